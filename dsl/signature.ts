@@ -1,0 +1,73 @@
+/**
+ * What can be called in a `.net` file, as data. The language knows no layer by name: the compiler's operator table hands
+ * in a `Vocabulary`, and checker and evaluator turn each call's arguments into `Attributes` by it.
+ */
+
+export type ArgumentType =
+  /** `integer` and `number` may be bounded (inclusive). */
+  | { readonly kind: 'integer'; readonly min?: number; readonly max?: number }
+  | { readonly kind: 'number'; readonly min?: number; readonly max?: number }
+  | { readonly kind: 'boolean' }
+  /** `3` or `[3, 5]` (height, width): evaluates to two integers. A word of `words` (`same`) is allowed in its place. */
+  | { readonly kind: 'window'; readonly min?: number; readonly words?: readonly string[] }
+  /** One of several words: evaluates to a string. */
+  | { readonly kind: 'word'; readonly words: readonly string[] }
+  /** `[1, 2, 3]`; a lone number counts as a list of one. `length` fixes how many. */
+  | { readonly kind: 'numbers'; readonly integer?: boolean; readonly length?: number }
+  | { readonly kind: 'string' }
+  /** `moving(newest: 0.95)`, or a bare word for a call without arguments: evaluates to an `AttributeCall`. */
+  | { readonly kind: 'call'; readonly calls: readonly Signature[] }
+  /** The name of another layer (`weights: conv1`): evaluates to that layer's full name. */
+  | { readonly kind: 'layer' }
+  /** A further tensor by name (`mask: m`): evaluates to nothing here, it is appended to the layer's `inputs`. */
+  | { readonly kind: 'value' }
+  /** `500`, `500 steps`, `2 epochs`: evaluates to a `Duration`. */
+  | { readonly kind: 'duration' }
+
+export interface Parameter {
+  readonly name: string
+  readonly type: ArgumentType
+  /** Absent: must be given, unless `optional`. */
+  readonly default?: Attribute
+  /** May be left out; then the attribute is absent. */
+  readonly optional?: boolean
+  /** Other names that files may use (Dragon's `decay` for `newest`). */
+  readonly aliases?: readonly string[]
+  /** Only by name, never by position. */
+  readonly named?: boolean
+  /** One line for `hint`s and documentation. */
+  readonly doc?: string
+}
+
+export interface Signature {
+  readonly name: string
+  /** How many tensors it takes (a `->` chain supplies the first). Default: exactly one for layers, none elsewhere. */
+  readonly values?: { readonly min: number; readonly max: number }
+  /** In the order of positional arguments, which come after the tensors. */
+  readonly parameters: readonly Parameter[]
+  readonly doc: string
+  /** Where a layer of this kind may stand. Default `layer`. */
+  readonly role?: 'layer' | 'loss' | 'metric'
+}
+
+export interface Vocabulary {
+  readonly layers: readonly Signature[]
+  readonly solvers: readonly Signature[]
+  readonly schedules: readonly Signature[]
+  readonly augmentations: readonly Signature[]
+  readonly datasets: readonly Signature[]
+}
+
+export interface AttributeCall {
+  readonly call: string
+  readonly args: Attributes
+}
+
+export interface Duration {
+  readonly count: number
+  readonly unit: 'steps' | 'epochs'
+}
+
+export type Attribute = number | boolean | string | readonly number[] | AttributeCall | Duration
+/** Evaluated arguments by parameter name; defaults filled in; optional ones that were left out are absent. */
+export type Attributes = Readonly<Record<string, Attribute>>

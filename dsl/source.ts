@@ -1,0 +1,15 @@
+/** A text and the name under which errors speak of it. */
+export interface Source {
+  readonly file: string
+  readonly text: string
+}
+
+/** A range of a source: offsets in UTF-16 units, `end` exclusive. */
+export interface Span {
+  readonly source: Source
+  readonly start: number
+  readonly end: number
+}
+
+/** For what no text made: gradients of the whole, tests. */
+export const nowhere: Span = { source: { file: '<nowhere>', text: '' }, start: 0, end: 0 }
