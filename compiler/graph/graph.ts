@@ -1,0 +1,72 @@
+import type { Span } from '../../dsl/source.ts'
+import type { Attributes } from '../../dsl/signature.ts'
+import type { Initializer } from '../../runtime/format.ts'
+import { nextTensorId, type Shape, type Tensor } from '../tensor.ts'
+
+/**
+ * A tensor between nodes. Known by identity: who makes and who reads it is asked of the graph (`graph/query.ts`), so a
+ * pass may put another node in front of the same value and nothing that reads it has to change.
+ */
+export interface Value extends Tensor {
+  /** Where in the text it was made: shape errors point there. */
+  readonly madeAt: Span
+  /** Where it lives, for what outlives a program. Absent: scratch, placed by the memory plan. */
+  readonly storage?: Storage
+}
+
+/**
+ * Values that outlive a program are packed: every parameter lies in the buffer `parameters`, its gradient at the same
+ * offset of `gradients`, its solver history at the same offset of `history.<slot>`: a solver is one loop over all.
+ */
+export interface Storage {
+  readonly role: 'input' | 'parameters' | 'gradients' | 'history' | 'states' | 'constants' | 'prepared'
+  /** Which history (`h`, `m`, `v`), or the input's or prepared value's own name. */
+  readonly slot?: string
+  /** In elements; packed values start at multiples of 64 (256 bytes, what every WebGPU lets a binding start at). */
+  readonly offset: number
+}
+
+export interface Node {
+  /** Unique within the graph: `conv1`, `conv1.dx`. */
+  readonly name: string
+  /** A row of the operator table. */
+  readonly op: string
+  /** Full name of the layer in the text whose work this is. */
+  readonly layer: string
+  readonly inputs: readonly Value[]
+  /** By role: `weight`, `bias`, `gamma`, `beta`, `mean`, `variance`, ... A subset of the graph's parameters and states. */
+  readonly parameters: Readonly<Record<string, Value>>
+  /** A parameter or state among them is updated in place; such nodes stand after everything that reads it. */
+  readonly outputs: readonly Value[]
+  readonly attributes: Attributes
+  readonly span: Span
+}
+
+/** Learned by the solver, or kept by a policy (`trainable: false`: running statistics, frozen statistics). */
+export interface ParameterEntry {
+  readonly value: Value
+  /** `conv1.weight`: its name in files. */
+  readonly name: string
+  readonly trainable: boolean
+  readonly initializer: Initializer
+  readonly rateMultiplier: number
+  readonly decayMultiplier: number
+}
+
+export interface NamedOutput {
+  readonly name: string
+  readonly value: Value
+  readonly role: 'output' | 'loss' | 'metric' | 'gradient'
+}
+
+export interface Graph {
+  readonly name: string
+  readonly inputs: readonly Value[]
+  readonly parameters: readonly ParameterEntry[]
+  /** In an order in which they can run. */
+  readonly nodes: readonly Node[]
+  readonly outputs: readonly NamedOutput[]
+}
+
+export const value = (name: string, shape: Shape, madeAt: Span, more: { type?: 'f32' | 'i32'; storage?: Storage } = {}): Value =>
+  ({ id: nextTensorId(), name, shape, type: more.type ?? 'f32', madeAt, ...(more.storage && { storage: more.storage }) })

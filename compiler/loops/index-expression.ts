@@ -1,0 +1,155 @@
+/**
+ * Integer index arithmetic in normal form: a constant plus coefficients times atoms, where an atom is an axis, or a
+ * floor division or remainder of another such form. Two equal forms have equal `key`s, so that loads can be shared.
+ */
+
+/** How far an axis counts: a number, the batch `n`, or `ceil(n / chunks)`. */
+export type Extent = number | 'n' | { readonly chunks: number }
+
+/** A loop variable, told apart by identity. `step` tells what it is known to be a multiple of (default 1). */
+export interface Axis {
+  readonly id: number
+  readonly name: string
+  readonly extent: Extent
+}
+
+export type Atom =
+  | { readonly kind: 'axis'; readonly axis: Axis }
+  | { readonly kind: 'div' | 'mod'; readonly of: Index; readonly by: number }
+
+export interface Index {
+  readonly constant: number
+  /** Sorted by key, no two alike, no zero coefficient. */
+  readonly terms: readonly { readonly atom: Atom; readonly coefficient: number }[]
+  readonly key: string
+}
+
+let axes = 0
+export const axis = (name: string, extent: Extent): Axis => ({ id: axes++, name, extent })
+
+const atomKey = (atom: Atom): string =>
+  atom.kind === 'axis' ? `a${atom.axis.id}` : `${atom.kind}(${atom.of.key},${atom.by})`
+
+function make(constant: number, terms: Map<string, { atom: Atom; coefficient: number }>): Index {
+  const kept = [...terms.entries()].filter(([, t]) => t.coefficient !== 0).sort(([a], [b]) => (a < b ? -1 : 1))
+  return {
+    constant,
+    terms: kept.map(([, t]) => t),
+    key: [constant, ...kept.map(([key, t]) => `${t.coefficient}*${key}`)].join('+'),
+  }
+}
+
+export type IndexLike = Index | Axis | number
+
+export function index(value: IndexLike): Index {
+  if (typeof value === 'number') return make(value, new Map())
+  if ('terms' in value) return value
+  const atom: Atom = { kind: 'axis', axis: value }
+  return make(0, new Map([[atomKey(atom), { atom, coefficient: 1 }]]))
+}
+
+/** The sum of `coefficient * part` over all pairs. */
+export function combine(parts: readonly (readonly [number, IndexLike])[]): Index {
+  let constant = 0
+  const terms = new Map<string, { atom: Atom; coefficient: number }>()
+  for (const [factor, part] of parts) {
+    const form = index(part)
+    constant += factor * form.constant
+    for (const { atom, coefficient } of form.terms) {
+      const key = atomKey(atom)
+      const before = terms.get(key)?.coefficient ?? 0
+      terms.set(key, { atom, coefficient: before + factor * coefficient })
+    }
+  }
+  return make(constant, terms)
+}
+
+export const plus = (...parts: IndexLike[]): Index => combine(parts.map((part) => [1, part] as const))
+export const minus = (a: IndexLike, b: IndexLike): Index => combine([[1, a], [-1, b]])
+export const times = (a: IndexLike, factor: number): Index => combine([[factor, a]])
+
+/** floor(a / by), for by > 0. Terms that `by` divides leave the division. */
+export function divide(a: IndexLike, by: number): Index {
+  if (by === 1) return index(a)
+  const { whole, rest } = splitBy(index(a), by)
+  if (rest.terms.length === 0) return plus(whole, Math.floor(rest.constant / by))
+  const bounds = rangeOf(rest)
+  if (Math.floor(bounds.min / by) === Math.floor(bounds.max / by)) return plus(whole, Math.floor(bounds.min / by))
+  return plus(whole, atomIndex({ kind: 'div', of: rest, by }))
+}
+
+/** a mod by, in 0..by-1. */
+export function remainder(a: IndexLike, by: number): Index {
+  if (by === 1) return index(0)
+  const { rest } = splitBy(index(a), by)
+  if (rest.terms.length === 0) return index(((rest.constant % by) + by) % by)
+  const bounds = rangeOf(rest)
+  if (bounds.min >= 0 && bounds.max < by) return rest
+  return atomIndex({ kind: 'mod', of: rest, by })
+}
+
+const atomIndex = (atom: Atom): Index => make(0, new Map([[atomKey(atom), { atom, coefficient: 1 }]]))
+
+function splitBy(a: Index, by: number): { whole: Index; rest: Index } {
+  const whole: [number, IndexLike][] = []
+  const rest: [number, IndexLike][] = [[1, ((a.constant % by) + by) % by]]
+  whole.push([1, (a.constant - (((a.constant % by) + by) % by)) / by])
+  for (const { atom, coefficient } of a.terms) {
+    if (coefficient % by === 0) whole.push([coefficient / by, atomIndex(atom)])
+    else rest.push([coefficient, atomIndex(atom)])
+  }
+  return { whole: combine(whole), rest: combine(rest) }
+}
+
+/** Smallest and largest value over the extents of its axes; the batch counts as unbounded. */
+export function rangeOf(a: Index): { min: number; max: number } {
+  let min = a.constant
+  let max = a.constant
+  for (const { atom, coefficient } of a.terms) {
+    const bounds = atomRange(atom)
+    const ends = [coefficient * bounds.min, coefficient * bounds.max].map((end) => (Number.isNaN(end) ? 0 : end))
+    min += Math.min(ends[0]!, ends[1]!)
+    max += Math.max(ends[0]!, ends[1]!)
+  }
+  return { min, max }
+}
+
+function atomRange(atom: Atom): { min: number; max: number } {
+  if (atom.kind === 'axis') {
+    return { min: 0, max: typeof atom.axis.extent === 'number' ? atom.axis.extent - 1 : Infinity }
+  }
+  if (atom.kind === 'mod') return { min: 0, max: atom.by - 1 }
+  const inner = rangeOf(atom.of)
+  return { min: Math.floor(inner.min / atom.by), max: Math.floor(inner.max / atom.by) }
+}
+
+/** Replaces axes; axes that are not in the map stay. Simplifies divisions and remainders again. */
+export function substitute(a: Index, map: ReadonlyMap<Axis, IndexLike>): Index {
+  if (!axesOf(a).some((used) => map.has(used))) return a
+  return combine([
+    [1, a.constant],
+    ...a.terms.map(({ atom, coefficient }): [number, IndexLike] => [coefficient, substituteAtom(atom, map)]),
+  ])
+}
+
+function substituteAtom(atom: Atom, map: ReadonlyMap<Axis, IndexLike>): IndexLike {
+  if (atom.kind === 'axis') return map.get(atom.axis) ?? atom.axis
+  const of = substitute(atom.of, map)
+  return atom.kind === 'div' ? divide(of, atom.by) : remainder(of, atom.by)
+}
+
+export function axesOf(a: Index): Axis[] {
+  return a.terms.flatMap(({ atom }) => (atom.kind === 'axis' ? [atom.axis] : axesOf(atom.of)))
+}
+
+export function showIndex(a: Index, nameOf: (axis: Axis) => string = (used) => used.name): string {
+  const parts = a.terms.map(({ atom, coefficient }) => {
+    const name =
+      atom.kind === 'axis'
+        ? nameOf(atom.axis)
+        : `(${showIndex(atom.of, nameOf)} ${atom.kind === 'div' ? '/' : '%'} ${atom.by})`
+    return coefficient === 1 ? name : `${coefficient}*${name}`
+  })
+  if (a.constant !== 0 || parts.length === 0) parts.push(String(a.constant))
+  return parts.join(' + ').replaceAll('+ -', '- ')
+}

@@ -1,0 +1,81 @@
+import type { Tensor } from '../tensor.ts'
+import { children, type Expression, walk } from './expression.ts'
+import { type Axis, index, type Index, type IndexLike } from './index-expression.ts'
+
+/** One tensor written by an equation: `tensor[at] = value` for every point of the axes. */
+export interface Store {
+  readonly tensor: Tensor
+  readonly at: readonly Index[]
+  readonly value: Expression
+}
+
+/**
+ * An equation: every point of `axes` is computed on its own, in any order; it writes one element of each store.
+ * An operator lowers to one or several; fusion joins them; one equation becomes one kernel.
+ */
+export interface Equation {
+  /** `conv1`, after fusion `conv1+bn1+relu_1`. */
+  readonly name: string
+  /** Full names of the layers whose work it does. */
+  readonly layers: readonly string[]
+  /** Independent points. The batch, if there, comes first. */
+  readonly axes: readonly Axis[]
+  readonly stores: readonly Store[]
+  /** Statistics of what is stored, in the same pass: see `moments.ts`. */
+  readonly sides: readonly SideReduction[]
+  /** Set on the equations of one batch-statistics computation, so that fusion may move its first half. */
+  readonly moments?: MomentsRole
+}
+
+/**
+ * Moments of a stored tensor, gathered while it is in registers. Points are grouped in blocks along all axes but
+ * `kept`; each block writes (reference, mean - reference, M2, count) for each kept point to
+ * `into[block of axis 0, block of axis 1, ..., kept, 4]`.
+ */
+export interface SideReduction {
+  readonly source: Tensor
+  readonly kept: Axis
+  /** Block size of every axis but `kept`, in the order of the equation's axes. The batch's block is 1. */
+  readonly blocks: readonly { readonly axis: Axis; readonly size: number }[]
+  readonly into: Tensor
+}
+
+export interface MomentsRole {
+  /** The tensor whose statistics are taken. */
+  readonly source: Tensor
+  /** [4, C]: m0, m1, variance (biased), 1 / sqrt(variance + eps). */
+  readonly result: Tensor
+  readonly eps: number
+  readonly stage: 'partial' | 'merge'
+}
+
+export const store = (tensor: Tensor, at: readonly IndexLike[], value: Expression): Store =>
+  ({ tensor, at: at.map(index), value })
+
+export const equation = (name: string, layers: readonly string[], axes: readonly Axis[], stores: readonly Store[]): Equation =>
+  ({ name, layers, axes, stores, sides: [] })
+
+/** Tensors that are read, each once, in order of first use. */
+export function reads(e: Equation): Tensor[] {
+  const found = new Set<Tensor>()
+  const seen = new Set<Expression>()
+  for (const s of e.stores) for (const node of walk(s.value, seen)) if (node.kind === 'load') found.add(node.tensor)
+  return [...found]
+}
+
+/** Tensors that are written. */
+export const writes = (e: Equation): Tensor[] =>
+  [...new Set([...e.stores.map((s) => s.tensor), ...e.sides.map((side) => side.into)])]
+
+/** The largest number of terms that one point sums up; 1 where nothing is reduced. The batch counts as `batch`. */
+export function reductionSize(e: Expression, batch = 1): number {
+  const extent = (a: Axis): number =>
+    typeof a.extent === 'number' ? a.extent : a.extent === 'n' ? batch : Math.ceil(batch / a.extent.chunks)
+  const visit = (node: Expression, factor: number): number => {
+    const here = node.kind === 'reduce' ? factor * node.axes.reduce((p, a) => p * extent(a), 1) : factor
+    let most = here
+    for (const child of children(node)) most = Math.max(most, visit(child, here))
+    return most
+  }
+  return visit(e, 1)
+}

@@ -1,0 +1,85 @@
+import type { Diagnostic } from '../../dsl/diagnostic.ts'
+import type { Attributes, Signature } from '../../dsl/signature.ts'
+import type { Span } from '../../dsl/source.ts'
+import type { Node, Value } from '../graph/graph.ts'
+import type { Equation } from '../loops/kernel.ts'
+import type { Dim, Shape } from '../tensor.ts'
+import type { FillerSpec } from './fillers.ts'
+
+/** A layer as it is written, with the shapes of what it reads: what a shape rule sees. */
+export interface ShapeQuestion {
+  readonly name: string
+  readonly op: string
+  readonly inputs: readonly Value[]
+  readonly inputSpans: readonly Span[]
+  readonly attributes: Attributes
+  readonly attributeSpans: Readonly<Record<string, Span>>
+  readonly span: Span
+  /** Of a label input: how many classes it may name. */
+  readonly classesOf: (value: Value) => number | undefined
+}
+
+export interface ParameterSpec {
+  readonly role: string
+  readonly shape: readonly number[]
+  readonly filler: FillerSpec
+  /** Default true. Statistics are kept by a policy instead. */
+  readonly trainable?: boolean
+  /** From `lr_mult` and `decay_mult`. Default 1. */
+  readonly rateMultiplier?: number
+  readonly decayMultiplier?: number
+}
+
+export interface ShapeAnswer {
+  readonly shape: Shape
+  readonly parameters?: readonly ParameterSpec[]
+}
+
+/**
+ * Builds the backward graph. Gradient values get the shape of what they are the gradient of.
+ * `node` appends a node and returns its outputs; names are made unique below the forward node's.
+ */
+export interface GradientBuilder {
+  /** Whether anybody asks for the gradient of this input or parameter. */
+  needs(value: Value): boolean
+  node(spec: {
+    /** Suffix of the name: `dx` makes `conv1.dx`. */
+    readonly suffix: string
+    readonly op: string
+    readonly inputs: readonly Value[]
+    readonly parameters?: Readonly<Record<string, Value>>
+    readonly attributes?: Attributes
+    readonly outputs: readonly { readonly name: string; readonly shape: Shape }[]
+  }): readonly Value[]
+}
+
+/** Gradients by input position and by parameter role; absent where there is none (labels) or nobody asked. */
+export interface Gradients {
+  readonly inputs?: readonly (Value | undefined)[]
+  readonly parameters?: Readonly<Record<string, Value | undefined>>
+}
+
+/**
+ * One operator: a row of `table.ts`. Operators with a `signature` can be written in a file; the others are made by passes
+ * and gradients. Which node an operator belongs to is all it sees: its equations read the node's values.
+ */
+export interface Operator {
+  readonly name: string
+  readonly signature?: Signature
+  /** Output shape and parameters, or every reason why not. Only for operators with a signature. */
+  readonly shape?: (question: ShapeQuestion) => ShapeAnswer | readonly Diagnostic[]
+  /** What it computes: one equation or several that run in order; temporaries between them are the operator's own tensors. */
+  readonly equations: (node: Node) => readonly Equation[]
+  /** How a gradient of its output becomes gradients of what it reads. Absent: not differentiable (metrics). */
+  readonly gradient?: (node: Node, dOutput: Value, build: GradientBuilder) => Gradients
+  /** The output is the input's storage under another shape: no equation, no bytes. */
+  readonly view?: boolean
+  /** Nothing happens when testing: `dropout`. */
+  readonly identityAtTest?: boolean
+  /** A point-wise function of its first input, element by element: what may ride in another kernel's epilogue. */
+  readonly pointwise?: boolean
+  /** Rectifier-like, so a weight in front of it is filled by `msra`. */
+  readonly rectifier?: boolean
+}
+
+export type { Dim, Shape }

@@ -1,0 +1,51 @@
+import type { Bundle, Plan } from './format.ts'
+
+/** Numbers that go with every dispatch of one run of a program. */
+export interface StepScalars {
+  readonly step: number
+  readonly seed: number
+  readonly rate: number
+  /** 1 - beta1^(t+1), 1 - beta2^(t+1); 1 for solvers without. */
+  readonly correction1: number
+  readonly correction2: number
+}
+
+export type Numbers = Float32Array | Int32Array | Float64Array
+
+/** Where a bundle can run. `webgpu` is the runtime's own; the compiler hands in `interpreter`; hosts may bring others. */
+export interface Device {
+  readonly name: string
+  /** For people: the adapter's name, threads. */
+  readonly description: string
+  /** Whether the arithmetic is done by a CPU pretending to be a GPU. */
+  readonly software: boolean
+  /**
+   * Takes a bundle at a batch size: compiles kernels, allocates all buffers (zeroed) and bind groups. Refuses before it
+   * allocates what the device cannot hold. Throws `DeviceError`.
+   */
+  load(bundle: Bundle, batch: number): Promise<Session>
+  /** Gives the device back; a process may end. */
+  close(): void
+}
+
+export interface Session {
+  /** The plan that runs: the bundle's own for this target, or the device's. Tensor indices below are into it. */
+  readonly plan: Plan
+  readonly batch: number
+  /** Writes a whole tensor: as many numbers as its shape holds at this batch. */
+  write(tensor: number, data: Numbers): void
+  /** Runs all dispatches of a program in order. Resolves when it is submitted; errors of it surface at the next read. */
+  run(program: string, scalars: StepScalars): Promise<void>
+  /** Reads whole tensors, after everything that was run before. The interpreter gives Float64Array. */
+  read(tensors: readonly number[]): Promise<Numbers[]>
+  /** Bytes that are allocated. */
+  readonly allocatedBytes: number
+  /** Time of each dispatch of a program in nanoseconds, where the device can tell. */
+  profile?(program: string, scalars: StepScalars): Promise<Float64Array | undefined>
+  close(): void
+}
+
+/** The device failed or cannot do it: exit code 3. The message says which kernel and what to do. */
+export class DeviceError extends Error {
+  override name = 'DeviceError'
+}

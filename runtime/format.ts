@@ -1,0 +1,197 @@
+/**
+ * The bundle: what the compiler writes and the runtime reads. `README.md` beside this file explains each field for
+ * writers of other hosts; `validate.ts` refuses what does not agree.
+ */
+
+export const FORMAT = 'fusenet-bundle'
+export const FORMAT_VERSION = 1
+
+/** A dimension: a number, or `n`, the batch chosen when the bundle is opened; only axis 0 may be `n`. */
+export type Dim = number | 'n'
+export type Shape = readonly Dim[]
+export type DataType = 'f32' | 'i32'
+export type Style = 'merged' | 'split'
+
+export interface Manifest {
+  readonly format: typeof FORMAT
+  readonly version: number
+  readonly name: string
+  readonly style: Style
+  /** The text it was compiled from, the main file first, so that a person can read and a compiler can repeat it. */
+  readonly source: { readonly files: readonly { readonly name: string; readonly text: string }[]; readonly sha256: string }
+  readonly inputs: readonly InputEntry[]
+  readonly outputs: readonly OutputEntry[]
+  readonly parameters: readonly ParameterEntry[]
+  /** Absent when the net has no loss. */
+  readonly train?: TrainEntry
+  /** One plan a target: `webgpu`, later `wasm`. */
+  readonly plans: Readonly<Record<string, Plan>>
+}
+
+export interface InputEntry {
+  readonly name: string
+  readonly type: DataType
+  readonly shape: Shape
+  /** Labels: integers in 0..classes-1 (or the net's ignored label). */
+  readonly classes?: number
+}
+
+export interface OutputEntry {
+  readonly name: string
+  readonly role: 'output' | 'loss' | 'metric'
+  readonly shape: Shape
+}
+
+export type Initializer =
+  | { readonly kind: 'constant'; readonly value: number }
+  /** In [low, high). */
+  | { readonly kind: 'uniform'; readonly low: number; readonly high: number }
+  | { readonly kind: 'gaussian'; readonly mean: number; readonly deviation: number }
+  /** Caffe's filler for up-sampling deconvolutions: square kernels only. */
+  | { readonly kind: 'bilinear' }
+
+export interface ParameterEntry {
+  /** `conv1.weight`, `bn1.running_mean`: the name in `weights.safetensors`. */
+  readonly name: string
+  readonly shape: readonly number[]
+  /** In elements, into the buffer `parameters` if trainable (its gradient and histories lie at the same offset), else `states`. */
+  readonly offset: number
+  readonly trainable: boolean
+  readonly initializer: Initializer
+  /** The layer (of all that share it) that owns it: starts random numbers. */
+  readonly layer: string
+}
+
+/** Names and numbers as in the language: `{ call: 'sgd', args: { lr: 0.05, momentum: 0.9 } }`. */
+export interface CallEntry {
+  readonly call: string
+  readonly args: Readonly<Record<string, unknown>>
+}
+
+export interface DurationEntry {
+  readonly count: number
+  readonly unit: 'steps' | 'epochs'
+}
+
+export interface TrainEntry {
+  readonly data?: CallEntry
+  readonly augment: readonly CallEntry[]
+  readonly solver: CallEntry
+  /** `warmup` may stand before the schedule proper. */
+  readonly schedule: readonly CallEntry[]
+  readonly batch: number
+  readonly epochs?: number
+  readonly steps?: number
+  readonly seed: number
+  /** Batches whose gradients are added up before one update. */
+  readonly accumulate: number
+  readonly snapshot?: DurationEntry
+  readonly test?: DurationEntry
+}
+
+/** An amount that is linear in the batch: fixed + perSample * n. */
+export interface Size {
+  readonly fixed: number
+  readonly perSample: number
+}
+
+export interface Plan {
+  readonly target: string
+  readonly buffers: readonly BufferEntry[]
+  readonly tensors: readonly TensorEntry[]
+  readonly kernels: readonly KernelEntry[]
+  /** `prepare`, `infer`, `train`, ...: see PROGRAMS. */
+  readonly programs: Readonly<Record<string, ProgramEntry>>
+}
+
+export interface BufferEntry {
+  readonly name: string
+  readonly role: 'parameters' | 'gradients' | 'history' | 'states' | 'constants' | 'input' | 'prepared' | 'scratch'
+  readonly elements: Size
+  /** Of a slot that tensors share: it holds the largest of these (each linear in the batch), `elements` is the first. */
+  readonly largestOf?: readonly Size[]
+  /** Initial contents of `constants`. */
+  readonly data?: readonly number[]
+}
+
+export interface TensorEntry {
+  readonly name: string
+  readonly shape: Shape
+  readonly type: DataType
+  /** Index into `buffers`, and where it starts there, in elements. */
+  readonly buffer: number
+  readonly offset: number
+}
+
+export interface KernelEntry {
+  readonly name: string
+  /** File below the bundle's folder, e.g. `kernels/conv1+bn1.wgsl`; entry point `main`. */
+  readonly file: string
+  readonly sha256: string
+  readonly layers: readonly string[]
+  /** Storage bindings of group 0 in order: binding i + 1; binding 0 is the uniform `Step`. */
+  readonly bindings: readonly { readonly name: string; readonly access: 'read' | 'read_write'; readonly type: DataType }[]
+  readonly workgroup: number
+}
+
+export interface DispatchEntry {
+  /** Index into `kernels`. */
+  readonly kernel: number
+  /** Index into `tensors` for each binding. */
+  readonly tensors: readonly number[]
+  /** Invocations: `fixed + perSample * n`; workgroups = ceil(that / workgroup), in rows of ROW_GROUPS. */
+  readonly invocations: Size
+  /** For reading and profiles, counted from the plan. */
+  readonly name: string
+  readonly layers: readonly string[]
+  readonly flops: Size
+  readonly bytesRead: Size
+  readonly bytesWritten: Size
+  /** Why it is not fused with what comes before or after, and what was. */
+  readonly why: readonly string[]
+}
+
+export interface ProgramEntry {
+  readonly dispatches: readonly DispatchEntry[]
+  /** Where results lie after it ran: name -> index into `tensors`. Gradients are called `grad/NAME`. */
+  readonly results: Readonly<Record<string, number>>
+  /** Bytes of all buffers that it touches at the same time, at most; what no plan could go below. */
+  readonly peakBytes: Size
+  readonly lowerBoundBytes: Size
+  /** Whether `prepare` must have run since parameters changed. */
+  readonly needsPrepare: boolean
+}
+
+/**
+ * The programs of a bundle. A `/batch` variant normalizes with each batch's own statistics whatever is stored.
+ * `gradients`: forward and backward, nothing is updated; gradients of parameters and inputs are results.
+ * `step`: the same and the update. `train`: forward, backward of parameters only, update. `accumulate`: as `train`, but
+ * adds to the gradients instead of updating.
+ */
+export const PROGRAMS = [
+  'prepare', 'infer', 'infer/batch', 'eval', 'eval/batch', 'gradients', 'step', 'train', 'accumulate',
+] as const
+export type ProgramName = (typeof PROGRAMS)[number]
+
+/** WebGPU allows 65535 workgroups in a dimension: x counts up to this, the rest goes to y. */
+export const ROW_GROUPS = 32768
+
+/**
+ * The uniform of every kernel (WGSL: `struct Step`), 32 bytes: n, step, seed as u32, then rate, correction1, correction2
+ * as f32 (1 - b1^(t+1) and 1 - b2^(t+1) of Adam), two unused.
+ */
+export const STEP_BYTES = 32
+
+export interface Bundle {
+  readonly manifest: Manifest
+  /** Kernel texts and modules by the file names that plans speak of. */
+  readonly files: ReadonlyMap<string, string | Uint8Array>
+  /** Trained or imported parameters by name; what is absent starts by its initializer. */
+  readonly weights?: ReadonlyMap<string, TensorData>
+}
+
+export interface TensorData {
+  readonly shape: readonly number[]
+  readonly type: 'f32' | 'i32' | 'f64' | 'u8' | 'i64'
+  readonly data: Float32Array | Int32Array | Float64Array | Uint8Array | BigInt64Array
+}
