@@ -1,0 +1,138 @@
+import { type Tensor, tensor } from '../tensor.ts'
+import { add, constant, div, type Expression, load, mul, scalar, sqrt, square, sub, sum } from './expression.ts'
+import { type Axis, axis } from './index-expression.ts'
+import { type Equation, type MomentsRole, type SideReduction, store } from './kernel.ts'
+
+/** What the statistics of a batch are taken of, and where they go. */
+export interface MomentsRequest {
+  readonly name: string
+  readonly layers: readonly string[]
+  /** [n, C, ...]: statistics over everything but axis 1. */
+  readonly source: Tensor
+  /** [4, C]: m0, m1, variance (biased), 1 / sqrt(variance + eps). The mean is m0 + m1: one float32 is too coarse at eps 1e-10. */
+  readonly result: Tensor
+  readonly eps: number
+}
+
+/**
+ * Mean and variance of every channel by Chan's merge (Chan, Golub & LeVeque 1983), never as E[x^2] - E[x]^2. Per image
+ * and channel, with r the first value seen, l = mean(x - r) and M2 = sum((x - r - l)^2); then over the parts p with
+ * K = the first part's r:
+ *   E = sum(count_p * ((r_p - K) + l_p)) / N;   variance = sum(M2_p + count_p * ((r_p - K) + l_p - E)^2) / N
+ * The differences are small where the values are close, so nothing cancels. m0 = float(K + E), m1 = (K - m0) + E.
+ */
+export function momentsEquations(request: MomentsRequest): Equation[] {
+  const { source } = request
+  if (source.shape.length <= 2) return [momentsOverBatch(request)]
+  const [batch, channels, ...space] = source.shape
+  const n = axis('n', batch!)
+  const c = axis('c', channels!)
+  const inner = space.map((extent, i) => axis(i === 0 ? 'h' : 'w', extent))
+  const partials = tensor(`${request.name}.partials`, [batch!, ...space.map(() => 1), channels!, 4])
+  const reference = load(source, n, c, ...inner.map(() => 0))
+  const value = (axes: readonly Axis[]): Expression => sub(load(source, n, c, ...axes), reference)
+  const count = space.reduce<number>((product, extent) => product * (extent as number), 1)
+  const mean = div(sum(inner, value(inner)), count)
+  const again = space.map((extent, i) => axis(i === 0 ? 'h' : 'w', extent))
+  const squares = sum(again, square(sub(value(again), mean)))
+  const partial: Equation = {
+    name: request.name,
+    layers: request.layers,
+    axes: [n, c],
+    stores: [reference, mean, squares, constant(count)].map((part, k) =>
+      store(partials, [n, ...space.map(() => 0), c, k], part)),
+    sides: [],
+    moments: { ...role(request), stage: 'partial' },
+  }
+  return [partial, ...mergeEquations(request, partials)]
+}
+
+/** What a fused producer asks for: the side reduction, and the equations that merge its partials. */
+export function sideMoments(request: MomentsRequest, axes: readonly Axis[], kept: Axis, blockOf: (a: Axis) => number): {
+  side: SideReduction
+  merge: Equation[]
+} {
+  const blocks = axes.filter((a) => a !== kept).map((a) => ({ axis: a, size: blockOf(a) }))
+  const counts = blocks.map(({ axis: a, size }) => (typeof a.extent === 'number' ? Math.ceil(a.extent / size) : (a.extent as 'n')))
+  const partials = tensor(`${request.name}.partials`, [...counts, kept.extent as number, 4])
+  return { side: { source: request.source, kept, blocks, into: partials }, merge: mergeEquations(request, partials) }
+}
+
+/** Merges partials [n, b1, b2, ..., C, 4] into the result: first those of one image, where there are many, then all. */
+function mergeEquations(request: MomentsRequest, partials: Tensor): Equation[] {
+  const { shape } = partials
+  const inner = shape.slice(1, -2)
+  if (inner.reduce<number>((product, extent) => product * (extent as number), 1) === 1) return [mergeAll(request, partials)]
+  const perImage = tensor(`${request.name}.image_partials`, [shape[0]!, ...inner.map(() => 1), shape.at(-2)!, 4])
+  const n = axis('n', shape[0]!)
+  const c = axis('c', shape.at(-2)!)
+  const blocks = (): Axis[] => inner.map((extent, i) => axis(`b${i + 1}`, extent))
+  const reference = load(partials, n, ...inner.map(() => 0), c, 0)
+  const merged = mergeBlocks(partials, reference, (b) => [n, ...b, c], blocks)
+  const mergeImage: Equation = {
+    name: `${request.name}.merge_images`,
+    layers: request.layers,
+    axes: [n, c],
+    stores: [reference, merged.mean, merged.squares, merged.count].map((part, k) =>
+      store(perImage, [n, ...inner.map(() => 0), c, k], part)),
+    sides: [],
+    moments: { ...role(request), stage: 'merge' },
+  }
+  return [mergeImage, mergeAll(request, perImage)]
+}
+
+function mergeAll(request: MomentsRequest, partials: Tensor): Equation {
+  const { shape } = partials
+  const c = axis('c', shape.at(-2)!)
+  const zeros = shape.slice(1, -2).map(() => 0)
+  const reference = load(partials, 0, ...zeros, c, 0)
+  const merged = mergeBlocks(partials, reference, ([n]) => [n!, ...zeros, c], () => [axis('n', shape[0]!)])
+  return finish(request, c, reference, merged.mean, div(merged.squares, merged.count))
+}
+
+function mergeBlocks(
+  partials: Tensor,
+  reference: Expression,
+  at: (blocks: readonly Axis[]) => (Axis | number)[],
+  blocks: () => Axis[],
+): { mean: Expression; squares: Expression; count: Expression } {
+  const part = (b: readonly Axis[], k: number): Expression => load(partials, ...at(b), k)
+  const shift = (b: readonly Axis[]): Expression => add(sub(part(b, 0), reference), part(b, 1))
+  const b1 = blocks()
+  const b2 = blocks()
+  const b3 = blocks()
+  const count = sum(b1, part(b1, 3))
+  const mean = div(sum(b2, mul(part(b2, 3), shift(b2))), count)
+  const squares = sum(b3, add(part(b3, 2), mul(part(b3, 3), square(sub(shift(b3), mean)))))
+  return { mean, squares, count }
+}
+
+/** [n, F]: one value an image and feature, so one equation over the features does it all. */
+function momentsOverBatch(request: MomentsRequest): Equation {
+  const { source } = request
+  const [batch, features] = source.shape
+  const c = axis('c', features!)
+  const count = batch === 'n' ? scalar('batch') : constant(batch as number)
+  const reference = load(source, 0, c)
+  const n = axis('n', batch!)
+  const mean = div(sum([n], sub(load(source, n, c), reference)), count)
+  const again = axis('n', batch!)
+  const squares = sum([again], square(sub(sub(load(source, again, c), reference), mean)))
+  return finish(request, c, reference, mean, div(squares, count))
+}
+
+function finish(request: MomentsRequest, c: Axis, reference: Expression, mean: Expression, variance: Expression): Equation {
+  const m0 = add(reference, mean)
+  return {
+    name: `${request.name}.statistics`,
+    layers: request.layers,
+    axes: [c],
+    stores: [m0, add(sub(reference, m0), mean), variance, div(1, sqrt(add(variance, request.eps)))].map((part, k) =>
+      store(request.result, [k, c], part)),
+    sides: [],
+    moments: { ...role(request), stage: 'merge' },
+  }
+}
+
+const role = ({ source, result, eps }: MomentsRequest): Omit<MomentsRole, 'stage'> => ({ source, result, eps })
+
