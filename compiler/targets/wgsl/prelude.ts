@@ -1,0 +1,46 @@
+import { ROW_GROUPS } from '../../../runtime/format.ts'
+
+/** What the runtime hands in with each dispatch: the layout of STEP_BYTES in the bundle's format. */
+export const STEP = `struct Step {
+  n: u32, step: u32, seed: u32,
+  rate: f32, correction1: f32, correction2: f32,
+}`
+
+/** Functions that a text may need, by the operation that needs them. */
+export const FUNCTIONS: Readonly<Record<string, string>> = {
+  // x P(x^2) / Q(x^2) on [-4, 4], beyond which erf is 1 in float32: the rational approximation that Eigen uses, 2e-7.
+  erf: `fn erf(v: f32) -> f32 {
+  let x = clamp(v, -4.0, 4.0);
+  let y = x * x;
+  let p = ((((((-2.72614225801306e-10 * y + 2.77068142495902e-08) * y - 2.10102402082508e-06) * y - 5.69250639462346e-05) * y
+    - 7.34990630326855e-04) * y - 2.95459980854025e-03) * y - 1.60960333262415e-02);
+  let q = (((-1.45660718464996e-05 * y - 2.13374055278905e-04) * y - 1.68282697438203e-03) * y - 7.37332916720468e-03) * y - 1.42647391514189e-02;
+  return x * p / q;
+}`,
+  // Some drivers compute tanh from exp(2x), which overflows; near 0 the series keeps the digits that 1 - e loses.
+  tanh: `fn tanh_safe(v: f32) -> f32 {
+  let x = clamp(v, -10.0, 10.0);
+  let y = x * x;
+  let e = exp(2.0 * x);
+  return select((e - 1.0) / (e + 1.0), x * (1.0 - y * (0.33333333 - y * (0.13333333 - y * 0.053968254))), abs(x) < 0.25);
+}`,
+  // Twin of loops/random.ts.
+  random: `fn mix32(v: u32) -> u32 {
+  var x = v;
+  x ^= x >> 16u;
+  x *= 0x85ebca6bu;
+  x ^= x >> 13u;
+  x *= 0xc2b2ae35u;
+  return x ^ (x >> 16u);
+}
+fn random(key: u32, at: i32) -> f32 {
+  var x = mix32(step.seed ^ 0x9e3779b9u);
+  x = mix32(x + step.step * 0x85ebca6bu);
+  x = mix32(x ^ key);
+  x = mix32(x + u32(at) * 0x9e3779b1u);
+  return f32(x >> 8u) / 16777216.0;
+}`,
+}
+
+/** How an invocation finds its number: workgroups lie in rows of ROW_GROUPS, since a dimension holds at most 65535. */
+export const invocationId = (workgroup: number): string => `i32(global.y * ${ROW_GROUPS * workgroup}u + global.x)`

@@ -1,0 +1,130 @@
+import type { Extent } from '../../loops/index-expression.ts'
+import type { Routine, Statement, Term } from '../../loops/routine.ts'
+import { FUNCTIONS, invocationId, STEP } from './prelude.ts'
+
+export interface WgslKernel {
+  readonly code: string
+  readonly workgroup: number
+}
+
+/** Prints one invocation's routine as a WGSL module with the entry point `main`. */
+export function printWgsl(routine: Routine, workgroup: number): WgslKernel {
+  const used = new Set<string>()
+  const lines: string[] = []
+  printGrid(routine, lines)
+  printStatements(routine, routine.body, '  ', lines, used)
+  const bindings = routine.bindings.map((b, i) =>
+    `@group(0) @binding(${i + 1}) var<storage, ${b.access}> ${b.name}: array<${b.tensor.type}>;`)
+  const code = [
+    ...routine.summary.map((line) => `// ${line}`),
+    STEP,
+    '@group(0) @binding(0) var<uniform> step: Step;',
+    ...bindings,
+    ...[...used].sort().map((name) => FUNCTIONS[name]!),
+    `@compute @workgroup_size(${workgroup})`,
+    'fn main(@builtin(global_invocation_id) global: vec3<u32>) {',
+    `  let id = ${invocationId(workgroup)};`,
+    ...lines,
+    '}',
+    '',
+  ].join('\n')
+  return { code, workgroup }
+}
+
+/** Splits `id` into the grid's coordinates, the last axis fastest; the last workgroup may be partial. */
+function printGrid(routine: Routine, lines: string[]): void {
+  const sizes = routine.grid.map(({ extent }) => extentText(extent))
+  lines.push(`  if (id >= ${sizes.join(' * ') || '1'}) { return; }`)
+  let rest = 'id'
+  for (let i = routine.grid.length - 1; i > 0; i--) {
+    const { name, extent } = routine.grid[i]!
+    const following = i === 1 ? routine.grid[0]!.name : `${name}_rest`
+    lines.push(extent === 1 ? `  let ${name} = 0;` : `  let ${name} = ${rest} % ${extentText(extent)};`)
+    lines.push(extent === 1 ? `  let ${following} = ${rest};` : `  let ${following} = ${rest} / ${extentText(extent)};`)
+    rest = following
+  }
+  if (routine.grid.length === 1) lines.push(`  let ${routine.grid[0]!.name} = id;`)
+}
+
+const extentText = (extent: Extent): string =>
+  typeof extent === 'number' ? String(extent) : extent === 'n' ? 'i32(step.n)' : `((i32(step.n) + ${extent.chunks - 1}) / ${extent.chunks})`
+
+function printStatements(routine: Routine, body: readonly Statement[], indent: string, lines: string[], used: Set<string>): void {
+  const text = (term: Term): string => printTerm(routine, term, used)
+  for (const s of body) {
+    switch (s.kind) {
+      case 'let': lines.push(`${indent}let ${s.name} = ${text(s.value)};`); break
+      case 'var': lines.push(`${indent}var ${s.name} = ${s.lanes === 4 && isZeroVector(s.value) ? 'vec4<f32>()' : text(s.value)};`); break
+      case 'set': lines.push(`${indent}${s.name} = ${text(s.value)};`); break
+      case 'store': lines.push(`${indent}${routine.bindings[s.binding]!.name}[${text(s.at)}] = ${text(s.value)};`); break
+      case 'for':
+        lines.push(`${indent}for (var ${s.name} = 0; ${s.name} < ${text(s.extent)}; ${s.name}++) {`)
+        printStatements(routine, s.body, `${indent}  `, lines, used)
+        lines.push(`${indent}}`)
+        break
+      case 'if':
+        lines.push(`${indent}if (${text(s.condition)}) {`)
+        printStatements(routine, s.body, `${indent}  `, lines, used)
+        lines.push(`${indent}}`)
+        break
+    }
+  }
+}
+
+const isZeroVector = (term: Term): boolean =>
+  term.kind === 'vector' && term.parts.every((p) => p.kind === 'number' && p.value === 0)
+
+function printTerm(routine: Routine, term: Term, used: Set<string>): string {
+  const text = (inner: Term): string => printTerm(routine, inner, used)
+  switch (term.kind) {
+    case 'number': return term.type === 'i32' ? String(term.value) : printFloat(term.value)
+    case 'truth': return String(term.value)
+    case 'name': return term.name
+    case 'load': {
+      const binding = routine.bindings[term.binding]!
+      const element = `${binding.name}[${text(term.at)}]`
+      return binding.tensor.type === 'i32' ? `f32(${element})` : element
+    }
+    case 'vector': return `vec4(${term.parts.map(text).join(', ')})`
+    case 'lane': return `${text(term.of)}.${'xyzw'[term.lane]}`
+    case 'scalar': return term.name === 'batch' ? 'f32(step.n)' : `step.${term.name}`
+    case 'batch': return term.chunks === 1 ? 'i32(step.n)' : `(i32(step.n) + ${term.chunks - 1}) / ${term.chunks}`
+    case 'random':
+      used.add('random')
+      return `random(${term.key}u, ${text(term.at)})`
+    case 'operation':
+      // Sums of products read from the left: acc + a * b + c * d.
+      if (term.op === 'fma') return `${text(term.args[2]!)} + ${text(term.args[0]!)} * ${text(term.args[1]!)}`
+      return printOperation(term.op, term.args.map((a) => (a.kind === 'operation' || a.kind === 'batch' ? `(${text(a)})` : text(a))), used)
+  }
+}
+
+function printOperation(op: Extract<Term, { kind: 'operation' }>['op'], args: readonly string[], used: Set<string>): string {
+  const [a, b, c] = args as [string, string, string]
+  switch (op) {
+    case 'add': case 'iadd': return `${a} + ${b}`.replace('+ -', '- ')
+    case 'sub': return `${a} - ${b.startsWith('-') ? `(${b})` : b}`
+    case 'mul': case 'imul': return `${a} * ${b}`
+    case 'div': case 'idiv': return `${a} / ${b}`
+    case 'irem': return `${a} % ${b}`
+    case 'neg': return `-(${a})`
+    case 'lt': return `${a} < ${b}`
+    case 'le': return `${a} <= ${b}`
+    case 'eq': case 'ieq': return `${a} == ${b}`
+    case 'and': return `${a} && ${b}`
+    case 'within': return `u32(${a}) < u32(${b})`
+    case 'select': return `select(${c}, ${b}, ${a})`
+    case 'float': return `f32(${a})`
+    case 'erf': used.add('erf'); return `erf(${a})`
+    case 'tanh': used.add('tanh'); return `tanh_safe(${a})`
+    default: return `${op}(${args.join(', ')})`
+  }
+}
+
+/** A literal that reads back as the same float32. */
+function printFloat(value: number): string {
+  const rounded = Math.fround(value)
+  const short = String(value)
+  const text = Math.fround(Number(short)) === rounded ? short : String(rounded)
+  return /[.e]/.test(text) ? text.replace('e+', 'e') + (text.includes('e') ? 'f' : '') : `${text}.0`
+}
