@@ -1,0 +1,19 @@
+/** The one adapter that everybody computes on. Meant for the child processes: see `environment`. */
+import { createRequire } from 'node:module'
+
+/** What the environment of a process must hold before it starts, for `installGpu('software')` to work in it. */
+export async function environment() {
+  if (process.env.VK_ICD_FILENAMES) return {}
+  const { softwareAdapterEnvironment } = await import('../../scripts/software-adapter.mjs')
+  return softwareAdapterEnvironment()
+}
+
+/** Puts WebGPU where a page would find it: `navigator.gpu`. Gives the adapter's description. */
+export function installGpu() {
+  const { create, globals } = createRequire(import.meta.url)('webgpu')
+  Object.assign(globalThis, globals)
+  const gpu = create(process.env.BENCH_ADAPTER === 'any' ? [] : ['backend=vulkan'])
+  // Node 20 has no navigator, later ones have one that cannot be assigned to.
+  Object.defineProperty(globalThis, 'navigator', { value: { gpu, userAgent: 'node' }, configurable: true, writable: true })
+  return gpu
+}
