@@ -1,0 +1,7 @@
+/** What a shell sees. `interrupted` is what shells use for Ctrl-C, so that `train && eval` stops there. */
+export const EXIT = { done: 0, input: 1, usage: 2, device: 3, interrupted: 130 } as const
+
+/** The command line is wrong: exit code 2. */
+export class UsageError extends Error {
+  override name = 'UsageError'
+}

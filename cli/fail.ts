@@ -1,0 +1,43 @@
+import type { Diagnostic } from '../dsl/diagnostic.ts'
+import { DeviceError } from '../runtime/device.ts'
+import { BundleError, InputError } from '../runtime/errors.ts'
+import { drawDiagnostics, plainDiagnostic } from './diagnostics.ts'
+import { EXIT, UsageError } from './exit.ts'
+import type { Screen } from './screen.ts'
+
+export type Failure =
+  | { readonly kind: 'usage'; readonly message: string }
+  | { readonly kind: 'thrown'; readonly error: unknown }
+
+/** Tells what went wrong, for people on standard error or for machines as JSON, and gives the exit code. */
+export function fail(screen: Screen, failure: Failure): number {
+  const { red, bold, dim } = screen.noteColors
+  const say = (code: number, message: string, more: object = {}): number => {
+    screen.result({ error: { message, exitCode: code, ...more } })
+    if (!screen.json) screen.note(`${bold(red('error:'))} ${message}`)
+    return code
+  }
+  if (failure.kind === 'usage') return say(EXIT.usage, failure.message)
+
+  const { error } = failure
+  const diagnostics = diagnosticsOf(error)
+  if (diagnostics) {
+    screen.result({ error: { message: 'the program has errors', exitCode: EXIT.input, diagnostics: diagnostics.map(plainDiagnostic) } })
+    if (!screen.json) screen.note(drawDiagnostics(diagnostics, screen))
+    return EXIT.input
+  }
+  if (error instanceof UsageError) return say(EXIT.usage, error.message)
+  if (error instanceof DeviceError) return say(EXIT.device, error.message)
+  if (error instanceof BundleError) return say(EXIT.input, error.message, { problems: error.problems })
+  if (error instanceof InputError) return say(EXIT.input, error.message)
+  const fault = error instanceof Error ? error : new Error(String(error))
+  const code = say(EXIT.input, `${fault.message}\nThis is a fault of fusenet, not of the input: please report it with the lines below.`, { internal: true })
+  if (!screen.json) screen.note(dim(fault.stack ?? ''))
+  return code
+}
+
+/** What the compiler throws for a program with errors: known by its shape, so that nothing here waits for the compiler to load. */
+function diagnosticsOf(error: unknown): readonly Diagnostic[] | undefined {
+  if (!(error instanceof Error) || error.name !== 'CompileError') return undefined
+  return (error as Error & { diagnostics?: readonly Diagnostic[] }).diagnostics
+}

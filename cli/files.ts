@@ -1,0 +1,118 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { InputError } from '../runtime/errors.ts'
+import { didYouMean } from './suggest.ts'
+
+/** Why a file cannot be read, with the neighbour that was probably meant. */
+async function unreadable(path: string, error: NodeJS.ErrnoException): Promise<InputError> {
+  if (error.code === 'ENOENT') {
+    const beside = await readdir(dirname(resolve(path))).catch(() => [])
+    const guess = didYouMean(basename(path), beside)
+    return new InputError(`there is no file ${path}${guess && `; did you mean ${join(dirname(path), guess.slice('; did you mean '.length, -1))}?`}`)
+  }
+  if (error.code === 'EISDIR') return new InputError(`${path} is a folder, a file is wanted`)
+  if (error.code === 'EACCES') return new InputError(`${path} may not be read: permission denied`)
+  return new InputError(`${path} cannot be read: ${error.message}`)
+}
+
+export async function readBytes(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path)
+  } catch (error) {
+    throw await unreadable(path, error as NodeJS.ErrnoException)
+  }
+}
+
+export async function readText(path: string): Promise<string> {
+  const bytes = await readBytes(path)
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw new InputError(`${path} is not UTF-8 text`)
+  }
+}
+
+export async function kindOf(path: string): Promise<'file' | 'folder' | undefined> {
+  const found = await stat(path).catch(() => undefined)
+  return found?.isDirectory() ? 'folder' : found ? 'file' : undefined
+}
+
+/** A missing path as the same error that reading it would give. */
+export async function mustExist(path: string): Promise<'file' | 'folder'> {
+  const kind = await kindOf(path)
+  if (kind) return kind
+  throw await unreadable(path, Object.assign(new Error('not found'), { code: 'ENOENT' }))
+}
+
+/** Whoever reads the path sees the old file or the new one, never half of one. */
+export async function writeFileWhole(path: string, data: string | Uint8Array): Promise<void> {
+  const target = resolve(path)
+  const draft = `${target}.${randomUUID().slice(0, 8)}.tmp`
+  try {
+    await mkdir(dirname(target), { recursive: true })
+    await writeFile(draft, data)
+    await rename(draft, target)
+  } catch (error) {
+    await rm(draft, { force: true })
+    throw unwritable(path, error as NodeJS.ErrnoException)
+  }
+}
+
+/**
+ * A folder of files that appears whole or not at all. An older folder of the same name is replaced when `replaces` says
+ * that it is one of ours; anything else there is left alone.
+ */
+export async function writeFolderWhole(
+  path: string,
+  files: ReadonlyMap<string, string | Uint8Array>,
+  replaces: (names: readonly string[]) => boolean,
+): Promise<void> {
+  const target = resolve(path)
+  const kind = await kindOf(target)
+  if (kind === 'file') throw new InputError(`${path} is a file, a folder is wanted`)
+  if (kind === 'folder') {
+    const names = await readdir(target)
+    if (names.length > 0 && !replaces(names)) {
+      throw new InputError(`${path} holds other files (${names.slice(0, 3).join(', ')}${names.length > 3 ? ', ...' : ''}): it is left alone; name a new folder`)
+    }
+  }
+  const suffix = randomUUID().slice(0, 8)
+  const draft = `${target}.${suffix}.tmp`
+  const old = `${target}.${suffix}.old`
+  try {
+    await mkdir(draft, { recursive: true })
+    for (const [name, data] of files) {
+      const file = join(draft, name)
+      await mkdir(dirname(file), { recursive: true })
+      await writeFile(file, data)
+    }
+    if (kind === 'folder') await rename(target, old)
+    await rename(draft, target)
+    await rm(old, { recursive: true, force: true })
+  } catch (error) {
+    // Should the second rename fail, the first is undone.
+    if (!(await kindOf(target)) && (await kindOf(old))) await rename(old, target).catch(() => {})
+    await rm(draft, { recursive: true, force: true })
+    throw unwritable(path, error as NodeJS.ErrnoException)
+  }
+}
+
+function unwritable(path: string, error: NodeJS.ErrnoException): Error {
+  if (error.code === 'EACCES' || error.code === 'EPERM') return new InputError(`${path} cannot be written: permission denied`)
+  if (error.code === 'ENOSPC') return new InputError(`${path} cannot be written: the disk is full`)
+  if (error.code === 'ENOTDIR' || error.code === 'EEXIST') return new InputError(`${path} cannot be written: a part of it is a file, not a folder`)
+  return error
+}
+
+/** The folder of fusenet's package.json: scripts and samples lie beside it, wherever the command was built to. */
+export async function packageRoot(): Promise<string | undefined> {
+  let folder = dirname(fileURLToPath(import.meta.url))
+  for (;;) {
+    const text = await readFile(join(folder, 'package.json'), 'utf8').catch(() => undefined)
+    if (text && (JSON.parse(text) as { name?: string }).name === 'fusenet') return folder
+    if (dirname(folder) === folder) return undefined
+    folder = dirname(folder)
+  }
+}

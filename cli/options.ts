@@ -1,0 +1,31 @@
+import { type Command, InvalidArgumentError, Option } from 'commander'
+
+/** Options that several verbs share, and how their values are read. */
+
+export const positiveInteger = (text: string): number => {
+  const value = Number(text)
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('A whole number from 1 on is wanted.')
+  return value
+}
+
+export const wholeNumber = (text: string): number => {
+  const value = Number(text)
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) throw new InvalidArgumentError('A whole number from 0 on is wanted.')
+  return value
+}
+
+/** What may be given several times. */
+export const collect = (value: string, before: readonly string[] | undefined): readonly string[] => [...(before ?? []), value]
+
+export const style = (command: Command): Command =>
+  command.addOption(new Option('--style <style>', 'how batch normalization is lowered, whatever the file says').choices(['merged', 'split']))
+
+export const device = (command: Command): Command =>
+  command.addOption(new Option('--device <device>', 'where it runs').choices(['auto', 'webgpu', 'wasm', 'interpreter']).default('auto'))
+
+export const json = (command: Command): Command => command.option('--json', 'print JSON on standard output')
+
+export const weights = (command: Command): Command => command.option('--weights <file>', 'parameters from a .safetensors file')
+
+export const input = (command: Command): Command =>
+  command.option('--input <[name=]file>', '.safetensors with all inputs, or .npy or pictures for one; may be repeated', collect)

@@ -1,0 +1,13 @@
+import type { Verb } from '../verb.ts'
+import { check } from './check.ts'
+import { compile } from './compile.ts'
+import { devices } from './devices.ts'
+import { evaluate } from './eval.ts'
+import { fmt } from './fmt.ts'
+import { inspect } from './inspect.ts'
+import { run } from './run.ts'
+import { step } from './step.ts'
+import { train } from './train.ts'
+
+/** In the order in which `fusenet --help` lists them. */
+export const VERBS: readonly Verb[] = [check, fmt, inspect, compile, run, step, train, evaluate, devices]
