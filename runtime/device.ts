@@ -21,9 +21,10 @@ export interface Device {
   readonly software: boolean
   /**
    * Takes a bundle at a batch size: compiles kernels, allocates all buffers (zeroed) and bind groups. Refuses before it
-   * allocates what the device cannot hold. Throws `DeviceError`.
+   * allocates what the device cannot hold. Throws `DeviceError`. `programs`: only these will run (and `prepare`), so
+   * what the others alone need may be left out.
    */
-  load(bundle: Bundle, batch: number): Promise<Session>
+  load(bundle: Bundle, batch: number, programs?: readonly string[]): Promise<Session>
   /** Gives the device back; a process may end. */
   close(): void
 }

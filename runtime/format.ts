@@ -26,6 +26,8 @@ export interface Manifest {
   readonly train?: TrainEntry
   /** One plan a target: `webgpu`, later `wasm`. */
   readonly plans: Readonly<Record<string, Plan>>
+  /** Of the rest, written as compact JSON: `seal.ts`. Always there in a file; absent while a bundle is only in memory. */
+  readonly sha256?: string
 }
 
 export interface InputEntry {
@@ -34,12 +36,16 @@ export interface InputEntry {
   readonly shape: Shape
   /** Labels: integers in 0..classes-1 (or the net's ignored label). */
   readonly classes?: number
+  /** Further integers that a label may be: what losses ignore. Default [-1]. */
+  readonly ignore?: readonly number[]
 }
 
 export interface OutputEntry {
   readonly name: string
   readonly role: 'output' | 'loss' | 'metric'
   readonly shape: Shape
+  /** Of a loss: its factor in the sum that is trained. Default 1. */
+  readonly weight?: number
 }
 
 export type Initializer =

@@ -1,0 +1,35 @@
+import { InputError } from '../errors.ts'
+import { arrays, type Dataset } from './dataset.ts'
+
+/**
+ * IDX, the format of MNIST: two zero bytes, a type (8: unsigned bytes), the number of dimensions, each of them as a
+ * big-endian uint32, the values.
+ */
+export function readIdx(bytes: Uint8Array, what = 'IDX file'): { shape: number[]; data: Uint8Array } {
+  const refuse = (why: string): never => { throw new InputError(`${what}: ${why}`) }
+  if (bytes.length < 4 || bytes[0] !== 0 || bytes[1] !== 0) refuse('does not begin as an IDX file')
+  if (bytes[2] !== 8) refuse(`holds values of type 0x${bytes[2]!.toString(16)}; only bytes (0x8) are read`)
+  const rank = bytes[3]!
+  const start = 4 + 4 * rank
+  if (rank < 1 || bytes.length < start) refuse('is truncated')
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const shape = Array.from({ length: rank }, (_, i) => view.getUint32(4 + 4 * i))
+  const count = shape.reduce((p, d) => p * d, 1)
+  if (bytes.length - start !== count) refuse(`[${shape.join(', ')}] takes ${count} bytes, there are ${bytes.length - start}`)
+  return { shape, data: bytes.subarray(start) }
+}
+
+/** A dataset of an IDX file of images [N, H, W] or [N, C, H, W] (pixels become 0..1) and one of labels [N]. */
+export function idxDataset(images: Uint8Array, labels: Uint8Array, classes?: number, what = 'IDX'): Dataset {
+  const image = readIdx(images, `${what} images`)
+  const label = readIdx(labels, `${what} labels`)
+  const [count = 0, ...rest] = image.shape
+  if (rest.length !== 2 && rest.length !== 3) throw new InputError(`${what} images: [N, H, W] or [N, C, H, W] is wanted, here is [${image.shape.join(', ')}]`)
+  if (label.shape.length !== 1 || label.shape[0] !== count) throw new InputError(`${what}: ${count} images, labels [${label.shape.join(', ')}]`)
+  const largest = label.data.reduce((a, b) => Math.max(a, b), 0)
+  if (classes !== undefined && largest >= classes) throw new InputError(`${what}: label ${largest} is not in 0..${classes - 1}`)
+  return arrays({
+    image: { shape: rest.length === 2 ? [1, ...rest] : rest, type: 'f32', data: image.data, scale: 1 / 255 },
+    label: { shape: [], type: 'i32', classes: classes ?? largest + 1, data: label.data },
+  })
+}

@@ -1,0 +1,347 @@
+import { type Dataset, fieldsFor } from './data/dataset.ts'
+import type { Device, Numbers, Session } from './device.ts'
+import { InputError } from './errors.ts'
+import type { Bundle, InputEntry, Manifest, ProgramEntry, TensorData } from './format.ts'
+import { initialValues } from './init.ts'
+import { checkInputs, type InputValues } from './inputs.ts'
+import { type Horizon, rateAt, scalarsAt } from './schedule.ts'
+import { elementCount, showShape } from './sizes.ts'
+import { HISTORY, type Snapshot } from './snapshot.ts'
+import { reaches, readStretches, type Stretch, writeStretches } from './store.ts'
+import { type TrainEvent, trainLoop, type TrainOptions } from './train.ts'
+import { evaluateAll, type EvaluateOptions, type Evaluation } from './evaluate.ts'
+
+export type Inputs = Readonly<Record<string, InputValues>>
+export type Outputs = Record<string, Numbers>
+
+export interface StepResult {
+  /** The sum of all losses. */
+  readonly loss: number
+  readonly outputs: Outputs
+  /** By name of parameters and inputs. */
+  readonly grads: Outputs
+}
+
+export interface TrainStep {
+  /** Updates done with this one. */
+  readonly step: number
+  readonly rate: number
+  /** Its reading is under way; steps that follow do not change it, and need not wait for it. */
+  readonly loss: Promise<number>
+}
+
+/** What `open` found out. */
+export interface NetParts {
+  readonly bundle: Bundle
+  readonly device: Device
+  /** Whether closing the net closes the device. */
+  readonly ownsDevice: boolean
+  readonly session: Session
+  readonly programs?: readonly string[]
+  readonly seed: number
+  readonly notes: readonly string[]
+}
+
+/** A bundle that is loaded on a device at a batch size. */
+export class Net {
+  readonly manifest: Manifest
+  readonly device: Device
+  readonly session: Session
+  readonly batch: number
+  /** What could not be checked. */
+  readonly notes: readonly string[]
+  #parts: NetParts
+  #seed: number
+  #steps = 0
+  #horizon: Horizon = {}
+  /** Parameters changed since `prepare` ran. */
+  #stale = true
+  #tail: Promise<unknown> = Promise.resolve()
+  #rest: Session | undefined
+
+  constructor(parts: NetParts) {
+    this.#parts = parts
+    this.manifest = parts.bundle.manifest
+    this.device = parts.device
+    this.session = parts.session
+    this.batch = parts.session.batch
+    this.notes = parts.notes
+    this.#seed = parts.seed
+  }
+
+  /** Updates done so far: the t of schedules and of Adam. */
+  get steps(): number {
+    return this.#steps
+  }
+
+  get seed(): number {
+    return this.#seed
+  }
+
+  /** Infers. `stats: 'batch'` normalizes with this batch's statistics, whatever was stored. */
+  async run(inputs: Inputs, options: { readonly stats?: 'global' | 'batch' } = {}): Promise<Outputs> {
+    const program = options.stats === 'batch' ? 'infer/batch' : 'infer'
+    return toObject(await (await this.execute(program, inputs)).values)
+  }
+
+  /**
+   * One training step with everything it computed. `update: false` leaves parameters and statistics as they are. `rate`
+   * overrides the schedule's.
+   */
+  async step(inputs: Inputs, options: { readonly update?: boolean; readonly rate?: number } = {}): Promise<StepResult> {
+    const update = options.update ?? true
+    const started = await this.execute(update ? 'step' : 'gradients', inputs, { rate: options.rate, update })
+    const values = await started.values
+    const outputs = new Map([...values].filter(([name]) => !name.startsWith('grad/')))
+    const grads = new Map([...values].filter(([name]) => name.startsWith('grad/')).map(([name, v]) => [name.slice(5), v]))
+    return { loss: this.lossOf(values), outputs: toObject(outputs), grads: toObject(grads) }
+  }
+
+  /**
+   * Trains on one batch, or on `accumulate` of them before one update. Resolves when it is submitted, so that the next
+   * can be prepared while it runs.
+   */
+  async trainStep(inputs: Inputs | readonly Inputs[], options: { readonly rate?: number } = {}): Promise<TrainStep> {
+    const parts: readonly Inputs[] = Array.isArray(inputs) ? inputs : [inputs as Inputs]
+    const wanted = this.manifest.train?.accumulate ?? 1
+    if (parts.length !== wanted) throw new InputError(`this net adds up the gradients of ${wanted} batches before an update, here are ${parts.length}`)
+    const rate = options.rate ?? this.rateAt(this.#steps)
+    const losses: Promise<number>[] = []
+    for (const [i, part] of parts.entries()) {
+      const last = i === parts.length - 1
+      const { values } = await this.execute(last ? 'train' : 'accumulate', part, { rate, update: last, results: this.lossNames })
+      losses.push(values.then((v) => this.lossOf(v)))
+    }
+    const loss = Promise.all(losses).then((all) => all.reduce((sum, l) => sum + l, 0) / all.length)
+    // Whoever does not ask for it learns of a failed device at the next step.
+    loss.catch(() => {})
+    return { step: this.#steps, rate, loss }
+  }
+
+  /** Trains over a dataset; each event is an update. Leaving the loop stops after the updates that are under way. */
+  train(dataset: Dataset, options: TrainOptions = {}): AsyncGenerator<TrainEvent, void, undefined> {
+    return trainLoop(this, dataset, options)
+  }
+
+  /** Loss and metrics over all samples of a dataset, the last partial batch included. */
+  evaluate(dataset: Dataset, options: EvaluateOptions = {}): Promise<Evaluation> {
+    return evaluateAll(this, dataset, options)
+  }
+
+  /** The learning rate of update t; durations in epochs are known once `train` has seen a dataset. */
+  rateAt(t: number): number {
+    const { train } = this.manifest
+    return train ? rateAt(train, t, this.#horizon) : 0
+  }
+
+  /** How long epochs and the training are: what schedules count in. */
+  set horizon(horizon: Horizon) {
+    this.#horizon = horizon
+  }
+
+  get lossNames(): readonly string[] {
+    return this.manifest.outputs.filter((o) => o.role === 'loss').map((o) => o.name)
+  }
+
+  /** The sum of all losses with their weights. */
+  lossOf(values: ReadonlyMap<string, Numbers>): number {
+    const terms = this.manifest.outputs.filter((o) => o.role === 'loss' && values.has(o.name))
+    return terms.length ? terms.reduce((sum, o) => sum + (o.weight ?? 1) * values.get(o.name)![0]!, 0) : NaN
+  }
+
+  program(name: string): ProgramEntry {
+    const program = this.session.plan.programs[name]
+    if (!program) {
+      const why = !this.lossNames.length && name !== 'infer' ? 'it has no loss' : `it has ${Object.keys(this.session.plan.programs).join(', ')}`
+      throw new InputError(`this net has no program ${name}: ${why}`)
+    }
+    return program
+  }
+
+  /** Inputs that a program reads or gives back. */
+  neededInputs(program: string): InputEntry[] {
+    const { tensors } = this.session.plan
+    const { dispatches, results } = this.program(program)
+    const buffers = new Set([...dispatches.flatMap((d) => d.tensors), ...Object.values(results)].map((i) => tensors[i]!.buffer))
+    return this.manifest.inputs.filter((input) => buffers.has(tensors[this.#inputTensor(input.name)]!.buffer))
+  }
+
+  #inputTensor(name: string): number {
+    const { tensors, buffers } = this.session.plan
+    return tensors.findIndex((t) => t.name === name && buffers[t.buffer]!.role === 'input')
+  }
+
+  /**
+   * Writes inputs, runs `prepare` if parameters changed and then the program, and starts reading results (all of them by
+   * default): one at a time, so calls that are not awaited cannot mix. `session`: another one of the same bundle.
+   */
+  execute(program: string, inputs: Inputs, options: {
+    readonly rate?: number; readonly update?: boolean; readonly results?: readonly string[]; readonly session?: Session
+  } = {}): Promise<{ values: Promise<Map<string, Numbers>> }> {
+    const session = options.session ?? this.session
+    const entry = this.program(program)
+    const needed = new Set(this.neededInputs(program).map((i) => i.name))
+    const ready = checkInputs(this.manifest.inputs, needed, inputs, session.batch)
+    const names = (options.results ?? Object.keys(entry.results)).filter((name) => Object.hasOwn(entry.results, name))
+    return this.exclusively(async () => {
+      const t = this.#steps
+      const scalars = scalarsAt(this.manifest.train, t, this.#seed, options.rate ?? this.rateAt(t))
+      if (entry.needsPrepare && session === this.session && this.#stale) {
+        await session.run('prepare', scalars)
+        this.#stale = false
+      }
+      for (const [name, data] of ready) session.write(this.#inputTensor(name), data)
+      await session.run(program, scalars)
+      if (options.update) {
+        this.#steps++
+        this.#stale = true
+      }
+      const values = names.length ? session.read(names.map((name) => entry.results[name]!)) : Promise.resolve([])
+      const named = values.then((all) => new Map(all.map((v, i) => [names[i]!, v])))
+      named.catch(() => {})
+      return { values: named }
+    })
+  }
+
+  /** Work on the session, one after another in the order of the calls. */
+  exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#tail.then(work)
+    this.#tail = result.catch(() => {})
+    return result
+  }
+
+  /** A session at another batch with the parameters of now: for the last samples of an evaluation. */
+  async sessionFor(batch: number, program: string): Promise<Session> {
+    if (this.#rest?.batch !== batch || !this.#rest.plan.programs[program]) {
+      this.#rest?.close()
+      this.#rest = undefined
+      this.#rest = await this.device.load(this.#parts.bundle, batch, [program, 'prepare'])
+    }
+    const rest = this.#rest
+    const stretches = this.#stretches()
+    await this.exclusively(async () => {
+      const values = await readStretches(this.session, [...stretches.values()])
+      await writeStretches(rest, [...stretches.values()].map((s, i) => [s, values[i]!] as const))
+      if (this.program(program).needsPrepare) await rest.run('prepare', scalarsAt(this.manifest.train, this.#steps, this.#seed, 0))
+    })
+    return rest
+  }
+
+  /** Where each parameter lies; with `history`, where each solver history of it lies, as `history/BUFFER/PARAMETER`. */
+  #stretches(history = false): Map<string, Stretch> {
+    const { buffers } = this.session.plan
+    const found = new Map<string, Stretch>()
+    for (const p of this.manifest.parameters) {
+      buffers.forEach((b, buffer) => {
+        const name = b.role === (p.trainable ? 'parameters' : 'states') ? p.name
+          : history && b.role === 'history' && p.trainable ? `${HISTORY}${b.name}/${p.name}` : undefined
+        const stretch = { buffer, offset: p.offset, length: elementCount(p.shape) }
+        if (name && (b.role !== 'history' || reaches(this.session.plan, stretch))) found.set(name, stretch)
+      })
+    }
+    return found
+  }
+
+  /** Parameters and statistics as they are now; float64 where the device computes in it. */
+  async parameters(): Promise<Map<string, TensorData>> {
+    return this.#readAll(this.#stretches())
+  }
+
+  async #readAll(stretches: ReadonlyMap<string, Stretch>): Promise<Map<string, TensorData>> {
+    const shapes = new Map(this.manifest.parameters.map((p) => [p.name, p.shape]))
+    const values = await this.exclusively(() => readStretches(this.session, [...stretches.values()]))
+    return new Map([...stretches.keys()].map((name, i) => {
+      const data = values[i]!
+      const shape = shapes.get(name) ?? shapes.get(name.split('/').slice(2).join('/'))!
+      return [name, { shape, type: data instanceof Float64Array ? 'f64' : 'f32', data }]
+    }))
+  }
+
+  /**
+   * Sets parameters by name. `strict` (the default) wants all of them and no others; every mismatch is told at once and
+   * then nothing is set.
+   */
+  async setParameters(values: ReadonlyMap<string, TensorData>, options: { readonly strict?: boolean } = {}): Promise<void> {
+    await this.#writeAll(this.#stretches(), values, options.strict ?? true, 'parameter')
+  }
+
+  async #writeAll(stretches: ReadonlyMap<string, Stretch>, values: ReadonlyMap<string, TensorData>, strict: boolean, what: string): Promise<void> {
+    const shapes = new Map(this.manifest.parameters.map((p) => [p.name, p.shape]))
+    const wrong: string[] = []
+    const writes: (readonly [Stretch, Numbers])[] = []
+    for (const [name, value] of values) {
+      const stretch = stretches.get(name)
+      const shape = shapes.get(name) ?? shapes.get(name.split('/').slice(2).join('/'))
+      if (!stretch || !shape) {
+        if (strict) wrong.push(`there is no ${what} ${name}`)
+      } else if (showShape(value.shape) !== showShape(shape) || value.data.length !== stretch.length) {
+        wrong.push(`${name} is ${showShape(shape)}, not ${showShape(value.shape)}`)
+      } else writes.push([stretch, asNumbers(value)])
+    }
+    if (strict) for (const name of stretches.keys()) if (!values.has(name)) wrong.push(`${name} is missing`)
+    if (wrong.length) throw new InputError(`these ${what}s do not fit the net:\n  ${wrong.join('\n  ')}`)
+    await this.exclusively(async () => {
+      await writeStretches(this.session, writes)
+      this.#stale = true
+    })
+  }
+
+  /** The bundle with the parameters of now, as float32. */
+  async save(): Promise<Bundle> {
+    const weights = new Map([...await this.parameters()].map(([name, { shape, data }]) =>
+      [name, { shape, type: 'f32', data: Float32Array.from(data as Float32Array) }] as const))
+    return { ...this.#parts.bundle, weights }
+  }
+
+  async snapshot(): Promise<Snapshot> {
+    return { step: this.#steps, seed: this.#seed, tensors: await this.#readAll(this.#stretches(this.#updates())) }
+  }
+
+  async restore(snapshot: Snapshot): Promise<void> {
+    await this.#writeAll(this.#stretches(this.#updates()), snapshot.tensors, true, 'part of the training')
+    this.#steps = snapshot.step
+    this.#seed = snapshot.seed
+  }
+
+  /** Whether programs with a solver are loaded. */
+  #updates(): boolean {
+    const loaded = this.#parts.programs ?? Object.keys(this.session.plan.programs)
+    return loaded.some((name) => name === 'train' || name === 'step')
+  }
+
+  /** Starts over: initial parameters by the seed, then what the bundle brings, histories zero. */
+  async reset(seed = this.#seed): Promise<void> {
+    const { weights } = this.#parts.bundle
+    const values = new Map<string, TensorData>(this.manifest.parameters.filter((p) => !weights?.has(p.name))
+      .map((p) => [p.name, { shape: p.shape, type: 'f32', data: initialValues(p, seed) }]))
+    await this.setParameters(new Map([...values, ...weights ?? []]))
+    const { plan, batch } = this.session
+    if (this.#steps > 0) {
+      await this.exclusively(async () => {
+        plan.tensors.forEach((t, i) => {
+          if (this.#updates() && plan.buffers[t.buffer]!.role === 'history') this.session.write(i, new Float32Array(elementCount(t.shape, batch)))
+        })
+      })
+    }
+    this.#seed = seed
+    this.#steps = 0
+  }
+
+  /** How a dataset's fields feed the inputs of a program: input name -> field name. */
+  fields(program: string, dataset: Dataset): Map<string, string> {
+    return fieldsFor(this.neededInputs(program), dataset)
+  }
+
+  close(): void {
+    this.#rest?.close()
+    this.session.close()
+    if (this.#parts.ownsDevice) this.device.close()
+  }
+}
+
+const toObject = (values: ReadonlyMap<string, Numbers>): Outputs => Object.fromEntries(values)
+
+function asNumbers({ data }: TensorData): Numbers {
+  if (data instanceof BigInt64Array) return Float64Array.from(data, Number)
+  return data instanceof Uint8Array ? Float32Array.from(data) : data
+}

@@ -1,0 +1,87 @@
+import { InputError } from './errors.ts'
+import type { TensorData } from './format.ts'
+
+/**
+ * safetensors: uint64 length of a JSON header, the header ({name: {dtype, shape, data_offsets}}), raw little-endian
+ * values without gaps. Strict, as the format's own reader: every byte belongs to exactly one tensor.
+ */
+
+const TYPES = {
+  F32: { type: 'f32', array: Float32Array, bytes: 4 },
+  I32: { type: 'i32', array: Int32Array, bytes: 4 },
+  F64: { type: 'f64', array: Float64Array, bytes: 8 },
+  I64: { type: 'i64', array: BigInt64Array, bytes: 8 },
+  U8: { type: 'u8', array: Uint8Array, bytes: 1 },
+} as const
+/** What the reference implementation allows. */
+const MOST_HEADER_BYTES = 100_000_000
+
+export interface Safetensors {
+  readonly tensors: Map<string, TensorData>
+  readonly metadata: Readonly<Record<string, string>>
+}
+
+/** Throws InputError, each with the reason, for anything but a well-formed file. */
+export function readSafetensors(bytes: Uint8Array, what = 'safetensors'): Safetensors {
+  const refuse = (why: string): never => { throw new InputError(`${what}: ${why}`) }
+  if (bytes.length < 8) refuse(`${bytes.length} bytes are too few`)
+  const headerBytes = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true))
+  if (headerBytes > MOST_HEADER_BYTES || headerBytes > bytes.length - 8) refuse(`the header should be ${headerBytes} bytes long: not safetensors, or truncated`)
+  let header: unknown
+  try {
+    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(8, 8 + headerBytes)))
+  } catch {
+    refuse('the header is not JSON')
+  }
+  if (typeof header !== 'object' || header === null || Array.isArray(header)) refuse('the header is not an object')
+  const { __metadata__: metadata = {}, ...entries } = header as Record<string, unknown>
+  if (typeof metadata !== 'object' || metadata === null || Object.values(metadata).some((v) => typeof v !== 'string')) refuse('__metadata__ must hold texts')
+  const data = bytes.subarray(8 + headerBytes)
+  const tensors = new Map<string, TensorData>()
+  const spans: [from: number, to: number, name: string][] = []
+  for (const [name, entry] of Object.entries(entries)) {
+    const { dtype, shape, data_offsets: offsets } = (entry ?? {}) as { dtype?: string; shape?: unknown; data_offsets?: unknown }
+    const known = Object.hasOwn(TYPES, String(dtype)) ? TYPES[dtype as keyof typeof TYPES] : refuse(`${name}: type ${String(dtype)} is not read here (${Object.keys(TYPES).join(', ')})`)
+    if (!isCounts(shape)) return refuse(`${name}: shape must be a list of counts`)
+    if (!isCounts(offsets) || offsets.length !== 2) return refuse(`${name}: data_offsets must be two counts`)
+    const [from, to] = offsets as [number, number]
+    const wanted = shape.reduce((p, d) => p * d, known.bytes)
+    if (to - from !== wanted) refuse(`${name}: ${known.type}[${shape.join(', ')}] takes ${wanted} bytes, its offsets ${from} to ${to} hold ${to - from}`)
+    if (to > data.length) refuse(`${name}: ends at byte ${to} of ${data.length}: truncated`)
+    spans.push([from, to, name])
+    // A copy: typed arrays want aligned bytes of their own.
+    const values = new known.array(data.slice(from, to).buffer)
+    tensors.set(name, { shape, type: known.type, data: values })
+  }
+  let end = 0
+  for (const [from, to, name] of spans.sort((a, b) => a[0] - b[0] || a[1] - b[1])) {
+    if (from !== end) refuse(`${name}: starts at byte ${from}, the one before ends at ${end}`)
+    end = to
+  }
+  if (end !== data.length) refuse(`${data.length - end} bytes belong to no tensor`)
+  return { tensors, metadata: metadata as Record<string, string> }
+}
+
+const isCounts = (value: unknown): value is number[] => Array.isArray(value) && value.every((v) => Number.isSafeInteger(v) && v >= 0)
+
+/** Wider types first and the header padded, so that every tensor starts aligned; else in the order of the map. */
+export function writeSafetensors(tensors: ReadonlyMap<string, TensorData>, metadata?: Readonly<Record<string, string>>): Uint8Array {
+  const header: Record<string, unknown> = metadata ? { __metadata__: metadata } : {}
+  const sorted = [...tensors].sort(([, a], [, b]) => b.data.BYTES_PER_ELEMENT - a.data.BYTES_PER_ELEMENT)
+  let end = 0
+  for (const [name, { shape, type, data }] of sorted) {
+    if (shape.reduce((p, d) => p * d, 1) !== data.length) throw new InputError(`${name}: [${shape.join(', ')}] does not hold ${data.length} values`)
+    header[name] = { dtype: type.toUpperCase(), shape, data_offsets: [end, (end += data.byteLength)] }
+  }
+  let text = new TextEncoder().encode(JSON.stringify(header))
+  text = new TextEncoder().encode(JSON.stringify(header) + ' '.repeat((8 - (text.length % 8)) % 8))
+  const bytes = new Uint8Array(8 + text.length + end)
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(text.length), true)
+  bytes.set(text, 8)
+  let at = 8 + text.length
+  for (const [, { data }] of sorted) {
+    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at)
+    at += data.byteLength
+  }
+  return bytes
+}

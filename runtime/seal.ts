@@ -1,0 +1,27 @@
+import type { Manifest } from './format.ts'
+
+/** SHA-256 in hex by WebCrypto; undefined where that is absent (pages that are not served securely). */
+export async function sha256(data: string | Uint8Array): Promise<string | undefined> {
+  const subtle = globalThis.crypto?.subtle
+  if (!subtle) return undefined
+  const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : data
+  const digest = new Uint8Array(await subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>))
+  return [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
+/**
+ * What the seal covers: the manifest without `sha256`, as compact JSON in the order of its keys. White space and the
+ * spelling of numbers may change, what they say may not.
+ */
+export function sealedText(manifest: Manifest): string {
+  const { sha256: _, ...rest } = manifest
+  return JSON.stringify(rest)
+}
+
+/** A manifest as it goes into a file. */
+export async function seal(manifest: Manifest): Promise<Manifest> {
+  const { sha256: _, ...rest } = manifest
+  const hash = await sha256(sealedText(manifest))
+  if (hash === undefined) throw new Error('a bundle cannot be sealed here: WebCrypto is missing (the page is not served securely)')
+  return { ...rest, sha256: hash }
+}

@@ -1,0 +1,58 @@
+import { DeviceError, type Numbers, type Session } from './device.ts'
+import type { Plan } from './format.ts'
+import { elementCount } from './sizes.ts'
+
+/** A stretch of a buffer that outlives programs: a parameter, a statistic, a solver's history of a parameter. */
+export interface Stretch {
+  readonly buffer: number
+  readonly offset: number
+  readonly length: number
+}
+
+/** The smallest f32 tensor around a stretch: usually the parameter itself, else the whole of a solver's loop. */
+function around(plan: Plan, stretch: Stretch): { index: number; from: number; whole: boolean } | undefined {
+  let best = -1
+  let least = Infinity
+  plan.tensors.forEach((t, i) => {
+    const length = elementCount(t.shape)
+    if (t.buffer === stretch.buffer && t.type === 'f32' && t.offset <= stretch.offset && t.offset + length >= stretch.offset + stretch.length && length < least) {
+      best = i
+      least = length
+    }
+  })
+  return best < 0 ? undefined : { index: best, from: stretch.offset - plan.tensors[best]!.offset, whole: least === stretch.length }
+}
+
+function placeOf(plan: Plan, stretch: Stretch): NonNullable<ReturnType<typeof around>> {
+  const place = around(plan, stretch)
+  if (!place) throw new DeviceError(`no tensor of the plan holds elements ${stretch.offset} to ${stretch.offset + stretch.length} of ${plan.buffers[stretch.buffer]?.name}`)
+  return place
+}
+
+/** Whether the plan can reach it: a parameter that never learns has no history. */
+export const reaches = (plan: Plan, stretch: Stretch): boolean => around(plan, stretch) !== undefined
+
+/** Reads all in one go. */
+export async function readStretches(session: Session, stretches: readonly Stretch[]): Promise<Numbers[]> {
+  const places = stretches.map((s) => placeOf(session.plan, s))
+  const indices = [...new Set(places.map((p) => p.index))]
+  const read = new Map((await session.read(indices)).map((data, i) => [indices[i]!, data]))
+  return places.map(({ index, from }, i) => read.get(index)!.slice(from, from + stretches[i]!.length))
+}
+
+export async function writeStretches(session: Session, values: readonly (readonly [Stretch, Numbers])[]): Promise<void> {
+  const parts = new Map<number, (readonly [from: number, data: Numbers])[]>()
+  for (const [stretch, data] of values) {
+    const { index, from, whole } = placeOf(session.plan, stretch)
+    if (whole) session.write(index, data)
+    else parts.set(index, [...(parts.get(index) ?? []), [from, data]])
+  }
+  if (!parts.size) return
+  const indices = [...parts.keys()]
+  const read = await session.read(indices)
+  indices.forEach((index, i) => {
+    const all = read[i]!
+    for (const [from, data] of parts.get(index)!) all.set(data, from)
+    session.write(index, all)
+  })
+}

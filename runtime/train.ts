@@ -1,0 +1,84 @@
+import { BatchReader } from './batches.ts'
+import type { Dataset } from './data/dataset.ts'
+import { InputError } from './errors.ts'
+import type { Inputs, Net } from './net.ts'
+import { permutation } from './random.ts'
+import { inSteps } from './schedule.ts'
+
+export interface TrainOptions {
+  /** Default: what the file says, else one epoch. */
+  readonly epochs?: number
+  /** Updates in all, those of a snapshot that was restored included. */
+  readonly steps?: number
+  /** Updates that may be under way before the oldest is reported: hides the way to the GPU and back. Default 4. */
+  readonly ahead?: number
+}
+
+export interface TrainEvent {
+  /** Updates done, and to be done in all. */
+  readonly step: number
+  readonly steps: number
+  /** The epoch that this update belongs to, from 0. */
+  readonly epoch: number
+  readonly stepsPerEpoch: number
+  readonly epochEnd: boolean
+  /** Of this update's batches, before it. */
+  readonly loss: number
+  readonly rate: number
+  /**
+   * Whether the file wants a test or a snapshot now. Then, and at the end of an epoch, nothing is under way: parameters
+   * are those after this update.
+   */
+  readonly testDue: boolean
+  readonly snapshotDue: boolean
+}
+
+/**
+ * Trains from the net's step on. Which samples an update sees follows from (seed, its number) alone, so a training that
+ * was restored goes on where it was. An epoch leaves out what does not fill a batch; each epoch it is others.
+ */
+export async function* trainLoop(net: Net, dataset: Dataset, options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
+  const { train } = net.manifest
+  const accumulate = train?.accumulate ?? 1
+  const perStep = net.batch * accumulate
+  const stepsPerEpoch = Math.floor(dataset.length / perStep)
+  if (stepsPerEpoch < 1) throw new InputError(`the dataset has ${dataset.length} samples, an update takes ${perStep}: open the net with a smaller batch`)
+  const fromEpochs = options.epochs ?? (options.steps === undefined ? train?.epochs : undefined)
+  const steps = options.steps ?? (fromEpochs === undefined ? train?.steps : undefined) ?? (fromEpochs ?? 1) * stepsPerEpoch
+  const horizon = { stepsPerEpoch, totalSteps: steps }
+  net.horizon = horizon
+  const fields = net.fields('train', dataset)
+  const reader = new BatchReader(dataset, fields, net.neededInputs('train'), net.batch, 2 * accumulate)
+  const testEvery = inSteps(train?.test, horizon)
+  const snapshotEvery = inSteps(train?.snapshot, horizon)
+
+  let order: { epoch: number; indices: Uint32Array } | undefined
+  const readStep = async (t: number): Promise<Inputs[]> => {
+    const epoch = Math.floor(t / stepsPerEpoch)
+    if (order?.epoch !== epoch) order = { epoch, indices: permutation(dataset.length, net.seed, epoch) }
+    const from = (t % stepsPerEpoch) * perStep
+    const { indices } = order
+    const parts: Inputs[] = []
+    for (let i = 0; i < accumulate; i++) {
+      const at = from + i * net.batch
+      parts.push(await reader.read(indices.subarray(at, at + net.batch), { seed: net.seed, epoch }))
+    }
+    return parts
+  }
+
+  const waiting: (() => Promise<TrainEvent>)[] = []
+  let next: Promise<Inputs[]> | undefined
+  for (let t = net.steps; t < steps; t++) {
+    const inputs = await (next ?? readStep(t))
+    const { step, rate, loss } = await net.trainStep(accumulate === 1 ? inputs[0]! : inputs)
+    next = t + 1 < steps ? readStep(t + 1) : undefined
+    next?.catch(() => {})
+    const event = {
+      step, steps, epoch: Math.floor(t / stepsPerEpoch), stepsPerEpoch, epochEnd: step % stepsPerEpoch === 0, rate,
+      testDue: step % testEvery === 0, snapshotDue: step % snapshotEvery === 0,
+    }
+    waiting.push(async () => ({ ...event, loss: await loss }))
+    const settle = event.epochEnd || event.testDue || event.snapshotDue || step === steps
+    while (waiting.length > (settle ? 0 : options.ahead ?? 4)) yield await waiting.shift()!()
+  }
+}
