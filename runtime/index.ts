@@ -21,4 +21,3 @@ export { type Arrays, arrays, type Column, type Dataset, type Draw, type Field, 
 export { augment } from './data/augment.ts'
 export { idxDataset, readIdx } from './data/idx.ts'
 export { cifar10Dataset } from './data/cifar10.ts'
-export { readNpy, writeNpy } from './data/npy.ts'

@@ -10,9 +10,9 @@ export type InputValues = Numbers | Uint8Array | readonly number[]
  * Checks names, types, lengths and labels before anything is dispatched, and tells everything that is wrong at once.
  * Gives the needed ones as arrays that a device takes.
  */
-export function checkInputs(inputs: readonly InputEntry[], needed: ReadonlySet<string>, given: Readonly<Record<string, InputValues>>, batch: number): Map<string, Numbers> {
+export function checkInputs(inputs: readonly InputEntry[], needed: readonly InputEntry[], given: Readonly<Record<string, InputValues>>, batch: number): Map<InputEntry, Numbers> {
   const wrong: string[] = []
-  const ready = new Map<string, Numbers>()
+  const ready = new Map<InputEntry, Numbers>()
   const names = inputs.map((i) => i.name)
   for (const name of Object.keys(given)) {
     if (!names.includes(name)) wrong.push(`there is no input ${name}; the net has ${names.join(', ')}`)
@@ -20,7 +20,7 @@ export function checkInputs(inputs: readonly InputEntry[], needed: ReadonlySet<s
   for (const input of inputs) {
     const values = Object.hasOwn(given, input.name) ? given[input.name] : undefined
     if (values === undefined) {
-      if (needed.has(input.name)) wrong.push(`input ${input.name} ${showShape(input.shape)} is missing`)
+      if (needed.includes(input)) wrong.push(`input ${input.name} ${showShape(input.shape)} is missing`)
       continue
     }
     const array = convert(input, values)
@@ -28,7 +28,7 @@ export function checkInputs(inputs: readonly InputEntry[], needed: ReadonlySet<s
     else {
       const problem = lengthProblem(input, array, batch) ?? labelProblem(input, array)
       if (problem) wrong.push(problem)
-      else if (needed.has(input.name)) ready.set(input.name, array)
+      else if (needed.includes(input)) ready.set(input, array)
     }
   }
   if (wrong.length) throw new InputError(wrong.join('\n'))

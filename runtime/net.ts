@@ -5,7 +5,7 @@ import type { Bundle, InputEntry, Manifest, ProgramEntry, TensorData } from './f
 import { initialValues } from './init.ts'
 import { checkInputs, type InputValues } from './inputs.ts'
 import { type Horizon, rateAt, scalarsAt } from './schedule.ts'
-import { elementCount, showShape } from './sizes.ts'
+import { elementCount, inputTensor, showShape } from './sizes.ts'
 import { HISTORY, type Snapshot } from './snapshot.ts'
 import { reaches, readStretches, type Stretch, writeStretches } from './store.ts'
 import { type TrainEvent, trainLoop, type TrainOptions } from './train.ts'
@@ -58,6 +58,8 @@ export class Net {
   #stale = true
   #tail: Promise<unknown> = Promise.resolve()
   #rest: Session | undefined
+  /** Parameters of layers that nothing depends on: no kernel reads them, but they are kept. */
+  #unread = new Map<string, TensorData>()
 
   constructor(parts: NetParts) {
     this.#parts = parts
@@ -163,12 +165,7 @@ export class Net {
     const { tensors } = this.session.plan
     const { dispatches, results } = this.program(program)
     const buffers = new Set([...dispatches.flatMap((d) => d.tensors), ...Object.values(results)].map((i) => tensors[i]!.buffer))
-    return this.manifest.inputs.filter((input) => buffers.has(tensors[this.#inputTensor(input.name)]!.buffer))
-  }
-
-  #inputTensor(name: string): number {
-    const { tensors, buffers } = this.session.plan
-    return tensors.findIndex((t) => t.name === name && buffers[t.buffer]!.role === 'input')
+    return this.manifest.inputs.filter((input) => buffers.has(tensors[inputTensor(this.session.plan, input)]?.buffer ?? -1))
   }
 
   /**
@@ -180,7 +177,7 @@ export class Net {
   } = {}): Promise<{ values: Promise<Map<string, Numbers>> }> {
     const session = options.session ?? this.session
     const entry = this.program(program)
-    const needed = new Set(this.neededInputs(program).map((i) => i.name))
+    const needed = this.neededInputs(program)
     const ready = checkInputs(this.manifest.inputs, needed, inputs, session.batch)
     const names = (options.results ?? Object.keys(entry.results)).filter((name) => Object.hasOwn(entry.results, name))
     return this.exclusively(async () => {
@@ -190,7 +187,7 @@ export class Net {
         await session.run('prepare', scalars)
         this.#stale = false
       }
-      for (const [name, data] of ready) session.write(this.#inputTensor(name), data)
+      for (const [input, data] of ready) session.write(inputTensor(session.plan, input), data)
       await session.run(program, scalars)
       if (options.update) {
         this.#steps++
@@ -227,7 +224,7 @@ export class Net {
     return rest
   }
 
-  /** Where each parameter lies; with `history`, where each solver history of it lies, as `history/BUFFER/PARAMETER`. */
+  /** Where each parameter lies that a kernel reads; with `history`, where each solver history of it lies, as `history/BUFFER/PARAMETER`. */
   #stretches(history = false): Map<string, Stretch> {
     const { buffers } = this.session.plan
     const found = new Map<string, Stretch>()
@@ -236,7 +233,7 @@ export class Net {
         const name = b.role === (p.trainable ? 'parameters' : 'states') ? p.name
           : history && b.role === 'history' && p.trainable ? `${HISTORY}${b.name}/${p.name}` : undefined
         const stretch = { buffer, offset: p.offset, length: elementCount(p.shape) }
-        if (name && (b.role !== 'history' || reaches(this.session.plan, stretch))) found.set(name, stretch)
+        if (name && reaches(this.session.plan, stretch)) found.set(name, stretch)
       })
     }
     return found
@@ -244,7 +241,8 @@ export class Net {
 
   /** Parameters and statistics as they are now; float64 where the device computes in it. */
   async parameters(): Promise<Map<string, TensorData>> {
-    return this.#readAll(this.#stretches())
+    const read = await this.#readAll(this.#stretches())
+    return new Map(this.manifest.parameters.map(({ name }) => [name, read.get(name) ?? this.#unread.get(name)!]))
   }
 
   async #readAll(stretches: ReadonlyMap<string, Stretch>): Promise<Map<string, TensorData>> {
@@ -269,19 +267,23 @@ export class Net {
     const shapes = new Map(this.manifest.parameters.map((p) => [p.name, p.shape]))
     const wrong: string[] = []
     const writes: (readonly [Stretch, Numbers])[] = []
+    const unread = new Map<string, TensorData>()
     for (const [name, value] of values) {
       const stretch = stretches.get(name)
-      const shape = shapes.get(name) ?? shapes.get(name.split('/').slice(2).join('/'))
-      if (!stretch || !shape) {
+      const shape = shapes.get(name) ?? (stretch && shapes.get(name.split('/').slice(2).join('/')))
+      if (!shape) {
         if (strict) wrong.push(`there is no ${what} ${name}`)
-      } else if (showShape(value.shape) !== showShape(shape) || value.data.length !== stretch.length) {
+      } else if (showShape(value.shape) !== showShape(shape) || value.data.length !== elementCount(shape)) {
         wrong.push(`${name} is ${showShape(shape)}, not ${showShape(value.shape)}`)
-      } else writes.push([stretch, asNumbers(value)])
+      } else if (stretch) writes.push([stretch, asNumbers(value)])
+      else unread.set(name, value)
     }
-    if (strict) for (const name of stretches.keys()) if (!values.has(name)) wrong.push(`${name} is missing`)
+    const wanted = new Set([...stretches.keys(), ...shapes.keys()])
+    if (strict) for (const name of wanted) if (!values.has(name)) wrong.push(`${name} is missing`)
     if (wrong.length) throw new InputError(`these ${what}s do not fit the net:\n  ${wrong.join('\n  ')}`)
     await this.exclusively(async () => {
       await writeStretches(this.session, writes)
+      for (const [name, value] of unread) this.#unread.set(name, value)
       this.#stale = true
     })
   }
@@ -294,7 +296,8 @@ export class Net {
   }
 
   async snapshot(): Promise<Snapshot> {
-    return { step: this.#steps, seed: this.#seed, tensors: await this.#readAll(this.#stretches(this.#updates())) }
+    const tensors = new Map([...await this.#readAll(this.#stretches(this.#updates())), ...this.#unread])
+    return { step: this.#steps, seed: this.#seed, tensors }
   }
 
   async restore(snapshot: Snapshot): Promise<void> {

@@ -1,4 +1,4 @@
-import type { BufferEntry, Shape, Size, TensorEntry } from './format.ts'
+import type { BufferEntry, InputEntry, Plan, Shape, Size, TensorEntry } from './format.ts'
 
 export const sizeAt = (size: Size, n: number): number => size.fixed + size.perSample * n
 
@@ -11,5 +11,13 @@ export const elementCount = (shape: Shape, n = 1): number =>
 
 /** First element behind a tensor in its buffer. */
 export const tensorEnd = (tensor: TensorEntry, n: number): number => tensor.offset + elementCount(tensor.shape, n)
+
+/**
+ * The tensor that an input is written to: one that fills the buffer `input.NAME`, whatever its shape (a net may read an
+ * input flattened only). -1: no kernel reads it.
+ */
+export const inputTensor = (plan: Plan, input: InputEntry): number =>
+  plan.tensors.findIndex((t) => plan.buffers[t.buffer]?.name === `input.${input.name}` && t.offset === 0
+    && elementCount(t.shape, 2) === elementCount(input.shape, 2) && elementCount(t.shape, 3) === elementCount(input.shape, 3))
 
 export const showShape = (shape: Shape): string => `[${shape.join(', ')}]`

@@ -1,5 +1,5 @@
 import { type Device, DeviceError, type Numbers, type Session, type StepScalars } from './device.ts'
-import { type Bundle, type KernelEntry, type Plan, ROW_GROUPS, STEP_BYTES } from './format.ts'
+import { type Bundle, type KernelEntry, type Plan, ROW_GROUPS, type Size, STEP_BYTES } from './format.ts'
 import { bufferElements, elementCount, sizeAt } from './sizes.ts'
 import { checkBatch } from './validate.ts'
 
@@ -110,16 +110,24 @@ class WebGpuDevice implements Device {
   /** Refuses what this device cannot hold: which tensors, how large, the limit, the largest batch that fits. */
   #checkLimits(plan: Plan, batch: number, used: ReadonlySet<number>, programs: readonly string[]): void {
     const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupsPerDimension: rows, maxStorageBuffersPerShaderStage } = this.gpu.limits
-    const limit = Math.min(maxBufferSize, maxStorageBufferBindingSize)
+    const tooLarge: { what: string; bytes: number; limit: number; most: number }[] = []
+    const check = (what: string, limit: number, sizes: readonly Size[]): void => {
+      const bytes = 4 * Math.max(...sizes.map((size) => sizeAt(size, batch)))
+      const most = Math.min(...sizes.map((size) => size.perSample ? (limit / 4 - size.fixed) / size.perSample : size.fixed * 4 > limit ? 0 : Infinity))
+      if (bytes > limit) tooLarge.push({ what, bytes, limit, most: Math.floor(most) })
+    }
+    for (const { name, shape, buffer } of plan.tensors) {
+      const count = elementCount(shape)
+      if (used.has(buffer)) check(name, maxStorageBufferBindingSize, [shape[0] === 'n' ? { fixed: 0, perSample: count } : { fixed: count, perSample: 0 }])
+    }
     for (const index of used) {
-      const buffer = plan.buffers[index]!
-      const bytes = bufferElements(buffer, batch) * 4
-      if (bytes <= limit) continue
-      const tensors = plan.tensors.filter((t) => t.buffer === index).map((t) => ({ name: t.name, bytes: elementCount(t.shape, batch) * 4 }))
-        .sort((a, b) => b.bytes - a.bytes).slice(0, 3).map((t) => `${t.name} (${showBytes(t.bytes)})`)
-      const most = Math.floor(Math.min(...[buffer.elements, ...(buffer.largestOf ?? [])]
-        .map((size) => size.perSample ? (limit / 4 - size.fixed) / size.perSample : size.fixed * 4 > limit ? 0 : Infinity)))
-      throw new DeviceError(`buffer ${buffer.name} needs ${showBytes(bytes)} at batch ${batch} for ${tensors.join(', ')}; this device holds ${showBytes(limit)} in a buffer: ${most >= 1 ? `use a batch of at most ${most}` : 'no batch is small enough'}`)
+      const { name, elements, largestOf = [] } = plan.buffers[index]!
+      check(`buffer ${name}`, maxBufferSize, [elements, ...largestOf])
+    }
+    if (tooLarge.length) {
+      const worst = tooLarge.sort((a, b) => b.bytes - a.bytes).slice(0, 3).map((t) => `${t.what} needs ${showBytes(t.bytes)} of ${showBytes(t.limit)}`)
+      const most = Math.min(...tooLarge.map((t) => t.most))
+      throw new DeviceError(`at batch ${batch} this device cannot hold the net: ${worst.join(', ')}: ${most >= 1 ? `use a batch of at most ${most}` : 'no batch is small enough'}`)
     }
     for (const name of programs) {
       for (const dispatch of plan.programs[name]!.dispatches) {
