@@ -135,6 +135,17 @@ function shapeOf({ op, inputShape, out, kernel, stride, pad, round }) {
   return inputShape
 }
 
+/**
+ * What a library without rounding up needs to know of a pooling: `after`, how far the last window reaches past the bottom and
+ * the right, and `reciprocals` [oh * ow], one over how many values of the input each window covers.
+ */
+export function poolBorders({ inputShape: [, h, w], shape: [, oh, ow], kernel, stride, pad }) {
+  const after = [[h, oh], [w, ow]].map(([size, out]) => Math.max(0, (out - 1) * stride + kernel - pad - size))
+  const covered = (out, size) => Math.min(out * stride - pad + kernel, size) - Math.max(out * stride - pad, 0)
+  const reciprocals = Float32Array.from({ length: oh * ow }, (_, i) => 1 / (covered(Math.floor(i / ow), h) * covered(i % ow, w)))
+  return { after, reciprocals }
+}
+
 export const product = (shape) => shape.reduce((a, b) => a * b, 1)
 
 /**

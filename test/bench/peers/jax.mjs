@@ -1,7 +1,7 @@
 /** jax-js: one `jit` function a workload; layouts are fusenet's own (NCHW, OIHW). */
 import * as jax from '@jax-js/jax'
 import { packageVersion } from '../common.mjs'
-import { EPS, NEWEST, foldBatchNorm, product } from '../nets.mjs'
+import { EPS, NEWEST, foldBatchNorm, poolBorders, product } from '../nets.mjs'
 import { CHECKED_PARAMETERS, SOLVER } from '../workloads.mjs'
 
 const { numpy: np, lax, nn } = jax
@@ -155,7 +155,7 @@ const operators = {
 
   avgPool(layer, [x]) {
     const sum = lax.reduceWindow(padForPool(layer, x), (w) => np.sum(w), [layer.kernel, layer.kernel], [layer.stride, layer.stride])
-    return sum.mul(np.array(reciprocalCounts(layer), { dtype: np.float32 }).reshape([1, 1, ...layer.shape.slice(1)]))
+    return sum.mul(np.array(poolBorders(layer).reciprocals, { dtype: np.float32 }).reshape([1, 1, ...layer.shape.slice(1)]))
   },
 
   globalAvgPool: (_, [x]) => np.mean(x, [2, 3], { keepdims: true }),
@@ -165,14 +165,8 @@ const operators = {
   },
 }
 
-/** Up to what the last window reads. */
-function padForPool({ inputShape: [, h, w], shape: [, oh, ow], kernel, stride, pad }, x) {
-  const after = (size, out) => Math.max(0, (out - 1) * stride + kernel - pad - size)
-  return np.pad(x, [[0, 0], [0, 0], [pad, after(h, oh)], [pad, after(w, ow)]])
-}
-
-/** 1 / how many values each window of an average really covers. */
-function reciprocalCounts({ inputShape: [, h, w], shape: [, oh, ow], kernel, stride, pad }) {
-  const covered = (out, size) => Math.min(out * stride - pad + kernel, size) - Math.max(out * stride - pad, 0)
-  return Float32Array.from({ length: oh * ow }, (_, i) => 1 / (covered(Math.floor(i / ow), h) * covered(i % ow, w)))
+function padForPool(layer, x) {
+  const { pad } = layer
+  const { after: [bottom, right] } = poolBorders(layer)
+  return np.pad(x, [[0, 0], [0, 0], [pad, bottom], [pad, right]])
 }
