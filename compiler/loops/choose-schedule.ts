@@ -1,6 +1,6 @@
 import { children, type Expression } from './expression.ts'
 import { freeAxes } from './free-axes.ts'
-import { type Axis, axesOf, type Extent } from './index-expression.ts'
+import { type Axis, axesOf } from './index-expression.ts'
 import type { Equation } from './kernel.ts'
 import type { Schedule } from './schedule.ts'
 
@@ -52,68 +52,99 @@ function tileContraction(equation: Equation, main: Reduction, traits: TargetTrai
   const product = main.body as Extract<Expression, { kind: 'binary' }>
   const left = freeAxes(product.a)
   const right = freeAxes(product.b)
-  const tileable = (a: Axis): boolean => typeof a.extent === 'number' ? a.extent > 1 : a.extent === 'n'
-  const onlyLeft = equation.axes.filter((a) => left.has(a) && !right.has(a) && tileable(a))
-  const onlyRight = equation.axes.filter((a) => right.has(a) && !left.has(a) && tileable(a))
-  // The factor with more exclusive axes is the picture (n, h, w), the other the weights (o).
-  const [pixels, weights] = onlyLeft.length >= onlyRight.length ? [onlyLeft, onlyRight] : [onlyRight, onlyLeft]
-  const tile = new Map<Axis, number>()
-  const unroll = new Map<Axis, number>()
-  const channel = largest(weights)
-  const channelTile = channel ? bestDivisor(channel.extent, traits.tileOfOne) : 1
-  if (channel && channelTile > 1) tile.set(channel, channelTile)
-  const budget = Math.max(1, Math.floor(traits.accumulators / channelTile))
-  let left_ = Math.min(budget, channel ? traits.tileOfOther : traits.tileOfOther)
-  const ordered = pixels.filter((a) => typeof a.extent === 'number').reverse()
-  for (const a of ordered) {
-    if (left_ < 2) break
-    const size = bestDivisor(a.extent, left_)
-    if (size > 1) tile.set(a, size)
-    left_ = Math.floor(left_ / size)
-  }
-  const batch = pixels.find((a) => a.extent === 'n')
-  if (batch && left_ >= 4 && ordered.every((a) => a.extent === 1 || tile.get(a) === a.extent) && equation.sides.length === 0) tile.set(batch, 4)
-  // Write out the axes of windows that slide along a tiled axis: neighbours then share what they load.
-  let products = [...tile.values()].reduce((p, t) => p * t, 1)
-  const windows = main.axes.filter((a) => typeof a.extent === 'number' && a.extent <= 7).reverse()
-  for (const a of windows) {
-    const size = a.extent as number
-    if (products * size > traits.bodyProducts) continue
-    if (size === 1 || sharesIndexWithTile(product, a, tile)) {
-      unroll.set(a, size)
-      products *= size
-    }
-  }
-  const innermost = [...main.axes].reverse().find((a) => typeof a.extent === 'number' && !unroll.has(a))
-  if (innermost && products * 2 <= traits.bodyProducts) {
-    const most = Math.min(4, Math.floor(traits.bodyProducts / products))
-    const size = [4, 3, 2].find((t) => t <= most && (innermost.extent as number) % t === 0) ?? 1
-    if (size > 1) unroll.set(innermost, size)
-  }
-  const lanes = [...tile].reverse().find(([a, size]) => size % 4 === 0 && a !== channel)?.[0] ?? (channelTile % 4 === 0 ? channel : undefined)
+  const onlyLeft = equation.axes.filter((a) => left.has(a) && !right.has(a) && a.extent !== 1)
+  const onlyRight = equation.axes.filter((a) => right.has(a) && !left.has(a) && a.extent !== 1)
+  // The factor with more axes of its own is the picture (n, h, w), the other the weights (o).
+  const pictureIsLeft = onlyLeft.length >= onlyRight.length
+  const [pixels, weights] = pictureIsLeft ? [onlyLeft, onlyRight] : [onlyRight, onlyLeft]
+  const picture = pictureIsLeft ? product.a : product.b
+  const tile = bestTile(picture, main, pixels, largest(weights), traits, equation.sides.length === 0)
+  const unroll = writtenOut(product, main, tile, traits)
+  const lanes = [...tile].filter(([, size]) => size % 4 === 0).sort(([a], [b]) => Number(weights.includes(a)) - Number(weights.includes(b)))[0]?.[0]
   return { tile, ...(lanes && { lanes }), serial: [], unroll }
 }
 
-/** The largest factor up to `most` that wastes little at the edge: an exact divisor where there is a good one. */
-function bestDivisor(extent: Extent, most: number): number {
-  if (typeof extent !== 'number') return 1
-  let best = 1
-  let bestScore = 0
-  for (let t = 1; t <= Math.min(most, extent); t++) {
-    const waste = (Math.ceil(extent / t) * t) / extent
-    // Work saved grows with the tile; what hangs over the edge is lost; fours fill vectors.
-    const score = (t / (t + 2)) / waste * (t % 4 === 0 ? 1.05 : 1)
-    if (score > bestScore) { best = t; bestScore = score }
+/**
+ * Tries tiles of a channel axis and of one or two picture axes, and keeps the cheapest by a small model: numbers loaded for
+ * each product (a sliding window that is written out shares its loads), times what hangs over the edges. The weights of the
+ * two were fitted to convolutions measured on a software adapter; a tuner may know better.
+ */
+function bestTile(picture: Expression, main: Reduction, pixels: readonly Axis[], channel: Axis | undefined, traits: TargetTraits, mayTileBatch: boolean): Map<Axis, number> {
+  const spatial = pixels.filter((a) => typeof a.extent === 'number')
+  const batch = mayTileBatch ? pixels.find((a) => a.extent === 'n') : undefined
+  const first = spatial.at(-1) ?? batch
+  const seconds: (Axis | undefined)[] = [undefined, ...spatial.filter((a) => a !== first), ...(batch && batch !== first && spatial.every((a) => a.extent === 1) ? [batch] : [])]
+  let best = new Map<Axis, number>()
+  let bestCost = Infinity
+  for (const channelSize of channel ? sizesFor(channel, traits.tileOfOne) : [1]) {
+    for (const second of seconds) {
+      for (const firstSize of first ? sizesFor(first, traits.tileOfOther) : [1]) {
+        for (const secondSize of second ? sizesFor(second, 8).filter((t) => t > 1) : [1]) {
+          const points = channelSize * firstSize * secondSize
+          if (points > traits.accumulators) continue
+          const waste = overhang(channel, channelSize) * overhang(first, firstSize) * overhang(second, secondSize)
+          const loads = channelSize + PICTURE_LOAD * loadsAlong(picture, main, first, firstSize) * loadsAlong(picture, main, second, secondSize)
+          const cost = waste ** 1.5 * (waste > 1 ? 1.1 : 1) * (1 + (LOAD_WEIGHT * loads) / points)
+          if (cost >= bestCost) continue
+          bestCost = cost
+          best = new Map()
+          if (channel && channelSize > 1) best.set(channel, channelSize)
+          if (second && secondSize > 1) best.set(second, secondSize)
+          if (first && firstSize > 1) best.set(first, firstSize)
+        }
+      }
+    }
   }
   return best
 }
 
-/** Whether an index adds this reduced axis to a tiled one, as windows do. */
-function sharesIndexWithTile(e: Expression, reduced: Axis, tile: ReadonlyMap<Axis, number>): boolean {
-  if (e.kind === 'load') {
-    return e.at.some((at) => { const used = axesOf(at); return used.includes(reduced) && used.some((a) => (tile.get(a) ?? 1) > 1) })
+const LOAD_WEIGHT = 8
+/** A number of the picture costs more than a weight: it is guarded against the padding. */
+const PICTURE_LOAD = 2
+
+const sizesFor = (a: Axis, most: number): number[] => {
+  if (a.extent === 'n') return [1, 4].filter((t) => t <= most)
+  return Array.from({ length: Math.min(most, a.extent as number) }, (_, i) => i + 1).filter((t) => t <= 8 || t % 2 === 0)
+}
+
+const overhang = (a: Axis | undefined, size: number): number =>
+  a && typeof a.extent === 'number' ? (Math.ceil(a.extent / size) * size) / a.extent : 1
+
+/** Numbers loaded along an axis for one step, when the window that slides along it is written out. */
+function loadsAlong(picture: Expression, main: Reduction, a: Axis | undefined, size: number): number {
+  if (!a) return 1
+  const partner = main.axes.find((r) => typeof r.extent === 'number' && sharesIndex(picture, r, a))
+  if (!partner) return size
+  const steps = stepsWrittenOut(partner)
+  return (size + steps - 1) / steps
+}
+
+const stepsWrittenOut = (a: Axis): number =>
+  (a.extent as number) <= 7 ? (a.extent as number) : ([4, 3, 2].find((t) => (a.extent as number) % t === 0) ?? 1)
+
+/** Windows that slide along a tiled axis are written out, so neighbours share what they load; then a little of the innermost loop. */
+function writtenOut(product: Expression, main: Reduction, tile: ReadonlyMap<Axis, number>, traits: TargetTraits): Map<Axis, number> {
+  const unroll = new Map<Axis, number>()
+  let products = [...tile.values()].reduce((p, t) => p * t, 1)
+  const add = (a: Axis, size: number): void => {
+    if (size <= 1 && a.extent !== 1) return
+    if (products * size > traits.bodyProducts) return
+    unroll.set(a, size)
+    products *= size
   }
-  return children(e).some((child) => sharesIndexWithTile(child, reduced, tile))
+  const fixed = [...main.axes].reverse().filter((a) => typeof a.extent === 'number')
+  for (const a of fixed) {
+    if (a.extent === 1 || [...tile].some(([t, size]) => size > 1 && sharesIndex(product, a, t))) add(a, stepsWrittenOut(a))
+  }
+  const innermost = fixed.find((a) => !unroll.has(a))
+  if (innermost && unroll.size === 0) add(innermost, [4, 3, 2].find((t) => (innermost.extent as number) % t === 0) ?? 1)
+  return unroll
+}
+
+/** Whether some index adds the two axes, as windows do. */
+function sharesIndex(e: Expression, a: Axis, b: Axis): boolean {
+  if (e.kind === 'load') return e.at.some((at) => { const used = axesOf(at); return used.includes(a) && used.includes(b) })
+  return children(e).some((child) => sharesIndex(child, a, b))
 }
 
 const largest = (axes: readonly Axis[]): Axis | undefined =>

@@ -1,7 +1,7 @@
 import { invariant } from '../invariant.ts'
 import { showShape, strides, type Tensor } from '../tensor.ts'
 import { type BinaryOp, children, type Expression, type Guard, LOWEST, walk } from './expression.ts'
-import { type Axis, axis, combine, type Extent, type Index, index, type IndexLike, plus, rangeOf, substitute, times } from './index-expression.ts'
+import { type Axis, axesOf, axis, combine, type Extent, type Index, index, type IndexLike, plus, rangeOf, substitute, times } from './index-expression.ts'
 import { type Equation, reads, type SideReduction, writes } from './kernel.ts'
 import type { Binding, Routine, Statement, Term, TermOp, Type } from './routine.ts'
 import { freeAxes } from './free-axes.ts'
@@ -42,6 +42,8 @@ class Lowering {
   private readonly linearForms = new Map<Expression, Index>()
   /** What the steps of the round being written add to each accumulator. */
   private readonly pending = new Map<string, Term>()
+  /** Conditions that hold here because everything around is skipped where they do not. */
+  private readonly assumed = new Set<string>()
   private readonly argmaxBodies = new Set<Expression>()
   private readonly termDepths = new WeakMap<Term, number>()
   private readonly termKeys = new WeakMap<Term, string>()
@@ -192,7 +194,7 @@ class Lowering {
     const both = e.combine !== 'sum' && this.argmaxBodies.has(e.body)
     const accumulators = lanes.map((group) => this.declare(e.combine === 'sum' ? 'sum' : 'most', float(start, group.length as 1 | 4), group.length as 1 | 4))
     const positions = both ? lanes.map(() => this.declare('at', float(0), 1)) : []
-    this.openReduction(e, [...e.axes], points, (at) => {
+    this.openReduction(e, points, (at) => {
       lanes.forEach((group, g) => {
         const places = group.map((place) => new Map([...at(place)]))
         if (both) this.accumulateArgmax(e, places[0]!, accumulators[g]!, positions[g]!)
@@ -207,44 +209,54 @@ class Lowering {
     }))
   }
 
-  /** Opens the loops of the axes that are not written out, then calls `inside` for each step that is. */
-  private openReduction(e: Reduction, axes: Axis[], points: readonly Place[], inside: (at: (place: Place) => Place) => void): void {
-    const unrolled = e.axes.filter((a) => a.extent === this.schedule.unroll.get(a))
-    const steps = (extra: Map<Axis, Index>): void => {
-      const visit = (rest: readonly Axis[], chosen: Map<Axis, Index>): void => {
-        const [next, ...others] = rest
-        if (!next) {
-          inside((place) => new Map([...place, ...extra, ...chosen]))
-          return
-        }
-        for (let i = 0; i < (next.extent as number); i++) visit(others, new Map([...chosen, [next, index(i)]]))
-      }
-      visit(unrolled, new Map())
-    }
-    const bodyPoints = (extra: Map<Axis, Index>): Place[] => {
-      let places: Place[] = points.map((p) => new Map([...p, ...extra]))
-      for (const a of unrolled) places = places.flatMap((p) => range(a.extent as number).map((i) => new Map([...p, [a, index(i)]])))
-      return places
-    }
-    const loops = axes.filter((a) => !unrolled.includes(a))
-    const openNext = (rest: readonly Axis[], extra: Map<Axis, Index>): void => {
-      const [next, ...others] = rest
+  /** Opens the loops, then calls `inside` for each step that is written out in the innermost one. */
+  private openReduction(e: Reduction, points: readonly Place[], inside: (at: (place: Place) => Place) => void): void {
+    // A reduction inside the body that does not depend on these loops is computed before them.
+    this.hoistReductions([e.body], points)
+    const open = (axes: readonly Axis[], steps: readonly Place[]): void => {
+      const [next, ...others] = axes
       if (!next) {
-        this.hoistReductions([e.body], bodyPoints(extra))
+        this.hoistReductions([e.body], points.flatMap((p) => steps.map((step) => new Map([...p, ...step]))))
         this.pending.clear()
-        steps(extra)
+        for (const step of steps) inside((place) => new Map([...place, ...step]))
         this.flush()
         return
       }
       const factor = this.schedule.unroll.get(next) ?? 1
-      invariant(factor === 1 || (typeof next.extent === 'number' && next.extent % factor === 0), `${next.name} cannot be unrolled by ${factor}`)
+      invariant(factor === 1 || (typeof next.extent === 'number' && next.extent % factor === 0), `${next.name} cannot be written out by ${factor}`)
       this.loop(next, factor, (at) => {
-        for (let i = 0; i < factor; i++) openNext(others, new Map([...extra, [next, plus(times(at, factor), i)]]))
+        const inner = steps.flatMap((step) => range(factor).map((i) => new Map([...step, [next, plus(times(at, factor), i)]])))
+        this.skipping(this.batchGuards(e, points, inner, next), () => open(others, inner))
       })
     }
-    // A reduction inside the body that does not depend on these loops is computed before them.
-    this.hoistReductions([e.body], points)
-    openNext(loops, new Map())
+    // Loops first, what is written out whole innermost: a text inside a loop shares more.
+    const whole = (a: Axis): boolean => a.extent === this.schedule.unroll.get(a)
+    open([...e.axes.filter((a) => !whole(a)), ...e.axes.filter(whole)], [new Map()])
+  }
+
+  /**
+   * Conditions on the image alone, under which all that a round adds is zero: where chunks of the batch are uneven, the
+   * round is skipped instead of adding zeros. Rows and columns in the padding are not worth a branch.
+   */
+  private batchGuards(e: Reduction, points: readonly Place[], steps: readonly Place[], opened: Axis): Term[] {
+    if (e.combine !== 'sum' || steps.length !== 1) return []
+    const factors = e.body.kind === 'binary' && e.body.op === 'mul' ? [e.body.a, e.body.b] : [e.body]
+    const place = new Map([...points[0]!, ...steps[0]!])
+    return factors.flatMap((f) => (f.kind === 'guard' && f.otherwise === 0 ? f.guards : []))
+      .filter((g) => g.kind === 'within' && g.extent === 'n' && axesOf(g.at).includes(opened) && axesOf(g.at).every((a) => place.has(a) && !this.schedule.tile.has(a)))
+      .map((g) => this.guard(g, place))
+  }
+
+  private skipping(conditions: readonly Term[], inside: () => void): void {
+    const condition = this.all(conditions.filter((c, i) => conditions.indexOf(c) === i))
+    if (condition.kind === 'truth') return inside()
+    const keys = conditions.map((c) => this.key(c))
+    for (const key of keys) this.assumed.add(key)
+    const scope = this.open()
+    inside()
+    this.scopes.pop()
+    for (const key of keys) this.assumed.delete(key)
+    this.scopes.at(-1)!.statements.push({ kind: 'if', condition, body: scope.statements })
   }
 
   private accumulate(e: Reduction, places: readonly Place[], accumulator: Term): void {
@@ -381,7 +393,7 @@ class Lowering {
   }
 
   private all(conditions: readonly Term[]): Term {
-    const open = conditions.filter((c) => !(c.kind === 'truth' && c.value))
+    const open = conditions.filter((c) => !(c.kind === 'truth' && c.value) && !this.assumed.has(this.key(c)))
     if (open.some((c) => c.kind === 'truth')) return truth(false)
     if (open.length === 0) return truth(true)
     return open.reduce((a, b) => this.op('and', [a, b], 'bool'))

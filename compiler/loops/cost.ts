@@ -1,0 +1,111 @@
+import { elementsPerSample, isBatched, type Tensor } from '../tensor.ts'
+import { children, type Expression, walk } from './expression.ts'
+import type { Axis } from './index-expression.ts'
+import { type Equation, reads, writes } from './kernel.ts'
+
+/** Arithmetic of one evaluation of a tree without reductions: a sum or product counts 1, exp and the like 8, a random number 20. */
+export function pointCost(e: Expression): number {
+  let total = 0
+  for (const node of walk(e)) {
+    if (node.kind === 'binary') total += node.op === 'pow' ? 16 : node.op === 'div' ? 4 : 1
+    else if (node.kind === 'unary') total += ['neg', 'abs', 'sign', 'floor'].includes(node.op) ? 1 : 8
+    else if (node.kind === 'select' || node.kind === 'guard') total += 1
+    else if (node.kind === 'random') total += 20
+  }
+  return total
+}
+
+export const hasReduction = (e: Expression): boolean => [...walk(e)].some((node) => node.kind === 'reduce')
+
+/** Tensors that are as large as activations: what costs bandwidth to read again. Per-channel coefficients do not. */
+export function bigLoads(e: Expression): Set<Tensor> {
+  const found = new Set<Tensor>()
+  for (const node of walk(e)) if (node.kind === 'load' && isBatched(node.tensor.shape)) found.add(node.tensor)
+  return found
+}
+
+/** Where a tensor is loaded: inside a reduction or outside all, and what kind of reduction. */
+export interface LoadSite {
+  readonly reduction?: Extract<Expression, { kind: 'reduce' }>
+  readonly contraction: boolean
+}
+
+export function loadSites(e: Equation, tensor: Tensor): LoadSite[] {
+  const sites: LoadSite[] = []
+  const visit = (node: Expression, around: Extract<Expression, { kind: 'reduce' }>[]): void => {
+    if (node.kind === 'load' && node.tensor === tensor) {
+      const outer = around[0]
+      sites.push({ ...(outer && { reduction: outer }), contraction: around.some(isContraction) })
+    }
+    for (const child of children(node)) visit(child, node.kind === 'reduce' ? [...around, node] : around)
+  }
+  for (const s of e.stores) visit(s.value, [])
+  return sites
+}
+
+/** A sum of products of two tensors: convolutions and matrix products. */
+export function isContraction(e: Extract<Expression, { kind: 'reduce' }>): boolean {
+  if (e.combine !== 'sum' || e.body.kind !== 'binary' || e.body.op !== 'mul') return false
+  const loads = (part: Expression): boolean => [...walk(part)].some((node) => node.kind === 'load')
+  return loads(e.body.a) && loads(e.body.b) && e.body.a !== e.body.b
+}
+
+/** An amount linear in the batch. */
+export interface Linear {
+  readonly fixed: number
+  readonly perSample: number
+}
+
+export const linear = (amount: number, batched: boolean): Linear =>
+  batched ? { fixed: 0, perSample: amount } : { fixed: amount, perSample: 0 }
+export const addLinear = (a: Linear, b: Linear): Linear => ({ fixed: a.fixed + b.fixed, perSample: a.perSample + b.perSample })
+export const atBatch = (size: Linear, batch: number): number => size.fixed + size.perSample * batch
+
+export const bytesOf = (t: Tensor): Linear => linear(4 * elementsPerSample(t.shape), isBatched(t.shape))
+
+/**
+ * Multiplications, additions and the like of one run. A value is counted once for every combination of the axes that it
+ * changes with, and never more often than the largest tensor it loads has elements where it only transforms loads.
+ */
+export function flopsOf(e: Equation): Linear {
+  let total: Linear = { fixed: 0, perSample: 0 }
+  const seen = new Set<Expression>()
+  const size = (axes: Iterable<Axis>): Linear => {
+    let amount = 1
+    let batched = false
+    for (const a of axes) {
+      if (typeof a.extent === 'number') amount *= a.extent
+      else { batched = true; if (typeof a.extent === 'object') amount /= a.extent.chunks }
+    }
+    return linear(amount, batched)
+  }
+  const visit = (node: Expression, around: readonly Axis[]): void => {
+    if (seen.has(node)) return
+    seen.add(node)
+    const inside = node.kind === 'reduce' ? [...around, ...node.axes] : around
+    if (node.kind === 'reduce') {
+      const once = size(inside)
+      const each = node.combine === 'sum' && node.body.kind === 'binary' && node.body.op === 'mul' ? 2 : 1
+      total = addLinear(total, { fixed: once.fixed * each, perSample: once.perSample * each })
+    } else if (node.kind === 'unary' || node.kind === 'binary' || node.kind === 'select') {
+      const isProduct = around.length > e.axes.length && node.kind === 'binary' && node.op === 'mul'
+      if (!isProduct) {
+        const elements = [...bigLoads(node)].map((t) => elementsPerSample(t.shape))
+        const points = size(around)
+        const most = elements.length > 0 ? Math.max(...elements) : Infinity
+        total = addLinear(total, { fixed: points.fixed, perSample: Math.min(points.perSample, Math.max(most, size(e.axes).perSample)) })
+      }
+    }
+    for (const child of children(node)) visit(child, inside)
+  }
+  for (const s of e.stores) visit(s.value, e.axes)
+  // Moments on the way: a difference, a square and two sums a value.
+  for (const side of e.sides) {
+    const elements = linear(elementsPerSample(side.source.shape), isBatched(side.source.shape))
+    total = addLinear(total, { fixed: 4 * elements.fixed, perSample: 4 * elements.perSample })
+  }
+  return total
+}
+
+export const bytesRead = (e: Equation): Linear => reads(e).map(bytesOf).reduce(addLinear, { fixed: 0, perSample: 0 })
+export const bytesWritten = (e: Equation): Linear => writes(e).map(bytesOf).reduce(addLinear, { fixed: 0, perSample: 0 })

@@ -1,0 +1,192 @@
+import { elementsPerSample, type Tensor } from '../tensor.ts'
+import { bigLoads, hasReduction, loadSites, pointCost } from './cost.ts'
+import { children, type Expression } from './expression.ts'
+import { coversItsTensor, inlineProducer } from './inline.ts'
+import { type Equation, reads, type SideReduction, writes } from './kernel.ts'
+import { sideMoments } from './moments.ts'
+import type { Schedule } from './schedule.ts'
+
+/** An equation on its way to a kernel, with what was joined to it and why other things were not. */
+export interface Fused {
+  readonly equation: Equation
+  readonly why: readonly string[]
+}
+
+export interface FusionRequest {
+  readonly equations: readonly Equation[]
+  /** Tensors that must exist in memory after the program: outputs, gradients, prepared values, updated parameters. */
+  readonly kept: ReadonlySet<Tensor>
+  /** A tensor that is another one's storage under another shape. */
+  readonly viewOf: ReadonlyMap<Tensor, Tensor>
+  /** What a kernel may bind: 8 storage buffers are granted by every WebGPU. */
+  readonly maxBindings: number
+  readonly schedule: (e: Equation) => Schedule
+}
+
+/**
+ * Joins equations where that saves passes over memory, in three rules applied in the order of the program:
+ * a point-wise value is computed again by each of its readers instead of being stored (prologue); a reduction's result
+ * flows straight into the one point-wise equation that reads it (epilogue); batch statistics are gathered by the kernel
+ * that stores what they are taken of (side reduction). A rule that declines says why.
+ */
+export function fuse(request: FusionRequest): Fused[] {
+  const state = new Fusion(request)
+  state.inlineAll()
+  state.moveStatistics()
+  return state.result()
+}
+
+const MOST_PROLOGUE_COST = 12
+const MOST_REPEATED_COST = 48
+
+class Fusion {
+  private readonly request: FusionRequest
+  private items: { equation: Equation; why: string[] }[]
+
+  constructor(request: FusionRequest) {
+    this.request = request
+    this.items = request.equations.map((equation) => ({ equation, why: [] }))
+  }
+
+  result(): Fused[] {
+    return this.items
+  }
+
+  inlineAll(): void {
+    for (const item of [...this.items]) {
+      if (!this.items.includes(item)) continue
+      const decline = this.tryInline(item)
+      if (decline) item.why.push(decline)
+    }
+  }
+
+  /** Removes the item if all its readers took it; otherwise says why not (or nothing where the question does not arise). */
+  private tryInline(item: { equation: Equation; why: string[] }): string | undefined {
+    const { equation } = item
+    if (!coversItsTensor(equation) || equation.moments) return undefined
+    const tensor = equation.stores[0]!.tensor
+    if (this.request.kept.has(tensor)) return `${tensor.name} is kept in memory: it is a result of the program`
+    const readers = this.items.filter((other) => other !== item && reads(other.equation).includes(tensor))
+    if (readers.length === 0) return undefined
+    const views = [...this.request.viewOf].filter(([, of]) => of === tensor)
+    if (views.length > 0 || this.request.viewOf.has(tensor)) return `${tensor.name} is read under another shape`
+    if (writersOf(this.items, tensor).length > 1) return undefined
+    const heavy = hasReduction(equation.stores[0]!.value)
+    const refusal = heavy ? this.refuseEpilogue(equation, tensor, readers) : this.refusePrologue(equation, tensor, readers)
+    if (refusal) return refusal
+    const joined = readers.map((reader) => inlineProducer(equation, reader.equation))
+    const tooMany = joined.find((e) => reads(e).length + writes(e).length > this.request.maxBindings)
+    if (tooMany) return `${tooMany.name} would bind ${reads(tooMany).length + writes(tooMany).length} buffers, ${this.request.maxBindings} are granted everywhere`
+    readers.forEach((reader, i) => {
+      reader.equation = joined[i]!
+      reader.why.push(`${equation.name} is computed ${heavy ? 'here, its result never stored' : 'as it is loaded'}`)
+      reader.why.push(...item.why)
+    })
+    this.items.splice(this.items.indexOf(item), 1)
+    return undefined
+  }
+
+  private refuseEpilogue(equation: Equation, tensor: Tensor, readers: readonly { equation: Equation }[]): string | undefined {
+    if (readers.length > 1) return `${tensor.name} is read ${readers.length} times: by ${readers.map((r) => r.equation.name).join(', ')}`
+    const reader = readers[0]!.equation
+    if (loadSites(reader, tensor).some((site) => site.reduction)) return `${reader.name} reads ${tensor.name} in windows or sums`
+    if (reader.stores.some((s) => hasReduction(s.value))) return `${reader.name} has a reduction of its own`
+    if (!readsPointByPoint(reader, tensor, equation)) return `${reader.name} does not read ${tensor.name} element by element`
+    return undefined
+  }
+
+  private refusePrologue(equation: Equation, tensor: Tensor, readers: readonly { equation: Equation }[]): string | undefined {
+    const { value } = equation.stores[0]!
+    const cost = pointCost(value)
+    const loads = bigLoads(value).size
+    if (loads > 1 && readers.length > 1 && loads * readers.length > 1 + loads + readers.length) {
+      return `reading ${loads} tensors ${readers.length} times costs more than storing ${tensor.name}`
+    }
+    for (const { equation: reader } of readers) {
+      for (const site of loadSites(reader, tensor)) {
+        if (!site.reduction) {
+          if (readers.length > 1 && cost > MOST_REPEATED_COST) return `${equation.name} is too dear to compute ${readers.length} times`
+          continue
+        }
+        if (site.contraction && (cost > MOST_PROLOGUE_COST || loads > 1)) return `${equation.name} is too dear to repeat in ${reader.name}`
+        const repeats = repetitions(reader, tensor, site.reduction)
+        if (!site.contraction && cost * repeats > MOST_REPEATED_COST) return `${equation.name} is too dear to repeat ${repeats.toFixed(1)} times an element in ${reader.name}`
+      }
+    }
+    return undefined
+  }
+
+  /** The first half of a statistics computation moves into the kernel that stores what it reads. */
+  moveStatistics(): void {
+    for (const item of [...this.items]) {
+      const { moments } = item.equation
+      if (moments?.stage !== 'partial') continue
+      const decline = this.tryMove(item)
+      if (decline) item.why.push(decline)
+    }
+  }
+
+  private tryMove(item: { equation: Equation; why: string[] }): string | undefined {
+    const { source, result, eps } = item.equation.moments!
+    const producers = writersOf(this.items, source)
+    const producer = producers[0]
+    if (!producer || producers.length > 1) return `${source.name} is not made by one kernel`
+    const { equation } = producer
+    if (!equation.stores.some((s) => hasReduction(s.value))) return `${equation.name} computes nothing that could carry the statistics`
+    if (!coversItsTensor(equation) || equation.axes.length !== source.shape.length) return `${equation.name} does not store ${source.name} channel by channel`
+    if (equation.axes[0]!.extent !== 'n') return `${source.name} has no batch of images`
+    const schedule = this.request.schedule(equation)
+    if (schedule.serial.length > 0) return `${equation.name} walks through its points in a loop`
+    const kept = equation.axes[1]!
+    if ((schedule.tile.get(equation.axes[0]!) ?? 1) !== 1) return `${equation.name} computes several images at once`
+    const layers = item.equation.layers
+    const { side, merge } = sideMoments({ name: item.equation.name, layers, source, result, eps }, equation.axes, kept, (a) => schedule.tile.get(a) ?? 1)
+    const carrying: Equation = withSide(equation, side, layers)
+    if (reads(carrying).length + writes(carrying).length > this.request.maxBindings) return `${carrying.name} would bind too many buffers`
+    producer.equation = carrying
+    producer.why.push(`gathers the statistics of ${item.equation.layers.join(', ')} as it stores`)
+    const at = this.items.indexOf(item)
+    this.items.splice(at, 1)
+    this.items = this.items.filter((other) => other.equation.moments?.result !== result)
+    this.items.splice(at, 0, ...merge.map((e) => ({ equation: e, why: ['merges the statistics of all tiles'] })))
+    return undefined
+  }
+}
+
+const withSide = (e: Equation, side: SideReduction, layers: readonly string[]): Equation =>
+  ({ ...e, sides: [...e.sides, side], layers: [...new Set([...e.layers, ...layers])] })
+
+const writersOf = <T extends { equation: Equation }>(items: readonly T[], tensor: Tensor): T[] =>
+  items.filter((item) => writes(item.equation).includes(tensor))
+
+/** Whether each point of the reader loads one element, and each element is loaded by one point. */
+function readsPointByPoint(reader: Equation, tensor: Tensor, producer: Equation): boolean {
+  if (points(reader) !== points(producer)) return false
+  let fits = true
+  const visit = (e: Expression): void => {
+    if (e.kind === 'load' && e.tensor === tensor) {
+      const axes = e.at.filter((at, i) => !(at.terms.length === 0 && tensor.shape[i] === 1)).map((at) => {
+        const [term, ...more] = at.terms
+        return term && more.length === 0 && at.constant === 0 && term.coefficient === 1 && term.atom.kind === 'axis' ? term.atom.axis : undefined
+      })
+      if (axes.some((a) => a === undefined) || new Set(axes).size !== axes.length) fits = false
+    }
+    for (const child of children(e)) visit(child)
+  }
+  for (const s of reader.stores) visit(s.value)
+  return fits
+}
+
+
+
+
+const points = (e: Equation): string =>
+  e.axes.map((a) => (typeof a.extent === 'number' ? a.extent : 'n')).filter((extent) => extent !== 1).sort().join('x')
+
+/** How often an element is loaded on average: 9 / 4 for a 3x3 window of stride 2. */
+function repetitions(reader: Equation, tensor: Tensor, reduction: Extract<Expression, { kind: 'reduce' }>): number {
+  const count = (axes: readonly { extent: unknown }[]): number =>
+    axes.reduce((product, a) => product * (typeof a.extent === 'number' ? a.extent : 1), 1)
+  const elements = elementsPerSample(tensor.shape)
+  return (count(reader.axes) * count(reduction.axes)) / Math.max(1, elements)
+}
