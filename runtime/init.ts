@@ -23,11 +23,11 @@ function filler(init: Initializer, shape: readonly number[], seed: number, name:
       // Rounding to float32 may reach the excluded end.
       return Math.fround(value) < init.high ? value : init.low
     }
-    // Caffe's BilinearFiller: f = ceil(k/2), c = (2f - 1 - f mod 2) / 2f, (1 - |x/f - c|)(1 - |y/f - c|).
+    // Caffe's BilinearFiller: f = ceil(k/2), c = (k - 1) / 2f, (1 - |x/f - c|)(1 - |y/f - c|).
     case 'bilinear': {
       const k = shape.at(-1)!
       const f = Math.ceil(k / 2)
-      const c = (2 * f - 1 - (f % 2)) / (2 * f)
+      const c = (k - 1) / (2 * f)
       return (i) => (1 - Math.abs((i % k) / f - c)) * (1 - Math.abs((Math.floor(i / k) % k) / f - c))
     }
   }

@@ -111,7 +111,7 @@ export class Net {
     const losses: Promise<number>[] = []
     for (const [i, part] of parts.entries()) {
       const last = i === parts.length - 1
-      const { values } = await this.execute(last ? 'train' : 'accumulate', part, { rate, update: last, results: this.lossNames })
+      const { values } = await this.execute(last ? 'train' : 'accumulate', part, { rate, update: last, results: this.lossNames, part: i })
       losses.push(values.then((v) => this.lossOf(v)))
     }
     const loss = Promise.all(losses).then((all) => all.reduce((sum, l) => sum + l, 0) / all.length)
@@ -173,7 +173,7 @@ export class Net {
    * default): one at a time, so calls that are not awaited cannot mix. `session`: another one of the same bundle.
    */
   execute(program: string, inputs: Inputs, options: {
-    readonly rate?: number; readonly update?: boolean; readonly results?: readonly string[]; readonly session?: Session
+    readonly rate?: number; readonly update?: boolean; readonly results?: readonly string[]; readonly session?: Session; readonly part?: number
   } = {}): Promise<{ values: Promise<Map<string, Numbers>> }> {
     const session = options.session ?? this.session
     const entry = this.program(program)
@@ -182,7 +182,9 @@ export class Net {
     const names = (options.results ?? Object.keys(entry.results)).filter((name) => Object.hasOwn(entry.results, name))
     return this.exclusively(async () => {
       const t = this.#steps
-      const scalars = scalarsAt(this.manifest.train, t, this.#seed, options.rate ?? this.rateAt(t))
+      // Batches that are added up to one update share its number, but not their dropout.
+      const seed = this.#seed + (options.part ?? 0) * 0x9e3779b1
+      const scalars = scalarsAt(this.manifest.train, t, seed, options.rate ?? this.rateAt(t))
       if (entry.needsPrepare && session === this.session && this.#stale) {
         await session.run('prepare', scalars)
         this.#stale = false
