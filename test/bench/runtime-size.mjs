@@ -1,0 +1,47 @@
+/**
+ * node test/bench/runtime-size.mjs [--json]: what a page downloads to run a net on WebGPU, without the net itself: bundled and
+ * minified by esbuild, and gzipped. Peers where they are installed (test/bench/peers), with what W2 needs of them.
+ */
+import { existsSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { gzipSync } from 'node:zlib'
+import { build } from 'esbuild'
+
+const { values: { json } } = parseArgs({ options: { json: { type: 'boolean', default: false } } })
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const peers = fileURLToPath(new URL('peers/', import.meta.url))
+
+const PAGES = [
+  ['fusenet: open, run, train on WebGPU', root, `export { open } from './runtime/index.ts'`],
+  ['fusenet: everything of the runtime', root, `export * from './runtime/index.ts'`],
+  ['jax-js: WebGPU', peers, `export { init, defaultDevice, jit, numpy, nn, lax } from '@jax-js/jax'`],
+  ['tfjs: core, WebGPU', peers, `import '@tensorflow/tfjs-backend-webgpu'
+    export { setBackend, ready, tidy, tensor, tensor4d, fused, maxPool, avgPool, relu, softmax, reshape } from '@tensorflow/tfjs-core'`],
+  ['onnxruntime-web: WebGPU', peers, `export * from 'onnxruntime-web/webgpu'`, ['onnxruntime-web/dist/ort-wasm-simd-threaded.asyncify.wasm']],
+]
+
+const rows = []
+for (const [name, resolveDir, contents, files = []] of PAGES) {
+  if (resolveDir === peers && !existsSync(`${peers}node_modules`)) continue
+  const { outputFiles } = await build({
+    stdin: { contents, resolveDir, loader: 'ts' }, bundle: true, minify: true, format: 'esm', platform: 'browser', target: 'es2022',
+    write: false, outdir: 'out', splitting: true, logLevel: 'error',
+    // A page with WebGPU alone never fetches what these hold; esbuild splits them off, so they are left out of the sum.
+    external: ['./webgl-*', 'node:*'],
+  })
+  const parts = [...outputFiles.map((f) => f.contents), ...files.map((f) => readFileSync(`${peers}node_modules/${f}`))]
+  rows.push({ name, minified: sum(parts.map((p) => p.length)), gzipped: sum(parts.map((p) => gzipSync(p, { level: 9 }).length)) })
+}
+
+if (json) console.log(JSON.stringify(rows, null, 2))
+else {
+  const Table = createRequire(import.meta.url)('cli-table3')
+  const table = new Table({ head: ['', 'minified', 'min + gzip'], colAligns: ['left', 'right', 'right'], style: { head: [], border: [] } })
+  for (const r of rows) table.push([r.name, kilobytes(r.minified), kilobytes(r.gzipped)])
+  console.log(String(table))
+}
+
+function sum(numbers) { return numbers.reduce((a, b) => a + b, 0) }
+function kilobytes(bytes) { return `${(bytes / 1000).toFixed(1)} KB` }
