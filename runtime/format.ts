@@ -151,6 +151,8 @@ export interface DispatchEntry {
   readonly name: string
   readonly layers: readonly string[]
   readonly flops: Size
+  /** Of these, what sums of products take: no fusion can save them. */
+  readonly products: Size
   readonly bytesRead: Size
   readonly bytesWritten: Size
   /** Why it is not fused with what comes before or after, and what was. */

@@ -79,6 +79,8 @@ function bestTile(picture: Expression, main: Reduction, pixels: readonly Axis[],
   for (const channelSize of channel ? sizesFor(channel, traits.tileOfOne) : [1]) {
     for (const second of seconds) {
       for (const firstSize of first ? sizesFor(first, traits.tileOfOther) : [1]) {
+        // A second axis only where the first is used up: rows of a picture have guards of their own.
+        if (second && firstSize !== first?.extent && first?.extent !== 'n') continue
         for (const secondSize of second ? sizesFor(second, 8).filter((t) => t > 1) : [1]) {
           const points = channelSize * firstSize * secondSize
           if (points > traits.accumulators) continue

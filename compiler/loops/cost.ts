@@ -70,30 +70,21 @@ export const bytesOf = (t: Tensor): Linear => linear(4 * elementsPerSample(t.sha
 export function flopsOf(e: Equation): Linear {
   let total: Linear = { fixed: 0, perSample: 0 }
   const seen = new Set<Expression>()
-  const size = (axes: Iterable<Axis>): Linear => {
-    let amount = 1
-    let batched = false
-    for (const a of axes) {
-      if (typeof a.extent === 'number') amount *= a.extent
-      else { batched = true; if (typeof a.extent === 'object') amount /= a.extent.chunks }
-    }
-    return linear(amount, batched)
-  }
   const visit = (node: Expression, around: readonly Axis[]): void => {
     if (seen.has(node)) return
     seen.add(node)
     const inside = node.kind === 'reduce' ? [...around, ...node.axes] : around
     if (node.kind === 'reduce') {
-      const once = size(inside)
+      const once = sizeOf(inside)
       const each = node.combine === 'sum' && node.body.kind === 'binary' && node.body.op === 'mul' ? 2 : 1
       total = addLinear(total, { fixed: once.fixed * each, perSample: once.perSample * each })
     } else if (node.kind === 'unary' || node.kind === 'binary' || node.kind === 'select') {
       const isProduct = around.length > e.axes.length && node.kind === 'binary' && node.op === 'mul'
       if (!isProduct) {
         const elements = [...bigLoads(node)].map((t) => elementsPerSample(t.shape))
-        const points = size(around)
+        const points = sizeOf(around)
         const most = elements.length > 0 ? Math.max(...elements) : Infinity
-        total = addLinear(total, { fixed: points.fixed, perSample: Math.min(points.perSample, Math.max(most, size(e.axes).perSample)) })
+        total = addLinear(total, { fixed: points.fixed, perSample: Math.min(points.perSample, Math.max(most, sizeOf(e.axes).perSample)) })
       }
     }
     for (const child of children(node)) visit(child, inside)
@@ -105,6 +96,34 @@ export function flopsOf(e: Equation): Linear {
     total = addLinear(total, { fixed: 4 * elements.fixed, perSample: 4 * elements.perSample })
   }
   return total
+}
+
+/** Two for each step of every sum of products: convolutions, matrix products. */
+export function productsOf(e: Equation): Linear {
+  let total: Linear = { fixed: 0, perSample: 0 }
+  const seen = new Set<Expression>()
+  const visit = (node: Expression, around: readonly Axis[]): void => {
+    if (seen.has(node)) return
+    seen.add(node)
+    const inside = node.kind === 'reduce' ? [...around, ...node.axes] : around
+    if (node.kind === 'reduce' && isContraction(node)) {
+      const once = sizeOf(inside)
+      total = addLinear(total, { fixed: 2 * once.fixed, perSample: 2 * once.perSample })
+    }
+    for (const child of children(node)) visit(child, inside)
+  }
+  for (const s of e.stores) visit(s.value, e.axes)
+  return total
+}
+
+function sizeOf(axes: Iterable<Axis>): Linear {
+  let amount = 1
+  let batched = false
+  for (const a of axes) {
+    if (typeof a.extent === 'number') amount *= a.extent
+    else { batched = true; if (typeof a.extent === 'object') amount /= a.extent.chunks }
+  }
+  return linear(amount, batched)
 }
 
 export const bytesRead = (e: Equation): Linear => reads(e).map(bytesOf).reduce(addLinear, { fixed: 0, perSample: 0 })

@@ -1,7 +1,7 @@
 import type { BufferEntry, DispatchEntry, KernelEntry, Plan, ProgramEntry, Size, TensorEntry } from '../../runtime/format.ts'
 import type { Graph, Value } from '../graph/graph.ts'
 import { invariant } from '../invariant.ts'
-import { addLinear, bytesOf, bytesRead, bytesWritten, flopsOf, linear, type Linear } from '../loops/cost.ts'
+import { addLinear, bytesOf, bytesRead, bytesWritten, flopsOf, linear, type Linear, productsOf } from '../loops/cost.ts'
 import type { Fused } from '../loops/fuse.ts'
 import { reads, writes } from '../loops/kernel.ts'
 import type { Routine } from '../loops/routine.ts'
@@ -132,6 +132,7 @@ class Layout {
       name: equation.name,
       layers: equation.layers,
       flops: flopsOf(equation),
+      products: productsOf(equation),
       bytesRead: bytesRead(equation),
       bytesWritten: bytesWritten(equation),
       why: [...new Set(fused.why)],

@@ -1,0 +1,78 @@
+import type { Manifest, Plan, ProgramEntry, Size } from '../runtime/format.ts'
+
+/** What `inspect --json` prints: counted from the plan for a batch, so it does not depend on the machine. */
+export interface InspectReport {
+  readonly name: string
+  readonly style: string
+  readonly batch: number
+  readonly programs: Readonly<Record<string, ProgramReport>>
+}
+
+export interface ProgramReport extends Totals {
+  readonly kernels: readonly KernelReport[]
+  /** Bytes of every buffer that the program touches. */
+  readonly peakBytes: number
+  /** What no plan could go below: the arithmetic of sums of products alone, each input, parameter and result moved once, what is alive at once. */
+  readonly lowerBound: Totals & { readonly peakBytes: number }
+}
+
+export interface KernelReport extends Totals {
+  readonly name: string
+  readonly layers: readonly string[]
+  readonly why: readonly string[]
+}
+
+interface Totals {
+  readonly flops: number
+  readonly bytesRead: number
+  readonly bytesWritten: number
+}
+
+export function inspectManifest(manifest: Manifest, target: string, batch: number): InspectReport {
+  const plan = manifest.plans[target]!
+  const programs = Object.fromEntries(Object.entries(plan.programs).map(([name, program]) => [name, inspectProgram(plan, program, batch)]))
+  return { name: manifest.name, style: manifest.style, batch, programs }
+}
+
+function inspectProgram(plan: Plan, program: ProgramEntry, batch: number): ProgramReport {
+  const at = (size: Size): number => Math.ceil(size.fixed + size.perSample * batch)
+  const kernels = program.dispatches.map((d) => ({
+    name: d.name,
+    layers: d.layers,
+    flops: at(d.flops),
+    bytesRead: at(d.bytesRead),
+    bytesWritten: at(d.bytesWritten),
+    why: d.why,
+  }))
+  const sum = (key: keyof Totals): number => kernels.reduce((total, k) => total + k[key], 0)
+  const touched = new Set(program.dispatches.flatMap((d) => d.tensors.map((t) => plan.tensors[t]!.buffer)))
+  const bytes = [...touched].map((i) => plan.buffers[i]!).map((b) => 4 * Math.max(...[b.elements, ...(b.largestOf ?? [])].map(at)))
+  return {
+    kernels,
+    flops: sum('flops'),
+    bytesRead: sum('bytesRead'),
+    bytesWritten: sum('bytesWritten'),
+    peakBytes: bytes.reduce((a, b) => a + b, 0),
+    lowerBound: { ...lowerBound(plan, program, at), peakBytes: at(program.lowerBoundBytes) },
+  }
+}
+
+function lowerBound(plan: Plan, program: ProgramEntry, at: (size: Size) => number): Totals {
+  const read = new Set<number>()
+  const written = new Set<number>()
+  for (const d of program.dispatches) {
+    plan.kernels[d.kernel]!.bindings.forEach((b, i) => (b.access === 'read' ? read : written).add(d.tensors[i]!))
+  }
+  const elements = (t: number): number => {
+    const { shape } = plan.tensors[t]!
+    return shape.reduce<number>((product, dim) => product * (dim === 'n' ? at({ fixed: 0, perSample: 1 }) : dim), 1)
+  }
+  const bytes = (tensors: Iterable<number>): number => 4 * [...tensors].reduce((total, t) => total + elements(t), 0)
+  const lasting = (t: number): boolean => plan.buffers[plan.tensors[t]!.buffer]!.role !== 'scratch'
+  const results = new Set(Object.values(program.results))
+  return {
+    flops: program.dispatches.reduce((total, d) => total + at(d.products), 0),
+    bytesRead: bytes([...read].filter(lasting)),
+    bytesWritten: bytes(new Set([...written].filter((t) => lasting(t) || results.has(t)))),
+  }
+}

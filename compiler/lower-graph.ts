@@ -1,0 +1,34 @@
+import type { Graph, Node } from './graph/graph.ts'
+import { invariant } from './invariant.ts'
+import type { Equation } from './loops/kernel.ts'
+import type { Operator } from './ops/operator.ts'
+import type { Tensor } from './tensor.ts'
+
+export interface LoweredGraph {
+  readonly equations: readonly Equation[]
+  /** Values that are another value's storage under another shape. */
+  readonly viewOf: ReadonlyMap<Tensor, Tensor>
+  /** Results, and what lives longer than the program. */
+  readonly kept: ReadonlySet<Tensor>
+}
+
+/** Every node says its equations; from here on there are loops, and no layers. */
+export function lowerGraph(graph: Graph, operators: ReadonlyMap<string, Operator>): LoweredGraph {
+  const viewOf = new Map<Tensor, Tensor>()
+  const equations = graph.nodes.flatMap((node: Node): readonly Equation[] => {
+    const operator = operators.get(node.op)
+    invariant(operator, `node ${node.name} has the unknown operator ${node.op}`)
+    if (operator.view) {
+      viewOf.set(node.outputs[0]!, node.inputs[0]!)
+      return []
+    }
+    return operator.equations(node)
+  })
+  const kept = new Set<Tensor>(graph.outputs.map((output) => output.value))
+  for (const value of [...kept]) {
+    // A result that is a view keeps what it is a view of.
+    for (let of = viewOf.get(value); of; of = viewOf.get(of)) kept.add(of)
+  }
+  for (const node of graph.nodes) for (const out of node.outputs) if (out.storage) kept.add(out)
+  return { equations, viewOf, kept }
+}

@@ -1,0 +1,30 @@
+import type { Equation } from '../../loops/kernel.ts'
+import { reads, writes } from '../../loops/kernel.ts'
+import type { PrintedKernel } from '../../plan/build-plan.ts'
+import type { Target } from '../target.ts'
+
+/**
+ * Runs equations themselves, in float64. The traits are WGSL's, since a fused kernel's blocks of statistics are as large as
+ * its tiles, and the interpreter has none of its own.
+ */
+export const interpreterTarget: Target = {
+  name: 'interpreter',
+  extension: 'txt',
+  maxBindings: 8,
+  traits: { accumulators: 128, tileOfOne: 8, tileOfOther: 16, bodyProducts: 1024 },
+  print,
+}
+
+let printed = 0
+
+function print(equation: Equation): PrintedKernel {
+  const written = new Set(writes(equation))
+  const tensors = [...new Set([...reads(equation), ...written])]
+  return {
+    bindings: tensors.map((tensor) => ({ name: tensor.name, tensor, access: written.has(tensor) ? 'read_write' : 'read' })),
+    invocations: { fixed: 1, perSample: 0 },
+    workgroup: 1,
+    // Kernels with the same text are shared; every equation is its own here.
+    text: `${equation.name} ${printed++}`,
+  }
+}

@@ -1,0 +1,14 @@
+import type { TargetTraits } from '../loops/choose-schedule.ts'
+import type { Equation } from '../loops/kernel.ts'
+import type { PrintedKernel } from '../plan/build-plan.ts'
+
+/** What prints kernels: sees equations and schedules, never layers. */
+export interface Target {
+  /** Key of its plan in the bundle. */
+  readonly name: string
+  readonly extension: string
+  /** Buffers that one kernel may bind. */
+  readonly maxBindings: number
+  readonly traits: TargetTraits
+  readonly print: (equation: Equation) => PrintedKernel
+}
