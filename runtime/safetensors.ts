@@ -49,8 +49,8 @@ export function readSafetensors(bytes: Uint8Array, what = 'safetensors'): Safete
     if (to - from !== wanted) refuse(`${name}: ${known.type}[${shape.join(', ')}] takes ${wanted} bytes, its offsets ${from} to ${to} hold ${to - from}`)
     if (to > data.length) refuse(`${name}: ends at byte ${to} of ${data.length}: truncated`)
     spans.push([from, to, name])
-    // A copy: typed arrays want aligned bytes of their own.
-    const values = new known.array(data.slice(from, to).buffer)
+    // A copy: typed arrays want aligned bytes of their own (and `slice` of Node's Buffer is none).
+    const values = new known.array(new Uint8Array(data.subarray(from, to)).buffer)
     tensors.set(name, { shape, type: known.type, data: values })
   }
   let end = 0

@@ -1,0 +1,266 @@
+import { describe, expect, test } from 'vitest'
+import { arrays, part } from '../../runtime/data/dataset.ts'
+import { decodeSnapshot, encodeSnapshot } from '../../runtime/snapshot.ts'
+import type { Net } from '../../runtime/net.ts'
+import { open, type OpenOptions } from '../../runtime/open.ts'
+import type { TrainEvent } from '../../runtime/train.ts'
+import { FakeDevice } from './fake-device.ts'
+import { fixture, type FixtureOptions } from './fixture.ts'
+
+const opened = async (fixtureOptions: FixtureOptions = {}, options: Partial<OpenOptions> = {}): Promise<{ net: Net; device: FakeDevice }> => {
+  const device = new FakeDevice()
+  return { device, net: await open(fixture(fixtureOptions), { device, batch: 4, ...options }) }
+}
+const samples = (count: number) => arrays({
+  x: { shape: [3], type: 'f32', data: Float32Array.from({ length: 3 * count }, (_, i) => ((i * 7) % 11) / 4) },
+  label: { shape: [], type: 'i32', classes: 3, data: Int32Array.from({ length: count }, (_, i) => (i * 5) % 3) },
+})
+const x = Float32Array.from([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])
+const label = Int32Array.of(0, 1, 2, 0)
+
+async function collect(events: AsyncIterable<TrainEvent>): Promise<TrainEvent[]> {
+  const all: TrainEvent[] = []
+  for await (const event of events) all.push(event)
+  return all
+}
+
+describe('run and step', () => {
+  test('run infers and needs no label', async () => {
+    const { net } = await opened()
+    const { y } = await net.run({ x })
+    expect([...y!]).toEqual([...x].map((v) => v * 0.5)) // 2 * the constant initializer 0.25
+  })
+
+  test('prepare runs when parameters changed, and only then', async () => {
+    const { net, device } = await opened()
+    await net.run({ x })
+    await net.run({ x })
+    await net.step({ x, label })
+    await net.run({ x })
+    expect(device.log).toEqual(['load 4', 'prepare', 'infer', 'infer', 'step', 'prepare', 'infer'])
+  })
+
+  test('step gives loss, outputs and gradients; without update nothing changes', async () => {
+    const { net } = await opened()
+    const before = await net.parameters()
+    const { loss, outputs, grads } = await net.step({ x, label }, { update: false })
+    // y[label] = 0.5, 2.5, 4.5, 5: half the mean of (y - 1)^2.
+    expect(loss).toBeCloseTo((0.25 + 2.25 + 12.25 + 16) / 8, 12)
+    expect(Object.keys(outputs)).toEqual(['y', 'loss', 'hit'])
+    expect(outputs['hit']![0]).toBe(3 / 4)
+    expect([...grads['w']!]).toEqual([(-0.5 * 2 * 1 + 4 * 2 * 10) / 4, (1.5 * 2 * 5) / 4, (3.5 * 2 * 9) / 4])
+    expect(grads['x']!.length).toBe(12)
+    expect(await net.parameters()).toEqual(before)
+    expect(net.steps).toBe(0)
+  })
+
+  test('calls that are not awaited do not mix', async () => {
+    const { net } = await opened()
+    const many = await Promise.all([1, 2, 3, 4].map((k) => net.run({ x: x.map((v) => v * k) })))
+    many.forEach(({ y }, i) => expect([...y!]).toEqual([...x].map((v) => v * (i + 1) * 0.5)))
+  })
+
+  test('a device that fails is an error, and the next call works', async () => {
+    const { net, device } = await opened()
+    device.fail = 'lost'
+    await expect(net.run({ x })).rejects.toThrow('lost')
+    device.fail = undefined
+    await expect(net.run({ x })).resolves.toHaveProperty('y')
+  })
+
+  test('several losses add up with their weights', async () => {
+    const plain = fixture()
+    const bundle = { ...plain, manifest: { ...plain.manifest, outputs: plain.manifest.outputs.map((o) => o.role === 'loss' ? { ...o, weight: 3 } : o) } }
+    const net = await open(bundle, { device: new FakeDevice(), batch: 4 })
+    expect((await net.step({ x, label })).loss).toBeCloseTo((3 * (0.25 + 2.25 + 12.25 + 16)) / 8, 12)
+  })
+})
+
+describe('what is handed in is checked first', () => {
+  test.each<[string, Record<string, unknown>, RegExp]>([
+    ['an unknown name', { x, label, image: x }, /no input image; the net has x, label/],
+    ['a missing input', { x }, /input label \[n\] is missing/],
+    ['a wrong length', { x: x.subarray(1), label }, /takes 12 numbers at batch 4, here are 11 numbers/],
+    ['another batch', { x: x.subarray(0, 6), label }, /here are 2 samples: open the net with batch 2/],
+    ['a wrong type', { x: Int32Array.from(x), label }, /x holds float32: give a Float32Array, not Int32Array/],
+    ['fractional labels', { x, label: [0, 1.5, 2, 0] }, /label holds integers/],
+    ['a text', { x: 'abc', label }, /not a string/],
+    ['a label out of range', { x, label: [0, 1, 3, 0] }, /label 3 at 2 is not in 0\.\.2/],
+    ['a label below', { x, label: [0, -2, 1, 0] }, /label -2 at 1/],
+  ])('%s', async (_, inputs, message) => {
+    const { net, device } = await opened()
+    expect(() => net.execute('step', inputs as never)).toThrow(message)
+    await expect(net.step(inputs as never)).rejects.toThrow(message)
+    expect(device.log).toEqual(['load 4'])
+  })
+
+  test('every mistake is told at once', async () => {
+    const { net } = await opened()
+    await expect(net.step({ x: [1], lable: [0] })).rejects.toThrow(/no input lable[^]*x \[n, 3\] takes 12[^]*label \[n\] is missing/)
+  })
+
+  test('plain numbers and an ignored label are fine', async () => {
+    const { net } = await opened()
+    await expect(net.step({ x: [...x], label: [0, -1, 2, 0] })).resolves.toHaveProperty('loss')
+  })
+
+  test('a program that the net lacks', async () => {
+    const { net } = await opened()
+    await expect(net.run({ x }, { stats: 'batch' })).rejects.toThrow(/no program infer\/batch/)
+  })
+
+  test.each([0, -1, 1.5, NaN, 1e9])('batch %s', async (batch) => {
+    await expect(opened({}, { batch })).rejects.toThrow(/a positive integer/)
+  })
+})
+
+describe('parameters', () => {
+  test('start by seed and name, not by order', async () => {
+    const initializer = { kind: 'gaussian', mean: 0, deviation: 1 } as const
+    const w = async (seed: number) => (await (await opened({ initializer }, { seed })).net.parameters()).get('w')!.data
+    expect(await w(1)).toEqual(await w(1))
+    expect(await w(1)).not.toEqual(await w(2))
+  })
+
+  test('come out and go in; a strict set tells all mismatches and sets nothing', async () => {
+    const { net } = await opened()
+    const w = { shape: [3], type: 'f32', data: Float32Array.of(1, 2, 3) } as const
+    await net.setParameters(new Map([['w', w]]), { strict: false })
+    expect([...(await net.parameters()).get('w')!.data]).toEqual([1, 2, 3])
+    const wrong = new Map([['w', { ...w, shape: [3, 1] }], ['v', w]])
+    await expect(net.setParameters(wrong)).rejects.toThrow(/w is \[3\], not \[3, 1\][^]*no parameter v[^]*seen is missing/)
+    await expect(net.setParameters(wrong, { strict: false })).rejects.toThrow(/w is \[3\]/)
+    expect([...(await net.parameters()).get('w')!.data]).toEqual([1, 2, 3])
+  })
+
+  test('are in what is saved, and open again with it', async () => {
+    const { net } = await opened()
+    await net.step({ x, label })
+    const saved = await net.save()
+    const again = await open(saved, { device: new FakeDevice(), batch: 4 })
+    expect((await again.parameters()).get('w')!.data).toEqual(Float64Array.from(saved.weights!.get('w')!.data as Float32Array))
+    expect([...saved.weights!.keys()]).toEqual(['w', 'seen'])
+  })
+
+  test('weights of another net are refused', async () => {
+    const weights = new Map([['v', { shape: [1], type: 'f32', data: Float32Array.of(1) } as const]])
+    await expect(opened({}, { weights })).rejects.toThrow(/not of this net: v/)
+  })
+
+  test('reset forgets the training', async () => {
+    const { net } = await opened()
+    const first = await net.step({ x, label })
+    await net.reset()
+    expect(await net.step({ x, label })).toEqual(first)
+    expect(net.steps).toBe(1)
+  })
+})
+
+describe('train', () => {
+  test('an event an update, in order, with the loss before it', async () => {
+    const { net, device } = await opened()
+    const events = await collect(net.train(samples(11), { epochs: 3 }))
+    expect(events.map((e) => [e.step, e.steps, e.epoch, e.epochEnd])).toEqual(
+      [[1, 6, 0, false], [2, 6, 0, true], [3, 6, 1, false], [4, 6, 1, true], [5, 6, 2, false], [6, 6, 2, true]])
+    expect(device.scalars.map((s) => s.step)).toEqual([0, 1, 2, 3, 4, 5])
+    expect(device.scalars.every((s) => s.rate === 0.1 && s.seed === 7)).toBe(true)
+    expect(events.every((e) => Number.isFinite(e.loss))).toBe(true)
+  })
+
+  test('the same with anything under way', async () => {
+    const losses = async (ahead: number) => (await collect((await opened()).net.train(samples(40), { ahead, epochs: 2 }))).map((e) => e.loss)
+    expect(await losses(0)).toEqual(await losses(8))
+  })
+
+  test('stopped, written down, restored elsewhere: the same bits as without a stop', async () => {
+    const data = samples(23)
+    const { net: whole } = await opened()
+    const want = await collect(whole.train(data, { steps: 17 }))
+    const { net: first } = await opened()
+    const got: TrainEvent[] = []
+    for await (const event of first.train(data, { steps: 17, ahead: 0 })) {
+      got.push(event)
+      if (event.step === 8) break
+    }
+    const bytes = encodeSnapshot(await first.snapshot())
+    const { net: second } = await opened({ initializer: { kind: 'constant', value: 9 } }, { seed: 99 })
+    await second.restore(decodeSnapshot(bytes))
+    got.push(...await collect(second.train(data, { steps: 17 })))
+    expect(got).toEqual(want)
+    expect(await second.snapshot()).toEqual(await whole.snapshot())
+  })
+
+  test('a snapshot of another net is refused', async () => {
+    const { net } = await opened()
+    const snapshot = await net.snapshot()
+    const tensors = new Map([...snapshot.tensors].filter(([name]) => !name.startsWith('history/')))
+    await expect(net.restore({ ...snapshot, tensors })).rejects.toThrow(/history\/history\.h\/w is missing/)
+  })
+
+  test('the file says when to test and to snapshot; then nothing is under way', async () => {
+    const { net } = await opened({ train: { test: { count: 2, unit: 'steps' }, snapshot: { count: 1, unit: 'epochs' } } })
+    for await (const e of net.train(samples(12), { epochs: 2 })) {
+      expect([e.testDue, e.snapshotDue]).toEqual([e.step % 2 === 0, e.step % 3 === 0])
+      if (e.testDue || e.snapshotDue || e.epochEnd) expect(net.steps).toBe(e.step)
+    }
+  })
+
+  test('durations in epochs follow the dataset', async () => {
+    const every = { count: 1, unit: 'epochs' }
+    const { net, device } = await opened({ train: { schedule: [{ call: 'step', args: { gamma: 0.5, every } }] } })
+    await collect(net.train(samples(8), { epochs: 3 }))
+    expect(device.scalars.map((s) => s.rate)).toEqual([0.1, 0.1, 0.05, 0.05, 0.025, 0.025])
+  })
+
+  test('accumulated batches are one update, as one batch of them all', async () => {
+    const data = samples(8)
+    const { net, device } = await opened({ accumulate: 2 })
+    const events = await collect(net.train(data, { steps: 1 }))
+    expect(device.log).toEqual(['load 4', 'accumulate', 'train'])
+    expect(new Set(device.scalars.map((s) => s.seed)).size).toBe(2)
+    const { net: large } = await opened({}, { batch: 8 })
+    const [one] = await collect(large.train(data, { steps: 1 }))
+    expect(events[0]!.loss).toBeCloseTo(one!.loss, 12)
+    const [got, want] = [await net.parameters(), await large.parameters()].map((p) => [...p.get('w')!.data as Float64Array])
+    got!.forEach((v, i) => expect(v).toBeCloseTo(want![i]!, 12))
+  })
+
+  test('adam has its corrections', async () => {
+    const { net, device } = await opened({ train: { solver: { call: 'adam', args: { lr: 0.1, beta1: 0.5, beta2: 0.75 } } } })
+    await collect(net.train(samples(8), { epochs: 1 }))
+    expect(device.scalars.map((s) => [s.correction1, s.correction2])).toEqual([[0.5, 0.25], [0.75, 0.4375]])
+  })
+
+  test('too few samples, or of another shape', async () => {
+    const { net } = await opened()
+    await expect(collect(net.train(samples(3)))).rejects.toThrow(/3 samples, an update takes 4/)
+    const wide = arrays({ image: { shape: [5], type: 'f32', data: new Float32Array(40) }, label: { shape: [], type: 'i32', classes: 3, data: new Int32Array(8) } })
+    await expect(collect(net.train(wide))).rejects.toThrow(/nothing in it fits input x: f32 \[n, 3\]/)
+    const many = arrays({ x: { shape: [3], type: 'f32', data: new Float32Array(24) }, label: { shape: [], type: 'i32', classes: 10, data: new Int32Array(8) } })
+    await expect(collect(net.train(many))).rejects.toThrow(/class\[10\] \[\] does not fit input label: class\[3\]/)
+  })
+})
+
+describe('evaluate', () => {
+  test.each([1, 3, 4, 5, 8, 11])('is exact over %s samples at batch 4', async (count) => {
+    const data = samples(count)
+    const { net } = await opened()
+    const got = await net.evaluate(data)
+    const { net: whole } = await opened({}, { batch: count })
+    const want = await whole.evaluate(data)
+    expect(got.count).toBe(count)
+    expect(got.loss).toBeCloseTo(want.loss!, 12)
+    expect(got.metrics['hit']).toBeCloseTo(want.metrics['hit']!, 12)
+    expect(Object.keys(got.metrics)).toEqual(['loss', 'hit'])
+  })
+
+  test('the last samples see the parameters of now', async () => {
+    const { net } = await opened()
+    const data = samples(6)
+    await net.evaluate(data)
+    await net.setParameters(new Map([['w', { shape: [3], type: 'f32', data: Float32Array.of(1, 1, 1) }]]), { strict: false })
+    const rest = await net.evaluate(part(data, 4, 6))
+    const { net: small } = await opened({ initializer: { kind: 'constant', value: 1 } }, { batch: 2 })
+    expect(rest.loss).toBe((await small.evaluate(part(data, 4, 6))).loss)
+  })
+})
