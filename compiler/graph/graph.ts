@@ -33,6 +33,8 @@ export interface Node {
   readonly op: string
   /** Full name of the layer in the text whose work this is. */
   readonly layer: string
+  /** Further layers whose work it does too, once a pass joined them: the batch_norm that was folded into a convolution. */
+  readonly absorbed?: readonly string[]
   readonly inputs: readonly Value[]
   /** By role: `weight`, `bias`, `gamma`, `beta`, `mean`, `variance`, ... A subset of the graph's parameters and states. */
   readonly parameters: Readonly<Record<string, Value>>
@@ -51,12 +53,16 @@ export interface ParameterEntry {
   readonly initializer: Initializer
   readonly rateMultiplier: number
   readonly decayMultiplier: number
+  /** The layer that owns it: the first of all that share it. */
+  readonly layer: string
 }
 
 export interface NamedOutput {
   readonly name: string
   readonly value: Value
   readonly role: 'output' | 'loss' | 'metric' | 'gradient'
+  /** Of a loss: its factor in the sum that is trained. Default 1. */
+  readonly weight?: number
 }
 
 export interface Graph {
@@ -66,6 +72,8 @@ export interface Graph {
   /** In an order in which they can run. */
   readonly nodes: readonly Node[]
   readonly outputs: readonly NamedOutput[]
+  /** Nodes of the program `prepare` that make the prepared values which this program reads. */
+  readonly prepare?: readonly Node[]
 }
 
 export const value = (name: string, shape: Shape, madeAt: Span, more: { type?: 'f32' | 'i32'; storage?: Storage } = {}): Value =>

@@ -1,0 +1,27 @@
+import type { ProgramName } from '../../runtime/format.ts'
+import type { Graph } from '../graph/graph.ts'
+import type { Declined } from '../graph/rewrite.ts'
+import type { Operator } from '../ops/operator.ts'
+
+/** What a pass may know beyond the graph. The style stands on each batch_norm (`attributes.style`): see build-graph. */
+export interface PassContext {
+  /** The program that the graph is on its way to. */
+  readonly program: ProgramName
+  readonly operators: ReadonlyMap<string, Operator>
+}
+
+export interface PassResult {
+  readonly graph: Graph
+  /** Where the pass could have done something and why it did not: `inspect` prints these. */
+  readonly declined: readonly Declined[]
+}
+
+/** A named value from graph to graph. Passes are pure, know nothing of each other, and leave order to the pipeline. */
+export interface GraphPass {
+  readonly name: string
+  /** The programs that it works on; in others it is left out. */
+  readonly programs: readonly ProgramName[]
+  readonly run: (graph: Graph, context: PassContext) => PassResult
+}
+
+export const unchanged = (graph: Graph): PassResult => ({ graph, declined: [] })
