@@ -1,0 +1,54 @@
+import type { Numbers, Session, StepScalars } from '../runtime/device.ts'
+import type { Plan } from '../runtime/format.ts'
+import type { Equation } from './loops/kernel.ts'
+import { compileEquation, type CompiledEquation } from './targets/interpreter/evaluate.ts'
+
+/** A net in float64: every buffer of the plan an array, every dispatch its equation. */
+export class InterpreterSession implements Session {
+  readonly plan: Plan
+  readonly batch: number
+  readonly allocatedBytes: number
+  private readonly buffers: Float64Array[]
+  private readonly equations: ReadonlyMap<string, readonly Equation[]>
+  private readonly compiled = new Map<Equation, CompiledEquation>()
+
+  constructor(plan: Plan, equations: ReadonlyMap<string, readonly Equation[]>, batch: number) {
+    this.plan = plan
+    this.batch = batch
+    this.equations = equations
+    this.buffers = plan.buffers.map((b) => {
+      const sizes = [b.elements, ...(b.largestOf ?? [])].map((s) => s.fixed + s.perSample * batch)
+      const data = new Float64Array(Math.max(...sizes))
+      if (b.data) data.set(b.data)
+      return data
+    })
+    this.allocatedBytes = this.buffers.reduce((total, b) => total + b.byteLength, 0)
+  }
+
+  write(tensor: number, data: Numbers): void {
+    this.view(tensor).set(data)
+  }
+
+  async run(program: string, scalars: StepScalars): Promise<void> {
+    const { dispatches } = this.plan.programs[program]!
+    this.equations.get(program)!.forEach((equation, i) => {
+      const compiled = this.compiled.get(equation) ?? compileEquation(equation)
+      this.compiled.set(equation, compiled)
+      compiled.run(dispatches[i]!.tensors.map((t) => this.view(t)), { ...scalars, batch: this.batch })
+    })
+  }
+
+  async read(tensors: readonly number[]): Promise<Numbers[]> {
+    return tensors.map((t) => this.view(t).slice())
+  }
+
+  close(): void {
+    this.buffers.length = 0
+  }
+
+  private view(index: number): Float64Array {
+    const t = this.plan.tensors[index]!
+    const count = t.shape.reduce<number>((product, dim) => product * (dim === 'n' ? this.batch : dim), 1)
+    return this.buffers[t.buffer]!.subarray(t.offset, t.offset + count)
+  }
+}
