@@ -60,45 +60,6 @@ export async function writeFileWhole(path: string, data: string | Uint8Array): P
   }
 }
 
-/**
- * A folder of files that appears whole or not at all. An older folder of the same name is replaced when `replaces` says
- * that it is one of ours; anything else there is left alone.
- */
-export async function writeFolderWhole(
-  path: string,
-  files: ReadonlyMap<string, string | Uint8Array>,
-  replaces: (names: readonly string[]) => boolean,
-): Promise<void> {
-  const target = resolve(path)
-  const kind = await kindOf(target)
-  if (kind === 'file') throw new InputError(`${path} is a file, a folder is wanted`)
-  if (kind === 'folder') {
-    const names = await readdir(target)
-    if (names.length > 0 && !replaces(names)) {
-      throw new InputError(`${path} holds other files (${names.slice(0, 3).join(', ')}${names.length > 3 ? ', ...' : ''}): it is left alone; name a new folder`)
-    }
-  }
-  const suffix = randomUUID().slice(0, 8)
-  const draft = `${target}.${suffix}.tmp`
-  const old = `${target}.${suffix}.old`
-  try {
-    await mkdir(draft, { recursive: true })
-    for (const [name, data] of files) {
-      const file = join(draft, name)
-      await mkdir(dirname(file), { recursive: true })
-      await writeFile(file, data)
-    }
-    if (kind === 'folder') await rename(target, old)
-    await rename(draft, target)
-    await rm(old, { recursive: true, force: true })
-  } catch (error) {
-    // Should the second rename fail, the first is undone.
-    if (!(await kindOf(target)) && (await kindOf(old))) await rename(old, target).catch(() => {})
-    await rm(draft, { recursive: true, force: true })
-    throw unwritable(path, error as NodeJS.ErrnoException)
-  }
-}
-
 function unwritable(path: string, error: NodeJS.ErrnoException): Error {
   if (error.code === 'EACCES' || error.code === 'EPERM') return new InputError(`${path} cannot be written: permission denied`)
   if (error.code === 'ENOSPC') return new InputError(`${path} cannot be written: the disk is full`)

@@ -1,4 +1,5 @@
 import { InputError } from '../runtime/errors.ts'
+import { mustExist } from './files.ts'
 
 const EXTENSIONS = ['.png', '.jpg', '.jpeg', '.webp', '.gif', '.tif', '.tiff', '.avif']
 
@@ -9,6 +10,7 @@ export const isImage = (path: string): boolean => EXTENSIONS.some((extension) =>
  * wanted size and cropped around its middle; grey for one channel, sRGB for three.
  */
 export async function decodeImage(path: string, [c, h, w]: readonly [number, number, number], into?: Uint8Array): Promise<Uint8Array> {
+  await mustExist(path)
   const { default: sharp } = await import('sharp')
   let picture = sharp(path, { failOn: 'error' }).rotate().flatten({ background: '#ffffff' })
     .resize(w, h, { fit: 'cover', kernel: 'cubic' })

@@ -1,17 +1,18 @@
 import { readdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import type { Dataset } from '../../runtime/data/dataset.ts'
 import { InputError } from '../../runtime/errors.ts'
 import { decodeImage, isImage } from '../images.ts'
-import type { DataFiles, Samples } from './samples.ts'
+import { BYTE_SCALE, type DataFiles } from './pictures.ts'
 
 interface Picture {
   readonly path: string
   readonly label: number
 }
 
-/** All is held in memory as bytes; what is larger than this is refused before it is read. */
-const MOST_BYTES = 8 * 2 ** 30
+/** Decoded pictures are kept as bytes up to so many; what is beyond is decoded again in each epoch. */
+const KEPT_BYTES = 2 * 2 ** 30
 /** Of every five pictures of a class, in order of their names, one tests. */
 const TEST_EVERY = 5
 
@@ -36,13 +37,10 @@ export const isImagesFolder = async (folder: string): Promise<boolean> => (await
 
 /**
  * A folder a class, pictures in it; or `train` and `test` (also `val`) with a folder a class in each. Without them every
- * fifth picture of a class is for testing. Labels count classes in the order of their names.
+ * fifth picture of a class is for testing. Labels count classes in the order of their names. Every picture is brought to
+ * `shape`, [c, h, w].
  */
-export async function readImagesFolder(
-  folder: string,
-  shape: readonly [number, number, number],
-  onProgress?: (done: number, total: number) => void,
-): Promise<DataFiles> {
+export async function readImagesFolder(folder: string, shape: readonly [number, number, number]): Promise<DataFiles> {
   const top = await subfolders(folder)
   const testFolder = ['test', 'val', 'validation'].find((name) => top.includes(name))
   const split = top.includes('train') && testFolder !== undefined
@@ -56,8 +54,9 @@ export async function readImagesFolder(
     if (unknown.length > 0) throw new InputError(`${join(folder, testFolder)} has classes that train has not: ${unknown.join(', ')}`)
   }
   for (const [label, name] of classes.entries()) {
-    const all = await picturesBelow(split ? join(folder, 'train', name) : join(folder, name))
-    if (all.length === 0) throw new InputError(`${join(folder, split ? join('train', name) : name)} holds no pictures (PNG, JPEG, WebP, ...)`)
+    const home = split ? join(folder, 'train', name) : join(folder, name)
+    const all = await picturesBelow(home)
+    if (all.length === 0) throw new InputError(`${home} holds no pictures (PNG, JPEG, WebP, ...)`)
     all.forEach((path, i) => (split || i % TEST_EVERY !== TEST_EVERY - 1 ? train : test).push({ path, label }))
     if (split) {
       const more = await picturesBelow(join(folder, testFolder, name)).catch(() => [])
@@ -65,25 +64,35 @@ export async function readImagesFolder(
     }
   }
   if (test.length === 0) throw new InputError(`${folder} has too few pictures to keep one in ${TEST_EVERY} for testing: at least ${TEST_EVERY} in one class`)
+  const room = { bytes: KEPT_BYTES }
+  return { name: folder, train: decoded(train, shape, classes.length, room), test: decoded(test, shape, classes.length, room), classes }
+}
 
-  const total = train.length + test.length
-  const bytes = total * shape[0] * shape[1] * shape[2]
-  if (bytes > MOST_BYTES) {
-    throw new InputError(`${total} pictures of [${shape.join(', ')}] take ${(bytes / 2 ** 30).toFixed(1)} GiB, at most ${MOST_BYTES / 2 ** 30} are held: make the input smaller or use fewer`)
-  }
-  let done = 0
-  const decode = async (pictures: readonly Picture[]): Promise<Samples> => {
-    const size = shape[0] * shape[1] * shape[2]
-    const images = new Uint8Array(pictures.length * size)
-    let next = 0
-    const worker = async (): Promise<void> => {
-      for (let i = next++; i < pictures.length; i = next++) {
-        await decodeImage(pictures[i]!.path, shape, images.subarray(i * size, (i + 1) * size))
-        onProgress?.(++done, total)
-      }
+/** Pictures that are decoded when they are first read. */
+function decoded(pictures: readonly Picture[], shape: readonly [number, number, number], classes: number, room: { bytes: number }): Dataset {
+  const kept: (Uint8Array | undefined)[] = []
+  const size = shape[0] * shape[1] * shape[2]
+  const load = async (index: number): Promise<Uint8Array> => {
+    const found = kept[index] ?? await decodeImage(pictures[index]!.path, shape)
+    if (!kept[index] && room.bytes >= size) {
+      room.bytes -= size
+      kept[index] = found
     }
-    await Promise.all(Array.from({ length: Math.max(2, availableParallelism()) }, worker))
-    return { count: pictures.length, shape, images, labels: Int32Array.from(pictures, (picture) => picture.label) }
+    return found
   }
-  return { name: folder, train: await decode(train), test: await decode(test), classes }
+  return {
+    length: pictures.length,
+    fields: { image: { shape, type: 'f32' }, label: { shape: [], type: 'i32', classes } },
+    async read(indices, { image, label }) {
+      let next = 0
+      const worker = async (): Promise<void> => {
+        for (let k = next++; k < indices.length; k = next++) {
+          const bytes = await load(indices[k]!)
+          if (image) for (let i = 0; i < size; i++) image[k * size + i] = bytes[i]! * BYTE_SCALE
+          if (label) label[k] = pictures[indices[k]!]!.label
+        }
+      }
+      await Promise.all(Array.from({ length: Math.min(indices.length, Math.max(2, availableParallelism())) }, worker))
+    },
+  }
 }

@@ -1,0 +1,63 @@
+import type { Bundle, Style, TensorData } from '../runtime/format.ts'
+import { MANIFEST_FILE, WEIGHTS_FILE } from '../runtime/files.ts'
+import { readBundle } from '../runtime/node.ts'
+import { BundleError, InputError } from '../runtime/errors.ts'
+import { readSafetensors } from '../runtime/safetensors.ts'
+import { mustExist, readBytes } from './files.ts'
+import { readImports, readSource } from './source.ts'
+
+/** What a verb is given as its net: a .net file, which is compiled, or the folder of a bundle. */
+export async function loadBundle(path: string, options: { readonly style?: Style; readonly weights?: string } = {}): Promise<Bundle> {
+  const bundle = path.endsWith('.net') ? await compileFile(path, options.style) : await bundleInStyle(path, options.style)
+  return options.weights === undefined ? bundle : { ...bundle, weights: await readWeights(options.weights, bundle) }
+}
+
+async function compileFile(path: string, style: Style | undefined): Promise<Bundle> {
+  const { compile } = await import('../compiler/index.ts')
+  return compile(await readSource(path), { style, readImport: readImports })
+}
+
+/** A bundle of the other style is compiled again from the text that it carries; its weights fit both. */
+async function bundleInStyle(path: string, style: Style | undefined): Promise<Bundle> {
+  const bundle = await readBundleFolder(path)
+  if (style === undefined || style === bundle.manifest.style) return bundle
+  const { compile } = await import('../compiler/index.ts')
+  const { main, readImport } = carriedSources(bundle)
+  return { ...compile(main, { style, readImport }), weights: bundle.weights }
+}
+
+/** The texts that a bundle was made of, as the compiler takes them. */
+export function carriedSources(bundle: Bundle): { main: { file: string; text: string }; readImport: typeof readImports } {
+  const files = bundle.manifest.source.files.map(({ name, text }) => ({ file: name, text }))
+  const main = files[0]
+  if (!main) throw new BundleError([{ path: 'source.files', message: 'holds no text to compile again' }])
+  return { main, readImport: (path) => files.find((file) => file.file === path || file.file.endsWith(path.replace(/^\.\//, '/'))) }
+}
+
+export async function readBundleFolder(path: string): Promise<Bundle> {
+  if (await mustExist(path) === 'file') throw new InputError(`${path} is a file; a bundle is a folder with ${MANIFEST_FILE}, a program ends in .net`)
+  return readBundle(path)
+}
+
+/** Parameters from a file, checked against the net: all that does not fit is told at once. */
+export async function readWeights(file: string, bundle: Bundle): Promise<Map<string, TensorData>> {
+  if (await mustExist(file) === 'folder') {
+    const { weights } = await readBundleFolder(file)
+    if (!weights) throw new InputError(`the bundle ${file} holds no ${WEIGHTS_FILE}`)
+    return fitting(new Map(weights), file, bundle)
+  }
+  return fitting(readSafetensors(await readBytes(file), file).tensors, file, bundle)
+}
+
+function fitting(found: Map<string, TensorData>, file: string, bundle: Bundle): Map<string, TensorData> {
+  const wrong: string[] = []
+  const parameters = new Map(bundle.manifest.parameters.map((parameter) => [parameter.name, parameter.shape.join(', ')]))
+  for (const [name, shape] of parameters) {
+    const tensor = found.get(name)
+    if (!tensor) wrong.push(`${name} [${shape}] is missing`)
+    else if (tensor.shape.join(', ') !== shape) wrong.push(`${name} is [${tensor.shape.join(', ')}], the net has [${shape}]`)
+  }
+  for (const [name, { shape }] of found) if (!parameters.has(name)) wrong.push(`${name} [${shape.join(', ')}] is not of this net`)
+  if (wrong.length > 0) throw new InputError(`the weights of ${file} do not fit ${bundle.manifest.name}:\n  ${wrong.join('\n  ')}`)
+  return found
+}

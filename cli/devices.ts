@@ -1,0 +1,142 @@
+import { existsSync } from 'node:fs'
+import { constants } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { type Device, DeviceError } from '../runtime/device.ts'
+import { webgpu } from '../runtime/webgpu.ts'
+import { packageRoot } from './files.ts'
+import type { Screen } from './screen.ts'
+
+export type DeviceName = 'auto' | 'webgpu' | 'wasm' | 'interpreter'
+
+/** A place where nets can run, or why it is none. */
+export interface Candidate {
+  readonly name: 'webgpu' | 'wasm' | 'interpreter'
+  /** `software`: a CPU pretends to be a GPU. */
+  readonly kind: 'hardware' | 'software' | 'cpu'
+  readonly available: boolean
+  /** The adapter, or what is missing and what to do. */
+  readonly description: string
+  readonly features?: readonly string[]
+  readonly limits?: Readonly<Record<string, number>>
+}
+
+interface Found {
+  readonly candidate: Candidate
+  readonly adapter?: GPUAdapter
+}
+
+const NO_WASM = 'this version of fusenet does not compile to WebAssembly; --device webgpu and --device interpreter do run'
+const SHOWN_LIMITS = ['maxBufferSize', 'maxStorageBufferBindingSize', 'maxStorageBuffersPerShaderStage', 'maxComputeWorkgroupStorageSize', 'maxComputeInvocationsPerWorkgroup'] as const
+
+/** Adapters and devices die with the GPU object that made them, so it is held for as long as the process lives. */
+const held: GPU[] = []
+
+/** Opens a device for `work` and closes it again. Says on standard error what `auto` took, if it is not a real GPU. */
+export async function withDevice<T>(name: DeviceName, screen: Screen, work: (device: Device) => Promise<T>): Promise<T> {
+  const device = await openDevice(name, screen)
+  try {
+    return await work(device)
+  } finally {
+    device.close()
+  }
+}
+
+async function openDevice(name: DeviceName, screen: Screen): Promise<Device> {
+  if (name === 'wasm') throw new DeviceError(NO_WASM)
+  if (name === 'interpreter') {
+    const { interpreter } = await import('../compiler/index.ts')
+    return interpreter()
+  }
+  const real = await hardware()
+  const chosen = real.adapter ? real : await software()
+  if (!chosen.adapter) {
+    throw new DeviceError(`there is no WebGPU adapter here: ${real.candidate.description}; ${chosen.candidate.description}. --device interpreter runs anywhere, slowly`)
+  }
+  if (chosen !== real && !screen.json) screen.note(screen.noteColors.dim(`no graphics hardware is offered: running on ${chosen.candidate.description}, a CPU that pretends to be a GPU`))
+  return webgpu({ adapter: chosen.adapter })
+}
+
+export async function listDevices(): Promise<{ candidates: Candidate[]; chosen?: Candidate; why: string }> {
+  const real = (await hardware()).candidate
+  const pretended = (await software()).candidate
+  const candidates: Candidate[] = [
+    real, pretended,
+    { name: 'wasm', kind: 'cpu', available: false, description: NO_WASM },
+    { name: 'interpreter', kind: 'cpu', available: true, description: 'float64, an equation at a time: the reference, slow' },
+  ]
+  if (real.available) return { candidates, chosen: real, why: 'a hardware adapter is there' }
+  if (pretended.available) return { candidates, chosen: pretended, why: `no hardware adapter (${real.description}); its kernels run on the CPU` }
+  return { candidates, why: 'there is neither a hardware nor a software adapter' }
+}
+
+async function hardware(): Promise<Found> {
+  const missing = (description: string): Found => ({ candidate: { name: 'webgpu', kind: 'hardware', available: false, description } })
+  // Dawn itself complains on standard error where there is no loader, so it is not asked then.
+  if (process.platform === 'linux' && !keepLoaded('libvulkan.so.1')) return missing('no Vulkan driver is installed (libvulkan.so.1)')
+  const found = await ask([])
+  if (typeof found === 'string') return missing(found)
+  if (isSoftware(found)) return missing(`the only adapter is ${describe(found)}, a CPU`)
+  return { candidate: candidateOf(found, 'hardware'), adapter: found }
+}
+
+/** SwiftShader, as scripts/software-adapter.mjs unpacks it. */
+async function software(): Promise<Found> {
+  const missing = (description: string): Found => ({ candidate: { name: 'webgpu', kind: 'software', available: false, description } })
+  if (process.platform === 'linux' && process.env['VK_ICD_FILENAMES'] === undefined) {
+    const script = join(await packageRoot() ?? '.', 'scripts', 'software-adapter.mjs')
+    if (!existsSync(script)) return missing('no software adapter (it comes with the sources of fusenet)')
+    try {
+      const { softwareAdapterEnvironment } = await import(pathToFileURL(script).href) as { softwareAdapterEnvironment(): Promise<Record<string, string>> }
+      const environment = await softwareAdapterEnvironment()
+      // The loader reads LD_LIBRARY_PATH only when a process starts; what is loaded already it finds by its name.
+      for (const folder of environment['LD_LIBRARY_PATH']?.split(':') ?? []) {
+        if (folder && existsSync(join(folder, 'libvulkan.so.1'))) keepLoaded(join(folder, 'libvulkan.so.1'))
+      }
+      Object.assign(process.env, environment)
+    } catch (error) {
+      return missing(`no software adapter: ${firstLine(error)}`)
+    }
+  }
+  const found = await ask(process.platform === 'linux' ? ['backend=vulkan'] : [], true)
+  return typeof found === 'string' ? missing(`no software adapter: ${found}`) : { candidate: candidateOf(found, 'software'), adapter: found }
+}
+
+/** An adapter of Dawn, or why there is none. */
+async function ask(flags: string[], fallback = false): Promise<GPUAdapter | string> {
+  try {
+    const { create } = await import('webgpu')
+    const gpu = create(flags) as GPU
+    held.push(gpu)
+    const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' })
+      ?? (fallback ? await gpu.requestAdapter({ forceFallbackAdapter: true }) : null)
+    return adapter ?? 'the graphics driver offers no adapter'
+  } catch (error) {
+    return firstLine(error)
+  }
+}
+
+/** glibc's RTLD_NODELETE: Node closes a library that is no addon, this keeps it. */
+const NODELETE = 0x1000
+
+/** Loads a shared library for good, so that Dawn finds it by its name. Whether it is there. */
+function keepLoaded(library: string): boolean {
+  try {
+    process.dlopen({ exports: {} }, library, constants.dlopen.RTLD_NOW | NODELETE)
+  } catch (error) {
+    // Any other complaint is about what is missing.
+    return /did not self-register/.test(String(error))
+  }
+  return true
+}
+
+const describe = ({ info }: GPUAdapter): string => [...new Set([info.vendor, info.architecture, info.device, info.description].filter(Boolean))].join(' ') || 'unnamed adapter'
+const isSoftware = (adapter: GPUAdapter): boolean =>
+  adapter.info.isFallbackAdapter === true || /swiftshader|llvmpipe|lavapipe|basic render|warp\b/i.test(describe(adapter))
+const firstLine = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split('\n')[0]!
+
+const candidateOf = (adapter: GPUAdapter, kind: 'hardware' | 'software'): Candidate => ({
+  name: 'webgpu', kind, available: true, description: describe(adapter),
+  features: [...adapter.features].sort(),
+  limits: Object.fromEntries(SHOWN_LIMITS.map((limit) => [limit, adapter.limits[limit]])),
+})

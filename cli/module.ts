@@ -1,0 +1,126 @@
+import { basename } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Bundle, InputEntry, Shape } from '../runtime/format.ts'
+import { seal } from '../runtime/seal.ts'
+import { writeSafetensors } from '../runtime/safetensors.ts'
+import { writeFileWhole } from './files.ts'
+import { neededInputs } from './needed.ts'
+
+/**
+ * Writes a bundle as one ES module with nothing to fetch: the runtime, the manifest, the kernels and the weights, and
+ * types beside it. It runs in a page as it is; in Node a device is handed in.
+ */
+export async function writeModule(file: string, bundle: Bundle): Promise<{ files: string[]; bytes: number }> {
+  const types = file.replace(/\.(m?)js$/, '.d.$1ts')
+  const code = await moduleCode(bundle)
+  const declarations = moduleTypes(bundle)
+  await writeFileWhole(types, declarations)
+  await writeFileWhole(file, code)
+  return { files: [basename(file), basename(types)], bytes: Buffer.byteLength(code) + Buffer.byteLength(declarations) }
+}
+
+async function moduleCode(bundle: Bundle): Promise<string> {
+  const { build } = await import('esbuild')
+  // The sources when this runs from them, else what was built of them.
+  const runtime = (name: string): string => JSON.stringify(fileURLToPath(new URL(`../runtime/${name}${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)))
+  const files = Object.fromEntries([...bundle.files].filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
+  const weights = bundle.weights && Buffer.from(writeSafetensors(bundle.weights)).toString('base64')
+  const built = await build({
+    stdin: {
+      resolveDir: fileURLToPath(new URL('.', import.meta.url)),
+      contents: `
+        import { open as openBundle } from ${runtime('open')}
+        import { readSafetensors } from ${runtime('safetensors')}
+        export { webgpu } from ${runtime('webgpu')}
+        export { DeviceError } from ${runtime('device')}
+        export { BundleError, InputError } from ${runtime('errors')}
+        const weights = ${weights === undefined ? 'undefined' : `readSafetensors(Uint8Array.from(atob(${JSON.stringify(weights)}), (c) => c.charCodeAt(0)), 'weights').tensors`}
+        export const bundle = {
+          manifest: ${JSON.stringify(await seal(bundle.manifest))},
+          files: new Map(Object.entries(${JSON.stringify(files)})),
+          ...weights && { weights },
+        }
+        export const open = (options) => openBundle(bundle, options)`,
+    },
+    bundle: true, write: false, format: 'esm', platform: 'neutral', target: 'es2022', minify: true, legalComments: 'none',
+    banner: { js: `// ${bundle.manifest.name} (${bundle.manifest.style}), compiled by fusenet.` },
+  })
+  return built.outputFiles[0]!.text
+}
+
+function moduleTypes(bundle: Bundle): string {
+  const { inputs, outputs, parameters, train } = bundle.manifest
+  const key = (name: string): string => (/^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name))
+  const what = (shape: Shape): string => `[${shape.join(', ')}]`
+  const array = (entry: InputEntry): string => (entry.type === 'i32' ? 'Int32Array | Uint8Array | readonly number[]' : 'Float32Array | readonly number[]')
+  const inputType = (name: string, entries: readonly InputEntry[]): string => [
+    `export interface ${name} {`,
+    ...entries.map((entry) => `  /** ${entry.classes === undefined ? 'float32' : `0..${entry.classes - 1}`} ${what(entry.shape)} */\n  readonly ${key(entry.name)}: ${array(entry)}`),
+    '}',
+  ].join('\n')
+  const infers = neededInputs(bundle, 'infer')
+  const results = outputs.filter((output) => output.role === 'output')
+  const record = (name: string, entries: readonly { name: string; shape: Shape }[]): string => [
+    `export interface ${name} {`,
+    ...entries.map((entry) => `  /** ${what(entry.shape)} */\n  readonly ${key(entry.name)}: Float32Array`),
+    '}',
+  ].join('\n')
+  return `// ${bundle.manifest.name} (${bundle.manifest.style}), compiled by fusenet. n is the batch that the net is opened with.
+
+${inputType('Inputs', infers)}
+
+${record('Outputs', results)}
+${train ? `
+${inputType('TrainInputs', inputs)}
+
+${record('TrainOutputs', outputs)}
+
+${record('Gradients', [...parameters.filter((parameter) => parameter.trainable), ...inputs.filter((input) => input.type === 'f32')])}
+` : ''}
+export interface Tensor {
+  readonly shape: readonly number[]
+  readonly type: 'f32' | 'i32' | 'f64' | 'u8' | 'i64'
+  readonly data: Float32Array | Int32Array | Float64Array | Uint8Array | BigInt64Array
+}
+
+export interface Net {
+  readonly batch: number
+  /** Infers one batch. */
+  run(inputs: Inputs, options?: { readonly stats?: 'global' | 'batch' }): Promise<Outputs>
+${train ? `  /** One training step with everything it computed; \`update: false\` leaves the parameters as they are. */
+  step(inputs: TrainInputs, options?: { readonly update?: boolean; readonly rate?: number }): Promise<{ readonly loss: number; readonly outputs: TrainOutputs; readonly grads: Gradients }>
+  /** One update; the loss can be awaited later. */
+  trainStep(inputs: TrainInputs, options?: { readonly rate?: number }): Promise<{ readonly step: number; readonly rate: number; readonly loss: Promise<number> }>
+` : ''}  parameters(): Promise<Map<string, Tensor>>
+  setParameters(values: ReadonlyMap<string, Tensor>, options?: { readonly strict?: boolean }): Promise<void>
+  close(): void
+}
+
+/** A device of fusenet's runtime. */
+export interface Device {
+  readonly name: string
+  readonly description: string
+  readonly software: boolean
+  close(): void
+}
+
+export interface OpenOptions {
+  readonly device?: 'auto' | 'webgpu' | Device
+  /** Default: ${train ? train.batch : 1}. */
+  readonly batch?: number
+  readonly seed?: number
+  readonly weights?: ReadonlyMap<string, Tensor>
+}
+
+export declare function open(options?: OpenOptions): Promise<Net>
+/** In Node: \`webgpu({ gpu: create([]) })\` with \`create\` of the package webgpu. */
+export declare function webgpu(options?: { readonly gpu?: unknown; readonly adapter?: unknown; readonly powerPreference?: 'low-power' | 'high-performance' }): Promise<Device>
+/** The manifest, the kernels and the weights, as fusenet's runtime takes them. */
+export declare const bundle: { readonly manifest: Readonly<Record<string, unknown>>; readonly files: ReadonlyMap<string, string>; readonly weights?: ReadonlyMap<string, Tensor> }
+export declare class InputError extends Error {}
+export declare class DeviceError extends Error {}
+export declare class BundleError extends Error {
+  readonly problems: readonly { readonly path: string; readonly message: string }[]
+}
+`
+}

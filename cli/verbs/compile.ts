@@ -1,0 +1,40 @@
+import { Option } from 'commander'
+import { bundleFiles } from '../../runtime/files.ts'
+import type { Bundle, Style } from '../../runtime/format.ts'
+import { writeBundle } from '../../runtime/node.ts'
+import { loadBundle } from '../bundles.ts'
+import { EXIT, UsageError } from '../exit.ts'
+import { writeModule } from '../module.ts'
+import { style, weights } from '../options.ts'
+import { showBytes } from '../screen.ts'
+import type { Verb } from '../verb.ts'
+
+export const compile: Verb = {
+  name: 'compile',
+  summary: 'compile a .net file to a bundle',
+  describe(command) {
+    weights(style(command.argument('<file.net>', 'a program, or a bundle to compile again')
+      .requiredOption('-o, --output <path>', 'the folder of the bundle; with --format esm a .js file')))
+      .addOption(new Option('--format <format>', 'a folder of files, or one ES module with everything in it').choices(['folder', 'esm']).default('folder'))
+  },
+  async run({ args, options, screen }) {
+    const output = options['output'] as string
+    const asModule = options['format'] === 'esm'
+    if (asModule && !/\.m?js$/.test(output)) throw new UsageError(`-o ${output}: an ES module ends in .js or .mjs`)
+    const bundle = await loadBundle(args[0]!, { style: options['style'] as Style | undefined, weights: options['weights'] as string | undefined })
+    const written = asModule ? await writeModule(output, bundle) : await writeFolder(output, bundle)
+    const { manifest } = bundle
+    const kernels = Object.values(manifest.plans).reduce((sum, plan) => sum + plan.kernels.length, 0)
+    const programs = Object.fromEntries(Object.entries(manifest.plans['webgpu']?.programs ?? {}).map(([name, program]) => [name, program.dispatches.length]))
+    screen.print(`${output}: ${manifest.name}, ${manifest.style}, ${kernels} kernels, ${showBytes(written.bytes)}${bundle.weights ? ' with weights' : ', without weights'}`)
+    screen.table(['program', 'dispatches'], Object.entries(programs), [1])
+    screen.result({ output, name: manifest.name, style: manifest.style, kernels, programs, weights: bundle.weights !== undefined, ...written })
+    return EXIT.done
+  },
+}
+
+async function writeFolder(output: string, bundle: Bundle): Promise<{ files: string[]; bytes: number }> {
+  await writeBundle(bundle, output)
+  const files = await bundleFiles(bundle)
+  return { files: [...files.keys()], bytes: [...files.values()].reduce((sum, data) => sum + data.length, 0) }
+}

@@ -1,0 +1,18 @@
+import { listDevices } from '../devices.ts'
+import { EXIT } from '../exit.ts'
+import type { Verb } from '../verb.ts'
+
+export const devices: Verb = {
+  name: 'devices',
+  summary: 'tell where nets can run here, which --device auto takes, and why',
+  describe() {},
+  async run({ screen }) {
+    const { candidates, chosen, why } = await listDevices()
+    screen.table(['', 'device', 'kind', 'adapter'], candidates.map((candidate) => [
+      candidate === chosen ? '*' : '', candidate.name, candidate.kind, candidate.available ? candidate.description : `none: ${candidate.description}`,
+    ]))
+    screen.print(chosen ? `auto takes ${chosen.name} (${chosen.kind}): ${why}` : `auto finds nothing: ${why}`)
+    screen.result({ chosen: chosen ? { device: chosen.name, kind: chosen.kind, why } : null, ...(!chosen && { why }), devices: candidates })
+    return chosen ? EXIT.done : EXIT.device
+  },
+}

@@ -1,0 +1,54 @@
+import { Option } from 'commander'
+import { part } from '../../runtime/data/dataset.ts'
+import type { Style } from '../../runtime/format.ts'
+import { loadBundle } from '../bundles.ts'
+import { netData } from '../datasets.ts'
+import { type DeviceName, withDevice } from '../devices.ts'
+import { EXIT } from '../exit.ts'
+import { neededInputs } from '../needed.ts'
+import { device, positiveInteger, style, weights } from '../options.ts'
+import { progress } from '../progress.ts'
+import { showMetric } from '../metrics.ts'
+import type { Verb } from '../verb.ts'
+
+export const evaluate: Verb = {
+  name: 'eval',
+  summary: 'loss and metrics over test data',
+  describe(command) {
+    device(weights(style(command.argument('<bundle>', 'the folder of a bundle, or a .net file')))
+      .option('--data <data>', 'as for train; default: the file\'s')
+      .addOption(new Option('--stats <which>', 'statistics that batch_norm uses: the stored ones, or each batch its own').choices(['global', 'batch']).default('global'))
+      .addOption(new Option('--part <part>', 'which samples').choices(['test', 'train']).default('test'))
+      .option('--batch <n>', 'samples at a time; default: the file\'s', positiveInteger)
+      .option('--limit <n>', 'the first n samples alone', positiveInteger))
+  },
+  async run({ args, options, screen }) {
+    const stats = options['stats'] as 'global' | 'batch'
+    const program = stats === 'batch' ? 'eval/batch' : 'eval'
+    const bundle = await loadBundle(args[0]!, { style: options['style'] as Style | undefined, weights: options['weights'] as string | undefined })
+    neededInputs(bundle, program) // Says why, if there is nothing to evaluate.
+    if (!bundle.weights && bundle.manifest.parameters.length > 0) screen.note('these are initial weights: the bundle holds none, and none were given by --weights')
+    const data = await netData(bundle, options['data'] as string | undefined, screen)
+    const which = options['part'] as 'test' | 'train'
+    const limit = options['limit'] as number | undefined
+    const samples = limit === undefined ? data[which] : part(data[which], 0, limit)
+    return withDevice(options['device'] as DeviceName, screen, async (device) => {
+      const { open } = await import('../../runtime/index.ts')
+      const batch = Math.min(samples.length, (options['batch'] as number | undefined) ?? bundle.manifest.train?.batch ?? 100)
+      const net = await open(bundle, { device, batch, programs: [program] })
+      try {
+        const startedAt = performance.now()
+        const bar = progress(screen, 'eval', samples.length)
+        const result = await net.evaluate(samples, { stats, onProgress: (done) => bar.update(done, done) })
+        bar.stop()
+        const seconds = (performance.now() - startedAt) / 1000
+        screen.print(`${data.name}, ${which}: ${result.count} samples on ${device.name}, ${Math.round(result.count / Math.max(seconds, 1e-3))} images/s`)
+        screen.table(['name', 'mean'], Object.entries(result.metrics).map(([name, value]) => [name, showMetric(name, value)]), [1])
+        screen.result({ data: data.name, part: which, stats, device: device.name, adapter: device.description, seconds, ...result })
+        return EXIT.done
+      } finally {
+        net.close()
+      }
+    })
+  },
+}

@@ -1,0 +1,161 @@
+import { Option } from 'commander'
+import type { Evaluation } from '../../runtime/evaluate.ts'
+import type { Bundle } from '../../runtime/format.ts'
+import { part } from '../../runtime/data/dataset.ts'
+import type { Device } from '../../runtime/device.ts'
+import type { TrainEvent } from '../../runtime/train.ts'
+import { writeBundle } from '../../runtime/node.ts'
+import { loadBundle } from '../bundles.ts'
+import { type NetData, netData } from '../datasets.ts'
+import { type DeviceName, withDevice } from '../devices.ts'
+import { EXIT, UsageError } from '../exit.ts'
+import { device, positiveInteger, style, weights, wholeNumber } from '../options.ts'
+import { progress, sayLoss } from '../progress.ts'
+import { showMetric, showMetrics, spreadOf } from '../metrics.ts'
+import { type Screen, showDuration } from '../screen.ts'
+import { readSnapshot, type TrainChoices, writeSnapshot } from '../snapshots.ts'
+import type { Verb } from '../verb.ts'
+
+export const train: Verb = {
+  name: 'train',
+  summary: 'train a net, test it, write a bundle with its weights',
+  describe(command) {
+    device(weights(style(command.argument('<file.net>', 'a program, or a bundle to go on with')))
+      .option('--data <data>', 'mnist, fashion_mnist, cifar10, or a folder (idx:DIR, cifar10:DIR, images:DIR); default: the file\'s')
+      .addOption(new Option('--epochs <n>', 'how often the data are seen; default: the file\'s').argParser(positiveInteger).conflicts('steps'))
+      .option('--steps <n>', 'updates in all', positiveInteger)
+      .option('--seed <n>', 'of initial parameters, order and dropout; default: the file\'s', wholeNumber)
+      .option('--seeds <k>', 'train k times with successive seeds; mean and deviation are told', positiveInteger)
+      .option('--batch <n>', 'samples an update; default: the file\'s', positiveInteger)
+      .option('--limit <n>', 'use the first n training samples alone', positiveInteger)
+      .option('-o, --output <bundle>', 'write the trained bundle (with --seeds, of the first seed)')
+      .option('--resume <dir>', 'go on from the newest snapshot there')
+      .option('--snapshot-dir <dir>', 'where snapshots go; default: NAME.snapshots'))
+  },
+  async run({ args, options, screen }) {
+    const file = args[0]!
+    const seeds = (options['seeds'] as number | undefined) ?? 1
+    const resumeFrom = options['resume'] as string | undefined
+    if (resumeFrom !== undefined && seeds > 1) throw new UsageError('--resume goes on with one training, --seeds starts several')
+    const resumed = resumeFrom === undefined ? undefined : await readSnapshot(resumeFrom)
+    const given = Object.fromEntries(['data', 'batch', 'limit', 'epochs', 'steps', 'style']
+      .filter((name) => options[name] !== undefined).map((name) => [name, options[name]])) as TrainChoices
+    // A new length replaces the old one, in whichever unit it was told.
+    const { epochs, steps, ...kept } = resumed?.choices ?? {}
+    const choices: TrainChoices = { ...kept, ...(given.epochs === undefined && given.steps === undefined && { epochs, steps }), ...given }
+
+    const bundle = await loadBundle(file, { style: choices.style, weights: options['weights'] as string | undefined })
+    if (!bundle.manifest.train) throw new UsageError(`${file} has no loss, so there is nothing to train`)
+    const data = await netData(bundle, choices.data, screen)
+    const output = options['output'] as string | undefined
+    const job: Job = {
+      file, bundle, data, choices, resumed, output,
+      snapshots: (options['snapshotDir'] as string | undefined) ?? resumeFrom ?? `${output ?? bundle.manifest.name}.snapshots`,
+    }
+    const firstSeed = (options['seed'] as number | undefined) ?? resumed?.snapshot.seed ?? bundle.manifest.train.seed
+
+    return withDevice(options['device'] as DeviceName, screen, async (device) => {
+      const results: Result[] = []
+      for (let i = 0; i < seeds; i++) {
+        const result = await trainOnce(job, firstSeed + i, device, screen, i === 0)
+        if (result === 'interrupted') return EXIT.interrupted
+        results.push(result)
+      }
+      const spread = spreadOf(results.map((result) => result.test))
+      if (seeds > 1) {
+        screen.print(`over ${seeds} seeds:`)
+        screen.table(['test', 'mean', 'deviation'], Object.entries(spread).map(([name, { mean, deviation }]) => [name, showMetric(name, mean), showMetric(name, deviation)]), [1, 2])
+      }
+      screen.event({ event: 'done', device: device.name, runs: results, ...(seeds > 1 && { spread }), ...(output !== undefined && { bundle: output }) })
+      return EXIT.done
+    })
+  },
+}
+
+interface Job {
+  readonly file: string
+  readonly bundle: Bundle
+  readonly data: NetData
+  readonly choices: TrainChoices
+  readonly resumed?: Awaited<ReturnType<typeof readSnapshot>>
+  readonly output?: string
+  readonly snapshots: string
+}
+
+interface Result {
+  readonly seed: number
+  readonly steps: number
+  readonly seconds: number
+  /** Of the last update. */
+  readonly loss: number
+  readonly test: Evaluation
+}
+
+async function trainOnce(job: Job, seed: number, device: Device, screen: Screen, first: boolean): Promise<Result | 'interrupted'> {
+  const { open } = await import('../../runtime/index.ts')
+  const { bundle, data, choices } = job
+  const trainSet = choices.limit === undefined ? data.train : part(data.train, 0, choices.limit)
+  const net = await open(bundle, { device, batch: choices.batch, seed, programs: ['train', 'accumulate', 'eval'].filter((name) => hasProgram(bundle, name)) })
+  let interrupts = 0
+  const unlisten = screen.terminal.onInterrupt(() => {
+    // Whoever presses it twice does not want to wait for a snapshot.
+    if (++interrupts > 1) process.exit(EXIT.interrupted)
+  })
+  try {
+    if (job.resumed) await net.restore(job.resumed.snapshot)
+    const perStep = net.batch * bundle.manifest.train!.accumulate
+    const startedAt = performance.now()
+    const startedWith = net.steps
+    let last: Pick<TrainEvent, 'step' | 'steps' | 'loss'> = { step: net.steps, steps: net.steps, loss: NaN }
+    let bar: ReturnType<typeof progress> | undefined
+    screen.event({ event: 'start', net: bundle.manifest.name, style: bundle.manifest.style, device: device.name, adapter: device.description, seed, batch: net.batch, samples: trainSet.length, step: net.steps })
+    if (!screen.json && first) {
+      screen.note(`${bundle.manifest.name} (${bundle.manifest.style}) on ${data.name}: ${trainSet.length} samples, batch ${net.batch}, seed ${seed}${job.resumed ? `, from step ${net.steps}` : ''}`)
+    } else if (!screen.json) screen.note(`seed ${seed}`)
+
+    for await (const event of net.train(trainSet, { epochs: choices.epochs, steps: choices.steps })) {
+      last = event
+      bar ??= progress(screen, 'train', event.steps)
+      bar.update(event.step, (event.step - startedWith) * perStep, `epoch ${event.epoch + 1}/${Math.ceil(event.steps / event.stepsPerEpoch)}  ${sayLoss(event.loss)}`)
+      screen.event({ event: 'step', step: event.step, epoch: event.epoch, loss: event.loss, rate: event.rate })
+      if (event.testDue && event.step < event.steps) {
+        const test = await net.evaluate(data.test)
+        bar.line(`step ${event.step}: test ${showMetrics(test)}`)
+        screen.event({ event: 'test', step: event.step, ...test })
+      }
+      if (event.snapshotDue) {
+        const path = await writeSnapshot(job.snapshots, net, choices)
+        bar.line(`step ${event.step}: snapshot ${path}`)
+        screen.event({ event: 'snapshot', step: event.step, path })
+      }
+      if (interrupts > 0 && event.step < event.steps) break
+    }
+    bar?.stop()
+    if (interrupts > 0 && last.step < last.steps) {
+      const path = await writeSnapshot(job.snapshots, net, choices)
+      const resume = `fusenet train ${job.file} --resume ${job.snapshots}${job.output === undefined ? '' : ` -o ${job.output}`}`
+      screen.event({ event: 'interrupted', step: net.steps, path, resume })
+      if (!screen.json) screen.note(`interrupted at step ${net.steps}, snapshot ${path}\nresume by: ${resume}`)
+      return 'interrupted'
+    }
+    const seconds = (performance.now() - startedAt) / 1000
+    const steps = net.steps - startedWith
+    if (!screen.json) screen.note(`${steps} steps in ${showDuration(seconds)}, ${Math.round((steps * perStep) / Math.max(seconds, 1e-3))} images/s`)
+
+    const testBar = progress(screen, 'test', data.test.length)
+    const test = await net.evaluate(data.test, { onProgress: (done) => testBar.update(done, done) })
+    testBar.stop()
+    screen.event({ event: 'test', step: net.steps, ...test })
+    screen.print(`${screen.colors.bold('test')} on ${test.count} samples: ${showMetrics(test)}`)
+    if (job.output !== undefined && first) {
+      await writeBundle(await net.save(), job.output)
+      screen.print(`wrote ${job.output}`)
+    }
+    return { seed, steps: net.steps, seconds, loss: last.loss, test }
+  } finally {
+    unlisten()
+    net.close()
+  }
+}
+
+const hasProgram = (bundle: Bundle, name: string): boolean => Object.values(bundle.manifest.plans).some((plan) => plan.programs[name] !== undefined)
