@@ -57,6 +57,7 @@ export class Net {
   /** Parameters changed since `prepare` ran. */
   #stale = true
   #tail: Promise<unknown> = Promise.resolve()
+  #needed = new Map<string, readonly InputEntry[]>()
   #rest: Session | undefined
   /** Parameters of layers that nothing depends on: no kernel reads them, but they are kept. */
   #unread = new Map<string, TensorData>()
@@ -161,11 +162,15 @@ export class Net {
   }
 
   /** Inputs that a program reads or gives back. */
-  neededInputs(program: string): InputEntry[] {
+  neededInputs(program: string): readonly InputEntry[] {
+    const known = this.#needed.get(program)
+    if (known) return known
     const { tensors } = this.session.plan
     const { dispatches, results } = this.program(program)
     const buffers = new Set([...dispatches.flatMap((d) => d.tensors), ...Object.values(results)].map((i) => tensors[i]!.buffer))
-    return this.manifest.inputs.filter((input) => buffers.has(tensors[inputTensor(this.session.plan, input)]?.buffer ?? -1))
+    const needed = this.manifest.inputs.filter((input) => buffers.has(tensors[inputTensor(this.session.plan, input)]?.buffer ?? -1))
+    this.#needed.set(program, needed)
+    return needed
   }
 
   /**

@@ -28,7 +28,7 @@ export async function open(source: Bundle | string | URL, options: OpenOptions =
   const bundle = options.weights ? { ...stored, weights: options.weights } : stored
   const { manifest } = bundle
   const batch = options.batch ?? manifest.train?.batch ?? 1
-  if (!Number.isSafeInteger(batch) || batch < 1 || batch > 2 ** 24) throw new InputError(`batch ${batch}: a positive integer is wanted`)
+  if (!Number.isSafeInteger(batch) || batch < 1 || batch >= 2 ** 31) throw new InputError(`batch ${batch}: a positive integer is wanted`)
   const seed = options.seed ?? manifest.train?.seed ?? 1
   if (!Number.isSafeInteger(seed)) throw new InputError(`seed ${seed}: an integer is wanted`)
   const known = new Set(manifest.parameters.map((p) => p.name))

@@ -1,0 +1,88 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { InputError } from '../../runtime/errors.ts'
+import type { TensorData } from '../../runtime/format.ts'
+import { readSafetensors, writeSafetensors } from '../../runtime/safetensors.ts'
+import { decodeSnapshot } from '../../runtime/snapshot.ts'
+
+const file = (header: unknown, data: readonly number[] = []): Uint8Array => {
+  const text = new TextEncoder().encode(typeof header === 'string' ? header : JSON.stringify(header))
+  const bytes = new Uint8Array(8 + text.length + data.length)
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(text.length), true)
+  bytes.set(text, 8)
+  bytes.set(data, 8 + text.length)
+  return bytes
+}
+
+test('what is written comes back, of every type', () => {
+  const anyTensor = fc.oneof(
+    fc.float32Array({ noNaN: false }).map((data): TensorData => ({ type: 'f32', shape: [data.length], data })),
+    fc.float64Array().map((data): TensorData => ({ type: 'f64', shape: [1, data.length], data })),
+    fc.int32Array().map((data): TensorData => ({ type: 'i32', shape: [data.length, 1], data })),
+    fc.uint8Array().map((data): TensorData => ({ type: 'u8', shape: [data.length], data })),
+    fc.bigInt64Array().map((data): TensorData => ({ type: 'i64', shape: [data.length], data })),
+    fc.constant<TensorData>({ type: 'f32', shape: [], data: Float32Array.of(7) }),
+  )
+  const name = fc.string({ minLength: 1 }).filter((n) => n !== '__metadata__' && n !== '__proto__')
+  fc.assert(fc.property(fc.array(fc.tuple(name, anyTensor)), (entries) => {
+    const tensors = new Map(entries)
+    const bytes = writeSafetensors(tensors, { note: 'é' })
+    const read = readSafetensors(bytes)
+    expect(new Map([...read.tensors].sort())).toEqual(new Map([...tensors].sort()))
+    expect(read.metadata).toEqual({ note: 'é' })
+    // Node's Buffers share memory at odd places.
+    const shifted = Buffer.concat([Buffer.of(1, 2, 3), bytes]).subarray(3)
+    expect(readSafetensors(shifted).tensors).toEqual(read.tensors)
+  }))
+})
+
+test('bytes as the format says', () => {
+  const bytes = writeSafetensors(new Map([['a', { type: 'f32', shape: [2], data: Float32Array.of(1, -2) }]]))
+  const header = new DataView(bytes.buffer).getUint32(0, true)
+  expect(JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + header)))).toEqual({ a: { dtype: 'F32', shape: [2], data_offsets: [0, 8] } })
+  expect((8 + header) % 8).toBe(0)
+  expect([...bytes.subarray(8 + header)]).toEqual([0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0])
+})
+
+describe('refuses', () => {
+  const one = { dtype: 'F32', shape: [1], data_offsets: [0, 4] }
+  test.each<[string, Uint8Array, RegExp]>([
+    ['nothing', new Uint8Array(3), /3 bytes are too few/],
+    ['a header longer than the file', file({ a: one }).subarray(0, 20), /truncated/],
+    ['a header of absurd length', new Uint8Array(16).fill(255), /not safetensors/],
+    ['text that is no JSON', file('{'), /not JSON/],
+    ['a list', file([]), /not an object/],
+    ['metadata that is no text', file({ __metadata__: { a: 1 } }), /must hold texts/],
+    ['an entry that is null', file({ a: null }), /type undefined is not read/],
+    ['a type', file({ a: { ...one, dtype: 'BF16' } }), /a: type BF16 is not read here \(F32/],
+    ['a type by inheritance', file({ a: { ...one, dtype: 'constructor' } }), /type constructor is not read/],
+    ['a shape', file({ a: { ...one, shape: [-1] } }), /list of counts/],
+    ['offsets', file({ a: { ...one, data_offsets: [0] } }), /two counts/],
+    ['a size that does not agree', file({ a: { ...one, shape: [2] } }, [0, 0, 0, 0]), /f32\[2\] takes 8 bytes/],
+    ['missing data', file({ a: one }, [0, 0]), /ends at byte 4 of 2/],
+    ['overlaps', file({ a: one, b: one }, [0, 0, 0, 0]), /b: starts at byte 0, the one before ends at 4/],
+    ['gaps', file({ a: { ...one, data_offsets: [4, 8] } }, [0, 0, 0, 0, 0, 0, 0, 0]), /a: starts at byte 4/],
+    ['data of nobody', file({ a: one }, [0, 0, 0, 0, 0]), /1 bytes belong to no tensor/],
+  ])('%s', (_, bytes, message) => {
+    expect(() => readSafetensors(bytes)).toThrow(message)
+  })
+
+  test('any bytes, without tripping', () => {
+    const good = writeSafetensors(new Map([['a', { type: 'f32', shape: [2], data: Float32Array.of(1, 2) }]]))
+    fc.assert(fc.property(fc.oneof(fc.uint8Array(), fc.tuple(fc.nat(good.length - 1), fc.nat(255)).map(([at, value]) => {
+      const bytes = good.slice()
+      bytes[at] = value
+      return bytes
+    })), (bytes) => {
+      try {
+        readSafetensors(bytes)
+      } catch (error) {
+        expect(error).toBeInstanceOf(InputError)
+      }
+    }))
+  })
+
+  test('weights as a snapshot', () => {
+    expect(() => decodeSnapshot(writeSafetensors(new Map()), 'x.safetensors')).toThrow(/x\.safetensors: not a snapshot/)
+  })
+})
