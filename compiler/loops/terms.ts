@@ -1,0 +1,245 @@
+import { invariant } from '../invariant.ts'
+import type { BinaryOp, Expression } from './expression.ts'
+import { type Axis, axis, type Extent, type Index, index, plus, rangeOf } from './index-expression.ts'
+import { RESERVED_WORDS } from './reserved-words.ts'
+import type { Statement, Term, TermOp, Type } from './routine.ts'
+
+/** A loop body that is being written. */
+export interface Scope {
+  readonly statements: Statement[]
+  /** Value numbers: structural key of a term -> the name that holds it. */
+  readonly known: Map<string, Term>
+  /** Results of nodes at places, by the part of the place that they depend on. */
+  readonly values: Map<Expression, Map<string, Term>>
+}
+
+/**
+ * Writes terms into nested scopes. Every operation is named once, in the outermost scope in which all it needs is known:
+ * what does not change in a loop is computed before it, and nothing is computed twice.
+ */
+export class Terms {
+  readonly scopes: Scope[] = []
+  /** Names the kernel in what goes wrong. */
+  readonly kernel: string
+  /** Conditions that hold here because everything around is skipped where they do not. */
+  readonly assumed = new Set<string>()
+  /** Loop variables: how deep they are bound, and their names. */
+  private readonly depthOf = new Map<Axis, number>()
+  private readonly nameOf = new Map<Axis, string>()
+  private readonly usedNames = new Set<string>(RESERVED_WORDS)
+  private readonly counters = new Map<string, number>()
+  private readonly termDepths = new WeakMap<Term, number>()
+  private readonly termKeys = new WeakMap<Term, string>()
+
+  constructor(kernel: string) {
+    this.kernel = kernel
+  }
+
+  get innermost(): Scope {
+    return this.scopes.at(-1)!
+  }
+
+  name(variable: Axis): string {
+    return this.nameOf.get(variable)!
+  }
+
+  arithmetic(op: BinaryOp, a: Term, b: Term): Term {
+    if (op === 'mul' && (isZero(a) || isZero(b))) return float(0)
+    if (op === 'add' && isZero(a)) return b
+    if ((op === 'add' || op === 'sub') && isZero(b)) return a
+    return this.op(op, [a, b])
+  }
+
+  within(at: Index, extent: Extent): Term {
+    const bounds = rangeOf(at)
+    if (typeof extent === 'number') {
+      if (bounds.min >= 0 && bounds.max < extent) return truth(true)
+      if (bounds.max < 0 || bounds.min >= extent) return truth(false)
+      return this.op('within', [this.indexTerm(at), int(extent)], 'bool')
+    }
+    const [only] = at.terms
+    const whole = at.terms.length === 1 && at.constant === 0 && only!.coefficient === 1 && only!.atom.kind === 'axis' && sameExtent(only!.atom.axis.extent, extent)
+    if (whole) return truth(true)
+    return this.op('within', [this.indexTerm(at), batchTerm(extent)], 'bool')
+  }
+
+  all(conditions: readonly Term[]): Term {
+    const open = conditions.filter((c) => !(c.kind === 'truth' && c.value) && !this.assumed.has(this.key(c)))
+    if (open.some((c) => c.kind === 'truth')) return truth(false)
+    if (open.length === 0) return truth(true)
+    return open.reduce((a, b) => this.op('and', [a, b], 'bool'))
+  }
+
+  select(condition: Term, yes: Term, no: Term): Term {
+    if (condition.kind === 'truth') return condition.value ? yes : no
+    if (this.key(yes) === this.key(no)) return yes
+    return this.op('select', [condition, yes, no])
+  }
+
+  op(op: TermOp, args: readonly Term[], type: Type = 'f32'): Term {
+    return this.named(this.raw(op, args, type, 1), `${op}(${args.map((a) => this.key(a)).join()})`, type, 1, Math.max(0, ...args.map((a) => this.depth(a))))
+  }
+
+  raw(op: TermOp, args: readonly Term[], type: Type, lanes: 1 | 4): Term {
+    return { kind: 'operation', op, args, type, lanes }
+  }
+
+  named(term: Term, key: string, type: Type, lanes: 1 | 4, depth: number): Term {
+    const scope = this.scopes[depth]!
+    const known = scope.known.get(key)
+    if (known) return known
+    const name = this.fresh(type === 'bool' ? 'b' : type === 'i32' ? 'i' : 'v')
+    scope.statements.push({ kind: 'let', name, type, lanes, value: term })
+    const reference = this.mark({ kind: 'name', name, type, lanes }, key, depth)
+    scope.known.set(key, reference)
+    return reference
+  }
+
+  /** An index as a term: loop variables of outer loops are added up outside, the constant last. */
+  indexTerm(at: Index): Term {
+    const parts = at.terms.map(({ atom, coefficient }) => {
+      const term = atom.kind === 'axis' ? this.variableTerm(atom.axis) : this.divisionTerm(atom)
+      return { term: this.product(term, coefficient), depth: this.depth(term) }
+    }).sort((a, b) => a.depth - b.depth)
+    if (parts.length === 0) return int(at.constant)
+    let total = parts[0]!.term
+    for (const part of parts.slice(1)) total = this.op('iadd', [total, part.term], 'i32')
+    return at.constant === 0 ? total : this.mark(this.raw('iadd', [total, int(at.constant)], 'i32', 1), `${this.key(total)}+${at.constant}`, this.depth(total))
+  }
+
+  product(term: Term, coefficient: number): Term {
+    return coefficient === 1 ? term : this.op('imul', [term, int(coefficient)], 'i32')
+  }
+
+  divisionTerm(atom: { kind: 'div' | 'mod'; of: Index; by: number }): Term {
+    // Division truncates on every target: shift what may be negative up by whole multiples first.
+    const lowest = rangeOf(atom.of).min
+    const shift = lowest < 0 && Number.isFinite(lowest) ? Math.ceil(-lowest / atom.by) : 0
+    const shifted = this.indexTerm(plus(atom.of, shift * atom.by))
+    if (atom.kind === 'mod') return this.op('irem', [shifted, int(atom.by)], 'i32')
+    const quotient = this.op('idiv', [shifted, int(atom.by)], 'i32')
+    return shift === 0 ? quotient : this.op('iadd', [quotient, int(-shift)], 'i32')
+  }
+
+  floatOf(at: Index): Term {
+    if (at.terms.length === 0) return float(at.constant)
+    return this.op('float', [this.indexTerm(at)])
+  }
+
+  variableTerm(a: Axis): Term {
+    const name = this.nameOf.get(a)
+    invariant(name, `${this.kernel}: axis ${a.name} is not bound`)
+    return this.mark({ kind: 'name', name, type: 'i32', lanes: 1 }, name, this.depthOf.get(a)!)
+  }
+
+  mark(term: Term, key: string, depth: number): Term {
+    this.termKeys.set(term, key)
+    this.termDepths.set(term, depth)
+    return term
+  }
+
+  remember(term: Term, depth: number): Term {
+    return this.mark(term, term.kind === 'lane' ? `${this.key(term.of)}.${term.lane}` : this.fresh('t'), depth)
+  }
+
+  key(term: Term): string {
+    if (term.kind === 'number') return `${term.value}${term.type}`
+    if (term.kind === 'truth') return String(term.value)
+    if (term.kind === 'batch') return `n/${term.chunks}`
+    const key = this.termKeys.get(term)
+    invariant(key !== undefined, `${this.kernel}: a ${term.kind} term has no key`)
+    return key
+  }
+
+  depth(term: Term): number {
+    return this.termDepths.get(term) ?? 0
+  }
+
+  open(): Scope {
+    const scope: Scope = { statements: [], known: new Map(), values: new Map() }
+    this.scopes.push(scope)
+    return scope
+  }
+
+  /** Calls `inside` with the loop's index in units of `factor` steps; one round needs no loop. */
+  loop(a: Axis, factor: number, inside: (at: Index) => void): void {
+    if (a.extent === factor) return inside(index(0))
+    const variable = this.variable(a, factor, this.scopes.length)
+    const scope = this.open()
+    inside(index(variable))
+    this.scopes.pop()
+    const extent = typeof variable.extent === 'number' ? int(variable.extent) : batchTerm(variable.extent)
+    this.scopes.at(-1)!.statements.push({ kind: 'for', name: this.nameOf.get(variable)!, extent, body: scope.statements })
+  }
+
+  /** A loop variable that counts tiles of an axis. */
+  variable(a: Axis, size: number, depth: number): Axis {
+    invariant(size === 1 || typeof a.extent === 'number' || a.extent === 'n', `${a.name} cannot be tiled`)
+    const extent: Extent = size === 1 ? a.extent : typeof a.extent === 'number' ? Math.ceil(a.extent / size) : { chunks: size }
+    const variable = axis(a.name, extent)
+    this.depthOf.set(variable, depth)
+    this.nameOf.set(variable, this.unique(identifier(size === 1 ? a.name : `${a.name}_tile`)))
+    return variable
+  }
+
+  declare(name: string, start: Term, lanes: 1 | 4): Term {
+    const variable: Term = { kind: 'name', name: this.fresh(name), type: 'f32', lanes }
+    const depth = this.scopes.length - 1
+    this.scopes[depth]!.statements.push({ kind: 'var', name: variable.name, type: 'f32', lanes, value: start })
+    return this.mark(variable, variable.name, depth)
+  }
+
+  fresh(prefix: string): string {
+    for (;;) {
+      const count = this.counters.get(prefix) ?? 0
+      this.counters.set(prefix, count + 1)
+      const name = `${prefix}${count}`
+      if (!this.usedNames.has(name)) { this.usedNames.add(name); return name }
+    }
+  }
+
+  unique(wanted: string): string {
+    let name = wanted
+    for (let i = 2; this.usedNames.has(name); i++) name = `${wanted}_${i}`
+    this.usedNames.add(name)
+    return name
+  }
+
+  /** A sum as a balanced tree: shorter chains, smaller rounding. */
+  total(terms: readonly Term[]): Term {
+    if (terms.length === 1) return terms[0]!
+    const half = terms.length >> 1
+    return this.op('add', [this.total(terms.slice(0, half)), this.total(terms.slice(half))])
+  }
+
+  /** A scope of its own for what runs only where the conditions hold; no branch where they always do. */
+  skipping(conditions: readonly Term[], inside: () => void): void {
+    const condition = this.all(conditions.filter((c, i) => conditions.indexOf(c) === i))
+    if (condition.kind === 'truth') return inside()
+    const keys = conditions.map((c) => this.key(c))
+    for (const key of keys) this.assumed.add(key)
+    const scope = this.open()
+    inside()
+    this.scopes.pop()
+    for (const key of keys) this.assumed.delete(key)
+    this.innermost.statements.push({ kind: 'if', condition, body: scope.statements })
+  }
+
+}
+
+export const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
+export const float = (value: number, lanes: 1 | 4 = 1): Term =>
+  lanes === 1 ? { kind: 'number', value, type: 'f32' } : { kind: 'vector', parts: range(4).map(() => ({ kind: 'number', value, type: 'f32' })) }
+export const int = (value: number): Term => ({ kind: 'number', value, type: 'i32' })
+export const truth = (value: boolean): Term => ({ kind: 'truth', value })
+export const isZero = (term: Term): boolean => term.kind === 'number' && term.value === 0
+
+const batchTerm = (extent: Exclude<Extent, number>): Term => ({ kind: 'batch', chunks: extent === 'n' ? 1 : extent.chunks })
+const sameExtent = (a: Extent, b: Extent): boolean =>
+  a === b || (typeof a === 'object' && typeof b === 'object' && a.chunks === b.chunks)
+
+/** A name that WGSL takes: letters, digits, single underscores. */
+export const identifier = (name: string): string => {
+  const plain = name.replace(/[^A-Za-z0-9]+/g, '_').replace(/^_+|_+$/g, '')
+  return /^[A-Za-z]/.test(plain) ? plain : `t_${plain}`
+}
