@@ -1,10 +1,10 @@
 import type { Diagnostic } from '../dsl/diagnostic.ts'
 import type { Span } from '../dsl/source.ts'
-import { render } from '../dsl/index.ts'
 import { type Screen, wantsColor } from './screen.ts'
 
 /** For people: lines underlined, hints; a count at the end where there are several. */
-export function drawDiagnostics(diagnostics: readonly Diagnostic[], screen: Screen): string {
+export async function drawDiagnostics(diagnostics: readonly Diagnostic[], screen: Screen): Promise<string> {
+  const { render } = await import('../dsl/index.ts')
   const color = wantsColor(screen.terminal.err, screen.terminal.env)
   const drawn = diagnostics.map((diagnostic) => render(diagnostic, { color }).trimEnd())
   const errors = diagnostics.filter((d) => d.severity === 'error').length

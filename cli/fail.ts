@@ -10,7 +10,7 @@ export type Failure =
   | { readonly kind: 'thrown'; readonly error: unknown }
 
 /** Tells what went wrong, for people on standard error or for machines as JSON, and gives the exit code. */
-export function fail(screen: Screen, failure: Failure): number {
+export async function fail(screen: Screen, failure: Failure): Promise<number> {
   const { red, bold, dim } = screen.noteColors
   const say = (code: number, message: string, more: object = {}): number => {
     screen.result({ error: { message, exitCode: code, ...more } })
@@ -23,7 +23,7 @@ export function fail(screen: Screen, failure: Failure): number {
   const diagnostics = diagnosticsOf(error)
   if (diagnostics) {
     screen.result({ error: { message: 'the program has errors', exitCode: EXIT.input, diagnostics: diagnostics.map(plainDiagnostic) } })
-    if (!screen.json) screen.note(drawDiagnostics(diagnostics, screen))
+    if (!screen.json) screen.note(await drawDiagnostics(diagnostics, screen))
     return EXIT.input
   }
   if (error instanceof UsageError) return say(EXIT.usage, error.message)

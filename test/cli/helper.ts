@@ -1,0 +1,38 @@
+import { main } from '../../cli/command.ts'
+import type { Terminal } from '../../cli/terminal.ts'
+
+export interface Said {
+  readonly code: number
+  readonly out: string
+  readonly err: string
+}
+
+/** Runs a command line in this process. `interrupt` fires Ctrl-C once standard error has said so much. */
+export async function fusenet(argv: readonly string[], options: { readonly input?: string; readonly env?: Record<string, string>; readonly interruptAt?: RegExp } = {}): Promise<Said> {
+  let out = ''
+  let err = ''
+  const handlers = new Set<() => void>()
+  let interrupted = false
+  const listen = (): void => {
+    if (interrupted || !options.interruptAt?.test(out + err)) return
+    interrupted = true
+    for (const handler of handlers) handler()
+  }
+  const terminal: Terminal = {
+    out: { write(text) { out += text; listen() } },
+    err: { write(text) { err += text; listen() } },
+    env: { NO_COLOR: '1', ...options.env },
+    readInput: async () => options.input ?? '',
+    onInterrupt(handler) {
+      handlers.add(handler)
+      return () => handlers.delete(handler)
+    },
+  }
+  const code = await main(argv, terminal)
+  return { code, out, err }
+}
+
+/** The JSON that a command printed. */
+export const json = (said: Said): any => JSON.parse(said.out)
+/** One object a line. */
+export const lines = (said: Said): any[] => said.out.trim().split('\n').map((line) => JSON.parse(line))

@@ -1,0 +1,68 @@
+import { describe, expect, test } from 'vitest'
+import { fusenet, json } from './helper.ts'
+
+describe('a wrong command line gives exit code 2 and says what was meant', () => {
+  test.each([
+    ['an unknown verb', ['trian'], /unknown command 'trian'[^]*Did you mean train\?/],
+    ['an unknown option', ['train', 'a.net', '--epoch', '3'], /unknown option '--epoch'[^]*Did you mean --epochs\?/],
+    ['a missing file', ['check'], /missing required argument 'file.net'/],
+    ['too many files', ['compile', 'a.net', 'b.net', '-o', 'x'], /too many arguments/],
+    ['a missing output', ['compile', 'a.net'], /required option '-o, --output <path>'/],
+    ['a style that is none', ['inspect', 'a.net', '--style', 'fused'], /Allowed choices are merged, split/],
+    ['a device that is none', ['run', 'a', '--device', 'cuda'], /Allowed choices are auto, webgpu, wasm, interpreter/],
+    ['a number that is none', ['train', 'a.net', '--epochs', 'two'], /whole number from 1 on/],
+    ['zero epochs', ['train', 'a.net', '--epochs', '0'], /whole number from 1 on/],
+    ['a fraction', ['train', 'a.net', '--batch', '1.5'], /whole number from 1 on/],
+    ['a negative seed', ['train', 'a.net', '--seed', '-1'], /whole number from 0 on/],
+    ['two lengths', ['train', 'a.net', '--epochs', '1', '--steps', '2'], /cannot be used with/],
+    ['an option without its value', ['train', 'a.net', '--data'], /argument missing/],
+    ['nothing at all', [], /Usage: fusenet/],
+    ['results to a text file', ['run', 'a', '--input', 'x.npy', '-o', 'y.txt'], /written to \.safetensors or \.npy/],
+    ['a module that is no .js', ['compile', 'a.net', '--format', 'esm', '-o', 'out'], /ends in \.js or \.mjs/],
+    ['several seeds of one snapshot', ['train', 'a.net', '--resume', 'x', '--seeds', '3'], /--resume goes on with one training/],
+  ])('%s', async (_, argv, message) => {
+    const { code, out, err } = await fusenet(argv)
+    expect(err).toMatch(message)
+    expect(code).toBe(2)
+    expect(out).toBe('')
+  })
+
+  test('with --json it is JSON', async () => {
+    const said = await fusenet(['train', 'a.net', '--epoch', '3', '--json'])
+    expect(said.code).toBe(2)
+    expect(json(said).error).toEqual({ exitCode: 2, message: expect.stringContaining("unknown option '--epoch'") })
+  })
+})
+
+describe('help', () => {
+  test('lists all verbs, exit code 0', async () => {
+    const { code, out } = await fusenet(['--help'])
+    expect(code).toBe(0)
+    for (const verb of ['check', 'fmt', 'inspect', 'compile', 'run', 'step', 'train', 'eval', 'devices']) expect(out).toMatch(new RegExp(`^  ${verb} `, 'm'))
+  })
+
+  test.each([[['train', '--help']], [['help', 'train']]])('of a verb: %s', async (argv) => {
+    const { code, out } = await fusenet(argv)
+    expect(code).toBe(0)
+    for (const option of ['--data', '--epochs', '--steps', '--seed ', '--seeds', '--batch', '--limit', '--output', '--resume', '--snapshot-dir', '--device', '--json']) expect(out).toContain(option)
+  })
+
+  test('the version is that of package.json', async () => {
+    const { code, out } = await fusenet(['--version'])
+    expect(code).toBe(0)
+    expect(out).toMatch(/^\d+\.\d+\.\d+\n$/)
+  })
+})
+
+describe('a wrong input gives exit code 1', () => {
+  test.each([
+    ['a file that is not there', ['check', 'samples/mnits.net'], /there is no file samples\/mnits\.net; did you mean samples\/mnist\.net\?/],
+    ['a folder', ['check', 'samples'], /samples is no \.net file/],
+    ['a file of another kind', ['check', 'README.md'], /README\.md is no \.net file/],
+    ['a bundle that is none', ['run', 'samples', '--input', 'x.npy'], /bundle\.json: is not there/],
+  ])('%s', async (_, argv, message) => {
+    const { code, err } = await fusenet(argv)
+    expect(err).toMatch(message)
+    expect(code).toBe(1)
+  })
+})
