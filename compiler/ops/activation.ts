@@ -145,7 +145,7 @@ function operatorsOf(activation: Activation): Operator[] {
       shape: (q) => {
         const problems = labelProblems(q)
         if (name === 'clip' && numberOf(q.attributes, 'lo', 0) > numberOf(q.attributes, 'hi', 0)) {
-          problems.push(argumentProblem(q, 'clip-order', `clip's lower bound ${q.attributes['lo']} is above its upper bound ${q.attributes['hi']}`,
+          problems.push(argumentProblem(q, 'lo', 'clip-order', `clip's lower bound ${q.attributes['lo']} is above its upper bound ${q.attributes['hi']}`,
             `write clip(${q.attributes['hi']}, ${q.attributes['lo']})`))
         }
         return problems.length > 0 ? problems : { shape: q.inputs[0]!.shape }

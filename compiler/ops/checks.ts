@@ -14,9 +14,9 @@ export const shapeProblem = (q: ShapeQuestion, code: string, message: string, ab
 })
 
 /** An argument that cannot be: underlines it, or the call where it was not written. */
-export const argumentProblem = (q: ShapeQuestion, argument: string, message: string, hint?: string): Diagnostic => ({
+export const argumentProblem = (q: ShapeQuestion, argument: string, code: string, message: string, hint?: string): Diagnostic => ({
   severity: 'error',
-  code: `argument/${argument}`,
+  code: `argument/${code}`,
   message,
   labels: [{ span: q.attributeSpans[argument] ?? q.span, text: 'here' }],
   ...(hint !== undefined && { hint }),

@@ -1,0 +1,328 @@
+import type { AttributeCall, Attributes, Signature } from '../../dsl/signature.ts'
+import type { Node, Value } from '../graph/graph.ts'
+import { add, constant, div, type Expression, load, max, mul, select, sqrt, sub } from '../loops/expression.ts'
+import { type Axis, axis, type IndexLike } from '../loops/index-expression.ts'
+import { type Equation, equation, store } from '../loops/kernel.ts'
+import { momentsEquations } from '../loops/moments.ts'
+import { type Shape, tensor, type Tensor } from '../tensor.ts'
+import { channelProblems, labelProblems } from './checks.ts'
+import { decayMultipliers, rateMultipliers, rateParameters } from './multipliers.ts'
+import type { GradientBuilder, Gradients, Operator, ParameterSpec } from './operator.ts'
+import { numberOf, perChannel, pointwise, valuesPerChannel } from './points.ts'
+import { sumsEquations } from './sums.ts'
+
+/*
+ * Statistics travel between the nodes of a training batch_norm as S [4, C]: m0, m1, variance (biased), 1 / sqrt(variance +
+ * eps). The mean is m0 + m1, and x-hat = ((x - m0) - m1) * S[3]: with eps 1e-10 one float32 is too coarse a mean.
+ *
+ * Parameters, by the suffix of their names in files:
+ *   bn1.gamma, bn1.beta           learned, if `affine`
+ *   bn1.running_mean, .running_var  what is used at test time; sums of what was seen for `stats: caffe`
+ *   bn1.count                     batches seen (cumulative)
+ *   bn1.scale_factor              what the sums are divided by (caffe, and global(scale_factor: true))
+ * `stats: batch` keeps none of the last three.
+ */
+
+// ---- policies ------------------------------------------------------------------------------------------------------------
+
+export type StatisticsPolicy = 'moving' | 'cumulative' | 'caffe' | 'batch' | 'global'
+
+const POLICIES: readonly Signature[] = [
+  {
+    name: 'moving', doc: 'running = w m + (1 - w) running',
+    parameters: [{ name: 'newest', type: { kind: 'number', min: 0, max: 1 }, default: 0.95, aliases: ['decay'], doc: 'the weight of the newest batch' }],
+  },
+  { name: 'cumulative', doc: 'the mean over all batches', parameters: [] },
+  {
+    name: 'caffe', doc: 's = s f + 1, sum = sum f + m, used as sum / s',
+    parameters: [{ name: 'fraction', type: { kind: 'number', min: 0, max: 1 }, default: 0.999, doc: 'the weight of what was before' }],
+  },
+  { name: 'batch', doc: 'nothing is kept: every batch is normalized with its own statistics', parameters: [] },
+  {
+    name: 'global', doc: 'stored statistics are used in training too, and never updated',
+    parameters: [{ name: 'scale_factor', type: { kind: 'boolean' }, default: false, doc: 'what is stored are sums, divided by a stored factor, as in Caffe' }],
+  },
+]
+
+const statsOf = (attributes: Attributes): AttributeCall =>
+  (attributes['stats'] as AttributeCall | undefined) ?? { call: 'moving', args: { newest: 0.95 } }
+
+export const policyOf = (attributes: Attributes): StatisticsPolicy => statsOf(attributes).call as StatisticsPolicy
+
+/** Whether what is stored are sums, divided by `scale_factor`. */
+const storesSums = (attributes: Attributes): boolean =>
+  policyOf(attributes) === 'caffe' || (policyOf(attributes) === 'global' && statsOf(attributes).args['scale_factor'] === true)
+
+/** By what the count of batches is multiplied before one is added, or undefined where there is none to update. */
+export function countFraction(attributes: Attributes): number | undefined {
+  const policy = policyOf(attributes)
+  if (policy === 'caffe') return numberOf(statsOf(attributes).args, 'fraction', 0.999)
+  return policy === 'cumulative' ? 1 : undefined
+}
+
+/** The parameter that counts. */
+export const countRole = (attributes: Attributes): 'count' | 'scale_factor' => (storesSums(attributes) ? 'scale_factor' : 'count')
+
+export const epsOf = (attributes: Attributes): number => numberOf(attributes, 'eps', 1e-10)
+
+/**
+ * What normalization uses at test time: the stored mean and variance of a channel; sums over their factor, and 0 for both
+ * while that is 0, as Caffe has it.
+ */
+export function storedStatistics(node: Pick<Node, 'parameters' | 'attributes'>, c: IndexLike): { mean: Expression; variance: Expression } {
+  const { running_mean: mean, running_var: variance, scale_factor: factor } = node.parameters
+  const stored = (sums: Value): Expression => {
+    if (!factor || !storesSums(node.attributes)) return load(sums, c)
+    const s = load(factor, 0)
+    return select('eq', s, 0, 0, div(load(sums, c), select('eq', s, 0, 1, s)))
+  }
+  return { mean: stored(mean!), variance: stored(variance!) }
+}
+
+// ---- the layer -----------------------------------------------------------------------------------------------------------
+
+const fixed = (role: string, shape: readonly number[], value: number): ParameterSpec =>
+  ({ role, shape, filler: { value, fanIn: 1, fanOut: 1 }, trainable: false, rateMultiplier: 0, decayMultiplier: 0 })
+
+function parametersOf(attributes: Attributes, channels: number): ParameterSpec[] {
+  const learned = (role: string, i: number, otherwise: number): ParameterSpec => ({
+    role,
+    shape: [channels],
+    filler: { value: numberOf(attributes, role, otherwise), fanIn: 1, fanOut: 1 },
+    rateMultiplier: rateMultipliers(attributes, i),
+    decayMultiplier: decayMultipliers(attributes, i),
+  })
+  const affine = attributes['affine'] === false ? [] : [learned('gamma', 0, 1.0000001), learned('beta', 1, 1e-7)]
+  const policy = policyOf(attributes)
+  if (policy === 'batch') return affine
+  // Sums start empty. What is used as it stands starts as the identity, so that a net that never saw a batch is tame.
+  const sums = storesSums(attributes)
+  const count = sums ? [fixed('scale_factor', [1], policy === 'caffe' ? 0 : 1)] : policy === 'cumulative' ? [fixed('count', [1], 0)] : []
+  return [...affine, fixed('running_mean', [channels], 0), fixed('running_var', [channels], policy === 'caffe' ? 0 : 1), ...count]
+}
+
+/** gamma x-hat + beta, with gamma / deviation as one coefficient a channel. */
+const affineOf = (node: Node, at: readonly Axis[], centred: Expression, inverse: Expression): Expression => {
+  const { gamma, beta } = node.parameters
+  const scaled = mul(centred, gamma ? mul(perChannel(gamma, at), inverse) : inverse)
+  return beta ? add(scaled, perChannel(beta, at)) : scaled
+}
+
+/**
+ * Its own equations normalize with stored statistics: test time. `expand-batch-norm` takes it apart where a batch is
+ * normalized with its own: moments -> normalize, and update_statistics.
+ */
+const batchNorm: Operator = {
+  name: 'batch_norm',
+  signature: {
+    name: 'batch_norm',
+    parameters: [
+      { name: 'eps', type: { kind: 'number', min: 0 }, default: 1e-10, doc: 'added to the variance' },
+      { name: 'stats', type: { kind: 'call', calls: POLICIES }, default: { call: 'moving', args: { newest: 0.95 } }, doc: 'which statistics are kept for test time' },
+      { name: 'affine', type: { kind: 'boolean' }, default: true, doc: 'whether it owns gamma and beta' },
+      { name: 'gamma', type: { kind: 'number' }, default: 1.0000001, named: true, doc: 'what gamma starts with' },
+      { name: 'beta', type: { kind: 'number' }, default: 1e-7, named: true, doc: 'what beta starts with' },
+      { name: 'unbiased', type: { kind: 'boolean' }, default: false, named: true, doc: 'keep the variance times m / (m - 1), m values a channel' },
+      { name: 'style', type: { kind: 'word', words: ['merged', 'split'] }, optional: true, named: true, doc: 'how this layer is lowered' },
+      ...rateParameters(2),
+    ],
+    doc: 'normalizes each channel over the batch and the positions of the map',
+  },
+  shape: (q) => {
+    const problems = [...labelProblems(q), ...channelProblems(q)]
+    const x = q.inputs[0]!
+    return problems.length > 0 ? problems : { shape: x.shape, parameters: parametersOf(q.attributes, x.shape[1] as number) }
+  },
+  pointwise: true,
+  equations: (node) => {
+    if (policyOf(node.attributes) === 'batch') return normalizeAtOnce(node)
+    const x = node.inputs[0]!
+    return [pointwise(node, (at) => {
+      const { mean, variance } = storedStatistics(node, at[1]!)
+      return affineOf(node, at, sub(load(x, ...at), mean), div(1, sqrt(add(variance, epsOf(node.attributes)))))
+    })]
+  },
+  // With stored statistics the normalization is a fixed scaling: dx = gamma / deviation dy.
+  gradient: (node, dy, build) => {
+    const x = node.inputs[0]!
+    const [statistics] = policyOf(node.attributes) === 'batch'
+      ? build.node({ suffix: 'moments', op: 'moments', inputs: [x], attributes: { eps: epsOf(node.attributes) }, outputs: [{ name: 'statistics', shape: statisticsShape(x.shape) }] })
+      : build.node({ suffix: 'stored', op: 'stored_statistics', inputs: [], parameters: storedOf(node), attributes: node.attributes, outputs: [{ name: 'statistics', shape: statisticsShape(x.shape) }] })
+    return normalizationGradients(node, statistics!, dy, build, policyOf(node.attributes) !== 'batch')
+  },
+}
+
+const storedOf = (node: Node): Record<string, Value> =>
+  Object.fromEntries(Object.entries(node.parameters).filter(([role]) => role !== 'gamma' && role !== 'beta'))
+
+export const statisticsShape = (x: Shape): Shape => [4, x[1]!]
+
+/** Statistics and normalization of a batch in one go, for a layer that keeps none and was not taken apart. */
+function normalizeAtOnce(node: Node): readonly Equation[] {
+  const x = node.inputs[0]!
+  const statistics = tensor(`${node.name}.statistics`, statisticsShape(x.shape))
+  return [
+    ...momentsEquations({ name: `${node.name}.moments`, layers: [node.layer], source: x, result: statistics, eps: epsOf(node.attributes) }),
+    normalizeEquation(node, x, statistics),
+  ]
+}
+
+// ---- what training is made of --------------------------------------------------------------------------------------------
+
+/** S of a batch: input x [n, C, ...], output [4, C], attribute eps. */
+const moments: Operator = {
+  name: 'moments',
+  equations: (node) => momentsEquations({
+    name: node.name, layers: [node.layer], source: node.inputs[0]!, result: node.outputs[0]!, eps: epsOf(node.attributes),
+  }),
+  // The statistics' share in the gradient of x is part of normalize_dx.
+  gradient: () => ({}),
+}
+
+/** Stored statistics in the form of S, with the mean in one number. */
+const storedStatisticsOperator: Operator = {
+  name: 'stored_statistics',
+  equations: (node) => {
+    const out = node.outputs[0]!
+    const c = axis('c', out.shape[1]!)
+    const { mean, variance } = storedStatistics(node, c)
+    const rows = [mean, constant(0), variance, div(1, sqrt(add(variance, epsOf(node.attributes))))]
+    return [equation(node.name, [node.layer], [c], rows.map((row, k) => store(out, [k, c], row)))]
+  },
+}
+
+const centred = (x: Tensor, statistics: Tensor, at: readonly IndexLike[]): Expression =>
+  sub(sub(load(x, ...at), load(statistics, 0, at[1]!)), load(statistics, 1, at[1]!))
+const normalized = (x: Tensor, statistics: Tensor, at: readonly IndexLike[]): Expression =>
+  mul(centred(x, statistics, at), load(statistics, 3, at[1]!))
+
+const normalizeEquation = (node: Node, x: Tensor, statistics: Tensor): Equation =>
+  pointwise(node, (at) => affineOf(node, at, centred(x, statistics, at), load(statistics, 3, at[1]!)))
+
+/** y = gamma x-hat + beta. Inputs: x, S. */
+const normalize: Operator = {
+  name: 'normalize',
+  pointwise: true,
+  equations: (node) => [normalizeEquation(node, node.inputs[0]!, node.inputs[1]!)],
+  gradient: (node, dy, build) => normalizationGradients(node, node.inputs[1]!, dy, build, false),
+}
+
+/**
+ * dgamma[c] = sum dy x-hat;   dbeta[c] = sum dy
+ * dx = gamma / deviation (dy - dbeta / m - x-hat dgamma / m), m values a channel: mean and deviation depend on x
+ *   (Ioffe & Szegedy 2015, section 3, collected). With stored statistics the last two terms are not there.
+ */
+function normalizationGradients(node: Node, statistics: Value, dy: Value, build: GradientBuilder, stored: boolean): Gradients {
+  const x = node.inputs[0]!
+  const { gamma, beta } = node.parameters
+  const asked = [gamma, beta].some((p) => p && build.needs(p))
+  const sums = asked || (build.needs(x) && !stored)
+    ? build.node({
+      suffix: 'sums', op: 'batch_norm_sums', inputs: [dy, x, statistics],
+      outputs: [{ name: 'dgamma', shape: [x.shape[1]!] }, { name: 'dbeta', shape: [x.shape[1]!] }],
+    })
+    : []
+  const dx = build.needs(x)
+    ? build.node({
+      suffix: 'dx', op: 'normalize_dx', inputs: stored ? [dy, x, statistics] : [dy, x, statistics, ...sums],
+      ...(gamma && { parameters: { gamma } }), outputs: [{ name: 'dx', shape: x.shape }],
+    })
+    : []
+  return {
+    inputs: dx,
+    parameters: {
+      ...(gamma && build.needs(gamma) && { gamma: sums[0] }),
+      ...(beta && build.needs(beta) && { beta: sums[1] }),
+    },
+  }
+}
+
+/** Inputs: dy, x, S. Outputs: dgamma, dbeta. */
+const batchNormSums: Operator = {
+  name: 'batch_norm_sums',
+  equations: (node) => {
+    const [dy, x, statistics] = node.inputs as readonly [Value, Value, Value]
+    const [dGamma, dBeta] = node.outputs as readonly [Value, Value]
+    return sumsEquations({
+      name: node.name,
+      layers: [node.layer],
+      shape: x.shape,
+      kept: [1],
+      terms: (at) => [mul(load(dy, ...at), normalized(x, statistics, at)), load(dy, ...at)],
+      stores: (at, [first, second]) => [store(dGamma, at, first!), store(dBeta, at, second!)],
+    })
+  },
+}
+
+/** Inputs: dy, x, S, and dgamma and dbeta where the statistics are the batch's own. */
+const normalizeDx: Operator = {
+  name: 'normalize_dx',
+  pointwise: true,
+  equations: (node) => {
+    const [dy, x, statistics, dGamma, dBeta] = node.inputs as readonly [Value, Value, Value, Value | undefined, Value | undefined]
+    const gamma = node.parameters['gamma']
+    return [pointwise(node, (at) => {
+      const inverse = load(statistics, 3, at[1]!)
+      const coefficient = gamma ? mul(perChannel(gamma, at), inverse) : inverse
+      const given = load(dy, ...at)
+      if (!dGamma || !dBeta) return mul(coefficient, given)
+      const m = valuesPerChannel(x.shape)
+      const mean = div(load(dBeta, at[1]!), m)
+      const slope = mul(inverse, div(load(dGamma, at[1]!), m))
+      return mul(coefficient, sub(sub(given, mean), mul(centred(x, statistics, at), slope)))
+    })]
+  },
+}
+
+/**
+ * The statistics kept for test time after a batch, in place. Input: S. Parameters and outputs: running_mean and
+ * running_var; the count is read here and counted by `update_counts`, since every channel reads it.
+ *   moving      r = w b + (1 - w) r
+ *   cumulative  r = (r count + b) / (count + 1)
+ *   caffe       r = r f + b, and the variance's b times m / (m - 1); `unbiased` does that for the others
+ */
+const updateStatistics: Operator = {
+  name: 'update_statistics',
+  equations: (node) => {
+    const statistics = node.inputs[0]!
+    const [mean, variance] = node.outputs as readonly [Value, Value]
+    const c = axis('c', mean.shape[0]!)
+    const m = numberOf(node.attributes, 'positions', 1)
+    const values = node.attributes['batched'] === false ? constant(m) : mul({ kind: 'scalar', name: 'batch' }, m)
+    const unbiased = policyOf(node.attributes) === 'caffe' || node.attributes['unbiased'] === true
+    const batchMean = add(load(statistics, 0, c), load(statistics, 1, c))
+    const biased = load(statistics, 2, c)
+    // One value has no variance to correct: m / (m - 1) counts as 1 there.
+    const batchVariance = unbiased ? mul(biased, div(values, max(sub(values, 1), 1))) : biased
+    const updated = (running: Value, batch: Expression): Expression => updatedBy(node, load(running, c), batch)
+    return [equation(node.name, [node.layer], [c], [
+      store(mean, [c], updated(mean, batchMean)),
+      store(variance, [c], updated(variance, batchVariance)),
+    ])]
+  },
+}
+
+function updatedBy(node: Node, running: Expression, batch: Expression): Expression {
+  const { call, args } = statsOf(node.attributes)
+  if (call === 'caffe') return add(mul(running, numberOf(args, 'fraction', 0.999)), batch)
+  if (call === 'cumulative') {
+    const count = load(node.parameters['count']!, 0)
+    return div(add(mul(running, count), batch), add(count, 1))
+  }
+  const newest = numberOf(args, 'newest', 0.95)
+  return add(mul(newest, batch), mul(1 - newest, running))
+}
+
+/** count = count f + 1 for several layers at once, in place; `fractions` in the order of the outputs. */
+const updateCounts: Operator = {
+  name: 'update_counts',
+  equations: (node) => {
+    const fractions = node.attributes['fractions'] as readonly number[]
+    return [equation(node.name, [node.layer], [], node.outputs.map((count, i) =>
+      store(count, [0], add(mul(load(count, 0), fractions[i]!), 1))))]
+  },
+}
+
+export const batchNormOperators: readonly Operator[] = [
+  batchNorm, moments, storedStatisticsOperator, normalize, batchNormSums, normalizeDx, updateStatistics, updateCounts,
+]

@@ -1,0 +1,57 @@
+import type { Value } from '../graph/graph.ts'
+import { constant, div, load, max, select, sum } from '../loops/expression.ts'
+import { axis } from '../loops/index-expression.ts'
+import { store } from '../loops/kernel.ts'
+import { argumentProblem } from './checks.ts'
+import { labelledProblems, labelledScore } from './loss.ts'
+import type { Operator } from './operator.ts'
+import { numberOf } from './points.ts'
+import { sumsEquations } from './sums.ts'
+
+/**
+ * The share of labels whose class is among the `top` best scores. As in Caffe a tie counts against you: a class is only
+ * beaten by what is strictly larger, so of C - 1 others more than C - 1 - top must score less. So written, scores that are
+ * not numbers are wrong too.
+ */
+const accuracy: Operator = {
+  name: 'accuracy',
+  signature: {
+    name: 'accuracy',
+    values: { min: 2, max: 2 },
+    parameters: [
+      { name: 'top', type: { kind: 'integer', min: 1 }, default: 1, doc: 'among so many best scores the label must be' },
+      { name: 'ignore', type: { kind: 'integer' }, default: -1, doc: 'positions with this label do not count' },
+    ],
+    doc: 'the share of labels that are scored best',
+    role: 'metric',
+  },
+  shape: (q) => {
+    const problems = [...labelledProblems(q)]
+    const channels = q.inputs[0]!.shape[1] as number
+    const top = numberOf(q.attributes, 'top', 1)
+    if (problems.length === 0 && top > channels) problems.push(argumentProblem(q, 'top', 'top', `the best ${top} of ${channels} classes`, `top lies between 1 and ${channels}`))
+    return problems.length > 0 ? problems : { shape: [] }
+  },
+  equations: (node) => {
+    const [x, labels] = node.inputs as readonly [Value, Value]
+    const channels = x.shape[1] as number
+    const ignore = numberOf(node.attributes, 'ignore', -1)
+    return sumsEquations({
+      name: node.name,
+      layers: [node.layer],
+      shape: labels.shape,
+      kept: [],
+      terms: (at) => {
+        const k = axis('k', channels)
+        const score = labelledScore(x, labels, at)
+        const worse = sum([k], select('lt', load(x, at[0]!, k, ...at.slice(1)), score, 1, 0))
+        const right = select('lt', channels - 1 - numberOf(node.attributes, 'top', 1), worse, 1, 0)
+        const label = load(labels, ...at)
+        return [select('eq', label, ignore, 0, right), select('eq', label, ignore, constant(0), 1)]
+      },
+      stores: (_, [right, counted]) => [store(node.outputs[0]!, [], div(right!, max(counted!, 1)))],
+    })
+  },
+}
+
+export const metricOperators: readonly Operator[] = [accuracy]

@@ -1,0 +1,193 @@
+import type { Attributes, Parameter, Signature } from '../../dsl/signature.ts'
+import type { Node, Value } from '../graph/graph.ts'
+import { add, div, type Expression, guard, load, mul, scalar, select, sign, sqrt, sub, sum, within } from '../loops/expression.ts'
+import { axis, type Axis, divide, plus, times } from '../loops/index-expression.ts'
+import { type Equation, equation, store } from '../loops/kernel.ts'
+import { tensor } from '../tensor.ts'
+import type { Operator } from './operator.ts'
+import { numberOf } from './points.ts'
+
+/*
+ * A solver is one loop over all trained parameters, packed in one array [P] of the buffer `parameters`; gradients and
+ * histories have the same layout. A node of a solver has
+ *   inputs      gradients [P], multipliers [P / 64, 2] (lr_mult and decay_mult of each block of 64), and, where gradients
+ *               are clipped, the factor [] that `gradient_clip` made of them
+ *   parameters  `parameters` [P], and a history [P] for each of the solver's slots
+ *   outputs     the same values, updated in place, parameters first
+ *   attributes  the solver's arguments, and `accumulate`: how many batches the gradients are a sum over
+ * The rate is the scalar `rate`; Adam's 1 - b^(t+1) are `correction1` and `correction2`. The formulas are Caffe's.
+ */
+
+/** Elements of a block that has one pair of multipliers: parameters start at multiples of 64 elements. */
+export const BLOCK = 64
+
+interface Solver {
+  readonly name: string
+  readonly doc: string
+  readonly slots: readonly string[]
+  readonly parameters: readonly Parameter[]
+  /** The new weight and the new histories. */
+  readonly update: (w: Expression, g: Expression, rate: Expression, h: readonly Expression[], a: Attributes) => readonly Expression[]
+  /** Decay is subtracted from the weight instead of being added to the gradient (AdamW). */
+  readonly decoupled?: boolean
+}
+
+const number = (name: string, otherwise: number, doc: string, more: Partial<Parameter> = {}): Parameter =>
+  ({ name, type: { kind: 'number', min: 0 }, default: otherwise, doc, ...more })
+
+const lr = (otherwise: number): Parameter => number('lr', otherwise, 'the learning rate that the schedule starts from')
+const momentum = (otherwise: number): Parameter => number('momentum', otherwise, 'the weight of the past')
+const delta = (otherwise: number): Parameter => number('delta', otherwise, 'keeps divisors away from 0', { named: true, aliases: ['eps'] })
+const betas: readonly Parameter[] = [
+  number('beta1', 0.9, 'the weight of past gradients', { aliases: ['momentum'] }),
+  number('beta2', 0.999, 'the weight of past squares', { aliases: ['momentum2'] }),
+]
+const decay: Parameter = number('weight_decay', 0, 'how strongly weights are drawn to 0')
+const regularize: Parameter = { name: 'regularize', type: { kind: 'word', words: ['l2', 'l1'] }, default: 'l2', named: true, doc: 'whether decay follows the weight or its sign' }
+const clip: Parameter = { name: 'clip_gradients', type: { kind: 'number', min: 0 }, optional: true, named: true, doc: 'the largest joint norm of all gradients' }
+
+/** h' = mu h + r g */
+const velocity = (h: Expression, g: Expression, rate: Expression, a: Attributes): Expression =>
+  add(mul(numberOf(a, 'momentum', 0), h), mul(rate, g))
+/** b old + (1 - b) new */
+const mix = (weight: number, old: Expression, now: Expression): Expression => add(mul(weight, old), mul(1 - weight, now))
+const beta1 = (a: Attributes): number => numberOf(a, 'beta1', 0.9)
+const beta2 = (a: Attributes): number => numberOf(a, 'beta2', 0.999)
+
+const SOLVERS: readonly Solver[] = [
+  {
+    name: 'sgd', doc: 'stochastic gradient descent with momentum', slots: ['h'],
+    parameters: [lr(0.01), momentum(0), decay, regularize, clip],
+    // h = mu h + r g;  w -= h
+    update: (w, g, rate, [h], a) => {
+      const next = velocity(h!, g, rate, a)
+      return [sub(w, next), next]
+    },
+  },
+  {
+    name: 'nesterov', doc: 'gradient descent with Nesterov\'s momentum', slots: ['h'],
+    parameters: [lr(0.01), momentum(0.9), decay, regularize, clip],
+    // w -= (1 + mu) h' - mu h
+    update: (w, g, rate, [h], a) => {
+      const mu = numberOf(a, 'momentum', 0.9)
+      const next = velocity(h!, g, rate, { momentum: mu })
+      return [sub(w, sub(mul(1 + mu, next), mul(mu, h!))), next]
+    },
+  },
+  {
+    name: 'adagrad', doc: 'rates that shrink with the squares seen so far', slots: ['h'],
+    parameters: [lr(0.01), decay, delta(1e-8), regularize, clip],
+    // h += g^2;  w -= r g / (sqrt(h) + delta)
+    update: (w, g, rate, [h], a) => {
+      const next = add(h!, mul(g, g))
+      return [sub(w, div(mul(rate, g), add(sqrt(next), numberOf(a, 'delta', 1e-8)))), next]
+    },
+  },
+  {
+    name: 'rmsprop', doc: 'rates by a moving average of squares', slots: ['h'],
+    parameters: [lr(0.01), number('decay', 0.99, 'the weight of past squares', { aliases: ['rms_decay'] }), decay, delta(1e-8), regularize, clip],
+    // h = d h + (1 - d) g^2;  w -= r g / (sqrt(h) + delta)
+    update: (w, g, rate, [h], a) => {
+      const next = mix(numberOf(a, 'decay', 0.99), h!, mul(g, g))
+      return [sub(w, div(mul(rate, g), add(sqrt(next), numberOf(a, 'delta', 1e-8)))), next]
+    },
+  },
+  {
+    name: 'adadelta', doc: 'steps by moving averages of squared gradients and squared steps', slots: ['hg', 'hu'],
+    parameters: [lr(1), momentum(0.95), decay, delta(1e-6), regularize, clip],
+    // hg = mu hg + (1 - mu) g^2;  u = g sqrt((hu + delta) / (hg + delta));  hu = mu hu + (1 - mu) u^2;  w -= r u
+    update: (w, g, rate, [hg, hu], a) => {
+      const mu = numberOf(a, 'momentum', 0.95)
+      const small = numberOf(a, 'delta', 1e-6)
+      const squares = mix(mu, hg!, mul(g, g))
+      const step = mul(g, sqrt(div(add(hu!, small), add(squares, small))))
+      return [sub(w, mul(rate, step)), squares, mix(mu, hu!, mul(step, step))]
+    },
+  },
+  {
+    name: 'adam', doc: 'moving averages of gradients and their squares (Kingma & Ba 2015)', slots: ['m', 'v'],
+    parameters: [lr(0.001), ...betas, decay, delta(1e-8), regularize, clip],
+    // w -= r sqrt(1 - b2^(t+1)) / (1 - b1^(t+1)) m / (sqrt(v) + delta)
+    update: (w, g, rate, [m, v], a) => {
+      const mean = mix(beta1(a), m!, g)
+      const squares = mix(beta2(a), v!, mul(g, g))
+      const corrected = mul(rate, div(sqrt(scalar('correction2')), scalar('correction1')))
+      return [sub(w, div(mul(corrected, mean), add(sqrt(squares), numberOf(a, 'delta', 1e-8)))), mean, squares]
+    },
+  },
+  {
+    name: 'adamw', doc: 'Adam with decay apart from the gradient (Loshchilov & Hutter 2019)', slots: ['m', 'v'], decoupled: true,
+    parameters: [lr(0.001), ...betas, number('weight_decay', 0.01, 'how strongly weights are drawn to 0'), delta(1e-8), clip],
+    // w *= 1 - r weight_decay;  w -= r mhat / (sqrt(vhat) + delta)
+    update: (w, g, rate, [m, v], a) => {
+      const mean = mix(beta1(a), m!, g)
+      const squares = mix(beta2(a), v!, mul(g, g))
+      const step = div(div(mean, scalar('correction1')), add(sqrt(div(squares, scalar('correction2'))), numberOf(a, 'delta', 1e-8)))
+      return [sub(w, mul(rate, step)), mean, squares]
+    },
+  },
+]
+
+/** The names of each solver's histories, in the order of its outputs. */
+export const solverSlots: ReadonlyMap<string, readonly string[]> = new Map(SOLVERS.map((s) => [s.name, s.slots]))
+
+export const solverSignatures: readonly Signature[] = SOLVERS.map(({ name, parameters, doc }) => ({ name, parameters, doc }))
+
+/** Clip, average over the batches that were added up, then decay: in that order, as in Caffe. */
+function gradientAt(node: Node, i: Axis, w: Expression, decayMultiplier: Expression, decoupled: boolean): Expression {
+  const [gradients, , factor] = node.inputs as readonly [Value, Value, Value | undefined]
+  const a = node.attributes
+  const clipped = factor ? mul(load(gradients, i), load(factor)) : load(gradients, i)
+  const batches = numberOf(a, 'accumulate', 1)
+  const g = batches === 1 ? clipped : div(clipped, batches)
+  const amount = numberOf(a, 'weight_decay', 0)
+  if (amount === 0 || decoupled) return g
+  return add(g, mul(mul(amount, decayMultiplier), a['regularize'] === 'l1' ? sign(w) : w))
+}
+
+function solverOperator(solver: Solver): Operator {
+  return {
+    name: solver.name,
+    equations: (node): readonly Equation[] => {
+      const multipliers = node.inputs[1]!
+      const weights = node.parameters['parameters']!
+      const histories = solver.slots.map((slot) => node.parameters[slot]!)
+      const i = axis('i', weights.shape[0]!)
+      const block = divide(i, BLOCK)
+      const rate = mul(scalar('rate'), load(multipliers, block, 0))
+      const decayMultiplier = load(multipliers, block, 1)
+      const before = load(weights, i)
+      const g = gradientAt(node, i, before, decayMultiplier, solver.decoupled === true)
+      const amount = numberOf(node.attributes, 'weight_decay', 0)
+      const w = solver.decoupled && amount !== 0 ? mul(before, sub(1, mul(rate, mul(amount, decayMultiplier)))) : before
+      const updated = solver.update(w, g, rate, histories.map((h) => load(h, i)), node.attributes)
+      return [equation(node.name, [node.layer], [i], [weights, ...histories].map((out, k) => store(out, [i], updated[k]!)))]
+    },
+  }
+}
+
+const PARTS = 256
+
+/** min(1, clip / norm), of the joint L2 norm of all gradients. Input: gradients [P]; attribute `clip_gradients`; output []. */
+const gradientClip: Operator = {
+  name: 'gradient_clip',
+  equations: (node) => {
+    const gradients = node.inputs[0]!
+    const count = gradients.shape[0] as number
+    const parts = Math.min(PARTS, count)
+    const squares = tensor(`${node.name}.squares`, [parts])
+    const part = axis('part', parts)
+    const round = axis('round', Math.ceil(count / parts))
+    const at = plus(part, times(round, parts))
+    const g = guard([within(at, count)], load(gradients, at))
+    const again = axis('part', parts)
+    const norm = sqrt(sum([again], load(squares, again)))
+    const most = numberOf(node.attributes, 'clip_gradients', 1)
+    return [
+      equation(`${node.name}.squares`, [node.layer], [part], [store(squares, [part], sum([round], mul(g, g)))]),
+      equation(node.name, [node.layer], [], [store(node.outputs[0]!, [], select('lt', most, norm, div(most, norm), 1))]),
+    ]
+  },
+}
+
+export const solverOperators: readonly Operator[] = [...SOLVERS.map(solverOperator), gradientClip]

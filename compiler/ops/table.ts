@@ -1,0 +1,25 @@
+import { activationOperators } from './activation.ts'
+import { batchNormOperators } from './batch-norm.ts'
+import { dropoutOperators } from './dropout.ts'
+import { joinOperators } from './join.ts'
+import { lossOperators } from './loss.ts'
+import { metricOperators } from './metric.ts'
+import type { Operator } from './operator.ts'
+import { scaleOperators } from './scale.ts'
+import { shapeOperators } from './shape.ts'
+import { softmaxOperators } from './softmax.ts'
+import { solverOperators } from './solver.ts'
+
+/** Every operator by name: those that files can write, and those that gradients and passes are made of. */
+export const operators: ReadonlyMap<string, Operator> = new Map([
+  ...activationOperators,
+  ...joinOperators,
+  ...shapeOperators,
+  ...dropoutOperators,
+  ...softmaxOperators,
+  ...lossOperators,
+  ...metricOperators,
+  ...batchNormOperators,
+  ...scaleOperators,
+  ...solverOperators,
+].map((operator) => [operator.name, operator]))

@@ -1,0 +1,65 @@
+import type { Parameter, Signature, Vocabulary } from '../../dsl/signature.ts'
+import { solverSignatures } from './solver.ts'
+import { operators } from './table.ts'
+
+const number = (name: string, doc: string, more: Partial<Parameter> = {}): Parameter => ({ name, type: { kind: 'number' }, doc, ...more })
+const duration = (name: string, doc: string): Parameter => ({ name, type: { kind: 'duration' }, doc })
+const gamma: Parameter = number('gamma', 'what the rate is multiplied by')
+
+/** Learning rates, in the words of `runtime/schedule.ts`; b is the solver's lr, t counts updates. */
+const schedules: readonly Signature[] = [
+  { name: 'fixed', doc: 'b', parameters: [] },
+  { name: 'step', doc: 'b gamma^floor(t / every)', parameters: [gamma, duration('every', 'after how long the rate changes')] },
+  {
+    name: 'multistep', doc: 'b gamma^(marks reached)',
+    parameters: [gamma, { name: 'at', type: { kind: 'numbers', integer: true }, doc: 'the updates at which the rate changes' }],
+  },
+  { name: 'exp', doc: 'b gamma^t', parameters: [gamma] },
+  { name: 'inv', doc: 'b (1 + gamma t)^-power', parameters: [number('gamma', 'how soon the rate falls'), number('power', 'how steeply')] },
+  {
+    name: 'poly', doc: 'b (1 - t / T)^power, T the whole run',
+    parameters: [number('power', 'how the rate nears 0', { default: 1 }), { name: 'max_iter', type: { kind: 'integer', min: 1 }, optional: true, named: true, doc: 'T, where it is not the whole run' }],
+  },
+  {
+    name: 'sigmoid', doc: 'b / (1 + exp(-gamma (t - step)))',
+    parameters: [number('gamma', 'how steeply; the rate rises where it is positive'), duration('step', 'where it is halfway')],
+  },
+  { name: 'cosine', doc: 'b (1 + cos(pi t / T)) / 2, T the whole run', parameters: [] },
+  { name: 'warmup', doc: 'before another: the rate rises from 0 to what that says', parameters: [duration('n', 'for how long it rises')] },
+]
+
+const augmentations: readonly Signature[] = [
+  { name: 'mirror', doc: 'turns every other picture left to right, by chance', parameters: [] },
+  {
+    name: 'crop', doc: 'a part of each picture: by chance in training, the middle at test time',
+    parameters: [
+      { name: 'size', type: { kind: 'window', min: 1 }, doc: 'height and width of the part' },
+      { name: 'pad', type: { kind: 'integer', min: 0 }, default: 0, named: true, doc: 'zeros around the picture first' },
+    ],
+  },
+  {
+    name: 'normalize', doc: '(x - mean) / std, a number a channel; pictures come as 0..1',
+    parameters: [
+      { name: 'mean', type: { kind: 'numbers' }, doc: 'what is subtracted' },
+      { name: 'std', type: { kind: 'numbers' }, doc: 'what is divided by' },
+    ],
+  },
+]
+
+const folder: Parameter = { name: 'path', type: { kind: 'string' }, doc: 'the folder' }
+const datasets: readonly Signature[] = [
+  { name: 'mnist', doc: 'handwritten digits, 1 x 28 x 28, 10 classes', parameters: [] },
+  { name: 'fashion_mnist', doc: 'articles of clothing, 1 x 28 x 28, 10 classes', parameters: [] },
+  { name: 'cifar10', doc: 'small photographs, 3 x 32 x 32, 10 classes', parameters: [] },
+  { name: 'images', doc: 'a folder of pictures, a folder a class', parameters: [folder] },
+  { name: 'idx', doc: 'a folder of IDX files, named as MNIST\'s', parameters: [folder] },
+]
+
+/** All that can be called in a `.net` file. */
+export const vocabulary: Vocabulary = {
+  layers: [...operators.values()].flatMap((operator) => operator.signature ?? []),
+  solvers: solverSignatures,
+  schedules,
+  augmentations,
+  datasets,
+}
