@@ -1,0 +1,198 @@
+import type { ProgramName } from '../../runtime/format.ts'
+import { type Graph, type NamedOutput, type Node, type ParameterEntry, value, type Value } from '../graph/graph.ts'
+import { substituteValues } from '../graph/rewrite.ts'
+import { invariant } from '../invariant.ts'
+import type { GradientBuilder, Operator } from '../ops/operator.ts'
+import type { GraphPass } from './pass.ts'
+
+/** Gradients that are results, by name: `grad/conv1.weight`, `grad/image`. */
+const REPORTING: readonly ProgramName[] = ['gradients', 'step']
+/** An `add` of more operands would bind more buffers than every WebGPU grants once something is fused into it. */
+const MOST_ADDED = 4
+
+/**
+ * Appends the backward pass: reverse mode, one visit a node, from the last to the first. The seed of each loss is its
+ * weight, so all losses are one sum; a value that is read several times adds up what its readers hand back.
+ *
+ * Gradients of trained parameters are stored in `gradients` at the parameter's own offset, so that a solver is one loop over
+ * all of them; shared parameters add up first. A parameter that no loss depends on has no node here: its gradient is what
+ * the buffer starts with, zero. Frozen parameters (`lr_mult` 0) get none in `train`; where gradients are results they do, in
+ * memory of their own, so that the solver's clipping sees the same numbers in every program.
+ */
+export const differentiate: GraphPass = {
+  name: 'differentiate',
+  programs: ['gradients', 'step', 'train', 'accumulate'],
+  run: (graph, { program, operators }) => ({ graph: new Differentiation(graph, operators, REPORTING.includes(program)).run(), declined: [] }),
+}
+
+class Differentiation {
+  private readonly graph: Graph
+  private readonly operators: ReadonlyMap<string, Operator>
+  /** Whether gradients are results: then those of inputs and frozen parameters are asked for too. */
+  private readonly reporting: boolean
+  private readonly needed = new Set<Value>()
+  private readonly parameters: ReadonlyMap<Value, ParameterEntry>
+  /** What readers handed back so far. */
+  private readonly parts = new Map<Value, Value[]>()
+  /** The gradients that are asked for, once complete. */
+  private readonly complete = new Map<Value, Value>()
+  private readonly names: Set<string>
+  private nodes: Node[] = []
+
+  constructor(graph: Graph, operators: ReadonlyMap<string, Operator>, reporting: boolean) {
+    this.graph = graph
+    this.operators = operators
+    this.reporting = reporting
+    this.names = new Set(graph.nodes.map((node) => node.name))
+    this.parameters = new Map(graph.parameters.map((entry) => [entry.value, entry]))
+  }
+
+  run(): Graph {
+    this.markNeeded()
+    for (const output of this.graph.outputs) if (output.role === 'loss') this.seed(output)
+    const forward = this.graph.nodes
+    const firstReader = new Map<Value, Node>()
+    for (const node of [...forward].reverse()) for (const p of Object.values(node.parameters)) firstReader.set(p, node)
+    for (const node of [...forward].reverse()) {
+      this.visit(node)
+      // No reader is left: what was handed back is all.
+      for (const p of new Set(Object.values(node.parameters))) if (firstReader.get(p) === node && this.asked(p)) this.finish(p, node)
+    }
+    if (this.reporting) for (const input of this.graph.inputs) if (this.asked(input)) this.finishInput(input)
+    return { ...this.graph, nodes: [...forward, ...this.nodes], outputs: [...this.graph.outputs, ...this.reports()] }
+  }
+
+  /** Asked for, or on the way from a loss to what is asked for. */
+  private markNeeded(): void {
+    for (const entry of this.graph.parameters) if (this.asked(entry.value)) this.needed.add(entry.value)
+    for (const input of this.graph.inputs) if (this.asked(input)) this.needed.add(input)
+    for (const node of this.graph.nodes) {
+      if (!this.operators.get(node.op)?.gradient) continue
+      if ([...node.inputs, ...Object.values(node.parameters)].some((read) => this.needed.has(read))) {
+        for (const out of node.outputs) if (out.type === 'f32') this.needed.add(out)
+      }
+    }
+  }
+
+  private asked(of: Value): boolean {
+    const entry = this.parameters.get(of)
+    if (entry) return entry.trainable && (entry.rateMultiplier !== 0 || this.reporting)
+    return this.reporting && of.type === 'f32' && this.graph.inputs.includes(of)
+  }
+
+  private seed({ value: loss, weight = 1 }: NamedOutput): void {
+    if (!this.needed.has(loss) || weight === 0) return
+    const made = this.graph.nodes.find((node) => node.outputs.includes(loss))
+    const seed = value(`${loss.name}.seed`, loss.shape, loss.madeAt)
+    this.append({
+      name: `${loss.name}.seed`, op: 'constant', layer: made?.layer ?? loss.name, inputs: [], parameters: {}, outputs: [seed],
+      attributes: { value: weight }, span: loss.madeAt,
+    })
+    this.handBack(loss, seed)
+  }
+
+  private visit(node: Node): void {
+    const out = node.outputs[0]
+    if (!out || !this.needed.has(out)) return
+    const dOut = this.sum(out, node)
+    if (!dOut) return
+    const operator = this.operators.get(node.op)
+    invariant(operator?.gradient, `differentiate: ${node.name} (${node.op}) has no gradient`)
+    const given = operator.gradient(node, dOut, this.builderFor(node))
+    node.inputs.forEach((input, i) => this.handBack(input, given.inputs?.[i]))
+    for (const [role, p] of Object.entries(node.parameters)) this.handBack(p, given.parameters?.[role])
+  }
+
+  private builderFor(of: Node): GradientBuilder {
+    return {
+      needs: (read) => this.needed.has(read),
+      node: (spec) => {
+        const outputs = spec.outputs.map((out) => value(`${of.name}.${out.name}`, out.shape, of.span))
+        this.append({
+          name: `${of.name}.${spec.suffix}`, op: spec.op, layer: of.layer, ...(of.absorbed && { absorbed: of.absorbed }), inputs: spec.inputs,
+          parameters: spec.parameters ?? {}, attributes: spec.attributes ?? {}, outputs, span: of.span,
+        })
+        return outputs
+      },
+    }
+  }
+
+  private append(node: Node): void {
+    let { name } = node
+    for (let i = 2; this.names.has(name); i++) name = `${node.name}_${i}`
+    this.names.add(name)
+    this.nodes.push({ ...node, name })
+  }
+
+  private handBack(to: Value, gradient: Value | undefined): void {
+    if (!gradient || !this.needed.has(to)) return
+    this.parts.set(to, [...(this.parts.get(to) ?? []), gradient])
+  }
+
+  /** All that readers handed back, added up, at most four at a time, in the order in which it came. */
+  private sum(of: Value, at: Node): Value | undefined {
+    let parts = this.parts.get(of) ?? []
+    this.parts.delete(of)
+    for (let round = 1; parts.length > 1; round++) {
+      const total = value(`${of.name}.d`, of.shape, at.span)
+      this.append({
+        name: `${of.name}.d`, op: 'add', layer: at.layer, inputs: parts.slice(0, MOST_ADDED), parameters: {}, outputs: [total], attributes: {}, span: at.span,
+      })
+      parts = [total, ...parts.slice(MOST_ADDED)]
+    }
+    return parts[0]
+  }
+
+  private finish(parameter: Value, at: Node): void {
+    const total = this.sum(parameter, at)
+    if (!total) return
+    const entry = this.parameters.get(parameter)!
+    if (entry.rateMultiplier === 0) {
+      this.complete.set(parameter, total)
+      return
+    }
+    const stored = value(`${parameter.name}.gradient`, parameter.shape, at.span, { storage: gradientStorage(parameter) })
+    if (this.mayMove(total)) this.replace(total, stored)
+    else this.append({ name: `${parameter.name}.d`, op: 'add', layer: at.layer, inputs: [total], parameters: {}, outputs: [stored], attributes: {}, span: at.span })
+    this.complete.set(parameter, stored)
+  }
+
+  /** Whether a gradient can be written to another place by the node that makes it. */
+  private mayMove(total: Value): boolean {
+    const maker = this.nodes.find((node) => node.outputs.includes(total))
+    if (!maker || total.storage || this.operators.get(maker.op)?.view) return false
+    return ![...this.parts.values()].some((parts) => parts.includes(total))
+  }
+
+  private replace(from: Value, to: Value): void {
+    const bare: Graph = { name: '', inputs: [], parameters: [], outputs: [], nodes: this.nodes }
+    this.nodes = substituteValues(bare, new Map([[from, to]])).nodes.map((node) => (
+      node.outputs.includes(from) ? { ...node, outputs: node.outputs.map((out) => (out === from ? to : out)) } : node))
+  }
+
+  private finishInput(input: Value): void {
+    const at = this.graph.nodes.find((node) => node.inputs.includes(input))
+    const total = at && this.sum(input, at)
+    if (total) this.complete.set(input, total)
+    else {
+      const zero = value(`${input.name}.d`, input.shape, input.madeAt)
+      this.append({ name: `${input.name}.d`, op: 'constant', layer: at?.layer ?? input.name, inputs: [], parameters: {}, outputs: [zero], attributes: { value: 0 }, span: input.madeAt })
+      this.complete.set(input, zero)
+    }
+  }
+
+  private reports(): NamedOutput[] {
+    if (!this.reporting) return []
+    const of = (name: string, asked: Value): NamedOutput => ({
+      name: `grad/${name}`, role: 'gradient',
+      // No loss depends on it: nothing writes to its place, which starts as zero and stays so.
+      value: this.complete.get(asked) ?? value(`${asked.name}.gradient`, asked.shape, asked.madeAt, { storage: gradientStorage(asked) }),
+    })
+    return [
+      ...this.graph.parameters.filter((entry) => this.asked(entry.value)).map((entry) => of(entry.name, entry.value)),
+      ...this.graph.inputs.filter((input) => this.asked(input)).map((input) => of(input.name, input)),
+    ]
+  }
+}
+
+const gradientStorage = (parameter: Value): Value['storage'] => ({ role: 'gradients', offset: parameter.storage!.offset })
