@@ -239,7 +239,7 @@ export class Net {
       buffers.forEach((b, buffer) => {
         const name = b.role === (p.trainable ? 'parameters' : 'states') ? p.name
           : history && b.role === 'history' && p.trainable ? `${HISTORY}${b.name}/${p.name}` : undefined
-        const stretch = { buffer, offset: p.offset, length: elementCount(p.shape) }
+        const stretch = { buffer, offset: p.offset, length: elementCount(p.shape), shape: p.shape }
         if (name && reaches(this.session.plan, stretch)) found.set(name, stretch)
       })
     }
@@ -253,11 +253,9 @@ export class Net {
   }
 
   async #readAll(stretches: ReadonlyMap<string, Stretch>): Promise<Map<string, TensorData>> {
-    const shapes = new Map(this.manifest.parameters.map((p) => [p.name, p.shape]))
     const values = await this.exclusively(() => readStretches(this.session, [...stretches.values()]))
-    return new Map([...stretches.keys()].map((name, i) => {
+    return new Map([...stretches].map(([name, { shape }], i) => {
       const data = values[i]!
-      const shape = shapes.get(name) ?? shapes.get(name.split('/').slice(2).join('/'))!
       return [name, { shape, type: data instanceof Float64Array ? 'f64' : 'f32', data }]
     }))
   }
@@ -277,7 +275,7 @@ export class Net {
     const unread = new Map<string, TensorData>()
     for (const [name, value] of values) {
       const stretch = stretches.get(name)
-      const shape = shapes.get(name) ?? (stretch && shapes.get(name.split('/').slice(2).join('/')))
+      const shape = stretch?.shape ?? shapes.get(name)
       if (!shape) {
         if (strict) wrong.push(`there is no ${what} ${name}`)
       } else if (showShape(value.shape) !== showShape(shape) || value.data.length !== elementCount(shape)) {

@@ -7,6 +7,7 @@ export interface Stretch {
   readonly buffer: number
   readonly offset: number
   readonly length: number
+  readonly shape: readonly number[]
 }
 
 /** The smallest f32 tensor around a stretch: usually the parameter itself, else the whole of a solver's loop. */

@@ -34,10 +34,10 @@ const messageOf = (error: unknown): string => error instanceof Error ? error.mes
 export async function webgpu(options: WebGpuOptions = {}): Promise<Device> {
   const gpu = options.gpu ?? globalThis.navigator?.gpu
   if (!gpu && !options.adapter) {
-    throw new DeviceError('WebGPU is missing here. In a page: a recent browser, served from https or localhost. In Node: install the package `webgpu` and hand in webgpu({ gpu: create([]) })')
+    throw new DeviceError('WebGPU is missing. A page needs a recent browser and https or localhost; Node the package `webgpu`: webgpu({ gpu: create([]) })')
   }
   const adapter = options.adapter ?? await gpu!.requestAdapter(options.powerPreference && { powerPreference: options.powerPreference })
-  if (!adapter) throw new DeviceError('WebGPU offers no adapter: the graphics driver is missing or blocked')
+  if (!adapter) throw new DeviceError('WebGPU has no adapter: the graphics driver is missing or blocked')
   const requiredLimits: Record<string, number> = {}
   for (const limit of WANTED_LIMITS) requiredLimits[limit] = adapter.limits[limit]
   const timed = adapter.features.has('timestamp-query')
@@ -71,7 +71,7 @@ class WebGpuDevice implements Device {
     })
     void gpu.lost.then((info) => {
       this.failure ??= new DeviceError(info.reason === 'destroyed' ? 'the device was closed'
-        : `the GPU was lost (${info.message || 'no reason given'}): open the net again; if it happens again, use a smaller batch, since drivers stop work that takes seconds`)
+        : `the GPU was lost (${info.message || 'no reason given'}): open the net again; with a smaller batch if that repeats, since drivers stop work that takes seconds`)
     })
   }
 
@@ -237,7 +237,7 @@ class WebGpuSession implements Session {
   readonly #buffers: ReadonlyMap<number, GPUBuffer>
   readonly #programs = new Map<string, readonly Launch[]>()
   readonly #uniform: GPUBuffer
-  readonly #scalars = new DataView(new ArrayBuffer(STEP_BYTES))
+  readonly #step = new Uint32Array(STEP_BYTES / 4)
   /** Staging buffers that nobody reads from. */
   readonly #staging: GPUBuffer[] = []
   #stagingBytes = 0
@@ -273,9 +273,9 @@ class WebGpuSession implements Session {
       if (!buffer.data || !buffers.has(index)) return
       plan.tensors.forEach((t, i) => {
         if (t.buffer !== index) return
-        const data = buffer.data!.slice(t.offset, t.offset + elementCount(t.shape, batch))
-        while (data.length < elementCount(t.shape, batch)) data.push(0)
-        this.write(i, t.type === 'i32' ? Int32Array.from(data) : Float32Array.from(data))
+        const values = new Float64Array(elementCount(t.shape, batch))
+        values.set(buffer.data!.slice(t.offset, t.offset + values.length))
+        this.write(i, values)
       })
     })
   }
@@ -330,8 +330,8 @@ class WebGpuSession implements Session {
     const { buffer, offset, size } = this.#range(tensor)
     const { name, type } = this.plan.tensors[tensor]!
     if (data.length * 4 !== size) throw new DeviceError(`${name} holds ${size / 4} numbers, not ${data.length}`)
-    const same = type === 'i32' ? data instanceof Int32Array : data instanceof Float32Array
-    const bytes = same ? data : type === 'i32' ? Int32Array.from(data) : Float32Array.from(data)
+    const Kind = type === 'i32' ? Int32Array : Float32Array
+    const bytes = data instanceof Kind ? data : Kind.from(data)
     this.#device.gpu.queue.writeBuffer(buffer, offset, bytes.buffer as ArrayBuffer, bytes.byteOffset, size)
   }
 
@@ -339,14 +339,9 @@ class WebGpuSession implements Session {
     this.#check()
     const launches = this.#programs.get(program)
     if (!launches) throw new DeviceError(`program ${program} was not loaded`)
-    const view = this.#scalars
-    view.setUint32(0, this.batch, true)
-    view.setUint32(4, scalars.step, true)
-    view.setUint32(8, scalars.seed, true)
-    view.setFloat32(12, scalars.rate, true)
-    view.setFloat32(16, scalars.correction1, true)
-    view.setFloat32(20, scalars.correction2, true)
-    this.#device.gpu.queue.writeBuffer(this.#uniform, 0, view.buffer)
+    this.#step.set([this.batch, scalars.step, scalars.seed])
+    new Float32Array(this.#step.buffer).set([scalars.rate, scalars.correction1, scalars.correction2], 3)
+    this.#device.gpu.queue.writeBuffer(this.#uniform, 0, this.#step)
     return launches
   }
 
@@ -407,7 +402,7 @@ class WebGpuSession implements Session {
       const from = at
       const length = ranges[i]!.size / 4
       at += ranges[i]!.size
-      return this.plan.tensors[index]!.type === 'i32' ? new Int32Array(mapped, from, length) : new Float32Array(mapped, from, length)
+      return new (this.plan.tensors[index]!.type === 'i32' ? Int32Array : Float32Array)(mapped, from, length)
     })
   }
 
@@ -427,28 +422,24 @@ class WebGpuSession implements Session {
     const { gpu } = this.#device
     if (!gpu.features.has('timestamp-query')) return undefined
     const launches = this.#launches(program, scalars)
-    const times = new Float64Array(launches.length)
-    for (let from = 0; from < launches.length; from += MOST_QUERIES / 2) {
-      const part = launches.slice(from, from + MOST_QUERIES / 2)
-      const count = part.length * 2
-      const querySet = gpu.createQuerySet({ type: 'timestamp', count })
-      const resolved = gpu.createBuffer({ size: count * 8, usage: QUERY_RESOLVE | COPY_SRC })
-      const staging = gpu.createBuffer({ size: count * 8, usage: MAP_READ | COPY_DST })
-      const encoder = gpu.createCommandEncoder()
-      part.forEach((one, i) => {
-        const pass = encoder.beginComputePass({ timestampWrites: { querySet, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 } })
-        launch(pass, [one])
-        pass.end()
-      })
-      encoder.resolveQuerySet(querySet, 0, count, resolved, 0)
-      encoder.copyBufferToBuffer(resolved, 0, staging, 0, count * 8)
-      gpu.queue.submit([encoder.finish()])
-      await staging.mapAsync(1)
-      const stamps = new BigUint64Array(staging.getMappedRange())
-      part.forEach((_, i) => { times[from + i] = Number(stamps[2 * i + 1]! - stamps[2 * i]!) })
-      for (const resource of [staging, resolved, querySet]) resource.destroy()
-    }
-    this.#check()
+    const count = launches.length * 2
+    if (count === 0 || count > MOST_QUERIES) return undefined
+    const querySet = gpu.createQuerySet({ type: 'timestamp', count })
+    const resolved = gpu.createBuffer({ size: count * 8, usage: QUERY_RESOLVE | COPY_SRC })
+    const staging = gpu.createBuffer({ size: count * 8, usage: MAP_READ | COPY_DST })
+    const encoder = gpu.createCommandEncoder()
+    launches.forEach((one, i) => {
+      const pass = encoder.beginComputePass({ timestampWrites: { querySet, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 } })
+      launch(pass, [one])
+      pass.end()
+    })
+    encoder.resolveQuerySet(querySet, 0, count, resolved, 0)
+    encoder.copyBufferToBuffer(resolved, 0, staging, 0, count * 8)
+    gpu.queue.submit([encoder.finish()])
+    await staging.mapAsync(1)
+    const stamps = new BigUint64Array(staging.getMappedRange())
+    const times = Float64Array.from(launches, (_, i) => Number(stamps[2 * i + 1]! - stamps[2 * i]!))
+    for (const resource of [staging, resolved, querySet]) resource.destroy()
     return times
   }
 
