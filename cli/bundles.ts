@@ -1,9 +1,11 @@
+import { access, constants, mkdir, readdir } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 import type { Bundle, Style, TensorData } from '../runtime/format.ts'
 import { MANIFEST_FILE, WEIGHTS_FILE } from '../runtime/files.ts'
 import { readBundle } from '../runtime/node.ts'
 import { BundleError, InputError } from '../runtime/errors.ts'
 import { readSafetensors } from '../runtime/safetensors.ts'
-import { mustExist, readBytes } from './files.ts'
+import { kindOf, mustExist, readBytes } from './files.ts'
 import { readImports, readSource } from './source.ts'
 
 /** What a verb is given as its net: a .net file, which is compiled, or the folder of a bundle. */
@@ -37,6 +39,22 @@ export function carriedSources(bundle: Bundle): { main: { file: string; text: st
 export async function readBundleFolder(path: string): Promise<Bundle> {
   if (await mustExist(path) === 'file') throw new InputError(`${path} is a file; a bundle is a folder with ${MANIFEST_FILE}, a program ends in .net`)
   return readBundle(path)
+}
+
+/** Refuses a place where no bundle can go, before the work is done that ends in it. */
+export async function checkBundlePlace(path: string): Promise<void> {
+  const kind = await kindOf(path)
+  if (kind === 'file') throw new InputError(`${path} is a file; a bundle is a folder`)
+  const names = kind === 'folder' ? await readdir(path) : []
+  if (names.length > 0 && !names.includes(MANIFEST_FILE)) throw new InputError(`${path} holds other files (${names.slice(0, 3).join(', ')}): name a new folder`)
+  // The folder appears by renaming, so it is the one above that must take it.
+  const above = dirname(resolve(path))
+  try {
+    await mkdir(above, { recursive: true })
+    await access(above, constants.W_OK)
+  } catch (error) {
+    throw new InputError(`${path} cannot be written: ${(error as Error).message}`)
+  }
 }
 
 /** Parameters from a file, checked against the net: all that does not fit is told at once. */

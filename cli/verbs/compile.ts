@@ -2,7 +2,7 @@ import { Option } from 'commander'
 import { bundleFiles } from '../../runtime/files.ts'
 import type { Bundle, Style } from '../../runtime/format.ts'
 import { writeBundle } from '../../runtime/node.ts'
-import { loadBundle } from '../bundles.ts'
+import { checkBundlePlace, loadBundle } from '../bundles.ts'
 import { EXIT, UsageError } from '../exit.ts'
 import { writeModule } from '../module.ts'
 import { style, weights } from '../options.ts'
@@ -21,6 +21,7 @@ export const compile: Verb = {
     const output = options['output'] as string
     const asModule = options['format'] === 'esm'
     if (asModule && !/\.m?js$/.test(output)) throw new UsageError(`-o ${output}: an ES module ends in .js or .mjs`)
+    if (!asModule) await checkBundlePlace(output)
     const bundle = await loadBundle(args[0]!, { style: options['style'] as Style | undefined, weights: options['weights'] as string | undefined })
     const written = asModule ? await writeModule(output, bundle) : await writeFolder(output, bundle)
     const { manifest } = bundle

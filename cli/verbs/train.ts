@@ -5,7 +5,7 @@ import { part } from '../../runtime/data/dataset.ts'
 import type { Device } from '../../runtime/device.ts'
 import type { TrainEvent } from '../../runtime/train.ts'
 import { writeBundle } from '../../runtime/node.ts'
-import { loadBundle } from '../bundles.ts'
+import { checkBundlePlace, loadBundle } from '../bundles.ts'
 import { type NetData, netData } from '../datasets.ts'
 import { type DeviceName, withDevice } from '../devices.ts'
 import { EXIT, UsageError } from '../exit.ts'
@@ -44,10 +44,11 @@ export const train: Verb = {
     const { epochs, steps, ...kept } = resumed?.choices ?? {}
     const choices: TrainChoices = { ...kept, ...(given.epochs === undefined && given.steps === undefined && { epochs, steps }), ...given }
 
+    const output = options['output'] as string | undefined
+    if (output !== undefined) await checkBundlePlace(output)
     const bundle = await loadBundle(file, { style: choices.style, weights: options['weights'] as string | undefined })
     if (!bundle.manifest.train) throw new UsageError(`${file} has no loss, so there is nothing to train`)
     const data = await netData(bundle, choices.data, screen)
-    const output = options['output'] as string | undefined
     const job: Job = {
       file, bundle, data, choices, resumed, output,
       snapshots: (options['snapshotDir'] as string | undefined) ?? resumeFrom ?? `${output ?? bundle.manifest.name}.snapshots`,
