@@ -1,9 +1,10 @@
-/** The one adapter that everybody computes on. Meant for the child processes: see `environment`. */
+/** The one adapter that everybody computes on. */
 import { createRequire } from 'node:module'
 
-/** What the environment of a process must hold before it starts, for `installGpu('software')` to work in it. */
+/** What the environment of a process must hold before it starts, so that WebGPU finds the software adapter in it. */
 export async function environment() {
-  if (process.env.VK_ICD_FILENAMES) return {}
+  // Whoever names a Vulkan driver gets that one.
+  if (process.env.VK_ICD_FILENAMES ?? process.env.VK_DRIVER_FILES) return {}
   const { softwareAdapterEnvironment } = await import('../../scripts/software-adapter.mjs')
   return softwareAdapterEnvironment()
 }

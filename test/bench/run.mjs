@@ -85,7 +85,7 @@ async function measure(name) {
   try {
     // One after the other: while one gets ready, nobody else computes.
     for (const entry of entries) {
-      const child = new Child(entry.name, env, Number(options.limit))
+      const child = new Child(entry.name, { env, backend: options.backend, limitSeconds: Number(options.limit) })
       try {
         log(`${name}: ${entry.name} gets ready`)
         const { check, version, ms } = await child.ask('prepare', { name: entry.name, workload: name, options: { batch, backend: options.backend } })
@@ -94,7 +94,7 @@ async function measure(name) {
       } catch (error) {
         child.kill()
         Object.assign(entry, error.unsupported ? { unsupported: error.message } : { failed: error.message })
-        log(`${name}: ${entry.name}: ${error.message}`)
+        if (!error.unsupported) log(`${name}: ${entry.name}: ${error.message}`)
       }
     }
     const [reference, ...others] = entries.filter((e) => e.check)
