@@ -48,8 +48,7 @@ function convert(input: InputEntry, values: InputValues): Numbers | string {
   return `input ${input.name} holds float32: give a Float32Array, not ${kindOf(values)}`
 }
 
-const kindOf = (value: unknown): string =>
-  Array.isArray(value) ? 'a list with other things' : typeof value === 'object' ? value?.constructor?.name ?? 'null' : `a ${typeof value}`
+const kindOf = (value: unknown): string => Array.isArray(value) ? 'a list of other things' : value?.constructor?.name ?? 'null'
 
 function lengthProblem(input: InputEntry, array: Numbers, batch: number): string | undefined {
   const wanted = elementCount(input.shape, batch)

@@ -35,7 +35,8 @@ const durationOf = (args: Readonly<Record<string, unknown>>, name: string): unkn
   args[name] ?? Object.values(args).find((v) => typeof v === 'object')
 
 const gammaOf = (args: Readonly<Record<string, unknown>>): number => numberOf(args, 'gamma', 0.1)
-const done = (t: number, horizon: Horizon): number => Math.min(1, t / (horizon.totalSteps ?? Infinity))
+const done = (args: Readonly<Record<string, unknown>>, t: number, horizon: Horizon): number =>
+  Math.min(1, t / numberOf(args, 'max_iter', horizon.totalSteps ?? Infinity))
 
 const FACTORS: Readonly<Record<string, Rate>> = {
   fixed: () => 1,
@@ -46,9 +47,9 @@ const FACTORS: Readonly<Record<string, Rate>> = {
   },
   exp: (a, t) => gammaOf(a) ** t,
   inv: (a, t) => (1 + gammaOf(a) * t) ** -numberOf(a, 'power', 1),
-  poly: (a, t, h) => (1 - done(t, h)) ** numberOf(a, 'power', 1),
+  poly: (a, t, h) => (1 - done(a, t, h)) ** numberOf(a, 'power', 1),
   sigmoid: (a, t, h) => 1 / (1 + Math.exp(-gammaOf(a) * (t - inSteps(durationOf(a, 'step'), h)))),
-  cosine: (_, t, h) => (1 + Math.cos(Math.PI * done(t, h))) / 2,
+  cosine: (a, t, h) => (1 + Math.cos(Math.PI * done(a, t, h))) / 2,
   warmup: (a, t, h) => Math.min(1, (t + 1) / Math.max(1, inSteps(Object.values(a)[0], h))),
 }
 

@@ -85,7 +85,7 @@ describe('what is handed in is checked first', () => {
     ['another batch', { x: x.subarray(0, 6), label }, /here are 2 samples: open the net with batch 2/],
     ['a wrong type', { x: Int32Array.from(x), label }, /x holds float32: give a Float32Array, not Int32Array/],
     ['fractional labels', { x, label: [0, 1.5, 2, 0] }, /label holds integers/],
-    ['a text', { x: 'abc', label }, /not a string/],
+    ['a text', { x: 'abc', label }, /not String/],
     ['a label out of range', { x, label: [0, 1, 3, 0] }, /label 3 at 2 is not in 0\.\.2/],
     ['a label below', { x, label: [0, -2, 1, 0] }, /label -2 at 1/],
   ])('%s', async (_, inputs, message) => {

@@ -88,7 +88,7 @@ describe('schedules', () => {
     ['multistep', { gamma: 0.1, at: [5, 6, 15] }, 4, 1], ['multistep', { gamma: 0.1, at: [5, 6, 15] }, 5, 0.1], ['multistep', { gamma: 0.1, at: [5, 6, 15] }, 6, 0.01],
     ['exp', { gamma: 0.5 }, 3, 0.125],
     ['inv', { gamma: 1, power: 2 }, 3, 1 / 16],
-    ['poly', { power: 2 }, 25, 9 / 16], ['poly', { power: 2 }, 100, 0], ['poly', { power: 2 }, 120, 0],
+    ['poly', { power: 2 }, 25, 9 / 16], ['poly', { power: 2 }, 100, 0], ['poly', { power: 2 }, 120, 0], ['poly', { power: 1, max_iter: 50 }, 25, 0.5],
     ['sigmoid', { gamma: 1, step: 50 }, 50, 0.5],
     ['cosine', {}, 0, 1], ['cosine', {}, 50, 0.5], ['cosine', {}, 100, 0],
     ['warmup', { steps: 4 }, 0, 0.25], ['warmup', { steps: 4 }, 3, 1], ['warmup', { steps: 4 }, 50, 1],
