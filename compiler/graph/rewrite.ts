@@ -1,4 +1,4 @@
-import type { Graph, Node, ParameterEntry, Value } from './graph.ts'
+import type { Graph, Node, Value } from './graph.ts'
 import { isOutput, producers, readers } from './query.ts'
 
 /** Why a rule left a node as it was. */
@@ -21,11 +21,12 @@ export interface Replacement {
   readonly nodes: readonly Node[]
   /** Further nodes that go, e.g. the convolution that was folded into. */
   readonly removed?: readonly Node[]
+  /** Further nodes that become others at their own places. */
+  readonly changed?: ReadonlyMap<Node, Node>
   /** Readers and outputs of the key read the value instead. */
   readonly instead?: ReadonlyMap<Value, Value>
   /** New nodes of `prepare`. */
   readonly prepare?: readonly Node[]
-  readonly parameters?: readonly ParameterEntry[]
 }
 
 export type Decision = { readonly keep: string } | { readonly replace: Replacement } | undefined
@@ -71,11 +72,10 @@ export function rewrite(graph: Graph, op: string, rule: (node: Node, look: Look)
 
 export function replaceNode(graph: Graph, node: Node, change: Replacement): Graph {
   const gone = new Set(change.removed ?? [])
-  const nodes = graph.nodes.flatMap((other) => (other === node ? change.nodes : gone.has(other) ? [] : [other]))
+  const nodes = graph.nodes.flatMap((other) => (other === node ? change.nodes : gone.has(other) ? [] : [change.changed?.get(other) ?? other]))
   const replaced: Graph = {
     ...graph,
     nodes,
-    ...(change.parameters && { parameters: [...graph.parameters, ...change.parameters] }),
     ...(change.prepare && { prepare: [...(graph.prepare ?? []), ...change.prepare] }),
   }
   return change.instead ? substituteValues(replaced, change.instead) : replaced

@@ -73,7 +73,8 @@ function orderProblems(graph: Graph, nodes: readonly Node[]): string[] {
       if (!isGiven(value, graph)) problems.push(`${node.name} has ${value.name} as ${role}, which is no parameter`)
     }
     for (const out of node.outputs) {
-      if (made.has(out)) problems.push(`${out.name} is made twice, the second time by ${node.name}`)
+      // Layers that share statistics update them one after the other.
+      if (made.has(out) && !updates(node, out, graph)) problems.push(`${out.name} is made twice, the second time by ${node.name}`)
       if (out.storage?.role === 'input') problems.push(`${node.name} writes to the input ${out.name}`)
       made.add(out)
     }
@@ -87,12 +88,16 @@ const updates = (node: Node, value: Value, graph: Graph): boolean =>
 
 const UPDATED: readonly string[] = ['parameters', 'states', 'history']
 
+/** Statistics that layers share: each update sees what the one before it kept. */
+const isUpdate = (node: Node): boolean => node.outputs.every((out) => out.storage?.role === 'states')
+
 function updateProblems(graph: Graph): string[] {
   const problems: string[] = []
   graph.nodes.forEach((node, i) => {
     for (const out of node.outputs) {
       if (!out.storage || !UPDATED.includes(out.storage.role)) continue
       for (const later of graph.nodes.slice(i + 1)) {
+        if (out.storage.role === 'states' && isUpdate(later)) continue
         const read = readsOf(later).find((value) => overlap(value, out))
         if (read) problems.push(`${later.name} reads ${read.name} after ${node.name} has updated it`)
       }

@@ -276,7 +276,8 @@ const normalizeDx: Operator = {
 
 /**
  * The statistics kept for test time after a batch, in place. Input: S. Parameters and outputs: running_mean and
- * running_var; the count is read here and counted by `update_counts`, since every channel reads it.
+ * running_var; the count is read here and counted by `update_counts`, since every channel reads it. Parameter `shift`, where
+ * there is one, is what the batch's mean lacks: see drop-cancelled-bias.
  *   moving      r = w b + (1 - w) r
  *   cumulative  r = (r count + b) / (count + 1)
  *   caffe       r = r f + b, and the variance's b times m / (m - 1); `unbiased` does that for the others
@@ -290,7 +291,9 @@ const updateStatistics: Operator = {
     const m = numberOf(node.attributes, 'positions', 1)
     const values = node.attributes['batched'] === false ? constant(m) : mul({ kind: 'scalar', name: 'batch' }, m)
     const unbiased = policyOf(node.attributes) === 'caffe' || node.attributes['unbiased'] === true
-    const batchMean = add(load(statistics, 0, c), load(statistics, 1, c))
+    // A bias that was left out in front of the normalization, since it cancels there, still moves the mean.
+    const { shift } = node.parameters
+    const batchMean = add(load(statistics, 0, c), load(statistics, 1, c), shift ? load(shift, c) : 0)
     const biased = load(statistics, 2, c)
     // One value has no variance to correct: m / (m - 1) counts as 1 there.
     const batchVariance = unbiased ? mul(biased, div(values, max(sub(values, 1), 1))) : biased

@@ -1,6 +1,8 @@
+import { accumulateOperators } from './accumulate.ts'
 import { activationOperators } from './activation.ts'
 import { batchNormOperators } from './batch-norm.ts'
 import { dropoutOperators } from './dropout.ts'
+import { foldOperators } from './fold.ts'
 import { joinOperators } from './join.ts'
 import { lossOperators } from './loss.ts'
 import { metricOperators } from './metric.ts'
@@ -21,5 +23,7 @@ export const operators: ReadonlyMap<string, Operator> = new Map([
   ...metricOperators,
   ...batchNormOperators,
   ...scaleOperators,
+  ...foldOperators,
   ...solverOperators,
+  ...accumulateOperators,
 ].map((operator) => [operator.name, operator]))

@@ -1,13 +1,23 @@
+import type { AttributeCall } from '../../dsl/signature.ts'
 import type { ProgramName } from '../../runtime/format.ts'
 import type { Graph } from '../graph/graph.ts'
 import type { Declined } from '../graph/rewrite.ts'
 import type { Operator } from '../ops/operator.ts'
+
+/** What the file's train block says about updates. */
+export interface SolverChoice {
+  readonly call: AttributeCall
+  /** Batches whose gradients are added up before one update. */
+  readonly accumulate: number
+}
 
 /** What a pass may know beyond the graph. The style stands on each batch_norm (`attributes.style`): see build-graph. */
 export interface PassContext {
   /** The program that the graph is on its way to. */
   readonly program: ProgramName
   readonly operators: ReadonlyMap<string, Operator>
+  /** Needed by programs that update. */
+  readonly solver?: SolverChoice
 }
 
 export interface PassResult {
@@ -23,5 +33,3 @@ export interface GraphPass {
   readonly programs: readonly ProgramName[]
   readonly run: (graph: Graph, context: PassContext) => PassResult
 }
-
-export const unchanged = (graph: Graph): PassResult => ({ graph, declined: [] })

@@ -1,0 +1,102 @@
+import type { AttributeCall } from '../../dsl/signature.ts'
+import type { Span } from '../../dsl/source.ts'
+import { type Graph, type Node, type Storage, value, type Value } from '../graph/graph.ts'
+import { ALIGNMENT, packedSizes } from '../graph/storage.ts'
+import { invariant } from '../invariant.ts'
+import { solverSlots } from '../ops/solver.ts'
+import type { GraphPass, SolverChoice } from './pass.ts'
+
+/** The slot of `constants` that holds what `solverMultipliers` gives. */
+export const MULTIPLIERS = 'multipliers'
+
+/**
+ * Appends the update: one node over all parameters at once, since values, gradients and histories are packed alike. `step`
+ * and `train` update; `accumulate` only adds its gradients to those of the batches before, which `train` then takes in,
+ * and starts over. A step by itself is one batch, however many an update takes in training.
+ */
+export const applySolver: GraphPass = {
+  name: 'apply-solver',
+  programs: ['step', 'train', 'accumulate'],
+  run: (graph, { program, solver }) => {
+    invariant(solver, 'apply-solver: no solver is given')
+    const { parameters: size } = packedSizes(graph)
+    if (size === 0) return { graph, declined: [] }
+    const update = new Update(size, graph.nodes.at(-1)?.span ?? graph.inputs[0]!.madeAt)
+    const nodes = program === 'accumulate' ? [update.accumulate()]
+      : program === 'train' && solver.accumulate > 1 ? update.ofSum(solver)
+      : update.ofBatch(solver.call, update.gradients(), 1)
+    return { graph: { ...graph, nodes: [...graph.nodes, ...nodes] }, declined: [] }
+  },
+}
+
+class Update {
+  private readonly size: number
+  private readonly span: Span
+
+  constructor(size: number, span: Span) {
+    this.size = size
+    this.span = span
+  }
+
+  private packed(name: string, storage: Omit<Storage, 'offset'>, shape: readonly number[] = [this.size]): Value {
+    return value(name, shape, this.span, { storage: { ...storage, offset: 0 } })
+  }
+
+  private node(name: string, more: Partial<Node> & Pick<Node, 'op' | 'outputs'>): Node {
+    return { name, layer: 'solver', inputs: [], parameters: {}, attributes: {}, span: this.span, ...more }
+  }
+
+  gradients = (): Value => this.packed('gradients', { role: 'gradients' })
+  private sum = (): Value => this.packed('gradients.sum', { role: 'gradients', slot: 'sum' })
+
+  /** sum += this batch's gradients */
+  accumulate(sum = this.sum()): Node {
+    return this.node('accumulate', { op: 'accumulate', inputs: [this.gradients()], parameters: { sum }, outputs: [sum] })
+  }
+
+  ofSum(solver: SolverChoice): Node[] {
+    const sum = this.sum()
+    return [
+      this.accumulate(sum),
+      ...this.ofBatch(solver.call, sum, solver.accumulate),
+      // Its own value: the same place, made anew.
+      this.node('start_over', { op: 'constant', outputs: [this.sum()], attributes: { value: 0 } }),
+    ]
+  }
+
+  /** Clips where asked for, and updates parameters and histories in place. */
+  ofBatch({ call, args }: AttributeCall, gradients: Value, accumulate: number): Node[] {
+    const slots = solverSlots.get(call)
+    invariant(slots, `apply-solver: there is no solver ${call}`)
+    const histories = slots.map((slot) => this.packed(`history.${slot}`, { role: 'history', slot }))
+    const parameters = this.packed('parameters', { role: 'parameters' })
+    const multipliers = this.packed(MULTIPLIERS, { role: 'constants', slot: MULTIPLIERS }, [this.size / ALIGNMENT, 2])
+    const most = args['clip_gradients']
+    const factor = typeof most === 'number' && most >= 0
+      ? this.node('gradient_clip', { op: 'gradient_clip', inputs: [gradients], outputs: [value('gradient_clip', [], this.span)], attributes: { clip_gradients: most } })
+      : undefined
+    return [
+      ...(factor ? [factor] : []),
+      this.node('solver', {
+        op: call, inputs: [gradients, multipliers, ...(factor ? factor.outputs : [])], attributes: { ...args, accumulate },
+        parameters: { parameters, ...Object.fromEntries(slots.map((slot, i) => [slot, histories[i]!])) },
+        outputs: [parameters, ...histories],
+      }),
+    ]
+  }
+}
+
+/** Contents of the constant: lr_mult and decay_mult of each block of 64 elements; 0 where no parameter lies. */
+export function solverMultipliers(graph: Graph): number[] {
+  const blocks = new Array<number>(packedSizes(graph).parameters / ALIGNMENT * 2).fill(0)
+  for (const { value: of, trainable, rateMultiplier, decayMultiplier } of graph.parameters) {
+    if (!trainable) continue
+    const from = of.storage!.offset / ALIGNMENT
+    const count = Math.ceil(of.shape.reduce<number>((product, dim) => product * (dim as number), 1) / ALIGNMENT)
+    for (let i = from; i < from + count; i++) {
+      blocks[2 * i] = rateMultiplier
+      blocks[2 * i + 1] = decayMultiplier
+    }
+  }
+  return blocks
+}

@@ -1,0 +1,65 @@
+import type { ProgramName } from '../../runtime/format.ts'
+import type { Graph, Node } from '../graph/graph.ts'
+import { applySolver } from './apply-solver.ts'
+import { differentiate } from './differentiate.ts'
+import { dropCancelledBias } from './drop-cancelled-bias.ts'
+import { eliminateDead } from './eliminate-dead.ts'
+import { eliminateIdentities } from './eliminate-identities.ts'
+import { expandBatchNormPass } from './expand-batch-norm.ts'
+import { foldBatchNorm } from './fold-batch-norm.ts'
+import { mergeScale } from './merge-scale.ts'
+import type { GraphPass } from './pass.ts'
+import { prepareBatchNorm } from './prepare-batch-norm.ts'
+import { selectLosses } from './select-losses.ts'
+import { selectOutputs } from './select-outputs.ts'
+import { splitScale } from './split-scale.ts'
+
+/**
+ * The passes between `build-graph` and lowering, in their order; each program takes those that name it.
+ *
+ *   all                    merge-scale and split-scale first: every later pass sees one spelling for each style
+ *   infer                  outputs alone are selected, and what is dead goes, before folding: a metric that reads a
+ *                          convolution's raw output does not stop it from being folded where nobody asks for the metric
+ *   infer, eval            dropout goes before folding, so that conv -> dropout -> batch_norm folds; what fold-batch-norm
+ *                          left, prepare-batch-norm takes
+ *   .../batch, training    batch_norm is expanded to moments -> normalize, and only then can a cancelled bias be seen; it
+ *                          is dropped before differentiate, which then has no bias to ask a gradient for
+ *   train, accumulate      losses are selected after that, so that all training programs give gradients to the same
+ *                          parameters; then what is dead goes, and the solver comes last: it writes what all others read
+ *   prepare                is made of what `infer` and `eval` left in `graph.prepare`: see `prepareGraph`
+ */
+export const graphPasses: readonly GraphPass[] = [
+  mergeScale,
+  splitScale,
+  selectOutputs,
+  eliminateIdentities,
+  eliminateDead,
+  foldBatchNorm,
+  prepareBatchNorm,
+  expandBatchNormPass,
+  dropCancelledBias,
+  differentiate,
+  selectLosses,
+  eliminateDead,
+  applySolver,
+]
+
+/** The programs that a net has: no training without a loss, no `prepare` where nothing is prepared (known later). */
+export function programsOf(graph: Graph): ProgramName[] {
+  const has = (role: string): boolean => graph.outputs.some((output) => output.role === role)
+  return [
+    ...(has('output') ? ['infer', 'infer/batch'] as const : []),
+    ...(has('loss') || has('metric') ? ['eval', 'eval/batch'] as const : []),
+    ...(has('loss') ? ['gradients', 'step', 'train', 'accumulate'] as const : []),
+  ]
+}
+
+/**
+ * The program that makes what others read prepared. Their nodes of one name compute one thing and write to one place, however
+ * many of them folded the same layer.
+ */
+export function prepareGraph(base: Graph, programs: readonly Graph[]): Graph {
+  const nodes = new Map<string, Node>()
+  for (const graph of programs) for (const node of graph.prepare ?? []) if (!nodes.has(node.name)) nodes.set(node.name, node)
+  return { name: base.name, inputs: [], parameters: base.parameters, nodes: [...nodes.values()], outputs: [] }
+}
