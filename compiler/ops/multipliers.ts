@@ -1,9 +1,14 @@
 import type { Attributes, Parameter } from '../../dsl/signature.ts'
-/** `lr_mult` and `decay_mult` of a layer with so many parameters. */
+
+/** What every layer with parameters takes: `lr_mult` and `decay_mult`, a number a parameter, and `weights: other`. */
 export const rateParameters = (count: number): readonly Parameter[] => [
-  { name: 'lr_mult', type: { kind: 'numbers' }, default: new Array<number>(count).fill(1), named: true },
-  { name: 'decay_mult', type: { kind: 'numbers' }, default: new Array<number>(count).fill(1), named: true },
+  { name: 'lr_mult', type: { kind: 'numbers' }, default: new Array<number>(count).fill(1), named: true, doc: 'factors of the learning rate, one a parameter' },
+  { name: 'decay_mult', type: { kind: 'numbers' }, default: new Array<number>(count).fill(1), named: true, doc: 'factors of the weight decay, one a parameter' },
+  { name: 'weights', type: { kind: 'layer' }, optional: true, named: true, doc: 'the layer whose parameters this one uses' },
 ]
+
 const listed = (a: Attributes, name: string, i: number): number => (a[name] as readonly number[] | undefined)?.[i] ?? 1
+
+/** Of a layer's i-th parameter; 1 where the list ends. */
 export const rateMultipliers = (a: Attributes, i: number): number => listed(a, 'lr_mult', i)
 export const decayMultipliers = (a: Attributes, i: number): number => listed(a, 'decay_mult', i)

@@ -1,0 +1,73 @@
+import { describe, expect, test } from 'vitest'
+import { erf } from '../../compiler/targets/interpreter/erf.ts'
+import { backward, codes, expectClose, expectGradients, fed, forward } from './run-operator.ts'
+
+const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x))
+
+/** Each activation as its textbook has it. */
+const FORMULAS: readonly { op: string; attributes?: Record<string, number | string>; f: (x: number) => number }[] = [
+  { op: 'relu', f: (x) => (x > 0 ? x : 0) },
+  { op: 'leaky_relu', f: (x) => (x > 0 ? x : 0.01 * x) },
+  { op: 'leaky_relu', attributes: { slope: 0.3 }, f: (x) => (x > 0 ? x : 0.3 * x) },
+  { op: 'leaky_relu', attributes: { slope: -0.5 }, f: (x) => (x > 0 ? x : -0.5 * x) },
+  { op: 'elu', f: (x) => (x > 0 ? x : Math.expm1(x)) },
+  { op: 'elu', attributes: { alpha: 0.7 }, f: (x) => (x > 0 ? x : 0.7 * Math.expm1(x)) },
+  { op: 'elu', attributes: { alpha: -0.7 }, f: (x) => (x > 0 ? x : -0.7 * Math.expm1(x)) },
+  { op: 'sigmoid', f: sigmoid },
+  { op: 'tanh', f: Math.tanh },
+  { op: 'softplus', f: (x) => Math.log1p(Math.exp(x)) },
+  { op: 'silu', f: (x) => x * sigmoid(x) },
+  { op: 'gelu', f: (x) => (x * (1 + erf(x / Math.SQRT2))) / 2 },
+  { op: 'gelu', attributes: { approximate: 'tanh' }, f: (x) => (x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)))) / 2 },
+  { op: 'hard_sigmoid', f: (x) => Math.min(1, Math.max(0, x / 6 + 0.5)) },
+  { op: 'hard_swish', f: (x) => (x * Math.min(6, Math.max(0, x + 3))) / 6 },
+  { op: 'clip', attributes: { lo: -0.5, hi: 0.75 }, f: (x) => Math.min(0.75, Math.max(-0.5, x)) },
+]
+
+describe.each(FORMULAS)('$op $attributes', ({ op, attributes, f }) => {
+  const data = [-30, -3.5, -2, -0.4, -1e-3, 1e-3, 0.3, 0.9, 1.7, 2.9, 4, 30]
+  const call = { op, inputs: [{ shape: [2, 3, 2], data }], ...(attributes && { attributes }) }
+
+  test('gives its formula', () => expectClose(forward(call), data.map(f), 1e-12))
+  test('has the slope of its formula', () => expectGradients(call))
+  test('of a whole input', () => expectClose(forward({ ...call, inputs: [{ shape: [12], data, whole: true }] }), data.map(f), 1e-12))
+})
+
+test.each(['sigmoid', 'softplus', 'silu', 'tanh', 'elu', 'log_softmax', 'softmax'])('%s stays finite far out', (op) => {
+  const call = { op, inputs: [{ shape: [1, 4], data: [-1e4, -800, 800, 1e4] }] }
+  expect([...forward(call)].every(Number.isFinite)).toBe(true)
+  expect([...backward(call, [1, 1, 1, 1]).inputs[0]!].every(Number.isFinite)).toBe(true)
+})
+
+describe('at a kink', () => {
+  const at = (op: string, x: number, attributes = {}): number => backward({ op, inputs: [{ shape: [1, 1], data: [x] }], attributes }, [1]).inputs[0]![0]!
+  test('relu has its negative slope', () => {
+    expect(at('relu', 0)).toBe(0)
+    expect(at('leaky_relu', 0, { slope: 0.3 })).toBe(0.3)
+  })
+  test('clip passes the gradient at its bounds', () => {
+    expect(at('clip', 0, { lo: 0, hi: 6 })).toBe(1)
+    expect(at('clip', 6, { lo: 0, hi: 6 })).toBe(1)
+    expect(at('clip', -1e-9, { lo: 0, hi: 6 })).toBe(0)
+  })
+})
+
+describe('prelu', () => {
+  const slope = [0.25, -0.5, 2]
+  const x = fed([2, 3, 4, 5])
+  test('has a slope a channel', () => {
+    const want = Array.from(x.data, (v, i) => (v > 0 ? v : v * slope[Math.floor(i / 20) % 3]!))
+    expectClose(forward({ op: 'prelu', inputs: [x], parameters: { slope } }), want)
+  })
+  test('starts with 0.25 everywhere', () => expectClose(forward({ op: 'prelu', inputs: [x] }), Array.from(x.data, (v) => (v > 0 ? v : 0.25 * v))))
+  test('gradients', () => expectGradients({ op: 'prelu', inputs: [x], parameters: { slope } }))
+  test('gradients, one slope for all', () => expectGradients({ op: 'prelu', inputs: [x], attributes: { shared: true }, parameters: { slope: [0.1] } }))
+  test('gradients of a matrix', () => expectGradients({ op: 'prelu', inputs: [fed([7, 3])], parameters: { slope } }))
+})
+
+test('refuses what makes no sense', () => {
+  expect(codes({ op: 'clip', inputs: [fed([2, 3])], attributes: { lo: 6, hi: 0 } })).toEqual(['argument/clip-order'])
+  expect(codes({ op: 'relu', inputs: [fed([2], 1, { labels: true })] })).toEqual(['shape/label-as-numbers'])
+  expect(codes({ op: 'prelu', inputs: [fed([2])] })).toEqual(['shape/prelu-rank'])
+  expect(codes({ op: 'prelu', inputs: [fed([2])], attributes: { shared: true } })).toEqual([])
+})

@@ -1,0 +1,104 @@
+import { describe, expect, test } from 'vitest'
+import { ask, backward, codes, expectClose, expectGradients, fed, forward } from './run-operator.ts'
+
+const shape = [3, 4, 2, 5]
+
+describe.each(['add', 'mul', 'max'])('%s', (op) => {
+  const scalar = { add: (a: number, b: number) => a + b, mul: (a: number, b: number) => a * b, max: Math.max }[op]!
+
+  test('joins three of one shape', () => {
+    const inputs = [1, 2, 3].map((seed) => fed(shape, seed))
+    const want = Array.from(inputs[0]!.data, (v, i) => scalar(scalar(v, inputs[1]!.data[i]!), inputs[2]!.data[i]!))
+    expectClose(forward({ op, inputs }), want)
+    expectGradients({ op, inputs })
+  })
+
+  test.each([
+    ['each channel', [3, 4, 1, 1]],
+    ['each pixel', [3, 1, 2, 5]],
+    ['each row of each image', [3, 1, 2, 1]],
+  ])('repeats a number for %s', (_, small) => {
+    const inputs = [fed(shape, 1), fed(small, 2)]
+    const want = Array.from(inputs[0]!.data, (v, i) => {
+      const at = [Math.floor(i / 40), Math.floor(i / 10) % 4, Math.floor(i / 5) % 2, i % 5].map((p, d) => (small[d] === 1 ? 0 : p))
+      const other = ((at[0]! * small[1]! + at[1]!) * small[2]! + at[2]!) * small[3]! + at[3]!
+      return scalar(v, inputs[1]!.data[other]!)
+    })
+    expectClose(forward({ op, inputs }), want)
+    expectGradients({ op, inputs })
+    expectGradients({ op, inputs: [...inputs].reverse() })
+  })
+
+  test('repeats one image for the batch, and a vector without a batch', () => {
+    expectGradients({ op, inputs: [fed(shape, 1), fed([1, 4, 2, 5], 2, { whole: true })] })
+    expectGradients({ op, inputs: [fed(shape, 1), fed([4, 1, 5], 2, { whole: true })] })
+    expectGradients({ op, inputs: [fed(shape, 1), fed([5], 2, { whole: true }), fed([1, 4, 1, 1], 3, { whole: true })] })
+  })
+
+  test('both sides repeat', () => {
+    expect(ask({ op, inputs: [fed([3, 4, 1, 5]), fed([3, 1, 2, 1])] })).toEqual({ shape: ['n', 4, 2, 5] })
+    expectGradients({ op, inputs: [fed([3, 4, 1, 5], 1), fed([3, 1, 2, 1], 2)] })
+  })
+
+  test('more images than chunks of the batch', () => {
+    expectGradients({ op, inputs: [fed([37, 2], 1), fed([1, 2], 2, { whole: true })] })
+  })
+
+  test('refuses what does not meet', () => {
+    const code = [`shape/${op}-mismatch`]
+    expect(codes({ op, inputs: [fed([3, 4, 2, 5]), fed([3, 3, 2, 5])] })).toEqual(code)
+    expect(codes({ op, inputs: [fed([3, 4, 2, 5]), fed([3, 4, 2, 4])] })).toEqual(code)
+    expect(codes({ op, inputs: [fed([3, 4, 2, 5]), fed([3, 4])] })).toEqual(code)
+    expect(codes({ op, inputs: [fed([3, 4]), fed([3, 4], 1, { whole: true })] })).toEqual(code)
+    expect(codes({ op, inputs: [fed([3, 4]), fed([3], 1, { labels: true })] })).toEqual(['shape/label-as-numbers'])
+  })
+})
+
+test('a mismatch shows where both values were made, and a way out', () => {
+  const answer = ask({ op: 'add', inputs: [fed([2, 4]), fed([2, 4, 3, 3])] })
+  expect(answer).toMatchObject([{
+    message: 'add cannot join [n, 4] with [n, 4, 3, 3]',
+    labels: [{ text: 'here' }, { text: '[n, 4] made here' }, { text: '[n, 4, 3, 3] made here' }],
+    hint: 'give [n, 4] as many dimensions, e.g. reshape([4, 1, 1])',
+  }])
+})
+
+test('add weighs its operands', () => {
+  const inputs = [fed([2, 3], 1), fed([2, 3], 2)]
+  const call = { op: 'add', inputs, attributes: { coeff: [1, -0.5] } }
+  expectClose(forward(call), Array.from(inputs[0]!.data, (v, i) => v - 0.5 * inputs[1]!.data[i]!))
+  expectGradients(call)
+  expect(codes({ ...call, attributes: { coeff: [1, 2, 3] } })).toEqual(['argument/coeff-count'])
+})
+
+test('equal operands of max: of the first two the second gets the gradient, a later one must be larger', () => {
+  const inputs = [[1, 1, 3, 2], [1, 1, 1, 2], [1, 2, 3, 2]].map((data) => ({ shape: [2, 2], data }))
+  const given = backward({ op: 'max', inputs }, [1, 1, 1, 1])
+  expect(given.inputs.map((d) => [...d!])).toEqual([[0, 0, 1, 0], [1, 0, 0, 1], [0, 1, 0, 0]])
+})
+
+describe('concat', () => {
+  test.each([[1], [2], [-1]])('along axis %i', (axis) => {
+    const at = axis < 0 ? axis + 4 : axis
+    const inputs = [3, 1, 2].map((extent, seed) => fed([2, 2, 3, 2].map((d, i) => (i === at ? extent : d)), seed + 1))
+    const y = forward({ op: 'concat', inputs, attributes: { axis } })
+    const want: number[] = []
+    const outer = [2, 2, 3].slice(0, at).reduce((a, b) => a * b, 1)
+    for (let o = 0; o < outer; o++) for (const x of inputs) want.push(...Array.from(x.data).slice((o * x.data.length) / outer, ((o + 1) * x.data.length) / outer))
+    expectClose(y, want)
+    expectGradients({ op: 'concat', inputs, attributes: { axis } })
+  })
+
+  test('of whole inputs along axis 0', () => {
+    const inputs = [fed([2, 3], 1, { whole: true }), fed([4, 3], 2, { whole: true })]
+    expectClose(forward({ op: 'concat', inputs, attributes: { axis: 0 } }), [...inputs[0]!.data, ...inputs[1]!.data])
+    expectGradients({ op: 'concat', inputs, attributes: { axis: 0 } })
+  })
+
+  test('refuses the batch axis, axes that are not there, and other sizes', () => {
+    expect(codes({ op: 'concat', inputs: [fed([2, 3]), fed([2, 3])], attributes: { axis: 0 } })).toEqual(['argument/batch-axis'])
+    expect(codes({ op: 'concat', inputs: [fed([2, 3]), fed([2, 3])], attributes: { axis: 2 } })).toEqual(['argument/axis'])
+    expect(codes({ op: 'concat', inputs: [fed([2, 3, 4]), fed([2, 3, 5])] })).toEqual(['shape/concat-mismatch'])
+    expect(codes({ op: 'concat', inputs: [fed([2, 3, 4]), fed([2, 3])] })).toEqual(['shape/concat-mismatch'])
+  })
+})

@@ -1,0 +1,176 @@
+import { expect } from 'vitest'
+import type { Diagnostic } from '../../dsl/diagnostic.ts'
+import type { Attributes } from '../../dsl/signature.ts'
+import { nowhere } from '../../dsl/source.ts'
+import { type Node, value, type Value } from '../../compiler/graph/graph.ts'
+import type { GradientBuilder, ShapeAnswer } from '../../compiler/ops/operator.ts'
+import { operators } from '../../compiler/ops/table.ts'
+import { evaluateEquation, type Numbers, type Scalars } from '../../compiler/targets/interpreter/evaluate.ts'
+import { type Shape, type Tensor } from '../../compiler/tensor.ts'
+
+/** What a test feeds: real sizes, the batch among them. */
+export interface Fed {
+  readonly shape: readonly number[]
+  readonly data: readonly number[] | Float64Array
+  readonly labels?: boolean
+  /** Declared `whole`: axis 0 is not the batch. */
+  readonly whole?: boolean
+  readonly classes?: number
+}
+
+export interface Call {
+  readonly op: string
+  readonly inputs: readonly Fed[]
+  readonly attributes?: Attributes
+  /** Values of parameters by role; what is not given starts as the layer says (constants only). */
+  readonly parameters?: Readonly<Record<string, readonly number[]>>
+  readonly scalars?: Partial<Scalars>
+}
+
+export interface Built {
+  readonly node: Node
+  readonly storage: Map<Tensor, Numbers>
+  readonly scalars: Scalars
+}
+
+/** Arguments as the evaluator hands them on: defaults filled in. */
+const withDefaults = (op: string, given: Attributes): Attributes => {
+  const parameters = operators.get(op)?.signature?.parameters ?? []
+  return { ...Object.fromEntries(parameters.flatMap((p) => (p.default !== undefined ? [[p.name, p.default]] : []))), ...given }
+}
+
+const valueOf = (fed: Fed, i: number): Value =>
+  value(`x${i}`, fed.whole ? fed.shape : ['n', ...fed.shape.slice(1)], nowhere, { type: fed.labels ? 'i32' : 'f32' })
+
+/** Asks the shape rule. */
+export function ask(call: Call): ShapeAnswer | readonly Diagnostic[] {
+  const inputs = call.inputs.map(valueOf)
+  return operators.get(call.op)!.shape!({
+    name: call.op, op: call.op, inputs, inputSpans: inputs.map(() => nowhere), attributes: withDefaults(call.op, call.attributes ?? {}),
+    attributeSpans: {}, span: nowhere, classesOf: (v) => call.inputs[inputs.indexOf(v)]?.classes,
+  })
+}
+
+/** The codes of what is wrong with a call. */
+export const codes = (call: Call): string[] => {
+  const answer = ask(call)
+  return 'shape' in answer ? [] : answer.map((d) => d.code)
+}
+
+export function build(call: Call): Built {
+  const inputs = call.inputs.map(valueOf)
+  const attributes = withDefaults(call.op, call.attributes ?? {})
+  const answer = operators.get(call.op)!.shape!({
+    name: call.op, op: call.op, inputs, inputSpans: inputs.map(() => nowhere), attributes, attributeSpans: {}, span: nowhere, classesOf: () => undefined,
+  })
+  if (!('shape' in answer)) throw new Error(answer.map((d) => d.message).join('; '))
+  const storage = new Map<Tensor, Numbers>(inputs.map((v, i) => [v, Float64Array.from(call.inputs[i]!.data)]))
+  const parameters: Record<string, Value> = {}
+  for (const spec of answer.parameters ?? []) {
+    const p = value(spec.role, spec.shape, nowhere)
+    parameters[spec.role] = p
+    const count = spec.shape.reduce((a, b) => a * b, 1)
+    storage.set(p, Float64Array.from(call.parameters?.[spec.role] ?? new Array<number>(count).fill(spec.filler.value ?? 0)))
+  }
+  const node: Node = {
+    name: 'layer', op: call.op, layer: 'layer', inputs, parameters, outputs: [value('y', answer.shape, nowhere)], attributes, span: nowhere,
+  }
+  const batched = call.inputs.find((fed) => !fed.whole)
+  return { node, storage, scalars: { batch: batched?.shape[0] ?? 1, step: 3, seed: 7, ...call.scalars } }
+}
+
+export function runNode({ storage, scalars }: Omit<Built, 'node'>, node: Node): void {
+  for (const e of operators.get(node.op)!.equations(node)) evaluateEquation(e, storage, scalars)
+}
+
+/** What a layer gives. */
+export function forward(call: Call): Float64Array {
+  const built = build(call)
+  runNode(built, built.node)
+  return built.storage.get(built.node.outputs[0]!) as Float64Array
+}
+
+export interface Backward {
+  readonly y: Float64Array
+  readonly inputs: readonly (Float64Array | undefined)[]
+  readonly parameters: Readonly<Record<string, Float64Array | undefined>>
+}
+
+/** What a layer hands back for a gradient of its output. */
+export function backward(call: Call, dy: readonly number[] | Float64Array, needs: (v: Value) => boolean = (v) => v.type === 'f32'): Backward {
+  const built = build(call)
+  runNode(built, built.node)
+  const { node, storage } = built
+  const dOut = value('dy', node.outputs[0]!.shape, nowhere)
+  storage.set(dOut, Float64Array.from(dy))
+  const builder: GradientBuilder = {
+    needs,
+    node: (spec) => {
+      const outputs = spec.outputs.map((o) => value(o.name, o.shape, nowhere))
+      const made: Node = {
+        name: `layer.${spec.suffix}`, op: spec.op, layer: 'layer', inputs: spec.inputs, parameters: spec.parameters ?? {},
+        attributes: spec.attributes ?? {}, outputs, span: nowhere,
+      }
+      runNode(built, made)
+      return outputs
+    },
+  }
+  const given = operators.get(node.op)!.gradient!(node, dOut, builder)
+  const read = (v: Value | undefined): Float64Array | undefined => v && (storage.get(v) as Float64Array)
+  const shapeOf = (v: Value): Shape => v.shape
+  node.inputs.forEach((x, i) => {
+    const d = given.inputs?.[i]
+    if (d) expect(shapeOf(d), `shape of the gradient of input ${i}`).toEqual(shapeOf(x))
+  })
+  return {
+    y: storage.get(node.outputs[0]!) as Float64Array,
+    inputs: node.inputs.map((_, i) => read(given.inputs?.[i])),
+    parameters: Object.fromEntries(Object.keys(node.parameters).map((role) => [role, read(given.parameters?.[role])])),
+  }
+}
+
+/** Numbers in -2..2 that repeat from run to run. */
+export function noise(count: number, seed = 1): Float64Array {
+  let state = (seed * 2654435761) >>> 0
+  return Float64Array.from({ length: count }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return (state / 2 ** 32) * 4 - 2
+  })
+}
+
+export const size = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
+export const fed = (shape: readonly number[], seed = 1, more: Partial<Fed> = {}): Fed => ({ shape, data: noise(size(shape), seed), ...more })
+
+export function expectClose(got: ArrayLike<number> | undefined, want: ArrayLike<number>, tolerance = 1e-10, what = 'values'): void {
+  expect(got, what).toBeDefined()
+  expect(got!.length, `${what}: how many`).toBe(want.length)
+  for (let i = 0; i < want.length; i++) {
+    const error = Math.abs(got![i]! - want[i]!)
+    if (!(error <= tolerance * Math.max(1, Math.abs(want[i]!)))) expect.fail(`${what}[${i}] is ${got![i]}, not ${want[i]}`)
+  }
+}
+
+/** Compares every gradient with central differences of sum(y dy). Inputs that get no gradient are passed over. */
+export function expectGradients(call: Call, seed = 99): void {
+  const { y } = { y: forward(call) }
+  const dy = noise(y.length, seed)
+  const given = backward(call, dy)
+  const objective = (changed: Call): number => forward(changed).reduce((sum, v, i) => sum + v * dy[i]!, 0)
+  const step = 1e-5
+  const difference = (at: (by: number) => Call): number => (objective(at(step)) - objective(at(-step))) / (2 * step)
+  const bumped = (data: ArrayLike<number>, i: number, by: number): number[] => Array.from(data, (v, j) => (i === j ? v + by : v))
+  call.inputs.forEach((input, k) => {
+    const got = given.inputs[k]
+    if (!got) return
+    const want = Array.from(input.data, (_, i) => difference((by) =>
+      ({ ...call, inputs: call.inputs.map((x, j) => (j === k ? { ...x, data: bumped(x.data, i, by) } : x)) })))
+    expectClose(got, want, 1e-6, `gradient of input ${k}`)
+  })
+  const { node, storage } = build(call)
+  for (const [role, got] of Object.entries(given.parameters)) {
+    if (!got) continue
+    const start = storage.get(node.parameters[role]!)!
+    const want = Array.from(start, (_, i) => difference((by) => ({ ...call, parameters: { ...call.parameters, [role]: bumped(start, i, by) } })))
+    expectClose(got, want, 1e-6, `gradient of ${role}`)
+  }
+}
