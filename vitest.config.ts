@@ -1,0 +1,27 @@
+import { defineConfig } from 'vitest/config'
+
+const GOLDEN = 'test/golden/**/*.test.ts'
+const END_TO_END = 'test/end-to-end/**/*.test.ts'
+
+export default defineConfig({
+  test: {
+    // A GPU object belongs to its process, and a driver that fails takes the process along: each test file has its own.
+    pool: 'forks',
+    // The software adapter computes on every core by itself; more processes only wait for each other.
+    maxWorkers: 2,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: ['**/node_modules/**', 'test/bench/**', GOLDEN, END_TO_END],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      { extends: true, test: { name: 'golden', include: [GOLDEN], testTimeout: 60_000, hookTimeout: 60_000 } },
+      { extends: true, test: { name: 'end-to-end', include: [END_TO_END], testTimeout: 240_000, hookTimeout: 240_000 } },
+    ],
+  },
+})
