@@ -74,6 +74,8 @@ export interface Graph {
   readonly outputs: readonly NamedOutput[]
   /** Nodes of the program `prepare` that make the prepared values which this program reads. */
   readonly prepare?: readonly Node[]
+  /** Contents of values in `constants`. */
+  readonly constants?: readonly { readonly value: Value; readonly data: readonly number[] }[]
 }
 
 export const value = (name: string, shape: Shape, madeAt: Span, more: { type?: 'f32' | 'i32'; storage?: Storage } = {}): Value =>

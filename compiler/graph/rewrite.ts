@@ -3,6 +3,7 @@ import { isOutput, producers, readers } from './query.ts'
 
 /** Why a rule left a node as it was. */
 export interface Declined {
+  /** The layer whose node it is. */
   readonly node: string
   readonly reason: string
 }
@@ -61,7 +62,7 @@ export function rewrite(graph: Graph, op: string, rule: (node: Node, look: Look)
     const decision = rule(node, look)
     if (!decision) continue
     if ('keep' in decision) {
-      declined.push({ node: name, reason: decision.keep })
+      declined.push({ node: node.layer, reason: decision.keep })
       continue
     }
     current = replaceNode(current, node, decision.replace)

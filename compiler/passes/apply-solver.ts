@@ -1,13 +1,14 @@
 import type { AttributeCall } from '../../dsl/signature.ts'
-import type { Span } from '../../dsl/source.ts'
+import { nowhere, type Span } from '../../dsl/source.ts'
 import { type Graph, type Node, type Storage, value, type Value } from '../graph/graph.ts'
 import { ALIGNMENT, packedSizes } from '../graph/storage.ts'
 import { invariant } from '../invariant.ts'
 import { solverSlots } from '../ops/solver.ts'
-import type { GraphPass, SolverChoice } from './pass.ts'
+import type { GraphPass, UpdateSettings } from './pass.ts'
 
-/** The slot of `constants` that holds what `solverMultipliers` gives. */
-export const MULTIPLIERS = 'multipliers'
+const MULTIPLIERS = 'multipliers'
+/** Of a net without a train block, so that it can be stepped all the same. */
+const PLAIN: UpdateSettings = { solver: { call: 'sgd', args: {} }, accumulate: 1 }
 
 /**
  * Appends the update: one node over all parameters at once, since values, gradients and histories are packed alike. `step`
@@ -17,25 +18,28 @@ export const MULTIPLIERS = 'multipliers'
 export const applySolver: GraphPass = {
   name: 'apply-solver',
   programs: ['step', 'train', 'accumulate'],
-  run: (graph, { program, solver }) => {
-    invariant(solver, 'apply-solver: no solver is given')
+  run: (graph, { program, train = PLAIN }) => {
     const { parameters: size } = packedSizes(graph)
     if (size === 0) return { graph, declined: [] }
-    const update = new Update(size, graph.nodes.at(-1)?.span ?? graph.inputs[0]!.madeAt)
+    const update = new Update(size, graph.nodes.at(-1)?.span ?? nowhere)
     const nodes = program === 'accumulate' ? [update.accumulate()]
-      : program === 'train' && solver.accumulate > 1 ? update.ofSum(solver)
-      : update.ofBatch(solver.call, update.gradients(), 1)
-    return { graph: { ...graph, nodes: [...graph.nodes, ...nodes] }, declined: [] }
+      : program === 'train' && train.accumulate > 1 ? update.ofSum(train)
+      : update.ofBatch(train.solver, update.gradients(), 1)
+    const constants = program === 'accumulate' ? [] : [{ value: update.multipliers, data: multipliersOf(graph) }]
+    return { graph: { ...graph, nodes: [...graph.nodes, ...nodes], constants: [...(graph.constants ?? []), ...constants] }, declined: [] }
   },
 }
 
 class Update {
   private readonly size: number
   private readonly span: Span
+  /** [P / 64, 2]: lr_mult and decay_mult of each block of 64 elements. */
+  readonly multipliers: Value
 
   constructor(size: number, span: Span) {
     this.size = size
     this.span = span
+    this.multipliers = this.packed(MULTIPLIERS, { role: 'constants', slot: MULTIPLIERS }, [size / ALIGNMENT, 2])
   }
 
   private packed(name: string, storage: Omit<Storage, 'offset'>, shape: readonly number[] = [this.size]): Value {
@@ -46,19 +50,24 @@ class Update {
     return { name, layer: 'solver', inputs: [], parameters: {}, attributes: {}, span: this.span, ...more }
   }
 
-  gradients = (): Value => this.packed('gradients', { role: 'gradients' })
-  private sum = (): Value => this.packed('gradients.sum', { role: 'gradients', slot: 'sum' })
+  gradients(): Value {
+    return this.packed('gradients', { role: 'gradients' })
+  }
+
+  private sum(): Value {
+    return this.packed('gradients.sum', { role: 'gradients', slot: 'sum' })
+  }
 
   /** sum += this batch's gradients */
   accumulate(sum = this.sum()): Node {
     return this.node('accumulate', { op: 'accumulate', inputs: [this.gradients()], parameters: { sum }, outputs: [sum] })
   }
 
-  ofSum(solver: SolverChoice): Node[] {
+  ofSum({ solver, accumulate }: UpdateSettings): Node[] {
     const sum = this.sum()
     return [
       this.accumulate(sum),
-      ...this.ofBatch(solver.call, sum, solver.accumulate),
+      ...this.ofBatch(solver, sum, accumulate),
       // Its own value: the same place, made anew.
       this.node('start_over', { op: 'constant', outputs: [this.sum()], attributes: { value: 0 } }),
     ]
@@ -70,7 +79,6 @@ class Update {
     invariant(slots, `apply-solver: there is no solver ${call}`)
     const histories = slots.map((slot) => this.packed(`history.${slot}`, { role: 'history', slot }))
     const parameters = this.packed('parameters', { role: 'parameters' })
-    const multipliers = this.packed(MULTIPLIERS, { role: 'constants', slot: MULTIPLIERS }, [this.size / ALIGNMENT, 2])
     const most = args['clip_gradients']
     const factor = typeof most === 'number' && most >= 0
       ? this.node('gradient_clip', { op: 'gradient_clip', inputs: [gradients], outputs: [value('gradient_clip', [], this.span)], attributes: { clip_gradients: most } })
@@ -78,7 +86,7 @@ class Update {
     return [
       ...(factor ? [factor] : []),
       this.node('solver', {
-        op: call, inputs: [gradients, multipliers, ...(factor ? factor.outputs : [])], attributes: { ...args, accumulate },
+        op: call, inputs: [gradients, this.multipliers, ...(factor ? factor.outputs : [])], attributes: { ...args, accumulate },
         parameters: { parameters, ...Object.fromEntries(slots.map((slot, i) => [slot, histories[i]!])) },
         outputs: [parameters, ...histories],
       }),
@@ -86,8 +94,8 @@ class Update {
   }
 }
 
-/** Contents of the constant: lr_mult and decay_mult of each block of 64 elements; 0 where no parameter lies. */
-export function solverMultipliers(graph: Graph): number[] {
+/** Row by row; 0 where no parameter lies. */
+function multipliersOf(graph: Graph): number[] {
   const blocks = new Array<number>(packedSizes(graph).parameters / ALIGNMENT * 2).fill(0)
   for (const { value: of, trainable, rateMultiplier, decayMultiplier } of graph.parameters) {
     if (!trainable) continue

@@ -5,8 +5,8 @@ import type { Declined } from '../graph/rewrite.ts'
 import type { Operator } from '../ops/operator.ts'
 
 /** What the file's train block says about updates. */
-export interface SolverChoice {
-  readonly call: AttributeCall
+export interface UpdateSettings {
+  readonly solver: AttributeCall
   /** Batches whose gradients are added up before one update. */
   readonly accumulate: number
 }
@@ -16,8 +16,8 @@ export interface PassContext {
   /** The program that the graph is on its way to. */
   readonly program: ProgramName
   readonly operators: ReadonlyMap<string, Operator>
-  /** Needed by programs that update. */
-  readonly solver?: SolverChoice
+  /** For programs that update. */
+  readonly train?: UpdateSettings
 }
 
 export interface PassResult {
