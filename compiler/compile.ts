@@ -1,0 +1,146 @@
+import type { Diagnostic } from '../dsl/diagnostic.ts'
+import { loadProgram } from '../dsl/index.ts'
+import type { Program } from '../dsl/program.ts'
+import type { Source } from '../dsl/source.ts'
+import { type Bundle, FORMAT, FORMAT_VERSION, type Manifest, type Plan, type ProgramName, type Style, type TrainEntry } from '../runtime/format.ts'
+import { CompileError } from './compile-error.ts'
+import type { Graph } from './graph/graph.ts'
+import { sha256Hex } from './hash.ts'
+import { inspectManifest, type InspectReport } from './inspect.ts'
+import { operators } from './ops/table.ts'
+import { vocabulary } from './ops/vocabulary.ts'
+import { buildGraph } from './passes/build-graph.ts'
+import { programsOf } from './passes/programs.ts'
+import { type PipelineOptions, type PipelineResult, runPipeline } from './pipeline.ts'
+import type { Target } from './targets/target.ts'
+import { wgsl } from './targets/wgsl/target.ts'
+
+export interface CompileOptions {
+  /** The name under which errors speak of a text. Default `<text>`. */
+  readonly file?: string
+  /** Overrides what the file says. */
+  readonly style?: Style
+  /** Gives the text of `import "./other.net"`; absent: imports are errors. */
+  readonly readImport?: (path: string, from: Source) => Source | undefined
+  /** Passes to leave out, to find out which one makes a number wrong. */
+  readonly without?: readonly string[]
+  /** Told what every step left. */
+  readonly watch?: PipelineOptions['watch']
+}
+
+/**
+ * Compiles a `.net` text to a bundle: WGSL kernels, plan, initializers. A pure function of text and options.
+ * Throws CompileError with every independent mistake.
+ */
+export function compile(source: string | Source, options: CompileOptions = {}): Bundle {
+  const { bundle } = compileFor(source, wgsl, options)
+  return bundle
+}
+
+export interface InspectOptions extends CompileOptions {
+  /** Samples that the numbers are for. Default 1. */
+  readonly batch?: number
+}
+
+/** What `fusenet inspect --json` prints: kernels, what is fused into each and why not more, FLOPs, bytes, memory. */
+export function inspect(source: string | Source, options: InspectOptions = {}): InspectReport {
+  return inspectManifest(compile(source, options).manifest, wgsl.name, options.batch ?? 1)
+}
+
+/** Errors and warnings of a text; nothing else. */
+export function check(source: string | Source, options: CompileOptions = {}): readonly Diagnostic[] {
+  const { diagnostics } = frontEnd(source, options)
+  return diagnostics
+}
+
+export interface Compiled {
+  readonly bundle: Bundle
+  readonly pipeline: PipelineResult
+  readonly warnings: readonly Diagnostic[]
+}
+
+export function compileFor(source: string | Source, target: Target, options: CompileOptions = {}): Compiled {
+  const { program, graph, diagnostics, sources } = frontEnd(source, options)
+  if (!program || !graph) throw new CompileError(diagnostics)
+  const style = options.style ?? program.style ?? 'merged'
+  const pipeline = runPipeline(graph, {
+    target, style, programs: programsFor(graph, program.train), batch: program.train?.batch ?? 1,
+    ...(program.train && { train: program.train }),
+    ...(options.without && { without: options.without }), ...(options.watch && { watch: options.watch }),
+  })
+  const manifest = manifestOf(program, graph, style, sources, { [target.name]: pipeline.plan })
+  return { bundle: { manifest, files: pipeline.files }, pipeline, warnings: diagnostics }
+}
+
+interface FrontEnd {
+  readonly program?: Program
+  readonly graph?: Graph
+  readonly diagnostics: readonly Diagnostic[]
+  /** Every text that was read, the main one first. */
+  readonly sources: readonly Source[]
+}
+
+function frontEnd(source: string | Source, options: CompileOptions): FrontEnd {
+  const main = typeof source === 'string' ? { file: options.file ?? '<text>', text: source } : source
+  const sources = [main]
+  const readImport = options.readImport && ((path: string, from: Source): Source | undefined => {
+    const found = options.readImport!(path, from)
+    if (found && !sources.some((s) => s.file === found.file)) sources.push(found)
+    return found
+  })
+  const loaded = loadProgram(main, { vocabulary, ...(readImport && { readImport }) })
+  if (!loaded.program) return { diagnostics: loaded.diagnostics, sources }
+  const built = buildGraph(loaded.program, { operators, ...(options.style && { style: options.style }) })
+  const diagnostics = [...loaded.diagnostics, ...built.diagnostics]
+  if (diagnostics.some((d) => d.severity === 'error')) return { diagnostics, sources }
+  return { program: loaded.program, ...(built.graph && { graph: built.graph }), diagnostics, sources }
+}
+
+/** Those that can be told apart: without batch_norm there are no other statistics, without accumulation nothing is added up. */
+function programsFor(graph: Graph, train: Program['train']): ProgramName[] {
+  const normalizes = graph.nodes.some((node) => node.op === 'batch_norm')
+  return programsOf(graph).filter((name) =>
+    (normalizes || !name.endsWith('/batch')) && (name !== 'accumulate' || (train !== undefined && train.accumulate > 1)))
+}
+
+function manifestOf(program: Program, graph: Graph, style: Style, sources: readonly Source[], plans: Record<string, Plan>): Manifest {
+  const classes = new Map(program.inputs.map((input) => [input.name, input.classes]))
+  const ignored = ignoredLabels(graph)
+  return {
+    format: FORMAT,
+    version: FORMAT_VERSION,
+    name: program.name,
+    style,
+    source: { files: sources.map(({ file, text }) => ({ name: file, text })), sha256: sha256Hex(sources.map((s) => s.text).join('\0')) },
+    inputs: graph.inputs.map((input) => ({
+      name: input.name, type: input.type, shape: input.shape,
+      ...(classes.get(input.name) !== undefined && { classes: classes.get(input.name)! }),
+      ...(ignored.has(input.name) && { ignore: ignored.get(input.name)! }),
+    })),
+    outputs: graph.outputs.filter((o) => o.role !== 'gradient').map((o) => ({
+      name: o.name, role: o.role as 'output' | 'loss' | 'metric', shape: o.value.shape, ...(o.weight !== undefined && o.weight !== 1 && { weight: o.weight }),
+    })),
+    parameters: graph.parameters.map((p) => ({
+      name: p.name, shape: p.value.shape as readonly number[], offset: p.value.storage!.offset, trainable: p.trainable, initializer: p.initializer, layer: p.layer,
+    })),
+    ...(program.train && { train: trainEntry(program.train) }),
+    plans,
+  }
+}
+
+/** Labels that losses and metrics pass over, beside the classes. */
+function ignoredLabels(graph: Graph): Map<string, number[]> {
+  const found = new Map<string, number[]>()
+  for (const node of graph.nodes) {
+    const ignore = node.attributes['ignore']
+    const label = node.inputs[1]
+    if (typeof ignore !== 'number' || label?.type !== 'i32') continue
+    found.set(label.name, [...new Set([...(found.get(label.name) ?? [-1]), ignore])])
+  }
+  return found
+}
+
+function trainEntry(train: NonNullable<Program['train']>): TrainEntry {
+  const { span: _, ...rest } = train
+  return rest as TrainEntry
+}

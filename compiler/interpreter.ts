@@ -1,0 +1,27 @@
+import { type Device, DeviceError } from '../runtime/device.ts'
+import { compileFor } from './compile.ts'
+import { InterpreterSession } from './interpreter-session.ts'
+import { interpreterTarget } from './targets/interpreter/target.ts'
+
+/**
+ * A device that runs a bundle's net in float64, as its text says, with the fusions of its style: for `open(bundle, { device:
+ * interpreter() })`. It compiles the text that the bundle carries, so it needs no kernels.
+ */
+export function interpreter(): Device {
+  return {
+    name: 'interpreter',
+    description: 'float64, one point after another',
+    software: true,
+    load: async (bundle, batch) => {
+      const [main, ...others] = bundle.manifest.source.files
+      if (!main) throw new DeviceError('this bundle carries no text, which the interpreter needs')
+      const { pipeline } = compileFor({ file: main.name, text: main.text }, interpreterTarget, {
+        style: bundle.manifest.style,
+        readImport: (path) => { const found = others.find((f) => f.name.endsWith(path.replace(/^\.\//, ''))); return found && { file: found.name, text: found.text } },
+      })
+      const equations = new Map(pipeline.programs.map((p) => [p.name, p.steps.map((s) => s.fused.equation)]))
+      return new InterpreterSession(pipeline.plan, equations, batch)
+    },
+    close: () => {},
+  }
+}

@@ -1,0 +1,95 @@
+import { type ProgramName, type Style } from '../runtime/format.ts'
+import type { TrainSettings } from '../dsl/program.ts'
+import type { Graph } from './graph/graph.ts'
+import { printGraph } from './graph/print.ts'
+import type { Declined } from './graph/rewrite.ts'
+import { packedSizes } from './graph/storage.ts'
+import { verifyGraph } from './graph/verify.ts'
+import { invariant } from './invariant.ts'
+import { chooseSchedule } from './loops/choose-schedule.ts'
+import { type Fused, fuse } from './loops/fuse.ts'
+import { printEquations } from './loops/print.ts'
+import { type LoweredGraph, lowerGraph } from './lower-graph.ts'
+import { operators } from './ops/table.ts'
+import { graphPasses, prepareGraph } from './passes/programs.ts'
+import { buildPlan, type LaidOutPlan, type PlannedProgram } from './plan/build-plan.ts'
+import type { Target } from './targets/target.ts'
+import { printOnce } from './targets/print-once.ts'
+import { sha256Hex } from './hash.ts'
+
+/** Stages after the passes, in order, for `--print`, `--after` and `--without`. */
+export const LOOP_STAGES = ['lower', 'fuse', 'plan'] as const
+
+export interface PipelineOptions {
+  readonly target: Target
+  readonly style: Style
+  readonly programs: readonly ProgramName[]
+  readonly train?: TrainSettings
+  /** Names of passes (or `fuse`) to leave out: bisects a wrong number. */
+  readonly without?: readonly string[]
+  /** The batch at which memory is packed best. */
+  readonly batch: number
+  /** Called after every step with its name and a text of what it left, made only when asked for. */
+  readonly watch?: (program: ProgramName, step: string, text: () => string, timeMs: number) => void
+}
+
+export interface PipelineResult extends LaidOutPlan {
+  readonly programs: readonly PlannedProgram[]
+}
+
+/** Runs every program of a net through passes, loops and plan. */
+export function runPipeline(base: Graph, options: PipelineOptions): PipelineResult {
+  const graphs = new Map<ProgramName, { graph: Graph; declined: readonly Declined[] }>()
+  for (const program of options.programs) if (program !== 'prepare') graphs.set(program, runPasses(base, program, options))
+  const prepare = prepareGraph(base, [...graphs.values()].map((g) => g.graph))
+  if (prepare.nodes.length > 0) graphs.set('prepare', { graph: prepare, declined: [] })
+  const printKernel = options.target.extension === 'txt' ? options.target.print : printOnce(options.target.print)
+  const programs = [...graphs].map(([name, { graph, declined }]): PlannedProgram => {
+    const { lowered, fused } = timed(options, name, 'fuse', () => toKernels(graph, declined, options), (r) => printEquations(r.fused))
+    return { name, graph, viewOf: lowered.viewOf, steps: fused.map((f) => ({ fused: f, kernel: printKernel(f.equation) })) }
+  })
+  const constants = new Map([...graphs.values()].flatMap(({ graph }) => (graph.constants ?? []).map((c) => [c.value.storage!.slot ?? '', c.data] as const)))
+  const laidOut = buildPlan({
+    target: options.target.name, programs, packed: packedSizes(base), constants, batch: options.batch,
+    extension: options.target.extension, hash: sha256Hex,
+  })
+  return { ...laidOut, programs }
+}
+
+function runPasses(base: Graph, program: ProgramName, options: PipelineOptions): { graph: Graph; declined: readonly Declined[] } {
+  let graph = base
+  const declined: Declined[] = []
+  for (const pass of graphPasses) {
+    if (!pass.programs.includes(program) || options.without?.includes(pass.name)) continue
+    const result = timed(options, program, pass.name, () => pass.run(graph, { program, operators, ...(options.train && { train: options.train }) }), (r) => (r.graph === graph ? 'unchanged\n' : printGraph(r.graph)))
+    graph = result.graph
+    declined.push(...result.declined)
+    const problems = verifyGraph(graph, operators)
+    invariant(problems.length === 0, `after ${pass.name} (${program}): ${problems.join('; ')}`)
+  }
+  return { graph, declined }
+}
+
+function toKernels(graph: Graph, declined: readonly Declined[], options: PipelineOptions): { lowered: LoweredGraph; fused: readonly Fused[] } {
+  const lowered = lowerGraph(graph, operators)
+  const reasons = new Map<string, string[]>()
+  for (const { node, reason } of declined) reasons.set(node, [...(reasons.get(node) ?? []), reason])
+  const withReasons = (fused: readonly Fused[]): Fused[] => fused.map((f) => ({
+    ...f,
+    why: [...f.why, ...f.equation.layers.flatMap((layer) => (reasons.get(layer) ?? []).map((reason) => `${layer}: ${reason}`))],
+  }))
+  // Split style is what it says: a pass a layer.
+  if (options.style === 'split' || options.without?.includes('fuse')) {
+    return { lowered, fused: withReasons(lowered.equations.map((equation) => ({ equation, why: [] }))) }
+  }
+  const { target } = options
+  const fused = fuse({ ...lowered, maxBindings: target.maxBindings, schedule: (e) => chooseSchedule(e, target.traits) })
+  return { lowered, fused: withReasons(fused) }
+}
+
+function timed<T>(options: PipelineOptions, program: ProgramName, step: string, run: () => T, print: (result: T) => string): T {
+  const start = performance.now()
+  const result = run()
+  options.watch?.(program, step, () => print(result), performance.now() - start)
+  return result
+}
