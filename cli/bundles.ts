@@ -1,12 +1,13 @@
 import { access, constants, mkdir, readdir } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
+import type { Source } from '../dsl/source.ts'
 import type { Bundle, Style, TensorData } from '../runtime/format.ts'
 import { MANIFEST_FILE, WEIGHTS_FILE } from '../runtime/files.ts'
 import { readBundle } from '../runtime/node.ts'
 import { BundleError, InputError } from '../runtime/errors.ts'
 import { readSafetensors } from '../runtime/safetensors.ts'
 import { kindOf, mustExist, readBytes } from './files.ts'
-import { readImports, readSource } from './source.ts'
+import { readImport, readSource } from './source.ts'
 
 /** What a verb is given as its net: a .net file, which is compiled, or the folder of a bundle. */
 export async function loadBundle(path: string, options: { readonly style?: Style; readonly weights?: string } = {}): Promise<Bundle> {
@@ -16,7 +17,7 @@ export async function loadBundle(path: string, options: { readonly style?: Style
 
 async function compileFile(path: string, style: Style | undefined): Promise<Bundle> {
   const { compile } = await import('../compiler/index.ts')
-  return compile(await readSource(path), { style, readImport: readImports })
+  return compile(await readSource(path), { style, readImport })
 }
 
 /** A bundle of the other style is compiled again from the text that it carries; its weights fit both. */
@@ -29,11 +30,11 @@ async function bundleInStyle(path: string, style: Style | undefined): Promise<Bu
 }
 
 /** The texts that a bundle was made of, as the compiler takes them. */
-export function carriedSources(bundle: Bundle): { main: { file: string; text: string }; readImport: typeof readImports } {
+export function carriedSources(bundle: Bundle): { main: Source; readImport: typeof readImport } {
   const files = bundle.manifest.source.files.map(({ name, text }) => ({ file: name, text }))
   const main = files[0]
   if (!main) throw new BundleError([{ path: 'source.files', message: 'holds no text to compile again' }])
-  return { main, readImport: (path) => files.find((file) => file.file === path || file.file.endsWith(path.replace(/^\.\//, '/'))) }
+  return { main, readImport: (path, from) => files.find((file) => file.file === join(dirname(from.file), path)) }
 }
 
 export async function readBundleFolder(path: string): Promise<Bundle> {

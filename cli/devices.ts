@@ -73,7 +73,7 @@ export async function listDevices(): Promise<{ candidates: Candidate[]; chosen?:
 async function hardware(): Promise<Found> {
   const missing = (description: string): Found => ({ candidate: { name: 'webgpu', kind: 'hardware', available: false, description } })
   // Dawn itself complains on standard error where there is no loader, so it is not asked then.
-  if (process.platform === 'linux' && !keepLoaded('libvulkan.so.1')) return missing('no Vulkan driver is installed (libvulkan.so.1)')
+  if (process.platform === 'linux' && !isThere('libvulkan.so.1')) return missing('no Vulkan driver is installed (libvulkan.so.1)')
   const found = await ask([])
   if (typeof found === 'string') return missing(found)
   if (isSoftware(found)) return missing(`the only adapter is ${describe(found)}, a CPU`)
@@ -87,13 +87,8 @@ async function software(): Promise<Found> {
     const script = join(await packageRoot() ?? '.', 'scripts', 'software-adapter.mjs')
     if (!existsSync(script)) return missing('no software adapter (it comes with the sources of fusenet)')
     try {
-      const { softwareAdapterEnvironment } = await import(pathToFileURL(script).href) as { softwareAdapterEnvironment(): Promise<Record<string, string>> }
-      const environment = await softwareAdapterEnvironment()
-      // The loader reads LD_LIBRARY_PATH only when a process starts; what is loaded already it finds by its name.
-      for (const folder of environment['LD_LIBRARY_PATH']?.split(':') ?? []) {
-        if (folder && existsSync(join(folder, 'libvulkan.so.1'))) keepLoaded(join(folder, 'libvulkan.so.1'))
-      }
-      Object.assign(process.env, environment)
+      const { useSoftwareAdapter } = await import(pathToFileURL(script).href) as { useSoftwareAdapter(): Promise<void> }
+      await useSoftwareAdapter()
     } catch (error) {
       return missing(`no software adapter: ${firstLine(error)}`)
     }
@@ -116,15 +111,12 @@ async function ask(flags: string[], fallback = false): Promise<GPUAdapter | stri
   }
 }
 
-/** glibc's RTLD_NODELETE: Node closes a library that is no addon, this keeps it. */
-const NODELETE = 0x1000
-
-/** Loads a shared library for good, so that Dawn finds it by its name. Whether it is there. */
-function keepLoaded(library: string): boolean {
+/** Whether the dynamic linker finds a library. */
+function isThere(library: string): boolean {
   try {
-    process.dlopen({ exports: {} }, library, constants.dlopen.RTLD_NOW | NODELETE)
+    process.dlopen({ exports: {} }, library, constants.dlopen.RTLD_LAZY)
   } catch (error) {
-    // Any other complaint is about what is missing.
+    // Loaded, and no addon of Node's: any other complaint is about what is missing.
     return /did not self-register/.test(String(error))
   }
   return true

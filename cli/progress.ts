@@ -1,4 +1,4 @@
-import { Format, Presets, SingleBar } from 'cli-progress'
+import cliProgress from 'cli-progress'
 import type { Screen } from './screen.ts'
 import { showDuration, showNumber } from './screen.ts'
 
@@ -36,24 +36,29 @@ export function progress(screen: Screen, title: string, total: number, unit = 'i
   }
 
   const { dim } = screen.noteColors
-  const bar = new SingleBar({
+  const bar = new cliProgress.SingleBar({
     stream: stream as NodeJS.WriteStream,
     hideCursor: true,
     clearOnComplete: true,
     // A bar that wraps leaves its remains behind.
     barsize: Math.max(10, Math.min(30, (stream.columns ?? 80) - 66)),
     format: (options, parameters, payload: { say?: string; samples?: number }) =>
-      [title, Format.BarFormat(parameters.progress, options), `${parameters.value}/${total}`, payload.say,
+      [title, cliProgress.Format.BarFormat(parameters.progress, options), `${parameters.value}/${total}`, payload.say,
         dim(`${Math.round(rate(payload.samples ?? 0))} ${unit}/s  ETA ${showDuration(left(parameters.value))}`)].filter(Boolean).join(' '),
-  }, Presets.shades_classic)
+  }, cliProgress.Presets.shades_classic)
   bar.start(total, 0, {})
+  let stopped = false
   return {
     update: (done, samples, say) => bar.update(done, { samples, say }),
     line(text) {
       // Clear the bar's line, write, and let the next update draw the bar again below.
       stream.write(`\r\u001b[K${text}\n`)
     },
-    stop: () => bar.stop(),
+    // Twice does no harm: once at the end, once when the verb is left by an error.
+    stop() {
+      if (!stopped) bar.stop()
+      stopped = true
+    },
   }
 }
 

@@ -1,9 +1,24 @@
+import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import type { Source } from '../dsl/source.ts'
 import { InputError } from '../runtime/errors.ts'
-import { readText } from './files.ts'
+import { mustExist, readText } from './files.ts'
 
 /** The text of a .net file. */
 export async function readSource(file: string): Promise<Source> {
-  if (!file.endsWith('.net')) throw new InputError(`${file} is no .net file`)
+  if (!file.endsWith('.net')) {
+    const kind = await mustExist(file)
+    throw new InputError(`${file} is ${kind === 'folder' ? 'a folder' : 'no .net file'}; a program ends in .net`)
+  }
   return { file, text: await readText(file) }
+}
+
+/** What `import "./blocks.net"` means: a file beside the one that says it. Undefined: the compiler tells where it was asked for. */
+export function readImport(path: string, from: Source): Source | undefined {
+  const file = join(dirname(from.file), path)
+  try {
+    return { file, text: readFileSync(file, 'utf8') }
+  } catch {
+    return undefined
+  }
 }

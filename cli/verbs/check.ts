@@ -1,7 +1,7 @@
 import { drawDiagnostics, plainDiagnostic } from '../diagnostics.ts'
 import { EXIT } from '../exit.ts'
 import { style } from '../options.ts'
-import { readSource } from '../source.ts'
+import { readImport, readSource } from '../source.ts'
 import type { Verb } from '../verb.ts'
 
 export const check: Verb = {
@@ -14,8 +14,7 @@ export const check: Verb = {
     const { check } = await import('../../compiler/index.ts')
     const files = []
     for (const file of args) {
-      const { source, imports } = await readSource(file)
-      const diagnostics = check(source, { ...imports, style: options['style'] as 'merged' | 'split' | undefined })
+      const diagnostics = check(await readSource(file), { readImport, style: options['style'] as 'merged' | 'split' | undefined })
       const errors = diagnostics.filter((d) => d.severity === 'error').length
       files.push({ file, errors, warnings: diagnostics.length - errors, diagnostics: diagnostics.map(plainDiagnostic) })
       if (screen.json) continue

@@ -1,12 +1,17 @@
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Option } from 'commander'
-import type { InspectReport, ProgramReport } from '../../compiler/inspect.ts'
-import type { Style } from '../../runtime/format.ts'
-import { inspectTarget } from '../inspecting.ts'
-import { EXIT } from '../exit.ts'
+import type { CompileOptions } from '../../compiler/compile.ts'
+import { inspectManifest, type InspectReport, type ProgramReport } from '../../compiler/inspect.ts'
+import { InputError } from '../../runtime/errors.ts'
+import type { Bundle, Style } from '../../runtime/format.ts'
+import { carriedSources, readBundleFolder } from '../bundles.ts'
+import { EXIT, UsageError } from '../exit.ts'
+import { writeFileWhole } from '../files.ts'
 import { collect, positiveInteger, style } from '../options.ts'
+import { printPlan } from '../print-plan.ts'
 import { type Screen, showBytes, showCount } from '../screen.ts'
+import { readImport, readSource } from '../source.ts'
+import { didYouMean } from '../suggest.ts'
 import type { Verb } from '../verb.ts'
 
 export const inspect: Verb = {
@@ -14,22 +19,133 @@ export const inspect: Verb = {
   summary: 'show kernels, what is fused into each and why not more, FLOPs, bytes moved, peak memory',
   describe(command) {
     style(command.argument('<file.net|bundle>', 'the net'))
-      .option('--batch <n>', 'for so many samples', positiveInteger, 1)
-      .option('--program <name>', 'only this one; may be repeated', collect)
-      .addOption(new Option('--print <what>', 'the compiler\'s own view instead').choices(['graph', 'loops', 'plan']))
-      .option('--after <pass>', 'print what each pass leaves: its name, or all')
+      .addOption(new Option('--batch <n>', 'for so many samples').argParser(positiveInteger).default(1))
+      .option('--program <name>', 'only this one (infer, train, ...); may be repeated', collect)
+      .addOption(new Option('--print <what>', 'the compiler\'s own view instead: layers, loops after fusion, or kernels and memory').choices(['graph', 'loops', 'plan']))
+      .option('--after <pass>', 'print what a pass leaves: its name, or all')
       .option('--without <pass>', 'leave out a pass; may be repeated', collect)
       .option('--emit-dir <dir>', 'write what every pass leaves to numbered files')
   },
   async run({ args, options, screen }) {
-    const target = await inspectTarget(args[0]!, options['style'] as Style | undefined)
-    const report = target.report(options['batch'] as number)
+    const file = args[0]!
+    const wanted = options['program'] as readonly string[] | undefined
+    const without = options['without'] as readonly string[] | undefined
+    const batch = options['batch'] as number
+    const steps: Step[] = []
+    const seesCompiler = ['print', 'after', 'emitDir'].some((name) => options[name] !== undefined)
+    const compiling: CompileOptions = {
+      style: options['style'] as Style | undefined,
+      ...(seesCompiler && { watch: (program, name, text) => { if (!wanted || wanted.includes(program)) steps.push({ program, name, text }) } }),
+    }
+    if (without) {
+      await checkNames(without, file)
+      Object.assign(compiling, { without })
+    }
+    const bundle = await load(file, compiling)
+    const { programs } = bundle.manifest.plans['webgpu']!
+    for (const name of wanted ?? []) {
+      if (!Object.hasOwn(programs, name)) throw new InputError(`${bundle.manifest.name} has no program ${name}${didYouMean(name, Object.keys(programs))} (it has ${Object.keys(programs).join(', ')})`)
+    }
+    if (options['emitDir'] !== undefined) return emit(options['emitDir'] as string, bundle, steps, screen)
+    if (options['after'] !== undefined) return printAfter(options['after'] as string, steps, screen)
+    if (options['print'] === 'plan') return printTexts((wanted ?? Object.keys(programs)).map((program) => ({ program, name: 'plan', text: () => printPlan(bundle.manifest, program, batch) })), screen)
+    if (options['print'] !== undefined) return printTexts(lastOf(steps, options['print'] === 'loops'), screen)
+
+    const whole = inspectManifest(bundle.manifest, 'webgpu', batch)
+    const report = wanted ? { ...whole, programs: Object.fromEntries(wanted.map((name) => [name, whole.programs[name]!])) } : whole
     show(report, screen)
     screen.result(report)
     return EXIT.done
   },
 }
 
-function show(report: InspectReport, screen: Screen): void {
-  screen.print(report.name)
+interface Step {
+  readonly program: string
+  readonly name: string
+  /** Made when it is asked for: the text of a large graph is not free. */
+  readonly text: () => string
 }
+
+/** What happens to loops, behind the passes over the graph. */
+const LOOP_STEPS = ['lower', 'fuse', 'plan']
+
+/** A .net file is compiled; a bundle is read, and compiled from the text it carries where that is needed. */
+async function load(path: string, options: CompileOptions): Promise<Bundle> {
+  const { compile } = await import('../../compiler/index.ts')
+  if (path.endsWith('.net')) return compile(await readSource(path), { ...options, readImport })
+  const bundle = await readBundleFolder(path)
+  const { style } = bundle.manifest
+  if (!options.watch && !options.without && (options.style ?? style) === style) return bundle
+  const { main, readImport: carried } = carriedSources(bundle)
+  return compile(main, { ...options, style: options.style ?? style, readImport: carried })
+}
+
+async function checkNames(names: readonly string[], file: string): Promise<void> {
+  const known = new Set<string>()
+  await load(file, { watch: (_, name) => known.add(name) })
+  refuseUnknown(names, [...known])
+}
+
+function refuseUnknown(names: readonly string[], known: readonly string[]): void {
+  for (const name of names) if (!known.includes(name)) throw new UsageError(`there is no pass ${name}${didYouMean(name, known)} (there are ${known.join(', ')})`)
+}
+
+/** Of each program, what the last pass over the graph left, or the last step over its loops. */
+function lastOf(steps: readonly Step[], loops: boolean): Step[] {
+  const last = new Map<string, Step>()
+  for (const step of steps.toReversed()) {
+    const seen = last.get(step.program)
+    // A step that changed nothing says so instead of printing what it saw: the one before has it.
+    if (LOOP_STEPS.includes(step.name) === loops && (!seen || isUnchanged(seen))) last.set(step.program, step)
+  }
+  return [...last.values()].reverse()
+}
+
+const isUnchanged = (step: Step): boolean => step.text().trim() === 'unchanged'
+
+function printAfter(name: string, steps: readonly Step[], screen: Screen): number {
+  if (name !== 'all') refuseUnknown([name], [...new Set(steps.map((step) => step.name))])
+  return printTexts(steps.filter((step) => name === 'all' || step.name === name), screen)
+}
+
+function printTexts(steps: readonly Step[], screen: Screen): number {
+  const made = steps.map(({ program, name, text }) => ({ program, name, text: text() }))
+  for (const { program, name, text } of made) screen.print(`${screen.colors.bold(`# ${program} after ${name}`)}\n${text.trimEnd()}\n`)
+  screen.result({ steps: made })
+  return EXIT.done
+}
+
+/** `infer/03-fold-batch-norm.txt`, what every step left, and the kernels. */
+async function emit(folder: string, bundle: Bundle, steps: readonly Step[], screen: Screen): Promise<number> {
+  const files: string[] = []
+  const write = async (name: string, data: string | Uint8Array): Promise<void> => {
+    files.push(join(folder, name))
+    await writeFileWhole(join(folder, name), data)
+  }
+  for (const program of new Set(steps.map((step) => step.program))) {
+    const mine = steps.filter((step) => step.program === program)
+    const all = [...mine, { program, name: 'plan', text: () => printPlan(bundle.manifest, program, 1) }]
+    for (const [i, { name, text }] of all.entries()) await write(join(program.replace('/', '-'), `${String(i + 1).padStart(2, '0')}-${name}.txt`), text())
+  }
+  for (const [name, data] of bundle.files) await write(name, data)
+  screen.print(`wrote ${files.length} files to ${folder}`)
+  screen.result({ files })
+  return EXIT.done
+}
+
+function show(report: InspectReport, screen: Screen): void {
+  const { bold, dim } = screen.colors
+  screen.print(`${bold(report.name)} (${report.style}), batch ${report.batch}`)
+  for (const [name, program] of Object.entries(report.programs)) {
+    screen.print(`\n${bold(name)}: ${program.kernels.length} kernels, ${showCount(program.flops)}FLOP, ${showBytes(program.bytesRead)} read, ${showBytes(program.bytesWritten)} written, peak ${showBytes(program.peakBytes)}`)
+    screen.print(dim(boundOf(program)))
+    screen.table(['kernel', 'layers', 'FLOP', 'read', 'written'], program.kernels.map((kernel) => [
+      kernel.name, kernel.layers.join(' + '), showCount(kernel.flops), showBytes(kernel.bytesRead), showBytes(kernel.bytesWritten),
+    ]), [2, 3, 4])
+    const reasons = program.kernels.flatMap((kernel) => kernel.why.map((why) => `  ${kernel.name}: ${why}`))
+    if (reasons.length > 0) screen.print(dim(['what was fused, and why not more:', ...reasons].join('\n')))
+  }
+}
+
+const boundOf = ({ lowerBound: bound }: ProgramReport): string =>
+  `no plan could go below ${showCount(bound.flops)}FLOP, ${showBytes(bound.bytesRead)} read, ${showBytes(bound.bytesWritten)} written, ${showBytes(bound.peakBytes)} at once`

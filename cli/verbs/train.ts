@@ -1,4 +1,5 @@
 import { Option } from 'commander'
+import { InputError } from '../../runtime/errors.ts'
 import type { Evaluation } from '../../runtime/evaluate.ts'
 import type { Bundle } from '../../runtime/format.ts'
 import { part } from '../../runtime/data/dataset.ts'
@@ -47,7 +48,9 @@ export const train: Verb = {
     const output = options['output'] as string | undefined
     if (output !== undefined) await checkBundlePlace(output)
     const bundle = await loadBundle(file, { style: choices.style, weights: options['weights'] as string | undefined })
-    if (!bundle.manifest.train) throw new UsageError(`${file} has no loss, so there is nothing to train`)
+    const lossless = !bundle.manifest.outputs.some((output) => output.role === 'loss')
+    if (lossless) throw new InputError(`${file} has no loss, so there is nothing to train`)
+    if (!bundle.manifest.train) throw new InputError(`${file} has no train block: write at least \`train { solver sgd(lr: 0.05, momentum: 0.9) }\``)
     const data = await netData(bundle, choices.data, screen)
     const job: Job = {
       file, bundle, data, choices, resumed, output,
@@ -98,6 +101,7 @@ async function trainOnce(job: Job, seed: number, device: Device, screen: Screen,
   const trainSet = choices.limit === undefined ? data.train : part(data.train, 0, choices.limit)
   const net = await open(bundle, { device, batch: choices.batch, seed, programs: ['train', 'accumulate', 'eval'].filter((name) => hasProgram(bundle, name)) })
   let interrupts = 0
+  let bar: ReturnType<typeof progress> | undefined
   const unlisten = screen.terminal.onInterrupt(() => {
     // Whoever presses it twice does not want to wait for a snapshot.
     if (++interrupts > 1) process.exit(EXIT.interrupted)
@@ -108,7 +112,6 @@ async function trainOnce(job: Job, seed: number, device: Device, screen: Screen,
     const startedAt = performance.now()
     const startedWith = net.steps
     let last: Pick<TrainEvent, 'step' | 'steps' | 'loss'> = { step: net.steps, steps: net.steps, loss: NaN }
-    let bar: ReturnType<typeof progress> | undefined
     screen.event({ event: 'start', net: bundle.manifest.name, style: bundle.manifest.style, device: device.name, adapter: device.description, seed, batch: net.batch, samples: trainSet.length, step: net.steps })
     if (!screen.json && first) {
       screen.note(`${bundle.manifest.name} (${bundle.manifest.style}) on ${data.name}: ${trainSet.length} samples, batch ${net.batch}, seed ${seed}${job.resumed ? `, from step ${net.steps}` : ''}`)
@@ -143,7 +146,7 @@ async function trainOnce(job: Job, seed: number, device: Device, screen: Screen,
     const steps = net.steps - startedWith
     if (!screen.json) screen.note(`${steps} steps in ${showDuration(seconds)}, ${Math.round((steps * perStep) / Math.max(seconds, 1e-3))} images/s`)
 
-    const testBar = progress(screen, 'test', data.test.length)
+    const testBar = bar = progress(screen, 'test', data.test.length)
     const test = await net.evaluate(data.test, { onProgress: (done) => testBar.update(done, done) })
     testBar.stop()
     screen.event({ event: 'test', step: net.steps, ...test })
@@ -154,6 +157,7 @@ async function trainOnce(job: Job, seed: number, device: Device, screen: Screen,
     }
     return { seed, steps: net.steps, seconds, loss: last.loss, test }
   } finally {
+    bar?.stop()
     unlisten()
     net.close()
   }

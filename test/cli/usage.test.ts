@@ -57,7 +57,7 @@ describe('help', () => {
 describe('a wrong input gives exit code 1', () => {
   test.each([
     ['a file that is not there', ['check', 'samples/mnits.net'], /there is no file samples\/mnits\.net; did you mean samples\/mnist\.net\?/],
-    ['a folder', ['check', 'samples'], /samples is no \.net file/],
+    ['a folder', ['check', 'samples'], /samples is a folder; a program ends in \.net/],
     ['a file of another kind', ['check', 'README.md'], /README\.md is no \.net file/],
     ['a bundle that is none', ['run', 'samples', '--input', 'x.npy'], /bundle\.json: is not there/],
   ])('%s', async (_, argv, message) => {

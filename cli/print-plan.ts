@@ -1,0 +1,26 @@
+import type { Manifest } from '../runtime/format.ts'
+import { bufferElements, showShape, sizeAt } from '../runtime/sizes.ts'
+import { showBytes } from './screen.ts'
+
+/** A program as its host runs it: the buffers it touches, who lives in each, and every dispatch with its bindings. */
+export function printPlan(manifest: Manifest, program: string, batch: number): string {
+  const { buffers, tensors, kernels, programs } = manifest.plans['webgpu']!
+  const { dispatches, results } = programs[program]!
+  const touched = [...new Set([...dispatches.flatMap((d) => d.tensors), ...Object.values(results)])].sort((a, b) => a - b)
+  const lines = ['buffers:']
+  for (const [index, buffer] of buffers.entries()) {
+    const inside = touched.filter((t) => tensors[t]!.buffer === index)
+    if (inside.length === 0) continue
+    lines.push(`  ${buffer.name}  ${buffer.role}  ${showBytes(4 * bufferElements(buffer, batch))}`)
+    for (const t of inside) lines.push(`    ${tensors[t]!.name} ${showShape(tensors[t]!.shape)} ${tensors[t]!.type} at ${tensors[t]!.offset}`)
+  }
+  lines.push('dispatches:')
+  for (const [i, dispatch] of dispatches.entries()) {
+    const kernel = kernels[dispatch.kernel]!
+    const groups = Math.ceil(sizeAt(dispatch.invocations, batch) / kernel.workgroup)
+    lines.push(`  ${i} ${dispatch.name}: ${kernel.file}, ${groups} workgroups of ${kernel.workgroup}`)
+    for (const [b, binding] of kernel.bindings.entries()) lines.push(`    ${binding.access === 'read' ? 'reads' : 'writes'} ${tensors[dispatch.tensors[b]!]!.name} as ${binding.name}`)
+  }
+  lines.push('results:', ...Object.entries(results).map(([name, t]) => `  ${name} = ${tensors[t]!.name}`))
+  return `${lines.join('\n')}\n`
+}

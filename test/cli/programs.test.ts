@@ -1,0 +1,290 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { encodeNpy } from '../../cli/npy.ts'
+import { readBundle } from '../../runtime/node.ts'
+import { readSafetensors, writeSafetensors } from '../../runtime/safetensors.ts'
+import type { TensorData } from '../../runtime/format.ts'
+import { fusenet, json } from './helper.ts'
+
+/** Verbs that take a program's text. */
+let folder: string
+const at = (name: string): string => join(folder, name)
+const f32 = (shape: number[], values: number[]): TensorData => ({ shape, type: 'f32', data: Float32Array.from(values) })
+
+const LINE = `net line {
+  input x: f32[2]
+  input label: class[2]
+  logits = x -> fc(2) as fc
+  output prob = softmax(logits)
+  loss = softmax_loss(logits, label)
+}
+train { solver sgd(lr: 0.5) }
+`
+const CONV = `net conv {
+  input image: f32[1, 6, 6]
+  input label: class[3]
+  logits = image -> conv(4, 3) as conv1 -> batch_norm as bn1 -> relu -> fc(3) as fc
+  output prob = softmax(logits)
+  loss = softmax_loss(logits, label)
+}
+train { solver sgd(lr: 0.1, momentum: 0.9) batch 4 }
+`
+const TWO_ERRORS = `net wrong {
+  input image: f32[1, 6, 6]
+  a = image -> conw(4, 3)
+  b = image -> conv(4, 9)
+  output y = add(a, b)
+}
+`
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fusenet-programs-'))
+  await writeFile(at('line.net'), LINE)
+  await writeFile(at('conv.net'), CONV)
+  await writeFile(at('wrong.net'), TWO_ERRORS)
+  await writeFile(at('line.safetensors'), writeSafetensors(new Map([['fc.weight', f32([2, 2], [1, 0, 0, 1])], ['fc.bias', f32([2], [0, 0])]])))
+  await writeFile(at('in.safetensors'), writeSafetensors(new Map([['x', f32([2, 2], [Math.log(3), 0, 0, 0])], ['label', { shape: [2], type: 'i32', data: Int32Array.of(0, 1) }]])))
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+describe('check', () => {
+  test('a program without errors: exit code 0', async () => {
+    const { code, out } = await fusenet(['check', at('line.net'), at('conv.net')])
+    expect(code).toBe(0)
+    expect(out).toContain(`${at('line.net')}: no errors`)
+  })
+
+  test('several errors in one run, each with its place: exit code 1', async () => {
+    const { code, out, err } = await fusenet(['check', at('wrong.net')])
+    expect(code).toBe(1)
+    expect(out).toBe('')
+    expect(err).toContain(`${at('wrong.net')}:3:`)
+    expect(err).toMatch(/conw.*|did you mean/s)
+    expect(err).toContain('a = image -> conw(4, 3)')
+  })
+
+  test('--json: severity, code, line and column', async () => {
+    const said = await fusenet(['check', at('wrong.net'), '--json'])
+    const { ok, files } = json(said)
+    expect({ code: said.code, ok }).toEqual({ code: 1, ok: false })
+    expect(files[0].errors).toBeGreaterThanOrEqual(1)
+    expect(files[0].diagnostics[0]).toMatchObject({ severity: 'error', labels: [{ file: at('wrong.net'), line: 3, column: expect.any(Number), endLine: 3 }] })
+  })
+
+  test('imports are read beside the file', async () => {
+    await mkdir(at('lib'))
+    await writeFile(at('lib/blocks.net'), 'block twice(x) { return x -> fc(2) -> fc(2) }\n')
+    await writeFile(at('importing.net'), 'import "./lib/blocks.net"\nnet a { input x: f32[2] output y = x -> twice }\n')
+    await writeFile(at('lost.net'), 'import "./lib/block.net"\nnet a { input x: f32[2] output y = x -> twice }\n')
+    expect((await fusenet(['check', at('importing.net')])).code).toBe(0)
+    const { code, err } = await fusenet(['check', at('lost.net')])
+    expect(code).toBe(1)
+    expect(err).toContain('lib/block.net')
+  })
+})
+
+describe('fmt', () => {
+  const UGLY = 'net a{input x:f32[2]// two\noutput y=x->fc(2)}'
+  test('rewrites a file, once', async () => {
+    await writeFile(at('ugly.net'), UGLY)
+    expect((await fusenet(['fmt', '--check', at('ugly.net')])).code).toBe(1)
+    expect(await readFile(at('ugly.net'), 'utf8')).toBe(UGLY)
+    expect(json(await fusenet(['fmt', at('ugly.net'), '--json'])).files).toEqual([{ file: at('ugly.net'), changed: true }])
+    expect(await readFile(at('ugly.net'), 'utf8')).toContain('// two')
+    expect((await fusenet(['fmt', '--check', at('ugly.net')])).code).toBe(0)
+  })
+
+  test('- reads standard input', async () => {
+    const { code, out } = await fusenet(['fmt', '-'], { input: UGLY })
+    expect(code).toBe(0)
+    expect(out).toContain('output y = x -> fc(2)')
+  })
+
+  test('what cannot be parsed stays as it is', async () => {
+    await writeFile(at('broken.net'), 'net a {')
+    const { code, err } = await fusenet(['fmt', at('broken.net')])
+    expect(code).toBe(1)
+    expect(err).toContain('broken.net:1:')
+    expect(await readFile(at('broken.net'), 'utf8')).toBe('net a {')
+  })
+
+  test('the samples are laid out', async () => {
+    const names = (await readdir('samples')).filter((name) => name.endsWith('.net')).map((name) => join('samples', name))
+    const { code, out } = await fusenet(['fmt', '--check', ...names])
+    expect(out).toBe('')
+    expect(code).toBe(0)
+  })
+})
+
+describe('compile', () => {
+  test('writes a folder that can be read, with weights where they are given', async () => {
+    const said = await fusenet(['compile', at('line.net'), '-o', at('line'), '--weights', at('line.safetensors'), '--json'])
+    expect(said.code, said.err).toBe(0)
+    expect(json(said)).toMatchObject({ name: 'line', style: 'merged', weights: true })
+    const bundle = await readBundle(at('line'))
+    expect([...bundle.weights!.keys()].sort()).toEqual(['fc.bias', 'fc.weight'])
+    expect((await readdir(at('line'))).sort()).toEqual(['bundle.json', 'kernels', 'weights.safetensors'])
+  })
+
+  test('a bundle of the other style keeps its weights', async () => {
+    await fusenet(['compile', at('conv.net'), '-o', at('merged'), '--json'])
+    const split = await fusenet(['compile', at('merged'), '--style', 'split', '-o', at('split'), '--json'])
+    expect(split.code, split.err).toBe(0)
+    expect((await readBundle(at('split'))).manifest.parameters.map((p) => p.name)).toEqual((await readBundle(at('merged'))).manifest.parameters.map((p) => p.name))
+  })
+
+  test('an older bundle is replaced, other files are left alone', async () => {
+    await mkdir(at('mine'))
+    await writeFile(at('mine/letter.txt'), 'dear')
+    const { code, err } = await fusenet(['compile', at('line.net'), '-o', at('mine')])
+    expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining('letter.txt') })
+    expect((await fusenet(['compile', at('line.net'), '-o', at('again')])).code).toBe(0)
+    expect((await fusenet(['compile', at('line.net'), '-o', at('again')])).code).toBe(0)
+  })
+
+  test('errors of the text, as JSON too', async () => {
+    const said = await fusenet(['compile', at('wrong.net'), '-o', at('wrong'), '--json'])
+    expect(said.code).toBe(1)
+    expect(json(said).error.diagnostics[0]).toMatchObject({ severity: 'error' })
+    expect(await readdir(folder)).not.toContain('wrong')
+  })
+
+  test('--format esm: one module with types', async () => {
+    const said = await fusenet(['compile', at('line.net'), '--weights', at('line.safetensors'), '--format', 'esm', '-o', at('module/line.mjs'), '--json'])
+    expect(said.code, said.err).toBe(0)
+    expect(json(said).files).toEqual(['line.mjs', 'line.d.mts'])
+    const module = await import(/* @vite-ignore */ pathToFileURL(at('module/line.mjs')).href) as { bundle: { manifest: { name: string }; weights: Map<string, TensorData> }; open: unknown; webgpu: unknown }
+    expect(module.bundle.manifest.name).toBe('line')
+    expect(module.bundle.weights.get('fc.weight')).toEqual(f32([2, 2], [1, 0, 0, 1]))
+    expect([typeof module.open, typeof module.webgpu]).toEqual(['function', 'function'])
+    const code = await readFile(at('module/line.mjs'), 'utf8')
+    expect(code).not.toMatch(/\bimport\s*[({"']|\bfrom\s*["']/)
+    const types = await readFile(at('module/line.d.mts'), 'utf8')
+    expect(types).toContain('/** float32 [n, 2] */\n  readonly x: Float32Array')
+    expect(types).toContain('/** 0..1 [n] */\n  readonly label: Int32Array')
+  })
+})
+
+describe('step, on the interpreter', () => {
+  // logits = x; p = softmax: [3/4, 1/4] and [1/2, 1/2]; loss = -(log 3/4 + log 1/2) / 2; dlogits = (p - onehot) / 2.
+  const d = [[-1 / 8, 1 / 8], [1 / 4, -1 / 4]] as const
+  test('the numbers of a linear classifier', async () => {
+    const said = await fusenet(['step', at('line.net'), '--weights', at('line.safetensors'), '--input', at('in.safetensors'), '-o', at('g.safetensors'), '--device', 'interpreter', '--json'])
+    expect(said.code, said.err).toBe(0)
+    expect(json(said).loss).toBeCloseTo(-(Math.log(3 / 4) + Math.log(1 / 2)) / 2, 6)
+    const { tensors } = readSafetensors(await readFile(at('g.safetensors')))
+    expect([...tensors.keys()].sort()).toEqual(['grad/fc.bias', 'grad/fc.weight', 'grad/x', 'loss', 'new/fc.bias', 'new/fc.weight', 'prob'])
+    const near = (name: string, wanted: readonly number[]): void => {
+      const got = Array.from(tensors.get(name)!.data as Float64Array)
+      expect(got).toHaveLength(wanted.length)
+      wanted.forEach((value, i) => expect(got[i]!, name).toBeCloseTo(value, 6))
+    }
+    near('prob', [3 / 4, 1 / 4, 1 / 2, 1 / 2])
+    const bias = [d[0][0] + d[1][0], d[0][1] + d[1][1]]
+    near('grad/fc.bias', bias)
+    near('grad/fc.weight', [d[0][0] * Math.log(3), 0, d[0][1] * Math.log(3), 0])
+    near('grad/x', d.flat())
+    near('new/fc.bias', bias.map((g) => -0.5 * g))
+  })
+
+  test('weights that are missing are told by name', async () => {
+    await writeFile(at('half.safetensors'), writeSafetensors(new Map([['fc.weight', f32([2, 3], [1, 0, 0, 1, 0, 0])]])))
+    const { code, err } = await fusenet(['step', at('line.net'), '--weights', at('half.safetensors'), '--input', at('in.safetensors'), '--device', 'interpreter'])
+    expect(code).toBe(1)
+    expect(err).toContain('fc.weight is [2, 3], the net has [2, 2]')
+    expect(err).toContain('fc.bias [2] is missing')
+  })
+})
+
+describe('inspect', () => {
+  test('--json: kernels with layers, FLOPs, bytes and reasons; linear in the batch', async () => {
+    const one = json(await fusenet(['inspect', at('conv.net'), '--json']))
+    const ten = json(await fusenet(['inspect', at('conv.net'), '--batch', '10', '--json']))
+    expect(one).toMatchObject({ name: 'conv', style: 'merged', batch: 1 })
+    expect(Object.keys(one.programs)).toEqual(expect.arrayContaining(['prepare', 'infer', 'train']))
+    for (const kernel of one.programs.infer.kernels) {
+      expect(Object.keys(kernel).sort()).toEqual(['bytesRead', 'bytesWritten', 'flops', 'layers', 'name', 'why'])
+    }
+    const { infer } = one.programs
+    expect(infer.flops).toBe(infer.kernels.reduce((sum: number, kernel: { flops: number }) => sum + kernel.flops, 0))
+    expect(infer.lowerBound).toBeTypeOf('object')
+    expect(infer.peakBytes).toBeGreaterThanOrEqual(infer.lowerBound.peakBytes)
+    // conv 3x3 on 4x4x4 outputs and fc 64 -> 3, a product and a sum each.
+    expect(infer.lowerBound.flops).toBe(2 * (9 * 64 + 64 * 3))
+    expect(ten.programs.infer.lowerBound.flops).toBe(10 * infer.lowerBound.flops)
+  })
+
+  test('merged: convolution, normalization and activation are one kernel; split: one each', async () => {
+    const merged = json(await fusenet(['inspect', at('conv.net'), '--program', 'infer', '--json'])).programs.infer.kernels
+    const split = json(await fusenet(['inspect', at('conv.net'), '--program', 'infer', '--style', 'split', '--json'])).programs.infer.kernels
+    expect(merged.some((kernel: { layers: string[] }) => kernel.layers.includes('conv1') && kernel.layers.includes('bn1') && kernel.layers.includes('relu_1'))).toBe(true)
+    expect(split.every((kernel: { layers: string[] }) => kernel.layers.length === 1)).toBe(true)
+    // conv1, normalization, scale and shift, relu, fc, softmax.
+    expect(split).toHaveLength(6)
+  })
+
+  test('a bundle tells the same as its text', async () => {
+    await fusenet(['compile', at('conv.net'), '-o', at('inspected')])
+    expect(json(await fusenet(['inspect', at('inspected'), '--json']))).toEqual(json(await fusenet(['inspect', at('conv.net'), '--json'])))
+  })
+
+  test('for people: a table a program', async () => {
+    const { code, out } = await fusenet(['inspect', at('conv.net'), '--program', 'infer'])
+    expect(code).toBe(0)
+    expect(out).toMatch(/^conv \(merged\), batch 1$/m)
+    expect(out).toMatch(/^infer: \d+ kernels/m)
+    expect(out).toMatch(/conv1 \+ bn1 \+ relu_1/)
+  })
+
+  test.each(['graph', 'loops'])('--print %s', async (what) => {
+    const { code, out } = await fusenet(['inspect', at('conv.net'), '--print', what, '--program', 'infer'])
+    expect(code).toBe(0)
+    expect(out).toMatch(/^# infer after /m)
+    expect(out).toContain('conv1')
+  })
+
+  test('--after all prints every pass, `unchanged` where it did nothing; one pass by its name', async () => {
+    const { out } = await fusenet(['inspect', at('conv.net'), '--after', 'all', '--program', 'infer'])
+    expect(out.match(/^# infer after /gm)!.length).toBeGreaterThan(3)
+    expect(out).toContain('unchanged')
+    const one = await fusenet(['inspect', at('conv.net'), '--after', 'fold-batch-norm', '--program', 'infer'])
+    expect(one.out.match(/^# /gm)).toHaveLength(1)
+    const wrong = await fusenet(['inspect', at('conv.net'), '--after', 'fold-batchnorm'])
+    expect(wrong).toMatchObject({ code: 2, err: expect.stringContaining('did you mean fold-batch-norm?') })
+  })
+
+  test('--without leaves out a pass', async () => {
+    const whole = json(await fusenet(['inspect', at('conv.net'), '--program', 'infer', '--json'])).programs.infer.kernels.length
+    const less = json(await fusenet(['inspect', at('conv.net'), '--program', 'infer', '--without', 'fuse', '--json'])).programs.infer.kernels.length
+    expect(less).toBeGreaterThan(whole)
+    expect(await fusenet(['inspect', at('conv.net'), '--without', 'fues'])).toMatchObject({ code: 2, err: expect.stringContaining('did you mean fuse?') })
+  })
+
+  test('--emit-dir writes numbered files', async () => {
+    await fusenet(['inspect', at('conv.net'), '--emit-dir', at('emitted'), '--program', 'infer'])
+    const names = await readdir(at('emitted/infer'))
+    expect(names.length).toBeGreaterThan(3)
+    expect(names.every((name) => /^\d\d-[a-z-]+\.txt$/.test(name))).toBe(true)
+  })
+
+  test('a program that is not there', async () => {
+    expect(await fusenet(['inspect', at('conv.net'), '--program', 'infr'])).toMatchObject({ code: 1, err: expect.stringContaining('did you mean infer?') })
+  })
+})
+
+test('train wants a loss and a train block', async () => {
+  await writeFile(at('lossless.net'), 'net a { input x: f32[2] output y = x -> fc(2) }\n')
+  expect(await fusenet(['train', at('lossless.net'), '--device', 'interpreter'])).toMatchObject({ code: 1, err: expect.stringContaining('no loss') })
+  await writeFile(at('blockless.net'), LINE.replace(/train.*\n/, ''))
+  expect(await fusenet(['train', at('blockless.net'), '--device', 'interpreter'])).toMatchObject({ code: 1, err: expect.stringContaining('no train block') })
+})
+
+test('run on the interpreter', async () => {
+  await writeFile(at('x.npy'), encodeNpy(f32([1, 2], [Math.log(3), 0])))
+  const said = await fusenet(['run', at('line.net'), '--weights', at('line.safetensors'), '--input', at('x.npy'), '--device', 'interpreter', '--json'])
+  expect(said.code, said.err).toBe(0)
+  expect(json(said).outputs.prob.data[0]).toBeCloseTo(0.75, 6)
+})
