@@ -1,4 +1,4 @@
-import { elementsPerSample } from '../tensor.ts'
+import { elementsPerSample, type Tensor } from '../tensor.ts'
 import type { Graph, Value } from './graph.ts'
 
 /** Packed values start at multiples of this (256 bytes: `minStorageBufferOffsetAlignment` of every WebGPU). */
@@ -8,6 +8,12 @@ const roundUp = (elements: number): number => Math.ceil(elements / ALIGNMENT) * 
 
 /** Where the value behind this one may start. */
 export const nextOffset = (offset: number, elements: number): number => offset + roundUp(elements)
+
+/** The buffer that a value lies in, by name; undefined for scratch, which the memory plan places. */
+export function bufferOf(of: Tensor): string | undefined {
+  const { storage } = of as Value
+  return storage && (storage.slot ? `${storage.role}.${storage.slot}` : storage.role)
+}
 
 /** Elements of the packed buffers: `parameters` (and gradients and each history), `states`. Multiples of 64. */
 export function packedSizes(graph: Graph): { parameters: number; states: number } {

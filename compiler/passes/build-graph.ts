@@ -269,7 +269,7 @@ export function followedByRectifier(made: Value, readersOf: (value: Value) => re
 /** The closest known name, if it is close. */
 function suggestion(name: string, known: readonly string[]): string | undefined {
   const [best] = known.map((other) => ({ other, distance: editDistance(name, other) })).sort((a, b) => a.distance - b.distance)
-  return best && best.distance <= Math.max(1, Math.floor(name.length / 3)) ? `did you mean ${best.other}?` : undefined
+  return best && best.distance <= Math.ceil(name.length / 3) ? `did you mean ${best.other}?` : undefined
 }
 
 function editDistance(a: string, b: string): number {
