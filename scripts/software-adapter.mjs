@@ -7,7 +7,7 @@
  * not at all, so that any number of processes may ask at once.
  */
 import { createReadStream, createWriteStream, existsSync, readFileSync } from 'node:fs'
-import { chmod, mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { constants } from 'node:os'
 import { basename, delimiter, dirname, join } from 'node:path'
@@ -19,9 +19,24 @@ import { createBrotliDecompress } from 'node:zlib'
  * tells a Vulkan loader about it.
  */
 export async function softwareAdapter() {
-  const libraryDir = await unpacked('swiftshader.tar.br')
+  const libraryDir = await unpacked('swiftshader', ['swiftshader.tar.br'])
   return { libraryDir, icd: join(libraryDir, 'vk_swiftshader_icd.json') }
 }
+
+/**
+ * SwiftShader compiles the zeroing of workgroup memory to a store a word, one after the other: 16 KiB take 9 s to
+ * compile and slow down every workgroup. Told that the driver cannot, Dawn prints a loop into the kernel instead: 15 ms.
+ */
+const SLOW_ON_SWIFTSHADER = 'use_vulkan_zero_initialize_workgroup_memory_extension'
+
+/** What to hand to `create` of the npm package `webgpu`. On Linux the driver is Vulkan's; asked for OpenGL too, Dawn complains where there is none. */
+export const dawnFlags = process.platform === 'linux' ? ['backend=vulkan', `disable-dawn-features=${SLOW_ON_SWIFTSHADER}`] : []
+
+/**
+ * What to start Chromium with. Without the first, it offers no adapter that runs on the CPU; without the second, it may
+ * take another.
+ */
+export const chromiumFlags = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', `--disable-dawn-features=${SLOW_ON_SWIFTSHADER}`]
 
 /**
  * What the environment of a process holds *before it starts*, so that WebGPU finds the software adapter in it. Nothing
@@ -51,15 +66,17 @@ export async function useSoftwareAdapter() {
  * of its libraries (nss, nspr, expat) and all fonts; the package carries both.
  */
 export async function headlessChromium(environment = process.env) {
-  const [executable, libraries, fonts, { libraryDir }] = await Promise.all([
-    unpacked('chromium.br'), unpacked('al2023.tar.br'), unpacked('fonts.tar.br'), softwareAdapter(),
-  ])
+  // SwiftShader once more: Chromium looks for it next to its executable.
+  const folder = await unpacked('chromium', ['chromium.br', 'swiftshader.tar.br', 'al2023.tar.br', 'fonts.tar.br'], async (made, target) => {
+    // The package's own looks for fonts where a cloud function has them.
+    await writeFile(join(made, 'fonts.conf'), `<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig><dir>${target}/fonts</dir><cachedir>${target}/fonts-cache</cachedir></fontconfig>
+`)
+  })
   return {
-    executable,
-    environment: {
-      LD_LIBRARY_PATH: prepend([libraryDir, join(libraries, 'lib')], environment.LD_LIBRARY_PATH),
-      FONTCONFIG_PATH: fonts,
-    },
+    executable: join(folder, 'chromium'),
+    environment: { LD_LIBRARY_PATH: prepend([folder, join(folder, 'lib')], environment.LD_LIBRARY_PATH), FONTCONFIG_PATH: folder },
   }
 }
 
@@ -77,35 +94,34 @@ function keepLoaded(library) {
 
 const prepend = (folders, list) => [...folders, ...(list ?? '').split(delimiter).filter((folder) => folder && !folders.includes(folder))].join(delimiter)
 
-/** One unpacking a file and process. */
+/** One unpacking a folder and process. */
 const unpacking = new Map()
 
-/** Where the content of a packed file lies: a folder for `NAME.tar.br`, a file for `NAME.br`. */
-function unpacked(name) {
-  if (!unpacking.has(name)) unpacking.set(name, unpack(name))
+/** The folder of that name in the cache, with the content of these files of the package; `finish` adds to it before anybody sees it. */
+function unpacked(name, files, finish) {
+  if (!unpacking.has(name)) unpacking.set(name, unpack(name, files, finish))
   return unpacking.get(name)
 }
 
-async function unpack(name) {
+async function unpack(name, files, finish) {
   const from = chromiumPackage()
   const cache = join(from.modules, '.cache', 'fusenet', `chromium-${from.version}`)
-  const target = join(cache, basename(name, '.br').replace(/\.tar$/, ''))
+  const target = join(cache, name)
   if (existsSync(target)) return target
+  const { extract } = await import('tar-fs')
   await mkdir(cache, { recursive: true })
   // Next to the target: a rename is atomic within one file system only.
   const temporary = await mkdtemp(`${target}.partial-`)
   try {
-    const { extract } = await import('tar-fs')
-    const packed = createReadStream(join(from.folder, 'bin', name))
-    const result = join(temporary, 'result')
-    if (name.endsWith('.tar.br')) {
+    await chmod(temporary, 0o755)
+    await Promise.all(files.map((file) => pipeline(
+      createReadStream(join(from.folder, 'bin', file)),
+      createBrotliDecompress({ chunkSize: 1 << 20 }),
       // Not to the owner that the archive names, even as root.
-      await pipeline(packed, createBrotliDecompress(), extract(result, { chown: false }))
-    } else {
-      await pipeline(packed, createBrotliDecompress({ chunkSize: 1 << 20 }), createWriteStream(result))
-      await chmod(result, 0o755)
-    }
-    await rename(result, target).catch((error) => {
+      file.endsWith('.tar.br') ? extract(temporary, { chown: false }) : createWriteStream(join(temporary, basename(file, '.br')), { mode: 0o755 }),
+    )))
+    await finish?.(temporary, target)
+    await rename(temporary, target).catch((error) => {
       // Another process was faster; what it made is the same.
       if (!existsSync(target)) throw error
     })

@@ -1,5 +1,5 @@
 import { afterAll } from 'vitest'
-import { useSoftwareAdapter } from '../../scripts/software-adapter.mjs'
+import { dawnFlags, useSoftwareAdapter } from '../../scripts/software-adapter.mjs'
 
 let shared: Promise<GPU> | undefined
 
@@ -16,8 +16,7 @@ async function open(): Promise<GPU> {
   await useSoftwareAdapter()
   // Only now: what Dawn finds is settled by what is loaded when it is made.
   const { create } = await import('webgpu')
-  // On Linux the driver is Vulkan's; Dawn would ask OpenGL too, and complain where there is none.
-  return create(process.platform === 'linux' ? ['backend=vulkan'] : [])
+  return create(dawnFlags)
 }
 
 afterAll(() => { shared = undefined })
