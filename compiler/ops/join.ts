@@ -1,9 +1,9 @@
 import type { Diagnostic } from '../../dsl/diagnostic.ts'
 import type { Node, Value } from '../graph/graph.ts'
-import { add, type Expression, load, max, mul, select } from '../loops/expression.ts'
+import { add, constant, type Expression, load, max, mul, select } from '../loops/expression.ts'
 import { type Axis, type IndexLike, plus } from '../loops/index-expression.ts'
 import { type Equation, equation, store } from '../loops/kernel.ts'
-import { type Dim, sameShape, type Shape, showShape, type Tensor } from '../tensor.ts'
+import { type Dim, sameShape, type Shape, showShape, tensor, type Tensor } from '../tensor.ts'
 import { argumentProblem, labelProblems, shapeProblem } from './checks.ts'
 import type { GradientBuilder, Operator, ShapeAnswer, ShapeQuestion } from './operator.ts'
 import { fromEnd, numberOf, pointAxes, pointwise } from './points.ts'
@@ -78,6 +78,32 @@ const gradientNode = (build: GradientBuilder, op: string, k: number, value: Valu
 
 const many = { min: 2, max: Infinity }
 
+type Term = (at: readonly IndexLike[]) => Expression
+
+/** Operands of one equation, at most: with its result and what may be fused into it they stay within eight bindings. */
+const MOST_OPERANDS = 6
+
+/** Joins terms from left to right; of many, the first ones are stored before the rest joins them. */
+function joinTerms(node: Node, shape: Shape, terms: readonly Term[], join: (a: Expression, b: Expression) => Expression): { before: readonly Equation[]; value: Term } {
+  const valueOf = (some: readonly Term[]): Term => (at) => some.map((term) => term(at)).reduce(join)
+  if (terms.length <= MOST_OPERANDS) return { before: [], value: valueOf(terms) }
+  const first = tensor(`${node.name}.part`, shape)
+  const { before, value } = joinTerms(node, shape, [(at) => load(first, ...at), ...terms.slice(MOST_OPERANDS)], join)
+  return { before: [partEquation(node, shape, [[first, valueOf(terms.slice(0, MOST_OPERANDS))]]), ...before], value }
+}
+
+function partEquation(node: Node, shape: Shape, parts: readonly (readonly [Tensor, Term])[]): Equation {
+  const at = pointAxes(shape)
+  return equation(`${node.name}.part`, [node.layer], at, parts.map(([into, term]) => store(into, at, term(at))))
+}
+
+const operandsOf = (values: readonly Value[], shape: Shape): Term[] => values.map((x) => (at) => operand(x, shape, at))
+
+function joinedEquations(node: Node, terms: readonly Term[], join: (a: Expression, b: Expression) => Expression): readonly Equation[] {
+  const { before, value } = joinTerms(node, node.outputs[0]!.shape, terms, join)
+  return [...before, pointwise(node, value)]
+}
+
 // ---- add, mul, max -------------------------------------------------------------------------------------------------
 
 const coefficients = (node: Node): readonly number[] => {
@@ -104,8 +130,8 @@ const addOperator: Operator = {
   pointwise: true,
   equations: (node) => {
     const coeff = coefficients(node)
-    const { shape } = node.outputs[0]!
-    return [pointwise(node, (at) => add(...node.inputs.map((x, k) => mul(coeff[k] ?? 1, operand(x, shape, at)))))]
+    const terms = operandsOf(node.inputs, node.outputs[0]!.shape)
+    return joinedEquations(node, terms.map((term, k) => (at) => mul(coeff[k] ?? 1, term(at))), (a, b) => add(a, b))
   },
   gradient: (node, dy, build) => {
     const coeff = coefficients(node)
@@ -132,10 +158,7 @@ const mulOperator: Operator = {
   signature: { name: 'mul', values: many, parameters: [], doc: 'the product of its operands, element by element; singleton dimensions are repeated' },
   shape: joinShapes,
   pointwise: true,
-  equations: (node) => {
-    const { shape } = node.outputs[0]!
-    return [pointwise(node, (at) => mul(...node.inputs.map((x) => operand(x, shape, at))))]
-  },
+  equations: (node) => joinedEquations(node, operandsOf(node.inputs, node.outputs[0]!.shape), (a, b) => mul(a, b)),
   gradient: (node, dy, build) => ({
     inputs: node.inputs.map((x, k) =>
       (build.needs(x) ? gradientNode(build, 'mul_dx', k, x, [dy, ...node.inputs.filter((_, j) => j !== k)], {}) : undefined)),
@@ -147,7 +170,8 @@ const mulDx: Operator = {
   name: 'mul_dx',
   equations: (node) => {
     const { shape } = node.inputs[0]!
-    return operandGradient(node, shape, (at) => mul(...node.inputs.map((x) => operand(x, shape, at))))
+    const { before, value } = joinTerms(node, shape, operandsOf(node.inputs, shape), (a, b) => mul(a, b))
+    return [...before, ...operandGradient(node, shape, value)]
   },
 }
 
@@ -156,24 +180,36 @@ const maxOperator: Operator = {
   signature: { name: 'max', values: many, parameters: [], doc: 'the largest of its operands, element by element; singleton dimensions are repeated' },
   shape: joinShapes,
   pointwise: true,
-  equations: (node) => {
-    const { shape } = node.outputs[0]!
-    return [pointwise(node, (at) => node.inputs.map((x) => operand(x, shape, at)).reduce((a, b) => max(a, b)))]
-  },
+  equations: (node) => joinedEquations(node, operandsOf(node.inputs, node.outputs[0]!.shape), max),
   gradient: (node, dy, build) => ({
     inputs: node.inputs.map((x, k) => (build.needs(x) ? gradientNode(build, 'max_dx', k, x, [dy, ...node.inputs], { operand: k }) : undefined)),
   }),
 }
 
+interface Winner {
+  /** The number of the operand that is the largest so far, and its value. */
+  readonly which: Term
+  readonly most: Term
+}
+
 /** Which operand is the largest, as Caffe has it: of equal first two the second, a later one must be strictly larger. */
-function winner(operands: readonly Expression[]): Expression {
-  let which: Expression = select('lt', operands[1]!, operands[0]!, 0, 1)
-  let most = max(operands[0]!, operands[1]!)
-  operands.slice(2).forEach((x, i) => {
-    which = select('lt', most, x, i + 2, which)
-    most = max(most, x)
+function winnerOf(node: Node, shape: Shape, terms: readonly Term[]): { before: readonly Equation[]; which: Term } {
+  const beats = (so: Winner, term: Term, k: number): Winner => ({
+    which: (at) => (k === 1 ? select('lt', term(at), so.most(at), 0, 1) : select('lt', so.most(at), term(at), k, so.which(at))),
+    most: (at) => max(so.most(at), term(at)),
   })
-  return which
+  let winner: Winner = { which: () => constant(0), most: terms[0]! }
+  const before: Equation[] = []
+  terms.slice(1).forEach((term, i) => {
+    // Fewer than of a sum: the gradient and two partial results are bound as well.
+    if (i > 0 && i % (MOST_OPERANDS - 2) === 0) {
+      const [which, most] = [tensor(`${node.name}.which`, shape), tensor(`${node.name}.most`, shape)]
+      before.push(partEquation(node, shape, [[which, winner.which], [most, winner.most]]))
+      winner = { which: (at) => load(which, ...at), most: (at) => load(most, ...at) }
+    }
+    winner = beats(winner, term, i + 1)
+  })
+  return { before, which: winner.which }
 }
 
 /** dx_k = dy where x_k is the largest, summed where it was repeated. Inputs: dy, all operands. */
@@ -181,8 +217,9 @@ const maxDx: Operator = {
   name: 'max_dx',
   equations: (node) => {
     const [dy, ...operands] = node.inputs as readonly [Value, ...Value[]]
-    return operandGradient(node, dy.shape, (at) =>
-      select('eq', winner(operands.map((x) => operand(x, dy.shape, at))), numberOf(node.attributes, 'operand', 0), load(dy, ...at), 0))
+    const { before, which } = winnerOf(node, dy.shape, operandsOf(operands, dy.shape))
+    return [...before, ...operandGradient(node, dy.shape, (at) =>
+      select('eq', which(at), numberOf(node.attributes, 'operand', 0), load(dy, ...at), 0))]
   },
 }
 

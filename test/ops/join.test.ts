@@ -1,10 +1,14 @@
 import { describe, expect, test } from 'vitest'
-import { ask, backward, codes, expectClose, expectGradients, fed, forward } from './run-operator.ts'
+import { nowhere } from '../../dsl/source.ts'
+import { type Node, value } from '../../compiler/graph/graph.ts'
+import { reads, writes } from '../../compiler/loops/kernel.ts'
+import { operators } from '../../compiler/ops/table.ts'
+import { ask, backward, build, codes, expectClose, expectGradients, fed, forward, runNode } from './run-operator.ts'
 
 const shape = [3, 4, 2, 5]
 
 describe.each(['add', 'mul', 'max'])('%s', (op) => {
-  const scalar = { add: (a: number, b: number) => a + b, mul: (a: number, b: number) => a * b, max: Math.max }[op]!
+  const scalar = { add: (a: number, b: number) => a + b, mul: (a: number, b: number) => a * b, max: (a: number, b: number) => Math.max(a, b) }[op]!
 
   test('joins three of one shape', () => {
     const inputs = [1, 2, 3].map((seed) => fed(shape, seed))
@@ -42,6 +46,27 @@ describe.each(['add', 'mul', 'max'])('%s', (op) => {
 
   test('more images than chunks of the batch', () => {
     expectGradients({ op, inputs: [fed([37, 2], 1), fed([1, 2], 2, { whole: true })] })
+  })
+
+  test.each([5, 7, 13])('joins %i operands, with eight bindings a kernel at most', (count) => {
+    const inputs = Array.from({ length: count }, (_, k) => fed(k % 3 === 1 ? [2, 3, 1] : [2, 3, 2], k + 1))
+    const { node, storage, scalars } = build({ op, inputs })
+    const bindings = (of: Node): number[] => operators.get(of.op)!.equations(of).map((e) => reads(e).length + writes(e).length)
+    expect(Math.max(...bindings(node))).toBeLessThanOrEqual(8)
+    runNode({ storage, scalars }, node)
+    const want = Array.from({ length: 12 }, (_, i) => inputs.map((x) => x.data[x.data.length === 6 ? Math.floor(i / 2) : i]!).reduce((a, b) => scalar(a, b)))
+    expectClose(storage.get(node.outputs[0]!), want)
+    expectGradients({ op, inputs })
+    const dy = value('dy', node.outputs[0]!.shape, nowhere)
+    operators.get(op)!.gradient!(node, dy, {
+      needs: () => true,
+      node: (spec) => {
+        const outputs = spec.outputs.map((o) => value(o.name, o.shape, nowhere))
+        const made: Node = { ...node, op: spec.op, inputs: spec.inputs, attributes: spec.attributes ?? {}, outputs }
+        expect(Math.max(...bindings(made))).toBeLessThanOrEqual(8)
+        return outputs
+      },
+    })
   })
 
   test('refuses what does not meet', () => {
