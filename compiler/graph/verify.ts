@@ -16,17 +16,20 @@ export function verifyGraph(graph: Graph, operators: ReadonlyMap<string, Operato
     ...orderProblems(graph, graph.nodes),
     ...orderProblems(graph, graph.prepare ?? []),
     ...updateProblems(graph),
-    ...[...graph.nodes, ...(graph.prepare ?? [])].flatMap((node) => nodeProblems(node, graph, operators)),
+    ...[...graph.nodes, ...(graph.prepare ?? [])].flatMap((node) => nodeProblems(node, operators)),
     ...outputProblems(graph),
   ]
 }
 
-const repeated = (names: readonly string[]): string[] => [...new Set(names.filter((name, i) => names.indexOf(name) !== i))]
+function repeated(names: readonly string[]): Set<string> {
+  const seen = new Set<string>()
+  return new Set(names.filter((name) => seen.size === seen.add(name).size))
+}
 
 const nameProblems = (graph: Graph): string[] => [
-  ...repeated(graph.nodes.map((node) => node.name)).map((name) => `two nodes are called ${name}`),
-  ...repeated(graph.parameters.map((entry) => entry.name)).map((name) => `two parameters are called ${name}`),
-  ...repeated([...graph.inputs.map((input) => input.name), ...graph.outputs.map((out) => out.name)]).map((name) => `two inputs or outputs are called ${name}`),
+  ...[...repeated(graph.nodes.map((node) => node.name))].map((name) => `two nodes are called ${name}`),
+  ...[...repeated(graph.parameters.map((entry) => entry.name))].map((name) => `two parameters are called ${name}`),
+  ...[...repeated([...graph.inputs.map((input) => input.name), ...graph.outputs.map((out) => out.name)])].map((name) => `two inputs or outputs are called ${name}`),
 ]
 
 function storageProblems(graph: Graph): string[] {
@@ -36,10 +39,13 @@ function storageProblems(graph: Graph): string[] {
     if (value.storage?.role !== role) problems.push(`parameter ${name} does not lie in ${role}`)
     else if (value.storage.offset % ALIGNMENT !== 0) problems.push(`parameter ${name} starts at ${value.storage.offset}, no multiple of ${ALIGNMENT}`)
   }
-  const placed = graph.parameters.map((entry) => entry.value).filter((value) => value.storage)
-  placed.forEach((a, i) => placed.slice(i + 1).forEach((b) => {
-    if (overlap(a, b)) problems.push(`${a.name} and ${b.name} share a place in ${a.storage!.role}`)
-  }))
+  for (const role of ['parameters', 'states']) {
+    const placed = graph.parameters.map((entry) => entry.value).filter((value) => value.storage?.role === role)
+      .sort((a, b) => a.storage!.offset - b.storage!.offset)
+    placed.slice(1).forEach((b, i) => {
+      if (overlap(placed[i]!, b)) problems.push(`${placed[i]!.name} and ${b.name} share a place in ${role}`)
+    })
+  }
   for (const input of graph.inputs) if (input.storage?.role !== 'input') problems.push(`input ${input.name} is not stored as one`)
   return problems
 }
@@ -54,27 +60,29 @@ export function overlap(a: Value, b: Value): boolean {
 }
 
 /** What is there before the program runs: stored by an earlier program, or handed in. */
-const isGiven = (value: Value, graph: Graph): boolean =>
-  graph.inputs.includes(value) || graph.parameters.some((entry) => entry.value === value)
-  || (value.storage !== undefined && value.storage.role !== 'input')
+function givenTo(graph: Graph): (value: Value) => boolean {
+  const known = new Set([...graph.inputs, ...graph.parameters.map((entry) => entry.value)])
+  return (value) => known.has(value) || (value.storage !== undefined && value.storage.role !== 'input')
+}
 
 function orderProblems(graph: Graph, nodes: readonly Node[]): string[] {
   const problems: string[] = []
+  const isGiven = givenTo(graph)
   const made = new Set<Value>()
   const makers = new Map<Value, Node>(nodes.flatMap((node) => node.outputs.map((out) => [out, node] as const)))
   for (const node of nodes) {
     for (const read of readsOf(node)) {
       if (made.has(read)) continue
       const maker = makers.get(read)
-      if (maker && !updates(maker, read, graph)) problems.push(`${node.name} reads ${read.name} before ${maker.name} makes it`)
-      else if (!maker && !isGiven(read, graph)) problems.push(`${node.name} reads ${read.name}, which nothing makes`)
+      if (maker && !updates(maker, read)) problems.push(`${node.name} reads ${read.name} before ${maker.name} makes it`)
+      else if (!maker && !isGiven(read)) problems.push(`${node.name} reads ${read.name}, which nothing makes`)
     }
     for (const [role, value] of Object.entries(node.parameters)) {
-      if (!isGiven(value, graph)) problems.push(`${node.name} has ${value.name} as ${role}, which is no parameter`)
+      if (!isGiven(value)) problems.push(`${node.name} has ${value.name} as ${role}, which is no parameter`)
     }
     for (const out of node.outputs) {
       // Layers that share statistics update them one after the other.
-      if (made.has(out) && !updates(node, out, graph)) problems.push(`${out.name} is made twice, the second time by ${node.name}`)
+      if (made.has(out) && !updates(node, out)) problems.push(`${out.name} is made twice, the second time by ${node.name}`)
       if (out.storage?.role === 'input') problems.push(`${node.name} writes to the input ${out.name}`)
       made.add(out)
     }
@@ -82,31 +90,31 @@ function orderProblems(graph: Graph, nodes: readonly Node[]): string[] {
   return problems
 }
 
-/** Whether the node changes a value that was there before. */
-const updates = (node: Node, value: Value, graph: Graph): boolean =>
-  node.outputs.includes(value) && (graph.parameters.some((entry) => entry.value === value) || readsOf(node).includes(value))
+/** Whether the node changes a value that was there before: in place. */
+const updates = (node: Node, value: Value): boolean =>
+  value.storage !== undefined && node.outputs.includes(value) && readsOf(node).includes(value)
 
 const UPDATED: readonly string[] = ['parameters', 'states', 'history']
+const isUpdated = ({ storage }: Value): boolean => storage !== undefined && UPDATED.includes(storage.role)
 
 /** Statistics that layers share: each update sees what the one before it kept. */
 const isUpdate = (node: Node): boolean => node.outputs.every((out) => out.storage?.role === 'states')
 
 function updateProblems(graph: Graph): string[] {
   const problems: string[] = []
-  graph.nodes.forEach((node, i) => {
-    for (const out of node.outputs) {
-      if (!out.storage || !UPDATED.includes(out.storage.role)) continue
-      for (const later of graph.nodes.slice(i + 1)) {
-        if (out.storage.role === 'states' && isUpdate(later)) continue
-        const read = readsOf(later).find((value) => overlap(value, out))
-        if (read) problems.push(`${later.name} reads ${read.name} after ${node.name} has updated it`)
-      }
+  const updated: { readonly value: Value; readonly by: Node }[] = []
+  for (const node of graph.nodes) {
+    for (const read of updated.length > 0 ? readsOf(node) : []) {
+      if (!isUpdated(read) || (read.storage?.role === 'states' && isUpdate(node))) continue
+      const before = updated.find(({ value }) => overlap(value, read))
+      if (before) problems.push(`${node.name} reads ${read.name} after ${before.by.name} has updated it`)
     }
-  })
+    for (const out of node.outputs) if (isUpdated(out)) updated.push({ value: out, by: node })
+  }
   return problems
 }
 
-function nodeProblems(node: Node, graph: Graph, operators: ReadonlyMap<string, Operator>): string[] {
+function nodeProblems(node: Node, operators: ReadonlyMap<string, Operator>): string[] {
   const operator = operators.get(node.op)
   if (!operator) return [`${node.name} has the unknown operator ${node.op}`]
   const problems = node.outputs.filter((out) => out.shape.some((dim, i) => (dim === 'n' ? i > 0 : !(Number.isInteger(dim) && dim > 0))))
@@ -136,7 +144,8 @@ function nodeProblems(node: Node, graph: Graph, operators: ReadonlyMap<string, O
 
 function outputProblems(graph: Graph): string[] {
   const made = new Set(graph.nodes.flatMap((node) => node.outputs))
-  const problems = graph.outputs.filter(({ value }) => !made.has(value) && !isGiven(value, graph)).map(({ name, value }) => `output ${name} is ${value.name}, which nothing makes`)
+  const isGiven = givenTo(graph)
+  const problems = graph.outputs.filter(({ value }) => !made.has(value) && !isGiven(value)).map(({ name, value }) => `output ${name} is ${value.name}, which nothing makes`)
   for (const { name, role, value } of graph.outputs) {
     if (role !== 'gradient') continue
     const of = [...graph.parameters.map((entry) => ({ name: entry.name, shape: entry.value.shape })), ...graph.inputs].find((other) => `grad/${other.name}` === name)

@@ -1,5 +1,6 @@
 import type { ProgramName } from '../../runtime/format.ts'
 import { type Graph, type NamedOutput, type Node, type ParameterEntry, value, type Value } from '../graph/graph.ts'
+import { producers } from '../graph/query.ts'
 import { substituteValues } from '../graph/rewrite.ts'
 import { invariant } from '../invariant.ts'
 import type { GradientBuilder, Operator } from '../ops/operator.ts'
@@ -37,13 +38,17 @@ class Differentiation {
   /** The gradients that are asked for, once complete. */
   private readonly complete = new Map<Value, Value>()
   private readonly names: Set<string>
-  private nodes: Node[] = []
+  private readonly makers: Map<Value, Node>
+  private readonly nodes: Node[] = []
+  /** Gradients that are written to a parameter's place after all. */
+  private readonly moved = new Map<Value, Value>()
 
   constructor(graph: Graph, operators: ReadonlyMap<string, Operator>, reporting: boolean) {
     this.graph = graph
     this.operators = operators
     this.reporting = reporting
     this.names = new Set(graph.nodes.map((node) => node.name))
+    this.makers = producers(graph)
     this.parameters = new Map(graph.parameters.map((entry) => [entry.value, entry]))
   }
 
@@ -59,7 +64,9 @@ class Differentiation {
       for (const p of new Set(Object.values(node.parameters))) if (firstReader.get(p) === node && this.asked(p)) this.finish(p, node)
     }
     if (this.reporting) for (const input of this.graph.inputs) if (this.asked(input)) this.finishInput(input)
-    return { ...this.graph, nodes: [...forward, ...this.nodes], outputs: [...this.graph.outputs, ...this.reports()] }
+    const backward: Graph = { name: '', inputs: [], parameters: [], nodes: this.nodes.map((node) => this.moveOutputs(node)), outputs: this.reports() }
+    const { nodes, outputs } = substituteValues(backward, this.moved)
+    return { ...this.graph, nodes: [...forward, ...nodes], outputs: [...this.graph.outputs, ...outputs] }
   }
 
   /** Asked for, or on the way from a loss to what is asked for. */
@@ -82,7 +89,7 @@ class Differentiation {
 
   private seed({ value: loss, weight = 1 }: NamedOutput): void {
     if (!this.needed.has(loss) || weight === 0) return
-    const made = this.graph.nodes.find((node) => node.outputs.includes(loss))
+    const made = this.makers.get(loss)
     const seed = value(`${loss.name}.seed`, loss.shape, loss.madeAt)
     this.append({
       name: `${loss.name}.seed`, op: 'constant', layer: made?.layer ?? loss.name, inputs: [], parameters: {}, outputs: [seed],
@@ -122,6 +129,7 @@ class Differentiation {
     for (let i = 2; this.names.has(name); i++) name = `${node.name}_${i}`
     this.names.add(name)
     this.nodes.push({ ...node, name })
+    for (const out of node.outputs) this.makers.set(out, node)
   }
 
   private handBack(to: Value, gradient: Value | undefined): void {
@@ -152,22 +160,14 @@ class Differentiation {
       return
     }
     const stored = value(`${parameter.name}.gradient`, parameter.shape, at.span, { storage: gradientStorage(parameter) })
-    if (this.mayMove(total)) this.replace(total, stored)
+    // Written to its place by the node that makes it, unless that shows another value's elements or serves two parameters.
+    if (!this.operators.get(this.makers.get(total)!.op)?.view && !total.storage && !this.moved.has(total)) this.moved.set(total, stored)
     else this.append({ name: `${parameter.name}.d`, op: 'add', layer: at.layer, inputs: [total], parameters: {}, outputs: [stored], attributes: {}, span: at.span })
     this.complete.set(parameter, stored)
   }
 
-  /** Whether a gradient can be written to another place by the node that makes it. */
-  private mayMove(total: Value): boolean {
-    const maker = this.nodes.find((node) => node.outputs.includes(total))
-    if (!maker || total.storage || this.operators.get(maker.op)?.view) return false
-    return ![...this.parts.values()].some((parts) => parts.includes(total))
-  }
-
-  private replace(from: Value, to: Value): void {
-    const bare: Graph = { name: '', inputs: [], parameters: [], outputs: [], nodes: this.nodes }
-    this.nodes = substituteValues(bare, new Map([[from, to]])).nodes.map((node) => (
-      node.outputs.includes(from) ? { ...node, outputs: node.outputs.map((out) => (out === from ? to : out)) } : node))
+  private moveOutputs(node: Node): Node {
+    return node.outputs.some((out) => this.moved.has(out)) ? { ...node, outputs: node.outputs.map((out) => this.moved.get(out) ?? out) } : node
   }
 
   private finishInput(input: Value): void {

@@ -44,12 +44,14 @@ export const graphPasses: readonly GraphPass[] = [
   applySolver,
 ]
 
-/** The programs that a net has: no training without a loss, no `prepare` where nothing is prepared (known later). */
+/** The programs that a net has, but for `prepare`: no training without a loss, no `/batch` where nothing is normalized. */
 export function programsOf(graph: Graph): ProgramName[] {
   const has = (role: string): boolean => graph.outputs.some((output) => output.role === role)
+  const normalizes = graph.nodes.some((node) => node.op === 'batch_norm')
+  const both = (program: 'infer' | 'eval'): ProgramName[] => [program, ...(normalizes ? [`${program}/batch` as const] : [])]
   return [
-    ...(has('output') ? ['infer', 'infer/batch'] as const : []),
-    ...(has('loss') || has('metric') ? ['eval', 'eval/batch'] as const : []),
+    ...(has('output') ? both('infer') : []),
+    ...(has('loss') || has('metric') ? both('eval') : []),
     ...(has('loss') ? ['gradients', 'step', 'train', 'accumulate'] as const : []),
   ]
 }
