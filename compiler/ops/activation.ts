@@ -1,16 +1,14 @@
-import type { Attributes } from '../../dsl/signature.ts'
-import type { Parameter } from '../../dsl/signature.ts'
-import type { Node, Value } from '../graph/graph.ts'
+import type { Attributes, Parameter } from '../../dsl/signature.ts'
+import type { Value } from '../graph/graph.ts'
 import {
   abs, add, div, erf, exp, type Expression, load, log, max, min, mul, neg, select, sub, tanh,
 } from '../loops/expression.ts'
-import type { Equation } from '../loops/kernel.ts'
+import { type Equation, store } from '../loops/kernel.ts'
 import { argumentProblem, channelProblems, labelProblems } from './checks.ts'
-import type { Operator } from './operator.ts'
-import { numberOf, perChannel, pointAxes, pointwise } from './points.ts'
 import { decayMultipliers, rateMultipliers, rateParameters } from './multipliers.ts'
+import type { Operator } from './operator.ts'
+import { numberOf, perChannel, pointwise } from './points.ts'
 import { sumsEquations } from './sums.ts'
-import { store } from '../loops/kernel.ts'
 
 interface Activation {
   readonly name: string

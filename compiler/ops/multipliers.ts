@@ -7,8 +7,12 @@ export const rateParameters = (count: number): readonly Parameter[] => [
   { name: 'weights', type: { kind: 'layer' }, optional: true, named: true, doc: 'the layer whose parameters this one uses' },
 ]
 
-const listed = (a: Attributes, name: string, i: number): number => (a[name] as readonly number[] | undefined)?.[i] ?? 1
+/** Where the list ends its last number goes on: `lr_mult: 0` freezes a layer, bias and all. */
+function listed(a: Attributes, name: string, i: number): number {
+  const list = a[name] as readonly number[] | undefined
+  return list?.[i] ?? list?.at(-1) ?? 1
+}
 
-/** Of a layer's i-th parameter; 1 where the list ends. */
+/** Of a layer's i-th parameter. */
 export const rateMultipliers = (a: Attributes, i: number): number => listed(a, 'lr_mult', i)
 export const decayMultipliers = (a: Attributes, i: number): number => listed(a, 'decay_mult', i)

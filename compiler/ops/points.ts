@@ -5,12 +5,14 @@ import { type Axis, axis } from '../loops/index-expression.ts'
 import { type Equation, equation, store } from '../loops/kernel.ts'
 import type { Shape, Tensor } from '../tensor.ts'
 
-/** One axis for every dimension, named as in NCHW; what has no batch and one dimension counts `i`. */
-export function pointAxes(shape: Shape): Axis[] {
-  if (shape.length === 1 && shape[0] !== 'n') return [axis('i', shape[0]!)]
-  const names = shape.length === 3 ? ['n', 'c', 'w'] : ['n', 'c', 'h', 'w']
-  return shape.map((dim, i) => axis(names[i] ?? `d${i}`, dim))
+/** The axis along a dimension, named as in NCHW; what has no batch and one dimension counts `i`. */
+export function axisAlong(shape: Shape, d: number): Axis {
+  const names = shape.length === 1 && shape[0] !== 'n' ? ['i'] : shape.length === 3 ? ['n', 'c', 'w'] : ['n', 'c', 'h', 'w']
+  return axis(names[d] ?? `d${d}`, shape[d]!)
 }
+
+/** One axis for every dimension. */
+export const pointAxes = (shape: Shape): Axis[] => shape.map((_, d) => axisAlong(shape, d))
 
 /** The equation of a node whose output is made element by element. */
 export function pointwise(node: Node, value: (at: readonly Axis[]) => Expression): Equation {

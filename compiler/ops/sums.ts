@@ -2,6 +2,7 @@ import { type Expression, guard, load, sum, within } from '../loops/expression.t
 import { type Axis, axis, type IndexLike, plus, times } from '../loops/index-expression.ts'
 import { type Equation, equation, store, type Store } from '../loops/kernel.ts'
 import { type Shape, tensor, type Tensor } from '../tensor.ts'
+import { axisAlong, pointAxes } from './points.ts'
 
 export interface SumsRequest {
   readonly name: string
@@ -46,7 +47,7 @@ export function sumsEquations(request: SumsRequest): Equation[] {
 }
 
 function sumAtOnce(request: SumsRequest, reduced: readonly number[]): Equation {
-  const at = request.shape.map((dim, d) => axis(nameOf(d, request.shape), dim))
+  const at = pointAxes(request.shape)
   const kept = request.kept.map((d) => at[d]!)
   const totals = request.terms(at).map((term) => nested(reduced.map((d) => at[d]!), term))
   return equation(request.name, request.layers, kept, request.stores(kept, totals))
@@ -71,7 +72,7 @@ function partialSums(request: SumsRequest, stays: readonly number[], inner: read
   const chunk = axis('chunk', chunks)
   const round = typeof shape[0] === 'number' ? undefined : axis('round', { chunks })
   const image = round ? plus(chunk, times(round, chunks)) : chunk
-  const at: IndexLike[] = shape.map((dim, d) => (d === 0 ? image : axis(nameOf(d, shape), dim)))
+  const at: IndexLike[] = shape.map((_, d) => (d === 0 ? image : axisAlong(shape, d)))
   const kept = stays.map((d) => at[d] as Axis)
   const summed = inner.map((d) => at[d] as Axis)
   const terms = request.terms(at)
@@ -89,7 +90,7 @@ function mergeRows(request: SumsRequest, partials: Tensor, stays: readonly numbe
   const [terms, chunks] = partials.shape as readonly number[]
   const merged = tensor(`${name}.merged`, [terms!, chunks!, ...kept.map((d) => shape[d]!)])
   const chunk = axis('chunk', chunks!)
-  const at = stays.map((d) => axis(nameOf(d, shape), shape[d]!))
+  const at = stays.map((d) => axisAlong(shape, d))
   const summed = at.filter((_, i) => rows.includes(stays[i]!))
   const left = at.filter((_, i) => !rows.includes(stays[i]!))
   const stores = Array.from({ length: terms! }, (_, k) => store(merged, [k, chunk, ...left], nested(summed, load(partials, k, chunk, ...at))))
@@ -99,12 +100,10 @@ function mergeRows(request: SumsRequest, partials: Tensor, stays: readonly numbe
 function total(request: SumsRequest, partials: Tensor): Equation {
   const { shape, kept } = request
   const [terms, chunks] = partials.shape as readonly number[]
-  const at = kept.map((d) => axis(nameOf(d, shape), shape[d]!))
+  const at = kept.map((d) => axisAlong(shape, d))
   const totals = Array.from({ length: terms! }, (_, k) => {
     const chunk = axis('chunk', chunks!)
     return sum([chunk], load(partials, k, chunk, ...at))
   })
   return equation(request.name, request.layers, at, request.stores(at, totals))
 }
-
-const nameOf = (d: number, shape: Shape): string => (shape.length === 3 ? ['n', 'c', 'w'] : ['n', 'c', 'h', 'w'])[d] ?? `d${d}`
