@@ -1,0 +1,162 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join, posix } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseAst } from 'vite'
+import { describe, expect, test } from 'vitest'
+
+/**
+ * The arrows that never exist. A rule is broken by any chain of imports, however long, and types count: a type that
+ * crosses a wall takes the knowledge along. Names ending in '/' are folders, others files; 'npm:' and 'node:' are all
+ * packages and all modules of Node.
+ */
+interface Rule {
+  readonly name: string
+  readonly from: readonly string[]
+  readonly never: readonly string[]
+  /** Exempt from `never`; what they import is not. */
+  readonly but?: readonly string[]
+}
+
+const ROOMS = ['dsl/', 'compiler/', 'runtime/', 'cli/'] as const
+const root = fileURLToPath(new URL('..', import.meta.url))
+const house = new Map(ROOMS.flatMap((room) => filesIn(room)).map((file) => [file, readFileSync(join(root, file), 'utf8')]))
+
+/** The rules for a house of these files. */
+function rulesFor(files: readonly string[]): Rule[] {
+  const targets = [...new Set(files.map((file) => /^compiler\/targets\/\w+\//.exec(file)?.[0]).filter((target) => target !== undefined))]
+  const passes = files.filter((file) => /^compiler\/passes\/(?!pass\.ts|programs\.ts)/.test(file))
+  const doors = files.filter((file) => posix.basename(file) === 'index.ts')
+  return [
+    { name: 'the language knows nobody', from: ['dsl/'], never: ['compiler/', 'runtime/', 'cli/', 'node:'] },
+    { name: 'the runtime knows neither compiler nor language: a page ships it alone', from: ['runtime/'], never: ['compiler/', 'dsl/', 'cli/'] },
+    { name: 'the runtime has no dependency', from: ['runtime/'], never: ['npm:'] },
+    { name: 'the runtime of a page asks nothing of Node', from: ['runtime/index.ts'], never: ['node:'] },
+    { name: 'the compiler knows of the runtime the bundle format and the device interface alone', from: ['compiler/'], never: ['runtime/', 'cli/'], but: ['runtime/format.ts', 'runtime/device.ts'] },
+    { name: 'the compiler is a function of text: no files, no machine', from: ['compiler/'], never: ['node:'] },
+
+    { name: 'a target sees loops, never operators', from: ['compiler/targets/'], never: ['compiler/ops/', 'compiler/passes/'] },
+    { name: 'operators and passes know no target', from: ['compiler/ops/', 'compiler/passes/'], never: ['compiler/targets/'] },
+    { name: 'loops know no operators', from: ['compiler/loops/'], never: ['compiler/ops/'] },
+    ...targets.map((target) => ({ name: `${target} knows no other target`, from: [target], never: targets.filter((other) => other !== target) })),
+    // pass.ts is what a pass is, programs.ts the list of all of them.
+    ...passes.map((pass) => ({ name: `${pass} knows no other pass`, from: [pass], never: ['compiler/passes/'], but: [pass, 'compiler/passes/pass.ts'] })),
+
+    { name: 'what a pass is depends on no pass', from: ['compiler/passes/pass.ts'], never: ['compiler/passes/'] },
+    { name: 'what an operator is depends on no table of them', from: ['compiler/ops/operator.ts'], never: ['compiler/ops/table.ts'] },
+    { name: 'what a target is depends on no target', from: ['compiler/targets/target.ts'], never: targets },
+    { name: 'what a device is depends on no device', from: ['runtime/device.ts'], never: ['runtime/'], but: ['runtime/device.ts', 'runtime/format.ts'] },
+    ...doors.map((door) => ({ name: `${door} is for those outside`, from: [`${posix.dirname(door)}/`], never: [door] })),
+  ]
+}
+
+describe('the house', () => {
+  test.each(rulesFor([...house.keys()]))('$name', (rule) => {
+    expect(broken(rule, house)).toEqual([])
+  })
+
+  test('files have one subject (a warning)', () => {
+    for (const [file, text] of house) {
+      const lines = text.split('\n').length
+      if (lines > 500) console.warn(`${file} has ${lines} lines: look for the second subject`)
+    }
+  })
+})
+
+describe('the guard itself', () => {
+  /** What breaks in a made-up house. */
+  const chains = (files: Record<string, string>): string[] => {
+    const made = new Map(Object.entries(files))
+    return [...new Set(rulesFor([...made.keys()]).flatMap((rule) => broken(rule, made)))]
+  }
+
+  test.each([
+    ['a static import', `import { x } from '../dsl/a.ts'`],
+    ['for effects', `import '../dsl/a.ts'`],
+    ['of a type', `import type { X } from '../dsl/a.ts'`],
+    ['of types among values', `import { type X, } from\n  "../dsl/a.ts"`],
+    ['passed on', `export * from '../dsl/a.ts'`],
+    ['a type in place', `export type X = Array<import('../dsl/a.ts').X>`],
+    ['when needed', `export const x = async () => (await import('../dsl/a.ts')).x`],
+    ['when needed, in a template', 'export const x = () => import(`../dsl/a.ts`)'],
+  ])('sees an import: %s', (_, text) => {
+    expect(chains({ 'runtime/a.ts': text, 'dsl/a.ts': '' })).toEqual(['runtime/a.ts -> dsl/a.ts'])
+  })
+
+  test('reads no imports out of texts and comments', () => {
+    expect(chains({ 'runtime/a.ts': `// import '../dsl/a.ts'\nexport const text = "import '../dsl/a.ts'"`, 'dsl/a.ts': '' })).toEqual([])
+  })
+
+  test.each([
+    ['runtime -> dsl', { 'runtime/a.ts': 'compiler/a.ts', 'compiler/a.ts': 'dsl/a.ts', 'dsl/a.ts': '' }, ['runtime/a.ts -> compiler/a.ts', 'runtime/a.ts -> compiler/a.ts -> dsl/a.ts']],
+    ['compiler -> runtime', { 'compiler/a.ts': 'runtime/net.ts', 'runtime/net.ts': '' }, ['compiler/a.ts -> runtime/net.ts']],
+    ['through the format', { 'compiler/a.ts': 'runtime/format.ts', 'runtime/format.ts': 'runtime/net.ts', 'runtime/net.ts': '' }, ['compiler/a.ts -> runtime/format.ts -> runtime/net.ts']],
+    ['compiler -> format and device', { 'compiler/a.ts': 'runtime/format.ts', 'compiler/b.ts': 'runtime/device.ts', 'runtime/format.ts': '', 'runtime/device.ts': '' }, []],
+    ['target -> operator, through a helper', { 'compiler/targets/wgsl/a.ts': 'compiler/help.ts', 'compiler/help.ts': 'compiler/ops/conv.ts', 'compiler/ops/conv.ts': '' }, ['compiler/targets/wgsl/a.ts -> compiler/help.ts -> compiler/ops/conv.ts']],
+    ['target -> target', { 'compiler/targets/wgsl/a.ts': 'compiler/targets/wasm/a.ts', 'compiler/targets/wasm/a.ts': '' }, ['compiler/targets/wgsl/a.ts -> compiler/targets/wasm/a.ts']],
+    ['operator -> target', { 'compiler/ops/conv.ts': 'compiler/targets/wasm/a.ts', 'compiler/targets/wasm/a.ts': '' }, ['compiler/ops/conv.ts -> compiler/targets/wasm/a.ts']],
+    ['loops -> ops', { 'compiler/loops/a.ts': 'compiler/ops/conv.ts', 'compiler/ops/conv.ts': '' }, ['compiler/loops/a.ts -> compiler/ops/conv.ts']],
+    ['pass -> pass', { 'compiler/passes/a.ts': 'compiler/passes/b.ts', 'compiler/passes/b.ts': 'compiler/passes/pass.ts', 'compiler/passes/pass.ts': '' }, ['compiler/passes/a.ts -> compiler/passes/b.ts']],
+    ['file -> its own door', { 'dsl/a.ts': 'dsl/index.ts', 'dsl/index.ts': 'dsl/b.ts', 'dsl/b.ts': '' }, ['dsl/a.ts -> dsl/index.ts']],
+    ['runtime -> package', { 'runtime/a.ts': 'npm:webgpu' }, ['runtime/a.ts -> npm:webgpu']],
+    ['page -> Node', { 'runtime/index.ts': 'runtime/a.ts', 'runtime/a.ts': 'node:fs' }, ['runtime/index.ts -> runtime/a.ts -> node:fs']],
+  ] as [string, Record<string, string>, string[]][])('%s', (_, arrows, want) => {
+    const files = Object.entries(arrows).map(([file, to]): [string, string] => {
+      const specifier = to.startsWith('npm:') ? to.slice(4) : to.startsWith('node:') ? to : posix.relative(posix.dirname(file), to).replace(/^(?!\.)/, './')
+      return [file, to && `import '${specifier}'`]
+    })
+    expect(chains(Object.fromEntries(files))).toEqual(want)
+  })
+})
+
+/** The shortest chain from each file that breaks the rule to each thing that it must not reach, if not already told by a file on the way. */
+function broken(rule: Rule, files: ReadonlyMap<string, string>): string[] {
+  const isIn = (name: string, places: readonly string[] = []): boolean => places.some((place) => /[/:]$/.test(place) ? name.startsWith(place) : name === place)
+  return [...files.keys()].filter((file) => isIn(file, rule.from) && !isIn(file, rule.never.filter((place) => !place.endsWith('/')))).flatMap((start) => {
+    const chains = new Map([[start, start]])
+    // The map grows while it is walked: breadth first.
+    for (const [file, chain] of chains) {
+      for (const next of arrowsOf(file, files)) if (!chains.has(next)) chains.set(next, `${chain} -> ${next}`)
+    }
+    const reached = [...chains].filter(([file]) => file !== start && isIn(file, rule.never) && !isIn(file, rule.but)).map(([, chain]) => chain)
+    // A chain through another file of `from` is that file's.
+    return reached.filter((chain) => !chain.split(' -> ').slice(1, -1).some((file) => isIn(file, rule.from)))
+  })
+}
+
+const known = new WeakMap<ReadonlyMap<string, string>, Map<string, string[]>>()
+
+/** What a file imports: files of the house by their names, 'node:NAME', 'npm:NAME'. */
+function arrowsOf(file: string, files: ReadonlyMap<string, string>): string[] {
+  const read = known.get(files) ?? known.set(files, new Map()).get(files)!
+  const text = files.get(file)
+  if (text === undefined) return []
+  if (!read.has(file)) {
+    read.set(file, specifiersOf(text).map((specifier) =>
+      specifier.startsWith('.') ? posix.join(posix.dirname(file), specifier) : specifier.startsWith('node:') ? specifier : `npm:${specifier}`))
+  }
+  return read.get(file)!
+}
+
+/** Every module that a text names: imported, passed on, as a type, on demand. */
+function specifiersOf(text: string): string[] {
+  const found: string[] = []
+  const visit = (node: unknown): void => {
+    if (Array.isArray(node)) return node.forEach(visit)
+    if (node === null || typeof node !== 'object') return
+    const { type, source, quasis } = node as { type?: string; source?: any; quasis?: any }
+    if (/^(Import|Export\w+)(Declaration|Expression)$|^TSImportType$/.test(type ?? '') && source) {
+      const specifier = source.value ?? (source.quasis?.length === 1 ? source.quasis[0].value.cooked : undefined)
+      // What is put together at run time (the command looks for the software adapter) has no name to hold against a rule.
+      if (typeof specifier === 'string') found.push(specifier)
+    }
+    for (const value of Object.values(node)) visit(value)
+  }
+  visit(parseAst(text, { lang: 'ts' }))
+  return found
+}
+
+function filesIn(folder: string): string[] {
+  return readdirSync(join(root, folder), { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map((entry) => posix.join(folder, entry.parentPath.slice(join(root, folder).length).replaceAll('\\', '/'), entry.name))
+}
