@@ -5,7 +5,7 @@ import { EXIT } from './exit.ts'
 import { Screen } from './screen.ts'
 import type { Terminal } from './terminal.ts'
 import { VERBS } from './verbs/index.ts'
-import { VERSION } from './version.ts'
+import { VERSION } from './package.ts'
 
 /** Runs the command line and gives the exit code. Never throws, never ends the process. */
 export async function main(argv: readonly string[], terminal: Terminal): Promise<number> {

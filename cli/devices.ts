@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type Device, DeviceError } from '../runtime/device.ts'
 import { webgpu } from '../runtime/webgpu.ts'
-import { packageRoot } from './files.ts'
+import { PACKAGE_ROOT } from './package.ts'
 import type { Screen } from './screen.ts'
 
 export type DeviceName = 'auto' | 'webgpu' | 'wasm' | 'interpreter'
@@ -83,18 +83,16 @@ async function hardware(): Promise<Found> {
 /** SwiftShader, as scripts/software-adapter.mjs unpacks it. */
 async function software(): Promise<Found> {
   const missing = (description: string): Found => ({ candidate: { name: 'webgpu', kind: 'software', available: false, description } })
-  if (process.platform === 'linux' && process.env['VK_ICD_FILENAMES'] === undefined) {
-    const script = join(await packageRoot() ?? '.', 'scripts', 'software-adapter.mjs')
-    if (!existsSync(script)) return missing('no software adapter (it comes with the sources of fusenet)')
-    try {
-      const { useSoftwareAdapter } = await import(pathToFileURL(script).href) as { useSoftwareAdapter(): Promise<void> }
-      await useSoftwareAdapter()
-    } catch (error) {
-      return missing(`no software adapter: ${firstLine(error)}`)
-    }
+  const script = join(PACKAGE_ROOT, 'scripts', 'software-adapter.mjs')
+  if (!existsSync(script)) return missing('no software adapter (it comes with the sources of fusenet)')
+  try {
+    const { useSoftwareAdapter, dawnFlags } = await import(pathToFileURL(script).href) as typeof import('../scripts/software-adapter.mjs')
+    await useSoftwareAdapter()
+    const found = await ask([...dawnFlags], true)
+    return typeof found === 'string' ? missing(`no software adapter: ${found}`) : { candidate: candidateOf(found, 'software'), adapter: found }
+  } catch (error) {
+    return missing(`no software adapter: ${firstLine(error)}`)
   }
-  const found = await ask(process.platform === 'linux' ? ['backend=vulkan'] : [], true)
-  return typeof found === 'string' ? missing(`no software adapter: ${found}`) : { candidate: candidateOf(found, 'software'), adapter: found }
 }
 
 /** An adapter of Dawn, or why there is none. */

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { InputError } from '../runtime/errors.ts'
 import { didYouMean } from './suggest.ts'
 
@@ -65,15 +64,4 @@ function unwritable(path: string, error: NodeJS.ErrnoException): Error {
   if (error.code === 'ENOSPC') return new InputError(`${path} cannot be written: the disk is full`)
   if (error.code === 'ENOTDIR' || error.code === 'EEXIST') return new InputError(`${path} cannot be written: a part of it is a file, not a folder`)
   return error
-}
-
-/** The folder of fusenet's package.json: scripts and samples lie beside it, wherever the command was built to. */
-export async function packageRoot(): Promise<string | undefined> {
-  let folder = dirname(fileURLToPath(import.meta.url))
-  for (;;) {
-    const text = await readFile(join(folder, 'package.json'), 'utf8').catch(() => undefined)
-    if (text && (JSON.parse(text) as { name?: string }).name === 'fusenet') return folder
-    if (dirname(folder) === folder) return undefined
-    folder = dirname(folder)
-  }
 }

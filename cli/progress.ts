@@ -11,7 +11,7 @@ export interface Progress {
 }
 
 /** Between two plain lines, so that a log file stays short. */
-const PLAIN_EVERY_MS = 5000
+const PLAIN_EVERY_MS = 10_000
 
 /** A bar on a terminal, a line now and then elsewhere, nothing with `--json`. All on standard error. */
 export function progress(screen: Screen, title: string, total: number, unit = 'images'): Progress {

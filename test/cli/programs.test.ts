@@ -1,12 +1,17 @@
+import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { encodeNpy } from '../../cli/npy.ts'
 import { readBundle } from '../../runtime/node.ts'
 import { readSafetensors, writeSafetensors } from '../../runtime/safetensors.ts'
-import type { TensorData } from '../../runtime/format.ts'
+import type { Bundle, TensorData } from '../../runtime/format.ts'
+import type { Net } from '../../runtime/net.ts'
+import type { OpenOptions } from '../../runtime/open.ts'
+import { softwareGpu } from '../devices/webgpu.ts'
 import { fusenet, json } from './helper.ts'
 
 /** Verbs that take a program's text. */
@@ -156,16 +161,35 @@ describe('compile', () => {
     const said = await fusenet(['compile', at('line.net'), '--weights', at('line.safetensors'), '--format', 'esm', '-o', at('module/line.mjs'), '--json'])
     expect(said.code, said.err).toBe(0)
     expect(json(said).files).toEqual(['line.mjs', 'line.d.mts'])
-    const module = await import(/* @vite-ignore */ pathToFileURL(at('module/line.mjs')).href) as { bundle: { manifest: { name: string }; weights: Map<string, TensorData> }; open: unknown; webgpu: unknown }
+    const module = await import(/* @vite-ignore */ pathToFileURL(at('module/line.mjs')).href) as typeof import('../../runtime/index.ts') & { bundle: Bundle; open(options: OpenOptions): Promise<Net> }
     expect(module.bundle.manifest.name).toBe('line')
-    expect(module.bundle.weights.get('fc.weight')).toEqual(f32([2, 2], [1, 0, 0, 1]))
-    expect([typeof module.open, typeof module.webgpu]).toEqual(['function', 'function'])
+    expect(module.bundle.weights!.get('fc.weight')).toEqual(f32([2, 2], [1, 0, 0, 1]))
     const code = await readFile(at('module/line.mjs'), 'utf8')
     expect(code).not.toMatch(/\bimport\s*[({"']|\bfrom\s*["']/)
-    const types = await readFile(at('module/line.d.mts'), 'utf8')
-    expect(types).toContain('/** float32 [n, 2] */\n  readonly x: Float32Array')
-    expect(types).toContain('/** 0..1 [n] */\n  readonly label: Int32Array')
+    const device = await module.webgpu({ gpu: await softwareGpu() })
+    const net = await module.open({ device, batch: 1 })
+    const { prob } = await net.run({ x: [Math.log(3), 0] })
+    expect(prob![0]).toBeCloseTo(3 / 4, 5)
+    net.close()
+    device.close()
   })
+
+  test('its types say what the net takes and gives', async () => {
+    await fusenet(['compile', at('line.net'), '--format', 'esm', '-o', at('typed/line.mjs')])
+    await writeFile(at('typed/right.mts'), `import { open } from './line.mjs'
+const net = await open({ batch: 2 })
+const { prob } = await net.run({ x: new Float32Array(4) })
+const { loss, grads } = await net.step({ x: new Float32Array(4), label: new Int32Array(2) }, { update: false })
+export const numbers: readonly [Float32Array, number, Float32Array] = [prob, loss, grads['fc.weight']]
+`)
+    await writeFile(at('typed/wrong.mts'), `import { open } from './line.mjs'
+const net = await open()
+await net.run({ image: new Float32Array(4) })
+`)
+    const tsc = (name: string) => promisify(execFile)(process.execPath, [resolve('node_modules/typescript/bin/tsc'), '--noEmit', '--strict', '--skipLibCheck', 'false', '--target', 'es2022', '--module', 'nodenext', '--types', '', '--lib', 'es2022', at(name)], { cwd: folder })
+    await tsc('typed/right.mts')
+    await expect(tsc('typed/wrong.mts')).rejects.toMatchObject({ stdout: expect.stringContaining("'image' does not exist in type 'Inputs'") })
+  }, 60_000)
 })
 
 describe('step, on the interpreter', () => {
