@@ -14,6 +14,12 @@ export const wholeNumber = (text: string): number => {
   return value
 }
 
+export const positiveNumber = (text: string): number => {
+  const value = Number(text)
+  if (text.trim() === '' || !Number.isFinite(value) || value <= 0) throw new InvalidArgumentError('A number above 0 is wanted.')
+  return value
+}
+
 /** What may be given several times. */
 export const collect = (value: string, before: readonly string[] | undefined): readonly string[] => [...(before ?? []), value]
 

@@ -4,14 +4,14 @@ import type { Evaluation } from '../../runtime/evaluate.ts'
 import type { Bundle } from '../../runtime/format.ts'
 import { part } from '../../runtime/data/dataset.ts'
 import type { Device } from '../../runtime/device.ts'
-import type { TrainEvent } from '../../runtime/train.ts'
+import type { Net } from '../../runtime/net.ts'
 import { writeBundle } from '../../runtime/node.ts'
 import { checkBundlePlace, loadBundle } from '../bundles.ts'
 import { type NetData, netData } from '../datasets.ts'
 import { type DeviceName, withDevice } from '../devices.ts'
 import { EXIT, UsageError } from '../exit.ts'
-import { device, positiveInteger, style, weights, wholeNumber } from '../options.ts'
-import { progress, sayLoss } from '../progress.ts'
+import { device, positiveInteger, positiveNumber, style, weights, wholeNumber } from '../options.ts'
+import { type Progress, progress, sayLoss } from '../progress.ts'
 import { showMetric, showMetrics, spreadOf } from '../metrics.ts'
 import { type Screen, showDuration } from '../screen.ts'
 import { readSnapshot, type TrainChoices, writeSnapshot } from '../snapshots.ts'
@@ -29,6 +29,7 @@ export const train: Verb = {
       .option('--seeds <k>', 'train k times with successive seeds; mean and deviation are told', positiveInteger)
       .option('--batch <n>', 'samples an update; default: the file\'s', positiveInteger)
       .option('--limit <n>', 'use the first n training samples alone', positiveInteger)
+      .option('--minutes <m>', 'train no longer than this, then test and write as usual', positiveNumber)
       .option('-o, --output <bundle>', 'write the trained bundle (with --seeds, of the first seed)')
       .option('--resume <dir>', 'go on from the newest snapshot there')
       .option('--snapshot-dir <dir>', 'where snapshots go; default: NAME.snapshots'))
@@ -54,6 +55,7 @@ export const train: Verb = {
     const data = await netData(bundle, choices.data, screen)
     const job: Job = {
       file, bundle, data, choices, resumed, output,
+      mostSeconds: 60 * ((options['minutes'] as number | undefined) ?? Infinity),
       snapshots: (options['snapshotDir'] as string | undefined) ?? resumeFrom ?? `${output ?? bundle.manifest.name}.snapshots`,
     }
     const firstSeed = (options['seed'] as number | undefined) ?? resumed?.snapshot.seed ?? bundle.manifest.train.seed
@@ -83,6 +85,7 @@ interface Job {
   readonly choices: TrainChoices
   readonly resumed?: Awaited<ReturnType<typeof readSnapshot>>
   readonly output?: string
+  readonly mostSeconds: number
   readonly snapshots: string
 }
 
@@ -97,33 +100,72 @@ interface Result {
 
 async function trainOnce(job: Job, seed: number, device: Device, screen: Screen, first: boolean): Promise<Result | 'interrupted'> {
   const { open } = await import('../../runtime/index.ts')
-  const { bundle, data, choices } = job
-  const trainSet = choices.limit === undefined ? data.train : part(data.train, 0, choices.limit)
-  const net = await open(bundle, { device, batch: choices.batch, seed, programs: ['train', 'accumulate', 'eval'].filter((name) => hasProgram(bundle, name)) })
-  let interrupts = 0
-  let bar: ReturnType<typeof progress> | undefined
+  const { bundle } = job
+  const net = await open(bundle, { device, batch: job.choices.batch, seed, programs: ['train', 'accumulate', 'eval'].filter((name) => hasProgram(bundle, name)) })
+  const interrupt = { count: 0 }
   const unlisten = screen.terminal.onInterrupt(() => {
     // Whoever presses it twice does not want to wait for a snapshot.
-    if (++interrupts > 1) process.exit(EXIT.interrupted)
+    if (++interrupt.count > 1) process.exit(EXIT.interrupted)
   })
   try {
     if (job.resumed) await net.restore(job.resumed.snapshot)
-    const perStep = net.batch * bundle.manifest.train!.accumulate
-    const startedAt = performance.now()
-    const startedWith = net.steps
-    let last: Pick<TrainEvent, 'step' | 'steps' | 'loss'> = { step: net.steps, steps: net.steps, loss: NaN }
-    screen.event({ event: 'start', net: bundle.manifest.name, style: bundle.manifest.style, device: device.name, adapter: device.description, seed, batch: net.batch, samples: trainSet.length, step: net.steps })
-    if (!screen.json && first) {
-      screen.note(`${bundle.manifest.name} (${bundle.manifest.style}) on ${data.name}: ${trainSet.length} samples, batch ${net.batch}, seed ${seed}${job.resumed ? `, from step ${net.steps}` : ''}`)
-    } else if (!screen.json) screen.note(`seed ${seed}`)
+    const trained = await update(net, job, seed, screen, interrupt)
+    if (trained === 'interrupted') return trained
+    if (job.output !== undefined && first) {
+      await writeBundle(await net.save(), job.output)
+      screen.print(`wrote ${job.output}`)
+    }
+    const bar = progress(screen, 'test', job.data.test.length)
+    const test = await testing(net, job, interrupt, (done) => bar.update(done, done)).finally(() => bar.stop())
+    if (test === 'interrupted') {
+      screen.event({ event: 'interrupted', step: net.steps })
+      if (!screen.json) screen.note('interrupted while it was tested: the training was complete')
+      return test
+    }
+    screen.event({ event: 'test', step: net.steps, ...test })
+    screen.print(`${screen.colors.bold('test')} on ${test.count} samples: ${showMetrics(test)}`)
+    return { seed, steps: net.steps, ...trained, test }
+  } finally {
+    unlisten()
+    net.close()
+  }
+}
 
-    for await (const event of net.train(trainSet, { epochs: choices.epochs, steps: choices.steps })) {
-      last = event
+interface Interrupt {
+  count: number
+}
+
+/** All updates, with the tests and snapshots that the file wants on the way. */
+async function update(net: Net, job: Job, seed: number, screen: Screen, interrupt: Interrupt): Promise<Pick<Result, 'loss' | 'seconds'> | 'interrupted'> {
+  const { bundle: { manifest }, data, choices } = job
+  const samples = choices.limit === undefined ? data.train : part(data.train, 0, choices.limit)
+  const perStep = net.batch * manifest.train!.accumulate
+  const startedWith = net.steps
+  const startedAt = performance.now()
+  const seconds = (): number => (performance.now() - startedAt) / 1000
+  screen.event({ event: 'start', net: manifest.name, style: manifest.style, device: net.device.name, adapter: net.device.description, seed, batch: net.batch, samples: samples.length, step: net.steps })
+  if (!screen.json) screen.note(`${manifest.name} (${manifest.style}) on ${data.name}: ${samples.length} samples, batch ${net.batch}, seed ${seed}${net.steps > 0 ? `, from step ${net.steps}` : ''}`)
+
+  let loss = NaN
+  let bar: Progress | undefined
+  const stopped = async (): Promise<'interrupted'> => {
+    bar?.stop()
+    const path = await writeSnapshot(job.snapshots, net, choices)
+    const resume = `fusenet train ${job.file} --resume ${job.snapshots}${job.output === undefined ? '' : ` -o ${job.output}`}`
+    screen.event({ event: 'interrupted', step: net.steps, path, resume })
+    if (!screen.json) screen.note(`interrupted at step ${net.steps}, snapshot ${path}\nresume by: ${resume}`)
+    return 'interrupted'
+  }
+  try {
+    for await (const event of net.train(samples, { epochs: choices.epochs, steps: choices.steps })) {
+      loss = event.loss
+      const more = event.step < event.steps
       bar ??= progress(screen, 'train', event.steps)
-      bar.update(event.step, (event.step - startedWith) * perStep, `epoch ${event.epoch + 1}/${Math.ceil(event.steps / event.stepsPerEpoch)}  ${sayLoss(event.loss)}`)
-      screen.event({ event: 'step', step: event.step, epoch: event.epoch, loss: event.loss, rate: event.rate })
-      if (event.testDue && event.step < event.steps) {
-        const test = await net.evaluate(data.test)
+      bar.update(event.step, (event.step - startedWith) * perStep, `epoch ${event.epoch + 1}/${Math.ceil(event.steps / event.stepsPerEpoch)}  ${sayLoss(loss)}`)
+      screen.event({ event: 'step', step: event.step, epoch: event.epoch, loss, rate: event.rate })
+      if (event.testDue && more) {
+        const test = await testing(net, job, interrupt)
+        if (test === 'interrupted') return await stopped()
         bar.line(`step ${event.step}: test ${showMetrics(test)}`)
         screen.event({ event: 'test', step: event.step, ...test })
       }
@@ -132,34 +174,30 @@ async function trainOnce(job: Job, seed: number, device: Device, screen: Screen,
         bar.line(`step ${event.step}: snapshot ${path}`)
         screen.event({ event: 'snapshot', step: event.step, path })
       }
-      if (interrupts > 0 && event.step < event.steps) break
+      if (interrupt.count > 0 && more) return await stopped()
+      if (seconds() > job.mostSeconds) break
     }
-    bar?.stop()
-    if (interrupts > 0 && last.step < last.steps) {
-      const path = await writeSnapshot(job.snapshots, net, choices)
-      const resume = `fusenet train ${job.file} --resume ${job.snapshots}${job.output === undefined ? '' : ` -o ${job.output}`}`
-      screen.event({ event: 'interrupted', step: net.steps, path, resume })
-      if (!screen.json) screen.note(`interrupted at step ${net.steps}, snapshot ${path}\nresume by: ${resume}`)
-      return 'interrupted'
-    }
-    const seconds = (performance.now() - startedAt) / 1000
-    const steps = net.steps - startedWith
-    if (!screen.json) screen.note(`${steps} steps in ${showDuration(seconds)}, ${Math.round((steps * perStep) / Math.max(seconds, 1e-3))} images/s`)
-
-    const testBar = bar = progress(screen, 'test', data.test.length)
-    const test = await net.evaluate(data.test, { onProgress: (done) => testBar.update(done, done) })
-    testBar.stop()
-    screen.event({ event: 'test', step: net.steps, ...test })
-    screen.print(`${screen.colors.bold('test')} on ${test.count} samples: ${showMetrics(test)}`)
-    if (job.output !== undefined && first) {
-      await writeBundle(await net.save(), job.output)
-      screen.print(`wrote ${job.output}`)
-    }
-    return { seed, steps: net.steps, seconds, loss: last.loss, test }
   } finally {
     bar?.stop()
-    unlisten()
-    net.close()
+  }
+  const steps = net.steps - startedWith
+  if (!screen.json) screen.note(`${steps} steps in ${showDuration(seconds())}, ${Math.round((steps * perStep) / Math.max(seconds(), 1e-3))} images/s`)
+  return { loss, seconds: seconds() }
+}
+
+/** The test set as it is now; Ctrl-C ends it at the next batch. */
+async function testing(net: Net, job: Job, interrupt: Interrupt, onProgress?: (done: number) => void): Promise<Evaluation | 'interrupted'> {
+  const interrupted = new Error('interrupted')
+  try {
+    return await net.evaluate(job.data.test, {
+      onProgress(done) {
+        if (interrupt.count > 0) throw interrupted
+        onProgress?.(done)
+      },
+    })
+  } catch (error) {
+    if (error === interrupted) return 'interrupted'
+    throw error
   }
 }
 

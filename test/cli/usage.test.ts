@@ -14,6 +14,7 @@ describe('a wrong command line gives exit code 2 and says what was meant', () =>
     ['zero epochs', ['train', 'a.net', '--epochs', '0'], /whole number from 1 on/],
     ['a fraction', ['train', 'a.net', '--batch', '1.5'], /whole number from 1 on/],
     ['a negative seed', ['train', 'a.net', '--seed', '-1'], /whole number from 0 on/],
+    ['no minutes', ['train', 'a.net', '--minutes', '0'], /number above 0/],
     ['two lengths', ['train', 'a.net', '--epochs', '1', '--steps', '2'], /cannot be used with/],
     ['an option without its value', ['train', 'a.net', '--data'], /argument missing/],
     ['nothing at all', [], /Usage: fusenet/],

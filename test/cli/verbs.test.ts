@@ -155,6 +155,14 @@ describe('train', () => {
     expect(err).toContain('smaller batch')
   })
 
+  test('--minutes ends it early; what was trained is tested and written', async () => {
+    const said = await train('--epochs', '100000', '--minutes', '0.005', '-o', at('short'), '--json')
+    expect(said.code, said.err).toBe(0)
+    const done = lines(said).at(-1)
+    expect(done.event).toBe('done')
+    expect((await readBundle(at('short'))).weights!.get('seen')!.data[0]).toBe(done.runs[0].steps)
+  })
+
   test('--seeds gives mean and deviation', async () => {
     const said = await train('--seeds', '2', '--steps', '2', '--json')
     const done = lines(said).at(-1)
