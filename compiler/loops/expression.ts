@@ -161,10 +161,15 @@ export function substitute(e: Expression, map: ReadonlyMap<Axis, IndexLike>): Ex
   return visit(e)
 }
 
-/** Every node of a tree once, parents before children. */
-export function* walk(e: Expression, seen = new Set<Expression>()): Generator<Expression> {
-  if (seen.has(e)) return
-  seen.add(e)
-  yield e
-  for (const child of children(e)) yield* walk(child, seen)
+/** Every node of a tree once, parents before children. Nodes in `seen` were visited before. */
+export function walk(e: Expression, seen = new Set<Expression>()): Expression[] {
+  const found: Expression[] = []
+  const visit = (node: Expression): void => {
+    if (seen.has(node)) return
+    seen.add(node)
+    found.push(node)
+    for (const child of children(node)) visit(child)
+  }
+  visit(e)
+  return found
 }

@@ -1,6 +1,8 @@
-import { elementsPerSample, type Tensor } from '../tensor.ts'
+import { elementsPerSample, type Tensor, tensor } from '../tensor.ts'
+import { canonicalText } from './canonical.ts'
 import { bigLoads, hasReduction, loadSites, pointCost } from './cost.ts'
-import { children, type Expression } from './expression.ts'
+import { children, type Expression, walk } from './expression.ts'
+import { substitute } from './index-expression.ts'
 import { coversItsTensor, inlineProducer } from './inline.ts'
 import { type Equation, reads, type SideReduction, writes } from './kernel.ts'
 import { sideMoments } from './moments.ts'
@@ -24,14 +26,16 @@ export interface FusionRequest {
 }
 
 /**
- * Joins equations where that saves passes over memory, in three rules applied in the order of the program:
+ * Joins equations where that saves passes over memory, by rules applied in the order of the program:
  * a point-wise value is computed again by each of its readers instead of being stored (prologue); a reduction's result
  * flows straight into the one point-wise equation that reads it (epilogue); batch statistics are gathered by the kernel
- * that stores what they are taken of (side reduction). A rule that declines says why.
+ * that stores what they are taken of (side reduction). Besides, positions of maxima come out of the loop that finds the
+ * maxima. A rule that declines says why.
  */
 export function fuse(request: FusionRequest): Fused[] {
   const state = new Fusion(request)
   state.inlineAll()
+  state.shareMaxima()
   state.moveStatistics()
   return state.result()
 }
@@ -116,6 +120,29 @@ class Fusion {
     return undefined
   }
 
+  /** Where one equation wants the largest of each window and another its position, one kernel finds both. */
+  shareMaxima(): void {
+    for (const item of [...this.items]) {
+      const [wanted, ...others] = item.equation.stores
+      if (!wanted || others.length > 0 || wanted.value.kind !== 'reduce' || wanted.value.combine !== 'argmax') continue
+      const position = wanted.value
+      const text = reductionText(item.equation, position)
+      const partner = this.items.find((other) => other !== item && maximaOf(other.equation).some((m) => reductionText(other.equation, m) === text))
+      if (!partner || this.items.indexOf(partner) > this.items.indexOf(item)) continue
+      const maximum = maximaOf(partner.equation).find((m) => reductionText(partner.equation, m) === text)!
+      const axes = new Map(item.equation.axes.map((a, i) => [a, partner.equation.axes[i]!]))
+      const stored = { tensor: wanted.tensor, at: wanted.at.map((at) => substitute(at, axes)), value: { ...maximum, combine: 'argmax' as const } }
+      const joined: Equation = { ...partner.equation, stores: [...partner.equation.stores, stored] }
+      if (reads(joined).length + writes(joined).length > this.request.maxBindings) {
+        item.why.push(`${partner.equation.name} would bind too many buffers if it kept the positions of its maxima`)
+        continue
+      }
+      partner.equation = joined
+      partner.why.push(`keeps the positions of its maxima for ${item.equation.layers.join(', ')}'s gradient`)
+      this.items.splice(this.items.indexOf(item), 1)
+    }
+  }
+
   /** The first half of a statistics computation moves into the kernel that stores what it reads. */
   moveStatistics(): void {
     for (const item of [...this.items]) {
@@ -152,6 +179,17 @@ class Fusion {
     return undefined
   }
 }
+
+type Reduction = Extract<Expression, { kind: 'reduce' }>
+
+const maximaOf = (e: Equation): Reduction[] =>
+  e.stores.flatMap((s) => walk(s.value)).filter((node): node is Reduction => node.kind === 'reduce' && node.combine === 'max')
+
+/** What a maximum or its position is taken of, as a text that does not depend on names. */
+const reductionText = (e: Equation, of: Reduction): string =>
+  canonicalText({ ...e, name: '', sides: [], stores: [{ tensor: NOWHERE, at: [], value: { ...of, combine: 'max' } }] }).text
+
+const NOWHERE = tensor('', [])
 
 const withSide = (e: Equation, side: SideReduction, layers: readonly string[]): Equation =>
   ({ ...e, sides: [...e.sides, side], layers: [...new Set([...e.layers, ...layers])] })

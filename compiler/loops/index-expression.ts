@@ -22,6 +22,8 @@ export interface Index {
   /** Sorted by key, no two alike, no zero coefficient. */
   readonly terms: readonly { readonly atom: Atom; readonly coefficient: number }[]
   readonly key: string
+  /** The key without the constant: neighbours in a tile share it. */
+  readonly termsKey: string
 }
 
 let axes = 0
@@ -31,12 +33,17 @@ const atomKey = (atom: Atom): string =>
   atom.kind === 'axis' ? `a${atom.axis.id}` : `${atom.kind}(${atom.of.key},${atom.by})`
 
 function make(constant: number, terms: Map<string, { atom: Atom; coefficient: number }>): Index {
+  if (terms.size === 0) return { constant, terms: [], key: String(constant), termsKey: '' }
   const kept = [...terms.entries()].filter(([, t]) => t.coefficient !== 0).sort(([a], [b]) => (a < b ? -1 : 1))
-  return {
-    constant,
-    terms: kept.map(([, t]) => t),
-    key: [constant, ...kept.map(([key, t]) => `${t.coefficient}*${key}`)].join('+'),
-  }
+  const termsKey = kept.map(([key, t]) => `+${t.coefficient}*${key}`).join('')
+  return { constant, terms: kept.map(([, t]) => t), key: `${constant}${termsKey}`, termsKey }
+}
+
+/** The same form so much further on. */
+export function shift(a: Index, by: number): Index {
+  if (by === 0) return a
+  const constant = a.constant + by
+  return { constant, terms: a.terms, key: `${constant}${a.termsKey}`, termsKey: a.termsKey }
 }
 
 export type IndexLike = Index | Axis | number
@@ -44,9 +51,15 @@ export type IndexLike = Index | Axis | number
 export function index(value: IndexLike): Index {
   if (typeof value === 'number') return make(value, new Map())
   if ('terms' in value) return value
+  const known = ofAxis.get(value)
+  if (known) return known
   const atom: Atom = { kind: 'axis', axis: value }
-  return make(0, new Map([[atomKey(atom), { atom, coefficient: 1 }]]))
+  const made = make(0, new Map([[atomKey(atom), { atom, coefficient: 1 }]]))
+  ofAxis.set(value, made)
+  return made
 }
+
+const ofAxis = new WeakMap<Axis, Index>()
 
 /** The sum of `coefficient * part` over all pairs. */
 export function combine(parts: readonly (readonly [number, IndexLike])[]): Index {
@@ -64,7 +77,10 @@ export function combine(parts: readonly (readonly [number, IndexLike])[]): Index
   return make(constant, terms)
 }
 
-export const plus = (...parts: IndexLike[]): Index => combine(parts.map((part) => [1, part] as const))
+export function plus(...parts: IndexLike[]): Index {
+  if (parts.length === 2 && typeof parts[1] === 'number') return shift(index(parts[0]!), parts[1])
+  return combine(parts.map((part) => [1, part] as const))
+}
 export const minus = (a: IndexLike, b: IndexLike): Index => combine([[1, a], [-1, b]])
 export const times = (a: IndexLike, factor: number): Index => combine([[factor, a]])
 
@@ -123,8 +139,14 @@ function atomRange(atom: Atom): { min: number; max: number } {
   return { min: Math.floor(inner.min / atom.by), max: Math.floor(inner.max / atom.by) }
 }
 
+/** What stands for an axis. A Map is one. */
+export interface Substitution {
+  get(axis: Axis): IndexLike | undefined
+  has(axis: Axis): boolean
+}
+
 /** Replaces axes; axes that are not in the map stay. Simplifies divisions and remainders again. */
-export function substitute(a: Index, map: ReadonlyMap<Axis, IndexLike>): Index {
+export function substitute(a: Index, map: Substitution): Index {
   if (!axesOf(a).some((used) => map.has(used))) return a
   return combine([
     [1, a.constant],
@@ -132,14 +154,20 @@ export function substitute(a: Index, map: ReadonlyMap<Axis, IndexLike>): Index {
   ])
 }
 
-function substituteAtom(atom: Atom, map: ReadonlyMap<Axis, IndexLike>): IndexLike {
+function substituteAtom(atom: Atom, map: Substitution): IndexLike {
   if (atom.kind === 'axis') return map.get(atom.axis) ?? atom.axis
   const of = substitute(atom.of, map)
   return atom.kind === 'div' ? divide(of, atom.by) : remainder(of, atom.by)
 }
 
-export function axesOf(a: Index): Axis[] {
-  return a.terms.flatMap(({ atom }) => (atom.kind === 'axis' ? [atom.axis] : axesOf(atom.of)))
+const knownAxes = new WeakMap<Index, readonly Axis[]>()
+
+export function axesOf(a: Index): readonly Axis[] {
+  const known = knownAxes.get(a)
+  if (known) return known
+  const axes = a.terms.flatMap(({ atom }) => (atom.kind === 'axis' ? [atom.axis] : axesOf(atom.of)))
+  knownAxes.set(a, axes)
+  return axes
 }
 
 export function showIndex(a: Index, nameOf: (axis: Axis) => string = (used) => used.name): string {

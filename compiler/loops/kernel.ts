@@ -56,12 +56,18 @@ export const equation = (name: string, layers: readonly string[], axes: readonly
   ({ name, layers, axes, stores, sides: [] })
 
 /** Tensors that are read, each once, in order of first use. */
-export function reads(e: Equation): Tensor[] {
+export function reads(e: Equation): readonly Tensor[] {
+  const known = knownReads.get(e)
+  if (known) return known
   const found = new Set<Tensor>()
   const seen = new Set<Expression>()
   for (const s of e.stores) for (const node of walk(s.value, seen)) if (node.kind === 'load') found.add(node.tensor)
-  return [...found]
+  const tensors = [...found]
+  knownReads.set(e, tensors)
+  return tensors
 }
+
+const knownReads = new WeakMap<Equation, readonly Tensor[]>()
 
 /** Tensors that are written. */
 export const writes = (e: Equation): Tensor[] =>

@@ -2,10 +2,11 @@ import { invariant } from '../invariant.ts'
 import { showShape, strides, type Tensor } from '../tensor.ts'
 import { children, type Expression, type Guard, LOWEST, walk } from './expression.ts'
 import { freeAxes } from './free-axes.ts'
-import { type Axis, axesOf, combine, type Extent, type Index, index, type IndexLike, plus, substitute, times } from './index-expression.ts'
+import { type Axis, axesOf, combine, type Extent, type Index, index, type IndexLike, plus, shift, substitute, times } from './index-expression.ts'
 import { type Equation, reads, type SideReduction, writes } from './kernel.ts'
 import type { Binding, Routine, Statement, Term } from './routine.ts'
 import type { Schedule } from './schedule.ts'
+import { Place } from './place.ts'
 import { float, identifier, int, isZero, range, Terms, truth } from './terms.ts'
 
 /**
@@ -13,13 +14,19 @@ import { float, identifier, int, isZero, range, Terms, truth } from './terms.ts'
  * once for all points that share it, in the outermost loop in which it does not change; so weights are loaded once for all
  * pixels of a tile, pixels once for all channels, and neighbouring windows share what they overlap in.
  */
-export function lower(equation: Equation, schedule: Schedule): Routine {
-  return new Lowering(equation, schedule).run()
+export function lower(equation: Equation, schedule: Schedule, bufferOf: BufferOf = () => undefined): Routine {
+  return new Lowering(equation, schedule, bufferOf).run()
 }
 
+/** The buffer that a tensor shares with others, if any: what a kernel writes in part it must bind as written in every part. */
+export type BufferOf = (t: Tensor) => string | undefined
+
 type Reduction = Extract<Expression, { kind: 'reduce' }>
-/** Where each axis stands: what a point of a tile is. */
-type Place = ReadonlyMap<Axis, Index>
+
+/** What a step of a reduction adds to a point. */
+type Step = readonly (readonly [Axis, Index])[]
+
+const take = (place: Place, step: Step): Place => step.reduce((p, [a, at]) => p.with(a, at), place)
 
 class Lowering {
   private readonly equation: Equation
@@ -28,17 +35,20 @@ class Lowering {
   private readonly bindings: Binding[]
   private readonly slots: Map<Tensor, number>
   private readonly linearForms = new Map<Expression, Index>()
+  private readonly bases = new Map<string, Index>()
   /** What the steps of the round being written add to each accumulator. */
   private readonly pending = new Map<string, Term>()
   private readonly argmaxBodies = new Set<Expression>()
 
-  constructor(equation: Equation, schedule: Schedule) {
+  constructor(equation: Equation, schedule: Schedule, bufferOf: BufferOf) {
     this.equation = equation
     this.schedule = schedule
     this.terms = new Terms(equation.name)
     const written = new Set(writes(equation))
     const tensors = [...new Set([...reads(equation), ...written])]
-    this.bindings = tensors.map((t) => ({ name: this.terms.unique(identifier(t.name)), tensor: t, access: written.has(t) ? 'read_write' : 'read' }))
+    const writtenBuffers = new Set([...written].map(bufferOf))
+    const isWritten = (t: Tensor): boolean => written.has(t) || (bufferOf(t) !== undefined && writtenBuffers.has(bufferOf(t)))
+    this.bindings = tensors.map((t) => ({ name: this.terms.unique(identifier(t.name)), tensor: t, access: isWritten(t) ? 'read_write' : 'read' }))
     this.slots = new Map(tensors.map((t, i) => [t, i]))
     for (const s of equation.stores) for (const e of walk(s.value)) if (e.kind === 'reduce' && e.combine === 'argmax') this.argmaxBodies.add(e.body)
   }
@@ -46,14 +56,14 @@ class Lowering {
   run(): Routine {
     const { equation, schedule } = this
     this.terms.open()
-    const place = new Map<Axis, Index>()
+    let place = Place.empty
     const grid: { name: string; extent: Extent }[] = []
     for (const a of equation.axes) {
       if (schedule.serial.includes(a)) continue
       const size = schedule.tile.get(a) ?? 1
       const variable = this.terms.variable(a, size, 0)
       grid.push({ name: this.terms.name(variable), extent: variable.extent })
-      place.set(a, times(variable, size))
+      place = place.with(a, times(variable, size))
     }
     const points = this.tilePoints(place)
     this.openSerial(points, [...schedule.serial])
@@ -76,19 +86,19 @@ class Lowering {
       this.storePoints(points)
       return
     }
-    this.terms.loop(next, 1, (at) => this.openSerial(points.map((p) => new Map([...p, [next, at]])), [...axes]))
+    this.terms.loop(next, 1, (at) => this.openSerial(points.map((p) => p.with(next, at)), [...axes]))
   }
 
   private storePoints(points: readonly Place[]): void {
     const stores = this.equation.stores.map((s) => {
       const linear = linearIndex(s.tensor, s.at)
       const keys = new Map<string, { place: Place; value: Term }>()
-      for (const place of points) keys.set(substitute(linear, place).key, { place, value: this.value(s.value, place) })
+      for (const place of points) keys.set(this.at(linear, place).key, { place, value: this.value(s.value, place) })
       return { s, linear, entries: [...keys.values()] }
     })
     for (const { s, linear, entries } of stores) {
       for (const { place, value } of entries) {
-        const at = this.terms.indexTerm(substitute(linear, place))
+        const at = this.terms.indexTerm(this.at(linear, place))
         this.guarded(this.insideTile(place), { kind: 'store', binding: this.slots.get(s.tensor)!, at, value })
       }
     }
@@ -172,7 +182,7 @@ class Lowering {
     const positions = both ? lanes.map(() => this.terms.declare('at', float(0), 1)) : []
     this.openReduction(e, points, (at) => {
       lanes.forEach((group, g) => {
-        const places = group.map((place) => new Map([...at(place)]))
+        const places = group.map(at)
         if (both) this.accumulateArgmax(e, places[0]!, accumulators[g]!, positions[g]!)
         else this.accumulate(e, places, accumulators[g]!)
       })
@@ -189,35 +199,35 @@ class Lowering {
   private openReduction(e: Reduction, points: readonly Place[], inside: (at: (place: Place) => Place) => void): void {
     // A reduction inside the body that does not depend on these loops is computed before them.
     this.hoistReductions([e.body], points)
-    const open = (axes: readonly Axis[], steps: readonly Place[]): void => {
+    const open = (axes: readonly Axis[], steps: readonly Step[]): void => {
       const [next, ...others] = axes
       if (!next) {
-        this.hoistReductions([e.body], points.flatMap((p) => steps.map((step) => new Map([...p, ...step]))))
+        this.hoistReductions([e.body], points.flatMap((p) => steps.map((step) => take(p, step))))
         this.pending.clear()
-        for (const step of steps) inside((place) => new Map([...place, ...step]))
+        for (const step of steps) inside((place) => take(place, step))
         this.flush()
         return
       }
       const factor = this.schedule.unroll.get(next) ?? 1
       invariant(factor === 1 || (typeof next.extent === 'number' && next.extent % factor === 0), `${next.name} cannot be written out by ${factor}`)
       this.terms.loop(next, factor, (at) => {
-        const inner = steps.flatMap((step) => range(factor).map((i) => new Map([...step, [next, plus(times(at, factor), i)]])))
+        const inner = steps.flatMap((step) => range(factor).map((i): Step => [...step, [next, plus(times(at, factor), i)]]))
         this.terms.skipping(this.batchGuards(e, points, inner, next), () => open(others, inner))
       })
     }
     // Loops first, what is written out whole innermost: a text inside a loop shares more.
     const whole = (a: Axis): boolean => a.extent === this.schedule.unroll.get(a)
-    open([...e.axes.filter((a) => !whole(a)), ...e.axes.filter(whole)], [new Map()])
+    open([...e.axes.filter((a) => !whole(a)), ...e.axes.filter(whole)], [[]])
   }
 
   /**
    * Conditions on the image alone, under which all that a round adds is zero: where chunks of the batch are uneven, the
    * round is skipped instead of adding zeros. Rows and columns in the padding are not worth a branch.
    */
-  private batchGuards(e: Reduction, points: readonly Place[], steps: readonly Place[], opened: Axis): Term[] {
+  private batchGuards(e: Reduction, points: readonly Place[], steps: readonly Step[], opened: Axis): Term[] {
     if (e.combine !== 'sum' || steps.length !== 1) return []
     const factors = e.body.kind === 'binary' && e.body.op === 'mul' ? [e.body.a, e.body.b] : [e.body]
-    const place = new Map([...points[0]!, ...steps[0]!])
+    const place = take(points[0]!, steps[0]!)
     return factors.flatMap((f) => (f.kind === 'guard' && f.otherwise === 0 ? f.guards : []))
       .filter((g) => g.kind === 'within' && g.extent === 'n' && axesOf(g.at).includes(opened) && axesOf(g.at).every((a) => place.has(a) && !this.schedule.tile.has(a)))
       .map((g) => this.guard(g, place))
@@ -297,13 +307,13 @@ class Lowering {
     switch (e.kind) {
       case 'constant': return float(e.value)
       case 'scalar': return this.terms.mark({ kind: 'scalar', name: e.name }, `s.${e.name}`, 0)
-      case 'position': return this.terms.floatOf(substitute(e.at, place))
+      case 'position': return this.terms.floatOf(this.at(e.at, place))
       case 'random': {
-        const at = this.terms.indexTerm(substitute(e.at, place))
+        const at = this.terms.indexTerm(this.at(e.at, place))
         return this.terms.named({ kind: 'random', key: e.key, at }, `r${e.key}(${this.terms.key(at)})`, 'f32', 1, this.terms.depth(at))
       }
       case 'load': {
-        const at = this.terms.indexTerm(substitute(this.linearForm(e), place))
+        const at = this.terms.indexTerm(this.at(this.linearForm(e), place))
         const binding = this.slots.get(e.tensor)!
         return this.terms.named({ kind: 'load', binding, at }, `l${binding}(${this.terms.key(at)})`, 'f32', 1, this.terms.depth(at))
       }
@@ -328,7 +338,7 @@ class Lowering {
   }
 
   private guard(g: Guard, place: Place): Term {
-    const at = substitute(g.at, place)
+    const at = this.at(g.at, place)
     if (g.kind === 'within') return this.terms.within(at, g.extent)
     if (at.terms.every(({ coefficient }) => coefficient % g.by === 0)) return truth(at.constant % g.by === 0)
     const rest = this.terms.op('irem', [this.terms.indexTerm(at), int(g.by)], 'i32')
@@ -339,7 +349,7 @@ class Lowering {
     let points: Place[] = [base]
     for (const [a, size] of this.schedule.tile) {
       if (size === 1 || this.schedule.serial.includes(a)) continue
-      points = points.flatMap((p) => range(size).map((i) => new Map([...p, [a, plus(p.get(a)!, i)]])))
+      points = points.flatMap((p) => range(size).map((i) => p.with(a, plus(p.get(a)!, i))))
     }
     return points
   }
@@ -384,6 +394,28 @@ class Lowering {
         this.retain(other, place, other.combine === 'argmax' ? at : most)
       }
     }
+  }
+
+  /** An index at a place. Neighbours differ by constants alone, so the rest is put together once for all of them. */
+  private at(form: Index, place: Place): Index {
+    let { constant } = form
+    let key = ''
+    for (const { atom, coefficient } of form.terms) {
+      if (atom.kind !== 'axis') return substitute(form, { get: (a) => place.get(a), has: (a) => place.has(a) })
+      const at = place.get(atom.axis)
+      invariant(at, `${this.equation.name}: axis ${atom.axis.name} is not bound`)
+      constant += coefficient * at.constant
+      key += `${coefficient}*(${at.termsKey})`
+    }
+    let base = this.bases.get(key)
+    if (!base) {
+      base = combine(form.terms.map(({ atom, coefficient }) => {
+        const at = place.get((atom as { axis: Axis }).axis)!
+        return [coefficient, shift(at, -at.constant)] as const
+      }))
+      this.bases.set(key, base)
+    }
+    return shift(base, constant - base.constant)
   }
 
   private linearForm(e: Extract<Expression, { kind: 'load' }>): Index {

@@ -13,6 +13,9 @@ export interface Scope {
   readonly values: Map<Expression, Map<string, Term>>
 }
 
+/** What is known of a term while it is being written: which value it is, and the scope that it needs. */
+type Marked = Term & { key?: string; depth?: number }
+
 /**
  * Writes terms into nested scopes. Every operation is named once, in the outermost scope in which all it needs is known:
  * what does not change in a loop is computed before it, and nothing is computed twice.
@@ -27,9 +30,9 @@ export class Terms {
   private readonly depthOf = new Map<Axis, number>()
   private readonly nameOf = new Map<Axis, string>()
   private readonly usedNames = new Set<string>(RESERVED_WORDS)
+  /** Sums of loop variables, by what they sum up. */
+  private readonly sums = new Map<string, Term>()
   private readonly counters = new Map<string, number>()
-  private readonly termDepths = new WeakMap<Term, number>()
-  private readonly termKeys = new WeakMap<Term, string>()
 
   constructor(kernel: string) {
     this.kernel = kernel
@@ -90,20 +93,25 @@ export class Terms {
     if (known) return known
     const name = this.fresh(type === 'bool' ? 'b' : type === 'i32' ? 'i' : 'v')
     scope.statements.push({ kind: 'let', name, type, lanes, value: term })
-    const reference = this.mark({ kind: 'name', name, type, lanes }, key, depth)
+    // From here on its name is its key: keys of keys would grow with every operation.
+    const reference = this.mark({ kind: 'name', name, type, lanes }, name, depth)
     scope.known.set(key, reference)
     return reference
   }
 
   /** An index as a term: loop variables of outer loops are added up outside, the constant last. */
   indexTerm(at: Index): Term {
-    const parts = at.terms.map(({ atom, coefficient }) => {
-      const term = atom.kind === 'axis' ? this.variableTerm(atom.axis) : this.divisionTerm(atom)
-      return { term: this.product(term, coefficient), depth: this.depth(term) }
-    }).sort((a, b) => a.depth - b.depth)
-    if (parts.length === 0) return int(at.constant)
-    let total = parts[0]!.term
-    for (const part of parts.slice(1)) total = this.op('iadd', [total, part.term], 'i32')
+    if (at.terms.length === 0) return int(at.constant)
+    // Variables are told apart by identity, so a sum of them is never asked for outside the loops that bind them.
+    let total = this.sums.get(at.termsKey)
+    if (!total) {
+      const parts = at.terms.map(({ atom, coefficient }) => {
+        const term = atom.kind === 'axis' ? this.variableTerm(atom.axis) : this.divisionTerm(atom)
+        return this.product(term, coefficient)
+      }).sort((a, b) => this.depth(a) - this.depth(b))
+      total = parts.reduce((a, b) => this.op('iadd', [a, b], 'i32'))
+      this.sums.set(at.termsKey, total)
+    }
     return at.constant === 0 ? total : this.mark(this.raw('iadd', [total, int(at.constant)], 'i32', 1), `${this.key(total)}+${at.constant}`, this.depth(total))
   }
 
@@ -133,8 +141,9 @@ export class Terms {
   }
 
   mark(term: Term, key: string, depth: number): Term {
-    this.termKeys.set(term, key)
-    this.termDepths.set(term, depth)
+    const marked = term as Marked
+    marked.key = key
+    marked.depth = depth
     return term
   }
 
@@ -146,13 +155,13 @@ export class Terms {
     if (term.kind === 'number') return `${term.value}${term.type}`
     if (term.kind === 'truth') return String(term.value)
     if (term.kind === 'batch') return `n/${term.chunks}`
-    const key = this.termKeys.get(term)
+    const { key } = term as Marked
     invariant(key !== undefined, `${this.kernel}: a ${term.kind} term has no key`)
     return key
   }
 
   depth(term: Term): number {
-    return this.termDepths.get(term) ?? 0
+    return (term as Marked).depth ?? 0
   }
 
   open(): Scope {

@@ -1,5 +1,6 @@
 import type { BufferEntry, DispatchEntry, KernelEntry, Plan, ProgramEntry, Size, TensorEntry } from '../../runtime/format.ts'
 import type { Graph, Value } from '../graph/graph.ts'
+import { bufferOf } from '../graph/storage.ts'
 import { invariant } from '../invariant.ts'
 import { addLinear, bytesOf, bytesRead, bytesWritten, flopsOf, linear, type Linear, productsOf } from '../loops/cost.ts'
 import type { Fused } from '../loops/fuse.ts'
@@ -180,7 +181,7 @@ class Layout {
 
   private buffer(value: Value): number {
     const { role, slot } = value.storage!
-    const name = slot ? `${role}.${slot}` : role
+    const name = bufferOf(value)!
     const known = this.bufferIndex.get(name)
     if (known !== undefined) return known
     const packedSize = role === 'states' ? this.request.packed.states : this.request.packed.parameters

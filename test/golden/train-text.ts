@@ -9,8 +9,8 @@ export function solverText(solver: Record<string, any>): string {
   } else if (kind === 'sgd' || kind === 'nesterov' || kind === 'adadelta') put('momentum', solver['momentum'])
   if (kind === 'rmsprop') put('decay', solver['rms_decay'])
   if (kind !== 'sgd' && kind !== 'nesterov') put('delta', solver['delta'])
-  if (solver['weight_decay']) {
-    put('weight_decay', solver['weight_decay'])
+  if (solver['weight_decay'] || kind === 'adamw') {
+    put('weight_decay', solver['weight_decay'] ?? 0)
     if (kind !== 'adamw') put('regularize', String(solver['regularization_type']).toLowerCase())
   }
   if (solver['clip_gradients'] >= 0) put('clip_gradients', solver['clip_gradients'])

@@ -1,5 +1,7 @@
+import { bufferOf } from '../../graph/storage.ts'
 import type { Equation } from '../../loops/kernel.ts'
 import { reads, writes } from '../../loops/kernel.ts'
+import type { Tensor } from '../../tensor.ts'
 import type { PrintedKernel } from '../../plan/build-plan.ts'
 import type { Target } from '../target.ts'
 
@@ -20,8 +22,10 @@ let printed = 0
 function print(equation: Equation): PrintedKernel {
   const written = new Set(writes(equation))
   const tensors = [...new Set([...reads(equation), ...written])]
+  const writtenBuffers = new Set([...written].map(bufferOf))
+  const isWritten = (t: Tensor): boolean => written.has(t) || (bufferOf(t) !== undefined && writtenBuffers.has(bufferOf(t)))
   return {
-    bindings: tensors.map((tensor) => ({ name: tensor.name, tensor, access: written.has(tensor) ? 'read_write' : 'read' })),
+    bindings: tensors.map((tensor) => ({ name: tensor.name, tensor, access: isWritten(tensor) ? 'read_write' : 'read' })),
     invocations: { fixed: 1, perSample: 0 },
     workgroup: 1,
     // Kernels with the same text are shared; every equation is its own here.

@@ -1,3 +1,4 @@
+import { bufferOf } from '../../graph/storage.ts'
 import { chooseSchedule, type TargetTraits } from '../../loops/choose-schedule.ts'
 import type { Extent } from '../../loops/index-expression.ts'
 import type { Equation } from '../../loops/kernel.ts'
@@ -15,7 +16,7 @@ const traits: TargetTraits = { accumulators: 128, tileOfOne: 8, tileOfOther: 16,
 export const wgsl: Target = { name: 'webgpu', extension: 'wgsl', maxBindings: 8, traits, print }
 
 function print(equation: Equation): PrintedKernel {
-  const routine = lower(equation, chooseSchedule(equation, traits))
+  const routine = lower(equation, chooseSchedule(equation, traits), bufferOf)
   const { code, workgroup } = printWgsl(routine, WORKGROUP)
   return { routine, bindings: routine.bindings, invocations: invocations(routine.grid.map((g) => g.extent)), workgroup, text: code }
 }
