@@ -1,18 +1,19 @@
+import type { AttributeCall } from '../../dsl/signature.ts'
 import type { Node, Value } from '../graph/graph.ts'
 import { add, type Expression, load, mul } from '../loops/expression.ts'
 import { store } from '../loops/kernel.ts'
 import { channelProblems, labelProblems } from './checks.ts'
-import { decayMultipliers, rateMultipliers, rateParameters } from './multipliers.ts'
+import { decayMultipliers, fillerParameter, rateMultipliers, rateParameters } from './multipliers.ts'
 import type { GradientBuilder, Operator, ParameterSpec, ShapeQuestion } from './operator.ts'
 import { perChannel, pointwise } from './points.ts'
 import { sumsEquations } from './sums.ts'
 
 const coefficient = (q: ShapeQuestion, role: string, value: number, i: number): ParameterSpec => {
-  const filler = q.attributes[`${role}_init`]
+  const filler = q.attributes[`${role}_init`] as AttributeCall | undefined
   return {
     role,
     shape: [q.inputs[0]!.shape[1] as number],
-    filler: { ...(filler !== undefined && { filler: filler as never }), value, fanIn: 1, fanOut: 1 },
+    filler: { ...(filler && { filler }), value, fanIn: 1, fanOut: 1 },
     rateMultiplier: rateMultipliers(q.attributes, i),
     decayMultiplier: decayMultipliers(q.attributes, i),
   }
@@ -23,7 +24,7 @@ const scale: Operator = {
   name: 'scale',
   signature: {
     name: 'scale',
-    parameters: [{ name: 'bias', type: { kind: 'boolean' }, default: true, doc: 'whether a bias is added' }, ...rateParameters(2)],
+    parameters: [{ name: 'bias', type: { kind: 'boolean' }, default: true, doc: 'whether a bias is added' }, fillerParameter('weight'), fillerParameter('bias'), ...rateParameters(2)],
     doc: 'multiplies each channel by a learned factor, and adds a learned bias',
   },
   shape: (q) => {
@@ -85,7 +86,7 @@ const scaleSums: Operator = {
 /** y = x + bias, a number a channel. */
 const bias: Operator = {
   name: 'bias',
-  signature: { name: 'bias', parameters: rateParameters(1), doc: 'adds a learned number to each channel' },
+  signature: { name: 'bias', parameters: [fillerParameter('bias'), ...rateParameters(1)], doc: 'adds a learned number to each channel' },
   shape: (q) => {
     const problems = [...labelProblems(q), ...channelProblems(q)]
     return problems.length > 0 ? problems : { shape: q.inputs[0]!.shape, parameters: [coefficient(q, 'bias', 0, 0)] }

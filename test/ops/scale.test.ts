@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { codes, expectClose, expectGradients, fed, forward } from './run-operator.ts'
+import { ask, codes, expectClose, expectGradients, fed, forward } from './run-operator.ts'
 
 const weight = [0.5, -2, 1.5]
 const bias = [0.1, 0.2, -0.7]
@@ -30,6 +30,16 @@ test('both start as the identity', () => {
   const x = fed([2, 3])
   expectClose(forward({ op: 'scale', inputs: [x] }), x.data)
   expectClose(forward({ op: 'bias', inputs: [x] }), x.data)
+})
+
+test('what is written is what they start with', () => {
+  const filler = { call: 'gaussian', args: { std: 0.5, mean: 1 } }
+  expect(ask({ op: 'scale', inputs: [fed([2, 3])], attributes: { weight_init: filler, lr_mult: [1, 2], decay_mult: [0] } })).toMatchObject({
+    parameters: [
+      { role: 'weight', shape: [3], filler: { filler }, rateMultiplier: 1, decayMultiplier: 0 },
+      { role: 'bias', shape: [3], filler: { value: 0 }, rateMultiplier: 2, decayMultiplier: 0 },
+    ],
+  })
 })
 
 test('both need channels', () => {
