@@ -1,0 +1,60 @@
+/**
+ * `npm start`: installs, builds, trains LeNet on MNIST, tests the bundle that came of it, and says what to try next.
+ * Arguments go to the training: `npm start -- --epochs 1 --seed 3`.
+ */
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+import { build, checkNode, install, node, root } from './steps.mjs'
+
+const FUSENET = join('dist', 'cli', 'main.js')
+const BUNDLE = join('out', 'mnist')
+
+checkNode()
+const args = process.argv.slice(2)
+if (!begin('npm ci', install()) || !begin('npm run build', build())) process.exit()
+
+const onHardware = hasHardware()
+// The file asks for two epochs: seconds on a graphics card, most of an hour on a processor that pretends to be one.
+const length = onHardware || args.some((arg) => /^--(epochs|steps|minutes)\b/.test(arg)) ? [] : ['--minutes', '2']
+
+const worked = fusenet('train', join('samples', 'mnist.net'), '-o', BUNDLE, ...length, ...args)
+  && fusenet('eval', BUNDLE, '--data', 'mnist')
+if (worked) sayWhatNext()
+else process.exitCode = 1
+
+function begin(name, worked) {
+  if (!worked) {
+    console.error(`failed: ${name}`)
+    process.exitCode = 1
+  }
+  return worked
+}
+
+function fusenet(...args) {
+  console.log(`\n$ fusenet ${args.join(' ')}`)
+  return node(FUSENET, ...args)
+}
+
+/** Whether `--device auto` takes a real GPU. */
+function hasHardware() {
+  try {
+    const { stdout } = spawnSync(process.execPath, [FUSENET, 'devices', '--json'], { cwd: root, encoding: 'utf8' })
+    return JSON.parse(stdout).chosen.kind === 'hardware'
+  } catch {
+    return false
+  }
+}
+
+function sayWhatNext() {
+  const command = `node ${FUSENET}`
+  console.log(`
+${BUNDLE} holds the trained net: bundle.json, readable kernels, weights. What to try next:
+
+  ${command} inspect samples/mnist.net        what is fused into which kernel, and why not more
+  ${command} inspect samples/mnist.net --style split    the same net, a pass a layer
+  ${command} run ${BUNDLE} --input digit.png    a picture of your own
+  ${command} compile samples/mnist.net --weights ${BUNDLE} --format esm -o out/mnist.js    one file for a page
+  ${command} train samples/mnist.net -o ${BUNDLE} --epochs 5    longer${onHardware ? '' : ' (bring a GPU)'}
+
+samples/README.md has more nets, README.md the rest. After \`npm link\`, the command is \`fusenet\`.`)
+}

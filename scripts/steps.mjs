@@ -1,0 +1,53 @@
+/** What `npm start` and `npm test` share. Plain Node: nothing may be installed yet. */
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+export const root = fileURLToPath(new URL('..', import.meta.url))
+
+/** Ends the process where Node is too old to go on, and says so in words. */
+export function checkNode() {
+  const [major, minor] = process.versions.node.split('.').map(Number)
+  if (major > 20 || (major === 20 && minor >= 19)) return
+  console.error(`fusenet needs Node 20.19 or newer, this is ${process.versions.node}`)
+  process.exit(1)
+}
+
+/** Whether a command worked. It runs in the root of the project and writes to our output. */
+export function run(command, args, { env = {} } = {}) {
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } })
+  if (error) console.error(`${command}: ${error.message}`)
+  return status === 0
+}
+
+export const node = (...args) => run(process.execPath, args)
+
+/** npm as it was called, or as the path has it. Told how loud to be, because a silent `npm test` hands its silence down. */
+export function npm(...args) {
+  const cli = process.env.npm_execpath
+  if (cli && /npm-cli\.[cm]?js$/.test(cli)) return node(cli, ...args, '--loglevel=warn')
+  if (process.platform === 'win32') return run('cmd', ['/c', 'npm', ...args, '--loglevel=warn'])
+  return run('npm', [...args, '--loglevel=warn'])
+}
+
+/** Installs what the lock file says, if it is not there already. Whether that worked. */
+export function install() {
+  if (isInstalled()) return true
+  console.log('installing packages (npm ci)')
+  return npm('ci', '--no-audit', '--no-fund')
+}
+
+/** npm notes in node_modules what it put there: the same packages in the same versions as in the lock file, but for those of other platforms. */
+function isInstalled() {
+  try {
+    const packagesIn = (file) => Object.entries(JSON.parse(readFileSync(join(root, file), 'utf8')).packages).filter(([name]) => name !== '')
+    const there = new Map(packagesIn('node_modules/.package-lock.json'))
+    return packagesIn('package-lock.json').every(([name, wanted]) =>
+      there.has(name) ? there.get(name).version === wanted.version : wanted.optional === true || wanted.peer === true)
+  } catch {
+    return false
+  }
+}
+
+export const build = () => npm('run', '--silent', 'build')
