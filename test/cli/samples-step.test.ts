@@ -1,0 +1,74 @@
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { readImport, readSource } from '../../cli/source.ts'
+import { compile, interpreter } from '../../compiler/index.ts'
+import type { Device, Numbers } from '../../runtime/device.ts'
+import type { Bundle, Style } from '../../runtime/format.ts'
+import { open } from '../../runtime/open.ts'
+import { webgpu } from '../../runtime/webgpu.ts'
+import { softwareGpu } from '../devices/webgpu.ts'
+
+/**
+ * One training step of each sample on WebGPU, in both styles, against float64 one layer at a time. The large nets are made
+ * smaller in size and channels, so that the reference is done in seconds: their layers and joints are the same.
+ */
+const SMALLER: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
+  'resnet20.net': [['f32[3, 32, 32]', 'f32[3, 16, 16]'], ['[16, 32, 64]', '[8, 12, 16]'], ['conv(16, 3, pad: 1', 'conv(8, 3, pad: 1']],
+  'resnet18.net': [['f32[3, 224, 224]', 'f32[3, 64, 64]'], ['[64, 128, 256, 512]', '[8, 12, 16, 24]'], ['conv_bn(64, 7', 'conv_bn(8, 7'], ['class[1000]', 'class[10]'], ['fc(1000)', 'fc(10)']],
+  'mobilenet_v2.net': [['f32[3, 224, 224]', 'f32[3, 64, 64]'], ['class[1000]', 'class[10]'], ['fc(1000)', 'fc(10)'], ['conv_bn(1280, 1)', 'conv_bn(40, 1)'], ['stage(96, 160, 3', 'stage(96, 24, 3'], ['stage(160, 320', 'stage(24, 32']],
+}
+const BATCH = 3
+
+let gpu: Device
+beforeAll(async () => { gpu = await webgpu({ gpu: await softwareGpu() }) })
+afterAll(() => gpu.close())
+
+async function bundleOf(name: string, style: Style): Promise<Bundle> {
+  const { file, text } = await readSource(join('samples', name))
+  let smaller = text
+  for (const [from, to] of SMALLER[name] ?? []) {
+    expect(smaller).toContain(from)
+    smaller = smaller.replaceAll(from, to)
+  }
+  return compile({ file, text: smaller }, { readImport, style })
+}
+
+/** Numbers between -1 and 1 that depend on their place alone. */
+const noise = (count: number): Float32Array => Float32Array.from({ length: count }, (_, i) => Math.sin(12.9898 * (i + 1)) * 43758.5453 % 1)
+
+async function step(bundle: Bundle, device: Device): Promise<Map<string, Numbers>> {
+  const net = await open(bundle, { device, batch: BATCH, seed: 5, programs: ['step'] })
+  try {
+    const [image, label] = bundle.manifest.inputs
+    const count = (image!.shape.slice(1) as number[]).reduce((product, dim) => product * dim, BATCH)
+    const { outputs, grads } = await net.step({ [image!.name]: noise(count), [label!.name]: Int32Array.from({ length: BATCH }, (_, i) => (3 * i + 1) % 10) })
+    const found = new Map(Object.entries(outputs))
+    for (const [name, values] of Object.entries(grads)) found.set(`grad/${name}`, values)
+    for (const [name, tensor] of await net.parameters()) found.set(`new/${name}`, tensor.data as Numbers)
+    return found
+  } finally {
+    net.close()
+  }
+}
+
+const norm = (values: ArrayLike<number>): number => Math.sqrt(Array.from(values).reduce((sum, v) => sum + v * v, 0))
+
+describe.each(['mnist.net', 'cifar10_quick.net', 'cifar10_quick_split.net', 'cifar10_full_sigmoid_bn.net', 'resnet20.net', 'resnet18.net', 'mobilenet_v2.net'])('%s', (name) => {
+  let want: Map<string, Numbers>
+  beforeAll(async () => { want = await step(await bundleOf(name, 'split'), interpreter()) }, 300_000)
+
+  test.each(['merged', 'split'] as const)('a step in style %s is that of float64', async (style) => {
+    const got = await step(await bundleOf(name, style), gpu)
+    expect([...got.keys()].sort()).toEqual([...want.keys()].sort())
+    // Gradients that cancel (a bias in front of a normalization) are noise in float32: measured against the largest.
+    const largest = Math.max(...[...want].filter(([key]) => key.startsWith('grad/')).map(([, values]) => norm(values)))
+    const wrong: string[] = []
+    for (const [key, reference] of want) {
+      const values = got.get(key)!
+      const difference = norm(Array.from(reference, (v, i) => v - values[i]!))
+      const scale = key.startsWith('grad/') ? Math.max(norm(reference), 1e-3 * largest) : Math.max(norm(reference), 1e-3)
+      if (!(difference <= 1e-4 * scale)) wrong.push(`${key}: off by ${difference} at scale ${scale}`)
+    }
+    expect(wrong).toEqual([])
+  }, 300_000)
+})
