@@ -12,6 +12,10 @@ export interface LoweredGraph {
   readonly kept: ReadonlySet<Tensor>
 }
 
+/** What a node took in is its work too. */
+const withLayers = (equation: Equation, absorbed: readonly string[]): Equation =>
+  (absorbed.length === 0 ? equation : { ...equation, layers: [...new Set([...equation.layers, ...absorbed])] })
+
 /** Every node says its equations; from here on there are loops, and no layers. */
 export function lowerGraph(graph: Graph, operators: ReadonlyMap<string, Operator>): LoweredGraph {
   const viewOf = new Map<Tensor, Tensor>()
@@ -22,7 +26,7 @@ export function lowerGraph(graph: Graph, operators: ReadonlyMap<string, Operator
       viewOf.set(node.outputs[0]!, node.inputs[0]!)
       return []
     }
-    return operator.equations(node)
+    return operator.equations(node).map((equation) => withLayers(equation, node.absorbed ?? []))
   })
   const kept = new Set<Tensor>(graph.outputs.map((output) => output.value))
   for (const value of [...kept]) {

@@ -1,8 +1,8 @@
 import type { Operator } from '../ops/operator.ts'
 import { elementsPerSample, isBatched, sameShape, showShape } from '../tensor.ts'
-import type { Graph, Node, Storage, Value } from './graph.ts'
+import type { Graph, Node, Value } from './graph.ts'
 import { readsOf } from './query.ts'
-import { ALIGNMENT } from './storage.ts'
+import { ALIGNMENT, bufferOf } from './storage.ts'
 
 /**
  * What is wrong with a graph, one line each; nothing where it is sound. A graph is sound when every value is made once and
@@ -50,12 +50,10 @@ function storageProblems(graph: Graph): string[] {
   return problems
 }
 
-const bufferOf = ({ role, slot }: Storage): string => `${role}.${slot ?? ''}`
-
 /** Whether writing one changes the other. */
 export function overlap(a: Value, b: Value): boolean {
   if (a === b) return true
-  if (!a.storage || !b.storage || bufferOf(a.storage) !== bufferOf(b.storage)) return false
+  if (!a.storage || !b.storage || bufferOf(a) !== bufferOf(b)) return false
   return a.storage.offset < b.storage.offset + elementsPerSample(b.shape) && b.storage.offset < a.storage.offset + elementsPerSample(a.shape)
 }
 
