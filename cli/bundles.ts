@@ -6,18 +6,24 @@ import { MANIFEST_FILE, WEIGHTS_FILE } from '../runtime/files.ts'
 import { readBundle } from '../runtime/node.ts'
 import { BundleError, InputError } from '../runtime/errors.ts'
 import { readSafetensors } from '../runtime/safetensors.ts'
+import { drawDiagnostics } from './diagnostics.ts'
+import type { Screen } from './screen.ts'
 import { kindOf, mustExist, readBytes } from './files.ts'
 import { readImport, readSource } from './source.ts'
 
 /** What a verb is given as its net: a .net file, which is compiled, or the folder of a bundle. */
-export async function loadBundle(path: string, options: { readonly style?: Style; readonly weights?: string } = {}): Promise<Bundle> {
-  const bundle = path.endsWith('.net') ? await compileFile(path, options.style) : await bundleInStyle(path, options.style)
+export async function loadBundle(path: string, options: { readonly style?: Style; readonly weights?: string; readonly screen: Screen }): Promise<Bundle> {
+  const bundle = path.endsWith('.net') ? await compileFile(path, options.style, options.screen) : await bundleInStyle(path, options.style)
   return options.weights === undefined ? bundle : { ...bundle, weights: await readWeights(options.weights, bundle) }
 }
 
-async function compileFile(path: string, style: Style | undefined): Promise<Bundle> {
-  const { compile } = await import('../compiler/index.ts')
-  return compile(await readSource(path), { style, readImport })
+async function compileFile(path: string, style: Style | undefined, screen: Screen): Promise<Bundle> {
+  const { check, compile } = await import('../compiler/index.ts')
+  const source = await readSource(path)
+  const diagnostics = check(source, { style, readImport })
+  // Errors are thrown by `compile`, with the warnings among them.
+  if (!screen.json && diagnostics.length > 0 && diagnostics.every((d) => d.severity === 'warning')) screen.note(await drawDiagnostics(diagnostics, screen))
+  return compile(source, { style, readImport })
 }
 
 /** A bundle of the other style is compiled again from the text that it carries; its weights fit both. */

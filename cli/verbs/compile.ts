@@ -22,7 +22,7 @@ export const compile: Verb = {
     const asModule = options['format'] === 'esm'
     if (asModule && !/\.m?js$/.test(output)) throw new UsageError(`-o ${output}: an ES module ends in .js or .mjs`)
     if (!asModule) await checkBundlePlace(output)
-    const bundle = await loadBundle(args[0]!, { style: options['style'] as Style | undefined, weights: options['weights'] as string | undefined })
+    const bundle = await loadBundle(args[0]!, { style: options['style'] as Style | undefined, weights: options['weights'] as string | undefined, screen })
     const written = asModule ? await writeModule(output, bundle) : await writeFolder(output, bundle)
     const { manifest } = bundle
     const kernels = Object.values(manifest.plans).reduce((sum, plan) => sum + plan.kernels.length, 0)

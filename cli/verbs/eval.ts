@@ -25,7 +25,7 @@ export const evaluate: Verb = {
   async run({ args, options, screen }) {
     const stats = options['stats'] as 'global' | 'batch'
     const program = stats === 'batch' ? 'eval/batch' : 'eval'
-    const bundle = await loadBundle(args[0]!, { style: options['style'] as Style | undefined, weights: options['weights'] as string | undefined })
+    const bundle = await loadBundle(args[0]!, { style: options['style'] as Style | undefined, weights: options['weights'] as string | undefined, screen })
     neededInputs(bundle, program) // Says why, if there is nothing to evaluate.
     if (!bundle.weights && bundle.manifest.parameters.length > 0) screen.note('these are initial weights: the bundle holds none, and none were given by --weights')
     const data = await netData(bundle, options['data'] as string | undefined, screen)

@@ -27,7 +27,7 @@ export const run: Verb = {
   async run({ args, options, screen }) {
     const outputs = options['output'] as string[] | undefined
     checkOutputs(outputs)
-    const bundle = await loadBundle(args[0]!, { style: options['style'] as Style | undefined, weights: options['weights'] as string | undefined })
+    const bundle = await loadBundle(args[0]!, { style: options['style'] as Style | undefined, weights: options['weights'] as string | undefined, screen })
     const stats = options['stats'] as 'global' | 'batch'
     const program = stats === 'batch' ? 'infer/batch' : 'infer'
     const given = await readInputs(options['input'] as string[] | undefined, bundle, neededInputs(bundle, program))

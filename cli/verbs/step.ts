@@ -22,7 +22,7 @@ export const step: Verb = {
     checkOutputs(outputs)
     const update = !options['solverOff']
     const program = update ? 'step' : 'gradients'
-    const bundle = await loadBundle(args[0]!, { style: options['style'] as Style | undefined, weights: options['weights'] as string | undefined })
+    const bundle = await loadBundle(args[0]!, { style: options['style'] as Style | undefined, weights: options['weights'] as string | undefined, screen })
     const given = await readInputs(options['input'] as string[] | undefined, bundle, neededInputs(bundle, program))
     return withDevice(options['device'] as DeviceName, screen, async (device) => {
       const { open } = await import('../../runtime/index.ts')

@@ -48,7 +48,7 @@ export const train: Verb = {
 
     const output = options['output'] as string | undefined
     if (output !== undefined) await checkBundlePlace(output)
-    const bundle = await loadBundle(file, { style: choices.style, weights: options['weights'] as string | undefined })
+    const bundle = await loadBundle(file, { style: choices.style, weights: options['weights'] as string | undefined, screen })
     const lossless = !bundle.manifest.outputs.some((output) => output.role === 'loss')
     if (lossless) throw new InputError(`${file} has no loss, so there is nothing to train`)
     if (!bundle.manifest.train) throw new InputError(`${file} has no train block: write at least \`train { solver sgd(lr: 0.05, momentum: 0.9) }\``)
