@@ -1,7 +1,11 @@
 import { describe, expect, test } from 'vitest'
+import { type Node, value } from '../../compiler/graph/graph.ts'
 import { printGraph } from '../../compiler/graph/print.ts'
 import { operators } from '../../compiler/ops/table.ts'
 import { foldBatchNorm } from '../../compiler/passes/fold-batch-norm.ts'
+import { evaluateEquation, type Numbers } from '../../compiler/targets/interpreter/evaluate.ts'
+import type { Tensor } from '../../compiler/tensor.ts'
+import { nowhere } from '../../dsl/source.ts'
 import { expectClose, freshBuffers, graphOf, net, noise, opsOf, passed, programOf, reasonsOf, run } from './nets.ts'
 
 const inputs = { x: noise(3 * 144), label: [0, 2, 1] }
@@ -62,6 +66,22 @@ test('the folded values follow the parameters: prepare runs again, the program s
   expectClose(o!, x.slice(0, 72).map((v, i) => (i < 36 ? (v - 1) / 2 : (v - 2) / 3)))
   const doubled = run(graph, freshBuffers(base, 1, { ...ones, 'c.weight': ones['c.weight'].map((w) => 2 * w) }), { batch: 1, inputs: { x } })
   expectClose(doubled['o']!, x.slice(0, 72).map((v, i) => (i < 36 ? (2 * v - 1) / 2 : (2 * v - 2) / 3)))
+})
+
+test.each([
+  ['oihw', 1, [4, 2], (o: number) => o],
+  // Transposed, in two groups of two inputs and three outputs: input i belongs to group i / 2.
+  ['iohw', 2, [4, 3], (i: number, o: number) => Math.floor(i / 2) * 3 + o],
+  ['iohw', 1, [4, 3], (_: number, o: number) => o],
+] as const)('k goes along the output channels of %s in %i groups', (layout, groups, [rows, columns], channelOf) => {
+  const channels = layout === 'oihw' ? rows : columns * groups
+  const weight = value('w', [rows, columns, 1, 1], nowhere)
+  const k = value('k', [channels], nowhere)
+  const out = value('folded', weight.shape, nowhere)
+  const node: Node = { name: 'f', op: 'fold_weight', layer: 'f', inputs: [k], parameters: { weight }, outputs: [out], attributes: { layout, groups }, span: nowhere }
+  const storage = new Map<Tensor, Numbers>([[weight, Float64Array.from(noise(rows * columns))], [k, Float64Array.from(noise(channels, 2))]])
+  for (const equation of operators.get('fold_weight')!.equations(node)) evaluateEquation(equation, storage, { batch: 1 })
+  expectClose([...storage.get(out)!], noise(rows * columns).map((w, at) => w * noise(channels, 2)[channelOf(Math.floor(at / columns), at % columns)]!))
 })
 
 describe('what it leaves alone', () => {
