@@ -15,27 +15,27 @@ export function checkNode() {
 }
 
 /** Whether a command worked. It runs in the root of the project and writes to our output. */
-export function run(command, args, { env = {} } = {}) {
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } })
+function run(command, args) {
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit' })
   if (error) console.error(`${command}: ${error.message}`)
   return status === 0
 }
 
 export const node = (...args) => run(process.execPath, args)
 
-/** npm as it was called, or as the path has it. Told how loud to be, because a silent `npm test` hands its silence down. */
+/** npm as it was called, or as the path has it. */
 export function npm(...args) {
   const cli = process.env.npm_execpath
-  if (cli && /npm-cli\.[cm]?js$/.test(cli)) return node(cli, ...args, '--loglevel=warn')
-  if (process.platform === 'win32') return run('cmd', ['/c', 'npm', ...args, '--loglevel=warn'])
-  return run('npm', [...args, '--loglevel=warn'])
+  if (cli && /npm-cli\.[cm]?js$/.test(cli)) return node(cli, ...args)
+  return process.platform === 'win32' ? run('cmd', ['/c', 'npm', ...args]) : run('npm', args)
 }
 
 /** Installs what the lock file says, if it is not there already. Whether that worked. */
 export function install() {
   if (isInstalled()) return true
   console.log('installing packages (npm ci)')
-  return npm('ci', '--no-audit', '--no-fund')
+  // Told how loud to be: a silent `npm test` hands its silence down, and a failure would have no reason.
+  return npm('ci', '--no-audit', '--no-fund', '--loglevel=warn')
 }
 
 /** npm notes in node_modules what it put there: the same packages in the same versions as in the lock file, but for those of other platforms. */
