@@ -23,6 +23,24 @@ export type BufferOf = (t: Tensor) => string | undefined
 
 type Reduction = Extract<Expression, { kind: 'reduce' }>
 
+/** A reduction that is being computed for all points of a tile. */
+interface Job {
+  readonly e: Reduction
+  readonly points: readonly Place[]
+  /** Points along the lanes axis in fours, or one by one; an accumulator each. */
+  readonly lanes: readonly (readonly Place[])[]
+  readonly accumulators: readonly Term[]
+  /** Where maxima were found, if that is asked for. */
+  readonly positions: readonly Term[]
+}
+
+const sameAxes = (a: Reduction, b: Reduction): boolean => a.axes.length === b.axes.length && a.axes.every((x, i) => x === b.axes[i])
+
+const contains = (e: Reduction, others: readonly Reduction[]): boolean => {
+  const inside = walk(e.body)
+  return others.some((other) => other !== e && inside.includes(other))
+}
+
 /** What a step of a reduction adds to a point. */
 type Step = readonly (readonly [Axis, Index])[]
 
@@ -162,47 +180,77 @@ class Lowering {
   }
 
 
-  /** Computes every reduction inside `roots` that depends on nothing but what is bound by now: before the next loop opens. */
+  /**
+   * Computes every reduction inside `roots` that depends on nothing but what is bound by now: before the next loop opens.
+   * Those over the same axes share one loop: the two sums of a batch normalization's gradient load everything once.
+   */
   private hoistReductions(roots: readonly Expression[], points: readonly Place[]): void {
     const bound = points[0]!
+    const ready: Reduction[] = []
+    const seen = new Set<Expression>()
     const visit = (e: Expression): void => {
+      if (seen.has(e)) return
+      seen.add(e)
       for (const child of children(e)) visit(child)
-      if (e.kind === 'reduce' && [...freeAxes(e)].every((a) => bound.has(a))) this.reduce(e, points)
+      if (e.kind === 'reduce' && [...freeAxes(e)].every((a) => bound.has(a))) ready.push(e)
     }
     for (const root of roots) visit(root)
+    while (ready.length > 0) {
+      const first = ready.shift()!
+      // Inner reductions come first in the list, so one that the next needs is never in its group.
+      const same = ready.filter((e) => sameAxes(e, first) && !contains(e, ready) && !contains(e, [first]))
+      for (const e of same) ready.splice(ready.indexOf(e), 1)
+      this.reduce([first, ...same], points)
+    }
   }
 
-  private reduce(e: Reduction, allPoints: readonly Place[]): void {
+  private reduce(group: readonly Reduction[], allPoints: readonly Place[]): void {
+    const jobs = group.map((e) => this.startReduction(e, allPoints)).filter((job) => job !== undefined)
+    if (jobs.length === 0) return
+    this.openReduction(jobs, (at) => {
+      for (const { e, lanes, accumulators, positions } of jobs) {
+        lanes.forEach((members, g) => {
+          const places = members.map(at)
+          if (positions.length > 0) this.accumulateArgmax(e, places[0]!, accumulators[g]!, positions[g]!)
+          else this.accumulate(e, places, accumulators[g]!)
+        })
+      }
+    })
+    for (const job of jobs) this.finishReduction(job)
+  }
+
+  /** Declares the accumulators of what is not known yet. */
+  private startReduction(e: Reduction, allPoints: readonly Place[]): Job | undefined {
     const points = this.distinct(e, allPoints).filter((place) => this.recall(e, place) === undefined)
-    if (points.length === 0) return
+    if (points.length === 0) return undefined
     const lanes = this.laneGroups(e, points)
     const start = e.combine === 'sum' ? 0 : LOWEST
     const both = e.combine !== 'sum' && this.argmaxBodies.has(e.body)
-    const accumulators = lanes.map((group) => this.terms.declare(e.combine === 'sum' ? 'sum' : 'most', float(start, group.length as 1 | 4), group.length as 1 | 4))
+    const accumulators = lanes.map((members) => this.terms.declare(e.combine === 'sum' ? 'sum' : 'most', float(start, members.length as 1 | 4), members.length as 1 | 4))
     const positions = both ? lanes.map(() => this.terms.declare('at', float(0), 1)) : []
-    this.openReduction(e, points, (at) => {
-      lanes.forEach((group, g) => {
-        const places = group.map(at)
-        if (both) this.accumulateArgmax(e, places[0]!, accumulators[g]!, positions[g]!)
-        else this.accumulate(e, places, accumulators[g]!)
-      })
-    })
-    lanes.forEach((group, g) => group.forEach((place, lane) => {
+    return { e, points, lanes, accumulators, positions }
+  }
+
+  private finishReduction({ e, lanes, accumulators, positions }: Job): void {
+    lanes.forEach((members, g) => members.forEach((place, lane) => {
       const accumulator = accumulators[g]!
-      const value: Term = group.length === 1 ? accumulator : this.terms.remember({ kind: 'lane', of: accumulator, lane }, this.terms.depth(accumulator))
+      const value: Term = members.length === 1 ? accumulator : this.terms.remember({ kind: 'lane', of: accumulator, lane }, this.terms.depth(accumulator))
       this.retain(e, place, e.combine === 'argmax' ? positions[g]! : value)
-      if (both) this.retainPair(e, place, value, positions[g]!)
+      if (positions.length > 0) this.retainPair(e, place, value, positions[g]!)
     }))
   }
 
   /** Opens the loops, then calls `inside` for each step that is written out in the innermost one. */
-  private openReduction(e: Reduction, points: readonly Place[], inside: (at: (place: Place) => Place) => void): void {
+  private openReduction(jobs: readonly Job[], inside: (at: (place: Place) => Place) => void): void {
+    const { axes } = jobs[0]!.e
     // A reduction inside the body that does not depend on these loops is computed before them.
-    this.hoistReductions([e.body], points)
-    const open = (axes: readonly Axis[], steps: readonly Step[]): void => {
-      const [next, ...others] = axes
+    const bodies = jobs.map(({ e }) => e.body)
+    const points = jobs.flatMap((job) => job.points)
+    this.hoistReductions(bodies, points)
+    const open = (rest: readonly Axis[], steps: readonly Step[]): void => {
+      const [next, ...others] = rest
       if (!next) {
-        this.hoistReductions([e.body], points.flatMap((p) => steps.map((step) => take(p, step))))
+        this.hoistReductions(bodies, points.flatMap((p) => steps.map((step) => take(p, step))))
         this.pending.clear()
         for (const step of steps) inside((place) => take(place, step))
         this.flush()
@@ -212,12 +260,13 @@ class Lowering {
       invariant(factor === 1 || (typeof next.extent === 'number' && next.extent % factor === 0), `${next.name} cannot be written out by ${factor}`)
       this.terms.loop(next, factor, (at) => {
         const inner = steps.flatMap((step) => range(factor).map((i): Step => [...step, [next, plus(times(at, factor), i)]]))
-        this.terms.skipping(this.batchGuards(e, points, inner, next), () => open(others, inner))
+        const guards = jobs.length === 1 ? this.batchGuards(jobs[0]!.e, jobs[0]!.points, inner, next) : []
+        this.terms.skipping(guards, () => open(others, inner))
       })
     }
     // Loops first, what is written out whole innermost: a text inside a loop shares more.
     const whole = (a: Axis): boolean => a.extent === this.schedule.unroll.get(a)
-    open([...e.axes.filter((a) => !whole(a)), ...e.axes.filter(whole)], [[]])
+    open([...axes.filter((a) => !whole(a)), ...axes.filter(whole)], [[]])
   }
 
   /**
@@ -329,7 +378,7 @@ class Lowering {
         return this.terms.select(condition, this.value(e.value, place), float(e.otherwise))
       }
       case 'reduce': {
-        this.reduce(e, [place])
+        this.reduce([e], [place])
         const result = this.recall(e, place)
         invariant(result, `${this.equation.name}: a reduction left no value`)
         return result

@@ -48,8 +48,8 @@ export function compareTensor(golden: GoldenCase, name: string, got: Numbers | u
 const asParameter = (t: GoldenTensor, shape: readonly number[] = t.shape): TensorData =>
   ({ shape, type: t.dtype === 'I32' ? 'i32' : 'f32', data: t.data as Float32Array })
 
-async function openNet(net: NetText, run: Run, batch = net.batch): Promise<Net> {
-  return open(compile(net.text, { style: run.style }), { device: run.device, batch })
+async function openNet(net: NetText, run: Run, programs: readonly string[]): Promise<Net> {
+  return open(compile(net.text, { style: run.style }), { device: run.device, batch: net.batch, programs })
 }
 
 async function setFrom(net: Net, names: ReadonlyMap<string, string>, golden: GoldenCase): Promise<void> {
@@ -65,7 +65,8 @@ async function setFrom(net: Net, names: ReadonlyMap<string, string>, golden: Gol
 async function runNet(golden: GoldenCase, run: Run): Promise<Comparison[]> {
   const train = 'train { solver sgd(lr: 0) }'
   const described = netText(golden, { ...run, train })
-  const net = await openNet(described, run)
+  const keepsStatistics = described.statisticsOf.size > 0 && [...golden.tensors.keys()].some((name) => name.startsWith('stat.'))
+  const net = await openNet(described, run, keepsStatistics ? ['gradients', 'train'] : ['gradients'])
   try {
     await setFrom(net, described.parameterName, golden)
     const inputs: Record<string, Float32Array | Int32Array> = {}
@@ -90,8 +91,8 @@ async function runNet(golden: GoldenCase, run: Run): Promise<Comparison[]> {
         compared.push(compareTensor(golden, name, got, want.data, run.float64))
       }
     }
-    if (described.statisticsOf.size > 0 && [...golden.tensors.keys()].some((name) => name.startsWith('stat.'))) {
-      await net.step(inputs, { update: true, rate: 0 })
+    if (keepsStatistics) {
+      await net.trainStep(inputs, { rate: 0 })
       const kept = await net.parameters()
       for (const [theirs, ours] of described.statisticsOf) {
         for (const [part, file] of [['mean', 'running_mean'], ['var', 'running_var']] as const) {
@@ -116,7 +117,7 @@ async function runStatistics(golden: GoldenCase, run: Run): Promise<Comparison[]
   const sample = x0.shape.slice(1)
   const layer = run.spelling === 'as given' ? `batch_norm(x, eps: ${eps}, affine: false, stats: ${stats}) as bn` : `batch_norm(x, eps: ${eps}, gamma: 1, beta: 0, stats: ${stats}) as bn`
   const text = `net statistics { input x: f32[${sample.join(', ')}] y = ${layer} output y = y loss = sum(y) } train { solver sgd(lr: 0) }`
-  const net = await open(compile(text, { style: run.style }), { device: run.device, batch: x0.shape[0]! })
+  const net = await open(compile(text, { style: run.style }), { device: run.device, batch: x0.shape[0]!, programs: ['train'] })
   const compared: Comparison[] = []
   try {
     const countName = policy === 'caffe' ? 'bn.scale_factor' : 'bn.count'
@@ -167,7 +168,7 @@ async function runSolver(golden: GoldenCase, run: Run): Promise<Comparison[]> {
     return [`input g_${name}: f32[${sizes.get(name)}]`, `loss l_${name} = sum(fc(g_${name}, 1, bias: false, lr_mult: ${lr_mult}, decay_mult: ${decay_mult}) as ${name})`]
   })
   const text = `net solver { ${lines.join('\n')} }\ntrain { ${solverText(golden.meta['solver'])} ${scheduleText(golden.meta['solver'])} accumulate ${accumulate} }`
-  const net = await open(compile(text, { style: run.style }), { device: run.device, batch: 1 })
+  const net = await open(compile(text, { style: run.style }), { device: run.device, batch: 1, programs: ['train', 'accumulate'] })
   const compared: Comparison[] = []
   try {
     await net.setParameters(new Map(names.map((name) => {
@@ -210,7 +211,7 @@ async function runTraining(golden: GoldenCase, run: Run): Promise<Comparison[]> 
   const described = netText(golden, { ...run, everyBlob: false, stats: statsText, train: `train { ${solverText(golden.meta['solver'])} ${scheduleText(golden.meta['solver'])} }` })
   const scores = golden.layers.at(-1)!.bottom[0]!
   const text = described.text.replace('net golden {', 'net golden {').replace(/\n}\n/, `\n  output scores = b_${scores}\n}\n`)
-  const net = await open(compile(text, { style: run.style }), { device: run.device, batch: described.batch })
+  const net = await open(compile(text, { style: run.style }), { device: run.device, batch: described.batch, programs: ['gradients', 'train', 'eval'] })
   const compared: Comparison[] = []
   try {
     await setFrom(net, described.parameterName, golden)
