@@ -14,6 +14,9 @@ import { basename, delimiter, dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { createBrotliDecompress } from 'node:zlib'
 
+/** Whether the package is built for this machine. */
+export const chromiumRunsHere = process.platform === 'linux' && process.arch === 'x64'
+
 /**
  * The Vulkan driver that runs on the CPU: the folder of its libraries (libvulkan.so.1 among them) and the file that
  * tells a Vulkan loader about it.
@@ -133,7 +136,7 @@ async function unpack(name, files, finish) {
 
 /** Where the package lies, its version, and the node_modules that holds it. */
 function chromiumPackage() {
-  if (process.platform !== 'linux' || process.arch !== 'x64') {
+  if (!chromiumRunsHere) {
     throw new Error(`the software adapter and the browser are built for Linux on x64, this is ${process.platform} on ${process.arch}`)
   }
   // package.json is not among the package's exports; its entry point is, a few folders deep.

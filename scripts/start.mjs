@@ -46,15 +46,17 @@ function hasHardware() {
 }
 
 function sayWhatNext() {
-  const command = `node ${FUSENET}`
+  const next = [
+    ['inspect samples/mnist.net', 'what is fused into which kernel, and why not more'],
+    ['inspect samples/mnist.net --style split', 'the same net, a pass a layer'],
+    [`run ${BUNDLE} --input digit.png`, 'a picture of your own'],
+    [`compile samples/mnist.net --weights ${BUNDLE} --format esm -o out/mnist.js`, 'one file for a page'],
+    [`train samples/mnist.net -o ${BUNDLE}`, onHardware ? 'again, as you like it' : 'all of it: two epochs, better on a machine with a GPU'],
+  ].map(([command, what]) => `  # ${what}\n  node ${FUSENET} ${command}`)
   console.log(`
 ${BUNDLE} holds the trained net: bundle.json, readable kernels, weights. What to try next:
 
-  ${command} inspect samples/mnist.net        what is fused into which kernel, and why not more
-  ${command} inspect samples/mnist.net --style split    the same net, a pass a layer
-  ${command} run ${BUNDLE} --input digit.png    a picture of your own
-  ${command} compile samples/mnist.net --weights ${BUNDLE} --format esm -o out/mnist.js    one file for a page
-  ${command} train samples/mnist.net -o ${BUNDLE} --epochs 5    longer${onHardware ? '' : ' (bring a GPU)'}
+${next.join('\n')}
 
 samples/README.md has more nets, README.md the rest. After \`npm link\`, the command is \`fusenet\`.`)
 }

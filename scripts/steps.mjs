@@ -14,6 +14,9 @@ export function checkNode() {
   process.exit(1)
 }
 
+// Ctrl-C goes to the command that runs: a training writes a snapshot before it ends.
+process.on('SIGINT', () => {})
+
 /** Whether a command worked. It runs in the root of the project and writes to our output. */
 function run(command, args) {
   const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit' })

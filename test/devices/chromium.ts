@@ -21,6 +21,9 @@ export interface Opened {
   close(): Promise<void>
 }
 
+/** Tests that open pages are for machines that Chromium is built for: `test.runIf(chromiumRunsHere)`. */
+export { chromiumRunsHere } from '../../scripts/software-adapter.mjs'
+
 /** Serves `folder` (and `files`) and opens `path` of it; by default a page with nothing on it. Closed after the test file at the latest. */
 export async function openPage(folder: string, { path = 'blank.html', ...serving }: Serving & { readonly path?: string } = {}): Promise<Opened> {
   const { url, close: closeServer } = await serve(folder, { ...serving, files: { 'blank.html': '<!doctype html><title>blank</title>', ...serving.files } })
@@ -46,7 +49,7 @@ function sharedBrowser(): Promise<Browser> {
     env: { ...process.env, ...environment } as Record<string, string>,
     // It opens no page but ours, and containers rarely let it have a sandbox.
     chromiumSandbox: false,
-    args: chromiumFlags,
+    args: [...chromiumFlags],
   }))
 }
 

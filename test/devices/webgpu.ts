@@ -16,7 +16,7 @@ async function open(): Promise<GPU> {
   await useSoftwareAdapter()
   // Only now: what Dawn finds is settled by what is loaded when it is made.
   const { create } = await import('webgpu')
-  return create(dawnFlags)
+  return create([...dawnFlags])
 }
 
 afterAll(() => { shared = undefined })
