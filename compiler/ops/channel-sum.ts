@@ -1,0 +1,24 @@
+import type { Value } from '../graph/graph.ts'
+import { load } from '../loops/expression.ts'
+import { store } from '../loops/kernel.ts'
+import type { GradientBuilder, Operator } from './operator.ts'
+import { sumsEquations } from './sums.ts'
+
+/** db[c] = sum over n and the map of dy[n, c, ...]: the gradient of whatever is added to each channel. */
+const channelSum: Operator = {
+  name: 'channel_sum',
+  equations: (node) => {
+    const dy = node.inputs[0]!
+    const out = node.outputs[0]!
+    return sumsEquations({
+      name: node.name, layers: [node.layer], shape: dy.shape, kept: [1],
+      terms: (at) => [load(dy, ...at)], stores: (at, [total]) => [store(out, at, total!)],
+    })
+  },
+}
+
+/** The gradient of a bias, if anybody asks for it. */
+export const biasGradient = (bias: Value | undefined, dy: Value, build: GradientBuilder): Value | undefined =>
+  bias && build.needs(bias) ? build.node({ suffix: 'dbias', op: 'channel_sum', inputs: [dy], outputs: [{ name: 'dbias', shape: bias.shape }] })[0] : undefined
+
+export const channelSumOperators: readonly Operator[] = [channelSum]

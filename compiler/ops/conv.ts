@@ -1,0 +1,91 @@
+import type { Diagnostic } from '../../dsl/diagnostic.ts'
+import type { Attributes, Parameter } from '../../dsl/signature.ts'
+import type { Shape } from '../tensor.ts'
+import { biasGradient } from './channel-sum.ts'
+import { argumentProblem } from './checks.ts'
+import type { Operator, ShapeQuestion } from './operator.ts'
+import { biasParameter, fillerProblems, weightAndBias, weightParameters } from './shared-parameters.ts'
+import { coupleEquations, slideEquation, spreadEquation } from './slide.ts'
+import { dilationParameter, fitProblems, isSame, kernelParameter, mapProblems, type Pair, pairOf, padParameter, slidesOf, strideParameter, windowCount } from './window.ts'
+
+export const outParameter: Parameter = { name: 'out', type: { kind: 'integer', min: 1 }, doc: 'channels of the output' }
+export const groupsParameter: Parameter = {
+  name: 'groups', type: { kind: 'integer', min: 1 }, default: 1, named: true,
+  doc: 'parts of the channels that do not see each other; as many as channels: depthwise',
+}
+
+export const kernelOf = (attributes: Attributes): Pair => pairOf(attributes, 'kernel', [1, 1])
+
+/** What the equations of both convolutions need to know. */
+export const windowAttributes = (attributes: Attributes): Attributes =>
+  Object.fromEntries(['kernel', 'stride', 'pad', 'dilation', 'groups'].flatMap((name) => (attributes[name] === undefined ? [] : [[name, attributes[name]]])))
+
+/** Groups split the channels on both sides evenly. */
+export function groupProblems(q: ShapeQuestion): Diagnostic[] {
+  const groups = (q.attributes['groups'] as number | undefined) ?? 1
+  const out = q.attributes['out'] as number
+  const channels = q.inputs[0]!.shape[1] as number
+  const possible = Array.from({ length: Math.min(out, channels) }, (_, i) => i + 1).filter((g) => out % g === 0 && channels % g === 0)
+  const hint = `groups must divide the ${channels} channels and the ${out} outputs: ${possible.join(', ')}`
+  const wrong = (what: string): Diagnostic => {
+    const problem = argumentProblem(q, 'groups', 'groups', `${what} cannot be split into ${groups} groups`, hint)
+    const x = q.inputs[0]!
+    return { ...problem, labels: [...problem.labels, { span: x.madeAt, text: `${channels} channels made here` }] }
+  }
+  return [
+    ...(channels % groups === 0 ? [] : [wrong(`${channels} channels`)]),
+    ...(out % groups === 0 ? [] : [wrong(`${out} outputs`)]),
+  ]
+}
+
+/**
+ * y[n, o, h, w] = bias[o] + sum over c, kh, kw of x[n, c, h stride + kh dilation - pad, ...] weight[o, c, kh, kw].
+ * x [n, C, H, W], weight [O, C / groups, kh, kw], bias [O], y [n, O, floor((H + 2 pad - dilation (kh - 1) - 1) / stride) + 1, ...].
+ * Diagnostics: shape/conv-rank, shape/conv-window, argument/groups, argument/bilinear, argument/uniform.
+ */
+const conv: Operator = {
+  name: 'conv',
+  signature: {
+    name: 'conv',
+    parameters: [outParameter, kernelParameter, strideParameter, padParameter, { ...dilationParameter, named: true }, groupsParameter, biasParameter, ...weightParameters],
+    doc: 'convolution; weight [out, in / groups, kernel height, kernel width]',
+  },
+  shape: (q) => {
+    const rank = mapProblems(q)
+    if (rank.length > 0) return rank
+    const [batch, channels, height, width] = q.inputs[0]!.shape as readonly [Shape[number], number, number, number]
+    const kernel = kernelOf(q.attributes)
+    const slides = slidesOf(q.attributes, kernel)
+    const problems = [...groupProblems(q), ...fitProblems(q, slides), ...fillerProblems(q, kernel)]
+    if (problems.length > 0) return problems
+    const out = q.attributes['out'] as number
+    const inner = channels / ((q.attributes['groups'] as number | undefined) ?? 1)
+    const same = isSame(q.attributes)
+    const area = kernel[0] * kernel[1]
+    return {
+      shape: [batch, out, windowCount(height, slides[0], same), windowCount(width, slides[1], same)],
+      parameters: weightAndBias(q, { weight: [out, inner, ...kernel], fanIn: inner * area, fanOut: out * area, out }),
+    }
+  },
+  equations: (node) => [slideEquation(node)],
+  gradient: (node, dy, build) => {
+    const x = node.inputs[0]!
+    const { weight, bias } = node.parameters
+    const attributes = windowAttributes(node.attributes)
+    return {
+      inputs: build.needs(x) ? build.node({ suffix: 'dx', op: 'conv_dx', inputs: [dy], parameters: { weight: weight! }, attributes, outputs: [{ name: 'dx', shape: x.shape }] }) : [],
+      parameters: {
+        weight: build.needs(weight!) ? build.node({ suffix: 'dweight', op: 'conv_dweight', inputs: [x, dy], attributes, outputs: [{ name: 'dweight', shape: weight!.shape }] })[0] : undefined,
+        bias: biasGradient(bias, dy, build),
+      },
+    }
+  },
+}
+
+/** y depends on x[n, c, H, W] through the windows that it lies in: dx = sum over o, kh, kw of dy weight. Input: dy. */
+const convDx: Operator = { name: 'conv_dx', equations: (node) => [spreadEquation(node)] }
+
+/** dweight = sum over n and all windows of x dy. Inputs: what the windows slide over, what they make (x, dy). */
+const convDweight: Operator = { name: 'conv_dweight', equations: coupleEquations }
+
+export const convOperators: readonly Operator[] = [conv, convDx, convDweight]
