@@ -17,7 +17,8 @@ const PLAIN_EVERY_MS = 10_000
 export function progress(screen: Screen, title: string, total: number, unit = 'images'): Progress {
   const startedAt = performance.now()
   const rate = (samples: number): number => samples / Math.max(1e-3, (performance.now() - startedAt) / 1000)
-  const left = (done: number): number => ((performance.now() - startedAt) / 1000 / Math.max(1, done)) * (total - done)
+  // Unknown before the first is done: 0 / 0.
+  const left = (done: number): number => ((performance.now() - startedAt) / 1000 / done) * (total - done)
 
   if (screen.json) return { update() {}, line() {}, stop() {} }
 
