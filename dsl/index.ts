@@ -1,0 +1,11 @@
+/** The language: text to a flat program, diagnostics, layout. */
+export type * from './ast.ts'
+export type { Diagnostic, Label } from './diagnostic.ts'
+export { format, FormatError } from './format.ts'
+export { type Loaded, loadProgram, type LoadOptions } from './load.ts'
+export { parse, type Parsed } from './parse.ts'
+export type * from './program.ts'
+export { positionOf, render, type RenderOptions } from './render.ts'
+export type * from './signature.ts'
+export { nowhere, type Source, type Span } from './source.ts'
+export { editDistance, suggest } from './suggest.ts'
