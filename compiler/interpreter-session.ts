@@ -19,7 +19,8 @@ export class InterpreterSession implements Session {
     this.buffers = plan.buffers.map((b) => {
       const sizes = [b.elements, ...(b.largestOf ?? [])].map((s) => s.fixed + s.perSample * batch)
       const data = new Float64Array(Math.max(...sizes))
-      if (b.data) data.set(b.data)
+      let at = 0
+      for (const { times, values } of b.data ?? []) for (let i = 0; i < times; i++, at += values.length) data.set(values, at)
       return data
     })
     this.allocatedBytes = this.buffers.reduce((total, b) => total + b.byteLength, 0)

@@ -48,7 +48,7 @@ export function runPipeline(base: Graph, options: PipelineOptions): PipelineResu
     const { lowered, fused } = timed(options, name, 'fuse', () => toKernels(graph, declined, options), (r) => printEquations(r.fused))
     return { name, graph, viewOf: lowered.viewOf, steps: fused.map((f) => ({ fused: f, kernel: printKernel(f.equation) })) }
   })
-  const constants = new Map([...graphs.values()].flatMap(({ graph }) => (graph.constants ?? []).map((c) => [c.value.storage!.slot ?? '', c.data] as const)))
+  const constants = new Map([...graphs.values()].flatMap(({ graph }) => (graph.constants ?? []).map((c) => [c.value.storage!.slot ?? '', c] as const)))
   const laidOut = buildPlan({
     target: options.target.name, programs, packed: packedSizes(base), constants, batch: options.batch,
     extension: options.target.extension, hash: sha256Hex,

@@ -116,8 +116,8 @@ export interface BufferEntry {
   readonly elements: Size
   /** Of a slot that tensors share: it holds the largest of these (each linear in the batch), `elements` is the first. */
   readonly largestOf?: readonly Size[]
-  /** Initial contents of `constants`. */
-  readonly data?: readonly number[]
+  /** Initial contents of `constants`, from the beginning: numbers, and how often they follow each other. */
+  readonly data?: readonly { readonly times: number; readonly values: readonly number[] }[]
 }
 
 export interface TensorEntry {

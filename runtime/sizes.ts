@@ -6,6 +6,16 @@ export const sizeAt = (size: Size, n: number): number => size.fixed + size.perSa
 export const bufferElements = (buffer: BufferEntry, n: number): number =>
   Math.max(...[buffer.elements, ...(buffer.largestOf ?? [])].map((size) => sizeAt(size, n)))
 
+/** Numbers of a `constants` buffer, written out. */
+export function contents(buffer: BufferEntry): Float64Array {
+  const all = new Float64Array(buffer.elements.fixed)
+  let at = 0
+  for (const { times, values } of buffer.data ?? []) {
+    for (let i = 0; i < times; i++, at += values.length) all.set(values, at)
+  }
+  return all
+}
+
 export const elementCount = (shape: Shape, n = 1): number =>
   shape.reduce<number>((product, dim) => product * (dim === 'n' ? n : dim), 1)
 

@@ -89,7 +89,7 @@ const plan = record({
   buffers: list(record({
     name,
     role: oneOf('parameters', 'gradients', 'history', 'states', 'constants', 'input', 'prepared', 'scratch'),
-    elements: size, 'largestOf?': list(size), 'data?': list(number),
+    elements: size, 'largestOf?': list(size), 'data?': list(record({ times: count, values: list(number) })),
   })),
   tensors: list(record({ name, shape, type, buffer: count, offset: count })),
   kernels: list(record({
@@ -143,7 +143,8 @@ function checkPlan(manifest: Manifest, p: Plan, at: string, files: Bundle['files
   p.buffers.forEach((b, i) => {
     const path = `${at}.buffers[${i}]`
     if (bufferElements(b, 1) < 1) report(`${path}.elements`, 'a buffer without elements')
-    if (b.data && b.data.length > b.elements.fixed) report(`${path}.data`, `${b.data.length} numbers do not fit into ${b.elements.fixed}`)
+    const given = b.data?.reduce((sum, run) => sum + run.times * run.values.length, 0) ?? 0
+    if (given > b.elements.fixed) report(`${path}.data`, `${given} numbers do not fit into ${b.elements.fixed}`)
   })
   p.tensors.forEach((t, i) => {
     const path = `${at}.tensors[${i}]`

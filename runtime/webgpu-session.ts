@@ -1,6 +1,6 @@
 import { DeviceError, type Numbers, type Session, type StepScalars } from './device.ts'
 import { type Plan, ROW_GROUPS, STEP_BYTES } from './format.ts'
-import { elementCount, sizeAt } from './sizes.ts'
+import { contents, elementCount, sizeAt } from './sizes.ts'
 
 // The globals GPUBufferUsage and GPUMapMode do not exist in Node; the numbers are the specification's.
 const MAP_READ = 1
@@ -74,9 +74,7 @@ export class WebGpuSession implements Session {
       if (!buffer.data || !buffers.has(index)) return
       plan.tensors.forEach((t, i) => {
         if (t.buffer !== index) return
-        const values = new Float64Array(elementCount(t.shape, batch))
-        values.set(buffer.data!.slice(t.offset, t.offset + values.length))
-        this.write(i, values)
+        this.write(i, contents(buffer).slice(t.offset, t.offset + elementCount(t.shape, batch)))
       })
     })
   }

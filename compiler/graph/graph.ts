@@ -65,6 +65,12 @@ export interface NamedOutput {
   readonly weight?: number
 }
 
+/** Contents of a value in `constants`: numbers, and how often they follow each other. */
+export interface Constant {
+  readonly value: Value
+  readonly values: readonly { readonly times: number; readonly values: readonly number[] }[]
+}
+
 export interface Graph {
   readonly name: string
   readonly inputs: readonly Value[]
@@ -75,7 +81,7 @@ export interface Graph {
   /** Nodes of the program `prepare` that make the prepared values which this program reads. */
   readonly prepare?: readonly Node[]
   /** Contents of values in `constants`. */
-  readonly constants?: readonly { readonly value: Value; readonly data: readonly number[] }[]
+  readonly constants?: readonly Constant[]
 }
 
 export const value = (name: string, shape: Shape, madeAt: Span, more: { type?: 'f32' | 'i32'; storage?: Storage } = {}): Value =>

@@ -1,6 +1,6 @@
 import type { AttributeCall } from '../../dsl/signature.ts'
 import { nowhere, type Span } from '../../dsl/source.ts'
-import { type Graph, type Node, type Storage, value, type Value } from '../graph/graph.ts'
+import { type Constant, type Graph, type Node, type Storage, value, type Value } from '../graph/graph.ts'
 import { ALIGNMENT, packedSizes } from '../graph/storage.ts'
 import { invariant } from '../invariant.ts'
 import { solverSlots } from '../ops/solver.ts'
@@ -25,7 +25,7 @@ export const applySolver: GraphPass = {
     const nodes = program === 'accumulate' ? [update.accumulate()]
       : program === 'train' && train.accumulate > 1 ? update.ofSum(train)
       : update.ofBatch(train.solver, update.gradients(), 1)
-    const constants = program === 'accumulate' ? [] : [{ value: update.multipliers, data: multipliersOf(graph) }]
+    const constants = program === 'accumulate' ? [] : [{ value: update.multipliers, values: multipliersOf(graph) }]
     return { graph: { ...graph, nodes: [...graph.nodes, ...nodes], constants: [...(graph.constants ?? []), ...constants] }, declined: [] }
   },
 }
@@ -94,17 +94,15 @@ class Update {
   }
 }
 
-/** Row by row; 0 where no parameter lies. */
-function multipliersOf(graph: Graph): number[] {
-  const blocks = new Array<number>(packedSizes(graph).parameters / ALIGNMENT * 2).fill(0)
-  for (const { value: of, trainable, rateMultiplier, decayMultiplier } of graph.parameters) {
-    if (!trainable) continue
-    const from = of.storage!.offset / ALIGNMENT
-    const count = Math.ceil(of.shape.reduce<number>((product, dim) => product * (dim as number), 1) / ALIGNMENT)
-    for (let i = from; i < from + count; i++) {
-      blocks[2 * i] = rateMultiplier
-      blocks[2 * i + 1] = decayMultiplier
-    }
+/** Row by row, alike ones together; parameters fill the buffer without gaps. */
+function multipliersOf(graph: Graph): Constant['values'] {
+  const runs: { times: number; values: readonly number[] }[] = []
+  const trained = graph.parameters.filter((p) => p.trainable).sort((a, b) => a.value.storage!.offset - b.value.storage!.offset)
+  for (const { value: of, rateMultiplier, decayMultiplier } of trained) {
+    const times = Math.ceil(of.shape.reduce<number>((product, dim) => product * (dim as number), 1) / ALIGNMENT)
+    const last = runs.at(-1)
+    if (last && last.values[0] === rateMultiplier && last.values[1] === decayMultiplier) last.times += times
+    else runs.push({ times, values: [rateMultiplier, decayMultiplier] })
   }
-  return blocks
+  return runs
 }

@@ -1,5 +1,5 @@
 import type { BufferEntry, DispatchEntry, KernelEntry, Plan, ProgramEntry, Size, TensorEntry } from '../../runtime/format.ts'
-import type { Graph, Value } from '../graph/graph.ts'
+import type { Constant, Graph, Value } from '../graph/graph.ts'
 import { bufferOf } from '../graph/storage.ts'
 import { invariant } from '../invariant.ts'
 import { addLinear, bytesOf, bytesRead, bytesWritten, flopsOf, linear, type Linear, productsOf } from '../loops/cost.ts'
@@ -43,7 +43,7 @@ export interface PlanRequest {
   /** Elements of the packed buffers. */
   readonly packed: { readonly parameters: number; readonly states: number }
   /** Contents of values of role `constants`. */
-  readonly constants: ReadonlyMap<string, readonly number[]>
+  readonly constants: ReadonlyMap<string, Constant>
   /** The batch at which slots are packed; any other works too. */
   readonly batch: number
   readonly extension: string
@@ -188,7 +188,7 @@ class Layout {
     const data = role === 'constants' ? this.request.constants.get(slot ?? '') : undefined
     invariant(role !== 'constants' || data, `constants ${slot} have no contents`)
     const elements = role === 'input' || role === 'prepared' || role === 'constants' ? elementsOf(value) : { fixed: packedSize, perSample: 0 }
-    this.buffers.push({ name, role, elements, ...(data && { data }) })
+    this.buffers.push({ name, role, elements, ...(data && { data: data.values }) })
     this.bufferIndex.set(name, this.buffers.length - 1)
     return this.buffers.length - 1
   }

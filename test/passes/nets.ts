@@ -105,7 +105,7 @@ function runNodes(graph: Graph, nodes: readonly Node[], buffers: Buffers, batch:
     const count = elementCount(value, batch)
     if (!at) storage.set(value, new Float64Array(count))
     else if (at.role === 'input') storage.set(value, Float64Array.from(inputs[at.slot!] ?? new Float64Array(count)))
-    else if (at.role === 'constants') storage.set(value, Float64Array.from(graph.constants!.find((c) => c.value === value)!.data))
+    else if (at.role === 'constants') storage.set(value, Float64Array.from(graph.constants!.find((c) => c.value === value)!.values.flatMap(({ times, values }) => Array.from({ length: times }, () => values).flat())))
     else {
       const name = at.slot === undefined ? at.role : `${at.role}.${at.slot}`
       const whole = at.role === 'prepared' ? count : at.role === 'states' ? size.states : size.parameters

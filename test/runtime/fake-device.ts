@@ -1,6 +1,6 @@
 import { type Device, DeviceError, type Numbers, type Session, type StepScalars } from '../../runtime/device.ts'
 import type { Bundle, Plan } from '../../runtime/format.ts'
-import { bufferElements, elementCount } from '../../runtime/sizes.ts'
+import { contents, bufferElements, elementCount } from '../../runtime/sizes.ts'
 
 type Kernel = (bind: Record<string, Numbers>, n: number, step: StepScalars) => void
 
@@ -78,7 +78,7 @@ class FakeSession implements Session {
     this.#kernels = kernels
     this.#buffers = plan.buffers.map((b) => {
       const data = new Float64Array(bufferElements(b, batch))
-      data.set(b.data ?? [])
+      if (b.data) data.set(contents(b))
       return data
     })
   }

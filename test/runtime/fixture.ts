@@ -30,7 +30,7 @@ const BUFFERS: BufferEntry[] = [
   { name: 'slot1', role: 'scratch', elements: fixed(1) },
   { name: 'slot2', role: 'scratch', elements: fixed(1) },
   { name: 'slot3', role: 'scratch', elements: perSample(CLASSES) },
-  { name: 'constants.two', role: 'constants', elements: fixed(1), data: [2] },
+  { name: 'constants.two', role: 'constants', elements: fixed(1), data: [{ times: 1, values: [2] }] },
 ]
 
 const TENSORS = {
