@@ -22,7 +22,7 @@ async function compileFile(path: string, style: Style | undefined, screen: Scree
   const source = await readSource(path)
   const diagnostics = check(source, { style, readImport })
   // Errors are thrown by `compile`, with the warnings among them.
-  if (!screen.json && diagnostics.length > 0 && diagnostics.every((d) => d.severity === 'warning')) screen.note(await drawDiagnostics(diagnostics, screen))
+  if (!screen.json && diagnostics.length > 0 && diagnostics.every((d) => d.severity === 'warning')) screen.note(drawDiagnostics(diagnostics, screen))
   return compile(source, { style, readImport })
 }
 

@@ -1,10 +1,10 @@
 import type { Diagnostic } from '../dsl/diagnostic.ts'
 import type { Span } from '../dsl/source.ts'
+import { positionOf, render } from '../dsl/render.ts'
 import { type Screen, wantsColor } from './screen.ts'
 
 /** For people: lines underlined, hints; a count at the end where there are several. */
-export async function drawDiagnostics(diagnostics: readonly Diagnostic[], screen: Screen): Promise<string> {
-  const { render } = await import('../dsl/index.ts')
+export function drawDiagnostics(diagnostics: readonly Diagnostic[], screen: Screen): string {
   const color = wantsColor(screen.terminal.err, screen.terminal.env)
   const drawn = diagnostics.map((diagnostic) => render(diagnostic, { color }).trimEnd())
   const errors = diagnostics.filter((d) => d.severity === 'error').length
@@ -19,9 +19,7 @@ export function plainDiagnostic({ severity, code, message, labels, hint }: Diagn
 }
 
 function place({ source, start, end }: Span): object {
-  const at = (offset: number): { line: number; column: number } => {
-    const before = source.text.slice(0, offset).split(/\r\n|\r|\n/)
-    return { line: before.length, column: before[before.length - 1]!.length + 1 }
-  }
-  return { file: source.file, ...at(start), endLine: at(end).line, endColumn: at(end).column, start, end }
+  const from = positionOf(source, start)
+  const to = positionOf(source, end)
+  return { file: source.file, line: from.line, column: from.column, endLine: to.line, endColumn: to.column, start, end }
 }

@@ -10,7 +10,7 @@ export type Failure =
   | { readonly kind: 'thrown'; readonly error: unknown }
 
 /** Tells what went wrong, for people on standard error or for machines as JSON, and gives the exit code. */
-export async function fail(screen: Screen, failure: Failure): Promise<number> {
+export function fail(screen: Screen, failure: Failure): number {
   const { red, bold, dim } = screen.noteColors
   const say = (code: number, message: string, more: object = {}): number => {
     screen.result({ error: { message, exitCode: code, ...more } })
@@ -23,7 +23,7 @@ export async function fail(screen: Screen, failure: Failure): Promise<number> {
   const diagnostics = diagnosticsOf(error)
   if (diagnostics) {
     screen.result({ error: { message: 'the program has errors', exitCode: EXIT.input, diagnostics: diagnostics.map(plainDiagnostic) } })
-    if (!screen.json) screen.note(await drawDiagnostics(diagnostics, screen))
+    if (!screen.json) screen.note(drawDiagnostics(diagnostics, screen))
     return EXIT.input
   }
   if (error instanceof UsageError) return say(EXIT.usage, error.message)
@@ -36,8 +36,8 @@ export async function fail(screen: Screen, failure: Failure): Promise<number> {
   return code
 }
 
-/** What the compiler throws for a program with errors: known by its shape, so that nothing here waits for the compiler to load. */
+/** What compiler and layout throw for a text with errors: known by its name, so that nothing here waits for them to load. */
 function diagnosticsOf(error: unknown): readonly Diagnostic[] | undefined {
-  if (!(error instanceof Error) || error.name !== 'CompileError') return undefined
+  if (!(error instanceof Error) || !['CompileError', 'FormatError'].includes(error.name)) return undefined
   return (error as Error & { diagnostics?: readonly Diagnostic[] }).diagnostics
 }

@@ -2,14 +2,14 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { InputError } from '../runtime/errors.ts'
-import { didYouMean } from './suggest.ts'
+import { suggest } from '../dsl/suggest.ts'
 
 /** Why a file cannot be read, with the neighbour that was probably meant. */
 async function unreadable(path: string, error: NodeJS.ErrnoException): Promise<InputError> {
   if (error.code === 'ENOENT') {
     const beside = await readdir(dirname(resolve(path))).catch(() => [])
-    const guess = didYouMean(basename(path), beside)
-    return new InputError(`there is no file ${path}${guess && `; did you mean ${join(dirname(path), guess.slice('; did you mean '.length, -1))}?`}`)
+    const guess = suggest(basename(path), beside)
+    return new InputError(`there is no file ${path}${guess === undefined ? '' : `; did you mean ${join(dirname(path), guess)}?`}`)
   }
   if (error.code === 'EISDIR') return new InputError(`${path} is a folder, a file is wanted`)
   if (error.code === 'EACCES') return new InputError(`${path} may not be read: permission denied`)

@@ -18,7 +18,7 @@ export const check: Verb = {
       const errors = diagnostics.filter((d) => d.severity === 'error').length
       files.push({ file, errors, warnings: diagnostics.length - errors, diagnostics: diagnostics.map(plainDiagnostic) })
       if (screen.json) continue
-      if (diagnostics.length > 0) screen.note(await drawDiagnostics(diagnostics, screen))
+      if (diagnostics.length > 0) screen.note(drawDiagnostics(diagnostics, screen))
       else screen.print(`${file}: ${screen.colors.green('no errors')}`)
     }
     const errors = files.reduce((sum, file) => sum + file.errors, 0)

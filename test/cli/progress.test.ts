@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest'
 import { progress } from '../../cli/progress.ts'
 import { Screen, showBytes, showCount, showDuration } from '../../cli/screen.ts'
-import { distance, nearest } from '../../cli/suggest.ts'
 
 function screenOf(isTTY: boolean, json = false): { screen: Screen; said: () => string } {
   let said = ''
@@ -51,11 +50,4 @@ test('amounts', () => {
   expect([0, 1023, 1536, 3 * 2 ** 30].map(showBytes)).toEqual(['0 B', '1023 B', '1.50 KiB', '3.00 GiB'])
   expect([999, 2470000].map(showCount)).toEqual(['999', '2.47 M'])
   expect([0.4, 75, 3661, Infinity].map(showDuration)).toEqual(['0:00', '1:15', '1:01:01', '?'])
-})
-
-test('the word that was meant', () => {
-  expect(distance('image', 'imaeg')).toBe(1)
-  expect(distance('', 'abc')).toBe(3)
-  expect(nearest('lable', ['image', 'label'])).toBe('label')
-  expect(nearest('xyz', ['image', 'label'])).toBeUndefined()
 })

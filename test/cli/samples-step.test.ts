@@ -19,6 +19,12 @@ const SMALLER: Readonly<Record<string, readonly (readonly [string, string])[]>> 
 }
 const BATCH = 3
 
+/**
+ * Of a tensor's norm. Deep nets: where float32 rounds the input of a rectifier to the other side of its kink, gradients move
+ * by a percent; what is wrong moves them by their own size.
+ */
+const tolerance = (name: string): number => (name in SMALLER ? 2e-2 : 1e-4)
+
 let gpu: Device
 beforeAll(async () => { gpu = await webgpu({ gpu: await softwareGpu() }) })
 afterAll(() => gpu.close())
@@ -68,8 +74,7 @@ describe.each(['mnist.net', 'cifar10_quick.net', 'cifar10_quick_split.net', 'cif
       const difference = norm(Array.from(reference, (v, i) => v - values[i]!))
       // Means behind a normalization cancel as well, among values of size 1.
       const scale = Math.max(norm(reference), key.startsWith('grad/') ? 1e-3 * largest : 1e-2)
-      // MobileNetV2 is 53 layers deep: what float32 rounds adds up.
-      if (!(difference <= 5e-4 * scale)) wrong.push(`${key}: off by ${difference} at scale ${scale}`)
+      if (!(difference <= tolerance(name) * scale)) wrong.push(`${key}: off by ${difference} at scale ${scale}`)
     }
     expect(wrong).toEqual([])
   }, 300_000)
