@@ -6,6 +6,9 @@ import type { GraphPass } from './pass.ts'
 /** Layers that are linear in a weight with an output channel, and how that weight is laid out. */
 const LAYOUTS: Readonly<Record<string, 'oihw' | 'iohw'>> = { conv: 'oihw', fc: 'oihw', deconv: 'iohw' }
 
+/** `fc(transpose: true)` has its weight as [in, out]. */
+const layoutOf = (layer: Node): 'oihw' | 'iohw' | undefined => (layer.op === 'fc' && layer.attributes['transpose'] === true ? 'iohw' : LAYOUTS[layer.op])
+
 /**
  * Folds batch_norm into the convolution (or transposed convolution, or inner product) before it. Inference only: in
  * training the statistics belong to the batch.
@@ -23,7 +26,7 @@ export const foldBatchNorm: GraphPass = {
     if (policyOf(bn.attributes) === 'batch') return keep('test batches use their own statistics')
     const before = bn.inputs[0]!
     const conv = look.producerOf(before)
-    const layout = conv && LAYOUTS[conv.op]
+    const layout = conv && layoutOf(conv)
     if (!conv || !layout) return keep(nothingToFoldInto(conv, look))
     // A second reader, or the net's output, still needs the value before normalization.
     const others = look.readersOf(before).filter((reader) => reader !== bn)

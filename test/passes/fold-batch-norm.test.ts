@@ -36,6 +36,7 @@ describe('infers what the layers infer one by one', () => {
     ['no gamma at all', 'output o = x -> conv(6, 3) -> batch_norm(affine: false)', ['conv']],
     ['a scale without bias', 'output o = x -> conv(6, 3) -> batch_norm(affine: false) -> scale(bias: false)', ['conv']],
     ['inner product', 'output o = x -> fc(5) -> batch_norm', ['fc']],
+    ['inner product with its weight as [in, out]', 'output o = x -> fc(5, transpose: true) -> batch_norm', ['fc']],
     ['transposed convolution', 'output o = x -> deconv(6, 3, stride: 2) -> batch_norm', ['deconv']],
     ['transposed convolution in groups', 'output o = x -> deconv(6, 3, stride: 2, groups: 2) -> batch_norm', ['deconv']],
     ['dropout between', 'output o = x -> conv(6, 3) -> dropout(0.5) -> batch_norm', ['conv']],
