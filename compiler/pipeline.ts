@@ -14,8 +14,6 @@ import { operators } from './ops/table.ts'
 import { graphPasses, prepareGraph } from './passes/programs.ts'
 import { buildPlan, type LaidOutPlan, type PlannedProgram } from './plan/build-plan.ts'
 import type { Target } from './targets/target.ts'
-import { printOnce } from './targets/print-once.ts'
-import { sha256Hex } from './hash.ts'
 
 /** Stages after the passes, in order, for `--print`, `--after` and `--without`. */
 export const LOOP_STAGES = ['lower', 'fuse', 'plan'] as const
@@ -43,15 +41,14 @@ export function runPipeline(base: Graph, options: PipelineOptions): PipelineResu
   for (const program of options.programs) if (program !== 'prepare') graphs.set(program, runPasses(base, program, options))
   const prepare = prepareGraph(base, [...graphs.values()].map((g) => g.graph))
   if (prepare.nodes.length > 0) graphs.set('prepare', { graph: prepare, declined: [] })
-  const printKernel = options.target.extension === 'txt' ? options.target.print : printOnce(options.target.print)
+  const printKernel = options.target.printer()
   const programs = [...graphs].map(([name, { graph, declined }]): PlannedProgram => {
     const { lowered, fused } = timed(options, name, 'fuse', () => toKernels(graph, declined, options), (r) => printEquations(r.fused))
     return { name, graph, viewOf: lowered.viewOf, steps: fused.map((f) => ({ fused: f, kernel: printKernel(f.equation) })) }
   })
   const constants = new Map([...graphs.values()].flatMap(({ graph }) => (graph.constants ?? []).map((c) => [c.value.storage!.slot ?? '', c] as const)))
   const laidOut = buildPlan({
-    target: options.target.name, programs, packed: packedSizes(base), constants, batch: options.batch,
-    extension: options.target.extension, hash: sha256Hex,
+    target: options.target.name, programs, packed: packedSizes(base), constants, batch: options.batch, extension: options.target.extension,
   })
   return { ...laidOut, programs }
 }
@@ -61,9 +58,11 @@ function runPasses(base: Graph, program: ProgramName, options: PipelineOptions):
   const declined: Declined[] = []
   for (const pass of graphPasses) {
     if (!pass.programs.includes(program) || options.without?.includes(pass.name)) continue
+    const before = graph
     const result = timed(options, program, pass.name, () => pass.run(graph, { program, operators, ...(options.train && { train: options.train }) }), (r) => (r.graph === graph ? 'unchanged\n' : printGraph(r.graph)))
     graph = result.graph
     declined.push(...result.declined)
+    if (graph === before) continue
     const problems = verifyGraph(graph, operators)
     invariant(problems.length === 0, `after ${pass.name} (${program}): ${problems.join('; ')}`)
   }

@@ -1,7 +1,7 @@
 import { BundleError, InputError } from './errors.ts'
 import type { Bundle, Manifest } from './format.ts'
 import { readSafetensors, writeSafetensors } from './safetensors.ts'
-import { seal } from './seal.ts'
+import { seal, sha256 } from './seal.ts'
 import { checkBundle, problemsOf } from './validate.ts'
 
 export const MANIFEST_FILE = 'bundle.json'
@@ -10,10 +10,18 @@ export const WEIGHTS_FILE = 'weights.safetensors'
 /** A bundle as the files of its folder. */
 export async function bundleFiles(bundle: Bundle): Promise<Map<string, Uint8Array>> {
   const encode = (data: string | Uint8Array): Uint8Array => typeof data === 'string' ? new TextEncoder().encode(data) : data
-  const files = new Map([[MANIFEST_FILE, encode(`${JSON.stringify(await seal(bundle.manifest), null, 1)}\n`)]])
+  const files = new Map([[MANIFEST_FILE, encode(`${JSON.stringify(await seal(await withHashes(bundle)), null, 1)}\n`)]])
   for (const [name, data] of bundle.files) files.set(name, encode(data))
   if (bundle.weights) files.set(WEIGHTS_FILE, writeSafetensors(bundle.weights))
   return files
+}
+
+async function withHashes({ manifest, files }: Bundle): Promise<Manifest> {
+  const plans = await Promise.all(Object.entries(manifest.plans).map(async ([target, plan]) => {
+    const kernels = await Promise.all(plan.kernels.map(async (k) => ({ ...k, sha256: k.sha256 ?? await sha256(files.get(k.file) ?? '') })))
+    return [target, { ...plan, kernels }] as const
+  }))
+  return { ...manifest, plans: Object.fromEntries(plans) }
 }
 
 /** Where files come from: undefined for one that is not there. */

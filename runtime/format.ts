@@ -133,7 +133,8 @@ export interface KernelEntry {
   readonly name: string
   /** File below the bundle's folder, e.g. `kernels/conv1+bn1.wgsl`; entry point `main`. */
   readonly file: string
-  readonly sha256: string
+  /** Of the file. Always there in a bundle on disk; absent while it is only in memory. */
+  readonly sha256?: string
   readonly layers: readonly string[]
   /** Storage bindings of group 0 in order: binding i + 1; binding 0 is the uniform `Step`. */
   readonly bindings: readonly { readonly name: string; readonly access: 'read' | 'read_write'; readonly type: DataType }[]

@@ -93,7 +93,7 @@ const plan = record({
   })),
   tensors: list(record({ name, shape, type, buffer: count, offset: count })),
   kernels: list(record({
-    name, file, sha256: hash, layers: list(text),
+    name, file, 'sha256?': hash, layers: list(text),
     bindings: list(record({ name, access: oneOf('read', 'read_write'), type })), workgroup: positive,
   })),
   programs: table(record({
@@ -262,7 +262,8 @@ export async function checkBundle(bundle: Bundle, options: { sealed?: boolean; t
   for (const [target, p] of Object.entries(manifest.plans)) {
     p.kernels.forEach((k, i) => {
       const data = files.get(k.file)
-      if (data !== undefined) wanted.push([`plans.${target}.kernels[${i}].sha256`, k.sha256, data, k.file])
+      if (options.sealed && k.sha256 === undefined) problems.push({ path: `plans.${target}.kernels[${i}].sha256`, message: 'is missing' })
+      if (data !== undefined && k.sha256) wanted.push([`plans.${target}.kernels[${i}].sha256`, k.sha256, data, k.file])
     })
   }
   const found = await Promise.all(wanted.map(([, , data]) => sha256(data)))

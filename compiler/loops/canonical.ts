@@ -5,13 +5,14 @@ import type { Equation } from './kernel.ts'
 
 /**
  * A text that is the same for equations that compute the same from tensors of the same names and shapes: axes and tensors
- * are numbered by first use. What is lowered once need not be lowered again for another program of the same net.
+ * are numbered by first use. What is lowered once need not be lowered again for another program of the same net; without
+ * names, not for another layer of the same shape either.
  */
-export function canonicalText(e: Equation): { text: string; tensors: readonly Tensor[] } {
+export function canonicalText(e: Equation, names = true): { text: string; tensors: readonly Tensor[] } {
   const axes = new Map<Axis, number>()
   const tensors = new Map<Tensor, number>()
   const seen = new Map<Expression, number>()
-  const lines: string[] = [e.name]
+  const lines: string[] = names ? [e.name] : []
   const extent = (x: Extent): string => (typeof x === 'object' ? `n/${x.chunks}` : String(x))
   const axis = (a: Axis): string => {
     const known = axes.get(a)
@@ -23,7 +24,7 @@ export function canonicalText(e: Equation): { text: string; tensors: readonly Te
     const known = tensors.get(t)
     if (known !== undefined) return `t${known}`
     tensors.set(t, tensors.size)
-    return `t${tensors.size - 1}:${t.name}:${t.type}:${t.shape.join('x')}`
+    return `t${tensors.size - 1}:${names ? t.name : ''}:${t.type}:${t.shape.join('x')}`
   }
   const index = (at: Index): string =>
     `${at.constant}${at.terms.map(({ atom, coefficient }) => `+${coefficient}*${atom.kind === 'axis' ? axis(atom.axis) : `${atom.kind}(${index(atom.of)},${atom.by})`}`).join('')}`

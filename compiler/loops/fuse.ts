@@ -46,9 +46,11 @@ const MOST_REPEATED_COST = 48
 class Fusion {
   private readonly request: FusionRequest
   private items: { equation: Equation; why: string[] }[]
+  private readonly viewed: ReadonlySet<Tensor>
 
   constructor(request: FusionRequest) {
     this.request = request
+    this.viewed = new Set(request.viewOf.values())
     this.items = request.equations.map((equation) => ({ equation, why: [] }))
   }
 
@@ -72,8 +74,7 @@ class Fusion {
     if (this.request.kept.has(tensor)) return `${tensor.name} is kept in memory: it is a result of the program`
     const readers = this.items.filter((other) => other !== item && reads(other.equation).includes(tensor))
     if (readers.length === 0) return undefined
-    const views = [...this.request.viewOf].filter(([, of]) => of === tensor)
-    if (views.length > 0 || this.request.viewOf.has(tensor)) return `${tensor.name} is read under another shape`
+    if (this.viewed.has(tensor) || this.request.viewOf.has(tensor)) return `${tensor.name} is read under another shape`
     if (writersOf(this.items, tensor).length > 1) return undefined
     const heavy = hasReduction(equation.stores[0]!.value)
     const refusal = heavy ? this.refuseEpilogue(equation, tensor, readers) : this.refusePrologue(equation, tensor, readers)

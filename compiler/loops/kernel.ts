@@ -70,8 +70,15 @@ export function reads(e: Equation): readonly Tensor[] {
 const knownReads = new WeakMap<Equation, readonly Tensor[]>()
 
 /** Tensors that are written. */
-export const writes = (e: Equation): Tensor[] =>
-  [...new Set([...e.stores.map((s) => s.tensor), ...e.sides.map((side) => side.into)])]
+export function writes(e: Equation): readonly Tensor[] {
+  const known = knownWrites.get(e)
+  if (known) return known
+  const tensors = [...new Set([...e.stores.map((s) => s.tensor), ...e.sides.map((side) => side.into)])]
+  knownWrites.set(e, tensors)
+  return tensors
+}
+
+const knownWrites = new WeakMap<Equation, readonly Tensor[]>()
 
 /** The largest number of terms that one point sums up; 1 where nothing is reduced. The batch counts as `batch`. */
 export function reductionSize(e: Expression, batch = 1): number {

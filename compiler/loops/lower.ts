@@ -32,7 +32,19 @@ interface Job {
   readonly accumulators: readonly Term[]
   /** Where maxima were found, if that is asked for. */
   readonly positions: readonly Term[]
+  /** The two factors of a sum of products, or the body. */
+  readonly factors: readonly Factor[]
 }
+
+interface Factor {
+  readonly part: Expression
+  readonly representatives: readonly Place[]
+  /** For each point, which of them stands for it. */
+  readonly of: readonly number[]
+}
+
+const isProduct = (e: Reduction): e is Reduction & { body: Extract<Expression, { kind: 'binary' }> } =>
+  e.combine === 'sum' && e.body.kind === 'binary' && e.body.op === 'mul'
 
 const sameAxes = (a: Reduction, b: Reduction): boolean => a.axes.length === b.axes.length && a.axes.every((x, i) => x === b.axes[i])
 
@@ -62,12 +74,8 @@ class Lowering {
     this.equation = equation
     this.schedule = schedule
     this.terms = new Terms(equation.name)
-    const written = new Set(writes(equation))
-    const tensors = [...new Set([...reads(equation), ...written])]
-    const writtenBuffers = new Set([...written].map(bufferOf))
-    const isWritten = (t: Tensor): boolean => written.has(t) || (bufferOf(t) !== undefined && writtenBuffers.has(bufferOf(t)))
-    this.bindings = tensors.map((t) => ({ name: this.terms.unique(identifier(t.name)), tensor: t, access: isWritten(t) ? 'read_write' : 'read' }))
-    this.slots = new Map(tensors.map((t, i) => [t, i]))
+    this.bindings = bindingsOf(equation, bufferOf, (name) => this.terms.unique(name))
+    this.slots = new Map(this.bindings.map((b, i) => [b.tensor, i]))
     for (const s of equation.stores) for (const e of walk(s.value)) if (e.kind === 'reduce' && e.combine === 'argmax') this.argmaxBodies.add(e.body)
   }
 
@@ -88,8 +96,9 @@ class Lowering {
     return {
       name: equation.name,
       layers: equation.layers,
-      summary: this.summary(),
+      summary: summaryOf(this.equation, this.schedule, this.bindings),
       bindings: this.bindings,
+      locals: this.terms.locals(),
       grid,
       body: this.terms.scopes[0]!.statements,
     }
@@ -208,12 +217,10 @@ class Lowering {
     const jobs = group.map((e) => this.startReduction(e, allPoints)).filter((job) => job !== undefined)
     if (jobs.length === 0) return
     this.openReduction(jobs, (at) => {
-      for (const { e, lanes, accumulators, positions } of jobs) {
-        lanes.forEach((members, g) => {
-          const places = members.map(at)
-          if (positions.length > 0) this.accumulateArgmax(e, places[0]!, accumulators[g]!, positions[g]!)
-          else this.accumulate(e, places, accumulators[g]!)
-        })
+      for (const job of jobs) {
+        const { e, lanes, accumulators, positions } = job
+        if (positions.length > 0) lanes.forEach((members, g) => this.accumulateArgmax(e, at(members[0]!), accumulators[g]!, positions[g]!))
+        else this.accumulate(job, at)
       }
     })
     for (const job of jobs) this.finishReduction(job)
@@ -228,7 +235,22 @@ class Lowering {
     const both = e.combine !== 'sum' && this.argmaxBodies.has(e.body)
     const accumulators = lanes.map((members) => this.terms.declare(e.combine === 'sum' ? 'sum' : 'most', float(start, members.length as 1 | 4), members.length as 1 | 4))
     const positions = both ? lanes.map(() => this.terms.declare('at', float(0), 1)) : []
-    return { e, points, lanes, accumulators, positions }
+    const factors = isProduct(e) ? [e.body.a, e.body.b] : [e.body]
+    return { e, points, lanes, accumulators, positions, factors: factors.map((part) => this.share(part, lanes.flat())) }
+  }
+
+  /** Points that differ in nothing that a factor depends on share its value: which stand for all, and which stands for each. */
+  private share(part: Expression, points: readonly Place[]): Factor {
+    const found = new Map<string, number>()
+    const representatives: Place[] = []
+    const of = points.map((place) => {
+      const key = this.placeKey(part, place)
+      const known = found.get(key)
+      if (known !== undefined) return known
+      found.set(key, representatives.length)
+      return representatives.push(place) - 1
+    })
+    return { part, representatives, of }
   }
 
   private finishReduction({ e, lanes, accumulators, positions }: Job): void {
@@ -282,23 +304,23 @@ class Lowering {
       .map((g) => this.guard(g, place))
   }
 
-  private accumulate(e: Reduction, places: readonly Place[], accumulator: Term): void {
-    const lanes = places.length as 1 | 4
-    const name = (accumulator as { name: string }).name
-    const before = this.pending.get(name) ?? accumulator
-    const gather = (part: Expression): Term => this.assemble(places.map((place) => this.value(part, place)))
-    let value: Term
-    if (e.combine === 'sum' && e.body.kind === 'binary' && e.body.op === 'mul') {
-      const a = gather(e.body.a)
-      const b = gather(e.body.b)
-      if (isZero(a) || isZero(b)) return
-      value = this.terms.raw('fma', [a, b, before], 'f32', lanes)
-    } else {
-      const body = gather(e.body)
-      if (e.combine === 'sum' && isZero(body)) return
-      value = this.terms.raw(e.combine === 'sum' ? 'add' : 'max', [before, body], 'f32', lanes)
-    }
-    this.pending.set(name, value)
+  /** Adds one step of all points: what their factors share is computed once. */
+  private accumulate({ e, lanes, accumulators, factors }: Job, at: (place: Place) => Place): void {
+    const values = factors.map(({ part, representatives }) => representatives.map((place) => this.value(part, at(place))))
+    let point = 0
+    lanes.forEach((members, g) => {
+      const accumulator = accumulators[g]!
+      const [a, b] = factors.map(({ of }, f) => this.assemble(members.map((_, lane) => values[f]![of[point + lane]!]!)))
+      point += members.length
+      // What is added is zero: nothing to write.
+      if (e.combine === 'sum' && (isZero(a!) || (b !== undefined && isZero(b)))) return
+      const { name } = accumulator as { name: string }
+      const before = this.pending.get(name) ?? accumulator
+      const lanesOf = members.length as 1 | 4
+      this.pending.set(name, b !== undefined
+        ? this.terms.raw('fma', [a!, b, before], 'f32', lanesOf)
+        : this.terms.raw(e.combine === 'sum' ? 'add' : 'max', [before, a!], 'f32', lanesOf))
+    })
   }
 
   /** One statement an accumulator and round, however many steps were written out: it is loaded and stored once. */
@@ -474,19 +496,29 @@ class Lowering {
     this.linearForms.set(e, form)
     return form
   }
-
-  private summary(): string[] {
-    const { tile, serial, unroll } = this.schedule
-    const tiles = this.equation.axes.filter((a) => (tile.get(a) ?? 1) > 1).map((a) => `${a.name} ${tile.get(a)}`)
-    return [
-      `${this.equation.name}: ${this.equation.stores.map((s) => `${s.tensor.name} ${showShape(s.tensor.shape)}`).join(', ')}`,
-      `reads ${this.bindings.filter((b) => b.access === 'read').map((b) => `${b.name} ${showShape(b.tensor.shape)}`).join(', ') || 'nothing'}`,
-      ...(this.equation.sides.length > 0 ? [`statistics of ${this.equation.sides.map((s) => s.source.name).join(', ')} on the way`] : []),
-      `one invocation: ${tiles.length > 0 ? `a tile of ${tiles.join(' x ')}` : 'one point'}${serial.length > 0 ? `, looping over ${serial.map((a) => a.name).join(', ')}` : ''}${unroll.size > 0 ? `; written out: ${[...unroll].map(([a, by]) => `${a.name} ${by}`).join(', ')}` : ''}`,
-    ]
-  }
 }
 
 /** Row-major position in the tensor's storage. */
 export const linearIndex = (t: Tensor, at: readonly IndexLike[]): Index => combine(strides(t.shape).map((stride, i) => [stride, at[i]!] as const))
 
+
+/** What a kernel binds, in the order in which its equation first reads, then writes it. */
+export function bindingsOf(e: Equation, bufferOf: BufferOf, unique: (name: string) => string): Binding[] {
+  const written = new Set(writes(e))
+  const writtenBuffers = new Set([...written].map(bufferOf))
+  const isWritten = (t: Tensor): boolean => written.has(t) || (bufferOf(t) !== undefined && writtenBuffers.has(bufferOf(t)))
+  return [...new Set([...reads(e), ...written])].map((t) => ({ name: unique(identifier(t.name)), tensor: t, access: isWritten(t) ? 'read_write' : 'read' }))
+}
+
+/** The head of a kernel's text. */
+export function summaryOf(e: Equation, { tile, serial, unroll }: Schedule, bindings: readonly Binding[]): string[] {
+  const tiles = e.axes.filter((a) => (tile.get(a) ?? 1) > 1).map((a) => `${a.name} ${tile.get(a)}`)
+  const looping = serial.length > 0 ? `, looping over ${serial.map((a) => a.name).join(', ')}` : ''
+  const written = unroll.size > 0 ? `; written out: ${[...unroll].map(([a, by]) => `${a.name} ${by}`).join(', ')}` : ''
+  return [
+    `${e.name}: ${e.stores.map((s) => `${s.tensor.name} ${showShape(s.tensor.shape)}`).join(', ')}`,
+    `reads ${bindings.filter((b) => b.access === 'read').map((b) => `${b.name} ${showShape(b.tensor.shape)}`).join(', ') || 'nothing'}`,
+    ...(e.sides.length > 0 ? [`statistics of ${e.sides.map((s) => s.source.name).join(', ')} on the way`] : []),
+    `one invocation: ${tiles.length > 0 ? `a tile of ${tiles.join(' x ')}` : 'one point'}${looping}${written}`,
+  ]
+}

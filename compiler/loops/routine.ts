@@ -12,6 +12,8 @@ export interface Routine {
   /** Heads the text: shapes, what was fused, the schedule. */
   readonly summary: readonly string[]
   readonly bindings: readonly Binding[]
+  /** Names that the body gives: bindings must be called otherwise. */
+  readonly locals: ReadonlySet<string>
   /** The grid, slowest first: `id` counts through it, the last axis fastest. Only the first may depend on the batch. */
   readonly grid: readonly { readonly name: string; readonly extent: Extent }[]
   readonly body: readonly Statement[]

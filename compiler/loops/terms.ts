@@ -30,12 +30,18 @@ export class Terms {
   private readonly depthOf = new Map<Axis, number>()
   private readonly nameOf = new Map<Axis, string>()
   private readonly usedNames = new Set<string>(RESERVED_WORDS)
+  private readonly given = new Set<string>()
   /** Sums of loop variables, by what they sum up. */
   private readonly sums = new Map<string, Term>()
   private readonly counters = new Map<string, number>()
 
   constructor(kernel: string) {
     this.kernel = kernel
+  }
+
+  /** Names given so far, but for those that nothing may be called. */
+  locals(): Set<string> {
+    return this.given
   }
 
   get innermost(): Scope {
@@ -203,14 +209,19 @@ export class Terms {
       const count = this.counters.get(prefix) ?? 0
       this.counters.set(prefix, count + 1)
       const name = `${prefix}${count}`
-      if (!this.usedNames.has(name)) { this.usedNames.add(name); return name }
+      if (!this.usedNames.has(name)) return this.give(name)
     }
   }
 
   unique(wanted: string): string {
     let name = wanted
     for (let i = 2; this.usedNames.has(name); i++) name = `${wanted}_${i}`
+    return this.give(name)
+  }
+
+  private give(name: string): string {
     this.usedNames.add(name)
+    this.given.add(name)
     return name
   }
 

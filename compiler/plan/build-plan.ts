@@ -47,7 +47,6 @@ export interface PlanRequest {
   /** The batch at which slots are packed; any other works too. */
   readonly batch: number
   readonly extension: string
-  readonly hash: (text: string) => string
 }
 
 /** Places every tensor, names every kernel, lists every dispatch. */
@@ -148,7 +147,6 @@ class Layout {
     const entry: KernelEntry = {
       name: equation.name,
       file,
-      sha256: this.request.hash(kernel.text),
       layers: equation.layers,
       bindings: kernel.bindings.map((b) => ({ name: b.name, access: b.access, type: b.tensor.type })),
       workgroup: kernel.workgroup,

@@ -10,5 +10,6 @@ export interface Target {
   /** Buffers that one kernel may bind. */
   readonly maxBindings: number
   readonly traits: TargetTraits
-  readonly print: (equation: Equation) => PrintedKernel
+  /** A printer for one compilation: what it has printed once it need not print again. */
+  readonly printer: () => (equation: Equation) => PrintedKernel
 }

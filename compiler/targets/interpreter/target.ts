@@ -14,7 +14,7 @@ export const interpreterTarget: Target = {
   extension: 'txt',
   maxBindings: 8,
   traits: { accumulators: 128, tileOfOne: 8, tileOfOther: 16, bodyProducts: 1024 },
-  print,
+  printer: () => print,
 }
 
 let printed = 0
