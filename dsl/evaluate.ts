@@ -146,11 +146,6 @@ export class Evaluator {
     const unnamed = list.length === 0 ? 'loss' : `loss_${list.length + 1}`
     const name = s.name?.text ?? unnamed
     if (s.name) frame.scope.set(name, { value, span: s.name.span })
-    const before = [...this.results.output, ...this.results.loss, ...this.results.metric].find((r) => r.name === name)
-    if (before) {
-      this.report.error('name/taken', `there are two results called ${name}`, s.name?.span ?? s.span, { labels: [{ span: before.span, text: 'the other one' }] })
-      return
-    }
     if (!value) return
     if (value.kind === 'tensor') list.push({ name, value: value.ref, span: s.span })
     else this.report.error('result/kind', `${s.role} ${name} is a tensor, not ${describe(value)}`, s.value.span)

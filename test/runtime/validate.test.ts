@@ -58,7 +58,7 @@ test.each<[string, Parameters<typeof changed>[0], RegExp]>([
   ['an absolute path', (_, p) => { p['kernels'][0].file = '/etc/passwd' }, /kernels\[0\]\.file: a file name below/],
   ['a workgroup', (_, p) => { p['kernels'][0].workgroup = 0 }, /workgroup: a positive integer/],
   ['nothing to run', (_, p) => { p['programs'].infer.dispatches[0].invocations = { fixed: 0, perSample: 0 } }, /nothing would run/],
-  ['constants that do not fit', (_, p) => { p['buffers'][11].data = [1, 2, 3] }, /buffers\[11\]\.data: 3 numbers do not fit into 1/],
+  ['constants that do not fit', (_, p) => { p['buffers'][11].data = [{ times: 3, values: [1] }] }, /buffers\[11\]\.data: 3 numbers do not fit into 1/],
   ['a target', (_, p) => { p['target'] = 'wasm' }, /plans\.webgpu\.target: is "wasm"/],
   ['a schedule', (m) => { m['train'].schedule[0].call = 'sometimes' }, /train\.schedule\[0\]\.call: is no schedule: "sometimes"/],
   ['bilinear of a vector', (m) => { m['parameters'][0].initializer = { kind: 'bilinear' } }, /bilinear wants \[o, i, k, k\]/],
