@@ -90,7 +90,7 @@ function windowsCovering(slide: Slide, at: IndexLike, k: Axis, windows: number):
  */
 function rowsCovering(slide: Slide, at: IndexLike, windows: number): Covering {
   const { kernel, stride, dilation, pad } = slide
-  if (stride === 1 || dilation > 1) return windowsCovering(slide, at, axis('kh', kernel), windows)
+  if (stride === 1 || kernel === 1 || dilation > 1) return windowsCovering(slide, at, axis('kh', kernel), windows)
   const j = axis('kh', Math.ceil(kernel / stride))
   const k = plus(remainder(plus(at, pad), stride), times(j, stride))
   const window = minus(divide(plus(at, pad), stride), j)
