@@ -307,7 +307,8 @@ export class NetParser extends EmbeddedActionsParser {
     const span = this.ACTION(() => this.from(callee))
     const as = this.OPTION2(() => {
       this.CONSUME(T.As)
-      return this.OR2([{ ALT: () => this.CONSUME(T.NameTemplate) }, { ALT: () => this.CONSUME2(T.Identifier) }])
+      // A layer may be called by a word that means something only where a statement begins: `as loss`.
+      return this.or(2, [T.NameTemplate, T.Identifier, ...T.SOFT_WORDS].map((type, i) => ({ ALT: () => this.consume(100 + i, type) }))) as IToken
     })
     return { kind: 'call', callee: this.ACTION(() => this.named(callee)), bare: !open, positional, named, ...(as && { as: this.ACTION(() => this.named(as)) }), span }
   })

@@ -98,7 +98,7 @@ class Writer {
   }
 
   private layer(layer: GoldenLayer, douts: ReadonlyMap<string, GoldenTensor>): void {
-    const bottoms = layer.bottom.map((blob) => `b_${blob}`)
+    const bottoms = layer.bottom.map((blob, i) => (layer.type === 'Dropout' && i === 1 ? `mask: b_${blob}` : `b_${blob}`))
     if (layer.type === 'Slice') {
       const points = layer.attrs['slice_point'] as number[]
       layer.top.forEach((top, i) => {
