@@ -68,7 +68,7 @@ class Writer {
       this.input(`d_${blob}`, t, '')
       this.lines.push(`loss l_${blob} = sum(mul(b_${blob}, d_${blob}))`)
     }
-    for (const blob of losses) this.lines.push(`loss ${perBatch ? 'loss' : `o_${blob}`} = b_${blob}`)
+    for (const blob of losses) this.lines.push(`loss ${perBatch ? '' : `o_${blob} `}= b_${blob}`)
     const first = [...inputs.values()][0]!
     return {
       text: `net golden {\n${this.lines.map((line) => `  ${line}`).join('\n')}\n}\n${this.options.train ?? ''}`,
