@@ -1,0 +1,4 @@
+import { interpreter } from '../../compiler/index.ts'
+import { goldenSuite } from './suite.ts'
+
+goldenSuite('interpreter', async () => interpreter(), true)

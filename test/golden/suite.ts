@@ -1,0 +1,64 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Device } from '../../runtime/index.ts'
+import { caseNames, type GoldenCase, readCase } from './golden-file.ts'
+import { hasBatchNorm } from './net-text.ts'
+import { type Comparison, runCase } from './run-case.ts'
+
+/** Any folder of the same format: `GOLDEN_DIR=... npm run test:golden`. */
+export const folder = process.env['GOLDEN_DIR'] ?? join(import.meta.dirname, '../../../shared/golden')
+
+export const names = existsSync(folder) ? caseNames(folder) : []
+
+/**
+ * Kinds of layers in which WGSL's own exp, division and sqrt count, which it grants a few units in the last place: there
+ * float32 devices may use up to 4 times the tolerance. A case that needs more than 1 is printed.
+ */
+const looser = (golden: GoldenCase): number =>
+  golden.kind === 'solver' || golden.kind === 'train' || golden.layers.some((layer) => /Sigmoid|TanH|ELU|BNLL|GELU|SiLU|Softmax|Hinge|Euclidean|CrossEntropy|PReLU|LRN/.test(layer.type)) ? 4 : 1
+
+export function check(golden: GoldenCase, compared: readonly Comparison[], factor: number): void {
+  expect(compared.length, 'something was compared').toBeGreaterThan(0)
+  const wrong = compared.filter((c) => !(c.error <= c.allowed * factor))
+  for (const c of compared.filter((c) => c.error > c.allowed && c.error <= c.allowed * factor)) {
+    console.log(`${golden.name}: ${c.tensor} needs ${(c.error / c.allowed).toFixed(2)} times the tolerance`)
+  }
+  expect(wrong.map((c) => `${c.tensor}: off by ${c.error.toExponential(2)}, allowed ${(c.allowed * factor).toExponential(2)}`)).toEqual([])
+}
+
+/** Every case on a device: in both styles, with batch normalization in both spellings, with and without its inner blobs. */
+export function goldenSuite(name: string, open: () => Promise<Device>, float64: boolean): void {
+  let device: Device
+  let ran = 0
+  beforeAll(async () => { device = await open() })
+  afterAll(() => {
+    device.close()
+    console.log(`golden on ${name}: ${ran} runs of ${names.length} cases`)
+  })
+
+  test('the folder of reference cases is there', () => {
+    expect(names.length, `no cases in ${folder}: set GOLDEN_DIR`).toBeGreaterThan(0)
+  })
+
+  describe(name, () => {
+    for (const caseName of names) {
+      const golden = readCase(folder, caseName)
+      if (golden.kind === 'filler' || golden.kind === 'lr_policy') continue
+      const withBn = hasBatchNorm(golden) || golden.kind === 'bn_stats'
+      const spellings = withBn ? (['as given', 'other'] as const) : (['as given'] as const)
+      const styles = golden.kind === 'solver' ? (['merged'] as const) : (['merged', 'split'] as const)
+      for (const style of styles) {
+        for (const spelling of spellings) {
+          for (const everyBlob of golden.kind === 'net' && golden.layers.length > 1 ? [true, false] : [true]) {
+            const label = `${caseName} (${style}${withBn ? `, spelled ${spelling === 'as given' ? 'as given' : 'the other way'}` : ''}${everyBlob ? '' : ', final blobs alone'})`
+            test(label, async () => {
+              check(golden, await runCase(golden, { device, float64, style, spelling, everyBlob }), float64 ? 1 : looser(golden))
+              ran++
+            })
+          }
+        }
+      }
+    }
+  })
+}
