@@ -82,7 +82,8 @@ function toKernels(graph: Graph, declined: readonly Declined[], options: Pipelin
     return { lowered, fused: withReasons(lowered.equations.map((equation) => ({ equation, why: [] }))) }
   }
   const { target } = options
-  const fused = fuse({ ...lowered, maxBindings: target.maxBindings, schedule: (e) => chooseSchedule(e, target.traits) })
+  const apart = new Set(graph.nodes.filter((node) => node.attributes['style'] === 'split').map((node) => node.layer))
+  const fused = fuse({ ...lowered, apart, maxBindings: target.maxBindings, schedule: (e) => chooseSchedule(e, target.traits) })
   return { lowered, fused: withReasons(fused) }
 }
 

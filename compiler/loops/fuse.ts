@@ -23,6 +23,8 @@ export interface FusionRequest {
   /** What a kernel may bind: 8 storage buffers are granted by every WebGPU. */
   readonly maxBindings: number
   readonly schedule: (e: Equation) => Schedule
+  /** Layers that stay passes of their own in a net that is merged otherwise. */
+  readonly apart?: ReadonlySet<string>
 }
 
 /**
@@ -76,6 +78,7 @@ class Fusion {
     if (readers.length === 0) return undefined
     if (this.viewed.has(tensor) || this.request.viewOf.has(tensor)) return `${tensor.name} is read under another shape`
     if (writersOf(this.items, tensor).length > 1) return undefined
+    if ([equation, ...readers.map((r) => r.equation)].some((e) => this.isApart(e))) return `${equation.name} or its reader is of style split`
     const heavy = hasReduction(equation.stores[0]!.value)
     const refusal = heavy ? this.refuseEpilogue(equation, tensor, readers) : this.refusePrologue(equation, tensor, readers)
     if (refusal) return refusal
@@ -89,6 +92,10 @@ class Fusion {
     })
     this.items.splice(this.items.indexOf(item), 1)
     return undefined
+  }
+
+  private isApart(e: Equation): boolean {
+    return e.layers.some((layer) => this.request.apart?.has(layer))
   }
 
   private refuseEpilogue(equation: Equation, tensor: Tensor, readers: readonly { equation: Equation }[]): string | undefined {
@@ -156,6 +163,7 @@ class Fusion {
 
   private tryMove(item: { equation: Equation; why: string[] }): string | undefined {
     const { source, result, eps } = item.equation.moments!
+    if (this.isApart(item.equation)) return `${item.equation.name} is of style split`
     const producers = writersOf(this.items, source)
     const producer = producers[0]
     if (!producer || producers.length > 1) return `${source.name} is not made by one kernel`
