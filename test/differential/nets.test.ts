@@ -1,0 +1,76 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { compile, interpreter } from '../../compiler/index.ts'
+import { type Device, open, type Outputs, webgpu } from '../../runtime/index.ts'
+import { softwareGpu } from '../devices/webgpu.ts'
+import { labels, normals, randomNet } from '../support/random-net.ts'
+
+/**
+ * Random nets: WGSL against the float64 interpreter, merged against split, forward, gradients and four training steps. A
+ * failing test names the seed; `randomNet(seed)` is its text.
+ */
+const SEEDS = [1, 2, 3, 5, 8, 13, 21, 34]
+const BATCH = 5
+const STEPS = 4
+
+let gpu: Device
+const exact = interpreter()
+beforeAll(async () => { gpu = await webgpu({ gpu: await softwareGpu() }) })
+afterAll(() => { gpu.close(); exact.close() })
+
+interface Trace {
+  readonly first: { readonly outputs: Outputs; readonly grads: Outputs; readonly loss: number }
+  readonly losses: readonly number[]
+  readonly parameters: ReadonlyMap<string, ArrayLike<number>>
+}
+
+async function trace(text: string, style: 'merged' | 'split', device: Device): Promise<Trace> {
+  const bundle = compile(text, { style })
+  const net = await open(bundle, { device, batch: BATCH, seed: 7, programs: ['gradients', 'train'] })
+  try {
+    const [image, label] = bundle.manifest.inputs
+    const size = image!.shape.slice(1).reduce<number>((product, dim) => product * (dim as number), 1)
+    const inputs = (k: number) => ({ image: normals(BATCH * size, 100 + k), label: labels(BATCH, label!.classes!, 200 + k) })
+    const first = await net.step(inputs(0), { update: false })
+    const losses: number[] = []
+    for (let k = 0; k < STEPS; k++) losses.push(await (await net.trainStep(inputs(k))).loss)
+    const parameters = new Map([...await net.parameters()].map(([name, { data }]) => [name, data as Float32Array]))
+    return { first, losses, parameters }
+  } finally {
+    net.close()
+  }
+}
+
+/** Largest difference in units of the tensor's scale; tensors of rounding noise alone count against 1e-3. */
+function apart(got: ArrayLike<number>, want: ArrayLike<number>): number {
+  const scale = Math.max(1e-3, ...Array.from(want, Math.abs))
+  return got.length === want.length ? Math.max(0, ...Array.from(want, (w, i) => { const d = Math.abs(got[i]! - w) / scale; return d >= 0 ? d : Infinity })) : Infinity
+}
+
+function expectAlike(got: Trace, want: Trace, forward: number, later: number): void {
+  const wrong: string[] = []
+  const compare = (what: string, a: ArrayLike<number> | undefined, b: ArrayLike<number>, allowed: number): void => {
+    const distance = a ? apart(a, b) : Infinity
+    if (!(distance <= allowed)) wrong.push(`${what} is off by ${distance.toExponential(1)} of its scale`)
+  }
+  for (const [name, values] of Object.entries(want.first.outputs)) compare(name, got.first.outputs[name], values, forward)
+  for (const [name, values] of Object.entries(want.first.grads)) compare(`grad/${name}`, got.first.grads[name] ?? new Float64Array(values.length), values, forward)
+  compare('losses', got.losses, want.losses, later)
+  for (const [name, values] of want.parameters) compare(name, got.parameters.get(name), values, later)
+  expect(wrong).toEqual([])
+}
+
+describe.each(SEEDS)('random net %i', (seed) => {
+  const text = randomNet(seed)
+  let merged: Trace
+
+  test('merged is what split is, in float64', async () => {
+    merged = await trace(text, 'merged', exact)
+    // The same sums in another order: 1e-16 times the few thousand terms of a sum, amplified by small deviations.
+    expectAlike(merged, await trace(text, 'split', exact), 1e-9, 1e-8)
+  })
+
+  test.each(['merged', 'split'] as const)('%s on WGSL is what the interpreter says', async (style) => {
+    // Float32 through a dozen layers of small batches, whose normalization amplifies rounding; then four updates.
+    expectAlike(await trace(text, style, gpu), merged, 2e-3, 1e-2)
+  })
+})
