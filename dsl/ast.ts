@@ -8,6 +8,17 @@ export interface FileAst {
   readonly blocks: readonly Block[]
   readonly nets: readonly Net[]
   readonly trains: readonly Train[]
+  /** What could not be parsed between these. */
+  readonly broken: readonly Broken[]
+}
+
+/** A stretch of text that could not be parsed: an error was told about it. What its words stand for is unknown. */
+export interface Broken {
+  readonly kind: 'broken'
+  readonly words: readonly string[]
+  /** Words of it that are given a value: `x` in `x = conv(3`. */
+  readonly assigned: readonly string[]
+  readonly span: Span
 }
 
 export interface Name {
@@ -40,12 +51,13 @@ export interface Net {
 
 export interface Train {
   readonly entries: readonly TrainEntry[]
+  readonly broken: readonly Broken[]
   readonly span: Span
 }
 
 export interface TrainEntry {
   readonly key: Name
-  /** `snapshot every 2 epochs`. */
+  /** `snapshot every 2 epochs`; `every epoch` is every 1 epoch. */
   readonly every: boolean
   /** Several for `augment mirror, crop(28)`. A chain for `schedule warmup(500) -> cosine`. */
   readonly values: readonly Expression[]
@@ -61,6 +73,7 @@ export type Statement =
   | { readonly kind: 'expression'; readonly value: Expression; readonly span: Span }
   | { readonly kind: 'for'; readonly variable: Name; readonly counter?: Name; readonly over: Expression; readonly body: readonly Statement[]; readonly span: Span }
   | { readonly kind: 'return'; readonly value: Expression; readonly span: Span }
+  | Broken
 
 export interface Let {
   readonly kind: 'let'
@@ -83,16 +96,37 @@ export type Expression =
   | { readonly kind: 'number'; readonly value: number; readonly span: Span }
   | { readonly kind: 'string'; readonly value: string; readonly span: Span }
   | { readonly kind: 'boolean'; readonly value: boolean; readonly span: Span }
-  | { readonly kind: 'list'; readonly items: readonly Expression[]; readonly span: Span }
+  | List
   | { readonly kind: 'range'; readonly from: Expression; readonly to: Expression; readonly span: Span }
   | { readonly kind: 'unary'; readonly op: '-' | 'not'; readonly operand: Expression; readonly span: Span }
   | { readonly kind: 'binary'; readonly op: string; readonly left: Expression; readonly right: Expression; readonly span: Span }
   /** `1 epoch`, `500 steps` */
   | { readonly kind: 'duration'; readonly count: Expression; readonly unit: 'steps' | 'epochs'; readonly span: Span }
-  | { readonly kind: 'if'; readonly condition: Expression; readonly yes: readonly Statement[]; readonly no?: readonly Statement[]; readonly span: Span }
+  | If
   | Call
   /** `x -> conv(20, 5) -> relu`: each call's first tensor is what stands before it. */
   | { readonly kind: 'chain'; readonly head: Expression; readonly links: readonly Call[]; readonly span: Span }
+
+export interface List {
+  readonly kind: 'list'
+  readonly items: readonly Expression[]
+  readonly span: Span
+}
+
+/** `else if` is an `else` whose only statement is an `if`. */
+export interface If {
+  readonly kind: 'if'
+  readonly condition: Expression
+  readonly yes: readonly Statement[]
+  readonly no?: readonly Statement[]
+  readonly span: Span
+}
+
+export interface NamedArgument {
+  readonly name: Name
+  readonly value: Expression
+  readonly span: Span
+}
 
 /** `conv(x, 20, 5, pad: 1) as conv1`; a bare `relu`, which may also be the name of a value: `bare`. */
 export interface Call {
@@ -100,8 +134,13 @@ export interface Call {
   readonly callee: Name
   readonly bare: boolean
   readonly positional: readonly Expression[]
-  readonly named: readonly { readonly name: Name; readonly value: Expression; readonly span: Span }[]
-  /** After `as`: may hold `{i}`. */
-  readonly as?: Name
+  readonly named: readonly NamedArgument[]
+  readonly as?: NameTemplate
+  readonly span: Span
+}
+
+/** `stage{i}_{j}`: what stands in braces is known at compile time. */
+export interface NameTemplate {
+  readonly parts: readonly (string | Expression)[]
   readonly span: Span
 }

@@ -1,9 +1,10 @@
 /** The language: text to a flat program, diagnostics, layout. */
 export type * from './ast.ts'
 export type { Diagnostic, Label } from './diagnostic.ts'
+export { type EvaluatedFile, evaluate, type EvaluateOptions } from './evaluate.ts'
 export { format, FormatError } from './format.ts'
-export { type Loaded, loadProgram, type LoadOptions } from './load.ts'
-export { parse, type Parsed } from './parse.ts'
+export { load, type Loaded, type LoadedProgram, loadProgram, type LoadOptions, type ReadImport } from './load.ts'
+export { type Comment, parse, type Parsed } from './parse.ts'
 export type * from './program.ts'
 export { positionOf, render, type RenderOptions } from './render.ts'
 export type * from './signature.ts'

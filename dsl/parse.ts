@@ -1,8 +1,10 @@
-import type { IRecognitionException, IToken } from 'chevrotain'
+import type { IToken } from 'chevrotain'
 import type { FileAst } from './ast.ts'
 import type { Diagnostic } from './diagnostic.ts'
-import { NetParser } from './grammar.ts'
-import type { Source, Span } from './source.ts'
+import { NetParser, TooDeep } from './grammar.ts'
+import { recover } from './recover.ts'
+import type { Source } from './source.ts'
+import { tooDeep } from './syntax-error.ts'
 import { lexer } from './tokens.ts'
 
 export interface Comment {
@@ -11,104 +13,57 @@ export interface Comment {
 }
 
 export interface Parsed {
-  /** Absent when the text has a syntax error: then the diagnostics say all of them. */
-  readonly ast?: FileAst
+  /** Of what could be read. The rest of it is marked `broken`, and the diagnostics say why. */
+  readonly ast: FileAst
+  /** Every syntax error that is not the consequence of another. */
   readonly diagnostics: readonly Diagnostic[]
+  /** As they are written, without comments. */
   readonly tokens: readonly IToken[]
   readonly comments: readonly Comment[]
 }
 
 /** Built once: analysing the grammar takes longer than parsing most files. */
 let parser: NetParser | undefined
-/** After so many, what follows is most likely the consequence of what came before. */
-const MOST_SYNTAX_ERRORS = 10
+/** After so many, this is most likely no program at all. */
+const MOST_SYNTAX_ERRORS = 20
 
 /** Reads a text. Never throws. */
 export function parse(source: Source): Parsed {
+  parser ??= new NetParser()
   const lexed = lexer.tokenize(source.text)
   const comments = (lexed.groups['comments'] ?? []).map((t) => ({ text: t.image, start: t.startOffset }))
-  const diagnostics: Diagnostic[] = lexed.errors.map((e) => strangeCharacter(source, e.offset, e.length))
-  parser ??= new NetParser()
-  const ast = parser.read(lexed.tokens, source)
-  diagnostics.push(...parser.errors.map((e) => unexpected(e, source)))
-  const open = unclosedComment(source, lexed.tokens)
-  if (open) diagnostics.unshift(open)
-  const told = once(diagnostics).slice(0, MOST_SYNTAX_ERRORS)
-  return { ...(told.length === 0 && { ast }), diagnostics: told, tokens: lexed.tokens, comments }
-}
-
-/** One error a place: recovery may stumble over the same token again. */
-function once(diagnostics: readonly Diagnostic[]): Diagnostic[] {
-  const seen = new Set<number>()
-  return diagnostics.filter(({ labels }) => {
-    const at = labels[0]!.span.start
-    if (seen.has(at)) return false
-    seen.add(at)
-    return true
-  })
-}
-
-function strangeCharacter(source: Source, offset: number, length: number): Diagnostic {
-  const text = source.text.slice(offset, offset + length)
-  const quote = /^["'`]/.test(text)
-  return {
-    severity: 'error', code: 'syntax/character',
-    message: quote ? 'this text in quotes does not end on its line' : `${JSON.stringify(text.length > 12 ? `${text.slice(0, 12)}...` : text)} means nothing here`,
-    labels: [{ span: { source, start: offset, end: offset + length }, text: 'here' }],
-    ...(quote && { hint: 'texts stand in double quotes: "dir/name"' }),
+  const diagnostics: Diagnostic[] = []
+  let tokens = lexed.tokens
+  while (diagnostics.length < MOST_SYNTAX_ERRORS) {
+    const attempt = read(parser, tokens, source)
+    if ('ast' in attempt) return { ast: attempt.ast, diagnostics: inOrder(diagnostics), tokens: lexed.tokens, comments }
+    diagnostics.push(attempt.diagnostic)
+    tokens = attempt.tokens
   }
+  return { ast: unreadable(source), diagnostics: inOrder(diagnostics), tokens: lexed.tokens, comments }
 }
 
-function unclosedComment(source: Source, tokens: readonly IToken[]): Diagnostic | undefined {
-  const at = tokens.findIndex((t, i) => t.image === '/' && tokens[i + 1]?.image === '*' && tokens[i + 1]!.startOffset === t.startOffset + 1)
-  if (at < 0) return undefined
-  const start = tokens[at]!.startOffset
-  return {
-    severity: 'error', code: 'syntax/comment', message: 'this comment does not end',
-    labels: [{ span: { source, start, end: start + 2 }, text: 'begins here' }], hint: 'end it with */',
+/** The tree, or a mistake and the tokens without it. */
+function read(parser: NetParser, tokens: IToken[], source: Source): { ast: FileAst } | { diagnostic: Diagnostic; tokens: IToken[] } {
+  try {
+    const ast = parser.read(tokens, source)
+    if (ast) return { ast }
+  } catch (error) {
+    if (!(error instanceof TooDeep)) throw error
+    return recover(tokens, { token: error.token, rule: 'chain', rules: [], open: parser.open, done: undefined }, source, tooDeep(error.token, source))
   }
+  const { token, message, context } = parser.errors[0]!
+  return recover(tokens, { token, wanted: message, rule: context.ruleStack.at(-1) ?? 'file', rules: context.ruleStack, open: parser.open, done: parser.done }, source)
 }
 
-/** What stands where something else had to stand, with the mends of the usual slips. */
-function unexpected(error: IRecognitionException, source: Source): Diagnostic {
-  const { token, context } = error
-  const atEnd = !Number.isFinite(token.startOffset)
-  const span: Span = atEnd
-    ? { source, start: Math.max(0, source.text.trimEnd().length - 1), end: Math.max(1, source.text.trimEnd().length) }
-    : { source, start: token.startOffset, end: token.startOffset + token.image.length }
-  const rule = context.ruleStack.at(-1) ?? 'file'
-  const wanted = wantedFrom(error.message)
-  const found = atEnd ? 'the text ends' : `'${token.image}' stands`
-  const hint = hintFor(token.image, rule, wanted, context.ruleStack)
-  return {
-    severity: 'error', code: 'syntax/unexpected',
-    message: wanted ? `${found} where ${wanted} should` : `${found} where it means nothing`,
-    labels: [{ span, text: atEnd ? 'ends here' : `in this ${rule}` }],
-    ...(hint && { hint }),
-  }
+/** One a place: what was taken out may leave its neighbours without an end. */
+function inOrder(diagnostics: readonly Diagnostic[]): Diagnostic[] {
+  const at = ({ labels }: Diagnostic): number => labels[0]!.span.start
+  const places = new Set<number>()
+  return diagnostics.filter((d) => !places.has(at(d)) && places.add(at(d))).sort((a, b) => at(a) - at(b))
 }
 
-function wantedFrom(message: string): string | undefined {
-  const single = /Expecting token of type --> (.+?) <--/.exec(message)
-  if (single) return labelOf(single[1]!)
-  if (/Expecting: one of these possible Token sequences/.test(message) || /expecting at least one iteration/i.test(message)) return 'a layer, a value or a statement'
-  if (/Redundant input/.test(message)) return "'net', 'block', 'train' or 'import'"
-  return undefined
-}
-
-const LABELS: Readonly<Record<string, string>> = {
-  Identifier: 'a name', NumberLiteral: 'a number', StringLiteral: 'a text in quotes', OpenParen: "'('", CloseParen: "')' or ','", OpenBrace: "'{'",
-  CloseBrace: "'}' or another statement", OpenBracket: "'['", CloseBracket: "']' or ','", Colon: "':'", Assign: "'='", In: "'in'", Comma: "','", EOF: "'net', 'block', 'train' or 'import'",
-}
-const labelOf = (name: string): string => LABELS[name] ?? (/^[A-Z][a-z]+$/.test(name) ? `'${name.toLowerCase()}'` : name)
-
-function hintFor(image: string, rule: string, wanted: string | undefined, rules: readonly string[]): string | undefined {
-  if (image === '=' && rules.includes('call')) return 'arguments are given as name: value'
-  if (image === '=' && rules.includes('input line')) return 'an input has a type: input image: f32[1, 28, 28]'
-  if (image === ':' && rules.includes('statement')) return "a value is given with '=': name = layer(...)"
-  if (image === ';') return 'statements need no sign at their end'
-  if (image === '|' || image === '>') return "layers are joined with '->'"
-  if (wanted === LABELS['CloseParen']) return "is a ',' or a ')' missing in front of it?"
-  if (rule === 'file') return "a file holds a net { ... }, blocks, imports and at most one train { ... }"
-  return undefined
+function unreadable(source: Source): FileAst {
+  const span = { source, start: 0, end: source.text.length }
+  return { span, imports: [], constants: [], blocks: [], nets: [], trains: [], broken: [{ kind: 'broken', words: [], assigned: [], span }] }
 }

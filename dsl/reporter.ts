@@ -1,26 +1,36 @@
 import type { Diagnostic, Label } from './diagnostic.ts'
 import type { Span } from './source.ts'
 
-/** Gathers mistakes; one that a loop or a block makes again and again is told once. */
+export interface More {
+  /** At the first label. */
+  readonly text?: string
+  readonly hint?: string | undefined
+  readonly labels?: readonly Label[]
+}
+
+/** Gathers mistakes. One that a loop or a block makes again and again is told once: a code has one message a place. */
 export class Reporter {
   readonly diagnostics: Diagnostic[] = []
   private readonly seen = new Set<string>()
 
-  error(code: string, message: string, span: Span, more: { readonly text?: string; readonly hint?: string; readonly labels?: readonly Label[] } = {}): undefined {
+  /** Gives undefined, which is the value of what is wrong. */
+  error(code: string, message: string, span: Span, more: More = {}): undefined {
     return this.add('error', code, message, span, more)
   }
 
-  warning(code: string, message: string, span: Span, more: { readonly text?: string; readonly hint?: string } = {}): undefined {
+  warning(code: string, message: string, span: Span, more: More = {}): undefined {
     return this.add('warning', code, message, span, more)
   }
 
-  private add(severity: 'error' | 'warning', code: string, message: string, span: Span, more: { readonly text?: string; readonly hint?: string; readonly labels?: readonly Label[] }): undefined {
-    const key = `${code} ${span.source.file} ${span.start} ${message}`
+  get failed(): boolean {
+    return this.diagnostics.some((d) => d.severity === 'error')
+  }
+
+  private add(severity: 'error' | 'warning', code: string, message: string, span: Span, { text, hint, labels }: More): undefined {
+    const key = `${code} ${span.start} ${span.end} ${span.source.file}`
     if (this.seen.has(key)) return undefined
     this.seen.add(key)
-    this.diagnostics.push({
-      severity, code, message, labels: [{ span, text: more.text ?? 'here' }, ...(more.labels ?? [])], ...(more.hint !== undefined && { hint: more.hint }),
-    })
+    this.diagnostics.push({ severity, code, message, labels: [{ span, text: text ?? 'here' }, ...(labels ?? [])], ...(hint !== undefined && { hint }) })
     return undefined
   }
 }

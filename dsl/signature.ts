@@ -21,8 +21,8 @@ export type ArgumentType =
   | { readonly kind: 'layer' }
   /** A further tensor by name (`mask: m`): evaluates to nothing here, it is appended to the layer's `inputs`. */
   | { readonly kind: 'value' }
-  /** `500`, `500 steps`, `2 epochs`: evaluates to a `Duration`. */
-  | { readonly kind: 'duration' }
+  /** `500`, `500 steps`, `2 epochs`: evaluates to a `Duration`. `min` bounds its count. */
+  | { readonly kind: 'duration'; readonly min?: number }
 
 export interface Parameter {
   readonly name: string
@@ -48,6 +48,8 @@ export interface Signature {
   readonly doc: string
   /** Where a layer of this kind may stand. Default `layer`. */
   readonly role?: 'layer' | 'loss' | 'metric'
+  /** Arguments that are refused for a reason, and what to write instead: `{ momentum: 'say newest: ...' }`. */
+  readonly mends?: Readonly<Record<string, string>>
 }
 
 export interface Vocabulary {

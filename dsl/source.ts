@@ -13,3 +13,6 @@ export interface Span {
 
 /** For what no text made: gradients of the whole, tests. */
 export const nowhere: Span = { source: { file: '<nowhere>', text: '' }, start: 0, end: 0 }
+
+/** The word that a longer span begins with. */
+export const headOf = (span: Span, word: string): Span => ({ ...span, end: Math.min(span.end, span.start + word.length) })

@@ -1,26 +1,29 @@
 import { createToken, Lexer, type TokenType } from 'chevrotain'
 
-export const Identifier = createToken({ name: 'Identifier', pattern: /[A-Za-z_][A-Za-z0-9_]*/, label: 'a name' })
+/** Any word, reserved or not: where only a word can stand (`style: split` as an argument). */
+export const Word = createToken({ name: 'Word', pattern: Lexer.NA, label: 'a name' })
+/** Words that mean something at the beginning of a statement alone. */
+export const SoftWord = createToken({ name: 'SoftWord', pattern: Lexer.NA, label: 'a name', categories: [Word] })
+export const Identifier = createToken({ name: 'Identifier', pattern: /[A-Za-z_][A-Za-z0-9_]*/, label: 'a name', categories: [Word] })
 
-/** Words with a meaning of their own. Argument names may still be called so (`style: split`). */
-const word = (name: string): TokenType => createToken({ name: `${name[0]!.toUpperCase()}${name.slice(1)}`, pattern: new RegExp(name), longer_alt: Identifier, label: `'${name}'` })
+const word = (text: string, category = Word): TokenType =>
+  createToken({ name: `${text[0]!.toUpperCase()}${text.slice(1)}`, pattern: new RegExp(text), longer_alt: Identifier, label: `'${text}'`, categories: [category] })
 const sign = (name: string, text: string): TokenType => createToken({ name, pattern: text, label: `'${text}'` })
 
-/** `stage{i}_{j}`: only behind `as`. */
-export const NameTemplate = createToken({ name: 'NameTemplate', pattern: /[A-Za-z_][A-Za-z0-9_]*(?:\{[A-Za-z_][A-Za-z0-9_]*\}[A-Za-z0-9_]*)+/, label: 'a name' })
+/** `0..3` is a range: a point belongs to a number only with digits behind it. */
 export const NumberLiteral = createToken({ name: 'NumberLiteral', pattern: /(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?/, label: 'a number' })
 export const StringLiteral = createToken({ name: 'StringLiteral', pattern: /"[^"\n]*"/, label: 'a text in quotes' })
 
-export const Net = word('net')
-export const Block = word('block')
-export const Train = word('train')
-export const Import = word('import')
-export const Style = word('style')
-export const Input = word('input')
-export const Output = word('output')
-export const Loss = word('loss')
-export const Metric = word('metric')
-export const Whole = word('whole')
+export const Net = word('net', SoftWord)
+export const Block = word('block', SoftWord)
+export const Train = word('train', SoftWord)
+export const Import = word('import', SoftWord)
+export const Style = word('style', SoftWord)
+export const Input = word('input', SoftWord)
+export const Output = word('output', SoftWord)
+export const Loss = word('loss', SoftWord)
+export const Metric = word('metric', SoftWord)
+export const Whole = word('whole', SoftWord)
 export const Return = word('return')
 export const For = word('for')
 export const In = word('in')
@@ -60,15 +63,26 @@ const LineComment = createToken({ name: 'LineComment', pattern: /\/\/[^\n]*/, gr
 const BlockComment = createToken({ name: 'BlockComment', pattern: /\/\*[^*]*\*+(?:[^/*][^*]*\*+)*\//, group: 'comments', line_breaks: true })
 const WhiteSpace = createToken({ name: 'WhiteSpace', pattern: /\s+/, group: Lexer.SKIPPED, line_breaks: true })
 
-/** Words that may also be the name of an argument or of a train key. */
-export const SOFT_WORDS: readonly TokenType[] = [Style, Input, Output, Loss, Metric, Whole, Net, Block, Train]
+/*
+ * What no program holds. As tokens, so that the lexer itself has no errors and mistakes of every kind are found, told and
+ * passed over in one way.
+ */
+export const UnclosedComment = createToken({ name: 'UnclosedComment', pattern: /\/\*[^]*/, line_breaks: true })
+export const UnclosedString = createToken({ name: 'UnclosedString', pattern: /"[^"\n]*/ })
+export const Strange = createToken({
+  name: 'Strange', pattern: /[^\x00-\x7f]+|[^]/, line_breaks: true,
+  start_chars_hint: Array.from({ length: 0x10000 }, (_, code) => code),
+})
+/** Stands for a statement that could not be parsed; the parser puts it there (`recover.ts`). */
+export const Broken = createToken({ name: 'Broken', pattern: Lexer.NA })
 
 export const TOKENS: readonly TokenType[] = [
-  WhiteSpace, LineComment, BlockComment, NameTemplate,
+  WhiteSpace, LineComment, BlockComment, UnclosedComment,
   Net, Block, Train, Import, Style, Input, Output, Loss, Metric, Whole, Return, For, In, If, Else, As, And, Or, Not, True, False,
-  Identifier, NumberLiteral, StringLiteral,
+  Identifier, NumberLiteral, StringLiteral, UnclosedString,
   Arrow, Range, Equal, Unequal, AtMost, AtLeast, Below, Above, Assign, Plus, Minus, Times, Divide, Remainder,
   OpenParen, CloseParen, OpenBrace, CloseBrace, OpenBracket, CloseBracket, Comma, Colon,
+  Strange, Broken, SoftWord, Word,
 ]
 
-export const lexer = new Lexer([...TOKENS], { positionTracking: 'onlyOffset', ensureOptimizations: false })
+export const lexer = new Lexer([...TOKENS], { positionTracking: 'onlyOffset', ensureOptimizations: true })

@@ -1,50 +1,62 @@
-import { type ArgumentContext, convertCall } from './arguments.ts'
-import type { Expression, Train, TrainEntry } from './ast.ts'
+import { type ArgumentContext, bounded, convertCall } from './arguments.ts'
+import type { Call, Expression, Train, TrainEntry } from './ast.ts'
+import { didYouMean } from './mends.ts'
 import type { TrainSettings } from './program.ts'
+import type { Reporter } from './reporter.ts'
 import type { AttributeCall, Duration, Signature, Vocabulary } from './signature.ts'
+import { headOf, type Span } from './source.ts'
 import { suggest } from './suggest.ts'
 import { describe } from './values.ts'
 
-const KEYS = ['data', 'augment', 'solver', 'schedule', 'batch', 'epochs', 'steps', 'seed', 'accumulate', 'snapshot', 'test'] as const
-/** The solver's, but may stand as settings of their own. */
-const SOLVER_KEYS = ['regularize', 'clip_gradients', 'weight_decay', 'lr', 'momentum']
+const KEYS = ['data', 'augment', 'solver', 'schedule', 'batch', 'epochs', 'steps', 'seed', 'accumulate', 'snapshot', 'test']
+/** The solver's, but may stand as settings of their own, as may all that the solver at hand takes. */
+const SOLVER_KEYS = ['regularize', 'clip_gradients']
+/** What other trainers call a setting. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  optimizer: 'solver', dataset: 'data', batch_size: 'batch', max_iter: 'steps', iterations: 'steps', max_epoch: 'epochs', num_epochs: 'epochs', random_seed: 'seed',
+  iter_size: 'accumulate', accumulation: 'accumulate', augmentation: 'augment', transform: 'augment', lr_policy: 'schedule', scheduler: 'schedule', test_interval: 'test', checkpoint: 'snapshot',
+}
 
 /** Evaluates a train block. Undefined if it is wrong, which then was told. */
-export function evaluateTrain(train: Train, vocabulary: Vocabulary, context: ArgumentContext): TrainSettings | undefined {
-  return new Settings(train, vocabulary, context).read()
+export function evaluateTrain(train: Train, vocabulary: Vocabulary, context: ArgumentContext, report: Reporter): TrainSettings | undefined {
+  return new Settings(train, vocabulary, context, report).read()
 }
 
 class Settings {
   private readonly train: Train
   private readonly vocabulary: Vocabulary
   private readonly context: ArgumentContext
+  private readonly report: Reporter
   private readonly entries = new Map<string, TrainEntry>()
-  private good = true
+  private readonly solverKeys: ReadonlySet<string>
 
-  constructor(train: Train, vocabulary: Vocabulary, context: ArgumentContext) {
+  constructor(train: Train, vocabulary: Vocabulary, context: ArgumentContext, report: Reporter) {
     this.train = train
     this.vocabulary = vocabulary
     this.context = context
+    this.report = report
+    const solver = train.entries.find((entry) => entry.key.text === 'solver')?.values[0]
+    const signature = vocabulary.solvers.find((s) => solver?.kind === 'call' && s.name === solver.callee.text)
+    this.solverKeys = new Set([...SOLVER_KEYS, ...(signature?.parameters ?? []).flatMap((p) => [p.name, ...(p.aliases ?? [])])].filter((key) => !KEYS.includes(key)))
   }
 
   read(): TrainSettings | undefined {
     this.collect()
     const solver = this.solver()
-    const data = this.optional('data', (entry) => this.data(this.single(entry)))
-    const augment = this.optional('augment', (entry) => this.calls(entry, this.vocabulary.augmentations, 'an augmentation')) ?? []
-    const schedule = this.optional('schedule', (entry) => this.schedule(entry)) ?? [{ call: 'fixed', args: {} }]
-    const batch = this.integer('batch', 1) ?? 1
-    const seed = this.integer('seed', 0) ?? 1
-    const accumulate = this.integer('accumulate', 1) ?? 1
+    const data = this.of('data', (entry) => this.data(this.single(entry)))
+    const augment = this.of('augment', (entry) => this.augmentations(entry))
+    const schedule = this.of('schedule', (entry) => this.schedule(entry))
+    const batch = this.integer('batch', 1)
+    const seed = this.integer('seed', 0)
+    const accumulate = this.integer('accumulate', 1)
     const epochs = this.integer('epochs', 1)
     const steps = this.integer('steps', 1)
     const [e, s] = [this.entries.get('epochs'), this.entries.get('steps')]
-    if (e && s) this.fail('train/both', 'a training lasts so many epochs or so many steps, not both', s, [{ span: e.span, text: 'and here' }])
+    if (e && s) this.report.error('train/both', 'a training lasts a number of epochs or of steps, not both', s.span, { labels: [{ span: e.span, text: 'and here' }], hint: 'leave one of them out' })
     const snapshot = this.every('snapshot')
     const test = this.every('test')
-    if (!this.good || !solver) return undefined
-    return {
-      span: this.train.span, augment, solver, schedule, batch, seed, accumulate,
+    return solver && {
+      span: this.train.span, augment: augment ?? [], solver, schedule: schedule ?? [{ call: 'fixed', args: {} }], batch: batch ?? 1, seed: seed ?? 1, accumulate: accumulate ?? 1,
       ...(data && { data }), ...(epochs !== undefined && { epochs }), ...(steps !== undefined && { steps }), ...(snapshot && { snapshot }), ...(test && { test }),
     }
   }
@@ -53,46 +65,50 @@ class Settings {
     for (const entry of this.train.entries) {
       const { text, span } = entry.key
       const before = this.entries.get(text)
-      if (![...KEYS, ...SOLVER_KEYS].includes(text)) {
-        const meant = suggest(text, [...KEYS, ...SOLVER_KEYS])
-        this.good = false
-        this.context.report.error('train/unknown', `there is no train setting ${text}`, span, { hint: meant ? `did you mean \`${meant}\`?` : `there are ${KEYS.join(', ')}` })
-      } else if (before) this.fail('train/twice', `${text} is set twice`, entry, [{ span: before.span, text: 'and here' }])
-      else this.entries.set(text, entry)
+      if (!KEYS.includes(text) && !this.solverKeys.has(text)) this.report.error('train/unknown', `there is no train setting ${text}`, span, { hint: this.settingMend(entry) })
+      else if (before) this.report.error('train/twice', `${text} is set twice`, entry.span, { text: 'again', labels: [{ span: before.span, text: 'set here' }] })
+      else {
+        this.entries.set(text, entry)
+        if (entry.every && text !== 'snapshot' && text !== 'test') this.report.error('train/every', `${text} is set once, not every so often`, entry.span, { hint: `write ${text} ${sourceOf(entry.values[0]!.span)}` })
+      }
     }
   }
 
-  private fail(code: string, message: string, entry: TrainEntry, labels: { span: TrainEntry['span']; text: string }[] = [], hint?: string): undefined {
-    this.good = false
-    return this.context.report.error(code, message, entry.span, { labels, ...(hint !== undefined && { hint }) })
+  private settingMend({ key, values }: TrainEntry): string {
+    const { text } = key
+    const meant = ELSEWHERE[text] ?? suggest(text, [...KEYS, ...this.solverKeys])
+    const takes = (signatures: readonly Signature[]): string | undefined =>
+      signatures.find((s) => s.parameters.some((p) => p.name === text || p.aliases?.includes(text)))?.name
+    if (meant !== undefined) return didYouMean(meant)
+    const [solver, schedule] = [takes(this.vocabulary.solvers), takes(this.vocabulary.schedules)]
+    if (solver !== undefined) return `${text} belongs to the solver: solver ${solver}(${text}: ${sourceOf(values[0]!.span)})`
+    if (schedule !== undefined) return `${text} belongs to the schedule: schedule ${schedule}(${text}: ${sourceOf(values[0]!.span)})`
+    return `there are ${KEYS.join(', ')}`
   }
 
-  private optional<T>(key: string, read: (entry: TrainEntry) => T | undefined): T | undefined {
+  /** What a setting says, if it stands there. */
+  private of<T>(key: string, read: (entry: TrainEntry) => T | undefined): T | undefined {
     const entry = this.entries.get(key)
-    if (!entry) return undefined
-    const value = read(entry)
-    if (value === undefined) this.good = false
-    return value
+    return entry && read(entry)
   }
 
   private single(entry: TrainEntry): Expression {
-    if (entry.values.length > 1) this.fail('train/several', `${entry.key.text} is one thing`, entry)
+    const second = entry.values[1]
+    if (second) this.report.error('train/one', `${entry.key.text} is one thing`, second.span, { text: 'one too many', hint: entry.key.text === 'schedule' ? 'schedules follow each other: warmup(500) -> cosine' : undefined })
     return entry.values[0]!
   }
 
   private solver(): AttributeCall | undefined {
     const entry = this.entries.get('solver')
     if (!entry) {
-      this.good = false
-      return this.context.report.error('train/solver', 'a train block names a solver', { ...this.train.span, end: this.train.span.start + 5 }, { hint: 'solver sgd(lr: 0.01, momentum: 0.9)' })
+      if (this.train.broken.length > 0) return undefined
+      const first = this.vocabulary.solvers[0]?.name
+      return this.report.error('train/solver', 'a train block names a solver', headOf(this.train.span, 'train'), { hint: first && `e.g. solver ${first}(lr: 0.01)` })
     }
     const call = this.single(entry)
-    const extra = [...this.entries].filter(([key]) => SOLVER_KEYS.includes(key)).map(([, e]) => e)
-    if (call.kind !== 'call') return this.fail('train/solver', 'a solver is written like sgd(lr: 0.01)', entry)
-    const named = [...call.named, ...extra.map((e) => ({ name: e.key, value: this.single(e), span: e.span }))]
-    const made = convertCall('the solver', this.vocabulary.solvers, { ...call, named }, this.context)
-    if (!made) this.good = false
-    return made
+    if (call.kind !== 'call') return this.report.error('train/solver', 'a solver is written like sgd(lr: 0.01)', call.span)
+    const extra: Call['named'] = [...this.solverKeys].flatMap((key) => this.entries.get(key) ?? []).map((e) => ({ name: e.key, value: this.single(e), span: e.span }))
+    return convertCall('the solver', this.vocabulary.solvers, { ...call, named: [...call.named, ...extra] }, this.context)
   }
 
   /** A known dataset, or a path in quotes. */
@@ -101,34 +117,41 @@ class Settings {
     return convertCall('data', this.vocabulary.datasets, e, this.context)
   }
 
-  private calls(entry: TrainEntry, signatures: readonly Signature[], what: string): AttributeCall[] | undefined {
-    const made = entry.values.map((e) => convertCall(what, signatures, e, this.context))
-    return made.every((call) => call !== undefined) ? made : undefined
+  private augmentations(entry: TrainEntry): AttributeCall[] {
+    return entry.values.flatMap((e) => {
+      if (e.kind !== 'chain') return convertCall('an augmentation', this.vocabulary.augmentations, e, this.context) ?? []
+      return this.report.error('train/list', "augmentations are separated by ','", e.span, { hint: `augment ${[e.head, ...e.links].map((part) => sourceOf(part.span)).join(', ')}` }) ?? []
+    })
   }
 
-  private schedule(entry: TrainEntry): AttributeCall[] | undefined {
+  private schedule(entry: TrainEntry): AttributeCall[] {
     const e = this.single(entry)
     const parts = e.kind === 'chain' ? [e.head, ...e.links] : [e]
-    const made = parts.map((part) => convertCall('the schedule', this.vocabulary.schedules, part, this.context))
-    return made.every((call) => call !== undefined) ? made : undefined
+    return parts.flatMap((part) => convertCall('the schedule', this.vocabulary.schedules, part, this.context) ?? [])
   }
 
   private integer(key: string, least: number): number | undefined {
-    return this.optional(key, (entry) => {
+    return this.of(key, (entry) => {
       const e = this.single(entry)
-      const value = this.context.evaluate(e.kind === 'duration' ? e.count : e)
+      const value = this.context.evaluate(e)
       if (!value) return undefined
-      if (value.kind === 'number' && Number.isSafeInteger(value.value) && value.value >= least && e.kind !== 'duration') return value.value
-      return this.fail('train/number', `${key} is an integer of at least ${least}, not ${e.kind === 'duration' ? 'a duration' : describe(value)}`, entry)
+      if (value.kind === 'number' && Number.isSafeInteger(value.value) && value.value >= least) return value.value
+      return this.report.error('train/number', `${key} is an integer of at least ${least}, not ${describe(value)}`, entry.span)
     })
   }
 
   private every(key: 'snapshot' | 'test'): Duration | undefined {
-    return this.optional(key, (entry) => {
-      const value = entry.every ? this.context.evaluate(this.single(entry)) : undefined
-      if (value?.kind === 'duration' && value.value.count > 0) return value.value
-      if (value?.kind === 'number' && Number.isSafeInteger(value.value) && value.value > 0) return { count: value.value, unit: 'steps' as const }
-      return this.fail('train/every', `${key} is done every so many epochs or steps`, entry, [], `${key} every 1 epoch`)
+    return this.of(key, (entry) => {
+      if (!entry.every) return this.report.error('train/every', `${key} is done every so many epochs or steps`, entry.span, { hint: `${key} every ${sourceOf(entry.values[0]!.span)}` })
+      const e = this.single(entry)
+      const value = this.context.evaluate(e)
+      if (!value) return undefined
+      if (value.kind !== 'duration' && value.kind !== 'number') return this.report.error('argument/kind', `${key} is done every so many epochs or steps, not every ${describe(value)}`, e.span, { hint: `${key} every 1 epoch` })
+      const { count, unit } = value.kind === 'duration' ? value.value : { count: value.value, unit: 'steps' as const }
+      const whole = bounded(count, { min: 1 }, true, e.span, `the number of ${unit}`, this.report)
+      return whole === undefined ? undefined : { count: whole, unit }
     })
   }
 }
+
+const sourceOf = ({ source, start, end }: Span): string => source.text.slice(start, end)

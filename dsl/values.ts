@@ -2,7 +2,7 @@ import type { ValueRef } from './program.ts'
 import type { Duration } from './signature.ts'
 import type { Span } from './source.ts'
 
-/** What an expression evaluates to. `undefined` stands for what an error was told about already. */
+/** What an expression evaluates to. `undefined` in its place stands for what an error was told about already. */
 export type Evaluated =
   | { readonly kind: 'tensor'; readonly ref: ValueRef }
   | { readonly kind: 'number'; readonly value: number }
@@ -10,23 +10,25 @@ export type Evaluated =
   | { readonly kind: 'string'; readonly value: string }
   | { readonly kind: 'list'; readonly items: readonly Evaluated[] }
   | { readonly kind: 'duration'; readonly value: Duration }
-  /** A statement-like `if` without `else` that was not taken. */
-  | { readonly kind: 'nothing' }
 
 export const describe = (value: Evaluated): string => {
   switch (value.kind) {
     case 'tensor': return 'a tensor'
-    case 'number': return String(value.value)
-    case 'boolean': return String(value.value)
+    case 'number': case 'boolean': return String(value.value)
     case 'string': return JSON.stringify(value.value)
-    case 'list': return `a list of ${value.items.length}`
+    case 'list': return value.items.length === 0 ? 'an empty list' : `a list of ${value.items.length}`
     case 'duration': return `${value.value.count} ${value.value.unit}`
-    case 'nothing': return 'nothing'
   }
 }
 
-/** A name, and where it got its value. */
+/** A name's value, and where it got it. */
 export interface Binding {
   readonly value: Evaluated | undefined
   readonly span: Span
 }
+
+export const countOf = (count: number, noun: string): string => (count === 0 ? `no ${noun}s` : `${count} ${noun}${count === 1 ? '' : 's'}`)
+
+/** `a`, `a and b`, `a, b and c`. */
+export const listed = (words: readonly string[], joint = 'and'): string =>
+  words.length < 2 ? words.join() : `${words.slice(0, -1).join(', ')} ${joint} ${words.at(-1)!}`

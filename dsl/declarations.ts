@@ -1,0 +1,79 @@
+import type { InputStatement, Statement } from './ast.ts'
+import { nearest } from './mends.ts'
+import type { InputDeclaration, NamedValue, Program } from './program.ts'
+import type { Reporter } from './reporter.ts'
+import type { Span } from './source.ts'
+import { describe, type Evaluated } from './values.ts'
+
+type Statements<K extends Statement['kind']> = Extract<Statement, { kind: K }>
+interface Size { readonly value: Evaluated | undefined; readonly span: Span }
+
+const MOST_SIZE = 2 ** 31 - 1
+
+/** What a net says of itself: style, inputs, outputs, losses, metrics. */
+export class Declarations {
+  private readonly report: Reporter
+  private readonly inputs: InputDeclaration[] = []
+  private readonly results = { output: [] as NamedValue[], loss: [] as NamedValue[], metric: [] as NamedValue[] }
+  private unnamed = 0
+  private styled: { readonly word: 'merged' | 'split'; readonly span: Span } | undefined
+
+  constructor(report: Reporter) {
+    this.report = report
+  }
+
+  made(): Pick<Program, 'style' | 'inputs' | 'outputs' | 'losses' | 'metrics'> {
+    return { ...(this.styled && { style: this.styled.word }), inputs: this.inputs, outputs: this.results.output, losses: this.results.loss, metrics: this.results.metric }
+  }
+
+  style({ word, span }: Statements<'style'>): void {
+    if (word.text !== 'merged' && word.text !== 'split') {
+      this.report.error('style/unknown', `there is no style ${word.text}`, word.span, { hint: nearest(word.text, ['merged', 'split']) ?? 'style merged, or style split' })
+    } else if (this.styled) this.report.error('style/twice', 'a net has one style', span, { text: 'again', labels: [{ span: this.styled.span, text: 'said here' }] })
+    else this.styled = { word: word.text, span }
+  }
+
+  /** Whether it is one. */
+  input(s: InputStatement, sizes: readonly (readonly Size[])[]): boolean {
+    const { text: name, span } = s.name
+    const before = this.inputs.find((input) => input.name === name)
+    if (before) return this.wrong('name/taken', `there are two inputs ${name}`, span, undefined, [{ span: before.span, text: 'the other one' }])
+    const numbers = sizes.map((list) => list.map((size) => this.size(size)))
+    if (s.type.text !== 'f32' && s.type.text !== 'class') {
+      return this.wrong('input/type', `there is no type ${s.type.text}`, s.type.span, nearest(s.type.text, ['f32', 'class']) ?? 'f32[1, 28, 28] holds numbers, class[10] a label')
+    }
+    const [first, second] = numbers
+    if (s.type.text === 'f32' && (!first || second)) return this.wrong('input/shape', `the shape of ${name} is one list`, s.span, `input ${name}: f32[1, 28, 28]`)
+    if (s.type.text === 'class' && (first?.length !== 1 || numbers.length > 2)) {
+      return this.wrong('input/classes', `a label says how many classes there are`, s.span, `input ${name}: class[10], or class[10][32, 32] for a label a pixel`)
+    }
+    if (!numbers.every((list): list is number[] => list.every((n) => n !== undefined))) return false
+    const declared = { name, batched: !s.whole, span: s.span }
+    this.inputs.push(s.type.text === 'f32' ? { ...declared, type: 'f32', shape: numbers[0]! } : { ...declared, type: 'class', classes: numbers[0]![0]!, shape: numbers[1] ?? [] })
+    return true
+  }
+
+  private wrong(code: string, message: string, span: Span, hint?: string, labels: { span: Span; text: string }[] = []): false {
+    this.report.error(code, message, span, { hint, labels })
+    return false
+  }
+
+  private size({ value, span }: Size): number | undefined {
+    if (!value || (value.kind === 'number' && Number.isInteger(value.value) && value.value > 0 && value.value <= MOST_SIZE)) return value?.value
+    return this.report.error('input/size', `a size is a positive integer, not ${describe(value)}`, span, { hint: value.kind === 'number' && value.value === -1 ? 'the batch is implied, and left out' : undefined })
+  }
+
+  /** Unnamed losses are called loss, loss_2, ... That names of results are different is seen to where the graph is built. */
+  result(s: Statements<'result'>, value: Evaluated | undefined): void {
+    const { role } = s
+    if (!s.name && role !== 'loss') {
+      this.report.error('result/name', `${role === 'output' ? 'an' : 'a'} ${role} has a name`, s.span, { hint: `${role} NAME = ...` })
+      return
+    }
+    const list = this.results[role]
+    if (!s.name) this.unnamed++
+    const name = s.name?.text ?? (this.unnamed === 1 ? 'loss' : `loss_${this.unnamed}`)
+    if (value?.kind === 'tensor') list.push({ name, value: value.ref, span: s.span })
+    else if (value) this.report.error('result/kind', `${role} ${name} is a tensor, not ${describe(value)}`, s.value.span)
+  }
+}

@@ -1,0 +1,448 @@
+import { type ArgumentContext, bindArguments } from './arguments.ts'
+import { binary, range, unary } from './arithmetic.ts'
+import type { Call, Expression, FileAst, If, NameTemplate, Net, Statement } from './ast.ts'
+import { Declarations } from './declarations.ts'
+import { type DefinedBlock, type Definitions, unknownCallable } from './definitions.ts'
+import { didYouMean, nearest } from './mends.ts'
+import { Names, type NameSpace } from './naming.ts'
+import type { LayerCall, Program, ValueRef } from './program.ts'
+import type { Reporter } from './reporter.ts'
+import type { Signature } from './signature.ts'
+import type { Span } from './source.ts'
+import { suggest } from './suggest.ts'
+import { type Binding, countOf, describe, type Evaluated } from './values.ts'
+import { assignedIn, eachStatement, holdsBroken } from './walk.ts'
+
+/** What nobody's net exceeds; beyond it something runs away. */
+const MOST_LAYERS = 100_000
+const MOST_ROUNDS = 100_000
+const MOST_STEPS = 2_000_000
+const MOST_BLOCKS_DEEP = 64
+
+/** One instance of a block, or the net itself. */
+interface Frame extends NameSpace {
+  readonly scope: Map<string, Binding>
+  readonly body: readonly Statement[]
+  /** The calls of the blocks around, innermost first, and their names, outermost first. */
+  readonly expandedFrom: readonly Span[]
+  readonly blocks: readonly string[]
+}
+
+/** Where a body stands: what it may hold depends on that. */
+type Place = 'net' | 'block' | 'value'
+
+/** How a body ended. */
+interface Outcome {
+  readonly returned: boolean
+  /** Whether it has a value at all: an expression at its end, or a return. */
+  readonly some: boolean
+  readonly value: Evaluated | undefined
+}
+
+/** What stands in front of `->`. */
+interface Fed {
+  readonly value: Evaluated | undefined
+  readonly span: Span
+}
+
+class RanAway extends Error {}
+
+/** Expands blocks, loops and conditions of a net into a flat list of layer calls. Mistakes go to the reporter. */
+export class Expander {
+  /** Every call and name that was looked at. */
+  readonly seen = new Set<Expression>()
+  private readonly report: Reporter
+  private readonly definitions: Definitions
+  private readonly declarations: Declarations
+  private readonly names: Names
+  private readonly layers: LayerCall[] = []
+  /** `weights: NAME` as it is written: which layer that is shows when all are known. */
+  private readonly sharing: { readonly at: number; readonly parameter: string; readonly place: NameSpace; readonly maker: string | undefined }[] = []
+  private readonly constantsOf = new Map<FileAst, ReadonlyMap<string, Binding>>()
+  private rounds = 0
+  private steps = 0
+
+  constructor(definitions: Definitions, report: Reporter) {
+    this.definitions = definitions
+    this.report = report
+    this.declarations = new Declarations(report)
+    this.names = new Names(report)
+  }
+
+  expand(net: Net, file: FileAst): Omit<Program, 'train'> {
+    const frame = this.frame('', file, net.body, [], [])
+    this.unlessRunningAway(() => this.run(net.body, frame, 'net'))
+    this.findShared()
+    return { name: net.name.text, span: net.name.span, ...this.declarations.made(), layers: this.layers }
+  }
+
+  /** Numbers, lists and the like outside of a net, where a file's own constants are known. */
+  constants(file: FileAst): ArgumentContext {
+    const frame = this.frame('', file, [], [], [])
+    return { report: this.report, evaluate: (e) => this.unlessRunningAway(() => this.value(e, frame)), isBound: (name) => frame.scope.has(name) }
+  }
+
+  private frame(prefix: string, file: FileAst, body: readonly Statement[], expandedFrom: readonly Span[], blocks: readonly string[]): Frame {
+    return { scope: new Map(this.fileScope(file)), prefix, counts: new Map(), body, expandedFrom, blocks }
+  }
+
+  private fileScope(file: FileAst): ReadonlyMap<string, Binding> {
+    const known = this.constantsOf.get(file)
+    if (known) return known
+    const scope = new Map<string, Binding>()
+    this.constantsOf.set(file, scope)
+    const frame: Frame = { scope, prefix: '', counts: new Map(), body: [], expandedFrom: [], blocks: [] }
+    for (const { assigned, span } of file.broken) for (const name of assigned) scope.set(name, { value: undefined, span })
+    for (const { name, value } of file.constants) {
+      const made = this.unlessRunningAway(() => this.value(value, frame))
+      if (made?.kind === 'tensor') this.report.error('name/constant', `${name.text} is no constant: tensors are made inside a net`, value.span)
+      scope.set(name.text, { value: made?.kind === 'tensor' ? undefined : made, span: name.span })
+    }
+    return scope
+  }
+
+  private unlessRunningAway<T>(what: () => T): T | undefined {
+    try {
+      return what()
+    } catch (error) {
+      if (error instanceof RanAway) return undefined
+      throw error
+    }
+  }
+
+  private runAway(code: string, message: string, span: Span, hint?: string): never {
+    this.report.error(code, message, span, { hint })
+    throw new RanAway()
+  }
+
+  // ---- statements --------------------------------------------------------------------------------------------------------
+
+  private run(body: readonly Statement[], frame: Frame, place: Place): Outcome {
+    let last: Outcome = { returned: false, some: false, value: undefined }
+    for (const s of body) {
+      this.step(s.span)
+      last = { returned: false, some: false, value: undefined }
+      switch (s.kind) {
+        case 'let': frame.scope.set(s.name.text, { value: this.value(s.value, frame), span: s.name.span }); break
+        case 'expression':
+          last = s.value.kind === 'if' ? this.branch(s.value, frame, place) : { returned: false, some: true, value: this.value(s.value, frame) }
+          if (last.returned) return last
+          break
+        case 'for': {
+          const outcome = this.loop(s, frame, place)
+          if (outcome) return outcome
+          break
+        }
+        case 'return': {
+          if (place !== 'block') {
+            this.report.error('block/return', place === 'net' ? 'only blocks return something' : 'return is a statement, and stands in no expression', s.span, { hint: place === 'net' ? 'a net gives out: output NAME = ...' : undefined })
+          }
+          return { returned: true, some: true, value: this.value(s.value, frame) }
+        }
+        case 'broken': this.forget(s.assigned, s.span, frame); for (const word of s.words) if (!frame.scope.has(word)) this.forget([word], s.span, frame); break
+        default: this.declare(s, frame, place)
+      }
+    }
+    return last
+  }
+
+  /** What these names stand for is not known from here on. */
+  private forget(names: Iterable<string>, span: Span, frame: Frame): void {
+    for (const name of names) frame.scope.set(name, { value: undefined, span })
+  }
+
+  private declare(s: Extract<Statement, { kind: 'style' | 'input' | 'result' }>, frame: Frame, place: Place): void {
+    if (place !== 'net') {
+      this.report.error('block/statement', `${s.kind === 'result' ? s.role : s.kind} belongs to the net itself`, s.span, { hint: place === 'block' ? 'a block takes parameters and returns one value' : undefined })
+    }
+    if (s.kind === 'style') {
+      this.declarations.style(s)
+      return
+    }
+    if (s.kind === 'input') {
+      const value: Evaluated = { kind: 'tensor', ref: { kind: 'input', name: s.name.text } }
+      const sizes = s.dimensions.map((list) => list.map((e) => ({ value: this.value(e, frame), span: e.span })))
+      frame.scope.set(s.name.text, { value: this.declarations.input(s, sizes) ? value : undefined, span: s.name.span })
+      return
+    }
+    const value = this.value(s.value, frame)
+    this.declarations.result(s, value)
+    if (s.name) frame.scope.set(s.name.text, { value, span: s.name.span })
+  }
+
+  private loop(s: Extract<Statement, { kind: 'for' }>, frame: Frame, place: Place): Outcome | undefined {
+    const over = this.value(s.over, frame)
+    if (over?.kind !== 'list') {
+      if (over) this.report.error('for/list', `for goes through a list or a range, not ${describe(over)}`, s.over.span, { hint: over.kind === 'number' ? `for ${s.variable.text} in 0..${over.value}` : 'for i in 0..3, or for c in [16, 32]' })
+      this.forget(assignedIn(s.body).keys(), s.span, frame)
+      return undefined
+    }
+    // Its variables are the loop's own.
+    const own = [s.variable.text, ...(s.counter ? [s.counter.text] : [])]
+    const before = own.map((name) => frame.scope.get(name))
+    let returned: Outcome | undefined
+    for (const [i, item] of over.items.entries()) {
+      if (++this.rounds > MOST_ROUNDS) this.runAway('limit/too-large', `all loops together have more than ${MOST_ROUNDS} rounds`, s.span)
+      frame.scope.set(s.variable.text, { value: item, span: s.variable.span })
+      if (s.counter) frame.scope.set(s.counter.text, { value: { kind: 'number', value: i }, span: s.counter.span })
+      const outcome = this.run(s.body, frame, place)
+      if (outcome.returned) {
+        returned = outcome
+        break
+      }
+    }
+    own.forEach((name, i) => (before[i] ? frame.scope.set(name, before[i]) : frame.scope.delete(name)))
+    return returned
+  }
+
+  private branch(e: If, frame: Frame, place: Place): Outcome {
+    const condition = this.value(e.condition, frame)
+    if (condition?.kind !== 'boolean') {
+      if (condition) this.report.error('if/condition', `a condition is true or false, not ${describe(condition)}`, e.condition.span, { hint: condition.kind === 'number' ? 'compare it: if x != 0 { ... }' : undefined })
+      this.forget(assignedIn([...e.yes, ...(e.no ?? [])]).keys(), e.span, frame)
+      let returns = false
+      eachStatement([...e.yes, ...(e.no ?? [])], (s) => { returns ||= s.kind === 'return' })
+      return { returned: returns && place === 'block', some: true, value: undefined }
+    }
+    const taken = condition.value ? e.yes : e.no
+    return taken ? this.run(taken, frame, place) : { returned: false, some: false, value: undefined }
+  }
+
+  // ---- expressions -------------------------------------------------------------------------------------------------------
+
+  private step(span: Span): void {
+    if (++this.steps > MOST_STEPS) this.runAway('limit/too-large', 'this net takes too long to expand', span, 'do blocks call each other more and more often?')
+  }
+
+  private value(e: Expression, frame: Frame): Evaluated | undefined {
+    this.step(e.span)
+    switch (e.kind) {
+      case 'number': case 'string': case 'boolean': return e
+      case 'list': {
+        const items = e.items.map((item) => this.value(item, frame))
+        return items.every((item) => item !== undefined) ? { kind: 'list', items } : undefined
+      }
+      case 'range': {
+        const [from, to] = [this.value(e.from, frame), this.value(e.to, frame)]
+        return from && to && range(e, from, to, MOST_ROUNDS, this.report)
+      }
+      case 'duration': {
+        const count = this.value(e.count, frame)
+        if (!count || count.kind === 'number') return count && { kind: 'duration', value: { count: count.value, unit: e.unit } }
+        return this.report.error('argument/kind', `${e.unit} are counted by a number, not ${describe(count)}`, e.count.span)
+      }
+      case 'unary': {
+        const operand = this.value(e.operand, frame)
+        return operand && unary(e, operand, this.report)
+      }
+      case 'binary': {
+        const left = this.value(e.left, frame)
+        // What a condition guards is not looked at: i > 0 and 8 / i > 2.
+        if (left?.kind === 'boolean' && left.value === (e.op === 'or') && (e.op === 'or' || e.op === 'and')) return left
+        const right = this.value(e.right, frame)
+        return left && right && binary(e, left, right, this.report)
+      }
+      case 'if': {
+        const outcome = this.branch(e, frame, 'value')
+        if (outcome.some || holdsBroken([...e.yes, ...(e.no ?? [])])) return outcome.value
+        return this.report.error('if/nothing', 'a value is wanted here, and this branch has none', e.span, { hint: e.no ? 'each branch ends with a value' : 'add else { ... }' })
+      }
+      case 'chain': {
+        let fed: Fed = { value: this.value(e.head, frame), span: e.head.span }
+        for (const link of e.links) fed = { value: this.apply(link, fed, frame), span: link.span }
+        return fed.value
+      }
+      case 'call': {
+        this.seen.add(e)
+        const bound = e.bare ? frame.scope.get(e.callee.text) : undefined
+        if (!bound) return this.apply(e, undefined, frame)
+        if (e.as) return this.report.error('name/alias', `${e.callee.text} is a value, and 'as' names layers`, e.as.span, { hint: `to give it another name: ${this.asWritten(e.as)} = ${e.callee.text}` })
+        return bound.value
+      }
+    }
+  }
+
+  private asWritten({ span }: NameTemplate): string {
+    return span.source.text.slice(span.start, span.end)
+  }
+
+  // ---- calls -------------------------------------------------------------------------------------------------------------
+
+  private apply(call: Call, fed: Fed | undefined, frame: Frame): Evaluated | undefined {
+    this.seen.add(call)
+    const block = this.definitions.blocks.get(call.callee.text)
+    if (block) return this.instance(block, call, fed, frame)
+    const signature = this.definitions.layers.get(call.callee.text)
+    if (signature) return this.layer(signature, call, fed, frame)
+    // Its arguments may hold mistakes of their own; bare words among them may be words of what it was to be.
+    for (const e of [...call.positional, ...call.named.map((n) => n.value)]) if (e.kind !== 'call' || !e.bare) this.value(e, frame)
+    return this.unknown(call, fed !== undefined, frame)
+  }
+
+  private unknown({ callee, bare }: Call, fed: boolean, frame: Frame): undefined {
+    const { text, span } = callee
+    const bound = frame.scope.get(text)
+    if (this.definitions.unread.has(text) || (bound && !bound.value)) return undefined
+    if (bound) return this.report.error('call/value', `${text} is a value, not a layer`, span, { labels: [{ span: bound.span, text: 'made here' }] })
+    if (fed || !bare) {
+      if (this.definitions.incomplete) return undefined
+      const { message, hint } = unknownCallable(text, this.definitions)
+      return this.report.error('call/unknown', message, span, { hint })
+    }
+    if (this.names.has(frame.prefix + text)) {
+      return this.report.error('name/undefined', `${text} names a layer, not a value`, span, { hint: `give its value a name: NAME = ... as ${text}` })
+    }
+    const elsewhere = assignedIn(frame.body).get(text)
+    const meant = elsewhere ? undefined : suggest(text, [...frame.scope.keys(), ...this.definitions.layers.keys(), ...this.definitions.blocks.keys()])
+    return this.report.error('name/undefined', `${text} has no value here`, span, {
+      hint: meant && didYouMean(meant),
+      ...(elsewhere && { labels: [{ span: elsewhere, text: elsewhere.start > span.start ? 'gets its value later' : 'gets a value only here, where this was not run' }] }),
+    })
+  }
+
+  private layer(signature: Signature, call: Call, fed: Fed | undefined, frame: Frame): Evaluated | undefined {
+    const known = new Map<Expression, Evaluated | undefined>()
+    const evaluate = (e: Expression): Evaluated | undefined => {
+      if (!known.has(e)) known.set(e, this.value(e, frame))
+      return known.get(e)
+    }
+    const { tensors, rest, good } = this.tensorsOf(signature, call, fed, frame, evaluate)
+    const isBound = (name: string): boolean => frame.scope.has(name)
+    const bound = bindArguments(signature, { ...call, positional: rest }, { report: this.report, evaluate, isBound, layerNamed: (name) => name })
+    const own = call.as && this.filled(call.as, frame)
+    const name = call.as && !own ? undefined : this.names.claim(signature.name, own, frame, call.span)
+    if (!good || !bound || name === undefined) return undefined
+    if (this.layers.length >= MOST_LAYERS) this.runAway('limit/too-large', `this net has more than ${MOST_LAYERS} layers`, call.span)
+    const all = [...tensors, ...bound.tensors]
+    for (const { name: parameter, type } of signature.parameters) {
+      const other = type.kind === 'layer' ? bound.attributes[parameter] : undefined
+      if (typeof other === 'string') this.sharing.push({ at: this.layers.length, parameter, place: frame, maker: this.makerOf(frame.scope.get(other)?.value) })
+    }
+    this.layers.push({
+      name, op: signature.name, inputs: all.map((t) => t.ref), inputSpans: all.map((t) => t.span),
+      attributes: bound.attributes, attributeSpans: bound.spans, span: call.span, expandedFrom: frame.expandedFrom,
+    })
+    return { kind: 'tensor', ref: { kind: 'layer', index: this.layers.length - 1 } }
+  }
+
+  /** The tensors that a layer works on: what stands before `->`, then the arguments in front as long as they are tensors. */
+  private tensorsOf(signature: Signature, call: Call, fed: Fed | undefined, frame: Frame, evaluate: (e: Expression) => Evaluated | undefined): { tensors: { ref: ValueRef; span: Span }[]; rest: Expression[]; good: boolean } {
+    const { min, max } = signature.values ?? { min: 1, max: 1 }
+    const tensors: { ref: ValueRef; span: Span }[] = []
+    const rest = [...call.positional]
+    let good = true
+    let count = 0
+    const take = (value: Evaluated | undefined, span: Span): void => {
+      count++
+      if (value?.kind === 'tensor') tensors.push({ ref: value.ref, span })
+      else {
+        good = false
+        if (value) this.report.error('argument/kind', `${signature.name} works on ${countOf(min, 'tensor')}, not on ${describe(value)}`, span, { hint: fed && span === fed.span ? undefined : usageOnTensors(signature) })
+      }
+    }
+    if (fed) take(fed.value, fed.span)
+    while (rest.length > 0 && count < max && mayBeTensor(rest[0]!, frame, count < min)) {
+      const value = evaluate(rest[0]!)
+      if (value && value.kind !== 'tensor') break
+      take(value, rest.shift()!.span)
+    }
+    const next = rest[0]
+    const positions = signature.parameters.filter((p) => !p.named).length
+    if (count < min && next && positions === 0) take(evaluate(rest.shift()!), next.span)
+    if (count === max && rest.length > positions && next && mayBeTensor(next, frame, false) && evaluate(next)?.kind === 'tensor') {
+      good = false
+      const here = fed ? `, of which '->' gives the first` : ''
+      this.report.error('values/too-many', `${signature.name} works on ${countOf(max, 'tensor')}${here}`, next.span, { text: 'one too many' })
+      while (rest.length > positions && mayBeTensor(rest[0]!, frame, false) && evaluate(rest[0]!)?.kind === 'tensor') rest.shift()
+    }
+    if (count < min && good) {
+      good = false
+      const wanted = min === max ? countOf(min, 'tensor') : `at least ${countOf(min, 'tensor')}`
+      this.report.error('values/too-few', `${signature.name} works on ${wanted}, and here ${count === 0 ? 'is none' : count === 1 ? 'is one' : `are ${count}`}`, call.span, { hint: usageOnTensors(signature) })
+    }
+    return { tensors, rest, good }
+  }
+
+  /** An instance of a block: its parameters get values, its body runs under a name of its own. */
+  private instance(block: DefinedBlock, call: Call, fed: Fed | undefined, frame: Frame): Evaluated | undefined {
+    const { report } = this
+    const { text: name, span: madeAt } = block.name
+    const path = [...frame.blocks, name]
+    if (frame.blocks.includes(name)) {
+      return report.error('block/recursion', `block ${name} is made of itself: ${path.slice(path.indexOf(name)).join(' -> ')}`, call.callee.span, { labels: [{ span: madeAt, text: 'this block' }] })
+    }
+    if (path.length > MOST_BLOCKS_DEEP) this.runAway('limit/too-large', `blocks stand within more than ${MOST_BLOCKS_DEEP} others`, call.span)
+    const given: Fed[] = [...(fed ? [fed] : []), ...call.positional.map((e) => ({ value: this.value(e, frame), span: e.span }))]
+    const named = new Map<string, Fed>()
+    let good = true
+    const error: Reporter['error'] = (...told) => { good = false; return report.error(...told) }
+    const defined = [{ span: madeAt, text: 'defined here' }]
+    if (given.length > block.parameters.length) error('argument/too-many', `block ${name} takes ${countOf(block.parameters.length, 'value')}`, given[block.parameters.length]!.span, { text: 'one too many', labels: defined })
+    for (const { name: argument, value, span } of call.named) {
+      const at = block.parameters.findIndex((p) => p.name.text === argument.text)
+      const before = given[at] ?? named.get(argument.text)
+      if (at < 0) error('argument/unknown', `block ${name} has no parameter ${argument.text}`, argument.span, { hint: nearest(argument.text, block.parameters.map((p) => p.name.text)), labels: defined })
+      else if (before) error('argument/twice', `${argument.text} of block ${name} is given twice`, span, { text: 'again', labels: [{ span: before.span, text: 'given here' }] })
+      const evaluated = this.value(value, frame)
+      if (!named.has(argument.text)) named.set(argument.text, { value: evaluated, span })
+    }
+    const own = call.as && this.filled(call.as, frame)
+    const instance = call.as && !own ? undefined : this.names.claim(name, own, frame, call.span)
+    const inner = this.frame(`${instance ?? name}.`, block.file, block.body, [call.span, ...frame.expandedFrom], path)
+    const missing: string[] = []
+    block.parameters.forEach(({ name: parameter, value: otherwise }, i) => {
+      const from = given[i] ?? named.get(parameter.text)
+      if (!from && !otherwise) missing.push(parameter.text)
+      inner.scope.set(parameter.text, { value: from ? from.value : otherwise && this.value(otherwise, inner), span: parameter.span })
+    })
+    if (missing.length > 0 && good) error('argument/missing', `block ${name} needs ${missing.join(', ')}`, call.span, { labels: defined })
+    if (!good || (call.as && instance === undefined)) return undefined
+    const { returned, value } = this.run(block.body, inner, 'block')
+    if (returned || holdsBroken(block.body)) return value
+    return report.error('block/no-value', `block ${name} returns nothing`, madeAt, { hint: 'end it with return ...' })
+  }
+
+  // ---- names -------------------------------------------------------------------------------------------------------------
+
+  /** `stage{i}` with what i is here. */
+  private filled({ parts, span }: NameTemplate, frame: Frame): { text: string; span: Span } | undefined {
+    let text = ''
+    let good = true
+    for (const part of parts) {
+      const value: Evaluated | undefined = typeof part === 'string' ? { kind: 'string', value: part } : this.value(part, frame)
+      if (value && (value.kind === 'string' || (value.kind === 'number' && Number.isSafeInteger(value.value) && value.value >= 0)) && /^\w*$/.test(String(value.value))) text += String(value.value)
+      else {
+        good = false
+        if (value && typeof part !== 'string') this.report.error('name/template', `what is put into a name is a count or a word, not ${describe(value)}`, part.span)
+      }
+    }
+    return good ? { text, span } : undefined
+  }
+
+  private makerOf(value: Evaluated | undefined): string | undefined {
+    return value?.kind === 'tensor' && value.ref.kind === 'layer' ? this.layers[value.ref.index]!.name : undefined
+  }
+
+  /** `weights: NAME`: a layer of that name in the same block, or the layer that made the value NAME, else the full name of a layer. */
+  private findShared(): void {
+    for (const { at, parameter, place, maker } of this.sharing) {
+      const layer = this.layers[at]!
+      const name = layer.attributes[parameter] as string
+      const full = this.names.has(place.prefix + name) ? place.prefix + name : maker ?? name
+      this.layers[at] = { ...layer, attributes: { ...layer.attributes, [parameter]: full } }
+    }
+  }
+}
+
+/** Literals are none; a word that is no name of a value is an argument (`mode: nearest`), unless a tensor is still missing. */
+function mayBeTensor(e: Expression, frame: Frame, missing: boolean): boolean {
+  if (e.kind === 'call') return !e.bare || frame.scope.has(e.callee.text) || missing
+  return e.kind === 'chain' || e.kind === 'if'
+}
+
+/** `x -> conv(...)`, `add(a, b)` */
+function usageOnTensors({ name, values, parameters }: Signature): string {
+  const min = values?.min ?? 1
+  if (min <= 1) return `write x -> ${name}${parameters.some((p) => p.default === undefined && !p.optional) ? '(...)' : ''}`
+  return `write ${name}(${Array.from({ length: Math.min(min, 8) }, (_, i) => 'abcdefgh'[i]).join(', ')})`
+}

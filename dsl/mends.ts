@@ -1,0 +1,55 @@
+import type { Signature } from './signature.ts'
+import { suggest } from './suggest.ts'
+
+/** What other frameworks and the formats of other compilers call an argument, and what that may be here. */
+const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
+  kernel_size: ['kernel', 'size'], ksize: ['kernel'], size: ['kernel'], window: ['kernel', 'size'], kernel_shape: ['kernel'],
+  padding: ['pad'], pads: ['pad'], strides: ['stride'], dilations: ['dilation'], dilation_rate: ['dilation'], group: ['groups'],
+  out_channels: ['out'], out_features: ['out'], num_output: ['out'], filters: ['out'], channels: ['out'], units: ['out'],
+  output_padding: ['output_pad'], use_bias: ['bias'], bias_term: ['bias'], epsilon: ['eps'], negative_slope: ['slope'],
+  kernel_initializer: ['weight_init'], weight_filler: ['weight_init'], bias_filler: ['bias_init'], bias_initializer: ['bias_init'],
+  learning_rate: ['lr'], base_lr: ['lr'], l2: ['weight_decay'], ignore_index: ['ignore'], ignore_label: ['ignore'], dim: ['axis'], loss_weight: ['weight'],
+  rate: ['p'], keep_prob: ['p'], dropout_ratio: ['p'], ceil_mode: ['round'], local_size: ['size'], step_size: ['every'], stepsize: ['every'], milestones: ['at'],
+}
+
+/** A hint for an argument that a signature does not have. */
+export function argumentMend(signature: Signature, name: string): string {
+  const own = signature.mends?.[name]
+  if (own !== undefined) return own
+  const names = signature.parameters.map((p) => p.name)
+  const known = new Set(signature.parameters.flatMap((p) => [p.name, ...(p.aliases ?? [])]))
+  const meant = ELSEWHERE[name.toLowerCase()]?.find((n) => known.has(n)) ?? suggest(name, known)
+  if (meant !== undefined) return didYouMean(meant)
+  const inner = signature.parameters.find(({ type }) => type.kind === 'call' && type.calls.some((c) => c.parameters.some((p) => p.name === name || p.aliases?.includes(name))))
+  if (inner?.type.kind === 'call') {
+    const call = inner.type.calls.find((c) => c.parameters.some((p) => p.name === name || p.aliases?.includes(name)))!
+    return `${name} belongs to ${call.name}: \`${inner.name}: ${call.name}(${name}: ...)\``
+  }
+  return names.length === 0 ? `${signature.name} takes no arguments` : usage(signature)
+}
+
+/** `conv(out, kernel, stride: 1, ...)` */
+export function usage(signature: Signature): string {
+  const parts = signature.parameters.map(({ name, default: otherwise, optional }) => `${name}${otherwise !== undefined ? `: ${show(otherwise)}` : optional ? ': ...' : ''}`)
+  const shown = parts.length > 8 ? [...parts.slice(0, 8), '...'] : parts
+  return `write ${signature.name}${shown.length > 0 ? `(${shown.join(', ')})` : ''}`
+}
+
+function show(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.join(', ')}]`
+  if (typeof value !== 'object' || value === null) return String(value)
+  if ('call' in value && 'args' in value) {
+    const given = Object.entries(value.args as object).map(([name, argument]) => `${name}: ${show(argument)}`)
+    return `${String(value.call)}${given.length > 0 ? `(${given.join(', ')})` : ''}`
+  }
+  if ('count' in value && 'unit' in value) return `${String(value.count)} ${String(value.unit)}`
+  return '...'
+}
+
+export const didYouMean = (meant: string): string => `did you mean \`${meant}\`?`
+
+/** A hint if one of `names` is near. */
+export function nearest(wrong: string, names: Iterable<string>): string | undefined {
+  const meant = suggest(wrong, names)
+  return meant === undefined ? undefined : didYouMean(meant)
+}

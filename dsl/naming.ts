@@ -1,0 +1,48 @@
+import type { Reporter } from './reporter.ts'
+import type { Span } from './source.ts'
+
+/** Names within one block instance, or within the net itself. */
+export interface NameSpace {
+  /** `stage2.basic_1.`: in front of every name. */
+  readonly prefix: string
+  /** How many layers of an operator, or instances of a block, there are so far. */
+  readonly counts: Map<string, number>
+}
+
+/**
+ * The names of all layers. A layer is called what `as` says, else its operator and the how-many-eth of those without a name
+ * it is within the block that holds it: relu_2. Named layers do not count, so that one more or less of them leaves the
+ * others' names, and with them the names of their weights, as they were.
+ */
+export class Names {
+  private readonly taken = new Map<string, Span>()
+  private readonly report: Reporter
+
+  constructor(report: Reporter) {
+    this.report = report
+  }
+
+  has(name: string): boolean {
+    return this.taken.has(name)
+  }
+
+  /** The full name of a layer or block instance. Undefined if another has it, which was told. */
+  claim(operator: string, own: { readonly text: string; readonly span: Span } | undefined, place: NameSpace, span: Span): string | undefined {
+    let name = `${place.prefix}${own ? own.text : ''}`
+    while (!own && (name === place.prefix || this.taken.has(name))) {
+      const count = (place.counts.get(operator) ?? 0) + 1
+      place.counts.set(operator, count)
+      name = `${place.prefix}${operator}_${count}`
+    }
+    const before = this.taken.get(name)
+    if (before && own) {
+      const again = before.source === own.span.source && before.start === own.span.start
+      return this.report.error('name/taken', again ? `a loop calls several layers ${name}` : `there are two layers called ${name}`, own.span, {
+        labels: again ? [] : [{ span: before, text: 'the other one' }],
+        hint: again ? `put the counter into the name, as in \`as ${own.text}{i}\`` : 'call one of them something else',
+      })
+    }
+    this.taken.set(name, own?.span ?? span)
+    return name
+  }
+}

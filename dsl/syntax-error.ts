@@ -1,0 +1,119 @@
+import type { IToken } from 'chevrotain'
+import type { Diagnostic, Label } from './diagnostic.ts'
+import type { Mistake } from './recover.ts'
+import type { Source, Span } from './source.ts'
+import { suggest } from './suggest.ts'
+import * as T from './tokens.ts'
+
+const spanOf = (token: IToken, source: Source): Span => ({ source, start: token.startOffset, end: token.startOffset + token.image.length })
+
+export const tooDeep = (token: IToken, source: Source): Diagnostic => ({
+  severity: 'error', code: 'limit/nesting', message: 'this is nested too deeply to be read',
+  labels: [{ span: spanOf(token, source), text: 'here' }], hint: 'give parts of it names of their own',
+})
+
+/** What stands where something else had to stand, with the mends of the usual slips. `at` is the place in `tokens`. */
+export function syntaxError(mistake: Mistake, tokens: readonly IToken[], at: number, source: Source): Diagnostic {
+  const { token } = mistake
+  if (token.tokenType === T.UnclosedComment) {
+    return error('syntax/comment', 'this comment does not end', [{ span: { source, start: token.startOffset, end: token.startOffset + 2 }, text: 'begins here' }], 'end it with */')
+  }
+  if (token.tokenType === T.UnclosedString) return error('syntax/text', 'this text in quotes does not end on its line', [{ span: spanOf(token, source), text: 'begins here' }], 'end it with "')
+  if (token.tokenType === T.Strange) return strange(token, source)
+  const atEnd = at >= tokens.length
+  const last = tokens.at(-1)
+  const span = !atEnd ? spanOf(token, source) : last ? { source, start: last.startOffset + last.image.length, end: last.startOffset + last.image.length } : { source, start: 0, end: 0 }
+  const labels: Label[] = [{ span, text: atEnd ? 'the text ends here' : 'here' }]
+  if (mistake.wanted === T.CloseBrace.name && mistake.rule !== 'name') {
+    const open = unclosedBefore(tokens, at)
+    if (open && (atEnd || isItem(token))) {
+      labels.push({ span: spanOf(open, source), text: 'opened here' })
+      return error('syntax/unclosed', atEnd ? "a '}' is missing" : `a '}' is missing in front of '${token.image}'`, labels, undefined)
+    }
+  }
+  const found = atEnd ? 'the text ends' : `'${token.image}' stands`
+  const wanted = wantedBy(mistake)
+  return error('syntax/unexpected', wanted ? `${found} where ${wanted} should` : `${found} where it means nothing`, labels, mendOf(mistake, tokens, at))
+}
+
+const error = (code: string, message: string, labels: readonly Label[], hint: string | undefined): Diagnostic =>
+  ({ severity: 'error', code, message, labels, ...(hint !== undefined && { hint }) })
+
+const isItem = ({ tokenType }: IToken): boolean => tokenType === T.Net || tokenType === T.Block || tokenType === T.Train || tokenType === T.Import
+
+function strange(token: IToken, source: Source): Diagnostic {
+  const { image } = token
+  const hint = image === ';' ? "statements need no ';' at their end"
+    : image === "'" || image === '`' ? 'texts stand in double quotes: "folder/name"'
+      : image === '#' ? 'comments begin with //'
+        : image === '|' || image === '→' || image === '&' ? "layers are joined with '->', conditions with 'and' and 'or'"
+          : image === '!' ? "write 'not'"
+            : undefined
+  const shown = image.length > 12 ? `${image.slice(0, 12)}...` : image
+  return error('syntax/character', `'${shown}' means nothing here`, [{ span: spanOf(token, source), text: 'here' }], hint)
+}
+
+/** The innermost '{' in front of a place that has no '}'. */
+function unclosedBefore(tokens: readonly IToken[], at: number): IToken | undefined {
+  const open: IToken[] = []
+  for (const token of tokens.slice(0, at)) {
+    if (token.tokenType === T.OpenBrace) open.push(token)
+    else if (token.tokenType === T.CloseBrace) open.pop()
+  }
+  return open.at(-1)
+}
+
+function wantedBy({ wanted, rule, rules }: Mistake): string | undefined {
+  switch (wanted) {
+    case T.CloseParen.name: return rule === 'parentheses' ? "')'" : "',' or ')'"
+    case T.CloseBracket.name: return "',' or ']'"
+    case T.CloseBrace.name: return rule === 'name' ? "'}'" : rule === 'train' ? "a setting or '}'" : "a statement or '}'"
+    case T.Identifier.name: return rule === 'call' ? 'a layer' : 'a name'
+    case undefined: case '': break
+    default: return labelOf(wanted)
+  }
+  if (rule === 'file') return "'net', 'block', 'train' or 'import'"
+  return rule === 'unary' || rule === 'primary' || rules.includes('chain') ? 'a value or a layer' : rule === 'if' ? "'{' or 'if'" : undefined
+}
+
+const LABELS: ReadonlyMap<string, string> = new Map(T.TOKENS.map((type) => [type.name, type.LABEL ?? type.name]))
+const labelOf = (name: string): string => LABELS.get(name) ?? name
+
+const RESERVED: ReadonlySet<string> = new Set(T.TOKENS.filter((type) => type.CATEGORIES?.some((c) => c === T.Word || c === T.SoftWord) && type !== T.Identifier && type !== T.SoftWord).map((type) => type.name))
+
+function mendOf({ token, wanted, rule, rules }: Mistake, tokens: readonly IToken[], at: number): string | undefined {
+  const { image, tokenType } = token
+  const before = tokens[at - 1]
+  const after = tokens[at + 1]
+  const isName = (t: IToken | undefined): t is IToken => t?.tokenType === T.Identifier
+  if (tokenType === T.Assign && rule === 'call' && before) return `arguments are given with ':': ${before.image}: ${after?.image ?? '...'}`
+  if (rule === 'train' || rule === 'train setting') {
+    const key = rules.includes('train setting') && before ? before.image : 'batch'
+    if (tokenType === T.Colon || tokenType === T.Assign) return `settings are written without a sign: ${key} ${after?.image ?? '...'}`
+  }
+  if (tokenType === T.Colon && isName(before) && (rule === 'body' || rule === 'statement')) {
+    return isName(after) && /^(f\d+|i\d+|u\d+|class|int|float)/.test(after.image) ? `inputs begin with 'input': input ${before.image}: ${after.image}[...]` : `values are given with '=': ${before.image} = ...`
+  }
+  if (tokenType === T.Assign && rule === 'input line') return `inputs have a type: input ${before?.image ?? 'image'}: ${after?.tokenType === T.Identifier ? `${after.image}[...]` : 'f32[1, 28, 28]'}`
+  if (tokenType === T.Assign && rule === 'body' && rules.some((r) => r === 'if')) return "equality is written '=='"
+  if (tokenType === T.Assign && before && RESERVED.has(before.tokenType.name)) return `'${before.image}' is a word of the language: choose another name`
+  if ((tokenType === T.Above || tokenType === T.Assign) && before?.tokenType === T.Minus) return "layers are joined with '->'"
+  if (wanted === T.Identifier.name && RESERVED.has(tokenType.name)) return `'${image}' is a word of the language: choose another name`
+  if (wanted === T.Assign.name) return `a result is written ${tokens[at - 2]?.image ?? 'output'} ${before?.image ?? 'prob'} = ...`
+  if (rule === 'unary' && tokenType === T.CloseBrace && before?.tokenType === T.Arrow) return "a layer is missing behind '->'"
+  if (wanted === T.CloseParen.name && before && rule === 'call') return "is a ',' or a ')' missing in front of it?"
+  if (wanted === T.CloseBracket.name) return "is a ',' or a ']' missing in front of it?"
+  if (rule === 'body' && (isName(before) || isName(token))) {
+    const keywords = ['input', 'output', 'loss', 'metric', 'return', 'style', 'for']
+    const word = [before, token].filter(isName).map((t) => suggest(t.image, keywords)).find((k) => k !== undefined)
+    if (word) return `did you mean \`${word}\`?`
+  }
+  if (rule === 'file') {
+    const meant = isName(token) ? suggest(image, ['net', 'block', 'train', 'import']) : undefined
+    if (meant) return `did you mean \`${meant}\`?`
+    if (image === '}') return "is it one '}' too many?"
+    return 'statements stand inside net NAME { ... }'
+  }
+  if (image === '->' && rule === 'body') return "in front of '->' stands what goes into the layer"
+  return undefined
+}
