@@ -27,7 +27,7 @@ export function render(diagnostic: Diagnostic, options: RenderOptions = {}): str
   const width = Math.max(1, ...numbers.map((n) => n.length))
   const lines = [`${where}${paint(severity, severity)}: ${message} (${code})`]
   labels.forEach((label, i) => {
-    if (first && label.span.source !== first.span.source) lines.push(`  ${label.span.source.file}:${showPosition(label.span)}`)
+    if (first && label.span.source.file !== first.span.source.file) lines.push(`  ${label.span.source.file}:${showPosition(label.span)}`)
     lines.push(...drawLabel(label, numbers[i]!.padStart(width), i === 0 ? '^' : '-', paint))
   })
   if (hint) lines.push(`  ${paint('hint', 'hint')}: ${hint}`)
@@ -47,7 +47,7 @@ function drawLabel({ span, text }: Label, number: string, sign: string, paint: P
   const length = Math.max(1, expandTabs(line.slice(0, end)).length - from)
   const blank = ' '.repeat(number.length)
   return [
-    `  ${paint(`${number} |`, 'gutter')} ${shown}`,
+    `  ${paint(`${number} |`, 'gutter')} ${shown}`.trimEnd(),
     `  ${paint(`${blank} |`, 'gutter')} ${' '.repeat(from)}${paint(sign.repeat(length), 'underline')}${goesOn ? '...' : ''} ${text}`.trimEnd(),
   ]
 }

@@ -1,0 +1,73 @@
+import { describe, expect, test } from 'vitest'
+import { codes, mistakes, net, underlined } from './programs.ts'
+
+describe('where a text is no program', () => {
+  test.each([
+    ['= for :', net('h = x -> conv(8, 3, stride = 2)'), '=', ':'],
+    ['a comma forgotten', net('h = x -> conv(8 3)'), '3', ','],
+    ['a bracket forgotten', net('h = x -> conv(8, 3\n g = x -> relu'), 'g', ')'],
+    ['an arrow cut short', net('h = x - > relu'), '>', '->'],
+    ['an arrow of another language', net('h = x | relu'), '|', '->'],
+    ['a semicolon', net('h = x -> relu;'), ';', ';'],
+    ['a text without end', 'import "./a.net\nnet n { input x: f32[1]\n output o = x -> relu }', '"./a.net', '"'],
+    ['a comment without end', `${net('h = x')}/* what`, '/*', '*/'],
+    ['a keyword for a name', net('for = x -> relu'), '=', undefined],
+    ['a misspelled keyword', net('ouput o = x -> relu'), 'ouput', undefined],
+    ['a colon for =', net('h: x -> relu'), ':', '='],
+    ['a type forgotten', net('input z = f32[3]'), '=', ':'],
+    ['a statement outside', `h = x -> \n${net('')}`, 'net', undefined],
+    ['single quotes', `import './a.net'\n${net('output o = x -> relu')}`, "'", '"'],
+    ['a sign behind a setting', `${net('loss = softmax_loss(x -> fc(3), label)')}train { batch: 10\n solver sgd(0.1) }`, ':', 'batch'],
+  ])('%s', (_, text, at, hint) => {
+    const found = mistakes(text)
+    expect(found).toHaveLength(1)
+    expect(underlined(found[0]!)).toContain(at)
+    if (hint) expect(found[0]!.hint).toContain(hint)
+  })
+
+  test('a brace that is missing points at the one that is open', () => {
+    const [first, ...rest] = mistakes('net n {\n  input x: f32[3]\n  for i in 0..3 {\n    h = x -> relu\n}\n')
+    expect(rest).toEqual([])
+    expect(first!.labels.length).toBeGreaterThan(1)
+  })
+})
+
+describe('several mistakes in one run', () => {
+  test('of syntax, in several statements', () => {
+    const found = mistakes(net('a = x -> conv(8 3)\n  b = y -> relu\n  c = -> relu\n  d = add(x, y\n  output o = b'))
+    expect(found.map(underlined)).toEqual(['3', '->', 'output'])
+  })
+
+  test('of syntax and of names', () => {
+    expect(mistakes(net('a = x -> conv(8 3)\n  b = y -> reluu\n  output o = b')).map(underlined)).toEqual(['3', 'reluu'])
+  })
+
+  test('what was to be defined where the mistake is counts as defined', () => {
+    expect(mistakes(net('a = x -> conv(8 3)\n  b = a -> relu\n  output o = add(a, b)'))).toHaveLength(1)
+  })
+
+  test('in several blocks', () => {
+    expect(codes(`block a(x) { return x -> conv(8 3) }\nblock b(x) { return -> relu }\n${net('h = x -> a -> b')}`)).toHaveLength(2)
+  })
+
+  test('in the train block too', () => {
+    expect(codes(`${net('h = x -> conv(8 3)')}train {\n  solver sgd(lr 0.1)\n  batch 10\n}`)).toHaveLength(2)
+  })
+
+  test('they come in the order of the text', () => {
+    const starts = mistakes(net('a = x -> reluu\n  b = y -> conv(8 3)\n  c = z -> relu\n  d = x -> conv(0, 3)')).map((d) => d.labels[0]!.span.start)
+    expect(starts).toEqual([...starts].sort((a, b) => a - b))
+    expect(starts).toHaveLength(4)
+  })
+})
+
+describe('words', () => {
+  test('a reserved word may name an argument, a layer behind as, a setting\'s value', () => {
+    expect(codes(net('h = x -> batch_norm(style: split) as loss'))).toEqual([])
+  })
+
+  test.each(['5e-4', '1e-10', '1E+3', '.5', '0.5', '12'])('%s is a number', (text) => expect(codes(net(`h = x -> clip(${text}, 1)`))).toEqual([]))
+  test('0..3 is a range', () => expect(codes(net('for i in 0..3 { x -> relu }'))).toEqual([]))
+  test('newlines mean nothing', () => expect(codes(net('h\n=\nx\n->\nconv\n(\n8\n,\n3\n)\nas\nc'))).toEqual([]))
+  test('comments mean nothing', () => expect(codes(net('h /* a */ = x // b\n -> /* c\n d */ relu'))).toEqual([]))
+})

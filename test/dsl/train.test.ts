@@ -1,0 +1,97 @@
+import { describe, expect, test } from 'vitest'
+import type { TrainSettings } from '../../dsl/program.ts'
+import { codes, mistakes, net, program, underlined } from './programs.ts'
+
+const NET = net('output o = x -> fc(3)\n  loss = softmax_loss(o, label)')
+const text = (entries: string): string => `${NET}train {\n  ${entries}\n}\n`
+const train = (entries: string): TrainSettings => program(text(entries)).train!
+const SOLVER = 'solver sgd(lr: 0.1)'
+
+test('nothing but a solver: defaults', () => {
+  const { span, ...settings } = train(SOLVER)
+  expect(settings).toEqual({
+    augment: [], schedule: [{ call: 'fixed', args: {} }], batch: 1, seed: 1, accumulate: 1,
+    solver: { call: 'sgd', args: { lr: 0.1, momentum: 0, weight_decay: 0, regularize: 'l2' } },
+  })
+})
+
+test('everything', () => {
+  const { span, ...settings } = train(`
+    data mnist
+    augment mirror, crop(28, pad: 4), normalize(mean: [0.5], std: [0.25])
+    batch 100
+    epochs 2
+    solver sgd(lr: 0.05, momentum: 0.9)
+    schedule warmup(500) -> step(gamma: 0.1, every: 1 epoch)
+    seed 7
+    accumulate 4
+    snapshot every 2 epochs
+    test every 500 steps`)
+  expect(settings).toEqual({
+    data: { call: 'mnist', args: {} },
+    augment: [{ call: 'mirror', args: {} }, { call: 'crop', args: { size: [28, 28], pad: 4 } }, { call: 'normalize', args: { mean: [0.5], std: [0.25] } }],
+    batch: 100, epochs: 2, seed: 7, accumulate: 4,
+    solver: { call: 'sgd', args: { lr: 0.05, momentum: 0.9, weight_decay: 0, regularize: 'l2' } },
+    schedule: [{ call: 'warmup', args: { n: { count: 500, unit: 'steps' } } }, { call: 'step', args: { gamma: 0.1, every: { count: 1, unit: 'epochs' } } }],
+    snapshot: { count: 2, unit: 'epochs' }, test: { count: 500, unit: 'steps' },
+  })
+})
+
+describe('data', () => {
+  test.each([
+    ['a known dataset', 'data mnist', { call: 'mnist', args: {} }],
+    ['one with a path', 'data images("dir")', { call: 'images', args: { path: 'dir' } }],
+    ['a path', 'data "some/dir"', { call: 'path', args: { path: 'some/dir' } }],
+  ])('%s', (_, entry, want) => expect(train(`${SOLVER}\n ${entry}`).data).toEqual(want))
+})
+
+describe('durations', () => {
+  test.each([
+    ['epochs', '2 epochs', { count: 2, unit: 'epochs' }],
+    ['an epoch', '1 epoch', { count: 1, unit: 'epochs' }],
+    ['steps', '500 steps', { count: 500, unit: 'steps' }],
+    ['a number', '500', { count: 500, unit: 'steps' }],
+  ])('%s', (_, duration, want) => expect(train(`${SOLVER}\n schedule step(0.1, every: ${duration})`).schedule[0]!.args['every']).toEqual(want))
+})
+
+describe('what is the solver\'s may stand by itself', () => {
+  test('where it takes it', () => {
+    expect(train(`${SOLVER}\n regularize l1\n clip_gradients 5\n weight_decay 5e-4`).solver.args).toEqual({ lr: 0.1, momentum: 0, weight_decay: 5e-4, regularize: 'l1', clip_gradients: 5 })
+  })
+
+  test('not where it does not', () => expect(codes(text('solver plain(0.1)\n regularize l1'))).toEqual(['argument/unknown']))
+  test('not twice', () => expect(codes(text('solver sgd(0.1, weight_decay: 1e-4)\n weight_decay 5e-4'))).toEqual(['argument/twice']))
+})
+
+test('constants of the file', () => expect(program(`rate = 0.5\n${text('solver sgd(lr: rate / 10)')}`).train!.solver.args['lr']).toBe(0.05))
+
+describe('what is wrong', () => {
+  test.each([
+    ['no solver', 'batch 10', 'train/solver', 'train'],
+    ['an unknown setting', `${SOLVER}\n bach 10`, 'train/unknown', 'bach'],
+    ['a setting twice', `${SOLVER}\n batch 10\n batch 20`, 'train/twice', 'batch 20'],
+    ['epochs and steps', `${SOLVER}\n epochs 2\n steps 100`, 'train/both', 'steps 100'],
+    ['half a batch', `${SOLVER}\n batch 0.5`, 'train/number', 'batch 0.5'],
+    ['no batch', `${SOLVER}\n batch 0`, 'train/number', 'batch 0'],
+    ['an unknown solver', 'solver sgdd(lr: 0.1)', 'argument/unknown-call', 'sgdd'],
+    ['an unknown argument', 'solver sgd(lr: 0.1, momentm: 0.9)', 'argument/unknown', 'momentm'],
+    ['a rate missing', 'solver sgd', 'argument/missing', 'sgd'],
+    ['an unknown schedule', `${SOLVER}\n schedule warmup(5) -> cosinus`, 'argument/unknown-call', 'cosinus'],
+    ['an unknown augmentation', `${SOLVER}\n augment mirror, cropp(28)`, 'argument/unknown-call', 'cropp'],
+    ['two train blocks', `${SOLVER} }\ntrain { ${SOLVER}`, 'train/several', 'train'],
+  ])('%s', (_, entries, code, at) => {
+    const found = mistakes(text(entries))
+    expect(found.map((d) => d.code)).toEqual([code])
+    expect(underlined(found[0]!)).toBe(at)
+  })
+
+  test.each([['bach 10', '`batch`'], ['augment cropp(28)', '`crop`'], ['schedule cosin', '`cosine`']])('%s: did you mean %s?', (entry, meant) => {
+    expect(mistakes(text(`${SOLVER}\n ${entry}`))[0]!.hint).toContain(meant)
+  })
+
+  test('several at once', () => {
+    expect(codes(text('solver sgd(lr: -1)\n batch 0\n bach 1\n schedule cosin')).sort()).toEqual(['argument/range', 'argument/unknown-call', 'train/number', 'train/unknown'])
+  })
+
+  test('together with those of the net', () => expect(codes(`${net('loss = softmax_loss(x -> fc(0), label)')}train { solver sgd(lr: -1) }`)).toEqual(['argument/range', 'argument/range']))
+})
