@@ -1,0 +1,44 @@
+import { readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { compile } from '../../compiler/index.ts'
+import { validateWithNaga, validateWithTint } from '../devices/naga.ts'
+import { randomNet } from '../support/random-net.ts'
+
+const samples = join(import.meta.dirname, '../../samples')
+
+/** Every text of every program of all samples and of some random nets, in both styles; the same text once. */
+function kernels(): { name: string; code: string; pipeline: boolean }[] {
+  const texts = new Map<string, string>()
+  const add = (net: string, text: string): void => {
+    for (const style of ['merged', 'split'] as const) {
+      for (const [file, code] of compile(text, { style }).files) {
+        // What differs in its comments alone is one kernel.
+        const bare = (code as string).replace(/^\/\/.*\n/gm, '')
+        if (!texts.has(bare)) texts.set(bare, `${net} ${style} ${file}`)
+      }
+    }
+  }
+  for (const file of readdirSync(samples).filter((name) => name.endsWith('.net'))) add(file, readFileSync(join(samples, file), 'utf8'))
+  for (let seed = 1; seed <= 10; seed++) add(`random ${seed}`, randomNet(seed))
+  // A module is checked whole by either compiler; pipelines add the driver's work, which is not the question here.
+  return [...texts].map(([code, name]) => ({ name, code, pipeline: false }))
+}
+
+describe('all WGSL that the compiler writes', () => {
+  const modules = kernels()
+
+  test.each([['Tint', validateWithTint], ['naga', validateWithNaga]] as const)('%s accepts it', async (_, validate) => {
+    const checked = await validate(modules)
+    expect(checked.length).toBe(modules.length)
+    expect(checked.filter(({ errors }) => errors.length > 0).map(({ name, errors }) => `${name}: ${errors[0]}`)).toEqual([])
+    console.log(`${modules.length} kernels`)
+  })
+
+  test('nothing binds more than every WebGPU grants', () => {
+    for (const { name, code } of modules) {
+      expect((code.match(/var<storage/g) ?? []).length, name).toBeLessThanOrEqual(8)
+      expect(code, name).not.toContain('var<workgroup>')
+    }
+  })
+})
