@@ -1,5 +1,5 @@
 import type { Block, BlockParameter, Call, Expression, FileAst, Name, Statement } from './ast.ts'
-import { type Definitions, unknownCallable } from './definitions.ts'
+import { type Definitions, unknownCallable, unknownValue } from './definitions.ts'
 import { place } from './place.ts'
 import type { Reporter } from './reporter.ts'
 import type { ArgumentType, Signature } from './signature.ts'
@@ -91,15 +91,12 @@ class BodyCheck {
   names(seen: ReadonlySet<Expression>): void {
     this.eachExpression((e) => {
       if (e.kind !== 'call' || this.words.has(e) || seen.has(e)) return
-      const { text, span } = e.callee
+      const { text } = e.callee
       const signature = this.definitions.layers.get(text)
       if (signature) this.arguments(e, signature)
       else if (!this.definitions.blocks.has(text) && !this.definitions.unread.has(text) && !this.known.has(text)) {
-        const { message, hint } = unknownCallable(text, this.definitions)
-        const called = this.links.has(e) || !e.bare
-        if (called && this.definitions.incomplete) return
-        if (called) this.report.error('call/unknown', message, span, { hint })
-        else this.report.error('name/undefined', `${text} has no value here`, span, { hint })
+        if (!this.links.has(e) && e.bare) unknownValue(e.callee, this.known, this.definitions, this.report)
+        else if (!this.definitions.incomplete) unknownCallable(e.callee, this.definitions, this.report)
       }
     })
   }

@@ -1,7 +1,8 @@
-import type { Block, FileAst } from './ast.ts'
+import type { Block, FileAst, Name } from './ast.ts'
+import type { Label } from './diagnostic.ts'
+import { nearest } from './mends.ts'
 import type { Reporter } from './reporter.ts'
 import type { Signature, Vocabulary } from './signature.ts'
-import { suggest } from './suggest.ts'
 
 /** A block and the file whose constants it sees. */
 export interface DefinedBlock extends Block {
@@ -32,7 +33,16 @@ export function define(files: readonly FileAst[], vocabulary: Vocabulary, incomp
 }
 
 /** Where a layer or block is meant and there is none of that name. */
-export function unknownCallable(name: string, { layers, blocks }: Definitions): { message: string; hint?: string } {
-  const meant = suggest(name, [...layers.keys(), ...blocks.keys()])
-  return { message: `there is no layer or block ${name}`, ...(meant !== undefined && { hint: `did you mean \`${meant}\`?` }) }
+export function unknownCallable(name: Name, { layers, blocks }: Definitions, report: Reporter): undefined {
+  return report.error('call/unknown', `there is no layer or block ${name.text}`, name.span, { hint: () => nearest(name.text, [...layers.keys(), ...blocks.keys()]) })
+}
+
+/** Words that statements begin with: `ouput o = ...` reads as a value `ouput` and an assignment. */
+const KEYWORDS = ['input', 'output', 'loss', 'metric', 'style', 'return']
+
+/** Where a value is meant and there is none of that name. */
+export function unknownValue(name: Name, values: Iterable<string>, { layers, blocks }: Definitions, report: Reporter, labels: readonly Label[] = []): undefined {
+  return report.error('name/undefined', `${name.text} has no value here`, name.span, {
+    hint: () => (labels.length > 0 ? undefined : nearest(name.text, [...values, ...layers.keys(), ...blocks.keys(), ...KEYWORDS])), labels,
+  })
 }

@@ -2,14 +2,14 @@ import { type ArgumentContext, bindArguments } from './arguments.ts'
 import { binary, range, unary } from './arithmetic.ts'
 import type { Call, Expression, FileAst, If, NameTemplate, Net, Statement } from './ast.ts'
 import { Declarations } from './declarations.ts'
-import { type DefinedBlock, type Definitions, unknownCallable } from './definitions.ts'
-import { didYouMean, nearest } from './mends.ts'
+import { type DefinedBlock, type Definitions, unknownCallable, unknownValue } from './definitions.ts'
+import { nearest } from './mends.ts'
 import { Names, type NameSpace } from './naming.ts'
-import type { LayerCall, Program, ValueRef } from './program.ts'
+import type { LayerCall, Program } from './program.ts'
 import type { Reporter } from './reporter.ts'
 import type { Signature } from './signature.ts'
 import type { Span } from './source.ts'
-import { suggest } from './suggest.ts'
+import { type Fed, takeTensors } from './tensors.ts'
 import { type Binding, countOf, describe, type Evaluated } from './values.ts'
 import { assignedIn, eachStatement, holdsBroken } from './walk.ts'
 
@@ -18,6 +18,8 @@ const MOST_LAYERS = 100_000
 const MOST_ROUNDS = 100_000
 const MOST_STEPS = 2_000_000
 const MOST_BLOCKS_DEEP = 64
+/** Expressions within expressions, through all blocks: what a stack holds. */
+const MOST_DEPTH = 1000
 
 /** One instance of a block, or the net itself. */
 interface Frame extends NameSpace {
@@ -39,12 +41,6 @@ interface Outcome {
   readonly value: Evaluated | undefined
 }
 
-/** What stands in front of `->`. */
-interface Fed {
-  readonly value: Evaluated | undefined
-  readonly span: Span
-}
-
 class RanAway extends Error {}
 
 /** Expands blocks, loops and conditions of a net into a flat list of layer calls. Mistakes go to the reporter. */
@@ -59,8 +55,10 @@ export class Expander {
   /** `weights: NAME` as it is written: which layer that is shows when all are known. */
   private readonly sharing: { readonly at: number; readonly parameter: string; readonly place: NameSpace; readonly maker: string | undefined }[] = []
   private readonly constantsOf = new Map<FileAst, ReadonlyMap<string, Binding>>()
+  private readonly assignedOf = new Map<readonly Statement[], ReadonlyMap<string, Span>>()
   private rounds = 0
   private steps = 0
+  private depth = 0
 
   constructor(definitions: Definitions, report: Reporter) {
     this.definitions = definitions
@@ -102,11 +100,14 @@ export class Expander {
   }
 
   private unlessRunningAway<T>(what: () => T): T | undefined {
+    const { depth } = this
     try {
       return what()
     } catch (error) {
       if (error instanceof RanAway) return undefined
       throw error
+    } finally {
+      this.depth = depth
     }
   }
 
@@ -216,6 +217,13 @@ export class Expander {
 
   private value(e: Expression, frame: Frame): Evaluated | undefined {
     this.step(e.span)
+    if (++this.depth > MOST_DEPTH) this.runAway('limit/too-large', 'this is nested too deeply, through all blocks around it', e.span)
+    const value = this.valueOf(e, frame)
+    this.depth--
+    return value
+  }
+
+  private valueOf(e: Expression, frame: Frame): Evaluated | undefined {
     switch (e.kind) {
       case 'number': case 'string': case 'boolean': return e
       case 'list': {
@@ -284,20 +292,21 @@ export class Expander {
     const bound = frame.scope.get(text)
     if (this.definitions.unread.has(text) || (bound && !bound.value)) return undefined
     if (bound) return this.report.error('call/value', `${text} is a value, not a layer`, span, { labels: [{ span: bound.span, text: 'made here' }] })
-    if (fed || !bare) {
-      if (this.definitions.incomplete) return undefined
-      const { message, hint } = unknownCallable(text, this.definitions)
-      return this.report.error('call/unknown', message, span, { hint })
-    }
+    if (fed || !bare) return this.definitions.incomplete ? undefined : unknownCallable(callee, this.definitions, this.report)
     if (this.names.has(frame.prefix + text)) {
       return this.report.error('name/undefined', `${text} names a layer, not a value`, span, { hint: `give its value a name: NAME = ... as ${text}` })
     }
-    const elsewhere = assignedIn(frame.body).get(text)
-    const meant = elsewhere ? undefined : suggest(text, [...frame.scope.keys(), ...this.definitions.layers.keys(), ...this.definitions.blocks.keys()])
-    return this.report.error('name/undefined', `${text} has no value here`, span, {
-      hint: meant && didYouMean(meant),
-      ...(elsewhere && { labels: [{ span: elsewhere, text: elsewhere.start > span.start ? 'gets its value later' : 'gets a value only here, where this was not run' }] }),
-    })
+    const elsewhere = this.assigned(frame.body).get(text)
+    return unknownValue(callee, frame.scope.keys(), this.definitions, this.report, elsewhere && [
+      { span: elsewhere, text: elsewhere.start > span.start ? 'gets its value later' : 'gets a value only here, where this was not run' },
+    ])
+  }
+
+  /** The names that a body gives values to, and where. */
+  private assigned(body: readonly Statement[]): ReadonlyMap<string, Span> {
+    const known = this.assignedOf.get(body) ?? assignedIn(body)
+    this.assignedOf.set(body, known)
+    return known
   }
 
   private layer(signature: Signature, call: Call, fed: Fed | undefined, frame: Frame): Evaluated | undefined {
@@ -306,8 +315,8 @@ export class Expander {
       if (!known.has(e)) known.set(e, this.value(e, frame))
       return known.get(e)
     }
-    const { tensors, rest, good } = this.tensorsOf(signature, call, fed, frame, evaluate)
     const isBound = (name: string): boolean => frame.scope.has(name)
+    const { tensors, rest, good } = takeTensors(signature, call, fed, { report: this.report, evaluate, isBound })
     const bound = bindArguments(signature, { ...call, positional: rest }, { report: this.report, evaluate, isBound, layerNamed: (name) => name })
     const own = call.as && this.filled(call.as, frame)
     const name = call.as && !own ? undefined : this.names.claim(signature.name, own, frame, call.span)
@@ -323,44 +332,6 @@ export class Expander {
       attributes: bound.attributes, attributeSpans: bound.spans, span: call.span, expandedFrom: frame.expandedFrom,
     })
     return { kind: 'tensor', ref: { kind: 'layer', index: this.layers.length - 1 } }
-  }
-
-  /** The tensors that a layer works on: what stands before `->`, then the arguments in front as long as they are tensors. */
-  private tensorsOf(signature: Signature, call: Call, fed: Fed | undefined, frame: Frame, evaluate: (e: Expression) => Evaluated | undefined): { tensors: { ref: ValueRef; span: Span }[]; rest: Expression[]; good: boolean } {
-    const { min, max } = signature.values ?? { min: 1, max: 1 }
-    const tensors: { ref: ValueRef; span: Span }[] = []
-    const rest = [...call.positional]
-    let good = true
-    let count = 0
-    const take = (value: Evaluated | undefined, span: Span): void => {
-      count++
-      if (value?.kind === 'tensor') tensors.push({ ref: value.ref, span })
-      else {
-        good = false
-        if (value) this.report.error('argument/kind', `${signature.name} works on ${countOf(min, 'tensor')}, not on ${describe(value)}`, span, { hint: fed && span === fed.span ? undefined : usageOnTensors(signature) })
-      }
-    }
-    if (fed) take(fed.value, fed.span)
-    while (rest.length > 0 && count < max && mayBeTensor(rest[0]!, frame, count < min)) {
-      const value = evaluate(rest[0]!)
-      if (value && value.kind !== 'tensor') break
-      take(value, rest.shift()!.span)
-    }
-    const next = rest[0]
-    const positions = signature.parameters.filter((p) => !p.named).length
-    if (count < min && next && positions === 0) take(evaluate(rest.shift()!), next.span)
-    if (count === max && rest.length > positions && next && mayBeTensor(next, frame, false) && evaluate(next)?.kind === 'tensor') {
-      good = false
-      const here = fed ? `, of which '->' gives the first` : ''
-      this.report.error('values/too-many', `${signature.name} works on ${countOf(max, 'tensor')}${here}`, next.span, { text: 'one too many' })
-      while (rest.length > positions && mayBeTensor(rest[0]!, frame, false) && evaluate(rest[0]!)?.kind === 'tensor') rest.shift()
-    }
-    if (count < min && good) {
-      good = false
-      const wanted = min === max ? countOf(min, 'tensor') : `at least ${countOf(min, 'tensor')}`
-      this.report.error('values/too-few', `${signature.name} works on ${wanted}, and here ${count === 0 ? 'is none' : count === 1 ? 'is one' : `are ${count}`}`, call.span, { hint: usageOnTensors(signature) })
-    }
-    return { tensors, rest, good }
   }
 
   /** An instance of a block: its parameters get values, its body runs under a name of its own. */
@@ -432,17 +403,4 @@ export class Expander {
       this.layers[at] = { ...layer, attributes: { ...layer.attributes, [parameter]: full } }
     }
   }
-}
-
-/** Literals are none; a word that is no name of a value is an argument (`mode: nearest`), unless a tensor is still missing. */
-function mayBeTensor(e: Expression, frame: Frame, missing: boolean): boolean {
-  if (e.kind === 'call') return !e.bare || frame.scope.has(e.callee.text) || missing
-  return e.kind === 'chain' || e.kind === 'if'
-}
-
-/** `x -> conv(...)`, `add(a, b)` */
-function usageOnTensors({ name, values, parameters }: Signature): string {
-  const min = values?.min ?? 1
-  if (min <= 1) return `write x -> ${name}${parameters.some((p) => p.default === undefined && !p.optional) ? '(...)' : ''}`
-  return `write ${name}(${Array.from({ length: Math.min(min, 8) }, (_, i) => 'abcdefgh'[i]).join(', ')})`
 }

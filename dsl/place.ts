@@ -39,13 +39,13 @@ export function place(signature: Signature, given: Given, report: Reporter, part
   for (const { name, value, span } of given.named) {
     const parameter = signature.parameters.find((p) => p.name === name.text || p.aliases?.includes(name.text))
     const before = parameter && placed.get(parameter.name)
-    if (!parameter) error('argument/unknown', `${signature.name} has no argument ${name.text}`, name.span, { hint: argumentMend(signature, name.text) })
+    if (!parameter) error('argument/unknown', `${signature.name} has no argument ${name.text}`, name.span, { hint: () => argumentMend(signature, name.text) })
     else if (before) error('argument/twice', `${parameter.name} of ${signature.name} is given twice`, span, { text: 'again', labels: [{ span: before.span, text: 'given here' }] })
     else placed.set(parameter.name, { expression: value, span })
   }
   const missing = signature.parameters.filter((p) => !placed.has(p.name) && p.default === undefined && !p.optional).map((p) => p.name)
   // What is missing may be what was spelled wrong.
-  if (missing.length > 0 && good && !partly) error('argument/missing', `${signature.name} needs ${listed(missing)}`, given.span, { hint: usage(signature) })
+  if (missing.length > 0 && good && !partly) error('argument/missing', `${signature.name} needs ${listed(missing)}`, given.span, { hint: () => usage(signature) })
   return good ? placed : undefined
 }
 

@@ -4,9 +4,12 @@ import type { Span } from './source.ts'
 export interface More {
   /** At the first label. */
   readonly text?: string
-  readonly hint?: string | undefined
+  /** As a function: for what takes long to find, asked only if the mistake is a new one. */
+  readonly hint?: string | undefined | (() => string | undefined)
   readonly labels?: readonly Label[]
 }
+
+const MOST_SEARCHES = 100
 
 /** Gathers mistakes. One that a loop or a block makes again and again is told once: a code has one message a place. */
 export class Reporter {
@@ -30,7 +33,9 @@ export class Reporter {
     const key = `${code} ${span.start} ${span.end} ${span.source.file}`
     if (this.seen.has(key)) return undefined
     this.seen.add(key)
-    this.diagnostics.push({ severity, code, message, labels: [{ span, text: text ?? 'here' }, ...(labels ?? [])], ...(hint !== undefined && { hint }) })
+    // Among very many mistakes nobody looks for suggestions.
+    const mend = typeof hint === 'function' ? (this.diagnostics.length < MOST_SEARCHES ? hint() : undefined) : hint
+    this.diagnostics.push({ severity, code, message, labels: [{ span, text: text ?? 'here' }, ...(labels ?? [])], ...(mend !== undefined && { hint: mend }) })
     return undefined
   }
 }

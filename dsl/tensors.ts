@@ -1,0 +1,79 @@
+import type { ArgumentContext } from './arguments.ts'
+import type { Call, Expression } from './ast.ts'
+import type { ValueRef } from './program.ts'
+import type { Signature } from './signature.ts'
+import type { Span } from './source.ts'
+import { countOf, describe, type Evaluated } from './values.ts'
+
+/** What stands in front of `->`. */
+export interface Fed {
+  readonly value: Evaluated | undefined
+  readonly span: Span
+}
+
+export interface Taken {
+  readonly tensors: readonly { readonly ref: ValueRef; readonly span: Span }[]
+  /** The arguments by position behind them. */
+  readonly rest: readonly Expression[]
+  /** Whether there are as many as the layer works on. If not, that was told. */
+  readonly good: boolean
+}
+
+/** The tensors that a layer works on: what stands before `->`, then the arguments in front as long as they are tensors. */
+export function takeTensors(signature: Signature, call: Call, fed: Fed | undefined, context: ArgumentContext): Taken {
+  const { report, evaluate } = context
+  const { min, max } = signature.values ?? { min: 1, max: 1 }
+  /** Other arguments that may stand by position. */
+  const positions = signature.parameters.filter((p) => !p.named).length
+  const tensors: Taken['tensors'][number][] = []
+  const rest = [...call.positional]
+  let good = true
+  let count = 0
+  const take = (value: Evaluated | undefined, span: Span): void => {
+    count++
+    if (value?.kind === 'tensor') tensors.push({ ref: value.ref, span })
+    else {
+      good = false
+      if (value) report.error('argument/kind', `${signature.name} works on ${countOf(min, 'tensor')}, not on ${describe(value)}`, span, { hint: span === fed?.span ? undefined : usage(signature) })
+    }
+  }
+  if (fed) take(fed.value, fed.span)
+  while (rest.length > 0 && count < max && mayBeTensor(rest[0]!, context, count < min)) {
+    const value = evaluate(rest[0]!)
+    if (value && value.kind !== 'tensor') break
+    take(value, rest.shift()!.span)
+  }
+  const next = rest[0]
+  const isTensor = (e: Expression): boolean => mayBeTensor(e, context, false) && evaluate(e)?.kind === 'tensor'
+  if (count < min && next && positions === 0) take(evaluate(rest.shift()!), next.span)
+  if (count === max && next && rest.length > positions && isTensor(next)) {
+    good = false
+    report.error('values/too-many', `${signature.name} works on ${countOf(max, 'tensor')}${fed ? ", of which '->' gives the first" : ''}`, next.span, { text: 'one too many' })
+    while (rest.length > positions && isTensor(rest[0]!)) rest.shift()
+  }
+  if (count < min && good) {
+    good = false
+    const wanted = `${min === max ? '' : 'at least '}${countOf(min, 'tensor')}`
+    report.error('values/too-few', `${signature.name} works on ${wanted}, and here ${count === 0 ? 'is none' : count === 1 ? 'is one' : `are ${count}`}`, call.span, { hint: () => mend(signature, call, fed !== undefined) })
+  }
+  return { tensors, rest, good }
+}
+
+/** Literals are none; a word that is no name of a value is an argument (`mode: nearest`), unless a tensor is still missing. */
+function mayBeTensor(e: Expression, { isBound }: ArgumentContext, missing: boolean): boolean {
+  if (e.kind === 'call') return !e.bare || isBound(e.callee.text) || missing
+  return e.kind === 'chain' || e.kind === 'if'
+}
+
+/** `x -> conv(...)`, `add(a, b)` */
+function usage({ name, values, parameters }: Signature): string {
+  const min = values?.min ?? 1
+  if (min <= 1) return `write x -> ${name}${parameters.some((p) => p.default === undefined && !p.optional) ? '(...)' : ''}`
+  return `write ${name}(${Array.from({ length: Math.min(min, 8) }, (_, i) => 'abcdefgh'[i]).join(', ')})`
+}
+
+/** Newlines mean nothing, so a forgotten '->' makes a statement of its own. */
+function mend(signature: Signature, { span }: Call, fed: boolean): string {
+  const follows = !fed && /[\w)\]]\s*$/.test(span.source.text.slice(Math.max(0, span.start - 200), span.start))
+  return `${usage(signature)}${follows ? "; is '->' missing in front of it?" : ''}`
+}
