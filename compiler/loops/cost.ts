@@ -3,12 +3,12 @@ import { children, type Expression, walk } from './expression.ts'
 import type { Axis } from './index-expression.ts'
 import { type Equation, reads, writes } from './kernel.ts'
 
-/** Arithmetic of one evaluation of a tree without reductions: a sum or product counts 1, exp and the like 8, a random number 20. */
+/** Arithmetic of one evaluation of a tree without reductions: a sum or product counts 1, exp and the like 10, a random number 20. */
 export function pointCost(e: Expression): number {
   let total = 0
   for (const node of walk(e)) {
     if (node.kind === 'binary') total += node.op === 'pow' ? 16 : node.op === 'div' ? 4 : 1
-    else if (node.kind === 'unary') total += ['neg', 'abs', 'sign', 'floor'].includes(node.op) ? 1 : 8
+    else if (node.kind === 'unary') total += ['neg', 'abs', 'sign', 'floor'].includes(node.op) ? 1 : 10
     else if (node.kind === 'select' || node.kind === 'guard') total += 1
     else if (node.kind === 'random') total += 20
   }

@@ -42,7 +42,8 @@ export function fuse(request: FusionRequest): Fused[] {
   return state.result()
 }
 
-const MOST_PROLOGUE_COST = 12
+/** Normalization, scale and a leaky rectifier are repeated in a convolution; whatever takes an exponential is stored. */
+const MOST_PROLOGUE_COST = 9
 const MOST_REPEATED_COST = 48
 
 class Fusion {
@@ -75,8 +76,8 @@ class Fusion {
     const tensor = equation.stores[0]!.tensor
     if (this.request.kept.has(tensor)) return `${tensor.name} is kept in memory: it is a result of the program`
     const readers = this.items.filter((other) => other !== item && reads(other.equation).includes(tensor))
-    if (readers.length === 0) return undefined
     if (this.viewed.has(tensor) || this.request.viewOf.has(tensor)) return `${tensor.name} is read under another shape`
+    if (readers.length === 0) return undefined
     if (writersOf(this.items, tensor).length > 1) return undefined
     if ([equation, ...readers.map((r) => r.equation)].some((e) => this.isApart(e))) return `${equation.name} or its reader is of style split`
     const heavy = hasReduction(equation.stores[0]!.value)
