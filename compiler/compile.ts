@@ -22,6 +22,8 @@ export interface CompileOptions {
   readonly style?: Style
   /** Gives the text of `import "./other.net"`; absent: imports are errors. */
   readonly readImport?: (path: string, from: Source) => Source | undefined
+  /** Only these programs (and what they need prepared). Default: all that the net has. */
+  readonly programs?: readonly string[]
   /** Passes to leave out, to find out which one makes a number wrong. */
   readonly without?: readonly string[]
   /** Told what every step left. */
@@ -64,7 +66,7 @@ export function compileFor(source: string | Source, target: Target, options: Com
   if (!program || !graph) throw new CompileError(diagnostics)
   const style = options.style ?? program.style ?? 'merged'
   const pipeline = runPipeline(graph, {
-    target, style, programs: programsFor(graph, program.train), batch: program.train?.batch ?? 1,
+    target, style, programs: programsFor(graph, program.train).filter((name) => !options.programs || options.programs.includes(name)), batch: program.train?.batch ?? 1,
     ...(program.train && { train: program.train }),
     ...(options.without && { without: options.without }), ...(options.watch && { watch: options.watch }),
   })

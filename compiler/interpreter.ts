@@ -12,11 +12,12 @@ export function interpreter(): Device {
     name: 'interpreter',
     description: 'float64, one point after another',
     software: true,
-    load: async (bundle, batch) => {
+    load: async (bundle, batch, programs) => {
       const [main, ...others] = bundle.manifest.source.files
       if (!main) throw new DeviceError('this bundle carries no text, which the interpreter needs')
       const { pipeline } = compileFor({ file: main.name, text: main.text }, interpreterTarget, {
         style: bundle.manifest.style,
+        ...(programs && { programs }),
         readImport: (path) => { const found = others.find((f) => f.name.endsWith(path.replace(/^\.\//, ''))); return found && { file: found.name, text: found.text } },
       })
       const equations = new Map(pipeline.programs.map((p) => [p.name, p.steps.map((s) => s.fused.equation)]))
