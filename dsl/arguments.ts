@@ -4,7 +4,7 @@ import { type Given, place, placeLeniently } from './place.ts'
 import type { ValueRef } from './program.ts'
 import type { Reporter } from './reporter.ts'
 import type { ArgumentType, Attribute, AttributeCall, Attributes, Parameter, Signature } from './signature.ts'
-import type { Span } from './source.ts'
+import { type Span, textOf } from './source.ts'
 import { describe, type Evaluated, listed } from './values.ts'
 
 /** What binding arguments needs of its surroundings. */
@@ -132,7 +132,7 @@ const allOf = (numbers: (number | undefined)[]): number[] | undefined => (number
 /** `argument/kind`, `argument/range` */
 export function bounded(value: number, { min, max }: { readonly min?: number | undefined; readonly max?: number | undefined }, integer: boolean, span: Span, what: string, report: Reporter): number | undefined {
   if (integer && !Number.isSafeInteger(value)) {
-    const hint = span.source.text.slice(span.start, span.end).includes('/') ? "'/' divides exactly and rounds nothing" : undefined
+    const hint = textOf(span).includes('/') ? "'/' divides exactly and rounds nothing" : undefined
     return report.error('argument/kind', `${what} is an integer, not ${value}`, span, { hint })
   }
   if (!Number.isFinite(value)) return report.error('argument/kind', `${what} is a number that a computer can hold, not ${value}`, span)

@@ -1,5 +1,7 @@
 import type { Expression } from './ast.ts'
+import { operatorMend } from './mends.ts'
 import type { Reporter } from './reporter.ts'
+import { textOf } from './source.ts'
 import { describe, type Evaluated } from './values.ts'
 
 type Of<K extends Expression['kind']> = Extract<Expression, { kind: K }>
@@ -16,7 +18,7 @@ export function unary(e: Of<'unary'>, operand: Evaluated, report: Reporter): Eva
  * Numbers are double precision. `/` divides exactly: 7 / 2 is 3.5, which is refused where an integer is meant, never
  * rounded. `%` has the sign of what is divided.
  */
-export function binary(e: Of<'binary'>, left: Evaluated, right: Evaluated, report: Reporter): Evaluated | undefined {
+export function binary(e: Of<'binary'>, left: Evaluated, right: Evaluated, layers: ReadonlyMap<string, unknown>, report: Reporter): Evaluated | undefined {
   if (left.kind === 'number' && right.kind === 'number') {
     const [a, b] = [left.value, right.value]
     if ((e.op === '/' || e.op === '%') && b === 0) return report.error('arithmetic/zero', `${a} ${e.op} 0 has no value`, e.span)
@@ -27,7 +29,7 @@ export function binary(e: Of<'binary'>, left: Evaluated, right: Evaluated, repor
   const plain = (v: Evaluated): v is Extract<Evaluated, { value: number | boolean | string }> => v.kind === 'number' || v.kind === 'boolean' || v.kind === 'string'
   if ((e.op === '==' || e.op === '!=') && left.kind === right.kind && plain(left) && plain(right)) return { kind: 'boolean', value: (left.value === right.value) === (e.op === '==') }
   if (left.kind === 'boolean' && right.kind === 'boolean' && (e.op === 'and' || e.op === 'or')) return right
-  return report.error('arithmetic/kind', `'${e.op}' does not join ${describe(left)} and ${describe(right)}`, e.span, { hint: mend(e.op, left, right) })
+  return report.error('arithmetic/kind', `'${e.op}' does not join ${describe(left)} and ${describe(right)}`, e.span, { hint: () => mend(e, left, right, layers) })
 }
 
 function calculate(op: string, a: number, b: number): number | boolean | undefined {
@@ -47,8 +49,8 @@ function calculate(op: string, a: number, b: number): number | boolean | undefin
   }
 }
 
-function mend(op: string, left: Evaluated, right: Evaluated): string | undefined {
-  if (left.kind === 'tensor' || right.kind === 'tensor') return 'tensors are joined by layers, and what they hold is not known at compile time'
+function mend({ op, left, right }: Of<'binary'>, a: Evaluated, b: Evaluated, layers: ReadonlyMap<string, unknown>): string | undefined {
+  if (a.kind === 'tensor' || b.kind === 'tensor') return operatorMend(op, textOf(left.span), textOf(right.span), layers)
   if (op === 'and' || op === 'or') return `'${op}' joins conditions, e.g. i > 0 ${op} j == 0`
   return undefined
 }

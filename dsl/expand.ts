@@ -8,7 +8,7 @@ import { Names, type NameSpace } from './naming.ts'
 import type { LayerCall, Program } from './program.ts'
 import type { Reporter } from './reporter.ts'
 import type { Signature } from './signature.ts'
-import type { Span } from './source.ts'
+import { type Span, textOf } from './source.ts'
 import { type Fed, takeTensors } from './tensors.ts'
 import { type Binding, countOf, describe, type Evaluated } from './values.ts'
 import { assignedIn, eachStatement, holdsBroken } from './walk.ts'
@@ -18,8 +18,8 @@ const MOST_LAYERS = 100_000
 const MOST_ROUNDS = 100_000
 const MOST_STEPS = 2_000_000
 const MOST_BLOCKS_DEEP = 64
-/** Expressions within expressions, through all blocks: what a stack holds. */
-const MOST_DEPTH = 1000
+/** Expressions and bodies within each other, through all blocks: far less than a stack holds. */
+const MOST_DEPTH = 500
 
 /** One instance of a block, or the net itself. */
 interface Frame extends NameSpace {
@@ -206,7 +206,7 @@ export class Expander {
       return { returned: returns && place === 'block', some: true, value: undefined }
     }
     const taken = condition.value ? e.yes : e.no
-    return taken ? this.run(taken, frame, place) : { returned: false, some: false, value: undefined }
+    return taken ? this.deeper(e.span, () => this.run(taken, frame, place)) : { returned: false, some: false, value: undefined }
   }
 
   // ---- expressions -------------------------------------------------------------------------------------------------------
@@ -217,10 +217,14 @@ export class Expander {
 
   private value(e: Expression, frame: Frame): Evaluated | undefined {
     this.step(e.span)
-    if (++this.depth > MOST_DEPTH) this.runAway('limit/too-large', 'this is nested too deeply, through all blocks around it', e.span)
-    const value = this.valueOf(e, frame)
+    return this.deeper(e.span, () => this.valueOf(e, frame))
+  }
+
+  private deeper<T>(span: Span, what: () => T): T {
+    if (++this.depth > MOST_DEPTH) this.runAway('limit/too-large', 'this is nested too deeply, through all blocks around it', span)
+    const made = what()
     this.depth--
-    return value
+    return made
   }
 
   private valueOf(e: Expression, frame: Frame): Evaluated | undefined {
@@ -248,7 +252,7 @@ export class Expander {
         // What a condition guards is not looked at: i > 0 and 8 / i > 2.
         if (left?.kind === 'boolean' && left.value === (e.op === 'or') && (e.op === 'or' || e.op === 'and')) return left
         const right = this.value(e.right, frame)
-        return left && right && binary(e, left, right, this.report)
+        return left && right && binary(e, left, right, this.definitions.layers, this.report)
       }
       case 'if': {
         const outcome = this.branch(e, frame, 'value')
@@ -264,14 +268,10 @@ export class Expander {
         this.seen.add(e)
         const bound = e.bare ? frame.scope.get(e.callee.text) : undefined
         if (!bound) return this.apply(e, undefined, frame)
-        if (e.as) return this.report.error('name/alias', `${e.callee.text} is a value, and 'as' names layers`, e.as.span, { hint: `to give it another name: ${this.asWritten(e.as)} = ${e.callee.text}` })
+        if (e.as) return this.report.error('name/alias', `${e.callee.text} is a value, and 'as' names layers`, e.as.span, { hint: `to give it another name: ${textOf(e.as.span)} = ${e.callee.text}` })
         return bound.value
       }
     }
-  }
-
-  private asWritten({ span }: NameTemplate): string {
-    return span.source.text.slice(span.start, span.end)
   }
 
   // ---- calls -------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-import type { Signature } from './signature.ts'
+import type { Parameter, Signature } from './signature.ts'
 import { suggest } from './suggest.ts'
 
 /** What other frameworks and the formats of other compilers call an argument, and what that may be here. */
@@ -9,7 +9,7 @@ const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
   output_padding: ['output_pad'], use_bias: ['bias'], bias_term: ['bias'], epsilon: ['eps'], negative_slope: ['slope'],
   kernel_initializer: ['weight_init'], weight_filler: ['weight_init'], bias_filler: ['bias_init'], bias_initializer: ['bias_init'],
   learning_rate: ['lr'], base_lr: ['lr'], l2: ['weight_decay'], ignore_index: ['ignore'], ignore_label: ['ignore'], dim: ['axis'], loss_weight: ['weight'],
-  rate: ['p'], keep_prob: ['p'], dropout_ratio: ['p'], ceil_mode: ['round'], local_size: ['size'], step_size: ['every'], stepsize: ['every'], milestones: ['at'],
+  rate: ['lr', 'p'], keep_prob: ['p'], dropout_ratio: ['p'], ceil_mode: ['round'], local_size: ['size'], step_size: ['every'], stepsize: ['every'], milestones: ['at'],
 }
 
 /** A hint for an argument that a signature does not have. */
@@ -28,11 +28,18 @@ export function argumentMend(signature: Signature, name: string): string {
   return names.length === 0 ? `${signature.name} takes no arguments` : usage(signature)
 }
 
-/** `conv(out, kernel, stride: 1, ...)` */
+const MOST_SHOWN = 6
+
+/** `write conv(out, kernel, stride: 1, ...)` */
 export function usage(signature: Signature): string {
-  const parts = signature.parameters.map(({ name, default: otherwise, optional }) => `${name}${otherwise !== undefined ? `: ${show(otherwise)}` : optional ? ': ...' : ''}`)
-  const shown = parts.length > 8 ? [...parts.slice(0, 8), '...'] : parts
+  const parts = signature.parameters.map((p) => `${p.name}${p.default !== undefined ? `: ${showDefault(p)}` : p.optional ? ': ...' : ''}`)
+  const shown = parts.length > MOST_SHOWN ? [...parts.slice(0, MOST_SHOWN - 1), '...'] : parts
   return `write ${signature.name}${shown.length > 0 ? `(${shown.join(', ')})` : ''}`
+}
+
+/** A square window is written as one number. */
+function showDefault({ type, default: value }: Parameter): string {
+  return type.kind === 'window' && Array.isArray(value) && value[0] === value[1] ? String(value[0]) : show(value)
 }
 
 function show(value: unknown): string {
@@ -52,4 +59,13 @@ export const didYouMean = (meant: string): string => `did you mean \`${meant}\`?
 export function nearest(wrong: string, names: Iterable<string>): string | undefined {
   const meant = suggest(wrong, names)
   return meant === undefined ? undefined : didYouMean(meant)
+}
+
+/** Layers that do what an operator does elsewhere. */
+const OPERATORS: Readonly<Record<string, string>> = { '+': 'add', '*': 'mul' }
+
+/** A hint for `x + y` of tensors. */
+export function operatorMend(operator: string, left: string, right: string, layers: ReadonlyMap<string, unknown>): string {
+  const layer = OPERATORS[operator]
+  return layer !== undefined && layers.has(layer) ? `tensors are joined by layers: ${layer}(${left}, ${right})` : 'tensors are joined by layers, and what they hold is not known at compile time'
 }

@@ -16,3 +16,5 @@ export const nowhere: Span = { source: { file: '<nowhere>', text: '' }, start: 0
 
 /** The word that a longer span begins with. */
 export const headOf = (span: Span, word: string): Span => ({ ...span, end: Math.min(span.end, span.start + word.length) })
+
+export const textOf = ({ source, start, end }: Span): string => source.text.slice(start, end)

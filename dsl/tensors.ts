@@ -28,12 +28,14 @@ export function takeTensors(signature: Signature, call: Call, fed: Fed | undefin
   const tensors: Taken['tensors'][number][] = []
   const rest = [...call.positional]
   let good = true
+  let wrongKind = false
   let count = 0
   const take = (value: Evaluated | undefined, span: Span): void => {
     count++
     if (value?.kind === 'tensor') tensors.push({ ref: value.ref, span })
     else {
       good = false
+      wrongKind ||= value !== undefined
       if (value) report.error('argument/kind', `${signature.name} works on ${countOf(min, 'tensor')}, not on ${describe(value)}`, span, { hint: span === fed?.span ? undefined : usage(signature) })
     }
   }
@@ -51,7 +53,7 @@ export function takeTensors(signature: Signature, call: Call, fed: Fed | undefin
     report.error('values/too-many', `${signature.name} works on ${countOf(max, 'tensor')}${fed ? ", of which '->' gives the first" : ''}`, next.span, { text: 'one too many' })
     while (rest.length > positions && isTensor(rest[0]!)) rest.shift()
   }
-  if (count < min && good) {
+  if (count < min && !wrongKind) {
     good = false
     const wanted = `${min === max ? '' : 'at least '}${countOf(min, 'tensor')}`
     report.error('values/too-few', `${signature.name} works on ${wanted}, and here ${count === 0 ? 'is none' : count === 1 ? 'is one' : `are ${count}`}`, call.span, { hint: () => mend(signature, call, fed !== undefined) })

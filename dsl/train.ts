@@ -4,7 +4,7 @@ import { didYouMean } from './mends.ts'
 import type { TrainSettings } from './program.ts'
 import type { Reporter } from './reporter.ts'
 import type { AttributeCall, Duration, Signature, Vocabulary } from './signature.ts'
-import { headOf, type Span } from './source.ts'
+import { headOf, textOf } from './source.ts'
 import { suggest } from './suggest.ts'
 import { describe } from './values.ts'
 
@@ -69,7 +69,7 @@ class Settings {
       else if (before) this.report.error('train/twice', `${text} is set twice`, entry.span, { text: 'again', labels: [{ span: before.span, text: 'set here' }] })
       else {
         this.entries.set(text, entry)
-        if (entry.every && text !== 'snapshot' && text !== 'test') this.report.error('train/every', `${text} is set once, not every so often`, entry.span, { hint: `write ${text} ${sourceOf(entry.values[0]!.span)}` })
+        if (entry.every && text !== 'snapshot' && text !== 'test') this.report.error('train/every', `${text} is set once, not every so often`, entry.span, { hint: `write ${text} ${textOf(entry.values[0]!.span)}` })
       }
     }
   }
@@ -81,8 +81,8 @@ class Settings {
       signatures.find((s) => s.parameters.some((p) => p.name === text || p.aliases?.includes(text)))?.name
     if (meant !== undefined) return didYouMean(meant)
     const [solver, schedule] = [takes(this.vocabulary.solvers), takes(this.vocabulary.schedules)]
-    if (solver !== undefined) return `${text} belongs to the solver: solver ${solver}(${text}: ${sourceOf(values[0]!.span)})`
-    if (schedule !== undefined) return `${text} belongs to the schedule: schedule ${schedule}(${text}: ${sourceOf(values[0]!.span)})`
+    if (solver !== undefined) return `${text} belongs to the solver: solver ${solver}(${text}: ${textOf(values[0]!.span)})`
+    if (schedule !== undefined) return `${text} belongs to the schedule: schedule ${schedule}(${text}: ${textOf(values[0]!.span)})`
     return `there are ${KEYS.join(', ')}`
   }
 
@@ -120,7 +120,7 @@ class Settings {
   private augmentations(entry: TrainEntry): AttributeCall[] {
     return entry.values.flatMap((e) => {
       if (e.kind !== 'chain') return convertCall('an augmentation', this.vocabulary.augmentations, e, this.context) ?? []
-      return this.report.error('train/list', "augmentations are separated by ','", e.span, { hint: `augment ${[e.head, ...e.links].map((part) => sourceOf(part.span)).join(', ')}` }) ?? []
+      return this.report.error('train/list', "augmentations are separated by ','", e.span, { hint: `augment ${[e.head, ...e.links].map((part) => textOf(part.span)).join(', ')}` }) ?? []
     })
   }
 
@@ -142,7 +142,7 @@ class Settings {
 
   private every(key: 'snapshot' | 'test'): Duration | undefined {
     return this.of(key, (entry) => {
-      if (!entry.every) return this.report.error('train/every', `${key} is done every so many epochs or steps`, entry.span, { hint: `${key} every ${sourceOf(entry.values[0]!.span)}` })
+      if (!entry.every) return this.report.error('train/every', `${key} is done every so many epochs or steps`, entry.span, { hint: `${key} every ${textOf(entry.values[0]!.span)}` })
       const e = this.single(entry)
       const value = this.context.evaluate(e)
       if (!value) return undefined
@@ -153,5 +153,3 @@ class Settings {
     })
   }
 }
-
-const sourceOf = ({ source, start, end }: Span): string => source.text.slice(start, end)

@@ -9,7 +9,10 @@ const FILLERS: readonly Signature[] = [
 ]
 
 const STATS: readonly Signature[] = [
-  { name: 'moving', doc: '', parameters: [{ name: 'newest', type: { kind: 'number', min: 0, max: 1 }, default: 0.05, aliases: ['decay'] }] },
+  {
+    name: 'moving', doc: '', mends: { momentum: 'frameworks disagree on which side momentum weighs: say newest' },
+    parameters: [{ name: 'newest', type: { kind: 'number', min: 0, max: 1 }, default: 0.05, aliases: ['decay'] }],
+  },
   { name: 'cumulative', doc: '', parameters: [] },
   { name: 'batch', doc: '', parameters: [] },
 ]
