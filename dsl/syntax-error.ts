@@ -98,13 +98,17 @@ function mendOf({ token, wanted, rule, rules }: Mistake, tokens: readonly IToken
   if (tokenType === T.Assign && rule === 'body' && rules.some((r) => r === 'if')) return "equality is written '=='"
   if (tokenType === T.Assign && before && RESERVED.has(before.tokenType.name)) return `'${before.image}' is a word of the language: choose another name`
   if ((tokenType === T.Above || tokenType === T.Assign) && before?.tokenType === T.Minus) return "layers are joined with '->'"
+  if (before?.tokenType === T.Arrow && rule === 'call') return "a layer is missing behind '->'"
   if (wanted === T.Identifier.name && RESERVED.has(tokenType.name)) return `'${image}' is a word of the language: choose another name`
+  if (wanted === T.Assign.name && rule === 'assignment' && before) {
+    const meant = rules.includes('body') ? undefined : suggest(before.image, ['net', 'block', 'train', 'import'])
+    return meant === undefined ? `a value is given with '=': ${before.image} = ...` : `did you mean \`${meant}\`?`
+  }
   if (wanted === T.Assign.name) return `a result is written ${tokens[at - 2]?.image ?? 'output'} ${before?.image ?? 'prob'} = ...`
-  if (rule === 'unary' && tokenType === T.CloseBrace && before?.tokenType === T.Arrow) return "a layer is missing behind '->'"
   if (wanted === T.CloseParen.name && before && rule === 'call') return "is a ',' or a ')' missing in front of it?"
   if (wanted === T.CloseBracket.name) return "is a ',' or a ']' missing in front of it?"
   if (rule === 'body' && (isName(before) || isName(token))) {
-    const keywords = ['input', 'output', 'loss', 'metric', 'return', 'style', 'for']
+    const keywords = tokenType === T.OpenBrace ? ['else', 'for', 'if'] : ['input', 'output', 'loss', 'metric', 'return', 'style', 'for']
     const word = [before, token].filter(isName).map((t) => suggest(t.image, keywords)).find((k) => k !== undefined)
     if (word) return `did you mean \`${word}\`?`
   }

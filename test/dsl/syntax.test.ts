@@ -17,6 +17,16 @@ describe('where a text is no program', () => {
     ['a type forgotten', net('input z = f32[3]'), '=', ':'],
     ['a statement outside', `h = x -> \n${net('')}`, 'net', undefined],
     ['single quotes', `import './a.net'\n${net('output o = x -> relu')}`, "'", '"'],
+    ['a misspelled item', 'ney n { input x: f32[1] }', 'n', '`net`'],
+    ['a misspelled else', net('if 1 > 2 { x -> relu } els { x -> tanh }'), '{', '`else`'],
+    ['no layer behind an arrow', net('h = x ->\n  output o = x'), 'output', "behind '->'"],
+    ['a brace too many', `${net('h = x -> relu')}}`, '}', 'too many'],
+    ['a reserved word for a name of an input', net('input for: f32[3]'), 'for', 'another name'],
+    ['one = in a condition', net('if 1 = 2 { x -> relu }'), '=', "'=='"],
+    ['a hash for a comment', net('# picture'), '#', '//'],
+    ['an input without its keyword', net('z: f32[3]'), ':', 'input z: f32'],
+    ['a list without end', net('for i in [1, 2 { x -> relu }'), '{', ']'],
+    ['an equals sign behind a setting', `${net('loss = softmax_loss(x -> fc(3), label)')}train { solver sgd(0.1)\n seed = 3 }`, '=', 'seed 3'],
     ['a sign behind a setting', `${net('loss = softmax_loss(x -> fc(3), label)')}train { batch: 10\n solver sgd(0.1) }`, ':', 'batch'],
   ])('%s', (_, text, at, hint) => {
     const found = mistakes(text)
