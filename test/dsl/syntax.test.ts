@@ -12,7 +12,7 @@ describe('where a text is no program', () => {
     ['a text without end', 'import "./a.net\nnet n { input x: f32[1]\n output o = x -> relu }', '"./a.net', '"'],
     ['a comment without end', `${net('h = x')}/* what`, '/*', '*/'],
     ['a keyword for a name', net('for = x -> relu'), '=', undefined],
-    ['a misspelled keyword', net('ouput o = x -> relu'), 'ouput', undefined],
+    ['a misspelled keyword', net('ouput o = x -> relu'), 'ouput', '`output`'],
     ['a colon for =', net('h: x -> relu'), ':', '='],
     ['a type forgotten', net('input z = f32[3]'), '=', ':'],
     ['a statement outside', `h = x -> \n${net('')}`, 'net', undefined],
