@@ -95,7 +95,7 @@ class BodyCheck {
       const signature = this.definitions.layers.get(text)
       if (signature) this.arguments(e, signature)
       else if (!this.definitions.blocks.has(text) && !this.definitions.unread.has(text) && !this.known.has(text)) {
-        if (!this.links.has(e) && e.bare) unknownValue(e.callee, this.known, this.definitions, this.report)
+        if (!this.links.has(e) && e.bare) unknownValue(e.callee, this.body, this.known, this.definitions, this.report)
         else if (!this.definitions.incomplete) unknownCallable(e.callee, this.definitions, this.report)
       }
     })

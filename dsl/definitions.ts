@@ -1,4 +1,4 @@
-import type { Block, FileAst, Name } from './ast.ts'
+import type { Block, FileAst, Name, Statement } from './ast.ts'
 import type { Label } from './diagnostic.ts'
 import { nearest } from './mends.ts'
 import type { Reporter } from './reporter.ts'
@@ -40,9 +40,10 @@ export function unknownCallable(name: Name, { layers, blocks }: Definitions, rep
 /** Words that statements begin with: `ouput o = ...` reads as a value `ouput` and an assignment. */
 const KEYWORDS = ['input', 'output', 'loss', 'metric', 'style', 'return']
 
-/** Where a value is meant and there is none of that name. */
-export function unknownValue(name: Name, values: Iterable<string>, { layers, blocks }: Definitions, report: Reporter, labels: readonly Label[] = []): undefined {
+/** Where a value is meant and there is none of that name in a body. */
+export function unknownValue(name: Name, body: readonly Statement[], values: Iterable<string>, { layers, blocks }: Definitions, report: Reporter, labels: readonly Label[] = []): undefined {
   return report.error('name/undefined', `${name.text} has no value here`, name.span, {
     hint: () => (labels.length > 0 ? undefined : nearest(name.text, [...values, ...layers.keys(), ...blocks.keys(), ...KEYWORDS])), labels,
+    group: `${name.text} ${body[0]?.span.start ?? 0} ${name.span.source.file}`,
   })
 }

@@ -297,7 +297,7 @@ export class Expander {
       return this.report.error('name/undefined', `${text} names a layer, not a value`, span, { hint: `give its value a name: NAME = ... as ${text}` })
     }
     const elsewhere = this.assigned(frame.body).get(text)
-    return unknownValue(callee, frame.scope.keys(), this.definitions, this.report, elsewhere && [
+    return unknownValue(callee, frame.body, frame.scope.keys(), this.definitions, this.report, elsewhere && [
       { span: elsewhere, text: elsewhere.start > span.start ? 'gets its value later' : 'gets a value only here, where this was not run' },
     ])
   }

@@ -154,10 +154,13 @@ export class NetParser extends EmbeddedActionsParser {
     const broken: A.Broken[] = []
     this.CONSUME(T.OpenBrace)
     this.ACTION(() => { this.lastDone = undefined })
-    this.MANY(() => this.OR([
-      { ALT: () => entries.push(this.statementOf(() => this.SUBRULE(this.trainEntry))) },
-      { ALT: () => broken.push(this.SUBRULE(this.broken)) },
-    ]))
+    this.MANY({
+      GATE: () => !/^(every|step|epoch)$/.test(this.LA(1).image),
+      DEF: () => this.OR([
+        { ALT: () => entries.push(this.statementOf(() => this.SUBRULE(this.trainEntry))) },
+        { ALT: () => broken.push(this.SUBRULE(this.broken)) },
+      ]),
+    })
     this.CONSUME(T.CloseBrace)
     return { entries, broken, span: this.ACTION(() => this.from(start)) }
   }))

@@ -7,14 +7,18 @@ export interface More {
   /** As a function: for what takes long to find, asked only if the mistake is a new one. */
   readonly hint?: string | undefined | (() => string | undefined)
   readonly labels?: readonly Label[]
+  /** Mistakes of one code and group are one, made in several places: told once, with some of them. */
+  readonly group?: string
 }
 
 const MOST_SEARCHES = 100
+const MOST_PLACES = 4
 
 /** Gathers mistakes. One that a loop or a block makes again and again is told once: a code has one message a place. */
 export class Reporter {
   readonly diagnostics: Diagnostic[] = []
   private readonly seen = new Set<string>()
+  private readonly groups = new Map<string, Label[]>()
 
   /** Gives undefined, which is the value of what is wrong. */
   error(code: string, message: string, span: Span, more: More = {}): undefined {
@@ -29,13 +33,20 @@ export class Reporter {
     return this.diagnostics.some((d) => d.severity === 'error')
   }
 
-  private add(severity: 'error' | 'warning', code: string, message: string, span: Span, { text, hint, labels }: More): undefined {
+  private add(severity: 'error' | 'warning', code: string, message: string, span: Span, { text, hint, labels, group }: More): undefined {
     const key = `${code} ${span.start} ${span.end} ${span.source.file}`
     if (this.seen.has(key)) return undefined
     this.seen.add(key)
+    const others = group === undefined ? undefined : this.groups.get(`${code} ${group}`)
+    if (others) {
+      if (others.length < MOST_PLACES) others.push({ span, text: 'and here' })
+      return undefined
+    }
     // Among very many mistakes nobody looks for suggestions.
     const mend = typeof hint === 'function' ? (this.diagnostics.length < MOST_SEARCHES ? hint() : undefined) : hint
-    this.diagnostics.push({ severity, code, message, labels: [{ span, text: text ?? 'here' }, ...(labels ?? [])], ...(mend !== undefined && { hint: mend }) })
+    const places = [{ span, text: text ?? 'here' }, ...(labels ?? [])]
+    if (group !== undefined) this.groups.set(`${code} ${group}`, places)
+    this.diagnostics.push({ severity, code, message, labels: places, ...(mend !== undefined && { hint: mend }) })
     return undefined
   }
 }

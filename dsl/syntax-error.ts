@@ -73,6 +73,7 @@ function wantedBy({ wanted, rule, rules }: Mistake): string | undefined {
     default: return labelOf(wanted)
   }
   if (rule === 'file') return "'net', 'block', 'train' or 'import'"
+  if (rule === 'train setting') return 'a value'
   return rule === 'unary' || rule === 'primary' || rules.includes('chain') ? 'a value or a layer' : rule === 'if' ? "'{' or 'if'" : undefined
 }
 

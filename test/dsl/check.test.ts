@@ -54,6 +54,13 @@ describe('no mistake follows from another', () => {
     ['a layer that is none', 'h = x -> nothing(-> , x)', 'syntax/unexpected'],
   ])('%s', (_, body, code) => expect(codes(`block wide(x, n) { return x -> fc(n) }\n${net(`${body}\n k2 = x -> wide(3)`)}`)).toEqual([code]))
 
+  test('one misspelling in several places is one mistake', () => {
+    const [value, layer, ...rest] = mistakes(net('a = z -> relu\n b = add(z, y) -> rellu\n output o = b -> rellu -> rellu'))
+    expect(rest).toEqual([])
+    expect(value).toMatchObject({ code: 'name/undefined', labels: [{ text: 'here' }, { text: 'and here' }] })
+    expect(layer).toMatchObject({ code: 'call/unknown', labels: [{}, {}, {}] })
+  })
+
   test('a block whose file is missing', () => {
     expect(codes(`import "./a.net"\n${net('h = x -> theirs(3) -> relu\n output o = add(h, theirs(y, 4))')}`)).toEqual(['import/missing'])
   })
