@@ -34,7 +34,9 @@ export function define(files: readonly FileAst[], vocabulary: Vocabulary, incomp
 
 /** Where a layer or block is meant and there is none of that name. */
 export function unknownCallable(name: Name, { layers, blocks }: Definitions, report: Reporter): undefined {
-  return report.error('call/unknown', `there is no layer or block ${name.text}`, name.span, { hint: () => nearest(name.text, [...layers.keys(), ...blocks.keys()]) })
+  return report.error('call/unknown', `there is no layer or block ${name.text}`, name.span, {
+    hint: () => nearest(name.text, [...layers.keys(), ...blocks.keys()]), group: name.text,
+  })
 }
 
 /** Words that statements begin with: `ouput o = ...` reads as a value `ouput` and an assignment. */
