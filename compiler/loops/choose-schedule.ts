@@ -58,7 +58,10 @@ function tileContraction(equation: Equation, main: Reduction, traits: TargetTrai
   const pictureIsLeft = onlyLeft.length >= onlyRight.length
   const [pixels, weights] = pictureIsLeft ? [onlyLeft, onlyRight] : [onlyRight, onlyLeft]
   const picture = pictureIsLeft ? product.a : product.b
-  const tile = bestTile(picture, main, pixels, largest(weights), traits, equation.sides.length === 0)
+  // A small picture is cut into enough tiles to keep a device busy, whatever the batch; and its text stays short.
+  const points = equation.axes.reduce((product, a) => product * (typeof a.extent === 'number' ? a.extent : 1), 1)
+  const accumulators = Math.min(traits.accumulators, Math.max(LEAST_ACCUMULATORS, Math.floor(points / INVOCATIONS_A_SAMPLE)))
+  const tile = bestTile(picture, main, pixels, largest(weights), { ...traits, accumulators }, equation.sides.length === 0)
   const unroll = writtenOut(product, main, tile, traits)
   const lanes = [...tile].filter(([, size]) => size % 4 === 0).sort(([a], [b]) => Number(weights.includes(a)) - Number(weights.includes(b)))[0]?.[0]
   return { tile, ...(lanes && { lanes }), serial: [], unroll }
@@ -101,6 +104,8 @@ function bestTile(picture: Expression, main: Reduction, pixels: readonly Axis[],
 }
 
 const LOAD_WEIGHT = 8
+const LEAST_ACCUMULATORS = 16
+const INVOCATIONS_A_SAMPLE = 64
 /** A number of the picture costs more than a weight: it is guarded against the padding. */
 const PICTURE_LOAD = 2
 
