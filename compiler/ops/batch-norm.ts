@@ -30,6 +30,7 @@ export type StatisticsPolicy = 'moving' | 'cumulative' | 'caffe' | 'batch' | 'gl
 const POLICIES: readonly Signature[] = [
   {
     name: 'moving', doc: 'running = w m + (1 - w) running',
+    mends: { momentum: 'frameworks disagree on which side momentum weighs: write newest: 0.95, the weight of the newest batch' },
     parameters: [{ name: 'newest', type: { kind: 'number', min: 0, max: 1 }, default: 0.95, aliases: ['decay'], doc: 'the weight of the newest batch' }],
   },
   { name: 'cumulative', doc: 'the mean over all batches', parameters: [] },
