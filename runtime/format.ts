@@ -24,7 +24,7 @@ export interface Manifest {
   readonly parameters: readonly ParameterEntry[]
   /** Absent when the net has no loss. */
   readonly train?: TrainEntry
-  /** One plan a target: `webgpu`, later `wasm`. */
+  /** One plan a target: `webgpu`, `wasm`. */
   readonly plans: Readonly<Record<string, Plan>>
   /** Of the rest, written as compact JSON: `seal.ts`. Always there in a file; absent while a bundle is only in memory. */
   readonly sha256?: string
@@ -108,6 +108,21 @@ export interface Plan {
   readonly kernels: readonly KernelEntry[]
   /** `prepare`, `infer`, `train`, ...: see PROGRAMS. */
   readonly programs: Readonly<Record<string, ProgramEntry>>
+  /** Of target `wasm`: where its kernels are. */
+  readonly module?: ModuleEntry
+}
+
+/** A WebAssembly module that holds all kernels of a plan: kernel i is element i of its function table. */
+export interface ModuleEntry {
+  /** `kernels.wasm`: SIMD and atomic operations, nothing newer. Every kernel's `file` is this one. */
+  readonly file: string
+  /** The same kernels with fused multiplication and addition (relaxed SIMD), for machines that have it. */
+  readonly relaxed: string
+  /** Of the two. Always there in a bundle on disk; absent while it is only in memory. */
+  readonly sha256?: string
+  readonly relaxedSha256?: string
+  /** Memory that each thread needs for itself, in bytes. */
+  readonly threadBytes: number
 }
 
 export interface BufferEntry {
@@ -136,7 +151,7 @@ export interface KernelEntry {
   /** Of the file. Always there in a bundle on disk; absent while it is only in memory. */
   readonly sha256?: string
   readonly layers: readonly string[]
-  /** Storage bindings of group 0 in order: binding i + 1; binding 0 is the uniform `Step`. */
+  /** What it reads and writes, in order. WGSL: binding i + 1 of group 0; binding 0 is the uniform `Step`. */
   readonly bindings: readonly { readonly name: string; readonly access: 'read' | 'read_write'; readonly type: DataType }[]
   readonly workgroup: number
 }
@@ -146,7 +161,7 @@ export interface DispatchEntry {
   readonly kernel: number
   /** Index into `tensors` for each binding. */
   readonly tensors: readonly number[]
-  /** Invocations: `fixed + perSample * n`; workgroups = ceil(that / workgroup), in rows of ROW_GROUPS. */
+  /** Invocations: `fixed + perSample * n`. WGSL: workgroups = ceil(that / workgroup), in rows of ROW_GROUPS; wasm: items, in any order. */
   readonly invocations: Size
   /** For reading and profiles, counted from the plan. */
   readonly name: string

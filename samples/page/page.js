@@ -17,10 +17,10 @@ function show(prob) {
 try {
   const net = await open(new URL('mnist/', location.href), { batch: 1 })
   const infer = async () => show((await net.run({ image: picture() })).prob)
-  say(`running on ${net.device.description}`)
   for (let digit = 0; digit < 10; digit++) element('label').add(new Option(digit, digit))
   clear()
   await infer()
+  say(`running on ${net.device.description}`)
   pad.addEventListener('pointermove', async (event) => {
     if (event.buttons !== 1) return
     const { left, top, width, height } = pad.getBoundingClientRect()

@@ -74,7 +74,7 @@ describe.runIf(chromiumRunsHere)('a page', () => {
     const page = await openPage(join(root, 'samples/page'), { files, path: 'index.html' })
     opened.push(page)
     await expect.poll(() => page.page.textContent('#status'), { timeout: 120_000 }).toMatch(/^running on/)
-    expect(await page.page.locator('.bar').count()).toBe(10)
+    await expect.poll(() => page.page.locator('.bar').count(), { timeout: 60_000 }).toBe(10)
     await page.page.selectOption('#label', '3')
     await page.page.click('#learn')
     await expect.poll(() => page.page.textContent('#status'), { timeout: 60_000 }).toMatch(/^loss before this step: \d/)
