@@ -13,6 +13,7 @@ import { buildGraph } from './passes/build-graph.ts'
 import { programsOf } from './passes/programs.ts'
 import { type PipelineOptions, type PipelineResult, runPipeline } from './pipeline.ts'
 import type { Target } from './targets/target.ts'
+import { wasm } from './targets/wasm/target.ts'
 import { wgsl } from './targets/wgsl/target.ts'
 
 export interface CompileOptions {
@@ -31,13 +32,16 @@ export interface CompileOptions {
 }
 
 /**
- * Compiles a `.net` text to a bundle: WGSL kernels, plan, initializers. A pure function of text and options.
+ * Compiles a `.net` text to a bundle: WGSL kernels, a WebAssembly module, their plans, initializers. A pure function of text and options.
  * Throws CompileError with every independent mistake.
  */
 export function compile(source: string | Source, options: CompileOptions = {}): Bundle {
-  const { bundle } = compileFor(source, wgsl, options)
+  const { bundle } = compileFor(source, TARGETS, options)
   return bundle
 }
+
+/** What every bundle can run on. */
+const TARGETS: readonly Target[] = [wgsl, wasm]
 
 export interface InspectOptions extends CompileOptions {
   /** Samples that the numbers are for. Default 1. */
@@ -57,21 +61,22 @@ export function check(source: string | Source, options: CompileOptions = {}): re
 
 export interface Compiled {
   readonly bundle: Bundle
-  readonly pipeline: PipelineResult
+  /** For each target. */
+  readonly pipelines: readonly PipelineResult[]
   readonly warnings: readonly Diagnostic[]
 }
 
-export function compileFor(source: string | Source, target: Target, options: CompileOptions = {}): Compiled {
+export function compileFor(source: string | Source, targets: readonly Target[], options: CompileOptions = {}): Compiled {
   const { program, graph, diagnostics, sources } = frontEnd(source, options)
   if (!program || !graph) throw new CompileError(diagnostics)
   const style = options.style ?? program.style ?? 'merged'
-  const pipeline = runPipeline(graph, {
-    target, style, programs: programsFor(graph, program.train).filter((name) => !options.programs || options.programs.includes(name)), batch: program.train?.batch ?? 1,
+  const pipelines = runPipeline(graph, {
+    targets, style, programs: programsFor(graph, program.train).filter((name) => !options.programs || options.programs.includes(name)), batch: program.train?.batch ?? 1,
     ...(program.train && { train: program.train }),
     ...(options.without && { without: options.without }), ...(options.watch && { watch: options.watch }),
   })
-  const manifest = manifestOf(program, graph, style, sources, { [target.name]: pipeline.plan })
-  return { bundle: { manifest, files: pipeline.files }, pipeline, warnings: diagnostics }
+  const manifest = manifestOf(program, graph, style, sources, Object.fromEntries(pipelines.map(({ target, plan }) => [target.name, plan])))
+  return { bundle: { manifest, files: new Map(pipelines.flatMap(({ files }) => [...files])) }, pipelines, warnings: diagnostics }
 }
 
 interface FrontEnd {

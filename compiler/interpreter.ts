@@ -15,11 +15,12 @@ export function interpreter(): Device {
     load: async (bundle, batch, programs) => {
       const [main, ...others] = bundle.manifest.source.files
       if (!main) throw new DeviceError('this bundle carries no text, which the interpreter needs')
-      const { pipeline } = compileFor({ file: main.name, text: main.text }, interpreterTarget, {
+      const { pipelines } = compileFor({ file: main.name, text: main.text }, [interpreterTarget], {
         style: bundle.manifest.style,
         ...(programs && { programs }),
         readImport: (path) => { const found = others.find((f) => f.name.endsWith(path.replace(/^\.\//, ''))); return found && { file: found.name, text: found.text } },
       })
+      const [pipeline] = pipelines as [(typeof pipelines)[number]]
       const equations = new Map(pipeline.programs.map((p) => [p.name, p.steps.map((s) => s.fused.equation)]))
       return new InterpreterSession(pipeline.plan, equations, batch)
     },

@@ -6,7 +6,6 @@ import type { Declined } from './graph/rewrite.ts'
 import { packedSizes } from './graph/storage.ts'
 import { verifyGraph } from './graph/verify.ts'
 import { invariant } from './invariant.ts'
-import { chooseSchedule } from './loops/choose-schedule.ts'
 import { type Fused, fuse } from './loops/fuse.ts'
 import { printEquations } from './loops/print.ts'
 import { type LoweredGraph, lowerGraph } from './lower-graph.ts'
@@ -19,7 +18,7 @@ import type { Target } from './targets/target.ts'
 export const LOOP_STAGES = ['lower', 'fuse', 'plan'] as const
 
 export interface PipelineOptions {
-  readonly target: Target
+  readonly targets: readonly Target[]
   readonly style: Style
   readonly programs: readonly ProgramName[]
   readonly train?: TrainSettings
@@ -32,28 +31,38 @@ export interface PipelineOptions {
 }
 
 export interface PipelineResult extends LaidOutPlan {
+  readonly target: Target
   readonly programs: readonly PlannedProgram[]
 }
 
-/** Runs every program of a net through passes, loops and plan. */
-export function runPipeline(base: Graph, options: PipelineOptions): PipelineResult {
-  const graphs = new Map<ProgramName, { graph: Graph; declined: readonly Declined[] }>()
+/** Runs every program of a net through the passes, then for each target through loops and plan. */
+export function runPipeline(base: Graph, options: PipelineOptions): PipelineResult[] {
+  const graphs = new Map<ProgramName, PassedGraph>()
   for (const program of options.programs) if (program !== 'prepare') graphs.set(program, runPasses(base, program, options))
   const prepare = prepareGraph(base, [...graphs.values()].map((g) => g.graph))
   if (prepare.nodes.length > 0) graphs.set('prepare', { graph: prepare, declined: [] })
-  const printKernel = options.target.printer()
+  return options.targets.map((target) => planFor(target, base, graphs, options))
+}
+
+interface PassedGraph {
+  readonly graph: Graph
+  readonly declined: readonly Declined[]
+}
+
+function planFor(target: Target, base: Graph, graphs: ReadonlyMap<ProgramName, PassedGraph>, options: PipelineOptions): PipelineResult {
+  const { print, link } = target.printer()
   const programs = [...graphs].map(([name, { graph, declined }]): PlannedProgram => {
-    const { lowered, fused } = timed(options, name, 'fuse', () => toKernels(graph, declined, options), (r) => printEquations(r.fused))
-    return { name, graph, viewOf: lowered.viewOf, steps: fused.map((f) => ({ fused: f, kernel: printKernel(f.equation) })) }
+    const { lowered, fused } = timed(options, name, 'fuse', () => toKernels(target, graph, declined, options), (r) => printEquations(r.fused))
+    return { name, graph, viewOf: lowered.viewOf, steps: fused.map((f) => ({ fused: f, kernel: print(f.equation) })) }
   })
   const constants = new Map([...graphs.values()].flatMap(({ graph }) => (graph.constants ?? []).map((c) => [c.value.storage!.slot ?? '', c] as const)))
   const laidOut = buildPlan({
-    target: options.target.name, programs, packed: packedSizes(base), constants, batch: options.batch, extension: options.target.extension,
+    target: target.name, programs, packed: packedSizes(base), constants, batch: options.batch, extension: target.extension, ...(link && { link }),
   })
-  return { ...laidOut, programs }
+  return { ...laidOut, target, programs }
 }
 
-function runPasses(base: Graph, program: ProgramName, options: PipelineOptions): { graph: Graph; declined: readonly Declined[] } {
+function runPasses(base: Graph, program: ProgramName, options: PipelineOptions): PassedGraph {
   let graph = base
   const declined: Declined[] = []
   for (const pass of graphPasses) {
@@ -69,7 +78,7 @@ function runPasses(base: Graph, program: ProgramName, options: PipelineOptions):
   return { graph, declined }
 }
 
-function toKernels(graph: Graph, declined: readonly Declined[], options: PipelineOptions): { lowered: LoweredGraph; fused: readonly Fused[] } {
+function toKernels(target: Target, graph: Graph, declined: readonly Declined[], options: PipelineOptions): { lowered: LoweredGraph; fused: readonly Fused[] } {
   const lowered = lowerGraph(graph, operators)
   const reasons = new Map<string, string[]>()
   for (const { node, reason } of declined) reasons.set(node, [...(reasons.get(node) ?? []), reason])
@@ -81,9 +90,8 @@ function toKernels(graph: Graph, declined: readonly Declined[], options: Pipelin
   if (options.style === 'split' || options.without?.includes('fuse')) {
     return { lowered, fused: withReasons(lowered.equations.map((equation) => ({ equation, why: [] }))) }
   }
-  const { target } = options
   const apart = new Set(graph.nodes.filter((node) => node.attributes['style'] === 'split').map((node) => node.layer))
-  const fused = fuse({ ...lowered, apart, maxBindings: target.maxBindings, schedule: (e) => chooseSchedule(e, target.traits) })
+  const fused = fuse({ ...lowered, apart, maxBindings: target.maxBindings, blocksOf: target.blocksOf })
   return { lowered, fused: withReasons(fused) }
 }
 

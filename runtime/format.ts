@@ -173,6 +173,8 @@ export interface DispatchEntry {
   readonly bytesWritten: Size
   /** Why it is not fused with what comes before or after, and what was. */
   readonly why: readonly string[]
+  /** How the work is done, in a few words. */
+  readonly how?: string
 }
 
 export interface ProgramEntry {

@@ -1,5 +1,6 @@
 import { children, type Expression } from './expression.ts'
 import { freeAxes } from './free-axes.ts'
+import type { Blocks } from './fuse.ts'
 import { type Axis, axesOf } from './index-expression.ts'
 import type { Equation } from './kernel.ts'
 import type { Schedule } from './schedule.ts'
@@ -33,6 +34,13 @@ export function chooseSchedule(equation: Equation, traits: TargetTraits): Schedu
     if (Number.isFinite(size) && size <= 16) for (const a of r.axes) unroll.set(a, a.extent as number)
   }
   return { tile: sums.length === 0 && serial.length === 0 ? pointwiseTile(equation) : new Map(), serial, unroll }
+}
+
+/** Statistics are gathered tile by tile: of one image, and not where an invocation walks through its points. */
+export function blocksOfSchedule(e: Equation, { tile, serial }: Schedule): Blocks | string {
+  if (serial.length > 0) return `${e.name} walks through its points in a loop`
+  if ((tile.get(e.axes[0]!) ?? 1) !== 1) return `${e.name} computes several images at once`
+  return (a) => tile.get(a) ?? 1
 }
 
 /** Neighbouring points share index arithmetic and per-channel coefficients. */

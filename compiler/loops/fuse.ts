@@ -2,17 +2,19 @@ import { elementsPerSample, type Tensor, tensor } from '../tensor.ts'
 import { canonicalText } from './canonical.ts'
 import { bigLoads, hasReduction, loadSites, pointCost } from './cost.ts'
 import { children, type Expression, walk } from './expression.ts'
-import { substitute } from './index-expression.ts'
+import { type Axis, substitute } from './index-expression.ts'
 import { coversItsTensor, inlineProducer } from './inline.ts'
 import { type Equation, reads, type SideReduction, writes } from './kernel.ts'
 import { sideMoments } from './moments.ts'
-import type { Schedule } from './schedule.ts'
 
 /** An equation on its way to a kernel, with what was joined to it and why other things were not. */
 export interface Fused {
   readonly equation: Equation
   readonly why: readonly string[]
 }
+
+/** How many points along an axis one part of a kernel's work takes in. */
+export type Blocks = (a: Axis) => number
 
 export interface FusionRequest {
   readonly equations: readonly Equation[]
@@ -22,7 +24,8 @@ export interface FusionRequest {
   readonly viewOf: ReadonlyMap<Tensor, Tensor>
   /** What a kernel may bind: 8 storage buffers are granted by every WebGPU. */
   readonly maxBindings: number
-  readonly schedule: (e: Equation) => Schedule
+  /** What one part of a kernel's work is, of which it can gather statistics; or why it gathers none. */
+  readonly blocksOf: (e: Equation) => Blocks | string
   /** Layers that stay passes of their own in a net that is merged otherwise. */
   readonly apart?: ReadonlySet<string>
 }
@@ -172,12 +175,11 @@ class Fusion {
     if (!equation.stores.some((s) => hasReduction(s.value))) return `${equation.name} computes nothing that could carry the statistics`
     if (!coversItsTensor(equation) || equation.axes.length !== source.shape.length) return `${equation.name} does not store ${source.name} channel by channel`
     if (equation.axes[0]!.extent !== 'n') return `${source.name} has no batch of images`
-    const schedule = this.request.schedule(equation)
-    if (schedule.serial.length > 0) return `${equation.name} walks through its points in a loop`
+    const blocksOf = this.request.blocksOf(equation)
+    if (typeof blocksOf === 'string') return blocksOf
     const kept = equation.axes[1]!
-    if ((schedule.tile.get(equation.axes[0]!) ?? 1) !== 1) return `${equation.name} computes several images at once`
     const layers = item.equation.layers
-    const { side, merge } = sideMoments({ name: item.equation.name, layers, source, result, eps }, equation.axes, kept, (a) => schedule.tile.get(a) ?? 1)
+    const { side, merge } = sideMoments({ name: item.equation.name, layers, source, result, eps }, equation.axes, kept, blocksOf)
     const carrying: Equation = withSide(equation, side, layers)
     if (reads(carrying).length + writes(carrying).length > this.request.maxBindings) return `${carrying.name} would bind too many buffers`
     producer.equation = carrying

@@ -1,6 +1,6 @@
 import { type Tensor, tensor } from '../tensor.ts'
 import { add, constant, div, type Expression, load, mul, scalar, sqrt, square, sub, sum } from './expression.ts'
-import { type Axis, axis } from './index-expression.ts'
+import { type Axis, axis, type IndexLike } from './index-expression.ts'
 import { type Equation, type MomentsRole, type SideReduction, store } from './kernel.ts'
 
 /** What the statistics of a batch are taken of, and where they go. */
@@ -27,24 +27,40 @@ export function momentsEquations(request: MomentsRequest): Equation[] {
   const [batch, channels, ...space] = source.shape
   const n = axis('n', batch!)
   const c = axis('c', channels!)
-  const inner = space.map((extent, i) => axis(i === 0 ? 'h' : 'w', extent))
+  const inner = (): Axis[] => space.map((extent, i) => axis(i === 0 ? 'h' : 'w', extent))
   const partials = tensor(`${request.name}.partials`, [batch!, ...space.map(() => 1), channels!, 4])
-  const reference = load(source, n, c, ...inner.map(() => 0))
-  const value = (axes: readonly Axis[]): Expression => sub(load(source, n, c, ...axes), reference)
-  const count = space.reduce<number>((product, extent) => product * (extent as number), 1)
-  const mean = div(sum(inner, value(inner)), count)
-  const again = space.map((extent, i) => axis(i === 0 ? 'h' : 'w', extent))
-  const squares = sum(again, square(sub(value(again), mean)))
-  const partial: Equation = {
+  const partial = partialEquation(request, { image: n, channel: c, axes: [n, c], inner, at: (axes) => axes, into: partials, place: [n, ...space.map(() => 0), c] })
+  return [partial, ...mergeEquations(request, partials)]
+}
+
+interface Part {
+  readonly image: Axis
+  readonly channel: IndexLike
+  readonly axes: readonly Axis[]
+  /** New axes over the values of a part, and where these lie in the map. */
+  readonly inner: () => Axis[]
+  readonly at: (axes: readonly IndexLike[]) => readonly IndexLike[]
+  readonly into: Tensor
+  /** Where in `into`, all but the last index. */
+  readonly place: readonly IndexLike[]
+}
+
+/** Reference, mean, M2 and count of one part of one image, for a channel. */
+export function partialEquation(request: Omit<MomentsRequest, 'result' | 'eps'> & { readonly result?: Tensor; readonly eps?: number }, part: Part): Equation {
+  const [first, second] = [part.inner(), part.inner()]
+  const reference = load(request.source, part.image, part.channel, ...part.at(first.map(() => 0)))
+  const value = (axes: readonly Axis[]): Expression => sub(load(request.source, part.image, part.channel, ...part.at(axes)), reference)
+  const count = first.reduce((product, a) => product * (a.extent as number), 1)
+  const mean = div(sum(first, value(first)), count)
+  const squares = sum(second, square(sub(value(second), mean)))
+  return {
     name: request.name,
     layers: request.layers,
-    axes: [n, c],
-    stores: [reference, mean, squares, constant(count)].map((part, k) =>
-      store(partials, [n, ...space.map(() => 0), c, k], part)),
+    axes: part.axes,
+    stores: [reference, mean, squares, constant(count)].map((value, k) => store(part.into, [...part.place, k], value)),
     sides: [],
-    moments: { ...role(request), stage: 'partial' },
+    ...(request.result && { moments: { ...role(request as MomentsRequest), stage: 'partial' as const } }),
   }
-  return [partial, ...mergeEquations(request, partials)]
 }
 
 /** What a fused producer asks for: the side reduction, and the equations that merge its partials. */

@@ -12,6 +12,8 @@ export interface Routine {
   /** Heads the text: shapes, what was fused, the schedule. */
   readonly summary: readonly string[]
   readonly bindings: readonly Binding[]
+  /** Memory of a thread's own that items are prepared in: numbered after the bindings. */
+  readonly staging: readonly Staging[]
   /** Names that the body gives: bindings must be called otherwise. */
   readonly locals: ReadonlySet<string>
   /** The grid, slowest first: `id` counts through it, the last axis fastest. Only the first may depend on the batch. */
@@ -25,14 +27,25 @@ export interface Binding {
   readonly access: 'read' | 'read_write'
 }
 
+export interface Staging {
+  readonly name: string
+  readonly tensor: Tensor
+  /** In elements, from the start of the thread's memory. */
+  readonly offset: number
+}
+
 export type Type = 'f32' | 'i32' | 'bool'
 
 export type Term =
   | { readonly kind: 'number'; readonly value: number; readonly type: 'f32' | 'i32' }
   | { readonly kind: 'truth'; readonly value: boolean }
   | { readonly kind: 'name'; readonly name: string; readonly type: Type; readonly lanes: 1 | 4 }
-  /** Element of a binding; labels are converted to f32. */
-  | { readonly kind: 'load'; readonly binding: number; readonly at: Term }
+  /** Element of a binding; labels are converted to f32. Four lanes: elements `step` apart, from `at` on. */
+  | { readonly kind: 'load'; readonly binding: number; readonly at: Term; readonly lanes?: 1 | 4; readonly step?: 1 | 2 }
+  /** Four elements that lie anywhere. */
+  | { readonly kind: 'gather'; readonly binding: number; readonly at: readonly Term[] }
+  /** Four indices: from, from + step, ... */
+  | { readonly kind: 'ramp'; readonly from: Term; readonly step: number }
   | { readonly kind: 'operation'; readonly op: TermOp; readonly args: readonly Term[]; readonly type: Type; readonly lanes: 1 | 4 }
   | { readonly kind: 'vector'; readonly parts: readonly Term[] }
   | { readonly kind: 'lane'; readonly of: Term; readonly lane: number }
@@ -54,7 +67,9 @@ export type TermOp =
   /** 0 <= a < b of i32: one unsigned comparison. */
   | 'within'
   /** i32 arithmetic, truncating. */
-  | 'iadd' | 'imul' | 'idiv' | 'irem' | 'ieq'
+  | 'iadd' | 'imul' | 'idiv' | 'irem' | 'ieq' | 'imin'
+  /** Four lanes to one, in a fixed order. */
+  | 'lanesum' | 'lanemax'
   /** i32 -> f32 */
   | 'float'
 
@@ -63,4 +78,21 @@ export type Statement =
   | { readonly kind: 'set'; readonly name: string; readonly value: Term }
   | { readonly kind: 'for'; readonly name: string; readonly extent: Term; readonly body: readonly Statement[] }
   | { readonly kind: 'if'; readonly condition: Term; readonly body: readonly Statement[] }
-  | { readonly kind: 'store'; readonly binding: number; readonly at: Term; readonly value: Term }
+  /** Four lanes go to elements `step` apart (1 where it is absent). */
+  | { readonly kind: 'store'; readonly binding: number; readonly at: Term; readonly value: Term; readonly lanes?: 1 | 4; readonly step?: number }
+
+export function lanesOf(term: Term): 1 | 4 {
+  switch (term.kind) {
+    case 'name': case 'operation': return term.lanes
+    case 'load': return term.lanes ?? 1
+    case 'vector': case 'gather': case 'ramp': return 4
+    default: return 1
+  }
+}
+
+export const typeOf = (term: Term): Type =>
+  term.kind === 'name' || term.kind === 'operation' || term.kind === 'number' ? term.type
+  : term.kind === 'truth' ? 'bool'
+  : term.kind === 'batch' || term.kind === 'ramp' ? 'i32'
+  : term.kind === 'vector' ? typeOf(term.parts[0]!)
+  : 'f32'

@@ -8,6 +8,8 @@ export interface Schedule {
   readonly lanes?: Axis
   /** Output axes that one invocation walks through in a loop: what does not depend on them is computed once before it. */
   readonly serial: readonly Axis[]
+  /** A reduced axis that is summed up in four lanes, which are put together at the end. Not with `lanes`. */
+  readonly across?: Axis
   /** Reduced axes: how many steps are written out in a row (the whole extent: no loop is left). */
   readonly unroll: ReadonlyMap<Axis, number>
 }

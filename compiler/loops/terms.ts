@@ -2,7 +2,7 @@ import { invariant } from '../invariant.ts'
 import type { BinaryOp, Expression } from './expression.ts'
 import { type Axis, axis, type Extent, type Index, index, plus, rangeOf } from './index-expression.ts'
 import { RESERVED_WORDS } from './reserved-words.ts'
-import type { Statement, Term, TermOp, Type } from './routine.ts'
+import { lanesOf, type Statement, type Term, type TermOp, type Type } from './routine.ts'
 
 /** A loop body that is being written. */
 export interface Scope {
@@ -72,11 +72,36 @@ export class Terms {
     return this.op('within', [this.indexTerm(at), batchTerm(extent)], 'bool')
   }
 
+  /** The same for four indices from `at` on. */
+  allWithin(at: Index, step: number, extent: Extent): Term {
+    const last = plus(at, 3 * step)
+    if (typeof extent === 'number') {
+      const [from, to] = step < 0 ? [last, at] : [at, last]
+      if (rangeOf(from).min >= 0 && rangeOf(to).max < extent) return truth(true)
+      if (rangeOf(to).max < 0 || rangeOf(from).min >= extent) return truth(false)
+    }
+    return this.op('within', [this.ramp(at, step), typeof extent === 'number' ? int(extent) : batchTerm(extent)], 'bool')
+  }
+
+  /** Four indices from `at` on. */
+  ramp(at: Index, step: number): Term {
+    const from = this.indexTerm(at)
+    return this.named({ kind: 'ramp', from, step }, `ramp${step}(${this.key(from)})`, 'i32', 4, this.depth(from))
+  }
+
+  /** Four values that were found one by one. */
+  together(parts: readonly Term[], type: Type = 'f32'): Term {
+    if (parts.every((part) => this.key(part) === this.key(parts[0]!))) return parts[0]!
+    return this.named({ kind: 'vector', parts }, `v(${parts.map((p) => this.key(p)).join()})`, type, 4, Math.max(...parts.map((p) => this.depth(p))))
+  }
+
   all(conditions: readonly Term[]): Term {
     const open = conditions.filter((c) => !(c.kind === 'truth' && c.value) && !this.assumed.has(this.key(c)))
     if (open.some((c) => c.kind === 'truth')) return truth(false)
     if (open.length === 0) return truth(true)
-    return open.reduce((a, b) => this.op('and', [a, b], 'bool'))
+    // What holds for all lanes or for none is settled before lanes differ.
+    const [whole, lanes] = [open.filter((c) => lanesOf(c) === 1), open.filter((c) => lanesOf(c) === 4)]
+    return [...whole, ...lanes].reduce((a, b) => this.op('and', [a, b], 'bool'))
   }
 
   select(condition: Term, yes: Term, no: Term): Term {
@@ -86,7 +111,8 @@ export class Terms {
   }
 
   op(op: TermOp, args: readonly Term[], type: Type = 'f32'): Term {
-    return this.named(this.raw(op, args, type, 1), `${op}(${args.map((a) => this.key(a)).join()})`, type, 1, Math.max(0, ...args.map((a) => this.depth(a))))
+    const lanes = op === 'lanesum' || op === 'lanemax' ? 1 : Math.max(1, ...args.map(lanesOf)) as 1 | 4
+    return this.named(this.raw(op, args, type, lanes), `${op}(${args.map((a) => this.key(a)).join()})`, type, lanes, Math.max(0, ...args.map((a) => this.depth(a))))
   }
 
   raw(op: TermOp, args: readonly Term[], type: Type, lanes: 1 | 4): Term {
@@ -187,6 +213,16 @@ export class Terms {
     this.scopes.at(-1)!.statements.push({ kind: 'for', name: this.nameOf.get(variable)!, extent, body: scope.statements })
   }
 
+  /** So many rounds over an axis, which the caller divides. */
+  rounds(a: Axis, count: number, inside: (round: Index) => void): void {
+    this.loop(axis(a.name, count), 1, inside)
+  }
+
+  /** The first lanes of four. */
+  first(count: number): Term {
+    return this.mark({ kind: 'vector', parts: range(4).map((lane) => truth(lane < count)) }, `first ${count}`, 0)
+  }
+
   /** A loop variable that counts tiles of an axis. */
   variable(a: Axis, size: number, depth: number): Axis {
     invariant(size === 1 || typeof a.extent === 'number' || a.extent === 'n', `${a.name} cannot be tiled`)
@@ -194,6 +230,16 @@ export class Terms {
     const variable = axis(a.name, extent)
     this.depthOf.set(variable, depth)
     this.nameOf.set(variable, this.unique(identifier(size === 1 ? a.name : `${a.name}_tile`)))
+    return variable
+  }
+
+  /** A variable that is computed instead of counted: where a tile starts that may not hang over the edge. */
+  bind(name: string, extent: number, value: Term): Axis {
+    const depth = this.depth(value)
+    const variable = axis(name, extent)
+    this.depthOf.set(variable, depth)
+    this.nameOf.set(variable, this.unique(identifier(name)))
+    this.scopes[depth]!.statements.push({ kind: 'let', name: this.nameOf.get(variable)!, type: 'i32', lanes: 1, value })
     return variable
   }
 

@@ -5,7 +5,7 @@ import { invariant } from '../invariant.ts'
 import { addLinear, bytesOf, bytesRead, bytesWritten, flopsOf, linear, type Linear, productsOf } from '../loops/cost.ts'
 import type { Fused } from '../loops/fuse.ts'
 import { reads, writes } from '../loops/kernel.ts'
-import type { Routine } from '../loops/routine.ts'
+import type { LinkedModule } from '../targets/target.ts'
 import { elementsPerSample, isBatched, type Tensor } from '../tensor.ts'
 import { assignSlots } from './memory.ts'
 
@@ -22,19 +22,20 @@ export interface PlannedStep {
   readonly kernel: PrintedKernel
 }
 
-/** What a target made of an equation. `routine` is absent for the interpreter, which runs equations. */
+/** What a target made of an equation. */
 export interface PrintedKernel {
-  readonly routine?: Routine
   readonly bindings: readonly { readonly name: string; readonly tensor: Tensor; readonly access: 'read' | 'read_write' }[]
   readonly invocations: Size
   readonly workgroup: number
-  /** File ending and contents; the name comes from the kernel. */
+  /** Contents of its file; kernels with the same text are one. */
   readonly text: string
+  /** For people: how the work is done. */
+  readonly how?: string
 }
 
 export interface LaidOutPlan {
   readonly plan: Plan
-  readonly files: ReadonlyMap<string, string>
+  readonly files: ReadonlyMap<string, string | Uint8Array>
 }
 
 export interface PlanRequest {
@@ -47,6 +48,8 @@ export interface PlanRequest {
   /** The batch at which slots are packed; any other works too. */
   readonly batch: number
   readonly extension: string
+  /** Absent: every kernel is a file of its own. */
+  readonly link?: (texts: readonly string[]) => LinkedModule
 }
 
 /** Places every tensor, names every kernel, lists every dispatch. */
@@ -77,7 +80,10 @@ class Layout {
       const sizes = distinctSizes(this.slotSizes[Number(b.name.slice('slot'.length))]!)
       return { ...b, elements: sizes[0]!, ...(sizes.length > 1 && { largestOf: sizes }) }
     })
-    return { plan: { target: this.request.target, buffers, tensors: this.tensors, kernels: this.kernels, programs }, files: this.files }
+    const plan = { target: this.request.target, buffers, tensors: this.tensors, kernels: this.kernels, programs }
+    if (!this.request.link) return { plan, files: this.files }
+    const { entry, files } = this.request.link([...this.files.values()])
+    return { plan: { ...plan, kernels: this.kernels.map((k) => ({ ...k, file: entry.file })), module: entry }, files }
   }
 
   private program(program: PlannedProgram): ProgramEntry {
@@ -136,6 +142,7 @@ class Layout {
       bytesRead: bytesRead(equation),
       bytesWritten: bytesWritten(equation),
       why: [...new Set(fused.why)],
+      ...(kernel.how !== undefined && { how: kernel.how }),
     }
   }
 

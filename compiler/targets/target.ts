@@ -1,4 +1,5 @@
-import type { TargetTraits } from '../loops/choose-schedule.ts'
+import type { ModuleEntry } from '../../runtime/format.ts'
+import type { Blocks } from '../loops/fuse.ts'
 import type { Equation } from '../loops/kernel.ts'
 import type { PrintedKernel } from '../plan/build-plan.ts'
 
@@ -9,7 +10,19 @@ export interface Target {
   readonly extension: string
   /** Buffers that one kernel may bind. */
   readonly maxBindings: number
-  readonly traits: TargetTraits
+  /** What one part of a kernel's work is, of which it can gather statistics; or why it gathers none. */
+  readonly blocksOf: (equation: Equation) => Blocks | string
   /** A printer for one compilation: what it has printed once it need not print again. */
-  readonly printer: () => (equation: Equation) => PrintedKernel
+  readonly printer: () => Printer
+}
+
+export interface Printer {
+  readonly print: (equation: Equation) => PrintedKernel
+  /** Where all kernels lie in one file: makes it of their texts, in the order of the plan. */
+  readonly link?: (texts: readonly string[]) => LinkedModule
+}
+
+export interface LinkedModule {
+  readonly entry: ModuleEntry
+  readonly files: ReadonlyMap<string, Uint8Array>
 }

@@ -5,16 +5,13 @@ import type { Tensor } from '../../tensor.ts'
 import type { PrintedKernel } from '../../plan/build-plan.ts'
 import type { Target } from '../target.ts'
 
-/**
- * Runs equations themselves, in float64. The traits are WGSL's, since a fused kernel's blocks of statistics are as large as
- * its tiles, and the interpreter has none of its own.
- */
+/** Runs equations themselves, in float64; statistics are gathered picture by picture. */
 export const interpreterTarget: Target = {
   name: 'interpreter',
   extension: 'txt',
   maxBindings: 8,
-  traits: { accumulators: 128, tileOfOne: 8, tileOfOther: 16, bodyProducts: 1024 },
-  printer: () => print,
+  blocksOf: () => (a) => (typeof a.extent === 'number' ? a.extent : 1),
+  printer: () => ({ print }),
 }
 
 let printed = 0

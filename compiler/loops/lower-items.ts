@@ -1,0 +1,165 @@
+import { invariant } from '../invariant.ts'
+import { elementsPerSample, showShape, type Tensor } from '../tensor.ts'
+import { type Extent, index, plus, times } from './index-expression.ts'
+import { type Equation, reads, writes } from './kernel.ts'
+import { type BufferOf, bindingsOf } from './lower.ts'
+import type { Loop, Nest, Phase } from './nest.ts'
+import { Place } from './place.ts'
+import { Reductions } from './reductions.ts'
+import type { Routine, Staging, Statement, Term } from './routine.ts'
+import { int, range, Terms } from './terms.ts'
+import { linearIndex } from './values.ts'
+
+/** Elements before and after any tensor that may be read, whatever they are: the runtime leaves that much room. */
+const MARGIN = 16384
+
+/**
+ * Writes a nest out as the text of one item: phase after phase, loop in loop. Where four points or more do not divide an
+ * axis, the last tile is moved back and overlaps the one before: it computes some points again, and needs no masks.
+ */
+export function lowerItems(equation: Equation, nest: Nest, bufferOf: BufferOf = () => undefined): Routine {
+  return new ItemLowering(equation, nest, bufferOf).run()
+}
+
+class ItemLowering {
+  private readonly equation: Equation
+  private readonly nest: Nest
+  private readonly terms: Terms
+  private readonly bindings: Routine['bindings']
+  private readonly staging: readonly Staging[]
+  private readonly slots: ReadonlyMap<Tensor, number>
+  private readonly bufferOf: BufferOf
+
+  constructor(equation: Equation, nest: Nest, bufferOf: BufferOf) {
+    this.equation = equation
+    this.nest = nest
+    this.terms = new Terms(equation.name)
+    this.bindings = bindingsOf(equation, bufferOf, (name) => this.terms.unique(name))
+    let offset = 0
+    this.staging = nest.staging.map((tensor) => {
+      const here = { name: this.terms.unique(tensor.name.replace(/\W+/g, '_')), tensor, offset }
+      // Vectors are read a little beyond the end; neighbours start on other cache lines.
+      offset += Math.ceil((elementsPerSample(tensor.shape) + 16) / 16) * 16
+      return here
+    })
+    this.slots = new Map([...this.bindings, ...this.staging].map((b, i) => [b.tensor, i]))
+    this.bufferOf = bufferOf
+  }
+
+  run(): Routine {
+    const { terms, nest, equation } = this
+    terms.open()
+    let place = Place.empty
+    const grid: { name: string; extent: Extent }[] = []
+    for (const a of nest.grid) {
+      const variable = terms.variable(a, 1, 0)
+      grid.push({ name: terms.name(variable), extent: variable.extent })
+      place = place.with(a, index(variable))
+    }
+    if (grid.length === 0) grid.push({ name: terms.unique('only'), extent: 1 })
+    if (nest.rounds) terms.loop(nest.rounds, 1, (at) => this.phases(place.with(nest.rounds!, at)))
+    else this.phases(place)
+    return {
+      name: equation.name,
+      layers: equation.layers,
+      summary: summary(equation, nest, this.bindings),
+      bindings: this.bindings,
+      staging: this.staging,
+      locals: terms.locals(),
+      grid,
+      body: terms.scopes[0]!.statements,
+    }
+  }
+
+  private phases(place: Place): void {
+    for (const phase of this.nest.phases) this.phase(phase, place)
+  }
+
+  private phase(phase: Phase, place: Place): void {
+    const { equation, across, unroll } = phase
+    // What reads its own result would take points that are computed twice for new ones.
+    const exact = isInPlace(equation, this.bufferOf)
+    const values = new Reductions(equation, { tile: new Map(), unroll, ...(across && { across }) }, this.terms, this.slots, MARGIN)
+    const roots = equation.stores.map((s) => s.value)
+    const open = (points: readonly Place[], loops: readonly Loop[]): void => {
+      values.hoistReductions(roots, points)
+      const [next, ...inner] = loops
+      if (!next) return this.store(equation, values, points)
+      this.tiles(next, exact, (tile) => open(points.flatMap(tile), inner))
+    }
+    open([place], phase.loops)
+  }
+
+  /** Calls `inside` for the tiles of an axis, with what a place becomes in it. */
+  private tiles({ axis: a, tile, lanes = false }: Loop, exact: boolean, inside: (points: (place: Place) => Place[]) => void): void {
+    const { terms } = this
+    const width = lanes ? 4 : 1
+    if (typeof a.extent !== 'number') {
+      invariant(tile === 1 && !lanes, `${a.name} cannot be tiled`)
+      return terms.loop(a, 1, (at) => inside((p) => [p.with(a, at)]))
+    }
+    const { extent } = a
+    const size = tile * width
+    const at = (p: Place, start: ReturnType<typeof index>, offset: number): Place => (lanes ? p.withLanes(a, plus(start, offset)) : p.with(a, plus(start, offset)))
+    if (exact && extent % size !== 0) {
+      // Whole tiles, then one by one.
+      const whole = Math.floor(extent / size)
+      if (whole > 0) terms.rounds(a, whole, (round) => inside((p) => range(tile).map((j) => at(p, times(round, size), j * width))))
+      return inside((p) => range(extent - whole * size).map((j) => p.with(a, index(whole * size + j))))
+    }
+    if (extent < size) {
+      const starts = [...new Set(range(tile).map((j) => Math.min(j * width, Math.max(0, extent - width))))]
+      return inside((p) => starts.map((start) => at(p, index(0), start)))
+    }
+    if (extent % size === 0) {
+      return terms.rounds(a, extent / size, (round) => inside((p) => range(tile).map((j) => at(p, times(round, size), j * width))))
+    }
+    terms.rounds(a, Math.ceil(extent / size), (round) => {
+      const last = extent - size
+      const start = terms.bind(`${a.name}_start`, last + 1, terms.op('imin', [terms.indexTerm(times(round, size)), int(last)], 'i32'))
+      inside((p) => range(tile).map((j) => at(p, index(start), j * width)))
+    })
+  }
+
+  private store(equation: Equation, values: Reductions, points: readonly Place[]): void {
+    const stores = equation.stores.map((s) => {
+      const linear = linearIndex(s.tensor, s.at)
+      const entries = new Map<string, { place: Place; value: Term }>()
+      for (const given of points) {
+        const lanes = values.lanesOfIndex(linear, given)
+        const place = lanes?.step === 0 ? given.lane(0) : given
+        const key = `${values.at(linear, place.lane(0)).key}${place.lanes ? '*' : ''}`
+        entries.set(key, { place, value: values.value(s.value, place) })
+      }
+      return { s, linear, entries: [...entries.values()] }
+    })
+    const target: Statement[] = this.terms.innermost.statements
+    for (const { s, linear, entries } of stores) {
+      const binding = this.slots.get(s.tensor)!
+      for (const { place, value } of entries) {
+        const lanes = values.lanesOfIndex(linear, place)
+        invariant(lanes, `${equation.name}: ${s.tensor.name} is stored at uneven distances`)
+        const at = this.terms.indexTerm(lanes.first)
+        target.push(place.lanes ? { kind: 'store', binding, at, value, lanes: 4, step: lanes.step } : { kind: 'store', binding, at, value })
+      }
+    }
+  }
+}
+
+function isInPlace(e: Equation, bufferOf: BufferOf): boolean {
+  const written = new Set<Tensor>(writes(e))
+  const buffers = new Set([...written].map(bufferOf))
+  return reads(e).some((t) => written.has(t) || (bufferOf(t) !== undefined && buffers.has(bufferOf(t))))
+}
+
+/** The head of a kernel's text. */
+function summary(e: Equation, nest: Nest, bindings: Routine['bindings']): string[] {
+  const shapes = (of: readonly { name: string; tensor: Tensor }[]): string => of.map((b) => `${b.name} ${showShape(b.tensor.shape)}`).join(', ')
+  return [
+    `${e.name}: ${e.stores.map((s) => `${s.tensor.name} ${showShape(s.tensor.shape)}`).join(', ')}`,
+    `reads ${shapes(bindings.filter((b) => b.access === 'read')) || 'nothing'}`,
+    ...(e.sides.length > 0 ? [`statistics of ${e.sides.map((s) => s.source.name).join(', ')} on the way`] : []),
+    nest.summary,
+  ]
+}
+

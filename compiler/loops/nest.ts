@@ -1,0 +1,40 @@
+import type { Tensor } from '../tensor.ts'
+import type { Axis } from './index-expression.ts'
+import type { Equation } from './kernel.ts'
+
+/**
+ * How a processor with caches goes through an equation: items, which threads take in any order; in each item phases one
+ * after the other; in each phase loops, whose innermost round computes a tile. Changes speed, never the result beyond
+ * the order of sums.
+ */
+export interface Nest {
+  /** Coordinates of an item. Axes of the phases' equations. Only the first may depend on the batch. */
+  readonly grid: readonly Axis[]
+  /** Loop around the phases: a sum over it is carried on in memory from round to round. */
+  readonly rounds?: Axis
+  readonly phases: readonly Phase[]
+  /** What earlier phases prepare for later ones, in the thread's own memory. */
+  readonly staging: readonly Tensor[]
+  /** Rows of the output that an item computes, where that is not all of them: blocks of statistics are as large. */
+  readonly rows?: number
+  /** For people: what was chosen. */
+  readonly summary: string
+}
+
+export interface Phase {
+  readonly equation: Equation
+  /** Axes that are not in the grid, outermost first. */
+  readonly loops: readonly Loop[]
+  /** A reduced axis that is summed up in four lanes. */
+  readonly across?: Axis
+  /** Reduced axes: steps written out in a row (in fours along `across`). */
+  readonly unroll: ReadonlyMap<Axis, number>
+}
+
+export interface Loop {
+  readonly axis: Axis
+  /** Points (or fours, along lanes) that are written out in a row. */
+  readonly tile: number
+  /** Points are computed four at a time. */
+  readonly lanes?: boolean
+}

@@ -1,0 +1,111 @@
+import { children, type Expression, mapChildren, substitute } from './expression.ts'
+import { type Axis, axis, axesOf, type Index, type IndexLike, plus, substitute as substituteIndex, times } from './index-expression.ts'
+import type { Equation } from './kernel.ts'
+import { linearIndex } from './values.ts'
+
+/** The same equation over other axes: each axis in the map is replaced, `axes` are what is left. */
+export function overAxes(e: Equation, map: ReadonlyMap<Axis, IndexLike>, axes: readonly Axis[]): Equation {
+  return {
+    ...e,
+    axes,
+    stores: e.stores.map((s) => ({ ...s, at: s.at.map((at) => substituteIndex(at, map)), value: substitute(s.value, map) })),
+  }
+}
+
+/** `a` as blocks of `size` elements, which divides it. */
+export function splitAxis(e: Equation, a: Axis, size: number): { equation: Equation; outer: Axis; inner: Axis } {
+  const outer = axis(`${a.name}_block`, (a.extent as number) / size)
+  const inner = axis(a.name, size)
+  const equation = overAxes(e, new Map([[a, plus(times(outer, size), inner)]]), e.axes.flatMap((x) => (x === a ? [outer, inner] : [x])))
+  return { equation, outer, inner }
+}
+
+/** Every index in the form that decides where memory is touched, and those that decide by value (guards, positions). */
+function collect(e: Expression, places: Index[], values: Index[], seen = new Set<Expression>()): void {
+  if (seen.has(e)) return
+  seen.add(e)
+  if (e.kind === 'load') places.push(linearIndex(e.tensor, e.at))
+  if (e.kind === 'random') places.push(e.at)
+  if (e.kind === 'position') values.push(e.at)
+  if (e.kind === 'guard') values.push(...e.guards.map((g) => g.at))
+  for (const child of children(e)) collect(child, places, values, seen)
+}
+
+/** Whether memory runs on from the end of b's range to the next of a. */
+function runsOn(a: Axis, b: Axis, places: readonly Index[], values: readonly Index[]): boolean {
+  if (typeof a.extent !== 'number' || typeof b.extent !== 'number') return false
+  const { extent } = b
+  if (values.some((form) => strideOf(form, a) !== 0 || strideOf(form, b) !== 0)) return false
+  return places.every((form) => {
+    const [strideA, strideB] = [strideOf(form, a), strideOf(form, b)]
+    return strideA !== undefined && strideB !== undefined && strideA === strideB * extent
+  })
+}
+
+/** How an index grows with an axis, if it does so evenly. */
+export function strideOf(form: Index, a: Axis): number | undefined {
+  let stride = 0
+  for (const { atom, coefficient } of form.terms) {
+    if (atom.kind === 'axis') {
+      if (atom.axis === a) stride += coefficient
+    } else if (axesOf(atom.of).includes(a)) return undefined
+  }
+  return stride
+}
+
+/** Joins neighbouring axes that memory runs through without a gap, such as rows and columns of what is computed point by point. */
+export function flattenAxes(e: Equation): Equation {
+  const places: Index[] = e.stores.map((s) => linearIndex(s.tensor, s.at))
+  const values: Index[] = []
+  for (const s of e.stores) collect(s.value, places, values)
+  for (let i = e.axes.length - 2; i >= 0; i--) {
+    const [a, b] = [e.axes[i]!, e.axes[i + 1]!]
+    if (!runsOn(a, b, places, values)) continue
+    const joined = axis(`${a.name}${b.name}`, (a.extent as number) * (b.extent as number))
+    const axes = e.axes.flatMap((x) => (x === a ? [joined] : x === b ? [] : [x]))
+    return flattenAxes(overAxes(e, new Map<Axis, IndexLike>([[a, 0], [b, joined]]), axes))
+  }
+  return e
+}
+
+/** The same for the axes of every sum: rows and columns of a picture are one long row. */
+export function flattenReductions(e: Equation): Equation {
+  const seen = new Map<Expression, Expression>()
+  const visit = (node: Expression): Expression => {
+    const known = seen.get(node)
+    if (known) return known
+    const inner = mapChildren(node, visit)
+    const result = inner.kind === 'reduce' && inner.combine !== 'argmax' ? flattenReduction(inner) : inner
+    seen.set(node, result)
+    return result
+  }
+  return { ...e, stores: e.stores.map((s) => ({ ...s, value: visit(s.value) })) }
+}
+
+function flattenReduction(e: Extract<Expression, { kind: 'reduce' }>): Expression {
+  const places: Index[] = []
+  const values: Index[] = []
+  collect(e.body, places, values)
+  for (let i = e.axes.length - 2; i >= 0; i--) {
+    const [a, b] = [e.axes[i]!, e.axes[i + 1]!]
+    if (!runsOn(a, b, places, values)) continue
+    const joined = axis(`${a.name}${b.name}`, (a.extent as number) * (b.extent as number))
+    const axes = e.axes.flatMap((x) => (x === a ? [joined] : x === b ? [] : [x]))
+    return flattenReduction({ ...e, axes, body: substitute(e.body, new Map<Axis, IndexLike>([[a, 0], [b, joined]])) })
+  }
+  return e
+}
+
+/** Replaces one node of a tree, wherever it stands. */
+export function replaceNode(e: Expression, node: Expression, by: Expression): Expression {
+  const seen = new Map<Expression, Expression>()
+  const visit = (x: Expression): Expression => {
+    if (x === node) return by
+    const known = seen.get(x)
+    if (known) return known
+    const result = mapChildren(x, visit)
+    seen.set(x, result)
+    return result
+  }
+  return visit(e)
+}

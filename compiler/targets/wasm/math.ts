@@ -1,0 +1,171 @@
+import { Code, type ValueType, type WasmFunction } from './encode.ts'
+import { CONTROL } from './run-loop.ts'
+import type { PlainOp } from './opcodes.ts'
+
+/*
+ * Functions that WebAssembly has no instructions for, four lanes at a time. Polynomials of the Cephes library (Moshier):
+ * within 2 units in the last place.
+ */
+
+/** Writes instructions that leave a value on the stack. */
+type Value = (c: Code) => void
+
+const constant = (value: number): Value => (c) => c.f32x4(value, value, value, value)
+const bits = (value: number): Value => (c) => c.i32x4(value, value, value, value)
+const local = (index: number): Value => (c) => c.get(index)
+const op = (name: PlainOp, ...args: readonly Value[]): Value => (c) => {
+  for (const arg of args) arg(c)
+  c.op(name)
+}
+const add = (a: Value, b: Value): Value => op('f32x4.add', a, b)
+const sub = (a: Value, b: Value): Value => op('f32x4.sub', a, b)
+const mul = (a: Value, b: Value): Value => op('f32x4.mul', a, b)
+const div = (a: Value, b: Value): Value => op('f32x4.div', a, b)
+const and = (a: Value, b: Value): Value => op('v128.and', a, b)
+const or = (a: Value, b: Value): Value => op('v128.or', a, b)
+const shift = (name: 'i32x4.shl' | 'i32x4.shr_s' | 'i32x4.shr_u', a: Value, by: number): Value => (c) => {
+  a(c)
+  c.i32(by).op(name)
+}
+/** A mask chooses, lane by lane. */
+const choose = (mask: Value, yes: Value, no: Value): Value => op('v128.bitselect', yes, no, mask)
+/** c0 x^k + c1 x^(k-1) + ... */
+const polynomial = (x: Value, coefficients: readonly number[]): Value =>
+  coefficients.slice(1).reduce<Value>((sum, c) => add(mul(sum, x), constant(c)), constant(coefficients[0]!))
+
+const SIGN = 0x80000000 | 0
+const LOG2_HIGH = 0.693359375
+const LOG2_LOW = -2.12194440e-4
+const SMALLEST_NORMAL = 1.1754943508222875e-38
+
+class Body {
+  readonly code = new Code()
+  readonly locals: ValueType[] = []
+  private readonly params: readonly ValueType[]
+
+  constructor(params: readonly ValueType[]) {
+    this.params = params
+  }
+
+  /** Keeps a value that is used more than once. */
+  keep(value: Value, type: ValueType = 'v128'): Value {
+    const index = this.params.length + this.locals.push(type) - 1
+    value(this.code)
+    this.code.set(index)
+    return local(index)
+  }
+
+  function(result: Value, type: ValueType = 'v128'): WasmFunction {
+    result(this.code)
+    return { type: { params: this.params, results: [type] }, locals: this.locals, code: this.code }
+  }
+}
+
+function exp(): WasmFunction {
+  const b = new Body(['v128'])
+  const x = b.keep(op('f32x4.pmin', op('f32x4.pmax', local(0), constant(-104)), constant(89)))
+  const n = b.keep(op('f32x4.nearest', mul(x, constant(Math.LOG2E))))
+  const r = b.keep(sub(sub(x, mul(n, constant(LOG2_HIGH))), mul(n, constant(LOG2_LOW))))
+  const tail = polynomial(r, [1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1])
+  const y = add(add(mul(mul(tail, r), r), r), constant(1))
+  // 2^n in two steps: n reaches beyond the exponents that a float32 has, on both sides.
+  const whole = b.keep(op('i32x4.trunc_sat_f32x4_s', n))
+  const half = b.keep(shift('i32x4.shr_s', whole, 1))
+  const power = (e: Value): Value => shift('i32x4.shl', op('i32x4.add', e, bits(127)), 23)
+  return b.function(mul(mul(y, power(half)), power(op('i32x4.sub', whole, half))))
+}
+
+function log(): WasmFunction {
+  const b = new Body(['v128'])
+  const given = local(0)
+  const tiny = b.keep(op('f32x4.lt', given, constant(SMALLEST_NORMAL)))
+  const x = b.keep(choose(tiny, mul(given, constant(2 ** 23)), given))
+  const mantissa = b.keep(or(and(x, bits(0x7fffff)), bits(0x3f000000)))
+  const below = b.keep(op('f32x4.lt', mantissa, constant(Math.SQRT1_2)))
+  const exponent = op('i32x4.sub', shift('i32x4.shr_u', x, 23), bits(126))
+  const e = b.keep(sub(sub(op('f32x4.convert_i32x4_s', exponent), and(tiny, constant(23))), and(below, constant(1))))
+  const m = b.keep(sub(add(mantissa, and(below, mantissa)), constant(1)))
+  const z = b.keep(mul(m, m))
+  const series = polynomial(m, [
+    7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1, 2.0000714765e-1,
+    -2.4999993993e-1, 3.3333331174e-1,
+  ])
+  const y = sub(add(mul(mul(series, m), z), mul(e, constant(LOG2_LOW))), mul(z, constant(0.5)))
+  const usual = b.keep(add(add(m, y), mul(e, constant(LOG2_HIGH))))
+  const beyond = choose(op('f32x4.eq', given, constant(0)), constant(-Infinity), choose(op('f32x4.eq', given, constant(Infinity)), constant(Infinity), constant(NaN)))
+  const inside = op('v128.and', op('f32x4.lt', constant(0), given), op('f32x4.lt', given, constant(Infinity)))
+  return b.function(choose(inside, usual, beyond))
+}
+
+function tanh(exponential: number): WasmFunction {
+  const b = new Body(['v128'])
+  const x = local(0)
+  const size = b.keep(op('f32x4.abs', x))
+  const z = b.keep(mul(x, x))
+  const near = add(mul(mul(polynomial(z, [-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1]), z), x), x)
+  const e: Value = (c) => {
+    add(size, size)(c)
+    c.call(exponential)
+  }
+  const far = or(sub(constant(1), div(constant(2), add(e, constant(1)))), and(x, bits(SIGN)))
+  return b.function(choose(op('f32x4.lt', size, constant(0.625)), near, far))
+}
+
+/** x P(x^2) / Q(x^2) on [-4, 4], beyond which erf is 1 in float32: the rational approximation that Eigen uses, 2e-7. */
+function erf(): WasmFunction {
+  const b = new Body(['v128'])
+  const x = b.keep(op('f32x4.pmin', op('f32x4.pmax', local(0), constant(-4)), constant(4)))
+  const y = b.keep(mul(x, x))
+  const p = polynomial(y, [-2.72614225801306e-10, 2.77068142495902e-8, -2.10102402082508e-6, -5.69250639462346e-5, -7.34990630326855e-4, -2.95459980854025e-3, -1.60960333262415e-2])
+  const q = polynomial(y, [-1.45660718464996e-5, -2.13374055278905e-4, -1.68282697438203e-3, -7.37332916720468e-3, -1.42647391514189e-2])
+  return b.function(div(mul(x, p), q))
+}
+
+/** As Math.pow: a negative base has powers to whole numbers alone, everything to the power of 0 is 1. */
+function pow(exponential: number, logarithm: number): WasmFunction {
+  const b = new Body(['v128', 'v128'])
+  const [base, exponent] = [local(0), local(1)]
+  const size = b.keep((c) => {
+    mul(exponent, (inner) => {
+      op('f32x4.abs', base)(inner)
+      inner.call(logarithm)
+    })(c)
+    c.call(exponential)
+  })
+  const whole = op('f32x4.eq', op('f32x4.floor', exponent), exponent)
+  const half = b.keep(mul(exponent, constant(0.5)))
+  const odd = op('v128.not', op('f32x4.eq', op('f32x4.floor', half), half))
+  const negative = choose(whole, or(size, and(odd, bits(SIGN))), constant(NaN))
+  const some = choose(op('f32x4.lt', base, constant(0)), negative, size)
+  return b.function(choose(op('f32x4.eq', exponent, constant(0)), constant(1), some))
+}
+
+/** Twin of loops/random.ts: (key, at) -> [0, 1). */
+function random(): WasmFunction {
+  const b = new Body(['i32', 'i32'])
+  const word = (value: number): Value => (c) => c.i32(value)
+  const control = (at: number): Value => (c) => c.i32(0).memory('i32.load', at)
+  const mix = (value: Value): Value => {
+    let x = b.keep(value, 'i32')
+    for (const [by, factor] of [[16, 0x85ebca6b], [13, 0xc2b2ae35]] as const) {
+      x = b.keep(op('i32.mul', op('i32.xor', x, op('i32.shr_u', x, word(by))), word(factor)), 'i32')
+    }
+    return b.keep(op('i32.xor', x, op('i32.shr_u', x, word(16))), 'i32')
+  }
+  let x = mix(op('i32.xor', control(CONTROL.step + 8), word(0x9e3779b9)))
+  x = mix(op('i32.add', x, op('i32.mul', control(CONTROL.step + 4), word(0x85ebca6b))))
+  x = mix(op('i32.xor', x, local(0)))
+  x = mix(op('i32.add', x, op('i32.mul', local(1), word(0x9e3779b1))))
+  const result = op('f32.mul', op('f32.convert_i32_u', op('i32.shr_u', x, word(8))), (c) => c.f32(1 / 16777216))
+  return b.function(result, 'f32')
+}
+
+/** In this order in every module; the ones that call others say which. */
+export const MATH = ['exp', 'log', 'tanh', 'erf', 'pow', 'random'] as const
+export type MathName = (typeof MATH)[number]
+
+/** The functions, the first of which will have the index `first`. */
+export function mathFunctions(first: number): WasmFunction[] {
+  const index = (name: MathName): number => first + MATH.indexOf(name)
+  return [exp(), log(), tanh(index('exp')), erf(), pow(index('exp'), index('log')), random()]
+}

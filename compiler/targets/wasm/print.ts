@@ -1,0 +1,532 @@
+import { invariant } from '../../invariant.ts'
+import type { Extent } from '../../loops/index-expression.ts'
+import { lanesOf, type Routine, type Statement, type Term, type TermOp, typeOf } from '../../loops/routine.ts'
+import { Code, type ValueType, type WasmFunction } from './encode.ts'
+import { MATH, type MathName } from './math.ts'
+import type { PlainOp } from './opcodes.ts'
+import { CONTROL, KERNEL, RECORD } from './run-loop.ts'
+
+export interface PrintOptions {
+  /** Products and sums are rounded once, by relaxed SIMD. */
+  readonly relaxed: boolean
+  /** Index of the first function of `math.ts`. */
+  readonly math: number
+}
+
+/** Prints a routine as a function that goes through items `first` to `last`: see KERNEL. */
+export function printFunction(routine: Routine, options: PrintOptions): WasmFunction {
+  return new Printer(routine, options).print()
+}
+
+const [P_RECORD, P_SCRATCH, P_FIRST, P_LAST] = [0, 1, 2, 3] as const
+
+const SCALARS = { rate: CONTROL.step + 12, correction1: CONTROL.step + 16, correction2: CONTROL.step + 20 } as const
+
+/** How a name is used: by scalar operations, by vector operations (which want it in all four lanes), as part of an address. */
+interface Use {
+  scalar: number
+  vector: number
+  readonly addresses: Set<number>
+}
+
+class Printer {
+  private readonly routine: Routine
+  private readonly options: PrintOptions
+  private readonly code = new Code()
+  private readonly locals: ValueType[] = []
+  private readonly uses = new Map<string, Use>()
+  private readonly localOf = new Map<string, number>()
+  private readonly splatOf = new Map<string, number>()
+  /** `binding:name` -> byte address of element `name`. */
+  private readonly addressOf = new Map<string, number>()
+  private readonly pointers: number[] = []
+  private readonly spare = new Map<ValueType, number>()
+
+  constructor(routine: Routine, options: PrintOptions) {
+    this.routine = routine
+    this.options = options
+  }
+
+  print(): WasmFunction {
+    const { routine, code } = this
+    this.count(routine.body)
+    routine.bindings.forEach((_, i) => {
+      const pointer = this.local('i32')
+      this.pointers.push(pointer)
+      code.get(P_RECORD).memory('i32.load', RECORD.tensors + 4 * i).set(pointer)
+    })
+    for (const { offset } of routine.staging) {
+      const pointer = this.local('i32')
+      this.pointers.push(pointer)
+      code.get(P_SCRATCH).i32(4 * offset).op('i32.add').set(pointer)
+    }
+    const id = this.local('i32')
+    code.get(P_FIRST).set(id)
+    this.limitToGrid()
+    code.block().loop()
+    code.get(id).get(P_LAST).op('i32.ge_s').brIf(1)
+    this.coordinates(id)
+    this.statements(routine.body)
+    code.get(id).i32(1).op('i32.add').set(id)
+    code.br(0)
+    code.end().end()
+    return { type: KERNEL, locals: this.locals, code }
+  }
+
+  /** Items are counted generously where the batch is cut into chunks: what lies beyond the grid is left out. */
+  private limitToGrid(): void {
+    const { code } = this
+    if (!this.routine.grid.some(({ extent }) => typeof extent === 'object')) return
+    const limit = this.local('i32')
+    this.routine.grid.forEach(({ extent }, i) => {
+      this.extent(extent)
+      if (i > 0) code.op('i32.mul')
+    })
+    code.set(limit)
+    code.get(P_LAST).get(limit).get(P_LAST).get(limit).op('i32.lt_s').op('select').set(P_LAST)
+  }
+
+  private coordinates(id: number): void {
+    const { code } = this
+    const { grid } = this.routine
+    let rest = id
+    for (let i = grid.length - 1; i >= 0; i--) {
+      const { name, extent } = grid[i]!
+      if (i === 0) code.get(rest)
+      else {
+        const next = this.local('i32')
+        code.get(rest)
+        this.extent(extent)
+        code.op('i32.div_u').set(next)
+        code.get(rest).get(next)
+        this.extent(extent)
+        code.op('i32.mul').op('i32.sub')
+        rest = next
+      }
+      this.define(name, 'i32')
+    }
+  }
+
+  private extent(extent: Extent): void {
+    if (typeof extent === 'number') this.code.i32(extent)
+    else this.batch(extent === 'n' ? 1 : extent.chunks)
+  }
+
+  private batch(chunks: number): void {
+    this.code.i32(0).memory('i32.load', CONTROL.step)
+    if (chunks > 1) this.code.i32(chunks - 1).op('i32.add').i32(chunks).op('i32.div_u')
+  }
+
+  private local(type: ValueType): number {
+    return 3 + this.locals.push(type)
+  }
+
+  /** A local for within one statement. */
+  private temporary(type: ValueType): number {
+    const known = this.spare.get(type)
+    if (known !== undefined) return known
+    const made = this.local(type)
+    this.spare.set(type, made)
+    return made
+  }
+
+  // First how names are used: it decides in what form they are kept.
+
+  private useOf(name: string): Use {
+    const known = this.uses.get(name)
+    if (known) return known
+    const use: Use = { scalar: 0, vector: 0, addresses: new Set() }
+    this.uses.set(name, use)
+    return use
+  }
+
+  private count(body: readonly Statement[]): void {
+    for (const s of body) {
+      if (s.kind === 'let' || s.kind === 'var') this.countTerm(s.value, s.lanes)
+      else if (s.kind === 'set') this.countTerm(s.value, lanesOf(s.value))
+      else if (s.kind === 'store') {
+        this.countTerm(s.value, s.lanes ?? 1)
+        this.countAddress(s.binding, s.at)
+      } else if (s.kind === 'for' || s.kind === 'if') {
+        this.countTerm(s.kind === 'for' ? s.extent : s.condition, 1)
+        this.count(s.body)
+      }
+    }
+  }
+
+  private countTerm(term: Term, lanes: 1 | 4): void {
+    switch (term.kind) {
+      case 'name':
+        if (lanes === 4 && term.lanes === 1) this.useOf(term.name).vector++
+        else this.useOf(term.name).scalar++
+        return
+      case 'load': return this.countAddress(term.binding, term.at)
+      case 'gather':
+        for (const at of term.at) this.countAddress(term.binding, at)
+        return
+      case 'ramp': return this.countTerm(term.from, 1)
+      case 'vector':
+        for (const part of term.parts) this.countTerm(part, 1)
+        return
+      case 'lane': return this.countTerm(term.of, 4)
+      case 'random': return this.countTerm(term.at, 1)
+      case 'operation':
+        for (const arg of term.args) this.countTerm(arg, lanesOfArguments(term))
+    }
+  }
+
+  private countAddress(binding: number, at: Term): void {
+    const { base } = split(at)
+    if (base?.kind === 'name') this.useOf(base.name).addresses.add(binding)
+    else if (base) this.countTerm(base, 1)
+  }
+
+  // Then the code.
+
+  private statements(body: readonly Statement[]): void {
+    for (const s of body) this.statement(s)
+  }
+
+  private statement(s: Statement): void {
+    const { code } = this
+    switch (s.kind) {
+      case 'let': {
+        const use = this.uses.get(s.name)
+        if (!use) return
+        if (s.lanes === 4) {
+          this.value(s.value, 4)
+          this.localOf.set(s.name, this.localFor(s.name, 'v128'))
+          code.set(this.localOf.get(s.name)!)
+          return
+        }
+        if (s.value.kind === 'load' && use.scalar === 0 && use.vector > 0) {
+          this.splatLoad(s.value)
+          const splat = this.localFor(`${s.name} splat`, 'v128')
+          this.splatOf.set(s.name, splat)
+          code.set(splat)
+          return
+        }
+        this.value(s.value, 1)
+        this.define(s.name, s.type === 'f32' ? 'f32' : 'i32', s.type === 'bool')
+        return
+      }
+      case 'var':
+        this.value(s.value, s.lanes)
+        this.localOf.set(s.name, this.localFor(s.name, s.lanes === 4 ? 'v128' : 'f32'))
+        code.set(this.localOf.get(s.name)!)
+        return
+      case 'set': {
+        const target = this.localOf.get(s.name)!
+        this.value(s.value, this.locals[target - 4] === 'v128' ? 4 : 1)
+        code.set(target)
+        return
+      }
+      case 'store': return this.store(s)
+      case 'for': {
+        const variable = this.localFor(s.name, 'i32')
+        code.i32(0).set(variable)
+        code.loop()
+        code.get(variable)
+        this.define(s.name, 'i32')
+        this.statements(s.body)
+        code.get(variable).i32(1).op('i32.add').tee(variable)
+        this.value(s.extent, 1)
+        code.op('i32.lt_s').brIf(0)
+        code.end()
+        return
+      }
+      case 'if':
+        this.value(s.condition, 1)
+        code.if()
+        this.statements(s.body)
+        code.end()
+        return
+    }
+  }
+
+  /** The local of a name: one for all places where it is written. */
+  private localFor(key: string, type: ValueType): number {
+    const known = this.localOf.get(key)
+    if (known !== undefined) return known
+    const made = this.local(type)
+    this.localOf.set(key, made)
+    return made
+  }
+
+  /** Takes the value on the stack: into a local, in all lanes where vectors want it, and into the addresses that start there. */
+  private define(name: string, type: 'i32' | 'f32', isTruth = false): void {
+    const { code } = this
+    const use = this.useOf(name)
+    const local = this.localFor(name, type)
+    this.localOf.set(name, local)
+    code.set(local)
+    if (use.vector > 0) {
+      const splat = this.localFor(`${name} splat`, 'v128')
+      this.splatOf.set(name, splat)
+      if (isTruth) code.i32(0).get(local).op('i32.sub')
+      else code.get(local)
+      code.op(type === 'f32' ? 'f32x4.splat' : 'i32x4.splat').set(splat)
+    }
+    for (const binding of use.addresses) {
+      const address = this.localFor(`${name} address ${binding}`, 'i32')
+      this.addressOf.set(`${binding}:${name}`, address)
+      code.get(this.pointers[binding]!).get(local).i32(2).op('i32.shl').op('i32.add').set(address)
+    }
+  }
+
+  /** Leaves an address on the stack; the result is what is to be added to it. */
+  private address(binding: number, at: Term): number {
+    const { code } = this
+    const { base, offset } = split(at)
+    const bytes = 4 * offset
+    if (base === undefined) code.get(this.pointers[binding]!)
+    else if (base.kind === 'name') code.get(this.addressOf.get(`${binding}:${base.name}`)!)
+    else {
+      code.get(this.pointers[binding]!)
+      this.value(base, 1)
+      code.i32(2).op('i32.shl').op('i32.add')
+    }
+    if (bytes >= 0) return bytes
+    code.i32(bytes).op('i32.add')
+    return 0
+  }
+
+  private isLabel(binding: number): boolean {
+    const { bindings, staging } = this.routine
+    return (bindings[binding] ?? staging[binding - bindings.length])!.tensor.type === 'i32'
+  }
+
+  private splatLoad({ binding, at }: Extract<Term, { kind: 'load' }>): void {
+    this.code.memory('v128.load32_splat', this.address(binding, at))
+    if (this.isLabel(binding)) this.code.op('f32x4.convert_i32x4_s')
+  }
+
+  private load(term: Extract<Term, { kind: 'load' }>): void {
+    const { code } = this
+    const { binding, at, lanes = 1, step = 1 } = term
+    const label = this.isLabel(binding)
+    if (lanes === 1) {
+      code.memory(label ? 'i32.load' : 'f32.load', this.address(binding, at))
+      if (label) code.op('f32.convert_i32_s')
+      return
+    }
+    code.memory('v128.load', this.address(binding, at))
+    if (step === 2) {
+      code.memory('v128.load', this.address(binding, plusConstant(at, 4)))
+      code.shuffle(0, 2, 4, 6)
+    }
+    if (label) code.op('f32x4.convert_i32x4_s')
+  }
+
+  private gather({ binding, at }: Extract<Term, { kind: 'gather' }>): void {
+    const { code } = this
+    const offsets = [3, 2, 1, 0].map((lane) => this.address(binding, at[lane]!)).reverse()
+    code.memory('v128.load32_splat', offsets[0])
+    for (const lane of [1, 2, 3]) code.memoryLane('v128.load32_lane', lane, offsets[lane])
+    if (this.isLabel(binding)) code.op('f32x4.convert_i32x4_s')
+  }
+
+  private store({ binding, at, value, lanes = 1, step = 1 }: Extract<Statement, { kind: 'store' }>): void {
+    const { code } = this
+    if (lanes === 1 || step === 1) {
+      const offset = this.address(binding, at)
+      this.value(value, lanes)
+      code.memory(lanes === 4 ? 'v128.store' : 'f32.store', offset)
+      return
+    }
+    const vector = this.temporary('v128')
+    this.value(value, 4)
+    code.set(vector)
+    for (const lane of [0, 1, 2, 3]) {
+      const offset = this.address(binding, plusConstant(at, lane * step))
+      code.get(vector).memoryLane('v128.store32_lane', lane, offset)
+    }
+  }
+
+  /** Leaves a value on the stack, in all four lanes if four are wanted of a scalar. */
+  private value(term: Term, lanes: 1 | 4): void {
+    const { code } = this
+    const own = lanesOf(term)
+    invariant(own <= lanes, `${this.routine.name}: four lanes where one is wanted: ${JSON.stringify(term)}`)
+    if (own < lanes) {
+      if (term.kind === 'number') {
+        const { value: v } = term
+        if (term.type === 'f32') code.f32x4(v, v, v, v)
+        else code.i32x4(v, v, v, v)
+        return
+      }
+      if (term.kind === 'truth') {
+        const all = term.value ? -1 : 0
+        code.i32x4(all, all, all, all)
+        return
+      }
+      if (term.kind === 'name' && this.splatOf.has(term.name)) {
+        code.get(this.splatOf.get(term.name)!)
+        return
+      }
+      const type = typeOf(term)
+      if (type === 'bool') code.i32(0)
+      this.value(term, 1)
+      if (type === 'bool') code.op('i32.sub')
+      code.op(type === 'f32' ? 'f32x4.splat' : 'i32x4.splat')
+      return
+    }
+    switch (term.kind) {
+      case 'number': if (term.type === 'f32') code.f32(term.value); else code.i32(term.value); return
+      case 'truth': code.i32(term.value ? 1 : 0); return
+      case 'name': {
+        const local = this.localOf.get(term.name)
+        invariant(local !== undefined, `${this.routine.name}: ${term.name} is not there yet`)
+        code.get(local)
+        return
+      }
+      case 'load': return this.load(term)
+      case 'gather': return this.gather(term)
+      case 'ramp':
+        this.value(term.from, 1)
+        code.op('i32x4.splat').i32x4(0, term.step, 2 * term.step, 3 * term.step).op('i32x4.add')
+        return
+      case 'vector': return this.vector(term.parts)
+      case 'lane':
+        this.value(term.of, 4)
+        code.lane('f32x4.extract_lane', term.lane)
+        return
+      case 'batch': return this.batch(term.chunks)
+      case 'scalar':
+        if (term.name === 'batch') code.i32(0).memory('i32.load', CONTROL.step).op('f32.convert_i32_u')
+        else code.i32(0).memory('f32.load', SCALARS[term.name])
+        return
+      case 'random':
+        code.i32(term.key)
+        this.value(term.at, 1)
+        return this.math('random')
+      case 'operation': return this.operation(term)
+    }
+  }
+
+  private vector(parts: readonly Term[]): void {
+    const { code } = this
+    if (parts.every((p) => p.kind === 'number')) {
+      code.f32x4(...(parts.map((p) => (p as { value: number }).value) as [number, number, number, number]))
+      return
+    }
+    const isTruth = typeOf(parts[0]!) === 'bool'
+    if (parts.every((p) => p.kind === 'truth')) {
+      code.i32x4(...(parts.map((p) => ((p as { value: boolean }).value ? -1 : 0)) as [number, number, number, number]))
+      return
+    }
+    parts.forEach((part, lane) => {
+      if (isTruth) code.i32(0)
+      this.value(part, 1)
+      if (isTruth) code.op('i32.sub')
+      if (lane === 0) code.op(isTruth ? 'i32x4.splat' : 'f32x4.splat')
+      else code.lane(isTruth ? 'i32x4.replace_lane' : 'f32x4.replace_lane', lane)
+    })
+  }
+
+  private math(name: MathName): void {
+    this.code.call(this.options.math + MATH.indexOf(name))
+  }
+
+  private operation(term: Extract<Term, { kind: 'operation' }>): void {
+    const { code } = this
+    const { op, args, lanes } = term
+    const four = lanesOfArguments(term) === 4
+    const [a, b, c] = args as [Term, Term, Term]
+    const push = (...terms: readonly Term[]): void => { for (const t of terms) this.value(t, four ? 4 : 1) }
+    switch (op) {
+      case 'fma':
+        if (four && this.options.relaxed) {
+          push(a, b, c)
+          code.op('f32x4.relaxed_madd')
+        } else {
+          push(c, a, b)
+          code.op(four ? 'f32x4.mul' : 'f32.mul').op(four ? 'f32x4.add' : 'f32.add')
+        }
+        return
+      case 'select':
+        if (four && isZero(c)) {
+          push(b, a)
+          code.op('v128.and')
+        } else {
+          push(b, c, a)
+          if (four) code.op('v128.bitselect')
+          else code.op('select')
+        }
+        return
+      case 'sign':
+        if (four) {
+          code.f32x4(1, 1, 1, 1)
+          push(a)
+          code.f32x4(0, 0, 0, 0).op('f32x4.gt').op('v128.and')
+          code.f32x4(1, 1, 1, 1)
+          push(a)
+          code.f32x4(0, 0, 0, 0).op('f32x4.lt').op('v128.and').op('f32x4.sub')
+        } else {
+          push(a)
+          code.f32(0).op('f32.gt').op('f32.convert_i32_s')
+          push(a)
+          code.f32(0).op('f32.lt').op('f32.convert_i32_s').op('f32.sub')
+        }
+        return
+      case 'imin':
+        push(a, b, a, b)
+        code.op('i32.lt_s').op('select')
+        return
+      case 'lanesum': case 'lanemax': return this.acrossLanes(op, a)
+      case 'exp': case 'log': case 'tanh': case 'erf': case 'pow':
+        for (const arg of args) this.value(arg, 4)
+        this.math(op)
+        if (lanes === 1) code.lane('f32x4.extract_lane', 0)
+        return
+    }
+    push(...args)
+    code.op(four ? VECTOR[op] : SCALAR[op])
+  }
+
+  /** Halves are put together, then the two that are left. */
+  private acrossLanes(op: 'lanesum' | 'lanemax', of: Term): void {
+    const { code } = this
+    const [vector, scalar]: [PlainOp, PlainOp] = op === 'lanesum' ? ['f32x4.add', 'f32.add'] : ['f32x4.pmax', 'f32.max']
+    const whole = this.temporary('v128')
+    this.value(of, 4)
+    code.tee(whole).get(whole).get(whole).shuffle(2, 3, 0, 1).op(vector).tee(whole)
+    code.lane('f32x4.extract_lane', 0).get(whole).lane('f32x4.extract_lane', 1).op(scalar)
+  }
+}
+
+type Direct = Exclude<TermOp, 'fma' | 'select' | 'sign' | 'imin' | 'lanesum' | 'lanemax' | 'exp' | 'log' | 'tanh' | 'erf' | 'pow'>
+
+const SCALAR: Readonly<Record<Direct, PlainOp>> = {
+  neg: 'f32.neg', abs: 'f32.abs', sqrt: 'f32.sqrt', floor: 'f32.floor',
+  add: 'f32.add', sub: 'f32.sub', mul: 'f32.mul', div: 'f32.div', min: 'f32.min', max: 'f32.max',
+  lt: 'f32.lt', le: 'f32.le', eq: 'f32.eq', and: 'i32.and', within: 'i32.lt_u',
+  iadd: 'i32.add', imul: 'i32.mul', idiv: 'i32.div_s', irem: 'i32.rem_s', ieq: 'i32.eq', float: 'f32.convert_i32_s',
+}
+
+/** `pmin` and `pmax` are one instruction on every machine, `min` and `max` are many. */
+const VECTOR: Readonly<Record<Direct, PlainOp>> = {
+  neg: 'f32x4.neg', abs: 'f32x4.abs', sqrt: 'f32x4.sqrt', floor: 'f32x4.floor',
+  add: 'f32x4.add', sub: 'f32x4.sub', mul: 'f32x4.mul', div: 'f32x4.div', min: 'f32x4.pmin', max: 'f32x4.pmax',
+  lt: 'f32x4.lt', le: 'f32x4.le', eq: 'f32x4.eq', and: 'v128.and', within: 'i32x4.lt_u',
+  iadd: 'i32x4.add', imul: 'i32x4.mul', idiv: 'unreachable', irem: 'unreachable', ieq: 'i32x4.eq', float: 'f32x4.convert_i32x4_s',
+}
+
+const isZero = (term: Term): boolean => term.kind === 'number' && term.value === 0 && !Object.is(term.value, -0)
+
+/** Scalars meet vectors in all four lanes. */
+const lanesOfArguments = (term: Extract<Term, { kind: 'operation' }>): 1 | 4 =>
+  term.lanes === 4 || term.args.some((a) => lanesOf(a) === 4) || ['exp', 'log', 'tanh', 'erf', 'pow'].includes(term.op) ? 4 : 1
+
+/** An index as what is computed and what is added to it. */
+function split(at: Term): { base: Term | undefined; offset: number } {
+  if (at.kind === 'number') return { base: undefined, offset: at.value }
+  if (at.kind === 'operation' && at.op === 'iadd' && at.args[1]!.kind === 'number') return { base: at.args[0]!, offset: at.args[1]!.value }
+  return { base: at, offset: 0 }
+}
+
+function plusConstant(at: Term, by: number): Term {
+  const { base, offset } = split(at)
+  const constant: Term = { kind: 'number', value: offset + by, type: 'i32' }
+  return base ? { kind: 'operation', op: 'iadd', args: [base, constant], type: 'i32', lanes: 1 } : constant
+}

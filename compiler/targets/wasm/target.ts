@@ -1,0 +1,101 @@
+import { bufferOf } from '../../graph/storage.ts'
+import { canonicalText } from '../../loops/canonical.ts'
+import { chooseNest } from '../../loops/choose-nest.ts'
+import type { Blocks } from '../../loops/fuse.ts'
+import type { Axis } from '../../loops/index-expression.ts'
+import type { Equation } from '../../loops/kernel.ts'
+import { bindingsOf } from '../../loops/lower.ts'
+import { lowerItems } from '../../loops/lower-items.ts'
+import type { PrintedKernel } from '../../plan/build-plan.ts'
+import { elementsPerSample } from '../../tensor.ts'
+import { itemsOf } from '../items.ts'
+import type { LinkedModule, Printer, Target } from '../target.ts'
+import { encodeModule, type WasmFunction } from './encode.ts'
+import { MATH, mathFunctions } from './math.ts'
+import { printFunction } from './print.ts'
+import { KERNEL, runFunction, workFunction } from './run-loop.ts'
+
+/** WebAssembly with SIMD, and with relaxed SIMD beside it: one module for all kernels. */
+export const wasm: Target = { name: 'wasm', extension: 'wasm', maxBindings: 16, blocksOf, printer }
+
+const FILE = 'kernels.wasm'
+const RELAXED_FILE = 'kernels-relaxed.wasm'
+
+/** Statistics are gathered of whole pictures, or of the rows that an item computes. */
+function blocksOf(equation: Equation): Blocks | string {
+  const whole = (a: Axis): number => (typeof a.extent === 'number' ? a.extent : 1)
+  if (equation.axes.length < 3) return `${equation.name} computes no pictures`
+  const { rows, staging } = chooseNest(equation)
+  const row = equation.axes.at(-2)!
+  return rows !== undefined && staging.length > 0 ? (a) => (a === row ? rows : whole(a)) : whole
+}
+
+/** Functions of the module before the first kernel: the run loop, what workers do, mathematics. */
+const RUN = 0
+const WORK = 1
+const FIRST_MATH = 2
+const FIRST_KERNEL = FIRST_MATH + MATH.length
+
+interface Known {
+  readonly baseline: WasmFunction
+  readonly relaxed: WasmFunction
+  readonly text: string
+  readonly how: string
+  readonly threadBytes: number
+  readonly items: PrintedKernel['invocations']
+}
+
+function printer(): Printer {
+  const known = new Map<string, Known>()
+  const byText = new Map<string, Known>()
+  const lowered = (equation: Equation, key: string): Known => {
+    const before = known.get(key)
+    if (before) return before
+    const nest = chooseNest(equation)
+    const routine = lowerItems(equation, nest, bufferOf)
+    const baseline = printFunction(routine, { relaxed: false, math: FIRST_MATH })
+    const relaxed = printFunction(routine, { relaxed: true, math: FIRST_MATH })
+    const last = routine.staging.at(-1)
+    const made: Known = {
+      baseline,
+      relaxed,
+      text: `${baseline.locals.join()} ${latin(baseline.code.bytes)}`,
+      how: nest.summary,
+      threadBytes: last ? 4 * (last.offset + elementsPerSample(last.tensor.shape) + 16) : 0,
+      items: itemsOf(routine.grid.map((g) => g.extent)),
+    }
+    known.set(key, made)
+    byText.set(made.text, byText.get(made.text) ?? made)
+    return made
+  }
+  return {
+    print: (equation) => {
+      const bindings = bindingsOf(equation, bufferOf, (name) => name)
+      // Names do not reach the code: layers of one shape share a kernel.
+      const kernel = lowered(equation, `${bindings.map((b) => b.access).join()}\n${canonicalText(equation, false).text}`)
+      return { bindings, invocations: kernel.items, workgroup: 1, text: kernel.text, how: kernel.how }
+    },
+    link: (texts) => link(texts.map((text) => byText.get(text)!)),
+  }
+}
+
+const latin = (bytes: readonly number[]): string => {
+  let text = ''
+  for (const byte of bytes) text += String.fromCharCode(byte)
+  return text
+}
+
+function link(kernels: readonly Known[]): LinkedModule {
+  const module = (functions: readonly WasmFunction[]): Uint8Array => encodeModule({
+    types: [KERNEL],
+    functions: [runFunction(0), workFunction(RUN), ...mathFunctions(FIRST_MATH), ...functions],
+    table: kernels.map((_, i) => FIRST_KERNEL + i),
+    exports: [{ name: 'run', function: RUN }, { name: 'work', function: WORK }],
+    tableExport: 'kernels',
+    maxPages: 65536,
+  })
+  return {
+    entry: { file: FILE, relaxed: RELAXED_FILE, threadBytes: Math.max(0, ...kernels.map((k) => k.threadBytes)) },
+    files: new Map([[FILE, module(kernels.map((k) => k.baseline))], [RELAXED_FILE, module(kernels.map((k) => k.relaxed))]]),
+  }
+}
