@@ -1,12 +1,12 @@
 import { elementsPerSample, type Tensor } from '../tensor.ts'
 import { isContraction, pointCost } from './cost.ts'
-import { add, children, constant, type Expression, load, position, select, walk } from './expression.ts'
+import { add, children, constant, type Expression, load, walk } from './expression.ts'
 import { freeAxes } from './free-axes.ts'
 import { type Axis, axis, index, type IndexLike, plus, times } from './index-expression.ts'
 import { type Equation, reads, type SideReduction, writes } from './kernel.ts'
 import { partialEquation } from './moments.ts'
 import type { Loop, Nest, Phase } from './nest.ts'
-import { flattenAxes, flattenReductions, replaceNode, splitAxis, strideOf } from './reshape.ts'
+import { dropTrueGuards, flattenAxes, flattenReductions, replaceNode, splitAxis, strideOf } from './reshape.ts'
 import { stage, type Staged } from './stage.ts'
 import { linearIndex, type Reduction } from './values.ts'
 
@@ -15,7 +15,7 @@ import { linearIndex, type Reduction } from './values.ts'
  * lanes, one for what is loaded, more where it lies scattered or is normalized and padded on the way.
  */
 export function chooseNest(given: Equation): Nest {
-  const equation = flattenReductions(flattenAxes(given))
+  const equation = flattenReductions(flattenAxes(dropTrueGuards(given)))
   const sums = equation.stores.flatMap((s) => reductions(s.value))
   const main = sums.filter(isContraction).sort((a, b) => steps(b) - steps(a))[0]
   // What does not change along an output axis is computed before it: no tile is as large as that.
@@ -93,7 +93,7 @@ function contraction(given: Equation, main: Reduction): Nest | undefined {
       ...equation,
       stores: equation.stores.map((s) => ({
         ...s,
-        value: inRounds ? add(select('eq', position(rounds!), 0, constant(0), load(s.tensor, ...s.at)), sum) : replaceNode(s.value, total, sum),
+        value: inRounds ? add(load(s.tensor, ...s.at), sum) : replaceNode(s.value, total, sum),
       })),
     }
   }
@@ -108,7 +108,7 @@ function contraction(given: Equation, main: Reduction): Nest | undefined {
   const sides = given.sides.map((side) => sidePhase(side, equation, split))
   return {
     grid,
-    ...(inRounds && { rounds: rounds! }),
+    ...(inRounds && { rounds: { axis: rounds!, clear: clearPhase(equation, grid) } }),
     phases: [...staged.map(({ made }) => packPhase(made, fixed)), mainPhase, ...sides],
     staging: staged.map(({ made }) => made.into),
     ...(split.rows !== undefined && { rows: split.rows }),
@@ -136,6 +136,13 @@ function packPhase({ pack }: Staged, fixed: ReadonlySet<Axis>): Phase {
   const last = own.at(-1)!
   const lanes = (last.extent as number) >= 4 ? last : undefined
   return { equation: pack, loops: own.map((a): Loop => (a === lanes ? { axis: a, tile: 1, lanes: true } : { axis: a, tile: 1 })), unroll: new Map() }
+}
+
+/** Sets what will be summed up in memory to zero. */
+function clearPhase(e: Equation, grid: readonly Axis[]): Phase {
+  const equation = flattenAxes({ ...e, stores: e.stores.map((s) => ({ ...s, value: constant(0) })) }, grid)
+  const own = equation.axes.filter((a) => !grid.includes(a))
+  return { equation, loops: own.map((a, i): Loop => (i === own.length - 1 && (a.extent as number) >= 4 ? { axis: a, tile: 1, lanes: true } : { axis: a, tile: 1 })), unroll: new Map() }
 }
 
 function bestTile(e: Equation, main: Reduction, factors: readonly [Expression, Expression], staged: (f: Expression) => boolean): Tile | undefined {

@@ -1,6 +1,8 @@
 import { invariant } from '../invariant.ts'
 import { elementsPerSample, showShape, type Tensor } from '../tensor.ts'
-import { type Extent, index, plus, times } from './index-expression.ts'
+import { walk } from './expression.ts'
+import { axesOf, type Extent, index, plus, times } from './index-expression.ts'
+
 import { type Equation, reads, writes } from './kernel.ts'
 import { type BufferOf, bindingsOf } from './lower.ts'
 import type { Loop, Nest, Phase } from './nest.ts'
@@ -57,7 +59,7 @@ class ItemLowering {
       place = place.with(a, index(variable))
     }
     if (grid.length === 0) grid.push({ name: terms.unique('only'), extent: 1 })
-    if (nest.rounds) terms.loop(nest.rounds, 1, (at) => this.phases(place.with(nest.rounds!, at)))
+    if (nest.rounds) this.rounds(nest.rounds, place)
     else this.phases(place)
     return {
       name: equation.name,
@@ -69,6 +71,33 @@ class ItemLowering {
       grid,
       body: terms.scopes[0]!.statements,
     }
+  }
+
+  private rounds({ axis: a, clear }: NonNullable<Nest['rounds']>, place: Place): void {
+    this.phase(clear, place)
+    this.terms.loop(a, 1, (at) => {
+      const here = place.with(a, at)
+      this.terms.skipping(this.imagesBeyond(here), () => this.phases(here))
+    })
+  }
+
+  /** What a round is for nothing without: chunks of the batch may be uneven. */
+  private imagesBeyond(place: Place): Term[] {
+    const found = new Map<string, Term>()
+    for (const { equation } of this.nest.phases) {
+      const values = new Reductions(equation, { tile: new Map(), unroll: new Map() }, this.terms, this.slots, MARGIN)
+      for (const s of equation.stores) {
+        for (const node of walk(s.value)) {
+          if (node.kind !== 'guard' || node.otherwise !== 0) continue
+          for (const g of node.guards) {
+            if (g.kind !== 'within' || g.extent !== 'n' || !axesOf(g.at).every((a) => place.has(a))) continue
+            const condition = this.terms.within(values.at(g.at, place), 'n')
+            found.set(this.terms.key(condition), condition)
+          }
+        }
+      }
+    }
+    return [...found.values()]
   }
 
   private phases(place: Place): void {

@@ -10,8 +10,8 @@ import type { Equation } from './kernel.ts'
 export interface Nest {
   /** Coordinates of an item. Axes of the phases' equations. Only the first may depend on the batch. */
   readonly grid: readonly Axis[]
-  /** Loop around the phases: a sum over it is carried on in memory from round to round. */
-  readonly rounds?: Axis
+  /** Loop around the phases: a sum over it is carried on in memory from round to round, after `clear` has set it to zero. */
+  readonly rounds?: { readonly axis: Axis; readonly clear: Phase }
   readonly phases: readonly Phase[]
   /** What earlier phases prepare for later ones, in the thread's own memory. */
   readonly staging: readonly Tensor[]

@@ -1,5 +1,5 @@
-import { children, type Expression, mapChildren, substitute } from './expression.ts'
-import { type Axis, axis, axesOf, type Index, type IndexLike, plus, substitute as substituteIndex, times } from './index-expression.ts'
+import { children, type Expression, guard, type Guard, mapChildren, substitute } from './expression.ts'
+import { type Axis, axis, axesOf, type Index, type IndexLike, plus, rangeOf, substitute as substituteIndex, times } from './index-expression.ts'
 import type { Equation } from './kernel.ts'
 import { linearIndex } from './values.ts'
 
@@ -53,17 +53,37 @@ export function strideOf(form: Index, a: Axis): number | undefined {
   return stride
 }
 
+/** Leaves out guards that always hold: a window of one element never meets the padding. */
+export function dropTrueGuards(e: Equation): Equation {
+  const seen = new Map<Expression, Expression>()
+  const visit = (node: Expression): Expression => {
+    const known = seen.get(node)
+    if (known) return known
+    const inner = mapChildren(node, visit)
+    const result = inner.kind === 'guard' ? guard(inner.guards.filter((g) => !alwaysHolds(g)), inner.value, inner.otherwise) : inner
+    seen.set(node, result)
+    return result
+  }
+  return { ...e, stores: e.stores.map((s) => ({ ...s, value: visit(s.value) })) }
+}
+
+function alwaysHolds(g: Guard): boolean {
+  if (g.kind === 'divides') return g.at.terms.every(({ coefficient }) => coefficient % g.by === 0) && g.at.constant % g.by === 0
+  const { min, max } = rangeOf(g.at)
+  return typeof g.extent === 'number' && min >= 0 && max < g.extent
+}
+
 /** Joins neighbouring axes that memory runs through without a gap, such as rows and columns of what is computed point by point. */
-export function flattenAxes(e: Equation): Equation {
+export function flattenAxes(e: Equation, apart: readonly Axis[] = []): Equation {
   const places: Index[] = e.stores.map((s) => linearIndex(s.tensor, s.at))
   const values: Index[] = []
   for (const s of e.stores) collect(s.value, places, values)
   for (let i = e.axes.length - 2; i >= 0; i--) {
     const [a, b] = [e.axes[i]!, e.axes[i + 1]!]
-    if (!runsOn(a, b, places, values)) continue
+    if (apart.includes(a) || apart.includes(b) || !runsOn(a, b, places, values)) continue
     const joined = axis(`${a.name}${b.name}`, (a.extent as number) * (b.extent as number))
     const axes = e.axes.flatMap((x) => (x === a ? [joined] : x === b ? [] : [x]))
-    return flattenAxes(overAxes(e, new Map<Axis, IndexLike>([[a, 0], [b, joined]]), axes))
+    return flattenAxes(overAxes(e, new Map<Axis, IndexLike>([[a, 0], [b, joined]]), axes), apart)
   }
   return e
 }

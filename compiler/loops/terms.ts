@@ -26,6 +26,8 @@ export class Terms {
   readonly kernel: string
   /** Conditions that hold here because everything around is skipped where they do not. */
   readonly assumed = new Set<string>()
+  /** Depth of the innermost scope that may be skipped. */
+  skippable: number | undefined
   /** Loop variables: how deep they are bound, and their names. */
   private readonly depthOf = new Map<Axis, number>()
   private readonly nameOf = new Map<Axis, string>()
@@ -284,9 +286,12 @@ export class Terms {
     if (condition.kind === 'truth') return inside()
     const keys = conditions.map((c) => this.key(c))
     for (const key of keys) this.assumed.add(key)
+    const around = this.skippable
+    this.skippable = this.scopes.length
     const scope = this.open()
     inside()
     this.scopes.pop()
+    this.skippable = around
     for (const key of keys) this.assumed.delete(key)
     this.innermost.statements.push({ kind: 'if', condition, body: scope.statements })
   }

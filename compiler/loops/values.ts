@@ -104,12 +104,18 @@ export abstract class Values {
     if (lanes && lanes.step <= 2 && lanes.step >= 0) {
       const at = this.inReach(this.terms.indexTerm(lanes.first))
       const key = this.terms.key(at)
-      const depth = this.terms.depth(at)
+      const depth = this.depthOfLoad([at])
       if (lanes.step === 0) return this.terms.named({ kind: 'load', binding, at }, `l${binding}(${key})`, 'f32', 1, depth)
       return this.terms.named({ kind: 'load', binding, at, lanes: 4, step: lanes.step as 1 | 2 }, `l${binding}v${lanes.step}(${key})`, 'f32', 4, depth)
     }
     const at = this.each(place, (p) => this.inReach(this.terms.indexTerm(this.at(form, p))))
-    return this.terms.named({ kind: 'gather', binding, at }, `l${binding}(${at.map((t) => this.terms.key(t)).join()})`, 'f32', 4, Math.max(...at.map((t) => this.terms.depth(t))))
+    return this.terms.named({ kind: 'gather', binding, at }, `l${binding}(${at.map((t) => this.terms.key(t)).join()})`, 'f32', 4, this.depthOfLoad(at))
+  }
+
+  /** What changes with the loop that is skipped in part is not loaded before that is decided. */
+  private depthOfLoad(at: readonly Term[]): number {
+    const depth = Math.max(...at.map((t) => this.terms.depth(t)))
+    return this.margin !== undefined && this.terms.skippable === depth + 1 ? depth + 1 : depth
   }
 
   private inReach(at: Term): Term {
