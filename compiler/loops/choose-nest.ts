@@ -2,7 +2,7 @@ import { elementsPerSample, type Tensor } from '../tensor.ts'
 import { isContraction, pointCost } from './cost.ts'
 import { add, children, constant, type Expression, load, walk } from './expression.ts'
 import { freeAxes } from './free-axes.ts'
-import { type Axis, axis, index, type IndexLike, plus, times } from './index-expression.ts'
+import { type Axis, axesOf, axis, index, type IndexLike, plus, times } from './index-expression.ts'
 import { type Equation, reads, type SideReduction, writes } from './kernel.ts'
 import { partialEquation } from './moments.ts'
 import type { Loop, Nest, Phase } from './nest.ts'
@@ -327,7 +327,7 @@ function plain(e: Equation, sums: readonly Reduction[]): Nest {
   const inPlace = reads(e).some((t) => writes(e).includes(t))
   const costs: { cost: number; lanes?: Axis; across?: Axis }[] = [{ cost: loads.reduce((sum, l) => sum + 2 * l.weight, 2 * stores.length) }]
   for (const lanes of e.axes) {
-    if (typeof lanes.extent !== 'number' || lanes.extent < 4 || stores.some((form) => (strideOf(form, lanes) ?? 0) < 1)) continue
+    if (typeof lanes.extent !== 'number' || lanes.extent < 4 || stores.some((form) => (strideOf(form, lanes) ?? 0) < 1) || countsImages(e, lanes)) continue
     const each = loads.reduce((sum, l) => sum + l.weight * (1 + costOfStride(strideOf(l.form, lanes))), 0) + stores.reduce((sum, form) => sum + (strideOf(form, lanes) === 1 ? 1 : 5), 0)
     costs.push({ cost: each / 4 * overhang(lanes, 4), lanes })
   }
@@ -347,6 +347,10 @@ function plain(e: Equation, sums: readonly Reduction[]): Nest {
   if (across && (across.extent as number) >= 32) unroll.set(across, 2)
   return plainGrid(e, lanes, across, unroll, sums.length === 0 && !inPlace)
 }
+
+/** Whether an axis tells images apart of which there may be none: four at a time would be loaded one by one. */
+const countsImages = (e: Equation, a: Axis): boolean =>
+  e.stores.some((s) => walk(s.value).some((node) => node.kind === 'guard' && node.guards.some((g) => g.kind === 'within' && typeof g.extent !== 'number' && axesOf(g.at).includes(a))))
 
 const SMALL_ITEM = 512
 const BLOCK = 4096

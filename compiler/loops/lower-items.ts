@@ -30,6 +30,7 @@ class ItemLowering {
   private readonly bindings: Routine['bindings']
   private readonly staging: readonly Staging[]
   private readonly slots: ReadonlyMap<Tensor, number>
+  private readonly written: ReadonlySet<Tensor>
   private readonly bufferOf: BufferOf
 
   constructor(equation: Equation, nest: Nest, bufferOf: BufferOf) {
@@ -45,6 +46,7 @@ class ItemLowering {
       return here
     })
     this.slots = new Map([...this.bindings, ...this.staging].map((b, i) => [b.tensor, i]))
+    this.written = new Set([...writes(equation), ...nest.staging])
     this.bufferOf = bufferOf
   }
 
@@ -85,7 +87,7 @@ class ItemLowering {
   private imagesBeyond(place: Place): Term[] {
     const found = new Map<string, Term>()
     for (const { equation } of this.nest.phases) {
-      const values = new Reductions(equation, { tile: new Map(), unroll: new Map() }, this.terms, this.slots, MARGIN)
+      const values = new Reductions(equation, { tile: new Map(), unroll: new Map() }, this.terms, this.slots)
       for (const s of equation.stores) {
         for (const node of walk(s.value)) {
           if (node.kind !== 'guard' || node.otherwise !== 0) continue
@@ -108,7 +110,7 @@ class ItemLowering {
     const { equation, across, unroll } = phase
     // What reads its own result would take points that are computed twice for new ones.
     const exact = isInPlace(equation, this.bufferOf)
-    const values = new Reductions(equation, { tile: new Map(), unroll, ...(across && { across }) }, this.terms, this.slots, MARGIN)
+    const values = new Reductions(equation, { tile: new Map(), unroll, ...(across && { across }) }, this.terms, this.slots, { margin: MARGIN, written: { tensors: this.written, depth: this.terms.scopes.length - 1 } })
     const roots = equation.stores.map((s) => s.value)
     const open = (points: readonly Place[], loops: readonly Loop[]): void => {
       values.hoistReductions(roots, points)

@@ -7,7 +7,7 @@ import type { Place } from './place.ts'
 import { lanesOf, type Statement, type Term } from './routine.ts'
 import type { Schedule } from './schedule.ts'
 import { float, isZero, range, type Terms } from './terms.ts'
-import { type Reduction, Values } from './values.ts'
+import { type Memory, type Reduction, Values } from './values.ts'
 import type { Tensor } from '../tensor.ts'
 
 /** A reduction that is being computed for all points of a tile. */
@@ -59,11 +59,11 @@ export class Reductions extends Values {
   private readonly equation: Equation
   private readonly schedule: Pick<Schedule, 'tile' | 'lanes' | 'across' | 'unroll'>
   /** What the steps of the round being written add to each accumulator. */
-  private readonly pending = new Map<string, Term>()
+  private pending = new Map<string, Term>()
   private readonly argmaxBodies = new Set<Expression>()
 
-  constructor(equation: Equation, schedule: Pick<Schedule, 'tile' | 'lanes' | 'across' | 'unroll'>, terms: Terms, slots: ReadonlyMap<Tensor, number>, margin?: number) {
-    super(equation.name, terms, slots, margin)
+  constructor(equation: Equation, schedule: Pick<Schedule, 'tile' | 'lanes' | 'across' | 'unroll'>, terms: Terms, slots: ReadonlyMap<Tensor, number>, memory?: Memory) {
+    super(equation.name, terms, slots, memory)
     this.equation = equation
     this.schedule = schedule
     for (const s of equation.stores) for (const e of walk(s.value)) if (e.kind === 'reduce' && e.combine === 'argmax') this.argmaxBodies.add(e.body)
@@ -170,9 +170,12 @@ export class Reductions extends Values {
     this.hoistReductions(bodies, points)
     const run = (steps: readonly Step[]): void => {
       this.hoistReductions(bodies, points.flatMap((p) => steps.map((step) => take(p, step))))
-      this.pending.clear()
+      // A value may have another reduction computed on the way, which has sums of its own.
+      const outer = this.pending
+      this.pending = new Map()
       for (const step of steps) inside(step)
       this.flush()
+      this.pending = outer
     }
     const open = (rest: readonly Axis[], steps: readonly Step[]): void => {
       const [next, ...others] = rest
@@ -255,7 +258,6 @@ export class Reductions extends Values {
   /** One statement an accumulator and round, however many steps were written out: it is loaded and stored once. */
   private flush(): void {
     for (const [name, value] of this.pending) this.terms.innermost.statements.push({ kind: 'set', name, value })
-    this.pending.clear()
   }
 
   private accumulateArgmax(e: Reduction, place: Place, most: Term, at: Term): void {

@@ -26,7 +26,7 @@ interface Dimension {
  */
 export function stage(name: string, factor: Expression, fixed: ReadonlySet<Axis>, lanes: Axis): Staged | undefined {
   const dimensions = dimensionsOf(factor, fixed)
-  if (!dimensions) return undefined
+  if (!dimensions || dimensions.length === 0) return undefined
   const packAxes: Axis[] = []
   const packAt: IndexLike[] = []
   const readAt: IndexLike[] = []

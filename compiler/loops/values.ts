@@ -11,6 +11,14 @@ export type Reduction = Extract<Expression, { kind: 'reduce' }>
 type Load = Extract<Expression, { kind: 'load' }>
 type Guarded = Extract<Expression, { kind: 'guard' }>
 
+/** What loads have to mind. */
+export interface Memory {
+  /** Elements beyond a tensor's ends that may be read; absent: any, the target answers them with something. */
+  readonly margin?: number
+  /** What the kernel itself writes is not loaded outside the scope of this depth. */
+  readonly written?: { readonly tensors: ReadonlySet<Tensor>; readonly depth: number }
+}
+
 /**
  * Values of expressions at places, each written once, in the outermost loop in which it does not change. A place may be
  * four points: then a value is a vector where it differs between them, and a scalar where it does not.
@@ -19,18 +27,19 @@ export abstract class Values {
   readonly terms: Terms
   readonly kernel: string
   private readonly slots: ReadonlyMap<Tensor, number>
-  /** Elements beyond a tensor's ends that may be read; absent: any, the target answers them with something. */
+  private readonly memory: Memory
   private readonly margin: number | undefined
   private readonly linearForms = new Map<Expression, Index>()
   private readonly bases = new Map<string, Index>()
   /** Conditions without which the loads being written would lie far outside: elsewhere element 0 is read. */
   private readonly needed: Term[] = []
 
-  constructor(kernel: string, terms: Terms, slots: ReadonlyMap<Tensor, number>, margin?: number) {
+  constructor(kernel: string, terms: Terms, slots: ReadonlyMap<Tensor, number>, memory: Memory = {}) {
     this.kernel = kernel
     this.terms = terms
     this.slots = slots
-    this.margin = margin
+    this.memory = memory
+    this.margin = memory.margin
   }
 
   /** Has a reduction computed for a place, so that it can be recalled. */
@@ -104,17 +113,18 @@ export abstract class Values {
     if (lanes && lanes.step <= 2 && lanes.step >= 0) {
       const at = this.inReach(this.terms.indexTerm(lanes.first))
       const key = this.terms.key(at)
-      const depth = this.depthOfLoad([at])
+      const depth = this.depthOfLoad(e.tensor, [at])
       if (lanes.step === 0) return this.terms.named({ kind: 'load', binding, at }, `l${binding}(${key})`, 'f32', 1, depth)
       return this.terms.named({ kind: 'load', binding, at, lanes: 4, step: lanes.step as 1 | 2 }, `l${binding}v${lanes.step}(${key})`, 'f32', 4, depth)
     }
     const at = this.each(place, (p) => this.inReach(this.terms.indexTerm(this.at(form, p))))
-    return this.terms.named({ kind: 'gather', binding, at }, `l${binding}(${at.map((t) => this.terms.key(t)).join()})`, 'f32', 4, this.depthOfLoad(at))
+    return this.terms.named({ kind: 'gather', binding, at }, `l${binding}(${at.map((t) => this.terms.key(t)).join()})`, 'f32', 4, this.depthOfLoad(e.tensor, at))
   }
 
   /** What changes with the loop that is skipped in part is not loaded before that is decided. */
-  private depthOfLoad(at: readonly Term[]): number {
-    const depth = Math.max(...at.map((t) => this.terms.depth(t)))
+  private depthOfLoad(tensor: Tensor, at: readonly Term[]): number {
+    const { written } = this.memory
+    const depth = Math.max(...at.map((t) => this.terms.depth(t)), written?.tensors.has(tensor) ? written.depth : 0)
     return this.margin !== undefined && this.terms.skippable === depth + 1 ? depth + 1 : depth
   }
 
