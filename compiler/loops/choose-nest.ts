@@ -1,6 +1,6 @@
 import { elementsPerSample, type Tensor } from '../tensor.ts'
 import { isContraction, pointCost } from './cost.ts'
-import { add, children, constant, type Expression, load, walk } from './expression.ts'
+import { add, children, constant, type Expression, guard, load, walk } from './expression.ts'
 import { freeAxes } from './free-axes.ts'
 import { type Axis, axesOf, axis, index, type IndexLike, plus, times } from './index-expression.ts'
 import { type Equation, reads, type SideReduction, writes } from './kernel.ts'
@@ -24,9 +24,9 @@ export function chooseNest(given: Equation): Nest {
   return nest ?? plain(equation, sums)
 }
 
-/** Registers for sums: eight vectors of products beside what is loaded, twelve where four steps are taken at a time. */
+/** Registers for sums: of sixteen, as many are needed for products and what is loaded. */
 const MOST_SUMS = 8
-const MOST_SUMS_ACROSS = 12
+const MOST_SUMS_ACROSS = 8
 /** What a load of four lanes costs where they lie two apart, and where they lie anywhere. */
 const EVERY_OTHER = 3
 const SCATTERED = 7
@@ -59,7 +59,11 @@ interface Tile {
 }
 
 function contraction(given: Equation, main: Reduction): Nest | undefined {
-  const product = main.body as Extract<Expression, { kind: 'binary' }>
+  const product = withoutSharedGuards(main.body as Extract<Expression, { kind: 'binary' }>)
+  if (product !== main.body) {
+    const lighter = { ...main, body: product }
+    return contraction({ ...given, stores: given.stores.map((s) => ({ ...s, value: replaceNode(s.value, main, lighter) })) }, lighter)
+  }
   const rounds = main.axes.find((a) => typeof a.extent !== 'number')
   const factors = [product.a, product.b] as const
   const padded = factors.map(needsStaging)
@@ -114,6 +118,14 @@ function contraction(given: Equation, main: Reduction): Nest | undefined {
     ...(split.rows !== undefined && { rows: split.rows }),
     summary: describe(tile, staged.map(({ made }) => made.into), sum),
   }
+}
+
+/** Where both factors are zero under the same condition, one of them is enough. */
+function withoutSharedGuards(product: Extract<Expression, { kind: 'binary' }>): Extract<Expression, { kind: 'binary' }> {
+  const { a, b } = product
+  if (a.kind !== 'guard' || b.kind !== 'guard' || a.otherwise !== 0 || b.otherwise !== 0) return product
+  const shared = a.guards.filter((g) => g.kind === 'within' && typeof g.extent === 'number' && b.guards.some((other) => other.kind === 'within' && other.extent === g.extent && other.at.key === g.at.key))
+  return shared.length === 0 ? product : { ...product, a: guard(a.guards.filter((g) => !shared.includes(g)), a.value) }
 }
 
 /** Whether what a factor gives differs from what lies in memory: padding, normalization. */

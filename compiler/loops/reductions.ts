@@ -60,12 +60,14 @@ export class Reductions extends Values {
   private readonly schedule: Pick<Schedule, 'tile' | 'lanes' | 'across' | 'unroll'>
   /** What the steps of the round being written add to each accumulator. */
   private pending = new Map<string, Term>()
+  private readonly steps: boolean
   private readonly argmaxBodies = new Set<Expression>()
 
   constructor(equation: Equation, schedule: Pick<Schedule, 'tile' | 'lanes' | 'across' | 'unroll'>, terms: Terms, slots: ReadonlyMap<Tensor, number>, memory?: Memory) {
     super(equation.name, terms, slots, memory)
     this.equation = equation
     this.schedule = schedule
+    this.steps = memory?.margin !== undefined
     for (const s of equation.stores) for (const e of walk(s.value)) if (e.kind === 'reduce' && e.combine === 'argmax') this.argmaxBodies.add(e.body)
   }
 
@@ -173,7 +175,7 @@ export class Reductions extends Values {
       // A value may have another reduction computed on the way, which has sums of its own.
       const outer = this.pending
       this.pending = new Map()
-      for (const step of steps) inside(step)
+      for (const step of steps) this.inOrder(steps.length > 1, () => inside(step))
       this.flush()
       this.pending = outer
     }
@@ -191,6 +193,18 @@ export class Reductions extends Values {
     // Loops first, what is written out whole innermost: a text inside a loop shares more.
     const whole = (a: Axis): boolean => a !== across && a.extent === this.schedule.unroll.get(a)
     open([...axes.filter((a) => !whole(a)), ...axes.filter(whole)], [{ at: [] }])
+  }
+
+  /** Steps that are written out one after the other, each with its loads. */
+  private inOrder(several: boolean, inside: () => void): void {
+    if (!several || !this.steps) return inside()
+    const { statements } = this.terms.innermost
+    const before = statements.length
+    inside()
+    this.flush()
+    this.pending.clear()
+    const body = statements.splice(before)
+    if (body.length > 0) statements.push({ kind: 'step', body })
   }
 
   /** Rounds of four steps (of several fours, where that many are written out), then the rest with what is missing masked. */

@@ -78,6 +78,8 @@ export type Statement =
   | { readonly kind: 'set'; readonly name: string; readonly value: Term }
   | { readonly kind: 'for'; readonly name: string; readonly extent: Term; readonly body: readonly Statement[] }
   | { readonly kind: 'if'; readonly condition: Term; readonly body: readonly Statement[] }
+  /** A part of a long row of sums that is to be done before the next: compilers that reorder run out of registers. */
+  | { readonly kind: 'step'; readonly body: readonly Statement[] }
   /** Four lanes go to elements `step` apart (1 where it is absent). */
   | { readonly kind: 'store'; readonly binding: number; readonly at: Term; readonly value: Term; readonly lanes?: 1 | 4; readonly step?: number }
 

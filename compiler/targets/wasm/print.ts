@@ -147,7 +147,8 @@ class Printer {
       else if (s.kind === 'store') {
         this.countTerm(s.value, s.lanes ?? 1)
         this.countAddress(s.binding, s.at)
-      } else if (s.kind === 'for' || s.kind === 'if') {
+      } else if (s.kind === 'step') this.count(s.body)
+      else if (s.kind === 'for' || s.kind === 'if') {
         this.countTerm(s.kind === 'for' ? s.extent : s.condition, 1)
         this.count(s.body)
       }
@@ -235,6 +236,12 @@ class Printer {
         code.end()
         return
       }
+      case 'step':
+        // Always true, which V8 cannot know: TurboFan moves arithmetic freely within a block, loads first, and spills.
+        code.get(P_LAST).if()
+        this.statements(s.body)
+        code.end()
+        return
       case 'if':
         this.value(s.condition, 1)
         code.if()

@@ -62,6 +62,7 @@ function printStatements(routine: Routine, body: readonly Statement[], indent: s
         printStatements(routine, s.body, `${indent}  `, lines, used)
         lines.push(`${indent}}`)
         break
+      case 'step': printStatements(routine, s.body, indent, lines, used); break
       case 'if':
         lines.push(`${indent}if (${text(s.condition)}) {`)
         printStatements(routine, s.body, `${indent}  `, lines, used)
