@@ -198,13 +198,11 @@ export class Reductions extends Values {
   /** Steps that are written out one after the other, each with its loads. */
   private inOrder(several: boolean, inside: () => void): void {
     if (!several || !this.steps) return inside()
-    const { statements } = this.terms.innermost
-    const before = statements.length
-    inside()
-    this.flush()
-    this.pending.clear()
-    const body = statements.splice(before)
-    if (body.length > 0) statements.push({ kind: 'step', body })
+    this.terms.step(() => {
+      inside()
+      this.flush()
+      this.pending.clear()
+    })
   }
 
   /** Rounds of four steps (of several fours, where that many are written out), then the rest with what is missing masked. */

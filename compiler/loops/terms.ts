@@ -26,7 +26,7 @@ export class Terms {
   readonly kernel: string
   /** Conditions that hold here because everything around is skipped where they do not. */
   readonly assumed = new Set<string>()
-  /** Depth of the innermost scope that may be skipped. */
+  /** Depth of the innermost scope that may be skipped, or is a step: what changes with the loop around it is loaded inside. */
   skippable: number | undefined
   /** Loop variables: how deep they are bound, and their names. */
   private readonly depthOf = new Map<Axis, number>()
@@ -278,6 +278,17 @@ export class Terms {
     if (terms.length === 1) return terms[0]!
     const half = terms.length >> 1
     return this.op('add', [this.total(terms.slice(0, half)), this.total(terms.slice(half))])
+  }
+
+  /** A scope of its own for one step of many: what it loads is not kept for others. */
+  step(inside: () => void): void {
+    const around = this.skippable
+    this.skippable = this.scopes.length
+    const scope = this.open()
+    inside()
+    this.scopes.pop()
+    this.skippable = around
+    if (scope.statements.length > 0) this.innermost.statements.push({ kind: 'step', body: scope.statements })
   }
 
   /** A scope of its own for what runs only where the conditions hold; no branch where they always do. */

@@ -22,6 +22,8 @@ const [P_RECORD, P_SCRATCH, P_FIRST, P_LAST] = [0, 1, 2, 3] as const
 
 const SCALARS = { rate: CONTROL.step + 12, correction1: CONTROL.step + 16, correction2: CONTROL.step + 20 } as const
 
+type Assignment = Extract<Statement, { kind: 'let' | 'var' }>
+
 /** How a name is used: by scalar operations, by vector operations (which want it in all four lanes), as part of an address. */
 interface Use {
   scalar: number
@@ -40,6 +42,11 @@ class Printer {
   /** `binding:name` -> byte address of element `name`. */
   private readonly addressOf = new Map<string, number>()
   private readonly pointers: number[] = []
+  /** Of the step being printed: where loads into all lanes start. */
+  private readonly rolled = new Map<string, { local: number; lowest: number }>()
+  private stepCount = 0
+  /** The variable of the innermost loop. */
+  private counter: number | undefined
   private readonly spare = new Map<ValueType, number>()
 
   constructor(routine: Routine, options: PrintOptions) {
@@ -223,23 +230,15 @@ class Printer {
         return
       }
       case 'store': return this.store(s)
-      case 'for': {
-        const variable = this.localFor(s.name, 'i32')
-        code.i32(0).set(variable)
-        code.loop()
-        code.get(variable)
-        this.define(s.name, 'i32')
-        this.statements(s.body)
-        code.get(variable).i32(1).op('i32.add').tee(variable)
-        this.value(s.extent, 1)
-        code.op('i32.lt_s').brIf(0)
-        code.end()
-        return
-      }
+      case 'for': return this.loop(s)
       case 'step':
         // Always true, which V8 cannot know: TurboFan moves arithmetic freely within a block, loads first, and spills.
-        code.get(P_LAST).if()
+        // Every step has a condition of its own, or the second would be found to be the first.
+        this.alwaysTrue()
+        code.if()
+        this.rollSplats(s.body)
         this.statements(s.body)
+        this.rolled.clear()
         code.end()
         return
       case 'if':
@@ -248,6 +247,89 @@ class Printer {
         this.statements(s.body)
         code.end()
         return
+    }
+  }
+
+  /**
+   * Whatever grows evenly with the loop is computed before it and added to: as a value that the loop carries it stays in a
+   * register, while V8 computes a product again in every block that uses it.
+   */
+  private loop(s: Extract<Statement, { kind: 'for' }>): void {
+    const { code } = this
+    const variable = this.localFor(s.name, 'i32')
+    const own = new Set([s.name, ...namesIn(s.body)])
+    const growth = new Map([[s.name, 1]])
+    const carried: Assignment[] = []
+    for (const inner of s.body) {
+      if (inner.kind !== 'let' || inner.type !== 'i32' || inner.lanes !== 1 || !this.uses.has(inner.name) || this.useOf(inner.name).vector > 0) continue
+      const by = growthOf(inner.value, growth, own)
+      if (by === undefined || by === 0) continue
+      growth.set(inner.name, by)
+      carried.push(inner as Assignment)
+    }
+    const among = new Map<string, number>()
+    for (const { value } of carried) for (const name of namesOf(value)) among.set(name, (among.get(name) ?? 0) + 1)
+    const isVector = this.useOf(s.name).vector > 0
+    code.i32(0).set(variable)
+    if (!isVector) this.takeUp(s.name, variable)
+    for (const { name, value } of carried) {
+      this.value(value, 1)
+      this.define(name, 'i32')
+    }
+    code.loop()
+    if (isVector) {
+      code.get(variable)
+      this.define(s.name, 'i32')
+    }
+    const around = this.counter
+    this.counter = variable
+    this.statements(s.body.filter((inner) => !carried.includes(inner as Assignment)))
+    this.counter = around
+    for (const name of [...(isVector ? [] : [s.name]), ...carried.map((c) => c.name)]) {
+      const by = growth.get(name)!
+      const { scalar, addresses } = this.useOf(name)
+      const local = this.localOf.get(name)!
+      if (name !== s.name && scalar > (among.get(name) ?? 0)) code.get(local).i32(by).op('i32.add').set(local)
+      for (const binding of addresses) {
+        const address = this.addressOf.get(`${binding}:${name}`)!
+        code.get(address).i32(4 * by).op('i32.add').set(address)
+      }
+    }
+    code.get(variable).i32(1).op('i32.add').tee(variable)
+    this.value(s.extent, 1)
+    code.op('i32.lt_s').brIf(0)
+    code.end()
+  }
+
+  /** A condition that holds, and that V8 has not seen before. */
+  private alwaysTrue(): void {
+    const count = ++this.stepCount
+    if (this.counter === undefined) this.code.get(P_RECORD).i32(count).op('i32.gt_u')
+    else this.code.get(this.counter).i32(-count).op('i32.gt_s')
+  }
+
+  /**
+   * Numbers that a step needs in all lanes are loaded from one address that is moved on from step to step: V8 has no offsets
+   * for such loads and would compute an address for each.
+   */
+  private rollSplats(body: readonly Statement[]): void {
+    const groups = new Map<string, { binding: number; base: string; offsets: number[] }>()
+    for (const s of body) {
+      if (s.kind !== 'let' || s.lanes === 4 || s.value.kind !== 'load') continue
+      const use = this.uses.get(s.name)
+      const { base, offset } = split(s.value.at)
+      if (!use || use.scalar > 0 || use.vector === 0 || base?.kind !== 'name') continue
+      const key = `${s.value.binding}:${base.name}`
+      const group = groups.get(key) ?? { binding: s.value.binding, base: base.name, offsets: [] }
+      group.offsets.push(offset)
+      groups.set(key, group)
+    }
+    for (const [key, { offsets }] of groups) {
+      const lowest = Math.min(...offsets)
+      if (offsets.length < 2 || lowest === 0) continue
+      const moved = this.localFor(`rolled ${key}`, 'i32')
+      this.code.get(this.addressOf.get(key)!).i32(4 * lowest).op('i32.add').set(moved)
+      this.rolled.set(key, { local: moved, lowest })
     }
   }
 
@@ -263,10 +345,15 @@ class Printer {
   /** Takes the value on the stack: into a local, in all lanes where vectors want it, and into the addresses that start there. */
   private define(name: string, type: 'i32' | 'f32', isTruth = false): void {
     const { code } = this
-    const use = this.useOf(name)
     const local = this.localFor(name, type)
-    this.localOf.set(name, local)
     code.set(local)
+    this.takeUp(name, local, type, isTruth)
+  }
+
+  /** What else there is of a local: all lanes, addresses. */
+  private takeUp(name: string, local: number, type: 'i32' | 'f32' = 'i32', isTruth = false): void {
+    const { code } = this
+    const use = this.useOf(name)
     if (use.vector > 0) {
       const splat = this.localFor(`${name} splat`, 'v128')
       this.splatOf.set(name, splat)
@@ -304,7 +391,10 @@ class Printer {
   }
 
   private splatLoad({ binding, at }: Extract<Term, { kind: 'load' }>): void {
-    this.code.memory('v128.load32_splat', this.address(binding, at))
+    const { base, offset } = split(at)
+    const rolled = base?.kind === 'name' ? this.rolled.get(`${binding}:${base.name}`) : undefined
+    if (rolled) this.code.get(rolled.local).memory('v128.load32_splat', 4 * (offset - rolled.lowest))
+    else this.code.memory('v128.load32_splat', this.address(binding, at))
     if (this.isLabel(binding)) this.code.op('f32x4.convert_i32x4_s')
   }
 
@@ -517,6 +607,31 @@ const VECTOR: Readonly<Record<Direct, PlainOp>> = {
   add: 'f32x4.add', sub: 'f32x4.sub', mul: 'f32x4.mul', div: 'f32x4.div', min: 'f32x4.pmin', max: 'f32x4.pmax',
   lt: 'f32x4.lt', le: 'f32x4.le', eq: 'f32x4.eq', and: 'v128.and', within: 'i32x4.lt_u',
   iadd: 'i32x4.add', imul: 'i32x4.mul', idiv: 'unreachable', irem: 'unreachable', ieq: 'i32x4.eq', float: 'f32x4.convert_i32x4_s',
+}
+
+/** Names that a text gives. */
+function* namesIn(body: readonly Statement[]): Generator<string> {
+  for (const s of body) {
+    if (s.kind === 'let' || s.kind === 'var' || s.kind === 'for') yield s.name
+    if (s.kind === 'for' || s.kind === 'if' || s.kind === 'step') yield* namesIn(s.body)
+  }
+}
+
+function* namesOf(term: Term): Generator<string> {
+  if (term.kind === 'name') yield term.name
+  else if (term.kind === 'operation') for (const arg of term.args) yield* namesOf(arg)
+}
+
+/** How much an index grows from round to round, if it does so evenly: by what is known of the names inside the loop. */
+function growthOf(term: Term, growth: ReadonlyMap<string, number>, inside: ReadonlySet<string>): number | undefined {
+  if (term.kind === 'number') return 0
+  if (term.kind === 'name') return growth.get(term.name) ?? (inside.has(term.name) ? undefined : 0)
+  if (term.kind !== 'operation') return undefined
+  const [a, b] = term.args.map((arg) => growthOf(arg, growth, inside))
+  if (term.op === 'iadd' && a !== undefined && b !== undefined) return a + b
+  const factor = term.args[1]
+  if (term.op === 'imul' && a !== undefined && factor?.kind === 'number') return a * factor.value
+  return undefined
 }
 
 const isZero = (term: Term): boolean => term.kind === 'number' && term.value === 0 && !Object.is(term.value, -0)
