@@ -9,6 +9,7 @@ import type { Loop, Nest, Phase } from './nest.ts'
 import { dropTrueGuards, flattenAxes, flattenReductions, replaceNode, splitAxis, strideOf } from './reshape.ts'
 import { stage, type Staged } from './stage.ts'
 import { linearIndex, type Reduction } from './values.ts'
+import { winograd } from './winograd.ts'
 
 /**
  * A nest from the shape of an equation alone, by a small model that counts instructions: two for each product of four
@@ -64,6 +65,8 @@ function contraction(given: Equation, main: Reduction): Nest | undefined {
     const lighter = { ...main, body: product }
     return contraction({ ...given, stores: given.stores.map((s) => ({ ...s, value: replaceNode(s.value, main, lighter) })) }, lighter)
   }
+  const fast = winograd(given, main, (e, split) => given.sides.map((side) => sidePhase(side, e, split)))
+  if (fast) return fast
   const rounds = main.axes.find((a) => typeof a.extent !== 'number')
   const factors = [product.a, product.b] as const
   const padded = factors.map(needsStaging)
@@ -312,7 +315,7 @@ function writtenOut(sum: Reduction, tile: Tile, acc: number): Map<Axis, number> 
 }
 
 /** Statistics of what an item has just stored, read back while it is in the cache. */
-function sidePhase(side: SideReduction, main: Equation, split: Split): Phase {
+function sidePhase(side: SideReduction, main: Equation, split: Omit<Split, 'equation' | 'moved'>): Phase {
   const [, channels, ...space] = side.source.shape as readonly ['n', number, ...number[]]
   const image = split.grid.find((a) => a.extent === 'n')!
   const { channelBlocks, rowBlocks, rows } = split

@@ -86,7 +86,7 @@ class ItemLowering {
   /** What a round is for nothing without: chunks of the batch may be uneven. */
   private imagesBeyond(place: Place): Term[] {
     const found = new Map<string, Term>()
-    for (const { equation } of this.nest.phases) {
+    for (const { equation } of this.nest.phases.flatMap((p) => ('each' in p ? p.phases : [p]))) {
       const values = new Reductions(equation, { tile: new Map(), unroll: new Map() }, this.terms, this.slots)
       for (const s of equation.stores) {
         for (const node of walk(s.value)) {
@@ -103,7 +103,10 @@ class ItemLowering {
   }
 
   private phases(place: Place): void {
-    for (const phase of this.nest.phases) this.phase(phase, place)
+    for (const phase of this.nest.phases) {
+      if ('each' in phase) this.terms.loop(phase.each, 1, (at) => { for (const inner of phase.phases) this.phase(inner, place.with(phase.each, at)) })
+      else this.phase(phase, place)
+    }
   }
 
   private phase(phase: Phase, place: Place): void {

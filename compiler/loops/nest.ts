@@ -12,7 +12,7 @@ export interface Nest {
   readonly grid: readonly Axis[]
   /** Loop around the phases: a sum over it is carried on in memory from round to round, after `clear` has set it to zero. */
   readonly rounds?: { readonly axis: Axis; readonly clear: Phase }
-  readonly phases: readonly Phase[]
+  readonly phases: readonly (Phase | PhaseGroup)[]
   /** What earlier phases prepare for later ones, in the thread's own memory. */
   readonly staging: readonly Tensor[]
   /** Rows of the output that an item computes, where that is not all of them: blocks of statistics are as large. */
@@ -29,6 +29,12 @@ export interface Phase {
   readonly across?: Axis
   /** Reduced axes: steps written out in a row (in fours along `across`). */
   readonly unroll: ReadonlyMap<Axis, number>
+}
+
+/** Phases that take turns for each block of an axis: what one prepares for the next stays small. */
+export interface PhaseGroup {
+  readonly each: Axis
+  readonly phases: readonly Phase[]
 }
 
 export interface Loop {
