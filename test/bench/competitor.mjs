@@ -1,45 +1,62 @@
 /**
- * A competitor in a process of its own: node competitor.mjs NAME, spoken to by run.mjs. It computes only when told to, so that
- * several can take turns without disturbing each other. Requests { id, call, ... } are answered { id, result } or { id, error }.
+ * A competitor in a process of its own: node competitor.mjs NAME, spoken to by measure.mjs. It computes only when told to, so
+ * that several can take turns without disturbing each other. Requests { id, call, ... } are answered { id, result } or { id, error }.
  */
 import { installGpu } from './adapter.mjs'
 import { prepareWorkload } from './workloads.mjs'
 
-/** name -> module; each exports `open(backend, { style })`, which gives `{ prepare(workload) }`, and `version`. */
+/** name -> module; each exports `open(backend, { threads })`, which gives `{ prepare(workload), version, threads }`. */
 export const COMPETITORS = {
   fusenet: './fusenet.mjs',
   jax: './peers/jax.mjs',
   tfjs: './peers/tfjs.mjs',
   ort: './peers/ort.mjs',
   'ort-node': './peers/ort-node.mjs',
+  torch: './peers/torch.mjs',
 }
 
 let session
 
 const calls = {
-  /** Everything up to, and including, a result that can be compared. */
+  /** Everything up to, and including, a result that can be compared; then `warmUpMs` of iterations, for compilers that watch. */
   async prepare({ name, workload: workloadName, options }) {
     const start = performance.now()
     if (options.backend === 'webgpu') installGpu()
-    const competitor = await (await import(COMPETITORS[name])).open(options.backend)
+    const competitor = await (await import(COMPETITORS[name])).open(options.backend, { threads: options.threads })
     const workload = prepareWorkload(workloadName, options)
     session = await competitor.prepare(workload)
     const check = await session.check()
     const ms = performance.now() - start
-    await settled()
-    return { check, version: competitor.version, ms }
+    await settled({ atMostMs: 60_000, windowMs: 250 })
+    if (options.warmUpMs) {
+      await repeated(options.warmUpMs)
+      await settled({ atMostMs: 60_000, windowMs: 250 })
+    }
+    return { check, version: competitor.version, threads: competitor.threads ?? 1, ms }
   },
 
-  /** Milliseconds of one iteration. */
-  async iterate() {
-    const start = performance.now()
-    await session.iterate()
-    return performance.now() - start
+  /** Milliseconds of one iteration: the mean of as many as take `atLeastMs` together. */
+  async iterate({ atLeastMs }) {
+    const ms = await repeated(atLeastMs)
+    // Pools of threads spin for a while after their work: not on the next one's time.
+    await settled({ atMostMs: 300, windowMs: 10 })
+    return ms
   },
 
   async close() {
     setImmediate(() => process.exit(0))
   },
+}
+
+async function repeated(atLeastMs) {
+  // A competitor that computes in another process holds the clock there.
+  if (session.repeat) return session.repeat(atLeastMs)
+  const start = performance.now()
+  for (let count = 1; ; count++) {
+    await session.iterate()
+    const ms = performance.now() - start
+    if (ms >= atLeastMs) return ms / count
+  }
 }
 
 process.on('message', async ({ id, call, ...args }) => {
@@ -54,7 +71,7 @@ process.on('unhandledRejection', (error) => { process.send({ error: error?.stack
 
 
 /** Waits until what a competitor does behind our back, such as compiling, is done: it would disturb the others. */
-async function settled({ atMostMs = 60_000, windowMs = 250 } = {}) {
+async function settled({ atMostMs, windowMs }) {
   for (const start = performance.now(); performance.now() - start < atMostMs;) {
     const before = process.cpuUsage()
     await new Promise((resolve) => { setTimeout(resolve, windowMs) })

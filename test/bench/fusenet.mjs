@@ -5,26 +5,28 @@ import { CHECKED_PARAMETERS } from './workloads.mjs'
 
 const dist = new URL('../../dist/', import.meta.url)
 
-export async function open(backend) {
-  const [{ compile }, { open: openBundle }] = await Promise.all([
+export async function open(backend, { threads }) {
+  const [{ compile }, runtime] = await Promise.all([
     import(new URL('compiler/index.js', dist)), import(new URL('runtime/index.js', dist))])
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+  const device = backend === 'wasm' ? await runtime.wasm({ threads }) : backend
 
   return {
     version,
+    threads: backend === 'wasm' ? threads : 1,
     async prepare(workload) {
       const { net, mode, batch, style = 'merged' } = workload
       const bundle = compile(toNetText(workload), { style })
       const shapes = new Map(net.parameters().map(({ name, shape }) => [name, shape]))
       const weights = new Map([...workload.parameters].map(([name, data]) => [name, { shape: shapes.get(name), type: 'f32', data }]))
-      const opened = await openBundle(bundle, {
-        device: backend, batch, weights,
-        programs: { infer: ['prepare', 'infer'], train: ['train'], gradients: ['gradients'] }[mode],
-      })
+      const opened = await runtime.open(bundle, { device, batch, weights, programs: PROGRAMS_OF[mode] })
       return sessions[mode](opened, workload)
     },
   }
 }
+
+/** The programs that a workload runs. */
+export const PROGRAMS_OF = { infer: ['prepare', 'infer'], train: ['train'], gradients: ['gradients'] }
 
 const sessions = {
   infer(net, { image }) {

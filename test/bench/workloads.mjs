@@ -6,15 +6,14 @@ import { between, gaussian, labels } from './random.mjs'
  *   infer      images in, the net's output out
  *   train      one step of SGD with momentum on softmax loss: images and labels in, loss out; running statistics are updated
  *   gradients  loss = sum(y * r), r given: gradients of all parameters and of the input, read back; nothing is updated
- * `batch` is what fits a software adapter, `fullBatch` what the workload means on a machine that is up to it. `style` is
- * fusenet's alone.
+ * `batch` is what fits a software adapter, `fullBatch` what the workload means on a CPU and on a GPU. `style` is fusenet's alone.
  */
 export const WORKLOADS = {
   W1: { what: 'cifar10_quick with BN, training step', net: () => cifar10Quick(), mode: 'train', batch: 10, fullBatch: 100 },
   W1n: { what: 'W1 without BN', net: () => cifar10Quick({ batchNorm: false }), mode: 'train', batch: 10, fullBatch: 100 },
   W1s: { what: 'W1, split style', net: () => cifar10Quick(), mode: 'train', batch: 10, fullBatch: 100, style: 'split' },
   W2: { what: 'cifar10_quick with BN, inference', net: () => cifar10Quick(), mode: 'infer', batch: 10, fullBatch: 100 },
-  W2b1: { what: 'W2, one image', net: () => cifar10Quick(), mode: 'infer', batch: 1, fullBatch: 1 },
+  W2x1: { what: 'W2, one image', net: () => cifar10Quick(), mode: 'infer', batch: 1, fullBatch: 1 },
   W3: { what: 'ResNet-18, inference', net: resnet18, mode: 'infer', batch: 1, fullBatch: 1 },
   W4a: { what: 'conv 3x3 64->64 on 56x56, BN, ReLU, inference', net: convBnRelu, mode: 'infer', batch: 1, fullBatch: 16 },
   W4b: { what: 'W4a, forward + backward', net: convBnRelu, mode: 'gradients', batch: 1, fullBatch: 16 },

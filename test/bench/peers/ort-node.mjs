@@ -3,11 +3,11 @@ import { createRequire } from 'node:module'
 import { packageVersion } from '../common.mjs'
 import { prepareInference } from './ort.mjs'
 
-export async function open() {
+export async function open(_, { threads }) {
   const ort = createRequire(import.meta.url)('onnxruntime-node')
-  const threads = Number(process.env.BENCH_THREADS ?? 1)
   return {
     version: packageVersion(new URL('.', import.meta.url), 'onnxruntime-node'),
+    threads,
     prepare: (workload) => prepareInference(ort, workload, { executionProviders: ['cpu'], intraOpNumThreads: threads, interOpNumThreads: 1 }),
   }
 }

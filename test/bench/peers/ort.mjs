@@ -3,16 +3,17 @@ import { readFileSync } from 'node:fs'
 import { Unsupported, packageVersion } from '../common.mjs'
 import { toOnnx } from './onnx.mjs'
 
-export async function open(backend) {
+export async function open(backend, { threads }) {
   if (backend === 'webgpu') acceptSharedMemory()
   const ort = backend === 'webgpu' ? await import('onnxruntime-web/webgpu') : await import('onnxruntime-web/wasm')
   // The build for pages would fetch this; in Node there is no such thing as a file's URL for fetch.
   const file = backend === 'webgpu' ? 'asyncify' : undefined
   ort.env.wasm.wasmBinary = readFileSync(new URL(
     `node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded${file ? `.${file}` : ''}.wasm`, import.meta.url))
-  ort.env.wasm.numThreads = Number(process.env.BENCH_THREADS ?? 1)
+  ort.env.wasm.numThreads = backend === 'webgpu' ? 1 : threads
   return {
     version: packageVersion(new URL('.', import.meta.url), 'onnxruntime-web'),
+    threads: ort.env.wasm.numThreads,
     prepare: (workload) => prepareInference(ort, workload, { executionProviders: [backend] }),
   }
 }

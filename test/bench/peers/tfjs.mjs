@@ -1,23 +1,32 @@
 /** TensorFlow.js: eager, NHWC and HWIO, which is what it is best at; weights are turned once, when a net is made. */
 import { createRequire } from 'node:module'
-import { packageVersion } from '../common.mjs'
+import { Unsupported, packageVersion } from '../common.mjs'
 import { EPS, NEWEST, foldBatchNorm, poolBorders, product } from '../nets.mjs'
 import { CHECKED_PARAMETERS, SOLVER } from '../workloads.mjs'
 
 const require = createRequire(import.meta.url)
 let tf
 
-export async function open(backend) {
+export async function open(backend, { threads }) {
   // It takes WebGPU for absent outside of windows and workers.
   globalThis.WorkerGlobalScope ??= class WorkerGlobalScope {}
   tf = require('@tensorflow/tfjs')
-  require(`@tensorflow/tfjs-backend-${backend}`)
+  const { setThreadsCount, getThreadsCount } = require(`@tensorflow/tfjs-backend-${backend}`)
+  setThreadsCount?.(threads)
   if (!(await tf.setBackend(backend))) throw new Error(`tfjs has no ${backend} here`)
   await tf.ready()
-  return { version: packageVersion(new URL('.', import.meta.url), '@tensorflow/tfjs'), prepare }
+  return { version: packageVersion(new URL('.', import.meta.url), '@tensorflow/tfjs'), threads: backend === 'wasm' ? getThreadsCount() : 1, prepare }
 }
 
-const prepare = (workload) => ({ infer, train, gradients })[workload.mode](workload)
+function prepare(workload) {
+  const session = { infer, train, gradients }[workload.mode](workload)
+  const check = () => session.check().catch((error) => {
+    // `wasm` has no kernels for the gradients of convolutions.
+    if (/^Kernel '.*' not registered/.test(error.message)) throw new Unsupported(`tfjs: ${error.message}`)
+    throw error
+  })
+  return { ...session, check }
+}
 
 function infer(workload) {
   // tfjs's converter folds batch normalization; whoever deploys a net has that.

@@ -1,0 +1,68 @@
+/**
+ * PyTorch, native, where Debian's or another Python has it (BENCH_PYTHON): torch_peer.py in a process of its own, spoken to in
+ * lines of JSON. The clock runs there, so the way between the processes costs it nothing.
+ */
+import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { Unsupported } from '../common.mjs'
+import { EPS, NEWEST, foldBatchNorm } from '../nets.mjs'
+import { CHECKED_PARAMETERS, SOLVER } from '../workloads.mjs'
+
+const PYTHON = process.env.BENCH_PYTHON ?? '/usr/bin/python3'
+
+export async function open(backend, { threads }) {
+  if (backend === 'webgpu') throw new Unsupported('PyTorch has no WebGPU')
+  const python = await start()
+  const { version } = await python.ask({ call: 'open', threads })
+  return { version, threads, prepare: (workload) => prepare(python, workload) }
+}
+
+async function prepare(python, workload) {
+  const { mode, batch, image, label, upstream } = workload
+  // Who deploys a net folds batch normalization; PyTorch does not do it by itself.
+  const { net, parameters } = mode === 'infer' ? foldBatchNorm(workload.net, workload.parameters) : workload
+  await python.ask({
+    call: 'prepare', mode, eps: EPS, newest: NEWEST, solver: SOLVER, checked: CHECKED_PARAMETERS,
+    layers: net.layers, output: net.output, softmax: net.softmax,
+    parameters: net.parameters().map(({ name, shape, trainable }) => ({ name, trainable, ...encode(parameters.get(name), shape) })),
+    image: encode(image, [batch, ...net.inputShape]),
+    label: label && encode(label, [batch]),
+    upstream: upstream && encode(upstream, [batch, ...net.shapes.get(net.output)]),
+  })
+  return {
+    async check() {
+      const found = await python.ask({ call: 'check' })
+      return Object.fromEntries(Object.entries(found).map(([name, base64]) => [name, decode(base64)]))
+    },
+    repeat: async (atLeastMs) => (await python.ask({ call: 'repeat', atLeastMs })).ms,
+  }
+}
+
+async function start() {
+  const child = spawn(PYTHON, [fileURLToPath(new URL('torch_peer.py', import.meta.url))], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const waiting = []
+  const fail = (error) => { for (const { reject } of waiting.splice(0)) reject(error) }
+  child.on('error', (error) => fail(error.code === 'ENOENT' ? new Unsupported('not installed') : error))
+  child.on('exit', (code, signal) => fail(new Error(`python ended: ${signal ?? `exit code ${code}`}`)))
+  child.stdin.on('error', () => {}) // It ended: `exit` says so.
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const { result, error, missing } = JSON.parse(line)
+    const { resolve, reject } = waiting.shift()
+    if (missing) reject(new Unsupported('not installed'))
+    else if (error) reject(new Error(error))
+    else resolve(result)
+  })
+  return {
+    ask: (request) => new Promise((resolve, reject) => {
+      waiting.push({ resolve, reject })
+      child.stdin.write(`${JSON.stringify(request)}\n`)
+    }),
+  }
+}
+
+const encode = (data, shape) =>
+  ({ shape, type: data instanceof Int32Array ? 'int32' : 'float32', data: Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64') })
+
+/** Copied, so that it starts where an array of floats may. */
+const decode = (base64) => new Float32Array(Uint8Array.from(Buffer.from(base64, 'base64')).buffer)

@@ -1,0 +1,162 @@
+"""PyTorch's side of torch.mjs: requests as lines of JSON, an answer a line. Arrays travel in base64."""
+import base64
+import json
+import sys
+import time
+
+try:
+    import numpy as np
+    import torch
+    import torch.nn.functional as F
+except ImportError:
+    torch = None
+
+
+def decode(array):
+    data = np.frombuffer(base64.b64decode(array['data']), dtype=array['type'])
+    return data.reshape(array['shape']).copy()
+
+
+def encode(array):
+    return base64.b64encode(np.ascontiguousarray(array, dtype=np.float32).tobytes()).decode()
+
+
+def evaluate(request, p, image, training):
+    """The net layer by layer. Running statistics in p are updated in training."""
+    values = {'image': image}
+    for layer in request['layers']:
+        x = values[layer['inputs'][0]]
+        op, name = layer['op'], layer['name']
+        if op == 'conv':
+            y = F.conv2d(x, p[name + '.weight'], p.get(name + '.bias'), layer['stride'], layer['pad'])
+        elif op == 'batchNorm':
+            y = F.batch_norm(x, p[name + '.running_mean'], p[name + '.running_var'], p[name + '.gamma'], p[name + '.beta'],
+                             training, request['newest'], request['eps'])
+        elif op == 'relu':
+            y = F.relu(x)
+        elif op == 'add':
+            y = x + values[layer['inputs'][1]]
+        elif op in ('maxPool', 'avgPool'):
+            window = (layer['kernel'], layer['stride'], layer['pad'])
+            up = layer['round'] == 'ceil'
+            y = (F.max_pool2d(x, *window, ceil_mode=up) if op == 'maxPool'
+                 else F.avg_pool2d(x, *window, ceil_mode=up, count_include_pad=False))
+        elif op == 'globalAvgPool':
+            y = F.adaptive_avg_pool2d(x, 1)
+        elif op == 'fc':
+            y = F.linear(torch.flatten(x, 1), p[name + '.weight'], p[name + '.bias'])
+        else:
+            raise ValueError('no PyTorch for ' + op)
+        values[name] = y
+    return values[request['output']]
+
+
+class Infer:
+    def __init__(self, request):
+        p = {q['name']: torch.from_numpy(decode(q)) for q in request['parameters']}
+        self.image = decode(request['image'])
+
+        def forward(x):
+            y = evaluate(request, p, x, False)
+            return F.softmax(y, 1) if request['softmax'] else y
+
+        with torch.no_grad():
+            # Frozen, so that no Python runs between the layers and oneDNN may keep weights as it likes them.
+            traced = torch.jit.trace(forward, torch.from_numpy(self.image), check_trace=False)
+        self.forward = traced
+
+    def iterate(self):
+        with torch.no_grad():
+            return self.forward(torch.from_numpy(self.image)).numpy()
+
+    def check(self):
+        return {'output': self.iterate()}
+
+
+class Train:
+    def __init__(self, request):
+        self.request = request
+        self.p = {q['name']: torch.from_numpy(decode(q)).requires_grad_(q['trainable']) for q in request['parameters']}
+        solver = request['solver']
+        trainable = [t for t in self.p.values() if t.requires_grad]
+        self.optimizer = torch.optim.SGD(trainable, lr=solver['rate'], momentum=solver['momentum'])
+        self.image = decode(request['image'])
+        self.label = decode(request['label']).astype(np.int64)
+
+    def iterate(self):
+        self.optimizer.zero_grad(set_to_none=True)
+        output = evaluate(self.request, self.p, torch.from_numpy(self.image), True)
+        loss = F.cross_entropy(output, torch.from_numpy(self.label))
+        loss.backward()
+        self.optimizer.step()
+        return loss.item()
+
+    def check(self):
+        found = {'losses': [self.iterate(), self.iterate()]}
+        for name in self.request['checked']:
+            if name in self.p:
+                found[name] = self.p[name].detach().numpy()
+        return found
+
+
+class Gradients:
+    def __init__(self, request):
+        self.request = request
+        self.p = {q['name']: torch.from_numpy(decode(q)).requires_grad_(q['trainable']) for q in request['parameters']}
+        self.image = decode(request['image'])
+        self.upstream = decode(request['upstream'])
+
+    def iterate(self):
+        image = torch.from_numpy(self.image).requires_grad_()
+        wanted = {'image': image, **{name: t for name, t in self.p.items() if t.requires_grad}}
+        output = evaluate(self.request, self.p, image, True)
+        loss = (output * torch.from_numpy(self.upstream)).sum()
+        gradients = torch.autograd.grad(loss, list(wanted.values()))
+        return {'loss': [loss.item()], **{'grad/' + name: g.numpy() for name, g in zip(wanted, gradients)}}
+
+    def check(self):
+        return self.iterate()
+
+
+def repeat(session, at_least_ms):
+    start = time.perf_counter()
+    count = 0
+    while True:
+        session.iterate()
+        count += 1
+        ms = (time.perf_counter() - start) * 1000
+        if ms >= at_least_ms:
+            break
+    # OpenMP's threads spin for a while after their work: not on the next one's time.
+    for _ in range(30):
+        before = time.process_time()
+        time.sleep(0.01)
+        if time.process_time() - before < 0.001:
+            break
+    return {'ms': ms / count}
+
+
+def main():
+    session = None
+    for line in sys.stdin:
+        request = json.loads(line)
+        call = request['call']
+        try:
+            if torch is None:
+                answer = {'missing': True}
+            elif call == 'open':
+                torch.set_num_threads(request['threads'])
+                answer = {'result': {'version': torch.__version__.split('a0')[0]}}
+            elif call == 'prepare':
+                session = {'infer': Infer, 'train': Train, 'gradients': Gradients}[request['mode']](request)
+                answer = {'result': {}}
+            elif call == 'check':
+                answer = {'result': {name: encode(value) for name, value in session.check().items()}}
+            else:
+                answer = {'result': repeat(session, request['atLeastMs'])}
+        except Exception as error:  # The other side says whose failure it is.
+            answer = {'error': type(error).__name__ + ': ' + str(error)}
+        print(json.dumps(answer), flush=True)
+
+
+main()
