@@ -65,7 +65,7 @@ function contraction(given: Equation, main: Reduction): Nest | undefined {
     const lighter = { ...main, body: product }
     return contraction({ ...given, stores: given.stores.map((s) => ({ ...s, value: replaceNode(s.value, main, lighter) })) }, lighter)
   }
-  const fast = winograd(given, main, (e, split) => given.sides.map((side) => sidePhase(side, e, split)))
+  const fast = process.env.NOWINO ? undefined : winograd(given, main, (e, split) => given.sides.map((side) => sidePhase(side, e, split)))
   if (fast) return fast
   const rounds = main.axes.find((a) => typeof a.extent !== 'number')
   const factors = [product.a, product.b] as const

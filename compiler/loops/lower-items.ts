@@ -1,7 +1,7 @@
 import { invariant } from '../invariant.ts'
 import { elementsPerSample, showShape, type Tensor } from '../tensor.ts'
 import { walk } from './expression.ts'
-import { axesOf, type Extent, index, plus, times } from './index-expression.ts'
+import { axesOf, type Extent, type Index, index, plus, times } from './index-expression.ts'
 
 import { type Equation, reads, writes } from './kernel.ts'
 import { type BufferOf, bindingsOf } from './lower.ts'
@@ -118,7 +118,7 @@ class ItemLowering {
     const open = (points: readonly Place[], loops: readonly Loop[]): void => {
       values.hoistReductions(roots, points)
       const [next, ...inner] = loops
-      if (!next) return this.store(equation, values, points)
+      if (!next) return this.store(equation, phase.together ?? Infinity, values, points)
       this.tiles(next, exact, (tile) => open(points.flatMap(tile), inner))
     }
     open([place], phase.loops)
@@ -155,29 +155,53 @@ class ItemLowering {
     })
   }
 
-  private store(equation: Equation, values: Reductions, points: readonly Place[]): void {
-    const stores = equation.stores.map((s) => {
-      const linear = linearIndex(s.tensor, s.at)
-      const entries = new Map<string, { place: Place; value: Term }>()
-      for (const given of points) {
-        const lanes = values.lanesOfIndex(linear, given)
-        const place = lanes?.step === 0 ? given.lane(0) : given
-        const key = `${values.at(linear, place.lane(0)).key}${place.lanes ? '*' : ''}`
-        entries.set(key, { place, value: values.value(s.value, place) })
-      }
-      return { s, linear, entries: [...entries.values()] }
-    })
-    const target: Statement[] = this.terms.innermost.statements
-    for (const { s, linear, entries } of stores) {
-      const binding = this.slots.get(s.tensor)!
-      for (const { place, value } of entries) {
-        const lanes = values.lanesOfIndex(linear, place)
-        invariant(lanes, `${equation.name}: ${s.tensor.name} is stored at uneven distances`)
-        const at = this.terms.indexTerm(lanes.first)
-        target.push(place.lanes ? { kind: 'store', binding, at, value, lanes: 4, step: lanes.step } : { kind: 'store', binding, at, value })
-      }
+  private store(equation: Equation, together: number, values: Reductions, points: readonly Place[]): void {
+    if (equation.stores.length <= together) return this.storeGroup(equation, equation.stores, values, points)
+    for (let i = 0; i < equation.stores.length; i += together) {
+      this.terms.step(() => this.storeGroup(equation, equation.stores.slice(i, i + together), values, points))
     }
   }
+
+  private storeGroup(equation: Equation, group: Equation['stores'], values: Reductions, points: readonly Place[]): void {
+    const found: Stored[] = group.flatMap((s) => {
+      const linear = linearIndex(s.tensor, s.at)
+      const entries = new Map<string, Stored>()
+      for (const given of points) {
+        const lanes = values.lanesOfIndex(linear, given)
+        invariant(lanes, `${equation.name}: ${s.tensor.name} is stored at uneven distances`)
+        const place = lanes.step === 0 ? given.lane(0) : given
+        entries.set(`${lanes.first.key}${place.lanes ? '*' : ''}`, { binding: this.slots.get(s.tensor)!, index: lanes.first, step: place.lanes ? lanes.step : 0, value: values.value(s.value, place) })
+      }
+      return [...entries.values()]
+    })
+    const target: Statement[] = this.terms.innermost.statements
+    const done = new Set<Stored>()
+    for (const entry of found) {
+      if (done.has(entry)) continue
+      const at = this.terms.indexTerm(entry.index)
+      const woven = entry.step === 2 || entry.step === 4 ? neighbours(entry, found) : undefined
+      if (woven) {
+        for (const other of woven) done.add(other)
+        target.push({ kind: 'weave', binding: entry.binding, at, values: woven.map((w) => w.value) })
+      } else if (entry.step > 0) target.push({ kind: 'store', binding: entry.binding, at, value: entry.value, lanes: 4, step: entry.step })
+      else target.push({ kind: 'store', binding: entry.binding, at, value: entry.value })
+    }
+  }
+}
+
+interface Stored {
+  readonly binding: number
+  readonly index: Index
+  /** 0: one value. */
+  readonly step: number
+  readonly value: Term
+}
+
+/** Stores that fill the gaps of one whose lanes lie apart, in order. */
+function neighbours(first: Stored, all: readonly Stored[]): Stored[] | undefined {
+  const found = range(first.step).map((i) => all.find((other) =>
+    other.binding === first.binding && other.step === first.step && other.index.termsKey === first.index.termsKey && other.index.constant === first.index.constant + i))
+  return found.every((s) => s !== undefined) ? found as Stored[] : undefined
 }
 
 function isInPlace(e: Equation, bufferOf: BufferOf): boolean {

@@ -29,6 +29,8 @@ export interface Phase {
   readonly across?: Axis
   /** Reduced axes: steps written out in a row (in fours along `across`). */
   readonly unroll: ReadonlyMap<Axis, number>
+  /** Stores whose values are computed together, where all of them would need too many registers. */
+  readonly together?: number
 }
 
 /** Phases that take turns for each block of an axis: what one prepares for the next stays small. */

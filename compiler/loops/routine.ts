@@ -82,6 +82,8 @@ export type Statement =
   | { readonly kind: 'step'; readonly body: readonly Statement[] }
   /** Four lanes go to elements `step` apart (1 where it is absent). */
   | { readonly kind: 'store'; readonly binding: number; readonly at: Term; readonly value: Term; readonly lanes?: 1 | 4; readonly step?: number }
+  /** Two or four vectors, whose lanes take turns in memory from `at` on. */
+  | { readonly kind: 'weave'; readonly binding: number; readonly at: Term; readonly values: readonly Term[] }
 
 export function lanesOf(term: Term): 1 | 4 {
   switch (term.kind) {

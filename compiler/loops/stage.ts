@@ -84,7 +84,6 @@ function dimensionsOf(factor: Expression, fixed: ReadonlySet<Axis>): Dimension[]
       const smallest = Math.min(...moving.map(({ coefficient }) => Math.abs(coefficient)))
       const sign = moving.some(({ coefficient }) => coefficient > 0) ? 1 : -1
       const steps = moving.map(({ coefficient }) => sign * coefficient / (moving.length === 1 ? Math.abs(coefficient) : gcd(moving.map((m) => m.coefficient)) || smallest))
-      if (moving.length > 2) fits = false
       found.push({ axes: moving.map(({ a }) => a), steps })
       return
     }

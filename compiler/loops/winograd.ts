@@ -1,5 +1,5 @@
 import { type Shape, tensor } from '../tensor.ts'
-import { add, constant, type Expression, load, mul, sub, substitute, sum } from './expression.ts'
+import { add, constant, type Expression, load, mul, sub, substitute, sum, walk } from './expression.ts'
 import { freeAxes } from './free-axes.ts'
 import { type Axis, axis, type IndexLike, plus, substitute as substituteIndex, times } from './index-expression.ts'
 import { type Equation, equation, store } from './kernel.ts'
@@ -9,18 +9,47 @@ import { stage } from './stage.ts'
 import { linearIndex, type Reduction } from './values.ts'
 
 /*
- * Convolution with windows of 3 x 3 by Winograd's minimal filtering F(2 x 2, 3 x 3) (Lavin & Gray 2016): a tile of 2 x 2
- * outputs takes 16 products instead of 36. With tiles d of 4 x 4 inputs and windows g:
+ * Convolution by Winograd's minimal filtering F(m x m, r x r) (Lavin & Gray 2016): with n = m + r - 1, a tile of m x m
+ * outputs takes n x n products instead of m m r r: F(4x4, 3x3) 36 for 144, F(2x2, 5x5) 36 for 100. With tiles d of n x n
+ * inputs and windows g:
  *
  *   y = A' [ (G g G') * (B' d B) ] A
  *
- * where * goes element by element and sums over channels are matrix products, one for each of the 16 elements.
+ * where * goes element by element and sums over channels are matrix products, one for each of the n x n elements.
  */
 
 type Matrix = readonly (readonly number[])[]
-const INPUT: Matrix = [[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]]
-const WEIGHT: Matrix = [[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]]
-const OUTPUT: Matrix = [[1, 1, 1, 0], [0, 1, -1, -1]]
+
+interface Transforms {
+  readonly input: Matrix
+  readonly weight: Matrix
+  readonly output: Matrix
+}
+
+/** Points at which polynomials are evaluated, beside infinity: small, so that little is lost in float32 (Barabasz et al. 2020). */
+const POINTS: Readonly<Record<number, readonly number[]>> = { 4: [0, 1, -1], 6: [0, 1, -1, 2, -0.5] }
+
+/** Outputs of a tile along a row, the best first. */
+const TILE_SIZES: Readonly<Record<number, readonly number[]>> = { 3: [4, 2], 5: [2] }
+
+/** The matrices of Toom and Cook for `m` outputs and a window of `r`. */
+function transformsOf(m: number, r: number): Transforms {
+  const size = m + r - 1
+  const points = POINTS[size]!
+  const without = (j: number): number[] => points.filter((_, l) => l !== j)
+  const norm = (j: number): number => without(j).reduce((p, other) => p * (points[j]! - other), 1)
+  return {
+    input: [...points.map((_, j) => padded(expand(without(j)), size)), expand(points)],
+    weight: [...points.map((p, j) => Array.from({ length: r }, (_, k) => p ** k / norm(j))), padded([...Array<number>(r - 1).fill(0), 1], r)],
+    output: Array.from({ length: m }, (_, i) => [...points.map((p) => p ** i), i === m - 1 ? 1 : 0]),
+  }
+}
+
+/** Coefficients of (x - a)(x - b)..., the lowest first. */
+const expand = (roots: readonly number[]): number[] =>
+  roots.reduce<number[]>((c, root) => [...c, 0].map((_, i) => (c[i - 1] ?? 0) - root * (c[i] ?? 0)), [1])
+
+const padded = (row: readonly number[], size: number): number[] => Array.from({ length: size }, (_, i) => row[i] ?? 0)
 
 /** Fewer channels do not pay for the transformations. */
 const LEAST_CHANNELS = 16
@@ -43,13 +72,15 @@ export function winograd(given: Equation, main: Reduction, sides: (e: Equation, 
   const { leading, out, row, column, channels } = shape
   const inputs = channels.reduce((p, a) => p * (a.extent as number), 1)
   const height = row.extent as number
-  const tilesAcross = (column.extent as number) / 2
   const outputs = out.extent as number
-  if (inputs < LEAST_CHANNELS || outputs < LEAST_CHANNELS || height / 2 * tilesAcross < LEAST_TILES) return undefined
+  const m = TILE_SIZES[shape.window]!.find((m) => height % m === 0 && (column.extent as number) % m === 0 && height * (column.extent as number) / m ** 2 >= LEAST_TILES)
+  if (m === undefined || inputs < LEAST_CHANNELS || outputs < LEAST_CHANNELS) return undefined
+  const tilesAcross = (column.extent as number) / m
 
   // Rows of an item, then output channels: enough items for several threads even for one image.
-  const rowSizes = divisors(height).filter((d) => d % 2 === 0)
-  const sizeOf = (rows: number): number => 16 * inputs * rows / 2 * tilesAcross
+  const rowSizes = divisors(height).filter((d) => d % m === 0)
+  const elements = (m + shape.window - 1) ** 2
+  const sizeOf = (rows: number): number => elements * inputs * rows / m * tilesAcross
   const rows = rowSizes.filter((d) => sizeOf(d) <= GOOD_ITEM && d / 2 * tilesAcross >= LEAST_TILES).at(-1) ?? rowSizes.find((d) => d / 2 * tilesAcross >= LEAST_TILES)
   if (rows === undefined || sizeOf(rows) > MOST_ITEM) return undefined
   let e = given
@@ -80,7 +111,7 @@ export function winograd(given: Equation, main: Reduction, sides: (e: Equation, 
   e = turns.equation
   split.channelTurns = turns.outer
   o = turns.inner
-  return layOut(e, { ...shape, row: h, out: o, turns: turns.outer }, split, sides)
+  return layOut(e, { ...shape, row: h, out: o, turns: turns.outer, m }, split, sides)
 }
 
 interface Convolution {
@@ -93,13 +124,14 @@ interface Convolution {
   readonly channels: readonly Axis[]
   readonly windowRow: Axis
   readonly windowColumn: Axis
+  readonly window: number
   /** Which factor the picture is. */
   readonly picture: 'a' | 'b'
 }
 
 function convolutionOf(e: Equation, main: Reduction): Convolution | undefined {
   const product = main.body as Extract<Expression, { kind: 'binary' }>
-  const window = main.axes.filter((a) => a.extent === 3)
+  const window = main.axes.filter((a) => TILE_SIZES[a.extent as number])
   for (const picture of ['a', 'b'] as const) {
     const [p, q] = [freeAxes(product[picture]), freeAxes(product[picture === 'a' ? 'b' : 'a'])]
     const leading = e.axes.filter((a) => typeof a.extent !== 'number' || (p.has(a) && q.has(a)))
@@ -107,63 +139,69 @@ function convolutionOf(e: Equation, main: Reduction): Convolution | undefined {
     const outs = e.axes.filter((a) => q.has(a) && !leading.includes(a))
     if (maps.length !== 2 || outs.length !== 1 || leading.length + 3 !== e.axes.length) continue
     const [row, column] = maps as [Axis, Axis]
-    if ([row, column].some((a) => (a.extent as number) % 2 !== 0 || (a.extent as number) < 4)) continue
-    const partner = (a: Axis): Axis | undefined => window.find((k) => {
+        const partner = (a: Axis): Axis | undefined => window.find((k) => {
       const made = stage('trial', product[picture], new Set([...leading, ...main.axes.filter((x) => x !== k), ...maps.filter((x) => x !== a)]), a)
       return made?.into.shape.length === 1 && freeAxes(made.value).has(k) && freeAxes(made.value).has(a)
     })
     const [windowRow, windowColumn] = [partner(row), partner(column)]
-    if (!windowRow || !windowColumn || windowRow === windowColumn) continue
+    if (!windowRow || !windowColumn || windowRow === windowColumn || windowRow.extent !== windowColumn.extent) continue
     const channels = main.axes.filter((a) => a !== windowRow && a !== windowColumn)
     if (channels.length === 0 || channels.some((a) => typeof a.extent !== 'number')) continue
-    return { leading, out: outs[0]!, row, column, channels, windowRow, windowColumn, picture }
+    return { leading, out: outs[0]!, row, column, channels, windowRow, windowColumn, window: windowRow.extent as number, picture }
   }
   return undefined
 }
 
-function layOut(e: Equation, c: Convolution & { readonly turns: Axis }, split: WinogradNest['split'], sides: (e: Equation, split: WinogradNest['split']) => readonly Phase[]): Nest | undefined {
+function layOut(e: Equation, c: Convolution & { readonly turns: Axis; readonly m: number }, split: WinogradNest['split'], sides: (e: Equation, split: WinogradNest['split']) => readonly Phase[]): Nest | undefined {
   const sumOf = (value: Expression): Reduction | undefined => findSum(value, c.windowRow)
   const main = e.stores.map((s) => sumOf(s.value)).find((r) => r !== undefined)!
   const product = main.body as Extract<Expression, { kind: 'binary' }>
   const picture = product[c.picture]
   const weights = product[c.picture === 'a' ? 'b' : 'a']
   const fixed = new Set<Axis>([...split.grid, c.turns])
-  const staged = stage('picture', picture, fixed, c.column)
-  if (!staged) return undefined
-  const [rows, columns] = [axis('tile_h', (c.row.extent as number) / 2), axis('tile_w', (c.column.extent as number) / 2)]
+  const { m } = c
+  const [rows, columns] = [axis('tile_h', (c.row.extent as number) / m), axis('tile_w', (c.column.extent as number) / m)]
+  // Columns that the same element of neighbouring tiles falls on lie side by side.
+  const within = axis('w', m)
+  const cut = substitute(picture, new Map<Axis, IndexLike>([[c.column, plus(times(columns, m), within)]]))
+  const staged = stage('picture', cut, fixed, columns)
+  if (staged?.value.kind !== 'load') return undefined
+  const read = linearIndex(staged.into, staged.value.at)
   const tiles = (rows.extent as number) * (columns.extent as number)
   const channel = flatIndex(c.channels)
   const inputs = channel.size
 
   // B' d B of every tile, from the padded picture. It may lie mirrored: dx reads windows backwards.
-  const transformed = tensor('transformed', [16, inputs, tiles])
-  const backwards = (k: Axis, a: Axis): boolean => (strideOf(linearIndex(staged.into, (staged.value as Extract<Expression, { kind: 'load' }>).at), k) ?? 0) * (strideOf(linearIndex(staged.into, (staged.value as Extract<Expression, { kind: 'load' }>).at), a) ?? 0) < 0
-  const mirrored = [backwards(c.windowRow, c.row), backwards(c.windowColumn, c.column)] as const
+  const size = m + c.window - 1
+  const { input, weight, output } = transformsOf(m, c.window)
+  const transformed = tensor('transformed', [size ** 2, inputs, tiles])
+  const mirrored = [strideOf(read, c.windowRow)! < 0, backwards(cut, c.windowColumn, within)] as const
   const at = (i: number, j: number): Expression => substitute(staged.value, new Map<Axis, IndexLike>([
-    [c.row, plus(times(rows, 2), i)], [c.column, plus(times(columns, 2), j)], [c.windowRow, mirrored[0] ? 2 : 0], [c.windowColumn, mirrored[1] ? 2 : 0],
+    [c.row, plus(times(rows, m), i)], [within, j], [c.windowRow, mirrored[0] ? c.window - 1 : 0], [c.windowColumn, mirrored[1] ? c.window - 1 : 0],
   ]))
-  const inputTile = matrixOf(4, 4, at)
+  const inputTile = matrixOf(size, size, at)
   const tile = plus(times(rows, columns.extent as number), columns)
   const pack = equation('transform', [], [...c.channels, rows, columns],
-    flatten(sandwich(INPUT, inputTile)).map((value, f) => store(transformed, [f, channel.at(c.channels), tile], value)))
+    flatten(sandwich(input, inputTile)).map((value, f) => store(transformed, [f, channel.at(c.channels), tile], value)))
 
   // G g G' of every window.
-  const windows = tensor('windows', [16, c.out.extent as number, inputs])
+  const windows = tensor('windows', [size ** 2, c.out.extent as number, inputs])
   const weightAt = (i: number, j: number): Expression => substitute(weights, new Map<Axis, IndexLike>([
-    [c.windowRow, mirrored[0] ? 2 - i : i], [c.windowColumn, mirrored[1] ? 2 - j : j],
+    [c.windowRow, mirrored[0] ? c.window - 1 - i : i], [c.windowColumn, mirrored[1] ? c.window - 1 - j : j],
   ]))
   const weigh = equation('windows', [], [c.out, ...c.channels],
-    flatten(sandwich(WEIGHT, matrixOf(3, 3, weightAt))).map((value, f) => store(windows, [f, c.out, channel.at(c.channels)], value)))
+    flatten(sandwich(weight, matrixOf(c.window, c.window, weightAt))).map((value, f) => store(windows, [f, c.out, channel.at(c.channels)], value)))
 
   // One matrix product for each element.
-  const products = tensor('products', [16, c.out.extent as number, tiles])
-  const [f, o, t, k] = [axis('f', 16), axis('o', c.out.extent as number), axis('tile', tiles), axis('c', inputs)]
+  const products = tensor('products', [size ** 2, c.out.extent as number, tiles])
+  const [f, o, t, k] = [axis('f', size ** 2), axis('o', c.out.extent as number), axis('tile', tiles), axis('c', inputs)]
   const multiply = equation('multiply', [], [f, o, t], [store(products, [f, o, t], sum([k], mul(load(transformed, f, k, t), load(windows, f, o, k))))])
 
   // A' m A, and whatever follows the convolution.
-  const results = sandwich(OUTPUT, matrixOf(4, 4, (i, j) => load(products, 4 * i + j, c.out, tile)))
-  const stores = [0, 1].flatMap((i) => [0, 1].flatMap((j) => {
-    const map = new Map<Axis, IndexLike>([[c.row, plus(times(rows, 2), i)], [c.column, plus(times(columns, 2), j)]])
+  const results = sandwich(output, matrixOf(size, size, (i, j) => load(products, size * i + j, c.out, tile)))
+  const places = Array.from({ length: m }, (_, i) => i)
+  const stores = places.flatMap((i) => places.flatMap((j) => {
+    const map = new Map<Axis, IndexLike>([[c.row, plus(times(rows, m), i)], [c.column, plus(times(columns, m), j)]])
     return e.stores.map((s) => ({
       tensor: s.tensor,
       at: s.at.map((index) => substituteIndex(index, map)),
@@ -185,22 +223,26 @@ function layOut(e: Equation, c: Convolution & { readonly turns: Axis }, split: W
         loops: [{ axis: f, tile: 1 }, { axis: o, tile: Math.min(4, o.extent as number) }, lanes(t, tiles >= 8 ? 2 : 1)],
         unroll: new Map([[k, [8, 4, 2].find((d) => inputs % d === 0) ?? 1]]),
       },
-      { equation: finish, loops: [...plainly([c.out, rows]), lanes(columns)], unroll: new Map() },
+      { equation: finish, loops: [...plainly([c.out, rows]), lanes(columns)], unroll: new Map(), together: m * e.stores.length },
     ],
   }
   return {
     grid: split.grid,
     phases: [
       { equation: staged.pack, loops: [...plainly(packAxes.slice(0, -1)), lanes(packAxes.at(-1)!)], unroll: new Map() },
-      { equation: pack, loops: [...plainly([...c.channels, rows]), lanes(columns)], unroll: new Map() },
+      { equation: pack, loops: [...plainly([...c.channels, rows]), lanes(columns)], unroll: new Map(), together: size },
       group,
       ...sides(e, split),
     ],
     staging: [staged.into, transformed, windows, products],
     ...(split.rows !== undefined && { rows: split.rows }),
-    summary: `Winograd F(2x2, 3x3), ${tiles} tiles of ${inputs} channels; prepares ${showElements([staged.into.shape, transformed.shape])}`,
+    summary: `Winograd F(${m}x${m}, ${c.window}x${c.window}), ${tiles} tiles of ${inputs} channels; prepares ${showElements([staged.into.shape, transformed.shape])}`,
   }
 }
+
+/** Whether a factor reads columns against the direction in which the window is counted. */
+const backwards = (f: Expression, k: Axis, column: Axis): boolean =>
+  walk(f).some((node) => node.kind === 'load' && node.at.some((at) => (strideOf(at, k) ?? 0) * (strideOf(at, column) ?? 0) < 0))
 
 const showElements = (shapes: readonly Shape[]): string => shapes.map((s) => s.join('x')).join(' and ')
 

@@ -154,6 +154,9 @@ class Printer {
       else if (s.kind === 'store') {
         this.countTerm(s.value, s.lanes ?? 1)
         this.countAddress(s.binding, s.at)
+      } else if (s.kind === 'weave') {
+        for (const value of s.values) this.countTerm(value, 4)
+        this.countAddress(s.binding, s.at)
       } else if (s.kind === 'step') this.count(s.body)
       else if (s.kind === 'for' || s.kind === 'if') {
         this.countTerm(s.kind === 'for' ? s.extent : s.condition, 1)
@@ -230,6 +233,7 @@ class Printer {
         return
       }
       case 'store': return this.store(s)
+      case 'weave': return this.weave(s)
       case 'for': return this.loop(s)
       case 'step':
         // Always true, which V8 cannot know: TurboFan moves arithmetic freely within a block, loads first, and spills.
@@ -438,6 +442,34 @@ class Printer {
       const offset = this.address(binding, plusConstant(at, lane * step))
       code.get(vector).memoryLane('v128.store32_lane', lane, offset)
     }
+  }
+
+  /** Lanes of two or four vectors in turns: a transposition, and whole vectors are stored. */
+  private weave({ binding, at, values }: Extract<Statement, { kind: 'weave' }>): void {
+    const { code } = this
+    const parts = values.map((value, i) => {
+      const local = this.localFor(`woven ${i}`, 'v128')
+      this.value(value, 4)
+      code.set(local)
+      return local
+    })
+    type Four = readonly [number, number, number, number]
+    const low: Four = [0, 4, 1, 5]
+    const high: Four = [2, 6, 3, 7]
+    const pairs = (half: Four) => (i: number): void => { code.get(parts[i]!).get(parts[i + 1]!).shuffle(...half) }
+    const row = (k: number): void => {
+      const of = pairs(k < values.length / 2 ? low : high)
+      of(0)
+      if (values.length === 2) return
+      of(2)
+      const rows: Four = k % 2 === 0 ? [0, 1, 4, 5] : [2, 3, 6, 7]
+      code.shuffle(...rows)
+    }
+    values.forEach((_, k) => {
+      const offset = this.address(binding, plusConstant(at, 4 * k))
+      row(k)
+      code.memory('v128.store', offset)
+    })
   }
 
   /** Leaves a value on the stack, in all four lanes if four are wanted of a scalar. */

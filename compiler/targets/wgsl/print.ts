@@ -62,6 +62,7 @@ function printStatements(routine: Routine, body: readonly Statement[], indent: s
         printStatements(routine, s.body, `${indent}  `, lines, used)
         lines.push(`${indent}}`)
         break
+      case 'weave': throw new Error(`${routine.name}: WGSL is not given stores that weave`)
       case 'step': printStatements(routine, s.body, indent, lines, used); break
       case 'if':
         lines.push(`${indent}if (${text(s.condition)}) {`)
