@@ -170,11 +170,12 @@ function layOut(e: Equation, c: Convolution & { readonly turns: Axis; readonly m
   const tiles = (rows.extent as number) * (columns.extent as number)
   const channel = flatIndex(c.channels)
   const inputs = channel.size
+  const outputs = c.out.extent as number
 
   // B' d B of every tile, from the padded picture. It may lie mirrored: dx reads windows backwards.
   const size = m + c.window - 1
   const { input, weight, output } = transformsOf(m, c.window)
-  const transformed = tensor('transformed', [size ** 2, inputs, tiles])
+  const transformed = tensor('transformed', [size ** 2, plane(inputs * tiles)])
   const mirrored = [strideOf(read, c.windowRow)! < 0, backwards(cut, c.windowColumn, within)] as const
   const at = (i: number, j: number): Expression => substitute(staged.value, new Map<Axis, IndexLike>([
     [c.row, plus(times(rows, m), i)], [within, j], [c.windowRow, mirrored[0] ? c.window - 1 : 0], [c.windowColumn, mirrored[1] ? c.window - 1 : 0],
@@ -182,23 +183,23 @@ function layOut(e: Equation, c: Convolution & { readonly turns: Axis; readonly m
   const inputTile = matrixOf(size, size, at)
   const tile = plus(times(rows, columns.extent as number), columns)
   const pack = equation('transform', [], [...c.channels, rows, columns],
-    flatten(sandwich(input, inputTile)).map((value, f) => store(transformed, [f, channel.at(c.channels), tile], value)))
+    flatten(sandwich(input, inputTile)).map((value, f) => store(transformed, [f, plus(times(channel.at(c.channels), tiles), tile)], value)))
 
   // G g G' of every window.
-  const windows = tensor('windows', [size ** 2, c.out.extent as number, inputs])
+  const windows = tensor('windows', [size ** 2, plane(outputs * inputs)])
   const weightAt = (i: number, j: number): Expression => substitute(weights, new Map<Axis, IndexLike>([
     [c.windowRow, mirrored[0] ? c.window - 1 - i : i], [c.windowColumn, mirrored[1] ? c.window - 1 - j : j],
   ]))
   const weigh = equation('windows', [], [c.out, ...c.channels],
-    flatten(sandwich(weight, matrixOf(c.window, c.window, weightAt))).map((value, f) => store(windows, [f, c.out, channel.at(c.channels)], value)))
+    flatten(sandwich(weight, matrixOf(c.window, c.window, weightAt))).map((value, f) => store(windows, [f, plus(times(c.out, inputs), channel.at(c.channels))], value)))
 
   // One matrix product for each element.
-  const products = tensor('products', [size ** 2, c.out.extent as number, tiles])
-  const [f, o, t, k] = [axis('f', size ** 2), axis('o', c.out.extent as number), axis('tile', tiles), axis('c', inputs)]
-  const multiply = equation('multiply', [], [f, o, t], [store(products, [f, o, t], sum([k], mul(load(transformed, f, k, t), load(windows, f, o, k))))])
+  const products = tensor('products', [size ** 2, plane(outputs * tiles)])
+  const [f, o, t, k] = [axis('f', size ** 2), axis('o', outputs), axis('tile', tiles), axis('c', inputs)]
+  const multiply = equation('multiply', [], [f, o, t], [store(products, [f, plus(times(o, tiles), t)], sum([k], mul(load(transformed, f, plus(times(k, tiles), t)), load(windows, f, plus(times(o, inputs), k)))))])
 
   // A' m A, and whatever follows the convolution.
-  const results = sandwich(output, matrixOf(size, size, (i, j) => load(products, size * i + j, c.out, tile)))
+  const results = sandwich(output, matrixOf(size, size, (i, j) => load(products, size * i + j, plus(times(c.out, tiles), tile))))
   const places = Array.from({ length: m }, (_, i) => i)
   const stores = places.flatMap((i) => places.flatMap((j) => {
     const map = new Map<Axis, IndexLike>([[c.row, plus(times(rows, m), i)], [c.column, plus(times(columns, m), j)]])
@@ -245,6 +246,9 @@ const backwards = (f: Expression, k: Axis, column: Axis): boolean =>
   walk(f).some((node) => node.kind === 'load' && node.at.some((at) => (strideOf(at, k) ?? 0) * (strideOf(at, column) ?? 0) < 0))
 
 const showElements = (shapes: readonly Shape[]): string => shapes.map((s) => s.join('x')).join(' and ')
+
+/** Elements from one to the next: an odd number of cache lines, so that all of them can be in the first cache at once. */
+const plane = (elements: number): number => 16 * (Math.ceil(elements / 16) | 1)
 
 const divisors = (n: number): number[] => Array.from({ length: n }, (_, i) => i + 1).filter((d) => n % d === 0)
 
