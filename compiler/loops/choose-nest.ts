@@ -9,7 +9,7 @@ import type { Loop, Nest, Phase } from './nest.ts'
 import { dropTrueGuards, flattenAxes, flattenReductions, replaceNode, splitAxis, strideOf } from './reshape.ts'
 import { stage, type Staged } from './stage.ts'
 import { linearIndex, type Reduction } from './values.ts'
-import { winograd } from './winograd.ts'
+import { winograd, winogradGradient } from './winograd.ts'
 
 /**
  * A nest from the shape of an equation alone, by a small model that counts instructions: two for each product of four
@@ -65,8 +65,10 @@ function contraction(given: Equation, main: Reduction): Nest | undefined {
     const lighter = { ...main, body: product }
     return contraction({ ...given, stores: given.stores.map((s) => ({ ...s, value: replaceNode(s.value, main, lighter) })) }, lighter)
   }
-  const fast = process.env.NOWINO ? undefined : winograd(given, main, (e, split) => given.sides.map((side) => sidePhase(side, e, split)))
+  const fast = winograd(given, main, (e, split) => given.sides.map((side) => sidePhase(side, e, split)))
   if (fast) return fast
+  const fastGradient = winogradGradient(given, main)
+  if (fastGradient) return fastGradient
   const rounds = main.axes.find((a) => typeof a.extent !== 'number')
   const factors = [product.a, product.b] as const
   const padded = factors.map(needsStaging)

@@ -75,12 +75,13 @@ class ItemLowering {
     }
   }
 
-  private rounds({ axis: a, clear }: NonNullable<Nest['rounds']>, place: Place): void {
+  private rounds({ axis: a, clear, finish }: NonNullable<Nest['rounds']>, place: Place): void {
     this.phase(clear, place)
     this.terms.loop(a, 1, (at) => {
       const here = place.with(a, at)
       this.terms.skipping(this.imagesBeyond(here), () => this.phases(here))
     })
+    if (finish) this.phase(finish, place)
   }
 
   /** What a round is for nothing without: chunks of the batch may be uneven. */

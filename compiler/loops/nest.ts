@@ -11,7 +11,12 @@ export interface Nest {
   /** Coordinates of an item. Axes of the phases' equations. Only the first may depend on the batch. */
   readonly grid: readonly Axis[]
   /** Loop around the phases: a sum over it is carried on in memory from round to round, after `clear` has set it to zero. */
-  readonly rounds?: { readonly axis: Axis; readonly clear: Phase }
+  readonly rounds?: {
+    readonly axis: Axis
+    readonly clear: Phase
+    /** What is made of the sum in the end, if it is not stored as it is. */
+    readonly finish?: Phase
+  }
   readonly phases: readonly (Phase | PhaseGroup)[]
   /** What earlier phases prepare for later ones, in the thread's own memory. */
   readonly staging: readonly Tensor[]

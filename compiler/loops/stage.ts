@@ -11,6 +11,8 @@ export interface Staged {
   readonly into: Tensor
   /** What the factor is to be read as. */
   readonly value: Expression
+  /** The axis of `pack` along which the factor's own memory runs. */
+  readonly along: Axis
 }
 
 /** An output axis and a reduced one that move the same index, or one that moves it alone. */
@@ -22,15 +24,18 @@ interface Dimension {
 
 /**
  * Prepares `factor`, whose axes in `fixed` stand still. Along `lanes` neighbours shall lie side by side even where windows
- * step. Undefined where indices are divided or more than two axes move one.
+ * step; `innermost` says which index is to run fastest, if not the last. Undefined where indices are divided.
  */
-export function stage(name: string, factor: Expression, fixed: ReadonlySet<Axis>, lanes: Axis): Staged | undefined {
-  const dimensions = dimensionsOf(factor, fixed)
+export function stage(name: string, factor: Expression, fixed: ReadonlySet<Axis>, lanes: Axis, innermost?: Axis): Staged | undefined {
+  const found = dimensionsOf(factor, fixed)
+  const isInner = (d: Dimension): boolean => innermost !== undefined && d.axes.includes(innermost)
+  const dimensions = found && [...found.filter((d) => !isInner(d)), ...found.filter(isInner)]
   if (!dimensions || dimensions.length === 0) return undefined
   const packAxes: Axis[] = []
   const packAt: IndexLike[] = []
   const readAt: IndexLike[] = []
   const shape: number[] = []
+  let fastest: Axis | undefined
   const map: { axes: readonly Axis[]; steps: readonly number[]; by: Index }[] = []
   for (const d of dimensions) {
     // From 0 on: where an axis moves it backwards, the lowest value is taken off.
@@ -42,7 +47,8 @@ export function stage(name: string, factor: Expression, fixed: ReadonlySet<Axis>
     const step = at < 0 ? 1 : d.steps[at]!
     if (step < 0) return undefined
     if (step === 1) {
-      const along = axis(d.axes[0]!.name, at < 0 ? size : roundUp(size))
+      const along = axis(d.axes[0]!.name, at < 0 || innermost ? size : roundUp(size))
+      if (at >= 0) fastest = along
       packAxes.push(along)
       packAt.push(along)
       readAt.push(whole)
@@ -53,6 +59,7 @@ export function stage(name: string, factor: Expression, fixed: ReadonlySet<Axis>
     // Every step-th element in a row of its own: windows that step then read neighbours.
     const phase = axis(`${lanes.name}_phase`, step)
     const along = axis(lanes.name, roundUp(Math.ceil(size / step)))
+    fastest = along
     const others = minus(whole, times(lanes, step))
     packAxes.push(phase, along)
     packAt.push(phase, along)
@@ -63,7 +70,7 @@ export function stage(name: string, factor: Expression, fixed: ReadonlySet<Axis>
   const into = tensor(name, shape as Shape)
   const moved = moveAxes(factor, map)
   const pack = equation(name, [], [...fixedOf(factor, fixed), ...packAxes], [store(into, packAt, moved)])
-  return { pack, into, value: load(into, ...readAt) }
+  return { pack, into, value: load(into, ...readAt), along: fastest ?? packAxes.at(-1)! }
 }
 
 const fixedOf = (factor: Expression, fixed: ReadonlySet<Axis>): Axis[] => [...freeAxes(factor)].filter((a) => fixed.has(a))
