@@ -22,14 +22,13 @@ export function drawTable({ workload, what, batch, flops, peak, competitors }) {
     colAligns: columns.map((_, i) => (i < 2 ? 'left' : 'right')),
     style: { head: [], border: [] },
   })
-  for (const e of competitors) {
-    const problem = e.unsupported ?? e.failed
-    table.push(e.medianMs ? columns.map(([, cell]) => cell(e))
-      : [columns[0][1](e), e.version ?? '', { content: problem.split('\n')[0].slice(0, 80), colSpan: columns.length - 2 }])
-  }
+  const measured = competitors.filter((e) => e.medianMs)
+  for (const e of measured) table.push(columns.map(([, cell]) => cell(e)))
+  // Once for all numbers of threads.
+  const others = new Set(competitors.filter((e) => !e.medianMs).map((e) => `${e.name}: ${e.failed ? 'FAILED: ' : ''}${(e.failed ?? e.unsupported).split('\n')[0].slice(0, 100)}`))
   const peaks = peak && [`SIMD peak of one thread: ${peak.plainGflops.toFixed(1)} GFLOP/s`,
     ...(peak.fusedGflops ? [`fused ${peak.fusedGflops.toFixed(1)}`] : [])].join(', ')
-  return [`${workload}: ${what}, batch ${batch}, ${(flops / 1e9).toFixed(2)} GFLOP`, String(table), ...(peaks ? [peaks] : [])].join('\n')
+  return [`${workload}: ${what}, batch ${batch}, ${(flops / 1e9).toFixed(2)} GFLOP`, ...(measured.length > 0 ? [String(table)] : []), ...others, ...(peaks ? [peaks] : [])].join('\n')
 }
 
 /**

@@ -103,7 +103,7 @@ for (const group of groupsOf(names)) {
   }
 }
 const ratios = ratiosOf(reports)
-if (!options.json && ratios.length > 0) console.log(`Ratios of medians (below 1: the first is faster)\n${drawRatios(ratios)}`)
+if (!options.json && reports.length > 1 && ratios.length > 0) console.log(`Ratios of medians (below 1: the first is faster)\n${drawRatios(ratios)}`)
 const found = { backend, adapter: onCpu ? undefined : options.adapter, reports, ratios }
 if (options.json) console.log(JSON.stringify(found, null, 2))
 if (options.out) writeFileSync(options.out, `${JSON.stringify(found, null, 2)}\n`)

@@ -5,7 +5,8 @@ import { toOnnx } from './onnx.mjs'
 
 export async function open(backend, { threads }) {
   if (backend === 'webgpu') acceptSharedMemory()
-  const ort = backend === 'webgpu' ? await import('onnxruntime-web/webgpu') : await import('onnxruntime-web/wasm')
+  // The plain name is the build for Node, which has threads there; it knows nothing of WebGPU.
+  const ort = await import(backend === 'webgpu' ? 'onnxruntime-web/webgpu' : 'onnxruntime-web')
   // The build for pages would fetch this; in Node there is no such thing as a file's URL for fetch.
   const file = backend === 'webgpu' ? 'asyncify' : undefined
   ort.env.wasm.wasmBinary = readFileSync(new URL(

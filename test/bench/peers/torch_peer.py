@@ -17,6 +17,12 @@ def decode(array):
     return data.reshape(array['shape']).copy()
 
 
+def tensor(array):
+    """Images and the weights of convolutions channels last, which is what it is best at, on what is one contiguous array anyway."""
+    data = torch.from_numpy(decode(array))
+    return data.contiguous(memory_format=torch.channels_last) if data.dim() == 4 else data
+
+
 def encode(array):
     return base64.b64encode(np.ascontiguousarray(array, dtype=np.float32).tobytes()).decode()
 
@@ -53,17 +59,16 @@ def evaluate(request, p, image, training):
 
 class Infer:
     def __init__(self, request):
-        p = {q['name']: torch.from_numpy(decode(q)) for q in request['parameters']}
-        self.image = decode(request['image'])
+        p = {q['name']: tensor(q) for q in request['parameters']}
+        self.image = tensor(request['image']).numpy()
 
         def forward(x):
             y = evaluate(request, p, x, False)
             return F.softmax(y, 1) if request['softmax'] else y
 
         with torch.no_grad():
-            # Frozen, so that no Python runs between the layers and oneDNN may keep weights as it likes them.
-            traced = torch.jit.trace(forward, torch.from_numpy(self.image), check_trace=False)
-        self.forward = traced
+            # Traced, so that no Python runs between the layers.
+            self.forward = torch.jit.trace(forward, torch.from_numpy(self.image), check_trace=False)
 
     def iterate(self):
         with torch.no_grad():
@@ -76,11 +81,11 @@ class Infer:
 class Train:
     def __init__(self, request):
         self.request = request
-        self.p = {q['name']: torch.from_numpy(decode(q)).requires_grad_(q['trainable']) for q in request['parameters']}
+        self.p = {q['name']: tensor(q).requires_grad_(q['trainable']) for q in request['parameters']}
         solver = request['solver']
         trainable = [t for t in self.p.values() if t.requires_grad]
         self.optimizer = torch.optim.SGD(trainable, lr=solver['rate'], momentum=solver['momentum'])
-        self.image = decode(request['image'])
+        self.image = tensor(request['image']).numpy()
         self.label = decode(request['label']).astype(np.int64)
 
     def iterate(self):
@@ -102,9 +107,9 @@ class Train:
 class Gradients:
     def __init__(self, request):
         self.request = request
-        self.p = {q['name']: torch.from_numpy(decode(q)).requires_grad_(q['trainable']) for q in request['parameters']}
-        self.image = decode(request['image'])
-        self.upstream = decode(request['upstream'])
+        self.p = {q['name']: tensor(q).requires_grad_(q['trainable']) for q in request['parameters']}
+        self.image = tensor(request['image']).numpy()
+        self.upstream = tensor(request['upstream']).numpy()
 
     def iterate(self):
         image = torch.from_numpy(self.image).requires_grad_()

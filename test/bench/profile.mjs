@@ -1,0 +1,99 @@
+/**
+ * node test/bench/profile.mjs WORKLOAD|FILE.net [--device wasm|webgpu] [--batch N] [--threads N] [--program P] [--style S]
+ * [--repeat N] [--json]: where the time of one program goes, dispatch by dispatch: the median of N runs, what it computes and
+ * moves in a second, its share. FLOPs and bytes are the plan's own count: with Winograd, of what it does instead of the convolution.
+ */
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { parseArgs } from 'node:util'
+import { dist, openDevice } from './device.mjs'
+import { PROGRAMS_OF } from './fusenet.mjs'
+import { median } from './measure.mjs'
+import { toNetText } from './net-text.mjs'
+import { gaussian, labels } from './random.mjs'
+import { WORKLOADS, prepareWorkload } from './workloads.mjs'
+
+const { values: options, positionals: [what] } = parseArgs({
+  allowPositionals: true,
+  options: {
+    device: { type: 'string', default: 'wasm' },
+    threads: { type: 'string', default: '1' },
+    /** Of WebGPU: software or any. */
+    adapter: { type: 'string', default: 'software' },
+    batch: { type: 'string' },
+    /** Default: what the workload runs; of a file `train` where it has a loss, else `infer`. */
+    program: { type: 'string' },
+    style: { type: 'string' },
+    repeat: { type: 'string', default: '9' },
+    json: { type: 'boolean', default: false },
+  },
+})
+if (!what) {
+  process.stderr.write(`name a file or one of ${Object.keys(WORKLOADS).join(', ')}\n`)
+  process.exit(2)
+}
+const threads = Number(options.threads)
+const [{ compile }, { open, scalarsAt }] = await Promise.all(['compiler/index.js', 'runtime/index.js'].map((file) => import(new URL(file, dist))))
+
+const workload = WORKLOADS[what]
+const batch = options.batch ? Number(options.batch) : workload?.fullBatch
+const bundle = compile(workload ? toNetText(prepareWorkload(what, { batch })) : readFileSync(what, 'utf8'), { style: options.style ?? workload?.style ?? 'merged' })
+const program = options.program ?? (workload ? PROGRAMS_OF[workload.mode].at(-1) : bundle.manifest.train ? 'train' : 'infer')
+const device = await openDevice(options.device, { threads, adapter: options.adapter })
+const net = await open(bundle, { device, batch, programs: ['prepare', program] })
+
+const inputs = Object.fromEntries(bundle.manifest.inputs.map(({ name, shape, classes }) => {
+  const elements = shape.reduce((a, b) => a * (b === 'n' ? net.batch : b), 1) * (shape[0] === 'n' ? 1 : net.batch)
+  return [name, classes ? labels(name, elements, classes) : gaussian(name, elements)]
+}))
+// Writes the inputs; what is hot is compiled once more meanwhile.
+const runs = []
+for (const start = performance.now(); runs.length < 3 || performance.now() - start < 1000;) {
+  const from = performance.now()
+  await (await net.execute(program, inputs)).values
+  runs.push(performance.now() - from)
+}
+const scalars = scalarsAt(bundle.manifest.train, 0, 1, net.rateAt(0))
+const samples = []
+for (let i = 0; i < Number(options.repeat); i++) samples.push(await net.exclusively(() => net.session.profile?.(program, scalars)))
+if (!samples.every(Boolean)) {
+  process.stderr.write(`${device.description} cannot tell the time of a dispatch\n`)
+  process.exit(1)
+}
+
+const sizeOf = ({ fixed, perSample }) => fixed + perSample * net.batch
+const rows = net.session.plan.programs[program].dispatches.map((d, i) => {
+  const ns = median(samples.map((s) => s[i]))
+  const [flops, bytes] = [sizeOf(d.flops), sizeOf(d.bytesRead) + sizeOf(d.bytesWritten)]
+  return { name: d.name, layers: d.layers, how: d.how, ms: ns / 1e6, flops, bytes, gflops: flops / ns, gigabytesPerSecond: bytes / ns }
+})
+const totalMs = rows.reduce((sum, r) => sum + r.ms, 0)
+for (const row of rows) row.share = row.ms / totalMs
+rows.sort((a, b) => b.ms - a.ms)
+const peak = options.device === 'wasm' ? new (await import('./peak.mjs')).Peak() : undefined
+for (let i = 0; i < 5; i++) peak?.sample()
+net.close()
+device.close()
+
+if (options.json) console.log(JSON.stringify({ what, program, batch: net.batch, threads, device: device.description, runMs: median(runs), totalMs, peakGflops: peak?.gflops, dispatches: rows }, null, 2))
+else {
+  const Table = createRequire(import.meta.url)('cli-table3')
+  const columns = ['dispatch', 'how', 'ms', 'share', 'GFLOP/s', ...(peak ? ['of peak'] : []), 'GB/s', 'MFLOP', 'MB']
+  const table = new Table({ head: columns, colAligns: columns.map((_, i) => (i < 2 ? 'left' : 'right')), style: { head: [], border: [], compact: true } })
+  const percent = (x) => `${(100 * x).toFixed(x < 0.1 ? 1 : 0)} %`
+  for (const r of [...rows, { name: 'sum', ms: totalMs, share: 1, ...totals() }]) {
+    table.push([r.name, r.how ?? '', r.ms.toFixed(3), percent(r.share), r.gflops.toFixed(1), ...(peak ? [percent(r.gflops / peak.gflops / threads)] : []),
+      r.gigabytesPerSecond.toFixed(1), (r.flops / 1e6).toFixed(1), (r.bytes / 1e6).toFixed(1)])
+  }
+  console.log([
+    `${what}, ${program}, batch ${net.batch}, on ${device.description}${options.device === 'wasm' ? `, ${threads} thread${threads > 1 ? 's' : ''}` : ''}`,
+    String(table),
+    `one run with its inputs and results: ${median(runs).toFixed(3)} ms${peak ? `; SIMD peak of one thread: ${peak.gflops.toFixed(1)} GFLOP/s` : ''}`,
+  ].join('\n'))
+}
+process.exit(0)
+
+function totals() {
+  const [flops, bytes] = [rows.reduce((sum, r) => sum + r.flops, 0), rows.reduce((sum, r) => sum + r.bytes, 0)]
+  return { flops, bytes, gflops: flops / totalMs / 1e6, gigabytesPerSecond: bytes / totalMs / 1e6 }
+}
