@@ -13,7 +13,7 @@ export async function open(backend, { threads }) {
 
   return {
     version,
-    threads: backend === 'wasm' ? threads : 1,
+    threads: backend === 'wasm' ? device.threads ?? threads : 1,
     async prepare(workload) {
       const { net, mode, batch, style = 'merged' } = workload
       const bundle = compile(toNetText(workload), { style })
