@@ -17,10 +17,17 @@ export async function bundleFiles(bundle: Bundle): Promise<Map<string, Uint8Arra
 }
 
 async function withHashes({ manifest, files }: Bundle): Promise<Manifest> {
-  const plans = await Promise.all(Object.entries(manifest.plans).map(async ([target, plan]) => {
-    const kernels = await Promise.all(plan.kernels.map(async (k) => ({ ...k, sha256: k.sha256 ?? await sha256(files.get(k.file) ?? '') })))
-    return [target, { ...plan, kernels }] as const
-  }))
+  const names = [...files.keys()]
+  const found = await Promise.all(names.map((name) => sha256(files.get(name)!)))
+  const hashOf = (name: string): string | undefined => found[names.indexOf(name)]
+  const plans = Object.entries(manifest.plans).map(([target, plan]) => {
+    const kernels = plan.kernels.map((k) => ({ ...k, sha256: k.sha256 ?? hashOf(k.file) }))
+    const { module } = plan
+    return [target, {
+      ...plan, kernels,
+      ...(module && { module: { ...module, sha256: module.sha256 ?? hashOf(module.file), relaxedSha256: module.relaxedSha256 ?? hashOf(module.relaxed) } }),
+    }] as const
+  })
   return { ...manifest, plans: Object.fromEntries(plans) }
 }
 
@@ -48,7 +55,7 @@ export async function bundleFrom(read: FileReader, targets?: readonly string[]):
   const malformed = problemsOf(manifest)
   if (malformed.length) throw new BundleError(malformed)
   const names = new Set(Object.values(manifest.plans).flatMap((plan) =>
-    !targets || targets.includes(plan.target) ? plan.kernels.map((k) => k.file) : []))
+    !targets || targets.includes(plan.target) ? [...plan.kernels.map((k) => k.file), ...(plan.module ? [plan.module.relaxed] : [])] : []))
   const files = new Map<string, string | Uint8Array>()
   await Promise.all([...names].map(async (name) => {
     const data = await read(name)

@@ -4,11 +4,14 @@ import { bundleFrom } from './files.ts'
 import type { Bundle, TensorData } from './format.ts'
 import { Net } from './net.ts'
 import { checkBundle } from './validate.ts'
-import { webgpu } from './webgpu.ts'
+import { isSoftware, webgpu } from './webgpu.ts'
 
 export interface OpenOptions {
-  /** `auto` (the default) and `webgpu`: WebGPU of this page. Any other device is handed in, and stays open. */
-  readonly device?: 'auto' | 'webgpu' | Device
+  /**
+   * `auto` (the default): WebGPU where this page has graphics hardware for it, else `wasm`, the CPU. Any other device is handed
+   * in, and stays open.
+   */
+  readonly device?: 'auto' | 'webgpu' | 'wasm' | Device
   /** Samples at a time. Default: what the file trains with, else 1. */
   readonly batch?: number
   /** Of initial parameters, dropout and shuffling. Default: the file's. */
@@ -24,7 +27,9 @@ export interface OpenOptions {
  * handed in, DeviceError for what the device cannot do.
  */
 export async function open(source: Bundle | string | URL, options: OpenOptions = {}): Promise<Net> {
-  const { bundle: stored, notes } = await resolve(source)
+  const given = options.device ?? 'auto'
+  const choice = typeof given === 'string' ? await choose(given) : undefined
+  const { bundle: stored, notes } = await resolve(source, choice?.target ?? (given as Device).name)
   const bundle = options.weights ? { ...stored, weights: options.weights } : stored
   const { manifest } = bundle
   const batch = options.batch ?? manifest.train?.batch ?? 1
@@ -34,9 +39,8 @@ export async function open(source: Bundle | string | URL, options: OpenOptions =
   const known = new Set(manifest.parameters.map((p) => p.name))
   const strange = [...(bundle.weights?.keys() ?? [])].filter((name) => !known.has(name))
   if (strange.length) throw new InputError(`these weights are not of this net: ${strange.join(', ')} (it has ${[...known].join(', ') || 'no parameters'})`)
-  const given = options.device ?? 'auto'
-  const ownsDevice = typeof given === 'string'
-  const device = ownsDevice ? await openDevice(given) : given
+  const device = choice ? await choice.open() : given as Device
+  const ownsDevice = choice !== undefined
   try {
     const session = await device.load(bundle, batch, options.programs)
     const net = new Net({ bundle, device, ownsDevice, session, programs: options.programs, seed, notes })
@@ -48,12 +52,22 @@ export async function open(source: Bundle | string | URL, options: OpenOptions =
   }
 }
 
-async function openDevice(name: string): Promise<Device> {
-  if (name !== 'auto' && name !== 'webgpu') throw new DeviceError(`there is no device ${name} here: auto, webgpu, or a device that is handed in`)
-  return webgpu()
+interface Choice {
+  readonly target: 'webgpu' | 'wasm'
+  open(): Promise<Device>
 }
 
-async function resolve(source: Bundle | string | URL): Promise<{ bundle: Bundle; notes: readonly string[] }> {
+async function choose(name: string): Promise<Choice> {
+  // What a page does not use it need not load.
+  const cpu: Choice = { target: 'wasm', open: async () => (await import('./wasm.ts')).wasm() }
+  if (name === 'wasm') return cpu
+  if (name === 'webgpu') return { target: 'webgpu', open: () => webgpu() }
+  if (name !== 'auto') throw new DeviceError(`there is no device ${name} here: auto, webgpu, wasm, or a device that is handed in`)
+  const adapter = await globalThis.navigator?.gpu?.requestAdapter().catch(() => null)
+  return adapter && !isSoftware(adapter) ? { target: 'webgpu', open: () => webgpu({ adapter }) } : cpu
+}
+
+async function resolve(source: Bundle | string | URL, target: string): Promise<{ bundle: Bundle; notes: readonly string[] }> {
   if (typeof source !== 'string' && !(source instanceof URL)) return { bundle: source, notes: await checkBundle(source) }
   const text = String(source)
   const base = new URL(/\.json$|\/$/.test(text) ? text : `${text}/`, globalThis.document?.baseURI)
@@ -62,5 +76,5 @@ async function resolve(source: Bundle | string | URL): Promise<{ bundle: Bundle;
     if (response.status === 404) return undefined
     if (!response.ok) throw new InputError(`${response.url}: ${response.status} ${response.statusText}`)
     return new Uint8Array(await response.arrayBuffer())
-  }, ['webgpu'])
+  }, [target])
 }

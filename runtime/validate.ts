@@ -16,6 +16,7 @@ type Check = (value: unknown, path: string, report: Report) => void
 const MOST_ELEMENTS = 2 ** 36
 /** WebGPU binds storage at multiples of 256 bytes (the limit that every device grants). */
 const BINDING_ELEMENTS = 64
+const MOST_THREAD_BYTES = 2 ** 30
 
 const say = (value: unknown): string => {
   const text = JSON.stringify(value) ?? String(value)
@@ -99,10 +100,11 @@ const plan = record({
   programs: table(record({
     dispatches: list(record({
       kernel: count, tensors: list(count), invocations: size, name, layers: list(text),
-      flops: tally, bytesRead: tally, bytesWritten: tally, why: list(text),
+      flops: tally, bytesRead: tally, bytesWritten: tally, why: list(text), 'how?': text,
     })),
     results: table(count), peakBytes: tally, lowerBoundBytes: tally, needsPrepare: flag,
   })),
+  'module?': record({ file, relaxed: file, 'sha256?': hash, 'relaxedSha256?': hash, threadBytes: count }),
 })
 
 const structure = record({
@@ -184,12 +186,26 @@ function checkPlan(manifest: Manifest, p: Plan, at: string, files: Bundle['files
     if (text !== undefined && p.target === 'webgpu' && typeof text !== 'string') report(`${path}.file`, `${k.file} is not a text`)
     if (k.workgroup > 1024) report(`${path}.workgroup`, `${k.workgroup} is more than any WebGPU runs`)
   })
+  if (p.target === 'wasm') checkModule(p, at, files, report)
   for (const [program, entry] of Object.entries(p.programs)) checkProgram(manifest, p, entry, `${at}.programs.${program}`, report)
   for (const { name: n, role } of manifest.outputs) {
     const program = role === 'output' ? 'infer' : 'eval'
     if (!p.programs[program]) report(`${at}.programs.${program}`, 'is missing')
     else if (!Object.hasOwn(p.programs[program].results, n)) report(`${at}.programs.${program}.results`, `${n} is missing`)
   }
+}
+
+function checkModule({ module, kernels }: Plan, at: string, files: Bundle['files'] | undefined, report: Report): void {
+  if (!module) return report(`${at}.module`, 'is missing')
+  if (module.threadBytes > MOST_THREAD_BYTES) report(`${at}.module.threadBytes`, `${module.threadBytes} bytes a thread are absurd`)
+  for (const key of ['file', 'relaxed'] as const) {
+    const data = files?.get(module[key])
+    if (files && data === undefined) report(`${at}.module.${key}`, `${module[key]} is not there`)
+    if (typeof data === 'string') report(`${at}.module.${key}`, `${module[key]} is a text`)
+  }
+  kernels.forEach((k, i) => {
+    if (k.file !== module.file) report(`${at}.kernels[${i}].file`, `all kernels lie in ${module.file}`)
+  })
 }
 
 function checkProgram(manifest: Manifest, p: Plan, program: ProgramEntry, at: string, report: Report): void {
@@ -260,13 +276,25 @@ export async function checkBundle(bundle: Bundle, options: { sealed?: boolean; t
   const wanted: [path: string, hash: string, data: string | Uint8Array, of: string][] = []
   if (manifest.sha256) wanted.push(['sha256', manifest.sha256, sealedText(manifest), 'the manifest'])
   for (const [target, p] of Object.entries(manifest.plans)) {
-    p.kernels.forEach((k, i) => {
-      const data = files.get(k.file)
-      if (options.sealed && k.sha256 === undefined) problems.push({ path: `plans.${target}.kernels[${i}].sha256`, message: 'is missing' })
-      if (data !== undefined && k.sha256) wanted.push([`plans.${target}.kernels[${i}].sha256`, k.sha256, data, k.file])
-    })
+    const check = (path: string, file: string, hash: string | undefined): void => {
+      const data = files.get(file)
+      if (options.sealed && hash === undefined) problems.push({ path, message: 'is missing' })
+      if (data !== undefined && hash) wanted.push([path, hash, data, file])
+    }
+    p.kernels.forEach((k, i) => check(`plans.${target}.kernels[${i}].sha256`, k.file, k.sha256))
+    if (p.module) {
+      check(`plans.${target}.module.sha256`, p.module.file, p.module.sha256)
+      check(`plans.${target}.module.relaxedSha256`, p.module.relaxed, p.module.relaxedSha256)
+    }
   }
-  const found = await Promise.all(wanted.map(([, , data]) => sha256(data)))
+  // Kernels may share a file.
+  const hashes = new Map<string | Uint8Array, Promise<string | undefined>>()
+  const hashOf = (data: string | Uint8Array): Promise<string | undefined> => {
+    const known = hashes.get(data) ?? sha256(data)
+    hashes.set(data, known)
+    return known
+  }
+  const found = await Promise.all(wanted.map(([, , data]) => hashOf(data)))
   wanted.forEach(([path, hash, , of], i) => {
     if (found[i] !== undefined && found[i] !== hash) problems.push({ path, message: `${of} was changed: its hash is ${found[i]}` })
   })

@@ -1,6 +1,8 @@
 import { type Device, DeviceError, type Session } from './device.ts'
 import { type Bundle, type KernelEntry, type Plan, type Size, STEP_BYTES } from './format.ts'
 import { bufferElements, elementCount, sizeAt } from './sizes.ts'
+import { showBytes } from './show-bytes.ts'
+import { usedBuffers } from './used-buffers.ts'
 import { checkBatch } from './validate.ts'
 import { messageOf, type WebGpuHost, WebGpuSession } from './webgpu-session.ts'
 
@@ -23,7 +25,6 @@ const WANTED_LIMITS = [
   'maxComputeWorkgroupSizeX', 'maxStorageBuffersPerShaderStage',
 ] as const
 
-const showBytes = (bytes: number): string => bytes < 2 ** 20 ? `${Math.ceil(bytes / 1024)} KiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`
 
 /** Opens a GPU by WebGPU. Throws DeviceError where there is none. */
 export async function webgpu(options: WebGpuOptions = {}): Promise<Device> {
@@ -44,6 +45,15 @@ export async function webgpu(options: WebGpuOptions = {}): Promise<Device> {
   }
 }
 
+function describe({ info }: { readonly info?: Partial<GPUAdapterInfo> }): string {
+  const parts = [info?.vendor, info?.architecture, info?.device, info?.description].filter(Boolean)
+  return [...new Set(parts)].join(' ') || 'unnamed adapter'
+}
+
+/** Whether a CPU pretends to be a GPU. */
+export const isSoftware = (adapter: { readonly info?: Partial<GPUAdapterInfo> }): boolean =>
+  adapter.info?.isFallbackAdapter === true || /swiftshader|llvmpipe|lavapipe|software|basic render|warp\b/i.test(describe(adapter))
+
 class WebGpuDevice implements Device, WebGpuHost {
   readonly name = 'webgpu'
   readonly description: string
@@ -56,10 +66,8 @@ class WebGpuDevice implements Device, WebGpuHost {
 
   constructor(gpu: GPUDevice, adapter: GPUAdapter) {
     this.gpu = gpu
-    const info = adapter.info as Partial<GPUAdapterInfo> | undefined
-    const parts = [info?.vendor, info?.architecture, info?.device, info?.description].filter(Boolean)
-    this.description = [...new Set(parts)].join(' ') || 'unnamed adapter'
-    this.software = info?.isFallbackAdapter === true || /swiftshader|llvmpipe|lavapipe|software|basic render|warp\b/i.test(this.description)
+    this.description = describe(adapter)
+    this.software = isSoftware(adapter)
     gpu.addEventListener?.('uncapturederror', (event) => {
       event.preventDefault()
       this.failure ??= new DeviceError(`WebGPU: ${event.error.message}`)
@@ -194,17 +202,4 @@ class WebGpuDevice implements Device, WebGpuHost {
     }
     return buffers
   }
-}
-
-/** Buffers that these programs touch, and those that the host writes and reads. */
-function usedBuffers(plan: Plan, programs: readonly string[]): Set<number> {
-  const used = new Set<number>()
-  plan.buffers.forEach((b, i) => {
-    if (b.role === 'parameters' || b.role === 'states' || b.role === 'input') used.add(i)
-  })
-  for (const name of programs) {
-    const { dispatches, results } = plan.programs[name]!
-    for (const index of [...dispatches.flatMap((d) => d.tensors), ...Object.values(results)]) used.add(plan.tensors[index]!.buffer)
-  }
-  return used
 }

@@ -1,0 +1,70 @@
+import { DeviceError } from './device.ts'
+import type { Plan } from './format.ts'
+import { bufferElements, sizeAt } from './sizes.ts'
+import { showBytes } from './show-bytes.ts'
+
+/** Where the module looks in the first page: `README.md` says what each is. */
+export const CONTROL = { step: 64, go: 128, stop: 132, program: 136, threads: 140, scratch: 320, scratchBytes: 324 } as const
+
+const PAGE = 65536
+const MOST_PAGES = 65536
+/** Chunks that each thread takes of a dispatch, about: fewer make threads wait for each other, more cost atomic operations. */
+const CHUNKS = 8
+
+/** All memory of a net at a batch: one WebAssembly memory, laid out once. */
+export interface Arena {
+  readonly bytes: number
+  readonly pages: number
+  /** Byte address of each buffer that is used, by its index in the plan. */
+  readonly buffers: ReadonlyMap<number, number>
+  /** Words at addresses: records and program blocks. */
+  readonly words: readonly { readonly at: number; readonly words: readonly number[] }[]
+  /** Byte address of each program's block, and of a block for each of its dispatches alone. */
+  readonly programs: ReadonlyMap<string, { readonly block: number; readonly single: readonly number[] }>
+  readonly scratch: number
+  readonly scratchBytes: number
+}
+
+/** Throws DeviceError, before anything is allocated, where it does not fit into 4 GiB. */
+export function layOut(plan: Plan, batch: number, used: ReadonlySet<number>, programs: readonly string[], threads: number): Arena {
+  // The first page is control; like the last it is also the room beyond the ends of tensors that kernels may read.
+  let end = PAGE
+  const take = (bytes: number, alignment = 64): number => {
+    const at = Math.ceil(end / alignment) * alignment
+    end = at + bytes
+    return at
+  }
+  const buffers = new Map<number, number>()
+  for (const index of used) buffers.set(index, take(4 * bufferElements(plan.buffers[index]!, batch)))
+  const scratchBytes = Math.ceil((plan.module?.threadBytes ?? 0) / 64) * 64
+  const scratch = take(scratchBytes * threads)
+  const words: { at: number; words: readonly number[] }[] = []
+  const put = (list: readonly number[]): number => {
+    const at = take(4 * list.length, 16)
+    words.push({ at, words: list })
+    return at
+  }
+  const address = (tensor: number): number => {
+    const { buffer, offset } = plan.tensors[tensor]!
+    return buffers.get(buffer)! + 4 * offset
+  }
+  const laidOut = new Map<string, { block: number; single: readonly number[] }>()
+  for (const name of programs) {
+    const records = plan.programs[name]!.dispatches.map((d) => {
+      const items = sizeAt(d.invocations, batch)
+      return put([d.kernel, items, Math.max(1, Math.floor(items / (threads * CHUNKS))), 0, ...d.tensors.map(address)])
+    })
+    laidOut.set(name, { block: put([records.length, ...records]), single: records.map((record) => put([1, record])) })
+  }
+  const pages = Math.ceil(end / PAGE) + 1
+  if (pages > MOST_PAGES) throw new DeviceError(tooLarge(plan, batch, used, scratchBytes * threads))
+  return { bytes: pages * PAGE, pages, buffers, words, programs: laidOut, scratch, scratchBytes }
+}
+
+function tooLarge(plan: Plan, batch: number, used: ReadonlySet<number>, scratch: number): string {
+  const bytesAt = (n: number): number => scratch + [...used].reduce((sum, i) => sum + 4 * bufferElements(plan.buffers[i]!, n), 0)
+  const limit = (MOST_PAGES - 4) * PAGE
+  let most = Math.floor(batch * limit / bytesAt(batch))
+  while (most > 0 && bytesAt(most) > limit) most--
+  return `at batch ${batch} this net needs ${showBytes(bytesAt(batch))}, WebAssembly has ${showBytes(limit)}: ${most >= 1 ? `use a batch of at most ${most}` : 'no batch is small enough'}`
+}

@@ -1,0 +1,85 @@
+/** What a worker is told once: everything else goes through memory. */
+interface Task {
+  readonly module: WebAssembly.Module
+  readonly memory: WebAssembly.Memory
+  readonly thread: number
+}
+
+/** A thread that runs `work` of one module after another. */
+export interface WorkerThread {
+  /** Resolves when the module is instantiated; from then on it follows the memory's control words. */
+  attach(task: Task): Promise<void>
+  /** Resolves when `work` has returned. */
+  readonly idle: Promise<void>
+  /** Set when it died, and why. */
+  readonly failure: string | undefined
+  close(): void
+}
+
+/** The same text in Node and in pages: `port` is what messages go through. */
+const BODY = `async ({ module, memory, thread }) => {
+  const { exports } = await WebAssembly.instantiate(module, { env: { memory } })
+  post('ready')
+  exports.work(thread)
+  post('idle')
+}`
+
+interface Port {
+  postMessage(message: unknown): void
+  terminate(): unknown
+}
+
+type Builtin = (name: 'node:worker_threads') => typeof import('node:worker_threads')
+const builtin = (globalThis as { process?: { getBuiltinModule?: Builtin } }).process?.getBuiltinModule
+
+export const isNode = builtin !== undefined
+
+/** Throws where workers are forbidden. */
+export function startWorker(): WorkerThread {
+  let ready: { resolve: () => void; reject: (error: Error) => void } | undefined
+  let idle: () => void = () => {}
+  const state: { idle: Promise<void>; failure: string | undefined } = { idle: Promise.resolve(), failure: undefined }
+  const hear = (message: unknown): void => {
+    if (message === 'ready') ready?.resolve()
+    else if (message === 'idle') idle()
+  }
+  const fail = (why: string): void => {
+    state.failure ??= why
+    ready?.reject(new Error(why))
+    idle()
+  }
+  const port = builtin ? nodeWorker(builtin, hear, fail) : webWorker(hear, fail)
+  return {
+    attach(task) {
+      state.idle = new Promise((resolve) => { idle = resolve })
+      return new Promise((resolve, reject) => {
+        ready = { resolve, reject }
+        port.postMessage(task)
+      })
+    },
+    get idle() { return state.idle },
+    get failure() { return state.failure },
+    close() { void port.terminate() },
+  }
+}
+
+function nodeWorker(load: Builtin, hear: (message: unknown) => void, fail: (why: string) => void): Port {
+  const { Worker } = load('node:worker_threads')
+  const worker = new Worker(`const { parentPort } = require('node:worker_threads'); const post = (m) => parentPort.postMessage(m); parentPort.on('message', ${BODY})`, { eval: true })
+  // A process may end while they wait.
+  worker.unref()
+  worker.on('message', hear)
+  worker.on('error', (error) => fail(error instanceof Error ? error.message : String(error)))
+  worker.on('exit', () => fail('it ended'))
+  return worker
+}
+
+function webWorker(hear: (message: unknown) => void, fail: (why: string) => void): Port {
+  const text = `const post = (m) => postMessage(m); onmessage = (event) => (${BODY})(event.data).catch((error) => { throw error })`
+  const url = URL.createObjectURL(new Blob([text], { type: 'text/javascript' }))
+  const worker = new Worker(url)
+  worker.onmessage = (event) => hear(event.data)
+  worker.onerror = (event) => { event.preventDefault(); fail(event.message || 'workers from a blob are forbidden here') }
+  URL.revokeObjectURL(url)
+  return worker
+}

@@ -1,0 +1,157 @@
+import { layOut } from './arena.ts'
+import { type Device, DeviceError, type Session } from './device.ts'
+import type { Bundle, Plan } from './format.ts'
+import { usedBuffers } from './used-buffers.ts'
+import { checkBatch } from './validate.ts'
+import { type LoadedModule, WasmSession } from './wasm-session.ts'
+import { isNode, startWorker, type WorkerThread } from './wasm-workers.ts'
+
+export interface WasmOptions {
+  /** Default: one for each core, 16 at most; 1 in a page that is not cross-origin isolated. */
+  readonly threads?: number
+  /** Fused multiplication and addition, where the engine has relaxed SIMD. Default true: results differ in the last places. */
+  readonly relaxed?: boolean
+}
+
+const MOST_THREADS = 16
+
+/** One function with f32x4.relaxed_madd. */
+const RELAXED_PROBE = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 15, 1, 13, 0, 65, 0, 253, 17, 65, 0, 253, 17, 65, 0, 253, 17, 253, 133, 2, 11]
+
+/** The name, kind and flags (shared, with a maximum) of the module's only import. */
+const MEMORY_IMPORT = [3, 101, 110, 118, 6, 109, 101, 109, 111, 114, 121, 2, 3]
+
+/** A CPU: WebAssembly with SIMD, by threads where memory can be shared. Throws DeviceError where there is none. */
+export async function wasm(options: WasmOptions = {}): Promise<Device> {
+  if (typeof WebAssembly === 'undefined') throw new DeviceError('WebAssembly is missing here')
+  const { threads } = options
+  if (threads !== undefined && (!Number.isSafeInteger(threads) || threads < 1)) throw new DeviceError(`${threads} threads: a positive integer is wanted`)
+  return new WasmDevice(options)
+}
+
+/** Whether workers can be given this thread's memory. */
+const sharesMemory = (): boolean => typeof SharedArrayBuffer !== 'undefined' && (isNode || (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated === true)
+
+function cores(): number {
+  const { process, navigator } = globalThis as { process?: { getBuiltinModule?: (name: 'node:os') => { availableParallelism(): number } }; navigator?: { hardwareConcurrency?: number } }
+  return process?.getBuiltinModule?.('node:os').availableParallelism() ?? navigator?.hardwareConcurrency ?? 1
+}
+
+class WasmDevice implements Device {
+  readonly name = 'wasm'
+  readonly software = false
+  readonly #relaxed: boolean
+  readonly #modules = new Map<string | Uint8Array, Promise<WebAssembly.Module>>()
+  #threads: number
+  #note = ''
+  readonly #all = new Set<WorkerThread>()
+  readonly #free: WorkerThread[] = []
+  #closed = false
+
+  constructor({ threads, relaxed = true }: WasmOptions) {
+    const wanted = Math.min(threads ?? cores(), MOST_THREADS)
+    this.#threads = sharesMemory() ? wanted : 1
+    if (wanted > 1 && this.#threads === 1) this.#note = '; more need a page that is cross-origin isolated'
+    this.#relaxed = relaxed && WebAssembly.validate(Uint8Array.from(RELAXED_PROBE))
+  }
+
+  get description(): string {
+    return `WebAssembly ${this.#relaxed ? 'relaxed ' : ''}SIMD, ${this.#threads} thread${this.#threads === 1 ? '' : 's'}${this.#note}`
+  }
+
+  check(): void {
+    if (this.#closed) throw new DeviceError('the device was closed')
+  }
+
+  async load(bundle: Bundle, batch: number, programs?: readonly string[]): Promise<Session> {
+    this.check()
+    const plan = bundle.manifest.plans['wasm']
+    if (!plan?.module) throw new DeviceError('this bundle holds no plan for wasm: compile it again')
+    checkBatch(plan, batch)
+    const names = Object.keys(plan.programs).filter((name) => !programs || name === 'prepare' || programs.includes(name))
+    const used = usedBuffers(plan, names)
+    // Before anything is allocated: whether it fits at all.
+    layOut(plan, batch, used, names, this.#threads)
+    const module = await this.#compile(bundle, plan)
+    const workers = await this.#takeWorkers(this.#threads - 1)
+    const arena = layOut(plan, batch, used, names, 1 + workers.length)
+    const memory = this.#allocate(arena.pages)
+    try {
+      const run = (await WebAssembly.instantiate(module, { env: { memory } })).exports['run'] as LoadedModule['run']
+      await Promise.all(workers.map((worker, i) => worker.attach({ module, memory, thread: i + 1 })))
+      return new WasmSession(this, plan, batch, arena, { memory, run, workers })
+    } catch (error) {
+      for (const worker of workers) this.#drop(worker)
+      throw error instanceof DeviceError ? error : new DeviceError(`the module does not run here: ${(error as Error).message}`)
+    }
+  }
+
+  #allocate(pages: number): WebAssembly.Memory {
+    try {
+      return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: sharesMemory() })
+    } catch (error) {
+      throw new DeviceError(`there is no memory for ${pages * 64} KiB: use a smaller batch, or close other nets (${(error as Error).message})`)
+    }
+  }
+
+  /** Kept by content: a bundle that is opened again at another batch compiles nothing. */
+  #compile(bundle: Bundle, plan: Plan): Promise<WebAssembly.Module> {
+    const file = this.#relaxed ? plan.module!.relaxed : plan.module!.file
+    const bytes = bundle.files.get(file)
+    if (!(bytes instanceof Uint8Array)) throw new DeviceError(`${file} is not in this bundle`)
+    let module = this.#modules.get(bytes)
+    if (!module) {
+      module = WebAssembly.compile(forMemory(bytes) as Uint8Array<ArrayBuffer>).catch((error: Error) => {
+        throw new DeviceError(`${file} does not compile here, SIMD may be missing: ${error.message}`)
+      })
+      this.#modules.set(bytes, module)
+    }
+    return module
+  }
+
+  /** As many as there are; fewer where workers are forbidden. */
+  async #takeWorkers(count: number): Promise<WorkerThread[]> {
+    const taken = this.#free.splice(0, count)
+    try {
+      while (taken.length < count) {
+        const worker = startWorker()
+        this.#all.add(worker)
+        taken.push(worker)
+      }
+    } catch (error) {
+      this.#threads = 1 + taken.length
+      this.#note = `; no more workers: ${(error as Error).message}`
+    }
+    return taken
+  }
+
+  #drop(worker: WorkerThread): void {
+    worker.close()
+    this.#all.delete(worker)
+  }
+
+  release(workers: readonly WorkerThread[]): void {
+    for (const worker of workers) {
+      void worker.idle.then(() => {
+        if (this.#closed || worker.failure !== undefined) this.#drop(worker)
+        else this.#free.push(worker)
+      })
+    }
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const worker of this.#all) worker.close()
+    this.#all.clear()
+  }
+}
+
+/** The module as it imports what memory there is here: one flag says whether it is shared. */
+function forMemory(bytes: Uint8Array): Uint8Array {
+  if (sharesMemory()) return bytes
+  const at = bytes.findIndex((_, i) => MEMORY_IMPORT.every((byte, k) => bytes[i + k] === byte))
+  if (at < 0) return bytes
+  const patched = bytes.slice()
+  patched[at + MEMORY_IMPORT.length - 1] = 1
+  return patched
+}
