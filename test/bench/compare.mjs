@@ -1,15 +1,16 @@
 /**
- * How far results are apart: for each array the largest absolute difference over the largest value of the reference.
- * `{ worst, at, each }`; NaN and missing or unequal arrays count as infinitely far.
+ * How far results are apart: for each array the largest absolute difference over the largest value of the reference; with
+ * `byNorm` the norm of the difference over the norm of the reference. `{ worst, at, each }`; NaN and missing or unequal arrays
+ * count as infinitely far.
  */
-export function compareResults(got, want) {
+export function compareResults(got, want, { byNorm = false } = {}) {
   const each = {}
-  for (const [name, expected] of Object.entries(want)) each[name] = relativeDifference(got[name], expected)
+  for (const [name, expected] of Object.entries(want)) each[name] = (byNorm ? differenceOfNorms : largestDifference)(got[name], expected)
   const [at, worst] = Object.entries(each).reduce((a, b) => (b[1] > a[1] ? b : a))
   return { worst, at, each }
 }
 
-function relativeDifference(got, want) {
+function largestDifference(got, want) {
   if (got?.length !== want.length) return Infinity
   let largest = 0
   let difference = 0
@@ -19,4 +20,16 @@ function relativeDifference(got, want) {
     if (!(d <= difference)) difference = Number.isNaN(d) ? Infinity : d
   }
   return largest === 0 ? difference : difference / largest
+}
+
+function differenceOfNorms(got, want) {
+  if (got?.length !== want.length) return Infinity
+  let value = 0
+  let difference = 0
+  for (let i = 0; i < want.length; i++) {
+    value += want[i] ** 2
+    difference += (got[i] - want[i]) ** 2
+  }
+  if (Number.isNaN(difference)) return Infinity
+  return Math.sqrt(value === 0 ? difference : difference / value)
 }

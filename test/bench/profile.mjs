@@ -1,7 +1,7 @@
 /**
  * node test/bench/profile.mjs WORKLOAD|FILE.net [--device wasm|webgpu] [--batch N] [--threads N] [--program P] [--style S]
  * [--repeat N] [--json]: where the time of one program goes, dispatch by dispatch: the median of N runs, what it computes and
- * moves in a second, its share. FLOPs and bytes are the plan's own count: with Winograd, of what it does instead of the convolution.
+ * moves in a second, its share. FLOPs and bytes are the plan's own count: of the convolution itself, where Winograd does less.
  */
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -86,7 +86,7 @@ else {
       r.gigabytesPerSecond.toFixed(1), (r.flops / 1e6).toFixed(1), (r.bytes / 1e6).toFixed(1)])
   }
   console.log([
-    `${what}, ${program}, batch ${net.batch}, on ${device.description}${options.device === 'wasm' ? `, ${threads} thread${threads > 1 ? 's' : ''}` : ''}`,
+    `${what}, ${program}, batch ${net.batch}, on ${device.description}`,
     String(table),
     `one run with its inputs and results: ${median(runs).toFixed(3)} ms${peak ? `; SIMD peak of one thread: ${peak.gflops.toFixed(1)} GFLOP/s` : ''}`,
   ].join('\n'))

@@ -37,9 +37,10 @@ export function drawTable({ workload, what, batch, flops, peak, competitors }) {
  */
 export function ratiosOf(reports) {
   const found = []
+  const onCpu = reports.some((r) => r.backend === 'wasm')
   const put = (what, threads, above, below) => {
     if (above && below) {
-      found.push({ what, threads, ratio: above.medianMs / below.medianMs, minima: above.minimumMs / below.minimumMs })
+      found.push({ what, threads: onCpu ? threads : undefined, ratio: above.medianMs / below.medianMs, minima: above.minimumMs / below.minimumMs })
     }
   }
   const entryOf = (workload, name, threads) => reports.find((r) => r.workload === workload)
@@ -73,7 +74,7 @@ export function ratiosOf(reports) {
 }
 
 export const drawRatios = (ratios) => ratios
-  .map(({ what, threads, ratio, minima }) => `  ${ratio.toFixed(2)}  (minima ${minima.toFixed(2)})  ${what}${what.includes('threads') ? '' : `, ${threads} thread${threads > 1 ? 's' : ''}`}`)
+  .map(({ what, threads, ratio, minima }) => `  ${ratio.toFixed(2)}  (minima ${minima.toFixed(2)})  ${what}${threads === undefined || what.includes('threads') ? '' : `, ${threads} thread${threads > 1 ? 's' : ''}`}`)
   .join('\n')
 
 const milliseconds = (ms) => ms.toFixed(ms < 10 ? 3 : 1)
