@@ -27,6 +27,9 @@ const BODY = `async ({ module, memory, thread }) => {
 interface Port {
   postMessage(message: unknown): void
   terminate(): unknown
+  /** Whether a process of Node waits for it. */
+  ref?(): void
+  unref?(): void
 }
 
 type Builtin = (name: 'node:worker_threads') => typeof import('node:worker_threads')
@@ -40,20 +43,24 @@ export function startWorker(): WorkerThread {
   let idle: () => void = () => {}
   const state: { idle: Promise<void>; failure: string | undefined } = { idle: Promise.resolve(), failure: undefined }
   const hear = (message: unknown): void => {
-    if (message === 'ready') ready?.resolve()
-    else if (message === 'idle') idle()
+    if (message === 'ready') {
+      port.unref?.()
+      ready?.resolve()
+    } else if (message === 'idle') idle()
   }
   const fail = (why: string): void => {
     state.failure ??= why
+    port.unref?.()
     ready?.reject(new Error(why))
     idle()
   }
-  const port = builtin ? nodeWorker(builtin, hear, fail) : webWorker(hear, fail)
+  const port: Port = builtin ? nodeWorker(builtin, hear, fail) : webWorker(hear, fail)
   return {
     attach(task) {
       state.idle = new Promise((resolve) => { idle = resolve })
       return new Promise((resolve, reject) => {
         ready = { resolve, reject }
+        port.ref?.()
         port.postMessage(task)
       })
     },
@@ -66,11 +73,11 @@ export function startWorker(): WorkerThread {
 function nodeWorker(load: Builtin, hear: (message: unknown) => void, fail: (why: string) => void): Port {
   const { Worker } = load('node:worker_threads')
   const worker = new Worker(`const { parentPort } = require('node:worker_threads'); const post = (m) => parentPort.postMessage(m); parentPort.on('message', ${BODY})`, { eval: true })
-  // A process may end while they wait.
-  worker.unref()
   worker.on('message', hear)
   worker.on('error', (error) => fail(error instanceof Error ? error.message : String(error)))
   worker.on('exit', () => fail('it ended'))
+  // A process may end while they wait. Last: whoever listens holds the process.
+  worker.unref()
   return worker
 }
 

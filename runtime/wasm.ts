@@ -78,8 +78,16 @@ class WasmDevice implements Device {
     const memory = this.#allocate(arena.pages)
     try {
       const run = (await WebAssembly.instantiate(module, { env: { memory } })).exports['run'] as LoadedModule['run']
-      await Promise.all(workers.map((worker, i) => worker.attach({ module, memory, thread: i + 1 })))
-      return new WasmSession(this, plan, batch, arena, { memory, run, workers })
+      const attached = await Promise.allSettled(workers.map((worker, i) => worker.attach({ module, memory, thread: i + 1 })))
+      // A page may forbid workers; what is there does the work.
+      const there = workers.filter((_, i) => attached[i]!.status === 'fulfilled')
+      const refused = attached.find((a) => a.status === 'rejected')
+      if (refused) {
+        for (const worker of workers.filter((w) => !there.includes(w))) this.#drop(worker)
+        this.#threads = 1 + there.length
+        this.#note = `; no more workers: ${(refused.reason as Error).message}`
+      }
+      return new WasmSession(this, plan, batch, arena, { memory, run, workers: there })
     } catch (error) {
       for (const worker of workers) this.#drop(worker)
       throw error instanceof DeviceError ? error : new DeviceError(`the module does not run here: ${(error as Error).message}`)
