@@ -3,11 +3,25 @@ import { constants } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type Device, DeviceError } from '../runtime/device.ts'
+import type { Bundle } from '../runtime/format.ts'
 import { webgpu } from '../runtime/webgpu.ts'
+import { wasm } from '../runtime/wasm.ts'
 import { PACKAGE_ROOT } from './package.ts'
 import type { Screen } from './screen.ts'
 
 export type DeviceName = 'auto' | 'webgpu' | 'wasm' | 'interpreter'
+
+export interface DeviceOptions {
+  readonly device: DeviceName
+  /** Of `wasm`; default: one for each core. */
+  readonly threads?: number
+  /** What the bundle was compiled for. */
+  readonly plans: readonly string[]
+}
+
+/** Options of the command line as they are. */
+export const deviceOf = (options: Readonly<Record<string, unknown>>, { manifest }: Bundle): DeviceOptions =>
+  ({ device: options['device'] as DeviceName, ...(options['threads'] !== undefined && { threads: options['threads'] as number }), plans: Object.keys(manifest.plans) })
 
 /** A place where nets can run, or why it is none. */
 export interface Candidate {
@@ -26,15 +40,14 @@ interface Found {
   readonly adapter?: GPUAdapter
 }
 
-const NO_WASM = 'this version of fusenet does not compile to WebAssembly; --device webgpu and --device interpreter do run'
 const SHOWN_LIMITS = ['maxBufferSize', 'maxStorageBufferBindingSize', 'maxStorageBuffersPerShaderStage', 'maxComputeWorkgroupStorageSize', 'maxComputeInvocationsPerWorkgroup'] as const
 
 /** Adapters and devices die with the GPU object that made them, so it is held for as long as the process lives. */
 const held: GPU[] = []
 
 /** Opens a device for `work` and closes it again. Says on standard error what `auto` took, if it is not a real GPU. */
-export async function withDevice<T>(name: DeviceName, screen: Screen, work: (device: Device) => Promise<T>): Promise<T> {
-  const device = await openDevice(name, screen)
+export async function withDevice<T>(options: DeviceOptions, screen: Screen, work: (device: Device) => Promise<T>): Promise<T> {
+  const device = await openDevice(options, screen)
   try {
     return await work(device)
   } finally {
@@ -42,32 +55,35 @@ export async function withDevice<T>(name: DeviceName, screen: Screen, work: (dev
   }
 }
 
-async function openDevice(name: DeviceName, screen: Screen): Promise<Device> {
-  if (name === 'wasm') throw new DeviceError(NO_WASM)
+async function openDevice({ device: name, threads, plans }: DeviceOptions, screen: Screen): Promise<Device> {
+  const cpu = (): Promise<Device> => wasm({ ...(threads !== undefined && { threads }) })
+  if (name === 'wasm') return cpu()
   if (name === 'interpreter') {
     const { interpreter } = await import('../compiler/index.ts')
     return interpreter()
   }
   const real = await hardware()
-  const chosen = real.adapter ? real : await software()
-  if (!chosen.adapter) {
-    throw new DeviceError(`there is no WebGPU adapter here: ${real.candidate.description}; ${chosen.candidate.description}. --device interpreter runs anywhere, slowly`)
+  if (real.adapter) return webgpu({ adapter: real.adapter })
+  if (name === 'auto' && plans.includes('wasm')) return cpu()
+  const pretended = await software()
+  if (!pretended.adapter) {
+    throw new DeviceError(`there is no WebGPU adapter here: ${real.candidate.description}; ${pretended.candidate.description}. --device wasm runs on the CPU`)
   }
-  if (chosen !== real && !screen.json) screen.note(screen.noteColors.dim(`no graphics hardware is offered: running on ${chosen.candidate.description}, a CPU that pretends to be a GPU`))
-  return webgpu({ adapter: chosen.adapter })
+  if (!screen.json) screen.note(screen.noteColors.dim(`no graphics hardware is offered: running on ${pretended.candidate.description}, a CPU that pretends to be a GPU; --device wasm is much faster`))
+  return webgpu({ adapter: pretended.adapter })
 }
 
-export async function listDevices(): Promise<{ candidates: Candidate[]; chosen?: Candidate; why: string }> {
+export async function listDevices(): Promise<{ candidates: Candidate[]; chosen: Candidate; why: string }> {
   const real = (await hardware()).candidate
-  const pretended = (await software()).candidate
+  const device = await wasm()
+  const cpu: Candidate = { name: 'wasm', kind: 'cpu', available: true, description: device.description }
+  device.close()
   const candidates: Candidate[] = [
-    real, pretended,
-    { name: 'wasm', kind: 'cpu', available: false, description: NO_WASM },
+    real, (await software()).candidate, cpu,
     { name: 'interpreter', kind: 'cpu', available: true, description: 'float64, an equation at a time: the reference, slow' },
   ]
   if (real.available) return { candidates, chosen: real, why: 'a hardware adapter is there' }
-  if (pretended.available) return { candidates, chosen: pretended, why: `no hardware adapter (${real.description}); its kernels run on the CPU` }
-  return { candidates, why: 'there is neither a hardware nor a software adapter' }
+  return { candidates, chosen: cpu, why: `no hardware adapter (${real.description}), and WebAssembly is faster than an adapter that a CPU pretends to be` }
 }
 
 async function hardware(): Promise<Found> {

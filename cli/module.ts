@@ -8,7 +8,7 @@ import { neededInputs } from './needed.ts'
 
 /**
  * Writes a bundle as one ES module with nothing to fetch: the runtime, the manifest, the kernels and the weights, and
- * types beside it. It runs in a page as it is; in Node a device is handed in.
+ * types beside it. It runs in a page and in Node as it is; for WebGPU in Node a device is handed in.
  */
 export async function writeModule(file: string, bundle: Bundle): Promise<{ files: string[]; bytes: number }> {
   const types = file.replace(/\.(m?)js$/, '.d.$1ts')
@@ -23,7 +23,8 @@ async function moduleCode(bundle: Bundle): Promise<string> {
   const { build } = await import('esbuild')
   // The sources when this runs from them, else what was built of them.
   const runtime = (name: string): string => JSON.stringify(fileURLToPath(new URL(`../runtime/${name}${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)))
-  const files = Object.fromEntries([...bundle.files].filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
+  const texts = [...bundle.files].filter(([, data]) => typeof data === 'string')
+  const binaries = [...bundle.files].flatMap(([name, data]) => (typeof data === 'string' ? [] : [[name, Buffer.from(data).toString('base64')]]))
   const weights = bundle.weights && Buffer.from(writeSafetensors(bundle.weights)).toString('base64')
   const built = await build({
     stdin: {
@@ -32,12 +33,14 @@ async function moduleCode(bundle: Bundle): Promise<string> {
         import { open as openBundle } from ${runtime('open')}
         import { readSafetensors } from ${runtime('safetensors')}
         export { webgpu } from ${runtime('webgpu')}
+        export { wasm } from ${runtime('wasm')}
         export { DeviceError } from ${runtime('device')}
         export { BundleError, InputError } from ${runtime('errors')}
-        const weights = ${weights === undefined ? 'undefined' : `readSafetensors(Uint8Array.from(atob(${JSON.stringify(weights)}), (c) => c.charCodeAt(0)), 'weights').tensors`}
+        const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0))
+        const weights = ${weights === undefined ? 'undefined' : `readSafetensors(bytes(${JSON.stringify(weights)}), 'weights').tensors`}
         export const bundle = {
           manifest: ${JSON.stringify(await seal(bundle.manifest))},
-          files: new Map(Object.entries(${JSON.stringify(files)})),
+          files: new Map([...${JSON.stringify(texts)}, ...${JSON.stringify(binaries)}.map(([name, data]) => [name, bytes(data)])]),
           ...weights && { weights },
         }
         export const open = (options) => openBundle(bundle, options)`,
@@ -105,7 +108,8 @@ export interface Device {
 }
 
 export interface OpenOptions {
-  readonly device?: 'auto' | 'webgpu' | Device
+  /** auto: graphics hardware where there is some, else wasm, the CPU. */
+  readonly device?: 'auto' | 'webgpu' | 'wasm' | Device
   /** Default: ${train ? train.batch : 1}. */
   readonly batch?: number
   readonly seed?: number
@@ -115,8 +119,9 @@ export interface OpenOptions {
 export declare function open(options?: OpenOptions): Promise<Net>
 /** In Node: \`webgpu({ gpu: create([]) })\` with \`create\` of the package webgpu. */
 export declare function webgpu(options?: { readonly gpu?: unknown; readonly adapter?: unknown; readonly powerPreference?: 'low-power' | 'high-performance' }): Promise<Device>
+export declare function wasm(options?: { readonly threads?: number; readonly relaxed?: boolean }): Promise<Device>
 /** The manifest, the kernels and the weights, as fusenet's runtime takes them. */
-export declare const bundle: { readonly manifest: Readonly<Record<string, unknown>>; readonly files: ReadonlyMap<string, string>; readonly weights?: ReadonlyMap<string, Tensor> }
+export declare const bundle: { readonly manifest: Readonly<Record<string, unknown>>; readonly files: ReadonlyMap<string, string | Uint8Array>; readonly weights?: ReadonlyMap<string, Tensor> }
 export declare class InputError extends Error {}
 export declare class DeviceError extends Error {}
 export declare class BundleError extends Error {

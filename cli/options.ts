@@ -28,6 +28,7 @@ export const style = (command: Command): Command =>
 
 export const device = (command: Command): Command =>
   command.addOption(new Option('--device <device>', 'where it runs').choices(['auto', 'webgpu', 'wasm', 'interpreter']).default('auto'))
+    .option('--threads <n>', 'on wasm: threads that share the work (default: one for each core)', positiveInteger)
 
 export const json = (command: Command): Command => command.option('--json', 'print JSON on standard output')
 

@@ -3,8 +3,8 @@ import { bufferElements, showShape, sizeAt } from '../runtime/sizes.ts'
 import { showBytes } from './screen.ts'
 
 /** A program as its host runs it: the buffers it touches, who lives in each, and every dispatch with its bindings. */
-export function printPlan(manifest: Manifest, program: string, batch: number): string {
-  const { buffers, tensors, kernels, programs } = manifest.plans['webgpu']!
+export function printPlan(manifest: Manifest, target: string, program: string, batch: number): string {
+  const { buffers, tensors, kernels, programs } = manifest.plans[target]!
   const { dispatches, results } = programs[program]!
   const touched = [...new Set([...dispatches.flatMap((d) => d.tensors), ...Object.values(results)])].sort((a, b) => a - b)
   const lines = ['buffers:']
@@ -18,7 +18,7 @@ export function printPlan(manifest: Manifest, program: string, batch: number): s
   for (const [i, dispatch] of dispatches.entries()) {
     const kernel = kernels[dispatch.kernel]!
     const groups = Math.ceil(sizeAt(dispatch.invocations, batch) / kernel.workgroup)
-    lines.push(`  ${i} ${dispatch.name}: ${kernel.file}, ${groups} workgroups of ${kernel.workgroup}`)
+    lines.push(`  ${i} ${dispatch.name}: ${kernel.file}, ${target === 'webgpu' ? `${groups} workgroups of ${kernel.workgroup}` : `kernel ${dispatch.kernel}, ${groups} items`}`)
     for (const [b, binding] of kernel.bindings.entries()) lines.push(`    ${binding.access === 'read' ? 'reads' : 'writes'} ${tensors[dispatch.tensors[b]!]!.name} as ${binding.name}`)
   }
   lines.push('results:', ...Object.entries(results).map(([name, t]) => `  ${name} = ${tensors[t]!.name}`))

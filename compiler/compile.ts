@@ -25,6 +25,8 @@ export interface CompileOptions {
   readonly readImport?: (path: string, from: Source) => Source | undefined
   /** Only these programs (and what they need prepared). Default: all that the net has. */
   readonly programs?: readonly string[]
+  /** Only what runs on these: `webgpu`, `wasm`. Default: both. */
+  readonly targets?: readonly string[]
   /** Passes to leave out, to find out which one makes a number wrong. */
   readonly without?: readonly string[]
   /** Told what every step left. */
@@ -36,7 +38,7 @@ export interface CompileOptions {
  * Throws CompileError with every independent mistake.
  */
 export function compile(source: string | Source, options: CompileOptions = {}): Bundle {
-  const { bundle } = compileFor(source, TARGETS, options)
+  const { bundle } = compileFor(source, TARGETS.filter(({ name }) => options.targets?.includes(name) ?? true), options)
   return bundle
 }
 
@@ -46,11 +48,14 @@ const TARGETS: readonly Target[] = [wgsl, wasm]
 export interface InspectOptions extends CompileOptions {
   /** Samples that the numbers are for. Default 1. */
   readonly batch?: number
+  /** Whose kernels: `webgpu` (the default) or `wasm`. */
+  readonly target?: string
 }
 
 /** What `fusenet inspect --json` prints: kernels, what is fused into each and why not more, FLOPs, bytes, memory. */
 export function inspect(source: string | Source, options: InspectOptions = {}): InspectReport {
-  return inspectManifest(compile(source, options).manifest, wgsl.name, options.batch ?? 1)
+  const { target = wgsl.name, batch = 1 } = options
+  return inspectManifest(compile(source, { ...options, targets: [target] }).manifest, target, batch)
 }
 
 /** Errors and warnings of a text; nothing else. */

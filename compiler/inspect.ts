@@ -20,6 +20,8 @@ export interface KernelReport extends Totals {
   readonly name: string
   readonly layers: readonly string[]
   readonly why: readonly string[]
+  /** How the work is done: tiles, what is prepared, Winograd. */
+  readonly how?: string
 }
 
 interface Totals {
@@ -43,6 +45,7 @@ function inspectProgram(plan: Plan, program: ProgramEntry, batch: number): Progr
     bytesRead: at(d.bytesRead),
     bytesWritten: at(d.bytesWritten),
     why: d.why,
+    ...(d.how !== undefined && { how: d.how }),
   }))
   const sum = (key: keyof Totals): number => kernels.reduce((total, k) => total + k[key], 0)
   const touched = new Set(program.dispatches.flatMap((d) => d.tensors.map((t) => plan.tensors[t]!.buffer)))

@@ -34,8 +34,11 @@ async function withHashes({ manifest, files }: Bundle): Promise<Manifest> {
 /** Where files come from: undefined for one that is not there. */
 export type FileReader = (name: string) => Promise<Uint8Array | undefined>
 
-/** The other way. Reads the files that the manifest names, and refuses what does not agree. */
-export async function bundleFrom(read: FileReader, targets?: readonly string[]): Promise<{ bundle: Bundle; notes: string[] }> {
+/**
+ * The other way. Reads the files that the manifest names, and refuses what does not agree. `wanted`: of these plans only; all
+ * where it names none.
+ */
+export async function bundleFrom(read: FileReader, wanted?: (plans: readonly string[]) => readonly string[]): Promise<{ bundle: Bundle; notes: string[] }> {
   const bytes = await read(MANIFEST_FILE)
   if (!bytes) throw new BundleError([{ path: MANIFEST_FILE, message: 'is not there' }])
   const decode = (data: Uint8Array, path: string): string => {
@@ -54,6 +57,8 @@ export async function bundleFrom(read: FileReader, targets?: readonly string[]):
   // The names of files are only trusted once they have the form of names.
   const malformed = problemsOf(manifest)
   if (malformed.length) throw new BundleError(malformed)
+  const some = wanted?.(Object.keys(manifest.plans))
+  const targets = some?.length ? some : undefined
   const names = new Set(Object.values(manifest.plans).flatMap((plan) =>
     !targets || targets.includes(plan.target) ? [...plan.kernels.map((k) => k.file), ...(plan.module ? [plan.module.relaxed] : [])] : []))
   const files = new Map<string, string | Uint8Array>()

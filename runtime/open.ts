@@ -28,8 +28,13 @@ export interface OpenOptions {
  */
 export async function open(source: Bundle | string | URL, options: OpenOptions = {}): Promise<Net> {
   const given = options.device ?? 'auto'
-  const choice = typeof given === 'string' ? await choose(given) : undefined
-  const { bundle: stored, notes } = await resolve(source, choice?.target ?? (given as Device).name)
+  const adapter = given === 'auto' ? await hardwareAdapter() : undefined
+  const targetOf = (plans: readonly string[]): string =>
+    typeof given !== 'string' ? given.name
+    : given !== 'auto' ? given
+    : adapter && plans.includes('webgpu') ? 'webgpu'
+    : plans.includes('wasm') ? 'wasm' : 'webgpu'
+  const { bundle: stored, notes } = await resolve(source, (plans) => plans.filter((plan) => plan === targetOf(plans)))
   const bundle = options.weights ? { ...stored, weights: options.weights } : stored
   const { manifest } = bundle
   const batch = options.batch ?? manifest.train?.batch ?? 1
@@ -39,8 +44,8 @@ export async function open(source: Bundle | string | URL, options: OpenOptions =
   const known = new Set(manifest.parameters.map((p) => p.name))
   const strange = [...(bundle.weights?.keys() ?? [])].filter((name) => !known.has(name))
   if (strange.length) throw new InputError(`these weights are not of this net: ${strange.join(', ')} (it has ${[...known].join(', ') || 'no parameters'})`)
-  const device = choice ? await choice.open() : given as Device
-  const ownsDevice = choice !== undefined
+  const ownsDevice = typeof given === 'string'
+  const device = ownsDevice ? await openDevice(targetOf(Object.keys(manifest.plans)), adapter) : given
   try {
     const session = await device.load(bundle, batch, options.programs)
     const net = new Net({ bundle, device, ownsDevice, session, programs: options.programs, seed, notes })
@@ -52,22 +57,23 @@ export async function open(source: Bundle | string | URL, options: OpenOptions =
   }
 }
 
-interface Choice {
-  readonly target: 'webgpu' | 'wasm'
-  open(): Promise<Device>
-}
-
-async function choose(name: string): Promise<Choice> {
-  // What a page does not use it need not load.
-  const cpu: Choice = { target: 'wasm', open: async () => (await import('./wasm.ts')).wasm() }
-  if (name === 'wasm') return cpu
-  if (name === 'webgpu') return { target: 'webgpu', open: () => webgpu() }
-  if (name !== 'auto') throw new DeviceError(`there is no device ${name} here: auto, webgpu, wasm, or a device that is handed in`)
+/** Of this page, if it is more than a CPU that pretends to be one. */
+async function hardwareAdapter(): Promise<GPUAdapter | undefined> {
   const adapter = await globalThis.navigator?.gpu?.requestAdapter().catch(() => null)
-  return adapter && !isSoftware(adapter) ? { target: 'webgpu', open: () => webgpu({ adapter }) } : cpu
+  return adapter && !isSoftware(adapter) ? adapter : undefined
 }
 
-async function resolve(source: Bundle | string | URL, target: string): Promise<{ bundle: Bundle; notes: readonly string[] }> {
+async function openDevice(name: string, adapter: GPUAdapter | undefined): Promise<Device> {
+  if (name === 'webgpu') return webgpu(adapter && { adapter })
+  if (name !== 'wasm') throw new DeviceError(`there is no device ${name} here: auto, webgpu, wasm, or a device that is handed in`)
+  // What a page does not use it need not load.
+  const { wasm } = await import('./wasm.ts')
+  return wasm()
+}
+
+type Wanted = (plans: readonly string[]) => readonly string[]
+
+async function resolve(source: Bundle | string | URL, wanted: Wanted): Promise<{ bundle: Bundle; notes: readonly string[] }> {
   if (typeof source !== 'string' && !(source instanceof URL)) return { bundle: source, notes: await checkBundle(source) }
   const text = String(source)
   const base = new URL(/\.json$|\/$/.test(text) ? text : `${text}/`, globalThis.document?.baseURI)
@@ -76,5 +82,5 @@ async function resolve(source: Bundle | string | URL, target: string): Promise<{
     if (response.status === 404) return undefined
     if (!response.ok) throw new InputError(`${response.url}: ${response.status} ${response.statusText}`)
     return new Uint8Array(await response.arrayBuffer())
-  }, [target])
+  }, wanted)
 }

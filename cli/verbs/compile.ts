@@ -26,7 +26,7 @@ export const compile: Verb = {
     const written = asModule ? await writeModule(output, bundle) : await writeFolder(output, bundle)
     const { manifest } = bundle
     const kernels = Object.values(manifest.plans).reduce((sum, plan) => sum + plan.kernels.length, 0)
-    const programs = Object.fromEntries(Object.entries(manifest.plans['webgpu']?.programs ?? {}).map(([name, program]) => [name, program.dispatches.length]))
+    const programs = Object.fromEntries(Object.entries(Object.values(manifest.plans)[0]?.programs ?? {}).map(([name, program]) => [name, program.dispatches.length]))
     screen.print(`${output}: ${manifest.name}, ${manifest.style}, ${kernels} kernels, ${showBytes(written.bytes)}${bundle.weights ? ' with weights' : ', without weights'}`)
     screen.table(['program', 'dispatches'], Object.entries(programs), [1])
     screen.result({ output, name: manifest.name, style: manifest.style, kernels, programs, weights: bundle.weights !== undefined, ...written })

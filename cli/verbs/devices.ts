@@ -11,8 +11,8 @@ export const devices: Verb = {
     screen.table(['', 'device', 'kind', 'adapter'], candidates.map((candidate) => [
       candidate === chosen ? '*' : '', candidate.name, candidate.kind, candidate.available ? candidate.description : `none: ${candidate.description}`,
     ]))
-    screen.print(chosen ? `auto takes ${chosen.name} (${chosen.kind}): ${why}` : `auto finds nothing: ${why}`)
-    screen.result({ chosen: chosen ? { device: chosen.name, kind: chosen.kind, why } : null, ...(!chosen && { why }), devices: candidates })
-    return chosen ? EXIT.done : EXIT.device
+    screen.print(`auto takes ${chosen.name} (${chosen.kind}): ${why}`)
+    screen.result({ chosen: { device: chosen.name, kind: chosen.kind, why }, devices: candidates })
+    return EXIT.done
   },
 }

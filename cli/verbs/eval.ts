@@ -3,7 +3,7 @@ import { part } from '../../runtime/data/dataset.ts'
 import type { Style } from '../../runtime/format.ts'
 import { loadBundle } from '../bundles.ts'
 import { netData } from '../datasets.ts'
-import { type DeviceName, withDevice } from '../devices.ts'
+import { deviceOf, withDevice } from '../devices.ts'
 import { EXIT } from '../exit.ts'
 import { neededInputs } from '../needed.ts'
 import { device, positiveInteger, style, weights } from '../options.ts'
@@ -32,7 +32,7 @@ export const evaluate: Verb = {
     const which = options['part'] as 'test' | 'train'
     const limit = options['limit'] as number | undefined
     const samples = limit === undefined ? data[which] : part(data[which], 0, limit)
-    return withDevice(options['device'] as DeviceName, screen, async (device) => {
+    return withDevice(deviceOf(options, bundle), screen, async (device) => {
       const { open } = await import('../../runtime/index.ts')
       const batch = Math.min(samples.length, (options['batch'] as number | undefined) ?? bundle.manifest.train?.batch ?? 100)
       const net = await open(bundle, { device, batch, programs: [program] })

@@ -20,6 +20,7 @@ export const inspect: Verb = {
   describe(command) {
     style(command.argument('<file.net|bundle>', 'the net'))
       .addOption(new Option('--batch <n>', 'for so many samples').argParser(positiveInteger).default(1))
+      .addOption(new Option('--device <device>', 'whose kernels').choices(['webgpu', 'wasm']).default('webgpu'))
       .option('--program <name>', 'only this one (infer, train, ...); may be repeated', collect)
       .addOption(new Option('--print <what>', 'the compiler\'s own view instead: layers, loops after fusion, or kernels and memory').choices(['graph', 'loops', 'plan']))
       .option('--after <pass>', 'print what a pass leaves: its name, or all')
@@ -33,7 +34,9 @@ export const inspect: Verb = {
     const batch = options['batch'] as number
     const steps: Step[] = []
     const seesCompiler = ['print', 'after', 'emitDir'].some((name) => options[name] !== undefined)
+    const target = options['device'] as string
     const compiling: CompileOptions = {
+      targets: [target],
       style: options['style'] as Style | undefined,
       ...(seesCompiler && { watch: (program, name, text) => { if (!wanted || wanted.includes(program)) steps.push({ program, name, text }) } }),
     }
@@ -42,16 +45,18 @@ export const inspect: Verb = {
       Object.assign(compiling, { without })
     }
     const bundle = await load(file, compiling)
-    const { programs } = bundle.manifest.plans['webgpu']!
+    const plan = bundle.manifest.plans[target]
+    if (!plan) throw new InputError(`${bundle.manifest.name} was compiled without kernels for ${target}: compile it again`)
+    const { programs } = plan
     for (const name of wanted ?? []) {
       if (!Object.hasOwn(programs, name)) throw new InputError(`${bundle.manifest.name} has no program ${name}${didYouMean(name, Object.keys(programs))} (it has ${Object.keys(programs).join(', ')})`)
     }
-    if (options['emitDir'] !== undefined) return emit(options['emitDir'] as string, bundle, steps, screen)
+    if (options['emitDir'] !== undefined) return emit(options['emitDir'] as string, bundle, target, steps, screen)
     if (options['after'] !== undefined) return printAfter(options['after'] as string, steps, screen)
-    if (options['print'] === 'plan') return printTexts((wanted ?? Object.keys(programs)).map((program) => ({ program, name: 'plan', text: () => printPlan(bundle.manifest, program, batch) })), screen)
+    if (options['print'] === 'plan') return printTexts((wanted ?? Object.keys(programs)).map((program) => ({ program, name: 'plan', text: () => printPlan(bundle.manifest, target, program, batch) })), screen)
     if (options['print'] !== undefined) return printTexts(lastOf(steps, options['print'] === 'loops'), screen)
 
-    const whole = inspectManifest(bundle.manifest, 'webgpu', batch)
+    const whole = inspectManifest(bundle.manifest, target, batch)
     const report = wanted ? { ...whole, programs: Object.fromEntries(wanted.map((name) => [name, whole.programs[name]!])) } : whole
     show(report, screen)
     screen.result(report)
@@ -116,7 +121,7 @@ function printTexts(steps: readonly Step[], screen: Screen): number {
 }
 
 /** `infer/03-fold-batch-norm.txt`, what every step left, and the kernels. */
-async function emit(folder: string, bundle: Bundle, steps: readonly Step[], screen: Screen): Promise<number> {
+async function emit(folder: string, bundle: Bundle, target: string, steps: readonly Step[], screen: Screen): Promise<number> {
   const files: string[] = []
   const write = async (name: string, data: string | Uint8Array): Promise<void> => {
     files.push(join(folder, name))
@@ -124,7 +129,7 @@ async function emit(folder: string, bundle: Bundle, steps: readonly Step[], scre
   }
   for (const program of new Set(steps.map((step) => step.program))) {
     const mine = steps.filter((step) => step.program === program)
-    const all = [...mine, { program, name: 'plan', text: () => printPlan(bundle.manifest, program, 1) }]
+    const all = [...mine, { program, name: 'plan', text: () => printPlan(bundle.manifest, target, program, 1) }]
     for (const [i, { name, text }] of all.entries()) await write(join(program.replace('/', '-'), `${String(i + 1).padStart(2, '0')}-${name}.txt`), text())
   }
   for (const [name, data] of bundle.files) await write(name, data)
@@ -142,6 +147,8 @@ function show(report: InspectReport, screen: Screen): void {
     screen.table(['kernel', 'layers', 'FLOP', 'read', 'written'], program.kernels.map((kernel) => [
       kernel.name, kernel.layers.join(' + '), showCount(kernel.flops), showBytes(kernel.bytesRead), showBytes(kernel.bytesWritten),
     ]), [2, 3, 4])
+    const ways = program.kernels.flatMap((kernel) => (kernel.how === undefined ? [] : [`  ${kernel.name}: ${kernel.how}`]))
+    if (ways.length > 0) screen.print(dim(['how the work is done:', ...ways].join('\n')))
     const reasons = program.kernels.flatMap((kernel) => kernel.why.map((why) => `  ${kernel.name}: ${why}`))
     if (reasons.length > 0) screen.print(dim(['what was fused, and why not more:', ...reasons].join('\n')))
   }

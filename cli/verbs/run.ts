@@ -3,7 +3,7 @@ import type { Style } from '../../runtime/format.ts'
 import type { Numbers } from '../../runtime/device.ts'
 import { elementCount } from '../../runtime/sizes.ts'
 import { loadBundle } from '../bundles.ts'
-import { type DeviceName, withDevice } from '../devices.ts'
+import { deviceOf, withDevice } from '../devices.ts'
 import { EXIT } from '../exit.ts'
 import { collect, device, input, positiveInteger, style, weights } from '../options.ts'
 import { neededInputs } from '../needed.ts'
@@ -33,7 +33,7 @@ export const run: Verb = {
     const given = await readInputs(options['input'] as string[] | undefined, bundle, neededInputs(bundle, program))
     if (!bundle.weights && bundle.manifest.parameters.length > 0) screen.note('these are initial weights: the bundle holds none, and none were given by --weights')
 
-    return withDevice(options['device'] as DeviceName, screen, async (device) => {
+    return withDevice(deviceOf(options, bundle), screen, async (device) => {
       const { open } = await import('../../runtime/index.ts')
       // What a sample gives depends on no other, but for statistics of the batch: those want all of them at once.
       const atOnce = Math.min(given.samples, (options['batch'] as number | undefined) ?? (stats === 'batch' ? given.samples : MOST_AT_ONCE))

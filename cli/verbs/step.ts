@@ -1,6 +1,6 @@
 import type { Style, TensorData } from '../../runtime/format.ts'
 import { loadBundle } from '../bundles.ts'
-import { type DeviceName, withDevice } from '../devices.ts'
+import { deviceOf, withDevice } from '../devices.ts'
 import { EXIT } from '../exit.ts'
 import { neededInputs } from '../needed.ts'
 import { collect, device, input, style, weights, wholeNumber } from '../options.ts'
@@ -24,7 +24,7 @@ export const step: Verb = {
     const program = update ? 'step' : 'gradients'
     const bundle = await loadBundle(args[0]!, { style: options['style'] as Style | undefined, weights: options['weights'] as string | undefined, screen })
     const given = await readInputs(options['input'] as string[] | undefined, bundle, neededInputs(bundle, program))
-    return withDevice(options['device'] as DeviceName, screen, async (device) => {
+    return withDevice(deviceOf(options, bundle), screen, async (device) => {
       const { open } = await import('../../runtime/index.ts')
       const net = await open(bundle, { device, batch: given.samples, seed: options['seed'] as number | undefined, programs: [program] })
       try {

@@ -8,7 +8,7 @@ import type { Net } from '../../runtime/net.ts'
 import { writeBundle } from '../../runtime/node.ts'
 import { checkBundlePlace, loadBundle } from '../bundles.ts'
 import { type NetData, netData } from '../datasets.ts'
-import { type DeviceName, withDevice } from '../devices.ts'
+import { deviceOf, withDevice } from '../devices.ts'
 import { EXIT, UsageError } from '../exit.ts'
 import { device, positiveInteger, positiveNumber, style, weights, wholeNumber } from '../options.ts'
 import { type Progress, progress, sayLoss } from '../progress.ts'
@@ -60,7 +60,7 @@ export const train: Verb = {
     }
     const firstSeed = (options['seed'] as number | undefined) ?? resumed?.snapshot.seed ?? bundle.manifest.train.seed
 
-    return withDevice(options['device'] as DeviceName, screen, async (device) => {
+    return withDevice(deviceOf(options, bundle), screen, async (device) => {
       const results: Result[] = []
       for (let i = 0; i < seeds; i++) {
         const result = await trainOnce(job, firstSeed + i, device, screen, i === 0)

@@ -133,7 +133,7 @@ describe('compile', () => {
     expect(json(said)).toMatchObject({ name: 'line', style: 'merged', weights: true })
     const bundle = await readBundle(at('line'))
     expect([...bundle.weights!.keys()].sort()).toEqual(['fc.bias', 'fc.weight'])
-    expect((await readdir(at('line'))).sort()).toEqual(['bundle.json', 'kernels', 'weights.safetensors'])
+    expect((await readdir(at('line'))).sort()).toEqual(['bundle.json', 'kernels', 'kernels-relaxed.wasm', 'kernels.wasm', 'weights.safetensors'])
   })
 
   test('a bundle of the other style keeps its weights', async () => {
@@ -174,6 +174,9 @@ describe('compile', () => {
     expect(prob![0]).toBeCloseTo(3 / 4, 5)
     net.close()
     device.close()
+    const onCpu = await module.open({ batch: 1, device: 'wasm' })
+    expect((await onCpu.run({ x: [Math.log(3), 0] }))['prob']![0]).toBeCloseTo(3 / 4, 5)
+    onCpu.close()
   })
 
   test('its types say what the net takes and gives', async () => {
