@@ -32,7 +32,12 @@ interface Port {
   unref?(): void
 }
 
-type Builtin = (name: 'node:worker_threads') => typeof import('node:worker_threads')
+/** Of Node's module `worker_threads`, what is used here. It is asked for at run time: pages have none. */
+interface NodeWorker extends Required<Port> {
+  on(event: 'message' | 'error' | 'exit', hear: (value: unknown) => void): void
+}
+
+type Builtin = (name: string) => { readonly Worker: new (text: string, options: { eval: true }) => NodeWorker }
 const builtin = (globalThis as { process?: { getBuiltinModule?: Builtin } }).process?.getBuiltinModule
 
 export const isNode = builtin !== undefined
@@ -70,9 +75,11 @@ export function startWorker(): WorkerThread {
   }
 }
 
+const THREADS = 'node:worker_threads'
+
 function nodeWorker(load: Builtin, hear: (message: unknown) => void, fail: (why: string) => void): Port {
-  const { Worker } = load('node:worker_threads')
-  const worker = new Worker(`const { parentPort } = require('node:worker_threads'); const post = (m) => parentPort.postMessage(m); parentPort.on('message', ${BODY})`, { eval: true })
+  const { Worker } = load(THREADS)
+  const worker = new Worker(`const { parentPort } = process.getBuiltinModule('${THREADS}'); const post = (m) => parentPort.postMessage(m); parentPort.on('message', ${BODY})`, { eval: true })
   worker.on('message', hear)
   worker.on('error', (error) => fail(error instanceof Error ? error.message : String(error)))
   worker.on('exit', () => fail('it ended'))

@@ -16,7 +16,7 @@ import { winograd, winogradGradient } from './winograd.ts'
  * lanes, one for what is loaded, more where it lies scattered or is normalized and padded on the way.
  */
 export function chooseNest(given: Equation): Nest {
-  const equation = flattenReductions(flattenAxes(dropTrueGuards(given)))
+  const equation = flattenReductions(flattenAxes(dropTrueGuards(given), given.sides.map((side) => side.kept)))
   const sums = equation.stores.flatMap((s) => reductions(s.value))
   const main = sums.filter(isContraction).sort((a, b) => steps(b) - steps(a))[0]
   // What does not change along an output axis is computed before it: no tile is as large as that.
@@ -321,8 +321,10 @@ function sidePhase(side: SideReduction, main: Equation, split: Omit<Split, 'equa
   const [, channels, ...space] = side.source.shape as readonly ['n', number, ...number[]]
   const image = split.grid.find((a) => a.extent === 'n')!
   const { channelBlocks, rowBlocks, rows } = split
-  const c = axis('c', channelBlocks ? channels / (channelBlocks.extent as number) : channels)
-  const channel: IndexLike = channelBlocks ? plus(times(channelBlocks, c.extent as number), c) : index(c)
+  // Where each channel is an item, its own; else all that the item has.
+  const own = split.grid.includes(side.kept)
+  const c = axis('c', own ? 1 : channelBlocks ? channels / (channelBlocks.extent as number) : channels)
+  const channel: IndexLike = own ? side.kept : channelBlocks ? plus(times(channelBlocks, c.extent as number), c) : index(c)
   const width = space.at(-1) ?? 1
   const height = rows ?? (space.length > 1 ? space[0]! : 1)
   const area = axis('hw', height * width)
@@ -331,10 +333,10 @@ function sidePhase(side: SideReduction, main: Equation, split: Omit<Split, 'equa
   const places = side.blocks.map(({ axis: a }) => (a.extent === 'n' ? image : rowBlocks && a === split.row ? rowBlocks : 0))
   const equation = partialEquation(
     { name: main.name, layers: main.layers, source: side.source },
-    { image, channel, axes: [...split.grid, c], inner, at, into: side.into, place: [...places, channel] },
+    { image, channel, axes: own ? split.grid : [...split.grid, c], inner, at, into: side.into, place: [...places, channel] },
   )
   const wide = area.extent as number
-  return { equation, loops: [{ axis: c, tile: 1 }], ...(wide >= 4 && { across: area }), unroll: new Map(wide >= 16 ? [[area, 2]] : []) }
+  return { equation, loops: own ? [] : [{ axis: c, tile: 1 }], ...(wide >= 4 && { across: area }), unroll: new Map(wide >= 16 ? [[area, 2]] : []) }
 }
 
 /** Point by point, windows, sums: one axis in lanes, an item for each image and channel. */
@@ -381,9 +383,11 @@ function plainGrid(e: Equation, lanes: Axis | undefined, across: Axis | undefine
   for (const [i, a] of equation.axes.entries()) {
     if (typeof a.extent !== 'number') { grid.push(a); continue }
     if (a === lanes || points(equation.axes.slice(i + 1)) * inner < SMALL_ITEM) break
+    // Statistics are of whole pictures.
+    if (e.sides.length > 0 && e.sides.some((side) => side.kept !== a)) break
     grid.push(a)
   }
-  if (lanes && (lanes.extent as number) * inner > 4 * BLOCK && grid.every((a) => typeof a.extent === 'number') && points(grid) < 64) {
+  if (lanes && e.sides.length === 0 && (lanes.extent as number) * inner > 4 * BLOCK && grid.every((a) => typeof a.extent === 'number') && points(grid) < 64) {
     const size = divisors(lanes.extent as number).filter((d) => d % 4 === 0 && d * inner <= BLOCK).at(-1)
     if (size !== undefined && size >= 16) {
       const cut = splitAxis(equation, lanes, size)
@@ -395,7 +399,8 @@ function plainGrid(e: Equation, lanes: Axis | undefined, across: Axis | undefine
   const own = equation.axes.filter((a) => !grid.includes(a))
   const loops = own.map((a): Loop => (a === along ? { axis: a, tile: pointwise && (a.extent as number) >= 8 ? 2 : 1, lanes: true } : { axis: a, tile: 1 }))
   const how = along ? `four points along ${along.name} at a time` : across ? `four terms along ${across.name} at a time` : 'one point at a time'
-  return { grid, phases: [{ equation, loops, unroll, ...(across && { across }) }], staging: [], summary: how }
+  const sides = e.sides.map((side) => sidePhase(side, equation, { grid }))
+  return { grid, phases: [{ equation, loops, unroll, ...(across && { across }) }, ...sides], staging: [], summary: how }
 }
 
 interface WeighedLoad {

@@ -26,8 +26,8 @@ export class Terms {
   readonly kernel: string
   /** Conditions that hold here because everything around is skipped where they do not. */
   readonly assumed = new Set<string>()
-  /** Depth of the innermost scope that may be skipped, or is a step: what changes with the loop around it is loaded inside. */
-  skippable: number | undefined
+  /** Depths of scopes that may be skipped, or are steps, outermost first: what changes with the loop around one is loaded inside. */
+  readonly skippable: number[] = []
   /** Loop variables: how deep they are bound, and their names. */
   private readonly depthOf = new Map<Axis, number>()
   private readonly nameOf = new Map<Axis, string>()
@@ -282,12 +282,11 @@ export class Terms {
 
   /** A scope of its own for one step of many: what it loads is not kept for others. */
   step(inside: () => void): void {
-    const around = this.skippable
-    this.skippable = this.scopes.length
+    this.skippable.push(this.scopes.length)
     const scope = this.open()
     inside()
     this.scopes.pop()
-    this.skippable = around
+    this.skippable.pop()
     if (scope.statements.length > 0) this.innermost.statements.push({ kind: 'step', body: scope.statements })
   }
 
@@ -297,12 +296,11 @@ export class Terms {
     if (condition.kind === 'truth') return inside()
     const keys = conditions.map((c) => this.key(c))
     for (const key of keys) this.assumed.add(key)
-    const around = this.skippable
-    this.skippable = this.scopes.length
+    this.skippable.push(this.scopes.length)
     const scope = this.open()
     inside()
     this.scopes.pop()
-    this.skippable = around
+    this.skippable.pop()
     for (const key of keys) this.assumed.delete(key)
     this.innermost.statements.push({ kind: 'if', condition, body: scope.statements })
   }

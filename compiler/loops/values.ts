@@ -125,7 +125,8 @@ export abstract class Values {
   private depthOfLoad(tensor: Tensor, at: readonly Term[]): number {
     const { written } = this.memory
     const depth = Math.max(...at.map((t) => this.terms.depth(t)), written?.tensors.has(tensor) ? written.depth : 0)
-    return this.margin !== undefined && this.terms.skippable === depth + 1 ? depth + 1 : depth
+    if (this.margin === undefined) return depth
+    return this.terms.skippable.reduce((deepest, scope) => (scope === deepest + 1 ? scope : deepest), depth)
   }
 
   private inReach(at: Term): Term {

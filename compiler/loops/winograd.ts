@@ -230,7 +230,7 @@ function couplingOf(e: Equation, main: Reduction): Coupling | undefined {
     const inDense = e.axes.filter((a) => p.has(a) && !q.has(a))
     const outs = e.axes.filter((a) => q.has(a) && !p.has(a))
     const [channel, windowRow, windowColumn] = inDense
-    if (outs.length !== 1 || inDense.length !== 3 || windowRow!.extent !== windowColumn!.extent || !TILE_SIZES[windowRow!.extent as number]) continue
+    if (outs.length !== 1 || inDense.length !== 3 || !isDense(product[dense], row, windowRow!) || !isDense(product[dense], column, windowColumn!) || windowRow!.extent !== windowColumn!.extent || !TILE_SIZES[windowRow!.extent as number]) continue
     return { leading, out: outs[0]!, channel: channel!, windowRow: windowRow!, windowColumn: windowColumn!, image, row, column, dense }
   }
   return undefined
@@ -267,6 +267,7 @@ function convolutionOf(e: Equation, main: Reduction): Convolution | undefined {
     })
     const [windowRow, windowColumn] = [partner(row), partner(column)]
     if (!windowRow || !windowColumn || windowRow === windowColumn || windowRow.extent !== windowColumn.extent) continue
+    if (!isDense(product[picture], row, windowRow) || !isDense(product[picture], column, windowColumn)) continue
     const channels = main.axes.filter((a) => a !== windowRow && a !== windowColumn)
     if (channels.length === 0 || channels.some((a) => typeof a.extent !== 'number')) continue
     return { leading, out: outs[0]!, row, column, channels, windowRow, windowColumn, window: windowRow.extent as number, picture }
@@ -362,6 +363,10 @@ function layOut(e: Equation, c: Convolution & { readonly turns: Axis; readonly m
     summary: `Winograd F(${m}x${m}, ${c.window}x${c.window}), ${tiles} tiles of ${inputs} channels; prepares ${showElements([staged.into.shape, transformed.shape])}`,
   }
 }
+
+/** Whether windows lie at every place, and their elements side by side. */
+const isDense = (f: Expression, a: Axis, k: Axis): boolean =>
+  walk(f).every((node) => node.kind !== 'load' || node.at.every((at) => [0, 1].includes(strideOf(at, a) ?? 2) && [-1, 0, 1].includes(strideOf(at, k) ?? 2)))
 
 /** Whether a factor reads columns against the direction in which the window is counted. */
 const backwards = (f: Expression, k: Axis, column: Axis): boolean =>

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { compile, interpreter } from '../../compiler/index.ts'
-import { type Device, open, type Outputs, webgpu } from '../../runtime/index.ts'
+import { type Device, open, type Outputs, wasm, webgpu } from '../../runtime/index.ts'
 import { softwareGpu } from '../devices/webgpu.ts'
 import { labels, normals, randomNet } from '../support/random-net.ts'
 
 /**
- * Random nets: WGSL against the float64 interpreter, merged against split, forward, gradients and four training steps. A
+ * Random nets: WGSL and WebAssembly against the float64 interpreter, merged against split, forward, gradients and four training steps. A
  * failing test names the seed; `randomNet(seed)` is its text.
  */
 const SEEDS = [1, 2, 3, 5, 8, 13, 21, 34]
@@ -13,9 +13,13 @@ const BATCH = 5
 const STEPS = 4
 
 let gpu: Device
+const cpus = new Map<number, Device>()
 const exact = interpreter()
-beforeAll(async () => { gpu = await webgpu({ gpu: await softwareGpu() }) })
-afterAll(() => { gpu.close(); exact.close() })
+beforeAll(async () => {
+  gpu = await webgpu({ gpu: await softwareGpu() })
+  for (const threads of [1, 2]) cpus.set(threads, await wasm({ threads }))
+})
+afterAll(() => { for (const device of [gpu, exact, ...cpus.values()]) device.close() })
 
 interface Trace {
   readonly first: { readonly outputs: Outputs; readonly grads: Outputs; readonly loss: number }
@@ -72,5 +76,9 @@ describe.each(SEEDS)('random net %i', (seed) => {
   test.each(['merged', 'split'] as const)('%s on WGSL is what the interpreter says', async (style) => {
     // Float32 through a dozen layers of small batches, whose normalization amplifies rounding; then four updates.
     expectAlike(await trace(text, style, gpu), merged, 2e-3, 1e-2)
+  })
+
+  test.each([['merged', 1], ['merged', 2], ['split', 1], ['split', 2]] as const)('%s in WebAssembly by %i threads is what the interpreter says', async (style, threads) => {
+    expectAlike(await trace(text, style, cpus.get(threads)!), merged, 2e-3, 1e-2)
   })
 })

@@ -1,0 +1,93 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { compile, inspect, interpreter } from '../../compiler/index.ts'
+import { type Device, open, wasm } from '../../runtime/index.ts'
+import { normals } from '../support/random-net.ts'
+
+/** How WebAssembly goes through convolutions, and that each way gives what the float64 interpreter gives. */
+
+let cpu: Device
+const exact = interpreter()
+beforeAll(async () => { cpu = await wasm({ threads: 2 }) })
+afterAll(() => { cpu.close(); exact.close() })
+
+interface Case {
+  readonly input: readonly [number, number, number]
+  readonly layer: string
+  readonly output: readonly [number, number, number]
+}
+
+const textOf = ({ input, layer, output }: Case): string => `
+net one {
+  input x: f32[${input.join(', ')}]
+  input t: f32[${output.join(', ')}]
+  y = x -> ${layer}
+  loss = sum(mul(y, t))
+  output out = relu(y)
+}`
+
+const wayOf = (text: string, program: string, name: RegExp): string =>
+  inspect(text, { target: 'wasm' }).programs[program]!.kernels.find((k) => name.test(k.name))!.how!
+
+/** The largest difference, in units of the tensor's scale, of outputs and all gradients. */
+async function apart(text: string, batch: number): Promise<number> {
+  const bundle = compile(text)
+  const [, ...found] = await Promise.all([undefined, cpu, exact].map(async (device) => {
+    if (!device) return {}
+    const net = await open(bundle, { device, batch, seed: 3, programs: ['infer', 'eval', 'gradients'] })
+    const inputs = Object.fromEntries(bundle.manifest.inputs.map((input, i) => [input.name, normals(batch * input.shape.slice(1).reduce<number>((p, d) => p * (d as number), 1), i + 1)]))
+    const { out } = await net.run({ x: inputs['x']! })
+    const { grads } = await net.step(inputs, { update: false })
+    net.close()
+    return { out: out!, ...grads } as Record<string, ArrayLike<number>>
+  }))
+  const [got, want] = found as [Record<string, ArrayLike<number>>, Record<string, ArrayLike<number>>]
+  return Math.max(...Object.entries(want).map(([name, values]) => {
+    const largest = (of: (v: number, i: number) => number): number => Array.from(values, of).reduce((a, b) => (a >= b ? a : b), 0)
+    const scale = Math.max(1e-3, largest(Math.abs))
+    return largest((v, i) => Math.abs(got[name]![i]! - v) / scale)
+  }))
+}
+
+describe('Winograd', () => {
+  // F(4x4, 3x3) and F(2x2, 5x5) lose a digit against direct sums; the reference cases allow 2e-5 of scale for such sums.
+  const cases: readonly [string, Case, RegExp][] = [
+    ['3 x 3, tiles of 4 x 4', { input: [16, 16, 16], layer: 'conv(16, 3, pad: 1)', output: [16, 16, 16] }, /F\(4x4, 3x3\)/],
+    ['3 x 3, tiles of 2 x 2', { input: [20, 10, 10], layer: 'conv(24, 3, pad: 1)', output: [24, 10, 10] }, /F\(2x2, 3x3\)/],
+    ['5 x 5', { input: [16, 8, 12], layer: 'conv(32, 5, pad: 2)', output: [32, 8, 12] }, /F\(2x2, 5x5\)/],
+    ['padding on one side of nothing', { input: [16, 18, 18], layer: 'conv(16, 3)', output: [16, 16, 16] }, /F\(4x4, 3x3\)/],
+    ['rows in blocks', { input: [32, 56, 56], layer: 'conv(32, 3, pad: 1)', output: [32, 56, 56] }, /F\(4x4, 3x3\)/],
+    ['groups', { input: [32, 8, 8], layer: 'conv(32, 3, pad: 1, groups: 2)', output: [32, 8, 8] }, /F\(2x2, 3x3\)/],
+    ['behind a normalization', { input: [16, 8, 8], layer: 'conv(16, 1) -> batch_norm -> relu -> conv(16, 3, pad: 1) -> batch_norm', output: [16, 8, 8] }, /./],
+  ]
+  test.each(cases)('%s', async (_, net, how) => {
+    const text = textOf(net)
+    expect(wayOf(text, 'infer', /conv/)).toMatch(how)
+    // More images than chunks of a batch, and fewer.
+    for (const batch of net.input[1] > 20 ? [2] : [2, 19]) expect(await apart(text, batch)).toBeLessThan(2e-5)
+  }, 120_000)
+
+  test('gradients take it too', () => {
+    const text = textOf({ input: [16, 16, 16], layer: 'conv(16, 3, pad: 1)', output: [16, 16, 16] })
+    expect(wayOf(text, 'gradients', /conv_1\.dx$/)).toMatch(/Winograd/)
+    expect(wayOf(text, 'gradients', /dweight\.partial/)).toMatch(/Winograd F\(3x3, /)
+  })
+})
+
+describe('what Winograd leaves alone', () => {
+  const cases: readonly [string, Case][] = [
+    ['few channels', { input: [3, 16, 16], layer: 'conv(32, 3, pad: 1)', output: [32, 16, 16] }],
+    ['steps', { input: [16, 16, 16], layer: 'conv(16, 3, stride: 2, pad: 1)', output: [16, 8, 8] }],
+    ['dilation', { input: [16, 16, 16], layer: 'conv(16, 3, pad: 2, dilation: 2)', output: [16, 16, 16] }],
+    ['odd sizes', { input: [16, 9, 9], layer: 'conv(16, 3, pad: 1)', output: [16, 9, 9] }],
+    ['windows that are not square', { input: [16, 16, 16], layer: 'conv(16, [3, 5], pad: [1, 2])', output: [16, 16, 16] }],
+    ['one channel a group', { input: [16, 16, 16], layer: 'conv(16, 3, pad: 1, groups: 16)', output: [16, 16, 16] }],
+    ['windows of one element', { input: [16, 16, 16], layer: 'conv(32, 1)', output: [32, 16, 16] }],
+    ['7 x 7', { input: [16, 15, 13], layer: 'conv(18, 7, stride: 2, pad: 3)', output: [18, 8, 7] }],
+    ['narrow maps', { input: [5, 9, 3], layer: 'conv(7, 3, pad: 1)', output: [7, 9, 3] }],
+  ]
+  test.each(cases)('%s', async (_, net) => {
+    const text = textOf(net)
+    for (const [program, name] of [['infer', /conv/], ['gradients', /conv_1\.dx$/], ['gradients', /dweight/]] as const) expect(wayOf(text, program, name)).not.toMatch(/Winograd/)
+    for (const batch of [1, 18]) expect(await apart(text, batch)).toBeLessThan(1e-5)
+  }, 120_000)
+})

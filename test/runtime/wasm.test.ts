@@ -1,0 +1,143 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { compile, inspect } from '../../compiler/index.ts'
+import { type Bundle, BundleError, bundleFiles, bundleFrom, type Device, DeviceError, open, problemsOf, type Session, wasm } from '../../runtime/index.ts'
+import { labels, normals } from '../support/random-net.ts'
+
+/** Dropout, BN after conv and fc, pooling, a convolution that Winograd takes, chunks of the batch: what threads could get wrong. */
+const text = `
+net small {
+  input image: f32[3, 16, 16]
+  input label: class[10]
+  features = image -> conv(16, 5, pad: 2) -> batch_norm -> relu -> max_pool(3, stride: 2, round: ceil)
+    -> conv(16, 3, pad: 1) -> batch_norm -> relu -> dropout(0.3)
+  logits = features -> fc(20) -> batch_norm -> sigmoid -> fc(10)
+  output prob = softmax(logits)
+  loss = softmax_loss(logits, label)
+}
+train { solver sgd(lr: 0.05, momentum: 0.9) }`
+const BATCH = 21
+
+const opened: Device[] = []
+afterEach(() => { for (const device of opened.splice(0)) device.close() })
+async function cpu(threads: number): Promise<Device> {
+  const device = await wasm({ threads })
+  opened.push(device)
+  return device
+}
+
+async function train(bundle: Bundle, threads: number, steps: number): Promise<{ losses: Float64Array; bits: Int32Array[] }> {
+  const net = await open(bundle, { device: await cpu(threads), batch: BATCH, seed: 3 })
+  const losses = new Float64Array(steps)
+  for (let k = 0; k < steps; k++) {
+    losses[k] = await (await net.trainStep({ image: normals(BATCH * 768, k % 5), label: labels(BATCH, 10, k % 5) })).loss
+  }
+  const bits = [...await net.parameters()].map(([, { data }]) => new Int32Array(data.buffer, data.byteOffset, data.length))
+  net.close()
+  return { losses, bits }
+}
+
+test('the same bits by 1, 2 and 3 threads, over 50 steps', async () => {
+  const bundle = compile(text)
+  const one = await train(bundle, 1, 50)
+  expect(one.losses[49]).toBeLessThan(one.losses[0]!)
+  for (const threads of [2, 3]) expect(await train(bundle, threads, 50)).toEqual(one)
+}, 120_000)
+
+describe('memory', () => {
+  test('is laid out once, and is what inspect says, but for what threads need', async () => {
+    const bundle = compile(text, { targets: ['wasm'] })
+    const device = await cpu(2)
+    let session: Session | undefined
+    const watched: Device = { name: 'wasm', description: '', software: false, close() {}, load: async (...args) => (session = await device.load(...args)) }
+    const net = await open(bundle, { device: watched, batch: BATCH, seed: 3, programs: ['train'] })
+    const before = session!.allocatedBytes
+    for (let k = 0; k < 1000; k++) await net.trainStep({ image: normals(BATCH * 768, k % 5), label: labels(BATCH, 10, k % 5) })
+    expect(session!.allocatedBytes).toBe(before)
+    net.close()
+    const said = inspect(text, { target: 'wasm', batch: BATCH }).programs['train']!.peakBytes
+    const threadBytes = 2 * bundle.manifest.plans['wasm']!.module!.threadBytes
+    // Beside the buffers: what threads prepare items in, the first and the last page, records of a few words, running statistics.
+    expect(before).toBeGreaterThanOrEqual(said)
+    expect(before).toBeLessThanOrEqual(said + threadBytes + 4 * 65536)
+  }, 120_000)
+
+  test('a batch that 4 GiB cannot hold is refused with the one that fits', async () => {
+    const device = await cpu(1)
+    const error = await open(compile(text), { device, batch: 10_000_000 }).catch((e: unknown) => e)
+    expect(error).toBeInstanceOf(DeviceError)
+    const most = Number(/use a batch of at most (\d+)/.exec((error as Error).message)![1])
+    expect(most).toBeGreaterThan(1000)
+  })
+})
+
+describe('a device', () => {
+  test('says its threads, and refuses numbers that are none', async () => {
+    expect((await cpu(2)).description).toMatch(/^WebAssembly (relaxed )?SIMD, 2 threads$/)
+    await expect(wasm({ threads: 0 })).rejects.toThrow(/a positive integer/)
+  })
+
+  test('runs several nets, one after the other and side by side', async () => {
+    const device = await cpu(2)
+    const bundle = compile(text)
+    const nets = await Promise.all([1, 2, 3].map((batch) => open(bundle, { device, batch, seed: 3 })))
+    const image = normals(768, 1)
+    const probs = []
+    for (const net of nets) {
+      const { prob } = await net.run({ image: Float32Array.from({ length: 768 * net.batch }, (_, i) => image[i % 768]!) })
+      probs.push([...prob!.slice(0, 10)])
+      net.close()
+      await expect(net.parameters()).rejects.toThrow(/closed/)
+    }
+    expect(probs[1]).toEqual(probs[0])
+    expect(probs[2]).toEqual(probs[0])
+    const again = await open(bundle, { device, batch: 1, seed: 3 })
+    expect([...(await again.run({ image }))['prob']!]).toEqual(probs[0])
+  })
+
+  test('without a plan for it a bundle is refused', async () => {
+    await expect(open(compile(text, { targets: ['webgpu'] }), { device: await cpu(1) })).rejects.toThrow(/no plan for wasm/)
+  })
+})
+
+describe('a bundle with a module', () => {
+  const bundle = compile(text)
+  const plan = bundle.manifest.plans['wasm']!
+  const changed = (module: object | undefined): Bundle => ({ ...bundle, manifest: { ...bundle.manifest, plans: { wasm: { ...plan, module: module as never } } } })
+  const paths = (b: Bundle): string[] => problemsOf(b.manifest, b.files).map((p) => p.path)
+
+  test('as files and back', async () => {
+    const files = await bundleFiles(bundle)
+    const { bundle: back } = await bundleFrom(async (name) => files.get(name))
+    const module = back.manifest.plans['wasm']!.module!
+    expect(module.sha256).toMatch(/^[0-9a-f]{64}$/)
+    expect(module.relaxedSha256).toMatch(/^[0-9a-f]{64}$/)
+    expect(back.files.get('kernels.wasm')).toEqual(bundle.files.get('kernels.wasm'))
+    // Some of it only.
+    const asked: string[] = []
+    await bundleFrom(async (name) => { asked.push(name); return files.get(name) }, () => ['wasm'])
+    expect(asked.sort()).toEqual(['bundle.json', 'kernels-relaxed.wasm', 'kernels.wasm', 'weights.safetensors'])
+  })
+
+  test.each([
+    ['is missing', undefined, 'plans.wasm.module'],
+    ['names a file that is not there', { ...plan.module, relaxed: 'other.wasm' }, 'plans.wasm.module.relaxed'],
+    ['wants absurd memory', { ...plan.module, threadBytes: 2 ** 40 }, 'plans.wasm.module.threadBytes'],
+    ['has a hash that is none', { ...plan.module, sha256: 'abc' }, 'plans.wasm.module.sha256'],
+  ])('that %s is refused', (_, module, path) => {
+    expect(paths(changed(module))).toContain(path)
+  })
+
+  test('that was changed or cut is refused', async () => {
+    const files = await bundleFiles(bundle)
+    const module = files.get('kernels.wasm')!
+    for (const spoiled of [module.slice(0, -1), Uint8Array.from(module, (byte, i) => (i === 500 ? byte ^ 1 : byte))]) {
+      await expect(bundleFrom(async (name) => (name === 'kernels.wasm' ? spoiled : files.get(name)))).rejects.toThrow(BundleError)
+    }
+  })
+
+  test('of other kernels traps or fails to compile, and says so', async () => {
+    const broken = new Map(bundle.files)
+    for (const name of ['kernels.wasm', 'kernels-relaxed.wasm']) broken.set(name, Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 99))
+    await expect(open({ ...bundle, files: broken }, { device: await cpu(1) })).rejects.toThrow(/kernels.*\.wasm does not compile/)
+  })
+})
