@@ -2,9 +2,8 @@
  * `npm start`: installs, builds, trains LeNet on MNIST, tests the bundle that came of it, and says what to try next.
  * Arguments go to the training: `npm start -- --epochs 1 --seed 3`.
  */
-import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
-import { build, checkNode, install, node, root } from './steps.mjs'
+import { build, checkNode, install, node } from './steps.mjs'
 
 const FUSENET = join('dist', 'cli', 'main.js')
 const BUNDLE = join('out', 'mnist')
@@ -13,12 +12,8 @@ checkNode()
 const args = process.argv.slice(2)
 if (!begin('npm ci', install()) || !begin('npm run build', build())) process.exit()
 
-const onHardware = hasHardware()
-// The file asks for two epochs: seconds on a graphics card, most of an hour on a processor that pretends to be one.
-const length = onHardware || args.some((arg) => /^--(epochs|steps|minutes)\b/.test(arg)) ? [] : ['--minutes', '2']
-
 // Training ends with a test on all 10,000 test images, and the bundle is written before it.
-if (fusenet('train', join('samples', 'mnist.net'), '-o', BUNDLE, ...length, ...args)) sayWhatNext()
+if (fusenet('train', join('samples', 'mnist.net'), '-o', BUNDLE, ...args)) sayWhatNext()
 else process.exitCode = 1
 
 function begin(name, worked) {
@@ -34,16 +29,6 @@ function fusenet(...args) {
   return node(FUSENET, ...args)
 }
 
-/** Whether `--device auto` takes a real GPU. */
-function hasHardware() {
-  try {
-    const { stdout } = spawnSync(process.execPath, [FUSENET, 'devices', '--json'], { cwd: root, encoding: 'utf8' })
-    return JSON.parse(stdout).chosen.kind === 'hardware'
-  } catch {
-    return false
-  }
-}
-
 function sayWhatNext() {
   const next = [
     [`eval ${BUNDLE} --data mnist`, 'the same test from the files that were written'],
@@ -51,7 +36,7 @@ function sayWhatNext() {
     ['inspect samples/mnist.net --style split', 'the same net, a pass a layer'],
     [`run ${BUNDLE} --input digit.png`, 'a picture of your own'],
     [`compile samples/mnist.net --weights ${BUNDLE} --format esm -o out/mnist.js`, 'one file for a page'],
-    [`train samples/mnist.net -o ${BUNDLE}`, onHardware ? 'again, as you like it' : 'all of it: two epochs, better on a machine with a GPU'],
+    [`train samples/mnist.net --seed 2 -o ${BUNDLE}`, 'again, from another start'],
   ].map(([command, what]) => `  # ${what}\n  node ${FUSENET} ${command}`)
   console.log(`
 ${BUNDLE} holds the trained net: bundle.json, readable kernels, weights. What to try next:
