@@ -294,7 +294,6 @@ function chooseSplit(e: Equation, main: Reduction, tile: Tile): Split {
   return { equation, grid, moved, ...(rows !== undefined && { rows }), ...(row && { row }), ...(rowBlocks && { rowBlocks }), ...(channelBlocks && { channelBlocks }) }
 }
 
-const divisors = (n: number): number[] => Array.from({ length: n }, (_, i) => i + 1).filter((d) => n % d === 0)
 
 /** Windows are written out, so that neighbours share what they load; else a little of the innermost loop. */
 function writtenOut(sum: Reduction, tile: Tile, acc: number): Map<Axis, number> {

@@ -1,4 +1,5 @@
 import { type Shape, tensor, type Tensor } from '../tensor.ts'
+import { divisors } from './divisors.ts'
 import { add, constant, type Expression, load, mul, sub, substitute, sum, walk } from './expression.ts'
 import { freeAxes } from './free-axes.ts'
 import { type Axis, axis, type IndexLike, plus, substitute as substituteIndex, times } from './index-expression.ts'
@@ -376,8 +377,6 @@ const showElements = (shapes: readonly Shape[]): string => shapes.map((s) => s.j
 
 /** Elements from one to the next: an odd number of cache lines, so that all of them can be in the first cache at once. */
 const plane = (elements: number): number => 16 * (Math.ceil(elements / 16) | 1)
-
-const divisors = (n: number): number[] => Array.from({ length: n }, (_, i) => i + 1).filter((d) => n % d === 0)
 
 /** Several axes counted through as one. */
 function flatIndex(axes: readonly Axis[]): { size: number; at: (axes: readonly IndexLike[]) => IndexLike } {

@@ -36,7 +36,9 @@ export class Code {
   }
 
   f32x4(...lanes: readonly [number, number, number, number]): this {
-    this.bytes.push(SIMD_PREFIX, VECTOR_CONSTANT, ...lanes.flatMap(floatBytes))
+    const { bytes } = this
+    bytes.push(SIMD_PREFIX, VECTOR_CONSTANT)
+    for (const lane of lanes) for (const byte of floatBytes(lane)) bytes.push(byte)
     return this
   }
 
@@ -242,4 +244,10 @@ function signed(out: number[], value: number): void {
   }
 }
 
-const floatBytes = (value: number): number[] => [...new Uint8Array(new Float32Array([value]).buffer)]
+const float = new Float32Array(1)
+const bytesOfFloat = new Uint8Array(float.buffer)
+
+function floatBytes(value: number): Uint8Array {
+  float[0] = value
+  return bytesOfFloat
+}
