@@ -1,5 +1,6 @@
 import { elementsPerSample, type Tensor } from '../tensor.ts'
 import { isContraction, pointCost } from './cost.ts'
+import { divisors } from './divisors.ts'
 import { add, children, constant, type Expression, guard, load, walk } from './expression.ts'
 import { freeAxes } from './free-axes.ts'
 import { type Axis, axesOf, axis, index, type IndexLike, plus, times } from './index-expression.ts'
