@@ -1,6 +1,6 @@
-import { type Shape, tensor, type Tensor } from '../tensor.ts'
+import { tensor } from '../tensor.ts'
 import { divisors } from './divisors.ts'
-import { add, constant, type Expression, load, mul, sub, substitute, sum, walk } from './expression.ts'
+import { type Expression, load, mul, substitute, sum, walk } from './expression.ts'
 import { freeAxes } from './free-axes.ts'
 import { type Axis, axis, type IndexLike, plus, substitute as substituteIndex, times } from './index-expression.ts'
 import { type Equation, equation, store } from './kernel.ts'
@@ -8,56 +8,8 @@ import type { Loop, Nest, Phase, PhaseGroup } from './nest.ts'
 import { replaceNode, splitAxis, strideOf } from './reshape.ts'
 import { stage } from './stage.ts'
 import { linearIndex, type Reduction } from './values.ts'
+import { flatten, GOOD_ITEM, isDense, LEAST_CHANNELS, LEAST_TILES, matrixOf, MOST_ITEM, plane, sandwich, showElements, TILE_SIZES, transformsOf } from './winograd-transforms.ts'
 
-/*
- * Convolution by Winograd's minimal filtering F(m x m, r x r) (Lavin & Gray 2016): with n = m + r - 1, a tile of m x m
- * outputs takes n x n products instead of m m r r: F(4x4, 3x3) 36 for 144, F(2x2, 5x5) 36 for 100. With tiles d of n x n
- * inputs and windows g:
- *
- *   y = A' [ (G g G') * (B' d B) ] A
- *
- * where * goes element by element and sums over channels are matrix products, one for each of the n x n elements.
- */
-
-type Matrix = readonly (readonly number[])[]
-
-interface Transforms {
-  readonly input: Matrix
-  readonly weight: Matrix
-  readonly output: Matrix
-}
-
-/** Points at which polynomials are evaluated, beside infinity: small, so that little is lost in float32 (Barabasz et al. 2020). */
-const POINTS: Readonly<Record<number, readonly number[]>> = { 4: [0, 1, -1], 6: [0, 1, -1, 2, -0.5] }
-
-/** Outputs of a tile along a row, the best first. */
-const TILE_SIZES: Readonly<Record<number, readonly number[]>> = { 3: [4, 2], 5: [2] }
-
-/** The matrices of Toom and Cook for `m` outputs and a window of `r`. */
-function transformsOf(m: number, r: number): Transforms {
-  const size = m + r - 1
-  const points = POINTS[size]!
-  const without = (j: number): number[] => points.filter((_, l) => l !== j)
-  const norm = (j: number): number => without(j).reduce((p, other) => p * (points[j]! - other), 1)
-  return {
-    input: [...points.map((_, j) => padded(expand(without(j)), size)), expand(points)],
-    weight: [...points.map((p, j) => Array.from({ length: r }, (_, k) => p ** k / norm(j))), padded([...Array<number>(r - 1).fill(0), 1], r)],
-    output: Array.from({ length: m }, (_, i) => [...points.map((p) => p ** i), i === m - 1 ? 1 : 0]),
-  }
-}
-
-/** Coefficients of (x - a)(x - b)..., the lowest first. */
-const expand = (roots: readonly number[]): number[] =>
-  roots.reduce<number[]>((c, root) => [...c, 0].map((_, i) => (c[i - 1] ?? 0) - root * (c[i] ?? 0)), [1])
-
-const padded = (row: readonly number[], size: number): number[] => Array.from({ length: size }, (_, i) => row[i] ?? 0)
-
-/** Fewer channels do not pay for the transformations. */
-const LEAST_CHANNELS = 16
-const LEAST_TILES = 16
-/** Transformed inputs of an item, in elements: they should stay in the second cache. */
-const GOOD_ITEM = 160 * 1024
-const MOST_ITEM = 2 ** 20
 /** Output channels that take turns. */
 const BLOCK = 16
 const MOST_ITEMS = 8
@@ -113,128 +65,6 @@ export function winograd(given: Equation, main: Reduction, sides: (e: Equation, 
   split.channelTurns = turns.outer
   o = turns.inner
   return layOut(e, { ...shape, row: h, out: o, turns: turns.outer, m }, split, sides)
-}
-
-/**
- * The gradient of the windows by the same transformations turned around: with tiles d of inputs and e of output gradients,
- * dg = G' [ (B' d B) * (A e A') ] G, summed over tiles and images before the last step. Channels lie innermost throughout.
- */
-export function winogradGradient(given: Equation, main: Reduction): Nest | undefined {
-  const shape = couplingOf(given, main)
-  if (!shape) return undefined
-  const { leading, out, channel, windowRow, windowColumn, image, row, column } = shape
-  const product = main.body as Extract<Expression, { kind: 'binary' }>
-  const window = windowRow.extent as number
-  const [height, width] = [row.extent as number, column.extent as number]
-  const [outputs, inputs] = [out.extent as number, channel.extent as number]
-  const m = TILE_SIZES[window]!.find((m) => height % m === 0 && width % m === 0 && height * width / m ** 2 >= LEAST_TILES)
-  if (m === undefined || inputs < LEAST_CHANNELS || outputs < LEAST_CHANNELS || inputs % 4 !== 0 || outputs % 4 !== 0) return undefined
-  const size = m + window - 1
-  if (size ** 2 * outputs * inputs > GOOD_ITEM) return undefined
-  const rows = divisors(height).filter((d) => d % m === 0 && size ** 2 * (d / m) * (width / m) * (inputs + outputs) <= GOOD_ITEM).at(-1)
-  if (rows === undefined) return undefined
-  const { input, weight, output } = transformsOf(m, window)
-  const each = axis('row_block', height / rows)
-  const [tileRow, tileColumn] = [axis('tile_h', rows / m), axis('tile_w', width / m)]
-  const tiles = (tileRow.extent as number) * (tileColumn.extent as number)
-  const tile = plus(times(tileRow, tileColumn.extent as number), tileColumn)
-  const fixed = new Set<Axis>([...leading, image, each])
-
-  // Both pictures with their channels innermost: what is padded and normalized on the way is so once.
-  const h = axis('h', rows)
-  const block = new Map<Axis, IndexLike>([[row, plus(times(each, rows), h)]])
-  const dense = stage('picture', substitute(product[shape.dense], block), fixed, column, channel)
-  const strided = stage('gradient', substitute(product[shape.dense === 'a' ? 'b' : 'a'], block), fixed, column, out)
-  if (dense?.value.kind !== 'load' || strided?.value.kind !== 'load') return undefined
-  const read = linearIndex(dense.into, dense.value.at)
-  if ((strideOf(read, windowRow) ?? 0) <= 0 || (strideOf(read, windowColumn) ?? 0) <= 0) return undefined
-  const at = (value: Expression) => (i: number, j: number): Expression => substitute(value, new Map<Axis, IndexLike>([
-    [h, plus(times(tileRow, m), i)], [column, plus(times(tileColumn, m), j)], [windowRow, 0], [windowColumn, 0],
-  ]))
-  const transformed = tensor('transformed', [size ** 2, plane(tiles * inputs)])
-  const gradients = tensor('gradients', [size ** 2, plane(tiles * outputs)])
-  const totals = tensor('totals', [size ** 2, plane(outputs * inputs)])
-  const transform = (name: string, matrix: Matrix, from: Tile, into: Tensor, a: Axis): Equation =>
-    equation(name, [], [tileRow, tileColumn, a], flatten(sandwich(matrix, from)).map((value, f) => store(into, [f, plus(times(tile, a.extent as number), a)], value)))
-  const pack = transform('transform', input, matrixOf(size, size, at(dense.value)), transformed, channel)
-  const packGradient = transform('transform_gradient', columnsOf(output), matrixOf(m, m, at(strided.value)), gradients, out)
-  const [f, o, c, t] = [axis('f', size ** 2), axis('o', outputs), axis('c', inputs), axis('tile', tiles)]
-  const total = [f, plus(times(o, inputs), c)] as const
-  const multiply = equation('multiply', [], [f, o, c], [store(totals, total, add(load(totals, ...total),
-    sum([t], mul(load(transformed, f, plus(times(t, inputs), c)), load(gradients, f, plus(times(t, outputs), o))))))])
-  const clear = equation('clear', [], [f, axis('i', outputs * inputs)], [])
-  const cleared: Equation = { ...clear, stores: [store(totals, clear.axes, constant(0))] }
-  const windows = sandwich(columnsOf(weight), matrixOf(size, size, (i, j) => load(totals, size * i + j, plus(times(out, inputs), channel))))
-  const [stored] = given.stores as readonly [Equation['stores'][number]]
-  const finish: Equation = {
-    ...given,
-    axes: given.axes.filter((a) => a !== windowRow && a !== windowColumn),
-    stores: flatten(windows).map((value, k) => ({
-      ...stored,
-      at: stored.at.map((index) => substituteIndex(index, new Map<Axis, IndexLike>([[windowRow, Math.floor(k / window)], [windowColumn, k % window]]))),
-      value,
-    })),
-  }
-  const loops = (axes: readonly Axis[]): Loop[] => axes.map((a, i) => (i === axes.length - 1 && (a.extent as number) >= 4 ? { axis: a, tile: 1, lanes: true } : { axis: a, tile: 1 }))
-  const packLoops = (axes: readonly Axis[], lanes: Axis): Loop[] => {
-    const own = axes.filter((a) => !fixed.has(a))
-    return own.map((a) => ({ axis: a, tile: 1, ...(a === lanes && { lanes: true }) }))
-  }
-  return {
-    grid: leading,
-    rounds: {
-      axis: image,
-      clear: { equation: cleared, loops: loops(cleared.axes), unroll: new Map() },
-      finish: { equation: finish, loops: loops(finish.axes.filter((a) => !leading.includes(a))), unroll: new Map(), together: window },
-    },
-    phases: [{
-      each,
-      phases: [
-        { equation: dense.pack, loops: packLoops(dense.pack.axes, dense.along), unroll: new Map() },
-        { equation: strided.pack, loops: packLoops(strided.pack.axes, strided.along), unroll: new Map() },
-        { equation: pack, loops: loops(pack.axes), unroll: new Map(), together: size },
-        { equation: packGradient, loops: loops(packGradient.axes), unroll: new Map(), together: size },
-        {
-          equation: multiply,
-          loops: [{ axis: f, tile: 1 }, { axis: o, tile: 4 }, { axis: c, tile: inputs >= 8 ? 2 : 1, lanes: true }],
-          unroll: new Map([[t, [8, 7, 4, 2].find((d) => tiles % d === 0) ?? 1]]),
-        },
-      ],
-    }],
-    staging: [dense.into, strided.into, transformed, gradients, totals],
-    summary: `Winograd F(${window}x${window}, ${m}x${m}), ${tiles} tiles of ${inputs} and ${outputs} channels; prepares ${showElements([dense.into.shape, strided.into.shape])}`,
-  }
-}
-
-interface Coupling {
-  readonly leading: readonly Axis[]
-  readonly out: Axis
-  readonly channel: Axis
-  readonly windowRow: Axis
-  readonly windowColumn: Axis
-  readonly image: Axis
-  readonly row: Axis
-  readonly column: Axis
-  /** Which factor windows slide over. */
-  readonly dense: 'a' | 'b'
-}
-
-function couplingOf(e: Equation, main: Reduction): Coupling | undefined {
-  if (e.stores.length !== 1 || e.stores[0]!.value !== main || main.axes.length !== 3) return undefined
-  const product = main.body as Extract<Expression, { kind: 'binary' }>
-  const image = main.axes.find((a) => typeof a.extent !== 'number')
-  const [row, column] = main.axes.filter((a) => typeof a.extent === 'number')
-  if (!image || !row || !column) return undefined
-  for (const dense of ['a', 'b'] as const) {
-    const [p, q] = [freeAxes(product[dense]), freeAxes(product[dense === 'a' ? 'b' : 'a'])]
-    const leading = e.axes.filter((a) => p.has(a) && q.has(a))
-    const inDense = e.axes.filter((a) => p.has(a) && !q.has(a))
-    const outs = e.axes.filter((a) => q.has(a) && !p.has(a))
-    const [channel, windowRow, windowColumn] = inDense
-    if (outs.length !== 1 || inDense.length !== 3 || !isDense(product[dense], row, windowRow!) || !isDense(product[dense], column, windowColumn!) || windowRow!.extent !== windowColumn!.extent || !TILE_SIZES[windowRow!.extent as number]) continue
-    return { leading, out: outs[0]!, channel: channel!, windowRow: windowRow!, windowColumn: windowColumn!, image, row, column, dense }
-  }
-  return undefined
 }
 
 interface Convolution {
@@ -365,18 +195,9 @@ function layOut(e: Equation, c: Convolution & { readonly turns: Axis; readonly m
   }
 }
 
-/** Whether windows lie at every place, and their elements side by side. */
-const isDense = (f: Expression, a: Axis, k: Axis): boolean =>
-  walk(f).every((node) => node.kind !== 'load' || node.at.every((at) => [0, 1].includes(strideOf(at, a) ?? 2) && [-1, 0, 1].includes(strideOf(at, k) ?? 2)))
-
 /** Whether a factor reads columns against the direction in which the window is counted. */
 const backwards = (f: Expression, k: Axis, column: Axis): boolean =>
   walk(f).some((node) => node.kind === 'load' && node.at.some((at) => (strideOf(at, k) ?? 0) * (strideOf(at, column) ?? 0) < 0))
-
-const showElements = (shapes: readonly Shape[]): string => shapes.map((s) => s.join('x')).join(' and ')
-
-/** Elements from one to the next: an odd number of cache lines, so that all of them can be in the first cache at once. */
-const plane = (elements: number): number => 16 * (Math.ceil(elements / 16) | 1)
 
 /** Several axes counted through as one. */
 function flatIndex(axes: readonly Axis[]): { size: number; at: (axes: readonly IndexLike[]) => IndexLike } {
@@ -402,27 +223,3 @@ function findSum(e: Expression, over: Axis): Reduction | undefined {
   visit(e)
   return found
 }
-
-type Tile = readonly (readonly Expression[])[]
-
-const matrixOf = (rows: number, columns: number, at: (i: number, j: number) => Expression): Tile =>
-  Array.from({ length: rows }, (_, i) => Array.from({ length: columns }, (_, j) => at(i, j)))
-
-const transpose = (m: Tile): Tile => m[0]!.map((_, j) => m.map((row) => row[j]!))
-const flatten = (m: Tile): Expression[] => m.flat()
-
-/** M' of a matrix. */
-const columnsOf = (m: Matrix): Matrix => m[0]!.map((_, j) => m.map((row) => row[j]!))
-
-/** M x M', rows first: what rows have in common is computed once. */
-const sandwich = (m: Matrix, x: Tile): Tile => transpose(applyRows(m, transpose(applyRows(m, x))))
-
-const applyRows = (m: Matrix, x: Tile): Tile =>
-  m.map((row) => x[0]!.map((_, j) => row.reduce<Expression | undefined>((total, factor, i) => {
-    if (factor === 0) return total
-    const value = x[i]![j]!
-    const term = Math.abs(factor) === 1 ? value : mul(value, Math.abs(factor))
-    if (!total) return factor > 0 ? term : sub(constant(0), term)
-    return factor > 0 ? add(total, term) : sub(total, term)
-  }, undefined)!))
-
