@@ -9,12 +9,15 @@ import { decodeSnapshot, encodeSnapshot, type Snapshot } from './snapshot.ts'
 
 export { loadDataset, type DatasetOptions } from './data/node-datasets.ts'
 
-/** Reads a bundle's folder; refuses with a BundleError what does not agree. */
-export async function readBundle(folder: string): Promise<Bundle> {
+/**
+ * Reads a bundle's folder; refuses with a BundleError what does not agree. `targets`: kernels of these plans only, such as
+ * `['wasm']`, where the bundle is to run and not to be written again.
+ */
+export async function readBundle(folder: string, targets?: readonly string[]): Promise<Bundle> {
   const { bundle } = await bundleFrom((name) => readFile(join(folder, name)).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
     throw new InputError(`${join(folder, name)} cannot be read: ${error.message}`)
-  }))
+  }), targets && ((plans) => plans.filter((plan) => targets.includes(plan))))
   return bundle
 }
 

@@ -74,7 +74,10 @@ async function openDevice(name: string, adapter: GPUAdapter | undefined): Promis
 type Wanted = (plans: readonly string[]) => readonly string[]
 
 async function resolve(source: Bundle | string | URL, wanted: Wanted): Promise<{ bundle: Bundle; notes: readonly string[] }> {
-  if (typeof source !== 'string' && !(source instanceof URL)) return { bundle: source, notes: await checkBundle(source) }
+  if (typeof source !== 'string' && !(source instanceof URL)) {
+    const targets = wanted(Object.keys(source.manifest.plans ?? {}))
+    return { bundle: source, notes: await checkBundle(source, targets.length > 0 ? { targets } : {}) }
+  }
   const text = String(source)
   const base = new URL(/\.json$|\/$/.test(text) ? text : `${text}/`, globalThis.document?.baseURI)
   return bundleFrom(async (name) => {

@@ -1,10 +1,14 @@
 import { invariant } from '../../invariant.ts'
 import type { Extent } from '../../loops/index-expression.ts'
-import { lanesOf, type Routine, type Statement, type Term, type TermOp, typeOf } from '../../loops/routine.ts'
+import { lanesOf, type Routine, type Statement, type Term, typeOf } from '../../loops/routine.ts'
+import { plusConstant, split } from './addresses.ts'
 import { Code, type ValueType, type WasmFunction } from './encode.ts'
+import { growthOf, namesIn, namesOf } from './growth.ts'
+import { SCALAR, VECTOR } from './instructions.ts'
 import { MATH, type MathName } from './math.ts'
 import type { PlainOp } from './opcodes.ts'
 import { CONTROL, KERNEL, RECORD } from './run-loop.ts'
+import { lanesOfArguments, Uses } from './uses.ts'
 
 export interface PrintOptions {
   /** Products and sums are rounded once, by relaxed SIMD. */
@@ -24,19 +28,12 @@ const SCALARS = { rate: CONTROL.step + 12, correction1: CONTROL.step + 16, corre
 
 type Assignment = Extract<Statement, { kind: 'let' | 'var' }>
 
-/** How a name is used: by scalar operations, by vector operations (which want it in all four lanes), as part of an address. */
-interface Use {
-  scalar: number
-  vector: number
-  readonly addresses: Set<number>
-}
-
 class Printer {
   private readonly routine: Routine
   private readonly options: PrintOptions
   private readonly code = new Code()
   private readonly locals: ValueType[] = []
-  private readonly uses = new Map<string, Use>()
+  private readonly uses = new Uses()
   private readonly localOf = new Map<string, number>()
   private readonly splatOf = new Map<string, number>()
   /** `binding:name` -> byte address of element `name`. */
@@ -56,7 +53,7 @@ class Printer {
 
   print(): WasmFunction {
     const { routine, code } = this
-    this.count(routine.body)
+    this.uses.count(routine.body)
     routine.bindings.forEach((_, i) => {
       const pointer = this.local('i32')
       this.pointers.push(pointer)
@@ -137,63 +134,6 @@ class Printer {
     return made
   }
 
-  // First how names are used: it decides in what form they are kept.
-
-  private useOf(name: string): Use {
-    const known = this.uses.get(name)
-    if (known) return known
-    const use: Use = { scalar: 0, vector: 0, addresses: new Set() }
-    this.uses.set(name, use)
-    return use
-  }
-
-  private count(body: readonly Statement[]): void {
-    for (const s of body) {
-      if (s.kind === 'let' || s.kind === 'var') this.countTerm(s.value, s.lanes)
-      else if (s.kind === 'set') this.countTerm(s.value, lanesOf(s.value))
-      else if (s.kind === 'store') {
-        this.countTerm(s.value, s.lanes ?? 1)
-        this.countAddress(s.binding, s.at)
-      } else if (s.kind === 'weave') {
-        for (const value of s.values) this.countTerm(value, 4)
-        this.countAddress(s.binding, s.at)
-      } else if (s.kind === 'step') this.count(s.body)
-      else if (s.kind === 'for' || s.kind === 'if') {
-        this.countTerm(s.kind === 'for' ? s.extent : s.condition, 1)
-        this.count(s.body)
-      }
-    }
-  }
-
-  private countTerm(term: Term, lanes: 1 | 4): void {
-    switch (term.kind) {
-      case 'name':
-        if (lanes === 4 && term.lanes === 1) this.useOf(term.name).vector++
-        else this.useOf(term.name).scalar++
-        return
-      case 'load': return this.countAddress(term.binding, term.at)
-      case 'gather':
-        for (const at of term.at) this.countAddress(term.binding, at)
-        return
-      case 'ramp': return this.countTerm(term.from, 1)
-      case 'vector':
-        for (const part of term.parts) this.countTerm(part, 1)
-        return
-      case 'lane': return this.countTerm(term.of, 4)
-      case 'random': return this.countTerm(term.at, 1)
-      case 'operation':
-        for (const arg of term.args) this.countTerm(arg, lanesOfArguments(term))
-    }
-  }
-
-  private countAddress(binding: number, at: Term): void {
-    const { base } = split(at)
-    if (base?.kind === 'name') this.useOf(base.name).addresses.add(binding)
-    else if (base) this.countTerm(base, 1)
-  }
-
-  // Then the code.
-
   private statements(body: readonly Statement[]): void {
     for (const s of body) this.statement(s)
   }
@@ -202,8 +142,8 @@ class Printer {
     const { code } = this
     switch (s.kind) {
       case 'let': {
-        const use = this.uses.get(s.name)
-        if (!use) return
+        if (!this.uses.has(s.name)) return
+        const use = this.uses.of(s.name)
         if (s.lanes === 4) {
           this.value(s.value, 4)
           this.localOf.set(s.name, this.localFor(s.name, 'v128'))
@@ -265,7 +205,7 @@ class Printer {
     const growth = new Map([[s.name, 1]])
     const carried: Assignment[] = []
     for (const inner of s.body) {
-      if (inner.kind !== 'let' || inner.type !== 'i32' || inner.lanes !== 1 || !this.uses.has(inner.name) || this.useOf(inner.name).vector > 0) continue
+      if (inner.kind !== 'let' || inner.type !== 'i32' || inner.lanes !== 1 || !this.uses.has(inner.name) || this.uses.of(inner.name).vector > 0) continue
       const by = growthOf(inner.value, growth, own)
       if (by === undefined || by === 0) continue
       growth.set(inner.name, by)
@@ -273,7 +213,7 @@ class Printer {
     }
     const among = new Map<string, number>()
     for (const { value } of carried) for (const name of namesOf(value)) among.set(name, (among.get(name) ?? 0) + 1)
-    const isVector = this.useOf(s.name).vector > 0
+    const isVector = this.uses.of(s.name).vector > 0
     code.i32(0).set(variable)
     if (!isVector) this.takeUp(s.name, variable)
     for (const { name, value } of carried) {
@@ -291,7 +231,7 @@ class Printer {
     this.counter = around
     for (const name of [...(isVector ? [] : [s.name]), ...carried.map((c) => c.name)]) {
       const by = growth.get(name)!
-      const { scalar, addresses } = this.useOf(name)
+      const { scalar, addresses } = this.uses.of(name)
       const local = this.localOf.get(name)!
       if (name !== s.name && scalar > (among.get(name) ?? 0)) code.get(local).i32(by).op('i32.add').set(local)
       for (const binding of addresses) {
@@ -319,10 +259,10 @@ class Printer {
   private rollSplats(body: readonly Statement[]): void {
     const groups = new Map<string, { binding: number; base: string; offsets: number[] }>()
     for (const s of body) {
-      if (s.kind !== 'let' || s.lanes === 4 || s.value.kind !== 'load') continue
-      const use = this.uses.get(s.name)
+      if (s.kind !== 'let' || s.lanes === 4 || s.value.kind !== 'load' || !this.uses.has(s.name)) continue
+      const use = this.uses.of(s.name)
       const { base, offset } = split(s.value.at)
-      if (!use || use.scalar > 0 || use.vector === 0 || base?.kind !== 'name') continue
+      if (use.scalar > 0 || use.vector === 0 || base?.kind !== 'name') continue
       const key = `${s.value.binding}:${base.name}`
       const group = groups.get(key) ?? { binding: s.value.binding, base: base.name, offsets: [] }
       group.offsets.push(offset)
@@ -357,7 +297,7 @@ class Printer {
   /** What else there is of a local: all lanes, addresses. */
   private takeUp(name: string, local: number, type: 'i32' | 'f32' = 'i32', isTruth = false): void {
     const { code } = this
-    const use = this.useOf(name)
+    const use = this.uses.of(name)
     if (use.vector > 0) {
       const splat = this.localFor(`${name} splat`, 'v128')
       this.splatOf.set(name, splat)
@@ -624,63 +564,4 @@ class Printer {
   }
 }
 
-type Direct = Exclude<TermOp, 'fma' | 'select' | 'sign' | 'imin' | 'lanesum' | 'lanemax' | 'exp' | 'log' | 'tanh' | 'erf' | 'pow'>
-
-const SCALAR: Readonly<Record<Direct, PlainOp>> = {
-  neg: 'f32.neg', abs: 'f32.abs', sqrt: 'f32.sqrt', floor: 'f32.floor',
-  add: 'f32.add', sub: 'f32.sub', mul: 'f32.mul', div: 'f32.div', min: 'f32.min', max: 'f32.max',
-  lt: 'f32.lt', le: 'f32.le', eq: 'f32.eq', and: 'i32.and', within: 'i32.lt_u',
-  iadd: 'i32.add', imul: 'i32.mul', idiv: 'i32.div_s', irem: 'i32.rem_s', ieq: 'i32.eq', float: 'f32.convert_i32_s',
-}
-
-/** `pmin` and `pmax` are one instruction on every machine, `min` and `max` are many. */
-const VECTOR: Readonly<Record<Direct, PlainOp>> = {
-  neg: 'f32x4.neg', abs: 'f32x4.abs', sqrt: 'f32x4.sqrt', floor: 'f32x4.floor',
-  add: 'f32x4.add', sub: 'f32x4.sub', mul: 'f32x4.mul', div: 'f32x4.div', min: 'f32x4.pmin', max: 'f32x4.pmax',
-  lt: 'f32x4.lt', le: 'f32x4.le', eq: 'f32x4.eq', and: 'v128.and', within: 'i32x4.lt_u',
-  iadd: 'i32x4.add', imul: 'i32x4.mul', idiv: 'unreachable', irem: 'unreachable', ieq: 'i32x4.eq', float: 'f32x4.convert_i32x4_s',
-}
-
-/** Names that a text gives. */
-function* namesIn(body: readonly Statement[]): Generator<string> {
-  for (const s of body) {
-    if (s.kind === 'let' || s.kind === 'var' || s.kind === 'for') yield s.name
-    if (s.kind === 'for' || s.kind === 'if' || s.kind === 'step') yield* namesIn(s.body)
-  }
-}
-
-function* namesOf(term: Term): Generator<string> {
-  if (term.kind === 'name') yield term.name
-  else if (term.kind === 'operation') for (const arg of term.args) yield* namesOf(arg)
-}
-
-/** How much an index grows from round to round, if it does so evenly: by what is known of the names inside the loop. */
-function growthOf(term: Term, growth: ReadonlyMap<string, number>, inside: ReadonlySet<string>): number | undefined {
-  if (term.kind === 'number') return 0
-  if (term.kind === 'name') return growth.get(term.name) ?? (inside.has(term.name) ? undefined : 0)
-  if (term.kind !== 'operation') return undefined
-  const [a, b] = term.args.map((arg) => growthOf(arg, growth, inside))
-  if (term.op === 'iadd' && a !== undefined && b !== undefined) return a + b
-  const factor = term.args[1]
-  if (term.op === 'imul' && a !== undefined && factor?.kind === 'number') return a * factor.value
-  return undefined
-}
-
 const isZero = (term: Term): boolean => term.kind === 'number' && term.value === 0 && !Object.is(term.value, -0)
-
-/** Scalars meet vectors in all four lanes. */
-const lanesOfArguments = (term: Extract<Term, { kind: 'operation' }>): 1 | 4 =>
-  term.lanes === 4 || term.args.some((a) => lanesOf(a) === 4) || ['exp', 'log', 'tanh', 'erf', 'pow'].includes(term.op) ? 4 : 1
-
-/** An index as what is computed and what is added to it. */
-function split(at: Term): { base: Term | undefined; offset: number } {
-  if (at.kind === 'number') return { base: undefined, offset: at.value }
-  if (at.kind === 'operation' && at.op === 'iadd' && at.args[1]!.kind === 'number') return { base: at.args[0]!, offset: at.args[1]!.value }
-  return { base: at, offset: 0 }
-}
-
-function plusConstant(at: Term, by: number): Term {
-  const { base, offset } = split(at)
-  const constant: Term = { kind: 'number', value: offset + by, type: 'i32' }
-  return base ? { kind: 'operation', op: 'iadd', args: [base, constant], type: 'i32', lanes: 1 } : constant
-}

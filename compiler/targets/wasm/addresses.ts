@@ -1,0 +1,14 @@
+import type { Term } from '../../loops/routine.ts'
+
+/** An index as what is computed and what is added to it. */
+export function split(at: Term): { base: Term | undefined; offset: number } {
+  if (at.kind === 'number') return { base: undefined, offset: at.value }
+  if (at.kind === 'operation' && at.op === 'iadd' && at.args[1]!.kind === 'number') return { base: at.args[0]!, offset: at.args[1]!.value }
+  return { base: at, offset: 0 }
+}
+
+export function plusConstant(at: Term, by: number): Term {
+  const { base, offset } = split(at)
+  const constant: Term = { kind: 'number', value: offset + by, type: 'i32' }
+  return base ? { kind: 'operation', op: 'iadd', args: [base, constant], type: 'i32', lanes: 1 } : constant
+}

@@ -1,0 +1,19 @@
+import type { TermOp } from '../../loops/routine.ts'
+import type { PlainOp } from './opcodes.ts'
+
+type Direct = Exclude<TermOp, 'fma' | 'select' | 'sign' | 'imin' | 'lanesum' | 'lanemax' | 'exp' | 'log' | 'tanh' | 'erf' | 'pow'>
+
+export const SCALAR: Readonly<Record<Direct, PlainOp>> = {
+  neg: 'f32.neg', abs: 'f32.abs', sqrt: 'f32.sqrt', floor: 'f32.floor',
+  add: 'f32.add', sub: 'f32.sub', mul: 'f32.mul', div: 'f32.div', min: 'f32.min', max: 'f32.max',
+  lt: 'f32.lt', le: 'f32.le', eq: 'f32.eq', and: 'i32.and', within: 'i32.lt_u',
+  iadd: 'i32.add', imul: 'i32.mul', idiv: 'i32.div_s', irem: 'i32.rem_s', ieq: 'i32.eq', float: 'f32.convert_i32_s',
+}
+
+/** `pmin` and `pmax` are one instruction on every machine, `min` and `max` are many. */
+export const VECTOR: Readonly<Record<Direct, PlainOp>> = {
+  neg: 'f32x4.neg', abs: 'f32x4.abs', sqrt: 'f32x4.sqrt', floor: 'f32x4.floor',
+  add: 'f32x4.add', sub: 'f32x4.sub', mul: 'f32x4.mul', div: 'f32x4.div', min: 'f32x4.pmin', max: 'f32x4.pmax',
+  lt: 'f32x4.lt', le: 'f32x4.le', eq: 'f32x4.eq', and: 'v128.and', within: 'i32x4.lt_u',
+  iadd: 'i32x4.add', imul: 'i32x4.mul', idiv: 'unreachable', irem: 'unreachable', ieq: 'i32x4.eq', float: 'f32x4.convert_i32x4_s',
+}
