@@ -12,7 +12,7 @@ function kernels(): { name: string; code: string; pipeline: boolean }[] {
   const texts = new Map<string, string>()
   const add = (net: string, text: string): void => {
     for (const style of ['merged', 'split'] as const) {
-      for (const [file, code] of compile(text, { style }).files) {
+      for (const [file, code] of compile(text, { style, targets: ['webgpu'] }).files) {
         // What differs in its comments alone is one kernel.
         const bare = (code as string).replace(/^\/\/.*\n/gm, '')
         if (!texts.has(bare)) texts.set(bare, `${net} ${style} ${file}`)
