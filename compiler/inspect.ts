@@ -5,6 +5,8 @@ export interface InspectReport {
   readonly name: string
   readonly style: string
   readonly batch: number
+  /** Of target `wasm`: bytes that each thread needs beside the peak of a program. */
+  readonly threadBytes?: number
   readonly programs: Readonly<Record<string, ProgramReport>>
 }
 
@@ -33,7 +35,7 @@ interface Totals {
 export function inspectManifest(manifest: Manifest, target: string, batch: number): InspectReport {
   const plan = manifest.plans[target]!
   const programs = Object.fromEntries(Object.entries(plan.programs).map(([name, program]) => [name, inspectProgram(plan, program, batch)]))
-  return { name: manifest.name, style: manifest.style, batch, programs }
+  return { name: manifest.name, style: manifest.style, batch, ...(plan.module && { threadBytes: plan.module.threadBytes }), programs }
 }
 
 function inspectProgram(plan: Plan, program: ProgramEntry, batch: number): ProgramReport {

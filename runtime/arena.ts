@@ -3,8 +3,11 @@ import type { Plan } from './format.ts'
 import { bufferElements, sizeAt } from './sizes.ts'
 import { showBytes } from './show-bytes.ts'
 
-/** Where the module looks in the first page: `README.md` says what each is. */
-export const CONTROL = { step: 64, go: 128, stop: 132, program: 136, threads: 140, scratch: 320, scratchBytes: 324 } as const
+/**
+ * Where the module looks in the first page: `README.md` says what each is. `failed` is between this runtime's threads; the module
+ * does not know it.
+ */
+export const CONTROL = { step: 64, go: 128, stop: 132, program: 136, threads: 140, failed: 144, phase: 256, scratch: 320, scratchBytes: 324 } as const
 
 const PAGE = 65536
 const MOST_PAGES = 65536
@@ -27,6 +30,19 @@ export interface Arena {
 
 /** Throws DeviceError, before anything is allocated, where it does not fit into 4 GiB. */
 export function layOut(plan: Plan, batch: number, used: ReadonlySet<number>, programs: readonly string[], threads: number): Arena {
+  const at = (n: number): Arena => place(plan, n, used, programs, threads)
+  const arena = at(batch)
+  if (arena.pages <= MOST_PAGES) return arena
+  let [most, more] = [0, batch]
+  while (more - most > 1) {
+    const n = Math.floor((most + more) / 2)
+    if (at(n).pages <= MOST_PAGES) most = n
+    else more = n
+  }
+  throw new DeviceError(`at batch ${batch} this net needs ${showBytes(arena.bytes)}, WebAssembly has ${showBytes(MOST_PAGES * PAGE)}: ${most >= 1 ? `use a batch of at most ${most}` : 'no batch is small enough'}`)
+}
+
+function place(plan: Plan, batch: number, used: ReadonlySet<number>, programs: readonly string[], threads: number): Arena {
   // The first page is control; like the last it is also the room beyond the ends of tensors that kernels may read.
   let end = PAGE
   const take = (bytes: number, alignment = 64): number => {
@@ -57,14 +73,5 @@ export function layOut(plan: Plan, batch: number, used: ReadonlySet<number>, pro
     laidOut.set(name, { block: put([records.length, ...records]), single: records.map((record) => put([1, record])) })
   }
   const pages = Math.ceil(end / PAGE) + 1
-  if (pages > MOST_PAGES) throw new DeviceError(tooLarge(plan, batch, used, scratchBytes * threads))
   return { bytes: pages * PAGE, pages, buffers, words, programs: laidOut, scratch, scratchBytes }
-}
-
-function tooLarge(plan: Plan, batch: number, used: ReadonlySet<number>, scratch: number): string {
-  const bytesAt = (n: number): number => scratch + [...used].reduce((sum, i) => sum + 4 * bufferElements(plan.buffers[i]!, n), 0)
-  const limit = (MOST_PAGES - 4) * PAGE
-  let most = Math.floor(batch * limit / bytesAt(batch))
-  while (most > 0 && bytesAt(most) > limit) most--
-  return `at batch ${batch} this net needs ${showBytes(bytesAt(batch))}, WebAssembly has ${showBytes(limit)}: ${most >= 1 ? `use a batch of at most ${most}` : 'no batch is small enough'}`
 }

@@ -2,6 +2,7 @@ import { type Device, DeviceError } from './device.ts'
 import { InputError } from './errors.ts'
 import { bundleFrom } from './files.ts'
 import type { Bundle, TensorData } from './format.ts'
+import { wasm } from './load-wasm.ts'
 import { Net } from './net.ts'
 import { checkBundle } from './validate.ts'
 import { isSoftware, webgpu } from './webgpu.ts'
@@ -66,8 +67,6 @@ async function hardwareAdapter(): Promise<GPUAdapter | undefined> {
 async function openDevice(name: string, adapter: GPUAdapter | undefined): Promise<Device> {
   if (name === 'webgpu') return webgpu(adapter && { adapter })
   if (name !== 'wasm') throw new DeviceError(`there is no device ${name} here: auto, webgpu, wasm, or a device that is handed in`)
-  // What a page does not use it need not load.
-  const { wasm } = await import('./wasm.ts')
   return wasm()
 }
 

@@ -7,8 +7,10 @@ import type { WorkerThread } from './wasm-workers.ts'
 export interface WasmHost {
   /** Throws where the device was closed or a worker died. */
   check(): void
-  /** Takes workers back that have nothing to do. */
+  /** Takes workers back that have been told to stop. */
   release(workers: readonly WorkerThread[]): void
+  /** Ends workers, whatever they do. */
+  drop(workers: readonly WorkerThread[]): void
 }
 
 export interface LoadedModule {
@@ -18,16 +20,20 @@ export interface LoadedModule {
   readonly workers: readonly WorkerThread[]
 }
 
+/** Milliseconds of work after which this thread lets go: half a frame of a page. */
+const TURN_MS = 8
+
 /** A bundle in WebAssembly memory at a batch: laid out once, run by this thread and its workers together. */
 export class WasmSession implements Session {
   readonly plan: Plan
   readonly batch: number
   readonly #host: WasmHost
   readonly #arena: Arena
-  readonly #module: LoadedModule
-  readonly #words: Int32Array
-  readonly #numbers: Float32Array
+  #module: LoadedModule | undefined
+  #words: Int32Array
+  #numbers: Float32Array
   #failure: DeviceError | undefined
+  #turn = performance.now()
 
   constructor(host: WasmHost, plan: Plan, batch: number, arena: Arena, module: LoadedModule) {
     this.plan = plan
@@ -65,10 +71,13 @@ export class WasmSession implements Session {
     ;(labels ? this.#words : this.#numbers).set(data, from)
   }
 
+  /** All is done when the promise is made; it resolves after others had a turn, if they waited for long. */
   async run(program: string, scalars: StepScalars): Promise<void> {
     this.#start(program, scalars)
-    const { block } = this.#arena.programs.get(program)!
-    this.#go(block, program)
+    this.#go(this.#arena.programs.get(program)!.block, program)
+    if (performance.now() - this.#turn < TURN_MS) return
+    await nextTask()
+    this.#turn = performance.now()
   }
 
   #start(program: string, scalars: StepScalars): void {
@@ -78,18 +87,38 @@ export class WasmSession implements Session {
     this.#numbers.set([scalars.rate, scalars.correction1, scalars.correction2], CONTROL.step / 4 + 3)
   }
 
-  #go(block: number, what: string): void {
+  /** `first`: of the block's dispatches, its number in the program. */
+  #go(block: number, program: string, first = 0): void {
+    const { run, workers } = this.#module!
     this.#words[CONTROL.program / 4] = block
-    if (this.#module.workers.length > 0) {
+    if (workers.length > 0) {
       Atomics.add(this.#words, CONTROL.go / 4, 1)
       Atomics.notify(this.#words, CONTROL.go / 4)
     }
+    let why = 'in a worker'
     try {
-      this.#module.run(0)
+      run(0)
     } catch (error) {
-      this.#failure = new DeviceError(`${what} failed in WebAssembly (${(error as Error).message}): open the net again; if that repeats, its bundle and this runtime do not fit together`)
-      throw this.#failure
+      why = (error as Error).message
+      // What was taken from and not finished is what failed, unless a worker noted another before.
+      Atomics.compareExchange(this.#words, CONTROL.failed / 4, 0, this.#unfinished(block))
     }
+    const failed = Atomics.load(this.#words, CONTROL.failed / 4)
+    if (failed === 0) return
+    const { name } = this.plan.programs[program]!.dispatches[first + failed - 1]!
+    const failure = new DeviceError(`kernel ${name} failed in WebAssembly (${why}): open the net again; if that repeats, its bundle and this runtime do not fit together`)
+    this.#end(failure)
+    this.#host.drop(workers)
+    throw failure
+  }
+
+  /** Of the dispatches of a block, from 1 on: the first that items were taken of. As the text of workers has it. */
+  #unfinished(block: number): number {
+    const at = (address: number): number => address >>> 2
+    const count = this.#words[at(block)]!
+    let i = 1
+    while (i < count && this.#words[at(this.#words[at(block) + i]!) + 3] === 0) i++
+    return i
   }
 
   async read(tensors: readonly number[]): Promise<Numbers[]> {
@@ -105,10 +134,9 @@ export class WasmSession implements Session {
 
   async profile(program: string, scalars: StepScalars): Promise<Float64Array> {
     this.#start(program, scalars)
-    const { dispatches } = this.plan.programs[program]!
     return Float64Array.from(this.#arena.programs.get(program)!.single, (block, i) => {
       const start = performance.now()
-      this.#go(block, `kernel ${dispatches[i]!.name}`)
+      this.#go(block, program, i)
       return (performance.now() - start) * 1e6
     })
   }
@@ -116,17 +144,45 @@ export class WasmSession implements Session {
   #check(): void {
     if (this.#failure) throw this.#failure
     this.#host.check()
-    const dead = this.#module.workers.find((w) => w.failure !== undefined)
-    if (dead) throw this.#failure = new DeviceError(`a worker died (${dead.failure}): open the net again`)
+    const { workers } = this.#module!
+    const dead = workers.find((w) => w.failure !== undefined)
+    if (!dead) return
+    const failure = new DeviceError(`a worker died (${dead.failure}): open the net again`)
+    this.#end(failure)
+    this.#host.drop(workers)
+    throw failure
+  }
+
+  /** From now on everything fails like this; the memory is let go. */
+  #end(failure: DeviceError): void {
+    this.#failure = failure
+    this.#module = undefined
+    this.#words = new Int32Array()
+    this.#numbers = new Float32Array()
   }
 
   close(): void {
-    if (!this.#failure) this.#failure = new DeviceError('this net was closed')
+    if (!this.#module) return
     const { workers } = this.#module
-    if (workers.length === 0) return
     Atomics.store(this.#words, CONTROL.stop / 4, 1)
     Atomics.add(this.#words, CONTROL.go / 4, 1)
-    Atomics.notify(this.#words, CONTROL.go / 4)
+    if (workers.length > 0) Atomics.notify(this.#words, CONTROL.go / 4)
+    this.#end(new DeviceError('this net was closed'))
     this.#host.release(workers)
   }
+}
+
+/** After whatever else waits for this thread: timers, signals, messages, a page's redraw. */
+function nextTask(): Promise<void> {
+  const { setImmediate } = globalThis as { setImmediate?: (call: () => void) => void }
+  return new Promise((resolve) => {
+    if (setImmediate) return setImmediate(resolve)
+    // Pages make timers wait for milliseconds.
+    const { port1, port2 } = new MessageChannel()
+    port1.onmessage = () => {
+      port1.close()
+      resolve()
+    }
+    port2.postMessage(undefined)
+  })
 }

@@ -1,3 +1,5 @@
+import { CONTROL } from './arena.ts'
+
 /** What a worker is told once: everything else goes through memory. */
 interface Task {
   readonly module: WebAssembly.Module
@@ -16,12 +18,34 @@ export interface WorkerThread {
   close(): void
 }
 
-/** The same text in Node and in pages: `port` is what messages go through. */
+/**
+ * The same text in Node and in pages: `post` sends a message. Where a kernel traps, the other threads would wait for this one at the
+ * end of the dispatch: which one it was is noted (from 1 on), and they are let through to the end of the program until this worker
+ * is ended.
+ */
 const BODY = `async ({ module, memory, thread }) => {
-  const { exports } = await WebAssembly.instantiate(module, { env: { memory } })
-  post('ready')
-  exports.work(thread)
-  post('idle')
+  const words = new Int32Array(memory.buffer)
+  const at = (address) => address >>> 2
+  let ready = false
+  try {
+    const { exports } = await WebAssembly.instantiate(module, { env: { memory } })
+    post('ready')
+    ready = true
+    exports.work(thread)
+    post('idle')
+  } catch (error) {
+    post({ failure: error.message })
+    if (!ready) return
+    const block = at(words[at(${CONTROL.program})])
+    let i = 1
+    while (i < words[block] && words[at(words[block + i]) + 3] === 0) i++
+    Atomics.compareExchange(words, at(${CONTROL.failed}), 0, i)
+    while (!Atomics.load(words, at(${CONTROL.stop}))) {
+      Atomics.add(words, at(${CONTROL.phase}), 1)
+      Atomics.notify(words, at(${CONTROL.phase}))
+      Atomics.wait(words, at(${CONTROL.failed}), i, 1)
+    }
+  }
 }`
 
 interface Port {
@@ -52,6 +76,7 @@ export function startWorker(): WorkerThread {
       port.unref?.()
       ready?.resolve()
     } else if (message === 'idle') idle()
+    else fail((message as { failure: string }).failure)
   }
   const fail = (why: string): void => {
     state.failure ??= why
@@ -62,6 +87,7 @@ export function startWorker(): WorkerThread {
   const port: Port = builtin ? nodeWorker(builtin, hear, fail) : webWorker(hear, fail)
   return {
     attach(task) {
+      if (state.failure !== undefined) return Promise.reject(new Error(state.failure))
       state.idle = new Promise((resolve) => { idle = resolve })
       return new Promise((resolve, reject) => {
         ready = { resolve, reject }
@@ -71,7 +97,11 @@ export function startWorker(): WorkerThread {
     },
     get idle() { return state.idle },
     get failure() { return state.failure },
-    close() { void port.terminate() },
+    close() {
+      // Pages are not told.
+      fail('it was ended')
+      void port.terminate()
+    },
   }
 }
 
@@ -89,7 +119,7 @@ function nodeWorker(load: Builtin, hear: (message: unknown) => void, fail: (why:
 }
 
 function webWorker(hear: (message: unknown) => void, fail: (why: string) => void): Port {
-  const text = `const post = (m) => postMessage(m); onmessage = (event) => (${BODY})(event.data).catch((error) => { throw error })`
+  const text = `const post = (m) => postMessage(m); onmessage = (event) => (${BODY})(event.data)`
   const url = URL.createObjectURL(new Blob([text], { type: 'text/javascript' }))
   const worker = new Worker(url)
   worker.onmessage = (event) => hear(event.data)

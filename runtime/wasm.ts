@@ -41,7 +41,7 @@ class WasmDevice implements Device {
   readonly name = 'wasm'
   readonly software = false
   readonly #relaxed: boolean
-  readonly #modules = new Map<string | Uint8Array, Promise<WebAssembly.Module>>()
+  readonly #modules: { readonly bytes: Uint8Array; readonly module: Promise<WebAssembly.Module> }[] = []
   #threads: number
   #note = ''
   readonly #all = new Set<WorkerThread>()
@@ -83,13 +83,13 @@ class WasmDevice implements Device {
       const there = workers.filter((_, i) => attached[i]!.status === 'fulfilled')
       const refused = attached.find((a) => a.status === 'rejected')
       if (refused) {
-        for (const worker of workers.filter((w) => !there.includes(w))) this.#drop(worker)
+        this.drop(workers.filter((w) => !there.includes(w)))
         this.#threads = 1 + there.length
         this.#note = `; no more workers: ${(refused.reason as Error).message}`
       }
       return new WasmSession(this, plan, batch, arena, { memory, run, workers: there })
     } catch (error) {
-      for (const worker of workers) this.#drop(worker)
+      this.drop(workers)
       throw error instanceof DeviceError ? error : new DeviceError(`the module does not run here: ${(error as Error).message}`)
     }
   }
@@ -107,18 +107,18 @@ class WasmDevice implements Device {
     const file = this.#relaxed ? plan.module!.relaxed : plan.module!.file
     const bytes = bundle.files.get(file)
     if (!(bytes instanceof Uint8Array)) throw new DeviceError(`${file} is not in this bundle`)
-    let module = this.#modules.get(bytes)
-    if (!module) {
-      module = WebAssembly.compile(forMemory(bytes) as Uint8Array<ArrayBuffer>).catch((error: Error) => {
-        throw new DeviceError(`${file} does not compile here, SIMD may be missing: ${error.message}`)
-      })
-      this.#modules.set(bytes, module)
-    }
+    const known = this.#modules.find((m) => isSame(m.bytes, bytes))
+    if (known) return known.module
+    const module = WebAssembly.compile(forMemory(bytes) as Uint8Array<ArrayBuffer>).catch((error: Error) => {
+      throw new DeviceError(`${file} does not compile here, SIMD may be missing: ${error.message}`)
+    })
+    this.#modules.push({ bytes, module })
     return module
   }
 
   /** As many as there are; fewer where workers are forbidden. */
   async #takeWorkers(count: number): Promise<WorkerThread[]> {
+    for (const dead of this.#free.filter((w) => w.failure !== undefined)) this.drop([dead])
     const taken = this.#free.splice(0, count)
     try {
       while (taken.length < count) {
@@ -133,15 +133,19 @@ class WasmDevice implements Device {
     return taken
   }
 
-  #drop(worker: WorkerThread): void {
-    worker.close()
-    this.#all.delete(worker)
+  drop(workers: readonly WorkerThread[]): void {
+    for (const worker of workers) {
+      worker.close()
+      this.#all.delete(worker)
+      const at = this.#free.indexOf(worker)
+      if (at >= 0) this.#free.splice(at, 1)
+    }
   }
 
   release(workers: readonly WorkerThread[]): void {
     for (const worker of workers) {
       void worker.idle.then(() => {
-        if (this.#closed || worker.failure !== undefined) this.#drop(worker)
+        if (this.#closed || worker.failure !== undefined) this.drop([worker])
         else this.#free.push(worker)
       })
     }
@@ -152,6 +156,10 @@ class WasmDevice implements Device {
     for (const worker of this.#all) worker.close()
     this.#all.clear()
   }
+}
+
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  return a === b || (a.length === b.length && a.every((byte, i) => byte === b[i]))
 }
 
 /** The module as it imports what memory there is here: one flag says whether it is shared. */

@@ -140,7 +140,7 @@ async function emit(folder: string, bundle: Bundle, target: string, steps: reado
 
 function show(report: InspectReport, screen: Screen): void {
   const { bold, dim } = screen.colors
-  screen.print(`${bold(report.name)} (${report.style}), batch ${report.batch}`)
+  screen.print(`${bold(report.name)} (${report.style}), batch ${report.batch}${report.threadBytes === undefined ? '' : `; ${showBytes(report.threadBytes)} for each thread beside the peaks`}`)
   for (const [name, program] of Object.entries(report.programs)) {
     screen.print(`\n${bold(name)}: ${program.kernels.length} kernels, ${showCount(program.flops)}FLOP, ${showBytes(program.bytesRead)} read, ${showBytes(program.bytesWritten)} written, peak ${showBytes(program.peakBytes)}`)
     screen.print(dim(boundOf(program)))

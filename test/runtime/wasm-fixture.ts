@@ -1,0 +1,68 @@
+import { Code, encodeModule, type WasmFunction } from '../../compiler/targets/wasm/encode.ts'
+import { KERNEL, runFunction, workFunction } from '../../compiler/targets/wasm/run-loop.ts'
+import type { Bundle, DispatchEntry, Plan, Size } from '../../runtime/format.ts'
+
+/** Where a kernel traps: in the thread that calls `run`, or in all others. */
+export type Trap = 'never' | 'caller' | 'worker'
+
+const WIDTH = 4
+const nothing: Size = { fixed: 0, perSample: 0 }
+
+/**
+ * A bundle with a module made by hand: y = 16 x, [n, 4], by four kernels that each double. An item is a sample. `traps`: what
+ * the third of them does.
+ */
+export function wasmFixture(traps: Trap = 'never'): Bundle {
+  const names = ['twice', 'again', 'third', 'last']
+  const module = encodeModule({
+    types: [KERNEL], functions: [runFunction(0), workFunction(0), ...names.map((n) => double(n === 'third' ? traps : 'never'))],
+    table: names.map((_, i) => 2 + i), tableExport: 'kernels', maxPages: 65536,
+    exports: [{ name: 'run', function: 0 }, { name: 'work', function: 1 }],
+  })
+  const dispatch = (name: string, i: number): DispatchEntry => ({
+    kernel: i, name, tensors: [i, i + 1], invocations: { fixed: 0, perSample: 1 }, layers: [name],
+    flops: nothing, products: nothing, bytesRead: nothing, bytesWritten: nothing, why: [],
+  })
+  const infer = { dispatches: names.map(dispatch), results: { y: names.length }, peakBytes: nothing, lowerBoundBytes: nothing, needsPrepare: false }
+  const plan: Plan = {
+    target: 'wasm',
+    buffers: ['input.x', ...names].map((name, i) => ({ name, role: i === 0 ? 'input' : 'scratch', elements: { fixed: 0, perSample: WIDTH } })),
+    tensors: ['x', ...names].map((name, buffer) => ({ name, shape: ['n', WIDTH], type: 'f32', buffer, offset: 0 })),
+    kernels: names.map((name) => ({
+      name, file: 'kernels.wasm', layers: [name], workgroup: 1,
+      bindings: [{ name: 'from', access: 'read', type: 'f32' }, { name: 'to', access: 'read_write', type: 'f32' }],
+    })),
+    programs: { infer },
+    module: { file: 'kernels.wasm', relaxed: 'kernels-relaxed.wasm', threadBytes: 64 },
+  }
+  return {
+    files: new Map([['kernels.wasm', module], ['kernels-relaxed.wasm', module.slice()]]),
+    manifest: {
+      format: 'fusenet-bundle', version: 1, name: 'doubles', style: 'merged', source: { files: [], sha256: '' },
+      inputs: [{ name: 'x', type: 'f32', shape: ['n', WIDTH] }], outputs: [{ name: 'y', role: 'output', shape: ['n', WIDTH] }],
+      parameters: [], plans: { wasm: plan },
+    },
+  }
+}
+
+const FLAG = 4096
+const SCRATCH = 320
+
+function double(traps: Trap): WasmFunction {
+  const [record, scratch, item, end, at] = [0, 1, 2, 3, 4]
+  const c = new Code()
+  if (traps !== 'never') {
+    c.get(scratch).i32(0).memory('i32.load', SCRATCH).op(traps === 'caller' ? 'i32.eq' : 'i32.ne').if()
+    c.i32(0).i32(1).memory('i32.atomic.store', FLAG).op('unreachable')
+    // The others wait, or they might take all items before.
+    c.else().loop().i32(0).memory('i32.atomic.load', FLAG).op('i32.eqz').brIf(0).end().end()
+  }
+  c.loop()
+  c.get(item).i32(4).op('i32.shl').set(at)
+  c.get(record).memory('i32.load', 20).get(at).op('i32.add')
+  for (let k = 0; k < 2; k++) c.get(record).memory('i32.load', 16).get(at).op('i32.add').memory('v128.load')
+  c.op('f32x4.add').memory('v128.store')
+  c.get(item).i32(1).op('i32.add').tee(item).get(end).op('i32.lt_u').brIf(0)
+  c.end()
+  return { type: KERNEL, locals: ['i32'], code: c }
+}
