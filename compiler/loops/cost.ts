@@ -93,7 +93,8 @@ export function flopsOf(e: Equation): Linear {
   // Moments on the way: a difference, a square and two sums a value.
   for (const side of e.sides) {
     const elements = linear(elementsPerSample(side.source.shape), isBatched(side.source.shape))
-    total = addLinear(total, { fixed: 4 * elements.fixed, perSample: 4 * elements.perSample })
+    const each = side.kind === 'moments' ? 4 : side.terms.reduce((sum, term) => sum + 1 + pointCost(term), 0)
+    total = addLinear(total, { fixed: each * elements.fixed, perSample: each * elements.perSample })
   }
   return total
 }

@@ -1,11 +1,12 @@
-import { elementsPerSample, type Tensor, tensor } from '../tensor.ts'
+import { elementsPerSample, isBatched, type Tensor, tensor } from '../tensor.ts'
 import { canonicalText } from './canonical.ts'
 import { bigLoads, hasReduction, loadSites, pointCost } from './cost.ts'
 import { children, type Expression, walk } from './expression.ts'
-import { type Axis, substitute } from './index-expression.ts'
+import { type Axis, type Index, substitute } from './index-expression.ts'
 import { coversItsTensor, inlineProducer } from './inline.ts'
 import { type Equation, reads, type SideReduction, writes } from './kernel.ts'
 import { sideMoments } from './moments.ts'
+import { rewriteTotals } from './side-sums.ts'
 
 /** An equation on its way to a kernel, with what was joined to it and why other things were not. */
 export interface Fused {
@@ -34,7 +35,7 @@ export interface FusionRequest {
  * Joins equations where that saves passes over memory, by rules applied in the order of the program:
  * a point-wise value is computed again by each of its readers instead of being stored (prologue); a reduction's result
  * flows straight into the one point-wise equation that reads it (epilogue); batch statistics are gathered by the kernel
- * that stores what they are taken of (side reduction). Besides, positions of maxima come out of the loop that finds the
+ * that stores what they are taken of, and so are the sums of a normalization's gradient (side reduction). Besides, positions of maxima come out of the loop that finds the
  * maxima. A rule that declines says why.
  */
 export function fuse(request: FusionRequest): Fused[] {
@@ -42,6 +43,7 @@ export function fuse(request: FusionRequest): Fused[] {
   state.inlineAll()
   state.shareMaxima()
   state.moveStatistics()
+  state.moveSums()
   return state.result()
 }
 
@@ -51,7 +53,7 @@ const MOST_REPEATED_COST = 48
 
 class Fusion {
   private readonly request: FusionRequest
-  private items: { equation: Equation; why: string[] }[]
+  private items: Item[]
   private readonly viewed: ReadonlySet<Tensor>
 
   constructor(request: FusionRequest) {
@@ -73,7 +75,7 @@ class Fusion {
   }
 
   /** Removes the item if all its readers took it; otherwise says why not (or nothing where the question does not arise). */
-  private tryInline(item: { equation: Equation; why: string[] }): string | undefined {
+  private tryInline(item: Item): string | undefined {
     const { equation } = item
     if (!coversItsTensor(equation) || equation.moments) return undefined
     const tensor = equation.stores[0]!.tensor
@@ -124,7 +126,7 @@ class Fusion {
           if (readers.length > 1 && cost > MOST_REPEATED_COST) return `${equation.name} is too dear to compute ${readers.length} times`
           continue
         }
-        if (site.contraction && (cost > MOST_PROLOGUE_COST || loads > 1)) return `${equation.name} is too dear to repeat in ${reader.name}`
+        if (site.contraction && (cost > MOST_PROLOGUE_COST || loads > 2)) return `${equation.name} is too dear to repeat in ${reader.name}`
         const repeats = repetitions(reader, tensor, site.reduction)
         if (!site.contraction && cost * repeats > MOST_REPEATED_COST) return `${equation.name} is too dear to repeat ${repeats.toFixed(1)} times an element in ${reader.name}`
       }
@@ -165,31 +167,92 @@ class Fusion {
     }
   }
 
-  private tryMove(item: { equation: Equation; why: string[] }): string | undefined {
-    const { source, result, eps } = item.equation.moments!
+  private tryMove(item: Item): string | undefined {
+    const { source, result, affine, eps } = item.equation.moments!
     if (this.isApart(item.equation)) return `${item.equation.name} is of style split`
-    const producers = writersOf(this.items, source)
-    const producer = producers[0]
-    if (!producer || producers.length > 1) return `${source.name} is not made by one kernel`
+    const producer = this.carrierOf(source)
+    if (typeof producer === 'string') return producer
     const { equation } = producer
-    if (!equation.stores.some((s) => hasReduction(s.value))) return `${equation.name} computes nothing that could carry the statistics`
-    if (!coversItsTensor(equation) || equation.axes.length !== source.shape.length) return `${equation.name} does not store ${source.name} channel by channel`
-    if (equation.axes[0]!.extent !== 'n') return `${source.name} has no batch of images`
     const blocksOf = this.request.blocksOf(equation)
     if (typeof blocksOf === 'string') return blocksOf
-    const kept = equation.axes[1]!
-    const layers = item.equation.layers
-    const { side, merge } = sideMoments({ name: item.equation.name, layers, source, result, eps }, equation.axes, kept, blocksOf)
-    const carrying: Equation = withSide(equation, side, layers)
-    if (reads(carrying).length + writes(carrying).length > this.request.maxBindings) return `${carrying.name} would bind too many buffers`
-    producer.equation = carrying
-    producer.why.push(`gathers the statistics of ${item.equation.layers.join(', ')} as it stores`)
+    const { layers } = item.equation
+    const { side, merge } = sideMoments({ name: item.equation.name, layers, source, result, ...(affine && { affine }), eps }, equation.axes, equation.axes[1]!, blocksOf)
+    const decline = this.carry(producer, side, layers)
+    if (decline) return decline
+    producer.why.push(`gathers the statistics of ${layers.join(', ')} as it stores`)
     const at = this.items.indexOf(item)
     this.items.splice(at, 1)
     this.items = this.items.filter((other) => other.equation.moments?.result !== result)
     this.items.splice(at, 0, ...merge.map((e) => ({ equation: e, why: ['merges the statistics of all tiles'] })))
     return undefined
   }
+
+  /** Sums over the batch move into the kernel that stores, last of all, something that they are taken of. */
+  moveSums(): void {
+    for (const item of [...this.items]) {
+      if (item.equation.sums?.stage !== 'partial') continue
+      const decline = this.tryMoveSums(item)
+      if (decline) item.why.push(decline)
+    }
+  }
+
+  private tryMoveSums(item: Item): string | undefined {
+    const { name, layers } = item.equation
+    const { at, terms, into } = item.equation.sums!
+    if (this.isApart(item.equation)) return `${name} is of style split`
+    const isHere = (e: Extract<Expression, { kind: 'load' }>): boolean => e.at.length === at.length && e.at.every((index, d) => isAxis(index, at[d]!))
+    const loads = terms.flatMap((term) => walk(term)).filter((e) => e.kind === 'load')
+    const made = [...new Set(loads.map((e) => e.tensor))].map((t) => ({ tensor: t, at: this.items.findIndex((other) => writes(other.equation).includes(t)) }))
+    const last = made.reduce((latest, m) => (m.at > latest.at ? m : latest))
+    if (last.at < 0) return `${name} sums up nothing that a kernel stores`
+    const source = last.tensor
+    if (!loads.filter((e) => e.tensor === source).every(isHere)) return `${name} does not read ${source.name} point by point`
+    const producer = this.carrierOf(source)
+    if (typeof producer === 'string') return producer
+    const { equation } = producer
+    const blocksOf = this.request.blocksOf(equation)
+    if (typeof blocksOf === 'string') return blocksOf
+    const kept = equation.axes[1]!
+    const blocks = equation.axes.filter((a) => a !== kept).map((a) => ({ axis: a, size: blocksOf(a) }))
+    const counts = blocks.map(({ axis: a, size }) => (typeof a.extent === 'number' ? Math.ceil(a.extent / size) : a.extent as 'n'))
+    const side: SideReduction = { kind: 'sums', source, kept, blocks, at, terms, into: tensor(into.name, [...counts, kept.extent as number, terms.length]) }
+    const decline = this.carry(producer, side, layers, reads(item.equation))
+    if (decline) return decline
+    producer.why.push(`gathers the sums of ${layers.join(', ')} as it stores`)
+    this.items = this.items.filter((other) => other.equation.sums?.into !== into)
+    for (const other of this.items) if (reads(other.equation).includes(into)) other.equation = rewriteTotals(other.equation, into, side)
+    return undefined
+  }
+
+  /** The one kernel that stores a map channel by channel. */
+  private carrierOf(source: Tensor): Item | string {
+    const [producer, ...others] = writersOf(this.items, source)
+    if (!producer || others.length > 0) return `${source.name} is not made by one kernel`
+    const { equation } = producer
+    const stored = equation.stores.find((s) => s.tensor === source)!
+    const inOrder = equation.axes.length === source.shape.length && stored.at.every((index, d) => isAxis(index, equation.axes[d]!))
+    if (equation.axes.length < 3 || !inOrder) return `${equation.name} does not store ${source.name} channel by channel`
+    if (equation.axes[0]!.extent !== 'n') return `${source.name} has no batch of images`
+    return producer
+  }
+
+  /** Has a kernel gather a side reduction, if it can, and if that moves fewer bytes than reading `instead` would. */
+  private carry(producer: Item, side: SideReduction, layers: readonly string[], instead?: readonly Tensor[]): string | undefined {
+    const carrying = withSide(producer.equation, side, layers)
+    const already = new Set([...reads(producer.equation), ...writes(producer.equation)])
+    const more = reads(carrying).filter((t) => !already.has(t))
+    const bytes = (tensors: readonly Tensor[]): number => tensors.reduce((sum, t) => sum + (isBatched(t.shape) ? elementsPerSample(t.shape) : 0), 0)
+    if (instead && bytes(more) + 2 * bytes([side.into]) >= bytes(instead)) return `${producer.equation.name} works in parts too small to gather the ${side.kind} of ${layers.join(', ')}`
+    const bound = reads(carrying).length + writes(carrying).length
+    if (bound > this.request.maxBindings) return `${carrying.name} would bind ${bound} buffers with the ${side.kind} of ${layers.join(', ')}, ${this.request.maxBindings} are granted everywhere`
+    producer.equation = carrying
+    return undefined
+  }
+}
+
+interface Item {
+  equation: Equation
+  why: string[]
 }
 
 type Reduction = Extract<Expression, { kind: 'reduce' }>
@@ -227,8 +290,10 @@ function readsPointByPoint(reader: Equation, tensor: Tensor, producer: Equation)
   return fits
 }
 
-
-
+const isAxis = (index: Index, a: Axis): boolean => {
+  const [term, ...more] = index.terms
+  return term !== undefined && more.length === 0 && index.constant === 0 && term.coefficient === 1 && term.atom.kind === 'axis' && term.atom.axis === a
+}
 
 const points = (e: Equation): string =>
   e.axes.map((a) => (typeof a.extent === 'number' ? a.extent : 'n')).filter((extent) => extent !== 1).sort().join('x')

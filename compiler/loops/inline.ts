@@ -15,6 +15,7 @@ export function inlineProducer(producer: Equation, consumer: Equation): Equation
     name: `${producer.name}+${consumer.name}`,
     layers: [...new Set([...producer.layers, ...consumer.layers])],
     stores,
+    ...(consumer.sums && { sums: { ...consumer.sums, terms: consumer.sums.terms.map((term) => replaceLoads(term, tensor, producer)) } }),
   }
 }
 

@@ -25,14 +25,20 @@ export interface Equation {
   readonly sides: readonly SideReduction[]
   /** Set on the equations of one batch-statistics computation, so that fusion may move its first half. */
   readonly moments?: MomentsRole
+  /** Set on the first equations of sums over the batch, so that fusion may move them. */
+  readonly sums?: SumsRole
 }
 
 /**
- * Moments of a stored tensor, gathered while it is in registers. Points are grouped in blocks along all axes but
- * `kept`; each block writes (reference, mean - reference, M2, count) for each kept point to
- * `into[block of axis 0, block of axis 1, ..., kept, 4]`.
+ * What is gathered of a stored tensor while it is at hand. Points are grouped in blocks along all axes but `kept`; each block
+ * writes what it found for each kept point to `into[block of axis 0, block of axis 1, ..., kept, count]`:
+ *   moments   reference, mean - reference, M2, number of values
+ *   sums      the sum of each term
  */
-export interface SideReduction {
+export type SideReduction = SideMoments | SideSums
+
+interface Side {
+  /** Stored by the equation, each element once, its dimensions in the order of the equation's axes. */
   readonly source: Tensor
   readonly kept: Axis
   /** Block size of every axis but `kept`, in the order of the equation's axes. The batch's block is 1. */
@@ -40,12 +46,34 @@ export interface SideReduction {
   readonly into: Tensor
 }
 
+export interface SideMoments extends Side {
+  readonly kind: 'moments'
+}
+
+export interface SideSums extends Side, Terms {
+  readonly kind: 'sums'
+}
+
+/** Values at one point of a tensor, `at` standing for its place: an axis a dimension. */
+export interface Terms {
+  readonly at: readonly Axis[]
+  readonly terms: readonly Expression[]
+}
+
 export interface MomentsRole {
   /** The tensor whose statistics are taken. */
   readonly source: Tensor
-  /** [4, C]: m0, m1, variance (biased), 1 / sqrt(variance + eps). */
+  /** [4 or 6, C]: see `MomentsRequest`. */
   readonly result: Tensor
+  readonly affine?: { readonly gamma: Tensor; readonly beta: Tensor }
   readonly eps: number
+  readonly stage: 'partial' | 'merge'
+}
+
+/** Sums over all dimensions but `kept`, on their way to `into[term, chunk, kept]`, which one later equation adds up. */
+export interface SumsRole extends Terms {
+  readonly into: Tensor
+  readonly kept: number
   readonly stage: 'partial' | 'merge'
 }
 
@@ -62,6 +90,10 @@ export function reads(e: Equation): readonly Tensor[] {
   const found = new Set<Tensor>()
   const seen = new Set<Expression>()
   for (const s of e.stores) for (const node of walk(s.value, seen)) if (node.kind === 'load') found.add(node.tensor)
+  for (const side of e.sides) {
+    if (side.kind !== 'sums') continue
+    for (const term of side.terms) for (const node of walk(term, seen)) if (node.kind === 'load' && node.tensor !== side.source) found.add(node.tensor)
+  }
   const tensors = [...found]
   knownReads.set(e, tensors)
   return tensors

@@ -217,7 +217,7 @@ function summary(e: Equation, nest: Nest, bindings: Routine['bindings']): string
   return [
     `${e.name}: ${e.stores.map((s) => `${s.tensor.name} ${showShape(s.tensor.shape)}`).join(', ')}`,
     `reads ${shapes(bindings.filter((b) => b.access === 'read')) || 'nothing'}`,
-    ...(e.sides.length > 0 ? [`statistics of ${e.sides.map((s) => s.source.name).join(', ')} on the way`] : []),
+    ...(e.sides.length > 0 ? [`${e.sides.map((s) => `${s.kind} of ${s.source.name}`).join(', ')} on the way`] : []),
     nest.summary,
   ]
 }

@@ -6,6 +6,8 @@ import { Place } from './place.ts'
 import { Reductions } from './reductions.ts'
 import type { Binding, Routine, Statement, Term } from './routine.ts'
 import type { Schedule } from './schedule.ts'
+import type { Expression } from './expression.ts'
+import { termsOfStored } from './side-sums.ts'
 import { float, identifier, range, Terms } from './terms.ts'
 import { linearIndex } from './values.ts'
 
@@ -89,7 +91,7 @@ class Lowering {
         this.guarded(this.insideTile(place), { kind: 'store', binding: this.slots.get(s.tensor)!, at, value })
       }
     }
-    for (const side of this.equation.sides) this.storeMoments(side, points)
+    for (const side of this.equation.sides) this.storeSide(side, points)
   }
 
   private guarded(condition: Term, statement: Statement): void {
@@ -109,28 +111,19 @@ class Lowering {
     return this.terms.all(conditions)
   }
 
-  /** Reference, mean, M2 and count of the tile's points for each kept point: see `SideReduction`. */
-  private storeMoments(side: SideReduction, points: readonly Place[]): void {
+  /** What is gathered of the tile's points, for each kept point: see `SideReduction`. */
+  private storeSide(side: SideReduction, points: readonly Place[]): void {
     const source = this.equation.stores.find((s) => s.tensor === side.source)
-    invariant(source, `${this.equation.name} takes moments of ${side.source.name}, which it does not store`)
+    invariant(source, `${this.equation.name} gathers what it knows of ${side.source.name}, which it does not store`)
     const groups = new Map<string, Place[]>()
     for (const place of points) {
       const key = place.get(side.kept)!.key
       groups.set(key, [...(groups.get(key) ?? []), place])
     }
+    const terms = side.kind === 'sums' ? termsOfStored(side, source) : []
     for (const places of groups.values()) {
       const first = places[0]!
-      const reference = this.values.value(source.value, first)
-      const members = places.map((place) => ({ inside: this.insideTile(place), value: this.values.value(source.value, place) }))
-      const zero = float(0)
-      const masked = (inside: Term, value: Term): Term => this.terms.select(inside, value, zero)
-      const count = this.terms.total(members.map((m) => masked(m.inside, float(1))))
-      const differences = members.map((m) => masked(m.inside, this.terms.op('sub', [m.value, reference])))
-      const mean = this.terms.op('div', [this.terms.total(differences), count])
-      const squares = this.terms.total(members.map((m, i) => {
-        const rest = this.terms.op('sub', [differences[i]!, mean])
-        return masked(m.inside, this.terms.op('mul', [rest, rest]))
-      }))
+      const parts = side.kind === 'moments' ? this.momentsOf(source.value, places) : terms.map((term) => this.sumOf(term, places))
       const blocks = side.blocks.map(({ axis: a, size }) => {
         const tile = this.schedule.tile.get(a) ?? 1
         invariant(tile === size, `${this.equation.name}: a block of ${size} is not its tile of ${tile} along ${a.name}`)
@@ -140,12 +133,31 @@ class Lowering {
           return [coefficient / tile, atom.axis]
         }))
       })
-      const parts = [reference, mean, squares, count]
       parts.forEach((value, k) => {
         const at = this.terms.indexTerm(linearIndex(side.into, [...blocks, first.get(side.kept)!, index(k)]))
         this.guarded(this.insideTile(first), { kind: 'store', binding: this.slots.get(side.into)!, at, value })
       })
     }
+  }
+
+  private sumOf(term: Expression, places: readonly Place[]): Term {
+    return this.terms.total(places.map((place) => this.terms.select(this.insideTile(place), this.values.value(term, place), float(0))))
+  }
+
+  /** Reference, mean, M2 and count. */
+  private momentsOf(value: Expression, places: readonly Place[]): Term[] {
+    const reference = this.values.value(value, places[0]!)
+    const members = places.map((place) => ({ inside: this.insideTile(place), value: this.values.value(value, place) }))
+    const zero = float(0)
+    const masked = (inside: Term, of: Term): Term => this.terms.select(inside, of, zero)
+    const count = this.terms.total(members.map((m) => masked(m.inside, float(1))))
+    const differences = members.map((m) => masked(m.inside, this.terms.op('sub', [m.value, reference])))
+    const mean = this.terms.op('div', [this.terms.total(differences), count])
+    const squares = this.terms.total(members.map((m, i) => {
+      const rest = this.terms.op('sub', [differences[i]!, mean])
+      return masked(m.inside, this.terms.op('mul', [rest, rest]))
+    }))
+    return [reference, mean, squares, count]
   }
 
   private tilePoints(base: Place): Place[] {
@@ -174,7 +186,7 @@ export function summaryOf(e: Equation, { tile, serial, unroll }: Schedule, bindi
   return [
     `${e.name}: ${e.stores.map((s) => `${s.tensor.name} ${showShape(s.tensor.shape)}`).join(', ')}`,
     `reads ${bindings.filter((b) => b.access === 'read').map((b) => `${b.name} ${showShape(b.tensor.shape)}`).join(', ') || 'nothing'}`,
-    ...(e.sides.length > 0 ? [`statistics of ${e.sides.map((s) => s.source.name).join(', ')} on the way`] : []),
+    ...(e.sides.length > 0 ? [`${e.sides.map((s) => `${s.kind} of ${s.source.name}`).join(', ')} on the way`] : []),
     `one invocation: ${tiles.length > 0 ? `a tile of ${tiles.join(' x ')}` : 'one point'}${looping}${written}`,
   ]
 }

@@ -1,7 +1,7 @@
 import { type Tensor, tensor } from '../tensor.ts'
 import { add, constant, div, type Expression, load, mul, scalar, sqrt, square, sub, sum } from './expression.ts'
 import { type Axis, axis, type IndexLike } from './index-expression.ts'
-import { type Equation, type MomentsRole, type SideReduction, store } from './kernel.ts'
+import { type Equation, type MomentsRole, type SideMoments, store } from './kernel.ts'
 
 /** What the statistics of a batch are taken of, and where they go. */
 export interface MomentsRequest {
@@ -9,8 +9,12 @@ export interface MomentsRequest {
   readonly layers: readonly string[]
   /** [n, C, ...]: statistics over everything but axis 1. */
   readonly source: Tensor
-  /** [4, C]: m0, m1, variance (biased), 1 / sqrt(variance + eps). The mean is m0 + m1: one float32 is too coarse at eps 1e-10. */
+  /**
+   * [4, C]: m0, m1, variance (biased), 1 / sqrt(variance + eps). The mean is m0 + m1: one float32 is too coarse at eps 1e-10.
+   * With `affine` [6, C]: gamma / sqrt(variance + eps) and beta too, so that who normalizes reads one table.
+   */
   readonly result: Tensor
+  readonly affine?: { readonly gamma: Tensor; readonly beta: Tensor }
   readonly eps: number
 }
 
@@ -65,13 +69,13 @@ export function partialEquation(request: Omit<MomentsRequest, 'result' | 'eps'> 
 
 /** What a fused producer asks for: the side reduction, and the equations that merge its partials. */
 export function sideMoments(request: MomentsRequest, axes: readonly Axis[], kept: Axis, blockOf: (a: Axis) => number): {
-  side: SideReduction
+  side: SideMoments
   merge: Equation[]
 } {
   const blocks = axes.filter((a) => a !== kept).map((a) => ({ axis: a, size: blockOf(a) }))
   const counts = blocks.map(({ axis: a, size }) => (typeof a.extent === 'number' ? Math.ceil(a.extent / size) : (a.extent as 'n')))
   const partials = tensor(`${request.name}.partials`, [...counts, kept.extent as number, 4])
-  return { side: { source: request.source, kept, blocks, into: partials }, merge: mergeEquations(request, partials) }
+  return { side: { kind: 'moments', source: request.source, kept, blocks, into: partials }, merge: mergeEquations(request, partials) }
 }
 
 /** Merges partials [n, b1, b2, ..., C, 4] into the result: first those of one image, where there are many, then all. */
@@ -139,16 +143,18 @@ function momentsOverBatch(request: MomentsRequest): Equation {
 
 function finish(request: MomentsRequest, c: Axis, reference: Expression, mean: Expression, variance: Expression): Equation {
   const m0 = add(reference, mean)
+  const inverse = div(1, sqrt(add(variance, request.eps)))
+  const { affine } = request
+  const coefficients = affine ? [mul(load(affine.gamma, c), inverse), load(affine.beta, c)] : []
   return {
     name: `${request.name}.statistics`,
     layers: request.layers,
     axes: [c],
-    stores: [m0, add(sub(reference, m0), mean), variance, div(1, sqrt(add(variance, request.eps)))].map((part, k) =>
-      store(request.result, [k, c], part)),
+    stores: [m0, add(sub(reference, m0), mean), variance, inverse, ...coefficients].map((part, k) => store(request.result, [k, c], part)),
     sides: [],
     moments: { ...role(request), stage: 'merge' },
   }
 }
 
-const role = ({ source, result, eps }: MomentsRequest): Omit<MomentsRole, 'stage'> => ({ source, result, eps })
+const role = ({ source, result, affine, eps }: MomentsRequest): Omit<MomentsRole, 'stage'> => ({ source, result, ...(affine && { affine }), eps })
 

@@ -13,7 +13,10 @@ export function printEquation(e: Equation): string {
   for (const s of e.stores) {
     lines.push(`  ${s.tensor.name}${showShape(s.tensor.shape)} [${s.at.map((at) => showIndex(at)).join(', ')}] = ${printExpression(s.value)}`)
   }
-  for (const side of e.sides) lines.push(`  moments of ${side.source.name} along ${side.kept.name}, in blocks of ${side.blocks.map((b) => `${b.axis.name} ${b.size}`).join(' x ')}`)
+  for (const side of e.sides) {
+    const what = side.kind === 'sums' ? `sums of ${side.terms.map(printExpression).join(' and of ')}` : `moments of ${side.source.name}`
+    lines.push(`  ${what} along ${side.kept.name}, in blocks of ${side.blocks.map((b) => `${b.axis.name} ${b.size}`).join(' x ')}`)
+  }
   return lines.join('\n')
 }
 

@@ -1,7 +1,9 @@
 import { type Axis, axis, index, type IndexLike, plus, times } from './index-expression.ts'
-import type { Equation, SideReduction } from './kernel.ts'
+import { substitute, sum } from './expression.ts'
+import { type Equation, type SideReduction, store } from './kernel.ts'
 import { partialEquation } from './moments.ts'
-import type { Phase } from './nest.ts'
+import type { Loop, Phase } from './nest.ts'
+import { runsThroughMaps, termsAt } from './side-sums.ts'
 
 /** How an equation was cut into items, as far as its statistics care. */
 export interface ItemBlocks {
@@ -27,10 +29,26 @@ export function sidePhase(side: SideReduction, main: Equation, split: ItemBlocks
   const inner = (): Axis[] => [area]
   const at = (axes: readonly IndexLike[]): IndexLike[] => (space.length === 1 ? [axes[0]!] : [rowBlocks ? times(rowBlocks, height) : 0, axes[0]!])
   const places = side.blocks.map(({ axis: a }) => (a.extent === 'n' ? image : rowBlocks && a === split.row ? rowBlocks : 0))
+  const loops: Loop[] = own ? [] : [{ axis: c, tile: 1 }]
+  const axes = own ? split.grid : [...split.grid, c]
+  if (side.kind === 'sums') {
+    const flat = runsThroughMaps(side, side.source)
+    const [row, column] = [axis('h', height), axis('w', width)]
+    const row0 = rowBlocks ? times(rowBlocks, height) : 0
+    const place = space.length === 1 ? [flat ? area : column] : flat ? [row0, area] : [plus(row0, row), column]
+    const last = flat ? area : column
+    const summed = flat || height === 1 ? [last] : [row, column]
+    const stores = termsAt(side, [image, channel, ...place]).map((term, k) => store(side.into, [...places, channel, k], sum(summed, height === 1 && !flat ? substitute(term, new Map([[row, 0]])) : term)))
+    const extent = last.extent as number
+    return {
+      equation: { name: main.name, layers: main.layers, axes, stores, sides: [] },
+      loops, ...(extent >= 4 && { across: last }), unroll: new Map(extent >= 16 ? [[last, 2]] : []),
+    }
+  }
   const equation = partialEquation(
     { name: main.name, layers: main.layers, source: side.source },
-    { image, channel, axes: own ? split.grid : [...split.grid, c], inner, at, into: side.into, place: [...places, channel] },
+    { image, channel, axes, inner, at, into: side.into, place: [...places, channel] },
   )
   const wide = area.extent as number
-  return { equation, loops: own ? [] : [{ axis: c, tile: 1 }], ...(wide >= 4 && { across: area }), unroll: new Map(wide >= 16 ? [[area, 2]] : []) }
+  return { equation, loops, ...(wide >= 4 && { across: area }), unroll: new Map(wide >= 16 ? [[area, 2]] : []) }
 }

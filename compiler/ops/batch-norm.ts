@@ -13,7 +13,9 @@ import { sumsEquations } from './sums.ts'
 
 /*
  * Statistics travel between the nodes of a training batch_norm as S [4, C]: m0, m1, variance (biased), 1 / sqrt(variance +
- * eps). The mean is m0 + m1, and x-hat = ((x - m0) - m1) * S[3]: with eps 1e-10 one float32 is too coarse a mean.
+ * eps). The mean is m0 + m1, and x-hat = ((x - m0) - m1) * S[3]: with eps 1e-10 one float32 is too coarse a mean. A layer with
+ * gamma and beta has two rows more, gamma * S[3] and beta: y = ((x - m0) - m1) * S[4] + S[5] reads the one table. Its gradient
+ * likewise reads one table G [5, C], made with the sums over the batch: see `normalizationGradients`.
  *
  * Parameters, by the suffix of their names in files:
  *   bn1.gamma, bn1.beta           learned, if `affine`
@@ -147,8 +149,8 @@ const batchNorm: Operator = {
   gradient: (node, dy, build) => {
     const x = node.inputs[0]!
     const [statistics] = policyOf(node.attributes) === 'batch'
-      ? build.node({ suffix: 'moments', op: 'moments', inputs: [x], attributes: { eps: epsOf(node.attributes) }, outputs: [{ name: 'statistics', shape: statisticsShape(x.shape) }] })
-      : build.node({ suffix: 'stored', op: 'stored_statistics', inputs: [], parameters: storedOf(node), attributes: node.attributes, outputs: [{ name: 'statistics', shape: statisticsShape(x.shape) }] })
+      ? build.node({ suffix: 'moments', op: 'moments', inputs: [x], attributes: { eps: epsOf(node.attributes) }, outputs: [{ name: 'statistics', shape: statisticsShape(x.shape, false) }] })
+      : build.node({ suffix: 'stored', op: 'stored_statistics', inputs: [], parameters: storedOf(node), attributes: node.attributes, outputs: [{ name: 'statistics', shape: statisticsShape(x.shape, false) }] })
     return normalizationGradients(node, statistics!, dy, build, policyOf(node.attributes) !== 'batch')
   },
 }
@@ -156,26 +158,37 @@ const batchNorm: Operator = {
 const storedOf = (node: Node): Record<string, Value> =>
   Object.fromEntries(Object.entries(node.parameters).filter(([role]) => role !== 'gamma' && role !== 'beta'))
 
-export const statisticsShape = (x: Shape): Shape => [4, x[1]!]
+/** Of S: `affine` where gamma and beta are part of it. */
+export const statisticsShape = (x: Shape, affine: boolean): Shape => [affine ? 6 : 4, x[1]!]
+
+/** gamma and beta of a node, where it has both. */
+export function affineOfNode({ parameters }: Pick<Node, 'parameters'>): { readonly gamma: Value; readonly beta: Value } | undefined {
+  const { gamma, beta } = parameters
+  return gamma && beta && { gamma, beta }
+}
 
 /** Statistics and normalization of a batch in one go, for a layer that keeps none and was not taken apart. */
 function normalizeAtOnce(node: Node): readonly Equation[] {
   const x = node.inputs[0]!
-  const statistics = tensor(`${node.name}.statistics`, statisticsShape(x.shape))
+  const affine = affineOfNode(node)
+  const statistics = tensor(`${node.name}.statistics`, statisticsShape(x.shape, affine !== undefined))
   return [
-    ...momentsEquations({ name: `${node.name}.moments`, layers: [node.layer], source: x, result: statistics, eps: epsOf(node.attributes) }),
+    ...momentsEquations({ name: `${node.name}.moments`, layers: [node.layer], source: x, result: statistics, ...(affine && { affine }), eps: epsOf(node.attributes) }),
     normalizeEquation(node, x, statistics),
   ]
 }
 
 // ---- what training is made of --------------------------------------------------------------------------------------------
 
-/** S of a batch: input x [n, C, ...], output [4, C], attribute eps. */
+/** S of a batch: input x [n, C, ...], parameters gamma and beta or none, output [6 or 4, C], attribute eps. */
 const moments: Operator = {
   name: 'moments',
-  equations: (node) => momentsEquations({
-    name: node.name, layers: [node.layer], source: node.inputs[0]!, result: node.outputs[0]!, eps: epsOf(node.attributes),
-  }),
+  equations: (node) => {
+    const affine = affineOfNode(node)
+    return momentsEquations({
+      name: node.name, layers: [node.layer], source: node.inputs[0]!, result: node.outputs[0]!, ...(affine && { affine }), eps: epsOf(node.attributes),
+    })
+  },
   // The statistics' share in the gradient of x is part of normalize_dx.
   gradient: () => ({}),
 }
@@ -198,9 +211,11 @@ const normalized = (x: Tensor, statistics: Tensor, at: readonly IndexLike[]): Ex
   mul(centred(x, statistics, at), load(statistics, 3, at[1]!))
 
 const normalizeEquation = (node: Node, x: Tensor, statistics: Tensor): Equation =>
-  pointwise(node, (at) => affineOf(node, at, centred(x, statistics, at), load(statistics, 3, at[1]!)))
+  pointwise(node, (at) => (statistics.shape[0] === 6
+    ? add(mul(centred(x, statistics, at), load(statistics, 4, at[1]!)), load(statistics, 5, at[1]!))
+    : affineOf(node, at, centred(x, statistics, at), load(statistics, 3, at[1]!))))
 
-/** y = gamma x-hat + beta. Inputs: x, S. */
+/** y = gamma x-hat + beta. Inputs: x, S; gamma and beta are read where S does not have them. */
 const normalize: Operator = {
   name: 'normalize',
   pointwise: true,
@@ -212,21 +227,25 @@ const normalize: Operator = {
  * dgamma[c] = sum dy x-hat;   dbeta[c] = sum dy
  * dx = gamma / deviation (dy - dbeta / m - x-hat dgamma / m), m values a channel: mean and deviation depend on x
  *   (Ioffe & Szegedy 2015, section 3, collected). With stored statistics the last two terms are not there.
+ * What is the same for a channel is computed once, with the sums: G [5, C] = gamma / deviation, dbeta / m,
+ *   dgamma / (m deviation), m0, m1, so that dx = G[0] ((dy - G[1]) - ((x - G[3]) - G[4]) G[2]).
  */
 function normalizationGradients(node: Node, statistics: Value, dy: Value, build: GradientBuilder, stored: boolean): Gradients {
   const x = node.inputs[0]!
   const { gamma, beta } = node.parameters
   const asked = [gamma, beta].some((p) => p && build.needs(p))
-  const sums = asked || (build.needs(x) && !stored)
+  const needsTable = build.needs(x) && !stored
+  const channels = x.shape[1]!
+  const sums = asked || needsTable
     ? build.node({
-      suffix: 'sums', op: 'batch_norm_sums', inputs: [dy, x, statistics],
-      outputs: [{ name: 'dgamma', shape: [x.shape[1]!] }, { name: 'dbeta', shape: [x.shape[1]!] }],
+      suffix: 'sums', op: 'batch_norm_sums', inputs: [dy, x, statistics], ...(gamma && { parameters: { gamma } }),
+      outputs: [{ name: 'dgamma', shape: [channels] }, { name: 'dbeta', shape: [channels] }, ...(needsTable ? [{ name: 'slopes', shape: [5, channels] }] : [])],
     })
     : []
   const dx = build.needs(x)
     ? build.node({
-      suffix: 'dx', op: 'normalize_dx', inputs: stored ? [dy, x, statistics] : [dy, x, statistics, ...sums],
-      ...(gamma && { parameters: { gamma } }), outputs: [{ name: 'dx', shape: x.shape }],
+      suffix: 'dx', op: 'normalize_dx', inputs: stored ? [dy, x, statistics] : [dy, x, sums[2]!],
+      ...(gamma && { parameters: { gamma } }), attributes: { stored }, outputs: [{ name: 'dx', shape: x.shape }],
     })
     : []
   return {
@@ -238,39 +257,45 @@ function normalizationGradients(node: Node, statistics: Value, dy: Value, build:
   }
 }
 
-/** Inputs: dy, x, S. Outputs: dgamma, dbeta. */
+/** Inputs: dy, x, S; parameter: gamma or none. Outputs: dgamma, dbeta, and G where dx is asked for. */
 const batchNormSums: Operator = {
   name: 'batch_norm_sums',
   equations: (node) => {
     const [dy, x, statistics] = node.inputs as readonly [Value, Value, Value]
-    const [dGamma, dBeta] = node.outputs as readonly [Value, Value]
+    const [dGamma, dBeta, slopes] = node.outputs as readonly [Value, Value, Value | undefined]
+    const { gamma } = node.parameters
+    const m = valuesPerChannel(x.shape)
     return sumsEquations({
       name: node.name,
       layers: [node.layer],
       shape: x.shape,
       kept: [1],
       terms: (at) => [mul(load(dy, ...at), normalized(x, statistics, at)), load(dy, ...at)],
-      stores: (at, [first, second]) => [store(dGamma, at, first!), store(dBeta, at, second!)],
+      stores: ([c], [slope, mean]) => {
+        const inverse = load(statistics, 3, c!)
+        const rows = [gamma ? mul(load(gamma, c!), inverse) : inverse, div(mean!, m), mul(inverse, div(slope!, m)), load(statistics, 0, c!), load(statistics, 1, c!)]
+        return [store(dGamma, [c!], slope!), store(dBeta, [c!], mean!), ...(slopes ? rows.map((row, k) => store(slopes, [k, c!], row)) : [])]
+      },
     })
   },
 }
 
-/** Inputs: dy, x, S, and dgamma and dbeta where the statistics are the batch's own. */
+/** Inputs: dy, x, G; where statistics are stored ones dy, x, S. Parameter: gamma or none. */
 const normalizeDx: Operator = {
   name: 'normalize_dx',
   pointwise: true,
   equations: (node) => {
-    const [dy, x, statistics, dGamma, dBeta] = node.inputs as readonly [Value, Value, Value, Value | undefined, Value | undefined]
+    const [dy, x, table] = node.inputs as readonly [Value, Value, Value]
     const gamma = node.parameters['gamma']
     return [pointwise(node, (at) => {
-      const inverse = load(statistics, 3, at[1]!)
-      const coefficient = gamma ? mul(perChannel(gamma, at), inverse) : inverse
       const given = load(dy, ...at)
-      if (!dGamma || !dBeta) return mul(coefficient, given)
-      const m = valuesPerChannel(x.shape)
-      const mean = div(load(dBeta, at[1]!), m)
-      const slope = mul(inverse, div(load(dGamma, at[1]!), m))
-      return mul(coefficient, sub(sub(given, mean), mul(centred(x, statistics, at), slope)))
+      if (node.attributes['stored'] === true) {
+        const inverse = load(table, 3, at[1]!)
+        return mul(gamma ? mul(perChannel(gamma, at), inverse) : inverse, given)
+      }
+      const row = (k: number): Expression => load(table, k, at[1]!)
+      const rest = sub(sub(load(x, ...at), row(3)), row(4))
+      return mul(row(0), sub(sub(given, row(1)), mul(rest, row(2))))
     })]
   },
 }

@@ -41,9 +41,21 @@ export function sumsEquations(request: SumsRequest): Equation[] {
   const stays = shape.map((_, d) => d).filter((d) => kept.includes(d) || rows.includes(d))
   const chunks = chunkCount(request, stays)
   const first = partialSums(request, stays, inner.filter((d) => !rows.includes(d)), chunks)
-  if (rows.length === 0) return [first.equation, total(request, first.partials)]
+  if (rows.length === 0) return [movable(request, first.equation, 'partial', first.partials), total(request, first.partials)]
   const merged = mergeRows(request, first.partials, stays, rows)
-  return [first.equation, merged.equation, total(request, merged.partials)]
+  return [
+    movable(request, first.equation, 'partial', merged.partials),
+    movable(request, merged.equation, 'merge', merged.partials),
+    total(request, merged.partials),
+  ]
+}
+
+/** Sums for each channel of maps may be gathered by the kernel that stores what is summed. */
+function movable(request: SumsRequest, e: Equation, stage: 'partial' | 'merge', into: Tensor): Equation {
+  const { shape, kept: [kept, ...others] } = request
+  if (kept !== 1 || others.length > 0 || shape.length < 3 || shape[0] !== 'n') return e
+  const at = pointAxes(shape)
+  return { ...e, sums: { at, terms: request.terms(at), into, kept, stage } }
 }
 
 function sumAtOnce(request: SumsRequest, reduced: readonly number[]): Equation {

@@ -1,6 +1,6 @@
 import type { ProgramName } from '../../runtime/format.ts'
 import { type Graph, type Node, value, type Value } from '../graph/graph.ts'
-import { countFraction, countRole, epsOf, policyOf, statisticsShape } from '../ops/batch-norm.ts'
+import { affineOfNode, countFraction, countRole, epsOf, policyOf, statisticsShape } from '../ops/batch-norm.ts'
 import type { GraphPass } from './pass.ts'
 
 export interface ExpandOptions {
@@ -23,7 +23,7 @@ const COUNTS_AT_ONCE = 7
 
 /**
  * Takes a batch_norm that normalizes a batch with its own statistics apart into
- *   moments            S = mean (in two numbers), variance and inverse deviation of each channel
+ *   moments            S = mean (in two numbers), variance and inverse deviation of each channel, and what gamma and beta make of them
  *   normalize          y = gamma x-hat + beta
  *   update_statistics  running mean and variance, in place; stands at the end, behind whatever reads them
  * The output's value stays, so nothing that reads it changes. A layer with stored statistics is left as it is.
@@ -45,10 +45,11 @@ export function expandBatchNorm(graph: Graph, options: ExpandOptions): Graph {
   const nodes = graph.nodes.flatMap((node) => {
     if (node.op !== 'batch_norm' || !normalizesWithBatch(node, options)) return [node]
     const x = node.inputs[0]!
-    const statistics = value(`${node.name}.statistics`, statisticsShape(x.shape), node.span)
+    const affine = affineOfNode(node)
+    const statistics = value(`${node.name}.statistics`, statisticsShape(x.shape, affine !== undefined), node.span)
     const { gamma, beta } = node.parameters
     const moments: Node = {
-      ...node, name: `${node.name}.moments`, op: 'moments', parameters: {}, outputs: [statistics], attributes: { eps: epsOf(node.attributes) },
+      ...node, name: `${node.name}.moments`, op: 'moments', parameters: { ...affine }, outputs: [statistics], attributes: { eps: epsOf(node.attributes) },
     }
     const normalize: Node = {
       ...node, op: 'normalize', inputs: [x, statistics], parameters: { ...(gamma && { gamma }), ...(beta && { beta }) },

@@ -1,8 +1,9 @@
 import { invariant } from '../../invariant.ts'
 import type { Expression, Guard } from '../../loops/expression.ts'
 import type { Axis, Extent, Index } from '../../loops/index-expression.ts'
-import { type Equation, reads, type SideReduction, writes } from '../../loops/kernel.ts'
+import { type Equation, reads, type SideMoments, writes } from '../../loops/kernel.ts'
 import { randomUniform } from '../../loops/random.ts'
+import { sumsEquation } from '../../loops/side-sums.ts'
 import { elementsPerSample, isBatched, strides, type Tensor } from '../../tensor.ts'
 import { erf } from './erf.ts'
 
@@ -50,13 +51,16 @@ export function compileEquation(equation: Equation): CompiledEquation {
     const values = equation.stores.map((s) => printer.value(s.value))
     equation.stores.forEach((s, i) => printer.line(`${printer.element(s.tensor, s.at)} = ${values[i]};`))
   })
+  const sums = equation.sides.flatMap((side) => (side.kind === 'sums' ? [compileEquation(sumsEquation(side))] : []))
   const body = new Function('T', 's', 'random', 'erf', printer.text()) as
     (data: readonly Numbers[], scalars: Scalars, random: typeof randomUniform, erf: (x: number) => number) => void
   return {
     tensors,
     run: (data, scalars) => {
       body(data, scalars, randomUniform, erf)
-      for (const side of equation.sides) runSide(equation, side, (t) => data[tensors.indexOf(t)]!, scalars.batch)
+      const dataOf = (t: Tensor): Numbers => data[tensors.indexOf(t)]!
+      for (const side of equation.sides) if (side.kind === 'moments') runMoments(equation, side, dataOf, scalars.batch)
+      for (const side of sums) side.run(side.tensors.map(dataOf), scalars)
     },
   }
 }
@@ -175,7 +179,7 @@ const extentText = (extent: Extent): string =>
   typeof extent === 'number' ? String(extent) : extent === 'n' ? 's.batch' : `Math.ceil(s.batch / ${extent.chunks})`
 
 /** Moments of each block of what was stored: see `SideReduction`. */
-function runSide(equation: Equation, side: SideReduction, dataOf: (t: Tensor) => Numbers, batch: number): void {
+function runMoments(equation: Equation, side: SideMoments, dataOf: (t: Tensor) => Numbers, batch: number): void {
   const source = dataOf(side.source)
   const into = dataOf(side.into)
   const step = strides(side.source.shape)
