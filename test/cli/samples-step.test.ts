@@ -16,6 +16,7 @@ import { softwareGpu } from '../devices/webgpu.ts'
 const SMALLER: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
   'resnet20.net': [['f32[3, 32, 32]', 'f32[3, 16, 16]'], ['[16, 32, 64]', '[8, 12, 16]'], ['conv(16, 3, pad: 1', 'conv(8, 3, pad: 1'], ['0..3', '0..2']],
   'resnet18.net': [['f32[3, 224, 224]', 'f32[3, 40, 40]'], ['conv_bn(64, 7', 'conv_bn(8, 7'], ['stage(64)', 'stage(8)'], ['stage(128', 'stage(12'], ['stage(256', 'stage(16'], ['stage(512', 'stage(24'], ['class[1000]', 'class[10]'], ['fc(1000)', 'fc(10)']],
+  'densenet40.net': [['f32[3, 32, 32]', 'f32[3, 16, 16]'], ['0..12', '0..2'], ['12 * 12', '12 * 2']],
   'mobilenet_v2.net': [['f32[3, 224, 224]', 'f32[3, 40, 40]'], ['class[1000]', 'class[10]'], ['fc(1000)', 'fc(10)'], ['conv_bn(1280, 1)', 'conv_bn(40, 1)'], ['stage(24, 32, 3', 'stage(24, 32, 1'], ['stage(32, 64, 4', 'stage(32, 64, 1'], ['stage(64, 96, 3', 'stage(64, 96, 1'], ['stage(96, 160, 3', 'stage(96, 24, 1'], ['stage(160, 320', 'stage(24, 32']],
 }
 const BATCH = 3
@@ -60,7 +61,7 @@ async function step(bundle: Bundle, device: Device): Promise<Map<string, Numbers
 
 const norm = (values: ArrayLike<number>): number => Math.sqrt(Array.from(values).reduce((sum, v) => sum + v * v, 0))
 
-describe.each(['mnist.net', 'cifar10_quick.net', 'cifar10_quick_split.net', 'cifar10_full_sigmoid_bn.net', 'resnet20.net', 'resnet18.net', 'mobilenet_v2.net'])('%s', (name) => {
+describe.each(['mnist.net', 'cifar10_quick.net', 'cifar10_quick_split.net', 'cifar10_full_sigmoid_bn.net', 'resnet20.net', 'resnet18.net', 'mobilenet_v2.net', 'densenet40.net'])('%s', (name) => {
   let want: Map<string, Numbers>
   beforeAll(async () => { want = await step(await bundleOf(name, 'split'), interpreter()) }, 300_000)
 

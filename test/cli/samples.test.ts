@@ -8,7 +8,7 @@ import { fusenet, json } from './helper.ts'
 const names = (await readdir('samples')).filter((name) => name.endsWith('.net')).sort()
 
 test('the samples are these', () => {
-  expect(names).toEqual(['cifar10_full_sigmoid_bn.net', 'cifar10_quick.net', 'cifar10_quick_split.net', 'mnist.net', 'mobilenet_v2.net', 'resnet18.net', 'resnet20.net'])
+  expect(names).toEqual(['cifar10_full_sigmoid_bn.net', 'cifar10_quick.net', 'cifar10_quick_split.net', 'densenet40.net', 'mnist.net', 'mobilenet_v2.net', 'resnet18.net', 'resnet20.net'])
 })
 
 describe.each(names)('%s', (name) => {
@@ -33,10 +33,16 @@ const RESNET20 = conv(16, 3, 3) + bn(16)
   + 3 * 2 * (conv(16, 16, 3) + bn(16))
   + [[32, 16], [64, 32]].reduce((sum, [out, from]) => sum + conv(out!, from!, 3) + conv(out!, from!, 1) + 5 * conv(out!, out!, 3) + 7 * bn(out!), 0)
   + 64 * 10 + 10
+/** 36 layers of 12 channels in three blocks, each behind a normalization of all that came before; the paper says 1.0 M. */
+const DENSENET40 = conv(16, 3, 3)
+  + Array.from({ length: 36 }, (_, i) => 16 + 12 * i).reduce((sum, from) => sum + bn(from) + conv(12, from, 3), 0)
+  + [160, 304].reduce((sum, from) => sum + bn(from) + conv(from, from, 1), 0)
+  + bn(448) + 448 * 10 + 10
 test.each([
   ['resnet18.net', 11_689_512],
   ['mobilenet_v2.net', 3_504_872],
   ['resnet20.net', RESNET20],
+  ['densenet40.net', DENSENET40],
   // conv1, conv2, conv3 with bias, three normalizations, 1024 -> 64 -> 10.
   ['cifar10_quick.net', conv(32, 3, 5) + 32 + bn(32) + conv(32, 32, 5) + 32 + bn(32) + conv(64, 32, 5) + 64 + bn(64) + 1024 * 64 + 64 + 64 * 10 + 10],
   ['cifar10_quick_split.net', conv(32, 3, 5) + bn(32) + conv(32, 32, 5) + bn(32) + conv(64, 32, 5) + bn(64) + 1024 * 64 + 64 + 64 * 10 + 10],
