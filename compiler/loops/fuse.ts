@@ -44,6 +44,7 @@ export function fuse(request: FusionRequest): Fused[] {
   state.shareMaxima()
   state.moveStatistics()
   state.moveSums()
+  state.storeInPlace()
   return state.result()
 }
 
@@ -187,6 +188,36 @@ class Fusion {
     return undefined
   }
 
+  /**
+   * What is only copied to a part of another tensor is stored there at once. Reductions go there as they are (see
+   * `refuseEpilogue`), but for one whose statistics are taken too: these are moved first.
+   */
+  storeInPlace(): void {
+    for (const item of [...this.items]) {
+      const [copy, ...others] = item.equation.stores
+      if (!copy || others.length > 0 || copy.value.kind !== 'load' || item.equation.sides.length > 0) continue
+      const { tensor: source, at } = copy.value
+      const { axes } = item.equation
+      const plain = source.shape.length === axes.length && at.every((index, d) => isAxis(index, axes[d]!)) && axes.every((a, d) => a.extent === source.shape[d])
+      if (!plain || this.request.kept.has(source) || this.viewed.has(source) || this.request.viewOf.has(source) || this.isApart(item.equation)) continue
+      if (this.items.some((other) => other !== item && reads(other.equation).includes(source))) continue
+      const producer = this.carrierOf(source)
+      const from = partStart(copy.at, axes)
+      if (typeof producer === 'string' || from === undefined || this.isApart(producer.equation)) continue
+      const { equation } = producer
+      if (equation.sides.some((side) => side.source !== source || side.kind !== 'moments') || reads(equation).includes(copy.tensor)) continue
+      const map = new Map(axes.map((a, d) => [a, equation.axes[d]!] as const))
+      producer.equation = {
+        ...equation,
+        layers: [...new Set([...equation.layers, ...item.equation.layers])],
+        stores: equation.stores.map((s) => (s.tensor === source ? { ...s, tensor: copy.tensor, at: copy.at.map((index) => substitute(index, map)) } : s)),
+        sides: equation.sides.map((side) => ({ ...side, source: copy.tensor, from })),
+      }
+      producer.why.push(`stores at once where ${item.equation.name} would have copied it`)
+      this.items.splice(this.items.indexOf(item), 1)
+    }
+  }
+
   /** Sums over the batch move into the kernel that stores, last of all, something that they are taken of. */
   moveSums(): void {
     for (const item of [...this.items]) {
@@ -203,8 +234,11 @@ class Fusion {
     const isHere = (e: Extract<Expression, { kind: 'load' }>): boolean => e.at.length === at.length && e.at.every((index, d) => isAxis(index, at[d]!))
     const loads = terms.flatMap((term) => walk(term)).filter((e) => e.kind === 'load')
     const made = [...new Set(loads.map((e) => e.tensor))].map((t) => ({ tensor: t, at: this.items.findIndex((other) => writes(other.equation).includes(t)) }))
-    const last = made.reduce((latest, m) => (m.at > latest.at ? m : latest))
-    if (last.at < 0) return `${name} sums up nothing that a kernel stores`
+    const maps = made.filter((m) => m.at >= 0 && m.tensor.shape.length === at.length && isBatched(m.tensor.shape))
+    if (maps.length === 0) return `${name} sums up nothing that a kernel stores`
+    const last = maps.reduce((latest, m) => (m.at > latest.at ? m : latest))
+    const later = made.find((m) => m.at > last.at)
+    if (later) return `${name} needs ${later.tensor.name}, which is made after ${last.tensor.name}`
     const source = last.tensor
     if (!loads.filter((e) => e.tensor === source).every(isHere)) return `${name} does not read ${source.name} point by point`
     const producer = this.carrierOf(source)
@@ -288,6 +322,15 @@ function readsPointByPoint(reader: Equation, tensor: Tensor, producer: Equation)
   }
   for (const s of reader.stores) visit(s.value)
   return fits
+}
+
+/** The channel that a copy starts at, where all other dimensions stay as they are. */
+function partStart(at: readonly Index[], axes: readonly Axis[]): number | undefined {
+  const channel = at[1]
+  if (!channel || at.length !== axes.length || !at.every((index, d) => d === 1 || isAxis(index, axes[d]!))) return undefined
+  const [term, ...more] = channel.terms
+  const shifted = term && more.length === 0 && term.coefficient === 1 && term.atom.kind === 'axis' && term.atom.axis === axes[1]
+  return shifted ? channel.constant : undefined
 }
 
 const isAxis = (index: Index, a: Axis): boolean => {

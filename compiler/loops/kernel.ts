@@ -38,8 +38,10 @@ export interface Equation {
 export type SideReduction = SideMoments | SideSums
 
 interface Side {
-  /** Stored by the equation, each element once, its dimensions in the order of the equation's axes. */
+  /** Stored by the equation, its dimensions in the order of the equation's axes. */
   readonly source: Tensor
+  /** Of moments: the channel of `source` that `kept` starts at, where only a part of it is stored. Absent: 0. */
+  readonly from?: number
   readonly kept: Axis
   /** Block size of every axis but `kept`, in the order of the equation's axes. The batch's block is 1. */
   readonly blocks: readonly { readonly axis: Axis; readonly size: number }[]

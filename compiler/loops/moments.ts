@@ -1,6 +1,6 @@
 import { type Tensor, tensor } from '../tensor.ts'
 import { add, constant, div, type Expression, load, mul, scalar, sqrt, square, sub, sum } from './expression.ts'
-import { type Axis, axis, type IndexLike } from './index-expression.ts'
+import { type Axis, axis, type IndexLike, plus } from './index-expression.ts'
 import { type Equation, type MomentsRole, type SideMoments, store } from './kernel.ts'
 
 /** What the statistics of a batch are taken of, and where they go. */
@@ -40,6 +40,8 @@ export function momentsEquations(request: MomentsRequest): Equation[] {
 interface Part {
   readonly image: Axis
   readonly channel: IndexLike
+  /** The channel of the source that `channel` counts from. Absent: 0. */
+  readonly from?: number
   readonly axes: readonly Axis[]
   /** New axes over the values of a part, and where these lie in the map. */
   readonly inner: () => Axis[]
@@ -52,8 +54,9 @@ interface Part {
 /** Reference, mean, M2 and count of one part of one image, for a channel. */
 export function partialEquation(request: Omit<MomentsRequest, 'result' | 'eps'> & { readonly result?: Tensor; readonly eps?: number }, part: Part): Equation {
   const [first, second] = [part.inner(), part.inner()]
-  const reference = load(request.source, part.image, part.channel, ...part.at(first.map(() => 0)))
-  const value = (axes: readonly Axis[]): Expression => sub(load(request.source, part.image, part.channel, ...part.at(axes)), reference)
+  const channel = plus(part.channel, part.from ?? 0)
+  const reference = load(request.source, part.image, channel, ...part.at(first.map(() => 0)))
+  const value = (axes: readonly Axis[]): Expression => sub(load(request.source, part.image, channel, ...part.at(axes)), reference)
   const count = first.reduce((product, a) => product * (a.extent as number), 1)
   const mean = div(sum(first, value(first)), count)
   const squares = sum(second, square(sub(value(second), mean)))

@@ -16,7 +16,8 @@ export interface ItemBlocks {
 
 /** Statistics of what an item has just stored, read back while it is in the cache. */
 export function sidePhase(side: SideReduction, main: Equation, split: ItemBlocks): Phase {
-  const [, channels, ...space] = side.source.shape as readonly ['n', number, ...number[]]
+  const [, , ...space] = side.source.shape as readonly ['n', number, ...number[]]
+  const channels = side.kept.extent as number
   const image = split.grid.find((a) => a.extent === 'n')!
   const { channelBlocks, rowBlocks, rows } = split
   // Where each channel is an item, its own; else all that the item has.
@@ -47,7 +48,7 @@ export function sidePhase(side: SideReduction, main: Equation, split: ItemBlocks
   }
   const equation = partialEquation(
     { name: main.name, layers: main.layers, source: side.source },
-    { image, channel, axes, inner, at, into: side.into, place: [...places, channel] },
+    { image, channel, ...(side.from !== undefined && { from: side.from }), axes, inner, at, into: side.into, place: [...places, channel] },
   )
   const wide = area.extent as number
   return { equation, loops, ...(wide >= 4 && { across: area }), unroll: new Map(wide >= 16 ? [[area, 2]] : []) }

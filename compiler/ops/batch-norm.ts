@@ -1,7 +1,7 @@
 import type { AttributeCall, Attributes, Signature } from '../../dsl/signature.ts'
 import type { Node, Value } from '../graph/graph.ts'
-import { add, constant, div, type Expression, load, max, mul, select, sqrt, sub } from '../loops/expression.ts'
-import { type Axis, axis, type IndexLike } from '../loops/index-expression.ts'
+import { add, constant, div, type Expression, guard, load, max, mul, select, sqrt, sub, within } from '../loops/expression.ts'
+import { type Axis, axis, type IndexLike, plus } from '../loops/index-expression.ts'
 import { type Equation, equation, store } from '../loops/kernel.ts'
 import { momentsEquations } from '../loops/moments.ts'
 import { type Shape, tensor, type Tensor } from '../tensor.ts'
@@ -193,6 +193,34 @@ const moments: Operator = {
   gradient: () => ({}),
 }
 
+/**
+ * S of what is concatenated along the channels, from the S of its parts, each for its channels: inputs [4 or 6, C_i], attribute
+ * eps, parameters gamma and beta or none; output [6 or 4, C].
+ */
+const joinMomentsOperator: Operator = {
+  name: 'join_moments',
+  equations: (node) => {
+    const out = node.outputs[0]!
+    const c = axis('c', out.shape[1]!)
+    const row = (k: number): Expression => {
+      let from = 0
+      const parts = node.inputs.map((part) => {
+        const channels = part.shape[1] as number
+        const at = plus(c, -from)
+        from += channels
+        const value = load(part, k, at)
+        return node.inputs.length === 1 ? value : guard([within(at, channels)], value)
+      })
+      return add(...parts)
+    }
+    const inverse = div(1, sqrt(add(row(2), epsOf(node.attributes))))
+    const { gamma, beta } = node.parameters
+    const rows = [row(0), row(1), row(2), inverse, ...(gamma && beta ? [mul(load(gamma, c), inverse), load(beta, c)] : [])]
+    return [equation(node.name, [node.layer], [c], rows.map((part, k) => store(out, [k, c], part)))]
+  },
+  gradient: () => ({}),
+}
+
 /** Stored statistics in the form of S, with the mean in one number. */
 const storedStatisticsOperator: Operator = {
   name: 'stored_statistics',
@@ -353,5 +381,5 @@ const updateCounts: Operator = {
 }
 
 export const batchNormOperators: readonly Operator[] = [
-  batchNorm, moments, storedStatisticsOperator, normalize, batchNormSums, normalizeDx, updateStatistics, updateCounts,
+  batchNorm, moments, joinMomentsOperator, storedStatisticsOperator, normalize, batchNormSums, normalizeDx, updateStatistics, updateCounts,
 ]

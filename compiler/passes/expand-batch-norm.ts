@@ -46,10 +46,11 @@ export function expandBatchNorm(graph: Graph, options: ExpandOptions): Graph {
     if (node.op !== 'batch_norm' || !normalizesWithBatch(node, options)) return [node]
     const x = node.inputs[0]!
     const affine = affineOfNode(node)
+    const { style } = node.attributes
     const statistics = value(`${node.name}.statistics`, statisticsShape(x.shape, affine !== undefined), node.span)
     const { gamma, beta } = node.parameters
     const moments: Node = {
-      ...node, name: `${node.name}.moments`, op: 'moments', parameters: { ...affine }, outputs: [statistics], attributes: { eps: epsOf(node.attributes) },
+      ...node, name: `${node.name}.moments`, op: 'moments', parameters: { ...affine }, outputs: [statistics], attributes: { eps: epsOf(node.attributes), ...(style !== undefined && { style }) },
     }
     const normalize: Node = {
       ...node, op: 'normalize', inputs: [x, statistics], parameters: { ...(gamma && { gamma }), ...(beta && { beta }) },

@@ -7,6 +7,7 @@ import { eliminateDead } from './eliminate-dead.ts'
 import { eliminateIdentities } from './eliminate-identities.ts'
 import { expandBatchNormPass } from './expand-batch-norm.ts'
 import { foldBatchNorm } from './fold-batch-norm.ts'
+import { joinMoments } from './join-moments.ts'
 import { mergeScale } from './merge-scale.ts'
 import type { GraphPass } from './pass.ts'
 import { prepareBatchNorm } from './prepare-batch-norm.ts'
@@ -23,7 +24,8 @@ import { splitScale } from './split-scale.ts'
  *   infer, eval            dropout goes before folding, so that conv -> dropout -> batch_norm folds; what fold-batch-norm
  *                          left, prepare-batch-norm takes
  *   .../batch, training    batch_norm is expanded to moments -> normalize, and only then can a cancelled bias be seen; it
- *                          is dropped before differentiate, which then has no bias to ask a gradient for
+ *                          is dropped before differentiate, which then has no bias to ask a gradient for; join-moments
+ *                          comes behind it, which looks for moments of what a layer makes
  *   train, accumulate      losses are selected after that, so that all training programs give gradients to the same
  *                          parameters; then what is dead goes, and the solver comes last: it writes what all others read
  *   prepare                is made of what `infer` and `eval` left in `graph.prepare`: see `prepareGraph`
@@ -38,6 +40,7 @@ export const graphPasses: readonly GraphPass[] = [
   prepareBatchNorm,
   expandBatchNormPass,
   dropCancelledBias,
+  joinMoments,
   differentiate,
   selectLosses,
   eliminateDead,

@@ -205,7 +205,7 @@ function runMoments(equation: Equation, side: SideMoments, dataOf: (t: Tensor) =
         if (!range) values.push(source[position]!)
         else for (let i = range.start; i < range.end; i++) collect(depth2 + 1, position + i * range.stride)
       }
-      collect(0, k * keptStride)
+      collect(0, (k + (side.from ?? 0)) * keptStride)
       const reference = values[0]!
       const mean = values.reduce((total, x) => total + (x - reference), 0) / values.length
       const squares = values.reduce((total, x) => total + (x - reference - mean) ** 2, 0)
