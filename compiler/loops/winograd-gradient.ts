@@ -8,7 +8,7 @@ import type { Loop, Nest } from './nest.ts'
 import { strideOf } from './reshape.ts'
 import { stage } from './stage.ts'
 import { linearIndex, type Reduction } from './values.ts'
-import { columnsOf, flatten, GOOD_ITEM, isDense, LEAST_CHANNELS, LEAST_TILES, type Matrix, matrixOf, plane, sandwich, showElements, type Tile, TILE_SIZES, transformsOf } from './winograd-transforms.ts'
+import { columnsOf, flatten, GOOD_ITEM, isDense, LEAST_CHANNELS, type Matrix, matrixOf, plane, rowsTogether, sandwich, showElements, type Tile, TILE_SIZES, tilingOf, transformsOf } from './winograd-transforms.ts'
 
 /**
  * The gradient of the windows by the same transformations turned around: with tiles d of inputs and e of output gradients,
@@ -22,7 +22,8 @@ export function winogradGradient(given: Equation, main: Reduction): Nest | undef
   const window = windowRow.extent as number
   const [height, width] = [row.extent as number, column.extent as number]
   const [outputs, inputs] = [out.extent as number, channel.extent as number]
-  const m = TILE_SIZES[window]!.find((m) => height % m === 0 && width % m === 0 && height * width / m ** 2 >= LEAST_TILES)
+  // Sums take every pixel once.
+  const m = tilingOf(window, height, width, false)?.m
   if (m === undefined || inputs < LEAST_CHANNELS || outputs < LEAST_CHANNELS || inputs % 4 !== 0 || outputs % 4 !== 0) return undefined
   const size = m + window - 1
   if (size ** 2 * outputs * inputs > GOOD_ITEM) return undefined
@@ -87,8 +88,8 @@ export function winogradGradient(given: Equation, main: Reduction): Nest | undef
       phases: [
         { equation: dense.pack, loops: packLoops(dense.pack.axes, dense.along), unroll: new Map() },
         { equation: strided.pack, loops: packLoops(strided.pack.axes, strided.along), unroll: new Map() },
-        { equation: pack, loops: loops(pack.axes), unroll: new Map(), together: size },
-        { equation: packGradient, loops: loops(packGradient.axes), unroll: new Map(), together: size },
+        { equation: pack, loops: loops(pack.axes), unroll: new Map(), together: rowsTogether(size) },
+        { equation: packGradient, loops: loops(packGradient.axes), unroll: new Map(), together: rowsTogether(size) },
         {
           equation: multiply,
           loops: [{ axis: f, tile: 1 }, { axis: o, tile: 4 }, { axis: c, tile: inputs >= 8 ? 2 : 1, lanes: true }],
