@@ -85,8 +85,9 @@ const expand = (roots: readonly number[]): number[] =>
 
 const padded = (row: readonly number[], size: number): number[] => Array.from({ length: size }, (_, i) => row[i] ?? 0)
 
-/** Fewer channels do not pay for the transformations. */
+/** Fewer channels of one side do not pay for the transformation of the other: the larger a window, the fewer will do. */
 export const LEAST_CHANNELS = 16
+export const LEAST_INPUTS: Readonly<Record<number, number>> = { 3: 8, 5: 3 }
 /** Fewer tiles do not pay for the windows' transformation: four of 4 x 4 do what sixteen of 2 x 2 do. */
 const LEAST_PIXELS = 64
 /** Transformed inputs of an item, in elements: they should stay in the second cache. */
@@ -96,6 +97,10 @@ export const MOST_ITEM = 2 ** 20
 /** Whether windows lie at every place, and their elements side by side. */
 export const isDense = (f: Expression, a: Axis, k: Axis): boolean =>
   walk(f).every((node) => node.kind !== 'load' || node.at.every((at) => [0, 1].includes(strideOf(at, a) ?? 2) && [-1, 0, 1].includes(strideOf(at, k) ?? 2)))
+
+/** Whether a factor reads along an axis against the direction in which its windows are counted. */
+export const backwards = (f: Expression, k: Axis, a: Axis): boolean =>
+  walk(f).some((node) => node.kind === 'load' && node.at.some((at) => (strideOf(at, k) ?? 0) * (strideOf(at, a) ?? 0) < 0))
 
 export const showElements = (shapes: readonly Shape[]): string => shapes.map((s) => s.join('x')).join(' and ')
 

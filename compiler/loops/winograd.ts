@@ -8,7 +8,7 @@ import type { Loop, Nest, Phase, PhaseGroup } from './nest.ts'
 import { replaceNode, splitAxis, strideOf } from './reshape.ts'
 import { stage } from './stage.ts'
 import { linearIndex, type Reduction } from './values.ts'
-import { flatten, GOOD_ITEM, isDense, LEAST_CHANNELS, matrixOf, MOST_ITEM, plane, rowsTogether, sandwich, showElements, TILE_SIZES, type Tiling, tilingOf, transformsOf } from './winograd-transforms.ts'
+import { backwards, flatten, GOOD_ITEM, isDense, LEAST_CHANNELS, LEAST_INPUTS, matrixOf, MOST_ITEM, plane, rowsTogether, sandwich, showElements, TILE_SIZES, type Tiling, tilingOf, transformsOf } from './winograd-transforms.ts'
 
 /** Output channels that take turns. */
 const BLOCK = 16
@@ -33,7 +33,7 @@ export function winograd(given: Equation, main: Reduction, sides: (e: Equation, 
   // What updates in place must not be computed twice.
   const mayOverlap = !reads(given).some((t) => writes(given).includes(t))
   const tiling = tilingOf(shape.window, height, column.extent as number, mayOverlap)
-  if (!tiling || inputs < LEAST_CHANNELS || outputs < LEAST_CHANNELS) return undefined
+  if (!tiling || inputs < LEAST_INPUTS[shape.window]! || outputs < LEAST_CHANNELS) return undefined
   const { m, across } = tiling
 
   // Rows of an item, then output channels: enough items for several threads even for one image.
@@ -243,10 +243,6 @@ function layOut(e: Equation, c: Layout, split: WinogradNest['split'], sides: (e:
     summary: `Winograd F(${m}x${m}, ${c.window}x${c.window}), ${tiles} tiles of ${inputs} channels; prepares ${showElements([staged.into.shape, transformed.shape])}`,
   }
 }
-
-/** Whether a factor reads columns against the direction in which the window is counted. */
-const backwards = (f: Expression, k: Axis, column: Axis): boolean =>
-  walk(f).some((node) => node.kind === 'load' && node.at.some((at) => (strideOf(at, k) ?? 0) * (strideOf(at, column) ?? 0) < 0))
 
 /** Several axes counted through as one. */
 function flatIndex(axes: readonly Axis[]): { size: number; at: (axes: readonly IndexLike[]) => IndexLike } {

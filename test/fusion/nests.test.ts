@@ -59,6 +59,7 @@ describe('Winograd', () => {
     ['fewer than four tiles a row, not four all together', { input: [16, 8, 12], layer: 'conv(32, 5, pad: 2)', output: [32, 8, 12] }, /F\(4x4, 5x5\), 6 tiles/],
     ['tiles that overlap', { input: [16, 7, 7], layer: 'conv(20, 3, pad: 1)', output: [20, 7, 7] }, /F\(4x4, 3x3\), 4 tiles/],
     ['tiles that overlap, four a row', { input: [16, 7, 13], layer: 'conv(16, 3, pad: 1)', output: [16, 7, 13] }, /F\(4x4, 3x3\), 8 tiles/],
+    ['few input channels', { input: [3, 16, 16], layer: 'conv(32, 5, pad: 2)', output: [32, 16, 16] }, /F\(4x4, 5x5\)/],
     ['output channels in items of their own', { input: [16, 8, 8], layer: 'conv(64, 3, pad: 1) -> batch_norm', output: [64, 8, 8] }, /F\(4x4, 3x3\)/],
     ['windows of which few are kept', { input: [140, 4, 16], layer: 'conv(136, 3, pad: 1)', output: [136, 4, 16] }, /F\(4x4, 3x3\)/],
     ['padding on one side of nothing', { input: [16, 18, 18], layer: 'conv(16, 3)', output: [16, 16, 16] }, /F\(4x4, 3x3\)/],
@@ -77,12 +78,18 @@ describe('Winograd', () => {
     const text = textOf({ input: [16, 16, 16], layer: 'conv(16, 3, pad: 1)', output: [16, 16, 16] })
     expect(wayOf(text, 'gradients', /conv_1\.dx$/)).toMatch(/Winograd/)
     expect(wayOf(text, 'gradients', /dweight\.partial/)).toMatch(/Winograd F\(3x3, /)
+    for (const channels of [3, 8, 16, 18]) {
+      const five = textOf({ input: [channels, 16, 16], layer: 'conv(16, 5, pad: 2)', output: [16, 16, 16] })
+      expect(wayOf(five, 'gradients', /dweight\.partial/)).toMatch(new RegExp(`Winograd F\\(5x5, 4x4\\), \\d+ tiles of ${channels} and 16 channels`))
+    }
   })
 })
 
 describe('what Winograd leaves alone', () => {
   const cases: readonly [string, Case][] = [
     ['few channels', { input: [3, 16, 16], layer: 'conv(32, 3, pad: 1)', output: [32, 16, 16] }],
+    ['one channel', { input: [1, 28, 28], layer: 'conv(20, 5)', output: [20, 24, 24] }],
+    ['few output channels', { input: [32, 16, 16], layer: 'conv(6, 3, pad: 1)', output: [6, 16, 16] }],
     ['steps', { input: [16, 16, 16], layer: 'conv(16, 3, stride: 2, pad: 1)', output: [16, 8, 8] }],
     ['dilation', { input: [16, 16, 16], layer: 'conv(16, 3, pad: 2, dilation: 2)', output: [16, 16, 16] }],
     ['sizes that tiles do not cover evenly', { input: [16, 9, 9], layer: 'conv(16, 3, pad: 1)', output: [16, 9, 9] }],
