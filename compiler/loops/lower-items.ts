@@ -1,7 +1,7 @@
 import { invariant } from '../invariant.ts'
 import { elementsPerSample, showShape, type Tensor } from '../tensor.ts'
 import { walk } from './expression.ts'
-import { axesOf, type Extent, type Index, index, plus, times } from './index-expression.ts'
+import { type Axis, axesOf, type Extent, type Index, index, plus, times } from './index-expression.ts'
 
 import { type Equation, reads, writes } from './kernel.ts'
 import { type BufferOf, bindingsOf } from './lower.ts'
@@ -111,6 +111,28 @@ class ItemLowering {
   }
 
   private phase(phase: Phase, place: Place): void {
+    this.terms.skipping(phase.per ? [this.isNew(phase.per, place)] : [], () => this.write(phase, place))
+  }
+
+  /** Whether no item that this thread has just done was the same along some axes of the grid. */
+  private isNew(per: readonly Axis[], place: Place): Term {
+    const { terms } = this
+    const { grid } = this.nest
+    const done: Term = { kind: 'done' }
+    const isPrefix = per.length > 0 && per.every((a, i) => a === grid[i])
+    if (isPrefix) {
+      // Items count the other axes fastest.
+      const others = grid.slice(per.length).map((a) => terms.indexTerm(place.get(a)!))
+      if (others.length === 0) return { kind: 'truth', value: true }
+      const sum = others.reduce((a, b) => terms.op('iadd', [a, b], 'i32'))
+      return terms.op('ieq', [terms.op('imin', [done, sum], 'i32'), int(0)], 'bool')
+    }
+    invariant(per.every((a, i) => a === grid[grid.length - per.length + i]), `${this.equation.name}: ${per.map((a) => a.name).join()} are not the last axes of the grid`)
+    const count = per.reduce((p, a) => p * (a.extent as number), 1)
+    return terms.op('within', [done, int(count)], 'bool')
+  }
+
+  private write(phase: Phase, place: Place): void {
     const { equation, across, unroll } = phase
     // What reads its own result would take points that are computed twice for new ones.
     const exact = isInPlace(equation, this.bufferOf)

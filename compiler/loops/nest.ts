@@ -36,6 +36,11 @@ export interface Phase {
   readonly unroll: ReadonlyMap<Axis, number>
   /** Stores whose values are computed together, where all of them would need too many registers. */
   readonly together?: number
+  /**
+   * Axes of the grid that what it prepares depends on, the first of them or the last: a thread that goes on from item to item
+   * does it again only where it must. Absent: all. What depends on the last has room for every one of them.
+   */
+  readonly per?: readonly Axis[]
 }
 
 /** Phases that take turns for each block of an axis: what one prepares for the next stays small. */

@@ -53,6 +53,8 @@ export type Term =
   /** ceil(n / chunks), n itself for chunks = 1, as i32. */
   | { readonly kind: 'batch'; readonly chunks: number }
   | { readonly kind: 'random'; readonly key: number; readonly at: Term }
+  /** Of a routine that goes from item to item: how many it has done before this one, as i32. */
+  | { readonly kind: 'done' }
 
 export type TermOp =
   | UnaryOp
@@ -97,6 +99,6 @@ export function lanesOf(term: Term): 1 | 4 {
 export const typeOf = (term: Term): Type =>
   term.kind === 'name' || term.kind === 'operation' || term.kind === 'number' ? term.type
   : term.kind === 'truth' ? 'bool'
-  : term.kind === 'batch' || term.kind === 'ramp' ? 'i32'
+  : term.kind === 'batch' || term.kind === 'ramp' || term.kind === 'done' ? 'i32'
   : term.kind === 'vector' ? typeOf(term.parts[0]!)
   : 'f32'

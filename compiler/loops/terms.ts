@@ -189,6 +189,7 @@ export class Terms {
     if (term.kind === 'number') return `${term.value}${term.type}`
     if (term.kind === 'truth') return String(term.value)
     if (term.kind === 'batch') return `n/${term.chunks}`
+    if (term.kind === 'done') return 'done'
     const { key } = term as Marked
     invariant(key !== undefined, `${this.kernel}: a ${term.kind} term has no key`)
     return key

@@ -5,10 +5,9 @@ import { freeAxes } from './free-axes.ts'
 import { type Axis, axis, type IndexLike, plus, substitute as substituteIndex, times } from './index-expression.ts'
 import { type Equation, equation, store } from './kernel.ts'
 import type { Loop, Nest } from './nest.ts'
-import { strideOf } from './reshape.ts'
 import { stage } from './stage.ts'
-import { linearIndex, type Reduction } from './values.ts'
-import { columnsOf, flatten, GOOD_ITEM, isDense, LEAST_CHANNELS, LEAST_TILES, type Matrix, matrixOf, plane, sandwich, showElements, type Tile, TILE_SIZES, transformsOf } from './winograd-transforms.ts'
+import type { Reduction } from './values.ts'
+import { backwards, columnsOf, flatten, GOOD_ITEM, isDense, LEAST_CHANNELS, LEAST_INPUTS, type Matrix, matrixOf, plane, rowsTogether, sandwich, showElements, type Tile, TILE_SIZES, tilingOf, transformsOf } from './winograd-transforms.ts'
 
 /**
  * The gradient of the windows by the same transformations turned around: with tiles d of inputs and e of output gradients,
@@ -22,8 +21,12 @@ export function winogradGradient(given: Equation, main: Reduction): Nest | undef
   const window = windowRow.extent as number
   const [height, width] = [row.extent as number, column.extent as number]
   const [outputs, inputs] = [out.extent as number, channel.extent as number]
-  const m = TILE_SIZES[window]!.find((m) => height % m === 0 && width % m === 0 && height * width / m ** 2 >= LEAST_TILES)
-  if (m === undefined || inputs < LEAST_CHANNELS || outputs < LEAST_CHANNELS || inputs % 4 !== 0 || outputs % 4 !== 0) return undefined
+  // Sums take every pixel once.
+  const m = tilingOf(window, height, width, false)?.m
+  if (m === undefined || inputs < LEAST_INPUTS[window]! || outputs < LEAST_CHANNELS || outputs % 4 !== 0) return undefined
+  // Four input channels at a time; where there are few, four output channels, and transformations of four tiles of a row.
+  const overInputs = inputs >= LEAST_CHANNELS && inputs % 4 === 0
+  if (!overInputs && width / m < 4) return undefined
   const size = m + window - 1
   if (size ** 2 * outputs * inputs > GOOD_ITEM) return undefined
   const rows = divisors(height).filter((d) => d % m === 0 && size ** 2 * (d / m) * (width / m) * (inputs + outputs) <= GOOD_ITEM).at(-1)
@@ -38,13 +41,15 @@ export function winogradGradient(given: Equation, main: Reduction): Nest | undef
   // Both pictures with their channels innermost: what is padded and normalized on the way is so once.
   const h = axis('h', rows)
   const block = new Map<Axis, IndexLike>([[row, plus(times(each, rows), h)]])
-  const dense = stage('picture', substitute(product[shape.dense], block), fixed, column, channel)
+  const within = axis('w', m)
+  const dense = overInputs
+    ? stage('picture', substitute(product[shape.dense], block), fixed, column, channel)
+    : stage('picture', substitute(product[shape.dense], new Map<Axis, IndexLike>([...block, [column, plus(times(tileColumn, m), within)]])), fixed, tileColumn)
   const strided = stage('gradient', substitute(product[shape.dense === 'a' ? 'b' : 'a'], block), fixed, column, out)
   if (dense?.value.kind !== 'load' || strided?.value.kind !== 'load') return undefined
-  const read = linearIndex(dense.into, dense.value.at)
-  if ((strideOf(read, windowRow) ?? 0) <= 0 || (strideOf(read, windowColumn) ?? 0) <= 0) return undefined
+  if (backwards(product[shape.dense], windowRow, row) || backwards(product[shape.dense], windowColumn, column)) return undefined
   const at = (value: Expression) => (i: number, j: number): Expression => substitute(value, new Map<Axis, IndexLike>([
-    [h, plus(times(tileRow, m), i)], [column, plus(times(tileColumn, m), j)], [windowRow, 0], [windowColumn, 0],
+    [h, plus(times(tileRow, m), i)], [column, plus(times(tileColumn, m), j)], [within, j], [windowRow, 0], [windowColumn, 0],
   ]))
   const transformed = tensor('transformed', [size ** 2, plane(tiles * inputs)])
   const gradients = tensor('gradients', [size ** 2, plane(tiles * outputs)])
@@ -54,16 +59,17 @@ export function winogradGradient(given: Equation, main: Reduction): Nest | undef
   const pack = transform('transform', input, matrixOf(size, size, at(dense.value)), transformed, channel)
   const packGradient = transform('transform_gradient', columnsOf(output), matrixOf(m, m, at(strided.value)), gradients, out)
   const [f, o, c, t] = [axis('f', size ** 2), axis('o', outputs), axis('c', inputs), axis('tile', tiles)]
-  const total = [f, plus(times(o, inputs), c)] as const
+  const place = (o: IndexLike, c: IndexLike): IndexLike => (overInputs ? plus(times(o, inputs), c) : plus(times(c, outputs), o))
+  const total = [f, place(o, c)] as const
   const multiply = equation('multiply', [], [f, o, c], [store(totals, total, add(load(totals, ...total),
     sum([t], mul(load(transformed, f, plus(times(t, inputs), c)), load(gradients, f, plus(times(t, outputs), o))))))])
   const clear = equation('clear', [], [f, axis('i', outputs * inputs)], [])
   const cleared: Equation = { ...clear, stores: [store(totals, clear.axes, constant(0))] }
-  const windows = sandwich(columnsOf(weight), matrixOf(size, size, (i, j) => load(totals, size * i + j, plus(times(out, inputs), channel))))
+  const windows = sandwich(columnsOf(weight), matrixOf(size, size, (i, j) => load(totals, size * i + j, place(out, channel))))
   const [stored] = given.stores as readonly [Equation['stores'][number]]
   const finish: Equation = {
     ...given,
-    axes: given.axes.filter((a) => a !== windowRow && a !== windowColumn),
+    axes: [...leading, ...(overInputs ? [out, channel] : [channel, out])],
     stores: flatten(windows).map((value, k) => ({
       ...stored,
       at: stored.at.map((index) => substituteIndex(index, new Map<Axis, IndexLike>([[windowRow, Math.floor(k / window)], [windowColumn, k % window]]))),
@@ -87,11 +93,13 @@ export function winogradGradient(given: Equation, main: Reduction): Nest | undef
       phases: [
         { equation: dense.pack, loops: packLoops(dense.pack.axes, dense.along), unroll: new Map() },
         { equation: strided.pack, loops: packLoops(strided.pack.axes, strided.along), unroll: new Map() },
-        { equation: pack, loops: loops(pack.axes), unroll: new Map(), together: size },
-        { equation: packGradient, loops: loops(packGradient.axes), unroll: new Map(), together: size },
+        { equation: pack, loops: overInputs ? loops(pack.axes) : loops([channel, tileRow, tileColumn]), unroll: new Map(), together: rowsTogether(size) },
+        { equation: packGradient, loops: loops(packGradient.axes), unroll: new Map(), together: rowsTogether(size) },
         {
           equation: multiply,
-          loops: [{ axis: f, tile: 1 }, { axis: o, tile: 4 }, { axis: c, tile: inputs >= 8 ? 2 : 1, lanes: true }],
+          loops: overInputs
+            ? [{ axis: f, tile: 1 }, { axis: o, tile: 4 }, { axis: c, tile: 2, lanes: true }]
+            : [{ axis: f, tile: 1 }, { axis: c, tile: Math.min(4, inputs) }, { axis: o, tile: 2, lanes: true }],
           unroll: new Map([[t, [8, 7, 4, 2].find((d) => tiles % d === 0) ?? 1]]),
         },
       ],

@@ -2,17 +2,21 @@ import { tensor } from '../tensor.ts'
 import { divisors } from './divisors.ts'
 import { type Expression, load, mul, substitute, sum, walk } from './expression.ts'
 import { freeAxes } from './free-axes.ts'
-import { type Axis, axis, type IndexLike, plus, substitute as substituteIndex, times } from './index-expression.ts'
-import { type Equation, equation, store } from './kernel.ts'
+import { type Axis, axis, divide, type IndexLike, plus, remainder, substitute as substituteIndex, times } from './index-expression.ts'
+import { type Equation, equation, reads, store, writes } from './kernel.ts'
 import type { Loop, Nest, Phase, PhaseGroup } from './nest.ts'
 import { replaceNode, splitAxis, strideOf } from './reshape.ts'
 import { stage } from './stage.ts'
 import { linearIndex, type Reduction } from './values.ts'
-import { flatten, GOOD_ITEM, isDense, LEAST_CHANNELS, LEAST_TILES, matrixOf, MOST_ITEM, plane, sandwich, showElements, TILE_SIZES, transformsOf } from './winograd-transforms.ts'
+import { backwards, flatten, GOOD_ITEM, isDense, LEAST_CHANNELS, LEAST_INPUTS, matrixOf, MOST_ITEM, plane, rowsTogether, sandwich, showElements, TILE_SIZES, type Tiling, tilingOf, transformsOf } from './winograd-transforms.ts'
 
 /** Output channels that take turns. */
 const BLOCK = 16
 const MOST_ITEMS = 8
+/** Tiles of an item that is not a whole picture: for fewer, windows would be read too often. */
+const GOOD_TILES = 8
+/** Elements of transformed windows that a thread keeps from image to image. */
+const MOST_KEPT = 640 * 1024
 
 export interface WinogradNest extends Nest {
   readonly split: { readonly grid: readonly Axis[]; readonly row: Axis; readonly rows?: number; readonly rowBlocks?: Axis; readonly channelBlocks?: Axis; readonly channelTurns?: Axis }
@@ -26,15 +30,19 @@ export function winograd(given: Equation, main: Reduction, sides: (e: Equation, 
   const inputs = channels.reduce((p, a) => p * (a.extent as number), 1)
   const height = row.extent as number
   const outputs = out.extent as number
-  const m = TILE_SIZES[shape.window]!.find((m) => height % m === 0 && (column.extent as number) % m === 0 && height * (column.extent as number) / m ** 2 >= LEAST_TILES)
-  if (m === undefined || inputs < LEAST_CHANNELS || outputs < LEAST_CHANNELS) return undefined
-  const tilesAcross = (column.extent as number) / m
+  // What updates in place must not be computed twice.
+  const mayOverlap = !reads(given).some((t) => writes(given).includes(t))
+  const tiling = tilingOf(shape.window, height, column.extent as number, mayOverlap)
+  if (!tiling || inputs < LEAST_INPUTS[shape.window]! || outputs < LEAST_CHANNELS) return undefined
+  const { m, across } = tiling
 
   // Rows of an item, then output channels: enough items for several threads even for one image.
-  const rowSizes = divisors(height).filter((d) => d % m === 0)
+  const rowSizes = tiling.stepDown === m ? divisors(height).filter((d) => d % m === 0) : [height]
   const elements = (m + shape.window - 1) ** 2
-  const sizeOf = (rows: number): number => elements * inputs * rows / m * tilesAcross
-  const rows = rowSizes.filter((d) => sizeOf(d) <= GOOD_ITEM && d / 2 * tilesAcross >= LEAST_TILES).at(-1) ?? rowSizes.find((d) => d / 2 * tilesAcross >= LEAST_TILES)
+  const tilesIn = (rows: number): number => (rows === height ? tiling.down : rows / m) * across
+  const sizeOf = (rows: number): number => elements * inputs * tilesIn(rows)
+  const isWorth = (rows: number): boolean => rows === height || tilesIn(rows) >= GOOD_TILES
+  const rows = rowSizes.filter((d) => sizeOf(d) <= GOOD_ITEM && isWorth(d)).at(-1) ?? rowSizes.find(isWorth)
   if (rows === undefined || sizeOf(rows) > MOST_ITEM) return undefined
   let e = given
   const grid = [...leading]
@@ -64,7 +72,8 @@ export function winograd(given: Equation, main: Reduction, sides: (e: Equation, 
   e = turns.equation
   split.channelTurns = turns.outer
   o = turns.inner
-  return layOut(e, { ...shape, row: h, out: o, turns: turns.outer, m }, split, sides)
+  const keepsWindows = leading.length === 1 && elements * inputs * outputs <= MOST_KEPT
+  return layOut(e, { ...shape, row: h, out: o, turns: turns.outer, tiling: { ...tiling, down: tilesIn(rows) / across }, keepsWindows }, split, sides)
 }
 
 interface Convolution {
@@ -106,22 +115,35 @@ function convolutionOf(e: Equation, main: Reduction): Convolution | undefined {
   return undefined
 }
 
-function layOut(e: Equation, c: Convolution & { readonly turns: Axis; readonly m: number }, split: WinogradNest['split'], sides: (e: Equation, split: WinogradNest['split']) => readonly Phase[]): Nest | undefined {
-  const sumOf = (value: Expression): Reduction | undefined => findSum(value, c.windowRow)
-  const main = e.stores.map((s) => sumOf(s.value)).find((r) => r !== undefined)!
+type Layout = Convolution & {
+  /** Blocks of output channels, `out` counts within one. */
+  readonly turns: Axis
+  readonly tiling: Tiling
+  /** A thread transforms the windows for the first image that it takes, and has room for all of them. */
+  readonly keepsWindows: boolean
+}
+
+function layOut(e: Equation, c: Layout, split: WinogradNest['split'], sides: (e: Equation, split: WinogradNest['split']) => readonly Phase[]): Nest | undefined {
+  const main = e.stores.map((s) => findSum(s.value, c.windowRow)).find((r) => r !== undefined)!
   const product = main.body as Extract<Expression, { kind: 'binary' }>
   const picture = product[c.picture]
   const weights = product[c.picture === 'a' ? 'b' : 'a']
   const fixed = new Set<Axis>([...split.grid, c.turns])
-  const { m } = c
-  const [rows, columns] = [axis('tile_h', (c.row.extent as number) / m), axis('tile_w', (c.column.extent as number) / m)]
+  const { m, down, across, stepDown, stepAcross } = c.tiling
+  const tiles = down * across
+  // Four tiles of a row at a time, if there are as many; else any four, whose elements are gathered.
+  const inRows = across >= 4
+  const [rows, columns, any] = [axis('tile_h', down), axis('tile_w', across), axis('tile', tiles)]
+  const tileAxes = inRows ? [rows, columns] : [any]
+  const tile: IndexLike = inRows ? plus(times(rows, across), columns) : any
+  const firstRow = times(inRows ? rows : divide(any, across), stepDown)
+  const firstColumn = times(inRows ? columns : remainder(any, across), stepAcross)
   // Columns that the same element of neighbouring tiles falls on lie side by side.
   const within = axis('w', m)
-  const cut = substitute(picture, new Map<Axis, IndexLike>([[c.column, plus(times(columns, m), within)]]))
-  const staged = stage('picture', cut, fixed, columns)
+  const cut = inRows ? substitute(picture, new Map<Axis, IndexLike>([[c.column, plus(firstColumn, within)]])) : picture
+  const staged = stage('picture', cut, fixed, inRows ? columns : c.column)
   if (staged?.value.kind !== 'load') return undefined
   const read = linearIndex(staged.into, staged.value.at)
-  const tiles = (rows.extent as number) * (columns.extent as number)
   const channel = flatIndex(c.channels)
   const inputs = channel.size
   const outputs = c.out.extent as number
@@ -130,74 +152,97 @@ function layOut(e: Equation, c: Convolution & { readonly turns: Axis; readonly m
   const size = m + c.window - 1
   const { input, weight, output } = transformsOf(m, c.window)
   const transformed = tensor('transformed', [size ** 2, plane(inputs * tiles)])
-  const mirrored = [strideOf(read, c.windowRow)! < 0, backwards(cut, c.windowColumn, within)] as const
+  const mirrored = [strideOf(read, c.windowRow)! < 0, backwards(picture, c.windowColumn, c.column)] as const
   const at = (i: number, j: number): Expression => substitute(staged.value, new Map<Axis, IndexLike>([
-    [c.row, plus(times(rows, m), i)], [within, j], [c.windowRow, mirrored[0] ? c.window - 1 : 0], [c.windowColumn, mirrored[1] ? c.window - 1 : 0],
+    [c.row, plus(firstRow, i)], ...(inRows ? [[within, j] as const] : [[c.column, plus(firstColumn, j)] as const]),
+    [c.windowRow, mirrored[0] ? c.window - 1 : 0], [c.windowColumn, mirrored[1] ? c.window - 1 : 0],
   ]))
   const inputTile = matrixOf(size, size, at)
-  const tile = plus(times(rows, columns.extent as number), columns)
-  const pack = equation('transform', [], [...c.channels, rows, columns],
+  const pack = equation('transform', [], [...c.channels, ...tileAxes],
     flatten(sandwich(input, inputTile)).map((value, f) => store(transformed, [f, plus(times(channel.at(c.channels), tiles), tile)], value)))
 
   // G g G' of every window.
-  const windows = tensor('windows', [size ** 2, plane(outputs * inputs)])
+  const { channelBlocks } = split
+  const kept: readonly Axis[] = c.keepsWindows ? [...(channelBlocks ? [channelBlocks] : []), c.turns] : []
+  const window = (o: IndexLike, inner: IndexLike): IndexLike => plus(times(flatIndex([...kept, c.out]).at([...kept, o]), inputs), inner)
+  const windows = tensor('windows', [size ** 2, plane(flatIndex([...kept, c.out]).size * inputs)])
   const weightAt = (i: number, j: number): Expression => substitute(weights, new Map<Axis, IndexLike>([
     [c.windowRow, mirrored[0] ? c.window - 1 - i : i], [c.windowColumn, mirrored[1] ? c.window - 1 - j : j],
   ]))
-  const weigh = equation('windows', [], [c.out, ...c.channels],
-    flatten(sandwich(weight, matrixOf(c.window, c.window, weightAt))).map((value, f) => store(windows, [f, plus(times(c.out, inputs), channel.at(c.channels))], value)))
+  const weigh = equation('windows', [], [...(c.keepsWindows ? [c.turns] : []), c.out, ...c.channels],
+    flatten(sandwich(weight, matrixOf(c.window, c.window, weightAt))).map((value, f) => store(windows, [f, window(c.out, channel.at(c.channels))], value)))
 
   // One matrix product for each element.
   const products = tensor('products', [size ** 2, plane(outputs * tiles)])
   const [f, o, t, k] = [axis('f', size ** 2), axis('o', outputs), axis('tile', tiles), axis('c', inputs)]
-  const multiply = equation('multiply', [], [f, o, t], [store(products, [f, plus(times(o, tiles), t)], sum([k], mul(load(transformed, f, plus(times(k, tiles), t)), load(windows, f, plus(times(o, inputs), k)))))])
+  const multiply = equation('multiply', [], [f, o, t], [store(products, [f, plus(times(o, tiles), t)], sum([k], mul(load(transformed, f, plus(times(k, tiles), t)), load(windows, f, window(o, k)))))])
 
   // A' m A, and whatever follows the convolution.
-  const results = sandwich(output, matrixOf(size, size, (i, j) => load(products, size * i + j, plus(times(c.out, tiles), tile))))
+  const values = sandwich(output, matrixOf(size, size, (i, j) => load(products, size * i + j, plus(times(c.out, tiles), tile))))
+  const results = tensor('results', [outputs, m, m, tiles])
+  const others = e.axes.filter((a) => a !== c.row && a !== c.column)
   const places = Array.from({ length: m }, (_, i) => i)
-  const stores = places.flatMap((i) => places.flatMap((j) => {
-    const map = new Map<Axis, IndexLike>([[c.row, plus(times(rows, m), i)], [c.column, plus(times(columns, m), j)]])
+  const stored = (i: IndexLike, j: IndexLike, value: Expression): Equation['stores'] => {
+    const map = new Map<Axis, IndexLike>([[c.row, plus(times(rows, stepDown), i)], [c.column, plus(times(columns, stepAcross), j)]])
     return e.stores.map((s) => ({
       tensor: s.tensor,
       at: s.at.map((index) => substituteIndex(index, map)),
-      value: substitute(replaceNode(s.value, main, results[i]![j]!), map),
+      value: substitute(replaceNode(s.value, main, value), map),
     }))
-  }))
-  const finish: Equation = { ...e, sides: [], axes: [...e.axes.filter((a) => a !== c.row && a !== c.column), rows, columns], stores }
+  }
 
   const lanes = (a: Axis, tile = 1): Loop => ({ axis: a, tile, lanes: (a.extent as number) >= 4 })
   const plainly = (axes: readonly Axis[]): Loop[] => axes.map((a) => ({ axis: a, tile: 1 }))
+  const overTiles = [...plainly(tileAxes.slice(0, -1)), lanes(tileAxes.at(-1)!)]
+  const finish = (): Phase[] => {
+    if (inRows) {
+      const stores = places.flatMap((i) => places.flatMap((j) => stored(i, j, values[i]![j]!)))
+      return [{ equation: { ...e, sides: [], axes: [...others, rows, columns], stores }, loops: [...plainly([c.out]), ...overTiles], unroll: new Map(), together: m * e.stores.length }]
+    }
+    const [i, j] = [axis('h', m), axis('w', m)]
+    const back = equation('invert', [], [c.out, any], places.flatMap((i) => places.map((j) => store(results, [c.out, i, j, any], values[i]![j]!))))
+    return [
+      { equation: back, loops: [...plainly([c.out]), ...overTiles], unroll: new Map(), together: m },
+      {
+        equation: { ...e, sides: [], axes: [...others, rows, i, columns, j], stores: stored(i, j, load(results, c.out, i, j, plus(times(rows, across), columns))) },
+        loops: [...plainly([c.out, rows, i, columns]), lanes(j)], unroll: new Map(),
+      },
+    ]
+  }
   const packAxes = staged.pack.axes.filter((a) => !fixed.has(a))
   const deep = c.channels.at(-1)!
+  const per = channelBlocks && split.grid.slice(0, -1)
+  const windowPhase: Phase = {
+    equation: weigh,
+    loops: [...plainly([...(c.keepsWindows ? [c.turns] : []), c.out, ...c.channels.slice(0, -1)]), lanes(deep)], unroll: new Map(), together: rowsTogether(size),
+    ...(c.keepsWindows && { per: channelBlocks ? [channelBlocks] : [] }),
+  }
   const group: PhaseGroup = {
     each: c.turns,
     phases: [
-      { equation: weigh, loops: [...plainly([c.out, ...c.channels.slice(0, -1)]), lanes(deep)], unroll: new Map() },
+      ...(c.keepsWindows ? [] : [windowPhase]),
       {
         equation: multiply,
-        loops: [{ axis: f, tile: 1 }, { axis: o, tile: Math.min(4, o.extent as number) }, lanes(t, tiles >= 8 ? 2 : 1)],
+        loops: [{ axis: f, tile: 1 }, { axis: o, tile: Math.min(tiles >= 8 ? 4 : 8, outputs) }, lanes(t, tiles >= 8 ? 2 : 1)],
         unroll: new Map([[k, [8, 4, 2].find((d) => inputs % d === 0) ?? 1]]),
       },
-      { equation: finish, loops: [...plainly([c.out, rows]), lanes(columns)], unroll: new Map(), together: m * e.stores.length },
+      ...finish(),
     ],
   }
   return {
     grid: split.grid,
     phases: [
-      { equation: staged.pack, loops: [...plainly(packAxes.slice(0, -1)), lanes(packAxes.at(-1)!)], unroll: new Map() },
-      { equation: pack, loops: [...plainly([...c.channels, rows]), lanes(columns)], unroll: new Map(), together: size },
+      ...(c.keepsWindows ? [windowPhase] : []),
+      { equation: staged.pack, loops: [...plainly(packAxes.slice(0, -1)), lanes(packAxes.at(-1)!)], unroll: new Map(), ...(per && { per }) },
+      { equation: pack, loops: [...plainly(c.channels), ...overTiles], unroll: new Map(), together: rowsTogether(size), ...(per && { per }) },
       group,
       ...sides(e, split),
     ],
-    staging: [staged.into, transformed, windows, products],
+    staging: [staged.into, transformed, windows, products, ...(inRows ? [] : [results])],
     ...(split.rows !== undefined && { rows: split.rows }),
     summary: `Winograd F(${m}x${m}, ${c.window}x${c.window}), ${tiles} tiles of ${inputs} channels; prepares ${showElements([staged.into.shape, transformed.shape])}`,
   }
 }
-
-/** Whether a factor reads columns against the direction in which the window is counted. */
-const backwards = (f: Expression, k: Axis, column: Axis): boolean =>
-  walk(f).some((node) => node.kind === 'load' && node.at.some((at) => (strideOf(at, k) ?? 0) * (strideOf(at, column) ?? 0) < 0))
 
 /** Several axes counted through as one. */
 function flatIndex(axes: readonly Axis[]): { size: number; at: (axes: readonly IndexLike[]) => IndexLike } {

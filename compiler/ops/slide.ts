@@ -1,5 +1,6 @@
 import type { Attributes } from '../../dsl/signature.ts'
 import type { Node, Value } from '../graph/graph.ts'
+import { divisors } from '../loops/divisors.ts'
 import { add, divides, type Expression, guard, type Guard, load, mul, sum, within } from '../loops/expression.ts'
 import { type Axis, axis, divide, type Index, index, type IndexLike, minus, plus, remainder, times } from '../loops/index-expression.ts'
 import { type Equation, equation, store } from '../loops/kernel.ts'
@@ -118,7 +119,9 @@ function chunksOf(weights: number, perImage: number, batch: Shape[number], rows:
   const wanted = Math.max(WANTED_POINTS / weights, (4 * perImage) / weights)
   const total = Math.max(1, Math.min(Math.ceil(wanted), Math.floor(MOST_PARTIALS / weights)))
   const images = Math.min(total, MOST_IMAGE_CHUNKS, typeof batch === 'number' ? batch : Infinity)
-  const perChunk = Math.ceil(rows / Math.min(rows, Math.floor(total / images)))
+  const least = Math.ceil(rows / Math.min(rows, Math.floor(total / images)))
+  // Even blocks need no masks, and can be covered with tiles.
+  const perChunk = divisors(rows).find((d) => d >= least && d < 2 * least) ?? least
   return { images, rows: Math.ceil(rows / perChunk) }
 }
 

@@ -53,10 +53,18 @@ describe('Winograd', () => {
   const cases: readonly [string, Case, RegExp][] = [
     ['3 x 3, tiles of 4 x 4', { input: [16, 16, 16], layer: 'conv(16, 3, pad: 1)', output: [16, 16, 16] }, /F\(4x4, 3x3\)/],
     ['3 x 3, tiles of 2 x 2', { input: [20, 10, 10], layer: 'conv(24, 3, pad: 1)', output: [24, 10, 10] }, /F\(2x2, 3x3\)/],
-    ['5 x 5', { input: [16, 8, 12], layer: 'conv(32, 5, pad: 2)', output: [32, 8, 12] }, /F\(2x2, 5x5\)/],
+    ['5 x 5, tiles of 4 x 4', { input: [16, 16, 20], layer: 'conv(32, 5, pad: 2)', output: [32, 16, 20] }, /F\(4x4, 5x5\)/],
+    ['5 x 5, tiles of 2 x 2', { input: [16, 10, 14], layer: 'conv(32, 5, pad: 2)', output: [32, 10, 14] }, /F\(2x2, 5x5\)/],
+    ['few tiles', { input: [16, 8, 8], layer: 'conv(32, 5, pad: 2)', output: [32, 8, 8] }, /F\(4x4, 5x5\), 4 tiles/],
+    ['fewer than four tiles a row, not four all together', { input: [16, 8, 12], layer: 'conv(32, 5, pad: 2)', output: [32, 8, 12] }, /F\(4x4, 5x5\), 6 tiles/],
+    ['tiles that overlap', { input: [16, 7, 7], layer: 'conv(20, 3, pad: 1)', output: [20, 7, 7] }, /F\(4x4, 3x3\), 4 tiles/],
+    ['tiles that overlap, four a row', { input: [16, 7, 13], layer: 'conv(16, 3, pad: 1)', output: [16, 7, 13] }, /F\(4x4, 3x3\), 8 tiles/],
+    ['few input channels', { input: [3, 16, 16], layer: 'conv(32, 5, pad: 2)', output: [32, 16, 16] }, /F\(4x4, 5x5\)/],
+    ['output channels in items of their own', { input: [16, 8, 8], layer: 'conv(64, 3, pad: 1) -> batch_norm', output: [64, 8, 8] }, /F\(4x4, 3x3\)/],
+    ['windows of which few are kept', { input: [140, 4, 16], layer: 'conv(136, 3, pad: 1)', output: [136, 4, 16] }, /F\(4x4, 3x3\)/],
     ['padding on one side of nothing', { input: [16, 18, 18], layer: 'conv(16, 3)', output: [16, 16, 16] }, /F\(4x4, 3x3\)/],
     ['rows in blocks', { input: [32, 56, 56], layer: 'conv(32, 3, pad: 1)', output: [32, 56, 56] }, /F\(4x4, 3x3\)/],
-    ['groups', { input: [32, 8, 8], layer: 'conv(32, 3, pad: 1, groups: 2)', output: [32, 8, 8] }, /F\(2x2, 3x3\)/],
+    ['groups', { input: [32, 8, 8], layer: 'conv(32, 3, pad: 1, groups: 2)', output: [32, 8, 8] }, /F\(4x4, 3x3\)/],
     ['behind a normalization', { input: [16, 8, 8], layer: 'conv(16, 1) -> batch_norm -> relu -> conv(16, 3, pad: 1) -> batch_norm', output: [16, 8, 8] }, /./],
   ]
   test.each(cases)('%s', async (_, net, how) => {
@@ -70,15 +78,22 @@ describe('Winograd', () => {
     const text = textOf({ input: [16, 16, 16], layer: 'conv(16, 3, pad: 1)', output: [16, 16, 16] })
     expect(wayOf(text, 'gradients', /conv_1\.dx$/)).toMatch(/Winograd/)
     expect(wayOf(text, 'gradients', /dweight\.partial/)).toMatch(/Winograd F\(3x3, /)
+    for (const channels of [3, 8, 16, 18]) {
+      const five = textOf({ input: [channels, 16, 16], layer: 'conv(16, 5, pad: 2)', output: [16, 16, 16] })
+      expect(wayOf(five, 'gradients', /dweight\.partial/)).toMatch(new RegExp(`Winograd F\\(5x5, 4x4\\), \\d+ tiles of ${channels} and 16 channels`))
+    }
   })
 })
 
 describe('what Winograd leaves alone', () => {
   const cases: readonly [string, Case][] = [
     ['few channels', { input: [3, 16, 16], layer: 'conv(32, 3, pad: 1)', output: [32, 16, 16] }],
+    ['one channel', { input: [1, 28, 28], layer: 'conv(20, 5)', output: [20, 24, 24] }],
+    ['few output channels', { input: [32, 16, 16], layer: 'conv(6, 3, pad: 1)', output: [6, 16, 16] }],
     ['steps', { input: [16, 16, 16], layer: 'conv(16, 3, stride: 2, pad: 1)', output: [16, 8, 8] }],
     ['dilation', { input: [16, 16, 16], layer: 'conv(16, 3, pad: 2, dilation: 2)', output: [16, 16, 16] }],
-    ['odd sizes', { input: [16, 9, 9], layer: 'conv(16, 3, pad: 1)', output: [16, 9, 9] }],
+    ['sizes that tiles do not cover evenly', { input: [16, 9, 9], layer: 'conv(16, 3, pad: 1)', output: [16, 9, 9] }],
+    ['maps that overlapping tiles would cover too often', { input: [16, 5, 5], layer: 'conv(16, 3, pad: 1)', output: [16, 5, 5] }],
     ['windows that are not square', { input: [16, 16, 16], layer: 'conv(16, [3, 5], pad: [1, 2])', output: [16, 16, 16] }],
     ['one channel a group', { input: [16, 16, 16], layer: 'conv(16, 3, pad: 1, groups: 16)', output: [16, 16, 16] }],
     ['windows of one element', { input: [16, 16, 16], layer: 'conv(32, 1)', output: [32, 16, 16] }],

@@ -39,6 +39,8 @@ class Printer {
   /** `binding:name` -> byte address of element `name`. */
   private readonly addressOf = new Map<string, number>()
   private readonly pointers: number[] = []
+  /** The item. */
+  private id: number | undefined
   /** Of the step being printed: where loads into all lanes start. */
   private readonly rolled = new Map<string, { local: number; lowest: number }>()
   private stepCount = 0
@@ -65,6 +67,7 @@ class Printer {
       code.get(P_SCRATCH).i32(4 * offset).op('i32.add').set(pointer)
     }
     const id = this.local('i32')
+    this.id = id
     code.get(P_FIRST).set(id)
     this.limitToGrid()
     code.block().loop()
@@ -461,6 +464,7 @@ class Printer {
         code.lane('f32x4.extract_lane', term.lane)
         return
       case 'batch': return this.batch(term.chunks)
+      case 'done': code.get(this.id!).get(P_FIRST).op('i32.sub'); return
       case 'scalar':
         if (term.name === 'batch') code.i32(0).memory('i32.load', CONTROL.step).op('f32.convert_i32_u')
         else code.i32(0).memory('f32.load', SCALARS[term.name])

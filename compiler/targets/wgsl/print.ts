@@ -89,7 +89,7 @@ function printTerm(routine: Routine, term: Term, used: Set<string>): string {
     }
     case 'vector': return `vec4(${term.parts.map(text).join(', ')})`
     case 'lane': return `${text(term.of)}.${'xyzw'[term.lane]}`
-    case 'gather': case 'ramp': throw new Error(`${routine.name}: WGSL is not given ${term.kind}s`)
+    case 'gather': case 'ramp': case 'done': throw new Error(`${routine.name}: WGSL is not given a ${term.kind}`)
     case 'scalar': return term.name === 'batch' ? 'f32(step.n)' : `step.${term.name}`
     case 'batch': return term.chunks === 1 ? 'i32(step.n)' : `(i32(step.n) + ${term.chunks - 1}) / ${term.chunks}`
     case 'random':
