@@ -11,12 +11,16 @@ export type Dim = number | 'n'
 export type Shape = readonly Dim[]
 export type DataType = 'f32' | 'i32'
 export type Style = 'merged' | 'split'
+/** `small`: training computes again what it would otherwise keep from the forward pass for the backward pass. */
+export type Memory = 'fast' | 'small'
 
 export interface Manifest {
   readonly format: typeof FORMAT
   readonly version: number
   readonly name: string
   readonly style: Style
+  /** Absent: `fast`. */
+  readonly memory?: Memory
   /** The text it was compiled from, the main file first, so that a person can read and a compiler can repeat it. */
   readonly source: { readonly files: readonly { readonly name: string; readonly text: string }[]; readonly sha256: string }
   readonly inputs: readonly InputEntry[]
@@ -175,6 +179,8 @@ export interface DispatchEntry {
   readonly why: readonly string[]
   /** How the work is done, in a few words. */
   readonly how?: string
+  /** It computes again what an earlier dispatch of the program computed: memory `small`. */
+  readonly again?: true
 }
 
 export interface ProgramEntry {

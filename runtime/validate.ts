@@ -100,7 +100,7 @@ const plan = record({
   programs: table(record({
     dispatches: list(record({
       kernel: count, tensors: list(count), invocations: size, name, layers: list(text),
-      flops: tally, bytesRead: tally, bytesWritten: tally, why: list(text), 'how?': text,
+      flops: tally, bytesRead: tally, bytesWritten: tally, why: list(text), 'how?': text, 'again?': oneOf(true),
     })),
     results: table(count), peakBytes: tally, lowerBoundBytes: tally, needsPrepare: flag,
   })),
@@ -108,7 +108,7 @@ const plan = record({
 })
 
 const structure = record({
-  format: oneOf(FORMAT), version: oneOf(FORMAT_VERSION), name, style: oneOf('merged', 'split'),
+  format: oneOf(FORMAT), version: oneOf(FORMAT_VERSION), name, style: oneOf('merged', 'split'), 'memory?': oneOf('fast', 'small'),
   source: record({ files: list(record({ name: text, text })), sha256: text }),
   inputs: list(record({ name, type, shape, 'classes?': positive, 'ignore?': list(integer) })),
   outputs: list(record({ name, role: oneOf('output', 'loss', 'metric'), shape, 'weight?': number })),

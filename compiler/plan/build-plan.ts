@@ -8,6 +8,7 @@ import { reads, writes } from '../loops/kernel.ts'
 import type { LinkedModule } from '../targets/target.ts'
 import { elementsPerSample, isBatched, type Tensor } from '../tensor.ts'
 import { assignSlots } from './memory.ts'
+import type { Step } from './recompute.ts'
 
 /** A program that is ready to be laid out: its kernels in order, and what they were printed as. */
 export interface PlannedProgram {
@@ -18,7 +19,7 @@ export interface PlannedProgram {
 }
 
 export interface PlannedStep {
-  readonly fused: Fused
+  readonly fused: Step
   readonly kernel: PrintedKernel
 }
 
@@ -143,6 +144,7 @@ class Layout {
       bytesWritten: bytesWritten(equation),
       why: [...new Set(fused.why)],
       ...(kernel.how !== undefined && { how: kernel.how }),
+      ...(fused.again && { again: fused.again }),
     }
   }
 
