@@ -1,10 +1,9 @@
+import type { Value } from '../graph/graph.ts'
+import { overlap } from '../graph/storage.ts'
 import { atBatch, bytesOf, flopsOf } from '../loops/cost.ts'
-import type { Expression } from '../loops/expression.ts'
-import { mapChildren } from '../loops/expression.ts'
+import { type Expression, mapChildren } from '../loops/expression.ts'
 import type { Fused } from '../loops/fuse.ts'
 import { type Equation, reads, writes } from '../loops/kernel.ts'
-import { overlap } from '../graph/verify.ts'
-import type { Value } from '../graph/graph.ts'
 import { isBatched, nextTensorId, type Tensor } from '../tensor.ts'
 
 /** A kernel in the order of its program. */
