@@ -1,4 +1,4 @@
-import type { BufferEntry, Manifest, Plan, ProgramEntry, Size } from '../runtime/format.ts'
+import { type Manifest, type Plan, placesAt, type ProgramEntry, type Size } from '../runtime/format.ts'
 
 /** What `inspect --json` prints: counted from the plan for a batch, so it does not depend on the machine. */
 export interface InspectReport {
@@ -40,11 +40,11 @@ interface Totals {
 
 export function inspectManifest(manifest: Manifest, target: string, batch: number): InspectReport {
   const plan = manifest.plans[target]!
-  const programs = Object.fromEntries(Object.entries(plan.programs).map(([name, program]) => [name, inspectProgram(plan, program, batch)]))
+  const programs = Object.fromEntries(Object.entries(plan.programs).map(([name, program]) => [name, inspectProgram(plan, name, program, batch)]))
   return { name: manifest.name, style: manifest.style, memory: manifest.memory ?? 'fast', batch, ...(plan.module && { threadBytes: plan.module.threadBytes }), programs }
 }
 
-function inspectProgram(plan: Plan, program: ProgramEntry, batch: number): ProgramReport {
+function inspectProgram(plan: Plan, name: string, program: ProgramEntry, batch: number): ProgramReport {
   const at = (size: Size): number => Math.ceil(size.fixed + size.perSample * batch)
   const kernels = program.dispatches.map((d) => ({
     name: d.name,
@@ -58,16 +58,16 @@ function inspectProgram(plan: Plan, program: ProgramEntry, batch: number): Progr
   }))
   const sum = (key: keyof Totals): number => kernels.reduce((total, k) => total + k[key], 0)
   const touched = new Set(program.dispatches.flatMap((d) => d.tensors.map((t) => plan.tensors[t]!.buffer)))
-  const bytesOf = (buffers: readonly BufferEntry[]): number => buffers.reduce((sum, b) => sum + 4 * Math.max(...[b.elements, ...(b.largestOf ?? [])].map(at)), 0)
-  const buffers = [...touched].map((i) => plan.buffers[i]!)
+  const { sizes } = placesAt(plan, batch, [name])
+  const bytesOf = (buffers: readonly number[]): number => buffers.reduce((sum, i) => sum + 4 * sizes[i]!, 0)
   return {
     kernels,
     flops: sum('flops'),
     bytesRead: sum('bytesRead'),
     bytesWritten: sum('bytesWritten'),
     flopsAgain: kernels.reduce((total, k) => total + (k.again ? k.flops : 0), 0),
-    peakBytes: bytesOf(buffers),
-    lastingBytes: bytesOf(buffers.filter(({ role }) => role !== 'scratch')),
+    peakBytes: bytesOf([...touched]),
+    lastingBytes: bytesOf([...touched].filter((i) => plan.buffers[i]!.role !== 'scratch')),
     lowerBound: { ...lowerBound(plan, program, at), peakBytes: at(program.lowerBoundBytes) },
   }
 }

@@ -132,9 +132,8 @@ export interface ModuleEntry {
 export interface BufferEntry {
   readonly name: string
   readonly role: 'parameters' | 'gradients' | 'history' | 'states' | 'constants' | 'input' | 'prepared' | 'scratch'
+  /** Of scratch nothing: it is as large as its tensors reach, see `placesAt`. */
   readonly elements: Size
-  /** Of a slot that tensors share: it holds the largest of these (each linear in the batch), `elements` is the first. */
-  readonly largestOf?: readonly Size[]
   /** Initial contents of `constants`, from the beginning: numbers, and how often they follow each other. */
   readonly data?: readonly { readonly times: number; readonly values: readonly number[] }[]
 }
@@ -146,6 +145,34 @@ export interface TensorEntry {
   /** Index into `buffers`, and where it starts there, in elements. */
   readonly buffer: number
   readonly offset: number
+  /** Of scratch: it starts where the last of these tensors ends, all before it in the list; absent: at the start of its buffer. */
+  readonly behind?: readonly number[]
+}
+
+/** Where everything lies at a batch. */
+export interface Places {
+  /** Of each tensor: where it starts in its buffer, in elements. */
+  readonly offsets: readonly number[]
+  /** Of each buffer, in elements; of scratch what the tensors of the programs asked for need. */
+  readonly sizes: readonly number[]
+}
+
+/** Scratch starts at multiples of so many elements: WebGPU binds at multiples of 256 bytes (the limit that every device grants). */
+export const BINDING_ELEMENTS = 64
+
+/** Places at batch n. Tensors whose lives meet never overlap, whatever n is. `programs`: those that will run; default all. */
+export function placesAt({ buffers, tensors, programs }: Plan, n: number, names: readonly string[] = Object.keys(programs)): Places {
+  const used = new Set(names.flatMap((name) => [...programs[name]!.dispatches.flatMap((d) => d.tensors), ...Object.values(programs[name]!.results)]))
+  const sizes = buffers.map(({ role, elements }) => (role === 'scratch' ? 0 : elements.fixed + elements.perSample * n))
+  const ends: number[] = []
+  const offsets = tensors.map((t, i) => {
+    const start = (t.behind ?? []).reduce((most, other) => Math.max(most, ends[other]!), t.offset)
+    const end = start + t.shape.reduce<number>((product, dim) => product * (dim === 'n' ? n : dim), 1)
+    ends[i] = Math.ceil(end / BINDING_ELEMENTS) * BINDING_ELEMENTS
+    if (used.has(i) && buffers[t.buffer]!.role === 'scratch') sizes[t.buffer] = Math.max(sizes[t.buffer]!, ends[i]!)
+    return start
+  })
+  return { offsets, sizes }
 }
 
 export interface KernelEntry {

@@ -51,6 +51,8 @@ class Kernels {
   readonly candidates: number[] = []
   private readonly index = new Map<Tensor, number>()
   private readonly reads: number[][]
+  /** The same without what only gathered statistics are of. */
+  private readonly readsAgain: number[][]
   private readonly writes: number[][]
   private readonly maker: number[] = []
   /** Number of kernels of the forward pass. */
@@ -64,6 +66,7 @@ class Kernels {
     this.request = request
     const { steps, batch } = request
     this.reads = steps.map(({ equation }) => this.numbers(reads(equation)))
+    this.readsAgain = steps.map(({ equation }) => this.numbers(reads(withoutSides(equation))))
     this.writes = steps.map(({ equation }) => this.numbers(writes(equation)))
     this.flops = steps.map(({ equation }) => atBatch(flopsOf(withoutSides(equation)), batch))
     const losses = new Set(this.numbers(request.losses))
@@ -120,8 +123,8 @@ class Kernels {
     const again = (v: number, at: number): void => {
       const kernel = this.maker[v]!
       if (at > this.until[kernel]!) possible = false
-      for (const r of this.reads[kernel]!) if (dropped[r] && !made[r]) again(r, at)
-      for (const r of this.reads[kernel]!) visit.use(dropped[r] ? r + count : r)
+      for (const r of this.readsAgain[kernel]!) if (dropped[r] && !made[r]) again(r, at)
+      for (const r of this.readsAgain[kernel]!) visit.use(dropped[r] ? r + count : r)
       for (const w of this.writes[kernel]!) {
         if (made[w] || (w !== v && !(dropped[w] && this.readLate[w]))) continue
         made[w] = 1
@@ -202,7 +205,7 @@ class Kernels {
       if (!again) return fresh.size === 0 ? step : { ...step, equation: readInstead(step.equation, change) }
       const wanted = new Set(writes(step.equation).filter((t) => fresh.has(this.root(t))).map((t) => this.root(t)))
       const stores = step.equation.stores.filter((s) => wanted.has(this.root(s.tensor)))
-      const { moments: _, ...plain } = readInstead({ ...withoutSides(step.equation), stores }, change)
+      const { moments: _, sums: __, ...plain } = readInstead({ ...withoutSides(step.equation), stores }, change)
       return {
         equation: { ...plain, name: `${plain.name}.again`, stores: plain.stores.map((s) => ({ ...s, tensor: copyOf(s.tensor) })) },
         why: ['computed again for the backward pass, not kept: memory small'],
@@ -232,7 +235,11 @@ function readInstead(equation: Equation, change: (t: Tensor) => Tensor): Equatio
     seen.set(node, made)
     return made
   }
-  return { ...equation, stores: equation.stores.map((s) => ({ ...s, value: visit(s.value) })) }
+  return {
+    ...equation,
+    stores: equation.stores.map((s) => ({ ...s, value: visit(s.value) })),
+    sides: equation.sides.map((side) => (side.kind === 'sums' ? { ...side, terms: side.terms.map(visit) } : side)),
+  }
 }
 
 /** Recomputing the whole forward pass is worth this share of the peak. */

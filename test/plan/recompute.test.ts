@@ -8,23 +8,32 @@ import { labels, normals, randomNet } from '../support/random-net.ts'
 const BATCH = 6
 const STEPS = 3
 
-/** Dropout, every policy of statistics, a weight that two layers share, residual adds, two losses, a concatenation, what is read under another shape. */
-const EVERYTHING = `net everything {
+/**
+ * Dropout, every policy of statistics, a weight that two layers share, residual adds, two losses, a concatenation, what is read under
+ * another shape; and enough layers of one size that it pays to compute some of them again.
+ */
+const EVERYTHING = `block unit(x) {
+  return add(x -> conv(8, 3, pad: 1, bias: false) -> batch_norm(eps: 1e-5) -> relu -> dropout(0.3) -> conv(8, 3, pad: 1) -> batch_norm(stats: cumulative, eps: 1e-5), x) -> leaky_relu(slope: 0.2)
+}
+net everything {
   input image: f32[3, 12, 12]
   input label: class[4]
   a = image -> conv(8, 3, pad: 1) as first -> batch_norm(eps: 1e-5) as moving -> relu
-  b = a -> conv(8, 3, pad: 1) as one -> batch_norm(stats: cumulative, eps: 1e-5) as cumulative -> leaky_relu(slope: 0.2) -> dropout(0.3) as drop1
+  b = a -> conv(8, 3, pad: 1) as one -> batch_norm(stats: cumulative, eps: 1e-5) as cumulative -> tanh -> dropout(0.3) as drop
   c = add(b -> conv(8, 3, pad: 1, weights: one) as two -> batch_norm(stats: caffe(fraction: 0.9), eps: 1e-5) as caffe, a) -> relu
-  d = concat(c -> max_pool(2) as pool, c -> avg_pool(2)) -> batch_norm(stats: batch, eps: 1e-5) as own -> sigmoid
-  e = add(d -> conv(16, 3, pad: 1, bias: false) -> batch_norm(eps: 1e-5) -> tanh -> conv(16, 3, pad: 1, bias: false) -> batch_norm(eps: 1e-5), d) -> relu
-  f = e -> conv(16, 3, pad: 1) -> batch_norm(eps: 1e-5) -> silu -> dropout(0.5) as drop2
+  d = c -> unit as unit1 -> unit as unit2 -> unit as unit3 -> unit as unit4
+  e = concat(d -> max_pool(2) as pool, d -> avg_pool(2)) -> batch_norm(stats: batch, eps: 1e-5) as own -> sigmoid
+  f = e -> conv(16, 3, pad: 1) -> batch_norm(eps: 1e-5) -> silu -> dropout(0.5)
   early = d -> reshape([-1]) -> fc(4)
   logits = f -> fc(12) -> batch_norm(eps: 1e-5) -> relu -> fc(4)
   output prob = softmax(logits)
   loss aside = softmax_loss(early, label)
   loss final = softmax_loss(logits, label)
 }
-train { batch ${BATCH} solver sgd(lr: 0.05, momentum: 0.9, weight_decay: 5e-4) }`
+train {
+  batch ${BATCH}
+  solver sgd(lr: 0.05, momentum: 0.9, weight_decay: 5e-4)
+}`
 
 const sample = (name: string): string => readFileSync(new URL(`../../samples/${name}.net`, import.meta.url), 'utf8')
 const withBatch = (text: string): string => text.replace('train {', `train {\n  batch ${BATCH}\n`)
@@ -72,7 +81,7 @@ describe('memory small gives what memory fast gives', () => {
   })
   afterAll(() => { for (const device of [exact, gpu, cpu]) device.close() })
 
-  const nets: [string, string][] = [['everything', EVERYTHING], ...[2, 3, 5, 8, 21, 34].map((seed): [string, string] => [`random net ${seed}`, withBatch(randomNet(seed))])]
+  const nets: [string, string][] = [['everything', EVERYTHING], ...[2, 3, 5].map((seed): [string, string] => [`random net ${seed}`, withBatch(randomNet(seed))])]
   describe.each(['merged', 'split'] as const)('%s', (style) => {
     test.each(nets)('%s: something is computed again, and in float64 all is the same to the last bit', async (_, text) => {
       expect(again(text, style)).not.toEqual([])
@@ -84,7 +93,7 @@ describe('memory small gives what memory fast gives', () => {
       expect(apart(await trace(text, style, 'small', cpu), await trace(text, style, 'fast', cpu), 1e-4)).toEqual([])
     })
 
-    test.each(nets.slice(0, 3))('%s on WGSL, to rounding', async (_, text) => {
+    test.each(nets.slice(0, 2))('%s on WGSL, to rounding', async (_, text) => {
       expect(apart(await trace(text, style, 'small', gpu), await trace(text, style, 'fast', gpu), 1e-4)).toEqual([])
     })
   })
