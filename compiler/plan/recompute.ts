@@ -54,7 +54,8 @@ class Kernels {
   /** The same without what only gathered statistics are of. */
   private readonly readsAgain: number[][]
   private readonly writes: number[][]
-  private readonly maker: number[] = []
+  /** Kernels that make each value: several where they fill parts of it, as for a concatenation. */
+  private readonly makers: number[][] = []
   /** Number of kernels of the forward pass. */
   private readonly forward: number
   /** Before which kernel, at the latest, each can run again: then something that it reads is updated. */
@@ -72,16 +73,15 @@ class Kernels {
     const losses = new Set(this.numbers(request.losses))
     this.forward = 1 + this.writes.findLastIndex((all) => all.some((v) => losses.has(v)))
     this.until = steps.map(({ equation }, at) => this.updatedBehind(equation, at))
-    this.writes.forEach((all, at) => { for (const v of all) this.maker[v] = this.maker[v] === undefined ? at : -1 })
+    this.writes.forEach((all, at) => { for (const v of all) (this.makers[v] ??= []).push(at) })
     this.reads.forEach((all, at) => { if (at >= this.forward) for (const v of all) this.readLate[v] = true })
     this.results = this.numbers(request.results)
     this.values.forEach((value, v) => {
-      const at = this.maker[v]!
-      // What updates something in place, or what two kernels fill, is not made twice.
-      const lasts = at < 0 || at >= this.forward || writes(steps[at]!.equation).some((t) => (this.root(t) as Value).storage)
-      if (!lasts && !this.results.includes(v) && isBatched(value.shape)) this.candidates.push(v)
+      // What updates something in place is not done twice.
+      const repeatable = this.makers[v]!.every((at) => at < this.forward && !this.reads[at]!.includes(v) && !writes(steps[at]!.equation).some((t) => (this.root(t) as Value).storage))
+      if (repeatable && !this.results.includes(v) && isBatched(value.shape)) this.candidates.push(v)
     })
-    this.candidates.sort((a, b) => this.maker[a]! - this.maker[b]!)
+    this.candidates.sort((a, b) => this.makers[a]![0]! - this.makers[b]![0]!)
   }
 
   private root(t: Tensor): Tensor {
@@ -121,16 +121,20 @@ class Kernels {
     const made = new Uint8Array(count)
     let possible = true
     const again = (v: number, at: number): void => {
-      const kernel = this.maker[v]!
-      if (at > this.until[kernel]!) possible = false
-      for (const r of this.readsAgain[kernel]!) if (dropped[r] && !made[r]) again(r, at)
-      for (const r of this.readsAgain[kernel]!) visit.use(dropped[r] ? r + count : r)
-      for (const w of this.writes[kernel]!) {
-        if (made[w] || (w !== v && !(dropped[w] && this.readLate[w]))) continue
-        made[w] = 1
-        visit.use(w + count)
+      made[v] = 1
+      for (const kernel of this.makers[v]!) {
+        if (at > this.until[kernel]!) possible = false
+        for (const r of this.readsAgain[kernel]!) if (dropped[r] && !made[r]) again(r, at)
+        for (const r of this.readsAgain[kernel]!) visit.use(dropped[r] ? r + count : r)
+        visit.use(v + count)
+        // What else it makes and is asked for, in the same go.
+        for (const w of this.writes[kernel]!) {
+          if (made[w] || !dropped[w] || !this.readLate[w] || this.makers[w]!.length > 1) continue
+          made[w] = 1
+          visit.use(w + count)
+        }
+        visit.launch(kernel, true)
       }
-      visit.launch(kernel, true)
     }
     this.reads.forEach((all, at) => {
       const late = at >= this.forward
