@@ -1,7 +1,7 @@
 import { access, constants, mkdir, readdir } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { Source } from '../dsl/source.ts'
-import type { Bundle, Style, TensorData } from '../runtime/format.ts'
+import type { Bundle, Memory, Style, TensorData } from '../runtime/format.ts'
 import { MANIFEST_FILE, WEIGHTS_FILE } from '../runtime/files.ts'
 import { readBundle } from '../runtime/node.ts'
 import { BundleError, InputError } from '../runtime/errors.ts'
@@ -12,27 +12,41 @@ import { kindOf, mustExist, readBytes } from './files.ts'
 import { readImport, readSource } from './source.ts'
 
 /** What a verb is given as its net: a .net file, which is compiled, or the folder of a bundle. */
-export async function loadBundle(path: string, options: { readonly style?: Style; readonly weights?: string; readonly screen: Screen }): Promise<Bundle> {
-  const bundle = path.endsWith('.net') ? await compileFile(path, options.style, options.screen) : await bundleInStyle(path, options.style)
+export async function loadBundle(path: string, options: Lowering & { readonly weights?: string; readonly screen: Screen }): Promise<Bundle> {
+  const bundle = path.endsWith('.net') ? await compileFile(path, options, options.screen) : await bundleLowered(path, options)
   return options.weights === undefined ? bundle : { ...bundle, weights: await readWeights(options.weights, bundle) }
 }
 
-async function compileFile(path: string, style: Style | undefined, screen: Screen): Promise<Bundle> {
+/** How a net is compiled, whatever its file or bundle says. */
+interface Lowering {
+  readonly style?: Style
+  readonly memory?: Memory
+}
+
+async function compileFile(path: string, { style, memory }: Lowering, screen: Screen): Promise<Bundle> {
   const { check, compile } = await import('../compiler/index.ts')
   const source = await readSource(path)
   const diagnostics = check(source, { style, readImport })
   // Errors are thrown by `compile`, with the warnings among them.
   if (!screen.json && diagnostics.length > 0 && diagnostics.every((d) => d.severity === 'warning')) screen.note(drawDiagnostics(diagnostics, screen))
-  return compile(source, { style, readImport })
+  return compile(source, { style, memory, readImport })
 }
 
-/** A bundle of the other style is compiled again from the text that it carries; its weights fit both. */
-async function bundleInStyle(path: string, style: Style | undefined): Promise<Bundle> {
+/** A bundle that is lowered otherwise is compiled again from the text that it carries; its weights fit. */
+async function bundleLowered(path: string, wanted: Lowering): Promise<Bundle> {
   const bundle = await readBundleFolder(path)
-  if (style === undefined || style === bundle.manifest.style) return bundle
+  const lowering = otherLowering(bundle, wanted)
+  if (!lowering) return bundle
   const { compile } = await import('../compiler/index.ts')
   const { main, readImport } = carriedSources(bundle)
-  return { ...compile(main, { style, readImport }), weights: bundle.weights }
+  return { ...compile(main, { ...lowering, readImport }), weights: bundle.weights }
+}
+
+/** All of what is wanted, where a bundle is something else; what is not named stays as it is. */
+export function otherLowering({ manifest }: Bundle, wanted: Lowering): Required<Lowering> | undefined {
+  const { style, memory = 'fast' } = manifest
+  const lowering = { style: wanted.style ?? style, memory: wanted.memory ?? memory }
+  return lowering.style === style && lowering.memory === memory ? undefined : lowering
 }
 
 /** The texts that a bundle was made of, as the compiler takes them. */

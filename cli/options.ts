@@ -26,6 +26,9 @@ export const collect = (value: string, before: readonly string[] | undefined): r
 export const style = (command: Command): Command =>
   command.addOption(new Option('--style <style>', 'how batch normalization is lowered, whatever the file says').choices(['merged', 'split']))
 
+export const memory = (command: Command): Command =>
+  command.addOption(new Option('--memory <memory>', 'small: training computes again what it would keep from the forward pass; slower, for nets that would not fit').choices(['fast', 'small']))
+
 export const device = (command: Command): Command =>
   command.addOption(new Option('--device <device>', 'where it runs').choices(['auto', 'webgpu', 'wasm', 'interpreter']).default('auto'))
     .option('--threads <n>', 'on wasm: threads that share the work (default: one for each core)', positiveInteger)

@@ -1,5 +1,5 @@
-import type { Manifest } from '../runtime/format.ts'
-import { bufferElements, showShape, sizeAt } from '../runtime/sizes.ts'
+import { type Manifest, placesAt } from '../runtime/format.ts'
+import { showShape, sizeAt } from '../runtime/sizes.ts'
 import { showBytes } from './screen.ts'
 
 /** A program as its host runs it: the buffers it touches, who lives in each, and every dispatch with its bindings. */
@@ -7,12 +7,13 @@ export function printPlan(manifest: Manifest, target: string, program: string, b
   const { buffers, tensors, kernels, programs } = manifest.plans[target]!
   const { dispatches, results } = programs[program]!
   const touched = [...new Set([...dispatches.flatMap((d) => d.tensors), ...Object.values(results)])].sort((a, b) => a - b)
+  const { offsets, sizes } = placesAt(manifest.plans[target]!, batch, [program])
   const lines = ['buffers:']
   for (const [index, buffer] of buffers.entries()) {
     const inside = touched.filter((t) => tensors[t]!.buffer === index)
     if (inside.length === 0) continue
-    lines.push(`  ${buffer.name}  ${buffer.role}  ${showBytes(4 * bufferElements(buffer, batch))}`)
-    for (const t of inside) lines.push(`    ${tensors[t]!.name} ${showShape(tensors[t]!.shape)} ${tensors[t]!.type} at ${tensors[t]!.offset}`)
+    lines.push(`  ${buffer.name}  ${buffer.role}  ${showBytes(4 * sizes[index]!)}`)
+    for (const t of inside) lines.push(`    ${tensors[t]!.name} ${showShape(tensors[t]!.shape)} ${tensors[t]!.type} at ${offsets[t]!}`)
   }
   lines.push('dispatches:')
   for (const [i, dispatch] of dispatches.entries()) {

@@ -13,6 +13,7 @@ export interface TrainChoices {
   readonly epochs?: number
   readonly steps?: number
   readonly style?: 'merged' | 'split'
+  readonly memory?: 'fast' | 'small'
 }
 
 const CHOICES = 'train.json'

@@ -2,7 +2,7 @@ import type { Diagnostic } from '../dsl/diagnostic.ts'
 import { loadProgram } from '../dsl/index.ts'
 import type { Program } from '../dsl/program.ts'
 import type { Source } from '../dsl/source.ts'
-import { type Bundle, FORMAT, FORMAT_VERSION, type Manifest, type Plan, type ProgramName, type Style, type TrainEntry } from '../runtime/format.ts'
+import { type Bundle, FORMAT, FORMAT_VERSION, type Manifest, type Memory, type Plan, type ProgramName, type Style, type TrainEntry } from '../runtime/format.ts'
 import { CompileError } from './compile-error.ts'
 import type { Graph } from './graph/graph.ts'
 import { sha256Hex } from './hash.ts'
@@ -21,6 +21,11 @@ export interface CompileOptions {
   readonly file?: string
   /** Overrides what the file says. */
   readonly style?: Style
+  /**
+   * `small` trades time for memory: training computes again, kernel by kernel, what it would keep for the backward pass where that lowers
+   * the peak. The same results, to rounding. Default `fast`.
+   */
+  readonly memory?: Memory
   /** Gives the text of `import "./other.net"`; absent: imports are errors. */
   readonly readImport?: (path: string, from: Source) => Source | undefined
   /** Only these programs (and what they need prepared). Default: all that the net has. */
@@ -76,11 +81,11 @@ export function compileFor(source: string | Source, targets: readonly Target[], 
   if (!program || !graph) throw new CompileError(diagnostics)
   const style = options.style ?? program.style ?? 'merged'
   const pipelines = runPipeline(graph, {
-    targets, style, programs: programsFor(graph, program.train).filter((name) => !options.programs || options.programs.includes(name)), batch: program.train?.batch ?? 1,
+    targets, style, memory: options.memory ?? 'fast', programs: programsFor(graph, program.train).filter((name) => !options.programs || options.programs.includes(name)), batch: program.train?.batch ?? 1,
     ...(program.train && { train: program.train }),
     ...(options.without && { without: options.without }), ...(options.watch && { watch: options.watch }),
   })
-  const manifest = manifestOf(program, graph, style, sources, Object.fromEntries(pipelines.map(({ target, plan }) => [target.name, plan])))
+  const manifest = manifestOf(program, graph, { style, ...(options.memory === 'small' && { memory: options.memory }) }, sources, Object.fromEntries(pipelines.map(({ target, plan }) => [target.name, plan])))
   return { bundle: { manifest, files: new Map(pipelines.flatMap(({ files }) => [...files])) }, pipelines, warnings: diagnostics }
 }
 
@@ -115,14 +120,14 @@ function programsFor(graph: Graph, train: Program['train']): ProgramName[] {
     (normalizes || !name.endsWith('/batch')) && (name !== 'accumulate' || (train !== undefined && train.accumulate > 1)))
 }
 
-function manifestOf(program: Program, graph: Graph, style: Style, sources: readonly Source[], plans: Record<string, Plan>): Manifest {
+function manifestOf(program: Program, graph: Graph, choices: Pick<Manifest, 'style' | 'memory'>, sources: readonly Source[], plans: Record<string, Plan>): Manifest {
   const classes = new Map(program.inputs.map((input) => [input.name, input.classes]))
   const ignored = ignoredLabels(graph)
   return {
     format: FORMAT,
     version: FORMAT_VERSION,
     name: program.name,
-    style,
+    ...choices,
     source: { files: sources.map(({ file, text }) => ({ name: file, text })), sha256: sha256Hex(sources.map((s) => s.text).join('\0')) },
     inputs: graph.inputs.map((input) => ({
       name: input.name, type: input.type, shape: input.shape,

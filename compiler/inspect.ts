@@ -1,9 +1,10 @@
-import type { Manifest, Plan, ProgramEntry, Size } from '../runtime/format.ts'
+import { type Manifest, type Plan, placesAt, type ProgramEntry, type Size } from '../runtime/format.ts'
 
 /** What `inspect --json` prints: counted from the plan for a batch, so it does not depend on the machine. */
 export interface InspectReport {
   readonly name: string
   readonly style: string
+  readonly memory: string
   readonly batch: number
   /** Of target `wasm`: bytes that each thread needs beside the peak of a program. */
   readonly threadBytes?: number
@@ -12,8 +13,12 @@ export interface InspectReport {
 
 export interface ProgramReport extends Totals {
   readonly kernels: readonly KernelReport[]
+  /** Of all FLOPs, those that are done again instead of keeping what they gave: memory `small`. */
+  readonly flopsAgain: number
   /** Bytes of every buffer that the program touches. */
   readonly peakBytes: number
+  /** Of these, what outlives the program: parameters, gradients, the solver's histories, inputs. */
+  readonly lastingBytes: number
   /** What no plan could go below: the arithmetic of sums of products alone, each input, parameter and result moved once, what is alive at once. */
   readonly lowerBound: Totals & { readonly peakBytes: number }
 }
@@ -24,6 +29,7 @@ export interface KernelReport extends Totals {
   readonly why: readonly string[]
   /** How the work is done: tiles, what is prepared, Winograd. */
   readonly how?: string
+  readonly again?: true
 }
 
 interface Totals {
@@ -34,11 +40,11 @@ interface Totals {
 
 export function inspectManifest(manifest: Manifest, target: string, batch: number): InspectReport {
   const plan = manifest.plans[target]!
-  const programs = Object.fromEntries(Object.entries(plan.programs).map(([name, program]) => [name, inspectProgram(plan, program, batch)]))
-  return { name: manifest.name, style: manifest.style, batch, ...(plan.module && { threadBytes: plan.module.threadBytes }), programs }
+  const programs = Object.fromEntries(Object.entries(plan.programs).map(([name, program]) => [name, inspectProgram(plan, name, program, batch)]))
+  return { name: manifest.name, style: manifest.style, memory: manifest.memory ?? 'fast', batch, ...(plan.module && { threadBytes: plan.module.threadBytes }), programs }
 }
 
-function inspectProgram(plan: Plan, program: ProgramEntry, batch: number): ProgramReport {
+function inspectProgram(plan: Plan, name: string, program: ProgramEntry, batch: number): ProgramReport {
   const at = (size: Size): number => Math.ceil(size.fixed + size.perSample * batch)
   const kernels = program.dispatches.map((d) => ({
     name: d.name,
@@ -48,16 +54,20 @@ function inspectProgram(plan: Plan, program: ProgramEntry, batch: number): Progr
     bytesWritten: at(d.bytesWritten),
     why: d.why,
     ...(d.how !== undefined && { how: d.how }),
+    ...(d.again && { again: d.again }),
   }))
   const sum = (key: keyof Totals): number => kernels.reduce((total, k) => total + k[key], 0)
   const touched = new Set(program.dispatches.flatMap((d) => d.tensors.map((t) => plan.tensors[t]!.buffer)))
-  const bytes = [...touched].map((i) => plan.buffers[i]!).map((b) => 4 * Math.max(...[b.elements, ...(b.largestOf ?? [])].map(at)))
+  const { sizes } = placesAt(plan, batch, [name])
+  const bytesOf = (buffers: readonly number[]): number => buffers.reduce((sum, i) => sum + 4 * sizes[i]!, 0)
   return {
     kernels,
     flops: sum('flops'),
     bytesRead: sum('bytesRead'),
     bytesWritten: sum('bytesWritten'),
-    peakBytes: bytes.reduce((a, b) => a + b, 0),
+    flopsAgain: kernels.reduce((total, k) => total + (k.again ? k.flops : 0), 0),
+    peakBytes: bytesOf([...touched]),
+    lastingBytes: bytesOf([...touched].filter((i) => plan.buffers[i]!.role !== 'scratch')),
     lowerBound: { ...lowerBound(plan, program, at), peakBytes: at(program.lowerBoundBytes) },
   }
 }

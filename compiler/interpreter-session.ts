@@ -1,5 +1,5 @@
 import type { Numbers, Session, StepScalars } from '../runtime/device.ts'
-import type { Plan } from '../runtime/format.ts'
+import { placesAt, type Plan } from '../runtime/format.ts'
 import type { Equation } from './loops/kernel.ts'
 import { compileEquation, type CompiledEquation } from './targets/interpreter/evaluate.ts'
 
@@ -9,6 +9,7 @@ export class InterpreterSession implements Session {
   readonly batch: number
   readonly allocatedBytes: number
   private readonly buffers: Float64Array[]
+  private readonly offsets: readonly number[]
   private readonly equations: ReadonlyMap<string, readonly Equation[]>
   private readonly compiled = new Map<Equation, CompiledEquation>()
 
@@ -16,9 +17,10 @@ export class InterpreterSession implements Session {
     this.plan = plan
     this.batch = batch
     this.equations = equations
-    this.buffers = plan.buffers.map((b) => {
-      const sizes = [b.elements, ...(b.largestOf ?? [])].map((s) => s.fixed + s.perSample * batch)
-      const data = new Float64Array(Math.max(...sizes))
+    const { offsets, sizes } = placesAt(plan, batch)
+    this.offsets = offsets
+    this.buffers = plan.buffers.map((b, i) => {
+      const data = new Float64Array(sizes[i]!)
       let at = 0
       for (const { times, values } of b.data ?? []) for (let i = 0; i < times; i++, at += values.length) data.set(values, at)
       return data
@@ -50,6 +52,6 @@ export class InterpreterSession implements Session {
   private view(index: number): Float64Array {
     const t = this.plan.tensors[index]!
     const count = t.shape.reduce<number>((product, dim) => product * (dim === 'n' ? this.batch : dim), 1)
-    return this.buffers[t.buffer]!.subarray(t.offset, t.offset + count)
+    return this.buffers[t.buffer]!.subarray(this.offsets[index]!, this.offsets[index]! + count)
   }
 }

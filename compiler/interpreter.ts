@@ -17,6 +17,7 @@ export function interpreter(): Device {
       if (!main) throw new DeviceError('this bundle carries no text, which the interpreter needs')
       const { pipelines } = compileFor({ file: main.name, text: main.text }, [interpreterTarget], {
         style: bundle.manifest.style,
+        ...(bundle.manifest.memory && { memory: bundle.manifest.memory }),
         ...(programs && { programs }),
         readImport: (path) => { const found = others.find((f) => f.name.endsWith(path.replace(/^\.\//, ''))); return found && { file: found.name, text: found.text } },
       })

@@ -1,4 +1,4 @@
-import { type ProgramName, type Style } from '../runtime/format.ts'
+import { type Memory, type ProgramName, type Style } from '../runtime/format.ts'
 import type { TrainSettings } from '../dsl/program.ts'
 import type { Graph } from './graph/graph.ts'
 import { printGraph } from './graph/print.ts'
@@ -12,17 +12,21 @@ import { type LoweredGraph, lowerGraph } from './lower-graph.ts'
 import { operators } from './ops/table.ts'
 import { graphPasses, prepareGraph } from './passes/programs.ts'
 import { buildPlan, type LaidOutPlan, type PlannedProgram } from './plan/build-plan.ts'
+import { recompute, type Step } from './plan/recompute.ts'
 import type { Target } from './targets/target.ts'
 
 /** Stages after the passes, in order, for `--print`, `--after` and `--without`. */
-export const LOOP_STAGES = ['lower', 'fuse', 'plan'] as const
+export const LOOP_STAGES = ['lower', 'fuse', 'recompute', 'plan'] as const
+/** The programs with a backward pass, for which much of the forward pass is kept. */
+const TRAINING: readonly ProgramName[] = ['gradients', 'step', 'train', 'accumulate']
 
 export interface PipelineOptions {
   readonly targets: readonly Target[]
   readonly style: Style
+  readonly memory: Memory
   readonly programs: readonly ProgramName[]
   readonly train?: TrainSettings
-  /** Names of passes (or `fuse`) to leave out: bisects a wrong number. */
+  /** Names of passes (or `fuse`, `recompute`) to leave out: bisects a wrong number. */
   readonly without?: readonly string[]
   /** The batch at which memory is packed best. */
   readonly batch: number
@@ -53,11 +57,12 @@ function planFor(target: Target, base: Graph, graphs: ReadonlyMap<ProgramName, P
   const { print, link } = target.printer()
   const programs = [...graphs].map(([name, { graph, declined }]): PlannedProgram => {
     const { lowered, fused } = timed(options, name, 'fuse', () => toKernels(target, graph, declined, options), (r) => printEquations(r.fused))
-    return { name, graph, viewOf: lowered.viewOf, steps: fused.map((f) => ({ fused: f, kernel: print(f.equation) })) }
+    const { steps, viewOf } = lessKept(name, graph, { steps: fused, viewOf: lowered.viewOf }, options)
+    return { name, graph, viewOf, steps: steps.map((step) => ({ fused: step, kernel: print(step.equation) })) }
   })
   const constants = new Map([...graphs.values()].flatMap(({ graph }) => (graph.constants ?? []).map((c) => [c.value.storage!.slot ?? '', c] as const)))
   const laidOut = buildPlan({
-    target: target.name, programs, packed: packedSizes(base), constants, batch: options.batch, extension: target.extension, ...(link && { link }),
+    target: target.name, programs, packed: packedSizes(base), constants, batch: options.batch, sharesBuffers: target.sharesBuffers, extension: target.extension, ...(link && { link }),
   })
   return { ...laidOut, target, programs }
 }
@@ -93,6 +98,18 @@ function toKernels(target: Target, graph: Graph, declined: readonly Declined[], 
   const apart = new Set(graph.nodes.filter((node) => node.attributes['style'] === 'split').map((node) => node.layer))
   const fused = fuse({ ...lowered, apart, maxBindings: target.maxBindings, blocksOf: target.blocksOf })
   return { lowered, fused: withReasons(fused) }
+}
+
+interface Kernels {
+  readonly steps: readonly Step[]
+  readonly viewOf: LoweredGraph['viewOf']
+}
+
+function lessKept(name: ProgramName, { outputs }: Graph, kernels: Kernels, options: PipelineOptions): Kernels {
+  if (options.memory !== 'small' || !TRAINING.includes(name) || options.without?.includes('recompute')) return kernels
+  const losses = outputs.filter(({ role }) => role === 'loss').map(({ value }) => value)
+  const request = { ...kernels, results: outputs.map(({ value }) => value), losses, batch: options.batch }
+  return timed(options, name, 'recompute', () => recompute(request), (r) => (r.steps === kernels.steps ? 'unchanged\n' : printEquations(r.steps)))
 }
 
 function timed<T>(options: PipelineOptions, program: ProgramName, step: string, run: () => T, print: (result: T) => string): T {

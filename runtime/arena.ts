@@ -1,6 +1,7 @@
 import { DeviceError } from './device.ts'
-import type { Plan } from './format.ts'
-import { bufferElements, sizeAt } from './sizes.ts'
+import { placesAt, type Plan } from './format.ts'
+import { mostThatFits } from './most-that-fits.ts'
+import { sizeAt } from './sizes.ts'
 import { showBytes } from './show-bytes.ts'
 
 /**
@@ -20,6 +21,8 @@ export interface Arena {
   readonly pages: number
   /** Byte address of each buffer that is used, by its index in the plan. */
   readonly buffers: ReadonlyMap<number, number>
+  /** Of each tensor: where it starts in its buffer, in elements. */
+  readonly offsets: readonly number[]
   /** Words at addresses: records and program blocks. */
   readonly words: readonly { readonly at: number; readonly words: readonly number[] }[]
   /** Byte address of each program's block, and of a block for each of its dispatches alone. */
@@ -33,13 +36,7 @@ export function layOut(plan: Plan, batch: number, used: ReadonlySet<number>, pro
   const at = (n: number): Arena => place(plan, n, used, programs, threads)
   const arena = at(batch)
   if (arena.pages <= MOST_PAGES) return arena
-  let [most, more] = [0, batch]
-  while (more - most > 1) {
-    const n = Math.floor((most + more) / 2)
-    if (at(n).pages <= MOST_PAGES) most = n
-    else more = n
-  }
-  throw new DeviceError(`at batch ${batch} this net needs ${showBytes(arena.bytes)}, WebAssembly has ${showBytes(MOST_PAGES * PAGE)}: ${most >= 1 ? `use a batch of at most ${most}` : 'no batch is small enough'}`)
+  throw new DeviceError(`at batch ${batch} this net needs ${showBytes(arena.bytes)}, WebAssembly has ${showBytes(MOST_PAGES * PAGE)}: ${mostThatFits(batch, (n) => at(n).pages <= MOST_PAGES)}`)
 }
 
 function place(plan: Plan, batch: number, used: ReadonlySet<number>, programs: readonly string[], threads: number): Arena {
@@ -51,7 +48,8 @@ function place(plan: Plan, batch: number, used: ReadonlySet<number>, programs: r
     return at
   }
   const buffers = new Map<number, number>()
-  for (const index of used) buffers.set(index, take(4 * bufferElements(plan.buffers[index]!, batch)))
+  const { offsets, sizes } = placesAt(plan, batch, programs)
+  for (const index of used) buffers.set(index, take(4 * sizes[index]!))
   const scratchBytes = Math.ceil((plan.module?.threadBytes ?? 0) / 64) * 64
   const scratch = take(scratchBytes * threads)
   const words: { at: number; words: readonly number[] }[] = []
@@ -60,10 +58,7 @@ function place(plan: Plan, batch: number, used: ReadonlySet<number>, programs: r
     words.push({ at, words: list })
     return at
   }
-  const address = (tensor: number): number => {
-    const { buffer, offset } = plan.tensors[tensor]!
-    return buffers.get(buffer)! + 4 * offset
-  }
+  const address = (tensor: number): number => buffers.get(plan.tensors[tensor]!.buffer)! + 4 * offsets[tensor]!
   const laidOut = new Map<string, { block: number; single: readonly number[] }>()
   for (const name of programs) {
     const records = plan.programs[name]!.dispatches.map((d) => {
@@ -73,5 +68,5 @@ function place(plan: Plan, batch: number, used: ReadonlySet<number>, programs: r
     laidOut.set(name, { block: put([records.length, ...records]), single: records.map((record) => put([1, record])) })
   }
   const pages = Math.ceil(end / PAGE) + 1
-  return { bytes: pages * PAGE, pages, buffers, words, programs: laidOut, scratch, scratchBytes }
+  return { bytes: pages * PAGE, pages, buffers, offsets, words, programs: laidOut, scratch, scratchBytes }
 }

@@ -11,12 +11,16 @@ export type Dim = number | 'n'
 export type Shape = readonly Dim[]
 export type DataType = 'f32' | 'i32'
 export type Style = 'merged' | 'split'
+/** `small`: training computes again what it would otherwise keep from the forward pass for the backward pass. */
+export type Memory = 'fast' | 'small'
 
 export interface Manifest {
   readonly format: typeof FORMAT
   readonly version: number
   readonly name: string
   readonly style: Style
+  /** Absent: `fast`. */
+  readonly memory?: Memory
   /** The text it was compiled from, the main file first, so that a person can read and a compiler can repeat it. */
   readonly source: { readonly files: readonly { readonly name: string; readonly text: string }[]; readonly sha256: string }
   readonly inputs: readonly InputEntry[]
@@ -128,9 +132,8 @@ export interface ModuleEntry {
 export interface BufferEntry {
   readonly name: string
   readonly role: 'parameters' | 'gradients' | 'history' | 'states' | 'constants' | 'input' | 'prepared' | 'scratch'
+  /** Of scratch nothing: it is as large as its tensors reach, see `placesAt`. */
   readonly elements: Size
-  /** Of a slot that tensors share: it holds the largest of these (each linear in the batch), `elements` is the first. */
-  readonly largestOf?: readonly Size[]
   /** Initial contents of `constants`, from the beginning: numbers, and how often they follow each other. */
   readonly data?: readonly { readonly times: number; readonly values: readonly number[] }[]
 }
@@ -142,6 +145,34 @@ export interface TensorEntry {
   /** Index into `buffers`, and where it starts there, in elements. */
   readonly buffer: number
   readonly offset: number
+  /** Of scratch: it starts where the last of these tensors ends, all before it in the list; absent: at the start of its buffer. */
+  readonly behind?: readonly number[]
+}
+
+/** Where everything lies at a batch. */
+export interface Places {
+  /** Of each tensor: where it starts in its buffer, in elements. */
+  readonly offsets: readonly number[]
+  /** Of each buffer, in elements; of scratch what the tensors of the programs asked for need. */
+  readonly sizes: readonly number[]
+}
+
+/** Scratch starts at multiples of so many elements: WebGPU binds at multiples of 256 bytes (the limit that every device grants). */
+export const BINDING_ELEMENTS = 64
+
+/** Places at batch n. Tensors whose lives meet never overlap, whatever n is. `programs`: those that will run; default all. */
+export function placesAt({ buffers, tensors, programs }: Plan, n: number, names: readonly string[] = Object.keys(programs)): Places {
+  const used = new Set(names.flatMap((name) => [...programs[name]!.dispatches.flatMap((d) => d.tensors), ...Object.values(programs[name]!.results)]))
+  const sizes = buffers.map(({ role, elements }) => (role === 'scratch' ? 0 : elements.fixed + elements.perSample * n))
+  const ends: number[] = []
+  const offsets = tensors.map((t, i) => {
+    const start = (t.behind ?? []).reduce((most, other) => Math.max(most, ends[other]!), t.offset)
+    const end = start + t.shape.reduce<number>((product, dim) => product * (dim === 'n' ? n : dim), 1)
+    ends[i] = Math.ceil(end / BINDING_ELEMENTS) * BINDING_ELEMENTS
+    if (used.has(i) && buffers[t.buffer]!.role === 'scratch') sizes[t.buffer] = Math.max(sizes[t.buffer]!, ends[i]!)
+    return start
+  })
+  return { offsets, sizes }
 }
 
 export interface KernelEntry {
@@ -175,6 +206,8 @@ export interface DispatchEntry {
   readonly why: readonly string[]
   /** How the work is done, in a few words. */
   readonly how?: string
+  /** It computes again what an earlier dispatch of the program computed: memory `small`. */
+  readonly again?: true
 }
 
 export interface ProgramEntry {

@@ -2,10 +2,6 @@ import type { BufferEntry, InputEntry, Plan, Shape, Size, TensorEntry } from './
 
 export const sizeAt = (size: Size, n: number): number => size.fixed + size.perSample * n
 
-/** Elements of a buffer at batch n: a shared slot holds the largest of its tensors. */
-export const bufferElements = (buffer: BufferEntry, n: number): number =>
-  Math.max(...[buffer.elements, ...(buffer.largestOf ?? [])].map((size) => sizeAt(size, n)))
-
 /** Numbers of a `constants` buffer, written out. */
 export function contents(buffer: BufferEntry): Float64Array {
   const all = new Float64Array(buffer.elements.fixed)

@@ -1,8 +1,8 @@
 import { BundleError, type Problem } from './errors.ts'
-import { type Bundle, FORMAT, FORMAT_VERSION, type Manifest, type Plan, type ParameterEntry, type ProgramEntry } from './format.ts'
+import { BINDING_ELEMENTS, type Bundle, FORMAT, FORMAT_VERSION, type Manifest, type Plan, type ParameterEntry, type ProgramEntry } from './format.ts'
 import { SCHEDULES } from './schedule.ts'
 import { sealedText, sha256 } from './seal.ts'
-import { bufferElements, elementCount, inputTensor, showShape, tensorEnd } from './sizes.ts'
+import { elementCount, inputTensor, showShape, sizeAt, tensorEnd } from './sizes.ts'
 
 /**
  * Refuses a bundle whose parts do not agree. Two stages: `structure` makes sure that every field has its type, so that
@@ -14,8 +14,6 @@ type Check = (value: unknown, path: string, report: Report) => void
 
 /** More elements in a buffer than any device holds; far below where sums of offsets lose integers. */
 const MOST_ELEMENTS = 2 ** 36
-/** WebGPU binds storage at multiples of 256 bytes (the limit that every device grants). */
-const BINDING_ELEMENTS = 64
 const MOST_THREAD_BYTES = 2 ** 30
 
 const say = (value: unknown): string => {
@@ -90,9 +88,9 @@ const plan = record({
   buffers: list(record({
     name,
     role: oneOf('parameters', 'gradients', 'history', 'states', 'constants', 'input', 'prepared', 'scratch'),
-    elements: size, 'largestOf?': list(size), 'data?': list(record({ times: count, values: list(number) })),
+    elements: size, 'data?': list(record({ times: count, values: list(number) })),
   })),
-  tensors: list(record({ name, shape, type, buffer: count, offset: count })),
+  tensors: list(record({ name, shape, type, buffer: count, offset: count, 'behind?': list(count) })),
   kernels: list(record({
     name, file, 'sha256?': hash, layers: list(text),
     bindings: list(record({ name, access: oneOf('read', 'read_write'), type })), workgroup: positive,
@@ -100,7 +98,7 @@ const plan = record({
   programs: table(record({
     dispatches: list(record({
       kernel: count, tensors: list(count), invocations: size, name, layers: list(text),
-      flops: tally, bytesRead: tally, bytesWritten: tally, why: list(text), 'how?': text,
+      flops: tally, bytesRead: tally, bytesWritten: tally, why: list(text), 'how?': text, 'again?': oneOf(true),
     })),
     results: table(count), peakBytes: tally, lowerBoundBytes: tally, needsPrepare: flag,
   })),
@@ -108,7 +106,7 @@ const plan = record({
 })
 
 const structure = record({
-  format: oneOf(FORMAT), version: oneOf(FORMAT_VERSION), name, style: oneOf('merged', 'split'),
+  format: oneOf(FORMAT), version: oneOf(FORMAT_VERSION), name, style: oneOf('merged', 'split'), 'memory?': oneOf('fast', 'small'),
   source: record({ files: list(record({ name: text, text })), sha256: text }),
   inputs: list(record({ name, type, shape, 'classes?': positive, 'ignore?': list(integer) })),
   outputs: list(record({ name, role: oneOf('output', 'loss', 'metric'), shape, 'weight?': number })),
@@ -144,7 +142,7 @@ function checkParameters(parameters: readonly ParameterEntry[], report: Report):
 function checkPlan(manifest: Manifest, p: Plan, at: string, files: Bundle['files'] | undefined, report: Report): void {
   p.buffers.forEach((b, i) => {
     const path = `${at}.buffers[${i}]`
-    if (bufferElements(b, 1) < 1) report(`${path}.elements`, 'a buffer without elements')
+    if (b.role !== 'scratch' && sizeAt(b.elements, 1) < 1) report(`${path}.elements`, 'a buffer without elements')
     const given = b.data?.reduce((sum, run) => sum + run.times * run.values.length, 0) ?? 0
     if (given > b.elements.fixed) report(`${path}.data`, `${given} numbers do not fit into ${b.elements.fixed}`)
   })
@@ -152,9 +150,12 @@ function checkPlan(manifest: Manifest, p: Plan, at: string, files: Bundle['files
     const path = `${at}.tensors[${i}]`
     const b = p.buffers[t.buffer]
     if (!b) return report(`${path}.buffer`, `there is no buffer ${t.buffer}`)
+    for (const other of t.behind ?? []) {
+      if (!(other < i) || p.tensors[other]!.buffer !== t.buffer || b.role !== 'scratch') report(`${path}.behind`, `${t.name} cannot lie behind tensor ${other}: one before it in the same scratch buffer is wanted`)
+    }
+    if (b.role === 'scratch') return
     const perSample = t.shape[0] === 'n' ? elementCount(t.shape) : 0
-    const slope = Math.max(b.elements.perSample, ...(b.largestOf ?? []).map((s) => s.perSample))
-    if (tensorEnd(t, 1) > bufferElements(b, 1) || perSample > slope) {
+    if (tensorEnd(t, 1) > sizeAt(b.elements, 1) || perSample > b.elements.perSample) {
       report(`${path}.offset`, `${t.name} ${showShape(t.shape)} from ${t.offset} on does not fit into buffer ${b.name}`)
     }
   })
@@ -307,7 +308,7 @@ export function checkBatch(plan: Plan, batch: number): void {
   const problems: Problem[] = []
   plan.tensors.forEach((t, i) => {
     const b = plan.buffers[t.buffer]!
-    if (tensorEnd(t, batch) > bufferElements(b, batch)) {
+    if (b.role !== 'scratch' && tensorEnd(t, batch) > sizeAt(b.elements, batch)) {
       problems.push({ path: `plans.${plan.target}.tensors[${i}]`, message: `${t.name} does not fit into buffer ${b.name} at batch ${batch}` })
     }
   })

@@ -58,10 +58,10 @@ export class WasmSession implements Session {
   }
 
   #range(tensor: number): { from: number; length: number; labels: boolean } {
-    const { buffer, offset, shape, type } = this.plan.tensors[tensor]!
+    const { buffer, shape, type } = this.plan.tensors[tensor]!
     const at = this.#arena.buffers.get(buffer)
     if (at === undefined) throw new DeviceError(`buffer ${this.plan.buffers[buffer]?.name} belongs to a program that was not loaded`)
-    return { from: at / 4 + offset, length: elementCount(shape, this.batch), labels: type === 'i32' }
+    return { from: at / 4 + this.#arena.offsets[tensor]!, length: elementCount(shape, this.batch), labels: type === 'i32' }
   }
 
   write(tensor: number, data: Numbers): void {

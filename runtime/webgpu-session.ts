@@ -1,5 +1,5 @@
 import { DeviceError, type Numbers, type Session, type StepScalars } from './device.ts'
-import { type Plan, ROW_GROUPS, STEP_BYTES } from './format.ts'
+import { type Places, type Plan, ROW_GROUPS, STEP_BYTES } from './format.ts'
 import { contents, elementCount, sizeAt } from './sizes.ts'
 
 // The globals GPUBufferUsage and GPUMapMode do not exist in Node; the numbers are the specification's.
@@ -35,6 +35,7 @@ export class WebGpuSession implements Session {
   readonly plan: Plan
   readonly batch: number
   readonly #device: WebGpuHost
+  readonly #places: Places
   readonly #buffers: ReadonlyMap<number, GPUBuffer>
   readonly #programs = new Map<string, readonly Launch[]>()
   readonly #uniform: GPUBuffer
@@ -44,10 +45,11 @@ export class WebGpuSession implements Session {
   #stagingBytes = 0
   #closed = false
 
-  constructor(device: WebGpuHost, plan: Plan, batch: number, programs: readonly string[], buffers: ReadonlyMap<number, GPUBuffer>, pipelines: ReadonlyMap<number, GPUComputePipeline>) {
+  constructor(device: WebGpuHost, plan: Plan, batch: number, programs: readonly string[], places: Places, buffers: ReadonlyMap<number, GPUBuffer>, pipelines: ReadonlyMap<number, GPUComputePipeline>) {
     this.plan = plan
     this.batch = batch
     this.#device = device
+    this.#places = places
     this.#buffers = buffers
     const { gpu } = device
     gpu.pushErrorScope('validation')
@@ -120,8 +122,8 @@ export class WebGpuSession implements Session {
 
   /** Where a tensor lies, in bytes. */
   #range(tensor: number): Required<GPUBufferBinding> {
-    const { buffer, offset, shape } = this.plan.tensors[tensor]!
-    return { buffer: this.#buffer(buffer), offset: offset * 4, size: elementCount(shape, this.batch) * 4 }
+    const { buffer, shape } = this.plan.tensors[tensor]!
+    return { buffer: this.#buffer(buffer), offset: this.#places.offsets[tensor]! * 4, size: elementCount(shape, this.batch) * 4 }
   }
 
   write(tensor: number, data: Numbers): void {

@@ -1,6 +1,7 @@
 import { type Device, DeviceError, type Session } from './device.ts'
-import { type Bundle, type KernelEntry, type Plan, type Size, STEP_BYTES } from './format.ts'
-import { bufferElements, elementCount, sizeAt } from './sizes.ts'
+import { type Bundle, type KernelEntry, type Places, placesAt, type Plan, STEP_BYTES } from './format.ts'
+import { mostThatFits } from './most-that-fits.ts'
+import { elementCount } from './sizes.ts'
 import { showBytes } from './show-bytes.ts'
 import { usedBuffers } from './used-buffers.ts'
 import { checkBatch } from './validate.ts'
@@ -93,14 +94,15 @@ class WebGpuDevice implements Device, WebGpuHost {
     checkBatch(plan, batch)
     const names = Object.keys(plan.programs).filter((name) => !programs || name === 'prepare' || programs.includes(name))
     const used = usedBuffers(plan, names)
-    this.#checkLimits(plan, batch, used)
+    this.#checkLimits(plan, batch, used, names)
+    const places = placesAt(plan, batch, names)
     const kernels = new Set(names.flatMap((name) => plan.programs[name]!.dispatches.map((d) => d.kernel)))
     const pipelines = new Map(await Promise.all([...kernels].map(async (index) => {
       const kernel = plan.kernels[index]!
       return [index, await this.#pipeline(kernel, bundle.files.get(kernel.file) as string)] as const
     })))
-    const buffers = await this.#allocate(plan, batch, used)
-    const session = new WebGpuSession(this, plan, batch, names, buffers, pipelines)
+    const buffers = await this.#allocate(plan, batch, used, places)
+    const session = new WebGpuSession(this, plan, batch, names, places, buffers, pipelines)
     try {
       await session.verify()
     } catch (error) {
@@ -111,27 +113,19 @@ class WebGpuDevice implements Device, WebGpuHost {
   }
 
   /** Refuses what this device cannot hold: which tensors, how large, the limit, the largest batch that fits. */
-  #checkLimits(plan: Plan, batch: number, used: ReadonlySet<number>): void {
+  #checkLimits(plan: Plan, batch: number, used: ReadonlySet<number>, programs: readonly string[]): void {
     const { maxBufferSize, maxStorageBufferBindingSize } = this.gpu.limits
-    const tooLarge: { what: string; bytes: number; limit: number; most: number }[] = []
-    const check = (what: string, limit: number, sizes: readonly Size[]): void => {
-      const bytes = 4 * Math.max(...sizes.map((size) => sizeAt(size, batch)))
-      const most = Math.min(...sizes.map((size) => size.perSample ? (limit / 4 - size.fixed) / size.perSample : size.fixed * 4 > limit ? 0 : Infinity))
-      if (bytes > limit) tooLarge.push({ what, bytes, limit, most: Math.floor(most) })
+    const tooLargeAt = (n: number): { what: string; bytes: number; limit: number }[] => {
+      const { sizes } = placesAt(plan, n, programs)
+      return [
+        ...plan.tensors.filter(({ buffer }) => used.has(buffer)).map(({ name, shape }) => ({ what: name, bytes: 4 * elementCount(shape, n), limit: maxStorageBufferBindingSize })),
+        ...[...used].map((index) => ({ what: `buffer ${plan.buffers[index]!.name}`, bytes: 4 * sizes[index]!, limit: maxBufferSize })),
+      ].filter(({ bytes, limit }) => bytes > limit)
     }
-    for (const { name, shape, buffer } of plan.tensors) {
-      const count = elementCount(shape)
-      if (used.has(buffer)) check(name, maxStorageBufferBindingSize, [shape[0] === 'n' ? { fixed: 0, perSample: count } : { fixed: count, perSample: 0 }])
-    }
-    for (const index of used) {
-      const { name, elements, largestOf = [] } = plan.buffers[index]!
-      check(`buffer ${name}`, maxBufferSize, [elements, ...largestOf])
-    }
-    if (tooLarge.length) {
-      const worst = tooLarge.sort((a, b) => b.bytes - a.bytes).slice(0, 3).map((t) => `${t.what} needs ${showBytes(t.bytes)} of ${showBytes(t.limit)}`)
-      const most = Math.min(...tooLarge.map((t) => t.most))
-      throw new DeviceError(`at batch ${batch} this device cannot hold the net: ${worst.join(', ')}: ${most >= 1 ? `use a batch of at most ${most}` : 'no batch is small enough'}`)
-    }
+    const tooLarge = tooLargeAt(batch)
+    if (tooLarge.length === 0) return
+    const worst = tooLarge.sort((a, b) => b.bytes - a.bytes).slice(0, 3).map((t) => `${t.what} needs ${showBytes(t.bytes)} of ${showBytes(t.limit)}`)
+    throw new DeviceError(`at batch ${batch} this device cannot hold the net: ${worst.join(', ')}: ${mostThatFits(batch, (n) => tooLargeAt(n).length === 0)}`)
   }
 
   layout(access: readonly string[]): GPUBindGroupLayout {
@@ -178,7 +172,7 @@ class WebGpuDevice implements Device, WebGpuHost {
   }
 
   /** WebGPU zeroes what it allocates. */
-  async #allocate(plan: Plan, batch: number, used: ReadonlySet<number>): Promise<Map<number, GPUBuffer>> {
+  async #allocate(plan: Plan, batch: number, used: ReadonlySet<number>, { sizes }: Places): Promise<Map<number, GPUBuffer>> {
     const buffers = new Map<number, GPUBuffer>()
     let bytes = 0
     this.gpu.pushErrorScope('validation')
@@ -186,10 +180,9 @@ class WebGpuDevice implements Device, WebGpuHost {
     let error: { message: string } | null
     try {
       for (const index of used) {
-        const buffer = plan.buffers[index]!
-        const size = bufferElements(buffer, batch) * 4
+        const size = sizes[index]! * 4
         bytes += size
-        buffers.set(index, this.gpu.createBuffer({ label: buffer.name, size, usage: STORAGE | COPY_SRC | COPY_DST }))
+        buffers.set(index, this.gpu.createBuffer({ label: plan.buffers[index]!.name, size, usage: STORAGE | COPY_SRC | COPY_DST }))
       }
     } finally {
       const scopes = [this.gpu.popErrorScope(), this.gpu.popErrorScope()]

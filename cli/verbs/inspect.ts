@@ -3,11 +3,11 @@ import { Option } from 'commander'
 import type { CompileOptions } from '../../compiler/compile.ts'
 import { inspectManifest, type InspectReport, type ProgramReport } from '../../compiler/inspect.ts'
 import { InputError } from '../../runtime/errors.ts'
-import type { Bundle, Style } from '../../runtime/format.ts'
-import { carriedSources, readBundleFolder } from '../bundles.ts'
+import type { Bundle, Memory, Style } from '../../runtime/format.ts'
+import { carriedSources, otherLowering, readBundleFolder } from '../bundles.ts'
 import { EXIT, UsageError } from '../exit.ts'
 import { writeFileWhole } from '../files.ts'
-import { collect, positiveInteger, style } from '../options.ts'
+import { collect, memory, positiveInteger, style } from '../options.ts'
 import { printPlan } from '../print-plan.ts'
 import { type Screen, showBytes, showCount } from '../screen.ts'
 import { readImport, readSource } from '../source.ts'
@@ -18,7 +18,7 @@ export const inspect: Verb = {
   name: 'inspect',
   summary: 'show kernels, what is fused into each and why not more, FLOPs, bytes moved, peak memory',
   describe(command) {
-    style(command.argument('<file.net|bundle>', 'the net'))
+    memory(style(command.argument('<file.net|bundle>', 'the net')))
       .addOption(new Option('--batch <n>', 'for so many samples').argParser(positiveInteger).default(1))
       .addOption(new Option('--device <device>', 'whose kernels').choices(['webgpu', 'wasm']).default('webgpu'))
       .option('--program <name>', 'only this one (infer, train, ...); may be repeated', collect)
@@ -38,6 +38,7 @@ export const inspect: Verb = {
     const compiling: CompileOptions = {
       targets: [target],
       style: options['style'] as Style | undefined,
+      memory: options['memory'] as Memory | undefined,
       ...(seesCompiler && { watch: (program, name, text) => { if (!wanted || wanted.includes(program)) steps.push({ program, name, text }) } }),
     }
     if (without) {
@@ -72,17 +73,18 @@ interface Step {
 }
 
 /** What happens to loops, behind the passes over the graph. */
-const LOOP_STEPS = ['lower', 'fuse', 'plan']
+const LOOP_STEPS = ['lower', 'fuse', 'recompute', 'plan']
 
 /** A .net file is compiled; a bundle is read, and compiled from the text it carries where that is needed. */
 async function load(path: string, options: CompileOptions): Promise<Bundle> {
   const { compile } = await import('../../compiler/index.ts')
   if (path.endsWith('.net')) return compile(await readSource(path), { ...options, readImport })
   const bundle = await readBundleFolder(path)
-  const { style } = bundle.manifest
-  if (!options.watch && !options.without && (options.style ?? style) === style) return bundle
+  const lowering = otherLowering(bundle, options)
+  if (!options.watch && !options.without && !lowering) return bundle
   const { main, readImport: carried } = carriedSources(bundle)
-  return compile(main, { ...options, style: options.style ?? style, readImport: carried })
+  const { style, memory } = bundle.manifest
+  return compile(main, { ...options, ...(lowering ?? { style, memory }), readImport: carried })
 }
 
 async function checkNames(names: readonly string[], file: string): Promise<void> {
@@ -140,9 +142,9 @@ async function emit(folder: string, bundle: Bundle, target: string, steps: reado
 
 function show(report: InspectReport, screen: Screen): void {
   const { bold, dim } = screen.colors
-  screen.print(`${bold(report.name)} (${report.style}), batch ${report.batch}${report.threadBytes === undefined ? '' : `; ${showBytes(report.threadBytes)} for each thread beside the peaks`}`)
+  screen.print(`${bold(report.name)} (${report.style}${report.memory === 'fast' ? '' : `, memory ${report.memory}`}), batch ${report.batch}${report.threadBytes === undefined ? '' : `; ${showBytes(report.threadBytes)} for each thread beside the peaks`}`)
   for (const [name, program] of Object.entries(report.programs)) {
-    screen.print(`\n${bold(name)}: ${program.kernels.length} kernels, ${showCount(program.flops)}FLOP, ${showBytes(program.bytesRead)} read, ${showBytes(program.bytesWritten)} written, peak ${showBytes(program.peakBytes)}`)
+    screen.print(`\n${bold(name)}: ${program.kernels.length} kernels, ${showCount(program.flops)}FLOP${program.flopsAgain > 0 ? ` (${showCount(program.flopsAgain)} of them again)` : ''}, ${showBytes(program.bytesRead)} read, ${showBytes(program.bytesWritten)} written, peak ${showBytes(program.peakBytes)}, of which ${showBytes(program.lastingBytes)} last`)
     screen.print(dim(boundOf(program)))
     screen.table(['kernel', 'layers', 'FLOP', 'read', 'written'], program.kernels.map((kernel) => [
       kernel.name, kernel.layers.join(' + '), showCount(kernel.flops), showBytes(kernel.bytesRead), showBytes(kernel.bytesWritten),

@@ -15,6 +15,13 @@ export function bufferOf(of: Tensor): string | undefined {
   return storage && (storage.slot ? `${storage.role}.${storage.slot}` : storage.role)
 }
 
+/** Whether writing one changes the other. */
+export function overlap(a: Value, b: Value): boolean {
+  if (a === b) return true
+  if (!a.storage || !b.storage || bufferOf(a) !== bufferOf(b)) return false
+  return a.storage.offset < b.storage.offset + elementsPerSample(b.shape) && b.storage.offset < a.storage.offset + elementsPerSample(a.shape)
+}
+
 /** Elements of the packed buffers: `parameters` (and gradients and each history), `states`. Multiples of 64. */
 export function packedSizes(graph: Graph): { parameters: number; states: number } {
   const sizeOf = (role: 'parameters' | 'states'): number =>

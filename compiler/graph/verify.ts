@@ -2,7 +2,7 @@ import type { Operator } from '../ops/operator.ts'
 import { elementsPerSample, isBatched, sameShape, showShape } from '../tensor.ts'
 import type { Graph, Node, Value } from './graph.ts'
 import { readsOf } from './query.ts'
-import { ALIGNMENT, bufferOf } from './storage.ts'
+import { ALIGNMENT, overlap } from './storage.ts'
 
 /**
  * What is wrong with a graph, one line each; nothing where it is sound. A graph is sound when every value is made once and
@@ -48,13 +48,6 @@ function storageProblems(graph: Graph): string[] {
   }
   for (const input of graph.inputs) if (input.storage?.role !== 'input') problems.push(`input ${input.name} is not stored as one`)
   return problems
-}
-
-/** Whether writing one changes the other. */
-export function overlap(a: Value, b: Value): boolean {
-  if (a === b) return true
-  if (!a.storage || !b.storage || bufferOf(a) !== bufferOf(b)) return false
-  return a.storage.offset < b.storage.offset + elementsPerSample(b.shape) && b.storage.offset < a.storage.offset + elementsPerSample(a.shape)
 }
 
 /** What is there before the program runs: stored by an earlier program, or handed in. */

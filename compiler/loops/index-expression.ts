@@ -30,7 +30,8 @@ let axes = 0
 export const axis = (name: string, extent: Extent): Axis => ({ id: axes++, name, extent })
 
 const atomKey = (atom: Atom): string =>
-  atom.kind === 'axis' ? `a${atom.axis.id}` : `${atom.kind}(${atom.of.key},${atom.by})`
+  // Of one length, so that terms stand in one order however many axes were made before.
+  atom.kind === 'axis' ? `a${String(atom.axis.id).padStart(12, '0')}` : `${atom.kind}(${atom.of.key},${atom.by})`
 
 function make(constant: number, terms: Map<string, { atom: Atom; coefficient: number }>): Index {
   if (terms.size === 0) return { constant, terms: [], key: String(constant), termsKey: '' }

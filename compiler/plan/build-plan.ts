@@ -7,7 +7,8 @@ import type { Fused } from '../loops/fuse.ts'
 import { reads, writes } from '../loops/kernel.ts'
 import type { LinkedModule } from '../targets/target.ts'
 import { elementsPerSample, isBatched, type Tensor } from '../tensor.ts'
-import { assignSlots } from './memory.ts'
+import { type LiveRange, type Place, planMemory } from './memory.ts'
+import type { Step } from './recompute.ts'
 
 /** A program that is ready to be laid out: its kernels in order, and what they were printed as. */
 export interface PlannedProgram {
@@ -18,7 +19,7 @@ export interface PlannedProgram {
 }
 
 export interface PlannedStep {
-  readonly fused: Fused
+  readonly fused: Step
   readonly kernel: PrintedKernel
 }
 
@@ -45,8 +46,10 @@ export interface PlanRequest {
   readonly packed: { readonly parameters: number; readonly states: number }
   /** Contents of values of role `constants`. */
   readonly constants: ReadonlyMap<string, Constant>
-  /** The batch at which slots are packed; any other works too. */
+  /** The batch at which memory is packed; any other works too. */
   readonly batch: number
+  /** Whether one dispatch may read and write different parts of one buffer. */
+  readonly sharesBuffers: boolean
   readonly extension: string
   /** Absent: every kernel is a file of its own. */
   readonly link?: (texts: readonly string[]) => LinkedModule
@@ -66,7 +69,6 @@ class Layout {
   private readonly kernels: KernelEntry[] = []
   private readonly kernelIndex = new Map<string, number>()
   private readonly files = new Map<string, string>()
-  private readonly slotSizes: Size[][] = []
 
   constructor(request: PlanRequest) {
     this.request = request
@@ -75,12 +77,7 @@ class Layout {
   build(): LaidOutPlan {
     const programs: Record<string, ProgramEntry> = {}
     for (const program of this.request.programs) programs[program.name] = this.program(program)
-    const buffers = this.buffers.map((b) => {
-      if (b.role !== 'scratch') return b
-      const sizes = distinctSizes(this.slotSizes[Number(b.name.slice('slot'.length))]!)
-      return { ...b, elements: sizes[0]!, ...(sizes.length > 1 && { largestOf: sizes }) }
-    })
-    const plan = { target: this.request.target, buffers, tensors: this.tensors, kernels: this.kernels, programs }
+    const plan = { target: this.request.target, buffers: this.buffers, tensors: this.tensors, kernels: this.kernels, programs }
     if (!this.request.link) return { plan, files: this.files }
     const { entry, files } = this.request.link([...this.files.values()])
     return { plan: { ...plan, kernels: this.kernels.map((k) => ({ ...k, file: entry.file })), module: entry }, files }
@@ -88,33 +85,56 @@ class Layout {
 
   private program(program: PlannedProgram): ProgramEntry {
     const root = (t: Tensor): Tensor => { const of = program.viewOf.get(t); return of ? root(of) : t }
-    const ranges = new Map<Tensor, { first: number; last: number }>()
-    const touch = (t: Tensor, at: number): void => {
-      const owner = root(t)
-      if ((owner as Value).storage) return
-      const known = ranges.get(owner)
-      if (known) known.last = Math.max(known.last, at)
-      else ranges.set(owner, { first: at, last: at })
-    }
-    program.steps.forEach(({ fused }, at) => { for (const t of [...reads(fused.equation), ...writes(fused.equation)]) touch(t, at) })
-    for (const output of program.graph.outputs) touch(output.value, program.steps.length)
-    const scratch = [...ranges].map(([owner, range]) => ({ owner, ...range, size: bytesOf(owner) }))
-    const slots = assignSlots(scratch, this.request.batch)
-    const slotOf = new Map(scratch.map(({ owner }, i) => [owner, slots.slotOf[i]!]))
-    scratch.forEach(({ owner }, i) => (this.slotSizes[slots.slotOf[i]!] ??= []).push(elementsOf(owner)))
-    const place = (t: Tensor): number => this.tensor(t, root(t), slotOf, program.name)
+    const lives = this.lives(program, root)
+    const memory = planMemory({ ranges: lives.map(({ range }) => range), batch: this.request.batch, sharesBuffers: this.request.sharesBuffers })
+    const scratch = this.scratch(lives.map(({ owner }) => owner), memory.places, program.name)
+    const place = (t: Tensor): number => this.tensor(t, root(t), scratch, program.name)
     const dispatches = program.steps.map((step) => this.dispatch(step, place))
     const results: Record<string, number> = {}
     for (const output of program.graph.outputs) results[output.name] = place(output.value)
     const persistent = this.persistentBytes(program, root)
-    const slotBytes = range(slots.slotCount).map((slot) => largest(scratch.filter((_, i) => slots.slotOf[i] === slot).map((s) => s.size), this.request.batch))
     return {
       dispatches,
       results,
-      peakBytes: slotBytes.reduce(addLinear, persistent),
-      lowerBoundBytes: addLinear(persistent, slots.lowerBound),
+      peakBytes: memory.buffers.reduce(addLinear, persistent),
+      lowerBoundBytes: addLinear(persistent, memory.lowerBound),
       needsPrepare: program.steps.some(({ fused }) => reads(fused.equation).some((t) => (t as Value).storage?.role === 'prepared')) && program.name !== 'prepare',
     }
+  }
+
+  /** What the program has for itself, and when. */
+  private lives(program: PlannedProgram, root: (t: Tensor) => Tensor): { readonly owner: Tensor; readonly range: LiveRange }[] {
+    const found = new Map<Tensor, { written: number[]; read: number[] }>()
+    const touch = (t: Tensor, at: number, how: 'written' | 'read'): void => {
+      const owner = root(t)
+      if ((owner as Value).storage) return
+      const known = found.get(owner) ?? { written: [], read: [] }
+      found.set(owner, known)
+      if (!known[how].includes(at) && !(how === 'read' && known.written.includes(at))) known[how].push(at)
+    }
+    program.steps.forEach(({ fused: { equation } }, at) => {
+      for (const t of writes(equation)) touch(t, at, 'written')
+      for (const t of reads(equation)) touch(t, at, 'read')
+    })
+    for (const output of program.graph.outputs) touch(output.value, program.steps.length, 'read')
+    return [...found].map(([owner, { written, read }]) =>
+      ({ owner, range: { size: bytesOf(owner), first: Math.min(...written, ...read), last: Math.max(...written, ...read), written, read } }))
+  }
+
+  /** Tensors for all that lies in scratch, those that others lie behind before these. */
+  private scratch(owners: readonly Tensor[], places: readonly Place[], program: string): ReadonlyMap<Tensor, number> {
+    const indices = new Map<Tensor, number>()
+    const put = (i: number): number => {
+      const owner = owners[i]!
+      const known = indices.get(owner)
+      if (known !== undefined) return known
+      const { buffer, behind } = places[i]!
+      const index = this.put(`${program}/${owner.id}`, { ...entryOf(owner), buffer: this.scratchBuffer(buffer), offset: 0, ...behindOf(behind.map(put)) })
+      indices.set(owner, index)
+      return index
+    }
+    owners.forEach((_, i) => put(i))
+    return indices
   }
 
   /** Bytes of what this program touches and does not own: parameters, inputs, histories. */
@@ -143,6 +163,7 @@ class Layout {
       bytesWritten: bytesWritten(equation),
       why: [...new Set(fused.why)],
       ...(kernel.how !== undefined && { how: kernel.how }),
+      ...(fused.again && { again: fused.again }),
     }
   }
 
@@ -172,14 +193,23 @@ class Layout {
     }
   }
 
-  private tensor(t: Tensor, owner: Tensor, slotOf: ReadonlyMap<Tensor, number>, program: string): number {
+  private tensor(t: Tensor, owner: Tensor, scratch: ReadonlyMap<Tensor, number>, program: string): number {
     const { storage } = owner as Value
-    const buffer = storage ? this.buffer(owner as Value) : this.slot(slotOf.get(owner))
-    const key = `${storage ? '' : `${program}/`}${t.id}/${buffer}`
+    if (!storage) {
+      const at = scratch.get(owner)
+      invariant(at !== undefined, `${t.name} has no place`)
+      // Another shape of what lies there.
+      return this.put(`${program}/${t.id}`, { ...this.tensors[at]!, ...entryOf(t) })
+    }
+    const buffer = this.buffer(owner as Value)
+    const offset = ['parameters', 'gradients', 'history', 'states', 'constants'].includes(storage.role) ? storage.offset : 0
+    return this.put(`${t.id}/${buffer}`, { ...entryOf(t), buffer, offset })
+  }
+
+  private put(key: string, entry: TensorEntry): number {
     const known = this.tensorIndex.get(key)
     if (known !== undefined) return known
-    const offset = storage && ['parameters', 'gradients', 'history', 'states', 'constants'].includes(storage.role) ? storage.offset : 0
-    this.tensors.push({ name: t.name, shape: t.shape, type: t.type, buffer, offset })
+    this.tensors.push(entry)
     this.tensorIndex.set(key, this.tensors.length - 1)
     return this.tensors.length - 1
   }
@@ -198,9 +228,8 @@ class Layout {
     return this.buffers.length - 1
   }
 
-  private slot(slot: number | undefined): number {
-    invariant(slot !== undefined, 'a tensor has no place')
-    const name = `slot${slot}`
+  private scratchBuffer(number: number): number {
+    const name = `scratch${number}`
     const known = this.bufferIndex.get(name)
     if (known !== undefined) return known
     this.buffers.push({ name, role: 'scratch', elements: { fixed: 0, perSample: 0 } })
@@ -210,14 +239,5 @@ class Layout {
 }
 
 const elementsOf = (t: Tensor): Size => linear(elementsPerSample(t.shape), isBatched(t.shape))
-
-/** Sizes that can be the largest at some batch: for equal growth only the largest start counts. */
-function distinctSizes(sizes: readonly Size[]): Size[] {
-  const kept = sizes.filter((a, i) => !sizes.some((b, j) => i !== j && b.fixed >= a.fixed && b.perSample >= a.perSample && (b.fixed > a.fixed || b.perSample > a.perSample || j < i)))
-  return kept.sort((a, b) => b.perSample - a.perSample || b.fixed - a.fixed)
-}
-
-const largest = (sizes: readonly Linear[], batch: number): Linear =>
-  sizes.reduce((most, size) => (size.fixed + size.perSample * batch > most.fixed + most.perSample * batch ? size : most), { fixed: 0, perSample: 0 })
-
-const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
+const entryOf = ({ name, shape, type }: Tensor): Pick<TensorEntry, 'name' | 'shape' | 'type'> => ({ name, shape, type })
+const behindOf = (behind: readonly number[]): Pick<TensorEntry, 'behind'> => (behind.length > 0 ? { behind } : {})

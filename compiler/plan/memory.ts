@@ -1,52 +1,169 @@
-import type { Linear } from '../loops/cost.ts'
+import { addLinear, atBatch, type Linear } from '../loops/cost.ts'
 
-/** A tensor's stay in memory: written first by dispatch `first`, read or written last by dispatch `last`. */
+/** A tensor's stay in memory, in numbers of dispatches. */
 export interface LiveRange {
+  /** In bytes. */
   readonly size: Linear
   readonly first: number
   readonly last: number
+  /** Dispatches that write it, and those that only read it. */
+  readonly written: readonly number[]
+  readonly read: readonly number[]
 }
 
-export interface SlotPlan {
-  /** Slot of each live range, in the order given. */
-  readonly slotOf: readonly number[]
-  readonly slotCount: number
-  /** The most that is alive at one time: no plan can need less. At the reference batch and, as an amount, linear in it. */
+/** Where a tensor lies: in which buffer, and behind which of the other tensors in it. With none: at its start. */
+export interface Place {
+  readonly buffer: number
+  readonly behind: readonly number[]
+}
+
+export interface MemoryPlan {
+  /** In the order of the live ranges. */
+  readonly places: readonly Place[]
+  /** Bytes of each buffer, the largest first, as an amount linear in the batch: at the one that was asked for. */
+  readonly buffers: readonly Linear[]
+  /** The most that is alive at one time: no plan can need less. At the batch that was asked for, as an amount linear in it. */
   readonly lowerBound: Linear
 }
 
-/**
- * Gives tensors whose lives do not meet the same slot: largest first, each into the slot where it fits with the least
- * growth (the greedy-by-size of Pisarchyk & Lee 2020, with whole slots instead of offsets: WebGPU tracks usage per buffer,
- * so two tensors in one buffer could not be read and written by one dispatch). A dispatch never writes a slot that it reads.
- */
-export function assignSlots(ranges: readonly LiveRange[], batch: number): SlotPlan {
-  const bytes = (size: Linear): number => size.fixed + size.perSample * batch
-  const order = ranges.map((_, i) => i).sort((a, b) => bytes(ranges[b]!.size) - bytes(ranges[a]!.size) || a - b)
-  const slotOf = new Array<number>(ranges.length).fill(-1)
-  const slots: number[][] = []
-  for (const i of order) {
-    const range = ranges[i]!
-    const free = slots.findIndex((members) => members.every((j) => ranges[j]!.last < range.first || range.last < ranges[j]!.first))
-    if (free >= 0) {
-      slots[free]!.push(i)
-      slotOf[i] = free
-    } else {
-      slotOf[i] = slots.length
-      slots.push([i])
-    }
-  }
-  return { slotOf, slotCount: slots.length, lowerBound: mostAlive(ranges, batch) }
+export interface MemoryRequest {
+  readonly ranges: readonly LiveRange[]
+  /** At which places are found. They hold for any other, since each tensor lies behind others and not at a number. */
+  readonly batch: number
+  /** Whether one dispatch may read and write different parts of one buffer. */
+  readonly sharesBuffers: boolean
 }
 
+/**
+ * Gives tensors whose lives do not meet the same place: the greedy placement of Pisarchyk & Lee 2020 ("Efficient Memory Management for
+ * Deep Neural Net Inference"), each tensor at the lowest gap that takes it, where it makes memory grow least. In which order, no rule is
+ * always best: the largest first, what fills most memory for most time first, what lives longest first are tried, and the least is kept.
+ *
+ * WebGPU tracks usage per buffer and dispatch: what one dispatch reads and what it writes must lie in different buffers. None is larger
+ * than twice the largest tensor, so that it is allowed wherever that tensor can be bound: every WebGPU grants buffers of 256 MiB and
+ * bindings of 128 MiB.
+ */
+export function planMemory({ ranges, batch, sharesBuffers }: MemoryRequest): MemoryPlan {
+  const sizes = ranges.map(({ size }) => roundUp(atBatch(size, batch)))
+  const lowerBound = mostAlive(ranges, batch)
+  const bound = mostAlive(ranges.map((r, i) => ({ ...r, size: { fixed: sizes[i]!, perSample: 0 } })), batch).fixed
+  const conflicts = sharesBuffers ? ranges.map(() => new Set<number>()) : conflictsOf(ranges)
+  const most = sharesBuffers ? Infinity : 2 * Math.max(0, ...sizes)
+  let best: Packing | undefined
+  for (const weight of WEIGHTS) {
+    const order = ranges.map((r, i) => ({ i, weight: weight(sizes[i]!, r.last - r.first + 1) })).sort((a, b) => b.weight - a.weight || a.i - b.i).map(({ i }) => i)
+    for (let round = 0; round < ROUNDS && !(best && total(best) <= GOOD * bound); round++) {
+      const packing = pack(ranges, sizes, conflicts, most, order)
+      if (!best || total(packing) < total(best)) best = packing
+      const last = order.indexOf(packing.grewLast)
+      order.splice(last >> 1, 0, ...order.splice(last, 1))
+    }
+  }
+  return { ...described(ranges, best!, batch), lowerBound }
+}
+
+/** What grew memory last is placed earlier, so often at most, and no longer than until this is reached, in shares of what is alive at once. */
+const ROUNDS = 16
+const GOOD = 1.01
+
+/** What is placed first, by bytes and life. */
+const WEIGHTS: readonly ((bytes: number, life: number) => number)[] = [(bytes) => bytes, (bytes, life) => bytes * life, (_, life) => life]
+
+/** Places start at multiples of 256 bytes: what every WebGPU lets a binding start at. */
+const roundUp = (bytes: number): number => Math.ceil(bytes / 256) * 256
+
+interface Packing {
+  /** Numbers of tensors in each buffer, by where they start. */
+  readonly buffers: number[][]
+  readonly starts: number[]
+  readonly heights: number[]
+  /** The last tensor that did not fit into what was there. */
+  grewLast: number
+}
+
+const total = ({ heights }: Packing): number => heights.reduce((a, b) => a + b, 0)
+const meet = (a: LiveRange, b: LiveRange): boolean => a.first <= b.last && b.first <= a.last
+
+/** For each tensor those that a dispatch reads while it writes it, or writes while it reads it. */
+function conflictsOf(ranges: readonly LiveRange[]): Set<number>[] {
+  const readAt = new Map<number, number[]>()
+  ranges.forEach(({ read }, i) => { for (const at of read) readAt.set(at, [...(readAt.get(at) ?? []), i]) })
+  const conflicts = ranges.map(() => new Set<number>())
+  ranges.forEach(({ written }, i) => {
+    for (const at of written) {
+      for (const other of readAt.get(at) ?? []) {
+        conflicts[i]!.add(other)
+        conflicts[other]!.add(i)
+      }
+    }
+  })
+  return conflicts
+}
+
+function pack(ranges: readonly LiveRange[], sizes: readonly number[], conflicts: readonly ReadonlySet<number>[], most: number, order: readonly number[]): Packing {
+  const packing: Packing = { buffers: [], starts: [], heights: [], grewLast: order[0] ?? -1 }
+  for (const i of order) {
+    let best = { buffer: packing.buffers.length, start: 0, growth: sizes[i]! }
+    for (const [buffer, members] of packing.buffers.entries()) {
+      if (members.some((m) => conflicts[i]!.has(m))) continue
+      const start = lowestGap(i, members, packing.starts, ranges, sizes)
+      const height = packing.heights[buffer]!
+      const growth = Math.max(0, start + sizes[i]! - height)
+      if (growth < best.growth && (growth === 0 || height + growth <= most)) best = { buffer, start, growth }
+    }
+    const members = packing.buffers[best.buffer] ??= []
+    if (best.growth > 0) packing.grewLast = i
+    packing.starts[i] = best.start
+    packing.heights[best.buffer] = (packing.heights[best.buffer] ?? 0) + best.growth
+    const behind = members.findIndex((m) => packing.starts[m]! > best.start)
+    members.splice(behind < 0 ? members.length : behind, 0, i)
+  }
+  return packing
+}
+
+function lowestGap(i: number, members: readonly number[], starts: readonly number[], ranges: readonly LiveRange[], sizes: readonly number[]): number {
+  let start = 0
+  for (const m of members) {
+    if (!meet(ranges[m]!, ranges[i]!)) continue
+    if (starts[m]! - start >= sizes[i]!) break
+    start = Math.max(start, starts[m]! + sizes[m]!)
+  }
+  return start
+}
+
+/** Largest buffer first; each tensor behind those alive with it that start lower, but for those that one of them lies behind itself. */
+function described(ranges: readonly LiveRange[], { buffers, heights }: Packing, batch: number): Pick<MemoryPlan, 'places' | 'buffers'> {
+  const places = new Array<Place>(ranges.length)
+  const ends = new Array<Linear>(ranges.length)
+  const highest = (ends: readonly Linear[]): Linear => ends.reduce((most, end) => (atBatch(end, batch) > atBatch(most, batch) ? end : most), NOTHING)
+  const ordered = buffers.map((members, i) => ({ members, height: heights[i]! })).sort((a, b) => b.height - a.height)
+  const sizes = ordered.map(({ members }, buffer) => {
+    members.forEach((i, rank) => {
+      const known = new Set<number>()
+      const behind: number[] = []
+      for (let k = rank - 1; k >= 0; k--) {
+        const m = members[k]!
+        if (known.has(m) || !meet(ranges[m]!, ranges[i]!)) continue
+        behind.push(m)
+        for (const lower of places[m]!.behind) known.add(lower)
+      }
+      places[i] = { buffer, behind }
+      ends[i] = addLinear(highest(behind.map((m) => ends[m]!)), ranges[i]!.size)
+    })
+    return highest(members.map((m) => ends[m]!))
+  })
+  return { places, buffers: sizes }
+}
+
+const NOTHING: Linear = { fixed: 0, perSample: 0 }
+
 function mostAlive(ranges: readonly LiveRange[], batch: number): Linear {
-  let most: Linear = { fixed: 0, perSample: 0 }
+  let most = NOTHING
   const end = Math.max(0, ...ranges.map((r) => r.last))
   for (let at = 0; at <= end; at++) {
-    let fixed = 0
-    let perSample = 0
-    for (const r of ranges) if (r.first <= at && at <= r.last) { fixed += r.size.fixed; perSample += r.size.perSample }
-    if (fixed + perSample * batch > most.fixed + most.perSample * batch) most = { fixed, perSample }
+    let alive = NOTHING
+    for (const r of ranges) if (r.first <= at && at <= r.last) alive = addLinear(alive, r.size)
+    if (atBatch(alive, batch) > atBatch(most, batch)) most = alive
   }
   return most
 }

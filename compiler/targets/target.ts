@@ -10,6 +10,8 @@ export interface Target {
   readonly extension: string
   /** Buffers that one kernel may bind. */
   readonly maxBindings: number
+  /** Whether one kernel may read and write different parts of one buffer. */
+  readonly sharesBuffers: boolean
   /** What one part of a kernel's work is, of which it can gather statistics; or why it gathers none. */
   readonly blocksOf: (equation: Equation) => Blocks | string
   /** A printer for one compilation: what it has printed once it need not print again. */

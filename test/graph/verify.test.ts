@@ -3,7 +3,8 @@ import { nowhere } from '../../dsl/source.ts'
 import { type Graph, type Node, value, type Value } from '../../compiler/graph/graph.ts'
 import { printGraph } from '../../compiler/graph/print.ts'
 import { keep, replace, rewrite } from '../../compiler/graph/rewrite.ts'
-import { overlap, verifyGraph } from '../../compiler/graph/verify.ts'
+import { overlap } from '../../compiler/graph/storage.ts'
+import { verifyGraph } from '../../compiler/graph/verify.ts'
 import { operators } from '../../compiler/ops/table.ts'
 
 const x = value('x', ['n', 2], nowhere, { storage: { role: 'input', slot: 'x', offset: 0 } })

@@ -1,6 +1,6 @@
 import { type Device, DeviceError, type Numbers, type Session, type StepScalars } from '../../runtime/device.ts'
-import type { Bundle, Plan } from '../../runtime/format.ts'
-import { contents, bufferElements, elementCount } from '../../runtime/sizes.ts'
+import { type Bundle, placesAt, type Plan } from '../../runtime/format.ts'
+import { contents, elementCount } from '../../runtime/sizes.ts'
 
 type Kernel = (bind: Record<string, Numbers>, n: number, step: StepScalars) => void
 
@@ -70,21 +70,25 @@ class FakeSession implements Session {
   readonly #device: FakeDevice
   readonly #kernels: Record<string, Kernel>
   readonly #buffers: Float64Array[]
+  readonly #offsets: readonly number[]
 
   constructor(device: FakeDevice, plan: Plan, batch: number, kernels: Record<string, Kernel>) {
     this.#device = device
     this.plan = plan
     this.batch = batch
     this.#kernels = kernels
-    this.#buffers = plan.buffers.map((b) => {
-      const data = new Float64Array(bufferElements(b, batch))
+    const { offsets, sizes } = placesAt(plan, batch)
+    this.#offsets = offsets
+    this.#buffers = plan.buffers.map((b, i) => {
+      const data = new Float64Array(sizes[i]!)
       if (b.data) data.set(contents(b))
       return data
     })
   }
 
   #view(tensor: number): Float64Array {
-    const { buffer, offset, shape } = this.plan.tensors[tensor]!
+    const { buffer, shape } = this.plan.tensors[tensor]!
+    const offset = this.#offsets[tensor]!
     return this.#buffers[buffer]!.subarray(offset, offset + elementCount(shape, this.batch))
   }
 

@@ -26,10 +26,8 @@ const BUFFERS: BufferEntry[] = [
   { name: 'history.h', role: 'history', elements: fixed(64) },
   { name: 'states', role: 'states', elements: fixed(64) },
   { name: 'prepared.w2', role: 'prepared', elements: fixed(CLASSES) },
-  { name: 'slot0', role: 'scratch', elements: perSample(CLASSES), largestOf: [perSample(CLASSES), fixed(4)] },
-  { name: 'slot1', role: 'scratch', elements: fixed(1) },
-  { name: 'slot2', role: 'scratch', elements: fixed(1) },
-  { name: 'slot3', role: 'scratch', elements: perSample(CLASSES) },
+  { name: 'scratch0', role: 'scratch', elements: fixed(0) },
+  { name: 'scratch1', role: 'scratch', elements: fixed(0) },
   { name: 'constants.two', role: 'constants', elements: fixed(1), data: [{ times: 1, values: [2] }] },
 ]
 
@@ -43,9 +41,9 @@ const TENSORS = {
   w2: { name: 'w2', shape: [CLASSES], type: 'f32', buffer: 6, offset: 0 },
   y: { name: 'y', shape: ['n', CLASSES], type: 'f32', buffer: 7, offset: 0 },
   loss: { name: 'loss', shape: [], type: 'f32', buffer: 8, offset: 0 },
-  hit: { name: 'hit', shape: [], type: 'f32', buffer: 9, offset: 0 },
-  dx: { name: 'x.gradient', shape: ['n', CLASSES], type: 'f32', buffer: 10, offset: 0 },
-  two: { name: 'two', shape: [1], type: 'f32', buffer: 11, offset: 0 },
+  hit: { name: 'hit', shape: [], type: 'f32', buffer: 8, offset: 0, behind: [8] },
+  dx: { name: 'x.gradient', shape: ['n', CLASSES], type: 'f32', buffer: 8, offset: 0, behind: [9] },
+  two: { name: 'two', shape: [1], type: 'f32', buffer: 9, offset: 0 },
 } satisfies Record<string, TensorEntry>
 export type TensorName = keyof typeof TENSORS
 const TENSOR_NAMES = Object.keys(TENSORS) as TensorName[]

@@ -31,10 +31,15 @@ test.each<[string, Parameters<typeof changed>[0], RegExp]>([
   ['a negative offset', (_, p) => { p['tensors'][3].offset = -1 }, /tensors\[3\]\.offset: a count is wanted, here is -1/],
   ['an offset behind the end', (_, p) => { p['tensors'][2].offset = 64 }, /tensors\[2\]\.offset: w \[3\] from 64 on does not fit into buffer parameters/],
   ['a shape too large', (_, p) => { p['tensors'][2].shape = [65] }, /tensors\[2\]\.offset: w \[65\]/],
-  ['growth with the batch', (_, p) => { p['tensors'][8].shape = ['n'] }, /loss \[n\] from 0 on does not fit into buffer slot1/],
+  ['growth with the batch', (_, p) => { p['tensors'][6].shape = ['n'] }, /w2 \[n\] from 0 on does not fit into buffer prepared\.w2/],
   ['a dimension of zero', (_, p) => { p['tensors'][2].shape = [0] }, /shape\[0\]: a positive integer is wanted/],
   ['n behind axis 0', (_, p) => { p['tensors'][0].shape = [3, 'n'] }, /shape\[1\]: a positive integer is wanted/],
   ['an absurd shape', (_, p) => { p['tensors'][2].shape = [2 ** 30, 2 ** 30] }, /absurdly large/],
+  ['lying behind itself', (_, p) => { p['tensors'][8].behind = [8] }, /tensors\[8\]\.behind: loss cannot lie behind tensor 8/],
+  ['lying behind what comes later', (_, p) => { p['tensors'][8].behind = [9] }, /cannot lie behind tensor 9/],
+  ['lying behind what is not there', (_, p) => { p['tensors'][8].behind = [99] }, /cannot lie behind tensor 99/],
+  ['lying behind what is elsewhere', (_, p) => { p['tensors'][8].behind = [7] }, /cannot lie behind tensor 7/],
+  ['a parameter behind another', (_, p) => { p['tensors'][6].behind = [2] }, /w2 cannot lie behind tensor 2/],
   ['an absurd buffer', (_, p) => { p['buffers'][7].elements.fixed = 1e15 }, /buffers\[7\]\.elements\.fixed: a count is wanted/],
   ['a buffer index', (_, p) => { p['tensors'][0].buffer = 99 }, /tensors\[0\]\.buffer: there is no buffer 99/],
   ['a kernel index', (_, p) => { p['programs'].infer.dispatches[0].kernel = 99 }, /programs\.infer\.dispatches\[0\]\.kernel: there is no kernel 99/],
@@ -58,7 +63,7 @@ test.each<[string, Parameters<typeof changed>[0], RegExp]>([
   ['an absolute path', (_, p) => { p['kernels'][0].file = '/etc/passwd' }, /kernels\[0\]\.file: a file name below/],
   ['a workgroup', (_, p) => { p['kernels'][0].workgroup = 0 }, /workgroup: a positive integer/],
   ['nothing to run', (_, p) => { p['programs'].infer.dispatches[0].invocations = { fixed: 0, perSample: 0 } }, /nothing would run/],
-  ['constants that do not fit', (_, p) => { p['buffers'][11].data = [{ times: 3, values: [1] }] }, /buffers\[11\]\.data: 3 numbers do not fit into 1/],
+  ['constants that do not fit', (_, p) => { p['buffers'][9].data = [{ times: 3, values: [1] }] }, /buffers\[9\]\.data: 3 numbers do not fit into 1/],
   ['a target', (_, p) => { p['target'] = 'wasm' }, /plans\.webgpu\.target: is "wasm"/],
   ['a schedule', (m) => { m['train'].schedule[0].call = 'sometimes' }, /train\.schedule\[0\]\.call: is no schedule: "sometimes"/],
   ['bilinear of a vector', (m) => { m['parameters'][0].initializer = { kind: 'bilinear' } }, /bilinear wants \[o, i, k, k\]/],
@@ -78,15 +83,13 @@ test('a kernel that was changed is refused by its hash', async () => {
   await expect(checkBundle({ ...bundle, files })).rejects.toThrow(/kernels\[3\]\.sha256: kernels\/loss\.wgsl was changed/)
 })
 
-test('at each batch every tensor must end within its slot', () => {
+test('at each batch every tensor must end within its buffer', () => {
   const { manifest } = structuredClone({ manifest: fixture().manifest }) as Loose
   const plan = manifest['plans'].webgpu
-  plan.buffers[7].elements = { fixed: 0, perSample: 4 }
-  plan.buffers[7].largestOf = [{ fixed: 0, perSample: 4 }]
+  plan.buffers[0].elements = { fixed: 2, perSample: 3 }
   expect(() => checkBatch(plan, 3)).not.toThrow()
-  plan.buffers[7].largestOf = [{ fixed: 3, perSample: 0 }]
-  plan.buffers[7].elements = { fixed: 3, perSample: 0 }
-  expect(() => checkBatch(plan, 3)).toThrow(/y does not fit into buffer slot0 at batch 3/)
+  plan.buffers[0].elements = { fixed: 5, perSample: 1 }
+  expect(() => checkBatch(plan, 3)).toThrow(/x does not fit into buffer input\.x at batch 3/)
 })
 
 describe('files', () => {

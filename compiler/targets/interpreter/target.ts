@@ -10,6 +10,7 @@ export const interpreterTarget: Target = {
   name: 'interpreter',
   extension: 'txt',
   maxBindings: 8,
+  sharesBuffers: true,
   blocksOf: () => (a) => (typeof a.extent === 'number' ? a.extent : 1),
   printer: () => ({ print }),
 }

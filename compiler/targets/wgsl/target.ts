@@ -12,7 +12,7 @@ const WORKGROUP = 64
 const traits: TargetTraits = { accumulators: 128, tileOfOne: 8, tileOfOther: 16, bodyProducts: 1024 }
 
 /** WGSL: one file a kernel, eight storage buffers at most, as every WebGPU grants them. */
-export const wgsl: Target = { name: 'webgpu', extension: 'wgsl', maxBindings: 8, blocksOf: (e) => blocksOfSchedule(e, chooseSchedule(e, traits)), printer }
+export const wgsl: Target = { name: 'webgpu', extension: 'wgsl', maxBindings: 8, sharesBuffers: false, blocksOf: (e) => blocksOfSchedule(e, chooseSchedule(e, traits)), printer }
 
 function printer(): Printer {
   const lowered = loweringOnce(bufferOf, (e) => chooseSchedule(e, traits))
