@@ -2,7 +2,7 @@ import type { Diagnostic } from '../dsl/diagnostic.ts'
 import { loadProgram } from '../dsl/index.ts'
 import type { Program } from '../dsl/program.ts'
 import type { Source } from '../dsl/source.ts'
-import { type Bundle, FORMAT, FORMAT_VERSION, type Manifest, type Memory, type Plan, type ProgramName, type Style, type TrainEntry } from '../runtime/format.ts'
+import { type Bundle, type DataType, FORMAT, FORMAT_VERSION, type Manifest, type Memory, type Plan, type ProgramName, type Storage, type Style, type TrainEntry } from '../runtime/format.ts'
 import { CompileError } from './compile-error.ts'
 import type { Graph } from './graph/graph.ts'
 import { sha256Hex } from './hash.ts'
@@ -14,7 +14,7 @@ import { programsOf } from './passes/programs.ts'
 import { type PipelineOptions, type PipelineResult, runPipeline } from './pipeline.ts'
 import type { Target } from './targets/target.ts'
 import { wasm } from './targets/wasm/target.ts'
-import { wgsl } from './targets/wgsl/target.ts'
+import { wgsl, wgslHalf } from './targets/wgsl/target.ts'
 
 export interface CompileOptions {
   /** The name under which errors speak of a text. Default `<text>`. */
@@ -30,8 +30,13 @@ export interface CompileOptions {
   readonly readImport?: (path: string, from: Source) => Source | undefined
   /** Only these programs (and what they need prepared). Default: all that the net has. */
   readonly programs?: readonly string[]
-  /** Only what runs on these: `webgpu`, `wasm`. Default: both. */
+  /** Only what runs on these: `webgpu`, `wasm`, `webgpu-f16`. Default: the first two. */
   readonly targets?: readonly string[]
+  /**
+   * `f16`: one plan more, `webgpu-f16`, that infers with values between layers and weights stored as f16, for adapters that
+   * have `shader-f16`. Arithmetic stays float32. Default `f32`.
+   */
+  readonly storage?: Storage
   /** Passes to leave out, to find out which one makes a number wrong. */
   readonly without?: readonly string[]
   /** Told what every step left. */
@@ -43,17 +48,17 @@ export interface CompileOptions {
  * Throws CompileError with every independent mistake.
  */
 export function compile(source: string | Source, options: CompileOptions = {}): Bundle {
-  const { bundle } = compileFor(source, TARGETS.filter(({ name }) => options.targets?.includes(name) ?? true), options)
+  const wanted = options.targets ?? [wgsl.name, wasm.name, ...(options.storage === 'f16' ? [wgslHalf.name] : [])]
+  const { bundle } = compileFor(source, TARGETS.filter(({ name }) => wanted.includes(name)), options)
   return bundle
 }
 
-/** What every bundle can run on. */
-const TARGETS: readonly Target[] = [wgsl, wasm]
+const TARGETS: readonly Target[] = [wgsl, wasm, wgslHalf]
 
 export interface InspectOptions extends CompileOptions {
   /** Samples that the numbers are for. Default 1. */
   readonly batch?: number
-  /** Whose kernels: `webgpu` (the default) or `wasm`. */
+  /** Whose kernels: `webgpu` (the default), `wasm` or `webgpu-f16`. */
   readonly target?: string
 }
 
@@ -130,7 +135,7 @@ function manifestOf(program: Program, graph: Graph, choices: Pick<Manifest, 'sty
     ...choices,
     source: { files: sources.map(({ file, text }) => ({ name: file, text })), sha256: sha256Hex(sources.map((s) => s.text).join('\0')) },
     inputs: graph.inputs.map((input) => ({
-      name: input.name, type: input.type, shape: input.shape,
+      name: input.name, type: input.type as DataType, shape: input.shape,
       ...(classes.get(input.name) !== undefined && { classes: classes.get(input.name)! }),
       ...(ignored.has(input.name) && { ignore: ignored.get(input.name)! }),
     })),

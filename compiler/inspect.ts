@@ -78,11 +78,11 @@ function lowerBound(plan: Plan, program: ProgramEntry, at: (size: Size) => numbe
   for (const d of program.dispatches) {
     plan.kernels[d.kernel]!.bindings.forEach((b, i) => (b.access === 'read' ? read : written).add(d.tensors[i]!))
   }
-  const elements = (t: number): number => {
-    const { shape } = plan.tensors[t]!
-    return shape.reduce<number>((product, dim) => product * (dim === 'n' ? at({ fixed: 0, perSample: 1 }) : dim), 1)
+  const bytesOf = (t: number): number => {
+    const { shape, type } = plan.tensors[t]!
+    return shape.reduce<number>((product, dim) => product * (dim === 'n' ? at({ fixed: 0, perSample: 1 }) : dim), type === 'f16' ? 2 : 4)
   }
-  const bytes = (tensors: Iterable<number>): number => 4 * [...tensors].reduce((total, t) => total + elements(t), 0)
+  const bytes = (tensors: Iterable<number>): number => [...tensors].reduce((total, t) => total + bytesOf(t), 0)
   const lasting = (t: number): boolean => plan.buffers[plan.tensors[t]!.buffer]!.role !== 'scratch'
   const results = new Set(Object.values(program.results))
   return {

@@ -1,4 +1,4 @@
-import { type Memory, type ProgramName, type Style } from '../runtime/format.ts'
+import { HALF_PROGRAMS, type Memory, type ProgramName, type Storage, type Style } from '../runtime/format.ts'
 import type { TrainSettings } from '../dsl/program.ts'
 import type { Graph } from './graph/graph.ts'
 import { printGraph } from './graph/print.ts'
@@ -10,7 +10,7 @@ import { type Fused, fuse } from './loops/fuse.ts'
 import { printEquations } from './loops/print.ts'
 import { type LoweredGraph, lowerGraph } from './lower-graph.ts'
 import { operators } from './ops/table.ts'
-import { graphPasses, prepareGraph } from './passes/programs.ts'
+import { passesFor, prepareGraph } from './passes/programs.ts'
 import { buildPlan, type LaidOutPlan, type PlannedProgram } from './plan/build-plan.ts'
 import { recompute, type Step } from './plan/recompute.ts'
 import type { Target } from './targets/target.ts'
@@ -41,11 +41,23 @@ export interface PipelineResult extends LaidOutPlan {
 
 /** Runs every program of a net through the passes, then for each target through loops and plan. */
 export function runPipeline(base: Graph, options: PipelineOptions): PipelineResult[] {
+  const passed = new Map<Storage, ReadonlyMap<ProgramName, PassedGraph>>()
+  return options.targets.map((target) => {
+    const { storage = 'f32' } = target
+    const graphs = passed.get(storage) ?? passPrograms(base, storage, options)
+    passed.set(storage, graphs)
+    return planFor(target, base, graphs, options)
+  })
+}
+
+function passPrograms(base: Graph, storage: Storage, options: PipelineOptions): Map<ProgramName, PassedGraph> {
   const graphs = new Map<ProgramName, PassedGraph>()
-  for (const program of options.programs) if (program !== 'prepare') graphs.set(program, runPasses(base, program, options))
+  for (const program of options.programs) {
+    if (program !== 'prepare' && (storage === 'f32' || HALF_PROGRAMS.includes(program))) graphs.set(program, runPasses(base, program, storage, options))
+  }
   const prepare = prepareGraph(base, [...graphs.values()].map((g) => g.graph))
   if (prepare.nodes.length > 0) graphs.set('prepare', { graph: prepare, declined: [] })
-  return options.targets.map((target) => planFor(target, base, graphs, options))
+  return graphs
 }
 
 interface PassedGraph {
@@ -67,10 +79,10 @@ function planFor(target: Target, base: Graph, graphs: ReadonlyMap<ProgramName, P
   return { ...laidOut, target, programs }
 }
 
-function runPasses(base: Graph, program: ProgramName, options: PipelineOptions): PassedGraph {
+function runPasses(base: Graph, program: ProgramName, storage: Storage, options: PipelineOptions): PassedGraph {
   let graph = base
   const declined: Declined[] = []
-  for (const pass of graphPasses) {
+  for (const pass of passesFor(storage)) {
     if (!pass.programs.includes(program) || options.without?.includes(pass.name)) continue
     const before = graph
     const result = timed(options, program, pass.name, () => pass.run(graph, { program, operators, ...(options.train && { train: options.train }) }), (r) => (r.graph === graph ? 'unchanged\n' : printGraph(r.graph)))

@@ -1,3 +1,5 @@
+import type { ElementType } from '../runtime/format.ts'
+
 /** A dimension: a number, or `n`, the batch, chosen when a bundle is opened. Only axis 0 may be `n`. */
 export type Dim = number | 'n'
 export type Shape = readonly Dim[]
@@ -8,14 +10,15 @@ export interface Tensor {
   readonly id: number
   readonly name: string
   readonly shape: Shape
-  /** Labels are i32; loops see them as numbers. */
-  readonly type: 'f32' | 'i32'
+  /** How elements are stored; loops see numbers. Labels are i32; f16 is rounded as it is stored and widened as it is loaded. */
+  readonly type: ElementType
 }
+
 
 let created = 0
 
 /** A fresh tensor. Ids only tell tensors apart; nothing that is printed depends on them. */
-export function tensor(name: string, shape: Shape, type: 'f32' | 'i32' = 'f32'): Tensor {
+export function tensor(name: string, shape: Shape, type: ElementType = 'f32'): Tensor {
   return { id: nextTensorId(), name, shape, type }
 }
 
@@ -29,6 +32,8 @@ export const showShape = (shape: Shape): string => `[${shape.join(', ')}]`
 /** Elements of one sample (of the whole where there is no batch). */
 export const elementsPerSample = (shape: Shape): number =>
   shape.reduce<number>((product, dim) => product * (dim === 'n' ? 1 : dim), 1)
+
+export const elementBytes = (t: Tensor): number => (t.type === 'f16' ? 2 : 4)
 
 export const isBatched = (shape: Shape): boolean => shape[0] === 'n'
 

@@ -1,4 +1,4 @@
-import type { Bundle, Plan } from './format.ts'
+import type { Bundle, Plan, Storage } from './format.ts'
 
 /** Numbers that go with every dispatch of one run of a program. */
 export interface StepScalars {
@@ -19,12 +19,14 @@ export interface Device {
   readonly description: string
   /** Whether the arithmetic is done by a CPU pretending to be a GPU. */
   readonly software: boolean
+  /** Whether it runs plans with f16 storage. Absent: it does not. */
+  readonly half?: boolean
   /**
    * Takes a bundle at a batch size: compiles kernels, allocates all buffers (zeroed) and bind groups. Refuses before it
    * allocates what the device cannot hold. Throws `DeviceError`. `programs`: only these will run (and `prepare`), so
-   * what the others alone need may be left out.
+   * what the others alone need may be left out. `storage`: which of the bundle's plans; f16 only where `half`.
    */
-  load(bundle: Bundle, batch: number, programs?: readonly string[]): Promise<Session>
+  load(bundle: Bundle, batch: number, programs?: readonly string[], storage?: Storage): Promise<Session>
   /** Gives the device back; a process may end. */
   close(): void
 }

@@ -10,9 +10,16 @@ export const FORMAT_VERSION = 1
 export type Dim = number | 'n'
 export type Shape = readonly Dim[]
 export type DataType = 'f32' | 'i32'
+/** Of a plan's tensors: f16 is for what neither the host nor another program but `prepare` reads or writes. */
+export type ElementType = DataType | 'f16'
 export type Style = 'merged' | 'split'
 /** `small`: training computes again what it would otherwise keep from the forward pass for the backward pass. */
 export type Memory = 'fast' | 'small'
+/** How a plan stores values between layers, and weights, while it infers. Arithmetic is float32 either way. */
+export type Storage = 'f32' | 'f16'
+/** The plan for WebGPU that stores f16 where it can: programs `prepare`, `infer` and `eval`, for adapters with `shader-f16`. */
+export const HALF_PLAN = 'webgpu-f16'
+export const HALF_PROGRAMS: readonly string[] = ['prepare', 'infer', 'eval']
 
 export interface Manifest {
   readonly format: typeof FORMAT
@@ -28,7 +35,7 @@ export interface Manifest {
   readonly parameters: readonly ParameterEntry[]
   /** Absent when the net has no loss. */
   readonly train?: TrainEntry
-  /** One plan a target: `webgpu`, `wasm`. */
+  /** One plan a target: `webgpu`, `wasm`, and `webgpu-f16` where it was asked for. */
   readonly plans: Readonly<Record<string, Plan>>
   /** Of the rest, written as compact JSON: `seal.ts`. Always there in a file; absent while a bundle is only in memory. */
   readonly sha256?: string
@@ -141,13 +148,17 @@ export interface BufferEntry {
 export interface TensorEntry {
   readonly name: string
   readonly shape: Shape
-  readonly type: DataType
-  /** Index into `buffers`, and where it starts there, in elements. */
+  readonly type: ElementType
+  /** Index into `buffers`, and where it starts there, in elements of 4 bytes. */
   readonly buffer: number
   readonly offset: number
   /** Of scratch: it starts where the last of these tensors ends, all before it in the list; absent: at the start of its buffer. */
   readonly behind?: readonly number[]
 }
+
+/** What a tensor takes in its buffer, in elements of 4 bytes: two of f16 share one. */
+export const tensorElements = ({ shape, type }: TensorEntry, n: number): number =>
+  Math.ceil(shape.reduce<number>((product, dim) => product * (dim === 'n' ? n : dim), type === 'f16' ? 0.5 : 1))
 
 /** Where everything lies at a batch. */
 export interface Places {
@@ -167,7 +178,7 @@ export function placesAt({ buffers, tensors, programs }: Plan, n: number, names:
   const ends: number[] = []
   const offsets = tensors.map((t, i) => {
     const start = (t.behind ?? []).reduce((most, other) => Math.max(most, ends[other]!), t.offset)
-    const end = start + t.shape.reduce<number>((product, dim) => product * (dim === 'n' ? n : dim), 1)
+    const end = start + tensorElements(t, n)
     ends[i] = Math.ceil(end / BINDING_ELEMENTS) * BINDING_ELEMENTS
     if (used.has(i) && buffers[t.buffer]!.role === 'scratch') sizes[t.buffer] = Math.max(sizes[t.buffer]!, ends[i]!)
     return start
@@ -183,7 +194,7 @@ export interface KernelEntry {
   readonly sha256?: string
   readonly layers: readonly string[]
   /** What it reads and writes, in order. WGSL: binding i + 1 of group 0; binding 0 is the uniform `Step`. */
-  readonly bindings: readonly { readonly name: string; readonly access: 'read' | 'read_write'; readonly type: DataType }[]
+  readonly bindings: readonly { readonly name: string; readonly access: 'read' | 'read_write'; readonly type: ElementType }[]
   readonly workgroup: number
 }
 

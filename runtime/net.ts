@@ -1,7 +1,7 @@
 import { type Dataset, fieldsFor } from './data/dataset.ts'
 import type { Device, Numbers, Session } from './device.ts'
 import { InputError } from './errors.ts'
-import type { Bundle, InputEntry, Manifest, ProgramEntry, TensorData } from './format.ts'
+import type { Bundle, InputEntry, Manifest, ProgramEntry, Storage, TensorData } from './format.ts'
 import { initialValues } from './init.ts'
 import { checkInputs, type InputValues } from './inputs.ts'
 import { type Horizon, rateAt, scalarsAt } from './schedule.ts'
@@ -37,6 +37,7 @@ export interface NetParts {
   /** Whether closing the net closes the device. */
   readonly ownsDevice: boolean
   readonly session: Session
+  readonly storage?: Storage
   readonly programs?: readonly string[]
   readonly seed: number
   readonly notes: readonly string[]
@@ -48,6 +49,8 @@ export class Net {
   readonly device: Device
   readonly session: Session
   readonly batch: number
+  /** How values between layers and weights are stored. */
+  readonly storage: Storage
   /** What could not be checked. */
   readonly notes: readonly string[]
   #parts: NetParts
@@ -68,6 +71,7 @@ export class Net {
     this.device = parts.device
     this.session = parts.session
     this.batch = parts.session.batch
+    this.storage = parts.storage ?? 'f32'
     this.notes = parts.notes
     this.#seed = parts.seed
   }
@@ -155,7 +159,8 @@ export class Net {
   program(name: string): ProgramEntry {
     const program = this.session.plan.programs[name]
     if (!program) {
-      const why = !this.lossNames.length && name !== 'infer' ? 'it has no loss' : `it has ${Object.keys(this.session.plan.programs).join(', ')}`
+      const why = this.storage === 'f16' ? 'with f16 storage it infers and evaluates with stored statistics'
+        : !this.lossNames.length && name !== 'infer' ? 'it has no loss' : `it has ${Object.keys(this.session.plan.programs).join(', ')}`
       throw new InputError(`this net has no program ${name}: ${why}`)
     }
     return program
@@ -219,7 +224,7 @@ export class Net {
     if (this.#rest?.batch !== batch || !this.#rest.plan.programs[program]) {
       this.#rest?.close()
       this.#rest = undefined
-      this.#rest = await this.device.load(this.#parts.bundle, batch, [program, 'prepare'])
+      this.#rest = await this.device.load(this.#parts.bundle, batch, [program, 'prepare'], this.storage)
     }
     const rest = this.#rest
     const stretches = this.#stretches()

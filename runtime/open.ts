@@ -1,7 +1,7 @@
 import { type Device, DeviceError } from './device.ts'
 import { InputError } from './errors.ts'
 import { bundleFrom } from './files.ts'
-import type { Bundle, TensorData } from './format.ts'
+import { type Bundle, HALF_PLAN, HALF_PROGRAMS, type Storage, type TensorData } from './format.ts'
 import { wasm } from './load-wasm.ts'
 import { Net } from './net.ts'
 import { checkBundle } from './validate.ts'
@@ -21,6 +21,12 @@ export interface OpenOptions {
   readonly weights?: ReadonlyMap<string, TensorData>
   /** Only these will run, so that what training alone needs is neither compiled nor allocated: `['infer']`. */
   readonly programs?: readonly string[]
+  /**
+   * `f16`: infers and evaluates with values between layers and weights stored as f16; throws where the device has no
+   * `shader-f16` or the bundle no such plan (compile with `storage: 'f16'`). `auto`: so where both are there and `programs`
+   * names nothing else. Default `f32`.
+   */
+  readonly storage?: Storage | 'auto'
 }
 
 /**
@@ -29,13 +35,17 @@ export interface OpenOptions {
  */
 export async function open(source: Bundle | string | URL, options: OpenOptions = {}): Promise<Net> {
   const given = options.device ?? 'auto'
-  const adapter = given === 'auto' ? await hardwareAdapter() : undefined
+  const adapter = given === 'auto' ? await hardwareAdapter() : given === 'webgpu' ? await anyAdapter() : undefined
   const targetOf = (plans: readonly string[]): string =>
     typeof given !== 'string' ? given.name
     : given !== 'auto' ? given
     : adapter && plans.includes('webgpu') ? 'webgpu'
     : plans.includes('wasm') ? 'wasm' : 'webgpu'
-  const { bundle: stored, notes } = await resolve(source, (plans) => plans.filter((plan) => plan === targetOf(plans)))
+  const storageOf = (plans: readonly string[]): Storage => chooseStorage(options, plans, targetOf(plans), typeof given === 'string' ? adapter?.features.has('shader-f16') : given.half)
+  const { bundle: stored, notes } = await resolve(source, (plans) => {
+    const wanted = storageOf(plans) === 'f16' ? HALF_PLAN : targetOf(plans)
+    return plans.filter((plan) => plan === wanted)
+  })
   const bundle = options.weights ? { ...stored, weights: options.weights } : stored
   const { manifest } = bundle
   const batch = options.batch ?? manifest.train?.batch ?? 1
@@ -48,8 +58,9 @@ export async function open(source: Bundle | string | URL, options: OpenOptions =
   const ownsDevice = typeof given === 'string'
   const device = ownsDevice ? await openDevice(targetOf(Object.keys(manifest.plans)), adapter) : given
   try {
-    const session = await device.load(bundle, batch, options.programs)
-    const net = new Net({ bundle, device, ownsDevice, session, programs: options.programs, seed, notes })
+    const storage = storageOf(Object.keys(manifest.plans))
+    const session = await device.load(bundle, batch, options.programs, storage)
+    const net = new Net({ bundle, device, ownsDevice, session, storage, programs: options.programs, seed, notes })
     await net.reset()
     return net
   } catch (error) {
@@ -58,9 +69,21 @@ export async function open(source: Bundle | string | URL, options: OpenOptions =
   }
 }
 
+function chooseStorage({ storage = 'f32', programs }: OpenOptions, plans: readonly string[], target: string, half = false): Storage {
+  if (storage === 'f32') return 'f32'
+  const isThere = plans.includes(HALF_PLAN)
+  if (storage === 'auto') return half && isThere && target === 'webgpu' && programs?.every((name) => HALF_PROGRAMS.includes(name)) ? 'f16' : 'f32'
+  if (target !== 'webgpu') throw new DeviceError(`f16 storage is for WebGPU, this net would run on ${target}: leave storage out`)
+  if (!half) throw new DeviceError("this adapter has no shader-f16, so it cannot store f16: leave storage out (or 'auto', which takes f16 where it can)")
+  if (!isThere) throw new InputError("this bundle holds no plan with f16 storage: compile it with storage: 'f16' (fusenet compile --storage f16)")
+  return 'f16'
+}
+
+const anyAdapter = async (): Promise<GPUAdapter | undefined> => await globalThis.navigator?.gpu?.requestAdapter().catch(() => null) ?? undefined
+
 /** Of this page, if it is more than a CPU that pretends to be one. */
 async function hardwareAdapter(): Promise<GPUAdapter | undefined> {
-  const adapter = await globalThis.navigator?.gpu?.requestAdapter().catch(() => null)
+  const adapter = await anyAdapter()
   return adapter && !isSoftware(adapter) ? adapter : undefined
 }
 

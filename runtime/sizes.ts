@@ -1,4 +1,4 @@
-import type { BufferEntry, InputEntry, Plan, Shape, Size, TensorEntry } from './format.ts'
+import { type BufferEntry, type InputEntry, type Plan, type Shape, type Size, type TensorEntry, tensorElements } from './format.ts'
 
 export const sizeAt = (size: Size, n: number): number => size.fixed + size.perSample * n
 
@@ -16,7 +16,7 @@ export const elementCount = (shape: Shape, n = 1): number =>
   shape.reduce<number>((product, dim) => product * (dim === 'n' ? n : dim), 1)
 
 /** First element behind a tensor in its buffer. */
-export const tensorEnd = (tensor: TensorEntry, n: number): number => tensor.offset + elementCount(tensor.shape, n)
+export const tensorEnd = (tensor: TensorEntry, n: number): number => tensor.offset + tensorElements(tensor, n)
 
 /**
  * The tensor that an input is written to: one that fills the buffer `input.NAME`, whatever its shape (a net may read an

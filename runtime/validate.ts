@@ -1,5 +1,5 @@
 import { BundleError, type Problem } from './errors.ts'
-import { BINDING_ELEMENTS, type Bundle, FORMAT, FORMAT_VERSION, type Manifest, type Plan, type ParameterEntry, type ProgramEntry } from './format.ts'
+import { BINDING_ELEMENTS, type Bundle, FORMAT, FORMAT_VERSION, HALF_PLAN, type Manifest, type Plan, type ParameterEntry, type ProgramEntry } from './format.ts'
 import { SCHEDULES } from './schedule.ts'
 import { sealedText, sha256 } from './seal.ts'
 import { elementCount, inputTensor, showShape, sizeAt, tensorEnd } from './sizes.ts'
@@ -66,6 +66,7 @@ const dims: Check = (value, path, report) => {
 const shape: Check = (value, path, report) =>
   dims(Array.isArray(value) && value[0] === 'n' ? [1, ...value.slice(1)] : value, path, report)
 const type = oneOf('f32', 'i32')
+const elementType = oneOf('f32', 'i32', 'f16')
 const size = record({ fixed: count, perSample: count })
 const tally = record({ fixed: amount, perSample: amount })
 const call = record({ call: name, args: table(anything) })
@@ -90,10 +91,10 @@ const plan = record({
     role: oneOf('parameters', 'gradients', 'history', 'states', 'constants', 'input', 'prepared', 'scratch'),
     elements: size, 'data?': list(record({ times: count, values: list(number) })),
   })),
-  tensors: list(record({ name, shape, type, buffer: count, offset: count, 'behind?': list(count) })),
+  tensors: list(record({ name, shape, type: elementType, buffer: count, offset: count, 'behind?': list(count) })),
   kernels: list(record({
     name, file, 'sha256?': hash, layers: list(text),
-    bindings: list(record({ name, access: oneOf('read', 'read_write'), type })), workgroup: positive,
+    bindings: list(record({ name, access: oneOf('read', 'read_write'), type: elementType })), workgroup: positive,
   })),
   programs: table(record({
     dispatches: list(record({
@@ -139,6 +140,8 @@ function checkParameters(parameters: readonly ParameterEntry[], report: Report):
   })
 }
 
+const isWgsl = ({ target }: Plan): boolean => target === 'webgpu' || target === HALF_PLAN
+
 function checkPlan(manifest: Manifest, p: Plan, at: string, files: Bundle['files'] | undefined, report: Report): void {
   p.buffers.forEach((b, i) => {
     const path = `${at}.buffers[${i}]`
@@ -153,8 +156,9 @@ function checkPlan(manifest: Manifest, p: Plan, at: string, files: Bundle['files
     for (const other of t.behind ?? []) {
       if (!(other < i) || p.tensors[other]!.buffer !== t.buffer || b.role !== 'scratch') report(`${path}.behind`, `${t.name} cannot lie behind tensor ${other}: one before it in the same scratch buffer is wanted`)
     }
+    if (t.type === 'f16' && (p.target !== HALF_PLAN || (b.role !== 'scratch' && b.role !== 'prepared'))) report(`${path}.type`, `f16 in buffer ${b.name} of ${at}: it can be prepared or scratch of ${HALF_PLAN}`)
     if (b.role === 'scratch') return
-    const perSample = t.shape[0] === 'n' ? elementCount(t.shape) : 0
+    const perSample = t.shape[0] === 'n' ? elementCount(t.shape) * (t.type === 'f16' ? 0.5 : 1) : 0
     if (tensorEnd(t, 1) > sizeAt(b.elements, 1) || perSample > b.elements.perSample) {
       report(`${path}.offset`, `${t.name} ${showShape(t.shape)} from ${t.offset} on does not fit into buffer ${b.name}`)
     }
@@ -184,7 +188,7 @@ function checkPlan(manifest: Manifest, p: Plan, at: string, files: Bundle['files
     const path = `${at}.kernels[${i}]`
     const text = files?.get(k.file)
     if (files && text === undefined) report(`${path}.file`, `${k.file} is not there`)
-    if (text !== undefined && p.target === 'webgpu' && typeof text !== 'string') report(`${path}.file`, `${k.file} is not a text`)
+    if (text !== undefined && isWgsl(p) && typeof text !== 'string') report(`${path}.file`, `${k.file} is not a text`)
     if (k.workgroup > 1024) report(`${path}.workgroup`, `${k.workgroup} is more than any WebGPU runs`)
   })
   if (p.target === 'wasm') checkModule(p, at, files, report)
@@ -223,7 +227,7 @@ function checkProgram(manifest: Manifest, p: Plan, program: ProgramEntry, at: st
       const binding = kernel.bindings[b]!
       if (!t) return report(`${path}.tensors[${b}]`, `there is no tensor ${index}`)
       if (t.type !== binding.type) report(`${path}.tensors[${b}]`, `${t.name} is ${t.type}, ${kernel.name} binds ${binding.name} as ${binding.type}`)
-      if (p.target !== 'webgpu') return
+      if (!isWgsl(p)) return
       if (t.offset % BINDING_ELEMENTS) report(`${path}.tensors[${b}]`, `${t.name} starts at ${t.offset}: WebGPU binds at multiples of ${BINDING_ELEMENTS}`)
       const write = binding.access === 'read_write'
       if ((written.get(t.buffer) ?? write) !== write) report(`${path}.tensors[${b}]`, `buffer ${p.buffers[t.buffer]?.name} is bound both to read and to write`)
@@ -238,6 +242,7 @@ function checkProgram(manifest: Manifest, p: Plan, program: ProgramEntry, at: st
     const t = p.tensors[index]
     const wanted = known.get(n)
     if (!t) report(`${at}.results.${n}`, `there is no tensor ${index}`)
+    else if (t.type === 'f16') report(`${at}.results.${n}`, `${t.name} is f16, which no host reads`)
     else if (wanted && (elementCount(wanted, 2) !== elementCount(t.shape, 2) || elementCount(wanted, 3) !== elementCount(t.shape, 3))) {
       report(`${at}.results.${n}`, `${showShape(wanted)} is promised, tensor ${t.name} is ${showShape(t.shape)}`)
     }

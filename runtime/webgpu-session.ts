@@ -1,5 +1,5 @@
 import { DeviceError, type Numbers, type Session, type StepScalars } from './device.ts'
-import { type Places, type Plan, ROW_GROUPS, STEP_BYTES } from './format.ts'
+import { type Places, type Plan, ROW_GROUPS, STEP_BYTES, tensorElements } from './format.ts'
 import { contents, elementCount, sizeAt } from './sizes.ts'
 
 // The globals GPUBufferUsage and GPUMapMode do not exist in Node; the numbers are the specification's.
@@ -122,8 +122,8 @@ export class WebGpuSession implements Session {
 
   /** Where a tensor lies, in bytes. */
   #range(tensor: number): Required<GPUBufferBinding> {
-    const { buffer, shape } = this.plan.tensors[tensor]!
-    return { buffer: this.#buffer(buffer), offset: this.#places.offsets[tensor]! * 4, size: elementCount(shape, this.batch) * 4 }
+    const entry = this.plan.tensors[tensor]!
+    return { buffer: this.#buffer(entry.buffer), offset: this.#places.offsets[tensor]! * 4, size: tensorElements(entry, this.batch) * 4 }
   }
 
   write(tensor: number, data: Numbers): void {

@@ -1,7 +1,6 @@
 import { type Device, DeviceError, type Session } from './device.ts'
-import { type Bundle, type KernelEntry, type Places, placesAt, type Plan, STEP_BYTES } from './format.ts'
+import { type Bundle, HALF_PLAN, type KernelEntry, type Places, placesAt, type Plan, type Storage, STEP_BYTES, tensorElements } from './format.ts'
 import { mostThatFits } from './most-that-fits.ts'
-import { elementCount } from './sizes.ts'
 import { showBytes } from './show-bytes.ts'
 import { usedBuffers } from './used-buffers.ts'
 import { checkBatch } from './validate.ts'
@@ -26,6 +25,8 @@ const WANTED_LIMITS = [
   'maxComputeWorkgroupSizeX', 'maxStorageBuffersPerShaderStage',
 ] as const
 
+/** Asked for where the adapter has them: times of kernels; f16 in storage. */
+const WANTED_FEATURES: readonly GPUFeatureName[] = ['timestamp-query', 'shader-f16']
 
 /** Opens a GPU by WebGPU. Throws DeviceError where there is none. */
 export async function webgpu(options: WebGpuOptions = {}): Promise<Device> {
@@ -37,9 +38,9 @@ export async function webgpu(options: WebGpuOptions = {}): Promise<Device> {
   if (!adapter) throw new DeviceError('WebGPU has no adapter: the graphics driver is missing or blocked')
   const requiredLimits: Record<string, number> = {}
   for (const limit of WANTED_LIMITS) requiredLimits[limit] = adapter.limits[limit]
-  const timed = adapter.features.has('timestamp-query')
+  const requiredFeatures = WANTED_FEATURES.filter((feature) => adapter.features.has(feature))
   try {
-    const device = await adapter.requestDevice({ requiredLimits, requiredFeatures: timed ? ['timestamp-query'] : [] })
+    const device = await adapter.requestDevice({ requiredLimits, requiredFeatures })
     return new WebGpuDevice(device, adapter)
   } catch (error) {
     throw new DeviceError(`the adapter gives no device: ${messageOf(error)}`)
@@ -87,10 +88,14 @@ class WebGpuDevice implements Device, WebGpuHost {
     this.gpu.destroy()
   }
 
-  async load(bundle: Bundle, batch: number, programs?: readonly string[]): Promise<Session> {
+  get half(): boolean {
+    return this.gpu.features.has('shader-f16')
+  }
+
+  async load(bundle: Bundle, batch: number, programs?: readonly string[], storage: Storage = 'f32'): Promise<Session> {
     this.check()
-    const plan = bundle.manifest.plans['webgpu']
-    if (!plan) throw new DeviceError('this bundle holds no plan for webgpu')
+    const plan = bundle.manifest.plans[storage === 'f16' ? HALF_PLAN : 'webgpu']
+    if (!plan) throw new DeviceError(storage === 'f16' ? 'this bundle holds no plan with f16 storage' : 'this bundle holds no plan for webgpu')
     checkBatch(plan, batch)
     const names = Object.keys(plan.programs).filter((name) => !programs || name === 'prepare' || programs.includes(name))
     const used = usedBuffers(plan, names)
@@ -118,7 +123,7 @@ class WebGpuDevice implements Device, WebGpuHost {
     const tooLargeAt = (n: number): { what: string; bytes: number; limit: number }[] => {
       const { sizes } = placesAt(plan, n, programs)
       return [
-        ...plan.tensors.filter(({ buffer }) => used.has(buffer)).map(({ name, shape }) => ({ what: name, bytes: 4 * elementCount(shape, n), limit: maxStorageBufferBindingSize })),
+        ...plan.tensors.filter(({ buffer }) => used.has(buffer)).map((t) => ({ what: t.name, bytes: 4 * tensorElements(t, n), limit: maxStorageBufferBindingSize })),
         ...[...used].map((index) => ({ what: `buffer ${plan.buffers[index]!.name}`, bytes: 4 * sizes[index]!, limit: maxBufferSize })),
       ].filter(({ bytes, limit }) => bytes > limit)
     }

@@ -1,6 +1,6 @@
 import type { Span } from '../../dsl/source.ts'
 import type { Attributes } from '../../dsl/signature.ts'
-import type { Initializer } from '../../runtime/format.ts'
+import type { ElementType, Initializer } from '../../runtime/format.ts'
 import { nextTensorId, type Shape, type Tensor } from '../tensor.ts'
 
 /**
@@ -84,5 +84,5 @@ export interface Graph {
   readonly constants?: readonly Constant[]
 }
 
-export const value = (name: string, shape: Shape, madeAt: Span, more: { type?: 'f32' | 'i32'; storage?: Storage } = {}): Value =>
+export const value = (name: string, shape: Shape, madeAt: Span, more: { type?: ElementType; storage?: Storage } = {}): Value =>
   ({ id: nextTensorId(), name, shape, type: more.type ?? 'f32', madeAt, ...(more.storage && { storage: more.storage }) })

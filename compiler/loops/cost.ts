@@ -1,4 +1,4 @@
-import { elementsPerSample, isBatched, type Tensor } from '../tensor.ts'
+import { elementBytes, elementsPerSample, isBatched, type Tensor } from '../tensor.ts'
 import { children, type Expression, walk } from './expression.ts'
 import type { Axis } from './index-expression.ts'
 import { type Equation, reads, writes } from './kernel.ts'
@@ -61,7 +61,7 @@ export const linear = (amount: number, batched: boolean): Linear =>
 export const addLinear = (a: Linear, b: Linear): Linear => ({ fixed: a.fixed + b.fixed, perSample: a.perSample + b.perSample })
 export const atBatch = (size: Linear, batch: number): number => size.fixed + size.perSample * batch
 
-export const bytesOf = (t: Tensor): Linear => linear(4 * elementsPerSample(t.shape), isBatched(t.shape))
+export const bytesOf = (t: Tensor): Linear => linear(elementBytes(t) * elementsPerSample(t.shape), isBatched(t.shape))
 
 /**
  * Multiplications, additions and the like of one run. A value is counted once for every combination of the axes that it

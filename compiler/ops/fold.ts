@@ -61,6 +61,12 @@ const foldWeight: Operator = {
   },
 }
 
+/** W as it is, for a copy that is stored with fewer digits. */
+const roundWeight: Operator = {
+  name: 'round_weight',
+  equations: (node) => [pointwise(node, (at) => load(node.parameters['weight']!, ...at))],
+}
+
 /**
  * The coefficients of a batch_norm that stands alone: rows mean, k and beta of one tensor [3, C], so that it is one binding
  * wherever the normalization rides along. The mean stays apart: x k + (beta - mean k) would cancel where the mean is large.
@@ -85,4 +91,4 @@ const normalizeFolded: Operator = {
   },
 }
 
-export const foldOperators: readonly Operator[] = [foldCoefficients, foldWeight, foldStatistics, normalizeFolded]
+export const foldOperators: readonly Operator[] = [foldCoefficients, foldWeight, roundWeight, foldStatistics, normalizeFolded]

@@ -1,4 +1,4 @@
-import type { ProgramName } from '../../runtime/format.ts'
+import type { ProgramName, Storage } from '../../runtime/format.ts'
 import type { Graph, Node } from '../graph/graph.ts'
 import { applySolver } from './apply-solver.ts'
 import { differentiate } from './differentiate.ts'
@@ -14,6 +14,7 @@ import { prepareBatchNorm } from './prepare-batch-norm.ts'
 import { selectLosses } from './select-losses.ts'
 import { selectOutputs } from './select-outputs.ts'
 import { splitScale } from './split-scale.ts'
+import { storeHalves } from './store-halves.ts'
 
 /**
  * The passes between `build-graph` and lowering, in their order; each program takes those that name it.
@@ -28,6 +29,7 @@ import { splitScale } from './split-scale.ts'
  *                          comes behind it, which looks for moments of what a layer makes
  *   train, accumulate      losses are selected after that, so that all training programs give gradients to the same
  *                          parameters; then what is dead goes, and the solver comes last: it writes what all others read
+ *   f16 storage            infer and eval alone; last, when it is settled which weights are folded
  *   prepare                is made of what `infer` and `eval` left in `graph.prepare`: see `prepareGraph`
  */
 export const graphPasses: readonly GraphPass[] = [
@@ -46,6 +48,9 @@ export const graphPasses: readonly GraphPass[] = [
   eliminateDead,
   applySolver,
 ]
+
+/** For a way of storing values. */
+export const passesFor = (storage: Storage): readonly GraphPass[] => (storage === 'f16' ? [...graphPasses, storeHalves] : graphPasses)
 
 /** The programs that a net has, but for `prepare`: no training without a loss, no `/batch` where nothing is normalized. */
 export function programsOf(graph: Graph): ProgramName[] {

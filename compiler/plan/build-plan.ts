@@ -6,7 +6,7 @@ import { addLinear, bytesOf, bytesRead, bytesWritten, flopsOf, linear, type Line
 import type { Fused } from '../loops/fuse.ts'
 import { reads, writes } from '../loops/kernel.ts'
 import type { LinkedModule } from '../targets/target.ts'
-import { elementsPerSample, isBatched, type Tensor } from '../tensor.ts'
+import { elementBytes, elementsPerSample, isBatched, type Tensor } from '../tensor.ts'
 import { type LiveRange, type Place, planMemory } from './memory.ts'
 import type { Step } from './recompute.ts'
 
@@ -238,6 +238,7 @@ class Layout {
   }
 }
 
-const elementsOf = (t: Tensor): Size => linear(elementsPerSample(t.shape), isBatched(t.shape))
+/** Buffers are counted in elements of 4 bytes: two of f16 share one, and each sample starts a new one. */
+const elementsOf = (t: Tensor): Size => linear(Math.ceil(elementsPerSample(t.shape) * elementBytes(t) / 4), isBatched(t.shape))
 const entryOf = ({ name, shape, type }: Tensor): Pick<TensorEntry, 'name' | 'shape' | 'type'> => ({ name, shape, type })
 const behindOf = (behind: readonly number[]): Pick<TensorEntry, 'behind'> => (behind.length > 0 ? { behind } : {})

@@ -1,4 +1,4 @@
-import type { ModuleEntry } from '../../runtime/format.ts'
+import type { ModuleEntry, Storage } from '../../runtime/format.ts'
 import type { Blocks } from '../loops/fuse.ts'
 import type { Equation } from '../loops/kernel.ts'
 import type { PrintedKernel } from '../plan/build-plan.ts'
@@ -8,6 +8,8 @@ export interface Target {
   /** Key of its plan in the bundle. */
   readonly name: string
   readonly extension: string
+  /** How values between layers and weights are stored. Default f32. With f16 it only infers and evaluates. */
+  readonly storage?: Storage
   /** Buffers that one kernel may bind. */
   readonly maxBindings: number
   /** Whether one kernel may read and write different parts of one buffer. */

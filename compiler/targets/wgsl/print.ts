@@ -17,6 +17,7 @@ export function printWgsl(routine: Routine, workgroup: number): WgslKernel {
     `@group(0) @binding(${i + 1}) var<storage, ${b.access}> ${b.name}: array<${b.tensor.type}>;`)
   const code = [
     ...routine.summary.map((line) => `// ${line}`),
+    ...(routine.bindings.some((b) => b.tensor.type === 'f16') ? ['enable f16;'] : []),
     STEP,
     '@group(0) @binding(0) var<uniform> step: Step;',
     ...bindings,
@@ -56,7 +57,11 @@ function printStatements(routine: Routine, body: readonly Statement[], indent: s
       case 'let': lines.push(`${indent}let ${s.name} = ${text(s.value)};`); break
       case 'var': lines.push(`${indent}var ${s.name} = ${s.lanes === 4 && isZeroVector(s.value) ? 'vec4<f32>()' : text(s.value)};`); break
       case 'set': lines.push(`${indent}${s.name} = ${text(s.value)};`); break
-      case 'store': lines.push(`${indent}${routine.bindings[s.binding]!.name}[${text(s.at)}] = ${text(s.value)};`); break
+      case 'store': {
+        const { name, tensor } = routine.bindings[s.binding]!
+        lines.push(`${indent}${name}[${text(s.at)}] = ${tensor.type === 'f16' ? `f16(${text(s.value)})` : text(s.value)};`)
+        break
+      }
       case 'for':
         lines.push(`${indent}for (var ${s.name} = 0; ${s.name} < ${text(s.extent)}; ${s.name}++) {`)
         printStatements(routine, s.body, `${indent}  `, lines, used)
@@ -85,7 +90,7 @@ function printTerm(routine: Routine, term: Term, used: Set<string>): string {
     case 'load': {
       const binding = routine.bindings[term.binding]!
       const element = `${binding.name}[${text(term.at)}]`
-      return binding.tensor.type === 'i32' ? `f32(${element})` : element
+      return binding.tensor.type === 'f32' ? element : `f32(${element})`
     }
     case 'vector': return `vec4(${term.parts.map(text).join(', ')})`
     case 'lane': return `${text(term.of)}.${'xyzw'[term.lane]}`
