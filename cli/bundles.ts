@@ -1,7 +1,7 @@
 import { access, constants, mkdir, readdir } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { Source } from '../dsl/source.ts'
-import type { Bundle, Memory, Style, TensorData } from '../runtime/format.ts'
+import { type Bundle, HALF_PLAN, type Memory, type Storage, type Style, type TensorData } from '../runtime/format.ts'
 import { MANIFEST_FILE, WEIGHTS_FILE } from '../runtime/files.ts'
 import { readBundle } from '../runtime/node.ts'
 import { BundleError, InputError } from '../runtime/errors.ts'
@@ -21,15 +21,17 @@ export async function loadBundle(path: string, options: Lowering & { readonly we
 interface Lowering {
   readonly style?: Style
   readonly memory?: Memory
+  /** `f16`: with the plan for it. */
+  readonly storage?: Storage
 }
 
-async function compileFile(path: string, { style, memory }: Lowering, screen: Screen): Promise<Bundle> {
+async function compileFile(path: string, { style, memory, storage }: Lowering, screen: Screen): Promise<Bundle> {
   const { check, compile } = await import('../compiler/index.ts')
   const source = await readSource(path)
   const diagnostics = check(source, { style, readImport })
   // Errors are thrown by `compile`, with the warnings among them.
   if (!screen.json && diagnostics.length > 0 && diagnostics.every((d) => d.severity === 'warning')) screen.note(drawDiagnostics(diagnostics, screen))
-  return compile(source, { style, memory, readImport })
+  return compile(source, { style, memory, storage, readImport })
 }
 
 /** A bundle that is lowered otherwise is compiled again from the text that it carries; its weights fit. */
@@ -42,11 +44,12 @@ async function bundleLowered(path: string, wanted: Lowering): Promise<Bundle> {
   return { ...compile(main, { ...lowering, readImport }), weights: bundle.weights }
 }
 
-/** All of what is wanted, where a bundle is something else; what is not named stays as it is. */
+/** All of what is wanted, where a bundle is something else; what is not named stays as it is. A plan more than wanted is no harm. */
 export function otherLowering({ manifest }: Bundle, wanted: Lowering): Required<Lowering> | undefined {
   const { style, memory = 'fast' } = manifest
-  const lowering = { style: wanted.style ?? style, memory: wanted.memory ?? memory }
-  return lowering.style === style && lowering.memory === memory ? undefined : lowering
+  const storage = manifest.plans[HALF_PLAN] ? 'f16' : 'f32'
+  const lowering = { style: wanted.style ?? style, memory: wanted.memory ?? memory, storage: wanted.storage === 'f16' ? wanted.storage : storage } as const
+  return lowering.style === style && lowering.memory === memory && lowering.storage === storage ? undefined : lowering
 }
 
 /** The texts that a bundle was made of, as the compiler takes them. */

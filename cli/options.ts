@@ -33,6 +33,9 @@ export const device = (command: Command): Command =>
   command.addOption(new Option('--device <device>', 'where it runs').choices(['auto', 'webgpu', 'wasm', 'interpreter']).default('auto'))
     .option('--threads <n>', 'on wasm: threads that share the work (default: one for each core)', positiveInteger)
 
+export const storage = (command: Command): Command =>
+  command.addOption(new Option('--storage <type>', 'how values between layers and weights are stored: f16 halves what is moved, on adapters with shader-f16').choices(['f32', 'f16']).default('f32'))
+
 export const json = (command: Command): Command => command.option('--json', 'print JSON on standard output')
 
 export const weights = (command: Command): Command => command.option('--weights <file>', 'parameters from a .safetensors file')

@@ -3,11 +3,11 @@ import { Option } from 'commander'
 import type { CompileOptions } from '../../compiler/compile.ts'
 import { inspectManifest, type InspectReport, type ProgramReport } from '../../compiler/inspect.ts'
 import { InputError } from '../../runtime/errors.ts'
-import type { Bundle, Memory, Style } from '../../runtime/format.ts'
+import { type Bundle, HALF_PLAN, type Memory, type Style } from '../../runtime/format.ts'
 import { carriedSources, otherLowering, readBundleFolder } from '../bundles.ts'
 import { EXIT, UsageError } from '../exit.ts'
 import { writeFileWhole } from '../files.ts'
-import { collect, memory, positiveInteger, style } from '../options.ts'
+import { collect, memory, positiveInteger, storage, style } from '../options.ts'
 import { printPlan } from '../print-plan.ts'
 import { type Screen, showBytes, showCount } from '../screen.ts'
 import { readImport, readSource } from '../source.ts'
@@ -18,7 +18,7 @@ export const inspect: Verb = {
   name: 'inspect',
   summary: 'show kernels, what is fused into each and why not more, FLOPs, bytes moved, peak memory',
   describe(command) {
-    memory(style(command.argument('<file.net|bundle>', 'the net')))
+    storage(memory(style(command.argument('<file.net|bundle>', 'the net'))))
       .addOption(new Option('--batch <n>', 'for so many samples').argParser(positiveInteger).default(1))
       .addOption(new Option('--device <device>', 'whose kernels').choices(['webgpu', 'wasm']).default('webgpu'))
       .option('--program <name>', 'only this one (infer, train, ...); may be repeated', collect)
@@ -34,7 +34,9 @@ export const inspect: Verb = {
     const batch = options['batch'] as number
     const steps: Step[] = []
     const seesCompiler = ['print', 'after', 'emitDir'].some((name) => options[name] !== undefined)
-    const target = options['device'] as string
+    const half = options['storage'] === 'f16'
+    if (half && options['device'] !== 'webgpu') throw new UsageError('--storage f16 is for WebGPU: leave out --device')
+    const target = half ? HALF_PLAN : options['device'] as string
     const compiling: CompileOptions = {
       targets: [target],
       style: options['style'] as Style | undefined,
@@ -47,7 +49,7 @@ export const inspect: Verb = {
     }
     const bundle = await load(file, compiling)
     const plan = bundle.manifest.plans[target]
-    if (!plan) throw new InputError(`${bundle.manifest.name} was compiled without kernels for ${target}: compile it again`)
+    if (!plan) throw new InputError(`${bundle.manifest.name} was compiled without kernels for ${target}: compile it again${half ? ' with --storage f16' : ''}`)
     const { programs } = plan
     for (const name of wanted ?? []) {
       if (!Object.hasOwn(programs, name)) throw new InputError(`${bundle.manifest.name} has no program ${name}${didYouMean(name, Object.keys(programs))} (it has ${Object.keys(programs).join(', ')})`)

@@ -1,0 +1,36 @@
+import type { Bundle, Plan } from '../../runtime/format.ts'
+
+/**
+ * The plan with f16 storage as a plan that runs anywhere: each f16 is kept in a float32 and rounded to f16 as it is stored.
+ * The numbers are those of f16 in storage; only the bytes are not.
+ */
+export function emulateHalves(bundle: Bundle): Bundle {
+  const plan = bundle.manifest.plans['webgpu-f16']!
+  const files = new Map(plan.kernels.map(({ file }) => [file, emulated(bundle.files.get(file) as string)]))
+  const twice = <T extends { fixed: number; perSample: number }>(size: T): T => ({ ...size, fixed: 2 * size.fixed, perSample: 2 * size.perSample })
+  const widened: Plan = {
+    ...plan,
+    target: 'webgpu',
+    buffers: plan.buffers.map((b) => (b.role === 'scratch' || b.role === 'prepared' ? { ...b, elements: twice(b.elements), ...(b.largestOf && { largestOf: b.largestOf.map(twice) }) } : b)),
+    tensors: plan.tensors.map((t) => ({ ...t, type: t.type === 'f16' ? 'f32' : t.type })),
+    kernels: plan.kernels.map((k) => ({ ...k, bindings: k.bindings.map((b) => ({ ...b, type: b.type === 'f16' ? 'f32' : b.type })) })),
+  }
+  return { ...bundle, manifest: { ...bundle.manifest, plans: { webgpu: widened } }, files }
+}
+
+/**
+ * To the nearest f16, ties to even: 10 bits of fraction, steps of 2^-24 below 2^-14. WGSL's quantizeToF16 may take either
+ * neighbour, and SwiftShader's cuts off.
+ */
+const ROUND = `fn round_to_half(v: f32) -> f32 {
+  let bits = bitcast<u32>(v);
+  let normal = bitcast<f32>((bits + 0xfffu + ((bits >> 13u) & 1u)) & 0xffffe000u);
+  return select(normal, round(v * 16777216.0) / 16777216.0, abs(v) < 6.103515625e-05);
+}
+`
+
+function emulated(code: string): string {
+  const text = code.replace('enable f16;\n', ROUND).replaceAll('array<f16>', 'array<f32>').replace(/\bf16\(/g, 'round_to_half(')
+  if (/\bf16\b/.test(text.replace(/^\/\/.*$/gm, ''))) throw new Error(`f16 stands where it is not expected:\n${text}`)
+  return text
+}
