@@ -1,6 +1,6 @@
 import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Bundle, InputEntry, Shape } from '../runtime/format.ts'
+import { type Bundle, HALF_PLAN, type InputEntry, type Shape } from '../runtime/format.ts'
 import { seal } from '../runtime/seal.ts'
 import { writeSafetensors } from '../runtime/safetensors.ts'
 import { writeFileWhole } from './files.ts'
@@ -114,7 +114,11 @@ export interface OpenOptions {
   readonly batch?: number
   readonly seed?: number
   readonly weights?: ReadonlyMap<string, Tensor>
-}
+  /** \`['infer']\`: what training alone needs is neither compiled nor allocated. */
+  readonly programs?: readonly string[]
+${bundle.manifest.plans[HALF_PLAN] ? `  /** f16: infers with half the bytes, on adapters with shader-f16; auto: where there is one and \`programs\` is \`['infer']\`. */
+  readonly storage?: 'f32' | 'f16' | 'auto'
+` : ''}}
 
 export declare function open(options?: OpenOptions): Promise<Net>
 /** In Node: \`webgpu({ gpu: create([]) })\` with \`create\` of the package webgpu. */

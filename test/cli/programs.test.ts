@@ -143,6 +143,32 @@ describe('compile', () => {
     expect((await readBundle(at('split'))).manifest.parameters.map((p) => p.name)).toEqual((await readBundle(at('merged'))).manifest.parameters.map((p) => p.name))
   })
 
+  test('--storage f16: a plan more, which a bundle without it is compiled again for', async () => {
+    const plans = async (folder: string): Promise<string[]> => Object.keys((await readBundle(at(folder))).manifest.plans)
+    await fusenet(['compile', at('conv.net'), '-o', at('whole'), '--json'])
+    expect(await plans('whole')).toEqual(['webgpu', 'wasm'])
+    const lacking = await fusenet(['inspect', at('whole'), '--storage', 'f16'])
+    expect({ code: lacking.code, err: lacking.err }).toEqual({ code: 1, err: expect.stringContaining('compile it again with --storage f16') })
+
+    const said = await fusenet(['compile', at('whole'), '--storage', 'f16', '-o', at('half'), '--json'])
+    expect(said.code, said.err).toBe(0)
+    expect(await plans('half')).toEqual(['webgpu', 'wasm', 'webgpu-f16'])
+    await fusenet(['compile', at('half'), '--style', 'split', '-o', at('half-split'), '--json'])
+    expect(await plans('half-split')).toEqual(['webgpu', 'wasm', 'webgpu-f16'])
+
+    const infer = async (storage: string) => json(await fusenet(['inspect', at('half'), '--storage', storage, '--json'])).programs.infer
+    // Of conv1 are left 4 x 4 x 4 values of 2 bytes; the three results are float32.
+    expect((await infer('f16')).bytesWritten).toBe(2 * 64 + 4 * 3 + 2 * 3)
+    expect((await infer('f32')).bytesWritten).toBe(4 * 64 + 4 * 3 + 4 * 3)
+  })
+
+  test('f16 is refused where it cannot be', async () => {
+    await writeFile(at('image.npy'), encodeNpy({ shape: [1, 1, 6, 6], type: 'f32', data: new Float32Array(36) }))
+    const onCpu = await fusenet(['run', at('conv.net'), '--storage', 'f16', '--device', 'wasm', '--input', at('image.npy')])
+    expect({ code: onCpu.code, err: onCpu.err }).toEqual({ code: 3, err: expect.stringContaining('f16 storage is for WebGPU, this net would run on wasm') })
+    expect((await fusenet(['inspect', at('conv.net'), '--storage', 'f16', '--device', 'wasm'])).code).toBe(2)
+  })
+
   test('an older bundle is replaced, other files are left alone', async () => {
     await mkdir(at('mine'))
     await writeFile(at('mine/letter.txt'), 'dear')

@@ -122,7 +122,7 @@ describe.each(NETS)('$file', (sample) => {
   })
 })
 
-describe('what is stored as f16', () => {
+describe('small nets', () => {
   const small = `net small {
     input image: f32[3, 7, 7]
     input label: class[5]
@@ -130,20 +130,9 @@ describe('what is stored as f16', () => {
     y = x -> conv(5, 1) -> relu
     logits = concat(x, y) -> flatten -> fc(5)
     output prob = softmax(logits)
-    output seen = flatten(y)
     loss = softmax_loss(logits, label)
   }
   train { solver sgd(lr: 0.1) }`
-
-  test('values between layers and weights; not the image, results and what they show, biases', () => {
-    const { manifest } = compile(small, { targets: ['webgpu-f16'] })
-    const { tensors, programs } = manifest.plans['webgpu-f16']!
-    const infer = programs['infer']!.dispatches.flatMap((d) => d.tensors).map((t) => tensors[t]!)
-    const named = (type: string): string[] => [...new Set(infer.filter((t) => t.type === type).map((t) => t.name))].sort()
-    expect(named('f16')).toEqual(['concat_1', 'conv_1+batch_norm_1.weight', 'conv_2.weight.f16', 'fc_1', 'fc_1.weight.f16', 'flatten_1', 'relu_1'])
-    expect(named('f32')).toEqual(['conv_1+batch_norm_1.bias', 'conv_2.bias', 'fc_1.bias', 'image', 'relu_2', 'softmax_1'])
-    expect(Object.keys(programs).sort()).toEqual(['eval', 'infer', 'prepare'])
-  })
 
   test('eval gives losses and metrics in float32', async () => {
     const bundle = compile(small, { targets: ['webgpu', 'webgpu-f16'] })
@@ -160,6 +149,17 @@ describe('what is stored as f16', () => {
     // Seven values in a row are rounded on the way to the loss.
     expect(Math.abs(got - want)).toBeLessThanOrEqual(7 * U * Math.abs(want))
     expect(got).not.toBe(want)
+  })
+
+  // A dozen roundings at most, in nets that are too small and too many to count them in each.
+  test.each([1, 3, 8])('random net %i infers what float64 does', async (seed) => {
+    const text = randomNet(seed)
+    const want = await infer(compile(text, { targets: [] }), { device: interpreter() })
+    const got = await infer(emulateHalves(compile(text, { targets: ['webgpu-f16'] })), { device: gpu })
+    for (const [name, values] of Object.entries(want)) {
+      expect(apart(got[name]!, values)).toBeLessThanOrEqual(12 * U)
+      expect(apart(got[name]!, values)).toBeGreaterThan(U / 100)
+    }
   })
 
   test('random nets are taken by WebGPU, at any batch', async () => {

@@ -7,11 +7,11 @@ import type { Bundle, Plan } from '../../runtime/format.ts'
 export function emulateHalves(bundle: Bundle): Bundle {
   const plan = bundle.manifest.plans['webgpu-f16']!
   const files = new Map(plan.kernels.map(({ file }) => [file, emulated(bundle.files.get(file) as string)]))
-  const twice = <T extends { fixed: number; perSample: number }>(size: T): T => ({ ...size, fixed: 2 * size.fixed, perSample: 2 * size.perSample })
   const widened: Plan = {
     ...plan,
     target: 'webgpu',
-    buffers: plan.buffers.map((b) => (b.role === 'scratch' || b.role === 'prepared' ? { ...b, elements: twice(b.elements), ...(b.largestOf && { largestOf: b.largestOf.map(twice) }) } : b)),
+    // Of scratch, tensors say how much there is.
+    buffers: plan.buffers.map((b) => (b.role === 'prepared' ? { ...b, elements: { ...b.elements, fixed: 2 * b.elements.fixed } } : b)),
     tensors: plan.tensors.map((t) => ({ ...t, type: t.type === 'f16' ? 'f32' : t.type })),
     kernels: plan.kernels.map((k) => ({ ...k, bindings: k.bindings.map((b) => ({ ...b, type: b.type === 'f16' ? 'f32' : b.type })) })),
   }

@@ -58,8 +58,8 @@ function printStatements(routine: Routine, body: readonly Statement[], indent: s
       case 'var': lines.push(`${indent}var ${s.name} = ${s.lanes === 4 && isZeroVector(s.value) ? 'vec4<f32>()' : text(s.value)};`); break
       case 'set': lines.push(`${indent}${s.name} = ${text(s.value)};`); break
       case 'store': {
-        const { name, tensor } = routine.bindings[s.binding]!
-        lines.push(`${indent}${name}[${text(s.at)}] = ${tensor.type === 'f16' ? `f16(${text(s.value)})` : text(s.value)};`)
+        const half = routine.bindings[s.binding]?.tensor.type === 'f16'
+        lines.push(`${indent}${routine.bindings[s.binding]!.name}[${text(s.at)}] = ${half ? `f16(${text(s.value)})` : text(s.value)};`)
         break
       }
       case 'for':
@@ -88,9 +88,9 @@ function printTerm(routine: Routine, term: Term, used: Set<string>): string {
     case 'truth': return String(term.value)
     case 'name': return term.name
     case 'load': {
-      const binding = routine.bindings[term.binding]!
-      const element = `${binding.name}[${text(term.at)}]`
-      return binding.tensor.type === 'f32' ? element : `f32(${element})`
+      const element = `${routine.bindings[term.binding]!.name}[${text(term.at)}]`
+      const type = routine.bindings[term.binding]?.tensor.type
+      return type === 'i32' || type === 'f16' ? `f32(${element})` : element
     }
     case 'vector': return `vec4(${term.parts.map(text).join(', ')})`
     case 'lane': return `${text(term.of)}.${'xyzw'[term.lane]}`
