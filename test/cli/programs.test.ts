@@ -123,7 +123,7 @@ describe('fmt', () => {
       expect((await fusenet(['fmt', at(name)])).code).toBe(0)
       expect(json(await fusenet(['inspect', at(name), '--json']))).toEqual(before)
     }
-  })
+  }, 180_000)
 })
 
 describe('compile', () => {
