@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -116,14 +116,15 @@ describe('fmt', () => {
     expect(await readFile(at('broken.net'), 'utf8')).toBe('net a {')
   })
 
-  test('the samples say the same afterwards', async () => {
+  // Of the same text nothing else can be said.
+  test('the samples are laid out, and are again when they have lost their layout', async () => {
     for (const name of (await readdir('samples')).filter((name) => name.endsWith('.net'))) {
-      await copyFile(join('samples', name), at(name))
-      const before = json(await fusenet(['inspect', at(name), '--json']))
+      const text = await readFile(join('samples', name), 'utf8')
+      await writeFile(at(name), text.replace(/^ +/gm, ''))
       expect((await fusenet(['fmt', at(name)])).code).toBe(0)
-      expect(json(await fusenet(['inspect', at(name), '--json']))).toEqual(before)
+      expect(await readFile(at(name), 'utf8')).toBe(text)
     }
-  }, 180_000)
+  })
 })
 
 describe('compile', () => {
