@@ -1,6 +1,6 @@
 import { DeviceError } from './device.ts'
 import { placesAt, type Plan } from './format.ts'
-import { mostThatFits } from './most-that-fits.ts'
+import { mostThatFits } from './does-not-fit.ts'
 import { sizeAt } from './sizes.ts'
 import { showBytes } from './show-bytes.ts'
 
@@ -31,12 +31,12 @@ export interface Arena {
   readonly scratchBytes: number
 }
 
-/** Throws DeviceError, before anything is allocated, where it does not fit into 4 GiB. */
-export function layOut(plan: Plan, batch: number, used: ReadonlySet<number>, programs: readonly string[], threads: number): Arena {
+/** Throws DeviceError, before anything is allocated, where it does not fit into 4 GiB. `hint`: what else to do then. */
+export function layOut(plan: Plan, batch: number, used: ReadonlySet<number>, programs: readonly string[], threads: number, hint = ''): Arena {
   const at = (n: number): Arena => place(plan, n, used, programs, threads)
   const arena = at(batch)
   if (arena.pages <= MOST_PAGES) return arena
-  throw new DeviceError(`at batch ${batch} this net needs ${showBytes(arena.bytes)}, WebAssembly has ${showBytes(MOST_PAGES * PAGE)}: ${mostThatFits(batch, (n) => at(n).pages <= MOST_PAGES)}`)
+  throw new DeviceError(`at batch ${batch} this net needs ${showBytes(arena.bytes)}, WebAssembly has ${showBytes(MOST_PAGES * PAGE)}: ${mostThatFits(batch, (n) => at(n).pages <= MOST_PAGES)}${hint}`)
 }
 
 function place(plan: Plan, batch: number, used: ReadonlySet<number>, programs: readonly string[], threads: number): Arena {

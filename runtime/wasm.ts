@@ -1,4 +1,5 @@
 import { layOut } from './arena.ts'
+import { lessMemory } from './does-not-fit.ts'
 import { type Device, DeviceError, type Session } from './device.ts'
 import type { Bundle, Plan } from './format.ts'
 import { usedBuffers } from './used-buffers.ts'
@@ -71,11 +72,12 @@ class WasmDevice implements Device {
     const names = Object.keys(plan.programs).filter((name) => !programs || name === 'prepare' || programs.includes(name))
     const used = usedBuffers(plan, names)
     // Before anything is allocated: whether it fits at all.
-    layOut(plan, batch, used, names, this.#threads)
+    const hint = lessMemory(bundle.manifest, names)
+    layOut(plan, batch, used, names, this.#threads, hint)
     const module = await this.#compile(bundle, plan)
     const workers = await this.#takeWorkers(this.#threads - 1)
     const arena = layOut(plan, batch, used, names, 1 + workers.length)
-    const memory = this.#allocate(arena.pages)
+    const memory = this.#allocate(arena.pages, hint)
     try {
       const run = (await WebAssembly.instantiate(module, { env: { memory } })).exports['run'] as LoadedModule['run']
       const attached = await Promise.allSettled(workers.map((worker, i) => worker.attach({ module, memory, thread: i + 1 })))
@@ -94,11 +96,11 @@ class WasmDevice implements Device {
     }
   }
 
-  #allocate(pages: number): WebAssembly.Memory {
+  #allocate(pages: number, hint: string): WebAssembly.Memory {
     try {
       return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: sharesMemory() })
     } catch (error) {
-      throw new DeviceError(`there is no memory for ${pages * 64} KiB: use a smaller batch, or close other nets (${(error as Error).message})`)
+      throw new DeviceError(`there is no memory for ${pages * 64} KiB: use a smaller batch, or close other nets${hint} (${(error as Error).message})`)
     }
   }
 

@@ -1,6 +1,6 @@
 import { type Device, DeviceError, type Session } from './device.ts'
 import { type Bundle, HALF_PLAN, type KernelEntry, type Places, placesAt, type Plan, type Storage, STEP_BYTES, tensorElements } from './format.ts'
-import { mostThatFits } from './most-that-fits.ts'
+import { lessMemory, mostThatFits } from './does-not-fit.ts'
 import { showBytes } from './show-bytes.ts'
 import { usedBuffers } from './used-buffers.ts'
 import { checkBatch } from './validate.ts'
@@ -106,7 +106,7 @@ class WebGpuDevice implements Device, WebGpuHost {
       const kernel = plan.kernels[index]!
       return [index, await this.#pipeline(kernel, bundle.files.get(kernel.file) as string)] as const
     })))
-    const buffers = await this.#allocate(plan, batch, used, places)
+    const buffers = await this.#allocate(plan, batch, used, places, lessMemory(bundle.manifest, names))
     const session = new WebGpuSession(this, plan, batch, names, places, buffers, pipelines)
     try {
       await session.verify()
@@ -120,10 +120,11 @@ class WebGpuDevice implements Device, WebGpuHost {
   /** Refuses what this device cannot hold: which tensors, how large, the limit, the largest batch that fits. */
   #checkLimits(plan: Plan, batch: number, used: ReadonlySet<number>, programs: readonly string[]): void {
     const { maxBufferSize, maxStorageBufferBindingSize } = this.gpu.limits
+    const bound = new Set(programs.flatMap((name) => plan.programs[name]!.dispatches.flatMap((d) => d.tensors)))
     const tooLargeAt = (n: number): { what: string; bytes: number; limit: number }[] => {
       const { sizes } = placesAt(plan, n, programs)
       return [
-        ...plan.tensors.filter(({ buffer }) => used.has(buffer)).map((t) => ({ what: t.name, bytes: 4 * tensorElements(t, n), limit: maxStorageBufferBindingSize })),
+        ...plan.tensors.filter((_, i) => bound.has(i)).map((t) => ({ what: t.name, bytes: 4 * tensorElements(t, n), limit: maxStorageBufferBindingSize })),
         ...[...used].map((index) => ({ what: `buffer ${plan.buffers[index]!.name}`, bytes: 4 * sizes[index]!, limit: maxBufferSize })),
       ].filter(({ bytes, limit }) => bytes > limit)
     }
@@ -177,7 +178,7 @@ class WebGpuDevice implements Device, WebGpuHost {
   }
 
   /** WebGPU zeroes what it allocates. */
-  async #allocate(plan: Plan, batch: number, used: ReadonlySet<number>, { sizes }: Places): Promise<Map<number, GPUBuffer>> {
+  async #allocate(plan: Plan, batch: number, used: ReadonlySet<number>, { sizes }: Places, hint: string): Promise<Map<number, GPUBuffer>> {
     const buffers = new Map<number, GPUBuffer>()
     let bytes = 0
     this.gpu.pushErrorScope('validation')
@@ -196,7 +197,7 @@ class WebGpuDevice implements Device, WebGpuHost {
     }
     if (error) {
       for (const buffer of buffers.values()) buffer.destroy()
-      throw new DeviceError(`the device cannot allocate ${showBytes(bytes)} in ${used.size} buffers for batch ${batch}: use a smaller batch, or close other nets (${error.message})`)
+      throw new DeviceError(`the device cannot allocate ${showBytes(bytes)} in ${used.size} buffers for batch ${batch}: use a smaller batch, or close other nets${hint} (${error.message})`)
     }
     return buffers
   }

@@ -49,10 +49,11 @@ export function planMemory({ ranges, batch, sharesBuffers }: MemoryRequest): Mem
   const bound = mostAlive(ranges.map((r, i) => ({ ...r, size: { fixed: sizes[i]!, perSample: 0 } })), batch).fixed
   const conflicts = sharesBuffers ? ranges.map(() => new Set<number>()) : conflictsOf(ranges)
   const most = sharesBuffers ? Infinity : 2 * Math.max(0, ...sizes)
+  const rounds = Math.min(MOST_ROUNDS, Math.max(1, Math.floor(PLACEMENTS / Math.max(1, ranges.length))))
   let best: Packing | undefined
   for (const weight of WEIGHTS) {
     const order = ranges.map((r, i) => ({ i, weight: weight(sizes[i]!, r.last - r.first + 1) })).sort((a, b) => b.weight - a.weight || a.i - b.i).map(({ i }) => i)
-    for (let round = 0; round < ROUNDS && !(best && total(best) <= GOOD * bound); round++) {
+    for (let round = 0; round < rounds && !(best && total(best) <= GOOD * bound); round++) {
       const packing = pack(ranges, sizes, conflicts, most, order)
       if (!best || total(packing) < total(best)) best = packing
       const last = order.indexOf(packing.grewLast)
@@ -62,8 +63,10 @@ export function planMemory({ ranges, batch, sharesBuffers }: MemoryRequest): Mem
   return { ...described(ranges, best!, batch), lowerBound }
 }
 
-/** What grew memory last is placed earlier, so often at most, and no longer than until this is reached, in shares of what is alive at once. */
-const ROUNDS = 16
+/** What grew memory last is placed earlier and all is placed again: so often at most, less often the more tensors there are. */
+const MOST_ROUNDS = 16
+const PLACEMENTS = 2000
+/** In shares of what is alive at once: good enough to stop. */
 const GOOD = 1.01
 
 /** What is placed first, by bytes and life. */
