@@ -8,7 +8,7 @@ import { type Equation, reads, writes } from './kernel.ts'
 import { costOfStride, overhang } from './load-cost.ts'
 import type { Loop, Nest } from './nest.ts'
 import { reductions, steps } from './reduction-list.ts'
-import { dropTrueGuards, flattenAxes, flattenReductions, splitAxis, strideOf } from './reshape.ts'
+import { dropTrueGuards, flattenAxes, flattenReductions, splitAxis, splitDivided, strideOf } from './reshape.ts'
 import { sidePhase } from './side-phase.ts'
 import { linearIndex, type Reduction } from './values.ts'
 
@@ -23,18 +23,23 @@ export function chooseNest(given: Equation): Nest {
   // What does not change along an output axis is computed before it: no tile is as large as that.
   const serial = equation.axes.some((a, i) => i > 0 && sums.some((r) => !freeAxes(r).has(a)))
   const nest = main && !serial && steps(main) > 1 ? contraction(equation, main) : undefined
-  return nest ?? plain(equation, sums)
+  if (nest) return nest
+  const { equation: cut, inner } = splitDivided(equation, MOST_WRITTEN)
+  return plain(cut, cut.stores.flatMap((s) => reductions(s.value)), inner)
 }
 
+/** Points between two multiples of what an index is divided by that are written out. */
+const MOST_WRITTEN = 4
+
 /** Point by point, windows, sums: one axis in lanes, an item for each image and channel. */
-function plain(e: Equation, sums: readonly Reduction[]): Nest {
+function plain(e: Equation, sums: readonly Reduction[], written: ReadonlyMap<Axis, Axis>): Nest {
   const loads = weighedLoads(e)
   const stores = e.stores.map((s) => linearIndex(s.tensor, s.at))
   const inPlace = reads(e).some((t) => writes(e).includes(t))
   const costs: { cost: number; lanes?: Axis; across?: Axis }[] = [{ cost: loads.reduce((sum, l) => sum + 2 * l.weight, 2 * stores.length) }]
   for (const lanes of e.axes) {
     if (typeof lanes.extent !== 'number' || lanes.extent < 4 || stores.some((form) => (strideOf(form, lanes) ?? 0) < 1) || countsImages(e, lanes)) continue
-    const each = loads.reduce((sum, l) => sum + l.weight * (1 + costOfStride(strideOf(l.form, lanes))), 0) + stores.reduce((sum, form) => sum + (strideOf(form, lanes) === 1 ? 1 : 5), 0)
+    const each = loads.reduce((sum, l) => sum + l.weight * (1 + costOfStride(strideOf(l.form, lanes))), 0) + stores.reduce((sum, form) => sum + (strideOf(form, lanes) === 1 ? 1 : written.has(lanes) ? 2 : 5), 0)
     costs.push({ cost: each / 4 * overhang(lanes, 4), lanes })
   }
   for (const r of sums) {
@@ -51,7 +56,7 @@ function plain(e: Equation, sums: readonly Reduction[]): Nest {
     if (Number.isFinite(size) && size <= 16) for (const a of r.axes) if (a !== across) unroll.set(a, a.extent as number)
   }
   if (across && (across.extent as number) >= 32) unroll.set(across, 2)
-  return plainGrid(e, lanes, across, unroll, sums.length === 0 && !inPlace)
+  return plainGrid(e, lanes, across, unroll, new Set(written.values()), sums.length === 0 && !inPlace)
 }
 
 /** Whether an axis tells images apart of which there may be none: four at a time would be loaded one by one. */
@@ -61,7 +66,7 @@ const countsImages = (e: Equation, a: Axis): boolean =>
 const SMALL_ITEM = 512
 const BLOCK = 4096
 
-function plainGrid(e: Equation, lanes: Axis | undefined, across: Axis | undefined, unroll: ReadonlyMap<Axis, number>, pointwise: boolean): Nest {
+function plainGrid(e: Equation, lanes: Axis | undefined, across: Axis | undefined, unroll: ReadonlyMap<Axis, number>, written: ReadonlySet<Axis>, pointwise: boolean): Nest {
   let equation = e
   let along = lanes
   const grid: Axis[] = []
@@ -84,7 +89,7 @@ function plainGrid(e: Equation, lanes: Axis | undefined, across: Axis | undefine
     }
   }
   const own = equation.axes.filter((a) => !grid.includes(a))
-  const loops = own.map((a): Loop => (a === along ? { axis: a, tile: pointwise && (a.extent as number) >= 8 ? 2 : 1, lanes: true } : { axis: a, tile: 1 }))
+  const loops = own.map((a): Loop => (a === along ? { axis: a, tile: pointwise && (a.extent as number) >= 8 ? 2 : 1, lanes: true } : { axis: a, tile: written.has(a) ? a.extent as number : 1 }))
   const how = along ? `four points along ${along.name} at a time` : across ? `four terms along ${across.name} at a time` : 'one point at a time'
   const sides = e.sides.map((side) => sidePhase(side, equation, { grid }))
   return { grid, phases: [{ equation, loops, unroll, ...(across && { across }) }, ...sides], staging: [], summary: how }

@@ -202,10 +202,10 @@ class ItemLowering {
     for (const entry of found) {
       if (done.has(entry)) continue
       const at = this.terms.indexTerm(entry.index)
-      const woven = entry.step === 2 || entry.step === 4 ? neighbours(entry, found) : undefined
+      const woven = entry.step === 2 || entry.step >= 4 ? neighbours(entry, found) : undefined
       if (woven) {
         for (const other of woven) done.add(other)
-        target.push({ kind: 'weave', binding: entry.binding, at, values: woven.map((w) => w.value) })
+        target.push({ kind: 'weave', binding: entry.binding, at, values: woven.map((w) => w.value), step: entry.step })
       } else if (entry.step > 0) target.push({ kind: 'store', binding: entry.binding, at, value: entry.value, lanes: 4, step: entry.step })
       else target.push({ kind: 'store', binding: entry.binding, at, value: entry.value })
     }
@@ -220,9 +220,9 @@ interface Stored {
   readonly value: Term
 }
 
-/** Stores that fill the gaps of one whose lanes lie apart, in order. */
+/** Stores beside one whose lanes lie apart, in order: two that fill its gaps, or four. */
 function neighbours(first: Stored, all: readonly Stored[]): Stored[] | undefined {
-  const found = range(first.step).map((i) => all.find((other) =>
+  const found = range(Math.min(4, first.step)).map((i) => all.find((other) =>
     other.binding === first.binding && other.step === first.step && other.index.termsKey === first.index.termsKey && other.index.constant === first.index.constant + i))
   return found.every((s) => s !== undefined) ? found as Stored[] : undefined
 }

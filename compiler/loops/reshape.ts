@@ -20,6 +20,40 @@ export function splitAxis(e: Equation, a: Axis, size: number): { equation: Equat
   return { equation, outer, inner }
 }
 
+/**
+ * Cuts axes that are divided somewhere (a pixel's window in the gradient of pooling, upsampling) so that each step between two
+ * multiples is an axis of its own: with those written out no division is left, and neighbours lie side by side. `inner` are
+ * the new short axes, by the axis that counts multiples.
+ */
+export function splitDivided(e: Equation, most: number): { equation: Equation; inner: ReadonlyMap<Axis, Axis> } {
+  const inner = new Map<Axis, Axis>()
+  let result = e
+  for (const a of e.axes) {
+    const by = divisorOf(e, a)
+    if (by === undefined || by > most || typeof a.extent !== 'number' || a.extent % by !== 0 || a.extent / by < 4) continue
+    const cut = splitAxis(result, a, by)
+    result = cut.equation
+    inner.set(cut.outer, cut.inner)
+  }
+  return { equation: result, inner }
+}
+
+/** What an axis is divided by, if always by the same. */
+function divisorOf(e: Equation, a: Axis): number | undefined {
+  const [places, values]: [Index[], Index[]] = [[], []]
+  for (const s of e.stores) collect(s.value, places, values)
+  const found = new Set<number>()
+  const visit = (at: Index): void => {
+    for (const { atom } of at.terms) {
+      if (atom.kind === 'axis') continue
+      if (strideOf(atom.of, a) === undefined) visit(atom.of)
+      else if (strideOf(atom.of, a) !== 0) found.add(atom.by)
+    }
+  }
+  for (const at of [...places, ...values]) visit(at)
+  return found.size === 1 ? [...found][0] : undefined
+}
+
 /** Every index in the form that decides where memory is touched, and those that decide by value (guards, positions). */
 function collect(e: Expression, places: Index[], values: Index[], seen = new Set<Expression>()): void {
   if (seen.has(e)) return

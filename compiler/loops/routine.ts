@@ -84,8 +84,8 @@ export type Statement =
   | { readonly kind: 'step'; readonly body: readonly Statement[] }
   /** Four lanes go to elements `step` apart (1 where it is absent). */
   | { readonly kind: 'store'; readonly binding: number; readonly at: Term; readonly value: Term; readonly lanes?: 1 | 4; readonly step?: number }
-  /** Two or four vectors, whose lanes take turns in memory from `at` on. */
-  | { readonly kind: 'weave'; readonly binding: number; readonly at: Term; readonly values: readonly Term[] }
+  /** Two or four vectors: the first lanes of all lie side by side from `at` on, the second ones `step` elements further, and so on. */
+  | { readonly kind: 'weave'; readonly binding: number; readonly at: Term; readonly values: readonly Term[]; readonly step: number }
 
 export function lanesOf(term: Term): 1 | 4 {
   switch (term.kind) {

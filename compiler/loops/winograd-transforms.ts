@@ -119,7 +119,34 @@ export const flatten = (m: Tile): Expression[] => m.flat()
 export const columnsOf = (m: Matrix): Matrix => m[0]!.map((_, j) => m.map((row) => row[j]!))
 
 /** M x M', rows first: what rows have in common is computed once. */
-export const sandwich = (m: Matrix, x: Tile): Tile => transpose(applyRows(m, transpose(applyRows(m, x))))
+export function sandwich(m: Matrix, x: Tile): Tile {
+  const apply = m.length < m[0]!.length ? applyPaired : applyRows
+  return transpose(apply(m, transpose(apply(m, x))))
+}
+
+/**
+ * M x where columns differ in signs alone, as those of points p and -p do when results are put together: sums and
+ * differences of what they are multiplied by serve all rows.
+ */
+function applyPaired(m: Matrix, x: Tile): Tile {
+  const columns = columnsOf(m)
+  const [factors, values]: [number[][], Expression[][]] = [[], []]
+  const done = new Set<number>()
+  columns.forEach((column, i) => {
+    if (done.has(i)) return
+    const twin = columns.findIndex((other, o) => o > i && !done.has(o) && isTwin(column, other))
+    if (twin < 0) {
+      factors.push([...column])
+      values.push([...x[i]!])
+      return
+    }
+    done.add(twin)
+    const other = columns[twin]!
+    factors.push(column.map((factor, r) => (factor === other[r] ? factor : 0)), column.map((factor, r) => (factor === other[r] ? 0 : factor)))
+    values.push(x[i]!.map((value, j) => add(value, x[twin]![j]!)), x[i]!.map((value, j) => sub(value, x[twin]![j]!)))
+  })
+  return m.map((_, r) => x[0]!.map((_, j) => combination(factors.map((f) => f[r]!), values.map((v) => v[j]!))))
+}
 
 /**
  * M x. Rows that differ in signs alone, as those of points p and -p do, share the sums of what has the same sign in both

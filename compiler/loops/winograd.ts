@@ -181,6 +181,8 @@ function layOut(e: Equation, c: Layout, split: WinogradNest['split'], sides: (e:
   const values = sandwich(output, matrixOf(size, size, (i, j) => load(products, size * i + j, plus(times(c.out, tiles), tile))))
   const results = tensor('results', [outputs, m, m, tiles])
   const others = e.axes.filter((a) => a !== c.row && a !== c.column)
+  // Rows of a large tile share so much that all of them are computed at once, though not all of it fits into registers.
+  const resultsTogether = size >= 8 ? m * m : m
   const places = Array.from({ length: m }, (_, i) => i)
   const stored = (i: IndexLike, j: IndexLike, value: Expression): Equation['stores'] => {
     const map = new Map<Axis, IndexLike>([[c.row, plus(times(rows, stepDown), i)], [c.column, plus(times(columns, stepAcross), j)]])
@@ -197,12 +199,12 @@ function layOut(e: Equation, c: Layout, split: WinogradNest['split'], sides: (e:
   const finish = (): Phase[] => {
     if (inRows) {
       const stores = places.flatMap((i) => places.flatMap((j) => stored(i, j, values[i]![j]!)))
-      return [{ equation: { ...e, sides: [], axes: [...others, rows, columns], stores }, loops: [...plainly([c.out]), ...overTiles], unroll: new Map(), together: m * e.stores.length }]
+      return [{ equation: { ...e, sides: [], axes: [...others, rows, columns], stores }, loops: [...plainly([c.out]), ...overTiles], unroll: new Map(), together: resultsTogether * e.stores.length }]
     }
     const [i, j] = [axis('h', m), axis('w', m)]
     const back = equation('invert', [], [c.out, any], places.flatMap((i) => places.map((j) => store(results, [c.out, i, j, any], values[i]![j]!))))
     return [
-      { equation: back, loops: [...plainly([c.out]), ...overTiles], unroll: new Map(), together: m },
+      { equation: back, loops: [...plainly([c.out]), ...overTiles], unroll: new Map(), together: resultsTogether },
       {
         equation: { ...e, sides: [], axes: [...others, rows, i, columns, j], stores: stored(i, j, load(results, c.out, i, j, plus(times(rows, across), columns))) },
         loops: [...plainly([c.out, rows, i, columns]), lanes(j)], unroll: new Map(),

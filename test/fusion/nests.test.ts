@@ -106,3 +106,21 @@ describe('what Winograd leaves alone', () => {
     for (const batch of [1, 18]) expect(await apart(text, batch)).toBeLessThan(1e-5)
   }, 120_000)
 })
+
+describe('gradients that divide a pixel\'s place', () => {
+  // Columns between two multiples of the stride are written out; four multiples at a time.
+  const cases: readonly [string, Case, RegExp][] = [
+    ['maxima of overlapping windows', { input: [5, 16, 24], layer: 'max_pool(3, stride: 2, round: ceil)', output: [5, 8, 12] }, /w_block/],
+    ['maxima, padded', { input: [3, 12, 12], layer: 'max_pool(3, stride: 2, pad: 1)', output: [3, 6, 6] }, /w_block/],
+    ['averages', { input: [3, 16, 16], layer: 'avg_pool(3, stride: 2, round: ceil)', output: [3, 8, 8] }, /w_block/],
+    ['steps of three', { input: [3, 15, 18], layer: 'avg_pool(5, stride: 3, pad: 2)', output: [3, 5, 6] }, /w_block/],
+    ['sizes that the stride does not divide', { input: [3, 13, 15], layer: 'max_pool(3, stride: 2)', output: [3, 6, 7] }, /along w at|one point/],
+    ['maps of few columns', { input: [3, 6, 6], layer: 'max_pool(3, stride: 2, round: ceil)', output: [3, 3, 3] }, /along w at|along c|one point/],
+    ['behind a normalization', { input: [3, 16, 16], layer: 'conv(8, 1) -> batch_norm -> max_pool(3, stride: 2, round: ceil) -> relu', output: [8, 8, 8] }, /w_block/],
+  ]
+  test.each(cases)('%s', async (_, net, how) => {
+    const text = textOf(net)
+    expect(wayOf(text, 'gradients', /pool_1\.dx/)).toMatch(how)
+    for (const batch of [1, 5]) expect(await apart(text, batch)).toBeLessThan(1e-5)
+  }, 120_000)
+})

@@ -387,8 +387,8 @@ class Printer {
     }
   }
 
-  /** Lanes of two or four vectors in turns: a transposition, and whole vectors are stored. */
-  private weave({ binding, at, values }: Extract<Statement, { kind: 'weave' }>): void {
+  /** Two or four vectors as columns: a transposition, and whole vectors are stored. */
+  private weave({ binding, at, values, step }: Extract<Statement, { kind: 'weave' }>): void {
     const { code } = this
     const parts = values.map((value, i) => {
       const local = this.localFor(`woven ${i}`, 'v128')
@@ -396,22 +396,20 @@ class Printer {
       code.set(local)
       return local
     })
-    type Four = readonly [number, number, number, number]
-    const low: Four = [0, 4, 1, 5]
-    const high: Four = [2, 6, 3, 7]
-    const pairs = (half: Four) => (i: number): void => { code.get(parts[i]!).get(parts[i + 1]!).shuffle(...half) }
-    const row = (k: number): void => {
-      const of = pairs(k < values.length / 2 ? low : high)
-      of(0)
-      if (values.length === 2) return
-      of(2)
-      const rows: Four = k % 2 === 0 ? [0, 1, 4, 5] : [2, 3, 6, 7]
-      code.shuffle(...rows)
-    }
-    values.forEach((_, k) => {
-      const offset = this.address(binding, plusConstant(at, 4 * k))
-      row(k)
+    const store = (row: number, write: () => void): void => {
+      const offset = this.address(binding, plusConstant(at, values.length === 2 ? 4 * row : step * row))
+      write()
       code.memory('v128.store', offset)
+    }
+    const halves: readonly Four[] = [[0, 4, 1, 5], [2, 6, 3, 7]]
+    halves.forEach((half, h) => {
+      const pair = (i: number): Code => code.get(parts[i]!).get(parts[i + 1]!).shuffle(...half)
+      if (values.length === 2) return store(h, () => pair(0))
+      const [first, second] = [this.localFor('woven first', 'v128'), this.localFor('woven second', 'v128')]
+      pair(0).set(first)
+      pair(2).set(second)
+      const rows: readonly Four[] = [[0, 1, 4, 5], [2, 3, 6, 7]]
+      rows.forEach((row, r) => store(2 * h + r, () => code.get(first).get(second).shuffle(...row)))
     })
   }
 
@@ -567,5 +565,7 @@ class Printer {
     code.lane('f32x4.extract_lane', 0).get(whole).lane('f32x4.extract_lane', 1).op(scalar)
   }
 }
+
+type Four = readonly [number, number, number, number]
 
 const isZero = (term: Term): boolean => term.kind === 'number' && term.value === 0 && !Object.is(term.value, -0)
