@@ -66,7 +66,7 @@ interface PassedGraph {
 }
 
 function planFor(target: Target, base: Graph, graphs: ReadonlyMap<ProgramName, PassedGraph>, options: PipelineOptions): PipelineResult {
-  const { print, link } = target.printer()
+  const { print, link } = target.printer(options.batch)
   const programs = [...graphs].map(([name, { graph, declined }]): PlannedProgram => {
     const { lowered, fused } = timed(options, name, 'fuse', () => toKernels(target, graph, declined, options), (r) => printEquations(r.fused))
     const { steps, viewOf } = lessKept(name, graph, { steps: fused, viewOf: lowered.viewOf }, options)

@@ -205,6 +205,8 @@ export interface DispatchEntry {
   readonly tensors: readonly number[]
   /** Invocations: `fixed + perSample * n`. WGSL: workgroups = ceil(that / workgroup), in rows of ROW_GROUPS; wasm: items, in any order. */
   readonly invocations: Size
+  /** Of target `webgpu`: the same work as a CPU does it best that pretends to be a GPU, with the same bindings. Any adapter may run either. */
+  readonly software?: { readonly kernel: number; readonly invocations: Size }
   /** For reading and profiles, counted from the plan. */
   readonly name: string
   readonly layers: readonly string[]

@@ -1,5 +1,5 @@
 import { type Device, DeviceError, type Session } from './device.ts'
-import { type Bundle, HALF_PLAN, type KernelEntry, type Places, placesAt, type Plan, type Storage, STEP_BYTES, tensorElements } from './format.ts'
+import { type Bundle, type DispatchEntry, HALF_PLAN, type KernelEntry, type Places, placesAt, type Plan, type Size, type Storage, STEP_BYTES, tensorElements } from './format.ts'
 import { lessMemory, mostThatFits } from './does-not-fit.ts'
 import { showBytes } from './show-bytes.ts'
 import { usedBuffers } from './used-buffers.ts'
@@ -101,7 +101,7 @@ class WebGpuDevice implements Device, WebGpuHost {
     const used = usedBuffers(plan, names)
     this.#checkLimits(plan, batch, used, names)
     const places = placesAt(plan, batch, names)
-    const kernels = new Set(names.flatMap((name) => plan.programs[name]!.dispatches.map((d) => d.kernel)))
+    const kernels = new Set(names.flatMap((name) => plan.programs[name]!.dispatches.map((d) => this.variantOf(d).kernel)))
     const pipelines = new Map(await Promise.all([...kernels].map(async (index) => {
       const kernel = plan.kernels[index]!
       return [index, await this.#pipeline(kernel, bundle.files.get(kernel.file) as string)] as const
@@ -132,6 +132,10 @@ class WebGpuDevice implements Device, WebGpuHost {
     if (tooLarge.length === 0) return
     const worst = tooLarge.sort((a, b) => b.bytes - a.bytes).slice(0, 3).map((t) => `${t.what} needs ${showBytes(t.bytes)} of ${showBytes(t.limit)}`)
     throw new DeviceError(`at batch ${batch} this device cannot hold the net: ${worst.join(', ')}: ${mostThatFits(batch, (n) => tooLargeAt(n).length === 0)}`)
+  }
+
+  variantOf(dispatch: DispatchEntry): { readonly kernel: number; readonly invocations: Size } {
+    return (this.software ? dispatch.software : undefined) ?? dispatch
   }
 
   layout(access: readonly string[]): GPUBindGroupLayout {

@@ -1,15 +1,19 @@
 import { invariant } from '../invariant.ts'
 import { showShape, type Tensor } from '../tensor.ts'
-import { type Axis, combine, type Extent, index, plus, times } from './index-expression.ts'
+import { type Axis, combine, type Extent, index, type Index, type IndexLike, plus, times } from './index-expression.ts'
 import { type Equation, reads, type SideReduction, writes } from './kernel.ts'
 import { Place } from './place.ts'
+import type { Expression } from './expression.ts'
+import { type Member, mergeMoments, mergeShared, mergeSums, momentsOf, sumOf } from './lower-sides.ts'
+import { lowerStaged } from './lower-staged.ts'
 import { Reductions } from './reductions.ts'
 import type { Binding, Routine, Statement, Term } from './routine.ts'
 import type { Schedule } from './schedule.ts'
-import type { Expression } from './expression.ts'
 import { termsOfStored } from './side-sums.ts'
-import { float, identifier, range, Terms } from './terms.ts'
+import { stagingOf } from './stages.ts'
+import { identifier, range, Terms } from './terms.ts'
 import { linearIndex } from './values.ts'
+import { Workgroup } from './workgroup.ts'
 
 /**
  * Writes an equation out as the text of one invocation. A tile of points is computed together: every value is computed
@@ -30,6 +34,12 @@ class Lowering {
   private readonly bindings: Binding[]
   private readonly slots: Map<Tensor, number>
   private readonly values: Reductions
+  /** Where each point of the grid is a workgroup. */
+  private readonly workgroup: Workgroup | undefined
+  /** Where an invocation's tile stands in its workgroup, along each axis, in tiles. */
+  private readonly locals = new Map<Axis, Index>()
+  /** Where the workgroup's block, or the tile, begins. */
+  private readonly blocks = new Map<Axis, Index>()
 
   constructor(equation: Equation, schedule: Schedule, bufferOf: BufferOf) {
     this.equation = equation
@@ -37,7 +47,9 @@ class Lowering {
     this.terms = new Terms(equation.name)
     this.bindings = bindingsOf(equation, bufferOf, (name) => this.terms.unique(name))
     this.slots = new Map(this.bindings.map((b, i) => [b.tensor, i]))
-    this.values = new Reductions(equation, schedule, this.terms, this.slots)
+    const size = schedule.group ? [...schedule.group.values()].reduce((product, by) => product * by, 1) : schedule.share
+    this.workgroup = size === undefined ? undefined : new Workgroup(this.terms, size, this.bindings.length)
+    this.values = new Reductions(equation, schedule, this.terms, this.slots, {}, schedule.share === undefined ? undefined : this.workgroup)
   }
 
   run(): Routine {
@@ -45,14 +57,25 @@ class Lowering {
     this.terms.open()
     let place = Place.empty
     const grid: { name: string; extent: Extent }[] = []
+    const group: { name: string; extent: number }[] = []
     for (const a of equation.axes) {
       if (schedule.serial.includes(a)) continue
       const size = schedule.tile.get(a) ?? 1
-      const variable = this.terms.variable(a, size, 0)
+      const side = schedule.group?.get(a) ?? 1
+      const variable = this.terms.variable(a, size * side, 0)
       grid.push({ name: this.terms.name(variable), extent: variable.extent })
-      place = place.with(a, times(variable, size))
+      const block = times(variable, size * side)
+      this.blocks.set(a, block)
+      if (side > 1) {
+        const local = this.terms.given(this.terms.unique(identifier(`${a.name}_in`)), side)
+        group.push({ name: this.terms.name(local), extent: side })
+        this.locals.set(a, index(local))
+      }
+      place = place.with(a, plus(block, times(this.locals.get(a) ?? 0, size)))
     }
+    if (this.workgroup && group.length === 0) group.push({ name: this.terms.unique('part_in'), extent: this.workgroup.size })
     const points = this.tilePoints(place)
+    this.stage(points)
     this.openSerial(points, [...schedule.serial])
     return {
       name: equation.name,
@@ -60,10 +83,19 @@ class Lowering {
       summary: summaryOf(this.equation, this.schedule, this.bindings),
       bindings: this.bindings,
       staging: [],
+      ...(this.workgroup && { group, shared: this.workgroup.shared }),
       locals: this.terms.locals(),
       grid,
       body: this.terms.scopes[0]!.statements,
     }
+  }
+
+  private stage(points: readonly Place[]): void {
+    const { equation, schedule, terms, workgroup, slots, blocks, locals, values } = this
+    if (!schedule.stage) return
+    const staging = stagingOf(equation, schedule)
+    invariant(staging && workgroup, `${equation.name} has nothing to stage`)
+    lowerStaged({ equation, schedule, staging, terms, workgroup, slots, blocks, tiles: locals, points, values })
   }
 
   /** The loops over serial axes, outermost first; inside them the points are computed and stored. */
@@ -88,7 +120,7 @@ class Lowering {
     for (const { s, linear, entries } of stores) {
       for (const { place, value } of entries) {
         const at = this.terms.indexTerm(this.values.at(linear, place))
-        this.guarded(this.insideTile(place), { kind: 'store', binding: this.slots.get(s.tensor)!, at, value })
+        this.guarded(this.terms.all([this.insideTile(place), ...this.once()]), { kind: 'store', binding: this.slots.get(s.tensor)!, at, value })
       }
     }
     for (const side of this.equation.sides) this.storeSide(side, points)
@@ -105,13 +137,19 @@ class Lowering {
     else target.push({ kind: 'if', condition, body: [statement] })
   }
 
+  /** Where all invocations of a workgroup have the same point, one of them stores it. */
+  private once(): Term[] {
+    return this.workgroup && this.schedule.share !== undefined ? [this.terms.within(index(this.workgroup.local), 1)] : []
+  }
+
   /** Whether a point of a tile lies inside its axes: the last tile may hang over the edge. */
   private insideTile(place: Place): Term {
-    const conditions = this.equation.axes.filter((a) => (this.schedule.tile.get(a) ?? 1) > 1).map((a) => this.terms.within(place.get(a)!, a.extent))
+    const { tile, group } = this.schedule
+    const conditions = this.equation.axes.filter((a) => (tile.get(a) ?? 1) * (group?.get(a) ?? 1) > 1).map((a) => this.terms.within(place.get(a)!, a.extent))
     return this.terms.all(conditions)
   }
 
-  /** What is gathered of the tile's points, for each kept point: see `SideReduction`. */
+  /** What is gathered of the points of a tile, or of a workgroup, for each kept point: see `SideReduction`. */
   private storeSide(side: SideReduction, points: readonly Place[]): void {
     const source = this.equation.stores.find((s) => s.tensor === side.source)
     invariant(source, `${this.equation.name} gathers what it knows of ${side.source.name}, which it does not store`)
@@ -121,43 +159,41 @@ class Lowering {
       groups.set(key, [...(groups.get(key) ?? []), place])
     }
     const terms = side.kind === 'sums' ? termsOfStored(side, source) : []
-    for (const places of groups.values()) {
-      const first = places[0]!
-      const parts = side.kind === 'moments' ? this.momentsOf(source.value, places) : terms.map((term) => this.sumOf(term, places))
-      const blocks = side.blocks.map(({ axis: a, size }) => {
-        const tile = this.schedule.tile.get(a) ?? 1
-        invariant(tile === size, `${this.equation.name}: a block of ${size} is not its tile of ${tile} along ${a.name}`)
-        const start = first.get(a)!
-        return combine(start.terms.map(({ atom, coefficient }) => {
-          invariant(atom.kind === 'axis', 'a tile starts at a loop variable')
-          return [coefficient / tile, atom.axis]
-        }))
-      })
-      parts.forEach((value, k) => {
-        const at = this.terms.indexTerm(linearIndex(side.into, [...blocks, first.get(side.kept)!, index(k)]))
-        this.guarded(this.insideTile(first), { kind: 'store', binding: this.slots.get(side.into)!, at, value })
-      })
-    }
-  }
-
-  private sumOf(term: Expression, places: readonly Place[]): Term {
-    return this.terms.total(places.map((place) => this.terms.select(this.insideTile(place), this.values.value(term, place), float(0))))
-  }
-
-  /** Reference, mean, M2 and count. */
-  private momentsOf(value: Expression, places: readonly Place[]): Term[] {
-    const reference = this.values.value(value, places[0]!)
-    const members = places.map((place) => ({ inside: this.insideTile(place), value: this.values.value(value, place) }))
-    const zero = float(0)
-    const masked = (inside: Term, of: Term): Term => this.terms.select(inside, of, zero)
-    const count = this.terms.total(members.map((m) => masked(m.inside, float(1))))
-    const differences = members.map((m) => masked(m.inside, this.terms.op('sub', [m.value, reference])))
-    const mean = this.terms.op('div', [this.terms.total(differences), count])
-    const squares = this.terms.total(members.map((m, i) => {
-      const rest = this.terms.op('sub', [differences[i]!, mean])
-      return masked(m.inside, this.terms.op('mul', [rest, rest]))
+    const membersOf = (e: Expression, places: readonly Place[]): Member[] =>
+      places.map((place) => ({ inside: this.insideTile(place), value: this.values.value(e, place) }))
+    const kept = [...groups.values()].map((places) => ({
+      place: places[0]!,
+      parts: side.kind === 'moments' ? momentsOf(this.terms, membersOf(source.value, places), this.workgroup !== undefined)
+        : terms.map((term) => sumOf(this.terms, membersOf(term, places))),
     }))
-    return [reference, mean, squares, count]
+    if (!this.workgroup) {
+      for (const { place, parts } of kept) this.storeParts(side, place.get(side.kept)!, this.insideTile(place), parts)
+      return
+    }
+    const merge = side.kind === 'moments' ? mergeMoments : mergeSums
+    mergeShared(
+      { side, schedule: this.schedule, workgroup: this.workgroup, locals: [...this.locals], kept: kept.map(({ parts }) => parts) },
+      (read, count) => merge(this.terms, read, count, kept[0]!.parts.length),
+      (at, parts) => {
+        const place = plus(this.blocks.get(side.kept)!, at)
+        this.storeParts(side, place, this.terms.within(place, side.kept.extent), parts)
+      },
+    )
+  }
+
+  private storeParts(side: SideReduction, kept: Index, inside: Term, parts: readonly Term[]): void {
+    const blocks = side.blocks.map(({ axis: a, size }): IndexLike => {
+      const block = (this.schedule.tile.get(a) ?? 1) * (this.schedule.group?.get(a) ?? 1)
+      invariant(block === size, `${this.equation.name}: a block of ${size} is not its block of ${block} along ${a.name}`)
+      return combine(this.blocks.get(a)!.terms.map(({ atom, coefficient }) => {
+        invariant(atom.kind === 'axis', 'a block starts at a loop variable')
+        return [coefficient / size, atom.axis]
+      }))
+    })
+    parts.forEach((value, k) => {
+      const at = this.terms.indexTerm(linearIndex(side.into, [...blocks, kept, index(k)]))
+      this.guarded(inside, { kind: 'store', binding: this.slots.get(side.into)!, at, value })
+    })
   }
 
   private tilePoints(base: Place): Place[] {

@@ -8,10 +8,11 @@ import { lanesOf, type Statement, type Term } from './routine.ts'
 import type { Schedule } from './schedule.ts'
 import { float, isZero, range, type Terms } from './terms.ts'
 import { type Memory, type Reduction, Values } from './values.ts'
+import type { Workgroup } from './workgroup.ts'
 import type { Tensor } from '../tensor.ts'
 
 /** A reduction that is being computed for all points of a tile. */
-interface Job {
+export interface Job {
   readonly e: Reduction
   readonly points: readonly Place[]
   /** Points along the lanes axis in fours, or one by one; an accumulator each. */
@@ -46,6 +47,9 @@ const isProduct = (e: Reduction): e is Reduction & { body: Extract<Expression, {
 
 const sameAxes = (a: Reduction, b: Reduction): boolean => a.axes.length === b.axes.length && a.axes.every((x, i) => x === b.axes[i])
 
+/** What an axis counts as, whatever the batch is. */
+const extentFor = (a: Axis): number => (typeof a.extent === 'number' ? a.extent : 64)
+
 const contains = (e: Reduction, others: readonly Reduction[]): boolean => {
   const inside = walk(e.body)
   return others.some((other) => other !== e && inside.includes(other))
@@ -62,9 +66,12 @@ export class Reductions extends Values {
   private pending = new Map<string, Term>()
   private readonly steps: boolean
   private readonly argmaxBodies = new Set<Expression>()
+  /** Whose invocations share the terms of every reduction. */
+  private readonly workgroup: Workgroup | undefined
 
-  constructor(equation: Equation, schedule: Pick<Schedule, 'tile' | 'lanes' | 'across' | 'unroll'>, terms: Terms, slots: ReadonlyMap<Tensor, number>, memory?: Memory) {
+  constructor(equation: Equation, schedule: Pick<Schedule, 'tile' | 'lanes' | 'across' | 'unroll'>, terms: Terms, slots: ReadonlyMap<Tensor, number>, memory?: Memory, workgroup?: Workgroup) {
     super(equation.name, terms, slots, memory)
+    this.workgroup = workgroup
     this.equation = equation
     this.schedule = schedule
     this.steps = memory?.margin !== undefined
@@ -100,13 +107,44 @@ export class Reductions extends Values {
     }
   }
 
+  /** Declares what a sum over all steps of `e` is gathered in at every place, for `addTo`: numbers or vectors of four. */
+  openSums(e: Reduction, points: readonly Place[], lanes: 1 | 4): Job {
+    const factors = (isProduct(e) ? [e.body.a, e.body.b] : [e.body]).map((part) => this.share(part, points))
+    return { e, points, groups: points.map((p) => [p]), accumulators: points.map(() => this.terms.declare('sum', float(0, lanes), lanes)), positions: [], factors, across: undefined }
+  }
+
+  /** Adds the steps of a sum, with all that surrounds them bound. */
+  addTo(job: Job): void {
+    this.openReduction([job], undefined, (step) => this.accumulate(job, step))
+  }
+
+  /** What a reduction came to, found elsewhere. */
+  know(e: Reduction, place: Place, value: Term): void {
+    this.retain(e, place, value)
+  }
+
   private reduce(group: readonly Reduction[], allPoints: readonly Place[]): void {
     const jobs = group.map((e) => this.startReduction(e, allPoints)).filter((job) => job !== undefined)
+    if (this.workgroup && jobs.length > 0 && this.terms.scopes.length === 1) return this.runShared(jobs, this.workgroup)
     // Those whose steps are taken in fours have a loop of their own.
     for (const across of new Set(jobs.map((job) => job.across))) this.runJobs(jobs.filter((job) => job.across === across), across)
   }
 
-  private runJobs(jobs: readonly Job[], across: Axis | undefined): void {
+  /** Every invocation of the workgroup takes its share of the longest axis; then all are put together. */
+  private runShared(jobs: readonly Job[], workgroup: Workgroup): void {
+    const { axes } = jobs[0]!.e
+    const longest = axes.reduce((a, b) => (extentFor(b) > extentFor(a) ? b : a))
+    this.shared = longest
+    this.runJobs(jobs, undefined, (job) => {
+      const { e, groups, accumulators } = job
+      const totals = workgroup.total(accumulators, e.combine === 'sum' ? 'sum' : 'max')
+      return { ...job, accumulators: totals, groups }
+    })
+  }
+
+  private shared: Axis | undefined
+
+  private runJobs(jobs: readonly Job[], across: Axis | undefined, gather: (job: Job) => Job = (job) => job): void {
     this.openReduction(jobs, across, (step) => {
       for (const job of jobs) {
         const { groups, positions, accumulators } = job
@@ -114,7 +152,7 @@ export class Reductions extends Values {
         else this.accumulate(job, step)
       }
     })
-    for (const job of jobs) this.finishReduction(job)
+    for (const job of jobs) this.finishReduction(gather(job))
   }
 
   /** Declares the accumulators of what is not known yet. */
@@ -182,6 +220,10 @@ export class Reductions extends Values {
     const open = (rest: readonly Axis[], steps: readonly Step[]): void => {
       const [next, ...others] = rest
       if (!next) return run(steps)
+      if (next === this.shared && this.workgroup) {
+        this.shared = undefined
+        return this.terms.strided(next, this.workgroup.local, this.workgroup.size, (at) => open(others, steps.map((step) => ({ ...step, at: [...step.at, [next, at]] }))))
+      }
       if (next === across) return this.openAcross(next, (inner) => open(others, inner(steps)))
       const factor = this.schedule.unroll.get(next) ?? 1
       invariant(factor === 1 || (typeof next.extent === 'number' && next.extent % factor === 0), `${next.name} cannot be written out by ${factor}`)

@@ -14,10 +14,17 @@ export interface Routine {
   readonly bindings: readonly Binding[]
   /** Memory of a thread's own that items are prepared in: numbered after the bindings. */
   readonly staging: readonly Staging[]
+  /** Memory that the invocations of a workgroup share: numbered after the bindings too. Only where there is a `group`. */
+  readonly shared?: readonly Shared[]
   /** Names that the body gives: bindings must be called otherwise. */
   readonly locals: ReadonlySet<string>
   /** The grid, slowest first: `id` counts through it, the last axis fastest. Only the first may depend on the batch. */
   readonly grid: readonly { readonly name: string; readonly extent: Extent }[]
+  /**
+   * Where each point of the grid is a workgroup: the coordinates of its invocations, slowest first; `local` counts through
+   * them. The workgroup is as large as they make it.
+   */
+  readonly group?: readonly { readonly name: string; readonly extent: number }[]
   readonly body: readonly Statement[]
 }
 
@@ -32,6 +39,13 @@ export interface Staging {
   readonly tensor: Tensor
   /** In elements, from the start of the thread's memory. */
   readonly offset: number
+}
+
+/** An array in workgroup memory, of numbers or of vectors of four; indices count its elements. */
+export interface Shared {
+  readonly name: string
+  readonly elements: number
+  readonly lanes: 1 | 4
 }
 
 export type Type = 'f32' | 'i32' | 'bool'
@@ -78,7 +92,10 @@ export type TermOp =
 export type Statement =
   | { readonly kind: 'let' | 'var'; readonly name: string; readonly type: Type; readonly lanes: 1 | 4; readonly value: Term }
   | { readonly kind: 'set'; readonly name: string; readonly value: Term }
-  | { readonly kind: 'for'; readonly name: string; readonly extent: Term; readonly body: readonly Statement[] }
+  /** Counts from `from` (0) in steps of `by` (1). */
+  | { readonly kind: 'for'; readonly name: string; readonly from?: Term; readonly by?: number; readonly extent: Term; readonly body: readonly Statement[] }
+  /** All invocations of the workgroup arrive here, and see what each has stored in shared memory, before one goes on. */
+  | { readonly kind: 'barrier' }
   | { readonly kind: 'if'; readonly condition: Term; readonly body: readonly Statement[] }
   /** A part of a long row of sums that is to be done before the next: compilers that reorder run out of registers. */
   | { readonly kind: 'step'; readonly body: readonly Statement[] }

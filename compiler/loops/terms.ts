@@ -32,7 +32,7 @@ export class Terms {
   private readonly depthOf = new Map<Axis, number>()
   private readonly nameOf = new Map<Axis, string>()
   private readonly usedNames = new Set<string>(RESERVED_WORDS)
-  private readonly given = new Set<string>()
+  private readonly taken = new Set<string>()
   /** Sums of loop variables, by what they sum up. */
   private readonly sums = new Map<string, Term>()
   private readonly counters = new Map<string, number>()
@@ -43,7 +43,7 @@ export class Terms {
 
   /** Names given so far, but for those that nothing may be called. */
   locals(): Set<string> {
-    return this.given
+    return this.taken
   }
 
   get innermost(): Scope {
@@ -216,6 +216,16 @@ export class Terms {
     this.scopes.at(-1)!.statements.push({ kind: 'for', name: this.nameOf.get(variable)!, extent, body: scope.statements })
   }
 
+  /** Every `by`-th round of a loop over an axis, from `from` on, which is less than `by`. */
+  strided(a: Axis, from: Axis, by: number, inside: (at: Index) => void): void {
+    const variable = this.variable(a, 1, this.scopes.length)
+    const scope = this.open()
+    inside(index(variable))
+    this.scopes.pop()
+    const extent = typeof a.extent === 'number' ? int(a.extent) : batchTerm(a.extent)
+    this.scopes.at(-1)!.statements.push({ kind: 'for', name: this.nameOf.get(variable)!, from: this.variableTerm(from), by, extent, body: scope.statements })
+  }
+
   /** So many rounds over an axis, which the caller divides. */
   rounds(a: Axis, count: number, inside: (round: Index) => void): void {
     this.loop(axis(a.name, count), 1, inside)
@@ -246,6 +256,14 @@ export class Terms {
     return variable
   }
 
+  /** A variable that the kernel's head gives. */
+  given(name: string, extent: number): Axis {
+    const variable = axis(name, extent)
+    this.depthOf.set(variable, 0)
+    this.nameOf.set(variable, name)
+    return variable
+  }
+
   declare(name: string, start: Term, lanes: 1 | 4): Term {
     const variable: Term = { kind: 'name', name: this.fresh(name), type: 'f32', lanes }
     const depth = this.scopes.length - 1
@@ -270,7 +288,7 @@ export class Terms {
 
   private give(name: string): string {
     this.usedNames.add(name)
-    this.given.add(name)
+    this.taken.add(name)
     return name
   }
 
@@ -289,6 +307,15 @@ export class Terms {
     this.scopes.pop()
     this.skippable.pop()
     if (scope.statements.length > 0) this.innermost.statements.push({ kind: 'step', body: scope.statements })
+  }
+
+  /** Statements that run where a condition holds; what they need and nothing else does is computed inside, but for loads' addresses. */
+  branch(condition: Term, inside: () => void): void {
+    if (condition.kind === 'truth' && condition.value) return inside()
+    const scope = this.open()
+    inside()
+    this.scopes.pop()
+    if (scope.statements.length > 0) this.innermost.statements.push({ kind: 'if', condition, body: scope.statements })
   }
 
   /** A scope of its own for what runs only where the conditions hold; no branch where they always do. */

@@ -17,6 +17,8 @@ export interface Memory {
   readonly margin?: number
   /** What the kernel itself writes is not loaded outside the scope of this depth. */
   readonly written?: { readonly tensors: ReadonlySet<Tensor>; readonly depth: number }
+  /** Tensors whose elements are vectors of four. */
+  readonly wide?: ReadonlySet<Tensor>
 }
 
 /**
@@ -114,6 +116,7 @@ export abstract class Values {
       const at = this.inReach(this.terms.indexTerm(lanes.first))
       const key = this.terms.key(at)
       const depth = this.depthOfLoad(e.tensor, [at])
+      if (this.memory.wide?.has(e.tensor)) return this.terms.named({ kind: 'load', binding, at, lanes: 4 }, `l${binding}(${key})`, 'f32', 4, depth)
       if (lanes.step === 0) return this.terms.named({ kind: 'load', binding, at }, `l${binding}(${key})`, 'f32', 1, depth)
       return this.terms.named({ kind: 'load', binding, at, lanes: 4, step: lanes.step as 1 | 2 }, `l${binding}v${lanes.step}(${key})`, 'f32', 4, depth)
     }

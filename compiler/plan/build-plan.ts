@@ -24,14 +24,19 @@ export interface PlannedStep {
 }
 
 /** What a target made of an equation. */
-export interface PrintedKernel {
+export interface PrintedKernel extends PrintedText {
   readonly bindings: readonly { readonly name: string; readonly tensor: Tensor; readonly access: 'read' | 'read_write' }[]
+  /** For people: how the work is done. */
+  readonly how?: string
+  /** The same work for a software adapter, where that wants another text. */
+  readonly software?: PrintedText
+}
+
+export interface PrintedText {
   readonly invocations: Size
   readonly workgroup: number
   /** Contents of its file; kernels with the same text are one. */
   readonly text: string
-  /** For people: how the work is done. */
-  readonly how?: string
 }
 
 export interface LaidOutPlan {
@@ -152,7 +157,8 @@ class Layout {
   private dispatch({ fused, kernel }: PlannedStep, place: (t: Tensor) => number): DispatchEntry {
     const { equation } = fused
     return {
-      kernel: this.kernel(fused, kernel),
+      kernel: this.kernel(fused, kernel, kernel),
+      ...(kernel.software && { software: { kernel: this.kernel(fused, kernel, kernel.software, '.software'), invocations: kernel.software.invocations } }),
       tensors: kernel.bindings.map((b) => place(b.tensor)),
       invocations: kernel.invocations,
       name: equation.name,
@@ -167,28 +173,28 @@ class Layout {
     }
   }
 
-  private kernel({ equation }: Fused, kernel: PrintedKernel): number {
-    const known = this.kernelIndex.get(kernel.text)
+  private kernel({ equation }: Fused, { bindings }: PrintedKernel, { text, workgroup }: PrintedText, suffix = ''): number {
+    const known = this.kernelIndex.get(text)
     if (known !== undefined) return known
-    const file = this.fileName(equation.name)
-    this.files.set(file, kernel.text)
+    const file = this.fileName(equation.name, suffix)
+    this.files.set(file, text)
     const entry: KernelEntry = {
       name: equation.name,
       file,
       layers: equation.layers,
-      bindings: kernel.bindings.map((b) => ({ name: b.name, access: b.access, type: b.tensor.type })),
-      workgroup: kernel.workgroup,
+      bindings: bindings.map((b) => ({ name: b.name, access: b.access, type: b.tensor.type })),
+      workgroup,
     }
     this.kernels.push(entry)
-    this.kernelIndex.set(kernel.text, this.kernels.length - 1)
+    this.kernelIndex.set(text, this.kernels.length - 1)
     return this.kernels.length - 1
   }
 
-  private fileName(kernelName: string): string {
+  private fileName(kernelName: string, suffix: string): string {
     const plain = kernelName.replace(/[^A-Za-z0-9._+-]/g, '_')
     const short = plain.length > 80 ? `${plain.slice(0, 60)}...${plain.slice(-17)}` : plain
     for (let i = 1; ; i++) {
-      const file = `kernels/${short}${i === 1 ? '' : `-${i}`}.${this.request.extension}`
+      const file = `kernels/${short}${i === 1 ? '' : `-${i}`}${suffix}.${this.request.extension}`
       if (!this.files.has(file)) return file
     }
   }

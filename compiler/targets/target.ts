@@ -16,8 +16,8 @@ export interface Target {
   readonly sharesBuffers: boolean
   /** What one part of a kernel's work is, of which it can gather statistics; or why it gathers none. */
   readonly blocksOf: (equation: Equation) => Blocks | string
-  /** A printer for one compilation: what it has printed once it need not print again. */
-  readonly printer: () => Printer
+  /** A printer for one compilation, for nets that train with this batch (1: only infer): what it has printed once it need not print again. */
+  readonly printer: (batch: number) => Printer
 }
 
 export interface Printer {

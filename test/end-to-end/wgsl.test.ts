@@ -38,7 +38,10 @@ describe('all WGSL that the compiler writes', () => {
   test('nothing binds more than every WebGPU grants', () => {
     for (const { name, code } of modules) {
       expect((code.match(/var<storage/g) ?? []).length, name).toBeLessThanOrEqual(8)
-      expect(code, name).not.toContain('var<workgroup>')
+      const invocations = Number(/@workgroup_size\((\d+)\)/.exec(code)![1])
+      expect(invocations, name).toBeLessThanOrEqual(256)
+      const bytes = [...code.matchAll(/^var<workgroup> \w+: array<(\S+), (\d+)>/gm)].map(([, type, count]) => (type === 'f32' ? 4 : 16) * Number(count))
+      expect(bytes.reduce((sum, b) => sum + b, 0), name).toBeLessThanOrEqual(16384)
     }
   })
 })

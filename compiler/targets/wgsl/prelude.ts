@@ -44,3 +44,6 @@ fn random(key: u32, at: i32) -> f32 {
 
 /** How an invocation finds its number: workgroups lie in rows of ROW_GROUPS, since a dimension holds at most 65535. */
 export const invocationId = (workgroup: number): string => `i32(global.y * ${ROW_GROUPS * workgroup}u + global.x)`
+
+/** The same for a workgroup, where the grid counts those. */
+export const WORKGROUP_ID = `i32(group.y * ${ROW_GROUPS}u + group.x)`

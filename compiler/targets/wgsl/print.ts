@@ -1,14 +1,15 @@
 import type { Extent } from '../../loops/index-expression.ts'
 import type { Routine, Statement, Term } from '../../loops/routine.ts'
-import { FUNCTIONS, invocationId, STEP } from './prelude.ts'
+import { FUNCTIONS, invocationId, STEP, WORKGROUP_ID } from './prelude.ts'
 
 export interface WgslKernel {
   readonly code: string
   readonly workgroup: number
 }
 
-/** Prints one invocation's routine as a WGSL module with the entry point `main`. */
-export function printWgsl(routine: Routine, workgroup: number): WgslKernel {
+/** Prints one invocation's routine as a WGSL module with the entry point `main`. `rows`: the workgroup of a routine that names none. */
+export function printWgsl(routine: Routine, rows: number): WgslKernel {
+  const workgroup = routine.group ? routine.group.reduce((product, { extent }) => product * extent, 1) : rows
   const used = new Set<string>()
   const lines: string[] = []
   printGrid(routine, lines)
@@ -21,10 +22,16 @@ export function printWgsl(routine: Routine, workgroup: number): WgslKernel {
     STEP,
     '@group(0) @binding(0) var<uniform> step: Step;',
     ...bindings,
+    ...(routine.shared ?? []).map(({ name, elements, lanes }) => `var<workgroup> ${name}: array<${lanes === 4 ? 'vec4<f32>' : 'f32'}, ${elements}>;`),
     ...[...used].sort().map((name) => FUNCTIONS[name]!),
     `@compute @workgroup_size(${workgroup})`,
-    'fn main(@builtin(global_invocation_id) global: vec3<u32>) {',
-    `  let id = ${invocationId(workgroup)};`,
+    ...(routine.group ? [
+      'fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local_index: u32) {',
+      `  let id = ${WORKGROUP_ID};`,
+    ] : [
+      'fn main(@builtin(global_invocation_id) global: vec3<u32>) {',
+      `  let id = ${invocationId(workgroup)};`,
+    ]),
     ...lines,
     '}',
     '',
@@ -32,19 +39,27 @@ export function printWgsl(routine: Routine, workgroup: number): WgslKernel {
   return { code, workgroup }
 }
 
-/** Splits `id` into the grid's coordinates, the last axis fastest; the last workgroup may be partial. */
+/** Splits `id` into the grid's coordinates and `local` into the workgroup's; what is beyond the grid has nothing to do. */
 function printGrid(routine: Routine, lines: string[]): void {
   const sizes = routine.grid.map(({ extent }) => extentText(extent))
   lines.push(`  if (id >= ${sizes.join(' * ') || '1'}) { return; }`)
-  let rest = 'id'
-  for (let i = routine.grid.length - 1; i > 0; i--) {
-    const { name, extent } = routine.grid[i]!
-    const following = i === 1 ? routine.grid[0]!.name : `${name}_rest`
+  printCoordinates('id', routine.grid, lines)
+  if (!routine.group) return
+  lines.push('  let local = i32(local_index);')
+  printCoordinates('local', routine.group, lines)
+}
+
+/** The last axis fastest. */
+function printCoordinates(id: string, axes: readonly { readonly name: string; readonly extent: Extent }[], lines: string[]): void {
+  let rest = id
+  for (let i = axes.length - 1; i > 0; i--) {
+    const { name, extent } = axes[i]!
+    const following = i === 1 ? axes[0]!.name : `${name}_rest`
     lines.push(extent === 1 ? `  let ${name} = 0;` : `  let ${name} = ${rest} % ${extentText(extent)};`)
     lines.push(extent === 1 ? `  let ${following} = ${rest};` : `  let ${following} = ${rest} / ${extentText(extent)};`)
     rest = following
   }
-  if (routine.grid.length === 1) lines.push(`  let ${routine.grid[0]!.name} = id;`)
+  if (axes.length === 1) lines.push(`  let ${axes[0]!.name} = ${id};`)
 }
 
 const extentText = (extent: Extent): string =>
@@ -59,11 +74,12 @@ function printStatements(routine: Routine, body: readonly Statement[], indent: s
       case 'set': lines.push(`${indent}${s.name} = ${text(s.value)};`); break
       case 'store': {
         const half = routine.bindings[s.binding]?.tensor.type === 'f16'
-        lines.push(`${indent}${routine.bindings[s.binding]!.name}[${text(s.at)}] = ${half ? `f16(${text(s.value)})` : text(s.value)};`)
+        lines.push(`${indent}${memoryName(routine, s.binding)}[${text(s.at)}] = ${half ? `f16(${text(s.value)})` : text(s.value)};`)
         break
       }
+      case 'barrier': lines.push(`${indent}workgroupBarrier();`); break
       case 'for':
-        lines.push(`${indent}for (var ${s.name} = 0; ${s.name} < ${text(s.extent)}; ${s.name}++) {`)
+        lines.push(`${indent}for (var ${s.name} = ${s.from ? text(s.from) : '0'}; ${s.name} < ${text(s.extent)}; ${s.by ? `${s.name} += ${s.by}` : `${s.name}++`}) {`)
         printStatements(routine, s.body, `${indent}  `, lines, used)
         lines.push(`${indent}}`)
         break
@@ -78,6 +94,9 @@ function printStatements(routine: Routine, body: readonly Statement[], indent: s
   }
 }
 
+/** Bindings first, then what a workgroup shares. */
+const memoryName = ({ bindings, shared }: Routine, index: number): string => (bindings[index] ?? shared![index - bindings.length]!).name
+
 const isZeroVector = (term: Term): boolean =>
   term.kind === 'vector' && term.parts.every((p) => p.kind === 'number' && p.value === 0)
 
@@ -88,7 +107,7 @@ function printTerm(routine: Routine, term: Term, used: Set<string>): string {
     case 'truth': return String(term.value)
     case 'name': return term.name
     case 'load': {
-      const element = `${routine.bindings[term.binding]!.name}[${text(term.at)}]`
+      const element = `${memoryName(routine, term.binding)}[${text(term.at)}]`
       const type = routine.bindings[term.binding]?.tensor.type
       return type === 'i32' || type === 'f16' ? `f32(${element})` : element
     }
