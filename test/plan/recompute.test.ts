@@ -84,7 +84,7 @@ describe('memory small gives what memory fast gives', () => {
   })
   afterAll(() => { for (const device of [exact, gpu, cpu]) device.close() })
 
-  const nets: [string, string][] = [['everything', EVERYTHING], ...[2, 3, 5].map((seed): [string, string] => [`random net ${seed}`, withBatch(randomNet(seed))])]
+  const nets: [string, string][] = [['everything', EVERYTHING], ...[2, 3].map((seed): [string, string] => [`random net ${seed}`, withBatch(randomNet(seed))])]
   describe.each(['merged', 'split'] as const)('%s', (style) => {
     test.each(nets)('%s: something is computed again, and in float64 all is the same to the last bit', async (_, text) => {
       expect(again(text, style)).not.toEqual([])
@@ -96,7 +96,7 @@ describe('memory small gives what memory fast gives', () => {
       expect(apart(await trace(text, style, 'small', cpu), await trace(text, style, 'fast', cpu), 1e-4)).toEqual([])
     })
 
-    test.each(nets.slice(0, 2))('%s on WGSL, to rounding', async (_, text) => {
+    test.each(nets.slice(0, 1))('%s on WGSL, to rounding', async (_, text) => {
       expect(apart(await trace(text, style, 'small', gpu), await trace(text, style, 'fast', gpu), 1e-4)).toEqual([])
     })
   })
