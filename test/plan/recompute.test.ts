@@ -140,6 +140,8 @@ describe('what is computed again', () => {
     expect(fast!.flopsAgain).toBe(0)
     expect(small!.flopsAgain).toBe(small!.kernels.filter((k) => k.again).reduce((sum, k) => sum + k.flops, 0))
     expect(small!.flops).toBe(fast!.flops + small!.flopsAgain)
+    // What has to be done in any case has not become more.
+    expect(small!.lowerBound.flops).toBe(fast!.lowerBound.flops)
   })
 
   test('a bundle says how it was compiled, and the interpreter follows', () => {
