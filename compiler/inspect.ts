@@ -86,7 +86,7 @@ function lowerBound(plan: Plan, program: ProgramEntry, at: (size: Size) => numbe
   const lasting = (t: number): boolean => plan.buffers[plan.tensors[t]!.buffer]!.role !== 'scratch'
   const results = new Set(Object.values(program.results))
   return {
-    flops: program.dispatches.reduce((total, d) => total + at(d.products), 0),
+    flops: program.dispatches.reduce((total, d) => total + (d.again ? 0 : at(d.products)), 0),
     bytesRead: bytes([...read].filter(lasting)),
     bytesWritten: bytes(new Set([...written].filter((t) => lasting(t) || results.has(t)))),
   }

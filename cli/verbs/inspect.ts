@@ -146,7 +146,7 @@ function show(report: InspectReport, screen: Screen): void {
   const { bold, dim } = screen.colors
   screen.print(`${bold(report.name)} (${report.style}${report.memory === 'fast' ? '' : `, memory ${report.memory}`}), batch ${report.batch}${report.threadBytes === undefined ? '' : `; ${showBytes(report.threadBytes)} for each thread beside the peaks`}`)
   for (const [name, program] of Object.entries(report.programs)) {
-    screen.print(`\n${bold(name)}: ${program.kernels.length} kernels, ${showCount(program.flops)}FLOP${program.flopsAgain > 0 ? ` (${showCount(program.flopsAgain)} of them again)` : ''}, ${showBytes(program.bytesRead)} read, ${showBytes(program.bytesWritten)} written, peak ${showBytes(program.peakBytes)}, of which ${showBytes(program.lastingBytes)} last`)
+    screen.print(`\n${bold(name)}: ${program.kernels.length} kernels, ${showCount(program.flops)}FLOP${program.flopsAgain > 0 ? ` (${showCount(program.flopsAgain)} of them again)` : ''}, ${showBytes(program.bytesRead)} read, ${showBytes(program.bytesWritten)} written, peak ${showBytes(program.peakBytes)}, of which ${showBytes(program.lastingBytes)} outlive the program`)
     screen.print(dim(boundOf(program)))
     screen.table(['kernel', 'layers', 'FLOP', 'read', 'written'], program.kernels.map((kernel) => [
       kernel.name, kernel.layers.join(' + '), showCount(kernel.flops), showBytes(kernel.bytesRead), showBytes(kernel.bytesWritten),

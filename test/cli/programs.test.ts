@@ -37,6 +37,18 @@ const CONV = `net conv {
 }
 train { solver sgd(lr: 0.1, momentum: 0.9) batch 4 }
 `
+const DEEP = `net deep {
+  input image: f32[4, 12, 12]
+  input label: class[3]
+  x = image
+  for i in 0..6 {
+    x = x -> conv(8, 3, pad: 1) as conv{i} -> batch_norm as bn{i} -> relu as relu{i}
+  }
+  logits = x -> global_avg_pool -> fc(3)
+  loss = softmax_loss(logits, label)
+}
+train { solver sgd(lr: 0.1) batch 8 }
+`
 const TWO_ERRORS = `net wrong {
   input image: f32[1, 6, 6]
   a = image -> conw(4, 3)
@@ -50,6 +62,7 @@ beforeAll(async () => {
   await writeFile(at('line.net'), LINE)
   await writeFile(at('conv.net'), CONV)
   await writeFile(at('wrong.net'), TWO_ERRORS)
+  await writeFile(at('deep.net'), DEEP)
   await writeFile(at('line.safetensors'), writeSafetensors(new Map([['fc.weight', f32([2, 2], [1, 0, 0, 1])], ['fc.bias', f32([2], [0, 0])]])))
   await writeFile(at('in.safetensors'), writeSafetensors(new Map([['x', f32([2, 2], [Math.log(3), 0, 0, 0])], ['label', { shape: [2], type: 'i32', data: Int32Array.of(0, 1) }]])))
 })
@@ -280,6 +293,20 @@ describe('inspect', () => {
     expect(split.every((kernel: { layers: string[] }) => kernel.layers.length === 1)).toBe(true)
     // conv1, normalization, scale and shift, relu, fc, softmax.
     expect(split).toHaveLength(6)
+  })
+
+  test('--memory small: less at once, and what is computed again; a bundle keeps to what it was compiled with, unless told', async () => {
+    const train = async (net: string, ...options: string[]) => json(await fusenet(['inspect', at(net), '--batch', '8', '--json', ...options])).programs.train
+    const [fast, small] = [await train('deep.net'), await train('deep.net', '--memory', 'small')]
+    expect(fast.flopsAgain).toBe(0)
+    expect(small.flopsAgain).toBeGreaterThan(0)
+    expect(small.peakBytes).toBeLessThan(fast.peakBytes)
+    expect(small.lastingBytes).toBe(fast.lastingBytes)
+    const compiled = json(await fusenet(['compile', at('deep.net'), '--memory', 'small', '-o', at('small'), '--json']))
+    expect(compiled.memory).toBe('small')
+    expect(await train('small')).toEqual(small)
+    expect(await train('small', '--memory', 'fast')).toEqual(fast)
+    expect((await fusenet(['inspect', at('deep.net'), '--memory', 'small', '--program', 'train'])).out).toMatch(/memory small.*[^]*of them again[^]*\.again/)
   })
 
   test('a bundle tells the same as its text', async () => {

@@ -84,7 +84,7 @@ describe('memory small gives what memory fast gives', () => {
   })
   afterAll(() => { for (const device of [exact, gpu, cpu]) device.close() })
 
-  const nets: [string, string][] = [['everything', EVERYTHING], ...[2, 3, 5].map((seed): [string, string] => [`random net ${seed}`, withBatch(randomNet(seed))])]
+  const nets: [string, string][] = [['everything', EVERYTHING], ...[2, 3].map((seed): [string, string] => [`random net ${seed}`, withBatch(randomNet(seed))])]
   describe.each(['merged', 'split'] as const)('%s', (style) => {
     test.each(nets)('%s: something is computed again, and in float64 all is the same to the last bit', async (_, text) => {
       expect(again(text, style)).not.toEqual([])
@@ -96,7 +96,7 @@ describe('memory small gives what memory fast gives', () => {
       expect(apart(await trace(text, style, 'small', cpu), await trace(text, style, 'fast', cpu), 1e-4)).toEqual([])
     })
 
-    test.each(nets.slice(0, 2))('%s on WGSL, to rounding', async (_, text) => {
+    test.each(nets.slice(0, 1))('%s on WGSL, to rounding', async (_, text) => {
       expect(apart(await trace(text, style, 'small', gpu), await trace(text, style, 'fast', gpu), 1e-4)).toEqual([])
     })
   })
@@ -140,6 +140,8 @@ describe('what is computed again', () => {
     expect(fast!.flopsAgain).toBe(0)
     expect(small!.flopsAgain).toBe(small!.kernels.filter((k) => k.again).reduce((sum, k) => sum + k.flops, 0))
     expect(small!.flops).toBe(fast!.flops + small!.flopsAgain)
+    // What has to be done in any case has not become more.
+    expect(small!.lowerBound.flops).toBe(fast!.lowerBound.flops)
   })
 
   test('a bundle says how it was compiled, and the interpreter follows', () => {
