@@ -85,7 +85,7 @@ describe('memory small gives what memory fast gives', () => {
   afterAll(() => { for (const device of [exact, gpu, cpu]) device.close() })
 
   const nets: [string, string][] = [['everything', EVERYTHING], ...[2, 3].map((seed): [string, string] => [`random net ${seed}`, withBatch(randomNet(seed))])]
-  describe.each(['merged', 'split'] as const)('%s', (style) => {
+  describe.each(['merged', 'split'] as const)('%s', { timeout: 300_000 }, (style) => {
     test.each(nets)('%s: something is computed again, and in float64 all is the same to the last bit', async (_, text) => {
       expect(again(text, style)).not.toEqual([])
       expect(apart(await trace(text, style, 'small', exact), await trace(text, style, 'fast', exact), 0)).toEqual([])
@@ -121,9 +121,9 @@ describe('what is computed again', () => {
     }
   })
 
-  test('dropout, with the numbers of the first time', async () => {
+  test('dropout, with the numbers of the first time', () => {
     // Split: the layer is a kernel of its own. That the numbers are the same is what the gradients above say.
-    expect(again(EVERYTHING, 'split').some((name) => name.startsWith('drop'))).toBe(true)
+    expect(again(EVERYTHING, 'split').some((name) => /drop/.test(name))).toBe(true)
   })
 
   test('once each', () => {
