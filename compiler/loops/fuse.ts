@@ -178,7 +178,7 @@ class Fusion {
     if (typeof blocksOf === 'string') return blocksOf
     const { layers } = item.equation
     const { side, merge } = sideMoments({ name: item.equation.name, layers, source, result, ...(affine && { affine }), eps }, equation.axes, equation.axes[1]!, blocksOf)
-    const decline = this.carry(producer, side, layers)
+    const decline = this.carry(producer, side, layers, [source])
     if (decline) return decline
     producer.why.push(`gathers the statistics of ${layers.join(', ')} as it stores`)
     const at = this.items.indexOf(item)
@@ -271,12 +271,12 @@ class Fusion {
   }
 
   /** Has a kernel gather a side reduction, if it can, and if that moves fewer bytes than reading `instead` would. */
-  private carry(producer: Item, side: SideReduction, layers: readonly string[], instead?: readonly Tensor[]): string | undefined {
+  private carry(producer: Item, side: SideReduction, layers: readonly string[], instead: readonly Tensor[]): string | undefined {
     const carrying = withSide(producer.equation, side, layers)
     const already = new Set([...reads(producer.equation), ...writes(producer.equation)])
     const more = reads(carrying).filter((t) => !already.has(t))
     const bytes = (tensors: readonly Tensor[]): number => tensors.reduce((sum, t) => sum + (isBatched(t.shape) ? elementsPerSample(t.shape) : 0), 0)
-    if (instead && bytes(more) + 2 * bytes([side.into]) >= bytes(instead)) return `${producer.equation.name} works in parts too small to gather the ${side.kind} of ${layers.join(', ')}`
+    if (bytes(more) + 2 * bytes([side.into]) >= bytes(instead)) return `${producer.equation.name} works in parts too small to gather the ${side.kind} of ${layers.join(', ')}`
     const bound = reads(carrying).length + writes(carrying).length
     if (bound > this.request.maxBindings) return `${carrying.name} would bind ${bound} buffers with the ${side.kind} of ${layers.join(', ')}, ${this.request.maxBindings} are granted everywhere`
     producer.equation = carrying

@@ -92,7 +92,7 @@ describe('bytes of training', () => {
     ['densenet40', 1.05],
   ] as const)('%s', (name, most) => {
     const text = sample(name)
-    for (const target of ['wasm']) {
+    for (const target of ['webgpu', 'wasm']) {
       const merged = trainOf(text, target)
       expect(bytes(forward(merged)) / bytes(forward(trainOf(withoutBatchNorm(text), target))), `forward on ${target}, to the same net without BN`).toBeLessThanOrEqual(most)
       expect(bytes(merged) / bytes(trainOf(text, target, 'split')), `a step on ${target}, to split`).toBeLessThanOrEqual(0.5)
