@@ -10,9 +10,10 @@ import { inspectManifest, type InspectReport } from './inspect.ts'
 import { operators } from './ops/table.ts'
 import { vocabulary } from './ops/vocabulary.ts'
 import { buildGraph } from './passes/build-graph.ts'
+import { dropNormalization } from './passes/drop-normalization.ts'
 import { programsOf } from './passes/programs.ts'
 import { type PipelineOptions, type PipelineResult, runPipeline } from './pipeline.ts'
-import type { Target } from './targets/target.ts'
+import type { Schedules, Target } from './targets/target.ts'
 import { wasm } from './targets/wasm/target.ts'
 import { wgsl, wgslHalf } from './targets/wgsl/target.ts'
 
@@ -39,6 +40,10 @@ export interface CompileOptions {
   readonly storage?: Storage
   /** Passes to leave out, to find out which one makes a number wrong. */
   readonly without?: readonly string[]
+  /** Ways to compute kernels that are known to be fast, of each target by its name: what `fusenet tune` found. */
+  readonly schedules?: Readonly<Record<string, Schedules>>
+  /** `false`: another net, the same without its normalizations (`drop-normalization`), to compare with. It carries no text. */
+  readonly normalize?: boolean
   /** Told what every step left. */
   readonly watch?: PipelineOptions['watch']
 }
@@ -53,7 +58,7 @@ export function compile(source: string | Source, options: CompileOptions = {}): 
   return bundle
 }
 
-const TARGETS: readonly Target[] = [wgsl, wasm, wgslHalf]
+export const TARGETS: readonly Target[] = [wgsl, wasm, wgslHalf]
 
 export interface InspectOptions extends CompileOptions {
   /** Samples that the numbers are for. Default 1. */
@@ -88,9 +93,12 @@ export function compileFor(source: string | Source, targets: readonly Target[], 
   const pipelines = runPipeline(graph, {
     targets, style, memory: options.memory ?? 'fast', programs: programsFor(graph, program.train).filter((name) => !options.programs || options.programs.includes(name)), batch: program.train?.batch ?? 1,
     ...(program.train && { train: program.train }),
-    ...(options.without && { without: options.without }), ...(options.watch && { watch: options.watch }),
+    ...(options.schedules && { schedules: options.schedules }), ...(options.without && { without: options.without }), ...(options.watch && { watch: options.watch }),
   })
-  const manifest = manifestOf(program, graph, { style, ...(options.memory === 'small' && { memory: options.memory }) }, sources, Object.fromEntries(pipelines.map(({ target, plan }) => [target.name, plan])))
+  const lowering = { style, ...(options.memory === 'small' && { memory: options.memory }) }
+  // What the text says is another net than one without its normalizations: nobody may compile that again from it.
+  const carried = options.normalize === false ? [] : sources
+  const manifest = manifestOf(program, graph, lowering, carried, Object.fromEntries(pipelines.map(({ target, plan }) => [target.name, plan])))
   return { bundle: { manifest, files: new Map(pipelines.flatMap(({ files }) => [...files])) }, pipelines, warnings: diagnostics }
 }
 
@@ -112,10 +120,11 @@ function frontEnd(source: string | Source, options: CompileOptions): FrontEnd {
   })
   const loaded = loadProgram(main, { vocabulary, ...(readImport && { readImport }) })
   if (!loaded.program) return { diagnostics: loaded.diagnostics, sources }
-  const built = buildGraph(loaded.program, { operators, ...(options.style && { style: options.style }) })
+  const program = options.normalize === false ? dropNormalization(loaded.program) : loaded.program
+  const built = buildGraph(program, { operators, ...(options.style && { style: options.style }) })
   const diagnostics = [...loaded.diagnostics, ...built.diagnostics]
   if (diagnostics.some((d) => d.severity === 'error')) return { diagnostics, sources }
-  return { program: loaded.program, ...(built.graph && { graph: built.graph }), diagnostics, sources }
+  return { program, ...(built.graph && { graph: built.graph }), diagnostics, sources }
 }
 
 /** Those that can be told apart: without batch_norm there are no other statistics, without accumulation nothing is added up. */

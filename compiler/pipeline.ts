@@ -13,7 +13,7 @@ import { operators } from './ops/table.ts'
 import { passesFor, prepareGraph } from './passes/programs.ts'
 import { buildPlan, type LaidOutPlan, type PlannedProgram } from './plan/build-plan.ts'
 import { recompute, type Step } from './plan/recompute.ts'
-import type { Target } from './targets/target.ts'
+import type { Schedules, Target } from './targets/target.ts'
 
 /** Stages after the passes, in order, for `--print`, `--after` and `--without`. */
 export const LOOP_STAGES = ['lower', 'fuse', 'recompute', 'plan'] as const
@@ -28,6 +28,8 @@ export interface PipelineOptions {
   readonly train?: TrainSettings
   /** Names of passes (or `fuse`, `recompute`) to leave out: bisects a wrong number. */
   readonly without?: readonly string[]
+  /** Of each target by its name. */
+  readonly schedules?: Readonly<Record<string, Schedules>>
   /** The batch at which memory is packed best. */
   readonly batch: number
   /** Called after every step with its name and a text of what it left, made only when asked for. */
@@ -66,7 +68,7 @@ interface PassedGraph {
 }
 
 function planFor(target: Target, base: Graph, graphs: ReadonlyMap<ProgramName, PassedGraph>, options: PipelineOptions): PipelineResult {
-  const { print, link } = target.printer(options.batch)
+  const { print, link } = target.printer(options.batch, options.schedules?.[target.name])
   const programs = [...graphs].map(([name, { graph, declined }]): PlannedProgram => {
     const { lowered, fused } = timed(options, name, 'fuse', () => toKernels(target, graph, declined, options), (r) => printEquations(r.fused))
     const { steps, viewOf } = lessKept(name, graph, { steps: fused, viewOf: lowered.viewOf }, options)

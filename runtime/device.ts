@@ -17,6 +17,8 @@ export interface Device {
   readonly name: string
   /** For people: the adapter's name, threads. */
   readonly description: string
+  /** What tells this hardware from other: what is measured on it is kept under these. Absent: nothing can be kept. */
+  readonly identity?: Readonly<Record<string, string>>
   /** Whether the arithmetic is done by a CPU pretending to be a GPU. */
   readonly software: boolean
   /** Whether it runs plans with f16 storage. Absent: it does not. */

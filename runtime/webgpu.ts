@@ -52,6 +52,12 @@ function describe({ info }: { readonly info?: Partial<GPUAdapterInfo> }): string
   return [...new Set(parts)].join(' ') || 'unnamed adapter'
 }
 
+/** `Device.identity` of an adapter. */
+export function identityOf({ info }: { readonly info?: Partial<GPUAdapterInfo> }): Record<string, string> {
+  const { vendor = '', architecture = '', device = '', description = '' } = info ?? {}
+  return { vendor, architecture, device, description }
+}
+
 /** Whether a CPU pretends to be a GPU. */
 export const isSoftware = (adapter: { readonly info?: Partial<GPUAdapterInfo> }): boolean =>
   adapter.info?.isFallbackAdapter === true || /swiftshader|llvmpipe|lavapipe|software|basic render|warp\b/i.test(describe(adapter))
@@ -59,6 +65,7 @@ export const isSoftware = (adapter: { readonly info?: Partial<GPUAdapterInfo> })
 class WebGpuDevice implements Device, WebGpuHost {
   readonly name = 'webgpu'
   readonly description: string
+  readonly identity: Readonly<Record<string, string>>
   readonly software: boolean
   readonly gpu: GPUDevice
   /** The first thing that went wrong outside of an error scope. */
@@ -69,6 +76,7 @@ class WebGpuDevice implements Device, WebGpuHost {
   constructor(gpu: GPUDevice, adapter: GPUAdapter) {
     this.gpu = gpu
     this.description = describe(adapter)
+    this.identity = identityOf(adapter)
     this.software = isSoftware(adapter)
     gpu.addEventListener?.('uncapturederror', (event) => {
       event.preventDefault()

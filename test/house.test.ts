@@ -17,7 +17,7 @@ interface Rule {
   readonly but?: readonly string[]
 }
 
-const ROOMS = ['dsl/', 'compiler/', 'runtime/', 'cli/'] as const
+const ROOMS = ['dsl/', 'compiler/', 'runtime/', 'measure/', 'cli/'] as const
 const root = fileURLToPath(new URL('..', import.meta.url))
 const house = new Map(ROOMS.flatMap((room) => filesIn(room)).map((file) => [file, readFileSync(join(root, file), 'utf8')]))
 
@@ -33,6 +33,8 @@ function rulesFor(files: readonly string[]): Rule[] {
     { name: 'the runtime of a page asks nothing of Node', from: ['runtime/index.ts'], never: ['node:'] },
     { name: 'the compiler knows of the runtime the bundle format and the device interface alone', from: ['compiler/'], never: ['runtime/', 'cli/'], but: ['runtime/format.ts', 'runtime/device.ts'] },
     { name: 'the compiler is a function of text: no files, no machine', from: ['compiler/'], never: ['node:'] },
+    { name: 'who measures is known to the command alone', from: ['dsl/', 'compiler/', 'runtime/'], never: ['measure/'] },
+    { name: 'what is measured runs in pages too: neither files nor the command', from: ['measure/'], never: ['cli/', 'node:'] },
 
     { name: 'a target sees loops, never operators', from: ['compiler/targets/'], never: ['compiler/ops/', 'compiler/passes/'] },
     { name: 'operators and passes know no target', from: ['compiler/ops/', 'compiler/passes/'], never: ['compiler/targets/'] },

@@ -17,8 +17,22 @@ export interface Target {
   /** What one part of a kernel's work is, of which it can gather statistics; or why it gathers none. */
   readonly blocksOf: (equation: Equation) => Blocks | string
   /** A printer for one compilation, for nets that train with this batch (1: only infer): what it has printed once it need not print again. */
-  readonly printer: (batch: number) => Printer
+  readonly printer: (batch: number, schedules?: Schedules) => Printer
+  /**
+   * Ways to do an equation's work in such a net, the one that it takes by itself first (on a software adapter where that takes another);
+   * what the equation gathers on the way is gathered in the same blocks by all. Absent where a target knows one way only.
+   */
+  readonly candidates?: (equation: Equation, batch: number, software: boolean) => readonly ScheduleData[]
 }
+
+/** A way to do an equation's work, in its target's own words: what goes to a file and comes back. */
+export type ScheduleData = object
+
+/**
+ * Ways that are known to be fast, by `kernelKey`. They come from outside: what a target would not name among its candidates, as
+ * another version of it did, is passed over.
+ */
+export type Schedules = Readonly<Record<string, ScheduleData>>
 
 export interface Printer {
   readonly print: (equation: Equation) => PrintedKernel

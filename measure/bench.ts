@@ -1,0 +1,251 @@
+import type { Device, Numbers } from '../runtime/device.ts'
+import type { Bundle, TensorData } from '../runtime/format.ts'
+import type { Net } from '../runtime/net.ts'
+import { open } from '../runtime/open.ts'
+import { compareResults, type Difference, differenceOfNorms, largestDifference, minus, type Results } from './compare.ts'
+import { type KernelTime, kernelTimes } from './kernels.ts'
+import { madeUpInputs, madeUpWeights } from './made-up.ts'
+import { type Contestant, median, repeated, takeTurns } from './turns.ts'
+
+/** The two things that are measured: one inference, one training step. */
+export type BenchProgram = 'infer' | 'train'
+
+/** A bundle under a name. The first of a list is what all others are compared with. */
+export interface Variant {
+  readonly name: string
+  readonly bundle: Bundle
+  /** Whether it computes what the first one does, so that its results must be the same. */
+  readonly sameNet: boolean
+}
+
+/** Somebody else who computes the same net; opened for one program, and closed behind it. */
+export interface Peer {
+  readonly name: string
+  /** What it can do. */
+  readonly programs: readonly BenchProgram[]
+  readonly open: (work: Work) => Promise<OpenPeer>
+}
+
+export interface OpenPeer extends Contestant {
+  /** What must agree with the first variant's results. */
+  readonly results: Results
+  readonly version?: string
+  close(): void
+}
+
+/** What is computed: weights and inputs that all share. */
+export interface Work {
+  readonly program: BenchProgram
+  readonly batch: number
+  /** Every parameter, float32. */
+  readonly parameters: ReadonlyMap<string, TensorData>
+  readonly inputs: Readonly<Record<string, Numbers>>
+}
+
+export interface BenchOptions {
+  readonly device: Device
+  readonly batch: number
+  readonly programs: readonly BenchProgram[]
+  readonly peers?: readonly Peer[]
+  readonly seed?: number
+  /** Measurements of each. */
+  readonly rounds: number
+  /** Shorter iterations are repeated for so long and counted as their mean. */
+  readonly atLeastMs?: number
+  /** Everybody iterates for so long before anything counts: engines compile what is hot once more. */
+  readonly warmUpMs?: number
+  /** Also times the first variant's dispatches. */
+  readonly kernels?: boolean
+  readonly stopped?: () => boolean
+  /** Before each thing that takes a while. */
+  readonly onStage?: (program: BenchProgram, text: string) => void
+  readonly onMeasured?: (program: BenchProgram, name: string, ms: number) => void
+}
+
+export interface ProgramBench {
+  readonly program: BenchProgram
+  /** Of convolutions and inner products in the first variant, two for each multiplication and addition. */
+  readonly flops: number
+  /** Whether it was stopped on the way. */
+  readonly stopped: boolean
+  readonly contestants: readonly ContestantReport[]
+  readonly kernels?: readonly KernelTime[]
+  /** What could not be done, and why. */
+  readonly notes: readonly string[]
+}
+
+export interface ContestantReport {
+  readonly name: string
+  readonly version?: string
+  /** In the order in which they were measured. */
+  readonly times: readonly number[]
+  readonly medianMs: number
+  readonly minimumMs: number
+  /** To the first contestant. */
+  readonly ratio: number
+  readonly ratioOfMinima: number
+  readonly gigaflopsPerSecond: number
+  /** That the device holds for it. */
+  readonly bytes?: number
+  /** To the first contestant's results; absent for another net and for the first itself. */
+  readonly difference?: Difference
+  readonly wrong: boolean
+}
+
+/** Of outputs the largest difference over the largest value; of a step the norm of the difference over the norm. */
+const TOLERANCE = { infer: 1e-3, train: 1e-2 } as const
+
+/** Measures the variants of a net, and peers, on the same work. Results are compared before anything is timed. */
+export async function bench(variants: readonly Variant[], options: BenchOptions): Promise<ProgramBench[]> {
+  const reports: ProgramBench[] = []
+  for (const program of options.programs) {
+    if (options.stopped?.()) break
+    reports.push(await benchProgram(variants, program, options))
+  }
+  return reports
+}
+
+/** A contestant whose results are known, ready to be timed. */
+interface Ready extends Contestant {
+  readonly results: Results
+  readonly sameNet: boolean
+  readonly bytes?: number
+  readonly version?: string
+  close(): void
+}
+
+async function benchProgram(variants: readonly Variant[], program: BenchProgram, options: BenchOptions): Promise<ProgramBench> {
+  const { device, batch, seed = 1, rounds, atLeastMs = 20, warmUpMs = 300, peers = [], onStage } = options
+  const first = variants[0]!.bundle
+  const weights = madeUpWeights(first, seed)
+  const inputs = madeUpInputs(first.manifest.inputs, batch, seed)
+  const notes: string[] = []
+  const ready: Ready[] = []
+  let reference: Net | undefined
+  const stopped = (): boolean => options.stopped?.() ?? false
+  try {
+    for (const variant of variants) {
+      if (stopped()) break
+      onStage?.(program, `${variant.name} gets ready`)
+      const net = await openVariant(variant.bundle, weights, { device, batch, seed, programs: [program] })
+      reference ??= net
+      const found = { ...variant, bytes: net.session.allocatedBytes, close: () => net.close() }
+      const { results, iterate } = await CHECKS[program](net, inputs)
+      ready.push({ ...found, results, measure: (ms) => repeated(iterate, ms) })
+    }
+    for (const peer of peers.filter(({ programs }) => reference && programs.includes(program))) {
+      if (stopped()) break
+      onStage?.(program, `${peer.name} gets ready`)
+      try {
+        const opened = await peer.open({ program, batch, parameters: await reference!.parameters(), inputs })
+        ready.push(mayFail(opened, (reason) => notes.push(reason)))
+      } catch (error) {
+        notes.push(`${peer.name}: ${firstLine(error)}`)
+      }
+    }
+    for (const contestant of stopped() ? [] : ready) {
+      onStage?.(program, `${contestant.name} warms up`)
+      await contestant.measure(warmUpMs)
+    }
+    const times = await takeTurns(ready, { rounds, atLeastMs, stopped, onMeasured: (name, ms) => options.onMeasured?.(program, name, ms) })
+    let kernels: readonly KernelTime[] | undefined
+    if (options.kernels && reference && !stopped()) {
+      onStage?.(program, 'kernel by kernel')
+      kernels = await kernelTimes(reference, program, Math.min(rounds, 9))
+      if (!kernels) notes.push(`${device.description} cannot tell the time of a kernel`)
+    }
+    const flops = reference ? productsOf(reference, program) : 0
+    return { program, flops, stopped: stopped(), contestants: reportsOf(program, ready, times, flops), ...(kernels && { kernels }), notes }
+  } finally {
+    for (const contestant of ready) contestant.close()
+  }
+}
+
+/** Weights that the variant has a place for: a net without normalization has none for gamma and beta. */
+async function openVariant(bundle: Bundle, weights: ReadonlyMap<string, TensorData>, options: { device: Device; batch: number; seed: number; programs: readonly string[] }): Promise<Net> {
+  const own = new Set(bundle.manifest.parameters.map((p) => p.name))
+  return open(bundle, { ...options, weights: new Map([...weights].filter(([name]) => own.has(name))) })
+}
+
+/** A peer that fails is out, and its reason told; the others go on. */
+function mayFail(peer: OpenPeer, tell: (reason: string) => void): Ready {
+  let failed = false
+  const measure = async (atLeastMs: number): Promise<number> => {
+    if (failed) return NaN
+    try {
+      return await peer.measure(atLeastMs)
+    } catch (error) {
+      failed = true
+      tell(`${peer.name}: ${firstLine(error)}`)
+      return NaN
+    }
+  }
+  return { name: peer.name, results: peer.results, sameNet: true, ...(peer.version !== undefined && { version: peer.version }), measure, close: () => peer.close() }
+}
+
+const firstLine = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split('\n')[0]!
+
+interface Checked {
+  readonly results: Results
+  readonly iterate: () => Promise<unknown>
+}
+
+type Check = (net: Net, inputs: Readonly<Record<string, Numbers>>) => Promise<Checked>
+
+const CHECKS: Readonly<Record<BenchProgram, Check>> = {
+  infer: async (net, inputs) => ({ results: await net.run(inputs), iterate: () => net.run(inputs) }),
+
+  /**
+   * How far a step as the file wants it moves parameters and statistics, each as one vector, and its loss and the next one's: what
+   * is computed from gradients in which a value lies on the other side of ReLU's kink soon runs apart, for everybody. The steps
+   * that are timed have a rate of 0: they do the same work, and each starts from where the last one did.
+   */
+  train: async (net, inputs) => {
+    const { accumulate = 1 } = net.manifest.train ?? {}
+    const batches = accumulate > 1 ? Array.from({ length: accumulate }, () => inputs) : inputs
+    const step = async (rate?: number): Promise<number> => (await net.trainStep(batches, rate === undefined ? {} : { rate })).loss
+    const before = await net.parameters()
+    const first = await step()
+    const after = await net.parameters()
+    const moves = (trainable: boolean): Float64Array => concat(net.manifest.parameters.filter((p) => p.trainable === trainable)
+      .map(({ name }) => minus(after.get(name)!.data as Numbers, before.get(name)!.data as Numbers)))
+    const results = { losses: Float64Array.of(first, await step()), 'moves of parameters': moves(true), 'moves of statistics': moves(false) }
+    return { results, iterate: () => step(0) }
+  },
+}
+
+function concat(parts: readonly Float64Array[]): Float64Array {
+  const all = new Float64Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    all.set(part, at)
+    at += part.length
+  }
+  return all
+}
+
+function productsOf(net: Net, program: string): number {
+  return net.session.plan.programs[program]!.dispatches.reduce((sum, d) => sum + d.products.fixed + d.products.perSample * net.batch, 0)
+}
+
+function reportsOf(program: BenchProgram, ready: readonly Ready[], times: readonly (readonly number[])[], flops: number): ContestantReport[] {
+  const base = times[0] ?? []
+  return ready.flatMap(({ name, version, bytes, results, sameNet }, i) => {
+    const own = times[i]!.filter((ms) => !Number.isNaN(ms))
+    if (own.length === 0) return []
+    const [medianMs, minimumMs] = [median(own), Math.min(...own)]
+    const difference = i > 0 && sameNet ? compareResults(results, pick(ready[0]!.results, results), program === 'infer' ? largestDifference : differenceOfNorms) : undefined
+    return [{
+      name, ...(version !== undefined && { version }), times: own, medianMs, minimumMs,
+      ratio: medianMs / median(base), ratioOfMinima: minimumMs / Math.min(...base), gigaflopsPerSecond: flops / medianMs / 1e6,
+      ...(bytes !== undefined && { bytes }), ...(difference && { difference }),
+      wrong: difference !== undefined && !(difference.worst <= TOLERANCE[program]),
+    }]
+  })
+}
+
+/** Of the first contestant's results those that the other has too; all of them where it has none. */
+function pick(all: Results, like: Results): Results {
+  const names = Object.keys(all).filter((name) => name in like)
+  return names.length > 0 ? Object.fromEntries(names.map((name) => [name, all[name]!])) : all
+}

@@ -1,0 +1,46 @@
+import type { Net } from '../runtime/net.ts'
+import { scalarsAt } from '../runtime/schedule.ts'
+import { sizeAt } from '../runtime/sizes.ts'
+import { median } from './turns.ts'
+
+/** One dispatch of a program: its time beside what it computes and moves, counted from the plan. */
+export interface KernelTime {
+  readonly name: string
+  readonly layers: readonly string[]
+  /** The median of several runs. */
+  readonly ms: number
+  /** Of the sum of all. */
+  readonly share: number
+  readonly flops: number
+  /** Read and written, each tensor once. */
+  readonly bytes: number
+  readonly gigaflopsPerSecond: number
+  readonly gigabytesPerSecond: number
+  /** How the work is done, where the plan says so. */
+  readonly how?: string
+}
+
+/**
+ * Where the time of a program goes, the longest first; undefined where the device cannot tell. Inputs are what was written last,
+ * parameters stay: the rate is 0. FLOPs are of the equation, so of a convolution itself where Winograd does less.
+ */
+export async function kernelTimes(net: Net, program: string, runs: number): Promise<KernelTime[] | undefined> {
+  const scalars = scalarsAt(net.manifest.train, 0, net.seed, 0)
+  const samples: Float64Array[] = []
+  for (let i = 0; i < runs; i++) {
+    const sample = await net.exclusively(async () => net.session.profile?.(program, scalars))
+    if (!sample) return undefined
+    samples.push(sample)
+  }
+  const rows = net.session.plan.programs[program]!.dispatches.map((d, i) => {
+    const ns = median(samples.map((sample) => sample[i]!))
+    const flops = sizeAt(d.flops, net.batch)
+    const bytes = sizeAt(d.bytesRead, net.batch) + sizeAt(d.bytesWritten, net.batch)
+    return {
+      name: d.name, layers: d.layers, ms: ns / 1e6, flops, bytes, gigaflopsPerSecond: flops / ns, gigabytesPerSecond: bytes / ns,
+      ...(d.how !== undefined && { how: d.how }),
+    }
+  })
+  const total = rows.reduce((sum, row) => sum + row.ms, 0)
+  return rows.map((row) => ({ ...row, share: row.ms / total })).sort((a, b) => b.ms - a.ms)
+}

@@ -1,0 +1,86 @@
+import { sha256Hex } from '../compiler/hash.ts'
+import type { ScheduleData, Schedules } from '../compiler/targets/target.ts'
+import { InputError } from '../runtime/errors.ts'
+import type { Tunable, Tuned } from './tune.ts'
+
+/** Schedules that were found, by the hardware that they were found on: a file that outlives nets and versions. Plain JSON. */
+export interface ScheduleCache {
+  readonly format: typeof FORMAT
+  readonly version: 1
+  readonly adapters: readonly AdapterSchedules[]
+}
+
+export interface AdapterSchedules {
+  readonly target: string
+  /** `Device.identity`. */
+  readonly adapter: Readonly<Record<string, string>>
+  /** By `kernelKey`. */
+  readonly kernels: Readonly<Record<string, CachedSchedule>>
+}
+
+export interface CachedSchedule {
+  /** For people: where it was first met. */
+  readonly name: string
+  readonly schedule: ScheduleData
+  /** That it was measured at; found at another one, it takes the place of this. */
+  readonly batch: number
+  /** Which candidates there were. */
+  readonly among: string
+  readonly ms: number
+  readonly defaultMs: number
+}
+
+const FORMAT = 'fusenet-schedules'
+
+export const NO_SCHEDULES: ScheduleCache = { format: FORMAT, version: 1, adapters: [] }
+
+/** Reads a cache's text. Throws InputError where it is none; `file` is what the message calls it. */
+export function parseCache(text: string, file: string): ScheduleCache {
+  let read: unknown
+  try {
+    read = JSON.parse(text)
+  } catch (error) {
+    throw new InputError(`${file} is not JSON: ${(error as Error).message}`)
+  }
+  const cache = read as ScheduleCache
+  if (!isObject(read) || cache.format !== FORMAT) throw new InputError(`${file} holds no schedules: its format is not ${FORMAT}`)
+  if (cache.version !== 1) throw new InputError(`${file} is of version ${String(cache.version)}, this fusenet reads version 1: tune again, with another --cache`)
+  const sound = Array.isArray(cache.adapters) && cache.adapters.every((entry: unknown) => isObject(entry) && typeof entry['target'] === 'string'
+    && isObject(entry['adapter']) && isObject(entry['kernels']) && Object.values(entry['kernels']).every((kernel) => isObject(kernel) && isObject(kernel['schedule'])))
+  if (!sound) throw new InputError(`${file} is damaged: adapters with target, adapter and kernels are wanted`)
+  return cache
+}
+
+export const printCache = (cache: ScheduleCache): string => `${JSON.stringify(cache, null, 1)}\n`
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const isSame = (a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean =>
+  Object.keys({ ...a, ...b }).every((key) => a[key] === b[key])
+
+export const adapterOf = (cache: ScheduleCache, target: string, adapter: Readonly<Record<string, string>>): AdapterSchedules | undefined =>
+  cache.adapters.find((entry) => entry.target === target && isSame(entry.adapter, adapter))
+
+/** For people. */
+export const nameAdapter = ({ adapter }: Pick<AdapterSchedules, 'adapter'>): string => [...new Set(Object.values(adapter).filter(Boolean))].join(' ') || 'unnamed adapter'
+
+/** What `compile` takes. */
+export const schedulesOf = ({ kernels }: AdapterSchedules): Schedules =>
+  Object.fromEntries(Object.entries(kernels).map(([key, { schedule }]) => [key, schedule]))
+
+/** A text that changes when a compiler knows other ways to compute a kernel. */
+const amongOf = ({ candidates }: Pick<Tunable, 'candidates'>): string => sha256Hex(JSON.stringify(candidates)).slice(0, 16)
+
+/** What is known of a kernel at a batch, if nothing about it is new. */
+export function knownOf(cache: ScheduleCache, target: string, adapter: Readonly<Record<string, string>>, kernel: Tunable, batch: number): CachedSchedule | undefined {
+  const known = adapterOf(cache, target, adapter)?.kernels[kernel.key]
+  return known?.batch === batch && known.among === amongOf(kernel) ? known : undefined
+}
+
+/** The cache with what was found about a kernel. */
+export function withTuned(cache: ScheduleCache, target: string, adapter: Readonly<Record<string, string>>, kernel: Tunable, { schedule, ms, defaultMs }: Tuned, batch: number): ScheduleCache {
+  const before = adapterOf(cache, target, adapter)
+  const entry: CachedSchedule = { name: kernel.name, schedule, batch, among: amongOf(kernel), ms, defaultMs }
+  const after = { target, adapter, kernels: { ...before?.kernels, [kernel.key]: entry } }
+  return { ...cache, adapters: before ? cache.adapters.map((other) => (other === before ? after : other)) : [...cache.adapters, after] }
+}

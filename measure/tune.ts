@@ -1,0 +1,183 @@
+import { compileFor, TARGETS } from '../compiler/compile.ts'
+import type { CompileOptions } from '../compiler/compile.ts'
+import type { Constant } from '../compiler/graph/graph.ts'
+import { kernelKey } from '../compiler/loops/kernel-key.ts'
+import type { Equation } from '../compiler/loops/kernel.ts'
+import type { ScheduleData } from '../compiler/targets/target.ts'
+import type { Source } from '../dsl/source.ts'
+import { type Device, DeviceError } from '../runtime/device.ts'
+import { InputError } from '../runtime/errors.ts'
+import { compareResults, largestDifference, type Results } from './compare.ts'
+import { oneKernel, OneKernel, type Surroundings } from './one-kernel.ts'
+import { median, pause } from './turns.ts'
+
+/** A kernel of a net that can be computed in several ways. */
+export interface Tunable {
+  /** `kernelKey`: what its schedule is kept under. */
+  readonly key: string
+  /** Of the first layers that it is of. */
+  readonly name: string
+  /** Dispatches of the programs that are tuned which it stands for. */
+  readonly dispatches: number
+  readonly equation: Equation
+  /** Multiplications, additions and bytes moved in all dispatches: those with the most are measured first. */
+  readonly work: number
+  readonly candidates: readonly ScheduleData[]
+}
+
+export interface TuneOptions {
+  readonly device: Device
+  readonly batch: number
+  readonly programs: readonly string[]
+  /** Asked between two candidates; then the kernel under way is given up. */
+  readonly stopped?: () => boolean
+  /** After each candidate. */
+  readonly onCandidate?: () => void
+}
+
+/** What was found out about a kernel. */
+export interface Tuned {
+  readonly key: string
+  readonly name: string
+  readonly schedule: ScheduleData
+  /** Of one run: as the compiler has it by itself, and with this schedule. */
+  readonly defaultMs: number
+  readonly ms: number
+  readonly measured: number
+  /** Candidates that were passed over, and why. */
+  readonly notes: readonly string[]
+}
+
+/**
+ * The kernels of a net for which its target knows several ways, the largest first, each once however many layers share it.
+ * Throws CompileError; InputError where the target of the device knows one way only.
+ */
+export function tunables(source: Source, options: TuneOptions, compiling: CompileOptions): { kernels: Tunable[]; surroundings: Surroundings } {
+  const target = TARGETS.find(({ name }) => name === options.device.name)
+  if (!target?.candidates) throw new InputError(`there is nothing to tune on ${options.device.name}: it has one way to compute a kernel, by the compiler's own model`)
+  const { pipelines } = compileFor(source, [target], { ...compiling, programs: options.programs })
+  const { plan, programs } = pipelines[0]!
+  const found = new Map<string, Tunable>()
+  const at = ({ fixed, perSample }: { fixed: number; perSample: number }): number => fixed + perSample * options.batch
+  for (const program of programs) {
+    if (!options.programs.includes(program.name)) continue
+    for (const [i, { fused: { equation } }] of program.steps.entries()) {
+      const { flops, bytesRead, bytesWritten } = plan.programs[program.name]!.dispatches[i]!
+      const key = kernelKey(equation)
+      const work = at(flops) + 4 * (at(bytesRead) + at(bytesWritten))
+      const known = found.get(key)
+      if (known) found.set(key, { ...known, dispatches: known.dispatches + 1, work: known.work + work })
+      else found.set(key, { key, name: equation.name, dispatches: 1, equation, work, candidates: distinct(target.candidates(equation)) })
+    }
+  }
+  const constants = new Map<string, Constant>(programs.flatMap(({ graph }) => (graph.constants ?? []).map((c) => [c.value.storage!.slot ?? '', c] as const)))
+  const packed = (role: string): number => Math.max(0, ...plan.buffers.filter((b) => b.role === role).map((b) => b.elements.fixed))
+  return {
+    kernels: [...found.values()].filter(({ candidates }) => candidates.length > 1).sort((a, b) => b.work - a.work),
+    surroundings: { target, batch: options.batch, constants, packed: { parameters: Math.max(...['parameters', 'gradients', 'history'].map(packed)), states: packed('states') } },
+  }
+}
+
+const distinct = (candidates: readonly ScheduleData[]): ScheduleData[] =>
+  [...new Map(candidates.map((schedule) => [JSON.stringify(schedule), schedule])).values()]
+
+/** More than rounding: sums of a hundred thousand products in another order differ by less. Over the largest value of a tensor. */
+const TOLERANCE = 1e-4
+/** Runs in a row of a kernel: as many as take so long together. */
+const IN_A_ROW_MS = 4
+const MOST_IN_A_ROW = 40
+/** A candidate that is so much slower than the best one at first sight is not looked at again. */
+const HOPELESS = 1.3
+/** Times of turns that decide; and what a candidate must gain to be preferred to what the compiler chooses. */
+const TURNS = 5
+const GAIN = 0.97
+
+/**
+ * Finds the fastest way to compute one kernel. It is measured alone, on tensors of the sizes that it has in its net at this batch and on
+ * made-up numbers, many times in a row: no program has to be compiled for a candidate, candidates of one kernel do not disturb
+ * another's, and what one computes can be compared before it is timed. What that leaves out, and what it reads may be nearer to the
+ * processor than in a net, is the same for all candidates; `bench` with the schedules that were found has the last word.
+ *
+ * Every candidate's results are compared with the first one's, what the compiler chooses by itself; one that differs by more than
+ * rounding, or that the device refuses, is passed over with a note. Then it takes turns with the best so far.
+ */
+export async function tuneKernel(kernel: Tunable, surroundings: Surroundings, { device, stopped, onCandidate }: TuneOptions): Promise<Tuned | undefined> {
+  const notes: string[] = []
+  const once = await load(kernel, kernel.candidates[0]!, surroundings, device, 1)
+  let times: number
+  let want: Results
+  let positive = false
+  try {
+    await once.time()
+    times = Math.max(1, Math.min(MOST_IN_A_ROW, Math.ceil(IN_A_ROW_MS / Math.max(1e-4, await once.time()))))
+    want = await once.results(positive)
+    if (!isFinite(want)) {
+      positive = true
+      want = await once.results(positive)
+    }
+  } finally {
+    once.session.close()
+  }
+  const first = await load(kernel, kernel.candidates[0]!, surroundings, device, times)
+  // Ratio: to the first.
+  let best = { schedule: kernel.candidates[0]!, running: first, ratio: 1 }
+  let measured = 1
+  let defaultMs: number
+  try {
+    await first.results(positive)
+    defaultMs = await first.time()
+    for (const schedule of kernel.candidates.slice(1)) {
+      await pause()
+      if (stopped?.()) return undefined
+      let running: OneKernel | undefined
+      try {
+        running = await load(kernel, schedule, surroundings, device, times)
+        const { worst, at } = compareResults(await running.results(positive), want, largestDifference)
+        if (!(worst <= TOLERANCE)) throw new Refused(`${at} differs by ${worst.toExponential(1)}`)
+        await running.time()
+        measured++
+        const glance = await running.time() / await best.running.time()
+        const ratio = glance > HOPELESS ? glance : await ratioOf(running, best.running)
+        if (ratio >= (best.running === first ? GAIN : 1)) continue
+        if (best.running !== first) best.running.session.close()
+        best = { schedule, running, ratio: best.ratio * ratio }
+      } catch (error) {
+        if (!(error instanceof Refused || error instanceof DeviceError)) throw error
+        notes.push(`${JSON.stringify(schedule)}: ${error.message}`)
+      } finally {
+        if (running && running !== best.running) running.session.close()
+        onCandidate?.()
+      }
+    }
+    // Once more beside the compiler's own: a winner of many may have been lucky.
+    if (best.running !== first) {
+      const ratio = await ratioOf(best.running, first, (ms) => { defaultMs = Math.min(defaultMs, ms) })
+      best = ratio < GAIN ? { ...best, ratio } : { ...best, schedule: kernel.candidates[0]!, ratio: 1 }
+    }
+    return { key: kernel.key, name: kernel.name, schedule: best.schedule, defaultMs, ms: defaultMs * best.ratio, measured, notes }
+  } finally {
+    first.session.close()
+    if (best.running !== first) best.running.session.close()
+  }
+}
+
+class Refused extends Error {}
+
+const isFinite = (results: Results): boolean => Object.values(results).every((values) => Array.from(values).every(Number.isFinite))
+
+async function load({ key, equation }: Tunable, schedule: ScheduleData, surroundings: Surroundings, device: Device, times: number): Promise<OneKernel> {
+  const { bundle, tensors } = oneKernel(equation, { [key]: schedule }, surroundings, times)
+  return new OneKernel(await device.load(bundle, surroundings.batch), equation, tensors, times)
+}
+
+/** How long a takes over how long b takes: the median of turns. */
+async function ratioOf(a: OneKernel, b: OneKernel, onTime: (ofB: number) => void = () => {}): Promise<number> {
+  const ratios: number[] = []
+  for (let i = 0; i < TURNS; i++) {
+    const ofA = await a.time()
+    const ofB = await b.time()
+    onTime(ofB)
+    ratios.push(ofA / ofB)
+  }
+  return median(ratios)
+}
