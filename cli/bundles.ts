@@ -1,5 +1,6 @@
 import { access, constants, mkdir, readdir } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
+import type { CompileOptions } from '../compiler/compile.ts'
 import type { Source } from '../dsl/source.ts'
 import { type Bundle, HALF_PLAN, type Memory, type Storage, type Style, type TensorData } from '../runtime/format.ts'
 import { MANIFEST_FILE, WEIGHTS_FILE } from '../runtime/files.ts'
@@ -10,38 +11,39 @@ import { drawDiagnostics } from './diagnostics.ts'
 import type { Screen } from './screen.ts'
 import { kindOf, mustExist, readBytes } from './files.ts'
 import { readImport, readSource } from './source.ts'
-
-/** What a verb is given as its net: a .net file, which is compiled, or the folder of a bundle. */
-export async function loadBundle(path: string, options: Lowering & { readonly weights?: string; readonly screen: Screen }): Promise<Bundle> {
-  const bundle = path.endsWith('.net') ? await compileFile(path, options, options.screen) : await bundleLowered(path, options)
-  return options.weights === undefined ? bundle : { ...bundle, weights: await readWeights(options.weights, bundle) }
-}
+import { tunedSchedules } from './tuned.ts'
 
 /** How a net is compiled, whatever its file or bundle says. */
-interface Lowering {
+export interface Lowering {
   readonly style?: Style
   readonly memory?: Memory
   /** `f16`: with the plan for it. */
   readonly storage?: Storage
 }
 
-async function compileFile(path: string, { style, memory, storage }: Lowering, screen: Screen): Promise<Bundle> {
-  const { check, compile } = await import('../compiler/index.ts')
-  const source = await readSource(path)
-  const diagnostics = check(source, { style, readImport })
-  // Errors are thrown by `compile`, with the warnings among them.
-  if (!screen.json && diagnostics.length > 0 && diagnostics.every((d) => d.severity === 'warning')) screen.note(drawDiagnostics(diagnostics, screen))
-  return compile(source, { style, memory, storage, readImport })
+export interface NetOptions extends Lowering {
+  readonly weights?: string
+  readonly schedules?: CompileOptions['schedules']
+  readonly screen: Screen
 }
 
-/** A bundle that is lowered otherwise is compiled again from the text that it carries; its weights fit. */
-async function bundleLowered(path: string, wanted: Lowering): Promise<Bundle> {
+/** What the options of a command line say about the net: `--style`, `--memory`, `--storage`, `--weights`, `--tuned` or `--cache`. */
+export async function netOptions(options: Readonly<Record<string, unknown>>, screen: Screen): Promise<NetOptions> {
+  return {
+    style: options['style'] as Style | undefined, memory: options['memory'] as Memory | undefined, storage: options['storage'] as Storage | undefined,
+    weights: options['weights'] as string | undefined, schedules: await tunedSchedules(options, screen), screen,
+  }
+}
+
+/** What a verb is given as its net: a .net file, which is compiled, or the folder of a bundle. */
+export async function loadBundle(path: string, options: NetOptions): Promise<Bundle> {
+  const { style, memory, storage, schedules } = options
+  if (path.endsWith('.net')) return (await readNet(path, options)).compile({ style, memory, storage, schedules })
   const bundle = await readBundleFolder(path)
-  const lowering = otherLowering(bundle, wanted)
-  if (!lowering) return bundle
-  const { compile } = await import('../compiler/index.ts')
-  const { main, readImport } = carriedSources(bundle)
-  return { ...compile(main, { ...lowering, readImport }), weights: bundle.weights }
+  const lowering = otherLowering(bundle, options)
+  // Lowered otherwise, it is compiled again from the text that it carries; its weights fit.
+  if (lowering || schedules) return (await netOf(bundle, options.weights)).compile({ ...lowering, schedules })
+  return options.weights === undefined ? bundle : { ...bundle, weights: await readWeights(options.weights, bundle) }
 }
 
 /** All of what is wanted, where a bundle is something else; what is not named stays as it is. A plan more than wanted is no harm. */
@@ -50,6 +52,48 @@ export function otherLowering({ manifest }: Bundle, wanted: Lowering): Required<
   const storage = manifest.plans[HALF_PLAN] ? 'f16' : 'f32'
   const lowering = { style: wanted.style ?? style, memory: wanted.memory ?? memory, storage: wanted.storage === 'f16' ? wanted.storage : storage } as const
   return lowering.style === style && lowering.memory === memory && lowering.storage === storage ? undefined : lowering
+}
+
+/** A net to be compiled in several ways: of a .net file, or of the text and the weights that a bundle carries. */
+export interface NetSource {
+  readonly main: Source
+  readonly readImport: (path: string, from: Source) => Source | undefined
+  /** Of the bundle that it comes from. */
+  readonly lowering: Lowering
+  /** What is not named is as the file or the bundle has it. Throws CompileError. */
+  compile(options: Omit<CompileOptions, 'readImport'>): Promise<Bundle>
+}
+
+export async function readNet(path: string, options: Omit<NetOptions, 'schedules'>): Promise<NetSource> {
+  if (!path.endsWith('.net')) return netOf(await readBundleFolder(path), options.weights)
+  const { check } = await import('../compiler/index.ts')
+  const main = await readSource(path)
+  const { style, screen } = options
+  const diagnostics = check(main, { style, readImport })
+  // Errors are thrown by `compile`, with the warnings among them.
+  if (!screen.json && diagnostics.length > 0 && diagnostics.every((d) => d.severity === 'warning')) screen.note(drawDiagnostics(diagnostics, screen))
+  return sourceOf(main, readImport, options.weights, {})
+}
+
+async function netOf(bundle: Bundle, weights: string | undefined): Promise<NetSource> {
+  const carried = carriedSources(bundle)
+  const { style, memory, plans } = bundle.manifest
+  return sourceOf(carried.main, carried.readImport, weights ?? bundle.weights, { style, memory, ...(plans[HALF_PLAN] && { storage: 'f16' }) })
+}
+
+function sourceOf(main: Source, readImport: NetSource['readImport'], weights: string | Bundle['weights'], lowering: Lowering): NetSource {
+  return {
+    main,
+    readImport,
+    lowering,
+    async compile({ style = lowering.style, memory = lowering.memory, storage = lowering.storage, ...options }) {
+      const { compile } = await import('../compiler/index.ts')
+      const bundle = compile(main, { ...options, style, memory, storage, readImport })
+      // Without its normalizations it is another net, with fewer parameters.
+      if (weights === undefined || options.normalize === false) return bundle
+      return { ...bundle, weights: typeof weights === 'string' ? await readWeights(weights, bundle) : weights }
+    },
+  }
 }
 
 /** The texts that a bundle was made of, as the compiler takes them. */

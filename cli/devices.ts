@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type Device, DeviceError } from '../runtime/device.ts'
 import type { Bundle } from '../runtime/format.ts'
-import { webgpu } from '../runtime/webgpu.ts'
+import { identityOf, webgpu } from '../runtime/webgpu.ts'
 import { wasm } from '../runtime/wasm.ts'
 import { PACKAGE_ROOT } from './package.ts'
 import type { Screen } from './screen.ts'
@@ -42,6 +42,9 @@ interface Found {
 
 const SHOWN_LIMITS = ['maxBufferSize', 'maxStorageBufferBindingSize', 'maxStorageBuffersPerShaderStage', 'maxComputeWorkgroupStorageSize', 'maxComputeInvocationsPerWorkgroup'] as const
 
+/** Dawn rounds the times of kernels to 65 microseconds, so that pages cannot spy on each other; most take less. */
+const EXACT_TIMES = 'disable-dawn-features=timestamp_quantization'
+
 /** Adapters and devices die with the GPU object that made them, so it is held for as long as the process lives. */
 const held: GPU[] = []
 
@@ -73,6 +76,13 @@ async function openDevice({ device: name, threads, plans }: DeviceOptions, scree
   return webgpu({ adapter: pretended.adapter })
 }
 
+/** `Device.identity` of the device of that name that would be taken here, if there is one. */
+export async function adapterHere(name: string): Promise<Device['identity']> {
+  if (name !== 'webgpu') return undefined
+  const adapter = (await hardware()).adapter ?? (await software()).adapter
+  return adapter && identityOf(adapter)
+}
+
 export async function listDevices(): Promise<{ candidates: Candidate[]; chosen: Candidate; why: string }> {
   const real = (await hardware()).candidate
   const device = await wasm()
@@ -90,7 +100,7 @@ async function hardware(): Promise<Found> {
   const missing = (description: string): Found => ({ candidate: { name: 'webgpu', kind: 'hardware', available: false, description } })
   // Dawn itself complains on standard error where there is no loader, so it is not asked then.
   if (process.platform === 'linux' && !isThere('libvulkan.so.1')) return missing('no Vulkan driver is installed (libvulkan.so.1)')
-  const found = await ask([])
+  const found = await ask([EXACT_TIMES])
   if (typeof found === 'string') return missing(found)
   if (isSoftware(found)) return missing(`the only adapter is ${describe(found)}, a CPU`)
   return { candidate: candidateOf(found, 'hardware'), adapter: found }

@@ -36,6 +36,16 @@ export const device = (command: Command): Command =>
 export const storage = (command: Command): Command =>
   command.addOption(new Option('--storage <type>', 'how values between layers and weights are stored: f16 halves what is moved, on adapters with shader-f16').choices(['f32', 'f16']).default('f32'))
 
+/** Where something is measured: the interpreter is a reference, and would only be slow. */
+export const hardwareDevice = (command: Command): Command =>
+  command.addOption(new Option('--device <device>', 'where it runs').choices(['auto', 'webgpu', 'wasm']).default('auto'))
+    .option('--threads <n>', 'on wasm: threads that share the work (default: one for each core)', positiveInteger)
+
+/** What `fusenet tune` found is used where it is asked for, and by nobody else. */
+export const tuned = (command: Command): Command =>
+  command.option('--tuned', 'compile with the schedules that fusenet tune found here')
+    .option('--cache <file>', 'compile with the schedules of this file')
+
 export const json = (command: Command): Command => command.option('--json', 'print JSON on standard output')
 
 export const weights = (command: Command): Command => command.option('--weights <file>', 'parameters from a .safetensors file')

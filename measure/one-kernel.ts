@@ -12,6 +12,8 @@ import type { Tensor } from '../compiler/tensor.ts'
 export interface Surroundings {
   readonly target: Target
   readonly batch: number
+  /** What the net trains with (1: it only infers): targets go by it. */
+  readonly trainBatch: number
   /** Elements of the buffers that parameters and statistics are packed into: a kernel that updates them binds them whole. */
   readonly packed: { readonly parameters: number; readonly states: number }
   readonly constants: ReadonlyMap<string, Constant>
@@ -22,8 +24,8 @@ export const ONCE = 'infer'
 export const OFTEN = 'eval'
 
 /** A bundle of nothing but one kernel and tensors of the sizes that it has in its net. */
-export function oneKernel(equation: Equation, schedules: Schedules, { target, batch, packed, constants }: Surroundings, times: number): { bundle: Bundle; tensors: readonly Tensor[] } {
-  const { print, link } = target.printer(schedules)
+export function oneKernel(equation: Equation, schedules: Schedules, { target, batch, trainBatch, packed, constants }: Surroundings, times: number): { bundle: Bundle; tensors: readonly Tensor[] } {
+  const { print, link } = target.printer(trainBatch, schedules)
   const kernel = print(equation)
   const step = { fused: { equation, why: [] }, kernel }
   const graph = { name: equation.name, inputs: [], parameters: [], nodes: [], outputs: [] }

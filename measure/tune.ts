@@ -55,8 +55,9 @@ export interface Tuned {
 export function tunables(source: Source, options: TuneOptions, compiling: CompileOptions): { kernels: Tunable[]; surroundings: Surroundings } {
   const target = TARGETS.find(({ name }) => name === options.device.name)
   if (!target?.candidates) throw new InputError(`there is nothing to tune on ${options.device.name}: it has one way to compute a kernel, by the compiler's own model`)
-  const { pipelines } = compileFor(source, [target], { ...compiling, programs: options.programs })
+  const { bundle, pipelines } = compileFor(source, [target], { ...compiling, programs: options.programs })
   const { plan, programs } = pipelines[0]!
+  const trainBatch = bundle.manifest.train?.batch ?? 1
   const found = new Map<string, Tunable>()
   const at = ({ fixed, perSample }: { fixed: number; perSample: number }): number => fixed + perSample * options.batch
   for (const program of programs) {
@@ -67,14 +68,14 @@ export function tunables(source: Source, options: TuneOptions, compiling: Compil
       const work = at(flops) + 4 * (at(bytesRead) + at(bytesWritten))
       const known = found.get(key)
       if (known) found.set(key, { ...known, dispatches: known.dispatches + 1, work: known.work + work })
-      else found.set(key, { key, name: equation.name, dispatches: 1, equation, work, candidates: distinct(target.candidates(equation)) })
+      else found.set(key, { key, name: equation.name, dispatches: 1, equation, work, candidates: distinct(target.candidates(equation, trainBatch, options.device.software)) })
     }
   }
   const constants = new Map<string, Constant>(programs.flatMap(({ graph }) => (graph.constants ?? []).map((c) => [c.value.storage!.slot ?? '', c] as const)))
   const packed = (role: string): number => Math.max(0, ...plan.buffers.filter((b) => b.role === role).map((b) => b.elements.fixed))
   return {
     kernels: [...found.values()].filter(({ candidates }) => candidates.length > 1).sort((a, b) => b.work - a.work),
-    surroundings: { target, batch: options.batch, constants, packed: { parameters: Math.max(...['parameters', 'gradients', 'history'].map(packed)), states: packed('states') } },
+    surroundings: { target, batch: options.batch, trainBatch, constants, packed: { parameters: Math.max(...['parameters', 'gradients', 'history'].map(packed)), states: packed('states') } },
   }
 }
 

@@ -1,11 +1,11 @@
 import { Option } from 'commander'
 import { bundleFiles } from '../../runtime/files.ts'
-import type { Bundle, Memory, Storage, Style } from '../../runtime/format.ts'
+import type { Bundle } from '../../runtime/format.ts'
 import { writeBundle } from '../../runtime/node.ts'
-import { checkBundlePlace, loadBundle } from '../bundles.ts'
+import { checkBundlePlace, loadBundle, netOptions } from '../bundles.ts'
 import { EXIT, UsageError } from '../exit.ts'
 import { writeModule } from '../module.ts'
-import { memory, storage, style, weights } from '../options.ts'
+import { memory, storage, style, tuned, weights } from '../options.ts'
 import { showBytes } from '../screen.ts'
 import type { Verb } from '../verb.ts'
 
@@ -13,8 +13,8 @@ export const compile: Verb = {
   name: 'compile',
   summary: 'compile a .net file to a bundle',
   describe(command) {
-    storage(weights(memory(style(command.argument('<file.net>', 'a program, or a bundle to compile again')
-      .requiredOption('-o, --output <path>', 'the folder of the bundle; with --format esm a .js file')))))
+    storage(tuned(weights(memory(style(command.argument('<file.net>', 'a program, or a bundle to compile again')
+      .requiredOption('-o, --output <path>', 'the folder of the bundle; with --format esm a .js file'))))))
       .addOption(new Option('--format <format>', 'a folder of files, or one ES module with everything in it').choices(['folder', 'esm']).default('folder'))
   },
   async run({ args, options, screen }) {
@@ -22,7 +22,7 @@ export const compile: Verb = {
     const asModule = options['format'] === 'esm'
     if (asModule && !/\.m?js$/.test(output)) throw new UsageError(`-o ${output}: an ES module ends in .js or .mjs`)
     if (!asModule) await checkBundlePlace(output)
-    const bundle = await loadBundle(args[0]!, { style: options['style'] as Style | undefined, memory: options['memory'] as Memory | undefined, storage: options['storage'] as Storage, weights: options['weights'] as string | undefined, screen })
+    const bundle = await loadBundle(args[0]!, await netOptions(options, screen))
     const written = asModule ? await writeModule(output, bundle) : await writeFolder(output, bundle)
     const { manifest } = bundle
     const kernels = Object.values(manifest.plans).reduce((sum, plan) => sum + plan.kernels.length, 0)

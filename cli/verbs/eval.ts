@@ -1,12 +1,12 @@
 import { Option } from 'commander'
 import { part } from '../../runtime/data/dataset.ts'
-import type { Storage, Style } from '../../runtime/format.ts'
-import { loadBundle } from '../bundles.ts'
+import type { Storage } from '../../runtime/format.ts'
+import { loadBundle, netOptions } from '../bundles.ts'
 import { netData } from '../datasets.ts'
 import { deviceOf, withDevice } from '../devices.ts'
 import { EXIT } from '../exit.ts'
 import { neededInputs } from '../needed.ts'
-import { device, positiveInteger, storage, style, weights } from '../options.ts'
+import { device, positiveInteger, storage, style, tuned, weights } from '../options.ts'
 import { progress } from '../progress.ts'
 import { showMetric } from '../metrics.ts'
 import type { Verb } from '../verb.ts'
@@ -15,7 +15,7 @@ export const evaluate: Verb = {
   name: 'eval',
   summary: 'loss and metrics over test data',
   describe(command) {
-    storage(device(weights(style(command.argument('<bundle>', 'the folder of a bundle, or a .net file'))))
+    storage(device(tuned(weights(style(command.argument('<bundle>', 'the folder of a bundle, or a .net file')))))
       .option('--data <data>', 'as for train; default: the file\'s')
       .addOption(new Option('--stats <which>', 'statistics that batch_norm uses: the stored ones, or each batch its own').choices(['global', 'batch']).default('global'))
       .addOption(new Option('--part <part>', 'which samples').choices(['test', 'train']).default('test'))
@@ -25,7 +25,7 @@ export const evaluate: Verb = {
   async run({ args, options, screen }) {
     const stats = options['stats'] as 'global' | 'batch'
     const program = stats === 'batch' ? 'eval/batch' : 'eval'
-    const bundle = await loadBundle(args[0]!, { style: options['style'] as Style | undefined, storage: options['storage'] as Storage, weights: options['weights'] as string | undefined, screen })
+    const bundle = await loadBundle(args[0]!, await netOptions(options, screen))
     neededInputs(bundle, program) // Says why, if there is nothing to evaluate.
     if (!bundle.weights && bundle.manifest.parameters.length > 0) screen.note('these are initial weights: the bundle holds none, and none were given by --weights')
     const data = await netData(bundle, options['data'] as string | undefined, screen)

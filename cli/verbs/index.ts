@@ -1,4 +1,5 @@
 import type { Verb } from '../verb.ts'
+import { bench } from './bench.ts'
 import { check } from './check.ts'
 import { compile } from './compile.ts'
 import { devices } from './devices.ts'
@@ -8,6 +9,7 @@ import { inspect } from './inspect.ts'
 import { run } from './run.ts'
 import { step } from './step.ts'
 import { train } from './train.ts'
+import { tune } from './tune.ts'
 
 /** In the order in which `fusenet --help` lists them. */
-export const VERBS: readonly Verb[] = [check, fmt, inspect, compile, run, step, train, evaluate, devices]
+export const VERBS: readonly Verb[] = [check, fmt, inspect, compile, run, step, train, evaluate, bench, tune, devices]

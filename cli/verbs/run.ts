@@ -1,11 +1,11 @@
 import { Option } from 'commander'
-import type { Storage, Style } from '../../runtime/format.ts'
+import type { Storage } from '../../runtime/format.ts'
 import type { Numbers } from '../../runtime/device.ts'
 import { elementCount } from '../../runtime/sizes.ts'
-import { loadBundle } from '../bundles.ts'
+import { loadBundle, netOptions } from '../bundles.ts'
 import { deviceOf, withDevice } from '../devices.ts'
 import { EXIT } from '../exit.ts'
-import { collect, device, input, positiveInteger, storage, style, weights } from '../options.ts'
+import { collect, device, input, positiveInteger, storage, style, tuned, weights } from '../options.ts'
 import { neededInputs } from '../needed.ts'
 import { type Screen, showNumber } from '../screen.ts'
 import { checkOutputs, readInputs, tensorOf, writeTensors } from '../tensors.ts'
@@ -19,7 +19,7 @@ export const run: Verb = {
   name: 'run',
   summary: 'infer: outputs for inputs from files',
   describe(command) {
-    storage(device(weights(style(input(command.argument('<bundle>', 'the folder of a bundle, or a .net file')))))
+    storage(device(tuned(weights(style(input(command.argument('<bundle>', 'the folder of a bundle, or a .net file'))))))
       .option('-o, --output <[name=]file>', 'results as .safetensors (all) or .npy (one); may be repeated', collect)
       .option('--batch <count>', 'samples at a time', positiveInteger)
       .addOption(new Option('--stats <which>', 'statistics that batch_norm uses: the stored ones, or each batch its own').choices(['global', 'batch']).default('global')))
@@ -27,7 +27,7 @@ export const run: Verb = {
   async run({ args, options, screen }) {
     const outputs = options['output'] as string[] | undefined
     checkOutputs(outputs)
-    const bundle = await loadBundle(args[0]!, { style: options['style'] as Style | undefined, storage: options['storage'] as Storage, weights: options['weights'] as string | undefined, screen })
+    const bundle = await loadBundle(args[0]!, await netOptions(options, screen))
     const stats = options['stats'] as 'global' | 'batch'
     const program = stats === 'batch' ? 'infer/batch' : 'infer'
     const given = await readInputs(options['input'] as string[] | undefined, bundle, neededInputs(bundle, program))

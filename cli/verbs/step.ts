@@ -1,9 +1,9 @@
-import type { Memory, Style, TensorData } from '../../runtime/format.ts'
-import { loadBundle } from '../bundles.ts'
+import type { TensorData } from '../../runtime/format.ts'
+import { loadBundle, netOptions } from '../bundles.ts'
 import { deviceOf, withDevice } from '../devices.ts'
 import { EXIT } from '../exit.ts'
 import { neededInputs } from '../needed.ts'
-import { collect, device, input, memory, style, weights, wholeNumber } from '../options.ts'
+import { collect, device, input, memory, style, tuned, weights, wholeNumber } from '../options.ts'
 import { showNumber } from '../screen.ts'
 import { checkOutputs, readInputs, tensorOf, writeTensors } from '../tensors.ts'
 import type { Verb } from '../verb.ts'
@@ -12,7 +12,7 @@ export const step: Verb = {
   name: 'step',
   summary: 'one training step with everything it computes: loss, outputs, gradients, new parameters',
   describe(command) {
-    device(weights(memory(style(input(command.argument('<file.net|bundle>', 'the net')))))
+    device(tuned(weights(memory(style(input(command.argument('<file.net|bundle>', 'the net'))))))
       .option('-o, --output <[name=]file>', 'results as .safetensors: outputs, grad/NAME of parameters and inputs, new/NAME', collect)
       .option('--seed <n>', 'of initial parameters and dropout; default: the file\'s', wholeNumber)
       .option('--solver-off', 'gradients alone: parameters and statistics stay as they are'))
@@ -22,7 +22,7 @@ export const step: Verb = {
     checkOutputs(outputs)
     const update = !options['solverOff']
     const program = update ? 'step' : 'gradients'
-    const bundle = await loadBundle(args[0]!, { style: options['style'] as Style | undefined, memory: options['memory'] as Memory | undefined, weights: options['weights'] as string | undefined, screen })
+    const bundle = await loadBundle(args[0]!, await netOptions(options, screen))
     const given = await readInputs(options['input'] as string[] | undefined, bundle, neededInputs(bundle, program))
     return withDevice(deviceOf(options, bundle), screen, async (device) => {
       const { open } = await import('../../runtime/index.ts')

@@ -6,11 +6,11 @@ import { part } from '../../runtime/data/dataset.ts'
 import type { Device } from '../../runtime/device.ts'
 import type { Net } from '../../runtime/net.ts'
 import { writeBundle } from '../../runtime/node.ts'
-import { checkBundlePlace, loadBundle } from '../bundles.ts'
+import { checkBundlePlace, loadBundle, netOptions } from '../bundles.ts'
 import { type NetData, netData } from '../datasets.ts'
 import { deviceOf, withDevice } from '../devices.ts'
 import { EXIT, UsageError } from '../exit.ts'
-import { device, memory, positiveInteger, positiveNumber, style, weights, wholeNumber } from '../options.ts'
+import { device, memory, positiveInteger, positiveNumber, style, tuned, weights, wholeNumber } from '../options.ts'
 import { type Progress, progress, sayLoss } from '../progress.ts'
 import { showMetric, showMetrics, spreadOf } from '../metrics.ts'
 import { type Screen, showDuration } from '../screen.ts'
@@ -21,7 +21,7 @@ export const train: Verb = {
   name: 'train',
   summary: 'train a net, test it, write a bundle with its weights',
   describe(command) {
-    device(weights(memory(style(command.argument('<file.net>', 'a program, or a bundle to go on with'))))
+    device(tuned(weights(memory(style(command.argument('<file.net>', 'a program, or a bundle to go on with')))))
       .option('--data <data>', 'mnist, fashion_mnist, cifar10, or a folder (idx:DIR, cifar10:DIR, images:DIR); default: the file\'s')
       .addOption(new Option('--epochs <n>', 'how often the data are seen; default: the file\'s').argParser(positiveInteger).conflicts('steps'))
       .option('--steps <n>', 'updates in all', positiveInteger)
@@ -48,7 +48,7 @@ export const train: Verb = {
 
     const output = options['output'] as string | undefined
     if (output !== undefined) await checkBundlePlace(output)
-    const bundle = await loadBundle(file, { style: choices.style, memory: choices.memory, weights: options['weights'] as string | undefined, screen })
+    const bundle = await loadBundle(file, { ...await netOptions(options, screen), style: choices.style, memory: choices.memory })
     const lossless = !bundle.manifest.outputs.some((output) => output.role === 'loss')
     if (lossless) throw new InputError(`${file} has no loss, so there is nothing to train`)
     if (!bundle.manifest.train) throw new InputError(`${file} has no train block: write at least \`train { solver sgd(lr: 0.05, momentum: 0.9) }\``)

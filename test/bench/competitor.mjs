@@ -3,6 +3,7 @@
  * that several can take turns without disturbing each other. Requests { id, call, ... } are answered { id, result } or { id, error }.
  */
 import { installGpu } from './adapter.mjs'
+import { netOf } from './nets.mjs'
 import { prepareWorkload } from './workloads.mjs'
 
 /** name -> module; each exports `open(backend, { threads })`, which gives `{ prepare(workload), version, threads }`. */
@@ -18,12 +19,15 @@ export const COMPETITORS = {
 let session
 
 const calls = {
-  /** Everything up to, and including, a result that can be compared; then `warmUpMs` of iterations, for compilers that watch. */
-  async prepare({ name, workload: workloadName, options }) {
+  /**
+   * Everything up to, and including, a result that can be compared; then `warmUpMs` of iterations, for compilers that watch.
+   * `workload`: the name of one, or one made elsewhere, whose net is told as `netOf` takes it.
+   */
+  async prepare({ name, workload: given, options }) {
     const start = performance.now()
     if (options.backend === 'webgpu') installGpu()
     const competitor = await (await import(COMPETITORS[name])).open(options.backend, { threads: options.threads })
-    const workload = prepareWorkload(workloadName, options)
+    const workload = typeof given === 'string' ? prepareWorkload(given, options) : { ...given, net: netOf(given.net) }
     session = await competitor.prepare(workload)
     const check = await session.check()
     const ms = performance.now() - start

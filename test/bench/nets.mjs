@@ -57,7 +57,16 @@ export function convBnRelu() {
   return net
 }
 
-/** Of batch normalization in every net here; the newest batch weighs `newest` in the running statistics. */
+/** A net of layers told as `{ op, name, inputs, ... }`, for whoever has one of his own. */
+export function netOf({ name, inputShape, classes, layers, output, softmax }) {
+  const net = new Net(name, inputShape, classes)
+  for (const { op, name: layer, inputs, ...attributes } of layers) net.add(op, layer, inputs, attributes)
+  net.output = output
+  net.softmax = softmax
+  return net
+}
+
+/** Of batch normalization where a layer does not say its own `eps`; the newest batch weighs `newest` in the running statistics. */
 export const EPS = 1e-5
 export const NEWEST = 0.1
 
@@ -161,12 +170,12 @@ export function foldBatchNorm(net, parameters) {
     const inputs = layer.inputs.map((i) => renamed.get(i) ?? i)
     const conv = layer.op === 'batchNorm' ? net.layer(layer.inputs[0]) : undefined
     if (conv?.op !== 'conv' || net.uses(conv.name) > 1) {
-      const { op, name, out, kernel, stride, pad, bias, round } = layer
-      folded.add(op, name, inputs, { out, kernel, stride, pad, bias, round })
+      const { op, name, out, kernel, stride, pad, bias, round, eps } = layer
+      folded.add(op, name, inputs, { out, kernel, stride, pad, bias, round, eps })
       continue
     }
     const get = (role) => parameters.get(`${layer.name}.${role}`)
-    const scale = get('gamma').map((g, o) => g / Math.sqrt(get('running_var')[o] + EPS))
+    const scale = get('gamma').map((g, o) => g / Math.sqrt(get('running_var')[o] + (layer.eps ?? EPS)))
     const weight = parameters.get(`${conv.name}.weight`)
     const bias = parameters.get(`${conv.name}.bias`)
     const perOutput = weight.length / scale.length

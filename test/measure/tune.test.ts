@@ -64,8 +64,8 @@ function tampered(which: number, change: (code: string) => string) {
   const wanted = JSON.stringify(kernel.candidates[which])
   const target: Target = {
     ...surroundings.target,
-    printer(schedules) {
-      const { print } = surroundings.target.printer(schedules)
+    printer(batch, schedules) {
+      const { print } = surroundings.target.printer(batch, schedules)
       return JSON.stringify(schedules?.[kernel.key]) === wanted ? { print: (e) => { const kernel = print(e); return { ...kernel, text: change(kernel.text) } } } : { print }
     },
   }

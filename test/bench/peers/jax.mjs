@@ -128,9 +128,9 @@ const operators = {
     return bias ? y.add(perChannel(parameter('bias'))) : y
   },
 
-  batchNorm({ name }, [x], parameter, { training, newStates }) {
+  batchNorm({ name, eps = EPS }, [x], parameter, { training, newStates }) {
     if (!training) {
-      const scale = parameter('gamma').div(np.sqrt(parameter('running_var').add(EPS)))
+      const scale = parameter('gamma').div(np.sqrt(parameter('running_var').add(eps)))
       const shift = parameter('beta').sub(parameter('running_mean').mul(scale.ref))
       return x.mul(perChannel(scale)).add(perChannel(shift))
     }
@@ -143,7 +143,7 @@ const operators = {
     }
     update('running_mean', mean)
     update('running_var', variance.ref)
-    const scale = perChannel(parameter('gamma')).div(np.sqrt(variance.add(EPS)))
+    const scale = perChannel(parameter('gamma')).div(np.sqrt(variance.add(eps)))
     return centered.mul(scale).add(perChannel(parameter('beta')))
   },
 

@@ -26,7 +26,7 @@ function nodeOf(net, layer) {
     case 'conv': return [node('Conv', name, [...inputs, parameter('weight'), ...(bias ? [parameter('bias')] : [])], name,
       { kernel_shape: [kernel, kernel], strides: [stride, stride], pads: [pad, pad, pad, pad] })]
     case 'batchNorm': return [node('BatchNormalization', name,
-      [...inputs, ...['gamma', 'beta', 'running_mean', 'running_var'].map(parameter)], name, { epsilon: asFloat(EPS) })]
+      [...inputs, ...['gamma', 'beta', 'running_mean', 'running_var'].map(parameter)], name, { epsilon: asFloat(layer.eps ?? EPS) })]
     case 'relu': return [node('Relu', name, inputs, name)]
     case 'add': return [node('Add', name, inputs, name)]
     case 'maxPool': return [node('MaxPool', name, inputs, name, window())]

@@ -179,16 +179,16 @@ const operators = {
   },
 
   /** As tf.layers.batchNormalization does it. */
-  batchNorm(_, [x], parameter, { training }) {
+  batchNorm({ eps = EPS }, [x], parameter, { training }) {
     const [gamma, beta, mean, variance] = ['gamma', 'beta', 'running_mean', 'running_var'].map(parameter)
-    if (!training) return tf.batchNorm(x, mean, variance, beta, gamma, EPS)
+    if (!training) return tf.batchNorm(x, mean, variance, beta, gamma, eps)
     const batch = tf.moments(x, [0, 1, 2])
     const update = (running, newest) => {
       if (running.assign) running.assign(running.mul(1 - NEWEST).add(newest.mul(NEWEST)))
     }
     update(mean, batch.mean)
     update(variance, batch.variance)
-    return tf.batchNorm(x, batch.mean, batch.variance, beta, gamma, EPS)
+    return tf.batchNorm(x, batch.mean, batch.variance, beta, gamma, eps)
   },
 
   relu: (_, [x]) => tf.relu(x),

@@ -37,7 +37,7 @@ def evaluate(request, p, image, training):
             y = F.conv2d(x, p[name + '.weight'], p.get(name + '.bias'), layer['stride'], layer['pad'])
         elif op == 'batchNorm':
             y = F.batch_norm(x, p[name + '.running_mean'], p[name + '.running_var'], p[name + '.gamma'], p[name + '.beta'],
-                             training, request['newest'], request['eps'])
+                             training, request['newest'], layer.get('eps', request['eps']))
         elif op == 'relu':
             y = F.relu(x)
         elif op == 'add':
