@@ -77,8 +77,12 @@ async function openDevice({ device: name, threads, plans }: DeviceOptions, scree
 }
 
 /** `Device.identity` of the device of that name that would be taken here, if there is one. */
-export async function adapterHere(name: string): Promise<Device['identity']> {
-  if (name !== 'webgpu') return undefined
+export async function adapterHere(name: string, threads?: number): Promise<Device['identity']> {
+  if (name === 'wasm') {
+    const device = await wasm({ ...(threads !== undefined && { threads }) })
+    device.close()
+    return device.identity
+  }
   const adapter = (await hardware()).adapter ?? (await software()).adapter
   return adapter && identityOf(adapter)
 }

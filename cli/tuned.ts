@@ -31,16 +31,16 @@ export async function tunedSchedules(options: Readonly<Record<string, unknown>>,
   if (named === undefined && await kindOf(file) === undefined) throw new InputError(`nothing was tuned here yet (${file}): run fusenet tune FILE.net`)
   const { adapters } = parseCache(await readText(file), file)
   const targets = [...new Set(adapters.map((entry) => entry.target))]
-  const chosen = await Promise.all(targets.map((target) => adapterFor(adapters.filter((entry) => entry.target === target), file)))
+  const chosen = await Promise.all(targets.map((target) => adapterFor(adapters.filter((entry) => entry.target === target), file, options['threads'] as number | undefined)))
   if (!screen.json) for (const entry of chosen) screen.note(screen.noteColors.dim(`schedules for ${nameAdapter(entry)}, of ${file}`))
   return Object.fromEntries(chosen.map((entry) => [entry.target, schedulesOf(entry)]))
 }
 
 /** The only adapter of a file, wherever it is: bundles are compiled for other machines too. Of several, the one that is here. */
-async function adapterFor(entries: readonly AdapterSchedules[], file: string): Promise<AdapterSchedules> {
+async function adapterFor(entries: readonly AdapterSchedules[], file: string, threads: number | undefined): Promise<AdapterSchedules> {
   if (entries.length === 1) return entries[0]!
   const { target } = entries[0]!
-  const here = await adapterHere(target)
+  const here = await adapterHere(target, threads)
   const found = here && adapterOf({ ...NO_SCHEDULES, adapters: entries }, target, here)
   if (!found) throw new InputError(`${file} holds schedules for ${entries.map(nameAdapter).join(', ')}, and none of them is here`)
   return found

@@ -9,7 +9,7 @@ import { type Device, DeviceError } from '../runtime/device.ts'
 import { InputError } from '../runtime/errors.ts'
 import { compareResults, largestDifference, type Results } from './compare.ts'
 import { oneKernel, OneKernel, type Surroundings } from './one-kernel.ts'
-import { median, pause } from './turns.ts'
+import { pause } from './turns.ts'
 
 /** A kernel of a net that can be computed in several ways. */
 export interface Tunable {
@@ -87,6 +87,8 @@ const TOLERANCE = 1e-4
 /** Runs in a row of a kernel: as many as take so long together. */
 const IN_A_ROW_MS = 4
 const MOST_IN_A_ROW = 40
+/** Engines compile a WebAssembly function once more when it has proved hot, and meanwhile it is several times slower. */
+const WARM_UP_MS: Readonly<Record<string, number>> = { wasm: 250 }
 /** A candidate that is so much slower than the best one at first sight is not looked at again. */
 const HOPELESS = 1.3
 /** Times of turns that decide; and what a candidate must gain to be preferred to what the compiler chooses. */
@@ -120,13 +122,12 @@ export async function tuneKernel(kernel: Tunable, surroundings: Surroundings, { 
     once.session.close()
   }
   const first = await load(kernel, kernel.candidates[0]!, surroundings, device, times)
-  // Ratio: to the first.
-  let best = { schedule: kernel.candidates[0]!, running: first, ratio: 1 }
+  let best = { schedule: kernel.candidates[0]!, running: first, ms: Infinity }
   let measured = 1
-  let defaultMs: number
   try {
     await first.results(positive)
-    defaultMs = await first.time()
+    await warmUp(first, device)
+    best.ms = await first.time()
     for (const schedule of kernel.candidates.slice(1)) {
       await pause()
       if (stopped?.()) return undefined
@@ -135,13 +136,14 @@ export async function tuneKernel(kernel: Tunable, surroundings: Surroundings, { 
         running = await load(kernel, schedule, surroundings, device, times)
         const { worst, at } = compareResults(await running.results(positive), want, largestDifference)
         if (!(worst <= TOLERANCE)) throw new Refused(`${at} differs by ${worst.toExponential(1)}`)
-        await running.time()
+        await warmUp(running, device)
         measured++
-        const glance = await running.time() / await best.running.time()
-        const ratio = glance > HOPELESS ? glance : await ratioOf(running, best.running)
-        if (ratio >= (best.running === first ? GAIN : 1)) continue
+        if (await running.time() > HOPELESS * best.ms) continue
+        const ms = await shortest(running, best.running)
+        best.ms = Math.min(best.ms, ms.b)
+        if (ms.a >= best.ms) continue
         if (best.running !== first) best.running.session.close()
-        best = { schedule, running, ratio: best.ratio * ratio }
+        best = { schedule, running, ms: ms.a }
       } catch (error) {
         if (!(error instanceof Refused || error instanceof DeviceError)) throw error
         notes.push(`${JSON.stringify(schedule)}: ${error.message}`)
@@ -150,12 +152,12 @@ export async function tuneKernel(kernel: Tunable, surroundings: Surroundings, { 
         onCandidate?.()
       }
     }
-    // Once more beside the compiler's own: a winner of many may have been lucky.
-    if (best.running !== first) {
-      const ratio = await ratioOf(best.running, first, (ms) => { defaultMs = Math.min(defaultMs, ms) })
-      best = ratio < GAIN ? { ...best, ratio } : { ...best, schedule: kernel.candidates[0]!, ratio: 1 }
+    // Once more beside the compiler's own: the best of many may have been lucky.
+    const ms = await shortest(best.running, first)
+    const isBetter = best.running !== first && ms.a < GAIN * ms.b
+    return {
+      key: kernel.key, name: kernel.name, schedule: isBetter ? best.schedule : kernel.candidates[0]!, defaultMs: ms.b, ms: isBetter ? ms.a : ms.b, measured, notes,
     }
-    return { key: kernel.key, name: kernel.name, schedule: best.schedule, defaultMs, ms: defaultMs * best.ratio, measured, notes }
   } finally {
     first.session.close()
     if (best.running !== first) best.running.session.close()
@@ -171,14 +173,18 @@ async function load({ key, equation }: Tunable, schedule: ScheduleData, surround
   return new OneKernel(await device.load(bundle, surroundings.batch), equation, tensors, times)
 }
 
-/** How long a takes over how long b takes: the median of turns. */
-async function ratioOf(a: OneKernel, b: OneKernel, onTime: (ofB: number) => void = () => {}): Promise<number> {
-  const ratios: number[] = []
+async function warmUp(running: OneKernel, device: Device): Promise<void> {
+  const until = performance.now() + (WARM_UP_MS[device.name] ?? 0)
+  do await running.time()
+  while (performance.now() < until)
+}
+
+/** The shortest times of both in turns, in milliseconds: on a machine that is shared, these repeat. */
+async function shortest(a: OneKernel, b: OneKernel): Promise<{ a: number; b: number }> {
+  const found = { a: Infinity, b: Infinity }
   for (let i = 0; i < TURNS; i++) {
-    const ofA = await a.time()
-    const ofB = await b.time()
-    onTime(ofB)
-    ratios.push(ofA / ofB)
+    found.a = Math.min(found.a, await a.time())
+    found.b = Math.min(found.b, await b.time())
   }
-  return median(ratios)
+  return found
 }

@@ -38,6 +38,12 @@ function cores(): number {
   return process?.getBuiltinModule?.('node:os').availableParallelism() ?? navigator?.hardwareConcurrency ?? 1
 }
 
+/** What Node says of the processor; a page is not told. */
+function cpuModel(): string {
+  const { process } = globalThis as { process?: { getBuiltinModule?: (name: 'node:os') => { cpus(): { model: string }[] } } }
+  return process?.getBuiltinModule?.('node:os').cpus()[0]?.model.trim() ?? 'unknown'
+}
+
 class WasmDevice implements Device {
   readonly name = 'wasm'
   readonly software = false
@@ -54,6 +60,10 @@ class WasmDevice implements Device {
     this.#threads = sharesMemory() ? wanted : 1
     if (wanted > 1 && this.#threads === 1) this.#note = '; more need a page that is cross-origin isolated'
     this.#relaxed = relaxed && WebAssembly.validate(Uint8Array.from(RELAXED_PROBE))
+  }
+
+  get identity(): Readonly<Record<string, string>> {
+    return { cpu: cpuModel(), simd: this.#relaxed ? 'relaxed' : 'plain', threads: String(this.#threads) }
   }
 
   get description(): string {

@@ -30,7 +30,7 @@ export const tune: Verb = {
       .option('--minutes <m>', 'measure no longer than this', positiveNumber)
       .addHelpText('after', `
 Schedules change how fast a kernel is and never what it computes, beyond rounding: each is checked before it is timed. They are kept for
-this adapter, whatever net a kernel is of; a second run measures only what is new. --tuned on compile, run, step, train, eval and
+this adapter (or processor and number of threads), whatever net a kernel is of; a second run measures only what is new. --tuned on compile, run, step, train, eval and
 bench uses them.
 
 Example: fusenet tune samples/mnist.net --batch 100 && fusenet train samples/mnist.net --tuned`)
@@ -91,9 +91,9 @@ function programsOf({ manifest }: Bundle, wanted: readonly string[] | undefined)
   return wanted ?? USUAL.filter((name) => has.includes(name))
 }
 
-/** What schedules are kept under. A device that does not say what it is knows one way to compute a kernel. */
-function identified({ name, description, identity }: Device): Readonly<Record<string, string>> {
-  if (!identity) throw new InputError(`there is nothing to tune on ${description}: ${name} has one way to compute a kernel, by the compiler's own model. tune is for webgpu; --device webgpu takes any adapter that is there`)
+/** What schedules are kept under. */
+function identified({ description, identity }: Device): Readonly<Record<string, string>> {
+  if (!identity) throw new InputError(`${description} does not say what it is, so nothing can be kept about it`)
   return identity
 }
 

@@ -6,7 +6,7 @@ import { freeAxes } from './free-axes.ts'
 import { type Axis, axesOf, index } from './index-expression.ts'
 import { type Equation, reads, writes } from './kernel.ts'
 import { costOfStride, overhang } from './load-cost.ts'
-import type { Loop, Nest } from './nest.ts'
+import type { Loop, Nest, NestChoice } from './nest.ts'
 import { reductions, steps } from './reduction-list.ts'
 import { dropTrueGuards, flattenAxes, flattenReductions, splitAxis, splitDivided, strideOf } from './reshape.ts'
 import { sidePhase } from './side-phase.ts'
@@ -16,13 +16,13 @@ import { linearIndex, type Reduction } from './values.ts'
  * A nest from the shape of an equation alone, by a small model that counts instructions: two for each product of four
  * lanes, one for what is loaded, more where it lies scattered or is normalized and padded on the way.
  */
-export function chooseNest(given: Equation): Nest {
+export function chooseNest(given: Equation, choice: NestChoice = {}): Nest {
   const equation = flattenReductions(flattenAxes(dropTrueGuards(given), given.sides.map((side) => side.kept)))
   const sums = equation.stores.flatMap((s) => reductions(s.value))
   const main = sums.filter(isContraction).sort((a, b) => steps(b) - steps(a))[0]
   // What does not change along an output axis is computed before it: no tile is as large as that.
   const serial = equation.axes.some((a, i) => i > 0 && sums.some((r) => !freeAxes(r).has(a)))
-  const nest = main && !serial && steps(main) > 1 ? contraction(equation, main) : undefined
+  const nest = main && !serial && steps(main) > 1 ? contraction(equation, main, choice) : undefined
   if (nest) return nest
   const { equation: cut, inner } = splitDivided(equation, MOST_WRITTEN)
   return plain(cut, cut.stores.flatMap((s) => reductions(s.value)), inner)

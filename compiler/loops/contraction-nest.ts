@@ -6,7 +6,7 @@ import { add, constant, type Expression, guard, load, walk } from './expression.
 import { freeAxes } from './free-axes.ts'
 import type { Axis } from './index-expression.ts'
 import type { Equation } from './kernel.ts'
-import type { Loop, Nest, Phase } from './nest.ts'
+import type { Loop, Nest, NestChoice, Phase } from './nest.ts'
 import { reductions, steps } from './reduction-list.ts'
 import { flattenAxes, replaceNode, splitAxis } from './reshape.ts'
 import { type ItemBlocks, sidePhase } from './side-phase.ts'
@@ -25,21 +25,21 @@ const MOST_ITEMS = 8
 const BIG_WEIGHTS = 64 * 1024
 
 /** A convolution, a gradient of one, a matrix product: by Winograd where that pays, else directly in register tiles. */
-export function contraction(given: Equation, main: Reduction): Nest | undefined {
+export function contraction(given: Equation, main: Reduction, choice: NestChoice = {}): Nest | undefined {
   const product = withoutSharedGuards(main.body as Extract<Expression, { kind: 'binary' }>)
   if (product !== main.body) {
     const lighter = { ...main, body: product }
-    return contraction({ ...given, stores: given.stores.map((s) => ({ ...s, value: replaceNode(s.value, main, lighter) })) }, lighter)
+    return contraction({ ...given, stores: given.stores.map((s) => ({ ...s, value: replaceNode(s.value, main, lighter) })) }, lighter, choice)
   }
-  const fast = winograd(given, main, (e, split) => given.sides.map((side) => sidePhase(side, e, split)))
+  const fast = choice.winograd === false ? undefined : winograd(given, main, (e, split) => given.sides.map((side) => sidePhase(side, e, split)))
   if (fast) return fast
-  const fastGradient = winogradGradient(given, main)
+  const fastGradient = choice.winograd === false ? undefined : winogradGradient(given, main)
   if (fastGradient) return fastGradient
   const rounds = main.axes.find((a) => typeof a.extent !== 'number')
   const factors = [product.a, product.b] as const
   const padded = factors.map(needsStaging)
   const mayStage = !rounds || given.stores.length === 1 && given.stores[0]!.value === main
-  const tile = bestTile(given, main, factors, (f) => mayStage && padded[factors.indexOf(f)]!)
+  const tile = bestTile(given, main, factors, (f) => mayStage && padded[factors.indexOf(f)]!, choice.tile)
   if (!tile) return undefined
   const split = chooseSplit(given, main, tile)
   let { equation } = split

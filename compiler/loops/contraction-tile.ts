@@ -31,10 +31,19 @@ export interface Tile {
   readonly farCount: number
 }
 
-/** The cheapest round by the model of `choose-nest.ts`. `staged`: factors that are prepared for an item. */
-export function bestTile(e: Equation, main: Reduction, factors: readonly [Expression, Expression], staged: (f: Expression) => boolean): Tile | undefined {
-  let best: Tile | undefined
-  const consider = (tile: Tile): void => { if (!best || tile.cost < best.cost) best = tile }
+/**
+ * The cheapest round by the model of `choose-nest.ts`, or the one that comes so many `ranks` after it; undefined where there are
+ * not so many. `staged`: factors that are prepared for an item.
+ */
+export function bestTile(e: Equation, main: Reduction, factors: readonly [Expression, Expression], staged: (f: Expression) => boolean, ranks = 0): Tile | undefined {
+  // Those in front, the cheapest first; of equal ones the first that was met.
+  const best: Tile[] = []
+  const consider = (tile: Tile): void => {
+    const behind = best.findIndex((other) => tile.cost < other.cost)
+    if (behind >= 0) best.splice(behind, 0, tile)
+    else best.push(tile)
+    if (best.length > ranks + 1) best.pop()
+  }
   const numeric = e.axes.filter((a) => typeof a.extent === 'number' && a.extent > 1)
   const count = steps(main)
   for (const [vectors, others] of [factors, [factors[1], factors[0]] as const]) {
@@ -69,7 +78,7 @@ export function bestTile(e: Equation, main: Reduction, factors: readonly [Expres
       }
     }
   }
-  return best
+  return best[ranks]
 }
 
 /** Sizes of a tile: points of `near`, fours along `lanes`, points of `far`. */

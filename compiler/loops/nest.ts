@@ -26,6 +26,15 @@ export interface Nest {
   readonly summary: string
 }
 
+/**
+ * Which of several nests, in numbers that go to a file and come back; what is absent is as the model has it. `winograd: false`:
+ * directly, where Winograd's transformations would have been taken. `tile: 3`: the register tile that the model puts third after its best.
+ */
+export interface NestChoice {
+  readonly winograd?: false
+  readonly tile?: number
+}
+
 export interface Phase {
   readonly equation: Equation
   /** Axes that are not in the grid, outermost first. */

@@ -64,6 +64,16 @@ describe('tune', () => {
     before.y.forEach((value, i) => expect(after.y[i]).toBeCloseTo(value, 5))
   }, LONG)
 
+  test('on the CPU it tunes tiles, for the processor and its threads', async () => {
+    const said = await fusenet(['tune', at('tiny.net'), '--device', 'wasm', '--threads', '1', '--batch', '2', '--cache', at('cpu.json'), '--json'])
+    expect(said.code, said.err).toBe(0)
+    expect(json(said)).toMatchObject({ device: 'wasm', adapter: { cpu: expect.stringMatching(/./), threads: '1' }, left: 0 })
+    expect(json(said).tuned.length).toBeGreaterThan(0)
+    const [entry] = JSON.parse(await readFile(at('cpu.json'), 'utf8')).adapters
+    expect([entry.target, Object.keys(entry.adapter)]).toEqual(['wasm', ['cpu', 'simd', 'threads']])
+    expect((await fusenet(['compile', at('tiny.net'), '-o', at('for-cpu'), '--cache', at('cpu.json')])).code).toBe(0)
+  }, LONG)
+
   test('Ctrl-C keeps what was found and says how to go on: exit code 130', async () => {
     const said = await fusenet(['tune', at('tiny.net'), '--device', 'webgpu', '--batch', '2', '--cache', at('stopped.json')], { interruptAt: /kernels can be computed/ })
     expect(said.code).toBe(130)
@@ -79,7 +89,7 @@ describe('tune', () => {
 
 describe('what cannot be is refused before anything is measured', () => {
   test.each([
-    ['the CPU', ['tune', 'NET', '--device', 'wasm'], 1, /nothing to tune on WebAssembly.*tune is for webgpu/],
+    ['the interpreter', ['tune', 'NET', '--device', 'interpreter'], 2, /Allowed choices are auto, webgpu, wasm/],
     ['a program that is none', ['tune', 'NET', '--device', 'webgpu', '--program', 'infr'], 1, /tiny has no program infr; did you mean infer\? \(it has infer\)/],
     ['a cache that is something else', ['tune', 'NET', '--cache', 'NET'], 1, /tiny\.net is not JSON/],
     ['no time', ['tune', 'NET', '--minutes', '0'], 2, /number above 0/],

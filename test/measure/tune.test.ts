@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { compile } from '../../compiler/index.ts'
+import { compile, interpreter } from '../../compiler/index.ts'
 import type { Target } from '../../compiler/targets/target.ts'
 import { adapterOf, knownOf, NO_SCHEDULES, parseCache, printCache, schedulesOf, withTuned } from '../../measure/schedule-cache.ts'
 import { type Tunable, tunables, tuneKernel } from '../../measure/tune.ts'
@@ -19,8 +19,15 @@ train { batch 2  solver sgd(lr: 0.1, momentum: 0.9)  steps 10 }
 ` })
 const source = net('a')
 let device: Device
-beforeAll(async () => { device = await webgpu({ gpu: await softwareGpu() }) })
-afterAll(() => device.close())
+let cpu: Device
+beforeAll(async () => {
+  device = await webgpu({ gpu: await softwareGpu() })
+  cpu = await wasm({ threads: 2 })
+})
+afterAll(() => {
+  device.close()
+  cpu.close()
+})
 const optionsFor = (...programs: string[]) => ({ device, batch: 2, programs })
 
 describe('kernels that can be tuned', () => {
@@ -38,14 +45,12 @@ describe('kernels that can be tuned', () => {
   })
 
   test('a device with one way to compute is refused', async () => {
-    const cpu = await wasm({ threads: 1 })
-    expect(() => tunables(source, { device: cpu, batch: 2, programs: ['infer'] }, {})).toThrow(/nothing to tune on wasm/)
-    cpu.close()
+    expect(() => tunables(source, { device: interpreter(), batch: 2, programs: ['infer'] }, {})).toThrow(/nothing to tune on interpreter/)
   })
 })
 
-test('every kernel of every program computes the same in every way that its target knows', async () => {
-  const options = optionsFor('infer', 'train', 'step')
+test.each(['webgpu', 'wasm'])('every kernel computes the same in every way that its target knows: %s', async (name) => {
+  const options = { ...optionsFor('infer', 'train'), device: name === 'wasm' ? cpu : device }
   const { kernels, surroundings } = tunables(source, options, {})
   expect(kernels.some(({ equation }) => equation.sides.length > 0)).toBe(true)
   for (const kernel of kernels) {

@@ -4,19 +4,21 @@ import { chooseNest } from '../../loops/choose-nest.ts'
 import type { Blocks } from '../../loops/fuse.ts'
 import type { Axis } from '../../loops/index-expression.ts'
 import type { Equation } from '../../loops/kernel.ts'
+import { kernelKey } from '../../loops/kernel-key.ts'
 import { bindingsOf } from '../../loops/lower.ts'
 import { lowerItems } from '../../loops/lower-items.ts'
+import type { Nest, NestChoice } from '../../loops/nest.ts'
 import type { PrintedKernel } from '../../plan/build-plan.ts'
 import { elementsPerSample } from '../../tensor.ts'
 import { itemsOf } from '../items.ts'
-import type { LinkedModule, Printer, Target } from '../target.ts'
+import type { LinkedModule, Printer, Schedules, Target } from '../target.ts'
 import { encodeModule, type WasmFunction } from './encode.ts'
 import { MATH, mathFunctions } from './math.ts'
 import { printFunction } from './print.ts'
 import { KERNEL, runFunction, workFunction } from './run-loop.ts'
 
 /** WebAssembly with SIMD, and with relaxed SIMD beside it: one module for all kernels. */
-export const wasm: Target = { name: 'wasm', extension: 'wasm', maxBindings: 16, sharesBuffers: true, blocksOf, printer }
+export const wasm: Target = { name: 'wasm', extension: 'wasm', maxBindings: 16, candidates, sharesBuffers: true, blocksOf, printer }
 
 const FILE = 'kernels.wasm'
 const RELAXED_FILE = 'kernels-relaxed.wasm'
@@ -25,9 +27,36 @@ const RELAXED_FILE = 'kernels-relaxed.wasm'
 function blocksOf(equation: Equation): Blocks | string {
   const whole = (a: Axis): number => (typeof a.extent === 'number' ? a.extent : 1)
   if (equation.axes.length < 3) return `${equation.name} computes no pictures`
-  const { rows, staging } = chooseNest(equation)
+  const rows = rowsOf(chooseNest(equation))
   const row = equation.axes.at(-2)!
-  return rows !== undefined && staging.length > 0 ? (a) => (a === row ? rows : whole(a)) : whole
+  return rows === undefined ? whole : (a) => (a === row ? rows : whole(a))
+}
+
+/** Rows of a block of statistics, where that is not all of them. */
+const rowsOf = ({ rows, staging }: Nest): number | undefined => (staging.length > 0 ? rows : undefined)
+
+/** Register tiles behind the best that are worth a measurement. */
+const TILES = 5
+
+/** Other tiles, and the direct way beside Winograd's: what the model may be wrong about. */
+function candidates(e: Equation): readonly NestChoice[] {
+  const chosen = chooseNest(e)
+  const found = new Map<string, NestChoice>([[chosen.summary, {}]])
+  const tiles = Array.from({ length: TILES }, (_, i) => i + 1)
+  for (const choice of [...tiles.map((tile): NestChoice => ({ tile })), { winograd: false } as const, ...tiles.map((tile) => ({ winograd: false, tile }) as const)]) {
+    const nest = chooseNest(e, choice)
+    // What is gathered on the way lies in the blocks of the chosen one.
+    if (e.sides.length > 0 && rowsOf(nest) !== rowsOf(chosen)) continue
+    if (!found.has(nest.summary)) found.set(nest.summary, choice)
+  }
+  return [...found.values()]
+}
+
+/** The choice that is known for an equation, if it is one of those that there are. */
+function tuned(e: Equation, schedules: Schedules | undefined): NestChoice | undefined {
+  const known = schedules?.[kernelKey(e)]
+  const text = known && JSON.stringify(known)
+  return known && candidates(e).find((choice) => JSON.stringify(choice) === text)
 }
 
 /** Functions of the module before the first kernel: the run loop, what workers do, mathematics. */
@@ -45,13 +74,13 @@ interface Known {
   readonly items: PrintedKernel['invocations']
 }
 
-function printer(): Printer {
+function printer(_batch: number, schedules?: Schedules): Printer {
   const known = new Map<string, Known>()
   const byText = new Map<string, Known>()
   const lowered = (equation: Equation, key: string): Known => {
     const before = known.get(key)
     if (before) return before
-    const nest = chooseNest(equation)
+    const nest = chooseNest(equation, tuned(equation, schedules))
     const routine = lowerItems(equation, nest, bufferOf)
     const baseline = printFunction(routine, { relaxed: false, math: FIRST_MATH })
     const relaxed = printFunction(routine, { relaxed: true, math: FIRST_MATH })
