@@ -60,7 +60,7 @@ describe('tune', () => {
     }
     const [before, after] = made as [(typeof made)[number], (typeof made)[number]]
     expect(after.texts).toHaveLength(2)
-    expect(before.texts.filter((text) => !after.texts.includes(text))).toHaveLength(kernels.length)
+    expect(after.texts.filter((text) => !before.texts.includes(text))).toHaveLength(kernels.length)
     before.y.forEach((value, i) => expect(after.y[i]).toBeCloseTo(value, 5))
   }, LONG)
 

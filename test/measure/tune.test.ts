@@ -114,7 +114,8 @@ describe('schedules as data', () => {
     const [kernel] = tunables(source, optionsFor('infer'), {}).kernels
     const [before, after] = [texts(), texts({ [kernel!.key]: other(kernel!) })]
     expect(after.filter((text) => !before.includes(text))).toHaveLength(1)
-    expect(texts({ [kernel!.key]: kernel!.candidates[0]! })).toEqual(before)
+    // The compiler's own choice; told, it is for hardware and software adapters alike.
+    expect(before).toEqual(expect.arrayContaining(texts({ [kernel!.key]: kernel!.candidates[0]! })))
   })
 
   test('that are of another version, or of nobody, are passed over', () => {
