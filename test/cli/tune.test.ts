@@ -42,7 +42,7 @@ describe('tune', () => {
     expect((await tune('--cache', at('batch.json'), '-o', at('tuned'))).code).toBe(0)
     expect(json(await fusenet(['tune', at('tiny.net'), '--device', 'webgpu', '--batch', '3', '--minutes', '0.00001', '--cache', at('batch.json'), '--json']))).toMatchObject({ end: 'out of time', known: 0 })
     expect((await fusenet(['compile', at('tiny.net'), '-o', at('again'), '--cache', at('batch.json')])).code).toBe(0)
-    const kernels = async (name: string) => [...(await readBundle(at(name))).files].filter(([file]) => file.endsWith('.wgsl'))
+    const kernels = async (name: string) => Object.fromEntries([...(await readBundle(at(name))).files].filter(([file]) => file.endsWith('.wgsl')))
     expect(await kernels('again')).toEqual(await kernels('tuned'))
   }, LONG)
 
