@@ -11,10 +11,15 @@ export type ValueType = 'i32' | 'f32' | 'v128'
 
 const TYPE_BYTE: Readonly<Record<ValueType, number>> = { i32: 0x7f, f32: 0x7d, v128: 0x7b }
 const EMPTY = 0x40
+/** A prefix, and a code of two bytes: multiplication and addition in four lanes take as many as the two in one. */
+const VECTOR_OP_BYTES = 3
 
 /** Instructions that are being written, in the order in which they run. */
 export class Code {
   readonly bytes: number[] = []
+  /** Where products and the sums that take them in are written that may be one instruction: see `relaxed`. */
+  private readonly products: number[] = []
+  private readonly sums: number[] = []
 
   op(op: PlainOp): this {
     const { prefix, code } = plainCode(op)
@@ -22,6 +27,35 @@ export class Code {
     if (prefix) unsigned(this.bytes, code)
     else this.bytes.push(code)
     return this
+  }
+
+  /** a * b + c in four lanes: a and b lie on the stack, `addend` writes c. */
+  multiplyAdd(addend: () => void): this {
+    this.products.push(this.bytes.length)
+    this.op('f32x4.mul')
+    addend()
+    this.sums.push(this.bytes.length)
+    return this.op('f32x4.add')
+  }
+
+  /** The same with every `multiplyAdd` in one instruction, rounded once: a copy that leaves products out. */
+  relaxed(): Code {
+    const { bytes, products, sums } = this
+    const copy = new Code()
+    let from = 0
+    const upTo = (to: number): void => {
+      for (let i = from; i < to; i++) copy.bytes.push(bytes[i]!)
+      from = to + VECTOR_OP_BYTES
+    }
+    for (let p = 0, s = 0; s < sums.length;) {
+      if (p < products.length && products[p]! < sums[s]!) upTo(products[p++]!)
+      else {
+        upTo(sums[s++]!)
+        copy.op('f32x4.relaxed_madd')
+      }
+    }
+    upTo(bytes.length)
+    return copy
   }
 
   i32(value: number): this {

@@ -11,8 +11,6 @@ import { CONTROL, KERNEL, RECORD } from './run-loop.ts'
 import { lanesOfArguments, Uses } from './uses.ts'
 
 export interface PrintOptions {
-  /** Products and sums are rounded once, by relaxed SIMD. */
-  readonly relaxed: boolean
   /** Index of the first function of `math.ts`. */
   readonly math: number
 }
@@ -507,12 +505,12 @@ class Printer {
     const push = (...terms: readonly Term[]): void => { for (const t of terms) this.value(t, four ? 4 : 1) }
     switch (op) {
       case 'fma':
-        if (four && this.options.relaxed) {
-          push(a, b, c)
-          code.op('f32x4.relaxed_madd')
+        if (four) {
+          push(a, b)
+          code.multiplyAdd(() => push(c))
         } else {
           push(c, a, b)
-          code.op(four ? 'f32x4.mul' : 'f32.mul').op(four ? 'f32x4.add' : 'f32.add')
+          code.op('f32.mul').op('f32.add')
         }
         return
       case 'select':

@@ -67,7 +67,6 @@ const FIRST_KERNEL = FIRST_MATH + MATH.length
 
 interface Known {
   readonly baseline: WasmFunction
-  readonly relaxed: WasmFunction
   readonly text: string
   readonly how: string
   readonly threadBytes: number
@@ -82,12 +81,10 @@ function printer(_batch: number, schedules?: Schedules): Printer {
     if (before) return before
     const nest = chooseNest(equation, tuned(equation, schedules))
     const routine = lowerItems(equation, nest, bufferOf)
-    const baseline = printFunction(routine, { relaxed: false, math: FIRST_MATH })
-    const relaxed = printFunction(routine, { relaxed: true, math: FIRST_MATH })
+    const baseline = printFunction(routine, { math: FIRST_MATH })
     const last = routine.staging.at(-1)
     const made: Known = {
       baseline,
-      relaxed,
       text: `${baseline.locals.join()} ${latin(baseline.code.bytes)}`,
       how: nest.summary,
       threadBytes: last ? 4 * (last.offset + elementsPerSample(last.tensor.shape) + 16) : 0,
@@ -125,6 +122,6 @@ function link(kernels: readonly Known[]): LinkedModule {
   })
   return {
     entry: { file: FILE, relaxed: RELAXED_FILE, threadBytes: Math.max(0, ...kernels.map((k) => k.threadBytes)) },
-    files: new Map([[FILE, module(kernels.map((k) => k.baseline))], [RELAXED_FILE, module(kernels.map((k) => k.relaxed))]]),
+    files: new Map([[FILE, module(kernels.map((k) => k.baseline))], [RELAXED_FILE, module(kernels.map(({ baseline }) => ({ ...baseline, code: baseline.code.relaxed() })))]]),
   }
 }
