@@ -33,7 +33,12 @@ export type Expression =
 /** `argmax`: position (row-major over the reduced axes) of the first largest. */
 export type Combiner = 'sum' | 'max' | 'argmax'
 export type Test = 'lt' | 'le' | 'eq'
-export type UnaryOp = 'neg' | 'abs' | 'sign' | 'exp' | 'log' | 'sqrt' | 'tanh' | 'erf' | 'floor'
+/**
+ * `rounded` is its operand as float32 has it, and not to be looked through: shader compilers take sums for those of real
+ * numbers, so that (x - m0) - m1 becomes x - (m0 + m1), and (k - (k + e)) + e becomes 0. Where arithmetic is done as it is
+ * written it is nothing.
+ */
+export type UnaryOp = 'neg' | 'abs' | 'sign' | 'exp' | 'log' | 'sqrt' | 'tanh' | 'erf' | 'floor' | 'rounded'
 export type BinaryOp = 'add' | 'sub' | 'mul' | 'div' | 'min' | 'max' | 'pow'
 /** `batch` is n; `rate` the learning rate of this step; corrections are Adam's 1 - b^(t+1). */
 export type ScalarName = 'batch' | 'rate' | 'correction1' | 'correction2'
@@ -67,6 +72,7 @@ export const abs = (a: Operand): Expression => unary('abs', a)
 export const sign = (a: Operand): Expression => unary('sign', a)
 export const tanh = (a: Operand): Expression => unary('tanh', a)
 export const erf = (a: Operand): Expression => unary('erf', a)
+export const rounded = (a: Operand): Expression => unary('rounded', a)
 
 /** Folds what is the same for every number that can occur: 0 + a, a - 0, 1 * a, a / 1, and constants. `0 * a` too: see below. */
 function binary(op: BinaryOp, left: Operand, right: Operand): Expression {

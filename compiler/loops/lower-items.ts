@@ -136,7 +136,7 @@ class ItemLowering {
     const { equation, across, unroll } = phase
     // What reads its own result would take points that are computed twice for new ones.
     const exact = isInPlace(equation, this.bufferOf)
-    const values = new Reductions(equation, { tile: new Map(), unroll, ...(across && { across }) }, this.terms, this.slots, { margin: MARGIN, written: { tensors: this.written, depth: this.terms.scopes.length - 1 } })
+    const values = new Reductions(equation, { tile: new Map(), unroll, ...(across && { across }) }, this.terms, this.slots, { margin: MARGIN, asWritten: true, written: { tensors: this.written, depth: this.terms.scopes.length - 1 } })
     const roots = equation.stores.map((s) => s.value)
     const open = (points: readonly Place[], loops: readonly Loop[]): void => {
       values.hoistReductions(roots, points)

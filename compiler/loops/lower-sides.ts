@@ -23,7 +23,7 @@ export function momentsOf(terms: Terms, members: readonly Member[], guarded: boo
   const count = terms.total(members.map((m) => masked(m, float(1))))
   const first = members[0]!
   const reference = guarded ? masked(first, first.value) : first.value
-  const differences = members.map((m) => masked(m, terms.op('sub', [m.value, reference])))
+  const differences = members.map((m) => masked(m, terms.op('rounded', [terms.op('sub', [m.value, reference])])))
   const mean = terms.op('div', [terms.total(differences), guarded ? terms.op('max', [count, float(1)]) : count])
   const squares = terms.total(members.map((m, i) => {
     const rest = terms.op('sub', [differences[i]!, mean])
@@ -127,7 +127,7 @@ export function mergeMoments(terms: Terms, read: (part: IndexLike, k: number) =>
   const add = (a: Term, b: Term): Term => terms.op('add', [a, b])
   const mul = (a: Term, b: Term): Term => terms.op('mul', [a, b])
   const reference = read(0, 0)
-  const shift = (part: IndexLike): Term => add(terms.op('sub', [read(part, 0), reference]), read(part, 1))
+  const shift = (part: IndexLike): Term => add(terms.op('rounded', [terms.op('sub', [read(part, 0), reference])]), read(part, 1))
   const [total, moved] = overParts(terms, parts, 2, (p) => [read(p, 3), mul(read(p, 3), shift(p))])
   const mean = terms.op('div', [moved!, total!])
   const [squares] = overParts(terms, parts, 1, (p) => {

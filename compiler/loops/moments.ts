@@ -1,5 +1,5 @@
 import { type Tensor, tensor } from '../tensor.ts'
-import { add, constant, div, type Expression, load, mul, scalar, sqrt, square, sub, sum } from './expression.ts'
+import { add, constant, div, type Expression, load, mul, rounded, scalar, sqrt, square, sub, sum } from './expression.ts'
 import { type Axis, axis, type IndexLike, plus } from './index-expression.ts'
 import { type Equation, type MomentsRole, type SideMoments, store } from './kernel.ts'
 
@@ -56,7 +56,7 @@ export function partialEquation(request: Omit<MomentsRequest, 'result' | 'eps'> 
   const [first, second] = [part.inner(), part.inner()]
   const channel = plus(part.channel, part.from ?? 0)
   const reference = load(request.source, part.image, channel, ...part.at(first.map(() => 0)))
-  const value = (axes: readonly Axis[]): Expression => sub(load(request.source, part.image, channel, ...part.at(axes)), reference)
+  const value = (axes: readonly Axis[]): Expression => rounded(sub(load(request.source, part.image, channel, ...part.at(axes)), reference))
   const count = first.reduce((product, a) => product * (a.extent as number), 1)
   const mean = div(sum(first, value(first)), count)
   const squares = sum(second, square(sub(value(second), mean)))
@@ -120,7 +120,7 @@ function mergeBlocks(
   blocks: () => Axis[],
 ): { mean: Expression; squares: Expression; count: Expression } {
   const part = (b: readonly Axis[], k: number): Expression => load(partials, ...at(b), k)
-  const shift = (b: readonly Axis[]): Expression => add(sub(part(b, 0), reference), part(b, 1))
+  const shift = (b: readonly Axis[]): Expression => add(rounded(sub(part(b, 0), reference)), part(b, 1))
   const b1 = blocks()
   const b2 = blocks()
   const b3 = blocks()
@@ -140,12 +140,12 @@ function momentsOverBatch(request: MomentsRequest): Equation {
   const n = axis('n', batch!)
   const mean = div(sum([n], sub(load(source, n, c), reference)), count)
   const again = axis('n', batch!)
-  const squares = sum([again], square(sub(sub(load(source, again, c), reference), mean)))
+  const squares = sum([again], square(sub(rounded(sub(load(source, again, c), reference)), mean)))
   return finish(request, c, reference, mean, div(squares, count))
 }
 
 function finish(request: MomentsRequest, c: Axis, reference: Expression, mean: Expression, variance: Expression): Equation {
-  const m0 = add(reference, mean)
+  const m0 = rounded(add(reference, mean))
   const inverse = div(1, sqrt(add(variance, request.eps)))
   const { affine } = request
   const coefficients = affine ? [mul(load(affine.gamma, c), inverse), load(affine.beta, c)] : []
@@ -153,7 +153,7 @@ function finish(request: MomentsRequest, c: Axis, reference: Expression, mean: E
     name: `${request.name}.statistics`,
     layers: request.layers,
     axes: [c],
-    stores: [m0, add(sub(reference, m0), mean), variance, inverse, ...coefficients].map((part, k) => store(request.result, [k, c], part)),
+    stores: [m0, add(rounded(sub(reference, m0)), mean), variance, inverse, ...coefficients].map((part, k) => store(request.result, [k, c], part)),
     sides: [],
     moments: { ...role(request), stage: 'merge' },
   }

@@ -15,6 +15,8 @@ type Guarded = Extract<Expression, { kind: 'guard' }>
 export interface Memory {
   /** Elements beyond a tensor's ends that may be read; absent: any, the target answers them with something. */
   readonly margin?: number
+  /** Whether the target does arithmetic as it is written: see `rounded`. */
+  readonly asWritten?: boolean
   /** What the kernel itself writes is not loaded outside the scope of this depth. */
   readonly written?: { readonly tensors: ReadonlySet<Tensor>; readonly depth: number }
   /** Tensors whose elements are vectors of four. */
@@ -75,7 +77,7 @@ export abstract class Values {
         return this.terms.named({ kind: 'random', key: e.key, at }, `r${e.key}(${this.terms.key(at)})`, 'f32', 1, this.terms.depth(at))
       }))
       case 'load': return this.load(e, place)
-      case 'unary': return this.terms.op(e.op, [this.value(e.a, place)])
+      case 'unary': return e.op === 'rounded' && this.memory.asWritten ? this.value(e.a, place) : this.terms.op(e.op, [this.value(e.a, place)])
       case 'binary': return this.terms.arithmetic(e.op, this.value(e.a, place), this.value(e.b, place))
       case 'select': {
         const condition = this.terms.op(e.test, [this.value(e.a, place), this.value(e.b, place)], 'bool')

@@ -1,6 +1,6 @@
 import type { AttributeCall, Attributes, Signature } from '../../dsl/signature.ts'
 import type { Node, Value } from '../graph/graph.ts'
-import { add, constant, div, type Expression, guard, load, max, mul, select, sqrt, sub, within } from '../loops/expression.ts'
+import { add, constant, div, type Expression, guard, load, max, mul, rounded, select, sqrt, sub, within } from '../loops/expression.ts'
 import { type Axis, axis, type IndexLike, plus } from '../loops/index-expression.ts'
 import { type Equation, equation, store } from '../loops/kernel.ts'
 import { momentsEquations } from '../loops/moments.ts'
@@ -234,7 +234,7 @@ const storedStatisticsOperator: Operator = {
 }
 
 const centred = (x: Tensor, statistics: Tensor, at: readonly IndexLike[]): Expression =>
-  sub(sub(load(x, ...at), load(statistics, 0, at[1]!)), load(statistics, 1, at[1]!))
+  sub(rounded(sub(load(x, ...at), load(statistics, 0, at[1]!))), load(statistics, 1, at[1]!))
 const normalized = (x: Tensor, statistics: Tensor, at: readonly IndexLike[]): Expression =>
   mul(centred(x, statistics, at), load(statistics, 3, at[1]!))
 
@@ -322,7 +322,7 @@ const normalizeDx: Operator = {
         return mul(gamma ? mul(perChannel(gamma, at), inverse) : inverse, given)
       }
       const row = (k: number): Expression => load(table, k, at[1]!)
-      const rest = sub(sub(load(x, ...at), row(3)), row(4))
+      const rest = sub(rounded(sub(load(x, ...at), row(3))), row(4))
       return mul(row(0), sub(sub(given, row(1)), mul(rest, row(2))))
     })]
   },

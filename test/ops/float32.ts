@@ -40,6 +40,7 @@ export function evaluateInFloat32(equation: Equation, storage: Map<Tensor, Numbe
       case 'scalar': return batch
       case 'unary': {
         const a = value(e.a)
+        if (e.op === 'rounded') return a
         return e.op === 'neg' ? -a : e.op === 'erf' ? NaN : Math[e.op](a)
       }
       case 'binary': return fold(e.op, value(e.a), value(e.b))

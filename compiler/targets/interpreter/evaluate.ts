@@ -146,6 +146,7 @@ class Printer {
       case 'random': return `random(s.seed, s.step, ${e.key}, ${this.index(e.at)})`
       case 'unary': {
         const a = this.value(e.a)
+        if (e.op === 'rounded') return a
         return e.op === 'neg' ? `-${a}` : e.op === 'erf' ? `erf(${a})` : `Math.${e.op}(${a})`
       }
       case 'binary': {

@@ -542,6 +542,7 @@ class Printer {
         push(a, b, a, b)
         code.op('i32.lt_s').op('select')
         return
+      case 'rounded': return push(a)
       case 'lanesum': case 'lanemax': return this.acrossLanes(op, a)
       case 'exp': case 'log': case 'tanh': case 'erf': case 'pow':
         for (const arg of args) this.value(arg, 4)

@@ -24,6 +24,9 @@ export const FUNCTIONS: Readonly<Record<string, string>> = {
   let e = exp(2.0 * x);
   return select((e - 1.0) / (e + 1.0), x * (1.0 - y * (0.33333333 - y * (0.13333333 - y * 0.053968254))), abs(x) < 0.25);
 }`,
+  // The batch has no highest bit, which no compiler knows: what it is taken with is the same bits, and is not looked through.
+  rounded: 'fn rounded(v: f32) -> f32 { return bitcast<f32>(bitcast<u32>(v) ^ (step.n >> 31u)); }',
+  rounded4: 'fn rounded4(v: vec4<f32>) -> vec4<f32> { return bitcast<vec4<f32>>(bitcast<vec4<u32>>(v) ^ vec4<u32>(step.n >> 31u)); }',
   // Twin of loops/random.ts.
   random: `fn mix32(v: u32) -> u32 {
   var x = v;

@@ -121,6 +121,11 @@ function printTerm(routine: Routine, term: Term, used: Set<string>): string {
       return `random(${term.key}u, ${text(term.at)})`
     case 'operation':
       // Sums of products read from the left: acc + a * b + c * d.
+      if (term.op === 'rounded') {
+        const name = term.lanes === 4 ? 'rounded4' : 'rounded'
+        used.add(name)
+        return `${name}(${text(term.args[0]!)})`
+      }
       if (term.op === 'fma') return `${text(term.args[2]!)} + ${text(term.args[0]!)} * ${text(term.args[1]!)}`
       return printOperation(term.op, term.args.map((a) => (a.kind === 'operation' || a.kind === 'batch' ? `(${text(a)})` : text(a))), used)
   }
