@@ -3,6 +3,7 @@ import { compile, interpreter } from '../../compiler/index.ts'
 import { type Device, open, type Outputs, wasm, webgpu } from '../../runtime/index.ts'
 import { softwareGpu } from '../devices/webgpu.ts'
 import { labels, normals, randomNet } from '../support/random-net.ts'
+import { targetsOf } from '../support/targets.ts'
 
 /**
  * Random nets: WGSL and WebAssembly against the float64 interpreter, merged against split, forward, gradients and four training steps. A
@@ -28,7 +29,7 @@ interface Trace {
 }
 
 async function trace(text: string, style: 'merged' | 'split', device: Device): Promise<Trace> {
-  const bundle = compile(text, { style })
+  const bundle = compile(text, { style, targets: targetsOf(device) })
   const net = await open(bundle, { device, batch: BATCH, seed: 7, programs: ['gradients', 'train'] })
   try {
     const [image, label] = bundle.manifest.inputs
