@@ -111,7 +111,7 @@ function clobbered(plan: Plan, name: string, n: number): string[] {
 describe('nets', () => {
   const kinds: [Style, Memory][] = [['merged', 'fast'], ['merged', 'small'], ['split', 'fast'], ['split', 'small']]
   test.each(kinds)('%s, memory %s: every kernel of random nets finds what was written for it', (style, memory) => {
-    for (const seed of [1, 2, 3, 5, 8, 13, 21, 34, 55, 89]) {
+    for (const seed of [1, 3, 8, 21, 55]) {
       const { plans } = compile(randomNet(seed).replace('train {', 'train {\n  batch 4\n'), { style, memory }).manifest
       for (const plan of Object.values(plans)) {
         for (const name of Object.keys(plan.programs)) for (const n of [1, 4, 33]) expect(clobbered(plan, name, n), `seed ${seed}, ${plan.target}, ${name}, batch ${n}`).toEqual([])
