@@ -9,6 +9,7 @@ import { expandBatchNorm, type ExpandOptions } from '../../compiler/passes/expan
 import { evaluateEquation, type Numbers } from '../../compiler/targets/interpreter/evaluate.ts'
 import type { Tensor } from '../../compiler/tensor.ts'
 import { evaluateInFloat32 } from './float32.ts'
+import { reassociated } from './reassociate.ts'
 import { backward, build, type Built, type Call, codes, expectClose, expectGradients, fed, forward, noise, runNode } from './run-operator.ts'
 
 interface Statistics { readonly mean: number[]; readonly variance: number[]; readonly count: number }
@@ -196,9 +197,9 @@ describe('expand-batch-norm', () => {
 
 describe('in float32, with eps 1e-10', () => {
   /** Forward and backward with every operation rounded, and the same in float64. */
-  function both(shape: readonly number[], data: Float32Array): { y: ArrayLike<number>[]; dx: ArrayLike<number>[] } {
+  function both(shape: readonly number[], data: Float32Array, compiled: (e: Equation) => Equation): { y: ArrayLike<number>[]; dx: ArrayLike<number>[] } {
     const dy = Float32Array.from(noise(data.length, 5))
-    const results = [evaluateInFloat32, (e: Equation, storage: Map<Tensor, Numbers>, batch: number) => evaluateEquation(e, storage, { batch })].map((evaluate, exact) => {
+    const results = [(e: Equation, storage: Map<Tensor, Numbers>, batch: number) => evaluateInFloat32(compiled(e), storage, batch), (e: Equation, storage: Map<Tensor, Numbers>, batch: number) => evaluateEquation(e, storage, { batch })].map((evaluate, exact) => {
       const built = build({ op: 'batch_norm', inputs: [{ shape, data: Array.from(data) }], attributes: { stats: { call: 'batch', args: {} }, affine: false } })
       const made = exact ? Float64Array : Float32Array
       const runNode32 = (node: Node): void => { for (const e of operators.get(node.op)!.equations(node)) evaluate(e, built.storage, shape[0]!) }
@@ -221,15 +222,23 @@ describe('in float32, with eps 1e-10', () => {
   }
   const largest = (values: ArrayLike<number>): number => Array.from(values).reduce((a, b) => Math.max(a, Math.abs(b)), 0)
 
-  test.each([
+  const cases = [
     ['mean 1000, deviation 0.01', [6, 2, 7, 5], (v: number) => 1000 + v * 0.01],
     ['mean 1000, deviation 0.01 of features', [20, 3], (v: number) => 1000 + v * 0.01],
     ['a channel that is constant', [3, 2, 4, 4], () => 0.1],
     ['tiny deviations', [3, 2, 4, 4], (v: number) => v * 1e-6],
     ['large numbers', [3, 2, 4, 4], (v: number) => v * 1e6],
-  ] as const)('%s', (_, shape, f) => {
-    const data = Float32Array.from(noise(shape.reduce<number>((a, b) => a * b, 1)), f)
-    const { y, dx } = both(shape, data)
+  ] as const
+  const compilers = [['as written', (e: Equation) => e], ['by a compiler that takes it for real numbers', (e: Equation) => reassociated(e)]] as const
+  const dataOf = ([, shape, f]: (typeof cases)[number]): Float32Array => Float32Array.from(noise(shape.reduce<number>((a, b) => a * b, 1)), f)
+
+  test('what such a compiler makes of equations that do not mind it loses the digits', () => {
+    const { y } = both(cases[0][1], dataOf(cases[0]), (e) => reassociated(e, true))
+    expect(Math.max(...Array.from(y[0]!, (v, i) => Math.abs(v - y[1]![i]!)))).toBeGreaterThan(1e-4)
+  })
+
+  test.each(compilers.flatMap(([how, compiled]) => cases.map((c) => [`${c[0]}, ${how}`, c, compiled] as const)))('%s', (_, c, compiled) => {
+    const { y, dx } = both(c[1], dataOf(c), compiled)
     // One float32 for the mean would be wrong by up to 3e-5 at 1000: 0.003 deviations, and by 1e5 where they are 0.
     expectClose(Array.from(y[0]!, (v) => v / 2), Array.from(y[1]!, (v) => v / 2), 2e-6, 'y')
     const scale = Math.max(largest(dx[1]!), 1e-30)
