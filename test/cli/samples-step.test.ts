@@ -38,7 +38,7 @@ async function bundleOf(name: string, style: Style): Promise<Bundle> {
     expect(smaller).toContain(from)
     smaller = smaller.replaceAll(from, to)
   }
-  return compile({ file, text: smaller }, { readImport, style })
+  return compile({ file, text: smaller }, { readImport, style, targets: ['webgpu'], programs: ['step', 'infer', 'eval'] })
 }
 
 /** Numbers between -1 and 1 that depend on their place alone. */

@@ -18,7 +18,7 @@ describe.each(names)('%s', (name) => {
   })
 
   test.each(['merged', 'split'] as const)('compiles in style %s', async (style) => {
-    const { manifest, files } = compile(await readSource(file), { readImport, style })
+    const { manifest, files } = compile(await readSource(file), { readImport, style, targets: ['webgpu'] })
     expect(manifest.style).toBe(style)
     expect(manifest.train).toBeDefined()
     expect(Object.keys(manifest.plans['webgpu']!.programs)).toEqual(expect.arrayContaining(['infer', 'eval', 'gradients', 'step', 'train']))
@@ -49,7 +49,7 @@ test.each([
   ['cifar10_full_sigmoid_bn.net', conv(32, 3, 5) + conv(32, 32, 5) + conv(64, 32, 5) + 1024 * 10 + 10],
   ['mnist.net', conv(20, 1, 5) + 20 + bn(20) + conv(50, 20, 5) + 50 + bn(50) + 800 * 500 + 500 + bn(500) + 500 * 10 + 10],
 ])('%s learns %d numbers', async (name, count) => {
-  const { manifest } = compile(await readSource(join('samples', name)), { readImport })
+  const { manifest } = compile(await readSource(join('samples', name)), { readImport, targets: [] })
   expect(manifest.parameters.filter((p) => p.trainable).reduce((sum, p) => sum + p.shape.reduce((product, dim) => product * dim, 1), 0)).toBe(count)
 })
 

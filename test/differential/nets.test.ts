@@ -29,7 +29,7 @@ interface Trace {
 }
 
 async function trace(text: string, style: 'merged' | 'split', device: Device): Promise<Trace> {
-  const bundle = compile(text, { style, targets: targetsOf(device) })
+  const bundle = compile(text, { style, targets: targetsOf(device), programs: ['infer', 'eval', 'gradients', 'train'] })
   const net = await open(bundle, { device, batch: BATCH, seed: 7, programs: ['gradients', 'train'] })
   try {
     const [image, label] = bundle.manifest.inputs

@@ -26,11 +26,11 @@ net one {
 }`
 
 const wayOf = (text: string, program: string, name: RegExp): string =>
-  inspect(text, { target: 'wasm' }).programs[program]!.kernels.find((k) => name.test(k.name))!.how!
+  inspect(text, { target: 'wasm', programs: [program] }).programs[program]!.kernels.find((k) => name.test(k.name))!.how!
 
 /** The largest difference, in units of the tensor's scale, of outputs and all gradients. */
 async function apart(text: string, batch: number): Promise<number> {
-  const bundle = compile(text)
+  const bundle = compile(text, { targets: ['wasm'], programs: ['infer', 'eval', 'gradients'] })
   const [, ...found] = await Promise.all([undefined, cpu, exact].map(async (device) => {
     if (!device) return {}
     const net = await open(bundle, { device, batch, seed: 3, programs: ['infer', 'eval', 'gradients'] })

@@ -50,8 +50,12 @@ const asParameter = (t: GoldenTensor, shape: readonly number[] = t.shape): Tenso
   ({ shape, type: t.dtype === 'I32' ? 'i32' : 'f32', data: t.data as Float32Array })
 
 async function openNet(net: NetText, run: Run, programs: readonly string[]): Promise<Net> {
-  return open(compile(net.text, { style: run.style, targets: targetsOf(run.device) }), { device: run.device, batch: net.batch, programs })
+  return openText(net.text, run, net.batch, programs)
 }
+
+/** Compiles what is run, and what any bundle has. */
+const openText = (text: string, { style, device }: Run, batch: number, programs: readonly string[]): Promise<Net> =>
+  open(compile(text, { style, targets: targetsOf(device), programs: [...programs, 'infer', 'eval'] }), { device, batch, programs })
 
 async function setFrom(net: Net, names: ReadonlyMap<string, string>, golden: GoldenCase): Promise<void> {
   const values = new Map<string, TensorData>()
@@ -118,7 +122,7 @@ async function runStatistics(golden: GoldenCase, run: Run): Promise<Comparison[]
   const sample = x0.shape.slice(1)
   const layer = run.spelling === 'as given' ? `batch_norm(x, eps: ${eps}, affine: false, stats: ${stats}) as bn` : `batch_norm(x, eps: ${eps}, gamma: 1, beta: 0, stats: ${stats}) as bn`
   const text = `net statistics { input x: f32[${sample.join(', ')}] y = ${layer} output y = y loss = sum(y) } train { solver sgd(lr: 0) }`
-  const net = await open(compile(text, { style: run.style, targets: targetsOf(run.device) }), { device: run.device, batch: x0.shape[0]!, programs: ['train'] })
+  const net = await openText(text, run, x0.shape[0]!, ['train'])
   const compared: Comparison[] = []
   try {
     const countName = policy === 'caffe' ? 'bn.scale_factor' : 'bn.count'
@@ -169,7 +173,7 @@ async function runSolver(golden: GoldenCase, run: Run): Promise<Comparison[]> {
     return [`input g_${name}: f32[${sizes.get(name)}]`, `loss l_${name} = sum(fc(g_${name}, 1, bias: false, lr_mult: ${lr_mult}, decay_mult: ${decay_mult}) as ${name})`]
   })
   const text = `net solver { ${lines.join('\n')} }\ntrain { ${solverText(golden.meta['solver'])} ${scheduleText(golden.meta['solver'])} accumulate ${accumulate} }`
-  const net = await open(compile(text, { style: run.style, targets: targetsOf(run.device) }), { device: run.device, batch: 1, programs: ['train', 'accumulate'] })
+  const net = await openText(text, run, 1, ['train', 'accumulate'])
   const compared: Comparison[] = []
   try {
     await net.setParameters(new Map(names.map((name) => {
@@ -212,7 +216,7 @@ async function runTraining(golden: GoldenCase, run: Run): Promise<Comparison[]> 
   const described = netText(golden, { ...run, everyBlob: false, stats: statsText, train: `train { ${solverText(golden.meta['solver'])} ${scheduleText(golden.meta['solver'])} }` })
   const scores = golden.layers.at(-1)!.bottom[0]!
   const text = described.text.replace('net golden {', 'net golden {').replace(/\n}\n/, `\n  output scores = b_${scores}\n}\n`)
-  const net = await open(compile(text, { style: run.style, targets: targetsOf(run.device) }), { device: run.device, batch: described.batch, programs: ['gradients', 'train', 'eval'] })
+  const net = await openText(text, run, described.batch, ['gradients', 'train', 'eval'])
   const compared: Comparison[] = []
   try {
     await setFrom(net, described.parameterName, golden)
