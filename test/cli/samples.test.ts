@@ -17,12 +17,11 @@ describe.each(names)('%s', (name) => {
     expect(check(await readSource(file), { readImport }).map(({ code, message }) => ({ code, message }))).toEqual([])
   })
 
+  // Every kernel of every program in both styles is asked of compilers in `end-to-end/wgsl.test.ts` and `wasm/samples.test.ts`.
   test.each(['merged', 'split'] as const)('compiles in style %s', async (style) => {
-    const { manifest, files } = compile(await readSource(file), { readImport, style, targets: ['webgpu'] })
+    const { manifest } = compile(await readSource(file), { readImport, style, targets: [] })
     expect(manifest.style).toBe(style)
     expect(manifest.train).toBeDefined()
-    expect(Object.keys(manifest.plans['webgpu']!.programs)).toEqual(expect.arrayContaining(['infer', 'eval', 'gradients', 'step', 'train']))
-    expect(files.size).toBeGreaterThan(0)
   })
 })
 

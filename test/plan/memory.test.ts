@@ -120,7 +120,7 @@ describe('nets', () => {
   })
 
   const sample = (name: string): string => readFileSync(new URL(`../../samples/${name}.net`, import.meta.url), 'utf8').replace(/batch +\d+/, 'batch 32').replace('f32[3, 224, 224]', 'f32[3, 64, 64]')
-  test.each(['cifar10_quick', 'resnet20', 'resnet18', 'densenet40'])('%s: a training step takes at most 1.15 of what is alive at once, on the CPU 1.02', (name) => {
+  test.each(['cifar10_quick', 'resnet20', 'resnet18'])('%s: a training step takes at most 1.15 of what is alive at once, on the CPU 1.02', (name) => {
     for (const style of ['merged', 'split'] as const) {
       for (const [target, share] of [['webgpu', 1.15], ['wasm', 1.02]] as const) {
         const { peakBytes, lowerBound } = inspect(sample(name), { style, target, batch: 32, programs: ['train'] }).programs['train']!

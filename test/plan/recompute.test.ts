@@ -97,7 +97,8 @@ describe('memory small gives what memory fast gives', () => {
       expect(apart(await trace(text, style, 'small', cpu), await trace(text, style, 'fast', cpu), 1e-4)).toEqual([])
     })
 
-    test.each(nets.slice(0, 1))('%s on WGSL, to rounding', async (_, text) => {
+    // Split has the same kernels, more of them: one style is enough for a software adapter.
+    test.runIf(style === 'merged').each(nets.slice(0, 1))('%s on WGSL, to rounding', async (_, text) => {
       expect(apart(await trace(text, style, 'small', gpu), await trace(text, style, 'fast', gpu), 1e-4)).toEqual([])
     })
   })
@@ -170,7 +171,7 @@ describe('the peak of a training step of 32 images', () => {
   const nets: [string, string][] = ['resnet18', 'resnet20', 'densenet40'].map((name) =>
     [name, sample(name).replace('f32[3, 224, 224]', 'f32[3, 64, 64]').replace(/batch +\d+/, `batch ${PICTURES}`)])
 
-  test.each(nets.slice(0, 2))('%s: memory small takes at most 0.7 of it, for at most a third more arithmetic', (_, text) => {
+  test.each(nets.slice(0, 1))('%s: memory small takes at most 0.7 of it, for at most a third more arithmetic', (_, text) => {
     for (const [style, target] of [['merged', 'webgpu'], ['split', 'webgpu'], ['merged', 'wasm']] as const) {
       expect(scratch(text, style, 'small', target), `${style} ${target}`).toBeLessThanOrEqual(0.7 * scratch(text, style, 'fast', target))
       const { flops, flopsAgain } = step(text, style, 'small', target)
