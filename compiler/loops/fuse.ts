@@ -4,7 +4,7 @@ import { bigLoads, hasReduction, loadSites, pointCost } from './cost.ts'
 import { children, type Expression, walk } from './expression.ts'
 import { type Axis, type Index, substitute } from './index-expression.ts'
 import { coversItsTensor, inlineProducer } from './inline.ts'
-import { type Equation, reads, type SideReduction, writes } from './kernel.ts'
+import { blocksAround, type Equation, reads, type SideReduction, writes } from './kernel.ts'
 import { sideMoments } from './moments.ts'
 import { rewriteTotals } from './side-sums.ts'
 
@@ -247,8 +247,7 @@ class Fusion {
     const blocksOf = this.request.blocksOf(equation)
     if (typeof blocksOf === 'string') return blocksOf
     const kept = equation.axes[1]!
-    const blocks = equation.axes.filter((a) => a !== kept).map((a) => ({ axis: a, size: blocksOf(a) }))
-    const counts = blocks.map(({ axis: a, size }) => (typeof a.extent === 'number' ? Math.ceil(a.extent / size) : a.extent as 'n'))
+    const { blocks, counts } = blocksAround(kept, equation.axes, blocksOf)
     const side: SideReduction = { kind: 'sums', source, kept, blocks, at, terms, into: tensor(into.name, [...counts, kept.extent as number, terms.length]) }
     const decline = this.carry(producer, side, layers, reads(item.equation))
     if (decline) return decline
@@ -264,7 +263,7 @@ class Fusion {
     if (!producer || others.length > 0) return `${source.name} is not made by one kernel`
     const { equation } = producer
     const stored = equation.stores.find((s) => s.tensor === source)!
-    const inOrder = equation.axes.length === source.shape.length && stored.at.every((index, d) => isAxis(index, equation.axes[d]!))
+    const inOrder = equation.axes.length === source.shape.length && stored.at.every((index, d) => isAxis(index, equation.axes[d]!) && equation.axes[d]!.extent === source.shape[d])
     if (equation.axes.length < 3 || !inOrder) return `${equation.name} does not store ${source.name} channel by channel`
     if (equation.axes[0]!.extent !== 'n') return `${source.name} has no batch of images`
     return producer

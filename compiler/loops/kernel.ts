@@ -1,5 +1,5 @@
 import type { Tensor } from '../tensor.ts'
-import { children, type Expression, walk } from './expression.ts'
+import { type Expression, walk } from './expression.ts'
 import { type Axis, index, type Index, type IndexLike } from './index-expression.ts'
 
 /** One tensor written by an equation: `tensor[at] = value` for every point of the axes. */
@@ -114,15 +114,8 @@ export function writes(e: Equation): readonly Tensor[] {
 
 const knownWrites = new WeakMap<Equation, readonly Tensor[]>()
 
-/** The largest number of terms that one point sums up; 1 where nothing is reduced. The batch counts as `batch`. */
-export function reductionSize(e: Expression, batch = 1): number {
-  const extent = (a: Axis): number =>
-    typeof a.extent === 'number' ? a.extent : a.extent === 'n' ? batch : Math.ceil(batch / a.extent.chunks)
-  const visit = (node: Expression, factor: number): number => {
-    const here = node.kind === 'reduce' ? factor * node.axes.reduce((p, a) => p * extent(a), 1) : factor
-    let most = here
-    for (const child of children(node)) most = Math.max(most, visit(child, here))
-    return most
-  }
-  return visit(e, 1)
+/** Blocks of all axes but `kept`, and how many there are of each: the first dimensions of what a side reduction writes to. */
+export function blocksAround(kept: Axis, axes: readonly Axis[], sizeOf: (a: Axis) => number): { readonly blocks: SideReduction['blocks']; readonly counts: readonly (number | 'n')[] } {
+  const blocks = axes.filter((a) => a !== kept).map((a) => ({ axis: a, size: sizeOf(a) }))
+  return { blocks, counts: blocks.map(({ axis: a, size }) => (typeof a.extent === 'number' ? Math.ceil(a.extent / size) : a.extent as 'n')) }
 }

@@ -1,7 +1,7 @@
 import { type Tensor, tensor } from '../tensor.ts'
 import { add, constant, div, type Expression, load, mul, rounded, scalar, sqrt, square, sub, sum } from './expression.ts'
 import { type Axis, axis, type IndexLike, plus } from './index-expression.ts'
-import { type Equation, type MomentsRole, type SideMoments, store } from './kernel.ts'
+import { blocksAround, type Equation, type MomentsRole, type SideMoments, store } from './kernel.ts'
 
 /** What the statistics of a batch are taken of, and where they go. */
 export interface MomentsRequest {
@@ -75,8 +75,7 @@ export function sideMoments(request: MomentsRequest, axes: readonly Axis[], kept
   side: SideMoments
   merge: Equation[]
 } {
-  const blocks = axes.filter((a) => a !== kept).map((a) => ({ axis: a, size: blockOf(a) }))
-  const counts = blocks.map(({ axis: a, size }) => (typeof a.extent === 'number' ? Math.ceil(a.extent / size) : (a.extent as 'n')))
+  const { blocks, counts } = blocksAround(kept, axes, blockOf)
   const partials = tensor(`${request.name}.partials`, [...counts, kept.extent as number, 4])
   return { side: { kind: 'moments', source: request.source, kept, blocks, into: partials }, merge: mergeEquations(request, partials) }
 }

@@ -7,6 +7,7 @@ import type { Schedule } from '../../compiler/loops/schedule.ts'
 import { hardware, scheduled } from '../../compiler/targets/wgsl/target.ts'
 import { type Bundle, type Device, open, webgpu } from '../../runtime/index.ts'
 import { normals } from '../support/random-net.ts'
+import { weighedNet } from '../support/weighed-net.ts'
 import { softwareGpu } from './webgpu.ts'
 
 /**
@@ -17,15 +18,6 @@ import { softwareGpu } from './webgpu.ts'
 let gpu: Device
 const exact = interpreter()
 beforeAll(async () => { gpu = await webgpu({ gpu: await softwareGpu() }) })
-
-const netOf = (input: readonly number[], layers: string, output: readonly number[]): string => `
-net one {
-  input x: f32[${input.join(', ')}]
-  input t: f32[${output.join(', ')}]
-  y = x -> ${layers}
-  loss = sum(mul(y, t))
-  output out = relu(y)
-}`
 
 async function results(bundle: Bundle, device: Device, batch: number): Promise<Record<string, ArrayLike<number>>> {
   const net = await open(bundle, { device, batch, seed: 3, programs: ['infer', 'gradients'] })
@@ -61,15 +53,15 @@ const another = (turn: number) => (e: Equation): Schedule => {
 }
 
 const cases: readonly [name: string, text: string, batch: number][] = [
-  ['sizes that nothing divides', netOf([3, 9, 11], 'conv(7, 3, pad: 1) -> batch_norm -> relu -> conv(5, 3) -> batch_norm', [5, 7, 9]), 3],
-  ['channels in fours, one image', netOf([4, 12, 12], 'conv(16, 5, pad: 2) -> batch_norm -> relu -> conv(8, 3, pad: 1)', [8, 12, 12]), 1],
-  ['stride', netOf([4, 13, 10], 'conv(8, 3, stride: 2, pad: 1) -> batch_norm -> relu', [8, 7, 5]), 3],
-  ['dilation', netOf([4, 11, 12], 'conv(8, 3, dilation: 2, pad: 2) -> batch_norm -> relu -> conv(4, 1)', [4, 11, 12]), 2],
-  ['groups', netOf([8, 8, 8], 'conv(16, 3, pad: 1, groups: 2) -> batch_norm -> relu -> conv(8, 3, pad: 1, groups: 8)', [8, 8, 8]), 3],
-  ['a map of several blocks', netOf([2, 40, 36], 'conv(4, 3, pad: 1) -> batch_norm -> relu -> conv(4, 3, pad: 1)', [4, 40, 36]), 2],
-  ['inner products', netOf([6, 5, 5], 'fc(40) -> relu -> fc(12)', [12]), 5],
-  ['normalization behind a pooling', netOf([8, 10, 10], 'conv(8, 3, pad: 1) -> max_pool(2, 2) -> batch_norm -> relu -> fc(4)', [4]), 3],
-  ['a transposed convolution', netOf([4, 5, 6], 'deconv(8, 4, stride: 2, pad: 1) -> batch_norm -> relu', [8, 10, 12]), 3],
+  ['sizes that nothing divides', weighedNet([3, 9, 11], 'conv(7, 3, pad: 1) -> batch_norm -> relu -> conv(5, 3) -> batch_norm', [5, 7, 9]), 3],
+  ['channels in fours, one image', weighedNet([4, 12, 12], 'conv(16, 5, pad: 2) -> batch_norm -> relu -> conv(8, 3, pad: 1)', [8, 12, 12]), 1],
+  ['stride', weighedNet([4, 13, 10], 'conv(8, 3, stride: 2, pad: 1) -> batch_norm -> relu', [8, 7, 5]), 3],
+  ['dilation', weighedNet([4, 11, 12], 'conv(8, 3, dilation: 2, pad: 2) -> batch_norm -> relu -> conv(4, 1)', [4, 11, 12]), 2],
+  ['groups', weighedNet([8, 8, 8], 'conv(16, 3, pad: 1, groups: 2) -> batch_norm -> relu -> conv(8, 3, pad: 1, groups: 8)', [8, 8, 8]), 3],
+  ['a map of several blocks', weighedNet([2, 40, 36], 'conv(4, 3, pad: 1) -> batch_norm -> relu -> conv(4, 3, pad: 1)', [4, 40, 36]), 2],
+  ['inner products', weighedNet([6, 5, 5], 'fc(40) -> relu -> fc(12)', [12]), 5],
+  ['normalization behind a pooling', weighedNet([8, 10, 10], 'conv(8, 3, pad: 1) -> max_pool(2, 2) -> batch_norm -> relu -> fc(4)', [4]), 3],
+  ['a transposed convolution', weighedNet([4, 5, 6], 'deconv(8, 4, stride: 2, pad: 1) -> batch_norm -> relu', [8, 10, 12]), 3],
 ]
 
 describe.each(cases)('%s', (_, text, batch) => {

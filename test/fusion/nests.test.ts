@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { compile, inspect, interpreter } from '../../compiler/index.ts'
 import { type Device, open, wasm } from '../../runtime/index.ts'
 import { normals } from '../support/random-net.ts'
+import { weighedNet } from '../support/weighed-net.ts'
 
 /** How WebAssembly goes through convolutions, and that each way gives what the float64 interpreter gives. */
 
@@ -16,14 +17,7 @@ interface Case {
   readonly output: readonly [number, number, number]
 }
 
-const textOf = ({ input, layer, output }: Case): string => `
-net one {
-  input x: f32[${input.join(', ')}]
-  input t: f32[${output.join(', ')}]
-  y = x -> ${layer}
-  loss = sum(mul(y, t))
-  output out = relu(y)
-}`
+const textOf = ({ input, layer, output }: Case): string => weighedNet(input, layer, output)
 
 const wayOf = (text: string, program: string, name: RegExp): string =>
   inspect(text, { target: 'wasm', programs: [program] }).programs[program]!.kernels.find((k) => name.test(k.name))!.how!
