@@ -2,11 +2,12 @@ import { access, constants, mkdir, readdir } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { CompileOptions } from '../compiler/compile.ts'
 import type { Source } from '../dsl/source.ts'
-import { type Bundle, HALF_PLAN, type Memory, type Storage, type Style, type TensorData } from '../runtime/format.ts'
+import { type Bundle, HALF_PLAN, type Memory, SOFTWARE_PLAN, type Storage, type Style, type TensorData } from '../runtime/format.ts'
 import { MANIFEST_FILE, WEIGHTS_FILE } from '../runtime/files.ts'
 import { readBundle } from '../runtime/node.ts'
 import { BundleError, InputError } from '../runtime/errors.ts'
 import { readSafetensors } from '../runtime/safetensors.ts'
+import { EVERYWHERE, targetsHere } from './devices.ts'
 import { drawDiagnostics } from './diagnostics.ts'
 import type { Screen } from './screen.ts'
 import { kindOf, mustExist, readBytes } from './files.ts'
@@ -24,25 +25,31 @@ export interface Lowering {
 export interface NetOptions extends Lowering {
   readonly weights?: string
   readonly schedules?: CompileOptions['schedules']
+  /** What a .net file is compiled for, where that is not what it is usually. */
+  readonly targets?: readonly string[]
   readonly screen: Screen
 }
 
-/** What the options of a command line say about the net: `--style`, `--memory`, `--storage`, `--weights`, `--tuned` or `--cache`. */
+/** What the options of a command line say about the net: `--style`, `--memory`, `--storage`, `--weights`, `--tuned` or `--cache`, and `--device`. */
 export async function netOptions(options: Readonly<Record<string, unknown>>, screen: Screen): Promise<NetOptions> {
+  const schedules = await tunedSchedules(options, screen)
+  // What was tuned is there to be run.
+  const targets = await targetsHere(options['device']) ?? (schedules?.[SOFTWARE_PLAN] && EVERYWHERE)
   return {
     style: options['style'] as Style | undefined, memory: options['memory'] as Memory | undefined, storage: options['storage'] as Storage | undefined,
-    weights: options['weights'] as string | undefined, schedules: await tunedSchedules(options, screen), screen,
+    weights: options['weights'] as string | undefined, schedules, screen,
+    ...(options['storage'] !== 'f16' && targets && { targets }),
   }
 }
 
 /** What a verb is given as its net: a .net file, which is compiled, or the folder of a bundle. */
 export async function loadBundle(path: string, options: NetOptions): Promise<Bundle> {
-  const { style, memory, storage, schedules } = options
-  if (path.endsWith('.net')) return (await readNet(path, options)).compile({ style, memory, storage, schedules })
+  const { style, memory, storage, schedules, targets } = options
+  if (path.endsWith('.net')) return (await readNet(path, options)).compile({ style, memory, storage, schedules, targets })
   const bundle = await readBundleFolder(path)
   const lowering = otherLowering(bundle, options)
   // Lowered otherwise, it is compiled again from the text that it carries; its weights fit.
-  if (lowering || schedules) return (await netOf(bundle, options.weights)).compile({ ...lowering, schedules })
+  if (lowering || schedules) return (await netOf(bundle, options.weights)).compile({ ...lowering, schedules, targets })
   return options.weights === undefined ? bundle : { ...bundle, weights: await readWeights(options.weights, bundle) }
 }
 

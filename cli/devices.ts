@@ -3,7 +3,7 @@ import { constants } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type Device, DeviceError } from '../runtime/device.ts'
-import type { Bundle } from '../runtime/format.ts'
+import { type Bundle, SOFTWARE_PLAN } from '../runtime/format.ts'
 import { identityOf, webgpu } from '../runtime/webgpu.ts'
 import { wasm } from '../runtime/wasm.ts'
 import { PACKAGE_ROOT } from './package.ts'
@@ -47,6 +47,13 @@ const EXACT_TIMES = 'disable-dawn-features=timestamp_quantization'
 
 /** Adapters and devices die with the GPU object that made them, so it is held for as long as the process lives. */
 const held: GPU[] = []
+
+/** What a net is compiled for that runs on a device of this name here, where that is more than usual. */
+export async function targetsHere(name: unknown): Promise<readonly string[] | undefined> {
+  return name === 'webgpu' && !(await hardware()).adapter ? EVERYWHERE : undefined
+}
+
+export const EVERYWHERE: readonly string[] = ['webgpu', 'wasm', SOFTWARE_PLAN]
 
 /** Opens a device for `work` and closes it again. Says on standard error what `auto` took, if it is not a real GPU. */
 export async function withDevice<T>(options: DeviceOptions, screen: Screen, work: (device: Device) => Promise<T>): Promise<T> {

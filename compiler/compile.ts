@@ -15,7 +15,7 @@ import { programsOf } from './passes/programs.ts'
 import { type PipelineOptions, type PipelineResult, runPipeline } from './pipeline.ts'
 import type { Schedules, Target } from './targets/target.ts'
 import { wasm } from './targets/wasm/target.ts'
-import { wgsl, wgslHalf } from './targets/wgsl/target.ts'
+import { wgsl, wgslHalf, wgslSoftware } from './targets/wgsl/target.ts'
 
 export interface CompileOptions {
   /** The name under which errors speak of a text. Default `<text>`. */
@@ -31,7 +31,10 @@ export interface CompileOptions {
   readonly readImport?: (path: string, from: Source) => Source | undefined
   /** Only these programs (and what they need prepared). Default: all that the net has. */
   readonly programs?: readonly string[]
-  /** Only what runs on these: `webgpu`, `wasm`, `webgpu-f16`. Default: the first two. */
+  /**
+   * Only what runs on these: `webgpu`, `wasm`, `webgpu-f16`, `webgpu-software` (for adapters that a CPU pretends to be). Default:
+   * the first two.
+   */
   readonly targets?: readonly string[]
   /**
    * `f16`: one plan more, `webgpu-f16`, that infers with values between layers and weights stored as f16, for adapters that
@@ -58,12 +61,12 @@ export function compile(source: string | Source, options: CompileOptions = {}): 
   return bundle
 }
 
-export const TARGETS: readonly Target[] = [wgsl, wasm, wgslHalf]
+export const TARGETS: readonly Target[] = [wgsl, wasm, wgslHalf, wgslSoftware]
 
 export interface InspectOptions extends CompileOptions {
   /** Samples that the numbers are for. Default 1. */
   readonly batch?: number
-  /** Whose kernels: `webgpu` (the default), `wasm` or `webgpu-f16`. */
+  /** Whose kernels: `webgpu` (the default), `wasm`, `webgpu-f16` or `webgpu-software`. */
   readonly target?: string
 }
 

@@ -110,7 +110,7 @@ function toKernels(target: Target, graph: Graph, declined: readonly Declined[], 
     return { lowered, fused: withReasons(lowered.equations.map((equation) => ({ equation, why: [] }))) }
   }
   const apart = new Set(graph.nodes.filter((node) => node.attributes['style'] === 'split').map((node) => node.layer))
-  const fused = fuse({ ...lowered, apart, maxBindings: target.maxBindings, blocksOf: target.blocksOf })
+  const fused = fuse({ ...lowered, apart, maxBindings: target.maxBindings, prologueLoads: target.prologueLoads, blocksOf: target.blocksOf })
   return { lowered, fused: withReasons(fused) }
 }
 

@@ -7,6 +7,7 @@ import type { ScheduleData } from '../compiler/targets/target.ts'
 import type { Source } from '../dsl/source.ts'
 import { type Device, DeviceError } from '../runtime/device.ts'
 import { InputError } from '../runtime/errors.ts'
+import { planFor } from '../runtime/format.ts'
 import { compareResults, largestDifference, type Results } from './compare.ts'
 import { oneKernel, OneKernel, type Surroundings } from './one-kernel.ts'
 import { pause } from './turns.ts'
@@ -53,7 +54,7 @@ export interface Tuned {
  * Throws CompileError; InputError where the target of the device knows one way only.
  */
 export function tunables(source: Source, options: TuneOptions, compiling: CompileOptions): { kernels: Tunable[]; surroundings: Surroundings } {
-  const target = TARGETS.find(({ name }) => name === options.device.name)
+  const target = TARGETS.find(({ name }) => name === planFor(options.device))
   if (!target?.candidates) throw new InputError(`there is nothing to tune on ${options.device.name}: it has one way to compute a kernel, by the compiler's own model`)
   const { bundle, pipelines } = compileFor(source, [target], { ...compiling, programs: options.programs })
   const { plan, programs } = pipelines[0]!
@@ -68,7 +69,7 @@ export function tunables(source: Source, options: TuneOptions, compiling: Compil
       const work = at(flops) + 4 * (at(bytesRead) + at(bytesWritten))
       const known = found.get(key)
       if (known) found.set(key, { ...known, dispatches: known.dispatches + 1, work: known.work + work })
-      else found.set(key, { key, name: equation.name, dispatches: 1, equation, work, candidates: distinct(target.candidates(equation, trainBatch, options.device.software)) })
+      else found.set(key, { key, name: equation.name, dispatches: 1, equation, work, candidates: distinct(target.candidates(equation, trainBatch)) })
     }
   }
   const constants = new Map<string, Constant>(programs.flatMap(({ graph }) => (graph.constants ?? []).map((c) => [c.value.storage!.slot ?? '', c] as const)))

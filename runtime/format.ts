@@ -20,6 +20,12 @@ export type Storage = 'f32' | 'f16'
 /** The plan for WebGPU that stores f16 where it can: programs `prepare`, `infer` and `eval`, for adapters with `shader-f16`. */
 export const HALF_PLAN = 'webgpu-f16'
 export const HALF_PROGRAMS: readonly string[] = ['prepare', 'infer', 'eval']
+/** The plan for adapters that a CPU pretends to be. They run `webgpu` as well, slowly. */
+export const SOFTWARE_PLAN = 'webgpu-software'
+
+/** The plan that is made for a device: what to compile where it alone is to run a net. */
+export const planFor = ({ name, software }: { readonly name: string; readonly software: boolean }): string =>
+  (name === 'webgpu' && software ? SOFTWARE_PLAN : name)
 
 export interface Manifest {
   readonly format: typeof FORMAT
@@ -35,7 +41,7 @@ export interface Manifest {
   readonly parameters: readonly ParameterEntry[]
   /** Absent when the net has no loss. */
   readonly train?: TrainEntry
-  /** One plan a target: `webgpu`, `wasm`, and `webgpu-f16` where it was asked for. */
+  /** One plan a target: `webgpu`, `wasm`; `webgpu-f16` and `webgpu-software` where they were asked for. */
   readonly plans: Readonly<Record<string, Plan>>
   /** Of the rest, written as compact JSON: `seal.ts`. Always there in a file; absent while a bundle is only in memory. */
   readonly sha256?: string
@@ -205,8 +211,6 @@ export interface DispatchEntry {
   readonly tensors: readonly number[]
   /** Invocations: `fixed + perSample * n`. WGSL: workgroups = ceil(that / workgroup), in rows of ROW_GROUPS; wasm: items, in any order. */
   readonly invocations: Size
-  /** Of target `webgpu`: the same work as a CPU does it best that pretends to be a GPU, with the same bindings. Any adapter may run either. */
-  readonly software?: { readonly kernel: number; readonly invocations: Size }
   /** For reading and profiles, counted from the plan. */
   readonly name: string
   readonly layers: readonly string[]

@@ -1,5 +1,5 @@
 import { BundleError, type Problem } from './errors.ts'
-import { BINDING_ELEMENTS, type Bundle, FORMAT, FORMAT_VERSION, HALF_PLAN, type KernelEntry, type Manifest, type Plan, type ParameterEntry, type ProgramEntry } from './format.ts'
+import { BINDING_ELEMENTS, type Bundle, FORMAT, FORMAT_VERSION, HALF_PLAN, SOFTWARE_PLAN, type Manifest, type Plan, type ParameterEntry, type ProgramEntry } from './format.ts'
 import { SCHEDULES } from './schedule.ts'
 import { sealedText, sha256 } from './seal.ts'
 import { elementCount, inputTensor, showShape, sizeAt, tensorEnd } from './sizes.ts'
@@ -98,7 +98,7 @@ const plan = record({
   })),
   programs: table(record({
     dispatches: list(record({
-      kernel: count, tensors: list(count), invocations: size, 'software?': record({ kernel: count, invocations: size }), name, layers: list(text),
+      kernel: count, tensors: list(count), invocations: size, name, layers: list(text),
       flops: tally, bytesRead: tally, bytesWritten: tally, why: list(text), 'how?': text, 'again?': oneOf(true),
     })),
     results: table(count), peakBytes: tally, lowerBoundBytes: tally, needsPrepare: flag,
@@ -140,7 +140,7 @@ function checkParameters(parameters: readonly ParameterEntry[], report: Report):
   })
 }
 
-const isWgsl = ({ target }: Plan): boolean => target === 'webgpu' || target === HALF_PLAN
+const isWgsl = ({ target }: Plan): boolean => target === 'webgpu' || target === HALF_PLAN || target === SOFTWARE_PLAN
 
 function checkPlan(manifest: Manifest, p: Plan, at: string, files: Bundle['files'] | undefined, report: Report): void {
   p.buffers.forEach((b, i) => {
@@ -221,13 +221,6 @@ function checkProgram(manifest: Manifest, p: Plan, program: ProgramEntry, at: st
     if (!kernel) return report(`${path}.kernel`, `there is no kernel ${d.kernel}`)
     if (d.tensors.length !== kernel.bindings.length) return report(`${path}.tensors`, `${kernel.name} binds ${kernel.bindings.length}, here are ${d.tensors.length}`)
     if (d.invocations.fixed + d.invocations.perSample < 1) report(`${path}.invocations`, 'nothing would run')
-    if (d.software) {
-      const other = p.kernels[d.software.kernel]
-      if (!other) return report(`${path}.software.kernel`, `there is no kernel ${d.software.kernel}`)
-      if (d.software.invocations.fixed + d.software.invocations.perSample < 1) report(`${path}.software.invocations`, 'nothing would run')
-      const said = (k: KernelEntry): string => k.bindings.map((b) => `${b.access} ${b.type}`).join(', ')
-      if (said(other) !== said(kernel)) report(`${path}.software.kernel`, `${other.name} binds ${said(other)}; kernel ${d.kernel} ${said(kernel)}`)
-    }
     const written = new Map<number, boolean>()
     d.tensors.forEach((index, b) => {
       const t = p.tensors[index]

@@ -1,5 +1,5 @@
 import { DeviceError, type Numbers, type Session, type StepScalars } from './device.ts'
-import { type DispatchEntry, type Places, type Plan, ROW_GROUPS, type Size, STEP_BYTES, tensorElements } from './format.ts'
+import { type Places, type Plan, ROW_GROUPS, STEP_BYTES, tensorElements } from './format.ts'
 import { contents, elementCount, sizeAt } from './sizes.ts'
 
 // The globals GPUBufferUsage and GPUMapMode do not exist in Node; the numbers are the specification's.
@@ -18,8 +18,6 @@ export interface WebGpuHost {
   readonly gpu: GPUDevice
   /** Throws what went wrong outside of an error scope, if anything did. */
   check(): void
-  /** What of a dispatch this adapter runs. */
-  variantOf(dispatch: DispatchEntry): { readonly kernel: number; readonly invocations: Size }
   /** Of kernels with these accesses: the uniform, then storage buffers. */
   layout(access: readonly string[]): GPUBindGroupLayout
 }
@@ -60,8 +58,7 @@ export class WebGpuSession implements Session {
     const groups = new Map<string, GPUBindGroup>()
     for (const name of programs) {
       this.#programs.set(name, plan.programs[name]!.dispatches.map((dispatch): Launch => {
-        const variant = device.variantOf(dispatch)
-        const kernel = plan.kernels[variant.kernel]!
+        const kernel = plan.kernels[dispatch.kernel]!
         const access = kernel.bindings.map((b) => b.access)
         const key = `${access.join()} ${dispatch.tensors.join()}`
         let group = groups.get(key)
@@ -70,8 +67,8 @@ export class WebGpuSession implements Session {
           group = gpu.createBindGroup({ label: dispatch.name, layout: device.layout(access), entries: [{ binding: 0, resource: { buffer: this.#uniform } }, ...entries] })
           groups.set(key, group)
         }
-        const workgroups = Math.ceil(sizeAt(variant.invocations, batch) / kernel.workgroup)
-        return { name: dispatch.name, pipeline: pipelines.get(variant.kernel)!, group, x: Math.min(workgroups, ROW_GROUPS), y: Math.ceil(workgroups / ROW_GROUPS) }
+        const workgroups = Math.ceil(sizeAt(dispatch.invocations, batch) / kernel.workgroup)
+        return { name: dispatch.name, pipeline: pipelines.get(dispatch.kernel)!, group, x: Math.min(workgroups, ROW_GROUPS), y: Math.ceil(workgroups / ROW_GROUPS) }
       }))
     }
     this.#built = gpu.popErrorScope()

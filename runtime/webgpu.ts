@@ -1,5 +1,5 @@
 import { type Device, DeviceError, type Session } from './device.ts'
-import { type Bundle, type DispatchEntry, HALF_PLAN, type KernelEntry, type Places, placesAt, type Plan, type Size, type Storage, STEP_BYTES, tensorElements } from './format.ts'
+import { type Bundle, HALF_PLAN, type KernelEntry, type Places, placesAt, type Plan, planFor, type Storage, STEP_BYTES, tensorElements } from './format.ts'
 import { lessMemory, mostThatFits } from './does-not-fit.ts'
 import { showBytes } from './show-bytes.ts'
 import { usedBuffers } from './used-buffers.ts'
@@ -102,14 +102,15 @@ class WebGpuDevice implements Device, WebGpuHost {
 
   async load(bundle: Bundle, batch: number, programs?: readonly string[], storage: Storage = 'f32'): Promise<Session> {
     this.check()
-    const plan = bundle.manifest.plans[storage === 'f16' ? HALF_PLAN : 'webgpu']
+    const { plans } = bundle.manifest
+    const plan = storage === 'f16' ? plans[HALF_PLAN] : plans[planFor(this)] ?? plans['webgpu']
     if (!plan) throw new DeviceError(storage === 'f16' ? 'this bundle holds no plan with f16 storage' : 'this bundle holds no plan for webgpu')
     checkBatch(plan, batch)
     const names = Object.keys(plan.programs).filter((name) => !programs || name === 'prepare' || programs.includes(name))
     const used = usedBuffers(plan, names)
     this.#checkLimits(plan, batch, used, names)
     const places = placesAt(plan, batch, names)
-    const kernels = new Set(names.flatMap((name) => plan.programs[name]!.dispatches.map((d) => this.variantOf(d).kernel)))
+    const kernels = new Set(names.flatMap((name) => plan.programs[name]!.dispatches.map((d) => d.kernel)))
     const pipelines = new Map(await Promise.all([...kernels].map(async (index) => {
       const kernel = plan.kernels[index]!
       return [index, await this.#pipeline(kernel, bundle.files.get(kernel.file) as string)] as const
@@ -140,10 +141,6 @@ class WebGpuDevice implements Device, WebGpuHost {
     if (tooLarge.length === 0) return
     const worst = tooLarge.sort((a, b) => b.bytes - a.bytes).slice(0, 3).map((t) => `${t.what} needs ${showBytes(t.bytes)} of ${showBytes(t.limit)}`)
     throw new DeviceError(`at batch ${batch} this device cannot hold the net: ${worst.join(', ')}: ${mostThatFits(batch, (n) => tooLargeAt(n).length === 0)}`)
-  }
-
-  variantOf(dispatch: DispatchEntry): { readonly kernel: number; readonly invocations: Size } {
-    return (this.software ? dispatch.software : undefined) ?? dispatch
   }
 
   layout(access: readonly string[]): GPUBindGroupLayout {

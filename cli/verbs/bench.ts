@@ -3,7 +3,7 @@ import type { BenchProgram, ContestantReport, Peer, ProgramBench, Variant } from
 import type { CompileOptions } from '../../compiler/compile.ts'
 import { InputError } from '../../runtime/errors.ts'
 import type { Device } from '../../runtime/device.ts'
-import type { Bundle } from '../../runtime/format.ts'
+import { type Bundle, planFor } from '../../runtime/format.ts'
 import { netOptions, type NetSource, readNet } from '../bundles.ts'
 import { deviceOf, withDevice } from '../devices.ts'
 import { EXIT } from '../exit.ts'
@@ -50,10 +50,10 @@ Example: fusenet bench samples/mnist.net --against split --kernels`)
     const net = await readNet(file, asked)
     const compiling = { memory: asked.memory, schedules: asked.schedules }
     const wanted = options['device'] as 'auto' | 'webgpu' | 'wasm'
-    const merged = await net.compile({ ...compiling, style: 'merged', ...(wanted !== 'auto' && { targets: [wanted] }) })
+    const merged = await net.compile({ ...compiling, style: 'merged', ...(wanted !== 'auto' && { targets: asked.targets ?? [wanted] }) })
     const programs = programsOf(merged, options['programs'] as readonly BenchProgram[] | undefined)
     return withDevice(deviceOf(options, merged), screen, async (device) => {
-      const own = await variantsOf(net, merged, against, { ...compiling, targets: [device.name] })
+      const own = await variantsOf(net, merged, against, { ...compiling, targets: [planFor(device)] })
       const found = await findPeers(against?.filter((name) => PEERS.includes(name)), net, device, options['threads'] as number | undefined)
       const notes = [...own.notes, ...found.notes]
       const batch = (options['batch'] as number | undefined) ?? merged.manifest.train?.batch ?? 1

@@ -3,7 +3,7 @@ import { Option } from 'commander'
 import type { CompileOptions } from '../../compiler/compile.ts'
 import { inspectManifest, type InspectReport, type ProgramReport } from '../../compiler/inspect.ts'
 import { InputError } from '../../runtime/errors.ts'
-import { type Bundle, HALF_PLAN, type Memory, type Style } from '../../runtime/format.ts'
+import { type Bundle, HALF_PLAN, type Memory, SOFTWARE_PLAN, type Style } from '../../runtime/format.ts'
 import { carriedSources, otherLowering, readBundleFolder } from '../bundles.ts'
 import { EXIT, UsageError } from '../exit.ts'
 import { writeFileWhole } from '../files.ts'
@@ -20,7 +20,7 @@ export const inspect: Verb = {
   describe(command) {
     storage(memory(style(command.argument('<file.net|bundle>', 'the net'))))
       .addOption(new Option('--batch <n>', 'for so many samples').argParser(positiveInteger).default(1))
-      .addOption(new Option('--device <device>', 'whose kernels').choices(['webgpu', 'wasm']).default('webgpu'))
+      .addOption(new Option('--device <device>', 'whose kernels').choices(['webgpu', 'wasm', SOFTWARE_PLAN]).default('webgpu'))
       .option('--program <name>', 'only this one (infer, train, ...); may be repeated', collect)
       .addOption(new Option('--print <what>', 'the compiler\'s own view instead: layers, loops after fusion, or kernels and memory').choices(['graph', 'loops', 'plan']))
       .option('--after <pass>', 'print what a pass leaves: its name, or all')

@@ -1,9 +1,10 @@
+import type { CompileOptions } from '../../compiler/compile.ts'
 import type { ProgramBench } from '../../measure/bench.ts'
 import { adapterOf, knownOf, type ScheduleCache, schedulesOf, withTuned } from '../../measure/schedule-cache.ts'
 import type { Tunable, Tuned } from '../../measure/tune.ts'
 import type { Device } from '../../runtime/device.ts'
 import { InputError } from '../../runtime/errors.ts'
-import type { Bundle } from '../../runtime/format.ts'
+import { type Bundle, planFor } from '../../runtime/format.ts'
 import { writeBundle } from '../../runtime/node.ts'
 import { checkBundlePlace, type Lowering, netOptions, type NetSource, readNet } from '../bundles.ts'
 import { deviceOf, withDevice } from '../devices.ts'
@@ -44,15 +45,16 @@ Example: fusenet tune samples/mnist.net --batch 100 && fusenet train samples/mni
     // As it is compiled by itself, whatever the cache holds.
     const asked = await netOptions({ ...options, cache: undefined }, screen)
     const net = await readNet(file, asked)
-    const compiling = { style: asked.style ?? net.lowering.style, memory: asked.memory ?? net.lowering.memory }
+    const compiling = { style: asked.style ?? net.lowering.style, memory: asked.memory ?? net.lowering.memory, targets: asked.targets }
     const untuned = await net.compile(compiling)
     const programs = programsOf(untuned, options['program'] as readonly string[] | undefined)
     const batch = (options['batch'] as number | undefined) ?? untuned.manifest.train?.batch ?? 1
     return withDevice(deviceOf(options, untuned), screen, async (device) => {
       const job: Job = { net, untuned, compiling, programs, batch, device, adapter: identified(device), cacheFile }
       const found = await measure(job, options['minutes'] as number | undefined, screen)
-      const entry = adapterOf(found.cache, device.name, job.adapter)
-      const schedules = entry && { [device.name]: schedulesOf(entry) }
+      const plan = planFor(device)
+      const entry = adapterOf(found.cache, plan, job.adapter)
+      const schedules = entry && { [plan]: schedulesOf(entry) }
       const tuned = await net.compile({ ...compiling, schedules })
       if (output !== undefined) {
         await writeBundle(tuned, output)
@@ -75,7 +77,7 @@ Example: fusenet tune samples/mnist.net --batch 100 && fusenet train samples/mni
 interface Job {
   readonly net: NetSource
   readonly untuned: Bundle
-  readonly compiling: Lowering
+  readonly compiling: Lowering & Pick<CompileOptions, 'targets'>
   readonly programs: readonly string[]
   readonly batch: number
   readonly device: Device
@@ -118,7 +120,7 @@ async function measure({ net, compiling, programs, batch, device, adapter, cache
   const options = { device, batch, programs, stopped: () => interrupts > 0 || performance.now() > until, onCandidate: () => bar.update(++done, done, name) }
   const { kernels, surroundings } = tunables(net.main, options, { ...compiling, readImport: net.readImport })
   let cache = await readCache(cacheFile)
-  const isKnown = (kernel: Tunable): boolean => knownOf(cache, device.name, adapter, kernel, batch) !== undefined
+  const isKnown = (kernel: Tunable): boolean => knownOf(cache, planFor(device), adapter, kernel, batch) !== undefined
   const fresh = kernels.filter((kernel) => !isKnown(kernel))
   screen.note(`${net.main.file} at batch ${batch} on ${device.description}: ${kernels.length} kernels can be computed in several ways, ${kernels.length - fresh.length} are known`)
   const bar = progress(screen, 'tune', fresh.reduce((sum, kernel) => sum + kernel.candidates.length - 1, 0), 'candidates')
@@ -132,7 +134,7 @@ async function measure({ net, compiling, programs, batch, device, adapter, cache
       const found = await tuneKernel(kernel, surroundings, options)
       if (!found) break
       tuned.push(found)
-      cache = await changeCache(cacheFile, (before) => withTuned(before, device.name, adapter, kernel, found, batch))
+      cache = await changeCache(cacheFile, (before) => withTuned(before, planFor(device), adapter, kernel, found, batch))
       if (found.ms < found.defaultMs) bar.line(`${kernel.name}: ${showMs(found.defaultMs)} -> ${showMs(found.ms)} ms`)
       for (const note of found.notes) bar.line(`${kernel.name}: passed over ${note}`)
     }

@@ -21,6 +21,8 @@ export interface TargetTraits extends TileLimits {
    * are staged and long sums are shared. A CPU that pretends to be a GPU wants large tiles in registers instead.
    */
   readonly parallel: boolean
+  /** Whether four sums are held in a vector where they can: a compiler with few registers does better with numbers. */
+  readonly vectors: boolean
   /** Batches that it should be fast at. Default: one that nets are trained with. */
   readonly batches?: readonly number[]
 }
@@ -44,7 +46,7 @@ export function candidates(equation: Equation, traits: TargetTraits, mostStaged 
     const size = steps(r)
     if (Number.isFinite(size) && size <= 16) for (const a of r.axes) unroll.set(a, a.extent as number)
   }
-  if (equation.sides.length > 0) return [grouped(equation, { tile: blockTile(equation, traits.parallel ? WORKGROUP_INVOCATIONS : LEAST_INVOCATIONS), serial: [], unroll })]
+  if (equation.sides.length > 0) return [grouped(equation, { tile: traits.parallel ? blockTile(equation) : pointwiseTile(equation), serial: [], unroll }, traits)]
   const plain: Schedule = { tile: sums.length === 0 && serial.length === 0 ? pointwiseTile(equation) : new Map(), serial, unroll }
   const shared = traits.parallel && serial.length === 0 ? sharedSchedules(equation, sums, batchOf(traits)) : []
   return [...shared, plain]
@@ -53,9 +55,19 @@ export function candidates(equation: Equation, traits: TargetTraits, mostStaged 
 /** Of what a workgroup of this equation gathers statistics. */
 export { blocksOf }
 
-/** The workgroup that covers a block of an image, and where that is small, several tiles of channels. */
-function grouped(e: Equation, schedule: Schedule): Schedule {
+/**
+ * The workgroup that covers a block of an image, and where that is small, several tiles of channels. Where memory of a workgroup
+ * is dear, one invocation goes through the block.
+ */
+function grouped(e: Equation, schedule: Schedule, { parallel }: TargetTraits): Schedule {
   const group = new Map<Axis, number>()
+  if (!parallel) {
+    for (const a of e.axes) {
+      const count = (blockAlong(e, a) ?? 1) / (blockAlong(e, a) === undefined ? 1 : schedule.tile.get(a) ?? 1)
+      if (count > 1) group.set(a, count)
+    }
+    return { ...schedule, group, inTurn: true }
+  }
   const kept = e.sides[0]!.kept
   const invocations = e.axes.reduce((product, a) => product * ((blockAlong(e, a) ?? 1) / (blockAlong(e, a) === undefined ? 1 : schedule.tile.get(a) ?? 1)), 1)
   const channels = Math.max(1, Math.min(Math.ceil((kept.extent as number) / (schedule.tile.get(kept) ?? 1)), Math.floor(LEAST_INVOCATIONS / invocations)))
@@ -69,13 +81,13 @@ function grouped(e: Equation, schedule: Schedule): Schedule {
 
 const LEAST_INVOCATIONS = 64
 
-/** Whole rows, or parts of them, until a block of statistics is no more than so many invocations. */
-function blockTile(e: Equation, most: number): Map<Axis, number> {
+/** Whole rows, or parts of them, until a block of statistics is no more than a workgroup. */
+function blockTile(e: Equation): Map<Axis, number> {
   const tile = new Map<Axis, number>()
   let invocations = e.axes.reduce((product, a) => product * (blockAlong(e, a) ?? 1), 1)
   for (const a of e.axes.slice(2).reverse()) {
     const block = blockAlong(e, a)!
-    const size = divisorsOf(block).find((t) => invocations / t <= most) ?? block
+    const size = divisorsOf(block).find((t) => invocations / t <= WORKGROUP_INVOCATIONS) ?? block
     if (size > 1) tile.set(a, size)
     invocations /= size
   }
@@ -88,7 +100,7 @@ const divisorsOf = (n: number): number[] => Array.from({ length: n }, (_, i) => 
 function pointwiseTile(equation: Equation): Map<Axis, number> {
   const last = equation.axes.at(-1)
   if (!last || typeof last.extent !== 'number') return new Map()
-  const size = [4, 2].find((t) => (last.extent as number) % t === 0)
+  const size = [4, 2].find((t) => (blockAlong(equation, last) ?? (last.extent as number)) % t === 0)
   return new Map(size ? [[last, size]] : [])
 }
 
@@ -122,9 +134,9 @@ function contractions(equation: Equation, main: Reduction, sums: readonly Reduct
   const tiled = (accumulators: number): Schedule => {
     const tile = registerTile(equation, roles, { ...traits, accumulators })
     const unroll = writtenOut(product, main, tile, traits.bodyProducts)
-    const lanes = [...tile].filter(([, size]) => size % 4 === 0).sort(([a], [b]) => Number(roles.channels.includes(a)) - Number(roles.channels.includes(b)))[0]?.[0]
+    const lanes = !traits.vectors ? undefined : [...tile].filter(([, size]) => size % 4 === 0).sort(([a], [b]) => Number(roles.channels.includes(a)) - Number(roles.channels.includes(b)))[0]?.[0]
     const schedule: Schedule = { tile, ...(lanes && { lanes }), serial: [], unroll }
-    return equation.sides.length > 0 ? grouped(equation, schedule) : schedule
+    return equation.sides.length > 0 ? grouped(equation, schedule, traits) : schedule
   }
   const usual = tiled(Math.min(traits.accumulators, Math.max(LEAST_ACCUMULATORS, Math.floor(points / INVOCATIONS_A_SAMPLE))))
   const alone = onlyContraction(equation) !== undefined
@@ -132,8 +144,8 @@ function contractions(equation: Equation, main: Reduction, sums: readonly Reduct
   // A software adapter takes the usual one: staging never paid there.
   if (!traits.parallel && mostStaged === 1) return [usual]
   const staged = stagedSchedules(equation, roles, batches, mostStaged)
-  if (!traits.parallel) return [usual, ...staged.map(({ schedule }) => schedule)]
   const small = [64, 32, 16, 8].map(tiled)
+  if (!traits.parallel) return [usual, ...small, ...staged.map(({ schedule }) => schedule)]
   const shared = equation.sides.length > 0 ? [] : [16, 4].map((accumulators): Schedule => {
     const tile = registerTile(equation, roles, { ...traits, accumulators })
     return { tile, serial: [], unroll: writtenOut(product, main, tile, traits.bodyProducts), share: 64 }

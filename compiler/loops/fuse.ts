@@ -25,6 +25,8 @@ export interface FusionRequest {
   readonly viewOf: ReadonlyMap<Tensor, Tensor>
   /** What a kernel may bind: 8 storage buffers are granted by every WebGPU. */
   readonly maxBindings: number
+  /** Maps that may be loaded in the place of one by what is computed as a convolution loads it. */
+  readonly prologueLoads: number
   /** What one part of a kernel's work is, of which it can gather statistics; or why it gathers none. */
   readonly blocksOf: (e: Equation) => Blocks | string
   /** Layers that stay passes of their own in a net that is merged otherwise. */
@@ -127,7 +129,7 @@ class Fusion {
           if (readers.length > 1 && cost > MOST_REPEATED_COST) return `${equation.name} is too dear to compute ${readers.length} times`
           continue
         }
-        if (site.contraction && (cost > MOST_PROLOGUE_COST || loads > 2)) return `${equation.name} is too dear to repeat in ${reader.name}`
+        if (site.contraction && (cost > MOST_PROLOGUE_COST || loads > this.request.prologueLoads)) return `${equation.name} is too dear to repeat in ${reader.name}`
         const repeats = repetitions(reader, tensor, site.reduction)
         if (!site.contraction && cost * repeats > MOST_REPEATED_COST) return `${equation.name} is too dear to repeat ${repeats.toFixed(1)} times an element in ${reader.name}`
       }

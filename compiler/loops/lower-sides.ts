@@ -113,9 +113,34 @@ export const mergeSums = (terms: Terms, read: (part: IndexLike, k: number) => Te
 function overParts(terms: Terms, parts: number, count: number, inside: (part: Index) => readonly Term[]): readonly Term[] {
   const sums = range(count).map(() => terms.declare('merged', float(0), 1))
   terms.loop(axis('part', parts), 1, (part) => {
-    inside(part).forEach((value, i) => terms.innermost.statements.push({ kind: 'set', name: (sums[i] as { name: string }).name, value: terms.raw('add', [sums[i]!, value], 'f32', 1) }))
+    addSums(terms, sums, inside(part))
   })
   return sums
+}
+
+/** Adds what a tile has to what the tiles before it had, variables of the same invocation. */
+export function addSums(terms: Terms, before: readonly Term[], tile: readonly Term[]): void {
+  tile.forEach((value, i) => terms.set(before[i]!, terms.raw('add', [before[i]!, value], 'f32', 1)))
+}
+
+/**
+ * The same for moments: Chan's merge of two parts, about the reference K of the first tile:
+ *   d = ((r - K) + l) - E;   E += d * n / (N + n);   M2 += m2 + d^2 * N * n / (N + n);   N += n
+ */
+export function addMoments(terms: Terms, before: readonly Term[], tile: readonly Term[]): void {
+  const [reference, mean, squares, count] = before as [Term, Term, Term, Term]
+  const [ofTile, meanOfTile, squaresOfTile, countOfTile] = tile as [Term, Term, Term, Term]
+  const isFirst = terms.now('eq', [count, float(0)], 'bool')
+  const about = terms.now('select', [isFirst, ofTile, reference])
+  const shift = terms.now('add', [terms.now('rounded', [terms.now('sub', [ofTile, about])]), meanOfTile])
+  const moved = terms.now('sub', [shift, mean])
+  const total = terms.now('add', [count, countOfTile])
+  const share = terms.now('div', [countOfTile, terms.now('max', [total, float(1)])])
+  const between = terms.now('mul', [terms.now('mul', [moved, moved]), terms.now('mul', [count, share])])
+  terms.set(squares, terms.raw('add', [squares, terms.now('add', [squaresOfTile, between])], 'f32', 1))
+  terms.set(mean, terms.raw('add', [mean, terms.now('mul', [moved, share])], 'f32', 1))
+  terms.set(count, total)
+  terms.set(reference, about)
 }
 
 /**

@@ -1,17 +1,17 @@
 import { invariant } from '../invariant.ts'
 import { showShape, type Tensor } from '../tensor.ts'
-import { type Axis, combine, type Extent, index, type Index, type IndexLike, plus, times } from './index-expression.ts'
+import { type Axis, axis, combine, type Extent, index, type Index, type IndexLike, plus, times } from './index-expression.ts'
 import { type Equation, reads, type SideReduction, writes } from './kernel.ts'
 import { Place } from './place.ts'
 import type { Expression } from './expression.ts'
-import { type Member, mergeMoments, mergeShared, mergeSums, momentsOf, sumOf } from './lower-sides.ts'
+import { addMoments, addSums, type Member, mergeMoments, mergeShared, mergeSums, momentsOf, sumOf } from './lower-sides.ts'
 import { lowerStaged } from './lower-staged.ts'
 import { Reductions } from './reductions.ts'
 import type { Binding, Routine, Statement, Term } from './routine.ts'
 import type { Schedule } from './schedule.ts'
 import { termsOfStored } from './side-sums.ts'
 import { stagingOf } from './stages.ts'
-import { identifier, range, Terms } from './terms.ts'
+import { float, identifier, range, Terms } from './terms.ts'
 import { linearIndex } from './values.ts'
 import { Workgroup } from './workgroup.ts'
 
@@ -23,6 +23,14 @@ import { Workgroup } from './workgroup.ts'
 export function lower(equation: Equation, schedule: Schedule, bufferOf: BufferOf = () => undefined): Routine {
   return new Lowering(equation, schedule, bufferOf).run()
 }
+
+/** What a tile has of one kept point. */
+interface Gathered {
+  readonly place: Place
+  readonly parts: readonly Term[]
+}
+
+type Gather = (side: SideReduction, kept: readonly Gathered[]) => void
 
 /** The buffer that a tensor shares with others, if any: what a kernel writes in part it must bind as written in every part. */
 export type BufferOf = (t: Tensor) => string | undefined
@@ -47,7 +55,7 @@ class Lowering {
     this.terms = new Terms(equation.name)
     this.bindings = bindingsOf(equation, bufferOf, (name) => this.terms.unique(name))
     this.slots = new Map(this.bindings.map((b, i) => [b.tensor, i]))
-    const size = schedule.group ? [...schedule.group.values()].reduce((product, by) => product * by, 1) : schedule.share
+    const size = schedule.group && !schedule.inTurn ? [...schedule.group.values()].reduce((product, by) => product * by, 1) : schedule.share
     this.workgroup = size === undefined ? undefined : new Workgroup(this.terms, size, this.bindings.length)
     this.values = new Reductions(equation, schedule, this.terms, this.slots, {}, schedule.share === undefined ? undefined : this.workgroup)
   }
@@ -66,6 +74,10 @@ class Lowering {
       grid.push({ name: this.terms.name(variable), extent: variable.extent })
       const block = times(variable, size * side)
       this.blocks.set(a, block)
+      if (schedule.inTurn) {
+        place = place.with(a, block)
+        continue
+      }
       if (side > 1) {
         const local = this.terms.given(this.terms.unique(identifier(`${a.name}_in`)), side)
         group.push({ name: this.terms.name(local), extent: side })
@@ -74,9 +86,12 @@ class Lowering {
       place = place.with(a, plus(block, times(this.locals.get(a) ?? 0, size)))
     }
     if (this.workgroup && group.length === 0) group.push({ name: this.terms.unique('part_in'), extent: this.workgroup.size })
-    const points = this.tilePoints(place)
-    this.stage(points)
-    this.openSerial(points, [...schedule.serial])
+    if (schedule.inTurn) this.walkBlock(place)
+    else {
+      const points = this.tilePoints(place)
+      this.stage(points)
+      this.openSerial(points, [...schedule.serial])
+    }
     return {
       name: equation.name,
       layers: equation.layers,
@@ -90,6 +105,27 @@ class Lowering {
     }
   }
 
+  /** The tiles of a block one after the other; then what was gathered of all. */
+  private walkBlock(block: Place): void {
+    const { terms, schedule: { tile, group }, equation: { sides } } = this
+    const gathered = sides.map((side) => range(tile.get(side.kept) ?? 1).map(() => range(side.into.shape.at(-1) as number).map(() => terms.declare('gathered', float(0), 1))))
+    const walk = (place: Place, [next, ...rest]: readonly (readonly [Axis, number])[]): void => {
+      if (!next) {
+        const points = this.tilePoints(place)
+        this.openSerial(points, [], (side, kept) => {
+          const add = side.kind === 'moments' ? addMoments : addSums
+          kept.forEach(({ parts }, i) => add(terms, gathered[sides.indexOf(side)]![i]!, parts))
+        })
+        return
+      }
+      const [a, count] = next
+      terms.rounds(axis(`${a.name}_in`, count), count, (at) => walk(place.with(a, plus(place.get(a)!, times(at, tile.get(a) ?? 1))), rest))
+    }
+    walk(block, [...group!])
+    const points = this.tilePoints(block)
+    sides.forEach((side, s) => this.keptOf(side, points).forEach(([first], i) => this.storeParts(side, first!.get(side.kept)!, terms.within(first!.get(side.kept)!, side.kept.extent), gathered[s]![i]!)))
+  }
+
   private stage(points: readonly Place[]): void {
     const { equation, schedule, terms, workgroup, slots, blocks, locals, values } = this
     if (!schedule.stage) return
@@ -99,18 +135,18 @@ class Lowering {
   }
 
   /** The loops over serial axes, outermost first; inside them the points are computed and stored. */
-  private openSerial(points: readonly Place[], axes: Axis[]): void {
+  private openSerial(points: readonly Place[], axes: Axis[], gather: Gather = (side, kept) => this.storeSide(side, kept)): void {
     const values = this.equation.stores.map((s) => s.value)
     this.values.hoistReductions(values, points)
     const next = axes.shift()
     if (!next) {
-      this.storePoints(points)
+      this.storePoints(points, gather)
       return
     }
-    this.terms.loop(next, 1, (at) => this.openSerial(points.map((p) => p.with(next, at)), [...axes]))
+    this.terms.loop(next, 1, (at) => this.openSerial(points.map((p) => p.with(next, at)), [...axes], gather))
   }
 
-  private storePoints(points: readonly Place[]): void {
+  private storePoints(points: readonly Place[], gather: Gather): void {
     const stores = this.equation.stores.map((s) => {
       const linear = linearIndex(s.tensor, s.at)
       const keys = new Map<string, { place: Place; value: Term }>()
@@ -123,7 +159,7 @@ class Lowering {
         this.guarded(this.terms.all([this.insideTile(place), ...this.once()]), { kind: 'store', binding: this.slots.get(s.tensor)!, at, value })
       }
     }
-    for (const side of this.equation.sides) this.storeSide(side, points)
+    for (const side of this.equation.sides) gather(side, this.gatheredOf(side, points))
   }
 
   private guarded(condition: Term, statement: Statement): void {
@@ -149,23 +185,32 @@ class Lowering {
     return this.terms.all(conditions)
   }
 
-  /** What is gathered of the points of a tile, or of a workgroup, for each kept point: see `SideReduction`. */
-  private storeSide(side: SideReduction, points: readonly Place[]): void {
+  /** What a tile has for each of its kept points: see `SideReduction`. */
+  private gatheredOf(side: SideReduction, points: readonly Place[]): readonly Gathered[] {
     const source = this.equation.stores.find((s) => s.tensor === side.source)
     invariant(source, `${this.equation.name} gathers what it knows of ${side.source.name}, which it does not store`)
+    const terms = side.kind === 'sums' ? termsOfStored(side, source) : []
+    const membersOf = (e: Expression, places: readonly Place[]): Member[] =>
+      places.map((place) => ({ inside: this.insideTile(place), value: this.values.value(e, place) }))
+    return this.keptOf(side, points).map((places) => ({
+      place: places[0]!,
+      parts: side.kind === 'moments' ? momentsOf(this.terms, membersOf(source.value, places), this.schedule.group !== undefined)
+        : terms.map((term) => sumOf(this.terms, membersOf(term, places))),
+    }))
+  }
+
+  /** Points by what is kept of them. */
+  private keptOf(side: SideReduction, points: readonly Place[]): readonly (readonly Place[])[] {
     const groups = new Map<string, Place[]>()
     for (const place of points) {
       const key = place.get(side.kept)!.key
       groups.set(key, [...(groups.get(key) ?? []), place])
     }
-    const terms = side.kind === 'sums' ? termsOfStored(side, source) : []
-    const membersOf = (e: Expression, places: readonly Place[]): Member[] =>
-      places.map((place) => ({ inside: this.insideTile(place), value: this.values.value(e, place) }))
-    const kept = [...groups.values()].map((places) => ({
-      place: places[0]!,
-      parts: side.kind === 'moments' ? momentsOf(this.terms, membersOf(source.value, places), this.workgroup !== undefined)
-        : terms.map((term) => sumOf(this.terms, membersOf(term, places))),
-    }))
+    return [...groups.values()]
+  }
+
+  /** What a tile has, or all of a workgroup together. */
+  private storeSide(side: SideReduction, kept: readonly Gathered[]): void {
     if (!this.workgroup) {
       for (const { place, parts } of kept) this.storeParts(side, place.get(side.kept)!, this.insideTile(place), parts)
       return
@@ -215,14 +260,15 @@ export function bindingsOf(e: Equation, bufferOf: BufferOf, unique: (name: strin
 }
 
 /** The head of a kernel's text. */
-export function summaryOf(e: Equation, { tile, serial, unroll }: Schedule, bindings: readonly Binding[]): string[] {
+export function summaryOf(e: Equation, { tile, serial, unroll, group, inTurn }: Schedule, bindings: readonly Binding[]): string[] {
   const tiles = e.axes.filter((a) => (tile.get(a) ?? 1) > 1).map((a) => `${a.name} ${tile.get(a)}`)
   const looping = serial.length > 0 ? `, looping over ${serial.map((a) => a.name).join(', ')}` : ''
+  const block = inTurn && group ? `, ${[...group].map(([a, count]) => `${count} along ${a.name}`).join(', ') || 'one'} in turn` : ''
   const written = unroll.size > 0 ? `; written out: ${[...unroll].map(([a, by]) => `${a.name} ${by}`).join(', ')}` : ''
   return [
     `${e.name}: ${e.stores.map((s) => `${s.tensor.name} ${showShape(s.tensor.shape)}`).join(', ')}`,
     `reads ${bindings.filter((b) => b.access === 'read').map((b) => `${b.name} ${showShape(b.tensor.shape)}`).join(', ') || 'nothing'}`,
     ...(e.sides.length > 0 ? [`${e.sides.map((s) => `${s.kind} of ${s.source.name}`).join(', ')} on the way`] : []),
-    `one invocation: ${tiles.length > 0 ? `a tile of ${tiles.join(' x ')}` : 'one point'}${looping}${written}`,
+    `one invocation: ${tiles.length > 0 ? `a tile of ${tiles.join(' x ')}` : 'one point'}${block}${looping}${written}`,
   ]
 }

@@ -14,6 +14,8 @@ export interface TileLimits {
   /** Points along the weights' axis (output channels) and along the pixels' axis. */
   readonly tileOfOne: number
   readonly tileOfOther: number
+  /** Whether a tile may be a part of several rows: what rows share is worth more than their guards cost. */
+  readonly partsOfRows: boolean
 }
 
 /**
@@ -36,8 +38,8 @@ export function registerTile(e: Equation, { picture, main, pixels, channels }: R
   for (const channelSize of channel ? sizesFor(channel, traits.tileOfOne) : [1]) {
     for (const second of seconds) {
       for (const firstSize of first ? sizesFor(first, traits.tileOfOther) : [1]) {
-        // A second axis only where the first is used up: rows of a picture have guards of their own.
-        if (second && firstSize !== first?.extent && first?.extent !== 'n') continue
+        // Else a second axis only where the first is used up: rows of a picture have guards of their own.
+        if (!traits.partsOfRows && second && firstSize !== first?.extent && first?.extent !== 'n') continue
         for (const secondSize of second ? sizesFor(second, 8).filter((t) => t > 1) : [1]) {
           const points = channelSize * firstSize * secondSize
           if (points > traits.accumulators || !fits(first, firstSize) || !fits(second, secondSize)) continue

@@ -24,6 +24,8 @@ export interface Schedule {
    * (the others: one). Divides the axis. With `group` only.
    */
   readonly stage?: ReadonlyMap<Axis, number>
+  /** One invocation computes the tiles of a `group`, one after the other; nothing is shared. Only where there are `sides`. */
+  readonly inTurn?: true
   /** So many invocations, a workgroup, share the terms of every reduction of one point. With neither `tile` nor `group`. */
   readonly share?: number
 }
@@ -39,6 +41,7 @@ export interface ScheduleJson {
   readonly unroll?: Readonly<Record<string, number>>
   readonly group?: Readonly<Record<string, number>>
   readonly stage?: Readonly<Record<string, number>>
+  readonly inTurn?: true
   readonly share?: number
 }
 
@@ -62,6 +65,7 @@ export function scheduleToJson(e: Equation, s: Schedule): ScheduleJson {
     ...(s.unroll.size > 0 && { unroll: sizes(s.unroll) }),
     ...(s.group && { group: sizes(s.group) }),
     ...(s.stage && { stage: sizes(s.stage) }),
+    ...(s.inTurn && { inTurn: true as const }),
     ...(s.share !== undefined && { share: s.share }),
   }
 }
@@ -87,6 +91,7 @@ export function scheduleFromJson(e: Equation, json: ScheduleJson): Schedule | un
     unroll: sizes(json.unroll),
     ...(json.group && { group: sizes(json.group) }),
     ...(json.stage && { stage: sizes(json.stage) }),
+    ...(json.inTurn === true && { inTurn: true as const }),
     ...(json.share !== undefined && { share: json.share }),
   }
   return fits ? schedule : undefined

@@ -133,6 +133,18 @@ export class Terms {
     return reference
   }
 
+  /** A result as it is now: variables that it needs are set again later. */
+  now(op: TermOp, args: readonly Term[], type: Type = 'f32'): Term {
+    const name = this.fresh(type === 'bool' ? 'b' : 'v')
+    this.innermost.statements.push({ kind: 'let', name, type, lanes: 1, value: this.raw(op, args, type, 1) })
+    return this.mark({ kind: 'name', name, type, lanes: 1 }, name, this.scopes.length - 1)
+  }
+
+  set(variable: Term, value: Term): void {
+    invariant(variable.kind === 'name', `${this.kernel}: only a variable is set`)
+    this.innermost.statements.push({ kind: 'set', name: variable.name, value })
+  }
+
   /** An index as a term: loop variables of outer loops are added up outside, the constant last. */
   indexTerm(at: Index): Term {
     if (at.terms.length === 0) return int(at.constant)

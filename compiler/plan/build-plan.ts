@@ -24,15 +24,10 @@ export interface PlannedStep {
 }
 
 /** What a target made of an equation. */
-export interface PrintedKernel extends PrintedText {
+export interface PrintedKernel {
   readonly bindings: readonly { readonly name: string; readonly tensor: Tensor; readonly access: 'read' | 'read_write' }[]
   /** For people: how the work is done. */
   readonly how?: string
-  /** The same work for a software adapter, where that wants another text. */
-  readonly software?: PrintedText
-}
-
-export interface PrintedText {
   readonly invocations: Size
   readonly workgroup: number
   /** Contents of its file; kernels with the same text are one. */
@@ -157,8 +152,7 @@ class Layout {
   private dispatch({ fused, kernel }: PlannedStep, place: (t: Tensor) => number): DispatchEntry {
     const { equation } = fused
     return {
-      kernel: this.kernel(fused, kernel, kernel),
-      ...(kernel.software && { software: { kernel: this.kernel(fused, kernel, kernel.software, '.software'), invocations: kernel.software.invocations } }),
+      kernel: this.kernel(fused, kernel),
       tensors: kernel.bindings.map((b) => place(b.tensor)),
       invocations: kernel.invocations,
       name: equation.name,
@@ -173,10 +167,10 @@ class Layout {
     }
   }
 
-  private kernel({ equation }: Fused, { bindings }: PrintedKernel, { text, workgroup }: PrintedText, suffix = ''): number {
+  private kernel({ equation }: Fused, { bindings, text, workgroup }: PrintedKernel): number {
     const known = this.kernelIndex.get(text)
     if (known !== undefined) return known
-    const file = this.fileName(equation.name, suffix)
+    const file = this.fileName(equation.name)
     this.files.set(file, text)
     const entry: KernelEntry = {
       name: equation.name,
@@ -190,11 +184,11 @@ class Layout {
     return this.kernels.length - 1
   }
 
-  private fileName(kernelName: string, suffix: string): string {
+  private fileName(kernelName: string): string {
     const plain = kernelName.replace(/[^A-Za-z0-9._+-]/g, '_')
     const short = plain.length > 80 ? `${plain.slice(0, 60)}...${plain.slice(-17)}` : plain
     for (let i = 1; ; i++) {
-      const file = `kernels/${short}${i === 1 ? '' : `-${i}`}${suffix}.${this.request.extension}`
+      const file = `kernels/${short}${i === 1 ? '' : `-${i}`}.${this.request.extension}`
       if (!this.files.has(file)) return file
     }
   }

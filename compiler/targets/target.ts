@@ -14,15 +14,17 @@ export interface Target {
   readonly maxBindings: number
   /** Whether one kernel may read and write different parts of one buffer. */
   readonly sharesBuffers: boolean
+  /** Maps that may be loaded in the place of one by what is computed as a convolution loads it: where loads are dear, it is stored. */
+  readonly prologueLoads: number
   /** What one part of a kernel's work is, of which it can gather statistics; or why it gathers none. */
   readonly blocksOf: (equation: Equation) => Blocks | string
   /** A printer for one compilation, for nets that train with this batch (1: only infer): what it has printed once it need not print again. */
   readonly printer: (batch: number, schedules?: Schedules) => Printer
   /**
-   * Ways to do an equation's work in such a net, the one that it takes by itself first (on a software adapter where that takes another);
-   * what the equation gathers on the way is gathered in the same blocks by all. Absent where a target knows one way only.
+   * Ways to do an equation's work in such a net, the one that it takes by itself first; what the equation gathers on the way is
+   * gathered in the same blocks by all. Absent where a target knows one way only.
    */
-  readonly candidates?: (equation: Equation, batch: number, software: boolean) => readonly ScheduleData[]
+  readonly candidates?: (equation: Equation, batch: number) => readonly ScheduleData[]
 }
 
 /** A way to do an equation's work, in its target's own words: what goes to a file and comes back. */

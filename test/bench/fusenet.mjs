@@ -9,14 +9,14 @@ export async function open(backend, { threads }) {
   const [{ compile }, runtime] = await Promise.all([
     import(new URL('compiler/index.js', dist)), import(new URL('runtime/index.js', dist))])
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
-  const device = backend === 'wasm' ? await runtime.wasm({ threads }) : backend
+  const device = backend === 'wasm' ? await runtime.wasm({ threads }) : await runtime.webgpu()
 
   return {
     version,
     threads: backend === 'wasm' ? device.threads ?? threads : 1,
     async prepare(workload) {
       const { net, mode, batch, style = 'merged' } = workload
-      const bundle = compile(toNetText(workload), { style })
+      const bundle = compile(toNetText(workload), { style, targets: [runtime.planFor(device)] })
       const shapes = new Map(net.parameters().map(({ name, shape }) => [name, shape]))
       const weights = new Map([...workload.parameters].map(([name, data]) => [name, { shape: shapes.get(name), type: 'f32', data }]))
       const opened = await runtime.open(bundle, { device, batch, weights, programs: PROGRAMS_OF[mode] })

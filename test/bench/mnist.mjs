@@ -27,12 +27,12 @@ const { values: options } = parseArgs({
 const goal = Number(options.goal)
 const length = options.steps ? { steps: Number(options.steps) } : { epochs: Number(options.epochs) }
 
-const [{ compile }, { open }, { loadDataset }] = await Promise.all(['compiler/index.js', 'runtime/index.js', 'runtime/node.js'].map((file) => import(new URL(file, dist))))
+const [{ compile }, { open, planFor }, { loadDataset }] = await Promise.all(['compiler/index.js', 'runtime/index.js', 'runtime/node.js'].map((file) => import(new URL(file, dist))))
 const text = readFileSync(new URL('../../samples/mnist.net', import.meta.url), 'utf8')
-// The file says when it wants a test, so that nothing is under way then.
-const bundle = compile(text.replace(/^train \{$/m, `train {\n  test every ${options.every} steps`))
-const [train, test] = await Promise.all([loadDataset('mnist'), loadDataset('mnist', { split: 'test' })])
 const device = await openDevice(options.device, { threads: Number(options.threads), adapter: options.adapter })
+// The file says when it wants a test, so that nothing is under way then.
+const bundle = compile(text.replace(/^train \{$/m, `train {\n  test every ${options.every} steps`), { targets: [planFor(device)] })
+const [train, test] = await Promise.all([loadDataset('mnist'), loadDataset('mnist', { split: 'test' })])
 
 const seconds = (s) => (s === undefined ? '-' : `${s.toFixed(1)} s`)
 const percent = (x) => `${(100 * x).toFixed(2)} %`

@@ -33,13 +33,13 @@ if (!what) {
   process.exit(2)
 }
 const threads = Number(options.threads)
-const [{ compile }, { open, scalarsAt }] = await Promise.all(['compiler/index.js', 'runtime/index.js'].map((file) => import(new URL(file, dist))))
+const [{ compile }, { open, planFor, scalarsAt }] = await Promise.all(['compiler/index.js', 'runtime/index.js'].map((file) => import(new URL(file, dist))))
 
 const workload = WORKLOADS[what]
 const batch = options.batch ? Number(options.batch) : workload?.fullBatch
-const bundle = compile(workload ? toNetText(prepareWorkload(what, { batch })) : readFileSync(what, 'utf8'), { style: options.style ?? workload?.style ?? 'merged' })
-const program = options.program ?? (workload ? PROGRAMS_OF[workload.mode].at(-1) : bundle.manifest.train ? 'train' : 'infer')
 const device = await openDevice(options.device, { threads, adapter: options.adapter })
+const bundle = compile(workload ? toNetText(prepareWorkload(what, { batch })) : readFileSync(what, 'utf8'), { style: options.style ?? workload?.style ?? 'merged', targets: [planFor(device)] })
+const program = options.program ?? (workload ? PROGRAMS_OF[workload.mode].at(-1) : bundle.manifest.train ? 'train' : 'infer')
 const net = await open(bundle, { device, batch, programs: ['prepare', program] })
 
 const inputs = Object.fromEntries(bundle.manifest.inputs.map(({ name, shape, classes }) => {

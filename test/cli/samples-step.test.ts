@@ -31,14 +31,14 @@ let gpu: Device
 beforeAll(async () => { gpu = await webgpu({ gpu: await softwareGpu() }) })
 afterAll(() => gpu.close())
 
-async function bundleOf(name: string, style: Style): Promise<Bundle> {
+async function bundleOf(name: string, style: Style, ...targets: string[]): Promise<Bundle> {
   const { file, text } = await readSource(join('samples', name))
   let smaller = text
   for (const [from, to] of SMALLER[name] ?? []) {
     expect(smaller).toContain(from)
     smaller = smaller.replaceAll(from, to)
   }
-  return compile({ file, text: smaller }, { readImport, style, targets: ['webgpu'], programs: ['step', 'infer', 'eval'] })
+  return compile({ file, text: smaller }, { readImport, style, targets, programs: ['step', 'infer', 'eval'] })
 }
 
 /** Numbers between -1 and 1 that depend on their place alone. */
@@ -65,8 +65,8 @@ describe.each(['mnist.net', 'cifar10_quick.net', 'cifar10_quick_split.net', 'cif
   let want: Map<string, Numbers>
   beforeAll(async () => { want = await step(await bundleOf(name, 'split'), interpreter()) }, 300_000)
 
-  test.each(['merged', 'split'] as const)('a step in style %s is that of float64', async (style) => {
-    const got = await step(await bundleOf(name, style), gpu)
+  test.each([['merged', 'webgpu'], ['split', 'webgpu-software']] as const)('a step in style %s, plan %s, is that of float64', async (style, plan) => {
+    const got = await step(await bundleOf(name, style, plan), gpu)
     expect([...got.keys()].sort()).toEqual([...want.keys()].sort())
     // Gradients that cancel (a bias in front of a normalization) are noise in float32: measured against the largest.
     const largest = Math.max(...[...want].filter(([key]) => key.startsWith('grad/')).map(([, values]) => norm(values)))

@@ -30,9 +30,10 @@ describe('tune', () => {
     expect(report).toMatchObject({ net: 'tiny', device: 'webgpu', batch: 2, programs: ['infer'], end: 'done', known: 0, left: 0, bundle: at('tuned') })
     expect(report.tuned.map((t: any) => t.name)).toContain('c+relu_1')
     expect(report.tuned).toHaveLength(report.kernels)
-    expect(report.programTimes[0].contestants.map((c: any) => [c.name, c.wrong])).toEqual([['by itself', false], ['tuned', false]])
+    // Nothing is to be compared where the compiler's own choice was the fastest everywhere.
+    for (const { contestants } of report.programTimes ?? []) expect(contestants.map((c: any) => [c.name, c.wrong])).toEqual([['by itself', false], ['tuned', false]])
     const cache = JSON.parse(await readFile(at('cache.json'), 'utf8'))
-    expect(cache.adapters.map((a: any) => [a.target, Object.keys(a.adapter), Object.keys(a.kernels).length])).toEqual([['webgpu', ['vendor', 'architecture', 'device', 'description'], report.kernels]])
+    expect(cache.adapters.map((a: any) => [a.target, Object.keys(a.adapter), Object.keys(a.kernels).length])).toEqual([['webgpu-software', ['vendor', 'architecture', 'device', 'description'], report.kernels]])
 
     const second = json(await tune('--cache', at('cache.json'), '--json'))
     expect(second).toMatchObject({ kernels: report.kernels, known: report.kernels, left: 0, tuned: [] })

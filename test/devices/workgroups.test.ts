@@ -4,15 +4,15 @@ import { interpreter } from '../../compiler/index.ts'
 import { candidates } from '../../compiler/loops/choose-schedule.ts'
 import type { Equation } from '../../compiler/loops/kernel.ts'
 import type { Schedule } from '../../compiler/loops/schedule.ts'
-import { hardware, scheduled } from '../../compiler/targets/wgsl/target.ts'
+import { hardware, scheduled, software } from '../../compiler/targets/wgsl/target.ts'
 import { type Bundle, type Device, open, webgpu } from '../../runtime/index.ts'
 import { normals } from '../support/random-net.ts'
 import { weighedNet } from '../support/weighed-net.ts'
 import { softwareGpu } from './webgpu.ts'
 
 /**
- * Whatever schedule a kernel has, it gives what the float64 interpreter gives: workgroups that share memory, tiles that hang over edges. What a
- * software adapter is given runs in all other tests.
+ * Whatever schedule a kernel has, it gives what the float64 interpreter gives: workgroups that share memory, tiles that hang over
+ * edges, blocks of statistics that one invocation goes through.
  */
 
 let gpu: Device
@@ -46,6 +46,7 @@ async function apart(text: string, batch: number, choose: (e: Equation) => Sched
 }
 
 const onHardware = (e: Equation): Schedule => candidates(e, hardware)[0]!
+const onSoftware = (e: Equation): Schedule => candidates(e, software, 1)[0]!
 /** Another candidate for each equation. */
 const another = (turn: number) => (e: Equation): Schedule => {
   const list = candidates(e, hardware)
@@ -68,5 +69,6 @@ describe.each(cases)('%s', (_, text, batch) => {
   // Sums of some hundred float32 products in any order; gradients of a normalization over few values cancel a digit.
   const near = 3e-5
   test('as graphics hardware wants it', async () => { expect(await apart(text, batch, onHardware)).toBeLessThan(near) })
+  test('as a software adapter wants it', async () => { expect(await apart(text, batch, onSoftware)).toBeLessThan(near) })
   test('in other ways', async () => { expect(await apart(text, batch, another(batch))).toBeLessThan(near) })
 })

@@ -1,4 +1,4 @@
 import { interpreter } from '../../compiler/index.ts'
 import { goldenSuite } from './suite.ts'
 
-goldenSuite('interpreter', async () => interpreter(), true)
+goldenSuite('interpreter', async () => interpreter(), { float64: true })

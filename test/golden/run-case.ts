@@ -1,12 +1,13 @@
 import { compile } from '../../compiler/index.ts'
 import { open, type Device, type Net, type TensorData } from '../../runtime/index.ts'
-import { targetsOf } from '../support/targets.ts'
 import { type GoldenCase, type GoldenTensor, tensorsBelow } from './golden-file.ts'
 import { netText, type NetText, type Spelling } from './net-text.ts'
 import { scheduleText, solverText } from './train-text.ts'
 
 export interface Run {
   readonly device: Device
+  /** Plans that nets are compiled to. */
+  readonly targets: readonly string[]
   /** Float64 devices are held to 1e-9 of scale, float32 ones to the case's own tolerance. */
   readonly float64: boolean
   readonly style: 'merged' | 'split'
@@ -54,8 +55,8 @@ async function openNet(net: NetText, run: Run, programs: readonly string[]): Pro
 }
 
 /** Compiles what is run, and what any bundle has. */
-const openText = (text: string, { style, device }: Run, batch: number, programs: readonly string[]): Promise<Net> =>
-  open(compile(text, { style, targets: targetsOf(device), programs: [...programs, 'infer', 'eval'] }), { device, batch, programs })
+const openText = (text: string, { style, device, targets }: Run, batch: number, programs: readonly string[]): Promise<Net> =>
+  open(compile(text, { style, targets, programs: [...programs, 'infer', 'eval'] }), { device, batch, programs })
 
 async function setFrom(net: Net, names: ReadonlyMap<string, string>, golden: GoldenCase): Promise<void> {
   const values = new Map<string, TensorData>()

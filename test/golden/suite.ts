@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Device } from '../../runtime/index.ts'
+import { targetsOf } from '../support/targets.ts'
 import { caseNames, type GoldenCase, readCase } from './golden-file.ts'
 import { hasBatchNorm } from './net-text.ts'
 import { type Comparison, runCase } from './run-case.ts'
@@ -27,9 +28,17 @@ export function check(golden: GoldenCase, compared: readonly Comparison[], facto
   expect(wrong.map((c) => `${c.tensor}: off by ${c.error.toExponential(2)}, allowed ${(c.allowed * factor).toExponential(2)}`)).toEqual([])
 }
 
+export interface Suite {
+  /** For the interpreter: see `Run`. */
+  readonly float64?: boolean
+  /** Plans that are compiled, where they are not those that the device would be given. */
+  readonly targets?: readonly string[]
+  /** BN as it is given, and as the other style spells it, which passes turn into the same nodes. Default true. */
+  readonly bothSpellings?: boolean
+}
+
 /** Every case on a device: in both styles, with batch normalization in both spellings, with and without its inner blobs. */
-/** `bothSpellings`: BN as it is given, and as the other style spells it, which passes turn into the same nodes. */
-export function goldenSuite(name: string, open: () => Promise<Device>, float64: boolean, bothSpellings = true): void {
+export function goldenSuite(name: string, open: () => Promise<Device>, { float64 = false, bothSpellings = true, targets }: Suite = {}): void {
   let device: Device
   let ran = 0
   beforeAll(async () => { device = await open() })
@@ -54,7 +63,7 @@ export function goldenSuite(name: string, open: () => Promise<Device>, float64: 
           for (const everyBlob of golden.kind === 'net' && golden.layers.length > 1 ? [true, false] : [true]) {
             const label = `${caseName} (${style}${withBn ? `, spelled ${spelling === 'as given' ? 'as given' : 'the other way'}` : ''}${everyBlob ? '' : ', final blobs alone'})`
             test(label, async () => {
-              check(golden, await runCase(golden, { device, float64, style, spelling, everyBlob }), float64 ? 1 : looser(golden))
+              check(golden, await runCase(golden, { device, targets: targets ?? targetsOf(device), float64, style, spelling, everyBlob }), float64 ? 1 : looser(golden))
               ran++
             })
           }

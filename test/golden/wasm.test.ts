@@ -1,4 +1,4 @@
 import { wasm } from '../../runtime/index.ts'
 import { goldenSuite } from './suite.ts'
 
-goldenSuite('wasm', () => wasm({ threads: 1 }), false)
+goldenSuite('wasm', () => wasm({ threads: 1 }))

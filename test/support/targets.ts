@@ -1,4 +1,4 @@
-import type { Device } from '../../runtime/index.ts'
+import { type Device, planFor } from '../../runtime/index.ts'
 
 /** What a net has to be compiled for to run on a device: nothing for the interpreter, which reads the text. */
-export const targetsOf = ({ name }: Device): string[] => (name === 'interpreter' ? [] : [name])
+export const targetsOf = (device: Device): string[] => (device.name === 'interpreter' ? [] : [planFor(device)])

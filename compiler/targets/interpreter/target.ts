@@ -11,6 +11,7 @@ export const interpreterTarget: Target = {
   extension: 'txt',
   maxBindings: 8,
   sharesBuffers: true,
+  prologueLoads: 2,
   blocksOf: () => (a) => (typeof a.extent === 'number' ? a.extent : 1),
   printer: () => ({ print }),
 }

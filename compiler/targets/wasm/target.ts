@@ -18,7 +18,7 @@ import { printFunction } from './print.ts'
 import { KERNEL, runFunction, workFunction } from './run-loop.ts'
 
 /** WebAssembly with SIMD, and with relaxed SIMD beside it: one module for all kernels. */
-export const wasm: Target = { name: 'wasm', extension: 'wasm', maxBindings: 16, candidates, sharesBuffers: true, blocksOf, printer }
+export const wasm: Target = { name: 'wasm', extension: 'wasm', maxBindings: 16, candidates, sharesBuffers: true, prologueLoads: 2, blocksOf, printer }
 
 const FILE = 'kernels.wasm'
 const RELAXED_FILE = 'kernels-relaxed.wasm'
