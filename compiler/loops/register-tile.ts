@@ -61,8 +61,6 @@ export function registerTile(e: Equation, { picture, main, pixels, channels }: R
 }
 
 const LOAD_WEIGHT = 8
-const LEAST_ACCUMULATORS = 16
-const INVOCATIONS_A_SAMPLE = 64
 /** A number of the picture costs more than a weight: it is guarded against the padding. */
 const PICTURE_LOAD = 2
 

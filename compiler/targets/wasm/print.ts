@@ -1,10 +1,11 @@
 import { invariant } from '../../invariant.ts'
 import type { Extent } from '../../loops/index-expression.ts'
 import { lanesOf, type Routine, type Statement, type Term, typeOf } from '../../loops/routine.ts'
-import { plusConstant, split } from './addresses.ts'
-import { Code, type ValueType, type WasmFunction } from './encode.ts'
+import { Accesses } from './accesses.ts'
+import { Code, type WasmFunction } from './encode.ts'
 import { growthOf, namesIn, namesOf } from './growth.ts'
 import { SCALAR, VECTOR } from './instructions.ts'
+import { Locals, P_FIRST, P_LAST, P_RECORD, P_SCRATCH } from './locals.ts'
 import { MATH, type MathName } from './math.ts'
 import type { PlainOp } from './opcodes.ts'
 import { CONTROL, KERNEL, RECORD } from './run-loop.ts'
@@ -20,8 +21,6 @@ export function printFunction(routine: Routine, options: PrintOptions): WasmFunc
   return new Printer(routine, options).print()
 }
 
-const [P_RECORD, P_SCRATCH, P_FIRST, P_LAST] = [0, 1, 2, 3] as const
-
 const SCALARS = { rate: CONTROL.step + 12, correction1: CONTROL.step + 16, correction2: CONTROL.step + 20 } as const
 
 type Assignment = Extract<Statement, { kind: 'let' | 'var' }>
@@ -30,41 +29,35 @@ class Printer {
   private readonly routine: Routine
   private readonly options: PrintOptions
   private readonly code = new Code()
-  private readonly locals: ValueType[] = []
   private readonly uses = new Uses()
-  private readonly localOf = new Map<string, number>()
-  private readonly splatOf = new Map<string, number>()
-  /** `binding:name` -> byte address of element `name`. */
-  private readonly addressOf = new Map<string, number>()
-  private readonly pointers: number[] = []
+  private readonly locals = new Locals(this.code, this.uses)
+  private readonly accesses: Accesses
   /** The item. */
   private id: number | undefined
-  /** Of the step being printed: where loads into all lanes start. */
-  private readonly rolled = new Map<string, { local: number; lowest: number }>()
   private stepCount = 0
   /** The variable of the innermost loop. */
   private counter: number | undefined
-  private readonly spare = new Map<ValueType, number>()
 
   constructor(routine: Routine, options: PrintOptions) {
     this.routine = routine
     this.options = options
+    this.accesses = new Accesses(routine, this.code, this.locals, this.uses, (term, lanes) => this.value(term, lanes))
   }
 
   print(): WasmFunction {
     const { routine, code } = this
     this.uses.count(routine.body)
     routine.bindings.forEach((_, i) => {
-      const pointer = this.local('i32')
-      this.pointers.push(pointer)
+      const pointer = this.locals.local('i32')
+      this.locals.pointers.push(pointer)
       code.get(P_RECORD).memory('i32.load', RECORD.tensors + 4 * i).set(pointer)
     })
     for (const { offset } of routine.staging) {
-      const pointer = this.local('i32')
-      this.pointers.push(pointer)
+      const pointer = this.locals.local('i32')
+      this.locals.pointers.push(pointer)
       code.get(P_SCRATCH).i32(4 * offset).op('i32.add').set(pointer)
     }
-    const id = this.local('i32')
+    const id = this.locals.local('i32')
     this.id = id
     code.get(P_FIRST).set(id)
     this.limitToGrid()
@@ -75,14 +68,14 @@ class Printer {
     code.get(id).i32(1).op('i32.add').set(id)
     code.br(0)
     code.end().end()
-    return { type: KERNEL, locals: this.locals, code }
+    return { type: KERNEL, locals: this.locals.types, code }
   }
 
   /** Items are counted generously where the batch is cut into chunks: what lies beyond the grid is left out. */
   private limitToGrid(): void {
     const { code } = this
     if (!this.routine.grid.some(({ extent }) => typeof extent === 'object')) return
-    const limit = this.local('i32')
+    const limit = this.locals.local('i32')
     this.routine.grid.forEach(({ extent }, i) => {
       this.extent(extent)
       if (i > 0) code.op('i32.mul')
@@ -99,7 +92,7 @@ class Printer {
       const { name, extent } = grid[i]!
       if (i === 0) code.get(rest)
       else {
-        const next = this.local('i32')
+        const next = this.locals.local('i32')
         code.get(rest)
         this.extent(extent)
         code.op('i32.div_u').set(next)
@@ -108,7 +101,7 @@ class Printer {
         code.op('i32.mul').op('i32.sub')
         rest = next
       }
-      this.define(name, 'i32')
+      this.locals.define(name, 'i32')
     }
   }
 
@@ -120,19 +113,6 @@ class Printer {
   private batch(chunks: number): void {
     this.code.i32(0).memory('i32.load', CONTROL.step)
     if (chunks > 1) this.code.i32(chunks - 1).op('i32.add').i32(chunks).op('i32.div_u')
-  }
-
-  private local(type: ValueType): number {
-    return 3 + this.locals.push(type)
-  }
-
-  /** A local for within one statement. */
-  private temporary(type: ValueType): number {
-    const known = this.spare.get(type)
-    if (known !== undefined) return known
-    const made = this.local(type)
-    this.spare.set(type, made)
-    return made
   }
 
   private statements(body: readonly Statement[]): void {
@@ -147,43 +127,39 @@ class Printer {
         const use = this.uses.of(s.name)
         if (s.lanes === 4) {
           this.value(s.value, 4)
-          this.localOf.set(s.name, this.localFor(s.name, 'v128'))
-          code.set(this.localOf.get(s.name)!)
+          code.set(this.locals.for(s.name, 'v128'))
           return
         }
         if (s.value.kind === 'load' && use.scalar === 0 && use.vector > 0) {
-          this.splatLoad(s.value)
-          const splat = this.localFor(`${s.name} splat`, 'v128')
-          this.splatOf.set(s.name, splat)
-          code.set(splat)
+          this.accesses.splatLoad(s.value)
+          this.locals.defineSplat(s.name)
           return
         }
         this.value(s.value, 1)
-        this.define(s.name, s.type === 'f32' ? 'f32' : 'i32', s.type === 'bool')
+        this.locals.define(s.name, s.type === 'f32' ? 'f32' : 'i32', s.type === 'bool')
         return
       }
       case 'var':
         this.value(s.value, s.lanes)
-        this.localOf.set(s.name, this.localFor(s.name, s.lanes === 4 ? 'v128' : 'f32'))
-        code.set(this.localOf.get(s.name)!)
+        code.set(this.locals.for(s.name, s.lanes === 4 ? 'v128' : 'f32'))
         return
       case 'set': {
-        const target = this.localOf.get(s.name)!
-        this.value(s.value, this.locals[target - 4] === 'v128' ? 4 : 1)
+        const target = this.locals.of(s.name)!
+        this.value(s.value, this.locals.typeOf(target) === 'v128' ? 4 : 1)
         code.set(target)
         return
       }
-      case 'store': return this.store(s)
-      case 'weave': return this.weave(s)
+      case 'store': return this.accesses.store(s)
+      case 'weave': return this.accesses.weave(s)
       case 'for': return this.loop(s)
       case 'step':
         // Always true, which V8 cannot know: TurboFan moves arithmetic freely within a block, loads first, and spills.
         // Every step has a condition of its own, or the second would be found to be the first.
         this.alwaysTrue()
         code.if()
-        this.rollSplats(s.body)
+        this.accesses.roll(s.body)
         this.statements(s.body)
-        this.rolled.clear()
+        this.accesses.endStep()
         code.end()
         return
       case 'if':
@@ -201,7 +177,7 @@ class Printer {
    */
   private loop(s: Extract<Statement, { kind: 'for' }>): void {
     const { code } = this
-    const variable = this.localFor(s.name, 'i32')
+    const variable = this.locals.for(s.name, 'i32')
     const own = new Set([s.name, ...namesIn(s.body)])
     const growth = new Map([[s.name, 1]])
     const carried: Assignment[] = []
@@ -216,15 +192,15 @@ class Printer {
     for (const { value } of carried) for (const name of namesOf(value)) among.set(name, (among.get(name) ?? 0) + 1)
     const isVector = this.uses.of(s.name).vector > 0
     code.i32(0).set(variable)
-    if (!isVector) this.takeUp(s.name, variable)
+    if (!isVector) this.locals.takeUp(s.name, variable)
     for (const { name, value } of carried) {
       this.value(value, 1)
-      this.define(name, 'i32')
+      this.locals.define(name, 'i32')
     }
     code.loop()
     if (isVector) {
       code.get(variable)
-      this.define(s.name, 'i32')
+      this.locals.define(s.name, 'i32')
     }
     const around = this.counter
     this.counter = variable
@@ -233,10 +209,10 @@ class Printer {
     for (const name of [...(isVector ? [] : [s.name]), ...carried.map((c) => c.name)]) {
       const by = growth.get(name)!
       const { scalar, addresses } = this.uses.of(name)
-      const local = this.localOf.get(name)!
+      const local = this.locals.of(name)!
       if (name !== s.name && scalar > (among.get(name) ?? 0)) code.get(local).i32(by).op('i32.add').set(local)
       for (const binding of addresses) {
-        const address = this.addressOf.get(`${binding}:${name}`)!
+        const address = this.locals.address(binding, name)
         code.get(address).i32(4 * by).op('i32.add').set(address)
       }
     }
@@ -251,164 +227,6 @@ class Printer {
     const count = ++this.stepCount
     if (this.counter === undefined) this.code.get(P_RECORD).i32(count).op('i32.gt_u')
     else this.code.get(this.counter).i32(-count).op('i32.gt_s')
-  }
-
-  /**
-   * Numbers that a step needs in all lanes are loaded from one address that is moved on from step to step: V8 has no offsets
-   * for such loads and would compute an address for each.
-   */
-  private rollSplats(body: readonly Statement[]): void {
-    const groups = new Map<string, { binding: number; base: string; offsets: number[] }>()
-    for (const s of body) {
-      if (s.kind !== 'let' || s.lanes === 4 || s.value.kind !== 'load' || !this.uses.has(s.name)) continue
-      const use = this.uses.of(s.name)
-      const { base, offset } = split(s.value.at)
-      if (use.scalar > 0 || use.vector === 0 || base?.kind !== 'name') continue
-      const key = `${s.value.binding}:${base.name}`
-      const group = groups.get(key) ?? { binding: s.value.binding, base: base.name, offsets: [] }
-      group.offsets.push(offset)
-      groups.set(key, group)
-    }
-    for (const [key, { offsets }] of groups) {
-      const lowest = Math.min(...offsets)
-      if (offsets.length < 2 || lowest === 0) continue
-      const moved = this.localFor(`rolled ${key}`, 'i32')
-      this.code.get(this.addressOf.get(key)!).i32(4 * lowest).op('i32.add').set(moved)
-      this.rolled.set(key, { local: moved, lowest })
-    }
-  }
-
-  /** The local of a name: one for all places where it is written. */
-  private localFor(key: string, type: ValueType): number {
-    const known = this.localOf.get(key)
-    if (known !== undefined) return known
-    const made = this.local(type)
-    this.localOf.set(key, made)
-    return made
-  }
-
-  /** Takes the value on the stack: into a local, in all lanes where vectors want it, and into the addresses that start there. */
-  private define(name: string, type: 'i32' | 'f32', isTruth = false): void {
-    const { code } = this
-    const local = this.localFor(name, type)
-    code.set(local)
-    this.takeUp(name, local, type, isTruth)
-  }
-
-  /** What else there is of a local: all lanes, addresses. */
-  private takeUp(name: string, local: number, type: 'i32' | 'f32' = 'i32', isTruth = false): void {
-    const { code } = this
-    const use = this.uses.of(name)
-    if (use.vector > 0) {
-      const splat = this.localFor(`${name} splat`, 'v128')
-      this.splatOf.set(name, splat)
-      if (isTruth) code.i32(0).get(local).op('i32.sub')
-      else code.get(local)
-      code.op(type === 'f32' ? 'f32x4.splat' : 'i32x4.splat').set(splat)
-    }
-    for (const binding of use.addresses) {
-      const address = this.localFor(`${name} address ${binding}`, 'i32')
-      this.addressOf.set(`${binding}:${name}`, address)
-      code.get(this.pointers[binding]!).get(local).i32(2).op('i32.shl').op('i32.add').set(address)
-    }
-  }
-
-  /** Leaves an address on the stack; the result is what is to be added to it. */
-  private address(binding: number, at: Term): number {
-    const { code } = this
-    const { base, offset } = split(at)
-    const bytes = 4 * offset
-    if (base === undefined) code.get(this.pointers[binding]!)
-    else if (base.kind === 'name') code.get(this.addressOf.get(`${binding}:${base.name}`)!)
-    else {
-      code.get(this.pointers[binding]!)
-      this.value(base, 1)
-      code.i32(2).op('i32.shl').op('i32.add')
-    }
-    if (bytes >= 0) return bytes
-    code.i32(bytes).op('i32.add')
-    return 0
-  }
-
-  private isLabel(binding: number): boolean {
-    const { bindings, staging } = this.routine
-    return (bindings[binding] ?? staging[binding - bindings.length])!.tensor.type === 'i32'
-  }
-
-  private splatLoad({ binding, at }: Extract<Term, { kind: 'load' }>): void {
-    const { base, offset } = split(at)
-    const rolled = base?.kind === 'name' ? this.rolled.get(`${binding}:${base.name}`) : undefined
-    if (rolled) this.code.get(rolled.local).memory('v128.load32_splat', 4 * (offset - rolled.lowest))
-    else this.code.memory('v128.load32_splat', this.address(binding, at))
-    if (this.isLabel(binding)) this.code.op('f32x4.convert_i32x4_s')
-  }
-
-  private load(term: Extract<Term, { kind: 'load' }>): void {
-    const { code } = this
-    const { binding, at, lanes = 1, step = 1 } = term
-    const label = this.isLabel(binding)
-    if (lanes === 1) {
-      code.memory(label ? 'i32.load' : 'f32.load', this.address(binding, at))
-      if (label) code.op('f32.convert_i32_s')
-      return
-    }
-    code.memory('v128.load', this.address(binding, at))
-    if (step === 2) {
-      code.memory('v128.load', this.address(binding, plusConstant(at, 4)))
-      code.shuffle(0, 2, 4, 6)
-    }
-    if (label) code.op('f32x4.convert_i32x4_s')
-  }
-
-  private gather({ binding, at }: Extract<Term, { kind: 'gather' }>): void {
-    const { code } = this
-    const offsets = [3, 2, 1, 0].map((lane) => this.address(binding, at[lane]!)).reverse()
-    code.memory('v128.load32_splat', offsets[0])
-    for (const lane of [1, 2, 3]) code.memoryLane('v128.load32_lane', lane, offsets[lane])
-    if (this.isLabel(binding)) code.op('f32x4.convert_i32x4_s')
-  }
-
-  private store({ binding, at, value, lanes = 1, step = 1 }: Extract<Statement, { kind: 'store' }>): void {
-    const { code } = this
-    if (lanes === 1 || step === 1) {
-      const offset = this.address(binding, at)
-      this.value(value, lanes)
-      code.memory(lanes === 4 ? 'v128.store' : 'f32.store', offset)
-      return
-    }
-    const vector = this.temporary('v128')
-    this.value(value, 4)
-    code.set(vector)
-    for (const lane of [0, 1, 2, 3]) {
-      const offset = this.address(binding, plusConstant(at, lane * step))
-      code.get(vector).memoryLane('v128.store32_lane', lane, offset)
-    }
-  }
-
-  /** Two or four vectors as columns: a transposition, and whole vectors are stored. */
-  private weave({ binding, at, values, step }: Extract<Statement, { kind: 'weave' }>): void {
-    const { code } = this
-    const parts = values.map((value, i) => {
-      const local = this.localFor(`woven ${i}`, 'v128')
-      this.value(value, 4)
-      code.set(local)
-      return local
-    })
-    const store = (row: number, write: () => void): void => {
-      const offset = this.address(binding, plusConstant(at, values.length === 2 ? 4 * row : step * row))
-      write()
-      code.memory('v128.store', offset)
-    }
-    const halves: readonly Four[] = [[0, 4, 1, 5], [2, 6, 3, 7]]
-    halves.forEach((half, h) => {
-      const pair = (i: number): Code => code.get(parts[i]!).get(parts[i + 1]!).shuffle(...half)
-      if (values.length === 2) return store(h, () => pair(0))
-      const [first, second] = [this.localFor('woven first', 'v128'), this.localFor('woven second', 'v128')]
-      pair(0).set(first)
-      pair(2).set(second)
-      const rows: readonly Four[] = [[0, 1, 4, 5], [2, 3, 6, 7]]
-      rows.forEach((row, r) => store(2 * h + r, () => code.get(first).get(second).shuffle(...row)))
-    })
   }
 
   /** Leaves a value on the stack, in all four lanes if four are wanted of a scalar. */
@@ -428,8 +246,9 @@ class Printer {
         code.i32x4(all, all, all, all)
         return
       }
-      if (term.kind === 'name' && this.splatOf.has(term.name)) {
-        code.get(this.splatOf.get(term.name)!)
+      const splat = term.kind === 'name' ? this.locals.splat(term.name) : undefined
+      if (splat !== undefined) {
+        code.get(splat)
         return
       }
       const type = typeOf(term)
@@ -443,13 +262,13 @@ class Printer {
       case 'number': if (term.type === 'f32') code.f32(term.value); else code.i32(term.value); return
       case 'truth': code.i32(term.value ? 1 : 0); return
       case 'name': {
-        const local = this.localOf.get(term.name)
+        const local = this.locals.of(term.name)
         invariant(local !== undefined, `${this.routine.name}: ${term.name} is not there yet`)
         code.get(local)
         return
       }
-      case 'load': return this.load(term)
-      case 'gather': return this.gather(term)
+      case 'load': return this.accesses.load(term)
+      case 'gather': return this.accesses.gather(term)
       case 'ramp':
         this.value(term.from, 1)
         code.op('i32x4.splat').i32x4(0, term.step, 2 * term.step, 3 * term.step).op('i32x4.add')
@@ -558,13 +377,11 @@ class Printer {
   private acrossLanes(op: 'lanesum' | 'lanemax', of: Term): void {
     const { code } = this
     const [vector, scalar]: [PlainOp, PlainOp] = op === 'lanesum' ? ['f32x4.add', 'f32.add'] : ['f32x4.pmax', 'f32.max']
-    const whole = this.temporary('v128')
+    const whole = this.locals.temporary('v128')
     this.value(of, 4)
     code.tee(whole).get(whole).get(whole).shuffle(2, 3, 0, 1).op(vector).tee(whole)
     code.lane('f32x4.extract_lane', 0).get(whole).lane('f32x4.extract_lane', 1).op(scalar)
   }
 }
-
-type Four = readonly [number, number, number, number]
 
 const isZero = (term: Term): boolean => term.kind === 'number' && term.value === 0 && !Object.is(term.value, -0)
