@@ -7,12 +7,15 @@ import { randomNet } from '../support/random-net.ts'
 
 const samples = join(import.meta.dirname, '../../samples')
 
+/** What a software adapter is given has windows written out: kernels of deep nets are the same ones, larger. */
+const DEEP = /^(resnet|densenet|mobilenet)/
+
 /** Every text of every program of all samples and of some random nets, in both styles; the same text once. */
 function kernels(): { name: string; code: string; pipeline: boolean }[] {
   const texts = new Map<string, string>()
   const add = (net: string, text: string): void => {
     for (const style of ['merged', 'split'] as const) {
-      for (const [file, code] of compile(text, { style, targets: ['webgpu'] }).files) {
+      for (const [file, code] of compile(text, { style, targets: DEEP.test(net) ? ['webgpu'] : ['webgpu', 'webgpu-software'] }).files) {
         // What differs in its comments alone is one kernel.
         const bare = (code as string).replace(/^\/\/.*\n/gm, '')
         if (!texts.has(bare)) texts.set(bare, `${net} ${style} ${file}`)

@@ -35,10 +35,12 @@ export interface Suite {
   readonly targets?: readonly string[]
   /** BN as it is given, and as the other style spells it, which passes turn into the same nodes. Default true. */
   readonly bothSpellings?: boolean
+  /** Merged style and final blobs alone: for a plan whose kernels other tests run too. */
+  readonly brief?: boolean
 }
 
 /** Every case on a device: in both styles, with batch normalization in both spellings, with and without its inner blobs. */
-export function goldenSuite(name: string, open: () => Promise<Device>, { float64 = false, bothSpellings = true, targets }: Suite = {}): void {
+export function goldenSuite(name: string, open: () => Promise<Device>, { float64 = false, bothSpellings = true, brief = false, targets }: Suite = {}): void {
   let device: Device
   let ran = 0
   beforeAll(async () => { device = await open() })
@@ -57,10 +59,10 @@ export function goldenSuite(name: string, open: () => Promise<Device>, { float64
       if (golden.kind === 'filler' || golden.kind === 'lr_policy') continue
       const withBn = hasBatchNorm(golden) || golden.kind === 'bn_stats'
       const spellings = withBn && bothSpellings ? (['as given', 'other'] as const) : (['as given'] as const)
-      const styles = golden.kind === 'solver' ? (['merged'] as const) : (['merged', 'split'] as const)
+      const styles = golden.kind === 'solver' || brief ? (['merged'] as const) : (['merged', 'split'] as const)
       for (const style of styles) {
         for (const spelling of spellings) {
-          for (const everyBlob of golden.kind === 'net' && golden.layers.length > 1 ? [true, false] : [true]) {
+          for (const everyBlob of golden.kind === 'net' && golden.layers.length > 1 ? (brief ? [false] : [true, false]) : [true]) {
             const label = `${caseName} (${style}${withBn ? `, spelled ${spelling === 'as given' ? 'as given' : 'the other way'}` : ''}${everyBlob ? '' : ', final blobs alone'})`
             test(label, async () => {
               check(golden, await runCase(golden, { device, targets: targets ?? targetsOf(device), float64, style, spelling, everyBlob }), float64 ? 1 : looser(golden))
