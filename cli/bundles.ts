@@ -7,7 +7,7 @@ import { MANIFEST_FILE, WEIGHTS_FILE } from '../runtime/files.ts'
 import { readBundle } from '../runtime/node.ts'
 import { BundleError, InputError } from '../runtime/errors.ts'
 import { readSafetensors } from '../runtime/safetensors.ts'
-import { EVERYWHERE, targetsHere } from './devices.ts'
+import { isPretended } from './devices.ts'
 import { drawDiagnostics } from './diagnostics.ts'
 import type { Screen } from './screen.ts'
 import { kindOf, mustExist, readBytes } from './files.ts'
@@ -20,13 +20,13 @@ export interface Lowering {
   readonly memory?: Memory
   /** `f16`: with the plan for it. */
   readonly storage?: Storage
+  /** With the plan for adapters that a CPU pretends to be. A bundle is not compiled again for its sake. */
+  readonly software?: boolean
 }
 
 export interface NetOptions extends Lowering {
   readonly weights?: string
   readonly schedules?: CompileOptions['schedules']
-  /** What a .net file is compiled for, where that is not what it is usually. */
-  readonly targets?: readonly string[]
   readonly screen: Screen
 }
 
@@ -34,27 +34,27 @@ export interface NetOptions extends Lowering {
 export async function netOptions(options: Readonly<Record<string, unknown>>, screen: Screen): Promise<NetOptions> {
   const schedules = await tunedSchedules(options, screen)
   // What was tuned is there to be run.
-  const targets = await targetsHere(options['device']) ?? (schedules?.[SOFTWARE_PLAN] && EVERYWHERE)
+  const software = schedules?.[SOFTWARE_PLAN] !== undefined || await isPretended(options['device'])
   return {
     style: options['style'] as Style | undefined, memory: options['memory'] as Memory | undefined, storage: options['storage'] as Storage | undefined,
     weights: options['weights'] as string | undefined, schedules, screen,
-    ...(options['storage'] !== 'f16' && targets && { targets }),
+    ...(software && { software }),
   }
 }
 
 /** What a verb is given as its net: a .net file, which is compiled, or the folder of a bundle. */
 export async function loadBundle(path: string, options: NetOptions): Promise<Bundle> {
-  const { style, memory, storage, schedules, targets } = options
-  if (path.endsWith('.net')) return (await readNet(path, options)).compile({ style, memory, storage, schedules, targets })
+  const { style, memory, storage, software, schedules } = options
+  if (path.endsWith('.net')) return (await readNet(path, options)).compile({ style, memory, storage, software, schedules })
   const bundle = await readBundleFolder(path)
   const lowering = otherLowering(bundle, options)
   // Lowered otherwise, it is compiled again from the text that it carries; its weights fit.
-  if (lowering || schedules) return (await netOf(bundle, options.weights)).compile({ ...lowering, schedules, targets })
+  if (lowering || schedules) return (await netOf(bundle, options.weights)).compile({ ...lowering, software, schedules })
   return options.weights === undefined ? bundle : { ...bundle, weights: await readWeights(options.weights, bundle) }
 }
 
 /** All of what is wanted, where a bundle is something else; what is not named stays as it is. A plan more than wanted is no harm. */
-export function otherLowering({ manifest }: Bundle, wanted: Lowering): Required<Lowering> | undefined {
+export function otherLowering({ manifest }: Bundle, wanted: Lowering): Required<Omit<Lowering, 'software'>> | undefined {
   const { style, memory = 'fast' } = manifest
   const storage = manifest.plans[HALF_PLAN] ? 'f16' : 'f32'
   const lowering = { style: wanted.style ?? style, memory: wanted.memory ?? memory, storage: wanted.storage === 'f16' ? wanted.storage : storage } as const
@@ -85,7 +85,7 @@ export async function readNet(path: string, options: Omit<NetOptions, 'schedules
 async function netOf(bundle: Bundle, weights: string | undefined): Promise<NetSource> {
   const carried = carriedSources(bundle)
   const { style, memory, plans } = bundle.manifest
-  return sourceOf(carried.main, carried.readImport, weights ?? bundle.weights, { style, memory, ...(plans[HALF_PLAN] && { storage: 'f16' }) })
+  return sourceOf(carried.main, carried.readImport, weights ?? bundle.weights, { style, memory, ...(plans[HALF_PLAN] && { storage: 'f16' }), ...(plans[SOFTWARE_PLAN] && { software: true }) })
 }
 
 function sourceOf(main: Source, readImport: NetSource['readImport'], weights: string | Bundle['weights'], lowering: Lowering): NetSource {
@@ -93,9 +93,9 @@ function sourceOf(main: Source, readImport: NetSource['readImport'], weights: st
     main,
     readImport,
     lowering,
-    async compile({ style = lowering.style, memory = lowering.memory, storage = lowering.storage, ...options }) {
+    async compile({ style = lowering.style, memory = lowering.memory, storage = lowering.storage, software = lowering.software, ...options }) {
       const { compile } = await import('../compiler/index.ts')
-      const bundle = compile(main, { ...options, style, memory, storage, readImport })
+      const bundle = compile(main, { ...options, style, memory, storage, software, readImport })
       // Without its normalizations it is another net, with fewer parameters.
       if (weights === undefined || options.normalize === false) return bundle
       return { ...bundle, weights: typeof weights === 'string' ? await readWeights(weights, bundle) : weights }

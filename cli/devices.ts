@@ -3,8 +3,8 @@ import { constants } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type Device, DeviceError } from '../runtime/device.ts'
-import { type Bundle, SOFTWARE_PLAN } from '../runtime/format.ts'
-import { identityOf, webgpu } from '../runtime/webgpu.ts'
+import type { Bundle } from '../runtime/format.ts'
+import { identityOf, isSoftware, webgpu } from '../runtime/webgpu.ts'
 import { wasm } from '../runtime/wasm.ts'
 import { PACKAGE_ROOT } from './package.ts'
 import type { Screen } from './screen.ts'
@@ -48,12 +48,10 @@ const EXACT_TIMES = 'disable-dawn-features=timestamp_quantization'
 /** Adapters and devices die with the GPU object that made them, so it is held for as long as the process lives. */
 const held: GPU[] = []
 
-/** What a net is compiled for that runs on a device of this name here, where that is more than usual. */
-export async function targetsHere(name: unknown): Promise<readonly string[] | undefined> {
-  return name === 'webgpu' && !(await hardware()).adapter ? EVERYWHERE : undefined
+/** Whether a device of this name is a CPU here that pretends to be a GPU. */
+export async function isPretended(name: unknown): Promise<boolean> {
+  return name === 'webgpu' && !(await hardware()).adapter
 }
-
-export const EVERYWHERE: readonly string[] = ['webgpu', 'wasm', SOFTWARE_PLAN]
 
 /** Opens a device for `work` and closes it again. Says on standard error what `auto` took, if it is not a real GPU. */
 export async function withDevice<T>(options: DeviceOptions, screen: Screen, work: (device: Device) => Promise<T>): Promise<T> {
@@ -158,8 +156,6 @@ function isThere(library: string): boolean {
 }
 
 const describe = ({ info }: GPUAdapter): string => [...new Set([info.vendor, info.architecture, info.device, info.description].filter(Boolean))].join(' ') || 'unnamed adapter'
-const isSoftware = (adapter: GPUAdapter): boolean =>
-  adapter.info.isFallbackAdapter === true || /swiftshader|llvmpipe|lavapipe|basic render|warp\b/i.test(describe(adapter))
 const firstLine = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split('\n')[0]!
 
 const candidateOf = (adapter: GPUAdapter, kind: 'hardware' | 'software'): Candidate => ({

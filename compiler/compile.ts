@@ -31,16 +31,15 @@ export interface CompileOptions {
   readonly readImport?: (path: string, from: Source) => Source | undefined
   /** Only these programs (and what they need prepared). Default: all that the net has. */
   readonly programs?: readonly string[]
-  /**
-   * Only what runs on these: `webgpu`, `wasm`, `webgpu-f16`, `webgpu-software` (for adapters that a CPU pretends to be). Default:
-   * the first two.
-   */
+  /** Only what runs on these: `webgpu`, `wasm`, `webgpu-f16`, `webgpu-software`. Default: the first two, and what `storage` and `software` add. */
   readonly targets?: readonly string[]
   /**
    * `f16`: one plan more, `webgpu-f16`, that infers with values between layers and weights stored as f16, for adapters that
    * have `shader-f16`. Arithmetic stays float32. Default `f32`.
    */
   readonly storage?: Storage
+  /** One plan more, `webgpu-software`, for adapters that a CPU pretends to be. Default false: they run `webgpu`, slowly. */
+  readonly software?: boolean
   /** Passes to leave out, to find out which one makes a number wrong. */
   readonly without?: readonly string[]
   /** Ways to compute kernels that are known to be fast, of each target by its name: what `fusenet tune` found. */
@@ -56,7 +55,7 @@ export interface CompileOptions {
  * Throws CompileError with every independent mistake.
  */
 export function compile(source: string | Source, options: CompileOptions = {}): Bundle {
-  const wanted = options.targets ?? [wgsl.name, wasm.name, ...(options.storage === 'f16' ? [wgslHalf.name] : [])]
+  const wanted = options.targets ?? [wgsl.name, wasm.name, ...(options.storage === 'f16' ? [wgslHalf.name] : []), ...(options.software ? [wgslSoftware.name] : [])]
   const { bundle } = compileFor(source, TARGETS.filter(({ name }) => wanted.includes(name)), options)
   return bundle
 }

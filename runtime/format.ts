@@ -27,6 +27,10 @@ export const SOFTWARE_PLAN = 'webgpu-software'
 export const planFor = ({ name, software }: { readonly name: string; readonly software: boolean }): string =>
   (name === 'webgpu' && software ? SOFTWARE_PLAN : name)
 
+/** Of the plans of a bundle the one that a device runs: its own, else the one for all of its name. */
+export const planIn = (plans: readonly string[], device: { readonly name: string; readonly software: boolean }): string =>
+  (plans.includes(planFor(device)) ? planFor(device) : device.name)
+
 export interface Manifest {
   readonly format: typeof FORMAT
   readonly version: number

@@ -1,7 +1,7 @@
 import { type Device, DeviceError } from './device.ts'
 import { InputError } from './errors.ts'
 import { bundleFrom } from './files.ts'
-import { type Bundle, HALF_PLAN, HALF_PROGRAMS, planFor, type Storage, type TensorData } from './format.ts'
+import { type Bundle, HALF_PLAN, HALF_PROGRAMS, planIn, type Storage, type TensorData } from './format.ts'
 import { wasm } from './load-wasm.ts'
 import { Net } from './net.ts'
 import { checkBundle } from './validate.ts'
@@ -43,9 +43,8 @@ export async function open(source: Bundle | string | URL, options: OpenOptions =
     : plans.includes('wasm') ? 'wasm' : 'webgpu'
   const storageOf = (plans: readonly string[]): Storage => chooseStorage(options, plans, targetOf(plans), typeof given === 'string' ? adapter?.features.has('shader-f16') : given.half)
   const { bundle: stored, notes } = await resolve(source, (plans) => {
-    const target = targetOf(plans)
-    const own = planFor({ name: target, software: typeof given === 'string' ? adapter !== undefined && isSoftware(adapter) : given.software })
-    const wanted = storageOf(plans) === 'f16' ? HALF_PLAN : plans.includes(own) ? own : target
+    const software = typeof given === 'string' ? adapter !== undefined && isSoftware(adapter) : given.software
+    const wanted = storageOf(plans) === 'f16' ? HALF_PLAN : planIn(plans, { name: targetOf(plans), software })
     return plans.filter((plan) => plan === wanted)
   })
   const bundle = options.weights ? { ...stored, weights: options.weights } : stored

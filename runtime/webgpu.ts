@@ -1,5 +1,5 @@
 import { type Device, DeviceError, type Session } from './device.ts'
-import { type Bundle, HALF_PLAN, type KernelEntry, type Places, placesAt, type Plan, planFor, type Storage, STEP_BYTES, tensorElements } from './format.ts'
+import { type Bundle, HALF_PLAN, type KernelEntry, type Places, placesAt, type Plan, planIn, type Storage, STEP_BYTES, tensorElements } from './format.ts'
 import { lessMemory, mostThatFits } from './does-not-fit.ts'
 import { showBytes } from './show-bytes.ts'
 import { usedBuffers } from './used-buffers.ts'
@@ -103,7 +103,7 @@ class WebGpuDevice implements Device, WebGpuHost {
   async load(bundle: Bundle, batch: number, programs?: readonly string[], storage: Storage = 'f32'): Promise<Session> {
     this.check()
     const { plans } = bundle.manifest
-    const plan = storage === 'f16' ? plans[HALF_PLAN] : plans[planFor(this)] ?? plans['webgpu']
+    const plan = plans[storage === 'f16' ? HALF_PLAN : planIn(Object.keys(plans), this)]
     if (!plan) throw new DeviceError(storage === 'f16' ? 'this bundle holds no plan with f16 storage' : 'this bundle holds no plan for webgpu')
     checkBatch(plan, batch)
     const names = Object.keys(plan.programs).filter((name) => !programs || name === 'prepare' || programs.includes(name))

@@ -5,7 +5,7 @@ import { InputError } from '../../runtime/errors.ts'
 import type { Device } from '../../runtime/device.ts'
 import { type Bundle, planFor } from '../../runtime/format.ts'
 import { netOptions, type NetSource, readNet } from '../bundles.ts'
-import { deviceOf, withDevice } from '../devices.ts'
+import { deviceOf, isPretended, withDevice } from '../devices.ts'
 import { EXIT } from '../exit.ts'
 import { hardwareDevice, memory, positiveInteger, tuned, weights } from '../options.ts'
 import { findPeers, PEERS } from '../peers.ts'
@@ -50,7 +50,7 @@ Example: fusenet bench samples/mnist.net --against split --kernels`)
     const net = await readNet(file, asked)
     const compiling = { memory: asked.memory, schedules: asked.schedules }
     const wanted = options['device'] as 'auto' | 'webgpu' | 'wasm'
-    const merged = await net.compile({ ...compiling, style: 'merged', ...(wanted !== 'auto' && { targets: asked.targets ?? [wanted] }) })
+    const merged = await net.compile({ ...compiling, style: 'merged', ...(wanted !== 'auto' && { targets: [planFor({ name: wanted, software: await isPretended(wanted) })] }) })
     const programs = programsOf(merged, options['programs'] as readonly BenchProgram[] | undefined)
     return withDevice(deviceOf(options, merged), screen, async (device) => {
       const own = await variantsOf(net, merged, against, { ...compiling, targets: [planFor(device)] })

@@ -1,4 +1,3 @@
-import type { CompileOptions } from '../../compiler/compile.ts'
 import type { ProgramBench } from '../../measure/bench.ts'
 import { adapterOf, knownOf, type ScheduleCache, schedulesOf, withTuned } from '../../measure/schedule-cache.ts'
 import type { Tunable, Tuned } from '../../measure/tune.ts'
@@ -45,7 +44,7 @@ Example: fusenet tune samples/mnist.net --batch 100 && fusenet train samples/mni
     // As it is compiled by itself, whatever the cache holds.
     const asked = await netOptions({ ...options, cache: undefined }, screen)
     const net = await readNet(file, asked)
-    const compiling = { style: asked.style ?? net.lowering.style, memory: asked.memory ?? net.lowering.memory, targets: asked.targets }
+    const compiling = { style: asked.style ?? net.lowering.style, memory: asked.memory ?? net.lowering.memory, software: asked.software }
     const untuned = await net.compile(compiling)
     const programs = programsOf(untuned, options['program'] as readonly string[] | undefined)
     const batch = (options['batch'] as number | undefined) ?? untuned.manifest.train?.batch ?? 1
@@ -77,7 +76,7 @@ Example: fusenet tune samples/mnist.net --batch 100 && fusenet train samples/mni
 interface Job {
   readonly net: NetSource
   readonly untuned: Bundle
-  readonly compiling: Lowering & Pick<CompileOptions, 'targets'>
+  readonly compiling: Lowering
   readonly programs: readonly string[]
   readonly batch: number
   readonly device: Device

@@ -65,6 +65,18 @@ describe('tune', () => {
     before.y.forEach((value, i) => expect(after.y[i]).toBeCloseTo(value, 5))
   }, LONG)
 
+  test('compiled again with what was tuned on a software adapter, a bundle has a plan more and loses none', async () => {
+    await writeFile(at('software.json'), JSON.stringify({ format: 'fusenet-schedules', version: 1, adapters: [{ target: 'webgpu-software', adapter: { vendor: 'own' }, kernels: {} }] }))
+    const plans = async (name: string): Promise<string[]> => Object.keys((await readBundle(at(name))).manifest.plans)
+    expect((await fusenet(['compile', at('tiny.net'), '--storage', 'f16', '-o', at('half')])).code).toBe(0)
+    expect(await plans('half')).toEqual(['webgpu', 'wasm', 'webgpu-f16'])
+    expect((await fusenet(['compile', at('half'), '--cache', at('software.json'), '-o', at('more')])).code).toBe(0)
+    expect(await plans('more')).toEqual(['webgpu', 'wasm', 'webgpu-f16', 'webgpu-software'])
+    // What it has it keeps, in another style too.
+    expect((await fusenet(['compile', at('more'), '--style', 'split', '-o', at('split')])).code).toBe(0)
+    expect(await plans('split')).toEqual(['webgpu', 'wasm', 'webgpu-f16', 'webgpu-software'])
+  })
+
   test('on the CPU it tunes tiles, for the processor and its threads', async () => {
     const said = await fusenet(['tune', at('tiny.net'), '--device', 'wasm', '--threads', '1', '--batch', '2', '--cache', at('cpu.json'), '--json'])
     expect(said.code, said.err).toBe(0)

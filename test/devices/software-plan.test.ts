@@ -64,7 +64,7 @@ describe('which plan is run', () => {
 
   test('of a folder only that one is fetched', async () => {
     vi.stubGlobal('navigator', { gpu })
-    const stored = await bundleFiles(compile(text, { targets: ['webgpu', 'webgpu-software', 'wasm'] }))
+    const stored = await bundleFiles(compile(text, { software: true }))
     const asked: string[] = []
     vi.stubGlobal('fetch', async (url: URL) => {
       const name = decodeURIComponent(url.pathname.replace(/^\/net\//, ''))
