@@ -50,8 +50,11 @@ const held: GPU[] = []
 
 /** Whether a device of this name is a CPU here that pretends to be a GPU. */
 export async function isPretended(name: unknown): Promise<boolean> {
-  return name === 'webgpu' && !(await hardware()).adapter
+  return name === 'webgpu' && !await (hardwareIsHere ??= hardware().then(({ adapter }) => adapter !== undefined))
 }
+
+/** Asked for once: an adapter is used up by the device that it gives, but it does not come and go. */
+let hardwareIsHere: Promise<boolean> | undefined
 
 /** Opens a device for `work` and closes it again. Says on standard error what `auto` took, if it is not a real GPU. */
 export async function withDevice<T>(options: DeviceOptions, screen: Screen, work: (device: Device) => Promise<T>): Promise<T> {

@@ -60,21 +60,16 @@ export { blocksOf }
  * is dear, one invocation goes through the block.
  */
 function grouped(e: Equation, schedule: Schedule, { parallel }: TargetTraits): Schedule {
-  const group = new Map<Axis, number>()
-  if (!parallel) {
-    for (const a of e.axes) {
-      const count = (blockAlong(e, a) ?? 1) / (blockAlong(e, a) === undefined ? 1 : schedule.tile.get(a) ?? 1)
-      if (count > 1) group.set(a, count)
-    }
-    return { ...schedule, group, inTurn: true }
+  const tilesOfBlock = (a: Axis): number => {
+    const block = blockAlong(e, a)
+    return block === undefined ? 1 : block / (schedule.tile.get(a) ?? 1)
   }
+  const groupOf = (sizeOf: (a: Axis) => number): Map<Axis, number> => new Map(e.axes.map((a) => [a, sizeOf(a)] as const).filter(([, size]) => size > 1))
+  if (!parallel) return { ...schedule, group: groupOf(tilesOfBlock), inTurn: true }
   const kept = e.sides[0]!.kept
-  const invocations = e.axes.reduce((product, a) => product * ((blockAlong(e, a) ?? 1) / (blockAlong(e, a) === undefined ? 1 : schedule.tile.get(a) ?? 1)), 1)
+  const invocations = e.axes.reduce((product, a) => product * tilesOfBlock(a), 1)
   const channels = Math.max(1, Math.min(Math.ceil((kept.extent as number) / (schedule.tile.get(kept) ?? 1)), Math.floor(LEAST_INVOCATIONS / invocations)))
-  for (const a of e.axes) {
-    const size = a === kept ? channels : (blockAlong(e, a) ?? 1) / (schedule.tile.get(a) ?? 1)
-    if (size > 1) group.set(a, size)
-  }
+  const group = groupOf((a) => (a === kept ? channels : tilesOfBlock(a)))
   if (group.size === 0) group.set(kept, 1)
   return { ...schedule, group }
 }
