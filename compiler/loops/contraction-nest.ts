@@ -165,7 +165,8 @@ function chooseSplit(e: Equation, main: Reduction, tile: Tile): Split {
   }
   const left = Math.ceil(pieces / (rowBlocks ? rowBlocks.extent as number : 1))
   const { near } = tile
-  if (near && left > 1) {
+  // Statistics are of whole maps, or of rows that were cut above.
+  if (near && left > 1 && e.sides.every((side) => side.kept === near)) {
     const extent = near.extent as number
     const size = divisors(extent).filter((d) => d % tile.nearCount === 0 && extent / d <= left)[0]
     if (size !== undefined && size < extent) {

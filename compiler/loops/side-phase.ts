@@ -1,3 +1,4 @@
+import { invariant } from '../invariant.ts'
 import { type Axis, axis, index, type IndexLike, plus, times } from './index-expression.ts'
 import { substitute, sum } from './expression.ts'
 import { type Equation, type SideReduction, store } from './kernel.ts'
@@ -20,6 +21,11 @@ export function sidePhase(side: SideReduction, main: Equation, split: ItemBlocks
   const channels = side.kept.extent as number
   const image = split.grid.find((a) => a.extent === 'n')!
   const { channelBlocks, rowBlocks, rows } = split
+  for (const { axis: a, size } of side.blocks) {
+    const block = a.extent === 'n' ? 1 : rowBlocks && a === split.row ? rows : a.extent
+    invariant(block === size, `${main.name}: an item has ${block} along ${a.name}, its statistics are of ${size}`)
+  }
+  invariant(!channelBlocks || channels % (channelBlocks.extent as number) === 0, `${main.name}: ${channels} channels in ${channelBlocks?.extent} blocks`)
   // Where each channel is an item, its own; else all that the item has.
   const own = split.grid.includes(side.kept)
   const c = axis('c', own ? 1 : channelBlocks ? channels / (channelBlocks.extent as number) : channels)

@@ -118,3 +118,16 @@ describe('gradients that divide a pixel\'s place', () => {
     for (const batch of [1, 5]) expect(await apart(text, batch)).toBeLessThan(1e-5)
   }, 120_000)
 })
+
+describe('sums over the batch that a gradient gathers', () => {
+  // Large enough that an image is cut into items: a part of a map must not be summed up before the rest of it is there.
+  const cases: readonly [string, Case][] = [
+    ['a convolution of stride 2', { input: [4, 16, 16], layer: 'conv(128, 1) -> batch_norm -> relu -> conv(256, 1, stride: 2)', output: [256, 8, 8] }],
+    ['output channels in items of their own', { input: [4, 12, 12], layer: 'conv(128, 1) -> batch_norm -> relu -> conv(256, 1)', output: [256, 12, 12] }],
+  ]
+  test.each(cases)('%s', async (_, net) => {
+    const text = textOf(net)
+    expect(inspect(text, { target: 'wasm', programs: ['gradients'] }).programs['gradients']!.kernels.flatMap((k) => k.why)).toContain('gathers the sums of batch_norm_1 as it stores')
+    expect(await apart(text, 2)).toBeLessThan(1e-5)
+  })
+})

@@ -27,13 +27,10 @@ const RELAXED_FILE = 'kernels-relaxed.wasm'
 function blocksOf(equation: Equation): Blocks | string {
   const whole = (a: Axis): number => (typeof a.extent === 'number' ? a.extent : 1)
   if (equation.axes.length < 3) return `${equation.name} computes no pictures`
-  const rows = rowsOf(chooseNest(equation))
+  const { rows } = chooseNest(equation)
   const row = equation.axes.at(-2)!
   return rows === undefined ? whole : (a) => (a === row ? rows : whole(a))
 }
-
-/** Rows of a block of statistics, where that is not all of them. */
-const rowsOf = ({ rows, staging }: Nest): number | undefined => (staging.length > 0 ? rows : undefined)
 
 /** Register tiles behind the best that are worth a measurement. */
 const TILES = 5
@@ -46,7 +43,7 @@ function candidates(e: Equation): readonly NestChoice[] {
   for (const choice of [...tiles.map((tile): NestChoice => ({ tile })), { winograd: false } as const, ...tiles.map((tile) => ({ winograd: false, tile }) as const)]) {
     const nest = chooseNest(e, choice)
     // What is gathered on the way lies in the blocks of the chosen one.
-    if (e.sides.length > 0 && rowsOf(nest) !== rowsOf(chosen)) continue
+    if (e.sides.length > 0 && nest.rows !== chosen.rows) continue
     if (!found.has(nest.summary)) found.set(nest.summary, choice)
   }
   return [...found.values()]
