@@ -110,7 +110,9 @@ function toKernels(target: Target, graph: Graph, declined: readonly Declined[], 
     return { lowered, fused: withReasons(lowered.equations.map((equation) => ({ equation, why: [] }))) }
   }
   const apart = new Set(graph.nodes.filter((node) => node.attributes['style'] === 'split').map((node) => node.layer))
-  const fused = fuse({ ...lowered, apart, maxBindings: target.maxBindings, prologueLoads: target.prologueLoads, blocksOf: target.blocksOf })
+  const { maxBindings, prologueLoads, blocksOf, refuseOnLoad } = target
+  // What one kernel makes for itself and for others cannot be made again for one of them.
+  const fused = fuse({ ...lowered, apart, maxBindings, prologueLoads, blocksOf, ...(refuseOnLoad && options.memory === 'fast' && { refuseOnLoad }) })
   return { lowered, fused: withReasons(fused) }
 }
 

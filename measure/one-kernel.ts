@@ -3,7 +3,7 @@ import { type Bundle, FORMAT, FORMAT_VERSION } from '../runtime/format.ts'
 import { stream } from '../runtime/random.ts'
 import { elementCount } from '../runtime/sizes.ts'
 import type { Constant } from '../compiler/graph/graph.ts'
-import type { Equation, SideReduction } from '../compiler/loops/kernel.ts'
+import { type Equation, type SideReduction, writes } from '../compiler/loops/kernel.ts'
 import { buildPlan } from '../compiler/plan/build-plan.ts'
 import type { Schedules, Target } from '../compiler/targets/target.ts'
 import type { Tensor } from '../compiler/tensor.ts'
@@ -73,8 +73,7 @@ export class OneKernel {
       this.session.write(this.#place(t), madeUp(t, elementCount(t.shape, batch), i, positive))
     }
     await this.session.run(ONCE, SCALARS)
-    const stores = [...new Set(this.#equation.stores.map((s) => s.tensor))]
-    const written = [...stores, ...sides.keys()]
+    const written = writes(this.#equation)
     const values = await this.session.read(written.map((t) => this.#place(t)))
     return Object.fromEntries(written.flatMap((t, i): [string, ArrayLike<number>][] => {
       const side = sides.get(t)

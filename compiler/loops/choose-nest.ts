@@ -3,12 +3,14 @@ import { contraction } from './contraction-nest.ts'
 import { divisors } from './divisors.ts'
 import { children, type Expression, walk } from './expression.ts'
 import { freeAxes } from './free-axes.ts'
-import { type Axis, axesOf, index } from './index-expression.ts'
-import { type Equation, reads, writes } from './kernel.ts'
+import { type Axis, axesOf, index, isAxis } from './index-expression.ts'
+import { type Equation, type OnLoad, reads, writes } from './kernel.ts'
 import { costOfStride, overhang } from './load-cost.ts'
 import type { Loop, Nest, NestChoice } from './nest.ts'
+import { loadOf } from './on-load.ts'
+import { pointByPoint } from './point-by-point.ts'
 import { reductions, steps } from './reduction-list.ts'
-import { dropTrueGuards, flattenAxes, flattenReductions, splitAxis, splitDivided, strideOf } from './reshape.ts'
+import { dropTrueGuards, flattenAxes, flattenReductions, overAxes, splitAxis, splitDivided, strideOf } from './reshape.ts'
 import { sidePhase } from './side-phase.ts'
 import { linearIndex, type Reduction } from './values.ts'
 
@@ -17,6 +19,7 @@ import { linearIndex, type Reduction } from './values.ts'
  * lanes, one for what is loaded, more where it lies scattered or is normalized and padded on the way.
  */
 export function chooseNest(given: Equation, choice: NestChoice = {}): Nest {
+  if (given.onLoad) return withOnLoad(given, given.onLoad, choice)
   const equation = flattenReductions(flattenAxes(dropTrueGuards(given), given.sides.map((side) => side.kept)))
   const sums = equation.stores.flatMap((s) => reductions(s.value))
   const main = sums.filter(isContraction).sort((a, b) => steps(b) - steps(a))[0]
@@ -26,6 +29,23 @@ export function chooseNest(given: Equation, choice: NestChoice = {}): Nest {
   if (nest) return nest
   const { equation: cut, inner } = splitDivided(equation, MOST_WRITTEN)
   return plain(cut, cut.stores.flatMap((s) => reductions(s.value)), inner)
+}
+
+/** An item makes the whole of its image first: what it then loads is in the cache. */
+function withOnLoad({ onLoad: _, ...plain }: Equation, { axes, store }: OnLoad, choice: NestChoice): Nest {
+  const nest = chooseNest(plain, choice)
+  const [image] = nest.grid
+  const [own, ...others] = axes
+  const made = overAxes({ ...plain, axes, stores: [store], sides: [] }, new Map([[own!, image!]]), [image!, ...others])
+  return { ...nest, phases: [{ ...pointByPoint(flattenAxes(made), [image!]), per: [image!] }, ...nest.phases], summary: `makes ${store.tensor.name} first; ${nest.summary}` }
+}
+
+/** Why the items of an equation cannot make on load what it would. */
+export function refuseOnLoad({ onLoad, ...plain }: Equation): string | undefined {
+  const [image] = chooseNest(plain).grid
+  const load = plain.stores.map((s) => loadOf(s.value, onLoad!)).find((found) => found)
+  const isImage = image && load && isAxis(load.at[0]!, image)
+  return isImage && image.extent === 'n' ? undefined : `${plain.name} takes many images for each part of its weights`
 }
 
 /** Points between two multiples of what an index is divided by that are written out. */

@@ -3,13 +3,14 @@ import type { Expression } from './expression.ts'
 import { freeAxes } from './free-axes.ts'
 import type { Axis } from './index-expression.ts'
 import type { Equation } from './kernel.ts'
+import { computedOnLoad, loadOf, loadsWindowsWhole, windowsOver } from './on-load.ts'
 import { reductions, steps } from './reduction-list.ts'
 import { registerTile, type TileLimits } from './register-tile.ts'
 import type { Schedule } from './schedule.ts'
 import { onlyContraction } from './stages.ts'
 import type { Reduction } from './values.ts'
 import { WORKGROUP_INVOCATIONS } from './workgroup.ts'
-import { extentOf, fastestFirst, type Rated, rolesOf, sharedCost, stagedSchedules, tiledCost } from './workgroup-schedules.ts'
+import { extentOf, fastestFirst, passCost, type Rated, rolesOf, sharedCost, stagedSchedules, tiledCost } from './workgroup-schedules.ts'
 import { writtenOut } from './written-out.ts'
 
 /** What a target prefers. */
@@ -36,6 +37,7 @@ export const chooseSchedule = (equation: Equation, traits: TargetTraits): Schedu
  * that stage factors are among them, at most.
  */
 export function candidates(equation: Equation, traits: TargetTraits, mostStaged = 24): readonly Schedule[] {
+  if (equation.onLoad) return makingOnLoad(equation, traits, mostStaged).map(({ schedule }) => schedule)
   const sums = equation.stores.flatMap((s) => reductions(s.value))
   const serial = serialAxes(equation, sums)
   const main = sums.filter((r) => r.combine === 'sum' && r.body.kind === 'binary' && r.body.op === 'mul')
@@ -50,6 +52,27 @@ export function candidates(equation: Equation, traits: TargetTraits, mostStaged 
   const plain: Schedule = { tile: sums.length === 0 && serial.length === 0 ? pointwiseTile(equation) : new Map(), serial, unroll }
   const shared = traits.parallel && serial.length === 0 ? sharedSchedules(equation, sums, batchOf(traits)) : []
   return [...shared, plain]
+}
+
+/** What is made on load is made by those who stage it, once for a workgroup. */
+function makingOnLoad(e: Equation, { batches = [USUAL_BATCH] }: TargetTraits, most: number): readonly Rated[] {
+  const [main, plainly] = [onlyContraction(e), onlyContraction(computedOnLoad(e))]
+  const load = main && loadOf(main, e.onLoad!)
+  if (!load || !plainly || !windowsOver(e, main, load)) return []
+  return stagedSchedules(e, rolesOf(e, plainly), batches, most, (stage) => loadsWindowsWhole(main, load, stage))
+}
+
+/** Why no workgroup can make on load what an equation would; or why a pass is cheaper, where many stage the same and each makes it again. */
+export function refuseOnLoad(e: Equation, traits: TargetTraits): string | undefined {
+  const { onLoad, ...plain } = e
+  const { tensor } = onLoad!.store
+  const [making] = makingOnLoad(e, traits, 1)
+  if (!making) return `windows of ${e.name} do not cover ${tensor.name}`
+  const main = onlyContraction(plain)!
+  const { batches = [USUAL_BATCH] } = traits
+  const [loading] = stagedSchedules(plain, rolesOf(plain, main), batches, 1)
+  const alone = passCost({ ...plain, axes: onLoad!.axes, stores: [onLoad!.store], sides: [] }, batches[0]!)
+  return loading && making.costs[0]! > loading.costs[0]! + alone ? `${tensor.name} would be computed too often in ${e.name}` : undefined
 }
 
 /** Of what a workgroup of this equation gathers statistics. */

@@ -7,6 +7,7 @@ import { freeAxes } from './free-axes.ts'
 import type { Axis } from './index-expression.ts'
 import type { Equation } from './kernel.ts'
 import type { Loop, Nest, NestChoice, Phase } from './nest.ts'
+import { pointByPoint } from './point-by-point.ts'
 import { reductions, steps } from './reduction-list.ts'
 import { flattenAxes, replaceNode, splitAxis } from './reshape.ts'
 import { type ItemBlocks, sidePhase } from './side-phase.ts'
@@ -84,7 +85,7 @@ export function contraction(given: Equation, main: Reduction, choice: NestChoice
   return {
     grid,
     ...(inRounds && { rounds: { axis: rounds!, clear: clearPhase(equation, grid) } }),
-    phases: [...staged.map(({ made }) => packPhase(made, fixed)), mainPhase, ...sides],
+    phases: [...staged.map(({ made }) => pointByPoint(made.pack, [...fixed])), mainPhase, ...sides],
     staging: staged.map(({ made }) => made.into),
     ...(split.rows !== undefined && { rows: split.rows }),
     summary: describe(tile, staged.map(({ made }) => made.into), sum),
@@ -114,18 +115,10 @@ function usesOf(e: Equation, sum: Reduction, factor: Expression, fixed: Readonly
   return count([...e.axes, ...sum.axes]) / Math.min(elements, count(freeAxes(factor)))
 }
 
-function packPhase({ pack }: Staged, fixed: ReadonlySet<Axis>): Phase {
-  const own = pack.axes.filter((a) => !fixed.has(a))
-  const last = own.at(-1)!
-  const lanes = (last.extent as number) >= 4 ? last : undefined
-  return { equation: pack, loops: own.map((a): Loop => (a === lanes ? { axis: a, tile: 1, lanes: true } : { axis: a, tile: 1 })), unroll: new Map() }
-}
-
 /** Sets what will be summed up in memory to zero. */
 function clearPhase(e: Equation, grid: readonly Axis[]): Phase {
   const equation = flattenAxes({ ...e, stores: e.stores.map((s) => ({ ...s, value: constant(0) })) }, grid)
-  const own = equation.axes.filter((a) => !grid.includes(a))
-  return { equation, loops: own.map((a, i): Loop => (i === own.length - 1 && (a.extent as number) >= 4 ? { axis: a, tile: 1, lanes: true } : { axis: a, tile: 1 })), unroll: new Map() }
+  return pointByPoint(equation, grid)
 }
 
 interface Split extends ItemBlocks {

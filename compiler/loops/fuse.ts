@@ -2,7 +2,7 @@ import { elementsPerSample, isBatched, type Tensor, tensor } from '../tensor.ts'
 import { canonicalText } from './canonical.ts'
 import { bigLoads, hasReduction, loadSites, pointCost } from './cost.ts'
 import { children, type Expression, walk } from './expression.ts'
-import { type Axis, type Index, substitute } from './index-expression.ts'
+import { type Axis, type Index, isAxis, substitute } from './index-expression.ts'
 import { coversItsTensor, inlineProducer } from './inline.ts'
 import { blocksAround, type Equation, reads, type SideReduction, writes } from './kernel.ts'
 import { sideMoments } from './moments.ts'
@@ -29,6 +29,8 @@ export interface FusionRequest {
   readonly prologueLoads: number
   /** What one part of a kernel's work is, of which it can gather statistics; or why it gathers none. */
   readonly blocksOf: (e: Equation) => Blocks | string
+  /** Why a kernel cannot make on load what it would: see `OnLoad`. Absent: none may. */
+  readonly refuseOnLoad?: (e: Equation) => string | undefined
   /** Layers that stay passes of their own in a net that is merged otherwise. */
   readonly apart?: ReadonlySet<string>
 }
@@ -37,8 +39,9 @@ export interface FusionRequest {
  * Joins equations where that saves passes over memory, by rules applied in the order of the program:
  * a point-wise value is computed again by each of its readers instead of being stored (prologue); a reduction's result
  * flows straight into the one point-wise equation that reads it (epilogue); batch statistics are gathered by the kernel
- * that stores what they are taken of, and so are the sums of a normalization's gradient (side reduction). Besides, positions of maxima come out of the loop that finds the
- * maxima. A rule that declines says why.
+ * that stores what they are taken of, and so are the sums of a normalization's gradient (side reduction); a point-wise value that
+ * must be stored, since others read it later, is computed and stored by a convolution as it is loaded. Besides, positions of maxima
+ * come out of the loop that finds the maxima. A rule that declines says why.
  */
 export function fuse(request: FusionRequest): Fused[] {
   const state = new Fusion(request)
@@ -47,12 +50,15 @@ export function fuse(request: FusionRequest): Fused[] {
   state.moveStatistics()
   state.moveSums()
   state.storeInPlace()
+  state.storeOnLoad()
   return state.result()
 }
 
 /** Normalization, scale and a leaky rectifier are repeated in a convolution; whatever takes an exponential is stored. */
 const MOST_PROLOGUE_COST = 9
 const MOST_REPEATED_COST = 48
+/** What overlapping windows compute again, and store once. */
+const MOST_COST_ON_LOAD = 24
 
 class Fusion {
   private readonly request: FusionRequest
@@ -220,6 +226,47 @@ class Fusion {
     }
   }
 
+  /** What is stored by a pass of its own, since several read it, the first of them stores: a convolution, as it loads it. */
+  storeOnLoad(): void {
+    const { refuseOnLoad } = this.request
+    if (!refuseOnLoad) return
+    for (const item of [...this.items]) {
+      const decline = this.tryOnLoad(item, refuseOnLoad)
+      if (decline) item.why.push(decline)
+    }
+  }
+
+  private tryOnLoad(item: Item, refuse: (e: Equation) => string | undefined): string | undefined {
+    const { equation } = item
+    if (!coversItsTensor(equation) || equation.sides.length > 0 || equation.moments || equation.sums || equation.onLoad) return undefined
+    const store = equation.stores[0]!
+    const { tensor } = store
+    if (tensor.shape.length < 3 || hasReduction(store.value) || this.isApart(equation) || this.viewed.has(tensor) || this.request.viewOf.has(tensor)) return undefined
+    const at = this.items.indexOf(item)
+    const reader = this.items.find((other) => other !== item && reads(other.equation).includes(tensor))
+    const sites = reader ? loadSites(reader.equation, tensor) : []
+    if (!reader || sites.length !== 1 || !sites[0]!.contraction || this.isApart(reader.equation)) return undefined
+    const to = this.items.indexOf(reader)
+    if (to < at || reader.equation.onLoad || writersOf(this.items, tensor).length > 1) return undefined
+    const changed = this.items.slice(at + 1, to + 1).flatMap((other) => writes(other.equation)).find((t) => reads(equation).includes(t))
+    if (changed) return `${changed.name} changes before ${reader.equation.name} loads ${tensor.name}`
+    if (bigLoads(store.value).size > this.request.prologueLoads || pointCost(store.value) > MOST_COST_ON_LOAD) return `${equation.name} is too dear to compute as ${reader.equation.name} loads it`
+    const joined: Equation = {
+      ...reader.equation,
+      name: `${equation.name}+${reader.equation.name}`,
+      layers: [...new Set([...equation.layers, ...reader.equation.layers])],
+      onLoad: { axes: equation.axes, store },
+    }
+    const bound = reads(joined).length + writes(joined).length
+    if (bound > this.request.maxBindings) return `${joined.name} would bind ${bound} buffers, ${this.request.maxBindings} are granted everywhere`
+    const refusal = refuse(joined)
+    if (refusal) return refusal
+    reader.equation = joined
+    reader.why.push(`${equation.name} is computed and stored as it is loaded`, ...item.why)
+    this.items.splice(at, 1)
+    return undefined
+  }
+
   /** Sums over the batch move into the kernel that stores, last of all, something that they are taken of. */
   moveSums(): void {
     for (const item of [...this.items]) {
@@ -332,11 +379,6 @@ function partStart(at: readonly Index[], axes: readonly Axis[]): number | undefi
   const [term, ...more] = channel.terms
   const shifted = term && more.length === 0 && term.coefficient === 1 && term.atom.kind === 'axis' && term.atom.axis === axes[1]
   return shifted ? channel.constant : undefined
-}
-
-const isAxis = (index: Index, a: Axis): boolean => {
-  const [term, ...more] = index.terms
-  return term !== undefined && more.length === 0 && index.constant === 0 && term.coefficient === 1 && term.atom.kind === 'axis' && term.atom.axis === a
 }
 
 const points = (e: Equation): string =>

@@ -131,6 +131,11 @@ export function rangeOf(a: Index): { min: number; max: number } {
   return { min, max }
 }
 
+/** Whether an index is an axis and nothing else. */
+export function isAxis({ constant, terms: [term, ...others] }: Index, a: Axis): boolean {
+  return term !== undefined && others.length === 0 && constant === 0 && term.coefficient === 1 && term.atom.kind === 'axis' && term.atom.axis === a
+}
+
 function atomRange(atom: Atom): { min: number; max: number } {
   if (atom.kind === 'axis') {
     return { min: 0, max: typeof atom.axis.extent === 'number' ? atom.axis.extent - 1 : Infinity }

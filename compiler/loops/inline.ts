@@ -1,7 +1,7 @@
 import type { Tensor } from '../tensor.ts'
 import { type Expression, mapChildren, substitute } from './expression.ts'
 import { type Axis, axis, type Index, index } from './index-expression.ts'
-import type { Equation } from './kernel.ts'
+import type { Equation, Store } from './kernel.ts'
 
 /**
  * Substitutes what `producer` computes for every load of the tensor that it stores. As a prologue, as an epilogue: both are
@@ -38,8 +38,10 @@ function replaceLoads(root: Expression, tensor: Tensor, producer: Equation): Exp
 }
 
 /** The producer's value at a point, with reduced axes of its own, since it may stand in one tree more than once. */
-function producedAt(producer: Equation, at: readonly Index[]): Expression {
-  const store = producer.stores[0]!
+const producedAt = (producer: Equation, at: readonly Index[]): Expression => storedAt(producer.stores[0]!, at)
+
+/** What is stored at a place. */
+export function storedAt(store: Store, at: readonly Index[]): Expression {
   const map = new Map<Axis, Index>()
   store.at.forEach((position, i) => {
     const atom = position.terms[0]?.atom

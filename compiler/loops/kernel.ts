@@ -23,10 +23,21 @@ export interface Equation {
   readonly stores: readonly Store[]
   /** Statistics of what is stored, in the same pass: see `moments.ts`. */
   readonly sides: readonly SideReduction[]
+  /** A map that it reads and makes itself: see `OnLoad`. */
+  readonly onLoad?: OnLoad
   /** Set on the equations of one batch-statistics computation, so that fusion may move its first half. */
   readonly moments?: MomentsRole
   /** Set on the first equations of sums over the batch, so that fusion may move them. */
   readonly sums?: SumsRole
+}
+
+/**
+ * A prologue with a result: what would have been stored by a pass of its own is computed as it is loaded, and stored, since others
+ * read it later. Every point of `axes` is one element of the tensor; the equation's own values load it as if it were there.
+ */
+export interface OnLoad {
+  readonly axes: readonly Axis[]
+  readonly store: Store
 }
 
 /**
@@ -85,17 +96,18 @@ export const store = (tensor: Tensor, at: readonly IndexLike[], value: Expressio
 export const equation = (name: string, layers: readonly string[], axes: readonly Axis[], stores: readonly Store[]): Equation =>
   ({ name, layers, axes, stores, sides: [] })
 
-/** Tensors that are read, each once, in order of first use. */
+/** Tensors that are read, each once, in order of first use; not what it makes on load. */
 export function reads(e: Equation): readonly Tensor[] {
   const known = knownReads.get(e)
   if (known) return known
   const found = new Set<Tensor>()
   const seen = new Set<Expression>()
-  for (const s of e.stores) for (const node of walk(s.value, seen)) if (node.kind === 'load') found.add(node.tensor)
+  for (const s of [...(e.onLoad ? [e.onLoad.store] : []), ...e.stores]) for (const node of walk(s.value, seen)) if (node.kind === 'load') found.add(node.tensor)
   for (const side of e.sides) {
     if (side.kind !== 'sums') continue
     for (const term of side.terms) for (const node of walk(term, seen)) if (node.kind === 'load' && node.tensor !== side.source) found.add(node.tensor)
   }
+  if (e.onLoad) found.delete(e.onLoad.store.tensor)
   const tensors = [...found]
   knownReads.set(e, tensors)
   return tensors
@@ -107,7 +119,7 @@ const knownReads = new WeakMap<Equation, readonly Tensor[]>()
 export function writes(e: Equation): readonly Tensor[] {
   const known = knownWrites.get(e)
   if (known) return known
-  const tensors = [...new Set([...e.stores.map((s) => s.tensor), ...e.sides.map((side) => side.into)])]
+  const tensors = [...new Set([...(e.onLoad ? [e.onLoad.store.tensor] : []), ...e.stores.map((s) => s.tensor), ...e.sides.map((side) => side.into)])]
   knownWrites.set(e, tensors)
   return tensors
 }

@@ -1,14 +1,16 @@
 import type { Tensor } from '../tensor.ts'
 import { tensor } from '../tensor.ts'
 import { type Expression, load, mul, sum } from './expression.ts'
-import { type Axis, axis, divide, type Index, index, type IndexLike, plus, remainder, times } from './index-expression.ts'
+import { type Axis, axis, divide, type Index, index, type IndexLike, minus, plus, remainder, times } from './index-expression.ts'
 import type { Equation } from './kernel.ts'
+import { loadOf, madeIn, windowsOver } from './on-load.ts'
 import { Place } from './place.ts'
 import { Reductions } from './reductions.ts'
-import type { Term } from './routine.ts'
+import type { Statement, Term } from './routine.ts'
 import type { Schedule } from './schedule.ts'
 import { coordinatesOf, elementsOf, paddedStrides, sizeOfBox, type Stage, type Staging, stridesOf } from './stages.ts'
 import { float, range, type Terms } from './terms.ts'
+import { linearIndex } from './values.ts'
 import { positionIn, type Workgroup } from './workgroup.ts'
 
 /** What a workgroup has in its memory of one factor. */
@@ -115,17 +117,48 @@ function stageArray(request: StagedRequest, stage: Stage, name: string): Staged 
 }
 
 /** Every invocation computes some elements of the box. */
-function fill({ workgroup, terms, values }: StagedRequest, { stage, array, strides }: Staged, start: Place): void {
+function fill(request: StagedRequest, { stage, array, strides }: Staged, start: Place): void {
+  const { workgroup, terms, values } = request
   const along = stridesOf(stage.dims.map((d) => d.extent))
+  const onLoad = onLoadOf(request, stage)
+  const factor = onLoad?.factor ?? stage.value
   workgroup.fill(elementsOf(stage), (slot) => {
     const at = stage.dims.map((d, i) => (i === 0 ? divide(slot, along[0]!) : remainder(divide(slot, along[i]!), d.extent)))
     const place = stage.dims.reduce((p, d, i) => p.with(d.coordinate, at[i]!), start)
-    const value = (p: Place): Term => values.value(stage.value, p)
+    const value = (p: Place): Term => values.value(factor, p)
     const { lanes } = stage
     const term = !lanes ? value(place)
       : terms.together(range(4).map((lane) => value(place.with(lanes.coordinate, plus(times(at[stage.dims.indexOf(lanes)]!, 4), lane)))))
-    return () => workgroup.store(array, positionIn(strides, at), term.kind === 'number' || !lanes ? widened(term, lanes !== undefined) : vectorOf(term))
+    const storeOwn = onLoad?.storeAt(place)
+    return () => {
+      workgroup.store(array, positionIn(strides, at), term.kind === 'number' || !lanes ? widened(term, lanes !== undefined) : vectorOf(term))
+      storeOwn?.()
+    }
   })
+}
+
+/**
+ * A factor that is made as it is loaded: what the box gets, and what stores an element where it belongs. That is one invocation of the
+ * workgroup that has the first channels and, among its windows, the one that owns the element.
+ */
+function onLoadOf({ equation, staging: { main, spans }, terms, slots, blocks, values }: StagedRequest, { value }: Stage): { readonly factor: Expression; readonly storeAt: (place: Place) => () => void } | undefined {
+  const { onLoad } = equation
+  const load = onLoad && loadOf(value, onLoad)
+  const windows = load && windowsOver(equation, main, loadOf(main, onLoad)!)
+  if (!load || !windows) return undefined
+  const { tensor } = load
+  const { factor, made } = madeIn(value, load, onLoad)
+  const others = equation.axes.filter((a) => windows.every((w) => w === 'whole' || w.axis !== a)).map((a) => terms.within(blocks.get(a)!, 1))
+  return {
+    factor,
+    storeAt: (place) => {
+      const at = load.at.map((index) => values.at(index, place))
+      const own = windows.flatMap((w, d) => (w === 'whole' ? [] : [terms.within(minus(at[d]!, times(blocks.get(w.axis)!, w.step)), w.step * spans.get(w.axis)!)]))
+      const condition = terms.all([...others, ...own, ...at.map((index, d) => terms.within(index, tensor.shape[d]!))])
+      const element: Statement = { kind: 'store', binding: slots.get(tensor)!, at: terms.indexTerm(linearIndex(tensor, at)), value: values.value(made, place) }
+      return () => terms.branch(condition, () => terms.innermost.statements.push(element))
+    },
+  }
 }
 
 const widened = (term: Term, wide: boolean): Term => (wide && term.kind === 'number' ? float(term.value, 4) : term)

@@ -2,7 +2,7 @@ import { showShape } from '../tensor.ts'
 import { type Expression } from './expression.ts'
 import type { Fused } from './fuse.ts'
 import { type Axis, type Extent, showIndex } from './index-expression.ts'
-import type { Equation } from './kernel.ts'
+import type { Equation, Store } from './kernel.ts'
 
 /** Equations as text for people and snapshots: axes, what is stored, why. */
 export const printEquations = (fused: readonly Fused[]): string =>
@@ -10,9 +10,9 @@ export const printEquations = (fused: readonly Fused[]): string =>
 
 export function printEquation(e: Equation): string {
   const lines = [`${e.name}  for ${e.axes.map(showAxis).join(', ') || 'one point'}`]
-  for (const s of e.stores) {
-    lines.push(`  ${s.tensor.name}${showShape(s.tensor.shape)} [${s.at.map((at) => showIndex(at)).join(', ')}] = ${printExpression(s.value)}`)
-  }
+  const storeText = (s: Store): string => `${s.tensor.name}${showShape(s.tensor.shape)} [${s.at.map((at) => showIndex(at)).join(', ')}] = ${printExpression(s.value)}`
+  if (e.onLoad) lines.push(`  as it is loaded, for ${e.onLoad.axes.map(showAxis).join(', ')}: ${storeText(e.onLoad.store)}`)
+  for (const s of e.stores) lines.push(`  ${storeText(s)}`)
   for (const side of e.sides) {
     const what = side.kind === 'sums' ? `sums of ${side.terms.map(printExpression).join(' and of ')}` : `moments of ${side.source.name}`
     lines.push(`  ${what} along ${side.kept.name}, in blocks of ${side.blocks.map((b) => `${b.axis.name} ${b.size}`).join(' x ')}`)

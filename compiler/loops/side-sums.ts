@@ -1,6 +1,6 @@
 import type { Tensor } from '../tensor.ts'
 import { type Expression, guard, load, mapChildren, substitute, sum, walk, within } from './expression.ts'
-import { type Axis, axis, type Index, type IndexLike, plus, times } from './index-expression.ts'
+import { type Axis, axis, isAxis, type IndexLike, plus, times } from './index-expression.ts'
 import { type Equation, type SideSums, store, type Store, type Terms } from './kernel.ts'
 
 /** The terms at a place, an index a dimension. */
@@ -44,14 +44,12 @@ export function sumsEquation(side: SideSums): Equation {
 /** Whether all positions of a map can be counted in one go: nothing depends on a row or a column alone. */
 export function runsThroughMaps({ at, terms }: Terms, source: Tensor): boolean {
   const space = at.slice(2)
-  const isPlain = (index: Index, a: Axis): boolean =>
-    index.constant === 0 && index.terms.length === 1 && index.terms[0]!.coefficient === 1 && index.terms[0]!.atom.kind === 'axis' && index.terms[0]!.atom.axis === a
   return terms.every((term) => walk(term).every((node) => {
     if (node.kind === 'guard' || node.kind === 'position' || node.kind === 'random') return false
     if (node.kind !== 'load') return true
     const { shape } = node.tensor
     if (shape.length < 4) return node.at.every((index) => index.terms.every(({ atom }) => atom.kind === 'axis' && !space.includes(atom.axis)))
-    return space.every((a, i) => shape[i + 2] === source.shape[i + 2] && isPlain(node.at[i + 2]!, a))
+    return space.every((a, i) => shape[i + 2] === source.shape[i + 2] && isAxis(node.at[i + 2]!, a))
   }))
 }
 

@@ -1,9 +1,9 @@
 import { blockAlong } from './blocks.ts'
-import { pointCost } from './cost.ts'
+import { atBatch, bytesOf, pointCost } from './cost.ts'
 import type { Expression } from './expression.ts'
 import { freeAxes } from './free-axes.ts'
 import type { Axis } from './index-expression.ts'
-import type { Equation } from './kernel.ts'
+import { type Equation, reads, writes } from './kernel.ts'
 import type { Schedule } from './schedule.ts'
 import { leastMergeBytes } from './lower-sides.ts'
 import { bytesOfStages, stageSizes, stagingOf } from './stages.ts'
@@ -32,6 +32,9 @@ const SHARED_LOAD = 4
 /** The same for memory: with its address and guards; by invocations that lie far apart. */
 const OWN_LOAD = 10
 const SCATTERED_LOAD = 24
+/** What memory gives all processors in a cycle; what passes until the next kernel has started. */
+const BYTES_A_CYCLE = 1700
+const LAUNCH = 3000
 /** Instructions to stage a number, but for its arithmetic: where it lies, its guards. */
 const STAGING = 14
 
@@ -48,8 +51,8 @@ export function fastestFirst(rated: readonly Rated[]): readonly Rated[] {
   return [...rated].map((r) => ({ r, regret: regret(r) })).sort((a, b) => a.regret - b.regret).map(({ r }) => r)
 }
 
-/** So many ways to stage a sum of products in workgroup memory, the fastest first by a model of a GPU. */
-export function stagedSchedules(e: Equation, { main, channels, pixels, picture }: Roles, batches: readonly number[], most: number): readonly Rated[] {
+/** So many ways to stage a sum of products in workgroup memory, of those that are admitted, the fastest first by a model of a GPU. */
+export function stagedSchedules(e: Equation, { main, channels, pixels, picture }: Roles, batches: readonly number[], most: number, admits: (stage: ReadonlyMap<Axis, number>) => boolean = () => true): readonly Rated[] {
   const product = main.body as Extract<Expression, { kind: 'binary' }>
   const channel = channels.filter((a) => typeof a.extent === 'number').sort((a, b) => (b.extent as number) - (a.extent as number))[0]
   const sizes = stageSizes(e, main)
@@ -88,7 +91,7 @@ export function stagedSchedules(e: Equation, { main, channels, pixels, picture }
               const [a, b] = sizes(schedule)
               return 4 * (a + b) * PADDED + merge <= WORKGROUP_BYTES * budget
             })
-            if (!stage) continue
+            if (!stage || !admits(stage)) continue
             const [a, b] = sizes({ tile, group, stage })
             const [ofPicture, ofWeights] = pictureFirst ? [a, b] : [b, a]
             const steps = [...stage.values()].reduce((p, n) => p * n, 1)
@@ -181,6 +184,10 @@ export function tiledCost(e: Equation, { main, picture, pixels, channels }: Role
   const busy = (invocations / (PROCESSORS * WIDTH)) * steps * step
   return Math.max(busy, steps * (step * 2.5 + 30))
 }
+
+/** A pass that goes through maps point by point, and does nothing that takes longer than memory. */
+export const passCost = (e: Equation, batch: number): number =>
+  LAUNCH + [...reads(e), ...writes(e)].reduce((sum, t) => sum + atBatch(bytesOf(t), batch), 0) / BYTES_A_CYCLE
 
 /** The same for a workgroup that shares the steps of one tile. */
 export function sharedCost(e: Equation, { main, picture }: Roles, { tile, share = 1 }: Schedule, batch: number): number {

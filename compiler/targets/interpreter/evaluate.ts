@@ -1,7 +1,7 @@
 import { invariant } from '../../invariant.ts'
 import type { Expression, Guard } from '../../loops/expression.ts'
 import type { Axis, Extent, Index } from '../../loops/index-expression.ts'
-import { type Equation, reads, type SideMoments, writes } from '../../loops/kernel.ts'
+import { type Equation, reads, type SideMoments, type Store, writes } from '../../loops/kernel.ts'
 import { randomUniform } from '../../loops/random.ts'
 import { sumsEquation } from '../../loops/side-sums.ts'
 import { elementsPerSample, isBatched, strides, type Tensor } from '../../tensor.ts'
@@ -47,10 +47,12 @@ export interface CompiledEquation {
 export function compileEquation(equation: Equation): CompiledEquation {
   const tensors = [...new Set([...reads(equation), ...writes(equation)])]
   const printer = new Printer(tensors)
-  printer.loops(equation.axes, () => {
-    const values = equation.stores.map((s) => printer.value(s.value))
-    equation.stores.forEach((s, i) => printer.line(`${printer.element(s.tensor, s.at)} = ${values[i]};`))
+  const compute = (axes: readonly Axis[], stores: readonly Store[]): void => printer.loops(axes, () => {
+    const values = stores.map((s) => printer.value(s.value))
+    stores.forEach((s, i) => printer.line(`${printer.element(s.tensor, s.at)} = ${values[i]};`))
   })
+  if (equation.onLoad) compute(equation.onLoad.axes, [equation.onLoad.store])
+  compute(equation.axes, equation.stores)
   const sums = equation.sides.flatMap((side) => (side.kind === 'sums' ? [compileEquation(sumsEquation(side))] : []))
   const body = new Function('T', 's', 'random', 'erf', printer.text()) as
     (data: readonly Numbers[], scalars: Scalars, random: typeof randomUniform, erf: (x: number) => number) => void

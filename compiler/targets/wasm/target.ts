@@ -1,13 +1,13 @@
 import { bufferOf } from '../../graph/storage.ts'
 import { canonicalText } from '../../loops/canonical.ts'
-import { chooseNest } from '../../loops/choose-nest.ts'
+import { chooseNest, refuseOnLoad } from '../../loops/choose-nest.ts'
 import type { Blocks } from '../../loops/fuse.ts'
 import type { Axis } from '../../loops/index-expression.ts'
 import type { Equation } from '../../loops/kernel.ts'
 import { kernelKey } from '../../loops/kernel-key.ts'
 import { bindingsOf } from '../../loops/lower.ts'
 import { lowerItems } from '../../loops/lower-items.ts'
-import type { Nest, NestChoice } from '../../loops/nest.ts'
+import type { NestChoice } from '../../loops/nest.ts'
 import type { PrintedKernel } from '../../plan/build-plan.ts'
 import { elementsPerSample } from '../../tensor.ts'
 import { itemsOf } from '../items.ts'
@@ -18,7 +18,7 @@ import { printFunction } from './print.ts'
 import { KERNEL, runFunction, workFunction } from './run-loop.ts'
 
 /** WebAssembly with SIMD, and with relaxed SIMD beside it: one module for all kernels. */
-export const wasm: Target = { name: 'wasm', extension: 'wasm', maxBindings: 16, candidates, sharesBuffers: true, prologueLoads: 2, blocksOf, printer }
+export const wasm: Target = { name: 'wasm', extension: 'wasm', maxBindings: 16, candidates, sharesBuffers: true, prologueLoads: 2, blocksOf, refuseOnLoad, printer }
 
 const FILE = 'kernels.wasm'
 const RELAXED_FILE = 'kernels-relaxed.wasm'

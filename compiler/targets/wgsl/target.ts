@@ -1,6 +1,6 @@
 import { HALF_PLAN, SOFTWARE_PLAN } from '../../../runtime/format.ts'
 import { bufferOf } from '../../graph/storage.ts'
-import { blocksOf, candidates, chooseSchedule, type TargetTraits } from '../../loops/choose-schedule.ts'
+import { blocksOf, candidates, chooseSchedule, refuseOnLoad, type TargetTraits } from '../../loops/choose-schedule.ts'
 import { kernelKey } from '../../loops/kernel-key.ts'
 import { loweringOnce } from '../../loops/lower-once.ts'
 import { printOnce } from '../print-once.ts'
@@ -32,6 +32,7 @@ const onHardware: WaysOf = (e, batch) => candidates(e, { ...hardware, batches: b
 /** WGSL: one file a kernel, eight storage buffers at most, as every WebGPU grants them. */
 export const wgsl: Target = {
   ...scheduled((e, batch) => chooseSchedule(e, { ...hardware, batches: batchesFor(batch) }), onHardware),
+  refuseOnLoad: (e) => refuseOnLoad(e, hardware),
   candidates: (e, batch) => onHardware(e, batch).map((schedule) => scheduleToJson(e, schedule)),
 }
 
