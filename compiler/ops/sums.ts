@@ -19,6 +19,9 @@ export interface SumsRequest {
 
 /** Partial sums of one result hold at most so many elements, whatever the batch. */
 const MOST_PARTIALS = 4 * 1024 * 1024
+/** As many keep any device busy: no more chunks than that takes, since those of a small batch are empty. */
+const ENOUGH_PARTIALS = 32 * 1024
+const LEAST_CHUNKS = 16
 /** Chunks of the batch: as many images are summed at the same time. */
 const CHUNKS_OF_IMAGES = 128
 const CHUNKS_OF_ROWS = 256
@@ -75,7 +78,8 @@ function chunkCount({ shape, terms, kept }: SumsRequest, stays: readonly number[
   const perChunk = stays.reduce((product, d) => product * (shape[d] as number), count)
   const wanted = kept.length === 0 && shape.length === 1 ? CHUNKS_OF_ROWS
     : stays.length === shape.length - 1 ? CHUNKS_OF_VECTORS : CHUNKS_OF_IMAGES
-  return Math.max(1, Math.min(wanted, Math.floor(MOST_PARTIALS / perChunk)))
+  const enough = Math.max(LEAST_CHUNKS, Math.floor(ENOUGH_PARTIALS / perChunk))
+  return Math.max(1, Math.min(wanted, enough, Math.floor(MOST_PARTIALS / perChunk)))
 }
 
 /** partials[term, chunk, ...what stays] */
