@@ -128,6 +128,7 @@ class Lowering {
 
   private stage(points: readonly Place[]): void {
     const { equation, schedule, terms, workgroup, slots, blocks, locals, values } = this
+    invariant(schedule.stage || !equation.onLoad, `${equation.name} does not stage what it makes on load`)
     if (!schedule.stage) return
     const staging = stagingOf(equation, schedule)
     invariant(staging && workgroup, `${equation.name} has nothing to stage`)
