@@ -131,7 +131,7 @@ interface Split extends ItemBlocks {
 function chooseSplit(e: Equation, main: Reduction, tile: Tile): Split {
   const [vectors, others] = [freeAxes(tile.vectors), freeAxes(tile.others)]
   // The image, groups, chunks of a batch: what both factors depend on, or what has no end.
-  const leading = e.axes.filter((a) => typeof a.extent !== 'number' || (vectors.has(a) && others.has(a)))
+  const leading = e.axes.filter((a) => typeof a.extent !== 'number' || (vectors.has(a) && others.has(a) && e.sides.every((side) => side.kept === a)))
   const work = e.axes.filter((a) => !leading.includes(a)).reduce((p, a) => p * (a.extent as number), 1) * main.axes.reduce((p, a) => p * (typeof a.extent === 'number' ? a.extent : 64), 1)
   const already = leading.reduce((p, a) => p * (typeof a.extent === 'number' ? a.extent : 1), 1)
   const pieces = Math.max(1, Math.floor(Math.min(MOST_ITEMS, work / ITEM) / already))

@@ -4,6 +4,7 @@ import { bigLoads, hasReduction, loadSites, pointCost } from './cost.ts'
 import { children, type Expression, walk } from './expression.ts'
 import { type Axis, type Index, isAxis, substitute } from './index-expression.ts'
 import { coversItsTensor, inlineProducer } from './inline.ts'
+import { joinPoints } from './join-points.ts'
 import { blocksAround, type Equation, reads, type SideReduction, writes } from './kernel.ts'
 import { sideMoments } from './moments.ts'
 import { rewriteTotals } from './side-sums.ts'
@@ -41,7 +42,7 @@ export interface FusionRequest {
  * flows straight into the one point-wise equation that reads it (epilogue); batch statistics are gathered by the kernel
  * that stores what they are taken of, and so are the sums of a normalization's gradient (side reduction); a point-wise value that
  * must be stored, since others read it later, is computed and stored by a convolution as it is loaded. Besides, positions of maxima
- * come out of the loop that finds the maxima. A rule that declines says why.
+ * come out of the loop that finds the maxima, and running statistics of the kernel that merges a batch's. A rule that declines says why.
  */
 export function fuse(request: FusionRequest): Fused[] {
   const state = new Fusion(request)
@@ -49,6 +50,7 @@ export function fuse(request: FusionRequest): Fused[] {
   state.shareMaxima()
   state.moveStatistics()
   state.moveSums()
+  state.joinPoints()
   state.storeInPlace()
   state.storeOnLoad()
   return state.result()
@@ -223,6 +225,26 @@ class Fusion {
       }
       producer.why.push(`stores at once where ${item.equation.name} would have copied it`)
       this.items.splice(this.items.indexOf(item), 1)
+    }
+  }
+
+  /** What is made of each point of a small result alone is made where that is: running statistics by what merges a batch's. */
+  joinPoints(): void {
+    for (const item of [...this.items]) {
+      const { equation } = item
+      if (this.isApart(equation) || equation.moments || equation.sums || equation.axes.some((a) => typeof a.extent !== 'number')) continue
+      const at = this.items.indexOf(item)
+      for (const producer of new Set(reads(equation).flatMap((t) => writersOf(this.items.slice(0, at), t)))) {
+        if (this.isApart(producer.equation)) continue
+        const between = this.items.slice(this.items.indexOf(producer) + 1, at).map((other) => other.equation)
+        const meets = between.some((e) => writes(e).some((t) => reads(equation).includes(t)) || [...reads(e), ...writes(e)].some((t) => writes(equation).includes(t)))
+        const joined = meets ? undefined : joinPoints(producer.equation, equation)
+        if (!joined || new Set([...reads(joined), ...writes(joined)]).size > this.request.maxBindings) continue
+        producer.equation = joined
+        producer.why.push(`${equation.name} is made here too`, ...item.why)
+        this.items.splice(at, 1)
+        break
+      }
     }
   }
 

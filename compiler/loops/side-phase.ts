@@ -22,7 +22,7 @@ export function sidePhase(side: SideReduction, main: Equation, split: ItemBlocks
   const image = split.grid.find((a) => a.extent === 'n')!
   const { channelBlocks, rowBlocks, rows } = split
   for (const { axis: a, size } of side.blocks) {
-    const block = a.extent === 'n' ? 1 : rowBlocks && a === split.row ? rows : a.extent
+    const block = split.grid.includes(a) ? 1 : rowBlocks && a === split.row ? rows : a.extent
     invariant(block === size, `${main.name}: an item has ${block} along ${a.name}, its statistics are of ${size}`)
   }
   invariant(!channelBlocks || channels % (channelBlocks.extent as number) === 0, `${main.name}: ${channels} channels in ${channelBlocks?.extent} blocks`)

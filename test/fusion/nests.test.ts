@@ -123,6 +123,7 @@ describe('sums over the batch that a gradient gathers', () => {
   // Large enough that an image is cut into items: a part of a map must not be summed up before the rest of it is there.
   const cases: readonly [string, Case][] = [
     ['a convolution of stride 2', { input: [4, 16, 16], layer: 'conv(128, 1) -> batch_norm -> relu -> conv(256, 1, stride: 2)', output: [256, 8, 8] }],
+    ['rows that tell which weights meet them', { input: [4, 14, 14], layer: 'conv(64, 1) -> batch_norm -> sigmoid -> conv(8, 3, stride: 2, pad: 1)', output: [8, 7, 7] }],
     ['output channels in items of their own', { input: [4, 12, 12], layer: 'conv(128, 1) -> batch_norm -> relu -> conv(256, 1)', output: [256, 12, 12] }],
   ]
   test.each(cases)('%s', async (_, net) => {
