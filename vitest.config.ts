@@ -9,6 +9,8 @@ export default defineConfig({
     pool: 'forks',
     // The software adapter computes on every core by itself; more processes only wait for each other.
     maxWorkers: 2,
+    // Compiling makes many small objects that live briefly: with Node's 16 MiB for them, a fifth of the time went to collecting them.
+    execArgv: ['--max-semi-space-size=64'],
     projects: [
       {
         extends: true,
