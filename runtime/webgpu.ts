@@ -63,7 +63,7 @@ export const isSoftware = (adapter: { readonly info?: Partial<GPUAdapterInfo> })
   adapter.info?.isFallbackAdapter === true || /swiftshader|llvmpipe|lavapipe|software|basic render|warp\b/i.test(describe(adapter))
 
 /** A kernel's text without comments, its buffers by number: `#` stands in no WGSL, so what is the same then differs in names alone. */
-function withoutNames(code: string): string {
+export function withoutNames(code: string): string {
   const numbers = new Map([...code.matchAll(/^@group.* var<storage, \w+> (\w+):/gm)].map(([, name], i) => [name!, `#${i}`]))
   return code.replace(/^\/\/.*\n/gm, '').replace(/(?<![.\w])[A-Za-z_]\w*/g, (word) => numbers.get(word) ?? word)
 }
