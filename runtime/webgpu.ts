@@ -62,6 +62,12 @@ export function identityOf({ info }: { readonly info?: Partial<GPUAdapterInfo> }
 export const isSoftware = (adapter: { readonly info?: Partial<GPUAdapterInfo> }): boolean =>
   adapter.info?.isFallbackAdapter === true || /swiftshader|llvmpipe|lavapipe|software|basic render|warp\b/i.test(describe(adapter))
 
+/** A kernel's text without comments, its buffers by number: `#` stands in no WGSL, so what is the same then differs in names alone. */
+export function withoutNames(code: string): string {
+  const numbers = new Map([...code.matchAll(/^@group.* var<storage, \w+> (\w+):/gm)].map(([, name], i) => [name!, `#${i}`]))
+  return code.replace(/^\/\/.*\n/gm, '').replace(/(?<![.\w])[A-Za-z_]\w*/g, (word) => numbers.get(word) ?? word)
+}
+
 class WebGpuDevice implements Device, WebGpuHost {
   readonly name = 'webgpu'
   readonly description: string
@@ -156,10 +162,10 @@ class WebGpuDevice implements Device, WebGpuHost {
     return layout
   }
 
-  /** Kept by text: a net that is opened again at another batch compiles nothing. */
+  /** Kept by text: a net that is opened again at another batch compiles nothing, nor does the second of two layers that are alike. */
   #pipeline(kernel: KernelEntry, code: string): Promise<GPUComputePipeline> {
     const access = kernel.bindings.map((b) => b.access)
-    const key = `${access.join()}\n${code}`
+    const key = `${access.join()}\n${withoutNames(code)}`
     let pipeline = this.#pipelines.get(key)
     if (!pipeline) this.#pipelines.set(key, pipeline = this.#compile(kernel, code, access))
     return pipeline

@@ -60,24 +60,27 @@ const spansOf = (e: Equation, main: Reduction, { tile, group, stage }: Pick<Sche
 export function stageSizes(e: Equation, main: Reduction): (schedule: Pick<Schedule, 'tile' | 'group' | 'stage'>) => [number, number] {
   const { a, b } = main.body as Extract<Expression, { kind: 'binary' }>
   const [ofA, ofB] = [sizeOf(a), sizeOf(b)]
-  return (schedule) => {
-    const spans = spansOf(e, main, schedule)
-    return [ofA(spans), ofB(spans)]
+  const reduced = new Set(main.axes)
+  const computed = new Set(e.axes)
+  return ({ tile, group, stage }) => {
+    // As `spansOf` has them, of those axes alone that are asked for.
+    const span = (a: Axis): number => (reduced.has(a) ? (stage?.get(a) ?? 1) : computed.has(a) ? (tile.get(a) ?? 1) * (group?.get(a) ?? 1) : 1)
+    return [ofA(span), ofB(span)]
   }
 }
 
-function sizeOf(factor: Expression): (spans: ReadonlyMap<Axis, number>) => number {
+function sizeOf(factor: Expression): (span: (a: Axis) => number) => number {
   const forms = formsOf(factor)
   const axes = [...freeAxes(factor)]
-  const known = new Map<string, readonly (readonly [Axis[], readonly number[] | undefined])[]>()
-  return (spans) => {
-    const moving = axes.filter((a) => (spans.get(a) ?? 1) > 1)
-    const key = moving.map((a) => a.id).join()
+  // By which axes move, a digit each: of the two factors of a sum of products none has fifty.
+  const known = new Map<number, readonly (readonly [Axis[], readonly number[] | undefined])[]>()
+  return (span) => {
+    const key = axes.reduce((digits, a) => 2 * digits + (span(a) > 1 ? 1 : 0), 0)
     let groups = known.get(key)
-    if (!groups) known.set(key, groups = components(moving, forms).map((group) => [group, proportionOf(group, forms)] as const))
+    if (!groups) known.set(key, groups = components(axes.filter((a) => span(a) > 1), forms).map((group) => [group, proportionOf(group, forms)] as const))
     return groups.reduce((product, [group, base]) => {
-      const apart = group.reduce((p, a) => p * spans.get(a)!, 1)
-      const joined = base ? 1 + group.reduce((sum, a, i) => sum + Math.abs(base[i]!) * (spans.get(a)! - 1), 0) : Infinity
+      const apart = group.reduce((p, a) => p * span(a), 1)
+      const joined = base ? 1 + group.reduce((sum, a, i) => sum + Math.abs(base[i]!) * (span(a) - 1), 0) : Infinity
       return product * Math.min(apart, joined)
     }, 1)
   }

@@ -77,6 +77,7 @@ export function stagedSchedules(e: Equation, { main, channels, pixels, picture }
         if (first && f > 1) tile.set(first, f)
         const count = (a: Axis): number => Math.ceil(extent(a) / (tile.get(a) ?? 1))
         if (e.axes.some((a) => (blockAlong(e, a) ?? 1) % (blockAlong(e, a) === undefined ? 1 : tile.get(a) ?? 1) !== 0)) continue
+        const unroll = writtenOut(product, main, tile, MOST_PRODUCTS)
         for (const given of groupShapes(e, channel, spatial, count, tile)) {
           const group = new Map(e.axes.filter((a) => given.has(a)).map((a) => [a, given.get(a)!]))
           const key = [...tile, ...group].map(([a, size]) => `${a.id}:${size}`).join()
@@ -84,7 +85,6 @@ export function stagedSchedules(e: Equation, { main, channels, pixels, picture }
           seen.add(key)
           const size = [...group.values()].reduce((p, g) => p * g, 1)
           if (size < 32 || size > WORKGROUP_INVOCATIONS) continue
-          const unroll = writtenOut(product, main, tile, MOST_PRODUCTS)
           for (const budget of [0.9, 0.4]) {
             const merge = leastMergeBytes(e, group)
             const stage = largestStage(main, e, tile, group, (schedule) => {

@@ -34,7 +34,14 @@ export function writtenOut(product: Expression, main: Reduction, tile: ReadonlyM
 }
 
 /** Whether some index adds the two axes, as windows do. */
-export function sharesIndex(e: Expression, a: Axis, b: Axis): boolean {
-  if (e.kind === 'load') return e.at.some((at) => { const used = axesOf(at); return used.includes(a) && used.includes(b) })
-  return children(e).some((child) => sharesIndex(child, a, b))
+export const sharesIndex = (e: Expression, a: Axis, b: Axis): boolean => added(e).some((axes) => axes.includes(a) && axes.includes(b))
+
+/** Schedules ask of one value again and again, for every tile. */
+const known = new WeakMap<Expression, readonly (readonly Axis[])[]>()
+
+/** What indices of a value add: the axes of each that has several. */
+function added(e: Expression): readonly (readonly Axis[])[] {
+  let found = known.get(e)
+  if (!found) known.set(e, found = e.kind === 'load' ? e.at.map(axesOf).filter((axes) => axes.length > 1) : [...new Set(children(e).flatMap(added))])
+  return found
 }

@@ -2,6 +2,7 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { compile } from '../../compiler/index.ts'
+import { withoutNames } from '../../runtime/webgpu.ts'
 import { validateWithNaga, validateWithTint } from '../devices/naga.ts'
 import { randomNet } from '../support/random-net.ts'
 
@@ -10,22 +11,28 @@ const samples = join(import.meta.dirname, '../../samples')
 /** What a software adapter is given has windows written out: kernels of deep nets are the same ones, larger. */
 const DEEP = /^(resnet|densenet|mobilenet)/
 
-/** Every text of every program of all samples and of some random nets, in both styles; the same text once. */
+/**
+ * Every text of every program of all samples and of some random nets, in both styles. What differs in its comments and in the names of
+ * its buffers alone is one kernel; all those names are declared in a module of their own, since not every word may be one.
+ */
 function kernels(): { name: string; code: string; pipeline: boolean }[] {
-  const texts = new Map<string, string>()
+  const texts = new Map<string, { name: string; code: string }>()
+  const names = new Set<string>()
   const add = (net: string, text: string): void => {
     for (const style of ['merged', 'split'] as const) {
-      for (const [file, code] of compile(text, { style, targets: DEEP.test(net) ? ['webgpu'] : ['webgpu', 'webgpu-software'] }).files) {
-        // What differs in its comments alone is one kernel.
-        const bare = (code as string).replace(/^\/\/.*\n/gm, '')
-        if (!texts.has(bare)) texts.set(bare, `${net} ${style} ${file}`)
+      for (const [file, content] of compile(text, { style, targets: DEEP.test(net) ? ['webgpu'] : ['webgpu', 'webgpu-software'] }).files) {
+        const code = content as string
+        const key = withoutNames(code)
+        if (!texts.has(key)) texts.set(key, { name: `${net} ${style} ${file}`, code })
+        for (const [, name] of code.matchAll(/var<storage, \w+> (\w+):/g)) names.add(name!)
       }
     }
   }
   for (const file of readdirSync(samples).filter((name) => name.endsWith('.net'))) add(file, readFileSync(join(samples, file), 'utf8'))
   for (let seed = 1; seed <= 10; seed++) add(`random ${seed}`, randomNet(seed))
   // A module is checked whole by either compiler; pipelines add the driver's work, which is not the question here.
-  return [...texts].map(([code, name]) => ({ name, code, pipeline: false }))
+  const declared = { name: 'names of buffers', code: `${[...names].map((name) => `var<private> ${name}: f32;`).join('\n')}\n@compute @workgroup_size(1) fn main() {}` }
+  return [...texts.values(), declared].map((module) => ({ ...module, pipeline: false }))
 }
 
 describe('all WGSL that the compiler writes', () => {

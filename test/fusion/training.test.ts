@@ -1,9 +1,16 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { compile, inspect } from '../../compiler/index.ts'
+import { compile, inspect, type KernelReport } from '../../compiler/index.ts'
 
 const net = (body: string): string => `net t { input x: f32[4, 16, 16] input label: class[3] ${body} logits = y -> fc(3) output p = softmax(logits) loss = softmax_loss(logits, label) }`
-const kernelsOf = (text: string, target: string) => inspect(text, { target, batch: 16, programs: ['train'] }).programs['train']!.kernels
+const known = new Map<string, readonly KernelReport[]>()
+/** Kept: names, reasons and bytes are asked of one net. */
+function kernelsOf(text: string, target: string): readonly KernelReport[] {
+  const key = `${target} ${text}`
+  const kernels = known.get(key) ?? inspect(text, { target, batch: 16, programs: ['train'] }).programs['train']!.kernels
+  known.set(key, kernels)
+  return kernels
+}
 const names = (text: string, target = 'wasm'): string[] => kernelsOf(text, target).map((k) => k.name)
 const reasons = (text: string, target = 'wasm'): string => kernelsOf(text, target).flatMap((k) => k.why).join('\n')
 /** Kernels that read maps for BN's sake alone: its statistics, its sums, its gradient. */

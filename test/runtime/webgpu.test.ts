@@ -4,7 +4,7 @@ import { arrays } from '../../runtime/data/dataset.ts'
 import { type Device, DeviceError } from '../../runtime/device.ts'
 import type { Bundle, Plan } from '../../runtime/format.ts'
 import { open } from '../../runtime/open.ts'
-import { webgpu } from '../../runtime/webgpu.ts'
+import { webgpu, withoutNames } from '../../runtime/webgpu.ts'
 import { softwareGpu } from '../devices/webgpu.ts'
 import { FakeDevice } from './fake-device.ts'
 import { fixture } from './fixture.ts'
@@ -36,6 +36,18 @@ function withPlan(change: (plan: Plan) => Plan, files = fixture().files): Bundle
   const { manifest } = fixture()
   return { files, manifest: { ...manifest, plans: { webgpu: change(manifest.plans['webgpu']!) } } }
 }
+
+test('kernels are one pipeline where they differ in comments and names of buffers alone', () => {
+  const kernel = (first: string, second: string, body: string): string => `// ${first}
+@group(0) @binding(1) var<storage, read> ${first}: array<f32>;
+@group(0) @binding(2) var<storage, read_write> ${second}: array<f32>;
+${body}`
+  const same = withoutNames(kernel('a', 'b', 'let y = v.x; b[0] = a[0];'))
+  expect(withoutNames(kernel('x', 'conv1', 'let y = v.x; conv1[0] = x[0];'))).toBe(same)
+  for (const other of [kernel('a', 'b', 'let y = v.x; a[0] = b[0];'), kernel('x', 'y', 'let y = v.x; y[0] = x[0];'), kernel('x', 'b', 'let y = v.y; b[0] = x[0];'), kernel('b', 'a', 'let y = v.x; b[0] = a[0];')]) {
+    expect(withoutNames(other)).not.toBe(same)
+  }
+})
 
 test('an adapter on a CPU says so', () => {
   expect(device.software).toBe(true)

@@ -209,12 +209,8 @@ export function encodeModule(module: WasmModule): Uint8Array {
     return known >= 0 ? known : types.push(t) - 1
   }
   const ofFunctions = module.functions.map((f) => typeIndex(f.type))
-  const out: number[] = [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0]
-  const section = (id: number, body: readonly number[]): void => {
-    out.push(id)
-    unsigned(out, body.length)
-    for (const byte of body) out.push(byte)
-  }
+  const parts: Bytes[] = [[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0]]
+  const section = (id: number, body: Bytes): void => { parts.push([id], leb(body.length), body) }
   section(1, vector(types.map((t) => [0x60, ...vector(t.params.map((p) => [TYPE_BYTE[p]])), ...vector(t.results.map((r) => [TYPE_BYTE[r]]))])))
   section(2, vector([[...name('env'), ...name('memory'), 2, 3, ...leb(1), ...leb(module.maxPages)]]))
   section(3, vector(ofFunctions.map(leb)))
@@ -225,13 +221,22 @@ export function encodeModule(module: WasmModule): Uint8Array {
   ]))
   section(9, vector([[0, 0x41, 0, 0x0b, ...vector(module.table.map(leb))]]))
   section(10, vector(module.functions.map((f) => {
-    const body = [...vector(runs(f.locals).map(({ type, count }) => [...leb(count), TYPE_BYTE[type]]))]
-    for (const byte of f.code.bytes) body.push(byte)
-    body.push(0x0b)
-    const size = leb(body.length)
-    return size.concat(body)
+    const locals = vector(runs(f.locals).map(({ type, count }) => [...leb(count), TYPE_BYTE[type]]))
+    return joined([leb(locals.length + f.code.bytes.length + 1), locals, f.code.bytes, [0x0b]])
   })))
-  return Uint8Array.from(out)
+  return joined(parts)
+}
+
+type Bytes = ArrayLike<number>
+
+function joined(parts: readonly Bytes[]): Uint8Array {
+  const out = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const part of parts) {
+    out.set(part, at)
+    at += part.length
+  }
+  return out
 }
 
 function runs(locals: readonly ValueType[]): { type: ValueType; count: number }[] {
@@ -244,13 +249,9 @@ function runs(locals: readonly ValueType[]): { type: ValueType; count: number }[
   return found
 }
 
-const name = (text: string): number[] => vector([...new TextEncoder().encode(text)].map((byte) => [byte]))
+const name = (text: string): Uint8Array => vector([...new TextEncoder().encode(text)].map((byte) => [byte]))
 
-function vector(items: readonly (readonly number[])[]): number[] {
-  const out = leb(items.length)
-  for (const item of items) for (const byte of item) out.push(byte)
-  return out
-}
+const vector = (items: readonly Bytes[]): Uint8Array => joined([leb(items.length), ...items])
 
 const leb = (value: number): number[] => unsigned([], value)
 
