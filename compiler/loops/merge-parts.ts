@@ -32,7 +32,10 @@ export const mergeSums = (count: number): Merge => (over, read) => over(count, (
  */
 export const mergeMoments = (terms: Terms): Merge => (over, read) => {
   const mul = (a: Term, b: Term): Term => terms.op('mul', [a, b])
-  const [count, moved] = over(2, (p) => [read(p, 2), mul(read(p, 2), read(p, 0))])
+  const [count, moved] = over(2, (p) => {
+    const held = read(p, 2)
+    return [held, mul(held, read(p, 0))]
+  })
   const mean = terms.op('div', [moved!, terms.op('max', [count!, float(1)])])
   const [squares] = over(1, (p) => {
     const rest = terms.op('sub', [read(p, 0), mean])

@@ -18,8 +18,8 @@ export function printWgsl(routine: Routine, rows: number): WgslKernel {
     `@group(0) @binding(${i + 1}) var<storage, ${b.access}> ${b.name}: array<${b.tensor.type}>;`)
   const code = [
     ...routine.summary.map((line) => `// ${line}`),
-    ...(routine.bindings.some((b) => b.tensor.type === 'f16') ? ['enable f16;'] : []),
     ...(routine.subgroups ? ['enable subgroups;'] : []),
+    ...(routine.bindings.some((b) => b.tensor.type === 'f16') ? ['enable f16;'] : []),
     STEP,
     '@group(0) @binding(0) var<uniform> step: Step;',
     ...bindings,
