@@ -21,7 +21,9 @@ async function withHashes({ manifest, files }: Bundle): Promise<Manifest> {
   const found = await Promise.all(names.map((name) => sha256(files.get(name)!)))
   const hashOf = (name: string): string | undefined => found[names.indexOf(name)]
   const plans = Object.entries(manifest.plans).map(([target, plan]) => {
-    const kernels = plan.kernels.map((k) => ({ ...k, sha256: k.sha256 ?? hashOf(k.file) }))
+    const kernels = plan.kernels.map((k) => ({
+      ...k, sha256: k.sha256 ?? hashOf(k.file), ...(k.subgroups && { subgroupsSha256: k.subgroupsSha256 ?? hashOf(k.subgroups) }),
+    }))
     const { module } = plan
     return [target, {
       ...plan, kernels,
@@ -60,7 +62,7 @@ export async function bundleFrom(read: FileReader, wanted?: (plans: readonly str
   const some = wanted?.(Object.keys(manifest.plans))
   const targets = some?.length ? some : undefined
   const names = new Set(Object.values(manifest.plans).flatMap((plan) =>
-    !targets || targets.includes(plan.target) ? [...plan.kernels.map((k) => k.file), ...(plan.module ? [plan.module.relaxed] : [])] : []))
+    !targets || targets.includes(plan.target) ? [...plan.kernels.flatMap((k) => (k.subgroups ? [k.file, k.subgroups] : [k.file])), ...(plan.module ? [plan.module.relaxed] : [])] : []))
   const files = new Map<string, string | Uint8Array>()
   await Promise.all([...names].map(async (name) => {
     const data = await read(name)

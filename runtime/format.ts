@@ -202,6 +202,12 @@ export interface KernelEntry {
   readonly file: string
   /** Of the file. Always there in a bundle on disk; absent while it is only in memory. */
   readonly sha256?: string
+  /**
+   * WGSL: a file that does the same with the same bindings and workgroup, for devices with the feature `subgroups` whose subgroups
+   * count through a workgroup in the order of `local_invocation_index`. Absent where they would not pay.
+   */
+  readonly subgroups?: string
+  readonly subgroupsSha256?: string
   readonly layers: readonly string[]
   /** What it reads and writes, in order. WGSL: binding i + 1 of group 0; binding 0 is the uniform `Step`. */
   readonly bindings: readonly { readonly name: string; readonly access: 'read' | 'read_write'; readonly type: ElementType }[]

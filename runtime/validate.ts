@@ -93,7 +93,7 @@ const plan = record({
   })),
   tensors: list(record({ name, shape, type: elementType, buffer: count, offset: count, 'behind?': list(count) })),
   kernels: list(record({
-    name, file, 'sha256?': hash, layers: list(text),
+    name, file, 'sha256?': hash, 'subgroups?': file, 'subgroupsSha256?': hash, layers: list(text),
     bindings: list(record({ name, access: oneOf('read', 'read_write'), type: elementType })), workgroup: positive,
   })),
   programs: table(record({
@@ -186,9 +186,13 @@ function checkPlan(manifest: Manifest, p: Plan, at: string, files: Bundle['files
   })
   p.kernels.forEach((k, i) => {
     const path = `${at}.kernels[${i}]`
-    const text = files?.get(k.file)
-    if (files && text === undefined) report(`${path}.file`, `${k.file} is not there`)
-    if (text !== undefined && isWgsl(p) && typeof text !== 'string') report(`${path}.file`, `${k.file} is not a text`)
+    for (const key of ['file', 'subgroups'] as const) {
+      const name = k[key]
+      const text = name === undefined ? undefined : files?.get(name)
+      if (files && name !== undefined && text === undefined) report(`${path}.${key}`, `${name} is not there`)
+      if (text !== undefined && isWgsl(p) && typeof text !== 'string') report(`${path}.${key}`, `${name} is not a text`)
+    }
+    if (k.subgroups !== undefined && !isWgsl(p)) report(`${path}.subgroups`, `only WGSL has subgroups`)
     if (k.workgroup > 1024) report(`${path}.workgroup`, `${k.workgroup} is more than any WebGPU runs`)
   })
   if (p.target === 'wasm') checkModule(p, at, files, report)
@@ -287,7 +291,10 @@ export async function checkBundle(bundle: Bundle, options: { sealed?: boolean; t
       if (options.sealed && hash === undefined) problems.push({ path, message: 'is missing' })
       if (data !== undefined && hash) wanted.push([path, hash, data, file])
     }
-    p.kernels.forEach((k, i) => check(`plans.${target}.kernels[${i}].sha256`, k.file, k.sha256))
+    p.kernels.forEach((k, i) => {
+      check(`plans.${target}.kernels[${i}].sha256`, k.file, k.sha256)
+      if (k.subgroups !== undefined) check(`plans.${target}.kernels[${i}].subgroupsSha256`, k.subgroups, k.subgroupsSha256)
+    })
     if (p.module) {
       check(`plans.${target}.module.sha256`, p.module.file, p.module.sha256)
       check(`plans.${target}.module.relaxedSha256`, p.module.relaxed, p.module.relaxedSha256)

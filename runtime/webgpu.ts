@@ -2,6 +2,7 @@ import { type Device, DeviceError, type Session } from './device.ts'
 import { type Bundle, HALF_PLAN, type KernelEntry, type Places, placesAt, type Plan, planIn, type Storage, STEP_BYTES, tensorElements } from './format.ts'
 import { lessMemory, mostThatFits } from './does-not-fit.ts'
 import { showBytes } from './show-bytes.ts'
+import { subgroupsInOrder } from './subgroups.ts'
 import { usedBuffers } from './used-buffers.ts'
 import { checkBatch } from './validate.ts'
 import { messageOf, type WebGpuHost, WebGpuSession } from './webgpu-session.ts'
@@ -11,6 +12,8 @@ export interface WebGpuOptions {
   readonly gpu?: GPU
   readonly adapter?: GPUAdapter
   readonly powerPreference?: GPUPowerPreference
+  /** `false`: kernels for subgroups are left alone where the adapter has them, to compare with. */
+  readonly subgroups?: boolean
 }
 
 // The globals GPUBufferUsage and GPUShaderStage do not exist in Node; the numbers are the specification's.
@@ -25,8 +28,8 @@ const WANTED_LIMITS = [
   'maxComputeWorkgroupSizeX', 'maxStorageBuffersPerShaderStage',
 ] as const
 
-/** Asked for where the adapter has them: times of kernels; f16 in storage. */
-const WANTED_FEATURES: readonly GPUFeatureName[] = ['timestamp-query', 'shader-f16']
+/** Asked for where the adapter has them: times of kernels; f16 in storage; what a few invocations hold, put together at once. */
+const WANTED_FEATURES: readonly GPUFeatureName[] = ['timestamp-query', 'shader-f16', 'subgroups']
 
 /** Opens a GPU by WebGPU. Throws DeviceError where there is none. */
 export async function webgpu(options: WebGpuOptions = {}): Promise<Device> {
@@ -38,7 +41,7 @@ export async function webgpu(options: WebGpuOptions = {}): Promise<Device> {
   if (!adapter) throw new DeviceError('WebGPU has no adapter: the graphics driver is missing or blocked')
   const requiredLimits: Record<string, number> = {}
   for (const limit of WANTED_LIMITS) requiredLimits[limit] = adapter.limits[limit]
-  const requiredFeatures = WANTED_FEATURES.filter((feature) => adapter.features.has(feature))
+  const requiredFeatures = WANTED_FEATURES.filter((feature) => adapter.features.has(feature) && (feature !== 'subgroups' || options.subgroups !== false))
   try {
     const device = await adapter.requestDevice({ requiredLimits, requiredFeatures })
     return new WebGpuDevice(device, adapter)
@@ -78,6 +81,7 @@ class WebGpuDevice implements Device, WebGpuHost {
   failure: DeviceError | undefined
   #pipelines = new Map<string, Promise<GPUComputePipeline>>()
   #layouts = new Map<string, GPUBindGroupLayout>()
+  #subgroups: Promise<boolean> | undefined
 
   constructor(gpu: GPUDevice, adapter: GPUAdapter) {
     this.gpu = gpu
@@ -117,9 +121,11 @@ class WebGpuDevice implements Device, WebGpuHost {
     this.#checkLimits(plan, batch, used, names)
     const places = placesAt(plan, batch, names)
     const kernels = new Set(names.flatMap((name) => plan.programs[name]!.dispatches.map((d) => d.kernel)))
+    const bySubgroups = [...kernels].some((index) => plan.kernels[index]!.subgroups) && await (this.#subgroups ??= subgroupsInOrder(this.gpu))
     const pipelines = new Map(await Promise.all([...kernels].map(async (index) => {
       const kernel = plan.kernels[index]!
-      return [index, await this.#pipeline(kernel, bundle.files.get(kernel.file) as string)] as const
+      const file = bySubgroups && kernel.subgroups ? kernel.subgroups : kernel.file
+      return [index, await this.#pipeline({ ...kernel, file }, bundle.files.get(file) as string)] as const
     })))
     const buffers = await this.#allocate(plan, batch, used, places, lessMemory(bundle.manifest, names))
     const session = new WebGpuSession(this, plan, batch, names, places, buffers, pipelines)

@@ -4,8 +4,9 @@ import { type Axis, axis, combine, type Extent, index, type Index, type IndexLik
 import { type Equation, reads, type SideReduction, writes } from './kernel.ts'
 import { Place } from './place.ts'
 import type { Expression } from './expression.ts'
-import { addMoments, addSums, type Member, mergeMoments, mergeShared, mergeSums, momentsOf, sumOf } from './lower-sides.ts'
+import { addMoments, addSums, type Member, momentsOf, sumOf } from './lower-sides.ts'
 import { lowerStaged } from './lower-staged.ts'
+import { mergeShared } from './merge-shared.ts'
 import { Reductions } from './reductions.ts'
 import type { Binding, Routine, Statement, Term } from './routine.ts'
 import type { Schedule } from './schedule.ts'
@@ -18,10 +19,11 @@ import { Workgroup } from './workgroup.ts'
 /**
  * Writes an equation out as the text of one invocation. A tile of points is computed together: every value is computed
  * once for all points that share it, in the outermost loop in which it does not change; so weights are loaded once for all
- * pixels of a tile, pixels once for all channels, and neighbouring windows share what they overlap in.
+ * pixels of a tile, pixels once for all channels, and neighbouring windows share what they overlap in. `subgroups`: for devices that
+ * have them.
  */
-export function lower(equation: Equation, schedule: Schedule, bufferOf: BufferOf = () => undefined): Routine {
-  return new Lowering(equation, schedule, bufferOf).run()
+export function lower(equation: Equation, schedule: Schedule, bufferOf: BufferOf = () => undefined, subgroups = false): Routine {
+  return new Lowering(equation, schedule, bufferOf, subgroups).run()
 }
 
 /** What a tile has of one kept point. */
@@ -49,14 +51,14 @@ class Lowering {
   /** Where the workgroup's block, or the tile, begins. */
   private readonly blocks = new Map<Axis, Index>()
 
-  constructor(equation: Equation, schedule: Schedule, bufferOf: BufferOf) {
+  constructor(equation: Equation, schedule: Schedule, bufferOf: BufferOf, subgroups: boolean) {
     this.equation = equation
     this.schedule = schedule
     this.terms = new Terms(equation.name)
     this.bindings = bindingsOf(equation, bufferOf, (name) => this.terms.unique(name))
     this.slots = new Map(this.bindings.map((b, i) => [b.tensor, i]))
     const size = schedule.group && !schedule.inTurn ? [...schedule.group.values()].reduce((product, by) => product * by, 1) : schedule.share
-    this.workgroup = size === undefined ? undefined : new Workgroup(this.terms, size, this.bindings.length)
+    this.workgroup = size === undefined ? undefined : new Workgroup(this.terms, size, this.bindings.length, subgroups)
     this.values = new Reductions(equation, schedule, this.terms, this.slots, {}, schedule.share === undefined ? undefined : this.workgroup)
   }
 
@@ -98,7 +100,7 @@ class Lowering {
       summary: summaryOf(this.equation, this.schedule, this.bindings),
       bindings: this.bindings,
       staging: [],
-      ...(this.workgroup && { group, shared: this.workgroup.shared }),
+      ...(this.workgroup && { group, shared: this.workgroup.shared, ...(this.workgroup.subgroups && { subgroups: true as const }) }),
       locals: this.terms.locals(),
       grid,
       body: this.terms.scopes[0]!.statements,
@@ -216,15 +218,10 @@ class Lowering {
       for (const { place, parts } of kept) this.storeParts(side, place.get(side.kept)!, this.insideTile(place), parts)
       return
     }
-    const merge = side.kind === 'moments' ? mergeMoments : mergeSums
-    mergeShared(
-      { side, schedule: this.schedule, workgroup: this.workgroup, locals: [...this.locals], kept: kept.map(({ parts }) => parts) },
-      (read, count) => merge(this.terms, read, count, kept[0]!.parts.length),
-      (at, parts) => {
-        const place = plus(this.blocks.get(side.kept)!, at)
-        this.storeParts(side, place, this.terms.within(place, side.kept.extent), parts)
-      },
-    )
+    mergeShared({ side, schedule: this.schedule, workgroup: this.workgroup, locals: [...this.locals], kept: kept.map(({ parts }) => parts) }, (at, parts) => {
+      const place = plus(this.blocks.get(side.kept)!, at)
+      this.storeParts(side, place, this.terms.within(place, side.kept.extent), parts)
+    })
   }
 
   private storeParts(side: SideReduction, kept: Index, inside: Term, parts: readonly Term[]): void {

@@ -17,5 +17,5 @@ subroutine super target template this thread_local throw trait try type typedef 
 unsafe unsized use using varying virtual volatile wgsl where with writeonly yield
 abs array atomic bool clamp dot erf exp f16 f32 floor fma i32 log max min pow ptr random rounded rounded4 select sign sqrt tanh u32 vec2 vec3
 vec4 mat2x2 mat3x3 mat4x4 sampler storage uniform workgroup function private read write read_write
-global group id in local local_index main mix32 n out step tanh_safe Step
+global group id in local local_index main mix32 n out step subgroup_size subgroupAdd subgroupMax tanh_safe Step
 `.trim().split(/\s+/)

@@ -25,6 +25,8 @@ export interface Routine {
    * them. The workgroup is as large as they make it.
    */
   readonly group?: readonly { readonly name: string; readonly extent: number }[]
+  /** It asks what the invocations of a subgroup hold: for devices that have those alone. Only where there is a `group`. */
+  readonly subgroups?: true
   readonly body: readonly Statement[]
 }
 
@@ -69,6 +71,10 @@ export type Term =
   | { readonly kind: 'random'; readonly key: number; readonly at: Term }
   /** Of a routine that goes from item to item: how many it has done before this one, as i32. */
   | { readonly kind: 'done' }
+  /** Of a number that each invocation of a subgroup holds, known to all of them. Where the subgroup goes one way only. */
+  | { readonly kind: 'subgroup'; readonly combine: 'sum' | 'max'; readonly of: Term }
+  /** Invocations of a subgroup, as i32: a power of two from 4 to 128. The last of a workgroup may have fewer. */
+  | { readonly kind: 'subgroupSize' }
 
 export type TermOp =
   | UnaryOp
@@ -116,6 +122,6 @@ export function lanesOf(term: Term): 1 | 4 {
 export const typeOf = (term: Term): Type =>
   term.kind === 'name' || term.kind === 'operation' || term.kind === 'number' ? term.type
   : term.kind === 'truth' ? 'bool'
-  : term.kind === 'batch' || term.kind === 'ramp' || term.kind === 'done' ? 'i32'
+  : term.kind === 'batch' || term.kind === 'ramp' || term.kind === 'done' || term.kind === 'subgroupSize' ? 'i32'
   : term.kind === 'vector' ? typeOf(term.parts[0]!)
   : 'f32'

@@ -117,6 +117,15 @@ export class Terms {
     return this.named(this.raw(op, args, type, lanes), `${op}(${args.map((a) => this.key(a)).join()})`, type, lanes, Math.max(0, ...args.map((a) => this.depth(a))))
   }
 
+  /** What the invocations of a subgroup hold, put together. */
+  ofSubgroup(combine: 'sum' | 'max', of: Term): Term {
+    return this.named({ kind: 'subgroup', combine, of }, `subgroup ${combine}(${this.key(of)})`, 'f32', 1, this.depth(of))
+  }
+
+  subgroupSize(): Term {
+    return this.named({ kind: 'subgroupSize' }, 'subgroup size', 'i32', 1, 0)
+  }
+
   raw(op: TermOp, args: readonly Term[], type: Type, lanes: 1 | 4): Term {
     return { kind: 'operation', op, args, type, lanes }
   }
@@ -220,22 +229,25 @@ export class Terms {
   /** Calls `inside` with the loop's index in units of `factor` steps; one round needs no loop. */
   loop(a: Axis, factor: number, inside: (at: Index) => void): void {
     if (a.extent === factor) return inside(index(0))
-    const variable = this.variable(a, factor, this.scopes.length)
-    const scope = this.open()
-    inside(index(variable))
-    this.scopes.pop()
-    const extent = typeof variable.extent === 'number' ? int(variable.extent) : batchTerm(variable.extent)
-    this.scopes.at(-1)!.statements.push({ kind: 'for', name: this.nameOf.get(variable)!, extent, body: scope.statements })
+    this.looped(this.variable(a, factor, this.scopes.length), {}, inside)
   }
 
   /** Every `by`-th round of a loop over an axis, from `from` on, which is less than `by`. */
   strided(a: Axis, from: Axis, by: number, inside: (at: Index) => void): void {
-    const variable = this.variable(a, 1, this.scopes.length)
+    this.looped(this.variable(a, 1, this.scopes.length), { from: this.variableTerm(from), by }, inside)
+  }
+
+  /** The first points of an axis, as many as a term says. */
+  firstOf(a: Axis, extent: Term, inside: (at: Index) => void): void {
+    this.looped(this.variable(a, 1, this.scopes.length), { extent }, inside)
+  }
+
+  private looped(variable: Axis, bounds: Partial<Pick<Extract<Statement, { kind: 'for' }>, 'from' | 'by' | 'extent'>>, inside: (at: Index) => void): void {
     const scope = this.open()
     inside(index(variable))
     this.scopes.pop()
-    const extent = typeof a.extent === 'number' ? int(a.extent) : batchTerm(a.extent)
-    this.scopes.at(-1)!.statements.push({ kind: 'for', name: this.nameOf.get(variable)!, from: this.variableTerm(from), by, extent, body: scope.statements })
+    const extent = typeof variable.extent === 'number' ? int(variable.extent) : batchTerm(variable.extent)
+    this.innermost.statements.push({ kind: 'for', name: this.nameOf.get(variable)!, extent, ...bounds, body: scope.statements })
   }
 
   /** So many rounds over an axis, which the caller divides. */

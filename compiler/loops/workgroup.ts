@@ -1,10 +1,14 @@
+import { LOWEST } from './expression.ts'
 import { type Axis, axis, index, type Index, type IndexLike, plus, times } from './index-expression.ts'
 import type { Shared, Term } from './routine.ts'
-import { range, type Terms } from './terms.ts'
+import { float, int, range, type Terms } from './terms.ts'
 
 /** What every WebGPU grants a workgroup. */
 export const WORKGROUP_BYTES = 16384
 export const WORKGROUP_INVOCATIONS = 256
+
+/** Invocations of the smallest subgroup that a device may have (WebGPU, `subgroupMinSize`). */
+const LEAST_SUBGROUP = 4
 
 /** So many loads are on their way at once. */
 const AT_ONCE = 8
@@ -16,14 +20,23 @@ export class Workgroup {
   readonly local: Axis
   readonly size: number
   readonly shared: Shared[] = []
+  /** Whether what a subgroup holds is put together by its own instructions; subgroups count through the workgroup in order. */
+  readonly subgroups: boolean
   private readonly bindings: number
   private loads = 0
+  private own: Axis | undefined
 
-  constructor(terms: Terms, size: number, bindings: number) {
+  constructor(terms: Terms, size: number, bindings: number, subgroups: boolean) {
     this.terms = terms
     this.size = size
     this.local = terms.given('local', size)
     this.bindings = bindings
+    this.subgroups = subgroups
+  }
+
+  /** Subgroups that it can have. */
+  get mostSubgroups(): number {
+    return Math.ceil(this.size / LEAST_SUBGROUP)
   }
 
   get bytesLeft(): number {
@@ -55,6 +68,22 @@ export class Workgroup {
     else this.terms.branch(this.terms.within(index(this.local), count), inside)
   }
 
+  /** Statements for one invocation of each subgroup, which is told the subgroup's number. */
+  firstOfSubgroup(inside: (subgroup: Index) => void): void {
+    const { terms } = this
+    const [local, size] = [terms.variableTerm(this.local), terms.subgroupSize()]
+    this.own ??= terms.bind('subgroup', this.mostSubgroups, terms.op('idiv', [local, size], 'i32'))
+    const first = terms.op('imul', [terms.variableTerm(this.own), size], 'i32')
+    terms.branch(terms.op('ieq', [first, local], 'bool'), () => inside(index(this.own!)))
+  }
+
+  /** One subgroup after the other, in order. */
+  overSubgroups(inside: (subgroup: Index) => void): void {
+    const size = this.terms.subgroupSize()
+    const last = this.terms.op('idiv', [int(this.size - 1), size], 'i32')
+    this.terms.firstOf(axis('each', this.mostSubgroups), this.terms.op('iadd', [last, int(1)], 'i32'), inside)
+  }
+
   /**
    * Each of so many slots is computed by one invocation, then stored: several of them in turn, so that what they load is on its
    * way at the same time.
@@ -83,6 +112,7 @@ export class Workgroup {
    * arrive here.
    */
   total(values: readonly Term[], combine: 'sum' | 'max' = 'sum'): Term[] {
+    if (this.subgroups) return this.totalOfSubgroups(values, combine)
     const array = this.array('part', values.length * this.size)
     const at = (i: number, from: IndexLike): Index => plus(i * this.size, from)
     values.forEach((value, i) => this.store(array, at(i, this.local), value))
@@ -97,6 +127,20 @@ export class Workgroup {
     }
     this.barrier()
     return values.map((_, i) => this.load(array, at(i, 0)))
+  }
+
+  /** The same: what the subgroups have, in their order. */
+  private totalOfSubgroups(values: readonly Term[], combine: 'sum' | 'max'): Term[] {
+    const { terms } = this
+    const array = this.array('part', values.length * this.mostSubgroups)
+    const at = (i: number, subgroup: Index): Index => plus(i * this.mostSubgroups, subgroup)
+    const parts = values.map((value) => terms.ofSubgroup(combine, value))
+    this.firstOfSubgroup((subgroup) => parts.forEach((part, i) => this.store(array, at(i, subgroup), part)))
+    this.barrier()
+    const totals = values.map(() => terms.declare('total', float(combine === 'sum' ? 0 : LOWEST), 1))
+    this.overSubgroups((subgroup) => totals.forEach((total, i) =>
+      terms.set(total, terms.raw(combine === 'sum' ? 'add' : 'max', [total, this.load(array, at(i, subgroup))], 'f32', 1))))
+    return totals
   }
 }
 

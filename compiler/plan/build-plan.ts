@@ -32,6 +32,8 @@ export interface PrintedKernel {
   readonly workgroup: number
   /** Contents of its file; kernels with the same text are one. */
   readonly text: string
+  /** The same for devices that have subgroups, where they pay. */
+  readonly subgroups?: string
 }
 
 export interface LaidOutPlan {
@@ -167,14 +169,14 @@ class Layout {
     }
   }
 
-  private kernel({ equation }: Fused, { bindings, text, workgroup }: PrintedKernel): number {
+  private kernel({ equation }: Fused, { bindings, text, subgroups, workgroup }: PrintedKernel): number {
     const known = this.kernelIndex.get(text)
     if (known !== undefined) return known
-    const file = this.fileName(equation.name)
-    this.files.set(file, text)
+    const { extension } = this.request
     const entry: KernelEntry = {
       name: equation.name,
-      file,
+      file: this.file(equation.name, extension, text),
+      ...(subgroups !== undefined && { subgroups: this.file(equation.name, `subgroups.${extension}`, subgroups) }),
       layers: equation.layers,
       bindings: bindings.map((b) => ({ name: b.name, access: b.access, type: b.tensor.type })),
       workgroup,
@@ -184,12 +186,15 @@ class Layout {
     return this.kernels.length - 1
   }
 
-  private fileName(kernelName: string): string {
+  /** A new file: its name. */
+  private file(kernelName: string, extension: string, text: string): string {
     const plain = kernelName.replace(/[^A-Za-z0-9._+-]/g, '_')
     const short = plain.length > 80 ? `${plain.slice(0, 60)}...${plain.slice(-17)}` : plain
     for (let i = 1; ; i++) {
-      const file = `kernels/${short}${i === 1 ? '' : `-${i}`}.${this.request.extension}`
-      if (!this.files.has(file)) return file
+      const file = `kernels/${short}${i === 1 ? '' : `-${i}`}.${extension}`
+      if (this.files.has(file)) continue
+      this.files.set(file, text)
+      return file
     }
   }
 

@@ -6,7 +6,8 @@ import type { Bundle, Plan } from '../../runtime/format.ts'
  */
 export function emulateHalves(bundle: Bundle): Bundle {
   const plan = bundle.manifest.plans['webgpu-f16']!
-  const files = new Map(plan.kernels.map(({ file }) => [file, emulated(bundle.files.get(file) as string)]))
+  const names = plan.kernels.flatMap(({ file, subgroups = file }) => [file, subgroups])
+  const files = new Map(names.map((file) => [file, emulated(bundle.files.get(file) as string)]))
   const widened: Plan = {
     ...plan,
     target: 'webgpu',

@@ -34,7 +34,8 @@ export async function validateWithNaga(modules: readonly Module[]): Promise<Chec
 /** What Tint says, the WGSL compiler of Chromium: as modules and as compute pipelines, with the limits that every WebGPU grants. */
 export async function validateWithTint(modules: readonly Module[]): Promise<Checked[]> {
   const adapter = await (await softwareGpu()).requestAdapter()
-  const device = await adapter!.requestDevice()
+  const requiredFeatures = (['subgroups'] as const).filter((feature) => adapter!.features.has(feature))
+  const device = await adapter!.requestDevice({ requiredFeatures })
   try {
     const checked: Checked[] = []
     for await (const module of validateModules(device, modules)) checked.push(module)

@@ -59,6 +59,8 @@ test.each<[string, Parameters<typeof changed>[0], RegExp]>([
   ['reading and writing one buffer', (_, p) => { p['tensors'][6].buffer = 2; p['tensors'][6].offset = 0 }, /buffer parameters is bound both to read and to write/],
   ['unaligned binding', (_, p) => { p['tensors'][2].offset = 4 }, /w starts at 4: WebGPU binds at multiples of 64/],
   ['a file that is not there', (_, p) => { p['kernels'][0].file = 'kernels/none.wgsl' }, /kernels\[0\]\.file: kernels\/none\.wgsl is not there/],
+  ['a text for subgroups that is not there', (_, p) => { p['kernels'][0].subgroups = 'kernels/none.wgsl' }, /kernels\[0\]\.subgroups: kernels\/none\.wgsl is not there/],
+  ['a text for subgroups out of the folder', (_, p) => { p['kernels'][0].subgroups = '../none.wgsl' }, /kernels\[0\]\.subgroups: a file name below/],
   ['a path out of the folder', (_, p) => { p['kernels'][0].file = '../../etc/passwd' }, /kernels\[0\]\.file: a file name below/],
   ['an absolute path', (_, p) => { p['kernels'][0].file = '/etc/passwd' }, /kernels\[0\]\.file: a file name below/],
   ['a workgroup', (_, p) => { p['kernels'][0].workgroup = 0 }, /workgroup: a positive integer/],

@@ -289,6 +289,7 @@ class Printer {
         this.value(term.at, 1)
         return this.math('random')
       case 'operation': return this.operation(term)
+      case 'subgroup': case 'subgroupSize': throw new Error(`${this.routine.name}: WebAssembly is not given a ${term.kind}`)
     }
   }
 

@@ -18,6 +18,7 @@ export function printWgsl(routine: Routine, rows: number): WgslKernel {
     `@group(0) @binding(${i + 1}) var<storage, ${b.access}> ${b.name}: array<${b.tensor.type}>;`)
   const code = [
     ...routine.summary.map((line) => `// ${line}`),
+    ...(routine.subgroups ? ['enable subgroups;'] : []),
     ...(routine.bindings.some((b) => b.tensor.type === 'f16') ? ['enable f16;'] : []),
     STEP,
     '@group(0) @binding(0) var<uniform> step: Step;',
@@ -26,7 +27,7 @@ export function printWgsl(routine: Routine, rows: number): WgslKernel {
     ...[...used].sort().map((name) => FUNCTIONS[name]!),
     `@compute @workgroup_size(${workgroup})`,
     ...(routine.group ? [
-      'fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local_index: u32) {',
+      `fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local_index: u32${routine.subgroups ? ', @builtin(subgroup_size) subgroup_size: u32' : ''}) {`,
       `  let id = ${WORKGROUP_ID};`,
     ] : [
       'fn main(@builtin(global_invocation_id) global: vec3<u32>) {',
@@ -116,6 +117,8 @@ function printTerm(routine: Routine, term: Term, used: Set<string>): string {
     case 'gather': case 'ramp': case 'done': throw new Error(`${routine.name}: WGSL is not given a ${term.kind}`)
     case 'scalar': return term.name === 'batch' ? 'f32(step.n)' : `step.${term.name}`
     case 'batch': return term.chunks === 1 ? 'i32(step.n)' : `(i32(step.n) + ${term.chunks - 1}) / ${term.chunks}`
+    case 'subgroup': return `${term.combine === 'sum' ? 'subgroupAdd' : 'subgroupMax'}(${text(term.of)})`
+    case 'subgroupSize': return 'i32(subgroup_size)'
     case 'random':
       used.add('random')
       return `random(${term.key}u, ${text(term.at)})`

@@ -2,13 +2,14 @@ import { HALF_PLAN, SOFTWARE_PLAN } from '../../../runtime/format.ts'
 import { bufferOf } from '../../graph/storage.ts'
 import { blocksOf, candidates, chooseSchedule, refuseOnLoad, type TargetTraits } from '../../loops/choose-schedule.ts'
 import { kernelKey } from '../../loops/kernel-key.ts'
-import { loweringOnce } from '../../loops/lower-once.ts'
+import { type Lowered, loweringOnce } from '../../loops/lower-once.ts'
 import { printOnce } from '../print-once.ts'
 import { itemsOf } from '../items.ts'
 import type { Equation } from '../../loops/kernel.ts'
 import type { PrintedKernel } from '../../plan/build-plan.ts'
 import type { Routine } from '../../loops/routine.ts'
 import { type Schedule, scheduleToJson } from '../../loops/schedule.ts'
+import { wantsSubgroups } from '../../loops/subgroups.ts'
 import type { Schedules, Target } from '../target.ts'
 import { printWgsl } from './print.ts'
 
@@ -31,7 +32,7 @@ const onHardware: WaysOf = (e, batch) => candidates(e, { ...hardware, batches: b
 
 /** WGSL: one file a kernel, eight storage buffers at most, as every WebGPU grants them. */
 export const wgsl: Target = {
-  ...scheduled((e, batch) => chooseSchedule(e, { ...hardware, batches: batchesFor(batch) }), onHardware),
+  ...scheduled((e, batch) => chooseSchedule(e, { ...hardware, batches: batchesFor(batch) }), { waysOf: onHardware }),
   refuseOnLoad: (e) => refuseOnLoad(e, hardware),
   candidates: (e, batch) => onHardware(e, batch).map((schedule) => scheduleToJson(e, schedule)),
 }
@@ -46,7 +47,11 @@ const onSoftware: WaysOf = (e) => candidates(e, software, STAGED_ON_SOFTWARE)
 
 /** WGSL for an adapter that a CPU pretends to be: a load costs it as much as fifteen multiplications, and workgroup memory more. */
 export const wgslSoftware: Target = {
-  ...scheduled((e) => chooseSchedule(e, software), onSoftware, ({ body }) => (body.some((s) => s.kind === 'for') ? SMALL_WORKGROUP : WORKGROUP)),
+  ...scheduled((e) => chooseSchedule(e, software), {
+    waysOf: onSoftware,
+    workgroupOf: ({ body }) => (body.some((s) => s.kind === 'for') ? SMALL_WORKGROUP : WORKGROUP),
+    subgroupsFor: () => false,
+  }),
   name: SOFTWARE_PLAN,
   extension: 'software.wgsl',
   prologueLoads: 1,
@@ -60,19 +65,31 @@ function tuned(e: Equation, ways: () => readonly Schedule[], schedules: Schedule
   return known && ways().find((schedule) => JSON.stringify(scheduleToJson(e, schedule)) === text)
 }
 
-/** The target with other choices, and other ways that a tuner may have found. */
-export function scheduled(choose: (e: Equation, batch: number) => Schedule, waysOf: WaysOf = () => [], workgroupOf: (routine: Routine) => number = () => WORKGROUP): Target {
+interface Habits {
+  /** What a tuner may have found. Default: nothing. */
+  readonly waysOf?: WaysOf
+  /** Of a routine that names no workgroup. */
+  readonly workgroupOf?: (routine: Routine) => number
+  /** Which kernels have a second text. */
+  readonly subgroupsFor?: (e: Equation, schedule: Schedule) => boolean
+}
+
+/** The target with other choices. */
+export function scheduled(choose: (e: Equation, batch: number) => Schedule, { waysOf = () => [], workgroupOf = () => WORKGROUP, subgroupsFor = wantsSubgroups }: Habits = {}): Target {
   const printer: Target['printer'] = (batch, schedules) => {
-    const lowered = loweringOnce(bufferOf, (e) => tuned(e, () => waysOf(e, batch), schedules) ?? choose(e, batch))
+    const lowered = loweringOnce(bufferOf, (e) => tuned(e, () => waysOf(e, batch), schedules) ?? choose(e, batch), subgroupsFor)
     return { print: printOnce((equation) => printed(lowered(equation), workgroupOf)) }
   }
   return { name: 'webgpu', extension: 'wgsl', maxBindings: 8, sharesBuffers: false, prologueLoads: 2, blocksOf, printer }
 }
 
-function printed(routine: Routine, workgroupOf: (routine: Routine) => number): PrintedKernel {
+function printed({ routine, subgroups }: Lowered, workgroupOf: (routine: Routine) => number): PrintedKernel {
   const { code, workgroup } = printWgsl(routine, workgroupOf(routine))
   const items = itemsOf(routine.grid.map((g) => g.extent))
   // Where the grid counts workgroups, each is full.
   const each = routine.group ? workgroup : 1
-  return { bindings: routine.bindings, text: code, workgroup, invocations: { fixed: items.fixed * each, perSample: items.perSample * each } }
+  return {
+    bindings: routine.bindings, text: code, workgroup, invocations: { fixed: items.fixed * each, perSample: items.perSample * each },
+    ...(subgroups && { subgroups: printWgsl(subgroups, workgroup).code }),
+  }
 }
