@@ -112,9 +112,12 @@ function toKernels(target: Target, graph: Graph, declined: readonly Declined[], 
   const apart = new Set(graph.nodes.filter((node) => node.attributes['style'] === 'split').map((node) => node.layer))
   const { maxBindings, prologueLoads, blocksOf, refuseOnLoad } = target
   // What one kernel makes for itself and for others cannot be made again for one of them.
-  const fused = fuse({ ...lowered, apart, maxBindings, prologueLoads, blocksOf, ...(refuseOnLoad && options.memory === 'fast' && { refuseOnLoad }) })
+  const mayMake = refuseOnLoad && !recomputes(options)
+  const fused = fuse({ ...lowered, apart, maxBindings, prologueLoads, blocksOf, ...(mayMake && { refuseOnLoad: (e) => refuseOnLoad(e, options.batch) }) })
   return { lowered, fused: withReasons(fused) }
 }
+
+const recomputes = ({ memory, without }: PipelineOptions): boolean => memory === 'small' && !without?.includes('recompute')
 
 interface Kernels {
   readonly steps: readonly Step[]
@@ -122,7 +125,7 @@ interface Kernels {
 }
 
 function lessKept(name: ProgramName, { outputs }: Graph, kernels: Kernels, options: PipelineOptions): Kernels {
-  if (options.memory !== 'small' || !TRAINING.includes(name) || options.without?.includes('recompute')) return kernels
+  if (!recomputes(options) || !TRAINING.includes(name)) return kernels
   const losses = outputs.filter(({ role }) => role === 'loss').map(({ value }) => value)
   const request = { ...kernels, results: outputs.map(({ value }) => value), losses, batch: options.batch }
   return timed(options, name, 'recompute', () => recompute(request), (r) => (r.steps === kernels.steps ? 'unchanged\n' : printEquations(r.steps)))

@@ -83,6 +83,9 @@ export function stagedSchedules(e: Equation, { main, channels, pixels, picture }
           const key = [...tile, ...group].map(([a, size]) => `${a.id}:${size}`).join()
           if (seen.has(key)) continue
           seen.add(key)
+          // Along what both factors change with, too.
+          const coversBlocks = e.axes.every((a) => blockAlong(e, a) === undefined || blockAlong(e, a) === (tile.get(a) ?? 1) * (group.get(a) ?? 1))
+          if (!coversBlocks) continue
           const size = [...group.values()].reduce((p, g) => p * g, 1)
           if (size < 32 || size > WORKGROUP_INVOCATIONS) continue
           for (const budget of [0.9, 0.4]) {

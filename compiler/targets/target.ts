@@ -19,7 +19,7 @@ export interface Target {
   /** What one part of a kernel's work is, of which it can gather statistics; or why it gathers none. */
   readonly blocksOf: (equation: Equation) => Blocks | string
   /** Why a kernel cannot make on load what it would: see `OnLoad`. Absent: none can. */
-  readonly refuseOnLoad?: (equation: Equation) => string | undefined
+  readonly refuseOnLoad?: (equation: Equation, batch: number) => string | undefined
   /** A printer for one compilation, for nets that train with this batch (1: only infer): what it has printed once it need not print again. */
   readonly printer: (batch: number, schedules?: Schedules) => Printer
   /**

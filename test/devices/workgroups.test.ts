@@ -57,6 +57,7 @@ const cases: readonly [name: string, text: string, batch: number][] = [
   ['sizes that nothing divides', weighedNet([3, 9, 11], 'conv(7, 3, pad: 1) -> batch_norm -> relu -> conv(5, 3) -> batch_norm', [5, 7, 9]), 3],
   ['channels in fours, one image', weighedNet([4, 12, 12], 'conv(16, 5, pad: 2) -> batch_norm -> relu -> conv(8, 3, pad: 1)', [8, 12, 12]), 1],
   ['stride', weighedNet([4, 13, 10], 'conv(8, 3, stride: 2, pad: 1) -> batch_norm -> relu', [8, 7, 5]), 3],
+  ['a stride behind a normalization', weighedNet([4, 9, 9], 'conv(16, 1) -> batch_norm -> relu -> conv(6, 3, stride: 2, pad: 1)', [6, 5, 5]), 3],
   ['dilation', weighedNet([4, 11, 12], 'conv(8, 3, dilation: 2, pad: 2) -> batch_norm -> relu -> conv(4, 1)', [4, 11, 12]), 2],
   ['groups', weighedNet([8, 8, 8], 'conv(16, 3, pad: 1, groups: 2) -> batch_norm -> relu -> conv(8, 3, pad: 1, groups: 8)', [8, 8, 8]), 3],
   ['a map of several blocks', weighedNet([2, 40, 36], 'conv(4, 3, pad: 1) -> batch_norm -> relu -> conv(4, 3, pad: 1)', [4, 40, 36]), 2],

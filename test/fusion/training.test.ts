@@ -63,6 +63,15 @@ describe('backward, merged', () => {
     expect(reasons(text)).toMatch(/style split/)
   })
 
+  test('running statistics are updated by the kernel that merges those of the batch', () => {
+    for (const target of ['wasm', 'webgpu']) {
+      expect(names(chain('-> relu'), target).filter((name) => /update/.test(name))).toEqual(['b1.moments.statistics+b1.update', 'b2.moments.statistics+b2.update'])
+    }
+    // Behind fc too; a net in split style has a kernel for each.
+    expect(names(net('y = x -> fc(16) as f -> batch_norm as b1 -> relu'))).toContain('b1.moments.statistics+b1.update')
+    expect(inspect(chain('-> relu'), { target: 'wasm', style: 'split', programs: ['train'] }).programs['train']!.kernels.map((k) => k.name)).toContain('b1.update')
+  })
+
   test('the update of all parameters is one dispatch', () => {
     expect(names(chain('-> relu')).filter((name) => name.startsWith('solver'))).toEqual(['solver'])
   })

@@ -33,7 +33,7 @@ const onHardware: WaysOf = (e, batch) => candidates(e, { ...hardware, batches: b
 /** WGSL: one file a kernel, eight storage buffers at most, as every WebGPU grants them. */
 export const wgsl: Target = {
   ...scheduled((e, batch) => chooseSchedule(e, { ...hardware, batches: batchesFor(batch) }), { waysOf: onHardware }),
-  refuseOnLoad: (e) => refuseOnLoad(e, hardware),
+  refuseOnLoad: (e, batch) => refuseOnLoad(e, { ...hardware, batches: batchesFor(batch) }),
   candidates: (e, batch) => onHardware(e, batch).map((schedule) => scheduleToJson(e, schedule)),
 }
 
