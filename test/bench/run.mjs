@@ -38,6 +38,8 @@ Options:
   --json           figures on stdout for machines; --out FILE writes them
   --tolerance X    largest difference of results over the largest value (1e-3)`
 
+const PEERS = ['jax', 'tfjs', 'ort', 'ort-node', 'torch']
+
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   allowNegative: true,
@@ -69,8 +71,10 @@ const { backend } = options
 const defaults = DEFAULTS[backend]
 const names = positionals.length > 0 ? positionals : defaults?.workloads
 const threads = options.threads.split(',').map(Number)
+const peers = (options.peers ?? defaults?.peers ?? '').split(',').filter(Boolean)
 const mistake = !defaults ? `unknown backend ${backend}: webgpu or wasm`
   : names.some((name) => !WORKLOADS[name]) ? `unknown workload ${names.find((name) => !WORKLOADS[name])}`
+    : peers.some((name) => !PEERS.includes(name)) ? `unknown peer ${peers.find((name) => !PEERS.includes(name))}`
     : !threads.every((t) => Number.isSafeInteger(t) && t > 0) ? `--threads ${options.threads}: numbers of threads are wanted` : undefined
 if (mistake) {
   log(`${mistake}\n\n${USAGE}`)
@@ -78,7 +82,6 @@ if (mistake) {
 }
 
 const onCpu = backend === 'wasm'
-const peers = (options.peers ?? defaults.peers).split(',').filter(Boolean)
 const settings = {
   competitors: [...(options.fusenet ? ['fusenet'] : []), ...peers],
   batchOf: (workload) => (options.batch ? Number(options.batch) : options.full || onCpu ? workload.fullBatch : workload.batch),
