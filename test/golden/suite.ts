@@ -7,8 +7,8 @@ import { caseNames, type GoldenCase, readCase } from './golden-file.ts'
 import { hasBatchNorm } from './net-text.ts'
 import { type Comparison, runCase } from './run-case.ts'
 
-/** Any folder of the same format: `GOLDEN_DIR=... npm run test:golden`. */
-export const folder = process.env['GOLDEN_DIR'] ?? join(import.meta.dirname, '../../../shared/golden')
+/** Any other folder of the same format: `GOLDEN_DIR=... npm run test:golden`. */
+export const folder = process.env['GOLDEN_DIR'] ?? join(import.meta.dirname, 'cases')
 
 export const names = existsSync(folder) ? caseNames(folder) : []
 
