@@ -1,0 +1,27 @@
+import type { Problem } from '../errors.ts'
+import type { Bundle, Manifest } from '../format.ts'
+import { structure } from './form.ts'
+import { checkParameters, distinct } from './parameters.ts'
+import { checkPlan } from './plan.ts'
+import { type Report, say } from './report.ts'
+
+/**
+ * Everything that does not agree, but for hashes. Takes any JSON. `files` absent: they were not read yet. `targets`: only
+ * their kernels were.
+ */
+export function problemsOf(manifest: unknown, files?: Bundle['files'], targets?: readonly string[]): Problem[] {
+  const problems: Problem[] = []
+  const report: Report = (path, message) => problems.push({ path: path || 'bundle.json', message })
+  structure(manifest, '', report)
+  if (problems.length) return problems
+  const m = manifest as Manifest
+  distinct(m.inputs.map((i) => i.name), 'inputs', report)
+  distinct(m.outputs.map((o) => o.name), 'outputs', report)
+  distinct(m.parameters.map((p) => p.name), 'parameters', report)
+  checkParameters(m.parameters, report)
+  for (const [target, p] of Object.entries(m.plans)) {
+    if (p.target !== target) report(`plans.${target}.target`, `is ${say(p.target)}`)
+    checkPlan(m, p, `plans.${target}`, targets && !targets.includes(target) ? undefined : files, report)
+  }
+  return problems
+}
