@@ -1,9 +1,9 @@
 import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { InputError } from '../runtime/errors.ts'
-import type { Net } from '../runtime/net.ts'
-import { decodeSnapshot, encodeSnapshot, type Snapshot } from '../runtime/snapshot.ts'
-import { mustExist, readBytes, readText, writeFileWhole } from './files.ts'
+import { InputError } from '../../runtime/errors.ts'
+import type { Net } from '../../runtime/net.ts'
+import { decodeSnapshot, encodeSnapshot, type Snapshot } from '../../runtime/snapshot.ts'
+import { mustExist, readBytes, readText, writeFileWhole } from '../files.ts'
 
 /** What a training was started with: resumed, it goes on with the same unless the command line says otherwise. */
 export interface TrainChoices {
@@ -14,6 +14,12 @@ export interface TrainChoices {
   readonly steps?: number
   readonly style?: 'merged' | 'split'
   readonly memory?: 'fast' | 'small'
+}
+
+/** A snapshot and what its training was started with. */
+export interface Found {
+  readonly snapshot: Snapshot
+  readonly choices: TrainChoices
 }
 
 const CHOICES = 'train.json'
@@ -29,7 +35,7 @@ export async function writeSnapshot(folder: string, net: Net, choices: TrainChoi
 }
 
 /** The newest snapshot of a folder, or the one that is named. */
-export async function readSnapshot(path: string): Promise<{ snapshot: Snapshot; choices: TrainChoices }> {
+export async function readSnapshot(path: string): Promise<Found> {
   if (await mustExist(path) === 'file') return { snapshot: decodeSnapshot(await readBytes(path), path), choices: {} }
   const newest = (await readdir(path)).filter((name) => /^step-\d+\.safetensors$/.test(name)).sort().at(-1)
   if (!newest) throw new InputError(`${path} holds no snapshots (step-00000100.safetensors, ...)`)
