@@ -13,6 +13,7 @@ import { buildGraph } from './passes/build-graph.ts'
 import { dropNormalization } from './passes/drop-normalization.ts'
 import { programsOf } from './passes/programs.ts'
 import { type PipelineOptions, type PipelineResult, runPipeline } from './pipeline.ts'
+import { scoredLabels } from './scored-labels.ts'
 import type { Schedules, Target } from './targets/target.ts'
 import { wasm } from './targets/wasm/target.ts'
 import { wgsl, wgslHalf, wgslSoftware } from './targets/wgsl/target.ts'
@@ -137,8 +138,9 @@ function programsFor(graph: Graph, train: Program['train']): ProgramName[] {
 }
 
 function manifestOf(program: Program, graph: Graph, choices: Pick<Manifest, 'style' | 'memory'>, sources: readonly Source[], plans: Record<string, Plan>): Manifest {
-  const classes = new Map(program.inputs.map((input) => [input.name, input.classes]))
+  const declared = new Map(program.inputs.map((input) => [input.name, input]))
   const ignored = ignoredLabels(graph)
+  const scored = scoredLabels(graph)
   return {
     format: FORMAT,
     version: FORMAT_VERSION,
@@ -147,11 +149,13 @@ function manifestOf(program: Program, graph: Graph, choices: Pick<Manifest, 'sty
     source: { files: sources.map(({ file, text }) => ({ name: file, text })), sha256: sha256Hex(sources.map((s) => s.text).join('\0')) },
     inputs: graph.inputs.map((input) => ({
       name: input.name, type: input.type as DataType, shape: input.shape,
-      ...(classes.get(input.name) !== undefined && { classes: classes.get(input.name)! }),
+      ...(declared.get(input.name)?.classes !== undefined && { classes: declared.get(input.name)!.classes }),
+      ...(declared.get(input.name)?.classNames && { classNames: declared.get(input.name)!.classNames }),
       ...(ignored.has(input.name) && { ignore: ignored.get(input.name)! }),
     })),
     outputs: graph.outputs.filter((o) => o.role !== 'gradient').map((o) => ({
       name: o.name, role: o.role as 'output' | 'loss' | 'metric', shape: o.value.shape, ...(o.weight !== undefined && o.weight !== 1 && { weight: o.weight }),
+      ...(scored.has(o.name) && { scores: scored.get(o.name)! }),
     })),
     parameters: graph.parameters.map((p) => ({
       name: p.name, shape: p.value.shape as readonly number[], offset: p.value.storage!.offset, trainable: p.trainable, initializer: p.initializer, layer: p.layer,

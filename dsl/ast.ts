@@ -86,7 +86,9 @@ export interface InputStatement {
   readonly kind: 'input'
   readonly name: Name
   readonly type: Name
-  /** `[10][32, 32]`: two lists. */
+  /** `class[cat, dog, "sea lion"]`: the first list, where it holds two names or more and nothing else. */
+  readonly classNames?: readonly Name[]
+  /** `[10][32, 32]`: two lists, without that of names. */
   readonly dimensions: readonly (readonly Expression[])[]
   readonly whole: boolean
   readonly span: Span

@@ -52,6 +52,8 @@ class BodyCheck {
     this.report = report
     this.known = new Set([...parameters.map((p) => p.name.text), ...file.constants.map((c) => c.name.text), ...file.broken.flatMap((b) => b.words), ...assignedIn(body).keys()])
     this.eachExpression((e) => this.look(e))
+    // `class[cat]`: whether it is a number is known where inputs are declared, which then says more.
+    eachStatement(body, (s) => { if (s.kind === 'input' && s.type.text === 'class') for (const e of s.dimensions[0] ?? []) this.words.add(e) })
   }
 
   private eachExpression(visit: (e: Expression) => void): void {

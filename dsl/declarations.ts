@@ -1,4 +1,4 @@
-import type { InputStatement, Statement } from './ast.ts'
+import type { Expression, InputStatement, Name, Statement } from './ast.ts'
 import { nearest } from './mends.ts'
 import type { InputDeclaration, NamedValue, Program } from './program.ts'
 import type { Reporter } from './reporter.ts'
@@ -9,6 +9,8 @@ type Statements<K extends Statement['kind']> = Extract<Statement, { kind: K }>
 interface Size { readonly value: Evaluated | undefined; readonly span: Span }
 
 const MOST_SIZE = 2 ** 31 - 1
+/** In the name of a class: as many as in the name of a file. */
+const MOST_LETTERS = 255
 
 /** What a net says of itself: style, inputs, outputs, losses, metrics. */
 export class Declarations {
@@ -44,13 +46,47 @@ export class Declarations {
     }
     const [first, second] = numbers
     if (s.type.text === 'f32' && (!first || second)) return this.wrong('input/shape', `the shape of ${name} is one list`, s.span, `input ${name}: f32[1, 28, 28]`)
-    if (s.type.text === 'class' && (first?.length !== 1 || numbers.length > 2)) {
-      return this.wrong('input/classes', `a label says how many classes there are`, s.span, `input ${name}: class[10], or class[10][32, 32] for a label a pixel`)
+    if (s.type.text === 'class' && (s.classNames ? numbers.length > 1 : first?.length !== 1 || numbers.length > 2)) {
+      return this.wrong('input/classes', `a label says how many classes there are, or what they are called`, s.span, `input ${name}: class[10], or class[cat, dog]; class[10][32, 32] for a label a pixel`)
     }
+    if (s.classNames && !this.areNames(s.classNames)) return false
     if (!numbers.every((list): list is number[] => list.every((n) => n !== undefined))) return false
     const declared = { name, batched: !s.whole, span: s.span }
-    this.inputs.push(s.type.text === 'f32' ? { ...declared, type: 'f32', shape: numbers[0]! } : { ...declared, type: 'class', classes: numbers[0]![0]!, shape: numbers[1] ?? [] })
+    const names = s.classNames?.map((n) => n.text)
+    this.inputs.push(s.type.text === 'f32' ? { ...declared, type: 'f32', shape: numbers[0]! }
+      : names ? { ...declared, type: 'class', classes: names.length, classNames: names, shape: numbers[0] ?? [] }
+      : { ...declared, type: 'class', classes: numbers[0]![0]!, shape: numbers[1] ?? [] })
     return true
+  }
+
+  /** Whether what stands in brackets can be sizes. Tells of names of classes that are none: a single one, or some among numbers. */
+  areSizes({ name, type, classNames, dimensions: [items = []] }: InputStatement, isKnown: (word: string) => boolean): boolean {
+    if (type.text !== 'class' || classNames) return true
+    const isName = (e: Expression): boolean => e.kind === 'string' || e.kind === 'boolean' || (e.kind === 'call' && e.bare && (items.length > 1 || !isKnown(e.callee.text)))
+    const named = items.find(isName)
+    if (!named) return true
+    const text = named.span.source.text.slice(named.span.start, named.span.end)
+    if (items.length === 1) {
+      return this.wrong('input/one-class', `one class, ${text}, leaves nothing to tell apart`, named.span, `two names or more, class[${text}, ...], or how many there are: input ${name.text}: class[10]`)
+    }
+    const other = items.find((item) => !isName(item))!
+    const number = other.span.source.text.slice(other.span.start, other.span.end)
+    return this.wrong('input/class-names', 'the classes of a label are counted or named, not both', other.span,
+      /^\d+$/.test(number) ? `a class that is called ${number} is written "${number}"` : 'names that are no words stand in quotes', [{ span: named.span, text: 'a name' }])
+  }
+
+  private areNames(names: readonly Name[]): boolean {
+    const seen = new Map<string, Span>()
+    let fine = true
+    for (const { text, span } of names) {
+      const before = seen.get(text)
+      if (text.trim() === '') fine = this.wrong('input/class-names', 'a class without a name', span)
+      else if (text.length > MOST_LETTERS) fine = this.wrong('input/class-names', `the name of a class has at most ${MOST_LETTERS} letters, not ${text.length}`, span)
+      else if (/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(text)) fine = this.wrong('input/class-names', 'the name of a class holds a control character', span)
+      else if (before) fine = this.wrong('input/class-twice', `there are two classes ${text}`, span, undefined, [{ span: before, text: 'the other one' }])
+      else seen.set(text, span)
+    }
+    return fine
   }
 
   private wrong(code: string, message: string, span: Span, hint?: string, labels: { span: Span; text: string }[] = []): false {

@@ -162,6 +162,10 @@ export class Expander {
     }
     if (s.kind === 'input') {
       const value: Evaluated = { kind: 'tensor', ref: { kind: 'input', name: s.name.text } }
+      if (!this.declarations.areSizes(s, (name) => frame.scope.has(name))) {
+        frame.scope.set(s.name.text, { value: undefined, span: s.name.span })
+        return
+      }
       const sizes = s.dimensions.map((list) => list.map((e) => ({ value: this.value(e, frame), span: e.span })))
       frame.scope.set(s.name.text, { value: this.declarations.input(s, sizes) ? value : undefined, span: s.name.span })
       return

@@ -221,9 +221,33 @@ export class NetParser extends EmbeddedActionsParser {
     this.CONSUME(T.Colon)
     const type = this.CONSUME2(T.Identifier)
     const dimensions: A.Expression[][] = []
-    this.MANY(() => { const list = this.SUBRULE(this.list); this.ACTION(() => dimensions.push([...list.items])) })
+    this.MANY(() => { const items = this.SUBRULE(this.dimensions); this.ACTION(() => dimensions.push(items)) })
     const whole = this.OPTION(() => this.CONSUME(T.Whole)) !== undefined
-    return { kind: 'input', name: this.ACTION(() => this.named(name)), type: this.ACTION(() => this.named(type)), dimensions, whole, span: this.ACTION(() => this.from(start)) }
+    const classNames = this.ACTION(() => (type.image === 'class' ? classNamesIn(dimensions[0] ?? []) : undefined))
+    if (classNames) dimensions.shift()
+    return { kind: 'input', name: this.ACTION(() => this.named(name)), type: this.ACTION(() => this.named(type)), ...(classNames && { classNames }), dimensions, whole, span: this.ACTION(() => this.from(start)) }
+  })
+
+  /** Sizes, or names of classes, which may be any word: `class[train, bus]`. */
+  private readonly dimensions = this.RULE('dimensions', (): A.Expression[] => {
+    const items: A.Expression[] = []
+    this.CONSUME(T.OpenBracket)
+    this.MANY_SEP({
+      SEP: T.Comma,
+      DEF: () => this.OR([
+        {
+          GATE: () => this.LA(2).tokenType === T.Comma || this.LA(2).tokenType === T.CloseBracket,
+          IGNORE_AMBIGUITIES: true,
+          ALT: () => {
+            const word = this.CONSUME(T.Word)
+            this.ACTION(() => items.push({ kind: 'call', callee: this.named(word), bare: true, positional: [], named: [], span: this.at(word) }))
+          },
+        },
+        { ALT: () => { const item = this.SUBRULE(this.chain); this.ACTION(() => items.push(item)) } },
+      ]),
+    })
+    this.CONSUME(T.CloseBracket)
+    return items
   })
 
   private readonly resultStatement = this.RULE('result', (): A.Statement => {
@@ -420,6 +444,13 @@ export class NetParser extends EmbeddedActionsParser {
     })
     return { parts, span: this.ACTION(() => this.from(start)) }
   })
+}
+
+/** One word alone may be a number that has a name; two are names of classes. */
+function classNamesIn(items: readonly A.Expression[]): A.Name[] | undefined {
+  const names = items.map((item): A.Name | undefined =>
+    item.kind === 'string' ? { text: item.value, span: item.span } : item.kind === 'call' && item.bare && !item.as ? item.callee : undefined)
+  return names.length > 1 && names.every((name) => name !== undefined) ? names : undefined
 }
 
 const isUnit = (token: IToken): boolean => /^(epoch|step)s?$/.test(token.image)

@@ -138,6 +138,10 @@ class Planner {
         this.expression(s.value, line)
         break
       case 'let': case 'expression': case 'return': this.expression(s.value, line); break
+      case 'input':
+        // Behind `input NAME: class`.
+        if (s.classNames && !this.fits(this.last(s.span), line)) this.items(line.start + 4, s.classNames.length, true, line)
+        break
       default:
     }
   }
@@ -220,21 +224,24 @@ class Planner {
 
   /** As many items a line as there is room for, if they are short ones; else an item a line. */
   private list(e: Extract<Expression, { kind: 'list' }>, line: Line): void {
-    const open = this.first(e.span)
-    const level = line.level + 1
     const short = e.items.every((item) => item.kind === 'number' || item.kind === 'unary' || item.kind === 'boolean' || item.kind === 'string')
+    this.items(this.first(e.span), e.items.length, short, line, (i, place) => this.expression(e.items[i]!, place))
+  }
+
+  private items(open: number, count: number, short: boolean, line: Line, each?: (item: number, line: Line) => void): void {
+    const level = line.level + 1
     let start = open + 1
     let lineStart = -1
-    for (const item of e.items) {
+    for (let i = 0; i < count; i++) {
       const comma = this.comma(start)
       if (lineStart < 0 || !short || !this.fits(comma, { start: lineStart, level })) {
         this.starts.set(start, level)
         lineStart = start
       }
-      this.expression(item, { start: lineStart, level })
+      each?.(i, { start: lineStart, level })
       start = comma + 1
     }
-    if (e.items.length > 0) this.starts.set(this.other.get(open)!, line.level)
+    if (count > 0) this.starts.set(this.other.get(open)!, line.level)
   }
 
   private branches(e: Extract<Expression, { kind: 'if' }>, line: Line): void {

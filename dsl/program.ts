@@ -19,7 +19,7 @@ export interface Program {
 }
 
 /**
- * `input image: f32[1, 28, 28]` (one sample, the batch is implied), `input label: class[10]` (an integer a sample),
+ * `input image: f32[1, 28, 28]` (one sample, the batch is implied), `input label: class[10]` (an integer a sample), `input label: class[cat, dog]`,
  * `input map: class[10][32, 32]` (an integer a pixel), `input anchors: f32[2, 3] whole` (no implied batch).
  */
 export interface InputDeclaration {
@@ -27,6 +27,8 @@ export interface InputDeclaration {
   readonly type: 'f32' | 'class'
   /** For `class`: labels are 0..classes-1. */
   readonly classes?: number
+  /** What the classes are called, where the text says so. */
+  readonly classNames?: readonly string[]
   readonly shape: readonly number[]
   readonly batched: boolean
   readonly span: Span

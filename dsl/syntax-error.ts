@@ -107,6 +107,7 @@ function mendOf({ token, wanted, rule, rules }: Mistake, tokens: readonly IToken
   }
   if (wanted === T.Assign.name) return `a result is written ${tokens[at - 2]?.image ?? 'output'} ${before?.image ?? 'prob'} = ...`
   if (wanted === T.CloseParen.name && before && rule === 'call') return "is a ',' or a ')' missing in front of it?"
+  if (rule === 'dimensions' && isName(before) && isName(token)) return `a class whose name has several words stands in quotes: "${before.image} ${image}"`
   if (wanted === T.CloseBracket.name) return "is a ',' or a ']' missing in front of it?"
   if (rule === 'body' && (isName(before) || isName(token))) {
     const keywords = tokenType === T.OpenBrace ? ['else', 'for', 'if'] : ['input', 'output', 'loss', 'metric', 'return', 'style', 'for']

@@ -23,11 +23,12 @@ export interface Evaluation {
  * Means over all samples: what a batch gives counts as often as it has samples. The last samples that fill no batch run
  * in a session of their own size, so nothing is padded and their statistics are theirs.
  */
-export async function evaluateAll(net: Net, dataset: Dataset, options: EvaluateOptions): Promise<Evaluation> {
-  if (dataset.length < 1) throw new InputError('the dataset is empty')
+export async function evaluateAll(net: Net, given: Dataset, options: EvaluateOptions): Promise<Evaluation> {
+  if (given.length < 1) throw new InputError('the dataset is empty')
   const program = options.stats === 'batch' ? 'eval/batch' : 'eval'
   const inputs = net.neededInputs(program)
-  const fields = net.fields(program, dataset)
+  const fields = net.fields(program, given)
+  const dataset = net.withLabels(fields, given, false)
   const scalars = net.manifest.outputs.filter((o) => o.role !== 'output').map((o) => o.name)
   const sums = new Map<string, number>()
   const waiting: (() => Promise<void>)[] = []

@@ -57,6 +57,8 @@ export interface InputEntry {
   readonly shape: Shape
   /** Labels: integers in 0..classes-1 (or the net's ignored label). */
   readonly classes?: number
+  /** What the classes are called, label 0 first: from the text, or from the data that the net was trained with. */
+  readonly classNames?: readonly string[]
   /** Further integers that a label may be: what losses ignore. Default [-1]. */
   readonly ignore?: readonly number[]
 }
@@ -67,6 +69,8 @@ export interface OutputEntry {
   readonly shape: Shape
   /** Of a loss: its factor in the sum that is trained. Default 1. */
   readonly weight?: number
+  /** Of an output whose channels are scores or probabilities of the classes of a label: the name of that input. */
+  readonly scores?: string
 }
 
 export type Initializer =

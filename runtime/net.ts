@@ -1,9 +1,12 @@
-import { type Dataset, fieldsFor } from './data/dataset.ts'
+import { matchClasses, relabel } from './data/classes.ts'
+import type { Dataset } from './data/dataset.ts'
+import { fieldsFor } from './data/fields.ts'
 import type { Device, Numbers, Session } from './device.ts'
 import { InputError } from './errors.ts'
 import type { Bundle, InputEntry, Manifest, ProgramEntry, Storage, TensorData } from './format.ts'
 import { initialValues } from './init.ts'
 import { checkInputs, type InputValues } from './inputs.ts'
+import { inputsOf } from './needed.ts'
 import { type Horizon, rateAt, scalarsAt } from './schedule.ts'
 import { elementCount, inputTensor, showShape } from './sizes.ts'
 import { HISTORY, type Snapshot } from './snapshot.ts'
@@ -65,6 +68,9 @@ export class Net {
   /** Parameters of layers that nothing depends on: no kernel reads them, but they are kept. */
   #unread = new Map<string, TensorData>()
 
+  /** What the classes of labels are called, by input: of the bundle, or of the data that the net was trained with. */
+  #classNames = new Map<string, readonly string[]>()
+
   constructor(parts: NetParts) {
     this.#parts = parts
     this.manifest = parts.bundle.manifest
@@ -74,6 +80,7 @@ export class Net {
     this.storage = parts.storage ?? 'f32'
     this.notes = parts.notes
     this.#seed = parts.seed
+    for (const { name, classNames } of this.manifest.inputs) if (classNames) this.#classNames.set(name, classNames)
   }
 
   /** Updates done so far: the t of schedules and of Adam. */
@@ -83,6 +90,19 @@ export class Net {
 
   get seed(): number {
     return this.#seed
+  }
+
+  /**
+   * What the classes are called, label 0 first: from the net's text, or from the data that it was trained with. Undefined where
+   * nobody said. Of the first input that has classes; `classesOf` asks for another one.
+   */
+  get classes(): readonly string[] | undefined {
+    const label = this.manifest.inputs.find(({ classes }) => classes !== undefined)
+    return label && this.classesOf(label.name)
+  }
+
+  classesOf(label: string): readonly string[] | undefined {
+    return this.#classNames.get(label)
   }
 
   /** Infers. `stats: 'batch'` normalizes with this batch's statistics, whatever was stored. */
@@ -170,10 +190,8 @@ export class Net {
   neededInputs(program: string): readonly InputEntry[] {
     const known = this.#needed.get(program)
     if (known) return known
-    const { tensors } = this.session.plan
-    const { dispatches, results } = this.program(program)
-    const buffers = new Set([...dispatches.flatMap((d) => d.tensors), ...Object.values(results)].map((i) => tensors[i]!.buffer))
-    const needed = this.manifest.inputs.filter((input) => buffers.has(tensors[inputTensor(this.session.plan, input)]?.buffer ?? -1))
+    this.program(program)
+    const needed = inputsOf(this.session.plan, program, this.manifest.inputs)
     this.#needed.set(program, needed)
     return needed
   }
@@ -302,7 +320,15 @@ export class Net {
   async save(): Promise<Bundle> {
     const weights = new Map([...await this.parameters()].map(([name, { shape, data }]) =>
       [name, { shape, type: 'f32', data: Float32Array.from(data as Float32Array) }] as const))
-    return { ...this.#parts.bundle, weights }
+    const { manifest, ...rest } = this.#parts.bundle
+    return { ...rest, manifest: { ...manifest, inputs: this.#namedInputs() }, weights }
+  }
+
+  #namedInputs(): readonly InputEntry[] {
+    return this.manifest.inputs.map((input) => {
+      const classNames = this.#classNames.get(input.name)
+      return classNames ? { ...input, classNames } : input
+    })
   }
 
   async snapshot(): Promise<Snapshot> {
@@ -343,6 +369,22 @@ export class Net {
   /** How a dataset's fields feed the inputs of a program: input name -> field name. */
   fields(program: string, dataset: Dataset): Map<string, string> {
     return fieldsFor(this.neededInputs(program), dataset)
+  }
+
+  /**
+   * The dataset with labels as the net has them: classes are matched by name. `learn`: a net whose classes have no names takes
+   * those of the data. Throws InputError where they cannot be matched.
+   */
+  withLabels(fields: ReadonlyMap<string, string>, dataset: Dataset, learn: boolean): Dataset {
+    const changes = new Map<string, readonly number[]>()
+    for (const input of this.#namedInputs()) {
+      const field = fields.get(input.name)
+      if (field === undefined) continue
+      const { labels, names, learned } = matchClasses(input, dataset.fields[field]!)
+      if (labels) changes.set(field, labels)
+      if (learned && learn && names) this.#classNames.set(input.name, names)
+    }
+    return relabel(dataset, changes)
   }
 
   close(): void {

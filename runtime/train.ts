@@ -37,8 +37,10 @@ export interface TrainEvent {
  * Trains from the net's step on. Which samples an update sees follows from (seed, its number) alone, so a training that
  * was restored goes on where it was. An epoch leaves out what does not fill a batch; each epoch it is others.
  */
-export async function* trainLoop(net: Net, dataset: Dataset, options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
+export async function* trainLoop(net: Net, given: Dataset, options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
   const { train } = net.manifest
+  const fields = net.fields('train', given)
+  const dataset = net.withLabels(fields, given, true)
   const accumulate = train?.accumulate ?? 1
   const perStep = net.batch * accumulate
   const stepsPerEpoch = Math.floor(dataset.length / perStep)
@@ -47,7 +49,6 @@ export async function* trainLoop(net: Net, dataset: Dataset, options: TrainOptio
   const steps = options.steps ?? (fromEpochs === undefined ? train?.steps : undefined) ?? (fromEpochs ?? 1) * stepsPerEpoch
   const horizon = { stepsPerEpoch, totalSteps: steps }
   net.horizon = horizon
-  const fields = net.fields('train', dataset)
   const reader = new BatchReader(dataset, fields, net.neededInputs('train'), net.batch, 2 * accumulate)
   const testEvery = inSteps(train?.test, horizon)
   const snapshotEvery = inSteps(train?.snapshot, horizon)

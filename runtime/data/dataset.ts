@@ -1,12 +1,13 @@
 import { InputError } from '../errors.ts'
-import type { DataType, InputEntry } from '../format.ts'
+import type { DataType } from '../format.ts'
 import { elementCount, showShape } from '../sizes.ts'
 
-/** What one sample holds under a name; `classes` for labels. */
+/** What one sample holds under a name; for labels `classes`, how many there are, and what they are called, label 0 first. */
 export interface Field {
   readonly shape: readonly number[]
   readonly type: DataType
   readonly classes?: number
+  readonly classNames?: readonly string[]
 }
 
 /** One array a field, the samples one after another. */
@@ -69,35 +70,3 @@ export function part(dataset: Dataset, from: number, to: number): Dataset {
     read: (indices, into, draw) => dataset.read(Array.from(indices, (i) => i + from), into, draw),
   }
 }
-
-/**
- * Which field feeds which input: the one of its name, else the only one left of its type and size (a dataset says
- * `image`, a net may say `x`).
- */
-export function fieldsFor(inputs: readonly InputEntry[], dataset: Dataset): Map<string, string> {
-  const sampleCount = (input: InputEntry): number => elementCount(input.shape)
-  const fits = (input: InputEntry, field: Field): boolean =>
-    input.shape[0] === 'n' && field.type === input.type && elementCount(field.shape) === sampleCount(input)
-    && (input.classes === undefined || field.classes === undefined || field.classes <= input.classes)
-  const found = new Map<string, string>()
-  for (const input of inputs) if (Object.hasOwn(dataset.fields, input.name)) found.set(input.name, input.name)
-  for (const input of inputs) {
-    if (found.has(input.name)) continue
-    const taken = new Set(found.values())
-    const left = Object.keys(dataset.fields).filter((name) => !taken.has(name) && fits(input, dataset.fields[name]!))
-    if (left.length === 1) found.set(input.name, left[0]!)
-  }
-  const wrong: string[] = []
-  for (const input of inputs) {
-    const name = found.get(input.name)
-    if (name === undefined) wrong.push(`nothing in it fits ${describe(input)}`)
-    else if (!fits(input, dataset.fields[name]!)) wrong.push(`its ${describeField(name, dataset.fields[name]!)} does not fit ${describe(input)}`)
-  }
-  if (wrong.length) throw new InputError(`this dataset does not fit the net: ${wrong.join('; ')} (it holds ${Object.entries(dataset.fields).map(([n, f]) => describeField(n, f)).join(', ')})`)
-  return found
-}
-
-const describe = (input: InputEntry): string =>
-  `input ${input.name}: ${input.classes === undefined ? input.type : `class[${input.classes}]`} ${showShape(input.shape)}`
-const describeField = (name: string, field: Field): string =>
-  `${name}: ${field.classes === undefined ? field.type : `class[${field.classes}]`} ${showShape(field.shape)}`

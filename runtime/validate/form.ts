@@ -97,8 +97,8 @@ const plan = record({
 export const structure = record({
   format: oneOf(FORMAT), version: oneOf(FORMAT_VERSION), name, style: oneOf('merged', 'split'), 'memory?': oneOf('fast', 'small'),
   source: record({ files: list(record({ name: text, text })), sha256: text }),
-  inputs: list(record({ name, type, shape, 'classes?': positive, 'ignore?': list(integer) })),
-  outputs: list(record({ name, role: oneOf('output', 'loss', 'metric'), shape, 'weight?': number })),
+  inputs: list(record({ name, type, shape, 'classes?': positive, 'classNames?': list(text), 'ignore?': list(integer) })),
+  outputs: list(record({ name, role: oneOf('output', 'loss', 'metric'), shape, 'weight?': number, 'scores?': name })),
   parameters: list(record({ name, shape: dims, offset: count, trainable: flag, initializer, layer: text })),
   'train?': record({
     'data?': call, augment: list(call), solver: call, schedule: list(schedule), batch: positive,

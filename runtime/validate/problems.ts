@@ -1,5 +1,6 @@
 import type { Problem } from '../errors.ts'
 import type { Bundle, Manifest } from '../format.ts'
+import { checkClasses } from './classes.ts'
 import { structure } from './form.ts'
 import { checkParameters, distinct } from './parameters.ts'
 import { checkPlan } from './plan.ts'
@@ -18,6 +19,7 @@ export function problemsOf(manifest: unknown, files?: Bundle['files'], targets?:
   distinct(m.inputs.map((i) => i.name), 'inputs', report)
   distinct(m.outputs.map((o) => o.name), 'outputs', report)
   distinct(m.parameters.map((p) => p.name), 'parameters', report)
+  checkClasses(m, report)
   checkParameters(m.parameters, report)
   for (const [target, p] of Object.entries(m.plans)) {
     if (p.target !== target) report(`plans.${target}.target`, `is ${say(p.target)}`)

@@ -212,3 +212,39 @@ describe('what runs away', () => {
     }
   })
 })
+
+describe('classes by their names', () => {
+  const label = (type: string): string => `n = 3\nnet f {\n input x: f32[4]\n input label: ${type}\n output y = x -> fc(n)\n}`
+
+  test('words of every kind and texts in quotes, in their order; a label a pixel as well', () => {
+    const { inputs } = program('net f { input a: class[cat, train, true, "sea lion", "7", constructor] input b: class[no, yes][8, 8] output y = a }')
+    expect(inputs.map(({ classes, classNames, shape }) => ({ classes, classNames, shape }))).toEqual([
+      { classes: 6, classNames: ['cat', 'train', 'true', 'sea lion', '7', 'constructor'], shape: [] },
+      { classes: 2, classNames: ['no', 'yes'], shape: [8, 8] },
+    ])
+  })
+
+  test('one word is the name of a number', () => {
+    expect(program(label('class[n]')).inputs[1]).toMatchObject({ classes: 3 })
+    expect(program(label('class[n]')).inputs[1]!.classNames).toBeUndefined()
+    expect(program(label('class[n, m]')).inputs[1]!.classNames).toEqual(['n', 'm'])
+  })
+
+  test.each([
+    ['one name', 'class[cat]', 'input/one-class', 'cat'],
+    ['one text', 'class["cat"]', 'input/one-class', '"cat"'],
+    ['a name twice', 'class[cat, dog, cat]', 'input/class-twice', 'cat'],
+    ['a number among names', 'class[cat, 3]', 'input/class-names', '3'],
+    ['arithmetic among names', 'class[1 + 2, cat]', 'input/class-names', '1 + 2'],
+    ['an empty name', 'class[cat, " "]', 'input/class-names', '" "'],
+    ['a control character', 'class[cat, "\u001b[31mdog"]', 'input/class-names', '"\u001b[31mdog"'],
+    ['two words', 'class[sea lion, dog]', 'syntax/unexpected', 'lion'],
+    ['names for a shape', 'class[cat, dog][cat, dog]', 'name/undefined', 'cat'],
+    ['names for numbers', 'f32[cat, dog]', 'name/undefined', 'cat'],
+    ['two numbers', 'class[10, 20]', 'input/classes', 'input label: class[10, 20]'],
+  ])('%s', (_, type, code, at) => {
+    const found = mistakes(label(type))
+    expect(found[0]!.code).toBe(code)
+    expect(underlined(found[0]!)).toBe(at)
+  })
+})
