@@ -30,7 +30,11 @@ export type Expression =
   /** Uniform in [0, 1), a function of (seed, step, key, at): the same number on every device. */
   | { readonly kind: 'random'; readonly key: number; readonly at: Index }
 
-/** `argmax`: position (row-major over the reduced axes) of the first largest. */
+/**
+ * `argmax`: position (row-major over the reduced axes) of the first largest. A NaN is larger than any number, so that maxima
+ * carry it, and so do `min` and `max` of two: on the interpreter and on WebAssembly. WGSL allows compilers to assume that
+ * there is none, so there nothing is said of it.
+ */
 export type Combiner = 'sum' | 'max' | 'argmax'
 export type Test = 'lt' | 'le' | 'eq'
 /**

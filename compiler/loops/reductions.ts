@@ -321,8 +321,14 @@ export class Reductions extends Values {
     const here = this.terms.floatOf(position)
     const lanes = lanesOf(most)
     const statements: Statement[] = this.terms.innermost.statements
-    const larger = this.terms.raw('lt', [most, body], 'bool', lanes)
-    statements.push({ kind: 'set', name: (at as { name: string }).name, value: this.terms.raw('select', [larger, here, at], 'f32', lanes) })
+    const taken = this.minds('NaN')
+      // The first NaN takes the place of any number, and stays.
+      ? this.terms.raw('select', [
+        this.terms.raw('le', [body, most], 'bool', lanes), at,
+        this.terms.raw('select', [this.terms.raw('eq', [most, most], 'bool', lanes), here, at], 'f32', lanes),
+      ], 'f32', lanes)
+      : this.terms.raw('select', [this.terms.raw('lt', [most, body], 'bool', lanes), here, at], 'f32', lanes)
+    statements.push({ kind: 'set', name: (at as { name: string }).name, value: taken })
     statements.push({ kind: 'set', name: (most as { name: string }).name, value: this.terms.raw('max', [most, body], 'f32', lanes) })
   }
 

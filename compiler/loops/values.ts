@@ -46,6 +46,11 @@ export abstract class Values {
     this.margin = memory.margin
   }
 
+  /** Whether the target does arithmetic as it is written, so that NaN is one number more. */
+  protected minds(_: 'NaN'): boolean {
+    return this.memory.asWritten === true
+  }
+
   /** Has a reduction computed for a place, so that it can be recalled. */
   protected abstract reduceAt(e: Reduction, place: Place): void
 
@@ -78,7 +83,12 @@ export abstract class Values {
       }))
       case 'load': return this.load(e, place)
       case 'unary': return e.op === 'rounded' && this.memory.asWritten ? this.value(e.a, place) : this.terms.op(e.op, [this.value(e.a, place)])
-      case 'binary': return this.terms.arithmetic(e.op, this.value(e.a, place), this.value(e.b, place))
+      case 'binary': {
+        const [a, b] = [this.value(e.a, place), this.value(e.b, place)]
+        // Padding times anything is 0; a 0 that is written down times NaN is NaN.
+        const written = e.a.kind === 'constant' || e.b.kind === 'constant'
+        return written && this.minds('NaN') ? this.terms.op(e.op, [a, b]) : this.terms.arithmetic(e.op, a, b)
+      }
       case 'select': {
         const condition = this.terms.op(e.test, [this.value(e.a, place), this.value(e.b, place)], 'bool')
         return this.terms.select(condition, this.value(e.yes, place), this.value(e.no, place))

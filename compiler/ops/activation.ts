@@ -41,13 +41,20 @@ const geluTanh = (x: Expression): Expression => tanh(mul(ROOT, mul(x, add(1, mul
 /** Phi(x), the normal distribution. */
 const normal = (x: Expression): Expression => mul(0.5, add(1, erf(mul(x, Math.SQRT1_2))))
 
-/** Conventions at kinks are Caffe's: relu's derivative at 0 is the negative slope, clip passes gradients at its bounds. */
+/** A value, but NaN where `of` is none of the numbers: a comparison alone would make one of its two answers of it. */
+const orNaN = (of: Expression, value: Expression | number): Expression => select('eq', of, of, value, of)
+
+/**
+ * Conventions at kinks are Caffe's: relu's derivative at 0 is the negative slope, clip passes gradients at its bounds. Where x
+ * is NaN, so are the value and the gradient: comparisons are written so that neither turns into a number.
+ */
 const ACTIVATIONS: readonly Activation[] = [
   {
     name: 'relu', doc: 'max(x, 0)', rectifier: true,
     value: (x) => max(x, 0),
     from: () => 'y',
-    gradient: (dy, y) => select('lt', 0, y, dy, 0),
+    // What is not positive is 0 or NaN.
+    gradient: (dy, y) => select('lt', 0, y, dy, y),
   },
   {
     name: 'leaky_relu', doc: 'x where positive, slope x elsewhere', rectifier: true,
@@ -55,7 +62,7 @@ const ACTIVATIONS: readonly Activation[] = [
     value: (x, a) => select('lt', 0, x, x, mul(slopeOf(a), x)),
     // A negative slope turns signs, so that the output's says nothing about the input's.
     from: (a) => (slopeOf(a) >= 0 ? 'y' : 'x'),
-    gradient: (dy, v, a) => select('lt', 0, v, dy, mul(slopeOf(a), dy)),
+    gradient: (dy, v, a) => select('lt', 0, v, dy, orNaN(v, mul(slopeOf(a), dy))),
   },
   {
     name: 'elu', doc: 'x where positive, alpha (exp(x) - 1) elsewhere', rectifier: true,
@@ -113,13 +120,13 @@ const ACTIVATIONS: readonly Activation[] = [
     name: 'hard_sigmoid', doc: 'x / 6 + 1/2, kept within 0 and 1',
     value: (x) => max(0, min(1, add(div(x, 6), 0.5))),
     from: () => 'y',
-    gradient: (dy, y) => select('lt', 0, y, select('lt', y, 1, div(dy, 6), 0), 0),
+    gradient: (dy, y) => select('lt', 0, y, select('lt', y, 1, div(dy, 6), 0), y),
   },
   {
     name: 'hard_swish', doc: 'x hard_sigmoid(x)', rectifier: true,
     value: (x) => div(mul(x, max(0, min(6, add(x, 3)))), 6),
     from: () => 'x',
-    gradient: (dy, x) => mul(dy, select('le', x, -3, 0, select('lt', x, 3, add(div(x, 3), 0.5), 1))),
+    gradient: (dy, x) => mul(dy, select('le', x, -3, 0, select('le', 3, x, 1, add(div(x, 3), 0.5)))),
   },
   {
     name: 'clip', doc: 'x kept within lo and hi: clip(0, 6) is relu6', rectifier: true,
@@ -130,7 +137,7 @@ const ACTIVATIONS: readonly Activation[] = [
     value: (x, a) => max(numberOf(a, 'lo', 0), min(numberOf(a, 'hi', 6), x)),
     // At a bound the output does not tell whether the input was cut off.
     from: () => 'x',
-    gradient: (dy, x, a) => select('le', numberOf(a, 'lo', 0), x, select('le', x, numberOf(a, 'hi', 6), dy, 0), 0),
+    gradient: (dy, x, a) => select('lt', x, numberOf(a, 'lo', 0), 0, select('le', x, numberOf(a, 'hi', 6), dy, orNaN(x, 0))),
   },
 ]
 
@@ -224,7 +231,8 @@ const preluDx: Operator = {
   pointwise: true,
   equations: (node) => [pointwise(node, (at) => {
     const dy = load(node.inputs[0]!, ...at)
-    return select('lt', 0, load(node.inputs[1]!, ...at), dy, mul(perChannel(node.parameters['slope']!, at), dy))
+    const x = load(node.inputs[1]!, ...at)
+    return select('lt', 0, x, dy, orNaN(x, mul(perChannel(node.parameters['slope']!, at), dy)))
   })],
 }
 

@@ -192,10 +192,14 @@ interface Winner {
   readonly most: Term
 }
 
-/** Which operand is the largest, as Caffe has it: of equal first two the second, a later one must be strictly larger. */
+/** Which operand is the largest, as Caffe has it: of equal first two the second, a later one must be strictly larger. The first NaN is larger than any number. */
 function winnerOf(node: Node, shape: Shape, terms: readonly Term[]): { before: readonly Equation[]; which: Term } {
   const beats = (so: Winner, term: Term, k: number): Winner => ({
-    which: (at) => (k === 1 ? select('lt', term(at), so.most(at), 0, 1) : select('lt', so.most(at), term(at), k, so.which(at))),
+    which: (at) => {
+      const most = so.most(at)
+      return k === 1 ? select('lt', term(at), most, 0, select('eq', most, most, 1, 0))
+        : select('le', term(at), most, so.which(at), select('eq', most, most, k, so.which(at)))
+    },
     most: (at) => max(so.most(at), term(at)),
   })
   let winner: Winner = { which: () => constant(0), most: terms[0]! }

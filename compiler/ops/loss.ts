@@ -311,7 +311,7 @@ const hingeLoss: Operator = {
   },
 }
 
-/** side dLoss / N where the margin is missed; 2 margin side dLoss / N for norm 2 */
+/** side dLoss / N where the margin is missed, else the margin, which is 0 (or NaN); 2 margin side dLoss / N for norm 2 */
 const hingeLossDx: Operator = {
   name: 'hinge_loss_dx',
   equations: (node) => {
@@ -319,7 +319,7 @@ const hingeLossDx: Operator = {
     return [pointwise(node, (at) => {
       const margin = marginOf(x, labels, at)
       const factor = mul(sideOf(labels, at), div(load(dLoss), batchOf(x.shape)))
-      return numberOf(node.attributes, 'norm', 1) === 2 ? mul(mul(2, margin), factor) : select('lt', 0, margin, factor, 0)
+      return numberOf(node.attributes, 'norm', 1) === 2 ? mul(mul(2, margin), factor) : select('lt', 0, margin, factor, margin)
     })]
   },
 }

@@ -46,9 +46,11 @@ const decay: Parameter = number('weight_decay', 0, 'how strongly weights are dra
 const regularize: Parameter = { name: 'regularize', type: { kind: 'word', words: ['l2', 'l1'] }, default: 'l2', named: true, doc: 'whether decay follows the weight or its sign' }
 const clip: Parameter = { name: 'clip_gradients', type: { kind: 'number', min: 0 }, optional: true, named: true, doc: 'the largest joint norm of all gradients' }
 
-/** h' = mu h + r g */
-const velocity = (h: Expression, g: Expression, rate: Expression, a: Attributes): Expression =>
-  add(mul(numberOf(a, 'momentum', 0), h), mul(rate, g))
+/** h' = mu h + r g; without momentum the past is not looked at. */
+const velocity = (h: Expression, g: Expression, rate: Expression, a: Attributes): Expression => {
+  const momentum = numberOf(a, 'momentum', 0)
+  return momentum === 0 ? mul(rate, g) : add(mul(momentum, h), mul(rate, g))
+}
 /** b old + (1 - b) new */
 const mix = (weight: number, old: Expression, now: Expression): Expression => add(mul(weight, old), mul(1 - weight, now))
 const beta1 = (a: Attributes): number => numberOf(a, 'beta1', 0.9)
@@ -185,7 +187,7 @@ const gradientClip: Operator = {
     const most = numberOf(node.attributes, 'clip_gradients', 1)
     return [
       equation(`${node.name}.squares`, [node.layer], [part], [store(squares, [part], sum([round], mul(g, g)))]),
-      equation(node.name, [node.layer], [], [store(node.outputs[0]!, [], select('lt', most, norm, div(most, norm), 1))]),
+      equation(node.name, [node.layer], [], [store(node.outputs[0]!, [], select('le', norm, most, 1, div(most, norm)))]),
     ]
   },
 }

@@ -171,12 +171,15 @@ class Printer {
     this.loops(e.axes, () => {
       const body = this.value(e.body)
       if (e.combine === 'sum') this.line(`${name} += ${body};`)
-      else if (e.combine === 'max') this.line(`if (${body} > ${name}) ${name} = ${body};`)
-      else this.line(`if (${body} > ${name}) { ${name} = ${body}; ${at} = ${at}_next; } ${at}_next++;`)
+      else if (e.combine === 'max') this.line(`if (${beats(body, name)}) ${name} = ${body};`)
+      else this.line(`if (${beats(body, name)}) { ${name} = ${body}; ${at} = ${at}_next; } ${at}_next++;`)
     })
     if (e.combine === 'argmax') this.line(`${name} = ${at};`)
   }
 }
+
+/** Whether a value takes the place of the largest so far: the first NaN does, and stays. */
+const beats = (value: string, most: string): string => `!(${value} <= ${most}) && ${most} === ${most}`
 
 const extentText = (extent: Extent): string =>
   typeof extent === 'number' ? String(extent) : extent === 'n' ? 's.batch' : `Math.ceil(s.batch / ${extent.chunks})`

@@ -10,7 +10,10 @@ export const SCALAR: Readonly<Record<Direct, PlainOp>> = {
   iadd: 'i32.add', imul: 'i32.mul', idiv: 'i32.div_s', irem: 'i32.rem_s', ieq: 'i32.eq', float: 'f32.convert_i32_s',
 }
 
-/** `pmin` and `pmax` are one instruction on every machine, `min` and `max` are many. */
+/**
+ * `pmin` and `pmax` are one instruction on every machine, `min` and `max` are many. But they give their first operand where
+ * either is NaN: the printer puts a number second, or tests the second.
+ */
 export const VECTOR: Readonly<Record<Direct, PlainOp>> = {
   neg: 'f32x4.neg', abs: 'f32x4.abs', sqrt: 'f32x4.sqrt', floor: 'f32x4.floor',
   add: 'f32x4.add', sub: 'f32x4.sub', mul: 'f32x4.mul', div: 'f32x4.div', min: 'f32x4.pmin', max: 'f32x4.pmax',

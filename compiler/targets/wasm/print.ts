@@ -351,11 +351,15 @@ class Printer {
           code.f32x4(1, 1, 1, 1)
           push(a)
           code.f32x4(0, 0, 0, 0).op('f32x4.lt').op('v128.and').op('f32x4.sub')
+          push(a, a)
+          code.op('f32x4.ne').op('v128.or')
         } else {
-          push(a)
+          push(a, a)
           code.f32(0).op('f32.gt').op('f32.convert_i32_s')
           push(a)
           code.f32(0).op('f32.lt').op('f32.convert_i32_s').op('f32.sub')
+          push(a, a)
+          code.op('f32.ne').op('select')
         }
         return
       case 'imin':
@@ -370,19 +374,43 @@ class Printer {
         if (lanes === 1) code.lane('f32x4.extract_lane', 0)
         return
     }
+    if (four && (op === 'min' || op === 'max')) return this.extreme(VECTOR[op], a, b)
     push(...args)
     code.op(four ? VECTOR[op] : SCALAR[op])
+  }
+
+  /** The smaller or larger, lane by lane; NaN where either is. */
+  private extreme(op: PlainOp, a: Term, b: Term): void {
+    const { code } = this
+    const [first, second] = isNumber(a) ? [b, a] : [a, b]
+    this.value(first, 4)
+    if (isNumber(second)) {
+      this.value(second, 4)
+      code.op(op)
+      return
+    }
+    const other = this.locals.temporary('v128')
+    this.value(second, 4)
+    // All bits of a lane that is NaN: they stay so through any further `pmin`, `pmax` and `or`.
+    code.tee(other).op(op).get(other).get(other).op('f32x4.ne').op('v128.or')
   }
 
   /** Halves are put together, then the two that are left. */
   private acrossLanes(op: 'lanesum' | 'lanemax', of: Term): void {
     const { code } = this
-    const [vector, scalar]: [PlainOp, PlainOp] = op === 'lanesum' ? ['f32x4.add', 'f32.add'] : ['f32x4.pmax', 'f32.max']
+    const scalar: PlainOp = op === 'lanesum' ? 'f32.add' : 'f32.max'
     const whole = this.locals.temporary('v128')
     this.value(of, 4)
-    code.tee(whole).get(whole).get(whole).shuffle(2, 3, 0, 1).op(vector).tee(whole)
+    code.tee(whole).get(whole).get(whole).shuffle(2, 3, 0, 1)
+    if (op === 'lanesum') code.op('f32x4.add')
+    else {
+      const half = this.locals.local('v128')
+      code.tee(half).op('f32x4.pmax').get(half).get(half).op('f32x4.ne').op('v128.or')
+    }
+    code.tee(whole)
     code.lane('f32x4.extract_lane', 0).get(whole).lane('f32x4.extract_lane', 1).op(scalar)
   }
 }
 
+const isNumber = (term: Term): boolean => term.kind === 'number' || (term.kind === 'vector' && term.parts.every((p) => p.kind === 'number'))
 const isZero = (term: Term): boolean => term.kind === 'number' && term.value === 0 && !Object.is(term.value, -0)
