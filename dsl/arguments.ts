@@ -3,8 +3,9 @@ import { nearest } from './mends.ts'
 import { type Given, place, placeLeniently } from './place.ts'
 import type { ValueRef } from './program.ts'
 import type { Reporter } from './reporter.ts'
-import type { ArgumentType, Attribute, AttributeCall, Attributes, Parameter, Signature } from './signature.ts'
+import type { ArgumentType, Attribute, AttributeCall, Attributes, Duration, Parameter, Signature } from './signature.ts'
 import { type Span, textOf } from './source.ts'
+import { unitNamed } from './unit.ts'
 import { describe, type Evaluated, listed } from './values.ts'
 
 /** What binding arguments needs of its surroundings. */
@@ -70,6 +71,13 @@ function convert(type: ArgumentType, expression: Expression, what: string, conte
       if (word !== undefined && type.words?.includes(word)) return word
       if (word !== undefined && type.words && !context.isBound(word)) return wordAmong(type.words, expression, what, context)
       break
+    case 'duration': case 'durations':
+      // `every: epoch`, as in `test every epoch`.
+      if (word !== undefined && !context.isBound(word) && unitNamed(word)) {
+        const one = { count: 1, unit: unitNamed(word)! }
+        return type.kind === 'duration' ? one : [one]
+      }
+      break
     default:
   }
   const value = context.evaluate(expression)
@@ -115,11 +123,14 @@ function fromValue(type: ArgumentType, value: Evaluated, span: Span, what: strin
       if (!numbers || (type.length !== undefined && numbers.length !== type.length)) return wrong(type.length === undefined ? 'a list of numbers' : `a list of ${type.length} numbers`)
       return allOf(numbers.map((n) => bounded(n, {}, type.integer === true, span, what, report)))
     }
-    case 'duration': {
-      const { count, unit } = value.kind === 'duration' ? value.value : { count: value.kind === 'number' ? value.value : NaN, unit: 'steps' as const }
-      if (Number.isNaN(count)) return wrong('a number of steps or epochs')
-      const bound = bounded(count, { min: type.min ?? 0 }, unit === 'steps', span, what, report)
-      return bound === undefined ? undefined : { count: bound, unit }
+    case 'duration': return value.kind === 'duration' || value.kind === 'number' ? durationOf(value, type.min, span, what, report) : wrong('a number of steps or epochs')
+    case 'durations': {
+      const marks: (Duration | number | undefined)[] = (value.kind === 'list' ? value.items : [value]).map((item) => {
+        if (item.kind !== 'duration' && item.kind !== 'number') return wrong('a list of numbers of steps or epochs')
+        const mark = durationOf(item, type.min, span, what, report)
+        return item.kind === 'number' ? mark?.count : mark
+      })
+      return allOf(marks)
     }
     default: return undefined
   }
@@ -127,7 +138,14 @@ function fromValue(type: ArgumentType, value: Evaluated, span: Span, what: strin
 
 const numbersOf = (list: Extract<Evaluated, { kind: 'list' }>): number[] | undefined => allOf(list.items.map((item) => (item.kind === 'number' ? item.value : undefined)))
 
-const allOf = (numbers: (number | undefined)[]): number[] | undefined => (numbers.every((n) => n !== undefined) ? numbers : undefined)
+const allOf = <T>(all: readonly (T | undefined)[]): T[] | undefined => (all.every((one) => one !== undefined) ? [...all] : undefined)
+
+/** Steps are whole, epochs need not be: `0.5 epochs`. A number without a unit counts steps. `argument/kind`, `argument/range` */
+export function durationOf(value: Extract<Evaluated, { kind: 'duration' | 'number' }>, min: number | undefined, span: Span, what: string, report: Reporter): Duration | undefined {
+  const { count, unit } = value.kind === 'duration' ? value.value : { count: value.value, unit: 'steps' as const }
+  const bound = bounded(count, { min: min ?? 0 }, unit === 'steps', span, what, report)
+  return bound === undefined ? undefined : { count: bound, unit }
+}
 
 /** `argument/kind`, `argument/range` */
 export function bounded(value: number, { min, max }: { readonly min?: number | undefined; readonly max?: number | undefined }, integer: boolean, span: Span, what: string, report: Reporter): number | undefined {

@@ -2,6 +2,7 @@ import { EmbeddedActionsParser, type IParserErrorMessageProvider, type IToken, t
 import type * as A from './ast.ts'
 import type { Source, Span } from './source.ts'
 import * as T from './tokens.ts'
+import { type Unit, unitNamed } from './unit.ts'
 
 /** Brackets, negations and operators in a row within one another: far beyond what is written, far below what a stack holds. */
 const MOST_NESTED = 100
@@ -106,7 +107,7 @@ export class NetParser extends EmbeddedActionsParser {
       { ALT: () => ast.blocks.push(this.SUBRULE(this.block)) },
       { ALT: () => ast.nets.push(this.SUBRULE(this.net)) },
       { ALT: () => ast.trains.push(this.SUBRULE(this.train)) },
-      { ALT: () => ast.constants.push(this.statementOf(() => this.SUBRULE(this.letStatement))) },
+      { ALT: () => ast.constants.push(this.statementOf(() => this.SUBRULE(this.constant))) },
       { ALT: () => ast.broken.push(this.SUBRULE(this.broken)) },
     ]))
     return { span: { source: this.source, start: 0, end: this.source.text.length }, ...ast }
@@ -176,8 +177,8 @@ export class NetParser extends EmbeddedActionsParser {
       SEP: T.Comma,
       DEF: () => this.OR([
         { GATE: () => every && isUnit(this.LA(1)), ALT: () => values.push(this.SUBRULE(this.bareUnit)) },
-        // A unit belongs to `every` alone: behind `batch 100` the word epochs is the next setting.
-        { GATE: () => every, ALT: () => values.push(this.SUBRULE(this.argumentValue)) },
+        // Behind `batch 100` the word epochs is the next setting.
+        { GATE: () => every || isDoneEverySoOften(key), ALT: () => values.push(this.SUBRULE(this.argumentValue)) },
         { ALT: () => values.push(this.SUBRULE(this.chain)) },
       ]),
     })
@@ -265,6 +266,14 @@ export class NetParser extends EmbeddedActionsParser {
     return { kind: 'let', name: this.ACTION(() => this.named(name)), value, span: this.ACTION(() => this.from(name)) }
   })
 
+  /** At the top of a file: the only value that may be a duration, since nothing but `NAME =` can follow it there. */
+  private readonly constant = this.RULE('constant', (): A.Let => {
+    const name = this.CONSUME(T.Identifier)
+    this.CONSUME(T.Assign)
+    const value = this.SUBRULE(this.argumentValue)
+    return { kind: 'let', name: this.ACTION(() => this.named(name)), value, span: this.ACTION(() => this.from(name)) }
+  })
+
   private readonly expressionStatement = this.RULE('layer', (): A.Statement => {
     const start = this.LA(1)
     const value = this.SUBRULE(this.chain)
@@ -310,7 +319,7 @@ export class NetParser extends EmbeddedActionsParser {
   private readonly argumentValue = this.RULE('value', (): A.Expression => {
     const start = this.LA(1)
     const value = this.SUBRULE(this.chain)
-    const unit = this.OPTION({ GATE: () => isUnit(this.LA(1)), DEF: () => this.CONSUME(T.Identifier) })
+    const unit = this.OPTION({ GATE: () => isUnit(this.LA(1)) && this.LA(2).tokenType !== T.Assign, DEF: () => this.CONSUME(T.Identifier) })
     if (!unit) return value
     return { kind: 'duration', count: value, unit: this.ACTION(() => unitOf(unit)), span: this.ACTION(() => this.from(start)) }
   })
@@ -372,7 +381,7 @@ export class NetParser extends EmbeddedActionsParser {
   private readonly list = this.RULE('list', (): A.List => {
     const start = this.CONSUME(T.OpenBracket)
     const items: A.Expression[] = []
-    this.MANY_SEP({ SEP: T.Comma, DEF: () => { items.push(this.SUBRULE(this.chain)) } })
+    this.MANY_SEP({ SEP: T.Comma, DEF: () => { items.push(this.SUBRULE(this.argumentValue)) } })
     this.CONSUME(T.CloseBracket)
     return { kind: 'list', items, span: this.ACTION(() => this.from(start)) }
   })
@@ -453,5 +462,7 @@ function classNamesIn(items: readonly A.Expression[]): A.Name[] | undefined {
   return names.length > 1 && names.every((name) => name !== undefined) ? names : undefined
 }
 
-const isUnit = (token: IToken): boolean => /^(epoch|step)s?$/.test(token.image)
-const unitOf = (token: IToken): 'steps' | 'epochs' => (token.image.startsWith('epoch') ? 'epochs' : 'steps')
+/** `snapshot 2 epochs` lacks an `every`, which is told later. */
+const isDoneEverySoOften = (key: IToken): boolean => key.image === 'snapshot' || key.image === 'test'
+const isUnit = (token: IToken): boolean => unitNamed(token.image) !== undefined
+const unitOf = (token: IToken): Unit => unitNamed(token.image)!

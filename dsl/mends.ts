@@ -43,7 +43,7 @@ function showDefault({ type, default: value }: Parameter): string {
 }
 
 function show(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.join(', ')}]`
+  if (Array.isArray(value)) return `[${value.map(show).join(', ')}]`
   if (typeof value !== 'object' || value === null) return String(value)
   if ('call' in value && 'args' in value) {
     const given = Object.entries(value.args as object).map(([name, argument]) => `${name}: ${show(argument)}`)

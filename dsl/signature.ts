@@ -23,6 +23,8 @@ export type ArgumentType =
   | { readonly kind: 'value' }
   /** `500`, `500 steps`, `2 epochs`: evaluates to a `Duration`. `min` bounds its count. */
   | { readonly kind: 'duration'; readonly min?: number }
+  /** `[500, 2 epochs]`, or one of them: evaluates to a list, where a number counts steps. */
+  | { readonly kind: 'durations'; readonly min?: number }
 
 export interface Parameter {
   readonly name: string
@@ -70,6 +72,6 @@ export interface Duration {
   readonly unit: 'steps' | 'epochs'
 }
 
-export type Attribute = number | boolean | string | readonly number[] | AttributeCall | Duration
+export type Attribute = number | boolean | string | readonly (number | Duration)[] | AttributeCall | Duration
 /** Evaluated arguments by parameter name; defaults filled in; optional ones that were left out are absent. */
 export type Attributes = Readonly<Record<string, Attribute>>

@@ -1,9 +1,10 @@
-import type { IToken } from 'chevrotain'
+import type { IToken, TokenType } from 'chevrotain'
 import type { Diagnostic, Label } from './diagnostic.ts'
 import type { Mistake } from './recover.ts'
 import type { Source, Span } from './source.ts'
 import { suggest } from './suggest.ts'
 import * as T from './tokens.ts'
+import { unitNamed } from './unit.ts'
 
 const spanOf = (token: IToken, source: Source): Span => ({ source, start: token.startOffset, end: token.startOffset + token.image.length })
 
@@ -80,6 +81,8 @@ function wantedBy({ wanted, rule, rules }: Mistake): string | undefined {
 const LABELS: ReadonlyMap<string, string> = new Map(T.TOKENS.map((type) => [type.name, type.LABEL ?? type.name]))
 const labelOf = (name: string): string => LABELS.get(name) ?? name
 
+const OPERATORS: readonly TokenType[] = [T.Plus, T.Minus, T.Times, T.Divide, T.Remainder]
+
 const RESERVED: ReadonlySet<string> = new Set(T.TOKENS.filter((type) => type.CATEGORIES?.some((c) => c === T.Word || c === T.SoftWord) && type !== T.Identifier && type !== T.SoftWord).map((type) => type.name))
 
 function mendOf({ token, wanted, rule, rules }: Mistake, tokens: readonly IToken[], at: number): string | undefined {
@@ -101,11 +104,15 @@ function mendOf({ token, wanted, rule, rules }: Mistake, tokens: readonly IToken
   if ((tokenType === T.Above || tokenType === T.Assign) && before?.tokenType === T.Minus) return "layers are joined with '->'"
   if (before?.tokenType === T.Arrow && rule === 'call') return "a layer is missing behind '->'"
   if (wanted === T.Identifier.name && RESERVED.has(tokenType.name)) return `'${image}' is a word of the language: choose another name`
-  if (wanted === T.Assign.name && rule === 'assignment' && before) {
+  if (wanted === T.Assign.name && (rule === 'assignment' || rule === 'constant') && before) {
     const meant = rules.includes('body') ? undefined : suggest(before.image, ['net', 'block', 'train', 'import'])
     return meant === undefined ? `a value is given with '=': ${before.image} = ...` : `did you mean \`${meant}\`?`
   }
   if (wanted === T.Assign.name) return `a result is written ${tokens[at - 2]?.image ?? 'output'} ${before?.image ?? 'prob'} = ...`
+  const inList = (wanted === T.CloseParen.name && rule === 'call') || wanted === T.CloseBracket.name
+  if (inList && before?.tokenType === T.NumberLiteral && isName(token) && rules.includes('train setting')) return `durations are counted in steps or epochs: ${before.image} epochs`
+  if (inList && isName(before) && tokenType === T.NumberLiteral && !unitNamed(before.image)) return `arguments are given with ':': ${before.image}: ${image}`
+  if (wanted !== undefined && before && unitNamed(before.image) && OPERATORS.includes(tokenType)) return `a duration is one number and a unit: (1 + 2) ${before.image}`
   if (wanted === T.CloseParen.name && before && rule === 'call') return "is a ',' or a ')' missing in front of it?"
   if (rule === 'dimensions' && isName(before) && isName(token)) return `a class whose name has several words stands in quotes: "${before.image} ${image}"`
   if (wanted === T.CloseBracket.name) return "is a ',' or a ']' missing in front of it?"

@@ -1,4 +1,4 @@
-import { type ArgumentContext, bounded, convertCall } from './arguments.ts'
+import { type ArgumentContext, convertCall, durationOf } from './arguments.ts'
 import type { Call, Expression, Train, TrainEntry } from './ast.ts'
 import { didYouMean } from './mends.ts'
 import type { TrainSettings } from './program.ts'
@@ -49,7 +49,7 @@ class Settings {
     const batch = this.integer('batch', 1)
     const seed = this.integer('seed', 0)
     const accumulate = this.integer('accumulate', 1)
-    const epochs = this.integer('epochs', 1)
+    const epochs = this.integer('epochs', 1, 'epochs are whole here: a part of one is a number of steps, as in steps 500')
     const steps = this.integer('steps', 1)
     const [e, s] = [this.entries.get('epochs'), this.entries.get('steps')]
     if (e && s) this.report.error('train/both', 'a training lasts a number of epochs or of steps, not both', s.span, { labels: [{ span: e.span, text: 'and here' }], hint: 'leave one of them out' })
@@ -130,13 +130,13 @@ class Settings {
     return parts.flatMap((part) => convertCall('the schedule', this.vocabulary.schedules, part, this.context) ?? [])
   }
 
-  private integer(key: string, least: number): number | undefined {
+  private integer(key: string, least: number, hint?: string): number | undefined {
     return this.of(key, (entry) => {
       const e = this.single(entry)
       const value = this.context.evaluate(e)
       if (!value) return undefined
       if (value.kind === 'number' && Number.isSafeInteger(value.value) && value.value >= least) return value.value
-      return this.report.error('train/number', `${key} is an integer of at least ${least}, not ${describe(value)}`, entry.span)
+      return this.report.error('train/number', `${key} is an integer of at least ${least}, not ${describe(value)}`, entry.span, { hint: value.kind === 'number' && value.value > 0 ? hint : undefined })
     })
   }
 
@@ -147,9 +147,8 @@ class Settings {
       const value = this.context.evaluate(e)
       if (!value) return undefined
       if (value.kind !== 'duration' && value.kind !== 'number') return this.report.error('argument/kind', `${key} is done every so many epochs or steps, not every ${describe(value)}`, e.span, { hint: `${key} every 1 epoch` })
-      const { count, unit } = value.kind === 'duration' ? value.value : { count: value.value, unit: 'steps' as const }
-      const whole = bounded(count, { min: 1 }, true, e.span, `the number of ${unit}`, this.report)
-      return whole === undefined ? undefined : { count: whole, unit }
+      const duration = durationOf(value, undefined, e.span, `the number of ${value.kind === 'duration' ? value.value.unit : 'steps'}`, this.report)
+      return duration?.count === 0 ? this.report.error('argument/range', `${key} is done every so many epochs or steps, and 0 are none`, e.span) : duration
     })
   }
 }

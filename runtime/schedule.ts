@@ -16,13 +16,23 @@ export interface Horizon {
   readonly totalSteps?: number
 }
 
-/** `500`, or `{ count: 2, unit: 'epochs' }`, in updates. */
+/**
+ * `500`, or `{ count: 2, unit: 'epochs' }`, in updates. Half an epoch of 781 is 390.5: what is due then is due with the first update
+ * behind it, and nothing drifts.
+ */
 export function inSteps(value: unknown, horizon: Horizon): number {
   if (typeof value === 'number') return value
   const { count, unit } = (value ?? {}) as { count?: unknown; unit?: unknown }
   if (typeof count !== 'number') return Infinity
-  return unit === 'epochs' ? count * (horizon.stepsPerEpoch ?? Infinity) : count
+  if (unit !== 'epochs') return count
+  const steps = count * (horizon.stepsPerEpoch ?? Infinity)
+  // 0.07 * 100 is 7.000000000000001.
+  const whole = Math.round(steps)
+  return Math.abs(steps - whole) < 1e-9 * whole ? whole : steps
 }
+
+/** Whether what is done every so many updates is done after update `step`, counted from 1. */
+export const isDue = (step: number, every: number): boolean => Math.floor(step / every) > Math.floor((step - 1) / every)
 
 type Rate = (args: Readonly<Record<string, unknown>>, t: number, horizon: Horizon) => number
 
@@ -36,7 +46,7 @@ const durationOf = (args: Readonly<Record<string, unknown>>, name: string): unkn
 
 const gammaOf = (args: Readonly<Record<string, unknown>>): number => numberOf(args, 'gamma', 0.1)
 const done = (args: Readonly<Record<string, unknown>>, t: number, horizon: Horizon): number =>
-  Math.min(1, t / numberOf(args, 'max_iter', horizon.totalSteps ?? Infinity))
+  Math.min(1, t / (args['max_iter'] === undefined ? horizon.totalSteps ?? Infinity : inSteps(args['max_iter'], horizon)))
 
 const FACTORS: Readonly<Record<string, Rate>> = {
   fixed: () => 1,

@@ -3,7 +3,7 @@ import type { Dataset } from './data/dataset.ts'
 import { InputError } from './errors.ts'
 import type { Inputs, Net } from './net.ts'
 import { permutation } from './random.ts'
-import { inSteps } from './schedule.ts'
+import { inSteps, isDue } from './schedule.ts'
 
 export interface TrainOptions {
   /** Default: what the file says, else one epoch. */
@@ -76,7 +76,7 @@ export async function* trainLoop(net: Net, given: Dataset, options: TrainOptions
     next?.catch(() => {})
     const event = {
       step, steps, epoch: Math.floor(t / stepsPerEpoch), stepsPerEpoch, epochEnd: step % stepsPerEpoch === 0, rate,
-      testDue: step % testEvery === 0, snapshotDue: step % snapshotEvery === 0,
+      testDue: isDue(step, testEvery), snapshotDue: isDue(step, snapshotEvery),
     }
     waiting.push(async () => ({ ...event, loss: await loss }))
     const settle = event.epochEnd || event.testDue || event.snapshotDue || step === steps

@@ -57,7 +57,7 @@ export function showAttribute(value: Attribute): string {
     return args.length === 0 ? value.call : `${value.call}(${args.map(([key, arg]) => `${key}: ${showAttribute(arg)}`).join(', ')})`
   }
   if ('unit' in value) return `${value.count} ${value.unit}`
-  return `[${value.join(', ')}]`
+  return `[${value.map(showAttribute).join(', ')}]`
 }
 
 const short = (value: number): string => String(Number(value.toPrecision(4)))

@@ -58,7 +58,10 @@ const elementType = oneOf('f32', 'i32', 'f16')
 const size = record({ fixed: count, perSample: count })
 const tally = record({ fixed: amount, perSample: amount })
 const call = record({ call: name, args: table(anything) })
-const duration = record({ count: positive, unit: oneOf('steps', 'epochs') })
+const positiveNumber = when((v) => Number.isFinite(v) && (v as number) > 0, 'a positive number')
+/** Steps are whole; half an epoch is a duration. */
+const duration: Check = (value, path, report) =>
+  record({ count: isObject(value) && value.unit === 'epochs' ? positiveNumber : positive, unit: oneOf('steps', 'epochs') })(value, path, report)
 const schedule: Check = (value, path, report) => {
   call(value, path, report)
   if (isObject(value) && typeof value.call === 'string' && !SCHEDULES.includes(value.call)) report(`${path}.call`, `is no schedule: ${say(value.call)}`)

@@ -51,7 +51,49 @@ describe('durations', () => {
     ['an epoch', '1 epoch', { count: 1, unit: 'epochs' }],
     ['steps', '500 steps', { count: 500, unit: 'steps' }],
     ['a number', '500', { count: 500, unit: 'steps' }],
-  ])('%s', (_, duration, want) => expect(train(`${SOLVER}\n schedule step(0.1, every: ${duration})`).schedule[0]!.args['every']).toEqual(want))
+    ['half an epoch', '0.5 epochs', { count: 0.5, unit: 'epochs' }],
+    ['a unit alone', 'epoch', { count: 1, unit: 'epochs' }],
+    ['a sum', '(1 + 2) epochs', { count: 3, unit: 'epochs' }],
+  ])('%s', (_, duration, want) => {
+    expect(train(`${SOLVER}\n schedule step(0.1, every: ${duration})`).schedule[0]!.args['every']).toEqual(want)
+    expect(train(`${SOLVER}\n test every ${duration}\n snapshot every ${duration}`)).toMatchObject({ test: want, snapshot: want })
+  })
+
+  test('in lists, mixed with steps', () => {
+    const at = (marks: string): unknown => train(`${SOLVER}\n schedule multistep(0.1, at: ${marks})`).schedule[0]!.args['at']
+    expect(at('[1 epoch, 2.5 epochs]')).toEqual([{ count: 1, unit: 'epochs' }, { count: 2.5, unit: 'epochs' }])
+    expect(at('[100, 200 steps, 2 * 3 epochs]')).toEqual([100, { count: 200, unit: 'steps' }, { count: 6, unit: 'epochs' }])
+    expect(at('2 epochs')).toEqual([{ count: 2, unit: 'epochs' }])
+    expect(at('epoch')).toEqual([{ count: 1, unit: 'epochs' }])
+    expect(at('[32000, 48000]')).toEqual([32000, 48000])
+  })
+
+  test('as a constant of the file', () => {
+    const { schedule } = program(`later = 2 epochs\nhalf = 0.5\n${text(`${SOLVER}\n schedule multistep(0.1, at: [later, half epochs])`)}`).train!
+    expect(schedule[0]!.args['at']).toEqual([{ count: 2, unit: 'epochs' }, { count: 0.5, unit: 'epochs' }])
+  })
+
+  test('a constant may be called like a unit', () => expect(program(`n = 2\nsteps = 3\n${text('solver sgd(lr: n / steps)')}`).train!.solver.args['lr']).toBe(2 / 3))
+
+  test.each([
+    ['half a step', `${SOLVER}\n test every 0.5 steps`, 'argument/kind'],
+    ['never', `${SOLVER}\n test every 0 epochs`, 'argument/range'],
+    ['before the beginning', `${SOLVER}\n schedule multistep(0.1, at: [-1 epochs])`, 'argument/range'],
+    ['half a step among others', `${SOLVER}\n schedule multistep(0.1, at: [1 epoch, 0.5])`, 'argument/kind'],
+    ['a word among others', `${SOLVER}\n schedule multistep(0.1, at: [true])`, 'argument/kind'],
+    ['half an epoch in all', `${SOLVER}\n epochs 0.5`, 'train/number'],
+  ])('refused: %s', (_, entries, code) => expect(codes(text(entries))).toEqual([code]))
+
+  test.each([
+    ['snapshot 2 epochs', 'snapshot every 2 epochs'],
+    ['test 1 epoch', 'test every 1 epoch'],
+    ['schedule step(0.1, every 2 epochs)', "arguments are given with ':': every: 2"],
+    ['schedule multistep(0.1, at: [1 day])', 'durations are counted in steps or epochs: 1 epochs'],
+  ])('%s: a hint that leads on', (entry, hint) => expect(mistakes(text(`${SOLVER}\n ${entry}`)).map((d) => d.hint)).toEqual([hint]))
+
+  test('what is added behind a unit', () => {
+    expect(mistakes(text(`${SOLVER}\n schedule step(0.1, every: 1 epoch + 2)`))[0]!.hint).toBe('a duration is one number and a unit: (1 + 2) epoch')
+  })
 })
 
 describe('what is the solver\'s may stand by itself', () => {

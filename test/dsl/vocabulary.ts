@@ -84,6 +84,7 @@ export const vocabulary: Vocabulary = {
   schedules: [
     { name: 'fixed', doc: '', parameters: [] },
     { name: 'step', doc: '', parameters: [{ name: 'gamma', type: { kind: 'number' } }, { name: 'every', type: { kind: 'duration' } }] },
+    { name: 'multistep', doc: '', parameters: [{ name: 'gamma', type: { kind: 'number' } }, { name: 'at', type: { kind: 'durations' } }] },
     { name: 'cosine', doc: '', parameters: [] },
     { name: 'warmup', doc: '', parameters: [{ name: 'n', type: { kind: 'duration' } }] },
   ],

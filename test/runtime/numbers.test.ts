@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { CallEntry, Initializer, TrainEntry } from '../../runtime/format.ts'
 import { initialValues } from '../../runtime/init.ts'
 import { hashName, naturalLog, permutation, stream, threefry } from '../../runtime/random.ts'
-import { type Horizon, rateAt, scalarsAt, scheduleFactor } from '../../runtime/schedule.ts'
+import { type Horizon, inSteps, isDue, rateAt, scalarsAt, scheduleFactor } from '../../runtime/schedule.ts'
 
 describe('random numbers', () => {
   // Known answers of Random123 (kat_vectors, threefry2x32 with 20 rounds).
@@ -101,6 +101,31 @@ describe('schedules', () => {
     expect(at('multistep', { gamma: 0.1, at: [epochs(1), epochs(2)] }, 20, { stepsPerEpoch: 10 })).toBeCloseTo(0.01)
     expect(at('step', { gamma: 0.1, every: epochs(2) }, 1e9)).toBe(1)
     expect(at('poly', { power: 2 }, 1e9)).toBe(1)
+  })
+
+  // 781 updates an epoch: 50000 pictures in batches of 64. Half an epoch is 390.5 updates, so the 391st is behind it.
+  test('parts of epochs, and updates beside epochs', () => {
+    const day = { stepsPerEpoch: 781, totalSteps: 7810 }
+    const drops = (call: string, args: Record<string, unknown>, t: number): number => Math.abs(Math.round(Math.log10(at(call, args, t, day))))
+    const marks = { gamma: 0.1, at: [epochs(0.5), 500, epochs(1)] }
+    expect([390, 391, 499, 500, 780, 781].map((t) => drops('multistep', marks, t))).toEqual([0, 1, 1, 2, 2, 3])
+    expect([390, 391, 780, 781, 1171, 1172].map((t) => drops('step', { gamma: 0.1, every: epochs(0.5) }, t))).toEqual([0, 1, 1, 2, 2, 3])
+    expect(at('sigmoid', { gamma: 1, step: epochs(2) }, 1562, day)).toBe(0.5)
+    expect(at('warmup', { n: epochs(0.5) }, 194, day)).toBeCloseTo(195 / 390.5, 12)
+    expect(at('poly', { power: 1, max_iter: epochs(5) }, 781, day)).toBeCloseTo(0.8, 12)
+    expect(at('cosine', { max_iter: epochs(2) }, 781, day)).toBeCloseTo(0.5, 12)
+  })
+
+  test('what is due every so often: with the first update behind it, as often as it fits', () => {
+    const due = (every: unknown, stepsPerEpoch: number, steps: number): number[] =>
+      Array.from({ length: steps }, (_, i) => i + 1).filter((step) => isDue(step, inSteps(every, { stepsPerEpoch })))
+    expect(due(3, 10, 10)).toEqual([3, 6, 9])
+    expect(due(epochs(1), 4, 9)).toEqual([4, 8])
+    expect(due(epochs(0.5), 5, 15)).toEqual([3, 5, 8, 10, 13, 15])
+    // 0.07 * 100 is 7.000000000000001.
+    expect(due(epochs(0.07), 100, 15)).toEqual([7, 14])
+    expect(due(epochs(0.1), 3, 3)).toEqual([1, 2, 3])
+    expect(due(undefined, 3, 3)).toEqual([])
   })
 
   const train = (solver: CallEntry, schedule: CallEntry[]): TrainEntry => ({ augment: [], solver, schedule, batch: 1, seed: 1, accumulate: 1 })
