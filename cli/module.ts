@@ -1,6 +1,7 @@
 import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Bundle, HALF_PLAN, type InputEntry, type Shape } from '../runtime/format.ts'
+import { plain } from '../runtime/plain.ts'
 import { seal } from '../runtime/seal.ts'
 import { writeSafetensors } from '../runtime/safetensors.ts'
 import { writeFileWhole } from './files.ts'
@@ -18,6 +19,9 @@ export async function writeModule(file: string, bundle: Bundle): Promise<{ files
   await writeFileWhole(file, code)
   return { files: [basename(file), basename(types)], bytes: Buffer.byteLength(code) + Buffer.byteLength(declarations) }
 }
+
+/** What a bundle says, in a comment of generated code: it neither ends the line nor the comment, whatever it is. */
+const inComment = (text: string): string => plain(text, 1000).replaceAll('*/', '* /')
 
 async function moduleCode(bundle: Bundle): Promise<string> {
   const { build } = await import('esbuild')
@@ -46,7 +50,7 @@ async function moduleCode(bundle: Bundle): Promise<string> {
         export const open = (options) => openBundle(bundle, options)`,
     },
     bundle: true, write: false, format: 'esm', platform: 'neutral', target: 'es2022', minify: true, legalComments: 'none',
-    banner: { js: `// ${bundle.manifest.name} (${bundle.manifest.style}), compiled by fusenet.` },
+    banner: { js: `// ${inComment(`${bundle.manifest.name} (${bundle.manifest.style})`)}, compiled by fusenet.` },
   })
   return built.outputFiles[0]!.text
 }
@@ -68,7 +72,7 @@ function moduleTypes(bundle: Bundle): string {
     ...entries.map((entry) => `  /** ${what(entry.shape)} */\n  readonly ${key(entry.name)}: Float32Array`),
     '}',
   ].join('\n')
-  return `// ${bundle.manifest.name} (${bundle.manifest.style}), compiled by fusenet. n is the batch that the net is opened with.
+  return `// ${inComment(`${bundle.manifest.name} (${bundle.manifest.style})`)}, compiled by fusenet. n is the batch that the net is opened with.
 
 ${inputType('Inputs', infers)}
 

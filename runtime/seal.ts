@@ -1,3 +1,4 @@
+import { BundleError } from './errors.ts'
 import type { Manifest } from './format.ts'
 
 /** SHA-256 in hex by WebCrypto; undefined where that is absent (pages that are not served securely). */
@@ -15,7 +16,12 @@ export async function sha256(data: string | Uint8Array): Promise<string | undefi
  */
 export function sealedText(manifest: Manifest): string {
   const { sha256: _, ...rest } = manifest
-  return JSON.stringify(rest)
+  try {
+    return JSON.stringify(rest)
+  } catch {
+    // What no check looks at may be nested as deeply as it likes; texts are parsed without recursion, but written with it.
+    throw new BundleError([{ path: 'bundle.json', message: 'is nested too deeply' }])
+  }
 }
 
 /** A manifest as it goes into a file. */

@@ -101,11 +101,12 @@ export class WasmSession implements Session {
     } catch (error) {
       why = (error as Error).message
       // What was taken from and not finished is what failed, unless a worker noted another before.
-      Atomics.compareExchange(this.#words, CONTROL.failed / 4, 0, this.#unfinished(block))
+      Atomics.compareExchange(this.#words, CONTROL.failed / 4, 0, this.#unfinished(block, program))
     }
     const failed = Atomics.load(this.#words, CONTROL.failed / 4)
     if (failed === 0) return
-    const { name } = this.plan.programs[program]!.dispatches[first + failed - 1]!
+    // The module shares this memory, so it may have written anything there.
+    const name = this.plan.programs[program]!.dispatches[first + failed - 1]?.name ?? 'that is not known'
     const failure = new DeviceError(`kernel ${name} failed in WebAssembly (${why}): open the net again; if that repeats, its bundle and this runtime do not fit together`)
     this.#end(failure)
     this.#host.drop(workers)
@@ -113,9 +114,9 @@ export class WasmSession implements Session {
   }
 
   /** Of the dispatches of a block, from 1 on: the first that items were taken of. As the text of workers has it. */
-  #unfinished(block: number): number {
+  #unfinished(block: number, program: string): number {
     const at = (address: number): number => address >>> 2
-    const count = this.#words[at(block)]!
+    const count = Math.min(this.#words[at(block)]!, this.plan.programs[program]!.dispatches.length)
     let i = 1
     while (i < count && this.#words[at(this.#words[at(block) + i]!) + 3] === 0) i++
     return i

@@ -28,7 +28,7 @@ const BODY = `async ({ module, memory, thread }) => {
   const at = (address) => address >>> 2
   let ready = false
   try {
-    const { exports } = await WebAssembly.instantiate(module, { env: { memory } })
+    const { exports } = await WebAssembly.instantiate(module, { __proto__: null, env: { __proto__: null, memory } })
     post('ready')
     ready = true
     exports.work(thread)

@@ -1,7 +1,9 @@
 import { layOut } from './arena.ts'
 import { lessMemory } from './does-not-fit.ts'
 import { type Device, DeviceError, type Session } from './device.ts'
+import { BundleError } from './errors.ts'
 import type { Bundle, Plan } from './format.ts'
+import { plain } from './plain.ts'
 import { usedBuffers } from './used-buffers.ts'
 import { checkBatch } from './validate.ts'
 import { type LoadedModule, WasmSession } from './wasm-session.ts'
@@ -89,7 +91,7 @@ class WasmDevice implements Device {
     const arena = layOut(plan, batch, used, names, 1 + workers.length)
     const memory = this.#allocate(arena.pages, hint)
     try {
-      const run = (await WebAssembly.instantiate(module, { env: { memory } })).exports['run'] as LoadedModule['run']
+      const run = (await WebAssembly.instantiate(module, importsOf(memory))).exports['run'] as LoadedModule['run']
       const attached = await Promise.allSettled(workers.map((worker, i) => worker.attach({ module, memory, thread: i + 1 })))
       // A page may forbid workers; what is there does the work.
       const there = workers.filter((_, i) => attached[i]!.status === 'fulfilled')
@@ -102,7 +104,7 @@ class WasmDevice implements Device {
       return new WasmSession(this, plan, batch, arena, { memory, run, workers: there })
     } catch (error) {
       this.drop(workers)
-      throw error instanceof DeviceError ? error : new DeviceError(`the module does not run here: ${(error as Error).message}`)
+      throw error instanceof DeviceError || error instanceof BundleError ? error : new DeviceError(`the module does not run here: ${(error as Error).message}`)
     }
   }
 
@@ -123,7 +125,7 @@ class WasmDevice implements Device {
     if (known) return known.module
     const module = WebAssembly.compile(forMemory(bytes) as Uint8Array<ArrayBuffer>).catch((error: Error) => {
       throw new DeviceError(`${file} does not compile here, SIMD may be missing: ${error.message}`)
-    })
+    }).then((compiled) => checkModule(compiled, file))
     this.#modules.push({ bytes, module })
     return module
   }
@@ -168,6 +170,19 @@ class WasmDevice implements Device {
     for (const worker of this.#all) worker.close()
     this.#all.clear()
   }
+}
+
+/** Nothing stands behind these objects: what a module asks for and is not given here it does not find. The text of workers has the same. */
+const importsOf = (memory: WebAssembly.Memory): WebAssembly.Imports => ({ __proto__: null, env: { __proto__: null, memory } }) as unknown as WebAssembly.Imports
+
+/** A module of a bundle gets a memory and nothing else, and gives two functions: refused before any of its code runs. */
+function checkModule(module: WebAssembly.Module, file: string): WebAssembly.Module {
+  const strange = WebAssembly.Module.imports(module).filter((i) => i.module !== 'env' || i.name !== 'memory' || i.kind !== 'memory')
+  const exported = WebAssembly.Module.exports(module)
+  const missing = ['run', 'work'].filter((name) => !exported.some((e) => e.name === name && e.kind === 'function'))
+  if (strange.length) throw new BundleError([{ path: file, message: `imports ${strange.map((i) => `${plain(i.module, 40)}.${plain(i.name, 40)}`).slice(0, 3).join(', ')}: a module gets env.memory and nothing else` }])
+  if (missing.length) throw new BundleError([{ path: file, message: `exports no function ${missing.join(', ')}` }])
+  return module
 }
 
 function isSame(a: Uint8Array, b: Uint8Array): boolean {

@@ -1,6 +1,7 @@
 import { InputError } from '../errors.ts'
 import type { InputEntry } from '../format.ts'
 import { didYouMean } from '../nearest.ts'
+import { UNPRINTABLE } from '../plain.ts'
 import type { Dataset, Field } from './dataset.ts'
 
 /** How the labels of a dataset become the labels of a net. */
@@ -76,7 +77,7 @@ export function namesProblem(names: readonly string[], classes?: number): string
   for (const name of names) {
     if (typeof name !== 'string' || name === '') return 'a class without a name'
     // What is printed on terminals and written into files may not command them.
-    if (/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(name)) return `a control character in the name of class ${JSON.stringify(name.slice(0, 40))}`
+    if (UNPRINTABLE.test(name)) return `a control character in the name of class ${JSON.stringify(name.slice(0, 40))}`
     if (name.length > 255) return `a class with a name of ${name.length} letters (${name.slice(0, 40)}...)`
     if (seen.has(name)) return `two classes ${name}`
     seen.add(name)

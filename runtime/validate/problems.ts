@@ -6,13 +6,18 @@ import { checkParameters, distinct } from './parameters.ts'
 import { checkPlan } from './plan.ts'
 import { type Report, say } from './report.ts'
 
+/** As many are told; a list may be long and all wrong. */
+const MOST_PROBLEMS = 1000
+
 /**
  * Everything that does not agree, but for hashes. Takes any JSON. `files` absent: they were not read yet. `targets`: only
  * their kernels were.
  */
 export function problemsOf(manifest: unknown, files?: Bundle['files'], targets?: readonly string[]): Problem[] {
   const problems: Problem[] = []
-  const report: Report = (path, message) => problems.push({ path: path || 'bundle.json', message })
+  const report: Report = (path, message) => {
+    if (problems.length < MOST_PROBLEMS) problems.push({ path: path || 'bundle.json', message })
+  }
   structure(manifest, '', report)
   if (problems.length) return problems
   const m = manifest as Manifest

@@ -1,0 +1,10 @@
+/** Characters that command a terminal, end a line or turn the direction of writing. */
+export const UNPRINTABLE = /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/
+
+const ALL = new RegExp(UNPRINTABLE, 'g')
+
+/** A text of unknown origin on one line of a message: what cannot be printed is spelled (`\\u202e`), what is long is cut. */
+export function plain(text: string, most = 200): string {
+  const cut = text.length > most ? `${text.slice(0, most)}...` : text
+  return cut.replace(ALL, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}

@@ -1,0 +1,44 @@
+import { plain } from '../plain.ts'
+import { MOST_ELEMENTS } from './limits.ts'
+import { type Report, say } from './report.ts'
+
+/** What a value of JSON can be asked to be. Each check reports what is wrong under its path and goes on. */
+
+export type Check = (value: unknown, path: string, report: Report) => void
+
+export const when = (test: (value: unknown) => boolean, wanted: string): Check => (value, path, report) => {
+  if (!test(value)) report(path, `${wanted} is wanted, here is ${say(value)}`)
+}
+export const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= MOST_ELEMENTS
+export const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+export const hash = when((v) => typeof v === 'string' && /^[0-9a-f]{64}$/.test(v), 'a SHA-256 in hex')
+export const number = when((v) => Number.isFinite(v), 'a number')
+export const amount = when((v) => Number.isFinite(v) && (v as number) >= 0, 'an amount')
+export const count = when(isCount, 'a count')
+export const positive = when((v) => isCount(v) && v > 0, 'a positive integer')
+export const integer = when((v) => Number.isSafeInteger(v), 'an integer')
+export const flag = when((v) => typeof v === 'boolean', 'true or false')
+export const oneOf = (...words: unknown[]): Check => when((v) => words.includes(v), words.map(say).join(' or '))
+
+export const list = (each: Check): Check => (value, path, report) => {
+  if (!Array.isArray(value)) return report(path, `a list is wanted, here is ${say(value)}`)
+  for (let i = 0; i < value.length; i++) each(value[i], `${path}[${i}]`, report)
+}
+/** An object whose keys are names of a kind. */
+export const table = (key: Check, each: Check): Check => (value, path, report) => {
+  if (!isObject(value)) return report(path, `an object is wanted, here is ${say(value)}`)
+  for (const [word, item] of Object.entries(value)) {
+    key(word, `${path} key`, report)
+    each(item, `${path}.${plain(word)}`, report)
+  }
+}
+/** Fields by name; a name that ends in `?` may be absent. */
+export const record = (fields: Record<string, Check>): Check => (value, path, report) => {
+  if (!isObject(value)) return report(path, `an object is wanted, here is ${say(value)}`)
+  for (const [key, check] of Object.entries(fields)) {
+    const field = key.replace('?', '')
+    if (Object.hasOwn(value, field)) check(value[field], path ? `${path}.${field}` : field, report)
+    else if (field === key) report(path ? `${path}.${field}` : field, 'is missing')
+  }
+}

@@ -1,0 +1,31 @@
+import { UNPRINTABLE } from '../plain.ts'
+import { type Check, when } from './checks.ts'
+import { MOST_LABEL, MOST_NAME, MOST_TEXT } from './limits.ts'
+
+/**
+ * What a bundle may be called and say. A name is an identifier, so that nothing in it means anything where it is printed: in a
+ * comment or a type of generated code, a path, a file's header, a terminal.
+ */
+
+/** Names that would be something else: of an object's prototype, and of the header in a safetensors file. */
+const TAKEN = /^__(proto|metadata)__$/
+
+const named = (form: RegExp, most: number, wanted: string): Check =>
+  when((v) => typeof v === 'string' && v.length <= most && form.test(v) && !TAKEN.test(v), `${wanted}, at most ${most} long,`)
+
+/** Of the net, of inputs and outputs: as the language has them. */
+export const name = named(/^[A-Za-z_]\w*$/, MOST_NAME, 'a name (letters, digits, _)')
+/** Of layers and parameters: `block1.conv2.weight`. */
+export const path = named(/^[A-Za-z_]\w*(\.\w+)*$/, MOST_NAME, 'a name (letters, digits, _, parts joined by dots)')
+/** Of kernels, buffers, tensors: made of names of layers, `conv1+bn1.statistics`. */
+export const label = named(/^\w[\w.+-]*$/, MOST_LABEL, 'a name (letters, digits, _ . + -)')
+/** Of programs: `infer/batch`. */
+export const program = named(/^[a-z]+(\/[a-z]+)?$/, MOST_NAME, 'the name of a program')
+/** Of plans: `webgpu-f16`. */
+export const target = named(/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/, MOST_NAME, 'the name of a target')
+/** Of results: an output, or the gradient of an input or a parameter. */
+export const result = named(/^(grad\/)?[A-Za-z_]\w*(\.\w+)*$/, MOST_NAME + 5, 'the name of a result')
+/** Of files: below the folder of the bundle, and it stays there. */
+export const file = named(/^[\w+@~,=-][\w+@~,=.-]*(\/[\w+@~,=-][\w+@~,=.-]*)*$/, MOST_LABEL, 'a file name below the folder of the bundle')
+/** A line for people. */
+export const line = when((v) => typeof v === 'string' && v.length <= MOST_TEXT && !UNPRINTABLE.test(v), `a line of text without control characters, at most ${MOST_TEXT} long,`)

@@ -1,0 +1,139 @@
+import { describe, expect, test, vi } from 'vitest'
+import { BundleError } from '../../runtime/errors.ts'
+import { bundleFrom } from '../../runtime/files.ts'
+import type { Bundle } from '../../runtime/format.ts'
+import { open } from '../../runtime/open.ts'
+import { wasm } from '../../runtime/wasm.ts'
+import { checkBundle, problemsOf } from '../../runtime/validate.ts'
+import { fixture } from './fixture.ts'
+import { wasmFixture } from './wasm-fixture.ts'
+
+/** A bundle is data, whoever made it. What is tried here would do no harm if it came through. */
+
+type Loose = Record<string, any>
+const problems = (change: (manifest: Loose, plan: Loose) => void, bundle = fixture()): string[] => {
+  const manifest = structuredClone(bundle.manifest) as Loose
+  change(manifest, Object.values(manifest['plans'])[0] as Loose)
+  return problemsOf(manifest, bundle.files).map((p) => `${p.path}: ${p.message}`)
+}
+
+describe('names are identifiers', () => {
+  const PLACES: Record<string, (value: string, m: Loose, p: Loose) => void> = {
+    net: (v, m) => { m['name'] = v },
+    input: (v, m) => { m['inputs'][0].name = v },
+    output: (v, m) => { m['outputs'][0].name = v },
+    parameter: (v, m) => { m['parameters'][0].name = v },
+    layer: (v, m) => { m['parameters'][0].layer = v },
+    'layer of a kernel': (v, _, p) => { p['kernels'][0].layers = [v] },
+    kernel: (v, _, p) => { p['kernels'][0].name = v },
+    binding: (v, _, p) => { p['kernels'][0].bindings[0].name = v },
+    file: (v, _, p) => { p['kernels'][0].file = v },
+    buffer: (v, _, p) => { p['buffers'][6].name = v },
+    tensor: (v, _, p) => { p['tensors'][6].name = v },
+    dispatch: (v, _, p) => { p['programs'].infer.dispatches[0].name = v },
+    program: (v, _, p) => { Object.defineProperty(p['programs'], v, { value: p['programs'].infer, enumerable: true }) },
+    result: (v, _, p) => { Object.defineProperty(p['programs'].infer.results, v, { value: 7, enumerable: true }) },
+    plan: (v, m, p) => { Object.defineProperty(m['plans'], v, { value: { ...p, target: v }, enumerable: true }) },
+    solver: (v, m) => { m['train'].solver.call = v },
+    argument: (v, m) => { Object.defineProperty(m['train'].solver.args, v, { value: 1, enumerable: true }) },
+  }
+  const WORDS = ['', '__proto__', 'a\nglobalThis.there = 1 //', 'a */ b', '../elsewhere/x', '/etc/x', 'a b', 'a"b', '\u001b[31mred', 'a\u202eb', 'a\u2028b', 'a\u0000', 'x'.repeat(1001)]
+
+  test.each(Object.entries(PLACES))('of a %s', (_, put) => {
+    for (const word of WORDS) {
+      const found = problems((m, p) => put(word, m, p))
+      expect(found.join('\n'), JSON.stringify(word)).toMatch(/is wanted, here is/)
+      // Told in a way that means nothing on a terminal, and briefly.
+      expect(found.every((line) => line.length < 1500 && (word.length > 1000 || !/[\u0000-\u001f\u202e\u2028]/.test(line)))).toBe(true)
+    }
+  })
+
+  test('an ordinary name of an object is one like any other', () => {
+    for (const word of ['constructor', 'toString', 'hasOwnProperty', 'prototype']) {
+      expect(problems((m) => { PLACES['net']!(word, m, {}); PLACES['parameter']!(word, m, {}) }).filter((line) => line.includes('is wanted'))).toEqual([])
+    }
+  })
+
+  test('of a file that is written where weights are: not the name of their header', () => {
+    expect(problems((m) => { m['parameters'][0].name = '__metadata__' })).not.toEqual([])
+  })
+
+  test('lines for people hold no control characters', () => {
+    for (const change of [
+      (m: Loose) => { m['source'].files[0].name = 'a\u001b]0;title\u0007.net' },
+      (_: Loose, p: Loose) => { p['programs'].infer.dispatches[0].why = ['\u202eylno'] },
+      (_: Loose, p: Loose) => { p['programs'].infer.dispatches[0].how = 'a\nb' },
+      (m: Loose) => { m['train'].data = { call: 'idx', args: { path: '\u001b[2J' } } },
+    ]) expect(problems(change).join()).toMatch(/a line of text without control characters.* is wanted, here is "/)
+  })
+
+  test('a refusal is told in plain characters, however the bundle is called', () => {
+    const { message } = new BundleError([{ path: 'plans.\u001b[31m', message: `\u202e${'x'.repeat(5000)}\nerror: none` }])
+    expect(message).toMatch(/plans\.\\u001b\[31m: \\u202ex+\.\.\.$/)
+    expect(message.length).toBeLessThan(600)
+  })
+})
+
+test('whatever is nested without end is refused, not fallen over', async () => {
+  const deep = `${'['.repeat(20_000)}${']'.repeat(20_000)}`
+  const text = JSON.stringify({ ...fixture().manifest, sha256: '0'.repeat(64) })
+  const read = (json: string) => bundleFrom(async (name) => (name === 'bundle.json' ? new TextEncoder().encode(json) : undefined))
+  for (const json of [deep, `{"format": ${deep}}`, text.replace('"lr":0.1', `"lr":${deep}`), text.replace('"name"', `"unknown":${deep},"name"`)]) {
+    await expect(read(json)).rejects.toThrow(BundleError)
+  }
+  const inside = structuredClone(fixture().manifest) as Loose
+  inside['train'].solver.args.lr = JSON.parse(deep)
+  await expect(checkBundle({ ...fixture(), manifest: inside } as unknown as Bundle)).rejects.toThrow(/solver\.args\.lr/)
+})
+
+describe('the module of a bundle', () => {
+  const text = (word: string): number[] => [word.length, ...new TextEncoder().encode(word)]
+  const section = (id: number, bytes: readonly number[]): number[] => [id, bytes.length, ...bytes]
+  /** Imports functions by these names, exports functions by those; each does nothing. */
+  const moduleOf = (imports: readonly (readonly [string, string])[], exports: readonly string[]): Uint8Array => Uint8Array.of(
+    0, 97, 115, 109, 1, 0, 0, 0,
+    ...section(1, [1, 0x60, 1, 0x7f, 0]),
+    ...section(2, [imports.length, ...imports.flatMap(([module, name]) => [...text(module), ...text(name), 0, 0])]),
+    ...section(3, [exports.length, ...exports.map(() => 0)]),
+    ...section(7, [exports.length, ...exports.flatMap((name, i) => [...text(name), 0, imports.length + i])]),
+    ...section(10, [exports.length, ...exports.flatMap(() => [2, 0, 0x0b])]),
+  )
+  const bundleOf = (module: Uint8Array): Bundle => ({ ...wasmFixture(), files: new Map([['kernels.wasm', module], ['kernels-relaxed.wasm', module]]) })
+
+  test.each<[string, readonly (readonly [string, string])[]]>([
+    ['what stands behind every object', [['constructor', 'isExtensible']]],
+    ['a function of what it is given', [['env', 'constructor']]],
+    ['another memory', [['__proto__', 'memory']]],
+    ['a function called memory', [['env', 'memory']]],
+  ])('that imports %s is refused before it runs', async (_, imports) => {
+    const instantiate = vi.spyOn(WebAssembly, 'instantiate')
+    const device = await wasm({ threads: 1 })
+    const error = await open(bundleOf(moduleOf(imports, ['run', 'work'])), { device, batch: 1 }).catch((e: unknown) => e)
+    expect(error).toBeInstanceOf(BundleError)
+    expect((error as Error).message).toMatch(/kernels.*\.wasm: imports .*: a module gets env\.memory and nothing else/)
+    expect(instantiate).not.toHaveBeenCalled()
+    device.close()
+    vi.restoreAllMocks()
+  })
+
+  test('that exports nothing to run is refused', async () => {
+    const device = await wasm({ threads: 1 })
+    await expect(open(bundleOf(moduleOf([], ['work'])), { device, batch: 1 })).rejects.toThrow(/exports no function run/)
+    device.close()
+  })
+
+  test('gets objects without a prototype', async () => {
+    const given: WebAssembly.Imports[] = []
+    const real = WebAssembly.instantiate
+    vi.spyOn(WebAssembly, 'instantiate').mockImplementation(((module: WebAssembly.Module, imports: WebAssembly.Imports) => {
+      given.push(imports)
+      return real(module, imports)
+    }) as never)
+    const device = await wasm({ threads: 1 })
+    const net = await open(wasmFixture(), { device, batch: 1 })
+    expect(given.map((imports) => [Object.getPrototypeOf(imports), Object.getPrototypeOf(imports['env'])])).toEqual([[null, null]])
+    net.close()
+    device.close()
+    vi.restoreAllMocks()
+  })
+})
