@@ -1,5 +1,4 @@
-import { access, constants, mkdir, readdir } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { CompileOptions } from '../compiler/compile.ts'
 import type { Source } from '../dsl/source.ts'
 import { type Bundle, HALF_PLAN, type Memory, SOFTWARE_PLAN, type Storage, type Style, type TensorData } from '../runtime/format.ts'
@@ -10,7 +9,7 @@ import { readSafetensors } from '../runtime/safetensors.ts'
 import { isPretended } from './devices.ts'
 import { drawDiagnostics } from './diagnostics.ts'
 import type { Screen } from './screen.ts'
-import { kindOf, mustExist, readBytes } from './files.ts'
+import { mustExist, readBytes } from './files.ts'
 import { readImport, readSource } from './source.ts'
 import { tunedSchedules } from './tuned.ts'
 
@@ -114,22 +113,6 @@ export function carriedSources(bundle: Bundle): { main: Source; readImport: type
 export async function readBundleFolder(path: string): Promise<Bundle> {
   if (await mustExist(path) === 'file') throw new InputError(`${path} is a file; a bundle is a folder with ${MANIFEST_FILE}, a program ends in .net`)
   return readBundle(path)
-}
-
-/** Refuses a place where no bundle can go, before the work is done that ends in it. */
-export async function checkBundlePlace(path: string): Promise<void> {
-  const kind = await kindOf(path)
-  if (kind === 'file') throw new InputError(`${path} is a file; a bundle is a folder`)
-  const names = kind === 'folder' ? await readdir(path) : []
-  if (names.length > 0 && !names.includes(MANIFEST_FILE)) throw new InputError(`${path} holds other files (${names.slice(0, 3).join(', ')}): name a new folder`)
-  // The folder appears by renaming, so it is the one above that must take it.
-  const above = dirname(resolve(path))
-  try {
-    await mkdir(above, { recursive: true })
-    await access(above, constants.W_OK)
-  } catch (error) {
-    throw new InputError(`${path} cannot be written: ${(error as Error).message}`)
-  }
 }
 
 /** Parameters from a file, checked against the net: all that does not fit is told at once. */

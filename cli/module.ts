@@ -4,7 +4,7 @@ import { type Bundle, HALF_PLAN, type InputEntry, type Shape } from '../runtime/
 import { plain } from '../runtime/plain.ts'
 import { seal } from '../runtime/seal.ts'
 import { writeSafetensors } from '../runtime/safetensors.ts'
-import { writeFileWhole } from './files.ts'
+import { replaceFiles } from '../runtime/node-files.ts'
 import { neededInputs } from './needed.ts'
 
 /**
@@ -15,8 +15,7 @@ export async function writeModule(file: string, bundle: Bundle): Promise<{ files
   const types = file.replace(/\.(m?)js$/, '.d.$1ts')
   const code = await moduleCode(bundle)
   const declarations = moduleTypes(bundle)
-  await writeFileWhole(types, declarations)
-  await writeFileWhole(file, code)
+  await replaceFiles(new Map([[types, declarations], [file, code]]))
   return { files: [basename(file), basename(types)], bytes: Buffer.byteLength(code) + Buffer.byteLength(declarations) }
 }
 

@@ -8,7 +8,8 @@ import { readSafetensors, writeSafetensors } from '../runtime/safetensors.ts'
 import { elementCount } from '../runtime/sizes.ts'
 import { BYTE_SCALE, decodedShape } from './data/pictures.ts'
 import { UsageError } from './exit.ts'
-import { readBytes, writeFileWhole } from './files.ts'
+import { replaceFile } from '../runtime/node-files.ts'
+import { readBytes } from './files.ts'
 import { decodeImage, isImage, pictureShape } from './images.ts'
 import { encodeNpy, parseNpy } from './npy.ts'
 import { didYouMean } from './suggest.ts'
@@ -138,10 +139,10 @@ export async function writeTensors(outputs: readonly string[], tensors: Readonly
     const file = match ? match[2]! : text
     if (match && !tensors.has(match[1]!)) throw new InputError(`there is no result ${match[1]}${didYouMean(match[1]!, names)} (there are ${names.join(', ')})`)
     const chosen = match ? new Map([[match[1]!, tensors.get(match[1]!)!]]) : tensors
-    if (file.endsWith('.safetensors')) writes.push(() => writeFileWhole(file, writeSafetensors(chosen)))
+    if (file.endsWith('.safetensors')) writes.push(() => replaceFile(file, writeSafetensors(chosen)))
     else if (file.endsWith('.npy')) {
       if (chosen.size !== 1) throw new UsageError(`${file} holds one result, there are ${names.join(', ')}: write -o NAME=${file}, or -o to a .safetensors`)
-      writes.push(() => writeFileWhole(file, encodeNpy([...chosen.values()][0]!)))
+      writes.push(() => replaceFile(file, encodeNpy([...chosen.values()][0]!)))
     } else throw new UsageError(`${file}: results are written to .safetensors or .npy`)
   }
   for (const write of writes) await write()

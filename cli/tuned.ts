@@ -4,7 +4,8 @@ import type { CompileOptions } from '../compiler/compile.ts'
 import { type AdapterSchedules, adapterOf, nameAdapter, NO_SCHEDULES, parseCache, printCache, type ScheduleCache, schedulesOf } from '../measure/schedule-cache.ts'
 import { InputError } from '../runtime/errors.ts'
 import { adapterHere } from './devices.ts'
-import { kindOf, readText, writeFileWhole } from './files.ts'
+import { replaceFile } from '../runtime/node-files.ts'
+import { kindOf, readText } from './files.ts'
 import type { Screen } from './screen.ts'
 
 /** Where `fusenet tune` keeps what it finds, if nobody says otherwise: specifications.freedesktop.org/basedir-spec. */
@@ -19,7 +20,7 @@ export async function readCache(file: string): Promise<ScheduleCache> {
 /** Reads, changes and writes: what somebody else found meanwhile stays. */
 export async function changeCache(file: string, change: (cache: ScheduleCache) => ScheduleCache): Promise<ScheduleCache> {
   const cache = change(await readCache(file))
-  await writeFileWhole(file, printCache(cache))
+  await replaceFile(file, printCache(cache))
   return cache
 }
 

@@ -30,7 +30,8 @@ async function withHashes({ manifest, files }: Bundle): Promise<Manifest> {
       ...(module && { module: { ...module, sha256: module.sha256 ?? hashOf(module.file), relaxedSha256: module.relaxedSha256 ?? hashOf(module.relaxed) } }),
     }] as const
   })
-  return { ...manifest, plans: Object.fromEntries(plans) }
+  const { weightsFile: _, ...rest } = manifest
+  return { ...rest, plans: Object.fromEntries(plans) }
 }
 
 /** Where files come from: undefined for one that is not there. */
@@ -68,14 +69,15 @@ export async function bundleFrom(read: FileReader, wanted?: (plans: readonly str
     const data = await read(name)
     if (data) files.set(name, name.endsWith('.wgsl') ? decode(data, name) : data)
   }))
-  const weightBytes = await read(WEIGHTS_FILE)
+  const weightsFile = manifest.weightsFile ?? WEIGHTS_FILE
+  const weightBytes = await read(weightsFile)
   let bundle: Bundle = { manifest, files }
   if (weightBytes) {
     try {
-      bundle = { ...bundle, weights: readSafetensors(weightBytes, WEIGHTS_FILE).tensors }
+      bundle = { ...bundle, weights: readSafetensors(weightBytes, weightsFile).tensors }
     } catch (error) {
       if (!(error instanceof InputError)) throw error
-      throw new BundleError([{ path: WEIGHTS_FILE, message: error.message.replace(`${WEIGHTS_FILE}: `, '') }])
+      throw new BundleError([{ path: weightsFile, message: error.message.replace(`${weightsFile}: `, '') }])
     }
   }
   return { bundle, notes: await checkBundle(bundle, { sealed: true, targets }) }

@@ -47,6 +47,8 @@ export interface Manifest {
   readonly train?: TrainEntry
   /** One plan a target: `webgpu`, `wasm`; `webgpu-f16` and `webgpu-software` where they were asked for. */
   readonly plans: Readonly<Record<string, Plan>>
+  /** Where the weights lie, if not in `weights.safetensors`: while one bundle replaces another in its folder. */
+  readonly weightsFile?: string
   /** Of the rest, written as compact JSON: `seal.ts`. Always there in a file; absent while a bundle is only in memory. */
   readonly sha256?: string
 }

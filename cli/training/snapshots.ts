@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { InputError } from '../../runtime/errors.ts'
 import type { Net } from '../../runtime/net.ts'
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from '../../runtime/snapshot.ts'
-import { mustExist, readBytes, readText, writeFileWhole } from '../files.ts'
+import { replaceFile } from '../../runtime/node-files.ts'
+import { mustExist, readBytes, readText } from '../files.ts'
 
 /** What a training was started with: resumed, it goes on with the same unless the command line says otherwise. */
 export interface TrainChoices {
@@ -29,8 +30,8 @@ export async function writeSnapshot(folder: string, net: Net, choices: TrainChoi
   await mkdir(folder, { recursive: true })
   const snapshot = await net.snapshot()
   const path = join(folder, fileOf(snapshot.step))
-  await writeFileWhole(join(folder, CHOICES), `${JSON.stringify(choices, null, 2)}\n`)
-  await writeFileWhole(path, encodeSnapshot(snapshot))
+  await replaceFile(join(folder, CHOICES), `${JSON.stringify(choices, null, 2)}\n`)
+  await replaceFile(path, encodeSnapshot(snapshot))
   return path
 }
 

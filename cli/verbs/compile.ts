@@ -1,8 +1,8 @@
 import { Option } from 'commander'
 import { bundleFiles } from '../../runtime/files.ts'
 import type { Bundle } from '../../runtime/format.ts'
-import { writeBundle } from '../../runtime/node.ts'
-import { checkBundlePlace, loadBundle, netOptions } from '../bundles.ts'
+import { checkPlace, writeBundle } from '../../runtime/write-bundle.ts'
+import { loadBundle, netOptions } from '../bundles.ts'
 import { EXIT, UsageError } from '../exit.ts'
 import { writeModule } from '../module.ts'
 import { memory, storage, style, tuned, weights } from '../options.ts'
@@ -21,7 +21,7 @@ export const compile: Verb = {
     const output = options['output'] as string
     const asModule = options['format'] === 'esm'
     if (asModule && !/\.m?js$/.test(output)) throw new UsageError(`-o ${output}: an ES module ends in .js or .mjs`)
-    if (!asModule) await checkBundlePlace(output)
+    if (!asModule) await checkPlace(output)
     const bundle = await loadBundle(args[0]!, await netOptions(options, screen))
     const written = asModule ? await writeModule(output, bundle) : await writeFolder(output, bundle)
     const { manifest } = bundle

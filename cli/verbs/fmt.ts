@@ -1,5 +1,6 @@
 import { EXIT } from '../exit.ts'
-import { readText, writeFileWhole } from '../files.ts'
+import { replaceFile } from '../../runtime/node-files.ts'
+import { readText } from '../files.ts'
 import type { Verb } from '../verb.ts'
 
 export const fmt: Verb = {
@@ -23,7 +24,7 @@ export const fmt: Verb = {
       } else if (file === '-') {
         if (!screen.json) screen.terminal.out.write(laidOut)
       } else if (changed) {
-        await writeFileWhole(file, laidOut)
+        await replaceFile(file, laidOut)
         screen.print(file)
       }
     }

@@ -6,7 +6,7 @@ import { InputError } from '../../runtime/errors.ts'
 import { type Bundle, HALF_PLAN, type Memory, SOFTWARE_PLAN, type Style } from '../../runtime/format.ts'
 import { carriedSources, otherLowering, readBundleFolder } from '../bundles.ts'
 import { EXIT, UsageError } from '../exit.ts'
-import { writeFileWhole } from '../files.ts'
+import { replaceFile } from '../../runtime/node-files.ts'
 import { collect, memory, positiveInteger, storage, style } from '../options.ts'
 import { printPlan } from '../print-plan.ts'
 import { type Screen, showBytes, showCount } from '../screen.ts'
@@ -129,7 +129,7 @@ async function emit(folder: string, bundle: Bundle, target: string, steps: reado
   const files: string[] = []
   const write = async (name: string, data: string | Uint8Array): Promise<void> => {
     files.push(join(folder, name))
-    await writeFileWhole(join(folder, name), data)
+    await replaceFile(join(folder, name), data)
   }
   for (const program of new Set(steps.map((step) => step.program))) {
     const mine = steps.filter((step) => step.program === program)

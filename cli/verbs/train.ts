@@ -1,5 +1,6 @@
 import { InputError } from '../../runtime/errors.ts'
-import { checkBundlePlace, loadBundle, netOptions } from '../bundles.ts'
+import { checkPlace } from '../../runtime/write-bundle.ts'
+import { loadBundle, netOptions } from '../bundles.ts'
 import { netData } from '../datasets.ts'
 import { deviceOf, withDevice } from '../devices.ts'
 import { EXIT } from '../exit.ts'
@@ -22,7 +23,7 @@ export const train: Verb = {
     const { epochs, steps, ...kept } = resumed?.choices ?? {}
     const choices: TrainChoices = { ...kept, ...(given.epochs === undefined && given.steps === undefined && { epochs, steps }), ...given }
 
-    if (output !== undefined) await checkBundlePlace(output)
+    if (output !== undefined) await checkPlace(output)
     const bundle = await loadBundle(file, { ...await netOptions(options, screen), style: choices.style, memory: choices.memory })
     const lossless = !bundle.manifest.outputs.some((output) => output.role === 'loss')
     if (lossless) throw new InputError(`${file} has no loss, so there is nothing to train`)

@@ -4,8 +4,8 @@ import type { Tunable, Tuned } from '../../measure/tune.ts'
 import type { Device } from '../../runtime/device.ts'
 import { InputError } from '../../runtime/errors.ts'
 import { type Bundle, planFor } from '../../runtime/format.ts'
-import { writeBundle } from '../../runtime/node.ts'
-import { checkBundlePlace, type Lowering, netOptions, type NetSource, readNet } from '../bundles.ts'
+import { checkPlace, writeBundle } from '../../runtime/write-bundle.ts'
+import { type Lowering, netOptions, type NetSource, readNet } from '../bundles.ts'
 import { deviceOf, withDevice } from '../devices.ts'
 import { EXIT } from '../exit.ts'
 import { collect, hardwareDevice, memory, positiveInteger, positiveNumber, style, weights } from '../options.ts'
@@ -38,7 +38,7 @@ Example: fusenet tune samples/mnist.net --batch 100 && fusenet train samples/mni
   async run({ args, options, screen }) {
     const file = args[0]!
     const output = options['output'] as string | undefined
-    if (output !== undefined) await checkBundlePlace(output)
+    if (output !== undefined) await checkPlace(output)
     const cacheFile = (options['cache'] as string | undefined) ?? defaultCache(screen)
     await readCache(cacheFile) // Refused before any work is done, if it is something else.
     // As it is compiled by itself, whatever the cache holds.

@@ -73,5 +73,5 @@ export const structure = record({
     'data?': call, augment: list(call), solver: call, schedule: list(schedule), batch: positive,
     'epochs?': positive, 'steps?': positive, seed: integer, accumulate: positive, 'snapshot?': duration, 'test?': duration,
   }),
-  plans: table(target, plan), 'sha256?': hash,
+  plans: table(target, plan), 'weightsFile?': file, 'sha256?': hash,
 })
