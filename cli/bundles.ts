@@ -1,9 +1,10 @@
 import { dirname, join } from 'node:path'
 import type { CompileOptions } from '../compiler/compile.ts'
 import type { Source } from '../dsl/source.ts'
-import { type Bundle, HALF_PLAN, type Memory, SOFTWARE_PLAN, type Storage, type Style, type TensorData } from '../runtime/format.ts'
+import { type Bundle, HALF_PLAN, type Memory, type ProgramName, SOFTWARE_PLAN, type Storage, type Style, type TensorData } from '../runtime/format.ts'
 import { MANIFEST_FILE, WEIGHTS_FILE } from '../runtime/files.ts'
 import { readBundle } from '../runtime/node.ts'
+import { programFor } from '../runtime/programs.ts'
 import { BundleError, InputError } from '../runtime/errors.ts'
 import { readSafetensors } from '../runtime/safetensors.ts'
 import { isPretended } from './devices.ts'
@@ -26,6 +27,8 @@ export interface Lowering {
 export interface NetOptions extends Lowering {
   readonly weights?: string
   readonly schedules?: CompileOptions['schedules']
+  /** Programs that the work at hand needs beside the usual ones: a bundle without them is compiled again from its text. */
+  readonly programs?: readonly ProgramName[]
   readonly screen: Screen
 }
 
@@ -44,13 +47,17 @@ export async function netOptions(options: Readonly<Record<string, unknown>>, scr
 /** What a verb is given as its net: a .net file, which is compiled, or the folder of a bundle. */
 export async function loadBundle(path: string, options: NetOptions): Promise<Bundle> {
   const { style, memory, storage, software, schedules } = options
-  if (path.endsWith('.net')) return (await readNet(path, options)).compile({ style, memory, storage, software, schedules })
+  const programs = options.programs && ['default', ...options.programs]
+  if (path.endsWith('.net')) return (await readNet(path, options)).compile({ style, memory, storage, software, schedules, programs })
   const bundle = await readBundleFolder(path)
   const lowering = otherLowering(bundle, options)
-  // Lowered otherwise, it is compiled again from the text that it carries; its weights fit.
-  if (lowering || schedules) return (await netOf(bundle, options.weights)).compile({ ...lowering, software, schedules })
+  // Lowered otherwise, or for other programs, it is compiled again from the text that it carries; its weights fit.
+  if (lowering || schedules || lacks(bundle, options.programs)) return (await netOf(bundle, options.weights)).compile({ ...lowering, software, schedules, programs })
   return options.weights === undefined ? bundle : { ...bundle, weights: await readWeights(options.weights, bundle) }
 }
+
+const lacks = ({ manifest }: Bundle, programs: readonly ProgramName[] = []): boolean =>
+  Object.entries(manifest.plans).some(([name, plan]) => name !== HALF_PLAN && programs.some((program) => !plan.programs[programFor(manifest, program)]))
 
 /** All of what is wanted, where a bundle is something else; what is not named stays as it is. A plan more than wanted is no harm. */
 export function otherLowering({ manifest }: Bundle, wanted: Lowering): Required<Omit<Lowering, 'software'>> | undefined {

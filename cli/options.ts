@@ -36,6 +36,11 @@ export const device = (command: Command): Command =>
 export const storage = (command: Command): Command =>
   command.addOption(new Option('--storage <type>', 'how values between layers and weights are stored: f16 halves what is moved, on adapters with shader-f16').choices(['f32', 'f16']).default('f32'))
 
+/** Of training; what is evaluated has its own, which defaults to the other. */
+export const trainStats = (command: Command): Command =>
+  command.addOption(new Option('--stats <which>', 'statistics that batch_norm normalizes with: each batch its own, or the stored ones, which then stay as they are (for few or single samples)')
+    .choices(['batch', 'global']))
+
 /** Where something is measured: the interpreter is a reference, and would only be slow. */
 export const hardwareDevice = (command: Command): Command =>
   command.addOption(new Option('--device <device>', 'where it runs').choices(['auto', 'webgpu', 'wasm']).default('auto'))

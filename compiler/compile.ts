@@ -2,7 +2,8 @@ import type { Diagnostic } from '../dsl/diagnostic.ts'
 import { loadProgram } from '../dsl/index.ts'
 import type { Program } from '../dsl/program.ts'
 import type { Source } from '../dsl/source.ts'
-import { type Bundle, type DataType, FORMAT, FORMAT_VERSION, type Manifest, type Memory, type Plan, type ProgramName, type Storage, type Style, type TrainEntry } from '../runtime/format.ts'
+import { type Bundle, type DataType, FORMAT, FORMAT_VERSION, type Manifest, type Memory, type Plan, type Storage, type Style, type TrainEntry } from '../runtime/format.ts'
+import { choosePrograms, normalizationsOf, programProblems } from './choose-programs.ts'
 import { CompileError } from './compile-error.ts'
 import type { Graph } from './graph/graph.ts'
 import { sha256Hex } from './hash.ts'
@@ -11,7 +12,6 @@ import { operators } from './ops/table.ts'
 import { vocabulary } from './ops/vocabulary.ts'
 import { buildGraph } from './passes/build-graph.ts'
 import { dropNormalization } from './passes/drop-normalization.ts'
-import { programsOf } from './passes/programs.ts'
 import { type PipelineOptions, type PipelineResult, runPipeline } from './pipeline.ts'
 import { scoredLabels } from './scored-labels.ts'
 import type { Schedules, Target } from './targets/target.ts'
@@ -30,7 +30,10 @@ export interface CompileOptions {
   readonly memory?: Memory
   /** Gives the text of `import "./other.net"`; absent: imports are errors. */
   readonly readImport?: (path: string, from: Source) => Source | undefined
-  /** Only these programs (and what they need prepared). Default: all that the net has. */
+  /**
+   * Only these programs (and what they need prepared). Default: all that the net has, but for training with stored statistics, which
+   * is asked for by name: `['default', 'step/global', 'train/global']`, where `default` stands for all others.
+   */
   readonly programs?: readonly string[]
   /** Only what runs on these: `webgpu`, `wasm`, `webgpu-f16`, `webgpu-software`. Default: the first two, and what `storage` and `software` add. */
   readonly targets?: readonly string[]
@@ -92,9 +95,11 @@ export interface Compiled {
 export function compileFor(source: string | Source, targets: readonly Target[], options: CompileOptions = {}): Compiled {
   const { program, graph, diagnostics, sources } = frontEnd(source, options)
   if (!program || !graph) throw new CompileError(diagnostics)
+  const problems = programProblems(graph, options.programs)
+  if (problems.length > 0) throw new CompileError([...diagnostics, ...problems])
   const style = options.style ?? program.style ?? 'merged'
   const pipelines = runPipeline(graph, {
-    targets, style, memory: options.memory ?? 'fast', programs: programsFor(graph, program.train).filter((name) => !options.programs || options.programs.includes(name)), batch: program.train?.batch ?? 1,
+    targets, style, memory: options.memory ?? 'fast', programs: choosePrograms(graph, program.train, options.programs), batch: program.train?.batch ?? 1,
     ...(program.train && { train: program.train }),
     ...(options.schedules && { schedules: options.schedules }), ...(options.without && { without: options.without }), ...(options.watch && { watch: options.watch }),
   })
@@ -130,13 +135,6 @@ function frontEnd(source: string | Source, options: CompileOptions): FrontEnd {
   return { program, ...(built.graph && { graph: built.graph }), diagnostics, sources }
 }
 
-/** Those that can be told apart: without batch_norm there are no other statistics, without accumulation nothing is added up. */
-function programsFor(graph: Graph, train: Program['train']): ProgramName[] {
-  const normalizes = graph.nodes.some((node) => node.op === 'batch_norm')
-  return programsOf(graph).filter((name) =>
-    (normalizes || !name.endsWith('/batch')) && (name !== 'accumulate' || (train !== undefined && train.accumulate > 1)))
-}
-
 function manifestOf(program: Program, graph: Graph, choices: Pick<Manifest, 'style' | 'memory'>, sources: readonly Source[], plans: Record<string, Plan>): Manifest {
   const declared = new Map(program.inputs.map((input) => [input.name, input]))
   const ignored = ignoredLabels(graph)
@@ -160,6 +158,7 @@ function manifestOf(program: Program, graph: Graph, choices: Pick<Manifest, 'sty
     parameters: graph.parameters.map((p) => ({
       name: p.name, shape: p.value.shape as readonly number[], offset: p.value.storage!.offset, trainable: p.trainable, initializer: p.initializer, layer: p.layer,
     })),
+    normalizations: normalizationsOf(graph),
     ...(program.train && { train: trainEntry(program.train) }),
     plans,
   }

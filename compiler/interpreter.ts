@@ -12,7 +12,9 @@ export function interpreter(): Device {
     name: 'interpreter',
     description: 'float64, one point after another',
     software: true,
-    load: async (bundle, batch, programs) => {
+    load: async (bundle, batch, wanted) => {
+      const compiled = new Set(Object.values(bundle.manifest.plans).flatMap((plan) => Object.keys(plan.programs)))
+      const programs = wanted ?? (compiled.size > 0 ? [...compiled] : undefined)
       const [main, ...others] = bundle.manifest.source.files
       if (!main) throw new DeviceError('this bundle carries no text, which the interpreter needs')
       const { pipelines } = compileFor({ file: main.name, text: main.text }, [interpreterTarget], {

@@ -1,4 +1,4 @@
-import { HALF_PROGRAMS, type Memory, type ProgramName, type Storage, type Style } from '../runtime/format.ts'
+import { HALF_PROGRAMS, type Memory, type ProgramName, type Storage, type Style, TRAINING_PROGRAMS } from '../runtime/format.ts'
 import type { TrainSettings } from '../dsl/program.ts'
 import type { Graph } from './graph/graph.ts'
 import { printGraph } from './graph/print.ts'
@@ -17,8 +17,6 @@ import type { Schedules, Target } from './targets/target.ts'
 
 /** Stages after the passes, in order, for `--print`, `--after` and `--without`. */
 export const LOOP_STAGES = ['lower', 'fuse', 'recompute', 'plan'] as const
-/** The programs with a backward pass, for which much of the forward pass is kept. */
-const TRAINING: readonly ProgramName[] = ['gradients', 'step', 'train', 'accumulate']
 
 export interface PipelineOptions {
   readonly targets: readonly Target[]
@@ -125,7 +123,7 @@ interface Kernels {
 }
 
 function lessKept(name: ProgramName, { outputs }: Graph, kernels: Kernels, options: PipelineOptions): Kernels {
-  if (!recomputes(options) || !TRAINING.includes(name)) return kernels
+  if (!recomputes(options) || !TRAINING_PROGRAMS.includes(name)) return kernels
   const losses = outputs.filter(({ role }) => role === 'loss').map(({ value }) => value)
   const request = { ...kernels, results: outputs.map(({ value }) => value), losses, batch: options.batch }
   return timed(options, name, 'recompute', () => recompute(request), (r) => (r.steps === kernels.steps ? 'unchanged\n' : printEquations(r.steps)))

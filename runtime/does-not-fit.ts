@@ -1,4 +1,4 @@
-import type { Manifest, ProgramName } from './format.ts'
+import { type Manifest, type ProgramName, TRAINING_PROGRAMS } from './format.ts'
 
 /** What to do where a batch does not fit, in words: the largest that does. */
 export function mostThatFits(batch: number, fits: (n: number) => boolean): string {
@@ -11,10 +11,8 @@ export function mostThatFits(batch: number, fits: (n: number) => boolean): strin
   return most >= 1 ? `use a batch of at most ${most}` : 'no batch is small enough'
 }
 
-const TRAINING: readonly ProgramName[] = ['gradients', 'step', 'train', 'accumulate']
-
 /** What else there is to do, where memory as a whole is short. Whether it is enough, only compiling tells. */
 export function lessMemory({ memory }: Manifest, programs: readonly string[]): string {
-  const trains = programs.some((name) => TRAINING.includes(name as ProgramName))
+  const trains = programs.some((name) => TRAINING_PROGRAMS.includes(name as ProgramName))
   return trains && memory !== 'small' ? '; compiled with --memory small, training takes less' : ''
 }

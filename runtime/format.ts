@@ -43,6 +43,8 @@ export interface Manifest {
   readonly inputs: readonly InputEntry[]
   readonly outputs: readonly OutputEntry[]
   readonly parameters: readonly ParameterEntry[]
+  /** Every batch_norm, in the order of the file. Absent: not known. */
+  readonly normalizations?: readonly NormalizationEntry[]
   /** Absent when the net has no loss. */
   readonly train?: TrainEntry
   /** One plan a target: `webgpu`, `wasm`; `webgpu-f16` and `webgpu-software` where they were asked for. */
@@ -63,6 +65,15 @@ export interface InputEntry {
   readonly classNames?: readonly string[]
   /** Further integers that a label may be: what losses ignore. Default [-1]. */
   readonly ignore?: readonly number[]
+}
+
+/** A layer that normalizes each channel over the batch. */
+export interface NormalizationEntry {
+  readonly layer: string
+  /** What it keeps for test time. `batch`: nothing. `global`: what it was given, in training too. */
+  readonly stats: 'moving' | 'cumulative' | 'caffe' | 'batch' | 'global'
+  /** How many values of a channel its batch statistics rest on. */
+  readonly values: Size
 }
 
 export interface OutputEntry {
@@ -258,12 +269,18 @@ export interface ProgramEntry {
  * The programs of a bundle. A `/batch` variant normalizes with each batch's own statistics whatever is stored.
  * `gradients`: forward and backward, nothing is updated; gradients of parameters and inputs are results.
  * `step`: the same and the update. `train`: forward, backward of parameters only, update. `accumulate`: as `train`, but
- * adds to the gradients instead of updating.
+ * adds to the gradients instead of updating. A `/global` variant trains with the stored statistics, which stay as they are.
  */
 export const PROGRAMS = [
   'prepare', 'infer', 'infer/batch', 'eval', 'eval/batch', 'gradients', 'step', 'train', 'accumulate',
+  'gradients/global', 'step/global', 'train/global', 'accumulate/global',
 ] as const
 export type ProgramName = (typeof PROGRAMS)[number]
+
+/** The programs with a backward pass. */
+export const TRAINING_PROGRAMS: readonly ProgramName[] = PROGRAMS.filter((name) => /^(gradients|step|train|accumulate)/.test(name))
+/** What a program does, whichever statistics it normalizes with: `train` of `train/global`. */
+export const taskOf = (program: string): string => program.split('/')[0]!
 
 /** WebGPU allows 65535 workgroups in a dimension: x counts up to this, the rest goes to y. */
 export const ROW_GROUPS = 32768

@@ -3,10 +3,11 @@ import type { Dataset } from './data/dataset.ts'
 import { fieldsFor } from './data/fields.ts'
 import type { Device, Numbers, Session } from './device.ts'
 import { InputError } from './errors.ts'
-import type { Bundle, InputEntry, Manifest, ProgramEntry, Storage, TensorData } from './format.ts'
+import { type Bundle, type InputEntry, type Manifest, type ProgramEntry, type Storage, taskOf, type TensorData } from './format.ts'
 import { initialValues } from './init.ts'
 import { checkInputs, type InputValues } from './inputs.ts'
 import { inputsOf } from './needed.ts'
+import { howToTrainGlobally, trainingProgram, type TrainStats } from './programs.ts'
 import { type Horizon, rateAt, scalarsAt } from './schedule.ts'
 import { elementCount, inputTensor, showShape } from './sizes.ts'
 import { HISTORY, type Snapshot } from './snapshot.ts'
@@ -113,11 +114,13 @@ export class Net {
 
   /**
    * One training step with everything it computed. `update: false` leaves parameters and statistics as they are. `rate`
-   * overrides the schedule's.
+   * overrides the schedule's. `stats: 'global'` normalizes with the stored statistics and leaves them as they are: a step on
+   * few samples, or one, that does not unlearn what all the others taught. The bundle must hold that program.
    */
-  async step(inputs: Inputs, options: { readonly update?: boolean; readonly rate?: number } = {}): Promise<StepResult> {
+  async step(inputs: Inputs, options: { readonly update?: boolean; readonly rate?: number; readonly stats?: TrainStats } = {}): Promise<StepResult> {
     const update = options.update ?? true
-    const started = await this.execute(update ? 'step' : 'gradients', inputs, { rate: options.rate, update })
+    const program = trainingProgram(this.manifest, update ? 'step' : 'gradients', options.stats)
+    const started = await this.execute(program, inputs, { rate: options.rate, update })
     const values = await started.values
     const outputs = new Map([...values].filter(([name]) => !name.startsWith('grad/')))
     const grads = new Map([...values].filter(([name]) => name.startsWith('grad/')).map(([name, v]) => [name.slice(5), v]))
@@ -126,17 +129,18 @@ export class Net {
 
   /**
    * Trains on one batch, or on `accumulate` of them before one update. Resolves when it is submitted, so that the next
-   * can be prepared while it runs.
+   * can be prepared while it runs. `stats` as for `step`.
    */
-  async trainStep(inputs: Inputs | readonly Inputs[], options: { readonly rate?: number } = {}): Promise<TrainStep> {
+  async trainStep(inputs: Inputs | readonly Inputs[], options: { readonly rate?: number; readonly stats?: TrainStats } = {}): Promise<TrainStep> {
     const parts: readonly Inputs[] = Array.isArray(inputs) ? inputs : [inputs as Inputs]
     const wanted = this.manifest.train?.accumulate ?? 1
     if (parts.length !== wanted) throw new InputError(`this net adds up the gradients of ${wanted} batches before an update, here are ${parts.length}`)
     const rate = options.rate ?? this.rateAt(this.#steps)
+    const [train, accumulate] = (['train', 'accumulate'] as const).map((task) => trainingProgram(this.manifest, task, options.stats)) as [string, string]
     const losses: Promise<number>[] = []
     for (const [i, part] of parts.entries()) {
       const last = i === parts.length - 1
-      const { values } = await this.execute(last ? 'train' : 'accumulate', part, { rate, update: last, results: this.lossNames, part: i })
+      const { values } = await this.execute(last ? train : accumulate, part, { rate, update: last, results: this.lossNames, part: i })
       losses.push(values.then((v) => this.lossOf(v)))
     }
     const loss = Promise.all(losses).then((all) => all.reduce((sum, l) => sum + l, 0) / all.length)
@@ -180,7 +184,10 @@ export class Net {
     const program = this.session.plan.programs[name]
     if (!program) {
       const why = this.storage === 'f16' ? 'with f16 storage it infers and evaluates with stored statistics'
-        : !this.lossNames.length && name !== 'infer' ? 'it has no loss' : `it has ${Object.keys(this.session.plan.programs).join(', ')}`
+        : !this.lossNames.length && name !== 'infer' ? 'it has no loss'
+        // Opened without it, or compiled without it.
+        : name.endsWith('/global') && this.#parts.programs && Object.values(this.manifest.plans).some((plan) => plan.programs[name]) ? `open it with programs: ['${name}']`
+        : name.endsWith('/global') ? howToTrainGlobally(this.manifest, name) : `it has ${Object.keys(this.session.plan.programs).join(', ')}`
       throw new InputError(`this net has no program ${name}: ${why}`)
     }
     return program
@@ -345,7 +352,7 @@ export class Net {
   /** Whether programs with a solver are loaded. */
   #updates(): boolean {
     const loaded = this.#parts.programs ?? Object.keys(this.session.plan.programs)
-    return loaded.some((name) => name === 'train' || name === 'step')
+    return loaded.some((name) => taskOf(name) === 'train' || taskOf(name) === 'step')
   }
 
   /** Starts over: initial parameters by the seed, then what the bundle brings, histories zero. */

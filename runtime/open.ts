@@ -1,9 +1,10 @@
 import { type Device, DeviceError } from './device.ts'
 import { InputError } from './errors.ts'
 import { bundleFrom } from './files.ts'
-import { type Bundle, HALF_PLAN, HALF_PROGRAMS, planIn, type Storage, type TensorData } from './format.ts'
+import { type Bundle, HALF_PLAN, HALF_PROGRAMS, type Manifest, planIn, type Storage, type TensorData } from './format.ts'
 import { wasm } from './load-wasm.ts'
 import { Net } from './net.ts'
+import { howToTrainGlobally, programFor } from './programs.ts'
 import { checkBundle } from './validate.ts'
 import { isSoftware, webgpu } from './webgpu.ts'
 
@@ -60,14 +61,23 @@ export async function open(source: Bundle | string | URL, options: OpenOptions =
   const device = ownsDevice ? await openDevice(targetOf(Object.keys(manifest.plans)), adapter) : given
   try {
     const storage = storageOf(Object.keys(manifest.plans))
-    const session = await device.load(bundle, batch, options.programs, storage)
-    const net = new Net({ bundle, device, ownsDevice, session, storage, programs: options.programs, seed, notes })
+    const programs = options.programs?.map((name) => programFor(manifest, name))
+    checkGlobal(manifest, device, programs)
+    const session = await device.load(bundle, batch, programs, storage)
+    const net = new Net({ bundle, device, ownsDevice, session, storage, programs, seed, notes })
     await net.reset()
     return net
   } catch (error) {
     if (ownsDevice) device.close()
     throw error
   }
+}
+
+/** Training with stored statistics is in a bundle only where it was asked for. */
+function checkGlobal(manifest: Manifest, device: Device, programs: readonly string[] = []): void {
+  const plan = manifest.plans[planIn(Object.keys(manifest.plans), device)]
+  const missing = plan && programs.find((name) => name.endsWith('/global') && !plan.programs[name])
+  if (missing !== undefined) throw new InputError(`this bundle has no program ${missing}: ${howToTrainGlobally(manifest, missing)}`)
 }
 
 function chooseStorage({ storage = 'f32', programs }: OpenOptions, plans: readonly string[], target: string, half = false): Storage {

@@ -2,6 +2,7 @@ import { BatchReader } from './batches.ts'
 import type { Dataset } from './data/dataset.ts'
 import { InputError } from './errors.ts'
 import type { Inputs, Net } from './net.ts'
+import { trainingProgram, type TrainStats } from './programs.ts'
 import { permutation } from './random.ts'
 import { inSteps, isDue } from './schedule.ts'
 
@@ -12,6 +13,8 @@ export interface TrainOptions {
   readonly steps?: number
   /** Updates that may be under way before the oldest is reported: hides the way to the GPU and back. Default 4. */
   readonly ahead?: number
+  /** `global`: normalizes with the stored statistics, which stay as they are. The bundle must hold `train/global`. Default `batch`. */
+  readonly stats?: TrainStats
 }
 
 export interface TrainEvent {
@@ -39,7 +42,9 @@ export interface TrainEvent {
  */
 export async function* trainLoop(net: Net, given: Dataset, options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
   const { train } = net.manifest
-  const fields = net.fields('train', given)
+  const { stats } = options
+  const program = trainingProgram(net.manifest, 'train', stats)
+  const fields = net.fields(program, given)
   const dataset = net.withLabels(fields, given, true)
   const accumulate = train?.accumulate ?? 1
   const perStep = net.batch * accumulate
@@ -49,7 +54,7 @@ export async function* trainLoop(net: Net, given: Dataset, options: TrainOptions
   const steps = options.steps ?? (fromEpochs === undefined ? train?.steps : undefined) ?? (fromEpochs ?? 1) * stepsPerEpoch
   const horizon = { stepsPerEpoch, totalSteps: steps }
   net.horizon = horizon
-  const reader = new BatchReader(dataset, fields, net.neededInputs('train'), net.batch, 2 * accumulate)
+  const reader = new BatchReader(dataset, fields, net.neededInputs(program), net.batch, 2 * accumulate)
   const testEvery = inSteps(train?.test, horizon)
   const snapshotEvery = inSteps(train?.snapshot, horizon)
 
@@ -71,7 +76,7 @@ export async function* trainLoop(net: Net, given: Dataset, options: TrainOptions
   let next: Promise<Inputs[]> | undefined
   for (let t = net.steps; t < steps; t++) {
     const inputs = await (next ?? readStep(t))
-    const { step, rate, loss } = await net.trainStep(accumulate === 1 ? inputs[0]! : inputs)
+    const { step, rate, loss } = await net.trainStep(accumulate === 1 ? inputs[0]! : inputs, { stats })
     next = t + 1 < steps ? readStep(t + 1) : undefined
     next?.catch(() => {})
     const event = {

@@ -1,11 +1,11 @@
 import { type Command, Option } from 'commander'
 import { UsageError } from '../exit.ts'
-import { device, memory, positiveInteger, positiveNumber, style, tuned, weights, wholeNumber } from '../options.ts'
+import { device, memory, positiveInteger, positiveNumber, style, trainStats, tuned, weights, wholeNumber } from '../options.ts'
 import type { TrainChoices } from './snapshots.ts'
 
 /** The words of `fusenet train`. */
 export function describeTrain(command: Command): void {
-  device(tuned(weights(memory(style(command.argument('<file.net>', 'a program, or a bundle to go on with')))))
+  device(trainStats(tuned(weights(memory(style(command.argument('<file.net>', 'a program, or a bundle to go on with'))))))
     .option('--data <data>', 'mnist, fashion_mnist, cifar10, or a folder (idx:DIR, cifar10:DIR, images:DIR); default: the file\'s')
     .addOption(new Option('--epochs <n>', 'how often the data are seen; default: the file\'s').argParser(positiveInteger).conflicts('steps'))
     .option('--steps <n>', 'updates in all', positiveInteger)
@@ -31,7 +31,7 @@ export interface TrainOptions {
   readonly snapshotDir?: string
 }
 
-const CHOICES = ['data', 'batch', 'limit', 'epochs', 'steps', 'style', 'memory'] as const
+const CHOICES = ['data', 'batch', 'limit', 'epochs', 'steps', 'style', 'memory', 'stats'] as const
 
 export function trainOptions(options: Readonly<Record<string, unknown>>): TrainOptions {
   const text = (name: string): string | undefined => options[name] as string | undefined

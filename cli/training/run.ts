@@ -4,6 +4,7 @@ import type { Evaluation } from '../../runtime/evaluate.ts'
 import type { Bundle } from '../../runtime/format.ts'
 import type { Net } from '../../runtime/net.ts'
 import { writeBundle } from '../../runtime/node.ts'
+import { trainingProgram } from '../../runtime/programs.ts'
 import { EXIT } from '../exit.ts'
 import { showMetrics } from '../metrics.ts'
 import { type Progress, progress, sayLoss } from '../progress.ts'
@@ -15,7 +16,8 @@ import { writeSnapshot } from './snapshots.ts'
 export async function trainOnce(job: Job, seed: number, device: Device, screen: Screen, first: boolean): Promise<Result | 'interrupted'> {
   const { open } = await import('../../runtime/index.ts')
   const { bundle } = job
-  const net = await open(bundle, { device, batch: job.choices.batch, seed, programs: ['train', 'accumulate', 'eval'].filter((name) => hasProgram(bundle, name)) })
+  const training = (['train', 'accumulate'] as const).map((task) => trainingProgram(bundle.manifest, task, job.choices.stats))
+  const net = await open(bundle, { device, batch: job.choices.batch, seed, programs: [...training, 'eval'].filter((name) => hasProgram(bundle, name)) })
   const interrupt = { count: 0 }
   const unlisten = screen.terminal.onInterrupt(() => {
     // Whoever presses it twice does not want to wait for a snapshot.
@@ -67,7 +69,7 @@ async function update(net: Net, job: Job, seed: number, screen: Screen, interrup
     return 'interrupted'
   }
   try {
-    for await (const event of net.train(samples, { epochs: choices.epochs, steps: choices.steps })) {
+    for await (const event of net.train(samples, { epochs: choices.epochs, steps: choices.steps, stats: choices.stats })) {
       loss = event.loss
       const more = event.step < event.steps
       bar ??= progress(screen, 'train', event.steps)

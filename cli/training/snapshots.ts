@@ -2,6 +2,7 @@ import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { InputError } from '../../runtime/errors.ts'
 import type { Net } from '../../runtime/net.ts'
+import type { TrainStats } from '../../runtime/programs.ts'
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from '../../runtime/snapshot.ts'
 import { replaceFile } from '../../runtime/node-files.ts'
 import { mustExist, readBytes, readText } from '../files.ts'
@@ -15,6 +16,8 @@ export interface TrainChoices {
   readonly steps?: number
   readonly style?: 'merged' | 'split'
   readonly memory?: 'fast' | 'small'
+  /** Statistics that batch_norm normalizes with. Default `batch`. */
+  readonly stats?: TrainStats
 }
 
 /** A snapshot and what its training was started with. */

@@ -1,9 +1,10 @@
 import type { TensorData } from '../../runtime/format.ts'
+import { trainingProgram, type TrainStats } from '../../runtime/programs.ts'
 import { loadBundle, netOptions } from '../bundles.ts'
 import { deviceOf, withDevice } from '../devices.ts'
 import { EXIT } from '../exit.ts'
 import { neededInputs } from '../needed.ts'
-import { collect, device, input, memory, style, tuned, weights, wholeNumber } from '../options.ts'
+import { collect, device, input, memory, style, trainStats, tuned, weights, wholeNumber } from '../options.ts'
 import { showNumber } from '../screen.ts'
 import { checkOutputs, readInputs, tensorOf, writeTensors } from '../tensors.ts'
 import type { Verb } from '../verb.ts'
@@ -12,7 +13,7 @@ export const step: Verb = {
   name: 'step',
   summary: 'one training step with everything it computes: loss, outputs, gradients, new parameters',
   describe(command) {
-    device(tuned(weights(memory(style(input(command.argument('<file.net|bundle>', 'the net'))))))
+    device(trainStats(tuned(weights(memory(style(input(command.argument('<file.net|bundle>', 'the net')))))))
       .option('-o, --output <[name=]file>', 'results as .safetensors: outputs, grad/NAME of parameters and inputs, new/NAME', collect)
       .option('--seed <n>', 'of initial parameters and dropout; default: the file\'s', wholeNumber)
       .option('--solver-off', 'gradients alone: parameters and statistics stay as they are'))
@@ -21,14 +22,16 @@ export const step: Verb = {
     const outputs = options['output'] as string[] | undefined
     checkOutputs(outputs)
     const update = !options['solverOff']
-    const program = update ? 'step' : 'gradients'
-    const bundle = await loadBundle(args[0]!, await netOptions(options, screen))
+    const stats = options['stats'] as TrainStats | undefined
+    const task = update ? 'step' : 'gradients'
+    const bundle = await loadBundle(args[0]!, { ...await netOptions(options, screen), ...(stats === 'global' && { programs: [`${task}/global`] }) })
+    const program = trainingProgram(bundle.manifest, task, stats)
     const given = await readInputs(options['input'] as string[] | undefined, bundle, neededInputs(bundle, program))
     return withDevice(deviceOf(options, bundle), screen, async (device) => {
       const { open } = await import('../../runtime/index.ts')
       const net = await open(bundle, { device, batch: given.samples, seed: options['seed'] as number | undefined, programs: [program] })
       try {
-        const result = await net.step(given.values, { update })
+        const result = await net.step(given.values, { update, stats })
         const shapes = new Map([...bundle.manifest.outputs, ...bundle.manifest.inputs, ...bundle.manifest.parameters].map((entry) => [entry.name, entry.shape]))
         const tensors = new Map<string, TensorData>()
         for (const [name, values] of Object.entries(result.outputs)) tensors.set(name, tensorOf(values, shapes.get(name) ?? [], given.samples))

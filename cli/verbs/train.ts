@@ -24,7 +24,9 @@ export const train: Verb = {
     const choices: TrainChoices = { ...kept, ...(given.epochs === undefined && given.steps === undefined && { epochs, steps }), ...given }
 
     if (output !== undefined) await checkPlace(output)
-    const bundle = await loadBundle(file, { ...await netOptions(options, screen), style: choices.style, memory: choices.memory })
+    const bundle = await loadBundle(file, {
+      ...await netOptions(options, screen), style: choices.style, memory: choices.memory, ...(choices.stats === 'global' && { programs: ['train/global'] }),
+    })
     const lossless = !bundle.manifest.outputs.some((output) => output.role === 'loss')
     if (lossless) throw new InputError(`${file} has no loss, so there is nothing to train`)
     if (!bundle.manifest.train) throw new InputError(`${file} has no train block: write at least \`train { solver sgd(lr: 0.05, momentum: 0.9) }\``)

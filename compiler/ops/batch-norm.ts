@@ -221,16 +221,20 @@ const joinMomentsOperator: Operator = {
   gradient: () => ({}),
 }
 
-/** Stored statistics in the form of S, with the mean in one number. */
+/** Stored statistics in the form of S, with the mean in one number; parameters beside them: gamma and beta or none. */
 const storedStatisticsOperator: Operator = {
   name: 'stored_statistics',
   equations: (node) => {
     const out = node.outputs[0]!
     const c = axis('c', out.shape[1]!)
     const { mean, variance } = storedStatistics(node, c)
-    const rows = [mean, constant(0), variance, div(1, sqrt(add(variance, epsOf(node.attributes))))]
+    const inverse = div(1, sqrt(add(variance, epsOf(node.attributes))))
+    const affine = affineOfNode(node)
+    const rows = [mean, constant(0), variance, inverse, ...(affine ? [mul(load(affine.gamma, c), inverse), load(affine.beta, c)] : [])]
     return [equation(node.name, [node.layer], [c], rows.map((row, k) => store(out, [k, c], row)))]
   },
+  // Nothing that is stored is learned; the shares of gamma and beta are those of normalize.
+  gradient: () => ({}),
 }
 
 const centred = (x: Tensor, statistics: Tensor, at: readonly IndexLike[]): Expression =>
@@ -243,12 +247,12 @@ const normalizeEquation = (node: Node, x: Tensor, statistics: Tensor): Equation 
     ? add(mul(centred(x, statistics, at), load(statistics, 4, at[1]!)), load(statistics, 5, at[1]!))
     : affineOf(node, at, centred(x, statistics, at), load(statistics, 3, at[1]!))))
 
-/** y = gamma x-hat + beta. Inputs: x, S; gamma and beta are read where S does not have them. */
+/** y = gamma x-hat + beta. Inputs: x, S; gamma and beta are read where S does not have them. `stored`: S is not of this batch. */
 const normalize: Operator = {
   name: 'normalize',
   pointwise: true,
   equations: (node) => [normalizeEquation(node, node.inputs[0]!, node.inputs[1]!)],
-  gradient: (node, dy, build) => normalizationGradients(node, node.inputs[1]!, dy, build, false),
+  gradient: (node, dy, build) => normalizationGradients(node, node.inputs[1]!, dy, build, node.attributes['stored'] === true),
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { AttributeCall } from '../../dsl/signature.ts'
+import { taskOf } from '../../runtime/format.ts'
 import { nowhere, type Span } from '../../dsl/source.ts'
 import { type Constant, type Graph, type Node, type Storage, value, type Value } from '../graph/graph.ts'
 import { ALIGNMENT, packedSizes } from '../graph/storage.ts'
@@ -17,15 +18,16 @@ const PLAIN: UpdateSettings = { solver: { call: 'sgd', args: {} }, accumulate: 1
  */
 export const applySolver: GraphPass = {
   name: 'apply-solver',
-  programs: ['step', 'train', 'accumulate'],
+  programs: ['step', 'train', 'accumulate', 'step/global', 'train/global', 'accumulate/global'],
   run: (graph, { program, train = PLAIN }) => {
     const { parameters: size } = packedSizes(graph)
     if (size === 0) return { graph, declined: [] }
     const update = new Update(size, graph.nodes.at(-1)?.span ?? nowhere)
-    const nodes = program === 'accumulate' ? [update.accumulate()]
-      : program === 'train' && train.accumulate > 1 ? update.ofSum(train)
+    const task = taskOf(program)
+    const nodes = task === 'accumulate' ? [update.accumulate()]
+      : task === 'train' && train.accumulate > 1 ? update.ofSum(train)
       : update.ofBatch(train.solver, update.gradients(), 1)
-    const constants = program === 'accumulate' ? [] : [{ value: update.multipliers, values: multipliersOf(graph) }]
+    const constants = task === 'accumulate' ? [] : [{ value: update.multipliers, values: multipliersOf(graph) }]
     return { graph: { ...graph, nodes: [...graph.nodes, ...nodes], constants: [...(graph.constants ?? []), ...constants] }, declined: [] }
   },
 }

@@ -1,4 +1,4 @@
-import type { ProgramName } from '../../runtime/format.ts'
+import { taskOf, TRAINING_PROGRAMS } from '../../runtime/format.ts'
 import { type Graph, type NamedOutput, type Node, type ParameterEntry, value, type Value } from '../graph/graph.ts'
 import { producers } from '../graph/query.ts'
 import { substituteValues } from '../graph/rewrite.ts'
@@ -7,7 +7,7 @@ import type { GradientBuilder, Operator } from '../ops/operator.ts'
 import type { GraphPass } from './pass.ts'
 
 /** Gradients that are results, by name: `grad/conv1.weight`, `grad/image`. */
-const REPORTING: readonly ProgramName[] = ['gradients', 'step']
+const REPORTING: readonly string[] = ['gradients', 'step']
 /** An `add` of more operands would bind more buffers than every WebGPU grants once something is fused into it. */
 const MOST_ADDED = 4
 
@@ -22,8 +22,8 @@ const MOST_ADDED = 4
  */
 export const differentiate: GraphPass = {
   name: 'differentiate',
-  programs: ['gradients', 'step', 'train', 'accumulate'],
-  run: (graph, { program, operators }) => ({ graph: new Differentiation(graph, operators, REPORTING.includes(program)).run(), declined: [] }),
+  programs: TRAINING_PROGRAMS,
+  run: (graph, { program, operators }) => ({ graph: new Differentiation(graph, operators, REPORTING.includes(taskOf(program))).run(), declined: [] }),
 }
 
 class Differentiation {

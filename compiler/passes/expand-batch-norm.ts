@@ -11,6 +11,8 @@ export interface ExpandOptions {
    * throughout. `global`: what is stored, but for layers that store nothing.
    */
   readonly stats: 'train' | 'batch' | 'global'
+  /** Layers with stored statistics are taken apart too: for gradients, which ask for each channel's coefficients again. */
+  readonly apart?: boolean
 }
 
 interface Count {
@@ -26,7 +28,9 @@ const COUNTS_AT_ONCE = 7
  *   moments            S = mean (in two numbers), variance and inverse deviation of each channel, and what gamma and beta make of them
  *   normalize          y = gamma x-hat + beta
  *   update_statistics  running mean and variance, in place; stands at the end, behind whatever reads them
- * The output's value stays, so nothing that reads it changes. A layer with stored statistics is left as it is.
+ * The output's value stays, so nothing that reads it changes. A layer with stored statistics is left as it is, or becomes
+ *   stored_statistics  the same S of what is stored, which nothing updates
+ *   normalize          the same, with `stored`: its gradient is a fixed scaling
  */
 export function expandBatchNorm(graph: Graph, options: ExpandOptions): Graph {
   const updates: Node[] = []
@@ -43,7 +47,8 @@ export function expandBatchNorm(graph: Graph, options: ExpandOptions): Graph {
     counts.set(counter, { node, fraction })
   }
   const nodes = graph.nodes.flatMap((node) => {
-    if (node.op !== 'batch_norm' || !normalizesWithBatch(node, options)) return [node]
+    if (node.op !== 'batch_norm') return [node]
+    if (!normalizesWithBatch(node, options)) return options.apart ? withStored(node) : [node]
     const x = node.inputs[0]!
     const affine = affineOfNode(node)
     const { style } = node.attributes
@@ -62,6 +67,19 @@ export function expandBatchNorm(graph: Graph, options: ExpandOptions): Graph {
     return [moments, normalize]
   })
   return { ...graph, nodes: [...nodes, ...updates, ...countUpdates([...counts])] }
+}
+
+function withStored(node: Node): Node[] {
+  const { gamma, beta, ...stored } = node.parameters
+  const affine = affineOfNode(node)
+  const statistics = value(`${node.name}.statistics`, statisticsShape(node.inputs[0]!.shape, affine !== undefined), node.span)
+  return [
+    { ...node, name: `${node.name}.stored`, op: 'stored_statistics', inputs: [], parameters: { ...stored, ...affine }, outputs: [statistics] },
+    {
+      ...node, op: 'normalize', inputs: [node.inputs[0]!, statistics], parameters: { ...(gamma && { gamma }), ...(beta && { beta }) },
+      attributes: { ...node.attributes, stored: true },
+    },
+  ]
 }
 
 function normalizesWithBatch(node: Node, { stats }: ExpandOptions): boolean {
@@ -115,10 +133,14 @@ const OPTIONS: Partial<Record<ProgramName, ExpandOptions>> = {
   'infer/batch': { update: false, stats: 'batch' },
   'eval': { update: false, stats: 'global' },
   'eval/batch': { update: false, stats: 'batch' },
-  'gradients': { update: false, stats: 'train' },
-  'step': { update: true, stats: 'train' },
-  'train': { update: true, stats: 'train' },
-  'accumulate': { update: true, stats: 'train' },
+  'gradients': { update: false, stats: 'train', apart: true },
+  'step': { update: true, stats: 'train', apart: true },
+  'train': { update: true, stats: 'train', apart: true },
+  'accumulate': { update: true, stats: 'train', apart: true },
+  'gradients/global': { update: false, stats: 'global', apart: true },
+  'step/global': { update: false, stats: 'global', apart: true },
+  'train/global': { update: false, stats: 'global', apart: true },
+  'accumulate/global': { update: false, stats: 'global', apart: true },
 }
 
 export const expandBatchNormPass: GraphPass = {
