@@ -69,6 +69,7 @@ export const structure = record({
   inputs: list(record({ name, type, shape, 'classes?': positive, 'classNames?': list(line), 'ignore?': list(integer) })),
   outputs: list(record({ name, role: oneOf('output', 'loss', 'metric'), shape, 'weight?': number, 'scores?': name })),
   parameters: list(record({ name: path, shape: dims, offset: count, trainable: flag, initializer, layer: path })),
+  'normalizations?': list(record({ layer: path, stats: oneOf('moving', 'cumulative', 'caffe', 'batch', 'global'), values: size })),
   'train?': record({
     'data?': call, augment: list(call), solver: call, schedule: list(schedule), batch: positive,
     'epochs?': positive, 'steps?': positive, seed: integer, accumulate: positive, 'snapshot?': duration, 'test?': duration,
