@@ -123,11 +123,11 @@ function fromValue(type: ArgumentType, value: Evaluated, span: Span, what: strin
       if (!numbers || (type.length !== undefined && numbers.length !== type.length)) return wrong(type.length === undefined ? 'a list of numbers' : `a list of ${type.length} numbers`)
       return allOf(numbers.map((n) => bounded(n, {}, type.integer === true, span, what, report)))
     }
-    case 'duration': return value.kind === 'duration' || value.kind === 'number' ? durationOf(value, type.min, span, what, report) : wrong('a number of steps or epochs')
+    case 'duration': return value.kind === 'duration' || value.kind === 'number' ? durationOf(value, type, span, what, report) : wrong('a number of steps or epochs')
     case 'durations': {
       const marks: (Duration | number | undefined)[] = (value.kind === 'list' ? value.items : [value]).map((item) => {
         if (item.kind !== 'duration' && item.kind !== 'number') return wrong('a list of numbers of steps or epochs')
-        const mark = durationOf(item, type.min, span, what, report)
+        const mark = durationOf(item, type, span, what, report)
         return item.kind === 'number' ? mark?.count : mark
       })
       return allOf(marks)
@@ -141,19 +141,31 @@ const numbersOf = (list: Extract<Evaluated, { kind: 'list' }>): number[] | undef
 const allOf = <T>(all: readonly (T | undefined)[]): T[] | undefined => (all.every((one) => one !== undefined) ? [...all] : undefined)
 
 /** Steps are whole, epochs need not be: `0.5 epochs`. A number without a unit counts steps. `argument/kind`, `argument/range` */
-export function durationOf(value: Extract<Evaluated, { kind: 'duration' | 'number' }>, min: number | undefined, span: Span, what: string, report: Reporter): Duration | undefined {
+export function durationOf(value: Extract<Evaluated, { kind: 'duration' | 'number' }>, { min = 0, above }: Bounds, span: Span, what: string, report: Reporter): Duration | undefined {
   const { count, unit } = value.kind === 'duration' ? value.value : { count: value.value, unit: 'steps' as const }
-  const bound = bounded(count, { min: min ?? 0 }, unit === 'steps', span, what, report)
+  const bound = bounded(count, { min, above }, unit === 'steps', span, what, report)
   return bound === undefined ? undefined : { count: bound, unit }
 }
 
+export interface Bounds {
+  readonly min?: number | undefined
+  readonly max?: number | undefined
+  /** Not reached. */
+  readonly above?: number | undefined
+  readonly below?: number | undefined
+}
+
 /** `argument/kind`, `argument/range` */
-export function bounded(value: number, { min, max }: { readonly min?: number | undefined; readonly max?: number | undefined }, integer: boolean, span: Span, what: string, report: Reporter): number | undefined {
+export function bounded(value: number, { min, max, above, below }: Bounds, integer: boolean, span: Span, what: string, report: Reporter): number | undefined {
   if (integer && !Number.isSafeInteger(value)) {
     const hint = textOf(span).includes('/') ? "'/' divides exactly and rounds nothing" : undefined
     return report.error('argument/kind', `${what} is an integer, not ${value}`, span, { hint })
   }
-  if (!Number.isFinite(value)) return report.error('argument/kind', `${what} is a number that a computer can hold, not ${value}`, span)
+  // What is computed with is float32.
+  const held = Math.fround(value)
+  if (!Number.isFinite(value) || (!integer && !Number.isFinite(held))) return report.error('argument/kind', `${what} is a number that a computer can hold, not ${value}`, span, { hint: Number.isFinite(value) ? 'float32 ends at 3.4e38' : undefined })
+  if (above !== undefined && held <= above) return report.error('argument/range', `${what} is more than ${above}, not ${value}`, span, { hint: value > above ? `${value} is ${held} in float32` : undefined })
+  if (below !== undefined && held >= below) return report.error('argument/range', `${what} is less than ${below}, not ${value}`, span, { hint: value < below ? `${value} is ${held} in float32` : undefined })
   if (min !== undefined && value < min) return report.error('argument/range', `${what} is at least ${min}, not ${value}`, span)
   if (max !== undefined && value > max) return report.error('argument/range', `${what} is at most ${max}, not ${value}`, span)
   return value

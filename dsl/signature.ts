@@ -6,7 +6,8 @@
 export type ArgumentType =
   /** `integer` and `number` may be bounded (inclusive). */
   | { readonly kind: 'integer'; readonly min?: number; readonly max?: number }
-  | { readonly kind: 'number'; readonly min?: number; readonly max?: number }
+  /** `above` and `below` bound it too, and are not reached, in float32 either. */
+  | { readonly kind: 'number'; readonly min?: number; readonly max?: number; readonly above?: number; readonly below?: number }
   | { readonly kind: 'boolean' }
   /** `3` or `[3, 5]` (height, width): evaluates to two integers. A word of `words` (`same`) is allowed in its place. */
   | { readonly kind: 'window'; readonly min?: number; readonly words?: readonly string[] }
@@ -22,7 +23,7 @@ export type ArgumentType =
   /** A further tensor by name (`mask: m`): evaluates to nothing here, it is appended to the layer's `inputs`. */
   | { readonly kind: 'value' }
   /** `500`, `500 steps`, `2 epochs`: evaluates to a `Duration`. `min` bounds its count. */
-  | { readonly kind: 'duration'; readonly min?: number }
+  | { readonly kind: 'duration'; readonly min?: number; readonly above?: number }
   /** `[500, 2 epochs]`, or one of them: evaluates to a list, where a number counts steps. */
   | { readonly kind: 'durations'; readonly min?: number }
 

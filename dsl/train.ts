@@ -147,7 +147,7 @@ class Settings {
       const value = this.context.evaluate(e)
       if (!value) return undefined
       if (value.kind !== 'duration' && value.kind !== 'number') return this.report.error('argument/kind', `${key} is done every so many epochs or steps, not every ${describe(value)}`, e.span, { hint: `${key} every 1 epoch` })
-      const duration = durationOf(value, undefined, e.span, `the number of ${value.kind === 'duration' ? value.value.unit : 'steps'}`, this.report)
+      const duration = durationOf(value, {}, e.span, `the number of ${value.kind === 'duration' ? value.value.unit : 'steps'}`, this.report)
       return duration?.count === 0 ? this.report.error('argument/range', `${key} is done every so many epochs or steps, and 0 are none`, e.span) : duration
     })
   }

@@ -58,7 +58,8 @@ const FACTORS: Readonly<Record<string, Rate>> = {
   exp: (a, t) => gammaOf(a) ** t,
   inv: (a, t) => (1 + gammaOf(a) * t) ** -numberOf(a, 'power', 1),
   poly: (a, t, h) => (1 - done(a, t, h)) ** numberOf(a, 'power', 1),
-  sigmoid: (a, t, h) => 1 / (1 + Math.exp(-gammaOf(a) * (t - inSteps(durationOf(a, 'step'), h)))),
+  // Without an end of the epoch in sight `step` is infinitely far: 0 times that is no number.
+  sigmoid: (a, t, h) => 1 / (1 + Math.exp(gammaOf(a) === 0 ? 0 : -gammaOf(a) * (t - inSteps(durationOf(a, 'step'), h)))),
   cosine: (a, t, h) => (1 + Math.cos(Math.PI * done(a, t, h))) / 2,
   warmup: (a, t, h) => Math.min(1, (t + 1) / Math.max(1, inSteps(Object.values(a)[0], h))),
 }

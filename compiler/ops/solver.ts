@@ -36,15 +36,19 @@ const number = (name: string, otherwise: number, doc: string, more: Partial<Para
   ({ name, type: { kind: 'number', min: 0 }, default: otherwise, doc, ...more })
 
 const lr = (otherwise: number): Parameter => number('lr', otherwise, 'the learning rate that the schedule starts from')
-const momentum = (otherwise: number): Parameter => number('momentum', otherwise, 'the weight of the past')
-const delta = (otherwise: number): Parameter => number('delta', otherwise, 'keeps divisors away from 0', { named: true, aliases: ['eps'] })
+/** Of what is forgotten: with 1 nothing would be, and sums or corrections would have no end. */
+const share = (name: string, otherwise: number, doc: string, more: Partial<Parameter> = {}): Parameter =>
+  number(name, otherwise, doc, { type: { kind: 'number', min: 0, below: 1 }, ...more })
+const momentum = (otherwise: number): Parameter => share('momentum', otherwise, 'the weight of the past')
+const delta = (otherwise: number): Parameter =>
+  number('delta', otherwise, 'keeps divisors away from 0', { type: { kind: 'number', above: 0 }, named: true, aliases: ['eps'] })
 const betas: readonly Parameter[] = [
-  number('beta1', 0.9, 'the weight of past gradients', { aliases: ['momentum'] }),
-  number('beta2', 0.999, 'the weight of past squares', { aliases: ['momentum2'] }),
+  share('beta1', 0.9, 'the weight of past gradients', { aliases: ['momentum'] }),
+  share('beta2', 0.999, 'the weight of past squares', { aliases: ['momentum2'] }),
 ]
 const decay: Parameter = number('weight_decay', 0, 'how strongly weights are drawn to 0')
 const regularize: Parameter = { name: 'regularize', type: { kind: 'word', words: ['l2', 'l1'] }, default: 'l2', named: true, doc: 'whether decay follows the weight or its sign' }
-const clip: Parameter = { name: 'clip_gradients', type: { kind: 'number', min: 0 }, optional: true, named: true, doc: 'the largest joint norm of all gradients' }
+const clip: Parameter = { name: 'clip_gradients', type: { kind: 'number', above: 0 }, optional: true, named: true, doc: 'the largest joint norm of all gradients' }
 
 /** h' = mu h + r g; without momentum the past is not looked at. */
 const velocity = (h: Expression, g: Expression, rate: Expression, a: Attributes): Expression => {
@@ -87,7 +91,7 @@ const SOLVERS: readonly Solver[] = [
   },
   {
     name: 'rmsprop', doc: 'rates by a moving average of squares', slots: ['h'],
-    parameters: [lr(0.01), number('decay', 0.99, 'the weight of past squares', { aliases: ['rms_decay'] }), decay, delta(1e-8), regularize, clip],
+    parameters: [lr(0.01), share('decay', 0.99, 'the weight of past squares', { aliases: ['rms_decay'] }), decay, delta(1e-8), regularize, clip],
     // h = d h + (1 - d) g^2;  w -= r g / (sqrt(h) + delta)
     update: (w, g, rate, [h], a) => {
       const next = mix(numberOf(a, 'decay', 0.99), h!, mul(g, g))

@@ -4,23 +4,25 @@ import { operators } from './table.ts'
 
 const number = (name: string, doc: string, more: Partial<Parameter> = {}): Parameter => ({ name, type: { kind: 'number' }, doc, ...more })
 const duration = (name: string, doc: string): Parameter => ({ name, type: { kind: 'duration' }, doc })
-const gamma: Parameter = number('gamma', 'what the rate is multiplied by')
+/** Numbers without a sign: a rate that changes its sign climbs. */
+const positive = (name: string, doc: string, more: Partial<Parameter> = {}): Parameter => number(name, doc, { type: { kind: 'number', min: 0 }, ...more })
+const gamma: Parameter = positive('gamma', 'what the rate is multiplied by')
 /** Of schedules that end: what they are called in Caffe, and what they are. */
 const length: Parameter = { ...duration('max_iter', 'T, where it is not the whole run'), type: { kind: 'duration', min: 1 }, aliases: ['length'], optional: true, named: true }
 
 /** Learning rates, in the words of `runtime/schedule.ts`; b is the solver's lr, t counts updates. */
 const schedules: readonly Signature[] = [
   { name: 'fixed', doc: 'b', parameters: [] },
-  { name: 'step', doc: 'b gamma^floor(t / every)', parameters: [gamma, duration('every', 'after how long the rate changes')] },
+  { name: 'step', doc: 'b gamma^floor(t / every)', parameters: [gamma, { ...duration('every', 'after how long the rate changes'), type: { kind: 'duration', above: 0 } }] },
   {
     name: 'multistep', doc: 'b gamma^(marks reached)',
     parameters: [gamma, { name: 'at', type: { kind: 'durations' }, doc: 'when the rate changes: [32000, 48000] or [150 epochs, 225 epochs]' }],
   },
   { name: 'exp', doc: 'b gamma^t', parameters: [gamma] },
-  { name: 'inv', doc: 'b (1 + gamma t)^-power', parameters: [number('gamma', 'how soon the rate falls'), number('power', 'how steeply')] },
+  { name: 'inv', doc: 'b (1 + gamma t)^-power', parameters: [positive('gamma', 'how soon the rate falls'), positive('power', 'how steeply')] },
   {
     name: 'poly', doc: 'b (1 - t / T)^power, T the whole run',
-    parameters: [number('power', 'how the rate nears 0', { default: 1 }), length],
+    parameters: [positive('power', 'how the rate nears 0', { default: 1 }), length],
   },
   {
     name: 'sigmoid', doc: 'b / (1 + exp(-gamma (t - step)))',
