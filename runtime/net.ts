@@ -10,6 +10,7 @@ import { inputsOf } from './needed.ts'
 import { howToTrainGlobally, trainingProgram, type TrainStats } from './programs.ts'
 import { type Horizon, rateAt, scalarsAt } from './schedule.ts'
 import { elementCount, inputTensor, showShape } from './sizes.ts'
+import { type DataIdentity, dataIdentity, identityOf, refuseContradictions, sameData, type TrainingIdentity } from './identity.ts'
 import { HISTORY, type Snapshot } from './snapshot.ts'
 import { reaches, readStretches, type Stretch, writeStretches } from './store.ts'
 import { type TrainEvent, trainLoop, type TrainOptions } from './train.ts'
@@ -60,6 +61,10 @@ export class Net {
   #parts: NetParts
   #seed: number
   #steps = 0
+  /** Over what `train` goes, and whether that is what a snapshot says. */
+  #course: { readonly data: DataIdentity; readonly stats?: TrainStats; readonly restored?: boolean } | undefined
+  /** Where the next data begin, if not here. */
+  #from: number | undefined
   #horizon: Horizon = {}
   /** Parameters changed since `prepare` ran. */
   #stale = true
@@ -282,8 +287,12 @@ export class Net {
     return new Map(this.manifest.parameters.map(({ name }) => [name, read.get(name) ?? this.#unread.get(name)!]))
   }
 
-  async #readAll(stretches: ReadonlyMap<string, Stretch>): Promise<Map<string, TensorData>> {
-    const values = await this.exclusively(() => readStretches(this.session, [...stretches.values()]))
+  #readAll(stretches: ReadonlyMap<string, Stretch>): Promise<Map<string, TensorData>> {
+    return this.exclusively(() => this.#readNow(stretches))
+  }
+
+  async #readNow(stretches: ReadonlyMap<string, Stretch>): Promise<Map<string, TensorData>> {
+    const values = await readStretches(this.session, [...stretches.values()])
     return new Map([...stretches].map(([name, { shape }], i) => {
       const data = values[i]!
       return [name, { shape, type: data instanceof Float64Array ? 'f64' : 'f32', data }]
@@ -338,15 +347,56 @@ export class Net {
     })
   }
 
-  async snapshot(): Promise<Snapshot> {
-    const tensors = new Map([...await this.#readAll(this.#stretches(this.#updates())), ...this.#unread])
-    return { step: this.#steps, seed: this.#seed, tensors }
+  /** What makes this training the one that it is; with its data once `train` was called. */
+  get identity(): TrainingIdentity {
+    return identityOf(this.manifest, this.batch, this.#course?.data, this.#course?.stats)
   }
 
+  /** All of the training as it is once the steps that were asked for are done. */
+  snapshot(): Promise<Snapshot> {
+    const { identity } = this
+    return this.exclusively(async () => {
+      const tensors = await this.#readNow(this.#stretches(this.#updates()))
+      return { step: this.#steps, seed: this.#seed, tensors: new Map([...tensors, ...this.#unread]), identity }
+    })
+  }
+
+  /**
+   * Goes on where a snapshot was taken, with its seed. Throws InputError where this net would train otherwise than the snapshot's did (another
+   * text, solver, schedule, batch, ...): a new training starts from its parameters by `setParameters`.
+   */
   async restore(snapshot: Snapshot): Promise<void> {
+    const { identity } = snapshot
+    if (identity) refuseContradictions({ ...this.identity, data: undefined, stats: undefined }, { ...identity, data: undefined, stats: undefined })
     await this.#writeAll(this.#stretches(this.#updates()), snapshot.tensors, true, 'part of the training')
     this.#steps = snapshot.step
     this.#seed = snapshot.seed
+    this.#course = identity?.data ? { data: identity.data, stats: identity.stats, restored: true } : undefined
+    // Made by hand, it does not say what it went over: then its epochs count from the start.
+    this.#from = identity ? undefined : 0
+  }
+
+  /**
+   * What `train` does first: data that go on are those of the snapshot that was restored, or InputError; others than before begin anew.
+   * `fields`: of the dataset, those that are read.
+   */
+  async begin(dataset: Dataset, fields: readonly string[], stats?: TrainStats): Promise<DataIdentity> {
+    const found = await dataIdentity(dataset, fields)
+    const course = this.#course
+    const said = stats === 'global' ? { stats } : {}
+    if (course) {
+      const data = { ...found, from: course.data.from }
+      if (course.restored) refuseContradictions({ ...this.identity, data, stats: said.stats }, { ...this.identity, data: course.data, stats: course.stats })
+      // A sample that is never the same says nothing: what was said first is kept.
+      if (sameData(data, course.data)) {
+        this.#course = { data: course.data, ...said }
+        return course.data
+      }
+    }
+    const data = { ...found, from: this.#from ?? this.#steps }
+    this.#course = { data, ...said }
+    this.#from = undefined
+    return data
   }
 
   /** Whether programs with a solver are loaded. */
@@ -371,6 +421,8 @@ export class Net {
     }
     this.#seed = seed
     this.#steps = 0
+    this.#course = undefined
+    this.#from = undefined
   }
 
   /** How a dataset's fields feed the inputs of a program: input name -> field name. */

@@ -1,4 +1,5 @@
 /** What needs Node: bundles and snapshots in files, datasets in folders. Pages use `fusenet/runtime` alone. */
+import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BundleError } from './errors.ts'
@@ -32,7 +33,9 @@ export async function readBundle(folder: string, targets?: readonly string[]): P
   }
 }
 
-export const readSnapshot = (file: string): Promise<Snapshot> => withFile(file, 'read', async () => decodeSnapshot(await readFile(file), file))
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
+
+export const readSnapshot = (file: string): Promise<Snapshot> => withFile(file, 'read', async () => decodeSnapshot(await readFile(file), file, sha256))
 
 /** Whoever reads the file sees the old snapshot or the new one, and it is on the disk when this returns. */
-export const writeSnapshot = (snapshot: Snapshot, file: string): Promise<void> => replaceFile(file, encodeSnapshot(snapshot))
+export const writeSnapshot = (snapshot: Snapshot, file: string): Promise<void> => replaceFile(file, encodeSnapshot(snapshot, sha256))

@@ -1,5 +1,7 @@
+import { sha256Of } from './digest.ts'
 import { InputError } from './errors.ts'
 import type { TensorData } from './format.ts'
+import { parseIdentity, type TrainingIdentity } from './identity.ts'
 import { readSafetensors, writeSafetensors } from './safetensors.ts'
 
 /**
@@ -11,17 +13,62 @@ export interface Snapshot {
   readonly step: number
   readonly seed: number
   readonly tensors: ReadonlyMap<string, TensorData>
+  /** Which training it is of. `net.snapshot()` says it always. */
+  readonly identity?: TrainingIdentity
+  /** Texts of whoever writes it down. */
+  readonly about?: Readonly<Record<string, string>>
 }
 
 export const HISTORY = 'history/'
 
-export const encodeSnapshot = (snapshot: Snapshot): Uint8Array =>
-  writeSafetensors(snapshot.tensors, { format: 'fusenet-snapshot', step: String(snapshot.step), seed: String(snapshot.seed) })
+const FORMAT = 'fusenet-snapshot'
+const HASH = /"sha256":"([0-9a-f]{64})"/
+type Hash = (bytes: Uint8Array) => string
 
-export function decodeSnapshot(bytes: Uint8Array, what = 'snapshot'): Snapshot {
+/** As a safetensors file. It carries the SHA-256 of itself, taken while zeros stand in the place of the hash. `hash`: a faster one, if there is. */
+export function encodeSnapshot({ step, seed, tensors, identity, about }: Snapshot, hash: Hash = sha256Of): Uint8Array {
+  const bytes = writeSafetensors(tensors, {
+    format: FORMAT, sha256: '0'.repeat(64), step: String(step), seed: String(seed),
+    ...(identity && { identity: JSON.stringify(identity) }), ...(about && { about: JSON.stringify(about) }),
+  })
+  const at = placeOfHash(bytes)!
+  bytes.set(new TextEncoder().encode(hash(bytes)), at.from)
+  return bytes
+}
+
+/** The other way. Throws InputError for anything but a whole snapshot: every byte counts. */
+export function decodeSnapshot(bytes: Uint8Array, what = 'snapshot', hash: Hash = sha256Of): Snapshot {
   const { tensors, metadata } = readSafetensors(bytes, what)
   const step = Number(metadata['step'])
   const seed = Number(metadata['seed'])
-  if (metadata['format'] !== 'fusenet-snapshot' || !Number.isSafeInteger(step) || step < 0 || !Number.isSafeInteger(seed)) throw new InputError(`${what}: not a snapshot of a training`)
-  return { step, seed, tensors }
+  if (metadata['format'] !== FORMAT || !Number.isSafeInteger(step) || step < 0 || !Number.isSafeInteger(seed)) throw new InputError(`${what}: not a snapshot of a training`)
+  const place = placeOfHash(bytes)
+  if (!place || place.hash !== metadata['sha256']) throw new InputError(`${what}: it carries no checksum, so it is of an earlier fusenet, or damaged`)
+  const zeroed = Uint8Array.from(bytes)
+  zeroed.fill(0x30, place.from, place.from + 64)
+  if (hash(zeroed) !== place.hash) throw new InputError(`${what}: it is damaged: its checksum is another`)
+  return {
+    step, seed, tensors,
+    ...(metadata['identity'] !== undefined && { identity: parseIdentity(metadata['identity'], what) }),
+    ...(metadata['about'] !== undefined && { about: parseAbout(metadata['about'], what) }),
+  }
+}
+
+/** Where in the header the hash stands: the metadata come first in it. */
+function placeOfHash(bytes: Uint8Array): { from: number; hash: string } | undefined {
+  const header = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true))
+  // One character a byte, so that places in the text are places in the file.
+  const text = String.fromCharCode(...bytes.subarray(8, 8 + Math.min(header, 400)))
+  const match = HASH.exec(text)
+  return match ? { from: 8 + match.index + '"sha256":"'.length, hash: match[1]! } : undefined
+}
+
+function parseAbout(text: string, what: string): Record<string, string> {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value === 'object' && value !== null && !Array.isArray(value) && Object.values(value).every((v) => typeof v === 'string')) return value as Record<string, string>
+  } catch {
+    // As for a value of another form.
+  }
+  throw new InputError(`${what}: what it says about itself is not understood`)
 }

@@ -7,10 +7,15 @@ import { permutation } from './random.ts'
 import { inSteps, isDue } from './schedule.ts'
 
 export interface TrainOptions {
-  /** Default: what the file says, else one epoch. */
+  /**
+   * How often the data are seen, from here on: `epochs: 1` is one epoch more, whatever was trained before. Without `epochs` and `steps`
+   * the net trains up to the length that the file gives the whole training, of which what is done is a part; else one epoch more.
+   */
   readonly epochs?: number
-  /** Updates in all, those of a snapshot that was restored included. */
+  /** Updates from here on. */
   readonly steps?: number
+  /** `epochs` and `steps` are the length of the whole training, with what was done before. Default false. */
+  readonly total?: boolean
   /** Updates that may be under way before the oldest is reported: hides the way to the GPU and back. Default 4. */
   readonly ahead?: number
   /** `global`: normalizes with the stored statistics, which stay as they are. The bundle must hold `train/global`. Default `batch`. */
@@ -50,23 +55,24 @@ export async function* trainLoop(net: Net, given: Dataset, options: TrainOptions
   const perStep = net.batch * accumulate
   const stepsPerEpoch = Math.floor(dataset.length / perStep)
   if (stepsPerEpoch < 1) throw new InputError(`the dataset has ${dataset.length} samples, an update takes ${perStep}: open the net with a smaller batch`)
-  const fromEpochs = options.epochs ?? (options.steps === undefined ? train?.epochs : undefined)
-  const steps = options.steps ?? (fromEpochs === undefined ? train?.steps : undefined) ?? (fromEpochs ?? 1) * stepsPerEpoch
-  const horizon = { stepsPerEpoch, totalSteps: steps }
+  const { from } = await net.begin(dataset, [...fields.values()], stats)
+  const { steps, totalSteps } = lengthOf(net, options, from, stepsPerEpoch)
+  const horizon = { stepsPerEpoch, totalSteps }
   net.horizon = horizon
   const reader = new BatchReader(dataset, fields, net.neededInputs(program), net.batch, 2 * accumulate)
   const testEvery = inSteps(train?.test, horizon)
   const snapshotEvery = inSteps(train?.snapshot, horizon)
 
+  const epochOf = (t: number): number => Math.floor((t - from) / stepsPerEpoch)
   let order: { epoch: number; indices: Uint32Array } | undefined
   const readStep = async (t: number): Promise<Inputs[]> => {
-    const epoch = Math.floor(t / stepsPerEpoch)
+    const epoch = epochOf(t)
     if (order?.epoch !== epoch) order = { epoch, indices: permutation(dataset.length, net.seed, epoch) }
-    const from = (t % stepsPerEpoch) * perStep
+    const first = ((t - from) % stepsPerEpoch) * perStep
     const { indices } = order
     const parts: Inputs[] = []
     for (let i = 0; i < accumulate; i++) {
-      const at = from + i * net.batch
+      const at = first + i * net.batch
       parts.push(await reader.read(indices.subarray(at, at + net.batch), { seed: net.seed, epoch }))
     }
     return parts
@@ -80,11 +86,24 @@ export async function* trainLoop(net: Net, given: Dataset, options: TrainOptions
     next = t + 1 < steps ? readStep(t + 1) : undefined
     next?.catch(() => {})
     const event = {
-      step, steps, epoch: Math.floor(t / stepsPerEpoch), stepsPerEpoch, epochEnd: step % stepsPerEpoch === 0, rate,
+      step, steps, epoch: epochOf(t), stepsPerEpoch, epochEnd: (step - from) % stepsPerEpoch === 0, rate,
       testDue: isDue(step, testEvery), snapshotDue: isDue(step, snapshotEvery),
     }
     waiting.push(async () => ({ ...event, loss: await loss }))
     const settle = event.epochEnd || event.testDue || event.snapshotDue || step === steps
     while (waiting.length > (settle ? 0 : options.ahead ?? 4)) yield await waiting.shift()!()
   }
+}
+
+/**
+ * The update at which to stop, and the length that schedules up to the end (`poly`, `cosine`) count in: the file's or, where it names none or
+ * more is asked for, up to where this ends. So a training that is asked for in parts follows the same schedule as one in one piece.
+ */
+function lengthOf(net: Net, { epochs, steps, total }: TrainOptions, from: number, stepsPerEpoch: number): { steps: number; totalSteps: number } {
+  const { train } = net.manifest
+  const filed = train?.steps ?? (train?.epochs === undefined ? undefined : train.epochs * stepsPerEpoch)
+  const asked = steps ?? (epochs === undefined ? undefined : epochs * stepsPerEpoch)
+  const end = asked !== undefined ? (total ? from : net.steps) + asked : filed !== undefined ? from + filed : net.steps + stepsPerEpoch
+  if (end <= net.steps) throw new InputError(`nothing is left to do: ${net.steps - from} updates are done, of ${end - from} in all; say how many more by epochs or steps`)
+  return { steps: end, totalSteps: total ? end : Math.max(end, from + (filed ?? 0)) }
 }

@@ -69,7 +69,7 @@ async function update(net: Net, job: Job, seed: number, screen: Screen, interrup
     return 'interrupted'
   }
   try {
-    for await (const event of net.train(samples, { epochs: choices.epochs, steps: choices.steps, stats: choices.stats })) {
+    for await (const event of net.train(samples, { epochs: choices.epochs, steps: choices.steps, stats: choices.stats, total: true })) {
       loss = event.loss
       const more = event.step < event.steps
       bar ??= progress(screen, 'train', event.steps)

@@ -186,7 +186,7 @@ describe('train', () => {
     const bytes = encodeSnapshot(await first.snapshot())
     const { net: second } = await opened({ initializer: { kind: 'constant', value: 9 } }, { seed: 99 })
     await second.restore(decodeSnapshot(bytes))
-    got.push(...await collect(second.train(data, { steps: 17 })))
+    got.push(...await collect(second.train(data, { steps: 17, total: true })))
     expect(got).toEqual(want)
     expect(await second.snapshot()).toEqual(await whole.snapshot())
   })

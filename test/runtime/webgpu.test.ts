@@ -76,7 +76,7 @@ test('the same seed gives the same bits, stopped and resumed or not', async () =
     for (const steps of [...stops, 23]) {
       const net = await open(fixture(), { device, batch: 4 })
       if (snapshot) await net.restore(snapshot)
-      for await (const _ of net.train(data, { steps })) { /* on */ }
+      for await (const _ of net.train(data, { steps, total: true })) { /* on */ }
       snapshot = await net.snapshot()
       net.close()
     }

@@ -1,0 +1,178 @@
+import type { Dataset } from './data/dataset.ts'
+import { sha256Of } from './digest.ts'
+import { InputError } from './errors.ts'
+import type { CallEntry, DataType, Manifest, Style } from './format.ts'
+import type { TrainStats } from './programs.ts'
+import { elementCount, showShape } from './sizes.ts'
+
+/** What makes a training the one that it is, besides its seed: another of any of these goes on to other numbers. */
+export interface TrainingIdentity {
+  /** The net's name. */
+  readonly net: string
+  /** SHA-256 of the texts that it was compiled from, without comments, spaces and the train block. */
+  readonly text: string
+  readonly style: Style
+  /** As the train block spells them: `sgd(lr: 0.1, momentum: 0.9)`. */
+  readonly solver: string
+  readonly schedule: string
+  readonly augment: string
+  /** Samples at a time, and how many times before an update. */
+  readonly batch: number
+  readonly accumulate: number
+  /** Statistics that it normalizes with, if not each batch's own. */
+  readonly stats?: TrainStats
+  /** What `train` was last given. */
+  readonly data?: DataIdentity
+}
+
+export interface DataIdentity {
+  readonly samples: number
+  /** Names, types and shapes of what is read of a sample. */
+  readonly fields: string
+  /** Of the contents of some samples; `varying` where the same sample read twice is not the same. */
+  readonly fingerprint: string
+  /** Updates that were done when the training over these data began: what its epochs count from. */
+  readonly from: number
+}
+
+/** What two trainings do not have in common. */
+export interface Contradiction {
+  readonly what: keyof TrainingIdentity
+  readonly here: string
+  readonly there: string
+}
+
+export function identityOf(manifest: Manifest, batch: number, data?: DataIdentity, stats?: TrainStats): TrainingIdentity {
+  const { train } = manifest
+  return {
+    net: manifest.name,
+    text: sha256Of(new TextEncoder().encode(manifest.source.files.map(({ text }) => essence(text)).join('\n'))),
+    style: manifest.style,
+    solver: train ? showCall(train.solver) : '',
+    schedule: (train?.schedule ?? []).filter(({ call }) => call !== 'fixed').map(showCall).join(', '),
+    augment: (train?.augment ?? []).map(showCall).join(', '),
+    batch,
+    accumulate: train?.accumulate ?? 1,
+    ...(data && { data }),
+    ...(stats === 'global' && { stats }),
+  }
+}
+
+/** What stands for each in a message. */
+const NAMES: Readonly<Record<keyof TrainingIdentity, string>> = {
+  net: 'net', text: 'text of the net', style: 'style', solver: 'solver', schedule: 'schedule', augment: 'augment', batch: 'batch', accumulate: 'accumulate', stats: 'stats', data: 'data',
+}
+
+/** In the order in which a person should hear of them. Data count where both have some. */
+export function contradictions(here: TrainingIdentity, there: TrainingIdentity): Contradiction[] {
+  const found: Contradiction[] = []
+  for (const what of ['net', 'solver', 'schedule', 'augment', 'batch', 'accumulate', 'style', 'stats', 'text'] as const) {
+    if (here[what] !== there[what]) found.push({ what, here: say(what, here), there: say(what, there) })
+  }
+  if (here.data && there.data && !sameData(here.data, there.data)) found.push({ what: 'data', here: showData(here.data, there.data), there: showData(there.data, here.data) })
+  return found
+}
+
+const say = (what: keyof TrainingIdentity, { [what]: value }: TrainingIdentity): string =>
+  String(value ?? (what === 'stats' ? 'batch' : '')) || 'none'
+
+export const sayContradiction = ({ what, here, there }: Contradiction): string =>
+  what === 'text' ? 'the text of the net is another one' : `${NAMES[what]} is ${here} here, and ${there} in that training`
+
+/** Throws InputError with all that this training and a snapshot's do not have in common. */
+export function refuseContradictions(here: TrainingIdentity, there: TrainingIdentity): void {
+  const found = contradictions(here, there)
+  if (found.length) throw new InputError(`this snapshot is of another training: ${found.map(sayContradiction).join('; ')}. A new training starts from its parameters by setParameters`)
+}
+
+export function sameData(a: DataIdentity, b: DataIdentity): boolean {
+  const varying = a.fingerprint === VARYING || b.fingerprint === VARYING
+  return a.samples === b.samples && a.fields === b.fields && (varying || a.fingerprint === b.fingerprint)
+}
+
+/** As much of it as tells it from another. */
+function showData(data: DataIdentity, other: DataIdentity): string {
+  const parts = [`${data.samples} samples`]
+  if (data.fields !== other.fields) parts.push(`of ${data.fields}`)
+  if (data.samples === other.samples && data.fields === other.fields) parts.push(`with fingerprint ${data.fingerprint}`)
+  return parts.join(' ')
+}
+
+const VARYING = 'varying'
+/** Samples whose contents are looked at, and numbers of them at most. */
+const LOOKED_AT = 32
+const MOST_NUMBERS = 2 ** 20
+
+/** The identity of data that are trained over, but for where it begins. `fields`: of the dataset, those that are read. */
+export async function dataIdentity(dataset: Dataset, fields: readonly string[]): Promise<Omit<DataIdentity, 'from'>> {
+  const names = [...new Set(fields)].sort()
+  const size = names.reduce((sum, name) => sum + elementCount(dataset.fields[name]!.shape), 0)
+  const count = Math.max(1, Math.min(LOOKED_AT, dataset.length, Math.floor(MOST_NUMBERS / size)))
+  const spread = Array.from({ length: count }, (_, i) => Math.round((i * (dataset.length - 1)) / Math.max(1, count - 1)))
+  const hashOf = async (indices: readonly number[]): Promise<string> => {
+    const arrays = Object.fromEntries(names.map((name) => {
+      const { type, shape } = dataset.fields[name]!
+      const length = indices.length * elementCount(shape)
+      return [name, type === 'i32' ? new Int32Array(length) : new Float32Array(length)]
+    }))
+    await dataset.read(indices, arrays)
+    return sha256Of(new TextEncoder().encode(names.map((name) => sha256Of(new Uint8Array(arrays[name]!.buffer))).join())).slice(0, 16)
+  }
+  const describe = (name: string): string => {
+    const { classes, type, shape }: { classes?: number; type: DataType; shape: readonly number[] } = dataset.fields[name]!
+    return `${name} ${classes === undefined ? type : `class[${classes}]`}${showShape(shape)}`
+  }
+  const fingerprint = await hashOf([spread[0]!]) === await hashOf([spread[0]!]) ? await hashOf(spread) : VARYING
+  return { samples: dataset.length, fields: names.map(describe).join(', '), fingerprint }
+}
+
+/** `sgd(lr: 0.1, momentum: 0.9)` */
+export function showCall({ call, args }: CallEntry): string {
+  const show = (value: unknown): string => {
+    if (Array.isArray(value)) return `[${value.map(show).join(', ')}]`
+    const { count, unit } = (value ?? {}) as { count?: unknown; unit?: unknown }
+    return count !== undefined && unit !== undefined ? `${String(count)} ${String(unit)}` : typeof value === 'string' ? JSON.stringify(value) : typeof value === 'object' ? JSON.stringify(value) : String(value)
+  }
+  const names = Object.keys(args)
+  return names.length ? `${call}(${names.map((name) => `${name}: ${show(args[name])}`).join(', ')})` : call
+}
+
+/**
+ * A text of the language without what changes nothing of a training's net: comments, layout, `style` (which is compared by itself) and
+ * the train block, whose settings are compared one by one, or may change on the way (its length, when it tests).
+ */
+export function essence(text: string): string {
+  const tokens = text.match(/"(?:[^"\\\n]|\\.)*"?|\/\/[^\n]*|\/\*[^]*?(?:\*\/|$)|[\w.]+|[^\s\w]/g) ?? []
+  const kept: string[] = []
+  let depth = 0
+  let trainDepth = -1
+  const meaning = tokens.filter((token) => !/^\/[/*]/.test(token))
+  meaning.forEach((token, i) => {
+    if (trainDepth < 0 && depth === 0 && token === 'train' && meaning[i + 1] === '{') trainDepth = depth
+    const isStyle = depth === 0 && (token === 'style' || (meaning[i - 1] === 'style' && /^(merged|split)$/.test(token)))
+    if (trainDepth < 0 && !isStyle) kept.push(token)
+    if (token === '{') depth++
+    if (token === '}' && --depth === trainDepth) trainDepth = -1
+  })
+  return kept.join(' ')
+}
+
+/** Reads an identity that was written as JSON. Throws InputError. */
+export function parseIdentity(text: string, what: string): TrainingIdentity {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw new InputError(`${what}: its identity is not JSON`)
+  }
+  const holds = (object: unknown, types: Readonly<Record<string, 'string' | 'number'>>): object is Record<string, unknown> =>
+    typeof object === 'object' && object !== null && Object.entries(types).every(([key, type]) => {
+      const found = (object as Record<string, unknown>)[key]
+      return typeof found === type && (type !== 'number' || (Number.isSafeInteger(found) && (found as number) >= 0))
+    })
+  const whole = (object: unknown): boolean => holds(object, { net: 'string', text: 'string', style: 'string', solver: 'string', schedule: 'string', augment: 'string', batch: 'number', accumulate: 'number' })
+    && (object['stats'] === undefined || object['stats'] === 'global')
+    && (object['data'] === undefined || holds(object['data'], { samples: 'number', fields: 'string', fingerprint: 'string', from: 'number' }))
+  if (!whole(value)) throw new InputError(`${what}: its identity is not one of a training`)
+  return value as TrainingIdentity
+}
