@@ -60,9 +60,9 @@ export function weightAndBias(q: ShapeQuestion, { weight, fanIn, fanOut, out }: 
   const rates = (i: number) => ({ rateMultiplier: rateMultipliers(q.attributes, i), decayMultiplier: decayMultipliers(q.attributes, i) })
   const specs: ParameterSpec[] = [{ role: 'weight', shape: weight, filler: { ...(weightFiller && { filler: weightFiller }), fanIn, fanOut }, ...rates(0) }]
   if (q.attributes['bias'] === false) return specs
-  // A bias counts as a blob [out], whose fan is 1 either way.
+  // Caffe's fans of a blob [out]: fan_in = count / num, fan_out = count / channels, and an axis that is not there has 1.
   const start = biasFiller ? { filler: biasFiller } : { value: 0 }
-  return [...specs, { role: 'bias', shape: [out], filler: { ...start, fanIn: 1, fanOut: 1 }, ...rates(1) }]
+  return [...specs, { role: 'bias', shape: [out], filler: { ...start, fanIn: 1, fanOut: out }, ...rates(1) }]
 }
 
 /** Fillers that cannot be, for a weight whose windows are `window` (absent: it has none). */

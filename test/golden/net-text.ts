@@ -1,229 +1,237 @@
-import type { GoldenCase, GoldenLayer, GoldenTensor } from './golden-file.ts'
-import { tensorsBelow } from './golden-file.ts'
-
-/** How Conv + BN + Scale of a case is written: as the case has it, or in the other spelling. */
-export type Spelling = 'as given' | 'other'
+import { axisOf, type BlobShapes, blobShapes, type LayerShapes, sizeOf, slicesOf } from './blob-shapes.ts'
+import { type GoldenCase, type GoldenLayer, type GoldenTensor, tensorsBelow } from './golden-file.ts'
+import { isLoss, layerArguments, multiplierArguments, operatorOf, parameterRole } from './layer-text.ts'
+import { respell, type Spelling, splitShared, statisticsName } from './respell.ts'
+import { Words } from './words.ts'
 
 export interface NetText {
   readonly text: string
-  /** Names in the case -> names in the net. */
-  readonly parameterName: ReadonlyMap<string, string>
-  /** Blobs that the net computes and can give back. */
-  readonly outputs: readonly string[]
+  /** Names in the case -> names in the net: several where layers share what the language cannot share. */
+  readonly parameterNames: ReadonlyMap<string, readonly string[]>
+  /** Blobs that the net computes and can give back -> names of outputs and losses. */
+  readonly outputs: ReadonlyMap<string, string>
+  /** What to feed: names of inputs -> tensors of the case. */
+  readonly inputs: ReadonlyMap<string, string>
+  /** Blobs that are given -> names of inputs whose gradients are theirs. */
+  readonly inputNames: ReadonlyMap<string, string>
+  /** Layers of the case that keep statistics -> layers of the net. */
   readonly statisticsOf: ReadonlyMap<string, string>
   readonly batch: number
+  /** Whether there is anything to differentiate. */
+  readonly differentiable: boolean
 }
 
 export interface NetTextOptions {
   readonly spelling: Spelling
   /** Give back every blob, or final ones alone, so that everything before them may be fused away. */
   readonly everyBlob: boolean
+  /** Blobs to give back whatever `everyBlob` says. */
+  readonly asWell?: readonly string[]
+  /** The train block, where there is a loss. */
   readonly train?: string
   /** Lines for the policy of statistics: `stats: cumulative`. Default keeps the last batch's alone. */
   readonly stats?: string
+  /** A factor of every loss. */
+  readonly lossFactor?: number
 }
 
-/** Losses end in a scalar that is not a blob of the net. */
-export const isLoss = (layer: GoldenLayer): boolean => layer.type.endsWith('Loss')
-
-/** A case's layers as a `.net` text: every blob and layer keeps its name, `sum(mul(y, dout_y))` is what is differentiated. */
+/** A case's layers as a `.net` text: `sum(mul(y, dout_y))` is what is differentiated. */
 export function netText(golden: GoldenCase, options: NetTextOptions): NetText {
-  const layers = options.spelling === 'as given' ? golden.layers : respell(golden.layers)
-  const whole = needsWholeInputs(golden)
-  const writer = new Writer(golden, layers, options, whole)
-  return writer.write()
+  const spelled = options.spelling === 'as given' ? golden.layers : respell(golden.layers)
+  const layers = golden.kind === 'train' ? splitShared(spelled) : spelled
+  return new Writer(golden, layers, options).write()
 }
+
+export const hasBatchNorm = (golden: GoldenCase): boolean => golden.layers.some((layer) => layer.type === 'BatchNorm')
 
 class Writer {
   private readonly lines: string[] = []
-  private readonly parameterName = new Map<string, string>()
+  private readonly parameterNames = new Map<string, string[]>()
   private readonly statisticsOf = new Map<string, string>()
-  private readonly owners = new Map<string, { layer: string; role: string }>()
+  private readonly owners = new Map<string, GoldenLayer>()
+  private readonly inputs = new Map<string, string>()
+  private readonly inputNames = new Map<string, string>()
+  private readonly blobs = new Words()
+  private readonly layerNames = new Words()
+  private readonly shapes: BlobShapes
+  private readonly douts: ReadonlyMap<string, GoldenTensor>
+  /** Whether inputs have no implied batch: layers cut or join it, or inputs differ in it. */
+  private readonly whole: boolean
   private readonly golden: GoldenCase
   private readonly layers: readonly GoldenLayer[]
   private readonly options: NetTextOptions
-  private readonly whole: boolean
 
-  constructor(golden: GoldenCase, layers: readonly GoldenLayer[], options: NetTextOptions, whole: boolean) {
+  constructor(golden: GoldenCase, layers: readonly GoldenLayer[], options: NetTextOptions) {
     this.golden = golden
     this.layers = layers
     this.options = options
-    this.whole = whole
+    this.shapes = blobShapes(golden, layers)
+    this.whole = movesBatch(layers, this.shapes)
+    this.douts = tensorsBelow(golden, 'dout.')
   }
 
   write(): NetText {
-    const { golden } = this
-    const inputs = tensorsBelow(golden, 'in.')
-    const perBatch = golden.kind === 'train'
-    for (const [blob, t] of inputs) this.input(blob, perBatch ? { ...t, shape: t.shape.slice(1) } : t)
-    const douts = tensorsBelow(golden, 'dout.')
-    for (const layer of this.layers) this.layer(layer, douts)
-    const tops = new Set(this.layers.flatMap((layer) => layer.top))
+    const { options, shapes } = this
+    for (const [blob, shape] of shapes.inputs) if (!isLabel(this.layers, blob)) this.inputNames.set(blob, this.input(this.blob(blob), `in.${blob}`, shape))
+    this.layers.forEach((layer, i) => this.layer(layer, shapes.layers[i]!))
+
     const losses = new Set(this.layers.filter(isLoss).flatMap((layer) => layer.top))
-    const read = new Set(this.layers.flatMap((layer) => layer.bottom))
-    const outputs = [...tops].filter((blob) => !losses.has(blob) && (this.options.everyBlob || !read.has(blob)))
-    for (const blob of outputs) this.lines.push(`output o_${blob} = b_${blob}`)
-    for (const [blob, t] of douts) {
+    const read = new Set(this.layers.flatMap((layer) => (layer.bottom.every((blob) => !layer.top.includes(blob)) ? layer.bottom : [])))
+    const outputs = new Map<string, string>()
+    for (const blob of new Set(this.layers.flatMap((layer) => layer.top))) {
+      const name = `o_${this.blobs.of(blob)}`
+      if (losses.has(blob) || (!options.everyBlob && read.has(blob) && !options.asWell?.includes(blob))) continue
+      outputs.set(blob, name)
+      this.lines.push(`output ${name} = ${this.blob(blob)}`)
+    }
+    for (const [blob, t] of this.douts) {
       if (losses.has(blob)) continue
-      this.input(`d_${blob}`, t, '')
-      this.lines.push(`loss l_${blob} = sum(mul(b_${blob}, d_${blob}))`)
+      const upstream = this.input(`d_${this.blobs.of(blob)}`, `dout.${blob}`, t.shape)
+      this.lines.push(`loss l_${this.blobs.of(blob)} = sum(mul(${this.blob(blob)}, ${upstream}))`)
     }
-    for (const blob of losses) this.lines.push(`loss ${perBatch ? '' : `o_${blob} `}= b_${blob}`)
-    const first = [...inputs.values()][0]!
+    for (const blob of losses) {
+      const name = `o_${this.blobs.of(blob)}`
+      outputs.set(blob, name)
+      this.lines.push(`loss ${name} = ${this.blob(blob)}`)
+    }
+    const differentiable = this.douts.size > 0 || losses.size > 0
     return {
-      text: `net golden {\n${this.lines.map((line) => `  ${line}`).join('\n')}\n}\n${this.options.train ?? ''}`,
-      parameterName: this.parameterName,
+      text: `net golden {\n${this.lines.map((line) => `  ${line}`).join('\n')}\n}\n${differentiable ? options.train ?? '' : ''}`,
+      parameterNames: this.parameterNames,
       outputs,
+      inputs: this.inputs,
+      inputNames: this.inputNames,
       statisticsOf: this.statisticsOf,
-      batch: this.whole ? 1 : first.shape[perBatch ? 1 : 0]!,
+      batch: this.whole ? 1 : [...shapes.inputs.values()][0]![0]!,
+      differentiable,
     }
   }
 
-  private input(blob: string, t: GoldenTensor, prefix = 'b_'): void {
-    if (t.dtype === 'I32') {
-      const space = t.shape.slice(1)
-      this.lines.push(`input ${prefix}${blob}: class[${this.classes(blob)}]${space.length > 0 ? `[${space.join(', ')}]` : ''}`)
-    } else if (this.whole) this.lines.push(`input ${prefix}${blob}: f32[${t.shape.join(', ')}] whole`)
-    else this.lines.push(`input ${prefix}${blob}: f32[${t.shape.slice(1).join(', ')}]`)
+  private readonly blob = (name: string): string => `b_${this.blobs.of(name)}`
+
+  /** Declares an input of numbers, fed with a tensor of the case. */
+  private input(name: string, tensor: string, shape: readonly number[]): string {
+    this.inputs.set(name, tensor)
+    this.lines.push(`input ${name}: f32[${this.sample(shape).join(', ')}]${this.whole ? ' whole' : ''}`)
+    return name
   }
 
-  /** As many as the scores that the labels are compared with. */
-  private classes(label: string): number {
-    const { golden } = this
-    const loss = this.layers.find((layer) => isLoss(layer) && layer.bottom[1] === label)
-    const scores = loss?.bottom[0]
-    const known = golden.tensors.get(`in.${scores}`)?.shape[1] ?? golden.tensors.get(`out.${scores}`)?.shape[1] ?? golden.tensors.get('test.scores')?.shape[1]
-    if (known === undefined) throw new Error(`${golden.name}: how many classes has ${label}?`)
-    return known
+  /** A label has the shape that its loss asks for, so the same numbers may be declared twice. */
+  private labels(blob: string, classes: number, shape: readonly number[]): string {
+    const name = this.blob(`${blob} class[${classes}][${shape.join(', ')}]`)
+    if (this.inputs.has(name)) return name
+    this.inputs.set(name, `in.${blob}`)
+    const space = this.sample(shape)
+    this.lines.push(`input ${name}: class[${classes}]${space.length > 0 ? `[${space.join(', ')}]` : ''}${this.whole ? ' whole' : ''}`)
+    return name
   }
 
-  private layer(layer: GoldenLayer, douts: ReadonlyMap<string, GoldenTensor>): void {
-    const bottoms = layer.bottom.map((blob, i) => (layer.type === 'Dropout' && i === 1 ? `mask: b_${blob}` : `b_${blob}`))
-    if (layer.type === 'Slice') {
-      const points = layer.attrs['slice_point'] as number[]
-      layer.top.forEach((top, i) => {
-        const end = points[i] ?? this.extentOf(layer.bottom[0]!, layer.attrs['axis'])
-        this.lines.push(`b_${top} = slice(${bottoms[0]}, ${layer.attrs['axis']}, ${i === 0 ? 0 : points[i - 1]}, ${end}) as ${layer.name}_${i}`)
-      })
-      return
-    }
-    const args = [...this.layerArguments(layer), ...this.multipliers(layer)]
-    if (isLoss(layer)) {
-      const weight = douts.get(layer.top[0]!)?.data[0]
-      if (weight !== undefined && weight !== 1) args.push(`weight: ${weight}`)
-    }
-    const shared = Object.entries(layer.param).map(([, name]) => this.owners.get(name)?.layer).find((owner) => owner !== undefined)
-    if (shared) args.push(`weights: ${shared}`)
-    const op = operatorOf(layer)
-    this.lines.push(`b_${layer.top[0]} = ${op}(${[...bottoms, ...args].join(', ')}) as ${layer.name}`)
-    for (const [role, name] of Object.entries(layer.param)) {
-      if (this.owners.has(name)) continue
-      const ours = parameterRole(layer, role)
-      this.owners.set(name, { layer: layer.name, role: ours })
-      this.parameterName.set(name, `${layer.name}.${ours}`)
-    }
-    if (layer.type === 'BatchNorm') this.statisticsOf.set(statisticsName(layer), layer.name)
-  }
+  /** A shape as the language writes it: the batch is implied, unless inputs are whole. */
+  private readonly sample = (shape: readonly number[]): readonly number[] => (this.whole ? shape : shape.slice(1))
 
-  private extentOf(blob: string, axisNumber: number): number {
-    return this.golden.tensors.get(`in.${blob}`)!.shape[axisNumber]!
-  }
+  private layer(layer: GoldenLayer, { bottoms, tops }: LayerShapes): void {
+    const [x, ...others] = layer.bottom.map(this.blob) as [string, ...string[]]
+    const y = this.blob(layer.top[0]!)
+    const name = this.layerName(layer)
+    const set = (blob: string, value: string): void => { this.lines.push(`${blob} = ${value}`) }
+    const operator = operatorOf(layer)
+    const args = [...layerArguments(layer, this.sample(tops[0]!), this.options.stats ?? 'moving(newest: 1)'), ...multiplierArguments(layer, this.golden.meta['param_specs'])]
+    const call = (inputs: readonly string[], more: readonly string[] = []): string => `${operator}(${[...inputs, ...args, ...more].join(', ')}) as ${name}`
 
-  private multipliers(layer: GoldenLayer): string[] {
-    const specs = this.golden.meta['param_specs'] as Record<string, { lr_mult: number; decay_mult: number }> | undefined
-    if (!specs) return []
-    const order = ['weight', 'gamma', 'scale', 'slope', 'bias', 'beta']
-    const names = order.filter((role) => layer.param[role] !== undefined).map((role) => layer.param[role]!)
-    const known = names.map((name) => specs[name]).filter((spec) => spec !== undefined)
-    if (known.length === 0) return []
-    return [`lr_mult: [${known.map((s) => s.lr_mult).join(', ')}]`, `decay_mult: [${known.map((s) => s.decay_mult).join(', ')}]`]
-  }
-
-  private layerArguments(layer: GoldenLayer): string[] {
-    const a = layer.attrs
-    const pair = (v: number[]): string => `[${v.join(', ')}]`
     switch (layer.type) {
-      case 'Convolution': case 'Deconvolution': {
-        const args = [String(a['num_output']), pair(a['kernel']), `stride: ${pair(a['stride'])}`, `pad: ${pair(a['pad'])}`, `dilation: ${pair(a['dilation'])}`, `groups: ${a['group']}`, `bias: ${a['bias_term']}`]
-        if (a['output_padding']) args.push(`output_pad: ${pair(a['output_padding'])}`)
-        return args
+      case 'Slice': {
+        const { axis, points } = slicesOf(layer, bottoms[0]!)
+        // All parts are cut before a name is bound anew: one of them may be called as what is cut.
+        const parts = layer.top.map((_, i) => this.inner(layer, `part ${i}`))
+        parts.forEach((part, i) => set(part, `slice(${x}, ${axis}, ${points[i]}, ${points[i + 1]}) as ${part}`))
+        return layer.top.forEach((top, i) => set(this.blob(top), parts[i]!))
       }
-      case 'InnerProduct': return [String(a['num_output']), `bias: ${a['bias_term']}`, ...(a['transpose'] ? ['transpose: true'] : [])]
-      case 'BatchNorm': {
-        const stats = a['use_global_stats'] ? (layer.param['scale_factor'] ? 'global(scale_factor: true)' : 'global') : (this.options.stats ?? 'moving(newest: 1)')
-        return [`eps: ${a['eps']}`, `affine: ${a['affine']}`, `stats: ${stats}`]
+      // The language joins two or more; of one, there is nothing to join.
+      case 'Eltwise': if (others.length === 0) return set(y, layer.attrs['coeff'] ? `add(${x}, ${x}, coeff: [${layer.attrs['coeff'][0]}, 0]) as ${name}` : x); break
+      // The mask is given in training; without one it is the test phase, which copies.
+      case 'Dropout': return set(y, others.length > 0 ? call([x, `mask: ${others[0]}`]) : x)
+      case 'Flatten': if (axisOf(layer.attrs['axis'], bottoms[0]!.length) === 0) return set(y, `reshape(${x}, [${this.sample(tops[0]!).join(', ')}]) as ${name}`); break
+      case 'Softmax': case 'LogSoftmax': {
+        const scores = this.channelsFirst(layer, x, bottoms[0]!)
+        set(this.inner(layer, 'y'), call([scores.value]))
+        return set(y, scores.back(this.inner(layer, 'y')))
       }
-      case 'Scale': return [`bias: ${a['bias_term']}`]
-      case 'Pooling': {
-        if (a['global_pooling']) return []
-        const args = [pair(a['kernel']), `stride: ${pair(a['stride'])}`, `pad: ${pair(a['pad'])}`, `round: ${a['round_mode']}`]
-        return a['pool'] === 'ave' ? [...args, 'count: caffe'] : args
+      case 'SoftmaxWithLoss': {
+        const scores = this.channelsFirst(layer, x, bottoms[0]!)
+        const [n, classes, ...map] = scores.shape
+        return set(y, call([scores.value, this.labels(layer.bottom[1]!, classes!, [n!, ...map])], this.lossWeight(layer)))
       }
-      case 'ReLU': return a['negative_slope'] ? [`slope: ${a['negative_slope']}`] : []
-      case 'PReLU': return a['channel_shared'] ? ['shared: true'] : []
-      case 'Clip': return [String(a['min']), String(a['max'])]
-      case 'ELU': return [`alpha: ${a['alpha']}`]
-      case 'GELUTanh': return ['approximate: tanh']
-      case 'Dropout': return [String(a['dropout_ratio'])].map((p) => `p: ${p}`)
-      case 'Eltwise': return a['operation'] === 'sum' && (a['coeff'] as number[]).some((c) => c !== 1) ? [`coeff: ${pair(a['coeff'])}`] : []
-      case 'Concat': return [`axis: ${a['axis']}`]
-      case 'Flatten': return [`axis: ${a['axis']}`, `end: ${a['end_axis']}`]
-      case 'Reshape': return [pair((a['dim'] as number[]).slice(1))]
-      case 'LRN': return [`size: ${a['local_size']}`, `alpha: ${a['alpha']}`, `beta: ${a['beta']}`, ...(a['norm_region'] === 'within_channel' ? ['region: within'] : [`k: ${a['k']}`])]
-      case 'SoftmaxWithLoss': case 'SigmoidCrossEntropyLoss':
-        return [...(a['ignore_label'] === null || a['ignore_label'] === undefined ? [] : [`ignore: ${a['ignore_label']}`]), `normalization: ${a['normalization']}`]
-      case 'HingeLoss': return [`norm: ${a['norm'] === 'L2' ? 2 : 1}`]
-      default: return []
+      case 'HingeLoss': {
+        const [n, ...scores] = bottoms[0]!
+        // One label a sample: all that a sample has are its scores.
+        const flat = sizeOf(bottoms[1]!) === n && scores.length > 1
+        if (flat) set(this.inner(layer, 'x'), `reshape(${x}, [${this.sample([n, sizeOf(scores)]).join(', ')}])`)
+        const label = flat ? this.labels(layer.bottom[1]!, sizeOf(scores), [n]) : this.labels(layer.bottom[1]!, scores[0]!, [n!, ...scores.slice(1)])
+        return set(y, call([flat ? this.inner(layer, 'x') : x, label], this.lossWeight(layer)))
+      }
     }
+    set(y, call([x, ...others], [...(isLoss(layer) ? this.lossWeight(layer) : []), ...this.parameters(layer, name)]))
+    if (layer.type === 'BatchNorm') this.statisticsOf.set(statisticsName(layer), name)
+  }
+
+  private readonly layerName = (layer: GoldenLayer): string => `n_${this.layerNames.of(layer.name)}`
+  /** The name of a step within a layer, for values and layers. */
+  private readonly inner = (layer: GoldenLayer, step: string): string => `n_${this.layerNames.of(`${layer.name} (${step})`)}`
+
+  private lossWeight(layer: GoldenLayer): string[] {
+    const weight = Number(this.douts.get(layer.top[0]!)?.data[0] ?? 1) * (this.options.lossFactor ?? 1)
+    return weight === 1 ? [] : [`weight: ${weight}`]
+  }
+
+  /**
+   * Notes where a layer's parameters come from, and says whose they are where the language can. Layers that have more or less than
+   * all of their parameters in common get copies, whose gradients add up: not where solvers would update each by itself.
+   */
+  private parameters(layer: GoldenLayer, name: string): string[] {
+    const roles = Object.entries(layer.param)
+    const owner = roles.map(([, parameter]) => this.owners.get(parameter)).find((found) => found !== undefined)
+    if (owner && sharesAll(layer, owner)) return [`weights: ${this.layerName(owner)}`]
+    if (owner && this.golden.kind === 'train') throw new Error(`${this.golden.name}: ${layer.name} and ${owner.name} share parameters in a way that the language does not know`)
+    for (const [role, parameter] of roles) {
+      if (!this.owners.has(parameter)) this.owners.set(parameter, layer)
+      this.parameterNames.set(parameter, [...this.parameterNames.get(parameter) ?? [], `${name}.${parameterRole(layer, role)}`])
+    }
+    return []
+  }
+
+  /** Scores whose classes lie along any axis, as [n, classes, all the rest], and the way back to their own shape. */
+  private channelsFirst(layer: GoldenLayer, x: string, shape: readonly number[]): { value: string; shape: readonly number[]; back(y: string): string } {
+    const axis = axisOf(layer.attrs['axis'] ?? 1, shape.length)
+    if (axis === 1) return { value: x, shape, back: (y) => y }
+    const extent = shape[axis]!
+    const rest = sizeOf(shape) / extent / (this.whole ? 1 : shape[0]!)
+    const joined = [this.whole ? 1 : shape[0]!, extent, rest]
+    const row = (value: string, along: number, as: readonly number[], i: number): string => `reshape(slice(${value}, ${along}, ${i}, ${i + 1}), [${this.sample(as).join(', ')}])`
+    const join = (rows: readonly string[], along: number): string => (rows.length === 1 ? rows[0]! : `concat(${rows.join(', ')}, axis: ${along})`)
+    const each = (row: (i: number) => string): string[] => Array.from({ length: extent }, (_, i) => row(i))
+    const value = this.inner(layer, 'x')
+    this.lines.push(`${value} = ${join(each((i) => row(x, axis, [joined[0]!, 1, rest], i)), 1)}`)
+    const thin = shape.map((size, i) => (i === axis ? 1 : size))
+    return { value, shape: joined, back: (y) => join(each((i) => row(y, 1, thin, i)), axis) }
   }
 }
 
-function operatorOf(layer: GoldenLayer): string {
-  const a = layer.attrs
-  switch (layer.type) {
-    case 'Pooling': return `${a['global_pooling'] ? 'global_' : ''}${a['pool'] === 'max' ? 'max' : 'avg'}_pool`
-    case 'ReLU': return a['negative_slope'] ? 'leaky_relu' : 'relu'
-    case 'Eltwise': return { sum: 'add', prod: 'mul', max: 'max' }[a['operation'] as string]!
-    default: return {
-      Convolution: 'conv', Deconvolution: 'deconv', InnerProduct: 'fc', BatchNorm: 'batch_norm', Scale: 'scale', PReLU: 'prelu', Clip: 'clip',
-      ELU: 'elu', GELU: 'gelu', GELUTanh: 'gelu', BNLL: 'softplus', SiLU: 'silu', Sigmoid: 'sigmoid', TanH: 'tanh', HardSwish: 'hard_swish',
-      HardSigmoid: 'hard_sigmoid', Dropout: 'dropout', Concat: 'concat', Flatten: 'flatten', Reshape: 'reshape', LRN: 'lrn', Softmax: 'softmax',
-      LogSoftmax: 'log_softmax', SoftmaxWithLoss: 'softmax_loss', SigmoidCrossEntropyLoss: 'sigmoid_loss', EuclideanLoss: 'squared_loss', HingeLoss: 'hinge_loss',
-    }[layer.type] ?? layer.type
-  }
+/** Whether a blob is read as labels, which its losses declare, and as nothing else. */
+function isLabel(layers: readonly GoldenLayer[], blob: string): boolean {
+  const reads = layers.flatMap((layer) => layer.bottom.flatMap((name, i) => (name === blob ? [i === 1 && (layer.type === 'SoftmaxWithLoss' || layer.type === 'HingeLoss')] : [])))
+  return reads.length > 0 && reads.every((asLabel) => asLabel)
 }
 
-function parameterRole(layer: GoldenLayer, role: string): string {
-  if (layer.type === 'BatchNorm') return { mean: 'running_mean', var: 'running_var' }[role] ?? role
-  if (layer.type === 'Scale') return { scale: 'weight' }[role] ?? role
-  return role
+/** Whether two layers have all of their parameters in common, in the same roles: what `weights: other` says. */
+const sharesAll = (layer: GoldenLayer, owner: GoldenLayer): boolean =>
+  layer.type === owner.type && layer.type !== 'BatchNorm' && layer.attrs['transpose'] === owner.attrs['transpose'] &&
+  JSON.stringify(Object.entries(layer.param).sort()) === JSON.stringify(Object.entries(owner.param).sort())
+
+function movesBatch(layers: readonly GoldenLayer[], shapes: BlobShapes): boolean {
+  const batches = new Set([...shapes.inputs.values()].map((shape) => shape[0]))
+  return batches.size !== 1 || batches.has(undefined) || layers.some((layer, i) => {
+    const { bottoms, tops } = shapes.layers[i]!
+    const along = axisOf(layer.attrs['axis'] ?? 1, bottoms[0]!.length)
+    return isLoss(layer) ? layer.type === 'SoftmaxWithLoss' && along === 0 : (tops.some((top) => top[0] !== bottoms[0]![0]) || (along === 0 && layer.type !== 'InnerProduct'))
+  })
 }
-
-/** The name under which the case keeps this layer's statistics: a merged layer made of a pair keeps its first half's. */
-const statisticsName = (layer: GoldenLayer): string => (layer.attrs['statistics_of'] as string | undefined) ?? layer.name
-
-/** BatchNorm that owns gamma and beta <-> BatchNorm without, and Scale behind it. */
-function respell(layers: readonly GoldenLayer[]): GoldenLayer[] {
-  const result: GoldenLayer[] = []
-  for (let i = 0; i < layers.length; i++) {
-    const layer = layers[i]!
-    const next = layers[i + 1]
-    if (layer.type !== 'BatchNorm') { result.push(layer); continue }
-    const { gamma, beta, ...statistics } = layer.param
-    if (layer.attrs['affine']) {
-      const inner = `${layer.top[0]}_xhat`
-      result.push({ ...layer, name: `${layer.name}_n`, top: [inner], param: statistics, attrs: { ...layer.attrs, affine: false, statistics_of: layer.name } })
-      result.push({ name: layer.name, type: 'Scale', bottom: [inner], top: layer.top, param: { scale: gamma!, bias: beta! }, attrs: { bias_term: true } })
-    } else if (next?.type === 'Scale' && next.bottom[0] === layer.top[0] && next.attrs['bias_term'] && layers.filter((l) => l.bottom.includes(layer.top[0]!)).length === 1) {
-      result.push({ ...layer, name: next.name, top: next.top, param: { ...statistics, gamma: next.param['scale']!, beta: next.param['bias']! }, attrs: { ...layer.attrs, affine: true, statistics_of: layer.name } })
-      i++
-    } else result.push(layer)
-  }
-  return result
-}
-
-/** Cases whose layers cut or join the batch itself: their inputs have no implied batch. */
-const needsWholeInputs = (golden: GoldenCase): boolean =>
-  golden.layers.some((layer) => (layer.type === 'Concat' || layer.type === 'Slice') && layer.attrs['axis'] === 0)
-
-export const hasBatchNorm = (golden: GoldenCase): boolean => golden.layers.some((layer) => layer.type === 'BatchNorm')

@@ -5,7 +5,8 @@ import type { Device } from '../../runtime/index.ts'
 import { targetsOf } from '../support/targets.ts'
 import { caseNames, type GoldenCase, readCase } from './golden-file.ts'
 import { hasBatchNorm } from './net-text.ts'
-import { type Comparison, runCase } from './run-case.ts'
+import type { Comparison } from './comparison.ts'
+import { runCase } from './run-case.ts'
 
 /** Any other folder of the same format: `GOLDEN_DIR=... npm run test:golden`. */
 export const folder = process.env['GOLDEN_DIR'] ?? join(import.meta.dirname, 'cases')

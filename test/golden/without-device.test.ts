@@ -2,8 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { compile } from '../../compiler/index.ts'
 import { rateAt } from '../../runtime/index.ts'
 import { initialValues } from '../../runtime/init.ts'
+import { compareTensor, type Comparison } from './comparison.ts'
+import { fillerText } from './filler-text.ts'
 import { readCase } from './golden-file.ts'
-import { compareTensor, type Comparison } from './run-case.ts'
 import { check, folder, names } from './suite.ts'
 import { scheduleText } from './train-text.ts'
 
@@ -22,23 +23,17 @@ describe('without a device', () => {
     if (golden.kind === 'filler') {
       test(name, () => {
         const { filler, shape } = golden.meta as { filler: Record<string, any>; shape: number[] }
-        const args = Object.entries(filler).filter(([key]) => key !== 'type').map(([key, v]) => `${key}: ${v}`)
-        const call = `${filler['type']}${args.length > 0 ? `(${args.join(', ')})` : ''}`
-        const [out, per, h, w] = shape as [number, number, number, number]
-        const net = shape.length === 4
-          ? filler['type'] === 'bilinear'
-            ? `input x: f32[${out}, 8, 8] y = conv(x, ${out}, [${h}, ${w}], groups: ${out}, weight_init: ${call}) as layer`
-            : `input x: f32[${per}, 8, 8] y = conv(x, ${out}, [${h}, ${w}], weight_init: ${call}) as layer`
-          : `input x: f32[${per}] y = fc(x, ${out}, weight_init: ${call}) as layer`
-        const entry = compile(`net fillers { ${net} output y = y }`).manifest.parameters.find((p) => p.name === 'layer.weight')!
-        expect(entry.shape).toEqual(shape)
+        const net = fillerText(filler, shape)
+        const entry = compile(net.text).manifest.parameters.find((p) => p.name === net.parameter)!
+        expect(entry.shape).toEqual(net.shape)
         const compared: Comparison[] = []
+        const { initializer } = entry
+        const deviation = initializer.kind === 'gaussian' ? initializer.deviation : NaN
         const spread = golden.tensors.get('out.spread')
-        if (spread) {
-          const { initializer } = entry
-          const got = initializer.kind === 'uniform' ? initializer.high : initializer.kind === 'gaussian' ? initializer.deviation : NaN
-          compared.push(compareTensor(golden, 'out.spread', [got], spread.data, true))
-        }
+        if (spread) compared.push(compareTensor(golden, 'out.spread', [initializer.kind === 'uniform' ? (initializer.high - initializer.low) / 2 : deviation], spread.data, true))
+        // Xavier's half-width is sqrt(3 / fan), msra's deviation sqrt(2 / fan).
+        const fan = golden.tensors.get('out.fan')
+        if (fan) compared.push(compareTensor(golden, 'out.fan', [initializer.kind === 'uniform' ? 3 / initializer.high ** 2 : 2 / deviation ** 2], fan.data, true))
         const value = golden.tensors.get('out.value')
         if (value) compared.push(compareTensor(golden, 'out.value', initialValues(entry, 1), value.data, false))
         check(golden, compared, 1)
