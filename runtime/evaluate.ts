@@ -35,7 +35,7 @@ export async function evaluateAll(net: Net, given: Dataset, options: EvaluateOpt
 
   const runBatch = async (reader: BatchReader, from: number, count: number, session = net.session): Promise<void> => {
     const indices = Uint32Array.from({ length: count }, (_, i) => from + i)
-    const { values } = await net.execute(program, await reader.read(indices), { results: scalars, session })
+    const { values } = await net.execute(program, await reader.read(indices), { results: scalars, session, lent: true })
     waiting.push(async () => {
       const add = (name: string, value: number): unknown => sums.set(name, (sums.get(name) ?? 0) + value * count)
       const found: ReadonlyMap<string, Numbers> = await values

@@ -1,21 +1,35 @@
 import type { Numbers } from './device.ts'
 import { InputError } from './errors.ts'
 import type { InputEntry } from './format.ts'
+import { flatten } from './lists.ts'
+import { didYouMean } from './nearest.ts'
+import { plain, say } from './plain.ts'
 import { elementCount, showShape } from './sizes.ts'
 
-/** What may be handed in: typed arrays of the input's kind, or plain numbers. */
-export type InputValues = Numbers | Uint8Array | readonly number[]
+/** What may be handed in: typed arrays of the input's kind, plain numbers, or lists of them in the input's shape. */
+export type InputValues = Numbers | Uint8Array | readonly number[] | NestedNumbers
+export type NestedNumbers = readonly (readonly number[] | NestedNumbers)[]
+
+/** One input of a call, checked. */
+export interface ReadyInput {
+  readonly data: Numbers
+  /** The caller's own array, which may be written to as soon as the call returns. */
+  readonly borrowed: boolean
+}
 
 /**
- * Checks names, types, lengths and labels before anything is dispatched, and tells everything that is wrong at once.
- * Gives the needed ones as arrays that a device takes.
+ * Checks names, types, lengths and labels before anything is dispatched, and tells everything that is wrong at once. Gives the needed
+ * ones as arrays that a device takes. Labels are copied first and then checked, since arrays in shared memory may change at any time.
  */
-export function checkInputs(inputs: readonly InputEntry[], needed: readonly InputEntry[], given: Readonly<Record<string, InputValues>>, batch: number): Map<InputEntry, Numbers> {
-  const wrong: string[] = []
-  const ready = new Map<InputEntry, Numbers>()
+export function checkInputs(inputs: readonly InputEntry[], needed: readonly InputEntry[], given: Readonly<Record<string, InputValues>>, batch: number): Map<InputEntry, ReadyInput> {
   const names = inputs.map((i) => i.name)
+  if (typeof given !== 'object' || given === null || Array.isArray(given) || ArrayBuffer.isView(given)) {
+    throw new InputError(`inputs are wanted as an object, { ${names.join(', ')} }; here is ${kindOf(given)}`)
+  }
+  const wrong: string[] = []
+  const ready = new Map<InputEntry, ReadyInput>()
   for (const name of Object.keys(given)) {
-    if (!names.includes(name)) wrong.push(`there is no input ${name}; the net has ${names.join(', ')}`)
+    if (!names.includes(name)) wrong.push(`there is no input ${plain(name, 60)}${didYouMean(name, names)}; the net has ${names.join(', ')}`)
   }
   for (const input of inputs) {
     const values = Object.hasOwn(given, input.name) ? given[input.name] : undefined
@@ -23,32 +37,34 @@ export function checkInputs(inputs: readonly InputEntry[], needed: readonly Inpu
       if (needed.includes(input)) wrong.push(`input ${input.name} ${showShape(input.shape)} is missing`)
       continue
     }
-    const array = convert(input, values)
-    if (typeof array === 'string') wrong.push(array)
-    else {
-      const problem = lengthProblem(input, array, batch) ?? labelProblem(input, array)
-      if (problem) wrong.push(problem)
-      else if (needed.includes(input)) ready.set(input, array)
-    }
+    const found = convert(input, values, batch)
+    if (typeof found === 'string') wrong.push(`input ${input.name}${found.startsWith(':') ? '' : ' '}${found}`)
+    else if (needed.includes(input)) ready.set(input, found)
   }
   if (wrong.length) throw new InputError(wrong.join('\n'))
   return ready
 }
 
-function convert(input: InputEntry, values: InputValues): Numbers | string {
-  const plain = Array.isArray(values) && values.every((v) => typeof v === 'number')
-  if (input.type === 'i32') {
-    if (values instanceof Int32Array) return values
-    if (values instanceof Uint8Array) return Int32Array.from(values)
-    if (plain && values.every((v) => Number.isInteger(v))) return Int32Array.from(values)
-    return `input ${input.name} holds integers: give an Int32Array, not ${kindOf(values)}`
-  }
-  if (values instanceof Float32Array || values instanceof Float64Array) return values
-  if (plain) return Float64Array.from(values)
-  return `input ${input.name} holds float32: give a Float32Array, not ${kindOf(values)}`
+/** Whatever is wrong is given as a text. */
+function convert(input: InputEntry, values: InputValues, batch: number): ReadyInput | string {
+  let data: Numbers
+  let borrowed = false
+  if (Array.isArray(values)) {
+    const flat = flatten(values)
+    if (typeof flat === 'string') return flat
+    const wanted = input.shape.map((dim) => (dim === 'n' ? batch : dim))
+    if (flat.shape.length > 1 && showShape(flat.shape) !== showShape(wanted)) return `${showShape(input.shape)} at batch ${batch} is ${showShape(wanted)}, here are lists of ${showShape(flat.shape)}`
+    data = flat.data
+  } else if (input.type === 'i32' ? values instanceof Int32Array || values instanceof Uint8Array : values instanceof Float32Array || values instanceof Float64Array) {
+    borrowed = input.type === 'f32'
+    data = borrowed ? values as Numbers : Int32Array.from(values as Int32Array)
+  } else return `holds ${input.type === 'i32' ? 'integers: give an Int32Array' : 'float32: give a Float32Array'}, not ${kindOf(values)}`
+  const problem = lengthProblem(input, data, batch) ?? labelProblem(input, data)
+  if (problem) return problem
+  return { data: input.type === 'i32' && !(data instanceof Int32Array) ? Int32Array.from(data) : data, borrowed }
 }
 
-const kindOf = (value: unknown): string => Array.isArray(value) ? 'a list of other things' : value?.constructor?.name ?? 'null'
+const kindOf = (value: unknown): string => (ArrayBuffer.isView(value) ? value.constructor.name : say(value))
 
 function lengthProblem(input: InputEntry, array: Numbers, batch: number): string | undefined {
   const wanted = elementCount(input.shape, batch)
@@ -56,13 +72,16 @@ function lengthProblem(input: InputEntry, array: Numbers, batch: number): string
   const sample = elementCount(input.shape)
   const samples = array.length / sample
   const has = input.shape[0] === 'n' && Number.isInteger(samples) ? `${samples} samples` : `${array.length} numbers`
-  return `input ${input.name} ${showShape(input.shape)} takes ${wanted} numbers at batch ${batch}, here are ${has}`
+  return `${showShape(input.shape)} takes ${wanted} numbers at batch ${batch}, here are ${has}`
     + (input.shape[0] === 'n' && Number.isInteger(samples) && samples > 0 ? `: open the net with batch ${samples}` : '')
 }
 
+/** What a kernel cannot take as an index, or an i32 cannot hold. */
 function labelProblem(input: InputEntry, array: Numbers): string | undefined {
-  if (input.classes === undefined) return undefined
-  const ignore = input.ignore ?? [-1]
-  const at = array.findIndex((label: number) => !(label >= 0 && label < input.classes!) && !ignore.includes(label))
-  return at < 0 ? undefined : `input ${input.name}: label ${array[at]} at ${at} is not in 0..${input.classes - 1}`
+  const { type, classes, ignore = [-1] } = input
+  if (type === 'f32' || (classes === undefined && array instanceof Int32Array)) return undefined
+  const at = array.findIndex((label: number) => label !== (label | 0) || (classes !== undefined && !(label >= 0 && label < classes) && !ignore.includes(label)))
+  if (at < 0) return undefined
+  if (!Number.isInteger(array[at])) return `holds integers, not ${array[at]} (at ${at})`
+  return classes === undefined ? `holds integers of 32 bits, not ${array[at]} (at ${at})` : `: label ${array[at]} at ${at} is not in 0..${classes - 1}`
 }

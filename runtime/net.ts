@@ -5,8 +5,10 @@ import type { Device, Numbers, Session } from './device.ts'
 import { InputError } from './errors.ts'
 import { type Bundle, type InputEntry, type Manifest, type ProgramEntry, type Storage, taskOf, type TensorData } from './format.ts'
 import { initialValues } from './init.ts'
-import { checkInputs, type InputValues } from './inputs.ts'
+import { checkInputs, type InputValues, type ReadyInput } from './inputs.ts'
+import { KeptInputs } from './kept-inputs.ts'
 import { inputsOf } from './needed.ts'
+import { amount, checkOptions, flag, oneOf } from './options.ts'
 import { howToTrainGlobally, trainingProgram, type TrainStats } from './programs.ts'
 import { type Horizon, rateAt, scalarsAt } from './schedule.ts'
 import { elementCount, inputTensor, showShape } from './sizes.ts'
@@ -48,6 +50,34 @@ export interface NetParts {
   readonly notes: readonly string[]
 }
 
+const TRAIN_STATS = oneOf('batch', 'global')
+
+interface ExecuteOptions {
+  readonly rate?: number
+  readonly update?: boolean
+  readonly results?: readonly string[]
+  readonly session?: Session
+  readonly part?: number
+  readonly lent?: boolean
+  /** Nothing runs if this failed. */
+  readonly after?: Promise<unknown>
+}
+
+/** A program that is to run, with inputs that fit it. */
+interface Call {
+  readonly program: string
+  readonly entry: ProgramEntry
+  readonly session: Session
+  readonly inputs: ReadonlyMap<InputEntry, ReadyInput>
+}
+
+/** A program that was submitted as part of update t, at a rate. */
+interface Started {
+  readonly values: Promise<Map<string, Numbers>>
+  readonly t: number
+  readonly rate: number
+}
+
 /** A bundle that is loaded on a device at a batch size. */
 export class Net {
   readonly manifest: Manifest
@@ -69,6 +99,9 @@ export class Net {
   /** Parameters changed since `prepare` ran. */
   #stale = true
   #tail: Promise<unknown> = Promise.resolve()
+  /** Work that `#tail` stands for. */
+  #waiting = 0
+  #kept = new KeptInputs()
   #needed = new Map<string, readonly InputEntry[]>()
   #rest: Session | undefined
   /** Parameters of layers that nothing depends on: no kernel reads them, but they are kept. */
@@ -113,7 +146,8 @@ export class Net {
 
   /** Infers. `stats: 'batch'` normalizes with this batch's statistics, whatever was stored. */
   async run(inputs: Inputs, options: { readonly stats?: 'global' | 'batch' } = {}): Promise<Outputs> {
-    const program = options.stats === 'batch' ? 'infer/batch' : 'infer'
+    const { stats } = checkOptions('run', options, { stats: oneOf('global', 'batch') })
+    const program = stats === 'batch' ? 'infer/batch' : 'infer'
     return toObject(await (await this.execute(program, inputs)).values)
   }
 
@@ -123,9 +157,8 @@ export class Net {
    * few samples, or one, that does not unlearn what all the others taught. The bundle must hold that program.
    */
   async step(inputs: Inputs, options: { readonly update?: boolean; readonly rate?: number; readonly stats?: TrainStats } = {}): Promise<StepResult> {
-    const update = options.update ?? true
-    const program = trainingProgram(this.manifest, update ? 'step' : 'gradients', options.stats)
-    const started = await this.execute(program, inputs, { rate: options.rate, update })
+    const { update = true, rate, stats } = checkOptions('step', options, { update: flag, rate: amount, stats: TRAIN_STATS })
+    const started = await this.execute(trainingProgram(this.manifest, update ? 'step' : 'gradients', stats), inputs, { rate, update })
     const values = await started.values
     const outputs = new Map([...values].filter(([name]) => !name.startsWith('grad/')))
     const grads = new Map([...values].filter(([name]) => name.startsWith('grad/')).map(([name, v]) => [name.slice(5), v]))
@@ -137,21 +170,24 @@ export class Net {
    * can be prepared while it runs. `stats` as for `step`.
    */
   async trainStep(inputs: Inputs | readonly Inputs[], options: { readonly rate?: number; readonly stats?: TrainStats } = {}): Promise<TrainStep> {
+    return this.update(inputs, checkOptions('trainStep', options, { rate: amount, stats: TRAIN_STATS }))
+  }
+
+  /** `trainStep`, with `lent` as in `execute`. */
+  async update(inputs: Inputs | readonly Inputs[], { rate, stats, lent }: { readonly rate?: number; readonly stats?: TrainStats; readonly lent?: boolean }): Promise<TrainStep> {
     const parts: readonly Inputs[] = Array.isArray(inputs) ? inputs : [inputs as Inputs]
     const wanted = this.manifest.train?.accumulate ?? 1
     if (parts.length !== wanted) throw new InputError(`this net adds up the gradients of ${wanted} batches before an update, here are ${parts.length}`)
-    const rate = options.rate ?? this.rateAt(this.#steps)
-    const [train, accumulate] = (['train', 'accumulate'] as const).map((task) => trainingProgram(this.manifest, task, options.stats)) as [string, string]
-    const losses: Promise<number>[] = []
-    for (const [i, part] of parts.entries()) {
-      const last = i === parts.length - 1
-      const { values } = await this.execute(last ? train : accumulate, part, { rate, update: last, results: this.lossNames, part: i })
-      losses.push(values.then((v) => this.lossOf(v)))
-    }
+    // All of them are checked before the first runs: half a sum of gradients would be in the next update.
+    const calls = parts.map((part, i) => this.#check(trainingProgram(this.manifest, i === wanted - 1 ? 'train' : 'accumulate', stats), part, this.session))
+    const started: Promise<Started>[] = []
+    for (const [i, call] of calls.entries()) started.push(this.#start(call, { rate, update: i === wanted - 1, results: this.lossNames, part: i, lent, after: started[i - 1] }))
+    const losses = started.map(async (part) => this.lossOf(await (await part).values))
     const loss = Promise.all(losses).then((all) => all.reduce((sum, l) => sum + l, 0) / all.length)
     // Whoever does not ask for it learns of a failed device at the next step.
     loss.catch(() => {})
-    return { step: this.#steps, rate, loss }
+    const { t, rate: taken } = (await Promise.all(started)).at(-1)!
+    return { step: t + 1, rate: taken, loss }
   }
 
   /** Trains over a dataset; each event is an update. Leaving the loop stops after the updates that are under way. */
@@ -210,26 +246,49 @@ export class Net {
 
   /**
    * Writes inputs, runs `prepare` if parameters changed and then the program, and starts reading results (all of them by
-   * default): one at a time, so calls that are not awaited cannot mix. `session`: another one of the same bundle.
+   * default): one at a time, so calls that are not awaited cannot mix. Arrays are the caller's again when this returns, unless they are
+   * `lent` until it resolves. `session`: another one of the same bundle. Throws InputError for what does not fit.
    */
-  execute(program: string, inputs: Inputs, options: {
-    readonly rate?: number; readonly update?: boolean; readonly results?: readonly string[]; readonly session?: Session; readonly part?: number
-  } = {}): Promise<{ values: Promise<Map<string, Numbers>> }> {
-    const session = options.session ?? this.session
+  execute(program: string, inputs: Inputs, options: ExecuteOptions = {}): Promise<Started> {
+    return this.#start(this.#check(program, inputs, options.session ?? this.session), options)
+  }
+
+  #check(program: string, inputs: Inputs, session: Session): Call {
     const entry = this.program(program)
-    const needed = this.neededInputs(program)
-    const ready = checkInputs(this.manifest.inputs, needed, inputs, session.batch)
+    return { program, entry, session, inputs: checkInputs(this.manifest.inputs, this.neededInputs(program), inputs, session.batch) }
+  }
+
+  #start({ program, entry, session, inputs }: Call, options: ExecuteOptions): Promise<Started> {
     const names = (options.results ?? Object.keys(entry.results)).filter((name) => Object.hasOwn(entry.results, name))
+    const write = (ready: Call['inputs']): void => {
+      for (const [input, { data }] of ready) session.write(inputTensor(session.plan, input), data)
+    }
+    // Where nothing waits, the device takes them now and they are copied once.
+    const kept = options.lent ? inputs : this.#waiting > 0 ? this.#kept.keep(inputs) : undefined
+    let failure: { readonly error: unknown } | undefined
+    if (!kept) {
+      try {
+        write(inputs)
+      } catch (error) {
+        failure = { error }
+      }
+    }
     return this.exclusively(async () => {
+      if (failure) throw failure.error
+      await options.after
       const t = this.#steps
       // Batches that are added up to one update share its number, but not their dropout.
       const seed = this.#seed + (options.part ?? 0) * 0x9e3779b1
-      const scalars = scalarsAt(this.manifest.train, t, seed, options.rate ?? this.rateAt(t))
+      const rate = options.rate ?? this.rateAt(t)
+      const scalars = scalarsAt(this.manifest.train, t, seed, rate)
       if (entry.needsPrepare && session === this.session && this.#stale) {
         await session.run('prepare', scalars)
         this.#stale = false
       }
-      for (const [input, data] of ready) session.write(inputTensor(session.plan, input), data)
+      if (kept) {
+        write(kept)
+        if (!options.lent) this.#kept.release(kept)
+      }
       await session.run(program, scalars)
       if (options.update) {
         this.#steps++
@@ -238,13 +297,14 @@ export class Net {
       const values = names.length ? session.read(names.map((name) => entry.results[name]!)) : Promise.resolve([])
       const named = values.then((all) => new Map(all.map((v, i) => [names[i]!, v])))
       named.catch(() => {})
-      return { values: named }
+      return { values: named, t, rate }
     })
   }
 
   /** Work on the session, one after another in the order of the calls. */
   exclusively<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#tail.then(work)
+    this.#waiting++
+    const result = this.#tail.then(work).finally(() => { this.#waiting-- })
     this.#tail = result.catch(() => {})
     return result
   }

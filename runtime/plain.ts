@@ -8,3 +8,10 @@ export function plain(text: string, most = 200): string {
   const cut = text.length > most ? `${text.slice(0, most)}...` : text
   return cut.replace(ALL, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
+
+/** A value as messages show it: of what is nested only what it is, since it may be nested deeply. */
+export const say = (value: unknown): string => {
+  if (Array.isArray(value)) return `a list of ${value.length}`
+  if (typeof value === 'string') return plain(JSON.stringify(value.slice(0, 100)), 40)
+  return typeof value === 'object' && value !== null ? 'an object' : plain(String(value), 40)
+}

@@ -82,7 +82,7 @@ export async function* trainLoop(net: Net, given: Dataset, options: TrainOptions
   let next: Promise<Inputs[]> | undefined
   for (let t = net.steps; t < steps; t++) {
     const inputs = await (next ?? readStep(t))
-    const { step, rate, loss } = await net.trainStep(accumulate === 1 ? inputs[0]! : inputs, { stats })
+    const { step, rate, loss } = await net.update(inputs, { stats, lent: true })
     next = t + 1 < steps ? readStep(t + 1) : undefined
     next?.catch(() => {})
     const event = {

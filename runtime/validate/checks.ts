@@ -1,6 +1,6 @@
-import { plain } from '../plain.ts'
+import { plain, say } from '../plain.ts'
 import { MOST_ELEMENTS } from './limits.ts'
-import { type Report, say } from './report.ts'
+import type { Report } from './report.ts'
 
 /** What a value of JSON can be asked to be. Each check reports what is wrong under its path and goes on. */
 

@@ -1,10 +1,11 @@
 import { FORMAT, FORMAT_VERSION } from '../format.ts'
+import { say } from '../plain.ts'
 import { SCHEDULES } from '../schedule.ts'
 import { elementCount } from '../sizes.ts'
 import { amount, type Check, count, flag, hash, integer, isCount, isObject, list, number, oneOf, positive, record, table, when } from './checks.ts'
 import { MOST_ELEMENTS } from './limits.ts'
 import { file, label, line, name, path, program, result, target } from './names.ts'
-import { say } from './report.ts'
+
 
 /** The form of a manifest: every field has its type, so that nothing behind it can trip over a missing one. */
 

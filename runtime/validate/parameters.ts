@@ -1,6 +1,7 @@
 import type { ParameterEntry } from '../format.ts'
+import { say } from '../plain.ts'
 import { elementCount, showShape } from '../sizes.ts'
-import { type Report, say } from './report.ts'
+import type { Report } from './report.ts'
 
 export function distinct(names: readonly string[], path: string, report: Report): void {
   const seen = new Set<string>()

@@ -1,10 +1,11 @@
 import type { Problem } from '../errors.ts'
 import type { Bundle, Manifest } from '../format.ts'
+import { say } from '../plain.ts'
 import { checkClasses } from './classes.ts'
 import { structure } from './form.ts'
 import { checkParameters, distinct } from './parameters.ts'
 import { checkPlan } from './plan.ts'
-import { type Report, say } from './report.ts'
+import type { Report } from './report.ts'
 
 /** As many are told; a list may be long and all wrong. */
 const MOST_PROBLEMS = 1000

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { arrays, part } from '../../runtime/data/dataset.ts'
+import { InputError } from '../../runtime/errors.ts'
 import { decodeSnapshot, encodeSnapshot } from '../../runtime/snapshot.ts'
 import type { TensorData } from '../../runtime/format.ts'
 import type { Net } from '../../runtime/net.ts'
@@ -85,13 +86,49 @@ describe('what is handed in is checked first', () => {
     ['another batch', { x: x.subarray(0, 6), label }, /here are 2 samples: open the net with batch 2/],
     ['a wrong type', { x: Int32Array.from(x), label }, /x holds float32: give a Float32Array, not Int32Array/],
     ['fractional labels', { x, label: [0, 1.5, 2, 0] }, /label holds integers/],
-    ['a text', { x: 'abc', label }, /not String/],
+    ['a text', { x: 'abc', label }, /not "abc"/],
     ['a label out of range', { x, label: [0, 1, 3, 0] }, /label 3 at 2 is not in 0\.\.2/],
     ['a label below', { x, label: [0, -2, 1, 0] }, /label -2 at 1/],
+    ['a label that is 1 in 32 bits', { x, label: [0, 4294967297, 2, 0] }, /label 4294967297 at 1 is not in 0\.\.2/],
+    ['a label that is no number', { x, label: [0, NaN, 1, 0] }, /label holds NaN at 1, where a number is wanted/],
+    ['a hole', { x: [1, , 3, ...new Array<number>(9).fill(1)], label }, /x holds nothing at 1, where a number is wanted/],
+    ['a number that is none', { x: [...x].fill(NaN, 5, 6), label }, /x holds NaN at 5/],
+    ['lists of another shape', { x: [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]], label }, /x \[n, 3\] at batch 4 is \[4, 3\], here are lists of \[3, 4\]/],
+    ['lists that are not equally long', { x: [[1, 2, 3], [4, 5], [6, 7, 8], [9, 10, 11]], label }, /x holds a list of 2 at 1, where a list of 3 is wanted/],
+    ['a name with a slip', { x, labels: label }, /no input labels; did you mean label\?; the net has x, label/],
+    ['null for an input', { x: null, label }, /x holds float32: give a Float32Array, not null/],
   ])('%s', async (_, inputs, message) => {
     const { net, device } = await opened()
     expect(() => net.execute('step', inputs as never)).toThrow(message)
     await expect(net.step(inputs as never)).rejects.toThrow(message)
+    expect(device.log).toEqual(['load 4'])
+  })
+
+  test.each([null, undefined, [x, label], x, 'x', 3])('inputs that are no object: %s', async (inputs) => {
+    const { net } = await opened()
+    for (const call of [net.run(inputs as never), net.step(inputs as never), net.trainStep([inputs] as never)]) await expect(call).rejects.toThrow(/inputs are wanted as an object, \{ x, label \}/)
+  })
+
+  test('lists in the shape of an input are taken', async () => {
+    const { net } = await opened()
+    const { y } = await net.run({ x: [[1, 2, 3], [4, 5, 6], [7, 8, 9], [10, 11, 12]] })
+    expect([...y!]).toEqual([...x].map((v) => v * 0.5))
+  })
+
+  test.each<[string, (net: Net) => Promise<unknown>, RegExp]>([
+    ['a way to normalize', (net) => net.run({ x }, { stats: 'batchh' as never }), /run: stats "batchh": 'global' or 'batch' is wanted/],
+    ['a name', (net) => net.run({ x }, { stat: 'batch' } as never), /run has no option stat; did you mean stats\?/],
+    ['no object', (net) => net.run({ x }, null as never), /run takes its options as an object, here is null/],
+    ['a list', (net) => net.step({ x, label }, [] as never), /step takes its options as an object, here is a list of 0/],
+    ['a rate that is no number', (net) => net.step({ x, label }, { rate: NaN }), /step: rate NaN: a finite number from 0 on is wanted/],
+    ['an endless rate', (net) => net.trainStep({ x, label }, { rate: Infinity }), /trainStep: rate Infinity/],
+    ['a rate below 0', (net) => net.trainStep({ x, label }, { rate: -0.1 }), /rate -0\.1/],
+    ['a rate as a text', (net) => net.trainStep({ x, label }, { rate: '0.1' as never }), /rate "0\.1"/],
+    ['what is neither true nor false', (net) => net.step({ x, label }, { update: 'no' as never }), /step: update "no": true or false is wanted/],
+  ])('options: %s', async (_, call, message) => {
+    const { net, device } = await opened()
+    await expect(call(net)).rejects.toThrow(message)
+    await expect(call(net)).rejects.toThrow(InputError)
     expect(device.log).toEqual(['load 4'])
   })
 

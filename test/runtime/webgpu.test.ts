@@ -49,6 +49,15 @@ ${body}`
   }
 })
 
+test('arrays are the caller\'s again when the call returns', async () => {
+  const net = await open(fixture(), { device, batch: 1, programs: ['infer'] })
+  const frame = new Float32Array(3)
+  const answers = [1, 2, 3, 4, 5].map((k) => net.run({ x: frame.fill(k) }))
+  frame.fill(NaN)
+  expect((await Promise.all(answers)).map(({ y }) => y![0])).toEqual([0.5, 1, 1.5, 2, 2.5])
+  net.close()
+})
+
 test('an adapter on a CPU says so', () => {
   expect(device.software).toBe(true)
   expect(device.description).toMatch(/swiftshader|llvmpipe/i)
