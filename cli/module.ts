@@ -1,10 +1,10 @@
 import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Bundle, HALF_PLAN, type InputEntry, type Shape } from '../runtime/format.ts'
-import { plain } from '../runtime/plain.ts'
-import { seal } from '../runtime/seal.ts'
-import { writeSafetensors } from '../runtime/safetensors.ts'
+import { bundleFiles } from '../runtime/files.ts'
 import { replaceFiles } from '../runtime/node-files.ts'
+import { plain } from '../runtime/plain.ts'
+import { withoutFacts } from '../runtime/stored.ts'
 import { neededInputs } from './needed.ts'
 
 /**
@@ -26,27 +26,22 @@ async function moduleCode(bundle: Bundle): Promise<string> {
   const { build } = await import('esbuild')
   // The sources when this runs from them, else what was built of them.
   const runtime = (name: string): string => JSON.stringify(fileURLToPath(new URL(`../runtime/${name}${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)))
-  const texts = [...bundle.files].filter(([, data]) => typeof data === 'string')
-  const binaries = [...bundle.files].flatMap(([name, data]) => (typeof data === 'string' ? [] : [[name, Buffer.from(data).toString('base64')]]))
-  const weights = bundle.weights && Buffer.from(writeSafetensors(bundle.weights)).toString('base64')
+  const files = [...await bundleFiles(withoutFacts(bundle))]
+  const isText = ([name]: readonly [string, unknown]): boolean => /\.(json|wgsl)$/.test(name)
+  const texts = files.filter(isText).map(([name, data]) => [name, Buffer.from(data).toString()])
+  const binaries = files.filter((file) => !isText(file)).map(([name, data]) => [name, Buffer.from(data).toString('base64')])
   const built = await build({
     stdin: {
       resolveDir: fileURLToPath(new URL('.', import.meta.url)),
       contents: `
         import { open as openBundle } from ${runtime('open')}
-        import { readSafetensors } from ${runtime('safetensors')}
         export { webgpu } from ${runtime('webgpu')}
         export { wasm } from ${runtime('wasm')}
         export { DeviceError } from ${runtime('device')}
         export { BundleError, InputError } from ${runtime('errors')}
         const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0))
-        const weights = ${weights === undefined ? 'undefined' : `readSafetensors(bytes(${JSON.stringify(weights)}), 'weights').tensors`}
-        export const bundle = {
-          manifest: ${JSON.stringify(await seal(bundle.manifest))},
-          files: new Map([...${JSON.stringify(texts)}, ...${JSON.stringify(binaries)}.map(([name, data]) => [name, bytes(data)])]),
-          ...weights && { weights },
-        }
-        export const open = (options) => openBundle(bundle, options)`,
+        export const files = new Map([...${JSON.stringify(texts)}, ...${JSON.stringify(binaries)}.map(([name, data]) => [name, bytes(data)])])
+        export const open = (options) => openBundle(files, options)`,
     },
     bundle: true, write: false, format: 'esm', platform: 'neutral', target: 'es2022', minify: true, legalComments: 'none',
     banner: { js: `// ${inComment(`${bundle.manifest.name} (${bundle.manifest.style})`)}, compiled by fusenet.` },
@@ -116,7 +111,8 @@ export interface OpenOptions {
   /** Default: ${train ? train.batch : 1}. */
   readonly batch?: number
   readonly seed?: number
-  readonly weights?: ReadonlyMap<string, Tensor>
+  /** Instead of those in here; \`'fresh'\`: initial values. */
+  readonly weights?: ReadonlyMap<string, Tensor> | 'fresh'
   /** \`['infer']\`: what training alone needs is neither compiled nor allocated. */
   readonly programs?: readonly string[]
 ${bundle.manifest.plans[HALF_PLAN] ? `  /** f16: infers with half the bytes, on adapters with shader-f16; auto: where there is one and \`programs\` is \`['infer']\`. */
@@ -127,8 +123,8 @@ export declare function open(options?: OpenOptions): Promise<Net>
 /** In Node: \`webgpu({ gpu: create([]) })\` with \`create\` of the package webgpu. */
 export declare function webgpu(options?: { readonly gpu?: unknown; readonly adapter?: unknown; readonly powerPreference?: 'low-power' | 'high-performance' }): Promise<Device>
 export declare function wasm(options?: { readonly threads?: number; readonly relaxed?: boolean }): Promise<Device>
-/** The manifest, the kernels and the weights, as fusenet's runtime takes them. */
-export declare const bundle: { readonly manifest: Readonly<Record<string, unknown>>; readonly files: ReadonlyMap<string, string | Uint8Array>; readonly weights?: ReadonlyMap<string, Tensor> }
+/** The files of the bundle, by their names: \`open\` of fusenet's runtime takes them as it takes the URL of a folder. */
+export declare const files: ReadonlyMap<string, string | Uint8Array>
 export declare class InputError extends Error {}
 export declare class DeviceError extends Error {}
 export declare class BundleError extends Error {

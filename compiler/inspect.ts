@@ -1,4 +1,5 @@
-import { type Manifest, type Plan, placesAt, type ProgramEntry, type Size } from '../runtime/format.ts'
+import { type DispatchFacts, type Manifest, type Plan, placesAt, type ProgramEntry, type Size } from '../runtime/format.ts'
+import { invariant } from './invariant.ts'
 
 /** What `inspect --json` prints: counted from the plan for a batch, so it does not depend on the machine. */
 export interface InspectReport {
@@ -41,20 +42,24 @@ interface Totals {
 export function inspectManifest(manifest: Manifest, target: string, batch: number): InspectReport {
   const plan = manifest.plans[target]!
   const programs = Object.fromEntries(Object.entries(plan.programs).map(([name, program]) => [name, inspectProgram(plan, name, program, batch)]))
-  return { name: manifest.name, style: manifest.style, memory: manifest.memory ?? 'fast', batch, ...(plan.module && { threadBytes: plan.module.threadBytes }), programs }
+  return { name: manifest.name, style: manifest.style, memory: manifest.memory ?? 'fast', batch, ...(plan.modules && { threadBytes: Math.max(...Object.values(plan.modules).map((m) => m.threadBytes)) }), programs }
 }
 
 function inspectProgram(plan: Plan, name: string, program: ProgramEntry, batch: number): ProgramReport {
   const at = (size: Size): number => Math.ceil(size.fixed + size.perSample * batch)
-  const kernels = program.dispatches.map((d) => ({
-    name: d.name,
-    layers: d.layers,
-    flops: at(d.flops),
-    bytesRead: at(d.bytesRead),
-    bytesWritten: at(d.bytesWritten),
-    why: d.why,
-    ...(d.how !== undefined && { how: d.how }),
-    ...(d.again && { again: d.again }),
+  const dispatches = program.dispatches.map(({ name, facts }): { readonly name: string; readonly facts: DispatchFacts } => {
+    invariant(facts, `${name} of a plan that is inspected has its facts`)
+    return { name, facts }
+  })
+  const kernels = dispatches.map(({ name, facts }) => ({
+    name,
+    layers: facts.layers,
+    flops: at(facts.flops),
+    bytesRead: at(facts.bytesRead),
+    bytesWritten: at(facts.bytesWritten),
+    why: facts.why,
+    ...(facts.how !== undefined && { how: facts.how }),
+    ...(facts.again && { again: facts.again }),
   }))
   const sum = (key: keyof Totals): number => kernels.reduce((total, k) => total + k[key], 0)
   const touched = new Set(program.dispatches.flatMap((d) => d.tensors.map((t) => plan.tensors[t]!.buffer)))
@@ -68,11 +73,11 @@ function inspectProgram(plan: Plan, name: string, program: ProgramEntry, batch: 
     flopsAgain: kernels.reduce((total, k) => total + (k.again ? k.flops : 0), 0),
     peakBytes: bytesOf([...touched]),
     lastingBytes: bytesOf([...touched].filter((i) => plan.buffers[i]!.role !== 'scratch')),
-    lowerBound: { ...lowerBound(plan, program, at), peakBytes: at(program.lowerBoundBytes) },
+    lowerBound: { ...lowerBound(plan, program, at), flops: dispatches.reduce((total, { facts }) => total + (facts.again ? 0 : at(facts.products)), 0), peakBytes: at(program.lowerBoundBytes) },
   }
 }
 
-function lowerBound(plan: Plan, program: ProgramEntry, at: (size: Size) => number): Totals {
+function lowerBound(plan: Plan, program: ProgramEntry, at: (size: Size) => number): Omit<Totals, 'flops'> {
   const read = new Set<number>()
   const written = new Set<number>()
   for (const d of program.dispatches) {
@@ -86,7 +91,6 @@ function lowerBound(plan: Plan, program: ProgramEntry, at: (size: Size) => numbe
   const lasting = (t: number): boolean => plan.buffers[plan.tensors[t]!.buffer]!.role !== 'scratch'
   const results = new Set(Object.values(program.results))
   return {
-    flops: program.dispatches.reduce((total, d) => total + (d.again ? 0 : at(d.products)), 0),
     bytesRead: bytes([...read].filter(lasting)),
     bytesWritten: bytes(new Set([...written].filter((t) => lasting(t) || results.has(t)))),
   }

@@ -74,7 +74,7 @@ function planFor(target: Target, base: Graph, graphs: ReadonlyMap<ProgramName, P
   })
   const constants = new Map([...graphs.values()].flatMap(({ graph }) => (graph.constants ?? []).map((c) => [c.value.storage!.slot ?? '', c] as const)))
   const laidOut = buildPlan({
-    target: target.name, programs, packed: packedSizes(base), constants, batch: options.batch, sharesBuffers: target.sharesBuffers, extension: target.extension, ...(link && { link }),
+    target: target.name, programs, packed: packedSizes(base), constants, batch: options.batch, sharesBuffers: target.sharesBuffers, ...(link && { link }),
   })
   return { ...laidOut, target, programs }
 }

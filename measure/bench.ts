@@ -2,6 +2,7 @@ import type { Device, Numbers } from '../runtime/device.ts'
 import type { Bundle, TensorData } from '../runtime/format.ts'
 import type { Net } from '../runtime/net.ts'
 import { open } from '../runtime/open.ts'
+import { sizeAt } from '../runtime/sizes.ts'
 import { compareResults, type Difference, differenceOfNorms, largestDifference, minus, type Results } from './compare.ts'
 import { type KernelTime, kernelTimes } from './kernels.ts'
 import { madeUpInputs, madeUpWeights } from './made-up.ts'
@@ -225,7 +226,7 @@ function concat(parts: readonly Float64Array[]): Float64Array {
 }
 
 function productsOf(net: Net, program: string): number {
-  return net.session.plan.programs[program]!.dispatches.reduce((sum, d) => sum + d.products.fixed + d.products.perSample * net.batch, 0)
+  return net.session.plan.programs[program]!.dispatches.reduce((sum, { facts }) => sum + (facts ? sizeAt(facts.products, net.batch) : 0), 0)
 }
 
 function reportsOf(program: BenchProgram, ready: readonly Ready[], times: readonly (readonly number[])[], flops: number): ContestantReport[] {

@@ -32,13 +32,14 @@ export async function kernelTimes(net: Net, program: string, runs: number): Prom
     if (!sample) return undefined
     samples.push(sample)
   }
-  const rows = net.session.plan.programs[program]!.dispatches.map((d, i) => {
+  const rows = net.session.plan.programs[program]!.dispatches.map(({ name, facts }, i) => {
     const ns = median(samples.map((sample) => sample[i]!))
-    const flops = sizeAt(d.flops, net.batch)
-    const bytes = sizeAt(d.bytesRead, net.batch) + sizeAt(d.bytesWritten, net.batch)
+    // A bundle that was fetched to be run brings none.
+    const flops = facts ? sizeAt(facts.flops, net.batch) : 0
+    const bytes = facts ? sizeAt(facts.bytesRead, net.batch) + sizeAt(facts.bytesWritten, net.batch) : 0
     return {
-      name: d.name, layers: d.layers, ms: ns / 1e6, flops, bytes, gigaflopsPerSecond: flops / ns, gigabytesPerSecond: bytes / ns,
-      ...(d.how !== undefined && { how: d.how }),
+      name, layers: facts?.layers ?? [], ms: ns / 1e6, flops, bytes, gigaflopsPerSecond: flops / ns, gigabytesPerSecond: bytes / ns,
+      ...(facts?.how !== undefined && { how: facts.how }),
     }
   })
   const total = rows.reduce((sum, row) => sum + row.ms, 0)

@@ -30,7 +30,7 @@ export function oneKernel(equation: Equation, schedules: Schedules, { target, ba
   const step = { fused: { equation, why: [] }, kernel }
   const graph = { name: equation.name, inputs: [], parameters: [], nodes: [], outputs: [] }
   const { plan, files } = buildPlan({
-    target: target.name, extension: target.extension, sharesBuffers: target.sharesBuffers, packed, constants, batch, ...(link && { link }),
+    target: target.name, sharesBuffers: target.sharesBuffers, packed, constants, batch, ...(link && { link }),
     programs: [{ name: ONCE, graph, viewOf: new Map(), steps: [step] }, { name: OFTEN, graph, viewOf: new Map(), steps: Array.from({ length: times }, () => step) }],
   })
   const manifest = {

@@ -64,7 +64,7 @@ export function tunables(source: Source, options: TuneOptions, compiling: Compil
   for (const program of programs) {
     if (!options.programs.includes(program.name)) continue
     for (const [i, { fused: { equation } }] of program.steps.entries()) {
-      const { flops, bytesRead, bytesWritten } = plan.programs[program.name]!.dispatches[i]!
+      const { flops, bytesRead, bytesWritten } = plan.programs[program.name]!.dispatches[i]!.facts!
       const key = kernelKey(equation)
       const work = at(flops) + 4 * (at(bytesRead) + at(bytesWritten))
       const known = found.get(key)

@@ -1,5 +1,5 @@
 import { DeviceError } from './device.ts'
-import { placesAt, type Plan } from './format.ts'
+import { moduleFor, placesAt, type Plan } from './format.ts'
 import { mostThatFits } from './does-not-fit.ts'
 import { sizeAt } from './sizes.ts'
 import { showBytes } from './show-bytes.ts'
@@ -50,7 +50,7 @@ function place(plan: Plan, batch: number, used: ReadonlySet<number>, programs: r
   const buffers = new Map<number, number>()
   const { offsets, sizes } = placesAt(plan, batch, programs)
   for (const index of used) buffers.set(index, take(4 * sizes[index]!))
-  const scratchBytes = Math.ceil((plan.module?.threadBytes ?? 0) / 64) * 64
+  const scratchBytes = Math.ceil((moduleFor(plan, programs)?.threadBytes ?? 0) / 64) * 64
   const scratch = take(scratchBytes * threads)
   const words: { at: number; words: readonly number[] }[] = []
   const put = (list: readonly number[]): number => {

@@ -4,7 +4,8 @@
  */
 
 export const FORMAT = 'fusenet-bundle'
-export const FORMAT_VERSION = 1
+/** 2: kernels and plans in few files, weights and every file known by size and hash. */
+export const FORMAT_VERSION = 2
 
 /** A dimension: a number, or `n`, the batch chosen when the bundle is opened; only axis 0 may be `n`. */
 export type Dim = number | 'n'
@@ -20,6 +21,11 @@ export type Storage = 'f32' | 'f16'
 /** The plan for WebGPU that stores f16 where it can: programs `prepare`, `infer` and `eval`, for adapters with `shader-f16`. */
 export const HALF_PLAN = 'webgpu-f16'
 export const HALF_PROGRAMS: readonly string[] = ['prepare', 'infer', 'eval']
+
+/** Programs that are fetched together: those for stored statistics, which a page that only infers wants, and all others. */
+export const GROUPS = ['infer', 'train'] as const
+export type Group = (typeof GROUPS)[number]
+export const groupOf = (program: string): Group => (HALF_PROGRAMS.includes(program) ? 'infer' : 'train')
 /** The plan for adapters that a CPU pretends to be. They run `webgpu` as well, slowly. */
 export const SOFTWARE_PLAN = 'webgpu-software'
 
@@ -49,10 +55,6 @@ export interface Manifest {
   readonly train?: TrainEntry
   /** One plan a target: `webgpu`, `wasm`; `webgpu-f16` and `webgpu-software` where they were asked for. */
   readonly plans: Readonly<Record<string, Plan>>
-  /** Where the weights lie, if not in `weights.safetensors`: while one bundle replaces another in its folder. */
-  readonly weightsFile?: string
-  /** Of the rest, written as compact JSON: `seal.ts`. Always there in a file; absent while a bundle is only in memory. */
-  readonly sha256?: string
 }
 
 export interface InputEntry {
@@ -146,19 +148,22 @@ export interface Plan {
   readonly kernels: readonly KernelEntry[]
   /** `prepare`, `infer`, `train`, ...: see PROGRAMS. */
   readonly programs: Readonly<Record<string, ProgramEntry>>
-  /** Of target `wasm`: where its kernels are. */
-  readonly module?: ModuleEntry
+  /** Of target `wasm`: where the kernels of a group of programs are. That of `train` holds those of `infer` too. */
+  readonly modules?: Readonly<Partial<Record<Group, ModuleEntry>>>
 }
 
-/** A WebAssembly module that holds all kernels of a plan: kernel i is element i of its function table. */
+/** The module with all kernels that programs need: the smallest. */
+export const moduleFor = ({ modules = {} }: Plan, programs: readonly string[]): ModuleEntry | undefined =>
+  (programs.some((name) => groupOf(name) === 'train') ? modules.train : modules.infer ?? modules.train)
+
+/** A WebAssembly module: kernel i of the plan is element i of its function table. */
 export interface ModuleEntry {
-  /** `kernels.wasm`: SIMD and atomic operations, nothing newer. Every kernel's `file` is this one. */
+  /** `wasm/infer.wasm`: SIMD and atomic operations, nothing newer. */
   readonly file: string
   /** The same kernels with fused multiplication and addition (relaxed SIMD), for machines that have it. */
   readonly relaxed: string
-  /** Of the two. Always there in a bundle on disk; absent while it is only in memory. */
-  readonly sha256?: string
-  readonly relaxedSha256?: string
+  /** So many kernels of the plan, the first ones. */
+  readonly kernels: number
   /** Memory that each thread needs for itself, in bytes. */
   readonly threadBytes: number
 }
@@ -214,18 +219,16 @@ export function placesAt({ buffers, tensors, programs }: Plan, n: number, names:
 }
 
 export interface KernelEntry {
+  /** After the layers that use it first; others of the same shape share it. */
   readonly name: string
-  /** File below the bundle's folder, e.g. `kernels/conv1+bn1.wgsl`; entry point `main`. */
-  readonly file: string
-  /** Of the file. Always there in a bundle on disk; absent while it is only in memory. */
-  readonly sha256?: string
+  /** WGSL: the file with its text, e.g. `webgpu/infer.wgsl`, and the section of that file. Entry point `main`. */
+  readonly file?: string
+  readonly section?: string
   /**
-   * WGSL: a file that does the same with the same bindings and workgroup, for devices with the feature `subgroups` whose subgroups
-   * count through a workgroup in the order of `local_invocation_index`. Absent where they would not pay.
+   * WGSL: a section of the same file that does the same with the same bindings and workgroup, for devices with the feature `subgroups`
+   * whose subgroups count through a workgroup in the order of `local_invocation_index`. Absent where they would not pay.
    */
   readonly subgroups?: string
-  readonly subgroupsSha256?: string
-  readonly layers: readonly string[]
   /** What it reads and writes, in order. WGSL: binding i + 1 of group 0; binding 0 is the uniform `Step`. */
   readonly bindings: readonly { readonly name: string; readonly access: 'read' | 'read_write'; readonly type: ElementType }[]
   readonly workgroup: number
@@ -238,8 +241,14 @@ export interface DispatchEntry {
   readonly tensors: readonly number[]
   /** Invocations: `fixed + perSample * n`. WGSL: workgroups = ceil(that / workgroup), in rows of ROW_GROUPS; wasm: items, in any order. */
   readonly invocations: Size
-  /** For reading and profiles, counted from the plan. */
+  /** The layers whose work it does, for messages and profiles. */
   readonly name: string
+  /** Absent where a bundle was read to be run alone. */
+  readonly facts?: DispatchFacts
+}
+
+/** For reading and profiles, counted from the plan. */
+export interface DispatchFacts {
   readonly layers: readonly string[]
   readonly flops: Size
   /** Of these, what sums of products take: no fusion can save them. */
@@ -281,6 +290,8 @@ export type ProgramName = (typeof PROGRAMS)[number]
 export const TRAINING_PROGRAMS: readonly ProgramName[] = PROGRAMS.filter((name) => /^(gradients|step|train|accumulate)/.test(name))
 /** What a program does, whichever statistics it normalizes with: `train` of `train/global`. */
 export const taskOf = (program: string): string => program.split('/')[0]!
+/** A line of a WGSL file that starts so begins a section, which the rest of the line names: a kernel's text, complete in itself. */
+export const SECTION_MARK = '//// '
 
 /** WebGPU allows 65535 workgroups in a dimension: x counts up to this, the rest goes to y. */
 export const ROW_GROUPS = 32768
@@ -293,7 +304,7 @@ export const STEP_BYTES = 32
 
 export interface Bundle {
   readonly manifest: Manifest
-  /** Kernel texts and modules by the file names that plans speak of. */
+  /** Kernel texts and modules by the file names that plans speak of. Of a bundle that was read to be run, those that it needs. */
   readonly files: ReadonlyMap<string, string | Uint8Array>
   /** Trained or imported parameters by name; what is absent starts by its initializer. */
   readonly weights?: ReadonlyMap<string, TensorData>

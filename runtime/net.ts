@@ -9,7 +9,7 @@ import { checkInputs, type InputValues, type ReadyInput } from './inputs.ts'
 import { KeptInputs } from './kept-inputs.ts'
 import { inputsOf } from './needed.ts'
 import { amount, checkOptions, flag, oneOf } from './options.ts'
-import { howToTrainGlobally, trainingProgram, type TrainStats } from './programs.ts'
+import { missingProgram, trainingProgram, type TrainStats } from './programs.ts'
 import { type Horizon, rateAt, scalarsAt } from './schedule.ts'
 import { elementCount, inputTensor, showShape } from './sizes.ts'
 import { type DataIdentity, dataIdentity, identityOf, refuseContradictions, sameData, type TrainingIdentity } from './identity.ts'
@@ -46,6 +46,8 @@ export interface NetParts {
   readonly session: Session
   readonly storage?: Storage
   readonly programs?: readonly string[]
+  /** All programs that the bundle holds where it comes from, loaded or not. */
+  readonly held?: readonly string[]
   readonly seed: number
   readonly notes: readonly string[]
 }
@@ -222,16 +224,12 @@ export class Net {
   }
 
   program(name: string): ProgramEntry {
-    const program = this.session.plan.programs[name]
-    if (!program) {
-      const why = this.storage === 'f16' ? 'with f16 storage it infers and evaluates with stored statistics'
-        : !this.lossNames.length && name !== 'infer' ? 'it has no loss'
-        // Opened without it, or compiled without it.
-        : name.endsWith('/global') && this.#parts.programs && Object.values(this.manifest.plans).some((plan) => plan.programs[name]) ? `open it with programs: ['${name}']`
-        : name.endsWith('/global') ? howToTrainGlobally(this.manifest, name) : `it has ${Object.keys(this.session.plan.programs).join(', ')}`
-      throw new InputError(`this net has no program ${name}: ${why}`)
-    }
-    return program
+    const { programs, held = [] } = this.#parts
+    const known = this.session.plan.programs
+    const isLoaded = !programs || name === 'prepare' || programs.includes(name)
+    if (isLoaded && Object.hasOwn(known, name)) return known[name]!
+    if (!isLoaded && [...held, ...Object.keys(known)].includes(name)) throw new InputError(`program ${name} was not loaded: open the net with programs: [${[...programs, name].map((p) => `'${p}'`).join(', ')}], or without \`programs\``)
+    throw new InputError(missingProgram(this.manifest, name, held.length > 0 ? held : Object.keys(known), this.storage))
   }
 
   /** Inputs that a program reads or gives back. */

@@ -4,30 +4,36 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BundleError } from './errors.ts'
 import { FileError, withFile } from './file-error.ts'
-import { bundleFrom, MANIFEST_FILE } from './files.ts'
+import { MANIFEST_FILE } from './files.ts'
 import type { Bundle } from './format.ts'
+import type { Found } from './found.ts'
 import { replaceFile } from './node-files.ts'
+import { bundleFrom, type Choice } from './read-bundle.ts'
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from './snapshot.ts'
 
 export { loadDataset, type DatasetOptions } from './data/node-datasets.ts'
 export { writeBundle } from './write-bundle.ts'
 
 /**
- * Reads a bundle's folder; refuses with a BundleError what does not agree. `targets`: kernels of these plans only, such as
- * `['wasm']`, where the bundle is to run and not to be written again.
+ * Reads a bundle's folder; refuses with a BundleError what does not agree. All of it, unless `choice` says what is enough, where the
+ * bundle is to run and not to be written again: `{ targets: ['wasm'] }`.
  */
-export async function readBundle(folder: string, targets?: readonly string[]): Promise<Bundle> {
-  const read = (name: string): Promise<Uint8Array | undefined> => withFile(join(folder, name), 'read', () => readFile(join(folder, name))).catch((error: unknown) => {
-    if (error instanceof FileError && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return undefined
-    throw error
-  })
+export async function readBundle(folder: string, choice: Choice = {}): Promise<Bundle> {
+  const read = async (name: string): Promise<Found> => {
+    const from = join(folder, name)
+    const bytes = await withFile(from, 'read', () => readFile(from)).catch((error: unknown) => {
+      if (error instanceof FileError && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return undefined
+      throw error
+    })
+    return { from, ...(bytes && { bytes }) }
+  }
   for (let tries = 1; ; tries++) {
-    const before = await read(MANIFEST_FILE)
+    const { bytes: before } = await read(MANIFEST_FILE)
     try {
-      return (await bundleFrom(read, targets && ((plans) => plans.filter((plan) => targets.includes(plan))))).bundle
+      return (await bundleFrom(read, choice)).bundle
     } catch (error) {
       // Another may have taken its place meanwhile.
-      const after = await read(MANIFEST_FILE)
+      const { bytes: after } = await read(MANIFEST_FILE)
       if (!(error instanceof BundleError) || tries === 3 || !before || !after || Buffer.compare(before, after) === 0) throw error
     }
   }

@@ -1,26 +1,30 @@
 import { type Device, DeviceError } from './device.ts'
-import { InputError } from './errors.ts'
-import { bundleFrom } from './files.ts'
+import { BundleError, InputError } from './errors.ts'
+import { fetchFiles, type FetchOptions } from './fetch-files.ts'
 import { type Bundle, HALF_PLAN, HALF_PROGRAMS, type Manifest, planIn, type Storage, type TensorData } from './format.ts'
-import { wasm } from './load-wasm.ts'
+import type { FileReader } from './found.ts'
 import { Net } from './net.ts'
-import { howToTrainGlobally, programFor } from './programs.ts'
+import { findPlaces, lastResort, type Place } from './places.ts'
+import { programFor, refuseMissing, refuseUnknown } from './programs.ts'
+import { StoredBundle } from './read-bundle.ts'
 import { checkBundle } from './validate.ts'
-import { isSoftware, webgpu } from './webgpu.ts'
 
-export interface OpenOptions {
+/** A bundle: in memory; its files by their names below its folder; or the URL of that folder. */
+export type BundleSource = Bundle | ReadonlyMap<string, Uint8Array | string> | string | URL
+
+export interface OpenOptions extends FetchOptions {
   /**
-   * `auto` (the default): WebGPU where this page has graphics hardware for it, else `wasm`, the CPU. Any other device is handed
-   * in, and stays open.
+   * `auto` (the default): WebGPU where this page has graphics hardware for it, else `wasm`, the CPU; also where WebGPU fails while the
+   * net is loaded, which `net.notes` then says. Any other device is handed in, and stays open.
    */
   readonly device?: 'auto' | 'webgpu' | 'wasm' | Device
   /** Samples at a time. Default: what the file trains with, else 1. */
   readonly batch?: number
   /** Of initial parameters, dropout and shuffling. Default: the file's. */
   readonly seed?: number
-  /** Instead of what the bundle brings; what is absent in them starts by its initializer. */
-  readonly weights?: ReadonlyMap<string, TensorData>
-  /** Only these will run, so that what training alone needs is neither compiled nor allocated: `['infer']`. */
+  /** Instead of what the bundle brings; what is absent in them starts by its initializer. `fresh`: all parameters do. */
+  readonly weights?: ReadonlyMap<string, TensorData> | 'fresh'
+  /** Only these will run, so that what training alone needs is neither fetched nor compiled nor allocated: `['infer']`. */
   readonly programs?: readonly string[]
   /**
    * `f16`: infers and evaluates with values between layers and weights stored as f16; throws where the device has no
@@ -31,92 +35,150 @@ export interface OpenOptions {
 }
 
 /**
- * Opens a bundle, or the folder of one by its URL. Throws BundleError where it contradicts itself, InputError for what is
- * handed in, DeviceError for what the device cannot do.
+ * Opens a bundle. The device is looked for first; then what it needs of the bundle is fetched, each file checked against the manifest.
+ * Throws DeviceError for what the device cannot do, BundleError for files that are not what they should be, InputError for what is
+ * handed in, and the signal's reason.
  */
-export async function open(source: Bundle | string | URL, options: OpenOptions = {}): Promise<Net> {
-  const given = options.device ?? 'auto'
-  const adapter = given === 'auto' ? await hardwareAdapter() : given === 'webgpu' ? await anyAdapter() : undefined
-  const targetOf = (plans: readonly string[]): string =>
-    typeof given !== 'string' ? given.name
-    : given !== 'auto' ? given
-    : adapter && plans.includes('webgpu') ? 'webgpu'
-    : plans.includes('wasm') ? 'wasm' : 'webgpu'
-  const storageOf = (plans: readonly string[]): Storage => chooseStorage(options, plans, targetOf(plans), typeof given === 'string' ? adapter?.features.has('shader-f16') : given.half)
-  const { bundle: stored, notes } = await resolve(source, (plans) => {
-    const software = typeof given === 'string' ? adapter !== undefined && isSoftware(adapter) : given.software
-    const wanted = storageOf(plans) === 'f16' ? HALF_PLAN : planIn(plans, { name: targetOf(plans), software })
-    return plans.filter((plan) => plan === wanted)
+export async function open(source: BundleSource, options: OpenOptions = {}): Promise<Net> {
+  const { signal } = options
+  signal?.throwIfAborted()
+  const opening = openNow(source, options)
+  return signal ? unlessAborted(opening, signal) : opening
+}
+
+/** Does not wait for what cannot be stopped: it is closed when it is done. */
+function unlessAborted(opening: Promise<Net>, signal: AbortSignal): Promise<Net> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => {
+      reject(signal.reason)
+      opening.then((net) => net.close(), () => {})
+    }
+    signal.addEventListener('abort', abort, { once: true })
+    opening.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
   })
-  const bundle = options.weights ? { ...stored, weights: options.weights } : stored
-  const { manifest } = bundle
+}
+
+async function openNow(source: BundleSource, options: OpenOptions): Promise<Net> {
+  const { device: given = 'auto', programs } = options
+  refuseUnknown(programs)
+  const { places, notes } = await findPlaces(given)
+  const first = places[0]!.open()
+  // Whoever awaits it hears of it; until then nobody does.
+  first.catch(() => {})
+  const closeFirst = (): Promise<void> => first.then((device) => { if (places[0]!.owned) device.close() }, () => {})
+  let bundle: Readable
+  try {
+    bundle = await readable(source, options)
+  } catch (error) {
+    await closeFirst()
+    throw error
+  }
+  const usable = given === 'auto' ? places.filter(({ name }) => bundle.targets.includes(name)) : places
+  if (!usable.includes(places[0]!)) await closeFirst()
+  const failures: string[] = []
+  for (const [i, place] of (usable.length > 0 ? usable : [await resort(bundle)]).entries()) {
+    try {
+      return await openOn(place, place === places[0] ? first : place.open(), bundle, options, [...notes, ...failures])
+    } catch (error) {
+      options.signal?.throwIfAborted()
+      // What is wrong with the bundle or the options is so on any device.
+      if (error instanceof BundleError || error instanceof InputError || i >= usable.length - 1) throw error
+      failures.push(`WebGPU failed, running on the CPU: ${(error as Error)?.message ?? String(error)}`)
+    }
+  }
+  throw new DeviceError('there is no place to run')
+}
+
+async function resort({ targets }: Readable): Promise<Place> {
+  try {
+    return await lastResort()
+  } catch (error) {
+    throw new DeviceError(`${(error as Error).message}. This bundle runs on ${targets.join(', ') || 'nothing'} alone: with fusenet compile --targets webgpu,wasm it runs on a CPU too`)
+  }
+}
+
+/** What `open` needs to know of a bundle, wherever it comes from. */
+interface Readable {
+  readonly manifest: Omit<Manifest, 'plans'>
+  readonly targets: readonly string[]
+  /** Programs of a plan. */
+  programsOf(target: string): readonly string[]
+  /** What a device needs to run programs of a plan (all: undefined); of all plans where the bundle has none of that name. */
+  load(target: string, programs: readonly string[] | undefined, device: Device): Promise<Bundle>
+  readonly notes: readonly string[]
+}
+
+async function readable(source: BundleSource, options: OpenOptions): Promise<Readable> {
+  if (typeof source === 'object' && 'manifest' in source) {
+    checkBundle(source)
+    const { plans } = source.manifest
+    return {
+      manifest: source.manifest, targets: Object.keys(plans), notes: [],
+      programsOf: (target) => Object.keys(plans[target]?.programs ?? {}),
+      load: async () => source,
+    }
+  }
+  const read: FileReader = source instanceof Map ? async (name) => { const data = source.get(name) as Uint8Array | string | undefined; return typeof data === 'string' ? new TextEncoder().encode(data) : data } : fetchFiles(source as string | URL, options)
+  const stored = await StoredBundle.find(read)
+  const { plans } = stored.manifest
+  return {
+    manifest: stored.manifest,
+    targets: Object.keys(plans),
+    get notes() { return stored.notes },
+    programsOf: (target) => plans[target]?.parts.flatMap((part) => part.programs) ?? [],
+    load: (target, programs, { relaxed }) => stored.load({
+      ...(plans[target] && { targets: [target] }), ...(programs && { programs }),
+      ...(relaxed !== undefined && { modules: relaxed ? 'relaxed' : 'plain' }), facts: false, weights: options.weights === undefined,
+    }),
+  }
+}
+
+async function openOn({ owned }: Place, opening: Promise<Device>, readable: Readable, options: OpenOptions, notes: readonly string[]): Promise<Net> {
+  const device = await opening
+  try {
+    const storage = chooseStorage(options, readable.targets, device)
+    const target = storage === 'f16' ? HALF_PLAN : planIn(readable.targets, device)
+    const held = readable.programsOf(target)
+    const programs = options.programs?.map((name) => programFor(readable.manifest, name))
+    if (readable.targets.includes(target)) refuseMissing(readable.manifest, programs, held, storage)
+    const { weights: brought, ...stored } = await readable.load(target, programs, device)
+    const weights = options.weights === undefined ? brought : options.weights === 'fresh' ? undefined : options.weights
+    const bundle: Bundle = { ...stored, ...(weights && { weights }) }
+    const { batch, seed } = checkOptions(options, bundle)
+    options.signal?.throwIfAborted()
+    const session = await device.load(bundle, batch, programs, storage)
+    try {
+      const net = new Net({ bundle, device, ownsDevice: owned, session, storage, programs, held, seed, notes: [...notes, ...readable.notes] })
+      await net.reset()
+      options.signal?.throwIfAborted()
+      return net
+    } catch (error) {
+      session.close()
+      throw error
+    }
+  } catch (error) {
+    if (owned) device.close()
+    throw error
+  }
+}
+
+function checkOptions(options: OpenOptions, { manifest, weights }: Bundle): { batch: number; seed: number } {
   const batch = options.batch ?? manifest.train?.batch ?? 1
   if (!Number.isSafeInteger(batch) || batch < 1 || batch >= 2 ** 31) throw new InputError(`batch ${batch}: a positive integer is wanted`)
   const seed = options.seed ?? manifest.train?.seed ?? 1
   if (!Number.isSafeInteger(seed)) throw new InputError(`seed ${seed}: an integer is wanted`)
   const known = new Set(manifest.parameters.map((p) => p.name))
-  const strange = [...(bundle.weights?.keys() ?? [])].filter((name) => !known.has(name))
+  const strange = [...(weights?.keys() ?? [])].filter((name) => !known.has(name))
   if (strange.length) throw new InputError(`these weights are not of this net: ${strange.join(', ')} (it has ${[...known].join(', ') || 'no parameters'})`)
-  const ownsDevice = typeof given === 'string'
-  const device = ownsDevice ? await openDevice(targetOf(Object.keys(manifest.plans)), adapter) : given
-  try {
-    const storage = storageOf(Object.keys(manifest.plans))
-    const programs = options.programs?.map((name) => programFor(manifest, name))
-    checkGlobal(manifest, device, programs)
-    const session = await device.load(bundle, batch, programs, storage)
-    const net = new Net({ bundle, device, ownsDevice, session, storage, programs, seed, notes })
-    await net.reset()
-    return net
-  } catch (error) {
-    if (ownsDevice) device.close()
-    throw error
-  }
+  return { batch, seed }
 }
 
-/** Training with stored statistics is in a bundle only where it was asked for. */
-function checkGlobal(manifest: Manifest, device: Device, programs: readonly string[] = []): void {
-  const plan = manifest.plans[planIn(Object.keys(manifest.plans), device)]
-  const missing = plan && programs.find((name) => name.endsWith('/global') && !plan.programs[name])
-  if (missing !== undefined) throw new InputError(`this bundle has no program ${missing}: ${howToTrainGlobally(manifest, missing)}`)
-}
-
-function chooseStorage({ storage = 'f32', programs }: OpenOptions, plans: readonly string[], target: string, half = false): Storage {
+function chooseStorage({ storage = 'f32', programs }: OpenOptions, plans: readonly string[], { name, half = false }: Device): Storage {
   if (storage === 'f32') return 'f32'
   const isThere = plans.includes(HALF_PLAN)
-  if (storage === 'auto') return half && isThere && target === 'webgpu' && programs?.every((name) => HALF_PROGRAMS.includes(name)) ? 'f16' : 'f32'
-  if (target !== 'webgpu') throw new DeviceError(`f16 storage is for WebGPU, this net would run on ${target}: leave storage out`)
+  if (storage === 'auto') return half && isThere && name === 'webgpu' && programs?.every((program) => HALF_PROGRAMS.includes(program)) ? 'f16' : 'f32'
+  if (name !== 'webgpu') throw new DeviceError(`f16 storage is for WebGPU, this net would run on ${name}: leave storage out`)
   if (!half) throw new DeviceError("this adapter has no shader-f16, so it cannot store f16: leave storage out (or 'auto', which takes f16 where it can)")
   if (!isThere) throw new InputError("this bundle holds no plan with f16 storage: compile it with storage: 'f16' (fusenet compile --storage f16)")
   return 'f16'
-}
-
-const anyAdapter = async (): Promise<GPUAdapter | undefined> => await globalThis.navigator?.gpu?.requestAdapter().catch(() => null) ?? undefined
-
-/** Of this page, if it is more than a CPU that pretends to be one. */
-async function hardwareAdapter(): Promise<GPUAdapter | undefined> {
-  const adapter = await anyAdapter()
-  return adapter && !isSoftware(adapter) ? adapter : undefined
-}
-
-async function openDevice(name: string, adapter: GPUAdapter | undefined): Promise<Device> {
-  if (name === 'webgpu') return webgpu(adapter && { adapter })
-  if (name !== 'wasm') throw new DeviceError(`there is no device ${name} here: auto, webgpu, wasm, or a device that is handed in`)
-  return wasm()
-}
-
-type Wanted = (plans: readonly string[]) => readonly string[]
-
-async function resolve(source: Bundle | string | URL, wanted: Wanted): Promise<{ bundle: Bundle; notes: readonly string[] }> {
-  if (typeof source !== 'string' && !(source instanceof URL)) {
-    const targets = wanted(Object.keys(source.manifest.plans ?? {}))
-    return { bundle: source, notes: await checkBundle(source, targets.length > 0 ? { targets } : {}) }
-  }
-  const text = String(source)
-  const base = new URL(/\.json$|\/$/.test(text) ? text : `${text}/`, globalThis.document?.baseURI)
-  return bundleFrom(async (name) => {
-    const response = await fetch(new URL(name.split('/').map(encodeURIComponent).join('/'), base))
-    if (response.status === 404) return undefined
-    if (!response.ok) throw new InputError(`${response.url}: ${response.status} ${response.statusText}`)
-    return new Uint8Array(await response.arrayBuffer())
-  }, wanted)
 }

@@ -1,26 +1,58 @@
-import type { Manifest, ProgramName } from './format.ts'
 import { InputError } from './errors.ts'
+import { type Manifest, PROGRAMS, type ProgramName, type Storage } from './format.ts'
+import { didYouMean } from './nearest.ts'
+
+/** What is said of a net without its plans. */
+type Said = Omit<Manifest, 'plans'>
 
 /** `batch` (the default): as the file says, each batch's own statistics. `global`: the stored ones, which stay as they are. */
 export type TrainStats = 'batch' | 'global'
 
 /** The program of a bundle that does what is asked for: a net that normalizes with no batch's statistics trains by the plain one. */
-export function programFor({ normalizations }: Manifest, name: string): string {
+export function programFor({ normalizations }: Said, name: string): string {
   const [task, stats] = name.split('/')
   return stats === 'global' && normalizations?.every((layer) => layer.stats === 'global') ? task! : name
 }
 
 /** The program of a training step. Throws InputError for statistics that there are none of. */
-export function trainingProgram(manifest: Manifest, task: 'gradients' | 'step' | 'train' | 'accumulate', stats: unknown = 'batch'): string {
+export function trainingProgram(manifest: Said, task: 'gradients' | 'step' | 'train' | 'accumulate', stats: unknown = 'batch'): string {
   if (stats !== 'batch' && stats !== 'global') throw new InputError(`stats ${JSON.stringify(stats)}: training normalizes with 'batch' or 'global' statistics`)
   return stats === 'batch' ? task : programFor(manifest, `${task}/global`)
 }
 
 /** What to do about a `/global` program that a bundle lacks. */
-export function howToTrainGlobally({ name, normalizations, outputs }: Manifest, program: string): string {
+export function howToTrainGlobally({ name, normalizations, outputs }: Said, program: string): string {
   if (!outputs.some((output) => output.role === 'loss')) return 'it has no loss'
   const without = normalizations?.find((layer) => layer.stats === 'batch')
   if (without) return `${without.layer} keeps no statistics (stats: batch) that could be trained with`
   const wanted: ProgramName = program === 'accumulate/global' ? 'train/global' : program as ProgramName
   return `compile it with programs: ['default', '${wanted}'] (fusenet compile ${name}.net --programs default,${wanted} -o ${name})`
 }
+
+/** Throws InputError for what is the name of no program. */
+export function refuseUnknown(programs: readonly string[] | undefined): void {
+  const unknown = programs?.find((name) => !PROGRAMS.includes(name as ProgramName))
+  if (unknown !== undefined) throw new InputError(`there is no program ${unknown}${didYouMean(unknown, PROGRAMS)} (there are ${PROGRAMS.join(', ')})`)
+}
+
+/** Throws InputError for programs that a bundle does not hold. */
+export function refuseMissing(manifest: Said, programs: readonly string[] | undefined, held: readonly string[], storage: Storage): void {
+  const missing = programs?.find((name) => name !== 'prepare' && !held.includes(name))
+  if (missing !== undefined) throw new InputError(missingProgram(manifest, missing, held, storage))
+}
+
+/** What to say of a program that a bundle does not hold, and how to get one that does. */
+export function missingProgram(manifest: Said, name: string, held: readonly string[], storage: Storage): string {
+  const has = held.filter((program) => program !== 'prepare')
+  const holds = has.join(', ') || 'none'
+  const trains = !/^(infer|eval)/.test(name)
+  const why = storage === 'f16' ? `with f16 storage it infers and evaluates with stored statistics (${holds})`
+    : trains && !manifest.outputs.some((output) => output.role === 'loss') ? 'it has no loss'
+    : name.endsWith('/global') ? howToTrainGlobally(manifest, name)
+    : `it holds ${holds}. Where the net has it: fusenet compile ${manifest.name}.net --programs ${[...has, name].join(',')} -o ${manifest.name}`
+  return `this net has no program ${name}: ${why}`
+}
+
+/** What to say of a target that a bundle has no plan for. */
+export const missingPlan = (target: string, held: readonly string[]): string =>
+  `this bundle holds no plan for ${target} (it holds ${held.join(', ') || 'none'}): compile it again with --targets ${[...held, target].join(',')}`

@@ -1,5 +1,4 @@
 import { BundleError } from './errors.ts'
-import type { Manifest } from './format.ts'
 
 /** SHA-256 in hex by WebCrypto; undefined where that is absent (pages that are not served securely). */
 export async function sha256(data: string | Uint8Array): Promise<string | undefined> {
@@ -11,10 +10,10 @@ export async function sha256(data: string | Uint8Array): Promise<string | undefi
 }
 
 /**
- * What the seal covers: the manifest without `sha256`, as compact JSON in the order of its keys. White space and the
+ * What the seal covers: `bundle.json` without `sha256`, as compact JSON in the order of its keys. White space and the
  * spelling of numbers may change, what they say may not.
  */
-export function sealedText(manifest: Manifest): string {
+export function sealedText(manifest: { readonly sha256?: unknown }): string {
   const { sha256: _, ...rest } = manifest
   try {
     return JSON.stringify(rest)
@@ -25,9 +24,13 @@ export function sealedText(manifest: Manifest): string {
 }
 
 /** A manifest as it goes into a file. */
-export async function seal(manifest: Manifest): Promise<Manifest> {
-  const { sha256: _, ...rest } = manifest
-  const hash = await sha256(sealedText(manifest))
+export async function seal<T extends object>(manifest: T): Promise<T & { readonly sha256: string }> {
+  return { ...manifest, sha256: await sureSha256(sealedText(manifest)) }
+}
+
+/** Throws where there is no WebCrypto. */
+export async function sureSha256(data: string | Uint8Array): Promise<string> {
+  const hash = await sha256(data)
   if (hash === undefined) throw new Error('a bundle cannot be sealed here: WebCrypto is missing (the page is not served securely)')
-  return { ...rest, sha256: hash }
+  return hash
 }

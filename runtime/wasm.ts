@@ -2,8 +2,9 @@ import { layOut } from './arena.ts'
 import { lessMemory } from './does-not-fit.ts'
 import { type Device, DeviceError, type Session } from './device.ts'
 import { BundleError } from './errors.ts'
-import type { Bundle, Plan } from './format.ts'
+import { type Bundle, type ModuleEntry, moduleFor } from './format.ts'
 import { plain } from './plain.ts'
+import { missingPlan } from './programs.ts'
 import { usedBuffers } from './used-buffers.ts'
 import { checkBatch } from './validate.ts'
 import { type LoadedModule, WasmSession } from './wasm-session.ts'
@@ -49,7 +50,8 @@ function cpuModel(): string {
 class WasmDevice implements Device {
   readonly name = 'wasm'
   readonly software = false
-  readonly #relaxed: boolean
+  /** Which of a bundle's modules it takes. */
+  readonly relaxed: boolean
   readonly #modules: { readonly bytes: Uint8Array; readonly module: Promise<WebAssembly.Module> }[] = []
   #threads: number
   #note = ''
@@ -61,15 +63,15 @@ class WasmDevice implements Device {
     const wanted = Math.min(threads ?? cores(), MOST_THREADS)
     this.#threads = sharesMemory() ? wanted : 1
     if (wanted > 1 && this.#threads === 1) this.#note = '; more need a page that is cross-origin isolated'
-    this.#relaxed = relaxed && WebAssembly.validate(Uint8Array.from(RELAXED_PROBE))
+    this.relaxed = relaxed && WebAssembly.validate(Uint8Array.from(RELAXED_PROBE))
   }
 
   get identity(): Readonly<Record<string, string>> {
-    return { cpu: cpuModel(), simd: this.#relaxed ? 'relaxed' : 'plain', threads: String(this.#threads) }
+    return { cpu: cpuModel(), simd: this.relaxed ? 'relaxed' : 'plain', threads: String(this.#threads) }
   }
 
   get description(): string {
-    return `WebAssembly ${this.#relaxed ? 'relaxed ' : ''}SIMD, ${this.#threads} thread${this.#threads === 1 ? '' : 's'}${this.#note}`
+    return `WebAssembly ${this.relaxed ? 'relaxed ' : ''}SIMD, ${this.#threads} thread${this.#threads === 1 ? '' : 's'}${this.#note}`
   }
 
   check(): void {
@@ -79,14 +81,16 @@ class WasmDevice implements Device {
   async load(bundle: Bundle, batch: number, programs?: readonly string[]): Promise<Session> {
     this.check()
     const plan = bundle.manifest.plans['wasm']
-    if (!plan?.module) throw new DeviceError('this bundle holds no plan for wasm: compile it again')
+    if (!plan) throw new DeviceError(missingPlan('wasm', Object.keys(bundle.manifest.plans)))
     checkBatch(plan, batch)
     const names = Object.keys(plan.programs).filter((name) => !programs || name === 'prepare' || programs.includes(name))
+    const entry = moduleFor(plan, names)
+    if (!entry) throw new DeviceError(`this bundle holds no module for ${names.join(', ')}`)
     const used = usedBuffers(plan, names)
     // Before anything is allocated: whether it fits at all.
     const hint = lessMemory(bundle.manifest, names)
     layOut(plan, batch, used, names, this.#threads, hint)
-    const module = await this.#compile(bundle, plan)
+    const module = await this.#compile(bundle, entry)
     const workers = await this.#takeWorkers(this.#threads - 1)
     const arena = layOut(plan, batch, used, names, 1 + workers.length)
     const memory = this.#allocate(arena.pages, hint)
@@ -117,8 +121,8 @@ class WasmDevice implements Device {
   }
 
   /** Kept by content: a bundle that is opened again at another batch compiles nothing. */
-  #compile(bundle: Bundle, plan: Plan): Promise<WebAssembly.Module> {
-    const file = this.#relaxed ? plan.module!.relaxed : plan.module!.file
+  #compile(bundle: Bundle, entry: ModuleEntry): Promise<WebAssembly.Module> {
+    const file = this.relaxed ? entry.relaxed : entry.file
     const bytes = bundle.files.get(file)
     if (!(bytes instanceof Uint8Array)) throw new DeviceError(`${file} is not in this bundle`)
     const known = this.#modules.find((m) => isSame(m.bytes, bytes))

@@ -1,6 +1,8 @@
 import { type Device, DeviceError, type Session } from './device.ts'
 import { type Bundle, HALF_PLAN, type KernelEntry, type Places, placesAt, type Plan, planIn, type Storage, STEP_BYTES, tensorElements } from './format.ts'
 import { lessMemory, mostThatFits } from './does-not-fit.ts'
+import { missingPlan } from './programs.ts'
+import { type Section, sectionsOf } from './sections.ts'
 import { showBytes } from './show-bytes.ts'
 import { subgroupsInOrder } from './subgroups.ts'
 import { usedBuffers } from './used-buffers.ts'
@@ -114,7 +116,7 @@ class WebGpuDevice implements Device, WebGpuHost {
     this.check()
     const { plans } = bundle.manifest
     const plan = plans[storage === 'f16' ? HALF_PLAN : planIn(Object.keys(plans), this)]
-    if (!plan) throw new DeviceError(storage === 'f16' ? 'this bundle holds no plan with f16 storage' : 'this bundle holds no plan for webgpu')
+    if (!plan) throw new DeviceError(storage === 'f16' ? 'this bundle holds no plan with f16 storage' : missingPlan('webgpu', Object.keys(plans)))
     checkBatch(plan, batch)
     const names = Object.keys(plan.programs).filter((name) => !programs || name === 'prepare' || programs.includes(name))
     const used = usedBuffers(plan, names)
@@ -122,10 +124,12 @@ class WebGpuDevice implements Device, WebGpuHost {
     const places = placesAt(plan, batch, names)
     const kernels = new Set(names.flatMap((name) => plan.programs[name]!.dispatches.map((d) => d.kernel)))
     const bySubgroups = [...kernels].some((index) => plan.kernels[index]!.subgroups) && await (this.#subgroups ??= subgroupsInOrder(this.gpu))
+    const files = new Map([...bundle.files].map(([name, text]) => [name, typeof text === 'string' ? sectionsOf(text) : undefined]))
     const pipelines = new Map(await Promise.all([...kernels].map(async (index) => {
       const kernel = plan.kernels[index]!
-      const file = bySubgroups && kernel.subgroups ? kernel.subgroups : kernel.file
-      return [index, await this.#pipeline({ ...kernel, file }, bundle.files.get(file) as string)] as const
+      const section = files.get(kernel.file!)?.get((bySubgroups && kernel.subgroups) || kernel.section!)
+      if (!section) throw new DeviceError(`the text of kernel ${kernel.name} is not in ${kernel.file}`)
+      return [index, await this.#pipeline(kernel, section)] as const
     })))
     const buffers = await this.#allocate(plan, batch, used, places, lessMemory(bundle.manifest, names))
     const session = new WebGpuSession(this, plan, batch, names, places, buffers, pipelines)
@@ -168,16 +172,16 @@ class WebGpuDevice implements Device, WebGpuHost {
     return layout
   }
 
-  /** Kept by text: a net that is opened again at another batch compiles nothing, nor does the second of two layers that are alike. */
-  #pipeline(kernel: KernelEntry, code: string): Promise<GPUComputePipeline> {
+  /** Kept by text: a net that is opened again at another batch compiles nothing, nor does a net of the same layers under other names. */
+  #pipeline(kernel: KernelEntry, section: Section): Promise<GPUComputePipeline> {
     const access = kernel.bindings.map((b) => b.access)
-    const key = `${access.join()}\n${withoutNames(code)}`
+    const key = `${access.join()}\n${withoutNames(section.text)}`
     let pipeline = this.#pipelines.get(key)
-    if (!pipeline) this.#pipelines.set(key, pipeline = this.#compile(kernel, code, access))
+    if (!pipeline) this.#pipelines.set(key, pipeline = this.#compile(kernel, section, access))
     return pipeline
   }
 
-  async #compile(kernel: KernelEntry, code: string, access: readonly string[]): Promise<GPUComputePipeline> {
+  async #compile(kernel: KernelEntry, { text: code, line }: Section, access: readonly string[]): Promise<GPUComputePipeline> {
     const { gpu } = this
     gpu.pushErrorScope('validation')
     const module = gpu.createShaderModule({ label: kernel.name, code })
@@ -187,7 +191,7 @@ class WebGpuDevice implements Device, WebGpuHost {
     pipeline.catch(() => {})
     const error = await scope
     const errors = (await module.getCompilationInfo()).messages.filter((m) => m.type === 'error')
-      .map((m) => `${kernel.file}:${m.lineNum}:${m.linePos}: ${m.message}\n    ${code.split('\n')[m.lineNum - 1]?.trim() ?? ''}`)
+      .map((m) => `${kernel.file}:${line + m.lineNum - 1}:${m.linePos}: ${m.message}\n    ${code.split('\n')[m.lineNum - 1]?.trim() ?? ''}`)
     if (errors.length) throw new DeviceError(`kernel ${kernel.name} does not compile:\n  ${errors.join('\n  ')}`)
     if (error) throw new DeviceError(`kernel ${kernel.name}: ${error.message}`)
     try {

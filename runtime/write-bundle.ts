@@ -5,10 +5,11 @@ import { basename, dirname, join } from 'node:path'
 import { InputError } from './errors.ts'
 import { fileError, withFile } from './file-error.ts'
 import { bundleFiles, MANIFEST_FILE, WEIGHTS_FILE } from './files.ts'
-import type { Bundle, Manifest } from './format.ts'
+import type { Bundle } from './format.ts'
 import { draftOf, removeLeftOvers, syncFolder, throughLinks, tryFolder, writeDurably } from './node-files.ts'
 import { sayHolder, takeLock } from './node-lock.ts'
 import { seal } from './seal.ts'
+import type { StoredManifest } from './stored.ts'
 
 /** Names under which files of a new bundle lie until the old one is gone. */
 const NEXT = /^next-[0-9a-f]{8}-/
@@ -133,30 +134,29 @@ async function alsoAs(from: string, to: string): Promise<void> {
   await rename(draft, to)
 }
 
-/** A manifest whose files have other names. */
+/** A manifest whose files lie under other names. */
 async function renamed(bytes: Uint8Array, names: ReadonlyMap<string, string>): Promise<Uint8Array> {
-  const manifest = JSON.parse(new TextDecoder().decode(bytes)) as Manifest
-  const name = <T extends string | undefined>(file: T): T => (file === undefined ? file : names.get(file) ?? file) as T
-  const plans = Object.entries(manifest.plans).map(([target, plan]) => [target, {
-    ...plan,
-    kernels: plan.kernels.map((kernel) => ({ ...kernel, file: name(kernel.file), ...(kernel.subgroups && { subgroups: name(kernel.subgroups) }) })),
-    ...(plan.module && { module: { ...plan.module, file: name(plan.module.file), relaxed: name(plan.module.relaxed) } }),
-  }])
-  const weights = names.get(WEIGHTS_FILE)
-  const changed = { ...manifest, ...(weights !== undefined && { weightsFile: weights }), plans: Object.fromEntries(plans) } as Manifest
-  return new TextEncoder().encode(`${JSON.stringify(await seal(changed), null, 1)}\n`)
+  const { sha256: _, ...manifest } = JSON.parse(new TextDecoder().decode(bytes)) as StoredManifest
+  const files = Object.entries(manifest.files).map(([name, entry]) => [name, { ...entry, ...(names.has(name) && { at: names.get(name)! }) }])
+  return new TextEncoder().encode(`${JSON.stringify(await seal({ ...manifest, files: Object.fromEntries(files) }), null, 1)}\n`)
 }
 
 /** Files that the bundle of a folder says are its own: plain names within it alone. Nothing where it cannot be understood. */
 async function namesOf(folder: string): Promise<string[]> {
   try {
-    const { plans = {}, weightsFile } = JSON.parse(await readFile(join(folder, MANIFEST_FILE), 'utf8')) as Partial<Manifest>
-    const names = Object.values(plans).flatMap((plan) => [...(plan.kernels ?? []).flatMap((k) => [k.file, k.subgroups]), plan.module?.file, plan.module?.relaxed])
-    return [...new Set([...names, WEIGHTS_FILE, weightsFile])].filter((name): name is string =>
+    const manifest = JSON.parse(await readFile(join(folder, MANIFEST_FILE), 'utf8')) as Partial<StoredManifest>
+    const names = [...Object.entries(manifest.files ?? {}).flatMap(([name, entry]) => [name, entry.at]), ...namesOfFirst(manifest)]
+    return [...new Set([...names, WEIGHTS_FILE])].filter((name): name is string =>
       typeof name === 'string' && name !== MANIFEST_FILE && !/[\\:\0]/.test(name) && name.split('/').every((part) => part !== '' && part !== '.' && part !== '..'))
   } catch {
     return []
   }
+}
+
+/** What a bundle of format version 1 named, a file a kernel: one that is compiled again in its place leaves none of them. */
+function namesOfFirst({ plans = {} }: { readonly plans?: object }): unknown[] {
+  const old = Object.values(plans) as { kernels?: { file?: unknown; subgroups?: unknown }[]; module?: { file?: unknown; relaxed?: unknown } }[]
+  return old.flatMap(({ kernels = [], module }) => [...kernels.flatMap((k) => [k.file, k.subgroups]), module?.file, module?.relaxed])
 }
 
 /** What a process that died while it replaced this bundle left in the folder. */

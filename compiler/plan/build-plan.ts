@@ -1,13 +1,13 @@
-import type { BufferEntry, DispatchEntry, KernelEntry, Plan, ProgramEntry, Size, TensorEntry } from '../../runtime/format.ts'
+import { type BufferEntry, type DispatchEntry, type Group, groupOf, GROUPS, type KernelEntry, type ModuleEntry, type Plan, type ProgramEntry, type Size, type TensorEntry } from '../../runtime/format.ts'
 import type { Constant, Graph, Value } from '../graph/graph.ts'
 import { bufferOf } from '../graph/storage.ts'
 import { invariant } from '../invariant.ts'
 import { addLinear, bytesOf, bytesRead, bytesWritten, flopsOf, linear, type Linear, productsOf } from '../loops/cost.ts'
-import type { Fused } from '../loops/fuse.ts'
 import { reads, writes } from '../loops/kernel.ts'
 import type { LinkedModule } from '../targets/target.ts'
 import { elementBytes, elementsPerSample, isBatched, type Tensor } from '../tensor.ts'
 import { type LiveRange, type Place, planMemory } from './memory.ts'
+import { KernelTexts } from './kernel-texts.ts'
 import type { Step } from './recompute.ts'
 
 /** A program that is ready to be laid out: its kernels in order, and what they were printed as. */
@@ -30,7 +30,7 @@ export interface PrintedKernel {
   readonly how?: string
   readonly invocations: Size
   readonly workgroup: number
-  /** Contents of its file; kernels with the same text are one. */
+  /** What it does, complete; kernels with the same text are one. */
   readonly text: string
   /** The same for devices that have subgroups, where they pay. */
   readonly subgroups?: string
@@ -52,9 +52,8 @@ export interface PlanRequest {
   readonly batch: number
   /** Whether one dispatch may read and write different parts of one buffer. */
   readonly sharesBuffers: boolean
-  readonly extension: string
-  /** Absent: every kernel is a file of its own. */
-  readonly link?: (texts: readonly string[]) => LinkedModule
+  /** Absent: kernels are texts, a section each of few files. */
+  readonly link?: (texts: readonly string[], name: string) => LinkedModule
 }
 
 /** Places every tensor, names every kernel, lists every dispatch. */
@@ -68,30 +67,39 @@ class Layout {
   private readonly bufferIndex = new Map<string, number>()
   private readonly tensors: TensorEntry[] = []
   private readonly tensorIndex = new Map<string, number>()
-  private readonly kernels: KernelEntry[] = []
-  private readonly kernelIndex = new Map<string, number>()
-  private readonly files = new Map<string, string>()
+  private readonly texts: KernelTexts
 
   constructor(request: PlanRequest) {
     this.request = request
+    this.texts = new KernelTexts(request.target, request.link !== undefined)
   }
 
   build(): LaidOutPlan {
+    const { target, link } = this.request
     const programs: Record<string, ProgramEntry> = {}
-    for (const program of this.request.programs) programs[program.name] = this.program(program)
-    const plan = { target: this.request.target, buffers: this.buffers, tensors: this.tensors, kernels: this.kernels, programs }
-    if (!this.request.link) return { plan, files: this.files }
-    const { entry, files } = this.request.link([...this.files.values()])
-    return { plan: { ...plan, kernels: this.kernels.map((k) => ({ ...k, file: entry.file })), module: entry }, files }
+    const modules: Partial<Record<Group, ModuleEntry>> = {}
+    const files = new Map<string, string | Uint8Array>()
+    // A group's part of each list goes on with that of the group before, so that whoever wants the first alone reads no more.
+    for (const group of GROUPS) {
+      const mine = this.request.programs.filter(({ name }) => groupOf(name) === group)
+      if (mine.length === 0) continue
+      for (const program of mine) programs[program.name] = this.program(program, group)
+      if (!link) continue
+      const made = link(this.texts.all, `${target}/${group}`)
+      modules[group] = made.entry
+      for (const [name, data] of made.files) files.set(name, data)
+    }
+    const plan = { target, buffers: this.buffers, tensors: this.tensors, kernels: this.texts.entries, programs }
+    return link ? { plan: { ...plan, modules }, files } : { plan, files: this.texts.files() }
   }
 
-  private program(program: PlannedProgram): ProgramEntry {
+  private program(program: PlannedProgram, group: Group): ProgramEntry {
     const root = (t: Tensor): Tensor => { const of = program.viewOf.get(t); return of ? root(of) : t }
     const lives = this.lives(program, root)
     const memory = planMemory({ ranges: lives.map(({ range }) => range), batch: this.request.batch, sharesBuffers: this.request.sharesBuffers })
     const scratch = this.scratch(lives.map(({ owner }) => owner), memory.places, program.name)
     const place = (t: Tensor): number => this.tensor(t, root(t), scratch, program.name)
-    const dispatches = program.steps.map((step) => this.dispatch(step, place))
+    const dispatches = program.steps.map((step) => this.dispatch(step, group, place))
     const results: Record<string, number> = {}
     for (const output of program.graph.outputs) results[output.name] = place(output.value)
     const persistent = this.persistentBytes(program, root)
@@ -151,50 +159,23 @@ class Layout {
     return [...touched].map((i) => this.buffers[i]!.elements).map((e) => ({ fixed: 4 * e.fixed, perSample: 4 * e.perSample })).reduce(addLinear, { fixed: 0, perSample: 0 })
   }
 
-  private dispatch({ fused, kernel }: PlannedStep, place: (t: Tensor) => number): DispatchEntry {
+  private dispatch({ fused, kernel }: PlannedStep, group: Group, place: (t: Tensor) => number): DispatchEntry {
     const { equation } = fused
     return {
-      kernel: this.kernel(fused, kernel),
+      kernel: this.texts.indexOf(kernel, equation.name, group),
       tensors: kernel.bindings.map((b) => place(b.tensor)),
       invocations: kernel.invocations,
       name: equation.name,
-      layers: equation.layers,
-      flops: flopsOf(equation),
-      products: productsOf(equation),
-      bytesRead: bytesRead(equation),
-      bytesWritten: bytesWritten(equation),
-      why: [...new Set(fused.why)],
-      ...(kernel.how !== undefined && { how: kernel.how }),
-      ...(fused.again && { again: fused.again }),
-    }
-  }
-
-  private kernel({ equation }: Fused, { bindings, text, subgroups, workgroup }: PrintedKernel): number {
-    const known = this.kernelIndex.get(text)
-    if (known !== undefined) return known
-    const { extension } = this.request
-    const entry: KernelEntry = {
-      name: equation.name,
-      file: this.file(equation.name, extension, text),
-      ...(subgroups !== undefined && { subgroups: this.file(equation.name, `subgroups.${extension}`, subgroups) }),
-      layers: equation.layers,
-      bindings: bindings.map((b) => ({ name: b.name, access: b.access, type: b.tensor.type })),
-      workgroup,
-    }
-    this.kernels.push(entry)
-    this.kernelIndex.set(text, this.kernels.length - 1)
-    return this.kernels.length - 1
-  }
-
-  /** A new file: its name. */
-  private file(kernelName: string, extension: string, text: string): string {
-    const plain = kernelName.replace(/[^A-Za-z0-9._+-]/g, '_')
-    const short = plain.length > 80 ? `${plain.slice(0, 60)}...${plain.slice(-17)}` : plain
-    for (let i = 1; ; i++) {
-      const file = `kernels/${short}${i === 1 ? '' : `-${i}`}.${extension}`
-      if (this.files.has(file)) continue
-      this.files.set(file, text)
-      return file
+      facts: {
+        layers: equation.layers,
+        flops: flopsOf(equation),
+        products: productsOf(equation),
+        bytesRead: bytesRead(equation),
+        bytesWritten: bytesWritten(equation),
+        why: [...new Set(fused.why)],
+        ...(kernel.how !== undefined && { how: kernel.how }),
+        ...(fused.again && { again: fused.again }),
+      },
     }
   }
 

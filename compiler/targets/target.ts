@@ -7,7 +7,6 @@ import type { PrintedKernel } from '../plan/build-plan.ts'
 export interface Target {
   /** Key of its plan in the bundle. */
   readonly name: string
-  readonly extension: string
   /** How values between layers and weights are stored. Default f32. With f16 it only infers and evaluates. */
   readonly storage?: Storage
   /** Buffers that one kernel may bind. */
@@ -40,8 +39,8 @@ export type Schedules = Readonly<Record<string, ScheduleData>>
 
 export interface Printer {
   readonly print: (equation: Equation) => PrintedKernel
-  /** Where all kernels lie in one file: makes it of their texts, in the order of the plan. */
-  readonly link?: (texts: readonly string[]) => LinkedModule
+  /** Where all kernels lie in one module: makes it of their texts, in the order of the plan. `name`: of its file, without an ending. */
+  readonly link?: (texts: readonly string[], name: string) => LinkedModule
 }
 
 export interface LinkedModule {

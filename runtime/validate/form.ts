@@ -1,4 +1,4 @@
-import { FORMAT, FORMAT_VERSION } from '../format.ts'
+import { FORMAT, FORMAT_VERSION, GROUPS } from '../format.ts'
 import { say } from '../plain.ts'
 import { SCHEDULES } from '../schedule.ts'
 import { elementCount } from '../sizes.ts'
@@ -42,6 +42,11 @@ const initializer: Check = (value, path, report) => {
   record({ kind: oneOf('constant', 'uniform', 'gaussian', 'bilinear'), ...Object.fromEntries(fields.map((f) => [f, number])) })(value, path, report)
 }
 
+const module = record({ file, relaxed: file, kernels: count, threadBytes: count })
+const facts = record({
+  layers: list(path), flops: tally, products: tally, bytesRead: tally, bytesWritten: tally, why: list(line), 'how?': line, 'again?': oneOf(true),
+})
+
 const plan = record({
   target,
   buffers: list(record({
@@ -51,20 +56,20 @@ const plan = record({
   })),
   tensors: list(record({ name: label, shape, type: elementType, buffer: count, offset: count, 'behind?': list(count) })),
   kernels: list(record({
-    name: label, file, 'sha256?': hash, 'subgroups?': file, 'subgroupsSha256?': hash, layers: list(path),
+    name: label, 'file?': file, 'section?': label, 'subgroups?': label,
     bindings: list(record({ name, access: oneOf('read', 'read_write'), type: elementType })), workgroup: positive,
   })),
   programs: table(program, record({
     dispatches: list(record({
-      kernel: count, tensors: list(count), invocations: size, name: label, layers: list(path),
-      flops: tally, bytesRead: tally, bytesWritten: tally, why: list(line), 'how?': line, 'again?': oneOf(true),
+      kernel: count, tensors: list(count), invocations: size, name: label, 'facts?': facts,
     })),
     results: table(result, count), peakBytes: tally, lowerBoundBytes: tally, needsPrepare: flag,
   })),
-  'module?': record({ file, relaxed: file, 'sha256?': hash, 'relaxedSha256?': hash, threadBytes: count }),
+  'modules?': record(Object.fromEntries(GROUPS.map((group) => [`${group}?`, module]))),
 })
 
-export const structure = record({
+/** What a bundle says of its net, in memory and in `bundle.json`. */
+const net = {
   format: oneOf(FORMAT), version: oneOf(FORMAT_VERSION), name, style: oneOf('merged', 'split'), 'memory?': oneOf('fast', 'small'),
   source: record({ files: list(record({ name: line, text })), sha256: line }),
   inputs: list(record({ name, type, shape, 'classes?': positive, 'classNames?': list(line), 'ignore?': list(integer) })),
@@ -75,5 +80,19 @@ export const structure = record({
     'data?': call, augment: list(call), solver: call, schedule: list(schedule), batch: positive,
     'epochs?': positive, 'steps?': positive, seed: integer, accumulate: positive, 'snapshot?': duration, 'test?': duration,
   }),
-  plans: table(target, plan), 'weightsFile?': file, 'sha256?': hash,
+}
+
+/** A manifest with its plans. */
+export const structure = record({ ...net, plans: table(target, plan) })
+
+const storedPart = record({
+  group: oneOf(...GROUPS), programs: list(program), plan: file, 'kernels?': list(file), 'module?': module,
+})
+
+/** `bundle.json`. */
+export const storedStructure = record({
+  ...net,
+  plans: table(target, record({ parts: list(storedPart), 'facts?': file })),
+  files: table(file, record({ 'at?': file, bytes: count, sha256: hash })),
+  'weights?': list(path), sha256: hash,
 })

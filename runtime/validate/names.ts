@@ -25,7 +25,10 @@ export const program = named(/^[a-z]+(\/[a-z]+)?$/, MOST_NAME, 'the name of a pr
 export const target = named(/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/, MOST_NAME, 'the name of a target')
 /** Of results: an output, or the gradient of an input or a parameter. */
 export const result = named(/^(grad\/)?[A-Za-z_]\w*(\.\w+)*$/, MOST_NAME + 5, 'the name of a result')
-/** Of files: below the folder of the bundle, and it stays there. */
-export const file = named(/^[\w+@~,=-][\w+@~,=.-]*(\/[\w+@~,=-][\w+@~,=.-]*)*$/, MOST_LABEL, 'a file name below the folder of the bundle')
+/**
+ * Of files: below the folder of the bundle, and it stays there, on every system. Small letters alone, so that no two names are one on a
+ * disk that does not tell them apart; no device of Windows.
+ */
+export const file = named(/^(?!(.*\/)?(con|prn|aux|nul|com\d|lpt\d)(\.|\/|$))[a-z0-9_-]+(\.[a-z0-9_-]+)*(\/[a-z0-9_-]+(\.[a-z0-9_-]+)*)*$/, MOST_LABEL, 'a file name below the folder of the bundle (small letters, digits, _ . -)')
 /** A line for people. */
 export const line = when((v) => typeof v === 'string' && v.length <= MOST_TEXT && !UNPRINTABLE.test(v), `a line of text without control characters, at most ${MOST_TEXT} long,`)

@@ -1,7 +1,9 @@
-import { type Bundle, HALF_PLAN, type Manifest, type Plan, SOFTWARE_PLAN } from '../format.ts'
+import { type Bundle, HALF_PLAN, type Manifest, moduleFor, type Plan, SOFTWARE_PLAN } from '../format.ts'
+import { sectionsOf } from '../sections.ts'
 import { elementCount, inputTensor, showShape, sizeAt, tensorEnd } from '../sizes.ts'
 import { MOST_THREAD_BYTES } from './limits.ts'
 import { checkProgram } from './program.ts'
+import { say } from '../plain.ts'
 import type { Report } from './report.ts'
 
 const isWgsl = ({ target }: Plan): boolean => target === 'webgpu' || target === HALF_PLAN || target === SOFTWARE_PLAN
@@ -38,7 +40,8 @@ export function checkPlan(manifest: Manifest, p: Plan, at: string, files: Bundle
   }
   manifest.inputs.forEach((input, i) => {
     const buffer = p.buffers.findIndex((b) => b.name === `input.${input.name}`)
-    if (buffer < 0) return
+    // A part of a plan may have the buffer and none of those who read it.
+    if (buffer < 0 || !p.tensors.some((t) => t.buffer === buffer)) return
     const t = p.tensors[inputTensor(p, input)]
     if (p.buffers[buffer]!.role !== 'input') report(`${at}.buffers[${buffer}].role`, `${input.name} is an input`)
     else if (!t) report(`inputs[${i}].shape`, `no tensor in ${at} is ${showShape(input.shape)}`)
@@ -48,35 +51,49 @@ export function checkPlan(manifest: Manifest, p: Plan, at: string, files: Bundle
   p.buffers.forEach((b, i) => {
     if (b.role === 'input' && !inputs.has(b.name)) report(`${at}.buffers[${i}].name`, `${b.name} belongs to no input`)
   })
+  if (isWgsl(p)) checkTexts(p, at, files, report)
   p.kernels.forEach((k, i) => {
-    const path = `${at}.kernels[${i}]`
-    for (const key of ['file', 'subgroups'] as const) {
-      const name = k[key]
-      const text = name === undefined ? undefined : files?.get(name)
-      if (files && name !== undefined && text === undefined) report(`${path}.${key}`, `${name} is not there`)
-      if (text !== undefined && isWgsl(p) && typeof text !== 'string') report(`${path}.${key}`, `${name} is not a text`)
-    }
-    if (k.subgroups !== undefined && !isWgsl(p)) report(`${path}.subgroups`, `only WGSL has subgroups`)
-    if (k.workgroup > 1024) report(`${path}.workgroup`, `${k.workgroup} is more than any WebGPU runs`)
+    if (k.workgroup > 1024) report(`${at}.kernels[${i}].workgroup`, `${k.workgroup} is more than any WebGPU runs`)
   })
-  if (p.target === 'wasm') checkModule(p, at, files, report)
+  if (p.target === 'wasm') checkModules(p, at, files, report)
   for (const [program, entry] of Object.entries(p.programs)) checkProgram(manifest, p, entry, isWgsl(p), `${at}.programs.${program}`, report)
   for (const { name: n, role } of manifest.outputs) {
     const program = role === 'output' ? 'infer' : 'eval'
-    if (!p.programs[program]) report(`${at}.programs.${program}`, 'is missing')
-    else if (!Object.hasOwn(p.programs[program].results, n)) report(`${at}.programs.${program}.results`, `${n} is missing`)
+    if (p.programs[program] && !Object.hasOwn(p.programs[program].results, n)) report(`${at}.programs.${program}.results`, `${n} is missing`)
   }
 }
 
-function checkModule({ module, kernels }: Plan, at: string, files: Bundle['files'] | undefined, report: Report): void {
-  if (!module) return report(`${at}.module`, 'is missing')
-  if (module.threadBytes > MOST_THREAD_BYTES) report(`${at}.module.threadBytes`, `${module.threadBytes} bytes a thread are absurd`)
-  for (const key of ['file', 'relaxed'] as const) {
-    const data = files?.get(module[key])
-    if (files && data === undefined) report(`${at}.module.${key}`, `${module[key]} is not there`)
-    if (typeof data === 'string') report(`${at}.module.${key}`, `${module[key]} is a text`)
-  }
+function checkTexts({ kernels }: Plan, at: string, files: Bundle['files'] | undefined, report: Report): void {
+  const sections = new Map<string, ReadonlyMap<string, unknown>>()
   kernels.forEach((k, i) => {
-    if (k.file !== module.file) report(`${at}.kernels[${i}].file`, `all kernels lie in ${module.file}`)
+    const path = `${at}.kernels[${i}]`
+    if (k.file === undefined) return report(`${path}.file`, 'is missing')
+    if (k.section === undefined) return report(`${path}.section`, 'is missing')
+    const text = files?.get(k.file)
+    if (!files) return
+    if (typeof text !== 'string') return report(`${path}.file`, `${k.file} ${text === undefined ? 'is not there' : 'is not a text'}`)
+    const known = sections.get(k.file) ?? sectionsOf(text)
+    sections.set(k.file, known)
+    for (const key of ['section', 'subgroups'] as const) {
+      if (k[key] !== undefined && !known.has(k[key])) report(`${path}.${key}`, `${k.file} has no section ${say(k[key])}`)
+    }
   })
+}
+
+function checkModules(p: Plan, at: string, files: Bundle['files'] | undefined, report: Report): void {
+  for (const [group, module] of Object.entries(p.modules ?? {})) {
+    const path = `${at}.modules.${group}`
+    if (module.threadBytes > MOST_THREAD_BYTES) report(`${path}.threadBytes`, `${module.threadBytes} bytes a thread are absurd`)
+    const found = [module.file, module.relaxed].map((name) => files?.get(name))
+    // A host reads the one that it can run.
+    if (files && found.every((data) => data === undefined)) report(path, `neither ${module.file} nor ${module.relaxed} is there`)
+    found.forEach((data, i) => {
+      if (typeof data === 'string') report(`${path}.${i === 0 ? 'file' : 'relaxed'}`, `${i === 0 ? module.file : module.relaxed} is a text`)
+    })
+  }
+  for (const [program, { dispatches }] of Object.entries(p.programs)) {
+    const module = moduleFor(p, [program])
+    if (!module) report(`${at}.modules`, `there is no module for program ${program}`)
+    else if (dispatches.some((d) => d.kernel >= module.kernels && d.kernel < p.kernels.length)) report(`${at}.programs.${program}`, `runs kernels that are not in ${module.file}`)
+  }
 }

@@ -10,11 +10,8 @@ import type { Report } from './report.ts'
 /** As many are told; a list may be long and all wrong. */
 const MOST_PROBLEMS = 1000
 
-/**
- * Everything that does not agree, but for hashes. Takes any JSON. `files` absent: they were not read yet. `targets`: only
- * their kernels were.
- */
-export function problemsOf(manifest: unknown, files?: Bundle['files'], targets?: readonly string[]): Problem[] {
+/** Everything that does not agree, but for hashes. Takes any JSON. `files` absent: they were not read yet. */
+export function problemsOf(manifest: unknown, files?: Bundle['files']): Problem[] {
   const problems: Problem[] = []
   const report: Report = (path, message) => {
     if (problems.length < MOST_PROBLEMS) problems.push({ path: path || 'bundle.json', message })
@@ -29,7 +26,7 @@ export function problemsOf(manifest: unknown, files?: Bundle['files'], targets?:
   checkParameters(m.parameters, report)
   for (const [target, p] of Object.entries(m.plans)) {
     if (p.target !== target) report(`plans.${target}.target`, `is ${say(p.target)}`)
-    checkPlan(m, p, `plans.${target}`, targets && !targets.includes(target) ? undefined : files, report)
+    checkPlan(m, p, `plans.${target}`, files, report)
   }
   return problems
 }

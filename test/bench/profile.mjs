@@ -64,8 +64,9 @@ if (!samples.every(Boolean)) {
 const sizeOf = ({ fixed, perSample }) => fixed + perSample * net.batch
 const rows = net.session.plan.programs[program].dispatches.map((d, i) => {
   const ns = median(samples.map((s) => s[i]))
-  const [flops, bytes] = [sizeOf(d.flops), sizeOf(d.bytesRead) + sizeOf(d.bytesWritten)]
-  return { name: d.name, layers: d.layers, how: d.how, ms: ns / 1e6, flops, bytes, gflops: flops / ns, gigabytesPerSecond: bytes / ns }
+  const { layers, how, ...facts } = d.facts
+  const [flops, bytes] = [sizeOf(facts.flops), sizeOf(facts.bytesRead) + sizeOf(facts.bytesWritten)]
+  return { name: d.name, layers, how, ms: ns / 1e6, flops, bytes, gflops: flops / ns, gigabytesPerSecond: bytes / ns }
 })
 const totalMs = rows.reduce((sum, r) => sum + r.ms, 0)
 for (const row of rows) row.share = row.ms / totalMs

@@ -10,7 +10,7 @@ const competitors = {
   async fusenet() {
     const dist = new URL('../../dist/runtime/', import.meta.url)
     const [{ open, wasm }, { readBundle }] = await Promise.all([import(new URL('index.js', dist)), import(new URL('node.js', dist))])
-    const [bundle, device] = await Promise.all([readBundle(`${folder}/bundle`, ['wasm']), wasm({ threads })])
+    const [bundle, device] = await Promise.all([readBundle(`${folder}/bundle`, { targets: ['wasm'], facts: false }), wasm({ threads })])
     const net = await open(bundle, { device, batch: 1, programs: ['prepare', 'infer'] })
     const { prob } = await net.run({ image: floats('image.f32') })
     return prob

@@ -6,8 +6,7 @@ import type { Bundle, Plan } from '../../runtime/format.ts'
  */
 export function emulateHalves(bundle: Bundle): Bundle {
   const plan = bundle.manifest.plans['webgpu-f16']!
-  const names = plan.kernels.flatMap(({ file, subgroups = file }) => [file, subgroups])
-  const files = new Map(names.map((file) => [file, emulated(bundle.files.get(file) as string)]))
+  const files = new Map([...new Set(plan.kernels.map(({ file }) => file!))].map((file) => [file, emulated(bundle.files.get(file) as string)]))
   const widened: Plan = {
     ...plan,
     target: 'webgpu',
@@ -31,7 +30,8 @@ const ROUND = `fn round_to_half(v: f32) -> f32 {
 `
 
 function emulated(code: string): string {
-  const text = code.replace('enable f16;\n', ROUND).replaceAll('array<f16>', 'array<f32>').replace(/\bf16\(/g, 'round_to_half(')
+  // A section is a module of its own, and so wants its own function.
+  const text = code.replaceAll('enable f16;\n', ROUND).replaceAll('array<f16>', 'array<f32>').replace(/\bf16\(/g, 'round_to_half(')
   if (/\bf16\b/.test(text.replace(/^\/\/.*$/gm, ''))) throw new Error(`f16 stands where it is not expected:\n${text}`)
   return text
 }

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { compile } from '../../compiler/index.ts'
 import { withoutNames } from '../../runtime/webgpu.ts'
 import { validateWithNaga, validateWithTint } from '../devices/naga.ts'
+import { kernelTexts } from '../support/kernel-texts.ts'
 import { randomNet } from '../support/random-net.ts'
 
 const samples = join(import.meta.dirname, '../../samples')
@@ -20,8 +21,9 @@ function kernels(): { name: string; code: string; pipeline: boolean }[] {
   const names = new Set<string>()
   const add = (net: string, text: string): void => {
     for (const style of ['merged', 'split'] as const) {
-      for (const [file, content] of compile(text, { style, targets: DEEP.test(net) ? ['webgpu'] : ['webgpu', 'webgpu-software'] }).files) {
-        const code = content as string
+      const targets = DEEP.test(net) ? ['webgpu'] : ['webgpu', 'webgpu-software']
+      const bundle = compile(text, { style, targets })
+      for (const [file, code] of targets.flatMap((target) => [...kernelTexts(bundle, target)])) {
         const key = withoutNames(code)
         if (!texts.has(key)) texts.set(key, { name: `${net} ${style} ${file}`, code })
         for (const [, name] of code.matchAll(/var<storage, \w+> (\w+):/g)) names.add(name!)

@@ -6,7 +6,7 @@ const net = (body: string): string => `net n {\n  input image: f32[2, 6, 6]\n  i
 const parameters = (text: string): string[] => compile(text, { normalize: false }).manifest.parameters.map((p) => p.name)
 const kernels = (text: string, normalize = true): unknown => {
   const { programs } = compile(text, { normalize, targets: ['wasm'] }).manifest.plans['wasm']!
-  return Object.entries(programs).map(([name, { dispatches }]) => [name, dispatches.map((d) => [d.name, d.flops, d.bytesRead, d.bytesWritten])])
+  return Object.entries(programs).map(([name, { dispatches }]) => [name, dispatches.map(({ name, facts }) => [name, facts!.flops, facts!.bytesRead, facts!.bytesWritten])])
 }
 
 test('the net is the one that was written without them', () => {

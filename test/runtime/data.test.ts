@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdir, mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -155,15 +155,16 @@ describe('files', () => {
     const weights = new Map([['w', { shape: [3], type: 'f32', data: Float32Array.of(1, 2, 3) } as const]])
     await writeBundle(fixture(), path)
     await writeBundle({ ...fixture(), weights }, path)
-    const { manifest, ...read } = await readBundle(path)
-    expect({ ...read }).toEqual({ files: fixture().files, weights })
-    expect(manifest.sha256).toBe(createHash('sha256').update(JSON.stringify(fixture().manifest)).digest('hex'))
+    expect(await readBundle(path)).toEqual({ ...fixture(), weights })
+    const { sha256, ...sealed } = JSON.parse(await readFile(join(path, 'bundle.json'), 'utf8'))
+    expect(sha256).toBe(createHash('sha256').update(JSON.stringify(sealed)).digest('hex'))
+    expect(sealed.files['weights.safetensors']).toEqual({ bytes: 76, sha256: createHash('sha256').update(await readFile(join(path, 'weights.safetensors'))).digest('hex') })
     expect(await readdir(folder)).toEqual(['bundle'])
     await mkdir(join(folder, 'mine'))
     await writeFile(join(folder, 'mine', 'notes.txt'), 'x')
     await expect(writeBundle(fixture(), join(folder, 'mine'))).rejects.toThrow(/holds other files \(notes\.txt\)/)
-    await truncate(join(path, 'kernels', 'loss.wgsl'), 5)
-    await expect(readBundle(path)).rejects.toThrow(/loss\.wgsl was changed/)
+    await truncate(join(path, 'webgpu', 'train.wgsl'), 5)
+    await expect(readBundle(path)).rejects.toThrow(/train\.wgsl: is cut: 5 bytes of \d+/)
     await expect(readBundle(join(folder, 'none'))).rejects.toThrow(/bundle\.json: is not there/)
   })
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Bundle, BufferEntry, DispatchEntry, Initializer, KernelEntry, Manifest, ProgramEntry, Size, TensorEntry } from '../../runtime/format.ts'
+import { type Bundle, type BufferEntry, type DispatchEntry, FORMAT_VERSION, type Initializer, type KernelEntry, type Manifest, type ProgramEntry, type Size, type TensorEntry } from '../../runtime/format.ts'
 
 /**
  * A bundle written by hand, small enough to compute beside: y = x * 2w (w2 = 2w is made by `prepare`),
@@ -58,7 +58,6 @@ interface Written {
 const kernels = (accumulate: number): Record<string, Written> => ({
   double: { bind: ['w', 'two', 'w2!'], invocations: fixed(CLASSES), each: 'w2[i] = two[0] * w[i];' },
   scale: { bind: ['x', 'w2', 'y!'], invocations: perSample(CLASSES), each: 'y[i] = x[i] * w2[i % 3u];' },
-  scale_train: { bind: ['x', 'w', 'y!'], invocations: perSample(CLASSES), each: 'y[i] = x[i] * 2.0 * w[i % 3u];' },
   loss: {
     bind: ['y', 'label', 'loss!', 'hit!'], invocations: fixed(1),
     each: `var sum = 0.0; var hits = 0.0;
@@ -70,6 +69,7 @@ const kernels = (accumulate: number): Record<string, Written> => ({
   }
   loss[0] = sum / f32(step.n); hit[0] = hits / f32(step.n);`,
   },
+  scale_train: { bind: ['x', 'w', 'y!'], invocations: perSample(CLASSES), each: 'y[i] = x[i] * 2.0 * w[i % 3u];' },
   dw: {
     bind: ['x', 'y', 'label', 'dw!'], invocations: fixed(CLASSES),
     each: `var sum = 0.0;
@@ -117,13 +117,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   ${each}
 }
 `
-    files.set(`kernels/${name}.wgsl`, text)
-    return { name, file: `kernels/${name}.wgsl`, sha256: sha(text), layers: [name], bindings, workgroup: WORKGROUP }
+    const file = `webgpu/${['double', 'scale', 'loss'].includes(name) ? 'infer' : 'train'}.wgsl`
+    files.set(file, `${files.get(file) ?? ''}//// ${name}\n${text}`)
+    return { name, file, section: name, bindings, workgroup: WORKGROUP }
   })
   const dispatch = (name: string): DispatchEntry => ({
-    kernel: names.indexOf(name), name, layers: [name], invocations: written[name]!.invocations,
+    kernel: names.indexOf(name), name, invocations: written[name]!.invocations,
     tensors: written[name]!.bind.map((b) => TENSOR_NAMES.indexOf(b.replace('!', '') as TensorName)),
-    flops: nothing, products: nothing, bytesRead: nothing, bytesWritten: nothing, why: [],
+    facts: { layers: [name], flops: nothing, products: nothing, bytesRead: nothing, bytesWritten: nothing, why: [] },
   })
   const program = (kernelNames: string[], results: Record<string, TensorName>, needsPrepare = false): ProgramEntry => ({
     dispatches: kernelNames.map(dispatch), needsPrepare, peakBytes: nothing, lowerBoundBytes: nothing,
@@ -134,7 +135,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   return {
     files,
     manifest: {
-      format: 'fusenet-bundle', version: 1, name: 'line', style: 'merged',
+      format: 'fusenet-bundle', version: FORMAT_VERSION, name: 'line', style: 'merged',
       source: { files: [{ name: 'line.net', text: 'net line {}' }], sha256: sha('net line {}') },
       inputs: [{ name: 'x', type: 'f32', shape: ['n', CLASSES] }, { name: 'label', type: 'i32', shape: ['n'], classes: CLASSES }],
       outputs: [{ name: 'y', role: 'output', shape: ['n', CLASSES] }, { name: 'loss', role: 'loss', shape: [] }, { name: 'hit', role: 'metric', shape: [] }],

@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest'
 import { BundleError } from '../../runtime/errors.ts'
-import { bundleFrom } from '../../runtime/files.ts'
+import { bundleFrom } from '../../runtime/read-bundle.ts'
 import type { Bundle } from '../../runtime/format.ts'
 import { open } from '../../runtime/open.ts'
 import { wasm } from '../../runtime/wasm.ts'
@@ -24,7 +24,7 @@ describe('names are identifiers', () => {
     output: (v, m) => { m['outputs'][0].name = v },
     parameter: (v, m) => { m['parameters'][0].name = v },
     layer: (v, m) => { m['parameters'][0].layer = v },
-    'layer of a kernel': (v, _, p) => { p['kernels'][0].layers = [v] },
+    'layer of a dispatch': (v, _, p) => { p['programs'].infer.dispatches[0].facts.layers = [v] },
     kernel: (v, _, p) => { p['kernels'][0].name = v },
     binding: (v, _, p) => { p['kernels'][0].bindings[0].name = v },
     file: (v, _, p) => { p['kernels'][0].file = v },
@@ -61,8 +61,8 @@ describe('names are identifiers', () => {
   test('lines for people hold no control characters', () => {
     for (const change of [
       (m: Loose) => { m['source'].files[0].name = 'a\u001b]0;title\u0007.net' },
-      (_: Loose, p: Loose) => { p['programs'].infer.dispatches[0].why = ['\u202eylno'] },
-      (_: Loose, p: Loose) => { p['programs'].infer.dispatches[0].how = 'a\nb' },
+      (_: Loose, p: Loose) => { p['programs'].infer.dispatches[0].facts.why = ['\u202eylno'] },
+      (_: Loose, p: Loose) => { p['programs'].infer.dispatches[0].facts.how = 'a\nb' },
       (m: Loose) => { m['train'].data = { call: 'idx', args: { path: '\u001b[2J' } } },
     ]) expect(problems(change).join()).toMatch(/a line of text without control characters.* is wanted, here is "/)
   })
@@ -76,14 +76,14 @@ describe('names are identifiers', () => {
 
 test('whatever is nested without end is refused, not fallen over', async () => {
   const deep = `${'['.repeat(20_000)}${']'.repeat(20_000)}`
-  const text = JSON.stringify({ ...fixture().manifest, sha256: '0'.repeat(64) })
+  const text = JSON.stringify({ ...fixture().manifest, plans: {}, files: {}, sha256: '0'.repeat(64) })
   const read = (json: string) => bundleFrom(async (name) => (name === 'bundle.json' ? new TextEncoder().encode(json) : undefined))
   for (const json of [deep, `{"format": ${deep}}`, text.replace('"lr":0.1', `"lr":${deep}`), text.replace('"name"', `"unknown":${deep},"name"`)]) {
     await expect(read(json)).rejects.toThrow(BundleError)
   }
   const inside = structuredClone(fixture().manifest) as Loose
   inside['train'].solver.args.lr = JSON.parse(deep)
-  await expect(checkBundle({ ...fixture(), manifest: inside } as unknown as Bundle)).rejects.toThrow(/solver\.args\.lr/)
+  expect(() => checkBundle({ ...fixture(), manifest: inside } as unknown as Bundle)).toThrow(/solver\.args\.lr/)
 })
 
 describe('the module of a bundle', () => {
@@ -98,7 +98,7 @@ describe('the module of a bundle', () => {
     ...section(7, [exports.length, ...exports.flatMap((name, i) => [...text(name), 0, imports.length + i])]),
     ...section(10, [exports.length, ...exports.flatMap(() => [2, 0, 0x0b])]),
   )
-  const bundleOf = (module: Uint8Array): Bundle => ({ ...wasmFixture(), files: new Map([['kernels.wasm', module], ['kernels-relaxed.wasm', module]]) })
+  const bundleOf = (module: Uint8Array): Bundle => ({ ...wasmFixture(), files: new Map([['wasm/infer.wasm', module], ['wasm/infer-relaxed.wasm', module]]) })
 
   test.each<[string, readonly (readonly [string, string])[]]>([
     ['what stands behind every object', [['constructor', 'isExtensible']]],
@@ -110,7 +110,7 @@ describe('the module of a bundle', () => {
     const device = await wasm({ threads: 1 })
     const error = await open(bundleOf(moduleOf(imports, ['run', 'work'])), { device, batch: 1 }).catch((e: unknown) => e)
     expect(error).toBeInstanceOf(BundleError)
-    expect((error as Error).message).toMatch(/kernels.*\.wasm: imports .*: a module gets env\.memory and nothing else/)
+    expect((error as Error).message).toMatch(/infer.*\.wasm: imports .*: a module gets env\.memory and nothing else/)
     expect(instantiate).not.toHaveBeenCalled()
     device.close()
     vi.restoreAllMocks()

@@ -1,6 +1,6 @@
 import { Code, encodeModule, type WasmFunction } from '../../compiler/targets/wasm/encode.ts'
 import { KERNEL, runFunction, workFunction } from '../../compiler/targets/wasm/run-loop.ts'
-import type { Bundle, DispatchEntry, Plan, Size } from '../../runtime/format.ts'
+import { type Bundle, type DispatchEntry, FORMAT_VERSION, type Plan, type Size } from '../../runtime/format.ts'
 
 /** Where a kernel traps: in the thread that calls `run`, or in all others. */
 export type Trap = 'never' | 'caller' | 'worker'
@@ -20,8 +20,7 @@ export function wasmFixture(traps: Trap = 'never'): Bundle {
     exports: [{ name: 'run', function: 0 }, { name: 'work', function: 1 }],
   })
   const dispatch = (name: string, i: number): DispatchEntry => ({
-    kernel: i, name, tensors: [i, i + 1], invocations: { fixed: 0, perSample: 1 }, layers: [name],
-    flops: nothing, products: nothing, bytesRead: nothing, bytesWritten: nothing, why: [],
+    kernel: i, name, tensors: [i, i + 1], invocations: { fixed: 0, perSample: 1 },
   })
   const infer = { dispatches: names.map(dispatch), results: { y: names.length }, peakBytes: nothing, lowerBoundBytes: nothing, needsPrepare: false }
   const plan: Plan = {
@@ -29,16 +28,16 @@ export function wasmFixture(traps: Trap = 'never'): Bundle {
     buffers: ['input.x', ...names].map((name, i) => ({ name, role: i === 0 ? 'input' : 'scratch', elements: { fixed: 0, perSample: WIDTH } })),
     tensors: ['x', ...names].map((name, buffer) => ({ name, shape: ['n', WIDTH], type: 'f32', buffer, offset: 0 })),
     kernels: names.map((name) => ({
-      name, file: 'kernels.wasm', layers: [name], workgroup: 1,
+      name, workgroup: 1,
       bindings: [{ name: 'from', access: 'read', type: 'f32' }, { name: 'to', access: 'read_write', type: 'f32' }],
     })),
     programs: { infer },
-    module: { file: 'kernels.wasm', relaxed: 'kernels-relaxed.wasm', threadBytes: 64 },
+    modules: { infer: { file: 'wasm/infer.wasm', relaxed: 'wasm/infer-relaxed.wasm', kernels: names.length, threadBytes: 64 } },
   }
   return {
-    files: new Map([['kernels.wasm', module], ['kernels-relaxed.wasm', module.slice()]]),
+    files: new Map([['wasm/infer.wasm', module], ['wasm/infer-relaxed.wasm', module.slice()]]),
     manifest: {
-      format: 'fusenet-bundle', version: 1, name: 'doubles', style: 'merged', source: { files: [], sha256: '' },
+      format: 'fusenet-bundle', version: FORMAT_VERSION, name: 'doubles', style: 'merged', source: { files: [], sha256: '' },
       inputs: [{ name: 'x', type: 'f32', shape: ['n', WIDTH] }], outputs: [{ name: 'y', role: 'output', shape: ['n', WIDTH] }],
       parameters: [], plans: { wasm: plan },
     },

@@ -142,10 +142,14 @@ describe('auto', () => {
     }
   }
   const WEBGPU = /asked for a device/
+  const FELL_BACK = [expect.stringMatching(/^WebGPU failed, running on the CPU: the adapter gives no device: asked for a device$/)]
 
-  test('takes graphics hardware where the bundle has kernels for it', async () => {
+  test('takes graphics hardware where the bundle has kernels for it; where that fails, the CPU, and says so', async () => {
     hardware(adapter({ vendor: 'acme', architecture: 'one' }))
-    expect(await took(both)).toMatch(WEBGPU)
+    const net = await open(both)
+    expect([net.device.name, net.notes]).toEqual(['wasm', FELL_BACK])
+    net.close()
+    await expect(open(both, { device: 'webgpu' })).rejects.toThrow(WEBGPU)
     expect(await took(fixture())).toMatch(WEBGPU)
     expect(await took(wasmFixture())).toBe('wasm')
   })
@@ -168,18 +172,17 @@ describe('auto', () => {
   test('a bundle by its URL: the files of the plan that runs', async () => {
     const files = await bundleFiles(both)
     const asked: string[] = []
-    vi.stubGlobal('fetch', async (url: URL) => {
-      const name = decodeURIComponent(url.pathname.replace('/net/', ''))
+    vi.stubGlobal('fetch', async (url: string) => {
+      const name = new URL(url).pathname.replace('/net/', '')
       asked.push(name)
       const data = files.get(name)
       return new Response(data as Uint8Array<ArrayBuffer> | undefined, { status: data ? 200 : 404 })
     })
     expect(await took('http://there.example/net')).toBe('wasm')
-    expect(asked.sort()).toEqual(['bundle.json', 'kernels-relaxed.wasm', 'kernels.wasm', 'weights.safetensors'])
+    expect(asked.map((name) => name.replace('-relaxed', '')).sort()).toEqual(['bundle.json', 'wasm/infer.json', 'wasm/infer.wasm'])
     asked.length = 0
     hardware(adapter({ vendor: 'acme' }))
-    expect(await took('http://there.example/net')).toMatch(WEBGPU)
-    expect(asked.filter((name) => name.endsWith('.wasm'))).toEqual([])
-    expect(asked.some((name) => name.endsWith('.wgsl'))).toBe(true)
+    await expect(open('http://there.example/net', { device: 'webgpu' })).rejects.toThrow(WEBGPU)
+    expect(asked).toEqual(['bundle.json'])
   })
 })

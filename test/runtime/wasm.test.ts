@@ -55,7 +55,7 @@ describe('memory', () => {
     expect(session!.allocatedBytes).toBe(before)
     net.close()
     const said = inspect(text, { target: 'wasm', batch: BATCH }).programs['train']!.peakBytes
-    const threadBytes = 2 * bundle.manifest.plans['wasm']!.module!.threadBytes
+    const threadBytes = 2 * bundle.manifest.plans['wasm']!.modules!.train!.threadBytes
     // Beside the buffers: what threads prepare items in, the first and the last page, records of a few words, running statistics.
     expect(before).toBeGreaterThanOrEqual(said)
     expect(before).toBeLessThanOrEqual(said + threadBytes + 4 * 65536)
@@ -102,42 +102,41 @@ describe('a device', () => {
 describe('a bundle with a module', () => {
   const bundle = compile(text)
   const plan = bundle.manifest.plans['wasm']!
-  const changed = (module: object | undefined): Bundle => ({ ...bundle, manifest: { ...bundle.manifest, plans: { wasm: { ...plan, module: module as never } } } })
+  const train = plan.modules!.train!
+  const changed = (module: object | undefined): Bundle => ({ ...bundle, manifest: { ...bundle.manifest, plans: { wasm: { ...plan, modules: { ...(module && { train: module }) } as never } } } })
   const paths = (b: Bundle): string[] => problemsOf(b.manifest, b.files).map((p) => p.path)
 
   test('as files and back', async () => {
     const files = await bundleFiles(bundle)
     const { bundle: back } = await bundleFrom(async (name) => files.get(name))
-    const module = back.manifest.plans['wasm']!.module!
-    expect(module.sha256).toMatch(/^[0-9a-f]{64}$/)
-    expect(module.relaxedSha256).toMatch(/^[0-9a-f]{64}$/)
-    expect(back.files.get('kernels.wasm')).toEqual(bundle.files.get('kernels.wasm'))
+    expect(back).toEqual(bundle)
     // Some of it only.
     const asked: string[] = []
-    await bundleFrom(async (name) => { asked.push(name); return files.get(name) }, () => ['wasm'])
-    expect(asked.sort()).toEqual(['bundle.json', 'kernels-relaxed.wasm', 'kernels.wasm', 'weights.safetensors'])
+    const { bundle: some } = await bundleFrom(async (name) => { asked.push(name); return files.get(name) }, { targets: ['wasm'], programs: ['infer'], modules: 'plain', facts: false })
+    expect(asked.sort()).toEqual(['bundle.json', 'wasm/infer.json', 'wasm/infer.wasm'])
+    expect(Object.keys(some.manifest.plans['wasm']!.programs).sort()).toEqual(['eval', 'infer', 'prepare'])
   })
 
   test.each([
-    ['is missing', undefined, 'plans.wasm.module'],
-    ['names a file that is not there', { ...plan.module, relaxed: 'other.wasm' }, 'plans.wasm.module.relaxed'],
-    ['wants absurd memory', { ...plan.module, threadBytes: 2 ** 40 }, 'plans.wasm.module.threadBytes'],
-    ['has a hash that is none', { ...plan.module, sha256: 'abc' }, 'plans.wasm.module.sha256'],
+    ['is missing', undefined, 'plans.wasm.modules'],
+    ['names files that are not there', { ...train, file: 'some.wasm', relaxed: 'other.wasm' }, 'plans.wasm.modules.train'],
+    ['wants absurd memory', { ...train, threadBytes: 2 ** 40 }, 'plans.wasm.modules.train.threadBytes'],
+    ['lacks kernels', { ...train, kernels: 3 }, 'plans.wasm.programs.train'],
   ])('that %s is refused', (_, module, path) => {
     expect(paths(changed(module))).toContain(path)
   })
 
   test('that was changed or cut is refused', async () => {
     const files = await bundleFiles(bundle)
-    const module = files.get('kernels.wasm')!
+    const module = files.get('wasm/train.wasm')!
     for (const spoiled of [module.slice(0, -1), Uint8Array.from(module, (byte, i) => (i === 500 ? byte ^ 1 : byte))]) {
-      await expect(bundleFrom(async (name) => (name === 'kernels.wasm' ? spoiled : files.get(name)))).rejects.toThrow(BundleError)
+      await expect(bundleFrom(async (name) => (name === 'wasm/train.wasm' ? spoiled : files.get(name)))).rejects.toThrow(BundleError)
     }
   })
 
   test('of other kernels traps or fails to compile, and says so', async () => {
     const broken = new Map(bundle.files)
-    for (const name of ['kernels.wasm', 'kernels-relaxed.wasm']) broken.set(name, Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 99))
-    await expect(open({ ...bundle, files: broken }, { device: await cpu(1) })).rejects.toThrow(/kernels.*\.wasm does not compile/)
+    for (const name of ['wasm/train.wasm', 'wasm/train-relaxed.wasm']) broken.set(name, Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 99))
+    await expect(open({ ...bundle, files: broken }, { device: await cpu(1) })).rejects.toThrow(/train.*\.wasm does not compile/)
   })
 })

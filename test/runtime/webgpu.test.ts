@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { arrays } from '../../runtime/data/dataset.ts'
 import { type Device, DeviceError } from '../../runtime/device.ts'
 import type { Bundle, Plan } from '../../runtime/format.ts'
 import { open } from '../../runtime/open.ts'
+import { sectionsOf } from '../../runtime/sections.ts'
 import { webgpu, withoutNames } from '../../runtime/webgpu.ts'
 import { softwareGpu } from '../devices/webgpu.ts'
 import { FakeDevice } from './fake-device.ts'
@@ -27,10 +27,10 @@ const data = arrays({
 /** The fixture with another text for a kernel. */
 function withKernel(name: string, change: (text: string) => string): Bundle {
   const bundle = fixture()
-  const file = `kernels/${name}.wgsl`
-  const text = change(bundle.files.get(file) as string)
-  const sha256 = createHash('sha256').update(text).digest('hex')
-  return withPlan((plan) => ({ ...plan, kernels: plan.kernels.map((k) => k.name === name ? { ...k, sha256 } : k) }), new Map([...bundle.files, [file, text]]))
+  const { file } = bundle.manifest.plans['webgpu']!.kernels.find((k) => k.name === name)!
+  const whole = bundle.files.get(file!) as string
+  const { text } = sectionsOf(whole).get(name)!
+  return withPlan((plan) => plan, new Map([...bundle.files, [file!, whole.replace(text, () => change(text))]]))
 }
 function withPlan(change: (plan: Plan) => Plan, files = fixture().files): Bundle {
   const { manifest } = fixture()
@@ -166,7 +166,7 @@ describe('refuses, as DeviceError that says where', () => {
 
   test('a kernel that does not compile', async () => {
     const message = await refusal(withKernel('scale', (text) => text.replace('y[i] =', 'yy[i] =')))
-    expect(message).toMatch(/kernel scale does not compile:\n {2}kernels\/scale\.wgsl:10:3: unresolved value 'yy'\n {4}yy\[i\] = x\[i\] \* w2\[i % 3u\];/)
+    expect(message).toMatch(/kernel scale does not compile:\n {2}webgpu\/infer\.wgsl:23:3: unresolved value 'yy'\n {4}yy\[i\] = x\[i\] \* w2\[i % 3u\];/)
   })
 
   test('bindings that are not those of the text', async () => {

@@ -17,11 +17,8 @@ import { MATH, mathFunctions } from './math.ts'
 import { printFunction } from './print.ts'
 import { KERNEL, runFunction, workFunction } from './run-loop.ts'
 
-/** WebAssembly with SIMD, and with relaxed SIMD beside it: one module for all kernels. */
-export const wasm: Target = { name: 'wasm', extension: 'wasm', maxBindings: 16, candidates, sharesBuffers: true, prologueLoads: 2, blocksOf, refuseOnLoad, printer }
-
-const FILE = 'kernels.wasm'
-const RELAXED_FILE = 'kernels-relaxed.wasm'
+/** WebAssembly with SIMD, and with relaxed SIMD beside it: one module for all kernels that a group of programs needs. */
+export const wasm: Target = { name: 'wasm', maxBindings: 16, candidates, sharesBuffers: true, prologueLoads: 2, blocksOf, refuseOnLoad, printer }
 
 /** Statistics are gathered of whole pictures, or of the rows that an item computes. */
 function blocksOf(equation: Equation): Blocks | string {
@@ -98,7 +95,7 @@ function printer(_batch: number, schedules?: Schedules): Printer {
       const kernel = lowered(equation, `${bindings.map((b) => b.access).join()}\n${canonicalText(equation, false).text}`)
       return { bindings, invocations: kernel.items, workgroup: 1, text: kernel.text, how: kernel.how }
     },
-    link: (texts) => link(texts.map((text) => byText.get(text)!)),
+    link: (texts, name) => link(texts.map((text) => byText.get(text)!), name),
   }
 }
 
@@ -108,7 +105,8 @@ const latin = (bytes: readonly number[]): string => {
   return text
 }
 
-function link(kernels: readonly Known[]): LinkedModule {
+function link(kernels: readonly Known[], name: string): LinkedModule {
+  const [file, relaxed] = [`${name}.wasm`, `${name}-relaxed.wasm`]
   const module = (functions: readonly WasmFunction[]): Uint8Array => encodeModule({
     types: [KERNEL],
     functions: [runFunction(0), workFunction(RUN), ...mathFunctions(FIRST_MATH), ...functions],
@@ -118,7 +116,7 @@ function link(kernels: readonly Known[]): LinkedModule {
     maxPages: 65536,
   })
   return {
-    entry: { file: FILE, relaxed: RELAXED_FILE, threadBytes: Math.max(0, ...kernels.map((k) => k.threadBytes)) },
-    files: new Map([[FILE, module(kernels.map((k) => k.baseline))], [RELAXED_FILE, module(kernels.map(({ baseline }) => ({ ...baseline, code: baseline.code.relaxed() })))]]),
+    entry: { file, relaxed, kernels: kernels.length, threadBytes: Math.max(0, ...kernels.map((k) => k.threadBytes)) },
+    files: new Map([[file, module(kernels.map((k) => k.baseline))], [relaxed, module(kernels.map(({ baseline }) => ({ ...baseline, code: baseline.code.relaxed() })))]]),
   }
 }

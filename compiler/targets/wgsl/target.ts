@@ -2,7 +2,7 @@ import { HALF_PLAN, SOFTWARE_PLAN } from '../../../runtime/format.ts'
 import { bufferOf } from '../../graph/storage.ts'
 import { blocksOf, candidates, chooseSchedule, refuseOnLoad, type TargetTraits } from '../../loops/choose-schedule.ts'
 import { kernelKey } from '../../loops/kernel-key.ts'
-import { type Lowered, loweringOnce } from '../../loops/lower-once.ts'
+import { lower } from '../../loops/lower.ts'
 import { printOnce } from '../print-once.ts'
 import { itemsOf } from '../items.ts'
 import type { Equation } from '../../loops/kernel.ts'
@@ -30,7 +30,7 @@ type WaysOf = (e: Equation, batch: number) => readonly Schedule[]
 
 const onHardware: WaysOf = (e, batch) => candidates(e, { ...hardware, batches: batchesFor(batch) })
 
-/** WGSL: one file a kernel, eight storage buffers at most, as every WebGPU grants them. */
+/** WGSL: eight storage buffers at most, as every WebGPU grants them. */
 export const wgsl: Target = {
   ...scheduled((e, batch) => chooseSchedule(e, { ...hardware, batches: batchesFor(batch) }), { waysOf: onHardware }),
   refuseOnLoad: (e, batch) => refuseOnLoad(e, { ...hardware, batches: batchesFor(batch) }),
@@ -38,7 +38,7 @@ export const wgsl: Target = {
 }
 
 /** The same for inference with what lies between layers stored as f16, where the adapter has `shader-f16`. */
-export const wgslHalf: Target = { ...wgsl, name: HALF_PLAN, extension: 'f16.wgsl', storage: 'f16' }
+export const wgslHalf: Target = { ...wgsl, name: HALF_PLAN, storage: 'f16' }
 
 /** Staging never paid on a software adapter: a few of those schedules are enough to be sure. */
 const STAGED_ON_SOFTWARE = 4
@@ -53,7 +53,6 @@ export const wgslSoftware: Target = {
     subgroupsFor: () => false,
   }),
   name: SOFTWARE_PLAN,
-  extension: 'software.wgsl',
   prologueLoads: 1,
   candidates: (e, batch) => onSoftware(e, batch).map((schedule) => scheduleToJson(e, schedule)),
 }
@@ -77,13 +76,17 @@ interface Habits {
 /** The target with other choices. */
 export function scheduled(choose: (e: Equation, batch: number) => Schedule, { waysOf = () => [], workgroupOf = () => WORKGROUP, subgroupsFor = wantsSubgroups }: Habits = {}): Target {
   const printer: Target['printer'] = (batch, schedules) => {
-    const lowered = loweringOnce(bufferOf, (e) => tuned(e, () => waysOf(e, batch), schedules) ?? choose(e, batch), subgroupsFor)
-    return { print: printOnce((equation) => printed(lowered(equation), workgroupOf)) }
+    const print = (e: Equation): PrintedKernel => {
+      const schedule = tuned(e, () => waysOf(e, batch), schedules) ?? choose(e, batch)
+      return printed(lower(e, schedule, bufferOf), subgroupsFor(e, schedule) ? lower(e, schedule, bufferOf, true) : undefined, workgroupOf)
+    }
+    return { print: printOnce(print, bufferOf) }
   }
-  return { name: 'webgpu', extension: 'wgsl', maxBindings: 8, sharesBuffers: false, prologueLoads: 2, blocksOf, printer }
+  return { name: 'webgpu', maxBindings: 8, sharesBuffers: false, prologueLoads: 2, blocksOf, printer }
 }
 
-function printed({ routine, subgroups }: Lowered, workgroupOf: (routine: Routine) => number): PrintedKernel {
+/** `subgroups`: the same work with the same bindings, grid and workgroup, for devices that have subgroups. */
+function printed(routine: Routine, subgroups: Routine | undefined, workgroupOf: (routine: Routine) => number): PrintedKernel {
   const { code, workgroup } = printWgsl(routine, workgroupOf(routine))
   const items = itemsOf(routine.grid.map((g) => g.extent))
   // Where the grid counts workgroups, each is full.

@@ -1,0 +1,87 @@
+import { type Group, type KernelEntry, SECTION_MARK } from '../../runtime/format.ts'
+import type { PrintedKernel } from './build-plan.ts'
+
+/** So many of the layers that share a kernel are named above its text. */
+const MOST_NAMED = 6
+
+interface Kept {
+  readonly entry: KernelEntry
+  readonly text: string
+  readonly subgroups?: string
+  /** Names of all dispatches that run it. */
+  readonly users: Set<string>
+}
+
+/** The kernels of a plan, each text once: those that differ in names alone are one, under the names of its first user. */
+export class KernelTexts {
+  private readonly target: string
+  /** Whether they are linked to a module: then nobody reads them here. */
+  private readonly linked: boolean
+  private readonly kept: Kept[] = []
+  private readonly index = new Map<string, number>()
+  private readonly sections = new Set<string>()
+
+  constructor(target: string, linked: boolean) {
+    this.target = target
+    this.linked = linked
+  }
+
+  /** Index of a kernel, a new one if need be. `group`: of the program that runs it. */
+  indexOf(kernel: PrintedKernel, user: string, group: Group): number {
+    const { bindings, text, subgroups, workgroup } = kernel
+    const key = this.linked ? text : `${bindings.map((b) => b.access).join()}\n${withoutNames(text, bindings)}`
+    const known = this.index.get(key)
+    if (known !== undefined) {
+      this.kept[known]!.users.add(user)
+      return known
+    }
+    const place = this.linked ? {} : {
+      file: `${this.target}/${group}.wgsl`,
+      section: this.section(user),
+      ...(subgroups !== undefined && { subgroups: this.section(`${user}.subgroups`) }),
+    }
+    const entry: KernelEntry = { name: user, ...place, bindings: bindings.map((b) => ({ name: b.name, access: b.access, type: b.tensor.type })), workgroup }
+    this.kept.push({ entry, text, users: new Set([user]), ...(subgroups !== undefined && { subgroups }) })
+    this.index.set(key, this.kept.length - 1)
+    return this.kept.length - 1
+  }
+
+  get entries(): readonly KernelEntry[] {
+    return this.kept.map(({ entry }) => entry)
+  }
+
+  get all(): readonly string[] {
+    return this.kept.map(({ text }) => text)
+  }
+
+  /** The files: one section a text. */
+  files(): Map<string, string> {
+    const files = new Map<string, string[]>()
+    for (const { entry: { file, section, subgroups: other }, text, subgroups, users } of this.kept) {
+      const shared = alsoFor([...users].slice(1))
+      const written = files.get(file!) ?? []
+      files.set(file!, written)
+      for (const [name, code] of [[section, text], [other, subgroups]]) if (code !== undefined) written.push(`${SECTION_MARK}${name}\n${shared}${code}`)
+    }
+    return new Map([...files].map(([file, written]) => [file, written.join('\n')]))
+  }
+
+  private section(wanted: string): string {
+    let name = wanted
+    for (let i = 2; this.sections.has(name); i++) name = `${wanted}-${i}`
+    this.sections.add(name)
+    return name
+  }
+}
+
+function alsoFor(users: readonly string[]): string {
+  if (users.length === 0) return ''
+  const more = users.length - MOST_NAMED
+  return `// the same for ${users.slice(0, MOST_NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}\n`
+}
+
+/** A text without comments, its bindings by number: `#` stands in no WGSL, so what is the same then differs in names alone. */
+function withoutNames(text: string, bindings: PrintedKernel['bindings']): string {
+  const numbers = new Map(bindings.map((b, i) => [b.name, `#${i}`]))
+  return text.replace(/^\/\/.*\n/gm, '').replace(/(?<![.\w])[A-Za-z_]\w*/g, (word) => numbers.get(word) ?? word)
+}
