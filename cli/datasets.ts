@@ -1,29 +1,92 @@
 import { augment } from '../runtime/data/augment.ts'
-import type { Dataset } from '../runtime/data/dataset.ts'
-import type { Bundle } from '../runtime/format.ts'
-import { findData } from './data/find.ts'
+import { type Dataset, select } from '../runtime/data/dataset.ts'
+import { limited } from '../runtime/data/limit.ts'
+import { loadData, NAMED_DATA, pictureShape } from '../runtime/data/node-datasets.ts'
+import { InputError } from '../runtime/errors.ts'
+import type { Bundle, InputEntry } from '../runtime/format.ts'
+import { permutation } from '../runtime/random.ts'
+import { type ClassCount, countClasses } from './data/classes.ts'
 import { decodedShape } from './data/pictures.ts'
-import { pictureShape } from './images.ts'
 import type { Screen } from './screen.ts'
 
 export interface NetData {
   readonly name: string
   readonly train: Dataset
   readonly test: Dataset
-  readonly classes?: readonly string[]
+  /** For tests on the way, where the data have a part for it. */
+  readonly validation?: Dataset
+  /** With how many samples each, as they are used. */
+  readonly classes?: readonly ClassCount[]
+  readonly notes: readonly string[]
 }
 
-/** The data that `--data` or the file's train block names, changed as its `augment` says (in evaluation without chance). */
-export async function netData(bundle: Bundle, option: string | undefined, screen: Screen): Promise<NetData> {
+export interface NetDataRequest {
+  /** `--data` and `--test-data`; else what the file says. */
+  readonly option?: string
+  readonly testData?: string
+  readonly skipBroken?: boolean
+  /** The samples that are used: of all classes, chosen by `seed`. */
+  readonly limit?: number
+  readonly seed: number
+  /** Inputs that are read from the data. */
+  readonly inputs: readonly InputEntry[]
+  /** `train`: both parts are used, the limit is the training's. Else the part that is evaluated; undefined: what was handed in, whole. */
+  readonly use: 'train' | { readonly part?: 'test' | 'train' | 'validation'; readonly shuffled?: boolean }
+}
+
+/**
+ * The data that `--data` or the file's train block names, changed as its `augment` says (in evaluation without chance). What they hold is
+ * told: classes and counts, what was left out, where the test part comes from. Throws InputError where they do not fit the net.
+ */
+export async function netData(bundle: Bundle, request: NetDataRequest, screen: Screen): Promise<NetData> {
   const { inputs, train } = bundle.manifest
+  const { use, limit, seed } = request
   const changes = train?.augment ?? []
-  const picture = inputs.find((input) => input.type === 'f32')
-  if (!picture) throw new Error(`${bundle.manifest.name} has no input for pictures`)
-  const data = await findData({
-    option,
-    entry: train?.data,
-    shape: () => decodedShape(pictureShape(picture.name, picture.shape), changes),
-    root: screen.terminal.env['FUSENET_DATA'] ?? 'data',
+  const whole = use !== 'train' && use.part === undefined && request.option !== undefined
+  const files = await sayHowToGet(request.option, train?.data?.call, () => {
+    const entry = request.option ?? train?.data
+    if (entry === undefined) throw new InputError('there is no data to use: the file has no `data` in a train block; name a data set, a folder or files by --data')
+    return loadData(entry, {
+      root: screen.terminal.env['FUSENET_DATA'] ?? 'data', inputs: request.inputs, testData: request.testData, skipBroken: request.skipBroken, whole,
+      shape: () => decodedShape(pictureShape(pictureInput(inputs)), changes),
+    })
   })
-  return { ...data, train: augment(data.train, changes), test: augment(data.test, changes) }
+  const changed = (dataset: Dataset): Dataset => augment(dataset, changes)
+  const few = async (dataset: Dataset): Promise<Dataset> => (limit === undefined ? dataset : limited(dataset, limit, seed))
+  let data: NetData
+  let used: Record<string, Dataset>
+  if (use === 'train') {
+    data = { ...files, train: changed(await few(files.train)), test: changed(files.test), ...(files.validation && { validation: changed(files.validation) }) }
+    used = { train: data.train, ...(data.validation && { validation: data.validation }), test: data.test }
+  } else {
+    const part = use.part ?? 'test'
+    const found = files[part]
+    if (!found) throw new InputError(`${files.name} has no part for ${part}`)
+    const some = await few(found)
+    // Statistics of a batch want samples of all classes in each, and files hold one class after the other.
+    const samples = changed(use.shuffled ? select(some, permutation(some.length, seed, 0)) : some)
+    data = { ...files, [part]: samples }
+    used = { [part]: samples }
+  }
+  const report = await countClasses(request.inputs, used)
+  if (!screen.json) for (const line of [...(report?.lines ?? []), ...files.notes]) screen.note(line)
+  return { ...data, ...(report && { classes: report.classes }) }
+}
+
+function pictureInput(inputs: readonly InputEntry[]): InputEntry {
+  const found = inputs.find((input) => input.type === 'f32')
+  if (!found) throw new InputError('the net has no input for pictures')
+  return found
+}
+
+/** A published set that is not here: where it can be had. */
+async function sayHowToGet<T>(option: string | undefined, called: string | undefined, load: () => Promise<T>): Promise<T> {
+  try {
+    return await load()
+  } catch (error) {
+    const name = option ?? called ?? ''
+    const how = NAMED_DATA.get(name)
+    if (!(error instanceof InputError) || !how || !error.message.startsWith('looked for ')) throw error
+    throw new InputError(`${name} is not here (${error.message}): ${how}; or name its folder by --data, or the folder above it by FUSENET_DATA`)
+  }
 }

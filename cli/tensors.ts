@@ -6,12 +6,15 @@ import type { Numbers } from '../runtime/device.ts'
 import { InputError } from '../runtime/errors.ts'
 import { readSafetensors, writeSafetensors } from '../runtime/safetensors.ts'
 import { elementCount } from '../runtime/sizes.ts'
-import { BYTE_SCALE, decodedShape } from './data/pictures.ts'
+import { BYTE_SCALE } from '../runtime/data/bytes.ts'
+import { pictureShape } from '../runtime/data/node-datasets.ts'
+import { decodePicture } from '../runtime/data/node/sharp.ts'
+import { isPicture } from '../runtime/data/node/walk.ts'
+import { decodedShape } from './data/pictures.ts'
 import { UsageError } from './exit.ts'
 import { replaceFile } from '../runtime/node-files.ts'
+import { encodeNpy, parseNpy } from '../runtime/npy.ts'
 import { readBytes } from './files.ts'
-import { decodeImage, isImage, pictureShape } from './images.ts'
-import { encodeNpy, parseNpy } from './npy.ts'
 import { didYouMean } from './suggest.ts'
 
 /** Inputs as the command line names them, ready for the net, and how many samples they hold. */
@@ -44,7 +47,7 @@ export async function readInputs(
       return entry
     }
     if (file.endsWith('.npy')) found.set(target().name, parseNpy(await readBytes(file), file))
-    else if (isImage(file)) pictures.set(target().name, [...(pictures.get(target().name) ?? []), file])
+    else if (isPicture(file)) pictures.set(target().name, [...(pictures.get(target().name) ?? []), file])
     else if (file.endsWith('.safetensors')) {
       const { tensors } = readSafetensors(await readBytes(file), file)
       if (name !== undefined) {
@@ -72,10 +75,10 @@ function splitName(text: string, names: readonly string[]): { name?: string; fil
 /** Pictures of any size as one batch, seen as the net sees them when it is evaluated: scaled, cropped, normalized. */
 async function readPictures(input: InputEntry, files: readonly string[], bundle: Bundle): Promise<TensorData> {
   const changes = bundle.manifest.train?.augment ?? []
-  const shape = decodedShape(pictureShape(input.name, input.shape), changes)
+  const shape = decodedShape(pictureShape(input), changes)
   const size = elementCount(shape)
   const bytes = new Uint8Array(files.length * size)
-  for (const [i, file] of files.entries()) await decodeImage(file, shape, bytes.subarray(i * size, (i + 1) * size))
+  for (const [i, file] of files.entries()) await decodePicture(file, shape, bytes.subarray(i * size, (i + 1) * size))
   const dataset = augment(arrays({ image: { shape, type: 'f32', data: bytes, scale: BYTE_SCALE } }), changes)
   const made = dataset.fields['image']!.shape
   const data = new Float32Array(files.length * elementCount(made))

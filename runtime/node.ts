@@ -11,7 +11,8 @@ import { replaceFile } from './node-files.ts'
 import { bundleFrom, type Choice } from './read-bundle.ts'
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from './snapshot.ts'
 
-export { loadDataset, type DatasetOptions } from './data/node-datasets.ts'
+export { loadData, loadDataset, type DatasetOptions } from './data/node-datasets.ts'
+export type { DataFiles, DataOptions } from './data/node/data-files.ts'
 export { writeBundle } from './write-bundle.ts'
 
 /**

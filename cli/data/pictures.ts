@@ -1,18 +1,4 @@
-import type { Dataset } from '../../runtime/data/dataset.ts'
 import type { CallEntry } from '../../runtime/format.ts'
-
-/** What files of any kind become: a picture has the field `image`, values from 0 to 1, and the field `label`. */
-export interface DataFiles {
-  /** `mnist`, or the folder. */
-  readonly name: string
-  readonly train: Dataset
-  readonly test: Dataset
-  /** Names of the labels, where files tell. */
-  readonly classes?: readonly string[]
-}
-
-/** Bytes become the numbers 0..1. */
-export const BYTE_SCALE = 1 / 255
 
 /** Pictures that a window is cut from are brought to 8/7 of it: the 256 of 224 that ImageNet's nets are trained with. */
 const ROOM = 8 / 7

@@ -6,13 +6,15 @@ import type { TrainChoices } from './snapshots.ts'
 /** The words of `fusenet train`. */
 export function describeTrain(command: Command): void {
   device(trainStats(tuned(weights(memory(style(command.argument('<file.net>', 'a program, or a bundle to go on with'))))))
-    .option('--data <data>', 'mnist, fashion_mnist, cifar10, or a folder (idx:DIR, cifar10:DIR, images:DIR); default: the file\'s')
+    .option('--data <data>', 'mnist, fashion_mnist, cifar10, a folder (idx:DIR, cifar10:DIR, images:DIR), or files: x=x.npy,t=t.npy, data.safetensors, data.csv; default: the file\'s')
+    .option('--test-data <data>', 'what it is tested with, where the data have no test part; default: every fifth sample, kept back')
+    .option('--skip-broken', 'leave out pictures that cannot be read, and count them')
     .addOption(new Option('--epochs <n>', 'how often the data are seen; default: the file\'s').argParser(positiveInteger).conflicts('steps'))
     .option('--steps <n>', 'updates in all', positiveInteger)
     .option('--seed <n>', 'of initial parameters, order and dropout; default: the file\'s', wholeNumber)
     .option('--seeds <k>', 'train k times with successive seeds; mean and deviation are told', positiveInteger)
     .option('--batch <n>', 'samples an update; default: the file\'s', positiveInteger)
-    .option('--limit <n>', 'use the first n training samples alone', positiveInteger)
+    .option('--limit <n>', 'use n training samples alone, of all classes', positiveInteger)
     .option('--minutes <m>', 'train no longer than this, then test and write as usual', positiveNumber)
     .option('-o, --output <bundle>', 'write the trained bundle (with --seeds, of the first seed)')
     .option('--resume <dir>', 'go on from the newest snapshot there')
@@ -31,7 +33,7 @@ export interface TrainOptions {
   readonly snapshotDir?: string
 }
 
-const CHOICES = ['data', 'batch', 'limit', 'epochs', 'steps', 'style', 'memory', 'stats'] as const
+const CHOICES = ['data', 'testData', 'skipBroken', 'batch', 'limit', 'epochs', 'steps', 'style', 'memory', 'stats'] as const
 
 export function trainOptions(options: Readonly<Record<string, unknown>>): TrainOptions {
   const text = (name: string): string | undefined => options[name] as string | undefined

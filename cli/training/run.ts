@@ -1,4 +1,4 @@
-import { part } from '../../runtime/data/dataset.ts'
+import type { Dataset } from '../../runtime/data/dataset.ts'
 import type { Device } from '../../runtime/device.ts'
 import type { Evaluation } from '../../runtime/evaluate.ts'
 import type { Bundle } from '../../runtime/format.ts'
@@ -32,7 +32,7 @@ export async function trainOnce(job: Job, seed: number, device: Device, screen: 
       screen.print(`wrote ${job.output}`)
     }
     const bar = progress(screen, 'test', job.data.test.length)
-    const test = await testing(net, job, interrupt, (done) => bar.update(done, done)).finally(() => bar.stop())
+    const test = await testing(net, job.data.test, interrupt, (done) => bar.update(done, done)).finally(() => bar.stop())
     if (test === 'interrupted') {
       screen.event({ event: 'interrupted', step: net.steps })
       if (!screen.json) screen.note('interrupted while it was tested: the training was complete')
@@ -50,12 +50,12 @@ export async function trainOnce(job: Job, seed: number, device: Device, screen: 
 /** All updates, with the tests and snapshots that the file wants on the way. */
 async function update(net: Net, job: Job, seed: number, screen: Screen, interrupt: Interrupt): Promise<Pick<Result, 'loss' | 'seconds'> | 'interrupted'> {
   const { bundle: { manifest }, data, choices } = job
-  const samples = choices.limit === undefined ? data.train : part(data.train, 0, choices.limit)
+  const samples = data.train
   const perStep = net.batch * manifest.train!.accumulate
   const startedWith = net.steps
   const startedAt = performance.now()
   const seconds = (): number => (performance.now() - startedAt) / 1000
-  screen.event({ event: 'start', net: manifest.name, style: manifest.style, device: net.device.name, adapter: net.device.description, seed, batch: net.batch, samples: samples.length, step: net.steps })
+  screen.event({ event: 'start', net: manifest.name, style: manifest.style, device: net.device.name, adapter: net.device.description, seed, batch: net.batch, samples: samples.length, step: net.steps, data: data.name, ...(data.classes && { classes: data.classes }), notes: data.notes })
   if (!screen.json) screen.note(`${manifest.name} (${manifest.style}) on ${data.name}: ${samples.length} samples, batch ${net.batch}, seed ${seed}${net.steps > 0 ? `, from step ${net.steps}` : ''}`)
 
   let loss = NaN
@@ -76,7 +76,7 @@ async function update(net: Net, job: Job, seed: number, screen: Screen, interrup
       bar.update(event.step, (event.step - startedWith) * perStep, `epoch ${event.epoch + 1}/${Math.ceil(event.steps / event.stepsPerEpoch)}  ${sayLoss(loss)}`)
       screen.event({ event: 'step', step: event.step, epoch: event.epoch, loss, rate: event.rate })
       if (event.testDue && more) {
-        const test = await testing(net, job, interrupt)
+        const test = await testing(net, data.validation ?? data.test, interrupt)
         if (test === 'interrupted') return await stopped()
         bar.line(`step ${event.step}: test ${showMetrics(test)}`)
         screen.event({ event: 'test', step: event.step, ...test })
@@ -97,11 +97,11 @@ async function update(net: Net, job: Job, seed: number, screen: Screen, interrup
   return { loss, seconds: seconds() }
 }
 
-/** The test set as it is now; Ctrl-C ends it at the next batch. */
-async function testing(net: Net, job: Job, interrupt: Interrupt, onProgress?: (done: number) => void): Promise<Evaluation | 'interrupted'> {
+/** How good the net is as it is now; Ctrl-C ends it at the next batch. */
+async function testing(net: Net, samples: Dataset, interrupt: Interrupt, onProgress?: (done: number) => void): Promise<Evaluation | 'interrupted'> {
   const interrupted = new Error('interrupted')
   try {
-    return await net.evaluate(job.data.test, {
+    return await net.evaluate(samples, {
       onProgress(done) {
         if (interrupt.count > 0) throw interrupted
         onProgress?.(done)

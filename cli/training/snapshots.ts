@@ -10,6 +10,8 @@ import { mustExist, readBytes, readText } from '../files.ts'
 /** What a training was started with: resumed, it goes on with the same unless the command line says otherwise. */
 export interface TrainChoices {
   readonly data?: string
+  readonly testData?: string
+  readonly skipBroken?: boolean
   readonly batch?: number
   readonly limit?: number
   readonly epochs?: number

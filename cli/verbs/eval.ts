@@ -1,5 +1,4 @@
 import { Option } from 'commander'
-import { part } from '../../runtime/data/dataset.ts'
 import type { Storage } from '../../runtime/format.ts'
 import { loadBundle, netOptions } from '../bundles.ts'
 import { netData } from '../datasets.ts'
@@ -18,20 +17,25 @@ export const evaluate: Verb = {
     storage(device(tuned(weights(style(command.argument('<bundle>', 'the folder of a bundle, or a .net file')))))
       .option('--data <data>', 'as for train; default: the file\'s')
       .addOption(new Option('--stats <which>', 'statistics that batch_norm uses: the stored ones, or each batch its own').choices(['global', 'batch']).default('global'))
-      .addOption(new Option('--part <part>', 'which samples').choices(['test', 'train']).default('test'))
+      .addOption(new Option('--part <part>', 'which samples, as training divides them; default: all of --data, or the test part if there is one').choices(['test', 'train', 'validation']))
+      .option('--skip-broken', 'leave out pictures that cannot be read, and count them')
       .option('--batch <n>', 'samples at a time; default: the file\'s', positiveInteger)
-      .option('--limit <n>', 'the first n samples alone', positiveInteger))
+      .option('--limit <n>', 'n samples alone, of all classes', positiveInteger))
   },
   async run({ args, options, screen }) {
     const stats = options['stats'] as 'global' | 'batch'
     const program = stats === 'batch' ? 'eval/batch' : 'eval'
     const bundle = await loadBundle(args[0]!, await netOptions(options, screen))
-    neededInputs(bundle, program) // Says why, if there is nothing to evaluate.
+    // Says why, if there is nothing to evaluate.
+    const inputs = neededInputs(bundle, program)
     if (!bundle.weights && bundle.manifest.parameters.length > 0) screen.note('these are initial weights: the bundle holds none, and none were given by --weights')
-    const data = await netData(bundle, options['data'] as string | undefined, screen)
-    const which = options['part'] as 'test' | 'train'
-    const limit = options['limit'] as number | undefined
-    const samples = limit === undefined ? data[which] : part(data[which], 0, limit)
+    const part = options['part'] as 'test' | 'train' | 'validation' | undefined
+    const data = await netData(bundle, {
+      option: options['data'] as string | undefined, skipBroken: options['skipBroken'] === true, limit: options['limit'] as number | undefined,
+      seed: bundle.manifest.train?.seed ?? 1, inputs, use: { part, shuffled: stats === 'batch' },
+    }, screen)
+    const which = part ?? 'test'
+    const samples = data[which]!
     return withDevice(deviceOf(options, bundle), screen, async (device) => {
       const { open } = await import('../../runtime/index.ts')
       const batch = Math.min(samples.length, (options['batch'] as number | undefined) ?? bundle.manifest.train?.batch ?? 100)
@@ -42,9 +46,9 @@ export const evaluate: Verb = {
         const result = await net.evaluate(samples, { stats, onProgress: (done) => bar.update(done, done) })
         bar.stop()
         const seconds = (performance.now() - startedAt) / 1000
-        screen.print(`${data.name}, ${which}: ${result.count} samples on ${device.name}, ${Math.round(result.count / Math.max(seconds, 1e-3))} images/s`)
+        screen.print(`${data.name}${part ? `, ${part}` : ''}: ${result.count} samples on ${device.name}, ${Math.round(result.count / Math.max(seconds, 1e-3))} images/s`)
         screen.table(['name', 'mean'], Object.entries(result.metrics).map(([name, value]) => [name, showMetric(name, value)]), [1])
-        screen.result({ data: data.name, part: which, stats, device: device.name, adapter: device.description, seconds, ...result })
+        screen.result({ data: data.name, part: which, stats, device: device.name, adapter: device.description, seconds, ...(data.classes && { classes: data.classes }), ...(data.notes.length > 0 && { notes: data.notes }), ...result })
         return EXIT.done
       } finally {
         net.close()

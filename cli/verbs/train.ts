@@ -1,9 +1,11 @@
 import { InputError } from '../../runtime/errors.ts'
+import { trainingProgram } from '../../runtime/programs.ts'
 import { checkPlace } from '../../runtime/write-bundle.ts'
 import { loadBundle, netOptions } from '../bundles.ts'
 import { netData } from '../datasets.ts'
 import { deviceOf, withDevice } from '../devices.ts'
 import { EXIT } from '../exit.ts'
+import { neededInputs } from '../needed.ts'
 import { showMetric, spreadOf } from '../metrics.ts'
 import type { Job, Result } from '../training/job.ts'
 import { describeTrain, trainOptions } from '../training/options.ts'
@@ -30,12 +32,15 @@ export const train: Verb = {
     const lossless = !bundle.manifest.outputs.some((output) => output.role === 'loss')
     if (lossless) throw new InputError(`${file} has no loss, so there is nothing to train`)
     if (!bundle.manifest.train) throw new InputError(`${file} has no train block: write at least \`train { solver sgd(lr: 0.05, momentum: 0.9) }\``)
-    const data = await netData(bundle, choices.data, screen)
+    const firstSeed = seed ?? resumed?.snapshot.seed ?? bundle.manifest.train.seed
+    const data = await netData(bundle, {
+      option: choices.data, testData: choices.testData, skipBroken: choices.skipBroken, limit: choices.limit, seed: firstSeed,
+      inputs: neededInputs(bundle, trainingProgram(bundle.manifest, 'train', choices.stats)), use: 'train',
+    }, screen)
     const job: Job = {
       file, bundle, data, choices, resumed, output, mostSeconds,
       snapshots: snapshotDir ?? resume ?? `${output ?? bundle.manifest.name}.snapshots`,
     }
-    const firstSeed = seed ?? resumed?.snapshot.seed ?? bundle.manifest.train.seed
 
     return withDevice(deviceOf(options, bundle), screen, async (device) => {
       const results: Result[] = []

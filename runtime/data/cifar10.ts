@@ -4,24 +4,26 @@ import { arrays, type Dataset } from './dataset.ts'
 const IMAGE = 3 * 32 * 32
 const RECORD = 1 + IMAGE
 
-/** CIFAR-10's binary version: records of a label and 32x32 red, green and blue planes. Pixels become 0..1. */
-export function cifar10Dataset(batches: readonly Uint8Array[], what = 'CIFAR-10'): Dataset {
+/** CIFAR-10's binary version: records of a label and 32x32 red, green and blue planes. Pixels become 0..1. `what`: for errors, or the files' names. */
+export function cifar10Dataset(batches: readonly Uint8Array[], what: string | readonly string[] = 'CIFAR-10', classNames?: readonly string[]): Dataset {
+  const nameOf = (i: number): string => (typeof what === 'string' ? `${what}: file ${i}` : what[i] ?? `file ${i}`)
+  const classes = classNames?.length ?? 10
   const count = batches.reduce((sum, bytes, i) => {
-    if (bytes.length === 0 || bytes.length % RECORD) throw new InputError(`${what}: file ${i} has ${bytes.length} bytes, records have ${RECORD}`)
+    if (bytes.length === 0 || bytes.length % RECORD) throw new InputError(`${nameOf(i)} has ${bytes.length} bytes, records have ${RECORD}: it is cut off, or not of CIFAR-10's binary version`)
     return sum + bytes.length / RECORD
   }, 0)
   const images = new Uint8Array(count * IMAGE)
   const labels = new Uint8Array(count)
   let k = 0
-  for (const bytes of batches) {
+  for (const [i, bytes] of batches.entries()) {
     for (let at = 0; at < bytes.length; at += RECORD, k++) {
       labels[k] = bytes[at]!
-      if (labels[k]! > 9) throw new InputError(`${what}: label ${labels[k]} of image ${k} is not in 0..9`)
+      if (labels[k]! >= classes) throw new InputError(`${nameOf(i)}: label ${labels[k]} of image ${at / RECORD} is not in 0..${classes - 1}`)
       images.set(bytes.subarray(at + 1, at + RECORD), k * IMAGE)
     }
   }
   return arrays({
     image: { shape: [3, 32, 32], type: 'f32', data: images, scale: 1 / 255 },
-    label: { shape: [], type: 'i32', classes: 10, data: labels },
+    label: { shape: [], type: 'i32', classes, ...(classNames && { classNames }), data: labels },
   })
 }

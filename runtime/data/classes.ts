@@ -22,8 +22,9 @@ export interface ClassMatch {
  * of these numbers. Throws InputError for a class that the net does not know, and where classes and labels cannot be matched.
  */
 export function matchClasses(input: InputEntry, field: Field): ClassMatch {
-  const { classes, classNames: known } = input
-  const given = field.classNames
+  // The same letters can be written in more than one way.
+  const { classes } = input
+  const [known, given] = [input.classNames, field.classNames].map((names) => names?.map((name) => name.normalize('NFC')))
   if (classes === undefined || !given) return { ...(known && { names: known }), learned: false, missing: [] }
   if (known) {
     const strange = given.filter((name) => !known.includes(name))

@@ -70,3 +70,12 @@ export function part(dataset: Dataset, from: number, to: number): Dataset {
     read: (indices, into, draw) => dataset.read(Array.from(indices, (i) => i + from), into, draw),
   }
 }
+
+/** These samples of another dataset, in this order. */
+export function select(dataset: Dataset, indices: ArrayLike<number>): Dataset {
+  return {
+    length: indices.length,
+    fields: dataset.fields,
+    read: (wanted, into, draw) => dataset.read(Array.from(wanted, (i) => indices[i]!), into, draw),
+  }
+}

@@ -4,15 +4,18 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { findData } from '../../cli/data/find.ts'
 import type { Dataset } from '../../runtime/data/dataset.ts'
+import type { DataEntry } from '../../runtime/data/node/data-files.ts'
+import { loadData, loadDataset, type DataOptions } from '../../runtime/node.ts'
 import { elementCount } from '../../runtime/sizes.ts'
+import { fusenet } from './helper.ts'
 
 let folder: string
 beforeAll(async () => { folder = await mkdtemp(join(tmpdir(), 'fusenet-data-')) })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-const request = (option: string) => ({ option, shape: () => [1, 2, 2] as const, root: join(folder, 'nowhere') })
+const options = { shape: [1, 2, 2] as const, root: '/nowhere/at/all' }
+const load = (entry: DataEntry, more: DataOptions = {}) => loadData(entry, { ...options, ...more })
 
 /** All of a dataset as plain numbers; pictures as bytes. */
 async function all(dataset: Dataset): Promise<{ image: number[]; label: number[] }> {
@@ -23,7 +26,7 @@ async function all(dataset: Dataset): Promise<{ image: number[]; label: number[]
 }
 
 test('MNIST comes with its package: 60000 and 10000 digits', async () => {
-  const { name, train, test } = await findData(request('mnist'))
+  const { name, train, test } = await load('mnist')
   expect({ name, train: train.length, test: test.length, shape: train.fields['image']!.shape }).toEqual({ name: 'mnist', train: 60000, test: 10000, shape: [1, 28, 28] })
   // The first labels of the training set, as every description of MNIST shows them.
   const label = new Int32Array(10)
@@ -43,12 +46,12 @@ describe('a folder is known by what it holds', () => {
     await writeFile(join(place, 't10k-images-idx3-ubyte'), idx([1, 2, 2], [9, 9, 9, 9]))
     await writeFile(join(place, 't10k-labels-idx1-ubyte'), idx([1], [0]))
     for (const option of [place, `idx:${place}`]) {
-      const { train, test } = await findData(request(option))
+      const { train, test } = await load(option)
       expect(await all(train)).toEqual({ image: [1, 2, 3, 4, 5, 6, 7, 8], label: [3, 9] })
       expect(test.length).toBe(1)
     }
     await writeFile(join(place, 't10k-labels-idx1-ubyte'), idx([2], [0]))
-    await expect(findData(request(place))).rejects.toThrow(/2 bytes|takes 2/)
+    await expect(load(place)).rejects.toThrow(/2 bytes|takes 2/)
   })
 
   test("CIFAR-10's batches", async () => {
@@ -58,13 +61,13 @@ describe('a folder is known by what it holds', () => {
     await writeFile(join(place, 'data_batch_1.bin'), Uint8Array.from([...record(3, 7), ...record(0, 8)]))
     await writeFile(join(place, 'data_batch_2.bin'), Uint8Array.from(record(9, 1)))
     await writeFile(join(place, 'test_batch.bin'), Uint8Array.from(record(5, 0)))
-    const { train, test } = await findData(request(place))
+    const { train, test } = await load(place)
     const { image, label } = await all(train)
     expect(label).toEqual([3, 0, 9])
     expect([image[0], image[3071], image[3072], image[2 * 3072]]).toEqual([7, 7, 8, 1])
     expect(test.length).toBe(1)
     await writeFile(join(place, 'test_batch.bin'), new Uint8Array(3000))
-    await expect(findData(request(place))).rejects.toThrow(/3000 bytes/)
+    await expect(load(place)).rejects.toThrow(/3000 bytes/)
   })
 
   const paint = async (path: string, [r, g, b]: readonly [number, number, number], width = 8): Promise<void> => {
@@ -78,8 +81,9 @@ describe('a folder is known by what it holds', () => {
       await paint(join(place, 'a', `${i}.png`), [255, 0, 0])
       await paint(join(place, 'b', `${i}.png`), [0, 0, i === 4 ? 200 : 100], 12)
     }
-    const { train, test, classes } = await findData({ ...request(place), shape: () => [3, 2, 2] })
-    expect(classes).toEqual(['a', 'b'])
+    const { train, test, notes } = await load(place, { shape: [3, 2, 2] })
+    expect(train.fields['label']!.classNames).toEqual(['a', 'b'])
+    expect(notes).toEqual([expect.stringMatching(/no test part: every fifth picture/)])
     const seen = await all(train)
     expect(seen.label).toEqual([0, 0, 0, 0, 1, 1, 1, 1])
     expect(seen.image.slice(0, 12)).toEqual([255, 255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0])
@@ -90,38 +94,51 @@ describe('a folder is known by what it holds', () => {
 
   test('train and test folders are kept apart; a class of the test that is unknown is told', async () => {
     const place = join(folder, 'split')
-    await paint(join(place, 'train', 'x', '0.png'), [9, 9, 9])
+    for (const name of ['x', 'y']) await paint(join(place, 'train', name, '0.png'), [9, 9, 9])
     await paint(join(place, 'test', 'x', '0.png'), [1, 1, 1])
-    expect((await findData(request(place))).test.length).toBe(1)
-    await paint(join(place, 'test', 'y', '0.png'), [1, 1, 1])
-    await expect(findData(request(place))).rejects.toThrow(/classes that train has not: y/)
+    const { test, notes } = await load(place)
+    expect(test.length).toBe(1)
+    expect(notes).toEqual([expect.stringMatching(/test has no pictures of y/)])
+    await paint(join(place, 'test', 'z', '0.png'), [1, 1, 1])
+    await expect(load(place)).rejects.toThrow(/test has classes that train has not: z/)
   })
 
-  test('a picture that cannot be decoded is named', async () => {
-    const place = join(folder, 'broken')
-    for (let i = 0; i < 5; i++) await paint(join(place, 'a', `${i}.png`), [1, 2, 3])
+  test('as the library has it: by the inputs of a net, one part, a broken file named', async () => {
+    const place = join(folder, 'library')
+    for (let i = 0; i < 5; i++) for (const name of ['a', 'b']) await paint(join(place, name, `${i}.png`), [1, 2, 3])
+    const inputs = [{ name: 'image', type: 'f32', shape: ['n', 3, 4, 4] }] as const
+    const dataset = await loadDataset(`images:${place}`, { inputs, split: 'test' })
+    expect([dataset.length, dataset.fields['image']!.shape]).toEqual([2, [3, 4, 4]])
+    await expect(loadDataset({ call: 'images', args: { path: place } })).rejects.toThrow(/net\.manifest\.inputs/)
     await writeFile(join(place, 'a', '2.png'), 'no picture')
-    await expect(findData(request(place)).then(({ train }) => all(train))).rejects.toThrow(/2\.png cannot be decoded/)
+    await expect(load(place)).rejects.toThrow(/1 of 10 pictures cannot be read:\n  .*2\.png: cannot be decoded.*\n.*--skip-broken/)
   })
 })
 
 describe('what is not there', () => {
-  test.each([
-    ['a folder', '/nowhere/at/all', /there is no file/],
-    ['a known data set', 'cifar10', /cifar10 is not here .*cifar-10-batches-bin.*unpack/],
-  ])('%s is told with a way out', async (_, option, reason) => {
-    await expect(findData(request(option))).rejects.toThrow(reason)
+  test.each<[string, DataEntry, RegExp]>([
+    ['a folder', '/nowhere/at/all', /there is no file \/nowhere\/at\/all/],
+    ['a published set', 'cifar10', /looked for .*cifar-10-batches-bin/],
+    ['a misspelled set', 'minst', /no dataset minst, and no folder of that name; did you mean mnist\? \(there are mnist, /],
+    ['a misspelled kind', 'image:x', /no dataset image; did you mean images\?/],
+    ['a misspelled set of a file', { call: 'cifar01', args: {} }, /did you mean cifar10\?/],
+    ['a folder for pictures', 'images:/nowhere/at/all', /there is no file \/nowhere\/at\/all/],
+  ])('%s is told with a way out', async (_, entry, reason) => {
+    await expect(load(entry)).rejects.toThrow(reason)
   })
 
-  test('a misspelled data set of the file is guessed', async () => {
-    const { option: _, ...rest } = request('')
-    await expect(findData({ ...rest, entry: { call: 'cifar01', args: {} } })).rejects.toThrow(/did you mean cifar10\?/)
-    await expect(findData(rest)).rejects.toThrow(/--data/)
+  test('a neighbour of a folder is guessed, and how to get a published set is told by the command', async () => {
+    await mkdir(join(folder, 'flowers'))
+    await expect(load(join(folder, 'flower'))).rejects.toThrow(/did you mean .*flowers\?/)
+    const said = await fusenet(['train', 'samples/cifar10_quick.net', '--data', 'cifar10'], { env: { FUSENET_DATA: join(folder, 'none') } })
+    expect(said.err).toMatch(/cifar10 is not here .*unpack .*FUSENET_DATA/)
   })
 
   test('a folder without known data says what it looked for', async () => {
     const place = join(folder, 'empty')
     await mkdir(place)
-    await expect(findData(request(place))).rejects.toThrow(/holds no data that is known/)
+    await expect(load(place)).rejects.toThrow(/holds no data that is known/)
+    await writeFile(join(place, 'x.npy'), '')
+    await expect(load(place)).rejects.toThrow(/named one by one: .*x\.npy/)
   })
 })

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { encodeNpy, parseNpy } from '../../cli/npy.ts'
+import { encodeNpy, parseNpy } from '../../runtime/npy.ts'
 import type { TensorData } from '../../runtime/format.ts'
 import { readBundle, writeBundle } from '../../runtime/node.ts'
 import { readSafetensors, writeSafetensors } from '../../runtime/safetensors.ts'

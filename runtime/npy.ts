@@ -1,5 +1,5 @@
-import type { TensorData } from '../runtime/format.ts'
-import { InputError } from '../runtime/errors.ts'
+import type { TensorData } from './format.ts'
+import { InputError } from './errors.ts'
 
 /** NumPy's file format, versions 1 to 3 (numpy.lib.format): magic, version, length, a Python dict, raw numbers. */
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]
@@ -49,6 +49,7 @@ export function parseNpy(bytes: Uint8Array, file: string): TensorData {
   const shape = dims[1]!.split(',').map((d) => d.trim().replace('L', '')).filter((d) => d !== '').map(Number)
   const count = shape.reduce((product, dim) => product * dim, 1)
   if (dataStart + count * type.bytes > bytes.length) throw wrong(`it should hold ${count} numbers and is cut off`)
+  if (dataStart + count * type.bytes < bytes.length) throw wrong(`${bytes.length - dataStart - count * type.bytes} bytes behind its ${count} numbers belong to nothing`)
 
   const little = descr[1] !== '>'
   const data = type.integer ? new Int32Array(count) : descr[2] === 'f8' ? new Float64Array(count) : new Float32Array(count)

@@ -1,0 +1,39 @@
+import { permutation } from '../random.ts'
+import { type Dataset, select } from './dataset.ts'
+
+/** The labels of a dataset's first field that has one label a sample; undefined where there is none. */
+export async function labelsOf(dataset: Dataset): Promise<{ readonly field: string; readonly labels: Int32Array } | undefined> {
+  const found = Object.entries(dataset.fields).find(([, { type, shape }]) => type === 'i32' && shape.reduce((product, dim) => product * dim, 1) === 1)
+  if (!found) return undefined
+  const labels = new Int32Array(dataset.length)
+  await dataset.read(Array.from(labels, (_, i) => i), { [found[0]]: labels })
+  return { field: found[0], labels }
+}
+
+/**
+ * `limit` samples of a dataset, the same ones for the same seed: of each class as large a share as in the whole, and of every class one
+ * at least where there are as many as classes. Their order is that of the dataset. Without labels: any.
+ */
+export async function limited(dataset: Dataset, limit: number, seed: number): Promise<Dataset> {
+  if (limit >= dataset.length) return dataset
+  const labels = (await labelsOf(dataset))?.labels ?? new Int32Array(dataset.length)
+  const classes = new Map<number, number[]>()
+  labels.forEach((label, i) => { classes.has(label) ? classes.get(label)!.push(i) : classes.set(label, [i]) })
+  const groups = [...classes].sort(([a], [b]) => a - b).map(([, indices]) => indices)
+  const counts = shares(groups.map((group) => group.length), limit)
+  const chosen = groups.flatMap((group, k) => Array.from(permutation(group.length, seed, k).subarray(0, counts[k]), (i) => group[i]!))
+  return select(dataset, chosen.sort((a, b) => a - b))
+}
+
+/** Divides `total` among groups by their sizes: whole numbers by the largest remainder, and none is left out for being small. */
+export function shares(sizes: readonly number[], total: number): number[] {
+  const all = sizes.reduce((sum, size) => sum + size, 0)
+  const least = total >= sizes.length ? 1 : 0
+  const exact = sizes.map((size) => (size * total) / all)
+  const counts = exact.map((share) => Math.max(least, Math.floor(share)))
+  const sum = (): number => counts.reduce((a, b) => a + b, 0)
+  const byNeed = (sign: 1 | -1): number[] => [...sizes.keys()].sort((a, b) => sign * ((exact[b]! - counts[b]!) - (exact[a]! - counts[a]!)) || a - b)
+  while (sum() < total) counts[byNeed(1).find((k) => counts[k]! < sizes[k]!)!]!++
+  while (sum() > total) counts[byNeed(-1).find((k) => counts[k]! > least)!]!--
+  return counts
+}

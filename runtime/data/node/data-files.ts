@@ -1,0 +1,37 @@
+import type { CallEntry, InputEntry } from '../../format.ts'
+import type { Dataset } from '../dataset.ts'
+import type { PictureShape } from './sharp.ts'
+
+/** What files of any kind become. */
+export interface DataFiles {
+  /** `mnist`, or the folder or the files. */
+  readonly name: string
+  readonly train: Dataset
+  /** What a training is tested with at its end, and what an evaluation uses. */
+  readonly test: Dataset
+  /** What a training is tested with on the way, where the data have a part for it. */
+  readonly validation?: Dataset
+  /** What a user should know: where the test part comes from, what was left out. */
+  readonly notes: readonly string[]
+}
+
+export interface DataOptions {
+  /** Where `fashion_mnist` and `cifar10` lie: a folder with one of these names. Default `data`. */
+  readonly root?: string
+  /** Of the net that the data are for: which fields a table has, and the size of pictures where `shape` does not say. */
+  readonly inputs?: readonly InputEntry[]
+  /** [c, h, w] to which pictures of folders are brought. */
+  readonly shape?: PictureShape | (() => PictureShape)
+  /** Data without a test part are used whole, in training and in test, instead of keeping every fifth sample for the test. */
+  readonly whole?: boolean
+  /** Data to test with, written as the data themselves. */
+  readonly testData?: string
+  /** Pictures that cannot be read are left out and counted, instead of refused. All are decoded at once then. */
+  readonly skipBroken?: boolean
+}
+
+export type DataEntry = CallEntry | string
+
+/** Of every five samples (of pictures: of a class), in their order, one tests. */
+export const TEST_EVERY = 5
+export const isTest = (index: number): boolean => index % TEST_EVERY === TEST_EVERY - 1

@@ -1,0 +1,52 @@
+import { InputError } from '../../errors.ts'
+
+/** [c, h, w] of a decoded picture. */
+export type PictureShape = readonly [number, number, number]
+
+/** What is used of `sharp`, which is no dependency of the runtime: whoever reads pictures has it installed. */
+interface Sharp {
+  rotate(): Sharp
+  flatten(options: { background: string }): Sharp
+  resize(width: number, height: number, options: { fit: 'cover'; kernel: 'cubic' }): Sharp
+  toColourspace(space: 'srgb'): Sharp
+  raw(): Sharp
+  toBuffer(options: { resolveWithObject: true }): Promise<{ data: Uint8Array; info: { channels: number } }>
+}
+type MakeSharp = (path: string, options: { failOn: 'error' }) => Sharp
+
+let loaded: Promise<MakeSharp> | undefined
+
+function sharp(): Promise<MakeSharp> {
+  const name = 'sharp'
+  loaded ??= import(name).then((module: { default: MakeSharp }) => module.default, (error: Error) => {
+    throw new InputError(`pictures are read by the package sharp, which cannot be loaded (${error.message.split('\n')[0]}): npm install sharp`)
+  })
+  return loaded
+}
+
+/**
+ * Decodes a picture to [c, h, w] bytes: turned upright (EXIF), transparency laid on white, scaled so that it covers the wanted size
+ * and cropped around its middle; sRGB for three channels. Grey for one is ITU-R BT.601's luma of the sRGB values, as PIL, OpenCV and
+ * torchvision have it (rounded as PIL): (19595 R + 38470 G + 7471 B + 2^15) / 2^16, so that pure green is 150.
+ */
+export async function decodePicture(path: string, [c, h, w]: PictureShape, into?: Uint8Array): Promise<Uint8Array> {
+  const open = await sharp()
+  let raw: { data: Uint8Array; info: { channels: number } }
+  try {
+    raw = await open(path, { failOn: 'error' }).rotate().flatten({ background: '#ffffff' }).resize(w, h, { fit: 'cover', kernel: 'cubic' }).toColourspace('srgb').raw()
+      .toBuffer({ resolveWithObject: true })
+  } catch (error) {
+    throw new InputError(`${path} cannot be decoded: ${(error as Error).message}`)
+  }
+  const { data, info: { channels } } = raw
+  const planes = into ?? new Uint8Array(c * h * w)
+  if (c === 1 && channels >= 3) {
+    for (let i = 0, at = 0; i < h * w; i++, at += channels) planes[i] = (19595 * data[at]! + 38470 * data[at + 1]! + 7471 * data[at + 2]! + 32768) >> 16
+    return planes
+  }
+  // Rows of interleaved channels become planes.
+  for (let plane = 0; plane < c; plane++) {
+    for (let i = 0; i < h * w; i++) planes[plane * h * w + i] = data[i * channels + Math.min(plane, channels - 1)]!
+  }
+  return planes
+}

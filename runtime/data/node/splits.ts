@@ -1,0 +1,65 @@
+import { join } from 'node:path'
+import { InputError } from '../../errors.ts'
+import { entriesOf, holdsPictures, isPicture, subfolders } from './walk.ts'
+
+/** What folders of a data set are called, in any case. */
+const NAMES: Readonly<Record<Part, readonly string[]>> = {
+  train: ['train', 'training'],
+  validation: ['val', 'valid', 'validation', 'dev'],
+  test: ['test', 'testing'],
+}
+export type Part = 'train' | 'validation' | 'test'
+const partOf = (name: string): Part | undefined => (Object.keys(NAMES) as Part[]).find((part) => NAMES[part].includes(name.toLowerCase()))
+
+/** Folders of the parts of a data set, and folders beside them that belong to no part. */
+export interface Split {
+  readonly folders: ReadonlyMap<Part, string>
+  readonly beside: readonly string[]
+}
+
+/**
+ * Whether the folders of a folder are parts of a data set (`train`, `valid`, ...) that hold a folder a class each, or classes: then
+ * undefined. `train` beside `bus` and `car` is a class where pictures lie in it. Throws InputError where it may be either.
+ */
+export async function splitOf(folder: string): Promise<Split | undefined> {
+  const names = await subfolders(folder)
+  const parts = names.filter((name) => partOf(name))
+  if (parts.length === 0) return undefined
+  const others = names.filter((name) => !partOf(name))
+  const withClasses = await filtered(parts, (name) => hasClasses(join(folder, name)))
+  const withPictures = await filtered(others, (name) => holdsPictures(join(folder, name)))
+  if (withPictures.length > 0) {
+    const alike = await filtered(withClasses, async (name) => !(await entriesOf(join(folder, name))).some((entry) => entry.kind === 'file' && isPicture(entry.name)))
+    if (alike.length === 0) return undefined
+    throw new InputError(`${folder} holds ${parts.join(', ')}, which are parts of a data set, beside ${shown(withPictures)} with pictures of their own: `
+      + `name the folder that holds the classes (${join(folder, parts[0]!)}), or move the others away`)
+  }
+  if (withClasses.length === 0) {
+    const loose = await filtered(parts, (name) => holdsPictures(join(folder, name)))
+    if (loose.length === 0) throw new InputError(`${shown(parts.map((name) => join(folder, name)))} ${parts.length > 1 ? 'hold' : 'holds'} no pictures (PNG, JPEG, WebP, ...)`)
+    throw new InputError(`pictures lie directly in ${shown(loose.map((name) => join(folder, name)))}: a part of a data set holds a folder a class, ${join(loose[0]!, 'cat')}, ${join(loose[0]!, 'dog')}, ...`)
+  }
+  const folders = new Map<Part, string>()
+  for (const name of parts) {
+    const part = partOf(name)!
+    const before = folders.get(part)
+    if (before !== undefined) throw new InputError(`${join(folder, before)} and ${join(folder, name)} mean the same part of the data: keep one of them there`)
+    folders.set(part, name)
+  }
+  return { folders: new Map([...folders].map(([part, name]) => [part, join(folder, name)])), beside: others }
+}
+
+/** Whether there are folders with pictures in a folder. */
+async function hasClasses(folder: string): Promise<boolean> {
+  for (const name of await subfolders(folder)) if (await holdsPictures(join(folder, name))) return true
+  return false
+}
+
+async function filtered<T>(items: readonly T[], test: (item: T) => Promise<boolean>): Promise<T[]> {
+  const found: T[] = []
+  for (const item of items) if (await test(item)) found.push(item)
+  return found
+}
+
+const MOST_SHOWN = 6
+const shown = (names: readonly string[]): string => `${names.slice(0, MOST_SHOWN).join(', ')}${names.length > MOST_SHOWN ? `, ... (${names.length})` : ''}`
