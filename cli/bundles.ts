@@ -26,6 +26,8 @@ export interface Lowering {
 
 export interface NetOptions extends Lowering {
   readonly weights?: string
+  /** Samples at a time in training, where the command line says so: for what the compiler checks. */
+  readonly batch?: number
   readonly schedules?: CompileOptions['schedules']
   /** Programs that the work at hand needs beside the usual ones: a bundle without them is compiled again from its text. */
   readonly programs?: readonly ProgramName[]
@@ -46,9 +48,9 @@ export async function netOptions(options: Readonly<Record<string, unknown>>, scr
 
 /** What a verb is given as its net: a .net file, which is compiled, or the folder of a bundle. */
 export async function loadBundle(path: string, options: NetOptions): Promise<Bundle> {
-  const { style, memory, storage, software, schedules } = options
+  const { style, memory, storage, software, schedules, batch } = options
   const programs = options.programs && ['default', ...options.programs]
-  if (path.endsWith('.net')) return (await readNet(path, options)).compile({ style, memory, storage, software, schedules, programs })
+  if (path.endsWith('.net')) return (await readNet(path, options)).compile({ style, memory, storage, software, schedules, programs, batch })
   const bundle = await readBundleFolder(path)
   const lowering = otherLowering(bundle, options)
   // Lowered otherwise, or for other programs, it is compiled again from the text that it carries; its weights fit.
@@ -81,8 +83,8 @@ export async function readNet(path: string, options: Omit<NetOptions, 'schedules
   if (!path.endsWith('.net')) return netOf(await readBundleFolder(path), options.weights)
   const { check } = await import('../compiler/index.ts')
   const main = await readSource(path)
-  const { style, screen } = options
-  const diagnostics = check(main, { style, readImport })
+  const { style, screen, batch } = options
+  const diagnostics = check(main, { style, readImport, batch })
   // Errors are thrown by `compile`, with the warnings among them.
   if (!screen.json && diagnostics.length > 0 && diagnostics.every((d) => d.severity === 'warning')) screen.note(drawDiagnostics(diagnostics, screen))
   return sourceOf(main, readImport, options.weights, {})
@@ -91,17 +93,18 @@ export async function readNet(path: string, options: Omit<NetOptions, 'schedules
 async function netOf(bundle: Bundle, weights: string | undefined): Promise<NetSource> {
   const carried = carriedSources(bundle)
   const { style, memory, plans } = bundle.manifest
-  return sourceOf(carried.main, carried.readImport, weights ?? bundle.weights, { style, memory, ...(plans[HALF_PLAN] && { storage: 'f16' }), ...(plans[SOFTWARE_PLAN] && { software: true }) })
+  return sourceOf(carried.main, carried.readImport, weights ?? bundle.weights, { style, memory, ...(plans[HALF_PLAN] && { storage: 'f16' }), ...(plans[SOFTWARE_PLAN] && { software: true }) }, true)
 }
 
-function sourceOf(main: Source, readImport: NetSource['readImport'], weights: string | Bundle['weights'], lowering: Lowering): NetSource {
+/** `isCarried`: of a bundle, which was compiled before; at which batch it may run is asked where it is opened. */
+function sourceOf(main: Source, readImport: NetSource['readImport'], weights: string | Bundle['weights'], lowering: Lowering, isCarried = false): NetSource {
   return {
     main,
     readImport,
     lowering,
     async compile({ style = lowering.style, memory = lowering.memory, storage = lowering.storage, software = lowering.software, ...options }) {
       const { compile } = await import('../compiler/index.ts')
-      const bundle = compile(main, { ...options, style, memory, storage, software, readImport })
+      const bundle = compile(main, { ...options, style, memory, storage, software, readImport, ...(isCarried && { allowOneValue: true }) })
       // Without its normalizations it is another net, with fewer parameters.
       if (weights === undefined || options.normalize === false) return bundle
       return { ...bundle, weights: typeof weights === 'string' ? await readWeights(weights, bundle) : weights }

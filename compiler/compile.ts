@@ -10,6 +10,7 @@ import { sha256Hex } from './hash.ts'
 import { inspectManifest, type InspectReport } from './inspect.ts'
 import { operators } from './ops/table.ts'
 import { vocabulary } from './ops/vocabulary.ts'
+import { oneValueProblems } from './one-value.ts'
 import { buildGraph } from './passes/build-graph.ts'
 import { dropNormalization } from './passes/drop-normalization.ts'
 import { type PipelineOptions, type PipelineResult, runPipeline } from './pipeline.ts'
@@ -50,6 +51,10 @@ export interface CompileOptions {
   readonly schedules?: Readonly<Record<string, Schedules>>
   /** `false`: another net, the same without its normalizations (`drop-normalization`), to compare with. It carries no text. */
   readonly normalize?: boolean
+  /** Samples at a time in training, where that is not what the file says: what would not be learned at that batch is refused. */
+  readonly batch?: number
+  /** Lets the file train with a batch at which a `batch_norm` sees one value a channel: see `open`, which wants the same. Default false. */
+  readonly allowOneValue?: boolean
   /** Told what every step left. */
   readonly watch?: PipelineOptions['watch']
 }
@@ -130,7 +135,8 @@ function frontEnd(source: string | Source, options: CompileOptions): FrontEnd {
   if (!loaded.program) return { diagnostics: loaded.diagnostics, sources }
   const program = options.normalize === false ? dropNormalization(loaded.program) : loaded.program
   const built = buildGraph(program, { operators, ...(options.style && { style: options.style }) })
-  const diagnostics = [...loaded.diagnostics, ...built.diagnostics]
+  const values = built.graph && !options.allowOneValue ? oneValueProblems(built.graph, program.train, options.batch) : []
+  const diagnostics = [...loaded.diagnostics, ...built.diagnostics, ...values]
   if (diagnostics.some((d) => d.severity === 'error')) return { diagnostics, sources }
   return { program, ...(built.graph && { graph: built.graph }), diagnostics, sources }
 }
@@ -177,6 +183,6 @@ function ignoredLabels(graph: Graph): Map<string, number[]> {
 }
 
 function trainEntry(train: NonNullable<Program['train']>): TrainEntry {
-  const { span: _, ...rest } = train
+  const { span: _, batchSpan: _batch, ...rest } = train
   return rest as TrainEntry
 }

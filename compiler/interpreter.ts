@@ -19,6 +19,8 @@ export function interpreter(): Device {
       if (!main) throw new DeviceError('this bundle carries no text, which the interpreter needs')
       const { pipelines } = compileFor({ file: main.name, text: main.text }, [interpreterTarget], {
         style: bundle.manifest.style,
+        // Whoever opens it decides at which batch, and is told there.
+        allowOneValue: true,
         ...(bundle.manifest.memory && { memory: bundle.manifest.memory }),
         ...(programs && { programs }),
         readImport: (path) => { const found = others.find((f) => f.name.endsWith(path.replace(/^\.\//, ''))); return found && { file: found.name, text: found.text } },

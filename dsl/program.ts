@@ -69,6 +69,8 @@ export interface TrainSettings {
   /** `warmup(500) -> step(...)` gives two; the last one is the schedule proper. */
   readonly schedule: readonly AttributeCall[]
   readonly batch: number
+  /** Where the batch is written. Absent: nowhere, and it is 1. */
+  readonly batchSpan?: Span
   readonly epochs?: number
   readonly steps?: number
   readonly seed: number

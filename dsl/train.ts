@@ -57,7 +57,7 @@ class Settings {
     const test = this.every('test')
     return solver && {
       span: this.train.span, augment: augment ?? [], solver, schedule: schedule ?? [{ call: 'fixed', args: {} }], batch: batch ?? 1, seed: seed ?? 1, accumulate: accumulate ?? 1,
-      ...(data && { data }), ...(epochs !== undefined && { epochs }), ...(steps !== undefined && { steps }), ...(snapshot && { snapshot }), ...(test && { test }),
+      ...(batch !== undefined && { batchSpan: this.entries.get('batch')!.span }), ...(data && { data }), ...(epochs !== undefined && { epochs }), ...(steps !== undefined && { steps }), ...(snapshot && { snapshot }), ...(test && { test }),
     }
   }
 

@@ -3,6 +3,7 @@ import type { Dataset } from './data/dataset.ts'
 import type { Numbers } from './device.ts'
 import { InputError } from './errors.ts'
 import type { Net } from './net.ts'
+import { oneValueLayers } from './one-value.ts'
 
 export interface EvaluateOptions {
   /** `batch`: normalize each batch with its own statistics, whatever was stored. Default `global`. */
@@ -17,11 +18,14 @@ export interface Evaluation {
   readonly loss?: number
   /** Every loss and metric by name. */
   readonly metrics: Readonly<Record<string, number>>
+  /** What was done otherwise than asked, and why. Absent: nothing. */
+  readonly notes?: readonly string[]
 }
 
 /**
  * Means over all samples: what a batch gives counts as often as it has samples. The last samples that fill no batch run
- * in a session of their own size, so nothing is padded and their statistics are theirs.
+ * in a session of their own size, so nothing is padded and their statistics are theirs. A single last sample whose statistics
+ * would rest on one value joins the batch before it.
  */
 export async function evaluateAll(net: Net, given: Dataset, options: EvaluateOptions): Promise<Evaluation> {
   if (given.length < 1) throw new InputError('the dataset is empty')
@@ -47,7 +51,9 @@ export async function evaluateAll(net: Net, given: Dataset, options: EvaluateOpt
     while (waiting.length > 2) await waiting.shift()!()
   }
 
-  const rest = dataset.length % net.batch
+  const left = dataset.length % net.batch
+  const joins = dataset.length > net.batch && left > 0 && oneValueLayers(net.manifest, program, left).length > 0
+  const rest = joins ? net.batch + left : left
   const whole = dataset.length - rest
   const reader = new BatchReader(dataset, fields, inputs, net.batch)
   for (let from = 0; from < whole; from += net.batch) await runBatch(reader, from, net.batch)
@@ -58,5 +64,6 @@ export async function evaluateAll(net: Net, given: Dataset, options: EvaluateOpt
   for (const finish of waiting) await finish()
   const mean = (name: string): number => sums.get(name)! / dataset.length
   const metrics = Object.fromEntries(scalars.filter((name) => sums.has(name)).map((name) => [name, mean(name)]))
-  return { count: dataset.length, ...sums.has('') && { loss: mean('') }, metrics }
+  const notes = joins ? [`the last sample has no statistics by itself: it is evaluated with the ${net.batch} before it, as a batch of ${rest}`] : undefined
+  return { count: dataset.length, ...sums.has('') && { loss: mean('') }, metrics, ...notes && { notes } }
 }

@@ -8,6 +8,7 @@ import { initialValues } from './init.ts'
 import { checkInputs, type InputValues, type ReadyInput } from './inputs.ts'
 import { KeptInputs } from './kept-inputs.ts'
 import { inputsOf } from './needed.ts'
+import { checkValues } from './one-value.ts'
 import { amount, checkOptions, flag, oneOf } from './options.ts'
 import { missingProgram, trainingProgram, type TrainStats } from './programs.ts'
 import { type Horizon, rateAt, scalarsAt } from './schedule.ts'
@@ -48,6 +49,8 @@ export interface NetParts {
   readonly programs?: readonly string[]
   /** All programs that the bundle holds where it comes from, loaded or not. */
   readonly held?: readonly string[]
+  /** Whether batch statistics may rest on one value. */
+  readonly allowOneValue?: boolean
   readonly seed: number
   readonly notes: readonly string[]
 }
@@ -253,6 +256,7 @@ export class Net {
 
   #check(program: string, inputs: Inputs, session: Session): Call {
     const entry = this.program(program)
+    if (!this.#parts.allowOneValue) checkValues(this.manifest, [program], session.batch)
     return { program, entry, session, inputs: checkInputs(this.manifest.inputs, this.neededInputs(program), inputs, session.batch) }
   }
 

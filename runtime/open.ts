@@ -4,6 +4,7 @@ import { fetchFiles, type FetchOptions } from './fetch-files.ts'
 import { type Bundle, HALF_PLAN, HALF_PROGRAMS, type Manifest, planIn, type Storage, type TensorData } from './format.ts'
 import type { FileReader } from './found.ts'
 import { Net } from './net.ts'
+import { checkValues } from './one-value.ts'
 import { findPlaces, lastResort, type Place } from './places.ts'
 import { programFor, refuseMissing, refuseUnknown } from './programs.ts'
 import { StoredBundle } from './read-bundle.ts'
@@ -32,6 +33,11 @@ export interface OpenOptions extends FetchOptions {
    * names nothing else. Default `f32`.
    */
   readonly storage?: Storage | 'auto'
+  /**
+   * A `batch_norm` whose batch statistics would rest on one value (n x h x w = 1: behind `fc` at batch 1) learns nothing and lets
+   * nothing in front of it learn, so running such a program is refused. `true`: it runs all the same. Default false.
+   */
+  readonly allowOneValue?: boolean
 }
 
 /**
@@ -148,7 +154,7 @@ async function openOn({ owned }: Place, opening: Promise<Device>, readable: Read
     options.signal?.throwIfAborted()
     const session = await device.load(bundle, batch, programs, storage)
     try {
-      const net = new Net({ bundle, device, ownsDevice: owned, session, storage, programs, held, seed, notes: [...notes, ...readable.notes] })
+      const net = new Net({ bundle, device, ownsDevice: owned, session, storage, programs, held, allowOneValue: options.allowOneValue, seed, notes: [...notes, ...readable.notes] })
       await net.reset()
       options.signal?.throwIfAborted()
       return net
@@ -165,6 +171,7 @@ async function openOn({ owned }: Place, opening: Promise<Device>, readable: Read
 function checkOptions(options: OpenOptions, { manifest, weights }: Bundle): { batch: number; seed: number } {
   const batch = options.batch ?? manifest.train?.batch ?? 1
   if (!Number.isSafeInteger(batch) || batch < 1 || batch >= 2 ** 31) throw new InputError(`batch ${batch}: a positive integer is wanted`)
+  if (!options.allowOneValue) checkValues(manifest, (options.programs ?? []).map((name) => programFor(manifest, name)), batch)
   const seed = options.seed ?? manifest.train?.seed ?? 1
   if (!Number.isSafeInteger(seed)) throw new InputError(`seed ${seed}: an integer is wanted`)
   const known = new Set(manifest.parameters.map((p) => p.name))

@@ -45,6 +45,7 @@ export const evaluate: Verb = {
         const bar = progress(screen, 'eval', samples.length)
         const result = await net.evaluate(samples, { stats, onProgress: (done) => bar.update(done, done) })
         bar.stop()
+        for (const note of result.notes ?? []) screen.note(note)
         const seconds = (performance.now() - startedAt) / 1000
         screen.print(`${data.name}${part ? `, ${part}` : ''}: ${result.count} samples on ${device.name}, ${Math.round(result.count / Math.max(seconds, 1e-3))} images/s`)
         screen.table(['name', 'mean'], Object.entries(result.metrics).map(([name, value]) => [name, showMetric(name, value)]), [1])

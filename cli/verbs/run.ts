@@ -1,6 +1,7 @@
 import { Option } from 'commander'
 import type { Storage } from '../../runtime/format.ts'
 import type { Numbers } from '../../runtime/device.ts'
+import { oneValueLayers } from '../../runtime/one-value.ts'
 import { elementCount } from '../../runtime/sizes.ts'
 import { loadBundle, netOptions } from '../bundles.ts'
 import { deviceOf, withDevice } from '../devices.ts'
@@ -37,13 +38,17 @@ export const run: Verb = {
       const { open } = await import('../../runtime/index.ts')
       // What a sample gives depends on no other, but for statistics of the batch: those want all of them at once.
       const atOnce = Math.min(given.samples, (options['batch'] as number | undefined) ?? (stats === 'batch' ? given.samples : MOST_AT_ONCE))
+      // A single last sample has no statistics of its own: it joins the batch before it.
+      const endsAlone = (left: number): boolean => atOnce > 1 && left === atOnce + 1 && oneValueLayers(bundle.manifest, program, 1).length > 0
       const shapes = new Map(bundle.manifest.outputs.map((output) => [output.name, output.shape]))
       const collected = new Map<string, Numbers[]>()
       for (let from = 0; from < given.samples;) {
-        const size = Math.min(atOnce, given.samples - from)
+        const left = given.samples - from
+        const size = endsAlone(left) ? left : Math.min(atOnce, left)
+        if (size > atOnce) screen.note(`the last sample has no statistics by itself: it is normalized with the ${atOnce} before it, as a batch of ${size}`)
         const net = await open(bundle, { device, batch: size, programs: [program], storage: options['storage'] as Storage })
         try {
-          for (; from + size <= given.samples; from += size) {
+          for (; from + size <= given.samples && !(size === atOnce && endsAlone(given.samples - from)); from += size) {
             const result = await net.run(slice(given.values, bundle, from, size), { stats })
             for (const [name, values] of Object.entries(result)) collected.set(name, [...(collected.get(name) ?? []), values])
           }

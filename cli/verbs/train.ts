@@ -27,11 +27,11 @@ export const train: Verb = {
 
     if (output !== undefined) await checkPlace(output)
     const bundle = await loadBundle(file, {
-      ...await netOptions(options, screen), style: choices.style, memory: choices.memory, ...(choices.stats === 'global' && { programs: ['train/global'] }),
+      ...await netOptions(options, screen), style: choices.style, memory: choices.memory, batch: choices.batch, ...(choices.stats === 'global' && { programs: ['train/global'] }),
     })
     const lossless = !bundle.manifest.outputs.some((output) => output.role === 'loss')
     if (lossless) throw new InputError(`${file} has no loss, so there is nothing to train`)
-    if (!bundle.manifest.train) throw new InputError(`${file} has no train block: write at least \`train { solver sgd(lr: 0.05, momentum: 0.9) }\``)
+    if (!bundle.manifest.train) throw new InputError(`${file} has no train block: write at least \`train { batch 32  solver sgd(lr: 0.05, momentum: 0.9) }\``)
     const firstSeed = seed ?? resumed?.snapshot.seed ?? bundle.manifest.train.seed
     const data = await netData(bundle, {
       option: choices.data, testData: choices.testData, skipBroken: choices.skipBroken, limit: choices.limit, seed: firstSeed,

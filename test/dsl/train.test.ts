@@ -16,7 +16,7 @@ test('nothing but a solver: defaults', () => {
 })
 
 test('everything', () => {
-  const { span, ...settings } = train(`
+  const { span, batchSpan, ...settings } = train(`
     data mnist
     augment mirror, crop(28, pad: 4), normalize(mean: [0.5], std: [0.25])
     batch 100

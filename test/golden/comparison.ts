@@ -41,7 +41,7 @@ export const asParameter = (t: GoldenTensor, shape: readonly number[] = t.shape)
 
 /** Compiles what is run, and what any bundle has. */
 export const openText = (text: string, { style, device, targets }: Run, batch: number, programs: readonly string[]): Promise<Net> =>
-  open(compile(text, { style, targets, programs: [...new Set([...programs, 'infer', 'eval'])] }), { device, batch, programs })
+  open(compile(text, { style, targets, programs: [...new Set([...programs, 'infer', 'eval'])], allowOneValue: true }), { device, batch, programs, allowOneValue: true })
 
 /** Gives a net the parameters of a case, in every copy that it has of them. */
 export async function setFrom(net: Net, names: ReadonlyMap<string, readonly string[]>, golden: GoldenCase): Promise<void> {
