@@ -3,21 +3,23 @@ import type { Dataset } from './data/dataset.ts'
 import { fieldsFor } from './data/fields.ts'
 import type { Device, Numbers, Session } from './device.ts'
 import { InputError } from './errors.ts'
+import { evaluateAll, type EvaluateOptions, type Evaluation } from './evaluate.ts'
 import { type Bundle, type InputEntry, type Manifest, type ProgramEntry, type Storage, taskOf, type TensorData } from './format.ts'
-import { initialValues } from './init.ts'
+import { type DataIdentity, dataIdentity, identityOf, refuseContradictions, sameData, type TrainingIdentity } from './identity.ts'
 import { checkInputs, type InputValues, type ReadyInput } from './inputs.ts'
 import { KeptInputs } from './kept-inputs.ts'
 import { inputsOf } from './needed.ts'
 import { checkValues } from './one-value.ts'
 import { amount, checkOptions, flag, oneOf } from './options.ts'
+import { ParameterStore } from './parameter-store.ts'
+import { say } from './plain.ts'
 import { missingProgram, trainingProgram, type TrainStats } from './programs.ts'
 import { type Horizon, rateAt, scalarsAt } from './schedule.ts'
-import { elementCount, inputTensor, showShape } from './sizes.ts'
-import { type DataIdentity, dataIdentity, identityOf, refuseContradictions, sameData, type TrainingIdentity } from './identity.ts'
-import { HISTORY, type Snapshot } from './snapshot.ts'
-import { reaches, readStretches, type Stretch, writeStretches } from './store.ts'
+import { elementCount, inputTensor } from './sizes.ts'
+import { checkSnapshot, type Snapshot } from './snapshot.ts'
+import { readStretches, writeStretches } from './store.ts'
+import { copyTensors, type Tensors } from './tensors.ts'
 import { type TrainEvent, trainLoop, type TrainOptions } from './train.ts'
-import { evaluateAll, type EvaluateOptions, type Evaluation } from './evaluate.ts'
 
 export type Inputs = Readonly<Record<string, InputValues>>
 export type Outputs = Record<string, Numbers>
@@ -109,8 +111,7 @@ export class Net {
   #kept = new KeptInputs()
   #needed = new Map<string, readonly InputEntry[]>()
   #rest: Session | undefined
-  /** Parameters of layers that nothing depends on: no kernel reads them, but they are kept. */
-  #unread = new Map<string, TensorData>()
+  readonly #store: ParameterStore
 
   /** What the classes of labels are called, by input: of the bundle, or of the data that the net was trained with. */
   #classNames = new Map<string, readonly string[]>()
@@ -124,6 +125,7 @@ export class Net {
     this.storage = parts.storage ?? 'f32'
     this.notes = parts.notes
     this.#seed = parts.seed
+    this.#store = new ParameterStore(this.manifest, parts.session)
     for (const { name, classNames } of this.manifest.inputs) if (classNames) this.#classNames.set(name, classNames)
   }
 
@@ -319,7 +321,7 @@ export class Net {
       this.#rest = await this.device.load(this.#parts.bundle, batch, [program, 'prepare'], this.storage)
     }
     const rest = this.#rest
-    const stretches = this.#stretches()
+    const stretches = this.#store.stretches()
     await this.exclusively(async () => {
       const values = await readStretches(this.session, [...stretches.values()])
       await writeStretches(rest, [...stretches.values()].map((s, i) => [s, values[i]!] as const))
@@ -328,68 +330,20 @@ export class Net {
     return rest
   }
 
-  /** Where each parameter lies that a kernel reads; with `history`, where each solver history of it lies, as `history/BUFFER/PARAMETER`. */
-  #stretches(history = false): Map<string, Stretch> {
-    const { buffers } = this.session.plan
-    const found = new Map<string, Stretch>()
-    for (const p of this.manifest.parameters) {
-      buffers.forEach((b, buffer) => {
-        const name = b.role === (p.trainable ? 'parameters' : 'states') ? p.name
-          : history && b.role === 'history' && p.trainable ? `${HISTORY}${b.name}/${p.name}` : undefined
-        const stretch = { buffer, offset: p.offset, length: elementCount(p.shape), shape: p.shape }
-        if (name && reaches(this.session.plan, stretch)) found.set(name, stretch)
-      })
-    }
-    return found
-  }
-
   /** Parameters and statistics as they are now; float64 where the device computes in it. */
-  async parameters(): Promise<Map<string, TensorData>> {
-    const read = await this.#readAll(this.#stretches())
-    return new Map(this.manifest.parameters.map(({ name }) => [name, read.get(name) ?? this.#unread.get(name)!]))
-  }
-
-  #readAll(stretches: ReadonlyMap<string, Stretch>): Promise<Map<string, TensorData>> {
-    return this.exclusively(() => this.#readNow(stretches))
-  }
-
-  async #readNow(stretches: ReadonlyMap<string, Stretch>): Promise<Map<string, TensorData>> {
-    const values = await readStretches(this.session, [...stretches.values()])
-    return new Map([...stretches].map(([name, { shape }], i) => {
-      const data = values[i]!
-      return [name, { shape, type: data instanceof Float64Array ? 'f64' : 'f32', data }]
-    }))
+  parameters(): Promise<Map<string, TensorData>> {
+    return this.exclusively(() => this.#store.read())
   }
 
   /**
-   * Sets parameters by name. `strict` (the default) wants all of them and no others; every mismatch is told at once and
-   * then nothing is set.
+   * Sets parameters by name, from a Map or a plain object. `strict` (the default) wants all of them and no others; every mismatch is told
+   * at once and then nothing is set. The values are copied when the call is made.
    */
-  async setParameters(values: ReadonlyMap<string, TensorData>, options: { readonly strict?: boolean } = {}): Promise<void> {
-    await this.#writeAll(this.#stretches(), values, options.strict ?? true, 'parameter')
-  }
-
-  async #writeAll(stretches: ReadonlyMap<string, Stretch>, values: ReadonlyMap<string, TensorData>, strict: boolean, what: string): Promise<void> {
-    const shapes = new Map(this.manifest.parameters.map((p) => [p.name, p.shape]))
-    const wrong: string[] = []
-    const writes: (readonly [Stretch, Numbers])[] = []
-    const unread = new Map<string, TensorData>()
-    for (const [name, value] of values) {
-      const stretch = stretches.get(name)
-      const shape = stretch?.shape ?? shapes.get(name)
-      if (!shape) {
-        if (strict) wrong.push(`there is no ${what} ${name}`)
-      } else if (showShape(value.shape) !== showShape(shape) || value.data.length !== elementCount(shape)) {
-        wrong.push(`${name} is ${showShape(shape)}, not ${showShape(value.shape)}`)
-      } else if (stretch) writes.push([stretch, asNumbers(value)])
-      else unread.set(name, value)
-    }
-    const wanted = new Set([...stretches.keys(), ...shapes.keys()])
-    if (strict) for (const name of wanted) if (!values.has(name)) wrong.push(`${name} is missing`)
-    if (wrong.length) throw new InputError(`these ${what}s do not fit the net:\n  ${wrong.join('\n  ')}`)
+  async setParameters(values: Tensors, options: { readonly strict?: boolean } = {}): Promise<void> {
+    const { strict } = checkOptions('setParameters', options, { strict: flag })
+    const writes = this.#store.fit(copyTensors(values, 'parameters', (name) => this.#store.shapeOf(name)), 'parameter', { strict })
     await this.exclusively(async () => {
-      await writeStretches(this.session, writes)
-      for (const [name, value] of unread) this.#unread.set(name, value)
+      await this.#store.write(writes)
       this.#stale = true
     })
   }
@@ -418,8 +372,7 @@ export class Net {
   snapshot(): Promise<Snapshot> {
     const { identity } = this
     return this.exclusively(async () => {
-      const tensors = await this.#readNow(this.#stretches(this.#updates()))
-      return { step: this.#steps, seed: this.#seed, tensors: new Map([...tensors, ...this.#unread]), identity }
+      return { step: this.#steps, seed: this.#seed, tensors: await this.#store.read(this.#updates()), identity }
     })
   }
 
@@ -428,14 +381,19 @@ export class Net {
    * text, solver, schedule, batch, ...): a new training starts from its parameters by `setParameters`.
    */
   async restore(snapshot: Snapshot): Promise<void> {
-    const { identity } = snapshot
+    const { step, seed, tensors, identity } = checkSnapshot(snapshot)
+    const values = copyTensors(tensors, 'tensors of a snapshot', (name) => this.#store.shapeOf(name))
     if (identity) refuseContradictions({ ...this.identity, data: undefined, stats: undefined }, { ...identity, data: undefined, stats: undefined })
-    await this.#writeAll(this.#stretches(this.#updates()), snapshot.tensors, true, 'part of the training')
-    this.#steps = snapshot.step
-    this.#seed = snapshot.seed
-    this.#course = identity?.data ? { data: identity.data, stats: identity.stats, restored: true } : undefined
-    // Made by hand, it does not say what it went over: then its epochs count from the start.
-    this.#from = identity ? undefined : 0
+    const writes = this.#store.fit(values, 'part of the training', { history: this.#updates() })
+    await this.exclusively(async () => {
+      await this.#store.write(writes)
+      this.#stale = true
+      this.#steps = step
+      this.#seed = seed
+      this.#course = identity?.data ? { data: identity.data, stats: identity.stats, restored: true } : undefined
+      // Made by hand, it does not say what it went over: then its epochs count from the start.
+      this.#from = identity ? undefined : 0
+    })
   }
 
   /**
@@ -469,22 +427,20 @@ export class Net {
 
   /** Starts over: initial parameters by the seed, then what the bundle brings, histories zero. */
   async reset(seed = this.#seed): Promise<void> {
-    const { weights } = this.#parts.bundle
-    const values = new Map<string, TensorData>(this.manifest.parameters.filter((p) => !weights?.has(p.name))
-      .map((p) => [p.name, { shape: p.shape, type: 'f32', data: initialValues(p, seed) }]))
-    await this.setParameters(new Map([...values, ...weights ?? []]))
+    if (!Number.isSafeInteger(seed)) throw new InputError(`seed ${say(seed)}: an integer is wanted`)
+    const writes = this.#store.first(seed, this.#parts.bundle.weights)
     const { plan, batch } = this.session
-    if (this.#steps > 0) {
-      await this.exclusively(async () => {
-        plan.tensors.forEach((t, i) => {
-          if (this.#updates() && plan.buffers[t.buffer]!.role === 'history') this.session.write(i, new Float32Array(elementCount(t.shape, batch)))
-        })
+    await this.exclusively(async () => {
+      await this.#store.write(writes)
+      plan.tensors.forEach((t, i) => {
+        if (this.#steps > 0 && this.#updates() && plan.buffers[t.buffer]!.role === 'history') this.session.write(i, new Float32Array(elementCount(t.shape, batch)))
       })
-    }
-    this.#seed = seed
-    this.#steps = 0
-    this.#course = undefined
-    this.#from = undefined
+      this.#stale = true
+      this.#seed = seed
+      this.#steps = 0
+      this.#course = undefined
+      this.#from = undefined
+    })
   }
 
   /** How a dataset's fields feed the inputs of a program: input name -> field name. */
@@ -516,8 +472,3 @@ export class Net {
 }
 
 const toObject = (values: ReadonlyMap<string, Numbers>): Outputs => Object.fromEntries(values)
-
-function asNumbers({ data }: TensorData): Numbers {
-  if (data instanceof BigInt64Array) return Float64Array.from(data, Number)
-  return data instanceof Uint8Array ? Float32Array.from(data) : data
-}

@@ -2,6 +2,7 @@ import { sha256Of } from './digest.ts'
 import { InputError } from './errors.ts'
 import type { TensorData } from './format.ts'
 import { parseIdentity, type TrainingIdentity } from './identity.ts'
+import { say } from './plain.ts'
 import { readSafetensors, writeSafetensors } from './safetensors.ts'
 
 /**
@@ -20,6 +21,14 @@ export interface Snapshot {
 }
 
 export const HISTORY = 'history/'
+
+/** A snapshot as it is handed in. Throws InputError for what is none. */
+export function checkSnapshot(snapshot: Snapshot): Snapshot {
+  const { step, seed, identity } = snapshot ?? {}
+  if (!Number.isSafeInteger(step) || step < 0 || !Number.isSafeInteger(seed)) throw new InputError(`a snapshot has a step from 0 on, a seed and tensors; here are step ${say(step)}, seed ${say(seed)}`)
+  if (identity !== undefined && (typeof identity !== 'object' || identity === null)) throw new InputError(`the identity of a snapshot is an object, here is ${say(identity)}`)
+  return snapshot
+}
 
 const FORMAT = 'fusenet-snapshot'
 const HASH = /"sha256":"([0-9a-f]{64})"/

@@ -100,3 +100,31 @@ test('what waits is held in the same arrays again and again', () => {
   kept.release(second)
   expect(kept.keep(new Map([[input, { data: Float64Array.of(1, 2, 3), borrowed: true }]])).get(input)!.data).toBeInstanceOf(Float64Array)
 })
+
+test('parameters and snapshots are copied when the call is made', async () => {
+  const net = await open(fixture(), { device: new FakeDevice(), batch: 1 })
+  for (const data of [Float32Array.of(1, 2, 3), Float64Array.of(1, 2, 3), Int32Array.of(1, 2, 3), Uint8Array.of(1, 2, 3)]) {
+    const set = net.setParameters({ w: { shape: [3], data } }, { strict: false })
+    data.fill(9)
+    await set
+    expect([...(await net.parameters()).get('w')!.data]).toEqual([1, 2, 3])
+  }
+  const snapshot = await net.snapshot()
+  const restored = net.restore(snapshot)
+  for (const { data } of snapshot.tensors.values()) (data as Float64Array).fill(9)
+  await restored
+  expect([...(await net.parameters()).get('w')!.data]).toEqual([1, 2, 3])
+  // And what is given out is no view of what is inside.
+  ;((await net.parameters()).get('w')!.data as Float64Array).fill(9)
+  expect([...(await net.run({ x: [1, 1, 1] }))['y']!]).toEqual([2, 4, 6])
+})
+
+test('steps that were asked for behind a restore are steps of what was restored', async () => {
+  const device = new FakeDevice()
+  const net = await open(fixture(), { device, batch: 1 })
+  const { tensors } = await net.snapshot()
+  const part = { x: [1, 2, 3], label: [0] }
+  void net.restore({ step: 7, seed: 3, tensors })
+  expect((await net.trainStep(part)).step).toBe(8)
+  expect(device.scalars.at(-1)).toMatchObject({ step: 7, seed: 3 })
+})

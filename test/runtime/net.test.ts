@@ -171,6 +171,67 @@ describe('parameters', () => {
     expect([...(await net.parameters()).get('w')!.data]).toEqual([1, 2, 3])
   })
 
+  test('are taken from a Map or a plain object, as tensors or as numbers whose shape is known', async () => {
+    const { net } = await opened()
+    for (const w of [Float32Array.of(1, 2, 3), [1, 2, 3], { shape: [3], data: [1, 2, 3] }, { shape: [3], type: 'i64', data: BigInt64Array.of(1n, 2n, 3n) }] as const) {
+      await net.reset()
+      await net.setParameters({ w, seen: [5] })
+      expect([...(await net.parameters())].map(([name, { data }]) => [name, ...data])).toEqual([['w', 1, 2, 3], ['seen', 5]])
+      await net.setParameters(new Map([['w', w]]), { strict: false })
+    }
+  })
+
+  test.each<[string, unknown, RegExp]>([
+    ['null', null, /parameters are wanted as a Map or an object, \{ name: \{ shape, data \} \}; here is null/],
+    ['a list', [1, 2], /here is a list of 2/],
+    ['a text', 'w', /here is "w"/],
+    ['numbers alone', Float32Array.of(1), /are wanted as a Map/],
+    ['a number for a tensor', { w: 3 }, /w is wanted as \{ shape, data \} with a typed array/],
+    ['null for a tensor', { w: null }, /w is wanted as .*, here is null/],
+    ['data that are no numbers', { w: { shape: [3], data: 'abc' } }, /w is wanted as/],
+    ['a view of another kind', { w: { shape: [3], data: new Uint16Array(3) } }, /w is wanted as/],
+    ['a hole', { w: [1, , 3] }, /w holds nothing at 1/],
+    ['too few numbers', { w: { shape: [3], data: Float32Array.of(1) } }, /w \[3\] takes 3 numbers, here are 1/],
+    ['a shape that is none', { w: { shape: 'x', data: Float32Array.of(1, 2, 3) } }, /shape that is no list of counts: "x"/],
+    ['a number for a name', new Map([[3, Float32Array.of(1)]]), /3 is no name/],
+  ])('are refused as InputError: %s', async (_, values, message) => {
+    const { net } = await opened()
+    await expect(net.setParameters(values as never)).rejects.toThrow(message)
+    await expect(net.setParameters(values as never)).rejects.toThrow(InputError)
+    expect([...(await net.parameters()).get('w')!.data]).toEqual([0.25, 0.25, 0.25])
+  })
+
+  test('options are checked', async () => {
+    const { net } = await opened()
+    await expect(net.setParameters({ w: [1, 2, 3] }, { strict: 'no' as never })).rejects.toThrow(/setParameters: strict "no": true or false/)
+    await expect(net.setParameters({ w: [1, 2, 3] }, { stict: false } as never)).rejects.toThrow(/no option stict; did you mean strict\?/)
+  })
+
+  test.each<[string, (s: Record<string, unknown>) => unknown, RegExp]>([
+    ['a step that is no number', (s) => ({ ...s, step: NaN }), /a snapshot has a step from 0 on, .* step NaN/],
+    ['a step below 0', (s) => ({ ...s, step: -1 }), /step -1/],
+    ['half a step', (s) => ({ ...s, step: 0.5 }), /step 0\.5/],
+    ['no seed', (s) => ({ ...s, seed: undefined }), /seed undefined/],
+    ['no tensors', ({ step, seed }) => ({ step, seed }), /tensors of a snapshot are wanted as a Map/],
+    ['nothing', () => undefined, /a snapshot has a step/],
+    ['null', () => null, /a snapshot has a step/],
+  ])('a snapshot with %s is refused', async (_, change, message) => {
+    const { net } = await opened()
+    const snapshot = await net.snapshot()
+    await expect(net.restore(change({ ...snapshot }) as never)).rejects.toThrow(message)
+    await expect(net.restore(change({ ...snapshot }) as never)).rejects.toThrow(InputError)
+  })
+
+  test('of a layer that nothing reads are kept without being made before they are wanted', async () => {
+    const plain = fixture()
+    // As many as a bundle may say; made, they would take 4 GiB.
+    const idle = { name: 'idle', shape: [2 ** 30], offset: 0, trainable: true, layer: 'idle', initializer: { kind: 'gaussian', mean: 0, deviation: 1 } } as const
+    const manifest = { ...plain.manifest, parameters: plain.manifest.parameters.map((p) => (p.name === 'seen' ? { ...idle, name: 'seen', trainable: false } : p)) }
+    const states = { ...manifest.plans['webgpu']!, buffers: manifest.plans['webgpu']!.buffers.map((b) => (b.role === 'states' ? { ...b, role: 'prepared' as const } : b)) }
+    const net = await open({ ...plain, manifest: { ...manifest, plans: { webgpu: states } } }, { device: new FakeDevice(), batch: 4 })
+    expect([...(await net.run({ x }))['y']!]).toEqual([...x].map((v) => v * 0.5))
+  })
+
   test('are in what is saved, and open again with it', async () => {
     const { net } = await opened()
     await net.step({ x, label })
