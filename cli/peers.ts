@@ -72,7 +72,10 @@ async function openPeer(name: string, net: PlainNet, work: Work, Child: ChildCla
   const child = new Child(name, { env, backend, limitSeconds: LIMIT_SECONDS })
   try {
     const roles = [...work.parameters].map(([parameter, { data }]) => ({ layer: parameter.slice(0, parameter.lastIndexOf('.')), role: parameter.slice(parameter.lastIndexOf('.') + 1), data }))
-    const parameters = new Map(net.layers.flatMap(({ name: own, layer }) => roles.filter((p) => p.layer === layer).map((p) => [`${own}.${p.role}`, p.data])))
+    const parameters = new Map(net.layers.flatMap(({ name: own, layer, constants = {} }) => [
+      ...roles.filter((p) => p.layer === layer).map((p) => [`${own}.${p.role}`, p.data] as const),
+      ...Object.entries(constants).map(([role, values]) => [`${own}.${role}`, Float32Array.from(values)] as const),
+    ]))
     const { check, version } = await child.ask('prepare', {
       name, workload: { name: net.name, mode: 'infer', batch: work.batch, net, parameters, image: work.inputs[net.input] },
       options: { batch: work.batch, backend, threads, warmUpMs: 0 },

@@ -72,7 +72,7 @@ function splitName(text: string, names: readonly string[]): { name?: string; fil
   return match && (names.includes(match[1]!) || !match[1]!.includes('.')) ? { name: match[1]!, file: match[2]! } : { file: text }
 }
 
-/** Pictures of any size as one batch, seen as the net sees them when it is evaluated: scaled, cropped, normalized. */
+/** Pictures of any size as one batch, seen as the net sees them when it is evaluated: scaled and cropped. */
 async function readPictures(input: InputEntry, files: readonly string[], bundle: Bundle): Promise<TensorData> {
   const changes = bundle.manifest.train?.augment ?? []
   const shape = decodedShape(pictureShape(input), changes)

@@ -85,7 +85,7 @@ function runPasses(base: Graph, program: ProgramName, storage: Storage, options:
   for (const pass of passesFor(storage)) {
     if (!pass.programs.includes(program) || options.without?.includes(pass.name)) continue
     const before = graph
-    const result = timed(options, program, pass.name, () => pass.run(graph, { program, operators, ...(options.train && { train: options.train }) }), (r) => (r.graph === graph ? 'unchanged\n' : printGraph(r.graph)))
+    const result = timed(options, program, pass.name, () => pass.run(graph, { program, operators, style: options.style, ...(options.train && { train: options.train }) }), (r) => (r.graph === graph ? 'unchanged\n' : printGraph(r.graph)))
     graph = result.graph
     declined.push(...result.declined)
     if (graph === before) continue

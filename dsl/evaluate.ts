@@ -37,7 +37,7 @@ export function evaluate(ast: FileAst, vocabulary: Vocabulary, options: Evaluate
   const train = oneTrain(ast, report)
   const expander = new Expander(definitions, report)
   const parts = net && expander.expand(net, ast)
-  const settings = train && evaluateTrain(train, vocabulary, expander.constants(ast), report)
+  const settings = train && evaluateTrain(train, net, vocabulary, expander.constants(ast), report)
   if (parts && train && parts.losses.length === 0 && !report.failed && !isBroken(files)) {
     report.error('train/loss', 'there is a train block, but the net has no loss', net.name.span, {
       text: 'in this net', labels: [{ span: headOf(train.span, 'train'), text: 'trained here' }], hint: 'say what is to become small: loss = ...',

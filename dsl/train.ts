@@ -1,5 +1,5 @@
 import { type ArgumentContext, convertCall, durationOf } from './arguments.ts'
-import type { Call, Expression, Train, TrainEntry } from './ast.ts'
+import type { Call, Expression, Net, Train, TrainEntry } from './ast.ts'
 import { didYouMean } from './mends.ts'
 import type { TrainSettings } from './program.ts'
 import type { Reporter } from './reporter.ts'
@@ -18,20 +18,22 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
 }
 
 /** Evaluates a train block. Undefined if it is wrong, which then was told. */
-export function evaluateTrain(train: Train, vocabulary: Vocabulary, context: ArgumentContext, report: Reporter): TrainSettings | undefined {
-  return new Settings(train, vocabulary, context, report).read()
+export function evaluateTrain(train: Train, net: Net | undefined, vocabulary: Vocabulary, context: ArgumentContext, report: Reporter): TrainSettings | undefined {
+  return new Settings(train, net, vocabulary, context, report).read()
 }
 
 class Settings {
   private readonly train: Train
+  private readonly net: Net | undefined
   private readonly vocabulary: Vocabulary
   private readonly context: ArgumentContext
   private readonly report: Reporter
   private readonly entries = new Map<string, TrainEntry>()
   private readonly solverKeys: ReadonlySet<string>
 
-  constructor(train: Train, vocabulary: Vocabulary, context: ArgumentContext, report: Reporter) {
+  constructor(train: Train, net: Net | undefined, vocabulary: Vocabulary, context: ArgumentContext, report: Reporter) {
     this.train = train
+    this.net = net
     this.vocabulary = vocabulary
     this.context = context
     this.report = report
@@ -119,8 +121,25 @@ class Settings {
 
   private augmentations(entry: TrainEntry): AttributeCall[] {
     return entry.values.flatMap((e) => {
+      if (e.kind === 'call' && this.isLayer(e.callee.text)) return this.layerError(e) ?? []
       if (e.kind !== 'chain') return convertCall('an augmentation', this.vocabulary.augmentations, e, this.context) ?? []
       return this.report.error('train/list', "augmentations are separated by ','", e.span, { hint: `augment ${[e.head, ...e.links].map((part) => textOf(part.span)).join(', ')}` }) ?? []
+    })
+  }
+
+  private isLayer(name: string): boolean {
+    const named = (signatures: readonly Signature[]): boolean => signatures.some((s) => s.name === name)
+    return named(this.vocabulary.layers) && !named(this.vocabulary.augmentations)
+  }
+
+  /** What changes every picture alike is part of the net, so that whoever runs it does it too. */
+  private layerError(e: Call): undefined {
+    const inputs = (this.net?.body ?? []).filter((s) => s.kind === 'input').filter((s) => s.type.text === 'f32')
+    const picture = inputs.find((s) => s.dimensions.at(-1)?.length === 3) ?? inputs[0]
+    const name = picture?.name.text ?? 'image'
+    const line = `${name} = ${name} -> ${textOf(e.span).replace(/\s+/g, ' ')}`
+    return this.report.error('train/augment-layer', `${e.callee.text} is a layer of the net: augment holds random changes of training alone`, e.span, {
+      ...(picture && { labels: [{ span: picture.span, text: 'of this input' }] }), hint: `write in the net, behind its inputs: ${line}`,
     })
   }
 

@@ -1,4 +1,4 @@
-import type { LayerCall, Program, ValueRef } from '../dsl/program.ts'
+import type { InputDeclaration, LayerCall, Program, ValueRef } from '../dsl/program.ts'
 import type { AttributeCall } from '../dsl/signature.ts'
 
 /** A layer in words that every library has: what the peers of test/bench are built from. Shapes follow from these. */
@@ -16,6 +16,8 @@ export interface PlainLayer {
   readonly bias?: boolean
   readonly round?: 'floor' | 'ceil'
   readonly eps?: number
+  /** Of a batchNorm that is constants of the file: its tensors, by role. */
+  readonly constants?: Readonly<Record<string, readonly number[]>>
 }
 
 export interface PlainNet {
@@ -57,7 +59,7 @@ export function plainNet(program: Program): PlainNet | string {
       names.set(index, nameOf(call.inputs[0]!))
       continue
     }
-    const made = plainLayer(call)
+    const made = call.op === 'normalize' ? plainNormalize(call, input) : plainLayer(call)
     if (typeof made === 'string') return made
     const name = `${call.name.replace(/\W/g, '_')}_${index}`
     names.set(index, name)
@@ -79,6 +81,14 @@ function reachedFrom(layers: readonly LayerCall[], ref: ValueRef): { layers: num
   }
   visit(ref)
   return { layers: [...found].sort((a, b) => a - b), inputs }
+}
+
+/** Constants a channel are a normalization with stored statistics, 1 and 0 as gamma and beta. */
+function plainNormalize(call: LayerCall, input: InputDeclaration): Made | string {
+  if (call.inputs[0]!.kind !== 'input') return `${call.name} (normalize) is not of the input`
+  const each = (name: string): number[] => { const list = call.attributes[name] as readonly number[]; return Array.from({ length: input.shape[0]! }, (_, c) => list[list.length === 1 ? 0 : c]!) }
+  const std = each('std')
+  return { op: 'batchNorm', eps: 0, constants: { gamma: std.map(() => 1), beta: std.map(() => 0), running_mean: each('mean'), running_var: std.map((s) => s * s) } }
 }
 
 type Made = Omit<PlainLayer, 'name' | 'layer' | 'inputs'>

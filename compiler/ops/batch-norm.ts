@@ -189,7 +189,7 @@ const moments: Operator = {
       name: node.name, layers: [node.layer], source: node.inputs[0]!, result: node.outputs[0]!, ...(affine && { affine }), eps: epsOf(node.attributes),
     })
   },
-  // The statistics' share in the gradient of x is part of normalize_dx.
+  // The statistics' share in the gradient of x is part of batch_normalize_dx.
   gradient: () => ({}),
 }
 
@@ -233,7 +233,7 @@ const storedStatisticsOperator: Operator = {
     const rows = [mean, constant(0), variance, inverse, ...(affine ? [mul(load(affine.gamma, c), inverse), load(affine.beta, c)] : [])]
     return [equation(node.name, [node.layer], [c], rows.map((row, k) => store(out, [k, c], row)))]
   },
-  // Nothing that is stored is learned; the shares of gamma and beta are those of normalize.
+  // Nothing that is stored is learned; the shares of gamma and beta are those of batch_normalize.
   gradient: () => ({}),
 }
 
@@ -249,7 +249,7 @@ const normalizeEquation = (node: Node, x: Tensor, statistics: Tensor): Equation 
 
 /** y = gamma x-hat + beta. Inputs: x, S; gamma and beta are read where S does not have them. `stored`: S is not of this batch. */
 const normalize: Operator = {
-  name: 'normalize',
+  name: 'batch_normalize',
   pointwise: true,
   equations: (node) => [normalizeEquation(node, node.inputs[0]!, node.inputs[1]!)],
   gradient: (node, dy, build) => normalizationGradients(node, node.inputs[1]!, dy, build, node.attributes['stored'] === true),
@@ -276,7 +276,7 @@ function normalizationGradients(node: Node, statistics: Value, dy: Value, build:
     : []
   const dx = build.needs(x)
     ? build.node({
-      suffix: 'dx', op: 'normalize_dx', inputs: stored ? [dy, x, statistics] : [dy, x, sums[2]!],
+      suffix: 'dx', op: 'batch_normalize_dx', inputs: stored ? [dy, x, statistics] : [dy, x, sums[2]!],
       ...(gamma && { parameters: { gamma } }), attributes: { stored }, outputs: [{ name: 'dx', shape: x.shape }],
     })
     : []
@@ -314,7 +314,7 @@ const batchNormSums: Operator = {
 
 /** Inputs: dy, x, G; where statistics are stored ones dy, x, S. Parameter: gamma or none. */
 const normalizeDx: Operator = {
-  name: 'normalize_dx',
+  name: 'batch_normalize_dx',
   pointwise: true,
   equations: (node) => {
     const [dy, x, table] = node.inputs as readonly [Value, Value, Value]

@@ -30,9 +30,17 @@ export interface ParameterSpec {
   readonly decayMultiplier?: number
 }
 
+/** Numbers of the file that a layer reads as a tensor: nothing learns them, and weights do not hold them. */
+export interface ConstantSpec {
+  readonly role: string
+  readonly shape: readonly number[]
+  readonly values: readonly number[]
+}
+
 export interface ShapeAnswer {
   readonly shape: Shape
   readonly parameters?: readonly ParameterSpec[]
+  readonly constants?: readonly ConstantSpec[]
 }
 
 /**

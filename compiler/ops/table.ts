@@ -12,6 +12,7 @@ import { lossOperators } from './loss.ts'
 import { lrnOperators } from './lrn.ts'
 import { metricOperators } from './metric.ts'
 import type { Operator } from './operator.ts'
+import { normalizeOperators } from './normalize.ts'
 import { padOperators } from './pad.ts'
 import { poolOperators } from './pool.ts'
 import { scaleOperators } from './scale.ts'
@@ -39,6 +40,7 @@ export const operators: ReadonlyMap<string, Operator> = new Map([
   ...metricOperators,
   ...batchNormOperators,
   ...scaleOperators,
+  ...normalizeOperators,
   ...foldOperators,
   ...solverOperators,
   ...accumulateOperators,

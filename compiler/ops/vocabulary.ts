@@ -41,13 +41,6 @@ const augmentations: readonly Signature[] = [
       { name: 'pad', type: { kind: 'integer', min: 0 }, default: 0, named: true, doc: 'zeros around the picture first' },
     ],
   },
-  {
-    name: 'normalize', doc: '(x - mean) / std, a number a channel; pictures come as 0..1',
-    parameters: [
-      { name: 'mean', type: { kind: 'numbers' }, doc: 'what is subtracted' },
-      { name: 'std', type: { kind: 'numbers' }, doc: 'what is divided by' },
-    ],
-  },
 ]
 
 const folder: Parameter = { name: 'path', type: { kind: 'string' }, doc: 'the folder' }

@@ -2,11 +2,11 @@ import type { Diagnostic } from '../../dsl/diagnostic.ts'
 import type { InputDeclaration, LayerCall, NamedValue, Program, ValueRef } from '../../dsl/program.ts'
 import type { Span } from '../../dsl/source.ts'
 import type { Style } from '../../runtime/format.ts'
-import { type Graph, type NamedOutput, type Node, type ParameterEntry, value, type Value } from '../graph/graph.ts'
+import { type Constant, type Graph, type NamedOutput, type Node, type ParameterEntry, value, type Value } from '../graph/graph.ts'
 import { lookAt } from '../graph/rewrite.ts'
 import { nextOffset } from '../graph/storage.ts'
 import { initializerOf } from '../ops/fillers.ts'
-import type { Operator, ParameterSpec, ShapeAnswer } from '../ops/operator.ts'
+import type { ConstantSpec, Operator, ParameterSpec, ShapeAnswer } from '../ops/operator.ts'
 import { type Dim, elementsPerSample, isBatched, sameShape, showShape } from '../tensor.ts'
 
 export interface BuildOptions {
@@ -43,6 +43,7 @@ class Builder {
   private readonly nodes: Node[] = []
   private readonly drafts = new Map<string, LayerDraft>()
   private readonly offsets = { parameters: 0, states: 0 }
+  private readonly constants: Constant[] = []
 
   constructor(program: Program, options: BuildOptions) {
     this.program = program
@@ -56,7 +57,7 @@ class Builder {
     if (this.diagnostics.some((d) => d.severity === 'error')) return { diagnostics: this.diagnostics }
     const inputs = [...this.inputs.values()]
     const bare: Graph = { name: this.program.name, inputs, parameters: [], nodes: this.nodes, outputs }
-    const graph = { ...bare, parameters: this.parameters(bare) }
+    const graph = { ...bare, parameters: this.parameters(bare), ...(this.constants.length > 0 && { constants: this.constants }) }
     this.checkLosses(graph)
     this.warnOfUnread(graph)
     return { ...(this.diagnostics.every((d) => d.severity === 'warning') && { graph }), diagnostics: this.diagnostics }
@@ -100,7 +101,7 @@ class Builder {
     this.drafts.set(call.name, { call, roles: drafts })
     this.nodes.push({
       name: call.name, op: call.op, layer: call.name, inputs, outputs: [made], span: call.span,
-      parameters: Object.fromEntries([...drafts].map(([role, draft]) => [role, draft.value])),
+      parameters: { ...Object.fromEntries([...drafts].map(([role, draft]) => [role, draft.value])), ...this.layerConstants(call, answer.constants ?? []) },
       attributes: call.op === 'batch_norm' ? { ...call.attributes, style: this.styleOf(call) } : call.attributes,
     })
     return made
@@ -136,6 +137,16 @@ class Builder {
       shared.set(spec.role, theirs)
     }
     return shared
+  }
+
+  /** Tensors of numbers that stand in the file, each a buffer of its own. */
+  private layerConstants(call: LayerCall, specs: readonly ConstantSpec[]): Record<string, Value> {
+    return Object.fromEntries(specs.map(({ role, shape, values }) => {
+      const name = `${call.name}.${role}`
+      const made = value(name, shape, call.span, { storage: { role: 'constants', slot: name, offset: 0 } })
+      this.constants.push({ value: made, values: [{ times: 1, values }] })
+      return [role, made]
+    }))
   }
 
   private sharingError(call: LayerCall, from: string, span: Span): undefined {

@@ -20,10 +20,10 @@ export const dropCancelledBias: GraphPass = {
     const bias = layer?.parameters['bias']
     if (!layer || !bias || !LINEAR.has(layer.op)) return undefined
     const readers = look.readersOf(x)
-    const normalizations = readers.filter((reader) => reader.op === 'normalize')
+    const normalizations = readers.filter((reader) => reader.op === 'batch_normalize')
     if (normalizations.some((normalize) => normalize.attributes['style'] !== 'merged')) return undefined
     // What is normalized with stored statistics feels the bias.
-    const others = readers.filter((reader) => (reader.op !== 'normalize' || reader.attributes['stored'] === true) && reader.op !== 'moments')
+    const others = readers.filter((reader) => (reader.op !== 'batch_normalize' || reader.attributes['stored'] === true) && reader.op !== 'moments')
     if (others.length > 0) return keep(`${layer.name} is read elsewhere too, by ${others.map((other) => other.name).join(', ')}`)
     if (look.isOutput(x)) return keep(`${layer.name} is an output of the net`)
     const { bias: _, ...parameters } = layer.parameters

@@ -26,11 +26,11 @@ const COUNTS_AT_ONCE = 7
 /**
  * Takes a batch_norm that normalizes a batch with its own statistics apart into
  *   moments            S = mean (in two numbers), variance and inverse deviation of each channel, and what gamma and beta make of them
- *   normalize          y = gamma x-hat + beta
+ *   batch_normalize    y = gamma x-hat + beta
  *   update_statistics  running mean and variance, in place; stands at the end, behind whatever reads them
  * The output's value stays, so nothing that reads it changes. A layer with stored statistics is left as it is, or becomes
  *   stored_statistics  the same S of what is stored, which nothing updates
- *   normalize          the same, with `stored`: its gradient is a fixed scaling
+ *   batch_normalize    the same, with `stored`: its gradient is a fixed scaling
  */
 export function expandBatchNorm(graph: Graph, options: ExpandOptions): Graph {
   const updates: Node[] = []
@@ -58,7 +58,7 @@ export function expandBatchNorm(graph: Graph, options: ExpandOptions): Graph {
       ...node, name: `${node.name}.moments`, op: 'moments', parameters: { ...affine }, outputs: [statistics], attributes: { eps: epsOf(node.attributes), ...(style !== undefined && { style }) },
     }
     const normalize: Node = {
-      ...node, op: 'normalize', inputs: [x, statistics], parameters: { ...(gamma && { gamma }), ...(beta && { beta }) },
+      ...node, op: 'batch_normalize', inputs: [x, statistics], parameters: { ...(gamma && { gamma }), ...(beta && { beta }) },
     }
     if (options.update) {
       count(node)
@@ -76,7 +76,7 @@ function withStored(node: Node): Node[] {
   return [
     { ...node, name: `${node.name}.stored`, op: 'stored_statistics', inputs: [], parameters: { ...stored, ...affine }, outputs: [statistics] },
     {
-      ...node, op: 'normalize', inputs: [node.inputs[0]!, statistics], parameters: { ...(gamma && { gamma }), ...(beta && { beta }) },
+      ...node, op: 'batch_normalize', inputs: [node.inputs[0]!, statistics], parameters: { ...(gamma && { gamma }), ...(beta && { beta }) },
       attributes: { ...node.attributes, stored: true },
     },
   ]

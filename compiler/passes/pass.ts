@@ -1,5 +1,5 @@
 import type { AttributeCall } from '../../dsl/signature.ts'
-import type { ProgramName } from '../../runtime/format.ts'
+import type { ProgramName, Style } from '../../runtime/format.ts'
 import type { Graph } from '../graph/graph.ts'
 import type { Declined } from '../graph/rewrite.ts'
 import type { Operator } from '../ops/operator.ts'
@@ -16,6 +16,8 @@ export interface PassContext {
   /** The program that the graph is on its way to. */
   readonly program: ProgramName
   readonly operators: ReadonlyMap<string, Operator>
+  /** How the net is lowered as a whole. Absent: merged. */
+  readonly style?: Style
   /** For programs that update. */
   readonly train?: UpdateSettings
 }

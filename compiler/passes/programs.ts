@@ -7,6 +7,7 @@ import { eliminateDead } from './eliminate-dead.ts'
 import { eliminateIdentities } from './eliminate-identities.ts'
 import { expandBatchNormPass } from './expand-batch-norm.ts'
 import { foldBatchNorm } from './fold-batch-norm.ts'
+import { foldNormalize } from './fold-normalize.ts'
 import { joinMoments } from './join-moments.ts'
 import { mergeScale } from './merge-scale.ts'
 import type { GraphPass } from './pass.ts'
@@ -22,8 +23,8 @@ import { storeHalves } from './store-halves.ts'
  *   all                    merge-scale and split-scale first: every later pass sees one spelling for each style
  *   infer                  outputs alone are selected, and what is dead goes, before folding: a metric that reads a
  *                          convolution's raw output does not stop it from being folded where nobody asks for the metric
- *   infer, eval            dropout goes before folding, so that conv -> dropout -> batch_norm folds; what fold-batch-norm
- *                          left, prepare-batch-norm takes
+ *   infer, eval            dropout goes before folding, so that conv -> dropout -> batch_norm folds; constants are folded into a
+ *                          layer's weight before its batch_norm is; what fold-batch-norm left, prepare-batch-norm takes
  *   .../batch, training    batch_norm is expanded to moments -> normalize, and only then can a cancelled bias be seen; it
  *                          is dropped before differentiate, which then has no bias to ask a gradient for; join-moments
  *                          comes behind it, which looks for moments of what a layer makes
@@ -38,6 +39,7 @@ export const graphPasses: readonly GraphPass[] = [
   selectOutputs,
   eliminateIdentities,
   eliminateDead,
+  foldNormalize,
   foldBatchNorm,
   prepareBatchNorm,
   expandBatchNormPass,

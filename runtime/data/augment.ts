@@ -73,8 +73,7 @@ function changeOf({ call, args }: CallEntry, shape: Shape3): Change {
   switch (call) {
     case 'mirror': return mirror(shape)
     case 'crop': return crop(shape, args)
-    case 'normalize': return normalize(shape, args)
-    default: throw new InputError(`there is no augmentation ${call}: mirror, crop, normalize`)
+    default: throw new InputError(`there is no augmentation ${call}: mirror, crop`)
   }
 }
 
@@ -110,29 +109,6 @@ function crop([channels, height, width]: Shape3, args: Readonly<Record<string, u
             to[at] = y >= 0 && y < height && x >= 0 && x < width ? from[(c * height + y) * width + x]! : 0
           }
         }
-      }
-    },
-  }
-}
-
-/** (x - mean) / std, a number or one a channel; pixels are 0..1. */
-function normalize(shape: Shape3, args: Readonly<Record<string, unknown>>): Change {
-  const [channels, height, width] = shape
-  const each = (name: string, otherwise: number): number[] => {
-    const value = args[name] ?? otherwise
-    const numbers = (Array.isArray(value) ? value : [value]) as number[]
-    if (numbers.length !== 1 && numbers.length !== channels) throw new InputError(`normalize: ${name} has ${numbers.length} numbers, the image ${channels} channels`)
-    return Array.from({ length: channels }, (_, c) => numbers[numbers.length === 1 ? 0 : c]!)
-  }
-  const mean = each('mean', 0)
-  const std = each('std', 1)
-  if (std.some((s) => !(s > 0))) throw new InputError('normalize: std must be positive')
-  return {
-    shape,
-    apply(from, to) {
-      for (let i = 0; i < from.length; i++) {
-        const c = Math.floor(i / (height * width))
-        to[i] = (from[i]! - mean[c]!) / std[c]!
       }
     },
   }

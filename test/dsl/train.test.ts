@@ -18,7 +18,7 @@ test('nothing but a solver: defaults', () => {
 test('everything', () => {
   const { span, batchSpan, ...settings } = train(`
     data mnist
-    augment mirror, crop(28, pad: 4), normalize(mean: [0.5], std: [0.25])
+    augment mirror, crop(28, pad: 4)
     batch 100
     epochs 2
     solver sgd(lr: 0.05, momentum: 0.9)
@@ -29,7 +29,7 @@ test('everything', () => {
     test every 500 steps`)
   expect(settings).toEqual({
     data: { call: 'mnist', args: {} },
-    augment: [{ call: 'mirror', args: {} }, { call: 'crop', args: { size: [28, 28], pad: 4 } }, { call: 'normalize', args: { mean: [0.5], std: [0.25] } }],
+    augment: [{ call: 'mirror', args: {} }, { call: 'crop', args: { size: [28, 28], pad: 4 } }],
     batch: 100, epochs: 2, seed: 7, accumulate: 4,
     solver: { call: 'sgd', args: { lr: 0.05, momentum: 0.9, weight_decay: 0, regularize: 'l2' } },
     schedule: [{ call: 'warmup', args: { n: { count: 500, unit: 'steps' } } }, { call: 'step', args: { gamma: 0.1, every: { count: 1, unit: 'epochs' } } }],
@@ -43,6 +43,20 @@ describe('data', () => {
     ['one with a path', 'data images("dir")', { call: 'images', args: { path: 'dir' } }],
     ['a path', 'data "some/dir"', { call: 'path', args: { path: 'some/dir' } }],
   ])('%s', (_, entry, want) => expect(train(`${SOLVER}\n ${entry}`).data).toEqual(want))
+})
+
+test('what changes every picture alike belongs to the net, and the line to write is told', () => {
+  const [mistake, ...more] = mistakes(text(`${SOLVER}\n augment mirror, normalize(mean: [0.5, 0.4],\n   std: 0.25), crop(4)`))
+  expect(more).toEqual([])
+  expect(mistake).toMatchObject({
+    code: 'train/augment-layer', message: 'normalize is a layer of the net: augment holds random changes of training alone',
+    hint: 'write in the net, behind its inputs: x = x -> normalize(mean: [0.5, 0.4], std: 0.25)',
+  })
+  // As it stands.
+  expect(program(text(SOLVER).replace('  output', '  x = x -> normalize(mean: [0.5, 0.4], std: 0.25)\n  output')).layers[0]).toMatchObject({ op: 'normalize', inputs: [{ kind: 'input', name: 'x' }] })
+  const other = text(`${SOLVER}\n augment normalize(0, 1)`).replace('input x: f32[4, 6, 6]', 'input v: f32[7]').replace('x -> fc', 'v -> fc')
+  expect(mistakes(other)[0]!.hint).toContain('y = y -> normalize(0, 1)')
+  expect(codes(text(`${SOLVER}\n augment relu`))).toEqual(['train/augment-layer'])
 })
 
 describe('durations', () => {

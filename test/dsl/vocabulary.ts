@@ -60,6 +60,7 @@ const layers: readonly Signature[] = [
   { name: 'concat', doc: '', values: { min: 2, max: 16 }, parameters: [{ name: 'axis', type: { kind: 'integer' }, default: 1 }] },
   { name: 'gate', doc: '', parameters: [{ name: 'p', type: { kind: 'number' }, default: 1 }, { name: 'mask', type: { kind: 'value' }, optional: true, named: true }] },
   { name: 'softmax', doc: '', parameters: [] },
+  { name: 'normalize', doc: '', parameters: [{ name: 'mean', type: { kind: 'numbers' } }, { name: 'std', type: { kind: 'numbers' } }] },
   {
     name: 'softmax_loss', doc: '', role: 'loss', values: { min: 2, max: 2 },
     parameters: [{ name: 'ignore', type: { kind: 'integer' }, default: -1 }, { name: 'weight', type: { kind: 'number' }, default: 1, named: true }],
@@ -91,7 +92,6 @@ export const vocabulary: Vocabulary = {
   augmentations: [
     { name: 'mirror', doc: '', parameters: [] },
     { name: 'crop', doc: '', parameters: [{ name: 'size', type: { kind: 'window', min: 1 } }, { name: 'pad', type: { kind: 'integer', min: 0 }, default: 0, named: true }] },
-    { name: 'normalize', doc: '', parameters: [{ name: 'mean', type: { kind: 'numbers' } }, { name: 'std', type: { kind: 'numbers' } }] },
   ],
   datasets: [
     { name: 'mnist', doc: '', parameters: [] },

@@ -29,6 +29,13 @@ test('layers that all libraries have, in their order, with what they are made wi
   })
 })
 
+test('constants a channel are a batchNorm with these as its tensors', () => {
+  expect(plain('output y = image -> normalize(mean: [0.5, 0.4, 0.3], std: 0.5) as n -> relu')).toMatchObject({
+    layers: [{ op: 'batchNorm', layer: 'n', inputs: ['image'], eps: 0, constants: { gamma: [1, 1, 1], beta: [0, 0, 0], running_mean: [0.5, 0.4, 0.3], running_var: [0.25, 0.25, 0.25] } }, { op: 'relu' }],
+  })
+  expect(plain('output y = image -> relu -> normalize(0, 1) as n')).toBe('n (normalize) is not of the input')
+})
+
 test('what the output does not need does not matter', () => {
   expect(plain('output y = image -> relu\n  loss = sum(elu(image))')).toMatchObject({ layers: [{ op: 'relu' }], output: 'relu_1_0', softmax: false })
 })

@@ -125,20 +125,20 @@ describe('expand-batch-norm', () => {
 
   test('takes apart what normalizes with the batch, and leaves the rest alone', () => {
     const train = { update: true, stats: 'train' } as const
-    expect(ops(policies['moving']!, train)).toEqual(['moments', 'normalize', 'update_statistics'])
-    expect(ops(policies['cumulative']!, train)).toEqual(['moments', 'normalize', 'update_statistics', 'update_counts'])
-    expect(ops(policies['moving']!, { update: false, stats: 'train' })).toEqual(['moments', 'normalize'])
-    expect(ops({ stats: { call: 'batch', args: {} } }, train)).toEqual(['moments', 'normalize'])
+    expect(ops(policies['moving']!, train)).toEqual(['moments', 'batch_normalize', 'update_statistics'])
+    expect(ops(policies['cumulative']!, train)).toEqual(['moments', 'batch_normalize', 'update_statistics', 'update_counts'])
+    expect(ops(policies['moving']!, { update: false, stats: 'train' })).toEqual(['moments', 'batch_normalize'])
+    expect(ops({ stats: { call: 'batch', args: {} } }, train)).toEqual(['moments', 'batch_normalize'])
     expect(ops({ stats: { call: 'global', args: {} } }, train)).toEqual(['batch_norm'])
-    expect(ops({ stats: { call: 'global', args: {} } }, { update: false, stats: 'batch' })).toEqual(['moments', 'normalize'])
+    expect(ops({ stats: { call: 'global', args: {} } }, { update: false, stats: 'batch' })).toEqual(['moments', 'batch_normalize'])
     expect(ops(policies['moving']!, { update: false, stats: 'global' })).toEqual(['batch_norm'])
-    expect(ops({ stats: { call: 'batch', args: {} } }, { update: false, stats: 'global' })).toEqual(['moments', 'normalize'])
+    expect(ops({ stats: { call: 'batch', args: {} } }, { update: false, stats: 'global' })).toEqual(['moments', 'batch_normalize'])
   })
 
   test('keeps the value that others read', () => {
     const built = build(callOf(policies['moving']!))
     const graph = expanded(built, { update: true, stats: 'train' })
-    expect(graph.nodes.find((node) => node.op === 'normalize')!.outputs[0]).toBe(built.node.outputs[0])
+    expect(graph.nodes.find((node) => node.op === 'batch_normalize')!.outputs[0]).toBe(built.node.outputs[0])
     expect(graph.outputs[0]!.value).toBe(built.node.outputs[0])
   })
 
@@ -208,7 +208,7 @@ describe('in float32, with eps 1e-10', () => {
       const normalizeNode = graph.nodes[1]!
       const dOut = value('dy', built.node.outputs[0]!.shape, nowhere)
       built.storage.set(dOut, made.from(dy))
-      const given = operators.get('normalize')!.gradient!(normalizeNode, dOut, {
+      const given = operators.get('batch_normalize')!.gradient!(normalizeNode, dOut, {
         needs: () => true,
         node: (spec) => {
           const outputs = spec.outputs.map((o) => value(o.name, o.shape, nowhere))

@@ -62,7 +62,7 @@ test.each([
   ['layers', 'add mul max concat flatten reshape slice dropout softmax log_softmax batch_norm scale bias'],
   ['layers', 'softmax_loss sigmoid_loss squared_loss hinge_loss sum accuracy'],
   ['solvers', 'sgd nesterov adagrad rmsprop adadelta adam adamw'],
-  ['augmentations', 'mirror crop normalize'],
+  ['augmentations', 'mirror crop'],
   ['datasets', 'mnist fashion_mnist cifar10 images idx'],
 ] as const)('%s: %s', (kind, names) => {
   for (const name of names.split(' ')) expect(vocabulary[kind].map((s) => s.name)).toContain(name)

@@ -52,6 +52,7 @@ describe('gradients of parameters and inputs are those of central differences', 
     ['shared parameters', 'a = x -> conv(4, 3, pad: 1) as one -> tanh\n b = a -> conv(4, 3, pad: 1, weights: one) -> tanh -> conv(4, 3, pad: 1, weights: one)\n loss = sum(tanh(b))'],
     ['views', 'a = x -> conv(2, 3) -> reshape([4, 8]) -> tanh -> flatten -> fc(3)\n loss = softmax_loss(a, label)'],
     ['normalization with stored statistics', 'a = x -> conv(2, 3) -> batch_norm(stats: global, eps: 0.1) -> tanh\n loss = sum(a)'],
+    ['constants of the file in front, a number a channel and one for all', 'a = x -> normalize(mean: [1, 2, 3, 4], std: [0.5, 2, 3, 0.1]) -> conv(2, 3, pad: 1) -> normalize(0.5, 0.25) -> tanh\n loss = sum(a)'],
     ['a bias that is alone in front of a sum', 'a = x -> bias\n loss = sum(tanh(a))'],
   ])('%s', (_, body) => checkGradients(net(body)))
 })

@@ -19,7 +19,7 @@ test('what nobody needs goes, what updates the outside stays', () => {
   const { graph } = programOf(net('output side = x -> conv(2, 3) -> batch_norm as b\n loss = softmax_loss(x -> fc(3), label)'), 'train')
   // The running statistics of b are wanted later, though no result of the step depends on them.
   expect(opsOf(graph)).toContain('update_statistics')
-  expect(opsOf(graph)).not.toContain('normalize')
+  expect(opsOf(graph)).not.toContain('batch_normalize')
   expect(opsOf(programOf(net('idle = x -> conv(2, 3) -> batch_norm\n output o = x -> relu'), 'infer').graph)).toEqual(['relu'])
 })
 

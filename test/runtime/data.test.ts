@@ -122,13 +122,6 @@ describe('augmentation', () => {
     expect(() => augment(plain, [{ call: 'crop', args: { size: 5 } }])).toThrow(/crop of 5 x 5 does not fit into 3 x 4/)
   })
 
-  test('normalize: a number, or one a channel', async () => {
-    const dataset = augment(plain, [{ call: 'normalize', args: { mean: [1, 13], std: 2 } }])
-    expect((await read(dataset, [0])).image).toEqual(original(0).map((v, k) => (v - (k < 12 ? 1 : 13)) / 2))
-    expect(() => augment(plain, [{ call: 'normalize', args: { mean: [1, 2, 3] } }])).toThrow(/3 numbers, the image 2 channels/)
-    expect(() => augment(plain, [{ call: 'normalize', args: { std: 0 } }])).toThrow(/positive/)
-  })
-
   test('random choices follow seed, epoch and index, not the batch', async () => {
     const dataset = augment(plain, [{ call: 'mirror', args: {} }, { call: 'crop', args: { size: [3, 4], pad: 1 } }])
     const draw = { seed: 5, epoch: 2 }
