@@ -71,8 +71,8 @@ describe('what fusion makes of cifar10_quick.net', () => {
   test('split: one a layer', async () => {
     const found = await kernels('samples/cifar10_quick_split.net', 'split')
     expect(found.every((kernel) => kernel.layers.length === 1)).toBe(true)
-    // 3 of (conv, batch_norm, scale, relu, pool), 2 fc, softmax.
-    expect(found).toHaveLength(3 * 5 + 3)
+    // The constants, 3 of (conv, batch_norm, scale, relu, pool), 2 fc, softmax.
+    expect(found).toHaveLength(1 + 3 * 5 + 3)
   })
 
   test('the work is that of the literature', async () => {
