@@ -2,7 +2,9 @@ import { Command, CommanderError } from 'commander'
 import { json } from './options.ts'
 import { fail } from './fail.ts'
 import { EXIT } from './exit.ts'
+import { greet } from './greeting.ts'
 import { Screen } from './screen.ts'
+import { didYouMean } from './suggest.ts'
 import type { Terminal } from './terminal.ts'
 import { VERBS } from './verbs/index.ts'
 import { VERSION } from './package.ts'
@@ -35,14 +37,28 @@ Every verb takes --json; \`fusenet VERB --help\` tells the rest.`)
     command.action(async () => { code = await verb.run({ args: command.processedArgs.flat() as string[], options: command.opts(), screen }) })
   }
 
+  if (argv.every((word) => word === '--json')) {
+    greet(screen)
+    return EXIT.done
+  }
   try {
     await program.parseAsync([...argv], { from: 'user' })
     return code
   } catch (error) {
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return EXIT.done
-      return fail(screen, { kind: 'usage', message: usage.join('').trim().replace(/^error: /, '') })
+      const message = error.code === 'commander.unknownCommand' || error.code === 'commander.help' ? unknownVerb(argv) : usage.join('').trim().replace(/^error: /, '')
+      return fail(screen, { kind: 'usage', message })
     }
     return fail(screen, { kind: 'thrown', error })
   }
+}
+
+/** The verb that is none, and what was likely meant: another one, or a file that something is to be done with. */
+function unknownVerb(argv: readonly string[]): string {
+  const [word = '', ...more] = argv.filter((arg) => !arg.startsWith('-') && arg !== 'help')
+  const rest = 'fusenet --help lists the verbs'
+  if (/\.net$/.test(word)) return `${word} is a file, and what to do with it stands before it: fusenet check ${[word, ...more].join(' ')}, fusenet train ${word}; ${rest}`
+  const hint = didYouMean(word, VERBS.map((verb) => verb.name))
+  return word === '' ? rest : `there is no verb ${word}${hint || `; ${rest}`}`
 }

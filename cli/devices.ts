@@ -6,6 +6,7 @@ import { type Device, DeviceError } from '../runtime/device.ts'
 import type { Bundle } from '../runtime/format.ts'
 import { identityOf, isSoftware, webgpu } from '../runtime/webgpu.ts'
 import { wasm } from '../runtime/wasm.ts'
+import { type Probed, probeAdapter } from './adapter-probe.ts'
 import { PACKAGE_ROOT } from './package.ts'
 import type { Screen } from './screen.ts'
 
@@ -33,6 +34,8 @@ export interface Candidate {
   readonly description: string
   readonly features?: readonly string[]
   readonly limits?: Readonly<Record<string, number>>
+  /** What drivers and their loaders complained of when they were asked. */
+  readonly complaints?: readonly string[]
 }
 
 interface Found {
@@ -44,6 +47,8 @@ const SHOWN_LIMITS = ['maxBufferSize', 'maxStorageBufferBindingSize', 'maxStorag
 
 /** Dawn rounds the times of kernels to 65 microseconds, so that pages cannot spy on each other; most take less. */
 const EXACT_TIMES = 'disable-dawn-features=timestamp_quantization'
+/** On Linux the driver is Vulkan's: asked for OpenGL too, which never has what compute needs, its libraries complain. */
+const HARDWARE_FLAGS = [...(process.platform === 'linux' ? ['backend=vulkan'] : []), EXACT_TIMES]
 
 /** Adapters and devices die with the GPU object that made them, so it is held for as long as the process lives. */
 const held: GPU[] = []
@@ -109,14 +114,26 @@ export async function listDevices(): Promise<{ candidates: Candidate[]; chosen: 
 }
 
 async function hardware(): Promise<Found> {
-  const missing = (description: string): Found => ({ candidate: { name: 'webgpu', kind: 'hardware', available: false, description } })
-  // Dawn itself complains on standard error where there is no loader, so it is not asked then.
-  if (process.platform === 'linux' && !isThere('libvulkan.so.1')) return missing('no Vulkan driver is installed (libvulkan.so.1)')
-  const found = await ask([EXACT_TIMES])
-  if (typeof found === 'string') return missing(found)
-  if (isSoftware(found)) return missing(`the only adapter is ${describe(found)}, a CPU`)
-  return { candidate: candidateOf(found, 'hardware'), adapter: found }
+  const missing = (description: string, complaints: readonly string[] = []): Found =>
+    ({ candidate: { name: 'webgpu', kind: 'hardware', available: false, description, ...(complaints.length > 0 && { complaints }) } })
+  // Elsewhere the system's own drivers are used, which are quiet.
+  let said: readonly string[] = []
+  if (process.platform === 'linux') {
+    if (!isThere('libvulkan.so.1')) return missing('no Vulkan driver is installed (libvulkan.so.1)')
+    const probe = await (probed ??= probeAdapter(HARDWARE_FLAGS))
+    said = probe.said
+    // A probe that failed says nothing of the adapter: then this process asks itself.
+    if (probe.adapter === null) return missing('the graphics driver offers no adapter', said)
+    if (probe.adapter && isSoftware(probe.adapter)) return missing(`the only adapter is ${describe(probe.adapter)}, a CPU`, said)
+  }
+  const found = await ask(HARDWARE_FLAGS)
+  if (typeof found === 'string') return missing(found, said)
+  if (isSoftware(found)) return missing(`the only adapter is ${describe(found)}, a CPU`, said)
+  return { candidate: { ...candidateOf(found, 'hardware'), ...(said.length > 0 && { complaints: said }) }, adapter: found }
 }
+
+/** Asked once a process: drivers do not come and go. */
+let probed: Promise<Probed> | undefined
 
 /** SwiftShader, as scripts/software-adapter.mjs unpacks it. */
 async function software(): Promise<Found> {
@@ -158,7 +175,7 @@ function isThere(library: string): boolean {
   return true
 }
 
-const describe = ({ info }: GPUAdapter): string => [...new Set([info.vendor, info.architecture, info.device, info.description].filter(Boolean))].join(' ') || 'unnamed adapter'
+const describe = ({ info }: { readonly info: Partial<GPUAdapterInfo> }): string => [...new Set([info.vendor, info.architecture, info.device, info.description].filter(Boolean))].join(' ') || 'unnamed adapter'
 const firstLine = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split('\n')[0]!
 
 const candidateOf = (adapter: GPUAdapter, kind: 'hardware' | 'software'): Candidate => ({

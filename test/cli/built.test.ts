@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { writeBundle } from '../../runtime/node.ts'
+import { chromiumRunsHere, softwareAdapter } from '../../scripts/software-adapter.mjs'
 import { fixture } from '../runtime/fixture.ts'
 
 /** The command as it is installed: built by tsc, a process of its own. */
@@ -81,4 +82,16 @@ test('Ctrl-C: a snapshot, a word on how to resume, and exit code 130', async () 
   })
   expect(code, err).toBe(130)
   expect((await readdir(at('snaps'))).sort()).toEqual([expect.stringMatching(/^step-\d{8}\.safetensors$/), 'train.json'])
+}, 60_000)
+
+test.runIf(chromiumRunsHere)('a Vulkan loader that complains by itself is heard by devices --verbose alone', async () => {
+  const { libraryDir } = await softwareAdapter()
+  // It finds no driver, which native code says on standard error.
+  await writeFile(at('none.json'), '{}')
+  const env = { ...process.env, NO_COLOR: '1', LD_LIBRARY_PATH: libraryDir, VK_DRIVER_FILES: at('none.json'), VK_ICD_FILENAMES: at('none.json') }
+  const [quiet, verbose] = await Promise.all([[], ['--verbose']].map((more) => run(process.execPath, [join(built, 'dist/cli/main.js'), 'devices', ...more], { env })))
+  expect(quiet!.stderr + verbose!.stderr).toBe('')
+  expect(quiet!.stdout).toMatch(/none: the graphics driver offers no adapter/)
+  expect(quiet!.stdout).not.toMatch(/vkCreateInstance/)
+  expect(verbose!.stdout).toMatch(/said:\n {2}.*vkCreateInstance/)
 }, 60_000)

@@ -3,7 +3,10 @@ import { fusenet, json } from './helper.ts'
 
 describe('a wrong command line gives exit code 2 and says what was meant', () => {
   test.each([
-    ['an unknown verb', ['trian'], /unknown command 'trian'[^]*Did you mean train\?/],
+    ['an unknown verb', ['trian'], /there is no verb trian; did you mean train\?/],
+    ['help of an unknown verb', ['help', 'trian'], /there is no verb trian; did you mean train\?/],
+    ['a verb that is like none', ['frobnicate'], /there is no verb frobnicate; fusenet --help lists the verbs/],
+    ['a file and no verb', ['a.net'], /a\.net is a file, and what to do with it stands before it: fusenet check a\.net/],
     ['an unknown option', ['train', 'a.net', '--epoch', '3'], /unknown option '--epoch'[^]*Did you mean --epochs\?/],
     ['a missing file', ['check'], /missing required argument 'file.net'/],
     ['too many files', ['compile', 'a.net', 'b.net', '-o', 'x'], /too many arguments/],
@@ -17,7 +20,6 @@ describe('a wrong command line gives exit code 2 and says what was meant', () =>
     ['no minutes', ['train', 'a.net', '--minutes', '0'], /number above 0/],
     ['two lengths', ['train', 'a.net', '--epochs', '1', '--steps', '2'], /cannot be used with/],
     ['an option without its value', ['train', 'a.net', '--data'], /argument missing/],
-    ['nothing at all', [], /Usage: fusenet/],
     ['results to a text file', ['run', 'a', '--input', 'x.npy', '-o', 'y.txt'], /written to \.safetensors or \.npy/],
     ['a module that is no .js', ['compile', 'a.net', '--format', 'esm', '-o', 'out'], /ends in \.js or \.mjs/],
     ['several seeds of one snapshot', ['train', 'a.net', '--resume', 'x', '--seeds', '3'], /--resume goes on with one training/],
@@ -32,6 +34,23 @@ describe('a wrong command line gives exit code 2 and says what was meant', () =>
     const said = await fusenet(['train', 'a.net', '--epoch', '3', '--json'])
     expect(said.code).toBe(2)
     expect(json(said).error).toEqual({ exitCode: 2, message: expect.stringContaining("unknown option '--epoch'") })
+  })
+})
+
+describe('nothing at all', () => {
+  test('says what it is and three commands to try, whose file is there', async () => {
+    const { code, out, err } = await fusenet([])
+    expect({ code, err }).toEqual({ code: 0, err: '' })
+    expect(out).toMatch(/^fusenet \d+\.\d+\.\d+ compiles/)
+    expect(out.match(/^ {2}fusenet \w+ /gm)).toEqual(['  fusenet inspect ', '  fusenet train ', '  fusenet eval '])
+    const file = /^ {2}fusenet inspect (\S+\.net)/m.exec(out)![1]!
+    expect((await fusenet(['check', file])).code).toBe(0)
+  })
+
+  test('with --json it is JSON', async () => {
+    const said = await fusenet(['--json'])
+    expect(said.code).toBe(0)
+    expect(json(said)).toEqual({ fusenet: expect.any(String), try: [1, 2, 3].map(() => ({ command: expect.stringMatching(/^fusenet /), what: expect.any(String) })) })
   })
 })
 
