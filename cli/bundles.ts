@@ -3,7 +3,8 @@ import type { CompileOptions } from '../compiler/compile.ts'
 import type { Source } from '../dsl/source.ts'
 import { type Bundle, HALF_PLAN, type Memory, type ProgramName, SOFTWARE_PLAN, type Storage, type Style, type TensorData } from '../runtime/format.ts'
 import { MANIFEST_FILE, WEIGHTS_FILE } from '../runtime/files.ts'
-import { readBundle } from '../runtime/node.ts'
+import { readBundle, readSnapshot } from '../runtime/node.ts'
+import { HISTORY } from '../runtime/snapshot.ts'
 import { programFor } from '../runtime/programs.ts'
 import { BundleError, InputError } from '../runtime/errors.ts'
 import { readSafetensors } from '../runtime/safetensors.ts'
@@ -132,7 +133,10 @@ export async function readWeights(file: string, bundle: Bundle): Promise<Map<str
     if (!weights) throw new InputError(`the bundle ${file} holds no ${WEIGHTS_FILE}`)
     return fitting(new Map(weights), file, bundle)
   }
-  return fitting(readSafetensors(await readBytes(file), file).tensors, file, bundle)
+  const { tensors, metadata } = readSafetensors(await readBytes(file), file)
+  // A snapshot of a training has the parameters among others; damaged, it is worth as little here.
+  if (metadata['format'] !== 'fusenet-snapshot') return fitting(tensors, file, bundle)
+  return fitting(new Map([...(await readSnapshot(file)).tensors].filter(([name]) => !name.startsWith(HISTORY))), file, bundle)
 }
 
 function fitting(found: Map<string, TensorData>, file: string, bundle: Bundle): Map<string, TensorData> {

@@ -1,5 +1,8 @@
-/** What a shell sees. `interrupted` is what shells use for Ctrl-C, so that `train && eval` stops there. */
-export const EXIT = { done: 0, input: 1, usage: 2, device: 3, interrupted: 130 } as const
+/**
+ * What a shell sees. `interrupted` is what shells use for Ctrl-C, `closed` for SIGPIPE: work ended because nobody reads what it prints. Either
+ * way `train && eval` stops there.
+ */
+export const EXIT = { done: 0, input: 1, usage: 2, device: 3, interrupted: 130, closed: 141 } as const
 
 /** The command line is wrong: exit code 2. */
 export class UsageError extends Error {

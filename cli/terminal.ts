@@ -1,3 +1,9 @@
+/**
+ * Why a command should end early: Ctrl-C, the window was closed, somebody asked for it (SIGTERM), the reader of standard output went
+ * away, or standard output cannot be written to.
+ */
+export type Ending = 'interrupt' | 'hangup' | 'terminate' | 'closed' | 'unwritable'
+
 /** Where a command writes and what it hears: the process, or a test's own. */
 export interface Terminal {
   readonly out: Stream
@@ -5,8 +11,10 @@ export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>
   /** All of standard input. */
   readInput(): Promise<string>
-  /** Calls back at each Ctrl-C until the returned function is called. */
-  onInterrupt(handler: () => void): () => void
+  /** Calls back at each reason to end early until the returned function is called. Absent: Ctrl-C. */
+  onInterrupt(handler: (why?: Ending) => void): () => void
+  /** What went wrong with standard output, but for a reader that went away. */
+  outFailure?(): NodeJS.ErrnoException | undefined
 }
 
 export interface Stream {
@@ -15,11 +23,25 @@ export interface Stream {
   readonly columns?: number
 }
 
+const SIGNALS = { SIGINT: 'interrupt', SIGHUP: 'hangup', SIGTERM: 'terminate' } as const
+
 export function processTerminal(): Terminal {
-  // `fusenet inspect ... | head` closes the pipe early: that is no failure.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => { if (error.code === 'EPIPE') process.exit(0) })
+  const handlers = new Set<(why?: Ending) => void>()
+  let broken: NodeJS.ErrnoException | undefined
+  // `fusenet inspect ... | head` closes the pipe early: what is left is computed for nobody, quietly. Work that may be long is told.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (broken) return
+    broken = error
+    for (const handler of [...handlers]) handler(error.code === 'EPIPE' ? 'closed' : 'unwritable')
+  })
+  // What is said on the way has no reader any more; the work goes on.
+  process.stderr.on('error', () => {})
   return {
-    out: process.stdout,
+    out: {
+      write: (text) => { if (!broken) process.stdout.write(text) },
+      get isTTY() { return process.stdout.isTTY },
+      get columns() { return process.stdout.columns },
+    },
     err: process.stderr,
     env: process.env,
     async readInput() {
@@ -28,12 +50,16 @@ export function processTerminal(): Terminal {
       return Buffer.concat(parts).toString('utf8')
     },
     onInterrupt(handler) {
-      process.on('SIGINT', handler)
-      process.on('SIGTERM', handler)
+      const listeners = Object.entries(SIGNALS).map(([signal, why]) => [signal, () => handler(why)] as const)
+      for (const [signal, listener] of listeners) process.on(signal, listener)
+      handlers.add(handler)
+      // It may have happened before anybody listened.
+      if (broken) queueMicrotask(() => { if (handlers.has(handler)) handler(broken!.code === 'EPIPE' ? 'closed' : 'unwritable') })
       return () => {
-        process.off('SIGINT', handler)
-        process.off('SIGTERM', handler)
+        for (const [signal, listener] of listeners) process.off(signal, listener)
+        handlers.delete(handler)
       }
     },
+    outFailure: () => (broken && broken.code !== 'EPIPE' ? broken : undefined),
   }
 }

@@ -79,10 +79,20 @@ const say = (what: keyof TrainingIdentity, { [what]: value }: TrainingIdentity):
 export const sayContradiction = ({ what, here, there }: Contradiction): string =>
   what === 'text' ? 'the text of the net is another one' : `${NAMES[what]} is ${here} here, and ${there} in that training`
 
-/** Throws InputError with all that this training and a snapshot's do not have in common. */
+/** A snapshot is of another training than the one that is to go on. */
+export class OtherTrainingError extends InputError {
+  readonly contradictions: readonly Contradiction[]
+
+  constructor(found: readonly Contradiction[]) {
+    super(`this snapshot is of another training: ${found.map(sayContradiction).join('; ')}. A new training starts from its parameters by setParameters`)
+    this.contradictions = found
+  }
+}
+
+/** Throws OtherTrainingError with all that this training and a snapshot's do not have in common. */
 export function refuseContradictions(here: TrainingIdentity, there: TrainingIdentity): void {
   const found = contradictions(here, there)
-  if (found.length) throw new InputError(`this snapshot is of another training: ${found.map(sayContradiction).join('; ')}. A new training starts from its parameters by setParameters`)
+  if (found.length) throw new OtherTrainingError(found)
 }
 
 export function sameData(a: DataIdentity, b: DataIdentity): boolean {

@@ -22,6 +22,9 @@ export interface TrainOptions {
   readonly stats?: TrainStats
 }
 
+/** All updates that a training was to have are done. */
+export class NothingLeftError extends InputError {}
+
 export interface TrainEvent {
   /** Updates done, and to be done in all. */
   readonly step: number
@@ -104,6 +107,6 @@ function lengthOf(net: Net, { epochs, steps, total }: TrainOptions, from: number
   const filed = train?.steps ?? (train?.epochs === undefined ? undefined : train.epochs * stepsPerEpoch)
   const asked = steps ?? (epochs === undefined ? undefined : epochs * stepsPerEpoch)
   const end = asked !== undefined ? (total ? from : net.steps) + asked : filed !== undefined ? from + filed : net.steps + stepsPerEpoch
-  if (end <= net.steps) throw new InputError(`nothing is left to do: ${net.steps - from} updates are done, of ${end - from} in all; say how many more by epochs or steps`)
+  if (end <= net.steps) throw new NothingLeftError(`nothing is left to do: ${net.steps - from} updates are done, of ${end - from} in all; say how many more by epochs or steps`)
   return { steps: end, totalSteps: total ? end : Math.max(end, from + (filed ?? 0)) }
 }

@@ -1,7 +1,8 @@
 import type { Evaluation } from '../../runtime/evaluate.ts'
 import type { Bundle } from '../../runtime/format.ts'
 import type { NetData } from '../datasets.ts'
-import type { Found, TrainChoices } from './snapshots.ts'
+import type { TrainChoices } from './choices.ts'
+import type { Found } from './snapshots.ts'
 
 /** All that a training needs to know before it starts. */
 export interface Job {
@@ -10,22 +11,30 @@ export interface Job {
   readonly bundle: Bundle
   readonly data: NetData
   readonly choices: TrainChoices
+  /** Chose the samples of `limit`. */
+  readonly dataSeed: number
   readonly resumed?: Found
-  readonly output?: string
+  readonly output: string
   readonly mostSeconds: number
-  readonly snapshots: string
+  /** The folder of the run that goes on, or where a new one gets its own. */
+  readonly run?: string
+  readonly place: string
+  /** How many snapshots are kept besides the best. */
+  readonly keep: number
+  /** What a command line that goes on says again: where it runs, which the snapshot does not know. */
+  readonly again: readonly string[]
 }
 
 export interface Result {
   readonly seed: number
   readonly steps: number
   readonly seconds: number
-  /** Of the last update. */
-  readonly loss: number
+  /** Of the last update; absent where there was none to do. */
+  readonly loss?: number
   readonly test: Evaluation
 }
 
-/** How often Ctrl-C was pressed. */
-export interface Interrupt {
-  count: number
+/** It ended before it was complete. */
+export interface Ended {
+  readonly exitCode: number
 }

@@ -1,7 +1,8 @@
-import { type Command, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { UsageError } from '../exit.ts'
 import { device, memory, positiveInteger, positiveNumber, style, trainStats, tuned, weights, wholeNumber } from '../options.ts'
-import type { TrainChoices } from './snapshots.ts'
+import type { TrainChoices } from './choices.ts'
+import { KEPT } from './keeper.ts'
 
 /** The words of `fusenet train`. */
 export function describeTrain(command: Command): void {
@@ -9,40 +10,57 @@ export function describeTrain(command: Command): void {
     .option('--data <data>', 'mnist, fashion_mnist, cifar10, a folder (idx:DIR, cifar10:DIR, images:DIR), or files: x=x.npy,t=t.npy, data.safetensors, data.csv; default: the file\'s')
     .option('--test-data <data>', 'what it is tested with, where the data have no test part; default: every fifth sample, kept back')
     .option('--skip-broken', 'leave out pictures that cannot be read, and count them')
-    .addOption(new Option('--epochs <n>', 'how often the data are seen; default: the file\'s').argParser(positiveInteger).conflicts('steps'))
-    .option('--steps <n>', 'updates in all', positiveInteger)
+    .addOption(new Option('--epochs <n>', 'how often the data are seen in all, with what --resume goes on from; default: the file\'s').argParser(positiveInteger).conflicts('steps'))
+    .option('--steps <n>', 'updates in all, with those that --resume goes on from', positiveInteger)
     .option('--seed <n>', 'of initial parameters, order and dropout; default: the file\'s', wholeNumber)
     .option('--seeds <k>', 'train k times with successive seeds; mean and deviation are told', positiveInteger)
     .option('--batch <n>', 'samples an update; default: the file\'s', positiveInteger)
     .option('--limit <n>', 'use n training samples alone, of all classes', positiveInteger)
-    .option('--minutes <m>', 'train no longer than this, then test and write as usual', positiveNumber)
-    .option('-o, --output <bundle>', 'write the trained bundle (with --seeds, of the first seed)')
-    .option('--resume <dir>', 'go on from the newest snapshot there')
-    .option('--snapshot-dir <dir>', 'where snapshots go; default: NAME.snapshots'))
+    .option('--minutes <m>', 'train no longer than this, then snapshot, test and write as usual', positiveNumber)
+    .option('-o, --output <bundle>', 'where the trained bundle goes (with --seeds, of the first seed); default: out/NAME')
+    .option('--resume <path>', 'go on with a training: the folder of snapshots (its last training), of one training, or one snapshot')
+    .option('--snapshot-dir <dir>', 'where each training gets a folder for its snapshots; default: OUTPUT.snapshots')
+    .option('--keep <n>', 'snapshots to keep besides the best by test, or all', kept, KEPT))
+}
+
+const kept = (text: string): number => {
+  if (text === 'all') return Infinity
+  try {
+    return positiveInteger(text)
+  } catch {
+    throw new InvalidArgumentError('A whole number from 1 on is wanted, or all.')
+  }
 }
 
 /** What the command line says about the training, besides the net. */
 export interface TrainOptions {
   /** What a snapshot keeps. */
   readonly choices: TrainChoices
-  readonly seed?: number
   readonly seeds: number
   readonly mostSeconds: number
-  readonly output?: string
   readonly resume?: string
   readonly snapshotDir?: string
+  readonly keep: number
+  readonly again: readonly string[]
 }
 
-const CHOICES = ['data', 'testData', 'skipBroken', 'batch', 'limit', 'epochs', 'steps', 'style', 'memory', 'stats'] as const
+const CHOICES = ['data', 'testData', 'skipBroken', 'batch', 'limit', 'epochs', 'steps', 'seed', 'style', 'memory', 'stats', 'output'] as const
+/** What may differ when a training goes on, so that it has to be said again. */
+const AGAIN = ['device', 'threads', 'cache', 'minutes', 'keep'] as const
 
 export function trainOptions(options: Readonly<Record<string, unknown>>): TrainOptions {
   const text = (name: string): string | undefined => options[name] as string | undefined
-  const number = (name: string): number | undefined => options[name] as number | undefined
-  const seeds = number('seeds') ?? 1
+  const seeds = (options['seeds'] as number | undefined) ?? 1
   const resume = text('resume')
   if (resume !== undefined && seeds > 1) throw new UsageError('--resume goes on with one training, --seeds starts several')
+  if (resume !== undefined && text('weights') !== undefined) throw new UsageError('--resume brings the parameters with it, --weights starts a new training: leave one of them out')
+  const usual = (name: string): boolean => (name === 'device' && options[name] === 'auto') || (name === 'keep' && options[name] === KEPT)
   return {
     choices: Object.fromEntries(CHOICES.filter((name) => options[name] !== undefined).map((name) => [name, options[name]])),
-    seed: number('seed'), seeds, mostSeconds: 60 * (number('minutes') ?? Infinity), output: text('output'), resume, snapshotDir: text('snapshotDir'),
+    seeds, mostSeconds: 60 * ((options['minutes'] as number | undefined) ?? Infinity), resume, snapshotDir: text('snapshotDir'), keep: options['keep'] as number,
+    again: [
+      ...AGAIN.filter((name) => options[name] !== undefined && !usual(name)).flatMap((name) => [`--${name}`, options[name] === Infinity ? 'all' : String(options[name])]),
+      ...(options['tuned'] === true ? ['--tuned'] : []),
+    ],
   }
 }

@@ -1,16 +1,22 @@
+import { basename } from 'node:path'
 import { InputError } from '../../runtime/errors.ts'
 import { trainingProgram } from '../../runtime/programs.ts'
+import { tryFolder } from '../../runtime/node-files.ts'
+import { sayHolder, takeLock } from '../../runtime/node-lock.ts'
 import { checkPlace } from '../../runtime/write-bundle.ts'
 import { loadBundle, netOptions } from '../bundles.ts'
 import { netData } from '../datasets.ts'
 import { deviceOf, withDevice } from '../devices.ts'
 import { EXIT } from '../exit.ts'
+import { kindOf } from '../files.ts'
 import { neededInputs } from '../needed.ts'
 import { showMetric, spreadOf } from '../metrics.ts'
+import type { Screen } from '../screen.ts'
 import type { Job, Result } from '../training/job.ts'
 import { describeTrain, trainOptions } from '../training/options.ts'
+import { checkText, goOn } from '../training/resume.ts'
 import { trainOnce } from '../training/run.ts'
-import { readSnapshot, type TrainChoices } from '../training/snapshots.ts'
+import { findSnapshot, type Found } from '../training/snapshots.ts'
 import type { Verb } from '../verb.ts'
 
 export const train: Verb = {
@@ -19,43 +25,67 @@ export const train: Verb = {
   describe: describeTrain,
   async run({ args, options, screen }) {
     const file = args[0]!
-    const { choices: given, seed, seeds, mostSeconds, output, resume, snapshotDir } = trainOptions(options)
-    const resumed = resume === undefined ? undefined : await readSnapshot(resume)
-    // A new length replaces the old one, in whichever unit it was told.
-    const { epochs, steps, ...kept } = resumed?.choices ?? {}
-    const choices: TrainChoices = { ...kept, ...(given.epochs === undefined && given.steps === undefined && { epochs, steps }), ...given }
+    const { choices: given, seeds, mostSeconds, resume, snapshotDir, keep, again } = trainOptions(options)
+    const resumed = resume === undefined ? undefined : await findSnapshot(resume)
+    if (resumed) sayFound(resumed, screen)
+    const choices = resumed ? goOn(resumed, given) : given
 
-    if (output !== undefined) await checkPlace(output)
+    if (choices.output !== undefined) await checkPlace(choices.output)
     const bundle = await loadBundle(file, {
       ...await netOptions(options, screen), style: choices.style, memory: choices.memory, batch: choices.batch, ...(choices.stats === 'global' && { programs: ['train/global'] }),
     })
-    const lossless = !bundle.manifest.outputs.some((output) => output.role === 'loss')
+    const { manifest } = bundle
+    const lossless = !manifest.outputs.some((output) => output.role === 'loss')
     if (lossless) throw new InputError(`${file} has no loss, so there is nothing to train`)
-    if (!bundle.manifest.train) throw new InputError(`${file} has no train block: write at least \`train { batch 32  solver sgd(lr: 0.05, momentum: 0.9) }\``)
-    const firstSeed = seed ?? resumed?.snapshot.seed ?? bundle.manifest.train.seed
-    const data = await netData(bundle, {
-      option: choices.data, testData: choices.testData, skipBroken: choices.skipBroken, limit: choices.limit, seed: firstSeed,
-      inputs: neededInputs(bundle, trainingProgram(bundle.manifest, 'train', choices.stats)), use: 'train',
-    }, screen)
-    const job: Job = {
-      file, bundle, data, choices, resumed, output, mostSeconds,
-      snapshots: snapshotDir ?? resume ?? `${output ?? bundle.manifest.name}.snapshots`,
-    }
+    if (!manifest.train) throw new InputError(`${file} has no train block: write at least \`train { batch 32  solver sgd(lr: 0.05, momentum: 0.9) }\``)
+    if (resumed) checkText(file, manifest, resumed, choices)
 
-    return withDevice(deviceOf(options, bundle), screen, async (device) => {
-      const results: Result[] = []
-      for (let i = 0; i < seeds; i++) {
-        const result = await trainOnce(job, firstSeed + i, device, screen, i === 0)
-        if (result === 'interrupted') return EXIT.interrupted
-        results.push(result)
-      }
-      const spread = spreadOf(results.map((result) => result.test))
-      if (seeds > 1) {
-        screen.print(`over ${seeds} seeds:`)
-        screen.table(['test', 'mean', 'deviation'], Object.entries(spread).map(([name, { mean, deviation }]) => [name, showMetric(name, mean), showMetric(name, deviation)]), [1, 2])
-      }
-      screen.event({ event: 'done', device: device.name, runs: results, ...(seeds > 1 && { spread }), ...(output !== undefined && { bundle: output }) })
-      return EXIT.done
-    })
+    // Places are tried before the work that ends in them.
+    const output = choices.output ?? `out/${manifest.name}`
+    if (choices.output === undefined) {
+      await checkPlace(output)
+      if (!screen.json) screen.note(`the bundle goes to ${output}${await kindOf(output) === undefined ? '' : ', in place of the one that is there'} (-o names another place)`)
+    }
+    const run = snapshotDir === undefined ? resumed?.run : undefined
+    const place = snapshotDir ?? resumed?.place ?? `${output}.snapshots`
+    await tryFolder(run ?? place)
+    const lock = await takeLock(`${output}.lock`)
+    if (!('release' in lock)) throw new InputError(`${sayHolder(lock)} trains for ${output} at this moment: name another place by -o`)
+    try {
+      const firstSeed = resumed?.snapshot.seed ?? choices.seed ?? manifest.train.seed
+      const dataSeed = choices.dataSeed ?? firstSeed
+      const data = await netData(bundle, {
+        option: choices.data, testData: choices.testData, skipBroken: choices.skipBroken, limit: choices.limit, seed: dataSeed,
+        inputs: neededInputs(bundle, trainingProgram(manifest, 'train', choices.stats)), use: 'train',
+      }, screen)
+      const job: Job = { file, bundle, data, choices, dataSeed, resumed, output, mostSeconds, run, place, keep, again }
+      return await withDevice(deviceOf(options, bundle), screen, async (device) => {
+        const results: Result[] = []
+        for (let i = 0; i < seeds; i++) {
+          const result = await trainOnce(job, firstSeed + i, device, screen, i === 0)
+          if ('exitCode' in result) {
+            if (i < seeds - 1 && !screen.json) screen.note(`seeds ${firstSeed + i + 1} to ${firstSeed + seeds - 1} are left`)
+            return result.exitCode
+          }
+          results.push(result)
+        }
+        const spread = spreadOf(results.map((result) => result.test))
+        if (seeds > 1) {
+          screen.print(`over ${seeds} seeds:`)
+          screen.table(['test', 'mean', 'deviation'], Object.entries(spread).map(([name, { mean, deviation }]) => [name, showMetric(name, mean), showMetric(name, deviation)]), [1, 2])
+        }
+        screen.event({ event: 'done', device: device.name, runs: results, ...(seeds > 1 && { spread }), bundle: output })
+        return EXIT.done
+      })
+    } finally {
+      await lock.release()
+    }
   },
+}
+
+/** What was chosen among several snapshots. */
+function sayFound({ path, run, runs, damaged, snapshot }: Found, screen: Screen): void {
+  for (const why of damaged) screen.note(`${why}: passed over`)
+  if (damaged.length > 0) screen.note(`goes on from ${path}, step ${snapshot.step}`)
+  else if (runs > 1 && !screen.json) screen.note(`of ${runs} trainings the one that went on last: ${basename(run!)}`)
 }

@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { writeBundle } from '../../runtime/node.ts'
@@ -20,7 +20,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'fusenet-built-'))
   // Below the project, so that the packages are found.
   await mkdir('node_modules/.cache/fusenet', { recursive: true })
-  built = await mkdtemp('node_modules/.cache/fusenet/built-')
+  built = resolve(await mkdtemp('node_modules/.cache/fusenet/built-'))
   // It writes what it can, whatever types say: those are checked elsewhere.
   await run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', join(built, 'dist'), '--incremental', 'false', '--tsBuildInfoFile', 'null']).catch(() => {})
   await writeBundle(fixture(), at('line'))
@@ -45,7 +45,7 @@ interface Ended {
 /** `hear` gets what was printed so far and may send a signal. */
 function fusenet(argv: readonly string[], hear?: (said: string, kill: (signal: NodeJS.Signals) => void) => void): Promise<Ended> {
   return new Promise((done) => {
-    const child = spawn(process.execPath, [join(built, 'dist/cli/main.js'), ...argv], { env: { ...process.env, NO_COLOR: '1' } })
+    const child = spawn(process.execPath, [join(built, 'dist/cli/main.js'), ...argv], { cwd: folder, env: { ...process.env, NO_COLOR: '1' } })
     let [out, err] = ['', '']
     const kill = (signal: NodeJS.Signals): void => { child.kill(signal) }
     child.stdout.on('data', (data: Buffer) => { out += data; hear?.(out + err, kill) })
@@ -68,20 +68,43 @@ test('a process that used the GPU ends too', async () => {
   expect(JSON.parse(out).count).toBe(6)
 }, 60_000)
 
-test('a pipe that is closed early is no failure', async () => {
-  const { stdout } = await run('sh', ['-c', `"${process.execPath}" "${join(built, 'dist/cli/main.js')}" train "${at('line')}" --data "${at('data')}" --epochs 1 --json | head -n 1`])
-  expect(JSON.parse(stdout).event).toBe('start')
+/** A pipe whose reader leaves after the first line: exit codes of both, and what else was said. */
+async function headed(argv: string): Promise<{ codes: string; out: string; err: string }> {
+  const script = `{ "${process.execPath}" "${join(built, 'dist/cli/main.js')}" ${argv} 2> err; echo $? > code; } | head -n 1`
+  const { stdout } = await run('sh', ['-c', script], { cwd: folder })
+  return { codes: await readFile(at('code'), 'utf8'), out: stdout, err: await readFile(at('err'), 'utf8') }
+}
+
+test('a pipe that is closed early is no failure where nothing is lost', async () => {
+  const { codes, out, err } = await headed('inspect line')
+  expect([codes, out.length > 0, err]).toEqual(['0\n', true, ''])
 }, 60_000)
 
-test('Ctrl-C: a snapshot, a word on how to resume, and exit code 130', async () => {
+test('a training whose reader left keeps what it computed, says so, and fails', async () => {
+  const { codes, out, err } = await headed('train line --data data --epochs 2000 -o headed --json')
+  expect(JSON.parse(out).event).toBe('start')
+  expect(codes).toBe('141\n')
+  const resume = /resume by: fusenet (train line --resume \S+ -o headed)/.exec(err)![1]!
+  const goneOn = await fusenet([...resume.split(' '), '--minutes', '0.001'])
+  expect(goneOn.code, goneOn.err).toBe(0)
+  expect(goneOn.err).toMatch(/from step [1-9]/)
+}, 60_000)
+
+test('standard output on a full disk is a failure, and a training is kept', async () => {
+  const full = (argv: string) => run('sh', ['-c', `"${process.execPath}" "${join(built, 'dist/cli/main.js')}" ${argv} > /dev/full`], { cwd: folder }).then(() => ({ code: 0, stderr: '' }), (error: { code: number; stderr: string }) => error)
+  expect(await full('eval line --data data --json')).toMatchObject({ code: 1, stderr: expect.stringContaining('standard output cannot be written: the disk is full') })
+  expect(await full('train line --data data --epochs 2000 -o full --json')).toMatchObject({ code: 1, stderr: expect.stringMatching(/snapshot full\.snapshots\S+\nresume by/) })
+}, 60_000)
+
+test.each(['SIGINT', 'SIGHUP', 'SIGTERM'] as const)('%s: a snapshot, a word on how to resume, and exit code 130', async (signal) => {
   let sent = false
-  const { code, err } = await fusenet(['train', at('line'), '--data', at('data'), '--epochs', '200', '--snapshot-dir', at('snaps'), '--json'], (said, kill) => {
+  const { code, err } = await fusenet(['train', at('line'), '--data', at('data'), '--epochs', '200', '--snapshot-dir', at(signal), '--json'], (said, kill) => {
     if (sent || !said.includes('"step":10,')) return
     sent = true
-    kill('SIGINT')
+    kill(signal)
   })
   expect(code, err).toBe(130)
-  expect((await readdir(at('snaps'))).sort()).toEqual([expect.stringMatching(/^step-\d{8}\.safetensors$/), 'train.json'])
+  expect(await readdir(at(signal), { recursive: true })).toEqual([expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d-]+-seed7-[0-9a-f]{8}$/), expect.stringMatching(/step-\d{8}\.safetensors$/)])
 }, 60_000)
 
 test.runIf(chromiumRunsHere)('a Vulkan loader that complains by itself is heard by devices --verbose alone', async () => {

@@ -14,6 +14,7 @@ import { fusenet, json, lines } from './helper.ts'
  * loss = mean of (y[label] - 1)^2 / 2, SGD with momentum 0.9 and rate 0.1.
  */
 let folder: string
+const home = process.cwd()
 const at = (name: string): string => join(folder, name)
 const f32 = (shape: number[], values: number[]): TensorData => ({ shape, type: 'f32', data: Float32Array.from(values) })
 const idx = (dims: readonly number[], data: readonly number[]): Uint8Array =>
@@ -21,6 +22,8 @@ const idx = (dims: readonly number[], data: readonly number[]): Uint8Array =>
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'fusenet-verbs-'))
+  // What goes to out/NAME goes there.
+  process.chdir(folder)
   await writeBundle(fixture(), at('line'))
   await writeFile(at('x.npy'), encodeNpy(f32([2, 3], [1, 2, 3, 4, 5, 6])))
   await writeFile(at('both.safetensors'), writeSafetensors(new Map([['x', f32([2, 3], [1, 2, 3, 4, 5, 6])], ['label', { shape: [2], type: 'i32', data: Int32Array.of(0, 2) }]])))
@@ -32,7 +35,10 @@ beforeAll(async () => {
     await writeFile(at(`data/${name}-labels-idx1-ubyte`), idx([count], bytes(count).map((b) => b % 3)))
   }
 })
-afterAll(() => rm(folder, { recursive: true, force: true }))
+afterAll(() => {
+  process.chdir(home)
+  return rm(folder, { recursive: true, force: true })
+})
 
 describe('run', () => {
   test('writes results of all samples, whatever the batch', async () => {
@@ -179,7 +185,8 @@ describe('train', () => {
     const stopped = await fusenet(['train', at('line'), '--data', at('data'), '--epochs', '3', '--snapshot-dir', at('snaps'), '--json'], { interruptAt: /"step":4,/ })
     expect(stopped.code).toBe(130)
     const last = lines(stopped).at(-1)
-    expect(last).toMatchObject({ event: 'interrupted', resume: `fusenet train ${at('line')} --resume ${at('snaps')}` })
+    const [run] = await readdir(at('snaps'))
+    expect(last).toMatchObject({ event: 'interrupted', resume: `fusenet train ${at('line')} --resume ${at('snaps')}/${run} -o out/line` })
     expect(last.step).toBeLessThan(15)
     const resumed = await fusenet(['train', at('line'), '--resume', at('snaps'), '-o', at('resumed'), '--json'])
     expect(resumed.code, resumed.err).toBe(0)

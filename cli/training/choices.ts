@@ -1,0 +1,48 @@
+import type { TrainStats } from '../../runtime/programs.ts'
+import { InputError } from '../../runtime/errors.ts'
+
+/** What a training was started with, as far as it was said: resumed, it goes on with the same. */
+export interface TrainChoices {
+  readonly data?: string
+  readonly testData?: string
+  readonly skipBroken?: boolean
+  readonly batch?: number
+  readonly limit?: number
+  readonly epochs?: number
+  readonly steps?: number
+  readonly seed?: number
+  /** Chose the samples of `limit`, if another did than `seed`: that of the first of several trainings. */
+  readonly dataSeed?: number
+  readonly style?: 'merged' | 'split'
+  readonly memory?: 'fast' | 'small'
+  /** Statistics that batch_norm normalizes with. Default `batch`. */
+  readonly stats?: TrainStats
+  /** Where the bundle goes. */
+  readonly output?: string
+}
+
+const isText = (value: unknown): boolean => typeof value === 'string' && value !== ''
+const isWhole = (least: number) => (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= least
+const isOneOf = (...words: unknown[]) => (value: unknown): boolean => words.includes(value)
+
+/** As strict as the options of the command line: it may have been written by anyone. */
+const FORMS: { readonly [name in keyof Required<TrainChoices>]: (value: unknown) => boolean } = {
+  data: isText, testData: isText, skipBroken: isOneOf(true, false), batch: isWhole(1), limit: isWhole(1), epochs: isWhole(1), steps: isWhole(1), seed: isWhole(0), dataSeed: isWhole(0),
+  style: isOneOf('merged', 'split'), memory: isOneOf('fast', 'small'), stats: isOneOf('batch', 'global'), output: isText,
+}
+
+/** The choices that a snapshot keeps. Throws InputError. */
+export function parseChoices(text: string, what: string): TrainChoices {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw new InputError(`${what}: its options are not JSON`)
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new InputError(`${what}: its options are not understood`)
+  for (const [name, found] of Object.entries(value)) {
+    const form = Object.hasOwn(FORMS, name) ? FORMS[name as keyof TrainChoices] : undefined
+    if (!form?.(found)) throw new InputError(`${what}: its option ${name} is ${JSON.stringify(found)}, which no training was started with`)
+  }
+  return value as TrainChoices
+}

@@ -1,0 +1,107 @@
+import { dirname } from 'node:path'
+import type { Net } from '../../runtime/net.ts'
+import { EXIT } from '../exit.ts'
+import type { Screen } from '../screen.ts'
+import type { Ending } from '../terminal.ts'
+import type { Ended } from './job.ts'
+import type { Keeper } from './keeper.ts'
+
+const WORDS: Readonly<Record<Ending, string>> = {
+  interrupt: 'interrupted', hangup: 'ended, for its terminal was closed,', terminate: 'ended by SIGTERM', closed: 'ended, for nobody reads what it prints,', unwritable: 'ended, for what it prints cannot be written,',
+}
+
+/** Whatever ends a training before its time: what was computed is kept first, and where and how to go on is said. */
+export class Endings {
+  /** Why it should end, once it should. */
+  why: Ending | undefined
+  #screen: Screen
+  #net: Net
+  #keeper: Keeper
+  #command: readonly string[]
+  #output: string
+  #unlisten: () => void
+
+  /** `command`: how the training is started, but for what `--resume` brings. */
+  constructor(screen: Screen, net: Net, keeper: Keeper, command: readonly string[], output: string) {
+    this.#screen = screen
+    this.#net = net
+    this.#keeper = keeper
+    this.#command = command
+    this.#output = output
+    let count = 0
+    this.#unlisten = screen.terminal.onInterrupt((why = 'interrupt') => {
+      // Whoever presses Ctrl-C twice does not want to wait for a snapshot.
+      if (why === 'interrupt' && ++count > 1) process.exit(EXIT.interrupted)
+      this.why ??= why
+    })
+  }
+
+  /** Ended with updates left: by a reason, or by its time (then undefined: it is tested and written as usual). Throws where nothing can be kept. */
+  async stopped(left: number): Promise<Ended | undefined> {
+    const path = await this.#keeper.rescue(this.#net)
+    if (!this.why) {
+      this.#say('stopped', `its time is over at step ${this.#net.steps}, with ${left} left; snapshot ${path}`, path)
+      return undefined
+    }
+    this.#say('interrupted', `${WORDS[this.why]} at step ${this.#net.steps}, snapshot ${path}`, path)
+    return this.#ended(this.why)
+  }
+
+  /** An error ended it: tells of the snapshot that is made of what is there. The error itself is somebody else's to tell. */
+  async failed(error: unknown): Promise<void> {
+    const { steps } = this.#net
+    const last = this.#keeper.last
+    // Weights that are no numbers are not worth keeping.
+    if ((error as Error | undefined)?.name === 'NonFiniteError') {
+      this.#say('stopped', last === undefined ? `stopped at step ${steps}; no snapshot was made before` : `stopped at step ${steps}; the last good snapshot is ${last}`, last)
+      return
+    }
+    try {
+      const path = await this.#keeper.rescue(this.#net)
+      this.#say('stopped', `stopped by an error after step ${steps}, snapshot ${path}`, path)
+    } catch (second) {
+      const reason = second === error ? '' : ` (${(second as Error).message})`
+      this.#say('stopped', `stopped by an error after step ${steps}, and no snapshot could be made of that${reason}${last === undefined ? '' : `; the last one is ${last}`}`, last)
+    }
+  }
+
+  /** Work after the last update: if it fails, the training is kept as a snapshot. */
+  async keepIfFails(work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      await this.failed(error)
+      throw error
+    }
+  }
+
+  /** Ended while it was tested, after all updates. */
+  afterTraining(): Ended {
+    this.#screen.event({ event: 'interrupted', step: this.#net.steps })
+    if (!this.#screen.json) this.#screen.note(`${WORDS[this.why ?? 'interrupt']} while it was tested: the training was complete`)
+    return this.#ended(this.why ?? 'interrupt')
+  }
+
+  close(): void {
+    this.#unlisten()
+  }
+
+  #ended(why: Ending): Ended {
+    return { exitCode: why === 'closed' ? EXIT.closed : why === 'unwritable' ? EXIT.input : EXIT.interrupted }
+  }
+
+  #say(event: 'interrupted' | 'stopped', text: string, path: string | undefined): void {
+    const resume = path === undefined ? undefined : this.#resume(path)
+    this.#screen.event({ event, step: this.#net.steps, ...(path !== undefined && { path, resume }) })
+    // Nobody may read standard output any more.
+    if (!this.#screen.json || this.why === 'closed' || this.why === 'unwritable') this.#screen.note(`${text}${resume === undefined ? '' : `\nresume by: ${resume}`}`)
+  }
+
+  #resume(path: string): string {
+    const from = dirname(path) === this.#keeper.folder ? this.#keeper.folder : path
+    return [...this.#command, '--resume', from, '-o', this.#output].map(quoted).join(' ')
+  }
+}
+
+/** As a shell takes it. */
+const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)

@@ -1,0 +1,143 @@
+import { mkdir, mkdtemp, rm, rmdir } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { InputError } from '../../runtime/errors.ts'
+import type { Evaluation } from '../../runtime/evaluate.ts'
+import { withFile } from '../../runtime/file-error.ts'
+import type { Net } from '../../runtime/net.ts'
+import { writeSnapshot } from '../../runtime/node.ts'
+import { removeLeftOvers } from '../../runtime/node-files.ts'
+import { type Lock, sayHolder, takeLock } from '../../runtime/node-lock.ts'
+import type { Snapshot } from '../../runtime/snapshot.ts'
+import type { TrainChoices } from './choices.ts'
+import { fileOfStep, isBetter, parseScore, readAbout, type Score, stepsOf } from './snapshots.ts'
+
+/** Snapshots of one run that are kept besides the best: `--keep`. */
+export const KEPT = 3
+const LOCK = '.lock'
+
+/** Keeps one training: its snapshots, in a folder that nobody else writes to meanwhile. */
+export class Keeper {
+  readonly folder: string
+  #lock: Lock
+  #choices: TrainChoices
+  #keep: number
+  #scores = new Map<string, Score>()
+  #last: string | undefined
+
+  private constructor(folder: string, lock: Lock, choices: TrainChoices, keep: number) {
+    this.folder = folder
+    this.#lock = lock
+    this.#choices = choices
+    this.#keep = keep
+  }
+
+  /** A folder for a new run, named after when it began, its seed and what it is. Throws InputError. */
+  static async begin(place: string, seed: number, identity: string, choices: TrainChoices, keep: number): Promise<Keeper> {
+    const name = `${new Date().toISOString().slice(0, 19).replaceAll(':', '-')}-seed${seed}-${identity.slice(0, 8)}`
+    return withFile(place, 'written', async () => {
+      await mkdir(place, { recursive: true })
+      for (let i = 1; ; i++) {
+        const folder = join(place, i === 1 ? name : `${name}-${i}`)
+        if (await mkdir(folder).then(() => true, (error: NodeJS.ErrnoException) => { if (error.code !== 'EEXIST') throw error })) return Keeper.#of(folder, choices, keep)
+      }
+    })
+  }
+
+  /** The folder of a run that goes on. */
+  static async resume(folder: string, from: string, choices: TrainChoices, keep: number): Promise<Keeper> {
+    const keeper = await Keeper.#of(folder, choices, keep)
+    keeper.#last = from
+    for (const name of await stepsOf(folder)) {
+      const score = parseScore((await readAbout(join(folder, name)))['score'])
+      if (score) keeper.#scores.set(name, score)
+    }
+    return keeper
+  }
+
+  static async #of(folder: string, choices: TrainChoices, keep: number): Promise<Keeper> {
+    const lock = await takeLock(join(folder, LOCK))
+    if (!('release' in lock)) throw new InputError(`${folder} is the training of ${sayHolder(lock)}, which is still under way`)
+    await removeLeftOvers(`${folder}/`)
+    return new Keeper(folder, lock, choices, keep)
+  }
+
+  /** The newest snapshot that was written, or that the training goes on from. */
+  get last(): string | undefined {
+    return this.#last
+  }
+
+  /** The best of those that were written right after a test. */
+  get best(): { readonly path: string; readonly score: Score } | undefined {
+    let best: [string, Score] | undefined
+    for (const entry of this.#scores) if (isBetter(entry[1], best?.[1])) best = entry
+    return best && { path: join(this.folder, best[0]), score: best[1] }
+  }
+
+  /** Writes a snapshot of now and removes old ones. Throws FileError; InputError for weights that are no numbers any more. */
+  async write(net: Net, test?: Evaluation): Promise<string> {
+    const snapshot = await net.snapshot()
+    refuseNonFinite(snapshot)
+    const score = test && scoreOf(test)
+    const name = fileOfStep(snapshot.step)
+    const path = join(this.folder, name)
+    await writeSnapshot(this.#about(snapshot, score), path)
+    if (score) this.#scores.set(name, score)
+    this.#last = path
+    await this.#prune()
+    return path
+  }
+
+  /** As `write`, but where that fails the folder for temporary files takes it: nothing that was computed is lost for want of a place. */
+  async rescue(net: Net): Promise<string> {
+    try {
+      return await this.write(net)
+    } catch (error) {
+      const snapshot = await net.snapshot()
+      refuseNonFinite(snapshot)
+      const folder = await mkdtemp(join(tmpdir(), 'fusenet-rescued-')).catch(() => { throw error })
+      const path = join(folder, fileOfStep(snapshot.step))
+      await writeSnapshot(this.#about(snapshot, undefined), path).catch(async () => {
+        await rm(folder, { recursive: true, force: true }).catch(() => {})
+        throw error
+      })
+      return this.#last = path
+    }
+  }
+
+  #about(snapshot: Snapshot, score: Score | undefined): Snapshot {
+    return { ...snapshot, about: { options: JSON.stringify(this.#choices), at: String(Date.now()), ...(score && { score: JSON.stringify(score) }) } }
+  }
+
+  /** All but the newest ones and the best. What cannot be removed stays. */
+  async #prune(): Promise<void> {
+    const best = this.best?.path
+    const old = (await stepsOf(this.folder)).slice(this.#keep).filter((name) => join(this.folder, name) !== best)
+    for (const name of old) {
+      await rm(join(this.folder, name), { force: true }).catch(() => {})
+      this.#scores.delete(name)
+    }
+  }
+
+  /** Others may go on with it. A folder without snapshots goes. */
+  async close(): Promise<void> {
+    await this.#lock.release()
+    for (const folder of [this.folder, dirname(this.folder)]) await rmdir(folder).catch(() => {})
+  }
+}
+
+function refuseNonFinite({ step, tensors }: Snapshot): void {
+  for (const [name, { data }] of tensors) {
+    for (const value of data) {
+      if (typeof value === 'number' && !Number.isFinite(value)) throw new InputError(`${name} holds ${value} after step ${step}: no snapshot is made of that`)
+    }
+  }
+}
+
+/** An accuracy if there is one, else the loss. */
+function scoreOf({ loss, metrics }: Evaluation): Score | undefined {
+  const name = Object.keys(metrics).find((metric) => /^(accuracy|top)/i.test(metric))
+  const score: Score = name === undefined ? { name: 'loss', value: loss ?? NaN, better: 'lower' } : { name, value: metrics[name]!, better: 'higher' }
+  return Number.isFinite(score.value) ? score : undefined
+}
+
