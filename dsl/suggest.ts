@@ -1,9 +1,13 @@
+/** More slips of the pen than this are none, however long a word is. */
+const MOST_SLIPS = 8
+
 /** "did you mean": the nearest of some names, if it is near enough to be a slip of the pen. */
 export function suggest(wrong: string, names: Iterable<string>): string | undefined {
   let best: string | undefined
-  let least = Math.max(1, Math.floor(wrong.length / 3)) + 0.5
+  let least = Math.min(MOST_SLIPS, Math.max(1, Math.floor(wrong.length / 3))) + 0.5
+  const lower = wrong.toLowerCase()
   for (const name of names) {
-    const distance = editDistance(wrong.toLowerCase(), name.toLowerCase(), least) + (name.startsWith(wrong) || wrong.startsWith(name) ? -0.5 : 0)
+    const distance = editDistance(lower, name.toLowerCase(), least) + (name.startsWith(wrong) || wrong.startsWith(name) ? -0.5 : 0)
     if (name !== wrong && distance < least) {
       least = distance
       best = name
@@ -12,21 +16,30 @@ export function suggest(wrong: string, names: Iterable<string>): string | undefi
   return best
 }
 
-/** Insertions, deletions, replacements and swaps of neighbours (Damerau 1964, the restricted form); stops above `most`. */
+/**
+ * Insertions, deletions, replacements and swaps of neighbours (Damerau 1964, the restricted form); Infinity above `most`. Looks only at
+ * places that so many steps reach, so the time is that of the longer word times `most`.
+ */
 export function editDistance(a: string, b: string, most = Infinity): number {
   if (Math.abs(a.length - b.length) > most) return Infinity
-  let before: number[] = []
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
+  const reach = Math.min(Math.floor(most), a.length + b.length)
+  const at = (row: readonly number[], from: number, j: number): number => row[j - from] ?? Infinity
+  let [before, beforeFrom]: [number[], number] = [[], 0]
+  let [row, from]: [number[], number] = [Array.from({ length: Math.min(b.length, reach) + 1 }, (_, j) => j), 0]
   for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
+    const nextFrom = Math.max(0, i - reach)
+    const next: number[] = []
+    let nearest = Infinity
+    for (let j = nextFrom; j <= Math.min(b.length, i + reach); j++) {
       const same = a[i - 1] === b[j - 1] ? 0 : 1
-      let least = Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + same)
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) least = Math.min(least, before[j - 2]! + 1)
+      let least = j === 0 ? i : Math.min(at(next, nextFrom, j - 1) + 1, at(row, from, j) + 1, at(row, from, j - 1) + same)
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) least = Math.min(least, at(before, beforeFrom, j - 2) + 1)
       next.push(least)
+      nearest = Math.min(nearest, least)
     }
-    before = row
-    row = next
+    if (nearest > most) return Infinity
+    ;[before, beforeFrom, row, from] = [row, from, next, nextFrom]
   }
-  return row[b.length]!
+  const distance = at(row, from, b.length)
+  return distance > most ? Infinity : distance
 }

@@ -1,6 +1,7 @@
 import type { Attribute } from '../../dsl/signature.ts'
 import type { Initializer } from '../../runtime/format.ts'
 import { showShape } from '../tensor.ts'
+import { UniqueNames } from '../unique-names.ts'
 import type { Graph, Node, Value } from './graph.ts'
 import { readsOf } from './query.ts'
 
@@ -74,13 +75,10 @@ function showInitializer(init: Initializer): string {
 /** Names of values: their own, with a number behind where two values have the same one. */
 function namer(graph: Graph): (value: Value) => string {
   const names = new Map<Value, string>()
-  const taken = new Set<string>()
+  const unique = new UniqueNames()
   const call = (value: Value): void => {
     if (names.has(value)) return
-    let name = value.name
-    for (let i = 2; taken.has(name); i++) name = `${value.name}#${i}`
-    taken.add(name)
-    names.set(value, name)
+    names.set(value, unique.give(value.name, '#'))
   }
   graph.inputs.forEach(call)
   graph.parameters.forEach((entry) => call(entry.value))

@@ -8,13 +8,24 @@ export function producers(graph: Graph): Map<Value, Node> {
   return new Map(graph.nodes.flatMap((node) => node.outputs.map((out) => [out, node] as const)))
 }
 
-/** The nodes that read each value; a node that reads it twice stands there twice. */
+/** The nodes that read each value, each once, in order. */
 export function readers(graph: Graph): Map<Value, Node[]> {
   const found = new Map<Value, Node[]>()
   for (const node of graph.nodes) {
-    for (const read of readsOf(node)) found.set(read, [...(found.get(read) ?? []), node])
+    for (const read of new Set(readsOf(node))) {
+      const known = found.get(read)
+      if (known) known.push(node)
+      else found.set(read, [node])
+    }
   }
   return found
 }
 
-export const isOutput = (graph: Graph, value: Value): boolean => graph.outputs.some((output) => output.value === value)
+export const outputValues = (graph: Graph): Set<Value> => new Set(graph.outputs.map((output) => output.value))
+
+/** What a value stands for in the end, where others may stand for others. */
+export function resolved<T>(of: T, instead: ReadonlyMap<T, T>): T {
+  let now = of
+  for (let next = instead.get(now); next !== undefined; next = instead.get(now)) now = next
+  return now
+}

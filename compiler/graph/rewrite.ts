@@ -1,5 +1,6 @@
+import { invariant } from '../invariant.ts'
 import type { Graph, Node, Value } from './graph.ts'
-import { isOutput, producers, readers } from './query.ts'
+import { readsOf, resolved } from './query.ts'
 
 /** Why a rule left a node as it was. */
 export interface Declined {
@@ -10,9 +11,8 @@ export interface Declined {
 
 /** What a rule sees beside the node: the graph as it is now. */
 export interface Look {
-  readonly graph: Graph
   readonly producerOf: (value: Value) => Node | undefined
-  /** Each reader once. */
+  /** Each reader once, in order. */
   readonly readersOf: (value: Value) => readonly Node[]
   readonly isOutput: (value: Value) => boolean
 }
@@ -36,66 +36,126 @@ export type Decision = { readonly keep: string } | { readonly replace: Replaceme
 export const keep = (reason: string): Decision => ({ keep: reason })
 export const replace = (nodes: readonly Node[], more: Omit<Replacement, 'nodes'> = {}): Decision => ({ replace: { nodes, ...more } })
 
-export function lookAt(graph: Graph): Look {
-  const made = producers(graph)
-  const read = readers(graph)
-  return {
-    graph,
-    producerOf: (value) => made.get(value),
-    readersOf: (value) => [...new Set(read.get(value) ?? [])],
-    isOutput: (value) => isOutput(graph, value),
-  }
-}
-
 /**
  * Applies a rule to every node of an operator, in order; each sees what the ones before it made of the graph. A rule that
  * gives nothing has nothing to say about a node (not even a reason to keep it).
  */
 export function rewrite(graph: Graph, op: string, rule: (node: Node, look: Look) => Decision): { graph: Graph; declined: readonly Declined[] } {
   const declined: Declined[] = []
-  let current = graph
-  let look = lookAt(current)
-  for (const { name } of graph.nodes.filter((node) => node.op === op)) {
+  const names = graph.nodes.filter((node) => node.op === op).map(({ name }) => name)
+  if (names.length === 0) return { graph, declined }
+  const rewriting = new Rewriting(graph)
+  for (const name of names) {
     // An earlier replacement may have taken the node away or changed what it reads.
-    const node = current.nodes.find((other) => other.name === name)
-    if (!node) continue
-    const decision = rule(node, look)
+    const node = rewriting.named(name)
+    const decision = node && rule(node, rewriting)
     if (!decision) continue
-    if ('keep' in decision) {
-      declined.push({ node: node.layer, reason: decision.keep })
-      continue
-    }
-    current = replaceNode(current, node, decision.replace)
-    look = lookAt(current)
+    if ('keep' in decision) declined.push({ node: node.layer, reason: decision.keep })
+    else rewriting.apply(node, decision.replace)
   }
-  return { graph: current, declined }
+  return { graph: rewriting.graph(), declined }
 }
 
-export function replaceNode(graph: Graph, node: Node, change: Replacement): Graph {
-  const gone = new Set(change.removed ?? [])
-  const nodes = graph.nodes.flatMap((other) => (other === node ? change.nodes : gone.has(other) ? [] : [change.changed?.get(other) ?? other]))
-  const replaced: Graph = {
-    ...graph,
-    nodes,
-    ...(change.prepare && { prepare: [...(graph.prepare ?? []), ...change.prepare] }),
+/** A graph while it changes: who makes and who reads what is known after every replacement, whatever the number of nodes. */
+class Rewriting implements Look {
+  private readonly before: Graph
+  private changed = false
+  /** What stands where a node of the graph before stood. */
+  private readonly slots: (readonly Node[])[]
+  private readonly slotOf = new Map<Node, number>()
+  private readonly byName = new Map<string, Node>()
+  private readonly makers = new Map<Value, Set<Node>>()
+  private readonly readers = new Map<Value, Set<Node>>()
+  private outputs: Graph['outputs']
+  private results: Set<Value>
+  private readonly prepare: Node[] = []
+
+  constructor(graph: Graph) {
+    this.before = graph
+    this.slots = graph.nodes.map((node) => [node])
+    graph.nodes.forEach((node, slot) => this.link(node, slot))
+    this.outputs = graph.outputs
+    this.results = new Set(this.outputs.map(({ value }) => value))
   }
-  return change.instead ? substituteValues(replaced, change.instead) : replaced
+
+  graph(): Graph {
+    if (!this.changed) return this.before
+    const { before, prepare } = this
+    return { ...before, nodes: this.slots.flat(), outputs: this.outputs, ...(prepare.length > 0 && { prepare: [...(before.prepare ?? []), ...prepare] }) }
+  }
+
+  named(name: string): Node | undefined {
+    return this.byName.get(name)
+  }
+
+  readonly producerOf = (value: Value): Node | undefined => this.sorted(this.makers.get(value)).at(-1)
+  readonly readersOf = (value: Value): readonly Node[] => this.sorted(this.readers.get(value))
+  readonly isOutput = (value: Value): boolean => this.results.has(value)
+
+  apply(node: Node, { nodes, removed = [], changed, instead, prepare = [] }: Replacement): void {
+    this.changed = true
+    this.put(node, nodes)
+    for (const other of removed) this.put(other, [])
+    for (const [other, now] of changed ?? []) if (this.slotOf.has(other)) this.put(other, [now])
+    this.prepare.push(...prepare)
+    if (instead) this.substitute(instead)
+  }
+
+  private substitute(instead: ReadonlyMap<Value, Value>): void {
+    const touched = new Set([...instead.keys()].flatMap((value) => [...(this.readers.get(value) ?? [])]))
+    for (const reader of touched) this.put(reader, [renameValues(reader, instead)])
+    if (![...instead.keys()].some((value) => this.results.has(value))) return
+    this.outputs = this.outputs.map((output) => (instead.has(output.value) ? { ...output, value: resolved(output.value, instead) } : output))
+    this.results = new Set(this.outputs.map(({ value }) => value))
+  }
+
+  private put(node: Node, nodes: readonly Node[]): void {
+    const slot = this.slotOf.get(node)
+    invariant(slot !== undefined, `${node.name} is not in the graph`)
+    this.slots[slot] = this.slots[slot]!.flatMap((other) => (other === node ? nodes : [other]))
+    this.unlink(node)
+    for (const now of nodes) this.link(now, slot)
+  }
+
+  private link(node: Node, slot: number): void {
+    this.slotOf.set(node, slot)
+    this.byName.set(node.name, node)
+    for (const out of node.outputs) addTo(this.makers, out, node)
+    for (const read of readsOf(node)) addTo(this.readers, read, node)
+  }
+
+  private unlink(node: Node): void {
+    this.slotOf.delete(node)
+    if (this.byName.get(node.name) === node) this.byName.delete(node.name)
+    for (const out of node.outputs) this.makers.get(out)?.delete(node)
+    for (const read of readsOf(node)) this.readers.get(read)?.delete(node)
+  }
+
+  private sorted(nodes: ReadonlySet<Node> | undefined): Node[] {
+    if (!nodes || nodes.size < 2) return [...(nodes ?? [])]
+    const place = (node: Node): [number, number] => { const slot = this.slotOf.get(node)!; return [slot, this.slots[slot]!.indexOf(node)] }
+    return [...nodes].map((node) => ({ node, at: place(node) })).sort((a, b) => a.at[0] - b.at[0] || a.at[1] - b.at[1]).map(({ node }) => node)
+  }
+}
+
+function addTo(map: Map<Value, Set<Node>>, value: Value, node: Node): void {
+  const known = map.get(value)
+  if (known) known.add(node)
+  else map.set(value, new Set([node]))
 }
 
 /** Everything that read or gave out a key of the map reads or gives out its value. */
 export function substituteValues(graph: Graph, instead: ReadonlyMap<Value, Value>): Graph {
-  const now = (value: Value): Value => { const other = instead.get(value); return other ? now(other) : value }
   return {
     ...graph,
-    nodes: graph.nodes.map((node) => renameValues(node, now)),
-    outputs: graph.outputs.map((output) => (instead.has(output.value) ? { ...output, value: now(output.value) } : output)),
+    nodes: graph.nodes.map((node) => renameValues(node, instead)),
+    outputs: graph.outputs.map((output) => (instead.has(output.value) ? { ...output, value: resolved(output.value, instead) } : output)),
   }
 }
 
 /** The node with every value that it reads replaced; itself where nothing changes. What it makes stays. */
-function renameValues(node: Node, now: (value: Value) => Value): Node {
-  const inputs = node.inputs.map(now)
-  const parameters = Object.fromEntries(Object.entries(node.parameters).map(([role, value]) => [role, now(value)]))
-  const same = inputs.every((value, i) => value === node.inputs[i]) && Object.entries(parameters).every(([role, value]) => value === node.parameters[role])
-  return same ? node : { ...node, inputs, parameters }
+function renameValues(node: Node, instead: ReadonlyMap<Value, Value>): Node {
+  if (!readsOf(node).some((value) => instead.has(value))) return node
+  const now = (value: Value): Value => resolved(value, instead)
+  return { ...node, inputs: node.inputs.map(now), parameters: Object.fromEntries(Object.entries(node.parameters).map(([role, value]) => [role, now(value)])) }
 }

@@ -137,9 +137,10 @@ function outputProblems(graph: Graph): string[] {
   const made = new Set(graph.nodes.flatMap((node) => node.outputs))
   const isGiven = givenTo(graph)
   const problems = graph.outputs.filter(({ value }) => !made.has(value) && !isGiven(value)).map(({ name, value }) => `output ${name} is ${value.name}, which nothing makes`)
+  const shapes = new Map<string, Pick<Value, 'name' | 'shape'>>([...graph.inputs.map((input) => [`grad/${input.name}`, input] as const), ...graph.parameters.map((entry) => [`grad/${entry.name}`, { name: entry.name, shape: entry.value.shape }] as const)])
   for (const { name, role, value } of graph.outputs) {
     if (role !== 'gradient') continue
-    const of = [...graph.parameters.map((entry) => ({ name: entry.name, shape: entry.value.shape })), ...graph.inputs].find((other) => `grad/${other.name}` === name)
+    const of = shapes.get(name)
     if (!of) problems.push(`${name} is the gradient of nothing`)
     else if (!sameShape(of.shape, value.shape)) problems.push(`${name} is ${showShape(value.shape)}, and ${of.name} ${showShape(of.shape)}`)
   }

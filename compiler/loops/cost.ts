@@ -32,15 +32,34 @@ export interface LoadSite {
 
 export function loadSites(e: Equation, tensor: Tensor): LoadSite[] {
   const sites: LoadSite[] = []
-  const visit = (node: Expression, around: Extract<Expression, { kind: 'reduce' }>[]): void => {
+  // What is shared is looked at once in each surrounding: a chain of x * f(x) has more paths than there are atoms.
+  const visit = (node: Expression, around: readonly Reduction[], seen: Set<Expression>): void => {
+    if (seen.has(node)) return
+    seen.add(node)
     if (node.kind === 'load' && node.tensor === tensor) {
       const outer = around[0]
       sites.push({ ...(outer && { reduction: outer }), contraction: around.some(isContraction) })
     }
-    for (const child of children(node)) visit(child, node.kind === 'reduce' ? [...around, node] : around)
+    if (node.kind === 'reduce') visit(node.body, [...around, node], new Set())
+    else for (const child of children(node)) visit(child, around, seen)
   }
-  for (const s of e.stores) visit(s.value, [])
+  for (const s of e.stores) visit(s.value, [], new Set())
   return sites
+}
+
+type Reduction = Extract<Expression, { kind: 'reduce' }>
+
+/** In how many places a tensor is loaded, each as often as it is written out; counts no further than 2. */
+export function timesLoaded(e: Equation, tensor: Tensor): number {
+  const known = new Map<Expression, number>()
+  const count = (node: Expression): number => {
+    const before = known.get(node)
+    if (before !== undefined) return before
+    const times = node.kind === 'load' ? (node.tensor === tensor ? 1 : 0) : Math.min(2, children(node).reduce((sum, child) => sum + count(child), 0))
+    known.set(node, times)
+    return times
+  }
+  return Math.min(2, e.stores.reduce((sum, s) => sum + count(s.value), 0))
 }
 
 /** A sum of products of two tensors: convolutions and matrix products. */

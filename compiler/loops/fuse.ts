@@ -1,9 +1,11 @@
 import { elementsPerSample, isBatched, type Tensor, tensor } from '../tensor.ts'
 import { canonicalText } from './canonical.ts'
-import { bigLoads, hasReduction, loadSites, pointCost } from './cost.ts'
-import { children, type Expression, walk } from './expression.ts'
+import { bigLoads, hasReduction, loadSites, pointCost, timesLoaded } from './cost.ts'
+import { depthOfEquation, operationsOf } from './expression-size.ts'
+import { type Expression, walk } from './expression.ts'
 import { type Axis, type Index, isAxis, substitute } from './index-expression.ts'
-import { coversItsTensor, inlineProducer } from './inline.ts'
+import { type FusionItem, FusionItems } from './fusion-items.ts'
+import { coversItsTensor, inlineProducer, joinedName } from './inline.ts'
 import { joinPoints } from './join-points.ts'
 import { blocksAround, type Equation, reads, type SideReduction, writes } from './kernel.ts'
 import { sideMoments } from './moments.ts'
@@ -62,39 +64,48 @@ const MOST_REPEATED_COST = 48
 /** What overlapping windows compute again, and store once. */
 const MOST_COST_ON_LOAD = 24
 
+/**
+ * A chain of a thousand point-wise layers is not one kernel: nested this deep, or with so many operations or layers, it is stored on the
+ * way. Far more than nets have (13, 39 and 5 in the samples), and what every compiler of WGSL reads.
+ */
+const MOST_DEEP = 64
+const MOST_OPERATIONS = 256
+const MOST_LAYERS = 64
+
+const isTooLong = (e: Equation): boolean => e.layers.length > MOST_LAYERS || depthOfEquation(e) > MOST_DEEP || operationsOf(e) > MOST_OPERATIONS
+
 class Fusion {
   private readonly request: FusionRequest
-  private items: Item[]
+  private readonly items: FusionItems
   private readonly viewed: ReadonlySet<Tensor>
 
   constructor(request: FusionRequest) {
     this.request = request
     this.viewed = new Set(request.viewOf.values())
-    this.items = request.equations.map((equation) => ({ equation, why: [] }))
+    this.items = new FusionItems(request.equations)
   }
 
   result(): Fused[] {
-    return this.items
+    return [...this.items.all()].map(({ equation, why }) => ({ equation, why }))
   }
 
   inlineAll(): void {
-    for (const item of [...this.items]) {
-      if (!this.items.includes(item)) continue
+    for (const item of this.items.all()) {
       const decline = this.tryInline(item)
       if (decline) item.why.push(decline)
     }
   }
 
   /** Removes the item if all its readers took it; otherwise says why not (or nothing where the question does not arise). */
-  private tryInline(item: Item): string | undefined {
+  private tryInline(item: FusionItem): string | undefined {
     const { equation } = item
     if (!coversItsTensor(equation) || equation.moments) return undefined
     const tensor = equation.stores[0]!.tensor
     if (this.request.kept.has(tensor)) return `${tensor.name} is kept in memory: it is a result of the program`
-    const readers = this.items.filter((other) => other !== item && reads(other.equation).includes(tensor))
+    const readers = this.items.readers(tensor).filter((other) => other !== item)
     if (this.viewed.has(tensor) || this.request.viewOf.has(tensor)) return `${tensor.name} is read under another shape`
     if (readers.length === 0) return undefined
-    if (writersOf(this.items, tensor).length > 1) return undefined
+    if (this.items.writers(tensor).length > 1) return undefined
     if ([equation, ...readers.map((r) => r.equation)].some((e) => this.isApart(e))) return `${equation.name} or its reader is of style split`
     const heavy = hasReduction(equation.stores[0]!.value)
     const refusal = heavy ? this.refuseEpilogue(equation, tensor, readers) : this.refusePrologue(equation, tensor, readers)
@@ -102,12 +113,14 @@ class Fusion {
     const joined = readers.map((reader) => inlineProducer(equation, reader.equation))
     const tooMany = joined.find((e) => reads(e).length + writes(e).length > this.request.maxBindings)
     if (tooMany) return `${tooMany.name} would bind ${reads(tooMany).length + writes(tooMany).length} buffers, ${this.request.maxBindings} are granted everywhere`
+    const tooLong = joined.find(isTooLong)
+    if (tooLong) return `${tensor.name} is stored: ${tooLong.name} would be too long for one kernel`
     readers.forEach((reader, i) => {
-      reader.equation = joined[i]!
+      this.items.set(reader, joined[i]!)
       reader.why.push(`${equation.name} is computed ${heavy ? 'here, its result never stored' : 'as it is loaded'}`)
       reader.why.push(...item.why)
     })
-    this.items.splice(this.items.indexOf(item), 1)
+    this.items.remove(item)
     return undefined
   }
 
@@ -147,13 +160,17 @@ class Fusion {
 
   /** Where one equation wants the largest of each window and another its position, one kernel finds both. */
   shareMaxima(): void {
-    for (const item of [...this.items]) {
+    const finders = new Map<string, FusionItem[]>()
+    for (const item of this.items.all()) {
+      for (const text of new Set(maximaOf(item.equation).map((m) => reductionText(item.equation, m)))) finders.set(text, [...(finders.get(text) ?? []), item])
+    }
+    for (const item of this.items.all()) {
       const [wanted, ...others] = item.equation.stores
       if (!wanted || others.length > 0 || wanted.value.kind !== 'reduce' || wanted.value.combine !== 'argmax') continue
       const position = wanted.value
       const text = reductionText(item.equation, position)
-      const partner = this.items.find((other) => other !== item && maximaOf(other.equation).some((m) => reductionText(other.equation, m) === text))
-      if (!partner || this.items.indexOf(partner) > this.items.indexOf(item)) continue
+      const partner = finders.get(text)?.find((other) => other !== item && this.items.has(other))
+      if (!partner || partner.order > item.order) continue
       const maximum = maximaOf(partner.equation).find((m) => reductionText(partner.equation, m) === text)!
       const axes = new Map(item.equation.axes.map((a, i) => [a, partner.equation.axes[i]!]))
       const stored = { tensor: wanted.tensor, at: wanted.at.map((at) => substitute(at, axes)), value: { ...maximum, combine: 'argmax' as const } }
@@ -162,15 +179,15 @@ class Fusion {
         item.why.push(`${partner.equation.name} would bind too many buffers if it kept the positions of its maxima`)
         continue
       }
-      partner.equation = joined
+      this.items.set(partner, joined)
       partner.why.push(`keeps the positions of its maxima for ${item.equation.layers.join(', ')}'s gradient`)
-      this.items.splice(this.items.indexOf(item), 1)
+      this.items.remove(item)
     }
   }
 
   /** The first half of a statistics computation moves into the kernel that stores what it reads. */
   moveStatistics(): void {
-    for (const item of [...this.items]) {
+    for (const item of this.items.all()) {
       const { moments } = item.equation
       if (moments?.stage !== 'partial') continue
       const decline = this.tryMove(item)
@@ -178,7 +195,7 @@ class Fusion {
     }
   }
 
-  private tryMove(item: Item): string | undefined {
+  private tryMove(item: FusionItem): string | undefined {
     const { source, result, affine, eps } = item.equation.moments!
     if (this.isApart(item.equation)) return `${item.equation.name} is of style split`
     const producer = this.carrierOf(source)
@@ -191,10 +208,8 @@ class Fusion {
     const decline = this.carry(producer, side, layers, [source])
     if (decline) return decline
     producer.why.push(`gathers the statistics of ${layers.join(', ')} as it stores`)
-    const at = this.items.indexOf(item)
-    this.items.splice(at, 1)
-    this.items = this.items.filter((other) => other.equation.moments?.result !== result)
-    this.items.splice(at, 0, ...merge.map((e) => ({ equation: e, why: ['merges the statistics of all tiles'] })))
+    for (const other of this.items.parts(result)) if (other !== item) this.items.remove(other)
+    this.items.replace(item, merge.map((e) => ({ equation: e, why: ['merges the statistics of all tiles'] })))
     return undefined
   }
 
@@ -203,46 +218,45 @@ class Fusion {
    * `refuseEpilogue`), but for one whose statistics are taken too: these are moved first.
    */
   storeInPlace(): void {
-    for (const item of [...this.items]) {
+    for (const item of this.items.all()) {
       const [copy, ...others] = item.equation.stores
       if (!copy || others.length > 0 || copy.value.kind !== 'load' || item.equation.sides.length > 0) continue
       const { tensor: source, at } = copy.value
       const { axes } = item.equation
       const plain = source.shape.length === axes.length && at.every((index, d) => isAxis(index, axes[d]!)) && axes.every((a, d) => a.extent === source.shape[d])
       if (!plain || this.request.kept.has(source) || this.viewed.has(source) || this.request.viewOf.has(source) || this.isApart(item.equation)) continue
-      if (this.items.some((other) => other !== item && reads(other.equation).includes(source))) continue
+      if (this.items.readers(source).some((other) => other !== item)) continue
       const producer = this.carrierOf(source)
       const from = partStart(copy.at, axes)
       if (typeof producer === 'string' || from === undefined || this.isApart(producer.equation)) continue
       const { equation } = producer
       if (equation.sides.some((side) => side.source !== source || side.kind !== 'moments') || reads(equation).includes(copy.tensor)) continue
       const map = new Map(axes.map((a, d) => [a, equation.axes[d]!] as const))
-      producer.equation = {
+      this.items.set(producer, {
         ...equation,
         layers: [...new Set([...equation.layers, ...item.equation.layers])],
         stores: equation.stores.map((s) => (s.tensor === source ? { ...s, tensor: copy.tensor, at: copy.at.map((index) => substitute(index, map)) } : s)),
         sides: equation.sides.map((side) => ({ ...side, source: copy.tensor, from })),
-      }
+      })
       producer.why.push(`stores at once where ${item.equation.name} would have copied it`)
-      this.items.splice(this.items.indexOf(item), 1)
+      this.items.remove(item)
     }
   }
 
   /** What is made of each point of a small result alone is made where that is: running statistics by what merges a batch's. */
   joinPoints(): void {
-    for (const item of [...this.items]) {
+    for (const item of this.items.all()) {
       const { equation } = item
       if (this.isApart(equation) || equation.moments || equation.sums || equation.axes.some((a) => typeof a.extent !== 'number')) continue
-      const at = this.items.indexOf(item)
-      for (const producer of new Set(reads(equation).flatMap((t) => writersOf(this.items.slice(0, at), t)))) {
+      for (const producer of new Set(reads(equation).flatMap((t) => this.items.writers(t).filter((other) => other.order < item.order)))) {
         if (this.isApart(producer.equation)) continue
-        const between = this.items.slice(this.items.indexOf(producer) + 1, at).map((other) => other.equation)
-        const meets = between.some((e) => writes(e).some((t) => reads(equation).includes(t)) || [...reads(e), ...writes(e)].some((t) => writes(equation).includes(t)))
+        const isBetween = (other: FusionItem): boolean => producer.order < other.order && other.order < item.order
+        const meets = reads(equation).some((t) => this.items.writers(t).some(isBetween)) || writes(equation).some((t) => [...this.items.readers(t), ...this.items.writers(t)].some(isBetween))
         const joined = meets ? undefined : joinPoints(producer.equation, equation)
         if (!joined || new Set([...reads(joined), ...writes(joined)]).size > this.request.maxBindings) continue
-        producer.equation = joined
+        this.items.set(producer, joined)
         producer.why.push(`${equation.name} is made here too`, ...item.why)
-        this.items.splice(at, 1)
+        this.items.remove(item)
         break
       }
     }
@@ -252,30 +266,28 @@ class Fusion {
   storeOnLoad(): void {
     const { refuseOnLoad } = this.request
     if (!refuseOnLoad) return
-    for (const item of [...this.items]) {
+    for (const item of this.items.all()) {
       const decline = this.tryOnLoad(item, refuseOnLoad)
       if (decline) item.why.push(decline)
     }
   }
 
-  private tryOnLoad(item: Item, refuse: (e: Equation) => string | undefined): string | undefined {
+  private tryOnLoad(item: FusionItem, refuse: (e: Equation) => string | undefined): string | undefined {
     const { equation } = item
     if (!coversItsTensor(equation) || equation.sides.length > 0 || equation.moments || equation.sums || equation.onLoad) return undefined
     const store = equation.stores[0]!
     const { tensor } = store
     if (tensor.shape.length < 3 || hasReduction(store.value) || this.isApart(equation) || this.viewed.has(tensor) || this.request.viewOf.has(tensor)) return undefined
-    const at = this.items.indexOf(item)
-    const reader = this.items.find((other) => other !== item && reads(other.equation).includes(tensor))
+    const reader = this.items.readers(tensor).find((other) => other !== item)
     const sites = reader ? loadSites(reader.equation, tensor) : []
-    if (!reader || sites.length !== 1 || !sites[0]!.contraction || this.isApart(reader.equation)) return undefined
-    const to = this.items.indexOf(reader)
-    if (to < at || reader.equation.onLoad || writersOf(this.items, tensor).length > 1) return undefined
-    const changed = this.items.slice(at + 1, to + 1).flatMap((other) => writes(other.equation)).find((t) => reads(equation).includes(t))
+    if (!reader || timesLoaded(reader.equation, tensor) !== 1 || !sites[0]!.contraction || this.isApart(reader.equation)) return undefined
+    if (reader.order < item.order || reader.equation.onLoad || this.items.writers(tensor).length > 1) return undefined
+    const changed = this.changedBetween(reads(equation), item, reader)
     if (changed) return `${changed.name} changes before ${reader.equation.name} loads ${tensor.name}`
     if (bigLoads(store.value).size > this.request.prologueLoads || pointCost(store.value) > MOST_COST_ON_LOAD) return `${equation.name} is too dear to compute as ${reader.equation.name} loads it`
     const joined: Equation = {
       ...reader.equation,
-      name: `${equation.name}+${reader.equation.name}`,
+      name: joinedName(equation.name, reader.equation.name),
       layers: [...new Set([...equation.layers, ...reader.equation.layers])],
       onLoad: { axes: equation.axes, store },
     }
@@ -283,28 +295,35 @@ class Fusion {
     if (bound > this.request.maxBindings) return `${joined.name} would bind ${bound} buffers, ${this.request.maxBindings} are granted everywhere`
     const refusal = refuse(joined)
     if (refusal) return refusal
-    reader.equation = joined
+    this.items.set(reader, joined)
     reader.why.push(`${equation.name} is computed and stored as it is loaded`, ...item.why)
-    this.items.splice(at, 1)
+    this.items.remove(item)
     return undefined
+  }
+
+  /** The first of some tensors that is written behind an item and not behind the other. */
+  private changedBetween(tensors: readonly Tensor[], item: FusionItem, to: FusionItem): Tensor | undefined {
+    const writers = tensors.flatMap((t) => this.items.writers(t).filter((other) => item.order < other.order && other.order <= to.order))
+    const [first] = writers.sort((a, b) => a.order - b.order)
+    return first && writes(first.equation).find((t) => tensors.includes(t))
   }
 
   /** Sums over the batch move into the kernel that stores, last of all, something that they are taken of. */
   moveSums(): void {
-    for (const item of [...this.items]) {
+    for (const item of this.items.all()) {
       if (item.equation.sums?.stage !== 'partial') continue
       const decline = this.tryMoveSums(item)
       if (decline) item.why.push(decline)
     }
   }
 
-  private tryMoveSums(item: Item): string | undefined {
+  private tryMoveSums(item: FusionItem): string | undefined {
     const { name, layers } = item.equation
     const { at, terms, into } = item.equation.sums!
     if (this.isApart(item.equation)) return `${name} is of style split`
     const isHere = (e: Extract<Expression, { kind: 'load' }>): boolean => e.at.length === at.length && e.at.every((index, d) => isAxis(index, at[d]!))
     const loads = terms.flatMap((term) => walk(term)).filter((e) => e.kind === 'load')
-    const made = [...new Set(loads.map((e) => e.tensor))].map((t) => ({ tensor: t, at: this.items.findIndex((other) => writes(other.equation).includes(t)) }))
+    const made = [...new Set(loads.map((e) => e.tensor))].map((t) => ({ tensor: t, at: this.items.writers(t)[0]?.order ?? -1 }))
     const maps = made.filter((m) => m.at >= 0 && m.tensor.shape.length === at.length && isBatched(m.tensor.shape))
     if (maps.length === 0) return `${name} sums up nothing that a kernel stores`
     const last = maps.reduce((latest, m) => (m.at > latest.at ? m : latest))
@@ -323,14 +342,14 @@ class Fusion {
     const decline = this.carry(producer, side, layers, reads(item.equation))
     if (decline) return decline
     producer.why.push(`gathers the sums of ${layers.join(', ')} as it stores`)
-    this.items = this.items.filter((other) => other.equation.sums?.into !== into)
-    for (const other of this.items) if (reads(other.equation).includes(into)) other.equation = rewriteTotals(other.equation, into, side)
+    for (const other of this.items.parts(into)) this.items.remove(other)
+    for (const other of this.items.readers(into)) this.items.set(other, rewriteTotals(other.equation, into, side))
     return undefined
   }
 
   /** The one kernel that stores a map channel by channel. */
-  private carrierOf(source: Tensor): Item | string {
-    const [producer, ...others] = writersOf(this.items, source)
+  private carrierOf(source: Tensor): FusionItem | string {
+    const [producer, ...others] = this.items.writers(source)
     if (!producer || others.length > 0) return `${source.name} is not made by one kernel`
     const { equation } = producer
     const stored = equation.stores.find((s) => s.tensor === source)!
@@ -341,7 +360,7 @@ class Fusion {
   }
 
   /** Has a kernel gather a side reduction, if it can, and if that moves fewer bytes than reading `instead` would. */
-  private carry(producer: Item, side: SideReduction, layers: readonly string[], instead: readonly Tensor[]): string | undefined {
+  private carry(producer: FusionItem, side: SideReduction, layers: readonly string[], instead: readonly Tensor[]): string | undefined {
     const carrying = withSide(producer.equation, side, layers)
     const already = new Set([...reads(producer.equation), ...writes(producer.equation)])
     const more = reads(carrying).filter((t) => !already.has(t))
@@ -349,14 +368,9 @@ class Fusion {
     if (bytes(more) + 2 * bytes([side.into]) >= bytes(instead)) return `${producer.equation.name} works in parts too small to gather the ${side.kind} of ${layers.join(', ')}`
     const bound = reads(carrying).length + writes(carrying).length
     if (bound > this.request.maxBindings) return `${carrying.name} would bind ${bound} buffers with the ${side.kind} of ${layers.join(', ')}, ${this.request.maxBindings} are granted everywhere`
-    producer.equation = carrying
+    this.items.set(producer, carrying)
     return undefined
   }
-}
-
-interface Item {
-  equation: Equation
-  why: string[]
 }
 
 type Reduction = Extract<Expression, { kind: 'reduce' }>
@@ -373,14 +387,11 @@ const NOWHERE = tensor('', [])
 const withSide = (e: Equation, side: SideReduction, layers: readonly string[]): Equation =>
   ({ ...e, sides: [...e.sides, side], layers: [...new Set([...e.layers, ...layers])] })
 
-const writersOf = <T extends { equation: Equation }>(items: readonly T[], tensor: Tensor): T[] =>
-  items.filter((item) => writes(item.equation).includes(tensor))
-
 /** Whether each point of the reader loads one element, and each element is loaded by one point. */
 function readsPointByPoint(reader: Equation, tensor: Tensor, producer: Equation): boolean {
   if (points(reader) !== points(producer)) return false
   let fits = true
-  const visit = (e: Expression): void => {
+  for (const e of reader.stores.flatMap((s) => walk(s.value))) {
     if (e.kind === 'load' && e.tensor === tensor) {
       const axes = e.at.filter((at, i) => !(at.terms.length === 0 && tensor.shape[i] === 1)).map((at) => {
         const [term, ...more] = at.terms
@@ -388,9 +399,7 @@ function readsPointByPoint(reader: Equation, tensor: Tensor, producer: Equation)
       })
       if (axes.some((a) => a === undefined) || new Set(axes).size !== axes.length) fits = false
     }
-    for (const child of children(e)) visit(child)
   }
-  for (const s of reader.stores) visit(s.value)
   return fits
 }
 

@@ -3,6 +3,17 @@ import { type Expression, mapChildren, substitute } from './expression.ts'
 import { type Axis, axis, type Index, index } from './index-expression.ts'
 import type { Equation, Store } from './kernel.ts'
 
+const MOST_NAMED = 240
+const ENDS_NAMED = 3
+
+/** `conv1+bn1+relu_1`; of very many, the first and the last ones. */
+export function joinedName(a: string, b: string): string {
+  const name = `${a}+${b}`
+  if (name.length <= MOST_NAMED) return name
+  const parts = name.split('+').filter((part) => part !== '...')
+  return parts.length <= 2 * ENDS_NAMED ? name : [...parts.slice(0, ENDS_NAMED), '...', ...parts.slice(-ENDS_NAMED)].join('+')
+}
+
 /**
  * Substitutes what `producer` computes for every load of the tensor that it stores. As a prologue, as an epilogue: both are
  * this. A guard around the load stays around what takes its place, so zero padding stays zero after normalization.
@@ -12,7 +23,7 @@ export function inlineProducer(producer: Equation, consumer: Equation): Equation
   const stores = consumer.stores.map((s) => ({ ...s, value: replaceLoads(s.value, tensor, producer) }))
   return {
     ...consumer,
-    name: `${producer.name}+${consumer.name}`,
+    name: joinedName(producer.name, consumer.name),
     layers: [...new Set([...producer.layers, ...consumer.layers])],
     stores,
     ...(consumer.sums && { sums: { ...consumer.sums, terms: consumer.sums.terms.map((term) => replaceLoads(term, tensor, producer)) } }),

@@ -1,6 +1,7 @@
 import { hasReduction } from './cost.ts'
 import { type Expression, mapChildren, substitute } from './expression.ts'
 import { substitute as substituteIndex } from './index-expression.ts'
+import { joinedName } from './inline.ts'
 import { type Equation, reads, writes } from './kernel.ts'
 
 /**
@@ -28,5 +29,5 @@ export function joinPoints(first: Equation, second: Equation): Equation | undefi
     return result
   }
   const stores = second.stores.map((s) => ({ ...s, at: s.at.map((index) => substituteIndex(index, map)), value: visit(substitute(s.value, map)) }))
-  return fits ? { ...first, name: `${first.name}+${second.name}`, layers: [...new Set([...first.layers, ...second.layers])], stores: [...first.stores, ...stores] } : undefined
+  return fits ? { ...first, name: joinedName(first.name, second.name), layers: [...new Set([...first.layers, ...second.layers])], stores: [...first.stores, ...stores] } : undefined
 }

@@ -97,7 +97,10 @@ function dimensionsOf(factor: Expression, fixed: ReadonlySet<Axis>): Dimension[]
     const ratio = moving[0]!.coefficient / known.steps[known.axes.indexOf(moving[0]!.a)]!
     if (moving.length !== known.axes.length || !moving.every(({ a, coefficient }) => known.axes.includes(a) && coefficient === ratio * known.steps[known.axes.indexOf(a)]!)) fits = false
   }
+  const seen = new Set<Expression>()
   const visit = (node: Expression): void => {
+    if (seen.has(node)) return
+    seen.add(node)
     if (node.kind === 'load') node.at.forEach(take)
     else if (node.kind === 'position' || node.kind === 'random') take(node.at)
     else if (node.kind === 'reduce') fits = false

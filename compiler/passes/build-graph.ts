@@ -1,9 +1,10 @@
 import type { Diagnostic } from '../../dsl/diagnostic.ts'
 import type { InputDeclaration, LayerCall, NamedValue, Program, ValueRef } from '../../dsl/program.ts'
 import type { Span } from '../../dsl/source.ts'
+import { suggest } from '../../dsl/suggest.ts'
 import type { Style } from '../../runtime/format.ts'
 import { type Constant, type Graph, type NamedOutput, type Node, type ParameterEntry, value, type Value } from '../graph/graph.ts'
-import { lookAt } from '../graph/rewrite.ts'
+import { outputValues, producers, readers } from '../graph/query.ts'
 import { nextOffset } from '../graph/storage.ts'
 import { initializerOf } from '../ops/fillers.ts'
 import type { ConstantSpec, Operator, ParameterSpec, ShapeAnswer } from '../ops/operator.ts'
@@ -98,7 +99,7 @@ class Builder {
     const drafts = this.layerParameters(call, answer.parameters ?? [])
     if (!drafts) return undefined
     const made = value(call.name, answer.shape, call.span)
-    this.drafts.set(call.name, { call, roles: drafts })
+    this.drafts.set(call.name, { call, roles: drafts, made })
     this.nodes.push({
       name: call.name, op: call.op, layer: call.name, inputs, outputs: [made], span: call.span,
       parameters: { ...Object.fromEntries([...drafts].map(([role, draft]) => [role, draft.value])), ...this.layerConstants(call, answer.constants ?? []) },
@@ -150,11 +151,12 @@ class Builder {
   }
 
   private sharingError(call: LayerCall, from: string, span: Span): undefined {
-    const other = this.program.layers.find((layer) => layer.name === from)
-    if (!other) return this.error('graph/weights-unknown', `there is no layer ${from} to share weights with`, [{ span, text: 'here' }], suggestion(from, [...this.drafts.keys()]))
-    const at = this.program.layers.indexOf(other)
+    const at = this.program.layers.findIndex((layer) => layer.name === from)
+    const other = this.program.layers[at]
+    const meant = other ? undefined : suggest(from, this.drafts.keys())
+    if (!other) return this.error('graph/weights-unknown', `there is no layer ${from} to share weights with`, [{ span, text: 'here' }], meant === undefined ? undefined : `did you mean ${meant}?`)
     // If the other layer failed, its own errors say enough.
-    if (at < this.program.layers.indexOf(call)) return undefined
+    if (at < this.made.length) return undefined
     return this.error('graph/weights-later', other === call ? `${from} cannot share weights with itself` : `${from} comes after ${call.name}, so it has no weights yet`, [
       { span, text: 'shared here' }, ...(other === call ? [] : [{ span: other.span, text: `${from} made here` }]),
     ], other === call ? undefined : `write weights: ${call.name} on ${from} instead`)
@@ -168,12 +170,12 @@ class Builder {
   }
 
   private parameters(graph: Graph): ParameterEntry[] {
-    const look = lookAt(graph)
+    const find = behind(readers(graph), this.options.operators)
     const entries = new Map<Value, ParameterEntry>()
-    for (const { call, roles } of this.drafts.values()) {
+    for (const { call, roles, made } of this.drafts.values()) {
       for (const { spec, value: own } of roles.values()) {
         if (entries.has(own)) continue
-        const beforeRectifier = followedByRectifier(this.made[this.program.layers.indexOf(call)]!, look.readersOf, this.options.operators)
+        const beforeRectifier = find(made)
         entries.set(own, {
           value: own, name: own.name, layer: call.name, trainable: spec.trainable !== false,
           initializer: initializerOf(spec.filler, beforeRectifier),
@@ -220,25 +222,26 @@ class Builder {
     for (const node of graph.nodes) {
       if ([...Object.values(node.parameters)].some((p) => trained.has(p)) || node.inputs.some((input) => learns.has(input))) node.outputs.forEach((out) => learns.add(out))
     }
-    const look = lookAt(graph)
+    const makers = producers(graph)
     const told = new Set<Node>()
-    const visit = (of: Value, loss: NamedOutput): void => {
-      const node = look.producerOf(of)
-      if (!node || told.has(node) || !learns.has(of)) return
-      told.add(node)
-      if (!this.options.operators.get(node.op)!.gradient) {
-        this.error('graph/no-gradient', `loss ${loss.name} goes through ${node.op}, which has no gradient`, [{ span: node.span, text: 'here' }], 'make it a metric instead')
-        return
+    for (const loss of graph.outputs) {
+      if (loss.role !== 'loss') continue
+      // What is still to be looked at, the next one last.
+      const open = [loss.value]
+      for (let of = open.pop(); of; of = open.pop()) {
+        const node = makers.get(of)
+        if (!node || told.has(node) || !learns.has(of)) continue
+        told.add(node)
+        if (this.options.operators.get(node.op)!.gradient) for (const input of [...node.inputs].reverse()) open.push(input)
+        else this.error('graph/no-gradient', `loss ${loss.name} goes through ${node.op}, which has no gradient`, [{ span: node.span, text: 'here' }], 'make it a metric instead')
       }
-      node.inputs.forEach((input) => visit(input, loss))
     }
-    for (const loss of graph.outputs) if (loss.role === 'loss') visit(loss.value, loss)
   }
 
   private warnOfUnread(graph: Graph): void {
-    const look = lookAt(graph)
+    const [read, results] = [readers(graph), outputValues(graph)]
     for (const node of graph.nodes) {
-      if (node.outputs.some((out) => look.isOutput(out) || look.readersOf(out).length > 0)) continue
+      if (node.outputs.some((out) => results.has(out) || read.has(out))) continue
       this.diagnostics.push({
         severity: 'warning', code: 'graph/unread', message: `nothing reads what ${node.name} makes`, labels: [{ span: node.span, text: 'here' }],
         hint: 'give it out with output, or leave it out',
@@ -254,6 +257,7 @@ interface ParameterDraft {
 
 interface LayerDraft {
   readonly call: LayerCall
+  readonly made: Value
   readonly roles: ReadonlyMap<string, ParameterDraft>
 }
 
@@ -267,28 +271,27 @@ const withOrigin = (d: Diagnostic, call: LayerCall): Diagnostic =>
 const TRANSPARENT = new Set(['batch_norm', 'scale', 'bias', 'dropout', 'max_pool', 'avg_pool', 'global_avg_pool', 'global_max_pool', 'flatten', 'reshape'])
 
 /**
- * Whether the first activation behind a value is a rectifier, so that half of the values are lost and msra is the filler
+ * Tells whether the first activation behind a value is a rectifier, so that half of the values are lost and msra is the filler
  * that keeps their variance (He et al. 2015, section 2.2).
  */
-export function followedByRectifier(made: Value, readersOf: (value: Value) => readonly Node[], operators: ReadonlyMap<string, Operator>): boolean {
-  return readersOf(made).some((reader) => {
-    if (operators.get(reader.op)?.rectifier) return true
-    return TRANSPARENT.has(reader.op) && reader.inputs[0] === made && followedByRectifier(reader.outputs[0]!, readersOf, operators)
-  })
-}
-
-/** The closest known name, if it is close. */
-function suggestion(name: string, known: readonly string[]): string | undefined {
-  const [best] = known.map((other) => ({ other, distance: editDistance(name, other) })).sort((a, b) => a.distance - b.distance)
-  return best && best.distance <= Math.ceil(name.length / 3) ? `did you mean ${best.other}?` : undefined
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) next[j] = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1))
-    row = next
+function behind(readersOf: ReadonlyMap<Value, readonly Node[]>, operators: ReadonlyMap<string, Operator>): (made: Value) => boolean {
+  const known = new Map<Value, boolean>()
+  return (made) => {
+    const open = [made]
+    for (let of = open.at(-1); of; of = open.at(-1)) {
+      const through: Value[] = []
+      let rectified = false
+      for (const reader of readersOf.get(of) ?? []) {
+        rectified ||= operators.get(reader.op)?.rectifier === true
+        if (TRANSPARENT.has(reader.op) && reader.inputs[0] === of) through.push(reader.outputs[0]!)
+      }
+      const unknown = rectified ? undefined : through.find((value) => !known.has(value))
+      if (unknown) open.push(unknown)
+      else {
+        known.set(of, rectified || through.some((value) => known.get(value)))
+        open.pop()
+      }
+    }
+    return known.get(made)!
   }
-  return row[b.length]!
 }

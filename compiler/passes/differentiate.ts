@@ -1,9 +1,10 @@
 import { taskOf, TRAINING_PROGRAMS } from '../../runtime/format.ts'
 import { type Graph, type NamedOutput, type Node, type ParameterEntry, value, type Value } from '../graph/graph.ts'
-import { producers } from '../graph/query.ts'
+import { producers, readsOf } from '../graph/query.ts'
 import { substituteValues } from '../graph/rewrite.ts'
 import { invariant } from '../invariant.ts'
 import type { GradientBuilder, Operator } from '../ops/operator.ts'
+import { UniqueNames } from '../unique-names.ts'
 import type { GraphPass } from './pass.ts'
 
 /** Gradients that are results, by name: `grad/conv1.weight`, `grad/image`. */
@@ -37,7 +38,8 @@ class Differentiation {
   private readonly parts = new Map<Value, Value[]>()
   /** The gradients that are asked for, once complete. */
   private readonly complete = new Map<Value, Value>()
-  private readonly names: Set<string>
+  private readonly names: UniqueNames
+  private readonly inputs: ReadonlySet<Value>
   private readonly makers: Map<Value, Node>
   private readonly nodes: Node[] = []
   /** Gradients that are written to a parameter's place after all. */
@@ -47,7 +49,8 @@ class Differentiation {
     this.graph = graph
     this.operators = operators
     this.reporting = reporting
-    this.names = new Set(graph.nodes.map((node) => node.name))
+    this.inputs = new Set(graph.inputs)
+    this.names = new UniqueNames(graph.nodes.map((node) => node.name))
     this.makers = producers(graph)
     this.parameters = new Map(graph.parameters.map((entry) => [entry.value, entry]))
   }
@@ -57,13 +60,13 @@ class Differentiation {
     for (const output of this.graph.outputs) if (output.role === 'loss') this.seed(output)
     const forward = this.graph.nodes
     const firstReader = new Map<Value, Node>()
-    for (const node of [...forward].reverse()) for (const p of Object.values(node.parameters)) firstReader.set(p, node)
+    for (const node of [...forward].reverse()) for (const read of readsOf(node)) firstReader.set(read, node)
     for (const node of [...forward].reverse()) {
       this.visit(node)
       // No reader is left: what was handed back is all.
       for (const p of new Set(Object.values(node.parameters))) if (firstReader.get(p) === node && this.asked(p)) this.finish(p, node)
     }
-    if (this.reporting) for (const input of this.graph.inputs) if (this.asked(input)) this.finishInput(input)
+    if (this.reporting) for (const input of this.graph.inputs) if (this.asked(input)) this.finishInput(input, firstReader.get(input))
     const backward: Graph = { name: '', inputs: [], parameters: [], nodes: this.nodes.map((node) => this.moveOutputs(node)), outputs: this.reports() }
     const { nodes, outputs } = substituteValues(backward, this.moved)
     return { ...this.graph, nodes: [...forward, ...nodes], outputs: [...this.graph.outputs, ...outputs] }
@@ -84,7 +87,7 @@ class Differentiation {
   private asked(of: Value): boolean {
     const entry = this.parameters.get(of)
     if (entry) return entry.trainable && (entry.rateMultiplier !== 0 || this.reporting)
-    return this.reporting && of.type === 'f32' && this.graph.inputs.includes(of)
+    return this.reporting && of.type === 'f32' && this.inputs.has(of)
   }
 
   private seed({ value: loss, weight = 1 }: NamedOutput): void {
@@ -125,30 +128,28 @@ class Differentiation {
   }
 
   private append(node: Node): void {
-    let { name } = node
-    for (let i = 2; this.names.has(name); i++) name = `${node.name}_${i}`
-    this.names.add(name)
-    this.nodes.push({ ...node, name })
+    this.nodes.push({ ...node, name: this.names.give(node.name) })
     for (const out of node.outputs) this.makers.set(out, node)
   }
 
   private handBack(to: Value, gradient: Value | undefined): void {
     if (!gradient || !this.needed.has(to)) return
-    this.parts.set(to, [...(this.parts.get(to) ?? []), gradient])
+    const parts = this.parts.get(to)
+    if (parts) parts.push(gradient)
+    else this.parts.set(to, [gradient])
   }
 
   /** All that readers handed back, added up, at most four at a time, in the order in which it came. */
   private sum(of: Value, at: Node): Value | undefined {
-    let parts = this.parts.get(of) ?? []
+    const parts = this.parts.get(of) ?? []
     this.parts.delete(of)
-    for (let round = 1; parts.length > 1; round++) {
-      const total = value(`${of.name}.d`, of.shape, at.span)
-      this.append({
-        name: `${of.name}.d`, op: 'add', layer: at.layer, inputs: parts.slice(0, MOST_ADDED), parameters: {}, outputs: [total], attributes: {}, span: at.span,
-      })
-      parts = [total, ...parts.slice(MOST_ADDED)]
+    let [total] = parts
+    for (let added = 1; added < parts.length; added += MOST_ADDED - 1) {
+      const inputs = [total!, ...parts.slice(added, added + MOST_ADDED - 1)]
+      total = value(`${of.name}.d`, of.shape, at.span)
+      this.append({ name: `${of.name}.d`, op: 'add', layer: at.layer, inputs, parameters: {}, outputs: [total], attributes: {}, span: at.span })
     }
-    return parts[0]
+    return total
   }
 
   private finish(parameter: Value, at: Node): void {
@@ -170,8 +171,7 @@ class Differentiation {
     return node.outputs.some((out) => this.moved.has(out)) ? { ...node, outputs: node.outputs.map((out) => this.moved.get(out) ?? out) } : node
   }
 
-  private finishInput(input: Value): void {
-    const at = this.graph.nodes.find((node) => node.inputs.includes(input))
+  private finishInput(input: Value, at: Node | undefined): void {
     const total = at && this.sum(input, at)
     if (total) this.complete.set(input, total)
     else {

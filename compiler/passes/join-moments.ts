@@ -1,6 +1,7 @@
 import { type Graph, type Node, value, type Value } from '../graph/graph.ts'
-import { isOutput, producers } from '../graph/query.ts'
+import { outputValues, producers } from '../graph/query.ts'
 import { statisticsShape } from '../ops/batch-norm.ts'
+import { UniqueNames } from '../unique-names.ts'
 import type { GraphPass } from './pass.ts'
 
 /** Tables that one kernel reads, at most: gamma, beta and its own result are bound too, and eight are granted everywhere. */
@@ -25,15 +26,15 @@ export const joinMoments: GraphPass = {
 class Joining {
   changed = false
   private readonly makers: ReadonlyMap<Value, Node>
-  private readonly graph: Graph
-  private readonly names: Set<string>
+  private readonly results: ReadonlySet<Value>
+  private readonly names: UniqueNames
   /** Statistics that are there by now, by what they are of. */
   private readonly tables = new Map<Value, Value>()
 
   constructor(graph: Graph) {
-    this.graph = graph
+    this.results = outputValues(graph)
     this.makers = producers(graph)
-    this.names = new Set(graph.nodes.map((node) => node.name))
+    this.names = new UniqueNames(graph.nodes.map((node) => node.name))
   }
 
   take(moments: Node): Node[] {
@@ -44,7 +45,8 @@ class Joining {
     if (!known && !parts) return [moments]
     this.changed = true
     const before: Node[] = []
-    const inputs = known ? [known] : parts!.map((part) => this.tableOf(part, moments, before))
+    for (const part of parts ?? []) this.makeTables(part, moments, before)
+    const inputs = known ? [known] : parts!.map((part) => this.tables.get(part)!)
     return [...before, { ...moments, op: 'join_moments', inputs }]
   }
 
@@ -55,24 +57,25 @@ class Joining {
     const axis = (maker.attributes['axis'] as number | undefined) ?? 1
     if (axis !== 1 && axis !== 1 - x.shape.length) return undefined
     // What is not computed, such as an image, has no kernel that could take its statistics on the way.
-    return maker.inputs.every((part) => this.makers.has(part) && !isOutput(this.graph, part)) ? maker.inputs : undefined
+    return maker.inputs.every((part) => this.makers.has(part) && !this.results.has(part)) ? maker.inputs : undefined
   }
 
-  private tableOf(x: Value, of: Node, before: Node[]): Value {
-    const known = this.tables.get(x)
-    if (known) return known
-    const parts = this.partsOf(x)
-    const inputs = parts ? parts.map((part) => this.tableOf(part, of, before)) : [x]
-    const statistics = value(`${x.name}.statistics`, statisticsShape(x.shape, false), of.span)
-    before.push({ ...of, name: this.unique(`${x.name}.moments`), op: parts ? 'join_moments' : 'moments', inputs, parameters: {}, outputs: [statistics] })
-    this.tables.set(x, statistics)
-    return statistics
-  }
-
-  private unique(wanted: string): string {
-    let name = wanted
-    for (let i = 2; this.names.has(name); i++) name = `${wanted}_${i}`
-    this.names.add(name)
-    return name
+  /** The table of a value, those of its parts before it: in DenseNet a thousand of them may lie within each other. */
+  private makeTables(wanted: Value, of: Node, before: Node[]): void {
+    const open = [wanted]
+    for (let x = open.at(-1); x; x = open.at(-1)) {
+      const parts = this.tables.has(x) ? undefined : this.partsOf(x)
+      const missing = parts?.find((part) => !this.tables.has(part))
+      if (missing) {
+        open.push(missing)
+        continue
+      }
+      open.pop()
+      if (this.tables.has(x)) continue
+      const statistics = value(`${x.name}.statistics`, statisticsShape(x.shape, false), of.span)
+      const inputs = parts ? parts.map((part) => this.tables.get(part)!) : [x]
+      before.push({ ...of, name: this.names.give(`${x.name}.moments`), op: parts ? 'join_moments' : 'moments', inputs, parameters: {}, outputs: [statistics] })
+      this.tables.set(x, statistics)
+    }
   }
 }

@@ -1,4 +1,5 @@
 import { type Graph, type Node, value, type Value } from '../graph/graph.ts'
+import { resolved } from '../graph/query.ts'
 import type { Operator } from '../ops/operator.ts'
 import { isBatched, nextTensorId } from '../tensor.ts'
 import type { GraphPass } from './pass.ts'
@@ -51,7 +52,7 @@ export const storeHalves: GraphPass = {
 /** Tells values whose storage somebody outside reads or writes: views share that of what they look at. */
 function fixedRoots(graph: Graph, operators: ReadonlyMap<string, Operator>): (of: Value) => boolean {
   const viewOf = new Map(graph.nodes.filter((node) => operators.get(node.op)?.view).map((node) => [node.outputs[0]!, node.inputs[0]!] as const))
-  const root = (of: Value): Value => { const seen = viewOf.get(of); return seen ? root(seen) : of }
+  const root = (of: Value): Value => resolved(of, viewOf)
   const results = new Set(graph.outputs.map((output) => root(output.value)))
   return (of) => root(of).storage !== undefined || results.has(root(of))
 }

@@ -1,5 +1,6 @@
 import { type BufferEntry, type DispatchEntry, type Group, groupOf, GROUPS, type KernelEntry, type ModuleEntry, type Plan, type ProgramEntry, type Size, type TensorEntry } from '../../runtime/format.ts'
 import type { Constant, Graph, Value } from '../graph/graph.ts'
+import { resolved } from '../graph/query.ts'
 import { bufferOf } from '../graph/storage.ts'
 import { invariant } from '../invariant.ts'
 import { addLinear, bytesOf, bytesRead, bytesWritten, flopsOf, linear, type Linear, productsOf } from '../loops/cost.ts'
@@ -94,7 +95,7 @@ class Layout {
   }
 
   private program(program: PlannedProgram, group: Group): ProgramEntry {
-    const root = (t: Tensor): Tensor => { const of = program.viewOf.get(t); return of ? root(of) : t }
+    const root = (t: Tensor): Tensor => resolved(t, program.viewOf)
     const lives = this.lives(program, root)
     const memory = planMemory({ ranges: lives.map(({ range }) => range), batch: this.request.batch, sharesBuffers: this.request.sharesBuffers })
     const scratch = this.scratch(lives.map(({ owner }) => owner), memory.places, program.name)

@@ -1,4 +1,5 @@
 import type { Value } from '../graph/graph.ts'
+import { resolved } from '../graph/query.ts'
 import { overlap } from '../graph/storage.ts'
 import { atBatch, bytesOf, flopsOf } from '../loops/cost.ts'
 import { type Expression, mapChildren } from '../loops/expression.ts'
@@ -85,8 +86,7 @@ class Kernels {
   }
 
   private root(t: Tensor): Tensor {
-    const of = this.request.viewOf.get(t)
-    return of ? this.root(of) : t
+    return resolved(t, this.request.viewOf)
   }
 
   private numbers(tensors: readonly Tensor[]): number[] {
