@@ -31,7 +31,7 @@ export const memory = (command: Command): Command =>
 
 export const device = (command: Command): Command =>
   command.addOption(new Option('--device <device>', 'where it runs').choices(['auto', 'webgpu', 'wasm', 'interpreter']).default('auto'))
-    .option('--threads <n>', 'on wasm: threads that share the work (default: one for each core)', positiveInteger)
+    .option('--threads <n>', 'on wasm: threads that share the work, 1 to 16 (default: one for each core)', positiveInteger)
 
 export const storage = (command: Command): Command =>
   command.addOption(new Option('--storage <type>', 'how values between layers and weights are stored: f16 halves what is moved, on adapters with shader-f16').choices(['f32', 'f16']).default('f32'))
@@ -44,7 +44,7 @@ export const trainStats = (command: Command): Command =>
 /** Where something is measured: the interpreter is a reference, and would only be slow. */
 export const hardwareDevice = (command: Command): Command =>
   command.addOption(new Option('--device <device>', 'where it runs').choices(['auto', 'webgpu', 'wasm']).default('auto'))
-    .option('--threads <n>', 'on wasm: threads that share the work (default: one for each core)', positiveInteger)
+    .option('--threads <n>', 'on wasm: threads that share the work, 1 to 16 (default: one for each core)', positiveInteger)
 
 /** What `fusenet tune` found is used where it is asked for, and by nobody else. */
 export const tuned = (command: Command): Command =>

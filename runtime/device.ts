@@ -39,7 +39,7 @@ export interface Session {
   /** The plan that runs: the bundle's own for this target, or the device's. Tensor indices below are into it. */
   readonly plan: Plan
   readonly batch: number
-  /** Writes a whole tensor: as many numbers as its shape holds at this batch. */
+  /** Writes a whole tensor: as many numbers as its shape holds at this batch. `data` are the caller's again when it returns. */
   write(tensor: number, data: Numbers): void
   /** Runs all dispatches of a program in order. Resolves when it is submitted; errors of it surface at the next read. */
   run(program: string, scalars: StepScalars): Promise<void>

@@ -1,8 +1,9 @@
 import { BatchReader } from './batches.ts'
-import type { Dataset } from './data/dataset.ts'
+import { checkDataset, type Dataset } from './data/dataset.ts'
 import type { Numbers } from './device.ts'
 import { InputError } from './errors.ts'
 import type { Net } from './net.ts'
+import { call, checkOptions, oneOf } from './options.ts'
 import { oneValueLayers } from './one-value.ts'
 
 export interface EvaluateOptions {
@@ -28,6 +29,8 @@ export interface Evaluation {
  * would rest on one value joins the batch before it.
  */
 export async function evaluateAll(net: Net, given: Dataset, options: EvaluateOptions): Promise<Evaluation> {
+  checkOptions('evaluate', options, { stats: oneOf('global', 'batch'), onProgress: call })
+  checkDataset(given)
   if (given.length < 1) throw new InputError('the dataset is empty')
   const program = options.stats === 'batch' ? 'eval/batch' : 'eval'
   const inputs = net.neededInputs(program)

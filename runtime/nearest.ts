@@ -6,7 +6,9 @@ export function didYouMean(word: string, names: readonly string[]): string {
   for (const name of names) {
     if (name === word || name.length > MOST_LETTERS) continue
     const other = name.toLowerCase()
-    const away = distance(wrong, other) - (other.startsWith(wrong) || wrong.startsWith(other) ? 0.5 : 0)
+    const begins = other.startsWith(wrong) || wrong.startsWith(other)
+    // `inference` for infer, `batchSize` for batch: a word that goes on after the right one.
+    const away = begins && Math.min(wrong.length, other.length) >= LETTERS ? 0.5 : distance(wrong, other) - (begins ? 0.5 : 0)
     if (away < least) {
       least = away
       best = name
@@ -15,6 +17,8 @@ export function didYouMean(word: string, names: readonly string[]): string {
   return best === undefined ? '' : `; did you mean ${best}?`
 }
 
+/** So many at the beginning of a word say which word is meant. */
+const LETTERS = 4
 /** Nobody misspells a longer name by a letter or two, and the time grows with the square. */
 const MOST_LETTERS = 80
 

@@ -1,7 +1,7 @@
 import { matchClasses, relabel } from './data/classes.ts'
 import type { Dataset } from './data/dataset.ts'
 import { fieldsFor } from './data/fields.ts'
-import type { Device, Numbers, Session } from './device.ts'
+import { type Device, DeviceError, type Numbers, type Session } from './device.ts'
 import { InputError } from './errors.ts'
 import { evaluateAll, type EvaluateOptions, type Evaluation } from './evaluate.ts'
 import { type Bundle, type InputEntry, type Manifest, type ProgramEntry, type Storage, taskOf, type TensorData } from './format.ts'
@@ -109,6 +109,7 @@ export class Net {
   /** Work that `#tail` stands for. */
   #waiting = 0
   #kept = new KeptInputs()
+  #closed = false
   #needed = new Map<string, readonly InputEntry[]>()
   #rest: Session | undefined
   readonly #store: ParameterStore
@@ -270,7 +271,7 @@ export class Net {
     // Where nothing waits, the device takes them now and they are copied once.
     const kept = options.lent ? inputs : this.#waiting > 0 ? this.#kept.keep(inputs) : undefined
     let failure: { readonly error: unknown } | undefined
-    if (!kept) {
+    if (!kept && !this.#closed) {
       try {
         write(inputs)
       } catch (error) {
@@ -308,9 +309,16 @@ export class Net {
   /** Work on the session, one after another in the order of the calls. */
   exclusively<T>(work: () => Promise<T>): Promise<T> {
     this.#waiting++
-    const result = this.#tail.then(work).finally(() => { this.#waiting-- })
+    const result = this.#tail.then(() => {
+      this.#refuseClosed()
+      return work()
+    }).finally(() => { this.#waiting-- })
     this.#tail = result.catch(() => {})
     return result
+  }
+
+  #refuseClosed(): void {
+    if (this.#closed) throw new DeviceError('this net was closed')
   }
 
   /** A session at another batch with the parameters of now: for the last samples of an evaluation. */
@@ -318,7 +326,12 @@ export class Net {
     if (this.#rest?.batch !== batch || !this.#rest.plan.programs[program]) {
       this.#rest?.close()
       this.#rest = undefined
-      this.#rest = await this.device.load(this.#parts.bundle, batch, [program, 'prepare'], this.storage)
+      this.#refuseClosed()
+      const session = await this.device.load(this.#parts.bundle, batch, [program, 'prepare'], this.storage)
+      // Who closed the net meanwhile did not know of it.
+      if (this.#closed) session.close()
+      this.#refuseClosed()
+      this.#rest = session
     }
     const rest = this.#rest
     const stretches = this.#store.stretches()
@@ -464,7 +477,10 @@ export class Net {
     return relabel(dataset, changes)
   }
 
+  /** Gives its memory back; what waits, and calls that follow, are refused. Closing it again does nothing. */
   close(): void {
+    if (this.#closed) return
+    this.#closed = true
     this.#rest?.close()
     this.session.close()
     if (this.#parts.ownsDevice) this.device.close()

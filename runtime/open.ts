@@ -3,11 +3,15 @@ import { BundleError, InputError } from './errors.ts'
 import { fetchFiles, type FetchOptions } from './fetch-files.ts'
 import { type Bundle, HALF_PLAN, HALF_PROGRAMS, type Manifest, planIn, type Storage, type TensorData } from './format.ts'
 import type { FileReader } from './found.ts'
+import { didYouMean } from './nearest.ts'
 import { Net } from './net.ts'
 import { checkValues } from './one-value.ts'
+import { anything, batchRule, call, checkOptions, flag, list, oneOf, type Rule, whole } from './options.ts'
 import { findPlaces, lastResort, type Place } from './places.ts'
+import { plain, say } from './plain.ts'
 import { programFor, refuseMissing, refuseUnknown } from './programs.ts'
 import { StoredBundle } from './read-bundle.ts'
+import { copyTensors, type Tensors } from './tensors.ts'
 import { checkBundle } from './validate.ts'
 
 /** A bundle: in memory; its files by their names below its folder; or the URL of that folder. */
@@ -23,8 +27,11 @@ export interface OpenOptions extends FetchOptions {
   readonly batch?: number
   /** Of initial parameters, dropout and shuffling. Default: the file's. */
   readonly seed?: number
-  /** Instead of what the bundle brings; what is absent in them starts by its initializer. `fresh`: all parameters do. */
-  readonly weights?: ReadonlyMap<string, TensorData> | 'fresh'
+  /**
+   * Instead of what the bundle brings, in a Map or a plain object, and copied; what is absent in them starts by its initializer. `fresh`:
+   * all parameters do.
+   */
+  readonly weights?: Tensors | 'fresh'
   /** Only these will run, so that what training alone needs is neither fetched nor compiled nor allocated: `['infer']`. */
   readonly programs?: readonly string[]
   /**
@@ -45,11 +52,38 @@ export interface OpenOptions extends FetchOptions {
  * Throws DeviceError for what the device cannot do, BundleError for files that are not what they should be, InputError for what is
  * handed in, and the signal's reason.
  */
-export async function open(source: BundleSource, options: OpenOptions = {}): Promise<Net> {
-  const { signal } = options
+export async function open(source: BundleSource, options?: OpenOptions): Promise<Net> {
+  checkSource(source)
+  const { weights, ...given } = checkOptions('open', options, RULES)
+  const taken: Taken = { ...given, ...(weights !== undefined && { weights: weights === 'fresh' ? weights : copyTensors(weights, 'weights') }) }
+  const { signal } = taken
   signal?.throwIfAborted()
-  const opening = openNow(source, options)
+  const opening = openNow(source, taken)
   return signal ? unlessAborted(opening, signal) : opening
+}
+
+const isFunction = (value: unknown): boolean => typeof value === 'function'
+const RULES: Readonly<Record<keyof OpenOptions, Rule>> = {
+  device: [(v) => ['auto', 'webgpu', 'wasm'].includes(v as string) || isFunction((v as Device | null)?.load), "'auto', 'webgpu', 'wasm' or a device that is handed in (await wasm(), await webgpu())"],
+  batch: batchRule,
+  seed: whole,
+  weights: anything,
+  programs: list,
+  storage: oneOf('f32', 'f16', 'auto'),
+  allowOneValue: flag,
+  fetch: [(v) => isFunction(v) || (typeof v === 'object' && v !== null), 'a function like fetch, or what it takes as its second argument'],
+  signal: [(v) => isFunction((v as AbortSignal | null)?.throwIfAborted), 'an AbortSignal'],
+  onProgress: call,
+}
+
+/** Options as they were checked, with nothing of the caller's in them that may change. */
+type Taken = Omit<OpenOptions, 'weights'> & { readonly weights?: ReadonlyMap<string, TensorData> | 'fresh' }
+
+function checkSource(source: unknown): void {
+  const isObject = typeof source === 'object' && source !== null && ('manifest' in source || source instanceof Map || source instanceof URL)
+  if (isObject || (typeof source === 'string' && source !== '')) return
+  const given = isFunction((source as Promise<unknown> | undefined)?.then) ? 'a promise: await it' : say(source)
+  throw new InputError(`open takes a bundle: the URL of its folder, what compile or readBundle gave, or a Map of its files; here is ${given}`)
 }
 
 /** Does not wait for what cannot be stopped: it is closed when it is done. */
@@ -64,7 +98,7 @@ function unlessAborted(opening: Promise<Net>, signal: AbortSignal): Promise<Net>
   })
 }
 
-async function openNow(source: BundleSource, options: OpenOptions): Promise<Net> {
+async function openNow(source: BundleSource, options: Taken): Promise<Net> {
   const { device: given = 'auto', programs } = options
   refuseUnknown(programs)
   const { places, notes } = await findPlaces(given)
@@ -114,7 +148,7 @@ interface Readable {
   readonly notes: readonly string[]
 }
 
-async function readable(source: BundleSource, options: OpenOptions): Promise<Readable> {
+async function readable(source: BundleSource, options: Taken): Promise<Readable> {
   if (typeof source === 'object' && 'manifest' in source) {
     checkBundle(source)
     const { plans } = source.manifest
@@ -139,7 +173,7 @@ async function readable(source: BundleSource, options: OpenOptions): Promise<Rea
   }
 }
 
-async function openOn({ owned }: Place, opening: Promise<Device>, readable: Readable, options: OpenOptions, notes: readonly string[]): Promise<Net> {
+async function openOn({ owned }: Place, opening: Promise<Device>, readable: Readable, options: Taken, notes: readonly string[]): Promise<Net> {
   const device = await opening
   try {
     const storage = chooseStorage(options, readable.targets, device)
@@ -150,7 +184,7 @@ async function openOn({ owned }: Place, opening: Promise<Device>, readable: Read
     const { weights: brought, ...stored } = await readable.load(target, programs, device)
     const weights = options.weights === undefined ? brought : options.weights === 'fresh' ? undefined : options.weights
     const bundle: Bundle = { ...stored, ...(weights && { weights }) }
-    const { batch, seed } = checkOptions(options, bundle)
+    const { batch, seed } = settle(options, bundle)
     options.signal?.throwIfAborted()
     const session = await device.load(bundle, batch, programs, storage)
     try {
@@ -168,19 +202,17 @@ async function openOn({ owned }: Place, opening: Promise<Device>, readable: Read
   }
 }
 
-function checkOptions(options: OpenOptions, { manifest, weights }: Bundle): { batch: number; seed: number } {
-  const batch = options.batch ?? manifest.train?.batch ?? 1
-  if (!Number.isSafeInteger(batch) || batch < 1 || batch >= 2 ** 31) throw new InputError(`batch ${batch}: a positive integer is wanted`)
+/** What the bundle decides where the options do not. Throws InputError where it and the options do not fit. */
+function settle(options: Taken, { manifest, weights }: Bundle): { batch: number; seed: number } {
+  const { batch = manifest.train?.batch ?? 1, seed = manifest.train?.seed ?? 1 } = options
   if (!options.allowOneValue) checkValues(manifest, (options.programs ?? []).map((name) => programFor(manifest, name)), batch)
-  const seed = options.seed ?? manifest.train?.seed ?? 1
-  if (!Number.isSafeInteger(seed)) throw new InputError(`seed ${seed}: an integer is wanted`)
   const known = new Set(manifest.parameters.map((p) => p.name))
   const strange = [...(weights?.keys() ?? [])].filter((name) => !known.has(name))
-  if (strange.length) throw new InputError(`these weights are not of this net: ${strange.join(', ')} (it has ${[...known].join(', ') || 'no parameters'})`)
+  if (strange.length) throw new InputError(`these weights are not of this net: ${strange.map((name) => `${plain(name, 60)}${didYouMean(name, [...known])}`).join(', ')} (it has ${[...known].join(', ') || 'no parameters'})`)
   return { batch, seed }
 }
 
-function chooseStorage({ storage = 'f32', programs }: OpenOptions, plans: readonly string[], { name, half = false }: Device): Storage {
+function chooseStorage({ storage = 'f32', programs }: Taken, plans: readonly string[], { name, half = false }: Device): Storage {
   if (storage === 'f32') return 'f32'
   const isThere = plans.includes(HALF_PLAN)
   if (storage === 'auto') return half && isThere && name === 'webgpu' && programs?.every((program) => HALF_PROGRAMS.includes(program)) ? 'f16' : 'f32'

@@ -16,7 +16,7 @@ const TYPES = [[Float32Array, 'f32'], [Float64Array, 'f64'], [Int32Array, 'i32']
  * Tensors as they are handed in, copied: nothing of the caller's is in them. `shapeOf` says the shape of a name, where there is one. Throws
  * InputError that tells every one that is none. `what`: they are, in a message.
  */
-export function copyTensors(given: unknown, what: string, shapeOf: (name: string) => readonly number[] | undefined): Map<string, TensorData> {
+export function copyTensors(given: unknown, what: string, shapeOf: (name: string) => readonly number[] | undefined = () => undefined): Map<string, TensorData> {
   const entries = given instanceof Map ? [...given] as [unknown, unknown][]
     : typeof given === 'object' && given !== null && !Array.isArray(given) && !ArrayBuffer.isView(given) ? Object.entries(given) : undefined
   if (!entries) throw new InputError(`${what} are wanted as a Map or an object, { name: { shape, data } }; here is ${say(given)}`)

@@ -1,7 +1,8 @@
 import { BatchReader } from './batches.ts'
-import type { Dataset } from './data/dataset.ts'
+import { checkDataset, type Dataset } from './data/dataset.ts'
 import { InputError } from './errors.ts'
 import type { Inputs, Net } from './net.ts'
+import { checkOptions, flag, oneOf, positive, whole } from './options.ts'
 import { trainingProgram, type TrainStats } from './programs.ts'
 import { permutation } from './random.ts'
 import { inSteps, isDue } from './schedule.ts'
@@ -49,6 +50,8 @@ export interface TrainEvent {
  * was restored goes on where it was. An epoch leaves out what does not fill a batch; each epoch it is others.
  */
 export async function* trainLoop(net: Net, given: Dataset, options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
+  checkOptions('train', options, { epochs: positive, steps: positive, total: flag, ahead: whole, stats: oneOf('batch', 'global') })
+  checkDataset(given)
   const { train } = net.manifest
   const { stats } = options
   const program = trainingProgram(net.manifest, 'train', stats)

@@ -1,5 +1,6 @@
 import { BundleError, type Problem } from './errors.ts'
 import type { Bundle, Plan } from './format.ts'
+import { say } from './plain.ts'
 import { sizeAt, tensorEnd } from './sizes.ts'
 import { problemsOf } from './validate/problems.ts'
 
@@ -11,7 +12,9 @@ import { problemsOf } from './validate/problems.ts'
 export { problemsOf } from './validate/problems.ts'
 
 /** Refuses with a BundleError that tells every problem of a bundle in memory. */
-export function checkBundle({ manifest, files }: Bundle): void {
+export function checkBundle({ manifest, files, weights }: Bundle): void {
+  if (!(files instanceof Map)) throw new BundleError([{ path: 'files', message: `a Map of texts and modules by their names is wanted, here is ${say(files)}` }])
+  if (weights !== undefined && !(weights instanceof Map)) throw new BundleError([{ path: 'weights', message: `a Map of tensors by their names is wanted, here is ${say(weights)}` }])
   const problems = problemsOf(manifest, files)
   if (problems.length) throw new BundleError(problems)
 }

@@ -7,8 +7,8 @@ import type { WorkerThread } from './wasm-workers.ts'
 export interface WasmHost {
   /** Throws where the device was closed or a worker died. */
   check(): void
-  /** Takes workers back that have been told to stop. */
-  release(workers: readonly WorkerThread[]): void
+  /** Takes workers back that have been told to stop, and the memory that they ran in. */
+  release(workers: readonly WorkerThread[], memory: WebAssembly.Memory): void
   /** Ends workers, whatever they do. */
   drop(workers: readonly WorkerThread[]): void
 }
@@ -164,12 +164,12 @@ export class WasmSession implements Session {
 
   close(): void {
     if (!this.#module) return
-    const { workers } = this.#module
+    const { workers, memory } = this.#module
     Atomics.store(this.#words, CONTROL.stop / 4, 1)
     Atomics.add(this.#words, CONTROL.go / 4, 1)
     if (workers.length > 0) Atomics.notify(this.#words, CONTROL.go / 4)
     this.#end(new DeviceError('this net was closed'))
-    this.#host.release(workers)
+    this.#host.release(workers, memory)
   }
 }
 

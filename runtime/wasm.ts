@@ -3,15 +3,17 @@ import { lessMemory } from './does-not-fit.ts'
 import { type Device, DeviceError, type Session } from './device.ts'
 import { BundleError } from './errors.ts'
 import { type Bundle, type ModuleEntry, moduleFor } from './format.ts'
+import { checkOptions, flag, within } from './options.ts'
 import { plain } from './plain.ts'
 import { missingPlan } from './programs.ts'
 import { usedBuffers } from './used-buffers.ts'
 import { checkBatch } from './validate.ts'
+import { WasmMemories } from './wasm-memories.ts'
 import { type LoadedModule, WasmSession } from './wasm-session.ts'
 import { isNode, startWorker, type WorkerThread } from './wasm-workers.ts'
 
 export interface WasmOptions {
-  /** Default: one for each core, 16 at most; 1 in a page that is not cross-origin isolated. */
+  /** From 1 to 16. Default: one for each core, 16 at most; 1 in a page that is not cross-origin isolated. */
   readonly threads?: number
   /** Fused multiplication and addition, where the engine has relaxed SIMD. Default true: results differ in the last places. */
   readonly relaxed?: boolean
@@ -25,11 +27,10 @@ const RELAXED_PROBE = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2
 /** The name, kind and flags (shared, with a maximum) of the module's only import. */
 const MEMORY_IMPORT = [3, 101, 110, 118, 6, 109, 101, 109, 111, 114, 121, 2, 3]
 
-/** A CPU: WebAssembly with SIMD, by threads where memory can be shared. Throws DeviceError where there is none. */
-export async function wasm(options: WasmOptions = {}): Promise<Device> {
+/** A CPU: WebAssembly with SIMD, by threads where memory can be shared. Throws DeviceError where there is none, InputError for options that there are not. */
+export async function wasm(given?: WasmOptions): Promise<Device> {
+  const options = checkOptions('wasm', given, { threads: within(1, MOST_THREADS), relaxed: flag })
   if (typeof WebAssembly === 'undefined') throw new DeviceError('WebAssembly is missing here')
-  const { threads } = options
-  if (threads !== undefined && (!Number.isSafeInteger(threads) || threads < 1)) throw new DeviceError(`${threads} threads: a positive integer is wanted`)
   return new WasmDevice(options)
 }
 
@@ -57,6 +58,7 @@ class WasmDevice implements Device {
   #note = ''
   readonly #all = new Set<WorkerThread>()
   readonly #free: WorkerThread[] = []
+  readonly #memories = new WasmMemories(sharesMemory())
   #closed = false
 
   constructor({ threads, relaxed = true }: WasmOptions) {
@@ -91,12 +93,18 @@ class WasmDevice implements Device {
     const hint = lessMemory(bundle.manifest, names)
     layOut(plan, batch, used, names, this.#threads, hint)
     const module = await this.#compile(bundle, entry)
-    const workers = await this.#takeWorkers(this.#threads - 1)
-    const arena = layOut(plan, batch, used, names, 1 + workers.length)
-    const memory = this.#allocate(arena.pages, hint)
+    // It may have been closed meanwhile, and nobody would end what is started now.
+    this.check()
+    const workers = this.#takeWorkers(this.#threads - 1)
+    let memory: WebAssembly.Memory | undefined
+    let isShared = false
     try {
+      const arena = layOut(plan, batch, used, names, 1 + workers.length)
+      memory = this.#memories.take(arena.pages, hint)
       const run = (await WebAssembly.instantiate(module, importsOf(memory))).exports['run'] as LoadedModule['run']
-      const attached = await Promise.allSettled(workers.map((worker, i) => worker.attach({ module, memory, thread: i + 1 })))
+      isShared = workers.length > 0
+      const attached = await Promise.allSettled(workers.map((worker, i) => worker.attach({ module, memory: memory!, thread: i + 1 })))
+      this.check()
       // A page may forbid workers; what is there does the work.
       const there = workers.filter((_, i) => attached[i]!.status === 'fulfilled')
       const refused = attached.find((a) => a.status === 'rejected')
@@ -107,16 +115,9 @@ class WasmDevice implements Device {
       }
       return new WasmSession(this, plan, batch, arena, { memory, run, workers: there })
     } catch (error) {
-      this.drop(workers)
+      if (isShared) this.drop(workers)
+      else this.release(workers, memory)
       throw error instanceof DeviceError || error instanceof BundleError ? error : new DeviceError(`the module does not run here: ${(error as Error).message}`)
-    }
-  }
-
-  #allocate(pages: number, hint: string): WebAssembly.Memory {
-    try {
-      return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: sharesMemory() })
-    } catch (error) {
-      throw new DeviceError(`there is no memory for ${pages * 64} KiB: use a smaller batch, or close other nets${hint} (${(error as Error).message})`)
     }
   }
 
@@ -135,7 +136,7 @@ class WasmDevice implements Device {
   }
 
   /** As many as there are; fewer where workers are forbidden. */
-  async #takeWorkers(count: number): Promise<WorkerThread[]> {
+  #takeWorkers(count: number): WorkerThread[] {
     for (const dead of this.#free.filter((w) => w.failure !== undefined)) this.drop([dead])
     const taken = this.#free.splice(0, count)
     try {
@@ -160,19 +161,22 @@ class WasmDevice implements Device {
     }
   }
 
-  release(workers: readonly WorkerThread[]): void {
-    for (const worker of workers) {
-      void worker.idle.then(() => {
-        if (this.#closed || worker.failure !== undefined) this.drop([worker])
-        else this.#free.push(worker)
-      })
-    }
+  release(workers: readonly WorkerThread[], memory?: WebAssembly.Memory): void {
+    const idle = workers.map(async (worker) => {
+      await worker.idle
+      if (this.#closed || worker.failure !== undefined) this.drop([worker])
+      else this.#free.push(worker)
+    })
+    // Whoever still ran in it would run in another net's.
+    void Promise.all(idle).then(() => { if (memory && !this.#closed && workers.every((w) => w.failure === undefined)) this.#memories.give(memory) })
   }
 
   close(): void {
     this.#closed = true
     for (const worker of this.#all) worker.close()
     this.#all.clear()
+    this.#free.length = 0
+    this.#memories.close()
   }
 }
 

@@ -3,6 +3,7 @@ import { type Bundle, HALF_PLAN, type KernelEntry, type Places, placesAt, type P
 import { lessMemory, mostThatFits } from './does-not-fit.ts'
 import { missingPlan } from './programs.ts'
 import { type Section, sectionsOf } from './sections.ts'
+import { checkOptions, flag, oneOf, thing } from './options.ts'
 import { showBytes } from './show-bytes.ts'
 import { subgroupsInOrder } from './subgroups.ts'
 import { usedBuffers } from './used-buffers.ts'
@@ -34,7 +35,8 @@ const WANTED_LIMITS = [
 const WANTED_FEATURES: readonly GPUFeatureName[] = ['timestamp-query', 'shader-f16', 'subgroups']
 
 /** Opens a GPU by WebGPU. Throws DeviceError where there is none. */
-export async function webgpu(options: WebGpuOptions = {}): Promise<Device> {
+export async function webgpu(given?: WebGpuOptions): Promise<Device> {
+  const options = checkOptions('webgpu', given, { gpu: thing, adapter: thing, powerPreference: oneOf('low-power', 'high-performance'), subgroups: flag })
   const gpu = options.gpu ?? globalThis.navigator?.gpu
   if (!gpu && !options.adapter) {
     throw new DeviceError('WebGPU is missing. A page needs a recent browser and https or localhost; Node the package `webgpu`: webgpu({ gpu: create([]) })')
@@ -132,14 +134,16 @@ class WebGpuDevice implements Device, WebGpuHost {
       return [index, await this.#pipeline(kernel, section)] as const
     })))
     const buffers = await this.#allocate(plan, batch, used, places, lessMemory(bundle.manifest, names))
-    const session = new WebGpuSession(this, plan, batch, names, places, buffers, pipelines)
+    let session: WebGpuSession | undefined
     try {
+      session = new WebGpuSession(this, plan, batch, names, places, buffers, pipelines)
       await session.verify()
+      return session
     } catch (error) {
-      session.close()
+      session?.close()
+      for (const buffer of buffers.values()) buffer.destroy()
       throw error
     }
-    return session
   }
 
   /** Refuses what this device cannot hold: which tensors, how large, the limit, the largest batch that fits. */

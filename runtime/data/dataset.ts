@@ -1,5 +1,6 @@
 import { InputError } from '../errors.ts'
 import type { DataType } from '../format.ts'
+import { say } from '../plain.ts'
 import { elementCount, showShape } from '../sizes.ts'
 
 /** What one sample holds under a name; for labels `classes`, how many there are, and what they are called, label 0 first. */
@@ -24,6 +25,14 @@ export interface Dataset {
   readonly fields: Readonly<Record<string, Field>>
   /** Writes the samples of these indices into the beginning of each array of `into`. */
   read(indices: ArrayLike<number>, into: Arrays, draw?: Draw): void | Promise<void>
+}
+
+/** Throws InputError for what is no dataset. */
+export function checkDataset(given: Dataset): void {
+  const { length, fields, read } = (given ?? {}) as Partial<Dataset>
+  if (Number.isSafeInteger(length) && length! >= 0 && typeof fields === 'object' && fields !== null && typeof read === 'function') return
+  const here = typeof (given as { then?: unknown } | null | undefined)?.then === 'function' ? 'a promise: await it' : say(given)
+  throw new InputError(`a dataset is wanted, { length, fields, read }, as arrays({ ... }) and await loadDataset('...') give it; here is ${here}`)
 }
 
 /** All samples of a field: bytes of images stay bytes and are scaled when they are read. */

@@ -340,6 +340,50 @@ describe('train', () => {
   })
 })
 
+describe('options of train and evaluate', () => {
+  test.each<[string, unknown, RegExp]>([
+    ...[0, -3, 1.5, NaN, Infinity, '2', null].flatMap((n): [string, unknown, RegExp][] => [
+      [`epochs ${String(n)}`, { epochs: n }, /train: epochs .*: a positive integer is wanted/], [`steps ${String(n)}`, { steps: n }, /train: steps .*: a positive integer is wanted/],
+    ]),
+    ...[-1, 0.5, NaN, Infinity, '4'].map((n): [string, unknown, RegExp] => [`ahead ${String(n)}`, { ahead: n }, /train: ahead .*: a whole number from 0 on/]),
+    ['stats', { stats: 'batchh' }, /train: stats "batchh": 'batch' or 'global' is wanted/],
+    ['a name with a slip', { epoch: 3 }, /train has no option epoch; did you mean epochs\?/],
+    ['null', null, /train takes its options as an object, here is null/],
+    ['a number', 3, /train takes its options as an object, here is 3/],
+  ])('train: %s', async (_, options, message) => {
+    const { net, device } = await opened()
+    const all = collect(net.train(samples(8), options as never))
+    await expect(all).rejects.toThrow(message)
+    await expect(all).rejects.toBeInstanceOf(InputError)
+    expect(device.log).toEqual(['load 4'])
+  })
+
+  test.each<[string, unknown, RegExp]>([
+    ['stats', { stats: 'local' }, /evaluate: stats "local": 'global' or 'batch' is wanted/],
+    ['progress', { onProgress: 3 }, /evaluate: onProgress 3: a function is wanted/],
+    ['null', null, /evaluate takes its options as an object/],
+  ])('evaluate: %s', async (_, options, message) => {
+    const { net } = await opened()
+    await expect(net.evaluate(samples(8), options as never)).rejects.toThrow(message)
+  })
+
+  test.each<[string, unknown, RegExp]>([
+    ['nothing', undefined, /a dataset is wanted, \{ length, fields, read \}, .*; here is undefined/],
+    ['arrays alone', { x, label }, /here is an object/],
+    ['a promise', Promise.resolve(samples(8)), /here is a promise: await it/],
+    ['no length', { ...samples(8), length: NaN }, /here is an object/],
+  ])('what is no dataset: %s', async (_, dataset, message) => {
+    const { net } = await opened()
+    await expect(collect(net.train(dataset as never))).rejects.toThrow(message)
+    await expect(net.evaluate(dataset as never)).rejects.toThrow(message)
+  })
+
+  test.each([0.5, NaN, Infinity, '3', null])('reset with seed %s', async (seed) => {
+    const { net } = await opened()
+    await expect(net.reset(seed as number)).rejects.toThrow(InputError)
+  })
+})
+
 describe('evaluate', () => {
   test.each([1, 3, 4, 5, 8, 11])('is exact over %s samples at batch 4', async (count) => {
     const data = samples(count)

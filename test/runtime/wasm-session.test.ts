@@ -76,6 +76,97 @@ test('what is closed says so', async () => {
   await expect(device.load(wasmFixture(), 1)).rejects.toThrow(/device was closed/)
 })
 
+describe.each([1, 2])('%i threads: nets that are opened and closed in a row', (threads) => {
+  test('share one memory, and each begins with zeros', async () => {
+    const memories = counted()
+    const device = await cpu(threads)
+    for (const batch of [BATCH, BATCH, 1, 3, BATCH, 40]) {
+      const session = await device.load(wasmFixture(), batch)
+      for (const tensor of await session.read([0, 1, 2, 3, 4])) expect(tensor.every((value) => value === 0)).toBe(true)
+      session.write(0, new Float32Array(4 * batch).fill(3))
+      await session.run('infer', scalars)
+      expect((await session.read([4]))[0]!.every((value) => value === 48)).toBe(true)
+      session.close()
+      // Workers leave it first.
+      await new Promise((resolve) => setTimeout(resolve, threads > 1 ? 20 : 0))
+    }
+    expect(memories).toHaveBeenCalledTimes(1)
+  })
+
+  test('one that is larger grows it, up to the next power of two', async () => {
+    const memories = counted()
+    const device = await cpu(threads)
+    // 16 bytes a sample in five buffers: 65 to 128 pages of 64 KiB, then more.
+    for (const batch of [53_000, 90_000, 60_000, 120_000, 53_000]) {
+      const session = await device.load(wasmFixture(), batch)
+      session.write(0, new Float32Array(4 * batch).fill(1))
+      await session.run('infer', scalars)
+      expect((await session.read([4]))[0]!.at(-1)).toBe(16)
+      session.close()
+      await new Promise((resolve) => setTimeout(resolve, threads > 1 ? 20 : 0))
+    }
+    expect(memories).toHaveBeenCalledTimes(2)
+  })
+
+  test('that are refused leave neither memory nor threads behind', async () => {
+    const memories = counted()
+    const workers = vi.spyOn(process.getBuiltinModule('node:worker_threads'), 'Worker')
+    const device = await cpu(threads)
+    const bundle = withParameter()
+    for (let k = 0; k < 5; k++) {
+      await expect(open(bundle, { device, batch: 1, weights: { w: new Float32Array(3) } })).rejects.toThrow(/w is \[4\], not \[3\]/)
+      await new Promise((resolve) => setTimeout(resolve, threads > 1 ? 20 : 0))
+    }
+    expect(memories.mock.calls.length).toBe(1)
+    expect(workers.mock.calls.length).toBe(threads - 1)
+  })
+})
+
+/** Memories that are made from now on. A spy alone would make objects without a buffer. */
+function counted() {
+  const Memory = WebAssembly.Memory
+  return vi.spyOn(WebAssembly, 'Memory').mockImplementation(function (descriptor: WebAssembly.MemoryDescriptor) { return new Memory(descriptor) } as never)
+}
+
+/** The fixture with a parameter that it does not use. */
+function withParameter(): Bundle {
+  const bundle = wasmFixture()
+  return { ...bundle, manifest: { ...bundle.manifest, parameters: [{ name: 'w', shape: [4], offset: 0, trainable: true, layer: 'w', initializer: { kind: 'constant', value: 0 } }] } }
+}
+
+test('where an engine has no room for a memory, those that nobody uses are let go first', async () => {
+  const device = await cpu(1)
+  ;(await device.load(wasmFixture(), 1)).close()
+  await new Promise((resolve) => setTimeout(resolve))
+  const Memory = WebAssembly.Memory
+  let asked = 0
+  vi.spyOn(WebAssembly, 'Memory').mockImplementation(function (descriptor: WebAssembly.MemoryDescriptor) {
+    if (asked++ === 0) throw new RangeError('could not allocate memory')
+    return new Memory(descriptor)
+  } as never)
+  const session = await device.load(wasmFixture(), 10_000)
+  expect(asked).toBe(2)
+  session.close()
+})
+
+test('a device that is closed while a net is loaded starts nothing more', async () => {
+  const workers = vi.spyOn(process.getBuiltinModule('node:worker_threads'), 'Worker')
+  const device = await cpu(2)
+  const loading = device.load(wasmFixture(), 1)
+  device.close()
+  await expect(loading).rejects.toThrow(/device was closed/)
+  expect(workers).not.toHaveBeenCalled()
+})
+
+test('a net that is closed while it runs refuses what waits', async () => {
+  const net = await open(wasmFixture(), { device: await cpu(2), batch: BATCH })
+  const calls = [net.run({ x }), net.run({ x }), net.parameters(), net.snapshot()]
+  net.close()
+  net.close()
+  for (const call of calls) await expect(call).rejects.toThrow(/net was closed/)
+  await expect(net.run({ x })).rejects.toThrow(/net was closed/)
+})
+
 test('wrong lengths and programs that were not loaded are refused', async () => {
   const session = await (await cpu(1)).load(wasmFixture(), BATCH, [])
   expect(() => session.write(0, x.subarray(1))).toThrow(/x holds 256 numbers, not 255/)

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { compile, inspect } from '../../compiler/index.ts'
-import { type Bundle, BundleError, bundleFiles, bundleFrom, type Device, DeviceError, open, problemsOf, type Session, wasm } from '../../runtime/index.ts'
+import { type Bundle, BundleError, bundleFiles, bundleFrom, type Device, DeviceError, InputError, open, problemsOf, type Session, wasm } from '../../runtime/index.ts'
 import { labels, normals } from '../support/random-net.ts'
 
 /** Dropout, BN after conv and fc, pooling, a convolution that Winograd takes, chunks of the batch: what threads could get wrong. */
@@ -73,7 +73,13 @@ describe('memory', () => {
 describe('a device', () => {
   test('says its threads, and refuses numbers that are none', async () => {
     expect((await cpu(2)).description).toMatch(/^WebAssembly (relaxed )?SIMD, 2 threads$/)
-    await expect(wasm({ threads: 0 })).rejects.toThrow(/a positive integer/)
+    for (const threads of [0, -1, 1.5, NaN, 17, 1000, '2', null]) {
+      const refused = wasm({ threads: threads as number })
+      await expect(refused).rejects.toThrow(`wasm: threads ${typeof threads === 'string' ? '"2"' : threads}: an integer from 1 to 16 is wanted`)
+      await expect(refused).rejects.toBeInstanceOf(InputError)
+    }
+    await expect(wasm({ relaxd: false } as never)).rejects.toThrow(/wasm has no option relaxd; did you mean relaxed\? \(it has threads, relaxed\)/)
+    await expect(wasm(2 as never)).rejects.toThrow(/wasm takes its options as an object, here is 2/)
   })
 
   test('runs several nets, one after the other and side by side', async () => {
