@@ -1,7 +1,8 @@
 import { dirname, join } from 'node:path'
 import type { CompileOptions } from '../compiler/compile.ts'
 import type { Source } from '../dsl/source.ts'
-import { type Bundle, HALF_PLAN, type Memory, type ProgramName, SOFTWARE_PLAN, type Storage, type Style, type TensorData } from '../runtime/format.ts'
+import { withNamesOf } from '../runtime/data/classes.ts'
+import { type Bundle, HALF_PLAN, type InputEntry, type Memory, type ProgramName, SOFTWARE_PLAN, type Storage, type Style, type TensorData } from '../runtime/format.ts'
 import { MANIFEST_FILE, WEIGHTS_FILE } from '../runtime/files.ts'
 import { readBundle, readSnapshot } from '../runtime/node.ts'
 import { HISTORY } from '../runtime/snapshot.ts'
@@ -11,7 +12,7 @@ import { readSafetensors } from '../runtime/safetensors.ts'
 import { isPretended } from './devices.ts'
 import { drawDiagnostics } from './diagnostics.ts'
 import type { Screen } from './screen.ts'
-import { mustExist, readBytes } from './files.ts'
+import { kindOf, mustExist, readBytes } from './files.ts'
 import { readImport, readSource } from './source.ts'
 import { tunedSchedules } from './tuned.ts'
 
@@ -94,23 +95,30 @@ export async function readNet(path: string, options: Omit<NetOptions, 'schedules
 async function netOf(bundle: Bundle, weights: string | undefined): Promise<NetSource> {
   const carried = carriedSources(bundle)
   const { style, memory, plans } = bundle.manifest
-  return sourceOf(carried.main, carried.readImport, weights ?? bundle.weights, { style, memory, ...(plans[HALF_PLAN] && { storage: 'f16' }), ...(plans[SOFTWARE_PLAN] && { software: true }) }, true)
+  return sourceOf(carried.main, carried.readImport, weights ?? bundle.weights, { style, memory, ...(plans[HALF_PLAN] && { storage: 'f16' }), ...(plans[SOFTWARE_PLAN] && { software: true }) }, bundle.manifest.inputs)
 }
 
 /** `isCarried`: of a bundle, which was compiled before; at which batch it may run is asked where it is opened. */
-function sourceOf(main: Source, readImport: NetSource['readImport'], weights: string | Bundle['weights'], lowering: Lowering, isCarried = false): NetSource {
+function sourceOf(main: Source, readImport: NetSource['readImport'], weights: string | Bundle['weights'], lowering: Lowering, learned?: readonly InputEntry[]): NetSource {
   return {
     main,
     readImport,
     lowering,
     async compile({ style = lowering.style, memory = lowering.memory, storage = lowering.storage, software = lowering.software, ...options }) {
       const { compile } = await import('../compiler/index.ts')
-      const bundle = compile(main, { ...options, style, memory, storage, software, readImport, ...(isCarried && { allowOneValue: true }) })
+      const made = compile(main, { ...options, style, memory, storage, software, readImport, ...(learned && { allowOneValue: true }) })
+      const bundle = { ...made, manifest: { ...made.manifest, inputs: withNamesOf(made.manifest.inputs, learned ?? await learnedInputs(weights)) } }
       // Without its normalizations it is another net, with fewer parameters.
       if (weights === undefined || options.normalize === false) return bundle
       return { ...bundle, weights: typeof weights === 'string' ? await readWeights(weights, bundle) : weights }
     },
   }
+}
+
+/** What a bundle that weights come from calls its classes. */
+async function learnedInputs(weights: string | Bundle['weights']): Promise<readonly InputEntry[]> {
+  if (typeof weights !== 'string' || await kindOf(weights) !== 'folder') return []
+  return (await readBundleFolder(weights)).manifest.inputs
 }
 
 /** The texts that a bundle was made of, as the compiler takes them. */

@@ -49,6 +49,9 @@ async function moduleCode(bundle: Bundle): Promise<string> {
   return built.outputFiles[0]!.text
 }
 
+/** Classes that a comment names. */
+const MOST_NAMED = 20
+
 function moduleTypes(bundle: Bundle): string {
   const { inputs, outputs, parameters, train } = bundle.manifest
   const key = (name: string): string => (/^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name))
@@ -56,14 +59,18 @@ function moduleTypes(bundle: Bundle): string {
   const array = (entry: InputEntry): string => (entry.type === 'i32' ? 'Int32Array | Uint8Array | readonly number[]' : 'Float32Array | readonly number[]')
   const inputType = (name: string, entries: readonly InputEntry[]): string => [
     `export interface ${name} {`,
-    ...entries.map((entry) => `  /** ${entry.classes === undefined ? 'float32' : `0..${entry.classes - 1}`} ${what(entry.shape)} */\n  readonly ${key(entry.name)}: ${array(entry)}`),
+    ...entries.map((entry) => `  /** ${entry.classes === undefined ? 'float32' : `0..${entry.classes - 1}`} ${what(entry.shape)}${entry.classNames ? `: ${called(entry.classNames)}` : ''} */\n  readonly ${key(entry.name)}: ${array(entry)}`),
     '}',
   ].join('\n')
+  const called = (names: readonly string[]): string => inComment(names.slice(0, MOST_NAMED).join(', ') + (names.length > MOST_NAMED ? ', ...' : ''))
+  const namesOf = (label: string | undefined): readonly string[] | undefined => inputs.find(({ name }) => name === label)?.classNames
+  const scored = ({ scores }: { scores?: string }): string => (namesOf(scores) ? `: of ${called(namesOf(scores)!)}` : '')
+  const label = inputs.find(({ classes }) => classes !== undefined)
   const infers = neededInputs(bundle, 'infer')
   const results = outputs.filter((output) => output.role === 'output')
-  const record = (name: string, entries: readonly { name: string; shape: Shape }[]): string => [
+  const record = (name: string, entries: readonly { name: string; shape: Shape; scores?: string }[]): string => [
     `export interface ${name} {`,
-    ...entries.map((entry) => `  /** ${what(entry.shape)} */\n  readonly ${key(entry.name)}: Float32Array`),
+    ...entries.map((entry) => `  /** ${what(entry.shape)}${scored(entry)} */\n  readonly ${key(entry.name)}: Float32Array`),
     '}',
   ].join('\n')
   return `// ${inComment(`${bundle.manifest.name} (${bundle.manifest.style})`)}, compiled by fusenet. n is the batch that the net is opened with.
@@ -86,7 +93,9 @@ export interface Tensor {
 
 export interface Net {
   readonly batch: number
-  /** Infers one batch. */
+${label?.classNames ? `  /** What the classes of ${label.name} are called. */
+  readonly classes: readonly [${label.classNames.map((name) => JSON.stringify(name)).join(', ')}]
+` : ''}  /** Infers one batch. */
   run(inputs: Inputs, options?: { readonly stats?: 'global' | 'batch' }): Promise<Outputs>
 ${train ? `  /** One training step with everything it computed; \`update: false\` leaves the parameters as they are. */
   step(inputs: TrainInputs, options?: { readonly update?: boolean; readonly rate?: number }): Promise<{ readonly loss: number; readonly outputs: TrainOutputs; readonly grads: Gradients }>

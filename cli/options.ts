@@ -56,4 +56,4 @@ export const json = (command: Command): Command => command.option('--json', 'pri
 export const weights = (command: Command): Command => command.option('--weights <file>', 'parameters from a .safetensors file')
 
 export const input = (command: Command): Command =>
-  command.option('--input <[name=]file>', '.safetensors with all inputs, or .npy or pictures for one; may be repeated', collect)
+  command.option('--input <[name=]file>', '.safetensors or .csv with all inputs, or .npy, pictures, a folder or a pattern of them for one; may be repeated', collect)

@@ -2,14 +2,14 @@ import { Option } from 'commander'
 import type { Storage } from '../../runtime/format.ts'
 import type { Numbers } from '../../runtime/device.ts'
 import { oneValueLayers } from '../../runtime/one-value.ts'
-import { elementCount } from '../../runtime/sizes.ts'
 import { loadBundle, netOptions } from '../bundles.ts'
 import { deviceOf, withDevice } from '../devices.ts'
 import { EXIT } from '../exit.ts'
+import { openInputs } from '../inputs.ts'
 import { collect, device, input, positiveInteger, storage, style, tuned, weights } from '../options.ts'
 import { neededInputs } from '../needed.ts'
-import { type Screen, showNumber } from '../screen.ts'
-import { checkOutputs, readInputs, tensorOf, writeTensors } from '../tensors.ts'
+import { bestOf, classNamesOf, csvOf, showPredictions } from '../predictions.ts'
+import { checkOutputs, tensorOf, writeTensors } from '../tensors.ts'
 import type { TensorData } from '../../runtime/format.ts'
 import type { Verb } from '../verb.ts'
 
@@ -20,18 +20,21 @@ export const run: Verb = {
   name: 'run',
   summary: 'infer: outputs for inputs from files',
   describe(command) {
-    storage(device(tuned(weights(style(input(command.argument('<bundle>', 'the folder of a bundle, or a .net file'))))))
-      .option('-o, --output <[name=]file>', 'results as .safetensors (all) or .npy (one); may be repeated', collect)
+    storage(device(tuned(weights(style(input(command.argument('<bundle>', 'the folder of a bundle, or a .net file').argument('[inputs...]', 'as --input: what a shell makes of *.png'))))))
+      .option('-o, --output <[name=]file>', 'results as .csv (a row a sample), .safetensors (all) or .npy (one); may be repeated', collect)
+      .option('--skip-broken', 'leave out pictures that cannot be read, and tell them')
       .option('--batch <count>', 'samples at a time', positiveInteger)
       .addOption(new Option('--stats <which>', 'statistics that batch_norm uses: the stored ones, or each batch its own').choices(['global', 'batch']).default('global')))
   },
   async run({ args, options, screen }) {
     const outputs = options['output'] as string[] | undefined
-    checkOutputs(outputs)
+    checkOutputs(outputs, true)
     const bundle = await loadBundle(args[0]!, await netOptions(options, screen))
     const stats = options['stats'] as 'global' | 'batch'
     const program = stats === 'batch' ? 'infer/batch' : 'infer'
-    const given = await readInputs(options['input'] as string[] | undefined, bundle, neededInputs(bundle, program))
+    const inputs = [...(options['input'] as string[] | undefined ?? []), ...args.slice(1)]
+    const given = await openInputs(inputs, bundle, neededInputs(bundle, program), { skipBroken: options['skipBroken'] === true })
+    if (!screen.json) for (const note of given.notes) screen.note(note)
     if (!bundle.weights && bundle.manifest.parameters.length > 0) screen.note('these are initial weights: the bundle holds none, and none were given by --weights')
 
     return withDevice(deviceOf(options, bundle), screen, async (device) => {
@@ -49,8 +52,11 @@ export const run: Verb = {
         const net = await open(bundle, { device, batch: size, programs: [program], storage: options['storage'] as Storage })
         try {
           for (; from + size <= given.samples && !(size === atOnce && endsAlone(given.samples - from)); from += size) {
-            const result = await net.run(slice(given.values, bundle, from, size), { stats })
-            for (const [name, values] of Object.entries(result)) collected.set(name, [...(collected.get(name) ?? []), values])
+            const result = await net.run(await given.read(from, size), { stats })
+            for (const [name, values] of Object.entries(result)) {
+              if (!collected.has(name)) collected.set(name, [])
+              collected.get(name)!.push(values)
+            }
           }
         } finally {
           net.close()
@@ -61,24 +67,27 @@ export const run: Verb = {
         const shape = shapes.get(name) ?? []
         tensors.set(name, tensorOf(shape[0] === 'n' ? join(parts) : parts[0]!, shape, given.samples))
       }
-      if (outputs) await writeTensors(outputs, tensors)
-      else show(tensors, screen)
+      if (outputs) await writeTensors(outputs, tensors, (chosen) => csvOf(chosen, bundle, given.samples, given.names))
+      else showPredictions(tensors, bundle, given.names, screen)
+      const classes = [...tensors].flatMap(([name, { shape, data }]) => {
+        const names = classNamesOf(bundle, name)
+        return names && shape.length === 2 ? [{ name, names, width: shape[1]!, data: data as Numbers }] : []
+      })
       screen.result({
         device: device.name, samples: given.samples,
         outputs: Object.fromEntries([...tensors].map(([name, { shape, data }]) => [name, outputs ? { shape } : { shape, data }])),
+        ...(given.names && { inputs: given.names }),
+        ...(classes.length > 0 && {
+          classes: Object.fromEntries(classes.map(({ name, names }) => [name, names])),
+          best: Object.fromEntries(classes.map(({ name, names, width, data }) =>
+            [name, Array.from({ length: given.samples }, (_, row) => bestOf(data.subarray(row * width, (row + 1) * width), names, 1)[0])])),
+        }),
+        ...(given.notes.length > 0 && { notes: given.notes }),
         ...(outputs && { files: outputs.map((text) => text.replace(/^[\w./]+=/, '')) }),
       })
       return EXIT.done
     })
   },
-}
-
-function slice(values: Readonly<Record<string, Numbers>>, bundle: { manifest: { inputs: readonly { name: string; shape: readonly (number | 'n')[] }[] } }, from: number, count: number): Record<string, Numbers> {
-  return Object.fromEntries(bundle.manifest.inputs.filter((entry) => values[entry.name]).map((entry) => {
-    const all = values[entry.name]!
-    const size = elementCount(entry.shape)
-    return [entry.name, entry.shape[0] === 'n' ? all.subarray(from * size, (from + count) * size) as Numbers : all]
-  }))
 }
 
 function join(parts: readonly Numbers[]): Numbers {
@@ -90,22 +99,4 @@ function join(parts: readonly Numbers[]): Numbers {
     at += part.length
   }
   return all
-}
-
-/** Without -o: the largest values of each row, the answer of a classifier; the whole where it is short. */
-function show(tensors: ReadonlyMap<string, TensorData>, screen: Screen): void {
-  for (const [name, { shape, data }] of tensors) {
-    const values = Array.from(data as ArrayLike<number>)
-    screen.print(`${screen.colors.bold(name)} [${shape.join(', ')}]`)
-    const width = shape.length === 2 ? shape[1]! : values.length
-    const rows = shape.length === 2 ? Math.min(shape[0]!, 20) : 1
-    for (let row = 0; row < rows; row++) {
-      const line = values.slice(row * width, (row + 1) * width)
-      const best = line.map((value, index) => ({ value, index })).sort((a, b) => b.value - a.value).slice(0, 5)
-      screen.print(shape.length === 2 && width > 1
-        ? `  ${row}: ${best.map(({ value, index }) => `${index} (${showNumber(value)})`).join('  ')}`
-        : `  ${line.slice(0, 10).map(showNumber).join(' ')}${line.length > 10 ? ' ...' : ''}`)
-    }
-    if (shape.length === 2 && shape[0]! > rows) screen.print(`  ... ${shape[0]! - rows} more; -o writes all`)
-  }
 }

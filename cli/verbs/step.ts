@@ -3,10 +3,11 @@ import { trainingProgram, type TrainStats } from '../../runtime/programs.ts'
 import { loadBundle, netOptions } from '../bundles.ts'
 import { deviceOf, withDevice } from '../devices.ts'
 import { EXIT } from '../exit.ts'
+import { readInputs } from '../inputs.ts'
 import { neededInputs } from '../needed.ts'
 import { collect, device, input, memory, style, trainStats, tuned, weights, wholeNumber } from '../options.ts'
 import { showNumber } from '../screen.ts'
-import { checkOutputs, readInputs, tensorOf, writeTensors } from '../tensors.ts'
+import { checkOutputs, tensorOf, writeTensors } from '../tensors.ts'
 import type { Verb } from '../verb.ts'
 
 export const step: Verb = {
@@ -27,6 +28,7 @@ export const step: Verb = {
     const bundle = await loadBundle(args[0]!, { ...await netOptions(options, screen), ...(stats === 'global' && { programs: [`${task}/global`] }) })
     const program = trainingProgram(bundle.manifest, task, stats)
     const given = await readInputs(options['input'] as string[] | undefined, bundle, neededInputs(bundle, program))
+    if (!screen.json) for (const note of given.notes) screen.note(note)
     return withDevice(deviceOf(options, bundle), screen, async (device) => {
       const { open } = await import('../../runtime/index.ts')
       const net = await open(bundle, { device, batch: given.samples, seed: options['seed'] as number | undefined, programs: [program] })

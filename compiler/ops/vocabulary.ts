@@ -49,6 +49,13 @@ const datasets: readonly Signature[] = [
   { name: 'fashion_mnist', doc: 'articles of clothing, 1 x 28 x 28, 10 classes', parameters: [] },
   { name: 'cifar10', doc: 'small photographs, 3 x 32 x 32, 10 classes', parameters: [] },
   { name: 'images', doc: 'a folder of pictures, a folder a class', parameters: [folder] },
+  {
+    name: 'files', doc: 'arrays and tables by the names of inputs: "x=x.npy,t=t.npy", "data.safetensors", "data.csv"',
+    parameters: [
+      { name: 'path', type: { kind: 'string' }, doc: 'the files' },
+      { name: 'test', type: { kind: 'string' }, optional: true, named: true, doc: 'those to test with; without them every fifth sample tests' },
+    ],
+  },
   { name: 'idx', doc: 'a folder of IDX files, named as MNIST\'s', parameters: [folder] },
 ]
 

@@ -85,3 +85,11 @@ export function namesProblem(names: readonly string[], classes?: number): string
   }
   return classes !== undefined && names.length !== classes ? `${names.length} names for ${classes} classes` : undefined
 }
+
+/** These inputs with the names that others of the same name and as many classes have, where they have none: a net that is compiled again keeps what it learned. */
+export function withNamesOf(inputs: readonly InputEntry[], others: readonly InputEntry[]): readonly InputEntry[] {
+  return inputs.map((input) => {
+    const other = input.classNames ? undefined : others.find(({ name, classes }) => name === input.name && classes === input.classes)
+    return other?.classNames ? { ...input, classNames: other.classNames } : input
+  })
+}

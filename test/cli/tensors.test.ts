@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { encodeNpy, parseNpy } from '../../runtime/npy.ts'
-import { readInputs, writeTensors } from '../../cli/tensors.ts'
+import { readInputs } from '../../cli/inputs.ts'
+import { writeTensors } from '../../cli/tensors.ts'
 import { readBytes } from '../../cli/files.ts'
 import type { Bundle, InputEntry, TensorData } from '../../runtime/format.ts'
 import { readSafetensors, writeSafetensors } from '../../runtime/safetensors.ts'
@@ -61,7 +62,7 @@ describe('inputs', () => {
     ['an unknown name', () => [`imaeg=${at('image.npy')}`], /no input imaeg; did you mean image\?/],
     ['an unknown tensor', () => [at('wrong.safetensors')], /holds imgae.*did you mean image\?/],
     ['fractions as labels', () => [`image=${at('image.npy')}`, `label=${at('half.npy')}`], /label holds integers, the file has 2\.5/],
-    ['another extension', () => ['image=x.csv'], /not from \.csv/],
+    ['another extension', () => ['image=x.txt'], /not from \.txt/],
     ['a file that is not there', () => [`image=${at('imag.npy')}`, `label=${at('label.npy')}`], /there is no file.*did you mean .*image\.npy\?/],
   ])('%s is refused', async (_, given, message) => {
     await expect(readInputs(given(), bundle, [image, label])).rejects.toThrow(message)

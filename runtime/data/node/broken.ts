@@ -43,12 +43,18 @@ function looksWhole(start: Uint8Array, end: Uint8Array, size: number): boolean {
   return false
 }
 
-/** The broken ones of many pictures, each with its reason. */
-export async function brokenPictures(paths: readonly string[]): Promise<Map<string, string>> {
+/** The broken ones of many pictures, each with its reason. `whole`: each is decoded, since one may also break off in its middle. */
+export async function brokenPictures(paths: readonly string[], whole = false): Promise<Map<string, string>> {
   const reasons: (string | undefined)[] = []
   let next = 0
   const worker = async (): Promise<void> => {
-    for (let i = next++; i < paths.length; i = next++) reasons[i] = await brokenPicture(paths[i]!)
+    for (let i = next++; i < paths.length; i = next++) {
+      const path = paths[i]!
+      reasons[i] = await brokenPicture(path) ?? (whole ? await decodePicture(path, [3, 8, 8]).then(() => undefined, (error: unknown) => {
+        if (!(error instanceof InputError)) throw error
+        return error.message.replace(`${path} `, '').split('\n')[0]
+      }) : undefined)
+    }
   }
   await Promise.all(Array.from({ length: Math.min(paths.length, 4 * availableParallelism()) }, worker))
   return new Map(paths.flatMap((path, i) => (reasons[i] === undefined ? [] : [[path, reasons[i]] as const])))

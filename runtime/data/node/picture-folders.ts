@@ -6,7 +6,6 @@ import { brokenPictures } from './broken.ts'
 import { type DataFiles, type DataOptions, isTest, TEST_EVERY } from './data-files.ts'
 import { type Picture, pictureDataset, roomForPictures } from './pictures.ts'
 import type { PictureShape } from './sharp.ts'
-import { decodePicture } from './sharp.ts'
 import { type Split, splitOf } from './splits.ts'
 import { entriesOf, isPicture, LeftOut, picturesBelow, subfolders } from './walk.ts'
 
@@ -31,7 +30,7 @@ export async function readPictureFolder(folder: string, shape: PictureShape, opt
   const note = left.note()
   if (note) notes.push(note)
 
-  const skipped = await broken([...new Set([...parts.values()].flat().map(({ path }) => path))], shape, options, notes)
+  const skipped = await broken([...new Set([...parts.values()].flat().map(({ path }) => path))], options, notes)
   const room = roomForPictures()
   const dataset = (part: 'train' | 'validation' | 'test'): ReturnType<typeof pictureDataset> | undefined => {
     const files = parts.get(part)?.filter(({ path }) => !skipped.has(path))
@@ -123,18 +122,9 @@ async function readClasses(folder: string, left: LeftOut, mayBeEmpty: boolean, n
 const MOST_SHOWN = 20
 
 /** Looks at every picture before any work is done with them. Those that are to be left out, if that was asked for. */
-async function broken(paths: readonly string[], shape: PictureShape, { skipBroken }: DataOptions, notes: string[]): Promise<ReadonlySet<string>> {
-  const found = await brokenPictures(paths)
-  if (skipBroken) {
-    // A picture may also break off in its middle; a training could not leave it out any more.
-    let next = 0
-    const worker = async (): Promise<void> => {
-      for (let path = paths[next++]; path !== undefined; path = paths[next++]) {
-        if (!found.has(path)) await decodePicture(path, shape).catch((error: unknown) => { if (error instanceof InputError) found.set(path!, error.message); else throw error })
-      }
-    }
-    await Promise.all(Array.from({ length: 8 }, worker))
-  }
+async function broken(paths: readonly string[], { skipBroken }: DataOptions, notes: string[]): Promise<ReadonlySet<string>> {
+  // A training could not leave out what breaks off in its middle.
+  const found = await brokenPictures(paths, skipBroken)
   const list = [...found].sort(([a], [b]) => (a < b ? -1 : 1))
   const shown = list.slice(0, MOST_SHOWN).map(([path, why]) => `  ${path}: ${why.replace(`${path} `, '').split('\n')[0]}`).join('\n') + (list.length > MOST_SHOWN ? `\n  and ${list.length - MOST_SHOWN} more` : '')
   if (list.length === 0) return new Set()

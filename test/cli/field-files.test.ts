@@ -1,0 +1,162 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Dataset } from '../../runtime/data/dataset.ts'
+import { parseCsv } from '../../runtime/data/node/csv.ts'
+import type { InputEntry, TensorData } from '../../runtime/format.ts'
+import { loadData, loadDataset } from '../../runtime/node.ts'
+import { encodeNpy, parseNpy } from '../../runtime/npy.ts'
+import { writeSafetensors } from '../../runtime/safetensors.ts'
+import { fusenet, json } from './helper.ts'
+
+let folder: string
+const at = (name: string): string => join(folder, name)
+const x: InputEntry = { name: 'x', type: 'f32', shape: ['n', 2] }
+const t: InputEntry = { name: 't', type: 'f32', shape: ['n', 1] }
+const label: InputEntry = { name: 'label', type: 'i32', shape: ['n'], classes: 2 }
+const f32 = (shape: number[], ...data: number[]): TensorData => ({ shape, type: 'f32', data: Float32Array.from(data) })
+const count = (n: number, each: (i: number) => number): number[] => Array.from({ length: n }, (_, i) => each(i))
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fusenet-fields-'))
+  await writeFile(at('x.npy'), encodeNpy(f32([10, 2], ...count(20, (i) => i))))
+  await writeFile(at('t.npy'), encodeNpy(f32([10], ...count(10, (i) => 4 * i + 1))))
+  await writeFile(at('t9.npy'), encodeNpy(f32([9], ...count(9, (i) => i))))
+  await writeFile(at('label.npy'), encodeNpy({ shape: [10], type: 'f64', data: Float64Array.from(count(10, (i) => i % 2)) }))
+  await writeFile(at('all.safetensors'), writeSafetensors(new Map<string, TensorData>([['x', f32([10, 2], ...count(20, (i) => i))], ['t', f32([10, 1], ...count(10, (i) => 4 * i + 1))]])))
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+async function values(dataset: Dataset, name: string): Promise<number[]> {
+  const { shape, type } = dataset.fields[name]!
+  const into = new (type === 'i32' ? Int32Array : Float32Array)(dataset.length * shape.reduce((p, d) => p * d, 1))
+  await dataset.read(count(dataset.length, (i) => i), { [name]: into })
+  return [...into]
+}
+const csv = async (text: string, inputs: InputEntry[]) => {
+  await writeFile(at('t.csv'), text)
+  const notes: string[] = []
+  const data = await loadData(at('t.csv'), { inputs, whole: true })
+  return { dataset: data.train, notes: [...notes, ...data.notes] }
+}
+
+describe('arrays in files', () => {
+  test('by the names of inputs; every fifth sample tests, and that is said', async () => {
+    for (const spec of [`x=${at('x.npy')},t=${at('t.npy')}`, at('all.safetensors')]) {
+      const { train, test, notes } = await loadData(spec, { inputs: [x, t] })
+      expect(await values(train, 'x')).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 13, 14, 15, 16, 17])
+      expect(await values(test, 't')).toEqual([17, 37])
+      expect(notes).toEqual([expect.stringMatching(/no test part: every fifth sample/)])
+    }
+  })
+
+  test('other data to test with; the same in a file and in the library', async () => {
+    const spec = `x=${at('x.npy')},t=${at('t.npy')}`
+    const { train, test } = await loadData(spec, { inputs: [x, t], testData: at('all.safetensors') })
+    expect([train.length, test.length]).toEqual([10, 10])
+    expect((await loadData({ call: 'files', args: { path: spec, test: spec } }, { inputs: [x, t] })).test.length).toBe(10)
+    expect((await loadDataset(spec, { inputs: [x, t], split: 'test' })).length).toBe(2)
+  })
+
+  test('labels of any type of number', async () => {
+    const { train } = await loadData(`x=${at('x.npy')},label=${at('label.npy')}`, { inputs: [x, label], whole: true })
+    expect(train.fields['label']).toMatchObject({ type: 'i32', classes: 2 })
+    expect(await values(train, 'label')).toEqual([0, 1, 0, 1, 0, 1, 0, 1, 0, 1])
+  })
+
+  test.each<[string, () => string, InputEntry[], RegExp]>([
+    ['another name', () => `xx=${at('x.npy')}`, [x, t], /no input xx; did you mean x\?/],
+    ['other numbers of samples', () => `x=${at('x.npy')},t=${at('t9.npy')}`, [x, t], /x 10 \(.*x\.npy\), t 9 \(.*t9\.npy\)/],
+    ['no name where two are wanted', () => at('x.npy'), [x, t], /which input is it\? Write NAME=/],
+    ['a file that is not there', () => `x=${at('y.npy')}`, [x], /there is no file .*y\.npy/],
+    ['a label that is no class', () => `x=${at('x.npy')},label=${at('t.npy')}`, [x, label], /t\.npy: label 5 at 1 is not in 0\.\.1/],
+    ['another kind of file', () => `x=${at('x.txt')}`, [x], /there is no file|read from \.npy/],
+    ['a name twice', () => `x=${at('x.npy')},x=${at('x.npy')}`, [x], /x is in .* and in /],
+  ])('refused: %s', async (_, spec, inputs, reason) => expect(loadData(spec(), { inputs })).rejects.toThrow(reason))
+
+  test('a regression by the command', async () => {
+    await writeFile(at('r.net'), 'net r { input x: f32[2] input t: f32[1] y = x -> fc(1) output y = y loss = squared_loss(y, t) } train { batch 4 epochs 1 solver sgd(lr: 0.001) }')
+    const said = await fusenet(['train', at('r.net'), '--data', `x=${at('x.npy')},t=${at('t.npy')}`, '--device', 'interpreter', '-o', at('r'), '--json'])
+    expect(said.code, said.err).toBe(0)
+    const evaluated = await fusenet(['eval', at('r'), '--data', at('all.safetensors'), '--device', 'interpreter', '--json'])
+    expect(json(evaluated)).toMatchObject({ count: 10 })
+    const predicted = await fusenet(['run', at('r'), at('x.npy'), '--device', 'interpreter', '--json'])
+    expect(json(predicted).outputs.y.shape).toEqual([10, 1])
+  })
+})
+
+describe('tables', () => {
+  test('columns by name, classes by name, and what is not used', async () => {
+    const { dataset, notes } = await csv('id,t,a,b,kind\nu,1,2,3,cat\nv,4,5,6,"a, dog"\n', [x, t])
+    expect(notes).toEqual([expect.stringMatching(/not used: id, kind/)])
+    expect([await values(dataset, 'x'), await values(dataset, 't')]).toEqual([[2, 3, 5, 6], [1, 4]])
+    const words = await csv('a;b;kind\n1;2;dog\n3;4;cat\n', [x, label])
+    expect(words.notes).toEqual([expect.stringMatching(/label is the column kind/)])
+    expect(words.dataset.fields['label']!.classNames).toEqual(['cat', 'dog'])
+    expect(await values(words.dataset, 'label')).toEqual([1, 0])
+    expect(await values((await csv('label,x_1,x_0\n1,2,3\n0,4,5\n', [x, label])).dataset, 'x')).toEqual([3, 2, 5, 4])
+    expect(await values((await csv('a,b,label\n1,2,dog\n1,2,cat\n', [x, { ...label, classNames: ['dog', 'cat'] }])).dataset, 'label')).toEqual([0, 1])
+  })
+
+  test.each<[string, string, InputEntry[], RegExp]>([
+    ['an empty cell', 't,a,b\n1,2,3\n,2,3\n', [x, t], /t\.csv:3, column t: a number is wanted, here is nothing/],
+    ['a word among features', 'a,b,t\n1,2,3\n1,two,3\n', [x, t], /1 columns of numbers for the 2 of input x: a; .*t\.csv:3, column b is "two"/],
+    ['too many columns', 'id,a,b,t\n1,2,3,4\n', [x, t], /3 columns of numbers for the 2 of input x: id, a, b/],
+    ['a row cut off', 'a,b,t\n1,2\n', [x, t], /t\.csv:2: 2 cells, the header has 3/],
+    ['no header', '1,2,3\n4,5,6\n', [x, t], /first line holds numbers/],
+    ['a column twice', 'a,a,t\n1,2,3\n', [x, t], /two columns are called a/],
+    ['no rows', 'a,b,t\n', [x, t], /a header and no rows/],
+    ['nothing', '', [x, t], /is empty|it is empty/],
+    ['an open quote', 'a,b,t\n1,"2,3\n', [x, t], /t\.csv:2: a quote that is not closed/],
+    ['an unknown class', 'a,b,label\n1,2,dgo\n', [x, { ...label, classNames: ['dog', 'cat'] }], /t\.csv:2, column label: label knows no class dgo; did you mean dog\?/],
+    ['a label beyond the classes', 'a,b,label\n1,2,2\n', [x, label], /label 2 is not in 0\.\.1/],
+    ['no label', 'a,b\n1,2\n', [x, label], /no column label \(it has a, b\)/],
+    ['a page', '<!DOCTYPE html><p>', [x], /holds no data: it is a web page/],
+  ])('refused: %s', async (_, text, inputs, reason) => expect(csv(text, inputs)).rejects.toThrow(reason))
+
+  test('quotes, line ends and blank lines as RFC 4180 and spreadsheets have them', () => {
+    expect(parseCsv('\ufeffa,b\r\n"x ""y""","1\n2"\r\n\r\n,\r\nlast,', 'f')).toEqual({ header: ['a', 'b'], rows: [['x "y"', '1\n2'], ['', ''], ['last', '']], lines: [2, 5, 6] })
+    expect(parseCsv('a\tb\n1,5\t2', 'f').rows).toEqual([['1,5', '2']])
+  })
+})
+
+describe('files that are not what they should be', () => {
+  const idx = (dims: number[], bytes: number): Buffer => Buffer.concat([Buffer.from([0, 0, 8, dims.length, ...dims.flatMap((d) => [d >>> 24, (d >> 16) & 255, (d >> 8) & 255, d & 255])]), Buffer.alloc(bytes)])
+  const good = gzipSync(idx([2, 2, 2], 8))
+  test.each<[string, () => Uint8Array, RegExp]>([
+    ['cut off', () => gzipSync(idx([500, 28, 28], 392000), { level: 0 }).subarray(0, 90000), /damaged or cut off and cannot be unpacked \(unexpected end of file\); fetch it again/],
+    ['damaged', () => Uint8Array.from(good, (byte, i) => (i > 14 && i < 18 ? byte ^ 0xff : byte)), /train-images-idx3-ubyte\.gz .*damaged|does not begin/],
+    ['empty', () => new Uint8Array(0), /it is empty/],
+    ['a page', () => Buffer.from('<!DOCTYPE html><title>404'), /it is a web page/],
+    ['not packed', () => idx([2, 2, 2], 8), /ends in \.gz and is not packed/],
+    ['a page, packed', () => gzipSync('<html>'), /it is a web page/],
+    ['another file, packed', () => gzipSync('hello'), /does not begin as one/],
+    ['more than its header tells', () => gzipSync(idx([2, 2, 2], 50_000_000), { level: 1 }), /its header tells of 24 bytes, it unpacks to more/],
+    ['a header that promises too much', () => gzipSync(idx([2 ** 31 - 1, 28, 28], 0)), /more than \d+ packed ones can hold/],
+  ])('an IDX file that is %s', async (_, bytes, reason) => {
+    const place = await mkdtemp(join(folder, 'idx-'))
+    await writeFile(join(place, 'train-images-idx3-ubyte.gz'), bytes())
+    await writeFile(join(place, 'train-labels-idx1-ubyte.gz'), gzipSync(idx([2], 2)))
+    const error = await loadDataset(`idx:${place}`).then(() => { throw new Error('taken') }, (e: Error) => e)
+    expect(error).toMatchObject({ name: 'InputError', message: expect.stringMatching(reason) })
+    expect(error.message).toContain('train-images-idx3-ubyte.gz')
+  })
+
+  test("CIFAR-10's files by their names, and its classes", async () => {
+    const place = await mkdtemp(join(folder, 'cifar-'))
+    for (const [name, size] of [['data_batch_1.bin', 3073], ['test_batch.bin', 3073]] as const) await writeFile(join(place, name), new Uint8Array(size))
+    const names = ['airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'horse', 'ship', 'truck']
+    await writeFile(join(place, 'batches.meta.txt'), `${names.join('\n')}\n\n`)
+    expect((await loadDataset(`cifar10:${place}`)).fields['label']!.classNames).toEqual(names)
+    await writeFile(join(place, 'data_batch_2.bin'), new Uint8Array(3000))
+    await expect(loadDataset(`cifar10:${place}`)).rejects.toThrow(/data_batch_2\.bin has 3000 bytes/)
+    await writeFile(join(place, 'data_batch_2.bin'), Uint8Array.from([10, ...new Uint8Array(3072)]))
+    await expect(loadDataset(`cifar10:${place}`)).rejects.toThrow(/data_batch_2\.bin: label 10 of image 0/)
+  })
+
+  test('an .npy with bytes too many', () => {
+    const bytes = encodeNpy(f32([1], 1))
+    expect(() => parseNpy(Uint8Array.from([...bytes, 0]), 'x.npy')).toThrow(/1 bytes behind its 1 numbers/)
+  })
+})
