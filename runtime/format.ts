@@ -288,6 +288,11 @@ export type ProgramName = (typeof PROGRAMS)[number]
 
 /** The programs with a backward pass. */
 export const TRAINING_PROGRAMS: readonly ProgramName[] = PROGRAMS.filter((name) => /^(gradients|step|train|accumulate)/.test(name))
+/**
+ * A result of `step` and `train`, an i32 [1] that the host sets to 0 before: for how many elements of the parameters the gradient,
+ * the new value or a new history was not finite. Those kept what they had.
+ */
+export const NON_FINITE_RESULT = 'count/non_finite'
 /** What a program does, whichever statistics it normalizes with: `train` of `train/global`. */
 export const taskOf = (program: string): string => program.split('/')[0]!
 /** A line of a WGSL file that starts so begins a section, which the rest of the line names: a kernel's text, complete in itself. */

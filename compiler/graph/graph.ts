@@ -60,7 +60,8 @@ export interface ParameterEntry {
 export interface NamedOutput {
   readonly name: string
   readonly value: Value
-  readonly role: 'output' | 'loss' | 'metric' | 'gradient'
+  /** `count`: of what a step found, an integer. */
+  readonly role: 'output' | 'loss' | 'metric' | 'gradient' | 'count'
   /** Of a loss: its factor in the sum that is trained. Default 1. */
   readonly weight?: number
 }

@@ -52,7 +52,7 @@ export function canonicalText(e: Equation, names = true): { text: string; tensor
   }
   lines.push(e.axes.map(axis).join())
   if (e.onLoad) lines.push(`on load ${e.onLoad.axes.map(axis).join()}`)
-  for (const s of [...(e.onLoad ? [e.onLoad.store] : []), ...e.stores]) lines.push(`${tensor(s.tensor)}[${s.at.map(index).join()}] = ${visit(s.value)}`)
+  for (const s of [...(e.onLoad ? [e.onLoad.store] : []), ...e.stores]) lines.push(`${tensor(s.tensor)}[${s.at.map(index).join()}] ${s.counts ? '+' : ''}= ${visit(s.value)}`)
   for (const side of e.sides) {
     const terms = side.kind === 'sums' ? ` of ${side.at.map(axis).join()} ${side.terms.map(visit).join()}` : ''
     lines.push(`${side.kind} ${tensor(side.source)} ${side.from ?? 0}${terms} ${axis(side.kept)} ${side.blocks.map((b) => `${axis(b.axis)}/${b.size}`).join()} ${tensor(side.into)}`)

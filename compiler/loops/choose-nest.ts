@@ -54,7 +54,7 @@ const MOST_WRITTEN = 4
 /** Point by point, windows, sums: one axis in lanes, an item for each image and channel. */
 function plain(e: Equation, sums: readonly Reduction[], written: ReadonlyMap<Axis, Axis>): Nest {
   const loads = weighedLoads(e)
-  const stores = e.stores.map((s) => linearIndex(s.tensor, s.at))
+  const stores = e.stores.filter((s) => !s.counts).map((s) => linearIndex(s.tensor, s.at))
   const inPlace = reads(e).some((t) => writes(e).includes(t))
   const costs: { cost: number; lanes?: Axis; across?: Axis }[] = [{ cost: loads.reduce((sum, l) => sum + 2 * l.weight, 2 * stores.length) }]
   for (const lanes of e.axes) {

@@ -9,7 +9,7 @@ export function pointCost(e: Expression): number {
   for (const node of walk(e)) {
     if (node.kind === 'binary') total += node.op === 'pow' ? 16 : node.op === 'div' ? 4 : 1
     else if (node.kind === 'unary' && node.op !== 'rounded') total += ['neg', 'abs', 'sign', 'floor'].includes(node.op) ? 1 : 10
-    else if (node.kind === 'select' || node.kind === 'guard') total += 1
+    else if ((node.kind === 'select' && node.test !== 'finite') || node.kind === 'guard') total += 1
     else if (node.kind === 'random') total += 20
   }
   return total
@@ -97,7 +97,7 @@ export function flopsOf(e: Equation): Linear {
       const once = sizeOf(inside)
       const each = node.combine === 'sum' && node.body.kind === 'binary' && node.body.op === 'mul' ? 2 : 1
       total = addLinear(total, { fixed: once.fixed * each, perSample: once.perSample * each })
-    } else if ((node.kind === 'unary' && node.op !== 'rounded') || node.kind === 'binary' || node.kind === 'select') {
+    } else if ((node.kind === 'unary' && node.op !== 'rounded') || node.kind === 'binary' || (node.kind === 'select' && node.test !== 'finite')) {
       const isProduct = around.length > e.axes.length && node.kind === 'binary' && node.op === 'mul'
       if (!isProduct) {
         const elements = [...bigLoads(node)].map((t) => elementsPerSample(t.shape))

@@ -15,7 +15,7 @@ export type Expression =
   | { readonly kind: 'scalar'; readonly name: ScalarName }
   | { readonly kind: 'unary'; readonly op: UnaryOp; readonly a: Expression }
   | { readonly kind: 'binary'; readonly op: BinaryOp; readonly a: Expression; readonly b: Expression }
-  /** `test(a, b) ? yes : no`; every test with a NaN is false. */
+  /** `test(a, b) ? yes : no`; every test with a NaN is false. `finite` looks at a alone, at its bits where the target assumes that there is no NaN. */
   | {
       readonly kind: 'select'
       readonly test: Test
@@ -36,7 +36,7 @@ export type Expression =
  * there is none, so there nothing is said of it.
  */
 export type Combiner = 'sum' | 'max' | 'argmax'
-export type Test = 'lt' | 'le' | 'eq'
+export type Test = 'lt' | 'le' | 'eq' | 'finite'
 /**
  * `rounded` is its operand as float32 has it, and not to be looked through: shader compilers take sums for those of real
  * numbers, so that (x - m0) - m1 becomes x - (m0 + m1), and (k - (k + e)) + e becomes 0. Where arithmetic is done as it is
@@ -113,6 +113,9 @@ export const square = (a: Expression): Expression => mul(a, a)
 
 export const select = (test: Test, a: Operand, b: Operand, yes: Operand, no: Operand): Expression =>
   ({ kind: 'select', test, a: lift(a), b: lift(b), yes: lift(yes), no: lift(no) })
+
+/** `yes` where a value is neither infinite nor NaN. */
+export const ifFinite = (value: Expression, yes: Operand, no: Operand): Expression => select('finite', value, 0, yes, no)
 
 export const guard = (guards: readonly Guard[], value: Expression, otherwise = 0): Expression =>
   guards.length === 0 ? value : { kind: 'guard', guards, value, otherwise }

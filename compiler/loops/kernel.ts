@@ -7,6 +7,8 @@ export interface Store {
   readonly tensor: Tensor
   readonly at: readonly Index[]
   readonly value: Expression
+  /** The points whose value is not 0 are counted: their number is added to the only element of an i32 tensor, which nobody reads here. */
+  readonly counts?: true
 }
 
 /**
@@ -92,6 +94,8 @@ export interface SumsRole extends Terms {
 
 export const store = (tensor: Tensor, at: readonly IndexLike[], value: Expression): Store =>
   ({ tensor, at: at.map(index), value })
+
+export const count = (tensor: Tensor, value: Expression): Store => ({ ...store(tensor, [0], value), counts: true })
 
 export const equation = (name: string, layers: readonly string[], axes: readonly Axis[], stores: readonly Store[]): Equation =>
   ({ name, layers, axes, stores, sides: [] })

@@ -186,7 +186,8 @@ class ItemLowering {
   }
 
   private storeGroup(equation: Equation, group: Equation['stores'], values: Reductions, points: readonly Place[]): void {
-    const found: Stored[] = group.flatMap((s) => {
+    const counted = group.filter((s) => s.counts).map((s) => ({ binding: this.slots.get(s.tensor)!, values: points.map((place) => values.value(s.value, place)) }))
+    const found: Stored[] = group.filter((s) => !s.counts).flatMap((s) => {
       const linear = linearIndex(s.tensor, s.at)
       const entries = new Map<string, Stored>()
       for (const given of points) {
@@ -209,6 +210,7 @@ class ItemLowering {
       } else if (entry.step > 0) target.push({ kind: 'store', binding: entry.binding, at, value: entry.value, lanes: 4, step: entry.step })
       else target.push({ kind: 'store', binding: entry.binding, at, value: entry.value })
     }
+    for (const each of counted) target.push({ kind: 'count', ...each })
   }
 }
 

@@ -157,6 +157,11 @@ class Lowering {
       return { s, linear, entries: [...keys.values()] }
     })
     for (const { s, linear, entries } of stores) {
+      if (s.counts) {
+        const values = points.map((place) => this.terms.select(this.insideTile(place), this.values.value(s.value, place), float(0)))
+        this.terms.innermost.statements.push({ kind: 'count', binding: this.slots.get(s.tensor)!, values })
+        continue
+      }
       for (const { place, value } of entries) {
         const at = this.terms.indexTerm(this.values.at(linear, place))
         this.guarded(this.terms.all([this.insideTile(place), ...this.once()]), { kind: 'store', binding: this.slots.get(s.tensor)!, at, value })

@@ -37,7 +37,7 @@ export function printExpression(e: Expression): string {
       const sign = SIGNS[e.op]
       return sign ? `(${printExpression(e.a)} ${sign} ${printExpression(e.b)})` : `${e.op}(${printExpression(e.a)}, ${printExpression(e.b)})`
     }
-    case 'select': return `(${printExpression(e.a)} ${{ lt: '<', le: '<=', eq: '==' }[e.test]} ${printExpression(e.b)} ? ${printExpression(e.yes)} : ${printExpression(e.no)})`
+    case 'select': return `(${printExpression(e.a)} ${{ lt: '<', le: '<=', eq: '==', finite: 'is finite, not' }[e.test]} ${printExpression(e.b)} ? ${printExpression(e.yes)} : ${printExpression(e.no)})`
     case 'guard': {
       const guards = e.guards.map((g) => (g.kind === 'within' ? `0 <= ${showIndex(g.at)} < ${showExtent(g.extent)}` : `${g.by} divides ${showIndex(g.at)}`))
       return `(${guards.join(' and ')} ? ${printExpression(e.value)} : ${e.otherwise})`

@@ -83,6 +83,8 @@ export type TermOp =
   | 'fma'
   /** args: a, b -> bool */
   | 'lt' | 'le' | 'eq'
+  /** args: a -> bool */
+  | 'finite'
   /** args: condition, yes, no */
   | 'select'
   | 'and'
@@ -107,6 +109,8 @@ export type Statement =
   | { readonly kind: 'step'; readonly body: readonly Statement[] }
   /** Four lanes go to elements `step` apart (1 where it is absent). */
   | { readonly kind: 'store'; readonly binding: number; readonly at: Term; readonly value: Term; readonly lanes?: 1 | 4; readonly step?: number }
+  /** Adds how many of the values are not 0 to the one integer of a binding; whoever else does so at the same time is not lost. */
+  | { readonly kind: 'count'; readonly binding: number; readonly values: readonly Term[] }
   /** Two or four vectors: the first lanes of all lie side by side from `at` on, the second ones `step` elements further, and so on. */
   | { readonly kind: 'weave'; readonly binding: number; readonly at: Term; readonly values: readonly Term[]; readonly step: number }
 

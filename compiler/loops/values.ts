@@ -90,7 +90,8 @@ export abstract class Values {
         return written && this.minds('NaN') ? this.terms.op(e.op, [a, b]) : this.terms.arithmetic(e.op, a, b)
       }
       case 'select': {
-        const condition = this.terms.op(e.test, [this.value(e.a, place), this.value(e.b, place)], 'bool')
+        const operands = e.test === 'finite' ? [e.a] : [e.a, e.b]
+        const condition = this.terms.op(e.test, operands.map((operand) => this.value(operand, place)), 'bool')
         return this.terms.select(condition, this.value(e.yes, place), this.value(e.no, place))
       }
       case 'guard': return this.guarded(e, place)

@@ -1,6 +1,6 @@
 import type { AttributeCall, Attributes, Signature } from '../../dsl/signature.ts'
 import type { Node, Value } from '../graph/graph.ts'
-import { add, constant, div, type Expression, guard, load, max, mul, rounded, select, sqrt, sub, within } from '../loops/expression.ts'
+import { add, constant, div, type Expression, guard, ifFinite, load, max, mul, rounded, select, sqrt, sub, within } from '../loops/expression.ts'
 import { type Axis, axis, type IndexLike, plus } from '../loops/index-expression.ts'
 import { type Equation, equation, store } from '../loops/kernel.ts'
 import { momentsEquations } from '../loops/moments.ts'
@@ -355,7 +355,11 @@ const updateStatistics: Operator = {
     const biased = load(statistics, 2, c)
     // One value has no variance to correct: m / (m - 1) counts as 1 there.
     const batchVariance = unbiased ? mul(biased, div(values, max(sub(values, 1), 1))) : biased
-    const updated = (running: Value, batch: Expression): Expression => updatedBy(node, load(running, c), batch)
+    // A batch that gives no number is not mixed in: nothing would ever bring it out again.
+    const updated = (running: Value, batch: Expression): Expression => {
+      const result = updatedBy(node, load(running, c), batch)
+      return ifFinite(result, result, load(running, c))
+    }
     return [equation(node.name, [node.layer], [c], [
       store(mean, [c], updated(mean, batchMean)),
       store(variance, [c], updated(variance, batchVariance)),

@@ -1,8 +1,8 @@
 import type { Attributes, Parameter, Signature } from '../../dsl/signature.ts'
 import type { Node, Value } from '../graph/graph.ts'
-import { add, div, type Expression, guard, load, mul, scalar, select, sign, sqrt, sub, sum, within } from '../loops/expression.ts'
+import { add, constant, div, type Expression, guard, ifFinite, load, mul, scalar, select, sign, sqrt, sub, sum, within } from '../loops/expression.ts'
 import { axis, type Axis, divide, plus, times } from '../loops/index-expression.ts'
-import { type Equation, equation, store } from '../loops/kernel.ts'
+import { count, type Equation, equation, store } from '../loops/kernel.ts'
 import { tensor } from '../tensor.ts'
 import type { Operator } from './operator.ts'
 import { numberOf } from './points.ts'
@@ -13,8 +13,11 @@ import { numberOf } from './points.ts'
  *   inputs      gradients [P], multipliers [P / 64, 2] (lr_mult and decay_mult of each block of 64), and, where gradients
  *               are clipped, the factor [] that `gradient_clip` made of them
  *   parameters  `parameters` [P], and a history [P] for each of the solver's slots
- *   outputs     the same values, updated in place, parameters first
+ *   outputs     the same values, updated in place, parameters first, and a counter [1] of integers
  *   attributes  the solver's arguments, and `accumulate`: how many batches the gradients are a sum over
+ * What would not be finite is not written: the old weight and histories stay, and the counter grows by one for each element of which
+ * the gradient, the new weight or a new history is not a number. So a broken step is known by its bits, and does not destroy weights.
+ *
  * The rate is the scalar `rate`; Adam's 1 - b^(t+1) are `correction1` and `correction2`. The formulas are Caffe's.
  */
 
@@ -167,7 +170,14 @@ function solverOperator(solver: Solver): Operator {
       const amount = numberOf(node.attributes, 'weight_decay', 0)
       const w = solver.decoupled && amount !== 0 ? mul(before, sub(1, mul(rate, mul(amount, decayMultiplier)))) : before
       const updated = solver.update(w, g, rate, histories.map((h) => load(h, i)), node.attributes)
-      return [equation(node.name, [node.layer], [i], [weights, ...histories].map((out, k) => store(out, [i], updated[k]!)))]
+      const old = [before, ...histories.map((h) => load(h, i))]
+      const results = [load(node.inputs[0]!, i), ...updated]
+      const broken = results.reduceRight<Expression>((others, result) => ifFinite(result, others, 1), constant(0))
+      const counter = node.outputs.at(-1)!
+      return [equation(node.name, [node.layer], [i], [
+        ...[weights, ...histories].map((out, k) => store(out, [i], select('eq', broken, 0, updated[k]!, old[k]!))),
+        ...(counter.type === 'i32' ? [count(counter, broken)] : []),
+      ])]
     },
   }
 }

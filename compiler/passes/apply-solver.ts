@@ -4,6 +4,7 @@ import { nowhere, type Span } from '../../dsl/source.ts'
 import { type Constant, type Graph, type Node, type Storage, value, type Value } from '../graph/graph.ts'
 import { ALIGNMENT, packedSizes } from '../graph/storage.ts'
 import { invariant } from '../invariant.ts'
+import { NON_FINITE_RESULT } from '../../runtime/format.ts'
 import { solverSlots } from '../ops/solver.ts'
 import type { GraphPass, UpdateSettings } from './pass.ts'
 
@@ -28,7 +29,8 @@ export const applySolver: GraphPass = {
       : task === 'train' && train.accumulate > 1 ? update.ofSum(train)
       : update.ofBatch(train.solver, update.gradients(), 1)
     const constants = task === 'accumulate' ? [] : [{ value: update.multipliers, values: multipliersOf(graph) }]
-    return { graph: { ...graph, nodes: [...graph.nodes, ...nodes], constants: [...(graph.constants ?? []), ...constants] }, declined: [] }
+    const outputs = program === 'accumulate' ? [] : [{ name: NON_FINITE_RESULT, role: 'count' as const, value: update.broken }]
+    return { graph: { ...graph, nodes: [...graph.nodes, ...nodes], outputs: [...graph.outputs, ...outputs], constants: [...(graph.constants ?? []), ...constants] }, declined: [] }
   },
 }
 
@@ -37,10 +39,13 @@ class Update {
   private readonly span: Span
   /** [P / 64, 2]: lr_mult and decay_mult of each block of 64 elements. */
   readonly multipliers: Value
+  /** [1], i32 */
+  readonly broken: Value
 
   constructor(size: number, span: Span) {
     this.size = size
     this.span = span
+    this.broken = value('non_finite', [1], span, { type: 'i32', storage: { role: 'gradients', slot: 'non_finite', offset: 0 } })
     this.multipliers = this.packed(MULTIPLIERS, { role: 'constants', slot: MULTIPLIERS }, [size / ALIGNMENT, 2])
   }
 
@@ -90,7 +95,7 @@ class Update {
       this.node('solver', {
         op: call, inputs: [gradients, this.multipliers, ...(factor ? factor.outputs : [])], attributes: { ...args, accumulate },
         parameters: { parameters, ...Object.fromEntries(slots.map((slot, i) => [slot, histories[i]!])) },
-        outputs: [parameters, ...histories],
+        outputs: [parameters, ...histories, this.broken],
       }),
     ]
   }

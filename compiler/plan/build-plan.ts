@@ -209,7 +209,7 @@ class Layout {
     const packedSize = role === 'states' ? this.request.packed.states : this.request.packed.parameters
     const data = role === 'constants' ? this.request.constants.get(slot ?? '') : undefined
     invariant(role !== 'constants' || data, `constants ${slot} have no contents`)
-    const elements = role === 'input' || role === 'prepared' || role === 'constants' ? elementsOf(value) : { fixed: packedSize, perSample: 0 }
+    const elements = role === 'input' || role === 'prepared' || role === 'constants' || value.type === 'i32' ? elementsOf(value) : { fixed: packedSize, perSample: 0 }
     this.buffers.push({ name, role, elements, ...(data && { data: data.values }) })
     this.bufferIndex.set(name, this.buffers.length - 1)
     return this.buffers.length - 1

@@ -46,7 +46,7 @@ export function evaluateInFloat32(equation: Equation, storage: Map<Tensor, Numbe
       case 'binary': return fold(e.op, value(e.a), value(e.b))
       case 'select': {
         const [a, b] = [value(e.a), value(e.b)]
-        return value((e.test === 'lt' ? a < b : e.test === 'le' ? a <= b : a === b) ? e.yes : e.no)
+        return value((e.test === 'lt' ? a < b : e.test === 'le' ? a <= b : e.test === 'finite' ? Number.isFinite(a) : a === b) ? e.yes : e.no)
       }
       case 'guard': return e.guards.every(holds) ? value(e.value) : e.otherwise
       case 'reduce': {

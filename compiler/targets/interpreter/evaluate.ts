@@ -49,7 +49,7 @@ export function compileEquation(equation: Equation): CompiledEquation {
   const printer = new Printer(tensors)
   const compute = (axes: readonly Axis[], stores: readonly Store[]): void => printer.loops(axes, () => {
     const values = stores.map((s) => printer.value(s.value))
-    stores.forEach((s, i) => printer.line(`${printer.element(s.tensor, s.at)} = ${values[i]};`))
+    stores.forEach((s, i) => printer.line(`${printer.element(s.tensor, s.at)} ${s.counts ? '+' : ''}= ${values[i]};`))
   })
   if (equation.onLoad) compute(equation.onLoad.axes, [equation.onLoad.store])
   compute(equation.axes, equation.stores)
@@ -158,6 +158,7 @@ class Printer {
         return e.op in signs ? `${a} ${signs[e.op as keyof typeof signs]} ${b}` : `Math.${e.op}(${a}, ${b})`
       }
       case 'select': {
+        if (e.test === 'finite') return `Number.isFinite(${this.value(e.a)}) ? ${this.value(e.yes)} : ${this.value(e.no)}`
         const sign = { lt: '<', le: '<=', eq: '===' }[e.test]
         return `${this.value(e.a)} ${sign} ${this.value(e.b)} ? ${this.value(e.yes)} : ${this.value(e.no)}`
       }

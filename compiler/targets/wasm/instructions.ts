@@ -1,7 +1,7 @@
 import type { TermOp } from '../../loops/routine.ts'
 import type { PlainOp } from './opcodes.ts'
 
-type Direct = Exclude<TermOp, 'fma' | 'select' | 'sign' | 'imin' | 'lanesum' | 'lanemax' | 'exp' | 'log' | 'tanh' | 'erf' | 'pow' | 'rounded'>
+type Direct = Exclude<TermOp, 'fma' | 'finite' | 'select' | 'sign' | 'imin' | 'lanesum' | 'lanemax' | 'exp' | 'log' | 'tanh' | 'erf' | 'pow' | 'rounded'>
 
 export const SCALAR: Readonly<Record<Direct, PlainOp>> = {
   neg: 'f32.neg', abs: 'f32.abs', sqrt: 'f32.sqrt', floor: 'f32.floor',

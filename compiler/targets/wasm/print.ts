@@ -151,6 +151,7 @@ class Printer {
       }
       case 'store': return this.accesses.store(s)
       case 'weave': return this.accesses.weave(s)
+      case 'count': return this.count(s)
       case 'for': return this.loop(s)
       case 'step':
         // Always true, which V8 cannot know: TurboFan moves arithmetic freely within a block, loads first, and spills.
@@ -169,6 +170,22 @@ class Printer {
         code.end()
         return
     }
+  }
+
+  /** Rare: nothing is added where all lanes of all values are 0. Several threads may add at once. */
+  private count({ binding, values }: Extract<Statement, { kind: 'count' }>): void {
+    const { code } = this
+    const found = this.locals.temporary('i32')
+    values.forEach((value, i) => {
+      const four = lanesOf(value) === 4
+      this.value(value, four ? 4 : 1)
+      if (four) code.f32x4(0, 0, 0, 0).op('f32x4.ne').op('i32x4.bitmask').op('i32.popcnt')
+      else code.f32(0).op('f32.ne')
+      if (i > 0) code.op('i32.add')
+    })
+    code.tee(found).if()
+    code.get(this.locals.pointers[binding]!).get(found).memory('i32.atomic.rmw.add', 0).op('drop')
+    code.end()
   }
 
   /**
@@ -332,6 +349,12 @@ class Printer {
           push(c, a, b)
           code.op('f32.mul').op('f32.add')
         }
+        return
+      case 'finite':
+        push(a)
+        // Neither NaN, which no comparison holds for, nor infinite.
+        if (four) code.op('f32x4.abs').f32x4(Infinity, Infinity, Infinity, Infinity).op('f32x4.lt')
+        else code.op('f32.abs').f32(Infinity).op('f32.lt')
         return
       case 'select':
         if (four && isZero(c)) {

@@ -31,6 +31,8 @@ export class Uses {
       else if (s.kind === 'store') {
         this.countTerm(s.value, s.lanes ?? 1)
         this.countAddress(s.binding, s.at)
+      } else if (s.kind === 'count') {
+        for (const value of s.values) this.countTerm(value, lanesOf(value))
       } else if (s.kind === 'weave') {
         for (const value of s.values) this.countTerm(value, 4)
         this.countAddress(s.binding, s.at)

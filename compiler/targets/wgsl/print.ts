@@ -14,8 +14,9 @@ export function printWgsl(routine: Routine, rows: number): WgslKernel {
   const lines: string[] = []
   printGrid(routine, lines)
   printStatements(routine, routine.body, '  ', lines, used)
+  const counters = new Set(countersIn(routine.body))
   const bindings = routine.bindings.map((b, i) =>
-    `@group(0) @binding(${i + 1}) var<storage, ${b.access}> ${b.name}: array<${b.tensor.type}>;`)
+    `@group(0) @binding(${i + 1}) var<storage, ${b.access}> ${b.name}: array<${counters.has(i) ? `atomic<${b.tensor.type}>` : b.tensor.type}>;`)
   const code = [
     ...routine.summary.map((line) => `// ${line}`),
     ...(routine.subgroups ? ['enable subgroups;'] : []),
@@ -78,6 +79,13 @@ function printStatements(routine: Routine, body: readonly Statement[], indent: s
         lines.push(`${indent}${memoryName(routine, s.binding)}[${text(s.at)}] = ${half ? `f16(${text(s.value)})` : text(s.value)};`)
         break
       }
+      case 'count': {
+        const each = s.values.map((value) => `u32(${text(value)} != 0.0)`)
+        const name = `${memoryName(routine, s.binding)}_found`
+        lines.push(`${indent}let ${name} = ${each.join(' + ')};`)
+        lines.push(`${indent}if (${name} != 0u) { atomicAdd(&${memoryName(routine, s.binding)}[0], i32(${name})); }`)
+        break
+      }
       case 'barrier': lines.push(`${indent}workgroupBarrier();`); break
       case 'for':
         lines.push(`${indent}for (var ${s.name} = ${s.from ? text(s.from) : '0'}; ${s.name} < ${text(s.extent)}; ${s.by ? `${s.name} += ${s.by}` : `${s.name}++`}) {`)
@@ -92,6 +100,14 @@ function printStatements(routine: Routine, body: readonly Statement[], indent: s
         lines.push(`${indent}}`)
         break
     }
+  }
+}
+
+/** Bindings that are counted in. */
+function* countersIn(body: readonly Statement[]): Generator<number> {
+  for (const s of body) {
+    if (s.kind === 'count') yield s.binding
+    else if (s.kind === 'for' || s.kind === 'if' || s.kind === 'step') yield* countersIn(s.body)
   }
 }
 
@@ -130,6 +146,10 @@ function printTerm(routine: Routine, term: Term, used: Set<string>): string {
         return `${name}(${text(term.args[0]!)})`
       }
       if (term.op === 'fma') return `${text(term.args[2]!)} + ${text(term.args[0]!)} * ${text(term.args[1]!)}`
+      if (term.op === 'finite') {
+        const [type, mask] = term.lanes === 4 ? ['vec4<u32>', 'vec4<u32>(0x7f800000u)'] : ['u32', '0x7f800000u']
+        return `(bitcast<${type}>(${text(term.args[0]!)}) & ${mask}) != ${mask}`
+      }
       return printOperation(term.op, term.args.map((a) => (a.kind === 'operation' || a.kind === 'batch' ? `(${text(a)})` : text(a))), used)
   }
 }
