@@ -1,6 +1,6 @@
 import type { Diagnostic } from '../dsl/diagnostic.ts'
 import { DeviceError } from '../runtime/device.ts'
-import { BundleError, InputError } from '../runtime/errors.ts'
+import { BundleError, InputError, NonFiniteError } from '../runtime/errors.ts'
 import { fileError } from '../runtime/file-error.ts'
 import { drawDiagnostics, plainDiagnostic } from './diagnostics.ts'
 import { EXIT, UsageError } from './exit.ts'
@@ -30,6 +30,10 @@ export function fail(screen: Screen, failure: Failure): number {
   if (error instanceof UsageError) return say(EXIT.usage, error.message)
   if (error instanceof DeviceError) return say(EXIT.device, error.message)
   if (error instanceof BundleError) return say(EXIT.input, error.message, { problems: error.problems })
+  if (error instanceof NonFiniteError) {
+    const { step, rate, loss, layer, lastFiniteLoss } = error
+    return say(EXIT.input, error.message, { step, rate, loss: String(loss), ...(layer !== undefined && { layer }), ...(lastFiniteLoss !== undefined && { lastFiniteLoss }) })
+  }
   if (error instanceof InputError) return say(EXIT.input, error.message)
   const environment = environmentsOwn(error)
   if (environment) return say(EXIT.input, environment.message)

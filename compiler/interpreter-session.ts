@@ -33,12 +33,21 @@ export class InterpreterSession implements Session {
   }
 
   async run(program: string, scalars: StepScalars): Promise<void> {
-    const { dispatches } = this.plan.programs[program]!
-    this.equations.get(program)!.forEach((equation, i) => {
-      const compiled = this.compiled.get(equation) ?? compileEquation(equation)
-      this.compiled.set(equation, compiled)
-      compiled.run(dispatches[i]!.tensors.map((t) => this.view(t)), { ...scalars, batch: this.batch })
-    })
+    this.equations.get(program)!.forEach((_, i) => this.dispatch(program, i, scalars))
+  }
+
+  async trace(program: string, scalars: StepScalars, done: (dispatch: number) => Promise<boolean>): Promise<void> {
+    for (const i of this.equations.get(program)!.keys()) {
+      this.dispatch(program, i, scalars)
+      if (await done(i)) return
+    }
+  }
+
+  private dispatch(program: string, i: number, scalars: StepScalars): void {
+    const equation = this.equations.get(program)![i]!
+    const compiled = this.compiled.get(equation) ?? compileEquation(equation)
+    this.compiled.set(equation, compiled)
+    compiled.run(this.plan.programs[program]!.dispatches[i]!.tensors.map((t) => this.view(t)), { ...scalars, batch: this.batch })
   }
 
   async read(tensors: readonly number[]): Promise<Numbers[]> {

@@ -204,7 +204,7 @@ const CHECKS: Readonly<Record<BenchProgram, Check>> = {
   train: async (net, inputs) => {
     const { accumulate = 1 } = net.manifest.train ?? {}
     const batches = accumulate > 1 ? Array.from({ length: accumulate }, () => inputs) : inputs
-    const step = async (rate?: number): Promise<number> => (await net.trainStep(batches, rate === undefined ? {} : { rate })).loss
+    const step = async (rate?: number): Promise<number> => (await net.trainStep(batches, { ...(rate !== undefined && { rate }), keepGoing: true })).loss
     const before = await net.parameters()
     const first = await step()
     const after = await net.parameters()

@@ -47,6 +47,11 @@ export interface Session {
   read(tensors: readonly number[]): Promise<Numbers[]>
   /** Bytes that are allocated. */
   readonly allocatedBytes: number
+  /**
+   * Runs a program dispatch by dispatch and tells the number of each when it is done; what it wrote can be read then. Ends where that gives true.
+   * Absent: nobody can look so closely.
+   */
+  trace?(program: string, scalars: StepScalars, done: (dispatch: number) => Promise<boolean>): Promise<void>
   /** Time of each dispatch of a program in nanoseconds, where the device can tell. */
   profile?(program: string, scalars: StepScalars): Promise<Float64Array | undefined>
   close(): void

@@ -5,6 +5,37 @@ export class InputError extends Error {
   override name = 'InputError'
 }
 
+/**
+ * A training came upon a number that is none: the loss, a gradient or what would have been a parameter is infinite or NaN. Parameters, histories
+ * and running statistics are finite all the same: what would not be is not written. Exit code 1.
+ */
+export class NonFiniteError extends Error {
+  override name = 'NonFiniteError'
+  /** The update that was broken, counted from 1. */
+  readonly step: number
+  readonly rate: number
+  readonly loss: number
+  /** Elements of the parameters that were not updated. */
+  readonly elements: number
+  /** The layer (or the input) where it shows first. Undefined: that could not be found. */
+  readonly layer: string | undefined
+  /** Of the updates of this net before. Undefined: there were none. */
+  readonly lastFiniteLoss: number | undefined
+
+  constructor(found: Pick<NonFiniteError, 'step' | 'rate' | 'loss' | 'elements' | 'lastFiniteLoss'>, place?: { readonly layer: string; readonly what: string }) {
+    const { step, rate, loss, elements, lastFiniteLoss } = found
+    const what = Number.isFinite(loss) ? `${elements} gradients or weights are not finite` : `the loss is ${loss}`
+    super(`training stops at update ${step}: ${what}${place ? `; it shows first in ${place.what}` : ''}. The rate is ${rate}, ${lastFiniteLoss === undefined ? 'no loss before was finite' : `the loss before was ${Number(lastFiniteLoss.toPrecision(6))}`}: `
+      + 'try a lower rate, clip_gradients, or look at the data; keepGoing: true (--keep-going) trains on')
+    this.step = step
+    this.rate = rate
+    this.loss = loss
+    this.elements = elements
+    this.lastFiniteLoss = lastFiniteLoss
+    this.layer = place?.layer
+  }
+}
+
 /** What does not agree in a bundle, and where: `plans.webgpu.tensors[3].offset`. */
 export interface Problem {
   readonly path: string

@@ -1,7 +1,7 @@
 /** The runtime: opens bundles, infers, trains. It imports nothing from outside this folder and runs in pages and in Node. */
 export * from './format.ts'
 export { type Device, DeviceError, type Numbers, type Session, type StepScalars } from './device.ts'
-export { BundleError, InputError, type Problem } from './errors.ts'
+export { BundleError, InputError, NonFiniteError, type Problem } from './errors.ts'
 export { type BundleSource, open, type OpenOptions } from './open.ts'
 export type { FetchOptions, LoadProgress } from './fetch-files.ts'
 export { type Inputs, Net, type Outputs, type StepResult, type TrainStep } from './net.ts'

@@ -1,14 +1,15 @@
 import { matchClasses, relabel } from './data/classes.ts'
 import type { Dataset } from './data/dataset.ts'
 import { fieldsFor } from './data/fields.ts'
-import { type Device, DeviceError, type Numbers, type Session } from './device.ts'
-import { InputError } from './errors.ts'
+import { type Device, DeviceError, type Numbers, type Session, type StepScalars } from './device.ts'
+import { InputError, NonFiniteError } from './errors.ts'
 import { evaluateAll, type EvaluateOptions, type Evaluation } from './evaluate.ts'
-import { type Bundle, type InputEntry, type Manifest, type ProgramEntry, type Storage, taskOf, type TensorData } from './format.ts'
+import { type Bundle, type InputEntry, type Manifest, type ProgramEntry, type Storage, NON_FINITE_RESULT, taskOf, type TensorData } from './format.ts'
 import { type DataIdentity, dataIdentity, identityOf, refuseContradictions, sameData, type TrainingIdentity } from './identity.ts'
 import { checkInputs, type InputValues, type ReadyInput } from './inputs.ts'
 import { KeptInputs } from './kept-inputs.ts'
 import { inputsOf } from './needed.ts'
+import { findNonFinite, type Place } from './non-finite.ts'
 import { checkValues } from './one-value.ts'
 import { amount, checkOptions, flag, oneOf } from './options.ts'
 import { ParameterStore } from './parameter-store.ts'
@@ -30,6 +31,8 @@ export interface StepResult {
   readonly outputs: Outputs
   /** By name of parameters and inputs. */
   readonly grads: Outputs
+  /** For how many elements of the parameters the gradient or the new value was not finite: those kept what they had. 0 without an update. */
+  readonly nonFinite: number
 }
 
 export interface TrainStep {
@@ -98,6 +101,8 @@ export class Net {
   #parts: NetParts
   #seed: number
   #steps = 0
+  /** The last loss that was a number. */
+  #lastLoss: number | undefined
   /** Over what `train` goes, and whether that is what a snapshot says. */
   #course: { readonly data: DataIdentity; readonly stats?: TrainStats; readonly restored?: boolean } | undefined
   /** Where the next data begin, if not here. */
@@ -168,34 +173,73 @@ export class Net {
     const { update = true, rate, stats } = checkOptions('step', options, { update: flag, rate: amount, stats: TRAIN_STATS })
     const started = await this.execute(trainingProgram(this.manifest, update ? 'step' : 'gradients', stats), inputs, { rate, update })
     const values = await started.values
-    const outputs = new Map([...values].filter(([name]) => !name.startsWith('grad/')))
+    const outputs = new Map([...values].filter(([name]) => !/^(grad|count)\//.test(name)))
     const grads = new Map([...values].filter(([name]) => name.startsWith('grad/')).map(([name, v]) => [name.slice(5), v]))
-    return { loss: this.lossOf(values), outputs: toObject(outputs), grads: toObject(grads) }
+    return { loss: this.lossOf(values), outputs: toObject(outputs), grads: toObject(grads), nonFinite: values.get(NON_FINITE_RESULT)?.[0] ?? 0 }
   }
 
   /**
    * Trains on one batch, or on `accumulate` of them before one update. Resolves when it is submitted, so that the next
-   * can be prepared while it runs. `stats` as for `step`.
+   * can be prepared while it runs. `stats` as for `step`. Its `loss` rejects with NonFiniteError where the loss, a gradient or a new weight is
+   * not finite, unless `keepGoing` is set.
    */
-  async trainStep(inputs: Inputs | readonly Inputs[], options: { readonly rate?: number; readonly stats?: TrainStats } = {}): Promise<TrainStep> {
-    return this.update(inputs, checkOptions('trainStep', options, { rate: amount, stats: TRAIN_STATS }))
+  async trainStep(inputs: Inputs | readonly Inputs[], options: { readonly rate?: number; readonly stats?: TrainStats; readonly keepGoing?: boolean } = {}): Promise<TrainStep> {
+    return this.update(inputs, checkOptions('trainStep', options, { rate: amount, stats: TRAIN_STATS, keepGoing: flag }))
   }
 
   /** `trainStep`, with `lent` as in `execute`. */
-  async update(inputs: Inputs | readonly Inputs[], { rate, stats, lent }: { readonly rate?: number; readonly stats?: TrainStats; readonly lent?: boolean }): Promise<TrainStep> {
+  async update(inputs: Inputs | readonly Inputs[], { rate, stats, lent, keepGoing }: { readonly rate?: number; readonly stats?: TrainStats; readonly lent?: boolean; readonly keepGoing?: boolean }): Promise<TrainStep> {
     const parts: readonly Inputs[] = Array.isArray(inputs) ? inputs : [inputs as Inputs]
     const wanted = this.manifest.train?.accumulate ?? 1
     if (parts.length !== wanted) throw new InputError(`this net adds up the gradients of ${wanted} batches before an update, here are ${parts.length}`)
     // All of them are checked before the first runs: half a sum of gradients would be in the next update.
     const calls = parts.map((part, i) => this.#check(trainingProgram(this.manifest, i === wanted - 1 ? 'train' : 'accumulate', stats), part, this.session))
     const started: Promise<Started>[] = []
-    for (const [i, call] of calls.entries()) started.push(this.#start(call, { rate, update: i === wanted - 1, results: this.lossNames, part: i, lent, after: started[i - 1] }))
-    const losses = started.map(async (part) => this.lossOf(await (await part).values))
-    const loss = Promise.all(losses).then((all) => all.reduce((sum, l) => sum + l, 0) / all.length)
+    for (const [i, call] of calls.entries()) started.push(this.#start(call, { rate, update: i === wanted - 1, results: [...this.lossNames, NON_FINITE_RESULT], part: i, lent, after: started[i - 1] }))
+    const loss = this.#watched(started, keepGoing === true, () => (lent ? undefined : this.#locate(calls.at(-1)!, started.at(-1)!)))
     // Whoever does not ask for it learns of a failed device at the next step.
     loss.catch(() => {})
     const { t, rate: taken } = (await Promise.all(started)).at(-1)!
     return { step: t + 1, rate: taken, loss }
+  }
+
+  /** The mean loss of an update's batches, once it is known to be a number, as are the gradients and what became of the parameters. */
+  async #watched(started: readonly Promise<Started>[], keepGoing: boolean, locate: () => Promise<Place | undefined> | undefined): Promise<number> {
+    const parts = await Promise.all(started.map(async (part) => (await part).values))
+    const loss = parts.reduce((sum, values) => sum + this.lossOf(values), 0) / parts.length
+    const elements = parts.at(-1)!.get(NON_FINITE_RESULT)?.[0] ?? 0
+    if (Number.isFinite(loss)) this.#lastLoss = elements === 0 ? loss : this.#lastLoss
+    if (keepGoing || (Number.isFinite(loss) && elements === 0)) return loss
+    const { t, rate } = await started.at(-1)!
+    throw new NonFiniteError({ step: t + 1, rate, loss, elements, lastFiniteLoss: this.#lastLoss }, await locate())
+  }
+
+  /** Where it shows first, of what the session holds as the last inputs: nothing else may have run since. */
+  async #locate(call: Call, started: Promise<Started>): Promise<Place | undefined> {
+    const { t, rate } = await started
+    return this.exclusively(async () => (this.#steps === t + 1 ? this.#trace(call, t, rate) : undefined))
+  }
+
+  /** The same of the batches of update t, from 0, handed in again. */
+  async locate(inputs: readonly Inputs[], t: number, rate: number, stats?: TrainStats): Promise<Place | undefined> {
+    const calls = inputs.map((part, i) => this.#check(trainingProgram(this.manifest, i === inputs.length - 1 ? 'train' : 'accumulate', stats), part, this.session))
+    return this.exclusively(async () => {
+      for (const [i, call] of calls.entries()) {
+        for (const [input, { data }] of call.inputs) this.session.write(inputTensor(this.session.plan, input), data)
+        const found = await this.#trace(call, t, rate, i)
+        if (found) return found
+      }
+      return undefined
+    })
+  }
+
+  async #trace({ program, session }: Call, t: number, rate: number, part = (this.manifest.train?.accumulate ?? 1) - 1): Promise<Place | undefined> {
+    return session.trace && findNonFinite(this.manifest, session, program, this.#scalars(t, rate, part))
+  }
+
+  /** Batches that are added up to one update share its number, but not their dropout. */
+  #scalars(t: number, rate: number, part = 0): StepScalars {
+    return scalarsAt(this.manifest.train, t, this.#seed + part * 0x9e3779b1, rate)
   }
 
   /** Trains over a dataset; each event is an update. Leaving the loop stops after the updates that are under way. */
@@ -282,10 +326,9 @@ export class Net {
       if (failure) throw failure.error
       await options.after
       const t = this.#steps
-      // Batches that are added up to one update share its number, but not their dropout.
-      const seed = this.#seed + (options.part ?? 0) * 0x9e3779b1
       const rate = options.rate ?? this.rateAt(t)
-      const scalars = scalarsAt(this.manifest.train, t, seed, rate)
+      if (options.update && !Number.isFinite(Math.fround(rate))) throw new InputError(`the rate of update ${t + 1} is ${rate}, which float32 does not hold: look at lr and the schedule`)
+      const scalars = this.#scalars(t, rate, options.part)
       if (entry.needsPrepare && session === this.session && this.#stale) {
         await session.run('prepare', scalars)
         this.#stale = false
@@ -294,6 +337,8 @@ export class Net {
         write(kept)
         if (!options.lent) this.#kept.release(kept)
       }
+      const counter = entry.results[NON_FINITE_RESULT]
+      if (counter !== undefined) session.write(counter, Int32Array.of(0))
       await session.run(program, scalars)
       if (options.update) {
         this.#steps++

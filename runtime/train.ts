@@ -1,6 +1,6 @@
 import { BatchReader } from './batches.ts'
 import { checkDataset, type Dataset } from './data/dataset.ts'
-import { InputError } from './errors.ts'
+import { InputError, NonFiniteError } from './errors.ts'
 import type { Inputs, Net } from './net.ts'
 import { checkOptions, flag, oneOf, positive, whole } from './options.ts'
 import { trainingProgram, type TrainStats } from './programs.ts'
@@ -21,6 +21,8 @@ export interface TrainOptions {
   readonly ahead?: number
   /** `global`: normalizes with the stored statistics, which stay as they are. The bundle must hold `train/global`. Default `batch`. */
   readonly stats?: TrainStats
+  /** Trains on where the loss, a gradient or a new weight is not finite, instead of throwing NonFiniteError. Default false. */
+  readonly keepGoing?: boolean
 }
 
 /** All updates that a training was to have are done. */
@@ -47,13 +49,14 @@ export interface TrainEvent {
 
 /**
  * Trains from the net's step on. Which samples an update sees follows from (seed, its number) alone, so a training that
- * was restored goes on where it was. An epoch leaves out what does not fill a batch; each epoch it is others.
+ * was restored goes on where it was. At the first loss, gradient or new weight that is not finite it throws NonFiniteError; up to `ahead`
+ * updates may have followed by then, none of which wrote such a number. An epoch leaves out what does not fill a batch; each epoch it is others.
  */
 export async function* trainLoop(net: Net, given: Dataset, options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
-  checkOptions('train', options, { epochs: positive, steps: positive, total: flag, ahead: whole, stats: oneOf('batch', 'global') })
+  checkOptions('train', options, { epochs: positive, steps: positive, total: flag, ahead: whole, stats: oneOf('batch', 'global'), keepGoing: flag })
   checkDataset(given)
   const { train } = net.manifest
-  const { stats } = options
+  const { stats, keepGoing } = options
   const program = trainingProgram(net.manifest, 'train', stats)
   const fields = net.fields(program, given)
   const dataset = net.withLabels(fields, given, true)
@@ -84,18 +87,25 @@ export async function* trainLoop(net: Net, given: Dataset, options: TrainOptions
     return parts
   }
 
+  /** Stops with the layer where it shows first: the batches of that update are read once more. */
+  const broken = async (error: unknown, t: number): Promise<never> => {
+    if (!(error instanceof NonFiniteError)) throw error
+    await next?.catch(() => {})
+    throw new NonFiniteError(error, await net.locate(await readStep(t), t, error.rate, stats))
+  }
+
   const waiting: (() => Promise<TrainEvent>)[] = []
   let next: Promise<Inputs[]> | undefined
   for (let t = net.steps; t < steps; t++) {
     const inputs = await (next ?? readStep(t))
-    const { step, rate, loss } = await net.update(inputs, { stats, lent: true })
+    const { step, rate, loss } = await net.update(inputs, { stats, lent: true, keepGoing })
     next = t + 1 < steps ? readStep(t + 1) : undefined
     next?.catch(() => {})
     const event = {
       step, steps, epoch: epochOf(t), stepsPerEpoch, epochEnd: (step - from) % stepsPerEpoch === 0, rate,
       testDue: isDue(step, testEvery), snapshotDue: isDue(step, snapshotEvery),
     }
-    waiting.push(async () => ({ ...event, loss: await loss }))
+    waiting.push(async () => ({ ...event, loss: await loss.catch((error) => broken(error, t)) }))
     const settle = event.epochEnd || event.testDue || event.snapshotDue || step === steps
     while (waiting.length > (settle ? 0 : options.ahead ?? 4)) yield await waiting.shift()!()
   }

@@ -133,6 +133,14 @@ export class WasmSession implements Session {
     })
   }
 
+  async trace(program: string, scalars: StepScalars, done: (dispatch: number) => Promise<boolean>): Promise<void> {
+    this.#start(program, scalars)
+    for (const [i, block] of this.#arena.programs.get(program)!.single.entries()) {
+      this.#go(block, program, i)
+      if (await done(i)) return
+    }
+  }
+
   async profile(program: string, scalars: StepScalars): Promise<Float64Array> {
     this.#start(program, scalars)
     return Float64Array.from(this.#arena.programs.get(program)!.single, (block, i) => {

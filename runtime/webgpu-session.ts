@@ -211,6 +211,13 @@ export class WebGpuSession implements Session {
     return this.#device.gpu.createBuffer({ label: 'staging', size, usage: MAP_READ | COPY_DST })
   }
 
+  async trace(program: string, scalars: StepScalars, done: (dispatch: number) => Promise<boolean>): Promise<void> {
+    for (const [i, one] of this.#launches(program, scalars).entries()) {
+      this.#device.gpu.queue.submit([this.#encode([one]).finish()])
+      if (await done(i)) return
+    }
+  }
+
   async profile(program: string, scalars: StepScalars): Promise<Float64Array | undefined> {
     const { gpu } = this.#device
     if (!gpu.features.has('timestamp-query')) return undefined

@@ -19,6 +19,8 @@ export interface Job {
   /** The folder of the run that goes on, or where a new one gets its own. */
   readonly run?: string
   readonly place: string
+  /** Trains on where numbers stop being finite. */
+  readonly keepGoing: boolean
   /** How many snapshots are kept besides the best. */
   readonly keep: number
   /** What a command line that goes on says again: where it runs, which the snapshot does not know. */

@@ -18,6 +18,7 @@ export function describeTrain(command: Command): void {
     .option('--limit <n>', 'use n training samples alone, of all classes', positiveInteger)
     .option('--minutes <m>', 'train no longer than this, then snapshot, test and write as usual', positiveNumber)
     .option('-o, --output <bundle>', 'where the trained bundle goes (with --seeds, of the first seed); default: out/NAME')
+    .option('--keep-going', 'train on where the loss, a gradient or a weight is not finite; without it that ends the training')
     .option('--resume <path>', 'go on with a training: the folder of snapshots (its last training), of one training, or one snapshot')
     .option('--snapshot-dir <dir>', 'where each training gets a folder for its snapshots; default: OUTPUT.snapshots')
     .option('--keep <n>', 'snapshots to keep besides the best by test, or all', kept, KEPT))
@@ -41,6 +42,7 @@ export interface TrainOptions {
   readonly resume?: string
   readonly snapshotDir?: string
   readonly keep: number
+  readonly keepGoing: boolean
   readonly again: readonly string[]
 }
 
@@ -57,10 +59,12 @@ export function trainOptions(options: Readonly<Record<string, unknown>>): TrainO
   const usual = (name: string): boolean => (name === 'device' && options[name] === 'auto') || (name === 'keep' && options[name] === KEPT)
   return {
     choices: Object.fromEntries(CHOICES.filter((name) => options[name] !== undefined).map((name) => [name, options[name]])),
-    seeds, mostSeconds: 60 * ((options['minutes'] as number | undefined) ?? Infinity), resume, snapshotDir: text('snapshotDir'), keep: options['keep'] as number,
+    seeds, mostSeconds: 60 * ((options['minutes'] as number | undefined) ?? Infinity), resume, snapshotDir: text('snapshotDir'), keep: options['keep'] as number, keepGoing: options['keepGoing'] === true,
     again: [
       ...AGAIN.filter((name) => options[name] !== undefined && !usual(name)).flatMap((name) => [`--${name}`, options[name] === Infinity ? 'all' : String(options[name])]),
       ...(options['tuned'] === true ? ['--tuned'] : []),
+      ...(options['keepGoing'] === true ? ['--keep-going'] : []),
+      ...(options['precise'] === true ? ['--precise'] : []),
     ],
   }
 }

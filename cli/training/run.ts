@@ -68,7 +68,7 @@ async function update(net: Net, job: Job, seed: number, screen: Screen, keeper: 
   let bar: Progress | undefined
   let left = 0
   try {
-    for await (const event of net.train(samples, { epochs: choices.epochs, steps: choices.steps, stats: choices.stats, total: true })) {
+    for await (const event of net.train(samples, { epochs: choices.epochs, steps: choices.steps, stats: choices.stats, total: true, keepGoing: job.keepGoing })) {
       loss = event.loss
       left = event.steps - event.step
       bar ??= progress(screen, 'train', event.steps)

@@ -25,7 +25,7 @@ export const train: Verb = {
   describe: describeTrain,
   async run({ args, options, screen }) {
     const file = args[0]!
-    const { choices: given, seeds, mostSeconds, resume, snapshotDir, keep, again } = trainOptions(options)
+    const { choices: given, seeds, mostSeconds, resume, snapshotDir, keep, keepGoing, again } = trainOptions(options)
     const resumed = resume === undefined ? undefined : await findSnapshot(resume)
     if (resumed) sayFound(resumed, screen)
     const choices = resumed ? goOn(resumed, given) : given
@@ -58,7 +58,7 @@ export const train: Verb = {
         option: choices.data, testData: choices.testData, skipBroken: choices.skipBroken, limit: choices.limit, seed: dataSeed,
         inputs: neededInputs(bundle, trainingProgram(manifest, 'train', choices.stats)), use: 'train',
       }, screen)
-      const job: Job = { file, bundle, data, choices, dataSeed, resumed, output, mostSeconds, run, place, keep, again }
+      const job: Job = { file, bundle, data, choices, dataSeed, resumed, output, mostSeconds, run, place, keep, keepGoing, again }
       return await withDevice(deviceOf(options, bundle), screen, async (device) => {
         const results: Result[] = []
         for (let i = 0; i < seeds; i++) {

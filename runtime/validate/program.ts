@@ -1,4 +1,4 @@
-import { BINDING_ELEMENTS, type Manifest, type Plan, type ProgramEntry } from '../format.ts'
+import { BINDING_ELEMENTS, NON_FINITE_RESULT, type Manifest, type Plan, type ProgramEntry } from '../format.ts'
 import { elementCount, showShape } from '../sizes.ts'
 import type { Report } from './report.ts'
 
@@ -26,6 +26,7 @@ export function checkProgram(manifest: Manifest, p: Plan, program: ProgramEntry,
   })
   const known = new Map<string, readonly (number | 'n')[]>([
     ...manifest.outputs.map((o) => [o.name, o.shape] as const),
+    [NON_FINITE_RESULT, [1]],
     ...[...manifest.inputs, ...manifest.parameters].map((q) => [`grad/${q.name}`, q.shape] as const),
   ])
   for (const [n, index] of Object.entries(program.results)) {
