@@ -20,6 +20,8 @@ import { tunedSchedules } from './tuned.ts'
 export interface Lowering {
   readonly style?: Style
   readonly memory?: Memory
+  /** Without Winograd's algorithm. */
+  readonly precise?: boolean
   /** `f16`: with the plan for it. */
   readonly storage?: Storage
   /** With the plan for adapters that a CPU pretends to be. A bundle is not compiled again for its sake. */
@@ -42,7 +44,7 @@ export async function netOptions(options: Readonly<Record<string, unknown>>, scr
   // What was tuned is there to be run.
   const software = schedules?.[SOFTWARE_PLAN] !== undefined || await isPretended(options['device'])
   return {
-    style: options['style'] as Style | undefined, memory: options['memory'] as Memory | undefined, storage: options['storage'] as Storage | undefined,
+    style: options['style'] as Style | undefined, memory: options['memory'] as Memory | undefined, storage: options['storage'] as Storage | undefined, ...(options['precise'] === true && { precise: true }),
     weights: options['weights'] as string | undefined, schedules, screen,
     ...(software && { software }),
   }
@@ -50,9 +52,9 @@ export async function netOptions(options: Readonly<Record<string, unknown>>, scr
 
 /** What a verb is given as its net: a .net file, which is compiled, or the folder of a bundle. */
 export async function loadBundle(path: string, options: NetOptions): Promise<Bundle> {
-  const { style, memory, storage, software, schedules, batch } = options
+  const { style, memory, precise, storage, software, schedules, batch } = options
   const programs = options.programs && ['default', ...options.programs]
-  if (path.endsWith('.net')) return (await readNet(path, options)).compile({ style, memory, storage, software, schedules, programs, batch })
+  if (path.endsWith('.net')) return (await readNet(path, options)).compile({ style, memory, precise, storage, software, schedules, programs, batch })
   const bundle = await readBundleFolder(path)
   const lowering = otherLowering(bundle, options)
   // Lowered otherwise, or for other programs, it is compiled again from the text that it carries; its weights fit.
@@ -65,10 +67,10 @@ const lacks = ({ manifest }: Bundle, programs: readonly ProgramName[] = []): boo
 
 /** All of what is wanted, where a bundle is something else; what is not named stays as it is. A plan more than wanted is no harm. */
 export function otherLowering({ manifest }: Bundle, wanted: Lowering): Required<Omit<Lowering, 'software'>> | undefined {
-  const { style, memory = 'fast' } = manifest
+  const { style, memory = 'fast', precise = false } = manifest
   const storage = manifest.plans[HALF_PLAN] ? 'f16' : 'f32'
-  const lowering = { style: wanted.style ?? style, memory: wanted.memory ?? memory, storage: wanted.storage === 'f16' ? wanted.storage : storage } as const
-  return lowering.style === style && lowering.memory === memory && lowering.storage === storage ? undefined : lowering
+  const lowering = { style: wanted.style ?? style, memory: wanted.memory ?? memory, precise: wanted.precise ?? precise, storage: wanted.storage === 'f16' ? wanted.storage : storage } as const
+  return lowering.style === style && lowering.memory === memory && lowering.precise === precise && lowering.storage === storage ? undefined : lowering
 }
 
 /** A net to be compiled in several ways: of a .net file, or of the text and the weights that a bundle carries. */
@@ -94,8 +96,8 @@ export async function readNet(path: string, options: Omit<NetOptions, 'schedules
 
 async function netOf(bundle: Bundle, weights: string | undefined): Promise<NetSource> {
   const carried = carriedSources(bundle)
-  const { style, memory, plans } = bundle.manifest
-  return sourceOf(carried.main, carried.readImport, weights ?? bundle.weights, { style, memory, ...(plans[HALF_PLAN] && { storage: 'f16' }), ...(plans[SOFTWARE_PLAN] && { software: true }) }, bundle.manifest.inputs)
+  const { style, memory, precise, plans } = bundle.manifest
+  return sourceOf(carried.main, carried.readImport, weights ?? bundle.weights, { style, memory, precise, ...(plans[HALF_PLAN] && { storage: 'f16' }), ...(plans[SOFTWARE_PLAN] && { software: true }) }, bundle.manifest.inputs)
 }
 
 /** `isCarried`: of a bundle, which was compiled before; at which batch it may run is asked where it is opened. */
@@ -104,9 +106,9 @@ function sourceOf(main: Source, readImport: NetSource['readImport'], weights: st
     main,
     readImport,
     lowering,
-    async compile({ style = lowering.style, memory = lowering.memory, storage = lowering.storage, software = lowering.software, ...options }) {
+    async compile({ style = lowering.style, memory = lowering.memory, precise = lowering.precise, storage = lowering.storage, software = lowering.software, ...options }) {
       const { compile } = await import('../compiler/index.ts')
-      const made = compile(main, { ...options, style, memory, storage, software, readImport, ...(learned && { allowOneValue: true }) })
+      const made = compile(main, { ...options, style, memory, precise, storage, software, readImport, ...(learned && { allowOneValue: true }) })
       const bundle = { ...made, manifest: { ...made.manifest, inputs: withNamesOf(made.manifest.inputs, learned ?? await learnedInputs(weights)) } }
       // Without its normalizations it is another net, with fewer parameters.
       if (weights === undefined || options.normalize === false) return bundle

@@ -29,6 +29,9 @@ export const style = (command: Command): Command =>
 export const memory = (command: Command): Command =>
   command.addOption(new Option('--memory <memory>', 'small: training computes again what it would keep from the forward pass; slower, for nets that would not fit').choices(['fast', 'small']))
 
+export const precise = (command: Command): Command =>
+  command.option('--precise', 'without Winograd\'s algorithm: on the CPU convolutions round like sums of products, and an outlier reaches its own outputs alone')
+
 export const device = (command: Command): Command =>
   command.addOption(new Option('--device <device>', 'where it runs').choices(['auto', 'webgpu', 'wasm', 'interpreter']).default('auto'))
     .option('--threads <n>', 'on wasm: threads that share the work, 1 to 16 (default: one for each core)', positiveInteger)

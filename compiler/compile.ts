@@ -16,7 +16,7 @@ import { dropNormalization } from './passes/drop-normalization.ts'
 import { type PipelineOptions, type PipelineResult, runPipeline } from './pipeline.ts'
 import { scoredLabels } from './scored-labels.ts'
 import type { Schedules, Target } from './targets/target.ts'
-import { wasm } from './targets/wasm/target.ts'
+import { wasm, wasmPrecise } from './targets/wasm/target.ts'
 import { wgsl, wgslHalf, wgslSoftware } from './targets/wgsl/target.ts'
 
 export interface CompileOptions {
@@ -29,6 +29,12 @@ export interface CompileOptions {
    * the peak. The same results, to rounding. Default `fast`.
    */
   readonly memory?: Memory
+  /**
+   * `true`: every output of a convolution is the sum of its own products, on the CPU too. By default 3x3 and 5x5 convolutions of some size
+   * are computed there by Winograd's algorithm, in tiles of 4x4 or 2x2 outputs: faster, but the rounding of an output is then that of the
+   * largest input of its tile (README, Numbers). Tuned schedules do not bring it back. Default false.
+   */
+  readonly precise?: boolean
   /** Gives the text of `import "./other.net"`; absent: imports are errors. */
   readonly readImport?: (path: string, from: Source) => Source | undefined
   /**
@@ -104,11 +110,11 @@ export function compileFor(source: string | Source, targets: readonly Target[], 
   if (problems.length > 0) throw new CompileError([...diagnostics, ...problems])
   const style = options.style ?? program.style ?? 'merged'
   const pipelines = runPipeline(graph, {
-    targets, style, memory: options.memory ?? 'fast', programs: choosePrograms(graph, program.train, options.programs), batch: program.train?.batch ?? 1,
+    targets: options.precise ? targets.map((target) => (target === wasm ? wasmPrecise : target)) : targets, style, memory: options.memory ?? 'fast', programs: choosePrograms(graph, program.train, options.programs), batch: program.train?.batch ?? 1,
     ...(program.train && { train: program.train }),
     ...(options.schedules && { schedules: options.schedules }), ...(options.without && { without: options.without }), ...(options.watch && { watch: options.watch }),
   })
-  const lowering = { style, ...(options.memory === 'small' && { memory: options.memory }) }
+  const lowering = { style, ...(options.memory === 'small' && { memory: options.memory }), ...(options.precise && { precise: options.precise }) }
   // What the text says is another net than one without its normalizations: nobody may compile that again from it.
   const carried = options.normalize === false ? [] : sources
   const manifest = manifestOf(program, graph, lowering, carried, Object.fromEntries(pipelines.map(({ target, plan }) => [target.name, plan])))
@@ -141,7 +147,7 @@ function frontEnd(source: string | Source, options: CompileOptions): FrontEnd {
   return { program, ...(built.graph && { graph: built.graph }), diagnostics, sources }
 }
 
-function manifestOf(program: Program, graph: Graph, choices: Pick<Manifest, 'style' | 'memory'>, sources: readonly Source[], plans: Record<string, Plan>): Manifest {
+function manifestOf(program: Program, graph: Graph, choices: Pick<Manifest, 'style' | 'memory' | 'precise'>, sources: readonly Source[], plans: Record<string, Plan>): Manifest {
   const declared = new Map(program.inputs.map((input) => [input.name, input]))
   const ignored = ignoredLabels(graph)
   const scored = scoredLabels(graph)

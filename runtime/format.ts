@@ -44,6 +44,8 @@ export interface Manifest {
   readonly style: Style
   /** Absent: `fast`. */
   readonly memory?: Memory
+  /** Compiled without Winograd's algorithm. Absent: with it, on the CPU. */
+  readonly precise?: boolean
   /** The text it was compiled from, the main file first, so that a person can read and a compiler can repeat it. */
   readonly source: { readonly files: readonly { readonly name: string; readonly text: string }[]; readonly sha256: string }
   readonly inputs: readonly InputEntry[]

@@ -5,7 +5,7 @@ import { checkPlace, writeBundle } from '../../runtime/write-bundle.ts'
 import { loadBundle, netOptions } from '../bundles.ts'
 import { EXIT, UsageError } from '../exit.ts'
 import { writeModule } from '../module.ts'
-import { memory, storage, style, tuned, weights } from '../options.ts'
+import { memory, storage, style, tuned, weights, precise } from '../options.ts'
 import { showBytes } from '../screen.ts'
 import type { Verb } from '../verb.ts'
 
@@ -13,8 +13,8 @@ export const compile: Verb = {
   name: 'compile',
   summary: 'compile a .net file to a bundle',
   describe(command) {
-    storage(tuned(weights(memory(style(command.argument('<file.net>', 'a program, or a bundle to compile again')
-      .requiredOption('-o, --output <path>', 'the folder of the bundle; with --format esm a .js file'))))))
+    storage(precise(tuned(weights(memory(style(command.argument('<file.net>', 'a program, or a bundle to compile again')
+      .requiredOption('-o, --output <path>', 'the folder of the bundle; with --format esm a .js file')))))))
       .addOption(new Option('--format <format>', 'a folder of files, or one ES module with everything in it').choices(['folder', 'esm']).default('folder'))
   },
   async run({ args, options, screen }) {

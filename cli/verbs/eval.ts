@@ -5,7 +5,7 @@ import { netData } from '../datasets.ts'
 import { deviceOf, withDevice } from '../devices.ts'
 import { EXIT } from '../exit.ts'
 import { neededInputs } from '../needed.ts'
-import { device, positiveInteger, storage, style, tuned, weights } from '../options.ts'
+import { device, positiveInteger, storage, style, tuned, weights, precise } from '../options.ts'
 import { progress } from '../progress.ts'
 import { showMetric } from '../metrics.ts'
 import type { Verb } from '../verb.ts'
@@ -14,7 +14,7 @@ export const evaluate: Verb = {
   name: 'eval',
   summary: 'loss and metrics over test data',
   describe(command) {
-    storage(device(tuned(weights(style(command.argument('<bundle>', 'the folder of a bundle, or a .net file')))))
+    storage(device(precise(tuned(weights(style(command.argument('<bundle>', 'the folder of a bundle, or a .net file'))))))
       .option('--data <data>', 'as for train; default: the file\'s')
       .addOption(new Option('--stats <which>', 'statistics that batch_norm uses: the stored ones, or each batch its own').choices(['global', 'batch']).default('global'))
       .addOption(new Option('--part <part>', 'which samples, as training divides them; default: all of --data, or the test part if there is one').choices(['test', 'train', 'validation']))

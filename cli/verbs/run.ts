@@ -6,7 +6,7 @@ import { loadBundle, netOptions } from '../bundles.ts'
 import { deviceOf, withDevice } from '../devices.ts'
 import { EXIT } from '../exit.ts'
 import { openInputs } from '../inputs.ts'
-import { collect, device, input, positiveInteger, storage, style, tuned, weights } from '../options.ts'
+import { collect, device, input, positiveInteger, precise, storage, style, tuned, weights } from '../options.ts'
 import { neededInputs } from '../needed.ts'
 import { bestOf, classNamesOf, csvOf, showPredictions } from '../predictions.ts'
 import { checkOutputs, tensorOf, writeTensors } from '../tensors.ts'
@@ -20,7 +20,7 @@ export const run: Verb = {
   name: 'run',
   summary: 'infer: outputs for inputs from files',
   describe(command) {
-    storage(device(tuned(weights(style(input(command.argument('<bundle>', 'the folder of a bundle, or a .net file').argument('[inputs...]', 'as --input: what a shell makes of *.png'))))))
+    storage(device(precise(tuned(weights(style(input(command.argument('<bundle>', 'the folder of a bundle, or a .net file').argument('[inputs...]', 'as --input: what a shell makes of *.png')))))))
       .option('-o, --output <[name=]file>', 'results as .csv (a row a sample), .safetensors (all) or .npy (one); may be repeated', collect)
       .option('--skip-broken', 'leave out pictures that cannot be read, and tell them')
       .option('--batch <count>', 'samples at a time', positiveInteger)

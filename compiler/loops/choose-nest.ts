@@ -41,8 +41,8 @@ function withOnLoad({ onLoad: _, ...plain }: Equation, { axes, store }: OnLoad, 
 }
 
 /** Why the items of an equation cannot make on load what it would. */
-export function refuseOnLoad({ onLoad, ...plain }: Equation): string | undefined {
-  const [image] = chooseNest(plain).grid
+export function refuseOnLoad({ onLoad, ...plain }: Equation, choice: NestChoice = {}): string | undefined {
+  const [image] = chooseNest(plain, choice).grid
   const load = plain.stores.map((s) => loadOf(s.value, onLoad!)).find((found) => found)
   const isImage = image && load && isAxis(load.at[0]!, image)
   return isImage && image.extent === 'n' ? undefined : `${plain.name} takes many images for each part of its weights`

@@ -70,7 +70,7 @@ const plan = record({
 
 /** What a bundle says of its net, in memory and in `bundle.json`. */
 const net = {
-  format: oneOf(FORMAT), version: oneOf(FORMAT_VERSION), name, style: oneOf('merged', 'split'), 'memory?': oneOf('fast', 'small'),
+  format: oneOf(FORMAT), version: oneOf(FORMAT_VERSION), name, style: oneOf('merged', 'split'), 'memory?': oneOf('fast', 'small'), 'precise?': flag,
   source: record({ files: list(record({ name: line, text })), sha256: line }),
   inputs: list(record({ name, type, shape, 'classes?': positive, 'classNames?': list(line), 'ignore?': list(integer) })),
   outputs: list(record({ name, role: oneOf('output', 'loss', 'metric'), shape, 'weight?': number, 'scores?': name })),

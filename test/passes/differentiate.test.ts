@@ -72,7 +72,7 @@ describe('what nobody asks for is not computed', () => {
     const { graph } = programOf(FROZEN, 'train')
     expect(graph.nodes.filter((node) => node.layer === 'frozen').map((node) => node.op)).toEqual(['conv'])
     expect(graph.nodes.filter((node) => node.layer === 'tanh_1').map((node) => node.op)).toEqual(['tanh'])
-    expect(graph.outputs.map((o) => o.name)).toEqual(['loss'])
+    expect(graph.outputs.map((o) => o.name)).toEqual(['loss', 'count/non_finite'])
   })
   test('gradients: both have, and what is frozen stays out of the solver\'s buffer', () => {
     const base = graphOf(FROZEN)

@@ -18,13 +18,24 @@ import { printFunction } from './print.ts'
 import { KERNEL, runFunction, workFunction } from './run-loop.ts'
 
 /** WebAssembly with SIMD, and with relaxed SIMD beside it: one module for all kernels that a group of programs needs. */
-export const wasm: Target = { name: 'wasm', maxBindings: 16, candidates, sharesBuffers: true, prologueLoads: 2, blocksOf, refuseOnLoad, printer }
+export const wasm: Target = targetOf({})
+
+/** The same without Winograd's algorithm, whatever is known to be fast: every output is the sum of its own products. */
+export const wasmPrecise: Target = targetOf({ winograd: false })
+
+/** `always`: what every choice has. */
+function targetOf(always: NestChoice): Target {
+  return {
+    name: 'wasm', maxBindings: 16, sharesBuffers: true, prologueLoads: 2,
+    candidates: (e) => candidates(e, always), blocksOf: (e) => blocksOf(e, always), refuseOnLoad: (e) => refuseOnLoad(e, always), printer: (_, schedules) => printer(always, schedules),
+  }
+}
 
 /** Statistics are gathered of whole pictures, or of the rows that an item computes. */
-function blocksOf(equation: Equation): Blocks | string {
+function blocksOf(equation: Equation, always: NestChoice): Blocks | string {
   const whole = (a: Axis): number => (typeof a.extent === 'number' ? a.extent : 1)
   if (equation.axes.length < 3) return `${equation.name} computes no pictures`
-  const { rows } = chooseNest(equation)
+  const { rows } = chooseNest(equation, always)
   const row = equation.axes.at(-2)!
   return rows === undefined ? whole : (a) => (a === row ? rows : whole(a))
 }
@@ -33,12 +44,12 @@ function blocksOf(equation: Equation): Blocks | string {
 const TILES = 5
 
 /** Other tiles, and the direct way beside Winograd's: what the model may be wrong about. */
-function candidates(e: Equation): readonly NestChoice[] {
-  const chosen = chooseNest(e)
+function candidates(e: Equation, always: NestChoice): readonly NestChoice[] {
+  const chosen = chooseNest(e, always)
   const found = new Map<string, NestChoice>([[chosen.summary, {}]])
   const tiles = Array.from({ length: TILES }, (_, i) => i + 1)
   for (const choice of [...tiles.map((tile): NestChoice => ({ tile })), { winograd: false } as const, ...tiles.map((tile) => ({ winograd: false, tile }) as const)]) {
-    const nest = chooseNest(e, choice)
+    const nest = chooseNest(e, { ...choice, ...always })
     // What is gathered on the way lies in the blocks of the chosen one.
     if (e.sides.length > 0 && nest.rows !== chosen.rows) continue
     if (!found.has(nest.summary)) found.set(nest.summary, choice)
@@ -47,10 +58,10 @@ function candidates(e: Equation): readonly NestChoice[] {
 }
 
 /** The choice that is known for an equation, if it is one of those that there are. */
-function tuned(e: Equation, schedules: Schedules | undefined): NestChoice | undefined {
+function tuned(e: Equation, always: NestChoice, schedules: Schedules | undefined): NestChoice | undefined {
   const known = schedules?.[kernelKey(e)]
   const text = known && JSON.stringify(known)
-  return known && candidates(e).find((choice) => JSON.stringify(choice) === text)
+  return known && candidates(e, always).find((choice) => JSON.stringify(choice) === text)
 }
 
 /** Functions of the module before the first kernel: the run loop, what workers do, mathematics. */
@@ -67,13 +78,13 @@ interface Known {
   readonly items: PrintedKernel['invocations']
 }
 
-function printer(_batch: number, schedules?: Schedules): Printer {
+function printer(always: NestChoice, schedules?: Schedules): Printer {
   const known = new Map<string, Known>()
   const byText = new Map<string, Known>()
   const lowered = (equation: Equation, key: string): Known => {
     const before = known.get(key)
     if (before) return before
-    const nest = chooseNest(equation, tuned(equation, schedules))
+    const nest = chooseNest(equation, { ...tuned(equation, always, schedules), ...always })
     const routine = lowerItems(equation, nest, bufferOf)
     const baseline = printFunction(routine, { math: FIRST_MATH })
     const last = routine.staging.at(-1)
