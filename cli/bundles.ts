@@ -100,7 +100,7 @@ async function netOf(bundle: Bundle, weights: string | undefined): Promise<NetSo
   return sourceOf(carried.main, carried.readImport, weights ?? bundle.weights, { style, memory, precise, ...(plans[HALF_PLAN] && { storage: 'f16' }), ...(plans[SOFTWARE_PLAN] && { software: true }) }, bundle.manifest.inputs)
 }
 
-/** `isCarried`: of a bundle, which was compiled before; at which batch it may run is asked where it is opened. */
+/** `learned`: of a bundle, which was compiled before; at which batch it may run is asked where it is opened. */
 function sourceOf(main: Source, readImport: NetSource['readImport'], weights: string | Bundle['weights'], lowering: Lowering, learned?: readonly InputEntry[]): NetSource {
   return {
     main,
