@@ -35,7 +35,7 @@ export interface NetDataRequest {
 }
 
 /**
- * The data that `--data` or the file's train block names, changed as its `augment` says (in evaluation without chance). What they hold is
+ * The data that `--data` or the file's train block names; `augment` is done by who trains and evaluates. What they hold is
  * told: classes and counts, what was left out, where the test part comes from. Throws InputError where they do not fit the net.
  */
 export async function netData(bundle: Bundle, request: NetDataRequest, screen: Screen): Promise<NetData> {
@@ -51,12 +51,11 @@ export async function netData(bundle: Bundle, request: NetDataRequest, screen: S
       shape: () => decodedShape(pictureShape(pictureInput(inputs)), changes),
     })
   })
-  const changed = (dataset: Dataset): Dataset => augment(dataset, changes)
   const few = async (dataset: Dataset): Promise<Dataset> => (limit === undefined ? dataset : limited(dataset, limit, seed))
   let data: NetData
   let used: Record<string, Dataset>
   if (use === 'train') {
-    data = { ...files, train: changed(await few(files.train)), test: changed(files.test), ...(files.validation && { validation: changed(files.validation) }) }
+    data = { ...files, train: await few(files.train) }
     used = { train: data.train, ...(data.validation && { validation: data.validation }), test: data.test }
   } else {
     const part = use.part ?? 'test'
@@ -64,11 +63,12 @@ export async function netData(bundle: Bundle, request: NetDataRequest, screen: S
     if (!found) throw new InputError(`${files.name} has no part for ${part}`)
     const some = await few(found)
     // Statistics of a batch want samples of all classes in each, and files hold one class after the other.
-    const samples = changed(use.shuffled ? select(some, permutation(some.length, seed, 0)) : some)
+    const samples = use.shuffled ? select(some, permutation(some.length, seed, 0)) : some
     data = { ...files, [part]: samples }
     used = { [part]: samples }
   }
-  const report = await countClasses(request.inputs, used)
+  // What feeds what is told by shapes as they will be.
+  const report = await countClasses(request.inputs, Object.fromEntries(Object.entries(used).map(([part, dataset]) => [part, augment(dataset, changes, request.inputs)])))
   if (!screen.json) for (const line of [...(report?.lines ?? []), ...files.notes]) screen.note(line)
   return { ...data, ...(report && { classes: report.classes }) }
 }

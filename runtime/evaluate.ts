@@ -3,12 +3,14 @@ import { checkDataset, type Dataset } from './data/dataset.ts'
 import type { Numbers } from './device.ts'
 import { InputError } from './errors.ts'
 import type { Net } from './net.ts'
-import { call, checkOptions, oneOf } from './options.ts'
+import { call, checkOptions, flag, oneOf } from './options.ts'
 import { oneValueLayers } from './one-value.ts'
 
 export interface EvaluateOptions {
   /** `batch`: normalize each batch with its own statistics, whatever was stored. Default `global`. */
   readonly stats?: 'global' | 'batch'
+  /** `false`: pictures stay as they are. Default true: those that the file's `augment` crops are cropped, to their middle; nothing is left to chance. */
+  readonly augment?: boolean
   /** After each batch: samples done. */
   readonly onProgress?: (done: number, of: number) => void
 }
@@ -29,13 +31,12 @@ export interface Evaluation {
  * would rest on one value joins the batch before it.
  */
 export async function evaluateAll(net: Net, given: Dataset, options: EvaluateOptions): Promise<Evaluation> {
-  checkOptions('evaluate', options, { stats: oneOf('global', 'batch'), onProgress: call })
+  checkOptions('evaluate', options, { stats: oneOf('global', 'batch'), augment: flag, onProgress: call })
   checkDataset(given)
   if (given.length < 1) throw new InputError('the dataset is empty')
   const program = options.stats === 'batch' ? 'eval/batch' : 'eval'
   const inputs = net.neededInputs(program)
-  const fields = net.fields(program, given)
-  const dataset = net.withLabels(fields, given, false)
+  const { fields, dataset } = net.feed(program, given, { learn: false, augment: options.augment })
   const scalars = net.manifest.outputs.filter((o) => o.role !== 'output').map((o) => o.name)
   const sums = new Map<string, number>()
   const waiting: (() => Promise<void>)[] = []

@@ -21,9 +21,15 @@ export interface TrainingIdentity {
   readonly accumulate: number
   /** Statistics that it normalizes with, if not each batch's own. */
   readonly stats?: TrainStats
+  /** `false`: pictures were left as they are, whatever `augment` says. */
+  readonly augmented?: false
   /** What `train` was last given. */
   readonly data?: DataIdentity
 }
+
+/** What of an identity is settled when `train` is called. */
+export type Course = Pick<TrainingIdentity, 'stats' | 'augmented' | 'data'>
+export const NO_COURSE = { data: undefined, stats: undefined, augmented: undefined } as const
 
 export interface DataIdentity {
   readonly samples: number
@@ -42,7 +48,7 @@ export interface Contradiction {
   readonly there: string
 }
 
-export function identityOf(manifest: Manifest, batch: number, data?: DataIdentity, stats?: TrainStats): TrainingIdentity {
+export function identityOf(manifest: Manifest, batch: number, course?: Course): TrainingIdentity {
   const { train } = manifest
   return {
     net: manifest.name,
@@ -53,20 +59,21 @@ export function identityOf(manifest: Manifest, batch: number, data?: DataIdentit
     augment: (train?.augment ?? []).map(showCall).join(', '),
     batch,
     accumulate: train?.accumulate ?? 1,
-    ...(data && { data }),
-    ...(stats === 'global' && { stats }),
+    ...(course?.data && { data: course.data }),
+    ...(course?.stats === 'global' && { stats: course.stats }),
+    ...(course?.augmented === false && { augmented: course.augmented }),
   }
 }
 
 /** What stands for each in a message. */
 const NAMES: Readonly<Record<keyof TrainingIdentity, string>> = {
-  net: 'net', text: 'text of the net', style: 'style', solver: 'solver', schedule: 'schedule', augment: 'augment', batch: 'batch', accumulate: 'accumulate', stats: 'stats', data: 'data',
+  net: 'net', text: 'text of the net', style: 'style', solver: 'solver', schedule: 'schedule', augment: 'augment', batch: 'batch', accumulate: 'accumulate', stats: 'stats', augmented: 'augment of train', data: 'data',
 }
 
 /** In the order in which a person should hear of them. Data count where both have some. */
 export function contradictions(here: TrainingIdentity, there: TrainingIdentity): Contradiction[] {
   const found: Contradiction[] = []
-  for (const what of ['net', 'solver', 'schedule', 'augment', 'batch', 'accumulate', 'style', 'stats', 'text'] as const) {
+  for (const what of ['net', 'solver', 'schedule', 'augment', 'batch', 'accumulate', 'style', 'stats', 'augmented', 'text'] as const) {
     if (here[what] !== there[what]) found.push({ what, here: say(what, here), there: say(what, there) })
   }
   if (here.data && there.data && !sameData(here.data, there.data)) found.push({ what: 'data', here: showData(here.data, there.data), there: showData(there.data, here.data) })
@@ -74,7 +81,7 @@ export function contradictions(here: TrainingIdentity, there: TrainingIdentity):
 }
 
 const say = (what: keyof TrainingIdentity, { [what]: value }: TrainingIdentity): string =>
-  String(value ?? (what === 'stats' ? 'batch' : '')) || 'none'
+  String(value ?? (what === 'stats' ? 'batch' : what === 'augmented' ? true : '')) || 'none'
 
 export const sayContradiction = ({ what, here, there }: Contradiction): string =>
   what === 'text' ? 'the text of the net is another one' : `${NAMES[what]} is ${here} here, and ${there} in that training`
@@ -182,6 +189,7 @@ export function parseIdentity(text: string, what: string): TrainingIdentity {
     })
   const whole = (object: unknown): boolean => holds(object, { net: 'string', text: 'string', style: 'string', solver: 'string', schedule: 'string', augment: 'string', batch: 'number', accumulate: 'number' })
     && (object['stats'] === undefined || object['stats'] === 'global')
+    && (object['augmented'] === undefined || object['augmented'] === false)
     && (object['data'] === undefined || holds(object['data'], { samples: 'number', fields: 'string', fingerprint: 'string', from: 'number' }))
   if (!whole(value)) throw new InputError(`${what}: its identity is not one of a training`)
   return value as TrainingIdentity

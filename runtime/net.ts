@@ -1,3 +1,4 @@
+import { augment } from './data/augment.ts'
 import { matchClasses, relabel } from './data/classes.ts'
 import type { Dataset } from './data/dataset.ts'
 import { fieldsFor } from './data/fields.ts'
@@ -5,7 +6,7 @@ import { type Device, DeviceError, type Numbers, type Session, type StepScalars 
 import { InputError, NonFiniteError } from './errors.ts'
 import { evaluateAll, type EvaluateOptions, type Evaluation } from './evaluate.ts'
 import { type Bundle, type InputEntry, type Manifest, type ProgramEntry, type Storage, NON_FINITE_RESULT, taskOf, type TensorData } from './format.ts'
-import { type DataIdentity, dataIdentity, identityOf, refuseContradictions, sameData, type TrainingIdentity } from './identity.ts'
+import { type Course, type DataIdentity, dataIdentity, identityOf, NO_COURSE, refuseContradictions, sameData, type TrainingIdentity } from './identity.ts'
 import { checkInputs, type InputValues, type ReadyInput } from './inputs.ts'
 import { KeptInputs } from './kept-inputs.ts'
 import { inputsOf } from './needed.ts'
@@ -104,7 +105,7 @@ export class Net {
   /** The last loss that was a number. */
   #lastLoss: number | undefined
   /** Over what `train` goes, and whether that is what a snapshot says. */
-  #course: { readonly data: DataIdentity; readonly stats?: TrainStats; readonly restored?: boolean } | undefined
+  #course: Course & { readonly data: DataIdentity; readonly restored?: boolean } | undefined
   /** Where the next data begin, if not here. */
   #from: number | undefined
   #horizon: Horizon = {}
@@ -302,7 +303,8 @@ export class Net {
   }
 
   #check(program: string, inputs: Inputs, session: Session): Call {
-    const entry = this.program(program)
+    // A device may plan each session by itself, so it is the session's own plan that says where results lie.
+    const entry = session.plan.programs[program] ?? this.program(program)
     if (!this.#parts.allowOneValue) checkValues(this.manifest, [program], session.batch)
     return { program, entry, session, inputs: checkInputs(this.manifest.inputs, this.neededInputs(program), inputs, session.batch) }
   }
@@ -423,7 +425,7 @@ export class Net {
 
   /** What makes this training the one that it is; with its data once `train` was called. */
   get identity(): TrainingIdentity {
-    return identityOf(this.manifest, this.batch, this.#course?.data, this.#course?.stats)
+    return identityOf(this.manifest, this.batch, this.#course)
   }
 
   /** All of the training as it is once the steps that were asked for are done. */
@@ -441,14 +443,14 @@ export class Net {
   async restore(snapshot: Snapshot): Promise<void> {
     const { step, seed, tensors, identity } = checkSnapshot(snapshot)
     const values = copyTensors(tensors, 'tensors of a snapshot', (name) => this.#store.shapeOf(name))
-    if (identity) refuseContradictions({ ...this.identity, data: undefined, stats: undefined }, { ...identity, data: undefined, stats: undefined })
+    if (identity) refuseContradictions({ ...this.identity, ...NO_COURSE }, { ...identity, ...NO_COURSE })
     const writes = this.#store.fit(values, 'part of the training', { history: this.#updates() })
     await this.exclusively(async () => {
       await this.#store.write(writes)
       this.#stale = true
       this.#steps = step
       this.#seed = seed
-      this.#course = identity?.data ? { data: identity.data, stats: identity.stats, restored: true } : undefined
+      this.#course = identity?.data ? { data: identity.data, stats: identity.stats, augmented: identity.augmented, restored: true } : undefined
       // Made by hand, it does not say what it went over: then its epochs count from the start.
       this.#from = identity ? undefined : 0
     })
@@ -458,13 +460,14 @@ export class Net {
    * What `train` does first: data that go on are those of the snapshot that was restored, or InputError; others than before begin anew.
    * `fields`: of the dataset, those that are read.
    */
-  async begin(dataset: Dataset, fields: readonly string[], stats?: TrainStats): Promise<DataIdentity> {
+  async begin(dataset: Dataset, fields: readonly string[], { stats, augment }: { readonly stats?: TrainStats; readonly augment?: boolean }): Promise<DataIdentity> {
     const found = await dataIdentity(dataset, fields)
     const course = this.#course
-    const said = stats === 'global' ? { stats } : {}
+    const changes = (this.manifest.train?.augment ?? []).length > 0
+    const said = { ...(stats === 'global' && { stats }), ...(changes && augment === false && { augmented: augment }) }
     if (course) {
       const data = { ...found, from: course.data.from }
-      if (course.restored) refuseContradictions({ ...this.identity, data, stats: said.stats }, { ...this.identity, data: course.data, stats: course.stats })
+      if (course.restored) refuseContradictions({ ...this.identity, ...NO_COURSE, ...said, data }, this.identity)
       // A sample that is never the same says nothing: what was said first is kept.
       if (sameData(data, course.data)) {
         this.#course = { data: course.data, ...said }
@@ -501,9 +504,16 @@ export class Net {
     })
   }
 
-  /** How a dataset's fields feed the inputs of a program: input name -> field name. */
-  fields(program: string, dataset: Dataset): Map<string, string> {
-    return fieldsFor(this.neededInputs(program), dataset)
+  /**
+   * A dataset as a program reads it: which field feeds which input, `plain` with labels as the net has them, and `dataset` with pictures
+   * changed as the file's `augment` says, if `augment` is not false. `learn`: see `withLabels`.
+   */
+  feed(program: string, given: Dataset, { learn, augment: changes = true }: { readonly learn: boolean; readonly augment?: boolean }): { fields: Map<string, string>; plain: Dataset; dataset: Dataset } {
+    const inputs = this.neededInputs(program)
+    const calls = changes ? this.manifest.train?.augment ?? [] : []
+    const fields = fieldsFor(inputs, augment(given, calls, inputs))
+    const plain = this.withLabels(fields, given, learn)
+    return { fields, plain, dataset: augment(plain, calls, inputs) }
   }
 
   /**

@@ -23,6 +23,8 @@ export interface TrainOptions {
   readonly stats?: TrainStats
   /** Trains on where the loss, a gradient or a new weight is not finite, instead of throwing NonFiniteError. Default false. */
   readonly keepGoing?: boolean
+  /** `false`: pictures stay as they are, whatever the file's `augment` says. Default true: changed by chance, as `fusenet train` does. */
+  readonly augment?: boolean
 }
 
 /** All updates that a training was to have are done. */
@@ -53,18 +55,17 @@ export interface TrainEvent {
  * updates may have followed by then, none of which wrote such a number. An epoch leaves out what does not fill a batch; each epoch it is others.
  */
 export async function* trainLoop(net: Net, given: Dataset, options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
-  checkOptions('train', options, { epochs: positive, steps: positive, total: flag, ahead: whole, stats: oneOf('batch', 'global'), keepGoing: flag })
+  checkOptions('train', options, { epochs: positive, steps: positive, total: flag, ahead: whole, stats: oneOf('batch', 'global'), keepGoing: flag, augment: flag })
   checkDataset(given)
   const { train } = net.manifest
   const { stats, keepGoing } = options
   const program = trainingProgram(net.manifest, 'train', stats)
-  const fields = net.fields(program, given)
-  const dataset = net.withLabels(fields, given, true)
+  const { fields, plain, dataset } = net.feed(program, given, { learn: true, augment: options.augment })
   const accumulate = train?.accumulate ?? 1
   const perStep = net.batch * accumulate
   const stepsPerEpoch = Math.floor(dataset.length / perStep)
   if (stepsPerEpoch < 1) throw new InputError(`the dataset has ${dataset.length} samples, an update takes ${perStep}: open the net with a smaller batch`)
-  const { from } = await net.begin(dataset, [...fields.values()], stats)
+  const { from } = await net.begin(plain, [...fields.values()], options)
   const { steps, totalSteps } = lengthOf(net, options, from, stepsPerEpoch)
   const horizon = { stepsPerEpoch, totalSteps }
   net.horizon = horizon

@@ -21,7 +21,7 @@ export function goOn({ path, snapshot, choices }: Found, given: TrainChoices): T
 
 /** Refuses a net, or a setting of its file, that is not the training's. */
 export function checkText(file: string, manifest: Manifest, { path, snapshot, choices }: Found, now: TrainChoices): void {
-  const here = identityOf(manifest, now.batch ?? manifest.train?.batch ?? 1, undefined, now.stats)
+  const here = identityOf(manifest, now.batch ?? manifest.train?.batch ?? 1, { stats: now.stats })
   const found = contradictions(here, { ...snapshot.identity!, data: undefined }).map((one) => `${file}: ${sayContradiction(one)}`)
   const seed = manifest.train?.seed
   if (choices.seed === undefined && now.seed === undefined && seed !== snapshot.seed) found.push(`${file}: seed is ${seed} here, and ${snapshot.seed} in that training`)

@@ -1,115 +1,151 @@
 import { InputError } from '../errors.ts'
-import type { CallEntry } from '../format.ts'
+import type { CallEntry, InputEntry } from '../format.ts'
 import { hashName, threefry } from '../random.ts'
-import { elementCount } from '../sizes.ts'
-import type { Arrays, Dataset, Draw, Field } from './dataset.ts'
+import { elementCount, showShape } from '../sizes.ts'
+import { type Change, changesOf } from './changes.ts'
+import type { Dataset, Draw, Field } from './dataset.ts'
+import { fieldsFor } from './fields.ts'
 
-/** One sample's image to another; `words` are random, absent in evaluation. */
-interface Change {
-  readonly shape: readonly [number, number, number]
-  apply(from: Float32Array, to: Float32Array, words: readonly [number, number] | undefined): void
+/** A field whose maps move. */
+interface Moved {
+  readonly chain: readonly Change[]
+  /** Maps a sample. */
+  readonly planes: number
+  readonly height: number
+  readonly width: number
+  /** What stands where a window reaches beyond the map. */
+  readonly fill: number
 }
-type Shape3 = readonly [number, number, number]
+
+/** What a sample of a field is for a net. */
+interface Part {
+  readonly name: string
+  readonly field: Field
+  readonly input?: InputEntry
+  /** With the shape of the input where the field is flat. */
+  readonly shape: readonly number[]
+}
 
 /**
- * Changes the images of a dataset (its f32 fields of shape [C, H, W]) as the `augment` line of a file says. Random
- * choices are keyed by (seed, epoch, index) and made in training only; in evaluation `mirror` does nothing and `crop`
- * takes the middle.
+ * Changes pictures as the `augment` line of a file says, and with them, by the same random choice, whatever lies over them: label
+ * maps (`class[..][h, w]`) and numbers a pixel of the same height and width. Numbers around a picture are zero, labels around
+ * a label map are those that losses ignore. Random choices are keyed by (seed, epoch, index) and made in training only; in evaluation
+ * `mirror` does nothing and `crop` takes the middle. `inputs`: what is read, of a net; absent: every field, as it is.
+ * Throws InputError where there is no picture, and for maps that cannot follow it.
  */
-export function augment(dataset: Dataset, calls: readonly CallEntry[]): Dataset {
+export function augment(dataset: Dataset, calls: readonly CallEntry[], inputs?: readonly InputEntry[]): Dataset {
   if (!calls.length) return dataset
+  const parts = inputs ? partsOf(dataset, calls, inputs) : Object.entries(dataset.fields).map(([name, field]) => ({ name, field, shape: field.shape }))
+  const moved = movedParts(parts, calls)
   const fields: Record<string, Field> = { ...dataset.fields }
-  const chains = new Map<string, readonly Change[]>()
-  for (const [name, field] of Object.entries(dataset.fields)) {
-    if (field.type !== 'f32' || field.shape.length !== 3) continue
-    let shape = field.shape as Shape3
-    chains.set(name, calls.map((call) => {
-      const change = changeOf(call, shape)
-      shape = change.shape
-      return change
-    }))
-    fields[name] = { ...field, shape }
-  }
-  if (!chains.size) throw new InputError('there are no images [C, H, W] to augment in this dataset')
+  for (const [name, { chain }] of moved) fields[name] = { ...fields[name]!, shape: changedShape(fields[name]!.shape, chain) }
   const keys = calls.map((call, i) => hashName(`augment ${i} ${call.call}`))
-  let raw: Record<string, Float32Array> = {}
+  const rests = [...moved.values()].every(({ chain }) => chain.every((change) => change.restsInEvaluation))
+  let raw: Record<string, Float32Array | Int32Array> = {}
   return {
+    ...dataset,
     length: dataset.length,
     fields,
     async read(indices, into, draw) {
+      if (rests && !draw) return dataset.read(indices, into)
       const sources: Record<string, Float32Array | Int32Array> = { ...into }
-      for (const name of chains.keys()) {
+      for (const name of moved.keys()) {
         if (!into[name]) continue
-        const wanted = elementCount(dataset.fields[name]!.shape) * indices.length
+        const { shape, type } = dataset.fields[name]!
+        const wanted = elementCount(shape) * indices.length
         // Taken for the time of this call, so that calls which overlap do not share it.
         const held = raw[name]
-        sources[name] = held?.length === wanted ? held : new Float32Array(wanted)
+        sources[name] = held?.length === wanted ? held : type === 'i32' ? new Int32Array(wanted) : new Float32Array(wanted)
       }
       raw = {}
       await dataset.read(indices, sources, draw)
-      for (const [name, chain] of chains) {
+      for (const [name, how] of moved) {
         if (!into[name]) continue
-        changeAll(sources[name] as Float32Array, into as Record<string, Float32Array>, name, chain, elementCount(dataset.fields[name]!.shape), indices, keys, draw)
-        raw[name] = sources[name] as Float32Array
+        changeAll(sources[name]!, into[name], how, indices, keys, draw)
+        raw[name] = sources[name]!
       }
     },
   }
 }
 
-function changeAll(source: Float32Array, into: Arrays, name: string, chain: readonly Change[], size: number, indices: ArrayLike<number>, keys: readonly number[], draw: Draw | undefined): void {
-  const steps = chain.map((change) => new Float32Array(elementCount(change.shape)))
+const mapOf = (shape: readonly number[]): readonly [number, number] | undefined => (shape.length >= 2 ? [shape.at(-2)!, shape.at(-1)!] : undefined)
+/** Of a flat field nothing changes: it is as long as before. */
+const changedShape = (shape: readonly number[], chain: readonly Change[]): readonly number[] =>
+  (shape.length >= 2 ? [...shape.slice(0, -2), chain.at(-1)!.height, chain.at(-1)!.width] : shape)
+
+/** The fields that feed the inputs of a net, told by the shapes that they will have. */
+function partsOf(dataset: Dataset, calls: readonly CallEntry[], inputs: readonly InputEntry[]): Part[] {
+  let problem: unknown
+  const changed = Object.fromEntries(Object.entries(dataset.fields).map(([name, field]) => {
+    const map = mapOf(field.shape)
+    try {
+      return [name, map ? { ...field, shape: changedShape(field.shape, changesOf(calls, ...map)) } : field]
+    } catch (error) {
+      // Of a picture it is what is wrong, should nothing fit then.
+      if (field.type === 'f32' && field.shape.length >= 3) problem ??= error
+      return [name, field]
+    }
+  }))
+  let found: ReadonlyMap<string, string>
+  try {
+    found = fieldsFor(inputs, { ...dataset, fields: changed })
+  } catch (error) {
+    if (problem) throw problem
+    throw error instanceof InputError ? new InputError(`${error.message}, as augment ${calls.map(({ call }) => call).join(', ')} leaves them`) : error
+  }
+  const parts = new Map<string, Part>()
+  for (const input of inputs) {
+    const name = found.get(input.name)!
+    const field = dataset.fields[name]!
+    if (!parts.has(name)) parts.set(name, { name, field, input, shape: field.shape.length <= 1 && input.shape.length > 2 ? input.shape.slice(1) as number[] : field.shape })
+  }
+  return [...parts.values()]
+}
+
+/** Pictures, and what lies over them. */
+function movedParts(parts: readonly Part[], calls: readonly CallEntry[]): Map<string, Moved> {
+  const numbers = parts.filter(({ field }) => field.type === 'f32')
+  const pictures = numbers.some(({ shape }) => shape.length >= 3) ? numbers.filter(({ shape }) => shape.length >= 3) : numbers.filter(({ shape }) => shape.length === 2)
+  const [picture, ...others] = pictures
+  const named = calls.map(({ call }) => call).join(', ')
+  if (!picture) throw new InputError(`augment ${named}: there are no pictures [channels, height, width] to change (${parts.map(describe).join(', ')})`)
+  const [height, width] = mapOf(picture.shape)!
+  const follows = ({ shape }: Part): boolean => shape.at(-2) === height && shape.at(-1) === width
+  const otherwise = 'leave it out of the train block, or train with augment: false and change both yourself'
+  const strange = others.find((other) => !follows(other))
+  if (strange) throw new InputError(`augment ${named}: ${describe(picture)} and ${describe(strange)} differ in size, so it is not clear what moves with what: ${otherwise}`)
+  const stays = parts.find((part) => part.shape.length >= 2 && !follows(part))
+  if (stays) throw new InputError(`augment ${named} moves the pixels of ${describe(picture)}, and ${describe(stays)} cannot follow: it is no map of ${height} x ${width}; ${otherwise}`)
+  const chain = changesOf(calls, height, width)
+  return new Map(parts.filter((part) => part.shape.length >= 2).map((part) => {
+    const [last] = chain.slice(-1)
+    if (part.field.shape.length < 2 && (last!.height !== height || last!.width !== width)) throw new InputError(`augment ${named}: ${part.name} is flat, so its height and width are not known: give its shape`)
+    return [part.name, { chain, planes: elementCount(part.shape) / (height * width), height, width, fill: fillOf(part, chain, named, otherwise) }]
+  }))
+}
+
+/** Zeros around a picture; around a label map what all that reads it ignores. */
+function fillOf({ name, field, input }: Part, chain: readonly Change[], named: string, otherwise: string): number {
+  if (field.type === 'f32' || !chain.some((change) => change.pads)) return 0
+  const ignore = input?.ignore ?? [-1]
+  if (ignore.length === 1) return ignore[0]!
+  throw new InputError(`augment ${named}: around the label map ${name} stands what losses and metrics ignore, and ${ignore.length === 0 ? 'they ignore nothing' : `these ignore ${ignore.join(' and ')}`}: `
+    + `${ignore.length === 0 ? 'crop without pad' : 'write the same ignore in all of them'}, or ${otherwise}`)
+}
+
+const describe = ({ name, shape }: Part): string => `${name} ${showShape(shape)}`
+
+function changeAll(source: Float32Array | Int32Array, into: Float32Array | Int32Array, { chain, planes, height, width, fill }: Moved, indices: ArrayLike<number>, keys: readonly number[], draw: Draw | undefined): void {
+  const size = planes * height * width
+  const make = source instanceof Int32Array ? Int32Array : Float32Array
+  const steps = chain.map((change) => new make(planes * change.height * change.width))
   const last = steps.at(-1)!
   for (let k = 0; k < indices.length; k++) {
-    let from = source.subarray(k * size, (k + 1) * size)
+    let from: Float32Array | Int32Array = source.subarray(k * size, (k + 1) * size)
     chain.forEach((change, i) => {
-      change.apply(from, steps[i]!, draw && threefry(draw.seed, keys[i]!, draw.epoch, indices[k]!))
+      change.apply(from, steps[i]!, planes, fill, draw && threefry(draw.seed, keys[i]!, draw.epoch, indices[k]!))
       from = steps[i]!
     })
-    into[name]!.set(last, k * last.length)
-  }
-}
-
-function changeOf({ call, args }: CallEntry, shape: Shape3): Change {
-  switch (call) {
-    case 'mirror': return mirror(shape)
-    case 'crop': return crop(shape, args)
-    default: throw new InputError(`there is no augmentation ${call}: mirror, crop`)
-  }
-}
-
-/** Left and right exchanged, every second time. */
-function mirror(shape: Shape3): Change {
-  const width = shape[2]
-  return {
-    shape,
-    apply(from, to, words) {
-      if (!words || words[0] >>> 31) return to.set(from)
-      for (let i = 0; i < from.length; i++) to[i] = from[i - (i % width) + width - 1 - (i % width)]!
-    },
-  }
-}
-
-/** `crop(28, pad: 4)`: a window of that size somewhere in the image with zeros around it. */
-function crop([channels, height, width]: Shape3, args: Readonly<Record<string, unknown>>): Change {
-  const size = args['size'] ?? args['window'] ?? Object.values(args)[0]
-  const [h, w] = (Array.isArray(size) ? size : [size, size]) as [number, number]
-  const padding = args['pad'] ?? 0
-  const [padY, padX] = (Array.isArray(padding) ? padding : [padding, padding]) as [number, number]
-  const roomY = height + 2 * padY - h
-  const roomX = width + 2 * padX - w
-  if (!(h > 0 && w > 0 && roomY >= 0 && roomX >= 0)) throw new InputError(`crop of ${h} x ${w} does not fit into ${height} x ${width} with pad ${padY}`)
-  return {
-    shape: [channels, h, w],
-    apply(from, to, words) {
-      const top = (words ? Math.floor((words[0] / 2 ** 32) * (roomY + 1)) : roomY >> 1) - padY
-      const left = (words ? Math.floor((words[1] / 2 ** 32) * (roomX + 1)) : roomX >> 1) - padX
-      for (let c = 0, at = 0; c < channels; c++) {
-        for (let y = top; y < top + h; y++) {
-          for (let x = left; x < left + w; x++, at++) {
-            to[at] = y >= 0 && y < height && x >= 0 && x < width ? from[(c * height + y) * width + x]! : 0
-          }
-        }
-      }
-    },
+    into.set(last, k * last.length)
   }
 }

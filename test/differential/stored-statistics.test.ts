@@ -196,7 +196,7 @@ describe('what a bundle holds', () => {
     await expect(open(bundle, { device, programs: ['train/global'] })).rejects.toThrow("no program train/global: compile it with programs: ['default', 'train/global'] (fusenet compile small.net --programs default,train/global -o small)")
     const net = await open(bundle, { device, batch: 1 })
     await expect(net.step(inputs(1), { stats: 'global' })).rejects.toThrow("no program step/global: compile it with programs: ['default', 'step/global']")
-    await expect(net.step(inputs(1), { stats: 'globel' as 'global' })).rejects.toThrow("stats \"globel\": training normalizes with 'batch' or 'global' statistics")
+    await expect(net.step(inputs(1), { stats: 'globel' as 'global' })).rejects.toThrow("step: stats \"globel\": 'batch' or 'global' is wanted")
     await expect(net.train(dataset(pictures(6, 1)), { stats: 'global' }).next()).rejects.toThrow('no program train/global')
     net.close()
     const kept = await open(compile(netOf('batch'), { targets: ['wasm'] }), { device, batch: 2 })

@@ -134,7 +134,7 @@ describe('augmentation', () => {
 
   test('an unknown one, or no images', () => {
     expect(() => augment(plain, [{ call: 'rotate', args: {} }])).toThrow(/no augmentation rotate/)
-    expect(() => augment(arrays({ x: { shape: [3], type: 'f32', data: new Float32Array(3) } }), [{ call: 'mirror', args: {} }])).toThrow(/no images/)
+    expect(() => augment(arrays({ x: { shape: [3], type: 'f32', data: new Float32Array(3) } }), [{ call: 'mirror', args: {} }])).toThrow(/no pictures \[channels, height, width\] to change \(x \[3\]\)/)
   })
 })
 
