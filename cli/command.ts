@@ -28,7 +28,7 @@ export async function main(argv: readonly string[], terminal: Terminal): Promise
       getErrHelpWidth: () => terminal.err.columns ?? 100,
     })
     .addHelpText('after', `
-Exit codes: 0 done, 1 the input is wrong, 2 the command line is wrong, 3 the device failed, 130 interrupted.
+Exit codes: 0 done, 1 the input is wrong, 2 the command line is wrong, 3 the device failed, 130 interrupted, 141 nobody reads what a training prints.
 Every verb takes --json; \`fusenet VERB --help\` tells the rest.`)
   for (const verb of VERBS) {
     const command = program.command(verb.name).description(verb.summary)

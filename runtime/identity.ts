@@ -11,6 +11,8 @@ export interface TrainingIdentity {
   readonly net: string
   /** SHA-256 of the texts that it was compiled from, without comments, spaces and the train block. */
   readonly text: string
+  /** That itself, of a text that is not very long: to say where another differs. */
+  readonly words?: string
   readonly style: Style
   /** As the train block spells them: `sgd(lr: 0.1, momentum: 0.9)`. */
   readonly solver: string
@@ -43,16 +45,18 @@ export interface DataIdentity {
 
 /** What two trainings do not have in common. */
 export interface Contradiction {
-  readonly what: keyof TrainingIdentity
+  readonly what: Exclude<keyof TrainingIdentity, 'words'>
   readonly here: string
   readonly there: string
 }
 
 export function identityOf(manifest: Manifest, batch: number, course?: Course): TrainingIdentity {
   const { train } = manifest
+  const words = manifest.source.files.map(({ text }) => essence(text)).join(' ')
   return {
     net: manifest.name,
-    text: sha256Of(new TextEncoder().encode(manifest.source.files.map(({ text }) => essence(text)).join('\n'))),
+    text: sha256Of(new TextEncoder().encode(words)),
+    ...(words.length <= MOST_WORDS && { words }),
     style: manifest.style,
     solver: train ? showCall(train.solver) : '',
     schedule: (train?.schedule ?? []).filter(({ call }) => call !== 'fixed').map(showCall).join(', '),
@@ -66,7 +70,7 @@ export function identityOf(manifest: Manifest, batch: number, course?: Course): 
 }
 
 /** What stands for each in a message. */
-const NAMES: Readonly<Record<keyof TrainingIdentity, string>> = {
+const NAMES: Readonly<Record<Contradiction['what'], string>> = {
   net: 'net', text: 'text of the net', style: 'style', solver: 'solver', schedule: 'schedule', augment: 'augment', batch: 'batch', accumulate: 'accumulate', stats: 'stats', augmented: 'augment of train', data: 'data',
 }
 
@@ -74,7 +78,9 @@ const NAMES: Readonly<Record<keyof TrainingIdentity, string>> = {
 export function contradictions(here: TrainingIdentity, there: TrainingIdentity): Contradiction[] {
   const found: Contradiction[] = []
   for (const what of ['net', 'solver', 'schedule', 'augment', 'batch', 'accumulate', 'style', 'stats', 'augmented', 'text'] as const) {
-    if (here[what] !== there[what]) found.push({ what, here: say(what, here), there: say(what, there) })
+    if (here[what] === there[what]) continue
+    const [a, b] = what === 'text' ? firstDifference(here.words, there.words) : [say(what, here), say(what, there)]
+    found.push({ what, here: a, there: b })
   }
   if (here.data && there.data && !sameData(here.data, there.data)) found.push({ what: 'data', here: showData(here.data, there.data), there: showData(there.data, here.data) })
   return found
@@ -84,7 +90,16 @@ const say = (what: keyof TrainingIdentity, { [what]: value }: TrainingIdentity):
   String(value ?? (what === 'stats' ? 'batch' : what === 'augmented' ? true : '')) || 'none'
 
 export const sayContradiction = ({ what, here, there }: Contradiction): string =>
-  what === 'text' ? 'the text of the net is another one' : `${NAMES[what]} is ${here} here, and ${there} in that training`
+  what === 'text' && here === there ? `the ${NAMES.text} is another one` : `${NAMES[what]} is ${here} here, and ${there} in that training`
+
+/** Around the first word in which two texts differ; the same for both where a text is not there. */
+function firstDifference(here = '', there = ''): readonly [string, string] {
+  const [a, b] = [here.split(' '), there.split(' ')]
+  const at = a.findIndex((word, i) => word !== b[i])
+  const from = Math.max(0, (at < 0 ? a.length : at) - 4)
+  const show = (words: readonly string[]): string => `\`${from > 0 ? '... ' : ''}${words.slice(from, from + 9).join(' ')}${words.length > from + 9 ? ' ...' : ''}\``
+  return here && there ? [show(a), show(b)] : ['', '']
+}
 
 /** A snapshot is of another training than the one that is to go on. */
 export class OtherTrainingError extends InputError {
@@ -115,6 +130,8 @@ function showData(data: DataIdentity, other: DataIdentity): string {
   return parts.join(' ')
 }
 
+/** Longer texts are known by their hash alone. */
+const MOST_WORDS = 32 * 1024
 const VARYING = 'varying'
 /** Samples whose contents are looked at, and numbers of them at most. */
 const LOOKED_AT = 32
@@ -159,7 +176,7 @@ export function showCall({ call, args }: CallEntry): string {
  * the train block, whose settings are compared one by one, or may change on the way (its length, when it tests).
  */
 export function essence(text: string): string {
-  const tokens = text.match(/"(?:[^"\\\n]|\\.)*"?|\/\/[^\n]*|\/\*[^]*?(?:\*\/|$)|[\w.]+|[^\s\w]/g) ?? []
+  const tokens = text.match(/"(?:[^"\\\n]|\\.)*"?|\/\/[^\n]*|\/\*[^]*?(?:\*\/|$)|->|[\w.]+|[^\s\w]/g) ?? []
   const kept: string[] = []
   let depth = 0
   let trainDepth = -1
@@ -188,6 +205,7 @@ export function parseIdentity(text: string, what: string): TrainingIdentity {
       return typeof found === type && (type !== 'number' || (Number.isSafeInteger(found) && (found as number) >= 0))
     })
   const whole = (object: unknown): boolean => holds(object, { net: 'string', text: 'string', style: 'string', solver: 'string', schedule: 'string', augment: 'string', batch: 'number', accumulate: 'number' })
+    && ['string', 'undefined'].includes(typeof object['words'])
     && (object['stats'] === undefined || object['stats'] === 'global')
     && (object['augmented'] === undefined || object['augmented'] === false)
     && (object['data'] === undefined || holds(object['data'], { samples: 'number', fields: 'string', fingerprint: 'string', from: 'number' }))

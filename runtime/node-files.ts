@@ -135,9 +135,9 @@ async function keepAttributes(draft: string, old: Stats): Promise<void> {
   if (old.uid !== process.getuid?.() || old.gid !== process.getgid?.()) await chown(draft, old.uid, old.gid).catch(() => {})
 }
 
-/** Whether a folder takes new files, asked by writing one. `folder` need not be there: then its nearest parent is asked. Throws FileError. */
-export function tryFolder(folder: string): Promise<void> {
-  return withFile(folder, 'written', async () => {
+/** Whether a folder takes new files, asked by writing one. `folder` need not be there: then its nearest parent is asked. Throws FileError, of `called`. */
+export function tryFolder(folder: string, called = folder): Promise<void> {
+  return withFile(called, 'written', async () => {
     let place = await throughLinks(folder)
     for (;;) {
       const found = await stat(place).catch((error: NodeJS.ErrnoException) => { if (error.code !== 'ENOENT') throw error })

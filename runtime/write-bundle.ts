@@ -29,7 +29,7 @@ export async function checkPlace(folder: string): Promise<void> {
   const names = found ? await withFile(folder, 'read', () => readdir(target)) : []
   const others = names.filter((name) => name !== LOCK_FILE)
   if (others.length > 0 && !others.includes(MANIFEST_FILE)) throw new InputError(`${folder} holds other files (${others.slice(0, 3).join(', ')}): name a new folder`)
-  await tryFolder(found ? target : dirname(target)).catch((error: unknown) => { throw fileError(error, folder, 'written') ?? error })
+  await tryFolder(found ? target : dirname(target), folder)
 }
 
 /**

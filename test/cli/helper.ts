@@ -7,13 +7,14 @@ export interface Said {
   readonly err: string
 }
 
-/** Runs a command line in this process. `interrupt` fires Ctrl-C once standard error has said so much. */
-export async function fusenet(argv: readonly string[], options: { readonly input?: string; readonly env?: Record<string, string>; readonly interruptAt?: RegExp } = {}): Promise<Said> {
+/** Runs a command line in this process. `interruptAt` fires Ctrl-C once so much was said; `hear` is called with all of it each time. */
+export async function fusenet(argv: readonly string[], options: { readonly input?: string; readonly env?: Record<string, string>; readonly interruptAt?: RegExp; readonly hear?: (said: string) => void } = {}): Promise<Said> {
   let out = ''
   let err = ''
   const handlers = new Set<() => void>()
   let interrupted = false
   const listen = (): void => {
+    options.hear?.(out + err)
     if (interrupted || !options.interruptAt?.test(out + err)) return
     interrupted = true
     for (const handler of handlers) handler()
