@@ -16,37 +16,44 @@ import { fileOfStep, isBetter, parseScore, readAbout, type Score, stepsOf } from
 export const KEPT = 3
 const LOCK = '.lock'
 
+export interface Keeping {
+  /** How many snapshots are kept besides the best. */
+  readonly keep: number
+  /** Also with numbers that are none. */
+  readonly keepGoing: boolean
+}
+
 /** Keeps one training: its snapshots, in a folder that nobody else writes to meanwhile. */
 export class Keeper {
   readonly folder: string
   #lock: Lock
   #choices: TrainChoices
-  #keep: number
+  #settings: Keeping
   #scores = new Map<string, Score>()
   #last: string | undefined
 
-  private constructor(folder: string, lock: Lock, choices: TrainChoices, keep: number) {
+  private constructor(folder: string, lock: Lock, choices: TrainChoices, settings: Keeping) {
     this.folder = folder
     this.#lock = lock
     this.#choices = choices
-    this.#keep = keep
+    this.#settings = settings
   }
 
   /** A folder for a new run, named after when it began, its seed and what it is. Throws InputError. */
-  static async begin(place: string, seed: number, identity: string, choices: TrainChoices, keep: number): Promise<Keeper> {
+  static async begin(place: string, seed: number, identity: string, choices: TrainChoices, settings: Keeping): Promise<Keeper> {
     const name = `${new Date().toISOString().slice(0, 19).replaceAll(':', '-')}-seed${seed}-${identity.slice(0, 8)}`
     return withFile(place, 'written', async () => {
       await mkdir(place, { recursive: true })
       for (let i = 1; ; i++) {
         const folder = join(place, i === 1 ? name : `${name}-${i}`)
-        if (await mkdir(folder).then(() => true, (error: NodeJS.ErrnoException) => { if (error.code !== 'EEXIST') throw error })) return Keeper.#of(folder, choices, keep)
+        if (await mkdir(folder).then(() => true, (error: NodeJS.ErrnoException) => { if (error.code !== 'EEXIST') throw error })) return Keeper.#of(folder, choices, settings)
       }
     })
   }
 
   /** The folder of a run that goes on. */
-  static async resume(folder: string, from: string, choices: TrainChoices, keep: number): Promise<Keeper> {
-    const keeper = await Keeper.#of(folder, choices, keep)
+  static async resume(folder: string, from: string, choices: TrainChoices, settings: Keeping): Promise<Keeper> {
+    const keeper = await Keeper.#of(folder, choices, settings)
     keeper.#last = from
     for (const name of await stepsOf(folder)) {
       const score = parseScore((await readAbout(join(folder, name)))['score'])
@@ -55,11 +62,11 @@ export class Keeper {
     return keeper
   }
 
-  static async #of(folder: string, choices: TrainChoices, keep: number): Promise<Keeper> {
+  static async #of(folder: string, choices: TrainChoices, settings: Keeping): Promise<Keeper> {
     const lock = await takeLock(join(folder, LOCK))
     if (!('release' in lock)) throw new InputError(`${folder} is the training of ${sayHolder(lock)}, which is still under way`)
     await removeLeftOvers(`${folder}/`)
-    return new Keeper(folder, lock, choices, keep)
+    return new Keeper(folder, lock, choices, settings)
   }
 
   /** The newest snapshot that was written, or that the training goes on from. */
@@ -77,7 +84,7 @@ export class Keeper {
   /** Writes a snapshot of now and removes old ones. Throws FileError; InputError for weights that are no numbers any more. */
   async write(net: Net, test?: Evaluation): Promise<string> {
     const snapshot = await net.snapshot()
-    refuseNonFinite(snapshot)
+    this.#check(snapshot)
     const score = test && scoreOf(test)
     const name = fileOfStep(snapshot.step)
     const path = join(this.folder, name)
@@ -94,7 +101,7 @@ export class Keeper {
       return await this.write(net)
     } catch (error) {
       const snapshot = await net.snapshot()
-      refuseNonFinite(snapshot)
+      this.#check(snapshot)
       const folder = await mkdtemp(join(tmpdir(), 'fusenet-rescued-')).catch(() => { throw error })
       const path = join(folder, fileOfStep(snapshot.step))
       await writeSnapshot(this.#about(snapshot, undefined), path).catch(async () => {
@@ -105,6 +112,10 @@ export class Keeper {
     }
   }
 
+  #check(snapshot: Snapshot): void {
+    if (!this.#settings.keepGoing) refuseNonFinite(snapshot)
+  }
+
   #about(snapshot: Snapshot, score: Score | undefined): Snapshot {
     return { ...snapshot, about: { options: JSON.stringify(this.#choices), at: String(Date.now()), ...(score && { score: JSON.stringify(score) }) } }
   }
@@ -112,7 +123,7 @@ export class Keeper {
   /** All but the newest ones and the best. What cannot be removed stays. */
   async #prune(): Promise<void> {
     const best = this.best?.path
-    const old = (await stepsOf(this.folder)).slice(this.#keep).filter((name) => join(this.folder, name) !== best)
+    const old = (await stepsOf(this.folder)).slice(this.#settings.keep).filter((name) => join(this.folder, name) !== best)
     for (const name of old) {
       await rm(join(this.folder, name), { force: true }).catch(() => {})
       this.#scores.delete(name)

@@ -28,8 +28,8 @@ export async function trainOnce(job: Job, seed: number, device: Device, screen: 
     // Of several seeds each can go on by itself, without taking the place of the first.
     const output = first ? job.output : `${job.output}-seed${seed}`
     const choices = { ...job.choices, output, ...(!first && { seed, dataSeed: job.dataSeed }) }
-    keeper = job.run !== undefined && resumed ? await Keeper.resume(job.run, resumed.path, choices, job.keep)
-      : await Keeper.begin(job.place, seed, sha256Of(new TextEncoder().encode(JSON.stringify([net.identity, choices]))), choices, job.keep)
+    keeper = job.run !== undefined && resumed ? await Keeper.resume(job.run, resumed.path, choices, job)
+      : await Keeper.begin(job.place, seed, sha256Of(new TextEncoder().encode(JSON.stringify([net.identity, choices]))), choices, job)
     endings = new Endings(screen, net, keeper, ['fusenet', 'train', job.file, ...job.again], output)
     if (resumed) await net.restore(resumed.snapshot)
     const trained = await update(net, job, seed, screen, keeper, endings)
