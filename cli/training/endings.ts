@@ -1,4 +1,5 @@
 import { dirname } from 'node:path'
+import { NonFiniteError } from '../../runtime/errors.ts'
 import type { Net } from '../../runtime/net.ts'
 import { EXIT } from '../exit.ts'
 import type { Screen } from '../screen.ts'
@@ -51,9 +52,10 @@ export class Endings {
   async failed(error: unknown): Promise<void> {
     const { steps } = this.#net
     const last = this.#keeper.last
-    // Weights that are no numbers are not worth keeping.
-    if ((error as Error | undefined)?.name === 'NonFiniteError') {
-      this.#say('stopped', last === undefined ? `stopped at step ${steps}; no snapshot was made before` : `stopped at step ${steps}; the last good snapshot is ${last}`, last)
+    if (error instanceof NonFiniteError) {
+      const left = await this.#keeper.leave(this.#net).catch(() => undefined)
+      const good = last === undefined ? 'no snapshot was made before' : `the last good snapshot is ${last}`
+      this.#say('stopped', `stopped at step ${error.step}; ${good}${left === undefined ? '' : `\nweights as they are now, all of them numbers: ${left}`}`, last, left)
       return
     }
     try {
@@ -90,9 +92,9 @@ export class Endings {
     return { exitCode: why === 'closed' ? EXIT.closed : why === 'unwritable' ? EXIT.input : EXIT.interrupted }
   }
 
-  #say(event: 'interrupted' | 'stopped', text: string, path: string | undefined): void {
+  #say(event: 'interrupted' | 'stopped', text: string, path: string | undefined, left?: string): void {
     const resume = path === undefined ? undefined : this.#resume(path)
-    this.#screen.event({ event, step: this.#net.steps, ...(path !== undefined && { path, resume }) })
+    this.#screen.event({ event, step: this.#net.steps, ...(path !== undefined && { path, resume }), ...(left !== undefined && { left }) })
     // Nobody may read standard output any more.
     if (!this.#screen.json || this.why === 'closed' || this.why === 'unwritable') this.#screen.note(`${text}${resume === undefined ? '' : `\nresume by: ${resume}`}`)
   }

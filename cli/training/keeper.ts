@@ -112,6 +112,18 @@ export class Keeper {
     }
   }
 
+  /**
+   * The net as it was when numbers stopped to be some: worth keeping, but not the state to go on from by itself, for the last updates were made
+   * in part. So `--resume` of the folder does not take it.
+   */
+  async leave(net: Net): Promise<string> {
+    const snapshot = await net.snapshot()
+    refuseNonFinite(snapshot)
+    const path = join(this.folder, `stopped-${String(snapshot.step).padStart(8, '0')}.safetensors`)
+    await writeSnapshot(this.#about(snapshot, undefined), path)
+    return path
+  }
+
   #check(snapshot: Snapshot): void {
     if (!this.#settings.keepGoing) refuseNonFinite(snapshot)
   }

@@ -269,6 +269,23 @@ train { data images("${place}") batch 2 epochs 3 solver sgd(lr: 0.1) test every 
     expect(await weightsOf(`p-${part}`)).toEqual(await weightsOf(`whole-${part}`))
   })
 
+  test('numbers that are none: the last good snapshot is told, and the bundle there stays', async () => {
+    await writeFile('wild.net', NET.replace('lr: 0.1', 'lr: 1e37').replace('epochs 4', 'epochs 50').replace('every: 2 epochs', 'every: 100 epochs').replace('gamma: 0.5', 'gamma: 10'))
+    await train('t.net', '-o', 'wild')
+    const before = await readFile('wild/bundle.json')
+    const said = await train('wild.net', '-o', 'wild', '--snapshot-dir', 'wild.kept')
+    expect(said.code).toBe(1)
+    const [stopped] = events({ ...said, out: said.out.slice(0, said.out.indexOf('{\n')) }, 'stopped')
+    expect(stopped.left).toMatch(/stopped-\d+\.safetensors$/)
+    expect([...(await readSnapshot(stopped.left)).tensors.values()].every(({ data }) => Array.from(data as Float32Array).every(Number.isFinite))).toBe(true)
+    expect(said.out).toContain('training stops at update')
+    expect(await readFile('wild/bundle.json')).toEqual(before)
+    // Good ones alone are gone on from.
+    if (stopped.path) expect(stopped.path).toMatch(/step-\d+\.safetensors$/)
+    const goneOn = await train('wild.net', '-o', 'wild', '--snapshot-dir', 'wild.kept', '--keep-going')
+    expect(goneOn.code, goneOn.err).toBe(0)
+  })
+
   test('a bundle that cannot be written in the end leaves a snapshot, and the line that writes it elsewhere', async () => {
     await mkdir('gone')
     // A file takes the place of the folder meanwhile.
