@@ -13,6 +13,8 @@ import { isPretended } from './devices.ts'
 import { drawDiagnostics } from './diagnostics.ts'
 import type { Screen } from './screen.ts'
 import { kindOf, mustExist, readBytes } from './files.ts'
+import { olderBundle } from './older-bundle.ts'
+import { FRESH } from './options.ts'
 import { readImport, readSource } from './source.ts'
 import { tunedSchedules } from './tuned.ts'
 
@@ -28,6 +30,13 @@ export interface Lowering {
   readonly software?: boolean
 }
 
+/** What a bundle was compiled for. */
+interface Made extends Lowering {
+  readonly programs?: readonly string[]
+  /** Beside those that storage and software add. */
+  readonly targets?: readonly string[]
+}
+
 export interface NetOptions extends Lowering {
   readonly weights?: string
   /** Samples at a time in training, where the command line says so: for what the compiler checks. */
@@ -35,6 +44,10 @@ export interface NetOptions extends Lowering {
   readonly schedules?: CompileOptions['schedules']
   /** Programs that the work at hand needs beside the usual ones: a bundle without them is compiled again from its text. */
   readonly programs?: readonly ProgramName[]
+  /** Exactly these programs, and these targets, of `fusenet compile`. */
+  readonly only?: { readonly programs?: readonly string[]; readonly targets?: readonly string[] }
+  /** A bundle of an older format is compiled again from the text that it carries. */
+  readonly older?: boolean
   readonly screen: Screen
 }
 
@@ -52,14 +65,23 @@ export async function netOptions(options: Readonly<Record<string, unknown>>, scr
 
 /** What a verb is given as its net: a .net file, which is compiled, or the folder of a bundle. */
 export async function loadBundle(path: string, options: NetOptions): Promise<Bundle> {
-  const { style, memory, precise, storage, software, schedules, batch } = options
-  const programs = options.programs && ['default', ...options.programs]
-  if (path.endsWith('.net')) return (await readNet(path, options)).compile({ style, memory, precise, storage, software, schedules, programs, batch })
-  const bundle = await readBundleFolder(path)
+  const { style, memory, precise, storage, software, schedules, batch, only } = options
+  const programs = options.programs ? ['default', ...options.programs] : only?.programs
+  const choices = { software, schedules, programs, ...(only?.targets && { targets: only.targets }) }
+  if (path.endsWith('.net')) return (await readNet(path, options)).compile({ style, memory, precise, storage, batch, ...choices })
+  const old = options.older ? await olderBundle(path) : undefined
+  if (old) return (await netOf(old, options.weights)).compile({ style, memory, precise, storage, ...choices })
+  const bundle = await readBundleFolder(path, options.weights)
   const lowering = otherLowering(bundle, options)
   // Lowered otherwise, or for other programs, it is compiled again from the text that it carries; its weights fit.
-  if (lowering || schedules || lacks(bundle, options.programs)) return (await netOf(bundle, options.weights)).compile({ ...lowering, software, schedules, programs })
-  return options.weights === undefined ? bundle : { ...bundle, weights: await readWeights(options.weights, bundle) }
+  if (lowering || schedules || only || lacks(bundle, options.programs)) return (await netOf(bundle, options.weights)).compile({ ...lowering, ...choices })
+  if (options.weights === undefined) return bundle
+  const { weights: _, ...bare } = bundle
+  return withWeights(bare, options.weights)
+}
+
+async function withWeights(bundle: Bundle, weights: string): Promise<Bundle> {
+  return weights === FRESH ? bundle : { ...bundle, weights: await readWeights(weights, bundle) }
 }
 
 const lacks = ({ manifest }: Bundle, programs: readonly ProgramName[] = []): boolean =>
@@ -84,7 +106,7 @@ export interface NetSource {
 }
 
 export async function readNet(path: string, options: Omit<NetOptions, 'schedules'>): Promise<NetSource> {
-  if (!path.endsWith('.net')) return netOf(await readBundleFolder(path), options.weights)
+  if (!path.endsWith('.net')) return netOf(await readBundleFolder(path, options.weights), options.weights)
   const { check } = await import('../compiler/index.ts')
   const main = await readSource(path)
   const { style, screen, batch } = options
@@ -97,22 +119,28 @@ export async function readNet(path: string, options: Omit<NetOptions, 'schedules
 async function netOf(bundle: Bundle, weights: string | undefined): Promise<NetSource> {
   const carried = carriedSources(bundle)
   const { style, memory, precise, plans } = bundle.manifest
-  return sourceOf(carried.main, carried.readImport, weights ?? bundle.weights, { style, memory, precise, ...(plans[HALF_PLAN] && { storage: 'f16' }), ...(plans[SOFTWARE_PLAN] && { software: true }) }, bundle.manifest.inputs)
+  const targets = Object.keys(plans).filter((target) => target !== HALF_PLAN && target !== SOFTWARE_PLAN)
+  const programs = [...new Set(Object.values(plans).flatMap((plan) => Object.keys(plan.programs)))].filter((name) => name !== 'prepare')
+  return sourceOf(carried.main, carried.readImport, weights ?? bundle.weights, {
+    style, memory, precise, ...(plans[HALF_PLAN] && { storage: 'f16' }), ...(plans[SOFTWARE_PLAN] && { software: true }),
+    ...(targets.length > 0 && { targets }), ...(programs.length > 0 && { programs }),
+  }, bundle.manifest.inputs)
 }
 
 /** `learned`: of a bundle, which was compiled before; at which batch it may run is asked where it is opened. */
-function sourceOf(main: Source, readImport: NetSource['readImport'], weights: string | Bundle['weights'], lowering: Lowering, learned?: readonly InputEntry[]): NetSource {
+function sourceOf(main: Source, readImport: NetSource['readImport'], weights: string | Bundle['weights'], lowering: Made, learned?: readonly InputEntry[]): NetSource {
   return {
     main,
     readImport,
     lowering,
-    async compile({ style = lowering.style, memory = lowering.memory, precise = lowering.precise, storage = lowering.storage, software = lowering.software, ...options }) {
+    async compile({ style = lowering.style, memory = lowering.memory, precise = lowering.precise, storage = lowering.storage, software = lowering.software, programs = lowering.programs, ...options }) {
       const { compile } = await import('../compiler/index.ts')
-      const made = compile(main, { ...options, style, memory, precise, storage, software, readImport, ...(learned && { allowOneValue: true }) })
+      const targets = options.targets ?? (lowering.targets && [...lowering.targets, ...(storage === 'f16' ? [HALF_PLAN] : []), ...(software ? [SOFTWARE_PLAN] : [])])
+      const made = compile(main, { ...options, style, memory, precise, storage, software, readImport, ...(programs && { programs }), ...(targets && { targets }), ...(learned && { allowOneValue: true }) })
       const bundle = { ...made, manifest: { ...made.manifest, inputs: withNamesOf(made.manifest.inputs, learned ?? await learnedInputs(weights)) } }
       // Without its normalizations it is another net, with fewer parameters.
       if (weights === undefined || options.normalize === false) return bundle
-      return { ...bundle, weights: typeof weights === 'string' ? await readWeights(weights, bundle) : weights }
+      return typeof weights === 'string' ? withWeights(bundle, weights) : { ...bundle, weights }
     },
   }
 }
@@ -131,9 +159,10 @@ export function carriedSources(bundle: Bundle): { main: Source; readImport: type
   return { main, readImport: (path, from) => files.find((file) => file.file === join(dirname(from.file), path)) }
 }
 
-export async function readBundleFolder(path: string): Promise<Bundle> {
+/** `weights`: what is to take the place of those that the bundle brings, which need not be there then. */
+export async function readBundleFolder(path: string, weights?: string): Promise<Bundle> {
   if (await mustExist(path) === 'file') throw new InputError(`${path} is a file; a bundle is a folder with ${MANIFEST_FILE}, a program ends in .net`)
-  return readBundle(path)
+  return readBundle(path, { weights: weights === undefined })
 }
 
 /** Parameters from a file, checked against the net: all that does not fit is told at once. */

@@ -20,6 +20,13 @@ export const positiveNumber = (text: string): number => {
   return value
 }
 
+/** Names between commas. */
+export const names = (text: string): readonly string[] => {
+  const found = text.split(',').map((name) => name.trim())
+  if (found.some((name) => name === '')) throw new InvalidArgumentError('Names between commas are wanted.')
+  return [...new Set(found)]
+}
+
 /** What may be given several times. */
 export const collect = (value: string, before: readonly string[] | undefined): readonly string[] => [...(before ?? []), value]
 
@@ -56,7 +63,11 @@ export const tuned = (command: Command): Command =>
 
 export const json = (command: Command): Command => command.option('--json', 'print JSON on standard output')
 
-export const weights = (command: Command): Command => command.option('--weights <file>', 'parameters from a .safetensors file')
+/** Stands in the place of a file of weights: none, whatever a bundle brings. */
+export const FRESH = 'fresh'
+
+export const weights = (command: Command): Command =>
+  command.option('--weights <file>', `parameters from a .safetensors file or a bundle; ${FRESH}: initial values, whatever the bundle holds`)
 
 export const input = (command: Command): Command =>
   command.option('--input <[name=]file>', '.safetensors or .csv with all inputs, or .npy, pictures, a folder or a pattern of them for one; may be repeated', collect)

@@ -1,6 +1,7 @@
 import type { Diagnostic } from '../dsl/diagnostic.ts'
 import type { Program } from '../dsl/program.ts'
-import { type NormalizationEntry, type ProgramName, taskOf, TRAINING_PROGRAMS } from '../runtime/format.ts'
+import { suggest } from '../dsl/suggest.ts'
+import { type NormalizationEntry, type ProgramName, PROGRAMS, taskOf, TRAINING_PROGRAMS } from '../runtime/format.ts'
 import type { Graph } from './graph/graph.ts'
 import { policyOf } from './ops/batch-norm.ts'
 import { programsOf } from './passes/programs.ts'
@@ -35,6 +36,25 @@ function usualPrograms(graph: Graph, train: Program['train']): ProgramName[] {
   return programsOf(graph).filter((name) =>
     (normalizes || !name.endsWith('/batch')) && (name !== 'accumulate' || (train !== undefined && train.accumulate > 1)))
 }
+
+/** Names of programs and of targets that there are none of, or nothing at all: as mistakes of no place. */
+export function unknownNames(what: 'program' | 'target', asked: readonly string[] | undefined, known: readonly string[]): Diagnostic[] {
+  if (!asked) return []
+  const mistake = (message: string, hint: string): Diagnostic => ({ severity: 'error', code: `option/no-${what}`, message, labels: [], hint })
+  const all = `there are ${known.join(', ')}`
+  if (asked.length === 0) return [mistake(`no ${what} is named, so there is nothing to compile`, all)]
+  return asked.filter((name) => !known.includes(name)).map((name) => {
+    const guess = suggest(name, known)
+    return mistake(`there is no ${what} ${JSON.stringify(name)}`, guess === undefined ? all : `did you mean ${guess}? ${all}`)
+  })
+}
+
+/** None of the programs that are asked for is one that the net has. */
+export const noneOf = (asked: readonly string[], has: readonly string[]): Diagnostic =>
+  ({ severity: 'error', code: 'option/no-program', message: `this net has no program ${asked.join(', ')}`, labels: [], hint: has.length > 0 ? `it has ${has.join(', ')}` : 'it has no output and no loss' })
+
+/** Programs as they may be asked for. */
+export const PROGRAM_NAMES: readonly string[] = [DEFAULT_PROGRAMS, ...PROGRAMS]
 
 /** Why programs that are asked for cannot be: layers that keep nothing have no stored statistics to train with. */
 export function programProblems(graph: Graph, asked: readonly string[] = []): Diagnostic[] {

@@ -3,7 +3,7 @@ import { loadProgram } from '../dsl/index.ts'
 import type { Program } from '../dsl/program.ts'
 import type { Source } from '../dsl/source.ts'
 import { type Bundle, type DataType, FORMAT, FORMAT_VERSION, type Manifest, type Memory, type Plan, type Storage, type Style, type TrainEntry } from '../runtime/format.ts'
-import { choosePrograms, normalizationsOf, programProblems } from './choose-programs.ts'
+import { choosePrograms, noneOf, normalizationsOf, PROGRAM_NAMES, programProblems, unknownNames } from './choose-programs.ts'
 import { CompileError } from './compile-error.ts'
 import type { Graph } from './graph/graph.ts'
 import { sha256Hex } from './hash.ts'
@@ -70,12 +70,15 @@ export interface CompileOptions {
  * Throws CompileError with every independent mistake.
  */
 export function compile(source: string | Source, options: CompileOptions = {}): Bundle {
+  const unknown = unknownNames('target', options.targets, TARGET_NAMES)
+  if (unknown.length > 0) throw new CompileError(unknown)
   const wanted = options.targets ?? [wgsl.name, wasm.name, ...(options.storage === 'f16' ? [wgslHalf.name] : []), ...(options.software ? [wgslSoftware.name] : [])]
   const { bundle } = compileFor(source, TARGETS.filter(({ name }) => wanted.includes(name)), options)
   return bundle
 }
 
 export const TARGETS: readonly Target[] = [wgsl, wasm, wgslHalf, wgslSoftware]
+export const TARGET_NAMES: readonly string[] = TARGETS.map(({ name }) => name)
 
 export interface InspectOptions extends CompileOptions {
   /** Samples that the numbers are for. Default 1. */
@@ -106,11 +109,13 @@ export interface Compiled {
 export function compileFor(source: string | Source, targets: readonly Target[], options: CompileOptions = {}): Compiled {
   const { program, graph, diagnostics, sources } = frontEnd(source, options)
   if (!program || !graph) throw new CompileError(diagnostics)
-  const problems = programProblems(graph, options.programs)
+  const problems = [...unknownNames('program', options.programs, PROGRAM_NAMES), ...programProblems(graph, options.programs)]
   if (problems.length > 0) throw new CompileError([...diagnostics, ...problems])
+  const programs = choosePrograms(graph, program.train, options.programs)
+  if (programs.length === 0 && options.programs) throw new CompileError([...diagnostics, noneOf(options.programs, choosePrograms(graph, program.train))])
   const style = options.style ?? program.style ?? 'merged'
   const pipelines = runPipeline(graph, {
-    targets: options.precise ? targets.map((target) => (target === wasm ? wasmPrecise : target)) : targets, style, memory: options.memory ?? 'fast', programs: choosePrograms(graph, program.train, options.programs), batch: program.train?.batch ?? 1,
+    targets: options.precise ? targets.map((target) => (target === wasm ? wasmPrecise : target)) : targets, style, memory: options.memory ?? 'fast', programs, batch: program.train?.batch ?? 1,
     ...(program.train && { train: program.train }),
     ...(options.schedules && { schedules: options.schedules }), ...(options.without && { without: options.without }), ...(options.watch && { watch: options.watch }),
   })

@@ -1,6 +1,6 @@
 import type { Bundle, ModuleEntry } from './format.ts'
 import { writeSafetensors } from './safetensors.ts'
-import { seal, sureSha256 } from './seal.ts'
+import { seal, sha256 } from './seal.ts'
 import { type FileEntry, splitPlan, type StoredManifest, type StoredPlan } from './stored.ts'
 
 export const MANIFEST_FILE = 'bundle.json'
@@ -20,7 +20,7 @@ export async function bundleFiles({ manifest, files: texts, weights }: Bundle): 
         const name = `${target}/${group}.json`
         files.set(name, encode(printJson(part)))
         const kernels = [...new Set(part.kernels.flatMap((k) => k.file ?? []))]
-        const module: ModuleEntry | undefined = plan.modules?.[group]
+        const module = plan.modules?.[group] && present(plan.modules[group], texts)
         return { group, programs: Object.keys(part.programs), plan: name, ...(kernels.length > 0 && { kernels }), ...(module && { module }) }
       }),
       ...(known && { facts: `${target}/facts.json` }),
@@ -29,10 +29,14 @@ export async function bundleFiles({ manifest, files: texts, weights }: Bundle): 
   }
   for (const [name, data] of texts) files.set(name, encode(data))
   if (weights) files.set(WEIGHTS_FILE, writeSafetensors(weights))
-  const entries = await Promise.all([...files].map(async ([name, data]): Promise<[string, FileEntry]> => [name, { bytes: data.length, sha256: await sureSha256(data) }]))
+  const entries = await Promise.all([...files].map(async ([name, data]): Promise<[string, FileEntry]> => [name, { bytes: data.length, sha256: await sha256(data) }]))
   const stored: Omit<StoredManifest, 'sha256'> = { ...manifest, plans, files: Object.fromEntries(entries), ...(weights && { weights: [...weights.keys()] }) }
   return files.set(MANIFEST_FILE, encode(printJson(await seal(stored))))
 }
+
+/** Of what was fetched to be run, one module of the two is there, and stands for both. */
+const present = (module: ModuleEntry, files: Bundle['files']): ModuleEntry =>
+  ({ ...module, file: files.has(module.file) ? module.file : module.relaxed, relaxed: files.has(module.relaxed) ? module.relaxed : module.file })
 
 /** JSON that a person can read and a machine need not read twice: what fits into a line is one. */
 function printJson(value: unknown): string {

@@ -17,19 +17,19 @@ export interface Found {
 /** Where files come from, by their names below the bundle's folder; undefined for one that is not there. `entry`: what it must be, once that is known. */
 export type FileReader = (name: string, entry?: FileEntry) => Promise<Uint8Array | Found | undefined>
 
-/** The bytes of a file that must be there, and what messages call it. Throws BundleError, which says what is there instead. */
+/** The bytes of a file that must be there, and what messages call it. Throws BundleError, which says what is there instead. `hint`: if nothing is. */
 export async function bytesOf(read: FileReader, name: string, entry?: FileEntry, hint = ''): Promise<{ bytes: Uint8Array; found: Found }> {
   const answer = await read(entry?.at ?? name, entry)
   const found: Found = answer instanceof Uint8Array ? { bytes: answer } : answer ?? {}
-  const refuse = (message: string): never => { throw problem(name, found, `${message}${hint}`) }
+  const refuse = (message: string): never => { throw problem(name, found, message) }
   const { bytes } = found
-  if (!bytes) return refuse(`is not there${answered(found)}`)
-  if (isHtml(bytes)) return refuse(`a page of HTML is there instead${answered(found)}: the server lacks the file, and says so by a page`)
+  if (!bytes) return refuse(`is not there${answered(found)}${hint}`)
+  if (isHtml(bytes)) return refuse(`a page of HTML is there instead${answered(found)}${found.status === undefined ? '' : ': the server lacks the file, and says so by a page'}${hint}`)
   if (!entry) return { bytes, found }
   const how = answered(found)
   if (bytes.length < entry.bytes) refuse(`is cut: ${bytes.length} bytes of ${entry.bytes}${how}`)
   const hash = await sha256(bytes)
-  if (bytes.length > entry.bytes || (hash !== undefined && hash !== entry.sha256)) {
+  if (bytes.length > entry.bytes || hash !== entry.sha256) {
     const plain = withUnixLines(bytes)
     if (plain && await sha256(plain) === entry.sha256) refuse('was changed: its lines end in CRLF now (git: mark it as -text in .gitattributes)')
     if (bytes.length !== entry.bytes) refuse(`was changed or belongs to another bundle: ${bytes.length} bytes, not ${entry.bytes}${how}`)

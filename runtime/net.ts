@@ -53,6 +53,8 @@ export interface NetParts {
   readonly session: Session
   readonly storage?: Storage
   readonly programs?: readonly string[]
+  /** Reads the rest of the bundle, where only a part was read. */
+  readonly whole?: () => Promise<Bundle>
   /** All programs that the bundle holds where it comes from, loaded or not. */
   readonly held?: readonly string[]
   /** Whether batch statistics may rest on one value. */
@@ -97,8 +99,9 @@ export class Net {
   readonly batch: number
   /** How values between layers and weights are stored. */
   readonly storage: Storage
-  /** What could not be checked. */
+  /** What came otherwise than asked for: WebGPU that failed, so that the CPU runs. */
   readonly notes: readonly string[]
+  readonly #notes: string[]
   #parts: NetParts
   #seed: number
   #steps = 0
@@ -130,7 +133,7 @@ export class Net {
     this.session = parts.session
     this.batch = parts.session.batch
     this.storage = parts.storage ?? 'f32'
-    this.notes = parts.notes
+    this.notes = this.#notes = [...parts.notes]
     this.#seed = parts.seed
     this.#store = new ParameterStore(this.manifest, parts.session)
     for (const { name, classNames } of this.manifest.inputs) if (classNames) this.#classNames.set(name, classNames)
@@ -412,8 +415,19 @@ export class Net {
   async save(): Promise<Bundle> {
     const weights = new Map([...await this.parameters()].map(([name, { shape, data }]) =>
       [name, { shape, type: 'f32', data: Float32Array.from(data as Float32Array) }] as const))
-    const { manifest, ...rest } = this.#parts.bundle
-    return { ...rest, manifest: { ...manifest, inputs: this.#namedInputs() }, weights }
+    const { files, manifest: { plans } } = await this.#whole()
+    return { files, manifest: { ...this.manifest, plans, inputs: this.#namedInputs() }, weights }
+  }
+
+  /** The bundle as it lies where it was opened from: what was not needed to run it is read now. */
+  async #whole(): Promise<Bundle> {
+    const { bundle, whole } = this.#parts
+    try {
+      return await whole?.() ?? bundle
+    } catch (error) {
+      this.#notes.push(`saved with the programs that were loaded alone (${Object.keys(this.session.plan.programs).join(', ')}): ${(error as Error).message}`)
+      return bundle
+    }
   }
 
   #namedInputs(): readonly InputEntry[] {

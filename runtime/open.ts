@@ -145,7 +145,8 @@ interface Readable {
   programsOf(target: string): readonly string[]
   /** What a device needs to run programs of a plan (all: undefined); of all plans where the bundle has none of that name. */
   load(target: string, programs: readonly string[] | undefined, device: Device): Promise<Bundle>
-  readonly notes: readonly string[]
+  /** All of it but weights, where `load` gives a part. */
+  whole?(): Promise<Bundle>
 }
 
 async function readable(source: BundleSource, options: Taken): Promise<Readable> {
@@ -153,7 +154,7 @@ async function readable(source: BundleSource, options: Taken): Promise<Readable>
     checkBundle(source)
     const { plans } = source.manifest
     return {
-      manifest: source.manifest, targets: Object.keys(plans), notes: [],
+      manifest: source.manifest, targets: Object.keys(plans),
       programsOf: (target) => Object.keys(plans[target]?.programs ?? {}),
       load: async () => source,
     }
@@ -164,7 +165,7 @@ async function readable(source: BundleSource, options: Taken): Promise<Readable>
   return {
     manifest: stored.manifest,
     targets: Object.keys(plans),
-    get notes() { return stored.notes },
+    whole: () => stored.load({ weights: false }),
     programsOf: (target) => plans[target]?.parts.flatMap((part) => part.programs) ?? [],
     load: (target, programs, { relaxed }) => stored.load({
       ...(plans[target] && { targets: [target] }), ...(programs && { programs }),
@@ -188,7 +189,7 @@ async function openOn({ owned }: Place, opening: Promise<Device>, readable: Read
     options.signal?.throwIfAborted()
     const session = await device.load(bundle, batch, programs, storage)
     try {
-      const net = new Net({ bundle, device, ownsDevice: owned, session, storage, programs, held, allowOneValue: options.allowOneValue, seed, notes: [...notes, ...readable.notes] })
+      const net = new Net({ bundle, device, ownsDevice: owned, session, storage, programs, held, allowOneValue: options.allowOneValue, seed, notes, ...(readable.whole && { whole: readable.whole }) })
       await net.reset()
       options.signal?.throwIfAborted()
       return net

@@ -29,10 +29,16 @@ export function howToTrainGlobally({ name, normalizations, outputs }: Said, prog
   return `compile it with programs: ['default', '${wanted}'] (fusenet compile ${name}.net --programs default,${wanted} -o ${name})`
 }
 
+/** Whoever writes `inference` means `infer`. */
+const meant = (word: string): string => {
+  const begun = PROGRAMS.find((name) => word.toLowerCase().startsWith(name))
+  return begun ? `; did you mean ${begun}?` : didYouMean(word, PROGRAMS)
+}
+
 /** Throws InputError for what is the name of no program. */
 export function refuseUnknown(programs: readonly string[] | undefined): void {
   const unknown = programs?.find((name) => !PROGRAMS.includes(name as ProgramName))
-  if (unknown !== undefined) throw new InputError(`there is no program ${unknown}${didYouMean(unknown, PROGRAMS)} (there are ${PROGRAMS.join(', ')})`)
+  if (unknown !== undefined) throw new InputError(`there is no program ${unknown}${meant(unknown)} (there are ${PROGRAMS.join(', ')})`)
 }
 
 /** Throws InputError for programs that a bundle does not hold. */

@@ -28,8 +28,6 @@ export class StoredBundle {
   readonly #read: FileReader
   /** By name: what was read is not read again for another plan. */
   readonly #files = new Map<string, ReturnType<typeof bytesOf>>()
-  /** Whether hashes can be computed here. */
-  #hashes = true
 
   private constructor(manifest: StoredManifest, read: FileReader) {
     this.manifest = manifest
@@ -44,14 +42,8 @@ export class StoredBundle {
     if (problems.length > 0) throw new BundleError(problems)
     const bundle = new StoredBundle(json as StoredManifest, read)
     const hash = await sha256(sealedText(bundle.manifest))
-    if (hash === undefined) bundle.#hashes = false
-    else if (hash !== bundle.manifest.sha256) throw problem(MANIFEST_FILE, found, `was changed: the SHA-256 of what it says is ${hash}, not ${bundle.manifest.sha256}`)
+    if (hash !== bundle.manifest.sha256) throw problem(MANIFEST_FILE, found, `was changed: the SHA-256 of what it says is ${hash}, not ${bundle.manifest.sha256}`)
     return bundle
-  }
-
-  /** What could not be checked. */
-  get notes(): string[] {
-    return this.#hashes ? [] : ['hashes were not checked: WebCrypto is missing (the page is not served securely)']
   }
 
   /** Reads what is wanted, all at once. Throws BundleError for what is not as the manifest promises it. */
@@ -143,8 +135,7 @@ function withFacts(plan: Plan, facts: Record<string, unknown>): Plan {
 }
 
 /** Reads a bundle from its files. Throws BundleError for what is not there or does not agree. */
-export async function bundleFrom(read: FileReader, choice: Choice = {}): Promise<{ bundle: Bundle; notes: string[] }> {
+export async function bundleFrom(read: FileReader, choice: Choice = {}): Promise<{ bundle: Bundle }> {
   const stored = await StoredBundle.find(read)
-  const bundle = await stored.load(choice)
-  return { bundle, notes: stored.notes }
+  return { bundle: await stored.load(choice) }
 }

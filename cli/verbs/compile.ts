@@ -1,12 +1,16 @@
 import { Option } from 'commander'
-import { bundleFiles } from '../../runtime/files.ts'
-import type { Bundle } from '../../runtime/format.ts'
+import { bundleFiles, MANIFEST_FILE } from '../../runtime/files.ts'
+import { type Bundle, HALF_PLAN, PROGRAMS } from '../../runtime/format.ts'
+import { missingProgram } from '../../runtime/programs.ts'
+import { InputError } from '../../runtime/errors.ts'
+import type { StoredManifest } from '../../runtime/stored.ts'
 import { checkPlace, writeBundle } from '../../runtime/write-bundle.ts'
 import { loadBundle, netOptions } from '../bundles.ts'
 import { EXIT, UsageError } from '../exit.ts'
 import { writeModule } from '../module.ts'
-import { memory, storage, style, tuned, weights, precise } from '../options.ts'
-import { showBytes } from '../screen.ts'
+import { memory, names, precise, storage, style, tuned, weights } from '../options.ts'
+import { type Screen, showBytes } from '../screen.ts'
+import { didYouMean } from '../suggest.ts'
 import type { Verb } from '../verb.ts'
 
 export const compile: Verb = {
@@ -15,27 +19,95 @@ export const compile: Verb = {
   describe(command) {
     storage(precise(tuned(weights(memory(style(command.argument('<file.net>', 'a program, or a bundle to compile again')
       .requiredOption('-o, --output <path>', 'the folder of the bundle; with --format esm a .js file')))))))
+      .option('--programs <list>', 'only these: infer, eval, step, train, gradients, infer/batch, train/global, ...; default stands for the usual ones (default,step/global)', names)
+      .option('--targets <list>', 'only for these: webgpu, wasm, webgpu-f16, webgpu-software (default: webgpu,wasm)', names)
       .addOption(new Option('--format <format>', 'a folder of files, or one ES module with everything in it').choices(['folder', 'esm']).default('folder'))
   },
   async run({ args, options, screen }) {
     const output = options['output'] as string
     const asModule = options['format'] === 'esm'
     if (asModule && !/\.m?js$/.test(output)) throw new UsageError(`-o ${output}: an ES module ends in .js or .mjs`)
+    const programs = await knownNames('program', options['programs'] as readonly string[] | undefined)
+    const listed = await knownNames('target', options['targets'] as readonly string[] | undefined)
+    const targets = listed && [...new Set([...listed, ...(options['storage'] === 'f16' ? [HALF_PLAN] : [])])]
     if (!asModule) await checkPlace(output)
-    const bundle = await loadBundle(args[0]!, await netOptions(options, screen))
+    const only = (programs || targets) && { only: { ...(programs && { programs }), ...(targets && { targets }) } }
+    const bundle = await loadBundle(args[0]!, { ...await netOptions(options, screen), ...only, older: true })
+    refuseAbsent(bundle, programs)
     const written = asModule ? await writeModule(output, bundle) : await writeFolder(output, bundle)
     const { manifest } = bundle
     const kernels = Object.values(manifest.plans).reduce((sum, plan) => sum + plan.kernels.length, 0)
-    const programs = Object.fromEntries(Object.entries(Object.values(manifest.plans)[0]?.programs ?? {}).map(([name, program]) => [name, program.dispatches.length]))
+    const held = PROGRAMS.filter((name) => Object.values(manifest.plans).some((plan) => plan.programs[name]))
+    const [first] = Object.values(manifest.plans)
+    const dispatches = Object.fromEntries(held.map((name) => [name, first?.programs[name]?.dispatches.length ?? 0]))
     screen.print(`${output}: ${manifest.name}, ${manifest.style}${manifest.memory ? `, memory ${manifest.memory}` : ''}, ${kernels} kernels, ${showBytes(written.bytes)}${bundle.weights ? ' with weights' : ', without weights'}`)
-    screen.table(['program', 'dispatches'], Object.entries(programs), [1])
-    screen.result({ output, name: manifest.name, style: manifest.style, memory: manifest.memory ?? 'fast', kernels, programs, weights: bundle.weights !== undefined, ...written })
+    screen.table(['program', 'dispatches'], Object.entries(dispatches), [1])
+    const fetched = 'stored' in written ? fetchedFor(written.stored, written.manifestBytes) : []
+    if (fetched.length > 0) showFetched(fetched, screen)
+    screen.result({
+      output, name: manifest.name, style: manifest.style, memory: manifest.memory ?? 'fast', kernels, programs: dispatches, targets: Object.keys(manifest.plans),
+      weights: bundle.weights !== undefined, files: written.files, bytes: written.bytes, ...(fetched.length > 0 && { fetched }),
+    })
     return EXIT.done
   },
 }
 
-async function writeFolder(output: string, bundle: Bundle): Promise<{ files: string[]; bytes: number }> {
+/** Refuses what is none, before anything is compiled. */
+async function knownNames(what: 'program' | 'target', asked: readonly string[] | undefined): Promise<readonly string[] | undefined> {
+  if (!asked) return undefined
+  const { PROGRAM_NAMES, TARGET_NAMES } = await import('../../compiler/index.ts')
+  const known = (what === 'program' ? PROGRAM_NAMES : TARGET_NAMES).filter((name) => name !== 'prepare')
+  for (const name of asked) if (!known.includes(name)) throw new UsageError(`there is no ${what} ${name}${didYouMean(name, known)} (there are ${known.join(', ')})`)
+  return asked
+}
+
+/** What is asked for by its name must be there, or the page that is written for it fails. */
+function refuseAbsent({ manifest }: Bundle, asked: readonly string[] = []): void {
+  const held = [...new Set(Object.values(manifest.plans).flatMap((plan) => Object.keys(plan.programs)))]
+  for (const name of asked) {
+    if (name === 'default' || held.includes(name) || (name.endsWith('/global') && held.includes(name.replace('/global', '')))) continue
+    if (name === 'accumulate') throw new InputError(`${manifest.name} has no program accumulate: its train block adds up no batches (accumulate: 2)`)
+    if (name.endsWith('/batch') && manifest.normalizations?.length === 0) throw new InputError(`${manifest.name} has no program ${name}: it normalizes nothing, so that is ${name.replace('/batch', '')}`)
+    throw new InputError(missingProgram(manifest, name, held, 'f32'))
+  }
+}
+
+interface Written {
+  readonly files: string[]
+  readonly bytes: number
+  readonly stored: StoredManifest
+  readonly manifestBytes: number
+}
+
+async function writeFolder(output: string, bundle: Bundle): Promise<Written> {
   await writeBundle(bundle, output)
   const files = await bundleFiles(bundle)
-  return { files: [...files.keys()], bytes: [...files.values()].reduce((sum, data) => sum + data.length, 0) }
+  const manifest = files.get(MANIFEST_FILE)!
+  const stored = JSON.parse(new TextDecoder().decode(manifest)) as StoredManifest
+  return { files: [...files.keys()], bytes: [...files.values()].reduce((sum, data) => sum + data.length, 0), stored, manifestBytes: manifest.length }
+}
+
+/** What a page fetches for some programs on a target, beside the weights. */
+interface Fetched {
+  readonly target: string
+  readonly programs: readonly string[]
+  readonly files: number
+  readonly bytes: number
+}
+
+function fetchedFor(stored: StoredManifest, manifestBytes: number): Fetched[] {
+  return Object.entries(stored.plans).flatMap(([target, { parts }]) => parts.map((part, i): Fetched => {
+    const upTo = parts.slice(0, i + 1)
+    const names = [...upTo.flatMap(({ plan, kernels = [] }) => [plan, ...kernels]), ...(part.module ? [part.module.relaxed] : [])]
+    return {
+      target, programs: upTo.flatMap((each) => each.programs).filter((name) => name !== 'prepare'), files: 1 + names.length,
+      bytes: names.reduce((sum, name) => sum + stored.files[name]!.bytes, manifestBytes),
+    }
+  }))
+}
+
+function showFetched(fetched: readonly Fetched[], screen: Screen): void {
+  screen.print('\na page fetches, beside the weights:')
+  screen.table(['on', 'to run', 'files', 'bytes'], fetched.map(({ target, programs, files, bytes }) =>
+    [target, programs.length > 4 ? 'all' : programs.join(', '), files, showBytes(bytes)]), [2, 3])
 }

@@ -84,11 +84,15 @@ async function load(path: string, options: CompileOptions): Promise<Bundle> {
   if (path.endsWith('.net')) return compile(await readSource(path), { ...options, readImport })
   const bundle = await readBundleFolder(path)
   const lowering = otherLowering(bundle, options)
-  if (!options.watch && !options.without && !lowering) return bundle
+  if (!options.watch && !options.without && !lowering && hasFacts(bundle)) return bundle
   const { main, readImport: carried } = carriedSources(bundle)
   const { style, memory, precise } = bundle.manifest
   return compile(main, { ...options, ...(lowering ?? { style, memory, precise }), readImport: carried })
 }
+
+/** What a page saved of what it had fetched to run says nothing of FLOPs, bytes and reasons. */
+const hasFacts = ({ manifest }: Bundle): boolean =>
+  Object.values(manifest.plans).every((plan) => Object.values(plan.programs).every(({ dispatches }) => dispatches.every((d) => d.facts)))
 
 async function checkNames(names: readonly string[], file: string): Promise<void> {
   const known = new Set<string>()

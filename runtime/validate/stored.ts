@@ -10,7 +10,7 @@ import type { Report } from './report.ts'
 export function storedProblemsOf(manifest: unknown, from = 'bundle.json'): Problem[] {
   const { format, version } = (manifest ?? {}) as { format?: unknown; version?: unknown }
   if (format !== FORMAT) return [{ path: from, message: `is no bundle of fusenet: format is ${say(format)}, not ${say(FORMAT)}` }]
-  if (version !== FORMAT_VERSION) return [{ path: from, message: otherVersion(manifest, version) }]
+  if (version !== FORMAT_VERSION) return [{ path: from, message: otherVersion(manifest, version, from) }]
   const problems: Problem[] = []
   const report: Report = (path, message) => problems.push({ path: path || from, message })
   storedStructure(manifest, '', report)
@@ -31,11 +31,12 @@ export function storedProblemsOf(manifest: unknown, from = 'bundle.json'): Probl
   return problems
 }
 
-function otherVersion(manifest: unknown, version: unknown): string {
+function otherVersion(manifest: unknown, version: unknown, from: string): string {
   const { source } = manifest as { source?: { files?: unknown } }
   const names = Array.isArray(source?.files) ? source.files.flatMap((f: { name?: unknown } | null) => (typeof f?.name === 'string' ? [say(f.name)] : [])) : []
+  const folder = /^\w+:\/\//.test(from) || !from.includes('/') ? 'FOLDER' : from.slice(0, from.lastIndexOf('/'))
   const older = typeof version === 'number' && version < FORMAT_VERSION
   if (!older) return `is of format version ${say(version)}, this runtime reads ${FORMAT_VERSION}: it was written by another version of fusenet; use that one, or compile the net again`
   const carried = names.length > 0 ? ` from the text that it carries (${names.slice(0, 3).join(', ')}), with its weights` : ''
-  return `is of format version ${version}, this runtime reads ${FORMAT_VERSION}: compile it again${carried}: fusenet compile FOLDER -o NEW_FOLDER`
+  return `is of format version ${version}, this runtime reads ${FORMAT_VERSION}: compile it again${carried}: fusenet compile ${folder} -o NEW_FOLDER`
 }

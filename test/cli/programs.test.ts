@@ -150,6 +150,60 @@ describe('compile', () => {
     expect((await readdir(at('line'))).sort()).toEqual(['bundle.json', 'wasm', 'webgpu', 'weights.safetensors'])
   })
 
+  test('--programs and --targets: these and no others, and what a page fetches for them', async () => {
+    const held = async (folder: string): Promise<[string[], string[]]> => {
+      const { plans } = (await readBundle(at(folder))).manifest
+      return [Object.keys(plans), Object.keys(Object.values(plans)[0]!.programs)]
+    }
+    const said = await fusenet(['compile', at('line.net'), '-o', at('infers'), '--programs', 'infer', '--targets', 'webgpu', '--weights', at('line.safetensors')])
+    expect(said.code, said.err).toBe(0)
+    expect(said.out).toMatch(/a page fetches, beside the weights:\n.*\nwebgpu +infer +3 /)
+    expect(await held('infers')).toEqual([['webgpu'], ['infer']])
+    // Compiled again it stays what it was, with its weights, unless told.
+    expect((await fusenet(['compile', at('infers'), '--style', 'split', '-o', at('again')])).code).toBe(0)
+    expect(await held('again')).toEqual([['webgpu'], ['infer']])
+    expect([...(await readBundle(at('again'))).weights!.keys()].sort()).toEqual(['fc.bias', 'fc.weight'])
+    expect((await fusenet(['compile', at('infers'), '--programs', 'default', '--targets', 'wasm', '-o', at('again')])).code).toBe(0)
+    expect(await held('again')).toEqual([['wasm'], ['infer', 'eval', 'gradients', 'step', 'train']])
+    // A verb that wants more says how to get it.
+    const lacking = await fusenet(['step', at('infers')])
+    expect(lacking).toMatchObject({ code: 1, err: expect.stringContaining('this net has no program step: it holds infer. Where the net has it: fusenet compile line.net --programs infer,step') })
+  })
+
+  test.each([
+    [['--programs', 'trian'], 2, /there is no program trian; did you mean train\?/],
+    [['--targets', 'webgpu,wsm'], 2, /there is no target wsm; did you mean wasm\?/],
+    [['--programs', 'infer,,eval'], 2, /Names between commas/],
+    [['--programs', 'infer,infer/batch'], 1, /line has no program infer\/batch: it normalizes nothing, so that is infer/],
+    [['--programs', 'default,accumulate'], 1, /line has no program accumulate: its train block adds up no batches/],
+  ])('%j is refused', async (more, code, message) => {
+    const said = await fusenet(['compile', at('line.net'), '-o', at('refused'), ...more])
+    expect([said.code, said.err]).toEqual([code, expect.stringMatching(message)])
+    expect(await readdir(folder)).not.toContain('refused')
+  })
+
+  test('a bundle of an older format is refused, and compiled again from its text with its weights', async () => {
+    await mkdir(at('older'))
+    const text = await readFile(at('line.net'), 'utf8')
+    await writeFile(at('older/bundle.json'), JSON.stringify({ format: 'fusenet-bundle', version: 1, name: 'line', style: 'split', source: { files: [{ name: 'line.net', text }], sha256: '' }, plans: { wasm: {} } }))
+    await writeFile(at('older/weights.safetensors'), await readFile(at('line.safetensors')))
+    const refused = await fusenet(['run', at('older'), '--input', at('x.npy')])
+    expect(refused).toMatchObject({ code: 1, err: expect.stringContaining(`compile it again from the text that it carries ("line.net"), with its weights: fusenet compile ${at('older')} -o`) })
+    expect((await fusenet(['compile', at('older'), '-o', at('newer')])).code).toBe(0)
+    const { manifest, weights } = await readBundle(at('newer'))
+    expect([manifest.name, manifest.style, Object.keys(manifest.plans), [...weights!.keys()].sort()]).toEqual(['line', 'split', ['wasm'], ['fc.bias', 'fc.weight']])
+  })
+
+  test('weights that are lost: refused, unless others or none are asked for', async () => {
+    expect((await fusenet(['compile', at('line.net'), '-o', at('robbed'), '--weights', at('line.safetensors')])).code).toBe(0)
+    await rm(at('robbed/weights.safetensors'))
+    expect(await fusenet(['eval', at('robbed')])).toMatchObject({ code: 1, err: expect.stringMatching(/weights\.safetensors: is not there; this bundle was written with weights/) })
+    expect((await fusenet(['compile', at('robbed'), '-o', at('mended'), '--weights', at('line.safetensors')])).code).toBe(0)
+    expect((await readBundle(at('mended'))).weights!.size).toBe(2)
+    expect((await fusenet(['compile', at('robbed'), '-o', at('bare'), '--weights', 'fresh'])).code).toBe(0)
+    expect((await readBundle(at('bare'))).weights).toBeUndefined()
+  })
+
   test('a bundle of the other style keeps its weights', async () => {
     await fusenet(['compile', at('conv.net'), '-o', at('merged'), '--json'])
     const split = await fusenet(['compile', at('merged'), '--style', 'split', '-o', at('split'), '--json'])

@@ -72,12 +72,13 @@ describe('devices', () => {
     expect((await open({ ...fixture(), manifest }, { device: new FakeDevice() })).batch).toBe(1)
   })
 
-  test('where pages are not secure, hashes are not checked, and a note says so', async () => {
+  test('where pages are not secure, hashes are checked all the same', async () => {
     const files = await bundleFiles(fixture())
     vi.stubGlobal('crypto', {})
-    const net = await open(files, { device: new FakeDevice() })
-    expect(net.notes).toEqual([expect.stringMatching(/hashes were not checked/)])
-    await expect(bundleFiles(fixture())).rejects.toThrow(/cannot be sealed/)
+    expect(await bundleFiles(fixture())).toEqual(files)
+    await open(files, { device: new FakeDevice() })
+    const spoiled = new Map([...files, ['webgpu/infer.wgsl', files.get('webgpu/infer.wgsl')!.map((byte, i) => (i === 9 ? byte ^ 1 : byte))]])
+    await expect(open(spoiled, { device: new FakeDevice() })).rejects.toThrow(/was changed/)
   })
 })
 
