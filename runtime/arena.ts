@@ -10,6 +10,8 @@ import { showBytes } from './show-bytes.ts'
  */
 export const CONTROL = { step: 64, go: 128, stop: 132, program: 136, threads: 140, failed: 144, phase: 256, scratch: 320, scratchBytes: 324 } as const
 
+/** Records hold them as i32. */
+const MOST_ITEMS = 2 ** 31 - 1
 const PAGE = 65536
 const MOST_PAGES = 65536
 /** Chunks that each thread takes of a dispatch, about: fewer make threads wait for each other, more cost atomic operations. */
@@ -63,6 +65,7 @@ function place(plan: Plan, batch: number, used: ReadonlySet<number>, programs: r
   for (const name of programs) {
     const records = plan.programs[name]!.dispatches.map((d) => {
       const items = sizeAt(d.invocations, batch)
+      if (items > MOST_ITEMS) throw new DeviceError(`at batch ${batch} ${d.name} has ${items} items, a CPU counts them up to ${MOST_ITEMS}: use a smaller batch`)
       return put([d.kernel, items, Math.max(1, Math.floor(items / (threads * CHUNKS))), 0, ...d.tensors.map(address)])
     })
     laidOut.set(name, { block: put([records.length, ...records]), single: records.map((record) => put([1, record])) })

@@ -3,6 +3,7 @@ import type { Bundle, Plan } from './format.ts'
 import { say } from './plain.ts'
 import { sizeAt, tensorEnd } from './sizes.ts'
 import { problemsOf } from './validate/problems.ts'
+import { launchProblems } from './validate/program.ts'
 
 /**
  * Refuses a bundle whose parts do not agree. First its form (`validate/form.ts`), so that nothing behind it can trip over a missing
@@ -19,9 +20,9 @@ export function checkBundle({ manifest, files, weights }: Bundle): void {
   if (problems.length) throw new BundleError(problems)
 }
 
-/** At one batch, exactly: every tensor ends within its buffer. What `load` relies on. */
+/** At one batch, exactly: every tensor ends within its buffer, and no dispatch runs on and on. What `load` relies on. */
 export function checkBatch(plan: Plan, batch: number): void {
-  const problems: Problem[] = []
+  const problems: Problem[] = Object.entries(plan.programs).flatMap(([name, program]) => launchProblems(plan, program, batch, `plans.${plan.target}.programs.${name}`))
   plan.tensors.forEach((t, i) => {
     const b = plan.buffers[t.buffer]!
     if (b.role !== 'scratch' && tensorEnd(t, batch) > sizeAt(b.elements, batch)) {

@@ -72,13 +72,8 @@ export class WebGpuSession implements Session {
       }))
     }
     this.#built = gpu.popErrorScope()
-    plan.buffers.forEach((buffer, index) => {
-      if (!buffer.data || !buffers.has(index)) return
-      plan.tensors.forEach((t, i) => {
-        if (t.buffer !== index) return
-        this.write(i, contents(buffer).slice(t.offset, t.offset + elementCount(t.shape, batch)))
-      })
-    })
+    // WebGPU zeroes what it allocates, so what lies behind them is there.
+    for (const [index, buffer] of buffers) if (plan.buffers[index]!.data) gpu.queue.writeBuffer(buffer, 0, contents(plan.buffers[index]!))
   }
 
   readonly #built: Promise<GPUError | null>

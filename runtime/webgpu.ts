@@ -7,6 +7,7 @@ import { checkOptions, flag, oneOf, thing } from './options.ts'
 import { showBytes } from './show-bytes.ts'
 import { subgroupsInOrder } from './subgroups.ts'
 import { usedBuffers } from './used-buffers.ts'
+import { MOST_BYTES } from './validate/limits.ts'
 import { checkBatch } from './validate.ts'
 import { messageOf, type WebGpuHost, WebGpuSession } from './webgpu-session.ts'
 
@@ -155,6 +156,8 @@ class WebGpuDevice implements Device, WebGpuHost {
       return [
         ...plan.tensors.filter((_, i) => bound.has(i)).map((t) => ({ what: t.name, bytes: 4 * tensorElements(t, n), limit: maxStorageBufferBindingSize })),
         ...[...used].map((index) => ({ what: `buffer ${plan.buffers[index]!.name}`, bytes: 4 * sizes[index]!, limit: maxBufferSize })),
+        // WebGPU does not say how much there is in all.
+        { what: 'all of it', bytes: 4 * [...used].reduce((sum, index) => sum + sizes[index]!, 0), limit: MOST_BYTES },
       ].filter(({ bytes, limit }) => bytes > limit)
     }
     const tooLarge = tooLargeAt(batch)

@@ -3,7 +3,7 @@ import { say } from '../plain.ts'
 import { SCHEDULES } from '../schedule.ts'
 import { elementCount } from '../sizes.ts'
 import { amount, type Check, count, flag, hash, integer, isCount, isObject, list, number, oneOf, positive, record, table, when } from './checks.ts'
-import { MOST_ELEMENTS } from './limits.ts'
+import { MOST_ELEMENTS, MOST_FILE_BYTES } from './limits.ts'
 import { file, label, line, name, path, program, result, target } from './names.ts'
 
 
@@ -16,6 +16,11 @@ const dims: Check = (value, path, report) => {
 }
 const shape: Check = (value, path, report) =>
   dims(Array.isArray(value) && value[0] === 'n' ? [1, ...value.slice(1)] : value, path, report)
+/** Repeated without end, nothing would take forever. */
+const filled = (each: Check): Check => (value, path, report) => {
+  list(each)(value, path, report)
+  if (Array.isArray(value) && value.length === 0) report(path, 'is empty')
+}
 const type = oneOf('f32', 'i32')
 const elementType = oneOf('f32', 'i32', 'f16')
 const size = record({ fixed: count, perSample: count })
@@ -52,7 +57,7 @@ const plan = record({
   buffers: list(record({
     name: label,
     role: oneOf('parameters', 'gradients', 'history', 'states', 'constants', 'input', 'prepared', 'scratch'),
-    elements: size, 'data?': list(record({ times: positive, values: list(number) })),
+    elements: size, 'data?': list(record({ times: positive, values: filled(number) })),
   })),
   tensors: list(record({ name: label, shape, type: elementType, buffer: count, offset: count, 'behind?': list(count) })),
   kernels: list(record({
@@ -85,6 +90,7 @@ const net = {
 /** A manifest with its plans. */
 export const structure = record({ ...net, plans: table(target, plan) })
 
+const fileBytes = when((v) => Number.isSafeInteger(v) && (v as number) >= 0 && (v as number) <= MOST_FILE_BYTES, 'a number of bytes')
 const storedPart = record({
   group: oneOf(...GROUPS), programs: list(program), plan: file, 'kernels?': list(file), 'module?': module,
 })
@@ -93,6 +99,6 @@ const storedPart = record({
 export const storedStructure = record({
   ...net,
   plans: table(target, record({ parts: list(storedPart), 'facts?': file })),
-  files: table(file, record({ 'at?': file, bytes: count, sha256: hash })),
+  files: table(file, record({ 'at?': file, bytes: fileBytes, sha256: hash })),
   'weights?': list(path), sha256: hash,
 })

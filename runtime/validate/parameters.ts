@@ -1,6 +1,7 @@
 import type { ParameterEntry } from '../format.ts'
 import { say } from '../plain.ts'
 import { elementCount, showShape } from '../sizes.ts'
+import { MOST_ELEMENTS } from './limits.ts'
 import type { Report } from './report.ts'
 
 export function distinct(names: readonly string[], path: string, report: Report): void {
@@ -19,6 +20,8 @@ export function checkParameters(parameters: readonly ParameterEntry[], report: R
       if (before && before.offset + elementCount(before.shape) > p.offset) report(`parameters[${i}].offset`, `${p.name} overlaps ${before.name}`)
     })
   }
+  const all = parameters.reduce((sum, p) => sum + elementCount(p.shape), 0)
+  if (all > MOST_ELEMENTS) report('parameters', `hold ${all} numbers, a net has ${MOST_ELEMENTS} at most`)
   parameters.forEach(({ initializer: { kind }, shape: s }, i) => {
     if (kind === 'bilinear' && (s.length !== 4 || s[2] !== s[3])) report(`parameters[${i}].initializer`, `bilinear wants [o, i, k, k], the shape is ${showShape(s)}`)
   })

@@ -38,10 +38,12 @@ export function checkPlan(manifest: Manifest, p: Plan, at: string, files: Bundle
       if (homes[0] && end > homes[0].elements.fixed) report(`parameters[${i}].offset`, `${q.name} ends at ${end}, buffer ${homes[0].name} at ${homes[0].elements.fixed}`)
     }
   }
+  const named = new Map(p.buffers.map((b, i) => [b.name, i]))
+  const filled = new Set(p.tensors.map((t) => t.buffer))
   manifest.inputs.forEach((input, i) => {
-    const buffer = p.buffers.findIndex((b) => b.name === `input.${input.name}`)
+    const buffer = named.get(`input.${input.name}`)
     // A part of a plan may have the buffer and none of those who read it.
-    if (buffer < 0 || !p.tensors.some((t) => t.buffer === buffer)) return
+    if (buffer === undefined || !filled.has(buffer)) return
     const t = p.tensors[inputTensor(p, input)]
     if (p.buffers[buffer]!.role !== 'input') report(`${at}.buffers[${buffer}].role`, `${input.name} is an input`)
     else if (!t) report(`inputs[${i}].shape`, `no tensor in ${at} is ${showShape(input.shape)}`)
@@ -49,11 +51,14 @@ export function checkPlan(manifest: Manifest, p: Plan, at: string, files: Bundle
   })
   const inputs = new Set(manifest.inputs.map((input) => `input.${input.name}`))
   p.buffers.forEach((b, i) => {
-    if (b.role === 'input' && !inputs.has(b.name)) report(`${at}.buffers[${i}].name`, `${b.name} belongs to no input`)
+    if (b.role !== 'input') return
+    if (!inputs.has(b.name)) report(`${at}.buffers[${i}].name`, `${b.name} belongs to no input`)
+    if (named.get(b.name) !== i) report(`${at}.buffers[${i}].name`, `${b.name} is there twice`)
   })
   if (isWgsl(p)) checkTexts(p, at, files, report)
   p.kernels.forEach((k, i) => {
     if (k.workgroup > 1024) report(`${at}.kernels[${i}].workgroup`, `${k.workgroup} is more than any WebGPU runs`)
+    if (p.target === 'wasm' && k.workgroup !== 1) report(`${at}.kernels[${i}].workgroup`, `${k.workgroup}: items on a CPU are done one by one, 1 is wanted`)
   })
   if (p.target === 'wasm') checkModules(p, at, files, report)
   for (const [program, entry] of Object.entries(p.programs)) checkProgram(manifest, p, entry, isWgsl(p), `${at}.programs.${program}`, report)

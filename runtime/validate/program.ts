@@ -1,6 +1,25 @@
+import type { Problem } from '../errors.ts'
 import { BINDING_ELEMENTS, NON_FINITE_RESULT, type Manifest, type Plan, type ProgramEntry } from '../format.ts'
-import { elementCount, showShape } from '../sizes.ts'
+import { elementCount, showShape, sizeAt } from '../sizes.ts'
+import { FEW_GROUPS, MOST_GROUPS_AN_ELEMENT } from './limits.ts'
 import type { Report } from './report.ts'
+
+/**
+ * Dispatches that would run more often than there is to write at a batch: time that nothing asks for. How long one invocation takes, no
+ * check can tell.
+ */
+export function launchProblems(p: Plan, program: ProgramEntry, batch: number, at: string): Problem[] {
+  const problems: Problem[] = []
+  program.dispatches.forEach((d, i) => {
+    const { bindings = [], workgroup = 1 } = p.kernels[d.kernel] ?? {}
+    const written = d.tensors.reduce((sum, t, b) => sum + (bindings[b]?.access === 'read_write' ? elementCount(p.tensors[t]?.shape ?? [], batch) : 0), 0)
+    const groups = sizeAt(d.invocations, batch) / workgroup
+    if (groups > FEW_GROUPS + MOST_GROUPS_AN_ELEMENT * written) {
+      problems.push({ path: `${at}.dispatches[${i}].invocations`, message: `${Math.ceil(groups)} workgroups at batch ${batch} write ${written} numbers: that is no kernel of fusenet` })
+    }
+  })
+  return problems
+}
 
 /** What a program's dispatches and results say of the plan's kernels and tensors. */
 export function checkProgram(manifest: Manifest, p: Plan, program: ProgramEntry, isWgsl: boolean, at: string, report: Report): void {
@@ -24,6 +43,7 @@ export function checkProgram(manifest: Manifest, p: Plan, program: ProgramEntry,
       written.set(t.buffer, write)
     })
   })
+  for (const { path, message } of launchProblems(p, program, 1, at)) report(path, message)
   const known = new Map<string, readonly (number | 'n')[]>([
     ...manifest.outputs.map((o) => [o.name, o.shape] as const),
     [NON_FINITE_RESULT, [1]],

@@ -1,9 +1,10 @@
 import { describe, expect, test, vi } from 'vitest'
 import { BundleError } from '../../runtime/errors.ts'
 import { bundleFrom } from '../../runtime/read-bundle.ts'
-import type { Bundle } from '../../runtime/format.ts'
+import type { Bundle, BufferEntry } from '../../runtime/format.ts'
 import { open } from '../../runtime/open.ts'
 import { wasm } from '../../runtime/wasm.ts'
+import { contents } from '../../runtime/sizes.ts'
 import { checkBundle, problemsOf } from '../../runtime/validate.ts'
 import { fixture } from './fixture.ts'
 import { wasmFixture } from './wasm-fixture.ts'
@@ -84,6 +85,54 @@ test('whatever is nested without end is refused, not fallen over', async () => {
   const inside = structuredClone(fixture().manifest) as Loose
   inside['train'].solver.args.lr = JSON.parse(deep)
   expect(() => checkBundle({ ...fixture(), manifest: inside } as unknown as Bundle)).toThrow(/solver\.args\.lr/)
+})
+
+describe('what costs time or memory is checked before it is spent', () => {
+  test.each<[string, (m: Loose, p: Loose) => void, RegExp]>([
+    ['constants without values, very often', (_, p) => { p['buffers'][9].data = [{ times: 2 ** 29, values: [] }] }, /buffers\[9\]\.data\[0\]\.values: is empty/],
+    ['constants more often than a count', (_, p) => { p['buffers'][9].data = [{ times: 2 ** 36, values: [1] }] }, /times: a positive integer is wanted/],
+    ['more constants than their buffer', (_, p) => { p['buffers'][9].data = [{ times: 2 ** 20, values: [1] }, { times: 2 ** 20, values: [1] }] }, /2097152 numbers do not fit into 1/],
+    ['constants without end', (_, p) => { p['buffers'][9].data = [{ times: Infinity, values: [1] }] }, /times: a positive integer is wanted, here is Infinity/],
+    ['invocations that nothing asks for', (_, p) => { p['programs'].infer.dispatches[0].invocations = { fixed: 2 ** 30, perSample: 0 } }, /infer\.dispatches\[0\]\.invocations: 16777216 workgroups at batch 1 write 3 numbers/],
+    ['invocations beyond a count', (_, p) => { p['programs'].infer.dispatches[0].invocations = { fixed: 2 ** 31, perSample: 0 } }, /invocations\.fixed: a count is wanted/],
+    ['invocations below 0', (_, p) => { p['programs'].infer.dispatches[0].invocations = { fixed: -5, perSample: 6 } }, /invocations\.fixed: a count is wanted/],
+    ['a parameter that lies nowhere and is huge', (m) => { m['parameters'].push({ name: 'v', shape: [2 ** 36], offset: 0, trainable: false, layer: 'v', initializer: { kind: 'constant', value: 0 } }) }, /parameters\[2\]\.shape/],
+    ['parameters that are huge together', (m) => { for (const k of [0, 1]) m['parameters'].push({ name: `v${k}`, shape: [2 ** 29], offset: 64 + k * 2 ** 29, trainable: false, layer: 'v', initializer: { kind: 'constant', value: 0 } }) }, /parameters: hold 1073741828 numbers, a net has 1073741824 at most/],
+    ['two buffers of one input', (_, p) => { p['buffers'][1].name = 'input.x' }, /buffers\[0\]\.name: input\.x is there twice/],
+    ['numbers that are none', (_, p) => { p['buffers'][9].data = [{ times: 1, values: [JSON.parse('1e999')] }] }, /values\[0\]: a number is wanted, here is Infinity/],
+    ['a shape of many dimensions', (_, p) => { p['tensors'][2].shape = new Array(1000).fill(2) }, /absurdly large/],
+  ])('%s', (_, change, message) => {
+    expect(problems(change).join('\n')).toMatch(message)
+  })
+
+  test('what grows with the batch, at that batch', async () => {
+    const bundle = structuredClone(wasmFixture().manifest) as unknown as Loose
+    const plan = bundle['plans'].wasm
+    // Four numbers a sample are written.
+    plan.programs.infer.dispatches[0].invocations = { fixed: 0, perSample: 20 }
+    const device = await wasm({ threads: 1 })
+    const given = { ...wasmFixture(), manifest: bundle } as unknown as Bundle
+    expect(problemsOf(given.manifest, given.files)).toEqual([])
+    await expect(open(given, { device, batch: 1000 })).rejects.toThrow(/20000 workgroups at batch 1000 write 4000 numbers/)
+    device.close()
+  })
+
+  test('ordinary constants come out as they are written', () => {
+    const buffer = (data: BufferEntry['data']): BufferEntry => ({ name: 'c', role: 'constants', elements: { fixed: 9, perSample: 0 }, data: data! })
+    expect([...contents(buffer([{ times: 2, values: [1, 2] }, { times: 3, values: [5] }]))]).toEqual([1, 2, 1, 2, 5, 5, 5])
+    expect([...contents(buffer(undefined))]).toEqual([])
+  })
+
+  test('very many inputs take time in their number, not in its square', () => {
+    const manifest = structuredClone(fixture().manifest) as Loose
+    const plan = manifest['plans'].webgpu
+    for (let i = 0; i < 20_000; i++) {
+      manifest['inputs'].push({ name: `i${i}`, type: 'f32', shape: ['n', 3] })
+      plan.tensors.push({ name: `i${i}`, shape: ['n', 3], type: 'f32', buffer: plan.buffers.push({ name: `input.i${i}`, role: 'input', elements: { fixed: 0, perSample: 3 } }) - 1, offset: 0 })
+    }
+    // The test ends before its time is over.
+    expect(problemsOf(manifest, fixture().files)).toEqual([])
+  })
 })
 
 describe('the module of a bundle', () => {

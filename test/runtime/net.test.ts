@@ -225,7 +225,7 @@ describe('parameters', () => {
   test('of a layer that nothing reads are kept without being made before they are wanted', async () => {
     const plain = fixture()
     // As many as a bundle may say; made, they would take 4 GiB.
-    const idle = { name: 'idle', shape: [2 ** 30], offset: 0, trainable: true, layer: 'idle', initializer: { kind: 'gaussian', mean: 0, deviation: 1 } } as const
+    const idle = { name: 'idle', shape: [2 ** 30 - 64], offset: 0, trainable: true, layer: 'idle', initializer: { kind: 'gaussian', mean: 0, deviation: 1 } } as const
     const manifest = { ...plain.manifest, parameters: plain.manifest.parameters.map((p) => (p.name === 'seen' ? { ...idle, name: 'seen', trainable: false } : p)) }
     const states = { ...manifest.plans['webgpu']!, buffers: manifest.plans['webgpu']!.buffers.map((b) => (b.role === 'states' ? { ...b, role: 'prepared' as const } : b)) }
     const net = await open({ ...plain, manifest: { ...manifest, plans: { webgpu: states } } }, { device: new FakeDevice(), batch: 4 })
