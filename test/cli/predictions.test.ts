@@ -74,8 +74,8 @@ describe('run', () => {
 
   test('bytes where pictures are 0..1 are told', async () => {
     await writeFile(at('bytes.npy'), encodeNpy({ shape: [1, 3, 2, 2], type: 'u8', data: Uint8Array.from({ length: 12 }, (_, i) => 20 * i) }))
-    await writeFile(at('floats.npy'), encodeNpy({ shape: [1, 3, 2, 2], type: 'f32', data: Float32Array.from({ length: 12 }, (_, i) => 20 * i) }))
-    for (const file of ['bytes.npy', 'floats.npy']) expect((await run(at(file))).err).toMatch(/whole numbers up to 220.*pictures that fusenet reads itself are 0\.\.1.*divide by 255/)
+    await writeFile(at('floats.npy'), encodeNpy({ shape: [1, 3, 2, 2], type: 'f32', data: Float32Array.from({ length: 12 }, (_, i) => 20 * i + 0.5) }))
+    for (const file of ['bytes.npy', 'floats.npy']) expect((await run(at(file))).err).toMatch(/numbers up to 220.*pictures that fusenet reads itself are 0\.\.1.*divide by 255/)
     expect((await run(at('x.npy'))).err).not.toContain('255')
   })
 

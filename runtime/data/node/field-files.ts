@@ -102,15 +102,18 @@ function columnOf(tensor: TensorData, input: InputEntry | undefined, name: strin
   return { shape, type, ...(classes !== undefined && { classes }), data }
 }
 
-/** Says so where a picture's numbers are bytes: fusenet's own pictures are 0..1, and nothing else in an array tells which it is. */
-export function warnOfBytes({ shape, data, type }: TensorData, input: InputEntry, what: string, notes: string[]): void {
+/**
+ * Says so where a picture's numbers look like bytes: none below 0, the largest beyond 1.5 and at most 255. fusenet's own pictures are 0..1, and
+ * what a net was trained with is not kept, so no more than that can be known.
+ */
+export function warnOfBytes({ shape, data }: TensorData, input: InputEntry, what: string, notes: string[]): void {
   const sample = input.shape.slice(1)
-  if (sample.length !== 3 || (sample[0] !== 1 && sample[0] !== 3) || shape.length === 0 || type === 'i64') return
+  if (sample.length !== 3 || (sample[0] !== 1 && sample[0] !== 3) || shape.length === 0) return
   let most = 0
   for (let i = 0; i < data.length; i++) {
-    const value = data[i] as number
-    if (value < 0 || value > 255 || value !== Math.floor(value)) return
+    const value = Number(data[i]!)
+    if (!(value >= 0 && value <= 255)) return
     if (value > most) most = value
   }
-  if (most > 1) notes.push(`${what} holds whole numbers up to ${most}, taken as they are: pictures that fusenet reads itself are 0..1. If the net is trained with those, divide by 255`)
+  if (most > 1.5) notes.push(`${what} holds numbers up to ${Number(most.toPrecision(4))}, taken as they are: pictures that fusenet reads itself are 0..1. If the net is trained with those, divide by 255`)
 }
