@@ -82,7 +82,7 @@ export class Declarations {
       const before = seen.get(text)
       if (text.trim() === '') fine = this.wrong('input/class-names', 'a class without a name', span)
       else if (text.length > MOST_LETTERS) fine = this.wrong('input/class-names', `the name of a class has at most ${MOST_LETTERS} letters, not ${text.length}`, span)
-      else if (/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(text)) fine = this.wrong('input/class-names', 'the name of a class holds a control character', span)
+      else if (/[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/.test(text)) fine = this.wrong('input/class-names', 'the name of a class holds a control character', span)
       else if (before) fine = this.wrong('input/class-twice', `there are two classes ${text}`, span, undefined, [{ span: before, text: 'the other one' }])
       else seen.set(text, span)
     }

@@ -1,7 +1,6 @@
 import { InputError } from '../errors.ts'
 import type { InputEntry } from '../format.ts'
 import { didYouMean } from '../nearest.ts'
-import { UNPRINTABLE } from '../plain.ts'
 import type { Dataset, Field } from './dataset.ts'
 
 /** How the labels of a dataset become the labels of a net. */
@@ -70,20 +69,6 @@ export function relabel(dataset: Dataset, changes: ReadonlyMap<string, readonly 
       }
     },
   }
-}
-
-/** Why these cannot be names of classes; undefined if they can. */
-export function namesProblem(names: readonly string[], classes?: number): string | undefined {
-  const seen = new Set<string>()
-  for (const name of names) {
-    if (typeof name !== 'string' || name === '') return 'a class without a name'
-    // What is printed on terminals and written into files may not command them.
-    if (UNPRINTABLE.test(name)) return `a control character in the name of class ${JSON.stringify(name.slice(0, 40))}`
-    if (name.length > 255) return `a class with a name of ${name.length} letters (${name.slice(0, 40)}...)`
-    if (seen.has(name)) return `two classes ${name}`
-    seen.add(name)
-  }
-  return classes !== undefined && names.length !== classes ? `${names.length} names for ${classes} classes` : undefined
 }
 
 /** These inputs with the names that others of the same name and as many classes have, where they have none: a net that is compiled again keeps what it learned. */

@@ -2,6 +2,7 @@ import { InputError } from '../errors.ts'
 import type { DataType } from '../format.ts'
 import { say } from '../plain.ts'
 import { elementCount, showShape } from '../sizes.ts'
+import { namesProblem } from './class-names.ts'
 
 /** What one sample holds under a name; for labels `classes`, how many there are, and what they are called, label 0 first. */
 export interface Field {
@@ -42,9 +43,11 @@ export interface Column extends Field {
   readonly scale?: number
 }
 
-/** A dataset in memory: columns of equal length. */
+/** A dataset in memory: columns of equal length. Throws InputError for what is no column. */
 export function arrays(columns: Readonly<Record<string, Column>>): Dataset {
+  if (typeof columns !== 'object' || columns === null || ArrayBuffer.isView(columns) || Array.isArray(columns)) throw new InputError(`columns by name are wanted, { image: { shape, type, data } }, not ${say(columns)}`)
   const names = Object.keys(columns)
+  for (const name of names) checkColumn(name, columns[name]!)
   const lengths = names.map((name) => columns[name]!.data.length / elementCount(columns[name]!.shape))
   const length = lengths[0] ?? 0
   names.forEach((name, i) => {
@@ -68,6 +71,20 @@ export function arrays(columns: Readonly<Record<string, Column>>): Dataset {
       }
     },
   }
+}
+
+function checkColumn(name: string, column: Column): void {
+  const wrong = (why: string): InputError => new InputError(`column ${name}: ${why}`)
+  if (ArrayBuffer.isView(column) || Array.isArray(column)) throw wrong(`a bare array does not say what a sample is: write ${name}: { shape: [1, 28, 28], type: 'f32', data }, or { shape: [], type: 'i32', classes: 10, data } for labels`)
+  const { shape, type, data, scale, classes, classNames } = (column ?? {}) as Partial<Column>
+  if (!Array.isArray(shape) || !shape.every((dim) => Number.isSafeInteger(dim) && dim > 0)) throw wrong(`shape is that of one sample, [1, 28, 28] or [] for one number, not ${say(shape)}`)
+  if (type !== 'f32' && type !== 'i32') throw wrong(`type is 'f32' or 'i32', not ${say(type)}`)
+  if (!(data instanceof Float32Array || data instanceof Int32Array || data instanceof Uint8Array)) throw wrong(`data is a Float32Array, Int32Array or Uint8Array with all samples, not ${say(data)}`)
+  if (scale !== undefined && !Number.isFinite(scale)) throw wrong(`scale is a number, not ${say(scale)}`)
+  if (classes !== undefined && !(Number.isSafeInteger(classes) && classes > 0)) throw wrong(`classes is how many there are, not ${say(classes)}`)
+  if (classNames === undefined) return
+  const problem = Array.isArray(classNames) ? namesProblem(classNames, classes) : 'classNames is a list of names'
+  if (problem !== undefined) throw wrong(problem)
 }
 
 /** Samples from..to-1 of another dataset. */

@@ -1,4 +1,4 @@
-import { namesProblem } from '../data/classes.ts'
+import { namesProblem } from '../data/class-names.ts'
 import type { Manifest } from '../format.ts'
 import type { Report } from './report.ts'
 

@@ -81,6 +81,7 @@ describe('parts of a data set', () => {
     ['two of one meaning', ['train/cat/*2', 'train/dog/*2', 'val/cat/*2', 'valid/cat/*2'], /val and .*valid mean the same part/],
     ['a test part alone', ['test/cat/*5', 'test/dog/*5'], /has test, and no train folder/],
     ['one class', ['train/cat/*5'], /holds one class, cat/],
+    ['a folder around all', ['pets/cat/*5', 'pets/dog/*5'], /one class, pets, .*; did you mean .*pets\?/],
     ['one class, not divided', ['cat/*5'], /holds one class, cat/],
     ['an empty class', ['cat/*5', 'dog/1.bmp'], /dog \(there are 1 \.bmp\) holds no pictures/],
   ])('refused: %s', async (_, files, reason) => expect(load(await place(files))).rejects.toThrow(reason))

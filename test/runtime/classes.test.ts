@@ -108,3 +108,21 @@ describe('shapes of data and of a net', () => {
     for (const name of ['image', 'other']) expect(() => fieldsFor(net(...wanted), data(name, ...given))).toThrow(reason)
   })
 })
+
+test.each<[string, unknown, RegExp]>([
+  ['a bare array', { x: new Float32Array(4) }, /column x: a bare array does not say what a sample is: write x: \{ shape:/],
+  ['a bare list', { x: [1, 2] }, /a bare array/],
+  ['no shape', { x: { type: 'f32', data: new Float32Array(4) } }, /shape is that of one sample/],
+  ['a batch in the shape', { x: { shape: [0, 2], type: 'f32', data: new Float32Array(4) } }, /shape is that of one sample/],
+  ['another type', { x: { shape: [], type: 'f64', data: new Float32Array(4) } }, /type is 'f32' or 'i32'/],
+  ['a list of numbers', { x: { shape: [], type: 'f32', data: [1, 2] } }, /data is a Float32Array/],
+  ['names of other classes', { x: { shape: [], type: 'i32', classes: 3, classNames: ['a', 'b'], data: new Int32Array(4) } }, /2 names for 3 classes/],
+  ['a name twice', { x: { shape: [], type: 'i32', classes: 2, classNames: ['a', 'a'], data: new Int32Array(4) } }, /two classes a/],
+  ['a scale that is none', { x: { shape: [], type: 'f32', scale: NaN, data: new Float32Array(4) } }, /scale is a number/],
+  ['nothing', null, /columns by name are wanted/],
+  ['an array', new Float32Array(3), /columns by name are wanted/],
+])('columns: %s is refused', (_, columns, reason) => {
+  let error: unknown
+  try { arrays(columns as never) } catch (thrown) { error = thrown }
+  expect(error).toMatchObject({ name: 'InputError', message: expect.stringMatching(reason) })
+})

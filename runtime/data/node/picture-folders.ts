@@ -1,7 +1,7 @@
 import { realpath } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { InputError } from '../../errors.ts'
-import { namesProblem } from '../classes.ts'
+import { namesProblem } from '../class-names.ts'
 import { brokenPictures } from './broken.ts'
 import { type DataFiles, type DataOptions, isTest, TEST_EVERY } from './data-files.ts'
 import { type Picture, pictureDataset, roomForPictures } from './pictures.ts'
@@ -26,7 +26,7 @@ export async function readPictureFolder(folder: string, shape: PictureShape, opt
   const names = [...new Set([...parts.values()].flatMap((files) => files.map(({ name }) => name)))].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0))
   const problem = namesProblem(names)
   if (problem !== undefined) throw new InputError(`${folder}: ${problem}`)
-  if (names.length === 1 && !options.whole) throw new InputError(`${split?.folders.get('train') ?? folder} holds one class, ${names[0]}, which leaves nothing to tell apart: pictures lie in a folder a class`)
+  if (names.length === 1 && !options.whole) throw await oneClass(split?.folders.get('train') ?? folder, names[0]!)
   const note = left.note()
   if (note) notes.push(note)
 
@@ -40,6 +40,12 @@ export async function readPictureFolder(folder: string, shape: PictureShape, opt
   const test = options.whole && !parts.has('test') ? dataset('train')! : dataset('test')!
   const validation = dataset('validation')
   return { name: folder, train, test, ...(validation && { validation }), notes }
+}
+
+/** A single class: often the folder that an archive was packed in. */
+async function oneClass(folder: string, name: string): Promise<InputError> {
+  const inner = (await subfolders(join(folder, name)).catch(() => [])).length > 1
+  return new InputError(`${folder} holds one class, ${name}, which leaves nothing to tell apart: pictures lie in a folder a class${inner ? `; did you mean ${join(folder, name)}?` : ''}`)
 }
 
 type Parts = Map<'train' | 'validation' | 'test', readonly Files[]>
