@@ -3,7 +3,8 @@ import type { Bundle, TensorData } from '../runtime/format.ts'
 import type { Net } from '../runtime/net.ts'
 import { open } from '../runtime/open.ts'
 import { sizeAt } from '../runtime/sizes.ts'
-import { compareResults, type Difference, differenceOfNorms, largestDifference, minus, type Results } from './compare.ts'
+import { type Difference, largestOf, minus, normOf, type Results } from './compare.ts'
+import { differenceBeyondNoise, noiseOf, shaken, shakenParameters } from './noise.ts'
 import { type KernelTime, kernelTimes } from './kernels.ts'
 import { madeUpInputs, madeUpWeights } from './made-up.ts'
 import { type Contestant, median, repeated, takeTurns } from './turns.ts'
@@ -93,8 +94,11 @@ export interface ContestantReport {
   readonly wrong: boolean
 }
 
-/** Of outputs the largest difference over the largest value; of a step the norm of the difference over the norm. */
+/** Of outputs by their largest values; of a step by norms. */
 const TOLERANCE = { infer: 1e-3, train: 1e-2 } as const
+const SIZE = { infer: largestOf, train: normOf } as const
+/** Times that everything is done on inputs and weights with other last places, to see what noise is. */
+const SHAKEN = 2
 
 /** Measures the variants of a net, and peers, on the same work. Results are compared before anything is timed. */
 export async function bench(variants: readonly Variant[], options: BenchOptions): Promise<ProgramBench[]> {
@@ -109,6 +113,8 @@ export async function bench(variants: readonly Variant[], options: BenchOptions)
 /** A contestant whose results are known, ready to be timed. */
 interface Ready extends Contestant {
   readonly results: Results
+  /** Of each result: how much it depends on last places. Absent: nobody knows. */
+  readonly noise?: Readonly<Record<string, number>>
   readonly sameNet: boolean
   readonly bytes?: number
   readonly version?: string
@@ -131,8 +137,17 @@ async function benchProgram(variants: readonly Variant[], program: BenchProgram,
       const net = await openVariant(variant.bundle, weights, { device, batch, seed, programs: [program] })
       reference ??= net
       const found = { ...variant, bytes: net.session.allocatedBytes, close: () => net.close() }
-      const { results, iterate } = await CHECKS[program](net, inputs)
-      ready.push({ ...found, results, measure: (ms) => repeated(iterate, ms) })
+      const check = CHECKS[program]
+      const results = await check.results(net, inputs)
+      const others: Results[] = []
+      for (let i = 1; variants.length + peers.length > 1 && variant.sameNet && i <= SHAKEN; i++) {
+        await net.reset()
+        await net.setParameters(shakenParameters(await net.parameters(), i))
+        others.push(await check.results(net, Object.fromEntries(Object.entries(inputs).map(([name, values]) => [name, shaken(values, name, i)]))))
+      }
+      if (others.length > 0) await net.reset()
+      const iterate = check.iterate(net, inputs)
+      ready.push({ ...found, results, ...(others.length > 0 && { noise: noiseOf(results, others, SIZE[program]) }), measure: (ms) => repeated(iterate, ms) })
     }
     for (const peer of peers.filter(({ programs }) => reference && programs.includes(program))) {
       if (stopped()) break
@@ -186,43 +201,34 @@ function mayFail(peer: OpenPeer, tell: (reason: string) => void): Ready {
 
 const firstLine = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split('\n')[0]!
 
-interface Checked {
-  readonly results: Results
-  readonly iterate: () => Promise<unknown>
+interface Check {
+  readonly results: (net: Net, inputs: Readonly<Record<string, Numbers>>) => Promise<Results>
+  readonly iterate: (net: Net, inputs: Readonly<Record<string, Numbers>>) => () => Promise<unknown>
 }
 
-type Check = (net: Net, inputs: Readonly<Record<string, Numbers>>) => Promise<Checked>
-
 const CHECKS: Readonly<Record<BenchProgram, Check>> = {
-  infer: async (net, inputs) => ({ results: await net.run(inputs), iterate: () => net.run(inputs) }),
+  infer: { results: (net, inputs) => net.run(inputs), iterate: (net, inputs) => () => net.run(inputs) },
 
   /**
-   * How far a step as the file wants it moves parameters and statistics, each as one vector, and its loss and the next one's: what
-   * is computed from gradients in which a value lies on the other side of ReLU's kink soon runs apart, for everybody. The steps
-   * that are timed have a rate of 0: they do the same work, and each starts from where the last one did.
+   * How far a step as the file wants it moves each parameter and statistic, and its loss and the next one's. The steps that are timed
+   * have a rate of 0: they do the same work, and each starts from where the last one did.
    */
-  train: async (net, inputs) => {
-    const { accumulate = 1 } = net.manifest.train ?? {}
-    const batches = accumulate > 1 ? Array.from({ length: accumulate }, () => inputs) : inputs
-    const step = async (rate?: number): Promise<number> => (await net.trainStep(batches, { ...(rate !== undefined && { rate }), keepGoing: true })).loss
-    const before = await net.parameters()
-    const first = await step()
-    const after = await net.parameters()
-    const moves = (trainable: boolean): Float64Array => concat(net.manifest.parameters.filter((p) => p.trainable === trainable)
-      .map(({ name }) => minus(after.get(name)!.data as Numbers, before.get(name)!.data as Numbers)))
-    const results = { losses: Float64Array.of(first, await step()), 'moves of parameters': moves(true), 'moves of statistics': moves(false) }
-    return { results, iterate: () => step(0) }
+  train: {
+    results: async (net, inputs) => {
+      const before = await net.parameters()
+      const first = await step(net, inputs)
+      const after = await net.parameters()
+      const moves = net.manifest.parameters.map(({ name }) => [`the move of ${name}`, minus(after.get(name)!.data as Numbers, before.get(name)!.data as Numbers)] as const)
+      return { 'the loss': Float64Array.of(first), 'the next loss': Float64Array.of(await step(net, inputs)), ...Object.fromEntries(moves) }
+    },
+    iterate: (net, inputs) => () => step(net, inputs, 0),
   },
 }
 
-function concat(parts: readonly Float64Array[]): Float64Array {
-  const all = new Float64Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    all.set(part, at)
-    at += part.length
-  }
-  return all
+async function step(net: Net, inputs: Readonly<Record<string, Numbers>>, rate?: number): Promise<number> {
+  const { accumulate = 1 } = net.manifest.train ?? {}
+  const batches = accumulate > 1 ? Array.from({ length: accumulate }, () => inputs) : inputs
+  return (await net.trainStep(batches, { ...(rate !== undefined && { rate }), keepGoing: true })).loss
 }
 
 function productsOf(net: Net, program: string): number {
@@ -231,11 +237,12 @@ function productsOf(net: Net, program: string): number {
 
 function reportsOf(program: BenchProgram, ready: readonly Ready[], times: readonly (readonly number[])[], flops: number): ContestantReport[] {
   const base = times[0] ?? []
-  return ready.flatMap(({ name, version, bytes, results, sameNet }, i) => {
+  return ready.flatMap(({ name, version, bytes, results, noise, sameNet }, i) => {
     const own = times[i]!.filter((ms) => !Number.isNaN(ms))
     if (own.length === 0) return []
     const [medianMs, minimumMs] = [median(own), Math.min(...own)]
-    const difference = i > 0 && sameNet ? compareResults(results, pick(ready[0]!.results, results), program === 'infer' ? largestDifference : differenceOfNorms) : undefined
+    const noises = [ready[0]!.noise, noise].filter((known) => known !== undefined)
+    const difference = i > 0 && sameNet ? differenceBeyondNoise(results, pick(ready[0]!.results, results), noises, SIZE[program], TOLERANCE[program]) : undefined
     return [{
       name, ...(version !== undefined && { version }), times: own, medianMs, minimumMs,
       ratio: medianMs / median(base), ratioOfMinima: minimumMs / Math.min(...base), gigaflopsPerSecond: flops / medianMs / 1e6,

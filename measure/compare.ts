@@ -34,16 +34,29 @@ export function largestDifference(got: ArrayLike<number>, want: ArrayLike<number
   return largest === 0 || difference === Infinity ? difference : difference / largest
 }
 
-/** The norm of the difference over the norm of `want`: one value among many that took another turn counts as little as it is. */
-export function differenceOfNorms(got: ArrayLike<number>, want: ArrayLike<number>): number {
-  let value = 0
-  let difference = 0
-  for (let i = 0; i < want.length; i++) {
-    value += want[i]! ** 2
-    difference += (got[i]! - want[i]!) ** 2
-  }
-  if (!Number.isFinite(difference)) return Infinity
-  return Math.sqrt(value === 0 ? difference : difference / value)
+export const largestOf = (values: ArrayLike<number>): number => {
+  let largest = 0
+  for (let i = 0; i < values.length; i++) largest = Math.max(largest, Math.abs(values[i]!))
+  return largest
+}
+
+export const normOf = (values: ArrayLike<number>): number => {
+  let sum = 0
+  for (let i = 0; i < values.length; i++) sum += values[i]! ** 2
+  return Math.sqrt(sum)
+}
+
+/** How the size of an array is measured: its largest value, or its norm. */
+export type Measure = typeof largestOf
+
+/** By how much each array differs, in its own numbers. What is missing or no number is infinitely far; equal infinities are equal. */
+export function distances(got: Results, want: Results, size: Measure): Record<string, number> {
+  return Object.fromEntries(Object.entries(want).map(([name, expected]) => {
+    const actual = got[name]
+    if (actual?.length !== expected.length) return [name, Infinity]
+    const distance = size(Float64Array.from(expected, (value, i) => (actual[i] === value ? 0 : actual[i]! - value)))
+    return [name, Number.isNaN(distance) ? Infinity : distance]
+  }))
 }
 
 /** a - b, element by element, in float64. */

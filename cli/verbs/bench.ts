@@ -123,7 +123,7 @@ function show({ program, flops, stopped, contestants, kernels, notes }: ProgramB
   screen.print(`\n${bold(TITLES[program])}: ${showCount(flops)}FLOP in convolutions and inner products, ${stopped ? `interrupted after ${count}` : count} measurement${count === 1 ? '' : 's'} each`)
   screen.table(['', 'median ms', 'min ms', `x ${contestants[0]?.name ?? ''}`, 'of minima', 'GFLOP/s', 'memory', 'difference'], contestants.map((c) => [
     c.version === undefined ? c.name : `${c.name} ${c.version}`, showMs(c.medianMs), showMs(c.minimumMs), c.ratio.toFixed(2), c.ratioOfMinima.toFixed(2),
-    c.gigaflopsPerSecond.toFixed(1), c.bytes === undefined ? '' : showBytes(c.bytes), c.wrong ? red(`${sayDifference(c)} WRONG`) : sayDifference(c),
+    c.gigaflopsPerSecond.toFixed(1), c.bytes === undefined ? '' : showBytes(c.bytes), c.wrong ? red(`${sayDifference(c)} WRONG: ${c.difference?.at ?? ''}`) : sayDifference(c),
   ]), [1, 2, 3, 4, 5, 6])
   if (kernels) {
     screen.print(bold(`\n${TITLES[program]} of ${contestants[0]?.name ?? 'merged'}, kernel by kernel`))
