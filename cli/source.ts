@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Source } from '../dsl/source.ts'
 import { InputError } from '../runtime/errors.ts'
+import { fileError } from '../runtime/file-error.ts'
 import { mustExist, readText } from './files.ts'
 
 /** The text of a .net file. */
@@ -18,7 +19,9 @@ export function readImport(path: string, from: Source): Source | undefined {
   const file = join(dirname(from.file), path)
   try {
     return { file, text: readFileSync(file, 'utf8') }
-  } catch {
+  } catch (error) {
+    const reason = fileError(error, file, 'read')
+    if (reason && !['ENOENT', 'ENOTDIR', 'EISDIR'].includes(reason.code)) throw reason
     return undefined
   }
 }

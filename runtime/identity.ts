@@ -37,7 +37,7 @@ export interface DataIdentity {
   readonly samples: number
   /** Names, types and shapes of what is read of a sample. */
   readonly fields: string
-  /** Of the contents of some samples; `varying` where the same sample read twice is not the same. */
+  /** Of the contents of some samples and of the dataset's own mark; `varying` where the same sample read twice is not the same. */
   readonly fingerprint: string
   /** Updates that were done when the training over these data began: what its epochs count from. */
   readonly from: number
@@ -150,13 +150,15 @@ export async function dataIdentity(dataset: Dataset, fields: readonly string[]):
       return [name, type === 'i32' ? new Int32Array(length) : new Float32Array(length)]
     }))
     await dataset.read(indices, arrays)
-    return sha256Of(new TextEncoder().encode(names.map((name) => sha256Of(new Uint8Array(arrays[name]!.buffer))).join())).slice(0, 16)
+    return sha256Of(new TextEncoder().encode(names.map((name) => sha256Of(new Uint8Array(arrays[name]!.buffer))).join()))
   }
   const describe = (name: string): string => {
     const { classes, type, shape }: { classes?: number; type: DataType; shape: readonly number[] } = dataset.fields[name]!
     return `${name} ${classes === undefined ? type : `class[${classes}]`}${showShape(shape)}`
   }
-  const fingerprint = await hashOf([spread[0]!]) === await hashOf([spread[0]!]) ? await hashOf(spread) : VARYING
+  const same = await hashOf([spread[0]!]) === await hashOf([spread[0]!])
+  const mark = await dataset.mark?.() ?? ''
+  const fingerprint = same ? sha256Of(new TextEncoder().encode(`${await hashOf(spread)} ${mark}`)).slice(0, 16) : VARYING
   return { samples: dataset.length, fields: names.map(describe).join(', '), fingerprint }
 }
 

@@ -1,6 +1,7 @@
 import { InputError } from '../errors.ts'
 import type { DataType } from '../format.ts'
 import { say } from '../plain.ts'
+import { sha256Of } from '../digest.ts'
 import { elementCount, showShape } from '../sizes.ts'
 import { namesProblem } from './class-names.ts'
 
@@ -26,6 +27,11 @@ export interface Dataset {
   readonly fields: Readonly<Record<string, Field>>
   /** Writes the samples of these indices into the beginning of each array of `into`. */
   read(indices: ArrayLike<number>, into: Arrays, draw?: Draw): void | Promise<void>
+  /**
+   * Tells these samples from any others, cheaply: a hash of all files by name and size, say. A training that goes on compares it. Without it, some
+   * samples are read and compared.
+   */
+  mark?(): string | Promise<string>
 }
 
 /** Throws InputError for what is no dataset. */
@@ -70,6 +76,7 @@ export function arrays(columns: Readonly<Record<string, Column>>): Dataset {
         }
       }
     },
+    mark: () => hashOf(names.map((name) => `${name} ${columns[name]!.scale ?? 1} ${sha256Of(spread(columns[name]!.data))}`)),
   }
 }
 
@@ -87,6 +94,25 @@ function checkColumn(name: string, column: Column): void {
   if (problem !== undefined) throw wrong(problem)
 }
 
+const hashOf = (parts: readonly string[]): string => sha256Of(new TextEncoder().encode(parts.join('\n')))
+
+/** All bytes of an array, or of a large one blocks in equal distances. */
+function spread({ buffer, byteOffset, byteLength }: Column['data']): Uint8Array {
+  const bytes = new Uint8Array(buffer, byteOffset, byteLength)
+  const [most, block] = [2 ** 22, 2 ** 10]
+  if (byteLength <= most) return bytes
+  const blocks = most / block
+  const found = new Uint8Array(most)
+  for (let i = 0; i < blocks; i++) {
+    const from = Math.round((i * (byteLength - block)) / (blocks - 1))
+    found.set(bytes.subarray(from, from + block), i * block)
+  }
+  return found
+}
+
+/** The mark of some samples of another dataset. */
+const markOf = (dataset: Dataset, which: () => string): Pick<Dataset, 'mark'> => (dataset.mark ? { mark: async () => hashOf([await dataset.mark!(), which()]) } : {})
+
 /** Samples from..to-1 of another dataset. */
 export function part(dataset: Dataset, from: number, to: number): Dataset {
   const end = Math.min(to, dataset.length)
@@ -94,6 +120,7 @@ export function part(dataset: Dataset, from: number, to: number): Dataset {
     length: Math.max(0, end - from),
     fields: dataset.fields,
     read: (indices, into, draw) => dataset.read(Array.from(indices, (i) => i + from), into, draw),
+    ...markOf(dataset, () => `${from} ${end}`),
   }
 }
 
@@ -103,5 +130,6 @@ export function select(dataset: Dataset, indices: ArrayLike<number>): Dataset {
     length: indices.length,
     fields: dataset.fields,
     read: (wanted, into, draw) => dataset.read(Array.from(wanted, (i) => indices[i]!), into, draw),
+    ...markOf(dataset, () => Array.from(indices).join()),
   }
 }

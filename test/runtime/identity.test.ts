@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { arrays, type Dataset } from '../../runtime/data/dataset.ts'
+import { arrays, type Dataset, part, select } from '../../runtime/data/dataset.ts'
 import { sha256Of } from '../../runtime/digest.ts'
 import type { Manifest } from '../../runtime/format.ts'
 import { essence } from '../../runtime/identity.ts'
@@ -118,6 +118,22 @@ describe('snapshots', () => {
       await expect(train(net, data, { epochs: 1 })).rejects.toThrow(says)
       expect(net.steps).toBe(3)
       expect(await train(net, samples(12), { epochs: 1 })).toHaveLength(3)
+    }
+  })
+
+  test('one label of thousands tells data apart, whatever is made of them', async () => {
+    const many = (change: number): Dataset => arrays({
+      x: { shape: [3], type: 'f32', data: new Float32Array(3 * 5000) },
+      label: { shape: [], type: 'i32', classes: 3, data: Int32Array.from({ length: 5000 }, (_, i) => (i === 1234 ? change : i % 3)) },
+    })
+    for (const some of [(data: Dataset) => data, (data: Dataset) => part(data, 8, 4000), (data: Dataset) => select(data, Array.from({ length: 4000 }, (_, i) => i))]) {
+      const net = await opened()
+      await train(net, some(many(0)), { steps: 1 })
+      const other = await opened()
+      await other.restore(await net.snapshot())
+      await expect(train(other, some(many(2)), { steps: 1 })).rejects.toThrow('with fingerprint')
+      await other.restore(await net.snapshot())
+      expect(await train(other, some(many(0)), { steps: 1 })).toHaveLength(1)
     }
   })
 
