@@ -8,6 +8,7 @@ import { type Equation, type OnLoad, reads, writes } from './kernel.ts'
 import { costOfStride, overhang } from './load-cost.ts'
 import type { Loop, Nest, NestChoice } from './nest.ts'
 import { loadOf } from './on-load.ts'
+import { onceByShape } from './once-by-shape.ts'
 import { pointByPoint } from './point-by-point.ts'
 import { reductions, steps } from './reduction-list.ts'
 import { dropTrueGuards, flattenAxes, flattenReductions, overAxes, splitAxis, splitDivided, strideOf } from './reshape.ts'
@@ -40,13 +41,16 @@ function withOnLoad({ onLoad: _, ...plain }: Equation, { axes, store }: OnLoad, 
   return { ...nest, phases: [{ ...pointByPoint(flattenAxes(made), [image!]), per: [image!] }, ...nest.phases], summary: `makes ${store.tensor.name} first; ${nest.summary}` }
 }
 
-/** Why the items of an equation cannot make on load what it would. */
-export function refuseOnLoad({ onLoad, ...plain }: Equation, choice: NestChoice = {}): string | undefined {
+/** Why the items of an equation cannot make on load what it would. `makesImages` tells whether they could. */
+export const refuseOnLoad = (e: Equation, makesImages: (e: Equation) => boolean): string | undefined =>
+  (makesImages(e) ? undefined : `${e.name} takes many images for each part of its weights`)
+
+/** Whether an item has one image, so that it can make the whole of it first: for `refuseOnLoad`. */
+export const makingImages = (choice: NestChoice = {}): ((e: Equation) => boolean) => onceByShape(({ onLoad, ...plain }) => {
   const [image] = chooseNest(plain, choice).grid
   const load = plain.stores.map((s) => loadOf(s.value, onLoad!)).find((found) => found)
-  const isImage = image && load && isAxis(load.at[0]!, image)
-  return isImage && image.extent === 'n' ? undefined : `${plain.name} takes many images for each part of its weights`
-}
+  return image?.extent === 'n' && load !== undefined && isAxis(load.at[0]!, image)
+})
 
 /** Points between two multiples of what an index is divided by that are written out. */
 const MOST_WRITTEN = 4

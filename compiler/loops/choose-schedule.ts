@@ -4,6 +4,7 @@ import { freeAxes } from './free-axes.ts'
 import type { Axis } from './index-expression.ts'
 import type { Equation } from './kernel.ts'
 import { computedOnLoad, loadOf, loadsWindowsWhole, windowsOver } from './on-load.ts'
+import { onceByShape } from './once-by-shape.ts'
 import { reductions, steps } from './reduction-list.ts'
 import { registerTile, type TileLimits } from './register-tile.ts'
 import type { Schedule } from './schedule.ts'
@@ -63,17 +64,24 @@ function makingOnLoad(e: Equation, { batches = [USUAL_BATCH] }: TargetTraits, mo
 }
 
 /** Why no workgroup can make on load what an equation would; or why a pass is cheaper, where many stage the same and each makes it again. */
-export function refuseOnLoad(e: Equation, traits: TargetTraits): string | undefined {
+export function refuseOnLoad(e: Equation, weigh: ReturnType<typeof weighingOnLoad>): string | undefined {
+  const { tensor } = e.onLoad!.store
+  const verdict = weigh(e)
+  if (verdict === 'uncovered') return `windows of ${e.name} do not cover ${tensor.name}`
+  return verdict === 'too often' ? `${tensor.name} would be computed too often in ${e.name}` : undefined
+}
+
+/** Whether an equation shall make on load what it would, for `refuseOnLoad`. */
+export const weighingOnLoad = (traits: TargetTraits): ((e: Equation) => 'uncovered' | 'too often' | undefined) => onceByShape((e) => {
   const { onLoad, ...plain } = e
-  const { tensor } = onLoad!.store
   const [making] = makingOnLoad(e, traits, 1)
-  if (!making) return `windows of ${e.name} do not cover ${tensor.name}`
+  if (!making) return 'uncovered'
   const main = onlyContraction(plain)!
   const { batches = [USUAL_BATCH] } = traits
   const [loading] = stagedSchedules(plain, rolesOf(plain, main), batches, 1)
   const alone = passCost({ ...plain, axes: onLoad!.axes, stores: [onLoad!.store], sides: [] }, batches[0]!)
-  return loading && making.costs[0]! > loading.costs[0]! + alone ? `${tensor.name} would be computed too often in ${e.name}` : undefined
-}
+  return loading && making.costs[0]! > loading.costs[0]! + alone ? 'too often' : undefined
+})
 
 /** Of what a workgroup of this equation gathers statistics. */
 export { blocksOf }

@@ -121,7 +121,8 @@ class Layout {
       if ((owner as Value).storage) return
       const known = found.get(owner) ?? { written: [], read: [] }
       found.set(owner, known)
-      if (!known[how].includes(at) && !(how === 'read' && known.written.includes(at))) known[how].push(at)
+      // Steps come in order.
+      if (known[how].at(-1) !== at && !(how === 'read' && known.written.at(-1) === at)) known[how].push(at)
     }
     program.steps.forEach(({ fused: { equation } }, at) => {
       for (const t of writes(equation)) touch(t, at, 'written')
@@ -129,22 +130,29 @@ class Layout {
     })
     for (const output of program.graph.outputs) touch(output.value, program.steps.length, 'read')
     return [...found].map(([owner, { written, read }]) =>
-      ({ owner, range: { size: bytesOf(owner), first: Math.min(...written, ...read), last: Math.max(...written, ...read), written, read } }))
+      ({ owner, range: { size: bytesOf(owner), first: Math.min(written[0] ?? Infinity, read[0] ?? Infinity), last: Math.max(written.at(-1) ?? 0, read.at(-1) ?? 0), written, read } }))
   }
 
   /** Tensors for all that lies in scratch, those that others lie behind before these. */
   private scratch(owners: readonly Tensor[], places: readonly Place[], program: string): ReadonlyMap<Tensor, number> {
     const indices = new Map<Tensor, number>()
-    const put = (i: number): number => {
-      const owner = owners[i]!
-      const known = indices.get(owner)
-      if (known !== undefined) return known
-      const { buffer, behind } = places[i]!
-      const index = this.put(`${program}/${owner.id}`, { ...entryOf(owner), buffer: this.scratchBuffer(buffer), offset: 0, ...behindOf(behind.map(put)) })
-      indices.set(owner, index)
-      return index
+    const open: number[] = []
+    for (const i of owners.keys()) {
+      open.push(i)
+      for (let at = open.at(-1); at !== undefined; at = open.at(-1)) {
+        const owner = owners[at]!
+        const { buffer, behind } = places[at]!
+        const missing = indices.has(owner) ? undefined : behind.find((other) => !indices.has(owners[other]!))
+        if (missing !== undefined) {
+          open.push(missing)
+          continue
+        }
+        open.pop()
+        if (indices.has(owner)) continue
+        const others = behindOf(behind.map((other) => indices.get(owners[other]!)!))
+        indices.set(owner, this.put(`${program}/${owner.id}`, { ...entryOf(owner), buffer: this.scratchBuffer(buffer), offset: 0, ...others }))
+      }
     }
-    owners.forEach((_, i) => put(i))
     return indices
   }
 

@@ -20,6 +20,7 @@ export class KernelTexts {
   private readonly kept: Kept[] = []
   private readonly index = new Map<string, number>()
   private readonly sections = new Set<string>()
+  private readonly namelessOf = new Map<string, string>()
 
   constructor(target: string, linked: boolean) {
     this.target = target
@@ -29,7 +30,7 @@ export class KernelTexts {
   /** Index of a kernel, a new one if need be. `group`: of the program that runs it. */
   indexOf(kernel: PrintedKernel, user: string, group: Group): number {
     const { bindings, text, subgroups, workgroup } = kernel
-    const key = this.linked ? text : `${bindings.map((b) => b.access).join()}\n${withoutNames(text, bindings)}`
+    const key = this.linked ? text : `${bindings.map((b) => b.access).join()}\n${this.nameless(text, bindings)}`
     const known = this.index.get(key)
     if (known !== undefined) {
       this.kept[known]!.users.add(user)
@@ -44,6 +45,13 @@ export class KernelTexts {
     this.kept.push({ entry, text, users: new Set([user]), ...(subgroups !== undefined && { subgroups }) })
     this.index.set(key, this.kept.length - 1)
     return this.kept.length - 1
+  }
+
+  /** Equal layers bring one text: it is looked through once. */
+  private nameless(text: string, bindings: PrintedKernel['bindings']): string {
+    const known = this.namelessOf.get(text) ?? withoutNames(text, bindings)
+    this.namelessOf.set(text, known)
+    return known
   }
 
   get entries(): readonly KernelEntry[] {

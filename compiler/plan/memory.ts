@@ -1,4 +1,5 @@
 import { addLinear, atBatch, type Linear } from '../loops/cost.ts'
+import { Skyline } from './skyline.ts'
 
 /** A tensor's stay in memory, in numbers of dispatches. */
 export interface LiveRange {
@@ -48,7 +49,7 @@ export function planMemory({ ranges, batch, sharesBuffers }: MemoryRequest): Mem
   const lowerBound = mostAlive(ranges, batch)
   const bound = mostAlive(ranges.map((r, i) => ({ ...r, size: { fixed: sizes[i]!, perSample: 0 } })), batch).fixed
   const conflicts = sharesBuffers ? ranges.map(() => new Set<number>()) : conflictsOf(ranges)
-  const most = sharesBuffers ? Infinity : 2 * Math.max(0, ...sizes)
+  const most = sharesBuffers ? Infinity : 2 * sizes.reduce((largest, size) => Math.max(largest, size), 0)
   const rounds = Math.min(MOST_ROUNDS, Math.max(1, Math.floor(PLACEMENTS / Math.max(1, ranges.length))))
   let best: Packing | undefined
   for (const weight of WEIGHTS) {
@@ -85,7 +86,6 @@ interface Packing {
 }
 
 const total = ({ heights }: Packing): number => heights.reduce((a, b) => a + b, 0)
-const meet = (a: LiveRange, b: LiveRange): boolean => a.first <= b.last && b.first <= a.last
 
 /** For each tensor those that a dispatch reads while it writes it, or writes while it reads it. */
 function conflictsOf(ranges: readonly LiveRange[]): Set<number>[] {
@@ -105,11 +105,15 @@ function conflictsOf(ranges: readonly LiveRange[]): Set<number>[] {
 
 function pack(ranges: readonly LiveRange[], sizes: readonly number[], conflicts: readonly ReadonlySet<number>[], most: number, order: readonly number[]): Packing {
   const packing: Packing = { buffers: [], starts: [], heights: [], grewLast: order[0] ?? -1 }
+  const first = Int32Array.from(ranges, (r) => r.first)
+  const last = Int32Array.from(ranges, (r) => r.last)
+  const bufferOf = new Int32Array(ranges.length).fill(-1)
   for (const i of order) {
     let best = { buffer: packing.buffers.length, start: 0, growth: sizes[i]! }
+    const barred = new Set([...conflicts[i]!].map((m) => bufferOf[m]!))
     for (const [buffer, members] of packing.buffers.entries()) {
-      if (members.some((m) => conflicts[i]!.has(m))) continue
-      const start = lowestGap(i, members, packing.starts, ranges, sizes)
+      if (barred.has(buffer)) continue
+      const start = lowestGap(i, members, packing.starts, first, last, sizes)
       const height = packing.heights[buffer]!
       const growth = Math.max(0, start + sizes[i]! - height)
       if (growth < best.growth && (growth === 0 || height + growth <= most)) best = { buffer, start, growth }
@@ -118,41 +122,50 @@ function pack(ranges: readonly LiveRange[], sizes: readonly number[], conflicts:
     if (best.growth > 0) packing.grewLast = i
     packing.starts[i] = best.start
     packing.heights[best.buffer] = (packing.heights[best.buffer] ?? 0) + best.growth
-    const behind = members.findIndex((m) => packing.starts[m]! > best.start)
-    members.splice(behind < 0 ? members.length : behind, 0, i)
+    bufferOf[i] = best.buffer
+    members.splice(firstBehind(members, packing.starts, best.start), 0, i)
   }
   return packing
 }
 
-function lowestGap(i: number, members: readonly number[], starts: readonly number[], ranges: readonly LiveRange[], sizes: readonly number[]): number {
+/** How many of the members, which are sorted by it, start no later. */
+function firstBehind(members: readonly number[], starts: readonly number[], start: number): number {
+  let [low, high] = [0, members.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (starts[members[middle]!]! > start) high = middle
+    else low = middle + 1
+  }
+  return low
+}
+
+function lowestGap(i: number, members: readonly number[], starts: readonly number[], first: Int32Array, last: Int32Array, sizes: readonly number[]): number {
+  const [from, to, size] = [first[i]!, last[i]!, sizes[i]!]
   let start = 0
   for (const m of members) {
-    if (!meet(ranges[m]!, ranges[i]!)) continue
-    if (starts[m]! - start >= sizes[i]!) break
+    if (first[m]! > to || last[m]! < from) continue
+    if (starts[m]! - start >= size) break
     start = Math.max(start, starts[m]! + sizes[m]!)
   }
   return start
 }
 
-/** Largest buffer first; each tensor behind those alive with it that start lower, but for those that one of them lies behind itself. */
+/**
+ * Largest buffer first; each tensor behind those that lie right below it at some time of its life. What lies below these lies below it too,
+ * so that the lists are short, however many tensors are alive at once.
+ */
 function described(ranges: readonly LiveRange[], { buffers, heights }: Packing, batch: number): Pick<MemoryPlan, 'places' | 'buffers'> {
   const places = new Array<Place>(ranges.length)
   const ends = new Array<Linear>(ranges.length)
   const highest = (ends: readonly Linear[]): Linear => ends.reduce((most, end) => (atBatch(end, batch) > atBatch(most, batch) ? end : most), NOTHING)
   const ordered = buffers.map((members, i) => ({ members, height: heights[i]! })).sort((a, b) => b.height - a.height)
   const sizes = ordered.map(({ members }, buffer) => {
-    members.forEach((i, rank) => {
-      const known = new Set<number>()
-      const behind: number[] = []
-      for (let k = rank - 1; k >= 0; k--) {
-        const m = members[k]!
-        if (known.has(m) || !meet(ranges[m]!, ranges[i]!)) continue
-        behind.push(m)
-        for (const lower of places[m]!.behind) known.add(lower)
-      }
+    const skyline = new Skyline()
+    for (const i of members) {
+      const behind = skyline.cover(ranges[i]!.first, ranges[i]!.last, i)
       places[i] = { buffer, behind }
       ends[i] = addLinear(highest(behind.map((m) => ends[m]!)), ranges[i]!.size)
-    })
+    }
     return highest(members.map((m) => ends[m]!))
   })
   return { places, buffers: sizes }
@@ -161,11 +174,18 @@ function described(ranges: readonly LiveRange[], { buffers, heights }: Packing, 
 const NOTHING: Linear = { fixed: 0, perSample: 0 }
 
 function mostAlive(ranges: readonly LiveRange[], batch: number): Linear {
+  const end = ranges.reduce((latest, r) => Math.max(latest, r.last), 0)
+  const [fixed, perSample] = [new Float64Array(end + 2), new Float64Array(end + 2)]
+  for (const { first, last, size } of ranges) {
+    fixed[first]! += size.fixed
+    fixed[last + 1]! -= size.fixed
+    perSample[first]! += size.perSample
+    perSample[last + 1]! -= size.perSample
+  }
   let most = NOTHING
-  const end = Math.max(0, ...ranges.map((r) => r.last))
+  let alive = NOTHING
   for (let at = 0; at <= end; at++) {
-    let alive = NOTHING
-    for (const r of ranges) if (r.first <= at && at <= r.last) alive = addLinear(alive, r.size)
+    alive = addLinear(alive, { fixed: fixed[at]!, perSample: perSample[at]! })
     if (atBatch(alive, batch) > atBatch(most, batch)) most = alive
   }
   return most

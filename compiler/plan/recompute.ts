@@ -1,6 +1,6 @@
 import type { Value } from '../graph/graph.ts'
 import { resolved } from '../graph/query.ts'
-import { overlap } from '../graph/storage.ts'
+import { bufferOf, overlap } from '../graph/storage.ts'
 import { atBatch, bytesOf, flopsOf } from '../loops/cost.ts'
 import { type Expression, mapChildren } from '../loops/expression.ts'
 import type { Fused } from '../loops/fuse.ts'
@@ -61,6 +61,8 @@ class Kernels {
   private readonly forward: number
   /** Before which kernel, at the latest, each can run again: then something that it reads is updated. */
   private readonly until: number[]
+  /** Kernels that write to what outlives the program, in order, by its buffer. */
+  private readonly updates = new Map<string, { readonly at: number; readonly value: Value }[]>()
   private readonly readLate: boolean[] = []
   private readonly results: readonly number[]
 
@@ -73,14 +75,25 @@ class Kernels {
     this.flops = steps.map(({ equation }) => atBatch(flopsOf(withoutSides(equation)), batch))
     const losses = new Set(this.numbers(request.losses))
     this.forward = 1 + this.writes.findLastIndex((all) => all.some((v) => losses.has(v)))
+    steps.forEach(({ equation }, at) => {
+      for (const written of writes(equation)) {
+        const value = this.root(written) as Value
+        const buffer = bufferOf(value)
+        if (buffer === undefined) continue
+        const known = this.updates.get(buffer) ?? []
+        this.updates.set(buffer, known)
+        known.push({ at, value })
+      }
+    })
     this.until = steps.map(({ equation }, at) => this.updatedBehind(equation, at))
     this.writes.forEach((all, at) => { for (const v of all) (this.makers[v] ??= []).push(at) })
     this.reads.forEach((all, at) => { if (at >= this.forward) for (const v of all) this.readLate[v] = true })
     this.results = this.numbers(request.results)
+    const results = new Set(this.results)
     this.values.forEach((value, v) => {
       // What updates something in place is not done twice.
       const repeatable = this.makers[v]!.every((at) => at < this.forward && !this.reads[at]!.includes(v) && !writes(steps[at]!.equation).some((t) => (this.root(t) as Value).storage))
-      if (repeatable && !this.results.includes(v) && isBatched(value.shape)) this.candidates.push(v)
+      if (repeatable && !results.has(v) && isBatched(value.shape)) this.candidates.push(v)
     })
     this.candidates.sort((a, b) => this.makers[a]![0]! - this.makers[b]![0]!)
   }
@@ -107,9 +120,14 @@ class Kernels {
   }
 
   private updatedBehind(equation: Equation, at: number): number {
-    const stored = reads(equation).map((t) => this.root(t) as Value).filter((t) => t.storage)
-    const next = this.request.steps.findIndex((step, i) => i > at && writes(step.equation).some((w) => stored.some((t) => overlap(this.root(w) as Value, t))))
-    return next < 0 ? Infinity : next
+    let next = Infinity
+    for (const read of reads(equation)) {
+      const stored = this.root(read) as Value
+      const updates = stored.storage ? this.updates.get(bufferOf(stored)!) : undefined
+      const update = updates?.find((u) => u.at > at && overlap(u.value, stored))
+      if (update) next = Math.min(next, update.at)
+    }
+    return next
   }
 
   /**
@@ -120,11 +138,28 @@ class Kernels {
     const count = this.values.length
     const made = new Uint8Array(count)
     let possible = true
-    const again = (v: number, at: number): void => {
-      made[v] = 1
-      for (const kernel of this.makers[v]!) {
+    const again = (value: number, at: number): void => {
+      // Values that are being made, each with how many of its kernels ran and how many of what the next one reads is there.
+      const open = [{ v: value, ran: 0, there: 0 }]
+      made[value] = 1
+      for (let making = open.at(-1); making; making = open.at(-1)) {
+        const { v } = making
+        const kernel = this.makers[v]![making.ran]
+        if (kernel === undefined) {
+          open.pop()
+          continue
+        }
         if (at > this.until[kernel]!) possible = false
-        for (const r of this.readsAgain[kernel]!) if (dropped[r] && !made[r]) again(r, at)
+        const needed = this.readsAgain[kernel]!
+        while (making.there < needed.length && !(dropped[needed[making.there]!] && !made[needed[making.there]!])) making.there++
+        if (making.there < needed.length) {
+          const missing = needed[making.there]!
+          made[missing] = 1
+          open.push({ v: missing, ran: 0, there: 0 })
+          continue
+        }
+        making.ran++
+        making.there = 0
         for (const r of this.readsAgain[kernel]!) visit.use(dropped[r] ? r + count : r)
         visit.use(v + count)
         // What else it makes and is asked for, in the same go.
@@ -194,13 +229,17 @@ class Kernels {
     const copies = new Map<Tensor, Tensor>()
     const count = this.values.length
     const copyOf = (t: Tensor): Tensor => {
-      const known = copies.get(t)
-      if (known) return known
-      const copy = { ...t, id: nextTensorId(), name: `${t.name}.again` }
-      copies.set(t, copy)
-      const of = viewOf.get(t)
-      if (of) viewOf.set(copy, copyOf(of))
-      return copy
+      let before: Tensor | undefined
+      // A view's copy is a view of the copy of what it shows.
+      for (let of: Tensor | undefined = t; of; of = viewOf.get(of)) {
+        const known = copies.get(of)
+        const copy = known ?? { ...of, id: nextTensorId(), name: `${of.name}.again` }
+        copies.set(of, copy)
+        if (before) viewOf.set(before, copy)
+        if (known) break
+        before = copy
+      }
+      return copies.get(t)!
     }
     const steps = this.launches(dropped).map(({ kernel, again, values }): Step => {
       const step = this.request.steps[kernel]!
@@ -252,6 +291,8 @@ const PASS_WORTH = 0.1
 const POWER = 24
 const MOST_ROUNDS = 4
 const MOST_STARTS = 2
+/** Values and kernels that are looked at for plans of a very deep net: beyond it single values stay as they are. */
+const MOST_WEIGHED = 2e8
 
 /**
  * The cost model: peak times 1 + PASS_WORTH * (FLOPs done again / FLOPs of the forward pass). It starts with the best of the plans that
@@ -261,9 +302,12 @@ const MOST_STARTS = 2
 class Choice {
   private readonly kernels: Kernels
   private readonly pass: number
+  /** Plans that may still be weighed. */
+  private left: number
 
   constructor(kernels: Kernels) {
     this.kernels = kernels
+    this.left = MOST_WEIGHED / Math.max(1, kernels.values.length + kernels.flops.length)
     this.pass = kernels.candidates.length === 0 ? 1 : Math.max(1, kernels.flops.reduce((a, b) => a + b, 0) / 3)
   }
 
@@ -306,6 +350,7 @@ class Choice {
       changed = false
       for (const v of this.kernels.candidates) {
         dropped[v]! ^= 1
+        if (this.left <= 0) { dropped[v]! ^= 1; return }
         const other = this.cost(dropped, peak)
         if (other < cost) [cost, changed] = [other, true]
         else dropped[v]! ^= 1
@@ -314,6 +359,7 @@ class Choice {
   }
 
   private cost(dropped: Uint8Array, peak: (alive: Float64Array) => number): number {
+    this.left--
     const weight = this.kernels.weigh(dropped)
     return weight ? peak(weight.alive) * (1 + (PASS_WORTH * weight.flops) / this.pass) : Infinity
   }

@@ -1,11 +1,12 @@
 import { bufferOf } from '../../graph/storage.ts'
 import { canonicalText } from '../../loops/canonical.ts'
-import { chooseNest, refuseOnLoad } from '../../loops/choose-nest.ts'
+import { chooseNest, makingImages, refuseOnLoad } from '../../loops/choose-nest.ts'
 import type { Blocks } from '../../loops/fuse.ts'
 import type { Axis } from '../../loops/index-expression.ts'
 import type { Equation } from '../../loops/kernel.ts'
 import { kernelKey } from '../../loops/kernel-key.ts'
 import { bindingsOf } from '../../loops/lower.ts'
+import { onceByShape } from '../../loops/once-by-shape.ts'
 import { lowerItems } from '../../loops/lower-items.ts'
 import type { NestChoice } from '../../loops/nest.ts'
 import type { PrintedKernel } from '../../plan/build-plan.ts'
@@ -25,17 +26,19 @@ export const wasmPrecise: Target = targetOf({ winograd: false })
 
 /** `always`: what every choice has. */
 function targetOf(always: NestChoice): Target {
+  const rowsOf = onceByShape((e) => chooseNest(e, always).rows)
+  const makesImages = makingImages(always)
   return {
     name: 'wasm', maxBindings: 16, sharesBuffers: true, prologueLoads: 2,
-    candidates: (e) => candidates(e, always), blocksOf: (e) => blocksOf(e, always), refuseOnLoad: (e) => refuseOnLoad(e, always), printer: (_, schedules) => printer(always, schedules),
+    candidates: (e) => candidates(e, always), blocksOf: (e) => blocksOf(e, rowsOf), refuseOnLoad: (e) => refuseOnLoad(e, makesImages), printer: (_, schedules) => printer(always, schedules),
   }
 }
 
 /** Statistics are gathered of whole pictures, or of the rows that an item computes. */
-function blocksOf(equation: Equation, always: NestChoice): Blocks | string {
+function blocksOf(equation: Equation, rowsOf: (e: Equation) => number | undefined): Blocks | string {
   const whole = (a: Axis): number => (typeof a.extent === 'number' ? a.extent : 1)
   if (equation.axes.length < 3) return `${equation.name} computes no pictures`
-  const { rows } = chooseNest(equation, always)
+  const rows = rowsOf(equation)
   const row = equation.axes.at(-2)!
   return rows === undefined ? whole : (a) => (a === row ? rows : whole(a))
 }

@@ -1,6 +1,6 @@
 import { HALF_PLAN, SOFTWARE_PLAN } from '../../../runtime/format.ts'
 import { bufferOf } from '../../graph/storage.ts'
-import { blocksOf, candidates, chooseSchedule, refuseOnLoad, type TargetTraits } from '../../loops/choose-schedule.ts'
+import { blocksOf, candidates, chooseSchedule, refuseOnLoad, type TargetTraits, weighingOnLoad } from '../../loops/choose-schedule.ts'
 import { kernelKey } from '../../loops/kernel-key.ts'
 import { lower } from '../../loops/lower.ts'
 import { printOnce } from '../print-once.ts'
@@ -30,10 +30,17 @@ type WaysOf = (e: Equation, batch: number) => readonly Schedule[]
 
 const onHardware: WaysOf = (e, batch) => candidates(e, { ...hardware, batches: batchesFor(batch) })
 
+const weighings = new Map<number, ReturnType<typeof weighingOnLoad>>()
+function weighing(batch: number): ReturnType<typeof weighingOnLoad> {
+  const known = weighings.get(batch) ?? weighingOnLoad({ ...hardware, batches: batchesFor(batch) })
+  weighings.set(batch, known)
+  return known
+}
+
 /** WGSL: eight storage buffers at most, as every WebGPU grants them. */
 export const wgsl: Target = {
   ...scheduled((e, batch) => chooseSchedule(e, { ...hardware, batches: batchesFor(batch) }), { waysOf: onHardware }),
-  refuseOnLoad: (e, batch) => refuseOnLoad(e, { ...hardware, batches: batchesFor(batch) }),
+  refuseOnLoad: (e, batch) => refuseOnLoad(e, weighing(batch)),
   candidates: (e, batch) => onHardware(e, batch).map((schedule) => scheduleToJson(e, schedule)),
 }
 
