@@ -68,7 +68,7 @@ export async function netData(bundle: Bundle, request: NetDataRequest, screen: S
     used = { [part]: samples }
   }
   // What feeds what is told by shapes as they will be.
-  const report = await countClasses(request.inputs, Object.fromEntries(Object.entries(used).map(([part, dataset]) => [part, augment(dataset, changes, request.inputs)])))
+  const report = await countClasses(request.inputs, Object.fromEntries(Object.entries(used).map(([part, dataset]) => [part, augment(dataset, changes, request.inputs)])), use === 'train')
   if (!screen.json) for (const line of [...(report?.lines ?? []), ...files.notes]) screen.note(line)
   return { ...data, ...(report && { classes: report.classes }) }
 }

@@ -1,7 +1,7 @@
 import { augment } from './data/augment.ts'
-import { matchClasses, relabel } from './data/classes.ts'
 import type { Dataset } from './data/dataset.ts'
 import { fieldsFor } from './data/fields.ts'
+import { NetClasses } from './data/net-classes.ts'
 import { type Device, DeviceError, type Numbers, type Session, type StepScalars } from './device.ts'
 import { InputError, NonFiniteError } from './errors.ts'
 import { evaluateAll, type EvaluateOptions, type Evaluation } from './evaluate.ts'
@@ -123,8 +123,7 @@ export class Net {
   #rest: Session | undefined
   readonly #store: ParameterStore
 
-  /** What the classes of labels are called, by input: of the bundle, or of the data that the net was trained with. */
-  #classNames = new Map<string, readonly string[]>()
+  readonly #classes: NetClasses
 
   constructor(parts: NetParts) {
     this.#parts = parts
@@ -136,7 +135,7 @@ export class Net {
     this.notes = this.#notes = [...parts.notes]
     this.#seed = parts.seed
     this.#store = new ParameterStore(this.manifest, parts.session)
-    for (const { name, classNames } of this.manifest.inputs) if (classNames) this.#classNames.set(name, classNames)
+    this.#classes = new NetClasses(this.manifest.inputs)
   }
 
   /** Updates done so far: the t of schedules and of Adam. */
@@ -158,7 +157,7 @@ export class Net {
   }
 
   classesOf(label: string): readonly string[] | undefined {
-    return this.#classNames.get(label)
+    return this.#classes.of(label)
   }
 
   /** Infers. `stats: 'batch'` normalizes with this batch's statistics, whatever was stored. */
@@ -416,7 +415,7 @@ export class Net {
     const weights = new Map([...await this.parameters()].map(([name, { shape, data }]) =>
       [name, { shape, type: 'f32', data: Float32Array.from(data as Float32Array) }] as const))
     const { files, manifest: { plans } } = await this.#whole()
-    return { files, manifest: { ...this.manifest, plans, inputs: this.#namedInputs() }, weights }
+    return { files, manifest: { ...this.manifest, plans, inputs: this.#classes.inputs }, weights }
   }
 
   /** The bundle as it lies where it was opened from: what was not needed to run it is read now. */
@@ -428,13 +427,6 @@ export class Net {
       this.#notes.push(`saved with the programs that were loaded alone (${Object.keys(this.session.plan.programs).join(', ')}): ${(error as Error).message}`)
       return bundle
     }
-  }
-
-  #namedInputs(): readonly InputEntry[] {
-    return this.manifest.inputs.map((input) => {
-      const classNames = this.#classNames.get(input.name)
-      return classNames ? { ...input, classNames } : input
-    })
   }
 
   /** What makes this training the one that it is; with its data once `train` was called. */
@@ -520,30 +512,15 @@ export class Net {
 
   /**
    * A dataset as a program reads it: which field feeds which input, `plain` with labels as the net has them, and `dataset` with pictures
-   * changed as the file's `augment` says, if `augment` is not false. `learn`: see `withLabels`.
+   * changed as the file's `augment` says, if `augment` is not false. `learn`: a net whose classes have no names takes those of
+   * the data.
    */
   feed(program: string, given: Dataset, { learn, augment: changes = true }: { readonly learn: boolean; readonly augment?: boolean }): { fields: Map<string, string>; plain: Dataset; dataset: Dataset } {
     const inputs = this.neededInputs(program)
     const calls = changes ? this.manifest.train?.augment ?? [] : []
     const fields = fieldsFor(inputs, augment(given, calls, inputs))
-    const plain = this.withLabels(fields, given, learn)
+    const plain = this.#classes.apply(fields, given, learn)
     return { fields, plain, dataset: augment(plain, calls, inputs) }
-  }
-
-  /**
-   * The dataset with labels as the net has them: classes are matched by name. `learn`: a net whose classes have no names takes
-   * those of the data. Throws InputError where they cannot be matched.
-   */
-  withLabels(fields: ReadonlyMap<string, string>, dataset: Dataset, learn: boolean): Dataset {
-    const changes = new Map<string, readonly number[]>()
-    for (const input of this.#namedInputs()) {
-      const field = fields.get(input.name)
-      if (field === undefined) continue
-      const { labels, names, learned } = matchClasses(input, dataset.fields[field]!)
-      if (labels) changes.set(field, labels)
-      if (learned && learn && names) this.#classNames.set(input.name, names)
-    }
-    return relabel(dataset, changes)
   }
 
   /** Gives its memory back; what waits, and calls that follow, are refused. Closing it again does nothing. */

@@ -19,18 +19,20 @@ export interface ClassReport {
 
 /**
  * Counts the classes of each part of a data set, by the label of the net that they feed. Throws InputError where data and net do not
- * fit: before any other work. Undefined where the net has no label a sample.
+ * fit: before any other work. `training`: a net without names takes those of the data. Undefined where the net has no label a sample.
  */
-export async function countClasses(inputs: readonly InputEntry[], parts: Readonly<Record<string, Dataset>>): Promise<ClassReport | undefined> {
+export async function countClasses(inputs: readonly InputEntry[], parts: Readonly<Record<string, Dataset>>, training: boolean): Promise<ClassReport | undefined> {
   const label = inputs.find(({ classes, shape }) => classes !== undefined && elementCount(shape) === 1)
   const counts = new Map<string, Map<number, number>>()
   let names = label?.classNames
+  let guessed = false
   for (const [part, dataset] of Object.entries(parts)) {
     const fields = fieldsFor(inputs, dataset)
     if (!label) continue
     const field = fields.get(label.name)!
     const match = matchClasses({ ...label, ...(names && { classNames: names }) }, dataset.fields[field]!)
     names ??= match.names
+    guessed ||= match.learned && !training
     const labels = new Int32Array(dataset.length)
     await dataset.read(Array.from(labels, (_, i) => i), { [field]: labels })
     const count = new Map<number, number>()
@@ -44,7 +46,9 @@ export async function countClasses(inputs: readonly InputEntry[], parts: Readonl
   const classes = Array.from({ length: label.classes! }, (_, k): ClassCount => ({
     label: k, ...(names?.[k] !== undefined && { name: names[k] }), samples: Object.fromEntries([...counts].map(([part, count]) => [part, count.get(k) ?? 0])),
   }))
-  return { classes, lines: linesOf(classes, [...counts.keys()]) }
+  const lines = linesOf(classes, [...counts.keys()])
+  if (guessed) lines.push(`the net does not say what its classes are called: its labels 0, 1, ... are taken to be these, in the order of their names`)
+  return { classes, lines }
 }
 
 /** Classes that are told one by one. */

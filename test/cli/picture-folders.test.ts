@@ -204,6 +204,12 @@ describe('a net that was trained with folders', () => {
     expect((await evaluate(some)).err).toMatch(/a class that label of the net does not know: catt; did you mean cat\? \(it knows cat, dog, eel\)/)
   })
 
+  test('a net that never learned names says so where it is evaluated by names', async () => {
+    await writeFile(join(root, 'u.net'), text('class[3]', 3))
+    const said = await fusenet(['eval', join(root, 'u.net'), '--data', data, '--device', 'interpreter'])
+    expect(said.err).toMatch(/does not say what its classes are called: its labels 0, 1, \.\.\. are taken to be these/)
+  })
+
   test('names in another order than the folders are mapped; fewer without names are refused', async () => {
     await writeFile(join(root, 'g.net'), text('class[eel, cat, dog]', 3))
     const trained = await fusenet(['train', join(root, 'g.net'), '--data', data, '--device', 'interpreter', '-o', join(root, 'g'), '--json'])
