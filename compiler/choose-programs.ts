@@ -42,7 +42,8 @@ export function unknownNames(what: 'program' | 'target', asked: readonly string[
   if (!asked) return []
   const mistake = (message: string, hint: string): Diagnostic => ({ severity: 'error', code: `option/no-${what}`, message, labels: [], hint })
   const all = `there are ${known.join(', ')}`
-  if (asked.length === 0) return [mistake(`no ${what} is named, so there is nothing to compile`, all)]
+  // Without a target a bundle is a text, which the interpreter runs.
+  if (asked.length === 0 && what === 'program') return [mistake('no program is named, so there is nothing to compile', all)]
   return asked.filter((name) => !known.includes(name)).map((name) => {
     const guess = suggest(name, known)
     return mistake(`there is no ${what} ${JSON.stringify(name)}`, guess === undefined ? all : `did you mean ${guess}? ${all}`)

@@ -6,6 +6,7 @@ import { encodeNpy } from '../../runtime/npy.ts'
 import { tunables } from '../../measure/tune.ts'
 import type { Device } from '../../runtime/device.ts'
 import { readBundle } from '../../runtime/node.ts'
+import { kernelTexts } from '../support/kernel-texts.ts'
 import { fusenet, json } from './helper.ts'
 
 const TINY = 'net tiny {\n  input x: f32[1, 6, 6]\n  output y = x -> conv(4, 3) as c -> relu -> fc(2) as f\n}\n'
@@ -56,7 +57,7 @@ describe('tune', () => {
     const made: { texts: unknown[]; y: number[] }[] = []
     for (const more of [[], ['--cache', at('own.json')]]) {
       expect((await fusenet(['compile', at('tiny.net'), '-o', at('compiled'), ...more])).code).toBe(0)
-      const texts = [...(await readBundle(at('compiled'))).files.values()].filter((text) => typeof text === 'string')
+      const texts = [...kernelTexts(await readBundle(at('compiled')), 'webgpu').values()]
       made.push({ texts, y: json(await fusenet(['run', at('compiled'), '--device', 'webgpu', '--input', at('x.npy'), '--json'])).outputs.y.data })
     }
     const [before, after] = made as [(typeof made)[number], (typeof made)[number]]
