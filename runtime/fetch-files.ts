@@ -57,7 +57,7 @@ async function fetchFile(url: URL, get: Get, came: (bytes: number) => void, sign
     return { ...found, bytes: inPieces && response.body ? await pieces(response.body, came) : await whole(response, came) }
   } catch (error) {
     signal?.throwIfAborted()
-    if (error instanceof BundleError || (error as Error)?.name === 'AbortError') throw error
+    if (error instanceof BundleError || error instanceof CallerError) throw error
     const elsewhere = here()?.origin !== url.origin
     throw new BundleError([{ path: from, message: `cannot be fetched: ${reasonOf(error)}${elsewhere && isPage() ? '. Is the server reached, and does it let this page read its files (CORS: Access-Control-Allow-Origin)?' : ''}` }])
   }
@@ -110,6 +110,11 @@ async function readFile(url: URL, came: (bytes: number) => void): Promise<Found>
   }
 }
 
+/** Not the network's: what the caller handed in threw. */
+class CallerError extends Error {
+  override name = 'CallerError'
+}
+
 function progressOf(report: FetchOptions['onProgress']): (file: string, entry?: FileEntry) => (bytes: number) => void {
   let loaded = 0
   let total = 0
@@ -118,7 +123,11 @@ function progressOf(report: FetchOptions['onProgress']): (file: string, entry?: 
     return (bytes) => {
       loaded += bytes
       if (!entry) total += bytes
-      report?.({ loaded, total: Math.max(total, loaded), file })
+      try {
+        report?.({ loaded, total: Math.max(total, loaded), file })
+      } catch (error) {
+        throw new CallerError('onProgress failed', { cause: error })
+      }
     }
   }
 }

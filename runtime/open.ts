@@ -122,7 +122,8 @@ async function openNow(source: BundleSource, options: Taken): Promise<Net> {
     } catch (error) {
       options.signal?.throwIfAborted()
       // What is wrong with the bundle or the options is so on any device.
-      if (error instanceof BundleError || error instanceof InputError || i >= usable.length - 1) throw error
+      if (error instanceof BundleError || error instanceof InputError) throw error
+      if (i >= usable.length - 1) throw failures.length > 0 ? new DeviceError(`${failures.join('; ')}. There: ${(error as Error).message}`) : error
       failures.push(`WebGPU failed, running on the CPU: ${(error as Error)?.message ?? String(error)}`)
     }
   }

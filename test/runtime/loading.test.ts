@@ -236,6 +236,12 @@ describe('fetch, signal, onProgress', () => {
     expect(new Set(seen.filter(({ file }) => file !== 'bundle.json').map(({ total }) => total))).toEqual(new Set([bytes]))
   })
 
+  test('what onProgress throws is not taken for a fault of the network', async () => {
+    const error = await openAt(hostOf(), { onProgress: () => { throw new Error('mine') } }).catch((e: Error) => e)
+    expect(String(error)).not.toMatch(/cannot be fetched/)
+    expect((error as Error).cause).toEqual(new Error('mine'))
+  })
+
   test('a signal ends loading at once, wherever it is, and leaves nothing open', async () => {
     const reason = new Error('another page')
     await expect(openAt(hostOf(), { signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
