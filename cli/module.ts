@@ -98,9 +98,9 @@ ${label?.classNames ? `  /** What the classes of ${label.name} are called. */
 ` : ''}  /** Infers one batch. */
   run(inputs: Inputs, options?: { readonly stats?: 'global' | 'batch' }): Promise<Outputs>
 ${train ? `  /** One training step with everything it computed; \`update: false\` leaves the parameters as they are. */
-  step(inputs: TrainInputs, options?: { readonly update?: boolean; readonly rate?: number }): Promise<{ readonly loss: number; readonly outputs: TrainOutputs; readonly grads: Gradients }>
-  /** One update; the loss can be awaited later. */
-  trainStep(inputs: TrainInputs, options?: { readonly rate?: number }): Promise<{ readonly step: number; readonly rate: number; readonly loss: Promise<number> }>
+  step(inputs: TrainInputs, options?: { readonly update?: boolean; readonly rate?: number }): Promise<{ readonly loss: number; readonly outputs: TrainOutputs; readonly grads: Gradients; readonly nonFinite: number }>
+  /** One update; the loss can be awaited later. It rejects with a NonFiniteError where numbers stop being finite, unless \`keepGoing\` is set. */
+  trainStep(inputs: TrainInputs, options?: { readonly rate?: number; readonly keepGoing?: boolean }): Promise<{ readonly step: number; readonly rate: number; readonly loss: Promise<number> }>
 ` : ''}  parameters(): Promise<Map<string, Tensor>>
   setParameters(values: ReadonlyMap<string, Tensor>, options?: { readonly strict?: boolean }): Promise<void>
   close(): void
@@ -124,6 +124,8 @@ export interface OpenOptions {
   readonly weights?: ReadonlyMap<string, Tensor> | 'fresh'
   /** \`['infer']\`: what training alone needs is neither compiled nor allocated. */
   readonly programs?: readonly string[]
+  /** Batch statistics may rest on one value: \`batch_norm\` behind \`fc\` at batch 1. Refused by default. */
+  readonly allowOneValue?: boolean
 ${bundle.manifest.plans[HALF_PLAN] ? `  /** f16: infers with half the bytes, on adapters with shader-f16; auto: where there is one and \`programs\` is \`['infer']\`. */
   readonly storage?: 'f32' | 'f16' | 'auto'
 ` : ''}}

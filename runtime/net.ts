@@ -40,7 +40,7 @@ export interface TrainStep {
   /** Updates done with this one. */
   readonly step: number
   readonly rate: number
-  /** Its reading is under way; steps that follow do not change it, and need not wait for it. */
+  /** Its reading is under way; steps that follow do not change it, and need not wait for it. Rejects with NonFiniteError: see `trainStep`. */
   readonly loss: Promise<number>
 }
 

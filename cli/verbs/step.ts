@@ -42,10 +42,11 @@ export const step: Verb = {
         for (const [name, values] of Object.entries(result.grads)) tensors.set(`grad/${name}`, tensorOf(values, shapes.get(name) ?? [], given.samples))
         if (update) for (const [name, tensor] of await net.parameters()) tensors.set(`new/${name}`, tensor)
         if (outputs) await writeTensors(outputs, tensors)
+        if (result.nonFinite > 0) screen.note(`${result.nonFinite} elements of the parameters were not updated: their gradient or new value is not finite`)
         screen.print(`loss ${showNumber(result.loss)} at batch ${given.samples} on ${device.name}`)
         screen.table(['result', 'shape', 'largest', 'mean'], [...tensors].map(([name, { shape, data }]) => [name, `[${shape.join(', ')}]`, ...summary(data as ArrayLike<number>)]), [2, 3])
         screen.result({
-          device: device.name, batch: given.samples, loss: result.loss,
+          device: device.name, batch: given.samples, loss: result.loss, nonFinite: result.nonFinite,
           results: Object.fromEntries([...tensors].map(([name, { shape, data }]) => [name, outputs ? { shape } : { shape, data }])),
           ...(outputs && { files: outputs.map((text) => text.replace(/^[\w./]+=/, '')) }),
         })
