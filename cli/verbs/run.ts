@@ -71,7 +71,7 @@ export const run: Verb = {
       else showPredictions(tensors, bundle, given.names, screen)
       const classes = [...tensors].flatMap(([name, { shape, data }]) => {
         const names = classNamesOf(bundle, name)
-        return names && shape.length === 2 ? [{ name, names, width: shape[1]!, data: data as Numbers }] : []
+        return names ? [{ name, names, rank: shape.length, width: shape[1]!, data: data as Numbers }] : []
       })
       screen.result({
         device: device.name, samples: given.samples,
@@ -79,7 +79,7 @@ export const run: Verb = {
         ...(given.names && { inputs: given.names }),
         ...(classes.length > 0 && {
           classes: Object.fromEntries(classes.map(({ name, names }) => [name, names])),
-          best: Object.fromEntries(classes.map(({ name, names, width, data }) =>
+          best: Object.fromEntries(classes.filter(({ rank }) => rank === 2).map(({ name, names, width, data }) =>
             [name, Array.from({ length: given.samples }, (_, row) => bestOf(data.subarray(row * width, (row + 1) * width), names, 1)[0])])),
         }),
         ...(given.notes.length > 0 && { notes: given.notes }),

@@ -69,8 +69,9 @@ function calledBy({ call, args }: Exclude<DataEntry, string>): What {
 
 function spelled(text: string): What {
   if (NAMED_DATA.has(text)) return { call: text }
-  const match = /^([a-z]\w+):(.+)$/.exec(text)
-  if (match) return { call: match[1]!, place: match[2]! }
+  if (text.trim() === '') throw new InputError(`the name of the data is empty (there are ${LISTED})`)
+  const match = /^([a-z]\w+):(.*)$/.exec(text)
+  if (match) return { call: match[1]!, ...(match[2] !== '' && { place: match[2]! }) }
   return fieldFilesOf(text) ? { call: 'files', place: text } : { call: 'folder', place: text }
 }
 
@@ -79,7 +80,7 @@ async function kindOfPlace(path: string, call: string): Promise<void> {
   const found = await stat(path).catch(() => undefined)
   if (found?.isDirectory()) return
   if (found) throw new InputError(`${path} is a file; data is a folder of IDX files, of CIFAR-10's batches, or of pictures by class, or ends in .npy, .safetensors or .csv`)
-  const word = call === 'folder' && /^\w+$/.test(path)
+  const word = call === 'folder' && /^[\w-]+$/.test(path)
   const guess = word ? didYouMean(path, KINDS) : ''
   const beside = guess || didYouMean(basename(path), await readdir(dirname(resolve(path))).catch(() => []))
   const near = guess || beside.replace(/(did you mean )(.*)\?$/, (_, words: string, name: string) => `${words}${join(dirname(path), name)}?`)

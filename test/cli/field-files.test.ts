@@ -75,6 +75,15 @@ describe('arrays in files', () => {
     ['a name twice', () => `x=${at('x.npy')},x=${at('x.npy')}`, [x], /x is in .* and in /],
   ])('refused: %s', async (_, spec, inputs, reason) => expect(loadData(spec(), { inputs })).rejects.toThrow(reason))
 
+  test('maps of labels are counted by the pixel, ignored ones apart', async () => {
+    await writeFile(at('maps.net'), 'net m { input image: f32[1, 2, 2] input map: class[cat, dog][2, 2] y = image -> conv(2, 1) output prob = softmax(y) loss = softmax_loss(y, map, ignore: 255) }')
+    await writeFile(at('image.npy'), encodeNpy(f32([5, 1, 2, 2], ...count(20, () => 0.5))))
+    await writeFile(at('map.npy'), encodeNpy({ shape: [5, 2, 2], type: 'u8', data: Uint8Array.from(count(20, (i) => (i === 3 ? 255 : Number(i > 8)))) }))
+    const said = await fusenet(['eval', at('maps.net'), '--data', `image=${at('image.npy')},map=${at('map.npy')}`, '--device', 'interpreter'])
+    expect(said.code, said.err).toBe(0)
+    expect(said.err).toMatch(/2 classes \(test, pixels\): cat 8, dog 11\nignored labels: test 1\n/)
+  })
+
   test('a regression by the command', async () => {
     await writeFile(at('r.net'), 'net r { input x: f32[2] input t: f32[1] y = x -> fc(1) output y = y loss = squared_loss(y, t) } train { batch 4 epochs 1 solver sgd(lr: 0.001) }')
     const said = await fusenet(['train', at('r.net'), '--data', `x=${at('x.npy')},t=${at('t.npy')}`, '--device', 'interpreter', '-o', at('r'), '--json'])
