@@ -3,7 +3,10 @@ import { loadProgram } from '../dsl/index.ts'
 import type { Program } from '../dsl/program.ts'
 import type { Source } from '../dsl/source.ts'
 import { type Bundle, type DataType, FORMAT, FORMAT_VERSION, type Manifest, type Memory, type Plan, type Storage, type Style, type TrainEntry } from '../runtime/format.ts'
+import { problemsOf } from '../runtime/validate/problems.ts'
+import { boundProblems } from './bounds.ts'
 import { choosePrograms, noneOf, normalizationsOf, PROGRAM_NAMES, programProblems, unknownNames } from './choose-programs.ts'
+import { checkCompile, checkInspect } from './compile-options.ts'
 import { CompileError } from './compile-error.ts'
 import type { Graph } from './graph/graph.ts'
 import { sha256Hex } from './hash.ts'
@@ -67,13 +70,17 @@ export interface CompileOptions {
 
 /**
  * Compiles a `.net` text to a bundle: WGSL kernels, a WebAssembly module, their plans, initializers. A pure function of text and options.
- * Throws CompileError with every independent mistake.
+ * Throws CompileError with every independent mistake, InputError for options that there are not.
  */
 export function compile(source: string | Source, options: CompileOptions = {}): Bundle {
+  checkCompile('compile', source, options)
   const unknown = unknownNames('target', options.targets, TARGET_NAMES)
   if (unknown.length > 0) throw new CompileError(unknown)
   const wanted = options.targets ?? [wgsl.name, wasm.name, ...(options.storage === 'f16' ? [wgslHalf.name] : []), ...(options.software ? [wgslSoftware.name] : [])]
   const { bundle } = compileFor(source, TARGETS.filter(({ name }) => wanted.includes(name)), options)
+  // Whatever is written can be read: what the text does wrong is told before, where it is wrong.
+  const problems = problemsOf(bundle.manifest, bundle.files)
+  if (problems.length > 0) throw new CompileError(problems.slice(0, 8).map(({ path, message }): Diagnostic => ({ severity: 'error', code: 'bundle/refused', message: `the bundle of this net would be refused: ${path}: ${message}`, labels: [] })))
   return bundle
 }
 
@@ -89,12 +96,14 @@ export interface InspectOptions extends CompileOptions {
 
 /** What `fusenet inspect --json` prints: kernels, what is fused into each and why not more, FLOPs, bytes, memory. */
 export function inspect(source: string | Source, options: InspectOptions = {}): InspectReport {
-  const { target = wgsl.name, batch = 1 } = options
-  return inspectManifest(compile(source, { ...options, targets: [target] }).manifest, target, batch)
+  checkInspect(source, options)
+  const { target = wgsl.name, ...rest } = options
+  return inspectManifest(compile(source, { ...rest, targets: [target] }).manifest, target, rest.batch ?? 1)
 }
 
 /** Errors and warnings of a text; nothing else. */
 export function check(source: string | Source, options: CompileOptions = {}): readonly Diagnostic[] {
+  checkCompile('check', source, options)
   const { diagnostics } = frontEnd(source, options)
   return diagnostics
 }
@@ -147,7 +156,8 @@ function frontEnd(source: string | Source, options: CompileOptions): FrontEnd {
   const program = options.normalize === false ? dropNormalization(loaded.program) : loaded.program
   const built = buildGraph(program, { operators, ...(options.style && { style: options.style }) })
   const values = built.graph && !options.allowOneValue ? oneValueProblems(built.graph, program.train, options.batch) : []
-  const diagnostics = [...loaded.diagnostics, ...built.diagnostics, ...values]
+  const bounds = built.graph ? boundProblems(program, built.graph) : []
+  const diagnostics = [...loaded.diagnostics, ...built.diagnostics, ...values, ...bounds]
   if (diagnostics.some((d) => d.severity === 'error')) return { diagnostics, sources }
   return { program, ...(built.graph && { graph: built.graph }), diagnostics, sources }
 }

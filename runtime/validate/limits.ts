@@ -16,7 +16,9 @@ export const FEW_GROUPS = 256
 export const MOST_THREAD_BYTES = 2 ** 30
 /** Letters of the name of an input, a layer, a parameter. */
 export const MOST_NAME = 255
-/** Of a kernel or a file: made of the names of layers. */
-export const MOST_LABEL = 1000
+/** Of a kernel: made of the names of many layers. */
+export const MOST_LABEL = 4000
+/** Of a file with its folders. */
+export const MOST_FILE_NAME = 200
 /** Of a line for people. */
 export const MOST_TEXT = 2000

@@ -1,6 +1,6 @@
 import { UNPRINTABLE } from '../plain.ts'
 import { type Check, when } from './checks.ts'
-import { MOST_LABEL, MOST_NAME, MOST_TEXT } from './limits.ts'
+import { MOST_FILE_NAME, MOST_LABEL, MOST_NAME, MOST_TEXT } from './limits.ts'
 
 /**
  * What a bundle may be called and say. A name is an identifier, so that nothing in it means anything where it is printed: in a
@@ -10,13 +10,16 @@ import { MOST_LABEL, MOST_NAME, MOST_TEXT } from './limits.ts'
 /** Names that would be something else: of an object's prototype, and of the header in a safetensors file. */
 const TAKEN = /^__(proto|metadata)__$/
 
-const named = (form: RegExp, most: number, wanted: string): Check =>
-  when((v) => typeof v === 'string' && v.length <= most && form.test(v) && !TAKEN.test(v), `${wanted}, at most ${most} long,`)
+const fits = (value: unknown, form: RegExp, most: number): boolean => typeof value === 'string' && value.length <= most && form.test(value) && !TAKEN.test(value)
+const named = (form: RegExp, most: number, wanted: string): Check => when((v) => fits(v, form, most), `${wanted}, at most ${most} long,`)
 
 /** Of the net, of inputs and outputs: as the language has them. */
 export const name = named(/^[A-Za-z_]\w*$/, MOST_NAME, 'a name (letters, digits, _)')
+const PATH = /^[A-Za-z_]\w*(\.\w+)*$/
+/** Whether a net, an input, an output, a layer or a parameter may be called so. */
+export const isName = (name: string): boolean => fits(name, PATH, MOST_NAME)
 /** Of layers and parameters: `block1.conv2.weight`. */
-export const path = named(/^[A-Za-z_]\w*(\.\w+)*$/, MOST_NAME, 'a name (letters, digits, _, parts joined by dots)')
+export const path = named(PATH, MOST_NAME, 'a name (letters, digits, _, parts joined by dots)')
 /** Of kernels, buffers, tensors: made of names of layers, `conv1+bn1.statistics`. */
 export const label = named(/^\w[\w.+-]*$/, MOST_LABEL, 'a name (letters, digits, _ . + -)')
 /** Of programs: `infer/batch`. */
@@ -29,6 +32,6 @@ export const result = named(/^(grad\/|count\/)?[A-Za-z_]\w*(\.\w+)*$/, MOST_NAME
  * Of files: below the folder of the bundle, and it stays there, on every system. Small letters alone, so that no two names are one on a
  * disk that does not tell them apart; no device of Windows.
  */
-export const file = named(/^(?!(.*\/)?(con|prn|aux|nul|com\d|lpt\d)(\.|\/|$))[a-z0-9_-]+(\.[a-z0-9_-]+)*(\/[a-z0-9_-]+(\.[a-z0-9_-]+)*)*$/, MOST_LABEL, 'a file name below the folder of the bundle (small letters, digits, _ . -)')
+export const file = named(/^(?!(.*\/)?(con|prn|aux|nul|com\d|lpt\d)(\.|\/|$))[a-z0-9_-]+(\.[a-z0-9_-]+)*(\/[a-z0-9_-]+(\.[a-z0-9_-]+)*)*$/, MOST_FILE_NAME, 'a file name below the folder of the bundle (small letters, digits, _ . -)')
 /** A line for people. */
 export const line = when((v) => typeof v === 'string' && v.length <= MOST_TEXT && !UNPRINTABLE.test(v), `a line of text without control characters, at most ${MOST_TEXT} long,`)
