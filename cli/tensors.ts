@@ -1,7 +1,7 @@
 import type { Numbers } from '../runtime/device.ts'
 import { InputError } from '../runtime/errors.ts'
 import type { Shape, TensorData } from '../runtime/format.ts'
-import { replaceFile } from '../runtime/node-files.ts'
+import { replaceFile, tryFile } from '../runtime/node-files.ts'
 import { encodeNpy } from '../runtime/npy.ts'
 import { writeSafetensors } from '../runtime/safetensors.ts'
 import { UsageError } from './exit.ts'
@@ -39,9 +39,10 @@ export async function writeTensors(outputs: readonly string[], tensors: Readonly
   for (const write of writes) await write()
 }
 
-/** Refuses before any work is done. */
-export function checkOutputs(outputs: readonly string[] | undefined, csv = false): void {
+/** Refuses names and places before any work is done. */
+export async function checkOutputs(outputs: readonly string[] | undefined, csv = false): Promise<void> {
   for (const text of outputs ?? []) {
     if (!(csv ? /\.(safetensors|npy|csv)$/ : /\.(safetensors|npy)$/).test(text)) throw new UsageError(`${text}: results are written to ${csv ? '.csv, ' : ''}.safetensors or .npy`)
   }
+  for (const text of outputs ?? []) await tryFile(/^[\w./]+=(.+)$/.exec(text)?.[1] ?? text)
 }

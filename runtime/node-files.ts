@@ -149,3 +149,14 @@ export function tryFolder(folder: string, called = folder): Promise<void> {
     await unlink(draft)
   })
 }
+
+/** Whether a file can be written or replaced, before the work whose result it gets. Throws FileError. */
+export function tryFile(path: string): Promise<void> {
+  return withFile(path, 'written', async () => {
+    const target = await throughLinks(path)
+    const found = await stat(target).catch((error: NodeJS.ErrnoException) => { if (error.code !== 'ENOENT') throw error })
+    if (found?.isDirectory()) throw Object.assign(new Error('a folder'), { code: 'EISDIR' })
+    if (found?.isFile()) await (await open(target, 'r+')).close()
+    if (!found || found.isFile()) await tryFolder(dirname(target), path)
+  })
+}

@@ -1,5 +1,5 @@
 /** Locks between processes, as files: two trainings never write to one place. */
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { link, mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -35,11 +35,7 @@ export async function takeLock(file: string): Promise<Lock | Holder> {
       const there = await readFile(file, 'utf8').catch(() => '')
       const holder = parse(there)
       if (await lives(file, holder)) return holder ?? { host: HOST, pid: 0 }
-      // Whoever moves it away has it; if it turns out to be another's, taken in between, it goes back.
-      const taken = draftOf(file)
-      if (!await rename(file, taken).then(() => true, () => false)) continue
-      if (await readFile(taken, 'utf8').catch(() => '') !== there) await link(taken, file).catch(() => {})
-      await rm(taken, { force: true })
+      if (await takeOver(file, own, there)) break
     }
   } finally {
     await rm(own, { force: true }).catch(() => {})
@@ -51,6 +47,26 @@ export async function takeLock(file: string): Promise<Lock | Holder> {
       clearInterval(beat)
       if (await readFile(file, 'utf8').catch(() => '') === mine) await rm(file, { force: true }).catch(() => {})
     },
+  }
+}
+
+/**
+ * Puts `own` in the place of what a dead holder left. Of all who saw the same text there, one gets the claim to it, and nobody else
+ * changes the file as long as that text is in it.
+ */
+async function takeOver(file: string, own: string, there: string): Promise<boolean> {
+  const claim = `${file}.${createHash('sha256').update(there).digest('hex').slice(0, 12)}`
+  if (!await linkTo(own, claim)) {
+    if (!await lives(claim, parse(await readFile(claim, 'utf8').catch(() => '')))) await rm(claim, { force: true })
+    await new Promise((done) => setTimeout(done, 10))
+    return false
+  }
+  try {
+    if (await readFile(file, 'utf8').catch(() => undefined) !== there) return false
+    await withFile(file, 'written', () => rename(own, file))
+    return true
+  } finally {
+    await rm(claim, { force: true })
   }
 }
 

@@ -4,6 +4,7 @@ import { type Bundle, HALF_PLAN, PROGRAMS } from '../../runtime/format.ts'
 import { missingProgram } from '../../runtime/programs.ts'
 import { InputError } from '../../runtime/errors.ts'
 import type { StoredManifest } from '../../runtime/stored.ts'
+import { tryFile } from '../../runtime/node-files.ts'
 import { checkPlace, writeBundle } from '../../runtime/write-bundle.ts'
 import { loadBundle, netOptions } from '../bundles.ts'
 import { EXIT, UsageError } from '../exit.ts'
@@ -30,7 +31,7 @@ export const compile: Verb = {
     const programs = await knownNames('program', options['programs'] as readonly string[] | undefined)
     const listed = await knownNames('target', options['targets'] as readonly string[] | undefined)
     const targets = listed && [...new Set([...listed, ...(options['storage'] === 'f16' ? [HALF_PLAN] : [])])]
-    if (!asModule) await checkPlace(output)
+    await (asModule ? tryFile(output) : checkPlace(output))
     const only = (programs || targets) && { only: { ...(programs && { programs }), ...(targets && { targets }) } }
     const bundle = await loadBundle(args[0]!, { ...await netOptions(options, screen), ...only, older: true })
     refuseAbsent(bundle, programs)

@@ -28,7 +28,7 @@ export const run: Verb = {
   },
   async run({ args, options, screen }) {
     const outputs = options['output'] as string[] | undefined
-    checkOutputs(outputs, true)
+    await checkOutputs(outputs, true)
     const bundle = await loadBundle(args[0]!, await netOptions(options, screen))
     const stats = options['stats'] as 'global' | 'batch'
     const program = stats === 'batch' ? 'infer/batch' : 'infer'

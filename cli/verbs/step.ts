@@ -21,7 +21,7 @@ export const step: Verb = {
   },
   async run({ args, options, screen }) {
     const outputs = options['output'] as string[] | undefined
-    checkOutputs(outputs)
+    await checkOutputs(outputs)
     const update = !options['solverOff']
     const stats = options['stats'] as TrainStats | undefined
     const task = update ? 'step' : 'gradients'

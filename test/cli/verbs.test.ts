@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -125,6 +125,23 @@ describe('step', () => {
     expect(code).toBe(1)
     expect(err).toContain('input label [n] is missing')
   })
+})
+
+test.each([['run', 'line', '-o', '/proc/y.npy'], ['run', 'line', '-o', 'line/bundle.json/z.npy'], ['step', 'line', '-o', 'y=folder.npy'], ['compile', 'line', '--format', 'esm', '-o', '/proc/m.js']])('%s %s %s %s: a place is tried before the work', async (...argv) => {
+  await mkdir('folder.npy', { recursive: true })
+  // The input is not there: whoever looked for it first would say so.
+  const { code, err } = await fusenet([...argv, ...(argv[0] === 'compile' ? [] : ['--input', 'nowhere.npy'])])
+  expect(code).toBe(1)
+  expect(err).toMatch(/^error: (\/proc|line\/bundle|folder).* cannot be written: /)
+})
+
+test('fmt keeps modes and links', async () => {
+  await writeFile('secret.net', 'net   a { }\n')
+  await chmod('secret.net', 0o640)
+  await symlink('secret.net', 'link.net')
+  const { code, out } = await fusenet(['fmt', 'link.net'])
+  expect([code, out]).toEqual([0, 'link.net\n'])
+  expect([(await lstat('link.net')).isSymbolicLink(), (await stat('secret.net')).mode & 0o777, await readFile('secret.net', 'utf8')]).toEqual([true, 0o640, 'net a {}\n'])
 })
 
 describe('train', () => {
