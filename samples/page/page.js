@@ -1,43 +1,103 @@
-// Serve this folder with the trained bundle as `mnist/` and the runtime as `runtime.js`: see samples/README.md.
-import { open } from './runtime.js'
+// Served by any server, with what build.mjs puts beside it: see samples/README.md.
+import { Learner } from './learner.js'
+import { Pad } from './pad.js'
 
 const element = (id) => document.getElementById(id)
-const pad = element('pad')
-const ink = pad.getContext('2d', { willReadFrequently: true })
+const percent = (p) => `${(100 * p).toFixed(p > 0.0995 && p < 0.9995 ? 0 : 1)} %`
 const say = (text) => { element('status').textContent = text }
+const digits = Array.from({ length: 10 }, (_, digit) => digit)
 
-const clear = () => { ink.fillStyle = 'black'; ink.fillRect(0, 0, 28, 28) }
-const picture = () => Float32Array.from(ink.getImageData(0, 0, 28, 28).data.filter((_, i) => i % 4 === 0), (v) => v / 255)
+element('bars').append(...digits.map((digit) => {
+  const row = document.createElement('li')
+  row.innerHTML = `<b>${digit}</b><span class="track"><span class="bar"></span></span><output></output>`
+  return row
+}))
+for (const digit of digits) element('label').add(new Option(digit, digit))
 
 function show(prob) {
-  element('bars').innerHTML = [...prob].map((p, digit) =>
-    `<span>${digit}</span><div class="bar" style="width: ${Math.round(p * 100)}%"></div><span>${(p * 100).toFixed(1)} %</span>`).join('')
+  const best = prob ? digits.reduce((a, b) => (prob[b] > prob[a] ? b : a)) : undefined
+  element('answer').textContent = best ?? '?'
+  element('certainty').textContent = prob ? `${percent(prob[best])} sure` : 'draw a digit'
+  ;[...element('bars').children].forEach((row, digit) => {
+    row.classList.toggle('best', digit === best)
+    row.querySelector('.bar').style.width = prob ? `${100 * prob[digit]}%` : 0
+    row.querySelector('output').textContent = prob ? percent(prob[digit]) : ''
+  })
+  return best
 }
 
-try {
-  const net = await open(new URL('mnist/', location.href), { batch: 1 })
-  const infer = async () => show((await net.run({ image: picture() })).prob)
-  for (let digit = 0; digit < 10; digit++) element('label').add(new Option(digit, digit))
-  clear()
-  await infer()
-  say(`running on ${net.device.description}`)
-  pad.addEventListener('pointermove', async (event) => {
-    if (event.buttons !== 1) return
-    const { left, top, width, height } = pad.getBoundingClientRect()
-    ink.fillStyle = 'white'
-    ink.beginPath()
-    ink.arc((event.clientX - left) / width * 28, (event.clientY - top) / height * 28, 1.3, 0, 2 * Math.PI)
-    ink.fill()
-    await infer()
+async function start() {
+  const learner = await Learner.open(location.href)
+  // For the console, where there is more to try: `await digits.predict([picture])`.
+  globalThis.digits = learner
+  let drawn = false
+  let busy = false
+  let again = false
+  let learning = false
+
+  /** Answers to what is drawn now; strokes that come meanwhile are answered together. */
+  async function answer() {
+    if (busy) { again = true; return }
+    busy = true
+    try {
+      do {
+        again = false
+        const picture = pad.picture()
+        const best = show(picture && (await learner.predict([picture]))[0])
+        if (best !== undefined && !drawn) element('label').value = best
+      } while (again)
+    } finally {
+      busy = false
+    }
+  }
+  const pad = new Pad(element('pad'), () => { void answer() })
+  // Until something else is chosen, the choice follows the answer.
+  element('label').addEventListener('change', () => { drawn = true })
+  element('clear').addEventListener('click', () => {
+    drawn = false
+    pad.clear()
+    void answer()
   })
-  element('clear').addEventListener('click', () => { clear(); void infer() })
-  element('learn').addEventListener('click', async () => {
-    // Statistics of a batch of one say nothing about digits: a small rate keeps what was learned before.
-    const { loss } = await net.step({ image: picture(), label: Int32Array.of(Number(element('label').value)) }, { rate: 1e-3 })
-    say(`loss before this step: ${loss.toFixed(3)}`)
-    await infer()
-  })
-} catch (error) {
+  const enable = () => {
+    element('learn').disabled = learning
+    element('undo').disabled = learning || !learner.canUndo
+  }
+  /** One lesson at a time. */
+  const lesson = (work) => async () => {
+    if (learning) return
+    learning = true
+    enable()
+    try {
+      say(await work())
+      await answer()
+    } catch (error) {
+      say(`${error.name}: ${error.message}`)
+      throw error
+    } finally {
+      learning = false
+      enable()
+    }
+  }
+  element('learn').addEventListener('click', lesson(async () => {
+    const picture = pad.picture()
+    if (!picture) return 'draw something first'
+    const digit = Number(element('label').value)
+    say('learning')
+    const { before, after, share } = await learner.learn(picture, digit)
+    const result = `a ${digit}: ${percent(before)} before, ${percent(after)} now`
+    if (share >= 0.5) return before === after ? `known already, and kept as an example: ${percent(before)} a ${digit}` : `learned: ${result}`
+    return `learned ${share > 0 ? 'a little' : 'nothing'}, since more would cost other digits: ${result}. If you are right, draw another and say so again`
+  }))
+  element('undo').addEventListener('click', lesson(async () => {
+    await learner.undo()
+    return 'the last lesson is taken back'
+  }))
+  enable()
+  await answer()
+  say(`running on ${learner.device}${learner.notes.length > 0 ? ` (${learner.notes.join('; ')})` : ''}`)
+}
+
+start().catch((error) => {
   say(`${error.name}: ${error.message}`)
   throw error
-}
+})
