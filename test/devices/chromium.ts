@@ -24,10 +24,21 @@ export interface Opened {
 /** Tests that open pages are for machines that Chromium is built for: `test.runIf(chromiumRunsHere)`. */
 export { chromiumRunsHere } from '../../scripts/software-adapter.mjs'
 
+/** What a page runs before anything of its own. */
+interface Before {
+  readonly before?: string
+}
+
 /** Serves `folder` (and `files`) and opens `path` of it; by default a page with nothing on it. Closed after the test file at the latest. */
-export async function openPage(folder: string, { path = 'blank.html', ...serving }: Serving & { readonly path?: string } = {}): Promise<Opened> {
-  const { url, close: closeServer } = await serve(folder, { ...serving, files: { 'blank.html': '<!doctype html><title>blank</title>', ...serving.files } })
+export async function openPage(folder: string, { path = 'blank.html', before, ...serving }: Serving & Before & { readonly path?: string } = {}): Promise<Opened> {
+  const { url, close } = await serve(folder, { ...serving, files: { 'blank.html': '<!doctype html><title>blank</title>', ...serving.files } })
+  return openUrl(new URL(path, url).href, { url, close, before })
+}
+
+/** Opens what another server serves, which is closed with the page. */
+export async function openUrl(address: string, { url = address, close: closeServer, before }: Before & { readonly url?: string; close?(): Promise<void> } = {}): Promise<Opened> {
   const page = await (await sharedBrowser()).newPage()
+  if (before !== undefined) await page.addInitScript(before)
   const said: string[] = []
   const errors: string[] = []
   page.on('console', (message) => { said.push(`${message.type()}: ${message.text()}`) })
@@ -35,10 +46,10 @@ export async function openPage(folder: string, { path = 'blank.html', ...serving
   page.on('response', (response) => { if (response.status() >= 400) errors.push(`${response.url()}: ${response.status()}`) })
   const close = async (): Promise<void> => {
     await page.close()
-    await closeServer()
+    await closeServer?.()
   }
   closing.push(close)
-  await page.goto(new URL(path, url).href)
+  await page.goto(address)
   return { page, url, console: said, errors, close }
 }
 

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -88,21 +87,5 @@ describe.runIf(chromiumRunsHere)('a page', () => {
       there.losses.forEach((loss, k) => expect(loss).toBeCloseTo(losses[k]!, 5))
       there.prob.forEach((p, k) => expect(p).toBeCloseTo(prob[k]!, 5))
     }
-  })
-
-  test('the sample page draws, infers and learns', async () => {
-    const net = await open(compile(readFileSync(join(root, 'samples/mnist.net'), 'utf8')), { device: await webgpu({ gpu: await softwareGpu() }), batch: 1, programs: ['infer'] })
-    const files: Record<string, string | Uint8Array> = { 'runtime.js': await runtimeForPages() }
-    const saved = await net.save()
-    net.close()
-    for (const [name, data] of await bundleFiles(saved)) files[`mnist/${name}`] = data
-    const page = await openPage(join(root, 'samples/page'), { files, path: 'index.html' })
-    opened.push(page)
-    await expect.poll(() => page.page.textContent('#status'), { timeout: 120_000 }).toMatch(/^running on/)
-    await expect.poll(() => page.page.locator('.bar').count(), { timeout: 60_000 }).toBe(10)
-    await page.page.selectOption('#label', '3')
-    await page.page.click('#learn')
-    await expect.poll(() => page.page.textContent('#status'), { timeout: 60_000 }).toMatch(/^loss before this step: \d/)
-    expect(page.errors).toEqual([])
   })
 })
