@@ -20,7 +20,7 @@ const KNOWN = 0.9
 /** Drawings that are kept of each digit. */
 const KEPT = 5
 /** By how much the loss over the watching pictures may exceed what it was when the page was opened. */
-const TOLERANCE = 0.01
+const TOLERANCE = 0.02
 
 export class Learner {
   /** Where examples are drawn from: the same clicks give the same net. */
