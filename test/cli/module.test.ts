@@ -16,8 +16,9 @@ test('a name that would be code is a comment all the same', async () => {
     const name = 'line\nglobalThis.cameThrough = 1 //\u2028globalThis.cameThrough = 2 //*/ globalThis.cameThrough = 3 /*'
     const bundle: Bundle = { files, manifest: { ...manifest, name, outputs: manifest.outputs.map((o) => ({ ...o, name: o.name.replace('y', name) })) } }
     await writeModule(join(folder, 'line.mjs'), bundle)
-    const module = await import(/* @vite-ignore */ pathToFileURL(join(folder, 'line.mjs')).href) as { bundle: Bundle }
-    expect(module.bundle.manifest.name).toBe(name)
+    const module = await import(/* @vite-ignore */ pathToFileURL(join(folder, 'line.mjs')).href) as { files: Map<string, string | Uint8Array> }
+    const manifestText = module.files.get('bundle.json')!
+    expect(JSON.parse(typeof manifestText === 'string' ? manifestText : new TextDecoder().decode(manifestText)).name).toBe(name)
     expect(place.cameThrough).toBeUndefined()
     const types = await readFile(join(folder, 'line.d.mts'), 'utf8')
     // In a text in quotes U+2028 ends no line.

@@ -20,7 +20,7 @@ describe('a wrong command line gives exit code 2 and says what was meant', () =>
     ['no minutes', ['train', 'a.net', '--minutes', '0'], /number above 0/],
     ['two lengths', ['train', 'a.net', '--epochs', '1', '--steps', '2'], /cannot be used with/],
     ['an option without its value', ['train', 'a.net', '--data'], /argument missing/],
-    ['results to a text file', ['run', 'a', '--input', 'x.npy', '-o', 'y.txt'], /written to \.safetensors or \.npy/],
+    ['results to a text file', ['run', 'a', '--input', 'x.npy', '-o', 'y.txt'], /written to \.csv, \.safetensors or \.npy/],
     ['a module that is no .js', ['compile', 'a.net', '--format', 'esm', '-o', 'out'], /ends in \.js or \.mjs/],
     ['several seeds of one snapshot', ['train', 'a.net', '--resume', 'x', '--seeds', '3'], /--resume goes on with one training/],
   ])('%s', async (_, argv, message) => {
