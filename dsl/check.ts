@@ -25,9 +25,11 @@ export function check(files: readonly FileAst[], definitions: Definitions, seen:
 }
 
 function duplicates(names: readonly Name[], report: Reporter): void {
-  names.forEach((name, i) => {
-    const before = names.slice(0, i).find((other) => other.text === name.text)
-    if (before) report.error('name/taken', `there are two parameters ${name.text}`, name.span, { labels: [{ span: before.span, text: 'the other one' }] })
+  const first = new Map<string, Name>()
+  names.forEach((name) => {
+    const before = first.get(name.text)
+    if (!before) first.set(name.text, name)
+    else report.error('name/taken', `there are two parameters ${name.text}`, name.span, { labels: [{ span: before.span, text: 'the other one' }] })
   })
 }
 

@@ -1,6 +1,7 @@
 import type { Expression, InputStatement, Name, Statement } from './ast.ts'
 import { nearest } from './mends.ts'
 import type { InputDeclaration, NamedValue, Program } from './program.ts'
+import { isReserved, reserved } from './naming.ts'
 import type { Reporter } from './reporter.ts'
 import type { Span } from './source.ts'
 import { describe, type Evaluated } from './values.ts'
@@ -16,6 +17,7 @@ const MOST_LETTERS = 255
 export class Declarations {
   private readonly report: Reporter
   private readonly inputs: InputDeclaration[] = []
+  private readonly inputNamed = new Map<string, InputDeclaration>()
   private readonly results = { output: [] as NamedValue[], loss: [] as NamedValue[], metric: [] as NamedValue[] }
   private unnamed = 0
   private styled: { readonly word: 'merged' | 'split'; readonly span: Span } | undefined
@@ -38,7 +40,8 @@ export class Declarations {
   /** Whether it is one. */
   input(s: InputStatement, sizes: readonly (readonly Size[])[]): boolean {
     const { text: name, span } = s.name
-    const before = this.inputs.find((input) => input.name === name)
+    const before = this.inputNamed.get(name)
+    if (isReserved(name)) return this.wrong('name/reserved', reserved(name), span, 'choose another name')
     if (before) return this.wrong('name/taken', `there are two inputs ${name}`, span, undefined, [{ span: before.span, text: 'the other one' }])
     const numbers = sizes.map((list) => list.map((size) => this.size(size)))
     if (s.type.text !== 'f32' && s.type.text !== 'class') {
@@ -56,6 +59,7 @@ export class Declarations {
     this.inputs.push(s.type.text === 'f32' ? { ...declared, type: 'f32', shape: numbers[0]! }
       : names ? { ...declared, type: 'class', classes: names.length, classNames: names, shape: numbers[0] ?? [] }
       : { ...declared, type: 'class', classes: numbers[0]![0]!, shape: numbers[1] ?? [] })
+    this.inputNamed.set(name, this.inputs.at(-1)!)
     return true
   }
 
@@ -109,7 +113,8 @@ export class Declarations {
     const list = this.results[role]
     if (!s.name) this.unnamed++
     const name = s.name?.text ?? (this.unnamed === 1 ? 'loss' : `loss_${this.unnamed}`)
-    if (value?.kind === 'tensor') list.push({ name, value: value.ref, span: s.span })
+    if (isReserved(name)) this.report.error('name/reserved', reserved(name), s.name?.span ?? s.span, { hint: 'choose another name' })
+    else if (value?.kind === 'tensor') list.push({ name, value: value.ref, span: s.span })
     else if (value) this.report.error('result/kind', `${role} ${name} is a tensor, not ${describe(value)}`, s.value.span)
   }
 }

@@ -280,7 +280,7 @@ export class NetParser extends EmbeddedActionsParser {
     return { kind: 'expression', value, span: this.ACTION(() => this.from(start)) }
   })
 
-  private readonly forStatement = this.RULE('for', (): A.Statement => {
+  private readonly forStatement = this.RULE('for', (): A.Statement => this.deeper(() => {
     const start = this.CONSUME(T.For)
     const variable = this.CONSUME(T.Identifier)
     const counter = this.OPTION(() => { this.CONSUME(T.Comma); return this.CONSUME2(T.Identifier) })
@@ -297,7 +297,7 @@ export class NetParser extends EmbeddedActionsParser {
       kind: 'for', variable: this.ACTION(() => this.named(variable)), ...(counter && { counter: this.ACTION(() => this.named(counter)) }),
       over, body, span: this.ACTION(() => this.from(start)),
     }
-  })
+  }))
 
   private readonly returnStatement = this.RULE('return', (): A.Statement => {
     const start = this.CONSUME(T.Return)

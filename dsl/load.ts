@@ -20,36 +20,59 @@ export interface Loaded {
   readonly diagnostics: readonly Diagnostic[]
 }
 
+const MOST_FILES = 10_000
+const MOST_SHOWN = 6
+
+/** `a imports b imports a`; of many, the first and the last ones. */
+const circle = (files: readonly string[]): string =>
+  (files.length > MOST_SHOWN ? [...files.slice(0, MOST_SHOWN / 2), '...', ...files.slice(-MOST_SHOWN / 2)] : files).join(' imports ')
+
 /** Parses a text and what it imports. */
 export function load(source: Source, readImport?: ReadImport): Loaded {
   const report = new Reporter()
   const syntax: Diagnostic[] = []
   const read = (from: Source): FileAst => {
     const { ast, diagnostics } = parse(from)
-    syntax.push(...diagnostics)
+    for (const diagnostic of diagnostics) syntax.push(diagnostic)
     return ast
   }
   const imports: FileAst[] = []
   const done = new Set([source.file])
   let incomplete = false
-  const follow = (file: FileAst, from: Source, open: readonly string[]): void => {
-    for (const { path, span } of file.imports) {
-      const found = readImport?.(path, from)
+  /** Follows the imports of a file, and theirs before its next one. */
+  const follow = (main: FileAst): void => {
+    const open = [{ file: main, from: source, next: 0 }]
+    const names = new Map([[source.file, 0]])
+    for (let top = open.at(-1); top; top = open.at(-1)) {
+      const wanted = top.file.imports[top.next++]
+      if (!wanted) {
+        names.delete(top.from.file)
+        open.pop()
+        continue
+      }
+      const { path, span } = wanted
+      const found = readImport?.(path, top.from)
+      const before = found && names.get(found.file)
       if (!found) {
         incomplete = true
         report.error('import/missing', readImport ? `there is no file ${path}` : `imports cannot be followed here: ${path}`, span)
-      } else if (open.includes(found.file)) {
-        report.error('import/cycle', `${[...open.slice(open.indexOf(found.file)), found.file].join(' imports ')}: none of them can be read first`, span, { hint: 'move what both need into a file of its own' })
+      } else if (before !== undefined) {
+        report.error('import/cycle', `${circle([...open.slice(before).map(({ from }) => from.file), found.file])}: none of them can be read first`, span, { hint: 'move what both need into a file of its own' })
       } else if (!done.has(found.file)) {
+        if (imports.length >= MOST_FILES) {
+          report.error('limit/too-large', `a net is made of at most ${MOST_FILES} files`, span)
+          return
+        }
         done.add(found.file)
         const ast = read(found)
         imports.push(ast)
-        follow(ast, found, [...open, found.file])
+        names.set(found.file, open.length)
+        open.push({ file: ast, from: found, next: 0 })
       }
     }
   }
   const ast = read(source)
-  follow(ast, source, [source.file])
+  follow(ast)
   return { ast, imports, incomplete, diagnostics: [...syntax, ...report.diagnostics] }
 }
 

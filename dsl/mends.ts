@@ -2,7 +2,7 @@ import type { Parameter, Signature } from './signature.ts'
 import { suggest } from './suggest.ts'
 
 /** What other frameworks and the formats of other compilers call an argument, and what that may be here. */
-const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
+const ELSEWHERE: ReadonlyMap<string, readonly string[]> = new Map(Object.entries({
   kernel_size: ['kernel', 'size'], ksize: ['kernel'], size: ['kernel'], window: ['kernel', 'size'], kernel_shape: ['kernel'],
   padding: ['pad'], pads: ['pad'], strides: ['stride'], dilations: ['dilation'], dilation_rate: ['dilation'], group: ['groups'],
   out_channels: ['out'], out_features: ['out'], num_output: ['out'], filters: ['out'], channels: ['out'], units: ['out'],
@@ -10,15 +10,15 @@ const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
   kernel_initializer: ['weight_init'], weight_filler: ['weight_init'], bias_filler: ['bias_init'], bias_initializer: ['bias_init'],
   learning_rate: ['lr'], base_lr: ['lr'], l2: ['weight_decay'], ignore_index: ['ignore'], ignore_label: ['ignore'], dim: ['axis'], loss_weight: ['weight'],
   rate: ['lr', 'p'], keep_prob: ['p'], dropout_ratio: ['p'], ceil_mode: ['round'], local_size: ['size'], step_size: ['every'], stepsize: ['every'], milestones: ['at'],
-}
+}))
 
 /** A hint for an argument that a signature does not have. */
 export function argumentMend(signature: Signature, name: string): string {
-  const own = signature.mends?.[name]
+  const own = signature.mends && Object.hasOwn(signature.mends, name) ? signature.mends[name] : undefined
   if (own !== undefined) return own
   const names = signature.parameters.map((p) => p.name)
   const known = new Set(signature.parameters.flatMap((p) => [p.name, ...(p.aliases ?? [])]))
-  const meant = ELSEWHERE[name.toLowerCase()]?.find((n) => known.has(n)) ?? suggest(name, known)
+  const meant = ELSEWHERE.get(name.toLowerCase())?.find((n) => known.has(n)) ?? suggest(name, known)
   if (meant !== undefined) return didYouMean(meant)
   const inner = signature.parameters.find(({ type }) => type.kind === 'call' && type.calls.some((c) => c.parameters.some((p) => p.name === name || p.aliases?.includes(name))))
   if (inner?.type.kind === 'call') {
@@ -62,10 +62,10 @@ export function nearest(wrong: string, names: Iterable<string>): string | undefi
 }
 
 /** Layers that do what an operator does elsewhere. */
-const OPERATORS: Readonly<Record<string, string>> = { '+': 'add', '*': 'mul' }
+const OPERATORS: ReadonlyMap<string, string> = new Map([['+', 'add'], ['*', 'mul']])
 
 /** A hint for `x + y` of tensors. */
 export function operatorMend(operator: string, left: string, right: string, layers: ReadonlyMap<string, unknown>): string {
-  const layer = OPERATORS[operator]
+  const layer = OPERATORS.get(operator)
   return layer !== undefined && layers.has(layer) ? `tensors are joined by layers: ${layer}(${left}, ${right})` : 'tensors are joined by layers, and what they hold is not known at compile time'
 }

@@ -1,6 +1,14 @@
 import type { Reporter } from './reporter.ts'
 import type { Span } from './source.ts'
 
+/** Keys that mean something else to those who keep tensors by name: JavaScript's objects and safetensors files. */
+const RESERVED: ReadonlySet<string> = new Set(['__proto__', '__metadata__'])
+/** Letters of a layer's full name, the blocks around it included. */
+const LONGEST = 1000
+
+export const isReserved = (name: string): boolean => RESERVED.has(name)
+export const reserved = (name: string): string => `nothing can be called ${name}: the word means something else where tensors are kept by name`
+
 /** Names within one block instance, or within the net itself. */
 export interface NameSpace {
   /** `stage2.basic_1.`: in front of every name. */
@@ -34,6 +42,8 @@ export class Names {
       place.counts.set(operator, count)
       name = `${place.prefix}${operator}_${count}`
     }
+    if (own && isReserved(own.text)) return this.report.error('name/reserved', reserved(own.text), own.span, { hint: 'choose another name' })
+    if (name.length > LONGEST) return this.report.error('limit/too-large', `the name of this ${operator} has ${name.length} letters, those of the blocks around it included: at most ${LONGEST} are kept`, own?.span ?? span, { hint: 'give it, or the blocks around it, shorter names' })
     const before = this.taken.get(name)
     if (before && own) {
       const again = before.source === own.span.source && before.start === own.span.start

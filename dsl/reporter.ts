@@ -1,4 +1,5 @@
 import type { Diagnostic, Label } from './diagnostic.ts'
+import { readable } from './readable.ts'
 import type { Span } from './source.ts'
 
 export interface More {
@@ -46,7 +47,7 @@ export class Reporter {
     const mend = typeof hint === 'function' ? (this.diagnostics.length < MOST_SEARCHES ? hint() : undefined) : hint
     const places = [{ span, text: text ?? 'here' }, ...(labels ?? [])]
     if (group !== undefined) this.groups.set(`${code} ${group}`, places)
-    this.diagnostics.push({ severity, code, message, labels: places, ...(mend !== undefined && { hint: mend }) })
+    this.diagnostics.push({ severity, code, message: readable(message), labels: places, ...(mend !== undefined && { hint: readable(mend) }) })
     return undefined
   }
 }

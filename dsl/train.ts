@@ -12,10 +12,10 @@ const KEYS = ['data', 'augment', 'solver', 'schedule', 'batch', 'epochs', 'steps
 /** The solver's, but may stand as settings of their own, as may all that the solver at hand takes. */
 const SOLVER_KEYS = ['regularize', 'clip_gradients']
 /** What other trainers call a setting. */
-const ELSEWHERE: Readonly<Record<string, string>> = {
+const ELSEWHERE: ReadonlyMap<string, string> = new Map(Object.entries({
   optimizer: 'solver', dataset: 'data', batch_size: 'batch', max_iter: 'steps', iterations: 'steps', max_epoch: 'epochs', num_epochs: 'epochs', random_seed: 'seed',
   iter_size: 'accumulate', accumulation: 'accumulate', augmentation: 'augment', transform: 'augment', lr_policy: 'schedule', scheduler: 'schedule', test_interval: 'test', checkpoint: 'snapshot',
-}
+}))
 
 /** Evaluates a train block. Undefined if it is wrong, which then was told. */
 export function evaluateTrain(train: Train, net: Net | undefined, vocabulary: Vocabulary, context: ArgumentContext, report: Reporter): TrainSettings | undefined {
@@ -78,7 +78,7 @@ class Settings {
 
   private settingMend({ key, values }: TrainEntry): string {
     const { text } = key
-    const meant = ELSEWHERE[text] ?? suggest(text, [...KEYS, ...this.solverKeys])
+    const meant = ELSEWHERE.get(text) ?? suggest(text, [...KEYS, ...this.solverKeys])
     const takes = (signatures: readonly Signature[]): string | undefined =>
       signatures.find((s) => s.parameters.some((p) => p.name === text || p.aliases?.includes(text)))?.name
     if (meant !== undefined) return didYouMean(meant)

@@ -1,5 +1,6 @@
 import type { Diagnostic } from '../../dsl/diagnostic.ts'
 import type { Attributes, Parameter } from '../../dsl/signature.ts'
+import { divisors } from '../loops/divisors.ts'
 import type { Shape } from '../tensor.ts'
 import { biasGradient } from './channel-sum.ts'
 import { argumentProblem } from './checks.ts'
@@ -20,14 +21,18 @@ export const kernelOf = (attributes: Attributes): Pair => pairOf(attributes, 'ke
 export const windowAttributes = (attributes: Attributes): Attributes =>
   Object.fromEntries(['kernel', 'stride', 'pad', 'dilation', 'groups'].flatMap((name) => (attributes[name] === undefined ? [] : [[name, attributes[name]]])))
 
+const MOST_SHOWN = 16
+const greatestCommon = (a: number, b: number): number => { while (b !== 0) [a, b] = [b, a % b]; return a }
+
 /** Groups split the channels on both sides evenly. */
 export function groupProblems(q: ShapeQuestion): Diagnostic[] {
   const groups = (q.attributes['groups'] as number | undefined) ?? 1
   const out = q.attributes['out'] as number
   const channels = q.inputs[0]!.shape[1] as number
-  const possible = Array.from({ length: Math.min(out, channels) }, (_, i) => i + 1).filter((g) => out % g === 0 && channels % g === 0)
-  const hint = `groups must divide the ${channels} channels and the ${out} outputs: ${possible.join(', ')}`
   const wrong = (what: string): Diagnostic => {
+    const possible = divisors(greatestCommon(out, channels))
+    const shown = possible.length > MOST_SHOWN ? [...possible.slice(0, MOST_SHOWN), '...'] : possible
+    const hint = `groups must divide the ${channels} channels and the ${out} outputs: ${shown.join(', ')}`
     const problem = argumentProblem(q, 'groups', 'groups', `${what} cannot be split into ${groups} groups`, hint)
     const x = q.inputs[0]!
     return { ...problem, labels: [...problem.labels, { span: x.madeAt, text: `${channels} channels made here` }] }

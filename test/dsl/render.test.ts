@@ -51,6 +51,16 @@ describe('places', () => {
   })
 
   test('tabs', () => expect(render(at('\tx\ty', 3, 4))).toBe('f:1:4: error: m (a/b)\n  1 |   x  y\n    |      ^ here'))
+  test('wide characters and marks', () => expect(render(at('漢e\u0301z', 3, 4))).toBe('f:1:4: error: m (a/b)\n  1 | 漢e\u0301z\n    |    ^ here'))
+  test('what a terminal would obey is shown', () => {
+    const drawn = render(at('a\u001b[31m\u0007\u202eb', 8, 9, { message: 'no \u001b]0;title\u0007', hint: '\u2066' }))
+    expect(drawn).toBe('f:1:9: error: no \u241b]0;title\u2407 (a/b)\n  1 | a\u241b[31m\u2407<U+202E>b\n    | ' + ' '.repeat(15) + '^ here\n  hint: <U+2066>')
+  })
+  test('of a long line, what lies around the mark', () => {
+    const drawn = render(at(`${'a'.repeat(5000)}bc${'d'.repeat(5000)}`, 5000, 5002)).split('\n')
+    expect(drawn[1]).toBe(`  1 | ...${'a'.repeat(60)}bc${'d'.repeat(98)}...`)
+    expect(drawn[2]).toBe(`    | ${' '.repeat(63)}^^ here`)
+  })
   test('line ends of Windows', () => expect(render(at('a\r\nbc\r\n', 3, 5))).toBe('f:2:1: error: m (a/b)\n  2 | bc\n    | ^^ here'))
   test('the end of a text', () => expect(render(at('ab', 2, 2))).toBe('f:1:3: error: m (a/b)\n  1 | ab\n    |   ^ here'))
   test('an empty text', () => expect(render(at('', 0, 0))).toBe('f:1:1: error: m (a/b)\n  1 |\n    | ^ here'))
