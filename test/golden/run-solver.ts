@@ -15,7 +15,7 @@ export async function runSolver(golden: GoldenCase, run: Run): Promise<Compariso
     `loss l_${word} = sum(fc(g_${word}, 1, bias: false, lr_mult: ${lr_mult}, decay_mult: ${decay_mult}) as n_${word})`,
   ])
   const text = `net solver { ${lines.join('\n')} }\ntrain { ${solverText(golden.meta['solver'])} ${scheduleText(golden.meta['solver'])} accumulate ${accumulate} }`
-  const net = await openText(text, run, 1, ['train', 'accumulate'])
+  const net = await openText(text, run, 1, accumulate === 1 ? ['train'] : ['train', 'accumulate'])
   const compared: Comparison[] = []
   try {
     await net.setParameters(new Map(parameters.map(({ word, name, size }) => [`n_${word}.weight`, asParameter(golden.tensors.get(`param.${name}`)!, [1, size])])))
