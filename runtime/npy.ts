@@ -1,5 +1,6 @@
 import type { TensorData } from './format.ts'
 import { InputError } from './errors.ts'
+import { plain } from './plain.ts'
 
 /** NumPy's file format, versions 1 to 3 (numpy.lib.format): magic, version, length, a Python dict, raw numbers. */
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]
@@ -43,10 +44,11 @@ export function parseNpy(bytes: Uint8Array, file: string): TensorData {
   const descr = /'descr'\s*:\s*'([<>|=]?)([a-z]\d+)'/.exec(header)
   const order = /'fortran_order'\s*:\s*(True|False)/.exec(header)
   const dims = /'shape'\s*:\s*\(([\d,\sL]*)\)/.exec(header)
-  if (!descr || !order || !dims) throw wrong(`its header is not understood: ${header.trim().slice(0, 80)}`)
+  if (!descr || !order || !dims) throw wrong(`its header is not understood: ${plain(header.trim(), 80)}`)
   const type = TYPES[descr[2]!]
   if (!type) throw wrong(`numbers of type ${descr[2]} are not supported (${Object.keys(TYPES).join(', ')} are)`)
   const shape = dims[1]!.split(',').map((d) => d.trim().replace('L', '')).filter((d) => d !== '').map(Number)
+  if (!shape.every(Number.isSafeInteger)) throw wrong(`its shape is (${plain(dims[1]!, 60)})`)
   const count = shape.reduce((product, dim) => product * dim, 1)
   if (dataStart + count * type.bytes > bytes.length) throw wrong(`it should hold ${count} numbers and is cut off`)
   if (dataStart + count * type.bytes < bytes.length) throw wrong(`${bytes.length - dataStart - count * type.bytes} bytes behind its ${count} numbers belong to nothing`)

@@ -1,5 +1,6 @@
 import { InputError } from './errors.ts'
 import type { TensorData } from './format.ts'
+import { plain } from './plain.ts'
 
 /**
  * safetensors: uint64 length of a JSON header, the header ({name: {dtype, shape, data_offsets}}), raw little-endian
@@ -21,42 +22,48 @@ export interface Safetensors {
 
 /** Throws InputError, each with the reason, for anything but a well-formed file. */
 export function readSafetensors(bytes: Uint8Array, what = 'safetensors'): Safetensors {
-  const refuse = (why: string): never => { throw new InputError(`${what}: ${why}`) }
+  const refuse = (why: string): never => { throw new InputError(`${what}: ${plain(why, 300)}`) }
   if (bytes.length < 8) refuse(`${bytes.length} bytes are too few`)
   const headerBytes = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true))
-  if (headerBytes > bytes.length - 8) refuse(`a header of ${headerBytes} bytes: not safetensors, or truncated`)
+  if (headerBytes > bytes.length - 8) refuse(`not safetensors, or truncated: its first 8 bytes say a header of ${headerBytes} bytes, and ${bytes.length - 8} follow`)
+  let text = ''
   let header: unknown
   try {
-    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(8, 8 + headerBytes)))
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(8, 8 + headerBytes))
+    header = JSON.parse(text)
   } catch {
     refuse('the header is not JSON')
   }
   if (typeof header !== 'object' || header === null || Array.isArray(header)) refuse('the header is not an object')
   const { __metadata__: metadata = {}, ...entries } = header as Record<string, unknown>
-  if (typeof metadata !== 'object' || metadata === null || Object.values(metadata).some((v) => typeof v !== 'string')) refuse('__metadata__ must hold texts')
+  if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata) || Object.values(metadata).some((v) => typeof v !== 'string')) refuse('__metadata__ must hold texts')
+  // JSON takes the last of two that have one name.
+  const most = Object.keys(entries).length + [entries, metadata].filter((table) => Object.hasOwn(table as object, 'dtype')).length
+  if ((text.match(/"dtype"\s*:/g)?.length ?? 0) > most) refuse('two tensors have one name')
   const data = bytes.subarray(8 + headerBytes)
-  const tensors = new Map<string, TensorData>()
-  const spans: [from: number, to: number, name: string][] = []
+  const spans: { from: number; to: number; name: string; shape: readonly number[]; known: typeof TYPES[keyof typeof TYPES] }[] = []
   for (const [name, entry] of Object.entries(entries)) {
     const { dtype, shape, data_offsets: offsets } = (entry ?? {}) as { dtype?: string; shape?: unknown; data_offsets?: unknown }
-    const known = Object.hasOwn(TYPES, String(dtype)) ? TYPES[dtype as keyof typeof TYPES] : refuse(`${name}: type ${String(dtype)} is not read here (${Object.keys(TYPES).join(', ')})`)
+    if (typeof dtype !== 'string') return refuse(`${name}: has no type (dtype)`)
+    const known = Object.hasOwn(TYPES, dtype) ? TYPES[dtype as keyof typeof TYPES] : refuse(`${name}: type ${dtype} is not read here (${Object.keys(TYPES).join(', ')})`)
     if (!isCounts(shape)) return refuse(`${name}: shape must be a list of counts`)
     if (!isCounts(offsets) || offsets.length !== 2) return refuse(`${name}: data_offsets must be two counts`)
     const [from, to] = offsets as [number, number]
     const wanted = shape.reduce((p, d) => p * d, known.bytes)
     if (to - from !== wanted) refuse(`${name}: ${known.type}[${shape.join(', ')}] takes ${wanted} bytes, its offsets hold ${to - from}`)
     if (to > data.length) refuse(`${name}: ends at byte ${to} of ${data.length}: truncated`)
-    spans.push([from, to, name])
-    // A copy: typed arrays want aligned bytes of their own (and `slice` of Node's Buffer is none).
-    const values = new known.array(new Uint8Array(data.subarray(from, to)).buffer)
-    tensors.set(name, { shape, type: known.type, data: values })
+    spans.push({ from, to, name, shape, known })
   }
+  // Before anything is copied: each of many could be all of the file.
   let end = 0
-  for (const [from, to, name] of spans.sort((a, b) => a[0] - b[0] || a[1] - b[1])) {
+  for (const { from, to, name } of [...spans].sort((a, b) => a.from - b.from || a.to - b.to)) {
     if (from !== end) refuse(`${name}: starts at byte ${from}, the one before ends at ${end}`)
     end = to
   }
   if (end !== data.length) refuse(`${data.length - end} bytes belong to no tensor`)
+  // Typed arrays want aligned bytes of their own (and `slice` of Node's Buffer is none).
+  const tensors = new Map(spans.map(({ from, to, name, shape, known }): [string, TensorData] =>
+    [name, { shape, type: known.type, data: new known.array(new Uint8Array(data.subarray(from, to)).buffer) }]))
   return { tensors, metadata: metadata as Record<string, string> }
 }
 
@@ -64,7 +71,10 @@ const isCounts = (value: unknown): value is number[] => Array.isArray(value) && 
 
 /** Wider types first and the header padded, so that every tensor starts aligned; else in the order of the map. */
 export function writeSafetensors(tensors: ReadonlyMap<string, TensorData>, metadata?: Readonly<Record<string, string>>): Uint8Array {
-  const header: Record<string, unknown> = metadata ? { __metadata__: metadata } : {}
+  // Without a prototype, so that every name is a key like others.
+  const header = Object.create(null) as Record<string, unknown>
+  if (metadata) header['__metadata__'] = metadata
+  if (tensors.has('__metadata__')) throw new InputError('a tensor cannot be called __metadata__ in a safetensors file')
   const sorted = [...tensors].sort(([, a], [, b]) => b.data.BYTES_PER_ELEMENT - a.data.BYTES_PER_ELEMENT)
   let end = 0
   for (const [name, { shape, type, data }] of sorted) {

@@ -1,6 +1,7 @@
 import { type Device, DeviceError, type Session } from './device.ts'
 import { type Bundle, HALF_PLAN, type KernelEntry, type Places, placesAt, type Plan, planIn, type Storage, STEP_BYTES, tensorElements } from './format.ts'
 import { lessMemory, mostThatFits } from './does-not-fit.ts'
+import { plain } from './plain.ts'
 import { missingPlan } from './programs.ts'
 import { type Section, sectionsOf } from './sections.ts'
 import { checkOptions, flag, oneOf, thing } from './options.ts'
@@ -198,8 +199,8 @@ class WebGpuDevice implements Device, WebGpuHost {
     pipeline.catch(() => {})
     const error = await scope
     const errors = (await module.getCompilationInfo()).messages.filter((m) => m.type === 'error')
-      .map((m) => `${kernel.file}:${line + m.lineNum - 1}:${m.linePos}: ${m.message}\n    ${code.split('\n')[m.lineNum - 1]?.trim() ?? ''}`)
-    if (errors.length) throw new DeviceError(`kernel ${kernel.name} does not compile:\n  ${errors.join('\n  ')}`)
+      .map((m) => `${kernel.file}:${line + m.lineNum - 1}:${m.linePos}: ${plain(m.message, 300)}\n    ${plain(code.split('\n')[m.lineNum - 1]?.trim() ?? '')}`)
+    if (errors.length) throw new DeviceError(`kernel ${kernel.name} does not compile:\n  ${errors.slice(0, 8).join('\n  ')}`)
     if (error) throw new DeviceError(`kernel ${kernel.name}: ${error.message}`)
     try {
       return await pipeline

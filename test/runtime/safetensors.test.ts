@@ -23,7 +23,7 @@ test('what is written comes back, of every type', () => {
     fc.bigInt64Array().map((data): TensorData => ({ type: 'i64', shape: [data.length], data })),
     fc.constant<TensorData>({ type: 'f32', shape: [], data: Float32Array.of(7) }),
   )
-  const name = fc.string({ minLength: 1 }).filter((n) => n !== '__metadata__' && n !== '__proto__')
+  const name = fc.oneof(fc.string({ minLength: 1 }), fc.constantFrom('__proto__', 'constructor', 'dtype', 'shape')).filter((n) => n !== '__metadata__')
   fc.assert(fc.property(fc.array(fc.tuple(name, anyTensor)), (entries) => {
     const tensors = new Map(entries)
     const bytes = writeSafetensors(tensors, { note: 'é' })
@@ -44,6 +44,21 @@ test('bytes as the format says', () => {
   expect([...bytes.subarray(8 + header)]).toEqual([0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0])
 })
 
+test('tensors that all claim the whole file are refused before they are copied', () => {
+  const entries = Array.from({ length: 5000 }, (_, i) => [`t${i}`, { dtype: 'U8', shape: [2 ** 22], data_offsets: [0, 2 ** 22] }])
+  const header = new TextEncoder().encode(JSON.stringify(Object.fromEntries(entries)))
+  const bytes = new Uint8Array(8 + header.length + 2 ** 22)
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(header.length), true)
+  bytes.set(header, 8)
+  // Copied, they would take 20 GB.
+  expect(() => readSafetensors(bytes)).toThrow(/starts at byte 0, the one before ends at 4194304/)
+})
+
+test('the name of the header is none for a tensor', () => {
+  const tensor: TensorData = { type: 'f32', shape: [1], data: Float32Array.of(1) }
+  expect(() => writeSafetensors(new Map([['__metadata__', tensor]]))).toThrow(InputError)
+})
+
 describe('refuses', () => {
   const one = { dtype: 'F32', shape: [1], data_offsets: [0, 4] }
   test.each<[string, Uint8Array, RegExp]>([
@@ -53,7 +68,14 @@ describe('refuses', () => {
     ['text that is no JSON', file('{'), /not JSON/],
     ['a list', file([]), /not an object/],
     ['metadata that is no text', file({ __metadata__: { a: 1 } }), /must hold texts/],
-    ['an entry that is null', file({ a: null }), /type undefined is not read/],
+    ['an entry that is null', file({ a: null }), /a: has no type \(dtype\)/],
+    ['an entry without a type', file({ a: { shape: [1], data_offsets: [0, 4] } }, [0, 0, 0, 0]), /a: has no type/],
+    ['a type that is no text', file({ a: { ...one, dtype: 3 } }, [0, 0, 0, 0]), /a: has no type/],
+    ['two of one name', file('{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', [0, 0, 0, 0]), /two tensors have one name/],
+    ['metadata that are a list', file({ __metadata__: ['a'] }), /must hold texts/],
+    ['a size beyond all numbers', file({ a: { ...one, shape: [2 ** 53 - 1, 2 ** 53 - 1] } }, [0, 0, 0, 0]), /takes 3\.24\d*e\+32 bytes/],
+    ['a name that commands a terminal', file({ '\u001b[31m': { ...one, dtype: 'X' } }), /^safetensors: \\u001b\[31m: type X is not read/],
+    ['a very long name', file({ ['a'.repeat(1e6)]: { ...one, dtype: 'X' } }), /^safetensors: a{300}\.\.\.$/],
     ['a type', file({ a: { ...one, dtype: 'BF16' } }), /a: type BF16 is not read here \(F32/],
     ['a type by inheritance', file({ a: { ...one, dtype: 'constructor' } }), /type constructor is not read/],
     ['a shape', file({ a: { ...one, shape: [-1] } }), /list of counts/],
