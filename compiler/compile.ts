@@ -5,6 +5,7 @@ import type { Source } from '../dsl/source.ts'
 import { type Bundle, type DataType, FORMAT, FORMAT_VERSION, type Manifest, type Memory, type Plan, type Storage, type Style, type TrainEntry } from '../runtime/format.ts'
 import { problemsOf } from '../runtime/validate/problems.ts'
 import { boundProblems } from './bounds.ts'
+import { accumulationProblems, divisorsOf } from './accumulation.ts'
 import { choosePrograms, noneOf, normalizationsOf, PROGRAM_NAMES, programProblems, unknownNames } from './choose-programs.ts'
 import { checkCompile, checkInspect } from './compile-options.ts'
 import { CompileError } from './compile-error.ts'
@@ -12,6 +13,7 @@ import type { Graph } from './graph/graph.ts'
 import { sha256Hex } from './hash.ts'
 import { inspectManifest, type InspectReport } from './inspect.ts'
 import { operators } from './ops/table.ts'
+import { totalsOf } from './ops/totals.ts'
 import { vocabulary } from './ops/vocabulary.ts'
 import { oneValueProblems } from './one-value.ts'
 import { buildGraph } from './passes/build-graph.ts'
@@ -157,7 +159,8 @@ function frontEnd(source: string | Source, options: CompileOptions): FrontEnd {
   const built = buildGraph(program, { operators, ...(options.style && { style: options.style }) })
   const values = built.graph && !options.allowOneValue ? oneValueProblems(built.graph, program.train, options.batch) : []
   const bounds = built.graph ? boundProblems(program, built.graph) : []
-  const diagnostics = [...loaded.diagnostics, ...built.diagnostics, ...values, ...bounds]
+  const sums = built.graph ? accumulationProblems(built.graph, program.train) : []
+  const diagnostics = [...loaded.diagnostics, ...built.diagnostics, ...values, ...bounds, ...sums]
   if (diagnostics.some((d) => d.severity === 'error')) return { diagnostics, sources }
   return { program, ...(built.graph && { graph: built.graph }), diagnostics, sources }
 }
@@ -166,6 +169,8 @@ function manifestOf(program: Program, graph: Graph, choices: Pick<Manifest, 'sty
   const declared = new Map(program.inputs.map((input) => [input.name, input]))
   const ignored = ignoredLabels(graph)
   const scored = scoredLabels(graph)
+  const totals = totalsOf(graph, operators)
+  const divisors = divisorsOf(graph, program.train)
   return {
     format: FORMAT,
     version: FORMAT_VERSION,
@@ -181,24 +186,25 @@ function manifestOf(program: Program, graph: Graph, choices: Pick<Manifest, 'sty
     outputs: graph.outputs.filter((o) => o.role !== 'gradient').map((o) => ({
       name: o.name, role: o.role as 'output' | 'loss' | 'metric', shape: o.value.shape, ...(o.weight !== undefined && o.weight !== 1 && { weight: o.weight }),
       ...(scored.has(o.name) && { scores: scored.get(o.name)! }),
+      ...(totals.has(o.name) && { total: totals.get(o.name)! }),
     })),
     parameters: graph.parameters.map((p) => ({
       name: p.name, shape: p.value.shape as readonly number[], offset: p.value.storage!.offset, trainable: p.trainable, initializer: p.initializer, layer: p.layer,
     })),
     normalizations: normalizationsOf(graph),
-    ...(program.train && { train: trainEntry(program.train) }),
+    ...(program.train && { train: { ...trainEntry(program.train), ...(divisors.length > 0 && { divisors }) } }),
     plans,
   }
 }
 
-/** Labels that losses and metrics pass over, beside the classes. */
+/** Labels that a loss or a metric passes over, beside the classes: no others mean anything. */
 function ignoredLabels(graph: Graph): Map<string, number[]> {
   const found = new Map<string, number[]>()
   for (const node of graph.nodes) {
     const ignore = node.attributes['ignore']
     const label = node.inputs[1]
-    if (typeof ignore !== 'number' || label?.type !== 'i32') continue
-    found.set(label.name, [...new Set([...(found.get(label.name) ?? [-1]), ignore])])
+    if (label?.type !== 'i32') continue
+    found.set(label.name, [...new Set([...(found.get(label.name) ?? []), ...(typeof ignore === 'number' ? [ignore] : [])])])
   }
   return found
 }

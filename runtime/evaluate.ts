@@ -1,10 +1,10 @@
 import { BatchReader } from './batches.ts'
 import { checkDataset, type Dataset } from './data/dataset.ts'
-import type { Numbers } from './device.ts'
 import { InputError } from './errors.ts'
 import type { Net } from './net.ts'
 import { call, checkOptions, flag, oneOf } from './options.ts'
 import { oneValueLayers } from './one-value.ts'
+import { Totals } from './totals.ts'
 
 export interface EvaluateOptions {
   /** `batch`: normalize each batch with its own statistics, whatever was stored. Default `global`. */
@@ -17,7 +17,7 @@ export interface EvaluateOptions {
 
 export interface Evaluation {
   readonly count: number
-  /** Absent where the net has none. */
+  /** The sum of all losses with their weights. Absent where the net has none. */
   readonly loss?: number
   /** Every loss and metric by name. */
   readonly metrics: Readonly<Record<string, number>>
@@ -26,7 +26,8 @@ export interface Evaluation {
 }
 
 /**
- * Means over all samples: what a batch gives counts as often as it has samples. The last samples that fill no batch run
+ * Losses and metrics of all samples as of one batch, however they are cut into batches: numerators and denominators are added up, so
+ * means are over all samples, or over all labels that are not ignored, and sums are sums over all. The last samples that fill no batch run
  * in a session of their own size, so nothing is padded and their statistics are theirs. A single last sample whose statistics
  * would rest on one value joins the batch before it.
  */
@@ -37,18 +38,15 @@ export async function evaluateAll(net: Net, given: Dataset, options: EvaluateOpt
   const program = options.stats === 'batch' ? 'eval/batch' : 'eval'
   const inputs = net.neededInputs(program)
   const { fields, dataset } = net.feed(program, given, { learn: false, augment: options.augment })
-  const scalars = net.manifest.outputs.filter((o) => o.role !== 'output').map((o) => o.name)
-  const sums = new Map<string, number>()
+  const totals = new Totals(net.manifest.outputs.filter((o) => o.role !== 'output'))
+  const { results } = totals
   const waiting: (() => Promise<void>)[] = []
 
   const runBatch = async (reader: BatchReader, from: number, count: number, session = net.session): Promise<void> => {
     const indices = Uint32Array.from({ length: count }, (_, i) => from + i)
-    const { values } = await net.execute(program, await reader.read(indices), { results: scalars, session, lent: true })
+    const { values } = await net.execute(program, await reader.read(indices), { results, session, lent: true })
     waiting.push(async () => {
-      const add = (name: string, value: number): unknown => sums.set(name, (sums.get(name) ?? 0) + value * count)
-      const found: ReadonlyMap<string, Numbers> = await values
-      for (const [name, value] of found) add(name, value[0]!)
-      if (net.lossNames.length) add('', net.lossOf(found))
+      totals.add(await values, count)
       options.onProgress?.(from + count, dataset.length)
     })
     // A few under way hide the way to the GPU and back.
@@ -66,8 +64,11 @@ export async function evaluateAll(net: Net, given: Dataset, options: EvaluateOpt
     await runBatch(new BatchReader(dataset, fields, inputs, rest, 1), whole, rest, session)
   }
   for (const finish of waiting) await finish()
-  const mean = (name: string): number => sums.get(name)! / dataset.length
-  const metrics = Object.fromEntries(scalars.filter((name) => sums.has(name)).map((name) => [name, mean(name)]))
-  const notes = joins ? [`the last sample has no statistics by itself: it is evaluated with the ${net.batch} before it, as a batch of ${rest}`] : undefined
-  return { count: dataset.length, ...sums.has('') && { loss: mean('') }, metrics, ...notes && { notes } }
+  const found = totals.values()
+  const notes = [
+    ...(joins ? [`the last sample has no statistics by itself: it is evaluated with the ${net.batch} before it, as a batch of ${rest}`] : []),
+    ...totals.notes(),
+  ]
+  const loss = net.lossOf(new Map([...found].map(([name, value]) => [name, [value]])))
+  return { count: dataset.length, ...(net.lossNames.length > 0 && { loss }), metrics: Object.fromEntries(found), ...(notes.length > 0 && { notes }) }
 }

@@ -86,8 +86,33 @@ export interface OutputEntry {
   readonly shape: Shape
   /** Of a loss: its factor in the sum that is trained. Default 1. */
   readonly weight?: number
+  /**
+   * Of a loss or metric: terms whose sum is its value over several batches. Absent: the mean of its values by samples. None: it is
+   * made of values of whole batches, so that there is no such number.
+   */
+  readonly total?: readonly TotalTerm[]
   /** Of an output whose channels are scores or probabilities of the classes of a label: the name of that input. */
   readonly scores?: string
+}
+
+/** A number of each batch and how these are put together: their mean by samples or by `count`, or their sum; times `factor` (default 1). */
+export interface TotalTerm {
+  /** The result that holds it. */
+  readonly result: string
+  readonly over: 'samples' | 'sum' | 'count'
+  /** The result that holds by what it counts. */
+  readonly count?: string
+  readonly factor?: number
+}
+
+/**
+ * What an update of several batches is told before it runs: how many labels of an input are not the ignored one, at least 1, in all of its
+ * batches, over the number of these. It stands in a buffer of `constants`.
+ */
+export interface DivisorEntry {
+  readonly input: string
+  readonly ignore: number
+  readonly buffer: string
 }
 
 export type Initializer =
@@ -135,6 +160,8 @@ export interface TrainEntry {
   readonly accumulate: number
   readonly snapshot?: DurationEntry
   readonly test?: DurationEntry
+  /** With `accumulate` above 1. */
+  readonly divisors?: readonly DivisorEntry[]
 }
 
 /** An amount that is linear in the batch: fixed + perSample * n. */

@@ -5,8 +5,9 @@ import { NetClasses } from './data/net-classes.ts'
 import { type Device, DeviceError, type Numbers, type Session, type StepScalars } from './device.ts'
 import { InputError, NonFiniteError } from './errors.ts'
 import { evaluateAll, type EvaluateOptions, type Evaluation } from './evaluate.ts'
-import { type Bundle, type InputEntry, type Manifest, type ProgramEntry, type Storage, NON_FINITE_RESULT, taskOf, type TensorData } from './format.ts'
+import { type Bundle, type InputEntry, type Manifest, type OutputEntry, type ProgramEntry, type Storage, NON_FINITE_RESULT, taskOf, type TensorData } from './format.ts'
 import { type Course, type DataIdentity, dataIdentity, identityOf, NO_COURSE, refuseContradictions, sameData, type TrainingIdentity } from './identity.ts'
+import { divisorsOf } from './divisors.ts'
 import { checkInputs, type InputValues, type ReadyInput } from './inputs.ts'
 import { KeptInputs } from './kept-inputs.ts'
 import { inputsOf } from './needed.ts'
@@ -19,8 +20,9 @@ import { missingProgram, trainingProgram, type TrainStats } from './programs.ts'
 import { type Horizon, rateAt, scalarsAt } from './schedule.ts'
 import { elementCount, inputTensor } from './sizes.ts'
 import { checkSnapshot, type Snapshot } from './snapshot.ts'
-import { readStretches, writeStretches } from './store.ts'
+import { reaches, readStretches, writeStretches } from './store.ts'
 import { copyTensors, type Tensors } from './tensors.ts'
+import { Totals } from './totals.ts'
 import { type TrainEvent, trainLoop, type TrainOptions } from './train.ts'
 
 export type Inputs = Readonly<Record<string, InputValues>>
@@ -72,6 +74,8 @@ interface ExecuteOptions {
   readonly session?: Session
   readonly part?: number
   readonly lent?: boolean
+  /** Further tensors to write before it runs. */
+  readonly given?: readonly (readonly [tensor: number, data: Numbers])[]
   /** Nothing runs if this failed. */
   readonly after?: Promise<unknown>
 }
@@ -197,8 +201,10 @@ export class Net {
     if (parts.length !== wanted) throw new InputError(`this net adds up the gradients of ${wanted} batches before an update, here are ${parts.length}`)
     // All of them are checked before the first runs: half a sum of gradients would be in the next update.
     const calls = parts.map((part, i) => this.#check(trainingProgram(this.manifest, i === wanted - 1 ? 'train' : 'accumulate', stats), part, this.session))
+    const given = wanted > 1 ? divisorsOf(this.manifest.train, this.session.plan, calls.map((call) => [...call.inputs])) : []
+    const results = [...this.lossNames, ...new Totals(this.#losses).results, NON_FINITE_RESULT]
     const started: Promise<Started>[] = []
-    for (const [i, call] of calls.entries()) started.push(this.#start(call, { rate, update: i === wanted - 1, results: [...this.lossNames, NON_FINITE_RESULT], part: i, lent, after: started[i - 1] }))
+    for (const [i, call] of calls.entries()) started.push(this.#start(call, { rate, update: i === wanted - 1, results, part: i, lent, given, after: started[i - 1] }))
     const loss = this.#watched(started, keepGoing === true, () => (lent ? undefined : this.#locate(calls.at(-1)!, started.at(-1)!)))
     // Whoever does not ask for it learns of a failed device at the next step.
     loss.catch(() => {})
@@ -206,10 +212,10 @@ export class Net {
     return { step: t + 1, rate: taken, loss }
   }
 
-  /** The mean loss of an update's batches, once it is known to be a number, as are the gradients and what became of the parameters. */
+  /** The loss of an update's batches as of one, once it is known to be a number, as are the gradients and what became of the parameters. */
   async #watched(started: readonly Promise<Started>[], keepGoing: boolean, locate: () => Promise<Place | undefined> | undefined): Promise<number> {
     const parts = await Promise.all(started.map(async (part) => (await part).values))
-    const loss = parts.reduce((sum, values) => sum + this.lossOf(values), 0) / parts.length
+    const loss = parts.length === 1 ? this.lossOf(parts[0]!) : this.#lossOfAll(parts)
     const elements = parts.at(-1)!.get(NON_FINITE_RESULT)?.[0] ?? 0
     if (Number.isFinite(loss)) this.#lastLoss = elements === 0 ? loss : this.#lastLoss
     if (keepGoing || (Number.isFinite(loss) && elements === 0)) return loss
@@ -266,12 +272,23 @@ export class Net {
     this.#horizon = horizon
   }
 
+  get #losses(): readonly OutputEntry[] {
+    return this.manifest.outputs.filter((o) => o.role === 'loss')
+  }
+
   get lossNames(): readonly string[] {
-    return this.manifest.outputs.filter((o) => o.role === 'loss').map((o) => o.name)
+    return this.#losses.map((o) => o.name)
+  }
+
+  /** Of the batches of an update. The solver takes the mean of these, so a sum counts as the mean of its values (Caffe's iter_size). */
+  #lossOfAll(parts: readonly ReadonlyMap<string, Numbers>[]): number {
+    const totals = new Totals(this.#losses)
+    for (const values of parts) totals.add(values, this.batch)
+    return this.lossOf(new Map([...totals.values('mean')].map(([name, value]) => [name, [value]])))
   }
 
   /** The sum of all losses with their weights. */
-  lossOf(values: ReadonlyMap<string, Numbers>): number {
+  lossOf(values: ReadonlyMap<string, ArrayLike<number>>): number {
     const terms = this.manifest.outputs.filter((o) => o.role === 'loss' && values.has(o.name))
     return terms.length ? terms.reduce((sum, o) => sum + (o.weight ?? 1) * values.get(o.name)![0]!, 0) : NaN
   }
@@ -305,8 +322,9 @@ export class Net {
   }
 
   #check(program: string, inputs: Inputs, session: Session): Call {
+    const own = this.program(program)
     // A device may plan each session by itself, so it is the session's own plan that says where results lie.
-    const entry = session.plan.programs[program] ?? this.program(program)
+    const entry = session === this.session ? own : session.plan.programs[program] ?? own
     if (!this.#parts.allowOneValue) checkValues(this.manifest, [program], session.batch)
     return { program, entry, session, inputs: checkInputs(this.manifest.inputs, this.neededInputs(program), inputs, session.batch) }
   }
@@ -343,6 +361,7 @@ export class Net {
       }
       const counter = entry.results[NON_FINITE_RESULT]
       if (counter !== undefined) session.write(counter, Int32Array.of(0))
+      for (const [tensor, data] of options.given ?? []) session.write(tensor, data)
       await session.run(program, scalars)
       if (options.update) {
         this.#steps++
@@ -386,7 +405,9 @@ export class Net {
     const stretches = this.#store.stretches()
     await this.exclusively(async () => {
       const values = await readStretches(this.session, [...stretches.values()])
-      await writeStretches(rest, [...stretches.values()].map((s, i) => [s, values[i]!] as const))
+      // The other session may have a plan of its own, with buffers in another order, and none that its program does not touch.
+      const there = [...stretches.values()].map((s) => ({ ...s, buffer: rest.plan.buffers.findIndex((b) => b.name === this.session.plan.buffers[s.buffer]!.name) }))
+      await writeStretches(rest, there.flatMap((s, i) => (reaches(rest.plan, s) ? [[s, values[i]!] as const] : [])))
       if (this.program(program).needsPrepare) await rest.run('prepare', scalarsAt(this.manifest.train, this.#steps, this.#seed, 0))
     })
     return rest

@@ -48,7 +48,7 @@ export const evaluate: Verb = {
         for (const note of result.notes ?? []) screen.note(note)
         const seconds = (performance.now() - startedAt) / 1000
         screen.print(`${data.name}${part ? `, ${part}` : ''}: ${result.count} samples on ${device.name}, ${Math.round(result.count / Math.max(seconds, 1e-3))} images/s`)
-        screen.table(['name', 'mean'], Object.entries(result.metrics).map(([name, value]) => [name, showMetric(name, value)]), [1])
+        screen.table(['name', 'value'], Object.entries(result.metrics).map(([name, value]) => [name, showMetric(name, value)]), [1])
         screen.result({ data: data.name, part: which, stats, device: device.name, adapter: device.description, seconds, ...(data.classes && { classes: data.classes }), ...(data.notes.length > 0 && { notes: data.notes }), ...result })
         return EXIT.done
       } finally {

@@ -57,6 +57,22 @@ const unlessIgnored = (labels: Tensor, at: readonly IndexLike[], a: Attributes, 
   return ignored === undefined ? value : select('eq', load(labels, ...at), ignored, 0, value)
 }
 
+/** How such a loss over several batches follows from its values. What has no batch is the same in each. */
+function lossTotal(a: Attributes, labels: Value): 'samples' | 'sum' | 'count' {
+  if (labels.shape[0] !== 'n') return 'samples'
+  return a['normalization'] === 'none' ? 'sum' : counts(a) ? 'count' : 'samples'
+}
+
+/** Of a `loss_divisor`: where a host writes it, which then counts the labels itself. Undefined where these are no input of the net. */
+export function divisorBuffer({ inputs: [labels], attributes }: Pick<Node, 'inputs' | 'attributes'>): string | undefined {
+  return labels!.storage?.role === 'input' ? `divisor.${labels!.name}.${ignoredOf(attributes)}` : undefined
+}
+
+/** The losses whose divisor is counted, with what they count. */
+export const countedLosses = (nodes: readonly Node[]): readonly { readonly node: Node; readonly labels: Value; readonly ignore: number }[] =>
+  nodes.filter((node) => (node.op === 'softmax_loss' || node.op === 'sigmoid_loss') && lossTotal(node.attributes, node.inputs[1]!) === 'count')
+    .map((node) => ({ node, labels: node.inputs[1]!, ignore: ignoredOf(node.attributes)! }))
+
 /** The sum of a term a position over its divisor. `labels` has a position for each term. */
 function lossEquations(node: Node, labels: Value, term: (at: readonly IndexLike[]) => Expression): readonly Equation[] {
   const a = node.attributes
@@ -66,7 +82,10 @@ function lossEquations(node: Node, labels: Value, term: (at: readonly IndexLike[
     shape: labels.shape,
     kept: [],
     terms: (at) => [unlessIgnored(labels, at, a, term(at)), ...(counts(a) ? [countsHere(labels, at, a)] : [])],
-    stores: (_, [total, counted]) => [store(node.outputs[0]!, [], div(total!, divisorOf(a, labels.shape, counted)))],
+    stores: (_, [total, counted]) => [
+      store(node.outputs[0]!, [], div(total!, divisorOf(a, labels.shape, counted))),
+      ...(node.outputs[1] ? [store(node.outputs[1], [], counted!)] : []),
+    ],
   })
 }
 
@@ -167,6 +186,7 @@ const softmaxLoss: Operator = {
     })
   },
   gradient: (node, dLoss, build) => ({ inputs: [gradientNode(node, dLoss, build, 0), undefined] }),
+  total: (node) => lossTotal(node.attributes, node.inputs[1]!),
 }
 
 /** dx[c] = (softmax(x)[c] - (c is the label)) dLoss / divisor; 0 where the label is ignored */
@@ -204,6 +224,7 @@ const sigmoidLoss: Operator = {
   gradient: (node, dLoss, build) => ({
     inputs: [gradientNode(node, dLoss, build, 0), gradientNode(node, dLoss, build, 1, 'sigmoid_loss_dtarget')],
   }),
+  total: (node) => lossTotal(node.attributes, node.inputs[1]!),
 }
 
 /** dx = (s(x) - t) dLoss / divisor */
@@ -255,6 +276,7 @@ const squaredLoss: Operator = {
       : undefined)
     return { inputs: [by(x, 'dx', [x, target]), by(target, 'dtarget', [target, x])] }
   },
+  total: () => 'samples',
 }
 
 /** (a - b) dLoss / N, of the loss' gradient, a and b */
@@ -309,6 +331,7 @@ const hingeLoss: Operator = {
       }), undefined],
     }
   },
+  total: () => 'samples',
 }
 
 /** side dLoss / N where the margin is missed, else the margin, which is 0 (or NaN); 2 margin side dLoss / N for norm 2 */
@@ -343,6 +366,7 @@ const sumOperator: Operator = {
     if (!build.needs(x)) return {}
     return { inputs: build.node({ suffix: 'dx', op: 'repeat', inputs: [dLoss], outputs: [{ name: 'dx', shape: x.shape }] }) }
   },
+  total: (node) => (node.inputs[0]!.shape[0] === 'n' ? 'sum' : 'samples'),
 }
 
 /** One number at every point: the gradient of a sum. */

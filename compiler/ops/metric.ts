@@ -49,9 +49,13 @@ const accuracy: Operator = {
         const label = load(labels, ...at)
         return [select('eq', label, ignore, 0, right), select('eq', label, ignore, constant(0), 1)]
       },
-      stores: (_, [right, counted]) => [store(node.outputs[0]!, [], div(right!, max(counted!, 1)))],
+      stores: (_, [right, counted]) => [
+        store(node.outputs[0]!, [], div(right!, max(counted!, 1))),
+        ...(node.outputs[1] ? [store(node.outputs[1], [], counted!)] : []),
+      ],
     })
   },
+  total: (node) => (node.inputs[1]!.shape[0] === 'n' ? 'count' : 'samples'),
 }
 
 export const metricOperators: readonly Operator[] = [accuracy]

@@ -80,6 +80,11 @@ export interface Operator {
   readonly equations: (node: Node) => readonly Equation[]
   /** How a gradient of its output becomes gradients of what it reads. Absent: not differentiable (metrics). */
   readonly gradient?: (node: Node, dOutput: Value, build: GradientBuilder) => Gradients
+  /**
+   * Of one number: how the values of several batches make that of all: their mean by samples, their sum, or their mean by `count`, the second
+   * output that such a node may have (see `total-results`).
+   */
+  readonly total?: (node: Node) => 'samples' | 'sum' | 'count'
   /** The output is the input's storage under another shape: no equation, no bytes. */
   readonly view?: boolean
   /** Nothing happens when testing: `dropout`. */

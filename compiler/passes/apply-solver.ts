@@ -29,7 +29,7 @@ export const applySolver: GraphPass = {
       : task === 'train' && train.accumulate > 1 ? update.ofSum(train)
       : update.ofBatch(train.solver, update.gradients(), 1)
     const constants = task === 'accumulate' ? [] : [{ value: update.multipliers, values: multipliersOf(graph) }]
-    const outputs = program === 'accumulate' ? [] : [{ name: NON_FINITE_RESULT, role: 'count' as const, value: update.broken }]
+    const outputs = task === 'accumulate' ? [] : [{ name: NON_FINITE_RESULT, role: 'count' as const, value: update.broken }]
     return { graph: { ...graph, nodes: [...graph.nodes, ...nodes], outputs: [...graph.outputs, ...outputs], constants: [...(graph.constants ?? []), ...constants] }, declined: [] }
   },
 }

@@ -8,6 +8,7 @@ import { eliminateIdentities } from './eliminate-identities.ts'
 import { expandBatchNormPass } from './expand-batch-norm.ts'
 import { foldBatchNorm } from './fold-batch-norm.ts'
 import { foldNormalize } from './fold-normalize.ts'
+import { givenDivisors } from './given-divisors.ts'
 import { joinMoments } from './join-moments.ts'
 import { mergeScale } from './merge-scale.ts'
 import type { GraphPass } from './pass.ts'
@@ -16,6 +17,7 @@ import { selectLosses } from './select-losses.ts'
 import { selectOutputs } from './select-outputs.ts'
 import { splitScale } from './split-scale.ts'
 import { storeHalves } from './store-halves.ts'
+import { totalResults } from './total-results.ts'
 
 /**
  * The passes between `build-graph` and lowering, in their order; each program takes those that name it.
@@ -30,6 +32,7 @@ import { storeHalves } from './store-halves.ts'
  *                          comes behind it, which looks for moments of what a layer makes
  *   train, accumulate      losses are selected after that, so that all training programs give gradients to the same
  *                          parameters; then what is dead goes, and the solver comes last: it writes what all others read
+ *   eval, train, ...       total-results and given-divisors come behind it, since they are of what is given out then, and of the backward pass
  *   f16 storage            infer and eval alone; last, when it is settled which weights are folded
  *   prepare                is made of what `infer` and `eval` left in `graph.prepare`: see `prepareGraph`
  */
@@ -47,6 +50,8 @@ export const graphPasses: readonly GraphPass[] = [
   joinMoments,
   differentiate,
   selectLosses,
+  totalResults,
+  givenDivisors,
   eliminateDead,
   applySolver,
 ]

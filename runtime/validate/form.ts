@@ -73,17 +73,20 @@ const plan = record({
   'modules?': record(Object.fromEntries(GROUPS.map((group) => [`${group}?`, module]))),
 })
 
+const term = record({ result, over: oneOf('samples', 'sum', 'count'), 'count?': result, 'factor?': number })
+
 /** What a bundle says of its net, in memory and in `bundle.json`. */
 const net = {
   format: oneOf(FORMAT), version: oneOf(FORMAT_VERSION), name, style: oneOf('merged', 'split'), 'memory?': oneOf('fast', 'small'), 'precise?': flag,
   source: record({ files: list(record({ name: line, text })), sha256: line }),
   inputs: list(record({ name, type, shape, 'classes?': positive, 'classNames?': list(line), 'ignore?': list(integer) })),
-  outputs: list(record({ name, role: oneOf('output', 'loss', 'metric'), shape, 'weight?': number, 'scores?': name })),
+  outputs: list(record({ name, role: oneOf('output', 'loss', 'metric'), shape, 'weight?': number, 'scores?': name, 'total?': list(term) })),
   parameters: list(record({ name: path, shape: dims, offset: count, trainable: flag, initializer, layer: path })),
   'normalizations?': list(record({ layer: path, stats: oneOf('moving', 'cumulative', 'caffe', 'batch', 'global'), values: size })),
   'train?': record({
     'data?': call, augment: list(call), solver: call, schedule: list(schedule), batch: positive,
     'epochs?': positive, 'steps?': positive, seed: integer, accumulate: positive, 'snapshot?': duration, 'test?': duration,
+    'divisors?': list(record({ input: name, ignore: number, buffer: label })),
   }),
 }
 

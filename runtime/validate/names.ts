@@ -27,7 +27,7 @@ export const program = named(/^[a-z]+(\/[a-z]+)?$/, MOST_NAME, 'the name of a pr
 /** Of plans: `webgpu-f16`. */
 export const target = named(/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/, MOST_NAME, 'the name of a target')
 /** Of results: an output, or the gradient of an input or a parameter. */
-export const result = named(/^(grad\/|count\/)?[A-Za-z_]\w*(\.\w+)*$/, MOST_NAME + 6, 'the name of a result')
+export const result = named(/^(grad\/|count\/|part\/)?[A-Za-z_]\w*(\.\w+)*$/, MOST_NAME + 6, 'the name of a result')
 /**
  * Of files: below the folder of the bundle, and it stays there, on every system. Small letters alone, so that no two names are one on a
  * disk that does not tell them apart; no device of Windows.
