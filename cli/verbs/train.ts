@@ -1,4 +1,5 @@
-import { basename } from 'node:path'
+import { rmdir } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
 import { InputError } from '../../runtime/errors.ts'
 import { trainingProgram } from '../../runtime/programs.ts'
 import { tryFolder } from '../../runtime/node-files.ts'
@@ -49,6 +50,8 @@ export const train: Verb = {
     const run = snapshotDir === undefined ? resumed?.run : undefined
     const place = snapshotDir ?? resumed?.place ?? `${output}.snapshots`
     await tryFolder(run ?? place)
+    // A training that fails leaves no empty folder above its place.
+    const above = await kindOf(dirname(output)) === undefined ? dirname(output) : undefined
     const lock = await takeLock(`${output}.lock`)
     if (!('release' in lock)) throw new InputError(`${sayHolder(lock)} trains for ${output} at this moment: name another place by -o`)
     try {
@@ -79,6 +82,7 @@ export const train: Verb = {
       })
     } finally {
       await lock.release()
+      if (above !== undefined) await rmdir(above).catch(() => {})
     }
   },
 }
