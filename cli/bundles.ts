@@ -147,7 +147,7 @@ function sourceOf(main: Source, readImport: NetSource['readImport'], weights: st
 
 /** What a bundle that weights come from calls its classes. */
 async function learnedInputs(weights: string | Bundle['weights']): Promise<readonly InputEntry[]> {
-  if (typeof weights !== 'string' || await kindOf(weights) !== 'folder') return []
+  if (typeof weights !== 'string' || weights === FRESH || await kindOf(weights) !== 'folder') return []
   return (await readBundleFolder(weights)).manifest.inputs
 }
 

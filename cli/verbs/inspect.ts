@@ -7,7 +7,7 @@ import { type Bundle, HALF_PLAN, type Memory, SOFTWARE_PLAN, type Style } from '
 import { carriedSources, otherLowering, readBundleFolder } from '../bundles.ts'
 import { EXIT, UsageError } from '../exit.ts'
 import { replaceFile } from '../../runtime/node-files.ts'
-import { collect, memory, positiveInteger, storage, style, precise } from '../options.ts'
+import { collect, FRESH, memory, positiveInteger, storage, style, precise } from '../options.ts'
 import { printPlan } from '../print-plan.ts'
 import { type Screen, showBytes, showCount } from '../screen.ts'
 import { readImport, readSource } from '../source.ts'
@@ -82,7 +82,8 @@ const LOOP_STEPS = ['lower', 'fuse', 'recompute', 'plan']
 async function load(path: string, options: CompileOptions): Promise<Bundle> {
   const { compile } = await import('../../compiler/index.ts')
   if (path.endsWith('.net')) return compile(await readSource(path), { ...options, readImport })
-  const bundle = await readBundleFolder(path)
+  // What it weighs is not asked.
+  const bundle = await readBundleFolder(path, FRESH)
   const lowering = otherLowering(bundle, options)
   if (!options.watch && !options.without && !lowering && hasFacts(bundle)) return bundle
   const { main, readImport: carried } = carriedSources(bundle)

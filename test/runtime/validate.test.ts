@@ -5,7 +5,7 @@ import { bundleFiles } from '../../runtime/files.ts'
 import type { Bundle } from '../../runtime/format.ts'
 import { open } from '../../runtime/open.ts'
 import { bundleFrom } from '../../runtime/read-bundle.ts'
-import { seal } from '../../runtime/seal.ts'
+import { seal, sha256 } from '../../runtime/seal.ts'
 import { checkBatch, checkBundle, problemsOf } from '../../runtime/validate.ts'
 import { FakeDevice } from './fake-device.ts'
 import { fixture } from './fixture.ts'
@@ -150,6 +150,37 @@ describe('files', () => {
       without.delete(name)
       expect(await outcome(without)).toBe('refused')
     }), { numRuns: 100 })
+  }, 30_000)
+
+  test('any JSON in any place of any file, sealed again, is refused with reasons or taken', async () => {
+    const files = await written
+    const decoded = new Map([...files].filter(([name]) => name.endsWith('.json')).map(([name, data]) => [name, JSON.parse(new TextDecoder().decode(data)) as Loose]))
+    const places: [string, (string | number)[]][] = []
+    const walk = (name: string, value: unknown, path: (string | number)[]): void => {
+      if (path.length) places.push([name, path])
+      if (typeof value === 'object' && value) for (const [k, v] of Object.entries(value)) walk(name, v, [...path, k])
+    }
+    for (const [name, value] of decoded) walk(name, value, [])
+    const encode = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value))
+    await fc.assert(fc.asyncProperty(fc.constantFrom(...places), fc.oneof(fc.jsonValue(), fc.constantFrom(2 ** 40, -1, [], {}, null, 'n', '../x', 'bundle.json', '__proto__')), async ([name, path], value) => {
+      const changed = structuredClone(decoded.get(name)!)
+      let at = changed
+      for (const key of path.slice(0, -1)) at = at[key]
+      at[path.at(-1)!] = value
+      const all = new Map(files)
+      const manifest = name === 'bundle.json' ? changed : structuredClone(decoded.get('bundle.json')!)
+      if (name !== 'bundle.json') {
+        all.set(name, encode(changed))
+        manifest['files'][name] = { bytes: all.get(name)!.length, sha256: await sha256(all.get(name)!) }
+      }
+      all.set('bundle.json', encode(await seal(manifest)))
+      try {
+        await load(all)
+      } catch (error) {
+        expect(error).toBeInstanceOf(BundleError)
+        expect((error as BundleError).problems.every((p) => p.path && p.message)).toBe(true)
+      }
+    }), { numRuns: 500 })
   }, 30_000)
 
   test('any JSON in any place, even with a right hash, is refused with reasons or taken', async () => {
