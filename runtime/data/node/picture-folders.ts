@@ -32,9 +32,10 @@ export async function readPictureFolder(folder: string, shape: PictureShape, opt
 
   const skipped = await broken([...new Set([...parts.values()].flat().map(({ path }) => path))], options, notes)
   const room = roomForPictures()
+  const labels = new Map(names.map((name, i) => [name, i]))
   const dataset = (part: 'train' | 'validation' | 'test'): ReturnType<typeof pictureDataset> | undefined => {
     const files = parts.get(part)?.filter(({ path }) => !skipped.has(path))
-    return files && pictureDataset(files.map(({ path, name }): Picture => ({ path, label: names.indexOf(name) })), shape, names, room)
+    return files && pictureDataset(files.map(({ path, name }): Picture => ({ path, label: labels.get(name)! })), shape, names, room)
   }
   const train = dataset('train')!
   const test = options.whole && !parts.has('test') ? dataset('train')! : dataset('test')!

@@ -88,17 +88,17 @@ export async function subfolders(folder: string): Promise<string[]> {
 
 /** The pictures of a folder and of all folders in it. A link to a folder that it lies in is left out. */
 export async function picturesBelow(folder: string, left: LeftOut, above: readonly string[] = []): Promise<string[]> {
-  const here = await withFile(folder, 'read', () => realpath(folder))
-  if (above.includes(here)) {
-    left.add('circle')
-    return []
-  }
   const found: string[] = []
-  for (const { name, kind } of await entriesOf(folder, left)) {
-    if (kind === 'folder') found.push(...await picturesBelow(join(folder, name), left, [...above, here]))
-    else if (isPicture(name)) found.push(join(folder, name))
-    else left.file(name)
+  const walk = async (folder: string, above: readonly string[]): Promise<void> => {
+    const here = await withFile(folder, 'read', () => realpath(folder))
+    if (above.includes(here)) return left.add('circle')
+    for (const { name, kind } of await entriesOf(folder, left)) {
+      if (kind === 'folder') await walk(join(folder, name), [...above, here])
+      else if (isPicture(name)) found.push(join(folder, name))
+      else left.file(name)
+    }
   }
+  await walk(folder, above)
   return found
 }
 
