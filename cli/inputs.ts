@@ -1,7 +1,7 @@
 import { extname } from 'node:path'
 import { augment } from '../runtime/data/augment.ts'
 import { brokenPictures } from '../runtime/data/node/broken.ts'
-import { parseCsv } from '../runtime/data/node/csv.ts'
+import { Table } from '../runtime/data/node/csv.ts'
 import { warnOfBytes } from '../runtime/data/node/field-files.ts'
 import { pictureDataset } from '../runtime/data/node/pictures.ts'
 import { columnsOf } from '../runtime/data/node/table.ts'
@@ -91,10 +91,11 @@ export async function openInputs(given: readonly string[] | undefined, bundle: B
         }
       }
     } else {
-      const columns = columnsOf(parseCsv(await readText(file), file), name === undefined ? needed.filter((input) => !found.has(input.name)) : [target()], file, notes)
+      const columns = columnsOf(new Table(await readText(file), file), name === undefined ? needed.filter((input) => !found.has(input.name)) : [target()], notes)
       for (const [key, { data }] of Object.entries(columns)) {
-        const { shape } = inputs.find((input) => input.name === key)!
-        once(key, { shape: shape.map((dim) => (dim === 'n' ? data.length / elementCount(shape) : dim)), type: data instanceof Int32Array ? 'i32' : 'f32', data: data as Float32Array })
+        const entry = inputs.find((input) => input.name === key)!
+        const shape = entry.shape.map((dim) => (dim === 'n' ? data.length / elementCount(entry.shape) : dim))
+        once(key, withNotes({ shape, type: data instanceof Int32Array ? 'i32' : 'f32', data: data as Float32Array }, entry, `${file}: ${key}`, notes))
       }
     }
   }

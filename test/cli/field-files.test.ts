@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Dataset } from '../../runtime/data/dataset.ts'
-import { parseCsv } from '../../runtime/data/node/csv.ts'
+import { readCsv } from '../../runtime/data/node/csv.ts'
 import type { InputEntry, TensorData } from '../../runtime/format.ts'
 import { loadData, loadDataset } from '../../runtime/node.ts'
 import { encodeNpy, parseNpy } from '../../runtime/npy.ts'
@@ -104,8 +104,13 @@ describe('tables', () => {
     expect(words.notes).toEqual([expect.stringMatching(/label is the column kind/)])
     expect(words.dataset.fields['label']!.classNames).toEqual(['cat', 'dog'])
     expect(await values(words.dataset, 'label')).toEqual([1, 0])
-    expect(await values((await csv('label,x_1,x_0\n1,2,3\n0,4,5\n', [x, label])).dataset, 'x')).toEqual([3, 2, 5, 4])
+    expect(await values((await csv('\ufefflabel,x_1,x_0\n1,2,3\n0,4,5\n', [x, label])).dataset, 'x')).toEqual([3, 2, 5, 4])
     expect(await values((await csv('a,b,label\n1,2,dog\n1,2,cat\n', [x, { ...label, classNames: ['dog', 'cat'] }])).dataset, 'label')).toEqual([0, 1])
+  })
+
+  test('pixels that look like bytes are told', async () => {
+    const { notes } = await csv('label,p0,p1,p2,p3\n1,0,200,255,7\n', [{ name: 'image', type: 'f32', shape: ['n', 1, 2, 2] }, label])
+    expect(notes).toEqual([expect.stringMatching(/image holds numbers up to 255, taken as they are: pictures that fusenet reads itself are 0\.\.1/)])
   })
 
   test.each<[string, string, InputEntry[], RegExp]>([
@@ -125,8 +130,13 @@ describe('tables', () => {
   ])('refused: %s', async (_, text, inputs, reason) => expect(csv(text, inputs)).rejects.toThrow(reason))
 
   test('quotes, line ends and blank lines as RFC 4180 and spreadsheets have them', () => {
-    expect(parseCsv('\ufeffa,b\r\n"x ""y""","1\n2"\r\n\r\n,\r\nlast,', 'f')).toEqual({ header: ['a', 'b'], rows: [['x "y"', '1\n2'], ['', ''], ['last', '']], lines: [2, 5, 6] })
-    expect(parseCsv('a\tb\n1,5\t2', 'f').rows).toEqual([['1,5', '2']])
+    const rows = (text: string): [string[], number][] => {
+      const found: [string[], number][] = []
+      readCsv(text, 'f', (cells, _, line) => { found.push([[...cells], line]) })
+      return found
+    }
+    expect(rows('a,b\r\n"x ""y""","1\n2"\r\n\r\n,\r\nlast,')).toEqual([[['a', 'b'], 1], [['x "y"', '1\n2'], 2], [['', ''], 5], [['last', ''], 6]])
+    expect(rows('a\tb\n1,5\t2')[1]).toEqual([['1,5', '2'], 2])
   })
 })
 

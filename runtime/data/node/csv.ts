@@ -1,36 +1,84 @@
 import { InputError } from '../../errors.ts'
 
-/** A table of texts: a header, and rows of as many cells, each with the line that it begins in. */
-export interface Table {
+/** The cells of a row, which are valid during the call alone, the row's number from 0, and the line that it begins in. */
+export type VisitRow = (cells: readonly string[], row: number, line: number) => void
+
+/**
+ * A table of texts. The text is read again for what is asked, instead of keeping each cell: a table of pictures has tens of millions. The
+ * first reading refuses what is no table, with the file and the line.
+ */
+export class Table {
   readonly header: readonly string[]
-  readonly rows: readonly (readonly string[])[]
-  readonly lines: readonly number[]
+  readonly length: number
+  readonly file: string
+  readonly #text: string
+  /** The first cell of each column that is no number, with its line. */
+  readonly #words = new Map<number, { readonly cell: string; readonly line: number }>()
+
+  constructor(text: string, file: string) {
+    this.#text = text.replace(/^\ufeff/, '')
+    this.file = file
+    let header: string[] | undefined
+    let length = 0
+    readCsv(this.#text, file, (cells, _, line) => {
+      if (!header) {
+        header = cells.map((name) => name.trim())
+        this.#checkHeader(header, line)
+        return
+      }
+      if (cells.length !== header.length) throw this.wrong(line, `${cells.length} cells, the header has ${header.length}`)
+      for (let column = 0; column < cells.length; column++) {
+        if (!isNumber(cells[column]!) && !this.#words.has(column)) this.#words.set(column, { cell: cells[column]!.trim(), line })
+      }
+      length++
+    })
+    if (!header) throw new InputError(`${file} is empty: a table begins with the names of its columns`)
+    if (length === 0) throw new InputError(`${file} has a header and no rows`)
+    this.header = header
+    this.length = length
+  }
+
+  /** The first cell of a column that is no number; undefined where all are. */
+  word(column: number): { readonly cell: string; readonly line: number } | undefined {
+    return this.#words.get(column)
+  }
+
+  /** Visits the rows, without the header. */
+  each(visit: VisitRow): void {
+    readCsv(this.#text, this.file, (cells, row, line) => { if (row > 0) visit(cells, row - 1, line) })
+  }
+
+  wrong(line: number, why: string): InputError {
+    return new InputError(`${this.file}:${line}: ${why}`)
+  }
+
+  #checkHeader(header: readonly string[], line: number): void {
+    if (header.every((name) => name !== '' && !Number.isNaN(Number(name)))) throw this.wrong(line, 'the first line holds numbers: a table begins with the names of its columns')
+    const seen = new Set<string>()
+    for (const name of header) {
+      if (name !== '' && seen.has(name)) throw this.wrong(line, `two columns are called ${name}`)
+      seen.add(name)
+    }
+  }
 }
+
+export const isNumber = (cell: string): boolean => Number.isFinite(Number(cell)) && cell.trim() !== ''
 
 /**
  * CSV as RFC 4180 has it: cells in quotes may hold separators, line ends and doubled quotes. Cells are separated by commas, semicolons or
- * tabs, whichever the header has. Throws InputError with the file and the line.
+ * tabs, whichever the first line has. Rows without anything are passed over.
  */
-export function parseCsv(text: string, file: string): Table {
+export function readCsv(source: string, file: string, visit: VisitRow): void {
   const wrong = (line: number, why: string): InputError => new InputError(`${file}:${line}: ${why}`)
-  const source = text.replace(/^\ufeff/, '')
   const separator = separatorOf(source)
-  const rows: string[][] = []
-  const lines: number[] = []
-  let row: string[] = []
+  const cells: string[] = []
+  let row = 0
   let line = 1
   let started = 1
   let at = 0
-  const endRow = (): void => {
-    if (row.length > 1 || row[0]!.trim() !== '') {
-      rows.push(row)
-      lines.push(started)
-    }
-    row = []
-  }
-  while (at < source.length || row.length > 0) {
-    let cell = ''
+  while (at < source.length || cells.length > 0) {
     if (source[at] === '"') {
+      let cell = ''
       const opened = line
       for (at++; ; at++) {
         if (at >= source.length) throw wrong(opened, 'a quote that is not closed')
@@ -43,34 +91,23 @@ export function parseCsv(text: string, file: string): Table {
       }
       at++
       if (at < source.length && source[at] !== separator && source[at] !== '\n' && source[at] !== '\r') throw wrong(line, 'text behind a cell in quotes')
+      cells.push(cell)
     } else {
       const from = at
       while (at < source.length && source[at] !== separator && source[at] !== '\n' && source[at] !== '\r') at++
-      cell = source.slice(from, at)
+      cells.push(source.slice(from, at))
     }
-    row.push(cell)
     if (source[at] === separator) {
       at++
       if (at < source.length) continue
-      row.push('')
+      cells.push('')
     }
     if (source[at] === '\r') at++
     if (source[at] === '\n') at++
-    endRow()
+    if (cells.length > 1 || cells[0]!.trim() !== '') visit(cells, row++, started)
+    cells.length = 0
     started = ++line
   }
-  const header = (rows.shift() ?? []).map((name) => name.trim())
-  const headerLine = lines.shift() ?? 1
-  if (header.length === 0) throw new InputError(`${file} is empty: a table begins with the names of its columns`)
-  if (header.every((name) => name !== '' && !Number.isNaN(Number(name)))) throw wrong(headerLine, 'the first line holds numbers: a table begins with the names of its columns')
-  header.forEach((name, i) => {
-    if (name !== '' && header.indexOf(name) !== i) throw wrong(headerLine, `two columns are called ${name}`)
-  })
-  rows.forEach((cells, i) => {
-    if (cells.length !== header.length) throw wrong(lines[i]!, `${cells.length} cells, the header has ${header.length}`)
-  })
-  if (rows.length === 0) throw new InputError(`${file} has a header and no rows`)
-  return { header, rows, lines }
 }
 
 function separatorOf(text: string): string {

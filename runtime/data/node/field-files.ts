@@ -6,7 +6,7 @@ import { parseNpy } from '../../npy.ts'
 import { readSafetensors } from '../../safetensors.ts'
 import { showShape } from '../../sizes.ts'
 import { arrays, type Column, type Dataset } from '../dataset.ts'
-import { parseCsv } from './csv.ts'
+import { Table } from './csv.ts'
 import { readBytes, whatItIs } from './read.ts'
 import { columnsOf } from './table.ts'
 
@@ -68,7 +68,11 @@ export async function readFieldFiles(text: string, inputs: readonly InputEntry[]
         } catch {
           throw new InputError(`${file} is not UTF-8 text`)
         }
-        for (const [name, column] of Object.entries(columnsOf(parseCsv(text, file), wanted, file, notes))) add(name, column, file)
+        for (const [name, column] of Object.entries(columnsOf(new Table(text, file), wanted, notes))) {
+          const own = wanted.find((i) => i.name === name)!
+          if (own.type === 'f32') warnOfBytes({ shape: [1], type: 'f32', data: column.data as Float32Array }, own, `${file}: ${name}`, notes)
+          add(name, column, file)
+        }
         break
       }
       default: throw new InputError(`${file}: data are read from .npy, .safetensors and .csv, not from ${extname(file) || 'files without an extension'}`)
