@@ -56,7 +56,7 @@ function moduleTypes(bundle: Bundle): string {
   const { inputs, outputs, parameters, train } = bundle.manifest
   const key = (name: string): string => (/^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name))
   const what = (shape: Shape): string => `[${shape.join(', ')}]`
-  const array = (entry: InputEntry): string => (entry.type === 'i32' ? 'Int32Array | Uint8Array | readonly number[]' : 'Float32Array | readonly number[]')
+  const array = (entry: InputEntry): string => (entry.type === 'i32' ? 'Int32Array | Uint8Array | Lists' : 'Float32Array | Lists')
   const inputType = (name: string, entries: readonly InputEntry[]): string => [
     `export interface ${name} {`,
     ...entries.map((entry) => `  /** ${entry.classes === undefined ? 'float32' : `0..${entry.classes - 1}`} ${what(entry.shape)}${entry.classNames ? `: ${called(entry.classNames)}` : ''} */\n  readonly ${key(entry.name)}: ${array(entry)}`),
@@ -85,6 +85,11 @@ ${record('TrainOutputs', outputs)}
 
 ${record('Gradients', [...parameters.filter((parameter) => parameter.trainable), ...inputs.filter((input) => input.type === 'f32')])}
 ` : ''}
+/** Numbers, or lists of them in the shape of an input. */
+export type Lists = readonly (number | Lists)[]
+/** By name; numbers alone have the shape that the net has. */
+export type Tensors = ReadonlyMap<string, TensorLike> | Readonly<Record<string, TensorLike>>
+export type TensorLike = Tensor['data'] | readonly number[] | { readonly shape: readonly number[]; readonly type?: Tensor['type'] | undefined; readonly data: Tensor['data'] | readonly number[] }
 export interface Tensor {
   readonly shape: readonly number[]
   readonly type: 'f32' | 'i32' | 'f64' | 'u8' | 'i64'
@@ -102,7 +107,7 @@ ${train ? `  /** One training step with everything it computed; \`update: false\
   /** One update; the loss can be awaited later. It rejects with a NonFiniteError where numbers stop being finite, unless \`keepGoing\` is set. */
   trainStep(inputs: TrainInputs, options?: { readonly rate?: number; readonly keepGoing?: boolean }): Promise<{ readonly step: number; readonly rate: number; readonly loss: Promise<number> }>
 ` : ''}  parameters(): Promise<Map<string, Tensor>>
-  setParameters(values: ReadonlyMap<string, Tensor>, options?: { readonly strict?: boolean }): Promise<void>
+  setParameters(values: Tensors, options?: { readonly strict?: boolean }): Promise<void>
   close(): void
 }
 
@@ -121,7 +126,7 @@ export interface OpenOptions {
   readonly batch?: number
   readonly seed?: number
   /** Instead of those in here; \`'fresh'\`: initial values. */
-  readonly weights?: ReadonlyMap<string, Tensor> | 'fresh'
+  readonly weights?: Tensors | 'fresh'
   /** \`['infer']\`: what training alone needs is neither compiled nor allocated. */
   readonly programs?: readonly string[]
   /** Batch statistics may rest on one value: \`batch_norm\` behind \`fc\` at batch 1. Refused by default. */

@@ -277,6 +277,8 @@ describe('compile', () => {
     await writeFile(at('typed/right.mts'), `import { open } from './line.mjs'
 const net = await open({ batch: 2 })
 const { prob } = await net.run({ x: new Float32Array(4) })
+await net.run({ x: [[1, 2], [3, 4]] })
+await net.setParameters({ 'fc.bias': new Float32Array(2) }, { strict: false })
 const { loss, grads } = await net.step({ x: new Float32Array(4), label: new Int32Array(2) }, { update: false })
 export const numbers: readonly [Float32Array, number, Float32Array] = [prob, loss, grads['fc.weight']]
 `)
