@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { compile, interpreter } from '../../compiler/index.ts'
-import type { Device } from '../../runtime/index.ts'
+import { type Device, wasm } from '../../runtime/index.ts'
 import { fillerText } from './filler-text.ts'
 import type { GoldenCase, GoldenLayer, GoldenTensor } from './golden-file.ts'
 import { runCase } from './run-case.ts'
@@ -80,6 +80,24 @@ describe('the runner of reference cases takes', () => {
     // z = w (w x + b) + c; dw = dz y' + w' dz x'
     { 'in.x': [[1, 2], 1, 2], 'param.w': [[2, 2], 1, 2, 3, 4], 'param.b': [[2], 1, 1], 'param.c': [[2], 5, 6], 'dout.z': [[1, 2], 1, 0], 'out.y': [[1, 2], 6, 12], 'out.z': [[1, 2], 35, 72], 'din.x': [[1, 2], 7, 10], 'dparam.w': [[2, 2], 7, 14, 2, 4], 'dparam.b': [[2], 1, 2], 'dparam.c': [[2], 1, 0] },
   )))
+
+  test('batch normalization over maps of three axes, on WebAssembly too', async () => {
+    // Mean 0 and variance 1 as it stands; of a gradient that is x itself, nothing is left but what gamma gets.
+    const x = [1, -1, 1, -1, -1, 1, -1, 1]
+    const golden = aCase(
+      [{ name: 'bn', type: 'BatchNorm', bottom: ['x'], top: ['h'], param: {}, attrs: { affine: false, eps: 1e-10, use_global_stats: false } },
+        { name: 's', type: 'Scale', bottom: ['h'], top: ['y'], param: { scale: 'g', bias: 'b' }, attrs: { bias_term: true } }],
+      {
+        'in.x': [[1, 1, 2, 2, 2], ...x], 'param.g': [[1], 2], 'param.b': [[1], 3], 'dout.y': [[1, 1, 2, 2, 2], ...x], 'out.h': [[1, 1, 2, 2, 2], ...x],
+        'out.y': [[1, 1, 2, 2, 2], ...x.map((v) => 2 * v + 3)], 'dparam.g': [[1], 8], 'dparam.b': [[1], 0], 'din.x': [[1, 1, 2, 2, 2], ...x.map(() => 0)],
+        'stat.bn.mean': [[1], 0], 'stat.bn.var': [[1], 1],
+      },
+    )
+    await holds(golden)
+    const cpu = await wasm({ threads: 1 })
+    for (const style of ['merged', 'split'] as const) check(golden, await runCase(golden, { device: cpu, targets: ['wasm'], float64: false, style, spelling: 'as given', everyBlob: true }), 1)
+    cpu.close()
+  })
 
   test('nothing to differentiate, and dropout in the test phase', () => holds(aCase(
     [{ name: 'd', type: 'Dropout', bottom: ['x'], top: ['y'], attrs: { dropout_ratio: 0.5 } }, leaky('l', 'y', 'z', 0.5)],

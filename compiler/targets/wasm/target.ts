@@ -38,6 +38,8 @@ function targetOf(always: NestChoice): Target {
 function blocksOf(equation: Equation, rowsOf: (e: Equation) => number | undefined): Blocks | string {
   const whole = (a: Axis): number => (typeof a.extent === 'number' ? a.extent : 1)
   if (equation.axes.length < 3) return `${equation.name} computes no pictures`
+  // Nests walk maps of rows and columns.
+  if (equation.axes.length > 4) return `${equation.name} computes maps of more than two axes`
   const rows = rowsOf(equation)
   const row = equation.axes.at(-2)!
   return rows === undefined ? whole : (a) => (a === row ? rows : whole(a))
