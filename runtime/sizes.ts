@@ -40,7 +40,10 @@ function inputBuffers(plan: Plan): ReadonlyMap<string, readonly number[]> {
   const tensors = new Map<string, number[]>()
   plan.tensors.forEach((t, i) => {
     const { name, role } = plan.buffers[t.buffer] ?? {}
-    if (role === 'input' && name !== undefined) tensors.set(name, [...tensors.get(name) ?? [], i])
+    if (role !== 'input' || name === undefined) return
+    const list = tensors.get(name)
+    if (list) list.push(i)
+    else tensors.set(name, [i])
   })
   found.set(plan, tensors)
   return tensors

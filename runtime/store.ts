@@ -1,5 +1,5 @@
 import { DeviceError, type Numbers, type Session } from './device.ts'
-import type { Plan } from './format.ts'
+import type { Plan, TensorEntry } from './format.ts'
 import { elementCount } from './sizes.ts'
 
 /** A stretch of a buffer that outlives programs: a parameter, a statistic, a solver's history of a parameter. */
@@ -10,17 +10,34 @@ export interface Stretch {
   readonly shape: readonly number[]
 }
 
+const found = new WeakMap<Plan, ReadonlyMap<number, readonly (readonly [index: number, tensor: TensorEntry])[]>>()
+
+/** The f32 tensors in each buffer of those that outlive programs: few of all, and asked for once a parameter. */
+function tensorsIn(plan: Plan): NonNullable<ReturnType<typeof found.get>> {
+  const known = found.get(plan)
+  if (known) return known
+  const tensors = new Map<number, (readonly [number, TensorEntry])[]>()
+  plan.tensors.forEach((t, i) => {
+    if (t.type !== 'f32' || plan.buffers[t.buffer]!.role === 'scratch') return
+    const list = tensors.get(t.buffer)
+    if (list) list.push([i, t])
+    else tensors.set(t.buffer, [[i, t]])
+  })
+  found.set(plan, tensors)
+  return tensors
+}
+
 /** The smallest f32 tensor around a stretch: usually the parameter itself, else the whole of a solver's loop. */
 function around(plan: Plan, stretch: Stretch): { index: number; from: number; whole: boolean } | undefined {
   let best = -1
   let least = Infinity
-  plan.tensors.forEach((t, i) => {
+  for (const [i, t] of tensorsIn(plan).get(stretch.buffer) ?? []) {
     const length = elementCount(t.shape)
-    if (t.buffer === stretch.buffer && t.type === 'f32' && t.offset <= stretch.offset && t.offset + length >= stretch.offset + stretch.length && length < least) {
+    if (t.offset <= stretch.offset && t.offset + length >= stretch.offset + stretch.length && length < least) {
       best = i
       least = length
     }
-  })
+  }
   return best < 0 ? undefined : { index: best, from: stretch.offset - plan.tensors[best]!.offset, whole: least === stretch.length }
 }
 
