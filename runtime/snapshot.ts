@@ -53,7 +53,7 @@ export function decodeSnapshot(bytes: Uint8Array, what = 'snapshot', hash: Hash 
   if (metadata['format'] !== FORMAT || !Number.isSafeInteger(step) || step < 0 || !Number.isSafeInteger(seed)) throw new InputError(`${what}: not a snapshot of a training`)
   const place = placeOfHash(bytes)
   if (!place || place.hash !== metadata['sha256']) throw new InputError(`${what}: it carries no checksum, so it is of an earlier fusenet, or damaged`)
-  const zeroed = Uint8Array.from(bytes)
+  const zeroed = new Uint8Array(bytes)
   zeroed.fill(0x30, place.from, place.from + 64)
   if (hash(zeroed) !== place.hash) throw new InputError(`${what}: it is damaged: its checksum is another`)
   return {
