@@ -110,7 +110,7 @@ export class Net {
   #seed: number
   #steps = 0
   /** The last loss that was a number. */
-  #lastLoss: number | undefined
+  #lastLoss: Promise<number | undefined> = Promise.resolve(undefined)
   /** Over what `train` goes, and whether that is what a snapshot says. */
   #course: Course & { readonly data: DataIdentity; readonly restored?: boolean } | undefined
   /** Where the next data begin, if not here. */
@@ -214,13 +214,16 @@ export class Net {
 
   /** The loss of an update's batches as of one, once it is known to be a number, as are the gradients and what became of the parameters. */
   async #watched(started: readonly Promise<Started>[], keepGoing: boolean, locate: () => Promise<Place | undefined> | undefined): Promise<number> {
-    const parts = await Promise.all(started.map(async (part) => (await part).values))
-    const loss = parts.length === 1 ? this.lossOf(parts[0]!) : this.#lossOfAll(parts)
-    const elements = parts.at(-1)!.get(NON_FINITE_RESULT)?.[0] ?? 0
-    if (Number.isFinite(loss)) this.#lastLoss = elements === 0 ? loss : this.#lastLoss
+    const read = Promise.all(started.map(async (part) => (await part).values)).then((parts) => ({
+      loss: parts.length === 1 ? this.lossOf(parts[0]!) : this.#lossOfAll(parts), elements: parts.at(-1)!.get(NON_FINITE_RESULT)?.[0] ?? 0,
+    }))
+    // In the order of the updates, whichever is read first.
+    const before = this.#lastLoss
+    this.#lastLoss = read.then(({ loss, elements }) => (Number.isFinite(loss) && elements === 0 ? loss : before), () => before)
+    const { loss, elements } = await read
     if (keepGoing || (Number.isFinite(loss) && elements === 0)) return loss
     const { t, rate } = await started.at(-1)!
-    throw new NonFiniteError({ step: t + 1, rate, loss, elements, lastFiniteLoss: this.#lastLoss }, await locate())
+    throw new NonFiniteError({ step: t + 1, rate, loss, elements, lastFiniteLoss: await before }, await locate())
   }
 
   /** Where it shows first, of what the session holds as the last inputs: nothing else may have run since. */
