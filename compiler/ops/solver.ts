@@ -51,7 +51,7 @@ const betas: readonly Parameter[] = [
 ]
 const decay: Parameter = number('weight_decay', 0, 'how strongly weights are drawn to 0')
 const regularize: Parameter = { name: 'regularize', type: { kind: 'word', words: ['l2', 'l1'] }, default: 'l2', named: true, doc: 'whether decay follows the weight or its sign' }
-const clip: Parameter = { name: 'clip_gradients', type: { kind: 'number', above: 0 }, optional: true, named: true, doc: 'the largest joint norm of all gradients' }
+const clip: Parameter = { name: 'clip_gradients', type: { kind: 'number', min: 0 }, optional: true, named: true, doc: 'the largest joint norm of all gradients; 0 leaves nothing of them' }
 
 /** h' = mu h + r g; without momentum the past is not looked at. */
 const velocity = (h: Expression, g: Expression, rate: Expression, a: Attributes): Expression => {
@@ -184,7 +184,7 @@ function solverOperator(solver: Solver): Operator {
 
 const PARTS = 256
 
-/** min(1, clip / norm), of the joint L2 norm of all gradients. Input: gradients [P]; attribute `clip_gradients`; output []. */
+/** min(1, clip / norm), of the joint L2 norm of all gradients; 0 where `clip_gradients` is 0, whatever the norm. Input: gradients [P]; attribute `clip_gradients`; output []. */
 const gradientClip: Operator = {
   name: 'gradient_clip',
   equations: (node) => {
@@ -201,7 +201,7 @@ const gradientClip: Operator = {
     const most = numberOf(node.attributes, 'clip_gradients', 1)
     return [
       equation(`${node.name}.squares`, [node.layer], [part], [store(squares, [part], sum([round], mul(g, g)))]),
-      equation(node.name, [node.layer], [], [store(node.outputs[0]!, [], select('le', norm, most, 1, div(most, norm)))]),
+      equation(node.name, [node.layer], [], [store(node.outputs[0]!, [], select('le', norm, most, most === 0 ? 0 : 1, div(most, norm)))]),
     ]
   },
 }

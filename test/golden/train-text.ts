@@ -16,8 +16,8 @@ export function solverText(solver: Record<string, any>): string {
     ...(kind !== 'sgd' && kind !== 'nesterov' && { delta: solver['delta'] }),
     ...(decays && { weight_decay: solver['weight_decay'] ?? 0 }),
     ...(decays && kind !== 'adamw' && { regularize: solver['regularization_type']?.toLowerCase() }),
-    // The language's bound is more than 0; Caffe's 0 leaves nothing of the gradients.
-    ...(solver['clip_gradients'] >= 0 && { clip_gradients: solver['clip_gradients'] || 1e-30 }),
+    // Caffe's negative bound is none.
+    ...(solver['clip_gradients'] >= 0 && { clip_gradients: solver['clip_gradients'] }),
   })}`
 }
 

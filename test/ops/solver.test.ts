@@ -110,6 +110,7 @@ function follow({ solver, attributes = {}, rule }: Rule, more: Attributes = {}):
 describe.each(RULES)('$solver $attributes', (rule) => {
   test('follows its formula', () => follow(rule))
   test('clips all gradients by their joint norm, then averages, then decays', () => follow(rule, { clip_gradients: 3, accumulate: 4 }))
+  test('leaves nothing of gradients whose norm may be 0', () => follow(rule, { clip_gradients: 0 }))
   test('leaves short gradients as they are', () => follow(rule, { clip_gradients: 1e4 }))
 })
 

@@ -14,7 +14,7 @@ describe('numbers of a training that cannot stay finite, or mean nothing, are re
     // 1 - 1e-9 is 1 in float32.
     ['solver sgd(momentum: 0.999999999)', 'momentum of sgd is less than 1, not 0.999999999'],
     ['solver sgd(weight_decay: -1)', 'weight_decay of sgd is at least 0, not -1'],
-    ['solver sgd(clip_gradients: 0)', 'clip_gradients of sgd is more than 0, not 0'],
+    ['solver sgd(clip_gradients: -1)', 'clip_gradients of sgd is at least 0, not -1'],
     ['solver nesterov(momentum: 1)', 'momentum of nesterov is less than 1, not 1'],
     ['solver adagrad(delta: 0)', 'delta of adagrad is more than 0, not 0'],
     ['solver rmsprop(decay: 1)', 'decay of rmsprop is less than 1, not 1'],
@@ -36,6 +36,8 @@ describe('numbers of a training that cannot stay finite, or mean nothing, are re
     ['solver sgd schedule inv(gamma: 1, power: -1)', 'power of inv is at least 0, not -1'],
     ['solver sgd schedule poly(power: -1)', 'power of poly is at least 0, not -1'],
   ])('%s', (train, message) => expect(told(train)).toEqual([`argument/range: ${message}`]))
+
+  test('a bound of 0 on gradients is one: it leaves nothing of them', () => expect(told('solver sgd(clip_gradients: 0)')).toEqual([]))
 
   test.each([
     ['solver sgd(lr: 1e39)', 'lr of sgd is a number that a computer can hold, not 1e+39'],
