@@ -37,8 +37,8 @@ function usualPrograms(graph: Graph, train: Program['train']): ProgramName[] {
     (normalizes || !name.endsWith('/batch')) && (name !== 'accumulate' || (train !== undefined && train.accumulate > 1)))
 }
 
-/** Names of programs and of targets that there are none of, or nothing at all: as mistakes of no place. */
-export function unknownNames(what: 'program' | 'target', asked: readonly string[] | undefined, known: readonly string[]): Diagnostic[] {
+/** Names of programs, targets and passes that there are none of, or nothing at all: as mistakes of no place. */
+export function unknownNames(what: 'program' | 'target' | 'pass', asked: readonly string[] | undefined, known: readonly string[]): Diagnostic[] {
   if (!asked) return []
   const mistake = (message: string, hint: string): Diagnostic => ({ severity: 'error', code: `option/no-${what}`, message, labels: [], hint })
   const all = `there are ${known.join(', ')}`

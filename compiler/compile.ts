@@ -18,7 +18,7 @@ import { vocabulary } from './ops/vocabulary.ts'
 import { oneValueProblems } from './one-value.ts'
 import { buildGraph } from './passes/build-graph.ts'
 import { dropNormalization } from './passes/drop-normalization.ts'
-import { type PipelineOptions, type PipelineResult, runPipeline } from './pipeline.ts'
+import { type PipelineOptions, type PipelineResult, REMOVABLE, runPipeline } from './pipeline.ts'
 import { scoredLabels } from './scored-labels.ts'
 import type { Schedules, Target } from './targets/target.ts'
 import { wasm, wasmPrecise } from './targets/wasm/target.ts'
@@ -120,7 +120,7 @@ export interface Compiled {
 export function compileFor(source: string | Source, targets: readonly Target[], options: CompileOptions = {}): Compiled {
   const { program, graph, diagnostics, sources } = frontEnd(source, options)
   if (!program || !graph) throw new CompileError(diagnostics)
-  const problems = [...unknownNames('program', options.programs, PROGRAM_NAMES), ...programProblems(graph, options.programs)]
+  const problems = [...unknownNames('pass', options.without, REMOVABLE), ...unknownNames('program', options.programs, PROGRAM_NAMES), ...programProblems(graph, options.programs)]
   if (problems.length > 0) throw new CompileError([...diagnostics, ...problems])
   const programs = choosePrograms(graph, program.train, options.programs)
   if (programs.length === 0 && options.programs) throw new CompileError([...diagnostics, noneOf(options.programs, choosePrograms(graph, program.train))])

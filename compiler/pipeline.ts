@@ -18,6 +18,9 @@ import type { Schedules, Target } from './targets/target.ts'
 /** Stages after the passes, in order, for `--print`, `--after` and `--without`. */
 export const LOOP_STAGES = ['lower', 'fuse', 'recompute', 'plan'] as const
 
+/** What `without` may name: the passes over the graph, and the two stages behind them that a plan can do without. */
+export const REMOVABLE: readonly string[] = [...new Set([...passesFor('f16').map(({ name }) => name), 'fuse', 'recompute'])]
+
 export interface PipelineOptions {
   readonly targets: readonly Target[]
   readonly style: Style

@@ -184,7 +184,10 @@ function solverOperator(solver: Solver): Operator {
 
 const PARTS = 256
 
-/** min(1, clip / norm), of the joint L2 norm of all gradients; 0 where `clip_gradients` is 0, whatever the norm. Input: gradients [P]; attribute `clip_gradients`; output []. */
+/**
+ * min(1, clip / norm), of the joint L2 norm of all gradients; 0 where `clip_gradients` is 0, whatever the norm. A norm whose square
+ * float32 cannot hold (beyond 1.8e19) is the factor itself: the update then counts as broken, where clip / Infinity would be a silent 0. Input: gradients [P]; attribute `clip_gradients`; output [].
+ */
 const gradientClip: Operator = {
   name: 'gradient_clip',
   equations: (node) => {
@@ -201,7 +204,7 @@ const gradientClip: Operator = {
     const most = numberOf(node.attributes, 'clip_gradients', 1)
     return [
       equation(`${node.name}.squares`, [node.layer], [part], [store(squares, [part], sum([round], mul(g, g)))]),
-      equation(node.name, [node.layer], [], [store(node.outputs[0]!, [], select('le', norm, most, most === 0 ? 0 : 1, div(most, norm)))]),
+      equation(node.name, [node.layer], [], [store(node.outputs[0]!, [], ifFinite(norm, select('le', norm, most, most === 0 ? 0 : 1, div(most, norm)), norm))]),
     ]
   },
 }

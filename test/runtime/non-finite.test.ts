@@ -74,6 +74,15 @@ describe.each(['interpreter', 'wasm', 'webgpu'])('on %s', (name) => {
     expect(await isFinite(net)).toBe(true)
   }))
 
+  // x = 1e10: the loss is some 1e20 and the gradient some 1e20, both finite; its square, 1e40, is beyond float32 and not beyond float64.
+  test('a norm of gradients beyond float32 is no update of nothing', () => using(device(), text('solver sgd(lr: 1e-25, clip_gradients: 1)', 'fc(2)'), {}, async (net) => {
+    const large = arrays({ x: { type: 'f32', shape: [4], data: new Float32Array(20).fill(1e10) }, t: { type: 'f32', shape: [2], data: new Float32Array(10) } })
+    const { losses, error } = await endOf(net, large, { steps: 1 })
+    if (name === 'interpreter') expect(losses.every(Number.isFinite) && error === undefined).toBe(true)
+    else expect(error).toBeInstanceOf(NonFiniteError)
+    expect(await isFinite(net)).toBe(true)
+  }))
+
   test('a rate that is far too high', () => using(device(), text('solver sgd(lr: 3e38)'), {}, async (net) => {
     const { error } = await endOf(net, samples(50), { epochs: 10 })
     // In float64 it takes longer than in float32.
