@@ -2,12 +2,13 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { BundleError } from './errors.ts'
+import { BundleError, InputError } from './errors.ts'
 import { FileError, withFile } from './file-error.ts'
 import { MANIFEST_FILE } from './files.ts'
 import type { Bundle } from './format.ts'
 import type { Found } from './found.ts'
 import { replaceFile } from './node-files.ts'
+import { say } from './plain.ts'
 import { bundleFrom, type Choice } from './read-bundle.ts'
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from './snapshot.ts'
 
@@ -20,6 +21,7 @@ export { writeBundle } from './write-bundle.ts'
  * bundle is to run and not to be written again: `{ targets: ['wasm'] }`.
  */
 export async function readBundle(folder: string, choice: Choice = {}): Promise<Bundle> {
+  if (typeof folder !== 'string' || folder === '') throw new InputError(`readBundle takes the path of a folder, not ${say(folder)} (open takes URLs)`)
   const read = async (name: string): Promise<Found> => {
     const from = join(folder, name)
     const bytes = await withFile(from, 'read', () => readFile(from)).catch((error: unknown) => {

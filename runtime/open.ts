@@ -6,7 +6,7 @@ import type { FileReader } from './found.ts'
 import { didYouMean } from './nearest.ts'
 import { Net } from './net.ts'
 import { checkValues } from './one-value.ts'
-import { anything, batchRule, call, checkOptions, flag, list, oneOf, type Rule, whole } from './options.ts'
+import { anything, batchRule, call, checkBytes, checkOptions, flag, list, oneOf, type Rule, whole } from './options.ts'
 import { findPlaces, lastResort, type Place } from './places.ts'
 import { plain, say } from './plain.ts'
 import { programFor, refuseMissing, refuseUnknown } from './programs.ts'
@@ -82,8 +82,7 @@ type Taken = Omit<OpenOptions, 'weights'> & { readonly weights?: ReadonlyMap<str
 function checkSource(source: unknown): void {
   const isObject = typeof source === 'object' && source !== null && ('manifest' in source || source instanceof Map || source instanceof URL)
   if (isObject || (typeof source === 'string' && source !== '')) return
-  const given = isFunction((source as Promise<unknown> | undefined)?.then) ? 'a promise: await it' : say(source)
-  throw new InputError(`open takes a bundle: the URL of its folder, what compile or readBundle gave, or a Map of its files; here is ${given}`)
+  throw new InputError(`open takes a bundle: the URL of its folder, what compile or readBundle gave, or a Map of its files; here is ${say(source)}`)
 }
 
 /** Does not wait for what cannot be stopped: it is closed when it is done. */
@@ -138,6 +137,15 @@ async function resort({ targets }: Readable): Promise<Place> {
   }
 }
 
+function readerOf(files: ReadonlyMap<string, unknown>): FileReader {
+  return async (name) => {
+    const data = files.get(name)
+    if (typeof data === 'string') return new TextEncoder().encode(data)
+    if (data !== undefined) checkBytes(`the Map of a bundle's files, for ${name},`, data)
+    return data as Uint8Array | undefined
+  }
+}
+
 /** What `open` needs to know of a bundle, wherever it comes from. */
 interface Readable {
   readonly manifest: Omit<Manifest, 'plans'>
@@ -160,7 +168,7 @@ async function readable(source: BundleSource, options: Taken): Promise<Readable>
       load: async () => source,
     }
   }
-  const read: FileReader = source instanceof Map ? async (name) => { const data = source.get(name) as Uint8Array | string | undefined; return typeof data === 'string' ? new TextEncoder().encode(data) : data } : fetchFiles(source as string | URL, options)
+  const read: FileReader = source instanceof Map ? readerOf(source) : fetchFiles(source as string | URL, options)
   const stored = await StoredBundle.find(read)
   const { plans } = stored.manifest
   return {

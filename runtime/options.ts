@@ -1,6 +1,6 @@
 import { InputError } from './errors.ts'
 import { didYouMean } from './nearest.ts'
-import { plain, say } from './plain.ts'
+import { isNamed, plain, say } from './plain.ts'
 
 /** What an option may be, and how to say so. */
 export type Rule = readonly [fits: (value: unknown) => boolean, wanted: string]
@@ -28,7 +28,7 @@ export const batchRule: Rule = [isWhole(1, 2 ** 31 - 1), 'a positive integer bel
  */
 export function checkOptions<T extends object>(of: string, given: T | undefined, rules: Readonly<Record<keyof T, Rule>>): T {
   if (given === undefined) return {} as T
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) throw new InputError(`${of} takes its options as an object, here is ${say(given)}`)
+  if (!isNamed(given)) throw new InputError(`${of} takes its options as an object, here is ${say(given)}`)
   const wrong = Object.entries(given).flatMap(([name, value]) => {
     const rule = Object.hasOwn(rules, name) ? rules[name as keyof T] : undefined
     if (!rule) return value === undefined ? [] : [`${of} has no option ${plain(name, 60)}${didYouMean(name, Object.keys(rules))} (it has ${Object.keys(rules).join(', ')})`]
@@ -36,4 +36,9 @@ export function checkOptions<T extends object>(of: string, given: T | undefined,
   })
   if (wrong.length) throw new InputError(wrong.join('\n'))
   return given
+}
+
+/** Throws InputError for what is no bytes: an ArrayBuffer, as `fetch` gives it, a text, a path. `of`: who takes them. */
+export function checkBytes(of: string, bytes: unknown): void {
+  if (!(bytes instanceof Uint8Array)) throw new InputError(`${of} takes a Uint8Array, not ${bytes instanceof ArrayBuffer ? 'an ArrayBuffer: new Uint8Array(buffer)' : say(bytes)}`)
 }

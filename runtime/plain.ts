@@ -13,5 +13,9 @@ export function plain(text: string, most = 200): string {
 export const say = (value: unknown): string => {
   if (Array.isArray(value)) return `a list of ${value.length}`
   if (typeof value === 'string') return plain(JSON.stringify(value.slice(0, 100)), 40)
+  if (typeof (value as Promise<unknown> | null | undefined)?.then === 'function') return 'a promise that was not awaited'
   return typeof value === 'object' && value !== null ? 'an object' : plain(String(value), 40)
 }
+
+/** Whether a value is an object of names: no list, no Map, no promise of one that was not awaited, which have none and would count as empty. */
+export const isNamed = (value: unknown): value is Record<string, unknown> => Object.prototype.toString.call(value) === '[object Object]'

@@ -1,5 +1,6 @@
 import { InputError } from './errors.ts'
 import type { TensorData } from './format.ts'
+import { checkBytes } from './options.ts'
 import { plain } from './plain.ts'
 
 /**
@@ -23,6 +24,7 @@ export interface Safetensors {
 /** Throws InputError, each with the reason, for anything but a well-formed file. */
 export function readSafetensors(bytes: Uint8Array, what = 'safetensors'): Safetensors {
   const refuse = (why: string): never => { throw new InputError(`${what}: ${plain(why, 300)}`) }
+  checkBytes('readSafetensors', bytes)
   if (bytes.length < 8) refuse(`${bytes.length} bytes are too few`)
   const headerBytes = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true))
   if (headerBytes > bytes.length - 8) refuse(`not safetensors, or truncated: its first 8 bytes say a header of ${headerBytes} bytes, and ${bytes.length - 8} follow`)

@@ -1,7 +1,7 @@
 import { InputError } from './errors.ts'
 import type { TensorData } from './format.ts'
 import { flatten } from './lists.ts'
-import { plain, say } from './plain.ts'
+import { isNamed, plain, say } from './plain.ts'
 import { elementCount, showShape } from './sizes.ts'
 
 /** What may be handed in as one tensor: as the runtime gives them, or numbers whose shape is known from the name. */
@@ -18,7 +18,7 @@ const TYPES = [[Float32Array, 'f32'], [Float64Array, 'f64'], [Int32Array, 'i32']
  */
 export function copyTensors(given: unknown, what: string, shapeOf: (name: string) => readonly number[] | undefined = () => undefined): Map<string, TensorData> {
   const entries = given instanceof Map ? [...given] as [unknown, unknown][]
-    : typeof given === 'object' && given !== null && !Array.isArray(given) && !ArrayBuffer.isView(given) ? Object.entries(given) : undefined
+    : isNamed(given) ? Object.entries(given) : undefined
   if (!entries) throw new InputError(`${what} are wanted as a Map or an object, { name: { shape, data } }; here is ${say(given)}`)
   const wrong: string[] = []
   const tensors = new Map<string, TensorData>()

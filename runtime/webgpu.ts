@@ -4,7 +4,7 @@ import { lessMemory, mostThatFits } from './does-not-fit.ts'
 import { plain } from './plain.ts'
 import { missingPlan } from './programs.ts'
 import { type Section, sectionsOf } from './sections.ts'
-import { checkOptions, flag, oneOf, thing } from './options.ts'
+import { checkOptions, flag, oneOf, type Rule } from './options.ts'
 import { showBytes } from './show-bytes.ts'
 import { subgroupsInOrder } from './subgroups.ts'
 import { usedBuffers } from './used-buffers.ts'
@@ -36,9 +36,12 @@ const WANTED_LIMITS = [
 /** Asked for where the adapter has them: times of kernels; f16 in storage; what a few invocations hold, put together at once. */
 const WANTED_FEATURES: readonly GPUFeatureName[] = ['timestamp-query', 'shader-f16', 'subgroups']
 
+const GPU_RULE: Rule = [(v) => typeof (v as GPU | null)?.requestAdapter === 'function', 'a GPU as navigator.gpu is one (in Node create([]) of the package webgpu)']
+const ADAPTER: Rule = [(v) => typeof (v as GPUAdapter | null)?.requestDevice === 'function', 'what gpu.requestAdapter() resolves to']
+
 /** Opens a GPU by WebGPU. Throws DeviceError where there is none. */
 export async function webgpu(given?: WebGpuOptions): Promise<Device> {
-  const options = checkOptions('webgpu', given, { gpu: thing, adapter: thing, powerPreference: oneOf('low-power', 'high-performance'), subgroups: flag })
+  const options = checkOptions('webgpu', given, { gpu: GPU_RULE, adapter: ADAPTER, powerPreference: oneOf('low-power', 'high-performance'), subgroups: flag })
   const gpu = options.gpu ?? globalThis.navigator?.gpu
   if (!gpu && !options.adapter) {
     throw new DeviceError('WebGPU is missing. A page needs a recent browser and https or localhost; Node the package `webgpu`: webgpu({ gpu: create([]) })')

@@ -1,9 +1,10 @@
 import { InputError } from '../errors.ts'
 import type { CallEntry, InputEntry } from '../format.ts'
+import { isNamed, say } from '../plain.ts'
 import { hashName, threefry } from '../random.ts'
 import { elementCount, showShape } from '../sizes.ts'
 import { type Change, changesOf } from './changes.ts'
-import type { Dataset, Draw, Field } from './dataset.ts'
+import { checkDataset, type Dataset, type Draw, type Field } from './dataset.ts'
 import { fieldsFor } from './fields.ts'
 
 /** A field whose maps move. */
@@ -34,6 +35,8 @@ interface Part {
  * Throws InputError where there is no picture, and for maps that cannot follow it.
  */
 export function augment(dataset: Dataset, calls: readonly CallEntry[], inputs?: readonly InputEntry[]): Dataset {
+  checkDataset(dataset)
+  if (!Array.isArray(calls) || !calls.every((entry) => typeof entry?.call === 'string' && isNamed(entry.args))) throw new InputError(`augment takes a list of calls, [{ call: 'mirror', args: {} }], not ${say(calls)}`)
   if (!calls.length) return dataset
   const parts = inputs ? partsOf(dataset, calls, inputs) : Object.entries(dataset.fields).map(([name, field]) => ({ name, field, shape: field.shape }))
   const moved = movedParts(parts, calls)

@@ -1,4 +1,6 @@
 import { InputError } from '../errors.ts'
+import { checkBytes } from '../options.ts'
+import { say } from '../plain.ts'
 import { arrays, type Dataset } from './dataset.ts'
 
 const IMAGE = 3 * 32 * 32
@@ -6,6 +8,8 @@ const RECORD = 1 + IMAGE
 
 /** CIFAR-10's binary version: records of a label and 32x32 red, green and blue planes. Pixels become 0..1. `what`: for errors, or the files' names. */
 export function cifar10Dataset(batches: readonly Uint8Array[], what: string | readonly string[] = 'CIFAR-10', classNames?: readonly string[]): Dataset {
+  if (!Array.isArray(batches)) throw new InputError(`cifar10Dataset takes a list of files, not ${say(batches)}`)
+  for (const bytes of batches) checkBytes('cifar10Dataset', bytes)
   const nameOf = (i: number): string => (typeof what === 'string' ? `${what}: file ${i}` : what[i] ?? `file ${i}`)
   const classes = classNames?.length ?? 10
   const count = batches.reduce((sum, bytes, i) => {

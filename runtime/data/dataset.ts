@@ -1,6 +1,7 @@
 import { InputError } from '../errors.ts'
 import type { DataType } from '../format.ts'
-import { say } from '../plain.ts'
+import { didYouMean } from '../nearest.ts'
+import { isNamed, plain, say } from '../plain.ts'
 import { sha256Of } from '../digest.ts'
 import { elementCount, showShape } from '../sizes.ts'
 import { namesProblem } from './class-names.ts'
@@ -38,8 +39,7 @@ export interface Dataset {
 export function checkDataset(given: Dataset): void {
   const { length, fields, read } = (given ?? {}) as Partial<Dataset>
   if (Number.isSafeInteger(length) && length! >= 0 && typeof fields === 'object' && fields !== null && typeof read === 'function') return
-  const here = typeof (given as { then?: unknown } | null | undefined)?.then === 'function' ? 'a promise: await it' : say(given)
-  throw new InputError(`a dataset is wanted, { length, fields, read }, as arrays({ ... }) and await loadDataset('...') give it; here is ${here}`)
+  throw new InputError(`a dataset is wanted, { length, fields, read }, as arrays({ ... }) and await loadDataset('...') give it; here is ${say(given)}`)
 }
 
 /** All samples of a field: bytes of images stay bytes and are scaled when they are read. */
@@ -51,7 +51,7 @@ export interface Column extends Field {
 
 /** A dataset in memory: columns of equal length. Throws InputError for what is no column. */
 export function arrays(columns: Readonly<Record<string, Column>>): Dataset {
-  if (typeof columns !== 'object' || columns === null || ArrayBuffer.isView(columns) || Array.isArray(columns)) throw new InputError(`columns by name are wanted, { image: { shape, type, data } }, not ${say(columns)}`)
+  if (!isNamed(columns)) throw new InputError(`columns by name are wanted, { image: { shape, type, data } }, not ${say(columns)}`)
   const names = Object.keys(columns)
   for (const name of names) checkColumn(name, columns[name]!)
   const lengths = names.map((name) => columns[name]!.data.length / elementCount(columns[name]!.shape))
@@ -80,10 +80,14 @@ export function arrays(columns: Readonly<Record<string, Column>>): Dataset {
   }
 }
 
+const COLUMN = ['shape', 'type', 'data', 'scale', 'classes', 'classNames']
+
 function checkColumn(name: string, column: Column): void {
   const wrong = (why: string): InputError => new InputError(`column ${name}: ${why}`)
   if (ArrayBuffer.isView(column) || Array.isArray(column)) throw wrong(`a bare array does not say what a sample is: write ${name}: { shape: [1, 28, 28], type: 'f32', data }, or { shape: [], type: 'i32', classes: 10, data } for labels`)
-  const { shape, type, data, scale, classes, classNames } = (column ?? {}) as Partial<Column>
+  const { shape, type, data, scale, classes, classNames, ...rest } = (column ?? {}) as Partial<Column>
+  const strange = Object.keys(rest)[0]
+  if (strange !== undefined) throw wrong(`there is no ${plain(strange, 60)}${didYouMean(strange, COLUMN)} (a column has ${COLUMN.join(', ')})`)
   if (!Array.isArray(shape) || !shape.every((dim) => Number.isSafeInteger(dim) && dim > 0)) throw wrong(`shape is that of one sample, [1, 28, 28] or [] for one number, not ${say(shape)}`)
   if (type !== 'f32' && type !== 'i32') throw wrong(`type is 'f32' or 'i32', not ${say(type)}`)
   if (!(data instanceof Float32Array || data instanceof Int32Array || data instanceof Uint8Array)) throw wrong(`data is a Float32Array, Int32Array or Uint8Array with all samples, not ${say(data)}`)
@@ -113,8 +117,10 @@ function spread({ buffer, byteOffset, byteLength }: Column['data']): Uint8Array 
 /** The mark of some samples of another dataset. */
 const markOf = (dataset: Dataset, which: () => string): Pick<Dataset, 'mark'> => (dataset.mark ? { mark: async () => hashOf([await dataset.mark!(), which()]) } : {})
 
-/** Samples from..to-1 of another dataset. */
+/** Samples from..to-1 of another dataset; `to` may lie behind its end. Throws InputError for what is no dataset or no number of samples. */
 export function part(dataset: Dataset, from: number, to: number): Dataset {
+  checkDataset(dataset)
+  for (const at of [from, to]) if (at !== Infinity && !(Number.isSafeInteger(at) && at >= 0)) throw new InputError(`part takes samples by whole numbers from 0 on, not ${say(at)}`)
   const end = Math.min(to, dataset.length)
   return {
     length: Math.max(0, end - from),

@@ -1,4 +1,5 @@
 import { InputError } from '../errors.ts'
+import { checkBytes } from '../options.ts'
 import { arrays, type Dataset } from './dataset.ts'
 
 /**
@@ -7,6 +8,7 @@ import { arrays, type Dataset } from './dataset.ts'
  */
 export function readIdx(bytes: Uint8Array, what = 'IDX file'): { shape: number[]; data: Uint8Array } {
   const refuse = (why: string): never => { throw new InputError(`${what}: ${why}`) }
+  checkBytes('readIdx', bytes)
   if (bytes.length < 4 || bytes[0] !== 0 || bytes[1] !== 0) refuse('does not begin as an IDX file')
   if (bytes[2] !== 8) refuse(`holds values of type 0x${bytes[2]!.toString(16)}; only bytes (0x8) are read`)
   const rank = bytes[3]!

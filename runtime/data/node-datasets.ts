@@ -3,6 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { InputError } from '../errors.ts'
 import type { InputEntry } from '../format.ts'
 import { didYouMean } from '../nearest.ts'
+import { isNamed, say } from '../plain.ts'
 import { type Dataset, select } from './dataset.ts'
 import { type DataEntry, type DataFiles, type DataOptions, isTest, TEST_EVERY } from './node/data-files.ts'
 import { fieldFilesOf, isFieldFile, readFieldFiles } from './node/field-files.ts'
@@ -53,6 +54,7 @@ interface What {
 }
 
 async function resolveData(entry: DataEntry): Promise<What> {
+  if (typeof entry !== 'string' && !(typeof entry?.call === 'string' && isNamed(entry.args))) throw new InputError(`data are named by a text, not ${say(entry)} (there are ${LISTED})`)
   const what = typeof entry === 'string' ? spelled(entry) : calledBy(entry)
   if (what.call === 'folder') return { call: await kindOfFolder(what.place!), place: what.place }
   if (!KINDS.includes(what.call)) throw new InputError(`there is no dataset ${what.call}${didYouMean(what.call, KINDS)} (there are ${LISTED})`)

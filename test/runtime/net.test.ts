@@ -370,7 +370,7 @@ describe('options of train and evaluate', () => {
   test.each<[string, unknown, RegExp]>([
     ['nothing', undefined, /a dataset is wanted, \{ length, fields, read \}, .*; here is undefined/],
     ['arrays alone', { x, label }, /here is an object/],
-    ['a promise', Promise.resolve(samples(8)), /here is a promise: await it/],
+    ['a promise', Promise.resolve(samples(8)), /here is a promise that was not awaited/],
     ['no length', { ...samples(8), length: NaN }, /here is an object/],
   ])('what is no dataset: %s', async (_, dataset, message) => {
     const { net } = await opened()

@@ -96,7 +96,7 @@ describe('what is handed in', () => {
     ['a list', [fixture()], /here is a list of 1/],
     ['an empty text', '', /here is ""/],
     ['a number', 3, /here is 3/],
-    ['a promise', Promise.resolve(fixture()), /here is a promise: await it/],
+    ['a promise', Promise.resolve(fixture()), /here is a promise that was not awaited/],
   ])('no bundle: %s', async (_, source, message) => {
     expect(await refusal(source, { device: new FakeDevice() })).toMatch(message)
   })
@@ -116,7 +116,7 @@ describe('what is handed in', () => {
     ['a text', 'wasm', /open takes its options as an object, here is "wasm"/],
     ['a name with a slip', { batchSize: 3 }, /open has no option batchSize; did you mean batch\? \(it has device, batch, /],
     ['a device that is none', { device: 3 }, /open: device 3: 'auto', 'webgpu', 'wasm' or a device/],
-    ['a device that was not awaited', { device: Promise.resolve(new FakeDevice()) }, /open: device an object: .*\(await wasm\(\), await webgpu\(\)\)/],
+    ['a device that was not awaited', { device: Promise.resolve(new FakeDevice()) }, /open: device a promise that was not awaited: .*\(await wasm\(\), await webgpu\(\)\)/],
     ['null for a device', { device: null }, /open: device null/],
     ...[0, -1, 1.5, NaN, Infinity, 2 ** 31, '4', null, [4]].map((batch): [string, unknown, RegExp] => [`batch ${String(batch)}`, { batch }, /open: batch .*: a positive integer below 2\^31 is wanted/]),
     ...[-1, 0.5, NaN, Infinity, '1'].map((seed): [string, unknown, RegExp] => [`seed ${String(seed)}`, { seed }, /open: seed .*: a whole number from 0 on is wanted/]),

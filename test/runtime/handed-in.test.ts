@@ -1,0 +1,49 @@
+import { expect, test } from 'vitest'
+import { compile } from '../../compiler/index.ts'
+import { arrays, augment, cifar10Dataset, open, part, readIdx, readSafetensors, wasm, webgpu } from '../../runtime/index.ts'
+import { loadDataset, readBundle } from '../../runtime/node.ts'
+
+const bundle = compile('net n { input x: f32[2] output y = x -> fc(1) as f }')
+const column = { shape: [2], type: 'f32', data: new Float32Array(4) } as const
+const said = async (work: () => unknown): Promise<string> => {
+  try { await work() } catch (error) { return `${(error as Error).name}: ${(error as Error).message}` }
+  return 'nothing'
+}
+const any = (value: unknown): never => value as never
+
+/** These have no names of their own: taken as options or tensors they would count as empty, and a net would answer from its initial weights. */
+test.each([['a promise', Promise.resolve(new Map())], ['a Set', new Set()], ['a date', new Date(0)]])('%s is neither options nor tensors nor columns', async (_, value) => {
+  const device = await wasm({ threads: 1 })
+  const net = await open(bundle, { device })
+  const works = {
+    weights: () => open(bundle, { device, weights: any(value) }), options: () => open(bundle, any(value)), compile: () => compile('', any(value)), run: () => net.run({ x: [1, 2] }, any(value)),
+    parameters: () => net.setParameters(any(value), { strict: false }), columns: () => arrays(any(value)),
+  }
+  for (const [name, work] of Object.entries(works)) expect(await said(work), name).toMatch(/^InputError: .*(wanted|options as an object)/)
+  net.close()
+  device.close()
+})
+
+test('promises are told as such', async () => {
+  expect(await said(() => open(bundle, { weights: any(Promise.resolve()) }))).toBe('InputError: weights are wanted as a Map or an object, { name: { shape, data } }; here is a promise that was not awaited')
+})
+
+test('a column with a name that there is not is refused: pictures would not be scaled, labels would have no classes', async () => {
+  expect(await said(() => arrays({ x: { ...column, scal: 1 / 255 } as never }))).toBe('InputError: column x: there is no scal; did you mean scale? (a column has shape, type, data, scale, classes, classNames)')
+  expect(await said(() => arrays({ x: { ...column, constructor: 3 } as never }))).toMatch(/there is no constructor/)
+})
+
+test.each<[string, () => unknown, RegExp]>([
+  ['part', () => part(arrays({ x: column }), NaN, 2), /part takes samples by whole numbers from 0 on, not NaN/],
+  ['part', () => part(arrays({ x: column }), 0, any('2')), /not "2"/],
+  ['part', () => part(any(loadDataset('mnist')), 0, 1), /a dataset is wanted.*a promise that was not awaited/],
+  ['augment', () => augment(arrays({ x: column }), any(['mirror'])), /augment takes a list of calls/],
+  ['augment', () => augment(any(null), []), /a dataset is wanted/],
+  ['readSafetensors', () => readSafetensors(any(new ArrayBuffer(9))), /takes a Uint8Array, not an ArrayBuffer: new Uint8Array\(buffer\)/],
+  ['readIdx', () => readIdx(any('train')), /readIdx takes a Uint8Array, not "train"/],
+  ['cifar10Dataset', () => cifar10Dataset(any(new Uint8Array(3))), /takes a list of files/],
+  ['webgpu', () => webgpu({ gpu: any(import('webgpu')) }), /webgpu: gpu a promise that was not awaited: a GPU as navigator.gpu is one/],
+  ['a Map of files', () => open(any(new Map([['bundle.json', new ArrayBuffer(9)]]))), /Map of a bundle's files, for bundle.json, takes a Uint8Array, not an ArrayBuffer/],
+  ['readBundle', () => readBundle(any(undefined)), /readBundle takes the path of a folder, not undefined/],
+  ['loadDataset', () => loadDataset(any(undefined)), /data are named by a text, not undefined \(there are mnist/],
+])('%s', async (_, work, message) => expect(await said(work)).toMatch(message))
