@@ -71,6 +71,17 @@ describe('parts of a data set', () => {
     expect((await load(await place(pets('test', 2)), { whole: true })).test.length).toBe(4)
   })
 
+  test('a test part without labels is passed over, and says so', async () => {
+    const { train, test, notes } = await load(await place([...pets('train', 5), 'test/*3']))
+    expect([await labels(train), await labels(test)]).toEqual([{ cat: 4, dog: 4 }, { cat: 1, dog: 1 }])
+    expect(notes[0]).toMatch(/test is not used: it has no pictures in folders of classes/)
+  })
+
+  test('folders in classes that are no parts, and classes with words of parts in their names', async () => {
+    expect(await labels((await load(await place(['cat/2023/*5', 'dog/2023/*5']))).train)).toEqual({ cat: 4, dog: 4 })
+    expect(await labels((await load(await place(['train_car/*5', 'test_tube/*5']))).train)).toEqual({ test_tube: 4, train_car: 4 })
+  })
+
   test('a class that is called train, beside others', async () => {
     expect(await labels((await load(await place(['train/*5', 'bus/*5', 'car/*5']))).train)).toEqual({ bus: 4, car: 4, train: 4 })
   })
@@ -78,6 +89,9 @@ describe('parts of a data set', () => {
   test.each<[string, string[], RegExp]>([
     ['parts beside a class', ['train/cat/*5', 'train/dog/*5', 'bus/*5'], /train, which are parts of a data set, beside bus/],
     ['pictures directly in the parts', ['train/*5', 'test/*5'], /pictures lie directly in .*test, .*train: a part of a data set holds a folder a class/],
+    ['parts in the classes', ['cat/train/*4', 'cat/test/*2', 'dog/train/*4', 'dog/test/*2'], /cat holds test, train, which are parts of a data set: a part holds a folder a class, .*train.cat, and not/],
+    ['words of parts in longer names', [...pets('seg_train', 5), ...pets('seg_test', 5)], /seg_test, seg_train .* hold folders of classes: call them test, train/],
+    ['a train part without folders of classes', ['train/*5', ...pets('test', 2)], /train has no pictures in folders of classes/],
     ['two of one meaning', ['train/cat/*2', 'train/dog/*2', 'val/cat/*2', 'valid/cat/*2'], /val and .*valid mean the same part/],
     ['a test part alone', ['test/cat/*5', 'test/dog/*5'], /has test, and no train folder/],
     ['one class', ['train/cat/*5'], /holds one class, cat/],

@@ -71,7 +71,13 @@ async function partsOf(folder: string, { folders, beside }: Split, left: LeftOut
   const names = [...folders.values()].map((path) => basename(path))
   if (beside.length > 0) notes.push(`${folder}: ${names.join(', ')} are used; ${beside.join(', ')} beside them hold no pictures`)
   const read = new Map<'train' | 'validation' | 'test', Map<string, readonly Files[]>>()
-  for (const [part, path] of folders) read.set(part, await readClasses(path, left, part !== 'train' || options.whole === true, notes))
+  for (const [part, path] of folders) {
+    const classes = await readClasses(path, left, part !== 'train' || options.whole === true, notes)
+    // Pictures of a contest's test part have no labels.
+    if ([...classes.values()].some((files) => files.length > 0)) read.set(part, classes)
+    else if (part === 'train' && !options.whole) throw new InputError(`${path} has no pictures in folders of classes: pictures lie in a folder a class`)
+    else notes.push(`${path} is not used: it has no pictures in folders of classes`)
+  }
   const flat = (part: 'train' | 'validation' | 'test'): readonly Files[] | undefined => read.has(part) ? [...read.get(part)!.values()].flat() : undefined
   const train = read.get('train')
   if (!train && !options.whole) throw new InputError(`${folder} has ${names.join(' and ')}, and no train folder to train with`)

@@ -24,7 +24,11 @@ export interface Split {
 export async function splitOf(folder: string): Promise<Split | undefined> {
   const names = await subfolders(folder)
   const parts = names.filter((name) => partOf(name))
-  if (parts.length === 0) return undefined
+  if (parts.length === 0) {
+    await refuseLikeParts(folder, names)
+    await refusePartsOfClasses(folder, names)
+    return undefined
+  }
   const others = names.filter((name) => !partOf(name))
   const withClasses = await filtered(parts, (name) => hasClasses(join(folder, name)))
   const withPictures = await filtered(others, (name) => holdsPictures(join(folder, name)))
@@ -47,6 +51,26 @@ export async function splitOf(folder: string): Promise<Split | undefined> {
     folders.set(part, name)
   }
   return { folders: new Map([...folders].map(([part, name]) => [part, join(folder, name)])), beside: others }
+}
+
+/** The part that a name speaks of by one of its words: `train_set`, `seg_test`. */
+const speaksOf = (name: string): Part | undefined => name.split(/[^A-Za-z]+/).map(partOf).find((part) => part !== undefined)
+
+/** Throws where all folders are named after parts, with words more (`train_set`, `test_set`), and hold folders of classes. */
+async function refuseLikeParts(folder: string, names: readonly string[]): Promise<void> {
+  const parts = new Set(names.map(speaksOf))
+  if (parts.size < 2 || parts.has(undefined) || (await filtered(names, (name) => hasClasses(join(folder, name)))).length < names.length) return
+  throw new InputError(`${shown(names)} in ${folder} are named as parts of a data set and hold folders of classes: call them ${names.map((name) => speaksOf(name)).join(', ')}, `
+    + 'or, if they are classes, lay their pictures directly into them')
+}
+
+/** Throws where classes hold parts, instead of parts classes: what is for tests would be trained with. */
+async function refusePartsOfClasses(folder: string, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    const inner = (await subfolders(join(folder, name))).filter((inner) => partOf(inner))
+    if (new Set(inner.map(partOf)).size < 2 || (await filtered(inner, (part) => holdsPictures(join(folder, name, part)))).length < 2) continue
+    throw new InputError(`${join(folder, name)} holds ${inner.join(', ')}, which are parts of a data set: a part holds a folder a class, ${join(folder, inner.find((part) => partOf(part) === 'train') ?? inner[0]!, name)}, and not a class its parts`)
+  }
 }
 
 /** Whether there are folders with pictures in a folder. */
