@@ -47,3 +47,11 @@ test.each<[string, () => unknown, RegExp]>([
   ['readBundle', () => readBundle(any(undefined)), /readBundle takes the path of a folder, not undefined/],
   ['loadDataset', () => loadDataset(any(undefined)), /data are named by a text, not undefined \(there are mnist/],
 ])('%s', async (_, work, message) => expect(await said(work)).toMatch(message))
+
+test('a net of outputs alone cannot be evaluated, and no other way of compiling it is proposed', async () => {
+  const device = await wasm({ threads: 1 })
+  const net = await open(bundle, { device })
+  expect(await said(() => net.evaluate(arrays({ x: column })))).toBe('InputError: this net has no program eval: it has no loss and no metric')
+  net.close()
+  device.close()
+})
