@@ -1,4 +1,6 @@
+import { InputError } from './errors.ts'
 import type { Bundle, ModuleEntry } from './format.ts'
+import { isNamed, say } from './plain.ts'
 import { writeSafetensors } from './safetensors.ts'
 import { seal, sha256 } from './seal.ts'
 import { type FileEntry, splitPlan, type StoredManifest, type StoredPlan } from './stored.ts'
@@ -8,8 +10,10 @@ export const WEIGHTS_FILE = 'weights.safetensors'
 
 const encode = (data: string | Uint8Array): Uint8Array => typeof data === 'string' ? new TextEncoder().encode(data) : data
 
-/** A bundle as the files of its folder, the manifest last. */
-export async function bundleFiles({ manifest, files: texts, weights }: Bundle): Promise<Map<string, Uint8Array>> {
+/** A bundle as the files of its folder, the manifest last. Throws InputError for what is no bundle. */
+export async function bundleFiles(bundle: Bundle): Promise<Map<string, Uint8Array>> {
+  if (!isNamed((bundle as Bundle | null)?.manifest)) throw new InputError(`a bundle is wanted, as compile, readBundle and net.save give it; here is ${say(bundle)}`)
+  const { manifest, files: texts, weights } = bundle
   const files = new Map<string, Uint8Array>()
   const plans: Record<string, StoredPlan> = {}
   for (const [target, plan] of Object.entries(manifest.plans)) {

@@ -1,7 +1,7 @@
 import { InputError } from './errors.ts'
 import type { TensorData } from './format.ts'
 import { checkBytes } from './options.ts'
-import { plain } from './plain.ts'
+import { plain, say } from './plain.ts'
 
 /**
  * safetensors: uint64 length of a JSON header, the header ({name: {dtype, shape, data_offsets}}), raw little-endian
@@ -73,6 +73,7 @@ const isCounts = (value: unknown): value is number[] => Array.isArray(value) && 
 
 /** Wider types first and the header padded, so that every tensor starts aligned; else in the order of the map. */
 export function writeSafetensors(tensors: ReadonlyMap<string, TensorData>, metadata?: Readonly<Record<string, string>>): Uint8Array {
+  if (!((tensors as unknown) instanceof Map)) throw new InputError(`writeSafetensors takes a Map of tensors, not ${say(tensors)}`)
   // Without a prototype, so that every name is a key like others.
   const header = Object.create(null) as Record<string, unknown>
   if (metadata) header['__metadata__'] = metadata

@@ -8,6 +8,7 @@ import { bundleFiles, MANIFEST_FILE, WEIGHTS_FILE } from './files.ts'
 import type { Bundle } from './format.ts'
 import { draftOf, removeLeftOvers, syncFolder, throughLinks, tryFolder, writeDurably } from './node-files.ts'
 import { sayHolder, takeLock } from './node-lock.ts'
+import { say } from './plain.ts'
 import { seal } from './seal.ts'
 import type { StoredManifest } from './stored.ts'
 
@@ -21,6 +22,7 @@ const LOCK_WAIT_MS = 20_000
  * or one that may not be written to. Throws InputError.
  */
 export async function checkPlace(folder: string): Promise<void> {
+  if (typeof folder !== 'string' || folder === '') throw new InputError(`a bundle is written to the path of a folder, not to ${say(folder)}`)
   const target = await throughLinks(folder)
   const found = await stat(target).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') throw fileError(error, folder, 'written') ?? error

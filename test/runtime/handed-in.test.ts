@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { compile } from '../../compiler/index.ts'
-import { arrays, augment, cifar10Dataset, open, part, readIdx, readSafetensors, wasm, webgpu } from '../../runtime/index.ts'
-import { loadDataset, readBundle } from '../../runtime/node.ts'
+import { arrays, augment, cifar10Dataset, open, part, readIdx, readSafetensors, wasm, webgpu, writeSafetensors } from '../../runtime/index.ts'
+import { loadDataset, readBundle, writeBundle } from '../../runtime/node.ts'
 
 const bundle = compile('net n { input x: f32[2] output y = x -> fc(1) as f }')
 const column = { shape: [2], type: 'f32', data: new Float32Array(4) } as const
@@ -44,6 +44,9 @@ test.each<[string, () => unknown, RegExp]>([
   ['cifar10Dataset', () => cifar10Dataset(any(new Uint8Array(3))), /takes a list of files/],
   ['webgpu', () => webgpu({ gpu: any(import('webgpu')) }), /webgpu: gpu a promise that was not awaited: a GPU as navigator.gpu is one/],
   ['a Map of files', () => open(any(new Map([['bundle.json', new ArrayBuffer(9)]]))), /Map of a bundle's files, for bundle.json, takes a Uint8Array, not an ArrayBuffer/],
+  ['writeBundle', () => writeBundle(any(Promise.resolve(bundle)), 'nowhere/at/all'), /a bundle is wanted.*a promise that was not awaited/],
+  ['writeBundle', () => writeBundle(bundle, any(undefined)), /to the path of a folder, not to undefined/],
+  ['writeSafetensors', () => writeSafetensors(any({ w: 1 })), /takes a Map of tensors, not an object/],
   ['readBundle', () => readBundle(any(undefined)), /readBundle takes the path of a folder, not undefined/],
   ['loadDataset', () => loadDataset(any(undefined)), /data are named by a text, not undefined \(there are mnist/],
 ])('%s', async (_, work, message) => expect(await said(work)).toMatch(message))
