@@ -319,7 +319,7 @@ export type ProgramName = (typeof PROGRAMS)[number]
 export const TRAINING_PROGRAMS: readonly ProgramName[] = PROGRAMS.filter((name) => /^(gradients|step|train|accumulate)/.test(name))
 /**
  * A result of `step` and `train`, an i32 [1] that the host sets to 0 before: for how many elements of the parameters the gradient,
- * the new value or a new history was not finite. Those kept what they had.
+ * the new value or a new history was not finite, and for how many running means and variances the new value. Those kept what they had.
  */
 export const NON_FINITE_RESULT = 'count/non_finite'
 /** What a program does, whichever statistics it normalizes with: `train` of `train/global`. */

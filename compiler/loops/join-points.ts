@@ -13,6 +13,8 @@ export function joinPoints(first: Equation, second: Equation): Equation | undefi
   const alike = axes.length === second.axes.length && second.axes.every((a, d) => typeof a.extent === 'number' && a.extent === axes[d]!.extent)
   if (!alike || second.sides.length > 0 || second.stores.some((s) => hasReduction(s.value))) return undefined
   if (writes(second).some((t) => reads(first).includes(t) || writes(first).includes(t))) return undefined
+  // Their counters are one place, which a kernel binds once.
+  if (first.stores.some((s) => s.counts) && second.stores.some((s) => s.counts)) return undefined
   const map = new Map(second.axes.map((a, d) => [a, axes[d]!] as const))
   const seen = new Map<Expression, Expression>()
   let fits = true

@@ -2,7 +2,7 @@ import type { AttributeCall, Attributes, Signature } from '../../dsl/signature.t
 import type { Node, Value } from '../graph/graph.ts'
 import { add, constant, div, type Expression, guard, ifFinite, load, max, mul, rounded, select, sqrt, sub, within } from '../loops/expression.ts'
 import { type Axis, axis, type IndexLike, plus } from '../loops/index-expression.ts'
-import { type Equation, equation, store } from '../loops/kernel.ts'
+import { count, type Equation, equation, store } from '../loops/kernel.ts'
 import { momentsEquations } from '../loops/moments.ts'
 import { type Shape, tensor, type Tensor } from '../tensor.ts'
 import { channelProblems, labelProblems } from './checks.ts'
@@ -334,7 +334,8 @@ const normalizeDx: Operator = {
 
 /**
  * The statistics kept for test time after a batch, in place. Input: S. Parameters and outputs: running_mean and
- * running_var; the count is read here and counted by `update_counts`, since every channel reads it. Parameter `shift`, where
+ * running_var, and, where there is one, the counter [1] of a solver: of statistics that would not be finite and are left as they
+ * were; the count of batches is read here and counted by `update_counts`, since every channel reads it. Parameter `shift`, where
  * there is one, is what the batch's mean lacks: see drop-cancelled-bias.
  *   moving      r = w b + (1 - w) r
  *   cumulative  r = (r count + b) / (count + 1)
@@ -344,7 +345,7 @@ const updateStatistics: Operator = {
   name: 'update_statistics',
   equations: (node) => {
     const statistics = node.inputs[0]!
-    const [mean, variance] = node.outputs as readonly [Value, Value]
+    const [mean, variance, counter] = node.outputs as readonly [Value, Value, Value?]
     const c = axis('c', mean.shape[0]!)
     const m = numberOf(node.attributes, 'positions', 1)
     const values = node.attributes['batched'] === false ? constant(m) : mul({ kind: 'scalar', name: 'batch' }, m)
@@ -360,9 +361,12 @@ const updateStatistics: Operator = {
       const result = updatedBy(node, load(running, c), batch)
       return ifFinite(result, result, load(running, c))
     }
+    const broken = (running: Value, batch: Expression): Expression => ifFinite(updatedBy(node, load(running, c), batch), 0, 1)
     return [equation(node.name, [node.layer], [c], [
       store(mean, [c], updated(mean, batchMean)),
       store(variance, [c], updated(variance, batchVariance)),
+      // Activations too large for a variance give finite losses all the same: x / infinity is 0.
+      ...(counter ? [count(counter, add(broken(mean, batchMean), broken(variance, batchVariance)))] : []),
     ])]
   },
 }

@@ -30,7 +30,8 @@ export const applySolver: GraphPass = {
       : update.ofBatch(train.solver, update.gradients(), 1)
     const constants = task === 'accumulate' ? [] : [{ value: update.multipliers, values: multipliersOf(graph) }]
     const outputs = task === 'accumulate' ? [] : [{ name: NON_FINITE_RESULT, role: 'count' as const, value: update.broken }]
-    return { graph: { ...graph, nodes: [...graph.nodes, ...nodes], outputs: [...graph.outputs, ...outputs], constants: [...(graph.constants ?? []), ...constants] }, declined: [] }
+    const before = task === 'accumulate' ? graph.nodes : graph.nodes.map((node) => (node.op === 'update_statistics' ? update.counting(node) : node))
+    return { graph: { ...graph, nodes: [...before, ...nodes], outputs: [...graph.outputs, ...outputs], constants: [...(graph.constants ?? []), ...constants] }, declined: [] }
   },
 }
 
@@ -45,12 +46,22 @@ class Update {
   constructor(size: number, span: Span) {
     this.size = size
     this.span = span
-    this.broken = value('non_finite', [1], span, { type: 'i32', storage: { role: 'gradients', slot: 'non_finite', offset: 0 } })
+    this.broken = this.counter()
     this.multipliers = this.packed(MULTIPLIERS, { role: 'constants', slot: MULTIPLIERS }, [size / ALIGNMENT, 2])
   }
 
   private packed(name: string, storage: Omit<Storage, 'offset'>, shape: readonly number[] = [this.size]): Value {
     return value(name, shape, this.span, { storage: { ...storage, offset: 0 } })
+  }
+
+  /** Of elements that were not updated: for each who counts a value of its own, in the same place. */
+  private counter(): Value {
+    return value('non_finite', [1], this.span, { type: 'i32', storage: { role: 'gradients', slot: 'non_finite', offset: 0 } })
+  }
+
+  /** Running statistics that counts, too, what it leaves as it was. */
+  counting(node: Node): Node {
+    return { ...node, outputs: [...node.outputs, this.counter()] }
   }
 
   private node(name: string, more: Partial<Node> & Pick<Node, 'op' | 'outputs'>): Node {

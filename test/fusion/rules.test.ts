@@ -82,6 +82,16 @@ describe('training', () => {
     expect(kernels(text, 'train').filter((k) => k.name.includes('position'))).toEqual([])
   })
 
+  test('what counts into one place is not joined: no kernel binds it twice', () => {
+    const text = trained('a = x -> conv(4, 3) y = add(a -> batch_norm -> relu, a -> batch_norm -> tanh)')
+    for (const [name, { programs, tensors }] of Object.entries(compile(text).manifest.plans)) {
+      const counters = programs['train']!.dispatches.map((d) => d.tensors.filter((t) => tensors[t]!.name.startsWith('non_finite')).length)
+      expect(Math.max(...counters), name).toBe(1)
+      // Two normalizations and the solver.
+      expect(counters.filter((n) => n === 1), name).toHaveLength(3)
+    }
+  })
+
   test('split has a pass for each: statistics, normalization, scale, activation', () => {
     const text = trained('y = x -> conv(4, 3) as c -> batch_norm as b -> relu as r')
     const split = names(text, 'train', 'split')

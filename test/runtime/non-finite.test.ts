@@ -74,6 +74,19 @@ describe.each(['interpreter', 'wasm', 'webgpu'])('on %s', (name) => {
     expect(await isFinite(net)).toBe(true)
   }))
 
+  // x = 1e20: values are some 1e20, their variance is beyond float32; x / infinity is 0, so that the loss and all gradients are finite.
+  test('a variance beyond float32 stops it, though the loss is a number', () => using(device(), text('solver sgd(lr: 0.01)'), {}, async (net) => {
+    const wide = arrays({ x: { type: 'f32', shape: [4], data: Float32Array.from({ length: 20 }, (_, i) => 1e20 * (i % 7)) }, t: { type: 'f32', shape: [2], data: new Float32Array(10) } })
+    const { error } = await endOf(net, wide, { steps: 1 })
+    if (name === 'interpreter') expect(error).toBeUndefined()
+    else {
+      expect(error).toBeInstanceOf(NonFiniteError)
+      expect((error as NonFiniteError).loss).toBeLessThan(1e6)
+      expect((error as NonFiniteError).layer).toBe('norm')
+    }
+    expect(await isFinite(net)).toBe(true)
+  }))
+
   // x = 1e10: the loss is some 1e20 and the gradient some 1e20, both finite; its square, 1e40, is beyond float32 and not beyond float64.
   test('a norm of gradients beyond float32 is no update of nothing', () => using(device(), text('solver sgd(lr: 1e-25, clip_gradients: 1)', 'fc(2)'), {}, async (net) => {
     const large = arrays({ x: { type: 'f32', shape: [4], data: new Float32Array(20).fill(1e10) }, t: { type: 'f32', shape: [2], data: new Float32Array(10) } })
