@@ -178,6 +178,13 @@ export async function readWeights(file: string, bundle: Bundle): Promise<Map<str
   return fitting(new Map([...(await readSnapshot(file)).tensors].filter(([name]) => !name.startsWith(HISTORY))), file, bundle)
 }
 
+/** A hint where names are PyTorch's: its normalizations call gamma `weight` and beta `bias`. */
+function otherNames(found: ReadonlyMap<string, TensorData>, parameters: ReadonlyMap<string, string>): string {
+  const torch = [...found.keys()].find((name) => name.endsWith('.weight') && !parameters.has(name) && parameters.has(name.replace(/weight$/, 'gamma')))
+  const layer = torch?.replace(/\.weight$/, '')
+  return layer === undefined ? '' : `\nthese are PyTorch's names: rename ${layer}.weight to ${layer}.gamma and ${layer}.bias to ${layer}.beta, of each normalization, and leave out num_batches_tracked`
+}
+
 function fitting(found: Map<string, TensorData>, file: string, bundle: Bundle): Map<string, TensorData> {
   const wrong: string[] = []
   const parameters = new Map(bundle.manifest.parameters.map((parameter) => [parameter.name, parameter.shape.join(', ')]))
@@ -187,6 +194,6 @@ function fitting(found: Map<string, TensorData>, file: string, bundle: Bundle): 
     else if (tensor.shape.join(', ') !== shape) wrong.push(`${name} is [${tensor.shape.join(', ')}], the net has [${shape}]`)
   }
   for (const [name, { shape }] of found) if (!parameters.has(name)) wrong.push(`${name} [${shape.join(', ')}] is not of this net`)
-  if (wrong.length > 0) throw new InputError(`the weights of ${file} do not fit ${bundle.manifest.name}:\n  ${wrong.join('\n  ')}`)
+  if (wrong.length > 0) throw new InputError(`the weights of ${file} do not fit ${bundle.manifest.name}:\n  ${wrong.join('\n  ')}${otherNames(found, parameters)}`)
   return found
 }

@@ -5,8 +5,19 @@ import { plain, say } from './plain.ts'
 
 /**
  * safetensors: uint64 length of a JSON header, the header ({name: {dtype, shape, data_offsets}}), raw little-endian
- * values without gaps. Strict, as the format's own reader: every byte belongs to exactly one tensor.
+ * values without gaps. F16 and BF16 are widened to f32. Strict, as the format's own reader: every byte belongs to exactly one tensor.
  */
+
+/** IEEE 754 binary16: sign, 5 bits of exponent (bias 15), 10 of fraction. Every value is a float32. */
+function fromHalf(bits: number): number {
+  const exponent = (bits >> 10) & 31
+  const fraction = bits & 1023
+  const size = exponent === 31 ? (fraction ? NaN : Infinity) : exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : fraction * 2 ** -24
+  return bits & 0x8000 ? -size : size
+}
+
+/** bfloat16: the upper half of a float32. */
+const fromBfloat = (halves: Uint16Array): Float32Array => new Float32Array(Uint32Array.from(halves, (bits) => bits << 16).buffer)
 
 const TYPES = {
   F32: { type: 'f32', array: Float32Array, bytes: 4 },
@@ -14,6 +25,9 @@ const TYPES = {
   F64: { type: 'f64', array: Float64Array, bytes: 8 },
   I64: { type: 'i64', array: BigInt64Array, bytes: 8 },
   U8: { type: 'u8', array: Uint8Array, bytes: 1 },
+  // Widened, without loss: nothing here computes in them.
+  F16: { type: 'f32', array: Uint16Array, bytes: 2, widen: (halves: Uint16Array) => Float32Array.from(halves, fromHalf) },
+  BF16: { type: 'f32', array: Uint16Array, bytes: 2, widen: fromBfloat },
 } as const
 
 export interface Safetensors {
@@ -52,7 +66,7 @@ export function readSafetensors(bytes: Uint8Array, what = 'safetensors'): Safete
     if (!isCounts(offsets) || offsets.length !== 2) return refuse(`${name}: data_offsets must be two counts`)
     const [from, to] = offsets as [number, number]
     const wanted = shape.reduce((p, d) => p * d, known.bytes)
-    if (to - from !== wanted) refuse(`${name}: ${known.type}[${shape.join(', ')}] takes ${wanted} bytes, its offsets hold ${to - from}`)
+    if (to - from !== wanted) refuse(`${name}: ${dtype.toLowerCase()}[${shape.join(', ')}] takes ${wanted} bytes, its offsets hold ${to - from}`)
     if (to > data.length) refuse(`${name}: ends at byte ${to} of ${data.length}: truncated`)
     spans.push({ from, to, name, shape, known })
   }
@@ -64,8 +78,10 @@ export function readSafetensors(bytes: Uint8Array, what = 'safetensors'): Safete
   }
   if (end !== data.length) refuse(`${data.length - end} bytes belong to no tensor`)
   // Typed arrays want aligned bytes of their own (and `slice` of Node's Buffer is none).
-  const tensors = new Map(spans.map(({ from, to, name, shape, known }): [string, TensorData] =>
-    [name, { shape, type: known.type, data: new known.array(new Uint8Array(data.subarray(from, to)).buffer) }]))
+  const tensors = new Map(spans.map(({ from, to, name, shape, known }): [string, TensorData] => {
+    const { buffer } = new Uint8Array(data.subarray(from, to))
+    return [name, { shape, type: known.type, data: 'widen' in known ? known.widen(new Uint16Array(buffer)) : new known.array(buffer) }]
+  }))
   return { tensors, metadata: metadata as Record<string, string> }
 }
 

@@ -75,6 +75,14 @@ describe('run', () => {
     expect(err).toContain('W [1] is not of this net')
   })
 
+  test('weights under PyTorch\'s names: what to call them here', async () => {
+    await writeFile(at('named.net'), 'net named { input x: f32[3] output y = x -> batch_norm as norm }')
+    await writeFile(at('torch.safetensors'), writeSafetensors(new Map(['weight', 'bias', 'running_mean', 'running_var'].map((name) => [`norm.${name}`, f32([3], [1, 1, 1])]))))
+    const { code, err } = await fusenet(['run', at('named.net'), '--weights', at('torch.safetensors'), '--input', at('x.npy')])
+    expect(code).toBe(1)
+    expect(err).toContain('rename norm.weight to norm.gamma and norm.bias to norm.beta')
+  })
+
   test('inputs that do not fit', async () => {
     await writeFile(at('wide.npy'), encodeNpy(f32([2, 4], [1, 2, 3, 4, 5, 6, 7, 8])))
     const { code, err } = await fusenet(['run', at('line'), '--input', at('wide.npy')])

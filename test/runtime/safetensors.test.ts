@@ -76,7 +76,7 @@ describe('refuses', () => {
     ['a size beyond all numbers', file({ a: { ...one, shape: [2 ** 53 - 1, 2 ** 53 - 1] } }, [0, 0, 0, 0]), /takes 3\.24\d*e\+32 bytes/],
     ['a name that commands a terminal', file({ '\u001b[31m': { ...one, dtype: 'X' } }), /^safetensors: \\u001b\[31m: type X is not read/],
     ['a very long name', file({ ['a'.repeat(1e6)]: { ...one, dtype: 'X' } }), /^safetensors: a{300}\.\.\.$/],
-    ['a type', file({ a: { ...one, dtype: 'BF16' } }), /a: type BF16 is not read here \(F32/],
+    ['a type', file({ a: { ...one, dtype: 'F8_E4M3' } }), /a: type F8_E4M3 is not read here \(F32/],
     ['a type by inheritance', file({ a: { ...one, dtype: 'constructor' } }), /type constructor is not read/],
     ['a shape', file({ a: { ...one, shape: [-1] } }), /list of counts/],
     ['offsets', file({ a: { ...one, data_offsets: [0] } }), /two counts/],
@@ -107,4 +107,21 @@ describe('refuses', () => {
   test('weights as a snapshot', () => {
     expect(() => decodeSnapshot(writeSafetensors(new Map()), 'x.safetensors')).toThrow(/x\.safetensors: not a snapshot/)
   })
+})
+
+// Bits by hand: binary16 0x3c00 = 1, 0xc000 = -2, 0x3555 = 0.333251953125, 0x0001 = 2^-24, 0x7bff = 65504, 0xfc00 = -Infinity;
+// bfloat16 0x3f80 = 1, 0xc040 = -3, 0x4049 = 3.140625, 0x0001 = 2^-133.
+test.each([
+  ['F16', [0x3c00, 0xc000, 0x3555, 0x0001, 0x7bff, 0xfc00, 0x8000], [1, -2, 0.333251953125, 2 ** -24, 65504, -Infinity, -0]],
+  ['BF16', [0x3f80, 0xc040, 0x4049, 0x0001, 0xff80], [1, -3, 3.140625, 2 ** -133, -Infinity]],
+])('%s is widened', (dtype, bits, values) => {
+  const header = new TextEncoder().encode(JSON.stringify({ a: { dtype, shape: [bits.length], data_offsets: [0, 2 * bits.length] } }))
+  const bytes = new Uint8Array(8 + header.length + 2 * bits.length)
+  const view = new DataView(bytes.buffer)
+  view.setBigUint64(0, BigInt(header.length), true)
+  bytes.set(header, 8)
+  bits.forEach((half, i) => view.setUint16(8 + header.length + 2 * i, half, true))
+  const { type, data } = readSafetensors(bytes).tensors.get('a')!
+  expect(type).toBe('f32')
+  expect([...data as Float32Array]).toEqual(values)
 })
