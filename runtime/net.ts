@@ -6,7 +6,7 @@ import { type Device, DeviceError, type Numbers, type Session, type StepScalars 
 import { InputError, NonFiniteError } from './errors.ts'
 import { evaluateAll, type EvaluateOptions, type Evaluation } from './evaluate.ts'
 import { type Bundle, type InputEntry, type Manifest, type OutputEntry, type ProgramEntry, type Storage, NON_FINITE_RESULT, taskOf, type TensorData } from './format.ts'
-import { type Course, type DataIdentity, dataIdentity, identityOf, NO_COURSE, refuseContradictions, sameData, type TrainingIdentity } from './identity.ts'
+import type { DataIdentity, TrainingIdentity } from './identity.ts'
 import { divisorsOf } from './divisors.ts'
 import { checkInputs, type InputValues, type ReadyInput } from './inputs.ts'
 import { KeptInputs } from './kept-inputs.ts'
@@ -24,6 +24,7 @@ import { reaches, readStretches, writeStretches } from './store.ts'
 import { copyTensors, type Tensors } from './tensors.ts'
 import { Totals } from './totals.ts'
 import { type TrainEvent, trainLoop, type TrainOptions } from './train.ts'
+import { TrainingCourse } from './training-course.ts'
 
 export type Inputs = Readonly<Record<string, InputValues>>
 export type Outputs = Record<string, Numbers>
@@ -111,10 +112,6 @@ export class Net {
   #steps = 0
   /** The last loss that was a number. */
   #lastLoss: Promise<number | undefined> = Promise.resolve(undefined)
-  /** Over what `train` goes, and whether that is what a snapshot says. */
-  #course: Course & { readonly data: DataIdentity; readonly restored?: boolean } | undefined
-  /** Where the next data begin, if not here. */
-  #from: number | undefined
   #horizon: Horizon = {}
   /** Parameters changed since `prepare` ran. */
   #stale = true
@@ -126,7 +123,7 @@ export class Net {
   #needed = new Map<string, readonly InputEntry[]>()
   #rest: Session | undefined
   readonly #store: ParameterStore
-
+  readonly #course: TrainingCourse
   readonly #classes: NetClasses
 
   constructor(parts: NetParts) {
@@ -139,6 +136,7 @@ export class Net {
     this.notes = this.#notes = [...parts.notes]
     this.#seed = parts.seed
     this.#store = new ParameterStore(this.manifest, parts.session)
+    this.#course = new TrainingCourse(this.manifest, this.batch)
     this.#classes = new NetClasses(this.manifest.inputs)
   }
 
@@ -455,7 +453,7 @@ export class Net {
 
   /** What makes this training the one that it is; with its data once `train` was called. */
   get identity(): TrainingIdentity {
-    return identityOf(this.manifest, this.batch, this.#course)
+    return this.#course.identity
   }
 
   /** All of the training as it is once the steps that were asked for are done. */
@@ -473,41 +471,20 @@ export class Net {
   async restore(snapshot: Snapshot): Promise<void> {
     const { step, seed, tensors, identity } = checkSnapshot(snapshot)
     const values = copyTensors(tensors, 'tensors of a snapshot', (name) => this.#store.shapeOf(name))
-    if (identity) refuseContradictions({ ...this.identity, ...NO_COURSE }, { ...identity, ...NO_COURSE })
+    this.#course.refuseOther(identity)
     const writes = this.#store.fit(values, 'part of the training', { history: this.#updates() })
     await this.exclusively(async () => {
       await this.#store.write(writes)
       this.#stale = true
       this.#steps = step
       this.#seed = seed
-      this.#course = identity?.data ? { data: identity.data, stats: identity.stats, augmented: identity.augmented, restored: true } : undefined
-      // Made by hand, it does not say what it went over: then its epochs count from the start.
-      this.#from = identity ? undefined : 0
+      this.#course.restore(identity)
     })
   }
 
-  /**
-   * What `train` does first: data that go on are those of the snapshot that was restored, or InputError; others than before begin anew.
-   * `fields`: of the dataset, those that are read.
-   */
-  async begin(dataset: Dataset, fields: readonly string[], { stats, augment }: { readonly stats?: TrainStats; readonly augment?: boolean }): Promise<DataIdentity> {
-    const found = await dataIdentity(dataset, fields)
-    const course = this.#course
-    const changes = (this.manifest.train?.augment ?? []).length > 0
-    const said = { ...(stats === 'global' && { stats }), ...(changes && augment === false && { augmented: augment }) }
-    if (course) {
-      const data = { ...found, from: course.data.from }
-      if (course.restored) refuseContradictions({ ...this.identity, ...NO_COURSE, ...said, data }, this.identity)
-      // A sample that is never the same says nothing: what was said first is kept.
-      if (sameData(data, course.data)) {
-        this.#course = { data: course.data, ...said }
-        return course.data
-      }
-    }
-    const data = { ...found, from: this.#from ?? this.#steps }
-    this.#course = { data, ...said }
-    this.#from = undefined
-    return data
+  /** What `train` does first: see TrainingCourse. `fields`: of the dataset, those that are read. */
+  begin(dataset: Dataset, fields: readonly string[], options: { readonly stats?: TrainStats; readonly augment?: boolean }): Promise<DataIdentity> {
+    return this.#course.begin(dataset, fields, options, () => this.#steps)
   }
 
   /** Whether programs with a solver are loaded. */
@@ -529,8 +506,7 @@ export class Net {
       this.#stale = true
       this.#seed = seed
       this.#steps = 0
-      this.#course = undefined
-      this.#from = undefined
+      this.#course.reset()
     })
   }
 

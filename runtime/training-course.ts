@@ -1,0 +1,63 @@
+import type { Dataset } from './data/dataset.ts'
+import { type Course, type DataIdentity, dataIdentity, identityOf, NO_COURSE, refuseContradictions, sameData, type TrainingIdentity } from './identity.ts'
+import type { Manifest } from './format.ts'
+import type { TrainStats } from './programs.ts'
+
+/** Over which data a net is being trained, since when, and whether a snapshot said so: what its training's identity has beyond the file. */
+export class TrainingCourse {
+  readonly #manifest: Manifest
+  readonly #batch: number
+  #course: Course & { readonly data: DataIdentity; readonly restored?: boolean } | undefined
+  /** The update at which the next data begin, if not the one that the net is at. */
+  #from: number | undefined
+
+  constructor(manifest: Manifest, batch: number) {
+    this.#manifest = manifest
+    this.#batch = batch
+  }
+
+  /** What makes this training the one that it is; with its data once it began. */
+  get identity(): TrainingIdentity {
+    return identityOf(this.#manifest, this.#batch, this.#course)
+  }
+
+  /** Throws InputError where a snapshot is of a training that differs in more than its data. */
+  refuseOther(identity: TrainingIdentity | undefined): void {
+    if (identity) refuseContradictions({ ...this.identity, ...NO_COURSE }, { ...identity, ...NO_COURSE })
+  }
+
+  /** Goes on as a snapshot says. One that was made by hand does not say what it went over: then its epochs count from the start. */
+  restore(identity: TrainingIdentity | undefined): void {
+    this.#course = identity?.data ? { data: identity.data, stats: identity.stats, augmented: identity.augmented, restored: true } : undefined
+    this.#from = identity ? undefined : 0
+  }
+
+  reset(): void {
+    this.#course = undefined
+    this.#from = undefined
+  }
+
+  /**
+   * What a training does first: data that go on are those of the snapshot that was restored, or InputError; others than before begin anew, at
+   * update `at`. `fields`: of the dataset, those that are read.
+   */
+  async begin(dataset: Dataset, fields: readonly string[], { stats, augment }: { readonly stats?: TrainStats; readonly augment?: boolean }, at: () => number): Promise<DataIdentity> {
+    const found = await dataIdentity(dataset, fields)
+    const course = this.#course
+    const changes = (this.#manifest.train?.augment ?? []).length > 0
+    const said = { ...(stats === 'global' && { stats }), ...(changes && augment === false && { augmented: augment }) }
+    if (course) {
+      const data = { ...found, from: course.data.from }
+      if (course.restored) refuseContradictions({ ...this.identity, ...NO_COURSE, ...said, data }, this.identity)
+      // A sample that is never the same says nothing: what was said first is kept.
+      if (sameData(data, course.data)) {
+        this.#course = { data: course.data, ...said }
+        return course.data
+      }
+    }
+    const data = { ...found, from: this.#from ?? at() }
+    this.#course = { data, ...said }
+    this.#from = undefined
+    return data
+  }
+}
