@@ -15,6 +15,7 @@ export interface TrainChoices {
   readonly dataSeed?: number
   readonly style?: 'merged' | 'split'
   readonly memory?: 'fast' | 'small'
+  readonly precise?: boolean
   /** Statistics that batch_norm normalizes with. Default `batch`. */
   readonly stats?: TrainStats
   /** Where the bundle goes. */
@@ -28,7 +29,7 @@ const isOneOf = (...words: unknown[]) => (value: unknown): boolean => words.incl
 /** As strict as the options of the command line: it may have been written by anyone. */
 const FORMS: { readonly [name in keyof Required<TrainChoices>]: (value: unknown) => boolean } = {
   data: isText, testData: isText, skipBroken: isOneOf(true, false), batch: isWhole(1), limit: isWhole(1), epochs: isWhole(1), steps: isWhole(1), seed: isWhole(0), dataSeed: isWhole(0),
-  style: isOneOf('merged', 'split'), memory: isOneOf('fast', 'small'), stats: isOneOf('batch', 'global'), output: isText,
+  style: isOneOf('merged', 'split'), memory: isOneOf('fast', 'small'), precise: isOneOf(true, false), stats: isOneOf('batch', 'global'), output: isText,
 }
 
 /** The choices that a snapshot keeps. Throws InputError. */

@@ -46,7 +46,7 @@ export interface TrainOptions {
   readonly again: readonly string[]
 }
 
-const CHOICES = ['data', 'testData', 'skipBroken', 'batch', 'limit', 'epochs', 'steps', 'seed', 'style', 'memory', 'stats', 'output'] as const
+const CHOICES = ['data', 'testData', 'skipBroken', 'batch', 'limit', 'epochs', 'steps', 'seed', 'style', 'memory', 'precise', 'stats', 'output'] as const
 /** What may differ when a training goes on, so that it has to be said again. */
 const AGAIN = ['device', 'threads', 'cache', 'minutes', 'keep'] as const
 
@@ -64,7 +64,6 @@ export function trainOptions(options: Readonly<Record<string, unknown>>): TrainO
       ...AGAIN.filter((name) => options[name] !== undefined && !usual(name)).flatMap((name) => [`--${name}`, options[name] === Infinity ? 'all' : String(options[name])]),
       ...(options['tuned'] === true ? ['--tuned'] : []),
       ...(options['keepGoing'] === true ? ['--keep-going'] : []),
-      ...(options['precise'] === true ? ['--precise'] : []),
     ],
   }
 }

@@ -33,7 +33,7 @@ export const train: Verb = {
 
     if (choices.output !== undefined) await checkPlace(choices.output)
     const bundle = await loadBundle(file, {
-      ...await netOptions(options, screen), style: choices.style, memory: choices.memory, batch: choices.batch, ...(choices.stats === 'global' && { programs: ['train/global'] }),
+      ...await netOptions(options, screen), style: choices.style, memory: choices.memory, ...(choices.precise && { precise: true }), batch: choices.batch, ...(choices.stats === 'global' && { programs: ['train/global'] }),
     })
     const { manifest } = bundle
     const lossless = !manifest.outputs.some((output) => output.role === 'loss')

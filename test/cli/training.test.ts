@@ -147,6 +147,14 @@ describe('what contradicts it is refused, naming both', () => {
     await writeFile(`${name}.net`, text)
     expect(await refused(`${name}.net`, '--resume', 'r.snapshots', '--epochs', '6')).toContain(says.replaceAll('"', '\\"'))
   })
+  test('--precise: it computes other roundings', async () => {
+    expect(await refused('t.net', '--resume', 'r.snapshots', '--precise', '--epochs', '6')).toContain('--precise true: it has false')
+  })
+  test('what was precise goes on as that, unsaid', async () => {
+    await train('t.net', '--precise', '--epochs', '1', '-o', 'exact')
+    expect((await train('t.net', '--resume', 'exact.snapshots', '--epochs', '2')).code).toBe(0)
+    expect((await readBundle('exact')).manifest.precise).toBe(true)
+  })
   test('a snapshot starts a new training with --weights, whatever differs', async () => {
     const [run] = await readdir('r.snapshots')
     const said = await train('rate.net', '--weights', `r.snapshots/${run}/step-00000036.safetensors`, '--seed', '5', '--batch', '8', '-o', 'new')
