@@ -37,7 +37,7 @@ export interface CompileOptions {
   /**
    * `true`: every output of a convolution is the sum of its own products, on the CPU too. By default 3x3 and 5x5 convolutions of some size
    * are computed there by Winograd's algorithm, in tiles of 4x4 or 2x2 outputs: faster, but the rounding of an output is then that of the
-   * largest input of its tile (README, Numbers). Tuned schedules do not bring it back. Default false.
+   * largest input of its tile (docs/numbers.md). Tuned schedules do not bring it back. Default false.
    */
   readonly precise?: boolean
   /** Gives the text of `import "./other.net"`; absent: imports are errors. */

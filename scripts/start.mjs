@@ -43,5 +43,5 @@ ${BUNDLE} holds the trained net: bundle.json, readable kernels, weights. What to
 
 ${next.join('\n')}
 
-samples/README.md has more nets, README.md the rest. After \`npm link\`, the command is \`fusenet\`.`)
+samples/README.md has more nets, docs/ the rest. After \`npm link\`, the command is \`fusenet\`.`)
 }

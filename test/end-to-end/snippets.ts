@@ -21,7 +21,7 @@ export function snippetsOf(file: string, markdown: string): Snippet[] {
   return found
 }
 
-/** What a block without a language is. */
+/** What a block is. `sh` and `net` are told by their text where no language is named. */
 export function kindOf({ language, text }: Snippet): 'script' | 'program' | 'statement' | 'commands' | 'files' {
   if (language === 'js' || language === 'ts') return 'script'
   const lines = text.split('\n').filter((line) => line.trim() !== '')

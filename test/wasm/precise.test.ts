@@ -39,7 +39,7 @@ test('an outlier reaches its own outputs alone', async () => {
 
 test('the usual kernels stay within the bound that is told, which an outlier makes large', async () => {
   const weights = (await (async () => { const net = await open(usual, { device: cpu, batch: 1, seed: 5 }); try { return (await net.parameters()).get('c.weight')!.data as Float32Array } finally { net.close() } })())
-  // README, Numbers: 287 (20 + channels) 2^-24 of the largest input times the sum of the weights, for tiles of 4 x 4.
+  // docs/numbers.md: 287 (20 + channels) 2^-24 of the largest input times the sum of the weights, for tiles of 4 x 4.
   const sums = Array.from({ length: 16 }, (_, o) => weights.subarray(o * C * 9, (o + 1) * C * 9).reduce((s, w) => s + Math.abs(w), 0))
   for (const value of [1, 1e4, 1e8]) {
     const [got, want] = [await infer(usual, withOutlier(value)), await infer(usual, withOutlier(value), interpreter())]
@@ -75,7 +75,7 @@ describe('which kernels there are', () => {
   })
 })
 
-test('the factors that README names: what transformations can make of inputs of size 1, at most', () => {
+test('the factors that docs/numbers.md names: what transformations can make of inputs of size 1, at most', () => {
   const factor = (m: number, r: number): number => {
     const { input, weight, output } = transformsOf(m, r)
     const [n, outputs, taps] = [m + r - 1, [...Array(m).keys()], [...Array(r).keys()]]
