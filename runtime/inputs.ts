@@ -58,11 +58,15 @@ function convert(input: InputEntry, values: InputValues, batch: number): ReadyIn
   } else if (input.type === 'i32' ? values instanceof Int32Array || values instanceof Uint8Array : values instanceof Float32Array || values instanceof Float64Array) {
     borrowed = input.type === 'f32'
     data = borrowed ? values as Numbers : Int32Array.from(values as Int32Array)
-  } else return `holds ${input.type === 'i32' ? 'integers: give an Int32Array' : 'float32: give a Float32Array'}, not ${kindOf(values)}`
+  } else return `holds ${input.type === 'i32' ? 'integers: give an Int32Array' : 'float32: give a Float32Array'}, not ${kindOf(values)}${input.type === 'f32' && showsPixels(values) ? `; pixels become numbers by fromPixels(source, { shape: ${showShape(input.shape.slice(1))} })` : ''}`
   const problem = lengthProblem(input, data, batch) ?? labelProblem(input, data)
   if (problem) return problem
   return { data: input.type === 'i32' && !(data instanceof Int32Array) ? Int32Array.from(data) : data, borrowed }
 }
+
+/** Bytes, or what a canvas draws. */
+const showsPixels = (value: unknown): boolean => value instanceof Uint8Array || value instanceof Uint8ClampedArray
+  || (typeof value === 'object' && value !== null && ('width' in value || 'displayWidth' in value))
 
 const kindOf = (value: unknown): string => (ArrayBuffer.isView(value) ? value.constructor.name : say(value))
 
