@@ -22,8 +22,9 @@ export function snippetsOf(file: string, markdown: string): Snippet[] {
 }
 
 /** What a block is. `sh` and `net` are told by their text where no language is named. */
-export function kindOf({ language, text }: Snippet): 'script' | 'program' | 'statement' | 'commands' | 'files' {
-  if (language === 'js' || language === 'ts') return 'script'
+export function kindOf({ language, text }: Snippet): 'script' | 'page' | 'program' | 'statement' | 'commands' | 'files' {
+  // What needs a page (a canvas, IndexedDB, a worker) says so in its first line.
+  if (language === 'js' || language === 'ts') return text.startsWith('// in a page') ? 'page' : 'script'
   const lines = text.split('\n').filter((line) => line.trim() !== '')
   if (/^net \w+ \{/.test(text)) return 'program'
   if (lines.every((line) => /^(fusenet|npm|npx|node) /.test(line))) return 'commands'
