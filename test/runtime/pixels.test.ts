@@ -54,7 +54,7 @@ describe('fromPixels', () => {
   test('half the size: the weights of a cubic, by hand', () => {
     // Keys' kernel at 0.25, 0.75, 1.25, 1.75: twice as wide, the pixels of a line lie there on either side of a middle.
     const w = [0.8671875, 0.2265625, -0.0703125, -0.0234375] as const
-    const sum = 2 * w.reduce((a, b) => a + b)
+    const sum = 2 * (w[0] + w[1] + w[2] + w[3])
     // Its only light pixel, at 5.5, lies 0.5 behind the middle of output 2, and 1.5 in front of that of output 3.
     const line = picture(12, 1, (x, _, c) => (c === 3 || x === 5 ? 255 : 0))
     const found = fromPixels(line, { shape: [1, 1, 6], fit: 'fill', range: [0, 255] })
