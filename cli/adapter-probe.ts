@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process'
+import { pathToFileURL } from 'node:url'
+import { findPackage } from '../runtime/node-package.ts'
 import { PACKAGE_ROOT } from './package.ts'
 
 /** What WebGPU of this machine answers when it is asked for an adapter. */
@@ -14,7 +16,7 @@ const PATIENCE_MS = 20_000
 
 /** Asks as `ask` of devices.ts does, and prints what `Probed` wants to know. */
 const question = (flags: readonly string[]): string => `
-  import { create } from 'webgpu'
+  import { create } from ${JSON.stringify(pathToFileURL(findPackage('webgpu')!).href)}
   const gpu = create(${JSON.stringify(flags)})
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' })
   const { vendor, architecture, device, description, isFallbackAdapter } = adapter?.info ?? {}

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type Device, DeviceError } from '../runtime/device.ts'
 import type { Bundle } from '../runtime/format.ts'
+import { InputError } from '../runtime/errors.ts'
+import { findPackage, howToInstall, importPackage } from '../runtime/node-package.ts'
 import { identityOf, isSoftware, webgpu } from '../runtime/webgpu.ts'
 import { wasm } from '../runtime/wasm.ts'
 import { type Probed, probeAdapter } from './adapter-probe.ts'
@@ -81,6 +83,7 @@ async function openDevice({ device: name, threads, plans }: DeviceOptions, scree
   const real = await hardware()
   if (real.adapter) return webgpu({ adapter: real.adapter })
   if (name === 'auto' && plans.includes('wasm')) return cpu()
+  if (findPackage('webgpu') === undefined) throw new InputError(`${howToInstall('webgpu')}${plans.includes('wasm') ? '; --device wasm runs on the CPU' : ''}`)
   const pretended = await software()
   if (!pretended.adapter) {
     throw new DeviceError(`there is no WebGPU adapter here: ${real.candidate.description}; ${pretended.candidate.description}. --device wasm runs on the CPU`)
@@ -118,8 +121,10 @@ async function hardware(): Promise<Found> {
     ({ candidate: { name: 'webgpu', kind: 'hardware', available: false, description, ...(complaints.length > 0 && { complaints }) } })
   // Elsewhere the system's own drivers are used, which are quiet.
   let said: readonly string[] = []
+  const noDriver = process.platform === 'linux' && !isThere('libvulkan.so.1') && 'no Vulkan driver is installed (libvulkan.so.1)'
+  if (findPackage('webgpu') === undefined) return missing(`${howToInstall('webgpu')}${noDriver ? `; and ${noDriver}` : ''}`)
+  if (noDriver) return missing(noDriver)
   if (process.platform === 'linux') {
-    if (!isThere('libvulkan.so.1')) return missing('no Vulkan driver is installed (libvulkan.so.1)')
     const probe = await (probed ??= probeAdapter(HARDWARE_FLAGS))
     said = probe.said
     // A probe that failed says nothing of the adapter: then this process asks itself.
@@ -153,8 +158,8 @@ async function software(): Promise<Found> {
 /** An adapter of Dawn, or why there is none. */
 async function ask(flags: string[], fallback = false): Promise<GPUAdapter | string> {
   try {
-    const { create } = await import('webgpu')
-    const gpu = create(flags) as GPU
+    const { create } = await importPackage<{ create(flags: string[]): GPU }>('webgpu')
+    const gpu = create(flags)
     held.push(gpu)
     const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' })
       ?? (fallback ? await gpu.requestAdapter({ forceFallbackAdapter: true }) : null)

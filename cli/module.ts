@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { type Bundle, HALF_PLAN, type InputEntry, type Shape } from '../runtime/format.ts'
 import { bundleFiles } from '../runtime/files.ts'
 import { replaceFiles } from '../runtime/node-files.ts'
+import { importPackage } from '../runtime/node-package.ts'
 import { plain } from '../runtime/plain.ts'
 import { withoutFacts } from '../runtime/stored.ts'
 import { neededInputs } from './needed.ts'
@@ -23,7 +24,7 @@ export async function writeModule(file: string, bundle: Bundle): Promise<{ files
 const inComment = (text: string): string => plain(text, 1000).replaceAll('*/', '* /')
 
 async function moduleCode(bundle: Bundle): Promise<string> {
-  const { build } = await import('esbuild')
+  const { build } = await importPackage<typeof import('esbuild')>('esbuild')
   // The sources when this runs from them, else what was built of them.
   const runtime = (name: string): string => JSON.stringify(fileURLToPath(new URL(`../runtime/${name}${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)))
   const files = [...await bundleFiles(withoutFacts(bundle))]

