@@ -5,7 +5,7 @@ import { sizeAt } from './sizes.ts'
 import { showBytes } from './show-bytes.ts'
 
 /**
- * Where the module looks in the first page: `README.md` says what each is. `failed` is between this runtime's threads; the module
+ * Where the module looks in the first page: `docs/bundle.md` says what each is. `failed` is between this runtime's threads; the module
  * does not know it.
  */
 export const CONTROL = { step: 64, go: 128, stop: 132, program: 136, threads: 140, failed: 144, phase: 256, scratch: 320, scratchBytes: 324 } as const

@@ -1,5 +1,5 @@
 /**
- * The bundle: what the compiler writes and the runtime reads. `README.md` beside this file explains each field for
+ * The bundle: what the compiler writes and the runtime reads. `docs/bundle.md` explains each field for
  * writers of other hosts; `validate.ts` refuses what does not agree.
  */
 

@@ -22,7 +22,7 @@ import { kindOf, snippetsOf, wordsOf } from './snippets.ts'
 
 const root = join(import.meta.dirname, '../..')
 /** `docs/language` is written by a generator, whose test compiles what it shows. */
-const PAGES = ['README.md', 'runtime/README.md', 'samples/README.md', ...(await readdir(join(root, 'docs'))).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)]
+const PAGES = ['README.md', 'samples/README.md', ...(await readdir(join(root, 'docs'))).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)]
 const snippets = (await Promise.all(PAGES.map(async (file) => snippetsOf(file, await readFile(join(root, file), 'utf8'))))).flat()
 const of = (kind: ReturnType<typeof kindOf>) => snippets.filter((snippet) => kindOf(snippet) === kind).map((snippet) => [`${snippet.file}:${snippet.line}`, snippet] as const)
 

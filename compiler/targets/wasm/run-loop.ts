@@ -1,6 +1,6 @@
 import { Code, type FunctionType, type WasmFunction } from './encode.ts'
 
-/** Where the runtime and the module meet: byte addresses in the first page. `runtime/README.md` explains them. */
+/** Where the runtime and the module meet: byte addresses in the first page. `docs/bundle.md` explains them. */
 export const CONTROL = {
   step: 64, go: 128, stop: 132, program: 136, threads: 140, arrived: 192, phase: 256, sleepers: 260, scratch: 320, scratchBytes: 324,
 } as const

@@ -1,0 +1,47 @@
+/** The order in which the site is read. A page that is not here is found by nobody: the test of the pages asks for each. */
+export const sidebar = [
+  {
+    text: 'Begin',
+    items: [
+      { text: 'Install', link: '/install' },
+      { text: 'The command', link: '/command' },
+    ],
+  },
+  {
+    text: 'Data and training',
+    items: [
+      { text: 'Data', link: '/data' },
+      { text: 'Losses of a data set', link: '/losses' },
+      { text: 'Fine-tuning', link: '/fine-tuning' },
+      { text: 'Stop and go on', link: '/training' },
+    ],
+  },
+  {
+    text: 'In pages and programs',
+    items: [
+      { text: 'In a page', link: '/page' },
+      { text: 'One ES module', link: '/esm' },
+      { text: 'In Node', link: '/node' },
+      { text: 'The runtime', link: '/runtime' },
+    ],
+  },
+  {
+    text: 'Speed',
+    items: [
+      { text: 'Fusion', link: '/fusion' },
+      { text: 'Memory', link: '/memory' },
+      { text: 'What it costs', link: '/bench' },
+      { text: 'Tuning', link: '/tune' },
+      { text: 'Devices', link: '/devices' },
+      { text: 'Numbers', link: '/numbers' },
+    ],
+  },
+  {
+    text: 'More',
+    items: [
+      { text: 'The bundle', link: '/bundle' },
+      { text: 'Limits', link: '/limits' },
+      { text: 'Inside', link: '/inside' },
+    ],
+  },
+]
