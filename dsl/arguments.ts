@@ -1,4 +1,5 @@
 import type { Expression } from './ast.ts'
+import { callMend } from './elsewhere.ts'
 import { nearest } from './mends.ts'
 import { type Given, place, placeLeniently } from './place.ts'
 import type { ValueRef } from './program.ts'
@@ -179,7 +180,7 @@ export function convertCall(what: string, calls: readonly Signature[], expressio
     const signature = calls.find((c) => c.name === callee.text)
     if (!signature) {
       const names = calls.map((c) => c.name)
-      return report.error('argument/unknown-call', `${what} is ${listed(names, 'or')}, not ${callee.text}`, callee.span, { hint: nearest(callee.text, names) })
+      return report.error('argument/unknown-call', `${what} is ${listed(names, 'or')}, not ${callee.text}`, callee.span, { hint: () => callMend(expression, calls, names) })
     }
     if (expression.as) report.error('argument/as', `only layers have names: ${callee.text} is none`, expression.as.span)
     const bound = bindArguments(signature, expression, context)

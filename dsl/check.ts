@@ -100,7 +100,7 @@ class BodyCheck {
       if (signature) this.arguments(e, signature)
       else if (!this.definitions.blocks.has(text) && !this.definitions.unread.has(text) && !this.known.has(text)) {
         if (!this.links.has(e) && e.bare) unknownValue(e.callee, this.body, this.known, this.definitions, this.report)
-        else if (!this.definitions.incomplete) unknownCallable(e.callee, this.definitions, this.report)
+        else if (!this.definitions.incomplete) unknownCallable(e, this.definitions, this.report, (inner) => inner.kind === 'chain' || (inner.kind === 'call' && (!inner.bare || this.known.has(inner.callee.text))))
       }
     })
   }

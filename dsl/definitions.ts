@@ -1,5 +1,6 @@
-import type { Block, FileAst, Name, Statement } from './ast.ts'
+import type { Block, Call, Expression, FileAst, Name, Statement } from './ast.ts'
 import type { Label } from './diagnostic.ts'
+import { callMend } from './elsewhere.ts'
 import { nearest } from './mends.ts'
 import type { Reporter } from './reporter.ts'
 import type { Signature, Vocabulary } from './signature.ts'
@@ -33,9 +34,10 @@ export function define(files: readonly FileAst[], vocabulary: Vocabulary, incomp
 }
 
 /** Where a layer or block is meant and there is none of that name. */
-export function unknownCallable(name: Name, { layers, blocks }: Definitions, report: Reporter): undefined {
+export function unknownCallable(call: Call, { layers, blocks }: Definitions, report: Reporter, isTensor?: (e: Expression) => boolean): undefined {
+  const name = call.callee
   return report.error('call/unknown', `there is no layer or block ${name.text}`, name.span, {
-    hint: () => nearest(name.text, [...layers.keys(), ...blocks.keys()]), group: name.text,
+    hint: () => callMend(call, layers.values(), [...layers.keys(), ...blocks.keys()], isTensor), group: name.text,
   })
 }
 

@@ -291,12 +291,15 @@ export class Expander {
     return this.unknown(call, fed !== undefined, frame)
   }
 
-  private unknown({ callee, bare }: Call, fed: boolean, frame: Frame): undefined {
+  private unknown(call: Call, fed: boolean, frame: Frame): undefined {
+    const { callee, bare } = call
     const { text, span } = callee
     const bound = frame.scope.get(text)
     if (this.definitions.unread.has(text) || (bound && !bound.value)) return undefined
     if (bound) return this.report.error('call/value', `${text} is a value, not a layer`, span, { labels: [{ span: bound.span, text: 'made here' }] })
-    if (fed || !bare) return this.definitions.incomplete ? undefined : unknownCallable(callee, this.definitions, this.report)
+    // What could not be made is likely a tensor too.
+    const isTensor = (e: Expression): boolean => e.kind === 'chain' || (e.kind === 'call' && (!e.bare || (frame.scope.get(e.callee.text)?.value?.kind ?? 'tensor') === 'tensor'))
+    if (fed || !bare) return this.definitions.incomplete ? undefined : unknownCallable(call, this.definitions, this.report, isTensor)
     if (this.names.has(frame.prefix + text)) {
       return this.report.error('name/undefined', `${text} names a layer, not a value`, span, { hint: `give its value a name: NAME = ... as ${text}` })
     }

@@ -1,31 +1,31 @@
 import type { Parameter, Signature } from './signature.ts'
 import { suggest } from './suggest.ts'
+import { ARGUMENTS_ELSEWHERE, type Translated, translateArgument } from './translate.ts'
 
-/** What other frameworks and the formats of other compilers call an argument, and what that may be here. */
-const ELSEWHERE: ReadonlyMap<string, readonly string[]> = new Map(Object.entries({
-  kernel_size: ['kernel', 'size'], ksize: ['kernel'], size: ['kernel'], window: ['kernel', 'size'], kernel_shape: ['kernel'],
-  padding: ['pad'], pads: ['pad'], strides: ['stride'], dilations: ['dilation'], dilation_rate: ['dilation'], group: ['groups'],
-  out_channels: ['out'], out_features: ['out'], num_output: ['out'], filters: ['out'], channels: ['out'], units: ['out'],
-  output_padding: ['output_pad'], use_bias: ['bias'], bias_term: ['bias'], epsilon: ['eps'], negative_slope: ['slope'],
-  kernel_initializer: ['weight_init'], weight_filler: ['weight_init'], bias_filler: ['bias_init'], bias_initializer: ['bias_init'],
-  learning_rate: ['lr'], base_lr: ['lr'], l2: ['weight_decay'], ignore_index: ['ignore'], ignore_label: ['ignore'], dim: ['axis'], loss_weight: ['weight'],
-  rate: ['lr', 'p'], keep_prob: ['p'], dropout_ratio: ['p'], ceil_mode: ['round'], local_size: ['size'], step_size: ['every'], stepsize: ['every'], milestones: ['at'],
-}))
-
-/** A hint for an argument that a signature does not have. */
-export function argumentMend(signature: Signature, name: string): string {
+/** A hint for an argument that a signature does not have. `value`: what it is given, as it is written. */
+export function argumentMend(signature: Signature, name: string, value = ''): string {
   const own = signature.mends && Object.hasOwn(signature.mends, name) ? signature.mends[name] : undefined
   if (own !== undefined) return own
   const names = signature.parameters.map((p) => p.name)
   const known = new Set(signature.parameters.flatMap((p) => [p.name, ...(p.aliases ?? [])]))
-  const meant = ELSEWHERE.get(name.toLowerCase())?.find((n) => known.has(n)) ?? suggest(name, known)
-  if (meant !== undefined) return didYouMean(meant)
+  const meant = translateArgument(signature, name, value, new Map())
+  if (meant) return translationMend(name, value, meant)
+  const guess = ARGUMENTS_ELSEWHERE.get(name.toLowerCase())?.find((n) => known.has(n)) ?? suggest(name, known)
+  if (guess !== undefined) return didYouMean(guess)
   const inner = signature.parameters.find(({ type }) => type.kind === 'call' && type.calls.some((c) => c.parameters.some((p) => p.name === name || p.aliases?.includes(name))))
   if (inner?.type.kind === 'call') {
     const call = inner.type.calls.find((c) => c.parameters.some((p) => p.name === name || p.aliases?.includes(name)))!
     return `${name} belongs to ${call.name}: \`${inner.name}: ${call.name}(${name}: ...)\``
   }
   return names.length === 0 ? `${signature.name} takes no arguments` : usage(signature)
+}
+
+/** Where the value is another here too, both are told. */
+function translationMend(name: string, value: string, meant: Translated): string {
+  if ('behind' in meant) return `it is a layer of its own, behind this one: -> ${meant.behind}`
+  const [first] = Object.entries(meant.named)
+  if (!first) return `leave it out: ${name}${value ? `: ${value}` : ''} says nothing here that is not known`
+  return first[1] === value ? didYouMean(first[0]) : `${name}: ${value} is \`${first[0]}: ${first[1]}\` here`
 }
 
 const MOST_SHOWN = 6

@@ -2,7 +2,7 @@ import type { Call, Expression } from './ast.ts'
 import { argumentMend, usage } from './mends.ts'
 import type { Reporter } from './reporter.ts'
 import type { Signature } from './signature.ts'
-import type { Span } from './source.ts'
+import { type Span, textOf } from './source.ts'
 import { countOf, listed } from './values.ts'
 
 /** A call's arguments as they are written, without the tensors in front. */
@@ -39,7 +39,7 @@ export function place(signature: Signature, given: Given, report: Reporter, part
   for (const { name, value, span } of given.named) {
     const parameter = signature.parameters.find((p) => p.name === name.text || p.aliases?.includes(name.text))
     const before = parameter && placed.get(parameter.name)
-    if (!parameter) error('argument/unknown', `${signature.name} has no argument ${name.text}`, name.span, { hint: () => argumentMend(signature, name.text) })
+    if (!parameter) error('argument/unknown', `${signature.name} has no argument ${name.text}`, name.span, { hint: () => argumentMend(signature, name.text, textOf(value.span).replace(/\s+/g, ' ')) })
     else if (before) error('argument/twice', `${parameter.name} of ${signature.name} is given twice`, span, { text: 'again', labels: [{ span: before.span, text: 'given here' }] })
     else placed.set(parameter.name, { expression: value, span })
   }

@@ -53,6 +53,32 @@ export interface Signature {
   readonly role?: 'layer' | 'loss' | 'metric'
   /** Arguments that are refused for a reason, and what to write instead: `{ momentum: 'say newest: ...' }`. */
   readonly mends?: Readonly<Record<string, string>>
+  /** What it is called elsewhere. */
+  readonly elsewhere?: readonly Synonym[]
+}
+
+/** The name of a call in another framework, and what is written here: by default the signature that it belongs to, its arguments by their names here. */
+export interface Synonym {
+  /** As it is written there. Of two that differ in case and underscores alone, the first is meant where neither is spelled exactly. */
+  readonly name: string
+  /** Whose: `Keras`. */
+  readonly of: string
+  /** What its arguments by position are called there. Absent: as here. */
+  readonly positions?: readonly string[]
+  /** With fewer arguments by position it is another framework's. */
+  readonly least?: number
+  /** Arguments that are translated otherwise than everybody's: to what they are called here, or to arguments here. */
+  readonly arguments?: Readonly<Record<string, string | ((value: string, given: ReadonlyMap<string, string>) => Readonly<Record<string, string | undefined>>)>>
+  /** What it means where nothing is said, and what is said here then. */
+  readonly defaults?: Readonly<Record<string, string>>
+  /** Where its arguments tell which of several calls here is meant: `PROD` of an `Eltwise` is `mul`. */
+  readonly as?: (given: ReadonlyMap<string, string>) => string
+  /** All that is written here, whatever its arguments. */
+  readonly write?: string
+  /** There is nothing like it here: why, and what to do instead. */
+  readonly none?: string
+  /** What else differs. */
+  readonly note?: string
 }
 
 export interface Vocabulary {

@@ -49,7 +49,8 @@ function strange(token: IToken, source: Source): Diagnostic {
       : image === '#' ? 'comments begin with //'
         : image === '|' || image === '→' || image === '&' ? "layers are joined with '->', conditions with 'and' and 'or'"
           : image === '!' ? "write 'not'"
-            : undefined
+            : image === '.' ? "names stand alone, without that of a module in front: conv(16, 3)"
+              : undefined
   const shown = image.length > 12 ? `${image.slice(0, 12)}...` : image
   return error('syntax/character', `'${shown}' means nothing here`, [{ span: spanOf(token, source), text: 'here' }], hint)
 }

@@ -1,4 +1,5 @@
-import type { Attributes, Parameter, Signature } from '../../dsl/signature.ts'
+import type { Attributes, Parameter } from '../../dsl/signature.ts'
+import { plainFillers } from './filler-signatures.ts'
 
 /** What every layer with parameters takes: `lr_mult` and `decay_mult`, a number a parameter, and `weights: other`. */
 export const rateParameters = (count: number): readonly Parameter[] => [
@@ -17,21 +18,6 @@ function listed(a: Attributes, name: string, i: number): number {
 export const rateMultipliers = (a: Attributes, i: number): number => listed(a, 'lr_mult', i)
 export const decayMultipliers = (a: Attributes, i: number): number => listed(a, 'decay_mult', i)
 
-const varianceNorm: Parameter = {
-  name: 'variance_norm', type: { kind: 'word', words: ['fan_in', 'fan_out', 'average'] }, default: 'fan_in', named: true,
-  doc: 'which sizes the spread follows',
-}
-const amount = (name: string, doc: string, more: Partial<Parameter> = {}): Parameter => ({ name, type: { kind: 'number' }, doc, ...more })
-
-/** What `fillers.ts` knows. */
-const FILLERS: readonly Signature[] = [
-  { name: 'xavier', doc: 'uniform, by the sizes of the layer (Glorot & Bengio 2010)', parameters: [varianceNorm] },
-  { name: 'msra', doc: 'gaussian, by the sizes of the layer (He et al. 2015)', parameters: [varianceNorm] },
-  { name: 'gaussian', doc: 'normally distributed', parameters: [amount('std', 'the standard deviation'), amount('mean', 'the mean', { default: 0 })] },
-  { name: 'uniform', doc: 'evenly distributed', parameters: [amount('lo', 'the smallest value'), amount('hi', 'the largest value')] },
-  { name: 'constant', doc: 'one value', parameters: [amount('value', 'the value', { default: 0 })] },
-]
-
 /** `weight_init: gaussian(0.01)` and the like. */
 export const fillerParameter = (role: string): Parameter =>
-  ({ name: `${role}_init`, type: { kind: 'call', calls: FILLERS }, optional: true, named: true, doc: `what ${role} starts with` })
+  ({ name: `${role}_init`, type: { kind: 'call', calls: plainFillers }, optional: true, named: true, doc: `what ${role} starts with` })

@@ -1,31 +1,13 @@
 import type { Diagnostic } from '../../dsl/diagnostic.ts'
-import type { AttributeCall, Parameter, Signature } from '../../dsl/signature.ts'
+import type { AttributeCall, Parameter } from '../../dsl/signature.ts'
 import { argumentProblem } from './checks.ts'
+import { fillers } from './filler-signatures.ts'
 import { decayMultipliers, rateMultipliers, rateParameters } from './multipliers.ts'
 import type { ParameterSpec, ShapeQuestion } from './operator.ts'
 
 /*
  * What layers with a weight and a bias have in common: how both start, and how fast they learn.
  */
-
-const varianceNorm: Parameter = {
-  name: 'variance_norm', type: { kind: 'word', words: ['fan_in', 'fan_out', 'average'] }, default: 'fan_in', named: true,
-  doc: 'which count of neighbours keeps its variance: inputs of an output, outputs of an input, or the mean of both',
-}
-const number = (name: string, doc: string, more: Partial<Parameter> = {}): Parameter => ({ name, type: { kind: 'number' }, doc, ...more })
-
-/** How parameters start. `fillers.ts` has the formulas. */
-export const fillers: readonly Signature[] = [
-  { name: 'xavier', doc: 'uniform, for layers that keep the sign', parameters: [varianceNorm] },
-  { name: 'msra', doc: 'gaussian, for layers in front of a rectifier', parameters: [varianceNorm] },
-  {
-    name: 'gaussian', doc: 'a normal distribution',
-    parameters: [{ name: 'std', type: { kind: 'number', min: 0 }, doc: 'its standard deviation' }, number('mean', 'its mean', { default: 0, named: true })],
-  },
-  { name: 'uniform', doc: 'between two numbers', parameters: [number('lo', 'the smallest'), number('hi', 'what stays larger')] },
-  { name: 'constant', doc: 'one number everywhere', parameters: [number('value', 'the number')] },
-  { name: 'bilinear', doc: 'weights of a transposed convolution that interpolates', parameters: [] },
-]
 
 const filler = (name: string, doc: string): Parameter => ({ name, type: { kind: 'call', calls: fillers }, optional: true, named: true, doc })
 

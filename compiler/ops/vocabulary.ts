@@ -1,4 +1,6 @@
 import type { Parameter, Signature, Vocabulary } from '../../dsl/signature.ts'
+import { layersElsewhere } from './elsewhere.ts'
+import { augmentationsElsewhere, schedulesElsewhere, solversElsewhere, withSynonyms } from './elsewhere-training.ts'
 import { solverSignatures } from './solver.ts'
 import { operators } from './table.ts'
 
@@ -61,9 +63,9 @@ const datasets: readonly Signature[] = [
 
 /** All that can be called in a `.net` file. */
 export const vocabulary: Vocabulary = {
-  layers: [...operators.values()].flatMap((operator) => operator.signature ?? []),
-  solvers: solverSignatures,
-  schedules,
-  augmentations,
+  layers: withSynonyms([...operators.values()].flatMap((operator) => operator.signature ?? []), layersElsewhere),
+  solvers: withSynonyms(solverSignatures, solversElsewhere),
+  schedules: withSynonyms(schedules, schedulesElsewhere),
+  augmentations: withSynonyms(augmentations, augmentationsElsewhere),
   datasets,
 }

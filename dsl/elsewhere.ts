@@ -1,0 +1,110 @@
+import type { Call, Expression } from './ast.ts'
+import { didYouMean } from './mends.ts'
+import type { Signature, Synonym } from './signature.ts'
+import { textOf } from './source.ts'
+import { suggest } from './suggest.ts'
+import { type Given, translateArgument } from './translate.ts'
+
+/*
+ * A call by the name that it has in another framework: `InnerProduct`, `Conv2d`, `relu6`. The hint is what to write here, arguments
+ * and all, since the same word may stand for another number there.
+ */
+
+export interface Found {
+  readonly signature: Signature
+  readonly synonym: Synonym
+}
+
+/** What one writes in a file, as far as its meaning goes: case and underscores tell few names apart. */
+const plain = (word: string): string => word.toLowerCase().replaceAll('_', '')
+
+/** Synonyms of a word: those that are spelled so, else those that differ in case and underscores alone. */
+export function synonymsOf(word: string, signatures: Iterable<Signature>): readonly Found[] {
+  const near: Found[] = []
+  for (const signature of signatures) {
+    for (const synonym of signature.elsewhere ?? []) if (plain(synonym.name) === plain(word)) near.push({ signature, synonym })
+  }
+  const exact = near.filter(({ synonym }) => synonym.name === word)
+  return exact.length > 0 ? exact : near
+}
+
+/** Of names that are no framework's own. */
+export const ANYBODY = 'others'
+
+/** Shorter names of others are too near to everything. */
+const LEAST_LETTERS = 6
+
+/** A hint for a call that there is not: what it is called here, or what was likely meant. `names`: all that can be called. */
+export function callMend(call: Call, signatures: Iterable<Signature>, names: Iterable<string>, isTensor: (e: Expression) => boolean = () => false): string | undefined {
+  const all = [...signatures]
+  const word = call.callee.text
+  const found = choose(synonymsOf(word, all), call, isTensor)
+  if (found) return told(found, call, isTensor, all)
+  const others = all.flatMap(({ elsewhere = [] }) => elsewhere.map(({ name }) => name)).filter((name) => name.length >= LEAST_LETTERS)
+  const own = [...names]
+  const meant = suggest(word, [...own, ...others])
+  if (meant === undefined) return undefined
+  const other = own.includes(meant) ? undefined : choose(synonymsOf(meant, all), call, isTensor)
+  return other ? told(other, call, isTensor, all) : didYouMean(meant)
+}
+
+/** Of several frameworks' meanings of a word, the first that takes as many arguments by position. */
+function choose(found: readonly Found[], call: Call, isTensor: (e: Expression) => boolean): Found | undefined {
+  const count = call.positional.length - tensorsOf(call, isTensor)
+  return found.find(({ synonym }) => count >= (synonym.least ?? 0)) ?? found.at(-1)
+}
+
+function tensorsOf({ positional }: Call, isTensor: (e: Expression) => boolean): number {
+  const first = positional.findIndex((e) => !isTensor(e))
+  return first < 0 ? positional.length : first
+}
+
+function told({ signature, synonym }: Found, call: Call, isTensor: (e: Expression) => boolean, signatures: readonly Signature[]): string {
+  const { name, of, none, write, note } = synonym
+  if (none !== undefined) return none
+  const { text, lost } = write === undefined ? translated({ signature, synonym }, call, isTensor, signatures) : { text: write, lost: [] }
+  const more = [...(lost.length > 0 ? [`without counterpart: ${lost.join(', ')}`] : []), ...(note === undefined ? [] : [note])]
+  return `${name}${of === ANYBODY ? '' : ` (${of})`} is \`${text}\` here${more.map((m) => `; ${m}`).join('')}`
+}
+
+const written = ({ span }: { span: Expression['span'] }): string => textOf(span).replace(/\s+/g, ' ')
+
+/** A call as it is written here, and its arguments that have no counterpart. */
+function translated({ signature: first, synonym }: Found, call: Call, isTensor: (e: Expression) => boolean, signatures: readonly Signature[]): { text: string; lost: string[] } {
+  const count = tensorsOf(call, isTensor)
+  const rest = call.positional.slice(count)
+  const positions = synonym.positions ?? first.parameters.filter((p) => !p.named).map((p) => p.name)
+  const lost: string[] = []
+  const given = new Map<string, string>()
+  rest.forEach((e, i) => { if (positions[i] === undefined) lost.push(written(e)); else given.set(positions[i], written(e)) })
+  for (const { name, value } of call.named) given.set(name.text, written(value))
+  const as = synonym.as?.(given)
+  const signature = (as !== undefined && signatures.find((s) => s.name === as)) || first
+  const has = (parameter: string): boolean => signature.parameters.some((p) => p.name === parameter)
+  const found = new Map<string, string>()
+  const behind: string[] = []
+  for (const [name, value] of given) {
+    const to = translateArgument(signature, name, value, given, synonym)
+    if (to === undefined) lost.push(name)
+    else if ('behind' in to) behind.push(to.behind)
+    else for (const [own, text] of Object.entries(to.named)) found.set(own, text)
+  }
+  for (const [name, value] of Object.entries(synonym.defaults ?? {})) if (!found.has(name) && has(name)) found.set(name, value)
+  const tensors = call.positional.slice(0, count).map(written)
+  const name = call.as ? ` as ${textOf(call.as.span).replace(/^as\s+/, '')}` : ''
+  return { text: `${callText(signature, found, tensors)}${name}${behind.map((layer) => ` -> ${layer}`).join('')}`, lost }
+}
+
+/** `conv(64, 3, stride: 2)`: what must be given by position, the rest by name; what must be given and is not stands there by its name. */
+function callText(signature: Signature, given: Given, tensors: readonly string[]): string {
+  const parts = [...tensors]
+  let byPosition = true
+  for (const { name: parameter, named, default: otherwise, optional } of signature.parameters) {
+    const value = given.get(parameter)
+    const required = otherwise === undefined && !optional
+    byPosition &&= required && !named
+    if (value !== undefined) parts.push(byPosition ? value : `${parameter}: ${value}`)
+    else if (required) parts.push(byPosition ? parameter : `${parameter}: ...`)
+  }
+  return parts.length > 0 ? `${signature.name}(${parts.join(', ')})` : signature.name
+}
