@@ -1,0 +1,12 @@
+import type { Problem } from './problem.ts'
+
+/** Of what a bundler gives a plugin's hooks as `this`, what is used here: the same in Rollup, Rolldown and Vite, so nothing depends on their types. */
+export interface Hooks {
+  addWatchFile(file: string): void
+  emitFile(file: { type: 'asset'; fileName: string; source: Uint8Array | string }): string
+  warn(message: string): void
+  error(problem: Problem): never
+  resolve?(source: string, importer: string, options: { skipSelf: true }): Promise<{ readonly id: string; readonly external?: unknown } | null>
+  /** Vite from 6 on. */
+  readonly environment?: { readonly mode?: string; readonly config: { readonly consumer?: string } }
+}

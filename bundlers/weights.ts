@@ -1,0 +1,70 @@
+import { readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { InputError } from '../runtime/errors.ts'
+import { withFile } from '../runtime/file-error.ts'
+import { MANIFEST_FILE, WEIGHTS_FILE } from '../runtime/files.ts'
+import type { Bundle, InputEntry, ParameterEntry, TensorData } from '../runtime/format.ts'
+import { readBundle, readSnapshot } from '../runtime/node.ts'
+import { plain } from '../runtime/plain.ts'
+import { readSafetensors } from '../runtime/safetensors.ts'
+import { HISTORY } from '../runtime/snapshot.ts'
+import { FRESH } from './options.ts'
+
+/** Where the parameters of a net come from, and what there is to watch. */
+export interface WeightsPlace {
+  /** Undefined: there are none. */
+  readonly path?: string
+  /** Files whose change is another net. */
+  readonly watched: readonly string[]
+  readonly isFolder?: boolean
+}
+
+/** Looks for them: what was named, else `digits.safetensors` beside `digits.net`. Throws InputError where what was named is not there. */
+export async function findWeights(file: string, named: string | undefined): Promise<WeightsPlace> {
+  if (named === FRESH) return { watched: [] }
+  const path = named ?? file.replace(/\.net$/, '.safetensors')
+  const found = await stat(path).catch((error: NodeJS.ErrnoException) => { if (!['ENOENT', 'ENOTDIR'].includes(error.code ?? '')) throw error })
+  // What is not there yet may come: a training ends.
+  if (!found && named === undefined) return { watched: [path] }
+  if (!found) throw new InputError(`there are no weights ${path}: train them (fusenet train ${file} -o ${path.replace(/\.\w+$/, '')}), or say weights: 'fresh'`)
+  return found.isDirectory() ? { path, isFolder: true, watched: [join(path, MANIFEST_FILE), join(path, WEIGHTS_FILE)] } : { path, watched: [path] }
+}
+
+export interface ReadWeights {
+  readonly tensors: ReadonlyMap<string, TensorData>
+  /** Of the bundle that they come from: what its classes are called. */
+  readonly inputs: readonly InputEntry[]
+}
+
+export async function readWeights({ path, isFolder }: WeightsPlace): Promise<ReadWeights | undefined> {
+  if (path === undefined) return undefined
+  if (isFolder) {
+    const { weights, manifest }: Bundle = await readBundle(path, { targets: [] })
+    if (!weights) throw new InputError(`the bundle ${path} holds no ${WEIGHTS_FILE}: train it first`)
+    return { tensors: weights, inputs: manifest.inputs }
+  }
+  const { tensors, metadata } = readSafetensors(await withFile(path, 'read', () => readFile(path)), path)
+  if (metadata['format'] !== 'fusenet-snapshot') return { tensors, inputs: [] }
+  return { tensors: new Map([...(await readSnapshot(path)).tensors].filter(([name]) => !name.startsWith(HISTORY))), inputs: [] }
+}
+
+export interface Fitted {
+  /** Those of the net's name and shape. */
+  readonly kept: ReadonlyMap<string, TensorData>
+  /** What begins anew, and what is left over, each with the reason. */
+  readonly fresh: readonly string[]
+  readonly left: readonly string[]
+}
+
+/** Takes what has the name and the shape of a parameter. */
+export function fitWeights(parameters: readonly ParameterEntry[], tensors: ReadonlyMap<string, TensorData>): Fitted {
+  const kept = new Map<string, TensorData>()
+  const fresh: string[] = []
+  for (const { name, shape } of parameters) {
+    const found = tensors.get(name)
+    if (found && found.shape.join() === shape.join()) kept.set(name, found)
+    else fresh.push(found ? `${name} [${shape.join(', ')}] (there it is [${found.shape.join(', ')}])` : `${name} [${shape.join(', ')}]`)
+  }
+  const known = new Set(parameters.map(({ name }) => name))
+  return { kept, fresh, left: [...tensors.keys()].filter((name) => !known.has(name)).map((name) => plain(name, 80)) }
+}
