@@ -85,7 +85,7 @@ async function make(file: string, root: string, options: NetFileOptions, watch: 
   const bundle: Bundle = withoutFacts({ ...made, manifest: { ...made.manifest, inputs }, ...(fitted && fitted.kept.size > 0 && { weights: fitted.kept }) })
   const files = await bundleFiles(bundle)
   const { sha256 } = JSON.parse(new TextDecoder().decode(files.get(MANIFEST_FILE))) as { sha256: string }
-  return { file, bundle, files, hash: sha256.slice(0, 8), warnings, ...(fitted && { fitted }), ...(place.path !== undefined && { weightsPath: place.path }), weightsStamp: place.watched.map(stampOf).join(' ') }
+  return { file, bundle, files, hash: sha256.slice(0, 8), warnings, ...(fitted && { fitted }), ...(place.path !== undefined && { weightsPath: place.path }), weightsStamp: place.watched.map((path) => stampOf(path).slice(0, 16)).join(' ') }
 }
 
 /** As messages and the bundle call a file: nothing of the machine. */

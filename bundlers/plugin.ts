@@ -20,12 +20,15 @@ export interface Placing {
 export class NetPlugin {
   readonly options: FusenetOptions
   placing: Placing = { root: process.cwd(), assetsDir: 'assets', base: '/' }
+  /** Whether declarations are written. */
+  types: boolean
   /** For every file that a net is made of, the nets. */
   readonly #users = new Map<string, Set<string>>()
   readonly #told = new Map<string, string>()
 
   constructor(options: FusenetOptions) {
     this.options = options
+    this.types = options.types ?? false
   }
 
   /** Nets that are made of a file, itself included. */
@@ -49,7 +52,7 @@ export class NetPlugin {
     const wrong = serve || options.partial ? undefined : misfit(net, name)
     if (wrong !== undefined) hooks.error({ message: wrong, id: file })
     if (!wantsFiles(query)) this.#tell(hooks, net, name)
-    if (this.options.types) await writeDeclarations(net)
+    if (this.types) await writeDeclarations(net)
     return { code: this.#code(hooks, net, query, options), map: { mappings: '' }, moduleSideEffects: false, moduleType: 'js' }
   }
 

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Hooks } from './hooks.ts'
 import { MadeInMemory } from './made-in-memory.ts'
-import { checkPlugin, type FusenetOptions, isNet, splitId } from './options.ts'
+import { checkPlugin, type FusenetOptions, isNet } from './options.ts'
 import { NetPlugin } from './plugin.ts'
 import type { RollupPlugin } from './rollup.ts'
 
@@ -50,18 +50,19 @@ export interface VitePlugin extends Omit<RollupPlugin, 'resolveId'> {
  * for options that there are not.
  */
 export default function fusenet(options?: FusenetOptions): VitePlugin {
-  return make(checkPlugin(options), new MadeInMemory())
+  const checked = checkPlugin(options)
+  return make(checked, new NetPlugin(checked), new MadeInMemory())
 }
 
-function make(options: FusenetOptions, memory: MadeInMemory): VitePlugin {
-  let plugin = new NetPlugin(options)
+/** `plugin`: one for the page and its workers, so that what there is to say of a net is said once. */
+function make(options: FusenetOptions, plugin: NetPlugin, memory: MadeInMemory): VitePlugin {
   return {
     name: 'fusenet',
     enforce: 'pre',
     config() {
       return {
         // Modules of workers are built by themselves, by plugins of their own.
-        worker: { plugins: () => [make(options, memory)] },
+        worker: { plugins: () => [make(options, plugin, memory)] },
         // It is made of small modules, and workers that it starts are found beside them; nothing of it needs to be changed for a browser.
         optimizeDeps: { exclude: ['fusenet'] },
         // On a server the nets' modules import it with its types of Vite alone.
@@ -69,8 +70,7 @@ function make(options: FusenetOptions, memory: MadeInMemory): VitePlugin {
       }
     },
     configResolved({ root, base, command, build, server, isPreview }) {
-      const { types = existsSync(join(root, 'tsconfig.json')) } = options
-      plugin = new NetPlugin({ ...options, types })
+      plugin.types = options.types ?? existsSync(join(root, 'tsconfig.json'))
       const address = `${server.origin ?? ''}${base}`
       plugin.placing = { root, base, assetsDir: build.assetsDir, ...(command === 'serve' && !isPreview && { serve: (net) => memory.keep(net, address) }) }
     },
@@ -83,9 +83,7 @@ function make(options: FusenetOptions, memory: MadeInMemory): VitePlugin {
     /** Imports and weights of a net are it, too. */
     hotUpdate({ file, modules }) {
       const nets = plugin.usersOf(file).flatMap((net) => [...this.environment.moduleGraph.getModulesByFile(net) ?? []])
-      const own = nets.filter(({ id }) => id !== null && isNet(id) && splitId(id).file !== undefined)
-      if (own.length === 0) return undefined
-      return [...new Set([...modules.filter(({ id }) => id !== null && isNet(id)), ...own])]
+      return nets.length === 0 ? undefined : [...new Set([...modules.filter(({ id }) => id !== null && isNet(id)), ...nets])]
     },
   }
 }

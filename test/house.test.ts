@@ -17,7 +17,7 @@ interface Rule {
   readonly but?: readonly string[]
 }
 
-const ROOMS = ['dsl/', 'compiler/', 'runtime/', 'measure/', 'cli/'] as const
+const ROOMS = ['dsl/', 'compiler/', 'runtime/', 'measure/', 'bundlers/', 'cli/'] as const
 const root = fileURLToPath(new URL('..', import.meta.url))
 const house = new Map(ROOMS.flatMap((room) => filesIn(room)).map((file) => [file, readFileSync(join(root, file), 'utf8')]))
 
@@ -38,6 +38,9 @@ function rulesFor(files: readonly string[]): Rule[] {
     },
     { name: 'the compiler is a function of text: no files, no machine', from: ['compiler/'], never: ['node:'] },
     { name: 'who measures is known to the command alone', from: ['dsl/', 'compiler/', 'runtime/'], never: ['measure/'] },
+    { name: 'bundlers have a net compiled without the command', from: ['bundlers/'], never: ['cli/', 'measure/'] },
+    { name: 'nobody but bundlers knows them, and the command, which begins projects for them', from: ['dsl/', 'compiler/', 'runtime/', 'measure/'], never: ['bundlers/'] },
+    { name: 'what follows a net in a page of development runs there', from: ['bundlers/hot.ts'], never: ['node:', 'npm:', 'compiler/', 'dsl/'] },
     { name: 'what is measured runs in pages too: neither files nor the command', from: ['measure/'], never: ['cli/', 'node:'] },
 
     { name: 'a target sees loops, never operators', from: ['compiler/targets/'], never: ['compiler/ops/', 'compiler/passes/'] },
