@@ -432,8 +432,19 @@ export class Net {
     })
   }
 
-  /** The bundle with the parameters of now, as float32. */
-  async save(): Promise<Bundle> {
+  /**
+   * The bundle with the parameters of now, as float32. `to`: where it is kept as well: `indexeddb://name` in this browser, which `open` takes again,
+   * `download://name` as a file for the user.
+   */
+  async save(to?: string | URL): Promise<Bundle> {
+    const saved = to === undefined ? undefined : await import('./saved/save-to.ts')
+    saved?.checkTarget(to)
+    const bundle = await this.#bundleOfNow()
+    if (saved) await saved.saveTo(bundle, to!)
+    return bundle
+  }
+
+  async #bundleOfNow(): Promise<Bundle> {
     const weights = new Map([...await this.parameters()].map(([name, { shape, data }]) =>
       [name, { shape, type: 'f32', data: Float32Array.from(data as Float32Array) }] as const))
     const { files, manifest: { plans } } = await this.#whole()

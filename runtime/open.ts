@@ -11,11 +11,15 @@ import { findPlaces, lastResort, type Place } from './places.ts'
 import { plain, say } from './plain.ts'
 import { programFor, refuseMissing, refuseUnknown } from './programs.ts'
 import { StoredBundle } from './read-bundle.ts'
+import type { Chosen } from './saved/one-file.ts'
 import { copyTensors, type Tensors } from './tensors.ts'
 import { checkBundle } from './validate.ts'
 
-/** A bundle: in memory; its files by their names below its folder; or the URL of that folder. */
-export type BundleSource = Bundle | ReadonlyMap<string, Uint8Array | string> | string | URL
+/**
+ * A bundle: in memory; its files by their names below its folder; the URL of that folder; `indexeddb://name`, as `net.save` keeps it in this
+ * browser; or what a user chose: one archive, as `download` makes it, or the files of a folder.
+ */
+export type BundleSource = Bundle | ReadonlyMap<string, Uint8Array | string> | string | URL | Chosen
 
 export interface OpenOptions extends FetchOptions {
   /**
@@ -80,9 +84,15 @@ const RULES: Readonly<Record<keyof OpenOptions, Rule>> = {
 type Taken = Omit<OpenOptions, 'weights'> & { readonly weights?: ReadonlyMap<string, TensorData> | 'fresh' }
 
 function checkSource(source: unknown): void {
-  const isObject = typeof source === 'object' && source !== null && ('manifest' in source || source instanceof Map || source instanceof URL)
+  const isObject = typeof source === 'object' && source !== null && ('manifest' in source || source instanceof Map || source instanceof URL || isChosen(source))
   if (isObject || (typeof source === 'string' && source !== '')) return
-  throw new InputError(`open takes a bundle: the URL of its folder, what compile or readBundle gave, or a Map of its files; here is ${say(source)}`)
+  throw new InputError(`open takes a bundle: the URL of its folder, 'indexeddb://name', what compile or readBundle gave, a file that a user chose, or a Map of its files; here is ${say(source)}`)
+}
+
+/** A file, bytes of one, or a list of files. What is in them is asked when they are read. */
+function isChosen(source: object): source is Chosen {
+  const isFile = (each: unknown): boolean => typeof (each as Blob | null)?.arrayBuffer === 'function' && typeof (each as Blob).size === 'number'
+  return source instanceof Uint8Array || source instanceof ArrayBuffer || isFile(source) || ('length' in source && Array.from(source as ArrayLike<unknown>).every(isFile))
 }
 
 /** Does not wait for what cannot be stopped: it is closed when it is done. */
@@ -158,6 +168,14 @@ interface Readable {
   whole?(): Promise<Bundle>
 }
 
+/** What few pages need is loaded when it is asked for. */
+async function readerFor(source: Exclude<BundleSource, Bundle>, options: Taken): Promise<FileReader> {
+  if (source instanceof Map) return readerOf(source)
+  if (typeof source !== 'string' && !(source instanceof URL)) return readerOf(await (await import('./saved/one-file.ts')).filesOf(source as Chosen))
+  if (String(source).startsWith('indexeddb:')) return readerOf(await (await import('./saved/nets.ts')).netFiles(source))
+  return fetchFiles(source, options)
+}
+
 async function readable(source: BundleSource, options: Taken): Promise<Readable> {
   if (typeof source === 'object' && 'manifest' in source) {
     checkBundle(source)
@@ -168,7 +186,7 @@ async function readable(source: BundleSource, options: Taken): Promise<Readable>
       load: async () => source,
     }
   }
-  const read: FileReader = source instanceof Map ? readerOf(source) : fetchFiles(source as string | URL, options)
+  const read = await readerFor(source, options)
   const stored = await StoredBundle.find(read)
   const { plans } = stored.manifest
   return {

@@ -1,0 +1,59 @@
+/** Nets in the browser's IndexedDB: `indexeddb://name`. */
+import { InputError } from '../errors.ts'
+import { bundleFiles } from '../files.ts'
+import type { Bundle } from '../format.ts'
+import { didYouMean } from '../nearest.ts'
+import { plain } from '../plain.ts'
+import { inDatabase, nameIn, savedName } from './database.ts'
+
+/** What is told of a net that is saved in this browser. */
+export interface SavedNet {
+  readonly name: string
+  /** As its text calls it. */
+  readonly net: string
+  readonly savedAt: Date
+  readonly bytes: number
+  /** What its classes are called, where anybody said. */
+  readonly classes?: readonly string[]
+}
+
+/** Saves a bundle as `indexeddb://name`; one of that name is replaced, at once or not at all. */
+export async function saveNet(bundle: Bundle, address: string | URL): Promise<void> {
+  const name = nameIn(address)
+  const files = await bundleFiles(bundle)
+  const classes = bundle.manifest.inputs.find((input) => input.classNames)?.classNames
+  const about: SavedNet = {
+    name, net: bundle.manifest.name, savedAt: new Date(), bytes: [...files.values()].reduce((sum, { length }) => sum + length, 0), ...(classes && { classes }),
+  }
+  await inDatabase(['nets', 'files'], 'readwrite', (store) => {
+    store('files').put(files, name)
+    return store('nets').put(about, name)
+  })
+}
+
+/** Its files. Throws InputError where nothing has that name. */
+export async function netFiles(address: string | URL): Promise<ReadonlyMap<string, Uint8Array>> {
+  const name = nameIn(address)
+  const files: unknown = await inDatabase(['files'], 'readonly', (store) => store('files').get(name))
+  if (files instanceof Map) return files as Map<string, Uint8Array>
+  const names = (await savedNets()).map((net) => net.name)
+  throw new InputError(`no net is saved as ${plain(name, 60)} in this browser${didYouMean(name, names)}${names.length > 0 ? ` (saved are ${names.map((other) => plain(other, 60)).join(', ')})` : ', nor is any other'}`)
+}
+
+/** The nets that this page's origin has saved in this browser, the latest first. */
+export async function savedNets(): Promise<SavedNet[]> {
+  const found = await inDatabase<SavedNet[]>(['nets'], 'readonly', (store) => store('nets').getAll())
+  return found.sort((a, b) => Number(b.savedAt) - Number(a.savedAt))
+}
+
+/** Deletes a saved net, `digits` or `indexeddb://digits`. Resolves with whether there was one. */
+export async function deleteNet(name: string | URL): Promise<boolean> {
+  const key = savedName(name)
+  let count: IDBRequest<number>
+  await inDatabase(['nets', 'files'], 'readwrite', (store) => {
+    count = store('nets').count(key)
+    store('files').delete(key)
+    return store('nets').delete(key)
+  })
+  return count!.result > 0
+}

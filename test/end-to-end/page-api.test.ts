@@ -1,0 +1,143 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { build } from 'esbuild'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { compile } from '../../compiler/index.ts'
+import { bundleFiles, open, wasm } from '../../runtime/index.ts'
+import { chromiumRunsHere, type Opened, openPage } from '../devices/chromium.ts'
+import { kindOf, snippetsOf } from './snippets.ts'
+
+/* What the runtime offers pages alone, in a real browser: pixels, saving in the browser, files. One page for all of it. */
+
+const root = join(import.meta.dirname, '../..')
+
+const PAGE = await readFile(join(root, 'docs/page.md'), 'utf8')
+const TEXT = `net mnist { input image: f32[1, 28, 28] input label: class[10]
+  logits = image -> avg_pool(7) -> conv(4, 3) -> batch_norm -> relu -> fc(10) output prob = softmax(logits) loss = softmax_loss(logits, label) metric accuracy = accuracy(logits, label) }
+train { batch 10 epochs 2 solver sgd(lr: 0.05, momentum: 0.9) }`
+
+describe.runIf(chromiumRunsHere)('a page', () => {
+  let opened: Opened
+  /** A script in the page; what is exported there is `fusenet`. */
+  const inPage = <T>(code: string): Promise<T> => opened.page.evaluate(`(async () => { const fusenet = await import('/runtime/index.js'); ${code} })()`) as Promise<T>
+
+  beforeAll(async () => {
+    const { outputFiles } = await build({
+      entryPoints: [join(root, 'runtime/index.ts')], bundle: true, splitting: true, format: 'esm', platform: 'browser', outdir: 'runtime', write: false, logLevel: 'error',
+    })
+    const files: Record<string, string | Uint8Array> = Object.fromEntries(outputFiles.map(({ path, text }) => [`runtime/${path.split('/').at(-1)!}`, text]))
+    const net = await open(compile(TEXT, { targets: ['wasm'], programs: ['default', 'step/global', 'train/global'] }), { device: await wasm({ threads: 1 }), seed: 4 })
+    for (const [name, data] of await bundleFiles(await net.save())) files[`mnist/${name}`] = data
+    net.close()
+    opened = await openPage(import.meta.dirname, { files })
+  })
+
+  test('pixels of whatever shows some are the same', async () => {
+    const found = await inPage<Record<string, number[]>>(`
+      const shape = [3, 4, 4], bytes = (source, options) => [...fusenet.fromPixels(source, { shape, ...options })].map((v) => Math.round(v * 255))
+      const canvas = document.createElement('canvas')
+      canvas.width = canvas.height = 4
+      const context = canvas.getContext('2d')
+      const data = context.createImageData(4, 4)
+      for (let i = 0; i < 64; i++) data.data[i] = i % 4 === 3 ? 255 : (i * 37) % 256
+      context.putImageData(data, 0, 0)
+      const image = new Image()
+      image.src = canvas.toDataURL()
+      await image.decode()
+      const offscreen = new OffscreenCanvas(4, 4)
+      offscreen.getContext('2d').putImageData(data, 0, 0)
+      const frame = new VideoFrame(canvas, { timestamp: 0 })
+      const result = {
+        data: bytes(data), canvas: bytes(canvas), offscreen: bytes(offscreen), image: bytes(image),
+        bitmap: bytes(await createImageBitmap(canvas)), frame: bytes(frame),
+        cut: bytes(canvas, { shape: [3, 2, 2], crop: { x: 1, y: 1, width: 2, height: 2 } }), cutData: bytes(data, { shape: [3, 2, 2], crop: { x: 1, y: 1, width: 2, height: 2 } }),
+      }
+      frame.close()
+      return result`)
+    const want = Array.from({ length: 48 }, (_, i) => ((4 * (i % 16) + Math.floor(i / 16)) * 37) % 256)
+    for (const kind of ['data', 'canvas', 'offscreen', 'image', 'bitmap']) expect(found[kind], kind).toEqual(want)
+    // Its colours go through YUV.
+    expect(found['frame']!.every((v, i) => Math.abs(v - want[i]!) < 12)).toBe(true)
+    expect(found['cut']).toEqual(found['cutData'])
+  })
+
+  test('a large picture is halved first: to what it is without', async () => {
+    const off = await inPage<number>(`
+      const canvas = new OffscreenCanvas(2048, 1536)
+      const context = canvas.getContext('2d')
+      const sky = context.createLinearGradient(0, 0, 2048, 1536)
+      sky.addColorStop(0, '#102030'); sky.addColorStop(1, '#f0d0a0')
+      context.fillStyle = sky
+      context.fillRect(0, 0, 2048, 1536)
+      context.fillStyle = '#ff0000'
+      context.fillRect(512, 512, 600, 400)
+      const halved = fusenet.fromPixels(canvas, { shape: [3, 32, 32] })
+      const whole = fusenet.fromPixels(context.getImageData(0, 0, 2048, 1536), { shape: [3, 32, 32] })
+      return halved.reduce((sum, v, i) => sum + Math.abs(v - whole[i]), 0) / halved.length * 255`)
+    expect(off).toBeLessThan(1)
+  })
+
+  test('what shows nothing, or may not be read, says why', async () => {
+    const said = await inPage<string[]>(`
+      const why = (source) => { try { fusenet.fromPixels(source); return 'nothing' } catch (error) { return error.name + ': ' + error.message } }
+      const bitmap = await createImageBitmap(new ImageData(2, 2))
+      bitmap.close()
+      const foreign = new Image()
+      foreign.src = 'data:image/svg+xml,<svg xmlns="http://www.w3.org/2000/svg" width="4" height="4"><foreignObject width="4" height="4"><p xmlns="http://www.w3.org/1999/xhtml">x</p></foreignObject></svg>'
+      await foreign.decode()
+      return [why(document.createElement('video')), why(Object.assign(new Image(), { src: '/later.png' })), why(bitmap), why(document.body)]`)
+    expect(said[0]).toMatch(/^InputError: .*loadeddata/)
+    expect(said[1]).toMatch(/^InputError: .*decode\(\)/)
+    expect(said[2]).toMatch(/^InputError: .*it was closed/)
+    expect(said[3]).toMatch(/^InputError: fromPixels: a canvas, image/)
+  })
+
+  test('a net is saved in the browser, found after a reload, listed, replaced and deleted', async () => {
+    const before = await inPage<number[]>(`
+      const net = await fusenet.open('/mnist/', { batch: 1, device: 'wasm' })
+      await net.save('indexeddb://my digits')
+      return [...(await net.run({ image: new Float32Array(784).fill(0.5) })).prob]`)
+    await opened.page.reload()
+    const found = await inPage<{ prob: number[]; list: { name: string; net: string; bytes: number; saved: boolean }[]; gone: boolean[]; why: string; rest: number }>(`
+      const net = await fusenet.open('indexeddb://my digits', { batch: 1, device: 'wasm' })
+      const { prob } = await net.run({ image: new Float32Array(784).fill(0.5) })
+      await net.save('indexeddb://other')
+      await net.save('indexeddb://other')
+      const list = (await fusenet.savedNets()).map(({ savedAt, ...net }) => ({ ...net, saved: savedAt instanceof Date }))
+      const gone = [await fusenet.deleteNet('indexeddb://other'), await fusenet.deleteNet('other')]
+      const why = await fusenet.open('indexeddb://my digit').then(() => '', (error) => error.name + ': ' + error.message)
+      await fusenet.deleteNet('my digits')
+      return { prob: [...prob], list, gone, why, rest: (await fusenet.savedNets()).length }`)
+    expect(found.prob).toEqual(before)
+    expect(found.list.map(({ name, net, saved }) => [name, net, saved])).toEqual([['other', 'mnist', true], ['my digits', 'mnist', true]])
+    expect(found.list[0]!.bytes).toBeGreaterThan(1000)
+    expect(found.gone).toEqual([true, false])
+    expect(found.why).toBe('InputError: no net is saved as my digit in this browser; did you mean my digits? (saved are my digits)')
+    expect(found.rest).toBe(0)
+  })
+
+  test('a download is a file that opens again', async () => {
+    const coming = opened.page.waitForEvent('download')
+    await inPage(`const net = await fusenet.open('/mnist/', { batch: 1, device: 'wasm' }); await net.save('download://mine')`)
+    const file = await coming
+    expect(file.suggestedFilename()).toBe('mine.zip')
+    const net = await open(new Uint8Array(await readFile(await file.path())), { batch: 1, device: await wasm({ threads: 1 }) })
+    expect(net.manifest.name).toBe('mnist')
+    net.close()
+  })
+
+  test.each(snippetsOf('docs/page.md', PAGE).filter((snippet) => kindOf(snippet) === 'page').map((snippet) => [snippet.line, snippet.text] as const))('docs/page.md:%i', async (_, text) => {
+    const code = text.replace(/^import \{(.*)\} from 'fusenet\/runtime'/m, 'const {$1} = fusenet')
+    // What the text speaks of.
+    await inPage(`
+      const canvas = Object.assign(document.createElement('canvas'), { width: 280, height: 280 })
+      const video = Object.assign(document.createElement('canvas'), { width: 640, height: 480 })
+      const input = { files: [] }
+      const show = () => {}
+      ${code}`)
+  })
+
+  test('the console stays empty', () => {
+    expect(opened.errors.filter((line) => !line.includes('later.png'))).toEqual([])
+  })
+})
