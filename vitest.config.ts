@@ -24,7 +24,7 @@ export default defineConfig({
           hookTimeout: 60_000,
         },
       },
-      // Loading the compiler takes a second a process.
+      // Loading the compiler takes a third of a second a process.
       { extends: true, test: { name: 'pure', include: [PURE], isolate: false, testTimeout: 60_000, hookTimeout: 60_000 } },
       { extends: true, test: { name: 'golden', include: [GOLDEN], testTimeout: 60_000, hookTimeout: 60_000 } },
       { extends: true, test: { name: 'end-to-end', include: [END_TO_END], testTimeout: 240_000, hookTimeout: 240_000 } },

@@ -1,458 +1,437 @@
-import { EmbeddedActionsParser, type IParserErrorMessageProvider, type IToken, type TokenType } from 'chevrotain'
 import type * as A from './ast.ts'
 import type { Source, Span } from './source.ts'
+import { TokenReader } from './token-reader.ts'
 import * as T from './tokens.ts'
+import type { Token, TokenType } from './tokens.ts'
 import { type Unit, unitNamed } from './unit.ts'
 
-/** Brackets, negations and operators in a row within one another: far beyond what is written, far below what a stack holds. */
-const MOST_NESTED = 100
+/** What a value may begin with. */
+const VALUE: readonly TokenType[] = [T.Identifier, T.NumberLiteral, T.StringLiteral, T.True, T.False, T.OpenBracket, T.OpenParen, T.If, T.Minus, T.Not]
+const STATEMENT: readonly TokenType[] = [T.Style, T.Input, T.Output, T.Loss, T.Metric, T.For, T.Return, T.Broken, ...VALUE]
+const ITEM: readonly TokenType[] = [T.Import, T.Block, T.Net, T.Train, T.Identifier, T.Broken]
 
-/** Thrown where a text is nested so deeply that reading on could exhaust the stack. */
-export class TooDeep extends Error {
-  readonly token: IToken
-
-  constructor(token: IToken) {
-    super('nested too deeply')
-    this.token = token
-  }
-}
-
-/** The message of a mismatch is the name of the token that was wanted: words for people are found in `syntax-error.ts`. */
-const errorMessageProvider: IParserErrorMessageProvider = {
-  buildMismatchTokenMessage: ({ expected }) => expected.name,
-  buildNotAllInputParsedMessage: () => '',
-  buildNoViableAltMessage: () => '',
-  buildEarlyExitMessage: () => '',
-}
+/** Operators, those that bind loosest first. */
+const OPERATORS: readonly (readonly TokenType[])[] = [
+  [T.Or], [T.And], [T.Equal, T.Unequal, T.AtMost, T.AtLeast, T.Below, T.Above], [T.Plus, T.Minus], [T.Times, T.Divide, T.Remainder],
+]
 
 /**
- * The grammar, on chevrotain. It stops at the first mistake and knows which statement that was in; `recover.ts` then takes
- * that statement out and the rest is read again. So a tree is always whole, and what is missing from it is marked `broken`.
+ * The grammar, read by recursive descent, one method a rule. It stops at the first mistake and knows which statement that was in;
+ * `recover.ts` then takes that statement out and the rest is read again. So a tree is always whole, and what is missing from it is
+ * marked `broken`.
  */
-export class NetParser extends EmbeddedActionsParser {
+export class NetParser extends TokenReader {
   private source: Source = { file: '', text: '' }
-  private nested = 0
   /** The statements and items that are being read, outermost first. After a mistake: the ones around it. */
-  private readonly openStarts: IToken[] = []
+  private readonly openStarts: Token[] = []
   /** The statement before, in the body that is being read. */
-  private lastDone: IToken | undefined
+  private lastDone: Token | undefined
 
-  constructor() {
-    super([...T.TOKENS], { recoveryEnabled: false, maxLookahead: 2, errorMessageProvider })
-    this.performSelfAnalysis()
-  }
-
-  /** Undefined if there was a mistake, which then is the only one of `errors`. Throws TooDeep. */
-  read(tokens: IToken[], source: Source): A.FileAst | undefined {
+  /** Throws Unexpected and TooDeep. */
+  read(tokens: readonly Token[], source: Source): A.FileAst {
     this.source = source
-    this.input = tokens
-    this.nested = 0
+    this.begin(tokens)
     this.openStarts.length = 0
     this.lastDone = undefined
-    const ast = this.file()
-    return this.errors.length === 0 ? ast : undefined
+    return this.file()
   }
 
   /** Where the statement begins that a mistake is in. */
-  get open(): IToken | undefined {
+  get open(): Token | undefined {
     return this.openStarts.at(-1)
   }
 
   /** Where the statement began that ended before the mistake, if the mistake is between statements. */
-  get done(): IToken | undefined {
+  get done(): Token | undefined {
     return this.lastDone
   }
 
-  private from(start: IToken): Span {
-    const last = this.LA(0)
-    return { source: this.source, start: start.startOffset, end: last.startOffset + last.image.length }
+  private from(start: Token): Span {
+    return { source: this.source, start: start.startOffset, end: this.last.startOffset + this.last.image.length }
   }
 
-  private at(token: IToken): Span {
+  private spanOf(token: Token): Span {
     return { source: this.source, start: token.startOffset, end: token.startOffset + token.image.length }
   }
 
-  private named(token: IToken): A.Name {
-    return { text: token.image, span: this.at(token) }
+  private named(token: Token): A.Name {
+    return { text: token.image, span: this.spanOf(token) }
   }
 
   /** Remembers where a statement begins while it is read. A mistake leaves it open. */
-  private statementOf<S>(read: () => S): S {
-    const start = this.LA(1)
-    this.ACTION(() => { this.openStarts.push(start) })
-    const made = read()
-    this.ACTION(() => {
-      this.openStarts.pop()
-      this.lastDone = start
-    })
+  private statementOf<Made>(name: string, read: () => Made): Made {
+    const start = this.next
+    this.openStarts.push(start)
+    const made = this.rule(name, read)
+    this.openStarts.pop()
+    this.lastDone = start
     return made
   }
 
-  private deeper<E>(read: () => E): E {
-    this.ACTION(() => { if (++this.nested > MOST_NESTED) throw new TooDeep(this.LA(1)) })
-    const made = read()
-    this.ACTION(() => { this.nested-- })
-    return made
-  }
-
-  private onTheSpot(): boolean {
-    const [before, next] = [this.LA(0), this.LA(1)]
-    return before.startOffset + before.image.length === next.startOffset
-  }
-
-  private readonly file = this.RULE('file', (): A.FileAst => {
+  private file(): A.FileAst {
     const ast = { imports: [] as A.Import[], constants: [] as A.Let[], blocks: [] as A.Block[], nets: [] as A.Net[], trains: [] as A.Train[], broken: [] as A.Broken[] }
-    this.MANY(() => this.OR([
-      { ALT: () => ast.imports.push(this.SUBRULE(this.importItem)) },
-      { ALT: () => ast.blocks.push(this.SUBRULE(this.block)) },
-      { ALT: () => ast.nets.push(this.SUBRULE(this.net)) },
-      { ALT: () => ast.trains.push(this.SUBRULE(this.train)) },
-      { ALT: () => ast.constants.push(this.statementOf(() => this.SUBRULE(this.constant))) },
-      { ALT: () => ast.broken.push(this.SUBRULE(this.broken)) },
-    ]))
+    while (this.isNext(...ITEM)) {
+      if (this.isNext(T.Import)) ast.imports.push(this.importItem())
+      else if (this.isNext(T.Block)) ast.blocks.push(this.block())
+      else if (this.isNext(T.Net)) ast.nets.push(this.net())
+      else if (this.isNext(T.Train)) ast.trains.push(this.train())
+      else if (this.isNext(T.Broken)) ast.broken.push(this.broken())
+      else ast.constants.push(this.constant())
+    }
+    if (this.next !== T.End) this.fail()
     return { span: { source: this.source, start: 0, end: this.source.text.length }, ...ast }
-  })
+  }
 
-  private readonly broken = this.RULE('broken', (): A.Broken => {
-    const token = this.CONSUME(T.Broken)
-    return this.ACTION(() => ({ kind: 'broken', ...(token.payload as Pick<A.Broken, 'words' | 'assigned'>), span: this.at(token) }))
-  })
+  private broken(): A.Broken {
+    const token = this.take(T.Broken)
+    return { kind: 'broken', ...token.payload!, span: this.spanOf(token) }
+  }
 
-  private readonly importItem = this.RULE('import', (): A.Import => this.statementOf(() => {
-    const start = this.CONSUME(T.Import)
-    const path = this.CONSUME(T.StringLiteral)
-    return { path: this.ACTION(() => path.image.slice(1, -1)), span: this.ACTION(() => this.from(start)) }
-  }))
-
-  private readonly block = this.RULE('block', (): A.Block => this.statementOf(() => {
-    const start = this.CONSUME(T.Block)
-    const name = this.CONSUME(T.Identifier)
-    const parameters: A.BlockParameter[] = []
-    this.CONSUME(T.OpenParen)
-    this.MANY_SEP({
-      SEP: T.Comma,
-      DEF: () => {
-        const parameter = this.CONSUME2(T.Identifier)
-        const value = this.OPTION(() => { this.CONSUME(T.Colon); return this.SUBRULE(this.chain) })
-        this.ACTION(() => parameters.push({ name: this.named(parameter), ...(value && { value }) }))
-      },
+  private importItem(): A.Import {
+    return this.statementOf('import', () => {
+      const start = this.take(T.Import)
+      const path = this.take(T.StringLiteral)
+      return { path: path.image.slice(1, -1), span: this.from(start) }
     })
-    this.CONSUME(T.CloseParen)
-    const body = this.SUBRULE(this.body)
-    return { name: this.ACTION(() => this.named(name)), parameters, body, span: this.ACTION(() => this.from(start)) }
-  }))
+  }
 
-  private readonly net = this.RULE('net', (): A.Net => this.statementOf(() => {
-    const start = this.CONSUME(T.Net)
-    const name = this.CONSUME(T.Identifier)
-    const body = this.SUBRULE(this.body)
-    return { name: this.ACTION(() => this.named(name)), body, span: this.ACTION(() => this.from(start)) }
-  }))
-
-  private readonly train = this.RULE('train', (): A.Train => this.statementOf(() => {
-    const start = this.CONSUME(T.Train)
-    const entries: A.TrainEntry[] = []
-    const broken: A.Broken[] = []
-    this.CONSUME(T.OpenBrace)
-    this.ACTION(() => { this.lastDone = undefined })
-    this.MANY({
-      GATE: () => !/^(every|step|epoch)$/.test(this.LA(1).image),
-      DEF: () => this.OR([
-        { ALT: () => entries.push(this.statementOf(() => this.SUBRULE(this.trainEntry))) },
-        { ALT: () => broken.push(this.SUBRULE(this.broken)) },
-      ]),
+  private block(): A.Block {
+    return this.statementOf('block', () => {
+      const start = this.take(T.Block)
+      const name = this.named(this.take(T.Identifier))
+      const parameters: A.BlockParameter[] = []
+      this.take(T.OpenParen)
+      this.between(T.Comma, this.isNext(T.Identifier), () => {
+        const parameter = this.named(this.take(T.Identifier))
+        const value = this.takeIf(T.Colon) && this.chain()
+        parameters.push({ name: parameter, ...(value && { value }) })
+      })
+      this.take(T.CloseParen)
+      const body = this.body()
+      return { name, parameters, body, span: this.from(start) }
     })
-    this.CONSUME(T.CloseBrace)
-    return { entries, broken, span: this.ACTION(() => this.from(start)) }
-  }))
+  }
 
-  private readonly trainEntry = this.RULE('train setting', (): A.TrainEntry => {
-    const key = this.CONSUME(T.Identifier)
-    const every = this.OPTION({
-      GATE: () => this.LA(1).image === 'every',
-      DEF: () => this.CONSUME2(T.Identifier),
-    }) !== undefined
-    const values: A.Expression[] = []
-    this.AT_LEAST_ONE_SEP({
-      SEP: T.Comma,
-      DEF: () => this.OR([
-        { GATE: () => every && isUnit(this.LA(1)), ALT: () => values.push(this.SUBRULE(this.bareUnit)) },
+  private net(): A.Net {
+    return this.statementOf('net', () => {
+      const start = this.take(T.Net)
+      const name = this.named(this.take(T.Identifier))
+      const body = this.body()
+      return { name, body, span: this.from(start) }
+    })
+  }
+
+  private train(): A.Train {
+    return this.statementOf('train', () => {
+      const start = this.take(T.Train)
+      const entries: A.TrainEntry[] = []
+      const broken: A.Broken[] = []
+      this.take(T.OpenBrace)
+      this.lastDone = undefined
+      while (this.isNext(T.Identifier, T.Broken) && !/^(every|step|epoch)$/.test(this.next.image)) {
+        if (this.isNext(T.Broken)) broken.push(this.broken())
+        else entries.push(this.trainEntry())
+      }
+      this.take(T.CloseBrace)
+      return { entries, broken, span: this.from(start) }
+    })
+  }
+
+  private trainEntry(): A.TrainEntry {
+    return this.statementOf('train setting', () => {
+      const key = this.take(T.Identifier)
+      // Else `every` is a value, or will be one that is missing.
+      const every = this.next.image === 'every' && VALUE.includes(this.afterNext.tokenType)
+      if (every) this.take(T.Identifier)
+      const values: A.Expression[] = []
+      this.between(T.Comma, true, () => {
+        if (every && isUnit(this.next)) values.push(this.bareUnit())
         // Behind `batch 100` the word epochs is the next setting.
-        { GATE: () => every || isDoneEverySoOften(key), ALT: () => values.push(this.SUBRULE(this.argumentValue)) },
-        { ALT: () => values.push(this.SUBRULE(this.chain)) },
-      ]),
+        else if (!this.isNext(...VALUE)) this.fail()
+        else values.push(every || isDoneEverySoOften(key) ? this.argumentValue() : this.chain())
+      })
+      return { key: this.named(key), every, values, span: this.from(key) }
     })
-    return { key: this.ACTION(() => this.named(key)), every, values, span: this.ACTION(() => this.from(key)) }
-  })
+  }
 
-  private readonly bareUnit = this.RULE('unit', (): A.Expression => {
-    const unit = this.CONSUME(T.Identifier)
-    return this.ACTION(() => ({ kind: 'duration', count: { kind: 'number', value: 1, span: this.at(unit) }, unit: unitOf(unit), span: this.at(unit) }))
-  })
+  private bareUnit(): A.Expression {
+    const unit = this.take(T.Identifier)
+    const span = this.spanOf(unit)
+    return { kind: 'duration', count: { kind: 'number', value: 1, span }, unit: unitOf(unit), span }
+  }
 
-  private readonly body = this.RULE('body', (): A.Statement[] => {
-    const statements: A.Statement[] = []
-    this.CONSUME(T.OpenBrace)
-    this.ACTION(() => { this.lastDone = undefined })
-    this.MANY(() => { statements.push(this.SUBRULE(this.statement)) })
-    this.CONSUME(T.CloseBrace)
-    return statements
-  })
+  private body(): A.Statement[] {
+    return this.rule('body', () => {
+      const statements: A.Statement[] = []
+      this.take(T.OpenBrace)
+      this.lastDone = undefined
+      while (this.isNext(...STATEMENT)) statements.push(this.statementOf('statement', () => this.statement()))
+      this.take(T.CloseBrace)
+      return statements
+    })
+  }
 
-  private readonly statement = this.RULE('statement', (): A.Statement => this.statementOf(() => this.OR<A.Statement>([
-    { ALT: () => this.SUBRULE(this.styleStatement) },
-    { ALT: () => this.SUBRULE(this.inputStatement) },
-    { ALT: () => this.SUBRULE(this.resultStatement) },
-    { ALT: () => this.SUBRULE(this.forStatement) },
-    { ALT: () => this.SUBRULE(this.returnStatement) },
-    { ALT: () => this.SUBRULE(this.broken) },
-    { GATE: () => this.LA(2).tokenType === T.Assign, ALT: () => this.SUBRULE(this.letStatement) },
-    { ALT: () => this.SUBRULE(this.expressionStatement) },
-  ])))
+  private statement(): A.Statement {
+    if (this.isNext(T.Style)) return this.styleStatement()
+    if (this.isNext(T.Input)) return this.inputStatement()
+    if (this.isNext(T.Output, T.Loss, T.Metric)) return this.resultStatement()
+    if (this.isNext(T.For)) return this.forStatement()
+    if (this.isNext(T.Return)) return this.returnStatement()
+    if (this.isNext(T.Broken)) return this.broken()
+    if (this.isNext(T.Identifier) && this.afterNext.tokenType === T.Assign) return this.assignment()
+    return this.expressionStatement()
+  }
 
-  private readonly styleStatement = this.RULE('style', (): A.Statement => {
-    const start = this.CONSUME(T.Style)
-    const word = this.CONSUME(T.Identifier)
-    return { kind: 'style', word: this.ACTION(() => this.named(word)), span: this.ACTION(() => this.from(start)) }
-  })
+  private styleStatement(): A.Statement {
+    return this.rule('style', () => {
+      const start = this.take(T.Style)
+      const word = this.named(this.take(T.Identifier))
+      return { kind: 'style', word, span: this.from(start) }
+    })
+  }
 
-  private readonly inputStatement = this.RULE('input line', (): A.Statement => {
-    const start = this.CONSUME(T.Input)
-    const name = this.CONSUME(T.Identifier)
-    this.CONSUME(T.Colon)
-    const type = this.CONSUME2(T.Identifier)
-    const dimensions: A.Expression[][] = []
-    this.MANY(() => { const items = this.SUBRULE(this.dimensions); this.ACTION(() => dimensions.push(items)) })
-    const whole = this.OPTION(() => this.CONSUME(T.Whole)) !== undefined
-    const classNames = this.ACTION(() => (type.image === 'class' ? classNamesIn(dimensions[0] ?? []) : undefined))
-    if (classNames) dimensions.shift()
-    return { kind: 'input', name: this.ACTION(() => this.named(name)), type: this.ACTION(() => this.named(type)), ...(classNames && { classNames }), dimensions, whole, span: this.ACTION(() => this.from(start)) }
-  })
+  private inputStatement(): A.Statement {
+    return this.rule('input line', () => {
+      const start = this.take(T.Input)
+      const name = this.named(this.take(T.Identifier))
+      this.take(T.Colon)
+      const type = this.named(this.take(T.Identifier))
+      const dimensions: A.Expression[][] = []
+      while (this.isNext(T.OpenBracket)) dimensions.push(this.dimensions())
+      const whole = this.takeIf(T.Whole) !== undefined
+      const classNames = type.text === 'class' ? classNamesIn(dimensions[0] ?? []) : undefined
+      if (classNames) dimensions.shift()
+      return { kind: 'input', name, type, ...(classNames && { classNames }), dimensions, whole, span: this.from(start) }
+    })
+  }
 
   /** Sizes, or names of classes, which may be any word: `class[train, bus]`. */
-  private readonly dimensions = this.RULE('dimensions', (): A.Expression[] => {
-    const items: A.Expression[] = []
-    this.CONSUME(T.OpenBracket)
-    this.MANY_SEP({
-      SEP: T.Comma,
-      DEF: () => this.OR([
-        {
-          GATE: () => this.LA(2).tokenType === T.Comma || this.LA(2).tokenType === T.CloseBracket,
-          IGNORE_AMBIGUITIES: true,
-          ALT: () => {
-            const word = this.CONSUME(T.Word)
-            this.ACTION(() => items.push({ kind: 'call', callee: this.named(word), bare: true, positional: [], named: [], span: this.at(word) }))
-          },
-        },
-        { ALT: () => { const item = this.SUBRULE(this.chain); this.ACTION(() => items.push(item)) } },
-      ]),
+  private dimensions(): A.Expression[] {
+    return this.rule('dimensions', () => {
+      const items: A.Expression[] = []
+      this.take(T.OpenBracket)
+      this.between(T.Comma, this.isNext(T.Word, ...VALUE), () => {
+        const isAlone = this.afterNext.tokenType === T.Comma || this.afterNext.tokenType === T.CloseBracket
+        if (isAlone && this.isNext(T.Word)) {
+          const word = this.take(T.Word)
+          items.push({ kind: 'call', callee: this.named(word), bare: true, positional: [], named: [], span: this.spanOf(word) })
+        } else if (this.isNext(...VALUE)) {
+          items.push(this.chain())
+        } else {
+          this.fail()
+        }
+      })
+      this.take(T.CloseBracket)
+      return items
     })
-    this.CONSUME(T.CloseBracket)
-    return items
-  })
+  }
 
-  private readonly resultStatement = this.RULE('result', (): A.Statement => {
-    const start = this.OR([{ ALT: () => this.CONSUME(T.Output) }, { ALT: () => this.CONSUME(T.Loss) }, { ALT: () => this.CONSUME(T.Metric) }])
-    const name = this.OPTION(() => this.CONSUME(T.Identifier))
-    this.CONSUME(T.Assign)
-    const value = this.SUBRULE(this.chain)
-    return { kind: 'result', role: start.image as 'output', ...(name && { name: this.ACTION(() => this.named(name)) }), value, span: this.ACTION(() => this.from(start)) }
-  })
+  private resultStatement(): A.Statement {
+    return this.rule('result', () => {
+      const start = this.take(this.next.tokenType)
+      const name = this.takeIf(T.Identifier)
+      this.take(T.Assign)
+      const value = this.chain()
+      return { kind: 'result', role: start.image as 'output', ...(name && { name: this.named(name) }), value, span: this.from(start) }
+    })
+  }
 
-  private readonly letStatement = this.RULE('assignment', (): A.Let => {
-    const name = this.CONSUME(T.Identifier)
-    this.CONSUME(T.Assign)
-    const value = this.SUBRULE(this.chain)
-    return { kind: 'let', name: this.ACTION(() => this.named(name)), value, span: this.ACTION(() => this.from(name)) }
-  })
+  private assignment(): A.Let {
+    return this.rule('assignment', () => {
+      const name = this.take(T.Identifier)
+      this.take(T.Assign)
+      const value = this.chain()
+      return { kind: 'let', name: this.named(name), value, span: this.from(name) }
+    })
+  }
 
   /** At the top of a file: the only value that may be a duration, since nothing but `NAME =` can follow it there. */
-  private readonly constant = this.RULE('constant', (): A.Let => {
-    const name = this.CONSUME(T.Identifier)
-    this.CONSUME(T.Assign)
-    const value = this.SUBRULE(this.argumentValue)
-    return { kind: 'let', name: this.ACTION(() => this.named(name)), value, span: this.ACTION(() => this.from(name)) }
-  })
-
-  private readonly expressionStatement = this.RULE('layer', (): A.Statement => {
-    const start = this.LA(1)
-    const value = this.SUBRULE(this.chain)
-    return { kind: 'expression', value, span: this.ACTION(() => this.from(start)) }
-  })
-
-  private readonly forStatement = this.RULE('for', (): A.Statement => this.deeper(() => {
-    const start = this.CONSUME(T.For)
-    const variable = this.CONSUME(T.Identifier)
-    const counter = this.OPTION(() => { this.CONSUME(T.Comma); return this.CONSUME2(T.Identifier) })
-    this.CONSUME(T.In)
-    let over = this.SUBRULE(this.expression)
-    this.OPTION2(() => {
-      this.CONSUME(T.Range)
-      const from = over
-      const to = this.SUBRULE2(this.expression)
-      over = this.ACTION(() => ({ kind: 'range', from, to, span: { ...from.span, end: to.span.end } }))
+  private constant(): A.Let {
+    return this.statementOf('constant', () => {
+      const name = this.take(T.Identifier)
+      this.take(T.Assign)
+      const value = this.argumentValue()
+      return { kind: 'let', name: this.named(name), value, span: this.from(name) }
     })
-    const body = this.SUBRULE(this.body)
-    return {
-      kind: 'for', variable: this.ACTION(() => this.named(variable)), ...(counter && { counter: this.ACTION(() => this.named(counter)) }),
-      over, body, span: this.ACTION(() => this.from(start)),
-    }
-  }))
+  }
 
-  private readonly returnStatement = this.RULE('return', (): A.Statement => {
-    const start = this.CONSUME(T.Return)
-    const value = this.SUBRULE(this.chain)
-    return { kind: 'return', value, span: this.ACTION(() => this.from(start)) }
-  })
-
-  private readonly chain = this.RULE('chain', (): A.Expression => this.deeper(() => {
-    const start = this.LA(1)
-    const head = this.SUBRULE(this.expression)
-    const links: A.Call[] = []
-    this.MANY(() => {
-      this.CONSUME(T.Arrow)
-      links.push(this.SUBRULE(this.call))
+  private expressionStatement(): A.Statement {
+    return this.rule('layer', () => {
+      const start = this.next
+      const value = this.chain()
+      return { kind: 'expression', value, span: this.from(start) }
     })
-    return links.length === 0 ? head : { kind: 'chain', head, links, span: this.ACTION(() => this.from(start)) }
-  }))
+  }
 
-  private readonly argumentValue = this.RULE('value', (): A.Expression => {
-    const start = this.LA(1)
-    const value = this.SUBRULE(this.chain)
-    const unit = this.OPTION({ GATE: () => isUnit(this.LA(1)) && this.LA(2).tokenType !== T.Assign, DEF: () => this.CONSUME(T.Identifier) })
-    if (!unit) return value
-    return { kind: 'duration', count: value, unit: this.ACTION(() => unitOf(unit)), span: this.ACTION(() => this.from(start)) }
-  })
+  private forStatement(): A.Statement {
+    return this.rule('for', () => this.deeper(() => {
+      const start = this.take(T.For)
+      const variable = this.named(this.take(T.Identifier))
+      const counter = this.takeIf(T.Comma) && this.named(this.take(T.Identifier))
+      this.take(T.In)
+      let over = this.expression()
+      if (this.takeIf(T.Range)) {
+        const from = over
+        const to = this.expression()
+        over = { kind: 'range', from, to, span: { ...from.span, end: to.span.end } }
+      }
+      const body = this.body()
+      return { kind: 'for', variable, ...(counter && { counter }), over, body, span: this.from(start) }
+    }))
+  }
 
-  private readonly expression = this.RULE('expression', (): A.Expression => this.leftToRight(this.conjunction, [T.Or]))
-  private readonly conjunction = this.RULE('conjunction', (): A.Expression => this.leftToRight(this.comparison, [T.And]))
-  private readonly comparison = this.RULE('comparison', (): A.Expression =>
-    this.leftToRight(this.sum, [T.Equal, T.Unequal, T.AtMost, T.AtLeast, T.Below, T.Above]))
-  private readonly sum = this.RULE('sum', (): A.Expression => this.leftToRight(this.product, [T.Plus, T.Minus]))
-  private readonly product = this.RULE('product', (): A.Expression => this.leftToRight(this.unary, [T.Times, T.Divide, T.Remainder]))
+  private returnStatement(): A.Statement {
+    return this.rule('return', () => {
+      const start = this.take(T.Return)
+      const value = this.chain()
+      return { kind: 'return', value, span: this.from(start) }
+    })
+  }
 
-  private leftToRight(operand: (idx?: number) => A.Expression, signs: readonly TokenType[]): A.Expression {
-    let left = this.subrule(1, operand as never) as A.Expression
+  private chain(): A.Expression {
+    return this.rule('chain', () => this.deeper(() => {
+      const start = this.next
+      const head = this.expression()
+      const links: A.Call[] = []
+      while (this.takeIf(T.Arrow)) links.push(this.call())
+      return links.length === 0 ? head : { kind: 'chain', head, links, span: this.from(start) }
+    }))
+  }
+
+  private argumentValue(): A.Expression {
+    return this.rule('value', () => {
+      const start = this.next
+      const value = this.chain()
+      if (!this.isNext(T.Identifier) || !isUnit(this.next) || this.afterNext.tokenType === T.Assign) return value
+      const unit = unitOf(this.take(T.Identifier))
+      return { kind: 'duration', count: value, unit, span: this.from(start) }
+    })
+  }
+
+  /** Operators of one strength, left to right, over those that bind closer. */
+  private expression(strength = 0): A.Expression {
+    const signs = OPERATORS[strength]
+    if (!signs) return this.unary()
+    let left = this.expression(strength + 1)
     // The tree grows a level with each sign.
     let levels = 0
-    this.MANY(() => {
-      const sign = this.or(0, signs.map((type, i) => ({ ALT: () => this.consume(i, type) }))) as IToken
-      const right = this.subrule(2, operand as never) as A.Expression
-      const before = left
-      this.ACTION(() => {
-        left = { kind: 'binary', op: sign.image, left: before, right, span: { ...before.span, end: right.span.end } }
-        levels++
-        if (++this.nested > MOST_NESTED) throw new TooDeep(sign)
-      })
-    })
-    this.ACTION(() => { this.nested -= levels })
+    while (this.isNext(...signs)) {
+      const sign = this.take(this.next.tokenType)
+      const right = this.expression(strength + 1)
+      left = { kind: 'binary', op: sign.image, left, right, span: { ...left.span, end: right.span.end } }
+      levels++
+      this.sink(sign)
+    }
+    this.rise(levels)
     return left
   }
 
-  private readonly unary = this.RULE('unary', (): A.Expression => this.OR<A.Expression>([
-    { ALT: () => this.prefixed(this.CONSUME(T.Minus), '-', 1) },
-    { ALT: () => this.prefixed(this.CONSUME(T.Not), 'not', 2) },
-    { ALT: () => this.SUBRULE(this.primary) },
-  ]))
-
-  private prefixed(start: IToken, op: '-' | 'not', at: number): A.Expression {
-    const operand = this.deeper(() => this.subrule(at, this.unary as never) as A.Expression)
-    return { kind: 'unary', op, operand, span: this.ACTION(() => this.from(start)) }
+  private unary(): A.Expression {
+    return this.rule('unary', () => {
+      const start = this.takeIf(T.Minus) ?? this.takeIf(T.Not)
+      if (!start) return this.primary()
+      const operand = this.deeper(() => this.unary())
+      return { kind: 'unary', op: start.image as '-' | 'not', operand, span: this.from(start) }
+    })
   }
 
-  private readonly primary = this.RULE('primary', (): A.Expression => this.OR<A.Expression>([
-    { ALT: () => { const t = this.CONSUME(T.NumberLiteral); return { kind: 'number', value: Number(t.image), span: this.ACTION(() => this.at(t)) } } },
-    { ALT: () => { const t = this.CONSUME(T.StringLiteral); return { kind: 'string', value: this.ACTION(() => t.image.slice(1, -1)), span: this.ACTION(() => this.at(t)) } } },
-    { ALT: () => { const t = this.CONSUME(T.True); return { kind: 'boolean', value: true, span: this.ACTION(() => this.at(t)) } } },
-    { ALT: () => { const t = this.CONSUME(T.False); return { kind: 'boolean', value: false, span: this.ACTION(() => this.at(t)) } } },
-    { ALT: () => this.SUBRULE(this.list) },
-    { ALT: () => this.SUBRULE(this.ifExpression) },
-    { ALT: () => this.SUBRULE(this.parenthesized) },
-    { ALT: () => this.SUBRULE(this.call) },
-  ]))
+  private primary(): A.Expression {
+    if (this.isNext(T.Identifier)) return this.call()
+    if (this.isNext(T.OpenBracket)) return this.list()
+    if (this.isNext(T.If)) return this.ifExpression()
+    if (this.isNext(T.OpenParen)) return this.parenthesized()
+    const token = this.takeIf(T.NumberLiteral) ?? this.takeIf(T.StringLiteral) ?? this.takeIf(T.True) ?? this.takeIf(T.False) ?? this.fail()
+    const span = this.spanOf(token)
+    if (token.tokenType === T.NumberLiteral) return { kind: 'number', value: Number(token.image), span }
+    if (token.tokenType === T.StringLiteral) return { kind: 'string', value: token.image.slice(1, -1), span }
+    return { kind: 'boolean', value: token.tokenType === T.True, span }
+  }
 
-  private readonly parenthesized = this.RULE('parentheses', (): A.Expression => {
-    this.CONSUME(T.OpenParen)
-    const inner = this.SUBRULE(this.chain)
-    this.CONSUME(T.CloseParen)
-    return inner
-  })
-
-  private readonly list = this.RULE('list', (): A.List => {
-    const start = this.CONSUME(T.OpenBracket)
-    const items: A.Expression[] = []
-    this.MANY_SEP({ SEP: T.Comma, DEF: () => { items.push(this.SUBRULE(this.argumentValue)) } })
-    this.CONSUME(T.CloseBracket)
-    return { kind: 'list', items, span: this.ACTION(() => this.from(start)) }
-  })
-
-  private readonly ifExpression = this.RULE('if', (): A.If => this.deeper(() => {
-    const start = this.CONSUME(T.If)
-    const condition = this.SUBRULE(this.expression)
-    const yes = this.SUBRULE(this.body)
-    const no = this.OPTION(() => {
-      this.CONSUME(T.Else)
-      return this.OR<readonly A.Statement[]>([
-        { ALT: () => { const value = this.SUBRULE(this.ifExpression); return this.ACTION(() => [{ kind: 'expression', value, span: value.span }]) } },
-        { ALT: () => this.SUBRULE2(this.body) },
-      ])
+  private parenthesized(): A.Expression {
+    return this.rule('parentheses', () => {
+      this.take(T.OpenParen)
+      const inner = this.chain()
+      this.take(T.CloseParen)
+      return inner
     })
-    return { kind: 'if', condition, yes, ...(no && { no }), span: this.ACTION(() => this.from(start)) }
-  }))
+  }
 
-  private readonly call = this.RULE('call', (): A.Call => {
-    const callee = this.CONSUME(T.Identifier)
-    const positional: A.Expression[] = []
-    const named: A.NamedArgument[] = []
-    const open = this.OPTION(() => {
-      const paren = this.CONSUME(T.OpenParen)
-      this.MANY_SEP({
-        SEP: T.Comma,
-        DEF: () => this.OR([
-          { GATE: () => this.LA(2).tokenType === T.Colon, ALT: () => named.push(this.SUBRULE(this.namedArgument)) },
-          { ALT: () => positional.push(this.SUBRULE(this.argumentValue)) },
-        ]),
-      })
-      this.CONSUME(T.CloseParen)
-      return paren
+  private list(): A.List {
+    return this.rule('list', () => {
+      const start = this.take(T.OpenBracket)
+      const items: A.Expression[] = []
+      this.between(T.Comma, this.isNext(...VALUE), () => { items.push(this.argumentValue()) })
+      this.take(T.CloseBracket)
+      return { kind: 'list', items, span: this.from(start) }
     })
-    const span = this.ACTION(() => this.from(callee))
-    const as = this.OPTION2(() => {
-      this.CONSUME(T.As)
-      return this.SUBRULE(this.nameTemplate)
-    })
-    return { kind: 'call', callee: this.ACTION(() => this.named(callee)), bare: !open, positional, named, ...(as && { as }), span }
-  })
+  }
 
-  private readonly namedArgument = this.RULE('argument', (): A.NamedArgument => {
-    const name = this.CONSUME(T.Word)
-    this.CONSUME(T.Colon)
-    const value = this.SUBRULE(this.argumentValue)
-    return { name: this.ACTION(() => this.named(name)), value, span: this.ACTION(() => this.from(name)) }
-  })
+  private ifExpression(): A.If {
+    return this.rule('if', () => this.deeper(() => {
+      const start = this.take(T.If)
+      const condition = this.expression()
+      const yes = this.body()
+      const no = this.takeIf(T.Else) && this.otherwise()
+      return { kind: 'if', condition, yes, ...(no && { no }), span: this.from(start) }
+    }))
+  }
+
+  private otherwise(): readonly A.Statement[] {
+    if (this.isNext(T.OpenBrace)) return this.body()
+    if (!this.isNext(T.If)) this.fail()
+    const value = this.ifExpression()
+    return [{ kind: 'expression', value, span: value.span }]
+  }
+
+  private call(): A.Call {
+    return this.rule('call', () => {
+      const callee = this.take(T.Identifier)
+      const positional: A.Expression[] = []
+      const named: A.NamedArgument[] = []
+      const open = this.takeIf(T.OpenParen)
+      if (open) {
+        this.between(T.Comma, this.isNext(T.Word, ...VALUE), () => {
+          if (this.isNext(T.Word) && this.afterNext.tokenType === T.Colon) named.push(this.namedArgument())
+          else if (this.isNext(...VALUE)) positional.push(this.argumentValue())
+          else this.fail()
+        })
+        this.take(T.CloseParen)
+      }
+      const span = this.from(callee)
+      const as = this.takeIf(T.As) && this.nameTemplate()
+      return { kind: 'call', callee: this.named(callee), bare: !open, positional, named, ...(as && { as }), span }
+    })
+  }
+
+  private namedArgument(): A.NamedArgument {
+    return this.rule('argument', () => {
+      const name = this.take(T.Word)
+      this.take(T.Colon)
+      const value = this.argumentValue()
+      return { name: this.named(name), value, span: this.from(name) }
+    })
+  }
 
   /** `stage{i}_{j}`: written without blanks between its parts. */
-  private readonly nameTemplate = this.RULE('name', (): A.NameTemplate => {
-    const start = this.OR1([
-      { ALT: () => this.CONSUME(T.Identifier) },
+  private nameTemplate(): A.NameTemplate {
+    return this.rule('name', () => {
       // `as block{i}`, `as loss`; behind a forgotten name the next statement begins with such a word.
-      { GATE: () => !(this.LA(2).tokenType === T.Identifier || this.LA(2).tokenType === T.Assign), ALT: () => this.CONSUME(T.SoftWord) },
-    ])
-    const parts: (string | A.Expression)[] = [start.image]
-    this.MANY({
-      GATE: () => this.onTheSpot(),
-      DEF: () => this.OR([
-        { ALT: () => {
-          this.CONSUME(T.OpenBrace)
-          parts.push(this.SUBRULE(this.expression))
-          this.CONSUME(T.CloseBrace)
-        } },
-        { ALT: () => parts.push(this.CONSUME(T.Word).image) },
-        { GATE: () => /^\d+$/.test(this.LA(1).image), ALT: () => parts.push(this.CONSUME(T.NumberLiteral).image) },
-      ]),
+      const isForgotten = this.afterNext.tokenType === T.Identifier || this.afterNext.tokenType === T.Assign
+      const start = this.takeIf(T.Identifier) ?? (isForgotten || !this.isNext(T.SoftWord) ? this.fail() : this.take(T.SoftWord))
+      const parts: (string | A.Expression)[] = [start.image]
+      while (this.onTheSpot && this.isNext(T.OpenBrace, T.Word, T.NumberLiteral)) {
+        if (this.takeIf(T.OpenBrace)) {
+          parts.push(this.expression())
+          this.take(T.CloseBrace)
+        } else if (this.isNext(T.Word) || /^\d+$/.test(this.next.image)) {
+          parts.push(this.take(this.next.tokenType).image)
+        } else {
+          this.fail()
+        }
+      }
+      return { parts, span: this.from(start) }
     })
-    return { parts, span: this.ACTION(() => this.from(start)) }
-  })
+  }
 }
 
 /** One word alone may be a number that has a name; two are names of classes. */
@@ -463,6 +442,6 @@ function classNamesIn(items: readonly A.Expression[]): A.Name[] | undefined {
 }
 
 /** `snapshot 2 epochs` lacks an `every`, which is told later. */
-const isDoneEverySoOften = (key: IToken): boolean => key.image === 'snapshot' || key.image === 'test'
-const isUnit = (token: IToken): boolean => unitNamed(token.image) !== undefined
-const unitOf = (token: IToken): Unit => unitNamed(token.image)!
+const isDoneEverySoOften = (key: Token): boolean => key.image === 'snapshot' || key.image === 'test'
+const isUnit = (token: Token): boolean => unitNamed(token.image) !== undefined
+const unitOf = (token: Token): Unit => unitNamed(token.image)!

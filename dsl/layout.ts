@@ -1,7 +1,6 @@
-import type { IToken } from 'chevrotain'
 import type { Call, Expression, FileAst, Statement, Train } from './ast.ts'
-import type { Comment } from './parse.ts'
 import { INDENT, partsOfNames, spaced } from './spacing.ts'
+import type { Comment, Token } from './tokens.ts'
 
 /** How wide a line may be before it is broken. */
 const WIDTH = 100
@@ -34,12 +33,12 @@ interface Place {
 }
 
 /** Decides where lines break. Looks at tokens and comments alone, never at the layout that is there: so it is idempotent. */
-export function planLines(ast: FileAst, tokens: readonly IToken[], comments: readonly Comment[]): LinePlan {
+export function planLines(ast: FileAst, tokens: readonly Token[], comments: readonly Comment[]): LinePlan {
   return new Planner(tokens, comments).file(ast)
 }
 
 class Planner {
-  private readonly tokens: readonly IToken[]
+  private readonly tokens: readonly Token[]
   private readonly indexAt = new Map<number, number>()
   /** Where each token begins and ends if all stood in one line. */
   private readonly from: number[] = []
@@ -55,7 +54,7 @@ class Planner {
   private readonly itemStarts = new Set<number>()
   private readonly itemEnds = new Set<number>()
 
-  constructor(tokens: readonly IToken[], comments: readonly Comment[]) {
+  constructor(tokens: readonly Token[], comments: readonly Comment[]) {
     this.tokens = tokens
     this.close = partsOfNames(tokens)
     const open: number[] = []

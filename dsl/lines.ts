@@ -1,7 +1,6 @@
-import type { IToken } from 'chevrotain'
 import type { Column, LinePlan } from './layout.ts'
-import type { Comment } from './parse.ts'
 import { INDENT, spaced } from './spacing.ts'
+import type { Comment, Token } from './tokens.ts'
 
 /** What begins further right than this is not waited for by the lines around it. */
 const RIGHTMOST = 72
@@ -20,7 +19,7 @@ interface Line {
 }
 
 /** Writes tokens and comments as the plan says: one blank or none between tokens, columns, at most one empty line. */
-export function printLines(text: string, tokens: readonly IToken[], comments: readonly Comment[], plan: LinePlan): string {
+export function printLines(text: string, tokens: readonly Token[], comments: readonly Comment[], plan: LinePlan): string {
   const lines = new Printer(text, tokens, comments, plan).lines()
   alignColumns(lines)
   alignRemarks(lines)
@@ -30,7 +29,7 @@ export function printLines(text: string, tokens: readonly IToken[], comments: re
 
 class Printer {
   private readonly text: string
-  private readonly tokens: readonly IToken[]
+  private readonly tokens: readonly Token[]
   private readonly comments: readonly Comment[]
   private readonly plan: LinePlan
   private readonly printed: Line[] = []
@@ -41,7 +40,7 @@ class Printer {
   private opened = false
   private itemEnded = false
 
-  constructor(text: string, tokens: readonly IToken[], comments: readonly Comment[], plan: LinePlan) {
+  constructor(text: string, tokens: readonly Token[], comments: readonly Comment[], plan: LinePlan) {
     this.text = text
     this.tokens = tokens
     this.comments = comments
@@ -62,7 +61,7 @@ class Printer {
     return this.printed.at(-1)
   }
 
-  private token(token: IToken, i: number): void {
+  private token(token: Token, i: number): void {
     const { starts, columns, close, itemStarts } = this.plan
     const level = starts.get(i)
     const column = columns.get(i)

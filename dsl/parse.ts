@@ -1,16 +1,13 @@
-import type { IToken } from 'chevrotain'
 import type { FileAst } from './ast.ts'
 import type { Diagnostic } from './diagnostic.ts'
-import { NetParser, TooDeep } from './grammar.ts'
+import { NetParser } from './grammar.ts'
 import { recover } from './recover.ts'
 import type { Source } from './source.ts'
 import { tooDeep } from './syntax-error.ts'
-import { lexer } from './tokens.ts'
+import { TooDeep, Unexpected } from './token-reader.ts'
+import { type Comment, type Token, tokenize } from './tokens.ts'
 
-export interface Comment {
-  readonly text: string
-  readonly start: number
-}
+export type { Comment } from './tokens.ts'
 
 export interface Parsed {
   /** Of what could be read. The rest of it is marked `broken`, and the diagnostics say why. */
@@ -18,22 +15,20 @@ export interface Parsed {
   /** Every syntax error that is not the consequence of another. */
   readonly diagnostics: readonly Diagnostic[]
   /** As they are written, without comments. */
-  readonly tokens: readonly IToken[]
+  readonly tokens: readonly Token[]
   readonly comments: readonly Comment[]
 }
 
-/** Built once: analysing the grammar takes longer than parsing most files. */
-let parser: NetParser | undefined
 /** After so many, this is most likely no program at all. */
 const MOST_SYNTAX_ERRORS = 20
 
 /** Reads a text. Never throws. */
 export function parse(source: Source): Parsed {
-  parser ??= new NetParser()
-  const lexed = lexer.tokenize(source.text)
-  const comments = (lexed.groups['comments'] ?? []).map((t) => ({ text: t.image, start: t.startOffset }))
+  const parser = new NetParser()
+  const lexed = tokenize(source.text)
+  const { comments } = lexed
   const diagnostics: Diagnostic[] = []
-  let tokens = lexed.tokens
+  let tokens: Token[] = lexed.tokens
   while (diagnostics.length < MOST_SYNTAX_ERRORS) {
     const attempt = read(parser, tokens, source)
     if ('ast' in attempt) return { ast: attempt.ast, diagnostics: inOrder(diagnostics), tokens: lexed.tokens, comments }
@@ -44,16 +39,15 @@ export function parse(source: Source): Parsed {
 }
 
 /** The tree, or a mistake and the tokens without it. */
-function read(parser: NetParser, tokens: IToken[], source: Source): { ast: FileAst } | { diagnostic: Diagnostic; tokens: IToken[] } {
+function read(parser: NetParser, tokens: Token[], source: Source): { ast: FileAst } | { diagnostic: Diagnostic; tokens: Token[] } {
   try {
-    const ast = parser.read(tokens, source)
-    if (ast) return { ast }
+    return { ast: parser.read(tokens, source) }
   } catch (error) {
-    if (!(error instanceof TooDeep)) throw error
-    return recover(tokens, { token: error.token, rule: 'chain', rules: [], open: parser.open, done: undefined }, source, tooDeep(error.token, source))
+    const { rules, open, done } = parser
+    if (error instanceof TooDeep) return recover(tokens, { token: error.token, rule: 'chain', rules: [], open, done: undefined }, source, tooDeep(error.token, source))
+    if (!(error instanceof Unexpected)) throw error
+    return recover(tokens, { token: error.token, wanted: error.wanted, rule: rules.at(-1) ?? 'file', rules, open, done }, source)
   }
-  const { token, message, context } = parser.errors[0]!
-  return recover(tokens, { token, wanted: message, rule: context.ruleStack.at(-1) ?? 'file', rules: context.ruleStack, open: parser.open, done: parser.done }, source)
 }
 
 /** One a place: what was taken out may leave its neighbours without an end. */

@@ -1,21 +1,21 @@
-import type { IToken, TokenType } from 'chevrotain'
 import type { Diagnostic } from './diagnostic.ts'
 import type { Source } from './source.ts'
 import { syntaxError } from './syntax-error.ts'
 import * as T from './tokens.ts'
+import type { Token, TokenType } from './tokens.ts'
 
 /** Where reading stopped. */
 export interface Mistake {
   /** The token that does not fit; the end of the text has no place. */
-  readonly token: IToken
-  /** Name of the only token that fits, '' if there are several. */
-  readonly wanted?: string
+  readonly token: Token
+  /** The only kind of token that fits. Undefined: there are several. */
+  readonly wanted?: TokenType | undefined
   /** The rule of the grammar, and all rules around it. */
   readonly rule: string
   readonly rules: readonly string[]
   /** Where the statement began that the mistake is in, and the one before it. */
-  readonly open: IToken | undefined
-  readonly done: IToken | undefined
+  readonly open: Token | undefined
+  readonly done: Token | undefined
 }
 
 const ITEMS: readonly TokenType[] = [T.Net, T.Block, T.Train, T.Import]
@@ -28,20 +28,20 @@ const CONTINUES: readonly TokenType[] = [T.Arrow, T.Else, T.As, T.And, T.Or, T.C
  * the statement that it is in. Newlines carry no meaning in a program, but where the next statement begins after a mistake
  * they and the indentation are the best witnesses.
  */
-export function recover(tokens: IToken[], mistake: Mistake, source: Source, told?: Diagnostic): { diagnostic: Diagnostic; tokens: IToken[] } {
+export function recover(tokens: Token[], mistake: Mistake, source: Source, told?: Diagnostic): { diagnostic: Diagnostic; tokens: Token[] } {
   const text = new Lines(tokens, source)
   const { token, wanted } = mistake
   const at = Number.isFinite(token.startOffset) ? tokens.indexOf(token) : tokens.length
   const diagnostic = told ?? syntaxError(mistake, tokens, at, source)
-  const splice = (start: number, end: number, ...put: IToken[]): { diagnostic: Diagnostic; tokens: IToken[] } =>
+  const splice = (start: number, end: number, ...put: Token[]): { diagnostic: Diagnostic; tokens: Token[] } =>
     ({ diagnostic, tokens: [...tokens.slice(0, start), ...put, ...tokens.slice(end)] })
 
   if (token.tokenType === T.UnclosedComment) return splice(at, at + 1)
   if (token.image === ';') return { diagnostic, tokens: tokens.filter((t) => t.image !== ';') }
-  if (token.tokenType === T.Assign && wanted === T.CloseParen.name && mistake.rule === 'call') return splice(at, at + 1, made(T.Colon, token.startOffset))
+  if (token.tokenType === T.Assign && wanted === T.CloseParen && mistake.rule === 'call') return splice(at, at + 1, made(T.Colon, token.startOffset))
   const beginsItem = at === tokens.length || ITEMS.includes(token.tokenType)
-  if (wanted === T.CloseBrace.name && mistake.rule !== 'name' && beginsItem) return splice(at, at, made(T.CloseBrace, text.endOf(at - 1)))
-  if (wanted === T.OpenBrace.name && at < tokens.length && text.beginsLine(at)) return splice(at, at, made(T.OpenBrace, text.endOf(at - 1)))
+  if (wanted === T.CloseBrace && mistake.rule !== 'name' && beginsItem) return splice(at, at, made(T.CloseBrace, text.endOf(at - 1)))
+  if (wanted === T.OpenBrace && at < tokens.length && text.beginsLine(at)) return splice(at, at, made(T.OpenBrace, text.endOf(at - 1)))
 
   const [start, end] = text.range(mistake, at)
   if (start >= tokens.length) return { diagnostic, tokens: [] }
@@ -49,10 +49,10 @@ export function recover(tokens: IToken[], mistake: Mistake, source: Source, told
 }
 
 class Lines {
-  private readonly tokens: readonly IToken[]
+  private readonly tokens: readonly Token[]
   private readonly text: string
 
-  constructor(tokens: readonly IToken[], source: Source) {
+  constructor(tokens: readonly Token[], source: Source) {
     this.tokens = tokens
     this.text = source.text
   }
@@ -73,7 +73,7 @@ class Lines {
 
   /** From the first token of the statement that a mistake is in to the first token after it. */
   range(mistake: Mistake, at: number): [number, number] {
-    const between = mistake.rule === 'file' || ((mistake.rule === 'body' || mistake.rule === 'train') && mistake.wanted === T.CloseBrace.name)
+    const between = mistake.rule === 'file' || ((mistake.rule === 'body' || mistake.rule === 'train') && mistake.wanted === T.CloseBrace)
     const start = between ? this.startBetween(mistake, at) : mistake.open ? this.tokens.indexOf(mistake.open) : at
     const first = this.tokens[start]
     const wholeItem = first !== undefined && (ITEMS.includes(first.tokenType) || mistake.rule === 'file')
@@ -106,17 +106,17 @@ class Lines {
   }
 }
 
-const made = (tokenType: TokenType, startOffset: number): IToken =>
-  ({ tokenType, tokenTypeIdx: tokenType.tokenTypeIdx!, image: '', startOffset, endOffset: startOffset })
+const made = (tokenType: TokenType, startOffset: number): Token =>
+  ({ tokenType, image: '', startOffset })
 
 /** One token in place of many. */
-function broken(range: readonly IToken[], source: Source): IToken {
+function broken(range: readonly Token[], source: Source): Token {
   const first = range[0]!
   const last = range.at(-1)!
   const words: string[] = []
   const assigned: string[] = []
   range.forEach((token, i) => {
-    const inner = token.payload as { words: string[]; assigned: string[] } | undefined
+    const inner = token.payload
     if (inner) { words.push(...inner.words); assigned.push(...inner.assigned) }
     if (token.tokenType !== T.Identifier) return
     words.push(token.image)
@@ -124,5 +124,5 @@ function broken(range: readonly IToken[], source: Source): IToken {
     if (range[i + 1]?.tokenType === T.Assign || before === T.Input || before === T.Output || before === T.Metric || before === T.Loss) assigned.push(token.image)
   })
   const end = last.startOffset + last.image.length
-  return { ...made(T.Broken, first.startOffset), image: source.text.slice(first.startOffset, end), endOffset: end - 1, payload: { words, assigned } }
+  return { ...made(T.Broken, first.startOffset), image: source.text.slice(first.startOffset, end), payload: { words, assigned } }
 }

@@ -1,12 +1,11 @@
-import type { IToken } from 'chevrotain'
-import { CloseBrace, CloseBracket, CloseParen, False, Identifier, NumberLiteral, StringLiteral, True } from './tokens.ts'
+import { CloseBrace, CloseBracket, CloseParen, False, Identifier, NumberLiteral, StringLiteral, type Token, True } from './tokens.ts'
 
 export const INDENT = '  '
 
-const ENDS_OPERAND: ReadonlySet<IToken['tokenType']> = new Set([Identifier, NumberLiteral, StringLiteral, True, False, CloseParen, CloseBracket, CloseBrace])
+const ENDS_OPERAND: ReadonlySet<Token['tokenType']> = new Set([Identifier, NumberLiteral, StringLiteral, True, False, CloseParen, CloseBracket, CloseBrace])
 
 /** Whether a blank stands in front of a token that is not the first of its line. */
-export function spaced(tokens: readonly IToken[], index: number): boolean {
+export function spaced(tokens: readonly Token[], index: number): boolean {
   const [before, token] = [tokens[index - 1]!, tokens[index]!]
   const [a, b] = [before.image, token.image]
   if (a === '(' || a === '[' || b === ')' || b === ']' || b === ',' || b === ':') return false
@@ -22,7 +21,7 @@ export function spaced(tokens: readonly IToken[], index: number): boolean {
  * Tokens that stay close to the one before: the parts of `stage{i}_{j}` behind `as`, which are one name only if no blank
  * stands between them.
  */
-export function partsOfNames(tokens: readonly IToken[]): Set<number> {
+export function partsOfNames(tokens: readonly Token[]): Set<number> {
   const close = new Set<number>()
   const touches = (i: number): boolean => tokens[i] !== undefined && tokens[i]!.startOffset === tokens[i - 1]!.startOffset + tokens[i - 1]!.image.length
   tokens.forEach((token, i) => {

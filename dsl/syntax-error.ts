@@ -1,20 +1,20 @@
-import type { IToken, TokenType } from 'chevrotain'
 import type { Diagnostic, Label } from './diagnostic.ts'
 import type { Mistake } from './recover.ts'
 import type { Source, Span } from './source.ts'
 import { suggest } from './suggest.ts'
 import * as T from './tokens.ts'
+import type { Token, TokenType } from './tokens.ts'
 import { unitNamed } from './unit.ts'
 
-const spanOf = (token: IToken, source: Source): Span => ({ source, start: token.startOffset, end: token.startOffset + token.image.length })
+const spanOf = (token: Token, source: Source): Span => ({ source, start: token.startOffset, end: token.startOffset + token.image.length })
 
-export const tooDeep = (token: IToken, source: Source): Diagnostic => ({
+export const tooDeep = (token: Token, source: Source): Diagnostic => ({
   severity: 'error', code: 'limit/nesting', message: 'this is nested too deeply to be read',
   labels: [{ span: spanOf(token, source), text: 'here' }], hint: 'give parts of it names of their own',
 })
 
 /** What stands where something else had to stand, with the mends of the usual slips. `at` is the place in `tokens`. */
-export function syntaxError(mistake: Mistake, tokens: readonly IToken[], at: number, source: Source): Diagnostic {
+export function syntaxError(mistake: Mistake, tokens: readonly Token[], at: number, source: Source): Diagnostic {
   const { token } = mistake
   if (token.tokenType === T.UnclosedComment) {
     return error('syntax/comment', 'this comment does not end', [{ span: { source, start: token.startOffset, end: token.startOffset + 2 }, text: 'begins here' }], 'end it with */')
@@ -25,7 +25,7 @@ export function syntaxError(mistake: Mistake, tokens: readonly IToken[], at: num
   const last = tokens.at(-1)
   const span = !atEnd ? spanOf(token, source) : last ? { source, start: last.startOffset + last.image.length, end: last.startOffset + last.image.length } : { source, start: 0, end: 0 }
   const labels: Label[] = [{ span, text: atEnd ? 'the text ends here' : 'here' }]
-  if (mistake.wanted === T.CloseBrace.name && mistake.rule !== 'name') {
+  if (mistake.wanted === T.CloseBrace && mistake.rule !== 'name') {
     const open = unclosedBefore(tokens, at)
     if (open && (atEnd || isItem(token))) {
       labels.push({ span: spanOf(open, source), text: 'opened here' })
@@ -40,9 +40,9 @@ export function syntaxError(mistake: Mistake, tokens: readonly IToken[], at: num
 const error = (code: string, message: string, labels: readonly Label[], hint: string | undefined): Diagnostic =>
   ({ severity: 'error', code, message, labels, ...(hint !== undefined && { hint }) })
 
-const isItem = ({ tokenType }: IToken): boolean => tokenType === T.Net || tokenType === T.Block || tokenType === T.Train || tokenType === T.Import
+const isItem = ({ tokenType }: Token): boolean => tokenType === T.Net || tokenType === T.Block || tokenType === T.Train || tokenType === T.Import
 
-function strange(token: IToken, source: Source): Diagnostic {
+function strange(token: Token, source: Source): Diagnostic {
   const { image } = token
   const hint = image === ';' ? "statements need no ';' at their end"
     : image === "'" || image === '`' ? 'texts stand in double quotes: "folder/name"'
@@ -56,8 +56,8 @@ function strange(token: IToken, source: Source): Diagnostic {
 }
 
 /** The innermost '{' in front of a place that has no '}'. */
-function unclosedBefore(tokens: readonly IToken[], at: number): IToken | undefined {
-  const open: IToken[] = []
+function unclosedBefore(tokens: readonly Token[], at: number): Token | undefined {
+  const open: Token[] = []
   for (const token of tokens.slice(0, at)) {
     if (token.tokenType === T.OpenBrace) open.push(token)
     else if (token.tokenType === T.CloseBrace) open.pop()
@@ -67,30 +67,27 @@ function unclosedBefore(tokens: readonly IToken[], at: number): IToken | undefin
 
 function wantedBy({ wanted, rule, rules }: Mistake): string | undefined {
   switch (wanted) {
-    case T.CloseParen.name: return rule === 'parentheses' ? "')'" : "',' or ')'"
-    case T.CloseBracket.name: return "',' or ']'"
-    case T.CloseBrace.name: return rule === 'name' ? "'}'" : rule === 'train' ? "a setting or '}'" : "a statement or '}'"
-    case T.Identifier.name: return rule === 'call' ? 'a layer' : 'a name'
-    case undefined: case '': break
-    default: return labelOf(wanted)
+    case T.CloseParen: return rule === 'parentheses' ? "')'" : "',' or ')'"
+    case T.CloseBracket: return "',' or ']'"
+    case T.CloseBrace: return rule === 'name' ? "'}'" : rule === 'train' ? "a setting or '}'" : "a statement or '}'"
+    case T.Identifier: return rule === 'call' ? 'a layer' : 'a name'
+    case undefined: break
+    default: return wanted.label
   }
   if (rule === 'file') return "'net', 'block', 'train' or 'import'"
   if (rule === 'train setting') return 'a value'
   return rule === 'unary' || rule === 'primary' || rules.includes('chain') ? 'a value or a layer' : rule === 'if' ? "'{' or 'if'" : undefined
 }
 
-const LABELS: ReadonlyMap<string, string> = new Map(T.TOKENS.map((type) => [type.name, type.LABEL ?? type.name]))
-const labelOf = (name: string): string => LABELS.get(name) ?? name
-
 const OPERATORS: readonly TokenType[] = [T.Plus, T.Minus, T.Times, T.Divide, T.Remainder]
 
-const RESERVED: ReadonlySet<string> = new Set(T.TOKENS.filter((type) => type.CATEGORIES?.some((c) => c === T.Word || c === T.SoftWord) && type !== T.Identifier && type !== T.SoftWord).map((type) => type.name))
+const isReserved = ({ tokenType: { word } }: Token): boolean => word === 'soft' || word === 'reserved'
 
-function mendOf({ token, wanted, rule, rules }: Mistake, tokens: readonly IToken[], at: number): string | undefined {
+function mendOf({ token, wanted, rule, rules }: Mistake, tokens: readonly Token[], at: number): string | undefined {
   const { image, tokenType } = token
   const before = tokens[at - 1]
   const after = tokens[at + 1]
-  const isName = (t: IToken | undefined): t is IToken => t?.tokenType === T.Identifier
+  const isName = (t: Token | undefined): t is Token => t?.tokenType === T.Identifier
   if (tokenType === T.Assign && rule === 'call' && before) return `arguments are given with ':': ${before.image}: ${after?.image ?? '...'}`
   if (rule === 'train' || rule === 'train setting') {
     const key = rules.includes('train setting') && before ? before.image : 'batch'
@@ -101,22 +98,22 @@ function mendOf({ token, wanted, rule, rules }: Mistake, tokens: readonly IToken
   }
   if (tokenType === T.Assign && rule === 'input line') return `inputs have a type: input ${before?.image ?? 'image'}: ${after?.tokenType === T.Identifier ? `${after.image}[...]` : 'f32[1, 28, 28]'}`
   if (tokenType === T.Assign && rule === 'body' && rules.some((r) => r === 'if')) return "equality is written '=='"
-  if (tokenType === T.Assign && before && RESERVED.has(before.tokenType.name)) return `'${before.image}' is a word of the language: choose another name`
+  if (tokenType === T.Assign && before && isReserved(before)) return `'${before.image}' is a word of the language: choose another name`
   if ((tokenType === T.Above || tokenType === T.Assign) && before?.tokenType === T.Minus) return "layers are joined with '->'"
   if (before?.tokenType === T.Arrow && rule === 'call') return "a layer is missing behind '->'"
-  if (wanted === T.Identifier.name && RESERVED.has(tokenType.name)) return `'${image}' is a word of the language: choose another name`
-  if (wanted === T.Assign.name && (rule === 'assignment' || rule === 'constant') && before) {
+  if (wanted === T.Identifier && isReserved(token)) return `'${image}' is a word of the language: choose another name`
+  if (wanted === T.Assign && (rule === 'assignment' || rule === 'constant') && before) {
     const meant = rules.includes('body') ? undefined : suggest(before.image, ['net', 'block', 'train', 'import'])
     return meant === undefined ? `a value is given with '=': ${before.image} = ...` : `did you mean \`${meant}\`?`
   }
-  if (wanted === T.Assign.name) return `a result is written ${tokens[at - 2]?.image ?? 'output'} ${before?.image ?? 'prob'} = ...`
-  const inList = (wanted === T.CloseParen.name && rule === 'call') || wanted === T.CloseBracket.name
+  if (wanted === T.Assign) return `a result is written ${tokens[at - 2]?.image ?? 'output'} ${before?.image ?? 'prob'} = ...`
+  const inList = (wanted === T.CloseParen && rule === 'call') || wanted === T.CloseBracket
   if (inList && before?.tokenType === T.NumberLiteral && isName(token) && rules.includes('train setting')) return `durations are counted in steps or epochs: ${before.image} epochs`
   if (inList && isName(before) && tokenType === T.NumberLiteral && !unitNamed(before.image)) return `arguments are given with ':': ${before.image}: ${image}`
-  if (wanted !== undefined && before && unitNamed(before.image) && OPERATORS.includes(tokenType)) return `a duration is one number and a unit: (1 + 2) ${before.image}`
-  if (wanted === T.CloseParen.name && before && rule === 'call') return "is a ',' or a ')' missing in front of it?"
+  if (before && unitNamed(before.image) && OPERATORS.includes(tokenType)) return `a duration is one number and a unit: (1 + 2) ${before.image}`
+  if (wanted === T.CloseParen && before && rule === 'call') return "is a ',' or a ')' missing in front of it?"
   if (rule === 'dimensions' && isName(before) && isName(token)) return `a class whose name has several words stands in quotes: "${before.image} ${image}"`
-  if (wanted === T.CloseBracket.name) return "is a ',' or a ']' missing in front of it?"
+  if (wanted === T.CloseBracket) return "is a ',' or a ']' missing in front of it?"
   if (rule === 'body' && (isName(before) || isName(token))) {
     const keywords = tokenType === T.OpenBrace ? ['else', 'for', 'if'] : ['input', 'output', 'loss', 'metric', 'return', 'style', 'for']
     const word = [before, token].filter(isName).map((t) => suggest(t.image, keywords)).find((k) => k !== undefined)

@@ -1,29 +1,60 @@
-import { createToken, Lexer, type TokenType } from 'chevrotain'
+/** A kind of token. */
+export interface TokenType {
+  readonly name: string
+  /** What it is called in messages. */
+  readonly label: string
+  /** Which sort of word: soft ones mean something at the beginning of a statement alone. Undefined: no word. */
+  readonly word?: 'free' | 'soft' | 'reserved'
+}
+
+export interface Token {
+  readonly tokenType: TokenType
+  readonly image: string
+  /** NaN: the end of the text. */
+  readonly startOffset: number
+  /** Of a statement that could not be parsed: the names in it, and those that it gives values to. */
+  readonly payload?: { readonly words: readonly string[]; readonly assigned: readonly string[] }
+}
+
+const words = new Map<string, TokenType>()
+const signs = new Map<string, TokenType>()
+const kind = (name: string, label = name): TokenType => ({ name, label })
 
 /** Any word, reserved or not: where only a word can stand (`style: split` as an argument). */
-export const Word = createToken({ name: 'Word', pattern: Lexer.NA, label: 'a name' })
+export const Word = kind('Word', 'a name')
 /** Words that mean something at the beginning of a statement alone. */
-export const SoftWord = createToken({ name: 'SoftWord', pattern: Lexer.NA, label: 'a name', categories: [Word] })
-export const Identifier = createToken({ name: 'Identifier', pattern: /[A-Za-z_][A-Za-z0-9_]*/, label: 'a name', categories: [Word] })
+export const SoftWord = kind('SoftWord', 'a name')
+export const Identifier: TokenType = { name: 'Identifier', label: 'a name', word: 'free' }
 
-const word = (text: string, category = Word): TokenType =>
-  createToken({ name: `${text[0]!.toUpperCase()}${text.slice(1)}`, pattern: new RegExp(text), longer_alt: Identifier, label: `'${text}'`, categories: [category] })
-const sign = (name: string, text: string): TokenType => createToken({ name, pattern: text, label: `'${text}'` })
+function word(text: string, sort: 'soft' | 'reserved' = 'reserved'): TokenType {
+  const type: TokenType = { name: `${text[0]!.toUpperCase()}${text.slice(1)}`, label: `'${text}'`, word: sort }
+  words.set(text, type)
+  return type
+}
 
-/** `0..3` is a range: a point belongs to a number only with digits behind it. */
-export const NumberLiteral = createToken({ name: 'NumberLiteral', pattern: /(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?/, label: 'a number' })
-export const StringLiteral = createToken({ name: 'StringLiteral', pattern: /"[^"\n]*"/, label: 'a text in quotes' })
+function sign(name: string, text: string): TokenType {
+  const type = kind(name, `'${text}'`)
+  signs.set(text, type)
+  return type
+}
 
-export const Net = word('net', SoftWord)
-export const Block = word('block', SoftWord)
-export const Train = word('train', SoftWord)
-export const Import = word('import', SoftWord)
-export const Style = word('style', SoftWord)
-export const Input = word('input', SoftWord)
-export const Output = word('output', SoftWord)
-export const Loss = word('loss', SoftWord)
-export const Metric = word('metric', SoftWord)
-export const Whole = word('whole', SoftWord)
+/** Whether a token is one of a kind: Word and SoftWord are several. */
+export const isA = ({ tokenType }: Token, type: TokenType): boolean =>
+  tokenType === type || (type === Word ? tokenType.word !== undefined : type === SoftWord && tokenType.word === 'soft')
+
+export const NumberLiteral = kind('NumberLiteral', 'a number')
+export const StringLiteral = kind('StringLiteral', 'a text in quotes')
+
+export const Net = word('net', 'soft')
+export const Block = word('block', 'soft')
+export const Train = word('train', 'soft')
+export const Import = word('import', 'soft')
+export const Style = word('style', 'soft')
+export const Input = word('input', 'soft')
+export const Output = word('output', 'soft')
+export const Loss = word('loss', 'soft')
+export const Metric = word('metric', 'soft')
+export const Whole = word('whole', 'soft')
 export const Return = word('return')
 export const For = word('for')
 export const In = word('in')
@@ -59,30 +90,56 @@ export const CloseBracket = sign('CloseBracket', ']')
 export const Comma = sign('Comma', ',')
 export const Colon = sign('Colon', ':')
 
-const LineComment = createToken({ name: 'LineComment', pattern: /\/\/[^\n]*/, group: 'comments' })
-const BlockComment = createToken({ name: 'BlockComment', pattern: /\/\*[^*]*\*+(?:[^/*][^*]*\*+)*\//, group: 'comments', line_breaks: true })
-const WhiteSpace = createToken({ name: 'WhiteSpace', pattern: /\s+/, group: Lexer.SKIPPED, line_breaks: true })
-
 /*
  * What no program holds. As tokens, so that the lexer itself has no errors and mistakes of every kind are found, told and
  * passed over in one way.
  */
-export const UnclosedComment = createToken({ name: 'UnclosedComment', pattern: /\/\*[^]*/, line_breaks: true })
-export const UnclosedString = createToken({ name: 'UnclosedString', pattern: /"[^"\n]*/ })
-export const Strange = createToken({
-  name: 'Strange', pattern: /[^\x00-\x7f]+|[^]/, line_breaks: true,
-  start_chars_hint: Array.from({ length: 0x10000 }, (_, code) => code),
-})
+export const UnclosedComment = kind('UnclosedComment')
+export const UnclosedString = kind('UnclosedString')
+export const Strange = kind('Strange')
 /** Stands for a statement that could not be parsed; the parser puts it there (`recover.ts`). */
-export const Broken = createToken({ name: 'Broken', pattern: Lexer.NA })
+export const Broken = kind('Broken')
+/** Behind the last token. */
+export const End: Token = { tokenType: kind('End'), image: '', startOffset: NaN }
 
 export const TOKENS: readonly TokenType[] = [
-  WhiteSpace, LineComment, BlockComment, UnclosedComment,
-  Net, Block, Train, Import, Style, Input, Output, Loss, Metric, Whole, Return, For, In, If, Else, As, And, Or, Not, True, False,
-  Identifier, NumberLiteral, StringLiteral, UnclosedString,
-  Arrow, Range, Equal, Unequal, AtMost, AtLeast, Below, Above, Assign, Plus, Minus, Times, Divide, Remainder,
-  OpenParen, CloseParen, OpenBrace, CloseBrace, OpenBracket, CloseBracket, Comma, Colon,
-  Strange, Broken, SoftWord, Word,
+  ...words.values(), Identifier, NumberLiteral, StringLiteral, UnclosedString, UnclosedComment, ...signs.values(), Strange, Broken, SoftWord, Word,
 ]
 
-export const lexer = new Lexer([...TOKENS], { positionTracking: 'onlyOffset', ensureOptimizations: true })
+/** Where several fit, the first one holds. `0..3` is a range: a point belongs to a number only with digits behind it. */
+const PARTS = {
+  blank: /\s+/,
+  comment: /\/\/[^\n]*|\/\*[^*]*\*+(?:[^/*][^*]*\*+)*\//,
+  unclosedComment: /\/\*[^]*/,
+  word: /[A-Za-z_][A-Za-z0-9_]*/,
+  number: /(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?/,
+  text: /"[^"\n]*"/,
+  unclosedText: /"[^"\n]*/,
+  sign: /->|\.\.|[=!<>]=|[<>=+\-*/%(){}[\],:]/,
+  strange: /[^\x00-\x7f]+|[^]/,
+}
+const NAMES = Object.keys(PARTS) as (keyof typeof PARTS)[]
+const PART = new RegExp(Object.values(PARTS).map(({ source }) => `(${source})`).join('|'), 'y')
+const FIXED: Partial<Record<keyof typeof PARTS, TokenType>> =
+  { number: NumberLiteral, text: StringLiteral, unclosedComment: UnclosedComment, unclosedText: UnclosedString, strange: Strange }
+
+export interface Comment {
+  readonly text: string
+  readonly start: number
+}
+
+/** Takes a text apart: every character is in a token, in a comment or a blank. */
+export function tokenize(text: string): { tokens: Token[]; comments: Comment[] } {
+  const tokens: Token[] = []
+  const comments: Comment[] = []
+  PART.lastIndex = 0
+  for (let start = 0; start < text.length; start = PART.lastIndex) {
+    const match = PART.exec(text)!
+    const part = NAMES.find((_, i) => match[i + 1] !== undefined)!
+    const image = match[0]
+    if (part === 'blank') continue
+    if (part === 'comment') comments.push({ text: image, start })
+    else tokens.push({ tokenType: FIXED[part] ?? (part === 'word' ? words.get(image) ?? Identifier : signs.get(image)!), image, startOffset: start })
+  }
+  return { tokens, comments }
+}

@@ -27,7 +27,7 @@ function rulesFor(files: readonly string[]): Rule[] {
   const passes = files.filter((file) => /^compiler\/passes\/(?!pass\.ts|programs\.ts)/.test(file))
   const doors = files.filter((file) => posix.basename(file) === 'index.ts')
   return [
-    { name: 'the language knows nobody', from: ['dsl/'], never: ['compiler/', 'runtime/', 'cli/', 'node:'] },
+    { name: 'the language knows nobody', from: ['dsl/'], never: ['compiler/', 'runtime/', 'cli/', 'node:', 'npm:'] },
     { name: 'the runtime knows neither compiler nor language: a page ships it alone', from: ['runtime/'], never: ['compiler/', 'dsl/', 'cli/'] },
     { name: 'the runtime has no dependency', from: ['runtime/'], never: ['npm:'] },
     { name: 'the runtime of a page asks nothing of Node', from: ['runtime/index.ts'], never: ['node:'] },
@@ -36,7 +36,7 @@ function rulesFor(files: readonly string[]): Rule[] {
       // What may be in a bundle: `validate/`, and the leaves that it stands on.
       but: ['runtime/format.ts', 'runtime/device.ts', 'runtime/validate/', ...['data/class-names', 'digest', 'errors', 'nearest', 'options', 'plain', 'schedule', 'sections', 'sizes'].map((leaf) => `runtime/${leaf}.ts`)],
     },
-    { name: 'the compiler is a function of text: no files, no machine', from: ['compiler/'], never: ['node:'] },
+    { name: 'the compiler is a function of text: no files, no machine, no package', from: ['compiler/'], never: ['node:', 'npm:'] },
     { name: 'who measures is known to the command alone', from: ['dsl/', 'compiler/', 'runtime/'], never: ['measure/'] },
     { name: 'bundlers have a net compiled without the command', from: ['bundlers/'], never: ['cli/', 'measure/'] },
     { name: 'nobody but bundlers knows them, and the command, which begins projects for them', from: ['dsl/', 'compiler/', 'runtime/', 'measure/'], never: ['bundlers/'] },
