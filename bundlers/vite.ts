@@ -82,8 +82,9 @@ function make(options: FusenetOptions, plugin: NetPlugin, memory: MadeInMemory):
     },
     /** Imports and weights of a net are it, too. */
     hotUpdate({ file, modules }) {
-      const nets = plugin.usersOf(file).flatMap((net) => [...this.environment.moduleGraph.getModulesByFile(net) ?? []])
-      return nets.length === 0 ? undefined : [...new Set([...modules.filter(({ id }) => id !== null && isNet(id)), ...nets])]
+      const nets = plugin.usersOf(file).flatMap((net) => [...this.environment.moduleGraph.getModulesByFile(net) ?? []]).filter(({ id }) => id !== null && isNet(id))
+      // What has no name of its own stands for a file that was read, and leads to the net's module: unless that failed.
+      return nets.length === 0 ? undefined : [...new Set([...modules.filter(({ id }) => id !== null), ...nets])]
     },
   }
 }
