@@ -24,6 +24,8 @@ export interface Lowering {
   readonly memory?: Memory
   /** Without Winograd's algorithm. */
   readonly precise?: boolean
+  /** Patterns of what does not learn; an empty list: all learns. */
+  readonly freeze?: readonly string[]
   /** `f16`: with the plan for it. */
   readonly storage?: Storage
   /** With the plan for adapters that a CPU pretends to be. A bundle is not compiled again for its sake. */
@@ -57,7 +59,7 @@ export async function netOptions(options: Readonly<Record<string, unknown>>, scr
   // What was tuned is there to be run.
   const software = schedules?.[SOFTWARE_PLAN] !== undefined || await isPretended(options['device'])
   return {
-    style: options['style'] as Style | undefined, memory: options['memory'] as Memory | undefined, storage: options['storage'] as Storage | undefined, ...(options['precise'] === true && { precise: true }),
+    style: options['style'] as Style | undefined, memory: options['memory'] as Memory | undefined, storage: options['storage'] as Storage | undefined, ...(options['precise'] === true && { precise: true }), freeze: options['freeze'] as readonly string[] | undefined,
     weights: options['weights'] as string | undefined, schedules, screen,
     ...(software && { software }),
   }
@@ -65,12 +67,12 @@ export async function netOptions(options: Readonly<Record<string, unknown>>, scr
 
 /** What a verb is given as its net: a .net file, which is compiled, or the folder of a bundle. */
 export async function loadBundle(path: string, options: NetOptions): Promise<Bundle> {
-  const { style, memory, precise, storage, software, schedules, batch, only } = options
+  const { style, memory, precise, freeze, storage, software, schedules, batch, only } = options
   const programs = options.programs ? ['default', ...options.programs] : only?.programs
   const choices = { software, schedules, programs, ...(only?.targets && { targets: only.targets }) }
-  if (path.endsWith('.net')) return (await readNet(path, options)).compile({ style, memory, precise, storage, batch, ...choices })
+  if (path.endsWith('.net')) return (await readNet(path, options)).compile({ style, memory, precise, freeze, storage, batch, ...choices })
   const old = options.older ? await olderBundle(path) : undefined
-  if (old) return (await netOf(old, options.weights)).compile({ style, memory, precise, storage, ...choices })
+  if (old) return (await netOf(old, options.weights)).compile({ style, memory, precise, freeze, storage, ...choices })
   const bundle = await readBundleFolder(path, options.weights)
   const lowering = otherLowering(bundle, options)
   // Lowered otherwise, or for other programs, it is compiled again from the text that it carries; its weights fit.
@@ -88,11 +90,11 @@ const lacks = ({ manifest }: Bundle, programs: readonly ProgramName[] = []): boo
   Object.entries(manifest.plans).some(([name, plan]) => name !== HALF_PLAN && programs.some((program) => !plan.programs[programFor(manifest, program)]))
 
 /** All of what is wanted, where a bundle is something else; what is not named stays as it is. A plan more than wanted is no harm. */
-export function otherLowering({ manifest }: Bundle, wanted: Lowering): Required<Omit<Lowering, 'software'>> | undefined {
-  const { style, memory = 'fast', precise = false } = manifest
+export function otherLowering({ manifest }: Bundle, wanted: Lowering): Required<Omit<Lowering, 'software' | 'freeze'>> & Pick<Lowering, 'freeze'> | undefined {
+  const { style, memory = 'fast', precise = false, freeze = [] } = manifest
   const storage = manifest.plans[HALF_PLAN] ? 'f16' : 'f32'
-  const lowering = { style: wanted.style ?? style, memory: wanted.memory ?? memory, precise: wanted.precise ?? precise, storage: wanted.storage === 'f16' ? wanted.storage : storage } as const
-  return lowering.style === style && lowering.memory === memory && lowering.precise === precise && lowering.storage === storage ? undefined : lowering
+  const lowering = { style: wanted.style ?? style, memory: wanted.memory ?? memory, precise: wanted.precise ?? precise, freeze: wanted.freeze ?? freeze, storage: wanted.storage === 'f16' ? wanted.storage : storage } as const
+  return lowering.style === style && String(lowering.freeze) === String(freeze) && lowering.memory === memory && lowering.precise === precise && lowering.storage === storage ? undefined : lowering
 }
 
 /** A net to be compiled in several ways: of a .net file, or of the text and the weights that a bundle carries. */
@@ -118,11 +120,11 @@ export async function readNet(path: string, options: Omit<NetOptions, 'schedules
 
 async function netOf(bundle: Bundle, weights: string | undefined): Promise<NetSource> {
   const carried = carriedSources(bundle)
-  const { style, memory, precise, plans } = bundle.manifest
+  const { style, memory, precise, freeze, plans } = bundle.manifest
   const targets = Object.keys(plans).filter((target) => target !== HALF_PLAN && target !== SOFTWARE_PLAN)
   const programs = [...new Set(Object.values(plans).flatMap((plan) => Object.keys(plan.programs)))].filter((name) => name !== 'prepare')
   return sourceOf(carried.main, carried.readImport, weights ?? bundle.weights, {
-    style, memory, precise, ...(plans[HALF_PLAN] && { storage: 'f16' }), ...(plans[SOFTWARE_PLAN] && { software: true }),
+    style, memory, precise, freeze, ...(plans[HALF_PLAN] && { storage: 'f16' }), ...(plans[SOFTWARE_PLAN] && { software: true }),
     ...(targets.length > 0 && { targets }), ...(programs.length > 0 && { programs }),
   }, bundle.manifest.inputs)
 }
@@ -133,10 +135,10 @@ function sourceOf(main: Source, readImport: NetSource['readImport'], weights: st
     main,
     readImport,
     lowering,
-    async compile({ style = lowering.style, memory = lowering.memory, precise = lowering.precise, storage = lowering.storage, software = lowering.software, programs = lowering.programs, ...options }) {
+    async compile({ style = lowering.style, memory = lowering.memory, precise = lowering.precise, freeze = lowering.freeze, storage = lowering.storage, software = lowering.software, programs = lowering.programs, ...options }) {
       const { compile } = await import('../compiler/index.ts')
       const targets = options.targets ?? (lowering.targets && [...lowering.targets, ...(storage === 'f16' ? [HALF_PLAN] : []), ...(software ? [SOFTWARE_PLAN] : [])])
-      const made = compile(main, { ...options, style, memory, precise, storage, software, readImport, ...(programs && { programs }), ...(targets && { targets }), ...(learned && { allowOneValue: true }) })
+      const made = compile(main, { ...options, style, memory, precise, freeze, storage, software, readImport, ...(programs && { programs }), ...(targets && { targets }), ...(learned && { allowOneValue: true }) })
       const bundle = { ...made, manifest: { ...made.manifest, inputs: withNamesOf(made.manifest.inputs, learned ?? await learnedInputs(weights)) } }
       // Without its normalizations it is another net, with fewer parameters.
       if (weights === undefined || options.normalize === false) return bundle

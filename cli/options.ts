@@ -39,6 +39,13 @@ export const memory = (command: Command): Command =>
 export const precise = (command: Command): Command =>
   command.option('--precise', 'without Winograd\'s algorithm: on the CPU convolutions round like sums of products, and an outlier reaches its own outputs alone')
 
+/** Stands in the place of patterns: all learns, whatever a bundle was compiled for. */
+const NOTHING = 'none'
+
+export const freeze = (command: Command): Command =>
+  command.option('--freeze <patterns>', `parameters that do not learn, by names of layers or blocks between commas: 'conv*,bn1', '*,!fc2' (all but fc2); ${NOTHING}: all learn, where a bundle says otherwise`,
+    (text) => (text === NOTHING ? [] : names(text)))
+
 export const device = (command: Command): Command =>
   command.addOption(new Option('--device <device>', 'where it runs').choices(['auto', 'webgpu', 'wasm', 'interpreter']).default('auto'))
     .option('--threads <n>', 'on wasm: threads that share the work, 1 to 16 (default: one for each core)', positiveInteger)

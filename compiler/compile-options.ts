@@ -6,7 +6,7 @@ import type { CompileOptions, InspectOptions } from './compile.ts'
 
 const RULES: Readonly<Record<keyof CompileOptions, Rule>> = {
   file: text, style: oneOf('merged', 'split'), memory: oneOf('fast', 'small'), precise: flag, readImport: call, programs: list, targets: list,
-  storage: oneOf('f32', 'f16'), software: flag, without: list, schedules: thing, normalize: flag, batch: batchRule, allowOneValue: flag, watch: call,
+  storage: oneOf('f32', 'f16'), software: flag, freeze: list, without: list, schedules: thing, normalize: flag, batch: batchRule, allowOneValue: flag, watch: call,
 }
 
 /** Throws InputError for options that there are not, for values that mean nothing, and for what is no text. `of`: whose they are. */

@@ -18,6 +18,7 @@ import { vocabulary } from './ops/vocabulary.ts'
 import { oneValueProblems } from './one-value.ts'
 import { buildGraph } from './passes/build-graph.ts'
 import { dropNormalization } from './passes/drop-normalization.ts'
+import { freezeParameters } from './passes/freeze-parameters.ts'
 import { type PipelineOptions, type PipelineResult, REMOVABLE, runPipeline } from './pipeline.ts'
 import { scoredLabels } from './scored-labels.ts'
 import type { Schedules, Target } from './targets/target.ts'
@@ -56,6 +57,12 @@ export interface CompileOptions {
   readonly storage?: Storage
   /** One plan more, `webgpu-software`, for adapters that a CPU pretends to be. Default false: they run `webgpu`, slowly. */
   readonly software?: boolean
+  /**
+   * Parameters that do not learn, by patterns: `['conv*', 'stage1', '!stage1.conv2']` (`*` any letters, `?` one; a layer or block stands for all of
+   * its parameters; `!` takes out again). Neither their gradients nor what only these need is computed, and the backward pass ends where nothing
+   * below learns. A batch_norm whose running statistics are among them normalizes with those in training too, and keeps them to the bit.
+   */
+  readonly freeze?: readonly string[]
   /** Passes to leave out, to find out which one makes a number wrong. */
   readonly without?: readonly string[]
   /** Ways to compute kernels that are known to be fast, of each target by its name: what `fusenet tune` found. */
@@ -130,7 +137,8 @@ export function compileFor(source: string | Source, targets: readonly Target[], 
     ...(program.train && { train: program.train }),
     ...(options.schedules && { schedules: options.schedules }), ...(options.without && { without: options.without }), ...(options.watch && { watch: options.watch }),
   })
-  const lowering = { style, ...(options.memory === 'small' && { memory: options.memory }), ...(options.precise && { precise: options.precise }) }
+  const { freeze = [] } = options
+  const lowering = { style, ...(options.memory === 'small' && { memory: options.memory }), ...(options.precise && { precise: options.precise }), ...(freeze.length > 0 && { freeze }) }
   // What the text says is another net than one without its normalizations: nobody may compile that again from it.
   const carried = options.normalize === false ? [] : sources
   const manifest = manifestOf(program, graph, lowering, carried, Object.fromEntries(pipelines.map(({ target, plan }) => [target.name, plan])))
@@ -157,15 +165,17 @@ function frontEnd(source: string | Source, options: CompileOptions): FrontEnd {
   if (!loaded.program) return { diagnostics: loaded.diagnostics, sources }
   const program = options.normalize === false ? dropNormalization(loaded.program) : loaded.program
   const built = buildGraph(program, { operators, ...(options.style && { style: options.style }) })
-  const values = built.graph && !options.allowOneValue ? oneValueProblems(built.graph, program.train, options.batch) : []
-  const bounds = built.graph ? boundProblems(program, built.graph) : []
-  const sums = built.graph ? accumulationProblems(built.graph, program.train) : []
-  const diagnostics = [...loaded.diagnostics, ...built.diagnostics, ...values, ...bounds, ...sums]
+  const frozen = built.graph && options.freeze?.length ? freezeParameters(built.graph, options.freeze) : undefined
+  const graph = frozen?.graph ?? built.graph
+  const values = graph && !options.allowOneValue ? oneValueProblems(graph, program.train, options.batch) : []
+  const bounds = graph ? boundProblems(program, graph) : []
+  const sums = graph ? accumulationProblems(graph, program.train) : []
+  const diagnostics = [...loaded.diagnostics, ...built.diagnostics, ...(frozen?.diagnostics ?? []), ...values, ...bounds, ...sums]
   if (diagnostics.some((d) => d.severity === 'error')) return { diagnostics, sources }
-  return { program, ...(built.graph && { graph: built.graph }), diagnostics, sources }
+  return { program, ...(graph && { graph }), diagnostics, sources }
 }
 
-function manifestOf(program: Program, graph: Graph, choices: Pick<Manifest, 'style' | 'memory' | 'precise'>, sources: readonly Source[], plans: Record<string, Plan>): Manifest {
+function manifestOf(program: Program, graph: Graph, choices: Pick<Manifest, 'style' | 'memory' | 'precise' | 'freeze'>, sources: readonly Source[], plans: Record<string, Plan>): Manifest {
   const declared = new Map(program.inputs.map((input) => [input.name, input]))
   const ignored = ignoredLabels(graph)
   const scored = scoredLabels(graph)
@@ -189,7 +199,7 @@ function manifestOf(program: Program, graph: Graph, choices: Pick<Manifest, 'sty
       ...(totals.has(o.name) && { total: totals.get(o.name)! }),
     })),
     parameters: graph.parameters.map((p) => ({
-      name: p.name, shape: p.value.shape as readonly number[], offset: p.value.storage!.offset, trainable: p.trainable, initializer: p.initializer, layer: p.layer,
+      name: p.name, shape: p.value.shape as readonly number[], offset: p.value.storage!.offset, trainable: p.trainable, ...(p.frozen && { frozen: p.frozen }), initializer: p.initializer, layer: p.layer,
     })),
     normalizations: normalizationsOf(graph),
     ...(program.train && { train: { ...trainEntry(program.train), ...(divisors.length > 0 && { divisors }) } }),

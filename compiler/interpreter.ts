@@ -22,6 +22,7 @@ export function interpreter(): Device {
         // Whoever opens it decides at which batch, and is told there.
         allowOneValue: true,
         ...(bundle.manifest.memory && { memory: bundle.manifest.memory }),
+        ...(bundle.manifest.freeze && { freeze: bundle.manifest.freeze }),
         ...(programs && { programs }),
         readImport: (path) => { const found = others.find((f) => f.name.endsWith(path.replace(/^\.\//, ''))); return found && { file: found.name, text: found.text } },
       })

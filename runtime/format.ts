@@ -46,6 +46,8 @@ export interface Manifest {
   readonly memory?: Memory
   /** Compiled without Winograd's algorithm. Absent: with it, on the CPU. */
   readonly precise?: boolean
+  /** Patterns of the parameters that were compiled not to learn. Absent: all that the text lets learn. */
+  readonly freeze?: readonly string[]
   /** The text it was compiled from, the main file first, so that a person can read and a compiler can repeat it. */
   readonly source: { readonly files: readonly { readonly name: string; readonly text: string }[]; readonly sha256: string }
   readonly inputs: readonly InputEntry[]
@@ -130,6 +132,8 @@ export interface ParameterEntry {
   /** In elements, into the buffer `parameters` if trainable (its gradient and histories lie at the same offset), else `states`. */
   readonly offset: number
   readonly trainable: boolean
+  /** It was compiled not to learn, so that it is not `trainable`; running statistics among them are not updated. */
+  readonly frozen?: true
   readonly initializer: Initializer
   /** The layer (of all that share it) that owns it: starts random numbers. */
   readonly layer: string

@@ -25,13 +25,15 @@ export interface TrainingIdentity {
   readonly stats?: TrainStats
   /** `false`: pictures were left as they are, whatever `augment` says. */
   readonly augmented?: false
+  /** Names of the parameters that do not learn. */
+  readonly frozen?: string
   /** What `train` was last given. */
   readonly data?: DataIdentity
 }
 
 /** What of an identity is settled when `train` is called. */
-export type Course = Pick<TrainingIdentity, 'stats' | 'augmented' | 'data'>
-export const NO_COURSE = { data: undefined, stats: undefined, augmented: undefined } as const
+export type Course = Pick<TrainingIdentity, 'stats' | 'augmented' | 'frozen' | 'data'>
+export const NO_COURSE = { data: undefined, stats: undefined, augmented: undefined, frozen: undefined } as const
 
 export interface DataIdentity {
   readonly samples: number
@@ -52,6 +54,7 @@ export interface Contradiction {
 
 export function identityOf(manifest: Manifest, batch: number, course?: Course): TrainingIdentity {
   const { train } = manifest
+  const frozen = course?.frozen ?? namesOf(manifest.parameters.filter((p) => p.frozen).map(({ name }) => name))
   const words = manifest.source.files.map(({ text }) => essence(text)).join(' ')
   return {
     net: manifest.name,
@@ -66,18 +69,22 @@ export function identityOf(manifest: Manifest, batch: number, course?: Course): 
     ...(course?.data && { data: course.data }),
     ...(course?.stats === 'global' && { stats: course.stats }),
     ...(course?.augmented === false && { augmented: course.augmented }),
+    ...(frozen && { frozen }),
   }
 }
 
+/** Names as an identity has them; undefined for none. */
+export const namesOf = (names: readonly string[]): string | undefined => (names.length > 0 ? [...names].sort().join(', ') : undefined)
+
 /** What stands for each in a message. */
 const NAMES: Readonly<Record<Contradiction['what'], string>> = {
-  net: 'net', text: 'text of the net', style: 'style', solver: 'solver', schedule: 'schedule', augment: 'augment', batch: 'batch', accumulate: 'accumulate', stats: 'stats', augmented: 'augment of train', data: 'data',
+  net: 'net', text: 'text of the net', style: 'style', solver: 'solver', schedule: 'schedule', augment: 'augment', batch: 'batch', accumulate: 'accumulate', stats: 'stats', augmented: 'augment of train', frozen: 'freeze', data: 'data',
 }
 
 /** In the order in which a person should hear of them. Data count where both have some. */
 export function contradictions(here: TrainingIdentity, there: TrainingIdentity): Contradiction[] {
   const found: Contradiction[] = []
-  for (const what of ['net', 'solver', 'schedule', 'augment', 'batch', 'accumulate', 'style', 'stats', 'augmented', 'text'] as const) {
+  for (const what of ['net', 'solver', 'schedule', 'augment', 'batch', 'accumulate', 'style', 'stats', 'augmented', 'frozen', 'text'] as const) {
     if (here[what] === there[what]) continue
     const [a, b] = what === 'text' ? firstDifference(here.words, there.words) : [say(what, here), say(what, there)]
     found.push({ what, here: a, there: b })
@@ -87,7 +94,9 @@ export function contradictions(here: TrainingIdentity, there: TrainingIdentity):
 }
 
 const say = (what: keyof TrainingIdentity, { [what]: value }: TrainingIdentity): string =>
-  String(value ?? (what === 'stats' ? 'batch' : what === 'augmented' ? true : '')) || 'none'
+  short(String(value ?? (what === 'stats' ? 'batch' : what === 'augmented' ? true : '')) || (what === 'frozen' ? 'nothing' : 'none'))
+
+const short = (text: string): string => (text.length > 160 ? `${text.slice(0, 150)}... (${text.split(', ').length})` : text)
 
 export const sayContradiction = ({ what, here, there }: Contradiction): string =>
   what === 'text' && here === there ? `the ${NAMES.text} is another one` : `${NAMES[what]} is ${here} here, and ${there} in that training`
@@ -208,6 +217,7 @@ export function parseIdentity(text: string, what: string): TrainingIdentity {
     })
   const whole = (object: unknown): boolean => holds(object, { net: 'string', text: 'string', style: 'string', solver: 'string', schedule: 'string', augment: 'string', batch: 'number', accumulate: 'number' })
     && ['string', 'undefined'].includes(typeof object['words'])
+    && ['string', 'undefined'].includes(typeof object['frozen'])
     && (object['stats'] === undefined || object['stats'] === 'global')
     && (object['augmented'] === undefined || object['augmented'] === false)
     && (object['data'] === undefined || holds(object['data'], { samples: 'number', fields: 'string', fingerprint: 'string', from: 'number' }))

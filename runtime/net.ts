@@ -9,6 +9,7 @@ import { type Bundle, type InputEntry, type Manifest, type OutputEntry, type Pro
 import type { DataIdentity, TrainingIdentity } from './identity.ts'
 import { divisorsOf } from './divisors.ts'
 import { checkInputs, type InputValues, type ReadyInput } from './inputs.ts'
+import { Frozen } from './frozen.ts'
 import { KeptInputs } from './kept-inputs.ts'
 import { inputsOf } from './needed.ts'
 import { findNonFinite, type Place } from './non-finite.ts'
@@ -125,6 +126,7 @@ export class Net {
   readonly #store: ParameterStore
   readonly #course: TrainingCourse
   readonly #classes: NetClasses
+  readonly #frozen: Frozen
 
   constructor(parts: NetParts) {
     this.#parts = parts
@@ -136,7 +138,8 @@ export class Net {
     this.notes = this.#notes = [...parts.notes]
     this.#seed = parts.seed
     this.#store = new ParameterStore(this.manifest, parts.session)
-    this.#course = new TrainingCourse(this.manifest, this.batch)
+    this.#frozen = new Frozen(this.manifest)
+    this.#course = new TrainingCourse(this.manifest, this.batch, this.#frozen)
     this.#classes = new NetClasses(this.manifest.inputs)
   }
 
@@ -176,7 +179,7 @@ export class Net {
    */
   async step(inputs: Inputs, options: { readonly update?: boolean; readonly rate?: number; readonly stats?: TrainStats } = {}): Promise<StepResult> {
     const { update = true, rate, stats } = checkOptions('step', options, { update: flag, rate: amount, stats: TRAIN_STATS })
-    const started = await this.execute(trainingProgram(this.manifest, update ? 'step' : 'gradients', stats), inputs, { rate, update })
+    const started = await this.execute(trainingProgram(this.manifest, update ? 'step' : 'gradients', this.#frozen.stats(stats)), inputs, { rate, update })
     const values = await started.values
     const outputs = new Map([...values].filter(([name]) => !/^(grad|count)\//.test(name)))
     const grads = new Map([...values].filter(([name]) => name.startsWith('grad/')).map(([name, v]) => [name.slice(5), v]))
@@ -193,10 +196,11 @@ export class Net {
   }
 
   /** `trainStep`, with `lent` as in `execute`. */
-  async update(inputs: Inputs | readonly Inputs[], { rate, stats, lent, keepGoing }: { readonly rate?: number; readonly stats?: TrainStats; readonly lent?: boolean; readonly keepGoing?: boolean }): Promise<TrainStep> {
+  async update(inputs: Inputs | readonly Inputs[], { rate, stats: asked, lent, keepGoing }: { readonly rate?: number; readonly stats?: TrainStats; readonly lent?: boolean; readonly keepGoing?: boolean }): Promise<TrainStep> {
     const parts: readonly Inputs[] = Array.isArray(inputs) ? inputs : [inputs as Inputs]
     const wanted = this.manifest.train?.accumulate ?? 1
     if (parts.length !== wanted) throw new InputError(`this net adds up the gradients of ${wanted} batches before an update, here are ${parts.length}`)
+    const stats = this.#frozen.stats(asked)
     // All of them are checked before the first runs: half a sum of gradients would be in the next update.
     const calls = parts.map((part, i) => this.#check(trainingProgram(this.manifest, i === wanted - 1 ? 'train' : 'accumulate', stats), part, this.session))
     const given = wanted > 1 ? divisorsOf(this.manifest.train, this.session.plan, calls.map((call) => [...call.inputs])) : []
@@ -250,6 +254,48 @@ export class Net {
   /** Batches that are added up to one update share its number, but not their dropout. */
   #scalars(t: number, rate: number, part = 0): StepScalars {
     return scalarsAt(this.manifest.train, t, this.#seed + part * 0x9e3779b1, rate)
+  }
+
+  /**
+   * Keeps parameters as they are, to the bit, while others learn: those that patterns mean (`['conv*', 'stage1']`, `['*', '!fc2']`; as for
+   * `compile`), and none that an earlier call named: `[]` lets all learn again. Weight decay and momentum leave them, too, and gradients of theirs
+   * count nothing in `clip_gradients`. A batch_norm whose running statistics are among them normalizes with those: where all are, training takes
+   * them of itself (the bundle must hold `train/global`). Gradients are computed all the same; `compile` with `freeze` saves them.
+   * Gives the names of all that does not learn now. Throws InputError for patterns that mean nothing.
+   */
+  async freeze(patterns: readonly string[]): Promise<readonly string[]> {
+    return this.setFrozen(this.namesOf(patterns))
+  }
+
+  /** What does not learn: names of parameters, compiled so or by `freeze`. */
+  get frozen(): readonly string[] {
+    return this.#frozen.names
+  }
+
+  /** What patterns of `freeze` mean. Throws InputError. */
+  namesOf(patterns: readonly string[]): ReadonlySet<string> {
+    return this.#frozen.match(patterns)
+  }
+
+  /** What `freeze` froze. */
+  get frozenByName(): ReadonlySet<string> {
+    return this.#frozen.added
+  }
+
+  /** The statistics that training normalizes with: see Frozen. */
+  trainStats(asked: TrainStats | undefined): TrainStats | undefined {
+    return this.#frozen.stats(asked)
+  }
+
+  /** Freezes by name, for `freeze` and for `train`, which lets go again. */
+  async setFrozen(names: ReadonlySet<string>): Promise<readonly string[]> {
+    // What is asked for behind this call, before it is awaited, counts with it.
+    this.#frozen.set(names)
+    await this.exclusively(async () => {
+      const multipliers = this.#frozen.multipliers(this.session.plan)
+      if (multipliers) this.session.write(...multipliers)
+    })
+    return this.frozen
   }
 
   /** Trains over a dataset; each event is an update. Leaving the loop stops after the updates that are under way. */

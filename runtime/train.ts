@@ -2,7 +2,7 @@ import { BatchReader } from './batches.ts'
 import { checkDataset, type Dataset } from './data/dataset.ts'
 import { InputError, NonFiniteError } from './errors.ts'
 import type { Inputs, Net } from './net.ts'
-import { checkOptions, flag, oneOf, positive, whole } from './options.ts'
+import { checkOptions, flag, list, oneOf, positive, whole } from './options.ts'
 import { trainingProgram, type TrainStats } from './programs.ts'
 import { permutation } from './random.ts'
 import { inSteps, isDue } from './schedule.ts'
@@ -21,6 +21,8 @@ export interface TrainOptions {
   readonly ahead?: number
   /** `global`: normalizes with the stored statistics, which stay as they are. The bundle must hold `train/global`. Default `batch`. */
   readonly stats?: TrainStats
+  /** Parameters that stay as they are meanwhile, by patterns as for `net.freeze`, beside those that it named. Afterwards they learn again. */
+  readonly freeze?: readonly string[]
   /** Trains on where the loss, a gradient or a new weight is not finite, instead of throwing NonFiniteError. Default false. */
   readonly keepGoing?: boolean
   /** `false`: pictures stay as they are, whatever the file's `augment` says. Default true: changed by chance, as `fusenet train` does. */
@@ -55,17 +57,31 @@ export interface TrainEvent {
  * updates may have followed by then, none of which wrote such a number. An epoch leaves out what does not fill a batch; each epoch it is others.
  */
 export async function* trainLoop(net: Net, given: Dataset, options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
-  checkOptions('train', options, { epochs: positive, steps: positive, total: flag, ahead: whole, stats: oneOf('batch', 'global'), keepGoing: flag, augment: flag })
+  checkOptions('train', options, { epochs: positive, steps: positive, total: flag, ahead: whole, stats: oneOf('batch', 'global'), keepGoing: flag, augment: flag, freeze: list })
   checkDataset(given)
+  const { freeze = [] } = options
+  if (freeze.length === 0) return yield* updates(net, given, options)
+  const before = net.frozenByName
+  await net.setFrozen(new Set([...before, ...net.namesOf(freeze)]))
+  try {
+    yield* updates(net, given, options)
+  } finally {
+    // A net that was closed has nothing to let go.
+    await net.setFrozen(before).catch(() => {})
+  }
+}
+
+async function* updates(net: Net, given: Dataset, options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
   const { train } = net.manifest
-  const { stats, keepGoing } = options
+  const { keepGoing } = options
+  const stats = net.trainStats(options.stats)
   const program = trainingProgram(net.manifest, 'train', stats)
   const { fields, plain, dataset } = net.feed(program, given, { learn: true, augment: options.augment })
   const accumulate = train?.accumulate ?? 1
   const perStep = net.batch * accumulate
   const stepsPerEpoch = Math.floor(dataset.length / perStep)
   if (stepsPerEpoch < 1) throw new InputError(`the dataset has ${dataset.length} samples, an update takes ${perStep}: open the net with a smaller batch`)
-  const { from } = await net.begin(plain, [...fields.values()], options)
+  const { from } = await net.begin(plain, [...fields.values()], { ...options, stats })
   const { steps, totalSteps } = lengthOf(net, options, from, stepsPerEpoch)
   const horizon = { stepsPerEpoch, totalSteps }
   net.horizon = horizon

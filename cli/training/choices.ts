@@ -16,6 +16,8 @@ export interface TrainChoices {
   readonly style?: 'merged' | 'split'
   readonly memory?: 'fast' | 'small'
   readonly precise?: boolean
+  /** Patterns of parameters that do not learn. */
+  readonly freeze?: readonly string[]
   /** Statistics that batch_norm normalizes with. Default `batch`. */
   readonly stats?: TrainStats
   /** Where the bundle goes. */
@@ -30,6 +32,7 @@ const isOneOf = (...words: unknown[]) => (value: unknown): boolean => words.incl
 const FORMS: { readonly [name in keyof Required<TrainChoices>]: (value: unknown) => boolean } = {
   data: isText, testData: isText, skipBroken: isOneOf(true, false), batch: isWhole(1), limit: isWhole(1), epochs: isWhole(1), steps: isWhole(1), seed: isWhole(0), dataSeed: isWhole(0),
   style: isOneOf('merged', 'split'), memory: isOneOf('fast', 'small'), precise: isOneOf(true, false), stats: isOneOf('batch', 'global'), output: isText,
+  freeze: (value) => Array.isArray(value) && value.every(isText),
 }
 
 /** The choices that a snapshot keeps. Throws InputError. */

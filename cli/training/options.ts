@@ -1,12 +1,12 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { UsageError } from '../exit.ts'
-import { device, memory, positiveInteger, positiveNumber, precise, style, trainStats, tuned, weights, wholeNumber } from '../options.ts'
+import { device, freeze, memory, positiveInteger, positiveNumber, precise, style, trainStats, tuned, weights, wholeNumber } from '../options.ts'
 import type { TrainChoices } from './choices.ts'
 import { KEPT } from './keeper.ts'
 
 /** The words of `fusenet train`. */
 export function describeTrain(command: Command): void {
-  device(trainStats(precise(tuned(weights(memory(style(command.argument('<file.net>', 'a program, or a bundle to go on with')))))))
+  freeze(device(trainStats(precise(tuned(weights(memory(style(command.argument('<file.net>', 'a program, or a bundle to go on with'))))))))
     .option('--data <data>', 'mnist, fashion_mnist, cifar10, a folder (idx:DIR, cifar10:DIR, images:DIR), or files: x=x.npy,t=t.npy, data.safetensors, data.csv; default: the file\'s')
     .option('--test-data <data>', 'what it is tested with, where the data have no test part; default: every fifth sample, kept back')
     .option('--skip-broken', 'leave out pictures that cannot be read, and count them')
@@ -46,7 +46,7 @@ export interface TrainOptions {
   readonly again: readonly string[]
 }
 
-const CHOICES = ['data', 'testData', 'skipBroken', 'batch', 'limit', 'epochs', 'steps', 'seed', 'style', 'memory', 'precise', 'stats', 'output'] as const
+const CHOICES = ['data', 'testData', 'skipBroken', 'batch', 'limit', 'epochs', 'steps', 'seed', 'style', 'memory', 'precise', 'stats', 'freeze', 'output'] as const
 /** What may differ when a training goes on, so that it has to be said again. */
 const AGAIN = ['device', 'threads', 'cache', 'minutes', 'keep'] as const
 

@@ -9,7 +9,7 @@ import { checkPlace, writeBundle } from '../../runtime/write-bundle.ts'
 import { loadBundle, netOptions } from '../bundles.ts'
 import { EXIT, UsageError } from '../exit.ts'
 import { writeModule } from '../module.ts'
-import { memory, names, precise, storage, style, tuned, weights } from '../options.ts'
+import { freeze, memory, names, precise, storage, style, tuned, weights } from '../options.ts'
 import { type Screen, showBytes } from '../screen.ts'
 import { didYouMean } from '../suggest.ts'
 import type { Verb } from '../verb.ts'
@@ -18,8 +18,8 @@ export const compile: Verb = {
   name: 'compile',
   summary: 'compile a .net file to a bundle',
   describe(command) {
-    storage(precise(tuned(weights(memory(style(command.argument('<file.net>', 'a program, or a bundle to compile again')
-      .requiredOption('-o, --output <path>', 'the folder of the bundle; with --format esm a .js file')))))))
+    freeze(storage(precise(tuned(weights(memory(style(command.argument('<file.net>', 'a program, or a bundle to compile again')
+      .requiredOption('-o, --output <path>', 'the folder of the bundle; with --format esm a .js file'))))))))
       .option('--programs <list>', 'only these: infer, eval, step, train, gradients, infer/batch, train/global, ...; default stands for the usual ones (default,step/global)', names)
       .option('--targets <list>', 'only for these: webgpu, wasm, webgpu-f16, webgpu-software (default: webgpu,wasm)', names)
       .addOption(new Option('--format <format>', 'a folder of files, or one ES module with everything in it').choices(['folder', 'esm']).default('folder'))

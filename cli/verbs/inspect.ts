@@ -7,7 +7,7 @@ import { type Bundle, HALF_PLAN, type Memory, SOFTWARE_PLAN, type Style } from '
 import { carriedSources, otherLowering, readBundleFolder } from '../bundles.ts'
 import { EXIT, UsageError } from '../exit.ts'
 import { replaceFile } from '../../runtime/node-files.ts'
-import { collect, FRESH, memory, positiveInteger, storage, style, precise } from '../options.ts'
+import { collect, freeze, FRESH, memory, positiveInteger, storage, style, precise } from '../options.ts'
 import { printPlan } from '../print-plan.ts'
 import { type Screen, showBytes, showCount } from '../screen.ts'
 import { readImport, readSource } from '../source.ts'
@@ -18,7 +18,7 @@ export const inspect: Verb = {
   name: 'inspect',
   summary: 'show kernels, what is fused into each and why not more, FLOPs, bytes moved, peak memory',
   describe(command) {
-    storage(precise(memory(style(command.argument('<file.net|bundle>', 'the net')))))
+    freeze(storage(precise(memory(style(command.argument('<file.net|bundle>', 'the net'))))))
       .addOption(new Option('--batch <n>', 'for so many samples').argParser(positiveInteger).default(1))
       .addOption(new Option('--device <device>', 'whose kernels').choices(['webgpu', 'wasm', SOFTWARE_PLAN]).default('webgpu'))
       .option('--program <name>', 'only this one (infer, train, ...); may be repeated', collect)
@@ -42,6 +42,7 @@ export const inspect: Verb = {
       style: options['style'] as Style | undefined,
       memory: options['memory'] as Memory | undefined,
       ...(options['precise'] === true && { precise: true }),
+      freeze: options['freeze'] as readonly string[] | undefined,
       ...(seesCompiler && { watch: (program, name, text) => { if (!wanted || wanted.includes(program)) steps.push({ program, name, text }) } }),
     }
     if (without) {
@@ -87,8 +88,8 @@ async function load(path: string, options: CompileOptions): Promise<Bundle> {
   const lowering = otherLowering(bundle, options)
   if (!options.watch && !options.without && !lowering && hasFacts(bundle)) return bundle
   const { main, readImport: carried } = carriedSources(bundle)
-  const { style, memory, precise } = bundle.manifest
-  return compile(main, { ...options, ...(lowering ?? { style, memory, precise }), readImport: carried })
+  const { style, memory, precise, freeze } = bundle.manifest
+  return compile(main, { ...options, ...(lowering ?? { style, memory, precise, freeze }), readImport: carried })
 }
 
 /** What a page saved of what it had fetched to run says nothing of FLOPs, bytes and reasons. */

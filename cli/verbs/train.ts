@@ -1,6 +1,7 @@
 import { rmdir } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { InputError } from '../../runtime/errors.ts'
+import type { Bundle } from '../../runtime/format.ts'
 import { trainingProgram } from '../../runtime/programs.ts'
 import { tryFolder } from '../../runtime/node-files.ts'
 import { sayHolder, takeLock } from '../../runtime/node-lock.ts'
@@ -33,13 +34,15 @@ export const train: Verb = {
 
     if (choices.output !== undefined) await checkPlace(choices.output)
     const bundle = await loadBundle(file, {
-      ...await netOptions(options, screen), style: choices.style, memory: choices.memory, ...(choices.precise && { precise: true }), batch: choices.batch, ...(choices.stats === 'global' && { programs: ['train/global'] }),
+      ...await netOptions(options, screen), style: choices.style, memory: choices.memory, ...(choices.precise && { precise: true }), freeze: choices.freeze, batch: choices.batch, ...(choices.stats === 'global' && { programs: ['train/global'] }),
     })
     const { manifest } = bundle
     const lossless = !manifest.outputs.some((output) => output.role === 'loss')
     if (lossless) throw new InputError(`${file} has no loss, so there is nothing to train`)
     if (!manifest.train) throw new InputError(`${file} has no train block: write at least \`train { batch 32  solver sgd(lr: 0.05, momentum: 0.9) }\``)
     if (resumed) checkText(file, manifest, resumed, choices)
+
+    if (!screen.json) sayFrozen(bundle, resumed !== undefined, screen)
 
     // Places are tried before the work that ends in them.
     const output = choices.output ?? `out/${manifest.name}`
@@ -85,6 +88,15 @@ export const train: Verb = {
       if (above !== undefined) await rmdir(above).catch(() => {})
     }
   },
+}
+
+/** What does not learn, and that this makes sense of trained parameters alone. */
+function sayFrozen({ manifest, weights }: Bundle, resumes: boolean, screen: Screen): void {
+  const names = manifest.parameters.filter((p) => p.frozen).map(({ name }) => name)
+  if (names.length === 0) return
+  const left = manifest.parameters.filter((p) => p.trainable).length
+  screen.note(`${names.length} of ${manifest.parameters.length} parameters are frozen (${manifest.freeze?.join(', ')}), ${left} learn`)
+  if (!weights && !resumes) screen.note('the frozen ones are initial values: --weights brings trained ones')
 }
 
 /** What was chosen among several snapshots. */

@@ -50,6 +50,8 @@ export interface ParameterEntry {
   /** `conv1.weight`: its name in files. */
   readonly name: string
   readonly trainable: boolean
+  /** Stays as it is for the option `freeze`. */
+  readonly frozen?: true
   readonly initializer: Initializer
   readonly rateMultiplier: number
   readonly decayMultiplier: number

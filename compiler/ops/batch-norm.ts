@@ -56,6 +56,10 @@ export const policyOf = (attributes: Attributes): StatisticsPolicy => statsOf(at
 const storesSums = (attributes: Attributes): boolean =>
   policyOf(attributes) === 'caffe' || (policyOf(attributes) === 'global' && statsOf(attributes).args['scale_factor'] === true)
 
+/** Of the same layer where what is stored is used in training too, and never updated. A layer that stores nothing stays as it is. */
+export const frozenStatistics = (attributes: Attributes): Attributes =>
+  (policyOf(attributes) === 'batch' ? attributes : { ...attributes, stats: { call: 'global', args: { scale_factor: storesSums(attributes) } } })
+
 /** By what the count of batches is multiplied before one is added, or undefined where there is none to update. */
 export function countFraction(attributes: Attributes): number | undefined {
   const policy = policyOf(attributes)

@@ -1,6 +1,6 @@
 import type { Attributes, Parameter, Signature } from '../../dsl/signature.ts'
 import type { Node, Value } from '../graph/graph.ts'
-import { add, constant, div, type Expression, guard, ifFinite, load, mul, scalar, select, sign, sqrt, sub, sum, within } from '../loops/expression.ts'
+import { add, constant, div, type Expression, guard, ifFinite, load, mul, type Operand, scalar, select, sign, sqrt, sub, sum, within } from '../loops/expression.ts'
 import { axis, type Axis, divide, plus, times } from '../loops/index-expression.ts'
 import { count, type Equation, equation, store } from '../loops/kernel.ts'
 import { tensor } from '../tensor.ts'
@@ -17,6 +17,7 @@ import { numberOf } from './points.ts'
  *   attributes  the solver's arguments, and `accumulate`: how many batches the gradients are a sum over
  * What would not be finite is not written: the old weight and histories stay, and the counter grows by one for each element of which
  * the gradient, the new weight or a new history is not a number. So a broken step is known by its bits, and does not destroy weights.
+ * What has lr_mult 0 keeps weight and histories to the bit, uncounted, whatever momentum and decay would do: a host freezes parameters by it.
  *
  * The rate is the scalar `rate`; Adam's 1 - b^(t+1) are `correction1` and `correction2`. The formulas are Caffe's.
  */
@@ -163,7 +164,9 @@ function solverOperator(solver: Solver): Operator {
       const histories = solver.slots.map((slot) => node.parameters[slot]!)
       const i = axis('i', weights.shape[0]!)
       const block = divide(i, BLOCK)
-      const rate = mul(scalar('rate'), load(multipliers, block, 0))
+      const rateMultiplier = load(multipliers, block, 0)
+      const rate = mul(scalar('rate'), rateMultiplier)
+      const unlessFrozen = (learned: Expression, otherwise: Operand): Expression => select('eq', rateMultiplier, 0, otherwise, learned)
       const decayMultiplier = load(multipliers, block, 1)
       const before = load(weights, i)
       const g = gradientAt(node, i, before, decayMultiplier, solver.decoupled === true)
@@ -175,8 +178,8 @@ function solverOperator(solver: Solver): Operator {
       const broken = results.reduceRight<Expression>((others, result) => ifFinite(result, others, 1), constant(0))
       const counter = node.outputs.at(-1)!
       return [equation(node.name, [node.layer], [i], [
-        ...[weights, ...histories].map((out, k) => store(out, [i], select('eq', broken, 0, updated[k]!, old[k]!))),
-        ...(counter.type === 'i32' ? [count(counter, broken)] : []),
+        ...[weights, ...histories].map((out, k) => store(out, [i], unlessFrozen(select('eq', broken, 0, updated[k]!, old[k]!), old[k]!))),
+        ...(counter.type === 'i32' ? [count(counter, unlessFrozen(broken, 0))] : []),
       ])]
     },
   }
@@ -186,19 +189,20 @@ const PARTS = 256
 
 /**
  * min(1, clip / norm), of the joint L2 norm of all gradients; 0 where `clip_gradients` is 0, whatever the norm. A norm whose square
- * float32 cannot hold (beyond 1.8e19) is the factor itself: the update then counts as broken, where clip / Infinity would be a silent 0. Input: gradients [P]; attribute `clip_gradients`; output [].
+ * float32 cannot hold (beyond 1.8e19) is the factor itself: the update then counts as broken, where clip / Infinity would be a silent 0.
+ * What has lr_mult 0 counts nothing in it. Inputs: gradients [P], multipliers [P / 64, 2]; attribute `clip_gradients`; output [].
  */
 const gradientClip: Operator = {
   name: 'gradient_clip',
   equations: (node) => {
-    const gradients = node.inputs[0]!
+    const [gradients, multipliers] = node.inputs as readonly [Value, Value]
     const count = gradients.shape[0] as number
     const parts = Math.min(PARTS, count)
     const squares = tensor(`${node.name}.squares`, [parts])
     const part = axis('part', parts)
     const round = axis('round', Math.ceil(count / parts))
     const at = plus(part, times(round, parts))
-    const g = guard([within(at, count)], load(gradients, at))
+    const g = guard([within(at, count)], select('eq', load(multipliers, divide(at, BLOCK), 0), 0, 0, load(gradients, at)))
     const again = axis('part', parts)
     const norm = sqrt(sum([again], load(squares, again)))
     const most = numberOf(node.attributes, 'clip_gradients', 1)

@@ -99,7 +99,7 @@ class Update {
     const parameters = this.packed('parameters', { role: 'parameters' })
     const most = args['clip_gradients']
     const factor = typeof most === 'number' && most >= 0
-      ? this.node('gradient_clip', { op: 'gradient_clip', inputs: [gradients], outputs: [value('gradient_clip', [], this.span)], attributes: { clip_gradients: most } })
+      ? this.node('gradient_clip', { op: 'gradient_clip', inputs: [gradients, this.multipliers], outputs: [value('gradient_clip', [], this.span)], attributes: { clip_gradients: most } })
       : undefined
     return [
       ...(factor ? [factor] : []),

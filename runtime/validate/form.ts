@@ -77,11 +77,11 @@ const term = record({ result, over: oneOf('samples', 'sum', 'count'), 'count?': 
 
 /** What a bundle says of its net, in memory and in `bundle.json`. */
 const net = {
-  format: oneOf(FORMAT), version: oneOf(FORMAT_VERSION), name, style: oneOf('merged', 'split'), 'memory?': oneOf('fast', 'small'), 'precise?': flag,
+  format: oneOf(FORMAT), version: oneOf(FORMAT_VERSION), name, style: oneOf('merged', 'split'), 'memory?': oneOf('fast', 'small'), 'precise?': flag, 'freeze?': list(line),
   source: record({ files: list(record({ name: line, text })), sha256: line }),
   inputs: list(record({ name, type, shape, 'classes?': positive, 'classNames?': list(line), 'ignore?': list(integer) })),
   outputs: list(record({ name, role: oneOf('output', 'loss', 'metric'), shape, 'weight?': number, 'scores?': name, 'total?': list(term) })),
-  parameters: list(record({ name: path, shape: dims, offset: count, trainable: flag, initializer, layer: path })),
+  parameters: list(record({ name: path, shape: dims, offset: count, trainable: flag, 'frozen?': oneOf(true), initializer, layer: path })),
   'normalizations?': list(record({ layer: path, stats: oneOf('moving', 'cumulative', 'caffe', 'batch', 'global'), values: size })),
   'train?': record({
     'data?': call, augment: list(call), solver: call, schedule: list(schedule), batch: positive,

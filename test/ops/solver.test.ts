@@ -8,9 +8,9 @@ import { evaluateEquation, type Numbers } from '../../compiler/targets/interpret
 import type { Tensor } from '../../compiler/tensor.ts'
 import { expectClose, noise } from './run-operator.ts'
 
-/** Two parameters of 5 and 70 numbers, packed in blocks of 64; the second has other multipliers. */
-const PARTS = [{ at: 0, count: 5, rate: 1, decay: 1 }, { at: 64, count: 70, rate: 2, decay: 0.5 }]
-const P = 192
+/** Parameters of 5, 70 and 9 numbers, packed in blocks of 64; the second has other multipliers, the third is frozen. */
+const PARTS = [{ at: 0, count: 5, rate: 1, decay: 1 }, { at: 64, count: 70, rate: 2, decay: 0.5 }, { at: 192, count: 9, rate: 0, decay: 1 }]
+const P = 256
 const STEPS = 6
 
 interface Rule {
@@ -70,7 +70,7 @@ function follow({ solver, attributes = {}, rule }: Rule, more: Attributes = {}):
     name: 'solve', op: solver, layer: 'solver', inputs: [gradients, multipliers, ...factor], outputs: [weights, ...histories],
     parameters: { parameters: weights, ...Object.fromEntries(slots.map((slot, i) => [slot, histories[i]!])) }, attributes: all, span: nowhere,
   }
-  const clip: Node[] = factor.map((out) => ({ ...node, name: 'clip', op: 'gradient_clip', inputs: [gradients], parameters: {}, outputs: [out] }))
+  const clip: Node[] = factor.map((out) => ({ ...node, name: 'clip', op: 'gradient_clip', inputs: [gradients, multipliers], parameters: {}, outputs: [out] }))
   const storage = new Map<Tensor, Numbers>([weights, gradients, ...histories].map((v) => [v, new Float64Array(P)]))
   const table = new Float64Array((P / BLOCK) * 2)
   const w = storage.get(weights)!
@@ -87,11 +87,11 @@ function follow({ solver, attributes = {}, rule }: Rule, more: Attributes = {}):
     const random = noise(P, 20 + t)
     for (const part of PARTS) for (let i = part.at; i < part.at + part.count; i++) g[i] = random[i]!
     const rate = 0.05 / (t + 1)
-    const norm = Math.sqrt(Float64Array.from(g).reduce((sum, v) => sum + v * v, 0))
+    const norm = Math.sqrt(Float64Array.from(g.subarray(0, PARTS[2]!.at)).reduce((sum, v) => sum + v * v, 0))
     const most = all['clip_gradients'] as number | undefined
     const clipped = most !== undefined && norm > most ? most / norm : 1
     for (const part of PARTS) {
-      for (let i = part.at; i < part.at + part.count; i++) {
+      for (let i = part.at; part.rate > 0 && i < part.at + part.count; i++) {
         const wd = solver === 'adamw' ? 0 : ((all['weight_decay'] as number | undefined) ?? 0) * part.decay
         const given = (g[i]! * clipped) / ((all['accumulate'] as number | undefined) ?? 1) + wd * (all['regularize'] === 'l1' ? Math.sign(want[i]!) : want[i]!)
         want[i] = rule(want[i]!, given, rate * part.rate, wantHistories[i]!, t, part.decay)
