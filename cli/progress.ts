@@ -1,4 +1,4 @@
-import cliProgress from 'cli-progress'
+import stringWidth from 'string-width'
 import type { Screen } from './screen.ts'
 import { showDuration, showNumber } from './screen.ts'
 
@@ -12,6 +12,9 @@ export interface Progress {
 
 /** Between two plain lines, so that a log file stays short. */
 const PLAIN_EVERY_MS = 10_000
+/** A bar is drawn anew ten times a second at most. */
+const BAR_EVERY_MS = 100
+const BAR_WIDTH = 30
 
 /** A bar on a terminal, a line now and then elsewhere, nothing with `--json`. All on standard error. */
 export function progress(screen: Screen, title: string, total: number, unit = 'images'): Progress {
@@ -37,27 +40,28 @@ export function progress(screen: Screen, title: string, total: number, unit = 'i
   }
 
   const { dim } = screen.noteColors
-  const bar = new cliProgress.SingleBar({
-    stream: stream as NodeJS.WriteStream,
-    hideCursor: true,
-    clearOnComplete: true,
-    // A bar that wraps leaves its remains behind.
-    barsize: Math.max(10, Math.min(30, (stream.columns ?? 80) - 66)),
-    format: (options, parameters, payload: { say?: string; samples?: number }) =>
-      [title, cliProgress.Format.BarFormat(parameters.progress, options), `${parameters.value}/${total}`, payload.say,
-        dim(`${Math.round(rate(payload.samples ?? 0))} ${unit}/s  ETA ${showDuration(left(parameters.value))}`)].filter(Boolean).join(' '),
-  }, cliProgress.Presets.shades_classic)
-  bar.start(total, 0, {})
+  let drawnAt = -Infinity
   let stopped = false
   return {
-    update: (done, samples, say) => bar.update(done, { samples, say }),
+    update(done, samples, say = '') {
+      if (stopped || performance.now() - drawnAt < BAR_EVERY_MS) return
+      drawnAt = performance.now()
+      const full = Math.round(BAR_WIDTH * Math.min(1, done / Math.max(1, total)))
+      const parts = [title, '█'.repeat(full) + '░'.repeat(BAR_WIDTH - full), `${done}/${total}`, say, dim(`${Math.round(rate(samples))} ${unit}/s  ETA ${showDuration(left(done))}`)].filter(Boolean)
+      // A line that wraps leaves its remains behind: what does not fit is left out, the bar first.
+      const room = (stream.columns ?? 80) - 1
+      if (stringWidth(parts.join(' ')) > room) parts.splice(1, 1)
+      while (stringWidth(parts.join(' ')) > room && parts.length > 2) parts.pop()
+      stream.write(`\r\u001b[K${parts.join(' ')}`)
+    },
     line(text) {
       // Clear the bar's line, write, and let the next update draw the bar again below.
       stream.write(`\r\u001b[K${text}\n`)
+      drawnAt = -Infinity
     },
     // Twice does no harm: once at the end, once when the verb is left by an error.
     stop() {
-      if (!stopped) bar.stop()
+      if (!stopped) stream.write('\r\u001b[K')
       stopped = true
     },
   }

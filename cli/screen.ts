@@ -1,5 +1,5 @@
-import Table from 'cli-table3'
 import pc from 'picocolors'
+import stringWidth from 'string-width'
 import type { Stream, Terminal } from './terminal.ts'
 
 export type Colors = ReturnType<typeof pc.createColors>
@@ -50,19 +50,17 @@ export class Screen {
     this.terminal.err.write(`${text}\n`)
   }
 
+  /** Columns without rules: legible, and `awk` finds the fields. `right`: columns of numbers. */
   table(head: readonly string[], rows: readonly (readonly (string | number)[])[], right: readonly number[] = []): void {
     if (this.json) return
-    const table = new Table({
-      head: head.map((title) => this.colors.bold(title)),
-      colAligns: head.map((_, column) => (right.includes(column) ? 'right' : 'left')),
-      // Columns without rules: legible, and `awk` finds the fields.
-      chars: Object.fromEntries(
-        ['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right', 'left', 'left-mid',
-          'mid', 'mid-mid', 'right', 'right-mid'].map((part) => [part, '']).concat([['middle', '  ']])),
-      style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
-    })
-    table.push(...rows.map((row) => [...row]))
-    this.print(table.toString().split('\n').map((line) => line.trimEnd()).join('\n'))
+    const lines = [head.map((title) => this.colors.bold(title)), ...rows.map((row) => row.map(String))]
+    // Names of classes are in any script, and colors take no room.
+    const widths = head.map((_, column) => lines.reduce((width, line) => Math.max(width, stringWidth(line[column] ?? '')), 0))
+    this.print(lines.map((line) => widths.map((width, column) => {
+      const text = line[column] ?? ''
+      const rest = ' '.repeat(width - stringWidth(text))
+      return right.includes(column) ? rest + text : text + rest
+    }).join('  ').trimEnd()).join('\n'))
   }
 }
 

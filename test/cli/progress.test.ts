@@ -1,27 +1,43 @@
+import { stripVTControlCharacters } from 'node:util'
 import { expect, test } from 'vitest'
 import { progress } from '../../cli/progress.ts'
 import { Screen, showBytes, showCount, showDuration } from '../../cli/screen.ts'
 
-function screenOf(isTTY: boolean, json = false): { screen: Screen; said: () => string } {
+function screenOf(isTTY: boolean, json = false, columns = 100): { screen: Screen; said: () => string } {
   let said = ''
-  const stream = { write(text: string) { said += text; return true }, isTTY, columns: 100 }
+  const stream = { write(text: string) { said += text; return true }, isTTY, columns }
   return {
     screen: new Screen({ out: stream, err: stream, env: {}, readInput: async () => '', onInterrupt: () => () => {} }, json),
     said: () => said,
   }
 }
 
-test('on a terminal a bar with loss, rate and ETA, gone at the end', async () => {
+test('on a terminal a bar with loss, rate and ETA, gone at the end', () => {
   const { screen, said } = screenOf(true)
   const bar = progress(screen, 'train', 10)
   bar.update(5, 500, 'loss 0.25')
-  await new Promise((done) => setTimeout(done, 150))
   bar.line('step 5: test accuracy 99 %')
   bar.stop()
   bar.stop()
   expect(said()).toMatch(/train .*5\/10 loss 0\.25 .*\d+ images\/s {2}ETA \d+:\d\d/)
   expect(said()).toContain('\r\u001b[Kstep 5: test accuracy 99 %\n')
-}, 5000)
+  expect(said()).toMatch(/\r\u001b\[K$/)
+})
+
+test.each([60, 30, 20])('on a terminal of %i columns no line wraps', (columns) => {
+  const { screen, said } = screenOf(true, false, columns)
+  progress(screen, 'train', 1000).update(500, 50000, 'loss 0.25')
+  const line = stripVTControlCharacters(said()).trim()
+  expect(line).toMatch(/^train 500\/1000/)
+  expect(line.length).toBeLessThan(columns)
+})
+
+test('columns of a table stand below one another, in any script and color', () => {
+  const { screen, said } = screenOf(true)
+  screen.table(['class', 'n'], [['猫', 5], [screen.colors.dim('dog'), 12], ['', 1]], [1])
+  // A Chinese character takes two places.
+  expect(stripVTControlCharacters(said())).toBe('class   n\n猫      5\ndog    12\n        1\n')
+})
 
 test('elsewhere no control characters, and nothing with --json', () => {
   const plain = screenOf(false)
