@@ -26,9 +26,13 @@ export async function packBundle(bundle: Bundle): Promise<Uint8Array<ArrayBuffer
 /** Hands a bundle to the user as a download, `NAME.zip`. Throws InputError where there is no page. */
 export async function download(bundle: Bundle, name?: string): Promise<void> {
   if (typeof document === 'undefined') throw new InputError('a download needs a page; elsewhere packBundle(bundle) gives the bytes of the file')
-  const bytes = await packBundle(bundle)
-  const url = URL.createObjectURL(new Blob([bytes], { type: 'application/zip' }))
-  const link = Object.assign(document.createElement('a'), { href: url, download: `${(name ?? bundle.manifest.name).replace(/\.zip$/, '')}.zip` })
+  handOut(await packBundle(bundle), `${(name ?? bundle.manifest.name).replace(/\.zip$/, '')}.zip`, 'application/zip')
+}
+
+/** Lets the user's browser save bytes as a file of this name. */
+export function handOut(bytes: Uint8Array, name: string, type: string): void {
+  const url = URL.createObjectURL(new Blob([bytes as Uint8Array<ArrayBuffer>], { type }))
+  const link = Object.assign(document.createElement('a'), { href: url, download: name })
   link.click()
   // Safari reads it after the click is done.
   setTimeout(() => URL.revokeObjectURL(url), 60_000)
