@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { compile } from '../../compiler/index.ts'
 import { bundleFiles, open, wasm } from '../../runtime/index.ts'
 import { chromiumRunsHere, type Opened, openPage } from '../devices/chromium.ts'
-import { kindOf, snippetsOf } from './snippets.ts'
+import { kindOf, snippetsOf } from './docs/snippets.ts'
 
 /* What the runtime offers pages alone, in a real browser: pixels, saving in the browser, files. One page for all of it. */
 
