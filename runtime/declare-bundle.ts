@@ -42,6 +42,7 @@ export function declareBundle(bundle: Bundle, reserved: ReadonlySet<string> = ne
     trainInputs: ['What `step` and `trainStep` take.', trains!.length > 0 ? inputs(plans, trains!, manifest.inputs, false) : 'never'],
     outputs: ['What `run` gives.', infers!.length > 0 || trains!.length > 0 ? results(plans, by('output'), manifest.inputs) : 'never'],
     losses: ['', measured('loss')],
+    loss: ['', manifest.outputs.some(({ role }) => role === 'loss') ? 'number' : 'undefined'],
     metrics: ['', measured('metric')],
     gradients: ['What `step` gives as `grads`.', trains!.length > 0 ? gradients(plans, manifest) : 'never'],
     parameters: ['Statistics too.', block(manifest.parameters.map(({ name, shape }) => [name, showShape(shape), `'f32'`]))],

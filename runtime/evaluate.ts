@@ -16,13 +16,10 @@ export interface EvaluateOptions {
   readonly onProgress?: (done: number, of: number) => void
 }
 
-/** A net may have no loss; of one of which nothing is known, nobody knows. */
-type Total<Losses> = string extends keyof Losses ? number | undefined : [keyof Losses] extends [never] ? undefined : number
-
 export interface Evaluation<S extends NetSpec = AnyNet> {
   readonly count: number
-  /** The sum of all losses with their weights. Absent where the net has none. */
-  readonly loss?: Total<S['losses']>
+  /** The sum of all losses with their weights. Undefined where the net has none. */
+  readonly loss: S['loss']
   /** Every loss and metric by name. */
   readonly metrics: { readonly [Name in keyof (S['losses'] & S['metrics'])]: number }
   /** What was done otherwise than asked, and why. Absent: nothing. */
@@ -74,5 +71,5 @@ export async function evaluateAll(net: LocalNet, given: Dataset, options: Evalua
     ...totals.notes(),
   ]
   const loss = net.lossOf(new Map([...found].map(([name, value]) => [name, [value]])))
-  return { count: dataset.length, ...(net.lossNames.length > 0 && { loss }), metrics: Object.fromEntries(found), ...(notes.length > 0 && { notes }) }
+  return { count: dataset.length, loss: net.lossNames.length > 0 ? loss : undefined, metrics: Object.fromEntries(found), ...(notes.length > 0 && { notes }) }
 }

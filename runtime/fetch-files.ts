@@ -24,7 +24,7 @@ export interface FetchOptions {
  * The files of a bundle by the URL of its folder, or of its manifest. What follows a `?` goes with every request. Relative addresses
  * are those of the page or the worker; in Node, of the working folder. In Node `file:` addresses are read from the disk.
  */
-export function fetchFiles(source: string | URL, options: FetchOptions = {}): FileReader {
+export function fetchFiles(source: string | Host<'URL'>, options: FetchOptions = {}): FileReader {
   const { folder, manifest } = addressOf(source)
   const progress = progressOf(options.onProgress)
   const get = getterOf(options)

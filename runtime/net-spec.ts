@@ -21,6 +21,8 @@ export interface NetSpec {
   /** Of `run`. */
   readonly outputs: object
   readonly losses: object
+  /** Their sum, of an evaluation. */
+  readonly loss: number | undefined
   readonly metrics: object
   readonly gradients: object
   readonly parameters: object
@@ -30,16 +32,19 @@ export interface NetSpec {
   readonly classes: readonly string[] | undefined
 }
 
+/** An output of integers, a label that is given back, is known as one where its name is. */
+type Floats = Readonly<Record<string, 'f32'>>
+
 /** A net of which nothing is known: all names are allowed. */
 export interface AnyNet extends NetSpec {
   /** Those that there may be; texts that were put together are checked when it is opened. */
   readonly programs: ProgramName | (string & {})
   readonly inputs: Kinds
   readonly trainInputs: Kinds
-  readonly outputs: Kinds
-  readonly losses: Kinds
-  readonly metrics: Kinds
-  readonly gradients: Kinds
-  readonly parameters: Kinds
+  readonly outputs: Floats
+  readonly losses: Floats
+  readonly metrics: Floats
+  readonly gradients: Floats
+  readonly parameters: Floats
   readonly labels: Readonly<Record<string, readonly string[] | undefined>>
 }

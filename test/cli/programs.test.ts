@@ -147,7 +147,7 @@ describe('compile', () => {
     expect(json(said)).toMatchObject({ name: 'line', style: 'merged', weights: true })
     const bundle = await readBundle(at('line'))
     expect([...bundle.weights!.keys()].sort()).toEqual(['fc.bias', 'fc.weight'])
-    expect((await readdir(at('line'))).sort()).toEqual(['bundle.json', 'wasm', 'webgpu', 'weights.safetensors'])
+    expect((await readdir(at('line'))).sort()).toEqual(['bundle.d.ts', 'bundle.json', 'wasm', 'webgpu', 'weights.safetensors'])
   })
 
   test('--programs and --targets: these and no others, and what a page fetches for them', async () => {
