@@ -8,12 +8,15 @@ import { readBundle, readSnapshot } from '../runtime/node.ts'
 import { HISTORY } from '../runtime/snapshot.ts'
 import { programFor } from '../runtime/programs.ts'
 import { BundleError, InputError } from '../runtime/errors.ts'
+import { matchWeights, type WeightsMatch } from '../runtime/match-weights.ts'
 import { readSafetensors } from '../runtime/safetensors.ts'
+import { UsageError } from './exit.ts'
 import { isPretended } from './devices.ts'
 import { drawDiagnostics } from './diagnostics.ts'
 import type { Screen } from './screen.ts'
 import { kindOf, mustExist, readBytes } from './files.ts'
 import { olderBundle } from './older-bundle.ts'
+import { showMatch } from './match-table.ts'
 import { FRESH } from './options.ts'
 import { readImport, readSource } from './source.ts'
 import { tunedSchedules } from './tuned.ts'
@@ -39,8 +42,16 @@ interface Made extends Lowering {
   readonly targets?: readonly string[]
 }
 
+/** Weights of another net, by name: what is not there, or asked for fresh, starts by its initializer. */
+export interface Partial {
+  readonly fresh?: readonly string[]
+  told(match: WeightsMatch, file: string): void
+}
+
 export interface NetOptions extends Lowering {
   readonly weights?: string
+  /** Takes of the weights what fits. Absent: all must fit. */
+  readonly partial?: Partial
   /** Samples at a time in training, where the command line says so: for what the compiler checks. */
   readonly batch?: number
   readonly schedules?: CompileOptions['schedules']
@@ -60,9 +71,21 @@ export async function netOptions(options: Readonly<Record<string, unknown>>, scr
   const software = schedules?.[SOFTWARE_PLAN] !== undefined || await isPretended(options['device'])
   return {
     style: options['style'] as Style | undefined, memory: options['memory'] as Memory | undefined, storage: options['storage'] as Storage | undefined, ...(options['precise'] === true && { precise: true }), freeze: options['freeze'] as readonly string[] | undefined,
-    weights: options['weights'] as string | undefined, schedules, screen,
+    weights: options['weights'] as string | undefined, schedules, screen, ...partialOption(options, screen),
     ...(software && { software }),
   }
+}
+
+/** `--partial` and `--fresh`, and that they go with `--weights`. */
+function partialOption(options: Readonly<Record<string, unknown>>, screen: Screen): Pick<NetOptions, 'partial'> {
+  const fresh = options['fresh'] as readonly string[] | undefined
+  if (options['partial'] !== true) {
+    if (fresh) throw new UsageError('--fresh names what --partial leaves out of --weights: add --partial')
+    return {}
+  }
+  const { weights } = options
+  if (weights === undefined || weights === FRESH) throw new UsageError('--partial takes what fits of --weights: name the weights')
+  return { partial: { fresh, told: (match, file) => { if (!screen.json) showMatch(match, file, screen) } } }
 }
 
 /** What a verb is given as its net: a .net file, which is compiled, or the folder of a bundle. */
@@ -72,18 +95,29 @@ export async function loadBundle(path: string, options: NetOptions): Promise<Bun
   const choices = { software, schedules, programs, ...(only?.targets && { targets: only.targets }) }
   if (path.endsWith('.net')) return (await readNet(path, options)).compile({ style, memory, precise, freeze, storage, batch, ...choices })
   const old = options.older ? await olderBundle(path) : undefined
-  if (old) return (await netOf(old, options.weights)).compile({ style, memory, precise, freeze, storage, ...choices })
+  if (old) return (await netOf(old, options.weights, options.partial)).compile({ style, memory, precise, freeze, storage, ...choices })
   const bundle = await readBundleFolder(path, options.weights)
   const lowering = otherLowering(bundle, options)
   // Lowered otherwise, or for other programs, it is compiled again from the text that it carries; its weights fit.
-  if (lowering || schedules || only || lacks(bundle, options.programs)) return (await netOf(bundle, options.weights)).compile({ ...lowering, ...choices })
+  if (lowering || schedules || only || lacks(bundle, options.programs)) return (await netOf(bundle, options.weights, options.partial)).compile({ ...lowering, ...choices })
   if (options.weights === undefined) return bundle
   const { weights: _, ...bare } = bundle
-  return withWeights(bare, options.weights)
+  return withWeights(bare, options.weights, options.partial)
 }
 
-async function withWeights(bundle: Bundle, weights: string): Promise<Bundle> {
-  return weights === FRESH ? bundle : { ...bundle, weights: await readWeights(weights, bundle) }
+/** Names of classes come with the weights where all of them fit: another head is for other classes. */
+async function withWeights(bundle: Bundle, weights: string, partial?: Partial): Promise<Bundle> {
+  if (weights === FRESH) return bundle
+  if (!partial) return named({ ...bundle, weights: await readWeights(weights, bundle) }, weights)
+  const tensors = await readTensors(weights)
+  const match = matchWeights(bundle, tensors, { ...(partial.fresh && { fresh: partial.fresh }) })
+  partial.told(match, weights)
+  const taken = { ...bundle, weights: match.weights }
+  return match.fresh.length > 0 ? taken : named(taken, weights)
+}
+
+async function named(bundle: Bundle, weights: string): Promise<Bundle> {
+  return { ...bundle, manifest: { ...bundle.manifest, inputs: withNamesOf(bundle.manifest.inputs, await learnedInputs(weights)) } }
 }
 
 const lacks = ({ manifest }: Bundle, programs: readonly ProgramName[] = []): boolean =>
@@ -108,17 +142,17 @@ export interface NetSource {
 }
 
 export async function readNet(path: string, options: Omit<NetOptions, 'schedules'>): Promise<NetSource> {
-  if (!path.endsWith('.net')) return netOf(await readBundleFolder(path, options.weights), options.weights)
+  if (!path.endsWith('.net')) return netOf(await readBundleFolder(path, options.weights), options.weights, options.partial)
   const { check } = await import('../compiler/index.ts')
   const main = await readSource(path)
   const { style, screen, batch } = options
   const diagnostics = check(main, { style, readImport, batch })
   // Errors are thrown by `compile`, with the warnings among them.
   if (!screen.json && diagnostics.length > 0 && diagnostics.every((d) => d.severity === 'warning')) screen.note(drawDiagnostics(diagnostics, screen))
-  return sourceOf(main, readImport, options.weights, {})
+  return sourceOf(main, readImport, options.weights, {}, undefined, options.partial)
 }
 
-async function netOf(bundle: Bundle, weights: string | undefined): Promise<NetSource> {
+async function netOf(bundle: Bundle, weights: string | undefined, partial?: Partial): Promise<NetSource> {
   const carried = carriedSources(bundle)
   const { style, memory, precise, freeze, plans } = bundle.manifest
   const targets = Object.keys(plans).filter((target) => target !== HALF_PLAN && target !== SOFTWARE_PLAN)
@@ -126,11 +160,11 @@ async function netOf(bundle: Bundle, weights: string | undefined): Promise<NetSo
   return sourceOf(carried.main, carried.readImport, weights ?? bundle.weights, {
     style, memory, precise, freeze, ...(plans[HALF_PLAN] && { storage: 'f16' }), ...(plans[SOFTWARE_PLAN] && { software: true }),
     ...(targets.length > 0 && { targets }), ...(programs.length > 0 && { programs }),
-  }, bundle.manifest.inputs)
+  }, bundle.manifest.inputs, partial)
 }
 
 /** `learned`: of a bundle, which was compiled before; at which batch it may run is asked where it is opened. */
-function sourceOf(main: Source, readImport: NetSource['readImport'], weights: string | Bundle['weights'], lowering: Made, learned?: readonly InputEntry[]): NetSource {
+function sourceOf(main: Source, readImport: NetSource['readImport'], weights: string | Bundle['weights'], lowering: Made, learned?: readonly InputEntry[], partial?: Partial): NetSource {
   return {
     main,
     readImport,
@@ -139,10 +173,10 @@ function sourceOf(main: Source, readImport: NetSource['readImport'], weights: st
       const { compile } = await import('../compiler/index.ts')
       const targets = options.targets ?? (lowering.targets && [...lowering.targets, ...(storage === 'f16' ? [HALF_PLAN] : []), ...(software ? [SOFTWARE_PLAN] : [])])
       const made = compile(main, { ...options, style, memory, precise, freeze, storage, software, readImport, ...(programs && { programs }), ...(targets && { targets }), ...(learned && { allowOneValue: true }) })
-      const bundle = { ...made, manifest: { ...made.manifest, inputs: withNamesOf(made.manifest.inputs, learned ?? await learnedInputs(weights)) } }
+      const bundle = { ...made, manifest: { ...made.manifest, inputs: withNamesOf(made.manifest.inputs, learned ?? []) } }
       // Without its normalizations it is another net, with fewer parameters.
       if (weights === undefined || options.normalize === false) return bundle
-      return typeof weights === 'string' ? withWeights(bundle, weights) : { ...bundle, weights }
+      return typeof weights === 'string' ? withWeights(bundle, weights, partial) : { ...bundle, weights }
     },
   }
 }
@@ -168,16 +202,19 @@ export async function readBundleFolder(path: string, weights?: string): Promise<
 }
 
 /** Parameters from a file, checked against the net: all that does not fit is told at once. */
-export async function readWeights(file: string, bundle: Bundle): Promise<Map<string, TensorData>> {
+export const readWeights = async (file: string, bundle: Bundle): Promise<Map<string, TensorData>> => fitting(await readTensors(file), file, bundle)
+
+/** The parameters of a file or a bundle, whatever net they are of. */
+async function readTensors(file: string): Promise<Map<string, TensorData>> {
   if (await mustExist(file) === 'folder') {
     const { weights } = await readBundleFolder(file)
     if (!weights) throw new InputError(`the bundle ${file} holds no ${WEIGHTS_FILE}`)
-    return fitting(new Map(weights), file, bundle)
+    return new Map(weights)
   }
   const { tensors, metadata } = readSafetensors(await readBytes(file), file)
   // A snapshot of a training has the parameters among others; damaged, it is worth as little here.
-  if (metadata['format'] !== 'fusenet-snapshot') return fitting(tensors, file, bundle)
-  return fitting(new Map([...(await readSnapshot(file)).tensors].filter(([name]) => !name.startsWith(HISTORY))), file, bundle)
+  if (metadata['format'] !== 'fusenet-snapshot') return tensors
+  return new Map([...(await readSnapshot(file)).tensors].filter(([name]) => !name.startsWith(HISTORY)))
 }
 
 /** A hint where names are PyTorch's: its normalizations call gamma `weight` and beta `bias`. */
@@ -196,6 +233,6 @@ function fitting(found: Map<string, TensorData>, file: string, bundle: Bundle): 
     else if (tensor.shape.join(', ') !== shape) wrong.push(`${name} is [${tensor.shape.join(', ')}], the net has [${shape}]`)
   }
   for (const [name, { shape }] of found) if (!parameters.has(name)) wrong.push(`${name} [${shape.join(', ')}] is not of this net`)
-  if (wrong.length > 0) throw new InputError(`the weights of ${file} do not fit ${bundle.manifest.name}:\n  ${wrong.join('\n  ')}${otherNames(found, parameters)}`)
+  if (wrong.length > 0) throw new InputError(`the weights of ${file} do not fit ${bundle.manifest.name}:\n  ${wrong.join('\n  ')}${otherNames(found, parameters)}${found.size > 0 ? '\n--partial takes what fits, and lets all else start fresh' : ''}`)
   return found
 }

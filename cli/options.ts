@@ -76,5 +76,9 @@ export const FRESH = 'fresh'
 export const weights = (command: Command): Command =>
   command.option('--weights <file>', `parameters from a .safetensors file or a bundle; ${FRESH}: initial values, whatever the bundle holds`)
 
+export const partial = (command: Command): Command =>
+  command.option('--partial', 'take of --weights what fits by name and shape, as of a net with another head, and let all else start fresh; a table says which')
+    .option('--fresh <patterns>', 'with --partial: parameters that start fresh all the same, by names of layers between commas: fc2,head*', names)
+
 export const input = (command: Command): Command =>
   command.option('--input <[name=]file>', '.safetensors or .csv with all inputs, or .npy, pictures, a folder or a pattern of them for one; may be repeated', collect)

@@ -1,13 +1,10 @@
-import { type Device, DeviceError, type Precision } from './device.ts'
+import { type Device, DeviceError } from './device.ts'
 import { BundleError, InputError } from './errors.ts'
 import { fetchFiles, type FetchOptions } from './fetch-files.ts'
 import { type Bundle, HALF_PLAN, HALF_PROGRAMS, type Manifest, planIn, type Storage, type TensorData } from './format.ts'
 import type { FileReader } from './found.ts'
-import type { Host } from './host-types.ts'
 import { didYouMean } from './nearest.ts'
-import { LocalNet } from './net.ts'
-import type { Net, Parameters } from './net-api.ts'
-import type { AnyNet, NetSpec } from './net-spec.ts'
+import { Net } from './net.ts'
 import { checkValues } from './one-value.ts'
 import { anything, batchRule, call, checkBytes, checkOptions, flag, list, oneOf, type Rule, whole } from './options.ts'
 import { findPlaces, lastResort, type Place } from './places.ts'
@@ -15,21 +12,21 @@ import { plain, say } from './plain.ts'
 import { programFor, refuseMissing, refuseUnknown } from './programs.ts'
 import { StoredBundle } from './read-bundle.ts'
 import type { Chosen } from './saved/one-file.ts'
-import { copyTensors } from './tensors.ts'
+import { copyTensors, type Tensors } from './tensors.ts'
 import { checkBundle } from './validate.ts'
 
 /**
  * A bundle: in memory; its files by their names below its folder; the URL of that folder; `indexeddb://name`, as `net.save` keeps it in this
  * browser; or what a user chose: one archive, as `download` makes it, or the files of a folder.
  */
-export type BundleSource = Bundle | ReadonlyMap<string, Uint8Array | string> | string | Host<'URL'> | Chosen
+export type BundleSource = Bundle | ReadonlyMap<string, Uint8Array | string> | string | URL | Chosen
 
-export interface OpenOptions<S extends NetSpec = AnyNet, P extends Precision = Precision> extends FetchOptions {
+export interface OpenOptions extends FetchOptions {
   /**
    * `auto` (the default): WebGPU where this page has graphics hardware for it, else `wasm`, the CPU; also where WebGPU fails while the
    * net is loaded, which `net.notes` then says. Any other device is handed in, and stays open.
    */
-  readonly device?: 'auto' | 'webgpu' | 'wasm' | Device<P>
+  readonly device?: 'auto' | 'webgpu' | 'wasm' | Device
   /** Samples at a time. Default: what the file trains with, else 1. */
   readonly batch?: number
   /** Of initial parameters, dropout and shuffling. Default: the file's. */
@@ -38,9 +35,14 @@ export interface OpenOptions<S extends NetSpec = AnyNet, P extends Precision = P
    * Instead of what the bundle brings, in a Map or a plain object, and copied; what is absent in them starts by its initializer. `fresh`:
    * all parameters do.
    */
-  readonly weights?: Parameters<S> | 'fresh'
+  readonly weights?: Tensors | 'fresh'
+  /**
+   * Takes of `weights` what fits by name and shape, as those of a net with another head, and lets all else start fresh; `net.notes` says which. `false`, the
+   * default: weights that the net does not have are refused. `matchWeights` does it apart from `open`.
+   */
+  readonly partial?: boolean
   /** Only these will run, so that what training alone needs is neither fetched nor compiled nor allocated: `['infer']`. */
-  readonly programs?: readonly S['programs'][]
+  readonly programs?: readonly string[]
   /**
    * `f16`: infers and evaluates with values between layers and weights stored as f16; throws where the device has no
    * `shader-f16` or the bundle no such plan (compile with `storage: 'f16'`). `auto`: so where both are there and `programs`
@@ -57,14 +59,9 @@ export interface OpenOptions<S extends NetSpec = AnyNet, P extends Precision = P
 /**
  * Opens a bundle. The device is looked for first; then what it needs of the bundle is fetched, each file checked against the manifest.
  * Throws DeviceError for what the device cannot do, BundleError for files that are not what they should be, InputError for what is
- * handed in, and the signal's reason. `open<Mnist>(...)` knows the names of a net, with `Mnist` of the `bundle.d.ts` beside it.
+ * handed in, and the signal's reason.
  */
-export async function open<S extends NetSpec = AnyNet, P extends Precision = 'f32'>(source: BundleSource, options?: OpenOptions<S, P>): Promise<Net<S, P>> {
-  return await openLocal(source, options as OpenOptions | undefined) as unknown as Net<S, P>
-}
-
-/** `open`, with the insides of the net. */
-export async function openLocal(source: BundleSource, options?: OpenOptions): Promise<LocalNet> {
+export async function open(source: BundleSource, options?: OpenOptions): Promise<Net> {
   checkSource(source)
   const { weights, ...given } = checkOptions('open', options, RULES)
   const taken: Taken = { ...given, ...(weights !== undefined && { weights: weights === 'fresh' ? weights : copyTensors(weights, 'weights') }) }
@@ -80,6 +77,7 @@ const RULES: Readonly<Record<keyof OpenOptions, Rule>> = {
   batch: batchRule,
   seed: whole,
   weights: anything,
+  partial: flag,
   programs: list,
   storage: oneOf('f32', 'f16', 'auto'),
   allowOneValue: flag,
@@ -104,7 +102,7 @@ function isChosen(source: object): source is Chosen {
 }
 
 /** Does not wait for what cannot be stopped: it is closed when it is done. */
-function unlessAborted(opening: Promise<LocalNet>, signal: AbortSignal): Promise<LocalNet> {
+function unlessAborted(opening: Promise<Net>, signal: AbortSignal): Promise<Net> {
   return new Promise((resolve, reject) => {
     const abort = (): void => {
       reject(signal.reason)
@@ -115,7 +113,7 @@ function unlessAborted(opening: Promise<LocalNet>, signal: AbortSignal): Promise
   })
 }
 
-async function openNow(source: BundleSource, options: Taken): Promise<LocalNet> {
+async function openNow(source: BundleSource, options: Taken): Promise<Net> {
   const { device: given = 'auto', programs } = options
   refuseUnknown(programs)
   const { places, notes } = await findPlaces(given)
@@ -209,7 +207,7 @@ async function readable(source: BundleSource, options: Taken): Promise<Readable>
   }
 }
 
-async function openOn({ owned }: Place, opening: Promise<Device>, readable: Readable, options: Taken, notes: readonly string[]): Promise<LocalNet> {
+async function openOn({ owned }: Place, opening: Promise<Device>, readable: Readable, options: Taken, notes: readonly string[]): Promise<Net> {
   const device = await opening
   try {
     const storage = chooseStorage(options, readable.targets, device)
@@ -218,13 +216,14 @@ async function openOn({ owned }: Place, opening: Promise<Device>, readable: Read
     const programs = options.programs?.map((name) => programFor(readable.manifest, name))
     if (readable.targets.includes(target)) refuseMissing(readable.manifest, programs, held, storage)
     const { weights: brought, ...stored } = await readable.load(target, programs, device)
-    const weights = options.weights === undefined ? brought : options.weights === 'fresh' ? undefined : options.weights
+    const handed = options.weights === undefined ? brought : options.weights === 'fresh' ? undefined : options.weights
+    const { weights, note } = options.partial && handed ? await fitting(stored, handed) : { weights: handed, note: undefined }
     const bundle: Bundle = { ...stored, ...(weights && { weights }) }
     const { batch, seed } = settle(options, bundle)
     options.signal?.throwIfAborted()
     const session = await device.load(bundle, batch, programs, storage)
     try {
-      const net = new LocalNet({ bundle, device, ownsDevice: owned, session, storage, programs, held, allowOneValue: options.allowOneValue, seed, notes, ...(readable.whole && { whole: readable.whole }) })
+      const net = new Net({ bundle, device, ownsDevice: owned, session, storage, programs, held, allowOneValue: options.allowOneValue, seed, notes: note === undefined ? notes : [...notes, note], ...(readable.whole && { whole: readable.whole }) })
       await net.reset()
       options.signal?.throwIfAborted()
       return net
@@ -236,6 +235,13 @@ async function openOn({ owned }: Place, opening: Promise<Device>, readable: Read
     if (owned) device.close()
     throw error
   }
+}
+
+/** Few nets start from another one's weights. */
+async function fitting(bundle: Bundle, handed: ReadonlyMap<string, TensorData>): Promise<{ weights: ReadonlyMap<string, TensorData>; note: string }> {
+  const { matchWeights, sayMatch } = await import('./match-weights.ts')
+  const match = matchWeights(bundle, handed)
+  return { weights: match.weights, note: sayMatch(match) }
 }
 
 /** What the bundle decides where the options do not. Throws InputError where it and the options do not fit. */

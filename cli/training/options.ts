@@ -1,12 +1,12 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { UsageError } from '../exit.ts'
-import { device, freeze, memory, positiveInteger, positiveNumber, precise, style, trainStats, tuned, weights, wholeNumber } from '../options.ts'
+import { device, freeze, memory, partial, positiveInteger, positiveNumber, precise, style, trainStats, tuned, weights, wholeNumber } from '../options.ts'
 import type { TrainChoices } from './choices.ts'
 import { KEPT } from './keeper.ts'
 
 /** The words of `fusenet train`. */
 export function describeTrain(command: Command): void {
-  freeze(device(trainStats(precise(tuned(weights(memory(style(command.argument('<file.net>', 'a program, or a bundle to go on with'))))))))
+  freeze(device(trainStats(precise(tuned(partial(weights(memory(style(command.argument('<file.net>', 'a program, or a bundle to go on with')))))))))
     .option('--data <data>', 'mnist, fashion_mnist, cifar10, a folder (idx:DIR, cifar10:DIR, images:DIR), or files: x=x.npy,t=t.npy, data.safetensors, data.csv; default: the file\'s')
     .option('--test-data <data>', 'what it is tested with, where the data have no test part; default: every fifth sample, kept back')
     .option('--skip-broken', 'leave out pictures that cannot be read, and count them')

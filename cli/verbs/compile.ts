@@ -2,14 +2,16 @@ import { Option } from 'commander'
 import { bundleFiles, MANIFEST_FILE } from '../../runtime/files.ts'
 import { type Bundle, HALF_PLAN, PROGRAMS } from '../../runtime/format.ts'
 import { missingProgram } from '../../runtime/programs.ts'
+import type { WeightsMatch } from '../../runtime/match-weights.ts'
 import { InputError } from '../../runtime/errors.ts'
 import type { StoredManifest } from '../../runtime/stored.ts'
 import { tryFile } from '../../runtime/node-files.ts'
 import { checkPlace, writeBundle } from '../../runtime/write-bundle.ts'
 import { loadBundle, netOptions } from '../bundles.ts'
 import { EXIT, UsageError } from '../exit.ts'
+import { matchReport } from '../match-table.ts'
 import { writeModule } from '../module.ts'
-import { freeze, memory, names, precise, storage, style, tuned, weights } from '../options.ts'
+import { freeze, memory, names, partial, precise, storage, style, tuned, weights } from '../options.ts'
 import { type Screen, showBytes } from '../screen.ts'
 import { didYouMean } from '../suggest.ts'
 import type { Verb } from '../verb.ts'
@@ -18,8 +20,8 @@ export const compile: Verb = {
   name: 'compile',
   summary: 'compile a .net file to a bundle',
   describe(command) {
-    freeze(storage(precise(tuned(weights(memory(style(command.argument('<file.net>', 'a program, or a bundle to compile again')
-      .requiredOption('-o, --output <path>', 'the folder of the bundle; with --format esm a .js file'))))))))
+    freeze(storage(precise(tuned(partial(weights(memory(style(command.argument('<file.net>', 'a program, or a bundle to compile again')
+      .requiredOption('-o, --output <path>', 'the folder of the bundle; with --format esm a .js file')))))))))
       .option('--programs <list>', 'only these: infer, eval, step, train, gradients, infer/batch, train/global, ...; default stands for the usual ones (default,step/global)', names)
       .option('--targets <list>', 'only for these: webgpu, wasm, webgpu-f16, webgpu-software (default: webgpu,wasm)', names)
       .addOption(new Option('--format <format>', 'a folder of files, or one ES module with everything in it').choices(['folder', 'esm']).default('folder'))
@@ -33,7 +35,10 @@ export const compile: Verb = {
     const targets = listed && [...new Set([...listed, ...(options['storage'] === 'f16' ? [HALF_PLAN] : [])])]
     await (asModule ? tryFile(output) : checkPlace(output))
     const only = (programs || targets) && { only: { ...(programs && { programs }), ...(targets && { targets }) } }
-    const bundle = await loadBundle(args[0]!, { ...await netOptions(options, screen), ...only, older: true })
+    const net = await netOptions(options, screen)
+    let match: WeightsMatch | undefined
+    const partial = net.partial && { ...net.partial, told: (found: WeightsMatch, from: string): void => { net.partial!.told(match = found, from) } }
+    const bundle = await loadBundle(args[0]!, { ...net, partial, ...only, older: true })
     refuseAbsent(bundle, programs)
     const written = asModule ? await writeModule(output, bundle) : await writeFolder(output, bundle)
     const { manifest } = bundle
@@ -47,7 +52,7 @@ export const compile: Verb = {
     if (fetched.length > 0) showFetched(fetched, screen)
     screen.result({
       output, name: manifest.name, style: manifest.style, memory: manifest.memory ?? 'fast', kernels, programs: dispatches, targets: Object.keys(manifest.plans),
-      weights: bundle.weights !== undefined, files: written.files, bytes: written.bytes, ...(fetched.length > 0 && { fetched }),
+      weights: bundle.weights !== undefined, ...(match && { match: matchReport(match) }), files: written.files, bytes: written.bytes, ...(fetched.length > 0 && { fetched }),
     })
     return EXIT.done
   },

@@ -5,7 +5,7 @@ import { deviceOf, withDevice } from '../devices.ts'
 import { EXIT } from '../exit.ts'
 import { readInputs } from '../inputs.ts'
 import { neededInputs } from '../needed.ts'
-import { collect, device, freeze, input, memory, style, trainStats, tuned, weights, wholeNumber, precise } from '../options.ts'
+import { collect, device, freeze, input, memory, partial, style, trainStats, tuned, weights, wholeNumber, precise } from '../options.ts'
 import { showNumber } from '../screen.ts'
 import { checkOutputs, tensorOf, writeTensors } from '../tensors.ts'
 import type { Verb } from '../verb.ts'
@@ -14,7 +14,7 @@ export const step: Verb = {
   name: 'step',
   summary: 'one training step with everything it computes: loss, outputs, gradients, new parameters',
   describe(command) {
-    freeze(device(trainStats(precise(tuned(weights(memory(style(input(command.argument('<file.net|bundle>', 'the net')))))))))
+    freeze(device(trainStats(precise(tuned(partial(weights(memory(style(input(command.argument('<file.net|bundle>', 'the net'))))))))))
       .option('-o, --output <[name=]file>', 'results as .safetensors: outputs, grad/NAME of parameters and inputs, new/NAME', collect)
       .option('--seed <n>', 'of initial parameters and dropout; default: the file\'s', wholeNumber)
       .option('--solver-off', 'gradients alone: parameters and statistics stay as they are'))

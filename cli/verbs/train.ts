@@ -2,6 +2,7 @@ import { rmdir } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { InputError } from '../../runtime/errors.ts'
 import type { Bundle } from '../../runtime/format.ts'
+import type { WeightsMatch } from '../../runtime/match-weights.ts'
 import { trainingProgram } from '../../runtime/programs.ts'
 import { tryFolder } from '../../runtime/node-files.ts'
 import { sayHolder, takeLock } from '../../runtime/node-lock.ts'
@@ -13,6 +14,7 @@ import { EXIT } from '../exit.ts'
 import { kindOf } from '../files.ts'
 import { neededInputs } from '../needed.ts'
 import { showMetric, spreadOf } from '../metrics.ts'
+import { matchReport } from '../match-table.ts'
 import type { Screen } from '../screen.ts'
 import type { Job, Result } from '../training/job.ts'
 import { describeTrain, trainOptions } from '../training/options.ts'
@@ -33,8 +35,13 @@ export const train: Verb = {
     const choices = resumed ? goOn(resumed, given) : given
 
     if (choices.output !== undefined) await checkPlace(choices.output)
+    const net = await netOptions(options, screen)
+    const partial = net.partial && { ...net.partial, told: (match: WeightsMatch, from: string): void => {
+      net.partial!.told(match, from)
+      screen.event({ event: 'weights', file: from, ...matchReport(match) })
+    } }
     const bundle = await loadBundle(file, {
-      ...await netOptions(options, screen), style: choices.style, memory: choices.memory, ...(choices.precise && { precise: true }), freeze: choices.freeze, batch: choices.batch, ...(choices.stats === 'global' && { programs: ['train/global'] }),
+      ...net, partial, style: choices.style, memory: choices.memory, ...(choices.precise && { precise: true }), freeze: choices.freeze, batch: choices.batch, ...(choices.stats === 'global' && { programs: ['train/global'] }),
     })
     const { manifest } = bundle
     const lossless = !manifest.outputs.some((output) => output.role === 'loss')

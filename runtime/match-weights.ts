@@ -1,0 +1,73 @@
+import { InputError } from './errors.ts'
+import type { Manifest, TensorData } from './format.ts'
+import { matchNames } from './name-patterns.ts'
+import { list, type Rule } from './options.ts'
+import { plain, say } from './plain.ts'
+import { showShape } from './sizes.ts'
+import { copyTensors, type Tensors } from './tensors.ts'
+
+/** A parameter, or a tensor of the weights, and what became of it. */
+export interface MatchedWeight {
+  readonly name: string
+  readonly shape: readonly number[]
+  /** Of what was not taken. */
+  readonly why?: string
+}
+
+/** Which parameters of a net weights of another one can be taken for: those of the same name and shape. */
+export interface WeightsMatch {
+  readonly taken: readonly MatchedWeight[]
+  /** They start by their initializers. */
+  readonly fresh: readonly MatchedWeight[]
+  /** Tensors that have no place in the net. */
+  readonly left: readonly MatchedWeight[]
+  /** What was taken: for `open`. */
+  readonly weights: ReadonlyMap<string, TensorData>
+}
+
+/**
+ * Weights of another net for this one, by name: for transfer learning, `open(bundle, { weights: matchWeights(bundle, old).weights })`. `fresh`: patterns of
+ * parameters that start anew all the same (as for `freeze`). Throws InputError where nothing fits, and for patterns that mean nothing.
+ */
+export function matchWeights({ manifest }: { readonly manifest: Pick<Manifest, 'parameters'> }, weights: Tensors, options: { readonly fresh?: readonly string[] } = {}): WeightsMatch {
+  const { parameters } = manifest
+  const given = copyTensors(weights, 'weights', (name) => parameters.find((p) => p.name === name)?.shape)
+  const { fresh: anew = [] } = options
+  const [fits, wanted]: Rule = list
+  if (!fits(anew)) throw new InputError(`fresh: ${wanted} is wanted, here is ${say(anew)}`)
+  const { names: renewed, problems } = matchNames(anew, parameters.map(({ name }) => name))
+  if (problems.length > 0) throw new InputError(problems.map((problem) => `fresh: ${problem}`).join('\n'))
+
+  const taken: MatchedWeight[] = []
+  const fresh: MatchedWeight[] = []
+  const found = new Map<string, TensorData>()
+  const known = new Set(parameters.map(({ name }) => name))
+  const strangers = [...given].filter(([name]) => !known.has(name))
+  for (const { name, shape } of parameters) {
+    const tensor = given.get(name)
+    const same = tensor && showShape(tensor.shape) === showShape(shape)
+    const alike = tensor ? [] : strangers.filter(([other, { shape: its }]) => kindOf(other) === kindOf(name) && showShape(its) === showShape(shape))
+    if (same && !renewed.has(name)) {
+      taken.push({ name, shape })
+      found.set(name, tensor)
+    } else fresh.push({ name, shape, why: same ? 'asked for' : tensor ? `it is ${showShape(tensor.shape)} there` : `there is none${alike.length === 1 ? ` (${plain(alike[0]![0], 60)} has this shape)` : ''}` })
+  }
+  const left = [...given].filter(([name]) => !found.has(name)).map(([name, { shape }]): MatchedWeight =>
+    ({ name: plain(name, 200), shape, why: !known.has(name) ? 'the net has none of this name' : renewed.has(name) ? 'fresh is asked for' : `it is ${showShape(parameters.find((p) => p.name === name)!.shape)} here` }))
+  if (taken.length === 0) throw new InputError(`none of these weights fits the net: it has ${some(parameters)}; they are ${some([...given].map(([name, { shape }]) => ({ name: plain(name, 60), shape })))}`)
+  return { taken, fresh, left, weights: found }
+}
+
+/** `weight` of `conv1.weight`. */
+const kindOf = (name: string): string => name.slice(name.lastIndexOf('.') + 1)
+
+const MOST_SHOWN = 4
+const some = (entries: readonly { readonly name: string; readonly shape: readonly number[] }[]): string =>
+  entries.slice(0, MOST_SHOWN).map(({ name, shape }) => `${name} ${showShape(shape)}`).join(', ') + (entries.length > MOST_SHOWN ? `, ... (${entries.length})` : entries.length === 0 ? 'nothing' : '')
+
+/** For people, in a line. */
+export function sayMatch({ taken, fresh, left }: WeightsMatch): string {
+  const told = (entries: readonly MatchedWeight[]): string => entries.slice(0, MOST_SHOWN).map(({ name, why }) => `${name}: ${why}`).join('; ') + (entries.length > MOST_SHOWN ? '; ...' : '')
+  return `weights: ${taken.length} of ${taken.length + fresh.length} parameters are taken`
+    + (fresh.length > 0 ? `, ${fresh.length} fresh (${told(fresh)})` : '') + (left.length > 0 ? `, ${left.length} tensors left over (${told(left)})` : '')
+}
