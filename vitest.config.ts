@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
 /** Rooms whose tests open no device and change nothing global. */
-const PURE = 'test/{dsl,graph,loops,ops,passes}/**/*.test.ts'
+const PURE = 'test/{dsl,graph,loops,manual,ops,passes}/**/*.test.ts'
 const GOLDEN = 'test/golden/**/*.test.ts'
 const END_TO_END = 'test/end-to-end/**/*.test.ts'
 

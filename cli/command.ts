@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { json } from './options.ts'
 import { fail } from './fail.ts'
 import { EXIT } from './exit.ts'
+import { help } from './help.ts'
 import { greet } from './greeting.ts'
 import { Screen } from './screen.ts'
 import { didYouMean } from './suggest.ts'
@@ -19,7 +20,7 @@ export async function main(argv: readonly string[], terminal: Terminal): Promise
     .description('Compiles .net files to WGSL bundles that infer and train.')
     .version(VERSION, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'say how a verb is used')
-    .helpCommand('help [verb]', 'say how a verb is used')
+    .helpCommand(false)
     .exitOverride()
     .configureOutput({
       writeOut: (text) => { terminal.out.write(text) },
@@ -29,13 +30,16 @@ export async function main(argv: readonly string[], terminal: Terminal): Promise
     })
     .addHelpText('after', `
 Exit codes: 0 done, 1 the input is wrong, 2 the command line is wrong, 3 the device failed, 130 interrupted, 141 nobody reads what a training prints.
-Every verb takes --json; \`fusenet VERB --help\` tells the rest.`)
+Every verb takes --json; \`fusenet VERB --help\` tells the rest, \`fusenet help conv\` all of a layer.`)
   for (const verb of VERBS) {
     const command = program.command(verb.name).description(verb.summary)
     verb.describe(command)
     json(command)
     command.action(async () => { code = await verb.run({ args: command.processedArgs.flat() as string[], options: command.opts(), screen }) })
   }
+
+  json(program.command('help').description('say how a verb is used, or what a layer, loss, solver, schedule, ... of the language does').argument('[name]', 'e.g. train, conv, sgd, losses'))
+    .action(async (word?: string) => { code = await help(word, program, screen) })
 
   if (argv.every((word) => word === '--json')) {
     greet(screen)

@@ -1,6 +1,5 @@
-import stringWidth from 'string-width'
 import type { Screen } from './screen.ts'
-import { showDuration, showNumber } from './screen.ts'
+import { showDuration, showNumber, widthOf } from './screen.ts'
 
 export interface Progress {
   /** `done` of the total; `samples` seen since the start. */
@@ -50,8 +49,8 @@ export function progress(screen: Screen, title: string, total: number, unit = 'i
       const parts = [title, '█'.repeat(full) + '░'.repeat(BAR_WIDTH - full), `${done}/${total}`, say, dim(`${Math.round(rate(samples))} ${unit}/s  ETA ${showDuration(left(done))}`)].filter(Boolean)
       // A line that wraps leaves its remains behind: what does not fit is left out, the bar first.
       const room = (stream.columns ?? 80) - 1
-      if (stringWidth(parts.join(' ')) > room) parts.splice(1, 1)
-      while (stringWidth(parts.join(' ')) > room && parts.length > 2) parts.pop()
+      if (widthOf(parts.join(' ')) > room) parts.splice(1, 1)
+      while (widthOf(parts.join(' ')) > room && parts.length > 2) parts.pop()
       stream.write(`\r\u001b[K${parts.join(' ')}`)
     },
     line(text) {

@@ -7,10 +7,11 @@ import { interpreterTarget } from './targets/interpreter/target.ts'
  * A device that runs a bundle's net in float64, as its text says, with the fusions of its style: for `open(bundle, { device:
  * interpreter() })`. It compiles the text that the bundle carries, so it needs no kernels.
  */
-export function interpreter(): Device {
+export function interpreter(): Device<'f64'> {
   return {
     name: 'interpreter',
     description: 'float64, one point after another',
+    precision: 'f64',
     software: true,
     load: async (bundle, batch, wanted) => {
       const compiled = new Set(Object.values(bundle.manifest.plans).flatMap((plan) => Object.keys(plan.programs)))

@@ -1,7 +1,7 @@
 import type { Device, Numbers } from '../runtime/device.ts'
 import type { Bundle, TensorData } from '../runtime/format.ts'
-import type { Net } from '../runtime/net.ts'
-import { open } from '../runtime/open.ts'
+import type { LocalNet } from '../runtime/net.ts'
+import { openLocal } from '../runtime/open.ts'
 import { sizeAt } from '../runtime/sizes.ts'
 import { type Difference, largestOf, minus, normOf, type Results } from './compare.ts'
 import { differenceBeyondNoise, noiseOf, shaken, shakenParameters } from './noise.ts'
@@ -128,7 +128,7 @@ async function benchProgram(variants: readonly Variant[], program: BenchProgram,
   const inputs = madeUpInputs(first.manifest.inputs, batch, seed)
   const notes: string[] = []
   const ready: Ready[] = []
-  let reference: Net | undefined
+  let reference: LocalNet | undefined
   const stopped = (): boolean => options.stopped?.() ?? false
   try {
     for (const variant of variants) {
@@ -178,9 +178,9 @@ async function benchProgram(variants: readonly Variant[], program: BenchProgram,
 }
 
 /** Weights that the variant has a place for: a net without normalization has none for gamma and beta. */
-async function openVariant(bundle: Bundle, weights: ReadonlyMap<string, TensorData>, options: { device: Device; batch: number; seed: number; programs: readonly string[] }): Promise<Net> {
+async function openVariant(bundle: Bundle, weights: ReadonlyMap<string, TensorData>, options: { device: Device; batch: number; seed: number; programs: readonly string[] }): Promise<LocalNet> {
   const own = new Set(bundle.manifest.parameters.map((p) => p.name))
-  return open(bundle, { ...options, weights: new Map([...weights].filter(([name]) => own.has(name))) })
+  return openLocal(bundle, { ...options, weights: new Map([...weights].filter(([name]) => own.has(name))) })
 }
 
 /** A peer that fails is out, and its reason told; the others go on. */
@@ -202,8 +202,8 @@ function mayFail(peer: OpenPeer, tell: (reason: string) => void): Ready {
 const firstLine = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split('\n')[0]!
 
 interface Check {
-  readonly results: (net: Net, inputs: Readonly<Record<string, Numbers>>) => Promise<Results>
-  readonly iterate: (net: Net, inputs: Readonly<Record<string, Numbers>>) => () => Promise<unknown>
+  readonly results: (net: LocalNet, inputs: Readonly<Record<string, Numbers>>) => Promise<Results>
+  readonly iterate: (net: LocalNet, inputs: Readonly<Record<string, Numbers>>) => () => Promise<unknown>
 }
 
 const CHECKS: Readonly<Record<BenchProgram, Check>> = {
@@ -225,13 +225,13 @@ const CHECKS: Readonly<Record<BenchProgram, Check>> = {
   },
 }
 
-async function step(net: Net, inputs: Readonly<Record<string, Numbers>>, rate?: number): Promise<number> {
+async function step(net: LocalNet, inputs: Readonly<Record<string, Numbers>>, rate?: number): Promise<number> {
   const { accumulate = 1 } = net.manifest.train ?? {}
   const batches = accumulate > 1 ? Array.from({ length: accumulate }, () => inputs) : inputs
   return (await net.trainStep(batches, { ...(rate !== undefined && { rate }), keepGoing: true })).loss
 }
 
-function productsOf(net: Net, program: string): number {
+function productsOf(net: LocalNet, program: string): number {
   return net.session.plan.programs[program]!.dispatches.reduce((sum, { facts }) => sum + (facts ? sizeAt(facts.products, net.batch) : 0), 0)
 }
 

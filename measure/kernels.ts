@@ -1,4 +1,4 @@
-import type { Net } from '../runtime/net.ts'
+import type { LocalNet } from '../runtime/net.ts'
 import { scalarsAt } from '../runtime/schedule.ts'
 import { sizeAt } from '../runtime/sizes.ts'
 import { median } from './turns.ts'
@@ -24,7 +24,7 @@ export interface KernelTime {
  * Where the time of a program goes, the longest first; undefined where the device cannot tell. Inputs are what was written last,
  * parameters stay: the rate is 0. FLOPs are of the equation, so of a convolution itself where Winograd does less.
  */
-export async function kernelTimes(net: Net, program: string, runs: number): Promise<KernelTime[] | undefined> {
+export async function kernelTimes(net: LocalNet, program: string, runs: number): Promise<KernelTime[] | undefined> {
   const scalars = scalarsAt(net.manifest.train, 0, net.seed, 0)
   const samples: Float64Array[] = []
   for (let i = 0; i < runs; i++) {

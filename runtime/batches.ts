@@ -1,6 +1,6 @@
 import type { Arrays, Dataset, Draw } from './data/dataset.ts'
 import type { InputEntry } from './format.ts'
-import type { Inputs } from './net.ts'
+import type { Inputs } from './net-api.ts'
 import { elementCount } from './sizes.ts'
 
 /**

@@ -1,7 +1,8 @@
 import { BatchReader } from './batches.ts'
 import { checkDataset, type Dataset } from './data/dataset.ts'
 import { InputError } from './errors.ts'
-import type { Net } from './net.ts'
+import type { LocalNet } from './net.ts'
+import type { AnyNet, NetSpec } from './net-spec.ts'
 import { call, checkOptions, flag, oneOf } from './options.ts'
 import { oneValueLayers } from './one-value.ts'
 import { Totals } from './totals.ts'
@@ -15,12 +16,12 @@ export interface EvaluateOptions {
   readonly onProgress?: (done: number, of: number) => void
 }
 
-export interface Evaluation {
+export interface Evaluation<S extends NetSpec = AnyNet> {
   readonly count: number
-  /** The sum of all losses with their weights. Absent where the net has none. */
-  readonly loss?: number
+  /** The sum of all losses with their weights. Undefined where the net has none. */
+  readonly loss: S['loss']
   /** Every loss and metric by name. */
-  readonly metrics: Readonly<Record<string, number>>
+  readonly metrics: { readonly [Name in keyof (S['losses'] & S['metrics'])]: number }
   /** What was done otherwise than asked, and why. Absent: nothing. */
   readonly notes?: readonly string[]
 }
@@ -31,7 +32,7 @@ export interface Evaluation {
  * in a session of their own size, so nothing is padded and their statistics are theirs. A single last sample whose statistics
  * would rest on one value joins the batch before it.
  */
-export async function evaluateAll(net: Net, given: Dataset, options: EvaluateOptions): Promise<Evaluation> {
+export async function evaluateAll(net: LocalNet, given: Dataset, options: EvaluateOptions): Promise<Evaluation> {
   checkOptions('evaluate', options, { stats: oneOf('global', 'batch'), augment: flag, onProgress: call })
   checkDataset(given)
   if (given.length < 1) throw new InputError('the dataset is empty')
@@ -70,5 +71,5 @@ export async function evaluateAll(net: Net, given: Dataset, options: EvaluateOpt
     ...totals.notes(),
   ]
   const loss = net.lossOf(new Map([...found].map(([name, value]) => [name, [value]])))
-  return { count: dataset.length, ...(net.lossNames.length > 0 && { loss }), metrics: Object.fromEntries(found), ...(notes.length > 0 && { notes }) }
+  return { count: dataset.length, loss: net.lossNames.length > 0 ? loss : undefined, metrics: Object.fromEntries(found), ...(notes.length > 0 && { notes }) }
 }

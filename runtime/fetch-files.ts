@@ -1,6 +1,7 @@
 import { BundleError, InputError } from './errors.ts'
 import { MANIFEST_FILE } from './files.ts'
 import type { FileReader, Found } from './found.ts'
+import type { Host, RequestOptions } from './host-types.ts'
 import type { FileEntry } from './stored.ts'
 
 /** How far loading has come, in bytes of files as they are when unpacked. `total` is known once the manifest is there, which is small. */
@@ -13,9 +14,9 @@ export interface LoadProgress {
 
 export interface FetchOptions {
   /** Instead of the global `fetch`, or what every request is made with: `{ credentials: 'include', headers: { ... } }`. */
-  readonly fetch?: ((url: string, init?: RequestInit) => Promise<Response>) | RequestInit
+  readonly fetch?: ((url: string, init?: RequestOptions) => Promise<Host<'Response'>>) | RequestOptions
   /** Ends loading: `open` then rejects with its reason. */
-  readonly signal?: AbortSignal
+  readonly signal?: Host<'AbortSignal'>
   readonly onProgress?: (progress: LoadProgress) => void
 }
 
@@ -23,7 +24,7 @@ export interface FetchOptions {
  * The files of a bundle by the URL of its folder, or of its manifest. What follows a `?` goes with every request. Relative addresses
  * are those of the page or the worker; in Node, of the working folder. In Node `file:` addresses are read from the disk.
  */
-export function fetchFiles(source: string | URL, options: FetchOptions = {}): FileReader {
+export function fetchFiles(source: string | Host<'URL'>, options: FetchOptions = {}): FileReader {
   const { folder, manifest } = addressOf(source)
   const progress = progressOf(options.onProgress)
   const get = getterOf(options)

@@ -6,8 +6,11 @@ import { didYouMean } from './nearest.ts'
 import { plain, say } from './plain.ts'
 import { elementCount, showShape } from './sizes.ts'
 
-/** What may be handed in: typed arrays of the input's kind, plain numbers, or lists of them in the input's shape. */
-export type InputValues = Numbers | Uint8Array | readonly number[] | NestedNumbers
+/** What may be handed in for float32: typed arrays, plain numbers, or lists of them in the input's shape. */
+export type FloatValues = Float32Array | Float64Array | readonly number[] | NestedNumbers
+/** What may be handed in for integers, labels. */
+export type LabelValues = Int32Array | Uint8Array | readonly number[] | NestedNumbers
+export type InputValues = FloatValues | LabelValues
 export type NestedNumbers = readonly (readonly number[] | NestedNumbers)[]
 
 /** One input of a call, checked. */

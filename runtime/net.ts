@@ -2,15 +2,17 @@ import { augment } from './data/augment.ts'
 import type { Dataset } from './data/dataset.ts'
 import { fieldsFor } from './data/fields.ts'
 import { NetClasses } from './data/net-classes.ts'
-import { type Device, DeviceError, type Numbers, type Session, type StepScalars } from './device.ts'
+import { type Device, DeviceError, type Numbers, type Precision, type Session, type StepScalars } from './device.ts'
 import { InputError, NonFiniteError } from './errors.ts'
 import { evaluateAll, type EvaluateOptions, type Evaluation } from './evaluate.ts'
 import { type Bundle, type InputEntry, type Manifest, type OutputEntry, type ProgramEntry, type Storage, NON_FINITE_RESULT, taskOf, type TensorData } from './format.ts'
 import type { DataIdentity, TrainingIdentity } from './identity.ts'
 import { divisorsOf } from './divisors.ts'
-import { checkInputs, type InputValues, type ReadyInput } from './inputs.ts'
+import { checkInputs, type ReadyInput } from './inputs.ts'
 import { Frozen } from './frozen.ts'
 import { KeptInputs } from './kept-inputs.ts'
+import type { Inputs, Net, Outputs, StepResult, TrainStep } from './net-api.ts'
+import type { AnyNet } from './net-spec.ts'
 import { inputsOf } from './needed.ts'
 import { findNonFinite, type Place } from './non-finite.ts'
 import { checkValues } from './one-value.ts'
@@ -26,27 +28,6 @@ import { copyTensors, type Tensors } from './tensors.ts'
 import { Totals } from './totals.ts'
 import { type TrainEvent, trainLoop, type TrainOptions } from './train.ts'
 import { TrainingCourse } from './training-course.ts'
-
-export type Inputs = Readonly<Record<string, InputValues>>
-export type Outputs = Record<string, Numbers>
-
-export interface StepResult {
-  /** The sum of all losses. */
-  readonly loss: number
-  readonly outputs: Outputs
-  /** By name of parameters and inputs. */
-  readonly grads: Outputs
-  /** For how many elements of the parameters the gradient or the new value was not finite: those kept what they had. 0 without an update. */
-  readonly nonFinite: number
-}
-
-export interface TrainStep {
-  /** Updates done with this one. */
-  readonly step: number
-  readonly rate: number
-  /** Its reading is under way; steps that follow do not change it, and need not wait for it. Rejects with NonFiniteError: see `trainStep`. */
-  readonly loss: Promise<number>
-}
 
 /** What `open` found out. */
 export interface NetParts {
@@ -97,15 +78,13 @@ interface Started {
   readonly rate: number
 }
 
-/** A bundle that is loaded on a device at a batch size. */
-export class Net {
+/** A net on this thread, with what the rest of the runtime needs of it: `Net` says what its methods do. */
+export class LocalNet implements Net<AnyNet, Precision> {
   readonly manifest: Manifest
   readonly device: Device
   readonly session: Session
   readonly batch: number
-  /** How values between layers and weights are stored. */
   readonly storage: Storage
-  /** What came otherwise than asked for: WebGPU that failed, so that the CPU runs. */
   readonly notes: readonly string[]
   readonly #notes: string[]
   #parts: NetParts
@@ -143,7 +122,6 @@ export class Net {
     this.#classes = new NetClasses(this.manifest.inputs)
   }
 
-  /** Updates done so far: the t of schedules and of Adam. */
   get steps(): number {
     return this.#steps
   }
@@ -152,10 +130,6 @@ export class Net {
     return this.#seed
   }
 
-  /**
-   * What the classes are called, label 0 first: from the net's text, or from the data that it was trained with. Undefined where
-   * nobody said. Of the first input that has classes; `classesOf` asks for another one.
-   */
   get classes(): readonly string[] | undefined {
     const label = this.manifest.inputs.find(({ classes }) => classes !== undefined)
     return label && this.classesOf(label.name)
@@ -165,19 +139,13 @@ export class Net {
     return this.#classes.of(label)
   }
 
-  /** Infers. `stats: 'batch'` normalizes with this batch's statistics, whatever was stored. */
-  async run(inputs: Inputs, options: { readonly stats?: 'global' | 'batch' } = {}): Promise<Outputs> {
+  async run(inputs: Inputs, options: { readonly stats?: 'global' | 'batch' } = {}): Promise<Outputs<AnyNet, Precision>> {
     const { stats } = checkOptions('run', options, { stats: oneOf('global', 'batch') })
     const program = stats === 'batch' ? 'infer/batch' : 'infer'
     return toObject(await (await this.execute(program, inputs)).values)
   }
 
-  /**
-   * One training step with everything it computed. `update: false` leaves parameters and statistics as they are. `rate`
-   * overrides the schedule's. `stats: 'global'` normalizes with the stored statistics and leaves them as they are: a step on
-   * few samples, or one, that does not unlearn what all the others taught. The bundle must hold that program.
-   */
-  async step(inputs: Inputs, options: { readonly update?: boolean; readonly rate?: number; readonly stats?: TrainStats } = {}): Promise<StepResult> {
+  async step(inputs: Inputs, options: { readonly update?: boolean; readonly rate?: number; readonly stats?: TrainStats } = {}): Promise<StepResult<AnyNet, Precision>> {
     const { update = true, rate, stats } = checkOptions('step', options, { update: flag, rate: amount, stats: TRAIN_STATS })
     const started = await this.execute(trainingProgram(this.manifest, update ? 'step' : 'gradients', this.#frozen.stats(stats)), inputs, { rate, update })
     const values = await started.values
@@ -186,11 +154,6 @@ export class Net {
     return { loss: this.lossOf(values), outputs: toObject(outputs), grads: toObject(grads), nonFinite: values.get(NON_FINITE_RESULT)?.[0] ?? 0 }
   }
 
-  /**
-   * Trains on one batch, or on `accumulate` of them before one update. Resolves when it is submitted, so that the next
-   * can be prepared while it runs. `stats` as for `step`. Its `loss` rejects with NonFiniteError where the loss, a gradient or a new weight is
-   * not finite, unless `keepGoing` is set.
-   */
   async trainStep(inputs: Inputs | readonly Inputs[], options: { readonly rate?: number; readonly stats?: TrainStats; readonly keepGoing?: boolean } = {}): Promise<TrainStep> {
     return this.update(inputs, checkOptions('trainStep', options, { rate: amount, stats: TRAIN_STATS, keepGoing: flag }))
   }
@@ -256,18 +219,10 @@ export class Net {
     return scalarsAt(this.manifest.train, t, this.#seed + part * 0x9e3779b1, rate)
   }
 
-  /**
-   * Keeps parameters as they are, to the bit, while others learn: those that patterns mean (`['conv*', 'stage1']`, `['*', '!fc2']`; as for
-   * `compile`), and none that an earlier call named: `[]` lets all learn again. Weight decay and momentum leave them, too, and gradients of theirs
-   * count nothing in `clip_gradients`. A batch_norm whose running statistics are among them normalizes with those: where all are, training takes
-   * them of itself (the bundle must hold `train/global`). Gradients are computed all the same; `compile` with `freeze` saves them.
-   * Gives the names of all that does not learn now. Throws InputError for patterns that mean nothing.
-   */
   async freeze(patterns: readonly string[]): Promise<readonly string[]> {
     return this.setFrozen(this.namesOf(patterns))
   }
 
-  /** What does not learn: names of parameters, compiled so or by `freeze`. */
   get frozen(): readonly string[] {
     return this.#frozen.names
   }
@@ -298,17 +253,14 @@ export class Net {
     return this.frozen
   }
 
-  /** Trains over a dataset; each event is an update. Leaving the loop stops after the updates that are under way. */
   train(dataset: Dataset, options: TrainOptions = {}): AsyncGenerator<TrainEvent, void, undefined> {
     return trainLoop(this, dataset, options)
   }
 
-  /** Loss and metrics over all samples of a dataset, the last partial batch included. */
   evaluate(dataset: Dataset, options: EvaluateOptions = {}): Promise<Evaluation> {
     return evaluateAll(this, dataset, options)
   }
 
-  /** The learning rate of update t; durations in epochs are known once `train` has seen a dataset. */
   rateAt(t: number): number {
     const { train } = this.manifest
     return train ? rateAt(train, t, this.#horizon) : 0
@@ -460,15 +412,10 @@ export class Net {
     return rest
   }
 
-  /** Parameters and statistics as they are now; float64 where the device computes in it. */
   parameters(): Promise<Map<string, TensorData>> {
     return this.exclusively(() => this.#store.read())
   }
 
-  /**
-   * Sets parameters by name, from a Map or a plain object. `strict` (the default) wants all of them and no others; every mismatch is told
-   * at once and then nothing is set. The values are copied when the call is made.
-   */
   async setParameters(values: Tensors, options: { readonly strict?: boolean } = {}): Promise<void> {
     const { strict } = checkOptions('setParameters', options, { strict: flag })
     const writes = this.#store.fit(copyTensors(values, 'parameters', (name) => this.#store.shapeOf(name)), 'parameter', { strict })
@@ -478,10 +425,6 @@ export class Net {
     })
   }
 
-  /**
-   * The bundle with the parameters of now, as float32. `to`: where it is kept as well: `indexeddb://name` in this browser, which `open` takes again,
-   * `download://name` as a file for the user.
-   */
   async save(to?: string | URL): Promise<Bundle> {
     const saved = to === undefined ? undefined : await import('./saved/save-to.ts')
     saved?.checkTarget(to)
@@ -508,12 +451,10 @@ export class Net {
     }
   }
 
-  /** What makes this training the one that it is; with its data once `train` was called. */
   get identity(): TrainingIdentity {
     return this.#course.identity
   }
 
-  /** All of the training as it is once the steps that were asked for are done. */
   snapshot(): Promise<Snapshot> {
     const { identity } = this
     return this.exclusively(async () => {
@@ -521,10 +462,6 @@ export class Net {
     })
   }
 
-  /**
-   * Goes on where a snapshot was taken, with its seed. Throws InputError where this net would train otherwise than the snapshot's did (another
-   * text, solver, schedule, batch, ...): a new training starts from its parameters by `setParameters`.
-   */
   async restore(snapshot: Snapshot): Promise<void> {
     const { step, seed, tensors, identity } = checkSnapshot(snapshot)
     const values = copyTensors(tensors, 'tensors of a snapshot', (name) => this.#store.shapeOf(name))
@@ -550,7 +487,6 @@ export class Net {
     return loaded.some((name) => taskOf(name) === 'train' || taskOf(name) === 'step')
   }
 
-  /** Starts over: initial parameters by the seed, then what the bundle brings, histories zero. */
   async reset(seed = this.#seed): Promise<void> {
     if (!Number.isSafeInteger(seed)) throw new InputError(`seed ${say(seed)}: an integer is wanted`)
     const writes = this.#store.first(seed, this.#parts.bundle.weights)
@@ -580,7 +516,6 @@ export class Net {
     return { fields, plain, dataset: augment(plain, calls, inputs) }
   }
 
-  /** Gives its memory back; what waits, and calls that follow, are refused. Closing it again does nothing. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
@@ -590,4 +525,5 @@ export class Net {
   }
 }
 
-const toObject = (values: ReadonlyMap<string, Numbers>): Outputs => Object.fromEntries(values)
+/** No session gives memory that it shares. */
+const toObject = (values: ReadonlyMap<string, Numbers>): Outputs<AnyNet, Precision> => Object.fromEntries(values) as Outputs<AnyNet, Precision>

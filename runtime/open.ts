@@ -1,10 +1,13 @@
-import { type Device, DeviceError } from './device.ts'
+import { type Device, DeviceError, type Precision } from './device.ts'
 import { BundleError, InputError } from './errors.ts'
 import { fetchFiles, type FetchOptions } from './fetch-files.ts'
 import { type Bundle, HALF_PLAN, HALF_PROGRAMS, type Manifest, planIn, type Storage, type TensorData } from './format.ts'
 import type { FileReader } from './found.ts'
+import type { Host } from './host-types.ts'
 import { didYouMean } from './nearest.ts'
-import { Net } from './net.ts'
+import { LocalNet } from './net.ts'
+import type { Net, Parameters } from './net-api.ts'
+import type { AnyNet, NetSpec } from './net-spec.ts'
 import { checkValues } from './one-value.ts'
 import { anything, batchRule, call, checkBytes, checkOptions, flag, list, oneOf, type Rule, whole } from './options.ts'
 import { findPlaces, lastResort, type Place } from './places.ts'
@@ -12,21 +15,21 @@ import { plain, say } from './plain.ts'
 import { programFor, refuseMissing, refuseUnknown } from './programs.ts'
 import { StoredBundle } from './read-bundle.ts'
 import type { Chosen } from './saved/one-file.ts'
-import { copyTensors, type Tensors } from './tensors.ts'
+import { copyTensors } from './tensors.ts'
 import { checkBundle } from './validate.ts'
 
 /**
  * A bundle: in memory; its files by their names below its folder; the URL of that folder; `indexeddb://name`, as `net.save` keeps it in this
  * browser; or what a user chose: one archive, as `download` makes it, or the files of a folder.
  */
-export type BundleSource = Bundle | ReadonlyMap<string, Uint8Array | string> | string | URL | Chosen
+export type BundleSource = Bundle | ReadonlyMap<string, Uint8Array | string> | string | Host<'URL'> | Chosen
 
-export interface OpenOptions extends FetchOptions {
+export interface OpenOptions<S extends NetSpec = AnyNet, P extends Precision = Precision> extends FetchOptions {
   /**
    * `auto` (the default): WebGPU where this page has graphics hardware for it, else `wasm`, the CPU; also where WebGPU fails while the
    * net is loaded, which `net.notes` then says. Any other device is handed in, and stays open.
    */
-  readonly device?: 'auto' | 'webgpu' | 'wasm' | Device
+  readonly device?: 'auto' | 'webgpu' | 'wasm' | Device<P>
   /** Samples at a time. Default: what the file trains with, else 1. */
   readonly batch?: number
   /** Of initial parameters, dropout and shuffling. Default: the file's. */
@@ -35,14 +38,14 @@ export interface OpenOptions extends FetchOptions {
    * Instead of what the bundle brings, in a Map or a plain object, and copied; what is absent in them starts by its initializer. `fresh`:
    * all parameters do.
    */
-  readonly weights?: Tensors | 'fresh'
+  readonly weights?: Parameters<S> | 'fresh'
   /**
    * Takes of `weights` what fits by name and shape, as those of a net with another head, and lets all else start fresh; `net.notes` says which. `false`, the
    * default: weights that the net does not have are refused. `matchWeights` does it apart from `open`.
    */
   readonly partial?: boolean
   /** Only these will run, so that what training alone needs is neither fetched nor compiled nor allocated: `['infer']`. */
-  readonly programs?: readonly string[]
+  readonly programs?: readonly S['programs'][]
   /**
    * `f16`: infers and evaluates with values between layers and weights stored as f16; throws where the device has no
    * `shader-f16` or the bundle no such plan (compile with `storage: 'f16'`). `auto`: so where both are there and `programs`
@@ -59,9 +62,14 @@ export interface OpenOptions extends FetchOptions {
 /**
  * Opens a bundle. The device is looked for first; then what it needs of the bundle is fetched, each file checked against the manifest.
  * Throws DeviceError for what the device cannot do, BundleError for files that are not what they should be, InputError for what is
- * handed in, and the signal's reason.
+ * handed in, and the signal's reason. `open<Mnist>(...)` knows the names of a net, with `Mnist` of the `bundle.d.ts` beside it.
  */
-export async function open(source: BundleSource, options?: OpenOptions): Promise<Net> {
+export async function open<S extends NetSpec = AnyNet, P extends Precision = 'f32'>(source: BundleSource, options?: OpenOptions<S, P>): Promise<Net<S, P>> {
+  return await openLocal(source, options as OpenOptions | undefined) as unknown as Net<S, P>
+}
+
+/** `open`, with the insides of the net. */
+export async function openLocal(source: BundleSource, options?: OpenOptions): Promise<LocalNet> {
   checkSource(source)
   const { weights, ...given } = checkOptions('open', options, RULES)
   const taken: Taken = { ...given, ...(weights !== undefined && { weights: weights === 'fresh' ? weights : copyTensors(weights, 'weights') }) }
@@ -102,7 +110,7 @@ function isChosen(source: object): source is Chosen {
 }
 
 /** Does not wait for what cannot be stopped: it is closed when it is done. */
-function unlessAborted(opening: Promise<Net>, signal: AbortSignal): Promise<Net> {
+function unlessAborted(opening: Promise<LocalNet>, signal: AbortSignal): Promise<LocalNet> {
   return new Promise((resolve, reject) => {
     const abort = (): void => {
       reject(signal.reason)
@@ -113,7 +121,7 @@ function unlessAborted(opening: Promise<Net>, signal: AbortSignal): Promise<Net>
   })
 }
 
-async function openNow(source: BundleSource, options: Taken): Promise<Net> {
+async function openNow(source: BundleSource, options: Taken): Promise<LocalNet> {
   const { device: given = 'auto', programs } = options
   refuseUnknown(programs)
   const { places, notes } = await findPlaces(given)
@@ -207,7 +215,7 @@ async function readable(source: BundleSource, options: Taken): Promise<Readable>
   }
 }
 
-async function openOn({ owned }: Place, opening: Promise<Device>, readable: Readable, options: Taken, notes: readonly string[]): Promise<Net> {
+async function openOn({ owned }: Place, opening: Promise<Device>, readable: Readable, options: Taken, notes: readonly string[]): Promise<LocalNet> {
   const device = await opening
   try {
     const storage = chooseStorage(options, readable.targets, device)
@@ -223,7 +231,7 @@ async function openOn({ owned }: Place, opening: Promise<Device>, readable: Read
     options.signal?.throwIfAborted()
     const session = await device.load(bundle, batch, programs, storage)
     try {
-      const net = new Net({ bundle, device, ownsDevice: owned, session, storage, programs, held, allowOneValue: options.allowOneValue, seed, notes: note === undefined ? notes : [...notes, note], ...(readable.whole && { whole: readable.whole }) })
+      const net = new LocalNet({ bundle, device, ownsDevice: owned, session, storage, programs, held, allowOneValue: options.allowOneValue, seed, notes: note === undefined ? notes : [...notes, note], ...(readable.whole && { whole: readable.whole }) })
       await net.reset()
       options.signal?.throwIfAborted()
       return net

@@ -1,7 +1,8 @@
 import { BatchReader } from './batches.ts'
 import { checkDataset, type Dataset } from './data/dataset.ts'
 import { InputError, NonFiniteError } from './errors.ts'
-import type { Inputs, Net } from './net.ts'
+import type { LocalNet } from './net.ts'
+import type { Inputs } from './net-api.ts'
 import { checkOptions, flag, list, oneOf, positive, whole } from './options.ts'
 import { trainingProgram, type TrainStats } from './programs.ts'
 import { permutation } from './random.ts'
@@ -56,7 +57,7 @@ export interface TrainEvent {
  * was restored goes on where it was. At the first loss, gradient or new weight that is not finite it throws NonFiniteError; up to `ahead`
  * updates may have followed by then, none of which wrote such a number. An epoch leaves out what does not fill a batch; each epoch it is others.
  */
-export async function* trainLoop(net: Net, given: Dataset, options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
+export async function* trainLoop(net: LocalNet, given: Dataset, options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
   checkOptions('train', options, { epochs: positive, steps: positive, total: flag, ahead: whole, stats: oneOf('batch', 'global'), keepGoing: flag, augment: flag, freeze: list })
   checkDataset(given)
   const { freeze = [] } = options
@@ -71,7 +72,7 @@ export async function* trainLoop(net: Net, given: Dataset, options: TrainOptions
   }
 }
 
-async function* updates(net: Net, given: Dataset, options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
+async function* updates(net: LocalNet, given: Dataset, options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
   const { train } = net.manifest
   const { keepGoing } = options
   const stats = net.trainStats(options.stats)
@@ -132,7 +133,7 @@ async function* updates(net: Net, given: Dataset, options: TrainOptions): AsyncG
  * The update at which to stop, and the length that schedules up to the end (`poly`, `cosine`) count in: the file's or, where it names none or
  * more is asked for, up to where this ends. So a training that is asked for in parts follows the same schedule as one in one piece.
  */
-function lengthOf(net: Net, { epochs, steps, total }: TrainOptions, from: number, stepsPerEpoch: number): { steps: number; totalSteps: number } {
+function lengthOf(net: LocalNet, { epochs, steps, total }: TrainOptions, from: number, stepsPerEpoch: number): { steps: number; totalSteps: number } {
   const { train } = net.manifest
   const filed = train?.steps ?? (train?.epochs === undefined ? undefined : train.epochs * stepsPerEpoch)
   const asked = steps ?? (epochs === undefined ? undefined : epochs * stepsPerEpoch)

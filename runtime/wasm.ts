@@ -28,7 +28,7 @@ const RELAXED_PROBE = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2
 const MEMORY_IMPORT = [3, 101, 110, 118, 6, 109, 101, 109, 111, 114, 121, 2, 3]
 
 /** A CPU: WebAssembly with SIMD, by threads where memory can be shared. Throws DeviceError where there is none, InputError for options that there are not. */
-export async function wasm(given?: WasmOptions): Promise<Device> {
+export async function wasm(given?: WasmOptions): Promise<Device<'f32'>> {
   const options = checkOptions('wasm', given, { threads: within(1, MOST_THREADS), relaxed: flag })
   if (typeof WebAssembly === 'undefined') throw new DeviceError('WebAssembly is missing here')
   return new WasmDevice(options)

@@ -2,6 +2,7 @@ import { type Device, DeviceError, type Session } from './device.ts'
 import { type Bundle, HALF_PLAN, type KernelEntry, type Places, placesAt, type Plan, planIn, type Storage, STEP_BYTES, tensorElements } from './format.ts'
 import { lessMemory, mostThatFits } from './does-not-fit.ts'
 import { plain } from './plain.ts'
+import type { GpuAdapterLike, GpuLike } from './host-types.ts'
 import { missingPlan } from './programs.ts'
 import { type Section, sectionsOf } from './sections.ts'
 import { checkOptions, flag, oneOf, type Rule } from './options.ts'
@@ -14,9 +15,9 @@ import { messageOf, type WebGpuHost, WebGpuSession } from './webgpu-session.ts'
 
 export interface WebGpuOptions {
   /** Default `navigator.gpu`. In Node: `create([])` of the package `webgpu`. */
-  readonly gpu?: GPU
-  readonly adapter?: GPUAdapter
-  readonly powerPreference?: GPUPowerPreference
+  readonly gpu?: GpuLike
+  readonly adapter?: GpuAdapterLike
+  readonly powerPreference?: 'low-power' | 'high-performance'
   /** `false`: kernels for subgroups are left alone where the adapter has them, to compare with. */
   readonly subgroups?: boolean
 }
@@ -40,13 +41,13 @@ const GPU_RULE: Rule = [(v) => typeof (v as GPU | null)?.requestAdapter === 'fun
 const ADAPTER: Rule = [(v) => typeof (v as GPUAdapter | null)?.requestDevice === 'function', 'what gpu.requestAdapter() resolves to']
 
 /** Opens a GPU by WebGPU. Throws DeviceError where there is none. */
-export async function webgpu(given?: WebGpuOptions): Promise<Device> {
+export async function webgpu(given?: WebGpuOptions): Promise<Device<'f32'>> {
   const options = checkOptions('webgpu', given, { gpu: GPU_RULE, adapter: ADAPTER, powerPreference: oneOf('low-power', 'high-performance'), subgroups: flag })
-  const gpu = options.gpu ?? globalThis.navigator?.gpu
+  const gpu = options.gpu as GPU | undefined ?? globalThis.navigator?.gpu
   if (!gpu && !options.adapter) {
     throw new DeviceError('WebGPU is missing. A page needs a recent browser and https or localhost; Node the package `webgpu`: webgpu({ gpu: create([]) })')
   }
-  const adapter = options.adapter ?? await gpu!.requestAdapter(options.powerPreference && { powerPreference: options.powerPreference })
+  const adapter = options.adapter as GPUAdapter | undefined ?? await gpu!.requestAdapter(options.powerPreference && { powerPreference: options.powerPreference })
   if (!adapter) throw new DeviceError('WebGPU has no adapter: the graphics driver is missing or blocked')
   const requiredLimits: Record<string, number> = {}
   for (const limit of WANTED_LIMITS) requiredLimits[limit] = adapter.limits[limit]
@@ -59,19 +60,24 @@ export async function webgpu(given?: WebGpuOptions): Promise<Device> {
   }
 }
 
-function describe({ info }: { readonly info?: Partial<GPUAdapterInfo> }): string {
+/** Of an adapter, what it says of itself. */
+interface Described {
+  readonly info?: { readonly vendor?: string; readonly architecture?: string; readonly device?: string; readonly description?: string; readonly isFallbackAdapter?: boolean }
+}
+
+function describe({ info }: Described): string {
   const parts = [info?.vendor, info?.architecture, info?.device, info?.description].filter(Boolean)
   return [...new Set(parts)].join(' ') || 'unnamed adapter'
 }
 
 /** `Device.identity` of an adapter. */
-export function identityOf({ info }: { readonly info?: Partial<GPUAdapterInfo> }): Record<string, string> {
+export function identityOf({ info }: Described): Record<string, string> {
   const { vendor = '', architecture = '', device = '', description = '' } = info ?? {}
   return { vendor, architecture, device, description }
 }
 
 /** Whether a CPU pretends to be a GPU. */
-export const isSoftware = (adapter: { readonly info?: Partial<GPUAdapterInfo> }): boolean =>
+export const isSoftware = (adapter: Described): boolean =>
   adapter.info?.isFallbackAdapter === true || /swiftshader|llvmpipe|lavapipe|software|basic render|warp\b/i.test(describe(adapter))
 
 /** A kernel's text without comments, its buffers by number: `#` stands in no WGSL, so what is the same then differs in names alone. */
@@ -80,7 +86,7 @@ export function withoutNames(code: string): string {
   return code.replace(/^\/\/.*\n/gm, '').replace(/(?<![.\w])[A-Za-z_]\w*/g, (word) => numbers.get(word) ?? word)
 }
 
-class WebGpuDevice implements Device, WebGpuHost {
+class WebGpuDevice implements Device<'f32'>, WebGpuHost {
   readonly name = 'webgpu'
   readonly description: string
   readonly identity: Readonly<Record<string, string>>

@@ -4,6 +4,7 @@ import { copyFile, link, mkdir, readdir, readFile, rename, rm, stat } from 'node
 import { basename, dirname, join } from 'node:path'
 import { InputError } from './errors.ts'
 import { fileError, withFile } from './file-error.ts'
+import { bundleTypes } from './declare-bundle.ts'
 import { bundleFiles, MANIFEST_FILE, WEIGHTS_FILE } from './files.ts'
 import type { Bundle } from './format.ts'
 import { draftOf, removeLeftOvers, syncFolder, throughLinks, tryFolder, writeDurably } from './node-files.ts'
@@ -15,6 +16,8 @@ import type { StoredManifest } from './stored.ts'
 /** Names under which files of a new bundle lie until the old one is gone. */
 const NEXT = /^next-[0-9a-f]{8}-/
 const LOCK_FILE = '.writing'
+/** For TypeScript, beside the manifest. Nothing that runs reads it, so the manifest does not name it. */
+export const TYPES_FILE = 'bundle.d.ts'
 const LOCK_WAIT_MS = 20_000
 
 /**
@@ -41,7 +44,8 @@ export async function checkPlace(folder: string): Promise<void> {
 export async function writeBundle(bundle: Bundle, folder: string): Promise<void> {
   await checkPlace(folder)
   const target = await throughLinks(folder)
-  const files = await bundleFiles(bundle)
+  const stored = await bundleFiles(bundle)
+  const files = new Map([[TYPES_FILE, new TextEncoder().encode(bundleTypes(bundle))], ...stored])
   await withFile(folder, 'written', () => mkdir(dirname(target), { recursive: true }))
   await removeLeftOvers(target)
   const isThere = await stat(target).then(() => true, () => false)

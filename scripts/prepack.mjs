@@ -1,26 +1,62 @@
 /**
- * `npm pack` and `npm publish` call this: it makes `dist` anew as it is shipped. Modules stay one by one and legible, so that bundlers
- * take what is used and errors show where; comments are left out (declarations keep them: editors show those), and so are the
- * declarations that no entry of the package reaches.
+ * `npm pack` and `npm publish` call this: it makes `dist` anew as it is shipped. The runtime stays module by module, so that bundlers take
+ * what is used of it; compiler and command, which nobody takes apart, become a file each: hundreds of small files take twice their size
+ * on a disk. Code stays legible, so that errors show where; comments are left out (declarations keep them: editors show those), and so
+ * are the declarations that no entry of the package reaches.
  */
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { checkNode, install, node, root } from './steps.mjs'
 
 const dist = join(root, 'dist')
+/** Folders whose modules become one file: the compiler, the command. */
+const GROUPS = [['compiler', 'dsl'], ['cli', 'measure']]
+const IMPORTED = /\b(?:from|import|import\()\s*['"](\.[^'"]*)\.[jt]s['"]/g
 
 checkNode()
-if (!install()) process.exit(1)
+// What is there is taken as it is: whoever packs may have linked it.
+if (!existsSync(join(root, 'node_modules')) && !install()) process.exit(1)
+const [{ transform }, { rolldown }] = await Promise.all([import('esbuild'), import('rolldown')])
 rmSync(dist, { recursive: true, force: true })
 if (!node(join('node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.build.json', '--incremental', 'false', '--tsBuildInfoFile', 'null')) process.exit(1)
 
-const files = readdirSync(dist, { recursive: true }).map((name) => join(dist, name))
+const { bin, exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+await joinModules(GROUPS.flat())
+const files = filesIn(dist)
 await withoutComments(files.filter((file) => file.endsWith('.js')))
-const kept = reached(typesOf(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).exports).map((file) => join(root, file)))
+const kept = reached(namedBy(exports, '.d.ts'))
 for (const file of files) if (file.endsWith('.d.ts') && !kept.has(file)) rmSync(file)
 
+function filesIn(folder) {
+  return readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
+}
+
+/** What these folders hold is joined to `inside.js`; entries of the package stay, and what modules of other folders import. */
+async function joinModules(folders) {
+  const modules = filesIn(dist).filter((file) => file.endsWith('.js'))
+  const roomOf = (file) => relative(dist, file).split(sep)[0]
+  const isJoined = (file) => folders.includes(roomOf(file))
+  const importsOf = (file) => [...readFileSync(file, 'utf8').matchAll(IMPORTED)].map(([, name]) => resolve(dirname(file), `${name}.js`))
+  const joined = modules.filter(isJoined)
+  const asked = new Set([...namedBy([bin, exports], '.js'), ...modules.filter((file) => !isJoined(file)).flatMap(importsOf)].filter((file) => joined.includes(file)))
+  const bundle = await rolldown({
+    cwd: dist,
+    input: Object.fromEntries([...asked].map((file) => [relative(dist, file).replaceAll(sep, '/').replace(/\.js$/, ''), file])),
+    // Packages, and the rest of the house.
+    external: (name, from) => !/^[./]/.test(name) && !isAbsolute(name) || (from !== undefined && !isJoined(resolve(dirname(from), name))),
+    onLog: (_, { code, message }) => { if (code !== 'CIRCULAR_DEPENDENCY') throw new Error(message) },
+  })
+  const { output } = await bundle.generate({
+    format: 'es',
+    // Where the modules lay that it is made of: what looks for files from where it lies finds them still.
+    chunkFileNames: ({ name }) => (name.includes('/') ? '[name].js' : 'cli/[name].js'),
+    codeSplitting: { groups: GROUPS.map((rooms) => ({ name: `${rooms[0]}/inside`, test: (file) => rooms.includes(roomOf(file)) && !asked.has(file) })) },
+  })
+  for (const file of joined) rmSync(file)
+  for (const { fileName, code } of output) writeFileSync(join(dist, fileName), code)
+}
+
 async function withoutComments(files) {
-  const { transform } = await import('esbuild')
   await Promise.all(files.map(async (file) => {
     // What speaks to bundlers inside of `import()`, licenses and `#!` stay.
     const { code } = await transform(readFileSync(file, 'utf8'), { loader: 'js', format: 'esm', target: 'es2023', legalComments: 'inline' })
@@ -28,17 +64,17 @@ async function withoutComments(files) {
   }))
 }
 
-/** The declarations that `exports` names, however its conditions are nested. */
-function typesOf(exports) {
-  if (typeof exports === 'string') return exports.endsWith('.d.ts') ? [exports] : []
-  return Object.values(exports ?? {}).flatMap(typesOf)
+/** The files of an extension that package.json names, however its conditions are nested. */
+function namedBy(value, extension) {
+  if (typeof value === 'string') return value.endsWith(extension) && !value.includes('*') ? [join(root, value)] : []
+  return Object.values(value ?? {}).flatMap((inner) => namedBy(inner, extension))
 }
 
 /** These declarations and all that they import. What an example in a comment imports is not there. */
 function reached(files) {
   const found = new Set(files)
   for (const file of found) {
-    for (const [, name] of readFileSync(file, 'utf8').matchAll(/\b(?:from|import|import\()\s*['"](\.[^'"]*)\.[jt]s['"]/g)) {
+    for (const [, name] of readFileSync(file, 'utf8').matchAll(IMPORTED)) {
       const next = join(dirname(file), `${name}.d.ts`)
       if (existsSync(next)) found.add(next)
     }

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path'
 import { NonFiniteError } from '../../runtime/errors.ts'
-import type { Net } from '../../runtime/net.ts'
+import type { LocalNet } from '../../runtime/net.ts'
 import { EXIT } from '../exit.ts'
 import type { Screen } from '../screen.ts'
 import type { Ending } from '../terminal.ts'
@@ -16,14 +16,14 @@ export class Endings {
   /** Why it should end, once it should. */
   why: Ending | undefined
   #screen: Screen
-  #net: Net
+  #net: LocalNet
   #keeper: Keeper
   #command: readonly string[]
   #output: string
   #unlisten: () => void
 
   /** `command`: how the training is started, but for what `--resume` brings. */
-  constructor(screen: Screen, net: Net, keeper: Keeper, command: readonly string[], output: string) {
+  constructor(screen: Screen, net: LocalNet, keeper: Keeper, command: readonly string[], output: string) {
     this.#screen = screen
     this.#net = net
     this.#keeper = keeper

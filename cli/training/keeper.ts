@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { InputError } from '../../runtime/errors.ts'
 import type { Evaluation } from '../../runtime/evaluate.ts'
 import { withFile } from '../../runtime/file-error.ts'
-import type { Net } from '../../runtime/net.ts'
+import type { LocalNet } from '../../runtime/net.ts'
 import { writeSnapshot } from '../../runtime/node.ts'
 import { removeLeftOvers } from '../../runtime/node-files.ts'
 import { type Lock, sayHolder, takeLock } from '../../runtime/node-lock.ts'
@@ -82,7 +82,7 @@ export class Keeper {
   }
 
   /** Writes a snapshot of now and removes old ones. Throws FileError; InputError for weights that are no numbers any more. */
-  async write(net: Net, test?: Evaluation): Promise<string> {
+  async write(net: LocalNet, test?: Evaluation): Promise<string> {
     const snapshot = await net.snapshot()
     this.#check(snapshot)
     const score = test && scoreOf(test)
@@ -96,7 +96,7 @@ export class Keeper {
   }
 
   /** As `write`, but where that fails the folder for temporary files takes it: nothing that was computed is lost for want of a place. */
-  async rescue(net: Net): Promise<string> {
+  async rescue(net: LocalNet): Promise<string> {
     try {
       return await this.write(net)
     } catch (error) {
@@ -116,7 +116,7 @@ export class Keeper {
    * The net as it was when numbers stopped to be some: worth keeping, but not the state to go on from by itself, for the last updates were made
    * in part. So `--resume` of the folder does not take it.
    */
-  async leave(net: Net): Promise<string> {
+  async leave(net: LocalNet): Promise<string> {
     const snapshot = await net.snapshot()
     refuseNonFinite(snapshot)
     const path = join(this.folder, `stopped-${String(snapshot.step).padStart(8, '0')}.safetensors`)

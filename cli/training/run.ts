@@ -4,7 +4,7 @@ import { sha256Of } from '../../runtime/digest.ts'
 import type { Evaluation } from '../../runtime/evaluate.ts'
 import type { Bundle } from '../../runtime/format.ts'
 import { OtherTrainingError } from '../../runtime/identity.ts'
-import type { Net } from '../../runtime/net.ts'
+import type { LocalNet } from '../../runtime/net.ts'
 import { writeBundle } from '../../runtime/node.ts'
 import { trainingProgram } from '../../runtime/programs.ts'
 import { NothingLeftError } from '../../runtime/train.ts'
@@ -18,10 +18,10 @@ import { otherData } from './resume.ts'
 
 /** One training from its first update, or its snapshot, to the test at the end. `first`: of several seeds, the one that is written. */
 export async function trainOnce(job: Job, seed: number, device: Device, screen: Screen, first: boolean): Promise<Result | Ended> {
-  const { open } = await import('../../runtime/index.ts')
+  const { openLocal } = await import('../../runtime/open.ts')
   const { bundle, resumed } = job
   const training = (['train', 'accumulate'] as const).map((task) => trainingProgram(bundle.manifest, task, job.choices.stats))
-  const net = await open(bundle, { device, batch: job.choices.batch, seed, programs: [...training, 'eval'].filter((name) => hasProgram(bundle, name)) })
+  const net = await openLocal(bundle, { device, batch: job.choices.batch, seed, programs: [...training, 'eval'].filter((name) => hasProgram(bundle, name)) })
   let keeper: Keeper | undefined
   let endings: Endings | undefined
   try {
@@ -54,7 +54,7 @@ export async function trainOnce(job: Job, seed: number, device: Device, screen: 
 }
 
 /** All updates, with the tests and snapshots that the file wants on the way. Whatever ends it early, what was computed is kept first. */
-async function update(net: Net, job: Job, seed: number, screen: Screen, keeper: Keeper, endings: Endings): Promise<Pick<Result, 'loss' | 'seconds'> | Ended> {
+async function update(net: LocalNet, job: Job, seed: number, screen: Screen, keeper: Keeper, endings: Endings): Promise<Pick<Result, 'loss' | 'seconds'> | Ended> {
   const { bundle: { manifest }, data, choices } = job
   const samples = data.train
   const perStep = net.batch * manifest.train!.accumulate
@@ -111,7 +111,7 @@ async function update(net: Net, job: Job, seed: number, screen: Screen, keeper: 
 }
 
 /** How good the net is as it is now; what ends the training ends it at the next batch. */
-async function testing(net: Net, samples: Dataset, endings: Endings, onProgress?: (done: number) => void): Promise<Evaluation | 'ended'> {
+async function testing(net: LocalNet, samples: Dataset, endings: Endings, onProgress?: (done: number) => void): Promise<Evaluation | 'ended'> {
   const ended = new Error('ended')
   try {
     return await net.evaluate(samples, {

@@ -6,10 +6,11 @@ import { devices } from './devices.ts'
 import { evaluate } from './eval.ts'
 import { fmt } from './fmt.ts'
 import { inspect } from './inspect.ts'
+import { layers } from './layers.ts'
 import { run } from './run.ts'
 import { step } from './step.ts'
 import { train } from './train.ts'
 import { tune } from './tune.ts'
 
 /** In the order in which `fusenet --help` lists them. */
-export const VERBS: readonly Verb[] = [check, fmt, inspect, compile, run, step, train, evaluate, bench, tune, devices]
+export const VERBS: readonly Verb[] = [check, fmt, inspect, compile, run, step, train, evaluate, bench, tune, devices, layers]

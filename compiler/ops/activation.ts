@@ -104,7 +104,7 @@ const ACTIVATIONS: readonly Activation[] = [
   },
   {
     name: 'gelu', doc: 'x times the normal distribution at x; approximate: tanh for the older form', rectifier: true,
-    parameters: [{ name: 'approximate', type: { kind: 'word', words: ['none', 'tanh'] }, default: 'none' }],
+    parameters: [{ name: 'approximate', type: { kind: 'word', words: ['none', 'tanh'] }, default: 'none', doc: 'tanh: the older form, an approximation' }],
     value: (x, a) => (a['approximate'] === 'tanh' ? mul(mul(0.5, x), add(1, geluTanh(x))) : mul(x, normal(x))),
     from: () => 'x',
     gradient: (dy, x, a) => {

@@ -8,6 +8,26 @@ export const sidebar = [
     ],
   },
   {
+    text: 'The language',
+    items: [
+      { text: 'The language', link: '/language/' },
+      { text: 'All calls', link: '/language/calls' },
+      { text: 'Convolution', link: '/language/convolution' },
+      { text: 'Pooling and size', link: '/language/pooling' },
+      { text: 'Normalization', link: '/language/normalization' },
+      { text: 'Statistics', link: '/language/statistics' },
+      { text: 'Activations', link: '/language/activations' },
+      { text: 'Joining and shape', link: '/language/joining' },
+      { text: 'Losses and metrics', link: '/language/losses' },
+      { text: 'Fillers', link: '/language/fillers' },
+      { text: 'Solvers', link: '/language/solvers' },
+      { text: 'Schedules', link: '/language/schedules' },
+      { text: 'Augmentations', link: '/language/augmentations' },
+      { text: 'Datasets', link: '/language/datasets' },
+      { text: 'Names elsewhere', link: '/language/elsewhere' },
+    ],
+  },
+  {
     text: 'Data and training',
     items: [
       { text: 'Data', link: '/data' },

@@ -3,8 +3,8 @@ import { hotNet } from '../../bundlers/hot.ts'
 import { compile } from '../../compiler/index.ts'
 import type { Bundle } from '../../runtime/format.ts'
 import { arrays } from '../../runtime/data/dataset.ts'
-import { Net } from '../../runtime/net.ts'
-import { open } from '../../runtime/open.ts'
+import { LocalNet as Net } from '../../runtime/net.ts'
+import { openLocal as open } from '../../runtime/open.ts'
 import { BLOCKS, TINY, WEIGHTS } from './project.ts'
 
 const compiled = (text: string, weights = WEIGHTS): Bundle => ({ ...compile(text, { readImport: () => ({ file: 'blocks.net', text: BLOCKS }), targets: ['wasm'] }), weights })

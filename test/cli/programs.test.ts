@@ -9,7 +9,7 @@ import { encodeNpy } from '../../runtime/npy.ts'
 import { readBundle } from '../../runtime/node.ts'
 import { readSafetensors, writeSafetensors } from '../../runtime/safetensors.ts'
 import type { Bundle, TensorData } from '../../runtime/format.ts'
-import type { Net } from '../../runtime/net.ts'
+import type { Net } from '../../runtime/net-api.ts'
 import type { OpenOptions } from '../../runtime/open.ts'
 import { softwareGpu } from '../devices/webgpu.ts'
 import { fusenet, json } from './helper.ts'
@@ -147,7 +147,7 @@ describe('compile', () => {
     expect(json(said)).toMatchObject({ name: 'line', style: 'merged', weights: true })
     const bundle = await readBundle(at('line'))
     expect([...bundle.weights!.keys()].sort()).toEqual(['fc.bias', 'fc.weight'])
-    expect((await readdir(at('line'))).sort()).toEqual(['bundle.json', 'wasm', 'webgpu', 'weights.safetensors'])
+    expect((await readdir(at('line'))).sort()).toEqual(['bundle.d.ts', 'bundle.json', 'wasm', 'webgpu', 'weights.safetensors'])
   })
 
   test('--programs and --targets: these and no others, and what a page fetches for them', async () => {

@@ -50,7 +50,7 @@ async function step(bundle: Bundle, device: Device): Promise<Map<string, Numbers
     const [image, label] = bundle.manifest.inputs
     const count = (image!.shape.slice(1) as number[]).reduce((product, dim) => product * dim, BATCH)
     const { outputs, grads } = await net.step({ [image!.name]: noise(count), [label!.name]: Int32Array.from({ length: BATCH }, (_, i) => (3 * i + 1) % 10) })
-    const found = new Map(Object.entries(outputs))
+    const found = new Map<string, Numbers>(Object.entries(outputs))
     for (const [name, values] of Object.entries(grads)) found.set(`grad/${name}`, values)
     for (const [name, tensor] of await net.parameters()) found.set(`new/${name}`, tensor.data as Numbers)
     return found

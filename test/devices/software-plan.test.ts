@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { compile, inspect, interpreter } from '../../compiler/index.ts'
-import { bundleFiles, type Bundle, type Device, type Net, open, planFor, webgpu } from '../../runtime/index.ts'
+import { bundleFiles, type Bundle, type Device, planFor, webgpu } from '../../runtime/index.ts'
+import type { LocalNet } from '../../runtime/net.ts'
+import { openLocal as open } from '../../runtime/open.ts'
 import { normals } from '../support/random-net.ts'
 import { softwareGpu } from './webgpu.ts'
 
@@ -38,7 +40,7 @@ async function losses(bundle: Bundle, on: Device): Promise<{ plan: string | unde
   return { plan, losses: found }
 }
 
-const planOf = (net: Net): string | undefined => (net.session as { plan?: { target: string } }).plan?.target
+const planOf = (net: LocalNet): string | undefined => (net.session as { plan?: { target: string } }).plan?.target
 
 describe('which plan is run', () => {
   test('by name: the software one on WebGPU alone', () => {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { compile, interpreter } from '../../compiler/index.ts'
-import { type Device, type Numbers, open, wasm } from '../../runtime/index.ts'
+import { type Device, type Numbers, wasm } from '../../runtime/index.ts'
+import { openLocal as open } from '../../runtime/open.ts'
 
 /**
  * One NaN among numbers: where it must be seen again, in values and in gradients, on the interpreter and on WebAssembly, in

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { compile, check, interpreter } from '../../compiler/index.ts'
-import { arrays, type Dataset, type Device, type Inputs, type Net, open, type OpenOptions, wasm } from '../../runtime/index.ts'
+import { type AnyNet, arrays, type Dataset, type Device, type Inputs, type Net, open, type OpenOptions, type Precision, wasm } from '../../runtime/index.ts'
 import { normals } from '../support/random-net.ts'
 
 /** Losses and metrics of a set are one number, however it is cut into batches; an update of several batches is that of one of them all. Right values by plain loops over all samples. */
@@ -144,7 +144,7 @@ train { solver sgd(lr: 0.3, momentum: 0.9, weight_decay: 0.05) accumulate ${accu
     x: x.slice(6 * from, 6 * to), label: label.slice(2 * from, 2 * to),
     ...(losses.includes('kind') && { kind: kind.slice(from, to) }), ...(losses.includes('target') && { target: target.slice(6 * from, 6 * to) }),
   })
-  const state = async (net: Net): Promise<number[]> => [...await net.parameters()].flatMap(([, { data }]) => Array.from(data as Float32Array))
+  const state = async (net: Net<AnyNet, Precision>): Promise<number[]> => [...await net.parameters()].flatMap(([, { data }]) => Array.from(data as Float32Array))
 
   test.each(LOSSES)('%s: parameters and the loss that is told, cut in any way', async (_, losses) => {
     for (const [device, digits] of [[exact, 10], [cpu, 5]] as const) {

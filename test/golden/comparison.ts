@@ -1,5 +1,7 @@
 import { compile } from '../../compiler/index.ts'
-import { type Device, type Net, open, type TensorData } from '../../runtime/index.ts'
+import type { Device, TensorData } from '../../runtime/index.ts'
+import type { LocalNet } from '../../runtime/net.ts'
+import { openLocal as open } from '../../runtime/open.ts'
 import type { GoldenCase, GoldenTensor } from './golden-file.ts'
 import type { Spelling } from './respell.ts'
 
@@ -40,11 +42,11 @@ export const asParameter = (t: GoldenTensor, shape: readonly number[] = t.shape)
   ({ shape, type: t.dtype === 'I32' ? 'i32' : 'f32', data: t.data as Float32Array })
 
 /** Compiles what is run, and what any bundle has. */
-export const openText = (text: string, { style, device, targets }: Run, batch: number, programs: readonly string[]): Promise<Net> =>
+export const openText = (text: string, { style, device, targets }: Run, batch: number, programs: readonly string[]): Promise<LocalNet> =>
   open(compile(text, { style, targets, programs: [...new Set([...programs, 'infer', 'eval'])], allowOneValue: true }), { device, batch, programs, allowOneValue: true })
 
 /** Gives a net the parameters of a case, in every copy that it has of them. */
-export async function setFrom(net: Net, names: ReadonlyMap<string, readonly string[]>, golden: GoldenCase): Promise<void> {
+export async function setFrom(net: LocalNet, names: ReadonlyMap<string, readonly string[]>, golden: GoldenCase): Promise<void> {
   const values = new Map<string, TensorData>()
   for (const [theirs, copies] of names) {
     const t = golden.tensors.get(`param.${theirs}`)

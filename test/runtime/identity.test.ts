@@ -4,8 +4,8 @@ import { arrays, type Dataset, part, select } from '../../runtime/data/dataset.t
 import { sha256Of } from '../../runtime/digest.ts'
 import type { Manifest } from '../../runtime/format.ts'
 import { essence } from '../../runtime/identity.ts'
-import type { Net } from '../../runtime/net.ts'
-import { open, type OpenOptions } from '../../runtime/open.ts'
+import type { LocalNet } from '../../runtime/net.ts'
+import { openLocal as open, type OpenOptions } from '../../runtime/open.ts'
 import { readSafetensors, writeSafetensors } from '../../runtime/safetensors.ts'
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from '../../runtime/snapshot.ts'
 import type { TrainEvent, TrainOptions } from '../../runtime/train.ts'
@@ -13,13 +13,13 @@ import { FakeDevice } from './fake-device.ts'
 import { fixture, type FixtureOptions } from './fixture.ts'
 
 type Train = Partial<NonNullable<Manifest['train']>>
-const opened = async (train: Train = {}, options: Partial<OpenOptions> = {}, change: (bundle: ReturnType<typeof fixture>) => ReturnType<typeof fixture> = (b) => b): Promise<Net> =>
+const opened = async (train: Train = {}, options: Partial<OpenOptions> = {}, change: (bundle: ReturnType<typeof fixture>) => ReturnType<typeof fixture> = (b) => b): Promise<LocalNet> =>
   open(change(fixture({ train } as FixtureOptions)), { device: new FakeDevice(), batch: 4, ...options })
 const samples = (count: number, add = 0): Dataset => arrays({
   x: { shape: [3], type: 'f32', data: Float32Array.from({ length: 3 * count }, (_, i) => ((i * 7) % 11) / 4 + add) },
   label: { shape: [], type: 'i32', classes: 3, data: Int32Array.from({ length: count }, (_, i) => (i * 5) % 3) },
 })
-async function train(net: Net, data: Dataset, options: TrainOptions = {}): Promise<TrainEvent[]> {
+async function train(net: LocalNet, data: Dataset, options: TrainOptions = {}): Promise<TrainEvent[]> {
   const all: TrainEvent[] = []
   for await (const event of net.train(data, options)) all.push(event)
   return all
@@ -50,7 +50,7 @@ describe('the essence of a text', () => {
 })
 
 describe('snapshots', () => {
-  const taken = async (): Promise<{ net: Net; snapshot: Snapshot }> => {
+  const taken = async (): Promise<{ net: LocalNet; snapshot: Snapshot }> => {
     const net = await opened()
     await train(net, samples(12), { epochs: 1 })
     return { net, snapshot: await net.snapshot() }

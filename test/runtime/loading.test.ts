@@ -8,7 +8,7 @@ import { BundleError, InputError } from '../../runtime/errors.ts'
 import type { LoadProgress } from '../../runtime/fetch-files.ts'
 import { bundleFiles } from '../../runtime/files.ts'
 import type { Bundle } from '../../runtime/format.ts'
-import { open, type OpenOptions } from '../../runtime/open.ts'
+import { openLocal as open, type OpenOptions } from '../../runtime/open.ts'
 import { FakeDevice } from './fake-device.ts'
 import { fixture } from './fixture.ts'
 

@@ -3,13 +3,13 @@ import { arrays, part } from '../../runtime/data/dataset.ts'
 import { InputError } from '../../runtime/errors.ts'
 import { decodeSnapshot, encodeSnapshot } from '../../runtime/snapshot.ts'
 import type { TensorData } from '../../runtime/format.ts'
-import type { Net } from '../../runtime/net.ts'
-import { open, type OpenOptions } from '../../runtime/open.ts'
+import type { LocalNet } from '../../runtime/net.ts'
+import { openLocal as open, type OpenOptions } from '../../runtime/open.ts'
 import type { TrainEvent } from '../../runtime/train.ts'
 import { FakeDevice } from './fake-device.ts'
 import { fixture, type FixtureOptions } from './fixture.ts'
 
-const opened = async (fixtureOptions: FixtureOptions = {}, options: Partial<OpenOptions> = {}): Promise<{ net: Net; device: FakeDevice }> => {
+const opened = async (fixtureOptions: FixtureOptions = {}, options: Partial<OpenOptions> = {}): Promise<{ net: LocalNet; device: FakeDevice }> => {
   const device = new FakeDevice()
   return { device, net: await open(fixture(fixtureOptions), { device, batch: 4, ...options }) }
 }
@@ -115,7 +115,7 @@ describe('what is handed in is checked first', () => {
     expect([...y!]).toEqual([...x].map((v) => v * 0.5))
   })
 
-  test.each<[string, (net: Net) => Promise<unknown>, RegExp]>([
+  test.each<[string, (net: LocalNet) => Promise<unknown>, RegExp]>([
     ['a way to normalize', (net) => net.run({ x }, { stats: 'batchh' as never }), /run: stats "batchh": 'global' or 'batch' is wanted/],
     ['a name', (net) => net.run({ x }, { stat: 'batch' } as never), /run has no option stat; did you mean stats\?/],
     ['no object', (net) => net.run({ x }, null as never), /run takes its options as an object, here is null/],

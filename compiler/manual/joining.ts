@@ -1,0 +1,87 @@
+import type { Group } from './page.ts'
+
+const shape = 'two or more [n, ...] -> y; a dimension of 1 is repeated, and what has no batch may lack leading dimensions'
+
+export const joining: Group = {
+  title: 'Joining and shape',
+  file: 'joining',
+  intro: 'Several values become one, or one is seen under another shape. Axis 0 is the batch, axis 1 the channels; negative axes count from the end.',
+  pages: {
+    add: {
+      shape,
+      formula: ['y = coeff[0] a + coeff[1] b + ...'],
+      gradient: ['da = coeff[0] dy, summed over what was repeated'],
+      absent: { coeff: '1 for each' },
+      example: ['input x: f32[8, 16, 16]', 'main = x -> conv(8, 3, pad: 1, bias: false) -> batch_norm', 'output y = add(main, x) -> relu'],
+      notes: ['`add(a, b, coeff: [1, -1])` is their difference. A sum behind a convolution or a normalization is fused with it.'],
+      see: ['mul', 'concat'],
+    },
+    mul: {
+      shape,
+      formula: ['y = a b ...'],
+      gradient: ['da = dy times the others, summed over what was repeated'],
+      example: ['input x: f32[8, 16, 16]', 'gate = x -> global_avg_pool -> fc(8) -> sigmoid -> reshape([8, 1, 1])', 'output y = mul(x, gate)'],
+      see: ['add', 'max'],
+    },
+    max: {
+      shape,
+      formula: ['y = the largest of a, b, ...'],
+      gradient: ['dy goes to the largest; of two equal ones to the second, of later ones only to what is strictly larger'],
+      example: ['input x: f32[8, 16, 16]', 'output y = max(x -> conv(8, 1), x -> conv(8, 1))'],
+      see: ['add', 'max_pool'],
+    },
+    concat: {
+      shape: 'one or more [n, ..., A_i, ...] -> [n, ..., sum of A_i, ...]; all other dimensions are equal',
+      formula: ['y = a, then b, ... along the axis'],
+      gradient: ['da = the part of dy that a became'],
+      example: ['input x: f32[8, 16, 16]', 'output y = concat(x, x -> conv(12, 3, pad: 1))'],
+      see: ['slice', 'add'],
+    },
+    slice: {
+      shape: 'x [n, ..., A, ...] -> [n, ..., to - from, ...]',
+      formula: ['y = x[from .. to - 1] along the axis'],
+      gradient: ['dx = dy where it was taken, 0 elsewhere'],
+      absent: { to: 'all that follow' },
+      example: ['input x: f32[8, 16, 16]', 'output y = concat(slice(x, 1, 4, 8), slice(x, 1, 0, 4))'],
+      see: ['concat', 'pad'],
+    },
+    flatten: {
+      shape: 'x [n, A, B, ...] -> [n, A B ...]',
+      formula: ['the same numbers; nothing is moved'],
+      gradient: ['dx = dy under the shape of x'],
+      example: ['input x: f32[8, 4, 4]', 'input label: class[128]', 'y = x -> flatten', 'loss = softmax_loss(y, label)'],
+      see: ['reshape', 'fc'],
+    },
+    reshape: {
+      shape: 'x [n, ...] -> [n, dims]; the batch is not written',
+      formula: ['the same numbers in row order; nothing is moved'],
+      gradient: ['dx = dy under the shape of x'],
+      example: ['input x: f32[64]', 'output y = x -> reshape([4, 4, -1]) -> conv(8, 3)'],
+      see: ['flatten'],
+    },
+    dropout: {
+      shape: 'x [n, ...] -> y of the same shape',
+      formula: ['in training: y = 0 with probability p, else x / (1 - p)', 'elsewhere: y = x'],
+      gradient: ['dx = 0 where y was dropped, else dy / (1 - p)'],
+      absent: { mask: 'chance decides, anew in every step' },
+      example: ['input x: f32[64]', 'output y = x -> fc(300) -> relu -> dropout(0.5) -> fc(10)'],
+      notes: ['What is dropped follows from the seed, the step, the name of the layer and the position: the same on every device.'],
+      see: ['fc'],
+    },
+    softmax: {
+      shape: 'x [n, C, ...] -> y of the same shape',
+      formula: ['y[c] = exp(x[c]) / sum over k of exp(x[k]); the largest x is subtracted first'],
+      gradient: ['dx = y (dy - sum over k of dy[k] y[k])'],
+      example: ['input x: f32[64]', 'output prob = x -> fc(10) -> softmax'],
+      notes: ['A loss takes the scores in front of it: `softmax_loss(scores, label)`.'],
+      see: ['softmax_loss', 'log_softmax'],
+    },
+    log_softmax: {
+      shape: 'x [n, C, ...] -> y of the same shape',
+      formula: ['y[c] = x[c] - log(sum over k of exp(x[k])); the largest x is subtracted first'],
+      gradient: ['dx = dy - exp(y) * sum over k of dy[k]'],
+      example: ['input x: f32[64]', 'output y = x -> fc(10) -> log_softmax'],
+      see: ['softmax', 'softmax_loss'],
+    },
+  },
+}
