@@ -6,6 +6,7 @@ import { type Device, DeviceError, type Numbers, type Precision, type Session, t
 import { InputError, NonFiniteError } from './errors.ts'
 import { evaluateAll, type EvaluateOptions, type Evaluation } from './evaluate.ts'
 import { type Bundle, type InputEntry, type Manifest, type OutputEntry, type ProgramEntry, type Storage, NON_FINITE_RESULT, taskOf, type TensorData } from './format.ts'
+import type { Host } from './host-types.ts'
 import type { DataIdentity, TrainingIdentity } from './identity.ts'
 import { divisorsOf } from './divisors.ts'
 import { checkInputs, type ReadyInput } from './inputs.ts'
@@ -425,7 +426,7 @@ export class LocalNet implements Net<AnyNet, Precision> {
     })
   }
 
-  async save(to?: string | URL): Promise<Bundle> {
+  async save(to?: string | Host<'URL'>): Promise<Bundle> {
     const saved = to === undefined ? undefined : await import('./saved/save-to.ts')
     saved?.checkTarget(to)
     const bundle = await this.#bundleOfNow()

@@ -1,4 +1,5 @@
 import { InputError } from '../errors.ts'
+import type { Host } from '../host-types.ts'
 import { say } from '../plain.ts'
 import { showBytes } from '../show-bytes.ts'
 
@@ -10,7 +11,7 @@ export type StoreName = (typeof STORES)[number]
 export const SCHEME = 'indexeddb:'
 
 /** The name in `indexeddb://name`. Throws InputError where there is none. */
-export function nameIn(address: string | URL): string {
+export function nameIn(address: string | Host<'URL'>): string {
   const text = address instanceof URL ? decodeURIComponent(address.href) : address
   const name = text.slice(SCHEME.length).replace(/^\/\//, '').replace(/\/$/, '')
   if (name === '') throw new InputError(`${text}: a name is wanted, indexeddb://digits`)

@@ -3,6 +3,7 @@ import type { Field } from '../data/dataset.ts'
 import { Examples, type ExamplesOptions } from '../data/examples.ts'
 import { InputError } from '../errors.ts'
 import type { TensorData } from '../format.ts'
+import type { Host } from '../host-types.ts'
 import { didYouMean } from '../nearest.ts'
 import { isNamed, plain, say } from '../plain.ts'
 import { readSafetensors, writeSafetensors } from '../safetensors.ts'
@@ -52,7 +53,7 @@ export function examplesFromBytes(bytes: Uint8Array, options?: ExamplesOptions, 
 }
 
 /** Saves examples as `indexeddb://name` in this browser, or as `download://name`, a file for the user. What has that name is replaced. */
-export async function saveExamples(examples: Examples, to: string | URL): Promise<void> {
+export async function saveExamples(examples: Examples, to: string | Host<'URL'>): Promise<void> {
   const text = to instanceof URL ? decodeURIComponent(to.href) : String(to)
   if (text.startsWith(SCHEME)) {
     const [name, bytes] = [nameIn(text), examplesToBytes(examples)]
@@ -64,7 +65,7 @@ export async function saveExamples(examples: Examples, to: string | URL): Promis
 }
 
 /** Opens what `saveExamples` saved: `indexeddb://name`, or the file. Throws InputError where there is none. */
-export async function openExamples(from: string | URL | FileLike | Uint8Array, options?: ExamplesOptions): Promise<Examples> {
+export async function openExamples(from: string | Host<'URL'> | FileLike | Uint8Array, options?: ExamplesOptions): Promise<Examples> {
   if (from instanceof Uint8Array) return examplesFromBytes(from, options)
   if (typeof from === 'object' && 'arrayBuffer' in from) return examplesFromBytes(new Uint8Array(await from.arrayBuffer()), options, plain((from as { name?: string }).name ?? 'the file', 60))
   if (!String(from).startsWith(SCHEME)) throw new InputError(`examples are opened from 'indexeddb://name', or a file that a user chose, not from ${say(from)}`)
@@ -81,7 +82,7 @@ export async function savedExamples(): Promise<string[]> {
 }
 
 /** Deletes saved examples, `digits` or `indexeddb://digits`. Resolves with whether there were some. */
-export async function deleteExamples(name: string | URL): Promise<boolean> {
+export async function deleteExamples(name: string | Host<'URL'>): Promise<boolean> {
   const key = savedName(name)
   let count: IDBRequest<number>
   await inDatabase(['examples'], 'readwrite', (store) => {

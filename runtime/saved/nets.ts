@@ -2,6 +2,7 @@
 import { InputError } from '../errors.ts'
 import { bundleFiles } from '../files.ts'
 import type { Bundle } from '../format.ts'
+import type { Host } from '../host-types.ts'
 import { didYouMean } from '../nearest.ts'
 import { plain } from '../plain.ts'
 import { inDatabase, nameIn, savedName } from './database.ts'
@@ -18,7 +19,7 @@ export interface SavedNet {
 }
 
 /** Saves a bundle as `indexeddb://name`; one of that name is replaced, at once or not at all. */
-export async function saveNet(bundle: Bundle, address: string | URL): Promise<void> {
+export async function saveNet(bundle: Bundle, address: string | Host<'URL'>): Promise<void> {
   const name = nameIn(address)
   const files = await bundleFiles(bundle)
   const classes = bundle.manifest.inputs.find((input) => input.classNames)?.classNames
@@ -32,7 +33,7 @@ export async function saveNet(bundle: Bundle, address: string | URL): Promise<vo
 }
 
 /** Its files. Throws InputError where nothing has that name. */
-export async function netFiles(address: string | URL): Promise<ReadonlyMap<string, Uint8Array>> {
+export async function netFiles(address: string | Host<'URL'>): Promise<ReadonlyMap<string, Uint8Array>> {
   const name = nameIn(address)
   const files: unknown = await inDatabase(['files'], 'readonly', (store) => store('files').get(name))
   if (files instanceof Map) return files as Map<string, Uint8Array>
@@ -47,7 +48,7 @@ export async function savedNets(): Promise<SavedNet[]> {
 }
 
 /** Deletes a saved net, `digits` or `indexeddb://digits`. Resolves with whether there was one. */
-export async function deleteNet(name: string | URL): Promise<boolean> {
+export async function deleteNet(name: string | Host<'URL'>): Promise<boolean> {
   const key = savedName(name)
   let count: IDBRequest<number>
   await inDatabase(['nets', 'files'], 'readwrite', (store) => {

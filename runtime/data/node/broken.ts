@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { InputError } from '../../errors.ts'
 import { endsOf, whatItIs } from './read.ts'
-import { decodePicture } from './sharp.ts'
+import { decodePicture, needDecoder } from './sharp.ts'
 
 /** Where formats say that they end may be followed by what cameras append. */
 const END_BYTES = 4096
@@ -45,6 +45,7 @@ function looksWhole(start: Uint8Array, end: Uint8Array, size: number): boolean {
 
 /** The broken ones of many pictures, each with its reason. `whole`: each is decoded, since one may also break off in its middle. */
 export async function brokenPictures(paths: readonly string[], whole = false): Promise<Map<string, string>> {
+  if (paths.length > 0) await needDecoder()
   const reasons: (string | undefined)[] = []
   let next = 0
   const worker = async (): Promise<void> => {

@@ -24,6 +24,11 @@ function sharp(): Promise<MakeSharp> {
   return (loaded ??= importPackage<{ default: MakeSharp }>('sharp').then((module) => module.default))
 }
 
+/** Throws an InputError where pictures cannot be read here at all: that is no fault of any picture. */
+export async function needDecoder(): Promise<void> {
+  await sharp()
+}
+
 /**
  * Decodes a picture to [c, h, w] bytes: turned upright (EXIF), transparency laid on white, scaled so that it covers the wanted size
  * and cropped around its middle; sRGB for three channels. Grey for one is ITU-R BT.601's luma of the sRGB values, as PIL, OpenCV and
