@@ -268,6 +268,10 @@ export class LocalNet implements Net<AnyNet, Precision> {
   }
 
   /** How long epochs and the training are: what schedules count in. */
+  get horizon(): Horizon {
+    return this.#horizon
+  }
+
   set horizon(horizon: Horizon) {
     this.#horizon = horizon
   }

@@ -14,6 +14,7 @@ import { findPlaces, lastResort, type Place } from './places.ts'
 import { plain, say } from './plain.ts'
 import { programFor, refuseMissing, refuseUnknown } from './programs.ts'
 import { StoredBundle } from './read-bundle.ts'
+import type { WorkerOption } from './remote/start.ts'
 import type { Chosen } from './saved/one-file.ts'
 import { copyTensors } from './tensors.ts'
 import { checkBundle } from './validate.ts'
@@ -57,6 +58,12 @@ export interface OpenOptions<S extends NetSpec = AnyNet, P extends Precision = P
    * nothing in front of it learn, so running such a program is refused. `true`: it runs all the same. Default false.
    */
   readonly allowOneValue?: boolean
+  /**
+   * `true`: the net runs in a worker of its own, and this thread is never held up by it; arrays change hands, all else is as without, errors, progress and
+   * `signal` too. A worker, or a function that makes one, where a page's bundler or policy asks for its own: its script is to `import 'fusenet/worker'`; one that is
+   * handed in may have several nets, and stays when they are closed. Default false.
+   */
+  readonly worker?: WorkerOption
 }
 
 /**
@@ -65,7 +72,18 @@ export interface OpenOptions<S extends NetSpec = AnyNet, P extends Precision = P
  * handed in, and the signal's reason. `open<Mnist>(...)` knows the names of a net, with `Mnist` of the `bundle.d.ts` beside it.
  */
 export async function open<S extends NetSpec = AnyNet, P extends Precision = 'f32'>(source: BundleSource, options?: OpenOptions<S, P>): Promise<Net<S, P>> {
+  if (options?.worker) return await openThere(source, options as OpenOptions) as unknown as Net<S, P>
   return await openLocal(source, options as OpenOptions | undefined) as unknown as Net<S, P>
+}
+
+/** `open` in a worker. What that takes is loaded when it is asked for. */
+async function openThere(source: BundleSource, options: OpenOptions): Promise<Net> {
+  checkSource(source)
+  const { weights, ...given } = checkOptions('open', options, RULES)
+  const taken: Taken = { ...given, ...(weights !== undefined && { weights: weights === 'fresh' ? weights : copyTensors(weights, 'weights') }) }
+  taken.signal?.throwIfAborted()
+  const { openRemote } = await import('./remote/open-remote.ts')
+  return openRemote(source, taken as OpenOptions) as unknown as Promise<Net>
 }
 
 /** `open`, with the insides of the net. */
@@ -89,6 +107,7 @@ const RULES: Readonly<Record<keyof OpenOptions, Rule>> = {
   programs: list,
   storage: oneOf('f32', 'f16', 'auto'),
   allowOneValue: flag,
+  worker: [(v) => typeof v === 'boolean' || isFunction(v) || isFunction((v as Worker | null)?.postMessage), 'true, a Worker, or a function that makes one'],
   fetch: [(v) => isFunction(v) || (typeof v === 'object' && v !== null), 'a function like fetch, or what it takes as its second argument'],
   signal: [(v) => isFunction((v as AbortSignal | null)?.throwIfAborted), 'an AbortSignal'],
   onProgress: call,

@@ -3,6 +3,7 @@ import type { DataType } from '../format.ts'
 import { didYouMean } from '../nearest.ts'
 import { isNamed, plain, say } from '../plain.ts'
 import { sha256Of } from '../digest.ts'
+import { sha256 } from '../seal.ts'
 import { elementCount, showShape } from '../sizes.ts'
 import { namesProblem } from './class-names.ts'
 
@@ -60,7 +61,7 @@ export function arrays(columns: Readonly<Record<string, Column>>): Dataset {
     if (!Number.isInteger(lengths[i])) throw new InputError(`${name}: ${columns[name]!.data.length} numbers are no multiple of ${showShape(columns[name]!.shape)}`)
     if (lengths[i] !== length) throw new InputError(`${name} has ${lengths[i]} samples, ${names[0]} has ${length}`)
   })
-  return {
+  const dataset: Dataset = {
     length,
     fields: columns,
     read(indices, into) {
@@ -76,9 +77,17 @@ export function arrays(columns: Readonly<Record<string, Column>>): Dataset {
         }
       }
     },
-    mark: () => hashOf(names.map((name) => `${name} ${columns[name]!.scale ?? 1} ${sha256Of(spread(columns[name]!.data))}`)),
+    // By the browser's own hash, which does not hold the page up.
+    mark: async () => hashOf(await Promise.all(names.map(async (name) => `${name} ${columns[name]!.scale ?? 1} ${await sha256(spread(columns[name]!.data))}`))),
   }
+  known.set(dataset, columns)
+  return dataset
 }
+
+const known = new WeakMap<Dataset, Readonly<Record<string, Column>>>()
+
+/** The columns of what `arrays` made. */
+export const columnsOf = (dataset: Dataset): Readonly<Record<string, Column>> | undefined => known.get(dataset)
 
 const COLUMN = ['shape', 'type', 'data', 'scale', 'classes', 'classNames']
 
@@ -104,7 +113,8 @@ const hashOf = (parts: readonly string[]): string => sha256Of(new TextEncoder().
 function spread({ buffer, byteOffset, byteLength }: Column['data']): Uint8Array {
   const bytes = new Uint8Array(buffer, byteOffset, byteLength)
   const [most, block] = [2 ** 22, 2 ** 10]
-  if (byteLength <= most) return bytes
+  // What is shared between threads, hashes do not take.
+  if (byteLength <= most) return buffer instanceof ArrayBuffer ? bytes : bytes.slice()
   const blocks = most / block
   const found = new Uint8Array(most)
   for (let i = 0; i < blocks; i++) {

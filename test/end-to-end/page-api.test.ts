@@ -16,19 +16,30 @@ const TEXT = `net mnist { input image: f32[1, 28, 28] input label: class[10]
   logits = image -> avg_pool(7) -> conv(4, 3) -> batch_norm -> relu -> fc(10) output prob = softmax(logits) loss = softmax_loss(logits, label) metric accuracy = accuracy(logits, label) }
 train { batch 10 epochs 2 solver sgd(lr: 0.05, momentum: 0.9) }`
 
+/** A step of this takes a tenth of a second and more. */
+const BIG = `net big { input image: f32[1, 28, 28] input label: class[10]
+  logits = image -> conv(24, 5, pad: 2) -> batch_norm -> relu -> max_pool(2) -> conv(32, 5, pad: 2) -> batch_norm -> relu -> max_pool(2) -> fc(200) -> relu -> fc(10)
+  output prob = softmax(logits) loss = softmax_loss(logits, label) metric accuracy = accuracy(logits, label) }
+train { batch 100 solver sgd(lr: 0.01, momentum: 0.9) }`
+
 describe.runIf(chromiumRunsHere)('a page', () => {
   let opened: Opened
   /** A script in the page; what is exported there is `fusenet`. */
-  const inPage = <T>(code: string): Promise<T> => opened.page.evaluate(`(async () => { const fusenet = await import('/runtime/index.js'); ${code} })()`) as Promise<T>
+  const inPage = <T>(code: string): Promise<T> => opened.page.evaluate(`(async () => { const fusenet = await import('/runtime/index.js'); ${code}
+ })()`) as Promise<T>
 
   beforeAll(async () => {
     const { outputFiles } = await build({
       entryPoints: [join(root, 'runtime/index.ts')], bundle: true, splitting: true, format: 'esm', platform: 'browser', outdir: 'runtime', write: false, logLevel: 'error',
     })
     const files: Record<string, string | Uint8Array> = Object.fromEntries(outputFiles.map(({ path, text }) => [`runtime/${path.split('/').at(-1)!}`, text]))
+    // Where the package has it: beside the folder of what starts it.
+    const { outputFiles: [script] } = await build({ entryPoints: [join(root, 'runtime/worker.ts')], bundle: true, format: 'iife', platform: 'browser', write: false, logLevel: 'silent' })
+    files['worker.js'] = script!.text
     const net = await open(compile(TEXT, { targets: ['wasm'], programs: ['default', 'step/global', 'train/global'] }), { device: await wasm({ threads: 1 }), seed: 4 })
     for (const [name, data] of await bundleFiles(await net.save())) files[`mnist/${name}`] = data
     net.close()
+    for (const [name, data] of await bundleFiles(compile(BIG, { targets: ['wasm'], programs: ['infer', 'train', 'eval'] }))) files[`big/${name}`] = data
     opened = await openPage(import.meta.dirname, { files })
   })
 
@@ -126,6 +137,54 @@ describe.runIf(chromiumRunsHere)('a page', () => {
     net.close()
   })
 
+  /** Data of the net's, and how long this thread was held up at most while something went on, by messages that it sends itself. */
+  const HELPERS = `
+    const image = Float32Array.from({ length: 2000 * 784 }, (_, i) => Math.abs(Math.sin(i * 0.37)))
+    const label = Int32Array.from({ length: 2000 }, (_, i) => i % 10)
+    const data = fusenet.arrays({ image: { shape: [1, 28, 28], type: 'f32', data: image }, label: { shape: [], type: 'i32', classes: 10, data: label } })
+    const read = { ...data, read: (...args) => data.read(...args) }
+    const longest = async (work) => {
+      const { port1, port2 } = new MessageChannel()
+      let [last, most, running] = [performance.now(), 0, true]
+      port1.onmessage = () => {
+        const now = performance.now()
+        most = Math.max(most, now - last)
+        last = now
+        if (running) port2.postMessage(0)
+      }
+      port2.postMessage(0)
+      await work()
+      running = false
+      return most
+    }
+    const losses = async (net, dataset, options = { epochs: 1 }) => { const all = []; for await (const { loss } of net.train(dataset, options)) all.push(loss); return all }`
+
+  test('a net in a worker computes the same, and takes what the page has', async () => {
+    const found = await inPage<{ same: boolean[]; threads: string; why: string[]; saved: boolean }>(`${HELPERS}
+      const here = await fusenet.open('mnist/', { device: 'wasm', seed: 2 })
+      const there = await fusenet.open('mnist/', { device: 'wasm', seed: 2, worker: true })
+      const same = []
+      for (const dataset of [fusenet.part(data, 0, 200), read]) same.push(JSON.stringify(await losses(here, dataset, { steps: 20 })) === JSON.stringify(await losses(there, dataset, { steps: 20 })))
+      same.push(JSON.stringify(await here.evaluate(fusenet.part(data, 0, 205))) === JSON.stringify(await there.evaluate(fusenet.part(data, 0, 205))))
+      const ten = image.slice(0, 7840)
+      same.push(String((await here.run({ image: ten })).prob) === String((await there.run({ image: ten })).prob))
+      await there.save('indexeddb://worker')
+      const again = await fusenet.open('indexeddb://worker', { device: 'wasm', worker: true })
+      same.push(String((await here.run({ image: ten })).prob) === String((await again.run({ image: ten })).prob))
+      await fusenet.deleteNet('worker')
+      const why = []
+      const fails = (promise) => promise.then(() => why.push('works'), (error) => why.push(error.constructor === fusenet.InputError ? error.message.slice(0, 46) : error.name + ': ' + error.message))
+      await fails(there.run({ image: document.createElement('canvas') }))
+      await fails(fusenet.open('nowhere/', { worker: true }))
+      await fails(fusenet.open('mnist/', { worker: () => new Worker('/later.js') }))
+      for (const net of [here, there, again]) net.close()
+      return { same, threads: there.device.description, why }`)
+    expect(found.same).toEqual([true, true, true, true, true])
+    expect(found.why[0]).toBe('input image holds float32: give a Float32Array')
+    expect(found.why[1]).toMatch(/^BundleError: .*nowhere/s)
+    expect(found.why[2]).toMatch(/^DeviceError: the worker that was handed in cannot be used: its script cannot be loaded/)
+  })
+
   test.each(snippetsOf('docs/page.md', PAGE).filter((snippet) => kindOf(snippet) === 'page').map((snippet) => [snippet.line, snippet.text] as const))('docs/page.md:%i', async (_, text) => {
     const code = text.replace(/^import \{(.*)\} from 'fusenet\/runtime'/m, 'const {$1} = fusenet')
     // What the text speaks of.
@@ -134,10 +193,11 @@ describe.runIf(chromiumRunsHere)('a page', () => {
       const video = Object.assign(document.createElement('canvas'), { width: 640, height: 480 })
       const input = { files: [] }
       const show = () => {}
+      const dataset = fusenet.arrays({ image: { shape: [1, 28, 28], type: 'f32', data: new Float32Array(15680) }, label: { shape: [], type: 'i32', classes: 10, data: new Int32Array(20) } })
       ${code}`)
   })
 
   test('the console stays empty', () => {
-    expect(opened.errors.filter((line) => !line.includes('later.png'))).toEqual([])
+    expect(opened.errors.filter((line) => !/later|nowhere/.test(line))).toEqual([])
   })
 })

@@ -1,0 +1,50 @@
+/** What a page and the worker of a net tell each other. */
+import type { Field } from '../data/dataset.ts'
+import type { Manifest, Storage } from '../format.ts'
+import type { TrainingIdentity } from '../identity.ts'
+import type { Horizon } from '../schedule.ts'
+
+/** How a page greets a worker: with a port for one net. */
+export const GREETING = 'fusenet'
+
+/** What `Net` tells without being asked for it: the page has a copy. */
+export interface NetState {
+  readonly steps: number
+  readonly seed: number
+  readonly horizon: Horizon
+  readonly notes: readonly string[]
+  readonly frozen: readonly string[]
+  /** Where it may have changed. */
+  readonly identity?: TrainingIdentity
+  readonly classes?: Readonly<Record<string, readonly string[]>>
+}
+
+export interface DeviceFacts {
+  readonly name: string
+  readonly description: string
+  readonly identity?: Readonly<Record<string, string>>
+  readonly software: boolean
+  readonly half?: boolean
+  readonly relaxed?: boolean
+}
+
+/** A net that was opened. Its plans stay where it runs: they are large, and a page does nothing with them. */
+export interface OpenedNet {
+  readonly manifest: Omit<Manifest, 'plans'>
+  readonly device: DeviceFacts
+  readonly batch: number
+  readonly storage: Storage
+  readonly state: NetState
+  /** Names of the inputs that must be there: for `run`, and for a training step. */
+  readonly needs: { readonly run: readonly string[]; readonly step: readonly string[] }
+}
+
+/** A dataset as its user's side describes it: read from there, or, once `columns` are there, at hand. */
+export interface SentDataset {
+  readonly id: number
+  readonly length: number
+  readonly fields: Readonly<Record<string, Field>>
+  readonly marked: boolean
+  readonly columns?: Readonly<Record<string, { readonly kind: ColumnKind; readonly length: number; readonly scale?: number; readonly shared?: unknown }>>
+}
+export type ColumnKind = 'f32' | 'i32' | 'u8'

@@ -1,0 +1,103 @@
+import { DeviceError } from '../device.ts'
+import type { Port } from './channel.ts'
+import { GREETING } from './messages.ts'
+import { TEXT } from './worker-text.ts'
+
+/** What is used of a Worker of a page. */
+export interface WorkerLike {
+  postMessage(message: unknown, transfer: never[]): void
+  terminate(): unknown
+  addEventListener?(type: 'error' | 'messageerror', hear: (event: never) => void): void
+}
+
+/** `true`: one for this net alone. A function makes one, which is the net's own; a worker that is handed in may have several nets, and stays. */
+export type WorkerOption = boolean | WorkerLike | (() => WorkerLike)
+
+/** A worker that answered, and the port of one net in it. */
+export interface Started {
+  readonly port: Port
+  /** Ends it, if it is the net's own. */
+  end(): void
+}
+
+/** How long a worker that somebody else wrote may take to answer. */
+const PATIENCE_MS = 20_000
+
+/** Throws DeviceError where none can be started: why, and what to write. */
+export async function startWorker(given: WorkerOption): Promise<Started> {
+  if (given !== true) {
+    const own = typeof given === 'function'
+    try {
+      return await greet(own ? given() : given as WorkerLike, own, PATIENCE_MS)
+    } catch (error) {
+      throw new DeviceError(`the worker that was handed in cannot be used: ${(error as Error).message}`)
+    }
+  }
+  const failures: string[] = []
+  for (const make of [besideThis, ofText]) {
+    try {
+      const worker = make()
+      if (worker) return await greet(worker, true)
+    } catch (error) {
+      failures.push((error as Error).message)
+    }
+  }
+  throw new DeviceError(`no worker could be started: ${failures.join('; ') || 'there are none here'}. Where the page's policy or its bundler is the reason, make it yourself: `
+    + "worker: () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }), with import 'fusenet/worker' in that file")
+}
+
+const nodeWorkers = (): { readonly Worker: new (url: URL) => NodeWorker } | undefined => {
+  const { process } = globalThis as { process?: { getBuiltinModule?(name: string): unknown } }
+  return process?.getBuiltinModule?.('node:worker_threads') as ReturnType<typeof nodeWorkers>
+}
+
+interface NodeWorker extends WorkerLike {
+  on(event: 'error', hear: (error: Error) => void): void
+}
+
+/** The script that lies beside this one; bundlers know it by this very expression. */
+function besideThis(): WorkerLike | undefined {
+  const node = nodeWorkers()
+  if (node) return new node.Worker(new URL('../worker.js', import.meta.url))
+  if (typeof Worker === 'undefined') return undefined
+  return new Worker(new URL('../worker.js', import.meta.url), { type: 'module' }) as unknown as WorkerLike
+}
+
+/** The same as a text, where a bundler left the script behind. */
+function ofText(): WorkerLike | undefined {
+  if (TEXT === '' || typeof Worker === 'undefined') return undefined
+  const url = URL.createObjectURL(new Blob([TEXT], { type: 'text/javascript' }))
+  const worker = new Worker(url) as unknown as WorkerLike
+  // Not before it was read.
+  setTimeout(() => URL.revokeObjectURL(url), PATIENCE_MS)
+  return worker
+}
+
+/** Resolves when the worker answers. */
+function greet(worker: WorkerLike, own: boolean, patience?: number): Promise<Started> {
+  const { port1, port2 } = new MessageChannel()
+  const end = (): void => { if (own) void worker.terminate() }
+  return new Promise((resolve, reject) => {
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const fail = (why: string): void => {
+      clearTimeout(timer)
+      port1.close()
+      end()
+      reject(new Error(why))
+    }
+    if (patience !== undefined) timer = setTimeout(() => fail(`it did not answer for ${patience / 1000} seconds: its script is to import 'fusenet/worker'`), patience)
+    const hear = (event: { readonly message?: string; preventDefault?(): void }): void => {
+      // Before it answered: its script is not there, no script, or forbidden.
+      event.preventDefault?.()
+      fail(event.message || "its script cannot be loaded, or the page's policy forbids it (Content-Security-Policy: worker-src)")
+    }
+    if (typeof (worker as NodeWorker).on === 'function') (worker as NodeWorker).on('error', hear)
+    else worker.addEventListener?.('error', hear as (event: never) => void)
+    port1.onmessage = () => {
+      clearTimeout(timer)
+      port1.onmessage = null
+      resolve({ port: port1 as unknown as Port, end })
+    }
+    worker.postMessage({ [GREETING]: port2 }, [port2] as never[])
+  })
+}
