@@ -41,9 +41,9 @@ export function compareTensor(golden: GoldenCase, name: string, got: Numbers | u
 export const asParameter = (t: GoldenTensor, shape: readonly number[] = t.shape): TensorData =>
   ({ shape, type: t.dtype === 'I32' ? 'i32' : 'f32', data: t.data as Float32Array })
 
-/** Compiles what is run, and what any bundle has. */
+/** Compiles what is run. */
 export const openText = (text: string, { style, device, targets }: Run, batch: number, programs: readonly string[]): Promise<LocalNet> =>
-  open(compile(text, { style, targets, programs: [...new Set([...programs, 'infer', 'eval'])], allowOneValue: true }), { device, batch, programs, allowOneValue: true })
+  open(compile(text, { style, targets, programs, allowOneValue: true }), { device, batch, programs, allowOneValue: true })
 
 /** Gives a net the parameters of a case, in every copy that it has of them. */
 export async function setFrom(net: LocalNet, names: ReadonlyMap<string, readonly string[]>, golden: GoldenCase): Promise<void> {
