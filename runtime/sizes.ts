@@ -3,7 +3,7 @@ import { type BufferEntry, type InputEntry, type Plan, type Shape, type Size, ty
 export const sizeAt = (size: Size, n: number): number => size.fixed + size.perSample * n
 
 /** Numbers of a `constants` buffer, written out: all that are given, from its beginning. What lies behind them is 0. */
-export function contents({ data = [] }: BufferEntry): Float32Array {
+export function contents({ data = [] }: BufferEntry): Float32Array<ArrayBuffer> {
   const all = new Float32Array(data.reduce((sum, { times, values }) => sum + times * values.length, 0))
   let at = 0
   for (const { times, values } of data) {
