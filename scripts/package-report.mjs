@@ -45,7 +45,10 @@ export function prepare() {
   const project = join(folder, 'project')
   mkdirSync(project)
   writeFileSync(join(project, 'package.json'), '{ "name": "empty", "private": true, "type": "module" }\n')
-  npm(project, 'install', '--prefer-offline', '--no-audit', '--no-fund', '--silent', join(folder, filename))
+  // Its dependencies as they lie here: nothing is asked of a registry.
+  const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const given = Object.keys(dependencies).map((name) => join(root, 'node_modules', name))
+  npm(project, 'install', '--prefer-offline', '--install-links', '--ignore-scripts', '--no-audit', '--no-fund', '--silent', join(folder, filename), ...given)
   return { folder, clone, project, tarball: join(folder, filename), packedBytes: size, files: files.map(({ path }) => path) }
 }
 
@@ -111,6 +114,16 @@ export const CHECKS = {
     return bundled(join(project, 'vite'))
   },
 
+  'Vite, with the plugin of the package, compiles a net that a page imports': async ({ project }) => {
+    const { build } = await import('vite')
+    const { default: fusenet } = await import(pathToFileURL(join(project, 'node_modules', 'fusenet', 'dist', 'bundlers', 'vite.js')).href)
+    page(project, "import line from './line.net'", 'line.open({ batch: 1, programs: [\'infer\'] })')
+    writeFileSync(join(project, 'line.net'), LINE)
+    await build({ root: project, logLevel: 'error', configFile: false, plugins: [fusenet()], build: { outDir: 'vite-net', emptyOutDir: true, target: 'es2022', modulePreload: false } })
+    const files = readdirSync(join(project, 'vite-net'), { recursive: true }).map((name) => String(name).replaceAll('\\', '/'))
+    if (!files.some((name) => /bundle[^/]*\.json$/.test(name))) throw new Error(`no bundle came out: ${files.join(', ')}`)
+  },
+
   'webpack bundles a page': async ({ project }) => {
     const { default: webpack } = await import('webpack')
     page(project)
@@ -130,7 +143,8 @@ export const CHECKS = {
   },
 
   'the command checks, compiles and infers': ({ project }) => {
-    same(run(project, fusenet(project), '--version').trim(), packageOf(project).version)
+    const shim = join(project, 'node_modules', '.bin', 'fusenet')
+    same(run(project, process.platform === 'win32' ? fusenet(project) : shim, '--version').trim(), packageOf(project).version)
     run(project, fusenet(project), 'check', join('node_modules', 'fusenet', 'samples', 'mnist.net'))
     writeFileSync(join(project, 'line.net'), LINE)
     writeFileSync(join(project, 'x.csv'), 'x.0,x.1\n3,1\n0,-1\n')
@@ -234,11 +248,11 @@ function typeCheck(project, compiler, how) {
 }
 
 /** A page that infers, on whatever there is. */
-function page(project) {
+function page(project, imports = "import { open } from 'fusenet/runtime'", open = "open('/line/', { batch: 1, programs: ['infer'] })") {
   writeFileSync(join(project, 'index.html'), '<!doctype html><title>page</title><script type="module" src="./page.js"></script>\n')
   writeFileSync(join(project, 'page.js'), `
-    import { open } from 'fusenet/runtime'
-    const net = await open('/line/', { batch: 1, programs: ['infer'] })
+    ${imports}
+    const net = await ${open}
     document.title = String((await net.run({ x: Float32Array.of(3, 1) })).y_)\n`)
 }
 
