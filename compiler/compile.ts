@@ -153,7 +153,7 @@ interface FrontEnd {
   readonly sources: readonly Source[]
 }
 
-function frontEnd(source: string | Source, options: CompileOptions): FrontEnd {
+export function frontEnd(source: string | Source, options: CompileOptions): FrontEnd {
   const main = typeof source === 'string' ? { file: options.file ?? '<text>', text: source } : source
   const sources = [main]
   const readImport = options.readImport && ((path: string, from: Source): Source | undefined => {

@@ -8,9 +8,11 @@ import { fmt } from './fmt.ts'
 import { inspect } from './inspect.ts'
 import { layers } from './layers.ts'
 import { run } from './run.ts'
+import { draw } from './draw.ts'
 import { step } from './step.ts'
+import { summary } from './summary.ts'
 import { train } from './train.ts'
 import { tune } from './tune.ts'
 
 /** In the order in which `fusenet --help` lists them. */
-export const VERBS: readonly Verb[] = [check, fmt, inspect, compile, run, step, train, evaluate, bench, tune, devices, layers]
+export const VERBS: readonly Verb[] = [check, fmt, inspect, compile, run, step, train, evaluate, bench, tune, devices, layers, summary, draw]

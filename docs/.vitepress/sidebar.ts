@@ -11,6 +11,7 @@ export const sidebar = [
     text: 'The language',
     items: [
       { text: 'The language', link: '/language/' },
+      { text: 'Looking at a net', link: '/language/tools' },
       { text: 'All calls', link: '/language/calls' },
       { text: 'Convolution', link: '/language/convolution' },
       { text: 'Pooling and size', link: '/language/pooling' },

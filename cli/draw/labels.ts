@@ -1,0 +1,51 @@
+import type { LayerSummary } from '../../compiler/summary.ts'
+import { showCount } from '../screen.ts'
+
+/** What kind of work a layer does: its color. */
+export type Family = 'weight' | 'normalize' | 'activate' | 'pool' | 'join' | 'shape' | 'result'
+
+const FAMILIES: ReadonlyMap<string, Family> = new Map(([
+  ['weight', 'conv deconv fc'], ['normalize', 'batch_norm scale bias lrn normalize'],
+  ['activate', 'relu leaky_relu prelu elu sigmoid tanh softplus silu gelu hard_sigmoid hard_swish clip softmax log_softmax'],
+  ['pool', 'max_pool avg_pool global_avg_pool global_max_pool upsample'], ['join', 'add mul max concat'], ['shape', 'flatten reshape slice pad dropout'],
+  ['result', 'softmax_loss sigmoid_loss squared_loss hinge_loss sum accuracy'],
+] as const).flatMap(([family, ops]) => ops.split(' ').map((op): [string, Family] => [op, family])))
+
+export const familyOf = ({ op }: LayerSummary): Family => FAMILIES.get(op) ?? 'shape'
+
+const window = (value: unknown): string => (Array.isArray(value) ? value.join('×') : '')
+const isOne = (value: unknown): boolean => value === undefined || (Array.isArray(value) && value.every((v) => v === 1))
+const both = (value: unknown): string => (Array.isArray(value) ? (value[0] === value[1] ? String(value[0]) : value.join('×')) : '')
+
+/** `conv 64, 3×3 / 2` */
+function workOf({ op, attributes: a }: LayerSummary): string {
+  switch (op) {
+    case 'conv': case 'deconv': {
+      const depthwise = a['groups'] === a['out'] && a['groups'] !== 1
+      return `${op} ${a['out']}, ${window(a['kernel'])}${isOne(a['stride']) ? '' : ` / ${both(a['stride'])}`}${depthwise ? ' depthwise' : a['groups'] === 1 ? '' : `, ${a['groups']} groups`}${isOne(a['dilation']) ? '' : `, dilation ${both(a['dilation'])}`}`
+    }
+    case 'fc': return `fc ${a['out']}`
+    case 'max_pool': case 'avg_pool': return `${op} ${window(a['kernel'])}${a['stride'] === undefined || both(a['stride']) === both(a['kernel']) ? '' : ` / ${both(a['stride'])}`}`
+    case 'upsample': return `upsample ×${both(a['factor'])}`
+    case 'dropout': return `dropout ${a['p']}`
+    case 'clip': return `clip ${a['lo']}..${a['hi']}`
+    default: return op
+  }
+}
+
+/** With the name that the text gives it. */
+export function labelOf(layer: LayerSummary): string {
+  const own = layer.name.split('.').at(-1)!
+  return own.replace(/_\d+$/, '') === layer.op ? workOf(layer) : `${own}: ${workOf(layer)}`
+}
+
+/** `64 × 32 × 32`, without the batch. */
+export const shapeText = (shape: readonly (number | string)[]): string => {
+  const own = shape[0] === 'n' ? shape.slice(1) : shape
+  return own.length === 0 ? '' : own.join(' × ')
+}
+
+export const parametersText = (layers: readonly LayerSummary[], count: number): string => {
+  const sum = count * layers.reduce((total, { parameters }) => total + parameters, 0)
+  return sum === 0 ? '' : `${showCount(sum).replace(' ', ' ')} parameters`
+}
