@@ -1,151 +1,88 @@
+import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Bundle, HALF_PLAN, type InputEntry, type Shape } from '../runtime/format.ts'
-import { bundleFiles } from '../runtime/files.ts'
+import { declareBundle, headOf } from '../runtime/declare-bundle.ts'
+import { InputError } from '../runtime/errors.ts'
+import { bundleFiles, WEIGHTS_FILE } from '../runtime/files.ts'
+import type { Bundle } from '../runtime/format.ts'
 import { replaceFiles } from '../runtime/node-files.ts'
 import { importPackage } from '../runtime/node-package.ts'
-import { plain } from '../runtime/plain.ts'
 import { withoutFacts } from '../runtime/stored.ts'
-import { neededInputs } from './needed.ts'
 
-/**
- * Writes a bundle as one ES module with nothing to fetch: the runtime, the manifest, the kernels and the weights, and
- * types beside it. It runs in a page and in Node as it is; for WebGPU in Node a device is handed in.
- */
-export async function writeModule(file: string, bundle: Bundle): Promise<{ files: string[]; bytes: number }> {
-  const types = file.replace(/\.(m?)js$/, '.d.$1ts')
-  const code = await moduleCode(bundle)
-  const declarations = moduleTypes(bundle)
-  await replaceFiles(new Map([[types, declarations], [file, code]]))
-  return { files: [basename(file), basename(types)], bytes: Buffer.byteLength(code) + Buffer.byteLength(declarations) }
+export interface ModuleOptions {
+  /** The weights are a file beside the module, which fetches them when the net is opened. Default: they are in it. */
+  readonly weightsBeside?: boolean
 }
 
-/** What a bundle says, in a comment of generated code: it neither ends the line nor the comment, whatever it is. */
-const inComment = (text: string): string => plain(text, 1000).replaceAll('*/', '* /')
+/**
+ * Writes a bundle as one ES module: the runtime, the manifest, the kernels and the weights, and types beside it. It runs in a page and in
+ * Node as it is; for WebGPU in Node a device is handed in. Throws InputError where there are no weights to lie beside it.
+ */
+export async function writeModule(file: string, bundle: Bundle, { weightsBeside = false }: ModuleOptions = {}): Promise<{ files: string[]; bytes: number }> {
+  const stored = await bundleFiles(withoutFacts(bundle))
+  const weights = weightsBeside ? stored.get(WEIGHTS_FILE) : undefined
+  if (weightsBeside && !weights) throw new InputError(`${bundle.manifest.name} has no weights to lie beside the module: name them with --weights, or leave out --weights-beside`)
+  const beside = weights && file.replace(/\.m?js$/, '.weights.safetensors')
+  if (weights) stored.delete(WEIGHTS_FILE)
+  const written = new Map<string, string | Uint8Array>([
+    ...(weights ? [[beside!, weights] as const] : []),
+    [file.replace(/\.(m?)js$/, '.d.$1ts'), await moduleTypes(bundle)],
+    [file, await moduleCode(headOf(bundle), stored, beside && basename(beside))],
+  ])
+  await replaceFiles(written)
+  return { files: [...written.keys()].reverse().map((name) => basename(name)), bytes: [...written.values()].reduce((sum, data) => sum + Buffer.byteLength(data), 0) }
+}
 
-async function moduleCode(bundle: Bundle): Promise<string> {
+const FROM_SOURCES = import.meta.url.endsWith('.ts')
+
+/** `beside`: the name of the file with the weights. */
+async function moduleCode(head: string, stored: ReadonlyMap<string, Uint8Array>, beside: string | undefined): Promise<string> {
   const { build } = await importPackage<typeof import('esbuild')>('esbuild')
-  // The sources when this runs from them, else what was built of them.
-  const runtime = (name: string): string => JSON.stringify(fileURLToPath(new URL(`../runtime/${name}${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)))
-  const files = [...await bundleFiles(withoutFacts(bundle))]
+  const runtime = (name: string): string => JSON.stringify(fileURLToPath(new URL(`../runtime/${name}${FROM_SOURCES ? '.ts' : '.js'}`, import.meta.url)))
   const isText = ([name]: readonly [string, unknown]): boolean => /\.(json|wgsl)$/.test(name)
-  const texts = files.filter(isText).map(([name, data]) => [name, Buffer.from(data).toString()])
-  const binaries = files.filter((file) => !isText(file)).map(([name, data]) => [name, Buffer.from(data).toString('base64')])
+  const texts = [...stored].filter(isText).map(([name, data]) => [name, Buffer.from(data).toString()])
+  const binaries = [...stored].filter((file) => !isText(file)).map(([name, data]) => [name, Buffer.from(data).toString('base64')])
   const built = await build({
     stdin: {
       resolveDir: fileURLToPath(new URL('.', import.meta.url)),
       contents: `
         import { open as openBundle } from ${runtime('open')}
-        export { webgpu } from ${runtime('webgpu')}
-        export { wasm } from ${runtime('wasm')}
-        export { DeviceError } from ${runtime('device')}
-        export { BundleError, InputError } from ${runtime('errors')}
+        ${beside === undefined ? '' : `import { weightsBeside } from ${runtime('weights-beside')}`}
+        export * from ${runtime('index')}
+        export { openBundle }
         const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0))
         export const files = new Map([...${JSON.stringify(texts)}, ...${JSON.stringify(binaries)}.map(([name, data]) => [name, bytes(data)])])
-        export const open = (options) => openBundle(files, options)`,
+        export const open = ${beside === undefined ? '(options) => openBundle(files, options)'
+          // Bundlers know the file by this very expression.
+          : `async (options) => openBundle(await weightsBeside(files, new URL(${JSON.stringify(`./${beside}`)}, import.meta.url), options), options)`}`,
     },
-    bundle: true, write: false, format: 'esm', platform: 'neutral', target: 'es2022', minify: true, legalComments: 'none',
-    banner: { js: `// ${inComment(`${bundle.manifest.name} (${bundle.manifest.style})`)}, compiled by fusenet.` },
+    bundle: true, write: false, format: 'esm', platform: 'neutral', target: 'es2022', minify: true, legalComments: 'none', logLevel: 'silent',
+    banner: { js: head },
   })
   return built.outputFiles[0]!.text
 }
 
-/** Classes that a comment names. */
-const MOST_NAMED = 20
+/** All that the library has, and `open` of this net. */
+async function moduleTypes(bundle: Bundle): Promise<string> {
+  const library = await libraryTypes()
+  const { name, code } = declareBundle(bundle, new Set([...library.match(/[A-Za-z_$][\w$]*/g) ?? [], 'files', 'openThis']))
+  return `${headOf(bundle)}
 
-function moduleTypes(bundle: Bundle): string {
-  const { inputs, outputs, parameters, train } = bundle.manifest
-  const key = (name: string): string => (/^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name))
-  const what = (shape: Shape): string => `[${shape.join(', ')}]`
-  const array = (entry: InputEntry): string => (entry.type === 'i32' ? 'Int32Array | Uint8Array | Lists' : 'Float32Array | Lists')
-  const inputType = (name: string, entries: readonly InputEntry[]): string => [
-    `export interface ${name} {`,
-    ...entries.map((entry) => `  /** ${entry.classes === undefined ? 'float32' : `0..${entry.classes - 1}`} ${what(entry.shape)}${entry.classNames ? `: ${called(entry.classNames)}` : ''} */\n  readonly ${key(entry.name)}: ${array(entry)}`),
-    '}',
-  ].join('\n')
-  const called = (names: readonly string[]): string => inComment(names.slice(0, MOST_NAMED).join(', ') + (names.length > MOST_NAMED ? ', ...' : ''))
-  const namesOf = (label: string | undefined): readonly string[] | undefined => inputs.find(({ name }) => name === label)?.classNames
-  const scored = ({ scores }: { scores?: string }): string => (namesOf(scores) ? `: of ${called(namesOf(scores)!)}` : '')
-  const label = inputs.find(({ classes }) => classes !== undefined)
-  const infers = neededInputs(bundle, 'infer')
-  const results = outputs.filter((output) => output.role === 'output')
-  const record = (name: string, entries: readonly { name: string; shape: Shape; scores?: string }[]): string => [
-    `export interface ${name} {`,
-    ...entries.map((entry) => `  /** ${what(entry.shape)}${scored(entry)} */\n  readonly ${key(entry.name)}: Float32Array`),
-    '}',
-  ].join('\n')
-  return `// ${inComment(`${bundle.manifest.name} (${bundle.manifest.style})`)}, compiled by fusenet. n is the batch that the net is opened with.
+${code}
+/** Opens the net that this module holds: \`open\` of the library, which is \`openBundle\` here, with its bundle. */
+declare function openThis<P extends Precision = 'f32'>(options?: OpenOptions<${name}, P>): Promise<Net<${name}, P>>
+/** The files of the bundle, by their names; weights that lie beside the module are not among them. */
+declare const files: ReadonlyMap<string, string | Uint8Array>
+export { files, openThis as open }
 
-${inputType('Inputs', infers)}
+// The library.
 
-${record('Outputs', results)}
-${train ? `
-${inputType('TrainInputs', inputs)}
-
-${record('TrainOutputs', outputs)}
-
-${record('Gradients', [...parameters.filter((parameter) => parameter.trainable), ...inputs.filter((input) => input.type === 'f32')])}
-` : ''}
-/** Numbers, or lists of them in the shape of an input. */
-export type Lists = readonly (number | Lists)[]
-/** By name; numbers alone have the shape that the net has. */
-export type Tensors = ReadonlyMap<string, TensorLike> | Readonly<Record<string, TensorLike>>
-export type TensorLike = Tensor['data'] | readonly number[] | { readonly shape: readonly number[]; readonly type?: Tensor['type'] | undefined; readonly data: Tensor['data'] | readonly number[] }
-export interface Tensor {
-  readonly shape: readonly number[]
-  readonly type: 'f32' | 'i32' | 'f64' | 'u8' | 'i64'
-  readonly data: Float32Array | Int32Array | Float64Array | Uint8Array | BigInt64Array
+${library}`
 }
 
-export interface Net {
-  readonly batch: number
-${label?.classNames ? `  /** What the classes of ${label.name} are called. */
-  readonly classes: readonly [${label.classNames.map((name) => JSON.stringify(name)).join(', ')}]
-` : ''}  /** Infers one batch. */
-  run(inputs: Inputs, options?: { readonly stats?: 'global' | 'batch' }): Promise<Outputs>
-${train ? `  /** One training step with everything it computed; \`update: false\` leaves the parameters as they are. */
-  step(inputs: TrainInputs, options?: { readonly update?: boolean; readonly rate?: number }): Promise<{ readonly loss: number; readonly outputs: TrainOutputs; readonly grads: Gradients; readonly nonFinite: number }>
-  /** One update; the loss can be awaited later. It rejects with a NonFiniteError where numbers stop being finite, unless \`keepGoing\` is set. */
-  trainStep(inputs: TrainInputs, options?: { readonly rate?: number; readonly keepGoing?: boolean }): Promise<{ readonly step: number; readonly rate: number; readonly loss: Promise<number> }>
-` : ''}  parameters(): Promise<Map<string, Tensor>>
-  setParameters(values: Tensors, options?: { readonly strict?: boolean }): Promise<void>
-  close(): void
-}
-
-/** A device of fusenet's runtime. */
-export interface Device {
-  readonly name: string
-  readonly description: string
-  readonly software: boolean
-  close(): void
-}
-
-export interface OpenOptions {
-  /** auto: graphics hardware where there is some, else wasm, the CPU. */
-  readonly device?: 'auto' | 'webgpu' | 'wasm' | Device
-  /** Default: ${train ? train.batch : 1}. */
-  readonly batch?: number
-  readonly seed?: number
-  /** Instead of those in here; \`'fresh'\`: initial values. */
-  readonly weights?: Tensors | 'fresh'
-  /** \`['infer']\`: what training alone needs is neither compiled nor allocated. */
-  readonly programs?: readonly string[]
-  /** Batch statistics may rest on one value: \`batch_norm\` behind \`fc\` at batch 1. Refused by default. */
-  readonly allowOneValue?: boolean
-${bundle.manifest.plans[HALF_PLAN] ? `  /** f16: infers with half the bytes, on adapters with shader-f16; auto: where there is one and \`programs\` is \`['infer']\`. */
-  readonly storage?: 'f32' | 'f16' | 'auto'
-` : ''}}
-
-export declare function open(options?: OpenOptions): Promise<Net>
-/** In Node: \`webgpu({ gpu: create([]) })\` with \`create\` of the package webgpu. */
-export declare function webgpu(options?: { readonly gpu?: unknown; readonly adapter?: unknown; readonly powerPreference?: 'low-power' | 'high-performance' }): Promise<Device>
-export declare function wasm(options?: { readonly threads?: number; readonly relaxed?: boolean }): Promise<Device>
-/** The files of the bundle, by their names: \`open\` of fusenet's runtime takes them as it takes the URL of a folder. */
-export declare const files: ReadonlyMap<string, string | Uint8Array>
-export declare class InputError extends Error {}
-export declare class DeviceError extends Error {}
-export declare class BundleError extends Error {
-  readonly problems: readonly { readonly path: string; readonly message: string }[]
-}
-`
+/** The package has them as a file; from the sources they are joined now. */
+async function libraryTypes(): Promise<string> {
+  if (!FROM_SOURCES) return readFile(new URL('../runtime/module-types.txt', import.meta.url), 'utf8')
+  const script = '../scripts/join-types.mjs'
+  return (await import(script) as { joinTypes(): string }).joinTypes()
 }

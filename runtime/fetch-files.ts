@@ -26,11 +26,21 @@ export interface FetchOptions {
  */
 export function fetchFiles(source: string | Host<'URL'>, options: FetchOptions = {}): FileReader {
   const { folder, manifest } = addressOf(source)
+  return fetched((name) => {
+    const url = name === MANIFEST_FILE ? manifest : new URL(name, folder)
+    url.search = folder.search
+    return url
+  }, options)
+}
+
+/** The same of a file whose URL is known. */
+export const fetchAt = (url: Host<'URL'>, options: FetchOptions = {}): FileReader => fetched(() => url, options)
+
+function fetched(urlOf: (name: string) => URL, options: FetchOptions): FileReader {
   const progress = progressOf(options.onProgress)
   const get = getterOf(options)
   return async (name, entry) => {
-    const url = name === MANIFEST_FILE ? manifest : new URL(name, folder)
-    url.search = folder.search
+    const url = urlOf(name)
     const came = progress(name, entry)
     if (url.protocol === 'file:') return readFile(url, came)
     return fetchFile(url, get, came, options.signal, options.onProgress !== undefined)

@@ -20,6 +20,7 @@ const [{ transform }, { rolldown }] = await Promise.all([import('esbuild'), impo
 rmSync(dist, { recursive: true, force: true })
 if (!node(join('node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.build.json', '--incremental', 'false', '--tsBuildInfoFile', 'null')) process.exit(1)
 
+if (!node(join('scripts', 'join-types.mjs'))) process.exit(1)
 await import('./worker-script.mjs')
 const { bin, exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 await joinModules(GROUPS.flat())

@@ -24,12 +24,15 @@ export const compile: Verb = {
       .requiredOption('-o, --output <path>', 'the folder of the bundle; with --format esm a .js file')))))))))
       .option('--programs <list>', 'only these: infer, eval, step, train, gradients, infer/batch, train/global, ...; default stands for the usual ones (default,step/global)', names)
       .option('--targets <list>', 'only for these: webgpu, wasm, webgpu-f16, webgpu-software (default: webgpu,wasm)', names)
+      .option('--weights-beside', 'with --format esm: the weights are a file beside the module, which it fetches')
       .addOption(new Option('--format <format>', 'a folder of files, or one ES module with everything in it').choices(['folder', 'esm']).default('folder'))
   },
   async run({ args, options, screen }) {
     const output = options['output'] as string
     const asModule = options['format'] === 'esm'
     if (asModule && !/\.m?js$/.test(output)) throw new UsageError(`-o ${output}: an ES module ends in .js or .mjs`)
+    const weightsBeside = options['weightsBeside'] === true
+    if (weightsBeside && !asModule) throw new UsageError('--weights-beside is for --format esm: in a folder they are a file of their own')
     const programs = await knownNames('program', options['programs'] as readonly string[] | undefined)
     const listed = await knownNames('target', options['targets'] as readonly string[] | undefined)
     const targets = listed && [...new Set([...listed, ...(options['storage'] === 'f16' ? [HALF_PLAN] : [])])]
@@ -40,7 +43,7 @@ export const compile: Verb = {
     const partial = net.partial && { ...net.partial, told: (found: WeightsMatch, from: string): void => { net.partial!.told(match = found, from) } }
     const bundle = await loadBundle(args[0]!, { ...net, partial, ...only, older: true })
     refuseAbsent(bundle, programs)
-    const written = asModule ? await writeModule(output, bundle) : await writeFolder(output, bundle)
+    const written = asModule ? await writeModule(output, bundle, { weightsBeside }) : await writeFolder(output, bundle)
     const { manifest } = bundle
     const kernels = Object.values(manifest.plans).reduce((sum, plan) => sum + plan.kernels.length, 0)
     const held = PROGRAMS.filter((name) => Object.values(manifest.plans).some((plan) => plan.programs[name]))

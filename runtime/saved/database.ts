@@ -1,3 +1,4 @@
+import type { Host } from '../host-types.ts'
 import { InputError } from '../errors.ts'
 import type { Host } from '../host-types.ts'
 import { say } from '../plain.ts'

@@ -1,4 +1,5 @@
 /** Examples in the browser's IndexedDB and in files. */
+import type { Host } from '../host-types.ts'
 import type { Field } from '../data/dataset.ts'
 import { Examples, type ExamplesOptions } from '../data/examples.ts'
 import { InputError } from '../errors.ts'

@@ -1,4 +1,5 @@
 /** Nets in the browser's IndexedDB: `indexeddb://name`. */
+import type { Host } from '../host-types.ts'
 import { InputError } from '../errors.ts'
 import { bundleFiles } from '../files.ts'
 import type { Bundle } from '../format.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { compile } from '../../compiler/index.ts'
-import { rateAt } from '../../runtime/index.ts'
+import { rateAt } from '../../runtime/schedule.ts'
 import { initialValues } from '../../runtime/init.ts'
 import { compareTensor, type Comparison } from './comparison.ts'
 import { fillerText } from './filler-text.ts'

@@ -1,4 +1,5 @@
-import { type Device, planFor } from '../../runtime/index.ts'
+import { planFor } from '../../runtime/format.ts'
+import type { Device } from '../../runtime/index.ts'
 
 /** What a net has to be compiled for to run on a device: nothing for the interpreter, which reads the text. */
 export const targetsOf = (device: Device): string[] => (device.name === 'interpreter' ? [] : [planFor(device)])
