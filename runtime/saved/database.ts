@@ -1,4 +1,3 @@
-import type { Host } from '../host-types.ts'
 import { InputError } from '../errors.ts'
 import type { Host } from '../host-types.ts'
 import { say } from '../plain.ts'

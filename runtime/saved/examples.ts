@@ -1,5 +1,4 @@
 /** Examples in the browser's IndexedDB and in files. */
-import type { Host } from '../host-types.ts'
 import type { Field } from '../data/dataset.ts'
 import { Examples, type ExamplesOptions } from '../data/examples.ts'
 import { InputError } from '../errors.ts'

@@ -1,5 +1,4 @@
 /** Nets in the browser's IndexedDB: `indexeddb://name`. */
-import type { Host } from '../host-types.ts'
 import { InputError } from '../errors.ts'
 import { bundleFiles } from '../files.ts'
 import type { Bundle } from '../format.ts'
