@@ -20,9 +20,11 @@ import { kindOf, type Snippet, snippetsOf } from './docs/snippets.ts'
  *   <!-- file: NAME -->              the block is the file NAME, which commands and programs of the page then have
  *   <!-- output -->                  the block is what the commands before it print, to the letter
  *   <!-- output but for numbers -->  the same, but numbers and widths differ
+ *   <!-- kernel: FILE STYLE NAME -->  the block is a kernel of `infer` for WebGPU, from `fn main` on; or `from TEXT`
  *   <!-- exits N -->                 the last of these commands ends with the exit code N
  *   <!-- throws PATTERN -->          the program throws
  *   <!-- part -->                    of something larger: looked at by readers alone
+ * UPDATE_DOCS=1 writes outputs and kernels anew into the pages, where they are no longer what is printed.
  */
 
 const all = await pages()
@@ -53,8 +55,10 @@ describe.each([...snippets].filter(([, found]) => found.length > 0))('%s', (file
       await mkdir(dirname(name), { recursive: true })
       await writeFile(name, `${text}\n`)
     }
-    if (mark === 'output') expect(said.trimEnd()).toBe(text.trimEnd())
-    else if (mark === 'output but for numbers') expect(butForNumbers(said)).toBe(butForNumbers(text))
+    if (mark.startsWith('output')) {
+      const like = mark === 'output' ? (all: string) => all.trimEnd() : butForNumbers
+      expectShown(snippet, said, like)
+    } else if (mark.startsWith('kernel: ')) expectShown(snippet, await kernelOf(mark), (all) => all.trimEnd())
     else if (kind === 'json') JSON.parse(text)
     else if (kind === 'program') compile(text, { targets: [], programs: ['infer'] })
     else if (kind === 'statement') compile(`net n { input image: f32[3, 32, 32] input label: class[10] ${text} output y = x }`, { targets: [], programs: ['infer'] })
@@ -66,6 +70,33 @@ describe.each([...snippets].filter(([, found]) => found.length > 0))('%s', (file
     }
   })
 })
+
+const stale: { snippet: Snippet; text: string }[] = []
+
+/** Compares what a page shows with what is; or takes note to write it anew. */
+function expectShown(snippet: Snippet, is: string, like: (text: string) => string): void {
+  if (process.env['UPDATE_DOCS'] && like(is) !== like(snippet.text)) stale.push({ snippet, text: is.trimEnd() })
+  else expect(like(is)).toBe(like(snippet.text))
+}
+
+afterAll(async () => {
+  // The last block of a page first: lines before it stay where they are.
+  for (const { snippet, text } of stale.reverse()) {
+    const path = join(root, snippet.file)
+    const lines = (await readFile(path, 'utf8')).split('\n')
+    lines.splice(snippet.line - 1, snippet.text.split('\n').length, ...text.split('\n'))
+    await writeFile(path, lines.join('\n'))
+  }
+})
+
+/** The text of a kernel as a bundle has it. */
+async function kernelOf(mark: string): Promise<string> {
+  const [, net, style, name, from = 'fn main'] = /^kernel: (\S+) (\S+) (\S+)(?: from (.*))?$/.exec(mark)!
+  const bundle = compile(await readFile(net!, 'utf8'), { style: style as 'merged' | 'split', targets: ['webgpu'], programs: ['infer'] })
+  const text = `\n${String(bundle.files.get('webgpu/infer.wgsl'))}`.split('\n//// ').find((section) => section.startsWith(`${name}\n`))
+  if (!text) throw new Error(`${net} has no kernel ${name}`)
+  return text.slice(text.lastIndexOf('\n', text.indexOf(from)) + 1)
+}
 
 async function runCommands({ text, mark }: Snippet, written: ReadonlySet<string>): Promise<string> {
   const lines = text.replace(/\\\n\s*/g, '').split('\n').filter((line) => line.trim() !== '' && !line.startsWith('#'))
