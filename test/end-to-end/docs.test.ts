@@ -4,7 +4,7 @@ import { mkdir } from 'node:fs/promises'
 import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { compile } from '../../compiler/index.ts'
-import { bundleFiles, open, wasm } from '../../runtime/index.ts'
+import { arrays, bundleFiles, open, wasm } from '../../runtime/index.ts'
 // Loaded before any script is: it has hooks of its own.
 import '../devices/webgpu.ts'
 import { butForNumbers, runLine } from './docs/commands.ts'
@@ -17,7 +17,7 @@ import { kindOf, type Snippet, snippetsOf } from './docs/snippets.ts'
  * What README and the pages of docs/ show is run as it stands, a page after the other, each in a folder of its own: commands, programs,
  * nets. Given beside it is only what the text speaks of: a bundle at `/mnist/`, a picture, a dataset. A remark before a block, which
  * readers do not see, says more of it:
- *   <!-- file: NAME -->              the block is the file NAME, which commands and programs of the page then have
+ *   <!-- file: NAME -->              the block is the file NAME, which commands and programs of the page then have; `NAME, broken`: with a mistake
  *   <!-- output -->                  the block is what the commands before it print, to the letter
  *   <!-- output but for numbers -->  the same, but numbers and widths differ
  *   <!-- kernel: FILE STYLE NAME -->  the block is a kernel of `infer` for WebGPU, from `fn main` on; or `from TEXT`
@@ -49,7 +49,7 @@ describe.each([...snippets].filter(([, found]) => found.length > 0))('%s', (file
 
   test.each(found.map((snippet) => [snippet.line, kindOf(snippet), snippet] as const))('line %i: %s', async (line, kind, snippet) => {
     const { text, mark } = snippet
-    const name = /^file: (.*)/.exec(mark)?.[1]
+    const name = /^file: ([^\s,]+)/.exec(mark)?.[1]
     if (name) {
       written.add(name)
       await mkdir(dirname(name), { recursive: true })
@@ -60,6 +60,7 @@ describe.each([...snippets].filter(([, found]) => found.length > 0))('%s', (file
       expectShown(snippet, said, like)
     } else if (mark.startsWith('kernel: ')) expectShown(snippet, await kernelOf(mark), (all) => all.trimEnd())
     else if (kind === 'json') JSON.parse(text)
+    else if (mark.endsWith(', broken')) return
     else if (kind === 'program') compile(text, { targets: [], programs: ['infer'] })
     else if (kind === 'statement') compile(`net n { input image: f32[3, 32, 32] input label: class[10] ${text} output y = x }`, { targets: [], programs: ['infer'] })
     else if (kind === 'commands') said = await runCommands(snippet, written)
@@ -84,7 +85,7 @@ afterAll(async () => {
   for (const { snippet, text } of stale.reverse()) {
     const path = join(root, snippet.file)
     const lines = (await readFile(path, 'utf8')).split('\n')
-    lines.splice(snippet.line - 1, snippet.text.split('\n').length, ...text.split('\n'))
+    lines.splice(snippet.line - 1, snippet.text === '' ? 0 : snippet.text.split('\n').length, ...text.split('\n'))
     await writeFile(path, lines.join('\n'))
   }
 })
@@ -110,15 +111,16 @@ async function runCommands({ text, mark }: Snippet, written: ReadonlySet<string>
   return out
 }
 
+/** What texts speak of without making it. */
+const given = (): Record<string, unknown> => ({
+  image: new Float32Array(784), label: Int32Array.of(7), images: new Float32Array(78400), labels: new Int32Array(100), source: SMALL,
+  dataset: arrays({ image: { shape: [1, 28, 28], type: 'f32', data: new Float32Array(78400) }, label: { shape: [], type: 'i32', data: new Int32Array(100), classes: 10 } }),
+})
+
 async function runScript({ file, line, code, mark }: Chain): Promise<void> {
   const source = (path: string): string => pathToFileURL(path).href.replace('file://', '')
   const modules = new Map([...await doors()].map(([door, path]) => [door, source(path)]))
   modules.set('webgpu', source(join(root, 'test/end-to-end/webgpu-of-tests.ts')))
-  const given = `
-    import { arrays as arrays_ } from '${modules.get('fusenet/runtime')}'
-    const [image, label, images, labels] = [new Float32Array(784), Int32Array.of(7), new Float32Array(78400), new Int32Array(100)]
-    const source = ${JSON.stringify(SMALL)}
-    const dataset = arrays_({ image: { shape: [1, 28, 28], type: 'f32', data: new Float32Array(100 * 784) }, label: { shape: [], type: 'i32', data: new Int32Array(100), classes: 10 } })`
   const runnable = code
     .replace(/^(import .* from )'(.*?)'/gm, (_, start: string, name: string) => `${start}'${modules.get(name) ?? (name.startsWith('.') ? join(process.cwd(), name) : name)}'`)
     // Below the page in the text, a folder here. Other than that, the bundle and the data of the text are in the working folder.
@@ -126,7 +128,8 @@ async function runScript({ file, line, code, mark }: Chain): Promise<void> {
     // What is computed is small enough for any machine.
     .replaceAll("loadDataset('mnist'", "(() => dataset)('mnist'")
   const path = join(process.cwd(), `run-${line}.ts`)
-  await writeFile(path, `${given}\n${runnable}\nexport {}`)
+  await writeFile(path, `${runnable}\nexport {}`)
+  Object.assign(globalThis, given())
   const heard = vi.spyOn(console, 'log').mockImplementation(() => {})
   const run = import(/* @vite-ignore */ path)
   const pattern = /throws (.*)/.exec(mark)?.[1]
