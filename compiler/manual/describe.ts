@@ -84,7 +84,7 @@ export function shortCall({ name, parameters, values, role }: Signature): string
 export function exampleText({ kind, page }: Entry): string {
   const lines = page.example
   if (['solver', 'schedule', 'augmentation', 'dataset'].includes(kind)) {
-    return `net example {\n  input image: f32[3, 32, 32]\n  input label: class[10]\n  loss = softmax_loss(image -> fc(10), label)\n}\n\ntrain {\n${lines.map((line) => `  ${line}`).join('\n')}\n}`
+    return `net example {\n  input image: f32[3, 32, 32]\n  input label: class[10]\n  scores = image -> fc(10)\n  output prob = softmax(scores)\n  loss = softmax_loss(scores, label)\n}\n\ntrain {\n${lines.map((line) => `  ${line}`).join('\n')}\n}`
   }
   return `net example {\n${lines.map((line) => `  ${line}`).join('\n')}\n}`
 }

@@ -49,7 +49,7 @@ export const joining: Group = {
       shape: 'x [n, A, B, ...] -> [n, A B ...]',
       formula: ['the same numbers; nothing is moved'],
       gradient: ['dx = dy under the shape of x'],
-      example: ['input x: f32[8, 4, 4]', 'input label: class[128]', 'y = x -> flatten', 'loss = softmax_loss(y, label)'],
+      example: ['input x: f32[8, 4, 4]', 'input label: class[128]', 'output y = x -> flatten', 'loss = softmax_loss(y, label)'],
       see: ['reshape', 'fc'],
     },
     reshape: {

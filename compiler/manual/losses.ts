@@ -1,7 +1,7 @@
 import type { Group } from './page.ts'
 
-const head = ['input x: f32[64]', 'input label: class[10]', 'scores = x -> fc(10)']
-const targets = ['input x: f32[64]', 'input target: f32[4]', 'y = x -> fc(4)']
+const head = ['input x: f32[64]', 'input label: class[10]', 'scores = x -> fc(10)', 'output prob = softmax(scores)']
+const targets = ['input x: f32[64]', 'input target: f32[4]', 'output y = x -> fc(4)']
 
 export const losses: Group = {
   title: 'Losses and metrics',
