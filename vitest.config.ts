@@ -1,9 +1,19 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 
 /** Rooms whose tests open no device and change nothing global. */
 const PURE = 'test/{dsl,graph,loops,manual,ops,passes}/**/*.test.ts'
 const GOLDEN = 'test/golden/**/*.test.ts'
 const END_TO_END = 'test/end-to-end/**/*.test.ts'
+
+/**
+ * What a test file needs a process of its own for: a GPU, another process, a global that it changes. All others load the compiler once a
+ * worker, in place of once a file.
+ */
+const ALONE = /softwareGpu|webgpu-of-tests|chromium|vi\.|process\.(?:env|chdir|on)|globalThis|spawn|execFile/i
+const SHARING = ['cli', 'differential', 'measure', 'runtime', 'wasm'].flatMap((room) => readdirSync(join(import.meta.dirname, 'test', room))
+  .map((file) => `test/${room}/${file}`).filter((file) => file.endsWith('.test.ts') && !ALONE.test(readFileSync(join(import.meta.dirname, file), 'utf8'))))
 
 export default defineConfig({
   test: {
@@ -19,13 +29,13 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['**/node_modules/**', 'test/bench/**', PURE, GOLDEN, END_TO_END],
+          exclude: ['**/node_modules/**', 'test/bench/**', PURE, GOLDEN, END_TO_END, ...SHARING],
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
       },
       // Loading the compiler takes a third of a second a process.
-      { extends: true, test: { name: 'pure', include: [PURE], isolate: false, testTimeout: 60_000, hookTimeout: 60_000 } },
+      { extends: true, test: { name: 'pure', include: [PURE, ...SHARING], isolate: false, testTimeout: 60_000, hookTimeout: 60_000 } },
       { extends: true, test: { name: 'golden', include: [GOLDEN], testTimeout: 60_000, hookTimeout: 60_000 } },
       { extends: true, test: { name: 'end-to-end', include: [END_TO_END], testTimeout: 240_000, hookTimeout: 240_000 } },
     ],
