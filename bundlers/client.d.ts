@@ -3,18 +3,18 @@
  * tsconfig.json. Its inputs and outputs have any name then.
  */
 declare module '*.net' {
-  const net: import('fusenet/runtime').NetModule
+  const net: import('fusenet').NetModule
   export default net
 }
 declare module '*.net?inline' {
-  const net: import('fusenet/runtime').NetModule
+  const net: import('fusenet').NetModule
   export default net
 }
 declare module '*.net?programs=infer' {
-  const net: import('fusenet/runtime').NetModule
+  const net: import('fusenet').NetModule
   export default net
 }
 declare module '*.net?weights=fresh' {
-  const net: import('fusenet/runtime').NetModule
+  const net: import('fusenet').NetModule
   export default net
 }

@@ -7,6 +7,8 @@ export interface Hooks {
   warn(message: string): void
   error(problem: Problem): never
   resolve?(source: string, importer: string, options: { skipSelf: true }): Promise<{ readonly id: string; readonly external?: unknown } | null>
+  /** An expression for the address of a folder of emitted files, with a slash at its end, where files have none by which they are asked for. */
+  addressOf?(folder: string): string
   /** Vite from 6 on. */
   readonly environment?: { readonly mode?: string; readonly config: { readonly consumer?: string } }
 }

@@ -1,7 +1,7 @@
 import type { NetFile } from './net-file.ts'
 
 /**
- * The module of a net as text. Its default export is `{ name, url, open }`: `url` the folder of the bundle, as `open` of `fusenet/runtime` takes
+ * The module of a net as text. Its default export is `{ name, url, open }`: `url` the folder of the bundle, as `open` of fusenet takes
  * it, `open(options)` opens it.
  */
 export interface ModuleParts {
@@ -10,7 +10,7 @@ export interface ModuleParts {
   readonly url: string
 }
 
-const HEAD = "import { open } from 'fusenet/runtime'\n"
+const HEAD = "import { open } from 'fusenet'\n"
 
 /** Fetches the bundle from where a build or a server put it. */
 export const fetchedModule = ({ net, url }: ModuleParts): string =>
@@ -24,7 +24,7 @@ export const heldModule = ({ net, url, files }: ModuleParts & { readonly files: 
   `${HEAD}const url = ${url}\nexport default { name: ${nameOf(net)}, url, open: async (options) => open((await import(${JSON.stringify(files)})).default, options) }\n`
 
 /** In development: nets that are open become the new one when its text changes. */
-export const hotModule = ({ net, url }: ModuleParts): string => `import { open } from 'fusenet/runtime'
+export const hotModule = ({ net, url }: ModuleParts): string => `import { open } from 'fusenet'
 import { hotNet } from 'fusenet/vite/hot'
 export default hotNet(import.meta.hot, { name: ${nameOf(net)}, url: ${url}, signature: ${JSON.stringify(signatureOf(net))}, weights: ${JSON.stringify(net.weightsStamp)} }, open)
 if (import.meta.hot) import.meta.hot.accept()

@@ -56,6 +56,9 @@ export function isNet(id: string): boolean {
   return !OTHERS.some((word) => query.has(word))
 }
 
+/** Whether an import says how it is compiled, so that it is not what others of the same file have. */
+export const asksOwn = (query: URLSearchParams): boolean => [...query.keys()].some((name) => !PASSED.includes(name))
+
 /** Whether a module is asked for that holds a bundle's files. */
 export const wantsFiles = (query: URLSearchParams): boolean => query.has(FILES)
 export const filesQuery = (query: URLSearchParams): string => {

@@ -3,7 +3,7 @@ import { writeDeclarations } from './declarations.ts'
 import type { Hooks } from './hooks.ts'
 import { fetchedModule, filesModule, heldModule, hotModule } from './module-code.ts'
 import { compileNet, nameOf, type NetFile } from './net-file.ts'
-import { filesQuery, type FusenetOptions, type NetFileOptions, optionsOf, splitId, wantsFiles } from './options.ts'
+import { asksOwn, filesQuery, type FusenetOptions, type NetFileOptions, optionsOf, splitId, wantsFiles } from './options.ts'
 import { misfit, notesOf, problemOf } from './problem.ts'
 
 /** Where a bundle is to be found. */
@@ -52,7 +52,7 @@ export class NetPlugin {
     const wrong = serve || options.partial ? undefined : misfit(net, name)
     if (wrong !== undefined) hooks.error({ message: wrong, id: file })
     if (!wantsFiles(query)) this.#tell(hooks, net, name)
-    if (this.types) await writeDeclarations(net)
+    if (this.types && !asksOwn(query)) await writeDeclarations(net)
     return { code: this.#code(hooks, net, query, options), map: { mappings: '' }, moduleSideEffects: false, moduleType: 'js' }
   }
 
@@ -76,9 +76,10 @@ export class NetPlugin {
     }
     // A server's build has no files of its own: the page's build emits the same ones, under the same names.
     if (isServer) return heldModule({ net, files, url: JSON.stringify(`${/^(\/|https?:)/.test(base) ? base : '/'}${folder}/`) })
-    if (inline) return heldModule({ net, files, url: 'undefined' })
+    if (inline) return heldModule({ net, files, url: "''" })
     const references = [...net.files].map(([name, source]) => [name, hooks.emitFile({ type: 'asset', fileName: posix.join(folder, name), source })] as const)
     const manifest = references.find(([name]) => name === 'bundle.json')![1]
+    if (hooks.addressOf) return fetchedModule({ net, url: hooks.addressOf(folder) })
     return fetchedModule({ net, url: `import.meta.ROLLUP_FILE_URL_${manifest}.replace(/bundle\\.json(?=$|\\?)/, '')` })
   }
 

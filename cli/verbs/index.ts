@@ -5,6 +5,7 @@ import { compile } from './compile.ts'
 import { devices } from './devices.ts'
 import { evaluate } from './eval.ts'
 import { fmt } from './fmt.ts'
+import { init } from './init.ts'
 import { inspect } from './inspect.ts'
 import { layers } from './layers.ts'
 import { run } from './run.ts'
@@ -15,4 +16,4 @@ import { train } from './train.ts'
 import { tune } from './tune.ts'
 
 /** In the order in which `fusenet --help` lists them. */
-export const VERBS: readonly Verb[] = [check, fmt, inspect, compile, run, step, train, evaluate, bench, tune, devices, layers, summary, draw]
+export const VERBS: readonly Verb[] = [init, check, fmt, inspect, compile, run, step, train, evaluate, bench, tune, devices, layers, summary, draw]

@@ -9,7 +9,7 @@ const here = (path: string): string => fileURLToPath(new URL(`../../${path}`, im
 
 /** What a project has installed, from the sources: nothing needs to be built. */
 export const alias = [
-  { find: 'fusenet/runtime', replacement: here('runtime/index.ts') },
+  { find: /^fusenet$/, replacement: here('runtime/index.ts') },
   { find: 'fusenet/vite/hot', replacement: here('bundlers/hot.ts') },
 ]
 

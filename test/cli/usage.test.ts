@@ -58,7 +58,7 @@ describe('help', () => {
   test('lists all verbs, exit code 0', async () => {
     const { code, out } = await fusenet(['--help'])
     expect(code).toBe(0)
-    for (const verb of ['check', 'fmt', 'inspect', 'compile', 'run', 'step', 'train', 'eval', 'bench', 'tune', 'devices']) expect(out).toMatch(new RegExp(`^  ${verb} `, 'm'))
+    for (const verb of ['init', 'check', 'fmt', 'inspect', 'compile', 'run', 'step', 'train', 'eval', 'bench', 'tune', 'devices']) expect(out).toMatch(new RegExp(`^  ${verb} `, 'm'))
   })
 
   test.each([[['train', '--help']], [['help', 'train']]])('of a verb: %s', async (argv) => {
