@@ -15,7 +15,7 @@ interface Message {
 /** Of esbuild's interface for plugins, what is used here. */
 interface Build {
   readonly initialOptions: { readonly absWorkingDir?: string }
-  resolve(path: string, options: { importer: string; resolveDir: string; kind: string }): Promise<{ readonly path: string; readonly errors: unknown[] }>
+  resolve(path: string, options: { importer: string; resolveDir: string; kind: any }): Promise<{ readonly path: string; readonly errors: unknown[] }>
   onResolve(options: { filter: RegExp }, resolve: (args: { path: string; importer: string; resolveDir: string; kind: string }) => Promise<object | undefined>): void
   onLoad(options: { filter: RegExp }, load: (args: { path: string; suffix: string }) => Promise<object | undefined>): void
 }

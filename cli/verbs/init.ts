@@ -58,6 +58,6 @@ function checked(name: string): string {
 
 /** The folder's name as npm would have it. */
 function nameOf(folder: string): string {
-  const words = basename(resolve(folder)).normalize('NFKD').toLowerCase().replace(/[^a-z0-9._~-]+/g, '-').replace(/^[^a-z0-9]+|[^a-z0-9]+$/g, '')
+  const words = basename(resolve(folder)).normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase().replace(/[^a-z0-9._~-]+/g, '-').replace(/^[^a-z0-9]+|[^a-z0-9]+$/g, '')
   return words.slice(0, LONGEST) || 'my-net'
 }

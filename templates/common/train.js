@@ -8,7 +8,7 @@ const file = 'src/spirals.net'
 const net = await open(compile({ file, text: await readFile(file, 'utf8') }))
 
 for await (const { epoch, epochEnd, loss } of net.train(points(400, 1))) {
-  if (epochEnd && (epoch + 1) % 50 === 0) console.log(`epoch ${epoch + 1}: loss ${loss.toFixed(4)}`)
+  if (epochEnd && (epoch + 1) % 20 === 0) console.log(`epoch ${epoch + 1}: loss ${loss.toFixed(4)}`)
 }
 // Points that it was not trained with.
 const { metrics } = await net.evaluate(points(400, 2))

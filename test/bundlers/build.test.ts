@@ -1,10 +1,13 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { build as esbuild } from 'esbuild'
 import { rollup } from 'rollup'
 import { build, type InlineConfig } from 'vite'
 import { afterAll, describe, expect, test } from 'vitest'
+import fusenetEsbuild from '../../bundlers/esbuild.ts'
 import fusenetRollup from '../../bundlers/rollup.ts'
+import fusenetWebpack from '../../bundlers/webpack.ts'
 import fusenet, { type FusenetOptions } from '../../bundlers/vite.ts'
 import { open } from '../../runtime/open.ts'
 import { writeSafetensors } from '../../runtime/safetensors.ts'
@@ -134,6 +137,45 @@ describe('a build is refused', () => {
   test('options that there are not are told at once', () => {
     expect(() => fusenet({ program: ['infer'] } as FusenetOptions)).toThrow('fusenet has no option program; did you mean programs?')
     expect(() => fusenet({ nets: { 'a.net': { style: 'fast' as 'merged' } } })).toThrow('nets["a.net"]: style "fast": \'merged\' or \'split\' is wanted')
+  })
+})
+
+describe('other bundlers', () => {
+  test('esbuild has the bundle in its code, and draws mistakes at their place', async () => {
+    const run = (file: string): Promise<any> => import(/* @vite-ignore */ pathToFileURL(join(page.root, file)).href)
+    const make = (): Promise<unknown> => esbuild({
+      absWorkingDir: page.root, entryPoints: ['src/inline.js', 'src/server.js'], outdir: 'esbuilt', outExtension: { '.js': '.mjs' }, bundle: true, splitting: true, format: 'esm', platform: 'node', logLevel: 'silent',
+      plugins: [fusenetEsbuild()], alias: { fusenet: alias[0]!.replacement },
+    })
+    await make()
+    const net = await (await run('esbuilt/server.mjs')).default.open({ batch: 1 })
+    expect(await net.run({ x: [1, 1, 1] })).toEqual({ out: Float32Array.of(16, 35) })
+    net.close()
+    page.write('src/blocks.net', BLOCKS.replace('fc(n)', 'fcc(n)'))
+    const error: any = await make().catch((thrown: unknown) => thrown)
+    page.write('src/blocks.net', BLOCKS)
+    expect(error.errors[0]).toMatchObject({ text: expect.stringContaining('there is no layer or block fcc'), pluginName: 'fusenet', location: { file: 'src/blocks.net', line: 2, column: 14, lineText: '  return x -> fcc(n) as layer' } })
+  })
+
+  test('webpack emits the files below its public path; a server has them in the code', async () => {
+    const load = (target: string, file = 'src/tiny.net', options: FusenetOptions = {}): Promise<{ code: string; emitted: Map<string, Uint8Array>; watched: string[] }> => {
+      const [emitted, watched] = [new Map<string, Uint8Array>(), [] as string[]]
+      return new Promise((resolve, reject) => fusenetWebpack.call({
+        resourcePath: join(page.root, file), resourceQuery: '', rootContext: page.root, target, getOptions: () => options,
+        async: () => (error, code) => (error ? reject(error) : resolve({ code: code!, emitted, watched })),
+        addDependency: (path) => watched.push(path), emitFile: (name, data) => emitted.set(name, data as Uint8Array), emitWarning: (warning) => { throw warning },
+      }))
+    }
+    const { code, emitted, watched } = await load('web')
+    const folder = /__webpack_public_path__ \+ "(assets\/tiny-[0-9a-f]{8}\/)"/.exec(code)![1]!
+    const net = await open(new Map([...emitted].map(([name, data]) => [name.slice(folder.length), data])), { batch: 1, device: 'wasm' })
+    expect(await net.run({ x: [1, 1, 1] })).toEqual({ out: Float32Array.of(16, 35) })
+    net.close()
+    expect(watched.sort()).toEqual([join(page.root, 'src/blocks.net'), join(page.root, 'src/tiny.safetensors')])
+    expect((await load('node')).emitted.size).toBe(0)
+    page.write('src/wrong.net', TINY.replace('head(2)', 'heat(2)'))
+    await expect(load('web', 'src/wrong.net')).rejects.toThrow(/wrong\.net:6:12: there is no layer or block heat[^]*6 \| {3}y = x -> heat\(2\)[^]*\^\^\^\^/)
+    await expect(load('web', 'src/tiny.net', { programs: 'infer' as never })).rejects.toThrow('programs "infer": a list of names is wanted')
   })
 })
 

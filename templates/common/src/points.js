@@ -11,7 +11,7 @@ export function points(count = 400, seed = 1) {
   for (let i = 0; i < count; i++) {
     label[i] = i % 2
     const radius = Math.sqrt(random())
-    const angle = 3.5 * radius + Math.PI * label[i]
+    const angle = 5 * radius + Math.PI * label[i]
     point[2 * i] = radius * Math.cos(angle) + 0.03 * (random() - 0.5)
     point[2 * i + 1] = radius * Math.sin(angle) + 0.03 * (random() - 0.5)
   }
