@@ -5,6 +5,7 @@ export { BundleError, InputError, NonFiniteError, type Problem } from './errors.
 export { type BundleSource, open, type OpenOptions } from './open.ts'
 export type { FetchOptions, LoadProgress } from './fetch-files.ts'
 export type { Gradients, Inputs, Net, Outputs, Parameters, StepResult, TrainInputs, TrainOutputs, TrainStep } from './net-api.ts'
+export type { NetModule } from './net-module.ts'
 export type { AnyNet, Kind, NetSpec } from './net-spec.ts'
 export type { FloatValues, InputValues, LabelValues } from './inputs.ts'
 export type { TensorLike, Tensors } from './tensors.ts'

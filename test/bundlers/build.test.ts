@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { build as esbuild } from 'esbuild'
@@ -59,6 +59,18 @@ describe('a build by Vite', () => {
     const nets = readdirSync(join(page.root, 'dist/nets')).map((folder) => JSON.parse(readFileSync(join(page.root, 'dist/nets', folder, 'bundle.json'), 'utf8')))
     const held = nets.map(({ plans }) => Object.entries<{ parts: { programs: string[] }[] }>(plans).map(([target, plan]) => [target, plan.parts.flatMap(({ programs }) => programs)]))
     expect(held.sort()).toEqual([[['wasm', ['eval']]], [['webgpu', ['infer']]]])
+  })
+
+  test('writes what TypeScript is to know, for an import that says nothing of its own', async () => {
+    page.write('src/main.js', "import a from './tiny.net?programs=infer'\nglobalThis.a = a\n")
+    await vite({ types: true })
+    const file = join(page.root, 'src/tiny.d.net.ts')
+    expect(existsSync(file)).toBe(false)
+    page.write('src/main.js', "import a from './tiny.net'\nglobalThis.a = a\n")
+    await vite({ types: true })
+    const text = readFileSync(file, 'utf8')
+    rmSync(file)
+    for (const part of ["import type { NetModule } from 'fusenet'", 'export interface Tiny {', "readonly out: 'f32'", 'declare const net: NetModule<Tiny>\nexport default net']) expect(text).toContain(part)
   })
 
   test('of a server holds the files itself and knows the address that a page has', async () => {

@@ -2,7 +2,8 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
-import { check } from '../../compiler/index.ts'
+import { declarationsOf } from '../../bundlers/declarations.ts'
+import { check, compile } from '../../compiler/index.ts'
 import { fusenet, json } from './helper.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'fusenet-init-'))
@@ -43,6 +44,11 @@ describe.each(['vite', 'node', 'page'])('fusenet init --template %s', (template)
     expect([code, err]).toEqual([1, expect.stringContaining('holds files already (.gitignore, README.md,')])
     expect(files(root).map((file) => readFileSync(file, 'utf8'))).toEqual(before)
   })
+})
+
+test('types of the template are those of its net', async () => {
+  const net = compile(readFileSync('templates/common/src/spirals.net', 'utf8'), { file: 'src/spirals.net' })
+  expect(readFileSync('templates/vite/src/spirals.d.net.ts', 'utf8')).toBe(declarationsOf({ bundle: net }))
 })
 
 describe('fusenet init', () => {
