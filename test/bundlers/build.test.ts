@@ -19,9 +19,9 @@ const page = project({
   'src/main.js': `import tiny from './tiny.net'
 globalThis.url = tiny.url
 globalThis.open = tiny.open
-globalThis.worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' })
+globalThis.worker = new Worker(new URL('./asker.js', import.meta.url), { type: 'module' })
 `,
-  'src/worker.js': "import tiny from './tiny.net'\ntiny.open().then((net) => postMessage(net.classes))\n",
+  'src/asker.js': "import tiny from './tiny.net'\ntiny.open().then((net) => postMessage(net.classes))\n",
   'src/server.js': "export { default } from './tiny.net'\n",
   'src/inline.js': "export { default } from './tiny.net?inline'\n",
 })
@@ -39,7 +39,7 @@ describe('a build by Vite', () => {
     const [folder, ...others] = folders()
     expect(others).toEqual([])
     expect(folder).toMatch(/^tiny-[0-9a-f]{8}$/)
-    for (const chunk of ['index', 'worker']) expect(text(chunk)).toContain(`"/app/assets/${folder}/bundle.json"`)
+    for (const chunk of ['index', 'asker']) expect(text(chunk)).toContain(`"/app/assets/${folder}/bundle.json"`)
     // A page asks for what it runs: nothing of the bundle is in its code.
     expect(text('index').includes('squared_loss')).toBe(false)
     const net = await open(pathToFileURL(join(page.root, 'dist/assets', folder!)), { batch: 1, device: 'wasm' })
@@ -50,7 +50,7 @@ describe('a build by Vite', () => {
   test('is found beside the code where the base is relative', async () => {
     await vite(undefined, { base: './' })
     expect(text('index')).toContain(`new URL("${folders()[0]}/bundle.json", import.meta.url)`)
-    expect(text('worker')).toContain(`new URL("${folders()[0]}/bundle.json", self.location.href)`)
+    expect(text('asker')).toContain(`new URL("${folders()[0]}/bundle.json", self.location.href)`)
   })
 
   test('takes what is wanted from its options, those of a net, and an import', async () => {
