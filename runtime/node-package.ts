@@ -31,12 +31,17 @@ export function findPackage(name: OptionalPackage, file = ''): string | undefine
   return undefined
 }
 
+/** Asks a package for the least: what is native in it is found only then. */
+const PROBES: Partial<Record<OptionalPackage, (module: any) => unknown>> = { esbuild: ({ transform }) => transform('') }
+
 /** An optional package, loaded. Throws InputError: it is not installed, or cannot be loaded on this machine. */
 export async function importPackage<Module>(name: OptionalPackage): Promise<Module> {
   const path = findPackage(name)
   if (path === undefined) throw new InputError(howToInstall(name))
   try {
-    return await import(/* @vite-ignore */ pathToFileURL(path).href) as Module
+    const module = await import(/* @vite-ignore */ pathToFileURL(path).href) as Module
+    await PROBES[name]?.(module)
+    return module
   } catch (error) {
     // Mostly native code for another system: node_modules was copied, or optional packages were left out.
     const reason = (error instanceof Error ? error.message : String(error)).split('\n')[0]!.replace(/:$/, '')

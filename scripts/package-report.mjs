@@ -93,7 +93,7 @@ export const CHECKS = {
     }]))),
 
   'a server without a window: every entry loads, and a net infers': ({ project }) => {
-    const entries = Object.keys(packageOf(project).exports).map((entry) => entry.replace(/^\./, 'fusenet')).filter((entry) => !/json$/.test(entry) && !FOR_BUILDS.test(entry))
+    const entries = Object.keys(packageOf(project).exports).map((entry) => entry.replace(/^\./, 'fusenet')).filter((entry) => !/json$|\/worker$/.test(entry) && !FOR_BUILDS.test(entry))
     writeFileSync(join(project, 'server.mjs'), `
       ${entries.map((entry) => `import ${JSON.stringify(entry)}`).join('\n')}
       import { compile } from 'fusenet/compiler'
@@ -154,7 +154,7 @@ export const CHECKS = {
     same(existsSync(join(project, 'line', 'bundle.d.ts')), true)
   },
 
-  'packages that are not there are told with the command that installs them, and no stack': ({ project }) => {
+  'packages that are not there are told with the command that installs them, and no stack': ({ folder, project }) => {
     // As much of a PNG as nobody looks further than.
     writeFileSync(join(project, 'x.png'), Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a))
     writeFileSync(join(project, 'mean.net'), MEAN)
@@ -163,6 +163,14 @@ export const CHECKS = {
       const { status, stdout, stderr } = spawn(project, fusenet(project), argv)
       const said = stdout + stderr
       if (status !== 1 || !said.includes(`npm install ${name}`) || /\n +at |fault of fusenet/.test(said)) throw new Error(`fusenet ${argv.join(' ')} (exit code ${status}): ${said}`)
+    }
+    // As after `npm install --omit=optional`, or with node_modules of another system.
+    for (const name of ['sharp', 'esbuild']) {
+      const broken = join(folder, 'broken', 'node_modules', name)
+      mkdirSync(broken, { recursive: true })
+      writeFileSync(join(broken, 'index.js'), name === 'sharp' ? "throw new Error('Could not load it\\nPossible solutions')" : "exports.transform = async () => { throw new Error('Could not load it') }")
+      const { status, stderr } = spawn(join(folder, 'broken'), fusenet(project), OPTIONAL[name].map((word) => (/^(?:mean|line|x)\./.test(word) ? join(project, word) : word)))
+      if (status !== 1 || !stderr.includes(`cannot be loaded (Could not load it); to install it anew: npm install ${name}`)) throw new Error(`exit code ${status}: ${stderr}`)
     }
     const said = run(project, fusenet(project), 'devices')
     if (!/npm install webgpu/.test(said) || !/auto takes wasm/.test(said)) throw new Error(said)

@@ -1,11 +1,11 @@
 /**
  * `npm pack` and `npm publish` call this: it makes `dist` anew as it is shipped. The runtime stays module by module, so that bundlers take
  * what is used of it; compiler and command, which nobody takes apart, become a file each: hundreds of small files take twice their size
- * on a disk. Code stays legible, so that errors show where; comments are left out (declarations keep them: editors show those), and so
- * are the declarations that no entry of the package reaches.
+ * on a disk. Names stay, so that errors show where; comments are left out (declarations keep them: editors show those), and so are the
+ * declarations that no entry of the package reaches.
  */
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { checkNode, install, node, root } from './steps.mjs'
 
 const dist = join(root, 'dist')
@@ -46,7 +46,7 @@ async function joinModules(folders) {
     input: Object.fromEntries([...asked].map((file) => [relative(dist, file).replaceAll(sep, '/').replace(/\.js$/, ''), file])),
     // Packages, and the rest of the house.
     external: (name, from) => !/^[./]/.test(name) && !isAbsolute(name) || (from !== undefined && !isJoined(resolve(dirname(from), name))),
-    onLog: (_, { code, message }) => { if (code !== 'CIRCULAR_DEPENDENCY') throw new Error(message) },
+    onLog: (_, { code, message }) => { if (/UNRESOLVED|MISSING/.test(code)) throw new Error(message) },
   })
   const { output } = await bundle.generate({
     format: 'es',
@@ -60,10 +60,18 @@ async function joinModules(folders) {
 
 async function withoutComments(files) {
   await Promise.all(files.map(async (file) => {
-    // What speaks to bundlers inside of `import()`, licenses and `#!` stay.
-    const { code } = await transform(readFileSync(file, 'utf8'), { loader: 'js', format: 'esm', target: 'es2023', legalComments: 'inline' })
+    const text = readFileSync(file, 'utf8')
+    // The script of workers is as small as it gets.
+    if (isMinified(text)) return
+    // What speaks to bundlers inside of `import()`, licenses and `#!` stay. Of what nobody steps through, lines are filled; names stay everywhere.
+    const filled = basename(file) === 'inside.js' ? { minifyWhitespace: true, lineLimit: 160 } : {}
+    const { code } = await transform(text, { loader: 'js', format: 'esm', target: 'es2023', legalComments: 'inline', ...filled })
     writeFileSync(file, code)
   }))
+}
+
+function isMinified(text) {
+  return text.length > 5000 && text.length / text.split('\n').length > 1000
 }
 
 /** The files of an extension that package.json names, however its conditions are nested. */

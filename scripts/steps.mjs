@@ -37,8 +37,8 @@ export function npm(...args) {
 export function install() {
   if (isInstalled()) return true
   console.log('installing packages (npm ci)')
-  // Told how loud to be: a silent `npm test` hands its silence down, and a failure would have no reason.
-  return npm('ci', '--no-audit', '--no-fund', '--loglevel=warn')
+  // All of it, even where NODE_ENV is production. Told how loud to be: a silent `npm test` hands its silence down, and a failure would have no reason.
+  return npm('ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=warn')
 }
 
 /** npm notes in node_modules what it put there: the same packages in the same versions as in the lock file, but for those of other platforms. */

@@ -15,5 +15,6 @@ const { outputFiles: [script] } = await build({
     onLoad({ filter: /.*/, namespace: 'none' }, () => ({ contents: 'export {}' }))
   } }],
 })
-writeFileSync(join(root, 'dist/runtime/worker.js'), script.text)
+// It is a module by its name and runs as either: who looks at packages wants to see that it is one.
+writeFileSync(join(root, 'dist/runtime/worker.js'), `${script.text.trimEnd()}\nexport {}\n`)
 writeFileSync(join(root, 'dist/runtime/remote/worker-text.js'), `export const TEXT = ${JSON.stringify(script.text)};\n`)
