@@ -8,17 +8,20 @@ import type { Bundle } from '../runtime/format.ts'
 import { replaceFiles } from '../runtime/node-files.ts'
 import { importPackage } from '../runtime/node-package.ts'
 import { withoutFacts } from '../runtime/stored.ts'
+import { inlineWorker, workerScript } from './module-worker.ts'
 
 export interface ModuleOptions {
   /** The weights are a file beside the module, which fetches them when the net is opened. Default: they are in it. */
   readonly weightsBeside?: boolean
+  /** `false`: without the script of a worker, for `open({ worker: true })`. */
+  readonly worker?: boolean
 }
 
 /**
  * Writes a bundle as one ES module: the runtime, the manifest, the kernels and the weights, and types beside it. It runs in a page and in
  * Node as it is; for WebGPU in Node a device is handed in. Throws InputError where there are no weights to lie beside it.
  */
-export async function writeModule(file: string, bundle: Bundle, { weightsBeside = false }: ModuleOptions = {}): Promise<{ files: string[]; bytes: number }> {
+export async function writeModule(file: string, bundle: Bundle, { weightsBeside = false, worker = true }: ModuleOptions = {}): Promise<{ files: string[]; bytes: number }> {
   const stored = await bundleFiles(withoutFacts(bundle))
   const weights = weightsBeside ? stored.get(WEIGHTS_FILE) : undefined
   if (weightsBeside && !weights) throw new InputError(`${bundle.manifest.name} has no weights to lie beside the module: name them with --weights, or leave out --weights-beside`)
@@ -27,7 +30,7 @@ export async function writeModule(file: string, bundle: Bundle, { weightsBeside 
   const written = new Map<string, string | Uint8Array>([
     ...(weights ? [[beside!, weights] as const] : []),
     [file.replace(/\.(m?)js$/, '.d.$1ts'), await moduleTypes(bundle)],
-    [file, await moduleCode(headOf(bundle), stored, beside && basename(beside))],
+    [file, await moduleCode(headOf(bundle), stored, beside && basename(beside), worker)],
   ])
   await replaceFiles(written)
   return { files: [...written.keys()].reverse().map((name) => basename(name)), bytes: [...written.values()].reduce((sum, data) => sum + Buffer.byteLength(data), 0) }
@@ -36,7 +39,7 @@ export async function writeModule(file: string, bundle: Bundle, { weightsBeside 
 const FROM_SOURCES = import.meta.url.endsWith('.ts')
 
 /** `beside`: the name of the file with the weights. */
-async function moduleCode(head: string, stored: ReadonlyMap<string, Uint8Array>, beside: string | undefined): Promise<string> {
+async function moduleCode(head: string, stored: ReadonlyMap<string, Uint8Array>, beside: string | undefined, worker: boolean): Promise<string> {
   const { build } = await importPackage<typeof import('esbuild')>('esbuild')
   const runtime = (name: string): string => JSON.stringify(fileURLToPath(new URL(`../runtime/${name}${FROM_SOURCES ? '.ts' : '.js'}`, import.meta.url)))
   const isText = ([name]: readonly [string, unknown]): boolean => /\.(json|wgsl)$/.test(name)
@@ -57,6 +60,7 @@ async function moduleCode(head: string, stored: ReadonlyMap<string, Uint8Array>,
           : `async (options) => openBundle(await weightsBeside(files, new URL(${JSON.stringify(`./${beside}`)}, import.meta.url), options), options)`}`,
     },
     bundle: true, write: false, format: 'esm', platform: 'neutral', target: 'es2022', minify: true, legalComments: 'none', logLevel: 'silent',
+    plugins: [inlineWorker(worker ? workerScript(FROM_SOURCES ? '.ts' : '.js') : undefined)],
     banner: { js: head },
   })
   return built.outputFiles[0]!.text

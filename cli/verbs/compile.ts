@@ -25,6 +25,7 @@ export const compile: Verb = {
       .option('--programs <list>', 'only these: infer, eval, step, train, gradients, infer/batch, train/global, ...; default stands for the usual ones (default,step/global)', names)
       .option('--targets <list>', 'only for these: webgpu, wasm, webgpu-f16, webgpu-software (default: webgpu,wasm)', names)
       .option('--weights-beside', 'with --format esm: the weights are a file beside the module, which it fetches')
+      .option('--no-worker', 'with --format esm: without the script that open({ worker: true }) runs in a worker, 130 KB')
       .addOption(new Option('--format <format>', 'a folder of files, or one ES module with everything in it').choices(['folder', 'esm']).default('folder'))
   },
   async run({ args, options, screen }) {
@@ -43,7 +44,7 @@ export const compile: Verb = {
     const partial = net.partial && { ...net.partial, told: (found: WeightsMatch, from: string): void => { net.partial!.told(match = found, from) } }
     const bundle = await loadBundle(args[0]!, { ...net, partial, ...only, older: true })
     refuseAbsent(bundle, programs)
-    const written = asModule ? await writeModule(output, bundle, { weightsBeside }) : await writeFolder(output, bundle)
+    const written = asModule ? await writeModule(output, bundle, { weightsBeside, worker: options['worker'] !== false }) : await writeFolder(output, bundle)
     const { manifest } = bundle
     const kernels = Object.values(manifest.plans).reduce((sum, plan) => sum + plan.kernels.length, 0)
     const held = PROGRAMS.filter((name) => Object.values(manifest.plans).some((plan) => plan.programs[name]))
