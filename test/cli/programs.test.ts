@@ -276,11 +276,14 @@ describe('compile', () => {
     expect((await onCpu.evaluate(two)).loss).toBeCloseTo(-(Math.log(3 / 4) + Math.log(1 / 2)) / 2, 6)
     expect((await onCpu.save()).weights?.size).toBe(2)
     onCpu.close()
+    const there = await module.open({ batch: 1, worker: true })
+    expect((await there.run({ x: [Math.log(3), 0] }))['prob']![0]).toBeCloseTo(3 / 4, 5)
+    there.close()
   })
 
   test('--weights-beside: a module whose weights are a file', async () => {
     const weights = ['--weights', at('line.safetensors')]
-    const said = await fusenet(['compile', at('line.net'), ...weights, '--programs', 'infer', '--targets', 'wasm', '--format', 'esm', '--weights-beside', '-o', at('beside/line.mjs'), '--json'])
+    const said = await fusenet(['compile', at('line.net'), ...weights, '--programs', 'infer', '--targets', 'wasm', '--format', 'esm', '--weights-beside', '--no-worker', '-o', at('beside/line.mjs'), '--json'])
     expect(json(said).files).toEqual(['line.mjs', 'line.d.mts', 'line.weights.safetensors'])
     const { open, files } = await import(/* @vite-ignore */ pathToFileURL(at('beside/line.mjs')).href) as typeof import('../../runtime/index.ts') & { files: ReadonlyMap<string, Uint8Array>; open(options: OpenOptions): Promise<Net> }
     expect([...files.keys()].sort()).toEqual(['bundle.json', 'wasm/infer-relaxed.wasm', 'wasm/infer.json', 'wasm/infer.wasm'])
@@ -292,6 +295,7 @@ describe('compile', () => {
     await writeFile(at('beside/line.weights.safetensors'), 'x')
     await expect(open({ device: 'wasm' })).rejects.toThrow(/line\.weights\.safetensors: is cut: 1 bytes/)
     ;(await open({ device: 'wasm', weights: 'fresh' })).close()
+    await expect(open({ weights: 'fresh', worker: true })).rejects.toThrow(/written without a worker \(fusenet compile --no-worker\)/)
     expect((await fusenet(['compile', at('line.net'), '--format', 'esm', '--weights-beside', '-o', at('beside/line.mjs')])).err).toMatch(/line has no weights to lie beside the module/)
     expect((await fusenet(['compile', at('line.net'), '--weights-beside', '-o', at('beside/line')])).err).toMatch(/--weights-beside is for --format esm/)
   })
