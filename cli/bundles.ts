@@ -106,7 +106,8 @@ export async function loadBundle(path: string, options: NetOptions): Promise<Bun
 }
 
 /** Names of classes come with the weights where all of them fit: another head is for other classes. */
-async function withWeights(bundle: Bundle, weights: string, partial?: Partial): Promise<Bundle> {
+async function withWeights({ manifest: { best: _, ...manifest }, ...rest }: Bundle, weights: string, partial?: Partial): Promise<Bundle> {
+  const bundle = { ...rest, manifest }
   if (weights === FRESH) return bundle
   if (!partial) return named({ ...bundle, weights: await readWeights(weights, bundle) }, weights)
   const tensors = await readTensors(weights)

@@ -1,6 +1,6 @@
 import { augment } from '../runtime/data/augment.ts'
 import { type Dataset, select } from '../runtime/data/dataset.ts'
-import { limited } from '../runtime/data/limit.ts'
+import { holdOut, limited } from '../runtime/data/limit.ts'
 import { loadData, NAMED_DATA, pictureShape } from '../runtime/data/node-datasets.ts'
 import { InputError } from '../runtime/errors.ts'
 import type { Bundle, InputEntry } from '../runtime/format.ts'
@@ -13,7 +13,7 @@ export interface NetData {
   readonly name: string
   readonly train: Dataset
   readonly test: Dataset
-  /** For tests on the way, where the data have a part for it. */
+  /** For tests on the way, where the data have a part for it or one was kept back. */
   readonly validation?: Dataset
   /** With how many samples each, as they are used. */
   readonly classes?: readonly ClassCount[]
@@ -28,6 +28,8 @@ export interface NetDataRequest {
   /** The samples that are used: of all classes, chosen by `seed`. */
   readonly limit?: number
   readonly seed: number
+  /** Of the samples to train with, those to keep back for tests on the way: see `holdOut`. */
+  readonly validation?: number
   /** Inputs that are read from the data. */
   readonly inputs: readonly InputEntry[]
   /** `train`: both parts are used, the limit is the training's. Else the part that is evaluated; undefined: what was handed in, whole. */
@@ -55,7 +57,7 @@ export async function netData(bundle: Bundle, request: NetDataRequest, screen: S
   let data: NetData
   let used: Record<string, Dataset>
   if (use === 'train') {
-    data = { ...files, train: await few(files.train) }
+    data = await keptBack({ ...files, train: await few(files.train) }, request)
     used = { train: data.train, ...(data.validation && { validation: data.validation }), test: data.test }
   } else {
     const part = use.part ?? 'test'
@@ -69,8 +71,16 @@ export async function netData(bundle: Bundle, request: NetDataRequest, screen: S
   }
   // What feeds what is told by shapes as they will be.
   const report = await countClasses(request.inputs, Object.fromEntries(Object.entries(used).map(([part, dataset]) => [part, augment(dataset, changes, request.inputs)])), use === 'train')
-  if (!screen.json) for (const line of [...(report?.lines ?? []), ...files.notes]) screen.note(line)
+  if (!screen.json) for (const line of [...(report?.lines ?? []), ...data.notes]) screen.note(line)
   return { ...data, ...(report && { classes: report.classes }) }
+}
+
+/** With `--validation`: a part for tests on the way, which the data must not have already. */
+async function keptBack(data: NetData, { validation, seed }: NetDataRequest): Promise<NetData> {
+  if (validation === undefined) return data
+  if (data.validation) throw new InputError(`${data.name} has a part for validation, of ${data.validation.length} samples: leave out --validation, or move that part away`)
+  const { rest, held } = await holdOut(data.train, validation, seed)
+  return { ...data, train: rest, validation: held, notes: [...data.notes, `${held.length} of ${data.train.length} samples, of all classes, are kept back for validation (seed ${seed})`] }
 }
 
 function pictureInput(inputs: readonly InputEntry[]): InputEntry {

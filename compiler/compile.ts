@@ -9,7 +9,7 @@ import { accumulationProblems, divisorsOf } from './accumulation.ts'
 import { choosePrograms, noneOf, normalizationsOf, PROGRAM_NAMES, programProblems, unknownNames } from './choose-programs.ts'
 import { checkCompile, checkInspect } from './compile-options.ts'
 import { CompileError } from './compile-error.ts'
-import type { Graph } from './graph/graph.ts'
+import type { Graph, Value } from './graph/graph.ts'
 import { sha256Hex } from './hash.ts'
 import { inspectManifest, type InspectReport } from './inspect.ts'
 import { operators } from './ops/table.ts'
@@ -195,6 +195,7 @@ function manifestOf(program: Program, graph: Graph, choices: Pick<Manifest, 'sty
     })),
     outputs: graph.outputs.filter((o) => o.role !== 'gradient').map((o) => ({
       name: o.name, role: o.role as 'output' | 'loss' | 'metric', shape: o.value.shape, ...(o.weight !== undefined && o.weight !== 1 && { weight: o.weight }),
+      ...(o.role === 'metric' && betterOf(graph, o.value)),
       ...(scored.has(o.name) && { scores: scored.get(o.name)! }),
       ...(totals.has(o.name) && { total: totals.get(o.name)! }),
     })),
@@ -205,6 +206,12 @@ function manifestOf(program: Program, graph: Graph, choices: Pick<Manifest, 'sty
     ...(program.train && { train: { ...trainEntry(program.train), ...(divisors.length > 0 && { divisors }) } }),
     plans,
   }
+}
+
+/** Of a share that is right more is better, of a loss less. */
+function betterOf(graph: Graph, metric: Value): { readonly better?: 'higher' | 'lower' } {
+  const op = graph.nodes.find((node) => node.outputs.includes(metric))?.op ?? ''
+  return op === 'accuracy' ? { better: 'higher' } : op.endsWith('_loss') ? { better: 'lower' } : {}
 }
 
 /** Labels that a loss or a metric passes over, beside the classes: no others mean anything. */

@@ -57,8 +57,21 @@ export interface Manifest {
   readonly normalizations?: readonly NormalizationEntry[]
   /** Absent when the net has no loss. */
   readonly train?: TrainEntry
+  /** Of weights that a training chose as its best, by a test on the way. Absent: they are the last ones, or nobody said. */
+  readonly best?: BestEntry
   /** One plan a target: `webgpu`, `wasm`; `webgpu-f16` and `webgpu-software` where they were asked for. */
   readonly plans: Readonly<Record<string, Plan>>
+}
+
+/** When weights were the best, and by what. */
+export interface BestEntry {
+  /** A loss or metric, of a part of the data. */
+  readonly metric: string
+  readonly part: 'validation' | 'test'
+  readonly value: number
+  /** After how many updates, and in which epoch, from 1. */
+  readonly step: number
+  readonly epoch: number
 }
 
 export interface InputEntry {
@@ -93,6 +106,8 @@ export interface OutputEntry {
    * made of values of whole batches, so that there is no such number.
    */
   readonly total?: readonly TotalTerm[]
+  /** Of a metric: which values are the better ones, where that is known. */
+  readonly better?: 'higher' | 'lower'
   /** Of an output whose channels are scores or probabilities of the classes of a label: the name of that input. */
   readonly scores?: string
 }

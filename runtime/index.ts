@@ -22,6 +22,7 @@ export { readSafetensors, type Safetensors, writeSafetensors } from './safetenso
 export { decodeSnapshot, encodeSnapshot, type Snapshot } from './snapshot.ts'
 export { type DataIdentity, OtherTrainingError, type TrainingIdentity } from './identity.ts'
 export { type Arrays, arrays, type Column, type Dataset, type Draw, type Field, part } from './data/dataset.ts'
+export { holdOut } from './data/limit.ts'
 export { augment } from './data/augment.ts'
 export { idxDataset, readIdx } from './data/idx.ts'
 export { cifar10Dataset } from './data/cifar10.ts'

@@ -94,6 +94,8 @@ export class LocalNet implements Net<AnyNet, Precision> {
   /** The last loss that was a number. */
   #lastLoss: Promise<number | undefined> = Promise.resolve(undefined)
   #horizon: Horizon = {}
+  /** Parameters are others than when it was opened. */
+  #changed = false
   /** Parameters changed since `prepare` ran. */
   #stale = true
   #tail: Promise<unknown> = Promise.resolve()
@@ -368,6 +370,7 @@ export class LocalNet implements Net<AnyNet, Precision> {
       for (const [tensor, data] of options.given ?? []) session.write(tensor, data)
       await session.run(program, scalars)
       if (options.update) {
+        this.#changed = true
         this.#steps++
         this.#stale = true
       }
@@ -426,6 +429,7 @@ export class LocalNet implements Net<AnyNet, Precision> {
     const writes = this.#store.fit(copyTensors(values, 'parameters', (name) => this.#store.shapeOf(name)), 'parameter', { strict })
     await this.exclusively(async () => {
       await this.#store.write(writes)
+      this.#changed = true
       this.#stale = true
     })
   }
@@ -442,7 +446,9 @@ export class LocalNet implements Net<AnyNet, Precision> {
     const weights = new Map([...await this.parameters()].map(([name, { shape, data }]) =>
       [name, { shape, type: 'f32', data: Float32Array.from(data as Float32Array) }] as const))
     const { files, manifest: { plans } } = await this.#whole()
-    return { files, manifest: { ...this.manifest, plans, inputs: this.#classes.inputs }, weights }
+    // Weights that changed are no longer those that were chosen.
+    const { best, ...rest } = this.manifest
+    return { files, manifest: { ...rest, ...(best && !this.#changed && { best }), plans, inputs: this.#classes.inputs }, weights }
   }
 
   /** The bundle as it lies where it was opened from: what was not needed to run it is read now. */
@@ -474,6 +480,7 @@ export class LocalNet implements Net<AnyNet, Precision> {
     const writes = this.#store.fit(values, 'part of the training', { history: this.#updates() })
     await this.exclusively(async () => {
       await this.#store.write(writes)
+      this.#changed = true
       this.#stale = true
       this.#steps = step
       this.#seed = seed
@@ -504,6 +511,7 @@ export class LocalNet implements Net<AnyNet, Precision> {
       this.#stale = true
       this.#seed = seed
       this.#steps = 0
+      this.#changed = false
       this.#course.reset()
     })
   }

@@ -242,7 +242,9 @@ async function openOn({ owned }: Place, opening: Promise<Device>, readable: Read
     const held = readable.programsOf(target)
     const programs = options.programs?.map((name) => programFor(readable.manifest, name))
     if (readable.targets.includes(target)) refuseMissing(readable.manifest, programs, held, storage)
-    const { weights: brought, ...stored } = await readable.load(target, programs, device)
+    const { weights: brought, ...loaded } = await readable.load(target, programs, device)
+    const { best, ...manifest } = loaded.manifest
+    const stored = options.weights === undefined ? loaded : { ...loaded, manifest }
     const handed = options.weights === undefined ? brought : options.weights === 'fresh' ? undefined : options.weights
     const { weights, note } = options.partial && handed ? await fitting(stored, handed) : { weights: handed, note: undefined }
     const bundle: Bundle = { ...stored, ...(weights && { weights }) }

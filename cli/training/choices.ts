@@ -1,4 +1,5 @@
 import type { TrainStats } from '../../runtime/programs.ts'
+import { isShare } from '../../runtime/data/limit.ts'
 import { InputError } from '../../runtime/errors.ts'
 
 /** What a training was started with, as far as it was said: resumed, it goes on with the same. */
@@ -16,6 +17,12 @@ export interface TrainChoices {
   readonly style?: 'merged' | 'split'
   readonly memory?: 'fast' | 'small'
   readonly precise?: boolean
+  /** Of the samples to train with, those that are kept back for tests on the way. */
+  readonly validation?: number
+  /** The measure of the best weights, which the bundle gets. */
+  readonly best?: string
+  /** Tests on the way without a better one after which it ends. */
+  readonly patience?: number
   /** Patterns of parameters that do not learn. */
   readonly freeze?: readonly string[]
   /** Statistics that batch_norm normalizes with. Default `batch`. */
@@ -32,6 +39,7 @@ const isOneOf = (...words: unknown[]) => (value: unknown): boolean => words.incl
 const FORMS: { readonly [name in keyof Required<TrainChoices>]: (value: unknown) => boolean } = {
   data: isText, testData: isText, skipBroken: isOneOf(true, false), batch: isWhole(1), limit: isWhole(1), epochs: isWhole(1), steps: isWhole(1), seed: isWhole(0), dataSeed: isWhole(0),
   style: isOneOf('merged', 'split'), memory: isOneOf('fast', 'small'), precise: isOneOf(true, false), stats: isOneOf('batch', 'global'), output: isText,
+  validation: isShare, best: isText, patience: isWhole(1),
   freeze: (value) => Array.isArray(value) && value.every(isText),
 }
 

@@ -1,8 +1,9 @@
 import type { Evaluation } from '../../runtime/evaluate.ts'
-import type { Bundle } from '../../runtime/format.ts'
+import type { BestEntry, Bundle } from '../../runtime/format.ts'
 import type { NetData } from '../datasets.ts'
 import type { TrainChoices } from './choices.ts'
 import type { Found } from './snapshots.ts'
+import type { Measure } from './watch.ts'
 
 /** All that a training needs to know before it starts. */
 export interface Job {
@@ -19,6 +20,8 @@ export interface Job {
   /** The folder of the run that goes on, or where a new one gets its own. */
   readonly run?: string
   readonly place: string
+  /** What the best weights are chosen by; absent: the last ones count. */
+  readonly measure?: Measure
   /** Trains on where numbers stop being finite. */
   readonly keepGoing: boolean
   /** How many snapshots are kept besides the best. */
@@ -33,6 +36,8 @@ export interface Result {
   readonly seconds: number
   /** Of the last update; absent where there was none to do. */
   readonly loss?: number
+  /** Whose weights were tested and written, if not the last ones. */
+  readonly best?: BestEntry
   readonly test: Evaluation
 }
 

@@ -1,15 +1,17 @@
 import { mkdir, mkdtemp, rm, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { InputError } from '../../runtime/errors.ts'
 import type { Evaluation } from '../../runtime/evaluate.ts'
 import { withFile } from '../../runtime/file-error.ts'
 import type { LocalNet } from '../../runtime/net.ts'
-import { writeSnapshot } from '../../runtime/node.ts'
+import type { TensorData } from '../../runtime/format.ts'
+import { readSnapshot, writeSnapshot } from '../../runtime/node.ts'
 import { removeLeftOvers } from '../../runtime/node-files.ts'
 import { type Lock, sayHolder, takeLock } from '../../runtime/node-lock.ts'
-import type { Snapshot } from '../../runtime/snapshot.ts'
+import { HISTORY, type Snapshot } from '../../runtime/snapshot.ts'
 import type { TrainChoices } from './choices.ts'
+import type { Watch } from './watch.ts'
 import { fileOfStep, isBetter, parseScore, readAbout, type Score, stepsOf } from './snapshots.ts'
 
 /** Snapshots of one run that are kept besides the best: `--keep`. */
@@ -21,6 +23,8 @@ export interface Keeping {
   readonly keep: number
   /** Also with numbers that are none. */
   readonly keepGoing: boolean
+  /** Chooses the best weights: its snapshot stays, and each one tells how far it is. */
+  readonly watch?: Watch
 }
 
 /** Keeps one training: its snapshots, in a folder that nobody else writes to meanwhile. */
@@ -81,11 +85,34 @@ export class Keeper {
     return best && { path: join(this.folder, best[0]), score: best[1] }
   }
 
+  /** The snapshot with the weights that `--best` chose. */
+  get #chosen(): string | undefined {
+    const best = this.#settings.watch?.best
+    return best && join(this.folder, fileOfStep(best.step))
+  }
+
+  /** Parameters and statistics of the best test. Throws InputError where that snapshot cannot be read. */
+  async bestWeights(): Promise<ReadonlyMap<string, TensorData>> {
+    const { tensors } = await readSnapshot(this.#chosen!).catch((error: Error) => {
+      throw new InputError(`the best weights, of step ${this.#settings.watch!.best!.step}, cannot be read: ${error.message}`)
+    })
+    return new Map([...tensors].filter(([name]) => !name.startsWith(HISTORY)))
+  }
+
+  /** The best weights so far lie in the folder that a training goes on from: where it has another one now they come along. */
+  async bring(from: string): Promise<void> {
+    const here = this.#chosen
+    if (here === undefined || resolve(from) === resolve(this.folder)) return
+    // What is gone was taken for a better one, which comes again.
+    const best = await readSnapshot(join(from, basename(here))).catch(() => undefined)
+    if (best) await writeSnapshot(best, here)
+  }
+
   /** Writes a snapshot of now and removes old ones. Throws FileError; InputError for weights that are no numbers any more. */
   async write(net: LocalNet, test?: Evaluation): Promise<string> {
     const snapshot = await net.snapshot()
     this.#check(snapshot)
-    const score = test && scoreOf(test)
+    const score = test && scoreOf(test, this.#settings.watch)
     const name = fileOfStep(snapshot.step)
     const path = join(this.folder, name)
     await writeSnapshot(this.#about(snapshot, score), path)
@@ -129,12 +156,13 @@ export class Keeper {
   }
 
   #about(snapshot: Snapshot, score: Score | undefined): Snapshot {
-    return { ...snapshot, about: { options: JSON.stringify(this.#choices), at: String(Date.now()), ...(score && { score: JSON.stringify(score) }) } }
+    const { watch } = this.#settings
+    return { ...snapshot, about: { options: JSON.stringify(this.#choices), at: String(Date.now()), ...(score && { score: JSON.stringify(score) }), ...(watch && { watch: watch.text }) } }
   }
 
   /** All but the newest ones and the best. What cannot be removed stays. */
   async #prune(): Promise<void> {
-    const best = this.best?.path
+    const best = this.#chosen ?? this.best?.path
     const old = (await stepsOf(this.folder)).slice(this.#settings.keep).filter((name) => join(this.folder, name) !== best)
     for (const name of old) {
       await rm(join(this.folder, name), { force: true }).catch(() => {})
@@ -158,9 +186,10 @@ function refuseNonFinite({ step, tensors }: Snapshot): void {
 }
 
 /** An accuracy if there is one, else the loss. */
-function scoreOf({ loss, metrics }: Evaluation): Score | undefined {
+function scoreOf(test: Evaluation, watch?: Watch): Score | undefined {
+  const { loss, metrics } = test
   const name = Object.keys(metrics).find((metric) => /^(accuracy|top)/i.test(metric))
-  const score: Score = name === undefined ? { name: 'loss', value: loss ?? NaN, better: 'lower' } : { name, value: metrics[name]!, better: 'higher' }
+  const score: Score = watch ? watch.scoreOf(test) : name === undefined ? { name: 'loss', value: loss ?? NaN, better: 'lower' } : { name, value: metrics[name]!, better: 'higher' }
   return Number.isFinite(score.value) ? score : undefined
 }
 

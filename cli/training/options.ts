@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { isShare } from '../../runtime/data/limit.ts'
 import { UsageError } from '../exit.ts'
 import { device, freeze, memory, partial, positiveInteger, positiveNumber, precise, style, trainStats, tuned, weights, wholeNumber } from '../options.ts'
 import type { TrainChoices } from './choices.ts'
@@ -16,12 +17,21 @@ export function describeTrain(command: Command): void {
     .option('--seeds <k>', 'train k times with successive seeds; mean and deviation are told', positiveInteger)
     .option('--batch <n>', 'samples an update; default: the file\'s', positiveInteger)
     .option('--limit <n>', 'use n training samples alone, of all classes', positiveInteger)
+    .option('--validation <share>', 'keep back a share of the training samples (0.1, 10%), or so many, of all classes, for the tests on the way', share)
+    .option('--best <metric>', 'the bundle gets the weights of the best test on the way: accuracy, loss, or NAME:higher, NAME:lower of a metric')
+    .option('--patience <n>', 'end when n tests in a row were no better than the best before; the bundle gets the best weights', positiveInteger)
     .option('--minutes <m>', 'train no longer than this, then snapshot, test and write as usual', positiveNumber)
     .option('-o, --output <bundle>', 'where the trained bundle goes (with --seeds, of the first seed); default: out/NAME')
     .option('--keep-going', 'train on where the loss, a gradient or a weight is not finite; without it that ends the training')
     .option('--resume <path>', 'go on with a training: the folder of snapshots (its last training), of one training, or one snapshot')
     .option('--snapshot-dir <dir>', 'where each training gets a folder for its snapshots; default: OUTPUT.snapshots')
     .option('--keep <n>', 'snapshots to keep besides the best by test, or all', kept, KEPT))
+}
+
+const share = (text: string): number => {
+  const value = /^[\d.]+%$/.test(text) ? Number(text.slice(0, -1)) / 100 : Number(text)
+  if (text.trim() === '' || !isShare(value)) throw new InvalidArgumentError('A share of the samples is wanted, 0.1 or 10%, or a number of them from 2 on.')
+  return value
 }
 
 const kept = (text: string): number => {
@@ -46,7 +56,7 @@ export interface TrainOptions {
   readonly again: readonly string[]
 }
 
-const CHOICES = ['data', 'testData', 'skipBroken', 'batch', 'limit', 'epochs', 'steps', 'seed', 'style', 'memory', 'precise', 'stats', 'freeze', 'output'] as const
+const CHOICES = ['data', 'testData', 'skipBroken', 'batch', 'limit', 'epochs', 'steps', 'seed', 'style', 'memory', 'precise', 'stats', 'freeze', 'validation', 'best', 'patience', 'output'] as const
 /** What may differ when a training goes on, so that it has to be said again. */
 const AGAIN = ['device', 'threads', 'cache', 'minutes', 'keep'] as const
 

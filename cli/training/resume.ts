@@ -10,8 +10,12 @@ import type { Found } from './snapshots.ts'
  */
 export function goOn({ path, snapshot, choices }: Found, given: TrainChoices): TrainChoices {
   const { batch, style, stats = 'batch', data } = snapshot.identity!
-  const was: { readonly [name in keyof TrainChoices]: unknown } = { batch, seed: snapshot.seed, style, stats, precise: choices.precise ?? false, limit: choices.limit ?? `all ${data?.samples ?? ''} samples` }
-  const same = (name: keyof TrainChoices): boolean => given[name] === was[name] || (name === 'limit' && choices.limit === undefined && given.limit! >= (data?.samples ?? Infinity))
+  const was: { readonly [name in keyof TrainChoices]: unknown } = {
+    batch, seed: snapshot.seed, style, stats, precise: choices.precise ?? false, limit: choices.limit ?? `all ${data?.samples ?? ''} samples`,
+    // How long a training waits for a better test may change, as its length may; whether it waits may not.
+    validation: choices.validation ?? 'none', best: choices.best ?? 'none', ...(choices.best === undefined && { patience: 'none' }),
+  }
+  const same = (name: keyof TrainChoices): boolean => given[name] === was[name] || (name === 'best' && choices.best?.replace(/:.*/, '') === given.best) || (name === 'limit' && choices.limit === undefined && given.limit! >= (data?.samples ?? Infinity))
   const wrong = (Object.keys(was) as (keyof TrainChoices)[]).filter((name) => given[name] !== undefined && !same(name))
   if (wrong.length > 0) throw refusal(path, wrong.map((name) => `--${name} ${String(given[name])}: it has ${String(was[name])}`), 'leave out what it has otherwise')
   // A new length replaces the old one, in whichever unit it was told.

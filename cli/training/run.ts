@@ -1,8 +1,9 @@
+import { dirname } from 'node:path'
 import type { Dataset } from '../../runtime/data/dataset.ts'
 import type { Device } from '../../runtime/device.ts'
 import { sha256Of } from '../../runtime/digest.ts'
 import type { Evaluation } from '../../runtime/evaluate.ts'
-import type { Bundle } from '../../runtime/format.ts'
+import type { BestEntry, Bundle } from '../../runtime/format.ts'
 import { OtherTrainingError } from '../../runtime/identity.ts'
 import type { LocalNet } from '../../runtime/net.ts'
 import { writeBundle } from '../../runtime/node.ts'
@@ -15,6 +16,7 @@ import { Endings } from './endings.ts'
 import type { Ended, Job, Result } from './job.ts'
 import { Keeper } from './keeper.ts'
 import { otherData } from './resume.ts'
+import { Watch } from './watch.ts'
 
 /** One training from its first update, or its snapshot, to the test at the end. `first`: of several seeds, the one that is written. */
 export async function trainOnce(job: Job, seed: number, device: Device, screen: Screen, first: boolean): Promise<Result | Ended> {
@@ -28,24 +30,31 @@ export async function trainOnce(job: Job, seed: number, device: Device, screen: 
     // Of several seeds each can go on by itself, without taking the place of the first.
     const output = first ? job.output : `${job.output}-seed${seed}`
     const choices = { ...job.choices, output, ...(!first && { seed, dataSeed: job.dataSeed }) }
-    keeper = job.run !== undefined && resumed ? await Keeper.resume(job.run, resumed.path, choices, job)
-      : await Keeper.begin(job.place, seed, sha256Of(new TextEncoder().encode(JSON.stringify([net.identity, choices]))), choices, job)
+    const watch = job.measure && new Watch(job.measure, job.data.validation ? 'validation' : 'test', choices.patience, resumed?.snapshot.about?.['watch'])
+    const settings = { keep: job.keep, keepGoing: job.keepGoing, ...(watch && { watch }) }
+    keeper = job.run !== undefined && resumed ? await Keeper.resume(job.run, resumed.path, choices, settings)
+      : await Keeper.begin(job.place, seed, sha256Of(new TextEncoder().encode(JSON.stringify([net.identity, choices]))), choices, settings)
     endings = new Endings(screen, net, keeper, ['fusenet', 'train', job.file, ...job.again], output)
-    if (resumed) await net.restore(resumed.snapshot)
-    const trained = await update(net, job, seed, screen, keeper, endings)
+    if (resumed) {
+      await net.restore(resumed.snapshot)
+      await keeper.bring(dirname(resumed.path))
+    }
+    const trained = await update(net, { ...job, watch }, seed, screen, keeper, endings)
     if ('exitCode' in trained) return trained
+    const chosen = watch?.best
+    if (chosen) await takeBest(net, chosen, keeper, endings, screen)
     if (first) {
-      await endings.keepIfFails(() => net.save().then((saved) => writeBundle(saved, job.output)))
-      screen.print(`wrote ${job.output}`)
+      await endings.keepIfFails(() => net.save().then((saved) => writeBundle(chosen ? { ...saved, manifest: { ...saved.manifest, best: chosen } } : saved, job.output)))
+      screen.print(`wrote ${job.output}${chosen ? `, with the weights of epoch ${chosen.epoch}` : ''}`)
     }
     const { best } = keeper
-    if (best && best.path !== keeper.last && !screen.json) screen.note(`best snapshot: ${best.path}, ${best.score.name} ${showMetric(best.score.name, best.score.value)}`)
+    if (!watch && best && best.path !== keeper.last && !screen.json) screen.note(`best snapshot: ${best.path}, ${best.score.name} ${showMetric(best.score.name, best.score.value)}`)
     const bar = progress(screen, 'test', job.data.test.length)
     const test = await testing(net, job.data.test, endings, (done) => bar.update(done, done)).finally(() => bar.stop())
     if (test === 'ended') return endings.afterTraining()
     screen.event({ event: 'test', step: net.steps, ...test })
     screen.print(`${screen.colors.bold('test')} on ${test.count} samples: ${showMetrics(test)}`)
-    return { seed, steps: net.steps, ...trained, test }
+    return { seed, steps: net.steps, ...trained, ...(chosen && { best: chosen }), test }
   } finally {
     endings?.close()
     await keeper?.close()
@@ -53,9 +62,17 @@ export async function trainOnce(job: Job, seed: number, device: Device, screen: 
   }
 }
 
+/** Sets the weights that were the best by a test on the way. */
+async function takeBest(net: LocalNet, { metric, part, value, step, epoch }: BestEntry, keeper: Keeper, endings: Endings, screen: Screen): Promise<void> {
+  screen.event({ event: 'best', metric, part, value, step, epoch })
+  if (!screen.json) screen.note(`best ${metric} of ${part}: ${showMetric(metric, value)}, after epoch ${epoch} (step ${step})${step === net.steps ? '' : '; its weights are taken'}`)
+  if (step !== net.steps) await endings.keepIfFails(async () => net.setParameters(await keeper.bestWeights()))
+}
+
 /** All updates, with the tests and snapshots that the file wants on the way. Whatever ends it early, what was computed is kept first. */
-async function update(net: LocalNet, job: Job, seed: number, screen: Screen, keeper: Keeper, endings: Endings): Promise<Pick<Result, 'loss' | 'seconds'> | Ended> {
-  const { bundle: { manifest }, data, choices } = job
+async function update(net: LocalNet, job: Job & { readonly watch?: Watch | undefined }, seed: number, screen: Screen, keeper: Keeper, endings: Endings): Promise<Pick<Result, 'loss' | 'seconds'> | Ended> {
+  const { bundle: { manifest }, data, choices, watch } = job
+  const part = data.validation ? 'validation' : 'test'
   const samples = data.train
   const perStep = net.batch * manifest.train!.accumulate
   const startedWith = net.steps
@@ -67,30 +84,49 @@ async function update(net: LocalNet, job: Job, seed: number, screen: Screen, kee
   let loss: number | undefined
   let bar: Progress | undefined
   let left = 0
+  /** Tests on the way; tells whether it was the best so far. What ends the training ends it, and it is done when that goes on. */
+  const test = async (epoch: number): Promise<{ readonly test: Evaluation; readonly best: boolean } | 'ended'> => {
+    if (watch) watch.pending = true
+    const found = await testing(net, data.validation ?? data.test, endings)
+    if (found === 'ended') return found
+    const best = watch?.take(found, net.steps, epoch) === true
+    const say = `step ${net.steps}: ${part} ${showMetrics(found)}${best ? ', the best so far' : watch && watch.since > 0 ? `, no better for ${watch.since} test${watch.since > 1 ? 's' : ''}` : ''}`
+    bar ? bar.line(say) : !screen.json && screen.note(say)
+    screen.event({ event: 'test', step: net.steps, part, ...(watch && { best }), ...found })
+    return { test: found, best }
+  }
   try {
-    for await (const event of net.train(samples, { epochs: choices.epochs, steps: choices.steps, stats: choices.stats, total: true, keepGoing: job.keepGoing })) {
+    // It was stopped while it was tested: that comes first.
+    if (watch?.pending) {
+      const tested = await test(epochAfter(net, samples.length, perStep))
+      if (tested !== 'ended' && tested.best) await keeper.write(net, tested.test)
+    }
+    const updates = watch?.pending || watch?.over ? [] : net.train(samples, { epochs: choices.epochs, steps: choices.steps, stats: choices.stats, total: true, keepGoing: job.keepGoing })
+    for await (const event of updates) {
       loss = event.loss
       left = event.steps - event.step
       bar ??= progress(screen, 'train', event.steps)
       bar.update(event.step, (event.step - startedWith) * perStep, `epoch ${event.epoch + 1}/${Math.ceil(event.steps / event.stepsPerEpoch)}  ${sayLoss(loss)}`)
       screen.event({ event: 'step', step: event.step, epoch: event.epoch, loss, rate: event.rate })
-      let test: Evaluation | undefined
-      if (event.testDue && left > 0) {
-        const tested = await testing(net, data.validation ?? data.test, endings)
-        if (tested === 'ended') break
-        test = tested
-        bar.line(`step ${event.step}: test ${showMetrics(test)}`)
-        screen.event({ event: 'test', step: event.step, ...test })
-      }
-      if (event.snapshotDue) {
-        const path = await keeper.write(net, test)
-        bar.line(`step ${event.step}: snapshot ${path}`)
+      // Who chooses among tests has one after each epoch, if the file does not say when, and one at the end.
+      const due = event.testDue || (watch && ((!manifest.train!.test && event.epochEnd) || left === 0))
+      const tested = due && (watch || left > 0) ? await test(event.epoch + 1) : undefined
+      if (tested === 'ended') break
+      if (event.snapshotDue || tested?.best) {
+        const path = await keeper.write(net, tested?.test)
+        if (event.snapshotDue) bar.line(`step ${event.step}: snapshot ${path}`)
         screen.event({ event: 'snapshot', step: event.step, path })
       }
+      if (watch?.over && left > 0) break
       if ((endings.why && left > 0) || seconds() > job.mostSeconds) break
     }
     bar?.stop()
-    if (left > 0) {
+    if (watch?.over && !endings.why) {
+      // Whoever has more patience goes on from here.
+      if (left > 0) await keeper.write(net)
+      screen.event({ event: 'patience', step: net.steps, tests: watch.since })
+      if (!screen.json) screen.note(`ended after step ${net.steps}: ${watch.measure.metric} of ${watch.part} was no better for ${watch.since} test${watch.since > 1 ? 's' : ''} (--patience ${choices.patience})`)
+    } else if (left > 0 || watch?.pending) {
       const stopped = await endings.stopped(left)
       if (stopped) return stopped
     }
@@ -108,6 +144,12 @@ async function update(net: LocalNet, job: Job, seed: number, screen: Screen, kee
   const steps = net.steps - startedWith
   if (!screen.json) screen.note(`${steps} steps in ${showDuration(seconds())}, ${Math.round((steps * perStep) / Math.max(seconds(), 1e-3))} images/s`)
   return { loss, seconds: seconds() }
+}
+
+/** The epoch, from 1, that the last update belonged to. */
+function epochAfter(net: LocalNet, samples: number, perStep: number): number {
+  const done = net.steps - (net.identity.data?.from ?? 0)
+  return Math.max(1, Math.ceil(done / Math.max(1, Math.floor(samples / perStep))))
 }
 
 /** How good the net is as it is now; what ends the training ends it at the next batch. */

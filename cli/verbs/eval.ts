@@ -29,6 +29,8 @@ export const evaluate: Verb = {
     // Says why, if there is nothing to evaluate.
     const inputs = neededInputs(bundle, program)
     if (!bundle.weights && bundle.manifest.parameters.length > 0) screen.note('these are initial weights: the bundle holds none, and none were given by --weights')
+    const { best } = bundle.manifest
+    if (best && !screen.json) screen.note(`its weights are those of epoch ${best.epoch}, the best by ${best.metric} of ${best.part}: ${showMetric(best.metric, best.value)}`)
     const part = options['part'] as 'test' | 'train' | 'validation' | undefined
     const data = await netData(bundle, {
       option: options['data'] as string | undefined, skipBroken: options['skipBroken'] === true, limit: options['limit'] as number | undefined,
@@ -49,7 +51,7 @@ export const evaluate: Verb = {
         const seconds = (performance.now() - startedAt) / 1000
         screen.print(`${data.name}${part ? `, ${part}` : ''}: ${result.count} samples on ${device.name}, ${Math.round(result.count / Math.max(seconds, 1e-3))} images/s`)
         screen.table(['name', 'value'], Object.entries(result.metrics).map(([name, value]) => [name, showMetric(name, value)]), [1])
-        screen.result({ data: data.name, part: which, stats, device: device.name, adapter: device.description, seconds, ...(data.classes && { classes: data.classes }), ...(data.notes.length > 0 && { notes: data.notes }), ...result })
+        screen.result({ data: data.name, part: which, stats, device: device.name, adapter: device.description, seconds, ...(best && { best }), ...(data.classes && { classes: data.classes }), ...(data.notes.length > 0 && { notes: data.notes }), ...result })
         return EXIT.done
       } finally {
         net.close()

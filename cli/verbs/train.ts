@@ -21,6 +21,7 @@ import { describeTrain, trainOptions } from '../training/options.ts'
 import { checkText, goOn } from '../training/resume.ts'
 import { trainOnce } from '../training/run.ts'
 import { findSnapshot, type Found } from '../training/snapshots.ts'
+import { measureOf } from '../training/watch.ts'
 import type { Verb } from '../verb.ts'
 
 export const train: Verb = {
@@ -32,22 +33,24 @@ export const train: Verb = {
     const { choices: given, seeds, mostSeconds, resume, snapshotDir, keep, keepGoing, again } = trainOptions(options)
     const resumed = resume === undefined ? undefined : await findSnapshot(resume)
     if (resumed) sayFound(resumed, screen)
-    const choices = resumed ? goOn(resumed, given) : given
+    const chosen = resumed ? goOn(resumed, given) : given
 
-    if (choices.output !== undefined) await checkPlace(choices.output)
+    if (chosen.output !== undefined) await checkPlace(chosen.output)
     const net = await netOptions(options, screen)
     const partial = net.partial && { ...net.partial, told: (match: WeightsMatch, from: string): void => {
       net.partial!.told(match, from)
       screen.event({ event: 'weights', file: from, ...matchReport(match) })
     } }
     const bundle = await loadBundle(file, {
-      ...net, partial, style: choices.style, memory: choices.memory, ...(choices.precise && { precise: true }), freeze: choices.freeze, batch: choices.batch, ...(choices.stats === 'global' && { programs: ['train/global'] }),
+      ...net, partial, style: chosen.style, memory: chosen.memory, ...(chosen.precise && { precise: true }), freeze: chosen.freeze, batch: chosen.batch, ...(chosen.stats === 'global' && { programs: ['train/global'] }),
     })
     const { manifest } = bundle
     const lossless = !manifest.outputs.some((output) => output.role === 'loss')
     if (lossless) throw new InputError(`${file} has no loss, so there is nothing to train`)
     if (!manifest.train) throw new InputError(`${file} has no train block: write at least \`train { batch 32  solver sgd(lr: 0.05, momentum: 0.9) }\``)
-    if (resumed) checkText(file, manifest, resumed, choices)
+    if (resumed) checkText(file, manifest, resumed, chosen)
+    const measure = measureOf(manifest, chosen)
+    const choices = measure ? { ...chosen, best: `${measure.metric}:${measure.better}` } : chosen
 
     if (!screen.json) sayFrozen(bundle, resumed !== undefined, screen)
 
@@ -68,10 +71,11 @@ export const train: Verb = {
       const firstSeed = resumed?.snapshot.seed ?? choices.seed ?? manifest.train.seed
       const dataSeed = choices.dataSeed ?? firstSeed
       const data = await netData(bundle, {
-        option: choices.data, testData: choices.testData, skipBroken: choices.skipBroken, limit: choices.limit, seed: dataSeed,
+        option: choices.data, testData: choices.testData, skipBroken: choices.skipBroken, limit: choices.limit, validation: choices.validation, seed: dataSeed,
         inputs: neededInputs(bundle, trainingProgram(manifest, 'train', choices.stats)), use: 'train',
       }, screen)
-      const job: Job = { file, bundle, data, choices, dataSeed, resumed, output, mostSeconds, run, place, keep, keepGoing, again }
+      if (measure && !data.validation && !screen.json) screen.note('the best weights are chosen by the test part, so what they reach there is too good: --validation 0.1 keeps samples back to choose by')
+      const job: Job = { file, bundle, data, choices, ...(measure && { measure }), dataSeed, resumed, output, mostSeconds, run, place, keep, keepGoing, again }
       return await withDevice(deviceOf(options, bundle), screen, async (device) => {
         const results: Result[] = []
         for (let i = 0; i < seeds; i++) {

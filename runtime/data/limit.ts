@@ -1,5 +1,7 @@
 import { permutation } from '../random.ts'
-import { type Dataset, select } from './dataset.ts'
+import { InputError } from '../errors.ts'
+import { say } from '../plain.ts'
+import { checkDataset, type Dataset, select } from './dataset.ts'
 
 /** The labels of a dataset's first field that has one label a sample; undefined where there is none. */
 export async function labelsOf(dataset: Dataset): Promise<{ readonly field: string; readonly labels: Int32Array } | undefined> {
@@ -15,14 +17,35 @@ export async function labelsOf(dataset: Dataset): Promise<{ readonly field: stri
  * at least where there are as many as classes. Their order is that of the dataset. Without labels: any.
  */
 export async function limited(dataset: Dataset, limit: number, seed: number): Promise<Dataset> {
-  if (limit >= dataset.length) return dataset
+  return limit >= dataset.length ? dataset : select(dataset, await chosen(dataset, limit, seed))
+}
+
+/**
+ * A dataset in two: `share` of it kept back (0.1: a tenth; from 2 on: so many samples), of each class as large a share as in the whole, and the rest. The
+ * same for the same seed, both in the order of the dataset. Throws InputError where nothing would be kept back, or left.
+ */
+export async function holdOut(dataset: Dataset, share: number, seed = 1): Promise<{ readonly rest: Dataset; readonly held: Dataset }> {
+  checkDataset(dataset)
+  if (!isShare(share)) throw new InputError(`holdOut takes a share between 0 and 1, or a number of samples from 2 on, not ${say(share)}`)
+  const { length } = dataset
+  const count = share < 1 ? Math.max(1, Math.round(share * length)) : share
+  if (count >= length) throw new InputError(`${count} of ${length} samples cannot be kept back: none would be left`)
+  const held = await chosen(dataset, count, seed)
+  const out = new Set(held)
+  return { held: select(dataset, held), rest: select(dataset, Array.from({ length }, (_, i) => i).filter((i) => !out.has(i))) }
+}
+
+/** Whether a number is a share of a whole, or a count that is none. */
+export const isShare = (value: unknown): value is number => typeof value === 'number' && ((value > 0 && value < 1) || (Number.isSafeInteger(value) && value >= 2))
+
+/** Indices of so many samples of all classes, in order. */
+async function chosen(dataset: Dataset, limit: number, seed: number): Promise<number[]> {
   const labels = (await labelsOf(dataset))?.labels ?? new Int32Array(dataset.length)
   const classes = new Map<number, number[]>()
   labels.forEach((label, i) => { classes.has(label) ? classes.get(label)!.push(i) : classes.set(label, [i]) })
   const groups = [...classes].sort(([a], [b]) => a - b).map(([, indices]) => indices)
   const counts = shares(groups.map((group) => group.length), limit)
-  const chosen = groups.flatMap((group, k) => Array.from(permutation(group.length, seed, k).subarray(0, counts[k]), (i) => group[i]!))
-  return select(dataset, chosen.sort((a, b) => a - b))
+  return groups.flatMap((group, k) => Array.from(permutation(group.length, seed, k).subarray(0, counts[k]), (i) => group[i]!)).sort((a, b) => a - b)
 }
 
 /** Divides `total` among groups by their sizes: whole numbers by the largest remainder, and none is left out for being small. */

@@ -80,9 +80,10 @@ const net = {
   format: oneOf(FORMAT), version: oneOf(FORMAT_VERSION), name, style: oneOf('merged', 'split'), 'memory?': oneOf('fast', 'small'), 'precise?': flag, 'freeze?': list(line),
   source: record({ files: list(record({ name: line, text })), sha256: line }),
   inputs: list(record({ name, type, shape, 'classes?': positive, 'classNames?': list(line), 'ignore?': list(integer) })),
-  outputs: list(record({ name, role: oneOf('output', 'loss', 'metric'), shape, 'weight?': number, 'scores?': name, 'total?': list(term) })),
+  outputs: list(record({ name, role: oneOf('output', 'loss', 'metric'), shape, 'weight?': number, 'scores?': name, 'better?': oneOf('higher', 'lower'), 'total?': list(term) })),
   parameters: list(record({ name: path, shape: dims, offset: count, trainable: flag, 'frozen?': oneOf(true), initializer, layer: path })),
   'normalizations?': list(record({ layer: path, stats: oneOf('moving', 'cumulative', 'caffe', 'batch', 'global'), values: size })),
+  'best?': record({ metric: name, part: oneOf('validation', 'test'), value: number, step: count, epoch: positive }),
   'train?': record({
     'data?': call, augment: list(call), solver: call, schedule: list(schedule), batch: positive,
     'epochs?': positive, 'steps?': positive, seed: integer, accumulate: positive, 'snapshot?': duration, 'test?': duration,
