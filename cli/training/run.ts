@@ -3,12 +3,13 @@ import type { Dataset } from '../../runtime/data/dataset.ts'
 import type { Device } from '../../runtime/device.ts'
 import { sha256Of } from '../../runtime/digest.ts'
 import type { Evaluation } from '../../runtime/evaluate.ts'
-import type { BestEntry, Bundle } from '../../runtime/format.ts'
+import type { BestEntry, Bundle, DurationEntry } from '../../runtime/format.ts'
 import { OtherTrainingError } from '../../runtime/identity.ts'
 import type { LocalNet } from '../../runtime/net.ts'
 import { writeBundle } from '../../runtime/node.ts'
 import { trainingProgram } from '../../runtime/programs.ts'
-import { NothingLeftError } from '../../runtime/train.ts'
+import { inSteps, isDue } from '../../runtime/schedule.ts'
+import { NothingLeftError, type TrainEvent } from '../../runtime/train.ts'
 import { showMetric, showMetrics } from '../metrics.ts'
 import { type Progress, progress, sayLoss } from '../progress.ts'
 import { type Screen, showDuration } from '../screen.ts'
@@ -84,6 +85,11 @@ async function update(net: LocalNet, job: Job & { readonly watch?: Watch | undef
   let loss: number | undefined
   let bar: Progress | undefined
   let left = 0
+  let last: TrainEvent | undefined
+  /** Updates run ahead of what is told of them, up to the next test at most: one that is left out by an end now is done first when it goes on. */
+  const markTest = (): void => {
+    if (watch && last && last.step < net.steps && isTestDue(net, last, manifest.train!.test)) watch.pending = true
+  }
   /** Tests on the way; tells whether it was the best so far. What ends the training ends it, and it is done when that goes on. */
   const test = async (epoch: number): Promise<{ readonly test: Evaluation; readonly best: boolean } | 'ended'> => {
     if (watch) watch.pending = true
@@ -103,6 +109,7 @@ async function update(net: LocalNet, job: Job & { readonly watch?: Watch | undef
     }
     const updates = watch?.pending || watch?.over ? [] : net.train(samples, { epochs: choices.epochs, steps: choices.steps, stats: choices.stats, total: true, keepGoing: job.keepGoing })
     for await (const event of updates) {
+      last = event
       loss = event.loss
       left = event.steps - event.step
       bar ??= progress(screen, 'train', event.steps)
@@ -127,6 +134,7 @@ async function update(net: LocalNet, job: Job & { readonly watch?: Watch | undef
       screen.event({ event: 'patience', step: net.steps, tests: watch.since })
       if (!screen.json) screen.note(`ended after step ${net.steps}: ${watch.measure.metric} of ${watch.part} was no better for ${watch.since} test${watch.since > 1 ? 's' : ''} (--patience ${choices.patience})`)
     } else if (left > 0 || watch?.pending) {
+      markTest()
       const stopped = await endings.stopped(left)
       if (stopped) return stopped
     }
@@ -138,6 +146,7 @@ async function update(net: LocalNet, job: Job & { readonly watch?: Watch | undef
       return { seconds: 0 }
     }
     if (error instanceof OtherTrainingError && job.resumed) throw otherData(job.resumed.path, data.name, error.contradictions)
+    markTest()
     if (net.steps > startedWith) await endings.failed(error)
     throw error
   }
@@ -150,6 +159,12 @@ async function update(net: LocalNet, job: Job & { readonly watch?: Watch | undef
 function epochAfter(net: LocalNet, samples: number, perStep: number): number {
   const done = net.steps - (net.identity.data?.from ?? 0)
   return Math.max(1, Math.ceil(done / Math.max(1, Math.floor(samples / perStep))))
+}
+
+/** Whether there is a test after the update that a net is at: as the file says, else after each epoch; and at the end. */
+function isTestDue(net: LocalNet, { steps, stepsPerEpoch }: TrainEvent, test: DurationEntry | undefined): boolean {
+  const horizon = { stepsPerEpoch, totalSteps: steps }
+  return net.steps === steps || (test ? isDue(net.steps, inSteps(test, horizon)) : (net.steps - (net.identity.data?.from ?? 0)) % stepsPerEpoch === 0)
 }
 
 /** How good the net is as it is now; what ends the training ends it at the next batch. */
