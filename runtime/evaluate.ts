@@ -5,6 +5,7 @@ import type { LocalNet } from './net.ts'
 import type { AnyNet, NetSpec } from './net-spec.ts'
 import { call, checkOptions, flag, oneOf } from './options.ts'
 import { oneValueLayers } from './one-value.ts'
+import type { ClassEvaluation } from './per-class.ts'
 import { Totals } from './totals.ts'
 
 export interface EvaluateOptions {
@@ -12,6 +13,8 @@ export interface EvaluateOptions {
   readonly stats?: 'global' | 'batch'
   /** `false`: pictures stay as they are. Default true: those that the file's `augment` crops are cropped, to their middle; nothing is left to chance. */
   readonly augment?: boolean
+  /** Predictions are counted by class, too: see `Evaluation.perClass`. Runs `infer` beside `eval`, so both must be loaded. Default false. */
+  readonly perClass?: boolean
   /** After each batch: samples done. */
   readonly onProgress?: (done: number, of: number) => void
 }
@@ -22,6 +25,8 @@ export interface Evaluation<S extends NetSpec = AnyNet> {
   readonly loss: S['loss']
   /** Every loss and metric by name. */
   readonly metrics: { readonly [Name in keyof (S['losses'] & S['metrics'])]: number }
+  /** With `perClass`: precision, recall and confusions of each label that an output scores. */
+  readonly perClass?: readonly ClassEvaluation[]
   /** What was done otherwise than asked, and why. Absent: nothing. */
   readonly notes?: readonly string[]
 }
@@ -33,7 +38,7 @@ export interface Evaluation<S extends NetSpec = AnyNet> {
  * would rest on one value joins the batch before it.
  */
 export async function evaluateAll(net: LocalNet, given: Dataset, options: EvaluateOptions): Promise<Evaluation> {
-  checkOptions('evaluate', options, { stats: oneOf('global', 'batch'), augment: flag, onProgress: call })
+  checkOptions('evaluate', options, { stats: oneOf('global', 'batch'), augment: flag, perClass: flag, onProgress: call })
   checkDataset(given)
   if (given.length < 1) throw new InputError('the dataset is empty')
   const program = options.stats === 'batch' ? 'eval/batch' : 'eval'
@@ -42,12 +47,23 @@ export async function evaluateAll(net: LocalNet, given: Dataset, options: Evalua
   const totals = new Totals(net.manifest.outputs.filter((o) => o.role !== 'output'))
   const { results } = totals
   const waiting: (() => Promise<void>)[] = []
+  const counters = options.perClass ? (await import('./per-class.ts')).ConfusionCounter.of(net.manifest) : []
+  const inferring = options.stats === 'batch' ? 'infer/batch' : 'infer'
+  // Says so, if it cannot run.
+  if (counters.length > 0) net.neededInputs(inferring)
 
-  const runBatch = async (reader: BatchReader, from: number, count: number, session = net.session): Promise<void> => {
-    const indices = Uint32Array.from({ length: count }, (_, i) => from + i)
-    const { values } = await net.execute(program, await reader.read(indices), { results, session, lent: true })
+  const runBatch = async (reader: BatchReader, from: number, count: number, isRest = false): Promise<void> => {
+    const read = await reader.read(Uint32Array.from({ length: count }, (_, i) => from + i))
+    const run = async (name: string, wanted: readonly string[]) => net.execute(name, read, { results: wanted, session: isRest ? await net.sessionFor(count, name) : net.session, lent: true })
+    const { values } = await run(program, results)
+    // What is read next takes the place of these labels; and of sessions for the rest there is one at a time.
+    const labels = counters.map(({ label }) => (read[label.name] as Int32Array).slice())
+    if (isRest) await values
+    const scores = counters.length > 0 ? (await run(inferring, counters.map(({ output }) => output.name))).values : undefined
     waiting.push(async () => {
       totals.add(await values, count)
+      const found = await scores
+      counters.forEach((counter, i) => counter.add(found!.get(counter.output.name)!, labels[i]!, count))
       options.onProgress?.(from + count, dataset.length)
     })
     // A few under way hide the way to the GPU and back.
@@ -61,8 +77,7 @@ export async function evaluateAll(net: LocalNet, given: Dataset, options: Evalua
   const reader = new BatchReader(dataset, fields, inputs, net.batch)
   for (let from = 0; from < whole; from += net.batch) await runBatch(reader, from, net.batch)
   if (rest) {
-    const session = await net.sessionFor(rest, program)
-    await runBatch(new BatchReader(dataset, fields, inputs, rest, 1), whole, rest, session)
+    await runBatch(new BatchReader(dataset, fields, inputs, rest, 1), whole, rest, true)
   }
   for (const finish of waiting) await finish()
   const found = totals.values()
@@ -71,5 +86,5 @@ export async function evaluateAll(net: LocalNet, given: Dataset, options: Evalua
     ...totals.notes(),
   ]
   const loss = net.lossOf(new Map([...found].map(([name, value]) => [name, [value]])))
-  return { count: dataset.length, loss: net.lossNames.length > 0 ? loss : undefined, metrics: Object.fromEntries(found), ...(notes.length > 0 && { notes }) }
+  return { count: dataset.length, loss: net.lossNames.length > 0 ? loss : undefined, metrics: Object.fromEntries(found), ...(options.perClass && { perClass: counters.map((counter) => counter.result(net.classesOf(counter.label.name))) }), ...(notes.length > 0 && { notes }) }
 }

@@ -13,6 +13,7 @@ export { NothingLeftError, type TrainEvent, type TrainOptions } from './train.ts
 export { type MatchedWeight, matchWeights, type WeightsMatch } from './match-weights.ts'
 export type { TrainStats } from './programs.ts'
 export type { EvaluateOptions, Evaluation } from './evaluate.ts'
+export type { ClassEvaluation, ClassScore } from './per-class.ts'
 export { webgpu, type WebGpuOptions } from './webgpu.ts'
 export { wasm } from './load-wasm.ts'
 export type { WasmOptions } from './wasm.ts'
