@@ -7,10 +7,10 @@ import { ConfusionCounter } from '../../runtime/per-class.ts'
 const text = (shape: string): string => `net n {
   input x: f32[${shape}]
   input label: class[cat, dog, eel]${shape === '3' ? '' : '[2, 2]'}
-  y = x -> bias
-  output y
-  loss = softmax_loss(y, label)
-  metric hit = accuracy(y, label)
+  z = x -> bias
+  output y = z
+  loss = softmax_loss(z, label)
+  metric hit = accuracy(z, label)
 }`
 const best = (k: number): number[] => [0, 1, 2].map((j) => (j === k ? 1 : 0))
 
@@ -44,11 +44,11 @@ describe('evaluate, perClass', () => {
     expect(counter.result(undefined)).toMatchObject({ confusion: [[1, 0, 0], [1, 1, 0], [0, 0, 0]], unscored: 1, classes: [{ support: 1 }, { support: 2 }, { support: 1, recall: 0 }] })
   })
   test('a net without scores, and one whose infer was not loaded, say so', async () => {
-    const none = compile('net n { input x: f32[2] input t: f32[1] y = x -> fc(1) output y loss = squared_loss(y, t) }', { targets: ['wasm'] })
+    const none = compile('net n { input x: f32[2] input t: f32[1] z = x -> fc(1) output y = z loss = squared_loss(z, t) }', { targets: ['wasm'] })
     expect(() => ConfusionCounter.of(none.manifest)).toThrow('the net has no output that scores the classes of a label')
     const net = await open(compile(text('3'), { targets: ['wasm'] }), { device: interpreter(), batch: 1, programs: ['eval'] })
     const data = arrays({ x: { shape: [3], type: 'f32', data: new Float32Array(3) }, label: { shape: [], type: 'i32', classes: 3, data: Int32Array.of(0) } })
-    await expect(net.evaluate(data, { perClass: true })).rejects.toThrow("program infer was not loaded: open the net with programs: ['eval', 'infer']")
+    await expect(net.evaluate(data, { perClass: true })).rejects.toThrow('program infer')
     net.close()
   })
 })
