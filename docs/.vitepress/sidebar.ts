@@ -41,6 +41,7 @@ export const sidebar = [
     text: 'In pages and programs',
     items: [
       { text: 'In a page', link: '/page' },
+      { text: 'Vite and other bundlers', link: '/vite' },
       { text: 'One ES module', link: '/esm' },
       { text: 'In Node', link: '/node' },
       { text: 'The runtime', link: '/runtime' },

@@ -66,7 +66,8 @@ export async function complaints(folder: string, chains: readonly Chain[]): Prom
   await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({
     extends: join(root, 'tsconfig.json'),
     compilerOptions: { noEmit: true, module: 'esnext', moduleResolution: 'bundler', moduleDetection: 'force', noImplicitAny: false, allowJs: false, typeRoots: [join(root, 'node_modules/@types'), join(root, 'node_modules')], paths },
-    files: ['given.d.ts', ...names.keys()],
+    // Imported nets: of those that pages speak of none is compiled.
+    files: ['given.d.ts', join(root, 'bundlers/client.d.ts'), ...names.keys()],
     include: [],
   }))
   const { stdout } = await promisify(execFile)(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', '.', '--pretty', 'false'], { cwd: folder }).catch((error: { stdout: string }) => error)
