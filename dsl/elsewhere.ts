@@ -2,7 +2,7 @@ import type { Call, Expression } from './ast.ts'
 import { didYouMean } from './mends.ts'
 import type { Signature, Synonym } from './signature.ts'
 import { textOf } from './source.ts'
-import { suggest } from './suggest.ts'
+import { editDistance, suggest } from './suggest.ts'
 import { type Given, translateArgument } from './translate.ts'
 
 /*
@@ -33,16 +33,22 @@ export const ANYBODY = 'others'
 
 /** Shorter names of others are too near to everything. */
 const LEAST_LETTERS = 6
+/** Names of others that are farther away mean something else: a softmax is no sigmoid. */
+const MOST_SLIPS = 2
 
 /** A hint for a call that there is not: what it is called here, or what was likely meant. `names`: all that can be called. */
 export function callMend(call: Call, signatures: Iterable<Signature>, names: Iterable<string>, isTensor: (e: Expression) => boolean = () => false): string | undefined {
   const all = [...signatures]
   const word = call.callee.text
-  const found = choose(synonymsOf(word, all), call, isTensor)
+  const own = [...names]
+  const synonyms = synonymsOf(word, all)
+  // `batchnorm` is ours but for its spelling; `BatchNorm` is Caffe's.
+  const ours = synonyms.some(({ synonym }) => synonym.name === word) ? undefined : own.find((name) => plain(name) === plain(word))
+  if (ours !== undefined) return didYouMean(ours)
+  const found = choose(synonyms, call, isTensor)
   if (found) return told(found, call, isTensor, all)
   const others = all.flatMap(({ elsewhere = [] }) => elsewhere.map(({ name }) => name)).filter((name) => name.length >= LEAST_LETTERS)
-  const own = [...names]
-  const meant = suggest(word, [...own, ...others])
+  const meant = suggest(word, [...own, ...others.filter((name) => editDistance(plain(word), plain(name), MOST_SLIPS) <= MOST_SLIPS)])
   if (meant === undefined) return undefined
   const other = own.includes(meant) ? undefined : choose(synonymsOf(meant, all), call, isTensor)
   return other ? told(other, call, isTensor, all) : didYouMean(meant)

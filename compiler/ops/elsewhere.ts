@@ -1,3 +1,4 @@
+import { ANYBODY } from '../../dsl/elsewhere.ts'
 import type { Synonym } from '../../dsl/signature.ts'
 import { complement } from '../../dsl/translate.ts'
 import { same, type Synonyms } from './elsewhere-training.ts'
@@ -43,6 +44,7 @@ const windows = (here: 'max' | 'avg'): readonly Synonym[] => {
 }
 
 /** Caffe has one layer for all pooling. */
+const pool: Synonym = { name: 'pool', of: ANYBODY, none: 'max_pool(kernel), avg_pool(kernel), global_max_pool or global_avg_pool' }
 const pooling: Synonym = {
   name: 'Pooling', of: 'Caffe', positions: ['kernel_size', 'stride', 'pad'], defaults: CAFFE_POOL, arguments: { pool: () => ({}), global_pooling: () => ({}) },
   as: (given) => `${/true|1/.test(given.get('global_pooling') ?? '') ? 'global_' : ''}${lower(given.get('pool') ?? 'max') === 'ave' ? 'avg' : 'max'}_pool`,
@@ -75,7 +77,7 @@ export const layersElsewhere: Synonyms = {
     { name: 'FullyConnected', of: 'MXNet', positions: ['num_hidden'], arguments: { num_hidden: 'out' } }, { name: 'full', of: 'others' }, { name: 'affine', of: 'others' },
     { name: 'Bilinear', of: 'PyTorch', none: 'there is no product of two inputs with a weight: concat(a, b) -> fc(out) is nearest' },
   ],
-  max_pool: [...windows('max'), pooling, { name: 'MaxPool', of: 'ONNX', defaults: { stride: '1' } }],
+  max_pool: [...windows('max'), pool, pooling, { name: 'MaxPool', of: 'ONNX', defaults: { stride: '1' } }],
   avg_pool: windows('avg'),
   global_avg_pool: [
     ...['GlobalAveragePooling2D', 'GlobalAvgPool2D'].map((name) => ({ name, of: 'Keras', arguments: { keepdims: () => ({}) } })), { name: 'GlobalAveragePool', of: 'ONNX' }, { name: 'gap', of: 'others' },
@@ -87,6 +89,7 @@ export const layersElsewhere: Synonyms = {
     { name: 'AdaptiveMaxPool2d', of: 'PyTorch', write: 'global_max_pool', note: 'for outputs larger than 1 x 1: max_pool(kernel)' },
   ],
   batch_norm: [
+    { name: 'BN', of: 'others', positions: [] }, { name: 'MVN', of: 'Caffe', none: 'nothing normalizes each sample by itself: batch_norm does over the batch, normalize by constants' },
     {
       name: 'BatchNorm2d', of: 'PyTorch', positions: ['num_features', 'eps', 'momentum', 'affine'], defaults: { eps: '1e-5', stats: 'moving(newest: 0.1)', unbiased: 'true', gamma: '1', beta: '0' },
       arguments: { momentum: (value) => ({ stats: `moving(newest: ${value})` }) },
@@ -114,6 +117,9 @@ export const layersElsewhere: Synonyms = {
     { name: 'Rescaling', of: 'Keras', write: 'normalize(mean: 0, std: 1)', note: 'x * s is normalize(mean: 0, std: 1 / s); pictures come as 0..1 already' },
   ],
   relu: [
+    { name: 'Activation', of: 'Keras', none: 'activations are layers of their own: -> relu, -> sigmoid, ...; fusenet help activations' }, { name: 'threshold', of: 'PyTorch', none: 'relu, leaky_relu and clip are all that cut' },
+    ...['exp', 'log', 'sqrt', 'pow', 'power'].map((name) => ({ name, of: 'PyTorch', none: `there is no layer ${name}: activations, add, mul and max are the arithmetic of tensors` })),
+    ...['Input', 'InputLayer', 'Data', 'ImageData', 'HDF5Data', 'Placeholder'].map((name) => ({ name, of: name === 'Placeholder' ? 'TensorFlow' : name.startsWith('Input') ? 'Keras' : 'Caffe', none: 'what comes in is declared: input image: f32[3, 32, 32]; where it comes from stands in the train block: data mnist' })),
     ...['identity', 'noop'].map((name) => ({ name, of: 'PyTorch', none: 'a layer that does nothing is left out' })), ...same('Keras', 'rectifier'), ...same('PyTorch', 'rectified_linear')],
   leaky_relu: [
     { name: 'LeakyReLU', of: 'PyTorch', positions: ['negative_slope'] },
@@ -122,8 +128,8 @@ export const layersElsewhere: Synonyms = {
   sigmoid: [...same('Darknet', 'logistic'), ...same('TensorFlow', 'logistic_sigmoid'), { name: 'LogSigmoid', of: 'PyTorch', none: 'minus softplus(-x) is no layer of its own here; as a loss it is sigmoid_loss, which takes scores' }],
   tanh: same('others', 'hyperbolic_tangent'),
   softplus: same('Caffe', 'BNLL'),
-  silu: [...same('Keras', 'swish'), ...same('PyTorch', 'SiLU')],
-  gelu: [{ name: 'GELU', of: 'PyTorch' }, { name: 'quick_gelu', of: 'others', write: 'gelu(approximate: tanh)', note: 'which is closer to gelu than x sigmoid(1.702 x) is' }],
+  silu: [{ name: 'mish', of: 'PyTorch', none: 'x tanh(softplus(x)) is written `mul(x, x -> softplus -> tanh)`; silu is near to it' }, { name: 'glu', of: 'PyTorch', none: 'a gate is written `mul(a, b -> sigmoid)`, a and b of two layers or of slices of one' }, ...same('Keras', 'swish'), ...same('PyTorch', 'SiLU')],
+  gelu: [{ name: 'gelu_new', of: 'transformers', write: 'gelu(approximate: tanh)' }, { name: 'gelu_tanh', of: 'others', write: 'gelu(approximate: tanh)' }, { name: 'GELU', of: 'PyTorch' }, { name: 'quick_gelu', of: 'others', write: 'gelu(approximate: tanh)', note: 'which is closer to gelu than x sigmoid(1.702 x) is' }],
   elu: [
     { name: 'SELU', of: 'PyTorch', write: 'elu(alpha: 1.6732632) -> normalize(mean: 0, std: 0.9517442)' },
     { name: 'CELU', of: 'PyTorch', write: 'elu', note: 'the same where its alpha is 1' },
@@ -166,6 +172,7 @@ export const layersElsewhere: Synonyms = {
     { name: 'GaussianNoise', of: 'Keras', none: 'no layer adds noise; dropout(p) is the only one of chance' },
   ],
   softmax_loss: [
+    { name: 'softmax_cross_entropy_with_logits', of: 'TensorFlow', note: 'labels are classes' }, { name: 'sparse_softmax_cross_entropy_with_logits', of: 'TensorFlow' },
     { name: 'SoftmaxWithLoss', of: 'Caffe' }, { name: 'SoftmaxCrossEntropy', of: 'others' }, { name: 'softmax_cross_entropy', of: 'Chainer' },
     { name: 'CrossEntropyLoss', of: 'PyTorch', positions: ['class_weight'] }, { name: 'cross_entropy', of: 'PyTorch', positions: ['class_weight'] },
     { name: 'categorical_crossentropy', of: 'Keras', note: `${logits}, and labels that are classes` }, { name: 'sparse_categorical_crossentropy', of: 'Keras', arguments: { from_logits: () => ({}) }, note: logits },
@@ -174,6 +181,7 @@ export const layersElsewhere: Synonyms = {
     ...['focal_loss', 'ctc_loss', 'CTCLoss', 'triplet_loss', 'TripletMarginLoss', 'contrastive_loss', 'ContrastiveLoss', 'kl_div', 'KLDivLoss', 'InfogainLoss', 'dice_loss'].map((name) => ({ name, of: 'PyTorch', none: `there is no ${name}: losses are softmax_loss, sigmoid_loss, squared_loss, hinge_loss, and sum of whatever layers make` })),
   ],
   sigmoid_loss: [
+    ...['sigmoid_cross_entropy', 'sigmoid_cross_entropy_with_logits', 'SigmoidCrossEntropy'].map((name) => ({ name, of: 'TensorFlow', positions: [], defaults: { normalization: 'full' } })),
     { name: 'SigmoidCrossEntropyLoss', of: 'Caffe' },
     { name: 'BCEWithLogitsLoss', of: 'PyTorch', positions: [], defaults: { normalization: 'full' } }, { name: 'binary_cross_entropy_with_logits', of: 'PyTorch', positions: [], defaults: { normalization: 'full' } },
     ...['BCELoss', 'bce', 'binary_crossentropy', 'binary_cross_entropy', 'bce_loss'].map((name) => ({ name, of: name.includes('crossentropy') ? 'Keras' : 'PyTorch', positions: [], defaults: { normalization: 'full' }, arguments: { from_logits: () => ({}) }, note: 'it takes scores: what stands in front of sigmoid' })),

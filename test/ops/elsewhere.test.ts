@@ -53,6 +53,11 @@ describe('layers by the names that others give them', () => {
     // Slips of the pen in other people's names.
     ['h = v -> InnerProdcut(10)', 'InnerProduct (Caffe) is `fc(10)` here'],
     ['h = v -> Flatten', 'did you mean `flatten`?'],
+    ['h = x -> batchnorm', 'did you mean `batch_norm`?'],
+    // Near to another name is not that name.
+    ['loss = sigmoid_cross_entropy(v, t)', 'sigmoid_cross_entropy (TensorFlow) is `sigmoid_loss(v, t, normalization: full)` here'],
+    ['loss = softmax_cross_entropy_with_logits(v, label)', 'softmax_cross_entropy_with_logits (TensorFlow) is `softmax_loss(v, label)` here; labels are classes'],
+    ['h = x -> detection', ''],
   ])('%s', (line, hint) => { expect(hints(line)).toEqual([hint]) })
 
   test('mse says what is different about it', () => {
