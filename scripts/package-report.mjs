@@ -46,7 +46,7 @@ export function prepare() {
   mkdirSync(project)
   writeFileSync(join(project, 'package.json'), '{ "name": "empty", "private": true, "type": "module" }\n')
   // Its dependencies as they lie here: nothing is asked of a registry.
-  const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const { dependencies = {} } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   const given = Object.keys(dependencies).map((name) => join(root, 'node_modules', name))
   npm(project, 'install', '--prefer-offline', '--install-links', '--ignore-scripts', '--no-audit', '--no-fund', '--silent', join(folder, filename), ...given)
   return { folder, clone, project, tarball: join(folder, filename), packedBytes: size, files: files.map(({ path }) => path) }

@@ -11,6 +11,8 @@ import { checkNode, install, node, root } from './steps.mjs'
 const dist = join(root, 'dist')
 /** Folders whose modules become one file: the compiler, the command. */
 const GROUPS = [['compiler', 'dsl'], ['cli', 'measure']]
+/** Packages of the command that come within it, with their licenses: whoever installs fusenet gets one package. */
+const TAKEN_ALONG = ['commander', 'picocolors']
 const IMPORTED = /\b(?:from|import|import\()\s*['"](\.[^'"]*)\.[jt]s['"]/g
 
 checkNode()
@@ -44,17 +46,22 @@ async function joinModules(folders) {
   const bundle = await rolldown({
     cwd: dist,
     input: Object.fromEntries([...asked].map((file) => [relative(dist, file).replaceAll(sep, '/').replace(/\.js$/, ''), file])),
-    // Packages, and the rest of the house.
-    external: (name, from) => !/^[./]/.test(name) && !isAbsolute(name) || (from !== undefined && !isJoined(resolve(dirname(from), name))),
+    platform: 'node',
+    // The rest of the house, and packages but those that are taken along.
+    external: (name, from) => {
+      if (from === undefined || isAbsolute(name) || from.includes('node_modules')) return name.startsWith('node:')
+      return name.startsWith('.') ? !isJoined(resolve(dirname(from), name)) : !TAKEN_ALONG.includes(name)
+    },
     onLog: (_, { code, message }) => { if (/UNRESOLVED|MISSING/.test(code)) throw new Error(message) },
   })
   const { output } = await bundle.generate({
     format: 'es',
     // Where the modules lay that it is made of: what looks for files from where it lies finds them still.
     chunkFileNames: ({ name }) => (name.includes('/') ? '[name].js' : 'cli/[name].js'),
-    codeSplitting: { groups: GROUPS.map((rooms) => ({ name: `${rooms[0]}/inside`, test: (file) => rooms.includes(roomOf(file)) && !asked.has(file) })) },
+    codeSplitting: { groups: GROUPS.map((rooms) => ({ name: `${rooms[0]}/inside`, test: (file) => rooms.includes(file.includes('node_modules') ? 'cli' : roomOf(file)) && !asked.has(file) })) },
   })
   for (const file of joined) rmSync(file)
+  writeFileSync(join(dist, 'cli', 'LICENSES.txt'), TAKEN_ALONG.map((name) => `${name}\n\n${readFileSync(join(root, 'node_modules', name, 'LICENSE'), 'utf8')}`).join('\n\n'))
   for (const { fileName, code } of output) writeFileSync(join(dist, fileName), code)
 }
 
