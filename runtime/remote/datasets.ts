@@ -6,7 +6,7 @@ import type { ColumnKind, SentDataset } from './messages.ts'
 
 /** Bytes of a column that are copied at once, and numbers of samples that are read at once: a millisecond or so. */
 const COPIED_AT_ONCE = 2 ** 21
-const READ_AT_ONCE = 2 ** 16
+const READ_AT_ONCE = 2 ** 15
 /** Milliseconds of work after which a page gets its turn: well within a frame, whatever else it does. */
 const TURN_MS = 4
 

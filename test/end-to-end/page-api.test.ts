@@ -137,26 +137,12 @@ describe.runIf(chromiumRunsHere)('a page', () => {
     net.close()
   })
 
-  /** Data of the net's, and how long this thread was held up at most while something went on, by messages that it sends itself. */
+  /** Data for the net, at hand and read one by one. */
   const HELPERS = `
     const image = Float32Array.from({ length: 2000 * 784 }, (_, i) => Math.abs(Math.sin(i * 0.37)))
     const label = Int32Array.from({ length: 2000 }, (_, i) => i % 10)
     const data = fusenet.arrays({ image: { shape: [1, 28, 28], type: 'f32', data: image }, label: { shape: [], type: 'i32', classes: 10, data: label } })
     const read = { ...data, read: (...args) => data.read(...args) }
-    const longest = async (work) => {
-      const { port1, port2 } = new MessageChannel()
-      let [last, most, running] = [performance.now(), 0, true]
-      port1.onmessage = () => {
-        const now = performance.now()
-        most = Math.max(most, now - last)
-        last = now
-        if (running) port2.postMessage(0)
-      }
-      port2.postMessage(0)
-      await work()
-      running = false
-      return most
-    }
     const losses = async (net, dataset, options = { epochs: 1 }) => { const all = []; for await (const { loss } of net.train(dataset, options)) all.push(loss); return all }`
 
   test('a net in a worker computes the same, and takes what the page has', async () => {
@@ -183,6 +169,27 @@ describe.runIf(chromiumRunsHere)('a page', () => {
     expect(found.why[0]).toBe('input image holds float32: give a Float32Array')
     expect(found.why[1]).toMatch(/^BundleError: .*nowhere/s)
     expect(found.why[2]).toMatch(/^DeviceError: the worker that was handed in cannot be used: its script cannot be loaded/)
+  })
+
+  test('a page is not held up while a net in a worker trains', async () => {
+    const browser = opened.page.context().browser()!
+    /** The longest task of the page's main thread meanwhile, in milliseconds of its own time: what else the machine does does not count. */
+    const longest = async (work: string): Promise<number> => {
+      await browser.startTracing(opened.page, { categories: ['toplevel', '__metadata'] })
+      // The page's process begins to write down what it does a little later.
+      await inPage(`await new Promise((done) => setTimeout(done, 300)); const { data, read, losses, there, here } = globalThis.held; ${work}; await new Promise((done) => setTimeout(done))`)
+      const { traceEvents } = JSON.parse((await browser.stopTracing()).toString()) as { traceEvents: { name: string; ph: string; pid: number; tid: number; tdur?: number; dur?: number; args: { name?: string } }[] }
+      const main = new Set(traceEvents.filter(({ name, args }) => name === 'thread_name' && args.name === 'CrRendererMain').map(({ pid, tid }) => `${pid} ${tid}`))
+      const tasks = traceEvents.filter(({ name, ph, pid, tid }) => ph === 'X' && /RunTask/.test(name) && main.has(`${pid} ${tid}`))
+      return Math.max(...tasks.map(({ tdur, dur }) => (tdur ?? dur!) / 1000))
+    }
+    await inPage(`${HELPERS}
+      globalThis.held = { data, read, losses, there: await fusenet.open('big/', { device: 'wasm', batch: 100, worker: true }), here: await fusenet.open('big/', { device: 'wasm', batch: 100 }) }`)
+    const held = { page: await longest(`await losses(here, data, { steps: 1 })`) } as Record<string, number>
+    for (const work of ['await losses(there, data, { steps: 4 })', 'await losses(there, read, { steps: 4 })', 'await there.evaluate(read)', 'await there.save()', `(await fusenet.open('big/', { device: 'wasm', worker: true })).close()`]) held[work] = await longest(work)
+    const { page: without, ...rest } = held
+    expect(without).toBeGreaterThan(40)
+    for (const [work, ms] of Object.entries(rest)) expect(ms, work).toBeLessThanOrEqual(20)
   })
 
   test.each(snippetsOf('docs/page.md', PAGE).filter((snippet) => kindOf(snippet) === 'page').map((snippet) => [snippet.line, snippet.text] as const))('docs/page.md:%i', async (_, text) => {
