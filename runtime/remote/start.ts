@@ -1,7 +1,6 @@
 import { DeviceError } from '../device.ts'
 import type { Port } from './channel.ts'
 import { GREETING } from './messages.ts'
-import { TEXT } from './worker-text.ts'
 
 /** What is used of a Worker of a page. */
 export interface WorkerLike {
@@ -36,7 +35,7 @@ export async function startWorker(given: WorkerOption): Promise<Started> {
   const failures: string[] = []
   for (const make of [besideThis, ofText]) {
     try {
-      const worker = make()
+      const worker = await make()
       if (worker) return await greet(worker, true)
     } catch (error) {
       failures.push((error as Error).message)
@@ -64,7 +63,8 @@ function besideThis(): WorkerLike | undefined {
 }
 
 /** The same as a text, where a bundler left the script behind. */
-function ofText(): WorkerLike | undefined {
+async function ofText(): Promise<WorkerLike | undefined> {
+  const { TEXT } = await import('./worker-text.ts')
   if (TEXT === '' || typeof Worker === 'undefined') return undefined
   const url = URL.createObjectURL(new Blob([TEXT], { type: 'text/javascript' }))
   const worker = new Worker(url) as unknown as WorkerLike
