@@ -435,7 +435,7 @@ export class LocalNet implements Net<AnyNet, Precision> {
   }
 
   async save(to?: string | Host<'URL'>): Promise<Bundle> {
-    const saved = to === undefined ? undefined : await import('./saved/save-to.ts')
+    const saved = to === undefined ? undefined : await import('./on-demand.ts')
     saved?.checkTarget(to)
     const bundle = await this.#bundleOfNow()
     if (saved) await saved.saveTo(bundle, to!)

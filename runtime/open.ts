@@ -82,7 +82,7 @@ async function openThere(source: BundleSource, options: OpenOptions): Promise<Ne
   const { weights, ...given } = checkOptions('open', options, RULES)
   const taken: Taken = { ...given, ...(weights !== undefined && { weights: weights === 'fresh' ? weights : copyTensors(weights, 'weights') }) }
   taken.signal?.throwIfAborted()
-  const { openRemote } = await import('./remote/open-remote.ts')
+  const { openRemote } = await import('./on-demand.ts')
   return openRemote(source, taken as OpenOptions) as unknown as Promise<Net>
 }
 
@@ -204,8 +204,8 @@ interface Readable {
 /** What few pages need is loaded when it is asked for. */
 async function readerFor(source: Exclude<BundleSource, Bundle>, options: Taken): Promise<FileReader> {
   if (source instanceof Map) return readerOf(source)
-  if (typeof source !== 'string' && !(source instanceof URL)) return readerOf(await (await import('./saved/one-file.ts')).filesOf(source as Chosen))
-  if (String(source).startsWith('indexeddb:')) return readerOf(await (await import('./saved/nets.ts')).netFiles(source))
+  if (typeof source !== 'string' && !(source instanceof URL)) return readerOf(await (await import('./on-demand.ts')).filesOf(source as Chosen))
+  if (String(source).startsWith('indexeddb:')) return readerOf(await (await import('./on-demand.ts')).netFiles(source))
   return fetchFiles(source, options)
 }
 

@@ -5,6 +5,7 @@ import { Channel, moved } from './channel.ts'
 import { SentDatasets } from './datasets.ts'
 import type { OpenedNet } from './messages.ts'
 import { type Listeners, RemoteNet } from './remote-net.ts'
+import { type Chosen, filesOf } from '../saved/one-file.ts'
 import type { Answer } from './serve.ts'
 import { startWorker, type WorkerOption } from './start.ts'
 
@@ -57,7 +58,7 @@ async function answerOf(response: Response): Promise<Answer> {
 async function sendableSource(source: BundleSource): Promise<unknown> {
   if (typeof source === 'string' || source instanceof URL) return whole(String(source))
   if ('manifest' in source || source instanceof Map || source instanceof Uint8Array || source instanceof ArrayBuffer || (typeof Blob !== 'undefined' && source instanceof Blob)) return source
-  return (await import('../saved/one-file.ts')).filesOf(source as Parameters<typeof import('../saved/one-file.ts').filesOf>[0])
+  return filesOf(source as Chosen)
 }
 
 function whole(address: string): string {

@@ -9,6 +9,7 @@ import type { Inputs, Net, Outputs, StepResult, TrainStep } from '../net-api.ts'
 import type { AnyNet } from '../net-spec.ts'
 import { isNamed } from '../plain.ts'
 import type { TrainStats } from '../programs.ts'
+import { checkTarget, needsPage, saveTo } from '../saved/save-to.ts'
 import { rateAt } from '../schedule.ts'
 import { checkSnapshot, HISTORY, type Snapshot } from '../snapshot.ts'
 import { copyTensors, type Tensors } from '../tensors.ts'
@@ -183,14 +184,13 @@ export class RemoteNet implements Net<AnyNet> {
   }
 
   async save(to?: string | URL): Promise<Bundle> {
-    const place = to === undefined ? undefined : await import('../saved/save-to.ts')
-    place?.checkTarget(to)
+    if (to !== undefined) checkTarget(to)
     // A worker cannot hand out a download.
-    const here = place?.needsPage(to) === true
+    const here = needsPage(to)
     const { bundle, weights: key } = await this.#ask('save', here || to === undefined ? undefined : String(to)) as { bundle: Omit<Bundle, 'weights'>; weights: number }
     const weights = await this.#parts.channel.call('weights', key) as Map<string, TensorData>
     const saved: Bundle = { ...bundle, weights }
-    if (here) await place!.saveTo(saved, to!)
+    if (here) await saveTo(saved, to!)
     return saved
   }
 
