@@ -1,5 +1,5 @@
 import { BundleError, InputError } from './errors.ts'
-import { MANIFEST_FILE } from './files.ts'
+import { MANIFEST_FILE } from './file-names.ts'
 import type { FileReader, Found } from './found.ts'
 import type { Host, RequestOptions } from './host-types.ts'
 import type { FileEntry } from './stored.ts'

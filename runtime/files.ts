@@ -1,12 +1,12 @@
 import { InputError } from './errors.ts'
+import { MANIFEST_FILE, WEIGHTS_FILE } from './file-names.ts'
 import type { Bundle, ModuleEntry } from './format.ts'
 import { isNamed, say } from './plain.ts'
 import { writeSafetensors } from './safetensors.ts'
 import { seal, sha256 } from './seal.ts'
 import { type FileEntry, splitPlan, type StoredManifest, type StoredPlan } from './stored.ts'
 
-export const MANIFEST_FILE = 'bundle.json'
-export const WEIGHTS_FILE = 'weights.safetensors'
+export { MANIFEST_FILE, WEIGHTS_FILE }
 
 const encode = (data: string | Uint8Array): Uint8Array => typeof data === 'string' ? new TextEncoder().encode(data) : data
 

@@ -25,7 +25,8 @@ export async function findPlaces(given: 'auto' | 'webgpu' | 'wasm' | Device): Pr
   if (given === 'webgpu') return { places: [onAdapter(await anyAdapter(webgpuHere()))], notes: [] }
   if (given !== 'auto') throw new DeviceError(`there is no device ${String(given)} here: auto, webgpu, wasm, or a device that is handed in`)
   const { gpu } = globalThis.navigator ?? {}
-  if (!gpu) return { places: [CPU], notes: [] }
+  // Node has none unless somebody brings it; of a page one expects it.
+  if (!gpu) return { places: [CPU], notes: isPage() ? [`WebGPU is missing here (${globalThis.isSecureContext === false ? 'it needs https or localhost' : 'this browser has none, or has it switched off'}): running on the CPU`] : [] }
   try {
     const adapter = await anyAdapter(gpu)
     if (!isSoftware(adapter)) return { places: [onAdapter(adapter), CPU], notes: [] }
@@ -41,6 +42,8 @@ export const lastResort = async (): Promise<Place> => onAdapter(await anyAdapter
 const CPU: Place = { name: 'wasm', owned: true, open: () => wasm() }
 
 const onAdapter = (adapter: GPUAdapter): Place => ({ name: 'webgpu', owned: true, open: () => webgpu({ adapter }) })
+
+const isPage = (): boolean => globalThis.document !== undefined || (globalThis as { WorkerGlobalScope?: unknown }).WorkerGlobalScope !== undefined
 
 function webgpuHere(): GPU {
   const { gpu } = globalThis.navigator ?? {}

@@ -1,5 +1,5 @@
 import { BundleError, InputError } from './errors.ts'
-import { MANIFEST_FILE, WEIGHTS_FILE } from './files.ts'
+import { MANIFEST_FILE, WEIGHTS_FILE } from './file-names.ts'
 import { type Bundle, type DispatchFacts, type ModuleEntry, type Plan, type TensorData } from './format.ts'
 import { bytesOf, type FileReader, type Found, jsonOf, problem, textOf } from './found.ts'
 import { readSafetensors } from './safetensors.ts'

@@ -1,5 +1,5 @@
 import type { Problem } from '../errors.ts'
-import { WEIGHTS_FILE } from '../files.ts'
+import { WEIGHTS_FILE } from '../file-names.ts'
 import { FORMAT, FORMAT_VERSION, GROUPS, groupOf } from '../format.ts'
 import type { StoredManifest } from '../stored.ts'
 import { storedStructure } from './form.ts'

@@ -157,3 +157,12 @@ describe('what is handed in', () => {
     expect(device.log).toEqual(['load 2', 'close 2'])
   })
 })
+
+test('a page without WebGPU is told that it runs on the CPU, and why', async () => {
+  const { findPlaces } = await import('../../runtime/places.ts')
+  expect((await findPlaces('auto')).notes).toEqual([])
+  vi.stubGlobal('document', {})
+  vi.stubGlobal('isSecureContext', false)
+  expect((await findPlaces('auto')).notes).toEqual(['WebGPU is missing here (it needs https or localhost): running on the CPU'])
+  vi.unstubAllGlobals()
+})
