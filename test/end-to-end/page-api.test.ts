@@ -199,7 +199,6 @@ describe.runIf(chromiumRunsHere)('a page', () => {
       const canvas = Object.assign(document.createElement('canvas'), { width: 280, height: 280 })
       const video = Object.assign(document.createElement('canvas'), { width: 640, height: 480 })
       const input = { files: [] }
-      const show = () => {}
       const dataset = fusenet.arrays({ image: { shape: [1, 28, 28], type: 'f32', data: new Float32Array(15680) }, label: { shape: [], type: 'i32', classes: 10, data: new Int32Array(20) } })
       ${code}`)
   })
