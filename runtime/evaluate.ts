@@ -47,7 +47,7 @@ export async function evaluateAll(net: LocalNet, given: Dataset, options: Evalua
   const totals = new Totals(net.manifest.outputs.filter((o) => o.role !== 'output'))
   const { results } = totals
   const waiting: (() => Promise<void>)[] = []
-  const counters = options.perClass ? (await import('./per-class.ts')).ConfusionCounter.of(net.manifest) : []
+  const counters = options.perClass ? (await import('./on-demand.ts')).ConfusionCounter.of(net.manifest) : []
   const inferring = options.stats === 'batch' ? 'infer/batch' : 'infer'
   // Says so, if it cannot run.
   if (counters.length > 0) net.neededInputs(inferring)

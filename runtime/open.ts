@@ -268,7 +268,7 @@ async function openOn({ owned }: Place, opening: Promise<Device>, readable: Read
 
 /** Few nets start from another one's weights. */
 async function fitting(bundle: Bundle, handed: ReadonlyMap<string, TensorData>): Promise<{ weights: ReadonlyMap<string, TensorData>; note: string }> {
-  const { matchWeights, sayMatch } = await import('./match-weights.ts')
+  const { matchWeights, sayMatch } = await import('./on-demand.ts')
   const match = matchWeights(bundle, handed)
   return { weights: match.weights, note: sayMatch(match) }
 }
