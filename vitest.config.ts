@@ -16,6 +16,8 @@ const SHARING = ['cli', 'differential', 'measure', 'runtime', 'wasm'].flatMap((r
   .map((file) => `test/${room}/${file}`).filter((file) => file.endsWith('.test.ts') && !ALONE.test(readFileSync(join(import.meta.dirname, file), 'utf8'))))
 
 export default defineConfig({
+  // What samples import, without a build.
+  resolve: { alias: [{ find: /^fusenet\/runtime$/, replacement: join(import.meta.dirname, 'runtime/index.ts') }] },
   test: {
     // A GPU object belongs to its process, and a driver that fails takes the process along: each file that may open one has its own.
     pool: 'forks',

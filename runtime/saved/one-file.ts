@@ -17,10 +17,16 @@ export type Chosen = FileLike | Uint8Array | ArrayBuffer | ArrayLike<FileLike>
 const isBytes = (given: unknown): given is Uint8Array | ArrayBuffer => given instanceof Uint8Array || given instanceof ArrayBuffer
 const isFile = (given: unknown): given is FileLike => typeof (given as FileLike | null)?.arrayBuffer === 'function' && typeof (given as FileLike).size === 'number'
 
-/** A bundle as the bytes of one file, a zip archive: what `open` takes again, and unpacked the folder that any server serves. */
-export async function packBundle(bundle: Bundle): Promise<Uint8Array<ArrayBuffer>> {
+/**
+ * A bundle as the bytes of one file, a zip archive: what `open` takes again, and unpacked the folder that any server serves. `beside`: files of the page's own that
+ * go with it, by names that no file of a bundle has (examples.safetensors): `unpackBundle` gives them back, `open` does not look at them. Throws InputError for other names.
+ */
+export async function packBundle(bundle: Bundle, beside: ReadonlyMap<string, Uint8Array> = new Map()): Promise<Uint8Array<ArrayBuffer>> {
   const files = await bundleFiles(bundle)
-  return zip(new Map([...files].map(([name, data]) => [`${bundle.manifest.name}/${name}`, data])))
+  for (const name of beside.keys()) {
+    if (files.has(name) || !/^[\w][\w.-]*$/.test(name)) throw new InputError(`a file beside a bundle cannot be called ${plain(name, 60)}: ${files.has(name) ? 'the bundle has one of that name' : 'letters, digits, _, . and - make a name'}`)
+  }
+  return zip(new Map([...files, ...beside].map(([name, data]) => [`${bundle.manifest.name}/${name}`, data])))
 }
 
 /** Hands a bundle to the user as a download, `NAME.zip`. Throws InputError where there is no page. */

@@ -60,7 +60,8 @@ function sharedBrowser(): Promise<Browser> {
     env: { ...process.env, ...environment } as Record<string, string>,
     // It opens no page but ours, and containers rarely let it have a sandbox.
     chromiumSandbox: false,
-    args: [...chromiumFlags],
+    // Pages that ask for a camera get one that shows a disc, turning and opening like a mouth.
+    args: [...chromiumFlags, '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'],
   }))
 }
 

@@ -46,6 +46,17 @@ describe('a bundle as one file', async () => {
 
   const named = (data: Uint8Array, path: string): File => Object.defineProperty(new File([data as Uint8Array<ArrayBuffer>], path.split('/').at(-1)!), 'webkitRelativePath', { value: path })
 
+  test('files of a page go with it', async () => {
+    const beside = new Map([['examples.safetensors', Uint8Array.of(1, 2, 3)]])
+    const both = await packBundle(saved, beside)
+    expect((await filesOf(both)).get('examples.safetensors')).toEqual(Uint8Array.of(1, 2, 3))
+    const again = await open(both, { device })
+    expect((await again.run({ x: [1, 2] }))['y']).toEqual(want)
+    again.close()
+    await expect(packBundle(saved, new Map([['bundle.json', Uint8Array.of(1)]]))).rejects.toThrow(/bundle has one of that name/)
+    await expect(packBundle(saved, new Map([['../x', Uint8Array.of(1)]]))).rejects.toThrow(/letters, digits/)
+  })
+
   test.each([
     ['bytes', () => packed],
     ['an ArrayBuffer', () => packed.buffer],
