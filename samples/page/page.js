@@ -42,9 +42,11 @@ const isKeptChoice = () => learner && isChosen && classOf(chosen)?.own && classO
 
 let answering = false
 let again = false
+let isToSpeak = false
 /** Answers to what is drawn now; what comes meanwhile is answered together. */
 async function answer(speak = false) {
   if (!learner) return
+  isToSpeak ||= speak
   again = answering
   if (answering) return
   answering = true
@@ -56,7 +58,8 @@ async function answer(speak = false) {
       if (!isChosen) choose(best)
       element('teach').disabled = isBusy || !picture || chosen === undefined
     } while (again)
-    if (speak) answers.speak()
+    if (isToSpeak) answers.speak()
+    isToSpeak = false
   } catch (error) {
     say(error.message, true)
     throw error
