@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { basename, posix } from 'node:path'
 import { writeDeclarations } from './declarations.ts'
 import type { Hooks } from './hooks.ts'
@@ -14,6 +15,8 @@ export interface Placing {
   readonly base: string
   /** Development: puts the files where they are served from and gives the address of their folder. */
   serve?(net: NetFile): string
+  /** Development: hears of a file that is not there, should it come. */
+  watch?(file: string): void
 }
 
 /** What the plugins of all bundlers have in common: a net's module out of its file. */
@@ -38,11 +41,13 @@ export class NetPlugin {
 
   async load(hooks: Hooks, id: string): Promise<{ code: string; map: { mappings: '' }; moduleSideEffects: false; moduleType: 'js' }> {
     const { file, query } = splitId(id)
-    const { root, serve } = this.placing
+    const { root, serve, watch } = this.placing
     const options = this.#optionsOf(hooks, file, query)
     const outcome = await compileNet(file, root, options)
     for (const path of outcome.watched) {
-      if (path !== file) hooks.addWatchFile(path)
+      // Vite takes what is added so for an import, which must be there; what is not may come all the same.
+      if (path !== file && serve && !existsSync(path)) watch?.(path)
+      else if (path !== file) hooks.addWatchFile(path)
       const users = this.#users.get(path) ?? this.#users.set(path, new Set()).get(path)!
       users.add(file)
     }

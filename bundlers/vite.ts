@@ -74,8 +74,9 @@ function make(options: FusenetOptions, plugin: NetPlugin, memory: MadeInMemory):
       const address = `${server.origin ?? ''}${base}`
       plugin.placing = { root, base, assetsDir: build.assetsDir, ...(command === 'serve' && !isPreview && { serve: (net) => memory.keep(net, address) }) }
     },
-    configureServer({ middlewares }) {
+    configureServer({ middlewares, watcher }) {
       middlewares.use(memory.handle)
+      plugin.placing = { ...plugin.placing, watch: (file) => { watcher.add(file) } }
     },
     async load(this: Hooks, id) {
       return isNet(id) ? plugin.load(this, id) : null
