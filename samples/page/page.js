@@ -239,7 +239,7 @@ async function start() {
   element('from-sheet').addEventListener('click', () => void look(false))
   element('from-camera').addEventListener('click', () => void look(true))
   element('turn').addEventListener('click', () => void camera.turn().catch((error) => { element('camera-note').textContent = error.message }))
-  element('download').addEventListener('click', () => void busy(async () => (await kept.download(learner), 'Downloaded: this file opens in this page elsewhere too, and in the command fusenet.'), { changes: false }))
+  element('download').addEventListener('click', () => void busy(async () => (await kept.download(learner), 'Downloaded: this page opens the file on other devices too; unpacked it is a bundle for the command fusenet.'), { changes: false }))
   element('upload').addEventListener('click', () => element('file').click())
   element('file').addEventListener('change', () => {
     const [file] = element('file').files
