@@ -21,7 +21,7 @@ export default defineConfig({
   lastUpdated: false,
   // Every link within the site must have a page.
   ignoreDeadLinks: false,
-  markdown: { languages: net, languageAlias: net.length > 0 ? {} : { net: 'js' } },
+  markdown: { languages: net, languageAlias: { prototxt: 'txt', math: 'txt', ...(net.length > 0 ? {} : { net: 'js' }) } },
   themeConfig: {
     siteTitle: `fusenet ${version}`,
     search: { provider: 'local' },

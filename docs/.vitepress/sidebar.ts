@@ -3,6 +3,7 @@ export const sidebar = [
   {
     text: 'Begin',
     items: [
+      { text: 'A first hour', link: '/first-hour' },
       { text: 'Install', link: '/install' },
       { text: 'The command', link: '/command' },
     ],
@@ -29,6 +30,15 @@ export const sidebar = [
     ],
   },
   {
+    text: 'Coming from',
+    items: [
+      { text: 'PyTorch', link: '/from/pytorch' },
+      { text: 'Caffe', link: '/from/caffe' },
+      { text: 'Darknet', link: '/from/darknet' },
+      { text: 'TensorFlow.js', link: '/from/tfjs' },
+    ],
+  },
+  {
     text: 'Data and training',
     items: [
       { text: 'Data', link: '/data' },
@@ -43,14 +53,17 @@ export const sidebar = [
       { text: 'In a page', link: '/page' },
       { text: 'Vite and other bundlers', link: '/vite' },
       { text: 'One ES module', link: '/esm' },
+      { text: 'Types', link: '/types' },
+      { text: 'Hosting', link: '/hosting' },
       { text: 'In Node', link: '/node' },
       { text: 'The runtime', link: '/runtime' },
+      { text: 'The library', link: '/library/' },
     ],
   },
   {
     text: 'Speed',
     items: [
-      { text: 'Fusion', link: '/fusion' },
+      { text: 'How fusion works', link: '/fusion' },
       { text: 'Memory', link: '/memory' },
       { text: 'What it costs', link: '/bench' },
       { text: 'Tuning', link: '/tune' },
@@ -62,7 +75,8 @@ export const sidebar = [
     text: 'More',
     items: [
       { text: 'The bundle', link: '/bundle' },
-      { text: 'Limits', link: '/limits' },
+      { text: 'What it does not do', link: '/limits' },
+      { text: 'Questions', link: '/faq' },
       { text: 'Inside', link: '/inside' },
     ],
   },
