@@ -124,7 +124,7 @@ async function runScript({ file, line, code, mark }: Chain): Promise<void> {
   const runnable = code
     .replace(/^(import .* from )'(.*?)'/gm, (_, start: string, name: string) => `${start}'${modules.get(name) ?? (name.startsWith('.') ? join(process.cwd(), name) : name)}'`)
     // Below the page in the text, a folder here. Other than that, the bundle and the data of the text are in the working folder.
-    .replaceAll("'/mnist/'", `'${join(process.cwd(), 'mnist')}'`)
+    .replace(/'\/((?:models\/)?(?:mnist|digits)\/)'/g, (_, path: string) => `'${join(process.cwd(), path)}'`)
     // What is computed is small enough for any machine.
     .replaceAll("loadDataset('mnist'", "(() => dataset)('mnist'")
   const path = join(process.cwd(), `run-${line}.ts`)

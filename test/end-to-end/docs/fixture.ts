@@ -28,7 +28,7 @@ export async function fixture(): Promise<string> {
     net.close()
   }
   const programs = ['default', 'step/global', 'train/global']
-  await write(compile(SMALL, { storage: 'f16', programs }), 'mnist', 'digits', 'models/digits')
+  await write(compile(SMALL, { storage: 'f16', programs }), 'mnist', 'digits', 'models/digits', 'models/mnist')
   // What `fusenet train samples/mnist.net -o out/mnist` would have written.
   await write(compile(await readFile(join(root, 'samples/mnist.net'), 'utf8'), { targets: ['wasm'], programs }), 'out/mnist')
   await sharp({ create: { width: 28, height: 28, channels: 3, background: '#000' } }).png().toFile(at('digit.png'))
