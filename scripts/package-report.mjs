@@ -92,6 +92,22 @@ export const CHECKS = {
       typeCheck(project, compiler, { moduleResolution, module })
     }]))),
 
+  'typescript, skipLibCheck false: the configuration of a bundler, and a page that imports a net': ({ project }) => {
+    const plugins = Object.keys(packageOf(project).exports).filter((entry) => FOR_BUILDS.test(entry) && entry.split('/').length === 2)
+    writeFileSync(join(project, 'types', 'build.ts'), `/// <reference types="fusenet/vite/client" />
+${plugins.map((entry, i) => `import plugin${i} from ${JSON.stringify(entry.replace('.', 'fusenet'))}`).join('\n')}
+import line from './line.net'
+export const plugins: unknown[] = [${plugins.map((_, i) => `plugin${i}`)}]
+plugin0({ programs: ['infer'] })
+// @ts-expect-error no name of an option
+plugin0({ program: ['infer'] })
+export const y = async (): Promise<unknown> => (await line.open({ batch: 1 })).run({ x: [1, 2] })
+`)
+    // As it stands beside a configuration, which runs in Node.
+    compileTypes(project, 'typescript', { module: 'esnext', moduleResolution: 'bundler', lib: ['es2023', 'dom', 'dom.iterable'], types: ['node'], typeRoots: [join(root, 'node_modules', '@types')] }, ['build.ts'])
+    return plugins.join(', ')
+  },
+
   'a server without a window: every entry loads, and a net infers': ({ project }) => {
     const entries = Object.keys(packageOf(project).exports).map((entry) => entry.replace(/^\./, 'fusenet')).filter((entry) => !/json$|\/worker$/.test(entry) && !FOR_BUILDS.test(entry))
     writeFileSync(join(project, 'server.mjs'), `
@@ -249,9 +265,13 @@ function typeCheck(project, compiler, how) {
   for (const name of readdirSync(from).filter((name) => !/\.test\.ts$/.test(name))) cpSync(join(from, name), join(project, 'types', name), { recursive: true })
   const entries = Object.entries(packageOf(project).exports).filter(([entry, { types }]) => types && !FOR_BUILDS.test(entry)).map(([entry]) => entry.replace(/^\./, 'fusenet'))
   writeFileSync(join(project, 'types', 'entries.ts'), entries.map((entry, i) => `export type * as entry${i} from ${JSON.stringify(entry)}`).join('\n'))
-  const tsc = join(dirname(createRequire(join(root, 'package.json')).resolve(`${compiler}/package.json`)), 'bin', 'tsc')
   const [lib, files] = how.module === 'esnext' ? [['es2023', 'dom', 'dom.iterable'], ['typed.ts', 'typed-page.ts', 'entries.ts']] : [['es2023'], ['typed.ts', 'entries.ts']]
-  writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions: { ...how, target: 'es2022', lib, types: [], strict: true, skipLibCheck: false, noEmit: true }, files: files.map((file) => join('types', file)) }))
+  compileTypes(project, compiler, { ...how, lib, types: [] }, files)
+}
+
+function compileTypes(project, compiler, options, files) {
+  const tsc = join(dirname(createRequire(join(root, 'package.json')).resolve(`${compiler}/package.json`)), 'bin', 'tsc')
+  writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions: { ...options, target: 'es2022', strict: true, skipLibCheck: false, noEmit: true }, files: files.map((file) => join('types', file)) }))
   run(project, process.execPath, tsc, '-p', 'tsconfig.json')
 }
 

@@ -5,7 +5,7 @@
  * declarations that no entry of the package reaches.
  */
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
+import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { checkNode, install, node, root } from './steps.mjs'
 
 const dist = join(root, 'dist')
@@ -70,8 +70,8 @@ async function withoutComments(files) {
     const text = readFileSync(file, 'utf8')
     // The script of workers is as small as it gets.
     if (isMinified(text)) return
-    // What speaks to bundlers inside of `import()`, licenses and `#!` stay. Of what nobody steps through, lines are filled; names stay everywhere.
-    const filled = basename(file) === 'inside.js' ? { minifyWhitespace: true, lineLimit: 160 } : {}
+    // Licenses, `#!` and all names stay. Lines are filled, and short enough to tell a place; but for what speaks to bundlers.
+    const filled = /@vite-ignore|webpackIgnore|new Worker\(/.test(text) ? {} : { minifyWhitespace: true, lineLimit: 120 }
     const { code } = await transform(text, { loader: 'js', format: 'esm', target: 'es2023', legalComments: 'inline', ...filled })
     writeFileSync(file, code)
   }))
