@@ -123,3 +123,14 @@ test.each(Object.keys(PICTURES))('docs/pictures/%s is what draw makes: npm run d
   // conv, batch_norm and relu are one kernel in the merged style.
   if (PICTURES[name]!.kernels) expect(svg).toMatch(/merged: 7 kernels[^]*split: 16 kernels/)
 })
+
+test('drawings need no CSS variables, and their names are their own: they are printed, and held in the text of a page', () => {
+  const svg = readFileSync(new URL('../../docs/pictures/mnist-kernels.svg', import.meta.url), 'utf8')
+  expect(svg).not.toMatch(/var\(/)
+  const sheet = /<style>([\s\S]*)<\/style>/.exec(svg)![1]!
+  const used = new Set([...svg.matchAll(/class="([^"]*)"/g)].flatMap(([, names]) => names!.split(' ')))
+  for (const name of used) {
+    expect(name).toMatch(/^net-/)
+    expect(sheet).toContain(`.${name} `)
+  }
+})
