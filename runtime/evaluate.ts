@@ -54,7 +54,8 @@ export async function evaluateAll(net: LocalNet, given: Dataset, options: Evalua
 
   const runBatch = async (reader: BatchReader, from: number, count: number, isRest = false): Promise<void> => {
     const read = await reader.read(Uint32Array.from({ length: count }, (_, i) => from + i))
-    const run = async (name: string, wanted: readonly string[]) => net.execute(name, read, { results: wanted, session: isRest ? await net.sessionFor(count, name) : net.session, lent: true })
+    const session = isRest ? await net.sessionFor(count, counters.length > 0 ? [program, inferring] : [program]) : net.session
+    const run = async (name: string, wanted: readonly string[]) => net.execute(name, read, { results: wanted, session, lent: true })
     const { values } = await run(program, results)
     // What is read next takes the place of these labels; and of sessions for the rest there is one at a time.
     const labels = counters.map(({ label }) => (read[label.name] as Int32Array).slice())

@@ -104,7 +104,7 @@ export class LocalNet implements Net<AnyNet, Precision> {
   #kept = new KeptInputs()
   #closed = false
   #needed = new Map<string, readonly InputEntry[]>()
-  #rest: Session | undefined
+  #rest: { readonly session: Session; readonly programs: readonly string[] } | undefined
   readonly #store: ParameterStore
   readonly #course: TrainingCourse
   readonly #classes: NetClasses
@@ -396,26 +396,26 @@ export class LocalNet implements Net<AnyNet, Precision> {
     if (this.#closed) throw new DeviceError('this net was closed')
   }
 
-  /** A session at another batch with the parameters of now: for the last samples of an evaluation. */
-  async sessionFor(batch: number, program: string): Promise<Session> {
-    if (this.#rest?.batch !== batch || !this.#rest.plan.programs[program]) {
-      this.#rest?.close()
+  /** A session at another batch with the parameters of now, that runs these programs: for the last samples of an evaluation. */
+  async sessionFor(batch: number, programs: readonly string[]): Promise<Session> {
+    if (this.#rest?.session.batch !== batch || !programs.every((name) => this.#rest!.programs.includes(name))) {
+      this.#rest?.session.close()
       this.#rest = undefined
       this.#refuseClosed()
-      const session = await this.device.load(this.#parts.bundle, batch, [program, 'prepare'], this.storage)
+      const session = await this.device.load(this.#parts.bundle, batch, [...programs, 'prepare'], this.storage)
       // Who closed the net meanwhile did not know of it.
       if (this.#closed) session.close()
       this.#refuseClosed()
-      this.#rest = session
+      this.#rest = { session, programs }
     }
-    const rest = this.#rest
+    const rest = this.#rest.session
     const stretches = this.#store.stretches()
     await this.exclusively(async () => {
       const values = await readStretches(this.session, [...stretches.values()])
       // The other session may have a plan of its own, with buffers in another order, and none that its program does not touch.
       const there = [...stretches.values()].map((s) => ({ ...s, buffer: rest.plan.buffers.findIndex((b) => b.name === this.session.plan.buffers[s.buffer]!.name) }))
       await writeStretches(rest, there.flatMap((s, i) => (reaches(rest.plan, s) ? [[s, values[i]!] as const] : [])))
-      if (this.program(program).needsPrepare) await rest.run('prepare', scalarsAt(this.manifest.train, this.#steps, this.#seed, 0))
+      if (programs.some((name) => this.program(name).needsPrepare)) await rest.run('prepare', scalarsAt(this.manifest.train, this.#steps, this.#seed, 0))
     })
     return rest
   }
@@ -532,7 +532,7 @@ export class LocalNet implements Net<AnyNet, Precision> {
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    this.#rest?.close()
+    this.#rest?.session.close()
     this.session.close()
     if (this.#parts.ownsDevice) this.device.close()
   }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { compile, interpreter } from '../../compiler/index.ts'
-import { arrays, open } from '../../runtime/index.ts'
+import { arrays, open, wasm } from '../../runtime/index.ts'
 import { ConfusionCounter } from '../../runtime/per-class.ts'
 
 /** The scores of a net that gives what it is given: counts are done by hand. */
@@ -20,7 +20,7 @@ describe('evaluate, perClass', () => {
     const [labels, predicted] = [[0, 0, 0, 1, -1, 1], [0, 2, 0, 0, 1]]
     const x = Float32Array.from([...predicted.flatMap(best), 0, 1, 1])
     const data = arrays({ x: { shape: [3], type: 'f32', data: x }, label: { shape: [], type: 'i32', classes: 3, data: Int32Array.from(labels) } })
-    const net = await open(compile(text('3'), { targets: ['wasm'] }), { device: interpreter(), batch: 4, programs: ['eval', 'infer'] })
+    const net = await open(compile(text('3'), { targets: ['wasm'] }), { device: await wasm({ threads: 1 }), batch: 4, programs: ['eval', 'infer'] })
     const { perClass, metrics, count } = await net.evaluate(data, { perClass: true })
     expect(count).toBe(6)
     expect(perClass).toEqual([{
@@ -34,6 +34,7 @@ describe('evaluate, perClass', () => {
     }])
     expect(metrics['hit']).toBeCloseTo(2 / 5, 12)
     expect((await net.evaluate(data)).perClass).toBeUndefined()
+    expect((await net.evaluate(data, { perClass: true })).perClass).toEqual(perClass)
     net.close()
   })
   test('label maps count every pixel', () => {
