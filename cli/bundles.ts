@@ -2,7 +2,7 @@ import { dirname, join } from 'node:path'
 import type { CompileOptions } from '../compiler/compile.ts'
 import type { Source } from '../dsl/source.ts'
 import { withNamesOf } from '../runtime/data/classes.ts'
-import { type Bundle, HALF_PLAN, type InputEntry, type Memory, type ProgramName, SOFTWARE_PLAN, type Storage, type Style, type TensorData } from '../runtime/format.ts'
+import { type BestEntry, type Bundle, HALF_PLAN, type InputEntry, type Memory, type ProgramName, SOFTWARE_PLAN, type Storage, type Style, type TensorData } from '../runtime/format.ts'
 import { MANIFEST_FILE, WEIGHTS_FILE } from '../runtime/files.ts'
 import { readBundle, readSnapshot } from '../runtime/node.ts'
 import { HISTORY } from '../runtime/snapshot.ts'
@@ -158,14 +158,16 @@ async function netOf(bundle: Bundle, weights: string | undefined, partial?: Part
   const { style, memory, precise, freeze, plans } = bundle.manifest
   const targets = Object.keys(plans).filter((target) => target !== HALF_PLAN && target !== SOFTWARE_PLAN)
   const programs = [...new Set(Object.values(plans).flatMap((plan) => Object.keys(plan.programs)))].filter((name) => name !== 'prepare')
+  // Its own weights are still the best ones, however it is compiled.
+  const { best } = bundle.manifest
   return sourceOf(carried.main, carried.readImport, weights ?? bundle.weights, {
     style, memory, precise, freeze, ...(plans[HALF_PLAN] && { storage: 'f16' }), ...(plans[SOFTWARE_PLAN] && { software: true }),
     ...(targets.length > 0 && { targets }), ...(programs.length > 0 && { programs }),
-  }, bundle.manifest.inputs, partial)
+  }, bundle.manifest.inputs, partial, weights === undefined ? best : undefined)
 }
 
 /** `learned`: of a bundle, which was compiled before; at which batch it may run is asked where it is opened. */
-function sourceOf(main: Source, readImport: NetSource['readImport'], weights: string | Bundle['weights'], lowering: Made, learned?: readonly InputEntry[], partial?: Partial): NetSource {
+function sourceOf(main: Source, readImport: NetSource['readImport'], weights: string | Bundle['weights'], lowering: Made, learned?: readonly InputEntry[], partial?: Partial, best?: BestEntry): NetSource {
   return {
     main,
     readImport,
@@ -177,7 +179,7 @@ function sourceOf(main: Source, readImport: NetSource['readImport'], weights: st
       const bundle = { ...made, manifest: { ...made.manifest, inputs: withNamesOf(made.manifest.inputs, learned ?? []) } }
       // Without its normalizations it is another net, with fewer parameters.
       if (weights === undefined || options.normalize === false) return bundle
-      return typeof weights === 'string' ? withWeights(bundle, weights, partial) : { ...bundle, weights }
+      return typeof weights === 'string' ? withWeights(bundle, weights, partial) : { ...bundle, manifest: { ...bundle.manifest, ...(best && { best }) }, weights }
     },
   }
 }

@@ -62,7 +62,8 @@ export async function netData(bundle: Bundle, request: NetDataRequest, screen: S
   } else {
     const part = use.part ?? 'test'
     const found = files[part]
-    if (!found) throw new InputError(`${files.name} has no part for ${part}`)
+    const keptBack = bundle.manifest.best?.keptBack
+    if (!found) throw new InputError(`${files.name} has no part for ${part}${part === 'validation' && keptBack !== undefined ? `: the ${keptBack} samples that a training kept back by --validation are among those of --part train` : ''}`)
     const some = await few(found)
     // Statistics of a batch want samples of all classes in each, and files hold one class after the other.
     const samples = use.shuffled ? select(some, permutation(some.length, seed, 0)) : some
@@ -80,7 +81,8 @@ async function keptBack(data: NetData, { validation, seed }: NetDataRequest): Pr
   if (validation === undefined) return data
   if (data.validation) throw new InputError(`${data.name} has a part for validation, of ${data.validation.length} samples: leave out --validation, or move that part away`)
   const { rest, held } = await holdOut(data.train, validation, seed)
-  return { ...data, train: rest, validation: held, notes: [...data.notes, `${held.length} of ${data.train.length} samples, of all classes, are kept back for validation (seed ${seed})`] }
+  const labelled = Object.values(data.train.fields).some(({ type }) => type === 'i32')
+  return { ...data, train: rest, validation: held, notes: [...data.notes, `${held.length} of ${data.train.length} samples${labelled ? ', of all classes,' : ''} are kept back for validation (seed ${seed})`] }
 }
 
 function pictureInput(inputs: readonly InputEntry[]): InputEntry {

@@ -68,6 +68,8 @@ export interface BestEntry {
   /** A loss or metric, of a part of the data. */
   readonly metric: string
   readonly part: 'validation' | 'test'
+  /** That many of the samples to train with were kept back for it. Absent: the data have that part. */
+  readonly keptBack?: number
   readonly value: number
   /** After how many updates, and in which epoch, from 1. */
   readonly step: number

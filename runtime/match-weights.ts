@@ -54,6 +54,7 @@ export function matchWeights({ manifest }: { readonly manifest: Pick<Manifest, '
   }
   const left = [...given].filter(([name]) => !found.has(name)).map(([name, { shape }]): MatchedWeight =>
     ({ name: plain(name, 200), shape, why: !known.has(name) ? 'the net has none of this name' : renewed.has(name) ? 'fresh is asked for' : `it is ${showShape(parameters.find((p) => p.name === name)!.shape)} here` }))
+  if (taken.length === 0 && fresh.some(({ why }) => why === 'asked for')) throw new InputError('fresh: nothing of these weights would be taken, for all that fits is asked for fresh')
   if (taken.length === 0) throw new InputError(`none of these weights fits the net: it has ${some(parameters)}; they are ${some([...given].map(([name, { shape }]) => ({ name: plain(name, 60), shape })))}`)
   return { taken, fresh, left, weights: found }
 }

@@ -31,7 +31,7 @@ export async function trainOnce(job: Job, seed: number, device: Device, screen: 
     // Of several seeds each can go on by itself, without taking the place of the first.
     const output = first ? job.output : `${job.output}-seed${seed}`
     const choices = { ...job.choices, output, ...(!first && { seed, dataSeed: job.dataSeed }) }
-    const watch = job.measure && new Watch(job.measure, job.data.validation ? 'validation' : 'test', choices.patience, resumed?.snapshot.about?.['watch'])
+    const watch = job.measure && new Watch(job.measure, measuredOn(job), choices.patience, resumed?.snapshot.about?.['watch'])
     const settings = { keep: job.keep, keepGoing: job.keepGoing, ...(watch && { watch }) }
     keeper = job.run !== undefined && resumed ? await Keeper.resume(job.run, resumed.path, choices, settings)
       : await Keeper.begin(job.place, seed, sha256Of(new TextEncoder().encode(JSON.stringify([net.identity, choices]))), choices, settings)
@@ -44,6 +44,7 @@ export async function trainOnce(job: Job, seed: number, device: Device, screen: 
     if ('exitCode' in trained) return trained
     const chosen = watch?.best
     if (chosen) await takeBest(net, chosen, keeper, endings, screen)
+    else if (watch) screen.note(`no test on the way gave a number for ${watch.measure.metric}, so none was the best: the last weights are taken`)
     if (first) {
       await endings.keepIfFails(() => net.save().then((saved) => writeBundle(chosen ? { ...saved, manifest: { ...saved.manifest, best: chosen } } : saved, job.output)))
       screen.print(`wrote ${job.output}${chosen ? `, with the weights of epoch ${chosen.epoch}` : ''}`)
@@ -61,6 +62,11 @@ export async function trainOnce(job: Job, seed: number, device: Device, screen: 
     await keeper?.close()
     net.close()
   }
+}
+
+/** Which samples choose the best weights. */
+function measuredOn({ data: { validation }, choices }: Job): Pick<BestEntry, 'part' | 'keptBack'> {
+  return { part: validation ? 'validation' : 'test', ...(validation && choices.validation !== undefined && { keptBack: validation.length }) }
 }
 
 /** Sets the weights that were the best by a test on the way. */
@@ -115,9 +121,10 @@ async function update(net: LocalNet, job: Job & { readonly watch?: Watch | undef
       bar ??= progress(screen, 'train', event.steps)
       bar.update(event.step, (event.step - startedWith) * perStep, `epoch ${event.epoch + 1}/${Math.ceil(event.steps / event.stepsPerEpoch)}  ${sayLoss(loss)}`)
       screen.event({ event: 'step', step: event.step, epoch: event.epoch, loss, rate: event.rate })
-      // Who chooses among tests has one after each epoch, if the file does not say when, and one at the end.
-      const due = event.testDue || (watch && ((!manifest.train!.test && event.epochEnd) || left === 0))
-      const tested = due && (watch || left > 0) ? await test(event.epoch + 1) : undefined
+      // Who keeps samples back for tests, or chooses among them, has one after each epoch, if the file does not say when, and one at the end.
+      const tests = watch !== undefined || choices.validation !== undefined
+      const due = event.testDue || (tests && ((!manifest.train!.test && event.epochEnd) || left === 0))
+      const tested = due && (tests || left > 0) ? await test(event.epoch + 1) : undefined
       if (tested === 'ended') break
       if (event.snapshotDue || tested?.best) {
         const path = await keeper.write(net, tested?.test)
@@ -132,7 +139,7 @@ async function update(net: LocalNet, job: Job & { readonly watch?: Watch | undef
       // Whoever has more patience goes on from here.
       if (left > 0) await keeper.write(net)
       screen.event({ event: 'patience', step: net.steps, tests: watch.since })
-      if (!screen.json) screen.note(`ended after step ${net.steps}: ${watch.measure.metric} of ${watch.part} was no better for ${watch.since} test${watch.since > 1 ? 's' : ''} (--patience ${choices.patience})`)
+      if (!screen.json) screen.note(`ended after step ${net.steps}: ${watch.measure.metric} of ${watch.on.part} was no better for ${watch.since} test${watch.since > 1 ? 's' : ''} (--patience ${choices.patience})`)
     } else if (left > 0 || watch?.pending) {
       markTest()
       const stopped = await endings.stopped(left)

@@ -39,14 +39,14 @@ export function measureOf({ outputs }: Manifest, { best, patience }: TrainChoice
 /** Watches the tests on the way: which was the best, and whether to wait for a better one. */
 export class Watch {
   readonly measure: Measure
-  readonly part: BestEntry['part']
+  readonly on: Pick<BestEntry, 'part' | 'keptBack'>
   readonly #patience: number
   #state: State
 
   /** `state`: of the snapshot that the training goes on from. Throws InputError for one that is none. */
-  constructor(measure: Measure, part: BestEntry['part'], patience = Infinity, state?: string) {
+  constructor(measure: Measure, on: Pick<BestEntry, 'part' | 'keptBack'>, patience = Infinity, state?: string) {
     this.measure = measure
-    this.part = part
+    this.on = on
     this.#patience = patience
     this.#state = state === undefined ? { since: 0, pending: false } : parse(state)
   }
@@ -87,7 +87,7 @@ export class Watch {
     const score = this.scoreOf(test)
     const before = this.#state.best
     const isBest = Number.isFinite(score.value) && isBetter(score, before && { ...score, value: before.value })
-    this.#state = isBest ? { best: { metric: score.name, part: this.part, value: score.value, step, epoch }, since: 0, pending: false } : { ...this.#state, since: this.#state.since + 1, pending: false }
+    this.#state = isBest ? { best: { metric: score.name, ...this.on, value: score.value, step, epoch }, since: 0, pending: false } : { ...this.#state, since: this.#state.since + 1, pending: false }
     return isBest
   }
 }

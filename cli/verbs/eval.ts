@@ -32,7 +32,7 @@ export const evaluate: Verb = {
     const inputs = neededInputs(bundle, program)
     if (!bundle.weights && bundle.manifest.parameters.length > 0) screen.note('these are initial weights: the bundle holds none, and none were given by --weights')
     const { best } = bundle.manifest
-    if (best && !screen.json) screen.note(`its weights are those of epoch ${best.epoch}, the best by ${best.metric} of ${best.part}: ${showMetric(best.metric, best.value)}`)
+    if (best && !screen.json) screen.note(`its weights are those of epoch ${best.epoch}, the best by ${best.metric} of ${best.keptBack === undefined ? best.part : `${best.keptBack} samples that the training kept back (--validation)`}: ${showMetric(best.metric, best.value)}`)
     const perClass = options['perClass'] === true
     const part = options['part'] as 'test' | 'train' | 'validation' | undefined
     const data = await netData(bundle, {

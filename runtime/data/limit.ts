@@ -21,8 +21,8 @@ export async function limited(dataset: Dataset, limit: number, seed: number): Pr
 }
 
 /**
- * A dataset in two: `share` of it kept back (0.1: a tenth; from 2 on: so many samples), of each class as large a share as in the whole, and the rest. The
- * same for the same seed, both in the order of the dataset. Throws InputError where nothing would be kept back, or left.
+ * A dataset in two: `share` of it kept back (0.1: a tenth; from 2 on: so many samples), of each class as large a share as in the whole, but not its last sample
+ * while others have more, and the rest. The same for the same seed, both in the order of the dataset. Throws InputError where nothing would be kept back, or left.
  */
 export async function holdOut(dataset: Dataset, share: number, seed = 1): Promise<{ readonly rest: Dataset; readonly held: Dataset }> {
   checkDataset(dataset)
@@ -30,7 +30,7 @@ export async function holdOut(dataset: Dataset, share: number, seed = 1): Promis
   const { length } = dataset
   const count = share < 1 ? Math.max(1, Math.round(share * length)) : share
   if (count >= length) throw new InputError(`${count} of ${length} samples cannot be kept back: none would be left`)
-  const held = await chosen(dataset, count, seed)
+  const held = await chosen(dataset, count, seed, 1)
   const out = new Set(held)
   return { held: select(dataset, held), rest: select(dataset, Array.from({ length }, (_, i) => i).filter((i) => !out.has(i))) }
 }
@@ -38,25 +38,26 @@ export async function holdOut(dataset: Dataset, share: number, seed = 1): Promis
 /** Whether a number is a share of a whole, or a count that is none. */
 export const isShare = (value: unknown): value is number => typeof value === 'number' && ((value > 0 && value < 1) || (Number.isSafeInteger(value) && value >= 2))
 
-/** Indices of so many samples of all classes, in order. */
-async function chosen(dataset: Dataset, limit: number, seed: number): Promise<number[]> {
+/** Indices of so many samples of all classes, in order; so many of each stay where they are, if that leaves enough. */
+async function chosen(dataset: Dataset, limit: number, seed: number, stay = 0): Promise<number[]> {
   const labels = (await labelsOf(dataset))?.labels ?? new Int32Array(dataset.length)
   const classes = new Map<number, number[]>()
   labels.forEach((label, i) => { classes.has(label) ? classes.get(label)!.push(i) : classes.set(label, [i]) })
   const groups = [...classes].sort(([a], [b]) => a - b).map(([, indices]) => indices)
-  const counts = shares(groups.map((group) => group.length), limit)
+  const sizes = groups.map((group) => group.length)
+  const counts = shares(sizes, limit, limit <= dataset.length - stay * groups.length ? sizes.map((size) => size - stay) : sizes)
   return groups.flatMap((group, k) => Array.from(permutation(group.length, seed, k).subarray(0, counts[k]), (i) => group[i]!)).sort((a, b) => a - b)
 }
 
-/** Divides `total` among groups by their sizes: whole numbers by the largest remainder, and none is left out for being small. */
-export function shares(sizes: readonly number[], total: number): number[] {
+/** Divides `total` among groups by their sizes: whole numbers by the largest remainder, and none is left out for being small. `most`: of each group. */
+export function shares(sizes: readonly number[], total: number, most: readonly number[] = sizes): number[] {
   const all = sizes.reduce((sum, size) => sum + size, 0)
   const least = total >= sizes.length ? 1 : 0
   const exact = sizes.map((size) => (size * total) / all)
-  const counts = exact.map((share) => Math.max(least, Math.floor(share)))
+  const counts = exact.map((share, k) => Math.min(most[k]!, Math.max(least, Math.floor(share))))
   const sum = (): number => counts.reduce((a, b) => a + b, 0)
   const byNeed = (sign: 1 | -1): number[] => [...sizes.keys()].sort((a, b) => sign * ((exact[b]! - counts[b]!) - (exact[a]! - counts[a]!)) || a - b)
-  while (sum() < total) counts[byNeed(1).find((k) => counts[k]! < sizes[k]!)!]!++
+  while (sum() < total) counts[byNeed(1).find((k) => counts[k]! < most[k]!)!]!++
   while (sum() > total) counts[byNeed(-1).find((k) => counts[k]! > least)!]!--
   return counts
 }

@@ -83,7 +83,7 @@ const net = {
   outputs: list(record({ name, role: oneOf('output', 'loss', 'metric'), shape, 'weight?': number, 'scores?': name, 'better?': oneOf('higher', 'lower'), 'total?': list(term) })),
   parameters: list(record({ name: path, shape: dims, offset: count, trainable: flag, 'frozen?': oneOf(true), initializer, layer: path })),
   'normalizations?': list(record({ layer: path, stats: oneOf('moving', 'cumulative', 'caffe', 'batch', 'global'), values: size })),
-  'best?': record({ metric: name, part: oneOf('validation', 'test'), value: number, step: count, epoch: positive }),
+  'best?': record({ metric: name, part: oneOf('validation', 'test'), 'keptBack?': positive, value: number, step: count, epoch: positive }),
   'train?': record({
     'data?': call, augment: list(call), solver: call, schedule: list(schedule), batch: positive,
     'epochs?': positive, 'steps?': positive, seed: integer, accumulate: positive, 'snapshot?': duration, 'test?': duration,

@@ -49,7 +49,7 @@ test('the bundle has the weights of the best test on the way, of samples that we
   expect(tests.map(({ best }) => best)).toEqual(tests.map(({ loss }, i) => tests.slice(0, i).every((before) => loss < before.loss)))
   expect(of(said, 'patience')).toEqual([{ event: 'patience', step: tests.at(-1).step, tests: 3 }])
   // 72 samples to train with, a fourth of them kept back: 54 / 9 updates an epoch.
-  const best = { metric: 'loss', part: 'validation', value: least.loss, step: least.step, epoch: least.step / 6 }
+  const best = { metric: 'loss', part: 'validation', keptBack: 18, value: least.loss, step: least.step, epoch: least.step / 6 }
   expect((await readBundle(at('whole'))).manifest.best).toEqual(best)
   const snapshot = await readSnapshot(join(await run('whole'), `step-${String(least.step).padStart(8, '0')}.safetensors`))
   for (const [name, values] of await weightsOf('whole')) expect(values, name).toEqual([...snapshot.tensors.get(name)!.data as Float32Array])
@@ -58,6 +58,23 @@ test('the bundle has the weights of the best test on the way, of samples that we
   // Of 12, 24 and 36 the largest fourths that are whole.
   expect(classes.map(({ samples }: any) => samples.validation / (samples.train + samples.validation))).toEqual([0.25, 0.25, 0.25])
   expect(json(await fusenet(['eval', at('whole'), '--data', at('trees.csv'), '--device', 'wasm', '--json'])).best).toEqual(best)
+  const parted = await fusenet(['eval', at('whole'), '--data', at('trees.csv'), '--device', 'wasm', '--part', 'validation'])
+  expect(parted.code).toBe(1)
+  expect(parted.err).toContain('the best by loss of 18 samples that the training kept back (--validation)')
+  expect(parted.err).toContain('the 18 samples that a training kept back by --validation are among those of --part train')
+  // Compiled again it has the same weights, so they are still the best; with others they are not.
+  const again = async (...argv: string[]): Promise<unknown> => {
+    expect((await fusenet(['compile', at('whole'), '-o', at('again'), '--style', 'split', '--programs', 'infer', '--targets', 'wasm', ...argv])).code).toBe(0)
+    return (await readBundle(at('again'))).manifest.best
+  }
+  expect(await again()).toEqual(best)
+  expect(await again('--weights', join(at('whole'), 'weights.safetensors'))).toBeUndefined()
+})
+
+test('samples that are kept back are tested after each epoch, whoever chooses', async () => {
+  const said = await train('kept', ['--validation', '0.25', '--epochs', '2'])
+  expect(said.code, said.err).toBe(0)
+  expect(of(said, 'test').map(({ part, step }) => [part, step])).toEqual([['validation', 6], ['validation', 12], [undefined, 12]])
 })
 
 test.each([['between tests', 11], ['while it is tested', 12]])('stopped %s and resumed, it ends with the same weights, choice and test', async (_, step) => {
@@ -104,5 +121,10 @@ test('holdOut keeps back a share of each class, the same by the same seed', asyn
   expect([...await read(held, 'x'), ...await read(rest, 'x')].sort((a, b) => a - b)).toEqual(ROWS.map((_, i) => i))
   expect(await read((await holdOut(dataset, 18, 7)).held, 'x')).toEqual(await read(held, 'x'))
   expect(await read((await holdOut(dataset, 18, 8)).held, 'x')).not.toEqual(await read(held, 'x'))
+  // The only sample of a class is there to learn from, unless more are asked for than others have to spare.
+  const rare = arrays({ label: { shape: [], type: 'i32', classes: 3, data: Int32Array.of(0, 0, 0, 0, 1, 1, 1, 2) } })
+  expect(count(await read((await holdOut(rare, 4)).held, 'label'))).toEqual([2, 2, 0])
+  expect(count(await read((await holdOut(rare, 5)).rest, 'label'))).toEqual([1, 1, 1])
+  expect((await holdOut(rare, 7)).rest.length).toBe(1)
   await expect(holdOut(dataset, 1)).rejects.toThrow('holdOut takes a share between 0 and 1, or a number of samples from 2 on, not 1')
 })
