@@ -129,6 +129,8 @@ class WasmDevice implements Device {
     const known = this.#modules.find((m) => isSame(m.bytes, bytes))
     if (known) return known.module
     const module = WebAssembly.compile(forMemory(bytes) as Uint8Array<ArrayBuffer>).catch((error: Error) => {
+      // Chromium and Safari spell the policy out, Firefox says CSP.
+      if (/Content.Security|\bCSP\b/.test(error.message)) throw new DeviceError(`${file} may not be compiled here: the page's Content-Security-Policy needs script-src 'wasm-unsafe-eval'`)
       throw new DeviceError(`${file} does not compile here, SIMD may be missing: ${error.message}`)
     }).then((compiled) => checkModule(compiled, file))
     this.#modules.push({ bytes, module })

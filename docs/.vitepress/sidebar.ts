@@ -77,7 +77,6 @@ export const sidebar = [
       { text: 'The bundle', link: '/bundle' },
       { text: 'What it does not do', link: '/limits' },
       { text: 'Questions', link: '/faq' },
-      { text: 'Inside', link: '/inside' },
     ],
   },
 ]
