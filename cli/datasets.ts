@@ -81,7 +81,7 @@ async function keptBack(data: NetData, { validation, seed }: NetDataRequest): Pr
   if (validation === undefined) return data
   if (data.validation) throw new InputError(`${data.name} has a part for validation, of ${data.validation.length} samples: leave out --validation, or move that part away`)
   const { rest, held } = await holdOut(data.train, validation, seed)
-  const labelled = Object.values(data.train.fields).some(({ type }) => type === 'i32')
+  const labelled = Object.values(data.train.fields).some(({ type, shape }) => type === 'i32' && shape.every((dim) => dim === 1))
   return { ...data, train: rest, validation: held, notes: [...data.notes, `${held.length} of ${data.train.length} samples${labelled ? ', of all classes,' : ''} are kept back for validation (seed ${seed})`] }
 }
 

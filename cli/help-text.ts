@@ -32,7 +32,7 @@ function entryText(entry: Entry, { colors, terminal }: Screen): string {
     `${a.doc}${a.doc ? '; ' : ''}${a.takes}; ${a.default !== undefined ? `default ${a.default}` : a.required ? 'must be given' : `else ${a.otherwise ?? 'none'}`}${a.aliases.length > 0 ? `; or ${a.aliases.join(', ')}` : ''}`])
   const elsewhere = (signature.elsewhere ?? []).filter((synonym) => synonym.none === undefined)
   return [
-    `${colors.bold(signature.name)}, a ${kind === 'statistics' ? 'kind of statistics' : kind}: ${signature.doc}`,
+    `${colors.bold(signature.name)}, ${kind === 'augmentation' ? 'an' : 'a'} ${kind === 'statistics' ? 'kind of statistics' : kind}: ${signature.doc}`,
     `  ${wrapped(`${WRITTEN[kind].includes('...') ? WRITTEN[kind].replace('...', callText(signature)) : `${(signature.values?.min ?? 1) > 1 && kind === 'layer' ? '' : WRITTEN[kind]}${callText(signature)}`}`, width - 4, 4)}`,
     ...(argumentRows.length > 0 ? [`${colors.bold('Arguments')}${given.some((a) => a.named) ? ' (those with a colon by name alone)' : ''}\n${rows(argumentRows, '  ', width)}`] : []),
     ...block('Shapes', page.shape === undefined ? undefined : page.shape.split('; ')),

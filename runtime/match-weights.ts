@@ -46,11 +46,12 @@ export function matchWeights({ manifest }: { readonly manifest: Pick<Manifest, '
   for (const { name, shape } of parameters) {
     const tensor = given.get(name)
     const same = tensor && showShape(tensor.shape) === showShape(shape)
+    const torch = tensor ? undefined : torchNames(name).find((other) => given.has(other))
     const alike = tensor ? [] : strangers.filter(([other, { shape: its }]) => kindOf(other) === kindOf(name) && showShape(its) === showShape(shape))
     if (same && !renewed.has(name)) {
       taken.push({ name, shape })
       found.set(name, tensor)
-    } else fresh.push({ name, shape, why: same ? 'asked for' : tensor ? `it is ${showShape(tensor.shape)} there` : `there is none${alike.length === 1 ? ` (${plain(alike[0]![0], 60)} has this shape)` : ''}` })
+    } else fresh.push({ name, shape, why: same ? 'asked for' : tensor ? `it is ${showShape(tensor.shape)} there` : `there is none${torch !== undefined ? `: PyTorch calls it ${torch}, which is to be renamed` : alike.length === 1 ? ` (${plain(alike[0]![0], 60)} has this shape)` : ''}` })
   }
   const left = [...given].filter(([name]) => !found.has(name)).map(([name, { shape }]): MatchedWeight =>
     ({ name: plain(name, 200), shape, why: !known.has(name) ? 'the net has none of this name' : renewed.has(name) ? 'fresh is asked for' : `it is ${showShape(parameters.find((p) => p.name === name)!.shape)} here` }))
@@ -58,6 +59,9 @@ export function matchWeights({ manifest }: { readonly manifest: Pick<Manifest, '
   if (taken.length === 0) throw new InputError(`none of these weights fits the net: it has ${some(parameters)}; they are ${some([...given].map(([name, { shape }]) => ({ name: plain(name, 60), shape })))}`)
   return { taken, fresh, left, weights: found }
 }
+
+/** PyTorch's normalizations call gamma `weight` and beta `bias`. */
+const torchNames = (name: string): string[] => [name.replace(/\.gamma$/, '.weight'), name.replace(/\.beta$/, '.bias')].filter((other) => other !== name)
 
 /** `weight` of `conv1.weight`. */
 const kindOf = (name: string): string => name.slice(name.lastIndexOf('.') + 1)

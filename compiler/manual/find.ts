@@ -26,9 +26,15 @@ export function find(word: string): Meaning {
   if (calls.length > 0) return { kind: 'calls', entries: calls }
   const list = groups.filter(({ file }) => file === (LISTS.get(lower) ?? lower))
   if (list.length > 0) return { kind: 'list', title: list[0]!.title, groups: list }
-  const found = synonymsOf(word, entries.map(({ signature }) => signature))
+  // `linear` is a layer in one place and a schedule in another: the layer is told of, and the schedule named.
+  const [found = [], ...others] = [...new Set(entries.map(({ kind }) => kind))].flatMap((kind) => {
+    const here = synonymsOf(word, entries.filter((entry) => entry.kind === kind).map(({ signature }) => signature))
+    return here.length > 0 ? [here] : []
+  })
   if (found.length > 0) {
-    const { synonym: { name, of, none, note, write } } = found[0]!
+    const { synonym: { name, of, none, write, note: said } } = found[0]!
+    const also = others.map(([first]) => `${first!.synonym.name} (${first!.synonym.of}) is ${first!.synonym.write ?? first!.signature.name}`)
+    const note = [...(said === undefined ? [] : [said]), ...also].join('; ') || undefined
     return { kind: 'elsewhere', name, of, entries: entries.filter((entry) => found.some(({ signature }) => signature === entry.signature)), ...(none !== undefined && { none }), ...(note !== undefined && { note }), ...(write !== undefined && { write }) }
   }
   const taking = entries.filter(({ signature }) => signature.parameters.some((p) => p.name === lower || p.aliases?.includes(lower)))

@@ -133,3 +133,9 @@ test('the pages of docs/language are those of the tables: npm run docs:language'
 test.each([
   ['conv', 'calls'], ['sigmoid', 'calls'], ['losses', 'list'], ['loss', 'list'], ['optimizer', 'list'], ['InnerProduct', 'elsewhere'], ['relu6', 'elsewhere'], ['LayerNorm', 'elsewhere'], ['stride', 'argument'], ['cnov', 'unknown'],
 ])('%s is found as %s', (word, kind) => { expect(find(word).kind).toBe(kind) })
+
+test('a word for a layer in one framework and a schedule in another is the layer; the schedule is named', () => {
+  const found = find('linear')
+  expect(found).toMatchObject({ kind: 'elsewhere', of: 'PyTorch', note: 'linear (transformers) is poly(power: 1)' })
+  expect(found.kind === 'elsewhere' && found.entries.map(({ signature }) => signature.name)).toEqual(['fc'])
+})

@@ -48,3 +48,11 @@ test('weights of which nothing fits, and patterns that mean nothing, are refused
   expect(() => matchWeights(own, { other: filled([3], 0) })).toThrow('none of these weights fits the net: it has body.weight [4, 3], body.bias [4], head.weight [2, 4], head.bias [2]; they are other [3]')
   expect(() => matchWeights(own, weights, { fresh: ['haed'] })).toThrow('fresh: no parameter is called haed; did you mean head?')
 })
+test('names of PyTorch are told, and that nothing is left to take', () => {
+  const { manifest } = compile('net n { input x: f32[3] output y = x -> fc(4) as a -> batch_norm as bn }', { targets: ['wasm'] })
+  const { fresh } = matchWeights({ manifest }, { 'a.weight': filled([4, 3], 0), 'a.bias': filled([4], 0), 'bn.weight': filled([4], 0), 'bn.bias': filled([4], 0) })
+  expect(fresh.slice(0, 2)).toEqual([
+    { name: 'bn.gamma', shape: [4], why: 'there is none: PyTorch calls it bn.weight, which is to be renamed' }, { name: 'bn.beta', shape: [4], why: 'there is none: PyTorch calls it bn.bias, which is to be renamed' },
+  ])
+  expect(() => matchWeights(old, weights, { fresh: ['*'] })).toThrow('fresh: nothing of these weights would be taken')
+})
