@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { compile } from '../../compiler/index.ts'
 import { bundleFiles, open, wasm } from '../../runtime/index.ts'
 import { chromiumRunsHere, type Opened, openPage } from '../devices/chromium.ts'
+import { AS_HARDWARE } from '../devices/everywhere.ts'
 import { kindOf, snippetsOf } from './docs/snippets.ts'
 
 /* What the runtime offers pages alone, in a real browser: pixels, saving in the browser, files. One page for all of it. */
@@ -24,6 +25,7 @@ train { batch 100 solver sgd(lr: 0.01, momentum: 0.9) }`
 
 describe.runIf(chromiumRunsHere)('a page', () => {
   let opened: Opened
+  let files: Record<string, string | Uint8Array>
   /** A script in the page; what is exported there is `fusenet`. */
   const inPage = <T>(code: string): Promise<T> => opened.page.evaluate(`(async () => { const fusenet = await import('/runtime/index.js'); ${code}
  })()`) as Promise<T>
@@ -32,11 +34,11 @@ describe.runIf(chromiumRunsHere)('a page', () => {
     const { outputFiles } = await build({
       entryPoints: [join(root, 'runtime/index.ts')], bundle: true, splitting: true, format: 'esm', platform: 'browser', outdir: 'runtime', write: false, logLevel: 'error',
     })
-    const files: Record<string, string | Uint8Array> = Object.fromEntries(outputFiles.map(({ path, text }) => [`runtime/${path.split('/').at(-1)!}`, text]))
+    files = Object.fromEntries(outputFiles.map(({ path, text }) => [`runtime/${path.split('/').at(-1)!}`, text]))
     // Where the package has it: beside the folder of what starts it.
     const { outputFiles: [script] } = await build({ entryPoints: [join(root, 'runtime/worker.ts')], bundle: true, format: 'iife', platform: 'browser', write: false, logLevel: 'silent' })
     files['worker.js'] = script!.text
-    const net = await open(compile(TEXT, { targets: ['wasm'], programs: ['default', 'step/global', 'train/global'] }), { device: await wasm({ threads: 1 }), seed: 4 })
+    const net = await open(compile(TEXT, { targets: ['webgpu', 'wasm'], programs: ['default', 'step/global', 'train/global'] }), { device: await wasm({ threads: 1 }), seed: 4 })
     for (const [name, data] of await bundleFiles(await net.save())) files[`mnist/${name}`] = data
     net.close()
     for (const [name, data] of await bundleFiles(compile(BIG, { targets: ['wasm'], programs: ['infer', 'train', 'eval'] }))) files[`big/${name}`] = data
@@ -169,6 +171,27 @@ describe.runIf(chromiumRunsHere)('a page', () => {
     expect(found.why[0]).toBe('input image holds float32: give a Float32Array')
     expect(found.why[1]).toMatch(/^BundleError: .*nowhere/s)
     expect(found.why[2]).toMatch(/^DeviceError: the worker that was handed in cannot be used: its script cannot be loaded/)
+  })
+
+  test('a net in a worker runs on WebGPU, as one on the page does, and ends with it', async () => {
+    const { page, errors } = await openPage(import.meta.dirname, { files, before: AS_HARDWARE })
+    const found = await page.evaluate(`(async () => { const fusenet = await import('/runtime/index.js'); ${HELPERS}
+      const nets = [await fusenet.open('mnist/', { seed: 2, programs: ['infer', 'train'] }), await fusenet.open('mnist/', { seed: 2, programs: ['infer', 'train'], worker: true })]
+      const seen = []
+      for (const net of nets) {
+        const trained = await losses(net, fusenet.part(data, 0, 60), { steps: 9 })
+        const { prob } = await net.run({ image: image.slice(0, 7840) })
+        const parameters = [...(await net.parameters())].map(([name, { data }]) => [name, ...data])
+        seen.push({ name: net.device.name, description: net.device.description, notes: [...net.notes], steps: net.steps, prob: [...prob], trained, parameters })
+      }
+      const running = nets[1].run({ image: image.slice(0, 7840) }).then(() => 'ran', (error) => error.name)
+      for (const net of nets) net.close()
+      return [...seen, [await running, await nets[1].run({ image: image.slice(0, 7840) }).catch((error) => error.name)]]
+    })()`) as [Record<string, unknown>, Record<string, unknown>, string[]]
+    expect(found[0]).toMatchObject({ name: 'webgpu', notes: [], steps: 9 })
+    expect(found[1]).toEqual(found[0])
+    expect(found[2]).toEqual(['DeviceError', 'DeviceError'])
+    expect(errors).toEqual([])
   })
 
   test('a page is not held up while a net in a worker trains', async () => {

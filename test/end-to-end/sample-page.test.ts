@@ -10,6 +10,7 @@ import { compile } from '../../compiler/index.ts'
 import { loadDataset, readBundle, writeBundle } from '../../runtime/node.ts'
 import { open, type Tensors, wasm } from '../../runtime/index.ts'
 import { chromiumRunsHere, type Opened, openPage, openUrl } from '../devices/chromium.ts'
+import { AS_HARDWARE, everywhere } from '../devices/everywhere.ts'
 
 /*
  * The sample page as people build and serve it. What it learns and what it forgets by that is measured without a browser; that it can be used, with
@@ -127,17 +128,6 @@ describe('what it learns', () => {
   })
 })
 
-/** Runs in the page before anything of its own, and in each worker that the page starts. */
-const everywhere = (change: string): string => `${change}
-  window.Worker = class extends Worker {
-    constructor(url, options) {
-      const change = URL.createObjectURL(new Blob([${JSON.stringify(change)}], { type: 'text/javascript' }))
-      const script = 'import ' + JSON.stringify(change) + '; import ' + JSON.stringify(new URL(url, location.href).href)
-      super(URL.createObjectURL(new Blob([script], { type: 'text/javascript' })), { ...options, type: 'module' })
-    }
-  }`
-/** A net of a test machine, which has no graphics hardware, takes its adapter for such. */
-const AS_HARDWARE = everywhere(`Object.defineProperty(GPUAdapter.prototype, 'info', { get: () => ({ vendor: 'acme', architecture: 'one', device: '', description: '', isFallbackAdapter: false }) })`)
 const WITHOUT_WEBGPU = everywhere('delete (globalThis.Navigator ?? WorkerNavigator).prototype.gpu')
 
 describe.runIf(chromiumRunsHere)('the page', () => {
