@@ -47,15 +47,15 @@ const kindOf = (value: unknown): string => (ArrayBuffer.isView(value) ? value.co
 function pixels(source: Pixels & { readonly colorSpace?: string }): Readable {
   const { data, width, height, colorSpace } = source
   if (!(Number.isSafeInteger(width) && width > 0 && Number.isSafeInteger(height) && height > 0)) throw new InputError(`fromPixels: a picture is at least one pixel wide and high, this one is ${say(width)} x ${say(height)}`)
-  if (!(data instanceof Uint8Array || data instanceof Uint8ClampedArray)) throw new InputError(`fromPixels: data is a Uint8Array or Uint8ClampedArray, not ${kindOf(data)}`)
-  if (![4, 3, 1].some((channels) => data.length === width * height * channels)) {
-    throw new InputError(`fromPixels: ${width} x ${height} pixels are ${width * height * 4} bytes as RGBA (${width * height * 3} as RGB, ${width * height} as grey), here are ${data.length}`)
-  }
-  // Of a wide gamut: a canvas turns them to sRGB.
-  if (colorSpace !== undefined && colorSpace !== 'srgb') {
+  // Of a wide gamut, or of 16-bit floats: a canvas turns them to bytes of sRGB.
+  if (colorSpace !== undefined && (colorSpace !== 'srgb' || kindOf(data) === 'Float16Array')) {
     const canvas = newCanvas(width, height)
     contextOf(canvas).putImageData(source as ImageData, 0, 0)
     return drawable(canvas as unknown as Drawn)
+  }
+  if (!(data instanceof Uint8Array || data instanceof Uint8ClampedArray)) throw new InputError(`fromPixels: data is a Uint8Array or Uint8ClampedArray, not ${kindOf(data)}`)
+  if (![4, 3, 1].some((channels) => data.length === width * height * channels)) {
+    throw new InputError(`fromPixels: ${width} x ${height} pixels are ${width * height * 4} bytes as RGBA (${width * height * 3} as RGB, ${width * height} as grey), here are ${data.length}`)
   }
   return { width, height, read: (rectangle) => ({ pixels: source, rectangle }) }
 }

@@ -5,6 +5,7 @@ import { Channel, moved } from './channel.ts'
 import { SentDatasets } from './datasets.ts'
 import type { OpenedNet } from './messages.ts'
 import { type Listeners, RemoteNet } from './remote-net.ts'
+import { nameIn, SCHEME } from '../saved/database.ts'
 import { type Chosen, filesOf } from '../saved/one-file.ts'
 import type { Answer } from './serve.ts'
 import { startWorker, type WorkerOption } from './start.ts'
@@ -14,8 +15,18 @@ export async function openRemote(source: BundleSource, { worker, fetch: given, s
   if (typeof device === 'object') throw new InputError("a device belongs to the thread that made it, and this net is to run in a worker: name it there, device: 'auto', 'webgpu' or 'wasm', or leave worker out")
   const listeners: Listeners = { events: new Map(), evaluated: new Map() }
   const address = await sendableSource(source)
-  const { port, end } = await startWorker(worker!)
   let fail = (_: unknown): void => {}
+  const stopped = new Promise<never>((_, reject) => { fail = reject })
+  stopped.catch(() => {})
+  const abort = (): void => fail(signal!.reason)
+  signal?.addEventListener('abort', abort, { once: true })
+  const starting = startWorker(worker!)
+  const { port, lost, end } = await Promise.race([starting, stopped]).catch((error: unknown) => {
+    // A worker that answers later is not needed any more.
+    starting.then((late) => late.end(), () => {})
+    signal?.removeEventListener('abort', abort)
+    throw error
+  })
   const datasets = new SentDatasets(() => channel)
   const channel: Channel = new Channel(port, {
     read: (...args: Parameters<SentDatasets['read']>) => datasets.read(...args),
@@ -31,9 +42,7 @@ export async function openRemote(source: BundleSource, { worker, fetch: given, s
       }
     },
   })
-  const stopped = new Promise<never>((_, reject) => { fail = reject })
-  const abort = (): void => fail(signal!.reason)
-  signal?.addEventListener('abort', abort, { once: true })
+  lost.catch((why: unknown) => channel.end(why))
   try {
     signal?.throwIfAborted()
     const opening = channel.call('open', address, moved({ ...options, ...(device !== undefined && { device }), ...(weights !== undefined && { weights }) }), { fetch: given !== undefined, progress: onProgress !== undefined })
@@ -56,6 +65,7 @@ async function answerOf(response: Response): Promise<Answer> {
 
 /** What a message takes: addresses of the page, not of the worker's script; lists of files by what is in them. */
 async function sendableSource(source: BundleSource): Promise<unknown> {
+  if (String(source).startsWith(SCHEME)) return `${SCHEME}//${nameIn(source as string | URL)}`
   if (typeof source === 'string' || source instanceof URL) return whole(String(source))
   if ('manifest' in source || source instanceof Map || source instanceof Uint8Array || source instanceof ArrayBuffer || (typeof Blob !== 'undefined' && source instanceof Blob)) return source
   return filesOf(source as Chosen)

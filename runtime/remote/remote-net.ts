@@ -9,6 +9,7 @@ import type { Inputs, Net, Outputs, StepResult, TrainStep } from '../net-api.ts'
 import type { AnyNet } from '../net-spec.ts'
 import { isNamed } from '../plain.ts'
 import type { TrainStats } from '../programs.ts'
+import { nameIn, SCHEME } from '../saved/database.ts'
 import { checkTarget, needsPage, saveTo } from '../saved/save-to.ts'
 import { rateAt } from '../schedule.ts'
 import { checkSnapshot, HISTORY, type Snapshot } from '../snapshot.ts'
@@ -187,7 +188,7 @@ export class RemoteNet implements Net<AnyNet> {
     if (to !== undefined) checkTarget(to)
     // A worker cannot hand out a download.
     const here = needsPage(to)
-    const { bundle, weights: key } = await this.#ask('save', here || to === undefined ? undefined : String(to)) as { bundle: Omit<Bundle, 'weights'>; weights: number }
+    const { bundle, weights: key } = await this.#ask('save', here || to === undefined ? undefined : `${SCHEME}//${nameIn(to)}`) as { bundle: Omit<Bundle, 'weights'>; weights: number }
     const weights = await this.#parts.channel.call('weights', key) as Map<string, TensorData>
     const saved: Bundle = { ...bundle, weights }
     if (here) await saveTo(saved, to!)

@@ -81,6 +81,10 @@ function host(port: Port): void {
     abort: (reason: unknown) => aborting.abort(reason),
     close: () => {
       aborting.abort()
+      for (const training of trainings.values()) {
+        training.stopped = true
+        training.wake()
+      }
       opened?.close()
       channel.end(new Error('closed'))
     },
@@ -121,7 +125,7 @@ function host(port: Port): void {
       training.wake()
     },
     evaluate: async (id: number, sent: SentDataset, options: EvaluateOptions, hasProgress: boolean) =>
-      answer(await net().evaluate(datasets.dataset(sent), { ...options, ...(hasProgress && { onProgress: (done: number, of: number) => channel.tell('evaluated', id, done, of) }) }), true),
+      answer(await net().evaluate(datasets.dataset(sent), hasProgress ? { ...options, onProgress: (done: number, of: number) => channel.tell('evaluated', id, done, of) } : options), true),
     column: (...args: Parameters<ReceivedDatasets['column']>) => datasets.column(...args),
     forget: (id: number) => datasets.forget(id),
     freeze: async (patterns: readonly string[]) => answer(await net().freeze(patterns)),

@@ -7,6 +7,7 @@ export interface WorkerLike {
   postMessage(message: unknown, transfer: never[]): void
   terminate(): unknown
   addEventListener?(type: 'error' | 'messageerror', hear: (event: never) => void): void
+  removeEventListener?(type: 'error' | 'messageerror', hear: (event: never) => void): void
 }
 
 /** `true`: one for this net alone. A function makes one, which is the net's own; a worker that is handed in may have several nets, and stays. */
@@ -15,6 +16,8 @@ export type WorkerOption = boolean | WorkerLike | (() => WorkerLike)
 /** A worker that answered, and the port of one net in it. */
 export interface Started {
   readonly port: Port
+  /** Rejects when the worker ends by itself or by others, where that is known: in Node. */
+  readonly lost: Promise<never>
   /** Ends it, if it is the net's own. */
   end(): void
 }
@@ -51,7 +54,8 @@ const nodeWorkers = (): { readonly Worker: new (url: URL) => NodeWorker } | unde
 }
 
 interface NodeWorker extends WorkerLike {
-  on(event: 'error', hear: (error: Error) => void): void
+  on(event: 'error' | 'exit', hear: (what: never) => void): void
+  off(event: 'error' | 'exit', hear: (what: never) => void): void
 }
 
 /** The script that lies beside this one; bundlers know it by this very expression. */
@@ -73,12 +77,26 @@ async function ofText(): Promise<WorkerLike | undefined> {
   return worker
 }
 
-/** Resolves when the worker answers. */
+/** Resolves when the worker answers. Once it did, errors that nobody caught in it are its owner's: in a page it goes on, in Node it ends by them. */
 function greet(worker: WorkerLike, own: boolean, patience?: number): Promise<Started> {
   const { port1, port2 } = new MessageChannel()
-  const end = (): void => { if (own) void worker.terminate() }
   return new Promise((resolve, reject) => {
     let timer: ReturnType<typeof setTimeout> | undefined
+    let lose = (why: Error): void => fail(why.message)
+    const hear = (event: { readonly message?: string; preventDefault?(): void }): void => {
+      // Before it answered: its script is not there, no script, or forbidden.
+      event.preventDefault?.()
+      lose(new DeviceError(event.message || "its script cannot be loaded, or the page's policy forbids it (Content-Security-Policy: worker-src)"))
+    }
+    const exit = (code: number): void => lose(new DeviceError(`it ended (exit code ${code})`))
+    const inNode = typeof (worker as NodeWorker).on === 'function'
+    const end = (): void => {
+      worker.removeEventListener?.('error', hear as (event: never) => void)
+      if (inNode) for (const [event, what] of [['error', hear], ['exit', exit]] as const) (worker as NodeWorker).off(event, what as (what: never) => void)
+      // It may still say why it ends.
+      if (inNode && own) (worker as NodeWorker).on('error', () => {})
+      if (own) void worker.terminate()
+    }
     const fail = (why: string): void => {
       clearTimeout(timer)
       port1.close()
@@ -86,17 +104,15 @@ function greet(worker: WorkerLike, own: boolean, patience?: number): Promise<Sta
       reject(new Error(why))
     }
     if (patience !== undefined) timer = setTimeout(() => fail(`it did not answer for ${patience / 1000} seconds: its script is to import 'fusenet/worker'`), patience)
-    const hear = (event: { readonly message?: string; preventDefault?(): void }): void => {
-      // Before it answered: its script is not there, no script, or forbidden.
-      event.preventDefault?.()
-      fail(event.message || "its script cannot be loaded, or the page's policy forbids it (Content-Security-Policy: worker-src)")
-    }
-    if (typeof (worker as NodeWorker).on === 'function') (worker as NodeWorker).on('error', hear)
+    if (inNode) for (const [event, what] of [['error', hear], ['exit', exit]] as const) (worker as NodeWorker).on(event, what as (what: never) => void)
     else worker.addEventListener?.('error', hear as (event: never) => void)
     port1.onmessage = () => {
       clearTimeout(timer)
       port1.onmessage = null
-      resolve({ port: port1 as unknown as Port, end })
+      worker.removeEventListener?.('error', hear as (event: never) => void)
+      const lost = new Promise<never>((_, gone) => { lose = (why) => gone(new DeviceError(`the worker of this net is gone: ${why.message}`)) })
+      lost.catch(() => {})
+      resolve({ port: port1 as unknown as Port, lost, end })
     }
     worker.postMessage({ [GREETING]: port2 }, [port2] as never[])
   })

@@ -10,9 +10,19 @@ export type StoreName = (typeof STORES)[number]
 
 export const SCHEME = 'indexeddb:'
 
+/** An address as it is meant: a URL has some signs written as %20. */
+export function addressText(address: string | Host<'URL'>): string {
+  if (!(address instanceof URL)) return String(address)
+  try {
+    return decodeURIComponent(address.href)
+  } catch {
+    throw new InputError(`${address.href}: there is a % that two hexadecimal digits do not follow, or not such of UTF-8: write %25 for it, or hand in the text instead of a URL`)
+  }
+}
+
 /** The name in `indexeddb://name`. Throws InputError where there is none. */
 export function nameIn(address: string | Host<'URL'>): string {
-  const text = address instanceof URL ? decodeURIComponent(address.href) : address
+  const text = addressText(address)
   const name = text.slice(SCHEME.length).replace(/^\/\//, '').replace(/\/$/, '')
   if (name === '') throw new InputError(`${text}: a name is wanted, indexeddb://digits`)
   return name

@@ -8,7 +8,7 @@ import { didYouMean } from '../nearest.ts'
 import { isNamed, plain, say } from '../plain.ts'
 import { readSafetensors, writeSafetensors } from '../safetensors.ts'
 import { elementCount } from '../sizes.ts'
-import { inDatabase, nameIn, savedName, SCHEME } from './database.ts'
+import { addressText, inDatabase, nameIn, savedName, SCHEME } from './database.ts'
 import { type FileLike, handOut } from './one-file.ts'
 
 const FORMAT = 'fusenet-examples'
@@ -54,7 +54,7 @@ export function examplesFromBytes(bytes: Uint8Array, options?: ExamplesOptions, 
 
 /** Saves examples as `indexeddb://name` in this browser, or as `download://name`, a file for the user. What has that name is replaced. */
 export async function saveExamples(examples: Examples, to: string | Host<'URL'>): Promise<void> {
-  const text = to instanceof URL ? decodeURIComponent(to.href) : String(to)
+  const text = addressText(to)
   if (text.startsWith(SCHEME)) {
     const [name, bytes] = [nameIn(text), examplesToBytes(examples)]
     await inDatabase(['examples'], 'readwrite', (store) => store('examples').put(bytes, name))

@@ -1,7 +1,7 @@
 import { InputError } from '../errors.ts'
 import type { Bundle } from '../format.ts'
 import { plain, say } from '../plain.ts'
-import { SCHEME } from './database.ts'
+import { addressText, SCHEME } from './database.ts'
 import { saveNet } from './nets.ts'
 import { download } from './one-file.ts'
 
@@ -21,7 +21,7 @@ export function checkTarget(to: unknown): asserts to is string | URL {
 
 /** Saves a bundle to `indexeddb://name` or `download://name`. */
 export async function saveTo(bundle: Bundle, to: string | URL): Promise<void> {
-  const text = to instanceof URL ? decodeURIComponent(to.href) : to
+  const text = addressText(to)
   if (text.startsWith(SCHEME)) return saveNet(bundle, to)
   return download(bundle, text.slice(DOWNLOAD.length).replace(/^\/\//, '') || undefined)
 }

@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events'
 import { afterAll, describe, expect, test } from 'vitest'
 import { compile } from '../../compiler/index.ts'
 import { type Arrays, arrays, BundleError, bundleFiles, type Dataset, DeviceError, Examples, InputError, mix, type Net, NonFiniteError, NothingLeftError, open, type OpenOptions, OtherTrainingError, packBundle, type TrainEvent } from '../../runtime/index.ts'
@@ -117,6 +118,7 @@ describe('a net in a worker', () => {
     ['a wrong option', (net: Net) => net.step(batch, { stats: 'batchh' as never })],
     ['an option that is a function', (net: Net) => net.run({ x: batch.x }, { stat: () => 1 } as never)],
     ['parameters of another shape', (net: Net) => net.setParameters({ 'fc_1.weight': new Float32Array(3) }, { strict: false })],
+    ['options of evaluate that are none', (net: Net) => net.evaluate(data, null as never)],
     ['no dataset', (net: Net) => net.evaluate([] as never)],
     ['no dataset to train with', (net: Net) => net.train({} as never).next()],
     ['an option of train', (net: Net) => net.train(data, { epoch: 3 } as never).next()],
@@ -193,6 +195,40 @@ describe('a net in a worker', () => {
     expect((await two.run({ x: batch.x }))['prob']).toHaveLength(16)
     two.close()
     expect([own.ended, shared.ended]).toEqual([1, 0])
+  })
+
+  test('goes on after errors of its owner, and says so when its thread is gone', async () => {
+    const inPage = worker()
+    const hears = new Set<(event: object) => void>()
+    const shared = { ...inPage, addEventListener: (_: string, hear: (event: object) => void) => { hears.add(hear) }, removeEventListener: (_: string, hear: (event: object) => void) => { hears.delete(hear) } }
+    const goesOn = await open(bundle, { device: 'wasm', worker: shared as never })
+    for (const hear of hears) hear({ message: 'of the page' })
+    expect((await goesOn.run({ x: batch.x }))['prob']).toHaveLength(16)
+    goesOn.close()
+
+    const inNode = worker()
+    const thread = new EventEmitter()
+    const own = await open(bundle, { device: 'wasm', worker: () => Object.assign(thread, inNode) as never })
+    const waits = own.train(data)
+    await waits.next()
+    thread.emit('error', new Error('out of memory'))
+    thread.emit('exit', 1)
+    const gone = 'the worker of this net is gone: out of memory'
+    for (const work of [() => own.run({ x: batch.x }), () => own.save(), async () => { while (!(await waits.next()).done); }]) {
+      const error = await thrown(work)
+      expect(error).toBeInstanceOf(DeviceError)
+      expect(error.message).toBe(gone)
+    }
+    own.close()
+    expect(thread.listenerCount('exit')).toBe(0)
+  })
+
+  test('a signal ends waiting for a worker that does not answer', async () => {
+    const mute = { ended: 0, postMessage() {}, terminate() { this.ended++ } }
+    const controller = new AbortController()
+    const reason = new Error('enough')
+    setTimeout(() => controller.abort(reason))
+    expect(await thrown(() => open(bundle, { signal: controller.signal, worker: () => mute as never }))).toBe(reason)
   })
 
   test.each([
