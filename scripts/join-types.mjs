@@ -55,7 +55,13 @@ export function joinTypes(entry = join(root, 'runtime', 'index.ts'), renamed = {
   const exported = [...exportsOf(entry)].sort()
   for (const name of exported) take(entry, name)
   const rename = (code) => Object.entries(renamed).reduce((text, [from, to]) => text.replace(new RegExp(`(?<![.\\w$'"\`])${from}(?=[<(])`, 'g'), to), code)
-  const list = exported.map((name) => renamed[name] ?? name)
+  const list = exported.map((name) => {
+    // Under another name than it is declared by, maybe.
+    const found = declared(entry, name)
+    if (!found) throw new Error(`${relative(root, entry)} exports ${name}, which is declared nowhere`)
+    const [own, given] = [renamed[found.name] ?? found.name, renamed[name] ?? name]
+    return own === given ? own : `${own} as ${given}`
+  })
   return `${[...taken.values()].map(rename).join('\n')}\nexport { ${list.join(', ')} }\n`
 }
 

@@ -11,6 +11,8 @@ const MOST = 2 ** 32 - 2
 /** 1 January 1980: the same files give the same bytes. */
 const DATE = 0x21
 const UTF8 = 0x800
+/** Bytes that one byte of Deflate becomes at most: 258 of two bits. */
+const MOST_INFLATED = 1032
 
 const TABLE = Int32Array.from({ length: 256 }, (_, n) => {
   for (let k = 0; k < 8; k++) n = n & 1 ? (n >>> 1) ^ 0xedb88320 : n >>> 1
@@ -74,6 +76,7 @@ export async function unzip(bytes: Uint8Array, what: string): Promise<Map<string
   let at = view.getUint32(end + 16, true)
   if (count === 65535 || at === 0xffffffff) throw refuse('it is an archive of the 64-bit kind, which is not read here')
   const files = new Map<string, Uint8Array>()
+  let [allPacked, all] = [0, 0]
   for (let i = 0; i < count; i++) {
     if (at + ENTRY_BYTES > bytes.length || view.getUint32(at, true) !== ENTRY) throw refuse('its directory is damaged')
     const [flags, method, crc, packed, size] = [view.getUint16(at + 8, true), view.getUint16(at + 10, true), view.getUint32(at + 16, true), view.getUint32(at + 20, true), view.getUint32(at + 24, true)]
@@ -86,6 +89,11 @@ export async function unzip(bytes: Uint8Array, what: string): Promise<Map<string
     if (local + LOCAL_BYTES > bytes.length || view.getUint32(local, true) !== LOCAL) throw own('is not where the directory says')
     const from = local + LOCAL_BYTES + view.getUint16(local + 26, true) + view.getUint16(local + 28, true)
     if (from + packed > bytes.length) throw own('is cut off')
+    // Files that share their bytes, or are larger than Deflate can make them, are there to fill the memory.
+    allPacked += packed
+    all += size
+    if (allPacked > bytes.length || size > MOST_INFLATED * packed + 64) throw own('is damaged: it cannot be as large as it says')
+    if (all > MOST) throw refuse('it holds more than 4 GiB')
     const data = bytes.subarray(from, from + packed)
     if (method !== 0 && method !== 8) throw own(`is packed by method ${method}, which is not read here: pack it with Deflate`)
     const whole = method === 0 ? data : await inflate(data, size).catch((error: Error) => { throw own(`cannot be unpacked: ${error.message}`) })

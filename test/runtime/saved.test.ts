@@ -8,6 +8,14 @@ const text = new TextEncoder()
 /** By CPython's zipfile: a folder, one file packed by Deflate, one as it is, a comment behind the end. */
 const ELSEWHERE = Uint8Array.from(Buffer.from('UEsDBBQAAAAIAAAAIVCAXAFgBwAAADwAAAAJAAAAZGlyL2EudHh0y0jMIBsCAFBLAwQUAAAAAAAAACFQAAAAAAAAAAAAAAAABAAAAGRpci9QSwMEFAAAAAAAAAAhUB2AvFUDAAAAAwAAAAkAAABkaXIvYi5iaW4BAgNQSwECFAMUAAAACAAAACFQgFwBYAcAAAA8AAAACQAAAAAAAAAAAAAAgAEAAAAAZGlyL2EudHh0UEsBAhQDFAAAAAAAAAAhUAAAAAAAAAAAAAAAAAQAAAAAAAAAAAAAAIABLgAAAGRpci9QSwECFAMUAAAAAAAAACFQHYC8VQMAAAADAAAACQAAAAAAAAAAAAAAgAFQAAAAZGlyL2IuYmluUEsFBgAAAAADAAMAoAAAAHoAAAAOAG1hZGUgZWxzZXdoZXJl', 'base64'))
 
+/** Three times the same file in the directory: 400 bytes behind 31, each entry 47. */
+function sharing(): Uint8Array {
+  const one = zip(new Map([['a', new Uint8Array(400)]]))
+  const [entry, end] = [one.subarray(431, 478), one.slice(478)]
+  end[10] = 3
+  return Uint8Array.of(...one.subarray(0, 431), ...entry, ...entry, ...entry, ...end)
+}
+
 describe('archives', () => {
   test('made elsewhere are read', async () => {
     const files = await unzip(ELSEWHERE, 'x.zip')
@@ -29,6 +37,9 @@ describe('archives', () => {
     ['a name that lies', (b: Uint8Array) => b.map((v, i) => (i === 0x7a ? 0 : v)), /directory is damaged/],
     ['packed by what is not read', (b: Uint8Array) => b.map((v, i) => (i === 0x7a + 10 ? 12 : v)), /a\.txt is packed by method 12/],
     ['larger than it says', (b: Uint8Array) => b.map((v, i) => (i === 0x7a + 24 ? 5 : v)), /a\.txt cannot be unpacked: it is larger than the archive says/],
+    // 60 bytes of Deflate's 7: ten thousand are more than it can make of them.
+    ['larger than can be', (b: Uint8Array) => b.map((v, i) => (i === 0x7a + 25 ? 0x27 : v)), /a\.txt is damaged: it cannot be as large as it says/],
+    ['files that share their bytes', () => sharing(), /a is damaged: it cannot be as large as it says/],
     ['encrypted', (b: Uint8Array) => b.map((v, i) => (i === 0x7a + 8 ? 1 : v)), /a\.txt is encrypted/],
   ])('%s: refused', async (_, change, why) => {
     await expect(unzip(change(ELSEWHERE), 'x.zip')).rejects.toThrow(InputError)
