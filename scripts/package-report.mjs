@@ -265,7 +265,9 @@ function typeCheck(project, compiler, how) {
   for (const name of readdirSync(from).filter((name) => !/\.test\.ts$/.test(name))) cpSync(join(from, name), join(project, 'types', name), { recursive: true })
   const entries = Object.entries(packageOf(project).exports).filter(([entry, { types }]) => types && !FOR_BUILDS.test(entry)).map(([entry]) => entry.replace(/^\./, 'fusenet'))
   writeFileSync(join(project, 'types', 'entries.ts'), entries.map((entry, i) => `export type * as entry${i} from ${JSON.stringify(entry)}`).join('\n'))
-  const [lib, files] = how.module === 'esnext' ? [['es2023', 'dom', 'dom.iterable'], ['typed.ts', 'typed-page.ts', 'entries.ts']] : [['es2023'], ['typed.ts', 'entries.ts']]
+  // The library's part of what lies beside an ES module.
+  writeFileSync(join(project, 'types', 'module.d.ts'), readFileSync(join(project, 'node_modules', 'fusenet', 'dist', 'runtime', 'module-types.txt')))
+  const [lib, files] = how.module === 'esnext' ? [['es2023', 'dom', 'dom.iterable'], ['typed.ts', 'typed-page.ts', 'entries.ts', 'module.d.ts']] : [['es2023'], ['typed.ts', 'entries.ts', 'module.d.ts']]
   compileTypes(project, compiler, { ...how, lib, types: [] }, files)
 }
 
