@@ -58,9 +58,9 @@ const INFERS = /^infer/
 const EVALUATES = /^eval/
 const TRAINS = /^(gradients|step|train)/
 
-/** `cifar10_quick` -> `Cifar10Quick`. */
+/** `cifar10_quick` -> `Cifar10Quick`: an identifier, whatever a bundle says it is called. */
 function nameOf(name: string, reserved: ReadonlySet<string>): string {
-  const pascal = name.split('_').map((part) => part.slice(0, 1).toUpperCase() + part.slice(1)).join('')
+  const pascal = name.split(/(?:_|[^\p{ID_Continue}])+/u).map((part) => part.slice(0, 1).toUpperCase() + part.slice(1)).join('')
   let free = /^[A-Z]/.test(pascal) ? pascal : `Net${pascal}`
   while (reserved.has(free)) free += 'Net'
   return free
