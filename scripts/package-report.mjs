@@ -62,6 +62,15 @@ export const CHECKS = {
     return `${files.length} files, ${kilobytes(packedBytes)} packed`
   },
 
+  'links and pictures of its pages lead to what is in it': ({ project, files }) => {
+    const lost = files.filter((name) => name.endsWith('.md')).flatMap((name) => {
+      const text = readFileSync(join(project, 'node_modules', 'fusenet', name), 'utf8').replace(/^ *```[^]*?^ *```$/gm, '')
+      const targets = [...text.matchAll(/\]\(([^)\s#]+)[^)\s]*\)/g)].map(([, target]) => target).filter((target) => !/^[a-z]+:/.test(target))
+      return targets.filter((target) => !existsSync(join(project, 'node_modules', 'fusenet', dirname(name), target))).map((target) => `${name}: ${target}`)
+    })
+    if (lost.length > 0) throw new Error(lost.join('; '))
+  },
+
   'what a page gets in node_modules is small': ({ project }) => {
     const modules = join(project, 'node_modules')
     const sizes = readdirSync(modules).filter((name) => !name.startsWith('.')).map((name) => [name, diskBytes(join(modules, name))])
