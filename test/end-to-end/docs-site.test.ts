@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { dirname, join, normalize } from 'node:path'
 import { promisify } from 'node:util'
 import { beforeAll, expect, test } from 'vitest'
-import { pages, root } from './docs/pages.ts'
+import { doors, pages, root } from './docs/pages.ts'
 
 const site = join(root, 'docs/.vitepress/dist')
 let html: Map<string, string>
@@ -17,7 +17,9 @@ beforeAll(async () => {
 test('every page is built, the library from its doc comments too', async () => {
   const wanted = (await pages()).filter(({ file }) => file.startsWith('docs/')).map(({ file }) => file.replace(/^docs\/(.*)\.md$/, '$1.html'))
   expect(wanted.filter((file) => !html.has(file))).toEqual([])
-  expect(html.get('library/runtime.html')).toMatch(/A bundle that is loaded on a device/)
+  expect(html.get('library/fusenet/runtime.html')).toMatch(/A bundle that is loaded on a device/)
+  // Every name that users import, as they write it.
+  for (const door of (await doors()).keys()) if (door !== 'fusenet/vite/hot') expect(html.get('library/index.html')).toContain(`<code>${door}</code>`)
 })
 
 test('what links to a heading finds it', () => {
