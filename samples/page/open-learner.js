@@ -24,7 +24,8 @@ export async function openLearner(progress) {
 /** Where it runs, and if that is not what it might be, why. */
 function deviceOf({ device, notes }) {
   const isGpu = device.name === 'webgpu'
-  const why = notes.length > 0 ? notes.join('; ') : isGpu ? '' : 'gpu' in navigator ? 'this browser found no graphics hardware for WebGPU' : 'this browser has no WebGPU'
+  // Where it runs is said in front.
+  const why = notes.join('; ').replace(/[:,] running on the CPU$/, '')
   return `It runs on ${isGpu ? 'the GPU' : 'the CPU'} of this device: ${device.description}${why ? `. ${why[0].toUpperCase()}${why.slice(1)}` : ''}.`
 }
 
