@@ -58,6 +58,8 @@ export async function writeLibraryPages(out) {
     outputs: [{ name: 'markdown', path: out }],
     outputFileStrategy: 'modules',
     entryFileName: 'index',
+    // What is called stands before what it takes and gives.
+    groupOrder: ['Functions', 'Classes', 'Interfaces', 'Type Aliases', '*'],
     hideBreadcrumbs: true,
     hidePageHeader: true,
     useCodeBlocks: true,
