@@ -1,7 +1,7 @@
 /**
  * `npm pack` and `npm publish` call this: it makes `dist` anew as it is shipped. The runtime stays module by module, so that bundlers take
  * what is used of it; compiler and command, which nobody takes apart, become a file each: hundreds of small files take twice their size
- * on a disk. Names stay, so that errors show where; comments are left out (declarations keep them: editors show those), and so are the
+ * on a disk. Comments are left out (declarations keep them: editors show those), and so are the
  * declarations that no entry of the package reaches.
  */
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -70,8 +70,10 @@ async function withoutComments(files) {
     const text = readFileSync(file, 'utf8')
     // The script of workers is as small as it gets.
     if (isMinified(text)) return
-    // Licenses, `#!` and all names stay. Lines are filled, and short enough to tell a place; but for what speaks to bundlers.
-    const filled = /@vite-ignore|webpackIgnore|new Worker\(/.test(text) ? {} : { minifyWhitespace: true, lineLimit: 120 }
+    // Licenses and `#!` stay. Lines are filled, and short enough to tell a place; but for what speaks to bundlers. Names stay but for those
+    // inside the compiler, a quarter of its size: the place in the file tells them, since the same text gives the same file.
+    const short = file === join(dist, 'compiler', 'inside.js') ? { minifyIdentifiers: true, minifySyntax: true } : {}
+    const filled = /@vite-ignore|webpackIgnore|new Worker\(/.test(text) ? {} : { minifyWhitespace: true, lineLimit: 120, ...short }
     const { code } = await transform(text, { loader: 'js', format: 'esm', target: 'es2023', legalComments: 'inline', ...filled })
     writeFileSync(file, code)
   }))
