@@ -2,7 +2,7 @@ import { augment } from './data/augment.ts'
 import type { Dataset } from './data/dataset.ts'
 import { fieldsFor } from './data/fields.ts'
 import { NetClasses } from './data/net-classes.ts'
-import { type Device, DeviceError, type Numbers, type Precision, type Session, type StepScalars } from './device.ts'
+import type { Device, Numbers, Precision, Session, StepScalars } from './device.ts'
 import { InputError, NonFiniteError } from './errors.ts'
 import { evaluateAll, type EvaluateOptions, type Evaluation } from './evaluate.ts'
 import { type Bundle, type InputEntry, type Manifest, type OutputEntry, type ProgramEntry, type Storage, NON_FINITE_RESULT, taskOf, type TensorData } from './format.ts'
@@ -12,7 +12,9 @@ import { divisorsOf } from './divisors.ts'
 import { checkInputs, type ReadyInput } from './inputs.ts'
 import { Frozen } from './frozen.ts'
 import { KeptInputs } from './kept-inputs.ts'
+import { type LossAndCount, LossWatch } from './loss-watch.ts'
 import type { Inputs, Net, Outputs, StepResult, TrainStep } from './net-api.ts'
+import type { NetParts } from './net-parts.ts'
 import type { AnyNet } from './net-spec.ts'
 import { inputsOf } from './needed.ts'
 import { findNonFinite, type Place } from './non-finite.ts'
@@ -21,33 +23,16 @@ import { amount, checkOptions, flag, oneOf } from './options.ts'
 import { ParameterStore } from './parameter-store.ts'
 import { say } from './plain.ts'
 import { missingProgram, trainingProgram, type TrainStats } from './programs.ts'
+import { RestSession } from './rest-session.ts'
+import { RunQueue } from './run-queue.ts'
 import { type Horizon, rateAt, scalarsAt } from './schedule.ts'
 import { elementCount, inputTensor } from './sizes.ts'
 import { checkSnapshot, type Snapshot } from './snapshot.ts'
-import { reaches, readStretches, writeStretches } from './store.ts'
+import { copyStretches } from './store.ts'
 import { copyTensors, type Tensors } from './tensors.ts'
 import { Totals } from './totals.ts'
 import { type TrainEvent, trainLoop, type TrainOptions } from './train.ts'
 import { TrainingCourse } from './training-course.ts'
-
-/** What `open` found out. */
-export interface NetParts {
-  readonly bundle: Bundle
-  readonly device: Device
-  /** Whether closing the net closes the device. */
-  readonly ownsDevice: boolean
-  readonly session: Session
-  readonly storage?: Storage
-  readonly programs?: readonly string[]
-  /** Reads the rest of the bundle, where only a part was read. */
-  readonly whole?: () => Promise<Bundle>
-  /** All programs that the bundle holds where it comes from, loaded or not. */
-  readonly held?: readonly string[]
-  /** Whether batch statistics may rest on one value. */
-  readonly allowOneValue?: boolean
-  readonly seed: number
-  readonly notes: readonly string[]
-}
 
 const TRAIN_STATS = oneOf('batch', 'global')
 
@@ -91,20 +76,16 @@ export class LocalNet implements Net<AnyNet, Precision> {
   #parts: NetParts
   #seed: number
   #steps = 0
-  /** The last loss that was a number. */
-  #lastLoss: Promise<number | undefined> = Promise.resolve(undefined)
+  readonly #watch = new LossWatch()
   #horizon: Horizon = {}
   /** Parameters are others than when it was opened. */
   #changed = false
   /** Parameters changed since `prepare` ran. */
   #stale = true
-  #tail: Promise<unknown> = Promise.resolve()
-  /** Work that `#tail` stands for. */
-  #waiting = 0
+  readonly #queue = new RunQueue()
+  readonly #rest: RestSession
   #kept = new KeptInputs()
-  #closed = false
   #needed = new Map<string, readonly InputEntry[]>()
-  #rest: { readonly session: Session; readonly programs: readonly string[] } | undefined
   readonly #store: ParameterStore
   readonly #course: TrainingCourse
   readonly #classes: NetClasses
@@ -120,6 +101,7 @@ export class LocalNet implements Net<AnyNet, Precision> {
     this.notes = this.#notes = [...parts.notes]
     this.#seed = parts.seed
     this.#store = new ParameterStore(this.manifest, parts.session)
+    this.#rest = new RestSession(this.#queue, (batch, programs) => this.device.load(parts.bundle, batch, [...programs, 'prepare'], this.storage))
     this.#frozen = new Frozen(this.manifest)
     this.#course = new TrainingCourse(this.manifest, this.batch, this.#frozen)
     this.#classes = new NetClasses(this.manifest.inputs)
@@ -173,25 +155,20 @@ export class LocalNet implements Net<AnyNet, Precision> {
     const results = [...this.lossNames, ...new Totals(this.#losses).results, NON_FINITE_RESULT]
     const started: Promise<Started>[] = []
     for (const [i, call] of calls.entries()) started.push(this.#start(call, { rate, update: i === wanted - 1, results, part: i, lent, given, after: started[i - 1] }))
-    const loss = this.#watched(started, keepGoing === true, () => (lent ? undefined : this.#locate(calls.at(-1)!, started.at(-1)!)))
+    const loss = this.#watch.loss(this.#lossAndCount(started), keepGoing ? undefined : async ({ loss, elements, lastFiniteLoss }) => {
+      const { t, rate } = await started.at(-1)!
+      return new NonFiniteError({ step: t + 1, rate, loss, elements, lastFiniteLoss }, lent ? undefined : await this.#locate(calls.at(-1)!, started.at(-1)!))
+    })
     // Whoever does not ask for it learns of a failed device at the next step.
     loss.catch(() => {})
     const { t, rate: taken } = (await Promise.all(started)).at(-1)!
     return { step: t + 1, rate: taken, loss }
   }
 
-  /** The loss of an update's batches as of one, once it is known to be a number, as are the gradients and what became of the parameters. */
-  async #watched(started: readonly Promise<Started>[], keepGoing: boolean, locate: () => Promise<Place | undefined> | undefined): Promise<number> {
-    const read = Promise.all(started.map(async (part) => (await part).values)).then((parts) => ({
-      loss: parts.length === 1 ? this.lossOf(parts[0]!) : this.#lossOfAll(parts), elements: parts.at(-1)!.get(NON_FINITE_RESULT)?.[0] ?? 0,
-    }))
-    // In the order of the updates, whichever is read first.
-    const before = this.#lastLoss
-    this.#lastLoss = read.then(({ loss, elements }) => (Number.isFinite(loss) && elements === 0 ? loss : before), () => before)
-    const { loss, elements } = await read
-    if (keepGoing || (Number.isFinite(loss) && elements === 0)) return loss
-    const { t, rate } = await started.at(-1)!
-    throw new NonFiniteError({ step: t + 1, rate, loss, elements, lastFiniteLoss: await before }, await locate())
+  /** The loss of an update's batches as of one, and how many elements its gradients and what became of the parameters have that are no numbers. */
+  async #lossAndCount(started: readonly Promise<Started>[]): Promise<LossAndCount> {
+    const parts = await Promise.all(started.map(async (part) => (await part).values))
+    return { loss: parts.length === 1 ? this.lossOf(parts[0]!) : this.#lossOfAll(parts), elements: parts.at(-1)!.get(NON_FINITE_RESULT)?.[0] ?? 0 }
   }
 
   /** Where it shows first, of what the session holds as the last inputs: nothing else may have run since. */
@@ -341,9 +318,9 @@ export class LocalNet implements Net<AnyNet, Precision> {
       for (const [input, { data }] of ready) session.write(inputTensor(session.plan, input), data)
     }
     // Where nothing waits, the device takes them now and they are copied once.
-    const kept = options.lent ? inputs : this.#waiting > 0 ? this.#kept.keep(inputs) : undefined
+    const kept = options.lent ? inputs : this.#queue.isBusy ? this.#kept.keep(inputs) : undefined
     let failure: { readonly error: unknown } | undefined
-    if (!kept && !this.#closed) {
+    if (!kept && !this.#queue.isClosed) {
       try {
         write(inputs)
       } catch (error) {
@@ -383,38 +360,14 @@ export class LocalNet implements Net<AnyNet, Precision> {
 
   /** Work on the session, one after another in the order of the calls. */
   exclusively<T>(work: () => Promise<T>): Promise<T> {
-    this.#waiting++
-    const result = this.#tail.then(() => {
-      this.#refuseClosed()
-      return work()
-    }).finally(() => { this.#waiting-- })
-    this.#tail = result.catch(() => {})
-    return result
-  }
-
-  #refuseClosed(): void {
-    if (this.#closed) throw new DeviceError('this net was closed')
+    return this.#queue.run(work)
   }
 
   /** A session at another batch with the parameters of now, that runs these programs: for the last samples of an evaluation. */
   async sessionFor(batch: number, programs: readonly string[]): Promise<Session> {
-    if (this.#rest?.session.batch !== batch || !programs.every((name) => this.#rest!.programs.includes(name))) {
-      this.#rest?.session.close()
-      this.#rest = undefined
-      this.#refuseClosed()
-      const session = await this.device.load(this.#parts.bundle, batch, [...programs, 'prepare'], this.storage)
-      // Who closed the net meanwhile did not know of it.
-      if (this.#closed) session.close()
-      this.#refuseClosed()
-      this.#rest = { session, programs }
-    }
-    const rest = this.#rest.session
-    const stretches = this.#store.stretches()
+    const rest = await this.#rest.at(batch, programs)
     await this.exclusively(async () => {
-      const values = await readStretches(this.session, [...stretches.values()])
-      // The other session may have a plan of its own, with buffers in another order, and none that its program does not touch.
-      const there = [...stretches.values()].map((s) => ({ ...s, buffer: rest.plan.buffers.findIndex((b) => b.name === this.session.plan.buffers[s.buffer]!.name) }))
-      await writeStretches(rest, there.flatMap((s, i) => (reaches(rest.plan, s) ? [[s, values[i]!] as const] : [])))
+      await copyStretches(this.session, rest, [...this.#store.stretches().values()])
       if (programs.some((name) => this.program(name).needsPrepare)) await rest.run('prepare', scalarsAt(this.manifest.train, this.#steps, this.#seed, 0))
     })
     return rest
@@ -530,9 +483,9 @@ export class LocalNet implements Net<AnyNet, Precision> {
   }
 
   close(): void {
-    if (this.#closed) return
-    this.#closed = true
-    this.#rest?.session.close()
+    if (this.#queue.isClosed) return
+    this.#queue.close()
+    this.#rest.close()
     this.session.close()
     if (this.#parts.ownsDevice) this.device.close()
   }

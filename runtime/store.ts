@@ -74,3 +74,10 @@ export async function writeStretches(session: Session, values: readonly (readonl
     session.write(index, all)
   })
 }
+
+/** Copies stretches to another session of the same net: its plan may have buffers in another order, and none that its programs do not touch. */
+export async function copyStretches(from: Session, to: Session, stretches: readonly Stretch[]): Promise<void> {
+  const values = await readStretches(from, stretches)
+  const there = stretches.map((s) => ({ ...s, buffer: to.plan.buffers.findIndex((b) => b.name === from.plan.buffers[s.buffer]!.name) }))
+  await writeStretches(to, there.flatMap((s, i) => (reaches(to.plan, s) ? [[s, values[i]!] as const] : [])))
+}
