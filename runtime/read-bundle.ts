@@ -1,7 +1,7 @@
 import { BundleError, InputError } from './errors.ts'
 import { MANIFEST_FILE, WEIGHTS_FILE } from './file-names.ts'
 import { type Bundle, type DispatchFacts, type ModuleEntry, type Plan, type TensorData } from './format.ts'
-import { bytesOf, type FileReader, type Found, jsonOf, problem, textOf } from './found.ts'
+import { bytesOf, type FileReader, jsonOf, problem, textOf } from './found.ts'
 import { readSafetensors } from './safetensors.ts'
 import { sealedText, sha256 } from './seal.ts'
 import { joinParts, type PlanPart, type StoredManifest, type StoredPart, type StoredPlan } from './stored.ts'

@@ -1,6 +1,6 @@
 import { DeviceError, type Numbers, type Session, type StepScalars } from './device.ts'
 import { type Places, type Plan, ROW_GROUPS, STEP_BYTES, tensorElements } from './format.ts'
-import { contents, elementCount, sizeAt } from './sizes.ts'
+import { contents, sizeAt } from './sizes.ts'
 
 // The globals GPUBufferUsage and GPUMapMode do not exist in Node; the numbers are the specification's.
 const MAP_READ = 1

@@ -152,7 +152,7 @@ function specifiersOf(text: string): string[] {
   const visit = (node: unknown): void => {
     if (Array.isArray(node)) return node.forEach(visit)
     if (node === null || typeof node !== 'object') return
-    const { type, source, quasis } = node as { type?: string; source?: any; quasis?: any }
+    const { type, source } = node as { type?: string; source?: any }
     if (/^(Import|Export\w+)(Declaration|Expression)$|^TSImportType$/.test(type ?? '') && source) {
       const specifier = source.value ?? (source.quasis?.length === 1 ? source.quasis[0].value.cooked : undefined)
       // What is put together at run time (the command looks for the software adapter) has no name to hold against a rule.

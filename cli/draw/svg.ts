@@ -1,4 +1,4 @@
-import { FOOT, HEAD, ROW, type Scene, type Shape, STACK } from './scene.ts'
+import { FOOT, ROW, type Scene, type Shape, STACK } from './scene.ts'
 
 /*
  * Scenes as SVG: a style sheet of its own, light and dark by what the reader prefers, and a ground of its own, so that it is legible

@@ -1,8 +1,6 @@
 import { blockAlong } from './blocks.ts'
-import type { Expression } from './expression.ts'
 import type { Axis } from './index-expression.ts'
 import type { Equation } from './kernel.ts'
-import type { Reduction } from './values.ts'
 import { WORKGROUP_INVOCATIONS } from './workgroup.ts'
 import type { Roles } from './workgroup-schedules.ts'
 import { loadsAlong } from './written-out.ts'

@@ -1,6 +1,6 @@
 import { tensor } from '../tensor.ts'
 import { divisors } from './divisors.ts'
-import { type Expression, load, mul, substitute, sum, walk } from './expression.ts'
+import { type Expression, load, mul, substitute, sum } from './expression.ts'
 import { freeAxes } from './free-axes.ts'
 import { type Axis, axis, divide, type IndexLike, plus, remainder, substitute as substituteIndex, times } from './index-expression.ts'
 import { type Equation, equation, reads, store, writes } from './kernel.ts'

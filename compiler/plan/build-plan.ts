@@ -1,4 +1,4 @@
-import { type BufferEntry, type DispatchEntry, type Group, groupOf, GROUPS, type KernelEntry, type ModuleEntry, type Plan, type ProgramEntry, type Size, type TensorEntry } from '../../runtime/format.ts'
+import { type BufferEntry, type DispatchEntry, type Group, groupOf, GROUPS, type ModuleEntry, type Plan, type ProgramEntry, type Size, type TensorEntry } from '../../runtime/format.ts'
 import type { Constant, Graph, Value } from '../graph/graph.ts'
 import { resolved } from '../graph/query.ts'
 import { bufferOf } from '../graph/storage.ts'
