@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { declareBundle, headOf } from '../runtime/declare-bundle.ts'
-import { replaceFile } from '../runtime/node-files.ts'
+import { replaceFile } from '../runtime/loading/node/files.ts'
 import type { NetFile } from './net-file.ts'
 
 /** Names that the file has for something else. */

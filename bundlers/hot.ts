@@ -1,5 +1,5 @@
 /** In a page that is being developed: nets that are open follow their text. Builds do not have it. */
-import type { Bundle, TensorData } from '../runtime/format.ts'
+import type { Bundle, TensorData } from '../bundle/format.ts'
 
 /** Of `import.meta.hot` what is used here. */
 interface Hot {

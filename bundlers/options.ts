@@ -1,6 +1,6 @@
 import { relative, resolve } from 'node:path'
 import type { CompileOptions } from '../compiler/compile.ts'
-import { checkOptions, flag, list, oneOf, type Rule, text, thing } from '../runtime/options.ts'
+import { checkOptions, flag, list, oneOf, type Rule, text, thing } from '../bundle/options.ts'
 
 /** How one imported net is compiled. What is left out is as the file, or the compiler, has it. */
 export interface NetFileOptions extends Pick<CompileOptions, 'programs' | 'targets' | 'style' | 'memory' | 'precise' | 'storage' | 'software' | 'schedules'> {

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { pathToFileURL } from 'node:url'
-import { findPackage } from '../runtime/node-package.ts'
+import { findPackage } from '../runtime/loading/node/package.ts'
 import { PACKAGE_ROOT } from './package.ts'
 
 /** What WebGPU of this machine answers when it is asked for an adapter. */

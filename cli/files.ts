@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import { InputError } from '../runtime/errors.ts'
-import { FileError, withFile } from '../runtime/file-error.ts'
+import { InputError } from '../bundle/errors.ts'
+import { FileError, withFile } from '../runtime/loading/file-error.ts'
 import { suggest } from '../dsl/suggest.ts'
 
 /** A file that is not there, with the neighbour that was probably meant. */

@@ -1,5 +1,5 @@
 import { basename, join, relative } from 'node:path'
-import { findPackage } from '../runtime/node-package.ts'
+import { findPackage } from '../runtime/loading/node/package.ts'
 import { PACKAGE_ROOT, VERSION } from './package.ts'
 import type { Screen } from './screen.ts'
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { fileError } from '../runtime/file-error.ts'
+import { fileError } from '../runtime/loading/file-error.ts'
 import { main } from './command.ts'
 import { EXIT } from './exit.ts'
 import { processTerminal } from './terminal.ts'

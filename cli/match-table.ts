@@ -1,5 +1,5 @@
 import type { MatchedWeight, WeightsMatch } from '../runtime/match-weights.ts'
-import { showShape } from '../runtime/sizes.ts'
+import { showShape } from '../bundle/sizes.ts'
 import type { Screen } from './screen.ts'
 
 /** Rows of what was taken, which is told layer by layer; all else is told. */

@@ -1,7 +1,7 @@
-import { InputError } from '../runtime/errors.ts'
-import type { Bundle, InputEntry } from '../runtime/format.ts'
+import { InputError } from '../bundle/errors.ts'
+import type { Bundle, InputEntry } from '../bundle/format.ts'
 import { inputsOf } from '../runtime/needed.ts'
-import { missingProgram } from '../runtime/programs.ts'
+import { missingProgram } from '../bundle/programs.ts'
 
 /** Inputs that a program reads: what the command line must name. The interpreter plans alike, so any plan tells. */
 export function neededInputs(bundle: Bundle, program: string): readonly InputEntry[] {

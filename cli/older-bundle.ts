@@ -1,7 +1,7 @@
 import { join } from 'node:path'
-import { type Bundle, FORMAT, FORMAT_VERSION, HALF_PLAN, type Manifest, SOFTWARE_PLAN } from '../runtime/format.ts'
-import { MANIFEST_FILE, WEIGHTS_FILE } from '../runtime/files.ts'
-import { readSafetensors } from '../runtime/safetensors.ts'
+import { type Bundle, FORMAT, FORMAT_VERSION, HALF_PLAN, type Manifest, SOFTWARE_PLAN } from '../bundle/format.ts'
+import { MANIFEST_FILE, WEIGHTS_FILE } from '../runtime/loading/files.ts'
+import { readSafetensors } from '../runtime/loading/safetensors.ts'
 import { kindOf, readBytes, readText } from './files.ts'
 
 /**

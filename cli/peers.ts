@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Source } from '../dsl/source.ts'
 import type { OpenPeer, Peer, Work } from '../measure/bench.ts'
-import { type PlainNet, plainNet } from '../measure/plain-net.ts'
-import type { Device } from '../runtime/device.ts'
+import { type PlainNet, plainNet } from '../measure/peer-net.ts'
+import type { Device } from '../bundle/device.ts'
 import { PACKAGE_ROOT } from './package.ts'
 
 /** Other libraries that can compute a net, by the names that test/bench gives them, and the packages that they are. */
@@ -46,7 +46,7 @@ export async function findPeers(named: readonly string[] | undefined, net: { mai
   const present = wanted.filter(isThere)
   if (present.length === 0) return { peers: [], notes }
   const { loadProgram } = await import('../dsl/index.ts')
-  const { vocabulary } = await import('../compiler/ops/vocabulary.ts')
+  const { vocabulary } = await import('../compiler/front-end/vocabulary.ts')
   const { program } = loadProgram(net.main, { vocabulary, ...(net.readImport && { readImport: net.readImport }) })
   const plain = program ? plainNet(program) : 'its text has errors'
   if (typeof plain === 'string') return { peers: [], notes: [...notes, `no peers (${present.join(', ')}): ${plain}`] }

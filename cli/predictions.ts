@@ -1,4 +1,4 @@
-import type { Bundle, TensorData } from '../runtime/format.ts'
+import type { Bundle, TensorData } from '../bundle/format.ts'
 import { type Screen, showNumber, showPercent } from './screen.ts'
 
 /** What an output says of one sample: a class and how sure the net is. */

@@ -1,5 +1,5 @@
-import { type Manifest, moduleFor, placesAt } from '../runtime/format.ts'
-import { showShape, sizeAt } from '../runtime/sizes.ts'
+import { type Manifest, moduleFor, placesAt } from '../bundle/format.ts'
+import { showShape, sizeAt } from '../bundle/sizes.ts'
 import { showBytes } from './screen.ts'
 
 /** A program as its host runs it: the buffers it touches, who lives in each, and every dispatch with its bindings. */

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Source } from '../dsl/source.ts'
-import { InputError } from '../runtime/errors.ts'
-import { fileError } from '../runtime/file-error.ts'
+import { InputError } from '../bundle/errors.ts'
+import { fileError } from '../runtime/loading/file-error.ts'
 import { mustExist, readText } from './files.ts'
 
 /** The text of a .net file. */

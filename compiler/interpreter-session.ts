@@ -1,6 +1,6 @@
-import type { Numbers, Session, StepScalars } from '../runtime/device.ts'
-import { placesAt, type Plan } from '../runtime/format.ts'
-import type { Equation } from './loops/kernel.ts'
+import type { Numbers, Session, StepScalars } from '../bundle/device.ts'
+import { placesAt, type Plan } from '../bundle/format.ts'
+import type { Equation } from './ir/equation.ts'
 import { compileEquation, type CompiledEquation } from './targets/interpreter/evaluate.ts'
 
 /** A net in float64: every buffer of the plan an array, every dispatch its equation. */

@@ -1,8 +1,8 @@
 import type { Graph, Node } from './graph/graph.ts'
 import { invariant } from './invariant.ts'
-import type { Equation } from './loops/kernel.ts'
+import type { Equation } from './ir/equation.ts'
 import type { Operator } from './ops/operator.ts'
-import type { Tensor } from './tensor.ts'
+import type { Tensor } from './ir/tensor.ts'
 
 export interface LoweredGraph {
   readonly equations: readonly Equation[]

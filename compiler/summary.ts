@@ -4,11 +4,11 @@ import { textOf } from '../dsl/source.ts'
 import type { LayerCall, Program } from '../dsl/program.ts'
 import { CompileError } from './compile-error.ts'
 import { type CompileOptions, frontEnd } from './compile.ts'
-import { checkCompile } from './compile-options.ts'
+import { checkCompile } from './front-end/compile-options.ts'
 import type { Graph, Node, Value } from './graph/graph.ts'
-import { addLinear, atBatch, flopsOf, type Linear } from './loops/cost.ts'
-import { operators } from './ops/table.ts'
-import { elementsPerSample, type Shape } from './tensor.ts'
+import { addLinear, atBatch, flopsOf, type Linear } from './ir/cost.ts'
+import { operators } from './ops/registry.ts'
+import { elementsPerSample, type Shape } from './ir/tensor.ts'
 
 /** One layer of the text, in the order in which it runs. */
 export interface LayerSummary {

@@ -1,5 +1,5 @@
 import type { Expression } from './ast.ts'
-import { operatorMend } from './mends.ts'
+import { operatorMend } from './fix-hints.ts'
 import type { Reporter } from './reporter.ts'
 import { textOf } from './source.ts'
 import { describe, type Evaluated } from './values.ts'

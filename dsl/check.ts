@@ -1,6 +1,6 @@
 import type { Block, BlockParameter, Call, Expression, FileAst, Name, Statement } from './ast.ts'
 import { type Definitions, unknownCallable, unknownValue } from './definitions.ts'
-import { place } from './place.ts'
+import { place } from './argument-binding.ts'
 import type { Reporter } from './reporter.ts'
 import type { ArgumentType, Signature } from './signature.ts'
 import { assignedIn, eachExpression, eachStatement, expressionsOf } from './walk.ts'

@@ -1,5 +1,5 @@
 import type { Expression, InputStatement, Name, Statement } from './ast.ts'
-import { nearest } from './mends.ts'
+import { nearest } from './fix-hints.ts'
 import type { InputDeclaration, NamedValue, Program } from './program.ts'
 import { isReserved, reserved } from './naming.ts'
 import type { Reporter } from './reporter.ts'

@@ -1,7 +1,7 @@
 import type { Block, Call, Expression, FileAst, Name, Statement } from './ast.ts'
 import type { Label } from './diagnostic.ts'
 import { callMend } from './elsewhere.ts'
-import { nearest } from './mends.ts'
+import { nearest } from './fix-hints.ts'
 import type { Reporter } from './reporter.ts'
 import type { Signature, Vocabulary } from './signature.ts'
 

@@ -1,5 +1,5 @@
 import type { Call, Expression } from './ast.ts'
-import { didYouMean } from './mends.ts'
+import { didYouMean } from './fix-hints.ts'
 import type { Signature, Synonym } from './signature.ts'
 import { textOf } from './source.ts'
 import { editDistance, suggest } from './suggest.ts'

@@ -2,7 +2,7 @@
 export type * from './ast.ts'
 export type { Diagnostic, Label } from './diagnostic.ts'
 export { type EvaluatedFile, evaluate, type EvaluateOptions } from './evaluate.ts'
-export { format, FormatError } from './format.ts'
+export { format, FormatError } from './fmt/format.ts'
 export { load, type Loaded, type LoadedProgram, loadProgram, type LoadOptions, type ReadImport } from './load.ts'
 export { type Comment, parse, type Parsed } from './parse.ts'
 export type * from './program.ts'

@@ -1,7 +1,7 @@
 import type { FileAst } from './ast.ts'
 import type { Diagnostic } from './diagnostic.ts'
 import { NetParser } from './grammar.ts'
-import { recover } from './recover.ts'
+import { recover } from './syntax-recovery.ts'
 import type { Source } from './source.ts'
 import { tooDeep } from './syntax-error.ts'
 import { TooDeep, Unexpected } from './token-reader.ts'

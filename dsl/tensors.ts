@@ -1,4 +1,4 @@
-import type { ArgumentContext } from './arguments.ts'
+import type { ArgumentContext } from './argument-values.ts'
 import type { Call, Expression } from './ast.ts'
 import type { ValueRef } from './program.ts'
 import type { Signature } from './signature.ts'

@@ -1,6 +1,6 @@
-import { type ArgumentContext, convertCall, durationOf } from './arguments.ts'
+import { type ArgumentContext, convertCall, durationOf } from './argument-values.ts'
 import type { Call, Expression, Net, Train, TrainEntry } from './ast.ts'
-import { didYouMean } from './mends.ts'
+import { didYouMean } from './fix-hints.ts'
 import type { TrainSettings } from './program.ts'
 import type { Reporter } from './reporter.ts'
 import type { AttributeCall, Duration, Signature, Vocabulary } from './signature.ts'

@@ -1,7 +1,7 @@
-import type { Numbers } from '../runtime/device.ts'
-import type { TensorData } from '../runtime/format.ts'
+import type { Numbers } from '../bundle/device.ts'
+import type { TensorData } from '../bundle/format.ts'
 import { stream } from '../runtime/random.ts'
-import { type Difference, distances, type Measure, type Results } from './compare.ts'
+import { type Difference, distances, type Measure, type Results } from './compare-results.ts'
 
 /*
  * How far results may be apart that are both right. Kernels that add up in another order differ in their last places, and what becomes

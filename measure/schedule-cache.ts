@@ -1,6 +1,6 @@
 import { sha256Hex } from '../compiler/hash.ts'
 import type { ScheduleData, Schedules } from '../compiler/targets/target.ts'
-import { InputError } from '../runtime/errors.ts'
+import { InputError } from '../bundle/errors.ts'
 import type { Tunable, Tuned } from './tune.ts'
 
 /** Schedules that were found, by the hardware that they were found on: a file that outlives nets and versions. Plain JSON. */

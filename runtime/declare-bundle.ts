@@ -1,7 +1,7 @@
 /** What a bundle takes and gives, as TypeScript: the one source of `bundle.d.ts`, of the types of ES modules, and of imported `.net` files. */
-import type { Bundle, InputEntry, OutputEntry, Plan, Shape } from './format.ts'
+import type { Bundle, InputEntry, OutputEntry, Plan, Shape } from '../bundle/format.ts'
 import { inputsOf } from './needed.ts'
-import { plain } from './plain.ts'
+import { plain } from '../bundle/plain.ts'
 import type { NetSpec } from './net-spec.ts'
 
 export interface BundleDeclaration {

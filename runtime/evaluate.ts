@@ -1,12 +1,12 @@
-import { BatchReader } from './batches.ts'
+import { BatchReader } from './batch-reader.ts'
 import { checkDataset, type Dataset } from './data/dataset.ts'
-import { InputError } from './errors.ts'
+import { InputError } from '../bundle/errors.ts'
 import type { LocalNet } from './net.ts'
 import type { AnyNet, NetSpec } from './net-spec.ts'
-import { call, checkOptions, flag, oneOf } from './options.ts'
+import { call, checkOptions, flag, oneOf } from '../bundle/options.ts'
 import { oneValueLayers } from './one-value.ts'
 import type { ClassEvaluation } from './per-class.ts'
-import { Totals } from './totals.ts'
+import { Totals } from '../bundle/totals.ts'
 
 export interface EvaluateOptions {
   /** `batch`: normalize each batch with its own statistics, whatever was stored. Default `global`. */

@@ -1,9 +1,9 @@
-import { InputError } from './errors.ts'
-import type { Manifest, Plan } from './format.ts'
-import { matchNames } from './name-patterns.ts'
-import { list } from './options.ts'
-import { say } from './plain.ts'
-import type { TrainStats } from './programs.ts'
+import { InputError } from '../bundle/errors.ts'
+import type { Manifest, Plan } from '../bundle/format.ts'
+import { matchNames } from '../bundle/name-patterns.ts'
+import { list } from '../bundle/options.ts'
+import { say } from '../bundle/plain.ts'
+import type { TrainStats } from '../bundle/programs.ts'
 
 /** Elements of `parameters` that share a pair of multipliers, lr_mult and decay_mult, in the buffer of that name. */
 const BLOCK = 64

@@ -1,9 +1,9 @@
 import type { Dataset } from './data/dataset.ts'
-import { sha256Of } from './digest.ts'
-import { InputError } from './errors.ts'
-import type { CallEntry, DataType, Manifest, Style } from './format.ts'
-import type { TrainStats } from './programs.ts'
-import { elementCount, showShape } from './sizes.ts'
+import { sha256Of } from '../bundle/digest.ts'
+import { InputError } from '../bundle/errors.ts'
+import type { CallEntry, DataType, Manifest, Style } from '../bundle/format.ts'
+import type { TrainStats } from '../bundle/programs.ts'
+import { elementCount, showShape } from '../bundle/sizes.ts'
 
 /** What makes a training the one that it is, besides its seed: another of any of these goes on to other numbers. */
 export interface TrainingIdentity {

@@ -1,10 +1,10 @@
-import type { Numbers } from './device.ts'
-import { InputError } from './errors.ts'
-import type { InputEntry } from './format.ts'
+import type { Numbers } from '../bundle/device.ts'
+import { InputError } from '../bundle/errors.ts'
+import type { InputEntry } from '../bundle/format.ts'
 import { flatten } from './lists.ts'
-import { didYouMean } from './nearest.ts'
-import { plain, say } from './plain.ts'
-import { elementCount, showShape } from './sizes.ts'
+import { didYouMean } from '../bundle/nearest.ts'
+import { plain, say } from '../bundle/plain.ts'
+import { elementCount, showShape } from '../bundle/sizes.ts'
 
 /** What may be handed in for float32: typed arrays, plain numbers, or lists of them in the input's shape. */
 export type FloatValues = Float32Array | Float64Array | readonly number[] | NestedNumbers

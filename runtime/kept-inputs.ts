@@ -1,5 +1,5 @@
-import type { Numbers } from './device.ts'
-import type { InputEntry } from './format.ts'
+import type { Numbers } from '../bundle/device.ts'
+import type { InputEntry } from '../bundle/format.ts'
 import type { ReadyInput } from './inputs.ts'
 
 /** Copies of one input that are held for calls to come; more at a time are left to the collector. */

@@ -1,4 +1,4 @@
-import { say } from './plain.ts'
+import { say } from '../bundle/plain.ts'
 
 /** Lists in lists beyond these are no numbers of a net. */
 const MOST_LEVELS = 16

@@ -1,9 +1,9 @@
-import { InputError } from './errors.ts'
-import type { Manifest, TensorData } from './format.ts'
-import { matchNames } from './name-patterns.ts'
-import { list, type Rule } from './options.ts'
-import { plain, say } from './plain.ts'
-import { showShape } from './sizes.ts'
+import { InputError } from '../bundle/errors.ts'
+import type { Manifest, TensorData } from '../bundle/format.ts'
+import { matchNames } from '../bundle/name-patterns.ts'
+import { list, type Rule } from '../bundle/options.ts'
+import { plain, say } from '../bundle/plain.ts'
+import { showShape } from '../bundle/sizes.ts'
 import { copyTensors, type Tensors } from './tensors.ts'
 
 /** A parameter, or a tensor of the weights, and what became of it. */

@@ -1,5 +1,5 @@
-import type { InputEntry, Plan } from './format.ts'
-import { inputTensor } from './sizes.ts'
+import type { InputEntry, Plan } from '../bundle/format.ts'
+import { inputTensor } from '../bundle/sizes.ts'
 
 /**
  * The inputs that a program of a plan reads or gives back. An input is known by its buffer: a net may read it under another

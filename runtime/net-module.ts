@@ -1,5 +1,5 @@
 /** What `import digits from './digits.net'` gives, by a plugin of a bundler. There are only types here. */
-import type { Precision } from './device.ts'
+import type { Precision } from '../bundle/device.ts'
 import type { Net } from './net-api.ts'
 import type { AnyNet, NetSpec } from './net-spec.ts'
 import type { OpenOptions } from './open.ts'

@@ -1,5 +1,5 @@
-import type { Device, Session } from './device.ts'
-import type { Bundle, Storage } from './format.ts'
+import type { Device, Session } from '../bundle/device.ts'
+import type { Bundle, Storage } from '../bundle/format.ts'
 
 /** What `open` found out. */
 export interface NetParts {

@@ -2,7 +2,7 @@
  * What TypeScript knows of a net: names, and of which kind the numbers under each are. `fusenet compile` writes it beside a bundle
  * (`bundle.d.ts`), for `open<Mnist>('/mnist/')`. There are only types here.
  */
-import type { ProgramName } from './format.ts'
+import type { ProgramName } from '../bundle/format.ts'
 
 /** Numbers of an input, an output, a parameter: float32, or integers (labels). */
 export type Kind = 'f32' | 'i32'

@@ -2,19 +2,19 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { BundleError, InputError } from './errors.ts'
-import { FileError, withFile } from './file-error.ts'
-import { MANIFEST_FILE } from './files.ts'
-import type { Bundle } from './format.ts'
-import type { Found } from './found.ts'
-import { replaceFile } from './node-files.ts'
-import { say } from './plain.ts'
-import { bundleFrom, type Choice } from './read-bundle.ts'
+import { BundleError, InputError } from '../bundle/errors.ts'
+import { FileError, withFile } from './loading/file-error.ts'
+import { MANIFEST_FILE } from './loading/files.ts'
+import type { Bundle } from '../bundle/format.ts'
+import type { Found } from './loading/integrity.ts'
+import { replaceFile } from './loading/node/files.ts'
+import { say } from '../bundle/plain.ts'
+import { bundleFrom, type Choice } from './loading/read-bundle.ts'
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from './snapshot.ts'
 
 export { loadData, loadDataset, type DatasetOptions } from './data/node-datasets.ts'
 export type { DataFiles, DataOptions } from './data/node/data-files.ts'
-export { writeBundle } from './write-bundle.ts'
+export { writeBundle } from './loading/node/write-bundle.ts'
 
 /**
  * Reads a bundle's folder; refuses with a BundleError what does not agree. All of it, unless `choice` says what is enough, where the

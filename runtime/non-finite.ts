@@ -1,6 +1,6 @@
-import type { Numbers, Session, StepScalars } from './device.ts'
-import type { Manifest, TensorEntry } from './format.ts'
-import { elementCount } from './sizes.ts'
+import type { Numbers, Session, StepScalars } from '../bundle/device.ts'
+import type { Manifest, TensorEntry } from '../bundle/format.ts'
+import { elementCount } from '../bundle/sizes.ts'
 
 /** Where the first number of a step that is none was met. */
 export interface Place {

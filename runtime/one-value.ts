@@ -1,6 +1,6 @@
-import { InputError } from './errors.ts'
-import { type Manifest, type NormalizationEntry, taskOf, TRAINING_PROGRAMS } from './format.ts'
-import { sizeAt } from './sizes.ts'
+import { InputError } from '../bundle/errors.ts'
+import { type Manifest, type NormalizationEntry, taskOf, TRAINING_PROGRAMS } from '../bundle/format.ts'
+import { sizeAt } from '../bundle/sizes.ts'
 
 /**
  * Statistics of one value mean nothing: its mean is the value and its variance 0, so that what is normalized is 0 whatever came in,

@@ -1,8 +1,8 @@
-import type { Numbers, Session } from './device.ts'
-import { InputError } from './errors.ts'
-import type { Manifest, ParameterEntry, TensorData } from './format.ts'
-import { initialValues } from './init.ts'
-import { elementCount, showShape } from './sizes.ts'
+import type { Numbers, Session } from '../bundle/device.ts'
+import { InputError } from '../bundle/errors.ts'
+import type { Manifest, ParameterEntry, TensorData } from '../bundle/format.ts'
+import { initialValues } from './initializers.ts'
+import { elementCount, showShape } from '../bundle/sizes.ts'
 import { HISTORY } from './snapshot.ts'
 import { reaches, readStretches, type Stretch, writeStretches } from './store.ts'
 

@@ -1,6 +1,6 @@
-import type { Numbers } from './device.ts'
-import { InputError } from './errors.ts'
-import type { InputEntry, Manifest, OutputEntry } from './format.ts'
+import type { Numbers } from '../bundle/device.ts'
+import { InputError } from '../bundle/errors.ts'
+import type { InputEntry, Manifest, OutputEntry } from '../bundle/format.ts'
 
 /** How well one class is told from the others. */
 export interface ClassScore {

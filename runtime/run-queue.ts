@@ -1,4 +1,4 @@
-import { DeviceError } from './device.ts'
+import { DeviceError } from '../bundle/device.ts'
 
 /** Work on the session of a net, one after another in the order of the calls; none once the net is closed. */
 export class RunQueue {

@@ -1,9 +1,9 @@
-import { sha256Of } from './digest.ts'
-import { InputError } from './errors.ts'
-import type { TensorData } from './format.ts'
+import { sha256Of } from '../bundle/digest.ts'
+import { InputError } from '../bundle/errors.ts'
+import type { TensorData } from '../bundle/format.ts'
 import { parseIdentity, type TrainingIdentity } from './identity.ts'
-import { say } from './plain.ts'
-import { readSafetensors, writeSafetensors } from './safetensors.ts'
+import { say } from '../bundle/plain.ts'
+import { readSafetensors, writeSafetensors } from './loading/safetensors.ts'
 
 /**
  * All that a training is made of: a run that is stopped and goes on from here gives the same bits as one that never

@@ -1,6 +1,6 @@
-import { DeviceError, type Numbers, type Session } from './device.ts'
-import type { Plan, TensorEntry } from './format.ts'
-import { elementCount } from './sizes.ts'
+import { DeviceError, type Numbers, type Session } from '../bundle/device.ts'
+import type { Plan, TensorEntry } from '../bundle/format.ts'
+import { elementCount } from '../bundle/sizes.ts'
 
 /** A stretch of a buffer that outlives programs: a parameter, a statistic, a solver's history of a parameter. */
 export interface Stretch {

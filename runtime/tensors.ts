@@ -1,8 +1,8 @@
-import { InputError } from './errors.ts'
-import type { TensorData } from './format.ts'
+import { InputError } from '../bundle/errors.ts'
+import type { TensorData } from '../bundle/format.ts'
 import { flatten } from './lists.ts'
-import { isNamed, plain, say } from './plain.ts'
-import { elementCount, showShape } from './sizes.ts'
+import { isNamed, plain, say } from '../bundle/plain.ts'
+import { elementCount, showShape } from '../bundle/sizes.ts'
 
 /** What may be handed in as one tensor: as the runtime gives them, or numbers whose shape is known from the name. */
 export type TensorLike = TensorNumbers | { readonly shape: readonly number[]; readonly type?: TensorData['type'] | undefined; readonly data: TensorNumbers }

@@ -1,8 +1,8 @@
 import type { Dataset } from './data/dataset.ts'
 import { type Course, type DataIdentity, dataIdentity, identityOf, namesOf, NO_COURSE, refuseContradictions, sameData, type TrainingIdentity } from './identity.ts'
-import type { Manifest } from './format.ts'
+import type { Manifest } from '../bundle/format.ts'
 import type { Frozen } from './frozen.ts'
-import type { TrainStats } from './programs.ts'
+import type { TrainStats } from '../bundle/programs.ts'
 
 /** Over which data a net is being trained, since when, and whether a snapshot said so: what its training's identity has beyond the file. */
 export class TrainingCourse {

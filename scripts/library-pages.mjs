@@ -79,7 +79,7 @@ export async function writeLibraryPages(out) {
       module.comment = new Comment([{ kind: 'text', text: `${said[0].toUpperCase()}${said.slice(1)}.` }])
       // Of the format types alone are exported, and no constant or function that lies beside them.
       for (const child of module.children?.slice() ?? []) {
-        if (child.kindOf([ReflectionKind.Variable, ReflectionKind.Function]) && project.getSymbolIdFromReflection(child)?.packagePath === 'runtime/format.ts') project.removeReflection(child)
+        if (child.kindOf([ReflectionKind.Variable, ReflectionKind.Function]) && project.getSymbolIdFromReflection(child)?.packagePath === 'bundle/format.ts') project.removeReflection(child)
       }
     }
   })

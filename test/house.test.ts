@@ -17,25 +17,22 @@ interface Rule {
   readonly but?: readonly string[]
 }
 
-const ROOMS = ['dsl/', 'compiler/', 'runtime/', 'measure/', 'bundlers/', 'cli/'] as const
+const ROOMS = ['bundle/', 'dsl/', 'compiler/', 'runtime/', 'measure/', 'bundlers/', 'cli/'] as const
 const root = fileURLToPath(new URL('..', import.meta.url))
 const house = new Map(ROOMS.flatMap((room) => filesIn(room)).map((file) => [file, readFileSync(join(root, file), 'utf8')]))
 
 /** The rules for a house of these files. */
 function rulesFor(files: readonly string[]): Rule[] {
   const targets = [...new Set(files.map((file) => /^compiler\/targets\/\w+\//.exec(file)?.[0]).filter((target) => target !== undefined))]
-  const passes = files.filter((file) => /^compiler\/passes\/(?!pass\.ts|programs\.ts)/.test(file))
+  const passes = files.filter((file) => /^compiler\/graph-passes\/(?!pass\.ts|passes\.ts)/.test(file))
   const doors = files.filter((file) => posix.basename(file) === 'index.ts')
   return [
+    { name: 'the bundle is the ground: it knows nobody', from: ['bundle/'], never: ['dsl/', 'compiler/', 'runtime/', 'measure/', 'bundlers/', 'cli/', 'node:', 'npm:'] },
     { name: 'the language knows nobody', from: ['dsl/'], never: ['compiler/', 'runtime/', 'cli/', 'node:', 'npm:'] },
     { name: 'the runtime knows neither compiler nor language: a page ships it alone', from: ['runtime/'], never: ['compiler/', 'dsl/', 'cli/'] },
     { name: 'the runtime has no dependency', from: ['runtime/'], never: ['npm:'] },
     { name: 'the runtime of a page asks nothing of Node', from: ['runtime/index.ts'], never: ['node:'] },
-    {
-      name: 'the compiler knows of the runtime the bundle, with what may be in it, and the device interface alone', from: ['compiler/'], never: ['runtime/', 'cli/'],
-      // What may be in a bundle: `validate/`, the leaves that it stands on, and what patterns of names mean.
-      but: ['runtime/format.ts', 'runtime/device.ts', 'runtime/validate/', ...['data/class-names', 'digest', 'errors', 'name-patterns', 'nearest', 'options', 'plain', 'schedule', 'sections', 'sizes'].map((leaf) => `runtime/${leaf}.ts`)],
-    },
+    { name: 'the compiler knows the bundle, not the runtime', from: ['compiler/'], never: ['runtime/', 'cli/'] },
     { name: 'the compiler is a function of text: no files, no machine, no package', from: ['compiler/'], never: ['node:', 'npm:'] },
     { name: 'who measures is known to the command alone', from: ['dsl/', 'compiler/', 'runtime/'], never: ['measure/'] },
     { name: 'bundlers have a net compiled without the command', from: ['bundlers/'], never: ['cli/', 'measure/'] },
@@ -43,17 +40,16 @@ function rulesFor(files: readonly string[]): Rule[] {
     { name: 'what follows a net in a page of development runs there', from: ['bundlers/hot.ts'], never: ['node:', 'npm:', 'compiler/', 'dsl/'] },
     { name: 'what is measured runs in pages too: neither files nor the command', from: ['measure/'], never: ['cli/', 'node:'] },
 
-    { name: 'a target sees loops, never operators', from: ['compiler/targets/'], never: ['compiler/ops/', 'compiler/passes/'] },
-    { name: 'operators and passes know no target', from: ['compiler/ops/', 'compiler/passes/'], never: ['compiler/targets/'] },
-    { name: 'loops know no operators', from: ['compiler/loops/'], never: ['compiler/ops/'] },
+    { name: 'a target sees loops, never operators', from: ['compiler/targets/'], never: ['compiler/ops/', 'compiler/graph-passes/'] },
+    { name: 'operators and passes know no target', from: ['compiler/ops/', 'compiler/graph-passes/'], never: ['compiler/targets/'] },
+    { name: 'loops know no operators', from: ['compiler/ir/', 'compiler/fusion/', 'compiler/codegen/'], never: ['compiler/ops/'] },
     ...targets.map((target) => ({ name: `${target} knows no other target`, from: [target], never: targets.filter((other) => other !== target) })),
-    // pass.ts is what a pass is, programs.ts the list of all of them.
-    ...passes.map((pass) => ({ name: `${pass} knows no other pass`, from: [pass], never: ['compiler/passes/'], but: [pass, 'compiler/passes/pass.ts'] })),
+    // pass.ts is what a pass is, passes.ts the list of all of them.
+    ...passes.map((pass) => ({ name: `${pass} knows no other pass`, from: [pass], never: ['compiler/graph-passes/'], but: [pass, 'compiler/graph-passes/pass.ts'] })),
 
-    { name: 'what a pass is depends on no pass', from: ['compiler/passes/pass.ts'], never: ['compiler/passes/'] },
-    { name: 'what an operator is depends on no table of them', from: ['compiler/ops/operator.ts'], never: ['compiler/ops/table.ts'] },
+    { name: 'what a pass is depends on no pass', from: ['compiler/graph-passes/pass.ts'], never: ['compiler/graph-passes/'] },
+    { name: 'what an operator is depends on no table of them', from: ['compiler/ops/operator.ts'], never: ['compiler/ops/registry.ts'] },
     { name: 'what a target is depends on no target', from: ['compiler/targets/target.ts'], never: targets },
-    { name: 'what a device is depends on no device', from: ['runtime/device.ts'], never: ['runtime/'], but: ['runtime/device.ts', 'runtime/format.ts'] },
     ...doors.map((door) => ({ name: `${door} is for those outside`, from: [`${posix.dirname(door)}/`], never: [door] })),
   ]
 }
@@ -98,13 +94,13 @@ describe('the guard itself', () => {
   test.each([
     ['runtime -> dsl', { 'runtime/a.ts': 'compiler/a.ts', 'compiler/a.ts': 'dsl/a.ts', 'dsl/a.ts': '' }, ['runtime/a.ts -> compiler/a.ts', 'runtime/a.ts -> compiler/a.ts -> dsl/a.ts']],
     ['compiler -> runtime', { 'compiler/a.ts': 'runtime/net.ts', 'runtime/net.ts': '' }, ['compiler/a.ts -> runtime/net.ts']],
-    ['through the format', { 'compiler/a.ts': 'runtime/format.ts', 'runtime/format.ts': 'runtime/net.ts', 'runtime/net.ts': '' }, ['compiler/a.ts -> runtime/format.ts -> runtime/net.ts']],
-    ['compiler -> format and device', { 'compiler/a.ts': 'runtime/format.ts', 'compiler/b.ts': 'runtime/device.ts', 'runtime/format.ts': '', 'runtime/device.ts': '' }, []],
+    ['compiler -> bundle', { 'compiler/a.ts': 'bundle/format.ts', 'bundle/format.ts': '' }, []],
+    ['bundle -> runtime', { 'bundle/format.ts': 'runtime/net.ts', 'runtime/net.ts': '' }, ['bundle/format.ts -> runtime/net.ts']],
     ['target -> operator, through a helper', { 'compiler/targets/wgsl/a.ts': 'compiler/help.ts', 'compiler/help.ts': 'compiler/ops/conv.ts', 'compiler/ops/conv.ts': '' }, ['compiler/targets/wgsl/a.ts -> compiler/help.ts -> compiler/ops/conv.ts']],
     ['target -> target', { 'compiler/targets/wgsl/a.ts': 'compiler/targets/wasm/a.ts', 'compiler/targets/wasm/a.ts': '' }, ['compiler/targets/wgsl/a.ts -> compiler/targets/wasm/a.ts']],
     ['operator -> target', { 'compiler/ops/conv.ts': 'compiler/targets/wasm/a.ts', 'compiler/targets/wasm/a.ts': '' }, ['compiler/ops/conv.ts -> compiler/targets/wasm/a.ts']],
-    ['loops -> ops', { 'compiler/loops/a.ts': 'compiler/ops/conv.ts', 'compiler/ops/conv.ts': '' }, ['compiler/loops/a.ts -> compiler/ops/conv.ts']],
-    ['pass -> pass', { 'compiler/passes/a.ts': 'compiler/passes/b.ts', 'compiler/passes/b.ts': 'compiler/passes/pass.ts', 'compiler/passes/pass.ts': '' }, ['compiler/passes/a.ts -> compiler/passes/b.ts']],
+    ['ir -> ops', { 'compiler/ir/a.ts': 'compiler/ops/conv.ts', 'compiler/ops/conv.ts': '' }, ['compiler/ir/a.ts -> compiler/ops/conv.ts']],
+    ['pass -> pass', { 'compiler/graph-passes/a.ts': 'compiler/graph-passes/b.ts', 'compiler/graph-passes/b.ts': 'compiler/graph-passes/pass.ts', 'compiler/graph-passes/pass.ts': '' }, ['compiler/graph-passes/a.ts -> compiler/graph-passes/b.ts']],
     ['file -> its own door', { 'dsl/a.ts': 'dsl/index.ts', 'dsl/index.ts': 'dsl/b.ts', 'dsl/b.ts': '' }, ['dsl/a.ts -> dsl/index.ts']],
     ['runtime -> package', { 'runtime/a.ts': 'npm:webgpu' }, ['runtime/a.ts -> npm:webgpu']],
     ['page -> Node', { 'runtime/index.ts': 'runtime/a.ts', 'runtime/a.ts': 'node:fs' }, ['runtime/index.ts -> runtime/a.ts -> node:fs']],

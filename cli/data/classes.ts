@@ -1,8 +1,8 @@
 import { matchClasses } from '../../runtime/data/classes.ts'
 import type { Dataset } from '../../runtime/data/dataset.ts'
 import { fieldsFor } from '../../runtime/data/fields.ts'
-import type { InputEntry } from '../../runtime/format.ts'
-import { elementCount } from '../../runtime/sizes.ts'
+import type { InputEntry } from '../../bundle/format.ts'
+import { elementCount } from '../../bundle/sizes.ts'
 
 /** How many samples (or, of label maps, pixels) of a class the parts of a data set hold. */
 export interface ClassCount {

@@ -1,4 +1,4 @@
-import type { CallEntry } from '../../runtime/format.ts'
+import type { CallEntry } from '../../bundle/format.ts'
 
 /** Pictures that a window is cut from are brought to 8/7 of it: the 256 of 224 that ImageNet's nets are trained with. */
 const ROOM = 8 / 7

@@ -1,4 +1,4 @@
-import type { Bundle, DispatchEntry } from '../../runtime/format.ts'
+import type { Bundle, DispatchEntry } from '../../bundle/format.ts'
 import type { NetSummary } from '../../compiler/summary.ts'
 import { showCount } from '../screen.ts'
 import { sceneOf } from './scene.ts'

@@ -1,6 +1,6 @@
-import type { TrainStats } from '../../runtime/programs.ts'
+import type { TrainStats } from '../../bundle/programs.ts'
 import { isShare } from '../../runtime/data/limit.ts'
-import { InputError } from '../../runtime/errors.ts'
+import { InputError } from '../../bundle/errors.ts'
 
 /** What a training was started with, as far as it was said: resumed, it goes on with the same. */
 export interface TrainChoices {

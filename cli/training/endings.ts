@@ -1,5 +1,5 @@
 import { dirname } from 'node:path'
-import { NonFiniteError } from '../../runtime/errors.ts'
+import { NonFiniteError } from '../../bundle/errors.ts'
 import type { LocalNet } from '../../runtime/net.ts'
 import { EXIT } from '../exit.ts'
 import type { Screen } from '../screen.ts'

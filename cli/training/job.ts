@@ -1,5 +1,5 @@
 import type { Evaluation } from '../../runtime/evaluate.ts'
-import type { BestEntry, Bundle } from '../../runtime/format.ts'
+import type { BestEntry, Bundle } from '../../bundle/format.ts'
 import type { NetData } from '../datasets.ts'
 import type { TrainChoices } from './choices.ts'
 import type { Found } from './snapshots.ts'

@@ -1,5 +1,5 @@
-import { InputError } from '../../runtime/errors.ts'
-import type { Manifest } from '../../runtime/format.ts'
+import { InputError } from '../../bundle/errors.ts'
+import type { Manifest } from '../../bundle/format.ts'
 import { type Contradiction, contradictions, identityOf, sayContradiction } from '../../runtime/identity.ts'
 import type { TrainChoices } from './choices.ts'
 import type { Found } from './snapshots.ts'

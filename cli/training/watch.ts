@@ -1,7 +1,7 @@
-import { InputError } from '../../runtime/errors.ts'
+import { InputError } from '../../bundle/errors.ts'
 import type { Evaluation } from '../../runtime/evaluate.ts'
-import type { BestEntry, Manifest } from '../../runtime/format.ts'
-import { didYouMean } from '../../runtime/nearest.ts'
+import type { BestEntry, Manifest } from '../../bundle/format.ts'
+import { didYouMean } from '../../bundle/nearest.ts'
 import type { TrainChoices } from './choices.ts'
 import { isBetter, type Score } from './snapshots.ts'
 

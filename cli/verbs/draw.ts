@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { EXIT } from '../exit.ts'
-import { replaceFile } from '../../runtime/node-files.ts'
+import { replaceFile } from '../../runtime/loading/node/files.ts'
 import { netText } from '../net-text.ts'
 import { wholeNumber } from '../options.ts'
 import type { Verb } from '../verb.ts'

@@ -1,5 +1,5 @@
 import { Option } from 'commander'
-import type { Storage } from '../../runtime/format.ts'
+import type { Storage } from '../../bundle/format.ts'
 import { loadBundle, netOptions } from '../bundles.ts'
 import { netData } from '../datasets.ts'
 import { deviceOf, withDevice } from '../devices.ts'

@@ -1,5 +1,5 @@
 import { EXIT } from '../exit.ts'
-import { replaceFile } from '../../runtime/node-files.ts'
+import { replaceFile } from '../../runtime/loading/node/files.ts'
 import { readText } from '../files.ts'
 import type { Verb } from '../verb.ts'
 

@@ -1,6 +1,6 @@
 import { Option } from 'commander'
-import type { Storage } from '../../runtime/format.ts'
-import type { Numbers } from '../../runtime/device.ts'
+import type { Storage } from '../../bundle/format.ts'
+import type { Numbers } from '../../bundle/device.ts'
 import { oneValueLayers } from '../../runtime/one-value.ts'
 import { loadBundle, netOptions } from '../bundles.ts'
 import { deviceOf, withDevice } from '../devices.ts'
@@ -10,7 +10,7 @@ import { collect, device, input, positiveInteger, precise, storage, style, tuned
 import { neededInputs } from '../needed.ts'
 import { bestOf, classNamesOf, csvOf, showPredictions } from '../predictions.ts'
 import { checkOutputs, tensorOf, writeTensors } from '../tensors.ts'
-import type { TensorData } from '../../runtime/format.ts'
+import type { TensorData } from '../../bundle/format.ts'
 import type { Verb } from '../verb.ts'
 
 /** Samples at a time when the command line does not say: enough to keep a device busy, little enough to fit. */

@@ -1,5 +1,5 @@
-import type { TensorData } from '../../runtime/format.ts'
-import { trainingProgram, type TrainStats } from '../../runtime/programs.ts'
+import type { TensorData } from '../../bundle/format.ts'
+import { trainingProgram, type TrainStats } from '../../bundle/programs.ts'
 import { loadBundle, netOptions } from '../bundles.ts'
 import { deviceOf, withDevice } from '../devices.ts'
 import { EXIT } from '../exit.ts'

@@ -1,7 +1,7 @@
 import type { Span } from '../../dsl/source.ts'
 import type { Attributes } from '../../dsl/signature.ts'
-import type { ElementType, Initializer } from '../../runtime/format.ts'
-import { nextTensorId, type Shape, type Tensor } from '../tensor.ts'
+import type { ElementType, Initializer } from '../../bundle/format.ts'
+import { nextTensorId, type Shape, type Tensor } from '../ir/tensor.ts'
 
 /**
  * A tensor between nodes. Known by identity: who makes and who reads it is asked of the graph (`graph/query.ts`), so a

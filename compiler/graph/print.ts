@@ -1,6 +1,6 @@
 import type { Attribute } from '../../dsl/signature.ts'
-import type { Initializer } from '../../runtime/format.ts'
-import { showShape } from '../tensor.ts'
+import type { Initializer } from '../../bundle/format.ts'
+import { showShape } from '../ir/tensor.ts'
 import { UniqueNames } from '../unique-names.ts'
 import type { Graph, Node, Value } from './graph.ts'
 import { readsOf } from './query.ts'

@@ -1,4 +1,4 @@
-import { elementsPerSample, type Tensor } from '../tensor.ts'
+import { elementsPerSample, type Tensor } from '../ir/tensor.ts'
 import type { Graph, Value } from './graph.ts'
 
 /** Packed values start at multiples of this (256 bytes: `minStorageBufferOffsetAlignment` of every WebGPU). */

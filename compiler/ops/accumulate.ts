@@ -1,6 +1,6 @@
-import { add, load } from '../loops/expression.ts'
-import { axis } from '../loops/index-expression.ts'
-import { equation, store } from '../loops/kernel.ts'
+import { add, load } from '../ir/expression.ts'
+import { axis } from '../ir/affine.ts'
+import { equation, store } from '../ir/equation.ts'
 import type { Operator } from './operator.ts'
 
 /** sum += gradients, in place: of several batches before one update. Input: gradients [P]; parameter and output: sum [P]. */

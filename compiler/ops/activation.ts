@@ -2,13 +2,13 @@ import type { Attributes, Parameter } from '../../dsl/signature.ts'
 import type { Value } from '../graph/graph.ts'
 import {
   abs, add, div, erf, exp, type Expression, load, log, max, min, mul, neg, select, sub, tanh,
-} from '../loops/expression.ts'
-import { type Equation, store } from '../loops/kernel.ts'
-import { argumentProblem, channelProblems, labelProblems } from './checks.ts'
+} from '../ir/expression.ts'
+import { type Equation, store } from '../ir/equation.ts'
+import { argumentProblem, channelProblems, labelProblems } from './diagnostics.ts'
 import { decayMultipliers, rateMultipliers, rateParameters } from './multipliers.ts'
 import type { Operator } from './operator.ts'
-import { numberOf, perChannel, pointwise } from './points.ts'
-import { sumsEquations } from './sums.ts'
+import { numberOf, perChannel, pointwise } from './elementwise.ts'
+import { sumsEquations } from './batch-reduction.ts'
 
 interface Activation {
   readonly name: string

@@ -1,8 +1,8 @@
 import type { Value } from '../graph/graph.ts'
-import { load } from '../loops/expression.ts'
-import { store } from '../loops/kernel.ts'
+import { load } from '../ir/expression.ts'
+import { store } from '../ir/equation.ts'
 import type { GradientBuilder, Operator } from './operator.ts'
-import { sumsEquations } from './sums.ts'
+import { sumsEquations } from './batch-reduction.ts'
 
 /** db[c] = sum over n and the map of dy[n, c, ...]: the gradient of whatever is added to each channel. */
 const channelSum: Operator = {

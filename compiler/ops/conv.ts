@@ -1,13 +1,13 @@
 import type { Diagnostic } from '../../dsl/diagnostic.ts'
 import type { Attributes, Parameter } from '../../dsl/signature.ts'
-import { divisors } from '../loops/divisors.ts'
-import type { Shape } from '../tensor.ts'
+import { divisors } from '../ir/divisors.ts'
+import type { Shape } from '../ir/tensor.ts'
 import { biasGradient } from './channel-sum.ts'
-import { argumentProblem } from './checks.ts'
+import { argumentProblem } from './diagnostics.ts'
 import type { Operator, ShapeQuestion } from './operator.ts'
 import { biasParameter, fillerProblems, weightAndBias, weightParameters } from './shared-parameters.ts'
-import { coupleEquations, slideEquation, spreadEquation } from './slide.ts'
-import { dilationParameter, fitProblems, isSame, kernelParameter, mapProblems, type Pair, pairOf, padParameter, slidesOf, strideParameter, windowCount } from './window.ts'
+import { coupleEquations, slideEquation, spreadEquation } from './conv-equations.ts'
+import { dilationParameter, fitProblems, isSame, kernelParameter, mapProblems, type Pair, pairOf, padParameter, slidesOf, strideParameter, windowCount } from './sliding-window.ts'
 
 export const outParameter: Parameter = { name: 'out', type: { kind: 'integer', min: 1 }, doc: 'channels of the output' }
 export const groupsParameter: Parameter = {

@@ -1,12 +1,12 @@
 import type { Diagnostic } from '../../dsl/diagnostic.ts'
-import { type Shape, showShape } from '../tensor.ts'
+import { type Shape, showShape } from '../ir/tensor.ts'
 import { biasGradient } from './channel-sum.ts'
-import { argumentProblem, shapeProblem } from './checks.ts'
+import { argumentProblem, shapeProblem } from './diagnostics.ts'
 import { groupProblems, groupsParameter, kernelOf, outParameter, windowAttributes } from './conv.ts'
 import type { Operator, ShapeQuestion } from './operator.ts'
 import { biasParameter, fillerProblems, weightAndBias, weightParameters } from './shared-parameters.ts'
-import { slideEquation, spreadEquation } from './slide.ts'
-import { dilationParameter, isSame, kernelParameter, mapProblems, type Pair, pairOf, padParameter, reach, type Slide, slidesOf, strideParameter } from './window.ts'
+import { slideEquation, spreadEquation } from './conv-equations.ts'
+import { dilationParameter, isSame, kernelParameter, mapProblems, type Pair, pairOf, padParameter, reach, type Slide, slidesOf, strideParameter } from './sliding-window.ts'
 
 const outputPadOf = (q: ShapeQuestion): Pair => pairOf(q.attributes, 'output_pad', [0, 0])
 

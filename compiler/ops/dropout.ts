@@ -1,10 +1,10 @@
 import type { Node } from '../graph/graph.ts'
-import { div, type Expression, load, mul, random, select } from '../loops/expression.ts'
-import { type Axis, index, plus, times } from '../loops/index-expression.ts'
-import { sameShape, type Shape, showShape } from '../tensor.ts'
-import { argumentProblem, labelProblems, shapeProblem } from './checks.ts'
+import { div, type Expression, load, mul, random, select } from '../ir/expression.ts'
+import { type Axis, index, plus, times } from '../ir/affine.ts'
+import { sameShape, type Shape, showShape } from '../ir/tensor.ts'
+import { argumentProblem, labelProblems, shapeProblem } from './diagnostics.ts'
 import type { Operator } from './operator.ts'
-import { numberOf, pointwise } from './points.ts'
+import { numberOf, pointwise } from './elementwise.ts'
 
 /**
  * Drops each value with probability p and scales the others by 1 / (1 - p), so that nothing is left to do at test time

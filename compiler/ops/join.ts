@@ -1,13 +1,13 @@
 import type { Diagnostic } from '../../dsl/diagnostic.ts'
 import type { Node, Value } from '../graph/graph.ts'
-import { add, constant, type Expression, load, max, mul, select } from '../loops/expression.ts'
-import { type Axis, type IndexLike, plus } from '../loops/index-expression.ts'
-import { type Equation, equation, store } from '../loops/kernel.ts'
-import { type Dim, sameShape, type Shape, showShape, tensor, type Tensor } from '../tensor.ts'
-import { argumentProblem, labelProblems, shapeProblem } from './checks.ts'
+import { add, constant, type Expression, load, max, mul, select } from '../ir/expression.ts'
+import { type Axis, type IndexLike, plus } from '../ir/affine.ts'
+import { type Equation, equation, store } from '../ir/equation.ts'
+import { type Dim, sameShape, type Shape, showShape, tensor, type Tensor } from '../ir/tensor.ts'
+import { argumentProblem, labelProblems, shapeProblem } from './diagnostics.ts'
 import type { GradientBuilder, Operator, ShapeAnswer, ShapeQuestion } from './operator.ts'
-import { fromEnd, numberOf, pointAxes, pointwise } from './points.ts'
-import { sumsEquations } from './sums.ts'
+import { fromEnd, numberOf, pointAxes, pointwise } from './elementwise.ts'
+import { sumsEquations } from './batch-reduction.ts'
 
 // ---- broadcasting --------------------------------------------------------------------------------------------------
 

@@ -1,13 +1,13 @@
 import type { Attributes } from '../../dsl/signature.ts'
 import type { Node } from '../graph/graph.ts'
-import { add, div, type Expression, guard, load, mul, pow, sqrt, square, sub, sum, within } from '../loops/expression.ts'
-import { type Axis, axis, type IndexLike, plus } from '../loops/index-expression.ts'
-import { type Equation, equation, store } from '../loops/kernel.ts'
-import { type Shape, tensor, type Tensor } from '../tensor.ts'
-import { argumentProblem, channelProblems, labelProblems } from './checks.ts'
+import { add, div, type Expression, guard, load, mul, pow, sqrt, square, sub, sum, within } from '../ir/expression.ts'
+import { type Axis, axis, type IndexLike, plus } from '../ir/affine.ts'
+import { type Equation, equation, store } from '../ir/equation.ts'
+import { type Shape, tensor, type Tensor } from '../ir/tensor.ts'
+import { argumentProblem, channelProblems, labelProblems } from './diagnostics.ts'
 import type { Operator } from './operator.ts'
-import { numberOf, pointAxes } from './points.ts'
-import { mapProblems } from './window.ts'
+import { numberOf, pointAxes } from './elementwise.ts'
+import { mapProblems } from './sliding-window.ts'
 
 /*
  * Local response normalization (Krizhevsky et al. 2012, section 3.3), as Caffe has it:

@@ -1,12 +1,12 @@
 import type { Value } from '../graph/graph.ts'
-import { constant, div, load, max, select, sum } from '../loops/expression.ts'
-import { axis } from '../loops/index-expression.ts'
-import { store } from '../loops/kernel.ts'
-import { argumentProblem } from './checks.ts'
-import { labelledProblems, labelledScore } from './loss.ts'
+import { constant, div, load, max, select, sum } from '../ir/expression.ts'
+import { axis } from '../ir/affine.ts'
+import { store } from '../ir/equation.ts'
+import { argumentProblem } from './diagnostics.ts'
+import { labelledProblems, labelledScore } from './loss/loss.ts'
 import type { Operator } from './operator.ts'
-import { numberOf } from './points.ts'
-import { sumsEquations } from './sums.ts'
+import { numberOf } from './elementwise.ts'
+import { sumsEquations } from './batch-reduction.ts'
 
 /**
  * The share of labels whose class is among the `top` best scores. As in Caffe a tie counts against you: a class is only

@@ -1,5 +1,5 @@
 import type { Attributes, Parameter } from '../../dsl/signature.ts'
-import { plainFillers } from './filler-signatures.ts'
+import { plainFillers } from './initializer-signatures.ts'
 
 /** What every layer with parameters takes: `lr_mult` and `decay_mult`, a number a parameter, and `weights: other`. */
 export const rateParameters = (count: number): readonly Parameter[] => [

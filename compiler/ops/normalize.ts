@@ -1,13 +1,13 @@
 import type { Diagnostic } from '../../dsl/diagnostic.ts'
 import type { Attributes } from '../../dsl/signature.ts'
 import type { Node } from '../graph/graph.ts'
-import { constant, type Expression, load, mul, sub, sum } from '../loops/expression.ts'
-import { type Axis, axis, type IndexLike, plus, times } from '../loops/index-expression.ts'
-import { equation, store } from '../loops/kernel.ts'
+import { constant, type Expression, load, mul, sub, sum } from '../ir/expression.ts'
+import { type Axis, axis, type IndexLike, plus, times } from '../ir/affine.ts'
+import { equation, store } from '../ir/equation.ts'
 
-import { argumentProblem, channelProblems, labelProblems } from './checks.ts'
+import { argumentProblem, channelProblems, labelProblems } from './diagnostics.ts'
 import type { ConstantSpec, Operator, ShapeQuestion } from './operator.ts'
-import { numberOf, pointwise } from './points.ts'
+import { numberOf, pointwise } from './elementwise.ts'
 
 /*
  * What comes in is brought to a range that suits the net: y = (x - mean) / std, the same for all, or a number a channel. Both are numbers of

@@ -2,9 +2,9 @@ import type { Diagnostic } from '../../dsl/diagnostic.ts'
 import type { Attributes, Signature } from '../../dsl/signature.ts'
 import type { Span } from '../../dsl/source.ts'
 import type { Node, Value } from '../graph/graph.ts'
-import type { Equation } from '../loops/kernel.ts'
-import type { Dim, Shape } from '../tensor.ts'
-import type { FillerSpec } from './fillers.ts'
+import type { Equation } from '../ir/equation.ts'
+import type { Dim, Shape } from '../ir/tensor.ts'
+import type { FillerSpec } from './initializers.ts'
 
 /** A layer as it is written, with the shapes of what it reads: what a shape rule sees. */
 export interface ShapeQuestion {

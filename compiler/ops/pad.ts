@@ -1,11 +1,11 @@
 import type { Diagnostic } from '../../dsl/diagnostic.ts'
 import type { Attributes } from '../../dsl/signature.ts'
-import { guard, load, within } from '../loops/expression.ts'
-import { minus, plus } from '../loops/index-expression.ts'
-import { argumentProblem } from './checks.ts'
+import { guard, load, within } from '../ir/expression.ts'
+import { minus, plus } from '../ir/affine.ts'
+import { argumentProblem } from './diagnostics.ts'
 import type { Operator, ShapeQuestion } from './operator.ts'
-import { numberOf, pointwise } from './points.ts'
-import { mapProblems } from './window.ts'
+import { numberOf, pointwise } from './elementwise.ts'
+import { mapProblems } from './sliding-window.ts'
 
 interface Margins {
   /** Of the four axes; the batch has none. */

@@ -1,12 +1,12 @@
 import type { AttributeCall } from '../../dsl/signature.ts'
 import type { Node, Value } from '../graph/graph.ts'
-import { add, type Expression, load, mul } from '../loops/expression.ts'
-import { store } from '../loops/kernel.ts'
-import { channelProblems, labelProblems } from './checks.ts'
+import { add, type Expression, load, mul } from '../ir/expression.ts'
+import { store } from '../ir/equation.ts'
+import { channelProblems, labelProblems } from './diagnostics.ts'
 import { decayMultipliers, fillerParameter, rateMultipliers, rateParameters } from './multipliers.ts'
 import type { GradientBuilder, Operator, ParameterSpec, ShapeQuestion } from './operator.ts'
-import { perChannel, pointwise } from './points.ts'
-import { sumsEquations } from './sums.ts'
+import { perChannel, pointwise } from './elementwise.ts'
+import { sumsEquations } from './batch-reduction.ts'
 
 const coefficient = (q: ShapeQuestion, role: string, value: number, i: number): ParameterSpec => {
   const filler = q.attributes[`${role}_init`] as AttributeCall | undefined

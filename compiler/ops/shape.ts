@@ -1,12 +1,12 @@
 import type { Node, Value } from '../graph/graph.ts'
-import { guard, load, within } from '../loops/expression.ts'
-import { type Axis, divide, type Index, index, type IndexLike, minus, plus, remainder, times } from '../loops/index-expression.ts'
-import { type Equation, equation, store } from '../loops/kernel.ts'
-import { elementsPerSample, isBatched, type Shape, showShape } from '../tensor.ts'
-import { argumentProblem, labelProblems, shapeProblem } from './checks.ts'
+import { guard, load, within } from '../ir/expression.ts'
+import { type Axis, divide, type Index, index, type IndexLike, minus, plus, remainder, times } from '../ir/affine.ts'
+import { type Equation, equation, store } from '../ir/equation.ts'
+import { elementsPerSample, isBatched, type Shape, showShape } from '../ir/tensor.ts'
+import { argumentProblem, labelProblems, shapeProblem } from './diagnostics.ts'
 import { axisProblem, batchAxisProblem } from './join.ts'
 import type { Operator, ShapeQuestion } from './operator.ts'
-import { fromEnd, numberOf, pointAxes, pointwise } from './points.ts'
+import { fromEnd, numberOf, pointAxes, pointwise } from './elementwise.ts'
 
 // ---- views: the same elements under another shape --------------------------------------------------------------------
 

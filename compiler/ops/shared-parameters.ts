@@ -1,7 +1,7 @@
 import type { Diagnostic } from '../../dsl/diagnostic.ts'
 import type { AttributeCall, Parameter } from '../../dsl/signature.ts'
-import { argumentProblem } from './checks.ts'
-import { fillers } from './filler-signatures.ts'
+import { argumentProblem } from './diagnostics.ts'
+import { fillers } from './initializer-signatures.ts'
 import { decayMultipliers, rateMultipliers, rateParameters } from './multipliers.ts'
 import type { ParameterSpec, ShapeQuestion } from './operator.ts'
 

@@ -1,10 +1,10 @@
 import type { Value } from '../graph/graph.ts'
-import { div, exp, type Expression, load, log, maximum, mul, sub, sum } from '../loops/expression.ts'
-import { axis, type Axis, type IndexLike } from '../loops/index-expression.ts'
-import type { Tensor } from '../tensor.ts'
-import { channelProblems, labelProblems } from './checks.ts'
+import { div, exp, type Expression, load, log, maximum, mul, sub, sum } from '../ir/expression.ts'
+import { axis, type Axis, type IndexLike } from '../ir/affine.ts'
+import type { Tensor } from '../ir/tensor.ts'
+import { channelProblems, labelProblems } from './diagnostics.ts'
 import type { Operator } from './operator.ts'
-import { pointwise } from './points.ts'
+import { pointwise } from './elementwise.ts'
 
 /** The same point in another channel. */
 export const inChannel = (at: readonly IndexLike[], c: IndexLike): IndexLike[] => [at[0]!, c, ...at.slice(2)]

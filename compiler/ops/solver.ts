@@ -1,11 +1,11 @@
 import type { Attributes, Parameter, Signature } from '../../dsl/signature.ts'
 import type { Node, Value } from '../graph/graph.ts'
-import { add, constant, div, type Expression, guard, ifFinite, load, mul, type Operand, scalar, select, sign, sqrt, sub, sum, within } from '../loops/expression.ts'
-import { axis, type Axis, divide, plus, times } from '../loops/index-expression.ts'
-import { count, type Equation, equation, store } from '../loops/kernel.ts'
-import { tensor } from '../tensor.ts'
+import { add, constant, div, type Expression, guard, ifFinite, load, mul, type Operand, scalar, select, sign, sqrt, sub, sum, within } from '../ir/expression.ts'
+import { axis, type Axis, divide, plus, times } from '../ir/affine.ts'
+import { count, type Equation, equation, store } from '../ir/equation.ts'
+import { tensor } from '../ir/tensor.ts'
 import type { Operator } from './operator.ts'
-import { numberOf } from './points.ts'
+import { numberOf } from './elementwise.ts'
 
 /*
  * A solver is one loop over all trained parameters, packed in one array [P] of the buffer `parameters`; gradients and

@@ -1,4 +1,4 @@
-import type { TotalTerm } from '../../runtime/format.ts'
+import type { TotalTerm } from '../../bundle/format.ts'
 import type { Graph, Node, Value } from '../graph/graph.ts'
 import { producers } from '../graph/query.ts'
 import type { Operator } from './operator.ts'

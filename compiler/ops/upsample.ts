@@ -1,10 +1,10 @@
 import type { Node } from '../graph/graph.ts'
-import { abs, type Expression, guard, load, max, min, mul, position, sub, sum, within } from '../loops/expression.ts'
-import { type Axis, axis, divide, type IndexLike, minus, plus, times } from '../loops/index-expression.ts'
-import { type Equation, equation, store } from '../loops/kernel.ts'
+import { abs, type Expression, guard, load, max, min, mul, position, sub, sum, within } from '../ir/expression.ts'
+import { type Axis, axis, divide, type IndexLike, minus, plus, times } from '../ir/affine.ts'
+import { type Equation, equation, store } from '../ir/equation.ts'
 import type { Operator } from './operator.ts'
-import { pointAxes, pointwise } from './points.ts'
-import { mapProblems, type Pair, pairOf } from './window.ts'
+import { pointAxes, pointwise } from './elementwise.ts'
+import { mapProblems, type Pair, pairOf } from './sliding-window.ts'
 
 /*
  * Pixels are areas: the middle of a large pixel h lies at (h + 1/2) / f - 1/2 among the small ones (half-pixel centres, as

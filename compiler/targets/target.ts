@@ -1,7 +1,7 @@
-import type { ModuleEntry, Storage } from '../../runtime/format.ts'
-import type { Blocks } from '../loops/fuse.ts'
-import type { Equation } from '../loops/kernel.ts'
-import type { PrintedKernel } from '../plan/build-plan.ts'
+import type { ModuleEntry, Storage } from '../../bundle/format.ts'
+import type { Blocks } from '../fusion/fuse.ts'
+import type { Equation } from '../ir/equation.ts'
+import type { PrintedKernel } from '../plan/layout.ts'
 
 /** What prints kernels: sees equations and schedules, never layers. */
 export interface Target {

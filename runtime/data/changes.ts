@@ -1,5 +1,5 @@
-import { InputError } from '../errors.ts'
-import type { CallEntry } from '../format.ts'
+import { InputError } from '../../bundle/errors.ts'
+import type { CallEntry } from '../../bundle/format.ts'
 
 type Numbers = Float32Array | Int32Array
 /** Two random numbers of 32 bits; absent in evaluation. */

@@ -1,6 +1,6 @@
-import { InputError } from '../errors.ts'
-import { checkBytes } from '../options.ts'
-import { say } from '../plain.ts'
+import { InputError } from '../../bundle/errors.ts'
+import { checkBytes } from '../../bundle/options.ts'
+import { say } from '../../bundle/plain.ts'
 import { arrays, type Dataset } from './dataset.ts'
 
 const IMAGE = 3 * 32 * 32

@@ -1,6 +1,6 @@
-import { InputError } from '../errors.ts'
-import type { InputEntry } from '../format.ts'
-import { didYouMean } from '../nearest.ts'
+import { InputError } from '../../bundle/errors.ts'
+import type { InputEntry } from '../../bundle/format.ts'
+import { didYouMean } from '../../bundle/nearest.ts'
 import type { Dataset, Field } from './dataset.ts'
 
 /** How the labels of a dataset become the labels of a net. */

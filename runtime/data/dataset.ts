@@ -1,11 +1,11 @@
-import { InputError } from '../errors.ts'
-import type { DataType } from '../format.ts'
-import { didYouMean } from '../nearest.ts'
-import { isNamed, plain, say } from '../plain.ts'
-import { sha256Of } from '../digest.ts'
-import { sha256 } from '../seal.ts'
-import { elementCount, showShape } from '../sizes.ts'
-import { namesProblem } from './class-names.ts'
+import { InputError } from '../../bundle/errors.ts'
+import type { DataType } from '../../bundle/format.ts'
+import { didYouMean } from '../../bundle/nearest.ts'
+import { isNamed, plain, say } from '../../bundle/plain.ts'
+import { sha256Of } from '../../bundle/digest.ts'
+import { sha256 } from '../loading/seal.ts'
+import { elementCount, showShape } from '../../bundle/sizes.ts'
+import { namesProblem } from '../../bundle/class-names.ts'
 
 /** What one sample holds under a name; for labels `classes`, how many there are, and what they are called, label 0 first. */
 export interface Field {

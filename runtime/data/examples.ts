@@ -1,11 +1,11 @@
-import { InputError } from '../errors.ts'
-import type { InputEntry, Manifest } from '../format.ts'
+import { InputError } from '../../bundle/errors.ts'
+import type { InputEntry, Manifest } from '../../bundle/format.ts'
 import { checkInputs, type InputValues } from '../inputs.ts'
-import { didYouMean } from '../nearest.ts'
-import { checkOptions, positive } from '../options.ts'
-import { isNamed, plain, say } from '../plain.ts'
-import { sha256Of } from '../digest.ts'
-import { elementCount } from '../sizes.ts'
+import { didYouMean } from '../../bundle/nearest.ts'
+import { checkOptions, positive } from '../../bundle/options.ts'
+import { isNamed, plain, say } from '../../bundle/plain.ts'
+import { sha256Of } from '../../bundle/digest.ts'
+import { elementCount } from '../../bundle/sizes.ts'
 import type { Arrays, Dataset, Field } from './dataset.ts'
 
 /** One sample, a value a field; a label also by the name of its class. */

@@ -1,6 +1,6 @@
-import { InputError } from '../errors.ts'
-import type { InputEntry } from '../format.ts'
-import { elementCount, showShape } from '../sizes.ts'
+import { InputError } from '../../bundle/errors.ts'
+import type { InputEntry } from '../../bundle/format.ts'
+import { elementCount, showShape } from '../../bundle/sizes.ts'
 import type { Dataset, Field } from './dataset.ts'
 
 /**

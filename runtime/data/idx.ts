@@ -1,5 +1,5 @@
-import { InputError } from '../errors.ts'
-import { checkBytes } from '../options.ts'
+import { InputError } from '../../bundle/errors.ts'
+import { checkBytes } from '../../bundle/options.ts'
 import { arrays, type Dataset } from './dataset.ts'
 
 /**

@@ -1,6 +1,6 @@
 import { permutation } from '../random.ts'
-import { InputError } from '../errors.ts'
-import { say } from '../plain.ts'
+import { InputError } from '../../bundle/errors.ts'
+import { say } from '../../bundle/plain.ts'
 import { checkDataset, type Dataset, select } from './dataset.ts'
 
 /** The labels of a dataset's first field that has one label a sample; undefined where there is none. */

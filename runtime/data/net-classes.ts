@@ -1,4 +1,4 @@
-import type { InputEntry } from '../format.ts'
+import type { InputEntry } from '../../bundle/format.ts'
 import { matchClasses, relabel } from './classes.ts'
 import type { Dataset } from './dataset.ts'
 

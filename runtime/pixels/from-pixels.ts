@@ -1,7 +1,7 @@
-import { InputError } from '../errors.ts'
-import { checkOptions, flag, oneOf, type Rule } from '../options.ts'
-import { say } from '../plain.ts'
-import { showShape } from '../sizes.ts'
+import { InputError } from '../../bundle/errors.ts'
+import { checkOptions, flag, oneOf, type Rule } from '../../bundle/options.ts'
+import { say } from '../../bundle/plain.ts'
+import { showShape } from '../../bundle/sizes.ts'
 import { type Pixels, type PixelSource, readable, type Rectangle } from './source.ts'
 import { resample, tapsOf } from './resample.ts'
 

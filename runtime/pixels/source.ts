@@ -1,5 +1,5 @@
-import { InputError } from '../errors.ts'
-import { say } from '../plain.ts'
+import { InputError } from '../../bundle/errors.ts'
+import { say } from '../../bundle/plain.ts'
 
 /** Bytes of a picture by rows: RGBA as ImageData has them; also RGB and grey. */
 export interface Pixels {

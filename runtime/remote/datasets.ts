@@ -1,6 +1,6 @@
 /** Datasets of a page, for a net in a worker. */
 import { type Arrays, arrays, type Column, columnsOf, type Dataset, type Draw, type Field } from '../data/dataset.ts'
-import { elementCount } from '../sizes.ts'
+import { elementCount } from '../../bundle/sizes.ts'
 import { type Channel, moved } from './channel.ts'
 import type { ColumnKind, SentDataset } from './messages.ts'
 

@@ -1,8 +1,8 @@
 /** Errors on their way between a page and a worker: of their class and with their fields, and the very object where one comes back to where it was thrown. */
-import { DeviceError } from '../device.ts'
-import { BundleError, InputError, NonFiniteError } from '../errors.ts'
+import { DeviceError } from '../../bundle/device.ts'
+import { BundleError, InputError, NonFiniteError } from '../../bundle/errors.ts'
 import { OtherTrainingError } from '../identity.ts'
-import { NothingLeftError } from '../train.ts'
+import { NothingLeftError } from '../train-loop.ts'
 
 /** The narrower first. */
 const CLASSES = { OtherTrainingError, NothingLeftError, NonFiniteError, InputError, BundleError, DeviceError, TypeError, RangeError, SyntaxError } as const

@@ -1,8 +1,8 @@
 /** What a page and the worker of a net tell each other. */
 import type { Field } from '../data/dataset.ts'
-import type { Manifest, Storage } from '../format.ts'
+import type { Manifest, Storage } from '../../bundle/format.ts'
 import type { TrainingIdentity } from '../identity.ts'
-import type { Horizon } from '../schedule.ts'
+import type { Horizon } from '../../bundle/learning-rate.ts'
 
 /** How a page greets a worker: with a port for one net. */
 export const GREETING = 'fusenet'

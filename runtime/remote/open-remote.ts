@@ -1,5 +1,5 @@
-import { InputError } from '../errors.ts'
-import type { LoadProgress } from '../fetch-files.ts'
+import { InputError } from '../../bundle/errors.ts'
+import type { LoadProgress } from '../loading/fetch-files.ts'
 import type { BundleSource, OpenOptions } from '../open.ts'
 import { Channel, moved } from './channel.ts'
 import { SentDatasets } from './datasets.ts'

@@ -1,4 +1,4 @@
-import { DeviceError } from '../device.ts'
+import { DeviceError } from '../../bundle/device.ts'
 import type { Port } from './channel.ts'
 import { GREETING } from './messages.ts'
 

@@ -1,6 +1,6 @@
-import { InputError } from '../errors.ts'
+import { InputError } from '../../bundle/errors.ts'
 import type { Host } from '../host-types.ts'
-import { say } from '../plain.ts'
+import { say } from '../../bundle/plain.ts'
 import { showBytes } from '../show-bytes.ts'
 
 const DATABASE = 'fusenet'

@@ -1,10 +1,10 @@
 /** Nets in the browser's IndexedDB: `indexeddb://name`. */
-import { InputError } from '../errors.ts'
-import { bundleFiles } from '../files.ts'
-import type { Bundle } from '../format.ts'
+import { InputError } from '../../bundle/errors.ts'
+import { bundleFiles } from '../loading/files.ts'
+import type { Bundle } from '../../bundle/format.ts'
 import type { Host } from '../host-types.ts'
-import { didYouMean } from '../nearest.ts'
-import { plain } from '../plain.ts'
+import { didYouMean } from '../../bundle/nearest.ts'
+import { plain } from '../../bundle/plain.ts'
 import { inDatabase, nameIn, savedName } from './database.ts'
 
 /** What is told of a net that is saved in this browser. */

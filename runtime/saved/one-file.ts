@@ -1,8 +1,8 @@
 /** A bundle as one file: a zip archive of its folder. */
-import { InputError } from '../errors.ts'
-import { bundleFiles, MANIFEST_FILE } from '../files.ts'
-import type { Bundle } from '../format.ts'
-import { plain } from '../plain.ts'
+import { InputError } from '../../bundle/errors.ts'
+import { bundleFiles, MANIFEST_FILE } from '../loading/files.ts'
+import type { Bundle } from '../../bundle/format.ts'
+import { plain } from '../../bundle/plain.ts'
 import { isZip, unzip, zip } from './zip.ts'
 
 /** A Blob, or a File as `<input type="file">` and a drop give it. */

@@ -10,7 +10,7 @@ import fusenetRollup from '../../bundlers/rollup.ts'
 import fusenetWebpack from '../../bundlers/webpack.ts'
 import fusenet, { type FusenetOptions } from '../../bundlers/vite.ts'
 import { open } from '../../runtime/open.ts'
-import { writeSafetensors } from '../../runtime/safetensors.ts'
+import { writeSafetensors } from '../../runtime/loading/safetensors.ts'
 import { alias, BLOCKS, FILES, project, TINY, WEIGHTS } from './project.ts'
 
 const page = project({

@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from 'vitest'
 import { hotNet } from '../../bundlers/hot.ts'
 import { compile } from '../../compiler/index.ts'
-import type { Bundle } from '../../runtime/format.ts'
+import type { Bundle } from '../../bundle/format.ts'
 import { arrays } from '../../runtime/data/dataset.ts'
 import { LocalNet as Net } from '../../runtime/net.ts'
 import { openLocal as open } from '../../runtime/open.ts'

@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { TensorData } from '../../runtime/format.ts'
-import { writeSafetensors } from '../../runtime/safetensors.ts'
+import type { TensorData } from '../../bundle/format.ts'
+import { writeSafetensors } from '../../runtime/loading/safetensors.ts'
 
 const here = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 

@@ -5,7 +5,7 @@ import { createServer, type ViteDevServer } from 'vite'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import fusenet from '../../bundlers/vite.ts'
 import { open } from '../../runtime/open.ts'
-import { writeSafetensors } from '../../runtime/safetensors.ts'
+import { writeSafetensors } from '../../runtime/loading/safetensors.ts'
 import { alias, BLOCKS, FILES, project, TINY, WEIGHTS } from './project.ts'
 
 const page = project({

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Dataset } from '../../runtime/data/dataset.ts'
 import type { DataEntry } from '../../runtime/data/node/data-files.ts'
 import { loadData, loadDataset, type DataOptions } from '../../runtime/node.ts'
-import { elementCount } from '../../runtime/sizes.ts'
+import { elementCount } from '../../bundle/sizes.ts'
 import { fusenet } from './helper.ts'
 
 let folder: string

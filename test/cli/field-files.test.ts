@@ -5,10 +5,10 @@ import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Dataset } from '../../runtime/data/dataset.ts'
 import { readCsv } from '../../runtime/data/node/csv.ts'
-import type { InputEntry, TensorData } from '../../runtime/format.ts'
+import type { InputEntry, TensorData } from '../../bundle/format.ts'
 import { loadData, loadDataset } from '../../runtime/node.ts'
-import { encodeNpy, parseNpy } from '../../runtime/npy.ts'
-import { writeSafetensors } from '../../runtime/safetensors.ts'
+import { encodeNpy, parseNpy } from '../../runtime/loading/npy.ts'
+import { writeSafetensors } from '../../runtime/loading/safetensors.ts'
 import { fusenet, json } from './helper.ts'
 
 let folder: string

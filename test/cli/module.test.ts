@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { expect, test } from 'vitest'
 import { writeModule } from '../../cli/module.ts'
-import type { Bundle } from '../../runtime/format.ts'
+import type { Bundle } from '../../bundle/format.ts'
 import { fixture } from '../runtime/fixture.ts'
 
 /** No such bundle comes through `validate`; the writer does not rely on it. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { encodeNpy, parseNpy } from '../../runtime/npy.ts'
+import { encodeNpy, parseNpy } from '../../runtime/loading/npy.ts'
 
 /** A file as NumPy writes it: `numpy.lib.format`, version 1.0. */
 function file(header: string, body: readonly number[], version = 1): Uint8Array {

@@ -5,9 +5,9 @@ import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { filesOf } from '../../cli/glob.ts'
 import { csvOf } from '../../cli/predictions.ts'
-import type { Bundle, TensorData } from '../../runtime/format.ts'
-import { encodeNpy, parseNpy } from '../../runtime/npy.ts'
-import { readSafetensors, writeSafetensors } from '../../runtime/safetensors.ts'
+import type { Bundle, TensorData } from '../../bundle/format.ts'
+import { encodeNpy, parseNpy } from '../../runtime/loading/npy.ts'
+import { readSafetensors, writeSafetensors } from '../../runtime/loading/safetensors.ts'
 import { fusenet, json } from './helper.ts'
 
 let folder: string

@@ -2,10 +2,10 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readImport, readSource } from '../../cli/source.ts'
 import { compile, interpreter } from '../../compiler/index.ts'
-import type { Device, Numbers } from '../../runtime/device.ts'
-import type { Bundle, Style } from '../../runtime/format.ts'
+import type { Device, Numbers } from '../../bundle/device.ts'
+import type { Bundle, Style } from '../../bundle/format.ts'
 import { open } from '../../runtime/open.ts'
-import { webgpu } from '../../runtime/webgpu.ts'
+import { webgpu } from '../../runtime/webgpu/device.ts'
 import { softwareGpu } from '../devices/webgpu.ts'
 
 /**

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { readBundle } from '../../runtime/node.ts'
-import { readSafetensors, writeSafetensors } from '../../runtime/safetensors.ts'
-import type { TensorData } from '../../runtime/format.ts'
+import { readSafetensors, writeSafetensors } from '../../runtime/loading/safetensors.ts'
+import type { TensorData } from '../../bundle/format.ts'
 import { fusenet, json } from './helper.ts'
 
 /** `--stats global` of train and step: what is stored stays, what is learned moves, and bundles without these programs are compiled again. */

@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { encodeNpy, parseNpy } from '../../runtime/npy.ts'
+import { encodeNpy, parseNpy } from '../../runtime/loading/npy.ts'
 import { readInputs } from '../../cli/inputs.ts'
 import { writeTensors } from '../../cli/tensors.ts'
 import { readBytes } from '../../cli/files.ts'
-import type { Bundle, InputEntry, TensorData } from '../../runtime/format.ts'
-import { readSafetensors, writeSafetensors } from '../../runtime/safetensors.ts'
+import type { Bundle, InputEntry, TensorData } from '../../bundle/format.ts'
+import { readSafetensors, writeSafetensors } from '../../runtime/loading/safetensors.ts'
 
 const image: InputEntry = { name: 'image', type: 'f32', shape: ['n', 3, 2, 2] }
 const label: InputEntry = { name: 'label', type: 'i32', shape: ['n'], classes: 10 }

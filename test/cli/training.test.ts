@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readBundle, readSnapshot } from '../../runtime/node.ts'
-import { HOST } from '../../runtime/node-files.ts'
+import { HOST } from '../../runtime/loading/node/files.ts'
 import { fusenet, json, lines, type Said } from './helper.ts'
 
 /** What a training leaves behind, and which one goes on, on a net of twelve parameters. */

@@ -2,10 +2,10 @@ import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, wri
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { encodeNpy, parseNpy } from '../../runtime/npy.ts'
-import type { TensorData } from '../../runtime/format.ts'
+import { encodeNpy, parseNpy } from '../../runtime/loading/npy.ts'
+import type { TensorData } from '../../bundle/format.ts'
 import { readBundle, writeBundle } from '../../runtime/node.ts'
-import { readSafetensors, writeSafetensors } from '../../runtime/safetensors.ts'
+import { readSafetensors, writeSafetensors } from '../../runtime/loading/safetensors.ts'
 import { fixture } from '../runtime/fixture.ts'
 import { fusenet, json, lines } from './helper.ts'
 

@@ -1,4 +1,4 @@
-import type { Bundle, Plan } from '../../runtime/format.ts'
+import type { Bundle, Plan } from '../../bundle/format.ts'
 
 /**
  * The plan with f16 storage as a plan that runs anywhere: each f16 is kept in a float32 and rounded to f16 as it is stored.

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { compileFor } from '../../compiler/compile.ts'
-import { candidates } from '../../compiler/loops/choose-schedule.ts'
-import type { Equation } from '../../compiler/loops/kernel.ts'
-import { type ScheduleJson, scheduleFromJson, scheduleToJson } from '../../compiler/loops/schedule.ts'
+import { candidates } from '../../compiler/codegen/gpu/choose.ts'
+import type { Equation } from '../../compiler/ir/equation.ts'
+import { type ScheduleJson, scheduleFromJson, scheduleToJson } from '../../compiler/codegen/gpu/schedule.ts'
 import { hardware, wgsl } from '../../compiler/targets/wgsl/target.ts'
 
 const text = `

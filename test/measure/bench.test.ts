@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { compile } from '../../compiler/index.ts'
 import { bench, type BenchOptions, type OpenPeer, type Variant } from '../../measure/bench.ts'
-import { compareResults, largestDifference, normOf } from '../../measure/compare.ts'
+import { compareResults, largestDifference, normOf } from '../../measure/compare-results.ts'
 import { differenceBeyondNoise, noiseOf, shaken } from '../../measure/noise.ts'
-import { madeUpInputs, madeUpWeights } from '../../measure/made-up.ts'
-import { median, takeTurns } from '../../measure/turns.ts'
-import { wasm } from '../../runtime/wasm.ts'
+import { madeUpInputs, madeUpWeights } from '../../measure/synthetic-data.ts'
+import { median, takeTurns } from '../../measure/interleaved-timing.ts'
+import { wasm } from '../../runtime/wasm/device.ts'
 
 const NET = `net small {
   input x: f32[2, 5, 5]

@@ -3,9 +3,9 @@ import { compile, interpreter } from '../../compiler/index.ts'
 import type { Target } from '../../compiler/targets/target.ts'
 import { adapterOf, knownOf, NO_SCHEDULES, parseCache, printCache, schedulesOf, withTuned } from '../../measure/schedule-cache.ts'
 import { type Tunable, tunables, tuneKernel } from '../../measure/tune.ts'
-import type { Device } from '../../runtime/device.ts'
-import { wasm } from '../../runtime/wasm.ts'
-import { webgpu } from '../../runtime/webgpu.ts'
+import type { Device } from '../../bundle/device.ts'
+import { wasm } from '../../runtime/wasm/device.ts'
+import { webgpu } from '../../runtime/webgpu/device.ts'
 import { softwareGpu } from '../devices/webgpu.ts'
 
 const net = (name: string) => ({ file: `${name}.net`, text: `net ${name} {

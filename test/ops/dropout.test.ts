@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { layerKey } from '../../compiler/ops/dropout.ts'
-import { operators } from '../../compiler/ops/table.ts'
+import { operators } from '../../compiler/ops/registry.ts'
 import { backward, codes, expectClose, expectGradients, fed, forward } from './run-operator.ts'
 
 describe('dropout', () => {

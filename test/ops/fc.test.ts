@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { nowhere } from '../../dsl/source.ts'
 import { type Node, value } from '../../compiler/graph/graph.ts'
-import { operators } from '../../compiler/ops/table.ts'
-import { writes } from '../../compiler/loops/kernel.ts'
+import { operators } from '../../compiler/ops/registry.ts'
+import { writes } from '../../compiler/ir/equation.ts'
 import { ask, type Call, codes, expectClose, expectGradients, type Fed, fed, forward, noise } from './run-operator.ts'
 
 const call = (x: Fed, out: number, more: { bias?: boolean; transpose?: boolean } = {}): Call => {

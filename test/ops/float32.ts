@@ -1,9 +1,9 @@
-import type { Expression, Guard } from '../../compiler/loops/expression.ts'
-import { fold } from '../../compiler/loops/expression.ts'
-import type { Axis, Extent, Index } from '../../compiler/loops/index-expression.ts'
-import { type Equation, writes } from '../../compiler/loops/kernel.ts'
+import type { Expression, Guard } from '../../compiler/ir/expression.ts'
+import { fold } from '../../compiler/ir/expression.ts'
+import type { Axis, Extent, Index } from '../../compiler/ir/affine.ts'
+import { type Equation, writes } from '../../compiler/ir/equation.ts'
 import { elementCount, type Numbers } from '../../compiler/targets/interpreter/evaluate.ts'
-import { strides, type Tensor } from '../../compiler/tensor.ts'
+import { strides, type Tensor } from '../../compiler/ir/tensor.ts'
 
 /** Runs an equation as a device does: every single operation is rounded to float32. Slow, for small tensors. */
 export function evaluateInFloat32(equation: Equation, storage: Map<Tensor, Numbers>, batch: number): void {

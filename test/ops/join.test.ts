@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { nowhere } from '../../dsl/source.ts'
 import { type Node, value } from '../../compiler/graph/graph.ts'
-import { reads, writes } from '../../compiler/loops/kernel.ts'
-import { operators } from '../../compiler/ops/table.ts'
+import { reads, writes } from '../../compiler/ir/equation.ts'
+import { operators } from '../../compiler/ops/registry.ts'
 import { ask, backward, build, codes, expectClose, expectGradients, fed, forward, runNode } from './run-operator.ts'
 
 const shape = [3, 4, 2, 5]

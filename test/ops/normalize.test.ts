@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { built, codesOf, expectClose, freshBuffers, graphOf, net, nodeOf, noise, programOf, reasonsOf, run } from '../passes/nets.ts'
+import { built, codesOf, expectClose, freshBuffers, graphOf, net, nodeOf, noise, programOf, reasonsOf, run } from '../graph-passes/nets.ts'
 
 const BATCH = 2
 const inputs = { x: noise(BATCH * 144, 5).map((v) => 0.5 + 0.5 * v), label: [0, 2] }

@@ -1,7 +1,7 @@
-import { add, constant, type Expression, mapChildren, neg, sub } from '../../compiler/loops/expression.ts'
-import { freeAxes } from '../../compiler/loops/free-axes.ts'
-import type { Equation } from '../../compiler/loops/kernel.ts'
-import { printExpression } from '../../compiler/loops/print.ts'
+import { add, constant, type Expression, mapChildren, neg, sub } from '../../compiler/ir/expression.ts'
+import { freeAxes } from '../../compiler/ir/free-axes.ts'
+import type { Equation } from '../../compiler/ir/equation.ts'
+import { printExpression } from '../../compiler/ir/print.ts'
 
 /**
  * What a shader compiler may make of an equation that takes its numbers for real ones: in every chain of additions and subtractions

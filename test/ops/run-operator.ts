@@ -4,9 +4,9 @@ import type { Attributes } from '../../dsl/signature.ts'
 import { nowhere } from '../../dsl/source.ts'
 import { type Node, value, type Value } from '../../compiler/graph/graph.ts'
 import type { GradientBuilder, ShapeAnswer } from '../../compiler/ops/operator.ts'
-import { operators } from '../../compiler/ops/table.ts'
+import { operators } from '../../compiler/ops/registry.ts'
 import { evaluateEquation, type Numbers, type Scalars } from '../../compiler/targets/interpreter/evaluate.ts'
-import { type Shape, type Tensor } from '../../compiler/tensor.ts'
+import { type Shape, type Tensor } from '../../compiler/ir/tensor.ts'
 
 /** What a test feeds: real sizes, the batch among them. */
 export interface Fed {

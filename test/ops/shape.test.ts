@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { ask, codes, expectClose, expectGradients, fed, forward } from './run-operator.ts'
-import { operators } from '../../compiler/ops/table.ts'
+import { operators } from '../../compiler/ops/registry.ts'
 
 describe('flatten', () => {
   test.each([

@@ -3,9 +3,9 @@ import type { Attributes } from '../../dsl/signature.ts'
 import { nowhere } from '../../dsl/source.ts'
 import { type Node, value, type Value } from '../../compiler/graph/graph.ts'
 import { BLOCK, solverSignatures, solverSlots } from '../../compiler/ops/solver.ts'
-import { operators } from '../../compiler/ops/table.ts'
+import { operators } from '../../compiler/ops/registry.ts'
 import { evaluateEquation, type Numbers } from '../../compiler/targets/interpreter/evaluate.ts'
-import type { Tensor } from '../../compiler/tensor.ts'
+import type { Tensor } from '../../compiler/ir/tensor.ts'
 import { expectClose, noise } from './run-operator.ts'
 
 /** Parameters of 5, 70 and 9 numbers, packed in blocks of 64; the second has other multipliers, the third is frozen. */

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { operators } from '../../compiler/ops/table.ts'
-import { vocabulary } from '../../compiler/ops/vocabulary.ts'
-import { buildGraph } from '../../compiler/passes/build-graph.ts'
+import { operators } from '../../compiler/ops/registry.ts'
+import { vocabulary } from '../../compiler/front-end/vocabulary.ts'
+import { buildGraph } from '../../compiler/front-end/build-graph.ts'
 import { loadProgram } from '../../dsl/index.ts'
 
 /** Layers with windows as a file writes them: what the front end hands on is what the operators understand. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { compile } from '../../compiler/index.ts'
-import type { Bundle } from '../../runtime/format.ts'
-import { sectionsOf } from '../../runtime/sections.ts'
+import type { Bundle } from '../../bundle/format.ts'
+import { sectionsOf } from '../../bundle/sections.ts'
 import { kernelTexts } from '../support/kernel-texts.ts'
 
 /** Equal blocks in a row. */

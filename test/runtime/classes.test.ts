@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { compile } from '../../compiler/index.ts'
-import { interpreter } from '../../compiler/interpreter.ts'
+import { interpreter } from '../../compiler/interpreter-device.ts'
 import { matchClasses, relabel } from '../../runtime/data/classes.ts'
 import { arrays } from '../../runtime/data/dataset.ts'
 import { fieldsFor } from '../../runtime/data/fields.ts'
-import type { InputEntry } from '../../runtime/format.ts'
+import type { InputEntry } from '../../bundle/format.ts'
 import { open, problemsOf } from '../../runtime/index.ts'
 
 const label = (classes: number, classNames?: readonly string[]): InputEntry => ({ name: 'label', type: 'i32', shape: ['n'], classes, ...(classNames && { classNames }) })

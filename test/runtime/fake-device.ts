@@ -1,6 +1,6 @@
-import { type Device, DeviceError, type Numbers, type Session, type StepScalars } from '../../runtime/device.ts'
-import { type Bundle, placesAt, type Plan } from '../../runtime/format.ts'
-import { contents, elementCount } from '../../runtime/sizes.ts'
+import { type Device, DeviceError, type Numbers, type Session, type StepScalars } from '../../bundle/device.ts'
+import { type Bundle, placesAt, type Plan } from '../../bundle/format.ts'
+import { contents, elementCount } from '../../bundle/sizes.ts'
 
 type Kernel = (bind: Record<string, Numbers>, n: number, step: StepScalars) => void
 

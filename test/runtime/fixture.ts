@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type Bundle, type BufferEntry, type DispatchEntry, FORMAT_VERSION, type Initializer, type KernelEntry, type Manifest, type ProgramEntry, type Size, type TensorEntry } from '../../runtime/format.ts'
+import { type Bundle, type BufferEntry, type DispatchEntry, FORMAT_VERSION, type Initializer, type KernelEntry, type Manifest, type ProgramEntry, type Size, type TensorEntry } from '../../bundle/format.ts'
 
 /**
  * A bundle written by hand, small enough to compute beside: y = x * 2w (w2 = 2w is made by `prepare`),

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { CallEntry, Initializer, TrainEntry } from '../../runtime/format.ts'
-import { initialValues } from '../../runtime/init.ts'
+import type { CallEntry, Initializer, TrainEntry } from '../../bundle/format.ts'
+import { initialValues } from '../../runtime/initializers.ts'
 import { hashName, naturalLog, permutation, stream, threefry } from '../../runtime/random.ts'
-import { type Horizon, inSteps, isDue, rateAt, scalarsAt, scheduleFactor } from '../../runtime/schedule.ts'
+import { type Horizon, inSteps, isDue, rateAt, scalarsAt, scheduleFactor } from '../../bundle/learning-rate.ts'
 
 describe('random numbers', () => {
   // Known answers of Random123 (kat_vectors, threefry2x32 with 20 rounds).

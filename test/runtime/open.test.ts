@@ -1,8 +1,8 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
-import { BundleError, InputError } from '../../runtime/errors.ts'
-import { bundleFiles } from '../../runtime/files.ts'
+import { BundleError, InputError } from '../../bundle/errors.ts'
+import { bundleFiles } from '../../runtime/loading/files.ts'
 import { open } from '../../runtime/open.ts'
 import { FakeDevice } from './fake-device.ts'
 import { fixture } from './fixture.ts'
@@ -159,7 +159,7 @@ describe('what is handed in', () => {
 })
 
 test('a page without WebGPU is told that it runs on the CPU, and why', async () => {
-  const { findPlaces } = await import('../../runtime/places.ts')
+  const { findPlaces } = await import('../../runtime/devices.ts')
   expect((await findPlaces('auto')).notes).toEqual([])
   vi.stubGlobal('document', {})
   vi.stubGlobal('isSecureContext', false)

@@ -23,8 +23,8 @@ test('a page takes as much of the runtime as the pages say', async () => {
   }
   const kilobytes = (names: Iterable<string>): number => Math.round([...names].reduce((sum, name) =>
     sum + gzipSync(outputFiles.find(({ path }) => path.replaceAll('\\', '/').endsWith(name))!.contents, { level: 9 }).length, 0) / 1000)
-  const onGpu = withImports(Object.keys(outputs).find((name) => outputs[name]!.entryPoint)!)
-  const onCpu = new Set([...onGpu, ...withImports(Object.keys(outputs).find((name) => /\/wasm-[^/]*$/.test(name))!)])
+  const onGpu = withImports(Object.keys(outputs).find((name) => outputs[name]!.entryPoint === '<stdin>')!)
+  const onCpu = new Set([...onGpu, ...withImports(Object.keys(outputs).find((name) => outputs[name]!.entryPoint === 'runtime/wasm/device.ts')!)])
 
   const said = { gpu: kilobytes(onGpu), cpu: kilobytes(onCpu) }
   for (const page of ['docs/install.md', 'docs/faq.md']) {

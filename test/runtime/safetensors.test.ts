@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { InputError } from '../../runtime/errors.ts'
-import type { TensorData } from '../../runtime/format.ts'
-import { readSafetensors, writeSafetensors } from '../../runtime/safetensors.ts'
+import { InputError } from '../../bundle/errors.ts'
+import type { TensorData } from '../../bundle/format.ts'
+import { readSafetensors, writeSafetensors } from '../../runtime/loading/safetensors.ts'
 import { decodeSnapshot } from '../../runtime/snapshot.ts'
 
 const file = (header: unknown, data: readonly number[] = []): Uint8Array => {

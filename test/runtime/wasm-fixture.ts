@@ -1,6 +1,6 @@
 import { Code, encodeModule, type WasmFunction } from '../../compiler/targets/wasm/encode.ts'
 import { KERNEL, runFunction, workFunction } from '../../compiler/targets/wasm/run-loop.ts'
-import { type Bundle, type DispatchEntry, FORMAT_VERSION, type Plan, type Size } from '../../runtime/format.ts'
+import { type Bundle, type DispatchEntry, FORMAT_VERSION, type Plan, type Size } from '../../bundle/format.ts'
 
 /** Where a kernel traps: in the thread that calls `run`, or in all others. */
 export type Trap = 'never' | 'caller' | 'worker'

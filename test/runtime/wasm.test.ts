@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { compile, inspect } from '../../compiler/index.ts'
 import { type Bundle, BundleError, bundleFiles, type Device, DeviceError, InputError, open, problemsOf, type Session, wasm } from '../../runtime/index.ts'
-import { bundleFrom } from '../../runtime/read-bundle.ts'
+import { bundleFrom } from '../../runtime/loading/read-bundle.ts'
 import { labels, normals } from '../support/random-net.ts'
 
 /** Dropout, BN after conv and fc, pooling, a convolution that Winograd takes, chunks of the batch: what threads could get wrong. */

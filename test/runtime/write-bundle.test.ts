@@ -2,7 +2,7 @@ import { lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import type { Bundle } from '../../runtime/format.ts'
+import type { Bundle } from '../../bundle/format.ts'
 import { readBundle, writeBundle } from '../../runtime/node.ts'
 import { fixture } from './fixture.ts'
 

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { fileError } from '../../runtime/file-error.ts'
-import { HOST, replaceFile, replaceFiles, removeLeftOvers, tryFolder } from '../../runtime/node-files.ts'
-import { takeLock } from '../../runtime/node-lock.ts'
+import { fileError } from '../../runtime/loading/file-error.ts'
+import { HOST, replaceFile, replaceFiles, removeLeftOvers, tryFolder } from '../../runtime/loading/node/files.ts'
+import { takeLock } from '../../runtime/loading/node/lock.ts'
 
 let folder: string
 const at = (name: string): string => join(folder, name)

@@ -1,5 +1,5 @@
-import type { Bundle } from '../../runtime/format.ts'
-import { sectionsOf } from '../../runtime/sections.ts'
+import type { Bundle } from '../../bundle/format.ts'
+import { sectionsOf } from '../../bundle/sections.ts'
 
 /** Every WGSL text of a plan by its section, the second texts for subgroups among them. */
 export function kernelTexts({ manifest, files }: Bundle, target: string): Map<string, string> {

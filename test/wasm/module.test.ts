@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { Code, encodeModule, type WasmFunction } from '../../compiler/targets/wasm/encode.ts'
 import { MATH, type MathName, mathFunctions } from '../../compiler/targets/wasm/math.ts'
-import { randomUniform } from '../../compiler/loops/random.ts'
+import { randomUniform } from '../../compiler/targets/interpreter/random.ts'
 import { erf } from '../../compiler/targets/interpreter/erf.ts'
 
 const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true })

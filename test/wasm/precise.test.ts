@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { compile, interpreter } from '../../compiler/index.ts'
-import { transformsOf } from '../../compiler/loops/winograd-transforms.ts'
+import { transformsOf } from '../../compiler/codegen/cpu/winograd/transforms.ts'
 import { type Bundle, type Device, type Outputs, open, wasm } from '../../runtime/index.ts'
 
 /** What Winograd's algorithm does to an outlier, by how much at most, and how to do without it. */

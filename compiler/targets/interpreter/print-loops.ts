@@ -1,7 +1,7 @@
-import type { Expression, Guard } from '../../loops/expression.ts'
-import { freeAxes } from '../../loops/free-axes.ts'
-import { type Axis, axesOf, type Extent, type Index, rangeOf } from '../../loops/index-expression.ts'
-import { strides, type Tensor } from '../../tensor.ts'
+import type { Expression, Guard } from '../../ir/expression.ts'
+import { freeAxes } from '../../ir/free-axes.ts'
+import { type Axis, axesOf, type Extent, type Index, rangeOf } from '../../ir/affine.ts'
+import { strides, type Tensor } from '../../ir/tensor.ts'
 
 /** A block of the text that is being written: what a function, a loop or a condition holds. */
 interface Scope {

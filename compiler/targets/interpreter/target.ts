@@ -1,8 +1,8 @@
 import { bufferOf } from '../../graph/storage.ts'
-import type { Equation } from '../../loops/kernel.ts'
-import { reads, writes } from '../../loops/kernel.ts'
-import type { Tensor } from '../../tensor.ts'
-import type { PrintedKernel } from '../../plan/build-plan.ts'
+import type { Equation } from '../../ir/equation.ts'
+import { reads, writes } from '../../ir/equation.ts'
+import type { Tensor } from '../../ir/tensor.ts'
+import type { PrintedKernel } from '../../plan/layout.ts'
 import type { Target } from '../target.ts'
 
 /** Runs equations themselves, in float64; statistics are gathered picture by picture. */

@@ -1,4 +1,4 @@
-import type { Routine, Statement, Term } from '../../loops/routine.ts'
+import type { Routine, Statement, Term } from '../../codegen/kernel-function.ts'
 import { plusConstant, split } from './addresses.ts'
 import type { Code } from './encode.ts'
 import type { Locals } from './locals.ts'

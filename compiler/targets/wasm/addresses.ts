@@ -1,4 +1,4 @@
-import type { Term } from '../../loops/routine.ts'
+import type { Term } from '../../codegen/kernel-function.ts'
 
 /** An index as what is computed and what is added to it. */
 export function split(at: Term): { base: Term | undefined; offset: number } {

@@ -1,4 +1,4 @@
-import type { Statement, Term } from '../../loops/routine.ts'
+import type { Statement, Term } from '../../codegen/kernel-function.ts'
 
 /** Names that a text gives. */
 export function* namesIn(body: readonly Statement[]): Generator<string> {

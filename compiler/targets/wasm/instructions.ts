@@ -1,4 +1,4 @@
-import type { TermOp } from '../../loops/routine.ts'
+import type { TermOp } from '../../codegen/kernel-function.ts'
 import type { PlainOp } from './opcodes.ts'
 
 type Direct = Exclude<TermOp, 'fma' | 'finite' | 'select' | 'sign' | 'imin' | 'lanesum' | 'lanemax' | 'exp' | 'log' | 'tanh' | 'erf' | 'pow' | 'rounded'>

@@ -140,7 +140,7 @@ function pow(exponential: number, logarithm: number): WasmFunction {
   return b.function(choose(op('f32x4.eq', exponent, constant(0)), constant(1), some))
 }
 
-/** Twin of loops/random.ts: (key, at) -> [0, 1). */
+/** Twin of targets/interpreter/random.ts: (key, at) -> [0, 1). */
 function random(): WasmFunction {
   const b = new Body(['i32', 'i32'])
   const word = (value: number): Value => (c) => c.i32(value)

@@ -1,6 +1,6 @@
 import { invariant } from '../../invariant.ts'
-import type { Extent } from '../../loops/index-expression.ts'
-import { lanesOf, type Routine, type Statement, type Term, typeOf } from '../../loops/routine.ts'
+import type { Extent } from '../../ir/affine.ts'
+import { lanesOf, type Routine, type Statement, type Term, typeOf } from '../../codegen/kernel-function.ts'
 import { Accesses } from './accesses.ts'
 import { Code, type WasmFunction } from './encode.ts'
 import { growthOf, namesIn, namesOf } from './growth.ts'

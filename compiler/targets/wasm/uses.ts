@@ -1,4 +1,4 @@
-import { lanesOf, type Statement, type Term } from '../../loops/routine.ts'
+import { lanesOf, type Statement, type Term } from '../../codegen/kernel-function.ts'
 import { split } from './addresses.ts'
 
 /** How a name is used: by scalar operations, by vector operations (which want it in all four lanes), as part of an address. */

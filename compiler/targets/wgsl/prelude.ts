@@ -1,4 +1,4 @@
-import { ROW_GROUPS } from '../../../runtime/format.ts'
+import { ROW_GROUPS } from '../../../bundle/format.ts'
 
 /** What the runtime hands in with each dispatch: the layout of STEP_BYTES in the bundle's format. */
 export const STEP = `struct Step {
@@ -27,7 +27,7 @@ export const FUNCTIONS: Readonly<Record<string, string>> = {
   // The batch has no highest bit, which no compiler knows: what it is taken with is the same bits, and is not looked through.
   rounded: 'fn rounded(v: f32) -> f32 { return bitcast<f32>(bitcast<u32>(v) ^ (step.n >> 31u)); }',
   rounded4: 'fn rounded4(v: vec4<f32>) -> vec4<f32> { return bitcast<vec4<f32>>(bitcast<vec4<u32>>(v) ^ vec4<u32>(step.n >> 31u)); }',
-  // Twin of loops/random.ts.
+  // Twin of targets/interpreter/random.ts.
   random: `fn mix32(v: u32) -> u32 {
   var x = v;
   x ^= x >> 16u;

@@ -1,5 +1,5 @@
-import type { Extent } from '../../loops/index-expression.ts'
-import type { Routine, Statement, Term } from '../../loops/routine.ts'
+import type { Extent } from '../../ir/affine.ts'
+import type { Routine, Statement, Term } from '../../codegen/kernel-function.ts'
 import { FUNCTIONS, invocationId, STEP, WORKGROUP_ID } from './prelude.ts'
 
 export interface WgslKernel {

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { InputError } from '../../errors.ts'
+import { InputError } from '../../../bundle/errors.ts'
 import { endsOf, whatItIs } from './read.ts'
 import { decodePicture, needDecoder } from './sharp.ts'
 

@@ -1,4 +1,4 @@
-import { InputError } from '../../errors.ts'
+import { InputError } from '../../../bundle/errors.ts'
 
 /** The cells of a row, which are valid during the call alone, the row's number from 0, and the line that it begins in. */
 export type VisitRow = (cells: readonly string[], row: number, line: number) => void

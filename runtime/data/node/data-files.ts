@@ -1,4 +1,4 @@
-import type { CallEntry, InputEntry } from '../../format.ts'
+import type { CallEntry, InputEntry } from '../../../bundle/format.ts'
 import type { Dataset } from '../dataset.ts'
 import type { PictureShape } from './sharp.ts'
 

@@ -1,9 +1,9 @@
 import { readdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { InputError } from '../../errors.ts'
+import { InputError } from '../../../bundle/errors.ts'
 import { cifar10Dataset } from '../cifar10.ts'
 import type { Dataset } from '../dataset.ts'
-import { findPackage, howToInstall } from '../../node-package.ts'
+import { findPackage, howToInstall } from '../../loading/node/package.ts'
 import { idxDataset, idxLength } from '../idx.ts'
 import { namesIn, readBytes, readPacked, whatItIs } from './read.ts'
 

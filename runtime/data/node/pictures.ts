@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { basename, dirname } from 'node:path'
-import { sha256Of } from '../../digest.ts'
+import { sha256Of } from '../../../bundle/digest.ts'
 import type { Dataset } from '../dataset.ts'
 import { BYTE_SCALE } from '../bytes.ts'
 import { decodePicture, type PictureShape } from './sharp.ts'

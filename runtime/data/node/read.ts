@@ -1,8 +1,8 @@
 import { open, readdir, readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
-import { InputError } from '../../errors.ts'
-import { withFile } from '../../file-error.ts'
+import { InputError } from '../../../bundle/errors.ts'
+import { withFile } from '../../loading/file-error.ts'
 
 export const readBytes = (path: string): Promise<Uint8Array> => withFile(path, 'read', () => readFile(path))
 

@@ -1,5 +1,5 @@
-import { InputError } from '../../errors.ts'
-import { importPackage } from '../../node-package.ts'
+import { InputError } from '../../../bundle/errors.ts'
+import { importPackage } from '../../loading/node/package.ts'
 
 /** [c, h, w] of a decoded picture. */
 export type PictureShape = readonly [number, number, number]

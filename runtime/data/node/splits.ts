@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { InputError } from '../../errors.ts'
+import { InputError } from '../../../bundle/errors.ts'
 import { entriesOf, holdsPictures, isPicture, subfolders } from './walk.ts'
 
 /** What folders of a data set are called, in any case. */

@@ -1,7 +1,7 @@
 import type { Dirent } from 'node:fs'
 import { readdir, realpath, stat } from 'node:fs/promises'
 import { extname, join } from 'node:path'
-import { withFile } from '../../file-error.ts'
+import { withFile } from '../../loading/file-error.ts'
 import { byCodeUnits } from './read.ts'
 
 /** What is read as a picture: by `sharp`, as its package comes. */

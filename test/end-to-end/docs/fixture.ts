@@ -5,7 +5,7 @@ import sharp from 'sharp'
 import { compile } from '../../../compiler/index.ts'
 import { type Bundle, open, wasm } from '../../../runtime/index.ts'
 import { writeBundle } from '../../../runtime/node.ts'
-import { writeSafetensors } from '../../../runtime/safetensors.ts'
+import { writeSafetensors } from '../../../runtime/loading/safetensors.ts'
 import { root } from './pages.ts'
 
 /** The names of samples/mnist.net in little: what it computes is asked elsewhere. */

@@ -1,0 +1,15 @@
+import { plain, UNPRINTABLE } from './plain.ts'
+
+/** Why these cannot be names of classes; undefined if they can. */
+export function namesProblem(names: readonly string[], classes?: number): string | undefined {
+  const seen = new Set<string>()
+  for (const name of names) {
+    if (typeof name !== 'string' || name === '') return 'a class without a name'
+    // What is printed on terminals and written into files may not command them.
+    if (UNPRINTABLE.test(name)) return `a control character in the name of class "${plain(name, 40)}"`
+    if (name.length > 255) return `a class with a name of ${name.length} letters (${name.slice(0, 40)}...)`
+    if (seen.has(name)) return `two classes ${name}`
+    seen.add(name)
+  }
+  return classes !== undefined && names.length !== classes ? `${names.length} names for ${classes} classes` : undefined
+}

@@ -1,0 +1,248 @@
+import { invariant } from '../../invariant.ts'
+import { elementsPerSample, showShape, type Tensor } from '../../ir/tensor.ts'
+import { walk } from '../../ir/expression.ts'
+import { type Axis, axesOf, type Extent, type Index, index, plus, times } from '../../ir/affine.ts'
+
+import { type Equation, reads, writes } from '../../ir/equation.ts'
+import { type BufferOf, bindingsOf } from '../gpu/lower.ts'
+import type { Loop, Nest, Phase } from './loop-nest.ts'
+import { Place } from '../point.ts'
+import { Reductions } from '../reduction-emitter.ts'
+import type { Routine, Staging, Statement, Term } from '../kernel-function.ts'
+import { int, range, Terms } from '../builder.ts'
+import { linearIndex } from '../expression-emitter.ts'
+
+/** Elements before and after any tensor that may be read, whatever they are: the runtime leaves that much room. */
+const MARGIN = 16384
+
+/**
+ * Writes a nest out as the text of one item: phase after phase, loop in loop. Where four points or more do not divide an
+ * axis, the last tile is moved back and overlaps the one before: it computes some points again, and needs no masks.
+ */
+export function lowerItems(equation: Equation, nest: Nest, bufferOf: BufferOf = () => undefined): Routine {
+  return new ItemLowering(equation, nest, bufferOf).run()
+}
+
+class ItemLowering {
+  private readonly equation: Equation
+  private readonly nest: Nest
+  private readonly terms: Terms
+  private readonly bindings: Routine['bindings']
+  private readonly staging: readonly Staging[]
+  private readonly slots: ReadonlyMap<Tensor, number>
+  private readonly written: ReadonlySet<Tensor>
+  private readonly bufferOf: BufferOf
+
+  constructor(equation: Equation, nest: Nest, bufferOf: BufferOf) {
+    this.equation = equation
+    this.nest = nest
+    this.terms = new Terms(equation.name)
+    this.bindings = bindingsOf(equation, bufferOf, (name) => this.terms.unique(name))
+    let offset = 0
+    this.staging = nest.staging.map((tensor) => {
+      const here = { name: this.terms.unique(tensor.name.replace(/\W+/g, '_')), tensor, offset }
+      // Vectors are read a little beyond the end; neighbours start on other cache lines.
+      offset += Math.ceil((elementsPerSample(tensor.shape) + 16) / 16) * 16
+      return here
+    })
+    this.slots = new Map([...this.bindings, ...this.staging].map((b, i) => [b.tensor, i]))
+    this.written = new Set([...writes(equation), ...nest.staging])
+    this.bufferOf = bufferOf
+  }
+
+  run(): Routine {
+    const { terms, nest, equation } = this
+    terms.open()
+    let place = Place.empty
+    const grid: { name: string; extent: Extent }[] = []
+    for (const a of nest.grid) {
+      const variable = terms.variable(a, 1, 0)
+      grid.push({ name: terms.name(variable), extent: variable.extent })
+      place = place.with(a, index(variable))
+    }
+    if (grid.length === 0) grid.push({ name: terms.unique('only'), extent: 1 })
+    if (nest.rounds) this.rounds(nest.rounds, place)
+    else this.phases(place)
+    return {
+      name: equation.name,
+      layers: equation.layers,
+      summary: summary(equation, nest, this.bindings),
+      bindings: this.bindings,
+      staging: this.staging,
+      locals: terms.locals(),
+      grid,
+      body: terms.scopes[0]!.statements,
+    }
+  }
+
+  private rounds({ axis: a, clear, finish }: NonNullable<Nest['rounds']>, place: Place): void {
+    this.phase(clear, place)
+    this.terms.loop(a, 1, (at) => {
+      const here = place.with(a, at)
+      this.terms.skipping(this.imagesBeyond(here), () => this.phases(here))
+    })
+    if (finish) this.phase(finish, place)
+  }
+
+  /** What a round is for nothing without: chunks of the batch may be uneven. */
+  private imagesBeyond(place: Place): Term[] {
+    const found = new Map<string, Term>()
+    for (const { equation } of this.nest.phases.flatMap((p) => ('each' in p ? p.phases : [p]))) {
+      const values = new Reductions(equation, { tile: new Map(), unroll: new Map() }, this.terms, this.slots)
+      for (const s of equation.stores) {
+        for (const node of walk(s.value)) {
+          if (node.kind !== 'guard' || node.otherwise !== 0) continue
+          for (const g of node.guards) {
+            if (g.kind !== 'within' || g.extent !== 'n' || !axesOf(g.at).every((a) => place.has(a))) continue
+            const condition = this.terms.within(values.at(g.at, place), 'n')
+            found.set(this.terms.key(condition), condition)
+          }
+        }
+      }
+    }
+    return [...found.values()]
+  }
+
+  private phases(place: Place): void {
+    for (const phase of this.nest.phases) {
+      if ('each' in phase) this.terms.loop(phase.each, 1, (at) => { for (const inner of phase.phases) this.phase(inner, place.with(phase.each, at)) })
+      else this.phase(phase, place)
+    }
+  }
+
+  private phase(phase: Phase, place: Place): void {
+    this.terms.skipping(phase.per ? [this.isNew(phase.per, place)] : [], () => this.write(phase, place))
+  }
+
+  /** Whether no item that this thread has just done was the same along some axes of the grid. */
+  private isNew(per: readonly Axis[], place: Place): Term {
+    const { terms } = this
+    const { grid } = this.nest
+    const done: Term = { kind: 'done' }
+    const isPrefix = per.length > 0 && per.every((a, i) => a === grid[i])
+    if (isPrefix) {
+      // Items count the other axes fastest.
+      const others = grid.slice(per.length).map((a) => terms.indexTerm(place.get(a)!))
+      if (others.length === 0) return { kind: 'truth', value: true }
+      const sum = others.reduce((a, b) => terms.op('iadd', [a, b], 'i32'))
+      return terms.op('ieq', [terms.op('imin', [done, sum], 'i32'), int(0)], 'bool')
+    }
+    invariant(per.every((a, i) => a === grid[grid.length - per.length + i]), `${this.equation.name}: ${per.map((a) => a.name).join()} are not the last axes of the grid`)
+    const count = per.reduce((p, a) => p * (a.extent as number), 1)
+    return terms.op('within', [done, int(count)], 'bool')
+  }
+
+  private write(phase: Phase, place: Place): void {
+    const { equation, across, unroll } = phase
+    // What reads its own result would take points that are computed twice for new ones.
+    const exact = isInPlace(equation, this.bufferOf)
+    const values = new Reductions(equation, { tile: new Map(), unroll, ...(across && { across }) }, this.terms, this.slots, { margin: MARGIN, asWritten: true, written: { tensors: this.written, depth: this.terms.scopes.length - 1 } })
+    const roots = equation.stores.map((s) => s.value)
+    const open = (points: readonly Place[], loops: readonly Loop[]): void => {
+      values.hoistReductions(roots, points)
+      const [next, ...inner] = loops
+      if (!next) return this.store(equation, phase.together ?? Infinity, values, points)
+      this.tiles(next, exact, (tile) => open(points.flatMap(tile), inner))
+    }
+    open([place], phase.loops)
+  }
+
+  /** Calls `inside` for the tiles of an axis, with what a place becomes in it. */
+  private tiles({ axis: a, tile, lanes = false }: Loop, exact: boolean, inside: (points: (place: Place) => Place[]) => void): void {
+    const { terms } = this
+    const width = lanes ? 4 : 1
+    if (typeof a.extent !== 'number') {
+      invariant(tile === 1 && !lanes, `${a.name} cannot be tiled`)
+      return terms.loop(a, 1, (at) => inside((p) => [p.with(a, at)]))
+    }
+    const { extent } = a
+    const size = tile * width
+    const at = (p: Place, start: ReturnType<typeof index>, offset: number): Place => (lanes ? p.withLanes(a, plus(start, offset)) : p.with(a, plus(start, offset)))
+    if (exact && extent % size !== 0) {
+      // Whole tiles, then one by one.
+      const whole = Math.floor(extent / size)
+      if (whole > 0) terms.rounds(a, whole, (round) => inside((p) => range(tile).map((j) => at(p, times(round, size), j * width))))
+      return inside((p) => range(extent - whole * size).map((j) => p.with(a, index(whole * size + j))))
+    }
+    if (extent < size) {
+      const starts = [...new Set(range(tile).map((j) => Math.min(j * width, Math.max(0, extent - width))))]
+      return inside((p) => starts.map((start) => at(p, index(0), start)))
+    }
+    if (extent % size === 0) {
+      return terms.rounds(a, extent / size, (round) => inside((p) => range(tile).map((j) => at(p, times(round, size), j * width))))
+    }
+    terms.rounds(a, Math.ceil(extent / size), (round) => {
+      const last = extent - size
+      const start = terms.bind(`${a.name}_start`, last + 1, terms.op('imin', [terms.indexTerm(times(round, size)), int(last)], 'i32'))
+      inside((p) => range(tile).map((j) => at(p, index(start), j * width)))
+    })
+  }
+
+  private store(equation: Equation, together: number, values: Reductions, points: readonly Place[]): void {
+    if (equation.stores.length <= together) return this.storeGroup(equation, equation.stores, values, points)
+    for (let i = 0; i < equation.stores.length; i += together) {
+      this.terms.step(() => this.storeGroup(equation, equation.stores.slice(i, i + together), values, points))
+    }
+  }
+
+  private storeGroup(equation: Equation, group: Equation['stores'], values: Reductions, points: readonly Place[]): void {
+    const counted = group.filter((s) => s.counts).map((s) => ({ binding: this.slots.get(s.tensor)!, values: points.map((place) => values.value(s.value, place)) }))
+    const found: Stored[] = group.filter((s) => !s.counts).flatMap((s) => {
+      const linear = linearIndex(s.tensor, s.at)
+      const entries = new Map<string, Stored>()
+      for (const given of points) {
+        const lanes = values.lanesOfIndex(linear, given)
+        invariant(lanes, `${equation.name}: ${s.tensor.name} is stored at uneven distances`)
+        const place = lanes.step === 0 ? given.lane(0) : given
+        entries.set(`${lanes.first.key}${place.lanes ? '*' : ''}`, { binding: this.slots.get(s.tensor)!, index: lanes.first, step: place.lanes ? lanes.step : 0, value: values.value(s.value, place) })
+      }
+      return [...entries.values()]
+    })
+    const target: Statement[] = this.terms.innermost.statements
+    const done = new Set<Stored>()
+    for (const entry of found) {
+      if (done.has(entry)) continue
+      const at = this.terms.indexTerm(entry.index)
+      const woven = entry.step === 2 || entry.step >= 4 ? neighbours(entry, found) : undefined
+      if (woven) {
+        for (const other of woven) done.add(other)
+        target.push({ kind: 'weave', binding: entry.binding, at, values: woven.map((w) => w.value), step: entry.step })
+      } else if (entry.step > 0) target.push({ kind: 'store', binding: entry.binding, at, value: entry.value, lanes: 4, step: entry.step })
+      else target.push({ kind: 'store', binding: entry.binding, at, value: entry.value })
+    }
+    for (const each of counted) target.push({ kind: 'count', ...each })
+  }
+}
+
+interface Stored {
+  readonly binding: number
+  readonly index: Index
+  /** 0: one value. */
+  readonly step: number
+  readonly value: Term
+}
+
+/** Stores beside one whose lanes lie apart, in order: two that fill its gaps, or four. */
+function neighbours(first: Stored, all: readonly Stored[]): Stored[] | undefined {
+  const found = range(Math.min(4, first.step)).map((i) => all.find((other) =>
+    other.binding === first.binding && other.step === first.step && other.index.termsKey === first.index.termsKey && other.index.constant === first.index.constant + i))
+  return found.every((s) => s !== undefined) ? found as Stored[] : undefined
+}
+
+function isInPlace(e: Equation, bufferOf: BufferOf): boolean {
+  const written = new Set<Tensor>(writes(e))
+  const buffers = new Set([...written].map(bufferOf))
+  return reads(e).some((t) => written.has(t) || (bufferOf(t) !== undefined && buffers.has(bufferOf(t))))
+}
+
+/** The head of a kernel's text. */
+function summary(e: Equation, nest: Nest, bindings: Routine['bindings']): string[] {
+  const shapes = (of: readonly { name: string; tensor: Tensor }[]): string => of.map((b) => `${b.name} ${showShape(b.tensor.shape)}`).join(', ')
+  return [
+    `${e.name}: ${e.stores.map((s) => `${s.tensor.name} ${showShape(s.tensor.shape)}`).join(', ')}`,
+    `reads ${shapes(bindings.filter((b) => b.access === 'read')) || 'nothing'}`,
+    ...(e.sides.length > 0 ? [`${e.sides.map((s) => `${s.kind} of ${s.source.name}`).join(', ')} on the way`] : []),
+    nest.summary,
+  ]
+}
+

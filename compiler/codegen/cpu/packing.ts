@@ -1,0 +1,145 @@
+import { type Shape, tensor, type Tensor } from '../../ir/tensor.ts'
+import { children, type Expression, load, mapChildren } from '../../ir/expression.ts'
+import { freeAxes } from '../../ir/free-axes.ts'
+import { type Axis, axis, axesOf, combine, divide, type Index, type IndexLike, minus, plus, remainder, times } from '../../ir/affine.ts'
+import { type Equation, equation, store } from '../../ir/equation.ts'
+
+/** A factor of a sum, prepared for an item: what its prologue gives, padding included, so that windows slide over it freely. */
+export interface Staged {
+  /** Fills `into`. */
+  readonly pack: Equation
+  readonly into: Tensor
+  /** What the factor is to be read as. */
+  readonly value: Expression
+  /** The axis of `pack` along which the factor's own memory runs. */
+  readonly along: Axis
+}
+
+/** An output axis and a reduced one that move the same index, or one that moves it alone. */
+interface Dimension {
+  readonly axes: readonly Axis[]
+  /** index = step of axes[0] * axes[0] + step of axes[1] * axes[1], up to a factor and a constant. */
+  readonly steps: readonly number[]
+}
+
+/**
+ * Prepares `factor`, whose axes in `fixed` stand still. Along `lanes` neighbours shall lie side by side even where windows
+ * step; `innermost` says which index is to run fastest, if not the last. Undefined where indices are divided.
+ */
+export function stage(name: string, factor: Expression, fixed: ReadonlySet<Axis>, lanes: Axis, innermost?: Axis): Staged | undefined {
+  const found = dimensionsOf(factor, fixed)
+  const isInner = (d: Dimension): boolean => innermost !== undefined && d.axes.includes(innermost)
+  const dimensions = found && [...found.filter((d) => !isInner(d)), ...found.filter(isInner)]
+  if (!dimensions || dimensions.length === 0) return undefined
+  const packAxes: Axis[] = []
+  const packAt: IndexLike[] = []
+  const readAt: IndexLike[] = []
+  const shape: number[] = []
+  let fastest: Axis | undefined
+  const map: { axes: readonly Axis[]; steps: readonly number[]; by: Index }[] = []
+  for (const d of dimensions) {
+    // From 0 on: where an axis moves it backwards, the lowest value is taken off.
+    const extents = d.axes.map((a) => a.extent as number)
+    const lowest = d.steps.reduce((sum, step, i) => sum + Math.min(0, step * (extents[i]! - 1)), 0)
+    const size = d.steps.reduce((sum, step, i) => sum + Math.abs(step) * (extents[i]! - 1), 1)
+    const whole = combine([[1, -lowest], ...d.steps.map((step, i) => [step, d.axes[i]!] as const)])
+    const at = d.axes.indexOf(lanes)
+    const step = at < 0 ? 1 : d.steps[at]!
+    if (step < 0) return undefined
+    if (step === 1) {
+      const along = axis(d.axes[0]!.name, at < 0 || innermost ? size : roundUp(size))
+      if (at >= 0) fastest = along
+      packAxes.push(along)
+      packAt.push(along)
+      readAt.push(whole)
+      shape.push(along.extent as number)
+      map.push({ axes: d.axes, steps: d.steps, by: plus(along, lowest) })
+      continue
+    }
+    // Every step-th element in a row of its own: windows that step then read neighbours.
+    const phase = axis(`${lanes.name}_phase`, step)
+    const along = axis(lanes.name, roundUp(Math.ceil(size / step)))
+    fastest = along
+    const others = minus(whole, times(lanes, step))
+    packAxes.push(phase, along)
+    packAt.push(phase, along)
+    readAt.push(remainder(others, step), plus(lanes, divide(others, step)))
+    shape.push(step, along.extent as number)
+    map.push({ axes: d.axes, steps: d.steps, by: plus(times(along, step), phase, lowest) })
+  }
+  const into = tensor(name, shape as Shape)
+  const moved = moveAxes(factor, map)
+  const pack = equation(name, [], [...fixedOf(factor, fixed), ...packAxes], [store(into, packAt, moved)])
+  return { pack, into, value: load(into, ...readAt), along: fastest ?? packAxes.at(-1)! }
+}
+
+const fixedOf = (factor: Expression, fixed: ReadonlySet<Axis>): Axis[] => [...freeAxes(factor)].filter((a) => fixed.has(a))
+
+const roundUp = (size: number): number => Math.ceil(size / 4) * 4
+
+/** The indices that axes move, in the order in which the tensors have them. */
+function dimensionsOf(factor: Expression, fixed: ReadonlySet<Axis>): Dimension[] | undefined {
+  const found: { axes: Axis[]; steps: number[] }[] = []
+  let fits = true
+  const take = (at: Index): void => {
+    if (at.terms.some(({ atom }) => atom.kind !== 'axis' && axesOf(atom.of).some((a) => !fixed.has(a)))) { fits = false; return }
+    const moving = at.terms.flatMap(({ atom, coefficient }) => (atom.kind === 'axis' && !fixed.has(atom.axis) ? [{ a: atom.axis, coefficient }] : []))
+    if (moving.length === 0) return
+    if (moving.some(({ a }) => typeof a.extent !== 'number')) { fits = false; return }
+    const known = found.find((d) => moving.some(({ a }) => d.axes.includes(a)))
+    if (!known) {
+      const smallest = Math.min(...moving.map(({ coefficient }) => Math.abs(coefficient)))
+      const sign = moving.some(({ coefficient }) => coefficient > 0) ? 1 : -1
+      const steps = moving.map(({ coefficient }) => sign * coefficient / (moving.length === 1 ? Math.abs(coefficient) : gcd(moving.map((m) => m.coefficient)) || smallest))
+      found.push({ axes: moving.map(({ a }) => a), steps })
+      return
+    }
+    const ratio = moving[0]!.coefficient / known.steps[known.axes.indexOf(moving[0]!.a)]!
+    if (moving.length !== known.axes.length || !moving.every(({ a, coefficient }) => known.axes.includes(a) && coefficient === ratio * known.steps[known.axes.indexOf(a)]!)) fits = false
+  }
+  const seen = new Set<Expression>()
+  const visit = (node: Expression): void => {
+    if (seen.has(node)) return
+    seen.add(node)
+    if (node.kind === 'load') node.at.forEach(take)
+    else if (node.kind === 'position' || node.kind === 'random') take(node.at)
+    else if (node.kind === 'reduce') fits = false
+    for (const child of children(node)) visit(child)
+    // Behind the loads: their order is that of memory.
+    if (node.kind === 'guard') for (const g of node.guards) take(g.at)
+  }
+  visit(factor)
+  const moving = [...freeAxes(factor)].filter((a) => !fixed.has(a))
+  return fits && moving.every((a) => found.some((d) => d.axes.includes(a))) ? found : undefined
+}
+
+const gcd = (numbers: readonly number[]): number => numbers.map(Math.abs).reduce((a, b) => { while (b) [a, b] = [b, a % b]; return a })
+
+/** Reads the index that several axes moved from one axis instead. */
+function moveAxes(factor: Expression, map: readonly { axes: readonly Axis[]; steps: readonly number[]; by: Index }[]): Expression {
+  const move = (at: Index): Index => {
+    let result: Index = at
+    for (const { axes, steps, by } of map) {
+      const term = at.terms.find(({ atom }) => atom.kind === 'axis' && atom.axis === axes[0])
+      if (!term) continue
+      const ratio = term.coefficient / steps[0]!
+      result = combine([[1, result], ...axes.map((a, i) => [-ratio * steps[i]!, a] as const), [ratio, by]])
+    }
+    return result
+  }
+  const seen = new Map<Expression, Expression>()
+  const visit = (node: Expression): Expression => {
+    const known = seen.get(node)
+    if (known) return known
+    let result: Expression
+    if (node.kind === 'load') result = { ...node, at: node.at.map(move) }
+    else if (node.kind === 'position' || node.kind === 'random') result = { ...node, at: move(node.at) }
+    else {
+      result = mapChildren(node, visit)
+      if (result.kind === 'guard') result = { ...result, guards: result.guards.map((g) => ({ ...g, at: move(g.at) })) }
+    }
+    seen.set(node, result)
+    return result
+  }
+  return visit(factor)
+}

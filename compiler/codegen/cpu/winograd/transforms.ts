@@ -1,0 +1,200 @@
+import type { Shape } from '../../../ir/tensor.ts'
+import { add, constant, type Expression, mul, sub, walk } from '../../../ir/expression.ts'
+import type { Axis } from '../../../ir/affine.ts'
+import { strideOf } from '../../../ir/reshape.ts'
+
+/*
+ * Convolution by Winograd's minimal filtering F(m x m, r x r) (Lavin & Gray 2016): with n = m + r - 1, a tile of m x m
+ * outputs takes n x n products instead of m m r r: F(4x4, 3x3) 36 for 144, F(2x2, 5x5) 36 for 100. With tiles d of n x n
+ * inputs and windows g:
+ *
+ *   y = A' [ (G g G') * (B' d B) ] A
+ *
+ * where * goes element by element and sums over channels are matrix products, one for each of the n x n elements.
+ */
+
+export type Matrix = readonly (readonly number[])[]
+
+interface Transforms {
+  readonly input: Matrix
+  readonly weight: Matrix
+  readonly output: Matrix
+}
+
+/**
+ * Points at which polynomials are evaluated, beside infinity: small, so that little is lost in float32 (Barabasz et al. 2020).
+ * Of those with both signs, both stand together: their rows share work.
+ */
+const POINTS: Readonly<Record<number, readonly number[]>> = { 4: [0, 1, -1], 6: [0, 1, -1, 2, -0.5], 8: [0, 1, -1, 2, -2, 0.5, -0.5] }
+
+/** Outputs of a tile along a row, the best first. */
+export const TILE_SIZES: Readonly<Record<number, readonly number[]>> = { 3: [4, 2], 5: [4, 2] }
+
+/** Tiles of a picture. */
+export interface Tiling {
+  /** Outputs of a tile along a row. */
+  readonly m: number
+  readonly down: number
+  readonly across: number
+  /** From one tile to the next. Less than m: tiles overlap, and what lies in two of them is computed twice. */
+  readonly stepDown: number
+  readonly stepAcross: number
+}
+
+/**
+ * How tiles cover a picture: side by side, or, if `mayOverlap`, evenly so that the last ends where the picture does: 7 x 7
+ * is four tiles of 4 x 4. Undefined where that takes more than half of the products that direct sums take.
+ */
+export function tilingOf(window: number, height: number, width: number, mayOverlap: boolean): Tiling | undefined {
+  const sizes = TILE_SIZES[window] ?? []
+  const even = sizes.find((m) => height % m === 0 && width % m === 0 && height * width >= LEAST_PIXELS)
+  if (even) return { m: even, down: height / even, across: width / even, stepDown: even, stepAcross: even }
+  if (!mayOverlap) return undefined
+  for (const m of sizes) {
+    const [down, across] = [Math.ceil(height / m), Math.ceil(width / m)]
+    if (down < 2 || across < 2) continue
+    const [stepDown, stepAcross] = [(height - m) / (down - 1), (width - m) / (across - 1)]
+    if (!Number.isInteger(stepDown) || !Number.isInteger(stepAcross)) continue
+    if (2 * down * across * (m + window - 1) ** 2 > height * width * window ** 2) continue
+    return { m, down, across, stepDown, stepAcross }
+  }
+  return undefined
+}
+
+/** Rows of a transformation that are computed together: pairs share work, while registers last. */
+export const rowsTogether = (size: number): number => size * (size >= 8 ? 2 : 1)
+
+/** The matrices of Toom and Cook for `m` outputs and a window of `r`. */
+export function transformsOf(m: number, r: number): Transforms {
+  const size = m + r - 1
+  const points = POINTS[size]!
+  const without = (j: number): number[] => points.filter((_, l) => l !== j)
+  const norm = (j: number): number => without(j).reduce((p, other) => p * (points[j]! - other), 1)
+  // Infinity comes second: pairs of points then start at even places.
+  const second = <T>(infinity: T, [first, ...others]: readonly T[]): T[] => [first!, infinity, ...others]
+  return {
+    input: second(expand(points), points.map((_, j) => padded(expand(without(j)), size))),
+    weight: second(padded([...Array<number>(r - 1).fill(0), 1], r), points.map((p, j) => Array.from({ length: r }, (_, k) => p ** k / norm(j)))),
+    output: Array.from({ length: m }, (_, i) => second(i === m - 1 ? 1 : 0, points.map((p) => p ** i))),
+  }
+}
+
+/** Coefficients of (x - a)(x - b)..., the lowest first. */
+const expand = (roots: readonly number[]): number[] =>
+  roots.reduce<number[]>((c, root) => [...c, 0].map((_, i) => (c[i - 1] ?? 0) - root * (c[i] ?? 0)), [1])
+
+const padded = (row: readonly number[], size: number): number[] => Array.from({ length: size }, (_, i) => row[i] ?? 0)
+
+/** Fewer channels of one side do not pay for the transformation of the other: the larger a window, the fewer will do. */
+export const LEAST_CHANNELS = 16
+export const LEAST_INPUTS: Readonly<Record<number, number>> = { 3: 8, 5: 3 }
+/** Fewer tiles do not pay for the windows' transformation: four of 4 x 4 do what sixteen of 2 x 2 do. */
+const LEAST_PIXELS = 64
+/** Transformed inputs of an item, in elements: they should stay in the second cache. */
+export const GOOD_ITEM = 160 * 1024
+export const MOST_ITEM = 2 ** 20
+
+/** Whether windows lie at every place, and their elements side by side. */
+export const isDense = (f: Expression, a: Axis, k: Axis): boolean =>
+  walk(f).every((node) => node.kind !== 'load' || node.at.every((at) => [0, 1].includes(strideOf(at, a) ?? 2) && [-1, 0, 1].includes(strideOf(at, k) ?? 2)))
+
+/** Whether a factor reads along an axis against the direction in which its windows are counted. */
+export const backwards = (f: Expression, k: Axis, a: Axis): boolean =>
+  walk(f).some((node) => node.kind === 'load' && node.at.some((at) => (strideOf(at, k) ?? 0) * (strideOf(at, a) ?? 0) < 0))
+
+export const showElements = (shapes: readonly Shape[]): string => shapes.map((s) => s.join('x')).join(' and ')
+
+/** Elements from one to the next: an odd number of cache lines, so that all of them can be in the first cache at once. */
+export const plane = (elements: number): number => 16 * (Math.ceil(elements / 16) | 1)
+
+export type Tile = readonly (readonly Expression[])[]
+
+export const matrixOf = (rows: number, columns: number, at: (i: number, j: number) => Expression): Tile =>
+  Array.from({ length: rows }, (_, i) => Array.from({ length: columns }, (_, j) => at(i, j)))
+
+const transpose = (m: Tile): Tile => m[0]!.map((_, j) => m.map((row) => row[j]!))
+export const flatten = (m: Tile): Expression[] => m.flat()
+
+/** M' of a matrix. */
+export const columnsOf = (m: Matrix): Matrix => m[0]!.map((_, j) => m.map((row) => row[j]!))
+
+/** M x M', rows first: what rows have in common is computed once. */
+export function sandwich(m: Matrix, x: Tile): Tile {
+  const apply = m.length < m[0]!.length ? applyPaired : applyRows
+  return transpose(apply(m, transpose(apply(m, x))))
+}
+
+/**
+ * M x where columns differ in signs alone, as those of points p and -p do when results are put together: sums and
+ * differences of what they are multiplied by serve all rows.
+ */
+function applyPaired(m: Matrix, x: Tile): Tile {
+  const columns = columnsOf(m)
+  const [factors, values]: [number[][], Expression[][]] = [[], []]
+  const done = new Set<number>()
+  columns.forEach((column, i) => {
+    if (done.has(i)) return
+    const twin = columns.findIndex((other, o) => o > i && !done.has(o) && isTwin(column, other))
+    if (twin < 0) {
+      factors.push([...column])
+      values.push([...x[i]!])
+      return
+    }
+    done.add(twin)
+    const other = columns[twin]!
+    factors.push(column.map((factor, r) => (factor === other[r] ? factor : 0)), column.map((factor, r) => (factor === other[r] ? 0 : factor)))
+    values.push(x[i]!.map((value, j) => add(value, x[twin]![j]!)), x[i]!.map((value, j) => sub(value, x[twin]![j]!)))
+  })
+  return m.map((_, r) => x[0]!.map((_, j) => combination(factors.map((f) => f[r]!), values.map((v) => v[j]!))))
+}
+
+/**
+ * M x. Rows that differ in signs alone, as those of points p and -p do, share the sums of what has the same sign in both
+ * and of what has not; elements with the same factor are summed up before they are multiplied.
+ */
+function applyRows(m: Matrix, x: Tile): Tile {
+  const columns = x[0]!.map((_, j) => x.map((row) => row[j]!))
+  const results: Expression[][] = []
+  m.forEach((row, r) => {
+    if (results[r]) return
+    const twin = m.findIndex((other, o) => o > r && !results[o] && isTwin(row, other))
+    if (twin < 0) {
+      results[r] = columns.map((column) => combination(row, column))
+      return
+    }
+    const same = row.map((factor, i) => (factor === m[twin]![i] ? factor : 0))
+    const other = row.map((factor, i) => (factor === m[twin]![i] ? 0 : factor))
+    const parts = columns.map((column) => [combination(same, column), combination(other, column)] as const)
+    results[r] = parts.map(([a, b]) => add(a, b))
+    results[twin] = parts.map(([a, b]) => sub(a, b))
+  })
+  return results
+}
+
+/** Whether two rows differ in signs, here and there. */
+const isTwin = (a: readonly number[], b: readonly number[]): boolean =>
+  a.every((factor, i) => Math.abs(factor) === Math.abs(b[i]!))
+  && a.some((factor, i) => factor !== 0 && factor === b[i]) && a.some((factor, i) => factor !== b[i])
+
+function combination(factors: readonly number[], values: readonly Expression[]): Expression {
+  const sums = new Map<number, Expression | undefined>()
+  // The first of each factor decides its sign, so that sums start with what is added.
+  const signs = new Map<number, number>()
+  const order = [...factors.keys()].filter((i) => factors[i] !== 0).sort((i, j) => Math.sign(factors[j]!) - Math.sign(factors[i]!))
+  for (const i of order) {
+    const size = Math.abs(factors[i]!)
+    const sign = Math.sign(factors[i]!)
+    const known = sums.get(size)
+    if (!known) {
+      sums.set(size, values[i]!)
+      signs.set(size, sign)
+    } else sums.set(size, sign === signs.get(size) ? add(known, values[i]!) : sub(known, values[i]!))
+  }
+  let total: Expression | undefined
+  for (const [size, value] of [...sums].sort(([p], [q]) => signs.get(q)! - signs.get(p)!)) {
+    const term = size === 1 ? value! : mul(value!, size)
+    if (!total) total = signs.get(size)! > 0 ? term : sub(constant(0), term)
+    else total = signs.get(size)! > 0 ? add(total, term) : sub(total, term)
+  }
+  return total!
+}

@@ -1,0 +1,252 @@
+import { type Expression, type Guard, mapChildren, walk } from '../../ir/expression.ts'
+import { freeAxes } from '../../ir/free-axes.ts'
+import { type Axis, axis, axesOf, combine, divide, type Index, index, type IndexLike, plus, remainder } from '../../ir/affine.ts'
+import { isContraction } from '../../ir/cost.ts'
+import type { Equation } from '../../ir/equation.ts'
+import { reductions } from '../../ir/reduction-list.ts'
+import type { Schedule } from './schedule.ts'
+import { range } from '../builder.ts'
+import { linearIndex, type Reduction } from '../expression-emitter.ts'
+
+/**
+ * A factor of a sum of products as a workgroup stages it: a box of values that its points and steps need. Rows of a picture
+ * and of a window that slides over it meet in one coordinate, so what neighbouring windows share is there once.
+ */
+export interface Stage {
+  /** The factor over `dims`, and over its axes, which now stand for where the workgroup's block begins. */
+  readonly value: Expression
+  readonly dims: readonly StageDim[]
+  /** Elements are vectors of four points along `lanes`. */
+  readonly lanes: StageDim | undefined
+}
+
+/** A coordinate in the box: `sum of factor * (axis - where the block begins along it) + shift`. */
+export interface StageDim {
+  readonly coordinate: Axis
+  readonly parts: readonly (readonly [axis: Axis, factor: number])[]
+  readonly shift: number
+  /** Values along it; of the one in lanes: fours. */
+  readonly extent: number
+}
+
+export interface Staging {
+  readonly main: Reduction
+  readonly stages: readonly [Stage, Stage]
+  /** Points along every output axis that a workgroup computes, steps along every reduced axis that it stages. */
+  readonly spans: ReadonlyMap<Axis, number>
+}
+
+/** The one sum of products of an equation that has no other reduction. */
+export function onlyContraction(e: Equation): Reduction | undefined {
+  const found = [...new Set(e.stores.flatMap((s) => reductions(s.value)))]
+  return found.length === 1 && isContraction(found[0]!) ? found[0] : undefined
+}
+
+/** What a schedule stages; undefined where the equation has no such sum. */
+export function stagingOf(e: Equation, schedule: Schedule): Staging | undefined {
+  const main = onlyContraction(e)
+  if (!main || !schedule.stage || !schedule.group) return undefined
+  const spans = spansOf(e, main, schedule)
+  const { a, b } = main.body as Extract<Expression, { kind: 'binary' }>
+  return { main, stages: [stageOf(a, spans, schedule.lanes), stageOf(b, spans, schedule.lanes)], spans }
+}
+
+const spansOf = (e: Equation, main: Reduction, { tile, group, stage }: Pick<Schedule, 'tile' | 'group' | 'stage'>): Map<Axis, number> => new Map<Axis, number>([
+  ...e.axes.map((a) => [a, (tile.get(a) ?? 1) * (group?.get(a) ?? 1)] as const),
+  ...main.axes.map((a) => [a, stage?.get(a) ?? 1] as const),
+])
+
+/** How many numbers of each factor a schedule would stage. For many schedules of one equation. */
+export function stageSizes(e: Equation, main: Reduction): (schedule: Pick<Schedule, 'tile' | 'group' | 'stage'>) => [number, number] {
+  const { a, b } = main.body as Extract<Expression, { kind: 'binary' }>
+  const [ofA, ofB] = [sizeOf(a), sizeOf(b)]
+  const reduced = new Set(main.axes)
+  const computed = new Set(e.axes)
+  return ({ tile, group, stage }) => {
+    // As `spansOf` has them, of those axes alone that are asked for.
+    const span = (a: Axis): number => (reduced.has(a) ? (stage?.get(a) ?? 1) : computed.has(a) ? (tile.get(a) ?? 1) * (group?.get(a) ?? 1) : 1)
+    return [ofA(span), ofB(span)]
+  }
+}
+
+function sizeOf(factor: Expression): (span: (a: Axis) => number) => number {
+  const forms = formsOf(factor)
+  const axes = [...freeAxes(factor)]
+  // By which axes move, a digit each: of the two factors of a sum of products none has fifty.
+  const known = new Map<number, readonly (readonly [Axis[], readonly number[] | undefined])[]>()
+  return (span) => {
+    const key = axes.reduce((digits, a) => 2 * digits + (span(a) > 1 ? 1 : 0), 0)
+    let groups = known.get(key)
+    if (!groups) known.set(key, groups = components(axes.filter((a) => span(a) > 1), forms).map((group) => [group, proportionOf(group, forms)] as const))
+    return groups.reduce((product, [group, base]) => {
+      const apart = group.reduce((p, a) => p * span(a), 1)
+      const joined = base ? 1 + group.reduce((sum, a, i) => sum + Math.abs(base[i]!) * (span(a) - 1), 0) : Infinity
+      return product * Math.min(apart, joined)
+    }, 1)
+  }
+}
+
+const boxOf = (axes: readonly Axis[], forms: readonly Index[], spans: ReadonlyMap<Axis, number>): StageDim[] =>
+  components(axes.filter((a) => (spans.get(a) ?? 1) > 1), forms).flatMap((group) => dimsOf(group, forms, spans))
+
+function stageOf(factor: Expression, spans: ReadonlyMap<Axis, number>, lanes: Axis | undefined): Stage {
+  const forms = formsOf(factor)
+  const dims = boxOf([...freeAxes(factor)], forms, spans)
+  const inLanes = dims.find((d) => d.parts.length === 1 && d.parts[0]![0] === lanes)
+  const value = mapIndices(factor, (form) => spread(form, dims))
+  const ordered = [...dims].sort((x, y) => memoryStride(value, y) - memoryStride(value, x))
+  const final = ordered.map((d) => (d === inLanes ? { ...d, extent: d.extent / 4 } : d))
+  return { value, dims: final, lanes: final.find((d) => d.coordinate === inLanes?.coordinate) }
+}
+
+/** Every linear form in a factor, those inside divisions included. */
+function formsOf(e: Expression): Index[] {
+  const found: Index[] = []
+  const visit = (form: Index): void => {
+    found.push(form)
+    for (const { atom } of form.terms) if (atom.kind !== 'axis') visit(atom.of)
+  }
+  for (const node of walk(e)) {
+    if (node.kind === 'load') node.at.forEach(visit)
+    if (node.kind === 'position' || node.kind === 'random') visit(node.at)
+    if (node.kind === 'guard') for (const g of node.guards) visit(g.at)
+  }
+  return found
+}
+
+const factorOf = (form: Index, a: Axis): number => form.terms.find(({ atom }) => atom.kind === 'axis' && atom.axis === a)?.coefficient ?? 0
+
+/** Axes that meet in some form, directly or by way of others. */
+function components(axes: readonly Axis[], forms: readonly Index[]): Axis[][] {
+  const groups: Axis[][] = []
+  for (const a of axes) {
+    const meets = (b: Axis): boolean => forms.some((form) => factorOf(form, a) !== 0 && factorOf(form, b) !== 0)
+    const joined = groups.filter((g) => g.some(meets))
+    for (const g of joined) groups.splice(groups.indexOf(g), 1)
+    groups.push([...joined.flat(), a])
+  }
+  return groups
+}
+
+/** One coordinate for axes that occur in one proportion everywhere, where that makes the box smaller; else one for each. */
+function dimsOf(axes: readonly Axis[], forms: readonly Index[], spans: ReadonlyMap<Axis, number>): StageDim[] {
+  const alone = (a: Axis): StageDim => dim([[a, 1]], spans)
+  const base = axes.length === 1 ? undefined : proportionOf(axes, forms)
+  if (!base) return axes.map(alone)
+  const joined = dim(axes.map((a, i) => [a, base[i]!] as const), spans)
+  return joined.extent < axes.reduce((product, a) => product * spans.get(a)!, 1) ? [joined] : axes.map(alone)
+}
+
+/** The factors of axes that occur in one proportion wherever one of them does. */
+function proportionOf(axes: readonly Axis[], forms: readonly Index[]): readonly number[] | undefined {
+  const used = forms.map((form) => axes.map((a) => factorOf(form, a))).filter((factors) => factors.some((f) => f !== 0))
+  const divisor = used[0]!.map(Math.abs).reduce(gcd)
+  const base = used[0]!.map((f) => f / divisor)
+  const proportional = base.every((f) => f !== 0) && used.every((factors) => {
+    const times = factors[0]! / base[0]!
+    return Number.isInteger(times) && factors.every((f, i) => f === times * base[i]!)
+  })
+  return proportional ? base : undefined
+}
+
+const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b))
+
+function dim(parts: readonly (readonly [Axis, number])[], spans: ReadonlyMap<Axis, number>): StageDim {
+  let [shift, extent] = [0, 1]
+  for (const [a, factor] of parts) {
+    const reach = factor * (spans.get(a)! - 1)
+    shift -= Math.min(0, reach)
+    extent += Math.abs(reach)
+  }
+  return { coordinate: axis(`${parts.map(([a]) => a.name).join('_')}_at`, extent), parts, shift, extent }
+}
+
+/** The form with the coordinates added to the beginning of the block, for which the axes now stand. */
+function spread(form: Index, dims: readonly StageDim[]): Index {
+  const parts: [number, IndexLike][] = [[1, form.constant]]
+  for (const { atom, coefficient } of form.terms) {
+    parts.push([coefficient, atom.kind === 'axis' ? atom.axis : (atom.kind === 'div' ? divide : remainder)(spread(atom.of, dims), atom.by)])
+  }
+  for (const { coordinate, parts: [[first, factor]], shift } of dims as readonly (StageDim & { parts: readonly [readonly [Axis, number]] })[]) {
+    const times = factorOf(form, first) / factor
+    if (times !== 0) parts.push([times, plus(coordinate, -shift)])
+  }
+  return combine(parts)
+}
+
+function mapIndices(root: Expression, change: (form: Index) => Index): Expression {
+  const seen = new Map<Expression, Expression>()
+  const visit = (e: Expression): Expression => {
+    const known = seen.get(e)
+    if (known) return known
+    let result = mapChildren(e, visit)
+    if (result.kind === 'load') result = { ...result, at: result.at.map(change) }
+    else if (result.kind === 'position' || result.kind === 'random') result = { ...result, at: change(result.at) }
+    else if (result.kind === 'guard') result = { ...result, guards: result.guards.map((g): Guard => ({ ...g, at: change(g.at) })) }
+    seen.set(e, result)
+    return result
+  }
+  return visit(root)
+}
+
+/** About how far apart in memory neighbours along a coordinate lie: the box is filled in the order of memory. */
+function memoryStride(value: Expression, { coordinate }: StageDim): number {
+  let most = 0
+  for (const node of walk(value)) {
+    if (node.kind !== 'load') continue
+    for (const { atom, coefficient } of linearIndex(node.tensor, node.at).terms) {
+      const reach = atom.kind === 'axis' ? (atom.axis === coordinate ? 1 : 0) : axesOf(atom.of).includes(coordinate) ? Math.abs(factorOf(atom.of, coordinate)) / (atom.kind === 'div' ? atom.by : 1) : 0
+      most = Math.max(most, Math.abs(coefficient) * reach)
+    }
+  }
+  return most
+}
+
+/** Where a point and step lie in a stage, by where they stand in their block and round. */
+export const coordinatesOf = ({ dims }: Stage, inside: (a: Axis) => IndexLike): Index[] =>
+  dims.map(({ parts, shift }) => combine([[1, index(shift)], ...parts.map(([a, factor]) => [factor, inside(a)] as const)]))
+
+/** Elements of a stage without what keeps its rows apart; of one in lanes: vectors. */
+export const elementsOf = ({ dims }: Stage): number => dims.reduce((product, d) => product * d.extent, 1)
+
+/** Row-major. */
+export const stridesOf = (extents: readonly number[]): number[] =>
+  extents.map((_, i) => extents.slice(i + 1).reduce((product, e) => product * e, 1))
+
+/** Elements of the array that holds a stage. */
+export const sizeOfBox = ({ dims }: Stage, strides: readonly number[]): number => (dims.length === 0 ? 1 : strides[0]! * dims[0]!.extent)
+
+/** Workgroup memory that a schedule's stages take. */
+export const bytesOfStages = (schedule: Schedule, { stages }: Staging): number =>
+  stages.reduce((sum, stage) => sum + sizeOfBox(stage, paddedStrides(schedule, stage)) * (stage.lanes ? 16 : 4), 0)
+
+const BANKS = 32
+const MOST_PADDING = 4
+
+/**
+ * Rows are kept apart by a few elements where the invocations of a warp would otherwise find what they read in the same of
+ * the 32 banks that graphics hardware commonly has.
+ */
+export function paddedStrides(schedule: Schedule, stage: Stage): number[] {
+  const extents = stage.dims.map((d) => d.extent)
+  const plain = stridesOf(extents)
+  if (stage.lanes || extents.length < 2) return plain
+  const group = [...(schedule.group ?? [])]
+  const along = stridesOf(group.map(([, size]) => size))
+  const tiles = range(Math.min(BANKS, group.reduce((p, [, size]) => p * size, 1))).map((local) => new Map(group.map(([a, size], i) => [a, Math.floor(local / along[i]!) % size])))
+  const conflicts = (strides: readonly number[]): number => {
+    const banks = new Map<number, Set<number>>()
+    for (const tile of tiles) {
+      const at = stage.dims.reduce((sum, { parts }, i) => sum + strides[i]! * parts.reduce((p, [a, factor]) => p + factor * (tile.get(a) ?? 0) * (schedule.tile.get(a) ?? 1), 0), 0)
+      const bank = ((at % BANKS) + BANKS) % BANKS
+      banks.set(bank, (banks.get(bank) ?? new Set()).add(at))
+    }
+    return Math.max(...[...banks.values()].map((found) => found.size))
+  }
+  let best = plain
+  for (let pad = 1; pad <= MOST_PADDING; pad++) {
+    const padded = stridesOf([...extents.slice(0, -1), extents.at(-1)! + pad])
+    if (conflicts(padded) < conflicts(best)) best = padded
+  }
+  return best
+}

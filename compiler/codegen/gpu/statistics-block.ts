@@ -1,0 +1,33 @@
+import type { Blocks } from '../../fusion/fuse.ts'
+import { freeAxes } from '../../ir/free-axes.ts'
+import type { Axis } from '../../ir/affine.ts'
+import type { Equation } from '../../ir/equation.ts'
+import { reductions } from '../../ir/reduction-list.ts'
+
+/** Points of a block, at most: a workgroup of 256 covers it with tiles of four. */
+const MOST_POINTS = 1024
+
+/**
+ * Of what a workgroup gathers statistics: one image's whole map, or so many of its rows that a workgroup can cover them with
+ * any tile. A width of more than a few columns is rounded up to fours, so that it can be cut into tiles.
+ */
+export function blocksOf(e: Equation): Blocks | string {
+  const sums = e.stores.flatMap((s) => reductions(s.value))
+  if (e.axes.some((a, i) => i > 0 && sums.some((r) => !freeAxes(r).has(a)))) return `${e.name} walks through its points in a loop`
+  const sizes = new Map<Axis, number>([[e.axes[0]!, 1]])
+  let left = MOST_POINTS
+  for (const a of e.axes.slice(2).reverse()) {
+    const whole = cut(a.extent as number)
+    // Parts of the same size, as few as will do.
+    const parts = Math.ceil(whole / Math.max(1, left))
+    const size = parts === 1 ? whole : Math.max(1, Math.min(left, cut(Math.ceil((a.extent as number) / parts))))
+    sizes.set(a, size)
+    left = Math.floor(left / size)
+  }
+  return (a) => sizes.get(a) ?? 1
+}
+
+const cut = (extent: number): number => (extent <= 16 ? extent : Math.ceil(extent / 4) * 4)
+
+/** How long a block of an equation's statistics is along an axis; undefined along what is kept, or where there are none. */
+export const blockAlong = (e: Equation, a: Axis): number | undefined => e.sides[0]?.blocks.find((b) => b.axis === a)?.size

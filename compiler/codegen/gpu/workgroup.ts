@@ -1,0 +1,149 @@
+import { LOWEST } from '../../ir/expression.ts'
+import { type Axis, axis, index, type Index, type IndexLike, plus, times } from '../../ir/affine.ts'
+import type { Shared, Term } from '../kernel-function.ts'
+import { float, int, range, type Terms } from '../builder.ts'
+
+/** What every WebGPU grants a workgroup. */
+export const WORKGROUP_BYTES = 16384
+export const WORKGROUP_INVOCATIONS = 256
+
+/** Invocations of the smallest subgroup that a device may have (WebGPU, `subgroupMinSize`). */
+const LEAST_SUBGROUP = 4
+
+/** So many loads are on their way at once. */
+const AT_ONCE = 8
+
+/** The invocations of a workgroup and the memory that they share, while a kernel is being written. */
+export class Workgroup {
+  readonly terms: Terms
+  /** Of an invocation, among all of its workgroup. */
+  readonly local: Axis
+  readonly size: number
+  readonly shared: Shared[] = []
+  /** Whether what a subgroup holds is put together by its own instructions; subgroups count through the workgroup in order. */
+  readonly subgroups: boolean
+  private readonly bindings: number
+  private loads = 0
+  private own: Axis | undefined
+
+  constructor(terms: Terms, size: number, bindings: number, subgroups: boolean) {
+    this.terms = terms
+    this.size = size
+    this.local = terms.given('local', size)
+    this.bindings = bindings
+    this.subgroups = subgroups
+  }
+
+  /** Subgroups that it can have. */
+  get mostSubgroups(): number {
+    return Math.ceil(this.size / LEAST_SUBGROUP)
+  }
+
+  get bytesLeft(): number {
+    return this.shared.reduce((left, { elements, lanes }) => left - 4 * lanes * elements, WORKGROUP_BYTES)
+  }
+
+  /** A new array: what `load` and `store` statements call it. */
+  array(name: string, elements: number, lanes: 1 | 4 = 1): number {
+    return this.bindings + this.shared.push({ name: this.terms.unique(name), elements, lanes }) - 1
+  }
+
+  barrier(): void {
+    this.terms.innermost.statements.push({ kind: 'barrier' })
+  }
+
+  store(array: number, at: Index, value: Term): void {
+    this.terms.innermost.statements.push({ kind: 'store', binding: array, at: this.terms.indexTerm(at), value })
+  }
+
+  /** An element as it is now: after a barrier it may be another. */
+  load(array: number, at: Index): Term {
+    const term = this.terms.indexTerm(at)
+    return this.terms.named({ kind: 'load', binding: array, at: term }, `shared ${this.loads++}`, 'f32', 1, this.terms.scopes.length - 1)
+  }
+
+  /** Statements for the invocations whose number is less than `count`. */
+  first(count: number, inside: () => void): void {
+    if (count >= this.size) inside()
+    else this.terms.branch(this.terms.within(index(this.local), count), inside)
+  }
+
+  /** Statements for one invocation of each subgroup, which is told the subgroup's number. */
+  firstOfSubgroup(inside: (subgroup: Index) => void): void {
+    const { terms } = this
+    const [local, size] = [terms.variableTerm(this.local), terms.subgroupSize()]
+    this.own ??= terms.bind('subgroup', this.mostSubgroups, terms.op('idiv', [local, size], 'i32'))
+    const first = terms.op('imul', [terms.variableTerm(this.own), size], 'i32')
+    terms.branch(terms.op('ieq', [first, local], 'bool'), () => inside(index(this.own!)))
+  }
+
+  /** One subgroup after the other, in order. */
+  overSubgroups(inside: (subgroup: Index) => void): void {
+    const size = this.terms.subgroupSize()
+    const last = this.terms.op('idiv', [int(this.size - 1), size], 'i32')
+    this.terms.firstOf(axis('each', this.mostSubgroups), this.terms.op('iadd', [last, int(1)], 'i32'), inside)
+  }
+
+  /**
+   * Each of so many slots is computed by one invocation, then stored: several of them in turn, so that what they load is on its
+   * way at the same time.
+   */
+  fill(slots: number, compute: (slot: Index) => () => void): void {
+    const rounds = Math.ceil(slots / this.size)
+    const whole = Math.floor(rounds / AT_ONCE)
+    const several = (from: IndexLike, count: number): void => {
+      const starts = range(count).map((i) => plus(from, i * this.size))
+      const stores = starts.map((start) => compute(plus(start, this.local)))
+      stores.forEach((store, i) => {
+        const start = starts[i]!
+        // Only the last may be partial.
+        if (start.terms.length === 0) this.first(slots - start.constant, store)
+        else store()
+      })
+    }
+    const looped = whole * AT_ONCE * this.size <= slots ? whole : whole - 1
+    if (looped > 1) this.terms.rounds(axis('fill', looped), looped, (at) => several(times(at, AT_ONCE * this.size), AT_ONCE))
+    const done = looped > 1 ? looped * AT_ONCE : 0
+    for (let round = done; round < rounds; round += AT_ONCE) several(round * this.size, Math.min(AT_ONCE, rounds - round))
+  }
+
+  /**
+   * Sums of the values that the invocations hold, each over all of them, known to all: a tree in a fixed order. Everybody must
+   * arrive here.
+   */
+  total(values: readonly Term[], combine: 'sum' | 'max' = 'sum'): Term[] {
+    if (this.subgroups) return this.totalOfSubgroups(values, combine)
+    const array = this.array('part', values.length * this.size)
+    const at = (i: number, from: IndexLike): Index => plus(i * this.size, from)
+    values.forEach((value, i) => this.store(array, at(i, this.local), value))
+    for (let half = this.size; half > 1;) {
+      const [before, rest] = [half, Math.ceil(half / 2)]
+      half = rest
+      this.barrier()
+      this.first(before - rest, () => values.forEach((_, i) => {
+        const [a, b] = [this.load(array, at(i, this.local)), this.load(array, at(i, plus(this.local, rest)))]
+        this.store(array, at(i, this.local), this.terms.op(combine === 'sum' ? 'add' : 'max', [a, b]))
+      }))
+    }
+    this.barrier()
+    return values.map((_, i) => this.load(array, at(i, 0)))
+  }
+
+  /** The same: what the subgroups have, in their order. */
+  private totalOfSubgroups(values: readonly Term[], combine: 'sum' | 'max'): Term[] {
+    const { terms } = this
+    const array = this.array('part', values.length * this.mostSubgroups)
+    const at = (i: number, subgroup: Index): Index => plus(i * this.mostSubgroups, subgroup)
+    const parts = values.map((value) => terms.ofSubgroup(combine, value))
+    this.firstOfSubgroup((subgroup) => parts.forEach((part, i) => this.store(array, at(i, subgroup), part)))
+    this.barrier()
+    const totals = values.map(() => terms.declare('total', float(combine === 'sum' ? 0 : LOWEST), 1))
+    this.overSubgroups((subgroup) => totals.forEach((total, i) =>
+      terms.set(total, terms.raw(combine === 'sum' ? 'add' : 'max', [total, this.load(array, at(i, subgroup))], 'f32', 1))))
+    return totals
+  }
+}
+
+/** The position of coordinates in a box. */
+export const positionIn = (strides: readonly number[], at: readonly IndexLike[]): Index =>
+  at.map((a, i) => times(a, strides[i]!)).reduce((a, b) => plus(a, b), index(0))

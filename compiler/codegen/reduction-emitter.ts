@@ -1,0 +1,376 @@
+import { invariant } from '../invariant.ts'
+import { children, type Expression, LOWEST, walk } from '../ir/expression.ts'
+import { freeAxes } from '../ir/free-axes.ts'
+import { type Axis, axesOf, type Index, index, plus, times } from '../ir/affine.ts'
+import type { Equation } from '../ir/equation.ts'
+import type { Place } from './point.ts'
+import { lanesOf, type Statement, type Term } from './kernel-function.ts'
+import type { Schedule } from './gpu/schedule.ts'
+import { float, isZero, range, type Terms } from './builder.ts'
+import { type Memory, type Reduction, Values } from './expression-emitter.ts'
+import type { Workgroup } from './gpu/workgroup.ts'
+import type { Tensor } from '../ir/tensor.ts'
+
+/** A reduction that is being computed for all points of a tile. */
+export interface Job {
+  readonly e: Reduction
+  readonly points: readonly Place[]
+  /** Points along the lanes axis in fours, or one by one; an accumulator each. */
+  readonly groups: readonly (readonly Place[])[]
+  readonly accumulators: readonly Term[]
+  /** Where maxima were found, if that is asked for. */
+  readonly positions: readonly Term[]
+  /** The two factors of a sum of products, or the body. */
+  readonly factors: readonly Factor[]
+  /** Steps are taken in fours along this axis. */
+  readonly across: Axis | undefined
+}
+
+interface Factor {
+  readonly part: Expression
+  readonly representatives: readonly Place[]
+  /** For each point, which of them stands for it. */
+  readonly of: readonly number[]
+}
+
+/** What a step of a reduction adds to a point. */
+interface Step {
+  readonly at: readonly (readonly [Axis, Index])[]
+  /** The axis along which it is four steps. */
+  readonly lanes?: Axis
+  /** How many of the four there are; absent: all. */
+  readonly count?: number
+}
+
+const isProduct = (e: Reduction): e is Reduction & { body: Extract<Expression, { kind: 'binary' }> } =>
+  e.combine === 'sum' && e.body.kind === 'binary' && e.body.op === 'mul'
+
+const sameAxes = (a: Reduction, b: Reduction): boolean => a.axes.length === b.axes.length && a.axes.every((x, i) => x === b.axes[i])
+
+/** What an axis counts as, whatever the batch is. */
+const extentFor = (a: Axis): number => (typeof a.extent === 'number' ? a.extent : 64)
+
+const contains = (e: Reduction, others: readonly Reduction[]): boolean => {
+  const inside = walk(e.body)
+  return others.some((other) => other !== e && inside.includes(other))
+}
+
+const take = (place: Place, step: Step): Place =>
+  step.at.reduce((p, [a, at]) => (a === step.lanes ? p.withLanes(a, at) : p.with(a, at)), place)
+
+/** Writes reductions as loops around accumulators. */
+export class Reductions extends Values {
+  private readonly equation: Equation
+  private readonly schedule: Pick<Schedule, 'tile' | 'lanes' | 'across' | 'unroll'>
+  /** What the steps of the round being written add to each accumulator. */
+  private pending = new Map<string, Term>()
+  private readonly steps: boolean
+  private readonly argmaxBodies = new Set<Expression>()
+  /** Whose invocations share the terms of every reduction. */
+  private readonly workgroup: Workgroup | undefined
+
+  constructor(equation: Equation, schedule: Pick<Schedule, 'tile' | 'lanes' | 'across' | 'unroll'>, terms: Terms, slots: ReadonlyMap<Tensor, number>, memory?: Memory, workgroup?: Workgroup) {
+    super(equation.name, terms, slots, memory)
+    this.workgroup = workgroup
+    this.equation = equation
+    this.schedule = schedule
+    this.steps = memory?.margin !== undefined
+    for (const s of equation.stores) for (const e of walk(s.value)) if (e.kind === 'reduce' && e.combine === 'argmax') this.argmaxBodies.add(e.body)
+  }
+
+  protected reduceAt(e: Reduction, place: Place): void {
+    this.reduce([e], [place])
+  }
+
+  /**
+   * Computes every reduction inside `roots` that depends on nothing but what is bound by now: before the next loop opens.
+   * Those over the same axes share one loop: the two sums of a batch normalization's gradient load everything once.
+   */
+  hoistReductions(roots: readonly Expression[], points: readonly Place[]): void {
+    const bound = points[0]!
+    const ready: Reduction[] = []
+    const seen = new Set<Expression>()
+    const visit = (e: Expression): void => {
+      if (seen.has(e)) return
+      seen.add(e)
+      if (e.kind === 'guard' && !this.isSafe(e, bound)) return
+      for (const child of children(e)) visit(child)
+      if (e.kind === 'reduce' && [...freeAxes(e)].every((a) => bound.has(a))) ready.push(e)
+    }
+    for (const root of roots) visit(root)
+    while (ready.length > 0) {
+      const first = ready.shift()!
+      // Inner reductions come first in the list, so one that the next needs is never in its group.
+      const same = ready.filter((e) => sameAxes(e, first) && !contains(e, ready) && !contains(e, [first]))
+      for (const e of same) ready.splice(ready.indexOf(e), 1)
+      this.reduce([first, ...same], points)
+    }
+  }
+
+  /** Declares what a sum over all steps of `e` is gathered in at every place, for `addTo`: numbers or vectors of four. */
+  openSums(e: Reduction, points: readonly Place[], lanes: 1 | 4): Job {
+    const factors = (isProduct(e) ? [e.body.a, e.body.b] : [e.body]).map((part) => this.share(part, points))
+    return { e, points, groups: points.map((p) => [p]), accumulators: points.map(() => this.terms.declare('sum', float(0, lanes), lanes)), positions: [], factors, across: undefined }
+  }
+
+  /** Adds the steps of a sum, with all that surrounds them bound. */
+  addTo(job: Job): void {
+    this.openReduction([job], undefined, (step) => this.accumulate(job, step))
+  }
+
+  /** What a reduction came to, found elsewhere. */
+  know(e: Reduction, place: Place, value: Term): void {
+    this.retain(e, place, value)
+  }
+
+  private reduce(group: readonly Reduction[], allPoints: readonly Place[]): void {
+    const jobs = group.map((e) => this.startReduction(e, allPoints)).filter((job) => job !== undefined)
+    if (this.workgroup && jobs.length > 0 && this.terms.scopes.length === 1) return this.runShared(jobs, this.workgroup)
+    // Those whose steps are taken in fours have a loop of their own.
+    for (const across of new Set(jobs.map((job) => job.across))) this.runJobs(jobs.filter((job) => job.across === across), across)
+  }
+
+  /** Every invocation of the workgroup takes its share of the longest axis; then all are put together. */
+  private runShared(jobs: readonly Job[], workgroup: Workgroup): void {
+    const { axes } = jobs[0]!.e
+    const longest = axes.reduce((a, b) => (extentFor(b) > extentFor(a) ? b : a))
+    this.shared = longest
+    this.runJobs(jobs, undefined, (job) => {
+      const { e, groups, accumulators } = job
+      const totals = workgroup.total(accumulators, e.combine === 'sum' ? 'sum' : 'max')
+      return { ...job, accumulators: totals, groups }
+    })
+  }
+
+  private shared: Axis | undefined
+
+  private runJobs(jobs: readonly Job[], across: Axis | undefined, gather: (job: Job) => Job = (job) => job): void {
+    this.openReduction(jobs, across, (step) => {
+      for (const job of jobs) {
+        const { groups, positions, accumulators } = job
+        if (positions.length > 0) groups.forEach((members, g) => this.accumulateArgmax(job.e, take(members[0]!, step), accumulators[g]!, positions[g]!))
+        else this.accumulate(job, step)
+      }
+    })
+    for (const job of jobs) this.finishReduction(gather(job))
+  }
+
+  /** Declares the accumulators of what is not known yet. */
+  private startReduction(e: Reduction, allPoints: readonly Place[]): Job | undefined {
+    const points = this.distinct(e, allPoints).filter((place) => this.recall(e, place) === undefined)
+    if (points.length === 0) return undefined
+    const groups = this.laneGroups(e, points)
+    const start = e.combine === 'sum' ? 0 : LOWEST
+    const both = e.combine !== 'sum' && this.argmaxBodies.has(e.body)
+    const across = this.acrossOf(e, points, both)
+    const lanes = across || points.some((p) => p.lanes) ? 4 : groups[0]!.length as 1 | 4
+    const declare = (name: string, value: number): Term => this.terms.declare(name, float(value, lanes), lanes)
+    const accumulators = groups.map(() => declare(e.combine === 'sum' ? 'sum' : 'most', start))
+    const positions = both ? groups.map(() => declare('at', 0)) : []
+    const factors = isProduct(e) ? [e.body.a, e.body.b] : [e.body]
+    return { e, points, groups, accumulators, positions, factors: factors.map((part) => this.share(part, groups.flat())), across }
+  }
+
+  private acrossOf(e: Reduction, points: readonly Place[], position: boolean): Axis | undefined {
+    const { across } = this.schedule
+    return across && !position && e.axes.includes(across) && points.every((p) => !p.lanes) ? across : undefined
+  }
+
+  /** Points that differ in nothing that a factor depends on share its value: which stand for all, and which stands for each. */
+  private share(part: Expression, points: readonly Place[]): Factor {
+    const found = new Map<string, number>()
+    const representatives: Place[] = []
+    const of = points.map((place) => {
+      const key = this.placeKey(part, place)
+      const known = found.get(key)
+      if (known !== undefined) return known
+      found.set(key, representatives.length)
+      return representatives.push(place) - 1
+    })
+    return { part, representatives, of }
+  }
+
+  private finishReduction({ e, groups, accumulators, positions, across }: Job): void {
+    groups.forEach((members, g) => members.forEach((place, lane) => {
+      const accumulator = accumulators[g]!
+      const result = across ? this.terms.op(e.combine === 'sum' ? 'lanesum' : 'lanemax', [accumulator])
+        : members.length === 1 ? accumulator
+        : this.terms.remember({ kind: 'lane', of: accumulator, lane }, this.terms.depth(accumulator))
+      this.retain(e, place, e.combine === 'argmax' ? positions[g]! : result)
+      if (positions.length > 0) this.retainPair(e, place, result, positions[g]!)
+    }))
+  }
+
+  /** Opens the loops, then calls `inside` for each step that is written out in the innermost one. */
+  private openReduction(jobs: readonly Job[], across: Axis | undefined, inside: (step: Step) => void): void {
+    const { axes } = jobs[0]!.e
+    // A reduction inside the body that does not depend on these loops is computed before them.
+    const bodies = jobs.map(({ e }) => e.body)
+    const points = jobs.flatMap((job) => job.points)
+    this.hoistReductions(bodies, points)
+    const run = (steps: readonly Step[]): void => {
+      this.hoistReductions(bodies, points.flatMap((p) => steps.map((step) => take(p, step))))
+      // A value may have another reduction computed on the way, which has sums of its own.
+      const outer = this.pending
+      this.pending = new Map()
+      for (const step of steps) this.inOrder(steps.length > 1, () => inside(step))
+      this.flush()
+      this.pending = outer
+    }
+    const open = (rest: readonly Axis[], steps: readonly Step[]): void => {
+      const [next, ...others] = rest
+      if (!next) return run(steps)
+      if (next === this.shared && this.workgroup) {
+        this.shared = undefined
+        return this.terms.strided(next, this.workgroup.local, this.workgroup.size, (at) => open(others, steps.map((step) => ({ ...step, at: [...step.at, [next, at]] }))))
+      }
+      if (next === across) return this.openAcross(next, (inner) => open(others, inner(steps)))
+      const factor = this.schedule.unroll.get(next) ?? 1
+      invariant(factor === 1 || (typeof next.extent === 'number' && next.extent % factor === 0), `${next.name} cannot be written out by ${factor}`)
+      this.terms.loop(next, factor, (at) => {
+        const inner = steps.flatMap((step) => range(factor).map((i): Step => ({ ...step, at: [...step.at, [next, plus(times(at, factor), i)]] })))
+        this.terms.skipping(this.commonGuards(jobs, inner, next), () => open(others, inner))
+      })
+    }
+    // Loops first, what is written out whole innermost: a text inside a loop shares more.
+    const whole = (a: Axis): boolean => a !== across && a.extent === this.schedule.unroll.get(a)
+    open([...axes.filter((a) => !whole(a)), ...axes.filter(whole)], [{ at: [] }])
+  }
+
+  /** Steps that are written out one after the other, each with its loads. */
+  private inOrder(several: boolean, inside: () => void): void {
+    if (!several || !this.steps) return inside()
+    this.terms.step(() => {
+      inside()
+      this.flush()
+      this.pending.clear()
+    })
+  }
+
+  /** Rounds of four steps (of several fours, where that many are written out), then the rest with what is missing masked. */
+  private openAcross(a: Axis, open: (inner: (steps: readonly Step[]) => Step[]) => void): void {
+    const extent = a.extent as number
+    const fours = Math.floor(extent / 4)
+    const written = this.schedule.unroll.get(a) ?? 1
+    const rounds = Math.floor(fours / written)
+    const four = (steps: readonly Step[], start: Index, count?: number): Step[] =>
+      steps.map((step) => ({ at: [...step.at, [a, start]], lanes: a, ...(count !== undefined && { count }) }))
+    if (rounds > 0) {
+      this.terms.rounds(a, rounds, (at) => open((steps) => range(written).flatMap((i) => four(steps, plus(times(at, 4 * written), 4 * i)))))
+    }
+    const rest = range(fours - rounds * written).map((i) => 4 * (rounds * written + i))
+    if (rest.length > 0 || extent % 4 > 0) {
+      open((steps) => [
+        ...rest.flatMap((start) => four(steps, index(start))),
+        ...(extent % 4 > 0 ? four(steps, index(4 * fours), extent % 4) : []),
+      ])
+    }
+  }
+
+  /** What every job is zero without. */
+  private commonGuards(jobs: readonly Job[], steps: readonly Step[], opened: Axis): Term[] {
+    const [first, ...others] = jobs.map(({ e, points }) => this.batchGuards(e, points, steps, opened))
+    return first!.filter((guard) => others.every((list) => list.some((g) => this.terms.key(g) === this.terms.key(guard))))
+  }
+
+  /**
+   * Conditions on the image alone, under which all that a round adds is zero: where chunks of the batch are uneven, the
+   * round is skipped instead of adding zeros. Rows and columns in the padding are not worth a branch.
+   */
+  private batchGuards(e: Reduction, points: readonly Place[], steps: readonly Step[], opened: Axis): Term[] {
+    if (e.combine !== 'sum' || steps.length !== 1) return []
+    const factors = e.body.kind === 'binary' && e.body.op === 'mul' ? [e.body.a, e.body.b] : [e.body]
+    const place = take(points[0]!, steps[0]!)
+    return factors.flatMap((f) => (f.kind === 'guard' && f.otherwise === 0 ? f.guards : []))
+      .filter((g) => g.kind === 'within' && g.extent === 'n' && axesOf(g.at).includes(opened) && axesOf(g.at).every((a) => place.has(a) && !this.schedule.tile.has(a)))
+      .map((g) => this.guard(g, place))
+      .filter((condition) => lanesOf(condition) === 1)
+  }
+
+  /** Adds one step of all points: what their factors share is computed once. */
+  private accumulate({ e, groups, accumulators, factors }: Job, step: Step): void {
+    const neutral = float(e.combine === 'sum' ? 0 : LOWEST)
+    const masked = (value: Term): Term =>
+      step.count === undefined ? value : this.terms.select(this.terms.first(step.count), value, neutral)
+    const values = factors.map(({ part, representatives }) => representatives.map((place) => masked(this.value(part, take(place, step)))))
+    let point = 0
+    groups.forEach((members, g) => {
+      const accumulator = accumulators[g]!
+      const [a, b] = factors.map(({ of }, f) => this.assemble(members.map((_, lane) => values[f]![of[point + lane]!]!)))
+      point += members.length
+      // What is added is zero: nothing to write.
+      if (e.combine === 'sum' && (isZero(a!) || (b !== undefined && isZero(b)))) return
+      const { name } = accumulator as { name: string }
+      const before = this.pending.get(name) ?? accumulator
+      const lanes = lanesOf(accumulator)
+      this.pending.set(name, b !== undefined
+        ? this.terms.raw('fma', [a!, b, before], 'f32', lanes)
+        : this.terms.raw(e.combine === 'sum' ? 'add' : 'max', [before, a!], 'f32', lanes))
+    })
+  }
+
+  /** One statement an accumulator and round, however many steps were written out: it is loaded and stored once. */
+  private flush(): void {
+    for (const [name, value] of this.pending) this.terms.innermost.statements.push({ kind: 'set', name, value })
+  }
+
+  private accumulateArgmax(e: Reduction, place: Place, most: Term, at: Term): void {
+    const body = this.value(e.body, place)
+    let position: Index = index(0)
+    for (const a of e.axes) position = plus(times(position, a.extent as number), place.get(a)!)
+    const here = this.terms.floatOf(position)
+    const lanes = lanesOf(most)
+    const statements: Statement[] = this.terms.innermost.statements
+    const taken = this.minds('NaN')
+      // The first NaN takes the place of any number, and stays.
+      ? this.terms.raw('select', [
+        this.terms.raw('le', [body, most], 'bool', lanes), at,
+        this.terms.raw('select', [this.terms.raw('eq', [most, most], 'bool', lanes), here, at], 'f32', lanes),
+      ], 'f32', lanes)
+      : this.terms.raw('select', [this.terms.raw('lt', [most, body], 'bool', lanes), here, at], 'f32', lanes)
+    statements.push({ kind: 'set', name: (at as { name: string }).name, value: taken })
+    statements.push({ kind: 'set', name: (most as { name: string }).name, value: this.terms.raw('max', [most, body], 'f32', lanes) })
+  }
+
+  /** Points along the lanes axis in fours, where the reduction depends on it; one by one elsewhere. */
+  private laneGroups(e: Reduction, points: readonly Place[]): (readonly Place[])[] {
+    const along = this.schedule.lanes
+    if (!along || e.combine !== 'sum' || !freeAxes(e).has(along) || points.length % 4 !== 0 || points.some((p) => p.lanes)) return points.map((p) => [p])
+    const tile = this.schedule.tile.get(along) ?? 1
+    if (tile % 4 !== 0) return points.map((p) => [p])
+    const rows = new Map<string, Place[]>()
+    for (const place of points) {
+      const key = this.placeKey(e, place, along)
+      rows.set(key, [...(rows.get(key) ?? []), place])
+    }
+    return [...rows.values()].flatMap((row) => range(row.length / 4).map((g) => row.slice(4 * g, 4 * g + 4)))
+  }
+
+  private assemble(parts: readonly Term[]): Term {
+    if (parts.every((part) => part === parts[0])) return parts[0]!
+    const first = parts[0]!
+    if (first.kind === 'lane' && parts.every((p, i) => p.kind === 'lane' && p.of === first.of && p.lane === i)) return first.of
+    return this.terms.named({ kind: 'vector', parts }, `v(${parts.map((p) => this.terms.key(p)).join()})`, 'f32', 4, Math.max(...parts.map((p) => this.terms.depth(p))))
+  }
+
+  /** One point for each different part of the place that a node depends on. */
+  private distinct(e: Expression, points: readonly Place[]): Place[] {
+    const found = new Map<string, Place>()
+    for (const given of points) {
+      const place = this.lanesFor(e, given)
+      const key = this.placeKey(e, place)
+      if (!found.has(key)) found.set(key, place)
+    }
+    return [...found.values()]
+  }
+
+  /** A maximum and the position of it come out of one loop: whoever asks for the other finds it. */
+  private retainPair(e: Reduction, place: Place, most: Term, at: Term): void {
+    for (const s of this.equation.stores) {
+      for (const other of walk(s.value)) {
+        if (other.kind !== 'reduce' || other.body !== e.body || other === e) continue
+        this.retain(other, place, other.combine === 'argmax' ? at : most)
+      }
+    }
+  }
+}

@@ -1,0 +1,35 @@
+import { hasReduction } from '../ir/cost.ts'
+import { type Expression, mapChildren, substitute } from '../ir/expression.ts'
+import { substitute as substituteIndex } from '../ir/affine.ts'
+import { joinedName } from '../ir/inline.ts'
+import { type Equation, reads, writes } from '../ir/equation.ts'
+
+/**
+ * Both as one equation, where the second makes something of what the first makes at the same point: running statistics of a
+ * batch's. Undefined where it reads other points too, or sums up.
+ */
+export function joinPoints(first: Equation, second: Equation): Equation | undefined {
+  const { axes } = first
+  const alike = axes.length === second.axes.length && second.axes.every((a, d) => typeof a.extent === 'number' && a.extent === axes[d]!.extent)
+  if (!alike || second.sides.length > 0 || second.stores.some((s) => hasReduction(s.value))) return undefined
+  if (writes(second).some((t) => reads(first).includes(t) || writes(first).includes(t))) return undefined
+  // Their counters are one place, which a kernel binds once.
+  if (first.stores.some((s) => s.counts) && second.stores.some((s) => s.counts)) return undefined
+  const map = new Map(second.axes.map((a, d) => [a, axes[d]!] as const))
+  const seen = new Map<Expression, Expression>()
+  let fits = true
+  const visit = (e: Expression): Expression => {
+    const known = seen.get(e)
+    if (known) return known
+    let result = mapChildren(e, visit)
+    if (e.kind === 'load' && writes(first).includes(e.tensor)) {
+      const made = first.stores.find((s) => s.tensor === e.tensor && s.at.every((index, d) => index.key === e.at[d]!.key))
+      if (made) result = made.value
+      else fits = false
+    }
+    seen.set(e, result)
+    return result
+  }
+  const stores = second.stores.map((s) => ({ ...s, at: s.at.map((index) => substituteIndex(index, map)), value: visit(substitute(s.value, map)) }))
+  return fits ? { ...first, name: joinedName(first.name, second.name), layers: [...new Set([...first.layers, ...second.layers])], stores: [...first.stores, ...stores] } : undefined
+}

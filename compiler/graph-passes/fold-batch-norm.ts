@@ -1,0 +1,72 @@
+import { type Node, value, type Value } from '../graph/graph.ts'
+import { keep, type Look, replace, rewrite } from '../graph/rewrite.ts'
+import { policyOf } from '../ops/batch-norm/batch-norm.ts'
+import type { GraphPass } from './pass.ts'
+
+/** Layers that are linear in a weight with an output channel, and how that weight is laid out. */
+const LAYOUTS: Readonly<Record<string, 'oihw' | 'iohw'>> = { conv: 'oihw', fc: 'oihw', deconv: 'iohw' }
+
+/** `fc(transpose: true)` has its weight as [in, out]. */
+const layoutOf = (layer: Node): 'oihw' | 'iohw' | undefined => (layer.op === 'fc' && layer.attributes['transpose'] === true ? 'iohw' : LAYOUTS[layer.op])
+
+/**
+ * Folds batch_norm into the convolution (or transposed convolution, or inner product) before it. Inference only: in
+ * training the statistics belong to the batch.
+ *   k[o] = gamma[o] / sqrt(var[o] + eps)
+ *   W'[o,i,kh,kw] = W[o,i,kh,kw] * k[o];   b'[o] = (b[o] - mean[o]) * k[o] + beta[o]
+ * Ioffe & Szegedy 2015, Algorithm 2, line 11. `merge-scale` ran before, so batch_norm owns gamma and beta however the file
+ * spelled them. k, W' and b' become nodes of `prepare`: computed once, after weights are loaded, so that these stay
+ * trainable and exchangeable.
+ */
+export const foldBatchNorm: GraphPass = {
+  name: 'fold-batch-norm',
+  programs: ['infer', 'eval'],
+  run: (graph) => rewrite(graph, 'batch_norm', (bn, look) => {
+    if (bn.attributes['style'] !== 'merged') return undefined
+    if (policyOf(bn.attributes) === 'batch') return keep('test batches use their own statistics')
+    const before = bn.inputs[0]!
+    const conv = look.producerOf(before)
+    const layout = conv && layoutOf(conv)
+    if (!conv || !layout) return keep(nothingToFoldInto(conv, look))
+    // A second reader, or the net's output, still needs the value before normalization.
+    const others = look.readersOf(before).filter((reader) => reader !== bn)
+    if (others.length > 0) return keep(`${conv.name} is read elsewhere too, by ${others.map((other) => other.name).join(', ')}`)
+    if (look.isOutput(before)) return keep(`${conv.name} is an output of the net before ${bn.name}`)
+    const folded = foldInto(conv, bn, layout)
+    return replace([folded.conv], { removed: [conv], prepare: folded.prepare })
+  }),
+}
+
+function nothingToFoldInto(producer: Node | undefined, look: Look): string {
+  if (!producer?.op.endsWith('_pool')) return 'no convolution in front'
+  const behind = look.producerOf(producer.inputs[0]!)
+  return behind && LAYOUTS[behind.op] ? `pooling stands between it and ${behind.name}: ${producer.name}` : 'no convolution in front'
+}
+
+function foldInto(conv: Node, bn: Node, layout: string): { conv: Node; prepare: Node[] } {
+  const name = `${conv.name}+${bn.name}`
+  const { weight, bias } = conv.parameters
+  const channels = [bn.inputs[0]!.shape[1]!]
+  const prepared = (role: string, like: Value['shape']): Value =>
+    value(`${name}.${role}`, like, conv.span, { storage: { role: 'prepared', slot: `${name}.${role}`, offset: 0 } })
+  const k = value(`${name}.k`, channels, bn.span)
+  const newBias = prepared('bias', channels)
+  const newWeight = prepared('weight', weight!.shape)
+  const joined = { layer: conv.layer, absorbed: [...(conv.absorbed ?? []), bn.layer, ...(bn.absorbed ?? [])] }
+  return {
+    conv: {
+      ...conv, ...joined, name, outputs: bn.outputs,
+      parameters: { ...conv.parameters, weight: newWeight, bias: newBias }, attributes: { ...conv.attributes, bias: true },
+    },
+    prepare: [
+      {
+        ...joined, name: `${name}.coefficients`, op: 'fold_coefficients', span: bn.span, inputs: [],
+        parameters: { ...bn.parameters, ...(bias && { bias }) }, outputs: [k, newBias], attributes: bn.attributes,
+      },
+      {
+        ...joined, name: `${name}.weight`, op: 'fold_weight', span: conv.span, inputs: [k], parameters: { weight: weight! },
+        outputs: [newWeight], attributes: { layout, groups: conv.attributes['groups'] ?? 1 },
+      },
+    ],
+  }
+}

@@ -1,0 +1,37 @@
+import type { AttributeCall } from '../../dsl/signature.ts'
+import type { ProgramName, Style } from '../../bundle/format.ts'
+import type { Graph } from '../graph/graph.ts'
+import type { Declined } from '../graph/rewrite.ts'
+import type { Operator } from '../ops/operator.ts'
+
+/** What the file's train block says about updates. */
+export interface UpdateSettings {
+  readonly solver: AttributeCall
+  /** Batches whose gradients are added up before one update. */
+  readonly accumulate: number
+}
+
+/** What a pass may know beyond the graph. The style stands on each batch_norm (`attributes.style`): see build-graph. */
+export interface PassContext {
+  /** The program that the graph is on its way to. */
+  readonly program: ProgramName
+  readonly operators: ReadonlyMap<string, Operator>
+  /** How the net is lowered as a whole. Absent: merged. */
+  readonly style?: Style
+  /** For programs that update. */
+  readonly train?: UpdateSettings
+}
+
+export interface PassResult {
+  readonly graph: Graph
+  /** Where the pass could have done something and why it did not: `inspect` prints these. */
+  readonly declined: readonly Declined[]
+}
+
+/** A named value from graph to graph. Passes are pure, know nothing of each other, and leave order to the pipeline. */
+export interface GraphPass {
+  readonly name: string
+  /** The programs that it works on; in others it is left out. */
+  readonly programs: readonly ProgramName[]
+  readonly run: (graph: Graph, context: PassContext) => PassResult
+}

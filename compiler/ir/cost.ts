@@ -1,0 +1,151 @@
+import { elementBytes, elementsPerSample, isBatched, type Tensor } from './tensor.ts'
+import { children, type Expression, walk } from './expression.ts'
+import type { Axis } from './affine.ts'
+import { type Equation, reads, writes } from './equation.ts'
+
+/** Arithmetic of one evaluation of a tree without reductions: a sum or product counts 1, exp and the like 10, a random number 20. */
+export function pointCost(e: Expression): number {
+  let total = 0
+  for (const node of walk(e)) {
+    if (node.kind === 'binary') total += node.op === 'pow' ? 16 : node.op === 'div' ? 4 : 1
+    else if (node.kind === 'unary' && node.op !== 'rounded') total += ['neg', 'abs', 'sign', 'floor'].includes(node.op) ? 1 : 10
+    else if ((node.kind === 'select' && node.test !== 'finite') || node.kind === 'guard') total += 1
+    else if (node.kind === 'random') total += 20
+  }
+  return total
+}
+
+export const hasReduction = (e: Expression): boolean => [...walk(e)].some((node) => node.kind === 'reduce')
+
+/** Tensors that are as large as activations: what costs bandwidth to read again. Per-channel coefficients do not. */
+export function bigLoads(e: Expression): Set<Tensor> {
+  const found = new Set<Tensor>()
+  for (const node of walk(e)) if (node.kind === 'load' && isBatched(node.tensor.shape)) found.add(node.tensor)
+  return found
+}
+
+/** Where a tensor is loaded: inside a reduction or outside all, and what kind of reduction. */
+export interface LoadSite {
+  readonly reduction?: Extract<Expression, { kind: 'reduce' }>
+  readonly contraction: boolean
+}
+
+export function loadSites(e: Equation, tensor: Tensor): LoadSite[] {
+  const sites: LoadSite[] = []
+  // What is shared is looked at once in each surrounding: a chain of x * f(x) has more paths than there are atoms.
+  const visit = (node: Expression, around: readonly Reduction[], seen: Set<Expression>): void => {
+    if (seen.has(node)) return
+    seen.add(node)
+    if (node.kind === 'load' && node.tensor === tensor) {
+      const outer = around[0]
+      sites.push({ ...(outer && { reduction: outer }), contraction: around.some(isContraction) })
+    }
+    if (node.kind === 'reduce') visit(node.body, [...around, node], new Set())
+    else for (const child of children(node)) visit(child, around, seen)
+  }
+  for (const s of e.stores) visit(s.value, [], new Set())
+  return sites
+}
+
+type Reduction = Extract<Expression, { kind: 'reduce' }>
+
+/** In how many places a tensor is loaded, each as often as it is written out; counts no further than 2. */
+export function timesLoaded(e: Equation, tensor: Tensor): number {
+  const known = new Map<Expression, number>()
+  const count = (node: Expression): number => {
+    const before = known.get(node)
+    if (before !== undefined) return before
+    const times = node.kind === 'load' ? (node.tensor === tensor ? 1 : 0) : Math.min(2, children(node).reduce((sum, child) => sum + count(child), 0))
+    known.set(node, times)
+    return times
+  }
+  return Math.min(2, e.stores.reduce((sum, s) => sum + count(s.value), 0))
+}
+
+/** A sum of products of two tensors: convolutions and matrix products. */
+export function isContraction(e: Extract<Expression, { kind: 'reduce' }>): boolean {
+  if (e.combine !== 'sum' || e.body.kind !== 'binary' || e.body.op !== 'mul') return false
+  const loads = (part: Expression): boolean => [...walk(part)].some((node) => node.kind === 'load')
+  return loads(e.body.a) && loads(e.body.b) && e.body.a !== e.body.b
+}
+
+/** An amount linear in the batch. */
+export interface Linear {
+  readonly fixed: number
+  readonly perSample: number
+}
+
+export const linear = (amount: number, batched: boolean): Linear =>
+  batched ? { fixed: 0, perSample: amount } : { fixed: amount, perSample: 0 }
+export const addLinear = (a: Linear, b: Linear): Linear => ({ fixed: a.fixed + b.fixed, perSample: a.perSample + b.perSample })
+export const atBatch = (size: Linear, batch: number): number => size.fixed + size.perSample * batch
+
+export const bytesOf = (t: Tensor): Linear => linear(elementBytes(t) * elementsPerSample(t.shape), isBatched(t.shape))
+
+/**
+ * Multiplications, additions and the like of one run. A value is counted once for every combination of the axes that it
+ * changes with, and never more often than the largest tensor it loads has elements where it only transforms loads.
+ */
+export function flopsOf(e: Equation): Linear {
+  let total: Linear = { fixed: 0, perSample: 0 }
+  const seen = new Set<Expression>()
+  const visit = (node: Expression, around: readonly Axis[]): void => {
+    if (seen.has(node)) return
+    seen.add(node)
+    const inside = node.kind === 'reduce' ? [...around, ...node.axes] : around
+    if (node.kind === 'reduce') {
+      const once = sizeOf(inside)
+      const each = node.combine === 'sum' && node.body.kind === 'binary' && node.body.op === 'mul' ? 2 : 1
+      total = addLinear(total, { fixed: once.fixed * each, perSample: once.perSample * each })
+    } else if ((node.kind === 'unary' && node.op !== 'rounded') || node.kind === 'binary' || (node.kind === 'select' && node.test !== 'finite')) {
+      const isProduct = around.length > e.axes.length && node.kind === 'binary' && node.op === 'mul'
+      if (!isProduct) {
+        const elements = [...bigLoads(node)].map((t) => elementsPerSample(t.shape))
+        const points = sizeOf(around)
+        const most = elements.length > 0 ? Math.max(...elements) : Infinity
+        total = addLinear(total, { fixed: points.fixed, perSample: Math.min(points.perSample, Math.max(most, sizeOf(e.axes).perSample)) })
+      }
+    }
+    for (const child of children(node)) visit(child, inside)
+  }
+  if (e.onLoad) visit(e.onLoad.store.value, e.onLoad.axes)
+  for (const s of e.stores) visit(s.value, e.axes)
+  // Moments on the way: a difference, a square and two sums a value.
+  for (const side of e.sides) {
+    const elements = linear(elementsPerSample(side.source.shape), isBatched(side.source.shape))
+    const each = side.kind === 'moments' ? 4 : side.terms.reduce((sum, term) => sum + 1 + pointCost(term), 0)
+    total = addLinear(total, { fixed: each * elements.fixed, perSample: each * elements.perSample })
+  }
+  return total
+}
+
+/** Two for each step of every sum of products: convolutions, matrix products. */
+export function productsOf(e: Equation): Linear {
+  let total: Linear = { fixed: 0, perSample: 0 }
+  const seen = new Set<Expression>()
+  const visit = (node: Expression, around: readonly Axis[]): void => {
+    if (seen.has(node)) return
+    seen.add(node)
+    const inside = node.kind === 'reduce' ? [...around, ...node.axes] : around
+    if (node.kind === 'reduce' && isContraction(node)) {
+      const once = sizeOf(inside)
+      total = addLinear(total, { fixed: 2 * once.fixed, perSample: 2 * once.perSample })
+    }
+    for (const child of children(node)) visit(child, inside)
+  }
+  for (const s of e.stores) visit(s.value, e.axes)
+  return total
+}
+
+function sizeOf(axes: Iterable<Axis>): Linear {
+  let amount = 1
+  let batched = false
+  for (const a of axes) {
+    if (typeof a.extent === 'number') amount *= a.extent
+    else { batched = true; if (typeof a.extent === 'object') amount /= a.extent.chunks }
+  }
+  return linear(amount, batched)
+}
+
+export const bytesRead = (e: Equation): Linear => reads(e).map(bytesOf).reduce(addLinear, { fixed: 0, perSample: 0 })
+export const bytesWritten = (e: Equation): Linear => writes(e).map(bytesOf).reduce(addLinear, { fixed: 0, perSample: 0 })

@@ -1,0 +1,137 @@
+import type { Tensor } from './tensor.ts'
+import { type Expression, walk } from './expression.ts'
+import { type Axis, index, type Index, type IndexLike } from './affine.ts'
+
+/** One tensor written by an equation: `tensor[at] = value` for every point of the axes. */
+export interface Store {
+  readonly tensor: Tensor
+  readonly at: readonly Index[]
+  readonly value: Expression
+  /** The points whose value is not 0 are counted: their number is added to the only element of an i32 tensor, which nobody reads here. */
+  readonly counts?: true
+}
+
+/**
+ * An equation: every point of `axes` is computed on its own, in any order; it writes one element of each store.
+ * An operator lowers to one or several; fusion joins them; one equation becomes one kernel.
+ */
+export interface Equation {
+  /** `conv1`, after fusion `conv1+bn1+relu_1`. */
+  readonly name: string
+  /** Full names of the layers whose work it does. */
+  readonly layers: readonly string[]
+  /** Independent points. The batch, if there, comes first. */
+  readonly axes: readonly Axis[]
+  readonly stores: readonly Store[]
+  /** Statistics of what is stored, in the same pass: see `moments.ts`. */
+  readonly sides: readonly SideReduction[]
+  /** A map that it reads and makes itself: see `OnLoad`. */
+  readonly onLoad?: OnLoad
+  /** Set on the equations of one batch-statistics computation, so that fusion may move its first half. */
+  readonly moments?: MomentsRole
+  /** Set on the first equations of sums over the batch, so that fusion may move them. */
+  readonly sums?: SumsRole
+}
+
+/**
+ * A prologue with a result: what would have been stored by a pass of its own is computed as it is loaded, and stored, since others
+ * read it later. Every point of `axes` is one element of the tensor; the equation's own values load it as if it were there.
+ */
+export interface OnLoad {
+  readonly axes: readonly Axis[]
+  readonly store: Store
+}
+
+/**
+ * What is gathered of a stored tensor while it is at hand. Points are grouped in blocks along all axes but `kept`; each block
+ * writes what it found for each kept point to `into[block of axis 0, block of axis 1, ..., kept, count]`:
+ *   moments   reference, mean - reference, M2, number of values
+ *   sums      the sum of each term
+ */
+export type SideReduction = SideMoments | SideSums
+
+interface Side {
+  /** Stored by the equation, its dimensions in the order of the equation's axes. */
+  readonly source: Tensor
+  /** Of moments: the channel of `source` that `kept` starts at, where only a part of it is stored. Absent: 0. */
+  readonly from?: number
+  readonly kept: Axis
+  /** Block size of every axis but `kept`, in the order of the equation's axes. The batch's block is 1. */
+  readonly blocks: readonly { readonly axis: Axis; readonly size: number }[]
+  readonly into: Tensor
+}
+
+export interface SideMoments extends Side {
+  readonly kind: 'moments'
+}
+
+export interface SideSums extends Side, Terms {
+  readonly kind: 'sums'
+}
+
+/** Values at one point of a tensor, `at` standing for its place: an axis a dimension. */
+export interface Terms {
+  readonly at: readonly Axis[]
+  readonly terms: readonly Expression[]
+}
+
+export interface MomentsRole {
+  /** The tensor whose statistics are taken. */
+  readonly source: Tensor
+  /** [4 or 6, C]: see `MomentsRequest`. */
+  readonly result: Tensor
+  readonly affine?: { readonly gamma: Tensor; readonly beta: Tensor }
+  readonly eps: number
+  readonly stage: 'partial' | 'merge'
+}
+
+/** Sums over all dimensions but `kept`, on their way to `into[term, chunk, kept]`, which one later equation adds up. */
+export interface SumsRole extends Terms {
+  readonly into: Tensor
+  readonly kept: number
+  readonly stage: 'partial' | 'merge'
+}
+
+export const store = (tensor: Tensor, at: readonly IndexLike[], value: Expression): Store =>
+  ({ tensor, at: at.map(index), value })
+
+export const count = (tensor: Tensor, value: Expression): Store => ({ ...store(tensor, [0], value), counts: true })
+
+export const equation = (name: string, layers: readonly string[], axes: readonly Axis[], stores: readonly Store[]): Equation =>
+  ({ name, layers, axes, stores, sides: [] })
+
+/** Tensors that are read, each once, in order of first use; not what it makes on load. */
+export function reads(e: Equation): readonly Tensor[] {
+  const known = knownReads.get(e)
+  if (known) return known
+  const found = new Set<Tensor>()
+  const seen = new Set<Expression>()
+  for (const s of [...(e.onLoad ? [e.onLoad.store] : []), ...e.stores]) for (const node of walk(s.value, seen)) if (node.kind === 'load') found.add(node.tensor)
+  for (const side of e.sides) {
+    if (side.kind !== 'sums') continue
+    for (const term of side.terms) for (const node of walk(term, seen)) if (node.kind === 'load' && node.tensor !== side.source) found.add(node.tensor)
+  }
+  if (e.onLoad) found.delete(e.onLoad.store.tensor)
+  const tensors = [...found]
+  knownReads.set(e, tensors)
+  return tensors
+}
+
+const knownReads = new WeakMap<Equation, readonly Tensor[]>()
+
+/** Tensors that are written. */
+export function writes(e: Equation): readonly Tensor[] {
+  const known = knownWrites.get(e)
+  if (known) return known
+  const tensors = [...new Set([...(e.onLoad ? [e.onLoad.store.tensor] : []), ...e.stores.map((s) => s.tensor), ...e.sides.map((side) => side.into)])]
+  knownWrites.set(e, tensors)
+  return tensors
+}
+
+const knownWrites = new WeakMap<Equation, readonly Tensor[]>()
+
+/** Blocks of all axes but `kept`, and how many there are of each: the first dimensions of what a side reduction writes to. */
+export function blocksAround(kept: Axis, axes: readonly Axis[], sizeOf: (a: Axis) => number): { readonly blocks: SideReduction['blocks']; readonly counts: readonly (number | 'n')[] } {
+  const blocks = axes.filter((a) => a !== kept).map((a) => ({ axis: a, size: sizeOf(a) }))
+  return { blocks, counts: blocks.map(({ axis: a, size }) => (typeof a.extent === 'number' ? Math.ceil(a.extent / size) : a.extent as 'n')) }
+}

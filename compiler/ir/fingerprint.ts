@@ -1,0 +1,61 @@
+import type { Tensor } from './tensor.ts'
+import type { Expression } from './expression.ts'
+import type { Axis, Extent, Index } from './affine.ts'
+import type { Equation } from './equation.ts'
+
+/**
+ * A text that is the same for equations that compute the same from tensors of the same names and shapes: axes and tensors
+ * are numbered by first use. What is lowered once need not be lowered again for another program of the same net; without
+ * names, not for another layer of the same shape either.
+ */
+export function canonicalText(e: Equation, names = true): { text: string; tensors: readonly Tensor[] } {
+  const axes = new Map<Axis, number>()
+  const tensors = new Map<Tensor, number>()
+  const seen = new Map<Expression, number>()
+  const lines: string[] = names ? [e.name] : []
+  const extent = (x: Extent): string => (typeof x === 'object' ? `n/${x.chunks}` : String(x))
+  const axis = (a: Axis): string => {
+    const known = axes.get(a)
+    if (known !== undefined) return `a${known}`
+    axes.set(a, axes.size)
+    return `a${axes.size - 1}:${a.name}:${extent(a.extent)}`
+  }
+  const tensor = (t: Tensor): string => {
+    const known = tensors.get(t)
+    if (known !== undefined) return `t${known}`
+    tensors.set(t, tensors.size)
+    return `t${tensors.size - 1}:${names ? t.name : ''}:${t.type}:${t.shape.join('x')}`
+  }
+  const index = (at: Index): string =>
+    `${at.constant}${at.terms.map(({ atom, coefficient }) => `+${coefficient}*${atom.kind === 'axis' ? axis(atom.axis) : `${atom.kind}(${index(atom.of)},${atom.by})`}`).join('')}`
+  const visit = (node: Expression): string => {
+    const known = seen.get(node)
+    if (known !== undefined) return `e${known}`
+    const text = describe(node)
+    seen.set(node, seen.size)
+    lines.push(text)
+    return `e${seen.size - 1}`
+  }
+  const describe = (node: Expression): string => {
+    switch (node.kind) {
+      case 'constant': return `${node.value}`
+      case 'scalar': return node.name
+      case 'position': return `at ${index(node.at)}`
+      case 'random': return `random ${node.key} ${index(node.at)}`
+      case 'load': return `${tensor(node.tensor)}[${node.at.map(index).join()}]`
+      case 'unary': return `${node.op} ${visit(node.a)}`
+      case 'binary': return `${node.op} ${visit(node.a)} ${visit(node.b)}`
+      case 'select': return `${node.test} ${visit(node.a)} ${visit(node.b)} ${visit(node.yes)} ${visit(node.no)}`
+      case 'guard': return `${visit(node.value)} if ${node.guards.map((g) => `${index(g.at)} ${g.kind === 'within' ? `< ${extent(g.extent)}` : `% ${g.by}`}`).join(' & ')} else ${node.otherwise}`
+      case 'reduce': return `${node.combine} ${node.axes.map(axis).join()} ${visit(node.body)}`
+    }
+  }
+  lines.push(e.axes.map(axis).join())
+  if (e.onLoad) lines.push(`on load ${e.onLoad.axes.map(axis).join()}`)
+  for (const s of [...(e.onLoad ? [e.onLoad.store] : []), ...e.stores]) lines.push(`${tensor(s.tensor)}[${s.at.map(index).join()}] ${s.counts ? '+' : ''}= ${visit(s.value)}`)
+  for (const side of e.sides) {
+    const terms = side.kind === 'sums' ? ` of ${side.at.map(axis).join()} ${side.terms.map(visit).join()}` : ''
+    lines.push(`${side.kind} ${tensor(side.source)} ${side.from ?? 0}${terms} ${axis(side.kept)} ${side.blocks.map((b) => `${axis(b.axis)}/${b.size}`).join()} ${tensor(side.into)}`)
+  }
+  return { text: lines.join('\n'), tensors: [...tensors.keys()] }
+}

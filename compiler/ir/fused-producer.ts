@@ -1,0 +1,58 @@
+import { type Expression, walk } from './expression.ts'
+import { inlineProducer, storedAt } from './inline.ts'
+import { type Axis, axesOf, isAxis, minus, rangeOf, times } from './affine.ts'
+import { equation, type Equation, type OnLoad } from './equation.ts'
+import { replaceNode, strideOf } from './reshape.ts'
+import type { Reduction } from '../codegen/expression-emitter.ts'
+
+type Load = Extract<Expression, { kind: 'load' }>
+
+/** The equation as it would be if nobody else read what it makes on load: for those who weigh its work. */
+export function computedOnLoad(e: Equation): Equation {
+  if (!e.onLoad) return e
+  const { onLoad, ...plain } = e
+  const { stores } = inlineProducer(equation('', [], onLoad.axes, [onLoad.store]), plain)
+  return { ...plain, stores }
+}
+
+/** Where a factor loads what is made on load. */
+export const loadOf = (factor: Expression, { store: { tensor } }: OnLoad): Load | undefined =>
+  walk(factor).find((node): node is Load => node.kind === 'load' && node.tensor === tensor)
+
+/** A factor with what it makes on load in the place of its load; and that alone. */
+export function madeIn(factor: Expression, load: Load, { store }: OnLoad): { readonly factor: Expression; readonly made: Expression } {
+  const made = storedAt(store, load.at)
+  return { factor: replaceNode(factor, load, made), made }
+}
+
+/** The output axis along which windows move over a dimension of a map, and by how much. */
+export interface Moving {
+  readonly axis: Axis
+  readonly step: number
+}
+
+/**
+ * How windows move along each dimension of the map that is made on load; `whole`: every one takes in all of it, as of channels that
+ * are summed up. Undefined unless each element lies among the first `step` of exactly one window, from the place that it stands for
+ * on: that one owns it, and whoever else loads it does not store it.
+ */
+export function windowsOver(e: Equation, main: Reduction, { at, tensor: { shape } }: Load): readonly (Moving | 'whole')[] | undefined {
+  const found = at.map((index, d): Moving | 'whole' | undefined => {
+    if (!index.terms.every(({ atom }) => atom.kind === 'axis')) return undefined
+    const axes = axesOf(index)
+    const [output, ...others] = axes.filter((a) => e.axes.includes(a))
+    if (!output) return axes.length === 1 && axes[0]!.extent === shape[d] && isAxis(index, axes[0]!) ? 'whole' : undefined
+    const step = strideOf(index, output)!
+    const window = minus(index, times(output, step))
+    const { min, max } = rangeOf(window)
+    const dense = window.terms.every(({ coefficient }) => Math.abs(coefficient) === 1) && axesOf(window).every((a) => main.axes.includes(a))
+    const covered = output.extent === 'n' ? shape[d] === 'n' : step * (output.extent as number) >= (shape[d] as number)
+    return others.length === 0 && dense && covered && min <= 0 && max >= step - 1 ? { axis: output, step } : undefined
+  })
+  return found.every((f) => f !== undefined) ? found : undefined
+}
+
+/** Whether a workgroup loads whole windows at a time, so that what is made on load is made once for all their steps. */
+export function loadsWindowsWhole(main: Reduction, { at }: Load, stage: ReadonlyMap<Axis, number>): boolean {
+  return at.every((index) => axesOf(index).length === 1 || axesOf(index).every((a) => !main.axes.includes(a) || (stage.get(a) ?? 1) === a.extent))
+}

@@ -1,0 +1,162 @@
+import { type Tensor, tensor } from './tensor.ts'
+import { add, constant, div, type Expression, load, mul, rounded, scalar, sqrt, square, sub, sum } from './expression.ts'
+import { type Axis, axis, type IndexLike, plus } from './affine.ts'
+import { blocksAround, type Equation, type MomentsRole, type SideMoments, store } from './equation.ts'
+
+/** What the statistics of a batch are taken of, and where they go. */
+export interface MomentsRequest {
+  readonly name: string
+  readonly layers: readonly string[]
+  /** [n, C, ...]: statistics over everything but axis 1. */
+  readonly source: Tensor
+  /**
+   * [4, C]: m0, m1, variance (biased), 1 / sqrt(variance + eps). The mean is m0 + m1: one float32 is too coarse at eps 1e-10.
+   * With `affine` [6, C]: gamma / sqrt(variance + eps) and beta too, so that who normalizes reads one table.
+   */
+  readonly result: Tensor
+  readonly affine?: { readonly gamma: Tensor; readonly beta: Tensor }
+  readonly eps: number
+}
+
+/**
+ * Mean and variance of every channel by Chan's merge (Chan, Golub & LeVeque 1983), never as E[x^2] - E[x]^2. Per image
+ * and channel, with r the first value seen, l = mean(x - r) and M2 = sum((x - r - l)^2); then over the parts p with
+ * K = the first part's r:
+ *   E = sum(count_p * ((r_p - K) + l_p)) / N;   variance = sum(M2_p + count_p * ((r_p - K) + l_p - E)^2) / N
+ * The differences are small where the values are close, so nothing cancels. m0 = float(K + E), m1 = (K - m0) + E.
+ */
+export function momentsEquations(request: MomentsRequest): Equation[] {
+  const { source } = request
+  if (source.shape.length <= 2) return [momentsOverBatch(request)]
+  const [batch, channels, ...space] = source.shape
+  const n = axis('n', batch!)
+  const c = axis('c', channels!)
+  const inner = (): Axis[] => space.map((extent, i) => axis(i === 0 ? 'h' : 'w', extent))
+  const partials = tensor(`${request.name}.partials`, [batch!, ...space.map(() => 1), channels!, 4])
+  const partial = partialEquation(request, { image: n, channel: c, axes: [n, c], inner, at: (axes) => axes, into: partials, place: [n, ...space.map(() => 0), c] })
+  return [partial, ...mergeEquations(request, partials)]
+}
+
+interface Part {
+  readonly image: Axis
+  readonly channel: IndexLike
+  /** The channel of the source that `channel` counts from. Absent: 0. */
+  readonly from?: number
+  readonly axes: readonly Axis[]
+  /** New axes over the values of a part, and where these lie in the map. */
+  readonly inner: () => Axis[]
+  readonly at: (axes: readonly IndexLike[]) => readonly IndexLike[]
+  readonly into: Tensor
+  /** Where in `into`, all but the last index. */
+  readonly place: readonly IndexLike[]
+}
+
+/** Reference, mean, M2 and count of one part of one image, for a channel. */
+export function partialEquation(request: Omit<MomentsRequest, 'result' | 'eps'> & { readonly result?: Tensor; readonly eps?: number }, part: Part): Equation {
+  const [first, second] = [part.inner(), part.inner()]
+  const channel = plus(part.channel, part.from ?? 0)
+  const reference = load(request.source, part.image, channel, ...part.at(first.map(() => 0)))
+  const value = (axes: readonly Axis[]): Expression => rounded(sub(load(request.source, part.image, channel, ...part.at(axes)), reference))
+  const count = first.reduce((product, a) => product * (a.extent as number), 1)
+  const mean = div(sum(first, value(first)), count)
+  const squares = sum(second, square(sub(value(second), mean)))
+  return {
+    name: request.name,
+    layers: request.layers,
+    axes: part.axes,
+    stores: [reference, mean, squares, constant(count)].map((value, k) => store(part.into, [...part.place, k], value)),
+    sides: [],
+    ...(request.result && { moments: { ...role(request as MomentsRequest), stage: 'partial' as const } }),
+  }
+}
+
+/** What a fused producer asks for: the side reduction, and the equations that merge its partials. */
+export function sideMoments(request: MomentsRequest, axes: readonly Axis[], kept: Axis, blockOf: (a: Axis) => number): {
+  side: SideMoments
+  merge: Equation[]
+} {
+  const { blocks, counts } = blocksAround(kept, axes, blockOf)
+  const partials = tensor(`${request.name}.partials`, [...counts, kept.extent as number, 4])
+  return { side: { kind: 'moments', source: request.source, kept, blocks, into: partials }, merge: mergeEquations(request, partials) }
+}
+
+/** Merges partials [n, b1, b2, ..., C, 4] into the result: first those of one image, where there are many, then all. */
+function mergeEquations(request: MomentsRequest, partials: Tensor): Equation[] {
+  const { shape } = partials
+  const inner = shape.slice(1, -2)
+  if (inner.reduce<number>((product, extent) => product * (extent as number), 1) === 1) return [mergeAll(request, partials)]
+  const perImage = tensor(`${request.name}.image_partials`, [shape[0]!, ...inner.map(() => 1), shape.at(-2)!, 4])
+  const n = axis('n', shape[0]!)
+  const c = axis('c', shape.at(-2)!)
+  const blocks = (): Axis[] => inner.map((extent, i) => axis(`b${i + 1}`, extent))
+  const reference = load(partials, n, ...inner.map(() => 0), c, 0)
+  const merged = mergeBlocks(partials, reference, (b) => [n, ...b, c], blocks)
+  const mergeImage: Equation = {
+    name: `${request.name}.merge_images`,
+    layers: request.layers,
+    axes: [n, c],
+    stores: [reference, merged.mean, merged.squares, merged.count].map((part, k) =>
+      store(perImage, [n, ...inner.map(() => 0), c, k], part)),
+    sides: [],
+    moments: { ...role(request), stage: 'merge' },
+  }
+  return [mergeImage, mergeAll(request, perImage)]
+}
+
+function mergeAll(request: MomentsRequest, partials: Tensor): Equation {
+  const { shape } = partials
+  const c = axis('c', shape.at(-2)!)
+  const zeros = shape.slice(1, -2).map(() => 0)
+  const reference = load(partials, 0, ...zeros, c, 0)
+  const merged = mergeBlocks(partials, reference, ([n]) => [n!, ...zeros, c], () => [axis('n', shape[0]!)])
+  return finish(request, c, reference, merged.mean, div(merged.squares, merged.count))
+}
+
+function mergeBlocks(
+  partials: Tensor,
+  reference: Expression,
+  at: (blocks: readonly Axis[]) => (Axis | number)[],
+  blocks: () => Axis[],
+): { mean: Expression; squares: Expression; count: Expression } {
+  const part = (b: readonly Axis[], k: number): Expression => load(partials, ...at(b), k)
+  const shift = (b: readonly Axis[]): Expression => add(rounded(sub(part(b, 0), reference)), part(b, 1))
+  const b1 = blocks()
+  const b2 = blocks()
+  const b3 = blocks()
+  const count = sum(b1, part(b1, 3))
+  const mean = div(sum(b2, mul(part(b2, 3), shift(b2))), count)
+  const squares = sum(b3, add(part(b3, 2), mul(part(b3, 3), square(sub(shift(b3), mean)))))
+  return { mean, squares, count }
+}
+
+/** [n, F]: one value an image and feature, so one equation over the features does it all. */
+function momentsOverBatch(request: MomentsRequest): Equation {
+  const { source } = request
+  const [batch, features] = source.shape
+  const c = axis('c', features!)
+  const count = batch === 'n' ? scalar('batch') : constant(batch as number)
+  const reference = load(source, 0, c)
+  const n = axis('n', batch!)
+  const mean = div(sum([n], sub(load(source, n, c), reference)), count)
+  const again = axis('n', batch!)
+  const squares = sum([again], square(sub(rounded(sub(load(source, again, c), reference)), mean)))
+  return finish(request, c, reference, mean, div(squares, count))
+}
+
+function finish(request: MomentsRequest, c: Axis, reference: Expression, mean: Expression, variance: Expression): Equation {
+  const m0 = rounded(add(reference, mean))
+  const inverse = div(1, sqrt(add(variance, request.eps)))
+  const { affine } = request
+  const coefficients = affine ? [mul(load(affine.gamma, c), inverse), load(affine.beta, c)] : []
+  return {
+    name: `${request.name}.statistics`,
+    layers: request.layers,
+    axes: [c],
+    stores: [m0, add(rounded(sub(reference, m0)), mean), variance, inverse, ...coefficients].map((part, k) => store(request.result, [k, c], part)),
+    sides: [],
+    moments: { ...role(request), stage: 'merge' },
+  }
+}
+
+const role = ({ source, result, affine, eps }: MomentsRequest): Omit<MomentsRole, 'stage'> => ({ source, result, ...(affine && { affine }), eps })
+

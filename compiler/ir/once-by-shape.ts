@@ -1,0 +1,21 @@
+import { canonicalText } from './fingerprint.ts'
+import type { Equation } from './equation.ts'
+
+/** So many answers are remembered; then it begins anew. */
+const MOST_KNOWN = 1000
+
+/**
+ * Remembers an answer that depends on nothing but the `canonicalText` of an equation, names left out: deep nets ask it of the same few
+ * shapes again and again.
+ */
+export function onceByShape<T>(answer: (e: Equation) => T): (e: Equation) => T {
+  const known = new Map<string, T>()
+  return (e) => {
+    const { text } = canonicalText(e, false)
+    if (known.has(text)) return known.get(text)!
+    const made = answer(e)
+    if (known.size >= MOST_KNOWN) known.clear()
+    known.set(text, made)
+    return made
+  }
+}

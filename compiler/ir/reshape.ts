@@ -1,0 +1,165 @@
+import { children, type Expression, guard, type Guard, mapChildren, substitute } from './expression.ts'
+import { type Axis, axis, axesOf, type Index, type IndexLike, plus, rangeOf, substitute as substituteIndex, times } from './affine.ts'
+import type { Equation } from './equation.ts'
+import { linearIndex } from '../codegen/expression-emitter.ts'
+
+/** The same equation over other axes: each axis in the map is replaced, `axes` are what is left. */
+export function overAxes(e: Equation, map: ReadonlyMap<Axis, IndexLike>, axes: readonly Axis[]): Equation {
+  return {
+    ...e,
+    axes,
+    stores: e.stores.map((s) => ({ ...s, at: s.at.map((at) => substituteIndex(at, map)), value: substitute(s.value, map) })),
+  }
+}
+
+/** `a` as blocks of `size` elements, which divides it. */
+export function splitAxis(e: Equation, a: Axis, size: number): { equation: Equation; outer: Axis; inner: Axis } {
+  const outer = axis(`${a.name}_block`, (a.extent as number) / size)
+  const inner = axis(a.name, size)
+  const equation = overAxes(e, new Map([[a, plus(times(outer, size), inner)]]), e.axes.flatMap((x) => (x === a ? [outer, inner] : [x])))
+  return { equation, outer, inner }
+}
+
+/**
+ * Cuts axes that are divided somewhere (a pixel's window in the gradient of pooling, upsampling) so that each step between two
+ * multiples is an axis of its own: with those written out no division is left, and neighbours lie side by side. `inner` are
+ * the new short axes, by the axis that counts multiples.
+ */
+export function splitDivided(e: Equation, most: number): { equation: Equation; inner: ReadonlyMap<Axis, Axis> } {
+  const inner = new Map<Axis, Axis>()
+  let result = e
+  for (const a of e.axes) {
+    const by = divisorOf(e, a)
+    if (by === undefined || by > most || typeof a.extent !== 'number' || a.extent % by !== 0 || a.extent / by < 4) continue
+    const cut = splitAxis(result, a, by)
+    result = cut.equation
+    inner.set(cut.outer, cut.inner)
+  }
+  return { equation: result, inner }
+}
+
+/** What an axis is divided by, if always by the same. */
+function divisorOf(e: Equation, a: Axis): number | undefined {
+  const [places, values]: [Index[], Index[]] = [[], []]
+  for (const s of e.stores) collect(s.value, places, values)
+  const found = new Set<number>()
+  const visit = (at: Index): void => {
+    for (const { atom } of at.terms) {
+      if (atom.kind === 'axis') continue
+      if (strideOf(atom.of, a) === undefined) visit(atom.of)
+      else if (strideOf(atom.of, a) !== 0) found.add(atom.by)
+    }
+  }
+  for (const at of [...places, ...values]) visit(at)
+  return found.size === 1 ? [...found][0] : undefined
+}
+
+/** Every index in the form that decides where memory is touched, and those that decide by value (guards, positions). */
+function collect(e: Expression, places: Index[], values: Index[], seen = new Set<Expression>()): void {
+  if (seen.has(e)) return
+  seen.add(e)
+  if (e.kind === 'load') places.push(linearIndex(e.tensor, e.at))
+  if (e.kind === 'random') places.push(e.at)
+  if (e.kind === 'position') values.push(e.at)
+  if (e.kind === 'guard') values.push(...e.guards.map((g) => g.at))
+  for (const child of children(e)) collect(child, places, values, seen)
+}
+
+/** Whether memory runs on from the end of b's range to the next of a. */
+function runsOn(a: Axis, b: Axis, places: readonly Index[], values: readonly Index[]): boolean {
+  if (typeof a.extent !== 'number' || typeof b.extent !== 'number') return false
+  const { extent } = b
+  if (values.some((form) => strideOf(form, a) !== 0 || strideOf(form, b) !== 0)) return false
+  return places.every((form) => {
+    const [strideA, strideB] = [strideOf(form, a), strideOf(form, b)]
+    return strideA !== undefined && strideB !== undefined && strideA === strideB * extent
+  })
+}
+
+/** How an index grows with an axis, if it does so evenly. */
+export function strideOf(form: Index, a: Axis): number | undefined {
+  let stride = 0
+  for (const { atom, coefficient } of form.terms) {
+    if (atom.kind === 'axis') {
+      if (atom.axis === a) stride += coefficient
+    } else if (axesOf(atom.of).includes(a)) return undefined
+  }
+  return stride
+}
+
+/** Leaves out guards that always hold: a window of one element never meets the padding. */
+export function dropTrueGuards(e: Equation): Equation {
+  const seen = new Map<Expression, Expression>()
+  const visit = (node: Expression): Expression => {
+    const known = seen.get(node)
+    if (known) return known
+    const inner = mapChildren(node, visit)
+    const result = inner.kind === 'guard' ? guard(inner.guards.filter((g) => !alwaysHolds(g)), inner.value, inner.otherwise) : inner
+    seen.set(node, result)
+    return result
+  }
+  return { ...e, stores: e.stores.map((s) => ({ ...s, value: visit(s.value) })) }
+}
+
+function alwaysHolds(g: Guard): boolean {
+  if (g.kind === 'divides') return g.at.terms.every(({ coefficient }) => coefficient % g.by === 0) && g.at.constant % g.by === 0
+  const { min, max } = rangeOf(g.at)
+  return typeof g.extent === 'number' && min >= 0 && max < g.extent
+}
+
+/** Joins neighbouring axes that memory runs through without a gap, such as rows and columns of what is computed point by point. */
+export function flattenAxes(e: Equation, apart: readonly Axis[] = []): Equation {
+  const places: Index[] = e.stores.map((s) => linearIndex(s.tensor, s.at))
+  const values: Index[] = []
+  for (const s of e.stores) collect(s.value, places, values)
+  for (let i = e.axes.length - 2; i >= 0; i--) {
+    const [a, b] = [e.axes[i]!, e.axes[i + 1]!]
+    if (apart.includes(a) || apart.includes(b) || !runsOn(a, b, places, values)) continue
+    const joined = axis(`${a.name}${b.name}`, (a.extent as number) * (b.extent as number))
+    const axes = e.axes.flatMap((x) => (x === a ? [joined] : x === b ? [] : [x]))
+    return flattenAxes(overAxes(e, new Map<Axis, IndexLike>([[a, 0], [b, joined]]), axes), apart)
+  }
+  return e
+}
+
+/** The same for the axes of every sum: rows and columns of a picture are one long row. */
+export function flattenReductions(e: Equation): Equation {
+  const seen = new Map<Expression, Expression>()
+  const visit = (node: Expression): Expression => {
+    const known = seen.get(node)
+    if (known) return known
+    const inner = mapChildren(node, visit)
+    const result = inner.kind === 'reduce' && inner.combine !== 'argmax' ? flattenReduction(inner) : inner
+    seen.set(node, result)
+    return result
+  }
+  return { ...e, stores: e.stores.map((s) => ({ ...s, value: visit(s.value) })) }
+}
+
+function flattenReduction(e: Extract<Expression, { kind: 'reduce' }>): Expression {
+  const places: Index[] = []
+  const values: Index[] = []
+  collect(e.body, places, values)
+  for (let i = e.axes.length - 2; i >= 0; i--) {
+    const [a, b] = [e.axes[i]!, e.axes[i + 1]!]
+    if (!runsOn(a, b, places, values)) continue
+    const joined = axis(`${a.name}${b.name}`, (a.extent as number) * (b.extent as number))
+    const axes = e.axes.flatMap((x) => (x === a ? [joined] : x === b ? [] : [x]))
+    return flattenReduction({ ...e, axes, body: substitute(e.body, new Map<Axis, IndexLike>([[a, 0], [b, joined]])) })
+  }
+  return e
+}
+
+/** Replaces one node of a tree, wherever it stands. */
+export function replaceNode(e: Expression, node: Expression, by: Expression): Expression {
+  const seen = new Map<Expression, Expression>()
+  const visit = (x: Expression): Expression => {
+    if (x === node) return by
+    const known = seen.get(x)
+    if (known) return known
+    const result = mapChildren(x, visit)
+    seen.set(x, result)
+    return result
+  }
+  return visit(e)
+}

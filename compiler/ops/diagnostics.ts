@@ -1,0 +1,41 @@
+import type { Diagnostic } from '../../dsl/diagnostic.ts'
+import type { Value } from '../graph/graph.ts'
+import { showShape } from '../ir/tensor.ts'
+import type { ShapeQuestion } from './operator.ts'
+
+/** A shape that does not fit: underlines the call, and shows where each value that takes part was made. */
+export const shapeProblem = (q: ShapeQuestion, code: string, message: string, about: readonly Value[], hint?: string): Diagnostic => ({
+  severity: 'error',
+  code: `shape/${code}`,
+  message,
+  labels: [{ span: q.span, text: 'here' },
+           ...[...new Set(about)].map((v) => ({ span: v.madeAt, text: `${showShape(v.shape)} made here` }))],
+  ...(hint !== undefined && { hint }),
+})
+
+/** An argument that cannot be: underlines it, or the call where it was not written. */
+export const argumentProblem = (q: ShapeQuestion, argument: string, code: string, message: string, hint?: string): Diagnostic => ({
+  severity: 'error',
+  code: `argument/${code}`,
+  message,
+  labels: [{ span: q.attributeSpans[argument] ?? q.span, text: 'here' }],
+  ...(hint !== undefined && { hint }),
+})
+
+/** Labels are names of classes: arithmetic on them means nothing. Losses and metrics alone read them. */
+export const labelProblems = (q: ShapeQuestion, values: readonly Value[] = q.inputs): Diagnostic[] =>
+  values.filter((v) => v.type === 'i32').map((v) => ({
+    severity: 'error',
+    code: 'shape/label-as-numbers',
+    message: `${q.op} computes with numbers, but ${v.name} holds labels`,
+    labels: [{ span: q.span, text: 'here' }, { span: v.madeAt, text: `${showShape(v.shape)} labels made here` }],
+    hint: `declare it as numbers, e.g. input ${v.name}: f32[...], or read it in a loss`,
+  }))
+
+/** What works channel by channel needs a channel axis. */
+export function channelProblems(q: ShapeQuestion): Diagnostic[] {
+  const x = q.inputs[0]!
+  if (x.shape.length >= 2) return []
+  return [shapeProblem(q, `${q.op.replaceAll('_', '-')}-rank`, `${q.op} works on axis 1, the channels, and ${showShape(x.shape)} has none`, [x],
+    'feed it a value of at least two dimensions, e.g. reshape([1])')]
+}

@@ -1,0 +1,47 @@
+import { accumulateOperators } from './accumulate.ts'
+import { activationOperators } from './activation.ts'
+import { batchNormOperators } from './batch-norm/batch-norm.ts'
+import { channelSumOperators } from './channel-sum.ts'
+import { convOperators } from './conv.ts'
+import { deconvOperators } from './deconv.ts'
+import { dropoutOperators } from './dropout.ts'
+import { fcOperators } from './fc.ts'
+import { foldOperators } from './batch-norm-folding.ts'
+import { joinOperators } from './join.ts'
+import { lossOperators } from './loss/loss.ts'
+import { lrnOperators } from './lrn.ts'
+import { metricOperators } from './metric.ts'
+import type { Operator } from './operator.ts'
+import { normalizeOperators } from './normalize.ts'
+import { padOperators } from './pad.ts'
+import { poolOperators } from './pool.ts'
+import { scaleOperators } from './scale.ts'
+import { shapeOperators } from './shape.ts'
+import { softmaxOperators } from './softmax.ts'
+import { solverOperators } from './solver.ts'
+import { upsampleOperators } from './upsample.ts'
+
+/** Every operator by name: those that files can write, and those that gradients and passes are made of. */
+export const operators: ReadonlyMap<string, Operator> = new Map([
+  ...convOperators,
+  ...deconvOperators,
+  ...fcOperators,
+  ...channelSumOperators,
+  ...poolOperators,
+  ...lrnOperators,
+  ...upsampleOperators,
+  ...padOperators,
+  ...activationOperators,
+  ...joinOperators,
+  ...shapeOperators,
+  ...dropoutOperators,
+  ...softmaxOperators,
+  ...lossOperators,
+  ...metricOperators,
+  ...batchNormOperators,
+  ...scaleOperators,
+  ...normalizeOperators,
+  ...foldOperators,
+  ...solverOperators,
+  ...accumulateOperators,
+].map((operator) => [operator.name, operator]))

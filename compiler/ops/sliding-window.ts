@@ -1,0 +1,109 @@
+import type { Diagnostic } from '../../dsl/diagnostic.ts'
+import type { Attributes, Parameter } from '../../dsl/signature.ts'
+import type { Value } from '../graph/graph.ts'
+import { type Index, type IndexLike, plus, times } from '../ir/affine.ts'
+import { type Shape, showShape } from '../ir/tensor.ts'
+import { labelProblems, shapeProblem } from './diagnostics.ts'
+import type { ShapeQuestion } from './operator.ts'
+
+/*
+ * Windows slide over maps [n, c, height, width]. The dense side is the map that windows cover (input of a convolution, output
+ * of a transposed one), the strided side has one element a window: dense = strided * stride + k * dilation - pad.
+ */
+
+export type Pair = readonly [number, number]
+
+/** One direction of a sliding window: down the rows, or along them. */
+export interface Slide {
+  readonly kernel: number
+  readonly stride: number
+  readonly dilation: number
+  /** Before the first element; what is behind the last follows from the sizes. */
+  readonly pad: number
+}
+
+export const kernelParameter: Parameter = { name: 'kernel', type: { kind: 'window', min: 1 }, doc: 'height and width of the window' }
+
+export const strideParameter: Parameter = { name: 'stride', type: { kind: 'window', min: 1 }, default: [1, 1], doc: 'how far the window moves' }
+
+export const padParameter: Parameter = {
+  name: 'pad', type: { kind: 'window', min: 0, words: ['same'] }, default: [0, 0],
+  doc: 'zeros around the map; same: as many outputs as inputs (divided by the stride), an odd one at the end',
+}
+
+export const dilationParameter: Parameter = { name: 'dilation', type: { kind: 'window', min: 1 }, default: [1, 1], doc: 'distance of the elements of a window' }
+
+/** A window attribute, or what it is where it is not given. */
+export function pairOf(attributes: Attributes, name: string, otherwise: Pair): Pair {
+  const given = attributes[name]
+  return Array.isArray(given) && given.length === 2 ? (given as unknown as Pair) : otherwise
+}
+
+export const isSame = (attributes: Attributes): boolean => attributes['pad'] === 'same'
+
+/** Elements from the first to the last that a window touches. */
+export const reach = ({ kernel, dilation }: Pick<Slide, 'kernel' | 'dilation'>): number => dilation * (kernel - 1) + 1
+
+/** What `pad: same` puts around the dense side in all; the smaller half of it, and so `pad`, comes first. */
+const samePadding = (slide: Omit<Slide, 'pad'>, dense: number, strided: number): number =>
+  Math.max(0, (strided - 1) * slide.stride + reach(slide) - dense)
+
+/** Both directions of a layer's window. What `pad: same` comes to is known with the shapes on either side, and 0 before. */
+export function slidesOf(attributes: Attributes, kernel: Pair, sides?: { readonly dense: Shape; readonly strided: Shape }): readonly [Slide, Slide] {
+  const stride = pairOf(attributes, 'stride', [1, 1])
+  const dilation = pairOf(attributes, 'dilation', [1, 1])
+  const pad = pairOf(attributes, 'pad', [0, 0])
+  const slide = (d: 0 | 1): Slide => {
+    const open = { kernel: kernel[d], stride: stride[d], dilation: dilation[d] }
+    if (!isSame(attributes)) return { ...open, pad: pad[d] }
+    return { ...open, pad: sides ? Math.floor(samePadding(open, sides.dense[d + 2] as number, sides.strided[d + 2] as number) / 2) : 0 }
+  }
+  return [slide(0), slide(1)]
+}
+
+/** Where on the dense side element k of a window lies. */
+export const denseIndex = ({ stride, dilation, pad }: Slide, window: IndexLike, k: IndexLike): Index =>
+  plus(times(window, stride), times(k, dilation), -pad)
+
+/** Windows that fit into a map: floor((in + 2 pad - reach) / stride) + 1, or ceil(in / stride) for `pad: same`. */
+export function windowCount(size: number, slide: Slide, same: boolean, round: 'floor' | 'ceil' = 'floor'): number {
+  if (same) return Math.ceil(size / slide.stride)
+  const count = Math[round]((size + 2 * slide.pad - reach(slide)) / slide.stride) + 1
+  // Caffe drops a last window that starts in the padding behind the map, and this one also where there is no padding.
+  return round === 'ceil' && (count - 1) * slide.stride >= size + slide.pad ? count - 1 : count
+}
+
+// ---- what is wrong with a call -----------------------------------------------------------------------------------------
+
+/** What slides over maps wants numbers [n, c, height, width]. */
+export function mapProblems(q: ShapeQuestion): Diagnostic[] {
+  const x = q.inputs[0]!
+  const labels = labelProblems(q)
+  if (labels.length > 0 || x.shape.length === 4) return labels
+  return [shapeProblem(q, `${codeOf(q)}-rank`, `${q.op} works on maps [n, channels, height, width], and this is ${showShape(x.shape)}`, [x], mapHint(q, x))]
+}
+
+function mapHint(q: ShapeQuestion, { shape }: Value): string {
+  if (shape[0] !== 'n') return shape.length === 3 ? 'declare the input without `whole`, and the batch is implied' : 'the batch, channels, height and width are wanted'
+  if (shape.length === 3) return `give it a channel first, e.g. reshape([1, ${shape[1]}, ${shape[2]}])`
+  if (shape.length === 2) return `${q.op} comes before what flattens; fc works on [n, ${shape[1]}], and reshape([${shape[1]}, 1, 1]) makes a map of it`
+  return 'bring it to a map with reshape'
+}
+
+/** A window must fit into the map and its padding. */
+export function fitProblems(q: ShapeQuestion, slides: readonly [Slide, Slide]): Diagnostic[] {
+  const x = q.inputs[0]!
+  if (isSame(q.attributes)) return []
+  const size = slides.map((s, d) => (x.shape[d + 2] as number) + 2 * s.pad)
+  if (slides.every((s, d) => reach(s) <= size[d]!)) return []
+  const [first, second] = slides
+  const dilated = first.dilation > 1 || second.dilation > 1 ? ' (with its dilation)' : ''
+  const padded = first.pad + second.pad > 0 ? ` of ${showShape(x.shape)} with its padding` : ` of ${showShape(x.shape)}`
+  const pads = slides.map((s, d) => Math.max(s.pad, Math.ceil((reach(s) - (x.shape[d + 2] as number)) / 2)))
+  const grow = slides.every((s, d) => pads[d]! < s.kernel) ? ` or write pad: ${pads[0] === pads[1] ? pads[0] : `[${pads.join(', ')}]`}` : ''
+  return [shapeProblem(q, `${codeOf(q)}-window`, `a window of ${reach(first)} x ${reach(second)}${dilated} does not fit into the ${size.join(' x ')}${padded}`, [x],
+    `take a smaller window${grow}`)]
+}
+
+/** `max-pool`, as codes of diagnostics have it. */
+export const codeOf = (q: ShapeQuestion): string => q.op.replaceAll('_', '-')

@@ -1,0 +1,239 @@
+import { type BufferEntry, type DispatchEntry, type Group, groupOf, GROUPS, type ModuleEntry, type Plan, type ProgramEntry, type Size, type TensorEntry } from '../../bundle/format.ts'
+import type { Constant, Graph, Value } from '../graph/graph.ts'
+import { resolved } from '../graph/query.ts'
+import { bufferOf } from '../graph/storage.ts'
+import { invariant } from '../invariant.ts'
+import { addLinear, bytesOf, bytesRead, bytesWritten, flopsOf, linear, type Linear, productsOf } from '../ir/cost.ts'
+import { reads, writes } from '../ir/equation.ts'
+import type { LinkedModule } from '../targets/target.ts'
+import { elementBytes, elementsPerSample, isBatched, type Tensor } from '../ir/tensor.ts'
+import { type LiveRange, type Place, planMemory } from './memory-planner.ts'
+import { KernelTexts } from './kernel-texts.ts'
+import type { Step } from './rematerialize.ts'
+
+/** A program that is ready to be laid out: its kernels in order, and what they were printed as. */
+export interface PlannedProgram {
+  readonly name: string
+  readonly graph: Graph
+  readonly viewOf: ReadonlyMap<Tensor, Tensor>
+  readonly steps: readonly PlannedStep[]
+}
+
+export interface PlannedStep {
+  readonly fused: Step
+  readonly kernel: PrintedKernel
+}
+
+/** What a target made of an equation. */
+export interface PrintedKernel {
+  readonly bindings: readonly { readonly name: string; readonly tensor: Tensor; readonly access: 'read' | 'read_write' }[]
+  /** For people: how the work is done. */
+  readonly how?: string
+  readonly invocations: Size
+  readonly workgroup: number
+  /** What it does, complete; kernels with the same text are one. */
+  readonly text: string
+  /** The same for devices that have subgroups, where they pay. */
+  readonly subgroups?: string
+}
+
+export interface LaidOutPlan {
+  readonly plan: Plan
+  readonly files: ReadonlyMap<string, string | Uint8Array>
+}
+
+export interface PlanRequest {
+  readonly target: string
+  readonly programs: readonly PlannedProgram[]
+  /** Elements of the packed buffers. */
+  readonly packed: { readonly parameters: number; readonly states: number }
+  /** Contents of values of role `constants`. */
+  readonly constants: ReadonlyMap<string, Constant>
+  /** The batch at which memory is packed; any other works too. */
+  readonly batch: number
+  /** Whether one dispatch may read and write different parts of one buffer. */
+  readonly sharesBuffers: boolean
+  /** Absent: kernels are texts, a section each of few files. */
+  readonly link?: (texts: readonly string[], name: string) => LinkedModule
+}
+
+/** Places every tensor, names every kernel, lists every dispatch. */
+export function buildPlan(request: PlanRequest): LaidOutPlan {
+  return new Layout(request).build()
+}
+
+class Layout {
+  private readonly request: PlanRequest
+  private readonly buffers: BufferEntry[] = []
+  private readonly bufferIndex = new Map<string, number>()
+  private readonly tensors: TensorEntry[] = []
+  private readonly tensorIndex = new Map<string, number>()
+  private readonly texts: KernelTexts
+
+  constructor(request: PlanRequest) {
+    this.request = request
+    this.texts = new KernelTexts(request.target, request.link !== undefined)
+  }
+
+  build(): LaidOutPlan {
+    const { target, link } = this.request
+    const programs: Record<string, ProgramEntry> = {}
+    const modules: Partial<Record<Group, ModuleEntry>> = {}
+    const files = new Map<string, string | Uint8Array>()
+    // A group's part of each list goes on with that of the group before, so that whoever wants the first alone reads no more.
+    for (const group of GROUPS) {
+      const mine = this.request.programs.filter(({ name }) => groupOf(name) === group)
+      if (mine.length === 0) continue
+      for (const program of mine) programs[program.name] = this.program(program, group)
+      if (!link) continue
+      const made = link(this.texts.all, `${target}/${group}`)
+      modules[group] = made.entry
+      for (const [name, data] of made.files) files.set(name, data)
+    }
+    const plan = { target, buffers: this.buffers, tensors: this.tensors, kernels: this.texts.entries, programs }
+    return link ? { plan: { ...plan, modules }, files } : { plan, files: this.texts.files() }
+  }
+
+  private program(program: PlannedProgram, group: Group): ProgramEntry {
+    const root = (t: Tensor): Tensor => resolved(t, program.viewOf)
+    const lives = this.lives(program, root)
+    const memory = planMemory({ ranges: lives.map(({ range }) => range), batch: this.request.batch, sharesBuffers: this.request.sharesBuffers })
+    const scratch = this.scratch(lives.map(({ owner }) => owner), memory.places, program.name)
+    const place = (t: Tensor): number => this.tensor(t, root(t), scratch, program.name)
+    const dispatches = program.steps.map((step) => this.dispatch(step, group, place))
+    const results: Record<string, number> = {}
+    for (const output of program.graph.outputs) results[output.name] = place(output.value)
+    const persistent = this.persistentBytes(program, root)
+    return {
+      dispatches,
+      results,
+      peakBytes: memory.buffers.reduce(addLinear, persistent),
+      lowerBoundBytes: addLinear(persistent, memory.lowerBound),
+      needsPrepare: program.steps.some(({ fused }) => reads(fused.equation).some((t) => (t as Value).storage?.role === 'prepared')) && program.name !== 'prepare',
+    }
+  }
+
+  /** What the program has for itself, and when. */
+  private lives(program: PlannedProgram, root: (t: Tensor) => Tensor): { readonly owner: Tensor; readonly range: LiveRange }[] {
+    const found = new Map<Tensor, { written: number[]; read: number[] }>()
+    const touch = (t: Tensor, at: number, how: 'written' | 'read'): void => {
+      const owner = root(t)
+      if ((owner as Value).storage) return
+      const known = found.get(owner) ?? { written: [], read: [] }
+      found.set(owner, known)
+      // Steps come in order.
+      if (known[how].at(-1) !== at && !(how === 'read' && known.written.at(-1) === at)) known[how].push(at)
+    }
+    program.steps.forEach(({ fused: { equation } }, at) => {
+      for (const t of writes(equation)) touch(t, at, 'written')
+      for (const t of reads(equation)) touch(t, at, 'read')
+    })
+    for (const output of program.graph.outputs) touch(output.value, program.steps.length, 'read')
+    return [...found].map(([owner, { written, read }]) =>
+      ({ owner, range: { size: bytesOf(owner), first: Math.min(written[0] ?? Infinity, read[0] ?? Infinity), last: Math.max(written.at(-1) ?? 0, read.at(-1) ?? 0), written, read } }))
+  }
+
+  /** Tensors for all that lies in scratch, those that others lie behind before these. */
+  private scratch(owners: readonly Tensor[], places: readonly Place[], program: string): ReadonlyMap<Tensor, number> {
+    const indices = new Map<Tensor, number>()
+    const open: number[] = []
+    for (const i of owners.keys()) {
+      open.push(i)
+      for (let at = open.at(-1); at !== undefined; at = open.at(-1)) {
+        const owner = owners[at]!
+        const { buffer, behind } = places[at]!
+        const missing = indices.has(owner) ? undefined : behind.find((other) => !indices.has(owners[other]!))
+        if (missing !== undefined) {
+          open.push(missing)
+          continue
+        }
+        open.pop()
+        if (indices.has(owner)) continue
+        const others = behindOf(behind.map((other) => indices.get(owners[other]!)!))
+        indices.set(owner, this.put(`${program}/${owner.id}`, { ...entryOf(owner), buffer: this.scratchBuffer(buffer), offset: 0, ...others }))
+      }
+    }
+    return indices
+  }
+
+  /** Bytes of what this program touches and does not own: parameters, inputs, histories. */
+  private persistentBytes(program: PlannedProgram, root: (t: Tensor) => Tensor): Linear {
+    const touched = new Set<number>()
+    for (const { fused } of program.steps) {
+      for (const t of [...reads(fused.equation), ...writes(fused.equation)]) {
+        const owner = root(t) as Value
+        if (owner.storage) touched.add(this.buffer(owner))
+      }
+    }
+    return [...touched].map((i) => this.buffers[i]!.elements).map((e) => ({ fixed: 4 * e.fixed, perSample: 4 * e.perSample })).reduce(addLinear, { fixed: 0, perSample: 0 })
+  }
+
+  private dispatch({ fused, kernel }: PlannedStep, group: Group, place: (t: Tensor) => number): DispatchEntry {
+    const { equation } = fused
+    return {
+      kernel: this.texts.indexOf(kernel, equation.name, group),
+      tensors: kernel.bindings.map((b) => place(b.tensor)),
+      invocations: kernel.invocations,
+      name: equation.name,
+      facts: {
+        layers: equation.layers,
+        flops: flopsOf(equation),
+        products: productsOf(equation),
+        bytesRead: bytesRead(equation),
+        bytesWritten: bytesWritten(equation),
+        why: [...new Set(fused.why)],
+        ...(kernel.how !== undefined && { how: kernel.how }),
+        ...(fused.again && { again: fused.again }),
+      },
+    }
+  }
+
+  private tensor(t: Tensor, owner: Tensor, scratch: ReadonlyMap<Tensor, number>, program: string): number {
+    const { storage } = owner as Value
+    if (!storage) {
+      const at = scratch.get(owner)
+      invariant(at !== undefined, `${t.name} has no place`)
+      // Another shape of what lies there.
+      return this.put(`${program}/${t.id}`, { ...this.tensors[at]!, ...entryOf(t) })
+    }
+    const buffer = this.buffer(owner as Value)
+    const offset = ['parameters', 'gradients', 'history', 'states', 'constants'].includes(storage.role) ? storage.offset : 0
+    return this.put(`${t.id}/${buffer}`, { ...entryOf(t), buffer, offset })
+  }
+
+  private put(key: string, entry: TensorEntry): number {
+    const known = this.tensorIndex.get(key)
+    if (known !== undefined) return known
+    this.tensors.push(entry)
+    this.tensorIndex.set(key, this.tensors.length - 1)
+    return this.tensors.length - 1
+  }
+
+  private buffer(value: Value): number {
+    const { role, slot } = value.storage!
+    const name = bufferOf(value)!
+    const known = this.bufferIndex.get(name)
+    if (known !== undefined) return known
+    const packedSize = role === 'states' ? this.request.packed.states : this.request.packed.parameters
+    const data = role === 'constants' ? this.request.constants.get(slot ?? '') : undefined
+    invariant(role !== 'constants' || data, `constants ${slot} have no contents`)
+    const elements = role === 'input' || role === 'prepared' || role === 'constants' || value.type === 'i32' ? elementsOf(value) : { fixed: packedSize, perSample: 0 }
+    this.buffers.push({ name, role, elements, ...(data && { data: data.values }) })
+    this.bufferIndex.set(name, this.buffers.length - 1)
+    return this.buffers.length - 1
+  }
+
+  private scratchBuffer(number: number): number {
+    const name = `scratch${number}`
+    const known = this.bufferIndex.get(name)
+    if (known !== undefined) return known
+    this.buffers.push({ name, role: 'scratch', elements: { fixed: 0, perSample: 0 } })
+    this.bufferIndex.set(name, this.buffers.length - 1)
+    return this.buffers.length - 1
+  }
+}
+
+/** Buffers are counted in elements of 4 bytes: two of f16 share one, and each sample starts a new one. */
+const elementsOf = (t: Tensor): Size => linear(Math.ceil(elementsPerSample(t.shape) * elementBytes(t) / 4), isBatched(t.shape))
+const entryOf = ({ name, shape, type }: Tensor): Pick<TensorEntry, 'name' | 'shape' | 'type'> => ({ name, shape, type })
+const behindOf = (behind: readonly number[]): Pick<TensorEntry, 'behind'> => (behind.length > 0 ? { behind } : {})

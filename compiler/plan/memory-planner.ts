@@ -1,0 +1,192 @@
+import { addLinear, atBatch, type Linear } from '../ir/cost.ts'
+import { Skyline } from './skyline.ts'
+
+/** A tensor's stay in memory, in numbers of dispatches. */
+export interface LiveRange {
+  /** In bytes. */
+  readonly size: Linear
+  readonly first: number
+  readonly last: number
+  /** Dispatches that write it, and those that only read it. */
+  readonly written: readonly number[]
+  readonly read: readonly number[]
+}
+
+/** Where a tensor lies: in which buffer, and behind which of the other tensors in it. With none: at its start. */
+export interface Place {
+  readonly buffer: number
+  readonly behind: readonly number[]
+}
+
+export interface MemoryPlan {
+  /** In the order of the live ranges. */
+  readonly places: readonly Place[]
+  /** Bytes of each buffer, the largest first, as an amount linear in the batch: at the one that was asked for. */
+  readonly buffers: readonly Linear[]
+  /** The most that is alive at one time: no plan can need less. At the batch that was asked for, as an amount linear in it. */
+  readonly lowerBound: Linear
+}
+
+export interface MemoryRequest {
+  readonly ranges: readonly LiveRange[]
+  /** At which places are found. They hold for any other, since each tensor lies behind others and not at a number. */
+  readonly batch: number
+  /** Whether one dispatch may read and write different parts of one buffer. */
+  readonly sharesBuffers: boolean
+}
+
+/**
+ * Gives tensors whose lives do not meet the same place: the greedy placement of Pisarchyk & Lee 2020 ("Efficient Memory Management for
+ * Deep Neural Net Inference"), each tensor at the lowest gap that takes it, where it makes memory grow least. In which order, no rule is
+ * always best: the largest first, what fills most memory for most time first, what lives longest first are tried, and the least is kept.
+ *
+ * WebGPU tracks usage per buffer and dispatch: what one dispatch reads and what it writes must lie in different buffers. None is larger
+ * than twice the largest tensor, so that it is allowed wherever that tensor can be bound: every WebGPU grants buffers of 256 MiB and
+ * bindings of 128 MiB.
+ */
+export function planMemory({ ranges, batch, sharesBuffers }: MemoryRequest): MemoryPlan {
+  const sizes = ranges.map(({ size }) => roundUp(atBatch(size, batch)))
+  const lowerBound = mostAlive(ranges, batch)
+  const bound = mostAlive(ranges.map((r, i) => ({ ...r, size: { fixed: sizes[i]!, perSample: 0 } })), batch).fixed
+  const conflicts = sharesBuffers ? ranges.map(() => new Set<number>()) : conflictsOf(ranges)
+  const most = sharesBuffers ? Infinity : 2 * sizes.reduce((largest, size) => Math.max(largest, size), 0)
+  const rounds = Math.min(MOST_ROUNDS, Math.max(1, Math.floor(PLACEMENTS / Math.max(1, ranges.length))))
+  let best: Packing | undefined
+  for (const weight of WEIGHTS) {
+    const order = ranges.map((r, i) => ({ i, weight: weight(sizes[i]!, r.last - r.first + 1) })).sort((a, b) => b.weight - a.weight || a.i - b.i).map(({ i }) => i)
+    for (let round = 0; round < rounds && !(best && total(best) <= GOOD * bound); round++) {
+      const packing = pack(ranges, sizes, conflicts, most, order)
+      if (!best || total(packing) < total(best)) best = packing
+      const last = order.indexOf(packing.grewLast)
+      order.splice(last >> 1, 0, ...order.splice(last, 1))
+    }
+  }
+  return { ...described(ranges, best!, batch), lowerBound }
+}
+
+/** What grew memory last is placed earlier and all is placed again: so often at most, less often the more tensors there are. */
+const MOST_ROUNDS = 16
+const PLACEMENTS = 2000
+/** In shares of what is alive at once: good enough to stop. */
+const GOOD = 1.01
+
+/** What is placed first, by bytes and life. */
+const WEIGHTS: readonly ((bytes: number, life: number) => number)[] = [(bytes) => bytes, (bytes, life) => bytes * life, (_, life) => life]
+
+/** Places start at multiples of 256 bytes: what every WebGPU lets a binding start at. */
+const roundUp = (bytes: number): number => Math.ceil(bytes / 256) * 256
+
+interface Packing {
+  /** Numbers of tensors in each buffer, by where they start. */
+  readonly buffers: number[][]
+  readonly starts: number[]
+  readonly heights: number[]
+  /** The last tensor that did not fit into what was there. */
+  grewLast: number
+}
+
+const total = ({ heights }: Packing): number => heights.reduce((a, b) => a + b, 0)
+
+/** For each tensor those that a dispatch reads while it writes it, or writes while it reads it. */
+function conflictsOf(ranges: readonly LiveRange[]): Set<number>[] {
+  const readAt = new Map<number, number[]>()
+  ranges.forEach(({ read }, i) => { for (const at of read) readAt.set(at, [...(readAt.get(at) ?? []), i]) })
+  const conflicts = ranges.map(() => new Set<number>())
+  ranges.forEach(({ written }, i) => {
+    for (const at of written) {
+      for (const other of readAt.get(at) ?? []) {
+        conflicts[i]!.add(other)
+        conflicts[other]!.add(i)
+      }
+    }
+  })
+  return conflicts
+}
+
+function pack(ranges: readonly LiveRange[], sizes: readonly number[], conflicts: readonly ReadonlySet<number>[], most: number, order: readonly number[]): Packing {
+  const packing: Packing = { buffers: [], starts: [], heights: [], grewLast: order[0] ?? -1 }
+  const first = Int32Array.from(ranges, (r) => r.first)
+  const last = Int32Array.from(ranges, (r) => r.last)
+  const bufferOf = new Int32Array(ranges.length).fill(-1)
+  for (const i of order) {
+    let best = { buffer: packing.buffers.length, start: 0, growth: sizes[i]! }
+    const barred = new Set([...conflicts[i]!].map((m) => bufferOf[m]!))
+    for (const [buffer, members] of packing.buffers.entries()) {
+      if (barred.has(buffer)) continue
+      const start = lowestGap(i, members, packing.starts, first, last, sizes)
+      const height = packing.heights[buffer]!
+      const growth = Math.max(0, start + sizes[i]! - height)
+      if (growth < best.growth && (growth === 0 || height + growth <= most)) best = { buffer, start, growth }
+    }
+    const members = packing.buffers[best.buffer] ??= []
+    if (best.growth > 0) packing.grewLast = i
+    packing.starts[i] = best.start
+    packing.heights[best.buffer] = (packing.heights[best.buffer] ?? 0) + best.growth
+    bufferOf[i] = best.buffer
+    members.splice(firstBehind(members, packing.starts, best.start), 0, i)
+  }
+  return packing
+}
+
+/** How many of the members, which are sorted by it, start no later. */
+function firstBehind(members: readonly number[], starts: readonly number[], start: number): number {
+  let [low, high] = [0, members.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (starts[members[middle]!]! > start) high = middle
+    else low = middle + 1
+  }
+  return low
+}
+
+function lowestGap(i: number, members: readonly number[], starts: readonly number[], first: Int32Array, last: Int32Array, sizes: readonly number[]): number {
+  const [from, to, size] = [first[i]!, last[i]!, sizes[i]!]
+  let start = 0
+  for (const m of members) {
+    if (first[m]! > to || last[m]! < from) continue
+    if (starts[m]! - start >= size) break
+    start = Math.max(start, starts[m]! + sizes[m]!)
+  }
+  return start
+}
+
+/**
+ * Largest buffer first; each tensor behind those that lie right below it at some time of its life. What lies below these lies below it too,
+ * so that the lists are short, however many tensors are alive at once.
+ */
+function described(ranges: readonly LiveRange[], { buffers, heights }: Packing, batch: number): Pick<MemoryPlan, 'places' | 'buffers'> {
+  const places = new Array<Place>(ranges.length)
+  const ends = new Array<Linear>(ranges.length)
+  const highest = (ends: readonly Linear[]): Linear => ends.reduce((most, end) => (atBatch(end, batch) > atBatch(most, batch) ? end : most), NOTHING)
+  const ordered = buffers.map((members, i) => ({ members, height: heights[i]! })).sort((a, b) => b.height - a.height)
+  const sizes = ordered.map(({ members }, buffer) => {
+    const skyline = new Skyline()
+    for (const i of members) {
+      const behind = skyline.cover(ranges[i]!.first, ranges[i]!.last, i)
+      places[i] = { buffer, behind }
+      ends[i] = addLinear(highest(behind.map((m) => ends[m]!)), ranges[i]!.size)
+    }
+    return highest(members.map((m) => ends[m]!))
+  })
+  return { places, buffers: sizes }
+}
+
+const NOTHING: Linear = { fixed: 0, perSample: 0 }
+
+function mostAlive(ranges: readonly LiveRange[], batch: number): Linear {
+  const end = ranges.reduce((latest, r) => Math.max(latest, r.last), 0)
+  const [fixed, perSample] = [new Float64Array(end + 2), new Float64Array(end + 2)]
+  for (const { first, last, size } of ranges) {
+    fixed[first]! += size.fixed
+    fixed[last + 1]! -= size.fixed
+    perSample[first]! += size.perSample
+    perSample[last + 1]! -= size.perSample
+  }
+  let most = NOTHING
+  let alive = NOTHING
+  for (let at = 0; at <= end; at++) {
+    alive = addLinear(alive, { fixed: fixed[at]!, perSample: perSample[at]! })
+    if (atBatch(alive, batch) > atBatch(most, batch)) most = alive
+  }
+  return most
+}

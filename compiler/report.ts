@@ -1,0 +1,97 @@
+import { type DispatchFacts, type Manifest, type Plan, placesAt, type ProgramEntry, type Size } from '../bundle/format.ts'
+import { invariant } from './invariant.ts'
+
+/** What `inspect --json` prints: counted from the plan for a batch, so it does not depend on the machine. */
+export interface InspectReport {
+  readonly name: string
+  readonly style: string
+  readonly memory: string
+  readonly batch: number
+  /** Of target `wasm`: bytes that each thread needs beside the peak of a program. */
+  readonly threadBytes?: number
+  readonly programs: Readonly<Record<string, ProgramReport>>
+}
+
+export interface ProgramReport extends Totals {
+  readonly kernels: readonly KernelReport[]
+  /** Of all FLOPs, those that are done again instead of keeping what they gave: memory `small`. */
+  readonly flopsAgain: number
+  /** Bytes of every buffer that the program touches. */
+  readonly peakBytes: number
+  /** Of these, what outlives the program: parameters, gradients, the solver's histories, inputs. */
+  readonly lastingBytes: number
+  /** What no plan could go below: the arithmetic of sums of products alone, each input, parameter and result moved once, what is alive at once. */
+  readonly lowerBound: Totals & { readonly peakBytes: number }
+}
+
+export interface KernelReport extends Totals {
+  readonly name: string
+  readonly layers: readonly string[]
+  readonly why: readonly string[]
+  /** How the work is done: tiles, what is prepared, Winograd. */
+  readonly how?: string
+  readonly again?: true
+}
+
+interface Totals {
+  readonly flops: number
+  readonly bytesRead: number
+  readonly bytesWritten: number
+}
+
+export function inspectManifest(manifest: Manifest, target: string, batch: number): InspectReport {
+  const plan = manifest.plans[target]!
+  const programs = Object.fromEntries(Object.entries(plan.programs).map(([name, program]) => [name, inspectProgram(plan, name, program, batch)]))
+  return { name: manifest.name, style: manifest.style, memory: manifest.memory ?? 'fast', batch, ...(plan.modules && { threadBytes: Math.max(...Object.values(plan.modules).map((m) => m.threadBytes)) }), programs }
+}
+
+function inspectProgram(plan: Plan, name: string, program: ProgramEntry, batch: number): ProgramReport {
+  const at = (size: Size): number => Math.ceil(size.fixed + size.perSample * batch)
+  const dispatches = program.dispatches.map(({ name, facts }): { readonly name: string; readonly facts: DispatchFacts } => {
+    invariant(facts, `${name} of a plan that is inspected has its facts`)
+    return { name, facts }
+  })
+  const kernels = dispatches.map(({ name, facts }) => ({
+    name,
+    layers: facts.layers,
+    flops: at(facts.flops),
+    bytesRead: at(facts.bytesRead),
+    bytesWritten: at(facts.bytesWritten),
+    why: facts.why,
+    ...(facts.how !== undefined && { how: facts.how }),
+    ...(facts.again && { again: facts.again }),
+  }))
+  const sum = (key: keyof Totals): number => kernels.reduce((total, k) => total + k[key], 0)
+  const touched = new Set(program.dispatches.flatMap((d) => d.tensors.map((t) => plan.tensors[t]!.buffer)))
+  const { sizes } = placesAt(plan, batch, [name])
+  const bytesOf = (buffers: readonly number[]): number => buffers.reduce((sum, i) => sum + 4 * sizes[i]!, 0)
+  return {
+    kernels,
+    flops: sum('flops'),
+    bytesRead: sum('bytesRead'),
+    bytesWritten: sum('bytesWritten'),
+    flopsAgain: kernels.reduce((total, k) => total + (k.again ? k.flops : 0), 0),
+    peakBytes: bytesOf([...touched]),
+    lastingBytes: bytesOf([...touched].filter((i) => plan.buffers[i]!.role !== 'scratch')),
+    lowerBound: { ...lowerBound(plan, program, at), flops: dispatches.reduce((total, { facts }) => total + (facts.again ? 0 : at(facts.products)), 0), peakBytes: at(program.lowerBoundBytes) },
+  }
+}
+
+function lowerBound(plan: Plan, program: ProgramEntry, at: (size: Size) => number): Omit<Totals, 'flops'> {
+  const read = new Set<number>()
+  const written = new Set<number>()
+  for (const d of program.dispatches) {
+    plan.kernels[d.kernel]!.bindings.forEach((b, i) => (b.access === 'read' ? read : written).add(d.tensors[i]!))
+  }
+  const bytesOf = (t: number): number => {
+    const { shape, type } = plan.tensors[t]!
+    return shape.reduce<number>((product, dim) => product * (dim === 'n' ? at({ fixed: 0, perSample: 1 }) : dim), type === 'f16' ? 2 : 4)
+  }
+  const bytes = (tensors: Iterable<number>): number => [...tensors].reduce((total, t) => total + bytesOf(t), 0)
+  const lasting = (t: number): boolean => plan.buffers[plan.tensors[t]!.buffer]!.role !== 'scratch'
+  const results = new Set(Object.values(program.results))
+  return {
+    bytesRead: bytes([...read].filter(lasting)),
+    bytesWritten: bytes(new Set([...written].filter((t) => lasting(t) || results.has(t)))),
+  }
+}

@@ -1,0 +1,63 @@
+import { type Device, DeviceError } from '../bundle/device.ts'
+import { wasm } from './wasm/lazy.ts'
+import { isSoftware, webgpu } from './webgpu/device.ts'
+
+/** Where a net could run, before a device is made. */
+export interface Place {
+  readonly name: string
+  /** Whether closing the net closes the device. */
+  readonly owned: boolean
+  /** Throws DeviceError. */
+  open(): Promise<Device>
+}
+
+export interface Places {
+  /** The best first. */
+  readonly places: readonly Place[]
+  /** Why none of them is graphics hardware. */
+  readonly notes: readonly string[]
+}
+
+/** What `open` may run on, found before anything is fetched. Throws DeviceError where the device that is named is not here. */
+export async function findPlaces(given: 'auto' | 'webgpu' | 'wasm' | Device): Promise<Places> {
+  if (typeof given !== 'string') return { places: [{ name: given.name, owned: false, open: async () => given }], notes: [] }
+  if (given === 'wasm') return { places: [CPU], notes: [] }
+  if (given === 'webgpu') return { places: [onAdapter(await anyAdapter(webgpuHere()))], notes: [] }
+  if (given !== 'auto') throw new DeviceError(`there is no device ${String(given)} here: auto, webgpu, wasm, or a device that is handed in`)
+  const { gpu } = globalThis.navigator ?? {}
+  // Node has none unless somebody brings it; of a page one expects it.
+  if (!gpu) return { places: [CPU], notes: isPage() ? [`WebGPU is missing here (${globalThis.isSecureContext === false ? 'it needs https or localhost' : 'this browser has none, or has it switched off'}): running on the CPU`] : [] }
+  try {
+    const adapter = await anyAdapter(gpu)
+    if (!isSoftware(adapter)) return { places: [onAdapter(adapter), CPU], notes: [] }
+    return { places: [CPU], notes: ['the only adapter of WebGPU here is a CPU that pretends to be a GPU: running on WebAssembly, which is faster'] }
+  } catch (error) {
+    return { places: [CPU], notes: [`${(error as Error).message}: running on the CPU`] }
+  }
+}
+
+/** A place for a bundle that the CPU cannot run: any adapter is better than none. */
+export const lastResort = async (): Promise<Place> => onAdapter(await anyAdapter(webgpuHere()))
+
+const CPU: Place = { name: 'wasm', owned: true, open: () => wasm() }
+
+const onAdapter = (adapter: GPUAdapter): Place => ({ name: 'webgpu', owned: true, open: () => webgpu({ adapter }) })
+
+const isPage = (): boolean => globalThis.document !== undefined || (globalThis as { WorkerGlobalScope?: unknown }).WorkerGlobalScope !== undefined
+
+function webgpuHere(): GPU {
+  const { gpu } = globalThis.navigator ?? {}
+  if (gpu) return gpu
+  throw new DeviceError('WebGPU is missing. A page needs a recent browser and https or localhost; Node the package `webgpu`: webgpu({ gpu: create([]) })')
+}
+
+async function anyAdapter(gpu: GPU): Promise<GPUAdapter> {
+  let adapter: GPUAdapter | null
+  try {
+    adapter = await gpu.requestAdapter()
+  } catch (error) {
+    throw new DeviceError(`WebGPU gives no adapter: ${(error as Error)?.message ?? String(error)}`)
+  }
+  if (!adapter) throw new DeviceError('WebGPU has no adapter: the graphics driver is missing or blocked')
+  return adapter
+}

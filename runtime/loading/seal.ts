@@ -1,0 +1,30 @@
+import { sha256Of } from '../../bundle/digest.ts'
+import { BundleError } from '../../bundle/errors.ts'
+
+/** SHA-256 in hex: by WebCrypto, and more slowly where that is absent (pages that are not served securely). */
+export async function sha256(data: string | Uint8Array): Promise<string> {
+  const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : data
+  const subtle = globalThis.crypto?.subtle
+  if (!subtle) return sha256Of(bytes)
+  const digest = new Uint8Array(await subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>))
+  return [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
+/**
+ * What the seal covers: `bundle.json` without `sha256`, as compact JSON in the order of its keys. White space and the
+ * spelling of numbers may change, what they say may not.
+ */
+export function sealedText(manifest: { readonly sha256?: unknown }): string {
+  const { sha256: _, ...rest } = manifest
+  try {
+    return JSON.stringify(rest)
+  } catch {
+    // What no check looks at may be nested as deeply as it likes; texts are parsed without recursion, but written with it.
+    throw new BundleError([{ path: 'bundle.json', message: 'is nested too deeply' }])
+  }
+}
+
+/** A manifest as it goes into a file. */
+export async function seal<T extends object>(manifest: T): Promise<T & { readonly sha256: string }> {
+  return { ...manifest, sha256: await sha256(sealedText(manifest)) }
+}

@@ -1,0 +1,18 @@
+import { type Manifest, type ProgramName, TRAINING_PROGRAMS } from '../bundle/format.ts'
+
+/** What to do where a batch does not fit, in words: the largest that does. */
+export function mostThatFits(batch: number, fits: (n: number) => boolean): string {
+  let [most, more] = [0, batch]
+  while (more - most > 1) {
+    const n = Math.floor((most + more) / 2)
+    if (fits(n)) most = n
+    else more = n
+  }
+  return most >= 1 ? `use a batch of at most ${most}` : 'no batch is small enough'
+}
+
+/** What else there is to do, where memory as a whole is short. Whether it is enough, only compiling tells. */
+export function lessMemory({ memory }: Manifest, programs: readonly string[]): string {
+  const trains = programs.some((name) => TRAINING_PROGRAMS.includes(name as ProgramName))
+  return trains && memory !== 'small' ? '; compiled with --memory small, training takes less' : ''
+}

@@ -1,0 +1,210 @@
+import { layOut } from './memory-layout.ts'
+import { lessMemory } from '../memory-errors.ts'
+import { type Device, DeviceError, type Session } from '../../bundle/device.ts'
+import { BundleError } from '../../bundle/errors.ts'
+import { type Bundle, type ModuleEntry, moduleFor } from '../../bundle/format.ts'
+import { checkOptions, flag, within } from '../../bundle/options.ts'
+import { plain } from '../../bundle/plain.ts'
+import { missingPlan } from '../../bundle/programs.ts'
+import { usedBuffers } from '../../bundle/used-buffers.ts'
+import { checkBatch } from '../loading/validate.ts'
+import { WasmMemories } from './memories.ts'
+import { type LoadedModule, WasmSession } from './session.ts'
+import { isNode, startWorker, type WorkerThread } from './workers.ts'
+
+export interface WasmOptions {
+  /** From 1 to 16. Default: one for each core, 16 at most; 1 in a page that is not cross-origin isolated. */
+  readonly threads?: number
+  /** Fused multiplication and addition, where the engine has relaxed SIMD. Default true: results differ in the last places. */
+  readonly relaxed?: boolean
+}
+
+const MOST_THREADS = 16
+
+/** One function with f32x4.relaxed_madd. */
+const RELAXED_PROBE = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 15, 1, 13, 0, 65, 0, 253, 17, 65, 0, 253, 17, 65, 0, 253, 17, 253, 133, 2, 11]
+
+/** The name, kind and flags (shared, with a maximum) of the module's only import. */
+const MEMORY_IMPORT = [3, 101, 110, 118, 6, 109, 101, 109, 111, 114, 121, 2, 3]
+
+/** A CPU: WebAssembly with SIMD, by threads where memory can be shared. Throws DeviceError where there is none, InputError for options that there are not. */
+export async function wasm(given?: WasmOptions): Promise<Device<'f32'>> {
+  const options = checkOptions('wasm', given, { threads: within(1, MOST_THREADS), relaxed: flag })
+  if (typeof WebAssembly === 'undefined') throw new DeviceError('WebAssembly is missing here')
+  return new WasmDevice(options)
+}
+
+/** Whether workers can be given this thread's memory. */
+const sharesMemory = (): boolean => typeof SharedArrayBuffer !== 'undefined' && (isNode || (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated === true)
+
+function cores(): number {
+  const { process, navigator } = globalThis as { process?: { getBuiltinModule?: (name: 'node:os') => { availableParallelism(): number } }; navigator?: { hardwareConcurrency?: number } }
+  return process?.getBuiltinModule?.('node:os').availableParallelism() ?? navigator?.hardwareConcurrency ?? 1
+}
+
+/** What Node says of the processor; a page is not told. */
+function cpuModel(): string {
+  const { process } = globalThis as { process?: { getBuiltinModule?: (name: 'node:os') => { cpus(): { model: string }[] } } }
+  return process?.getBuiltinModule?.('node:os').cpus()[0]?.model.trim() ?? 'unknown'
+}
+
+class WasmDevice implements Device {
+  readonly name = 'wasm'
+  readonly software = false
+  /** Which of a bundle's modules it takes. */
+  readonly relaxed: boolean
+  readonly #modules: { readonly bytes: Uint8Array; readonly module: Promise<WebAssembly.Module> }[] = []
+  #threads: number
+  #note = ''
+  readonly #all = new Set<WorkerThread>()
+  readonly #free: WorkerThread[] = []
+  readonly #memories = new WasmMemories(sharesMemory())
+  #closed = false
+
+  constructor({ threads, relaxed = true }: WasmOptions) {
+    const wanted = Math.min(threads ?? cores(), MOST_THREADS)
+    this.#threads = sharesMemory() ? wanted : 1
+    if (wanted > 1 && this.#threads === 1) this.#note = '; more need a page that is cross-origin isolated'
+    this.relaxed = relaxed && WebAssembly.validate(Uint8Array.from(RELAXED_PROBE))
+  }
+
+  get identity(): Readonly<Record<string, string>> {
+    return { cpu: cpuModel(), simd: this.relaxed ? 'relaxed' : 'plain', threads: String(this.#threads) }
+  }
+
+  get description(): string {
+    return `WebAssembly ${this.relaxed ? 'relaxed ' : ''}SIMD, ${this.#threads} thread${this.#threads === 1 ? '' : 's'}${this.#note}`
+  }
+
+  check(): void {
+    if (this.#closed) throw new DeviceError('the device was closed')
+  }
+
+  async load(bundle: Bundle, batch: number, programs?: readonly string[]): Promise<Session> {
+    this.check()
+    const plan = bundle.manifest.plans['wasm']
+    if (!plan) throw new DeviceError(missingPlan('wasm', Object.keys(bundle.manifest.plans)))
+    checkBatch(plan, batch)
+    const names = Object.keys(plan.programs).filter((name) => !programs || name === 'prepare' || programs.includes(name))
+    const entry = moduleFor(plan, names)
+    if (!entry) throw new DeviceError(`this bundle holds no module for ${names.join(', ')}`)
+    const used = usedBuffers(plan, names)
+    // Before anything is allocated: whether it fits at all.
+    const hint = lessMemory(bundle.manifest, names)
+    layOut(plan, batch, used, names, this.#threads, hint)
+    const module = await this.#compile(bundle, entry)
+    // It may have been closed meanwhile, and nobody would end what is started now.
+    this.check()
+    const workers = this.#takeWorkers(this.#threads - 1)
+    let memory: WebAssembly.Memory | undefined
+    let isShared = false
+    try {
+      const arena = layOut(plan, batch, used, names, 1 + workers.length)
+      memory = this.#memories.take(arena.pages, hint)
+      const run = (await WebAssembly.instantiate(module, importsOf(memory))).exports['run'] as LoadedModule['run']
+      isShared = workers.length > 0
+      const attached = await Promise.allSettled(workers.map((worker, i) => worker.attach({ module, memory: memory!, thread: i + 1 })))
+      this.check()
+      // A page may forbid workers; what is there does the work.
+      const there = workers.filter((_, i) => attached[i]!.status === 'fulfilled')
+      const refused = attached.find((a) => a.status === 'rejected')
+      if (refused) {
+        this.drop(workers.filter((w) => !there.includes(w)))
+        this.#threads = 1 + there.length
+        this.#note = `; no more workers: ${(refused.reason as Error).message}`
+      }
+      return new WasmSession(this, plan, batch, arena, { memory, run, workers: there })
+    } catch (error) {
+      if (isShared) this.drop(workers)
+      else this.release(workers, memory)
+      throw error instanceof DeviceError || error instanceof BundleError ? error : new DeviceError(`the module does not run here: ${(error as Error).message}`)
+    }
+  }
+
+  /** Kept by content: a bundle that is opened again at another batch compiles nothing. */
+  #compile(bundle: Bundle, entry: ModuleEntry): Promise<WebAssembly.Module> {
+    const file = this.relaxed ? entry.relaxed : entry.file
+    const bytes = bundle.files.get(file)
+    if (!(bytes instanceof Uint8Array)) throw new DeviceError(`${file} is not in this bundle`)
+    const known = this.#modules.find((m) => isSame(m.bytes, bytes))
+    if (known) return known.module
+    const module = WebAssembly.compile(forMemory(bytes) as Uint8Array<ArrayBuffer>).catch((error: Error) => {
+      // Chromium and Safari spell the policy out, Firefox says CSP.
+      if (/Content.Security|\bCSP\b/.test(error.message)) throw new DeviceError(`${file} may not be compiled here: the page's Content-Security-Policy needs script-src 'wasm-unsafe-eval'`)
+      throw new DeviceError(`${file} does not compile here, SIMD may be missing: ${error.message}`)
+    }).then((compiled) => checkModule(compiled, file))
+    this.#modules.push({ bytes, module })
+    return module
+  }
+
+  /** As many as there are; fewer where workers are forbidden. */
+  #takeWorkers(count: number): WorkerThread[] {
+    for (const dead of this.#free.filter((w) => w.failure !== undefined)) this.drop([dead])
+    const taken = this.#free.splice(0, count)
+    try {
+      while (taken.length < count) {
+        const worker = startWorker()
+        this.#all.add(worker)
+        taken.push(worker)
+      }
+    } catch (error) {
+      this.#threads = 1 + taken.length
+      this.#note = `; no more workers: ${(error as Error).message}`
+    }
+    return taken
+  }
+
+  drop(workers: readonly WorkerThread[]): void {
+    for (const worker of workers) {
+      worker.close()
+      this.#all.delete(worker)
+      const at = this.#free.indexOf(worker)
+      if (at >= 0) this.#free.splice(at, 1)
+    }
+  }
+
+  release(workers: readonly WorkerThread[], memory?: WebAssembly.Memory): void {
+    const idle = workers.map(async (worker) => {
+      await worker.idle
+      if (this.#closed || worker.failure !== undefined) this.drop([worker])
+      else this.#free.push(worker)
+    })
+    // Whoever still ran in it would run in another net's.
+    void Promise.all(idle).then(() => { if (memory && !this.#closed && workers.every((w) => w.failure === undefined)) this.#memories.give(memory) })
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const worker of this.#all) worker.close()
+    this.#all.clear()
+    this.#free.length = 0
+    this.#memories.close()
+  }
+}
+
+/** Nothing stands behind these objects: what a module asks for and is not given here it does not find. The text of workers has the same. */
+const importsOf = (memory: WebAssembly.Memory): WebAssembly.Imports => ({ __proto__: null, env: { __proto__: null, memory } }) as unknown as WebAssembly.Imports
+
+/** A module of a bundle gets a memory and nothing else, and gives two functions: refused before any of its code runs. */
+function checkModule(module: WebAssembly.Module, file: string): WebAssembly.Module {
+  const strange = WebAssembly.Module.imports(module).filter((i) => i.module !== 'env' || i.name !== 'memory' || i.kind !== 'memory')
+  const exported = WebAssembly.Module.exports(module)
+  const missing = ['run', 'work'].filter((name) => !exported.some((e) => e.name === name && e.kind === 'function'))
+  if (strange.length) throw new BundleError([{ path: file, message: `imports ${strange.map((i) => `${plain(i.module, 40)}.${plain(i.name, 40)}`).slice(0, 3).join(', ')}: a module gets env.memory and nothing else` }])
+  if (missing.length) throw new BundleError([{ path: file, message: `exports no function ${missing.join(', ')}` }])
+  return module
+}
+
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  return a === b || (a.length === b.length && a.every((byte, i) => byte === b[i]))
+}
+
+/** The module as it imports what memory there is here: one flag says whether it is shared. */
+function forMemory(bytes: Uint8Array): Uint8Array {
+  if (sharesMemory()) return bytes
+  const at = bytes.findIndex((_, i) => MEMORY_IMPORT.every((byte, k) => bytes[i + k] === byte))
+  if (at < 0) return bytes
+  const patched = bytes.slice()
+  patched[at + MEMORY_IMPORT.length - 1] = 1
+  return patched
+}

@@ -1,0 +1,75 @@
+import { DeviceError } from '../../bundle/device.ts'
+import { moduleFor, placesAt, type Plan } from '../../bundle/format.ts'
+import { mostThatFits } from '../memory-errors.ts'
+import { sizeAt } from '../../bundle/sizes.ts'
+import { showBytes } from '../show-bytes.ts'
+
+/**
+ * Where the module looks in the first page: `docs/bundle.md` says what each is. `failed` is between this runtime's threads; the module
+ * does not know it.
+ */
+export const CONTROL = { step: 64, go: 128, stop: 132, program: 136, threads: 140, failed: 144, phase: 256, scratch: 320, scratchBytes: 324 } as const
+
+/** Records hold them as i32. */
+const MOST_ITEMS = 2 ** 31 - 1
+const PAGE = 65536
+const MOST_PAGES = 65536
+/** Chunks that each thread takes of a dispatch, about: fewer make threads wait for each other, more cost atomic operations. */
+const CHUNKS = 8
+
+/** All memory of a net at a batch: one WebAssembly memory, laid out once. */
+export interface Arena {
+  readonly bytes: number
+  readonly pages: number
+  /** Byte address of each buffer that is used, by its index in the plan. */
+  readonly buffers: ReadonlyMap<number, number>
+  /** Of each tensor: where it starts in its buffer, in elements. */
+  readonly offsets: readonly number[]
+  /** Words at addresses: records and program blocks. */
+  readonly words: readonly { readonly at: number; readonly words: readonly number[] }[]
+  /** Byte address of each program's block, and of a block for each of its dispatches alone. */
+  readonly programs: ReadonlyMap<string, { readonly block: number; readonly single: readonly number[] }>
+  readonly scratch: number
+  readonly scratchBytes: number
+}
+
+/** Throws DeviceError, before anything is allocated, where it does not fit into 4 GiB. `hint`: what else to do then. */
+export function layOut(plan: Plan, batch: number, used: ReadonlySet<number>, programs: readonly string[], threads: number, hint = ''): Arena {
+  const at = (n: number): Arena => place(plan, n, used, programs, threads)
+  const arena = at(batch)
+  if (arena.pages <= MOST_PAGES) return arena
+  throw new DeviceError(`at batch ${batch} this net needs ${showBytes(arena.bytes)}, WebAssembly has ${showBytes(MOST_PAGES * PAGE)}: ${mostThatFits(batch, (n) => at(n).pages <= MOST_PAGES)}${hint}`)
+}
+
+function place(plan: Plan, batch: number, used: ReadonlySet<number>, programs: readonly string[], threads: number): Arena {
+  // The first page is control; like the last it is also the room beyond the ends of tensors that kernels may read.
+  let end = PAGE
+  const take = (bytes: number, alignment = 64): number => {
+    const at = Math.ceil(end / alignment) * alignment
+    end = at + bytes
+    return at
+  }
+  const buffers = new Map<number, number>()
+  const { offsets, sizes } = placesAt(plan, batch, programs)
+  for (const index of used) buffers.set(index, take(4 * sizes[index]!))
+  const scratchBytes = Math.ceil((moduleFor(plan, programs)?.threadBytes ?? 0) / 64) * 64
+  const scratch = take(scratchBytes * threads)
+  const words: { at: number; words: readonly number[] }[] = []
+  const put = (list: readonly number[]): number => {
+    const at = take(4 * list.length, 16)
+    words.push({ at, words: list })
+    return at
+  }
+  const address = (tensor: number): number => buffers.get(plan.tensors[tensor]!.buffer)! + 4 * offsets[tensor]!
+  const laidOut = new Map<string, { block: number; single: readonly number[] }>()
+  for (const name of programs) {
+    const records = plan.programs[name]!.dispatches.map((d) => {
+      const items = sizeAt(d.invocations, batch)
+      if (items > MOST_ITEMS) throw new DeviceError(`at batch ${batch} ${d.name} has ${items} items, a CPU counts them up to ${MOST_ITEMS}: use a smaller batch`)
+      return put([d.kernel, items, Math.max(1, Math.floor(items / (threads * CHUNKS))), 0, ...d.tensors.map(address)])
+    })
+    laidOut.set(name, { block: put([records.length, ...records]), single: records.map((record) => put([1, record])) })
+  }
+  const pages = Math.ceil(end / PAGE) + 1
+  return { bytes: pages * PAGE, pages, buffers, offsets, words, programs: laidOut, scratch, scratchBytes }
+}

@@ -1,0 +1,197 @@
+import { type Arena, CONTROL } from './memory-layout.ts'
+import { DeviceError, type Numbers, type Session, type StepScalars } from '../../bundle/device.ts'
+import type { Plan } from '../../bundle/format.ts'
+import { contents, elementCount } from '../../bundle/sizes.ts'
+import type { WorkerThread } from './workers.ts'
+
+export interface WasmHost {
+  /** Throws where the device was closed or a worker died. */
+  check(): void
+  /** Takes workers back that have been told to stop, and the memory that they ran in. */
+  release(workers: readonly WorkerThread[], memory: WebAssembly.Memory): void
+  /** Ends workers, whatever they do. */
+  drop(workers: readonly WorkerThread[]): void
+}
+
+export interface LoadedModule {
+  readonly memory: WebAssembly.Memory
+  readonly run: (thread: number) => void
+  /** Threads beside this one. */
+  readonly workers: readonly WorkerThread[]
+}
+
+/** Milliseconds of work after which this thread lets go: half a frame of a page. */
+const TURN_MS = 8
+
+/** A bundle in WebAssembly memory at a batch: laid out once, run by this thread and its workers together. */
+export class WasmSession implements Session {
+  readonly plan: Plan
+  readonly batch: number
+  readonly #host: WasmHost
+  readonly #arena: Arena
+  #module: LoadedModule | undefined
+  #words: Int32Array
+  #numbers: Float32Array
+  #failure: DeviceError | undefined
+  #turn = performance.now()
+
+  constructor(host: WasmHost, plan: Plan, batch: number, arena: Arena, module: LoadedModule) {
+    this.plan = plan
+    this.batch = batch
+    this.#host = host
+    this.#arena = arena
+    this.#module = module
+    this.#words = new Int32Array(module.memory.buffer)
+    this.#numbers = new Float32Array(module.memory.buffer)
+    for (const { at, words } of arena.words) this.#words.set(words, at / 4)
+    this.#words[CONTROL.threads / 4] = 1 + module.workers.length
+    this.#words[CONTROL.scratch / 4] = arena.scratch
+    this.#words[CONTROL.scratchBytes / 4] = arena.scratchBytes
+    for (const [index, at] of arena.buffers) {
+      const buffer = plan.buffers[index]!
+      if (buffer.data) this.#numbers.set(contents(buffer), at / 4)
+    }
+  }
+
+  get allocatedBytes(): number {
+    return this.#arena.bytes
+  }
+
+  #range(tensor: number): { from: number; length: number; labels: boolean } {
+    const { buffer, shape, type } = this.plan.tensors[tensor]!
+    const at = this.#arena.buffers.get(buffer)
+    if (at === undefined) throw new DeviceError(`buffer ${this.plan.buffers[buffer]?.name} belongs to a program that was not loaded`)
+    return { from: at / 4 + this.#arena.offsets[tensor]!, length: elementCount(shape, this.batch), labels: type === 'i32' }
+  }
+
+  write(tensor: number, data: Numbers): void {
+    this.#check()
+    const { from, length, labels } = this.#range(tensor)
+    if (data.length !== length) throw new DeviceError(`${this.plan.tensors[tensor]!.name} holds ${length} numbers, not ${data.length}`)
+    ;(labels ? this.#words : this.#numbers).set(data, from)
+  }
+
+  /** All is done when the promise is made; it resolves after others had a turn, if they waited for long. */
+  async run(program: string, scalars: StepScalars): Promise<void> {
+    this.#start(program, scalars)
+    this.#go(this.#arena.programs.get(program)!.block, program)
+    if (performance.now() - this.#turn < TURN_MS) return
+    await nextTask()
+    this.#turn = performance.now()
+  }
+
+  #start(program: string, scalars: StepScalars): void {
+    this.#check()
+    if (!this.#arena.programs.has(program)) throw new DeviceError(`program ${program} was not loaded`)
+    this.#words.set([this.batch, scalars.step, scalars.seed], CONTROL.step / 4)
+    this.#numbers.set([scalars.rate, scalars.correction1, scalars.correction2], CONTROL.step / 4 + 3)
+  }
+
+  /** `first`: of the block's dispatches, its number in the program. */
+  #go(block: number, program: string, first = 0): void {
+    const { run, workers } = this.#module!
+    this.#words[CONTROL.program / 4] = block
+    if (workers.length > 0) {
+      Atomics.add(this.#words, CONTROL.go / 4, 1)
+      Atomics.notify(this.#words, CONTROL.go / 4)
+    }
+    let why = 'in a worker'
+    try {
+      run(0)
+    } catch (error) {
+      why = (error as Error).message
+      // What was taken from and not finished is what failed, unless a worker noted another before.
+      Atomics.compareExchange(this.#words, CONTROL.failed / 4, 0, this.#unfinished(block, program))
+    }
+    const failed = Atomics.load(this.#words, CONTROL.failed / 4)
+    if (failed === 0) return
+    // The module shares this memory, so it may have written anything there.
+    const name = this.plan.programs[program]!.dispatches[first + failed - 1]?.name ?? 'that is not known'
+    const failure = new DeviceError(`kernel ${name} failed in WebAssembly (${why}): open the net again; if that repeats, its bundle and this runtime do not fit together`)
+    this.#end(failure)
+    this.#host.drop(workers)
+    throw failure
+  }
+
+  /** Of the dispatches of a block, from 1 on: the first that items were taken of. As the text of workers has it. */
+  #unfinished(block: number, program: string): number {
+    const at = (address: number): number => address >>> 2
+    const count = Math.min(this.#words[at(block)]!, this.plan.programs[program]!.dispatches.length)
+    let i = 1
+    while (i < count && this.#words[at(this.#words[at(block) + i]!) + 3] === 0) i++
+    return i
+  }
+
+  async read(tensors: readonly number[]): Promise<Numbers[]> {
+    this.#check()
+    return tensors.map((tensor) => {
+      const { from, length, labels } = this.#range(tensor)
+      // A copy in memory of its own: what lies in shared memory cannot be handed to everything.
+      const copy = new (labels ? Int32Array : Float32Array)(length)
+      copy.set((labels ? this.#words : this.#numbers).subarray(from, from + length))
+      return copy
+    })
+  }
+
+  async trace(program: string, scalars: StepScalars, done: (dispatch: number) => Promise<boolean>): Promise<void> {
+    this.#start(program, scalars)
+    for (const [i, block] of this.#arena.programs.get(program)!.single.entries()) {
+      this.#go(block, program, i)
+      if (await done(i)) return
+    }
+  }
+
+  async profile(program: string, scalars: StepScalars): Promise<Float64Array> {
+    this.#start(program, scalars)
+    return Float64Array.from(this.#arena.programs.get(program)!.single, (block, i) => {
+      const start = performance.now()
+      this.#go(block, program, i)
+      return (performance.now() - start) * 1e6
+    })
+  }
+
+  #check(): void {
+    if (this.#failure) throw this.#failure
+    this.#host.check()
+    const { workers } = this.#module!
+    const dead = workers.find((w) => w.failure !== undefined)
+    if (!dead) return
+    const failure = new DeviceError(`a worker died (${dead.failure}): open the net again`)
+    this.#end(failure)
+    this.#host.drop(workers)
+    throw failure
+  }
+
+  /** From now on everything fails like this; the memory is let go. */
+  #end(failure: DeviceError): void {
+    this.#failure = failure
+    this.#module = undefined
+    this.#words = new Int32Array()
+    this.#numbers = new Float32Array()
+  }
+
+  close(): void {
+    if (!this.#module) return
+    const { workers, memory } = this.#module
+    Atomics.store(this.#words, CONTROL.stop / 4, 1)
+    Atomics.add(this.#words, CONTROL.go / 4, 1)
+    if (workers.length > 0) Atomics.notify(this.#words, CONTROL.go / 4)
+    this.#end(new DeviceError('this net was closed'))
+    this.#host.release(workers, memory)
+  }
+}
+
+/** After whatever else waits for this thread: timers, signals, messages, a page's redraw. */
+function nextTask(): Promise<void> {
+  const { setImmediate } = globalThis as { setImmediate?: (call: () => void) => void }
+  return new Promise((resolve) => {
+    if (setImmediate) return setImmediate(resolve)
+    // Pages make timers wait for milliseconds.
+    const { port1, port2 } = new MessageChannel()
+    port1.onmessage = () => {
+      port1.close()
+      resolve()
+    }
+    port2.postMessage(undefined)
+  })
+}
