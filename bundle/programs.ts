@@ -54,7 +54,7 @@ export function missingProgram(manifest: Said, name: string, held: readonly stri
   const trains = !/^(infer|eval)/.test(name)
   const why = storage === 'f16' ? `with f16 storage it infers and evaluates with stored statistics (${holds})`
     : trains && !manifest.outputs.some((output) => output.role === 'loss') ? 'it has no loss'
-    : /^eval/.test(name) && manifest.outputs.every((output) => output.role === 'output') ? 'it has no loss and no metric'
+    : name.startsWith('eval') && manifest.outputs.every((output) => output.role === 'output') ? 'it has no loss and no metric'
     : name.endsWith('/global') ? howToTrainGlobally(manifest, name)
     : `it holds ${holds}. Where the net has it: fusenet compile ${manifest.name}.net --programs ${[...has, name].join(',')} -o ${manifest.name}`
   return `this net has no program ${name}: ${why}`

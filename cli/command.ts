@@ -62,7 +62,7 @@ Every verb takes --json; \`fusenet VERB --help\` tells the rest, \`fusenet help 
 function unknownVerb(argv: readonly string[]): string {
   const [word = '', ...more] = argv.filter((arg) => !arg.startsWith('-') && arg !== 'help')
   const rest = 'fusenet --help lists the verbs'
-  if (/\.net$/.test(word)) return `${word} is a file, and what to do with it stands before it: fusenet check ${[word, ...more].join(' ')}, fusenet train ${word}; ${rest}`
+  if (word.endsWith('.net')) return `${word} is a file, and what to do with it stands before it: fusenet check ${[word, ...more].join(' ')}, fusenet train ${word}; ${rest}`
   const hint = didYouMean(word, VERBS.map((verb) => verb.name))
   return word === '' ? rest : `there is no verb ${word}${hint || `; ${rest}`}`
 }

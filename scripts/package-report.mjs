@@ -271,7 +271,7 @@ function diskBytes(path) {
  */
 function typeCheck(project, compiler, how) {
   const from = join(root, 'test', 'types')
-  for (const name of readdirSync(from).filter((name) => !/\.test\.ts$/.test(name))) cpSync(join(from, name), join(project, 'types', name), { recursive: true })
+  for (const name of readdirSync(from).filter((name) => !name.endsWith('.test.ts'))) cpSync(join(from, name), join(project, 'types', name), { recursive: true })
   const entries = Object.entries(packageOf(project).exports).filter(([entry, { types }]) => types && !FOR_BUILDS.test(entry)).map(([entry]) => entry.replace(/^\./, 'fusenet'))
   writeFileSync(join(project, 'types', 'entries.ts'), entries.map((entry, i) => `export type * as entry${i} from ${JSON.stringify(entry)}`).join('\n'))
   // The library's part of what lies beside an ES module.
@@ -299,7 +299,7 @@ function page(project, imports = "import { open } from 'fusenet/runtime'", open 
 function bundled(folder) {
   const files = readdirSync(folder, { recursive: true }).filter((name) => /\.m?js$/.test(name)).map((name) => readFileSync(join(folder, name)))
   if (files.length === 0) throw new Error('no code came out')
-  const strange = files.flatMap((code) => [...code.toString().matchAll(/(?:from|require\(|import\()\s*["'\`](?:node:)?(?:fs|path|url|module|crypto|os|worker_threads)["'\`]/g)].map(([text]) => text))
+  const strange = files.flatMap((code) => [...code.toString().matchAll(/(?:from|require\(|import\()\s*["'`](?:node:)?(?:fs|path|url|module|crypto|os|worker_threads)["'`]/g)].map(([text]) => text))
   if (strange.length > 0) throw new Error(`a page has no ${strange}`)
   const sum = (sizes) => kilobytes(sizes.reduce((a, b) => a + b, 0))
   return `${files.length} files, ${sum(files.map((code) => code.length))}, ${sum(files.map((code) => gzipSync(code, { level: 9 }).length))} gzip`

@@ -44,7 +44,6 @@ export class Learner {
   #before
   #examples
   #undo = []
-  #lessons = 0
 
   /** `net`: digits.net, opened at BATCH. `pictures`: of each digit a list; half of each is trained with, half watches. */
   static async of(net, pictures) {

@@ -90,7 +90,7 @@ class Kept {
 /** One picture that holds many: a row a digit, 28 x 28 each. */
 async function examplesIn(url) {
   const answer = await fetch(url)
-  const made = answer.ok && /^image\//.test(answer.headers.get('content-type') ?? 'image/')
+  const made = answer.ok && (answer.headers.get('content-type') ?? 'image/').startsWith('image/')
   if (!made) throw new Error(`${url} cannot be loaded (${answer.status} ${answer.statusText}): node samples/page/build.mjs makes it`)
   const sheet = await createImageBitmap(await answer.blob())
   const side = { width: SIDE, height: SIDE }

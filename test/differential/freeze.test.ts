@@ -134,7 +134,7 @@ describe('net.freeze', () => {
     const before = (await net.snapshot()).tensors
     expect(await net.freeze(['c', 'g.bias'])).toEqual(['c.weight', 'c.bias', 'g.bias'])
     await (await net.trainStep(inputs(2))).loss
-    await (await net.step(inputs(3)))
+    await net.step(inputs(3))
     const frozen = (await net.snapshot()).tensors
     for (const [name, tensor] of frozen) {
       const [own] = name.split('/').slice(-1)
