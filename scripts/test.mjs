@@ -1,5 +1,5 @@
 /**
- * `npm test`: installs, builds, checks types, runs every test. The last line is `N passed, N failed`. A step that
+ * `npm test`: installs, builds, checks types and layout, runs every test. The last line is `N passed, N failed`. A step that
  * fails counts as one failure, and the rest is run all the same. Arguments go to vitest: `npm test -- test/dsl`.
  */
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
@@ -22,6 +22,7 @@ function step(name, worked) {
 if (step('npm ci', install())) {
   step('npm run build', build())
   step('npm run typecheck', npm('run', '--silent', 'typecheck'))
+  step('npm run lint', npm('run', '--silent', 'lint'))
   runTests()
 }
 console.log(`${passed} passed, ${failed} failed`)
