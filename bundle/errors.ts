@@ -22,11 +22,18 @@ export class NonFiniteError extends Error {
   /** Of the updates of this net before. Undefined: there were none. */
   readonly lastFiniteLoss: number | undefined
 
-  constructor(found: Pick<NonFiniteError, 'step' | 'rate' | 'loss' | 'elements' | 'lastFiniteLoss'>, place?: { readonly layer: string; readonly what: string }) {
+  constructor(
+    found: Pick<NonFiniteError, 'step' | 'rate' | 'loss' | 'elements' | 'lastFiniteLoss'>,
+    place?: { readonly layer: string; readonly what: string },
+  ) {
     const { step, rate, loss, elements, lastFiniteLoss } = found
     const what = Number.isFinite(loss) ? `${elements} gradients, weights or running statistics are not finite` : `the loss is ${loss}`
-    super(`training stops at update ${step}: ${what}${place ? `; it shows first in ${place.what}` : ''}. The rate is ${rate}, ${lastFiniteLoss === undefined ? 'no loss before was finite' : `the loss before was ${Number(lastFiniteLoss.toPrecision(6))}`}: `
-      + 'try a lower rate, clip_gradients, or look at the data; keepGoing: true (--keep-going) trains on')
+    super(
+      `training stops at update ${step}: ${what}${place ? `; it shows first in ${place.what}` : ''}. The rate is ${rate}, ${
+        lastFiniteLoss === undefined ? 'no loss before was finite' : `the loss before was ${Number(lastFiniteLoss.toPrecision(6))}`
+      }: `
+        + 'try a lower rate, clip_gradients, or look at the data; keepGoing: true (--keep-going) trains on',
+    )
     this.step = step
     this.rate = rate
     this.loss = loss

@@ -30,12 +30,15 @@ export const groupOf = (program: string): Group => (HALF_PROGRAMS.includes(progr
 export const SOFTWARE_PLAN = 'webgpu-software'
 
 /** The plan that is made for a device: what to compile where it alone is to run a net. */
-export const planFor = ({ name, software }: { readonly name: string; readonly software: boolean }): string =>
-  (name === 'webgpu' && software ? SOFTWARE_PLAN : name)
+export const planFor = (
+  { name, software }: { readonly name: string; readonly software: boolean },
+): string => (name === 'webgpu' && software ? SOFTWARE_PLAN : name)
 
 /** Of the plans of a bundle the one that a device runs: its own, else the one for all of its name. */
-export const planIn = (plans: readonly string[], device: { readonly name: string; readonly software: boolean }): string =>
-  (plans.includes(planFor(device)) ? planFor(device) : device.name)
+export const planIn = (
+  plans: readonly string[],
+  device: { readonly name: string; readonly software: boolean },
+): string => (plans.includes(planFor(device)) ? planFor(device) : device.name)
 
 export interface Manifest {
   readonly format: typeof FORMAT
@@ -203,8 +206,10 @@ export interface Plan {
 }
 
 /** The module with all kernels that programs need: the smallest. */
-export const moduleFor = ({ modules = {} }: Plan, programs: readonly string[]): ModuleEntry | undefined =>
-  (programs.some((name) => groupOf(name) === 'train') ? modules.train : modules.infer ?? modules.train)
+export const moduleFor = (
+  { modules = {} }: Plan,
+  programs: readonly string[],
+): ModuleEntry | undefined => (programs.some((name) => groupOf(name) === 'train') ? modules.train : modules.infer ?? modules.train)
 
 /** A WebAssembly module: kernel i of the plan is element i of its function table. */
 export interface ModuleEntry {
@@ -255,7 +260,9 @@ export const BINDING_ELEMENTS = 64
 
 /** Places at batch n. Tensors whose lives meet never overlap, whatever n is. `programs`: those that will run; default all. */
 export function placesAt({ buffers, tensors, programs }: Plan, n: number, names: readonly string[] = Object.keys(programs)): Places {
-  const used = new Set(names.flatMap((name) => [...programs[name]!.dispatches.flatMap((d) => d.tensors), ...Object.values(programs[name]!.results)]))
+  const used = new Set(
+    names.flatMap((name) => [...programs[name]!.dispatches.flatMap((d) => d.tensors), ...Object.values(programs[name]!.results)]),
+  )
   const sizes = buffers.map(({ role, elements }) => (role === 'scratch' ? 0 : elements.fixed + elements.perSample * n))
   const ends: number[] = []
   const offsets = tensors.map((t, i) => {
@@ -331,8 +338,19 @@ export interface ProgramEntry {
  * adds to the gradients instead of updating. A `/global` variant trains with the stored statistics, which stay as they are.
  */
 export const PROGRAMS = [
-  'prepare', 'infer', 'infer/batch', 'eval', 'eval/batch', 'gradients', 'step', 'train', 'accumulate',
-  'gradients/global', 'step/global', 'train/global', 'accumulate/global',
+  'prepare',
+  'infer',
+  'infer/batch',
+  'eval',
+  'eval/batch',
+  'gradients',
+  'step',
+  'train',
+  'accumulate',
+  'gradients/global',
+  'step/global',
+  'train/global',
+  'accumulate/global',
 ] as const
 export type ProgramName = (typeof PROGRAMS)[number]
 

@@ -82,7 +82,6 @@ export function rateAt(train: TrainEntry, t: number, horizon: Horizon = {}): num
 /** The numbers that go with update t. Adam's corrections are 1 - beta^(t+1); solvers without have 1. */
 export function scalarsAt(train: TrainEntry | undefined, t: number, seed: number, rate: number): StepScalars {
   const adam = train?.solver.call.startsWith('adam')
-  const correction = (name: string, otherwise: number): number =>
-    adam ? 1 - numberOf(train!.solver.args, name, otherwise) ** (t + 1) : 1
+  const correction = (name: string, otherwise: number): number => adam ? 1 - numberOf(train!.solver.args, name, otherwise) ** (t + 1) : 1
   return { step: t, seed: seed >>> 0, rate, correction1: correction('beta1', 0.9), correction2: correction('beta2', 0.999) }
 }

@@ -19,7 +19,12 @@ export function matchNames(patterns: readonly string[], all: readonly string[]):
     const word = isNegative ? pattern.slice(1) : pattern
     const form = formOf(word)
     const found = all.filter((name) => wholesOf(name).some((whole) => form.test(whole)))
-    if (found.length === 0) problems.push(`no parameter is called ${plain(word, 60) || 'nothing'}${didYouMean(word, [...new Set(all.flatMap(wholesOf))])} (there are ${listed(layersOf(all))})`)
+    if (found.length === 0)
+      problems.push(
+        `no parameter is called ${plain(word, 60) || 'nothing'}${didYouMean(word, [...new Set(all.flatMap(wholesOf))])} (there are ${
+          listed(layersOf(all))
+        })`,
+      )
     for (const name of found) isNegative ? names.delete(name) : names.add(name)
   }
   return { names, problems }
@@ -28,9 +33,15 @@ export function matchNames(patterns: readonly string[], all: readonly string[]):
 /** The name, and what it is a part of: `stage2.conv1.weight`, `stage2.conv1`, `stage2`. */
 const wholesOf = (name: string): string[] => [...name].flatMap((c, i) => (c === '.' ? [name.slice(0, i)] : [])).concat(name)
 
-const formOf = (pattern: string): RegExp => new RegExp(`^${pattern.replace(/[\\^$+.()|[\]{}]/g, '\\$&').replace(/\*+/g, '[^]*').replaceAll('?', '[^]')}$`)
+const formOf = (pattern: string): RegExp =>
+  new RegExp(`^${pattern.replace(/[\\^$+.()|[\]{}]/g, '\\$&').replace(/\*+/g, '[^]*').replaceAll('?', '[^]')}$`)
 
-const layersOf = (names: readonly string[]): string[] => [...new Set(names.map((name) => name.slice(0, Math.max(name.lastIndexOf('.'), 0)) || name))]
+const layersOf = (
+  names: readonly string[],
+): string[] => [...new Set(names.map((name) => name.slice(0, Math.max(name.lastIndexOf('.'), 0)) || name))]
 
 const MOST_SHOWN = 12
-const listed = (names: readonly string[]): string => (names.length === 0 ? 'none' : names.slice(0, MOST_SHOWN).join(', ') + (names.length > MOST_SHOWN ? `, ... (${names.length})` : ''))
+const listed = (
+  names: readonly string[],
+): string => (names.length === 0 ? 'none'
+  : names.slice(0, MOST_SHOWN).join(', ') + (names.length > MOST_SHOWN ? `, ... (${names.length})` : ''))

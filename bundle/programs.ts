@@ -16,7 +16,8 @@ export function programFor({ normalizations }: Said, name: string): string {
 
 /** The program of a training step. Throws InputError for statistics that there are none of. */
 export function trainingProgram(manifest: Said, task: 'gradients' | 'step' | 'train' | 'accumulate', stats: unknown = 'batch'): string {
-  if (stats !== 'batch' && stats !== 'global') throw new InputError(`stats ${JSON.stringify(stats)}: training normalizes with 'batch' or 'global' statistics`)
+  if (stats !== 'batch' && stats !== 'global')
+    throw new InputError(`stats ${JSON.stringify(stats)}: training normalizes with 'batch' or 'global' statistics`)
   return stats === 'batch' ? task : programFor(manifest, `${task}/global`)
 }
 
@@ -56,10 +57,14 @@ export function missingProgram(manifest: Said, name: string, held: readonly stri
     : trains && !manifest.outputs.some((output) => output.role === 'loss') ? 'it has no loss'
     : name.startsWith('eval') && manifest.outputs.every((output) => output.role === 'output') ? 'it has no loss and no metric'
     : name.endsWith('/global') ? howToTrainGlobally(manifest, name)
-    : `it holds ${holds}. Where the net has it: fusenet compile ${manifest.name}.net --programs ${[...has, name].join(',')} -o ${manifest.name}`
+    : `it holds ${holds}. Where the net has it: fusenet compile ${manifest.name}.net --programs ${
+      [...has, name].join(',')
+    } -o ${manifest.name}`
   return `this net has no program ${name}: ${why}`
 }
 
 /** What to say of a target that a bundle has no plan for. */
 export const missingPlan = (target: string, held: readonly string[]): string =>
-  `this bundle holds no plan for ${target} (it holds ${held.join(', ') || 'none'}): compile it again with --targets ${[...held, target].join(',')}`
+  `this bundle holds no plan for ${target} (it holds ${held.join(', ') || 'none'}): compile it again with --targets ${
+    [...held, target].join(',')
+  }`

@@ -15,8 +15,7 @@ export function contents({ data = [] }: BufferEntry): Float32Array<ArrayBuffer> 
   return all
 }
 
-export const elementCount = (shape: Shape, n = 1): number =>
-  shape.reduce<number>((product, dim) => product * (dim === 'n' ? n : dim), 1)
+export const elementCount = (shape: Shape, n = 1): number => shape.reduce<number>((product, dim) => product * (dim === 'n' ? n : dim), 1)
 
 /** First element behind a tensor in its buffer. */
 export const tensorEnd = (tensor: TensorEntry, n: number): number => tensor.offset + tensorElements(tensor, n)
@@ -28,7 +27,9 @@ export const tensorEnd = (tensor: TensorEntry, n: number): number => tensor.offs
 export function inputTensor(plan: Plan, input: InputEntry): number {
   const [two, three] = [2, 3].map((n) => elementCount(input.shape, n))
   return inputBuffers(plan).get(`input.${input.name}`)
-    ?.find((i) => plan.tensors[i]!.offset === 0 && elementCount(plan.tensors[i]!.shape, 2) === two && elementCount(plan.tensors[i]!.shape, 3) === three) ?? -1
+    ?.find((i) =>
+      plan.tensors[i]!.offset === 0 && elementCount(plan.tensors[i]!.shape, 2) === two && elementCount(plan.tensors[i]!.shape, 3) === three
+    ) ?? -1
 }
 
 const found = new WeakMap<Plan, ReadonlyMap<string, readonly number[]>>()

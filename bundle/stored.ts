@@ -1,4 +1,5 @@
-import { type Bundle, type BufferEntry, type Group, groupOf, GROUPS, type KernelEntry, type Manifest, type ModuleEntry, type Plan, type ProgramEntry, type TensorEntry } from './format.ts'
+import { type Bundle, type BufferEntry, type Group, groupOf, GROUPS, type KernelEntry, type Manifest, type ModuleEntry, type Plan,
+  type ProgramEntry, type TensorEntry } from './format.ts'
 
 /** `bundle.json`: the manifest, but for what only those who run a plan need, which lies in files of its own. */
 export interface StoredManifest extends Omit<Manifest, 'plans'> {
@@ -82,20 +83,27 @@ interface Reach {
 
 /** How far into each list programs go. What a tensor lies behind stands before it. */
 function reachOf(plan: Plan, programs: readonly string[]): Reach {
-  const most = (indices: Iterable<number>): number => { let end = 0; for (const i of indices) end = Math.max(end, i + 1); return end }
+  const most = (indices: Iterable<number>): number => {
+    let end = 0
+    for (const i of indices) end = Math.max(end, i + 1)
+    return end
+  }
   const entries = programs.map((name) => plan.programs[name]!)
   const dispatches = entries.flatMap((entry) => entry.dispatches)
   const tensors = most([...dispatches.flatMap((d) => d.tensors), ...entries.flatMap((entry) => Object.values(entry.results))])
   return { tensors, kernels: most(dispatches.map((d) => d.kernel)), buffers: most(plan.tensors.slice(0, tensors).map((t) => t.buffer)) }
 }
 
-const bare = ({ dispatches, ...program }: ProgramEntry): ProgramEntry =>
-  ({ dispatches: dispatches.map(({ facts: _, ...dispatch }) => dispatch), ...program })
+const bare = ({ dispatches, ...program }: ProgramEntry): ProgramEntry => ({
+  dispatches: dispatches.map(({ facts: _, ...dispatch }) => dispatch),
+  ...program,
+})
 
 /** The bundle without what is for reading alone. */
 export function withoutFacts({ manifest, ...rest }: Bundle): Bundle {
-  const plans = Object.entries(manifest.plans).map(([target, plan]) =>
-    [target, { ...plan, programs: Object.fromEntries(Object.entries(plan.programs).map(([name, program]) => [name, bare(program)])) }])
+  const plans = Object.entries(manifest.plans).map((
+    [target, plan],
+  ) => [target, { ...plan, programs: Object.fromEntries(Object.entries(plan.programs).map(([name, program]) => [name, bare(program)])) }])
   return { ...rest, manifest: { ...manifest, plans: Object.fromEntries(plans) } }
 }
 

@@ -27,7 +27,13 @@ export class Totals {
 
   /** The results to read of a program. */
   get results(): string[] {
-    return [...new Set([...this.#terms.values()].flatMap((terms) => terms.flatMap(({ result, count }) => (count === undefined ? [result] : [result, count]))))]
+    return [
+      ...new Set(
+        [...this.#terms.values()].flatMap((terms) =>
+          terms.flatMap(({ result, count }) => (count === undefined ? [result] : [result, count]))
+        ),
+      ),
+    ]
   }
 
   add(values: Values, samples: number): void {
@@ -49,7 +55,12 @@ export class Totals {
   values(sums: 'sum' | 'mean' = 'sum'): Map<string, number> {
     return new Map(this.#outputs.flatMap(({ name }) => {
       const terms = this.#terms.get(name)!
-      return terms.every((term) => this.#sums.has(term)) ? [[name, terms.reduce((sum, term) => sum + (term.factor ?? 1) * this.#valueOf(term, sums), 0)] as const] : []
+      return terms.every((term) => this.#sums.has(term)) ? [
+        [
+          name,
+          terms.reduce((sum, term) => sum + (term.factor ?? 1) * this.#valueOf(term, sums), 0),
+        ] as const,
+      ] : []
     }))
   }
 
@@ -62,9 +73,12 @@ export class Totals {
   /** What is to be said of results that are no such number. */
   notes(): string[] {
     const parts = this.#outputs.filter(({ total }) => total?.length === 0).map(({ name }) => name)
-    const empty = this.#outputs.filter(({ name }) => this.#terms.get(name)!.every((term) => term.over === 'count' && this.#sums.get(term)?.weight === 0)).map(({ name }) => name)
+    const empty = this.#outputs.filter(({ name }) =>
+      this.#terms.get(name)!.every((term) => term.over === 'count' && this.#sums.get(term)?.weight === 0)
+    ).map(({ name }) => name)
     return [
-      ...(parts.length > 0 && this.#batches > 1 ? [`${parts.join(', ')}: made of values of whole batches, so this mean over batches depends on how many samples they have`] : []),
+      ...(parts.length > 0 && this.#batches > 1
+        ? [`${parts.join(', ')}: made of values of whole batches, so this mean over batches depends on how many samples they have`] : []),
       ...(empty.length > 0 ? [`${empty.join(', ')}: every label is ignored, so there is nothing to count`] : []),
     ]
   }

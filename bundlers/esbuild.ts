@@ -15,8 +15,14 @@ interface Message {
 /** Of esbuild's interface for plugins, what is used here. */
 interface Build {
   readonly initialOptions: { readonly absWorkingDir?: string }
-  resolve(path: string, options: { importer: string; resolveDir: string; kind: any }): Promise<{ readonly path: string; readonly errors: unknown[] }>
-  onResolve(options: { filter: RegExp }, resolve: (args: { path: string; importer: string; resolveDir: string; kind: string }) => Promise<object | undefined>): void
+  resolve(
+    path: string,
+    options: { importer: string; resolveDir: string; kind: any },
+  ): Promise<{ readonly path: string; readonly errors: unknown[] }>
+  onResolve(
+    options: { filter: RegExp },
+    resolve: (args: { path: string; importer: string; resolveDir: string; kind: string }) => Promise<object | undefined>,
+  ): void
   onLoad(options: { filter: RegExp }, load: (args: { path: string; suffix: string }) => Promise<object | undefined>): void
 }
 
@@ -50,9 +56,13 @@ export default function fusenet(options?: FusenetOptions): EsbuildPlugin {
         const warnings: Message[] = []
         let problem: Problem | undefined
         const hooks: Hooks = {
-          addWatchFile: (file) => { watchFiles.push(file) },
+          addWatchFile: (file) => {
+            watchFiles.push(file)
+          },
           emitFile: ({ fileName }) => fileName,
-          warn: (text) => { warnings.push({ text }) },
+          warn: (text) => {
+            warnings.push({ text })
+          },
           error: (what) => {
             problem = what
             throw new Stop()
@@ -74,5 +84,8 @@ export default function fusenet(options?: FusenetOptions): EsbuildPlugin {
 function messageOf({ message, loc }: Problem): Message {
   if (!loc) return { text: message }
   const lineText = readFileSync(loc.file, 'utf8').split(/\r?\n/)[loc.line - 1] ?? ''
-  return { text: message, location: { file: loc.file, line: loc.line, column: Buffer.byteLength(lineText.slice(0, loc.column - 1)), lineText } }
+  return {
+    text: message,
+    location: { file: loc.file, line: loc.line, column: Buffer.byteLength(lineText.slice(0, loc.column - 1)), lineText },
+  }
 }

@@ -6,7 +6,11 @@ export interface Hooks {
   emitFile(file: { type: 'asset'; fileName: string; source: Uint8Array | string }): string
   warn(message: string): void
   error(problem: Problem): never
-  resolve?(source: string, importer: string, options: { skipSelf: true }): Promise<{ readonly id: string; readonly external?: unknown } | null>
+  resolve?(
+    source: string,
+    importer: string,
+    options: { skipSelf: true },
+  ): Promise<{ readonly id: string; readonly external?: unknown } | null>
   /** An expression for the address of a folder of emitted files, with a slash at its end, where files have none by which they are asked for. */
   addressOf?(folder: string): string
   /** Vite from 6 on. */

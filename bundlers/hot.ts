@@ -56,8 +56,12 @@ class Line {
   constructor(open: Open) {
     const current = (): Version => this.#version!
     this.module = {
-      get name() { return current().name },
-      get url() { return current().url },
+      get name() {
+        return current().name
+      },
+      get url() {
+        return current().url
+      },
       open: async (options = {}) => {
         const { url } = current()
         const follower = new Follower(await open(url, options), options, open)
@@ -74,7 +78,8 @@ class Line {
     this.#version = version
     this.#nets = this.#nets.filter((net) => net.deref()?.isOpen)
     if (!before || before.url === version.url || this.#nets.length === 0) return
-    if (before.signature !== version.signature) return hot.invalidate(`${version.name} has other inputs or outputs than this page was written for: reloading`)
+    if (before.signature !== version.signature)
+      return hot.invalidate(`${version.name} has other inputs or outputs than this page was written for: reloading`)
     for (const net of this.#nets) void net.deref()?.follow(version, before.weights !== version.weights)
   }
 }
@@ -112,7 +117,8 @@ class Follower {
       const own = this.#current
       if (key === 'close') this.isOpen = false
       const result: unknown = Reflect.apply(Reflect.get(own, key, own) as (...args: unknown[]) => unknown, own, args)
-      if (result !== null && typeof result === 'object' && Symbol.asyncIterator in result) return this.#training(own, result as AsyncIterable<unknown>)
+      if (result !== null && typeof result === 'object' && Symbol.asyncIterator in result)
+        return this.#training(own, result as AsyncIterable<unknown>)
       return result instanceof Promise ? this.#during(own, result) : result
     }
   }
@@ -142,12 +148,14 @@ class Follower {
     this.#calls.set(net, calls)
     // What was replaced is closed when nobody waits for it any more.
     if (calls === 0 && net !== this.#current) net.close()
-    if (this.#trainings === 0) for (const resume of this.#whenIdle.splice(0)) resume()
+    if (this.#trainings === 0) { for (const resume of this.#whenIdle.splice(0)) resume() }
   }
 
   /** Becomes a version when trainings that are under way have ended, and what it learned stays: parameters of the same name and shape. `anew`: its weights were trained again, so those count. */
   follow(version: Version, anew: boolean): Promise<void> {
-    this.#tail = this.#tail.then(() => this.#become(version, anew)).catch((error: unknown) => console.error(`[fusenet] ${version.name} changed, and the new one could not be opened; the old one goes on`, error))
+    this.#tail = this.#tail.then(() => this.#become(version, anew)).catch((error: unknown) =>
+      console.error(`[fusenet] ${version.name} changed, and the new one could not be opened; the old one goes on`, error)
+    )
     return this.#tail
   }
 
@@ -165,7 +173,12 @@ class Follower {
     this.#current = next
     if ((this.#calls.get(old) ?? 0) === 0) old.close()
     const fresh = next.manifest.parameters.filter((parameter) => !learned.has(parameter.name)).map((parameter) => parameter.name)
-    say(anew ? `${name} has other weights now, and what was learned in this page is gone` : `${name} changed: ${learned.size} parameters kept${fresh.length > 0 ? `, others are those of its weights, or initial ones: ${fresh.join(', ')}` : ''}`)
+    say(
+      anew ? `${name} has other weights now, and what was learned in this page is gone`
+        : `${name} changed: ${learned.size} parameters kept${
+          fresh.length > 0 ? `, others are those of its weights, or initial ones: ${fresh.join(', ')}` : ''
+        }`,
+    )
     globalThis.dispatchEvent?.(new CustomEvent('fusenet:update', { detail: { name, net: this.net, kept: [...learned.keys()], fresh } }))
   }
 

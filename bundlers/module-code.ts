@@ -21,18 +21,26 @@ export const fetchedModule = ({ net, url }: ModuleParts): string =>
  * nothing is to be fetched. `files`: how that module is imported.
  */
 export const heldModule = ({ net, url, files }: ModuleParts & { readonly files: string }): string =>
-  `${HEAD}const url = ${url}\nexport default { name: ${nameOf(net)}, url, open: async (options) => open((await import(${JSON.stringify(files)})).default, options) }\n`
+  `${HEAD}const url = ${url}\nexport default { name: ${nameOf(net)}, url, open: async (options) => open((await import(${
+    JSON.stringify(files)
+  })).default, options) }\n`
 
 /** In development: nets that are open become the new one when its text changes. */
-export const hotModule = ({ net, url }: ModuleParts): string => `import { open } from 'fusenet'
+export const hotModule = ({ net, url }: ModuleParts): string =>
+  `import { open } from 'fusenet'
 import { hotNet } from 'fusenet/vite/hot'
-export default hotNet(import.meta.hot, { name: ${nameOf(net)}, url: ${url}, signature: ${JSON.stringify(signatureOf(net))}, weights: ${JSON.stringify(net.weightsStamp)} }, open)
+export default hotNet(import.meta.hot, { name: ${nameOf(net)}, url: ${url}, signature: ${JSON.stringify(signatureOf(net))}, weights: ${
+    JSON.stringify(net.weightsStamp)
+  } }, open)
 if (import.meta.hot) import.meta.hot.accept()
 `
 
 /** What a page's code was written against: other names, types or shapes are another interface. */
 export function signatureOf({ bundle: { manifest: { inputs, outputs } } }: NetFile): string {
-  return JSON.stringify([inputs.map(({ name, type, shape, classes, classNames }) => [name, type, shape, classes ?? null, classNames ?? null]), outputs.map(({ name, role, shape }) => [name, role, shape])])
+  return JSON.stringify([
+    inputs.map(({ name, type, shape, classes, classNames }) => [name, type, shape, classes ?? null, classNames ?? null]),
+    outputs.map(({ name, role, shape }) => [name, role, shape]),
+  ])
 }
 
 /** The files of a bundle as a module: texts as they are, all else in base64. */

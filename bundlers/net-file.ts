@@ -48,8 +48,13 @@ export async function compileNet(file: string, root: string, options: NetFileOpt
   const known = kept.get(key)
   if (known && [...known.stamps].every(([path, stamp]) => stampOf(path) === stamp)) return known.outcome
   const stamps = new Map<string, string>()
-  const watch = (path: string): void => { if (!stamps.has(path)) stamps.set(path, stampOf(path)) }
-  const outcome = make(file, root, options, watch).then((net) => ({ net }), (error: unknown) => ({ error })).then((made) => ({ ...made, watched: [...stamps.keys()] }))
+  const watch = (path: string): void => {
+    if (!stamps.has(path)) stamps.set(path, stampOf(path))
+  }
+  const outcome = make(file, root, options, watch).then((net) => ({ net }), (error: unknown) => ({ error })).then((made) => ({
+    ...made,
+    watched: [...stamps.keys()],
+  }))
   kept.delete(key)
   kept.set(key, { stamps, outcome })
   for (const [oldest] of kept) if (kept.size > MOST_KEPT) kept.delete(oldest)
@@ -82,10 +87,23 @@ async function make(file: string, root: string, options: NetFileOptions, watch: 
   const made = compile(main, { ...choices, readImport, allowOneValue: found !== undefined })
   const fitted = found && fitWeights(made.manifest.parameters, found.tensors)
   const inputs = withNamesOf(made.manifest.inputs, found?.inputs ?? [])
-  const bundle: Bundle = withoutFacts({ ...made, manifest: { ...made.manifest, inputs }, ...(fitted && fitted.kept.size > 0 && { weights: fitted.kept }) })
+  const bundle: Bundle = withoutFacts({
+    ...made,
+    manifest: { ...made.manifest, inputs },
+    ...(fitted && fitted.kept.size > 0 && { weights: fitted.kept }),
+  })
   const files = await bundleFiles(bundle)
   const { sha256 } = JSON.parse(new TextDecoder().decode(files.get(MANIFEST_FILE))) as { sha256: string }
-  return { file, bundle, files, hash: sha256.slice(0, 8), warnings, ...(fitted && { fitted }), ...(place.path !== undefined && { weightsPath: place.path }), weightsStamp: place.watched.map((path) => stampOf(path).slice(0, 16)).join(' ') }
+  return {
+    file,
+    bundle,
+    files,
+    hash: sha256.slice(0, 8),
+    warnings,
+    ...(fitted && { fitted }),
+    ...(place.path !== undefined && { weightsPath: place.path }),
+    weightsStamp: place.watched.map((path) => stampOf(path).slice(0, 16)).join(' '),
+  }
 }
 
 /** As messages and the bundle call a file: nothing of the machine. */

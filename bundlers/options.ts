@@ -3,7 +3,8 @@ import type { CompileOptions } from '../compiler/compile.ts'
 import { checkOptions, flag, list, oneOf, type Rule, text, thing } from '../bundle/options.ts'
 
 /** How one imported net is compiled. What is left out is as the file, or the compiler, has it. */
-export interface NetFileOptions extends Pick<CompileOptions, 'programs' | 'targets' | 'style' | 'memory' | 'precise' | 'storage' | 'software' | 'schedules'> {
+export interface NetFileOptions
+  extends Pick<CompileOptions, 'programs' | 'targets' | 'style' | 'memory' | 'precise' | 'storage' | 'software' | 'schedules'> {
   /**
    * Its parameters: a `.safetensors` file, a snapshot, or the folder of a bundle (`out/digits`, as `fusenet train` writes it), from the root
    * of the project on, in a query from the net's own folder on. `fresh`: none. Default: `digits.safetensors` beside `digits.net`, if it is there.
@@ -25,8 +26,17 @@ export interface FusenetOptions extends NetFileOptions {
 }
 
 const NET_RULES: Readonly<Record<keyof NetFileOptions, Rule>> = {
-  programs: list, targets: list, style: oneOf('merged', 'split'), memory: oneOf('fast', 'small'), precise: flag, storage: oneOf('f32', 'f16'), software: flag,
-  schedules: thing, weights: text, partial: flag, inline: flag,
+  programs: list,
+  targets: list,
+  style: oneOf('merged', 'split'),
+  memory: oneOf('fast', 'small'),
+  precise: flag,
+  storage: oneOf('f32', 'f16'),
+  software: flag,
+  schedules: thing,
+  weights: text,
+  partial: flag,
+  inline: flag,
 }
 
 /** Throws InputError for options that there are not, and values that mean nothing. */
@@ -75,14 +85,22 @@ function queryOptions(file: string, query: URLSearchParams): NetFileOptions {
     return [name, name === 'weights' && value !== FRESH ? resolve(file, '..', value) : value]
   })
   const { schedules: _, ...rules } = NET_RULES
-  return checkOptions('an import of a net', Object.fromEntries(said) as NetFileOptions, { ...rules, schedules: [(v) => v === undefined, 'the option of the plugin'] })
+  return checkOptions('an import of a net', Object.fromEntries(said) as NetFileOptions, {
+    ...rules,
+    schedules: [(v) => v === undefined, 'the option of the plugin'],
+  })
 }
 
 /** Stands in the place of weights: none. */
 export const FRESH = 'fresh'
 
 /** Everything said of one import; the closest word counts: the query, then `nets`, then the plugin's options. Throws InputError. */
-export function optionsOf(file: string, query: URLSearchParams, root: string, { nets = {}, types: _, assetsDir: __, ...all }: FusenetOptions): NetFileOptions {
+export function optionsOf(
+  file: string,
+  query: URLSearchParams,
+  root: string,
+  { nets = {}, types: _, assetsDir: __, ...all }: FusenetOptions,
+): NetFileOptions {
   const own = Object.entries(nets).find(([name]) => relative(resolve(root, name), file) === '')?.[1] ?? {}
   const given = { ...all, ...own }
   const weights = given.weights === undefined || given.weights === FRESH ? given.weights : resolve(root, given.weights)

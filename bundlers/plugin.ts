@@ -82,7 +82,9 @@ export class NetPlugin {
     // A server's build has no files of its own: the page's build emits the same ones, under the same names.
     if (isServer) return heldModule({ net, files, url: JSON.stringify(`${/^(\/|https?:)/.test(base) ? base : '/'}${folder}/`) })
     if (inline) return heldModule({ net, files, url: "''" })
-    const references = [...net.files].map(([name, source]) => [name, hooks.emitFile({ type: 'asset', fileName: posix.join(folder, name), source })] as const)
+    const references = [...net.files].map(([name, source]) =>
+      [name, hooks.emitFile({ type: 'asset', fileName: posix.join(folder, name), source })] as const
+    )
     const manifest = references.find(([name]) => name === 'bundle.json')![1]
     if (hooks.addressOf) return fetchedModule({ net, url: hooks.addressOf(folder) })
     return fetchedModule({ net, url: `import.meta.ROLLUP_FILE_URL_${manifest}.replace(/bundle\\.json(?=$|\\?)/, '')` })
@@ -97,7 +99,7 @@ export class NetPlugin {
   #tell(hooks: Hooks, net: NetFile, name: string): void {
     const notes = notesOf(net, name)
     const all = notes.join('\n')
-    if (all !== (this.#told.get(net.file) ?? '')) for (const note of notes) hooks.warn(note)
+    if (all !== (this.#told.get(net.file) ?? '')) { for (const note of notes) hooks.warn(note) }
     this.#told.set(net.file, all)
   }
 }

@@ -28,7 +28,11 @@ export function problemOf(error: unknown, file: string, root: string): Problem {
   if (!first) return { message: `${file}: ${error.message}`, id: file }
   const listed = rest.slice(0, MOST_LISTED).map((each) => render({ ...each, labels: each.labels.slice(0, 1) }).split('\n')[0]!)
   const more = rest.length - listed.length
-  const message = [sentence(first), ...(rest.length > 0 ? ['', `${rest.length} more ${rest.length > 1 ? 'errors' : 'error'} in this net:`, ...listed] : []), ...(more > 0 ? [`... and ${more} more`] : [])].join('\n')
+  const message = [
+    sentence(first),
+    ...(rest.length > 0 ? ['', `${rest.length} more ${rest.length > 1 ? 'errors' : 'error'} in this net:`, ...listed] : []),
+    ...(more > 0 ? [`... and ${more} more`] : []),
+  ].join('\n')
   const place = placeOf(first, root)
   return { message, id: place?.file ?? file, ...(place && { loc: place, frame: frameOf(first) }) }
 }
@@ -50,14 +54,25 @@ function frameOf(diagnostic: Diagnostic): string {
 
 /** Names that a message lists. */
 const MOST_NAMED = 6
-const some = (names: readonly string[]): string => `${names.slice(0, MOST_NAMED).join(', ')}${names.length > MOST_NAMED ? `, ... (${names.length} in all)` : ''}`
+const some = (names: readonly string[]): string =>
+  `${names.slice(0, MOST_NAMED).join(', ')}${names.length > MOST_NAMED ? `, ... (${names.length} in all)` : ''}`
 
 /** What there is to say of a net that was compiled: warnings, and parameters that start anew. */
 export function notesOf({ warnings, fitted, weightsPath, bundle, file }: NetFile, name: string): string[] {
   const { parameters } = bundle.manifest
   const notes = warnings.filter(({ severity }) => severity === 'warning').map((warning) => render(warning))
-  if (!fitted && parameters.length > 0) notes.push(`${name} has no weights, so it starts with initial values: put ${name.replace(/^.*\//, '').replace(/\.net$/, '.safetensors')} beside it, or name a file or a bundle (weights: 'out/${bundle.manifest.name}')`)
-  if (fitted && fitted.fresh.length > 0) notes.push(`${name}: ${fitted.kept.size} of ${parameters.length} parameters are of ${weightsPath ?? file}; with initial values: ${some(fitted.fresh)}`)
+  if (!fitted && parameters.length > 0)
+    notes.push(
+      `${name} has no weights, so it starts with initial values: put ${
+        name.replace(/^.*\//, '').replace(/\.net$/, '.safetensors')
+      } beside it, or name a file or a bundle (weights: 'out/${bundle.manifest.name}')`,
+    )
+  if (fitted && fitted.fresh.length > 0)
+    notes.push(
+      `${name}: ${fitted.kept.size} of ${parameters.length} parameters are of ${weightsPath ?? file}; with initial values: ${
+        some(fitted.fresh)
+      }`,
+    )
   return notes
 }
 

@@ -72,18 +72,30 @@ function make(options: FusenetOptions, plugin: NetPlugin, memory: MadeInMemory):
     configResolved({ root, base, command, build, server, isPreview }) {
       plugin.types = options.types ?? existsSync(join(root, 'tsconfig.json'))
       const address = `${server.origin ?? ''}${base}`
-      plugin.placing = { root, base, assetsDir: build.assetsDir, ...(command === 'serve' && !isPreview && { serve: (net) => memory.keep(net, address) }) }
+      plugin.placing = {
+        root,
+        base,
+        assetsDir: build.assetsDir,
+        ...(command === 'serve' && !isPreview && { serve: (net) => memory.keep(net, address) }),
+      }
     },
     configureServer({ middlewares, watcher }) {
       middlewares.use(memory.handle)
-      plugin.placing = { ...plugin.placing, watch: (file) => { watcher.add(file) } }
+      plugin.placing = {
+        ...plugin.placing,
+        watch: (file) => {
+          watcher.add(file)
+        },
+      }
     },
     async load(this: Hooks, id) {
       return isNet(id) ? plugin.load(this, id) : null
     },
     /** Imports and weights of a net are it, too. */
     hotUpdate({ file, modules }) {
-      const nets = plugin.usersOf(file).flatMap((net) => [...this.environment.moduleGraph.getModulesByFile(net) ?? []]).filter(({ id }) => id !== null && isNet(id))
+      const nets = plugin.usersOf(file).flatMap((net) => [...this.environment.moduleGraph.getModulesByFile(net) ?? []]).filter(({ id }) =>
+        id !== null && isNet(id)
+      )
       // What has no name of its own stands for a file that was read, and leads to the net's module: unless that failed.
       return nets.length === 0 ? undefined : [...new Set([...modules.filter(({ id }) => id !== null), ...nets])]
     },

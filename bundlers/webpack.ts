@@ -42,7 +42,9 @@ async function load(loader: Loader): Promise<string> {
     },
     addressOf: (folder) => `__webpack_public_path__ + ${JSON.stringify(`${folder}/`)}`,
     warn: (text) => loader.emitWarning(Object.assign(new Error(text), { name: 'fusenet' })),
-    error: (problem) => { throw shown(problem) },
+    error: (problem) => {
+      throw shown(problem)
+    },
     environment: { config: { consumer: isServer ? 'server' : 'client' } },
   }
   return (await plugin.load(hooks, `${loader.resourcePath}${loader.resourceQuery}`)).code

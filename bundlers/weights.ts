@@ -23,11 +23,17 @@ export interface WeightsPlace {
 export async function findWeights(file: string, named: string | undefined): Promise<WeightsPlace> {
   if (named === FRESH) return { watched: [] }
   const path = named ?? file.replace(/\.net$/, '.safetensors')
-  const found = await stat(path).catch((error: NodeJS.ErrnoException) => { if (!['ENOENT', 'ENOTDIR'].includes(error.code ?? '')) throw error })
+  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (!['ENOENT', 'ENOTDIR'].includes(error.code ?? '')) throw error
+  })
   // What is not there yet may come: a training ends.
   if (!found && named === undefined) return { watched: [path] }
-  if (!found) throw new InputError(`there are no weights ${path}: train them (fusenet train ${file} -o ${path.replace(/\.\w+$/, '')}), or say weights: 'fresh'`)
-  return found.isDirectory() ? { path, isFolder: true, watched: [join(path, MANIFEST_FILE), join(path, WEIGHTS_FILE)] } : { path, watched: [path] }
+  if (!found)
+    throw new InputError(
+      `there are no weights ${path}: train them (fusenet train ${file} -o ${path.replace(/\.\w+$/, '')}), or say weights: 'fresh'`,
+    )
+  return found.isDirectory() ? { path, isFolder: true, watched: [join(path, MANIFEST_FILE), join(path, WEIGHTS_FILE)] }
+    : { path, watched: [path] }
 }
 
 export interface ReadWeights {

@@ -29,7 +29,11 @@ const question = (flags: readonly string[]): string => `
  */
 export function probeAdapter(flags: readonly string[], script = question(flags)): Promise<Probed> {
   return new Promise((probed) => {
-    execFile(process.execPath, ['--input-type=module', '-e', script], { cwd: PACKAGE_ROOT, timeout: PATIENCE_MS, env: { ...process.env, NODE_OPTIONS: '' } }, (error, stdout, stderr) => {
+    execFile(process.execPath, ['--input-type=module', '-e', script], {
+      cwd: PACKAGE_ROOT,
+      timeout: PATIENCE_MS,
+      env: { ...process.env, NODE_OPTIONS: '' },
+    }, (error, stdout, stderr) => {
       const said = stderr.split('\n').map((line) => line.trimEnd()).filter((line) => line !== '')
       try {
         probed(error ? { said } : { adapter: JSON.parse(stdout) as Probed['adapter'] ?? null, said })

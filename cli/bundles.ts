@@ -2,7 +2,8 @@ import { dirname, join } from 'node:path'
 import type { CompileOptions } from '../compiler/compile.ts'
 import type { Source } from '../dsl/source.ts'
 import { withNamesOf } from '../runtime/data/classes.ts'
-import { type BestEntry, type Bundle, HALF_PLAN, type InputEntry, type Memory, type ProgramName, SOFTWARE_PLAN, type Storage, type Style, type TensorData } from '../bundle/format.ts'
+import { type BestEntry, type Bundle, HALF_PLAN, type InputEntry, type Memory, type ProgramName, SOFTWARE_PLAN, type Storage, type Style,
+  type TensorData } from '../bundle/format.ts'
 import { MANIFEST_FILE, WEIGHTS_FILE } from '../runtime/loading/files.ts'
 import { readBundle, readSnapshot } from '../runtime/node.ts'
 import { HISTORY } from '../runtime/snapshot.ts'
@@ -70,8 +71,15 @@ export async function netOptions(options: Readonly<Record<string, unknown>>, scr
   // What was tuned is there to be run.
   const software = schedules?.[SOFTWARE_PLAN] !== undefined || await isPretended(options['device'])
   return {
-    style: options['style'] as Style | undefined, memory: options['memory'] as Memory | undefined, storage: options['storage'] as Storage | undefined, ...(options['precise'] === true && { precise: true }), freeze: options['freeze'] as readonly string[] | undefined,
-    weights: options['weights'] as string | undefined, schedules, screen, ...partialOption(options, screen),
+    style: options['style'] as Style | undefined,
+    memory: options['memory'] as Memory | undefined,
+    storage: options['storage'] as Storage | undefined,
+    ...(options['precise'] === true && { precise: true }),
+    freeze: options['freeze'] as readonly string[] | undefined,
+    weights: options['weights'] as string | undefined,
+    schedules,
+    screen,
+    ...partialOption(options, screen),
     ...(software && { software }),
   }
 }
@@ -85,7 +93,14 @@ function partialOption(options: Readonly<Record<string, unknown>>, screen: Scree
   }
   const { weights } = options
   if (weights === undefined || weights === FRESH) throw new UsageError('--partial takes what fits of --weights: name the weights')
-  return { partial: { fresh, told: (match, file) => { if (!screen.json) showMatch(match, file, screen) } } }
+  return {
+    partial: {
+      fresh,
+      told: (match, file) => {
+        if (!screen.json) showMatch(match, file, screen)
+      },
+    },
+  }
 }
 
 /** What a verb is given as its net: a .net file, which is compiled, or the folder of a bundle. */
@@ -99,7 +114,8 @@ export async function loadBundle(path: string, options: NetOptions): Promise<Bun
   const bundle = await readBundleFolder(path, options.weights)
   const lowering = otherLowering(bundle, options)
   // Lowered otherwise, or for other programs, it is compiled again from the text that it carries; its weights fit.
-  if (lowering || schedules || only || lacks(bundle, options.programs)) return (await netOf(bundle, options.weights, options.partial)).compile({ ...lowering, ...choices })
+  if (lowering || schedules || only || lacks(bundle, options.programs))
+    return (await netOf(bundle, options.weights, options.partial)).compile({ ...lowering, ...choices })
   if (options.weights === undefined) return bundle
   const { weights: _, ...bare } = bundle
   return withWeights(bare, options.weights, options.partial)
@@ -122,14 +138,26 @@ async function named(bundle: Bundle, weights: string): Promise<Bundle> {
 }
 
 const lacks = ({ manifest }: Bundle, programs: readonly ProgramName[] = []): boolean =>
-  Object.entries(manifest.plans).some(([name, plan]) => name !== HALF_PLAN && programs.some((program) => !plan.programs[programFor(manifest, program)]))
+  Object.entries(manifest.plans).some(([name, plan]) =>
+    name !== HALF_PLAN && programs.some((program) => !plan.programs[programFor(manifest, program)])
+  )
 
 /** All of what is wanted, where a bundle is something else; what is not named stays as it is. A plan more than wanted is no harm. */
-export function otherLowering({ manifest }: Bundle, wanted: Lowering): Required<Omit<Lowering, 'software' | 'freeze'>> & Pick<Lowering, 'freeze'> | undefined {
+export function otherLowering(
+  { manifest }: Bundle,
+  wanted: Lowering,
+): Required<Omit<Lowering, 'software' | 'freeze'>> & Pick<Lowering, 'freeze'> | undefined {
   const { style, memory = 'fast', precise = false, freeze = [] } = manifest
   const storage = manifest.plans[HALF_PLAN] ? 'f16' : 'f32'
-  const lowering = { style: wanted.style ?? style, memory: wanted.memory ?? memory, precise: wanted.precise ?? precise, freeze: wanted.freeze ?? freeze, storage: wanted.storage === 'f16' ? wanted.storage : storage } as const
-  return lowering.style === style && String(lowering.freeze) === String(freeze) && lowering.memory === memory && lowering.precise === precise && lowering.storage === storage ? undefined : lowering
+  const lowering = {
+    style: wanted.style ?? style,
+    memory: wanted.memory ?? memory,
+    precise: wanted.precise ?? precise,
+    freeze: wanted.freeze ?? freeze,
+    storage: wanted.storage === 'f16' ? wanted.storage : storage,
+  } as const
+  return lowering.style === style && String(lowering.freeze) === String(freeze) && lowering.memory === memory &&
+      lowering.precise === precise && lowering.storage === storage ? undefined : lowering
 }
 
 /** A net to be compiled in several ways: of a .net file, or of the text and the weights that a bundle carries. */
@@ -149,7 +177,8 @@ export async function readNet(path: string, options: Omit<NetOptions, 'schedules
   const { style, screen, batch } = options
   const diagnostics = check(main, { style, readImport, batch })
   // Errors are thrown by `compile`, with the warnings among them.
-  if (!screen.json && diagnostics.length > 0 && diagnostics.every((d) => d.severity === 'warning')) screen.note(drawDiagnostics(diagnostics, screen))
+  if (!screen.json && diagnostics.length > 0 && diagnostics.every((d) => d.severity === 'warning'))
+    screen.note(drawDiagnostics(diagnostics, screen))
   return sourceOf(main, readImport, options.weights, {}, undefined, options.partial)
 }
 
@@ -160,26 +189,73 @@ async function netOf(bundle: Bundle, weights: string | undefined, partial?: Part
   const programs = [...new Set(Object.values(plans).flatMap((plan) => Object.keys(plan.programs)))].filter((name) => name !== 'prepare')
   // Its own weights are still the best ones, however it is compiled.
   const { best } = bundle.manifest
-  return sourceOf(carried.main, carried.readImport, weights ?? bundle.weights, {
-    style, memory, precise, freeze, ...(plans[HALF_PLAN] && { storage: 'f16' }), ...(plans[SOFTWARE_PLAN] && { software: true }),
-    ...(targets.length > 0 && { targets }), ...(programs.length > 0 && { programs }),
-  }, bundle.manifest.inputs, partial, weights === undefined ? best : undefined)
+  return sourceOf(
+    carried.main,
+    carried.readImport,
+    weights ?? bundle.weights,
+    {
+      style,
+      memory,
+      precise,
+      freeze,
+      ...(plans[HALF_PLAN] && { storage: 'f16' }),
+      ...(plans[SOFTWARE_PLAN] && { software: true }),
+      ...(targets.length > 0 && { targets }),
+      ...(programs.length > 0 && { programs }),
+    },
+    bundle.manifest.inputs,
+    partial,
+    weights === undefined ? best : undefined,
+  )
 }
 
 /** `learned`: of a bundle, which was compiled before; at which batch it may run is asked where it is opened. */
-function sourceOf(main: Source, readImport: NetSource['readImport'], weights: string | Bundle['weights'], lowering: Made, learned?: readonly InputEntry[], partial?: Partial, best?: BestEntry): NetSource {
+function sourceOf(
+  main: Source,
+  readImport: NetSource['readImport'],
+  weights: string | Bundle['weights'],
+  lowering: Made,
+  learned?: readonly InputEntry[],
+  partial?: Partial,
+  best?: BestEntry,
+): NetSource {
   return {
     main,
     readImport,
     lowering,
-    async compile({ style = lowering.style, memory = lowering.memory, precise = lowering.precise, freeze = lowering.freeze, storage = lowering.storage, software = lowering.software, programs = lowering.programs, ...options }) {
+    async compile(
+      {
+        style = lowering.style,
+        memory = lowering.memory,
+        precise = lowering.precise,
+        freeze = lowering.freeze,
+        storage = lowering.storage,
+        software = lowering.software,
+        programs = lowering.programs,
+        ...options
+      },
+    ) {
       const { compile } = await import('../compiler/index.ts')
-      const targets = options.targets ?? (lowering.targets && [...lowering.targets, ...(storage === 'f16' ? [HALF_PLAN] : []), ...(software ? [SOFTWARE_PLAN] : [])])
-      const made = compile(main, { ...options, style, memory, precise, freeze, storage, software, readImport, ...(programs && { programs }), ...(targets && { targets }), ...(learned && { allowOneValue: true }) })
+      const targets = options.targets ??
+        (lowering.targets && [...lowering.targets, ...(storage === 'f16' ? [HALF_PLAN] : []), ...(software ? [SOFTWARE_PLAN] : [])])
+      const made = compile(main, {
+        ...options,
+        style,
+        memory,
+        precise,
+        freeze,
+        storage,
+        software,
+        readImport,
+        ...(programs && { programs }),
+        ...(targets && { targets }),
+        ...(learned && { allowOneValue: true }),
+      })
       const bundle = { ...made, manifest: { ...made.manifest, inputs: withNamesOf(made.manifest.inputs, learned ?? []) } }
       // Without its normalizations it is another net, with fewer parameters.
       if (weights === undefined || options.normalize === false) return bundle
-      return typeof weights === 'string' ? withWeights(bundle, weights, partial) : { ...bundle, manifest: { ...bundle.manifest, ...(best && { best }) }, weights }
+      return typeof weights === 'string' ? withWeights(bundle, weights, partial)
+        : { ...bundle, manifest: { ...bundle.manifest, ...(best && { best }) }, weights }
     },
   }
 }
@@ -200,12 +276,14 @@ export function carriedSources(bundle: Bundle): { main: Source; readImport: type
 
 /** `weights`: what is to take the place of those that the bundle brings, which need not be there then. */
 export async function readBundleFolder(path: string, weights?: string): Promise<Bundle> {
-  if (await mustExist(path) === 'file') throw new InputError(`${path} is a file; a bundle is a folder with ${MANIFEST_FILE}, a program ends in .net`)
+  if (await mustExist(path) === 'file')
+    throw new InputError(`${path} is a file; a bundle is a folder with ${MANIFEST_FILE}, a program ends in .net`)
   return readBundle(path, { weights: weights === undefined })
 }
 
 /** Parameters from a file, checked against the net: all that does not fit is told at once. */
-export const readWeights = async (file: string, bundle: Bundle): Promise<Map<string, TensorData>> => fitting(await readTensors(file), file, bundle)
+export const readWeights = async (file: string, bundle: Bundle): Promise<Map<string, TensorData>> =>
+  fitting(await readTensors(file), file, bundle)
 
 /** The parameters of a file or a bundle, whatever net they are of. */
 async function readTensors(file: string): Promise<Map<string, TensorData>> {
@@ -222,9 +300,12 @@ async function readTensors(file: string): Promise<Map<string, TensorData>> {
 
 /** A hint where names are PyTorch's: its normalizations call gamma `weight` and beta `bias`. */
 function otherNames(found: ReadonlyMap<string, TensorData>, parameters: ReadonlyMap<string, string>): string {
-  const torch = [...found.keys()].find((name) => name.endsWith('.weight') && !parameters.has(name) && parameters.has(name.replace(/weight$/, 'gamma')))
+  const torch = [...found.keys()].find((name) =>
+    name.endsWith('.weight') && !parameters.has(name) && parameters.has(name.replace(/weight$/, 'gamma'))
+  )
   const layer = torch?.replace(/\.weight$/, '')
-  return layer === undefined ? '' : `\nthese are PyTorch's names: rename ${layer}.weight to ${layer}.gamma and ${layer}.bias to ${layer}.beta, of each normalization, and leave out num_batches_tracked`
+  return layer === undefined ? ''
+    : `\nthese are PyTorch's names: rename ${layer}.weight to ${layer}.gamma and ${layer}.bias to ${layer}.beta, of each normalization, and leave out num_batches_tracked`
 }
 
 function fitting(found: Map<string, TensorData>, file: string, bundle: Bundle): Map<string, TensorData> {
@@ -236,6 +317,11 @@ function fitting(found: Map<string, TensorData>, file: string, bundle: Bundle): 
     else if (tensor.shape.join(', ') !== shape) wrong.push(`${name} is [${tensor.shape.join(', ')}], the net has [${shape}]`)
   }
   for (const [name, { shape }] of found) if (!parameters.has(name)) wrong.push(`${name} [${shape.join(', ')}] is not of this net`)
-  if (wrong.length > 0) throw new InputError(`the weights of ${file} do not fit ${bundle.manifest.name}:\n  ${wrong.join('\n  ')}${otherNames(found, parameters)}${found.size > 0 ? '\n--partial takes what fits, and lets all else start fresh' : ''}`)
+  if (wrong.length > 0)
+    throw new InputError(
+      `the weights of ${file} do not fit ${bundle.manifest.name}:\n  ${wrong.join('\n  ')}${otherNames(found, parameters)}${
+        found.size > 0 ? '\n--partial takes what fits, and lets all else start fresh' : ''
+      }`,
+    )
   return found
 }

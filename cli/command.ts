@@ -23,23 +23,37 @@ export async function main(argv: readonly string[], terminal: Terminal): Promise
     .helpCommand(false)
     .exitOverride()
     .configureOutput({
-      writeOut: (text) => { terminal.out.write(text) },
-      writeErr: (text) => { usage.push(text) },
+      writeOut: (text) => {
+        terminal.out.write(text)
+      },
+      writeErr: (text) => {
+        usage.push(text)
+      },
       getOutHelpWidth: () => terminal.out.columns ?? 100,
       getErrHelpWidth: () => terminal.err.columns ?? 100,
     })
-    .addHelpText('after', `
+    .addHelpText(
+      'after',
+      `
 Exit codes: 0 done, 1 the input is wrong, 2 the command line is wrong, 3 the device failed, 130 interrupted, 141 nobody reads what a training prints.
-Every verb takes --json; \`fusenet VERB --help\` tells the rest, \`fusenet help conv\` all of a layer.`)
+Every verb takes --json; \`fusenet VERB --help\` tells the rest, \`fusenet help conv\` all of a layer.`,
+    )
   for (const verb of VERBS) {
     const command = program.command(verb.name).description(verb.summary)
     verb.describe(command)
     json(command)
-    command.action(async () => { code = await verb.run({ args: command.processedArgs.flat() as string[], options: command.opts(), screen }) })
+    command.action(async () => {
+      code = await verb.run({ args: command.processedArgs.flat() as string[], options: command.opts(), screen })
+    })
   }
 
-  json(program.command('help').description('say how a verb is used, or what a layer, loss, solver, schedule, ... of the language does').argument('[name]', 'e.g. train, conv, sgd, losses'))
-    .action(async (word?: string) => { code = await help(word, program, screen) })
+  json(
+    program.command('help').description('say how a verb is used, or what a layer, loss, solver, schedule, ... of the language does')
+      .argument('[name]', 'e.g. train, conv, sgd, losses'),
+  )
+    .action(async (word?: string) => {
+      code = await help(word, program, screen)
+    })
 
   if (argv.every((word) => word === '--json')) {
     greet(screen)
@@ -51,7 +65,8 @@ Every verb takes --json; \`fusenet VERB --help\` tells the rest, \`fusenet help 
   } catch (error) {
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return EXIT.done
-      const message = error.code === 'commander.unknownCommand' || error.code === 'commander.help' ? unknownVerb(argv) : usage.join('').trim().replace(/^error: /, '')
+      const message = error.code === 'commander.unknownCommand' || error.code === 'commander.help' ? unknownVerb(argv)
+        : usage.join('').trim().replace(/^error: /, '')
       return fail(screen, { kind: 'usage', message })
     }
     return fail(screen, { kind: 'thrown', error })
@@ -62,7 +77,10 @@ Every verb takes --json; \`fusenet VERB --help\` tells the rest, \`fusenet help 
 function unknownVerb(argv: readonly string[]): string {
   const [word = '', ...more] = argv.filter((arg) => !arg.startsWith('-') && arg !== 'help')
   const rest = 'fusenet --help lists the verbs'
-  if (word.endsWith('.net')) return `${word} is a file, and what to do with it stands before it: fusenet check ${[word, ...more].join(' ')}, fusenet train ${word}; ${rest}`
+  if (word.endsWith('.net'))
+    return `${word} is a file, and what to do with it stands before it: fusenet check ${
+      [word, ...more].join(' ')
+    }, fusenet train ${word}; ${rest}`
   const hint = didYouMean(word, VERBS.map((verb) => verb.name))
   return word === '' ? rest : `there is no verb ${word}${hint || `; ${rest}`}`
 }

@@ -47,9 +47,14 @@ export async function netData(bundle: Bundle, request: NetDataRequest, screen: S
   const whole = use !== 'train' && use.part === undefined && request.option !== undefined
   const files = await sayHowToGet(request.option, train?.data?.call, () => {
     const entry = request.option ?? train?.data
-    if (entry === undefined) throw new InputError('there is no data to use: the file has no `data` in a train block; name a data set, a folder or files by --data')
+    if (entry === undefined)
+      throw new InputError('there is no data to use: the file has no `data` in a train block; name a data set, a folder or files by --data')
     return loadData(entry, {
-      root: screen.terminal.env['FUSENET_DATA'] ?? 'data', inputs: request.inputs, testData: request.testData, skipBroken: request.skipBroken, whole,
+      root: screen.terminal.env['FUSENET_DATA'] ?? 'data',
+      inputs: request.inputs,
+      testData: request.testData,
+      skipBroken: request.skipBroken,
+      whole,
       shape: () => decodedShape(pictureShape(pictureInput(inputs)), changes),
     })
   })
@@ -63,7 +68,13 @@ export async function netData(bundle: Bundle, request: NetDataRequest, screen: S
     const part = use.part ?? 'test'
     const found = files[part]
     const keptBack = bundle.manifest.best?.keptBack
-    if (!found) throw new InputError(`${files.name} has no part for ${part}${part === 'validation' && keptBack !== undefined ? `: the ${keptBack} samples that a training kept back by --validation are among those of --part train` : ''}`)
+    if (!found)
+      throw new InputError(
+        `${files.name} has no part for ${part}${
+          part === 'validation' && keptBack !== undefined
+            ? `: the ${keptBack} samples that a training kept back by --validation are among those of --part train` : ''
+        }`,
+      )
     const some = await few(found)
     // Statistics of a batch want samples of all classes in each, and files hold one class after the other.
     const samples = use.shuffled ? select(some, permutation(some.length, seed, 0)) : some
@@ -71,18 +82,33 @@ export async function netData(bundle: Bundle, request: NetDataRequest, screen: S
     used = { [part]: samples }
   }
   // What feeds what is told by shapes as they will be.
-  const report = await countClasses(request.inputs, Object.fromEntries(Object.entries(used).map(([part, dataset]) => [part, augment(dataset, changes, request.inputs)])), use === 'train')
-  if (!screen.json) for (const line of [...(report?.lines ?? []), ...data.notes]) screen.note(line)
+  const report = await countClasses(
+    request.inputs,
+    Object.fromEntries(Object.entries(used).map(([part, dataset]) => [part, augment(dataset, changes, request.inputs)])),
+    use === 'train',
+  )
+  if (!screen.json) { for (const line of [...(report?.lines ?? []), ...data.notes]) screen.note(line) }
   return { ...data, ...(report && { classes: report.classes }) }
 }
 
 /** With `--validation`: a part for tests on the way, which the data must not have already. */
 async function keptBack(data: NetData, { validation, seed }: NetDataRequest): Promise<NetData> {
   if (validation === undefined) return data
-  if (data.validation) throw new InputError(`${data.name} has a part for validation, of ${data.validation.length} samples: leave out --validation, or move that part away`)
+  if (data.validation)
+    throw new InputError(
+      `${data.name} has a part for validation, of ${data.validation.length} samples: leave out --validation, or move that part away`,
+    )
   const { rest, held } = await holdOut(data.train, validation, seed)
   const labelled = Object.values(data.train.fields).some(({ type, shape }) => type === 'i32' && shape.every((dim) => dim === 1))
-  return { ...data, train: rest, validation: held, notes: [...data.notes, `${held.length} of ${data.train.length} samples${labelled ? ', of all classes,' : ''} are kept back for validation (seed ${seed})`] }
+  return {
+    ...data,
+    train: rest,
+    validation: held,
+    notes: [
+      ...data.notes,
+      `${held.length} of ${data.train.length} samples${labelled ? ', of all classes,' : ''} are kept back for validation (seed ${seed})`,
+    ],
+  }
 }
 
 function pictureInput(inputs: readonly InputEntry[]): InputEntry {
@@ -99,6 +125,8 @@ async function sayHowToGet<T>(option: string | undefined, called: string | undef
     const name = option ?? called ?? ''
     const how = NAMED_DATA.get(name)
     if (!(error instanceof InputError) || !how || !error.message.startsWith('looked for ')) throw error
-    throw new InputError(`${name} is not here (${error.message}): ${how}; or name its folder by --data, or the folder above it by FUSENET_DATA`)
+    throw new InputError(
+      `${name} is not here (${error.message}): ${how}; or name its folder by --data, or the folder above it by FUSENET_DATA`,
+    )
   }
 }

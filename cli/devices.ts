@@ -23,8 +23,11 @@ export interface DeviceOptions {
 }
 
 /** Options of the command line as they are. */
-export const deviceOf = (options: Readonly<Record<string, unknown>>, { manifest }: Bundle): DeviceOptions =>
-  ({ device: options['device'] as DeviceName, ...(options['threads'] !== undefined && { threads: options['threads'] as number }), plans: Object.keys(manifest.plans) })
+export const deviceOf = (options: Readonly<Record<string, unknown>>, { manifest }: Bundle): DeviceOptions => ({
+  device: options['device'] as DeviceName,
+  ...(options['threads'] !== undefined && { threads: options['threads'] as number }),
+  plans: Object.keys(manifest.plans),
+})
 
 /** A place where nets can run, or why it is none. */
 export interface Candidate {
@@ -45,7 +48,13 @@ interface Found {
   readonly adapter?: GPUAdapter
 }
 
-const SHOWN_LIMITS = ['maxBufferSize', 'maxStorageBufferBindingSize', 'maxStorageBuffersPerShaderStage', 'maxComputeWorkgroupStorageSize', 'maxComputeInvocationsPerWorkgroup'] as const
+const SHOWN_LIMITS = [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxStorageBuffersPerShaderStage',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+] as const
 
 /** Dawn rounds the times of kernels to 65 microseconds, so that pages cannot spy on each other; most take less. */
 const EXACT_TIMES = 'disable-dawn-features=timestamp_quantization'
@@ -83,12 +92,20 @@ async function openDevice({ device: name, threads, plans }: DeviceOptions, scree
   const real = await hardware()
   if (real.adapter) return webgpu({ adapter: real.adapter })
   if (name === 'auto' && plans.includes('wasm')) return cpu()
-  if (findPackage('webgpu') === undefined) throw new InputError(`${howToInstall('webgpu')}${plans.includes('wasm') ? '; --device wasm runs on the CPU' : ''}`)
+  if (findPackage('webgpu') === undefined)
+    throw new InputError(`${howToInstall('webgpu')}${plans.includes('wasm') ? '; --device wasm runs on the CPU' : ''}`)
   const pretended = await software()
   if (!pretended.adapter) {
-    throw new DeviceError(`there is no WebGPU adapter here: ${real.candidate.description}; ${pretended.candidate.description}. --device wasm runs on the CPU`)
+    throw new DeviceError(
+      `there is no WebGPU adapter here: ${real.candidate.description}; ${pretended.candidate.description}. --device wasm runs on the CPU`,
+    )
   }
-  if (!screen.json) screen.note(screen.noteColors.dim(`no graphics hardware is offered: running on ${pretended.candidate.description}, a CPU that pretends to be a GPU; --device wasm is much faster`))
+  if (!screen.json)
+    screen.note(
+      screen.noteColors.dim(
+        `no graphics hardware is offered: running on ${pretended.candidate.description}, a CPU that pretends to be a GPU; --device wasm is much faster`,
+      ),
+    )
   return webgpu({ adapter: pretended.adapter })
 }
 
@@ -109,16 +126,23 @@ export async function listDevices(): Promise<{ candidates: Candidate[]; chosen: 
   const cpu: Candidate = { name: 'wasm', kind: 'cpu', available: true, description: device.description }
   device.close()
   const candidates: Candidate[] = [
-    real, (await software()).candidate, cpu,
+    real,
+    (await software()).candidate,
+    cpu,
     { name: 'interpreter', kind: 'cpu', available: true, description: 'float64, an equation at a time: the reference, slow' },
   ]
   if (real.available) return { candidates, chosen: real, why: 'a hardware adapter is there' }
-  return { candidates, chosen: cpu, why: `no hardware adapter (${real.description}), and WebAssembly is faster than an adapter that a CPU pretends to be` }
+  return {
+    candidates,
+    chosen: cpu,
+    why: `no hardware adapter (${real.description}), and WebAssembly is faster than an adapter that a CPU pretends to be`,
+  }
 }
 
 async function hardware(): Promise<Found> {
-  const missing = (description: string, complaints: readonly string[] = []): Found =>
-    ({ candidate: { name: 'webgpu', kind: 'hardware', available: false, description, ...(complaints.length > 0 && { complaints }) } })
+  const missing = (description: string, complaints: readonly string[] = []): Found => ({
+    candidate: { name: 'webgpu', kind: 'hardware', available: false, description, ...(complaints.length > 0 && { complaints }) },
+  })
   // Elsewhere the system's own drivers are used, which are quiet.
   let said: readonly string[] = []
   const noDriver = process.platform === 'linux' && !isThere('libvulkan.so.1') && 'no Vulkan driver is installed (libvulkan.so.1)'
@@ -149,7 +173,8 @@ async function software(): Promise<Found> {
     const { useSoftwareAdapter, dawnFlags } = await import(pathToFileURL(script).href) as typeof import('../scripts/software-adapter.mjs')
     await useSoftwareAdapter()
     const found = await ask([...dawnFlags], true)
-    return typeof found === 'string' ? missing(`no software adapter: ${found}`) : { candidate: candidateOf(found, 'software'), adapter: found }
+    return typeof found === 'string' ? missing(`no software adapter: ${found}`)
+      : { candidate: candidateOf(found, 'software'), adapter: found }
   } catch (error) {
     return missing(`no software adapter: ${firstLine(error)}`)
   }
@@ -180,11 +205,15 @@ function isThere(library: string): boolean {
   return true
 }
 
-const describe = ({ info }: { readonly info: Partial<GPUAdapterInfo> }): string => [...new Set([info.vendor, info.architecture, info.device, info.description].filter(Boolean))].join(' ') || 'unnamed adapter'
+const describe = ({ info }: { readonly info: Partial<GPUAdapterInfo> }): string =>
+  [...new Set([info.vendor, info.architecture, info.device, info.description].filter(Boolean))].join(' ') || 'unnamed adapter'
 const firstLine = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split('\n')[0]!
 
 const candidateOf = (adapter: GPUAdapter, kind: 'hardware' | 'software'): Candidate => ({
-  name: 'webgpu', kind, available: true, description: describe(adapter),
+  name: 'webgpu',
+  kind,
+  available: true,
+  description: describe(adapter),
   features: [...adapter.features].sort(),
   limits: Object.fromEntries(SHOWN_LIMITS.map((limit) => [limit, adapter.limits[limit]])),
 })

@@ -15,7 +15,13 @@ export function drawDiagnostics(diagnostics: readonly Diagnostic[], screen: Scre
 
 /** For machines: lines and columns from 1 on, in UTF-16 units; offsets from 0 on. */
 export function plainDiagnostic({ severity, code, message, labels, hint }: Diagnostic): object {
-  return { severity, code, message, labels: labels.map(({ span, text }) => ({ text, ...place(span) })), ...(hint !== undefined && { hint }) }
+  return {
+    severity,
+    code,
+    message,
+    labels: labels.map(({ span, text }) => ({ text, ...place(span) })),
+    ...(hint !== undefined && { hint }),
+  }
 }
 
 function place({ source, start, end }: Span): object {

@@ -32,20 +32,29 @@ export function fail(screen: Screen, failure: Failure): number {
   if (error instanceof BundleError) return say(EXIT.input, error.message, { problems: error.problems })
   if (error instanceof NonFiniteError) {
     const { step, rate, loss, layer, lastFiniteLoss } = error
-    return say(EXIT.input, error.message, { step, rate, loss: String(loss), ...(layer !== undefined && { layer }), ...(lastFiniteLoss !== undefined && { lastFiniteLoss }) })
+    return say(EXIT.input, error.message, {
+      step,
+      rate,
+      loss: String(loss),
+      ...(layer !== undefined && { layer }),
+      ...(lastFiniteLoss !== undefined && { lastFiniteLoss }),
+    })
   }
   if (error instanceof InputError) return say(EXIT.input, error.message)
   const environment = environmentsOwn(error)
   if (environment) return say(EXIT.input, environment.message)
   const fault = error instanceof Error ? error : new Error(String(error))
-  const code = say(EXIT.input, `${fault.message}\nThis is a fault of fusenet, not of the input: please report it with the lines below.`, { internal: true })
+  const code = say(EXIT.input, `${fault.message}\nThis is a fault of fusenet, not of the input: please report it with the lines below.`, {
+    internal: true,
+  })
   if (!screen.json) screen.note(dim(fault.stack ?? ''))
   return code
 }
 
 /** Errors of the system that nobody on the way gave a name to: they are no fault of fusenet either. */
 function environmentsOwn(error: unknown): InputError | undefined {
-  if (error instanceof RangeError && /^Array buffer allocation failed|^Invalid typed array length|out of memory/i.test(error.message)) return new InputError(`there is not enough memory for this (${error.message})`)
+  if (error instanceof RangeError && /^Array buffer allocation failed|^Invalid typed array length|out of memory/i.test(error.message))
+    return new InputError(`there is not enough memory for this (${error.message})`)
   const { path = 'a file', syscall = '' } = (error ?? {}) as NodeJS.ErrnoException
   return fileError(error, path, /^(open|read|scandir|l?stat|readlink|realpath|access)$/.test(syscall) ? 'read' : 'written')
 }

@@ -8,7 +8,11 @@ import { suggest } from '../dsl/suggest.ts'
 async function missing(path: string): Promise<InputError> {
   const beside = await readdir(dirname(resolve(path))).catch(() => [])
   const guess = suggest(basename(path), beside)
-  return new FileError(path, 'ENOENT', `there is no file ${path}${guess === undefined ? '' : `; did you mean ${join(dirname(path), guess)}?`}`)
+  return new FileError(
+    path,
+    'ENOENT',
+    `there is no file ${path}${guess === undefined ? '' : `; did you mean ${join(dirname(path), guess)}?`}`,
+  )
 }
 
 export async function readBytes(path: string): Promise<Uint8Array> {
@@ -42,4 +46,3 @@ export async function mustExist(path: string): Promise<'file' | 'folder'> {
   if (kind) return kind
   throw await missing(path)
 }
-

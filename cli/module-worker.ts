@@ -18,16 +18,36 @@ export function inlineWorker(script: string | undefined): Plugin {
       onLoad({ filter: START }, async ({ path }) => {
         const code = await readFile(path, 'utf8')
         if (!SCRIPT.test(code)) throw new Error(`${path} does not name the worker's script as it is expected to`)
-        return { contents: `import { script } from 'inline:worker'\n${code.replace(SCRIPT, 'script()')}`, loader: path.endsWith('.ts') ? 'ts' : 'js' }
+        return {
+          contents: `import { script } from 'inline:worker'\n${code.replace(SCRIPT, 'script()')}`,
+          loader: path.endsWith('.ts') ? 'ts' : 'js',
+        }
       })
       // The same for who lost the file: here it is not lost.
       onLoad({ filter: TEXT }, () => ({ contents: "export const TEXT = ''" }))
       onResolve({ filter: /^inline:worker$/ }, () => ({ path: 'worker', namespace: 'inline' }))
       onLoad({ filter: /.*/, namespace: 'inline' }, async () => {
-        if (script === undefined) return { contents: "export const script = () => { throw new Error('this module was written without a worker (fusenet compile --no-worker)') }" }
+        if (script === undefined)
+          return {
+            contents:
+              "export const script = () => { throw new Error('this module was written without a worker (fusenet compile --no-worker)') }",
+          }
         const { outputFiles } = await esbuild.build({
-          entryPoints: [script], bundle: true, minify: true, format: 'iife', platform: 'browser', target: 'es2023', legalComments: 'none', write: false, logLevel: 'silent',
-          plugins: [{ name: 'no-worker-in-a-worker', setup: (inner) => { inner.onLoad({ filter: /[\\/]open-remote\.[jt]s$/ }, () => ({ contents: 'export {}' })) } }],
+          entryPoints: [script],
+          bundle: true,
+          minify: true,
+          format: 'iife',
+          platform: 'browser',
+          target: 'es2023',
+          legalComments: 'none',
+          write: false,
+          logLevel: 'silent',
+          plugins: [{
+            name: 'no-worker-in-a-worker',
+            setup: (inner) => {
+              inner.onLoad({ filter: /[\\/]open-remote\.[jt]s$/ }, () => ({ contents: 'export {}' }))
+            },
+          }],
         })
         return {
           contents: `const text = ${JSON.stringify(outputFiles[0]!.text)}

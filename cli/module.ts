@@ -21,10 +21,17 @@ export interface ModuleOptions {
  * Writes a bundle as one ES module: the runtime, the manifest, the kernels and the weights, and types beside it. It runs in a page and in
  * Node as it is; for WebGPU in Node a device is handed in. Throws InputError where there are no weights to lie beside it.
  */
-export async function writeModule(file: string, bundle: Bundle, { weightsBeside = false, worker = true }: ModuleOptions = {}): Promise<{ files: string[]; bytes: number }> {
+export async function writeModule(
+  file: string,
+  bundle: Bundle,
+  { weightsBeside = false, worker = true }: ModuleOptions = {},
+): Promise<{ files: string[]; bytes: number }> {
   const stored = await bundleFiles(withoutFacts(bundle))
   const weights = weightsBeside ? stored.get(WEIGHTS_FILE) : undefined
-  if (weightsBeside && !weights) throw new InputError(`${bundle.manifest.name} has no weights to lie beside the module: name them with --weights, or leave out --weights-beside`)
+  if (weightsBeside && !weights)
+    throw new InputError(
+      `${bundle.manifest.name} has no weights to lie beside the module: name them with --weights, or leave out --weights-beside`,
+    )
   const beside = weights && file.replace(/\.m?js$/, '.weights.safetensors')
   if (weights) stored.delete(WEIGHTS_FILE)
   const written = new Map<string, string | Uint8Array>([
@@ -33,15 +40,24 @@ export async function writeModule(file: string, bundle: Bundle, { weightsBeside 
     [file, await moduleCode(headOf(bundle), stored, beside && basename(beside), worker)],
   ])
   await replaceFiles(written)
-  return { files: [...written.keys()].reverse().map((name) => basename(name)), bytes: [...written.values()].reduce((sum, data) => sum + Buffer.byteLength(data), 0) }
+  return {
+    files: [...written.keys()].reverse().map((name) => basename(name)),
+    bytes: [...written.values()].reduce((sum, data) => sum + Buffer.byteLength(data), 0),
+  }
 }
 
 const FROM_SOURCES = import.meta.url.endsWith('.ts')
 
 /** `beside`: the name of the file with the weights. */
-async function moduleCode(head: string, stored: ReadonlyMap<string, Uint8Array>, beside: string | undefined, worker: boolean): Promise<string> {
+async function moduleCode(
+  head: string,
+  stored: ReadonlyMap<string, Uint8Array>,
+  beside: string | undefined,
+  worker: boolean,
+): Promise<string> {
   const { build } = await importPackage<typeof import('esbuild')>('esbuild')
-  const runtime = (name: string): string => JSON.stringify(fileURLToPath(new URL(`../runtime/${name}${FROM_SOURCES ? '.ts' : '.js'}`, import.meta.url)))
+  const runtime = (name: string): string =>
+    JSON.stringify(fileURLToPath(new URL(`../runtime/${name}${FROM_SOURCES ? '.ts' : '.js'}`, import.meta.url)))
   const isText = ([name]: readonly [string, unknown]): boolean => /\.(json|wgsl)$/.test(name)
   const texts = [...stored].filter(isText).map(([name, data]) => [name, Buffer.from(data).toString()])
   const binaries = [...stored].filter((file) => !isText(file)).map(([name, data]) => [name, Buffer.from(data).toString('base64')])
@@ -54,12 +70,25 @@ async function moduleCode(head: string, stored: ReadonlyMap<string, Uint8Array>,
         export * from ${runtime('index')}
         export { openBundle }
         const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0))
-        export const files = new Map([...${JSON.stringify(texts)}, ...${JSON.stringify(binaries)}.map(([name, data]) => [name, bytes(data)])])
-        export const open = ${beside === undefined ? '(options) => openBundle(files, options)'
+        export const files = new Map([...${JSON.stringify(texts)}, ...${
+        JSON.stringify(binaries)
+      }.map(([name, data]) => [name, bytes(data)])])
+        export const open = ${
+        beside === undefined ? '(options) => openBundle(files, options)'
           // Bundlers know the file by this very expression.
-          : `async (options) => openBundle(await weightsBeside(files, new URL(${JSON.stringify(`./${beside}`)}, import.meta.url), options), options)`}`,
+          : `async (options) => openBundle(await weightsBeside(files, new URL(${
+            JSON.stringify(`./${beside}`)
+          }, import.meta.url), options), options)`
+      }`,
     },
-    bundle: true, write: false, format: 'esm', platform: 'neutral', target: 'es2022', minify: true, legalComments: 'none', logLevel: 'silent',
+    bundle: true,
+    write: false,
+    format: 'esm',
+    platform: 'neutral',
+    target: 'es2022',
+    minify: true,
+    legalComments: 'none',
+    logLevel: 'silent',
     plugins: [inlineWorker(worker ? workerScript(FROM_SOURCES ? '.ts' : '.js') : undefined)],
     banner: { js: head },
   })

@@ -9,4 +9,3 @@ export async function netText(path: string): Promise<{ main: Source; readImport:
   // Its weights are not looked at, and may be missing.
   return carriedSources(await readBundleFolder(path, FRESH))
 }
-

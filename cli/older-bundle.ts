@@ -14,16 +14,30 @@ export async function olderBundle(folder: string): Promise<Bundle | undefined> {
   if (said?.['format'] !== FORMAT || typeof said['version'] !== 'number' || said['version'] >= FORMAT_VERSION) return undefined
   const { source, style, memory, plans } = said as { source?: { files?: unknown }; style?: unknown; memory?: unknown; plans?: unknown }
   const files = (Array.isArray(source?.files) ? source.files : []).filter((file: unknown): file is { name: string; text: string } =>
-    typeof file === 'object' && file !== null && typeof (file as { name?: unknown }).name === 'string' && typeof (file as { text?: unknown }).text === 'string')
-  const targets = typeof plans === 'object' && plans !== null ? Object.keys(plans).filter((name) => ['webgpu', 'wasm', HALF_PLAN, SOFTWARE_PLAN].includes(name)) : []
+    typeof file === 'object' && file !== null && typeof (file as { name?: unknown }).name === 'string' &&
+    typeof (file as { text?: unknown }).text === 'string'
+  )
+  const targets = typeof plans === 'object' && plans !== null
+    ? Object.keys(plans).filter((name) => ['webgpu', 'wasm', HALF_PLAN, SOFTWARE_PLAN].includes(name)) : []
   const manifest: Manifest = {
-    format: FORMAT, version: FORMAT_VERSION, name: 'older', style: style === 'split' ? 'split' : 'merged', ...(memory === 'small' && { memory }),
-    source: { files, sha256: '' }, inputs: [], outputs: [], parameters: [],
+    format: FORMAT,
+    version: FORMAT_VERSION,
+    name: 'older',
+    style: style === 'split' ? 'split' : 'merged',
+    ...(memory === 'small' && { memory }),
+    source: { files, sha256: '' },
+    inputs: [],
+    outputs: [],
+    parameters: [],
     // Which plans it had; what is in them is of no use any more.
     plans: Object.fromEntries(targets.map((target) => [target, { target, buffers: [], tensors: [], kernels: [], programs: {} }])),
   }
   const weights = join(folder, WEIGHTS_FILE)
-  return { manifest, files: new Map(), ...(await kindOf(weights) === 'file' && { weights: readSafetensors(await readBytes(weights), weights).tensors }) }
+  return {
+    manifest,
+    files: new Map(),
+    ...(await kindOf(weights) === 'file' && { weights: readSafetensors(await readBytes(weights), weights).tensors }),
+  }
 }
 
 function parsed(text: string): Record<string, unknown> | undefined {

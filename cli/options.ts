@@ -4,7 +4,8 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 
 export const positiveInteger = (text: string): number => {
   const value = Number(text)
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('A whole number from 1 on is wanted.')
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < 1)
+    throw new InvalidArgumentError('A whole number from 1 on is wanted.')
   return value
 }
 
@@ -31,32 +32,55 @@ export const names = (text: string): readonly string[] => {
 export const collect = (value: string, before: readonly string[] | undefined): readonly string[] => [...(before ?? []), value]
 
 export const style = (command: Command): Command =>
-  command.addOption(new Option('--style <style>', 'how batch normalization is lowered, whatever the file says').choices(['merged', 'split']))
+  command.addOption(
+    new Option('--style <style>', 'how batch normalization is lowered, whatever the file says').choices(['merged', 'split']),
+  )
 
 export const memory = (command: Command): Command =>
-  command.addOption(new Option('--memory <memory>', 'small: training computes again what it would keep from the forward pass; slower, for nets that would not fit').choices(['fast', 'small']))
+  command.addOption(
+    new Option(
+      '--memory <memory>',
+      'small: training computes again what it would keep from the forward pass; slower, for nets that would not fit',
+    ).choices(['fast', 'small']),
+  )
 
 export const precise = (command: Command): Command =>
-  command.option('--precise', 'without Winograd\'s algorithm: on the CPU convolutions round like sums of products, and an outlier reaches its own outputs alone')
+  command.option(
+    '--precise',
+    "without Winograd's algorithm: on the CPU convolutions round like sums of products, and an outlier reaches its own outputs alone",
+  )
 
 /** Stands in the place of patterns: all learns, whatever a bundle was compiled for. */
 const NOTHING = 'none'
 
 export const freeze = (command: Command): Command =>
-  command.option('--freeze <patterns>', `parameters that do not learn, by names of layers or blocks between commas: 'conv*,bn1', '*,!fc2' (all but fc2); ${NOTHING}: all learn, where a bundle says otherwise`,
-    (text) => (text === NOTHING ? [] : names(text)))
+  command.option(
+    '--freeze <patterns>',
+    `parameters that do not learn, by names of layers or blocks between commas: 'conv*,bn1', '*,!fc2' (all but fc2); ${NOTHING}: all learn, where a bundle says otherwise`,
+    (text) => (text === NOTHING ? [] : names(text)),
+  )
 
 export const device = (command: Command): Command =>
   command.addOption(new Option('--device <device>', 'where it runs').choices(['auto', 'webgpu', 'wasm', 'interpreter']).default('auto'))
     .option('--threads <n>', 'on wasm: threads that share the work, 1 to 16 (default: one for each core)', positiveInteger)
 
 export const storage = (command: Command): Command =>
-  command.addOption(new Option('--storage <type>', 'how values between layers and weights are stored: f16 halves what is moved, on adapters with shader-f16').choices(['f32', 'f16']).default('f32'))
+  command.addOption(
+    new Option(
+      '--storage <type>',
+      'how values between layers and weights are stored: f16 halves what is moved, on adapters with shader-f16',
+    ).choices(['f32', 'f16']).default('f32'),
+  )
 
 /** Of training; what is evaluated has its own, which defaults to the other. */
 export const trainStats = (command: Command): Command =>
-  command.addOption(new Option('--stats <which>', 'statistics that batch_norm normalizes with: each batch its own, or the stored ones, which then stay as they are (for few or single samples)')
-    .choices(['batch', 'global']))
+  command.addOption(
+    new Option(
+      '--stats <which>',
+      'statistics that batch_norm normalizes with: each batch its own, or the stored ones, which then stay as they are (for few or single samples)',
+    )
+      .choices(['batch', 'global']),
+  )
 
 /** Where something is measured: the interpreter is a reference, and would only be slow. */
 export const hardwareDevice = (command: Command): Command =>
@@ -77,8 +101,19 @@ export const weights = (command: Command): Command =>
   command.option('--weights <file>', `parameters from a .safetensors file or a bundle; ${FRESH}: initial values, whatever the bundle holds`)
 
 export const partial = (command: Command): Command =>
-  command.option('--partial', 'take of --weights what fits by name and shape, as of a net with another head, and let all else start fresh; a table says which')
-    .option('--fresh <patterns>', 'with --partial: parameters that start fresh all the same, by names of layers between commas: fc2,head*', names)
+  command.option(
+    '--partial',
+    'take of --weights what fits by name and shape, as of a net with another head, and let all else start fresh; a table says which',
+  )
+    .option(
+      '--fresh <patterns>',
+      'with --partial: parameters that start fresh all the same, by names of layers between commas: fc2,head*',
+      names,
+    )
 
 export const input = (command: Command): Command =>
-  command.option('--input <[name=]file>', '.safetensors or .csv with all inputs, or .npy, pictures, a folder or a pattern of them for one; may be repeated', collect)
+  command.option(
+    '--input <[name=]file>',
+    '.safetensors or .csv with all inputs, or .npy, pictures, a folder or a pattern of them for one; may be repeated',
+    collect,
+  )

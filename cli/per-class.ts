@@ -23,11 +23,21 @@ export function showClasses({ label, output, classes, confusion, ignored, unscor
   if (unscored > 0) screen.print(`${unscored} have scores that are not numbers, and count as wrong`)
   if (classes.length <= MOST_SQUARE) {
     screen.print(`\n${screen.colors.bold('taken for')}`)
-    screen.table(['', ...classes.map(called)], confusion.map((row, k) => [called(classes[k]!), ...row.map((n) => n || '.')]), classes.map((_, k) => k + 1))
+    screen.table(
+      ['', ...classes.map(called)],
+      confusion.map((row, k) => [called(classes[k]!), ...row.map((n) => n || '.')]),
+      classes.map((_, k) => k + 1),
+    )
     return
   }
-  const wrong = confusion.flatMap((row, i) => row.flatMap((n, j) => (i !== j && n > 0 ? [{ i, j, n }] : []))).sort((a, b) => b.n - a.n || a.i - b.i || a.j - b.j)
+  const wrong = confusion.flatMap((row, i) => row.flatMap((n, j) => (i !== j && n > 0 ? [{ i, j, n }] : []))).sort((a, b) =>
+    b.n - a.n || a.i - b.i || a.j - b.j
+  )
   if (wrong.length === 0) return
   screen.print(`\n${screen.colors.bold('most often wrong')}`)
-  screen.table(['class', 'taken for', 'times', 'of'], wrong.slice(0, MOST_TOLD).map(({ i, j, n }) => [called(classes[i]!), called(classes[j]!), n, classes[i]!.support]), [2, 3])
+  screen.table(
+    ['class', 'taken for', 'times', 'of'],
+    wrong.slice(0, MOST_TOLD).map(({ i, j, n }) => [called(classes[i]!), called(classes[j]!), n, classes[i]!.support]),
+    [2, 3],
+  )
 }

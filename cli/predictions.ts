@@ -25,7 +25,12 @@ const MOST_ROWS = 100
 const MOST_BESIDE = 3
 
 /** A table of a classifier's answers: the file, the class, how sure; for other outputs their numbers. */
-export function showPredictions(tensors: ReadonlyMap<string, TensorData>, bundle: Bundle, files: readonly string[] | undefined, screen: Screen): void {
+export function showPredictions(
+  tensors: ReadonlyMap<string, TensorData>,
+  bundle: Bundle,
+  files: readonly string[] | undefined,
+  screen: Screen,
+): void {
   for (const [name, { shape, data }] of tensors) {
     const classNames = classNamesOf(bundle, name)
     const values = data as ArrayLike<number>
@@ -37,16 +42,26 @@ export function showPredictions(tensors: ReadonlyMap<string, TensorData>, bundle
       const probable = all.every(isDistribution)
       const show = (score: number): string => (probable ? showPercent(score) : showNumber(score))
       const called = (choice: Choice): string => choice.name ?? String(choice.label)
-      screen.table([files ? 'file' : 'sample', 'class', probable ? 'probability' : 'score', 'then'], all.map((row, i) => {
-        const [first, ...rest] = bestOf(row, classNames, 1 + MOST_BESIDE)
-        return [files?.[i] ?? i, called(first!), show(first!.score), rest.map((choice) => `${called(choice)} ${show(choice.score)}`).join('  ')]
-      }), [2])
+      screen.table(
+        [files ? 'file' : 'sample', 'class', probable ? 'probability' : 'score', 'then'],
+        all.map((row, i) => {
+          const [first, ...rest] = bestOf(row, classNames, 1 + MOST_BESIDE)
+          return [
+            files?.[i] ?? i,
+            called(first!),
+            show(first!.score),
+            rest.map((choice) => `${called(choice)} ${show(choice.score)}`).join('  '),
+          ]
+        }),
+        [2],
+      )
       if (shape[0]! > rows) screen.print(`... ${shape[0]! - rows} more; -o results.csv writes all`)
     } else showNumbers(shape, values, files, screen)
   }
 }
 
-const isDistribution = (row: readonly number[]): boolean => row.every((value) => value >= 0 && value <= 1 + 1e-4) && Math.abs(row.reduce((sum, value) => sum + value, 0) - 1) < 1e-3
+const isDistribution = (row: readonly number[]): boolean =>
+  row.every((value) => value >= 0 && value <= 1 + 1e-4) && Math.abs(row.reduce((sum, value) => sum + value, 0) - 1) < 1e-3
 
 /** The largest values of each row; the whole where it is short. */
 function showNumbers(shape: readonly number[], values: ArrayLike<number>, files: readonly string[] | undefined, screen: Screen): void {
@@ -55,9 +70,13 @@ function showNumbers(shape: readonly number[], values: ArrayLike<number>, files:
   const rows = shape.length === 2 ? Math.min(shape[0]!, files ? MOST_ROWS : 20) : 1
   for (let row = 0; row < rows; row++) {
     const line = all.slice(row * width, (row + 1) * width)
-    screen.print(shape.length === 2 && width > 1
-      ? `  ${row}: ${bestOf(line, undefined, 5).map(({ label, score }) => `${label} (${showNumber(score)})`).join('  ')}`
-      : `  ${files?.[row] === undefined ? '' : `${files[row]}: `}${line.slice(0, 10).map(showNumber).join(' ')}${line.length > 10 ? ' ...' : ''}`)
+    screen.print(
+      shape.length === 2 && width > 1
+        ? `  ${row}: ${bestOf(line, undefined, 5).map(({ label, score }) => `${label} (${showNumber(score)})`).join('  ')}`
+        : `  ${files?.[row] === undefined ? '' : `${files[row]}: `}${line.slice(0, 10).map(showNumber).join(' ')}${
+          line.length > 10 ? ' ...' : ''
+        }`,
+    )
   }
   if (shape.length === 2 && shape[0]! > rows) screen.print(`  ... ${shape[0]! - rows} more; -o writes all`)
 }
@@ -66,7 +85,12 @@ function showNumbers(shape: readonly number[], values: ArrayLike<number>, files:
  * Results as CSV: a row a sample, what it comes from first, then a column a number, called as the class that it scores, or NAME_0, NAME_1, ...
  * Of several results the names are put in front. Undefined: a result is no table.
  */
-export function csvOf(tensors: ReadonlyMap<string, TensorData>, bundle: Bundle, samples: number, files: readonly string[] | undefined): string | undefined {
+export function csvOf(
+  tensors: ReadonlyMap<string, TensorData>,
+  bundle: Bundle,
+  samples: number,
+  files: readonly string[] | undefined,
+): string | undefined {
   const columns: { readonly name: string; readonly at: (row: number) => number }[] = []
   for (const [name, { shape, data }] of tensors) {
     if (shape.length > 2 || shape[0] !== samples) return undefined
@@ -82,7 +106,8 @@ export function csvOf(tensors: ReadonlyMap<string, TensorData>, bundle: Bundle, 
   }
   const first = files ? 'file' : 'sample'
   const lines = [[first, ...columns.map(({ name }) => name)].map(cell).join(',')]
-  for (let row = 0; row < samples; row++) lines.push([cell(files?.[row] ?? String(row)), ...columns.map(({ at }) => String(at(row)))].join(','))
+  for (let row = 0; row < samples; row++)
+    lines.push([cell(files?.[row] ?? String(row)), ...columns.map(({ at }) => String(at(row)))].join(','))
   return `${lines.join('\n')}\n`
 }
 

@@ -19,8 +19,13 @@ export function printPlan(manifest: Manifest, target: string, program: string, b
   for (const [i, dispatch] of dispatches.entries()) {
     const kernel = kernels[dispatch.kernel]!
     const groups = Math.ceil(sizeAt(dispatch.invocations, batch) / kernel.workgroup)
-    lines.push(`  ${i} ${dispatch.name}: ${kernel.file === undefined ? moduleFor(manifest.plans[target]!, [program])!.file : `${kernel.file} ${kernel.section}`}, ${target !== 'wasm' ? `${groups} workgroups of ${kernel.workgroup}` : `kernel ${dispatch.kernel}, ${groups} items`}`)
-    for (const [b, binding] of kernel.bindings.entries()) lines.push(`    ${binding.access === 'read' ? 'reads' : 'writes'} ${tensors[dispatch.tensors[b]!]!.name} as ${binding.name}`)
+    lines.push(
+      `  ${i} ${dispatch.name}: ${
+        kernel.file === undefined ? moduleFor(manifest.plans[target]!, [program])!.file : `${kernel.file} ${kernel.section}`
+      }, ${target !== 'wasm' ? `${groups} workgroups of ${kernel.workgroup}` : `kernel ${dispatch.kernel}, ${groups} items`}`,
+    )
+    for (const [b, binding] of kernel.bindings.entries())
+      lines.push(`    ${binding.access === 'read' ? 'reads' : 'writes'} ${tensors[dispatch.tensors[b]!]!.name} as ${binding.name}`)
   }
   lines.push('results:', ...Object.entries(results).map(([name, t]) => `  ${name} = ${tensors[t]!.name}`))
   return `${lines.join('\n')}\n`

@@ -31,7 +31,10 @@ export function progress(screen: Screen, title: string, total: number, unit = 'i
       update(done, samples, say = '') {
         if (performance.now() - saidAt < PLAIN_EVERY_MS) return
         saidAt = performance.now()
-        screen.note([`${title} ${done}/${total}`, say, `${Math.round(rate(samples))} ${unit}/s`, `${showDuration(left(done))} left`].filter(Boolean).join('  '))
+        screen.note(
+          [`${title} ${done}/${total}`, say, `${Math.round(rate(samples))} ${unit}/s`, `${showDuration(left(done))} left`].filter(Boolean)
+            .join('  '),
+        )
       },
       line: (text) => screen.note(text),
       stop() {},
@@ -46,7 +49,13 @@ export function progress(screen: Screen, title: string, total: number, unit = 'i
       if (stopped || performance.now() - drawnAt < BAR_EVERY_MS) return
       drawnAt = performance.now()
       const full = Math.round(BAR_WIDTH * Math.min(1, done / Math.max(1, total)))
-      const parts = [title, '█'.repeat(full) + '░'.repeat(BAR_WIDTH - full), `${done}/${total}`, say, dim(`${Math.round(rate(samples))} ${unit}/s  ETA ${showDuration(left(done))}`)].filter(Boolean)
+      const parts = [
+        title,
+        '█'.repeat(full) + '░'.repeat(BAR_WIDTH - full),
+        `${done}/${total}`,
+        say,
+        dim(`${Math.round(rate(samples))} ${unit}/s  ETA ${showDuration(left(done))}`),
+      ].filter(Boolean)
       // A line that wraps leaves its remains behind: what does not fit is left out, the bar first.
       const room = (stream.columns ?? 80) - 1
       if (widthOf(parts.join(' ')) > room) parts.splice(1, 1)

@@ -56,16 +56,21 @@ export class Screen {
     if (this.json) return
     const lines = [head.map((title) => this.colors.bold(title)), ...rows.map((row) => row.map(String))]
     const widths = head.map((_, column) => lines.reduce((width, line) => Math.max(width, widthOf(line[column] ?? '')), 0))
-    this.print(lines.map((line) => widths.map((width, column) => {
-      const text = line[column] ?? ''
-      const rest = ' '.repeat(width - widthOf(text))
-      return right.includes(column) ? rest + text : text + rest
-    }).join('  ').trimEnd()).join('\n'))
+    this.print(
+      lines.map((line) =>
+        widths.map((width, column) => {
+          const text = line[column] ?? ''
+          const rest = ' '.repeat(width - widthOf(text))
+          return right.includes(column) ? rest + text : text + rest
+        }).join('  ').trimEnd()
+      ).join('\n'),
+    )
   }
 }
 
 /** Columns that a text takes on a terminal: names of classes are in any script, and colors take no room. */
-export const widthOf = (text: string): number => [...stripVTControlCharacters(text)].reduce((width, character) => width + columnsOf(character), 0)
+export const widthOf = (text: string): number =>
+  [...stripVTControlCharacters(text)].reduce((width, character) => width + columnsOf(character), 0)
 
 /** Typed arrays as lists; JSON has no NaN or infinities, so they go as words. */
 function plainNumbers(_key: string, value: unknown): unknown {

@@ -24,15 +24,22 @@ export async function writeTensors(outputs: readonly string[], tensors: Readonly
   for (const text of outputs) {
     const match = /^([\w./]+)=(.+)$/.exec(text)
     const file = match ? match[2]! : text
-    if (match && !tensors.has(match[1]!)) throw new InputError(`there is no result ${match[1]}${didYouMean(match[1]!, names)} (there are ${names.join(', ')})`)
+    if (match && !tensors.has(match[1]!))
+      throw new InputError(`there is no result ${match[1]}${didYouMean(match[1]!, names)} (there are ${names.join(', ')})`)
     const chosen = match ? new Map([[match[1]!, tensors.get(match[1]!)!]]) : tensors
     if (file.endsWith('.safetensors')) writes.push(() => replaceFile(file, writeSafetensors(chosen)))
     else if (file.endsWith('.npy')) {
-      if (chosen.size !== 1) throw new UsageError(`${file} holds one result, there are ${names.join(', ')}: write -o NAME=${file}, or -o to a .safetensors`)
+      if (chosen.size !== 1)
+        throw new UsageError(`${file} holds one result, there are ${names.join(', ')}: write -o NAME=${file}, or -o to a .safetensors`)
       writes.push(() => replaceFile(file, encodeNpy([...chosen.values()][0]!)))
     } else if (toCsv && file.endsWith('.csv')) {
       const text = toCsv(chosen)
-      if (text === undefined) throw new UsageError(`${file}: a table has a row a sample, and ${[...chosen].map(([name, { shape }]) => `${name} is [${shape.join(', ')}]`).join(', ')}: write .npy or .safetensors`)
+      if (text === undefined)
+        throw new UsageError(
+          `${file}: a table has a row a sample, and ${
+            [...chosen].map(([name, { shape }]) => `${name} is [${shape.join(', ')}]`).join(', ')
+          }: write .npy or .safetensors`,
+        )
       writes.push(() => replaceFile(file, text))
     } else throw new UsageError(`${file}: results are written to ${toCsv ? '.csv, ' : ''}.safetensors or .npy`)
   }
@@ -42,7 +49,8 @@ export async function writeTensors(outputs: readonly string[], tensors: Readonly
 /** Refuses names and places before any work is done. */
 export async function checkOutputs(outputs: readonly string[] | undefined, csv = false): Promise<void> {
   for (const text of outputs ?? []) {
-    if (!(csv ? /\.(safetensors|npy|csv)$/ : /\.(safetensors|npy)$/).test(text)) throw new UsageError(`${text}: results are written to ${csv ? '.csv, ' : ''}.safetensors or .npy`)
+    if (!(csv ? /\.(safetensors|npy|csv)$/ : /\.(safetensors|npy)$/).test(text))
+      throw new UsageError(`${text}: results are written to ${csv ? '.csv, ' : ''}.safetensors or .npy`)
   }
   for (const text of outputs ?? []) await tryFile(/^[\w./]+=(.+)$/.exec(text)?.[1] ?? text)
 }

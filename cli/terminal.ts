@@ -38,9 +38,15 @@ export function processTerminal(): Terminal {
   process.stderr.on('error', () => {})
   return {
     out: {
-      write: (text) => { if (!broken) process.stdout.write(text) },
-      get isTTY() { return process.stdout.isTTY },
-      get columns() { return process.stdout.columns },
+      write: (text) => {
+        if (!broken) process.stdout.write(text)
+      },
+      get isTTY() {
+        return process.stdout.isTTY
+      },
+      get columns() {
+        return process.stdout.columns
+      },
     },
     err: process.stderr,
     env: process.env,
@@ -54,7 +60,10 @@ export function processTerminal(): Terminal {
       for (const [signal, listener] of listeners) process.on(signal, listener)
       handlers.add(handler)
       // It may have happened before anybody listened.
-      if (broken) queueMicrotask(() => { if (handlers.has(handler)) handler(broken!.code === 'EPIPE' ? 'closed' : 'unwritable') })
+      if (broken)
+        queueMicrotask(() => {
+          if (handlers.has(handler)) handler(broken!.code === 'EPIPE' ? 'closed' : 'unwritable')
+        })
       return () => {
         for (const [signal, listener] of listeners) process.off(signal, listener)
         handlers.delete(handler)

@@ -1,7 +1,8 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { CompileOptions } from '../compiler/compile.ts'
-import { type AdapterSchedules, adapterOf, nameAdapter, NO_SCHEDULES, parseCache, printCache, type ScheduleCache, schedulesOf } from '../measure/schedule-cache.ts'
+import { type AdapterSchedules, adapterOf, nameAdapter, NO_SCHEDULES, parseCache, printCache, type ScheduleCache,
+  schedulesOf } from '../measure/schedule-cache.ts'
 import { InputError } from '../bundle/errors.ts'
 import { adapterHere } from './devices.ts'
 import { replaceFile } from '../runtime/loading/node/files.ts'
@@ -29,11 +30,16 @@ export async function tunedSchedules(options: Readonly<Record<string, unknown>>,
   const named = options['cache'] as string | undefined
   if (named === undefined && options['tuned'] !== true) return undefined
   const file = named ?? defaultCache(screen)
-  if (named === undefined && await kindOf(file) === undefined) throw new InputError(`nothing was tuned here yet (${file}): run fusenet tune FILE.net`)
+  if (named === undefined && await kindOf(file) === undefined)
+    throw new InputError(`nothing was tuned here yet (${file}): run fusenet tune FILE.net`)
   const { adapters } = parseCache(await readText(file), file)
   const targets = [...new Set(adapters.map((entry) => entry.target))]
-  const chosen = await Promise.all(targets.map((target) => adapterFor(adapters.filter((entry) => entry.target === target), file, options['threads'] as number | undefined)))
-  if (!screen.json) for (const entry of chosen) screen.note(screen.noteColors.dim(`schedules for ${nameAdapter(entry)}, of ${file}`))
+  const chosen = await Promise.all(
+    targets.map((target) =>
+      adapterFor(adapters.filter((entry) => entry.target === target), file, options['threads'] as number | undefined)
+    ),
+  )
+  if (!screen.json) { for (const entry of chosen) screen.note(screen.noteColors.dim(`schedules for ${nameAdapter(entry)}, of ${file}`)) }
   return Object.fromEntries(chosen.map((entry) => [entry.target, schedulesOf(entry)]))
 }
 

@@ -15,9 +15,12 @@ export class CompileError extends Error {
   constructor(diagnostics: readonly Diagnostic[]) {
     const errors = diagnostics.filter((d) => d.severity === 'error')
     const more = errors.length - DRAWN
-    super(errors.length > 0
-      ? [...errors.slice(0, DRAWN).map((d) => render(d)), ...(more > 0 ? [`and ${more} more ${more === 1 ? 'error' : 'errors'}`] : [])].join('\n')
-      : 'the text cannot be compiled')
+    super(
+      errors.length > 0
+        ? [...errors.slice(0, DRAWN).map((d) => render(d)), ...(more > 0 ? [`and ${more} more ${more === 1 ? 'error' : 'errors'}`] : [])]
+          .join('\n')
+        : 'the text cannot be compiled',
+    )
     this.diagnostics = diagnostics
   }
 }

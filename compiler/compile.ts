@@ -2,7 +2,8 @@ import type { Diagnostic } from '../dsl/diagnostic.ts'
 import { loadProgram } from '../dsl/index.ts'
 import type { Program } from '../dsl/program.ts'
 import type { Source } from '../dsl/source.ts'
-import { type Bundle, type DataType, FORMAT, FORMAT_VERSION, type Manifest, type Memory, type Plan, type Storage, type Style, type TrainEntry } from '../bundle/format.ts'
+import { type Bundle, type DataType, FORMAT, FORMAT_VERSION, type Manifest, type Memory, type Plan, type Storage, type Style,
+  type TrainEntry } from '../bundle/format.ts'
 import { problemsOf } from '../bundle/validate/problems.ts'
 import { boundProblems } from './front-end/bounds.ts'
 import { accumulationProblems, divisorsOf } from './front-end/accumulation.ts'
@@ -85,11 +86,20 @@ export function compile(source: string | Source, options: CompileOptions = {}): 
   checkCompile('compile', source, options)
   const unknown = unknownNames('target', options.targets, TARGET_NAMES)
   if (unknown.length > 0) throw new CompileError(unknown)
-  const wanted = options.targets ?? [wgsl.name, wasm.name, ...(options.storage === 'f16' ? [wgslHalf.name] : []), ...(options.software ? [wgslSoftware.name] : [])]
+  const wanted = options.targets ??
+    [wgsl.name, wasm.name, ...(options.storage === 'f16' ? [wgslHalf.name] : []), ...(options.software ? [wgslSoftware.name] : [])]
   const { bundle } = compileFor(source, TARGETS.filter(({ name }) => wanted.includes(name)), options)
   // Whatever is written can be read: what the text does wrong is told before, where it is wrong.
   const problems = problemsOf(bundle.manifest, bundle.files)
-  if (problems.length > 0) throw new CompileError(problems.slice(0, 8).map(({ path, message }): Diagnostic => ({ severity: 'error', code: 'bundle/refused', message: `the bundle of this net would be refused: ${path}: ${message}`, labels: [] })))
+  if (problems.length > 0)
+    throw new CompileError(
+      problems.slice(0, 8).map(({ path, message }): Diagnostic => ({
+        severity: 'error',
+        code: 'bundle/refused',
+        message: `the bundle of this net would be refused: ${path}: ${message}`,
+        labels: [],
+      })),
+    )
   return bundle
 }
 
@@ -127,21 +137,43 @@ export interface Compiled {
 export function compileFor(source: string | Source, targets: readonly Target[], options: CompileOptions = {}): Compiled {
   const { program, graph, diagnostics, sources } = frontEnd(source, options)
   if (!program || !graph) throw new CompileError(diagnostics)
-  const problems = [...unknownNames('pass', options.without, REMOVABLE), ...unknownNames('program', options.programs, PROGRAM_NAMES), ...programProblems(graph, options.programs)]
+  const problems = [
+    ...unknownNames('pass', options.without, REMOVABLE),
+    ...unknownNames('program', options.programs, PROGRAM_NAMES),
+    ...programProblems(graph, options.programs),
+  ]
   if (problems.length > 0) throw new CompileError([...diagnostics, ...problems])
   const programs = choosePrograms(graph, program.train, options.programs)
-  if (programs.length === 0 && options.programs) throw new CompileError([...diagnostics, noneOf(options.programs, choosePrograms(graph, program.train))])
+  if (programs.length === 0 && options.programs)
+    throw new CompileError([...diagnostics, noneOf(options.programs, choosePrograms(graph, program.train))])
   const style = options.style ?? program.style ?? 'merged'
   const pipelines = runPipeline(graph, {
-    targets: options.precise ? targets.map((target) => (target === wasm ? wasmPrecise : target)) : targets, style, memory: options.memory ?? 'fast', programs, batch: program.train?.batch ?? 1,
+    targets: options.precise ? targets.map((target) => (target === wasm ? wasmPrecise : target)) : targets,
+    style,
+    memory: options.memory ?? 'fast',
+    programs,
+    batch: program.train?.batch ?? 1,
     ...(program.train && { train: program.train }),
-    ...(options.schedules && { schedules: options.schedules }), ...(options.without && { without: options.without }), ...(options.watch && { watch: options.watch }),
+    ...(options.schedules && { schedules: options.schedules }),
+    ...(options.without && { without: options.without }),
+    ...(options.watch && { watch: options.watch }),
   })
   const { freeze = [] } = options
-  const lowering = { style, ...(options.memory === 'small' && { memory: options.memory }), ...(options.precise && { precise: options.precise }), ...(freeze.length > 0 && { freeze }) }
+  const lowering = {
+    style,
+    ...(options.memory === 'small' && { memory: options.memory }),
+    ...(options.precise && { precise: options.precise }),
+    ...(freeze.length > 0 && { freeze }),
+  }
   // What the text says is another net than one without its normalizations: nobody may compile that again from it.
   const carried = options.normalize === false ? [] : sources
-  const manifest = manifestOf(program, graph, lowering, carried, Object.fromEntries(pipelines.map(({ target, plan }) => [target.name, plan])))
+  const manifest = manifestOf(
+    program,
+    graph,
+    lowering,
+    carried,
+    Object.fromEntries(pipelines.map(({ target, plan }) => [target.name, plan])),
+  )
   return { bundle: { manifest, files: new Map(pipelines.flatMap(({ files }) => [...files])) }, pipelines, warnings: diagnostics }
 }
 
@@ -175,7 +207,13 @@ export function frontEnd(source: string | Source, options: CompileOptions): Fron
   return { program, ...(graph && { graph }), diagnostics, sources }
 }
 
-function manifestOf(program: Program, graph: Graph, choices: Pick<Manifest, 'style' | 'memory' | 'precise' | 'freeze'>, sources: readonly Source[], plans: Record<string, Plan>): Manifest {
+function manifestOf(
+  program: Program,
+  graph: Graph,
+  choices: Pick<Manifest, 'style' | 'memory' | 'precise' | 'freeze'>,
+  sources: readonly Source[],
+  plans: Record<string, Plan>,
+): Manifest {
   const declared = new Map(program.inputs.map((input) => [input.name, input]))
   const ignored = ignoredLabels(graph)
   const scored = scoredLabels(graph)
@@ -188,19 +226,30 @@ function manifestOf(program: Program, graph: Graph, choices: Pick<Manifest, 'sty
     ...choices,
     source: { files: sources.map(({ file, text }) => ({ name: file, text })), sha256: sha256Hex(sources.map((s) => s.text).join('\0')) },
     inputs: graph.inputs.map((input) => ({
-      name: input.name, type: input.type as DataType, shape: input.shape,
+      name: input.name,
+      type: input.type as DataType,
+      shape: input.shape,
       ...(declared.get(input.name)?.classes !== undefined && { classes: declared.get(input.name)!.classes }),
       ...(declared.get(input.name)?.classNames && { classNames: declared.get(input.name)!.classNames }),
       ...(ignored.has(input.name) && { ignore: ignored.get(input.name)! }),
     })),
     outputs: graph.outputs.filter((o) => o.role !== 'gradient').map((o) => ({
-      name: o.name, role: o.role as 'output' | 'loss' | 'metric', shape: o.value.shape, ...(o.weight !== undefined && o.weight !== 1 && { weight: o.weight }),
+      name: o.name,
+      role: o.role as 'output' | 'loss' | 'metric',
+      shape: o.value.shape,
+      ...(o.weight !== undefined && o.weight !== 1 && { weight: o.weight }),
       ...(o.role === 'metric' && betterOf(graph, o.value)),
       ...(scored.has(o.name) && { scores: scored.get(o.name)! }),
       ...(totals.has(o.name) && { total: totals.get(o.name)! }),
     })),
     parameters: graph.parameters.map((p) => ({
-      name: p.name, shape: p.value.shape as readonly number[], offset: p.value.storage!.offset, trainable: p.trainable, ...(p.frozen && { frozen: p.frozen }), initializer: p.initializer, layer: p.layer,
+      name: p.name,
+      shape: p.value.shape as readonly number[],
+      offset: p.value.storage!.offset,
+      trainable: p.trainable,
+      ...(p.frozen && { frozen: p.frozen }),
+      initializer: p.initializer,
+      layer: p.layer,
     })),
     normalizations: normalizationsOf(graph),
     ...(program.train && { train: { ...trainEntry(program.train), ...(divisors.length > 0 && { divisors }) } }),

@@ -25,7 +25,10 @@ export function interpreter(): Device<'f64'> {
         ...(bundle.manifest.memory && { memory: bundle.manifest.memory }),
         ...(bundle.manifest.freeze && { freeze: bundle.manifest.freeze }),
         ...(programs && { programs }),
-        readImport: (path) => { const found = others.find((f) => f.name.endsWith(path.replace(/^\.\//, ''))); return found && { file: found.name, text: found.text } },
+        readImport: (path) => {
+          const found = others.find((f) => f.name.endsWith(path.replace(/^\.\//, '')))
+          return found && { file: found.name, text: found.text }
+        },
       })
       const [pipeline] = pipelines as [(typeof pipelines)[number]]
       const equations = new Map(pipeline.programs.map((p) => [p.name, p.steps.map((s) => s.fused.equation)]))

@@ -13,8 +13,10 @@ export interface LoweredGraph {
 }
 
 /** What a node took in is its work too. */
-const withLayers = (equation: Equation, absorbed: readonly string[]): Equation =>
-  (absorbed.length === 0 ? equation : { ...equation, layers: [...new Set([...equation.layers, ...absorbed])] })
+const withLayers = (
+  equation: Equation,
+  absorbed: readonly string[],
+): Equation => (absorbed.length === 0 ? equation : { ...equation, layers: [...new Set([...equation.layers, ...absorbed])] })
 
 /** Every node says its equations; from here on there are loops, and no layers. */
 export function lowerGraph(graph: Graph, operators: ReadonlyMap<string, Operator>): LoweredGraph {

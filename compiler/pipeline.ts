@@ -56,7 +56,8 @@ export function runPipeline(base: Graph, options: PipelineOptions): PipelineResu
 function passPrograms(base: Graph, storage: Storage, options: PipelineOptions): Map<ProgramName, PassedGraph> {
   const graphs = new Map<ProgramName, PassedGraph>()
   for (const program of options.programs) {
-    if (program !== 'prepare' && (storage === 'f32' || HALF_PROGRAMS.includes(program))) graphs.set(program, runPasses(base, program, storage, options))
+    if (program !== 'prepare' && (storage === 'f32' || HALF_PROGRAMS.includes(program)))
+      graphs.set(program, runPasses(base, program, storage, options))
   }
   const prepare = prepareGraph(base, [...graphs.values()].map((g) => g.graph))
   if (prepare.nodes.length > 0) graphs.set('prepare', { graph: prepare, declined: [] })
@@ -71,13 +72,27 @@ interface PassedGraph {
 function planFor(target: Target, base: Graph, graphs: ReadonlyMap<ProgramName, PassedGraph>, options: PipelineOptions): PipelineResult {
   const { print, link } = target.printer(options.batch, options.schedules?.[target.name])
   const programs = [...graphs].map(([name, { graph, declined }]): PlannedProgram => {
-    const { lowered, fused } = timed(options, name, 'fuse', () => toKernels(target, graph, declined, options), (r) => printEquations(r.fused))
+    const { lowered, fused } = timed(
+      options,
+      name,
+      'fuse',
+      () => toKernels(target, graph, declined, options),
+      (r) => printEquations(r.fused),
+    )
     const { steps, viewOf } = lessKept(name, graph, { steps: fused, viewOf: lowered.viewOf }, options)
     return { name, graph, viewOf, steps: steps.map((step) => ({ fused: step, kernel: print(step.equation) })) }
   })
-  const constants = new Map([...graphs.values()].flatMap(({ graph }) => (graph.constants ?? []).map((c) => [c.value.storage!.slot ?? '', c] as const)))
+  const constants = new Map(
+    [...graphs.values()].flatMap(({ graph }) => (graph.constants ?? []).map((c) => [c.value.storage!.slot ?? '', c] as const)),
+  )
   const laidOut = buildPlan({
-    target: target.name, programs, packed: packedSizes(base), constants, batch: options.batch, sharesBuffers: target.sharesBuffers, ...(link && { link }),
+    target: target.name,
+    programs,
+    packed: packedSizes(base),
+    constants,
+    batch: options.batch,
+    sharesBuffers: target.sharesBuffers,
+    ...(link && { link }),
   })
   return { ...laidOut, target, programs }
 }
@@ -88,7 +103,13 @@ function runPasses(base: Graph, program: ProgramName, storage: Storage, options:
   for (const pass of passesFor(storage)) {
     if (!pass.programs.includes(program) || options.without?.includes(pass.name)) continue
     const before = graph
-    const result = timed(options, program, pass.name, () => pass.run(graph, { program, operators, style: options.style, ...(options.train && { train: options.train }) }), (r) => (r.graph === graph ? 'unchanged\n' : printGraph(r.graph)))
+    const result = timed(
+      options,
+      program,
+      pass.name,
+      () => pass.run(graph, { program, operators, style: options.style, ...(options.train && { train: options.train }) }),
+      (r) => (r.graph === graph ? 'unchanged\n' : printGraph(r.graph)),
+    )
     graph = result.graph
     declined.push(...result.declined)
     if (graph === before) continue
@@ -98,14 +119,20 @@ function runPasses(base: Graph, program: ProgramName, storage: Storage, options:
   return { graph, declined }
 }
 
-function toKernels(target: Target, graph: Graph, declined: readonly Declined[], options: PipelineOptions): { lowered: LoweredGraph; fused: readonly Fused[] } {
+function toKernels(
+  target: Target,
+  graph: Graph,
+  declined: readonly Declined[],
+  options: PipelineOptions,
+): { lowered: LoweredGraph; fused: readonly Fused[] } {
   const lowered = lowerGraph(graph, operators)
   const reasons = new Map<string, string[]>()
   for (const { node, reason } of declined) reasons.set(node, [...(reasons.get(node) ?? []), reason])
-  const withReasons = (fused: readonly Fused[]): Fused[] => fused.map((f) => ({
-    ...f,
-    why: [...f.why, ...f.equation.layers.flatMap((layer) => (reasons.get(layer) ?? []).map((reason) => `${layer}: ${reason}`))],
-  }))
+  const withReasons = (fused: readonly Fused[]): Fused[] =>
+    fused.map((f) => ({
+      ...f,
+      why: [...f.why, ...f.equation.layers.flatMap((layer) => (reasons.get(layer) ?? []).map((reason) => `${layer}: ${reason}`))],
+    }))
   // Split style is what it says: a pass a layer.
   if (options.style === 'split' || options.without?.includes('fuse')) {
     return { lowered, fused: withReasons(lowered.equations.map((equation) => ({ equation, why: [] }))) }
@@ -114,7 +141,14 @@ function toKernels(target: Target, graph: Graph, declined: readonly Declined[], 
   const { maxBindings, prologueLoads, blocksOf, refuseOnLoad } = target
   // What one kernel makes for itself and for others cannot be made again for one of them.
   const mayMake = refuseOnLoad && !recomputes(options)
-  const fused = fuse({ ...lowered, apart, maxBindings, prologueLoads, blocksOf, ...(mayMake && { refuseOnLoad: (e) => refuseOnLoad(e, options.batch) }) })
+  const fused = fuse({
+    ...lowered,
+    apart,
+    maxBindings,
+    prologueLoads,
+    blocksOf,
+    ...(mayMake && { refuseOnLoad: (e) => refuseOnLoad(e, options.batch) }),
+  })
   return { lowered, fused: withReasons(fused) }
 }
 
@@ -129,7 +163,13 @@ function lessKept(name: ProgramName, { outputs }: Graph, kernels: Kernels, optio
   if (!recomputes(options) || !TRAINING_PROGRAMS.includes(name)) return kernels
   const losses = outputs.filter(({ role }) => role === 'loss').map(({ value }) => value)
   const request = { ...kernels, results: outputs.map(({ value }) => value), losses, batch: options.batch }
-  return timed(options, name, 'recompute', () => recompute(request), (r) => (r.steps === kernels.steps ? 'unchanged\n' : printEquations(r.steps)))
+  return timed(
+    options,
+    name,
+    'recompute',
+    () => recompute(request),
+    (r) => (r.steps === kernels.steps ? 'unchanged\n' : printEquations(r.steps)),
+  )
 }
 
 function timed<T>(options: PipelineOptions, program: ProgramName, step: string, run: () => T, print: (result: T) => string): T {

@@ -41,8 +41,17 @@ interface Totals {
 
 export function inspectManifest(manifest: Manifest, target: string, batch: number): InspectReport {
   const plan = manifest.plans[target]!
-  const programs = Object.fromEntries(Object.entries(plan.programs).map(([name, program]) => [name, inspectProgram(plan, name, program, batch)]))
-  return { name: manifest.name, style: manifest.style, memory: manifest.memory ?? 'fast', batch, ...(plan.modules && { threadBytes: Math.max(...Object.values(plan.modules).map((m) => m.threadBytes)) }), programs }
+  const programs = Object.fromEntries(
+    Object.entries(plan.programs).map(([name, program]) => [name, inspectProgram(plan, name, program, batch)]),
+  )
+  return {
+    name: manifest.name,
+    style: manifest.style,
+    memory: manifest.memory ?? 'fast',
+    batch,
+    ...(plan.modules && { threadBytes: Math.max(...Object.values(plan.modules).map((m) => m.threadBytes)) }),
+    programs,
+  }
 }
 
 function inspectProgram(plan: Plan, name: string, program: ProgramEntry, batch: number): ProgramReport {
@@ -73,7 +82,11 @@ function inspectProgram(plan: Plan, name: string, program: ProgramEntry, batch: 
     flopsAgain: kernels.reduce((total, k) => total + (k.again ? k.flops : 0), 0),
     peakBytes: bytesOf([...touched]),
     lastingBytes: bytesOf([...touched].filter((i) => plan.buffers[i]!.role !== 'scratch')),
-    lowerBound: { ...lowerBound(plan, program, at), flops: dispatches.reduce((total, { facts }) => total + (facts.again ? 0 : at(facts.products)), 0), peakBytes: at(program.lowerBoundBytes) },
+    lowerBound: {
+      ...lowerBound(plan, program, at),
+      flops: dispatches.reduce((total, { facts }) => total + (facts.again ? 0 : at(facts.products)), 0),
+      peakBytes: at(program.lowerBoundBytes),
+    },
   }
 }
 

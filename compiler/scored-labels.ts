@@ -19,5 +19,7 @@ export function scoredLabels({ nodes, outputs }: Graph): Map<string, string> {
     const label = PROBABILITIES.has(node.op) ? labels.get(node.inputs[0]!) : undefined
     if (label !== undefined) labels.set(node.outputs[0]!, label)
   }
-  return new Map(outputs.flatMap(({ name, role, value }) => (role === 'output' && labels.has(value) ? [[name, labels.get(value)!] as const] : [])))
+  return new Map(
+    outputs.flatMap(({ name, role, value }) => (role === 'output' && labels.has(value) ? [[name, labels.get(value)!] as const] : [])),
+  )
 }

@@ -70,26 +70,48 @@ function summaryOf(program: Program, graph: Graph, batch: number): NetSummary {
     if (!call) return []
     const own = Object.values(node.parameters).filter((value) => owned.has(value) && !counted.has(value))
     for (const value of own) counted.add(value)
-    const numbers = (trainable: boolean): number => own.filter((value) => owned.get(value)!.trainable === trainable).reduce((sum, value) => sum + elementsPerSample(value.shape), 0)
+    const numbers = (trainable: boolean): number =>
+      own.filter((value) => owned.get(value)!.trainable === trainable).reduce((sum, value) => sum + elementsPerSample(value.shape), 0)
     return [{
-      name: node.name, op: node.op, call: textOf(call.span).replace(/\s+as\s+[\w{}]+$/, '').replace(/\s+/g, ' '), attributes: call.attributes, blocks: blocksOf(call),
-      inputs: node.inputs.map((value) => makers.get(value)?.name ?? value.name), shape: node.outputs[0]!.shape,
-      parameters: numbers(true), kept: numbers(false), flops: Math.round(atBatch(arithmeticOf(node), batch)), inferred: inferred.has(node),
+      name: node.name,
+      op: node.op,
+      call: textOf(call.span).replace(/\s+as\s+[\w{}]+$/, '').replace(/\s+/g, ' '),
+      attributes: call.attributes,
+      blocks: blocksOf(call),
+      inputs: node.inputs.map((value) => makers.get(value)?.name ?? value.name),
+      shape: node.outputs[0]!.shape,
+      parameters: numbers(true),
+      kept: numbers(false),
+      flops: Math.round(atBatch(arithmeticOf(node), batch)),
+      inferred: inferred.has(node),
     }]
   })
-  const sum = (some: readonly LayerSummary[], of: (layer: LayerSummary) => number): number => some.reduce((total, layer) => total + of(layer), 0)
+  const sum = (some: readonly LayerSummary[], of: (layer: LayerSummary) => number): number =>
+    some.reduce((total, layer) => total + of(layer), 0)
   const parameters = sum(layers, (l) => l.parameters)
   const kept = sum(layers, (l) => l.kept)
   const classes = new Map(program.inputs.map((input) => [input.name, input.classes]))
   return {
     name: program.name,
     batch,
-    inputs: graph.inputs.map(({ name, shape }) => ({ name, shape, ...(classes.get(name) !== undefined && { classes: classes.get(name)! }) })),
+    inputs: graph.inputs.map(({ name, shape }) => ({
+      name,
+      shape,
+      ...(classes.get(name) !== undefined && { classes: classes.get(name)! }),
+    })),
     layers,
-    outputs: graph.outputs.filter(({ role }) => role !== 'gradient' && role !== 'count').map(({ name, role, value }) => ({ name, role, layer: makers.get(value)?.name ?? value.name })),
+    outputs: graph.outputs.filter(({ role }) => role !== 'gradient' && role !== 'count').map(({ name, role, value }) => ({
+      name,
+      role,
+      layer: makers.get(value)?.name ?? value.name,
+    })),
     totals: {
-      layers: layers.length, parameters, kept, weightBytes: 4 * (parameters + kept),
-      flops: sum(layers.filter((l) => l.inferred), (l) => l.flops), flopsOfLosses: sum(layers.filter((l) => !l.inferred), (l) => l.flops),
+      layers: layers.length,
+      parameters,
+      kept,
+      weightBytes: 4 * (parameters + kept),
+      flops: sum(layers.filter((l) => l.inferred), (l) => l.flops),
+      flopsOfLosses: sum(layers.filter((l) => !l.inferred), (l) => l.flops),
     },
   }
 }

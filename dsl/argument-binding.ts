@@ -26,26 +26,38 @@ export function place(signature: Signature, given: Given, report: Reporter, part
   const placed = new Map<string, Placed>()
   const byPosition = signature.parameters.filter((p) => !p.named)
   let good = true
-  const error: Reporter['error'] = (...told) => { good = false; return report.error(...told) }
+  const error: Reporter['error'] = (...told) => {
+    good = false
+    return report.error(...told)
+  }
   given.positional.forEach((expression, i) => {
     const parameter = byPosition[i]
     if (parameter) placed.set(parameter.name, { expression, span: expression.span })
     else if (i === byPosition.length) {
       error('argument/too-many', `${signature.name} takes ${countOf(byPosition.length, 'argument')} by position`, expression.span, {
-        text: 'one too many', hint: signature.parameters.length > 0 ? usage(signature) : undefined,
+        text: 'one too many',
+        hint: signature.parameters.length > 0 ? usage(signature) : undefined,
       })
     }
   })
   for (const { name, value, span } of given.named) {
     const parameter = signature.parameters.find((p) => p.name === name.text || p.aliases?.includes(name.text))
     const before = parameter && placed.get(parameter.name)
-    if (!parameter) error('argument/unknown', `${signature.name} has no argument ${name.text}`, name.span, { hint: () => argumentMend(signature, name.text, textOf(value.span).replace(/\s+/g, ' ')) })
-    else if (before) error('argument/twice', `${parameter.name} of ${signature.name} is given twice`, span, { text: 'again', labels: [{ span: before.span, text: 'given here' }] })
+    if (!parameter)
+      error('argument/unknown', `${signature.name} has no argument ${name.text}`, name.span, {
+        hint: () => argumentMend(signature, name.text, textOf(value.span).replace(/\s+/g, ' ')),
+      })
+    else if (before)
+      error('argument/twice', `${parameter.name} of ${signature.name} is given twice`, span, {
+        text: 'again',
+        labels: [{ span: before.span, text: 'given here' }],
+      })
     else placed.set(parameter.name, { expression: value, span })
   }
   const missing = signature.parameters.filter((p) => !placed.has(p.name) && p.default === undefined && !p.optional).map((p) => p.name)
   // What is missing may be what was spelled wrong.
-  if (missing.length > 0 && good && !partly) error('argument/missing', `${signature.name} needs ${listed(missing)}`, given.span, { hint: () => usage(signature) })
+  if (missing.length > 0 && good && !partly)
+    error('argument/missing', `${signature.name} needs ${listed(missing)}`, given.span, { hint: () => usage(signature) })
   return good ? placed : undefined
 }
 
@@ -53,7 +65,9 @@ export function place(signature: Signature, given: Given, report: Reporter, part
 export function placeLeniently(signature: Signature, given: Given): Map<string, Placed> {
   const byPosition = signature.parameters.filter((p) => !p.named)
   const values = new Map<string, Placed>()
-  given.positional.forEach((expression, i) => { if (byPosition[i]) values.set(byPosition[i].name, { expression, span: expression.span }) })
+  given.positional.forEach((expression, i) => {
+    if (byPosition[i]) values.set(byPosition[i].name, { expression, span: expression.span })
+  })
   for (const { name, value, span } of given.named) values.set(name.text, { expression: value, span })
   return values
 }

@@ -55,7 +55,12 @@ export function bindArguments(signature: Signature, given: Given, context: Argum
   return good ? { attributes, spans, tensors } : undefined
 }
 
-function tensorOf(parameter: Parameter, expression: Expression, signature: Signature, { report, evaluate }: ArgumentContext): ValueRef | undefined {
+function tensorOf(
+  parameter: Parameter,
+  expression: Expression,
+  signature: Signature,
+  { report, evaluate }: ArgumentContext,
+): ValueRef | undefined {
   const value = evaluate(expression)
   if (!value || value.kind === 'tensor') return value?.ref
   return report.error('argument/kind', `${parameter.name} of ${signature.name} is a tensor, not ${describe(value)}`, expression.span)
@@ -65,14 +70,18 @@ function tensorOf(parameter: Parameter, expression: Expression, signature: Signa
 function convert(type: ArgumentType, expression: Expression, what: string, context: ArgumentContext): Attribute | undefined {
   const word = wordOf(expression)
   switch (type.kind) {
-    case 'word': return wordAmong(type.words, expression, what, context)
-    case 'layer': return layerName(expression, what, context)
-    case 'call': return convertCall(what, type.calls, expression, context)
+    case 'word':
+      return wordAmong(type.words, expression, what, context)
+    case 'layer':
+      return layerName(expression, what, context)
+    case 'call':
+      return convertCall(what, type.calls, expression, context)
     case 'window':
       if (word !== undefined && type.words?.includes(word)) return word
       if (word !== undefined && type.words && !context.isBound(word)) return wordAmong(type.words, expression, what, context)
       break
-    case 'duration': case 'durations':
+    case 'duration':
+    case 'durations':
       // `every: epoch`, as in `test every epoch`.
       if (word !== undefined && !context.isBound(word) && unitNamed(word)) {
         const one = { count: 1, unit: unitNamed(word)! }
@@ -103,16 +112,23 @@ function layerName(expression: Expression, what: string, { report, evaluate, lay
   if (word !== undefined) return layerNamed?.(word)
   if (expression.kind === 'string') return expression.value
   const value = evaluate(expression)
-  return value && report.error('argument/kind', `${what} is the name of a layer, not ${describe(value)}`, expression.span, { hint: "what stands behind a layer's `as`" })
+  return value &&
+    report.error('argument/kind', `${what} is the name of a layer, not ${describe(value)}`, expression.span, {
+      hint: "what stands behind a layer's `as`",
+    })
 }
 
 function fromValue(type: ArgumentType, value: Evaluated, span: Span, what: string, report: Reporter): Attribute | undefined {
   const wrong = (wanted: string): undefined => report.error('argument/kind', `${what} is ${wanted}, not ${describe(value)}`, span)
   switch (type.kind) {
-    case 'integer': case 'number':
-      return value.kind === 'number' ? bounded(value.value, type, type.kind === 'integer', span, what, report) : wrong(type.kind === 'integer' ? 'an integer' : 'a number')
-    case 'boolean': return value.kind === 'boolean' ? value.value : wrong('true or false')
-    case 'string': return value.kind === 'string' ? value.value : wrong('a text in quotes')
+    case 'integer':
+    case 'number':
+      return value.kind === 'number' ? bounded(value.value, type, type.kind === 'integer', span, what, report)
+        : wrong(type.kind === 'integer' ? 'an integer' : 'a number')
+    case 'boolean':
+      return value.kind === 'boolean' ? value.value : wrong('true or false')
+    case 'string':
+      return value.kind === 'string' ? value.value : wrong('a text in quotes')
     case 'window': {
       if (value.kind === 'string' && type.words?.includes(value.value)) return value.value
       const sides = value.kind === 'list' ? numbersOf(value) : value.kind === 'number' ? [value.value, value.value] : undefined
@@ -121,10 +137,13 @@ function fromValue(type: ArgumentType, value: Evaluated, span: Span, what: strin
     }
     case 'numbers': {
       const numbers = value.kind === 'list' ? numbersOf(value) : value.kind === 'number' ? [value.value] : undefined
-      if (!numbers || (type.length !== undefined && numbers.length !== type.length)) return wrong(type.length === undefined ? 'a list of numbers' : `a list of ${type.length} numbers`)
+      if (!numbers || (type.length !== undefined && numbers.length !== type.length))
+        return wrong(type.length === undefined ? 'a list of numbers' : `a list of ${type.length} numbers`)
       return allOf(numbers.map((n) => bounded(n, {}, type.integer === true, span, what, report)))
     }
-    case 'duration': return value.kind === 'duration' || value.kind === 'number' ? durationOf(value, type, span, what, report) : wrong('a number of steps or epochs')
+    case 'duration':
+      return value.kind === 'duration' || value.kind === 'number' ? durationOf(value, type, span, what, report)
+        : wrong('a number of steps or epochs')
     case 'durations': {
       const marks: (Duration | number | undefined)[] = (value.kind === 'list' ? value.items : [value]).map((item) => {
         if (item.kind !== 'duration' && item.kind !== 'number') return wrong('a list of numbers of steps or epochs')
@@ -133,16 +152,24 @@ function fromValue(type: ArgumentType, value: Evaluated, span: Span, what: strin
       })
       return allOf(marks)
     }
-    default: return undefined
+    default:
+      return undefined
   }
 }
 
-const numbersOf = (list: Extract<Evaluated, { kind: 'list' }>): number[] | undefined => allOf(list.items.map((item) => (item.kind === 'number' ? item.value : undefined)))
+const numbersOf = (list: Extract<Evaluated, { kind: 'list' }>): number[] | undefined =>
+  allOf(list.items.map((item) => (item.kind === 'number' ? item.value : undefined)))
 
 const allOf = <T>(all: readonly (T | undefined)[]): T[] | undefined => (all.every((one) => one !== undefined) ? [...all] : undefined)
 
 /** Steps are whole, epochs need not be: `0.5 epochs`. A number without a unit counts steps. `argument/kind`, `argument/range` */
-export function durationOf(value: Extract<Evaluated, { kind: 'duration' | 'number' }>, { min = 0, above }: Bounds, span: Span, what: string, report: Reporter): Duration | undefined {
+export function durationOf(
+  value: Extract<Evaluated, { kind: 'duration' | 'number' }>,
+  { min = 0, above }: Bounds,
+  span: Span,
+  what: string,
+  report: Reporter,
+): Duration | undefined {
   const { count, unit } = value.kind === 'duration' ? value.value : { count: value.value, unit: 'steps' as const }
   const bound = bounded(count, { min, above }, unit === 'steps', span, what, report)
   return bound === undefined ? undefined : { count: bound, unit }
@@ -157,30 +184,56 @@ export interface Bounds {
 }
 
 /** `argument/kind`, `argument/range` */
-export function bounded(value: number, { min, max, above, below }: Bounds, integer: boolean, span: Span, what: string, report: Reporter): number | undefined {
+export function bounded(
+  value: number,
+  { min, max, above, below }: Bounds,
+  integer: boolean,
+  span: Span,
+  what: string,
+  report: Reporter,
+): number | undefined {
   if (integer && !Number.isSafeInteger(value)) {
     const hint = textOf(span).includes('/') ? "'/' divides exactly and rounds nothing" : undefined
     return report.error('argument/kind', `${what} is an integer, not ${value}`, span, { hint })
   }
   // What is computed with is float32.
   const held = Math.fround(value)
-  if (!Number.isFinite(value) || (!integer && !Number.isFinite(held))) return report.error('argument/kind', `${what} is a number that a computer can hold, not ${value}`, span, { hint: Number.isFinite(value) ? 'float32 ends at 3.4e38' : undefined })
-  if (above !== undefined && held <= above) return report.error('argument/range', `${what} is more than ${above}, not ${value}`, span, { hint: value > above ? `${value} is ${held} in float32` : undefined })
-  if (below !== undefined && held >= below) return report.error('argument/range', `${what} is less than ${below}, not ${value}`, span, { hint: value < below ? `${value} is ${held} in float32` : undefined })
+  if (!Number.isFinite(value) || (!integer && !Number.isFinite(held)))
+    return report.error('argument/kind', `${what} is a number that a computer can hold, not ${value}`, span, {
+      hint: Number.isFinite(value) ? 'float32 ends at 3.4e38' : undefined,
+    })
+  if (above !== undefined && held <= above)
+    return report.error('argument/range', `${what} is more than ${above}, not ${value}`, span, {
+      hint: value > above ? `${value} is ${held} in float32` : undefined,
+    })
+  if (below !== undefined && held >= below)
+    return report.error('argument/range', `${what} is less than ${below}, not ${value}`, span, {
+      hint: value < below ? `${value} is ${held} in float32` : undefined,
+    })
   if (min !== undefined && value < min) return report.error('argument/range', `${what} is at least ${min}, not ${value}`, span)
   if (max !== undefined && value > max) return report.error('argument/range', `${what} is at most ${max}, not ${value}`, span)
   return value
 }
 
 /** `moving(newest: 0.95)`, a bare `msra`, or a lone number where `constant` can be meant. */
-export function convertCall(what: string, calls: readonly Signature[], expression: Expression, context: ArgumentContext): AttributeCall | undefined {
+export function convertCall(
+  what: string,
+  calls: readonly Signature[],
+  expression: Expression,
+  context: ArgumentContext,
+): AttributeCall | undefined {
   const { report } = context
-  if (expression.kind === 'call' && !(expression.bare && context.isBound(expression.callee.text) && !calls.some((c) => c.name === expression.callee.text))) {
+  if (
+    expression.kind === 'call' &&
+    !(expression.bare && context.isBound(expression.callee.text) && !calls.some((c) => c.name === expression.callee.text))
+  ) {
     const { callee } = expression
     const signature = calls.find((c) => c.name === callee.text)
     if (!signature) {
       const names = calls.map((c) => c.name)
-      return report.error('argument/unknown-call', `${what} is ${listed(names, 'or')}, not ${callee.text}`, callee.span, { hint: () => callMend(expression, calls, names) })
+      return report.error('argument/unknown-call', `${what} is ${listed(names, 'or')}, not ${callee.text}`, callee.span, {
+        hint: () => callMend(expression, calls, names),
+      })
     }
     if (expression.as) report.error('argument/as', `only layers have names: ${callee.text} is none`, expression.as.span)
     const bound = bindArguments(signature, expression, context)

@@ -11,14 +11,25 @@ export function unary(e: Of<'unary'>, operand: Evaluated, report: Reporter): Eva
   if (e.op === '-' && operand.kind === 'number') return { kind: 'number', value: -operand.value }
   if (e.op === 'not' && operand.kind === 'boolean') return { kind: 'boolean', value: !operand.value }
   const hint = operand.kind === 'tensor' ? 'tensors are worked on by layers' : undefined
-  return report.error('arithmetic/kind', `'${e.op}' goes before a ${e.op === '-' ? 'number' : 'condition'}, not before ${describe(operand)}`, e.span, { hint })
+  return report.error(
+    'arithmetic/kind',
+    `'${e.op}' goes before a ${e.op === '-' ? 'number' : 'condition'}, not before ${describe(operand)}`,
+    e.span,
+    { hint },
+  )
 }
 
 /**
  * Numbers are double precision. `/` divides exactly: 7 / 2 is 3.5, which is refused where an integer is meant, never
  * rounded. `%` has the sign of what is divided.
  */
-export function binary(e: Of<'binary'>, left: Evaluated, right: Evaluated, layers: ReadonlyMap<string, unknown>, report: Reporter): Evaluated | undefined {
+export function binary(
+  e: Of<'binary'>,
+  left: Evaluated,
+  right: Evaluated,
+  layers: ReadonlyMap<string, unknown>,
+  report: Reporter,
+): Evaluated | undefined {
   if (left.kind === 'number' && right.kind === 'number') {
     const [a, b] = [left.value, right.value]
     if ((e.op === '/' || e.op === '%') && b === 0) return report.error('arithmetic/zero', `${a} ${e.op} 0 has no value`, e.span)
@@ -26,26 +37,42 @@ export function binary(e: Of<'binary'>, left: Evaluated, right: Evaluated, layer
     if (typeof value === 'boolean') return { kind: 'boolean', value }
     if (value !== undefined) return { kind: 'number', value }
   }
-  const plain = (v: Evaluated): v is Extract<Evaluated, { value: number | boolean | string }> => v.kind === 'number' || v.kind === 'boolean' || v.kind === 'string'
-  if ((e.op === '==' || e.op === '!=') && left.kind === right.kind && plain(left) && plain(right)) return { kind: 'boolean', value: (left.value === right.value) === (e.op === '==') }
+  const plain = (v: Evaluated): v is Extract<Evaluated, { value: number | boolean | string }> =>
+    v.kind === 'number' || v.kind === 'boolean' || v.kind === 'string'
+  if ((e.op === '==' || e.op === '!=') && left.kind === right.kind && plain(left) && plain(right))
+    return { kind: 'boolean', value: (left.value === right.value) === (e.op === '==') }
   if (left.kind === 'boolean' && right.kind === 'boolean' && (e.op === 'and' || e.op === 'or')) return right
-  return report.error('arithmetic/kind', `'${e.op}' does not join ${describe(left)} and ${describe(right)}`, e.span, { hint: () => mend(e, left, right, layers) })
+  return report.error('arithmetic/kind', `'${e.op}' does not join ${describe(left)} and ${describe(right)}`, e.span, {
+    hint: () => mend(e, left, right, layers),
+  })
 }
 
 function calculate(op: string, a: number, b: number): number | boolean | undefined {
   switch (op) {
-    case '+': return a + b
-    case '-': return a - b
-    case '*': return a * b
-    case '/': return a / b
-    case '%': return a % b
-    case '<': return a < b
-    case '>': return a > b
-    case '<=': return a <= b
-    case '>=': return a >= b
-    case '==': return a === b
-    case '!=': return a !== b
-    default: return undefined
+    case '+':
+      return a + b
+    case '-':
+      return a - b
+    case '*':
+      return a * b
+    case '/':
+      return a / b
+    case '%':
+      return a % b
+    case '<':
+      return a < b
+    case '>':
+      return a > b
+    case '<=':
+      return a <= b
+    case '>=':
+      return a >= b
+    case '==':
+      return a === b
+    case '!=':
+      return a !== b
+    default:
+      return undefined
   }
 }
 
@@ -58,9 +85,12 @@ function mend({ op, left, right }: Of<'binary'>, a: Evaluated, b: Evaluated, lay
 /** `0..3` is [0, 1, 2]. At most `most` long. */
 export function range(e: Of<'range'>, from: Evaluated, to: Evaluated, most: number, report: Reporter): Evaluated | undefined {
   if (from.kind !== 'number' || to.kind !== 'number' || !Number.isSafeInteger(from.value) || !Number.isSafeInteger(to.value)) {
-    return report.error('for/range', `a range goes from an integer to an integer, not from ${describe(from)} to ${describe(to)}`, e.span, { hint: '0..3 is 0, 1, 2' })
+    return report.error('for/range', `a range goes from an integer to an integer, not from ${describe(from)} to ${describe(to)}`, e.span, {
+      hint: '0..3 is 0, 1, 2',
+    })
   }
   const [first, count] = [from.value, to.value - from.value]
-  if (count > most) return report.error('limit/too-large', `${count} rounds are more than a net needs`, e.span, { hint: `a loop has at most ${most}` })
+  if (count > most)
+    return report.error('limit/too-large', `${count} rounds are more than a net needs`, e.span, { hint: `a loop has at most ${most}` })
   return { kind: 'list', items: Array.from({ length: Math.max(0, count) }, (_, i) => ({ kind: 'number', value: first + i })) }
 }

@@ -68,10 +68,23 @@ export type Statement =
   | { readonly kind: 'style'; readonly word: Name; readonly span: Span }
   | InputStatement
   /** `output prob = ...`, `loss = ...`, `metric accuracy = ...` */
-  | { readonly kind: 'result'; readonly role: 'output' | 'loss' | 'metric'; readonly name?: Name; readonly value: Expression; readonly span: Span }
+  | {
+    readonly kind: 'result'
+    readonly role: 'output' | 'loss' | 'metric'
+    readonly name?: Name
+    readonly value: Expression
+    readonly span: Span
+  }
   | Let
   | { readonly kind: 'expression'; readonly value: Expression; readonly span: Span }
-  | { readonly kind: 'for'; readonly variable: Name; readonly counter?: Name; readonly over: Expression; readonly body: readonly Statement[]; readonly span: Span }
+  | {
+    readonly kind: 'for'
+    readonly variable: Name
+    readonly counter?: Name
+    readonly over: Expression
+    readonly body: readonly Statement[]
+    readonly span: Span
+  }
   | { readonly kind: 'return'; readonly value: Expression; readonly span: Span }
   | Broken
 

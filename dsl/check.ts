@@ -21,7 +21,8 @@ export function check(files: readonly FileAst[], definitions: Definitions, seen:
   const [main] = files
   if (!main || main.nets.length === 0) return
   const called = new Set(bodies.flatMap((body) => [...body.callees]))
-  for (const { name } of main.blocks) if (!called.has(name.text)) report.warning('block/unused', `nothing calls block ${name.text}`, name.span)
+  for (const { name } of main.blocks)
+    if (!called.has(name.text)) report.warning('block/unused', `nothing calls block ${name.text}`, name.span)
 }
 
 function duplicates(names: readonly Name[], report: Reporter): void {
@@ -29,7 +30,9 @@ function duplicates(names: readonly Name[], report: Reporter): void {
   names.forEach((name) => {
     const before = first.get(name.text)
     if (!before) first.set(name.text, name)
-    else report.error('name/taken', `there are two parameters ${name.text}`, name.span, { labels: [{ span: before.span, text: 'the other one' }] })
+    else report.error('name/taken', `there are two parameters ${name.text}`, name.span, {
+        labels: [{ span: before.span, text: 'the other one' }],
+      })
   })
 }
 
@@ -52,43 +55,55 @@ class BodyCheck {
     this.parameters = parameters
     this.definitions = definitions
     this.report = report
-    this.known = new Set([...parameters.map((p) => p.name.text), ...file.constants.map((c) => c.name.text), ...file.broken.flatMap((b) => b.words), ...assignedIn(body).keys()])
+    this.known = new Set([
+      ...parameters.map((p) => p.name.text),
+      ...file.constants.map((c) => c.name.text),
+      ...file.broken.flatMap((b) => b.words),
+      ...assignedIn(body).keys(),
+    ])
     this.eachExpression((e) => this.look(e))
     // `class[cat]`: whether it is a number is known where inputs are declared, which then says more.
-    eachStatement(body, (s) => { if (s.kind === 'input' && s.type.text === 'class') for (const e of s.dimensions[0] ?? []) this.words.add(e) })
+    eachStatement(body, (s) => {
+      if (s.kind === 'input' && s.type.text === 'class') { for (const e of s.dimensions[0] ?? []) this.words.add(e) }
+    })
   }
 
   private eachExpression(visit: (e: Expression) => void): void {
-    eachStatement(this.body, (s) => { for (const e of expressionsOf(s)) eachExpression(e, visit) })
+    eachStatement(this.body, (s) => {
+      for (const e of expressionsOf(s)) eachExpression(e, visit)
+    })
     for (const { value } of this.parameters) if (value) eachExpression(value, visit)
   }
 
   /** Gathers what is read and called, outer expressions before inner ones. */
   private look(e: Expression): void {
-    if (e.kind === 'chain') for (const link of e.links) this.links.add(link)
+    if (e.kind === 'chain') { for (const link of e.links) this.links.add(link) }
     if (e.kind !== 'call') return
     if (e.bare && !this.links.has(e)) this.read.add(e.callee.text)
     if (this.definitions.blocks.has(e.callee.text)) this.callees.add(e.callee.text)
     const signature = this.definitions.layers.get(e.callee.text)
     if (!signature) {
-      if (!this.definitions.blocks.has(e.callee.text)) for (const argument of [...e.positional, ...e.named.map((n) => n.value)]) this.words.add(argument)
+      if (!this.definitions.blocks.has(e.callee.text)) {
+        for (const argument of [...e.positional, ...e.named.map((n) => n.value)]) this.words.add(argument)
+      }
       return
     }
     this.wordsAmong(e, signature)
   }
 
   private wordsAmong(call: Call, signature: Signature): void {
-    const mayBeWord = ({ kind, ...type }: ArgumentType): boolean => kind === 'word' || kind === 'layer' || kind === 'call' || (kind === 'window' && 'words' in type)
+    const mayBeWord = ({ kind, ...type }: ArgumentType): boolean =>
+      kind === 'word' || kind === 'layer' || kind === 'call' || (kind === 'window' && 'words' in type)
     const add = (e: Expression): void => {
       this.words.add(e)
       // Calls of fillers, statistics and the like are none of layers.
-      if (e.kind === 'call') for (const inner of [...e.positional, ...e.named.map((n) => n.value)]) this.words.add(inner)
+      if (e.kind === 'call') { for (const inner of [...e.positional, ...e.named.map((n) => n.value)]) this.words.add(inner) }
     }
     for (const { name, value } of call.named) {
       const parameter = signature.parameters.find((p) => p.name === name.text || p.aliases?.includes(name.text))
       if (!parameter || mayBeWord(parameter.type)) add(value)
     }
-    if (signature.parameters.some((p) => !p.named && mayBeWord(p.type))) for (const e of call.positional) add(e)
+    if (signature.parameters.some((p) => !p.named && mayBeWord(p.type))) { for (const e of call.positional) add(e) }
   }
 
   /** `call/unknown`, `name/undefined`, `argument/...` */
@@ -100,7 +115,13 @@ class BodyCheck {
       if (signature) this.arguments(e, signature)
       else if (!this.definitions.blocks.has(text) && !this.definitions.unread.has(text) && !this.known.has(text)) {
         if (!this.links.has(e) && e.bare) unknownValue(e.callee, this.body, this.known, this.definitions, this.report)
-        else if (!this.definitions.incomplete) unknownCallable(e, this.definitions, this.report, (inner) => inner.kind === 'chain' || (inner.kind === 'call' && (!inner.bare || this.known.has(inner.callee.text))))
+        else if (!this.definitions.incomplete)
+          unknownCallable(
+            e,
+            this.definitions,
+            this.report,
+            (inner) => inner.kind === 'chain' || (inner.kind === 'call' && (!inner.bare || this.known.has(inner.callee.text))),
+          )
       }
     })
   }
@@ -114,16 +135,20 @@ class BodyCheck {
   }
 
   unused(): void {
-    for (const { name: { text, span } } of this.parameters) if (!this.read.has(text)) this.report.warning('name/unused', `nothing reads the parameter ${text}`, span)
+    for (const { name: { text, span } } of this.parameters)
+      if (!this.read.has(text)) this.report.warning('name/unused', `nothing reads the parameter ${text}`, span)
     eachStatement(this.body, (s) => {
       // Of layers whose result nobody reads the compiler warns, which sees the whole graph. Inputs may be there for a sibling's sake.
-      if (s.kind === 'let' && !this.read.has(s.name.text) && !holdsCall(s.value)) this.report.warning('name/unused', `nothing reads ${s.name.text}`, s.name.span)
+      if (s.kind === 'let' && !this.read.has(s.name.text) && !holdsCall(s.value))
+        this.report.warning('name/unused', `nothing reads ${s.name.text}`, s.name.span)
     })
   }
 }
 
 function holdsCall(e: Expression): boolean {
   let found = false
-  eachExpression(e, (inner) => { found ||= inner.kind === 'chain' || inner.kind === 'if' || (inner.kind === 'call' && !inner.bare) })
+  eachExpression(e, (inner) => {
+    found ||= inner.kind === 'chain' || inner.kind === 'if' || (inner.kind === 'call' && !inner.bare)
+  })
   return found
 }

@@ -23,21 +23,31 @@ export interface Definitions {
 export function define(files: readonly FileAst[], vocabulary: Vocabulary, incomplete: boolean, report: Reporter): Definitions {
   const layers = new Map(vocabulary.layers.map((s) => [s.name, s]))
   const blocks = new Map<string, DefinedBlock>()
-  for (const file of files) for (const block of file.blocks) {
-    const { text, span } = block.name
-    const before = blocks.get(text)
-    if (layers.has(text)) report.error('block/layer', `there is a layer ${text} already`, span, { hint: 'call the block something else' })
-    else if (before) report.error('block/twice', `there are two blocks ${text}`, span, { labels: [{ span: before.name.span, text: 'the other one' }] })
-    else blocks.set(text, { ...block, file })
-  }
+  for (const file of files)
+    for (const block of file.blocks) {
+      const { text, span } = block.name
+      const before = blocks.get(text)
+      if (layers.has(text)) report.error('block/layer', `there is a layer ${text} already`, span, { hint: 'call the block something else' })
+      else if (before)
+        report.error('block/twice', `there are two blocks ${text}`, span, {
+          labels: [{ span: before.name.span, text: 'the other one' }],
+        })
+      else blocks.set(text, { ...block, file })
+    }
   return { layers, blocks, unread: new Set(files.flatMap((f) => f.broken.flatMap((b) => b.words))), incomplete }
 }
 
 /** Where a layer or block is meant and there is none of that name. */
-export function unknownCallable(call: Call, { layers, blocks }: Definitions, report: Reporter, isTensor?: (e: Expression) => boolean): undefined {
+export function unknownCallable(
+  call: Call,
+  { layers, blocks }: Definitions,
+  report: Reporter,
+  isTensor?: (e: Expression) => boolean,
+): undefined {
   const name = call.callee
   return report.error('call/unknown', `there is no layer or block ${name.text}`, name.span, {
-    hint: () => callMend(call, layers.values(), [...layers.keys(), ...blocks.keys()], isTensor), group: name.text,
+    hint: () => callMend(call, layers.values(), [...layers.keys(), ...blocks.keys()], isTensor),
+    group: name.text,
   })
 }
 
@@ -45,9 +55,17 @@ export function unknownCallable(call: Call, { layers, blocks }: Definitions, rep
 const KEYWORDS = ['input', 'output', 'loss', 'metric', 'style', 'return']
 
 /** Where a value is meant and there is none of that name in a body. */
-export function unknownValue(name: Name, body: readonly Statement[], values: Iterable<string>, { layers, blocks }: Definitions, report: Reporter, labels: readonly Label[] = []): undefined {
+export function unknownValue(
+  name: Name,
+  body: readonly Statement[],
+  values: Iterable<string>,
+  { layers, blocks }: Definitions,
+  report: Reporter,
+  labels: readonly Label[] = [],
+): undefined {
   return report.error('name/undefined', `${name.text} has no value here`, name.span, {
-    hint: () => (labels.length > 0 ? undefined : nearest(name.text, [...values, ...layers.keys(), ...blocks.keys(), ...KEYWORDS])), labels,
+    hint: () => (labels.length > 0 ? undefined : nearest(name.text, [...values, ...layers.keys(), ...blocks.keys(), ...KEYWORDS])),
+    labels,
     group: `${name.text} ${body[0]?.span.start ?? 0} ${name.span.source.file}`,
   })
 }

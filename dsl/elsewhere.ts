@@ -37,7 +37,12 @@ const LEAST_LETTERS = 6
 const MOST_SLIPS = 2
 
 /** A hint for a call that there is not: what it is called here, or what was likely meant. `names`: all that can be called. */
-export function callMend(call: Call, signatures: Iterable<Signature>, names: Iterable<string>, isTensor: (e: Expression) => boolean = () => false): string | undefined {
+export function callMend(
+  call: Call,
+  signatures: Iterable<Signature>,
+  names: Iterable<string>,
+  isTensor: (e: Expression) => boolean = () => false,
+): string | undefined {
   const all = [...signatures]
   const word = call.callee.text
   const own = [...names]
@@ -76,13 +81,21 @@ function told({ signature, synonym }: Found, call: Call, isTensor: (e: Expressio
 const written = ({ span }: { span: Expression['span'] }): string => textOf(span).replace(/\s+/g, ' ')
 
 /** A call as it is written here, and its arguments that have no counterpart. */
-function translated({ signature: first, synonym }: Found, call: Call, isTensor: (e: Expression) => boolean, signatures: readonly Signature[]): { text: string; lost: string[] } {
+function translated(
+  { signature: first, synonym }: Found,
+  call: Call,
+  isTensor: (e: Expression) => boolean,
+  signatures: readonly Signature[],
+): { text: string; lost: string[] } {
   const count = tensorsOf(call, isTensor)
   const rest = call.positional.slice(count)
   const positions = synonym.positions ?? first.parameters.filter((p) => !p.named).map((p) => p.name)
   const lost: string[] = []
   const given = new Map<string, string>()
-  rest.forEach((e, i) => { if (positions[i] === undefined) lost.push(written(e)); else given.set(positions[i], written(e)) })
+  rest.forEach((e, i) => {
+    if (positions[i] === undefined) lost.push(written(e))
+    else given.set(positions[i], written(e))
+  })
   for (const { name, value } of call.named) given.set(name.text, written(value))
   const as = synonym.as?.(given)
   const signature = (as !== undefined && signatures.find((s) => s.name === as)) || first

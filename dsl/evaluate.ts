@@ -40,7 +40,9 @@ export function evaluate(ast: FileAst, vocabulary: Vocabulary, options: Evaluate
   const settings = train && evaluateTrain(train, net, vocabulary, expander.constants(ast), report)
   if (parts && train && parts.losses.length === 0 && !report.failed && !isBroken(files)) {
     report.error('train/loss', 'there is a train block, but the net has no loss', net.name.span, {
-      text: 'in this net', labels: [{ span: headOf(train.span, 'train'), text: 'trained here' }], hint: 'say what is to become small: loss = ...',
+      text: 'in this net',
+      labels: [{ span: headOf(train.span, 'train'), text: 'trained here' }],
+      hint: 'say what is to become small: loss = ...',
     })
   }
   check(files, definitions, expander.seen, report)
@@ -51,22 +53,34 @@ const assemble = (parts: Omit<Program, 'train'>, train: TrainSettings | undefine
 
 /** Whether parts of a file could not be read: then there is an error already. */
 const isBroken = (files: readonly FileAst[]): boolean =>
-  files.some((f) => f.broken.length > 0 || f.trains.some((t) => t.broken.length > 0) || [...f.blocks, ...f.nets].some(({ body }) => holdsBroken(body)))
+  files.some((f) =>
+    f.broken.length > 0 || f.trains.some((t) => t.broken.length > 0) || [...f.blocks, ...f.nets].some(({ body }) => holdsBroken(body))
+  )
 
 function oneNet(ast: FileAst, report: Reporter): FileAst['nets'][number] | undefined {
   const [net, another] = ast.nets
   if (!net && ast.broken.length === 0) {
     const blocks = ast.blocks.length > 0 ? 'a file of blocks alone is there to be imported' : 'net NAME { input ...; output ... }'
-    return report.error('net/none', 'this file holds no net', { ...ast.span, end: Math.min(1, ast.span.end) }, { text: 'begins here', hint: blocks })
+    return report.error('net/none', 'this file holds no net', { ...ast.span, end: Math.min(1, ast.span.end) }, {
+      text: 'begins here',
+      hint: blocks,
+    })
   }
-  if (net && another) report.error('net/several', 'a file holds one net', another.name.span, { text: 'another one', labels: [{ span: net.name.span, text: 'the first one' }] })
+  if (net && another)
+    report.error('net/several', 'a file holds one net', another.name.span, {
+      text: 'another one',
+      labels: [{ span: net.name.span, text: 'the first one' }],
+    })
   return net
 }
 
 function oneTrain(ast: FileAst, report: Reporter): FileAst['trains'][number] | undefined {
   const [train, another] = ast.trains
   if (train && another) {
-    report.error('train/several', 'a file holds one train block', headOf(another.span, 'train'), { text: 'another one', labels: [{ span: headOf(train.span, 'train'), text: 'the first one' }] })
+    report.error('train/several', 'a file holds one train block', headOf(another.span, 'train'), {
+      text: 'another one',
+      labels: [{ span: headOf(train.span, 'train'), text: 'the first one' }],
+    })
   }
   return train
 }

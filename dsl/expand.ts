@@ -53,7 +53,12 @@ export class Expander {
   private readonly names: Names
   private readonly layers: LayerCall[] = []
   /** `weights: NAME` as it is written: which layer that is shows when all are known. */
-  private readonly sharing: { readonly at: number; readonly parameter: string; readonly place: NameSpace; readonly maker: string | undefined }[] = []
+  private readonly sharing: {
+    readonly at: number
+    readonly parameter: string
+    readonly place: NameSpace
+    readonly maker: string | undefined
+  }[] = []
   private readonly constantsOf = new Map<FileAst, ReadonlyMap<string, Binding>>()
   private readonly assignedOf = new Map<readonly Statement[], ReadonlyMap<string, Span>>()
   private rounds = 0
@@ -77,10 +82,20 @@ export class Expander {
   /** Numbers, lists and the like outside of a net, where a file's own constants are known. */
   constants(file: FileAst): ArgumentContext {
     const frame = this.frame('', file, [], [], [])
-    return { report: this.report, evaluate: (e) => this.unlessRunningAway(() => this.value(e, frame)), isBound: (name) => frame.scope.has(name) }
+    return {
+      report: this.report,
+      evaluate: (e) => this.unlessRunningAway(() => this.value(e, frame)),
+      isBound: (name) => frame.scope.has(name),
+    }
   }
 
-  private frame(prefix: string, file: FileAst, body: readonly Statement[], expandedFrom: readonly Span[], blocks: readonly string[]): Frame {
+  private frame(
+    prefix: string,
+    file: FileAst,
+    body: readonly Statement[],
+    expandedFrom: readonly Span[],
+    blocks: readonly string[],
+  ): Frame {
     return { scope: new Map(this.fileScope(file)), prefix, counts: new Map(), body, expandedFrom, blocks }
   }
 
@@ -93,7 +108,8 @@ export class Expander {
     for (const { assigned, span } of file.broken) for (const name of assigned) scope.set(name, { value: undefined, span })
     for (const { name, value } of file.constants) {
       const made = this.unlessRunningAway(() => this.value(value, frame))
-      if (made?.kind === 'tensor') this.report.error('name/constant', `${name.text} is no constant: tensors are made inside a net`, value.span)
+      if (made?.kind === 'tensor')
+        this.report.error('name/constant', `${name.text} is no constant: tensors are made inside a net`, value.span)
       scope.set(name.text, { value: made?.kind === 'tensor' ? undefined : made, span: name.span })
     }
     return scope
@@ -124,9 +140,12 @@ export class Expander {
       this.step(s.span)
       last = { returned: false, some: false, value: undefined }
       switch (s.kind) {
-        case 'let': frame.scope.set(s.name.text, { value: this.value(s.value, frame), span: s.name.span }); break
+        case 'let':
+          frame.scope.set(s.name.text, { value: this.value(s.value, frame), span: s.name.span })
+          break
         case 'expression':
-          last = s.value.kind === 'if' ? this.branch(s.value, frame, place) : { returned: false, some: true, value: this.value(s.value, frame) }
+          last = s.value.kind === 'if' ? this.branch(s.value, frame, place)
+            : { returned: false, some: true, value: this.value(s.value, frame) }
           if (last.returned) return last
           break
         case 'for': {
@@ -136,12 +155,21 @@ export class Expander {
         }
         case 'return': {
           if (place !== 'block') {
-            this.report.error('block/return', place === 'net' ? 'only blocks return something' : 'return is a statement, and stands in no expression', s.span, { hint: place === 'net' ? 'a net gives out: output NAME = ...' : undefined })
+            this.report.error(
+              'block/return',
+              place === 'net' ? 'only blocks return something' : 'return is a statement, and stands in no expression',
+              s.span,
+              { hint: place === 'net' ? 'a net gives out: output NAME = ...' : undefined },
+            )
           }
           return { returned: true, some: true, value: this.value(s.value, frame) }
         }
-        case 'broken': this.forget(s.assigned, s.span, frame); for (const word of s.words) if (!frame.scope.has(word)) this.forget([word], s.span, frame); break
-        default: this.declare(s, frame, place)
+        case 'broken':
+          this.forget(s.assigned, s.span, frame)
+          for (const word of s.words) if (!frame.scope.has(word)) this.forget([word], s.span, frame)
+          break
+        default:
+          this.declare(s, frame, place)
       }
     }
     return last
@@ -154,7 +182,9 @@ export class Expander {
 
   private declare(s: Extract<Statement, { kind: 'style' | 'input' | 'result' }>, frame: Frame, place: Place): void {
     if (place !== 'net') {
-      this.report.error('block/statement', `${s.kind === 'result' ? s.role : s.kind} belongs to the net itself`, s.span, { hint: place === 'block' ? 'a block takes parameters and returns one value' : undefined })
+      this.report.error('block/statement', `${s.kind === 'result' ? s.role : s.kind} belongs to the net itself`, s.span, {
+        hint: place === 'block' ? 'a block takes parameters and returns one value' : undefined,
+      })
     }
     if (s.kind === 'style') {
       this.declarations.style(s)
@@ -178,7 +208,10 @@ export class Expander {
   private loop(s: Extract<Statement, { kind: 'for' }>, frame: Frame, place: Place): Outcome | undefined {
     const over = this.value(s.over, frame)
     if (over?.kind !== 'list') {
-      if (over) this.report.error('for/list', `for goes through a list or a range, not ${describe(over)}`, s.over.span, { hint: over.kind === 'number' ? `for ${s.variable.text} in 0..${over.value}` : 'for i in 0..3, or for c in [16, 32]' })
+      if (over)
+        this.report.error('for/list', `for goes through a list or a range, not ${describe(over)}`, s.over.span, {
+          hint: over.kind === 'number' ? `for ${s.variable.text} in 0..${over.value}` : 'for i in 0..3, or for c in [16, 32]',
+        })
       this.forget(assignedIn(s.body).keys(), s.span, frame)
       return undefined
     }
@@ -203,10 +236,15 @@ export class Expander {
   private branch(e: If, frame: Frame, place: Place): Outcome {
     const condition = this.value(e.condition, frame)
     if (condition?.kind !== 'boolean') {
-      if (condition) this.report.error('if/condition', `a condition is true or false, not ${describe(condition)}`, e.condition.span, { hint: condition.kind === 'number' ? 'compare it: if x != 0 { ... }' : undefined })
+      if (condition)
+        this.report.error('if/condition', `a condition is true or false, not ${describe(condition)}`, e.condition.span, {
+          hint: condition.kind === 'number' ? 'compare it: if x != 0 { ... }' : undefined,
+        })
       this.forget(assignedIn([...e.yes, ...(e.no ?? [])]).keys(), e.span, frame)
       let returns = false
-      eachStatement([...e.yes, ...(e.no ?? [])], (s) => { returns ||= s.kind === 'return' })
+      eachStatement([...e.yes, ...(e.no ?? [])], (s) => {
+        returns ||= s.kind === 'return'
+      })
       return { returned: returns && place === 'block', some: true, value: undefined }
     }
     const taken = condition.value ? e.yes : e.no
@@ -216,7 +254,8 @@ export class Expander {
   // ---- expressions -------------------------------------------------------------------------------------------------------
 
   private step(span: Span): void {
-    if (++this.steps > MOST_STEPS) this.runAway('limit/too-large', 'this net takes too long to expand', span, 'do blocks call each other more and more often?')
+    if (++this.steps > MOST_STEPS)
+      this.runAway('limit/too-large', 'this net takes too long to expand', span, 'do blocks call each other more and more often?')
   }
 
   private value(e: Expression, frame: Frame): Evaluated | undefined {
@@ -233,7 +272,10 @@ export class Expander {
 
   private valueOf(e: Expression, frame: Frame): Evaluated | undefined {
     switch (e.kind) {
-      case 'number': case 'string': case 'boolean': return e
+      case 'number':
+      case 'string':
+      case 'boolean':
+        return e
       case 'list': {
         const items = e.items.map((item) => this.value(item, frame))
         return items.every((item) => item !== undefined) ? { kind: 'list', items } : undefined
@@ -261,7 +303,9 @@ export class Expander {
       case 'if': {
         const outcome = this.branch(e, frame, 'value')
         if (outcome.some || holdsBroken([...e.yes, ...(e.no ?? [])])) return outcome.value
-        return this.report.error('if/nothing', 'a value is wanted here, and this branch has none', e.span, { hint: e.no ? 'each branch ends with a value' : 'add else { ... }' })
+        return this.report.error('if/nothing', 'a value is wanted here, and this branch has none', e.span, {
+          hint: e.no ? 'each branch ends with a value' : 'add else { ... }',
+        })
       }
       case 'chain': {
         let fed: Fed = { value: this.value(e.head, frame), span: e.head.span }
@@ -272,7 +316,10 @@ export class Expander {
         this.seen.add(e)
         const bound = e.bare ? frame.scope.get(e.callee.text) : undefined
         if (!bound) return this.apply(e, undefined, frame)
-        if (e.as) return this.report.error('name/alias', `${e.callee.text} is a value, and 'as' names layers`, e.as.span, { hint: `to give it another name: ${textOf(e.as.span)} = ${e.callee.text}` })
+        if (e.as)
+          return this.report.error('name/alias', `${e.callee.text} is a value, and 'as' names layers`, e.as.span, {
+            hint: `to give it another name: ${textOf(e.as.span)} = ${e.callee.text}`,
+          })
         return bound.value
       }
     }
@@ -296,17 +343,28 @@ export class Expander {
     const { text, span } = callee
     const bound = frame.scope.get(text)
     if (this.definitions.unread.has(text) || (bound && !bound.value)) return undefined
-    if (bound) return this.report.error('call/value', `${text} is a value, not a layer`, span, { labels: [{ span: bound.span, text: 'made here' }] })
+    if (bound)
+      return this.report.error('call/value', `${text} is a value, not a layer`, span, { labels: [{ span: bound.span, text: 'made here' }] })
     // What could not be made is likely a tensor too.
-    const isTensor = (e: Expression): boolean => e.kind === 'chain' || (e.kind === 'call' && (!e.bare || (frame.scope.get(e.callee.text)?.value?.kind ?? 'tensor') === 'tensor'))
+    const isTensor = (e: Expression): boolean =>
+      e.kind === 'chain' || (e.kind === 'call' && (!e.bare || (frame.scope.get(e.callee.text)?.value?.kind ?? 'tensor') === 'tensor'))
     if (fed || !bare) return this.definitions.incomplete ? undefined : unknownCallable(call, this.definitions, this.report, isTensor)
     if (this.names.has(frame.prefix + text)) {
-      return this.report.error('name/undefined', `${text} names a layer, not a value`, span, { hint: `give its value a name: NAME = ... as ${text}` })
+      return this.report.error('name/undefined', `${text} names a layer, not a value`, span, {
+        hint: `give its value a name: NAME = ... as ${text}`,
+      })
     }
     const elsewhere = this.assigned(frame.body).get(text)
-    return unknownValue(callee, frame.body, frame.scope.keys(), this.definitions, this.report, elsewhere && [
-      { span: elsewhere, text: elsewhere.start > span.start ? 'gets its value later' : 'gets a value only here, where this was not run' },
-    ])
+    return unknownValue(
+      callee,
+      frame.body,
+      frame.scope.keys(),
+      this.definitions,
+      this.report,
+      elsewhere && [
+        { span: elsewhere, text: elsewhere.start > span.start ? 'gets its value later' : 'gets a value only here, where this was not run' },
+      ],
+    )
   }
 
   /** The names that a body gives values to, and where. */
@@ -324,7 +382,12 @@ export class Expander {
     }
     const isBound = (name: string): boolean => frame.scope.has(name)
     const { tensors, rest, good } = takeTensors(signature, call, fed, { report: this.report, evaluate, isBound })
-    const bound = bindArguments(signature, { ...call, positional: rest }, { report: this.report, evaluate, isBound, layerNamed: (name) => name })
+    const bound = bindArguments(signature, { ...call, positional: rest }, {
+      report: this.report,
+      evaluate,
+      isBound,
+      layerNamed: (name) => name,
+    })
     const own = call.as && this.filled(call.as, frame)
     const name = call.as && !own ? undefined : this.names.claim(signature.name, own, frame, call.span)
     if (!good || !bound || name === undefined) return undefined
@@ -332,11 +395,18 @@ export class Expander {
     const all = [...tensors, ...bound.tensors]
     for (const { name: parameter, type } of signature.parameters) {
       const other = type.kind === 'layer' ? bound.attributes[parameter] : undefined
-      if (typeof other === 'string') this.sharing.push({ at: this.layers.length, parameter, place: frame, maker: this.makerOf(frame.scope.get(other)?.value) })
+      if (typeof other === 'string')
+        this.sharing.push({ at: this.layers.length, parameter, place: frame, maker: this.makerOf(frame.scope.get(other)?.value) })
     }
     this.layers.push({
-      name, op: signature.name, inputs: all.map((t) => t.ref), inputSpans: all.map((t) => t.span),
-      attributes: bound.attributes, attributeSpans: bound.spans, span: call.span, expandedFrom: frame.expandedFrom,
+      name,
+      op: signature.name,
+      inputs: all.map((t) => t.ref),
+      inputSpans: all.map((t) => t.span),
+      attributes: bound.attributes,
+      attributeSpans: bound.spans,
+      span: call.span,
+      expandedFrom: frame.expandedFrom,
     })
     return { kind: 'tensor', ref: { kind: 'layer', index: this.layers.length - 1 } }
   }
@@ -347,20 +417,41 @@ export class Expander {
     const { text: name, span: madeAt } = block.name
     const path = [...frame.blocks, name]
     if (frame.blocks.includes(name)) {
-      return report.error('block/recursion', `block ${name} is made of itself: ${path.slice(path.indexOf(name)).join(' -> ')}`, call.callee.span, { labels: [{ span: madeAt, text: 'this block' }] })
+      return report.error(
+        'block/recursion',
+        `block ${name} is made of itself: ${path.slice(path.indexOf(name)).join(' -> ')}`,
+        call.callee.span,
+        { labels: [{ span: madeAt, text: 'this block' }] },
+      )
     }
-    if (path.length > MOST_BLOCKS_DEEP) this.runAway('limit/too-large', `blocks stand within more than ${MOST_BLOCKS_DEEP} others`, call.span)
+    if (path.length > MOST_BLOCKS_DEEP)
+      this.runAway('limit/too-large', `blocks stand within more than ${MOST_BLOCKS_DEEP} others`, call.span)
     const given: Fed[] = [...(fed ? [fed] : []), ...call.positional.map((e) => ({ value: this.value(e, frame), span: e.span }))]
     const named = new Map<string, Fed>()
     let good = true
-    const error: Reporter['error'] = (...told) => { good = false; return report.error(...told) }
+    const error: Reporter['error'] = (...told) => {
+      good = false
+      return report.error(...told)
+    }
     const defined = [{ span: madeAt, text: 'defined here' }]
-    if (given.length > block.parameters.length) error('argument/too-many', `block ${name} takes ${countOf(block.parameters.length, 'value')}`, given[block.parameters.length]!.span, { text: 'one too many', labels: defined })
+    if (given.length > block.parameters.length)
+      error('argument/too-many', `block ${name} takes ${countOf(block.parameters.length, 'value')}`, given[block.parameters.length]!.span, {
+        text: 'one too many',
+        labels: defined,
+      })
     for (const { name: argument, value, span } of call.named) {
       const at = block.parameters.findIndex((p) => p.name.text === argument.text)
       const before = given[at] ?? named.get(argument.text)
-      if (at < 0) error('argument/unknown', `block ${name} has no parameter ${argument.text}`, argument.span, { hint: nearest(argument.text, block.parameters.map((p) => p.name.text)), labels: defined })
-      else if (before) error('argument/twice', `${argument.text} of block ${name} is given twice`, span, { text: 'again', labels: [{ span: before.span, text: 'given here' }] })
+      if (at < 0)
+        error('argument/unknown', `block ${name} has no parameter ${argument.text}`, argument.span, {
+          hint: nearest(argument.text, block.parameters.map((p) => p.name.text)),
+          labels: defined,
+        })
+      else if (before)
+        error('argument/twice', `${argument.text} of block ${name} is given twice`, span, {
+          text: 'again',
+          labels: [{ span: before.span, text: 'given here' }],
+        })
       const evaluated = this.value(value, frame)
       if (!named.has(argument.text)) named.set(argument.text, { value: evaluated, span })
     }
@@ -388,10 +479,14 @@ export class Expander {
     let good = true
     for (const part of parts) {
       const value: Evaluated | undefined = typeof part === 'string' ? { kind: 'string', value: part } : this.value(part, frame)
-      if (value && (value.kind === 'string' || (value.kind === 'number' && Number.isSafeInteger(value.value) && value.value >= 0)) && /^\w*$/.test(String(value.value))) text += String(value.value)
+      if (
+        value && (value.kind === 'string' || (value.kind === 'number' && Number.isSafeInteger(value.value) && value.value >= 0)) &&
+        /^\w*$/.test(String(value.value))
+      ) text += String(value.value)
       else {
         good = false
-        if (value && typeof part !== 'string') this.report.error('name/template', `what is put into a name is a count or a word, not ${describe(value)}`, part.span)
+        if (value && typeof part !== 'string')
+          this.report.error('name/template', `what is put into a name is a count or a word, not ${describe(value)}`, part.span)
       }
     }
     return good ? { text, span } : undefined

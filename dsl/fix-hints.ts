@@ -12,7 +12,9 @@ export function argumentMend(signature: Signature, name: string, value = ''): st
   if (meant) return translationMend(name, value, meant)
   const guess = ARGUMENTS_ELSEWHERE.get(name.toLowerCase())?.find((n) => known.has(n)) ?? suggest(name, known)
   if (guess !== undefined) return didYouMean(guess)
-  const inner = signature.parameters.find(({ type }) => type.kind === 'call' && type.calls.some((c) => c.parameters.some((p) => p.name === name || p.aliases?.includes(name))))
+  const inner = signature.parameters.find(({ type }) =>
+    type.kind === 'call' && type.calls.some((c) => c.parameters.some((p) => p.name === name || p.aliases?.includes(name)))
+  )
   if (inner?.type.kind === 'call') {
     const call = inner.type.calls.find((c) => c.parameters.some((p) => p.name === name || p.aliases?.includes(name)))!
     return `${name} belongs to ${call.name}: \`${inner.name}: ${call.name}(${name}: ...)\``
@@ -67,5 +69,6 @@ const OPERATORS: ReadonlyMap<string, string> = new Map([['+', 'add'], ['*', 'mul
 /** A hint for `x + y` of tensors. */
 export function operatorMend(operator: string, left: string, right: string, layers: ReadonlyMap<string, unknown>): string {
   const layer = OPERATORS.get(operator)
-  return layer !== undefined && layers.has(layer) ? `tensors are joined by layers: ${layer}(${left}, ${right})` : 'tensors are joined by layers, and what they hold is not known at compile time'
+  return layer !== undefined && layers.has(layer) ? `tensors are joined by layers: ${layer}(${left}, ${right})`
+    : 'tensors are joined by layers, and what they hold is not known at compile time'
 }

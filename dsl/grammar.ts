@@ -6,13 +6,28 @@ import type { Token, TokenType } from './tokens.ts'
 import { type Unit, unitNamed } from './unit.ts'
 
 /** What a value may begin with. */
-const VALUE: readonly TokenType[] = [T.Identifier, T.NumberLiteral, T.StringLiteral, T.True, T.False, T.OpenBracket, T.OpenParen, T.If, T.Minus, T.Not]
+const VALUE: readonly TokenType[] = [
+  T.Identifier,
+  T.NumberLiteral,
+  T.StringLiteral,
+  T.True,
+  T.False,
+  T.OpenBracket,
+  T.OpenParen,
+  T.If,
+  T.Minus,
+  T.Not,
+]
 const STATEMENT: readonly TokenType[] = [T.Style, T.Input, T.Output, T.Loss, T.Metric, T.For, T.Return, T.Broken, ...VALUE]
 const ITEM: readonly TokenType[] = [T.Import, T.Block, T.Net, T.Train, T.Identifier, T.Broken]
 
 /** Operators, those that bind loosest first. */
 const OPERATORS: readonly (readonly TokenType[])[] = [
-  [T.Or], [T.And], [T.Equal, T.Unequal, T.AtMost, T.AtLeast, T.Below, T.Above], [T.Plus, T.Minus], [T.Times, T.Divide, T.Remainder],
+  [T.Or],
+  [T.And],
+  [T.Equal, T.Unequal, T.AtMost, T.AtLeast, T.Below, T.Above],
+  [T.Plus, T.Minus],
+  [T.Times, T.Divide, T.Remainder],
 ]
 
 /**
@@ -69,7 +84,14 @@ export class NetParser extends TokenReader {
   }
 
   private file(): A.FileAst {
-    const ast = { imports: [] as A.Import[], constants: [] as A.Let[], blocks: [] as A.Block[], nets: [] as A.Net[], trains: [] as A.Train[], broken: [] as A.Broken[] }
+    const ast = {
+      imports: [] as A.Import[],
+      constants: [] as A.Let[],
+      blocks: [] as A.Block[],
+      nets: [] as A.Net[],
+      trains: [] as A.Train[],
+      broken: [] as A.Broken[],
+    }
     while (this.isNext(...ITEM)) {
       if (this.isNext(T.Import)) ast.imports.push(this.importItem())
       else if (this.isNext(T.Block)) ast.blocks.push(this.block())
@@ -264,20 +286,21 @@ export class NetParser extends TokenReader {
   }
 
   private forStatement(): A.Statement {
-    return this.rule('for', () => this.deeper(() => {
-      const start = this.take(T.For)
-      const variable = this.named(this.take(T.Identifier))
-      const counter = this.takeIf(T.Comma) && this.named(this.take(T.Identifier))
-      this.take(T.In)
-      let over = this.expression()
-      if (this.takeIf(T.Range)) {
-        const from = over
-        const to = this.expression()
-        over = { kind: 'range', from, to, span: { ...from.span, end: to.span.end } }
-      }
-      const body = this.body()
-      return { kind: 'for', variable, ...(counter && { counter }), over, body, span: this.from(start) }
-    }))
+    return this.rule('for', () =>
+      this.deeper(() => {
+        const start = this.take(T.For)
+        const variable = this.named(this.take(T.Identifier))
+        const counter = this.takeIf(T.Comma) && this.named(this.take(T.Identifier))
+        this.take(T.In)
+        let over = this.expression()
+        if (this.takeIf(T.Range)) {
+          const from = over
+          const to = this.expression()
+          over = { kind: 'range', from, to, span: { ...from.span, end: to.span.end } }
+        }
+        const body = this.body()
+        return { kind: 'for', variable, ...(counter && { counter }), over, body, span: this.from(start) }
+      }))
   }
 
   private returnStatement(): A.Statement {
@@ -289,13 +312,14 @@ export class NetParser extends TokenReader {
   }
 
   private chain(): A.Expression {
-    return this.rule('chain', () => this.deeper(() => {
-      const start = this.next
-      const head = this.expression()
-      const links: A.Call[] = []
-      while (this.takeIf(T.Arrow)) links.push(this.call())
-      return links.length === 0 ? head : { kind: 'chain', head, links, span: this.from(start) }
-    }))
+    return this.rule('chain', () =>
+      this.deeper(() => {
+        const start = this.next
+        const head = this.expression()
+        const links: A.Call[] = []
+        while (this.takeIf(T.Arrow)) links.push(this.call())
+        return links.length === 0 ? head : { kind: 'chain', head, links, span: this.from(start) }
+      }))
   }
 
   private argumentValue(): A.Expression {
@@ -360,20 +384,23 @@ export class NetParser extends TokenReader {
     return this.rule('list', () => {
       const start = this.take(T.OpenBracket)
       const items: A.Expression[] = []
-      this.between(T.Comma, this.isNext(...VALUE), () => { items.push(this.argumentValue()) })
+      this.between(T.Comma, this.isNext(...VALUE), () => {
+        items.push(this.argumentValue())
+      })
       this.take(T.CloseBracket)
       return { kind: 'list', items, span: this.from(start) }
     })
   }
 
   private ifExpression(): A.If {
-    return this.rule('if', () => this.deeper(() => {
-      const start = this.take(T.If)
-      const condition = this.expression()
-      const yes = this.body()
-      const no = this.takeIf(T.Else) && this.otherwise()
-      return { kind: 'if', condition, yes, ...(no && { no }), span: this.from(start) }
-    }))
+    return this.rule('if', () =>
+      this.deeper(() => {
+        const start = this.take(T.If)
+        const condition = this.expression()
+        const yes = this.body()
+        const no = this.takeIf(T.Else) && this.otherwise()
+        return { kind: 'if', condition, yes, ...(no && { no }), span: this.from(start) }
+      }))
   }
 
   private otherwise(): readonly A.Statement[] {
@@ -437,7 +464,8 @@ export class NetParser extends TokenReader {
 /** One word alone may be a number that has a name; two are names of classes. */
 function classNamesIn(items: readonly A.Expression[]): A.Name[] | undefined {
   const names = items.map((item): A.Name | undefined =>
-    item.kind === 'string' ? { text: item.value, span: item.span } : item.kind === 'call' && item.bare && !item.as ? item.callee : undefined)
+    item.kind === 'string' ? { text: item.value, span: item.span } : item.kind === 'call' && item.bare && !item.as ? item.callee : undefined
+  )
   return names.length > 1 && names.every((name) => name !== undefined) ? names : undefined
 }
 

@@ -57,7 +57,12 @@ export function load(source: Source, readImport?: ReadImport): Loaded {
         incomplete = true
         report.error('import/missing', readImport ? `there is no file ${path}` : `imports cannot be followed here: ${path}`, span)
       } else if (before !== undefined) {
-        report.error('import/cycle', `${circle([...open.slice(before).map(({ from }) => from.file), found.file])}: none of them can be read first`, span, { hint: 'move what both need into a file of its own' })
+        report.error(
+          'import/cycle',
+          `${circle([...open.slice(before).map(({ from }) => from.file), found.file])}: none of them can be read first`,
+          span,
+          { hint: 'move what both need into a file of its own' },
+        )
       } else if (!done.has(found.file)) {
         if (imports.length >= MOST_FILES) {
           report.error('limit/too-large', `a net is made of at most ${MOST_FILES} files`, span)

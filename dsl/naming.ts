@@ -7,7 +7,8 @@ const RESERVED: ReadonlySet<string> = new Set(['__proto__', '__metadata__'])
 const LONGEST = 1000
 
 export const isReserved = (name: string): boolean => RESERVED.has(name)
-export const reserved = (name: string): string => `nothing can be called ${name}: the word means something else where tensors are kept by name`
+export const reserved = (name: string): string =>
+  `nothing can be called ${name}: the word means something else where tensors are kept by name`
 
 /** Names within one block instance, or within the net itself. */
 export interface NameSpace {
@@ -35,22 +36,39 @@ export class Names {
   }
 
   /** The full name of a layer or block instance. Undefined if another has it, which was told. */
-  claim(operator: string, own: { readonly text: string; readonly span: Span } | undefined, place: NameSpace, span: Span): string | undefined {
+  claim(
+    operator: string,
+    own: { readonly text: string; readonly span: Span } | undefined,
+    place: NameSpace,
+    span: Span,
+  ): string | undefined {
     let name = `${place.prefix}${own ? own.text : ''}`
     while (!own && (name === place.prefix || this.taken.has(name))) {
       const count = (place.counts.get(operator) ?? 0) + 1
       place.counts.set(operator, count)
       name = `${place.prefix}${operator}_${count}`
     }
-    if (own && isReserved(own.text)) return this.report.error('name/reserved', reserved(own.text), own.span, { hint: 'choose another name' })
-    if (name.length > LONGEST) return this.report.error('limit/too-large', `the name of this ${operator} has ${name.length} letters, those of the blocks around it included: at most ${LONGEST} are kept`, own?.span ?? span, { hint: 'give it, or the blocks around it, shorter names' })
+    if (own && isReserved(own.text))
+      return this.report.error('name/reserved', reserved(own.text), own.span, { hint: 'choose another name' })
+    if (name.length > LONGEST)
+      return this.report.error(
+        'limit/too-large',
+        `the name of this ${operator} has ${name.length} letters, those of the blocks around it included: at most ${LONGEST} are kept`,
+        own?.span ?? span,
+        { hint: 'give it, or the blocks around it, shorter names' },
+      )
     const before = this.taken.get(name)
     if (before && own) {
       const again = before.source === own.span.source && before.start === own.span.start
-      return this.report.error('name/taken', again ? `a loop calls several layers ${name}` : `there are two layers called ${name}`, own.span, {
-        labels: again ? [] : [{ span: before, text: 'the other one' }],
-        hint: again ? `put the counter into the name, as in \`as ${own.text}{i}\`` : 'call one of them something else',
-      })
+      return this.report.error(
+        'name/taken',
+        again ? `a loop calls several layers ${name}` : `there are two layers called ${name}`,
+        own.span,
+        {
+          labels: again ? [] : [{ span: before, text: 'the other one' }],
+          hint: again ? `put the counter into the name, as in \`as ${own.text}{i}\`` : 'call one of them something else',
+        },
+      )
     }
     this.taken.set(name, own?.span ?? span)
     return name

@@ -44,7 +44,8 @@ function read(parser: NetParser, tokens: Token[], source: Source): { ast: FileAs
     return { ast: parser.read(tokens, source) }
   } catch (error) {
     const { rules, open, done } = parser
-    if (error instanceof TooDeep) return recover(tokens, { token: error.token, rule: 'chain', rules: [], open, done: undefined }, source, tooDeep(error.token, source))
+    if (error instanceof TooDeep)
+      return recover(tokens, { token: error.token, rule: 'chain', rules: [], open, done: undefined }, source, tooDeep(error.token, source))
     if (!(error instanceof Unexpected)) throw error
     return recover(tokens, { token: error.token, wanted: error.wanted, rule: rules.at(-1) ?? 'file', rules, open, done }, source)
   }

@@ -13,7 +13,8 @@ export function visible(character: string): string {
   const code = character.codePointAt(0)!
   if (code < 0x20) return String.fromCharCode(0x2400 + code)
   if (code === 0x7f) return '\u2421'
-  if ((code > 0x7f && code < 0xa0) || (character.length === 1 && HIDDEN.test(character))) return `<U+${code.toString(16).toUpperCase().padStart(4, '0')}>`
+  if ((code > 0x7f && code < 0xa0) || (character.length === 1 && HIDDEN.test(character)))
+    return `<U+${code.toString(16).toUpperCase().padStart(4, '0')}>`
   return character
 }
 
@@ -29,5 +30,6 @@ const cut = (text: string, first: number, last: number): string => `${text.slice
 /** East Asian wide characters and pictures take two columns (Unicode Standard Annex 11); marks that stand over others take none. */
 export function columnsOf(character: string): number {
   if (/^\p{M}$/u.test(character)) return 0
-  return /^[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]$/u.test(character) ? 2 : 1
+  return /^[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]$/u
+      .test(character) ? 2 : 1
 }

@@ -28,7 +28,8 @@ export function render(diagnostic: Diagnostic, options: RenderOptions = {}): str
   const width = Math.max(1, ...numbers.map((n) => n.length))
   const lines = [`${where}${paint(severity, severity)}: ${readable(message)} (${code})`]
   labels.forEach((label, i) => {
-    if (first && label.span.source.file !== first.span.source.file) lines.push(`  ${readable(label.span.source.file)}:${showPosition(label.span)}`)
+    if (first && label.span.source.file !== first.span.source.file)
+      lines.push(`  ${readable(label.span.source.file)}:${showPosition(label.span)}`)
     lines.push(...drawLabel(label, numbers[i]!.padStart(width), i === 0 ? '^' : '-', paint))
   })
   if (hint) lines.push(`  ${paint('hint', 'hint')}: ${readable(hint)}`)
@@ -57,7 +58,9 @@ function drawLabel({ span, text }: Label, number: string, sign: string, paint: P
   const blank = ' '.repeat(number.length)
   return [
     `  ${paint(`${number} |`, 'gutter')} ${before}${shown.text}${cutFrom + line.length < whole.length ? '...' : ''}`.trimEnd(),
-    `  ${paint(`${blank} |`, 'gutter')} ${' '.repeat(from)}${paint(sign.repeat(length), 'underline')}${goesOn ? '...' : ''} ${readable(text)}`.trimEnd(),
+    `  ${paint(`${blank} |`, 'gutter')} ${' '.repeat(from)}${paint(sign.repeat(length), 'underline')}${goesOn ? '...' : ''} ${
+      readable(text)
+    }`.trimEnd(),
   ]
 }
 

@@ -47,7 +47,13 @@ export class Reporter {
     const mend = typeof hint === 'function' ? (this.diagnostics.length < MOST_SEARCHES ? hint() : undefined) : hint
     const places = [{ span, text: text ?? 'here' }, ...(labels ?? [])]
     if (group !== undefined) this.groups.set(`${code} ${group}`, places)
-    this.diagnostics.push({ severity, code, message: readable(message), labels: places, ...(mend !== undefined && { hint: readable(mend) }) })
+    this.diagnostics.push({
+      severity,
+      code,
+      message: readable(message),
+      labels: places,
+      ...(mend !== undefined && { hint: readable(mend) }),
+    })
     return undefined
   }
 }

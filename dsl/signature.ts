@@ -68,7 +68,9 @@ export interface Synonym {
   /** With fewer arguments by position it is another framework's. */
   readonly least?: number
   /** Arguments that are translated otherwise than everybody's: to what they are called here, or to arguments here. */
-  readonly arguments?: Readonly<Record<string, string | ((value: string, given: ReadonlyMap<string, string>) => Readonly<Record<string, string | undefined>>)>>
+  readonly arguments?: Readonly<
+    Record<string, string | ((value: string, given: ReadonlyMap<string, string>) => Readonly<Record<string, string | undefined>>)>
+  >
   /** What it means where nothing is said, and what is said here then. */
   readonly defaults?: Readonly<Record<string, string>>
   /** Where its arguments tell which of several calls here is meant: `PROD` of an `Eltwise` is `mul`. */

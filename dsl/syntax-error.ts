@@ -9,21 +9,35 @@ import { unitNamed } from './unit.ts'
 const spanOf = (token: Token, source: Source): Span => ({ source, start: token.startOffset, end: token.startOffset + token.image.length })
 
 export const tooDeep = (token: Token, source: Source): Diagnostic => ({
-  severity: 'error', code: 'limit/nesting', message: 'this is nested too deeply to be read',
-  labels: [{ span: spanOf(token, source), text: 'here' }], hint: 'give parts of it names of their own',
+  severity: 'error',
+  code: 'limit/nesting',
+  message: 'this is nested too deeply to be read',
+  labels: [{ span: spanOf(token, source), text: 'here' }],
+  hint: 'give parts of it names of their own',
 })
 
 /** What stands where something else had to stand, with the mends of the usual slips. `at` is the place in `tokens`. */
 export function syntaxError(mistake: Mistake, tokens: readonly Token[], at: number, source: Source): Diagnostic {
   const { token } = mistake
   if (token.tokenType === T.UnclosedComment) {
-    return error('syntax/comment', 'this comment does not end', [{ span: { source, start: token.startOffset, end: token.startOffset + 2 }, text: 'begins here' }], 'end it with */')
+    return error('syntax/comment', 'this comment does not end', [{
+      span: { source, start: token.startOffset, end: token.startOffset + 2 },
+      text: 'begins here',
+    }], 'end it with */')
   }
-  if (token.tokenType === T.UnclosedString) return error('syntax/text', 'this text in quotes does not end on its line', [{ span: spanOf(token, source), text: 'begins here' }], 'end it with "')
+  if (token.tokenType === T.UnclosedString)
+    return error(
+      'syntax/text',
+      'this text in quotes does not end on its line',
+      [{ span: spanOf(token, source), text: 'begins here' }],
+      'end it with "',
+    )
   if (token.tokenType === T.Strange) return strange(token, source)
   const atEnd = at >= tokens.length
   const last = tokens.at(-1)
-  const span = !atEnd ? spanOf(token, source) : last ? { source, start: last.startOffset + last.image.length, end: last.startOffset + last.image.length } : { source, start: 0, end: 0 }
+  const span = !atEnd ? spanOf(token, source)
+    : last ? { source, start: last.startOffset + last.image.length, end: last.startOffset + last.image.length }
+    : { source, start: 0, end: 0 }
   const labels: Label[] = [{ span, text: atEnd ? 'the text ends here' : 'here' }]
   if (mistake.wanted === T.CloseBrace && mistake.rule !== 'name') {
     const open = unclosedBefore(tokens, at)
@@ -34,23 +48,34 @@ export function syntaxError(mistake: Mistake, tokens: readonly Token[], at: numb
   }
   const found = atEnd ? 'the text ends' : `'${token.image}' stands`
   const wanted = wantedBy(mistake)
-  return error('syntax/unexpected', wanted ? `${found} where ${wanted} should` : `${found} where it means nothing`, labels, mendOf(mistake, tokens, at))
+  return error(
+    'syntax/unexpected',
+    wanted ? `${found} where ${wanted} should` : `${found} where it means nothing`,
+    labels,
+    mendOf(mistake, tokens, at),
+  )
 }
 
-const error = (code: string, message: string, labels: readonly Label[], hint: string | undefined): Diagnostic =>
-  ({ severity: 'error', code, message, labels, ...(hint !== undefined && { hint }) })
+const error = (code: string, message: string, labels: readonly Label[], hint: string | undefined): Diagnostic => ({
+  severity: 'error',
+  code,
+  message,
+  labels,
+  ...(hint !== undefined && { hint }),
+})
 
-const isItem = ({ tokenType }: Token): boolean => tokenType === T.Net || tokenType === T.Block || tokenType === T.Train || tokenType === T.Import
+const isItem = ({ tokenType }: Token): boolean =>
+  tokenType === T.Net || tokenType === T.Block || tokenType === T.Train || tokenType === T.Import
 
 function strange(token: Token, source: Source): Diagnostic {
   const { image } = token
   const hint = image === ';' ? "statements need no ';' at their end"
     : image === "'" || image === '`' ? 'texts stand in double quotes: "folder/name"'
-      : image === '#' ? 'comments begin with //'
-        : image === '|' || image === '→' || image === '&' ? "layers are joined with '->', conditions with 'and' and 'or'"
-          : image === '!' ? "write 'not'"
-            : image === '.' ? "names stand alone, without that of a module in front: conv(16, 3)"
-              : undefined
+    : image === '#' ? 'comments begin with //'
+    : image === '|' || image === '→' || image === '&' ? "layers are joined with '->', conditions with 'and' and 'or'"
+    : image === '!' ? "write 'not'"
+    : image === '.' ? 'names stand alone, without that of a module in front: conv(16, 3)'
+    : undefined
   const shown = image.length > 12 ? `${image.slice(0, 12)}...` : image
   return error('syntax/character', `'${shown}' means nothing here`, [{ span: spanOf(token, source), text: 'here' }], hint)
 }
@@ -67,16 +92,23 @@ function unclosedBefore(tokens: readonly Token[], at: number): Token | undefined
 
 function wantedBy({ wanted, rule, rules }: Mistake): string | undefined {
   switch (wanted) {
-    case T.CloseParen: return rule === 'parentheses' ? "')'" : "',' or ')'"
-    case T.CloseBracket: return "',' or ']'"
-    case T.CloseBrace: return rule === 'name' ? "'}'" : rule === 'train' ? "a setting or '}'" : "a statement or '}'"
-    case T.Identifier: return rule === 'call' ? 'a layer' : 'a name'
-    case undefined: break
-    default: return wanted.label
+    case T.CloseParen:
+      return rule === 'parentheses' ? "')'" : "',' or ')'"
+    case T.CloseBracket:
+      return "',' or ']'"
+    case T.CloseBrace:
+      return rule === 'name' ? "'}'" : rule === 'train' ? "a setting or '}'" : "a statement or '}'"
+    case T.Identifier:
+      return rule === 'call' ? 'a layer' : 'a name'
+    case undefined:
+      break
+    default:
+      return wanted.label
   }
   if (rule === 'file') return "'net', 'block', 'train' or 'import'"
   if (rule === 'train setting') return 'a value'
-  return rule === 'unary' || rule === 'primary' || rules.includes('chain') ? 'a value or a layer' : rule === 'if' ? "'{' or 'if'" : undefined
+  return rule === 'unary' || rule === 'primary' || rules.includes('chain') ? 'a value or a layer'
+    : rule === 'if' ? "'{' or 'if'" : undefined
 }
 
 const OPERATORS: readonly TokenType[] = [T.Plus, T.Minus, T.Times, T.Divide, T.Remainder]
@@ -94,9 +126,13 @@ function mendOf({ token, wanted, rule, rules }: Mistake, tokens: readonly Token[
     if (tokenType === T.Colon || tokenType === T.Assign) return `settings are written without a sign: ${key} ${after?.image ?? '...'}`
   }
   if (tokenType === T.Colon && isName(before) && (rule === 'body' || rule === 'statement')) {
-    return isName(after) && /^(f\d+|i\d+|u\d+|class|int|float)/.test(after.image) ? `inputs begin with 'input': input ${before.image}: ${after.image}[...]` : `values are given with '=': ${before.image} = ...`
+    return isName(after) && /^(f\d+|i\d+|u\d+|class|int|float)/.test(after.image)
+      ? `inputs begin with 'input': input ${before.image}: ${after.image}[...]` : `values are given with '=': ${before.image} = ...`
   }
-  if (tokenType === T.Assign && rule === 'input line') return `inputs have a type: input ${before?.image ?? 'image'}: ${after?.tokenType === T.Identifier ? `${after.image}[...]` : 'f32[1, 28, 28]'}`
+  if (tokenType === T.Assign && rule === 'input line')
+    return `inputs have a type: input ${before?.image ?? 'image'}: ${
+      after?.tokenType === T.Identifier ? `${after.image}[...]` : 'f32[1, 28, 28]'
+    }`
   if (tokenType === T.Assign && rule === 'body' && rules.some((r) => r === 'if')) return "equality is written '=='"
   if (tokenType === T.Assign && before && isReserved(before)) return `'${before.image}' is a word of the language: choose another name`
   if ((tokenType === T.Above || tokenType === T.Assign) && before?.tokenType === T.Minus) return "layers are joined with '->'"
@@ -108,11 +144,15 @@ function mendOf({ token, wanted, rule, rules }: Mistake, tokens: readonly Token[
   }
   if (wanted === T.Assign) return `a result is written ${tokens[at - 2]?.image ?? 'output'} ${before?.image ?? 'prob'} = ...`
   const inList = (wanted === T.CloseParen && rule === 'call') || wanted === T.CloseBracket
-  if (inList && before?.tokenType === T.NumberLiteral && isName(token) && rules.includes('train setting')) return `durations are counted in steps or epochs: ${before.image} epochs`
-  if (inList && isName(before) && tokenType === T.NumberLiteral && !unitNamed(before.image)) return `arguments are given with ':': ${before.image}: ${image}`
-  if (before && unitNamed(before.image) && OPERATORS.includes(tokenType)) return `a duration is one number and a unit: (1 + 2) ${before.image}`
+  if (inList && before?.tokenType === T.NumberLiteral && isName(token) && rules.includes('train setting'))
+    return `durations are counted in steps or epochs: ${before.image} epochs`
+  if (inList && isName(before) && tokenType === T.NumberLiteral && !unitNamed(before.image))
+    return `arguments are given with ':': ${before.image}: ${image}`
+  if (before && unitNamed(before.image) && OPERATORS.includes(tokenType))
+    return `a duration is one number and a unit: (1 + 2) ${before.image}`
   if (wanted === T.CloseParen && before && rule === 'call') return "is a ',' or a ')' missing in front of it?"
-  if (rule === 'dimensions' && isName(before) && isName(token)) return `a class whose name has several words stands in quotes: "${before.image} ${image}"`
+  if (rule === 'dimensions' && isName(before) && isName(token))
+    return `a class whose name has several words stands in quotes: "${before.image} ${image}"`
   if (wanted === T.CloseBracket) return "is a ',' or a ']' missing in front of it?"
   if (rule === 'body' && (isName(before) || isName(token))) {
     const keywords = tokenType === T.OpenBrace ? ['else', 'for', 'if'] : ['input', 'output', 'loss', 'metric', 'return', 'style', 'for']

@@ -21,7 +21,19 @@ export interface Mistake {
 const ITEMS: readonly TokenType[] = [T.Net, T.Block, T.Train, T.Import]
 const STATEMENTS: readonly TokenType[] = [T.Style, T.Input, T.Output, T.Loss, T.Metric, T.Return, T.For, T.If]
 /** What continues the line before. */
-const CONTINUES: readonly TokenType[] = [T.Arrow, T.Else, T.As, T.And, T.Or, T.Comma, T.CloseParen, T.CloseBracket, T.Colon, T.Assign, T.OpenBrace]
+const CONTINUES: readonly TokenType[] = [
+  T.Arrow,
+  T.Else,
+  T.As,
+  T.And,
+  T.Or,
+  T.Comma,
+  T.CloseParen,
+  T.CloseBracket,
+  T.Colon,
+  T.Assign,
+  T.OpenBrace,
+]
 
 /**
  * Tells a mistake and gives the tokens with which to read on: mended where only one thing can have been meant, else without
@@ -33,12 +45,15 @@ export function recover(tokens: Token[], mistake: Mistake, source: Source, told?
   const { token, wanted } = mistake
   const at = Number.isFinite(token.startOffset) ? tokens.indexOf(token) : tokens.length
   const diagnostic = told ?? syntaxError(mistake, tokens, at, source)
-  const splice = (start: number, end: number, ...put: Token[]): { diagnostic: Diagnostic; tokens: Token[] } =>
-    ({ diagnostic, tokens: [...tokens.slice(0, start), ...put, ...tokens.slice(end)] })
+  const splice = (start: number, end: number, ...put: Token[]): { diagnostic: Diagnostic; tokens: Token[] } => ({
+    diagnostic,
+    tokens: [...tokens.slice(0, start), ...put, ...tokens.slice(end)],
+  })
 
   if (token.tokenType === T.UnclosedComment) return splice(at, at + 1)
   if (token.image === ';') return { diagnostic, tokens: tokens.filter((t) => t.image !== ';') }
-  if (token.tokenType === T.Assign && wanted === T.CloseParen && mistake.rule === 'call') return splice(at, at + 1, made(T.Colon, token.startOffset))
+  if (token.tokenType === T.Assign && wanted === T.CloseParen && mistake.rule === 'call')
+    return splice(at, at + 1, made(T.Colon, token.startOffset))
   const beginsItem = at === tokens.length || ITEMS.includes(token.tokenType)
   if (wanted === T.CloseBrace && mistake.rule !== 'name' && beginsItem) return splice(at, at, made(T.CloseBrace, text.endOf(at - 1)))
   if (wanted === T.OpenBrace && at < tokens.length && text.beginsLine(at)) return splice(at, at, made(T.OpenBrace, text.endOf(at - 1)))
@@ -106,8 +121,7 @@ class Lines {
   }
 }
 
-const made = (tokenType: TokenType, startOffset: number): Token =>
-  ({ tokenType, image: '', startOffset })
+const made = (tokenType: TokenType, startOffset: number): Token => ({ tokenType, image: '', startOffset })
 
 /** One token in place of many. */
 function broken(range: readonly Token[], source: Source): Token {
@@ -117,11 +131,15 @@ function broken(range: readonly Token[], source: Source): Token {
   const assigned: string[] = []
   range.forEach((token, i) => {
     const inner = token.payload
-    if (inner) { words.push(...inner.words); assigned.push(...inner.assigned) }
+    if (inner) {
+      words.push(...inner.words)
+      assigned.push(...inner.assigned)
+    }
     if (token.tokenType !== T.Identifier) return
     words.push(token.image)
     const before = range[i - 1]?.tokenType
-    if (range[i + 1]?.tokenType === T.Assign || before === T.Input || before === T.Output || before === T.Metric || before === T.Loss) assigned.push(token.image)
+    if (range[i + 1]?.tokenType === T.Assign || before === T.Input || before === T.Output || before === T.Metric || before === T.Loss)
+      assigned.push(token.image)
   })
   const end = last.startOffset + last.image.length
   return { ...made(T.Broken, first.startOffset), image: source.text.slice(first.startOffset, end), payload: { words, assigned } }

@@ -36,7 +36,10 @@ export function takeTensors(signature: Signature, call: Call, fed: Fed | undefin
     else {
       good = false
       wrongKind ||= value !== undefined
-      if (value) report.error('argument/kind', `${signature.name} works on ${countOf(min, 'tensor')}, not on ${describe(value)}`, span, { hint: span === fed?.span ? undefined : usage(signature) })
+      if (value)
+        report.error('argument/kind', `${signature.name} works on ${countOf(min, 'tensor')}, not on ${describe(value)}`, span, {
+          hint: span === fed?.span ? undefined : usage(signature),
+        })
     }
   }
   if (fed) take(fed.value, fed.span)
@@ -50,13 +53,23 @@ export function takeTensors(signature: Signature, call: Call, fed: Fed | undefin
   if (count < min && next && positions === 0) take(evaluate(rest.shift()!), next.span)
   if (count === max && next && rest.length > positions && isTensor(next)) {
     good = false
-    report.error('values/too-many', `${signature.name} works on ${countOf(max, 'tensor')}${fed ? ", of which '->' gives the first" : ''}`, next.span, { text: 'one too many' })
+    report.error(
+      'values/too-many',
+      `${signature.name} works on ${countOf(max, 'tensor')}${fed ? ", of which '->' gives the first" : ''}`,
+      next.span,
+      { text: 'one too many' },
+    )
     while (rest.length > positions && isTensor(rest[0]!)) rest.shift()
   }
   if (count < min && !wrongKind) {
     good = false
     const wanted = `${min === max ? '' : 'at least '}${countOf(min, 'tensor')}`
-    report.error('values/too-few', `${signature.name} works on ${wanted}, and here ${count === 0 ? 'is none' : count === 1 ? 'is one' : `are ${count}`}`, call.span, { hint: () => mend(signature, call, fed !== undefined) })
+    report.error(
+      'values/too-few',
+      `${signature.name} works on ${wanted}, and here ${count === 0 ? 'is none' : count === 1 ? 'is one' : `are ${count}`}`,
+      call.span,
+      { hint: () => mend(signature, call, fed !== undefined) },
+    )
   }
   return { tensors, rest, good }
 }

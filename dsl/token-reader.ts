@@ -91,7 +91,8 @@ export class TokenReader {
   /** Items between commas up to `end`, which is left alone: none where `begins` does not hold at once. */
   protected between(separator: TokenType, begins: boolean, read: () => void): void {
     if (!begins) return
-    do read(); while (this.takeIf(separator))
+    do read()
+    while (this.takeIf(separator))
   }
 
   protected deeper<Made>(read: () => Made): Made {

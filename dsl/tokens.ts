@@ -103,7 +103,17 @@ export const Broken = kind('Broken')
 export const End: Token = { tokenType: kind('End'), image: '', startOffset: NaN }
 
 export const TOKENS: readonly TokenType[] = [
-  ...words.values(), Identifier, NumberLiteral, StringLiteral, UnclosedString, UnclosedComment, ...signs.values(), Strange, Broken, SoftWord, Word,
+  ...words.values(),
+  Identifier,
+  NumberLiteral,
+  StringLiteral,
+  UnclosedString,
+  UnclosedComment,
+  ...signs.values(),
+  Strange,
+  Broken,
+  SoftWord,
+  Word,
 ]
 
 /** Where several fit, the first one holds. `0..3` is a range: a point belongs to a number only with digits behind it. */
@@ -120,8 +130,13 @@ const PARTS = {
 }
 const NAMES = Object.keys(PARTS) as (keyof typeof PARTS)[]
 const PART = new RegExp(Object.values(PARTS).map(({ source }) => `(${source})`).join('|'), 'y')
-const FIXED: Partial<Record<keyof typeof PARTS, TokenType>> =
-  { number: NumberLiteral, text: StringLiteral, unclosedComment: UnclosedComment, unclosedText: UnclosedString, strange: Strange }
+const FIXED: Partial<Record<keyof typeof PARTS, TokenType>> = {
+  number: NumberLiteral,
+  text: StringLiteral,
+  unclosedComment: UnclosedComment,
+  unclosedText: UnclosedString,
+  strange: Strange,
+}
 
 export interface Comment {
   readonly text: string
@@ -139,7 +154,11 @@ export function tokenize(text: string): { tokens: Token[]; comments: Comment[] }
     const image = match[0]
     if (part === 'blank') continue
     if (part === 'comment') comments.push({ text: image, start })
-    else tokens.push({ tokenType: FIXED[part] ?? (part === 'word' ? words.get(image) ?? Identifier : signs.get(image)!), image, startOffset: start })
+    else tokens.push({
+        tokenType: FIXED[part] ?? (part === 'word' ? words.get(image) ?? Identifier : signs.get(image)!),
+        image,
+        startOffset: start,
+      })
   }
   return { tokens, comments }
 }

@@ -13,12 +13,32 @@ const KEYS = ['data', 'augment', 'solver', 'schedule', 'batch', 'epochs', 'steps
 const SOLVER_KEYS = ['regularize', 'clip_gradients']
 /** What other trainers call a setting. */
 const ELSEWHERE: ReadonlyMap<string, string> = new Map(Object.entries({
-  optimizer: 'solver', dataset: 'data', batch_size: 'batch', max_iter: 'steps', iterations: 'steps', max_epoch: 'epochs', num_epochs: 'epochs', random_seed: 'seed',
-  iter_size: 'accumulate', accumulation: 'accumulate', augmentation: 'augment', transform: 'augment', lr_policy: 'schedule', scheduler: 'schedule', test_interval: 'test', checkpoint: 'snapshot',
+  optimizer: 'solver',
+  dataset: 'data',
+  batch_size: 'batch',
+  max_iter: 'steps',
+  iterations: 'steps',
+  max_epoch: 'epochs',
+  num_epochs: 'epochs',
+  random_seed: 'seed',
+  iter_size: 'accumulate',
+  accumulation: 'accumulate',
+  augmentation: 'augment',
+  transform: 'augment',
+  lr_policy: 'schedule',
+  scheduler: 'schedule',
+  test_interval: 'test',
+  checkpoint: 'snapshot',
 }))
 
 /** Evaluates a train block. Undefined if it is wrong, which then was told. */
-export function evaluateTrain(train: Train, net: Net | undefined, vocabulary: Vocabulary, context: ArgumentContext, report: Reporter): TrainSettings | undefined {
+export function evaluateTrain(
+  train: Train,
+  net: Net | undefined,
+  vocabulary: Vocabulary,
+  context: ArgumentContext,
+  report: Reporter,
+): TrainSettings | undefined {
   return new Settings(train, net, vocabulary, context, report).read()
 }
 
@@ -39,7 +59,11 @@ class Settings {
     this.report = report
     const solver = train.entries.find((entry) => entry.key.text === 'solver')?.values[0]
     const signature = vocabulary.solvers.find((s) => solver?.kind === 'call' && s.name === solver.callee.text)
-    this.solverKeys = new Set([...SOLVER_KEYS, ...(signature?.parameters ?? []).flatMap((p) => [p.name, ...(p.aliases ?? [])])].filter((key) => !KEYS.includes(key)))
+    this.solverKeys = new Set(
+      [...SOLVER_KEYS, ...(signature?.parameters ?? []).flatMap((p) => [p.name, ...(p.aliases ?? [])])].filter((key) =>
+        !KEYS.includes(key)
+      ),
+    )
   }
 
   read(): TrainSettings | undefined {
@@ -54,12 +78,27 @@ class Settings {
     const epochs = this.integer('epochs', 1, 'epochs are whole here: a part of one is a number of steps, as in steps 500')
     const steps = this.integer('steps', 1)
     const [e, s] = [this.entries.get('epochs'), this.entries.get('steps')]
-    if (e && s) this.report.error('train/both', 'a training lasts a number of epochs or of steps, not both', s.span, { labels: [{ span: e.span, text: 'and here' }], hint: 'leave one of them out' })
+    if (e && s)
+      this.report.error('train/both', 'a training lasts a number of epochs or of steps, not both', s.span, {
+        labels: [{ span: e.span, text: 'and here' }],
+        hint: 'leave one of them out',
+      })
     const snapshot = this.every('snapshot')
     const test = this.every('test')
     return solver && {
-      span: this.train.span, augment: augment ?? [], solver, schedule: schedule ?? [{ call: 'fixed', args: {} }], batch: batch ?? 1, seed: seed ?? 1, accumulate: accumulate ?? 1,
-      ...(batch !== undefined && { batchSpan: this.entries.get('batch')!.span }), ...(data && { data }), ...(epochs !== undefined && { epochs }), ...(steps !== undefined && { steps }), ...(snapshot && { snapshot }), ...(test && { test }),
+      span: this.train.span,
+      augment: augment ?? [],
+      solver,
+      schedule: schedule ?? [{ call: 'fixed', args: {} }],
+      batch: batch ?? 1,
+      seed: seed ?? 1,
+      accumulate: accumulate ?? 1,
+      ...(batch !== undefined && { batchSpan: this.entries.get('batch')!.span }),
+      ...(data && { data }),
+      ...(epochs !== undefined && { epochs }),
+      ...(steps !== undefined && { steps }),
+      ...(snapshot && { snapshot }),
+      ...(test && { test }),
     }
   }
 
@@ -67,11 +106,19 @@ class Settings {
     for (const entry of this.train.entries) {
       const { text, span } = entry.key
       const before = this.entries.get(text)
-      if (!KEYS.includes(text) && !this.solverKeys.has(text)) this.report.error('train/unknown', `there is no train setting ${text}`, span, { hint: this.settingMend(entry) })
-      else if (before) this.report.error('train/twice', `${text} is set twice`, entry.span, { text: 'again', labels: [{ span: before.span, text: 'set here' }] })
+      if (!KEYS.includes(text) && !this.solverKeys.has(text))
+        this.report.error('train/unknown', `there is no train setting ${text}`, span, { hint: this.settingMend(entry) })
+      else if (before)
+        this.report.error('train/twice', `${text} is set twice`, entry.span, {
+          text: 'again',
+          labels: [{ span: before.span, text: 'set here' }],
+        })
       else {
         this.entries.set(text, entry)
-        if (entry.every && text !== 'snapshot' && text !== 'test') this.report.error('train/every', `${text} is set once, not every so often`, entry.span, { hint: `write ${text} ${textOf(entry.values[0]!.span)}` })
+        if (entry.every && text !== 'snapshot' && text !== 'test')
+          this.report.error('train/every', `${text} is set once, not every so often`, entry.span, {
+            hint: `write ${text} ${textOf(entry.values[0]!.span)}`,
+          })
       }
     }
   }
@@ -96,7 +143,11 @@ class Settings {
 
   private single(entry: TrainEntry): Expression {
     const second = entry.values[1]
-    if (second) this.report.error('train/one', `${entry.key.text} is one thing`, second.span, { text: 'one too many', hint: entry.key.text === 'schedule' ? 'schedules follow each other: warmup(500) -> cosine' : undefined })
+    if (second)
+      this.report.error('train/one', `${entry.key.text} is one thing`, second.span, {
+        text: 'one too many',
+        hint: entry.key.text === 'schedule' ? 'schedules follow each other: warmup(500) -> cosine' : undefined,
+      })
     return entry.values[0]!
   }
 
@@ -105,11 +156,17 @@ class Settings {
     if (!entry) {
       if (this.train.broken.length > 0) return undefined
       const first = this.vocabulary.solvers[0]?.name
-      return this.report.error('train/solver', 'a train block names a solver', headOf(this.train.span, 'train'), { hint: first && `e.g. solver ${first}(lr: 0.01)` })
+      return this.report.error('train/solver', 'a train block names a solver', headOf(this.train.span, 'train'), {
+        hint: first && `e.g. solver ${first}(lr: 0.01)`,
+      })
     }
     const call = this.single(entry)
     if (call.kind !== 'call') return this.report.error('train/solver', 'a solver is written like sgd(lr: 0.01)', call.span)
-    const extra: Call['named'] = [...this.solverKeys].flatMap((key) => this.entries.get(key) ?? []).map((e) => ({ name: e.key, value: this.single(e), span: e.span }))
+    const extra: Call['named'] = [...this.solverKeys].flatMap((key) => this.entries.get(key) ?? []).map((e) => ({
+      name: e.key,
+      value: this.single(e),
+      span: e.span,
+    }))
     return convertCall('the solver', this.vocabulary.solvers, { ...call, named: [...call.named, ...extra] }, this.context)
   }
 
@@ -123,7 +180,9 @@ class Settings {
     return entry.values.flatMap((e) => {
       if (e.kind === 'call' && this.isLayer(e.callee.text)) return this.layerError(e) ?? []
       if (e.kind !== 'chain') return convertCall('an augmentation', this.vocabulary.augmentations, e, this.context) ?? []
-      return this.report.error('train/list', "augmentations are separated by ','", e.span, { hint: `augment ${[e.head, ...e.links].map((part) => textOf(part.span)).join(', ')}` }) ?? []
+      return this.report.error('train/list', "augmentations are separated by ','", e.span, {
+        hint: `augment ${[e.head, ...e.links].map((part) => textOf(part.span)).join(', ')}`,
+      }) ?? []
     })
   }
 
@@ -138,9 +197,15 @@ class Settings {
     const picture = inputs.find((s) => s.dimensions.at(-1)?.length === 3) ?? inputs[0]
     const name = picture?.name.text ?? 'image'
     const line = `${name} = ${name} -> ${textOf(e.span).replace(/\s+/g, ' ')}`
-    return this.report.error('train/augment-layer', `${e.callee.text} is a layer of the net: augment holds random changes of training alone`, e.span, {
-      ...(picture && { labels: [{ span: picture.span, text: 'of this input' }] }), hint: `write in the net, behind its inputs: ${line}`,
-    })
+    return this.report.error(
+      'train/augment-layer',
+      `${e.callee.text} is a layer of the net: augment holds random changes of training alone`,
+      e.span,
+      {
+        ...(picture && { labels: [{ span: picture.span, text: 'of this input' }] }),
+        hint: `write in the net, behind its inputs: ${line}`,
+      },
+    )
   }
 
   private schedule(entry: TrainEntry): AttributeCall[] {
@@ -155,19 +220,28 @@ class Settings {
       const value = this.context.evaluate(e)
       if (!value) return undefined
       if (value.kind === 'number' && Number.isSafeInteger(value.value) && value.value >= least) return value.value
-      return this.report.error('train/number', `${key} is an integer of at least ${least}, not ${describe(value)}`, entry.span, { hint: value.kind === 'number' && value.value > 0 ? hint : undefined })
+      return this.report.error('train/number', `${key} is an integer of at least ${least}, not ${describe(value)}`, entry.span, {
+        hint: value.kind === 'number' && value.value > 0 ? hint : undefined,
+      })
     })
   }
 
   private every(key: 'snapshot' | 'test'): Duration | undefined {
     return this.of(key, (entry) => {
-      if (!entry.every) return this.report.error('train/every', `${key} is done every so many epochs or steps`, entry.span, { hint: `${key} every ${textOf(entry.values[0]!.span)}` })
+      if (!entry.every)
+        return this.report.error('train/every', `${key} is done every so many epochs or steps`, entry.span, {
+          hint: `${key} every ${textOf(entry.values[0]!.span)}`,
+        })
       const e = this.single(entry)
       const value = this.context.evaluate(e)
       if (!value) return undefined
-      if (value.kind !== 'duration' && value.kind !== 'number') return this.report.error('argument/kind', `${key} is done every so many epochs or steps, not every ${describe(value)}`, e.span, { hint: `${key} every 1 epoch` })
+      if (value.kind !== 'duration' && value.kind !== 'number')
+        return this.report.error('argument/kind', `${key} is done every so many epochs or steps, not every ${describe(value)}`, e.span, {
+          hint: `${key} every 1 epoch`,
+        })
       const duration = durationOf(value, {}, e.span, `the number of ${value.kind === 'duration' ? value.value.unit : 'steps'}`, this.report)
-      return duration?.count === 0 ? this.report.error('argument/range', `${key} is done every so many epochs or steps, and 0 are none`, e.span) : duration
+      return duration?.count === 0
+        ? this.report.error('argument/range', `${key} is done every so many epochs or steps, and 0 are none`, e.span) : duration
     })
   }
 }

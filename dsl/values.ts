@@ -13,11 +13,17 @@ export type Evaluated =
 
 export const describe = (value: Evaluated): string => {
   switch (value.kind) {
-    case 'tensor': return 'a tensor'
-    case 'number': case 'boolean': return String(value.value)
-    case 'string': return JSON.stringify(value.value)
-    case 'list': return value.items.length === 0 ? 'an empty list' : `a list of ${value.items.length}`
-    case 'duration': return `${value.value.count} ${value.value.unit}`
+    case 'tensor':
+      return 'a tensor'
+    case 'number':
+    case 'boolean':
+      return String(value.value)
+    case 'string':
+      return JSON.stringify(value.value)
+    case 'list':
+      return value.items.length === 0 ? 'an empty list' : `a list of ${value.items.length}`
+    case 'duration':
+      return `${value.value.count} ${value.value.unit}`
   }
 }
 

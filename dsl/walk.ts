@@ -4,7 +4,10 @@ import type { Span } from './source.ts'
 /** The bodies right within a statement. */
 function bodiesOf(s: Statement): readonly (readonly Statement[])[] {
   const found: (readonly Statement[])[] = s.kind === 'for' ? [s.body] : []
-  for (const outer of expressionsOf(s)) eachExpression(outer, (e) => { if (e.kind === 'if') found.push(e.yes, e.no ?? []) })
+  for (const outer of expressionsOf(s))
+    eachExpression(outer, (e) => {
+      if (e.kind === 'if') found.push(e.yes, e.no ?? [])
+    })
   return found
 }
 
@@ -24,15 +27,24 @@ export function eachExpression(e: Expression, visit: (e: Expression) => void): v
 
 function partsOf(e: Expression): readonly Expression[] {
   switch (e.kind) {
-    case 'list': return e.items
-    case 'range': return [e.from, e.to]
-    case 'duration': return [e.count]
-    case 'unary': return [e.operand]
-    case 'binary': return [e.left, e.right]
-    case 'if': return [e.condition]
-    case 'chain': return [e.head, ...e.links]
-    case 'call': return [...e.positional, ...e.named.map((n) => n.value), ...templateOf(e)]
-    default: return []
+    case 'list':
+      return e.items
+    case 'range':
+      return [e.from, e.to]
+    case 'duration':
+      return [e.count]
+    case 'unary':
+      return [e.operand]
+    case 'binary':
+      return [e.left, e.right]
+    case 'if':
+      return [e.condition]
+    case 'chain':
+      return [e.head, ...e.links]
+    case 'call':
+      return [...e.positional, ...e.named.map((n) => n.value), ...templateOf(e)]
+    default:
+      return []
   }
 }
 
@@ -42,30 +54,41 @@ const templateOf = (call: Call): Expression[] => (call.as?.parts ?? []).filter((
 /** The expressions that stand in a statement itself; not those of its body. */
 export function expressionsOf(s: Statement): readonly Expression[] {
   switch (s.kind) {
-    case 'let': case 'result': case 'expression': case 'return': return [s.value]
-    case 'input': return s.dimensions.flat()
-    case 'for': return [s.over]
-    default: return []
+    case 'let':
+    case 'result':
+    case 'expression':
+    case 'return':
+      return [s.value]
+    case 'input':
+      return s.dimensions.flat()
+    case 'for':
+      return [s.over]
+    default:
+      return []
   }
 }
 
 /** The names that a body gives a value to, wherever in it, and where that is first. */
 export function assignedIn(body: readonly Statement[]): Map<string, Span> {
   const names = new Map<string, Span>()
-  const add = ({ text, span }: Name): void => { if (!names.has(text)) names.set(text, span) }
+  const add = ({ text, span }: Name): void => {
+    if (!names.has(text)) names.set(text, span)
+  }
   eachStatement(body, (s) => {
     if (s.kind === 'let' || s.kind === 'input') add(s.name)
     else if (s.kind === 'result' && s.name) add(s.name)
     else if (s.kind === 'for') {
       add(s.variable)
       if (s.counter) add(s.counter)
-    } else if (s.kind === 'broken') for (const text of s.words) add({ text, span: s.span })
+    } else if (s.kind === 'broken') { for (const text of s.words) add({ text, span: s.span }) }
   })
   return names
 }
 
 export function holdsBroken(body: readonly Statement[]): boolean {
   let found = false
-  eachStatement(body, (s) => { found ||= s.kind === 'broken' })
+  eachStatement(body, (s) => {
+    found ||= s.kind === 'broken'
+  })
   return found
 }

@@ -143,11 +143,18 @@ async function benchProgram(variants: readonly Variant[], program: BenchProgram,
       for (let i = 1; variants.length + peers.length > 1 && variant.sameNet && i <= SHAKEN; i++) {
         await net.reset()
         await net.setParameters(shakenParameters(await net.parameters(), i))
-        others.push(await check.results(net, Object.fromEntries(Object.entries(inputs).map(([name, values]) => [name, shaken(values, name, i)]))))
+        others.push(
+          await check.results(net, Object.fromEntries(Object.entries(inputs).map(([name, values]) => [name, shaken(values, name, i)]))),
+        )
       }
       if (others.length > 0) await net.reset()
       const iterate = check.iterate(net, inputs)
-      ready.push({ ...found, results, ...(others.length > 0 && { noise: noiseOf(results, others, SIZE[program]) }), measure: (ms) => repeated(iterate, ms) })
+      ready.push({
+        ...found,
+        results,
+        ...(others.length > 0 && { noise: noiseOf(results, others, SIZE[program]) }),
+        measure: (ms) => repeated(iterate, ms),
+      })
     }
     for (const peer of peers.filter(({ programs }) => reference && programs.includes(program))) {
       if (stopped()) break
@@ -178,7 +185,11 @@ async function benchProgram(variants: readonly Variant[], program: BenchProgram,
 }
 
 /** Weights that the variant has a place for: a net without normalization has none for gamma and beta. */
-async function openVariant(bundle: Bundle, weights: ReadonlyMap<string, TensorData>, options: { device: Device; batch: number; seed: number; programs: readonly string[] }): Promise<LocalNet> {
+async function openVariant(
+  bundle: Bundle,
+  weights: ReadonlyMap<string, TensorData>,
+  options: { device: Device; batch: number; seed: number; programs: readonly string[] },
+): Promise<LocalNet> {
   const own = new Set(bundle.manifest.parameters.map((p) => p.name))
   return openLocal(bundle, { ...options, weights: new Map([...weights].filter(([name]) => own.has(name))) })
 }
@@ -196,7 +207,14 @@ function mayFail(peer: OpenPeer, tell: (reason: string) => void): Ready {
       return NaN
     }
   }
-  return { name: peer.name, results: peer.results, sameNet: true, ...(peer.version !== undefined && { version: peer.version }), measure, close: () => peer.close() }
+  return {
+    name: peer.name,
+    results: peer.results,
+    sameNet: true,
+    ...(peer.version !== undefined && { version: peer.version }),
+    measure,
+    close: () => peer.close(),
+  }
 }
 
 const firstLine = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split('\n')[0]!
@@ -218,7 +236,9 @@ const CHECKS: Readonly<Record<BenchProgram, Check>> = {
       const before = await net.parameters()
       const first = await step(net, inputs)
       const after = await net.parameters()
-      const moves = net.manifest.parameters.map(({ name }) => [`the move of ${name}`, minus(after.get(name)!.data as Numbers, before.get(name)!.data as Numbers)] as const)
+      const moves = net.manifest.parameters.map(({ name }) =>
+        [`the move of ${name}`, minus(after.get(name)!.data as Numbers, before.get(name)!.data as Numbers)] as const
+      )
       return { 'the loss': Float64Array.of(first), 'the next loss': Float64Array.of(await step(net, inputs)), ...Object.fromEntries(moves) }
     },
     iterate: (net, inputs) => () => step(net, inputs, 0),
@@ -235,18 +255,31 @@ function productsOf(net: LocalNet, program: string): number {
   return net.session.plan.programs[program]!.dispatches.reduce((sum, { facts }) => sum + (facts ? sizeAt(facts.products, net.batch) : 0), 0)
 }
 
-function reportsOf(program: BenchProgram, ready: readonly Ready[], times: readonly (readonly number[])[], flops: number): ContestantReport[] {
+function reportsOf(
+  program: BenchProgram,
+  ready: readonly Ready[],
+  times: readonly (readonly number[])[],
+  flops: number,
+): ContestantReport[] {
   const base = times[0] ?? []
   return ready.flatMap(({ name, version, bytes, results, noise, sameNet }, i) => {
     const own = times[i]!.filter((ms) => !Number.isNaN(ms))
     if (own.length === 0) return []
     const [medianMs, minimumMs] = [median(own), Math.min(...own)]
     const noises = [ready[0]!.noise, noise].filter((known) => known !== undefined)
-    const difference = i > 0 && sameNet ? differenceBeyondNoise(results, pick(ready[0]!.results, results), noises, SIZE[program], TOLERANCE[program]) : undefined
+    const difference = i > 0 && sameNet
+      ? differenceBeyondNoise(results, pick(ready[0]!.results, results), noises, SIZE[program], TOLERANCE[program]) : undefined
     return [{
-      name, ...(version !== undefined && { version }), times: own, medianMs, minimumMs,
-      ratio: medianMs / median(base), ratioOfMinima: minimumMs / Math.min(...base), gigaflopsPerSecond: flops / medianMs / 1e6,
-      ...(bytes !== undefined && { bytes }), ...(difference && { difference }),
+      name,
+      ...(version !== undefined && { version }),
+      times: own,
+      medianMs,
+      minimumMs,
+      ratio: medianMs / median(base),
+      ratioOfMinima: minimumMs / Math.min(...base),
+      gigaflopsPerSecond: flops / medianMs / 1e6,
+      ...(bytes !== undefined && { bytes }),
+      ...(difference && { difference }),
       wrong: difference !== undefined && !(difference.worst <= TOLERANCE[program]),
     }]
   })

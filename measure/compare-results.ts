@@ -51,12 +51,14 @@ export type Measure = typeof largestOf
 
 /** By how much each array differs, in its own numbers. What is missing or no number is infinitely far; equal infinities are equal. */
 export function distances(got: Results, want: Results, size: Measure): Record<string, number> {
-  return Object.fromEntries(Object.entries(want).map(([name, expected]) => {
-    const actual = got[name]
-    if (actual?.length !== expected.length) return [name, Infinity]
-    const distance = size(Float64Array.from(expected, (value, i) => (actual[i] === value ? 0 : actual[i]! - value)))
-    return [name, Number.isNaN(distance) ? Infinity : distance]
-  }))
+  return Object.fromEntries(
+    Object.entries(want).map(([name, expected]) => {
+      const actual = got[name]
+      if (actual?.length !== expected.length) return [name, Infinity]
+      const distance = size(Float64Array.from(expected, (value, i) => (actual[i] === value ? 0 : actual[i]! - value)))
+      return [name, Number.isNaN(distance) ? Infinity : distance]
+    }),
+  )
 }
 
 /** a - b, element by element, in float64. */

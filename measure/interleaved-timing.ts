@@ -19,7 +19,10 @@ export interface TurnOptions {
  * Measures in turns, A B C A B C ..., so that whatever else the machine does falls on all alike. Gives the times of each in
  * milliseconds, in the order of the contestants; of all but the last round the same number.
  */
-export async function takeTurns(contestants: readonly Contestant[], { rounds, atLeastMs, stopped, onMeasured }: TurnOptions): Promise<number[][]> {
+export async function takeTurns(
+  contestants: readonly Contestant[],
+  { rounds, atLeastMs, stopped, onMeasured }: TurnOptions,
+): Promise<number[][]> {
   const times = contestants.map((): number[] => [])
   for (let round = 0; round < rounds; round++) {
     for (const [i, contestant] of contestants.entries()) {
@@ -36,7 +39,7 @@ export async function takeTurns(contestants: readonly Contestant[], { rounds, at
 /** Iterations until they took so long together: milliseconds of one. */
 export async function repeated(iterate: () => Promise<unknown>, atLeastMs: number): Promise<number> {
   const start = performance.now()
-  for (let count = 1; ; count++) {
+  for (let count = 1;; count++) {
     await iterate()
     const ms = performance.now() - start
     if (ms >= atLeastMs) return ms / count
@@ -44,7 +47,10 @@ export async function repeated(iterate: () => Promise<unknown>, atLeastMs: numbe
 }
 
 /** A device that computes on this thread leaves no room for signals and for drawing: here it is. */
-export const pause = (): Promise<void> => new Promise((resolve) => { setTimeout(resolve) })
+export const pause = (): Promise<void> =>
+  new Promise((resolve) => {
+    setTimeout(resolve)
+  })
 
 export function median(numbers: readonly number[]): number {
   const sorted = numbers.toSorted((a, b) => a - b)

@@ -24,18 +24,40 @@ export const ONCE = 'infer'
 export const OFTEN = 'eval'
 
 /** A bundle of nothing but one kernel and tensors of the sizes that it has in its net. */
-export function oneKernel(equation: Equation, schedules: Schedules, { target, batch, trainBatch, packed, constants }: Surroundings, times: number): { bundle: Bundle; tensors: readonly Tensor[] } {
+export function oneKernel(
+  equation: Equation,
+  schedules: Schedules,
+  { target, batch, trainBatch, packed, constants }: Surroundings,
+  times: number,
+): { bundle: Bundle; tensors: readonly Tensor[] } {
   const { print, link } = target.printer(trainBatch, schedules)
   const kernel = print(equation)
   const step = { fused: { equation, why: [] }, kernel }
   const graph = { name: equation.name, inputs: [], parameters: [], nodes: [], outputs: [] }
   const { plan, files } = buildPlan({
-    target: target.name, sharesBuffers: target.sharesBuffers, packed, constants, batch, ...(link && { link }),
-    programs: [{ name: ONCE, graph, viewOf: new Map(), steps: [step] }, { name: OFTEN, graph, viewOf: new Map(), steps: Array.from({ length: times }, () => step) }],
+    target: target.name,
+    sharesBuffers: target.sharesBuffers,
+    packed,
+    constants,
+    batch,
+    ...(link && { link }),
+    programs: [{ name: ONCE, graph, viewOf: new Map(), steps: [step] }, {
+      name: OFTEN,
+      graph,
+      viewOf: new Map(),
+      steps: Array.from({ length: times }, () => step),
+    }],
   })
   const manifest = {
-    format: FORMAT, version: FORMAT_VERSION, name: equation.name, style: 'merged', source: { files: [], sha256: '' },
-    inputs: [], outputs: [], parameters: [], plans: { [target.name]: plan },
+    format: FORMAT,
+    version: FORMAT_VERSION,
+    name: equation.name,
+    style: 'merged',
+    source: { files: [], sha256: '' },
+    inputs: [],
+    outputs: [],
+    parameters: [],
+    plans: { [target.name]: plan },
   } as const
   return { bundle: { manifest, files }, tensors: kernel.bindings.map((b) => b.tensor) }
 }
@@ -110,7 +132,12 @@ function totals(side: SideReduction, data: Numbers): Float64Array[] {
   const at = (block: number, c: number, k: number): number => data[(block * kept + c) * count + k]!
   const points = Array.from({ length: kept }, (_, c) => c)
   if (side.kind === 'sums') {
-    return Array.from({ length: count }, (_, k) => Float64Array.from(points, (c) => { let sum = 0; for (let b = 0; b < blocks; b++) sum += at(b, c, k); return sum }))
+    return Array.from({ length: count }, (_, k) =>
+      Float64Array.from(points, (c) => {
+        let sum = 0
+        for (let b = 0; b < blocks; b++) sum += at(b, c, k)
+        return sum
+      }))
   }
   const mean = new Float64Array(kept)
   const squares = new Float64Array(kept)

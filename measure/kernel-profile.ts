@@ -38,7 +38,13 @@ export async function kernelTimes(net: LocalNet, program: string, runs: number):
     const flops = facts ? sizeAt(facts.flops, net.batch) : 0
     const bytes = facts ? sizeAt(facts.bytesRead, net.batch) + sizeAt(facts.bytesWritten, net.batch) : 0
     return {
-      name, layers: facts?.layers ?? [], ms: ns / 1e6, flops, bytes, gigaflopsPerSecond: flops / ns, gigabytesPerSecond: bytes / ns,
+      name,
+      layers: facts?.layers ?? [],
+      ms: ns / 1e6,
+      flops,
+      bytes,
+      gigaflopsPerSecond: flops / ns,
+      gigabytesPerSecond: bytes / ns,
       ...(facts?.how !== undefined && { how: facts.how }),
     }
   })

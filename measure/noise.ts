@@ -25,7 +25,11 @@ export function shaken<T extends Numbers>(values: T, name: string, seed: number)
 }
 
 export const shakenParameters = (parameters: ReadonlyMap<string, TensorData>, seed: number): Map<string, TensorData> =>
-  new Map([...parameters].map(([name, { shape, data }]) => [name, { shape, type: 'f32', data: shaken(Float32Array.from(data as Float32Array), name, seed) }]))
+  new Map(
+    [...parameters].map((
+      [name, { shape, data }],
+    ) => [name, { shape, type: 'f32', data: shaken(Float32Array.from(data as Float32Array), name, seed) }]),
+  )
 
 /** Of each result the largest change that was seen. */
 export function noiseOf(results: Results, others: readonly Results[], size: Measure): Record<string, number> {
@@ -37,7 +41,13 @@ export function noiseOf(results: Results, others: readonly Results[], size: Meas
  * How far results are apart, as a part of their size: of `want`, or where that is more of what noise would make of it, so that
  * whatever is above `tolerance` is more than noise. The worst of all.
  */
-export function differenceBeyondNoise(got: Results, want: Results, noises: readonly Readonly<Record<string, number>>[], size: Measure, tolerance: number): Difference {
+export function differenceBeyondNoise(
+  got: Results,
+  want: Results,
+  noises: readonly Readonly<Record<string, number>>[],
+  size: Measure,
+  tolerance: number,
+): Difference {
   const apart = distances(got, want, size)
   const whole = Math.hypot(...Object.values(want).map(size).filter(Number.isFinite))
   let found: Difference = { worst: 0, at: '' }

@@ -47,7 +47,8 @@ export function plainNet(program: Program): PlainNet | string {
   const needed = reachedFrom(layers, softmax ? last.inputs[0]! : output.value)
   const inputs = program.inputs.filter((input) => needed.inputs.has(input.name))
   const [input] = inputs
-  if (!input || inputs.length > 1 || input.type !== 'f32' || !input.batched || input.shape.length !== 3) return 'its input is not one batch of maps'
+  if (!input || inputs.length > 1 || input.type !== 'f32' || !input.batched || input.shape.length !== 3)
+    return 'its input is not one batch of maps'
 
   const names = new Map<number, string>()
   const nameOf = (ref: ValueRef): string => (ref.kind === 'input' ? 'image' : names.get(ref.index)!)
@@ -65,7 +66,15 @@ export function plainNet(program: Program): PlainNet | string {
     names.set(index, name)
     plain.push({ ...made, name, layer: call.name, inputs: call.inputs.map(nameOf) })
   }
-  return { name: program.name, inputShape: input.shape, input: input.name, layers: plain, output: nameOf(softmax ? last.inputs[0]! : output.value), softmax, result: output.name }
+  return {
+    name: program.name,
+    inputShape: input.shape,
+    input: input.name,
+    layers: plain,
+    output: nameOf(softmax ? last.inputs[0]! : output.value),
+    softmax,
+    result: output.name,
+  }
 }
 
 /** Everything that a value is computed from: layers in the order of the file, and inputs. */
@@ -86,9 +95,16 @@ function reachedFrom(layers: readonly LayerCall[], ref: ValueRef): { layers: num
 /** Constants a channel are a normalization with stored statistics, 1 and 0 as gamma and beta. */
 function plainNormalize(call: LayerCall, input: InputDeclaration): Made | string {
   if (call.inputs[0]!.kind !== 'input') return `${call.name} (normalize) is not of the input`
-  const each = (name: string): number[] => { const list = call.attributes[name] as readonly number[]; return Array.from({ length: input.shape[0]! }, (_, c) => list[list.length === 1 ? 0 : c]!) }
+  const each = (name: string): number[] => {
+    const list = call.attributes[name] as readonly number[]
+    return Array.from({ length: input.shape[0]! }, (_, c) => list[list.length === 1 ? 0 : c]!)
+  }
   const std = each('std')
-  return { op: 'batchNorm', eps: 0, constants: { gamma: std.map(() => 1), beta: std.map(() => 0), running_mean: each('mean'), running_var: std.map((s) => s * s) } }
+  return {
+    op: 'batchNorm',
+    eps: 0,
+    constants: { gamma: std.map(() => 1), beta: std.map(() => 0), running_mean: each('mean'), running_var: std.map((s) => s * s) },
+  }
 }
 
 type Made = Omit<PlainLayer, 'name' | 'layer' | 'inputs'>
@@ -116,7 +132,8 @@ function plainLayer(call: LayerCall): Made | string {
       if (square('dilation', 1) !== 1) return no('is dilated')
       return { op: 'conv', out: attributes['out'] as number, ...slide, bias: attributes['bias'] !== false }
     }
-    case 'max_pool': case 'avg_pool': {
+    case 'max_pool':
+    case 'avg_pool': {
       const slide = window(0)
       if (!slide) return no('has a window that is not square, or pad: same')
       const round = attributes['round'] as 'floor' | 'ceil'
@@ -136,8 +153,11 @@ function plainLayer(call: LayerCall): Made | string {
       return attributes['transpose'] === true ? no('is transposed') : { op: 'fc', out: attributes['out'] as number }
     case 'add':
       return call.inputs.length === 2 && attributes['coeff'] === undefined ? { op: 'add' } : no('is more than the sum of two')
-    case 'relu': return { op: 'relu' }
-    case 'global_avg_pool': return { op: 'globalAvgPool' }
-    default: return no('is a layer that the peers are not built from')
+    case 'relu':
+      return { op: 'relu' }
+    case 'global_avg_pool':
+      return { op: 'globalAvgPool' }
+    default:
+      return no('is a layer that the peers are not built from')
   }
 }

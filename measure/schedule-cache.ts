@@ -44,16 +44,22 @@ export function parseCache(text: string, file: string): ScheduleCache {
   }
   const cache = read as ScheduleCache
   if (!isObject(read) || cache.format !== FORMAT) throw new InputError(`${file} holds no schedules: its format is not ${FORMAT}`)
-  if (cache.version !== 1) throw new InputError(`${file} is of version ${String(cache.version)}, this fusenet reads version 1: tune again, with another --cache`)
-  const sound = Array.isArray(cache.adapters) && cache.adapters.every((entry: unknown) => isObject(entry) && typeof entry['target'] === 'string'
-    && isObject(entry['adapter']) && isObject(entry['kernels']) && Object.values(entry['kernels']).every((kernel) => isObject(kernel) && isObject(kernel['schedule'])))
+  if (cache.version !== 1)
+    throw new InputError(`${file} is of version ${String(cache.version)}, this fusenet reads version 1: tune again, with another --cache`)
+  const sound = Array.isArray(cache.adapters) &&
+    cache.adapters.every((entry: unknown) =>
+      isObject(entry) && typeof entry['target'] === 'string'
+      && isObject(entry['adapter']) && isObject(entry['kernels']) &&
+      Object.values(entry['kernels']).every((kernel) => isObject(kernel) && isObject(kernel['schedule']))
+    )
   if (!sound) throw new InputError(`${file} is damaged: adapters with target, adapter and kernels are wanted`)
   return cache
 }
 
 export const printCache = (cache: ScheduleCache): string => `${JSON.stringify(cache, null, 1)}\n`
 
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null && !Array.isArray(value)
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const isSame = (a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean =>
   Object.keys({ ...a, ...b }).every((key) => a[key] === b[key])
@@ -62,7 +68,8 @@ export const adapterOf = (cache: ScheduleCache, target: string, adapter: Readonl
   cache.adapters.find((entry) => entry.target === target && isSame(entry.adapter, adapter))
 
 /** For people. */
-export const nameAdapter = ({ adapter }: Pick<AdapterSchedules, 'adapter'>): string => [...new Set(Object.values(adapter).filter(Boolean))].join(' ') || 'unnamed adapter'
+export const nameAdapter = ({ adapter }: Pick<AdapterSchedules, 'adapter'>): string =>
+  [...new Set(Object.values(adapter).filter(Boolean))].join(' ') || 'unnamed adapter'
 
 /** What `compile` takes. */
 export const schedulesOf = ({ kernels }: AdapterSchedules): Schedules =>
@@ -72,13 +79,26 @@ export const schedulesOf = ({ kernels }: AdapterSchedules): Schedules =>
 const amongOf = ({ candidates }: Pick<Tunable, 'candidates'>): string => sha256Hex(JSON.stringify(candidates)).slice(0, 16)
 
 /** What is known of a kernel at a batch, if nothing about it is new. */
-export function knownOf(cache: ScheduleCache, target: string, adapter: Readonly<Record<string, string>>, kernel: Tunable, batch: number): CachedSchedule | undefined {
+export function knownOf(
+  cache: ScheduleCache,
+  target: string,
+  adapter: Readonly<Record<string, string>>,
+  kernel: Tunable,
+  batch: number,
+): CachedSchedule | undefined {
   const known = adapterOf(cache, target, adapter)?.kernels[kernel.key]
   return known?.batch === batch && known.among === amongOf(kernel) ? known : undefined
 }
 
 /** The cache with what was found about a kernel. */
-export function withTuned(cache: ScheduleCache, target: string, adapter: Readonly<Record<string, string>>, kernel: Tunable, { schedule, ms, defaultMs }: Tuned, batch: number): ScheduleCache {
+export function withTuned(
+  cache: ScheduleCache,
+  target: string,
+  adapter: Readonly<Record<string, string>>,
+  kernel: Tunable,
+  { schedule, ms, defaultMs }: Tuned,
+  batch: number,
+): ScheduleCache {
   const before = adapterOf(cache, target, adapter)
   const entry: CachedSchedule = { name: kernel.name, schedule, batch, among: amongOf(kernel), ms, defaultMs }
   const after = { target, adapter, kernels: { ...before?.kernels, [kernel.key]: entry } }

@@ -10,7 +10,11 @@ export function madeUpInputs(inputs: readonly InputEntry[], batch: number, seed:
   return Object.fromEntries(inputs.map(({ name, shape, type, classes }) => {
     const random = stream(seed, name)
     const length = elementCount(shape, batch)
-    return [name, type === 'i32' ? Int32Array.from({ length }, (_, i) => random.integer(i, classes ?? 2)) : Float32Array.from({ length }, (_, i) => random.gaussian(i))]
+    return [
+      name,
+      type === 'i32' ? Int32Array.from({ length }, (_, i) => random.integer(i, classes ?? 2)) : Float32Array.from({ length }, (_, i) =>
+        random.gaussian(i)),
+    ]
   }))
 }
 
@@ -26,7 +30,8 @@ export function madeUpWeights({ manifest, weights }: Bundle, seed: number): Map<
     if (initializer.kind !== 'constant' || made.has(name) || (!trainable && counted.has(layer))) continue
     const random = stream(seed, `${name} after a while`)
     const { value } = initializer
-    const at = trainable || name.endsWith('.running_mean') ? (i: number) => value + 0.1 * random.gaussian(i) : (i: number) => 1 + random.uniform(i)
+    const at = trainable || name.endsWith('.running_mean') ? (i: number) => value + 0.1 * random.gaussian(i) : (i: number) =>
+      1 + random.uniform(i)
     made.set(name, { shape, type: 'f32', data: Float32Array.from({ length: elementCount(shape) }, (_, i) => at(i)) })
   }
   return made

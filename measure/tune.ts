@@ -53,9 +53,16 @@ export interface Tuned {
  * The kernels of a net for which its target knows several ways, the largest first, each once however many layers share it.
  * Throws CompileError; InputError where the target of the device knows one way only.
  */
-export function tunables(source: Source, options: TuneOptions, compiling: CompileOptions): { kernels: Tunable[]; surroundings: Surroundings } {
+export function tunables(
+  source: Source,
+  options: TuneOptions,
+  compiling: CompileOptions,
+): { kernels: Tunable[]; surroundings: Surroundings } {
   const target = TARGETS.find(({ name }) => name === planFor(options.device))
-  if (!target?.candidates) throw new InputError(`there is nothing to tune on ${options.device.name}: it has one way to compute a kernel, by the compiler's own model`)
+  if (!target?.candidates)
+    throw new InputError(
+      `there is nothing to tune on ${options.device.name}: it has one way to compute a kernel, by the compiler's own model`,
+    )
   const { bundle, pipelines } = compileFor(source, [target], { ...compiling, programs: options.programs })
   const { plan, programs } = pipelines[0]!
   const trainBatch = bundle.manifest.train?.batch ?? 1
@@ -69,19 +76,35 @@ export function tunables(source: Source, options: TuneOptions, compiling: Compil
       const work = at(flops) + 4 * (at(bytesRead) + at(bytesWritten))
       const known = found.get(key)
       if (known) found.set(key, { ...known, dispatches: known.dispatches + 1, work: known.work + work })
-      else found.set(key, { key, name: equation.name, dispatches: 1, equation, work, candidates: distinct(target.candidates(equation, trainBatch)) })
+      else found.set(key, {
+          key,
+          name: equation.name,
+          dispatches: 1,
+          equation,
+          work,
+          candidates: distinct(target.candidates(equation, trainBatch)),
+        })
     }
   }
-  const constants = new Map<string, Constant>(programs.flatMap(({ graph }) => (graph.constants ?? []).map((c) => [c.value.storage!.slot ?? '', c] as const)))
+  const constants = new Map<string, Constant>(
+    programs.flatMap(({ graph }) => (graph.constants ?? []).map((c) => [c.value.storage!.slot ?? '', c] as const)),
+  )
   const packed = (role: string): number => Math.max(0, ...plan.buffers.filter((b) => b.role === role).map((b) => b.elements.fixed))
   return {
     kernels: [...found.values()].filter(({ candidates }) => candidates.length > 1).sort((a, b) => b.work - a.work),
-    surroundings: { target, batch: options.batch, trainBatch, constants, packed: { parameters: Math.max(...['parameters', 'gradients', 'history'].map(packed)), states: packed('states') } },
+    surroundings: {
+      target,
+      batch: options.batch,
+      trainBatch,
+      constants,
+      packed: { parameters: Math.max(...['parameters', 'gradients', 'history'].map(packed)), states: packed('states') },
+    },
   }
 }
 
-const distinct = (candidates: readonly ScheduleData[]): ScheduleData[] =>
-  [...new Map(candidates.map((schedule) => [JSON.stringify(schedule), schedule])).values()]
+const distinct = (
+  candidates: readonly ScheduleData[],
+): ScheduleData[] => [...new Map(candidates.map((schedule) => [JSON.stringify(schedule), schedule])).values()]
 
 /** More than rounding: sums of a hundred thousand products in another order differ by less. Over the largest value of a tensor. */
 const TOLERANCE = 1e-4
@@ -105,7 +128,11 @@ const GAIN = 0.97
  * Every candidate's results are compared with the first one's, what the compiler chooses by itself; one that differs by more than
  * rounding, or that the device refuses, is passed over with a note. Then it takes turns with the best so far.
  */
-export async function tuneKernel(kernel: Tunable, surroundings: Surroundings, { device, stopped, onCandidate }: TuneOptions): Promise<Tuned | undefined> {
+export async function tuneKernel(
+  kernel: Tunable,
+  surroundings: Surroundings,
+  { device, stopped, onCandidate }: TuneOptions,
+): Promise<Tuned | undefined> {
   const notes: string[] = []
   const once = await load(kernel, kernel.candidates[0]!, surroundings, device, 1)
   let times: number
@@ -157,7 +184,13 @@ export async function tuneKernel(kernel: Tunable, surroundings: Surroundings, { 
     const ms = await shortest(best.running, first)
     const isBetter = best.running !== first && ms.a < GAIN * ms.b
     return {
-      key: kernel.key, name: kernel.name, schedule: isBetter ? best.schedule : kernel.candidates[0]!, defaultMs: ms.b, ms: isBetter ? ms.a : ms.b, measured, notes,
+      key: kernel.key,
+      name: kernel.name,
+      schedule: isBetter ? best.schedule : kernel.candidates[0]!,
+      defaultMs: ms.b,
+      ms: isBetter ? ms.a : ms.b,
+      measured,
+      notes,
     }
   } finally {
     first.session.close()
@@ -169,7 +202,13 @@ class Refused extends Error {}
 
 const isFinite = (results: Results): boolean => Object.values(results).every((values) => Array.from(values).every(Number.isFinite))
 
-async function load({ key, equation }: Tunable, schedule: ScheduleData, surroundings: Surroundings, device: Device, times: number): Promise<OneKernel> {
+async function load(
+  { key, equation }: Tunable,
+  schedule: ScheduleData,
+  surroundings: Surroundings,
+  device: Device,
+  times: number,
+): Promise<OneKernel> {
   const { bundle, tensors } = oneKernel(equation, { [key]: schedule }, surroundings, times)
   return new OneKernel(await device.load(bundle, surroundings.batch), equation, tensors, times)
 }

@@ -24,7 +24,8 @@ ${code}`
 }
 
 /** The first lines of generated code. */
-export const headOf = ({ manifest }: Bundle): string => `// ${inComment(`${manifest.name} (${manifest.style})`)}, compiled by fusenet. n is the batch that the net is opened with.`
+export const headOf = ({ manifest }: Bundle): string =>
+  `// ${inComment(`${manifest.name} (${manifest.style})`)}, compiled by fusenet. n is the batch that the net is opened with.`
 
 /** `reserved`: names that the interface may not have, since the file that it goes into has them for something else. */
 export function declareBundle(bundle: Bundle, reserved: ReadonlySet<string> = new Set()): BundleDeclaration {
@@ -33,7 +34,9 @@ export function declareBundle(bundle: Bundle, reserved: ReadonlySet<string> = ne
   const programs = [...new Set(plans.flatMap((plan) => Object.keys(plan.programs)))].filter((program) => program !== 'prepare')
   const [infers, evaluates, trains] = [INFERS, EVALUATES, TRAINS].map((some) => programs.filter((program) => some.test(program)))
   const by = (role: OutputEntry['role']): readonly OutputEntry[] => manifest.outputs.filter((output) => output.role === role)
-  const measured = (role: OutputEntry['role']): string => (evaluates!.length + trains!.length > 0 ? results(plans, by(role), manifest.inputs) : 'never')
+  const measured = (
+    role: OutputEntry['role'],
+  ): string => (evaluates!.length + trains!.length > 0 ? results(plans, by(role), manifest.inputs) : 'never')
   const label = manifest.inputs.find(({ classes }) => classes !== undefined)
   const fields: Record<keyof NetSpec, readonly [comment: string, type: string]> = {
     name: ['', JSON.stringify(manifest.name)],
@@ -46,11 +49,20 @@ export function declareBundle(bundle: Bundle, reserved: ReadonlySet<string> = ne
     metrics: ['', measured('metric')],
     gradients: ['What `step` gives as `grads`.', trains!.length > 0 ? gradients(plans, manifest) : 'never'],
     parameters: ['Statistics too.', block(manifest.parameters.map(({ name, shape }) => [name, showShape(shape), `'f32'`]))],
-    labels: ['What the classes are called, label 0 first.', block(manifest.inputs.filter(({ classes }) => classes !== undefined).map((input) => [input.name, `0..${input.classes! - 1}`, namesOf(input)]))],
+    labels: [
+      'What the classes are called, label 0 first.',
+      block(
+        manifest.inputs.filter(({ classes }) => classes !== undefined).map((
+          input,
+        ) => [input.name, `0..${input.classes! - 1}`, namesOf(input)]),
+      ),
+    ],
     classes: ['', label ? namesOf(label) : 'undefined'],
   }
   const name = nameOf(manifest.name, reserved)
-  const lines = Object.entries(fields).map(([field, [comment, type]]) => `${comment && `  /** ${comment} */\n`}  readonly ${field}: ${type}\n`)
+  const lines = Object.entries(fields).map(([field, [comment, type]]) =>
+    `${comment && `  /** ${comment} */\n`}  readonly ${field}: ${type}\n`
+  )
   return { name, code: `export interface ${name} {\n${lines.join('')}}\n` }
 }
 
@@ -69,8 +81,15 @@ function nameOf(name: string, reserved: ReadonlySet<string>): string {
 /** A field, what its comment says, its type; `optional`. */
 type Row = readonly [name: string, comment: string, type: string, optional?: boolean]
 
-const block = (rows: readonly Row[]): string => rows.length === 0 ? '{}'
-  : `{\n${rows.map(([name, comment, type, optional]) => `    /** ${inComment(comment)} */\n    readonly ${/^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name)}${optional ? '?' : ''}: ${type}\n`).join('')}  }`
+const block = (rows: readonly Row[]): string =>
+  rows.length === 0 ? '{}'
+    : `{\n${
+      rows.map(([name, comment, type, optional]) =>
+        `    /** ${inComment(comment)} */\n    readonly ${/^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name)}${
+          optional ? '?' : ''
+        }: ${type}\n`
+      ).join('')
+    }  }`
 
 const showShape = (shape: Shape): string => `[${shape.join(', ')}]`
 
@@ -78,22 +97,32 @@ const showShape = (shape: Shape): string => `[${shape.join(', ')}]`
 const MOST_NAMED = 20
 const called = (names: readonly string[]): string => names.slice(0, MOST_NAMED).join(', ') + (names.length > MOST_NAMED ? ', ...' : '')
 
-const namesOf = ({ classNames }: InputEntry): string => (classNames ? `readonly [${classNames.map((name) => JSON.stringify(name)).join(', ')}]` : 'readonly string[] | undefined')
+const namesOf = (
+  { classNames }: InputEntry,
+): string => (classNames ? `readonly [${classNames.map((name) => JSON.stringify(name)).join(', ')}]` : 'readonly string[] | undefined')
 
 /** All inputs may be handed to any program; those that it does not read are `optional`, or left out. */
 function inputs(plans: readonly Plan[], programs: readonly string[], all: readonly InputEntry[], optional: boolean): string {
   const needed = new Set(plans.flatMap((plan) => programs.flatMap((program) => inputsOf(plan, program, all).map(({ name }) => name))))
-  return block(all.filter(({ name }) => optional || needed.has(name)).map((input) => {
-    const numbers = input.classes !== undefined ? `0..${input.classes - 1}` : input.type === 'f32' ? 'float32' : 'integers'
-    const comment = `${numbers} ${showShape(input.shape)}${input.classNames ? `: ${called(input.classNames)}` : ''}`
-    return [input.name, needed.has(input.name) ? comment : `${comment}; only training reads it`, `'${input.type}'`, !needed.has(input.name)]
-  }))
+  return block(
+    all.filter(({ name }) => optional || needed.has(name)).map((input) => {
+      const numbers = input.classes !== undefined ? `0..${input.classes - 1}` : input.type === 'f32' ? 'float32' : 'integers'
+      const comment = `${numbers} ${showShape(input.shape)}${input.classNames ? `: ${called(input.classNames)}` : ''}`
+      return [
+        input.name,
+        needed.has(input.name) ? comment : `${comment}; only training reads it`,
+        `'${input.type}'`,
+        !needed.has(input.name),
+      ]
+    }),
+  )
 }
 
 function results(plans: readonly Plan[], outputs: readonly OutputEntry[], inputs: readonly InputEntry[]): string {
   const typeOf = (name: string): string => {
     for (const { programs, tensors } of plans) {
-      for (const { results } of Object.values(programs)) if (Object.hasOwn(results, name)) return tensors[results[name]!]!.type === 'i32' ? 'i32' : 'f32'
+      for (const { results } of Object.values(programs))
+        if (Object.hasOwn(results, name)) return tensors[results[name]!]!.type === 'i32' ? 'i32' : 'f32'
     }
     return 'f32'
   }
@@ -105,6 +134,12 @@ function results(plans: readonly Plan[], outputs: readonly OutputEntry[], inputs
 
 /** Those that a program with a backward pass gives: of parameters that learn, and of inputs. */
 function gradients(plans: readonly Plan[], { inputs, parameters }: Bundle['manifest']): string {
-  const given = new Set(plans.flatMap(({ programs }) => Object.entries(programs).flatMap(([name, { results }]) => (TRAINS.test(name) ? Object.keys(results) : []))))
-  return block([...parameters, ...inputs].filter(({ name }) => given.has(`grad/${name}`)).map(({ name, shape }) => [name, showShape(shape), `'f32'`]))
+  const given = new Set(
+    plans.flatMap(({ programs }) =>
+      Object.entries(programs).flatMap(([name, { results }]) => (TRAINS.test(name) ? Object.keys(results) : []))
+    ),
+  )
+  return block(
+    [...parameters, ...inputs].filter(({ name }) => given.has(`grad/${name}`)).map(({ name, shape }) => [name, showShape(shape), `'f32'`]),
+  )
 }

@@ -26,11 +26,23 @@ export async function findPlaces(given: 'auto' | 'webgpu' | 'wasm' | Device): Pr
   if (given !== 'auto') throw new DeviceError(`there is no device ${String(given)} here: auto, webgpu, wasm, or a device that is handed in`)
   const { gpu } = globalThis.navigator ?? {}
   // Node has none unless somebody brings it; of a page one expects it.
-  if (!gpu) return { places: [CPU], notes: isPage() ? [`WebGPU is missing here (${globalThis.isSecureContext === false ? 'it needs https or localhost' : 'this browser has none, or has it switched off'}): running on the CPU`] : [] }
+  if (!gpu)
+    return {
+      places: [CPU],
+      notes: isPage()
+        ? [
+          `WebGPU is missing here (${
+            globalThis.isSecureContext === false ? 'it needs https or localhost' : 'this browser has none, or has it switched off'
+          }): running on the CPU`,
+        ] : [],
+    }
   try {
     const adapter = await anyAdapter(gpu)
     if (!isSoftware(adapter)) return { places: [onAdapter(adapter), CPU], notes: [] }
-    return { places: [CPU], notes: ['the only adapter of WebGPU here is a CPU that pretends to be a GPU: running on WebAssembly, which is faster'] }
+    return {
+      places: [CPU],
+      notes: ['the only adapter of WebGPU here is a CPU that pretends to be a GPU: running on WebAssembly, which is faster'],
+    }
   } catch (error) {
     return { places: [CPU], notes: [`${(error as Error).message}: running on the CPU`] }
   }
@@ -43,12 +55,15 @@ const CPU: Place = { name: 'wasm', owned: true, open: () => wasm() }
 
 const onAdapter = (adapter: GPUAdapter): Place => ({ name: 'webgpu', owned: true, open: () => webgpu({ adapter }) })
 
-const isPage = (): boolean => globalThis.document !== undefined || (globalThis as { WorkerGlobalScope?: unknown }).WorkerGlobalScope !== undefined
+const isPage = (): boolean =>
+  globalThis.document !== undefined || (globalThis as { WorkerGlobalScope?: unknown }).WorkerGlobalScope !== undefined
 
 function webgpuHere(): GPU {
   const { gpu } = globalThis.navigator ?? {}
   if (gpu) return gpu
-  throw new DeviceError('WebGPU is missing. A page needs a recent browser and https or localhost; Node the package `webgpu`: webgpu({ gpu: create([]) })')
+  throw new DeviceError(
+    'WebGPU is missing. A page needs a recent browser and https or localhost; Node the package `webgpu`: webgpu({ gpu: create([]) })',
+  )
 }
 
 async function anyAdapter(gpu: GPU): Promise<GPUAdapter> {

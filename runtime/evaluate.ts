@@ -83,9 +83,16 @@ export async function evaluateAll(net: LocalNet, given: Dataset, options: Evalua
   for (const finish of waiting) await finish()
   const found = totals.values()
   const notes = [
-    ...(joins ? [`the last sample has no statistics by itself: it is evaluated with the ${net.batch} before it, as a batch of ${rest}`] : []),
+    ...(joins ? [`the last sample has no statistics by itself: it is evaluated with the ${net.batch} before it, as a batch of ${rest}`]
+      : []),
     ...totals.notes(),
   ]
   const loss = net.lossOf(new Map([...found].map(([name, value]) => [name, [value]])))
-  return { count: dataset.length, loss: net.lossNames.length > 0 ? loss : undefined, metrics: Object.fromEntries(found), ...(options.perClass && { perClass: counters.map((counter) => counter.result(net.classesOf(counter.label.name))) }), ...(notes.length > 0 && { notes }) }
+  return {
+    count: dataset.length,
+    loss: net.lossNames.length > 0 ? loss : undefined,
+    metrics: Object.fromEntries(found),
+    ...(options.perClass && { perClass: counters.map((counter) => counter.result(net.classesOf(counter.label.name))) }),
+    ...(notes.length > 0 && { notes }),
+  }
 }

@@ -41,10 +41,16 @@ export class Frozen {
     const { names, problems } = matchNames(patterns, parameters.map(({ name }) => name))
     for (const { layer } of this.#layers()) {
       const [mean, variance] = [`${layer}.running_mean`, `${layer}.running_var`].map((name) => names.has(name))
-      if (mean !== variance) problems.push(`of ${layer} the running ${mean ? 'mean is frozen and the variance' : 'variance is frozen and the mean'} is not: freeze both, ${layer}.running_*`)
+      if (mean !== variance)
+        problems.push(
+          `of ${layer} the running ${
+            mean ? 'mean is frozen and the variance' : 'variance is frozen and the mean'
+          } is not: freeze both, ${layer}.running_*`,
+        )
     }
     if (problems.length > 0) throw new InputError(problems.map((problem) => `freeze: ${problem}`).join('\n'))
-    if (names.size > 0 && !parameters.some((p) => p.trainable && !names.has(p.name))) throw new InputError("freeze: nothing would be left to learn; '!NAME' behind the others leaves a layer out")
+    if (names.size > 0 && !parameters.some((p) => p.trainable && !names.has(p.name)))
+      throw new InputError("freeze: nothing would be left to learn; '!NAME' behind the others leaves a layer out")
     return names
   }
 
@@ -57,7 +63,9 @@ export class Frozen {
     const buffer = buffers.findIndex(({ name }) => name === MULTIPLIERS)
     const tensor = tensors.findIndex((t) => t.buffer === buffer)
     if (buffer < 0 || tensor < 0) return undefined
-    const values = Float64Array.from((buffers[buffer]!.data ?? []).flatMap(({ times, values }) => Array.from({ length: times }, () => values).flat()))
+    const values = Float64Array.from(
+      (buffers[buffer]!.data ?? []).flatMap(({ times, values }) => Array.from({ length: times }, () => values).flat()),
+    )
     for (const { name, offset, shape, trainable } of this.#manifest.parameters) {
       const size = shape.reduce((product, dim) => product * dim, 1)
       if (trainable && this.#names.has(name)) values.fill(0, 2 * (offset / BLOCK), 2 * Math.ceil((offset + size) / BLOCK))
@@ -76,8 +84,14 @@ export class Frozen {
     if (frozen.length === 0) return asked
     if (asked === undefined && frozen.length === layers.length) return 'global'
     const others = layers.filter((layer) => !frozen.includes(layer))
-    throw new InputError(`freeze keeps the running statistics of ${named(frozen)}, so these normalize with them, ${asked === 'batch' ? "and stats: 'batch' is asked for" : `and ${named(others)} with those of each batch`}: `
-      + `a compiled program does one or the other. Train with stats: 'global', compile with freeze: [...], or freeze weights alone: '${frozen[0]!.layer}.gamma'`)
+    throw new InputError(
+      `freeze keeps the running statistics of ${named(frozen)}, so these normalize with them, ${
+        asked === 'batch' ? "and stats: 'batch' is asked for" : `and ${named(others)} with those of each batch`
+      }: `
+        + `a compiled program does one or the other. Train with stats: 'global', compile with freeze: [...], or freeze weights alone: '${
+          frozen[0]!.layer
+        }.gamma'`,
+    )
   }
 
   /** Those that follow each batch. */
@@ -86,4 +100,5 @@ export class Frozen {
   }
 }
 
-const named = (layers: readonly { readonly layer: string }[]): string => layers.slice(0, 4).map(({ layer }) => layer).join(', ') + (layers.length > 4 ? ` and ${layers.length - 4} more` : '')
+const named = (layers: readonly { readonly layer: string }[]): string =>
+  layers.slice(0, 4).map(({ layer }) => layer).join(', ') + (layers.length > 4 ? ` and ${layers.length - 4} more` : '')

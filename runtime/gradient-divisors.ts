@@ -5,7 +5,11 @@ import type { InputEntry, Plan, TrainEntry } from '../bundle/format.ts'
  * What the gradients of losses over labels that are not ignored are divided by, where an update adds up several batches: those of all of them, over
  * the number of batches, since the solver takes the mean of these. By tensor of the plan, with the number to write.
  */
-export function divisorsOf(train: TrainEntry | undefined, plan: Plan, batches: readonly (readonly (readonly [InputEntry, ReadyInput])[])[]): [number, Float64Array][] {
+export function divisorsOf(
+  train: TrainEntry | undefined,
+  plan: Plan,
+  batches: readonly (readonly (readonly [InputEntry, ReadyInput])[])[],
+): [number, Float64Array][] {
   return (train?.divisors ?? []).flatMap(({ input, ignore, buffer }): [number, Float64Array][] => {
     const tensor = plan.tensors.findIndex((t) => plan.buffers[t.buffer]!.name === buffer)
     if (tensor < 0) return []

@@ -78,18 +78,32 @@ export const namesOf = (names: readonly string[]): string | undefined => (names.
 
 /** What stands for each in a message. */
 const NAMES: Readonly<Record<Contradiction['what'], string>> = {
-  net: 'net', text: 'text of the net', style: 'style', solver: 'solver', schedule: 'schedule', augment: 'augment', batch: 'batch', accumulate: 'accumulate', stats: 'stats', augmented: 'augment of train', frozen: 'freeze', data: 'data',
+  net: 'net',
+  text: 'text of the net',
+  style: 'style',
+  solver: 'solver',
+  schedule: 'schedule',
+  augment: 'augment',
+  batch: 'batch',
+  accumulate: 'accumulate',
+  stats: 'stats',
+  augmented: 'augment of train',
+  frozen: 'freeze',
+  data: 'data',
 }
 
 /** In the order in which a person should hear of them. Data count where both have some. */
 export function contradictions(here: TrainingIdentity, there: TrainingIdentity): Contradiction[] {
   const found: Contradiction[] = []
-  for (const what of ['net', 'solver', 'schedule', 'augment', 'batch', 'accumulate', 'style', 'stats', 'augmented', 'frozen', 'text'] as const) {
+  for (
+    const what of ['net', 'solver', 'schedule', 'augment', 'batch', 'accumulate', 'style', 'stats', 'augmented', 'frozen', 'text'] as const
+  ) {
     if (here[what] === there[what]) continue
     const [a, b] = what === 'text' ? firstDifference(here.words, there.words) : [say(what, here), say(what, there)]
     found.push({ what, here: a, there: b })
   }
-  if (here.data && there.data && !sameData(here.data, there.data)) found.push({ what: 'data', here: showData(here.data, there.data), there: showData(there.data, here.data) })
+  if (here.data && there.data && !sameData(here.data, there.data))
+    found.push({ what: 'data', here: showData(here.data, there.data), there: showData(there.data, here.data) })
   return found
 }
 
@@ -106,7 +120,8 @@ function firstDifference(here = '', there = ''): readonly [string, string] {
   const [a, b] = [here.split(' '), there.split(' ')]
   const at = a.findIndex((word, i) => word !== b[i])
   const from = Math.max(0, (at < 0 ? a.length : at) - 4)
-  const show = (words: readonly string[]): string => `\`${from > 0 ? '... ' : ''}${words.slice(from, from + 9).join(' ')}${words.length > from + 9 ? ' ...' : ''}\``
+  const show = (words: readonly string[]): string =>
+    `\`${from > 0 ? '... ' : ''}${words.slice(from, from + 9).join(' ')}${words.length > from + 9 ? ' ...' : ''}\``
   return here && there ? [show(a), show(b)] : ['', '']
 }
 
@@ -115,7 +130,11 @@ export class OtherTrainingError extends InputError {
   readonly contradictions: readonly Contradiction[]
 
   constructor(found: readonly Contradiction[]) {
-    super(`this snapshot is of another training: ${found.map(sayContradiction).join('; ')}. A new training starts from its parameters by setParameters`)
+    super(
+      `this snapshot is of another training: ${
+        found.map(sayContradiction).join('; ')
+      }. A new training starts from its parameters by setParameters`,
+    )
     this.contradictions = found
   }
 }
@@ -176,7 +195,8 @@ export function showCall({ call, args }: CallEntry): string {
   const show = (value: unknown): string => {
     if (Array.isArray(value)) return `[${value.map(show).join(', ')}]`
     const { count, unit } = (value ?? {}) as { count?: unknown; unit?: unknown }
-    return count !== undefined && unit !== undefined ? `${String(count)} ${String(unit)}` : typeof value === 'string' ? JSON.stringify(value) : typeof value === 'object' ? JSON.stringify(value) : String(value)
+    return count !== undefined && unit !== undefined ? `${String(count)} ${String(unit)}`
+      : typeof value === 'string' ? JSON.stringify(value) : typeof value === 'object' ? JSON.stringify(value) : String(value)
   }
   const names = Object.keys(args)
   return names.length ? `${call}(${names.map((name) => `${name}: ${show(args[name])}`).join(', ')})` : call
@@ -215,12 +235,23 @@ export function parseIdentity(text: string, what: string): TrainingIdentity {
       const found = (object as Record<string, unknown>)[key]
       return typeof found === type && (type !== 'number' || (Number.isSafeInteger(found) && (found as number) >= 0))
     })
-  const whole = (object: unknown): boolean => holds(object, { net: 'string', text: 'string', style: 'string', solver: 'string', schedule: 'string', augment: 'string', batch: 'number', accumulate: 'number' })
+  const whole = (object: unknown): boolean =>
+    holds(object, {
+      net: 'string',
+      text: 'string',
+      style: 'string',
+      solver: 'string',
+      schedule: 'string',
+      augment: 'string',
+      batch: 'number',
+      accumulate: 'number',
+    })
     && ['string', 'undefined'].includes(typeof object['words'])
     && ['string', 'undefined'].includes(typeof object['frozen'])
     && (object['stats'] === undefined || object['stats'] === 'global')
     && (object['augmented'] === undefined || object['augmented'] === false)
-    && (object['data'] === undefined || holds(object['data'], { samples: 'number', fields: 'string', fingerprint: 'string', from: 'number' }))
+    && (object['data'] === undefined ||
+      holds(object['data'], { samples: 'number', fields: 'string', fingerprint: 'string', from: 'number' }))
   if (!whole(value)) throw new InputError(`${what}: its identity is not one of a training`)
   return value as TrainingIdentity
 }

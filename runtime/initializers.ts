@@ -16,13 +16,16 @@ export function initialValues(parameter: Pick<ParameterEntry, 'name' | 'shape' |
 function filler(init: Initializer, shape: readonly number[], seed: number, name: string): (i: number) => number {
   const random = stream(seed, name)
   switch (init.kind) {
-    case 'constant': return () => init.value
-    case 'gaussian': return (i) => init.mean + init.deviation * random.gaussian(i)
-    case 'uniform': return (i) => {
-      const value = init.low + (init.high - init.low) * random.uniform(i)
-      // Rounding to float32 may reach the excluded end.
-      return Math.fround(value) < init.high ? value : init.low
-    }
+    case 'constant':
+      return () => init.value
+    case 'gaussian':
+      return (i) => init.mean + init.deviation * random.gaussian(i)
+    case 'uniform':
+      return (i) => {
+        const value = init.low + (init.high - init.low) * random.uniform(i)
+        // Rounding to float32 may reach the excluded end.
+        return Math.fround(value) < init.high ? value : init.low
+      }
     // Caffe's BilinearFiller: f = ceil(k/2), c = (k - 1) / 2f, (1 - |x/f - c|)(1 - |y/f - c|).
     case 'bilinear': {
       const k = shape.at(-1)!

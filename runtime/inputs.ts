@@ -24,7 +24,12 @@ export interface ReadyInput {
  * Checks names, types, lengths and labels before anything is dispatched, and tells everything that is wrong at once. Gives the needed
  * ones as arrays that a device takes. Labels are copied first and then checked, since arrays in shared memory may change at any time.
  */
-export function checkInputs(inputs: readonly InputEntry[], needed: readonly InputEntry[], given: Readonly<Record<string, InputValues>>, batch: number): Map<InputEntry, ReadyInput> {
+export function checkInputs(
+  inputs: readonly InputEntry[],
+  needed: readonly InputEntry[],
+  given: Readonly<Record<string, InputValues>>,
+  batch: number,
+): Map<InputEntry, ReadyInput> {
   const names = inputs.map((i) => i.name)
   if (typeof given !== 'object' || given === null || Array.isArray(given) || ArrayBuffer.isView(given)) {
     throw new InputError(`inputs are wanted as an object, { ${names.join(', ')} }; here is ${kindOf(given)}`)
@@ -56,19 +61,27 @@ function convert(input: InputEntry, values: InputValues, batch: number): ReadyIn
     const flat = flatten(values)
     if (typeof flat === 'string') return flat
     const wanted = input.shape.map((dim) => (dim === 'n' ? batch : dim))
-    if (flat.shape.length > 1 && showShape(flat.shape) !== showShape(wanted)) return `${showShape(input.shape)} at batch ${batch} is ${showShape(wanted)}, here are lists of ${showShape(flat.shape)}`
+    if (flat.shape.length > 1 && showShape(flat.shape) !== showShape(wanted))
+      return `${showShape(input.shape)} at batch ${batch} is ${showShape(wanted)}, here are lists of ${showShape(flat.shape)}`
     data = flat.data
-  } else if (input.type === 'i32' ? values instanceof Int32Array || values instanceof Uint8Array : values instanceof Float32Array || values instanceof Float64Array) {
+  } else if (
+    input.type === 'i32' ? values instanceof Int32Array || values instanceof Uint8Array
+      : values instanceof Float32Array || values instanceof Float64Array
+  ) {
     borrowed = input.type === 'f32'
     data = borrowed ? values as Numbers : Int32Array.from(values as Int32Array)
-  } else return `holds ${input.type === 'i32' ? 'integers: give an Int32Array' : 'float32: give a Float32Array'}, not ${kindOf(values)}${input.type === 'f32' && showsPixels(values) ? `; pixels become numbers by fromPixels(source, { shape: ${showShape(input.shape.slice(1))} })` : ''}`
+  } else return `holds ${input.type === 'i32' ? 'integers: give an Int32Array' : 'float32: give a Float32Array'}, not ${kindOf(values)}${
+      input.type === 'f32' && showsPixels(values)
+        ? `; pixels become numbers by fromPixels(source, { shape: ${showShape(input.shape.slice(1))} })` : ''
+    }`
   const problem = lengthProblem(input, data, batch) ?? labelProblem(input, data)
   if (problem) return problem
   return { data: input.type === 'i32' && !(data instanceof Int32Array) ? Int32Array.from(data) : data, borrowed }
 }
 
 /** Bytes, or what a canvas draws. */
-const showsPixels = (value: unknown): boolean => value instanceof Uint8Array || value instanceof Uint8ClampedArray
+const showsPixels = (value: unknown): boolean =>
+  value instanceof Uint8Array || value instanceof Uint8ClampedArray
   || (typeof value === 'object' && value !== null && ('width' in value || 'displayWidth' in value))
 
 const kindOf = (value: unknown): string => (ArrayBuffer.isView(value) ? value.constructor.name : say(value))
@@ -87,8 +100,11 @@ function lengthProblem(input: InputEntry, array: Numbers, batch: number): string
 function labelProblem(input: InputEntry, array: Numbers): string | undefined {
   const { type, classes, ignore = [-1] } = input
   if (type === 'f32' || (classes === undefined && array instanceof Int32Array)) return undefined
-  const at = array.findIndex((label: number) => label !== (label | 0) || (classes !== undefined && !(label >= 0 && label < classes) && !ignore.includes(label)))
+  const at = array.findIndex((label: number) =>
+    label !== (label | 0) || (classes !== undefined && !(label >= 0 && label < classes) && !ignore.includes(label))
+  )
   if (at < 0) return undefined
   if (!Number.isInteger(array[at])) return `holds integers, not ${array[at]} (at ${at})`
-  return classes === undefined ? `holds integers of 32 bits, not ${array[at]} (at ${at})` : `: label ${array[at]} at ${at} is not in 0..${classes - 1}`
+  return classes === undefined ? `holds integers of 32 bits, not ${array[at]} (at ${at})`
+    : `: label ${array[at]} at ${at} is not in 0..${classes - 1}`
 }

@@ -14,7 +14,9 @@ export class KeptInputs {
 
   /** The inputs with nothing of the caller's in them. */
   keep(inputs: ReadonlyMap<InputEntry, ReadyInput>): Map<InputEntry, ReadyInput> {
-    return new Map([...inputs].map(([input, ready]) => [input, ready.borrowed ? { data: this.#copy(input, ready.data), borrowed: false } : ready]))
+    return new Map(
+      [...inputs].map(([input, ready]) => [input, ready.borrowed ? { data: this.#copy(input, ready.data), borrowed: false } : ready]),
+    )
   }
 
   #copy(input: InputEntry, data: Numbers): Numbers {

@@ -17,11 +17,13 @@ export function flatten(given: readonly unknown[]): { readonly shape: readonly n
   const fill = (part: unknown, level: number, where: string): string | undefined => {
     const length = shape[level]
     if (length === undefined) {
-      if (typeof part !== 'number' || Number.isNaN(part)) return `holds ${part === undefined ? 'nothing' : say(part)} at ${where}, where a number is wanted`
+      if (typeof part !== 'number' || Number.isNaN(part))
+        return `holds ${part === undefined ? 'nothing' : say(part)} at ${where}, where a number is wanted`
       data[at++] = part
       return undefined
     }
-    if (!Array.isArray(part) || part.length !== length) return `holds ${say(part)} at ${where}, where a list of ${length} is wanted as before`
+    if (!Array.isArray(part) || part.length !== length)
+      return `holds ${say(part)} at ${where}, where a list of ${length} is wanted as before`
     let wrong: string | undefined
     for (let i = 0; i < length && wrong === undefined; i++) wrong = fill(part[i], level + 1, level ? `${where}, ${i}` : String(i))
     return wrong

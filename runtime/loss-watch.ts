@@ -9,7 +9,10 @@ export class LossWatch {
   #last: Promise<number | undefined> = Promise.resolve(undefined)
 
   /** The loss of the next update. Throws what `failed` makes where it, or an element, is not finite; without `failed` it is given as it is. */
-  async loss(read: Promise<LossAndCount>, failed?: (of: LossAndCount & { readonly lastFiniteLoss: number | undefined }) => Promise<Error>): Promise<number> {
+  async loss(
+    read: Promise<LossAndCount>,
+    failed?: (of: LossAndCount & { readonly lastFiniteLoss: number | undefined }) => Promise<Error>,
+  ): Promise<number> {
     // In the order of the updates, whichever is read first.
     const before = this.#last
     this.#last = read.then((of) => (isSound(of) ? of.loss : before), () => before)

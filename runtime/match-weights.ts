@@ -29,7 +29,11 @@ export interface WeightsMatch {
  * Weights of another net for this one, by name: for transfer learning, `open(bundle, { weights: matchWeights(bundle, old).weights })`. `fresh`: patterns of
  * parameters that start anew all the same (as for `freeze`). Throws InputError where nothing fits, and for patterns that mean nothing.
  */
-export function matchWeights({ manifest }: { readonly manifest: Pick<Manifest, 'parameters'> }, weights: Tensors, options: { readonly fresh?: readonly string[] } = {}): WeightsMatch {
+export function matchWeights(
+  { manifest }: { readonly manifest: Pick<Manifest, 'parameters'> },
+  weights: Tensors,
+  options: { readonly fresh?: readonly string[] } = {},
+): WeightsMatch {
   const { parameters } = manifest
   const given = copyTensors(weights, 'weights', (name) => parameters.find((p) => p.name === name)?.shape)
   const { fresh: anew = [] } = options
@@ -47,32 +51,57 @@ export function matchWeights({ manifest }: { readonly manifest: Pick<Manifest, '
     const tensor = given.get(name)
     const same = tensor && showShape(tensor.shape) === showShape(shape)
     const torch = tensor ? undefined : torchNames(name).find((other) => given.has(other))
-    const alike = tensor ? [] : strangers.filter(([other, { shape: its }]) => kindOf(other) === kindOf(name) && showShape(its) === showShape(shape))
+    const alike = tensor ? [] : strangers.filter(([other, { shape: its }]) =>
+      kindOf(other) === kindOf(name) && showShape(its) === showShape(shape)
+    )
     if (same && !renewed.has(name)) {
       taken.push({ name, shape })
       found.set(name, tensor)
-    } else fresh.push({ name, shape, why: same ? 'asked for' : tensor ? `it is ${showShape(tensor.shape)} there` : `there is none${torch !== undefined ? `: PyTorch calls it ${torch}, which is to be renamed` : alike.length === 1 ? ` (${plain(alike[0]![0], 60)} has this shape)` : ''}` })
+    } else fresh.push({
+        name,
+        shape,
+        why: same ? 'asked for'
+          : tensor ? `it is ${showShape(tensor.shape)} there`
+          : `there is none${
+            torch !== undefined ? `: PyTorch calls it ${torch}, which is to be renamed`
+              : alike.length === 1 ? ` (${plain(alike[0]![0], 60)} has this shape)` : ''
+          }`,
+      })
   }
-  const left = [...given].filter(([name]) => !found.has(name)).map(([name, { shape }]): MatchedWeight =>
-    ({ name: plain(name, 200), shape, why: !known.has(name) ? 'the net has none of this name' : renewed.has(name) ? 'fresh is asked for' : `it is ${showShape(parameters.find((p) => p.name === name)!.shape)} here` }))
-  if (taken.length === 0 && fresh.some(({ why }) => why === 'asked for')) throw new InputError('fresh: nothing of these weights would be taken, for all that fits is asked for fresh')
-  if (taken.length === 0) throw new InputError(`none of these weights fits the net: it has ${some(parameters)}; they are ${some([...given].map(([name, { shape }]) => ({ name: plain(name, 60), shape })))}`)
+  const left = [...given].filter(([name]) => !found.has(name)).map(([name, { shape }]): MatchedWeight => ({
+    name: plain(name, 200),
+    shape,
+    why: !known.has(name) ? 'the net has none of this name'
+      : renewed.has(name) ? 'fresh is asked for' : `it is ${showShape(parameters.find((p) => p.name === name)!.shape)} here`,
+  }))
+  if (taken.length === 0 && fresh.some(({ why }) => why === 'asked for'))
+    throw new InputError('fresh: nothing of these weights would be taken, for all that fits is asked for fresh')
+  if (taken.length === 0)
+    throw new InputError(
+      `none of these weights fits the net: it has ${some(parameters)}; they are ${
+        some([...given].map(([name, { shape }]) => ({ name: plain(name, 60), shape })))
+      }`,
+    )
   return { taken, fresh, left, weights: found }
 }
 
 /** PyTorch's normalizations call gamma `weight` and beta `bias`. */
-const torchNames = (name: string): string[] => [name.replace(/\.gamma$/, '.weight'), name.replace(/\.beta$/, '.bias')].filter((other) => other !== name)
+const torchNames = (name: string): string[] =>
+  [name.replace(/\.gamma$/, '.weight'), name.replace(/\.beta$/, '.bias')].filter((other) => other !== name)
 
 /** `weight` of `conv1.weight`. */
 const kindOf = (name: string): string => name.slice(name.lastIndexOf('.') + 1)
 
 const MOST_SHOWN = 4
 const some = (entries: readonly { readonly name: string; readonly shape: readonly number[] }[]): string =>
-  entries.slice(0, MOST_SHOWN).map(({ name, shape }) => `${name} ${showShape(shape)}`).join(', ') + (entries.length > MOST_SHOWN ? `, ... (${entries.length})` : entries.length === 0 ? 'nothing' : '')
+  entries.slice(0, MOST_SHOWN).map(({ name, shape }) => `${name} ${showShape(shape)}`).join(', ') +
+  (entries.length > MOST_SHOWN ? `, ... (${entries.length})` : entries.length === 0 ? 'nothing' : '')
 
 /** For people, in a line. */
 export function sayMatch({ taken, fresh, left }: WeightsMatch): string {
-  const told = (entries: readonly MatchedWeight[]): string => entries.slice(0, MOST_SHOWN).map(({ name, why }) => `${name}: ${why}`).join('; ') + (entries.length > MOST_SHOWN ? '; ...' : '')
+  const told = (entries: readonly MatchedWeight[]): string =>
+    entries.slice(0, MOST_SHOWN).map(({ name, why }) => `${name}: ${why}`).join('; ') + (entries.length > MOST_SHOWN ? '; ...' : '')
   return `weights: ${taken.length} of ${taken.length + fresh.length} parameters are taken`
-    + (fresh.length > 0 ? `, ${fresh.length} fresh (${told(fresh)})` : '') + (left.length > 0 ? `, ${left.length} tensors left over (${told(left)})` : '')
+    + (fresh.length > 0 ? `, ${fresh.length} fresh (${told(fresh)})` : '') +
+    (left.length > 0 ? `, ${left.length} tensors left over (${told(left)})` : '')
 }

@@ -14,7 +14,9 @@ import type { TrainEvent, TrainOptions } from './train-loop.ts'
 
 type Values<Of> = Of extends 'f32' ? FloatValues : Of extends 'i32' ? LabelValues : never
 /** What a device of this precision gives for numbers of a kind. */
-type ArrayOf<Of, P extends Precision> = P extends 'f64' ? Float64Array<ArrayBuffer> : Of extends 'i32' ? Int32Array<ArrayBuffer> : Float32Array<ArrayBuffer>
+type ArrayOf<Of, P extends Precision> = P extends 'f64' ? Float64Array<ArrayBuffer>
+  : Of extends 'i32' ? Int32Array<ArrayBuffer>
+  : Float32Array<ArrayBuffer>
 type Given<Fields, P extends Precision> = { readonly [Name in keyof Fields]: ArrayOf<Fields[Name], P> }
 
 /** What `run` takes. */
@@ -28,7 +30,9 @@ export type TrainOutputs<S extends NetSpec = AnyNet, P extends Precision = 'f32'
 /** By name of parameters and inputs. */
 export type Gradients<S extends NetSpec = AnyNet, P extends Precision = 'f32'> = Given<S['gradients'], P>
 /** Parameters and statistics by name, as they are handed in: in a Map or a plain object. */
-export type Parameters<S extends NetSpec = AnyNet> = ReadonlyMap<string, TensorLike> | { readonly [Name in keyof S['parameters']]?: TensorLike }
+export type Parameters<S extends NetSpec = AnyNet> =
+  | ReadonlyMap<string, TensorLike>
+  | { readonly [Name in keyof S['parameters']]?: TensorLike }
 
 export interface StepResult<S extends NetSpec = AnyNet, P extends Precision = 'f32'> {
   /** The sum of all losses. */
@@ -80,14 +84,20 @@ export interface Net<S extends NetSpec = AnyNet, P extends Precision = 'f32'> {
    * overrides the schedule's. `stats: 'global'` normalizes with the stored statistics and leaves them as they are: a step on
    * few samples, or one, that does not unlearn what all the others taught. The bundle must hold that program.
    */
-  step(inputs: TrainInputs<S>, options?: { readonly update?: boolean; readonly rate?: number; readonly stats?: TrainStats }): Promise<StepResult<S, P>>
+  step(
+    inputs: TrainInputs<S>,
+    options?: { readonly update?: boolean; readonly rate?: number; readonly stats?: TrainStats },
+  ): Promise<StepResult<S, P>>
 
   /**
    * Trains on one batch, or on `accumulate` of them before one update. Resolves when it is submitted, so that the next
    * can be prepared while it runs. `stats` as for `step`. Its `loss` rejects with NonFiniteError where the loss, a gradient or a new weight is
    * not finite, unless `keepGoing` is set.
    */
-  trainStep(inputs: TrainInputs<S> | readonly TrainInputs<S>[], options?: { readonly rate?: number; readonly stats?: TrainStats; readonly keepGoing?: boolean }): Promise<TrainStep>
+  trainStep(
+    inputs: TrainInputs<S> | readonly TrainInputs<S>[],
+    options?: { readonly rate?: number; readonly stats?: TrainStats; readonly keepGoing?: boolean },
+  ): Promise<TrainStep>
 
   /**
    * Keeps parameters as they are, to the bit, while others learn: those that patterns mean (`['conv*', 'stage1']`, `['*', '!fc2']`; as for

@@ -5,7 +5,8 @@ import { NetClasses } from './data/net-classes.ts'
 import type { Device, Numbers, Precision, Session, StepScalars } from '../bundle/device.ts'
 import { InputError, NonFiniteError } from '../bundle/errors.ts'
 import { evaluateAll, type EvaluateOptions, type Evaluation } from './evaluate.ts'
-import { type Bundle, type InputEntry, type Manifest, type OutputEntry, type ProgramEntry, type Storage, NON_FINITE_RESULT, taskOf, type TensorData } from '../bundle/format.ts'
+import { type Bundle, type InputEntry, type Manifest, type OutputEntry, type ProgramEntry, type Storage, NON_FINITE_RESULT, taskOf,
+  type TensorData } from '../bundle/format.ts'
 import type { Host } from './host-types.ts'
 import type { DataIdentity, TrainingIdentity } from './identity.ts'
 import { divisorsOf } from './gradient-divisors.ts'
@@ -101,7 +102,10 @@ export class LocalNet implements Net<AnyNet, Precision> {
     this.notes = this.#notes = [...parts.notes]
     this.#seed = parts.seed
     this.#store = new ParameterStore(this.manifest, parts.session)
-    this.#rest = new RestSession(this.#queue, (batch, programs) => this.device.load(parts.bundle, batch, [...programs, 'prepare'], this.storage))
+    this.#rest = new RestSession(
+      this.#queue,
+      (batch, programs) => this.device.load(parts.bundle, batch, [...programs, 'prepare'], this.storage),
+    )
     this.#frozen = new Frozen(this.manifest)
     this.#course = new TrainingCourse(this.manifest, this.batch, this.#frozen)
     this.#classes = new NetClasses(this.manifest.inputs)
@@ -130,35 +134,67 @@ export class LocalNet implements Net<AnyNet, Precision> {
     return toObject(await (await this.execute(program, inputs)).values)
   }
 
-  async step(inputs: Inputs, options: { readonly update?: boolean; readonly rate?: number; readonly stats?: TrainStats } = {}): Promise<StepResult<AnyNet, Precision>> {
+  async step(
+    inputs: Inputs,
+    options: { readonly update?: boolean; readonly rate?: number; readonly stats?: TrainStats } = {},
+  ): Promise<StepResult<AnyNet, Precision>> {
     const { update = true, rate, stats } = checkOptions('step', options, { update: flag, rate: amount, stats: TRAIN_STATS })
-    const started = await this.execute(trainingProgram(this.manifest, update ? 'step' : 'gradients', this.#frozen.stats(stats)), inputs, { rate, update })
+    const started = await this.execute(trainingProgram(this.manifest, update ? 'step' : 'gradients', this.#frozen.stats(stats)), inputs, {
+      rate,
+      update,
+    })
     const values = await started.values
     const outputs = new Map([...values].filter(([name]) => !/^(grad|count)\//.test(name)))
     const grads = new Map([...values].filter(([name]) => name.startsWith('grad/')).map(([name, v]) => [name.slice(5), v]))
-    return { loss: this.lossOf(values), outputs: toObject(outputs), grads: toObject(grads), nonFinite: values.get(NON_FINITE_RESULT)?.[0] ?? 0 }
+    return {
+      loss: this.lossOf(values),
+      outputs: toObject(outputs),
+      grads: toObject(grads),
+      nonFinite: values.get(NON_FINITE_RESULT)?.[0] ?? 0,
+    }
   }
 
-  async trainStep(inputs: Inputs | readonly Inputs[], options: { readonly rate?: number; readonly stats?: TrainStats; readonly keepGoing?: boolean } = {}): Promise<TrainStep> {
+  async trainStep(
+    inputs: Inputs | readonly Inputs[],
+    options: { readonly rate?: number; readonly stats?: TrainStats; readonly keepGoing?: boolean } = {},
+  ): Promise<TrainStep> {
     return this.update(inputs, checkOptions('trainStep', options, { rate: amount, stats: TRAIN_STATS, keepGoing: flag }))
   }
 
   /** `trainStep`, with `lent` as in `execute`. */
-  async update(inputs: Inputs | readonly Inputs[], { rate, stats: asked, lent, keepGoing }: { readonly rate?: number; readonly stats?: TrainStats; readonly lent?: boolean; readonly keepGoing?: boolean }): Promise<TrainStep> {
+  async update(
+    inputs: Inputs | readonly Inputs[],
+    { rate, stats: asked, lent, keepGoing }: {
+      readonly rate?: number
+      readonly stats?: TrainStats
+      readonly lent?: boolean
+      readonly keepGoing?: boolean
+    },
+  ): Promise<TrainStep> {
     const parts: readonly Inputs[] = Array.isArray(inputs) ? inputs : [inputs as Inputs]
     const wanted = this.manifest.train?.accumulate ?? 1
-    if (parts.length !== wanted) throw new InputError(`this net adds up the gradients of ${wanted} batches before an update, here are ${parts.length}`)
+    if (parts.length !== wanted)
+      throw new InputError(`this net adds up the gradients of ${wanted} batches before an update, here are ${parts.length}`)
     const stats = this.#frozen.stats(asked)
     // All of them are checked before the first runs: half a sum of gradients would be in the next update.
-    const calls = parts.map((part, i) => this.#check(trainingProgram(this.manifest, i === wanted - 1 ? 'train' : 'accumulate', stats), part, this.session))
+    const calls = parts.map((part, i) =>
+      this.#check(trainingProgram(this.manifest, i === wanted - 1 ? 'train' : 'accumulate', stats), part, this.session)
+    )
     const given = wanted > 1 ? divisorsOf(this.manifest.train, this.session.plan, calls.map((call) => [...call.inputs])) : []
     const results = [...this.lossNames, ...new Totals(this.#losses).results, NON_FINITE_RESULT]
     const started: Promise<Started>[] = []
-    for (const [i, call] of calls.entries()) started.push(this.#start(call, { rate, update: i === wanted - 1, results, part: i, lent, given, after: started[i - 1] }))
-    const loss = this.#watch.loss(this.#lossAndCount(started), keepGoing ? undefined : async ({ loss, elements, lastFiniteLoss }) => {
-      const { t, rate } = await started.at(-1)!
-      return new NonFiniteError({ step: t + 1, rate, loss, elements, lastFiniteLoss }, lent ? undefined : await this.#locate(calls.at(-1)!, started.at(-1)!))
-    })
+    for (const [i, call] of calls.entries())
+      started.push(this.#start(call, { rate, update: i === wanted - 1, results, part: i, lent, given, after: started[i - 1] }))
+    const loss = this.#watch.loss(
+      this.#lossAndCount(started),
+      keepGoing ? undefined : async ({ loss, elements, lastFiniteLoss }) => {
+        const { t, rate } = await started.at(-1)!
+        return new NonFiniteError(
+          { step: t + 1, rate, loss, elements, lastFiniteLoss },
+          lent ? undefined : await this.#locate(calls.at(-1)!, started.at(-1)!),
+        )
+      },
+    )
     // Whoever does not ask for it learns of a failed device at the next step.
     loss.catch(() => {})
     const { t, rate: taken } = (await Promise.all(started)).at(-1)!
@@ -168,7 +204,10 @@ export class LocalNet implements Net<AnyNet, Precision> {
   /** The loss of an update's batches as of one, and how many elements its gradients and what became of the parameters have that are no numbers. */
   async #lossAndCount(started: readonly Promise<Started>[]): Promise<LossAndCount> {
     const parts = await Promise.all(started.map(async (part) => (await part).values))
-    return { loss: parts.length === 1 ? this.lossOf(parts[0]!) : this.#lossOfAll(parts), elements: parts.at(-1)!.get(NON_FINITE_RESULT)?.[0] ?? 0 }
+    return {
+      loss: parts.length === 1 ? this.lossOf(parts[0]!) : this.#lossOfAll(parts),
+      elements: parts.at(-1)!.get(NON_FINITE_RESULT)?.[0] ?? 0,
+    }
   }
 
   /** Where it shows first, of what the session holds as the last inputs: nothing else may have run since. */
@@ -179,7 +218,9 @@ export class LocalNet implements Net<AnyNet, Precision> {
 
   /** The same of the batches of update t, from 0, handed in again. */
   async locate(inputs: readonly Inputs[], t: number, rate: number, stats?: TrainStats): Promise<Place | undefined> {
-    const calls = inputs.map((part, i) => this.#check(trainingProgram(this.manifest, i === inputs.length - 1 ? 'train' : 'accumulate', stats), part, this.session))
+    const calls = inputs.map((part, i) =>
+      this.#check(trainingProgram(this.manifest, i === inputs.length - 1 ? 'train' : 'accumulate', stats), part, this.session)
+    )
     return this.exclusively(async () => {
       for (const [i, call] of calls.entries()) {
         for (const [input, { data }] of call.inputs) this.session.write(inputTensor(this.session.plan, input), data)
@@ -190,7 +231,12 @@ export class LocalNet implements Net<AnyNet, Precision> {
     })
   }
 
-  async #trace({ program, session }: Call, t: number, rate: number, part = (this.manifest.train?.accumulate ?? 1) - 1): Promise<Place | undefined> {
+  async #trace(
+    { program, session }: Call,
+    t: number,
+    rate: number,
+    part = (this.manifest.train?.accumulate ?? 1) - 1,
+  ): Promise<Place | undefined> {
     return session.trace && findNonFinite(this.manifest, session, program, this.#scalars(t, rate, part))
   }
 
@@ -281,7 +327,12 @@ export class LocalNet implements Net<AnyNet, Precision> {
     const known = this.session.plan.programs
     const isLoaded = !programs || name === 'prepare' || programs.includes(name)
     if (isLoaded && Object.hasOwn(known, name)) return known[name]!
-    if (!isLoaded && [...held, ...Object.keys(known)].includes(name)) throw new InputError(`program ${name} was not loaded: open the net with programs: [${[...programs, name].map((p) => `'${p}'`).join(', ')}], or without \`programs\``)
+    if (!isLoaded && [...held, ...Object.keys(known)].includes(name))
+      throw new InputError(
+        `program ${name} was not loaded: open the net with programs: [${
+          [...programs, name].map((p) => `'${p}'`).join(', ')
+        }], or without \`programs\``,
+      )
     throw new InputError(missingProgram(this.manifest, name, held.length > 0 ? held : Object.keys(known), this.storage))
   }
 
@@ -332,7 +383,8 @@ export class LocalNet implements Net<AnyNet, Precision> {
       await options.after
       const t = this.#steps
       const rate = options.rate ?? this.rateAt(t)
-      if (options.update && !Number.isFinite(Math.fround(rate))) throw new InputError(`the rate of update ${t + 1} is ${rate}, which float32 does not hold: look at lr and the schedule`)
+      if (options.update && !Number.isFinite(Math.fround(rate)))
+        throw new InputError(`the rate of update ${t + 1} is ${rate}, which float32 does not hold: look at lr and the schedule`)
       const scalars = this.#scalars(t, rate, options.part)
       if (entry.needsPrepare && session === this.session && this.#stale) {
         await session.run('prepare', scalars)
@@ -368,7 +420,8 @@ export class LocalNet implements Net<AnyNet, Precision> {
     const rest = await this.#rest.at(batch, programs)
     await this.exclusively(async () => {
       await copyStretches(this.session, rest, [...this.#store.stretches().values()])
-      if (programs.some((name) => this.program(name).needsPrepare)) await rest.run('prepare', scalarsAt(this.manifest.train, this.#steps, this.#seed, 0))
+      if (programs.some((name) => this.program(name).needsPrepare))
+        await rest.run('prepare', scalarsAt(this.manifest.train, this.#steps, this.#seed, 0))
     })
     return rest
   }
@@ -396,8 +449,11 @@ export class LocalNet implements Net<AnyNet, Precision> {
   }
 
   async #bundleOfNow(): Promise<Bundle> {
-    const weights = new Map([...await this.parameters()].map(([name, { shape, data }]) =>
-      [name, { shape, type: 'f32', data: Float32Array.from(data as Float32Array) }] as const))
+    const weights = new Map(
+      [...await this.parameters()].map(([name, { shape, data }]) =>
+        [name, { shape, type: 'f32', data: Float32Array.from(data as Float32Array) }] as const
+      ),
+    )
     const { files, manifest: { plans } } = await this.#whole()
     // Weights that changed are no longer those that were chosen.
     const { best, ...rest } = this.manifest
@@ -410,7 +466,11 @@ export class LocalNet implements Net<AnyNet, Precision> {
     try {
       return await whole?.() ?? bundle
     } catch (error) {
-      this.#notes.push(`saved with the programs that were loaded alone (${Object.keys(this.session.plan.programs).join(', ')}): ${(error as Error).message}`)
+      this.#notes.push(
+        `saved with the programs that were loaded alone (${Object.keys(this.session.plan.programs).join(', ')}): ${
+          (error as Error).message
+        }`,
+      )
       return bundle
     }
   }
@@ -442,7 +502,11 @@ export class LocalNet implements Net<AnyNet, Precision> {
   }
 
   /** What `train` does first: see TrainingCourse. `fields`: of the dataset, those that are read. */
-  begin(dataset: Dataset, fields: readonly string[], options: { readonly stats?: TrainStats; readonly augment?: boolean }): Promise<DataIdentity> {
+  begin(
+    dataset: Dataset,
+    fields: readonly string[],
+    options: { readonly stats?: TrainStats; readonly augment?: boolean },
+  ): Promise<DataIdentity> {
     return this.#course.begin(dataset, fields, options, () => this.#steps)
   }
 
@@ -459,7 +523,8 @@ export class LocalNet implements Net<AnyNet, Precision> {
     await this.exclusively(async () => {
       await this.#store.write(writes)
       plan.tensors.forEach((t, i) => {
-        if (this.#steps > 0 && this.#updates() && plan.buffers[t.buffer]!.role === 'history') this.session.write(i, new Float32Array(elementCount(t.shape, batch)))
+        if (this.#steps > 0 && this.#updates() && plan.buffers[t.buffer]!.role === 'history')
+          this.session.write(i, new Float32Array(elementCount(t.shape, batch)))
       })
       this.#stale = true
       this.#seed = seed
@@ -474,7 +539,11 @@ export class LocalNet implements Net<AnyNet, Precision> {
    * changed as the file's `augment` says, if `augment` is not false. `learn`: a net whose classes have no names takes those of
    * the data.
    */
-  feed(program: string, given: Dataset, { learn, augment: changes = true }: { readonly learn: boolean; readonly augment?: boolean }): { fields: Map<string, string>; plain: Dataset; dataset: Dataset } {
+  feed(
+    program: string,
+    given: Dataset,
+    { learn, augment: changes = true }: { readonly learn: boolean; readonly augment?: boolean },
+  ): { fields: Map<string, string>; plain: Dataset; dataset: Dataset } {
     const inputs = this.neededInputs(program)
     const calls = changes ? this.manifest.train?.augment ?? [] : []
     const fields = fieldsFor(inputs, augment(given, calls, inputs))
@@ -492,4 +561,5 @@ export class LocalNet implements Net<AnyNet, Precision> {
 }
 
 /** No session gives memory that it shares. */
-const toObject = (values: ReadonlyMap<string, Numbers>): Outputs<AnyNet, Precision> => Object.fromEntries(values) as Outputs<AnyNet, Precision>
+const toObject = (values: ReadonlyMap<string, Numbers>): Outputs<AnyNet, Precision> =>
+  Object.fromEntries(values) as Outputs<AnyNet, Precision>

@@ -21,7 +21,8 @@ export { writeBundle } from './loading/node/write-bundle.ts'
  * bundle is to run and not to be written again: `{ targets: ['wasm'] }`.
  */
 export async function readBundle(folder: string, choice: Choice = {}): Promise<Bundle> {
-  if (typeof folder !== 'string' || folder === '') throw new InputError(`readBundle takes the path of a folder, not ${say(folder)} (open takes URLs)`)
+  if (typeof folder !== 'string' || folder === '')
+    throw new InputError(`readBundle takes the path of a folder, not ${say(folder)} (open takes URLs)`)
   const read = async (name: string): Promise<Found> => {
     const from = join(folder, name)
     const bytes = await withFile(from, 'read', () => readFile(from)).catch((error: unknown) => {
@@ -30,7 +31,7 @@ export async function readBundle(folder: string, choice: Choice = {}): Promise<B
     })
     return { from, ...(bytes && { bytes }) }
   }
-  for (let tries = 1; ; tries++) {
+  for (let tries = 1;; tries++) {
     const { bytes: before } = await read(MANIFEST_FILE)
     try {
       return (await bundleFrom(read, choice)).bundle
@@ -44,7 +45,8 @@ export async function readBundle(folder: string, choice: Choice = {}): Promise<B
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
-export const readSnapshot = (file: string): Promise<Snapshot> => withFile(file, 'read', async () => decodeSnapshot(await readFile(file), file, sha256))
+export const readSnapshot = (file: string): Promise<Snapshot> =>
+  withFile(file, 'read', async () => decodeSnapshot(await readFile(file), file, sha256))
 
 /** Whoever reads the file sees the old snapshot or the new one, and it is on the disk when this returns. */
 export const writeSnapshot = (snapshot: Snapshot, file: string): Promise<void> => replaceFile(file, encodeSnapshot(snapshot, sha256))

@@ -18,7 +18,12 @@ const LASTING: readonly string[] = ['parameters', 'gradients', 'history', 'state
  * Runs a program of a training once more, kernel by kernel, on the inputs that the session holds, and looks at what each of them writes:
  * the first that is not finite names the layer. What outlives the program is as before afterwards. Undefined: all of it is finite.
  */
-export async function findNonFinite(manifest: Manifest, session: Session, program: string, scalars: StepScalars): Promise<Place | undefined> {
+export async function findNonFinite(
+  manifest: Manifest,
+  session: Session,
+  program: string,
+  scalars: StepScalars,
+): Promise<Place | undefined> {
   const { plan } = session
   const { dispatches } = plan.programs[program]!
   const roleOf = (index: number): string => plan.buffers[plan.tensors[index]!.buffer]!.role
@@ -35,13 +40,19 @@ export async function findNonFinite(manifest: Manifest, session: Session, progra
   for (const { name, layer, shape, offset, trainable } of manifest.parameters) {
     for (const [index, data] of before) {
       const { offset: from } = plan.tensors[index]!
-      const holds = roleOf(index) === (trainable ? 'parameters' : 'states') && from <= offset && offset + elementCount(shape) <= from + data.length
+      const holds = roleOf(index) === (trainable ? 'parameters' : 'states') && from <= offset &&
+        offset + elementCount(shape) <= from + data.length
       if (holds && isBroken(data.subarray(offset - from, offset - from + elementCount(shape)))) return { layer, what: `parameter ${name}` }
     }
   }
 
   // What other programs left in the memory they share is not this one's.
-  for (const index of used) if (roleOf(index) === 'scratch' && plan.tensors[index]!.type === 'f32') session.write(index, new Float32Array(elementCount(plan.tensors[index]!.shape, session.batch)))
+  for (const index of used)
+    if (roleOf(index) === 'scratch' && plan.tensors[index]!.type === 'f32')
+      session.write(
+        index,
+        new Float32Array(elementCount(plan.tensors[index]!.shape, session.batch)),
+      )
   // A bundle that was read to be run alone does not say which layers a kernel has.
   const layers = manifest.parameters.map(({ layer }) => layer)
   let found: Place | undefined
@@ -54,7 +65,11 @@ export async function findNonFinite(manifest: Manifest, session: Session, progra
       const broken = written.find((_, k) => isBroken(values[k]!))
       if (broken === undefined) return false
       const layer = layerOf(plan.tensors[broken]!, dispatches[i]!.facts?.layers ?? [], layers) ?? name
-      found = { layer, what: /\.(d|dx\w*|d\w+|gradient|sums|slopes)$/.test(plan.tensors[broken]!.name) ? `the gradients at ${layer}` : `the values of ${layer}` }
+      found = {
+        layer,
+        what: /\.(d|dx\w*|d\w+|gradient|sums|slopes)$/.test(plan.tensors[broken]!.name) ? `the gradients at ${layer}`
+          : `the values of ${layer}`,
+      }
       return true
     })
   } finally {

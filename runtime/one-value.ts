@@ -33,9 +33,14 @@ function oneValueProblem(layers: readonly NormalizationEntry[], program: string,
   const keeps = layers.every(({ stats }) => stats !== 'batch')
   const ways = [
     ...(grows ? [`take a larger batch (batch: 32, --batch 32)`] : []),
-    keeps ? "use the stored statistics (stats: 'global', --stats global)" : 'let the layer keep statistics (leave out its stats: batch) and use those',
+    keeps ? "use the stored statistics (stats: 'global', --stats global)"
+      : 'let the layer keep statistics (leave out its stats: batch) and use those',
     ...(trains ? ['say so if it is meant: allowOneValue: true'] : []),
   ]
-  return `${names} ${layers.length === 1 ? 'normalizes each channel' : 'normalize each channel'} with the statistics of the batch, and at batch ${batch} those rest on one value: `
-    + `${trains ? 'nothing in front of it could learn' : 'what comes out would not depend on what goes in'}. ${ways.join('; or ').replace(/^./, (c) => c.toUpperCase())}`
+  return `${names} ${
+    layers.length === 1 ? 'normalizes each channel' : 'normalize each channel'
+  } with the statistics of the batch, and at batch ${batch} those rest on one value: `
+    + `${trains ? 'nothing in front of it could learn' : 'what comes out would not depend on what goes in'}. ${
+      ways.join('; or ').replace(/^./, (c) => c.toUpperCase())
+    }`
 }

@@ -71,7 +71,10 @@ export interface OpenOptions<S extends NetSpec = AnyNet, P extends Precision = P
  * Throws DeviceError for what the device cannot do, BundleError for files that are not what they should be, InputError for what is
  * handed in, and the signal's reason. `open<Mnist>(...)` knows the names of a net, with `Mnist` of the `bundle.d.ts` beside it.
  */
-export async function open<S extends NetSpec = AnyNet, P extends Precision = 'f32'>(source: BundleSource, options?: OpenOptions<S, P>): Promise<Net<S, P>> {
+export async function open<S extends NetSpec = AnyNet, P extends Precision = 'f32'>(
+  source: BundleSource,
+  options?: OpenOptions<S, P>,
+): Promise<Net<S, P>> {
   if (options?.worker) return await openThere(source, options as OpenOptions) as unknown as Net<S, P>
   return await openLocal(source, options as OpenOptions | undefined) as unknown as Net<S, P>
 }
@@ -80,7 +83,10 @@ export async function open<S extends NetSpec = AnyNet, P extends Precision = 'f3
 async function openThere(source: BundleSource, options: OpenOptions): Promise<Net> {
   checkSource(source)
   const { weights, ...given } = checkOptions('open', options, RULES)
-  const taken: Taken = { ...given, ...(weights !== undefined && { weights: weights === 'fresh' ? weights : copyTensors(weights, 'weights') }) }
+  const taken: Taken = {
+    ...given,
+    ...(weights !== undefined && { weights: weights === 'fresh' ? weights : copyTensors(weights, 'weights') }),
+  }
   taken.signal?.throwIfAborted()
   const { openRemote } = await import('./on-demand.ts')
   return openRemote(source, taken as OpenOptions) as unknown as Promise<Net>
@@ -90,7 +96,10 @@ async function openThere(source: BundleSource, options: OpenOptions): Promise<Ne
 export async function openLocal(source: BundleSource, options?: OpenOptions): Promise<LocalNet> {
   checkSource(source)
   const { weights, ...given } = checkOptions('open', options, RULES)
-  const taken: Taken = { ...given, ...(weights !== undefined && { weights: weights === 'fresh' ? weights : copyTensors(weights, 'weights') }) }
+  const taken: Taken = {
+    ...given,
+    ...(weights !== undefined && { weights: weights === 'fresh' ? weights : copyTensors(weights, 'weights') }),
+  }
   const { signal } = taken
   signal?.throwIfAborted()
   const opening = openNow(source, taken)
@@ -99,7 +108,10 @@ export async function openLocal(source: BundleSource, options?: OpenOptions): Pr
 
 const isFunction = (value: unknown): boolean => typeof value === 'function'
 const RULES: Readonly<Record<keyof OpenOptions, Rule>> = {
-  device: [(v) => ['auto', 'webgpu', 'wasm'].includes(v as string) || isFunction((v as Device | null)?.load), "'auto', 'webgpu', 'wasm' or a device that is handed in (await wasm(), await webgpu())"],
+  device: [
+    (v) => ['auto', 'webgpu', 'wasm'].includes(v as string) || isFunction((v as Device | null)?.load),
+    "'auto', 'webgpu', 'wasm' or a device that is handed in (await wasm(), await webgpu())",
+  ],
   batch: batchRule,
   seed: whole,
   weights: anything,
@@ -107,7 +119,10 @@ const RULES: Readonly<Record<keyof OpenOptions, Rule>> = {
   programs: list,
   storage: oneOf('f32', 'f16', 'auto'),
   allowOneValue: flag,
-  worker: [(v) => typeof v === 'boolean' || isFunction(v) || isFunction((v as Worker | null)?.postMessage), 'true, a Worker, or a function that makes one'],
+  worker: [
+    (v) => typeof v === 'boolean' || isFunction(v) || isFunction((v as Worker | null)?.postMessage),
+    'true, a Worker, or a function that makes one',
+  ],
   fetch: [(v) => isFunction(v) || (typeof v === 'object' && v !== null), 'a function like fetch, or what it takes as its second argument'],
   signal: [(v) => isFunction((v as AbortSignal | null)?.throwIfAborted), 'an AbortSignal'],
   onProgress: call,
@@ -117,15 +132,22 @@ const RULES: Readonly<Record<keyof OpenOptions, Rule>> = {
 type Taken = Omit<OpenOptions, 'weights'> & { readonly weights?: ReadonlyMap<string, TensorData> | 'fresh' }
 
 function checkSource(source: unknown): void {
-  const isObject = typeof source === 'object' && source !== null && ('manifest' in source || source instanceof Map || source instanceof URL || isChosen(source))
+  const isObject = typeof source === 'object' && source !== null &&
+    ('manifest' in source || source instanceof Map || source instanceof URL || isChosen(source))
   if (isObject || (typeof source === 'string' && source !== '')) return
-  throw new InputError(`open takes a bundle: the URL of its folder, 'indexeddb://name', what compile or readBundle gave, a file that a user chose, or a Map of its files; here is ${say(source)}`)
+  throw new InputError(
+    `open takes a bundle: the URL of its folder, 'indexeddb://name', what compile or readBundle gave, a file that a user chose, or a Map of its files; here is ${
+      say(source)
+    }`,
+  )
 }
 
 /** A file, bytes of one, or a list of files. What is in them is asked when they are read. */
 function isChosen(source: object): source is Chosen {
-  const isFile = (each: unknown): boolean => typeof (each as Blob | null)?.arrayBuffer === 'function' && typeof (each as Blob).size === 'number'
-  return source instanceof Uint8Array || source instanceof ArrayBuffer || isFile(source) || ('length' in source && Array.from(source as ArrayLike<unknown>).every(isFile))
+  const isFile = (each: unknown): boolean =>
+    typeof (each as Blob | null)?.arrayBuffer === 'function' && typeof (each as Blob).size === 'number'
+  return source instanceof Uint8Array || source instanceof ArrayBuffer || isFile(source) ||
+    ('length' in source && Array.from(source as ArrayLike<unknown>).every(isFile))
 }
 
 /** Does not wait for what cannot be stopped: it is closed when it is done. */
@@ -147,7 +169,10 @@ async function openNow(source: BundleSource, options: Taken): Promise<LocalNet> 
   const first = places[0]!.open()
   // Whoever awaits it hears of it; until then nobody does.
   first.catch(() => {})
-  const closeFirst = (): Promise<void> => first.then((device) => { if (places[0]!.owned) device.close() }, () => {})
+  const closeFirst = (): Promise<void> =>
+    first.then((device) => {
+      if (places[0]!.owned) device.close()
+    }, () => {})
   let bundle: Readable
   try {
     bundle = await readable(source, options)
@@ -165,7 +190,8 @@ async function openNow(source: BundleSource, options: Taken): Promise<LocalNet> 
       options.signal?.throwIfAborted()
       // What is wrong with the bundle or the options is so on any device.
       if (error instanceof BundleError || error instanceof InputError) throw error
-      if (i >= usable.length - 1) throw failures.length > 0 ? new DeviceError(`${failures.join('; ')}. There: ${(error as Error).message}`) : error
+      if (i >= usable.length - 1)
+        throw failures.length > 0 ? new DeviceError(`${failures.join('; ')}. There: ${(error as Error).message}`) : error
       failures.push(`WebGPU failed, running on the CPU: ${(error as Error)?.message ?? String(error)}`)
     }
   }
@@ -176,7 +202,11 @@ async function resort({ targets }: Readable): Promise<Place> {
   try {
     return await lastResort()
   } catch (error) {
-    throw new DeviceError(`${(error as Error).message}. This bundle runs on ${targets.join(', ') || 'nothing'} alone: with fusenet compile --targets webgpu,wasm it runs on a CPU too`)
+    throw new DeviceError(
+      `${(error as Error).message}. This bundle runs on ${
+        targets.join(', ') || 'nothing'
+      } alone: with fusenet compile --targets webgpu,wasm it runs on a CPU too`,
+    )
   }
 }
 
@@ -204,7 +234,8 @@ interface Readable {
 /** What few pages need is loaded when it is asked for. */
 async function readerFor(source: Exclude<BundleSource, Bundle>, options: Taken): Promise<FileReader> {
   if (source instanceof Map) return readerOf(source)
-  if (typeof source !== 'string' && !(source instanceof URL)) return readerOf(await (await import('./on-demand.ts')).filesOf(source as Chosen))
+  if (typeof source !== 'string' && !(source instanceof URL))
+    return readerOf(await (await import('./on-demand.ts')).filesOf(source as Chosen))
   if (String(source).startsWith('indexeddb:')) return readerOf(await (await import('./on-demand.ts')).netFiles(source))
   return fetchFiles(source, options)
 }
@@ -214,7 +245,8 @@ async function readable(source: BundleSource, options: Taken): Promise<Readable>
     checkBundle(source)
     const { plans } = source.manifest
     return {
-      manifest: source.manifest, targets: Object.keys(plans),
+      manifest: source.manifest,
+      targets: Object.keys(plans),
       programsOf: (target) => Object.keys(plans[target]?.programs ?? {}),
       load: async () => source,
     }
@@ -227,14 +259,24 @@ async function readable(source: BundleSource, options: Taken): Promise<Readable>
     targets: Object.keys(plans),
     whole: () => stored.load({ weights: false }),
     programsOf: (target) => plans[target]?.parts.flatMap((part) => part.programs) ?? [],
-    load: (target, programs, { relaxed }) => stored.load({
-      ...(plans[target] && { targets: [target] }), ...(programs && { programs }),
-      ...(relaxed !== undefined && { modules: relaxed ? 'relaxed' : 'plain' }), facts: false, weights: options.weights === undefined,
-    }),
+    load: (target, programs, { relaxed }) =>
+      stored.load({
+        ...(plans[target] && { targets: [target] }),
+        ...(programs && { programs }),
+        ...(relaxed !== undefined && { modules: relaxed ? 'relaxed' : 'plain' }),
+        facts: false,
+        weights: options.weights === undefined,
+      }),
   }
 }
 
-async function openOn({ owned }: Place, opening: Promise<Device>, readable: Readable, options: Taken, notes: readonly string[]): Promise<LocalNet> {
+async function openOn(
+  { owned }: Place,
+  opening: Promise<Device>,
+  readable: Readable,
+  options: Taken,
+  notes: readonly string[],
+): Promise<LocalNet> {
   const device = await opening
   try {
     const storage = chooseStorage(options, readable.targets, device)
@@ -252,7 +294,19 @@ async function openOn({ owned }: Place, opening: Promise<Device>, readable: Read
     options.signal?.throwIfAborted()
     const session = await device.load(bundle, batch, programs, storage)
     try {
-      const net = new LocalNet({ bundle, device, ownsDevice: owned, session, storage, programs, held, allowOneValue: options.allowOneValue, seed, notes: note === undefined ? notes : [...notes, note], ...(readable.whole && { whole: readable.whole }) })
+      const net = new LocalNet({
+        bundle,
+        device,
+        ownsDevice: owned,
+        session,
+        storage,
+        programs,
+        held,
+        allowOneValue: options.allowOneValue,
+        seed,
+        notes: note === undefined ? notes : [...notes, note],
+        ...(readable.whole && { whole: readable.whole }),
+      })
       await net.reset()
       options.signal?.throwIfAborted()
       return net
@@ -267,7 +321,10 @@ async function openOn({ owned }: Place, opening: Promise<Device>, readable: Read
 }
 
 /** Few nets start from another one's weights. */
-async function fitting(bundle: Bundle, handed: ReadonlyMap<string, TensorData>): Promise<{ weights: ReadonlyMap<string, TensorData>; note: string }> {
+async function fitting(
+  bundle: Bundle,
+  handed: ReadonlyMap<string, TensorData>,
+): Promise<{ weights: ReadonlyMap<string, TensorData>; note: string }> {
   const { matchWeights, sayMatch } = await import('./on-demand.ts')
   const match = matchWeights(bundle, handed)
   return { weights: match.weights, note: sayMatch(match) }
@@ -279,16 +336,26 @@ function settle(options: Taken, { manifest, weights }: Bundle): { batch: number;
   if (!options.allowOneValue) checkValues(manifest, (options.programs ?? []).map((name) => programFor(manifest, name)), batch)
   const known = new Set(manifest.parameters.map((p) => p.name))
   const strange = [...(weights?.keys() ?? [])].filter((name) => !known.has(name))
-  if (strange.length) throw new InputError(`these weights are not of this net: ${strange.map((name) => `${plain(name, 60)}${didYouMean(name, [...known])}`).join(', ')} (it has ${[...known].join(', ') || 'no parameters'})`)
+  if (strange.length)
+    throw new InputError(
+      `these weights are not of this net: ${
+        strange.map((name) => `${plain(name, 60)}${didYouMean(name, [...known])}`).join(', ')
+      } (it has ${[...known].join(', ') || 'no parameters'})`,
+    )
   return { batch, seed }
 }
 
 function chooseStorage({ storage = 'f32', programs }: Taken, plans: readonly string[], { name, half = false }: Device): Storage {
   if (storage === 'f32') return 'f32'
   const isThere = plans.includes(HALF_PLAN)
-  if (storage === 'auto') return half && isThere && name === 'webgpu' && programs?.every((program) => HALF_PROGRAMS.includes(program)) ? 'f16' : 'f32'
+  if (storage === 'auto')
+    return half && isThere && name === 'webgpu' && programs?.every((program) => HALF_PROGRAMS.includes(program)) ? 'f16' : 'f32'
   if (name !== 'webgpu') throw new DeviceError(`f16 storage is for WebGPU, this net would run on ${name}: leave storage out`)
-  if (!half) throw new DeviceError("this adapter has no shader-f16, so it cannot store f16: leave storage out (or 'auto', which takes f16 where it can)")
-  if (!isThere) throw new InputError("this bundle holds no plan with f16 storage: compile it with storage: 'f16' (fusenet compile --storage f16)")
+  if (!half)
+    throw new DeviceError(
+      "this adapter has no shader-f16, so it cannot store f16: leave storage out (or 'auto', which takes f16 where it can)",
+    )
+  if (!isThere)
+    throw new InputError("this bundle holds no plan with f16 storage: compile it with storage: 'f16' (fusenet compile --storage f16)")
   return 'f16'
 }

@@ -53,7 +53,12 @@ export class ParameterStore {
       const data = values[i]!
       return [name, { shape, type: data instanceof Float64Array ? 'f64' : 'f32', data }]
     }))
-    const parameters = this.#entries.map((p): [string, TensorData] => [p.name, read.get(p.name) ?? this.#unread.get(p.name) ?? { shape: p.shape, type: 'f32', data: initialValues(p, this.#seed) }])
+    const parameters = this.#entries.map((
+      p,
+    ): [string, TensorData] => [
+      p.name,
+      read.get(p.name) ?? this.#unread.get(p.name) ?? { shape: p.shape, type: 'f32', data: initialValues(p, this.#seed) },
+    ])
     return new Map([...parameters, ...read])
   }
 
@@ -79,11 +84,14 @@ export class ParameterStore {
       if (!shape) {
         if (strict) wrong.push(`there is no ${what} ${name}`)
       } else if (showShape(value.shape) !== showShape(shape)) wrong.push(`${name} is ${showShape(shape)}, not ${showShape(value.shape)}`)
-      else if (value.data.length !== elementCount(shape)) wrong.push(`${name} ${showShape(shape)} takes ${elementCount(shape)} numbers, here are ${value.data.length}`)
+      else if (value.data.length !== elementCount(shape))
+        wrong.push(`${name} ${showShape(shape)} takes ${elementCount(shape)} numbers, here are ${value.data.length}`)
       else if (stretch) writes.push([stretch, asNumbers(value)])
       else unread.set(name, value)
     }
-    if (strict) for (const name of new Set([...stretches.keys(), ...shapes.keys()])) if (!values.has(name)) wrong.push(`${name} is missing`)
+    if (strict) {
+      for (const name of new Set([...stretches.keys(), ...shapes.keys()])) if (!values.has(name)) wrong.push(`${name} is missing`)
+    }
     if (wrong.length) throw new InputError(`these ${what}s do not fit the net:\n  ${wrong.join('\n  ')}`)
     return { stretches: writes, unread }
   }

@@ -53,9 +53,13 @@ export class ConfusionCounter {
     const found = outputs.flatMap((output) => {
       const label = output.scores === undefined ? undefined : inputs.find(({ name }) => name === output.scores)
       // Of several outputs that score a label, as logits and their softmax, all would say the same.
-      return label?.classes !== undefined && output.shape[1] === label.classes && outputs.find(({ scores }) => scores === output.scores) === output ? [new ConfusionCounter(label, output)] : []
+      return label?.classes !== undefined && output.shape[1] === label.classes &&
+          outputs.find(({ scores }) => scores === output.scores) === output ? [new ConfusionCounter(label, output)] : []
     })
-    if (found.length === 0) throw new InputError('perClass: the net has no output that scores the classes of a label: give out what goes into the loss, or its softmax (output prob = softmax(logits))')
+    if (found.length === 0)
+      throw new InputError(
+        'perClass: the net has no output that scores the classes of a label: give out what goes into the loss, or its softmax (output prob = softmax(logits))',
+      )
     return found
   }
 
@@ -87,10 +91,22 @@ export class ConfusionCounter {
       const support = row.reduce((sum, n) => sum + n, this.#unscored[label]!)
       const predicted = confusion.reduce((sum, other) => sum + other[label]!, 0)
       return {
-        label, ...(names?.[label] !== undefined && { name: names[label]! }), support, predicted,
-        ...(predicted > 0 && { precision: right / predicted }), ...(support > 0 && { recall: right / support }), ...(support + predicted > 0 && { f1: (2 * right) / (support + predicted) }),
+        label,
+        ...(names?.[label] !== undefined && { name: names[label]! }),
+        support,
+        predicted,
+        ...(predicted > 0 && { precision: right / predicted }),
+        ...(support > 0 && { recall: right / support }),
+        ...(support + predicted > 0 && { f1: (2 * right) / (support + predicted) }),
       }
     })
-    return { label: this.label.name, output: this.output.name, classes, confusion, ignored: this.#ignored, unscored: this.#unscored.reduce((sum, n) => sum + n, 0) }
+    return {
+      label: this.label.name,
+      output: this.output.name,
+      classes,
+      confusion,
+      ignored: this.#ignored,
+      unscored: this.#unscored.reduce((sum, n) => sum + n, 0),
+    }
   }
 }

@@ -48,7 +48,7 @@ export function stream(seed: number, name: string): Stream {
     integer: (i, below) => Math.floor(unit(...at(i, 0)) * below),
     // Marsaglia's polar method: a point of the unit disc; 1 in 5 is drawn again.
     gaussian(i) {
-      for (let attempt = 0; ; attempt++) {
+      for (let attempt = 0;; attempt++) {
         const [a, b] = at(i, attempt)
         const x = a / 2 ** 31 - 1
         const y = b / 2 ** 31 - 1

@@ -22,7 +22,9 @@ export class RunQueue {
     const result = this.#tail.then(() => {
       this.refuseClosed()
       return work()
-    }).finally(() => { this.#waiting-- })
+    }).finally(() => {
+      this.#waiting--
+    })
     this.#tail = result.catch(() => {})
     return result
   }

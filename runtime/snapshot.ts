@@ -25,8 +25,10 @@ export const HISTORY = 'history/'
 /** A snapshot as it is handed in. Throws InputError for what is none. */
 export function checkSnapshot(snapshot: Snapshot): Snapshot {
   const { step, seed, identity } = snapshot ?? {}
-  if (!Number.isSafeInteger(step) || step < 0 || !Number.isSafeInteger(seed)) throw new InputError(`a snapshot has a step from 0 on, a seed and tensors; here are step ${say(step)}, seed ${say(seed)}`)
-  if (identity !== undefined && (typeof identity !== 'object' || identity === null)) throw new InputError(`the identity of a snapshot is an object, here is ${say(identity)}`)
+  if (!Number.isSafeInteger(step) || step < 0 || !Number.isSafeInteger(seed))
+    throw new InputError(`a snapshot has a step from 0 on, a seed and tensors; here are step ${say(step)}, seed ${say(seed)}`)
+  if (identity !== undefined && (typeof identity !== 'object' || identity === null))
+    throw new InputError(`the identity of a snapshot is an object, here is ${say(identity)}`)
   return snapshot
 }
 
@@ -37,8 +39,12 @@ type Hash = (bytes: Uint8Array) => string
 /** As a safetensors file. It carries the SHA-256 of itself, taken while zeros stand in the place of the hash. `hash`: a faster one, if there is. */
 export function encodeSnapshot({ step, seed, tensors, identity, about }: Snapshot, hash: Hash = sha256Of): Uint8Array {
   const bytes = writeSafetensors(tensors, {
-    format: FORMAT, sha256: '0'.repeat(64), step: String(step), seed: String(seed),
-    ...(identity && { identity: JSON.stringify(identity) }), ...(about && { about: JSON.stringify(about) }),
+    format: FORMAT,
+    sha256: '0'.repeat(64),
+    step: String(step),
+    seed: String(seed),
+    ...(identity && { identity: JSON.stringify(identity) }),
+    ...(about && { about: JSON.stringify(about) }),
   })
   const at = placeOfHash(bytes)!
   bytes.set(new TextEncoder().encode(hash(bytes)), at.from)
@@ -50,14 +56,18 @@ export function decodeSnapshot(bytes: Uint8Array, what = 'snapshot', hash: Hash 
   const { tensors, metadata } = readSafetensors(bytes, what)
   const step = Number(metadata['step'])
   const seed = Number(metadata['seed'])
-  if (metadata['format'] !== FORMAT || !Number.isSafeInteger(step) || step < 0 || !Number.isSafeInteger(seed)) throw new InputError(`${what}: not a snapshot of a training`)
+  if (metadata['format'] !== FORMAT || !Number.isSafeInteger(step) || step < 0 || !Number.isSafeInteger(seed))
+    throw new InputError(`${what}: not a snapshot of a training`)
   const place = placeOfHash(bytes)
-  if (!place || place.hash !== metadata['sha256']) throw new InputError(`${what}: it carries no checksum, so it is of an earlier fusenet, or damaged`)
+  if (!place || place.hash !== metadata['sha256'])
+    throw new InputError(`${what}: it carries no checksum, so it is of an earlier fusenet, or damaged`)
   const zeroed = new Uint8Array(bytes)
   zeroed.fill(0x30, place.from, place.from + 64)
   if (hash(zeroed) !== place.hash) throw new InputError(`${what}: it is damaged: its checksum is another`)
   return {
-    step, seed, tensors,
+    step,
+    seed,
+    tensors,
     ...(metadata['identity'] !== undefined && { identity: parseIdentity(metadata['identity'], what) }),
     ...(metadata['about'] !== undefined && { about: parseAbout(metadata['about'], what) }),
   }
@@ -75,7 +85,8 @@ function placeOfHash(bytes: Uint8Array): { from: number; hash: string } | undefi
 function parseAbout(text: string, what: string): Record<string, string> {
   try {
     const value: unknown = JSON.parse(text)
-    if (typeof value === 'object' && value !== null && !Array.isArray(value) && Object.values(value).every((v) => typeof v === 'string')) return value as Record<string, string>
+    if (typeof value === 'object' && value !== null && !Array.isArray(value) && Object.values(value).every((v) => typeof v === 'string'))
+      return value as Record<string, string>
   } catch {
     // As for a value of another form.
   }

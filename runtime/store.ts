@@ -43,7 +43,12 @@ function around(plan: Plan, stretch: Stretch): { index: number; from: number; wh
 
 function placeOf(plan: Plan, stretch: Stretch): NonNullable<ReturnType<typeof around>> {
   const place = around(plan, stretch)
-  if (!place) throw new DeviceError(`no tensor of the plan holds elements ${stretch.offset} to ${stretch.offset + stretch.length} of ${plan.buffers[stretch.buffer]?.name}`)
+  if (!place)
+    throw new DeviceError(
+      `no tensor of the plan holds elements ${stretch.offset} to ${stretch.offset + stretch.length} of ${
+        plan.buffers[stretch.buffer]?.name
+      }`,
+    )
   return place
 }
 

@@ -58,7 +58,16 @@ export interface TrainEvent {
  * updates may have followed by then, none of which wrote such a number. An epoch leaves out what does not fill a batch; each epoch it is others.
  */
 export async function* trainLoop(net: LocalNet, given: Dataset, options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
-  checkOptions('train', options, { epochs: positive, steps: positive, total: flag, ahead: whole, stats: oneOf('batch', 'global'), keepGoing: flag, augment: flag, freeze: list })
+  checkOptions('train', options, {
+    epochs: positive,
+    steps: positive,
+    total: flag,
+    ahead: whole,
+    stats: oneOf('batch', 'global'),
+    keepGoing: flag,
+    augment: flag,
+    freeze: list,
+  })
   checkDataset(given)
   const { freeze = [] } = options
   if (freeze.length === 0) return yield* updates(net, given, options)
@@ -81,7 +90,8 @@ async function* updates(net: LocalNet, given: Dataset, options: TrainOptions): A
   const accumulate = train?.accumulate ?? 1
   const perStep = net.batch * accumulate
   const stepsPerEpoch = Math.floor(dataset.length / perStep)
-  if (stepsPerEpoch < 1) throw new InputError(`the dataset has ${dataset.length} samples, an update takes ${perStep}: open the net with a smaller batch`)
+  if (stepsPerEpoch < 1)
+    throw new InputError(`the dataset has ${dataset.length} samples, an update takes ${perStep}: open the net with a smaller batch`)
   const { from } = await net.begin(plain, [...fields.values()], { ...options, stats })
   const { steps, totalSteps } = lengthOf(net, options, from, stepsPerEpoch)
   const horizon = { stepsPerEpoch, totalSteps }
@@ -120,8 +130,14 @@ async function* updates(net: LocalNet, given: Dataset, options: TrainOptions): A
     next = t + 1 < steps ? readStep(t + 1) : undefined
     next?.catch(() => {})
     const event = {
-      step, steps, epoch: epochOf(t), stepsPerEpoch, epochEnd: (step - from) % stepsPerEpoch === 0, rate,
-      testDue: isDue(step, testEvery), snapshotDue: isDue(step, snapshotEvery),
+      step,
+      steps,
+      epoch: epochOf(t),
+      stepsPerEpoch,
+      epochEnd: (step - from) % stepsPerEpoch === 0,
+      rate,
+      testDue: isDue(step, testEvery),
+      snapshotDue: isDue(step, snapshotEvery),
     }
     waiting.push(async () => ({ ...event, loss: await loss.catch((error) => broken(error, t)) }))
     const settle = event.epochEnd || event.testDue || event.snapshotDue || step === steps
@@ -133,11 +149,19 @@ async function* updates(net: LocalNet, given: Dataset, options: TrainOptions): A
  * The update at which to stop, and the length that schedules up to the end (`poly`, `cosine`) count in: the file's or, where it names none or
  * more is asked for, up to where this ends. So a training that is asked for in parts follows the same schedule as one in one piece.
  */
-function lengthOf(net: LocalNet, { epochs, steps, total }: TrainOptions, from: number, stepsPerEpoch: number): { steps: number; totalSteps: number } {
+function lengthOf(
+  net: LocalNet,
+  { epochs, steps, total }: TrainOptions,
+  from: number,
+  stepsPerEpoch: number,
+): { steps: number; totalSteps: number } {
   const { train } = net.manifest
   const filed = train?.steps ?? (train?.epochs === undefined ? undefined : train.epochs * stepsPerEpoch)
   const asked = steps ?? (epochs === undefined ? undefined : epochs * stepsPerEpoch)
   const end = asked !== undefined ? (total ? from : net.steps) + asked : filed !== undefined ? from + filed : net.steps + stepsPerEpoch
-  if (end <= net.steps) throw new NothingLeftError(`nothing is left to do: ${net.steps - from} updates are done, of ${end - from} in all; say how many more by epochs or steps`)
+  if (end <= net.steps)
+    throw new NothingLeftError(
+      `nothing is left to do: ${net.steps - from} updates are done, of ${end - from} in all; say how many more by epochs or steps`,
+    )
   return { steps: end, totalSteps: total ? end : Math.max(end, from + (filed ?? 0)) }
 }

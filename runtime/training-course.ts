@@ -1,5 +1,6 @@
 import type { Dataset } from './data/dataset.ts'
-import { type Course, type DataIdentity, dataIdentity, identityOf, namesOf, NO_COURSE, refuseContradictions, sameData, type TrainingIdentity } from './identity.ts'
+import { type Course, type DataIdentity, dataIdentity, identityOf, namesOf, NO_COURSE, refuseContradictions, sameData,
+  type TrainingIdentity } from './identity.ts'
 import type { Manifest } from '../bundle/format.ts'
 import type { Frozen } from './frozen.ts'
 import type { TrainStats } from '../bundle/programs.ts'
@@ -30,12 +31,17 @@ export class TrainingCourse {
     // What was compiled without cannot have learned; what is frozen besides, `train` asks.
     const there = new Set(identity.frozen?.split(', '))
     const { compiled } = this.#frozen
-    refuseContradictions({ ...this.identity, ...NO_COURSE, frozen: namesOf(compiled) }, { ...identity, ...NO_COURSE, frozen: namesOf(compiled.filter((name) => there.has(name))) })
+    refuseContradictions({ ...this.identity, ...NO_COURSE, frozen: namesOf(compiled) }, {
+      ...identity,
+      ...NO_COURSE,
+      frozen: namesOf(compiled.filter((name) => there.has(name))),
+    })
   }
 
   /** Goes on as a snapshot says. One that was made by hand does not say what it went over: then its epochs count from the start. */
   restore(identity: TrainingIdentity | undefined): void {
-    this.#course = identity?.data ? { data: identity.data, stats: identity.stats, augmented: identity.augmented, frozen: identity.frozen, restored: true } : undefined
+    this.#course = identity?.data
+      ? { data: identity.data, stats: identity.stats, augmented: identity.augmented, frozen: identity.frozen, restored: true } : undefined
     this.#from = identity ? undefined : 0
   }
 
@@ -48,12 +54,21 @@ export class TrainingCourse {
    * What a training does first: data that go on are those of the snapshot that was restored, or InputError; others than before begin anew, at
    * update `at`. `fields`: of the dataset, those that are read.
    */
-  async begin(dataset: Dataset, fields: readonly string[], { stats, augment }: { readonly stats?: TrainStats; readonly augment?: boolean }, at: () => number): Promise<DataIdentity> {
+  async begin(
+    dataset: Dataset,
+    fields: readonly string[],
+    { stats, augment }: { readonly stats?: TrainStats; readonly augment?: boolean },
+    at: () => number,
+  ): Promise<DataIdentity> {
     const found = await dataIdentity(dataset, fields)
     const course = this.#course
     const changes = (this.#manifest.train?.augment ?? []).length > 0
     const frozen = namesOf(this.#frozen.names)
-    const said = { ...(stats === 'global' && { stats }), ...(changes && augment === false && { augmented: augment }), ...(frozen && { frozen }) }
+    const said = {
+      ...(stats === 'global' && { stats }),
+      ...(changes && augment === false && { augmented: augment }),
+      ...(frozen && { frozen }),
+    }
     if (course) {
       const data = { ...found, from: course.data.from }
       if (course.restored) refuseContradictions({ ...this.identity, ...NO_COURSE, ...said, data }, this.identity)

@@ -46,7 +46,10 @@ export function joinTypes(entry = join(root, 'runtime', 'index.ts'), renamed = {
     const key = `${found.file} ${found.name}`
     if (taken.has(key)) return
     const holder = names.get(found.name)
-    if (holder !== undefined && holder !== found.file) throw new Error(`${relative(root, holder)} and ${relative(root, found.file)} both declare ${found.name}: give one of them another name`)
+    if (holder !== undefined && holder !== found.file)
+      throw new Error(
+        `${relative(root, holder)} and ${relative(root, found.file)} both declare ${found.name}: give one of them another name`,
+      )
     names.set(found.name, found.file)
     const { code, uses } = moduleOf(found.file).declarations.get(found.name)
     taken.set(key, code)
@@ -54,7 +57,8 @@ export function joinTypes(entry = join(root, 'runtime', 'index.ts'), renamed = {
   }
   const exported = [...exportsOf(entry)].sort()
   for (const name of exported) take(entry, name)
-  const rename = (code) => Object.entries(renamed).reduce((text, [from, to]) => text.replace(new RegExp(`(?<![.\\w$'"\`])${from}(?=[<(])`, 'g'), to), code)
+  const rename = (code) =>
+    Object.entries(renamed).reduce((text, [from, to]) => text.replace(new RegExp(`(?<![.\\w$'"\`])${from}(?=[<(])`, 'g'), to), code)
   const list = exported.map((name) => {
     // Under another name than it is declared by, maybe.
     const found = declared(entry, name)
@@ -73,7 +77,9 @@ function read(file) {
   const at = (source) => join(dirname(file), source.value)
   let end = 0
   for (const statement of program.body) {
-    const lead = comments.filter((comment) => comment.start >= end && comment.end <= statement.start && comment.value.startsWith('*')).at(-1)
+    const lead = comments.filter((comment) => comment.start >= end && comment.end <= statement.start && comment.value.startsWith('*')).at(
+      -1,
+    )
     end = statement.end
     const declare = (declaration) => {
       const text = code.slice(declaration.start, declaration.end).replace(/^(?!declare\b|interface\b|type\b)/, 'declare ')
@@ -82,15 +88,19 @@ function read(file) {
       for (const name of namesOf(declaration)) {
         // Of one that is overloaded all.
         const known = module.declarations.get(name)
-        module.declarations.set(name, { code: known ? `${known.code}\n${doc}${text}` : doc + text, uses: new Set([...known?.uses ?? [], ...uses]) })
+        module.declarations.set(name, {
+          code: known ? `${known.code}\n${doc}${text}` : doc + text,
+          uses: new Set([...known?.uses ?? [], ...uses]),
+        })
       }
       return namesOf(declaration)
     }
     if (statement.type === 'ImportDeclaration') {
-      for (const { local, imported } of statement.specifiers) module.imports.set(local.name, { file: at(statement.source), name: imported.name })
+      for (const { local, imported } of statement.specifiers)
+        module.imports.set(local.name, { file: at(statement.source), name: imported.name })
     } else if (statement.type === 'ExportAllDeclaration') module.stars.push(at(statement.source))
     else if (statement.type === 'ExportNamedDeclaration') {
-      if (statement.declaration) for (const name of declare(statement.declaration)) module.exported.add(name)
+      if (statement.declaration) { for (const name of declare(statement.declaration)) module.exported.add(name) }
       for (const { local, exported } of statement.specifiers) {
         if (statement.source) module.reExports.set(exported.name, { file: at(statement.source), name: local.name })
         else module.exported.add(exported.name)

@@ -7,7 +7,11 @@ import { register } from 'node:module'
 import { join } from 'node:path'
 
 // TypeDoc reads programs through the interface that TypeScript has until version 6.
-register(`data:text/javascript,${encodeURIComponent("export const resolve = (name, context, next) => next(name === 'typescript' ? 'typescript-6' : name, context)")}`)
+register(
+  `data:text/javascript,${
+    encodeURIComponent("export const resolve = (name, context, next) => next(name === 'typescript' ? 'typescript-6' : name, context)")
+  }`,
+)
 
 /** What the code that a plugin writes imports, and nobody else. */
 const UNTOLD = ['./vite/hot']
@@ -79,7 +83,10 @@ export async function writeLibraryPages(out) {
       module.comment = new Comment([{ kind: 'text', text: `${said[0].toUpperCase()}${said.slice(1)}.` }])
       // Of the format types alone are exported, and no constant or function that lies beside them.
       for (const child of module.children?.slice() ?? []) {
-        if (child.kindOf([ReflectionKind.Variable, ReflectionKind.Function]) && project.getSymbolIdFromReflection(child)?.packagePath === 'bundle/format.ts') project.removeReflection(child)
+        if (
+          child.kindOf([ReflectionKind.Variable, ReflectionKind.Function]) &&
+          project.getSymbolIdFromReflection(child)?.packagePath === 'bundle/format.ts'
+        ) project.removeReflection(child)
       }
     }
   })
@@ -92,5 +99,8 @@ export async function writeLibraryPages(out) {
     const names = [...modules.values()].find((all) => all.includes(module.name))
     return `| ${names.map((one) => `[\`${one}\`](${module.name}.md)`).join(', ')} | ${meaning(module.name)} |`
   })
-  await writeFile(join(out, 'index.md'), `# The library\n\nWhat can be imported, from the doc comments of the code.\n\n| import | |\n| --- | --- |\n${rows.join('\n')}\n`)
+  await writeFile(
+    join(out, 'index.md'),
+    `# The library\n\nWhat can be imported, from the doc comments of the code.\n\n| import | |\n| --- | --- |\n${rows.join('\n')}\n`,
+  )
 }

@@ -4,7 +4,8 @@
  * the same checks.
  */
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync,
+  writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
@@ -25,7 +26,7 @@ const OPTIONAL = {
 
 /** y = 2 x0 - x1 + 0.5, and what it gives for (3, 1) and (0, -1). */
 const LINE = 'net line { input x: f32[2] y = x -> fc(1) as fc output y_ = y }\n'
-const LINE_WEIGHTS = '{ \'fc.weight\': [2, -1], \'fc.bias\': [0.5] }'
+const LINE_WEIGHTS = "{ 'fc.weight': [2, -1], 'fc.bias': [0.5] }"
 const LINE_X = '[3, 1, 0, -1]'
 const LINE_Y = [5.5, 1.5]
 /** The mean of each channel of a picture. */
@@ -48,16 +49,38 @@ export function prepare() {
   // Its dependencies as they lie here: nothing is asked of a registry.
   const { dependencies = {} } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   const given = Object.keys(dependencies).map((name) => join(root, 'node_modules', name))
-  npm(project, 'install', '--prefer-offline', '--install-links', '--ignore-scripts', '--no-audit', '--no-fund', '--silent', join(folder, filename), ...given)
+  npm(
+    project,
+    'install',
+    '--prefer-offline',
+    '--install-links',
+    '--ignore-scripts',
+    '--no-audit',
+    '--no-fund',
+    '--silent',
+    join(folder, filename),
+    ...given,
+  )
   return { folder, clone, project, tarball: join(folder, filename), packedBytes: size, files: files.map(({ path }) => path) }
 }
 
 /** What is checked, and a figure where there is one. They throw an Error that says what is wrong. */
 export const CHECKS = {
   'npm pack gives all that belongs to it and nothing that was left over': ({ files, packedBytes, clone }) => {
-    const needed = ['LICENSE', 'README.md', 'package.json', 'samples/mnist.net', 'docs/install.md', ...namedIn(JSON.parse(readFileSync(join(clone, 'package.json'), 'utf8'))), ...['CHANGELOG.md'].filter((name) => existsSync(join(clone, name)))]
+    const needed = [
+      'LICENSE',
+      'README.md',
+      'package.json',
+      'samples/mnist.net',
+      'docs/install.md',
+      ...namedIn(JSON.parse(readFileSync(join(clone, 'package.json'), 'utf8'))),
+      ...['CHANGELOG.md'].filter((name) => existsSync(join(clone, name))),
+    ]
     const absent = needed.filter((name) => !files.includes(name))
-    const strange = files.filter((name) => /tsbuildinfo|\.map$|node_modules|\.tgz$|(?:^|\/)\.|^(?:test|scripts|findings|cli|compiler|dsl|measure)\/|docs\/(?:\.vitepress|library)/.test(name))
+    const strange = files.filter((name) =>
+      /tsbuildinfo|\.map$|node_modules|\.tgz$|(?:^|\/)\.|^(?:test|scripts|findings|cli|compiler|dsl|measure)\/|docs\/(?:\.vitepress|library)/
+        .test(name)
+    )
     if (absent.length + strange.length > 0) throw new Error(`absent: ${absent}; left over: ${strange}`)
     return `${files.length} files, ${kilobytes(packedBytes)} packed`
   },
@@ -65,8 +88,12 @@ export const CHECKS = {
   'links and pictures of its pages lead to what is in it': ({ project, files }) => {
     const lost = files.filter((name) => name.endsWith('.md')).flatMap((name) => {
       const text = readFileSync(join(project, 'node_modules', 'fusenet', name), 'utf8').replace(/^ *```[^]*?^ *```$/gm, '')
-      const targets = [...text.matchAll(/\]\(([^)\s#]+)[^)\s]*\)/g)].map(([, target]) => target).filter((target) => !/^[a-z]+:/.test(target))
-      return targets.filter((target) => !existsSync(join(project, 'node_modules', 'fusenet', dirname(name), target))).map((target) => `${name}: ${target}`)
+      const targets = [...text.matchAll(/\]\(([^)\s#]+)[^)\s]*\)/g)].map(([, target]) => target).filter((target) =>
+        !/^[a-z]+:/.test(target)
+      )
+      return targets.filter((target) => !existsSync(join(project, 'node_modules', 'fusenet', dirname(name), target))).map((target) =>
+        `${name}: ${target}`
+      )
     })
     if (lost.length > 0) throw new Error(lost.join('; '))
   },
@@ -84,7 +111,10 @@ export const CHECKS = {
     const { publint } = await import('publint')
     const { formatMessage } = await import('publint/utils')
     const bytes = readFileSync(tarball)
-    const { messages, pkg } = await publint({ pack: { tarball: bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) }, strict: true })
+    const { messages, pkg } = await publint({
+      pack: { tarball: bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) },
+      strict: true,
+    })
     if (messages.length > 0) throw new Error(messages.map((message) => formatMessage(message, pkg)).join('\n'))
   },
 
@@ -96,14 +126,24 @@ export const CHECKS = {
     if (!types || left.length > 0) throw new Error(JSON.stringify(left.length > 0 ? left : types, null, 1))
   },
 
-  ...Object.fromEntries(['typescript-5.9', 'typescript'].flatMap((compiler) => [['bundler', 'esnext'], ['node16', 'node16']].map(([moduleResolution, module]) =>
-    [`${compiler}, moduleResolution ${moduleResolution}, skipLibCheck false: types are right and mistakes are errors`, ({ project }) => {
-      typeCheck(project, compiler, { moduleResolution, module })
-    }]))),
+  ...Object.fromEntries(
+    ['typescript-5.9', 'typescript'].flatMap((compiler) =>
+      [['bundler', 'esnext'], ['node16', 'node16']].map((
+        [moduleResolution, module],
+      ) => [
+        `${compiler}, moduleResolution ${moduleResolution}, skipLibCheck false: types are right and mistakes are errors`,
+        ({ project }) => {
+          typeCheck(project, compiler, { moduleResolution, module })
+        },
+      ])
+    ),
+  ),
 
   'typescript, skipLibCheck false: the configuration of a bundler, and a page that imports a net': ({ project }) => {
     const plugins = Object.keys(packageOf(project).exports).filter((entry) => FOR_BUILDS.test(entry) && entry.split('/').length === 2)
-    writeFileSync(join(project, 'types', 'build.ts'), `/// <reference types="fusenet/vite/client" />
+    writeFileSync(
+      join(project, 'types', 'build.ts'),
+      `/// <reference types="fusenet/vite/client" />
 ${plugins.map((entry, i) => `import plugin${i} from ${JSON.stringify(entry.replace('.', 'fusenet'))}`).join('\n')}
 import line from './line.net'
 export const plugins: unknown[] = [${plugins.map((_, i) => `plugin${i}`)}]
@@ -111,15 +151,26 @@ plugin0({ programs: ['infer'] })
 // @ts-expect-error no name of an option
 plugin0({ program: ['infer'] })
 export const y = async (): Promise<unknown> => (await line.open({ batch: 1 })).run({ x: [1, 2] })
-`)
+`,
+    )
     // As it stands beside a configuration, which runs in Node.
-    compileTypes(project, 'typescript', { module: 'esnext', moduleResolution: 'bundler', lib: ['es2023', 'dom', 'dom.iterable'], types: ['node'], typeRoots: [join(root, 'node_modules', '@types')] }, ['build.ts'])
+    compileTypes(project, 'typescript', {
+      module: 'esnext',
+      moduleResolution: 'bundler',
+      lib: ['es2023', 'dom', 'dom.iterable'],
+      types: ['node'],
+      typeRoots: [join(root, 'node_modules', '@types')],
+    }, ['build.ts'])
     return plugins.join(', ')
   },
 
   'a server without a window: every entry loads, and a net infers': ({ project }) => {
-    const entries = Object.keys(packageOf(project).exports).map((entry) => entry.replace(/^\./, 'fusenet')).filter((entry) => !/json$|\/worker$/.test(entry) && !FOR_BUILDS.test(entry))
-    writeFileSync(join(project, 'server.mjs'), `
+    const entries = Object.keys(packageOf(project).exports).map((entry) => entry.replace(/^\./, 'fusenet')).filter((entry) =>
+      !/json$|\/worker$/.test(entry) && !FOR_BUILDS.test(entry)
+    )
+    writeFileSync(
+      join(project, 'server.mjs'),
+      `
       ${entries.map((entry) => `import ${JSON.stringify(entry)}`).join('\n')}
       import { compile } from 'fusenet/compiler'
       import { open } from 'fusenet/runtime'
@@ -127,7 +178,8 @@ export const y = async (): Promise<unknown> => (await line.open({ batch: 1 })).r
       await net.setParameters(${LINE_WEIGHTS})
       const { y_ } = await net.run({ x: Float32Array.from(${LINE_X}) })
       net.close()
-      console.log(JSON.stringify([typeof window, [...y_]]))`)
+      console.log(JSON.stringify([typeof window, [...y_]]))`,
+    )
     same(run(project, process.execPath, 'server.mjs').trim(), JSON.stringify(['undefined', LINE_Y]))
     return entries.join(', ')
   },
@@ -135,16 +187,27 @@ export const y = async (): Promise<unknown> => (await line.open({ batch: 1 })).r
   'Vite bundles a page': async ({ project }) => {
     const { build } = await import('vite')
     page(project)
-    await build({ root: project, logLevel: 'error', configFile: false, build: { outDir: 'vite', emptyOutDir: true, target: 'es2022', modulePreload: false } })
+    await build({
+      root: project,
+      logLevel: 'error',
+      configFile: false,
+      build: { outDir: 'vite', emptyOutDir: true, target: 'es2022', modulePreload: false },
+    })
     return bundled(join(project, 'vite'))
   },
 
   'Vite, with the plugin of the package, compiles a net that a page imports': async ({ project }) => {
     const { build } = await import('vite')
     const { default: fusenet } = await import(pathToFileURL(join(project, 'node_modules', 'fusenet', 'dist', 'bundlers', 'vite.js')).href)
-    page(project, "import line from './line.net'", 'line.open({ batch: 1, programs: [\'infer\'] })')
+    page(project, "import line from './line.net'", "line.open({ batch: 1, programs: ['infer'] })")
     writeFileSync(join(project, 'line.net'), LINE)
-    await build({ root: project, logLevel: 'error', configFile: false, plugins: [fusenet()], build: { outDir: 'vite-net', emptyOutDir: true, target: 'es2022', modulePreload: false } })
+    await build({
+      root: project,
+      logLevel: 'error',
+      configFile: false,
+      plugins: [fusenet()],
+      build: { outDir: 'vite-net', emptyOutDir: true, target: 'es2022', modulePreload: false },
+    })
     const files = readdirSync(join(project, 'vite-net'), { recursive: true }).map((name) => String(name).replaceAll('\\', '/'))
     if (!files.some((name) => /bundle[^/]*\.json$/.test(name))) throw new Error(`no bundle came out: ${files.join(', ')}`)
   },
@@ -153,7 +216,14 @@ export const y = async (): Promise<unknown> => (await line.open({ batch: 1 })).r
     const { default: webpack } = await import('webpack')
     page(project)
     const stats = await new Promise((done, failed) => {
-      webpack({ context: project, mode: 'production', entry: './page.js', output: { path: join(project, 'webpack') }, cache: false, performance: false }, (error, stats) => (error ? failed(error) : done(stats)))
+      webpack({
+        context: project,
+        mode: 'production',
+        entry: './page.js',
+        output: { path: join(project, 'webpack') },
+        cache: false,
+        performance: false,
+      }, (error, stats) => (error ? failed(error) : done(stats)))
     })
     if (stats.hasErrors() || stats.hasWarnings()) throw new Error(stats.toString('errors-warnings'))
     return bundled(join(project, 'webpack'))
@@ -162,7 +232,17 @@ export const y = async (): Promise<unknown> => (await line.open({ batch: 1 })).r
   'esbuild bundles a page': async ({ project }) => {
     const { build } = await import('esbuild')
     page(project)
-    const { warnings } = await build({ absWorkingDir: project, entryPoints: ['page.js'], bundle: true, minify: true, splitting: true, format: 'esm', target: 'es2022', outdir: 'esbuild', logLevel: 'silent' })
+    const { warnings } = await build({
+      absWorkingDir: project,
+      entryPoints: ['page.js'],
+      bundle: true,
+      minify: true,
+      splitting: true,
+      format: 'esm',
+      target: 'es2022',
+      outdir: 'esbuild',
+      logLevel: 'silent',
+    })
     if (warnings.length > 0) throw new Error(JSON.stringify(warnings))
     return bundled(join(project, 'esbuild'))
   },
@@ -187,15 +267,25 @@ export const y = async (): Promise<unknown> => (await line.open({ batch: 1 })).r
     for (const [name, argv] of Object.entries(OPTIONAL)) {
       const { status, stdout, stderr } = spawn(project, fusenet(project), argv)
       const said = stdout + stderr
-      if (status !== 1 || !said.includes(`npm install ${name}`) || /\n +at |fault of fusenet/.test(said)) throw new Error(`fusenet ${argv.join(' ')} (exit code ${status}): ${said}`)
+      if (status !== 1 || !said.includes(`npm install ${name}`) || /\n +at |fault of fusenet/.test(said))
+        throw new Error(`fusenet ${argv.join(' ')} (exit code ${status}): ${said}`)
     }
     // As after `npm install --omit=optional`, or with node_modules of another system.
     for (const name of ['sharp', 'esbuild']) {
       const broken = join(folder, 'broken', 'node_modules', name)
       mkdirSync(broken, { recursive: true })
-      writeFileSync(join(broken, 'index.js'), name === 'sharp' ? "throw new Error('Could not load it\\nPossible solutions')" : "exports.transform = async () => { throw new Error('Could not load it') }")
-      const { status, stderr } = spawn(join(folder, 'broken'), fusenet(project), OPTIONAL[name].map((word) => (/^(?:mean|line|x)\./.test(word) ? join(project, word) : word)))
-      if (status !== 1 || !stderr.includes(`cannot be loaded (Could not load it); to install it anew: npm install ${name}`)) throw new Error(`exit code ${status}: ${stderr}`)
+      writeFileSync(
+        join(broken, 'index.js'),
+        name === 'sharp' ? "throw new Error('Could not load it\\nPossible solutions')"
+          : "exports.transform = async () => { throw new Error('Could not load it') }",
+      )
+      const { status, stderr } = spawn(
+        join(folder, 'broken'),
+        fusenet(project),
+        OPTIONAL[name].map((word) => (/^(?:mean|line|x)\./.test(word) ? join(project, word) : word)),
+      )
+      if (status !== 1 || !stderr.includes(`cannot be loaded (Could not load it); to install it anew: npm install ${name}`))
+        throw new Error(`exit code ${status}: ${stderr}`)
     }
     const said = run(project, fusenet(project), 'devices')
     if (!/npm install webgpu/.test(said) || !/auto takes wasm/.test(said)) throw new Error(said)
@@ -208,7 +298,9 @@ export const y = async (): Promise<unknown> => (await line.open({ batch: 1 })).r
     const packages = join(folder, 'elsewhere', 'node_modules')
     mkdirSync(packages)
     for (const name of ['sharp', 'esbuild']) symlinkSync(join(root, 'node_modules', name), join(packages, name), 'junction')
-    const red = createRequire(join(root, 'package.json'))('sharp')({ create: { width: 2, height: 1, channels: 3, background: { r: 255, g: 0, b: 51 } } }).png().toBuffer()
+    const red = createRequire(join(root, 'package.json'))('sharp')({
+      create: { width: 2, height: 1, channels: 3, background: { r: 255, g: 0, b: 51 } },
+    }).png().toBuffer()
     return red.then((png) => {
       writeFileSync(join(elsewhere, 'red.png'), png)
       writeFileSync(join(elsewhere, 'mean.net'), MEAN)
@@ -234,8 +326,17 @@ function same(got, want) {
 function spawn(cwd, command, argv) {
   const [program, ...rest] = /\.[cm]?js$/.test(command) ? [process.execPath, command, ...argv] : [command, ...argv]
   // Neither what this project's npm hands down nor its own packages.
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(?:npm_(?:package|lifecycle|config_(?:local_)?prefix)|NODE_PATH|NODE_OPTIONS|FORCE_COLOR|VITEST|INIT_CWD)/.test(name)))
-  const { status, stdout, stderr, error } = spawnSync(program, rest, { cwd, encoding: 'utf8', env: { ...env, NO_COLOR: '1' }, maxBuffer: 2 ** 28 })
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) =>
+      !/^(?:npm_(?:package|lifecycle|config_(?:local_)?prefix)|NODE_PATH|NODE_OPTIONS|FORCE_COLOR|VITEST|INIT_CWD)/.test(name)
+    ),
+  )
+  const { status, stdout, stderr, error } = spawnSync(program, rest, {
+    cwd,
+    encoding: 'utf8',
+    env: { ...env, NO_COLOR: '1' },
+    maxBuffer: 2 ** 28,
+  })
   if (error) throw error
   return { status, stdout: stripVTControlCharacters(stdout), stderr: stripVTControlCharacters(stderr) }
 }
@@ -271,38 +372,66 @@ function diskBytes(path) {
  */
 function typeCheck(project, compiler, how) {
   const from = join(root, 'test', 'types')
-  for (const name of readdirSync(from).filter((name) => !name.endsWith('.test.ts'))) cpSync(join(from, name), join(project, 'types', name), { recursive: true })
-  const entries = Object.entries(packageOf(project).exports).filter(([entry, { types }]) => types && !FOR_BUILDS.test(entry)).map(([entry]) => entry.replace(/^\./, 'fusenet'))
-  writeFileSync(join(project, 'types', 'entries.ts'), entries.map((entry, i) => `export type * as entry${i} from ${JSON.stringify(entry)}`).join('\n'))
+  for (const name of readdirSync(from).filter((name) => !name.endsWith('.test.ts')))
+    cpSync(join(from, name), join(project, 'types', name), { recursive: true })
+  const entries = Object.entries(packageOf(project).exports).filter(([entry, { types }]) => types && !FOR_BUILDS.test(entry)).map((
+    [entry],
+  ) => entry.replace(/^\./, 'fusenet'))
+  writeFileSync(
+    join(project, 'types', 'entries.ts'),
+    entries.map((entry, i) => `export type * as entry${i} from ${JSON.stringify(entry)}`).join('\n'),
+  )
   // The library's part of what lies beside an ES module.
-  writeFileSync(join(project, 'types', 'module.d.ts'), readFileSync(join(project, 'node_modules', 'fusenet', 'dist', 'runtime', 'module-types.txt')))
-  const [lib, files] = how.module === 'esnext' ? [['es2023', 'dom', 'dom.iterable'], ['typed.ts', 'typed-page.ts', 'entries.ts', 'module.d.ts']] : [['es2023'], ['typed.ts', 'entries.ts', 'module.d.ts']]
+  writeFileSync(
+    join(project, 'types', 'module.d.ts'),
+    readFileSync(join(project, 'node_modules', 'fusenet', 'dist', 'runtime', 'module-types.txt')),
+  )
+  const [lib, files] = how.module === 'esnext'
+    ? [['es2023', 'dom', 'dom.iterable'], ['typed.ts', 'typed-page.ts', 'entries.ts', 'module.d.ts']]
+    : [['es2023'], ['typed.ts', 'entries.ts', 'module.d.ts']]
   compileTypes(project, compiler, { ...how, lib, types: [] }, files)
 }
 
 function compileTypes(project, compiler, options, files) {
   const tsc = join(dirname(createRequire(join(root, 'package.json')).resolve(`${compiler}/package.json`)), 'bin', 'tsc')
-  writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions: { ...options, target: 'es2022', strict: true, skipLibCheck: false, noEmit: true }, files: files.map((file) => join('types', file)) }))
+  writeFileSync(
+    join(project, 'tsconfig.json'),
+    JSON.stringify({
+      compilerOptions: { ...options, target: 'es2022', strict: true, skipLibCheck: false, noEmit: true },
+      files: files.map((file) => join('types', file)),
+    }),
+  )
   run(project, process.execPath, tsc, '-p', 'tsconfig.json')
 }
 
 /** A page that infers, on whatever there is. */
 function page(project, imports = "import { open } from 'fusenet/runtime'", open = "open('/line/', { batch: 1, programs: ['infer'] })") {
   writeFileSync(join(project, 'index.html'), '<!doctype html><title>page</title><script type="module" src="./page.js"></script>\n')
-  writeFileSync(join(project, 'page.js'), `
+  writeFileSync(
+    join(project, 'page.js'),
+    `
     ${imports}
     const net = await ${open}
-    document.title = String((await net.run({ x: Float32Array.of(3, 1) })).y_)\n`)
+    document.title = String((await net.run({ x: Float32Array.of(3, 1) })).y_)\n`,
+  )
 }
 
 /** Code of a page: what it asks of Node is an error. */
 function bundled(folder) {
-  const files = readdirSync(folder, { recursive: true }).filter((name) => /\.m?js$/.test(name)).map((name) => readFileSync(join(folder, name)))
+  const files = readdirSync(folder, { recursive: true }).filter((name) => /\.m?js$/.test(name)).map((name) =>
+    readFileSync(join(folder, name))
+  )
   if (files.length === 0) throw new Error('no code came out')
-  const strange = files.flatMap((code) => [...code.toString().matchAll(/(?:from|require\(|import\()\s*["'`](?:node:)?(?:fs|path|url|module|crypto|os|worker_threads)["'`]/g)].map(([text]) => text))
+  const strange = files.flatMap((code) =>
+    [...code.toString().matchAll(/(?:from|require\(|import\()\s*["'`](?:node:)?(?:fs|path|url|module|crypto|os|worker_threads)["'`]/g)].map(
+      ([text]) => text,
+    )
+  )
   if (strange.length > 0) throw new Error(`a page has no ${strange}`)
   const sum = (sizes) => kilobytes(sizes.reduce((a, b) => a + b, 0))
-  return `${files.length} files, ${sum(files.map((code) => code.length))}, ${sum(files.map((code) => gzipSync(code, { level: 9 }).length))} gzip`
+  return `${files.length} files, ${sum(files.map((code) => code.length))}, ${
+    sum(files.map((code) => gzipSync(code, { level: 9 }).length))
+  } gzip`
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(realpathSync(process.argv[1])).href) {

@@ -20,7 +20,17 @@ checkNode()
 if (!existsSync(join(root, 'node_modules')) && !install()) process.exit(1)
 const [{ transform }, { rolldown }] = await Promise.all([import('esbuild'), import('rolldown')])
 rmSync(dist, { recursive: true, force: true })
-if (!node(join('node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.build.json', '--incremental', 'false', '--tsBuildInfoFile', 'null')) process.exit(1)
+if (
+  !node(
+    join('node_modules', 'typescript', 'bin', 'tsc'),
+    '-p',
+    'tsconfig.build.json',
+    '--incremental',
+    'false',
+    '--tsBuildInfoFile',
+    'null',
+  )
+) process.exit(1)
 
 if (!node(join('scripts', 'join-types.mjs'))) process.exit(1)
 await import('./worker-script.mjs')
@@ -32,7 +42,9 @@ const kept = reached(namedBy(exports, '.d.ts'))
 for (const file of files) if (file.endsWith('.d.ts') && !kept.has(file)) rmSync(file)
 
 function filesIn(folder) {
-  return readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
+  return readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) =>
+    join(entry.parentPath, entry.name)
+  )
 }
 
 /** What these folders hold is joined to `inside.js`; entries of the package stay, and what modules of other folders import. */
@@ -42,7 +54,11 @@ async function joinModules(folders) {
   const isJoined = (file) => folders.includes(roomOf(file))
   const importsOf = (file) => [...readFileSync(file, 'utf8').matchAll(IMPORTED)].map(([, name]) => resolve(dirname(file), `${name}.js`))
   const joined = modules.filter(isJoined)
-  const asked = new Set([...namedBy([bin, exports], '.js'), ...modules.filter((file) => !isJoined(file)).flatMap(importsOf)].filter((file) => joined.includes(file)))
+  const asked = new Set(
+    [...namedBy([bin, exports], '.js'), ...modules.filter((file) => !isJoined(file)).flatMap(importsOf)].filter((file) =>
+      joined.includes(file)
+    ),
+  )
   const bundle = await rolldown({
     cwd: dist,
     input: Object.fromEntries([...asked].map((file) => [relative(dist, file).replaceAll(sep, '/').replace(/\.js$/, ''), file])),
@@ -52,16 +68,26 @@ async function joinModules(folders) {
       if (from === undefined || isAbsolute(name) || from.includes('node_modules')) return name.startsWith('node:')
       return name.startsWith('.') ? !isJoined(resolve(dirname(from), name)) : !TAKEN_ALONG.includes(name)
     },
-    onLog: (_, { code, message }) => { if (/UNRESOLVED|MISSING/.test(code)) throw new Error(message) },
+    onLog: (_, { code, message }) => {
+      if (/UNRESOLVED|MISSING/.test(code)) throw new Error(message)
+    },
   })
   const { output } = await bundle.generate({
     format: 'es',
     // Where the modules lay that it is made of: what looks for files from where it lies finds them still.
     chunkFileNames: ({ name }) => (name.includes('/') ? '[name].js' : 'cli/[name].js'),
-    codeSplitting: { groups: GROUPS.map((rooms) => ({ name: `${rooms[0]}/inside`, test: (file) => rooms.includes(file.includes('node_modules') ? 'cli' : roomOf(file)) && !asked.has(file) })) },
+    codeSplitting: {
+      groups: GROUPS.map((rooms) => ({
+        name: `${rooms[0]}/inside`,
+        test: (file) => rooms.includes(file.includes('node_modules') ? 'cli' : roomOf(file)) && !asked.has(file),
+      })),
+    },
   })
   for (const file of joined) rmSync(file)
-  writeFileSync(join(dist, 'cli', 'LICENSES.txt'), TAKEN_ALONG.map((name) => `${name}\n\n${readFileSync(join(root, 'node_modules', name, 'LICENSE'), 'utf8')}`).join('\n\n'))
+  writeFileSync(
+    join(dist, 'cli', 'LICENSES.txt'),
+    TAKEN_ALONG.map((name) => `${name}\n\n${readFileSync(join(root, 'node_modules', name, 'LICENSE'), 'utf8')}`).join('\n\n'),
+  )
   for (const { fileName, code } of output) writeFileSync(join(dist, fileName), code)
 }
 

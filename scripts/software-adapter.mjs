@@ -36,13 +36,18 @@ const SLOW_ON_SWIFTSHADER = 'use_vulkan_zero_initialize_workgroup_memory_extensi
  * What to hand to `create` of the npm package `webgpu`. On Linux the driver is Vulkan's; asked for OpenGL too, Dawn complains where
  * there is none. Times of kernels are exact: rounded to 65 microseconds, as for pages, they say nothing of small ones.
  */
-export const dawnFlags = process.platform === 'linux' ? ['backend=vulkan', `disable-dawn-features=${SLOW_ON_SWIFTSHADER},timestamp_quantization`] : []
+export const dawnFlags = process.platform === 'linux'
+  ? ['backend=vulkan', `disable-dawn-features=${SLOW_ON_SWIFTSHADER},timestamp_quantization`] : []
 
 /**
  * What to start Chromium with. Without the first, it offers no adapter that runs on the CPU; without the second, it may
  * take another.
  */
-export const chromiumFlags = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', `--disable-dawn-features=${SLOW_ON_SWIFTSHADER}`]
+export const chromiumFlags = [
+  '--enable-unsafe-webgpu',
+  '--use-webgpu-adapter=swiftshader',
+  `--disable-dawn-features=${SLOW_ON_SWIFTSHADER}`,
+]
 
 /**
  * What the environment of a process holds *before it starts*, so that WebGPU finds the software adapter in it. Nothing
@@ -77,7 +82,10 @@ export async function useSoftwareAdapter() {
 function askLessOften() {
   const { setImmediate, setTimeout } = globalThis
   const ofAddon = (call) => Object.hasOwn(call, 'prototype') && Function.prototype.toString.call(call).endsWith('{ [native code] }')
-  globalThis.setImmediate = Object.assign((call, ...values) => (ofAddon(call) ? setTimeout(call, 1, ...values) : setImmediate(call, ...values)), setImmediate)
+  globalThis.setImmediate = Object.assign(
+    (call, ...values) => (ofAddon(call) ? setTimeout(call, 1, ...values) : setImmediate(call, ...values)),
+    setImmediate,
+  )
 }
 
 /**
@@ -86,13 +94,20 @@ function askLessOften() {
  */
 export async function headlessChromium(environment = process.env) {
   // SwiftShader once more: Chromium looks for it next to its executable.
-  const folder = await unpacked('chromium', ['chromium.br', 'swiftshader.tar.br', 'al2023.tar.br', 'fonts.tar.br'], async (made, target) => {
-    // The package's own looks for fonts where a cloud function has them.
-    await writeFile(join(made, 'fonts.conf'), `<?xml version="1.0"?>
+  const folder = await unpacked(
+    'chromium',
+    ['chromium.br', 'swiftshader.tar.br', 'al2023.tar.br', 'fonts.tar.br'],
+    async (made, target) => {
+      // The package's own looks for fonts where a cloud function has them.
+      await writeFile(
+        join(made, 'fonts.conf'),
+        `<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig><dir>${target}/fonts</dir><cachedir>${target}/fonts-cache</cachedir></fontconfig>
-`)
-  })
+`,
+      )
+    },
+  )
   return {
     executable: join(folder, 'chromium'),
     environment: { LD_LIBRARY_PATH: prepend([folder, join(folder, 'lib')], environment.LD_LIBRARY_PATH), FONTCONFIG_PATH: folder },
@@ -111,7 +126,8 @@ function keepLoaded(library) {
   }
 }
 
-const prepend = (folders, list) => [...folders, ...(list ?? '').split(delimiter).filter((folder) => folder && !folders.includes(folder))].join(delimiter)
+const prepend = (folders, list) =>
+  [...folders, ...(list ?? '').split(delimiter).filter((folder) => folder && !folders.includes(folder))].join(delimiter)
 
 /** One unpacking a folder and process. */
 const unpacking = new Map()
@@ -133,12 +149,15 @@ async function unpack(name, files, finish) {
   const temporary = await mkdtemp(`${target}.partial-`)
   try {
     await chmod(temporary, 0o755)
-    await Promise.all(files.map((file) => pipeline(
-      createReadStream(join(from.folder, 'bin', file)),
-      createBrotliDecompress({ chunkSize: 1 << 20 }),
-      // Not to the owner that the archive names, even as root.
-      file.endsWith('.tar.br') ? extract(temporary, { chown: false }) : createWriteStream(join(temporary, basename(file, '.br')), { mode: 0o755 }),
-    )))
+    await Promise.all(files.map((file) =>
+      pipeline(
+        createReadStream(join(from.folder, 'bin', file)),
+        createBrotliDecompress({ chunkSize: 1 << 20 }),
+        // Not to the owner that the archive names, even as root.
+        file.endsWith('.tar.br') ? extract(temporary, { chown: false })
+          : createWriteStream(join(temporary, basename(file, '.br')), { mode: 0o755 }),
+      )
+    ))
     await finish?.(temporary, target)
     await rename(temporary, target).catch((error) => {
       // Another process was faster; what it made is the same.

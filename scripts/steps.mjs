@@ -47,7 +47,8 @@ function isInstalled() {
     const packagesIn = (file) => Object.entries(JSON.parse(readFileSync(join(root, file), 'utf8')).packages).filter(([name]) => name !== '')
     const there = new Map(packagesIn('node_modules/.package-lock.json'))
     return packagesIn('package-lock.json').every(([name, wanted]) =>
-      there.has(name) ? there.get(name).version === wanted.version : wanted.optional === true || wanted.peer === true)
+      there.has(name) ? there.get(name).version === wanted.version : wanted.optional === true || wanted.peer === true
+    )
   } catch {
     return false
   }

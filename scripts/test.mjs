@@ -32,7 +32,14 @@ function runTests() {
   const folder = join(root, 'node_modules', '.cache', 'fusenet')
   const report = join(folder, `test-report-${process.pid}.json`)
   mkdirSync(folder, { recursive: true })
-  const worked = node(join('node_modules', 'vitest', 'vitest.mjs'), 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...process.argv.slice(2))
+  const worked = node(
+    join('node_modules', 'vitest', 'vitest.mjs'),
+    'run',
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${report}`,
+    ...process.argv.slice(2),
+  )
   const before = failed
   try {
     for (const file of JSON.parse(readFileSync(report, 'utf8')).testResults) {

@@ -8,12 +8,23 @@ import { build } from 'esbuild'
 import { root } from './steps.mjs'
 
 const { outputFiles: [script] } = await build({
-  entryPoints: [join(root, 'runtime/worker.ts')], bundle: true, minify: true, format: 'iife', platform: 'browser', target: 'es2023', legalComments: 'none', write: false, logLevel: 'warning',
+  entryPoints: [join(root, 'runtime/worker.ts')],
+  bundle: true,
+  minify: true,
+  format: 'iife',
+  platform: 'browser',
+  target: 'es2023',
+  legalComments: 'none',
+  write: false,
+  logLevel: 'warning',
   // What starts workers of this kind is of no use in one, nor is the text of itself.
-  plugins: [{ name: 'not-in-a-worker', setup: ({ onResolve, onLoad }) => {
-    onResolve({ filter: /\/open-remote\.ts$/ }, () => ({ path: 'none', namespace: 'none' }))
-    onLoad({ filter: /.*/, namespace: 'none' }, () => ({ contents: 'export {}' }))
-  } }],
+  plugins: [{
+    name: 'not-in-a-worker',
+    setup: ({ onResolve, onLoad }) => {
+      onResolve({ filter: /\/open-remote\.ts$/ }, () => ({ path: 'none', namespace: 'none' }))
+      onLoad({ filter: /.*/, namespace: 'none' }, () => ({ contents: 'export {}' }))
+    },
+  }],
 })
 // It is a module by its name and runs as either: who looks at packages wants to see that it is one.
 writeFileSync(join(root, 'dist/runtime/worker.js'), `${script.text.trimEnd()}\nexport {}\n`)

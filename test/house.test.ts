@@ -27,25 +27,50 @@ function rulesFor(files: readonly string[]): Rule[] {
   const passes = files.filter((file) => /^compiler\/graph-passes\/(?!pass\.ts|passes\.ts)/.test(file))
   const doors = files.filter((file) => posix.basename(file) === 'index.ts')
   return [
-    { name: 'the bundle is the ground: it knows nobody', from: ['bundle/'], never: ['dsl/', 'compiler/', 'runtime/', 'measure/', 'bundlers/', 'cli/', 'node:', 'npm:'] },
+    {
+      name: 'the bundle is the ground: it knows nobody',
+      from: ['bundle/'],
+      never: ['dsl/', 'compiler/', 'runtime/', 'measure/', 'bundlers/', 'cli/', 'node:', 'npm:'],
+    },
     { name: 'the language knows nobody', from: ['dsl/'], never: ['compiler/', 'runtime/', 'cli/', 'node:', 'npm:'] },
-    { name: 'the runtime knows neither compiler nor language: a page ships it alone', from: ['runtime/'], never: ['compiler/', 'dsl/', 'cli/'] },
+    {
+      name: 'the runtime knows neither compiler nor language: a page ships it alone',
+      from: ['runtime/'],
+      never: ['compiler/', 'dsl/', 'cli/'],
+    },
     { name: 'the runtime has no dependency', from: ['runtime/'], never: ['npm:'] },
     { name: 'the runtime of a page asks nothing of Node', from: ['runtime/index.ts'], never: ['node:'] },
     { name: 'the compiler knows the bundle, not the runtime', from: ['compiler/'], never: ['runtime/', 'cli/'] },
     { name: 'the compiler is a function of text: no files, no machine, no package', from: ['compiler/'], never: ['node:', 'npm:'] },
     { name: 'who measures is known to the command alone', from: ['dsl/', 'compiler/', 'runtime/'], never: ['measure/'] },
     { name: 'bundlers have a net compiled without the command', from: ['bundlers/'], never: ['cli/', 'measure/'] },
-    { name: 'nobody but bundlers knows them, and the command, which begins projects for them', from: ['dsl/', 'compiler/', 'runtime/', 'measure/'], never: ['bundlers/'] },
-    { name: 'what follows a net in a page of development runs there', from: ['bundlers/hot.ts'], never: ['node:', 'npm:', 'compiler/', 'dsl/'] },
+    {
+      name: 'nobody but bundlers knows them, and the command, which begins projects for them',
+      from: ['dsl/', 'compiler/', 'runtime/', 'measure/'],
+      never: ['bundlers/'],
+    },
+    {
+      name: 'what follows a net in a page of development runs there',
+      from: ['bundlers/hot.ts'],
+      never: ['node:', 'npm:', 'compiler/', 'dsl/'],
+    },
     { name: 'what is measured runs in pages too: neither files nor the command', from: ['measure/'], never: ['cli/', 'node:'] },
 
     { name: 'a target sees loops, never operators', from: ['compiler/targets/'], never: ['compiler/ops/', 'compiler/graph-passes/'] },
     { name: 'operators and passes know no target', from: ['compiler/ops/', 'compiler/graph-passes/'], never: ['compiler/targets/'] },
     { name: 'loops know no operators', from: ['compiler/ir/', 'compiler/fusion/', 'compiler/codegen/'], never: ['compiler/ops/'] },
-    ...targets.map((target) => ({ name: `${target} knows no other target`, from: [target], never: targets.filter((other) => other !== target) })),
+    ...targets.map((target) => ({
+      name: `${target} knows no other target`,
+      from: [target],
+      never: targets.filter((other) => other !== target),
+    })),
     // pass.ts is what a pass is, passes.ts the list of all of them.
-    ...passes.map((pass) => ({ name: `${pass} knows no other pass`, from: [pass], never: ['compiler/graph-passes/'], but: [pass, 'compiler/graph-passes/pass.ts'] })),
+    ...passes.map((pass) => ({
+      name: `${pass} knows no other pass`,
+      from: [pass],
+      never: ['compiler/graph-passes/'],
+      but: [pass, 'compiler/graph-passes/pass.ts'],
+    })),
 
     { name: 'what a pass is depends on no pass', from: ['compiler/graph-passes/pass.ts'], never: ['compiler/graph-passes/'] },
     { name: 'what an operator is depends on no table of them', from: ['compiler/ops/operator.ts'], never: ['compiler/ops/registry.ts'] },
@@ -92,21 +117,37 @@ describe('the guard itself', () => {
   })
 
   test.each([
-    ['runtime -> dsl', { 'runtime/a.ts': 'compiler/a.ts', 'compiler/a.ts': 'dsl/a.ts', 'dsl/a.ts': '' }, ['runtime/a.ts -> compiler/a.ts', 'runtime/a.ts -> compiler/a.ts -> dsl/a.ts']],
+    ['runtime -> dsl', { 'runtime/a.ts': 'compiler/a.ts', 'compiler/a.ts': 'dsl/a.ts', 'dsl/a.ts': '' }, [
+      'runtime/a.ts -> compiler/a.ts',
+      'runtime/a.ts -> compiler/a.ts -> dsl/a.ts',
+    ]],
     ['compiler -> runtime', { 'compiler/a.ts': 'runtime/net.ts', 'runtime/net.ts': '' }, ['compiler/a.ts -> runtime/net.ts']],
     ['compiler -> bundle', { 'compiler/a.ts': 'bundle/format.ts', 'bundle/format.ts': '' }, []],
     ['bundle -> runtime', { 'bundle/format.ts': 'runtime/net.ts', 'runtime/net.ts': '' }, ['bundle/format.ts -> runtime/net.ts']],
-    ['target -> operator, through a helper', { 'compiler/targets/wgsl/a.ts': 'compiler/help.ts', 'compiler/help.ts': 'compiler/ops/conv.ts', 'compiler/ops/conv.ts': '' }, ['compiler/targets/wgsl/a.ts -> compiler/help.ts -> compiler/ops/conv.ts']],
-    ['target -> target', { 'compiler/targets/wgsl/a.ts': 'compiler/targets/wasm/a.ts', 'compiler/targets/wasm/a.ts': '' }, ['compiler/targets/wgsl/a.ts -> compiler/targets/wasm/a.ts']],
-    ['operator -> target', { 'compiler/ops/conv.ts': 'compiler/targets/wasm/a.ts', 'compiler/targets/wasm/a.ts': '' }, ['compiler/ops/conv.ts -> compiler/targets/wasm/a.ts']],
+    ['target -> operator, through a helper', {
+      'compiler/targets/wgsl/a.ts': 'compiler/help.ts',
+      'compiler/help.ts': 'compiler/ops/conv.ts',
+      'compiler/ops/conv.ts': '',
+    }, ['compiler/targets/wgsl/a.ts -> compiler/help.ts -> compiler/ops/conv.ts']],
+    ['target -> target', { 'compiler/targets/wgsl/a.ts': 'compiler/targets/wasm/a.ts', 'compiler/targets/wasm/a.ts': '' }, [
+      'compiler/targets/wgsl/a.ts -> compiler/targets/wasm/a.ts',
+    ]],
+    ['operator -> target', { 'compiler/ops/conv.ts': 'compiler/targets/wasm/a.ts', 'compiler/targets/wasm/a.ts': '' }, [
+      'compiler/ops/conv.ts -> compiler/targets/wasm/a.ts',
+    ]],
     ['ir -> ops', { 'compiler/ir/a.ts': 'compiler/ops/conv.ts', 'compiler/ops/conv.ts': '' }, ['compiler/ir/a.ts -> compiler/ops/conv.ts']],
-    ['pass -> pass', { 'compiler/graph-passes/a.ts': 'compiler/graph-passes/b.ts', 'compiler/graph-passes/b.ts': 'compiler/graph-passes/pass.ts', 'compiler/graph-passes/pass.ts': '' }, ['compiler/graph-passes/a.ts -> compiler/graph-passes/b.ts']],
+    ['pass -> pass', {
+      'compiler/graph-passes/a.ts': 'compiler/graph-passes/b.ts',
+      'compiler/graph-passes/b.ts': 'compiler/graph-passes/pass.ts',
+      'compiler/graph-passes/pass.ts': '',
+    }, ['compiler/graph-passes/a.ts -> compiler/graph-passes/b.ts']],
     ['file -> its own door', { 'dsl/a.ts': 'dsl/index.ts', 'dsl/index.ts': 'dsl/b.ts', 'dsl/b.ts': '' }, ['dsl/a.ts -> dsl/index.ts']],
     ['runtime -> package', { 'runtime/a.ts': 'npm:webgpu' }, ['runtime/a.ts -> npm:webgpu']],
     ['page -> Node', { 'runtime/index.ts': 'runtime/a.ts', 'runtime/a.ts': 'node:fs' }, ['runtime/index.ts -> runtime/a.ts -> node:fs']],
   ] as [string, Record<string, string>, string[]][])('%s', (_, arrows, want) => {
     const files = Object.entries(arrows).map(([file, to]): [string, string] => {
-      const specifier = to.startsWith('npm:') ? to.slice(4) : to.startsWith('node:') ? to : posix.relative(posix.dirname(file), to).replace(/^(?!\.)/, './')
+      const specifier = to.startsWith('npm:') ? to.slice(4)
+        : to.startsWith('node:') ? to : posix.relative(posix.dirname(file), to).replace(/^(?!\.)/, './')
       return [file, to && `import '${specifier}'`]
     })
     expect(chains(Object.fromEntries(files))).toEqual(want)
@@ -115,17 +156,21 @@ describe('the guard itself', () => {
 
 /** The shortest chain from each file that breaks the rule to each thing that it must not reach, if not already told by a file on the way. */
 function broken(rule: Rule, files: ReadonlyMap<string, string>): string[] {
-  const isIn = (name: string, places: readonly string[] = []): boolean => places.some((place) => /[/:]$/.test(place) ? name.startsWith(place) : name === place)
-  return [...files.keys()].filter((file) => isIn(file, rule.from) && !isIn(file, rule.never.filter((place) => !place.endsWith('/')))).flatMap((start) => {
-    const chains = new Map([[start, start]])
-    // The map grows while it is walked: breadth first.
-    for (const [file, chain] of chains) {
-      for (const next of arrowsOf(file, files)) if (!chains.has(next)) chains.set(next, `${chain} -> ${next}`)
-    }
-    const reached = [...chains].filter(([file]) => file !== start && isIn(file, rule.never) && !isIn(file, rule.but)).map(([, chain]) => chain)
-    // A chain through another file of `from` is that file's.
-    return reached.filter((chain) => !chain.split(' -> ').slice(1, -1).some((file) => isIn(file, rule.from)))
-  })
+  const isIn = (name: string, places: readonly string[] = []): boolean =>
+    places.some((place) => /[/:]$/.test(place) ? name.startsWith(place) : name === place)
+  return [...files.keys()].filter((file) => isIn(file, rule.from) && !isIn(file, rule.never.filter((place) => !place.endsWith('/'))))
+    .flatMap((start) => {
+      const chains = new Map([[start, start]])
+      // The map grows while it is walked: breadth first.
+      for (const [file, chain] of chains) {
+        for (const next of arrowsOf(file, files)) if (!chains.has(next)) chains.set(next, `${chain} -> ${next}`)
+      }
+      const reached = [...chains].filter(([file]) => file !== start && isIn(file, rule.never) && !isIn(file, rule.but)).map(([, chain]) =>
+        chain
+      )
+      // A chain through another file of `from` is that file's.
+      return reached.filter((chain) => !chain.split(' -> ').slice(1, -1).some((file) => isIn(file, rule.from)))
+    })
 }
 
 const known = new WeakMap<ReadonlyMap<string, string>, Map<string, string[]>>()
@@ -136,8 +181,13 @@ function arrowsOf(file: string, files: ReadonlyMap<string, string>): string[] {
   const text = files.get(file)
   if (text === undefined) return []
   if (!read.has(file)) {
-    read.set(file, specifiersOf(text).map((specifier) =>
-      specifier.startsWith('.') ? posix.join(posix.dirname(file), specifier) : specifier.startsWith('node:') ? specifier : `npm:${specifier}`))
+    read.set(
+      file,
+      specifiersOf(text).map((specifier) =>
+        specifier.startsWith('.') ? posix.join(posix.dirname(file), specifier)
+          : specifier.startsWith('node:') ? specifier : `npm:${specifier}`
+      ),
+    )
   }
   return read.get(file)!
 }

@@ -9,8 +9,10 @@ export type Check = (value: unknown, path: string, report: Report) => void
 export const when = (test: (value: unknown) => boolean, wanted: string): Check => (value, path, report) => {
   if (!test(value)) report(path, `${wanted} is wanted, here is ${say(value)}`)
 }
-export const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= MOST_ELEMENTS
-export const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
+export const isCount = (value: unknown): value is number =>
+  Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= MOST_ELEMENTS
+export const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 export const hash = when((v) => typeof v === 'string' && /^[0-9a-f]{64}$/.test(v), 'a SHA-256 in hex')
 export const number = when((v) => Number.isFinite(v), 'a number')

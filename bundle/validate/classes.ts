@@ -9,6 +9,7 @@ export function checkClasses({ inputs, outputs }: Manifest, report: Report): voi
     if (problem !== undefined) report(`inputs[${i}].classNames`, problem)
   })
   outputs.forEach(({ scores }, i) => {
-    if (scores !== undefined && !inputs.some((input) => input.name === scores && input.classes !== undefined)) report(`outputs[${i}].scores`, 'names no label of the net')
+    if (scores !== undefined && !inputs.some((input) => input.name === scores && input.classes !== undefined))
+      report(`outputs[${i}].scores`, 'names no label of the net')
   })
 }

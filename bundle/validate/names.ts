@@ -10,7 +10,8 @@ import { MOST_FILE_NAME, MOST_LABEL, MOST_NAME, MOST_TEXT } from './limits.ts'
 /** Names that would be something else: of an object's prototype, and of the header in a safetensors file. */
 const TAKEN = /^__(proto|metadata)__$/
 
-const fits = (value: unknown, form: RegExp, most: number): boolean => typeof value === 'string' && value.length <= most && form.test(value) && !TAKEN.test(value)
+const fits = (value: unknown, form: RegExp, most: number): boolean =>
+  typeof value === 'string' && value.length <= most && form.test(value) && !TAKEN.test(value)
 const named = (form: RegExp, most: number, wanted: string): Check => when((v) => fits(v, form, most), `${wanted}, at most ${most} long,`)
 
 /** Of the net, of inputs and outputs: as the language has them. */
@@ -32,6 +33,13 @@ export const result = named(/^(grad\/|count\/|part\/)?[A-Za-z_]\w*(\.\w+)*$/, MO
  * Of files: below the folder of the bundle, and it stays there, on every system. Small letters alone, so that no two names are one on a
  * disk that does not tell them apart; no device of Windows.
  */
-export const file = named(/^(?!(.*\/)?(con|prn|aux|nul|com\d|lpt\d)(\.|\/|$))[a-z0-9_-]+(\.[a-z0-9_-]+)*(\/[a-z0-9_-]+(\.[a-z0-9_-]+)*)*$/, MOST_FILE_NAME, 'a file name below the folder of the bundle (small letters, digits, _ . -)')
+export const file = named(
+  /^(?!(.*\/)?(con|prn|aux|nul|com\d|lpt\d)(\.|\/|$))[a-z0-9_-]+(\.[a-z0-9_-]+)*(\/[a-z0-9_-]+(\.[a-z0-9_-]+)*)*$/,
+  MOST_FILE_NAME,
+  'a file name below the folder of the bundle (small letters, digits, _ . -)',
+)
 /** A line for people. */
-export const line = when((v) => typeof v === 'string' && v.length <= MOST_TEXT && !UNPRINTABLE.test(v), `a line of text without control characters, at most ${MOST_TEXT} long,`)
+export const line = when(
+  (v) => typeof v === 'string' && v.length <= MOST_TEXT && !UNPRINTABLE.test(v),
+  `a line of text without control characters, at most ${MOST_TEXT} long,`,
+)

@@ -20,9 +20,11 @@ export function checkPlan(manifest: Manifest, p: Plan, at: string, files: Bundle
     const b = p.buffers[t.buffer]
     if (!b) return report(`${path}.buffer`, `there is no buffer ${t.buffer}`)
     for (const other of t.behind ?? []) {
-      if (!(other < i) || p.tensors[other]!.buffer !== t.buffer || b.role !== 'scratch') report(`${path}.behind`, `${t.name} cannot lie behind tensor ${other}: one before it in the same scratch buffer is wanted`)
+      if (!(other < i) || p.tensors[other]!.buffer !== t.buffer || b.role !== 'scratch')
+        report(`${path}.behind`, `${t.name} cannot lie behind tensor ${other}: one before it in the same scratch buffer is wanted`)
     }
-    if (t.type === 'f16' && (p.target !== HALF_PLAN || (b.role !== 'scratch' && b.role !== 'prepared'))) report(`${path}.type`, `f16 in buffer ${b.name} of ${at}: it can be prepared or scratch of ${HALF_PLAN}`)
+    if (t.type === 'f16' && (p.target !== HALF_PLAN || (b.role !== 'scratch' && b.role !== 'prepared')))
+      report(`${path}.type`, `f16 in buffer ${b.name} of ${at}: it can be prepared or scratch of ${HALF_PLAN}`)
     if (b.role === 'scratch') return
     const perSample = t.shape[0] === 'n' ? elementCount(t.shape) * (t.type === 'f16' ? 0.5 : 1) : 0
     if (tensorEnd(t, 1) > sizeAt(b.elements, 1) || perSample > b.elements.perSample) {
@@ -35,7 +37,8 @@ export function checkPlan(manifest: Manifest, p: Plan, at: string, files: Bundle
     if (homes.length > 1) report(`${at}.buffers`, `${homes.length} buffers of role ${role}; there can be one`)
     for (const { q, i } of mine) {
       const end = q.offset + elementCount(q.shape)
-      if (homes[0] && end > homes[0].elements.fixed) report(`parameters[${i}].offset`, `${q.name} ends at ${end}, buffer ${homes[0].name} at ${homes[0].elements.fixed}`)
+      if (homes[0] && end > homes[0].elements.fixed)
+        report(`parameters[${i}].offset`, `${q.name} ends at ${end}, buffer ${homes[0].name} at ${homes[0].elements.fixed}`)
     }
   }
   const named = new Map(p.buffers.map((b, i) => [b.name, i]))
@@ -58,13 +61,16 @@ export function checkPlan(manifest: Manifest, p: Plan, at: string, files: Bundle
   if (isWgsl(p)) checkTexts(p, at, files, report)
   p.kernels.forEach((k, i) => {
     if (k.workgroup > 1024) report(`${at}.kernels[${i}].workgroup`, `${k.workgroup} is more than any WebGPU runs`)
-    if (p.target === 'wasm' && k.workgroup !== 1) report(`${at}.kernels[${i}].workgroup`, `${k.workgroup}: items on a CPU are done one by one, 1 is wanted`)
+    if (p.target === 'wasm' && k.workgroup !== 1)
+      report(`${at}.kernels[${i}].workgroup`, `${k.workgroup}: items on a CPU are done one by one, 1 is wanted`)
   })
   if (p.target === 'wasm') checkModules(p, at, files, report)
-  for (const [program, entry] of Object.entries(p.programs)) checkProgram(manifest, p, entry, isWgsl(p), `${at}.programs.${program}`, report)
+  for (const [program, entry] of Object.entries(p.programs))
+    checkProgram(manifest, p, entry, isWgsl(p), `${at}.programs.${program}`, report)
   for (const { name: n, role } of manifest.outputs) {
     const program = role === 'output' ? 'infer' : 'eval'
-    if (p.programs[program] && !Object.hasOwn(p.programs[program].results, n)) report(`${at}.programs.${program}.results`, `${n} is missing`)
+    if (p.programs[program] && !Object.hasOwn(p.programs[program].results, n))
+      report(`${at}.programs.${program}.results`, `${n} is missing`)
   }
 }
 
@@ -99,6 +105,7 @@ function checkModules(p: Plan, at: string, files: Bundle['files'] | undefined, r
   for (const [program, { dispatches }] of Object.entries(p.programs)) {
     const module = moduleFor(p, [program])
     if (!module) report(`${at}.modules`, `there is no module for program ${program}`)
-    else if (dispatches.some((d) => d.kernel >= module.kernels && d.kernel < p.kernels.length)) report(`${at}.programs.${program}`, `runs kernels that are not in ${module.file}`)
+    else if (dispatches.some((d) => d.kernel >= module.kernels && d.kernel < p.kernels.length))
+      report(`${at}.programs.${program}`, `runs kernels that are not in ${module.file}`)
   }
 }

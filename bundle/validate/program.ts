@@ -12,10 +12,16 @@ export function launchProblems(p: Plan, program: ProgramEntry, batch: number, at
   const problems: Problem[] = []
   program.dispatches.forEach((d, i) => {
     const { bindings = [], workgroup = 1 } = p.kernels[d.kernel] ?? {}
-    const written = d.tensors.reduce((sum, t, b) => sum + (bindings[b]?.access === 'read_write' ? elementCount(p.tensors[t]?.shape ?? [], batch) : 0), 0)
+    const written = d.tensors.reduce(
+      (sum, t, b) => sum + (bindings[b]?.access === 'read_write' ? elementCount(p.tensors[t]?.shape ?? [], batch) : 0),
+      0,
+    )
     const groups = sizeAt(d.invocations, batch) / workgroup
     if (groups > FEW_GROUPS + MOST_GROUPS_AN_ELEMENT * written) {
-      problems.push({ path: `${at}.dispatches[${i}].invocations`, message: `${Math.ceil(groups)} workgroups at batch ${batch} write ${written} numbers: that is no kernel of fusenet` })
+      problems.push({
+        path: `${at}.dispatches[${i}].invocations`,
+        message: `${Math.ceil(groups)} workgroups at batch ${batch} write ${written} numbers: that is no kernel of fusenet`,
+      })
     }
   })
   return problems
@@ -28,18 +34,22 @@ export function checkProgram(manifest: Manifest, p: Plan, program: ProgramEntry,
     const path = `${at}.dispatches[${i}]`
     const kernel = p.kernels[d.kernel]
     if (!kernel) return report(`${path}.kernel`, `there is no kernel ${d.kernel}`)
-    if (d.tensors.length !== kernel.bindings.length) return report(`${path}.tensors`, `${kernel.name} binds ${kernel.bindings.length}, here are ${d.tensors.length}`)
+    if (d.tensors.length !== kernel.bindings.length)
+      return report(`${path}.tensors`, `${kernel.name} binds ${kernel.bindings.length}, here are ${d.tensors.length}`)
     if (d.invocations.fixed + d.invocations.perSample < 1) report(`${path}.invocations`, 'nothing would run')
     const written = new Map<number, boolean>()
     d.tensors.forEach((index, b) => {
       const t = p.tensors[index]
       const binding = kernel.bindings[b]!
       if (!t) return report(`${path}.tensors[${b}]`, `there is no tensor ${index}`)
-      if (t.type !== binding.type) report(`${path}.tensors[${b}]`, `${t.name} is ${t.type}, ${kernel.name} binds ${binding.name} as ${binding.type}`)
+      if (t.type !== binding.type)
+        report(`${path}.tensors[${b}]`, `${t.name} is ${t.type}, ${kernel.name} binds ${binding.name} as ${binding.type}`)
       if (!isWgsl) return
-      if (t.offset % BINDING_ELEMENTS) report(`${path}.tensors[${b}]`, `${t.name} starts at ${t.offset}: WebGPU binds at multiples of ${BINDING_ELEMENTS}`)
+      if (t.offset % BINDING_ELEMENTS)
+        report(`${path}.tensors[${b}]`, `${t.name} starts at ${t.offset}: WebGPU binds at multiples of ${BINDING_ELEMENTS}`)
       const write = binding.access === 'read_write'
-      if ((written.get(t.buffer) ?? write) !== write) report(`${path}.tensors[${b}]`, `buffer ${p.buffers[t.buffer]?.name} is bound both to read and to write`)
+      if ((written.get(t.buffer) ?? write) !== write)
+        report(`${path}.tensors[${b}]`, `buffer ${p.buffers[t.buffer]?.name} is bound both to read and to write`)
       written.set(t.buffer, write)
     })
   })

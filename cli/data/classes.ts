@@ -21,7 +21,11 @@ export interface ClassReport {
  * Counts the classes of each part of a data set, by the label of the net that they feed. Throws InputError where data and net do not
  * fit: before any other work. `training`: a net without names takes those of the data. Undefined where the net has no labels.
  */
-export async function countClasses(inputs: readonly InputEntry[], parts: Readonly<Record<string, Dataset>>, training: boolean): Promise<ClassReport | undefined> {
+export async function countClasses(
+  inputs: readonly InputEntry[],
+  parts: Readonly<Record<string, Dataset>>,
+  training: boolean,
+): Promise<ClassReport | undefined> {
   const label = inputs.find(({ classes }) => classes !== undefined)
   const each = label ? elementCount(label.shape) : 1
   const counts = new Map<string, Map<number, number>>()
@@ -38,12 +42,17 @@ export async function countClasses(inputs: readonly InputEntry[], parts: Readonl
   }
   if (!label) return undefined
   const classes = Array.from({ length: label.classes! }, (_, k): ClassCount => ({
-    label: k, ...(names?.[k] !== undefined && { name: names[k] }), samples: Object.fromEntries([...counts].map(([part, count]) => [part, count.get(k) ?? 0])),
+    label: k,
+    ...(names?.[k] !== undefined && { name: names[k] }),
+    samples: Object.fromEntries([...counts].map(([part, count]) => [part, count.get(k) ?? 0])),
   }))
   const lines = linesOf(classes, [...counts.keys()], each > 1 ? 'pixels' : 'samples')
-  const ignored = [...counts].map(([part, count]) => [part, [...count].reduce((sum, [value, n]) => (value >= 0 && value < label.classes! ? sum : sum + n), 0)] as const).filter(([, n]) => n > 0)
+  const ignored = [...counts].map(([part, count]) =>
+    [part, [...count].reduce((sum, [value, n]) => (value >= 0 && value < label.classes! ? sum : sum + n), 0)] as const
+  ).filter(([, n]) => n > 0)
   if (ignored.length > 0) lines.push(`ignored labels: ${ignored.map(([part, n]) => `${part} ${n}`).join(', ')}`)
-  if (guessed) lines.push(`the net does not say what its classes are called: its labels 0, 1, ... are taken to be these, in the order of their names`)
+  if (guessed)
+    lines.push(`the net does not say what its classes are called: its labels 0, 1, ... are taken to be these, in the order of their names`)
   return { classes, lines }
 }
 
@@ -51,7 +60,12 @@ export async function countClasses(inputs: readonly InputEntry[], parts: Readonl
 const AT_ONCE = 1024
 
 /** How often each label of the net is there. */
-async function countLabels(dataset: Dataset, field: string, each: number, own: readonly number[] | undefined): Promise<Map<number, number>> {
+async function countLabels(
+  dataset: Dataset,
+  field: string,
+  each: number,
+  own: readonly number[] | undefined,
+): Promise<Map<number, number>> {
   const count = new Map<number, number>()
   const atOnce = Math.max(1, Math.floor((AT_ONCE * 64) / Math.max(64, each)))
   for (let from = 0; from < dataset.length; from += atOnce) {
@@ -73,17 +87,30 @@ function linesOf(classes: readonly ClassCount[], parts: readonly string[], unit:
   const called = ({ name, label }: ClassCount): string => name ?? String(label)
   const lines: string[] = []
   if (classes.length <= MOST_SHOWN) {
-    lines.push(`${classes.length} classes (${parts.join(' + ')}${unit === 'samples' ? '' : `, ${unit}`}): ${classes.map((c) => `${called(c)}${c.name === undefined ? ':' : ''} ${parts.map((part) => c.samples[part]).join(' + ')}`).join(', ')}`)
+    lines.push(
+      `${classes.length} classes (${parts.join(' + ')}${unit === 'samples' ? '' : `, ${unit}`}): ${
+        classes.map((c) => `${called(c)}${c.name === undefined ? ':' : ''} ${parts.map((part) => c.samples[part]).join(' + ')}`).join(', ')
+      }`,
+    )
   } else {
     const range = (part: string): string => {
       const all = classes.map((c) => c.samples[part]!)
       return `${part} ${Math.min(...all)} to ${Math.max(...all)}`
     }
-    lines.push(`${classes.length} classes (${parts.map(range).join(', ')} ${unit} each): ${classes.slice(0, MOST_SHOWN).map(called).join(', ')}, ...`)
+    lines.push(
+      `${classes.length} classes (${parts.map(range).join(', ')} ${unit} each): ${
+        classes.slice(0, MOST_SHOWN).map(called).join(', ')
+      }, ...`,
+    )
   }
   for (const part of parts) {
     const missing = classes.filter((c) => c.samples[part] === 0)
-    if (missing.length > 0 && missing.length < classes.length) lines.push(`no ${part} ${unit} of ${missing.slice(0, MOST_SHOWN).map(called).join(', ')}${missing.length > MOST_SHOWN ? `, ... (${missing.length})` : ''}`)
+    if (missing.length > 0 && missing.length < classes.length)
+      lines.push(
+        `no ${part} ${unit} of ${missing.slice(0, MOST_SHOWN).map(called).join(', ')}${
+          missing.length > MOST_SHOWN ? `, ... (${missing.length})` : ''
+        }`,
+      )
   }
   return lines
 }

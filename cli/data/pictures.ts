@@ -8,6 +8,8 @@ const ROOM = 8 / 7
  * cuts out a window without padding.
  */
 export function decodedShape(shape: readonly [number, number, number], augment: readonly CallEntry[]): readonly [number, number, number] {
-  const cuts = augment.some(({ call, args }) => call === 'crop' && !Object.entries(args).some(([name, value]) => name === 'pad' && [value].flat().some((pad) => pad !== 0)))
+  const cuts = augment.some(({ call, args }) =>
+    call === 'crop' && !Object.entries(args).some(([name, value]) => name === 'pad' && [value].flat().some((pad) => pad !== 0))
+  )
   return cuts ? [shape[0], Math.round(shape[1] * ROOM), Math.round(shape[2] * ROOM)] : shape
 }

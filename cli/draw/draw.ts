@@ -22,19 +22,30 @@ const COLUMN = 1000
 export function draw(net: NetSummary, { depth, kernels }: DrawOptions = {}): string {
   let deep = depth ?? DEEPEST
   let items = treeOf(net, { depth: deep })
-  if (depth === undefined) while (deep > 0 && countBoxes(items) > MOST_BOXES) items = treeOf(net, { depth: --deep })
-  const panel = (title: string, kernelsOf: (layer: string) => readonly number[]): Panel => ({ title, scene: sceneOf(items, [], { net, kernelsOf }, kernels ? 2 * COLUMN : COLUMN) })
+  if (depth === undefined) { while (deep > 0 && countBoxes(items) > MOST_BOXES) items = treeOf(net, { depth: --deep }) }
+  const panel = (title: string, kernelsOf: (layer: string) => readonly number[]): Panel => ({
+    title,
+    scene: sceneOf(items, [], { net, kernelsOf }, kernels ? 2 * COLUMN : COLUMN),
+  })
   const panels = kernels?.map(({ title, bundle }) => {
     const { dispatches } = bundle.manifest.plans['webgpu']!.programs['infer']!
     return panel(`${title}: ${dispatches.length} kernels`, kernelsByLayer(dispatches))
   }) ?? [panel('', () => [])]
   const { totals } = net
-  return svgOf(net.name, `${totals.layers} layers, ${showCount(totals.parameters)} parameters, ${showCount(totals.flops)} FLOPs a sample${kernels ? '; what has one color and number is one kernel of inference' : ''}`, panels)
+  return svgOf(
+    net.name,
+    `${totals.layers} layers, ${showCount(totals.parameters)} parameters, ${showCount(totals.flops)} FLOPs a sample${
+      kernels ? '; what has one color and number is one kernel of inference' : ''
+    }`,
+    panels,
+  )
 }
 
 /** The dispatches in which a layer's work is done, in their order. */
 function kernelsByLayer(dispatches: readonly DispatchEntry[]): (layer: string) => readonly number[] {
   const found = new Map<string, number[]>()
-  dispatches.forEach(({ facts }, i) => { for (const layer of facts?.layers ?? []) found.set(layer, [...(found.get(layer) ?? []), i]) })
+  dispatches.forEach(({ facts }, i) => {
+    for (const layer of facts?.layers ?? []) found.set(layer, [...(found.get(layer) ?? []), i])
+  })
   return (layer) => found.get(layer) ?? []
 }

@@ -5,9 +5,12 @@ import { showCount } from '../screen.ts'
 export type Family = 'weight' | 'normalize' | 'activate' | 'pool' | 'join' | 'shape' | 'result'
 
 const FAMILIES: ReadonlyMap<string, Family> = new Map(([
-  ['weight', 'conv deconv fc'], ['normalize', 'batch_norm scale bias lrn normalize'],
+  ['weight', 'conv deconv fc'],
+  ['normalize', 'batch_norm scale bias lrn normalize'],
   ['activate', 'relu leaky_relu prelu elu sigmoid tanh softplus silu gelu hard_sigmoid hard_swish clip softmax log_softmax'],
-  ['pool', 'max_pool avg_pool global_avg_pool global_max_pool upsample'], ['join', 'add mul max concat'], ['shape', 'flatten reshape slice pad dropout'],
+  ['pool', 'max_pool avg_pool global_avg_pool global_max_pool upsample'],
+  ['join', 'add mul max concat'],
+  ['shape', 'flatten reshape slice pad dropout'],
   ['result', 'softmax_loss sigmoid_loss squared_loss hinge_loss sum accuracy'],
 ] as const).flatMap(([family, ops]) => ops.split(' ').map((op): [string, Family] => [op, family])))
 
@@ -20,16 +23,28 @@ const both = (value: unknown): string => (Array.isArray(value) ? (value[0] === v
 /** `conv 64, 3×3 / 2` */
 function workOf({ op, attributes: a }: LayerSummary): string {
   switch (op) {
-    case 'conv': case 'deconv': {
+    case 'conv':
+    case 'deconv': {
       const depthwise = a['groups'] === a['out'] && a['groups'] !== 1
-      return `${op} ${a['out']}, ${window(a['kernel'])}${isOne(a['stride']) ? '' : ` / ${both(a['stride'])}`}${depthwise ? ' depthwise' : a['groups'] === 1 ? '' : `, ${a['groups']} groups`}${isOne(a['dilation']) ? '' : `, dilation ${both(a['dilation'])}`}`
+      return `${op} ${a['out']}, ${window(a['kernel'])}${isOne(a['stride']) ? '' : ` / ${both(a['stride'])}`}${
+        depthwise ? ' depthwise' : a['groups'] === 1 ? '' : `, ${a['groups']} groups`
+      }${isOne(a['dilation']) ? '' : `, dilation ${both(a['dilation'])}`}`
     }
-    case 'fc': return `fc ${a['out']}`
-    case 'max_pool': case 'avg_pool': return `${op} ${window(a['kernel'])}${a['stride'] === undefined || both(a['stride']) === both(a['kernel']) ? '' : ` / ${both(a['stride'])}`}`
-    case 'upsample': return `upsample ×${both(a['factor'])}`
-    case 'dropout': return `dropout ${a['p']}`
-    case 'clip': return `clip ${a['lo']}..${a['hi']}`
-    default: return op
+    case 'fc':
+      return `fc ${a['out']}`
+    case 'max_pool':
+    case 'avg_pool':
+      return `${op} ${window(a['kernel'])}${
+        a['stride'] === undefined || both(a['stride']) === both(a['kernel']) ? '' : ` / ${both(a['stride'])}`
+      }`
+    case 'upsample':
+      return `upsample ×${both(a['factor'])}`
+    case 'dropout':
+      return `dropout ${a['p']}`
+    case 'clip':
+      return `clip ${a['lo']}..${a['hi']}`
+    default:
+      return op
   }
 }
 

@@ -49,7 +49,9 @@ interface Cell {
 
 export function layered(nodes: readonly LayoutNode[], edges: readonly LayoutEdge[]): Layout {
   const rankOf = ranked(nodes, edges)
-  const cells = new Map<string, Cell>(nodes.map((node) => [node.id, { id: node.id, width: node.width, height: node.height, x: 0, up: [], down: [] }]))
+  const cells = new Map<string, Cell>(
+    nodes.map((node) => [node.id, { id: node.id, width: node.width, height: node.height, x: 0, up: [], down: [] }]),
+  )
   const rows: Cell[][] = Array.from({ length: 1 + Math.max(0, ...rankOf.values()) }, () => [])
   for (const node of nodes) rows[rankOf.get(node.id)!]!.push(cells.get(node.id)!)
   const lanes = new Map<LayoutEdge, Cell[]>()
@@ -84,7 +86,10 @@ export function layered(nodes: readonly LayoutNode[], edges: readonly LayoutEdge
   }
   const width = Math.max(...rows.flat().map((c) => c.x + c.width / 2))
   return {
-    width, height: y - RANK_GAP, nodes: places, ranks: rows.map((row) => row.filter(({ id }) => id !== '').map(({ id }) => id)),
+    width,
+    height: y - RANK_GAP,
+    nodes: places,
+    ranks: rows.map((row) => row.filter(({ id }) => id !== '').map(({ id }) => id)),
     bends: new Map([...lanes].map(([edge, lane]) => [edge, lane.map((cell) => ({ x: cell.x, ...bounds.get(cell)! }))])),
   }
 }
@@ -94,7 +99,11 @@ function ranked(nodes: readonly LayoutNode[], edges: readonly LayoutEdge[]): Map
   const rank = new Map(nodes.map((node) => [node.id, 0]))
   for (let round = 0, moved = true; moved && round <= nodes.length; round++) {
     moved = false
-    for (const { from, to } of edges) if (rank.get(to)! <= rank.get(from)!) { rank.set(to, rank.get(from)! + 1); moved = true }
+    for (const { from, to } of edges)
+      if (rank.get(to)! <= rank.get(from)!) {
+        rank.set(to, rank.get(from)! + 1)
+        moved = true
+      }
   }
   for (const node of nodes) {
     if (node.first || edges.some(({ to }) => to === node.id)) continue
@@ -102,7 +111,12 @@ function ranked(nodes: readonly LayoutNode[], edges: readonly LayoutEdge[]): Map
     if (below.length > 0) rank.set(node.id, Math.min(...below) - 1)
   }
   const most = Math.max(...rank.values())
-  for (const node of nodes) if (node.last) rank.set(node.id, Math.max(rank.get(node.id)!, nodes.some((other) => !other.last && rank.get(other.id) === most) ? most + 1 : most))
+  for (const node of nodes)
+    if (node.last)
+      rank.set(
+        node.id,
+        Math.max(rank.get(node.id)!, nodes.some((other) => !other.last && rank.get(other.id) === most) ? most + 1 : most),
+      )
   return rank
 }
 
@@ -129,7 +143,10 @@ function order(rows: Cell[][]): void {
 function place(rows: readonly Cell[][]): void {
   for (const row of rows) {
     let x = 0
-    for (const cell of row) { cell.x = x + cell.width / 2; x += cell.width + GAP }
+    for (const cell of row) {
+      cell.x = x + cell.width / 2
+      x += cell.width + GAP
+    }
     const middle = (x - GAP) / 2
     for (const cell of row) cell.x -= middle
   }
@@ -148,7 +165,12 @@ function place(rows: readonly Cell[][]): void {
 
 /** Places in order, without overlap, near to what is wanted: runs that touch move as one to their mean. */
 function spread(row: readonly Cell[], wanted: readonly number[]): void {
-  interface Run { first: number; last: number; offsets: number[]; shift: number }
+  interface Run {
+    first: number
+    last: number
+    offsets: number[]
+    shift: number
+  }
   const runs: Run[] = []
   for (let i = 0; i < row.length; i++) {
     let run: Run = { first: i, last: i, offsets: [0], shift: wanted[i]! }
@@ -164,5 +186,8 @@ function spread(row: readonly Cell[], wanted: readonly number[]): void {
     }
     runs.push(run)
   }
-  for (const { first, offsets, shift } of runs) offsets.forEach((offset, k) => { row[first + k]!.x = shift + offset })
+  for (const { first, offsets, shift } of runs)
+    offsets.forEach((offset, k) => {
+      row[first + k]!.x = shift + offset
+    })
 }

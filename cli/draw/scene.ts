@@ -58,7 +58,9 @@ export interface SceneOptions {
 /** A drawing of items; `outs`: names of what is read outside of them. */
 export function sceneOf(items: readonly Item[], outs: readonly string[], options: SceneOptions, columns?: number): Scene {
   const inner = new Map<number, Scene>()
-  items.forEach((item, i) => { if (item.kind === 'block' && item.items.length > 0) inner.set(i, sceneOf(item.items, item.outs, options)) })
+  items.forEach((item, i) => {
+    if (item.kind === 'block' && item.items.length > 0) inner.set(i, sceneOf(item.items, item.outs, options))
+  })
   const shapes = items.map((item, i) => shapeOf(item, inner.get(i), options))
   const owner = new Map(items.flatMap((item, i) => item.all.map((name): [string, number] => [name, i])))
   const links = linksOf(items, owner)
@@ -70,9 +72,12 @@ export function sceneOf(items: readonly Item[], outs: readonly string[], options
   ]
   const edges = new Map<LayoutEdge, { name: string }>()
   for (const { from, to, name } of links) edges.set({ from: from === undefined ? inId(name) : String(from), to: String(to) }, { name })
-  for (const name of new Set(outs.map((out) => owner.get(out)))) if (name !== undefined) edges.set({ from: String(name), to: OUT }, { name: OUT })
+  for (const name of new Set(outs.map((out) => owner.get(out))))
+    if (name !== undefined) edges.set({ from: String(name), to: OUT }, { name: OUT })
   const raw = layered(nodes, [...edges.keys()])
-  const { layout, shifts, cuts } = columns === undefined ? { layout: raw, shifts: new Map<string, number>(), cuts: new Map<string, number>() } : inColumns(raw, nodes, [...edges.keys()], columns)
+  const { layout, shifts, cuts } = columns === undefined
+    ? { layout: raw, shifts: new Map<string, number>(), cuts: new Map<string, number>() }
+    : inColumns(raw, nodes, [...edges.keys()], columns)
   const placed: Shape[] = []
   const paths: { path: string; arrow: boolean }[] = []
   shapes.forEach((shape, i) => {
@@ -102,41 +107,67 @@ export function sceneOf(items: readonly Item[], outs: readonly string[], options
     else paths.push({ path: curve(start.x, start.bottom, layout.bends.get(edge) ?? [], end.x, end.top), arrow })
   }
   return {
-    width: layout.width, height: layout.height, shapes: placed, edges: paths,
-    inPorts: new Map(outside.map((name) => [name, layout.nodes.get(inId(name))!.x])), outPort: layout.nodes.get(OUT)?.x ?? layout.width / 2,
+    width: layout.width,
+    height: layout.height,
+    shapes: placed,
+    edges: paths,
+    inPorts: new Map(outside.map((name) => [name, layout.nodes.get(inId(name))!.x])),
+    outPort: layout.nodes.get(OUT)?.x ?? layout.width / 2,
   }
 }
 
 /** How far the sheet behind a repeated box looks out. */
 export const STACK = 5
 
-interface Link { readonly from: number | undefined; readonly to: number; readonly name: string }
+interface Link {
+  readonly from: number | undefined
+  readonly to: number
+  readonly name: string
+}
 
 /** Which item reads which: of a repeated one the first, to whose inputs the edges lead. */
 function linksOf(items: readonly Item[], owner: ReadonlyMap<string, number>): Link[] {
   const found = new Map<string, Link>()
   items.forEach((item, to) => {
     if (item.kind === 'input') return
-    for (const layer of item.layers) for (const name of layer.inputs) {
-      const from = owner.get(name)
-      if (from === to || (from === undefined && item.all.includes(name))) continue
-      const key = `${from ?? name} ${to}`
-      if (!found.has(key)) found.set(key, { from, to, name })
-    }
+    for (const layer of item.layers)
+      for (const name of layer.inputs) {
+        const from = owner.get(name)
+        if (from === to || (from === undefined && item.all.includes(name))) continue
+        const key = `${from ?? name} ${to}`
+        if (!found.has(key)) found.set(key, { from, to, name })
+      }
   })
   return [...found.values()]
 }
 
 function shapeOf(item: Item, inner: Scene | undefined, { net, kernelsOf }: SceneOptions): Shape {
   const base = { x: 0, y: 0, count: item.count, note: '', rows: [] as Row[], foot: '', results: [] as string[], title: '' }
-  if (item.kind === 'input') return { ...base, kind: 'input', title: item.name, note: item.text, width: Math.max(90, TEXT * (item.name.length + item.text.length) + 40), height: 26 }
-  const results = net.outputs.filter(({ layer }) => item.all.includes(layer)).map(({ name, role }) => (role === 'loss' && name === 'loss' ? 'loss' : `${role} ${name}`))
+  if (item.kind === 'input')
+    return {
+      ...base,
+      kind: 'input',
+      title: item.name,
+      note: item.text,
+      width: Math.max(90, TEXT * (item.name.length + item.text.length) + 40),
+      height: 26,
+    }
+  const results = net.outputs.filter(({ layer }) => item.all.includes(layer)).map((
+    { name, role },
+  ) => (role === 'loss' && name === 'loss' ? 'loss' : `${role} ${name}`))
   const final = net.layers.find(({ name }) => name === item.last[0]) ?? item.layers.at(-1)!
-  const foot = [shapeText(final.shape), parametersText(net.layers.filter(({ name }) => item.all.includes(name)), 1)].filter((text) => text !== '').join('  ·  ')
+  const foot = [shapeText(final.shape), parametersText(net.layers.filter(({ name }) => item.all.includes(name)), 1)].filter((text) =>
+    text !== ''
+  ).join('  ·  ')
   if (item.kind === 'box') {
     const rows = item.layers.map((layer): Row => ({ text: labelOf(layer), family: familyOf(layer), kernels: kernelsOf(layer.name) }))
     const badge = Math.max(...rows.map((row) => (row.kernels.length > 0 ? 10 + 8 * String(row.kernels.join(' ')).length : 0)))
-    const width = Math.max(96, ...rows.map((row) => TEXT * row.text.length + 30 + badge), SMALL * foot.length + 24, ...results.map((text) => TEXT * text.length + 30)) + (item.count > 1 ? 26 : 0)
+    const width = Math.max(
+      96,
+      ...rows.map((row) => TEXT * row.text.length + 30 + badge),
+      SMALL * foot.length + 24,
+      ...results.map((text) => TEXT * text.length + 30),
+    ) + (item.count > 1 ? 26 : 0)
     return { ...base, kind: 'box', rows, foot, results, width, height: ROW * rows.length + (foot ? FOOT : 0) + ROW * results.length + 6 }
   }
   const note = item.names.length === 1 ? item.names[0]! : `${item.names[0]} … ${item.names.at(-1)}`
@@ -144,7 +175,12 @@ function shapeOf(item: Item, inner: Scene | undefined, { net, kernelsOf }: Scene
   const closed = inner ? '' : `${item.layers.length} layers${item.count > 1 ? ' each' : ''}`
   const bottom = [closed, foot].filter((text) => text !== '').join('  ·  ')
   return {
-    ...base, kind: 'block', title: item.block, note, foot: bottom, results,
+    ...base,
+    kind: 'block',
+    title: item.block,
+    note,
+    foot: bottom,
+    results,
     width: Math.max(head, (inner?.width ?? 0) + 2 * PAD, SMALL * bottom.length + 24),
     height: HEAD + (inner ? inner.height + PAD : 0) + FOOT + 4 + ROW * results.length,
   }
@@ -161,7 +197,10 @@ function curve(x1: number, y1: number, bends: readonly { x: number; top: number;
   }
   for (const bend of bends) {
     to(bend.x, bend.top)
-    if (bend.bottom > bend.top) { path += ` L ${r(bend.x)} ${r(bend.bottom)}`; y = bend.bottom }
+    if (bend.bottom > bend.top) {
+      path += ` L ${r(bend.x)} ${r(bend.bottom)}`
+      y = bend.bottom
+    }
   }
   to(x2, y2)
   return path
@@ -170,7 +209,9 @@ function curve(x1: number, y1: number, bends: readonly { x: number; top: number;
 /** To the next column: down, between the columns, and in from above. */
 function aroundPath(from: { x: number; bottom: number }, to: { x: number; top: number }, between: number): string {
   const [low, high] = [from.bottom + 12, to.top - 14]
-  return `M ${r(from.x)} ${r(from.bottom)} L ${r(from.x)} ${r(low)} L ${r(between)} ${r(low)} L ${r(between)} ${r(high)} L ${r(to.x)} ${r(high)} L ${r(to.x)} ${r(to.top)}`
+  return `M ${r(from.x)} ${r(from.bottom)} L ${r(from.x)} ${r(low)} L ${r(between)} ${r(low)} L ${r(between)} ${r(high)} L ${r(to.x)} ${
+    r(high)
+  } L ${r(to.x)} ${r(to.top)}`
 }
 
 const r = (n: number): string => String(Math.round(n * 10) / 10)
@@ -184,7 +225,12 @@ const COLUMN_GAP = 56
 const TOP = 20
 
 /** Cuts a long drawing into columns of about `wanted` height, where one edge alone goes on. */
-function inColumns(layout: Layout, nodes: readonly LayoutNode[], edges: readonly LayoutEdge[], wanted: number): { layout: Layout; shifts: Map<string, number>; cuts: Map<string, number> } {
+function inColumns(
+  layout: Layout,
+  nodes: readonly LayoutNode[],
+  edges: readonly LayoutEdge[],
+  wanted: number,
+): { layout: Layout; shifts: Map<string, number>; cuts: Map<string, number> } {
   const sizes = new Map(nodes.map((node) => [node.id, node]))
   const rankOf = new Map(layout.ranks.flatMap((ids, rank) => ids.map((id): [string, number] => [id, rank])))
   const each = layout.height / Math.max(1, Math.round(layout.height / wanted))
@@ -222,7 +268,7 @@ function inColumns(layout: Layout, nodes: readonly LayoutNode[], edges: readonly
       height = Math.max(height, at.y + dy + sizes.get(id)!.height)
     }
     moves.set(column, { dx, dy })
-    if (column > 0) for (const id of layout.ranks[start]!) cuts.set(id, left - COLUMN_GAP / 2)
+    if (column > 0) { for (const id of layout.ranks[start]!) cuts.set(id, left - COLUMN_GAP / 2) }
     left += to - from + COLUMN_GAP
   })
   const bends = new Map([...layout.bends].map(([edge, list]) => {

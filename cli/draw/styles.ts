@@ -5,4 +5,7 @@ import type { DrawOptions } from './draw.ts'
 
 /** The kernels that a net infers by, fused and a layer at a time. */
 export const bothStyles = (main: Source, options: Pick<CompileOptions, 'readImport'>): NonNullable<DrawOptions['kernels']> =>
-  (['merged', 'split'] as const).map((style) => ({ title: style, bundle: compile(main, { ...options, style, targets: ['webgpu'], programs: ['infer'], allowOneValue: true }) }))
+  (['merged', 'split'] as const).map((style) => ({
+    title: style,
+    bundle: compile(main, { ...options, style, targets: ['webgpu'], programs: ['infer'], allowOneValue: true }),
+  }))

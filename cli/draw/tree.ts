@@ -55,7 +55,12 @@ export function treeOf(net: NetSummary, options: TreeOptions): readonly Item[] {
   const readers = new Map<string, string[]>()
   for (const layer of net.layers) for (const from of layer.inputs) readers.set(from, [...(readers.get(from) ?? []), layer.name])
   const inputs = net.inputs.map(({ name, shape, classes }): InputBox => ({
-    kind: 'input', name, text: classes === undefined ? `[${shape.slice(shape[0] === 'n' ? 1 : 0).join(', ')}]` : `${classes} classes`, count: 1, all: [name], last: [name],
+    kind: 'input',
+    name,
+    text: classes === undefined ? `[${shape.slice(shape[0] === 'n' ? 1 : 0).join(', ')}]` : `${classes} classes`,
+    count: 1,
+    all: [name],
+    last: [name],
   }))
   return folded([...inputs, ...level(net.layers, 0, readers, options)], net)
 }
@@ -63,7 +68,12 @@ export function treeOf(net: NetSummary, options: TreeOptions): readonly Item[] {
 type Open = LayerSummary | { readonly name: string; readonly block: string; readonly layers: LayerSummary[] }
 const isLayer = (entry: Open): entry is LayerSummary => 'op' in entry
 
-function level(layers: readonly LayerSummary[], depth: number, readers: ReadonlyMap<string, readonly string[]>, options: TreeOptions): Item[] {
+function level(
+  layers: readonly LayerSummary[],
+  depth: number,
+  readers: ReadonlyMap<string, readonly string[]>,
+  options: TreeOptions,
+): Item[] {
   const entries: Open[] = []
   const blocks = new Map<string, Extract<Open, { block: string }> & { layers: LayerSummary[] }>()
   for (const layer of layers) {
@@ -80,14 +90,26 @@ function level(layers: readonly LayerSummary[], depth: number, readers: Readonly
   const plain = entries.flatMap((entry): readonly Open[] => (!isLayer(entry) && isShort(entry.layers) ? entry.layers : [entry]))
   const items: Item[] = []
   let row: LayerSummary[] = []
-  const close = (): void => { if (row.length > 0) items.push({ kind: 'box', layers: row, count: 1, all: row.map(({ name }) => name), last: [row.at(-1)!.name] }); row = [] }
+  const close = (): void => {
+    if (row.length > 0) items.push({ kind: 'box', layers: row, count: 1, all: row.map(({ name }) => name), last: [row.at(-1)!.name] })
+    row = []
+  }
   for (const entry of plain) {
     if (!isLayer(entry)) {
       close()
       const inner = entry.layers
-      const outside = inner.filter(({ name }) => (readers.get(name) ?? []).some((reader) => !inner.some((l) => l.name === reader)) || (readers.get(name) ?? []).length === 0)
+      const outside = inner.filter(({ name }) =>
+        (readers.get(name) ?? []).some((reader) => !inner.some((l) => l.name === reader)) || (readers.get(name) ?? []).length === 0
+      )
       items.push({
-        kind: 'block', block: entry.block, names: [entry.name], count: 1, all: inner.map(({ name }) => name), last: outside.map(({ name }) => name), outs: outside.map(({ name }) => name), layers: inner,
+        kind: 'block',
+        block: entry.block,
+        names: [entry.name],
+        count: 1,
+        all: inner.map(({ name }) => name),
+        last: outside.map(({ name }) => name),
+        outs: outside.map(({ name }) => name),
+        layers: inner,
         items: depth < options.depth ? level(inner, depth + 1, readers, options) : [],
       })
       continue
@@ -112,12 +134,15 @@ function kindOf(item: Item): string {
   const { layers } = item
   const prefix = item.kind === 'block' ? `${item.block}: ` : ''
   const place = new Map(layers.map((layer, i) => [layer.name, i]))
-  return prefix + layers.map((layer) => `${layer.op}${JSON.stringify(layer.attributes)}<${layer.inputs.map((name) => place.get(name) ?? 'in').join()}`).join(';')
+  return prefix +
+    layers.map((layer) => `${layer.op}${JSON.stringify(layer.attributes)}<${layer.inputs.map((name) => place.get(name) ?? 'in').join()}`)
+      .join(';')
 }
 
 /** Equal items after each other become one with a count, if nobody else reads what is between them. */
 function folded(items: readonly Item[], net: NetSummary): readonly Item[] {
-  const readersOf = (names: readonly string[]): LayerSummary[] => net.layers.filter((layer) => layer.inputs.some((name) => names.includes(name)) && !names.includes(layer.name))
+  const readersOf = (names: readonly string[]): LayerSummary[] =>
+    net.layers.filter((layer) => layer.inputs.some((name) => names.includes(name)) && !names.includes(layer.name))
   const isResult = (names: readonly string[]): boolean => net.outputs.some(({ layer }) => names.includes(layer))
   const made: Item[] = []
   for (const raw of items) {
@@ -126,9 +151,14 @@ function folded(items: readonly Item[], net: NetSummary): readonly Item[] {
     if (before && before.kind !== 'input' && item.kind !== 'input' && before.kind === item.kind && kindOf(before) === kindOf(item)) {
       const outside = readersOf(before.all)
       const inward = item.layers.flatMap(({ inputs }) => inputs).filter((name) => !item.all.includes(name))
-      if (outside.length > 0 && outside.every((layer) => item.all.includes(layer.name)) && inward.every((name) => before.all.includes(name)) && !isResult(before.all)) {
+      if (
+        outside.length > 0 && outside.every((layer) => item.all.includes(layer.name)) && inward.every((name) =>
+          before.all.includes(name)
+        ) && !isResult(before.all)
+      ) {
         const joined = { count: before.count + 1, all: [...before.all, ...item.all], last: item.last }
-        made[made.length - 1] = before.kind === 'block' ? { ...before, ...joined, names: [...before.names, ...(item as BlockBox).names] } : { ...before, ...joined }
+        made[made.length - 1] = before.kind === 'block' ? { ...before, ...joined, names: [...before.names, ...(item as BlockBox).names] }
+          : { ...before, ...joined }
         continue
       }
     }
@@ -138,4 +168,5 @@ function folded(items: readonly Item[], net: NetSummary): readonly Item[] {
 }
 
 /** Boxes that are drawn. */
-export const countBoxes = (items: readonly Item[]): number => items.reduce((sum, item) => sum + (item.kind === 'block' ? 1 + countBoxes(item.items) : 1), 0)
+export const countBoxes = (items: readonly Item[]): number =>
+  items.reduce((sum, item) => sum + (item.kind === 'block' ? 1 + countBoxes(item.items) : 1), 0)

@@ -37,9 +37,23 @@ const isOneOf = (...words: unknown[]) => (value: unknown): boolean => words.incl
 
 /** As strict as the options of the command line: it may have been written by anyone. */
 const FORMS: { readonly [name in keyof Required<TrainChoices>]: (value: unknown) => boolean } = {
-  data: isText, testData: isText, skipBroken: isOneOf(true, false), batch: isWhole(1), limit: isWhole(1), epochs: isWhole(1), steps: isWhole(1), seed: isWhole(0), dataSeed: isWhole(0),
-  style: isOneOf('merged', 'split'), memory: isOneOf('fast', 'small'), precise: isOneOf(true, false), stats: isOneOf('batch', 'global'), output: isText,
-  validation: isShare, best: isText, patience: isWhole(1),
+  data: isText,
+  testData: isText,
+  skipBroken: isOneOf(true, false),
+  batch: isWhole(1),
+  limit: isWhole(1),
+  epochs: isWhole(1),
+  steps: isWhole(1),
+  seed: isWhole(0),
+  dataSeed: isWhole(0),
+  style: isOneOf('merged', 'split'),
+  memory: isOneOf('fast', 'small'),
+  precise: isOneOf(true, false),
+  stats: isOneOf('batch', 'global'),
+  output: isText,
+  validation: isShare,
+  best: isText,
+  patience: isWhole(1),
   freeze: (value) => Array.isArray(value) && value.every(isText),
 }
 

@@ -8,7 +8,11 @@ import type { Ended } from './job.ts'
 import type { Keeper } from './keeper.ts'
 
 const WORDS: Readonly<Record<Ending, string>> = {
-  interrupt: 'interrupted', hangup: 'ended, for its terminal was closed,', terminate: 'ended by SIGTERM', closed: 'ended, for nobody reads what it prints,', unwritable: 'ended, for what it prints cannot be written,',
+  interrupt: 'interrupted',
+  hangup: 'ended, for its terminal was closed,',
+  terminate: 'ended by SIGTERM',
+  closed: 'ended, for nobody reads what it prints,',
+  unwritable: 'ended, for what it prints cannot be written,',
 }
 
 /** Whatever ends a training before its time: what was computed is kept first, and where and how to go on is said. */
@@ -55,7 +59,12 @@ export class Endings {
     if (error instanceof NonFiniteError) {
       const left = await this.#keeper.leave(this.#net).catch(() => undefined)
       const good = last === undefined ? 'no snapshot was made before' : `the last good snapshot is ${last}`
-      this.#say('stopped', `stopped at step ${error.step}; ${good}${left === undefined ? '' : `\nweights as they are now, all of them numbers: ${left}`}`, last, left)
+      this.#say(
+        'stopped',
+        `stopped at step ${error.step}; ${good}${left === undefined ? '' : `\nweights as they are now, all of them numbers: ${left}`}`,
+        last,
+        left,
+      )
       return
     }
     try {
@@ -63,7 +72,13 @@ export class Endings {
       this.#say('stopped', `stopped by an error after step ${steps}, snapshot ${path}`, path)
     } catch (second) {
       const reason = second === error ? '' : ` (${(second as Error).message})`
-      this.#say('stopped', `stopped by an error after step ${steps}, and no snapshot could be made of that${reason}${last === undefined ? '' : `; the last one is ${last}`}`, last)
+      this.#say(
+        'stopped',
+        `stopped by an error after step ${steps}, and no snapshot could be made of that${reason}${
+          last === undefined ? '' : `; the last one is ${last}`
+        }`,
+        last,
+      )
     }
   }
 
@@ -96,7 +111,8 @@ export class Endings {
     const resume = path === undefined ? undefined : this.#resume(path)
     this.#screen.event({ event, step: this.#net.steps, ...(path !== undefined && { path, resume }), ...(left !== undefined && { left }) })
     // Nobody may read standard output any more.
-    if (!this.#screen.json || this.why === 'closed' || this.why === 'unwritable') this.#screen.note(`${text}${resume === undefined ? '' : `\nresume by: ${resume}`}`)
+    if (!this.#screen.json || this.why === 'closed' || this.why === 'unwritable')
+      this.#screen.note(`${text}${resume === undefined ? '' : `\nresume by: ${resume}`}`)
   }
 
   #resume(path: string): string {

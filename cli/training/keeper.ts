@@ -48,9 +48,13 @@ export class Keeper {
     const name = `${new Date().toISOString().slice(0, 19).replaceAll(':', '-')}-seed${seed}-${identity.slice(0, 8)}`
     return withFile(place, 'written', async () => {
       await mkdir(place, { recursive: true })
-      for (let i = 1; ; i++) {
+      for (let i = 1;; i++) {
         const folder = join(place, i === 1 ? name : `${name}-${i}`)
-        if (await mkdir(folder).then(() => true, (error: NodeJS.ErrnoException) => { if (error.code !== 'EEXIST') throw error })) return Keeper.#of(folder, choices, settings)
+        if (
+          await mkdir(folder).then(() => true, (error: NodeJS.ErrnoException) => {
+            if (error.code !== 'EEXIST') throw error
+          })
+        ) return Keeper.#of(folder, choices, settings)
       }
     })
   }
@@ -129,7 +133,9 @@ export class Keeper {
     } catch (error) {
       const snapshot = await net.snapshot()
       this.#check(snapshot)
-      const folder = await mkdtemp(join(tmpdir(), 'fusenet-rescued-')).catch(() => { throw error })
+      const folder = await mkdtemp(join(tmpdir(), 'fusenet-rescued-')).catch(() => {
+        throw error
+      })
       const path = join(folder, fileOfStep(snapshot.step))
       await writeSnapshot(this.#about(snapshot, undefined), path).catch(async () => {
         await rm(folder, { recursive: true, force: true }).catch(() => {})
@@ -157,7 +163,15 @@ export class Keeper {
 
   #about(snapshot: Snapshot, score: Score | undefined): Snapshot {
     const { watch } = this.#settings
-    return { ...snapshot, about: { options: JSON.stringify(this.#choices), at: String(Date.now()), ...(score && { score: JSON.stringify(score) }), ...(watch && { watch: watch.text }) } }
+    return {
+      ...snapshot,
+      about: {
+        options: JSON.stringify(this.#choices),
+        at: String(Date.now()),
+        ...(score && { score: JSON.stringify(score) }),
+        ...(watch && { watch: watch.text }),
+      },
+    }
   }
 
   /** All but the newest ones and the best. What cannot be removed stays. */
@@ -180,7 +194,8 @@ export class Keeper {
 function refuseNonFinite({ step, tensors }: Snapshot): void {
   for (const [name, { data }] of tensors) {
     for (const value of data) {
-      if (typeof value === 'number' && !Number.isFinite(value)) throw new InputError(`${name} holds ${value} after step ${step}: no snapshot is made of that`)
+      if (typeof value === 'number' && !Number.isFinite(value))
+        throw new InputError(`${name} holds ${value} after step ${step}: no snapshot is made of that`)
     }
   }
 }
@@ -189,7 +204,7 @@ function refuseNonFinite({ step, tensors }: Snapshot): void {
 function scoreOf(test: Evaluation, watch?: Watch): Score | undefined {
   const { loss, metrics } = test
   const name = Object.keys(metrics).find((metric) => /^(accuracy|top)/i.test(metric))
-  const score: Score = watch ? watch.scoreOf(test) : name === undefined ? { name: 'loss', value: loss ?? NaN, better: 'lower' } : { name, value: metrics[name]!, better: 'higher' }
+  const score: Score = watch ? watch.scoreOf(test)
+    : name === undefined ? { name: 'loss', value: loss ?? NaN, better: 'lower' } : { name, value: metrics[name]!, better: 'higher' }
   return Number.isFinite(score.value) ? score : undefined
 }
-

@@ -24,7 +24,12 @@ export async function trainOnce(job: Job, seed: number, device: Device, screen: 
   const { openLocal } = await import('../../runtime/open.ts')
   const { bundle, resumed } = job
   const training = (['train', 'accumulate'] as const).map((task) => trainingProgram(bundle.manifest, task, job.choices.stats))
-  const net = await openLocal(bundle, { device, batch: job.choices.batch, seed, programs: [...training, 'eval'].filter((name) => hasProgram(bundle, name)) })
+  const net = await openLocal(bundle, {
+    device,
+    batch: job.choices.batch,
+    seed,
+    programs: [...training, 'eval'].filter((name) => hasProgram(bundle, name)),
+  })
   let keeper: Keeper | undefined
   let endings: Endings | undefined
   try {
@@ -44,13 +49,17 @@ export async function trainOnce(job: Job, seed: number, device: Device, screen: 
     if ('exitCode' in trained) return trained
     const chosen = watch?.best
     if (chosen) await takeBest(net, chosen, keeper, endings, screen)
-    else if (watch) screen.note(`no test on the way gave a number for ${watch.measure.metric}, so none was the best: the last weights are taken`)
+    else if (watch)
+      screen.note(`no test on the way gave a number for ${watch.measure.metric}, so none was the best: the last weights are taken`)
     if (first) {
-      await endings.keepIfFails(() => net.save().then((saved) => writeBundle(chosen ? { ...saved, manifest: { ...saved.manifest, best: chosen } } : saved, job.output)))
+      await endings.keepIfFails(() =>
+        net.save().then((saved) => writeBundle(chosen ? { ...saved, manifest: { ...saved.manifest, best: chosen } } : saved, job.output))
+      )
       screen.print(`wrote ${job.output}${chosen ? `, with the weights of epoch ${chosen.epoch}` : ''}`)
     }
     const { best } = keeper
-    if (!watch && best && best.path !== keeper.last && !screen.json) screen.note(`best snapshot: ${best.path}, ${best.score.name} ${showMetric(best.score.name, best.score.value)}`)
+    if (!watch && best && best.path !== keeper.last && !screen.json)
+      screen.note(`best snapshot: ${best.path}, ${best.score.name} ${showMetric(best.score.name, best.score.value)}`)
     const bar = progress(screen, 'test', job.data.test.length)
     const test = await testing(net, job.data.test, endings, (done) => bar.update(done, done)).finally(() => bar.stop())
     if (test === 'ended') return endings.afterTraining()
@@ -66,18 +75,39 @@ export async function trainOnce(job: Job, seed: number, device: Device, screen: 
 
 /** Which samples choose the best weights. */
 function measuredOn({ data: { validation }, choices }: Job): Pick<BestEntry, 'part' | 'keptBack'> {
-  return { part: validation ? 'validation' : 'test', ...(validation && choices.validation !== undefined && { keptBack: validation.length }) }
+  return {
+    part: validation ? 'validation' : 'test',
+    ...(validation && choices.validation !== undefined && { keptBack: validation.length }),
+  }
 }
 
 /** Sets the weights that were the best by a test on the way. */
-async function takeBest(net: LocalNet, { metric, part, value, step, epoch }: BestEntry, keeper: Keeper, endings: Endings, screen: Screen): Promise<void> {
+async function takeBest(
+  net: LocalNet,
+  { metric, part, value, step, epoch }: BestEntry,
+  keeper: Keeper,
+  endings: Endings,
+  screen: Screen,
+): Promise<void> {
   screen.event({ event: 'best', metric, part, value, step, epoch })
-  if (!screen.json) screen.note(`best ${metric} of ${part}: ${showMetric(metric, value)}, after epoch ${epoch} (step ${step})${step === net.steps ? '' : '; its weights are taken'}`)
+  if (!screen.json)
+    screen.note(
+      `best ${metric} of ${part}: ${showMetric(metric, value)}, after epoch ${epoch} (step ${step})${
+        step === net.steps ? '' : '; its weights are taken'
+      }`,
+    )
   if (step !== net.steps) await endings.keepIfFails(async () => net.setParameters(await keeper.bestWeights()))
 }
 
 /** All updates, with the tests and snapshots that the file wants on the way. Whatever ends it early, what was computed is kept first. */
-async function update(net: LocalNet, job: Job & { readonly watch?: Watch | undefined }, seed: number, screen: Screen, keeper: Keeper, endings: Endings): Promise<Pick<Result, 'loss' | 'seconds'> | Ended> {
+async function update(
+  net: LocalNet,
+  job: Job & { readonly watch?: Watch | undefined },
+  seed: number,
+  screen: Screen,
+  keeper: Keeper,
+  endings: Endings,
+): Promise<Pick<Result, 'loss' | 'seconds'> | Ended> {
   const { bundle: { manifest }, data, choices, watch } = job
   const part = data.validation ? 'validation' : 'test'
   const samples = data.train
@@ -85,8 +115,28 @@ async function update(net: LocalNet, job: Job & { readonly watch?: Watch | undef
   const startedWith = net.steps
   const startedAt = performance.now()
   const seconds = (): number => (performance.now() - startedAt) / 1000
-  screen.event({ event: 'start', net: manifest.name, style: manifest.style, device: net.device.name, adapter: net.device.description, seed, batch: net.batch, samples: samples.length, step: net.steps, data: data.name, ...(data.classes && { classes: data.classes }), notes: data.notes, snapshots: keeper.folder, bundle: job.output })
-  if (!screen.json) screen.note(`${manifest.name} (${manifest.style}) on ${data.name}: ${samples.length} samples, batch ${net.batch}, seed ${seed}${net.steps > 0 ? `, from step ${net.steps}` : ''}`)
+  screen.event({
+    event: 'start',
+    net: manifest.name,
+    style: manifest.style,
+    device: net.device.name,
+    adapter: net.device.description,
+    seed,
+    batch: net.batch,
+    samples: samples.length,
+    step: net.steps,
+    data: data.name,
+    ...(data.classes && { classes: data.classes }),
+    notes: data.notes,
+    snapshots: keeper.folder,
+    bundle: job.output,
+  })
+  if (!screen.json)
+    screen.note(
+      `${manifest.name} (${manifest.style}) on ${data.name}: ${samples.length} samples, batch ${net.batch}, seed ${seed}${
+        net.steps > 0 ? `, from step ${net.steps}` : ''
+      }`,
+    )
 
   let loss: number | undefined
   let bar: Progress | undefined
@@ -102,7 +152,9 @@ async function update(net: LocalNet, job: Job & { readonly watch?: Watch | undef
     const found = await testing(net, data.validation ?? data.test, endings)
     if (found === 'ended') return found
     const best = watch?.take(found, net.steps, epoch) === true
-    const say = `step ${net.steps}: ${part} ${showMetrics(found)}${best ? ', the best so far' : watch && watch.since > 0 ? `, no better for ${watch.since} test${watch.since > 1 ? 's' : ''}` : ''}`
+    const say = `step ${net.steps}: ${part} ${showMetrics(found)}${
+      best ? ', the best so far' : watch && watch.since > 0 ? `, no better for ${watch.since} test${watch.since > 1 ? 's' : ''}` : ''
+    }`
     bar ? bar.line(say) : !screen.json && screen.note(say)
     screen.event({ event: 'test', step: net.steps, part, ...(watch && { best }), ...found })
     return { test: found, best }
@@ -113,13 +165,18 @@ async function update(net: LocalNet, job: Job & { readonly watch?: Watch | undef
       const tested = await test(epochAfter(net, samples.length, perStep))
       if (tested !== 'ended' && tested.best) await keeper.write(net, tested.test)
     }
-    const updates = watch?.pending || watch?.over ? [] : net.train(samples, { epochs: choices.epochs, steps: choices.steps, stats: choices.stats, total: true, keepGoing: job.keepGoing })
+    const updates = watch?.pending || watch?.over ? []
+      : net.train(samples, { epochs: choices.epochs, steps: choices.steps, stats: choices.stats, total: true, keepGoing: job.keepGoing })
     for await (const event of updates) {
       last = event
       loss = event.loss
       left = event.steps - event.step
       bar ??= progress(screen, 'train', event.steps)
-      bar.update(event.step, (event.step - startedWith) * perStep, `epoch ${event.epoch + 1}/${Math.ceil(event.steps / event.stepsPerEpoch)}  ${sayLoss(loss)}`)
+      bar.update(
+        event.step,
+        (event.step - startedWith) * perStep,
+        `epoch ${event.epoch + 1}/${Math.ceil(event.steps / event.stepsPerEpoch)}  ${sayLoss(loss)}`,
+      )
       screen.event({ event: 'step', step: event.step, epoch: event.epoch, loss, rate: event.rate })
       // Who keeps samples back for tests, or chooses among them, has one after each epoch, if the file does not say when, and one at the end.
       const tests = watch !== undefined || choices.validation !== undefined
@@ -139,7 +196,12 @@ async function update(net: LocalNet, job: Job & { readonly watch?: Watch | undef
       // Whoever has more patience goes on from here.
       if (left > 0) await keeper.write(net)
       screen.event({ event: 'patience', step: net.steps, tests: watch.since })
-      if (!screen.json) screen.note(`ended after step ${net.steps}: ${watch.measure.metric} of ${watch.on.part} was no better for ${watch.since} test${watch.since > 1 ? 's' : ''} (--patience ${choices.patience})`)
+      if (!screen.json)
+        screen.note(
+          `ended after step ${net.steps}: ${watch.measure.metric} of ${watch.on.part} was no better for ${watch.since} test${
+            watch.since > 1 ? 's' : ''
+          } (--patience ${choices.patience})`,
+        )
     } else if (left > 0 || watch?.pending) {
       markTest()
       const stopped = await endings.stopped(left)
@@ -149,7 +211,8 @@ async function update(net: LocalNet, job: Job & { readonly watch?: Watch | undef
     bar?.stop()
     if (error instanceof NothingLeftError) {
       screen.event({ event: 'complete', step: net.steps })
-      if (!screen.json) screen.note(`nothing is left to do: this training is complete after ${net.steps} updates; --epochs or --steps makes it longer`)
+      if (!screen.json)
+        screen.note(`nothing is left to do: this training is complete after ${net.steps} updates; --epochs or --steps makes it longer`)
       return { seconds: 0 }
     }
     if (error instanceof OtherTrainingError && job.resumed) throw otherData(job.resumed.path, data.name, error.contradictions)
@@ -158,7 +221,8 @@ async function update(net: LocalNet, job: Job & { readonly watch?: Watch | undef
     throw error
   }
   const steps = net.steps - startedWith
-  if (!screen.json) screen.note(`${steps} steps in ${showDuration(seconds())}, ${Math.round((steps * perStep) / Math.max(seconds(), 1e-3))} images/s`)
+  if (!screen.json)
+    screen.note(`${steps} steps in ${showDuration(seconds())}, ${Math.round((steps * perStep) / Math.max(seconds(), 1e-3))} images/s`)
   return { loss, seconds: seconds() }
 }
 
@@ -171,11 +235,17 @@ function epochAfter(net: LocalNet, samples: number, perStep: number): number {
 /** Whether there is a test after the update that a net is at: as the file says, else after each epoch; and at the end. */
 function isTestDue(net: LocalNet, { steps, stepsPerEpoch }: TrainEvent, test: DurationEntry | undefined): boolean {
   const horizon = { stepsPerEpoch, totalSteps: steps }
-  return net.steps === steps || (test ? isDue(net.steps, inSteps(test, horizon)) : (net.steps - (net.identity.data?.from ?? 0)) % stepsPerEpoch === 0)
+  return net.steps === steps ||
+    (test ? isDue(net.steps, inSteps(test, horizon)) : (net.steps - (net.identity.data?.from ?? 0)) % stepsPerEpoch === 0)
 }
 
 /** How good the net is as it is now; what ends the training ends it at the next batch. */
-async function testing(net: LocalNet, samples: Dataset, endings: Endings, onProgress?: (done: number) => void): Promise<Evaluation | 'ended'> {
+async function testing(
+  net: LocalNet,
+  samples: Dataset,
+  endings: Endings,
+  onProgress?: (done: number) => void,
+): Promise<Evaluation | 'ended'> {
   const ended = new Error('ended')
   try {
     return await net.evaluate(samples, {
@@ -190,4 +260,5 @@ async function testing(net: LocalNet, samples: Dataset, endings: Endings, onProg
   }
 }
 
-const hasProgram = (bundle: Bundle, name: string): boolean => Object.values(bundle.manifest.plans).some((plan) => plan.programs[name] !== undefined)
+const hasProgram = (bundle: Bundle, name: string): boolean =>
+  Object.values(bundle.manifest.plans).some((plan) => plan.programs[name] !== undefined)

@@ -22,7 +22,8 @@ export interface Score {
   readonly better: 'higher' | 'lower'
 }
 
-export const isBetter = (a: Score, b: Score | undefined): boolean => b === undefined || (a.better === 'higher' ? a.value > b.value : a.value < b.value)
+export const isBetter = (a: Score, b: Score | undefined): boolean =>
+  b === undefined || (a.better === 'higher' ? a.value > b.value : a.value < b.value)
 
 /** Where to go on from. */
 export interface Found {
@@ -45,7 +46,13 @@ export async function findSnapshot(path: string): Promise<Found> {
     const folder = dirname(path)
     const steps = Number.isNaN(stepOfFile(path)) || !isRunFolder(folder) ? [] : await stepsOf(folder)
     try {
-      return { ...await read(path), damaged: [], runs: 1, ...(steps.length > 0 && { place: dirname(folder) }), ...(steps[0] === basename(path) && { run: folder }) }
+      return {
+        ...await read(path),
+        damaged: [],
+        runs: 1,
+        ...(steps.length > 0 && { place: dirname(folder) }),
+        ...(steps[0] === basename(path) && { run: folder }),
+      }
     } catch (error) {
       const others = steps.filter((name) => name !== basename(path))
       if (!(error instanceof InputError) || others.length === 0) throw error
@@ -85,7 +92,8 @@ async function newestSound(folder: string, runs: number): Promise<Found> {
 
 async function read(path: string): Promise<Pick<Found, 'path' | 'snapshot' | 'choices'>> {
   const snapshot = await readSnapshot(path)
-  if (!snapshot.identity) throw new InputError(`${path} does not say which training it is of: start a new one from its parameters by --weights ${path}`)
+  if (!snapshot.identity)
+    throw new InputError(`${path} does not say which training it is of: start a new one from its parameters by --weights ${path}`)
   return { path, snapshot, choices: parseChoices(snapshot.about?.['options'] ?? '{}', path) }
 }
 
@@ -116,7 +124,8 @@ async function writtenAt(path: string): Promise<number> {
 export function parseScore(text: string | undefined): Score | undefined {
   try {
     const { name, value, better } = JSON.parse(text ?? '') as Partial<Score>
-    return typeof name === 'string' && Number.isFinite(value) && (better === 'higher' || better === 'lower') ? { name, value: value!, better } : undefined
+    return typeof name === 'string' && Number.isFinite(value) && (better === 'higher' || better === 'lower')
+      ? { name, value: value!, better } : undefined
   } catch {
     return undefined
   }

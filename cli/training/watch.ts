@@ -29,10 +29,16 @@ export function measureOf({ outputs }: Manifest, { best, patience }: TrainChoice
   const known = outputs.filter(({ role }) => role !== 'output')
   const [metric, direction] = (best ?? known.find(({ better }) => better === 'higher')?.name ?? 'loss').split(':') as [string, string?]
   const names = [...new Set([...known.map(({ name }) => name), 'loss'])]
-  if (!names.includes(metric)) throw new InputError(`--best ${best}: the net has no loss and no metric ${metric}${didYouMean(metric, names)} (it has ${names.join(', ')})`)
+  if (!names.includes(metric))
+    throw new InputError(
+      `--best ${best}: the net has no loss and no metric ${metric}${didYouMean(metric, names)} (it has ${names.join(', ')})`,
+    )
   const found = known.find(({ name }) => name === metric)
   const better = direction ?? (!found || found.role === 'loss' ? 'lower' : found.better)
-  if (better !== 'higher' && better !== 'lower') throw new InputError(`--best ${best}: whether ${metric} should be higher or lower is not known: write ${metric}:higher or ${metric}:lower`)
+  if (better !== 'higher' && better !== 'lower')
+    throw new InputError(
+      `--best ${best}: whether ${metric} should be higher or lower is not known: write ${metric}:higher or ${metric}:lower`,
+    )
   return { metric, better }
 }
 
@@ -87,7 +93,8 @@ export class Watch {
     const score = this.scoreOf(test)
     const before = this.#state.best
     const isBest = Number.isFinite(score.value) && isBetter(score, before && { ...score, value: before.value })
-    this.#state = isBest ? { best: { metric: score.name, ...this.on, value: score.value, step, epoch }, since: 0, pending: false } : { ...this.#state, since: this.#state.since + 1, pending: false }
+    this.#state = isBest ? { best: { metric: score.name, ...this.on, value: score.value, step, epoch }, since: 0, pending: false }
+      : { ...this.#state, since: this.#state.since + 1, pending: false }
     return isBest
   }
 }
@@ -95,8 +102,11 @@ export class Watch {
 function parse(text: string): State {
   try {
     const { best, since, pending } = JSON.parse(text) as Partial<State>
-    const whole = !best || (typeof best.metric === 'string' && typeof best.value === 'number' && Number.isSafeInteger(best.step) && Number.isSafeInteger(best.epoch))
-    if (whole && Number.isSafeInteger(since) && since! >= 0 && typeof pending === 'boolean') return { ...(best && { best }), since: since!, pending }
+    const whole = !best ||
+      (typeof best.metric === 'string' && typeof best.value === 'number' && Number.isSafeInteger(best.step) &&
+        Number.isSafeInteger(best.epoch))
+    if (whole && Number.isSafeInteger(since) && since! >= 0 && typeof pending === 'boolean')
+      return { ...(best && { best }), since: since!, pending }
   } catch {
     // As for a state of another form.
   }

@@ -20,13 +20,23 @@ export const compile: Verb = {
   name: 'compile',
   summary: 'compile a .net file to a bundle',
   describe(command) {
-    freeze(storage(precise(tuned(partial(weights(memory(style(command.argument('<file.net>', 'a program, or a bundle to compile again')
-      .requiredOption('-o, --output <path>', 'the folder of the bundle; with --format esm a .js file')))))))))
-      .option('--programs <list>', 'only these: infer, eval, step, train, gradients, infer/batch, train/global, ...; default stands for the usual ones (default,step/global)', names)
+    freeze(storage(precise(tuned(partial(weights(memory(style(
+      command.argument('<file.net>', 'a program, or a bundle to compile again')
+        .requiredOption('-o, --output <path>', 'the folder of the bundle; with --format esm a .js file'),
+    ))))))))
+      .option(
+        '--programs <list>',
+        'only these: infer, eval, step, train, gradients, infer/batch, train/global, ...; default stands for the usual ones (default,step/global)',
+        names,
+      )
       .option('--targets <list>', 'only for these: webgpu, wasm, webgpu-f16, webgpu-software (default: webgpu,wasm)', names)
       .option('--weights-beside', 'with --format esm: the weights are a file beside the module, which it fetches')
       .option('--no-worker', 'with --format esm: without the script that open({ worker: true }) runs in a worker, 130 KB')
-      .addOption(new Option('--format <format>', 'a folder of files, or one ES module with everything in it').choices(['folder', 'esm']).default('folder'))
+      .addOption(
+        new Option('--format <format>', 'a folder of files, or one ES module with everything in it').choices(['folder', 'esm']).default(
+          'folder',
+        ),
+      )
   },
   async run({ args, options, screen }) {
     const output = options['output'] as string
@@ -41,22 +51,42 @@ export const compile: Verb = {
     const only = (programs || targets) && { only: { ...(programs && { programs }), ...(targets && { targets }) } }
     const net = await netOptions(options, screen)
     let match: WeightsMatch | undefined
-    const partial = net.partial && { ...net.partial, told: (found: WeightsMatch, from: string): void => { net.partial!.told(match = found, from) } }
+    const partial = net.partial && {
+      ...net.partial,
+      told: (found: WeightsMatch, from: string): void => {
+        net.partial!.told(match = found, from)
+      },
+    }
     const bundle = await loadBundle(args[0]!, { ...net, partial, ...only, older: true })
     refuseAbsent(bundle, programs)
-    const written = asModule ? await writeModule(output, bundle, { weightsBeside, worker: options['worker'] !== false }) : await writeFolder(output, bundle)
+    const written = asModule ? await writeModule(output, bundle, { weightsBeside, worker: options['worker'] !== false })
+      : await writeFolder(output, bundle)
     const { manifest } = bundle
     const kernels = Object.values(manifest.plans).reduce((sum, plan) => sum + plan.kernels.length, 0)
     const held = PROGRAMS.filter((name) => Object.values(manifest.plans).some((plan) => plan.programs[name]))
     const [first] = Object.values(manifest.plans)
     const dispatches = Object.fromEntries(held.map((name) => [name, first?.programs[name]?.dispatches.length ?? 0]))
-    screen.print(`${output}: ${manifest.name}, ${manifest.style}${manifest.memory ? `, memory ${manifest.memory}` : ''}, ${kernels} kernels, ${showBytes(written.bytes)}${bundle.weights ? ' with weights' : ', without weights'}`)
+    screen.print(
+      `${output}: ${manifest.name}, ${manifest.style}${manifest.memory ? `, memory ${manifest.memory}` : ''}, ${kernels} kernels, ${
+        showBytes(written.bytes)
+      }${bundle.weights ? ' with weights' : ', without weights'}`,
+    )
     screen.table(['program', 'dispatches'], Object.entries(dispatches), [1])
     const fetched = 'stored' in written ? fetchedFor(written.stored, written.manifestBytes) : []
     if (fetched.length > 0) showFetched(fetched, screen)
     screen.result({
-      output, name: manifest.name, style: manifest.style, memory: manifest.memory ?? 'fast', kernels, programs: dispatches, targets: Object.keys(manifest.plans),
-      weights: bundle.weights !== undefined, ...(match && { match: matchReport(match) }), files: written.files, bytes: written.bytes, ...(fetched.length > 0 && { fetched }),
+      output,
+      name: manifest.name,
+      style: manifest.style,
+      memory: manifest.memory ?? 'fast',
+      kernels,
+      programs: dispatches,
+      targets: Object.keys(manifest.plans),
+      weights: bundle.weights !== undefined,
+      ...(match && { match: matchReport(match) }),
+      files: written.files,
+      bytes: written.bytes,
+      ...(fetched.length > 0 && { fetched }),
     })
     return EXIT.done
   },
@@ -67,7 +97,8 @@ async function knownNames(what: 'program' | 'target', asked: readonly string[] |
   if (!asked) return undefined
   const { PROGRAM_NAMES, TARGET_NAMES } = await import('../../compiler/index.ts')
   const known = (what === 'program' ? PROGRAM_NAMES : TARGET_NAMES).filter((name) => name !== 'prepare')
-  for (const name of asked) if (!known.includes(name)) throw new UsageError(`there is no ${what} ${name}${didYouMean(name, known)} (there are ${known.join(', ')})`)
+  for (const name of asked)
+    if (!known.includes(name)) throw new UsageError(`there is no ${what} ${name}${didYouMean(name, known)} (there are ${known.join(', ')})`)
   return asked
 }
 
@@ -76,8 +107,10 @@ function refuseAbsent({ manifest }: Bundle, asked: readonly string[] = []): void
   const held = [...new Set(Object.values(manifest.plans).flatMap((plan) => Object.keys(plan.programs)))]
   for (const name of asked) {
     if (name === 'default' || held.includes(name) || (name.endsWith('/global') && held.includes(name.replace('/global', '')))) continue
-    if (name === 'accumulate') throw new InputError(`${manifest.name} has no program accumulate: its train block adds up no batches (accumulate: 2)`)
-    if (name.endsWith('/batch') && manifest.normalizations?.length === 0) throw new InputError(`${manifest.name} has no program ${name}: it normalizes nothing, so that is ${name.replace('/batch', '')}`)
+    if (name === 'accumulate')
+      throw new InputError(`${manifest.name} has no program accumulate: its train block adds up no batches (accumulate: 2)`)
+    if (name.endsWith('/batch') && manifest.normalizations?.length === 0)
+      throw new InputError(`${manifest.name} has no program ${name}: it normalizes nothing, so that is ${name.replace('/batch', '')}`)
     throw new InputError(missingProgram(manifest, name, held, 'f32'))
   }
 }
@@ -94,7 +127,12 @@ async function writeFolder(output: string, bundle: Bundle): Promise<Written> {
   const files = await bundleFiles(bundle)
   const manifest = files.get(MANIFEST_FILE)!
   const stored = JSON.parse(new TextDecoder().decode(manifest)) as StoredManifest
-  return { files: [...files.keys()], bytes: [...files.values()].reduce((sum, data) => sum + data.length, 0), stored, manifestBytes: manifest.length }
+  return {
+    files: [...files.keys()],
+    bytes: [...files.values()].reduce((sum, data) => sum + data.length, 0),
+    stored,
+    manifestBytes: manifest.length,
+  }
 }
 
 /** What a page fetches for some programs on a target, beside the weights. */
@@ -106,18 +144,27 @@ interface Fetched {
 }
 
 function fetchedFor(stored: StoredManifest, manifestBytes: number): Fetched[] {
-  return Object.entries(stored.plans).flatMap(([target, { parts }]) => parts.map((part, i): Fetched => {
-    const upTo = parts.slice(0, i + 1)
-    const names = [...upTo.flatMap(({ plan, kernels = [] }) => [plan, ...kernels]), ...(part.module ? [part.module.relaxed] : [])]
-    return {
-      target, programs: upTo.flatMap((each) => each.programs).filter((name) => name !== 'prepare'), files: 1 + names.length,
-      bytes: names.reduce((sum, name) => sum + stored.files[name]!.bytes, manifestBytes),
-    }
-  }))
+  return Object.entries(stored.plans).flatMap(([target, { parts }]) =>
+    parts.map((part, i): Fetched => {
+      const upTo = parts.slice(0, i + 1)
+      const names = [...upTo.flatMap(({ plan, kernels = [] }) => [plan, ...kernels]), ...(part.module ? [part.module.relaxed] : [])]
+      return {
+        target,
+        programs: upTo.flatMap((each) => each.programs).filter((name) => name !== 'prepare'),
+        files: 1 + names.length,
+        bytes: names.reduce((sum, name) => sum + stored.files[name]!.bytes, manifestBytes),
+      }
+    })
+  )
 }
 
 function showFetched(fetched: readonly Fetched[], screen: Screen): void {
   screen.print('\na page fetches, beside the weights:')
-  screen.table(['on', 'to run', 'files', 'bytes'], fetched.map(({ target, programs, files, bytes }) =>
-    [target, programs.length > 4 ? 'all' : programs.join(', '), files, showBytes(bytes)]), [2, 3])
+  screen.table(
+    ['on', 'to run', 'files', 'bytes'],
+    fetched.map((
+      { target, programs, files, bytes },
+    ) => [target, programs.length > 4 ? 'all' : programs.join(', '), files, showBytes(bytes)]),
+    [2, 3],
+  )
 }

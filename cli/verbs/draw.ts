@@ -14,7 +14,10 @@ export const draw: Verb = {
       .option('-o, --output <file.svg>', 'where it is written (default: NAME.svg)')
       .option('--kernels', 'kernels of inference as colored regions, merged beside split')
       .option('--depth <n>', 'how many blocks within blocks are opened (default: as many as leave it legible)', wholeNumber)
-      .addHelpText('after', '\nExamples:\n  fusenet draw samples/resnet20.net -o resnet20.svg\n  fusenet draw samples/mnist.net --kernels -o fused.svg')
+      .addHelpText(
+        'after',
+        '\nExamples:\n  fusenet draw samples/resnet20.net -o resnet20.svg\n  fusenet draw samples/mnist.net --kernels -o fused.svg',
+      )
   },
   async run({ args, options, screen }) {
     const { summarize } = await import('../../compiler/summary.ts')

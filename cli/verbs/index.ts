@@ -16,4 +16,20 @@ import { train } from './train.ts'
 import { tune } from './tune.ts'
 
 /** In the order in which `fusenet --help` lists them. */
-export const VERBS: readonly Verb[] = [init, check, fmt, inspect, compile, run, step, train, evaluate, bench, tune, devices, layers, summary, draw]
+export const VERBS: readonly Verb[] = [
+  init,
+  check,
+  fmt,
+  inspect,
+  compile,
+  run,
+  step,
+  train,
+  evaluate,
+  bench,
+  tune,
+  devices,
+  layers,
+  summary,
+  draw,
+]

@@ -14,7 +14,11 @@ export const init: Verb = {
   summary: 'begin a project: a net, its training, and what it is used in',
   describe(command) {
     command.argument('[dir]', 'a folder that is new or empty', '.')
-      .addOption(new Option('--template <template>', Object.entries(TEMPLATES).map(([name, { what }]) => `${name}: ${what}`).join('; ')).choices(Object.keys(TEMPLATES)).default('vite'))
+      .addOption(
+        new Option('--template <template>', Object.entries(TEMPLATES).map(([name, { what }]) => `${name}: ${what}`).join('; ')).choices(
+          Object.keys(TEMPLATES),
+        ).default('vite'),
+      )
       .option('--name <name>', 'what the package is called (default: as the folder)')
   },
   async run({ args, options, screen }) {
@@ -44,7 +48,12 @@ async function refuseUsed(folder: string): Promise<void> {
   if (kind === 'file') throw new InputError(`${folder} is a file; a project is a folder`)
   const names = kind === 'folder' ? await withFile(folder, 'read', () => readdir(folder)) : []
   const others = names.filter((name) => !HARMLESS.test(name)).sort()
-  if (others.length > 0) throw new InputError(`${folder} holds files already (${others.slice(0, 4).join(', ')}${others.length > 4 ? ', ...' : ''}): name a new folder, fusenet init my-net`)
+  if (others.length > 0)
+    throw new InputError(
+      `${folder} holds files already (${others.slice(0, 4).join(', ')}${
+        others.length > 4 ? ', ...' : ''
+      }): name a new folder, fusenet init my-net`,
+    )
 }
 
 /** npm's rules: lower case, digits, and what stands between them. */
@@ -52,12 +61,16 @@ const NAME = /^(@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*$/
 const LONGEST = 214
 
 function checked(name: string): string {
-  if (!NAME.test(name) || name.length > LONGEST) throw new UsageError(`--name ${JSON.stringify(name)}: npm wants small letters, digits, - and _, such as ${nameOf(name)}`)
+  if (!NAME.test(name) || name.length > LONGEST)
+    throw new UsageError(`--name ${JSON.stringify(name)}: npm wants small letters, digits, - and _, such as ${nameOf(name)}`)
   return name
 }
 
 /** The folder's name as npm would have it. */
 function nameOf(folder: string): string {
-  const words = basename(resolve(folder)).normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase().replace(/[^a-z0-9._~-]+/g, '-').replace(/^[^a-z0-9]+|[^a-z0-9]+$/g, '')
+  const words = basename(resolve(folder)).normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase().replace(/[^a-z0-9._~-]+/g, '-').replace(
+    /^[^a-z0-9]+|[^a-z0-9]+$/g,
+    '',
+  )
   return words.slice(0, LONGEST) || 'my-net'
 }

@@ -22,7 +22,13 @@ export const inspect: Verb = {
       .addOption(new Option('--batch <n>', 'for so many samples').argParser(positiveInteger).default(1))
       .addOption(new Option('--device <device>', 'whose kernels').choices(['webgpu', 'wasm', SOFTWARE_PLAN]).default('webgpu'))
       .option('--program <name>', 'only this one (infer, train, ...); may be repeated', collect)
-      .addOption(new Option('--print <what>', 'the compiler\'s own view instead: layers, loops after fusion, or kernels and memory').choices(['graph', 'loops', 'plan']))
+      .addOption(
+        new Option('--print <what>', "the compiler's own view instead: layers, loops after fusion, or kernels and memory").choices([
+          'graph',
+          'loops',
+          'plan',
+        ]),
+      )
       .option('--after <pass>', 'print what a pass leaves: its name, or all')
       .option('--without <pass>', 'leave out a pass; may be repeated', collect)
       .option('--emit-dir <dir>', 'write what every pass leaves to numbered files')
@@ -43,7 +49,11 @@ export const inspect: Verb = {
       memory: options['memory'] as Memory | undefined,
       ...(options['precise'] === true && { precise: true }),
       freeze: options['freeze'] as readonly string[] | undefined,
-      ...(seesCompiler && { watch: (program, name, text) => { if (!wanted || wanted.includes(program)) steps.push({ program, name, text }) } }),
+      ...(seesCompiler && {
+        watch: (program, name, text) => {
+          if (!wanted || wanted.includes(program)) steps.push({ program, name, text })
+        },
+      }),
     }
     if (without) {
       await checkNames(without, file)
@@ -51,14 +61,30 @@ export const inspect: Verb = {
     }
     const bundle = await load(file, compiling)
     const plan = bundle.manifest.plans[target]
-    if (!plan) throw new InputError(`${bundle.manifest.name} was compiled without kernels for ${target}: compile it again${half ? ' with --storage f16' : ''}`)
+    if (!plan)
+      throw new InputError(
+        `${bundle.manifest.name} was compiled without kernels for ${target}: compile it again${half ? ' with --storage f16' : ''}`,
+      )
     const { programs } = plan
     for (const name of wanted ?? []) {
-      if (!Object.hasOwn(programs, name)) throw new InputError(`${bundle.manifest.name} has no program ${name}${didYouMean(name, Object.keys(programs))} (it has ${Object.keys(programs).join(', ')})`)
+      if (!Object.hasOwn(programs, name))
+        throw new InputError(
+          `${bundle.manifest.name} has no program ${name}${didYouMean(name, Object.keys(programs))} (it has ${
+            Object.keys(programs).join(', ')
+          })`,
+        )
     }
     if (options['emitDir'] !== undefined) return emit(options['emitDir'] as string, bundle, target, steps, screen)
     if (options['after'] !== undefined) return printAfter(options['after'] as string, steps, screen)
-    if (options['print'] === 'plan') return printTexts((wanted ?? Object.keys(programs)).map((program) => ({ program, name: 'plan', text: () => printPlan(bundle.manifest, target, program, batch) })), screen)
+    if (options['print'] === 'plan')
+      return printTexts(
+        (wanted ?? Object.keys(programs)).map((program) => ({
+          program,
+          name: 'plan',
+          text: () => printPlan(bundle.manifest, target, program, batch),
+        })),
+        screen,
+      )
     if (options['print'] !== undefined) return printTexts(lastOf(steps, options['print'] === 'loops'), screen)
 
     const whole = inspectManifest(bundle.manifest, target, batch)
@@ -103,7 +129,8 @@ async function checkNames(names: readonly string[], file: string): Promise<void>
 }
 
 function refuseUnknown(names: readonly string[], known: readonly string[]): void {
-  for (const name of names) if (!known.includes(name)) throw new UsageError(`there is no pass ${name}${didYouMean(name, known)} (there are ${known.join(', ')})`)
+  for (const name of names)
+    if (!known.includes(name)) throw new UsageError(`there is no pass ${name}${didYouMean(name, known)} (there are ${known.join(', ')})`)
 }
 
 /** Of each program, what the last pass over the graph left, or the last step over its loops. */
@@ -141,7 +168,8 @@ async function emit(folder: string, bundle: Bundle, target: string, steps: reado
   for (const program of new Set(steps.map((step) => step.program))) {
     const mine = steps.filter((step) => step.program === program)
     const all = [...mine, { program, name: 'plan', text: () => printPlan(bundle.manifest, target, program, 1) }]
-    for (const [i, { name, text }] of all.entries()) await write(join(program.replace('/', '-'), `${String(i + 1).padStart(2, '0')}-${name}.txt`), text())
+    for (const [i, { name, text }] of all.entries())
+      await write(join(program.replace('/', '-'), `${String(i + 1).padStart(2, '0')}-${name}.txt`), text())
   }
   for (const [name, data] of bundle.files) await write(name, data)
   screen.print(`wrote ${files.length} files to ${folder}`)
@@ -151,13 +179,31 @@ async function emit(folder: string, bundle: Bundle, target: string, steps: reado
 
 function show(report: InspectReport, screen: Screen): void {
   const { bold, dim } = screen.colors
-  screen.print(`${bold(report.name)} (${report.style}${report.memory === 'fast' ? '' : `, memory ${report.memory}`}), batch ${report.batch}${report.threadBytes === undefined ? '' : `; ${showBytes(report.threadBytes)} for each thread beside the peaks`}`)
+  screen.print(
+    `${bold(report.name)} (${report.style}${report.memory === 'fast' ? '' : `, memory ${report.memory}`}), batch ${report.batch}${
+      report.threadBytes === undefined ? '' : `; ${showBytes(report.threadBytes)} for each thread beside the peaks`
+    }`,
+  )
   for (const [name, program] of Object.entries(report.programs)) {
-    screen.print(`\n${bold(name)}: ${program.kernels.length} kernels, ${showCount(program.flops)}FLOP${program.flopsAgain > 0 ? ` (${showCount(program.flopsAgain)} of them again)` : ''}, ${showBytes(program.bytesRead)} read, ${showBytes(program.bytesWritten)} written, peak ${showBytes(program.peakBytes)}, of which ${showBytes(program.lastingBytes)} outlive the program`)
+    screen.print(
+      `\n${bold(name)}: ${program.kernels.length} kernels, ${showCount(program.flops)}FLOP${
+        program.flopsAgain > 0 ? ` (${showCount(program.flopsAgain)} of them again)` : ''
+      }, ${showBytes(program.bytesRead)} read, ${showBytes(program.bytesWritten)} written, peak ${showBytes(program.peakBytes)}, of which ${
+        showBytes(program.lastingBytes)
+      } outlive the program`,
+    )
     screen.print(dim(boundOf(program)))
-    screen.table(['kernel', 'layers', 'FLOP', 'read', 'written'], program.kernels.map((kernel) => [
-      kernel.name, kernel.layers.join(' + '), showCount(kernel.flops), showBytes(kernel.bytesRead), showBytes(kernel.bytesWritten),
-    ]), [2, 3, 4])
+    screen.table(
+      ['kernel', 'layers', 'FLOP', 'read', 'written'],
+      program.kernels.map((kernel) => [
+        kernel.name,
+        kernel.layers.join(' + '),
+        showCount(kernel.flops),
+        showBytes(kernel.bytesRead),
+        showBytes(kernel.bytesWritten),
+      ]),
+      [2, 3, 4],
+    )
     const ways = program.kernels.flatMap((kernel) => (kernel.how === undefined ? [] : [`  ${kernel.name}: ${kernel.how}`]))
     if (ways.length > 0) screen.print(dim(['how the work is done:', ...ways].join('\n')))
     const reasons = program.kernels.flatMap((kernel) => kernel.why.map((why) => `  ${kernel.name}: ${why}`))
@@ -166,4 +212,6 @@ function show(report: InspectReport, screen: Screen): void {
 }
 
 const boundOf = ({ lowerBound: bound }: ProgramReport): string =>
-  `no plan could go below ${showCount(bound.flops)}FLOP, ${showBytes(bound.bytesRead)} read, ${showBytes(bound.bytesWritten)} written, ${showBytes(bound.peakBytes)} at once`
+  `no plan could go below ${showCount(bound.flops)}FLOP, ${showBytes(bound.bytesRead)} read, ${showBytes(bound.bytesWritten)} written, ${
+    showBytes(bound.peakBytes)
+  } at once`

@@ -14,7 +14,11 @@ export const layers: Verb = {
     const shown = entries.filter(({ kind }) => options['all'] === true || ['layer', 'loss', 'metric'].includes(kind))
     screen.result({ calls: entriesData(shown) })
     const wanted = groups.filter((group) => shown.some((entry) => entry.group === group))
-    screen.print(`${wanted.map((group) => groupText(group, screen)).join('\n\n')}\n\nfusenet help NAME tells all of one: arguments, formula, gradient, an example`)
+    screen.print(
+      `${
+        wanted.map((group) => groupText(group, screen)).join('\n\n')
+      }\n\nfusenet help NAME tells all of one: arguments, formula, gradient, an example`,
+    )
     return EXIT.done
   },
 }

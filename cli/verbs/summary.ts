@@ -19,17 +19,32 @@ export const summary: Verb = {
     const net = summarize(main, { readImport, ...(given !== undefined && { batch: given }) })
     screen.result(net)
     if (screen.json) return EXIT.done
-    const shape = (dims: readonly (number | string)[]): string => `[${dims.map((dim) => (dim === 'n' && given !== undefined ? given : dim)).join(', ')}]`
+    const shape = (dims: readonly (number | string)[]): string =>
+      `[${dims.map((dim) => (dim === 'n' && given !== undefined ? given : dim)).join(', ')}]`
     const { totals } = net
     const number = (n: number): string => (n === 0 ? '' : String(n))
     screen.table(['layer', 'is', 'output', 'parameters', 'FLOPs'], [
-      ...net.inputs.map(({ name, shape: dims, classes }): string[] => [name, classes === undefined ? 'input' : `input, ${classes} classes`, shape(dims), '', '']),
-      ...net.layers.map((l): string[] => [l.name, l.op, shape(l.shape), `${number(l.parameters)}${l.kept > 0 ? ` + ${l.kept}` : ''}`, l.flops === 0 ? '' : showCount(l.flops)]),
+      ...net.inputs.map((
+        { name, shape: dims, classes },
+      ): string[] => [name, classes === undefined ? 'input' : `input, ${classes} classes`, shape(dims), '', '']),
+      ...net.layers.map((
+        l,
+      ): string[] => [
+        l.name,
+        l.op,
+        shape(l.shape),
+        `${number(l.parameters)}${l.kept > 0 ? ` + ${l.kept}` : ''}`,
+        l.flops === 0 ? '' : showCount(l.flops),
+      ]),
     ], [3, 4])
     const samples = given === undefined || given === 1 ? 'a sample' : `${given} samples`
     screen.print(`
-${net.name}: ${totals.layers} layers, ${totals.parameters} parameters${totals.kept > 0 ? ` + ${totals.kept} running statistics` : ''}, ${showBytes(totals.weightBytes)} of weights
-${showCount(totals.flops)} FLOPs to infer ${samples} (a multiplication and an addition are two)${totals.flopsOfLosses > 0 ? `, ${showCount(totals.flopsOfLosses)} more for losses and metrics` : ''}
+${net.name}: ${totals.layers} layers, ${totals.parameters} parameters${totals.kept > 0 ? ` + ${totals.kept} running statistics` : ''}, ${
+      showBytes(totals.weightBytes)
+    } of weights
+${showCount(totals.flops)} FLOPs to infer ${samples} (a multiplication and an addition are two)${
+      totals.flopsOfLosses > 0 ? `, ${showCount(totals.flopsOfLosses)} more for losses and metrics` : ''
+    }
 ${net.outputs.map(({ name, role, layer }) => `${role} ${name}${layer === name ? '' : ` = ${layer}`}`).join(', ')}`)
     return EXIT.done
   },

@@ -37,17 +37,28 @@ export const train: Verb = {
 
     if (chosen.output !== undefined) await checkPlace(chosen.output)
     const net = await netOptions(options, screen)
-    const partial = net.partial && { ...net.partial, told: (match: WeightsMatch, from: string): void => {
-      net.partial!.told(match, from)
-      screen.event({ event: 'weights', file: from, ...matchReport(match) })
-    } }
+    const partial = net.partial && {
+      ...net.partial,
+      told: (match: WeightsMatch, from: string): void => {
+        net.partial!.told(match, from)
+        screen.event({ event: 'weights', file: from, ...matchReport(match) })
+      },
+    }
     const bundle = await loadBundle(file, {
-      ...net, partial, style: chosen.style, memory: chosen.memory, ...(chosen.precise && { precise: true }), freeze: chosen.freeze, batch: chosen.batch, ...(chosen.stats === 'global' && { programs: ['train/global'] }),
+      ...net,
+      partial,
+      style: chosen.style,
+      memory: chosen.memory,
+      ...(chosen.precise && { precise: true }),
+      freeze: chosen.freeze,
+      batch: chosen.batch,
+      ...(chosen.stats === 'global' && { programs: ['train/global'] }),
     })
     const { manifest } = bundle
     const lossless = !manifest.outputs.some((output) => output.role === 'loss')
     if (lossless) throw new InputError(`${file} has no loss, so there is nothing to train`)
-    if (!manifest.train) throw new InputError(`${file} has no train block: write at least \`train { batch 32  solver sgd(lr: 0.05, momentum: 0.9) }\``)
+    if (!manifest.train)
+      throw new InputError(`${file} has no train block: write at least \`train { batch 32  solver sgd(lr: 0.05, momentum: 0.9) }\``)
     if (resumed) checkText(file, manifest, resumed, chosen)
     const measure = measureOf(manifest, chosen)
     const choices = measure ? { ...chosen, best: `${measure.metric}:${measure.better}` } : chosen
@@ -58,7 +69,12 @@ export const train: Verb = {
     const output = choices.output ?? `out/${manifest.name}`
     if (choices.output === undefined) {
       await checkPlace(output)
-      if (!screen.json) screen.note(`the bundle goes to ${output}${await kindOf(output) === undefined ? '' : ', in place of the one that is there'} (-o names another place)`)
+      if (!screen.json)
+        screen.note(
+          `the bundle goes to ${output}${
+            await kindOf(output) === undefined ? '' : ', in place of the one that is there'
+          } (-o names another place)`,
+        )
     }
     const run = snapshotDir === undefined ? resumed?.run : undefined
     const place = snapshotDir ?? resumed?.place ?? `${output}.snapshots`
@@ -71,11 +87,35 @@ export const train: Verb = {
       const firstSeed = resumed?.snapshot.seed ?? choices.seed ?? manifest.train.seed
       const dataSeed = choices.dataSeed ?? firstSeed
       const data = await netData(bundle, {
-        option: choices.data, testData: choices.testData, skipBroken: choices.skipBroken, limit: choices.limit, validation: choices.validation, seed: dataSeed,
-        inputs: neededInputs(bundle, trainingProgram(manifest, 'train', choices.stats)), use: 'train',
+        option: choices.data,
+        testData: choices.testData,
+        skipBroken: choices.skipBroken,
+        limit: choices.limit,
+        validation: choices.validation,
+        seed: dataSeed,
+        inputs: neededInputs(bundle, trainingProgram(manifest, 'train', choices.stats)),
+        use: 'train',
       }, screen)
-      if (measure && !data.validation && !screen.json) screen.note('the best weights are chosen by the test part, so what they reach there is too good: --validation 0.1 keeps samples back to choose by')
-      const job: Job = { file, bundle, data, choices, ...(measure && { measure }), dataSeed, resumed, output, mostSeconds, run, place, keep, keepGoing, again }
+      if (measure && !data.validation && !screen.json)
+        screen.note(
+          'the best weights are chosen by the test part, so what they reach there is too good: --validation 0.1 keeps samples back to choose by',
+        )
+      const job: Job = {
+        file,
+        bundle,
+        data,
+        choices,
+        ...(measure && { measure }),
+        dataSeed,
+        resumed,
+        output,
+        mostSeconds,
+        run,
+        place,
+        keep,
+        keepGoing,
+        again,
+      }
       return await withDevice(deviceOf(options, bundle), screen, async (device) => {
         const results: Result[] = []
         for (let i = 0; i < seeds; i++) {
@@ -89,7 +129,11 @@ export const train: Verb = {
         const spread = spreadOf(results.map((result) => result.test))
         if (seeds > 1) {
           screen.print(`over ${seeds} seeds:`)
-          screen.table(['test', 'mean', 'deviation'], Object.entries(spread).map(([name, { mean, deviation }]) => [name, showMetric(name, mean), showMetric(name, deviation)]), [1, 2])
+          screen.table(
+            ['test', 'mean', 'deviation'],
+            Object.entries(spread).map(([name, { mean, deviation }]) => [name, showMetric(name, mean), showMetric(name, deviation)]),
+            [1, 2],
+          )
         }
         screen.event({ event: 'done', device: device.name, runs: results, ...(seeds > 1 && { spread }), bundle: output })
         return EXIT.done

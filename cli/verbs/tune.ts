@@ -20,20 +20,23 @@ const USUAL = ['infer', 'train']
 
 export const tune: Verb = {
   name: 'tune',
-  summary: 'measure ways to compute a net\'s kernels on this device, and keep the fastest',
+  summary: "measure ways to compute a net's kernels on this device, and keep the fastest",
   describe(command) {
     hardwareDevice(weights(memory(style(command.argument('<file.net|bundle>', 'the net')))))
       .option('-o, --output <bundle>', 'write the net compiled with what was found')
       .option('--cache <file>', 'where schedules are kept; default: fusenet/schedules.json in XDG_CACHE_HOME or ~/.cache')
       .option('--program <name>', 'whose kernels; may be repeated; default: infer and train', collect)
-      .option('--batch <n>', 'samples at a time; default: the file\'s', positiveInteger)
+      .option('--batch <n>', "samples at a time; default: the file's", positiveInteger)
       .option('--minutes <m>', 'measure no longer than this', positiveNumber)
-      .addHelpText('after', `
+      .addHelpText(
+        'after',
+        `
 Schedules change how fast a kernel is and never what it computes, beyond rounding: each is checked before it is timed. They are kept for
 this adapter (or processor and number of threads), whatever net a kernel is of; a second run measures only what is new. --tuned on compile, run, step, train, eval and
 bench uses them.
 
-Example: fusenet tune samples/mnist.net --batch 100 && fusenet train samples/mnist.net --tuned`)
+Example: fusenet tune samples/mnist.net --batch 100 && fusenet train samples/mnist.net --tuned`,
+      )
   },
   async run({ args, options, screen }) {
     const file = args[0]!
@@ -62,11 +65,23 @@ Example: fusenet tune samples/mnist.net --batch 100 && fusenet train samples/mni
       const reports = found.end === 'interrupted' || isSame(untuned, tuned) ? [] : await compare(job, tuned, screen)
       show(found, reports, screen)
       const goOn = `fusenet tune ${[file, ...goingOn(options)].join(' ')}`
-      if (found.left > 0 && !screen.json) screen.note(`${found.end}: ${found.left} of ${found.kernels} kernels are left, ${cacheFile} keeps the others\ngo on by: ${goOn}`)
+      if (found.left > 0 && !screen.json)
+        screen.note(`${found.end}: ${found.left} of ${found.kernels} kernels are left, ${cacheFile} keeps the others\ngo on by: ${goOn}`)
       screen.result({
-        net: untuned.manifest.name, device: device.name, adapter: job.adapter, batch, programs, cache: cacheFile, end: found.end,
-        kernels: found.kernels, known: found.known, left: found.left, tuned: found.tuned, ...(reports.length > 0 && { programTimes: reports }),
-        ...(output !== undefined && { bundle: output }), ...(found.left > 0 && { goOn }),
+        net: untuned.manifest.name,
+        device: device.name,
+        adapter: job.adapter,
+        batch,
+        programs,
+        cache: cacheFile,
+        end: found.end,
+        kernels: found.kernels,
+        known: found.known,
+        left: found.left,
+        tuned: found.tuned,
+        ...(reports.length > 0 && { programTimes: reports }),
+        ...(output !== undefined && { bundle: output }),
+        ...(found.left > 0 && { goOn }),
       })
       return found.end === 'interrupted' ? EXIT.interrupted : EXIT.done
     })
@@ -87,7 +102,8 @@ interface Job {
 function programsOf({ manifest }: Bundle, wanted: readonly string[] | undefined): readonly string[] {
   const has = [...new Set(Object.values(manifest.plans).flatMap((plan) => Object.keys(plan.programs)))]
   for (const name of wanted ?? []) {
-    if (!has.includes(name)) throw new InputError(`${manifest.name} has no program ${name}${didYouMean(name, has)} (it has ${has.join(', ')})`)
+    if (!has.includes(name))
+      throw new InputError(`${manifest.name} has no program ${name}${didYouMean(name, has)} (it has ${has.join(', ')})`)
   }
   return wanted ?? USUAL.filter((name) => has.includes(name))
 }
@@ -109,19 +125,33 @@ interface Found {
 }
 
 /** Kernel after kernel, the largest first; what is found is kept at once. */
-async function measure({ net, compiling, programs, batch, device, adapter, cacheFile }: Job, minutes: number | undefined, screen: Screen): Promise<Found> {
+async function measure(
+  { net, compiling, programs, batch, device, adapter, cacheFile }: Job,
+  minutes: number | undefined,
+  screen: Screen,
+): Promise<Found> {
   const { tunables, tuneKernel } = await import('../../measure/tune.ts')
   let interrupts = 0
   const unlisten = screen.terminal.onInterrupt(() => {
     if (++interrupts > 1) process.exit(EXIT.interrupted)
   })
   const until = minutes === undefined ? Infinity : performance.now() + 60_000 * minutes
-  const options = { device, batch, programs, stopped: () => interrupts > 0 || performance.now() > until, onCandidate: () => bar.update(++done, done, name) }
+  const options = {
+    device,
+    batch,
+    programs,
+    stopped: () => interrupts > 0 || performance.now() > until,
+    onCandidate: () => bar.update(++done, done, name),
+  }
   const { kernels, surroundings } = tunables(net.main, options, { ...compiling, readImport: net.readImport })
   let cache = await readCache(cacheFile)
   const isKnown = (kernel: Tunable): boolean => knownOf(cache, planFor(device), adapter, kernel, batch) !== undefined
   const fresh = kernels.filter((kernel) => !isKnown(kernel))
-  screen.note(`${net.main.file} at batch ${batch} on ${device.description}: ${kernels.length} kernels can be computed in several ways, ${kernels.length - fresh.length} are known`)
+  screen.note(
+    `${net.main.file} at batch ${batch} on ${device.description}: ${kernels.length} kernels can be computed in several ways, ${
+      kernels.length - fresh.length
+    } are known`,
+  )
   const bar = progress(screen, 'tune', fresh.reduce((sum, kernel) => sum + kernel.candidates.length - 1, 0), 'candidates')
   const tuned: Tuned[] = []
   let done = 0
@@ -142,12 +172,20 @@ async function measure({ net, compiling, programs, batch, device, adapter, cache
     unlisten()
   }
   const left = fresh.length - tuned.length
-  return { cache, kernels: kernels.length, known: kernels.length - fresh.length, left, tuned, end: interrupts > 0 ? 'interrupted' : left > 0 ? 'out of time' : 'done' }
+  return {
+    cache,
+    kernels: kernels.length,
+    known: kernels.length - fresh.length,
+    left,
+    tuned,
+    end: interrupts > 0 ? 'interrupted' : left > 0 ? 'out of time' : 'done',
+  }
 }
 
 /** Whether the compiler's own choice was the fastest everywhere. */
 const isSame = (a: Bundle, b: Bundle): boolean =>
-  JSON.stringify(a.manifest.plans) === JSON.stringify(b.manifest.plans) && [...a.files].every(([file, data]) => String(b.files.get(file)) === String(data))
+  JSON.stringify(a.manifest.plans) === JSON.stringify(b.manifest.plans) &&
+  [...a.files].every(([file, data]) => String(b.files.get(file)) === String(data))
 
 /** Whole programs with and without: kernels were measured alone, and what counts is the net. */
 async function compare({ untuned, programs, batch, device }: Job, tuned: Bundle, screen: Screen): Promise<readonly ProgramBench[]> {
@@ -157,7 +195,11 @@ async function compare({ untuned, programs, batch, device }: Job, tuned: Bundle,
   let done = 0
   try {
     return await bench([{ name: 'by itself', bundle: untuned, sameNet: true }, { name: 'tuned', bundle: tuned, sameNet: true }], {
-      device, batch, programs: measured, rounds: 5, onMeasured: (program, who) => bar.update(++done, done, `${program} ${who}`),
+      device,
+      batch,
+      programs: measured,
+      rounds: 5,
+      onMeasured: (program, who) => bar.update(++done, done, `${program} ${who}`),
     })
   } finally {
     bar.stop()
@@ -166,21 +208,40 @@ async function compare({ untuned, programs, batch, device }: Job, tuned: Bundle,
 
 function show({ tuned }: Found, reports: readonly ProgramBench[], screen: Screen): void {
   if (tuned.length > 0) {
-    screen.table(['kernel', 'ways', 'ms by itself', 'ms tuned', 'ratio', 'schedule'], tuned.map((t) => [
-      t.name, t.measured, showMs(t.defaultMs), showMs(t.ms), (t.ms / t.defaultMs).toFixed(2), t.ms < t.defaultMs ? JSON.stringify(t.schedule) : '',
-    ]), [1, 2, 3, 4])
+    screen.table(
+      ['kernel', 'ways', 'ms by itself', 'ms tuned', 'ratio', 'schedule'],
+      tuned.map((t) => [
+        t.name,
+        t.measured,
+        showMs(t.defaultMs),
+        showMs(t.ms),
+        (t.ms / t.defaultMs).toFixed(2),
+        t.ms < t.defaultMs ? JSON.stringify(t.schedule) : '',
+      ]),
+      [1, 2, 3, 4],
+    )
   }
   if (reports.length === 0) return
-  screen.table(['program', 'ms by itself', 'ms tuned', 'ratio', 'difference'], reports.flatMap(({ program, contestants: [before, after] }) => (before && after ? [[
-    program, showMs(before.minimumMs), showMs(after.minimumMs), after.ratioOfMinima.toFixed(2), after.difference!.worst.toExponential(1),
-  ]] : [])), [1, 2, 3, 4])
+  screen.table(
+    ['program', 'ms by itself', 'ms tuned', 'ratio', 'difference'],
+    reports.flatMap(({ program, contestants: [before, after] }) => (before && after ? [[
+      program,
+      showMs(before.minimumMs),
+      showMs(after.minimumMs),
+      after.ratioOfMinima.toFixed(2),
+      after.difference!.worst.toExponential(1),
+    ]] : [])),
+    [1, 2, 3, 4],
+  )
 }
 
 const showMs = (ms: number): string => ms.toFixed(ms < 10 ? 3 : 1)
 
 /** The same command again. */
 function goingOn(options: Readonly<Record<string, unknown>>): string[] {
-  const named = ['cache', 'batch', 'style', 'memory', 'weights', 'minutes', 'output'].filter((name) => options[name] !== undefined).map((name) => `--${name} ${String(options[name])}`)
+  const named = ['cache', 'batch', 'style', 'memory', 'weights', 'minutes', 'output'].filter((name) => options[name] !== undefined).map((
+    name,
+  ) => `--${name} ${String(options[name])}`)
   const device = options['device'] === 'auto' ? [] : [`--device ${String(options['device'])}`]
   return [...named, ...device, ...((options['program'] as readonly string[] | undefined) ?? []).map((name) => `--program ${name}`)]
 }

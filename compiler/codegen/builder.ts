@@ -69,7 +69,8 @@ export class Terms {
       return this.op('within', [this.indexTerm(at), int(extent)], 'bool')
     }
     const [only] = at.terms
-    const whole = at.terms.length === 1 && at.constant === 0 && only!.coefficient === 1 && only!.atom.kind === 'axis' && sameExtent(only!.atom.axis.extent, extent)
+    const whole = at.terms.length === 1 && at.constant === 0 && only!.coefficient === 1 && only!.atom.kind === 'axis' &&
+      sameExtent(only!.atom.axis.extent, extent)
     if (whole) return truth(true)
     return this.op('within', [this.indexTerm(at), batchTerm(extent)], 'bool')
   }
@@ -94,7 +95,13 @@ export class Terms {
   /** Four values that were found one by one. */
   together(parts: readonly Term[], type: Type = 'f32'): Term {
     if (parts.every((part) => this.key(part) === this.key(parts[0]!))) return parts[0]!
-    return this.named({ kind: 'vector', parts }, `v(${parts.map((p) => this.key(p)).join()})`, type, 4, Math.max(...parts.map((p) => this.depth(p))))
+    return this.named(
+      { kind: 'vector', parts },
+      `v(${parts.map((p) => this.key(p)).join()})`,
+      type,
+      4,
+      Math.max(...parts.map((p) => this.depth(p))),
+    )
   }
 
   all(conditions: readonly Term[]): Term {
@@ -114,7 +121,13 @@ export class Terms {
 
   op(op: TermOp, args: readonly Term[], type: Type = 'f32'): Term {
     const lanes = op === 'lanesum' || op === 'lanemax' ? 1 : Math.max(1, ...args.map(lanesOf)) as 1 | 4
-    return this.named(this.raw(op, args, type, lanes), `${op}(${args.map((a) => this.key(a)).join()})`, type, lanes, Math.max(0, ...args.map((a) => this.depth(a))))
+    return this.named(
+      this.raw(op, args, type, lanes),
+      `${op}(${args.map((a) => this.key(a)).join()})`,
+      type,
+      lanes,
+      Math.max(0, ...args.map((a) => this.depth(a))),
+    )
   }
 
   /** What the invocations of a subgroup hold, put together. */
@@ -167,7 +180,8 @@ export class Terms {
       total = parts.reduce((a, b) => this.op('iadd', [a, b], 'i32'))
       this.sums.set(at.termsKey, total)
     }
-    return at.constant === 0 ? total : this.mark(this.raw('iadd', [total, int(at.constant)], 'i32', 1), `${this.key(total)}+${at.constant}`, this.depth(total))
+    return at.constant === 0 ? total
+      : this.mark(this.raw('iadd', [total, int(at.constant)], 'i32', 1), `${this.key(total)}+${at.constant}`, this.depth(total))
   }
 
   product(term: Term, coefficient: number): Term {
@@ -242,7 +256,11 @@ export class Terms {
     this.looped(this.variable(a, 1, this.scopes.length), { extent }, inside)
   }
 
-  private looped(variable: Axis, bounds: Partial<Pick<Extract<Statement, { kind: 'for' }>, 'from' | 'by' | 'extent'>>, inside: (at: Index) => void): void {
+  private looped(
+    variable: Axis,
+    bounds: Partial<Pick<Extract<Statement, { kind: 'for' }>, 'from' | 'by' | 'extent'>>,
+    inside: (at: Index) => void,
+  ): void {
     const scope = this.open()
     inside(index(variable))
     this.scopes.pop()
@@ -356,19 +374,18 @@ export class Terms {
     for (const key of keys) this.assumed.delete(key)
     this.innermost.statements.push({ kind: 'if', condition, body: scope.statements })
   }
-
 }
 
 export const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
 export const float = (value: number, lanes: 1 | 4 = 1): Term =>
-  lanes === 1 ? { kind: 'number', value, type: 'f32' } : { kind: 'vector', parts: range(4).map(() => ({ kind: 'number', value, type: 'f32' })) }
+  lanes === 1 ? { kind: 'number', value, type: 'f32' }
+    : { kind: 'vector', parts: range(4).map(() => ({ kind: 'number', value, type: 'f32' })) }
 export const int = (value: number): Term => ({ kind: 'number', value, type: 'i32' })
 export const truth = (value: boolean): Term => ({ kind: 'truth', value })
 export const isZero = (term: Term): boolean => term.kind === 'number' && term.value === 0
 
 const batchTerm = (extent: Exclude<Extent, number>): Term => ({ kind: 'batch', chunks: extent === 'n' ? 1 : extent.chunks })
-const sameExtent = (a: Extent, b: Extent): boolean =>
-  a === b || (typeof a === 'object' && typeof b === 'object' && a.chunks === b.chunks)
+const sameExtent = (a: Extent, b: Extent): boolean => a === b || (typeof a === 'object' && typeof b === 'object' && a.chunks === b.chunks)
 
 /** A name that WGSL takes: letters, digits, single underscores. */
 export const identifier = (name: string): string => {

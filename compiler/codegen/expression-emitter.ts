@@ -70,19 +70,24 @@ export abstract class Values {
 
   private compute(e: Expression, place: Place): Term {
     switch (e.kind) {
-      case 'constant': return float(e.value)
-      case 'scalar': return this.terms.mark({ kind: 'scalar', name: e.name }, `s.${e.name}`, 0)
+      case 'constant':
+        return float(e.value)
+      case 'scalar':
+        return this.terms.mark({ kind: 'scalar', name: e.name }, `s.${e.name}`, 0)
       case 'position': {
         const lanes = this.lanesOfIndex(e.at, place)
         if (!lanes) return this.terms.together(this.each(place, (p) => this.terms.floatOf(this.at(e.at, p))))
         return lanes.step === 0 ? this.terms.floatOf(lanes.first) : this.terms.op('float', [this.terms.ramp(lanes.first, lanes.step)])
       }
-      case 'random': return this.terms.together(this.each(place, (p) => {
-        const at = this.terms.indexTerm(this.at(e.at, p))
-        return this.terms.named({ kind: 'random', key: e.key, at }, `r${e.key}(${this.terms.key(at)})`, 'f32', 1, this.terms.depth(at))
-      }))
-      case 'load': return this.load(e, place)
-      case 'unary': return e.op === 'rounded' && this.memory.asWritten ? this.value(e.a, place) : this.terms.op(e.op, [this.value(e.a, place)])
+      case 'random':
+        return this.terms.together(this.each(place, (p) => {
+          const at = this.terms.indexTerm(this.at(e.at, p))
+          return this.terms.named({ kind: 'random', key: e.key, at }, `r${e.key}(${this.terms.key(at)})`, 'f32', 1, this.terms.depth(at))
+        }))
+      case 'load':
+        return this.load(e, place)
+      case 'unary':
+        return e.op === 'rounded' && this.memory.asWritten ? this.value(e.a, place) : this.terms.op(e.op, [this.value(e.a, place)])
       case 'binary': {
         const [a, b] = [this.value(e.a, place), this.value(e.b, place)]
         // Padding times anything is 0; a 0 that is written down times NaN is NaN.
@@ -94,7 +99,8 @@ export abstract class Values {
         const condition = this.terms.op(e.test, operands.map((operand) => this.value(operand, place)), 'bool')
         return this.terms.select(condition, this.value(e.yes, place), this.value(e.no, place))
       }
-      case 'guard': return this.guarded(e, place)
+      case 'guard':
+        return this.guarded(e, place)
       case 'reduce': {
         this.reduceAt(e, place)
         const result = this.recall(e, place)
@@ -129,12 +135,25 @@ export abstract class Values {
       const at = this.inReach(this.terms.indexTerm(lanes.first))
       const key = this.terms.key(at)
       const depth = this.depthOfLoad(e.tensor, [at])
-      if (this.memory.wide?.has(e.tensor)) return this.terms.named({ kind: 'load', binding, at, lanes: 4 }, `l${binding}(${key})`, 'f32', 4, depth)
+      if (this.memory.wide?.has(e.tensor))
+        return this.terms.named({ kind: 'load', binding, at, lanes: 4 }, `l${binding}(${key})`, 'f32', 4, depth)
       if (lanes.step === 0) return this.terms.named({ kind: 'load', binding, at }, `l${binding}(${key})`, 'f32', 1, depth)
-      return this.terms.named({ kind: 'load', binding, at, lanes: 4, step: lanes.step as 1 | 2 }, `l${binding}v${lanes.step}(${key})`, 'f32', 4, depth)
+      return this.terms.named(
+        { kind: 'load', binding, at, lanes: 4, step: lanes.step as 1 | 2 },
+        `l${binding}v${lanes.step}(${key})`,
+        'f32',
+        4,
+        depth,
+      )
     }
     const at = this.each(place, (p) => this.inReach(this.terms.indexTerm(this.at(form, p))))
-    return this.terms.named({ kind: 'gather', binding, at }, `l${binding}(${at.map((t) => this.terms.key(t)).join()})`, 'f32', 4, this.depthOfLoad(e.tensor, at))
+    return this.terms.named(
+      { kind: 'gather', binding, at },
+      `l${binding}(${at.map((t) => this.terms.key(t)).join()})`,
+      'f32',
+      4,
+      this.depthOfLoad(e.tensor, at),
+    )
   }
 
   /** What changes with the loop that is skipped in part is not loaded before that is decided. */
@@ -183,7 +202,11 @@ export abstract class Values {
     return walk(e.value).every((node) => {
       if (node.kind !== 'load') return true
       const form = this.linearForm(node)
-      const own = combine(form.terms.filter(({ atom }) => !(atom.kind === 'axis' && typeof atom.axis.extent !== 'number')).map(({ atom, coefficient }) => [coefficient, indexOf(atom)] as const))
+      const own = combine(
+        form.terms.filter(({ atom }) => !(atom.kind === 'axis' && typeof atom.axis.extent !== 'number')).map(({ atom, coefficient }) =>
+          [coefficient, indexOf(atom)] as const
+        ),
+      )
       const { min, max } = rangeOf(shift(own, form.constant))
       return min >= -this.margin! && max < elementsPerSample(node.tensor.shape) + this.margin!
     })
@@ -266,7 +289,8 @@ export abstract class Values {
 }
 
 /** Row-major position in the tensor's storage. */
-export const linearIndex = (t: Tensor, at: readonly IndexLike[]): Index => combine(strides(t.shape).map((stride, i) => [stride, at[i]!] as const))
+export const linearIndex = (t: Tensor, at: readonly IndexLike[]): Index =>
+  combine(strides(t.shape).map((stride, i) => [stride, at[i]!] as const))
 
 const indexOf = (atom: Index['terms'][number]['atom']): Index =>
   atom.kind === 'axis' ? index(atom.axis) : { constant: 0, terms: [{ atom, coefficient: 1 }], key: '', termsKey: '' }

@@ -82,7 +82,9 @@ export type TermOp =
   /** a * b + c, rounded once or twice as the target likes. */
   | 'fma'
   /** args: a, b -> bool */
-  | 'lt' | 'le' | 'eq'
+  | 'lt'
+  | 'le'
+  | 'eq'
   /** args: a -> bool */
   | 'finite'
   /** args: condition, yes, no */
@@ -91,9 +93,15 @@ export type TermOp =
   /** 0 <= a < b of i32: one unsigned comparison. */
   | 'within'
   /** i32 arithmetic, truncating. */
-  | 'iadd' | 'imul' | 'idiv' | 'irem' | 'ieq' | 'imin'
+  | 'iadd'
+  | 'imul'
+  | 'idiv'
+  | 'irem'
+  | 'ieq'
+  | 'imin'
   /** Four lanes to one, in a fixed order. */
-  | 'lanesum' | 'lanemax'
+  | 'lanesum'
+  | 'lanemax'
   /** i32 -> f32 */
   | 'float'
 
@@ -101,14 +109,28 @@ export type Statement =
   | { readonly kind: 'let' | 'var'; readonly name: string; readonly type: Type; readonly lanes: 1 | 4; readonly value: Term }
   | { readonly kind: 'set'; readonly name: string; readonly value: Term }
   /** Counts from `from` (0) in steps of `by` (1). */
-  | { readonly kind: 'for'; readonly name: string; readonly from?: Term; readonly by?: number; readonly extent: Term; readonly body: readonly Statement[] }
+  | {
+    readonly kind: 'for'
+    readonly name: string
+    readonly from?: Term
+    readonly by?: number
+    readonly extent: Term
+    readonly body: readonly Statement[]
+  }
   /** All invocations of the workgroup arrive here, and see what each has stored in shared memory, before one goes on. */
   | { readonly kind: 'barrier' }
   | { readonly kind: 'if'; readonly condition: Term; readonly body: readonly Statement[] }
   /** A part of a long row of sums that is to be done before the next: compilers that reorder run out of registers. */
   | { readonly kind: 'step'; readonly body: readonly Statement[] }
   /** Four lanes go to elements `step` apart (1 where it is absent). */
-  | { readonly kind: 'store'; readonly binding: number; readonly at: Term; readonly value: Term; readonly lanes?: 1 | 4; readonly step?: number }
+  | {
+    readonly kind: 'store'
+    readonly binding: number
+    readonly at: Term
+    readonly value: Term
+    readonly lanes?: 1 | 4
+    readonly step?: number
+  }
   /** Adds how many of the values are not 0 to the one integer of a binding; whoever else does so at the same time is not lost. */
   | { readonly kind: 'count'; readonly binding: number; readonly values: readonly Term[] }
   /** Two or four vectors: the first lanes of all lie side by side from `at` on, the second ones `step` elements further, and so on. */
@@ -116,16 +138,23 @@ export type Statement =
 
 export function lanesOf(term: Term): 1 | 4 {
   switch (term.kind) {
-    case 'name': case 'operation': return term.lanes
-    case 'load': return term.lanes ?? 1
-    case 'vector': case 'gather': case 'ramp': return 4
-    default: return 1
+    case 'name':
+    case 'operation':
+      return term.lanes
+    case 'load':
+      return term.lanes ?? 1
+    case 'vector':
+    case 'gather':
+    case 'ramp':
+      return 4
+    default:
+      return 1
   }
 }
 
 export const typeOf = (term: Term): Type =>
   term.kind === 'name' || term.kind === 'operation' || term.kind === 'number' ? term.type
-  : term.kind === 'truth' ? 'bool'
-  : term.kind === 'batch' || term.kind === 'ramp' || term.kind === 'done' || term.kind === 'subgroupSize' ? 'i32'
-  : term.kind === 'vector' ? typeOf(term.parts[0]!)
-  : 'f32'
+    : term.kind === 'truth' ? 'bool'
+    : term.kind === 'batch' || term.kind === 'ramp' || term.kind === 'done' || term.kind === 'subgroupSize' ? 'i32'
+    : term.kind === 'vector' ? typeOf(term.parts[0]!)
+    : 'f32'

@@ -69,13 +69,21 @@ export class Reductions extends Values {
   /** Whose invocations share the terms of every reduction. */
   private readonly workgroup: Workgroup | undefined
 
-  constructor(equation: Equation, schedule: Pick<Schedule, 'tile' | 'lanes' | 'across' | 'unroll'>, terms: Terms, slots: ReadonlyMap<Tensor, number>, memory?: Memory, workgroup?: Workgroup) {
+  constructor(
+    equation: Equation,
+    schedule: Pick<Schedule, 'tile' | 'lanes' | 'across' | 'unroll'>,
+    terms: Terms,
+    slots: ReadonlyMap<Tensor, number>,
+    memory?: Memory,
+    workgroup?: Workgroup,
+  ) {
     super(equation.name, terms, slots, memory)
     this.workgroup = workgroup
     this.equation = equation
     this.schedule = schedule
     this.steps = memory?.margin !== undefined
-    for (const s of equation.stores) for (const e of walk(s.value)) if (e.kind === 'reduce' && e.combine === 'argmax') this.argmaxBodies.add(e.body)
+    for (const s of equation.stores)
+      for (const e of walk(s.value)) if (e.kind === 'reduce' && e.combine === 'argmax') this.argmaxBodies.add(e.body)
   }
 
   protected reduceAt(e: Reduction, place: Place): void {
@@ -110,7 +118,15 @@ export class Reductions extends Values {
   /** Declares what a sum over all steps of `e` is gathered in at every place, for `addTo`: numbers or vectors of four. */
   openSums(e: Reduction, points: readonly Place[], lanes: 1 | 4): Job {
     const factors = (isProduct(e) ? [e.body.a, e.body.b] : [e.body]).map((part) => this.share(part, points))
-    return { e, points, groups: points.map((p) => [p]), accumulators: points.map(() => this.terms.declare('sum', float(0, lanes), lanes)), positions: [], factors, across: undefined }
+    return {
+      e,
+      points,
+      groups: points.map((p) => [p]),
+      accumulators: points.map(() => this.terms.declare('sum', float(0, lanes), lanes)),
+      positions: [],
+      factors,
+      across: undefined,
+    }
   }
 
   /** Adds the steps of a sum, with all that surrounds them bound. */
@@ -148,7 +164,8 @@ export class Reductions extends Values {
     this.openReduction(jobs, across, (step) => {
       for (const job of jobs) {
         const { groups, positions, accumulators } = job
-        if (positions.length > 0) groups.forEach((members, g) => this.accumulateArgmax(job.e, take(members[0]!, step), accumulators[g]!, positions[g]!))
+        if (positions.length > 0)
+          groups.forEach((members, g) => this.accumulateArgmax(job.e, take(members[0]!, step), accumulators[g]!, positions[g]!))
         else this.accumulate(job, step)
       }
     })
@@ -191,14 +208,16 @@ export class Reductions extends Values {
   }
 
   private finishReduction({ e, groups, accumulators, positions, across }: Job): void {
-    groups.forEach((members, g) => members.forEach((place, lane) => {
-      const accumulator = accumulators[g]!
-      const result = across ? this.terms.op(e.combine === 'sum' ? 'lanesum' : 'lanemax', [accumulator])
-        : members.length === 1 ? accumulator
-        : this.terms.remember({ kind: 'lane', of: accumulator, lane }, this.terms.depth(accumulator))
-      this.retain(e, place, e.combine === 'argmax' ? positions[g]! : result)
-      if (positions.length > 0) this.retainPair(e, place, result, positions[g]!)
-    }))
+    groups.forEach((members, g) =>
+      members.forEach((place, lane) => {
+        const accumulator = accumulators[g]!
+        const result = across ? this.terms.op(e.combine === 'sum' ? 'lanesum' : 'lanemax', [accumulator])
+          : members.length === 1 ? accumulator
+          : this.terms.remember({ kind: 'lane', of: accumulator, lane }, this.terms.depth(accumulator))
+        this.retain(e, place, e.combine === 'argmax' ? positions[g]! : result)
+        if (positions.length > 0) this.retainPair(e, place, result, positions[g]!)
+      })
+    )
   }
 
   /** Opens the loops, then calls `inside` for each step that is written out in the innermost one. */
@@ -222,13 +241,23 @@ export class Reductions extends Values {
       if (!next) return run(steps)
       if (next === this.shared && this.workgroup) {
         this.shared = undefined
-        return this.terms.strided(next, this.workgroup.local, this.workgroup.size, (at) => open(others, steps.map((step) => ({ ...step, at: [...step.at, [next, at]] }))))
+        return this.terms.strided(
+          next,
+          this.workgroup.local,
+          this.workgroup.size,
+          (at) => open(others, steps.map((step) => ({ ...step, at: [...step.at, [next, at]] }))),
+        )
       }
       if (next === across) return this.openAcross(next, (inner) => open(others, inner(steps)))
       const factor = this.schedule.unroll.get(next) ?? 1
-      invariant(factor === 1 || (typeof next.extent === 'number' && next.extent % factor === 0), `${next.name} cannot be written out by ${factor}`)
+      invariant(
+        factor === 1 || (typeof next.extent === 'number' && next.extent % factor === 0),
+        `${next.name} cannot be written out by ${factor}`,
+      )
       this.terms.loop(next, factor, (at) => {
-        const inner = steps.flatMap((step) => range(factor).map((i): Step => ({ ...step, at: [...step.at, [next, plus(times(at, factor), i)]] })))
+        const inner = steps.flatMap((step) =>
+          range(factor).map((i): Step => ({ ...step, at: [...step.at, [next, plus(times(at, factor), i)]] }))
+        )
         this.terms.skipping(this.commonGuards(jobs, inner, next), () => open(others, inner))
       })
     }
@@ -282,7 +311,10 @@ export class Reductions extends Values {
     const factors = e.body.kind === 'binary' && e.body.op === 'mul' ? [e.body.a, e.body.b] : [e.body]
     const place = take(points[0]!, steps[0]!)
     return factors.flatMap((f) => (f.kind === 'guard' && f.otherwise === 0 ? f.guards : []))
-      .filter((g) => g.kind === 'within' && g.extent === 'n' && axesOf(g.at).includes(opened) && axesOf(g.at).every((a) => place.has(a) && !this.schedule.tile.has(a)))
+      .filter((g) =>
+        g.kind === 'within' && g.extent === 'n' && axesOf(g.at).includes(opened) &&
+        axesOf(g.at).every((a) => place.has(a) && !this.schedule.tile.has(a))
+      )
       .map((g) => this.guard(g, place))
       .filter((condition) => lanesOf(condition) === 1)
   }
@@ -290,8 +322,7 @@ export class Reductions extends Values {
   /** Adds one step of all points: what their factors share is computed once. */
   private accumulate({ e, groups, accumulators, factors }: Job, step: Step): void {
     const neutral = float(e.combine === 'sum' ? 0 : LOWEST)
-    const masked = (value: Term): Term =>
-      step.count === undefined ? value : this.terms.select(this.terms.first(step.count), value, neutral)
+    const masked = (value: Term): Term => step.count === undefined ? value : this.terms.select(this.terms.first(step.count), value, neutral)
     const values = factors.map(({ part, representatives }) => representatives.map((place) => masked(this.value(part, take(place, step)))))
     let point = 0
     groups.forEach((members, g) => {
@@ -303,9 +334,12 @@ export class Reductions extends Values {
       const { name } = accumulator as { name: string }
       const before = this.pending.get(name) ?? accumulator
       const lanes = lanesOf(accumulator)
-      this.pending.set(name, b !== undefined
-        ? this.terms.raw('fma', [a!, b, before], 'f32', lanes)
-        : this.terms.raw(e.combine === 'sum' ? 'add' : 'max', [before, a!], 'f32', lanes))
+      this.pending.set(
+        name,
+        b !== undefined
+          ? this.terms.raw('fma', [a!, b, before], 'f32', lanes)
+          : this.terms.raw(e.combine === 'sum' ? 'add' : 'max', [before, a!], 'f32', lanes),
+      )
     })
   }
 
@@ -323,10 +357,16 @@ export class Reductions extends Values {
     const statements: Statement[] = this.terms.innermost.statements
     const taken = this.minds('NaN')
       // The first NaN takes the place of any number, and stays.
-      ? this.terms.raw('select', [
-        this.terms.raw('le', [body, most], 'bool', lanes), at,
-        this.terms.raw('select', [this.terms.raw('eq', [most, most], 'bool', lanes), here, at], 'f32', lanes),
-      ], 'f32', lanes)
+      ? this.terms.raw(
+        'select',
+        [
+          this.terms.raw('le', [body, most], 'bool', lanes),
+          at,
+          this.terms.raw('select', [this.terms.raw('eq', [most, most], 'bool', lanes), here, at], 'f32', lanes),
+        ],
+        'f32',
+        lanes,
+      )
       : this.terms.raw('select', [this.terms.raw('lt', [most, body], 'bool', lanes), here, at], 'f32', lanes)
     statements.push({ kind: 'set', name: (at as { name: string }).name, value: taken })
     statements.push({ kind: 'set', name: (most as { name: string }).name, value: this.terms.raw('max', [most, body], 'f32', lanes) })
@@ -335,7 +375,8 @@ export class Reductions extends Values {
   /** Points along the lanes axis in fours, where the reduction depends on it; one by one elsewhere. */
   private laneGroups(e: Reduction, points: readonly Place[]): (readonly Place[])[] {
     const along = this.schedule.lanes
-    if (!along || e.combine !== 'sum' || !freeAxes(e).has(along) || points.length % 4 !== 0 || points.some((p) => p.lanes)) return points.map((p) => [p])
+    if (!along || e.combine !== 'sum' || !freeAxes(e).has(along) || points.length % 4 !== 0 || points.some((p) => p.lanes))
+      return points.map((p) => [p])
     const tile = this.schedule.tile.get(along) ?? 1
     if (tile % 4 !== 0) return points.map((p) => [p])
     const rows = new Map<string, Place[]>()
@@ -350,7 +391,13 @@ export class Reductions extends Values {
     if (parts.every((part) => part === parts[0])) return parts[0]!
     const first = parts[0]!
     if (first.kind === 'lane' && parts.every((p, i) => p.kind === 'lane' && p.of === first.of && p.lane === i)) return first.of
-    return this.terms.named({ kind: 'vector', parts }, `v(${parts.map((p) => this.terms.key(p)).join()})`, 'f32', 4, Math.max(...parts.map((p) => this.terms.depth(p))))
+    return this.terms.named(
+      { kind: 'vector', parts },
+      `v(${parts.map((p) => this.terms.key(p)).join()})`,
+      'f32',
+      4,
+      Math.max(...parts.map((p) => this.terms.depth(p))),
+    )
   }
 
   /** One point for each different part of the place that a node depends on. */

@@ -23,10 +23,13 @@ export function divisorsOf(graph: Graph, train: TrainSettings | undefined): Divi
  */
 export function accumulationProblems(graph: Graph, train: TrainSettings | undefined): Diagnostic[] {
   if (!train || train.accumulate === 1) return []
-  return countedLosses(graph.nodes).filter(({ node, labels }) => divisorBuffer({ inputs: [labels], attributes: node.attributes }) === undefined).map(({ node, labels }) => ({
+  return countedLosses(graph.nodes).filter(({ node, labels }) =>
+    divisorBuffer({ inputs: [labels], attributes: node.attributes }) === undefined
+  ).map(({ node, labels }) => ({
     severity: 'error',
     code: 'train/accumulate-computed',
-    message: `${node.name} is a mean over the targets that are not ignored, and the net computes them: with accumulate ${train.accumulate} it is not known beforehand how many all batches have`,
+    message:
+      `${node.name} is a mean over the targets that are not ignored, and the net computes them: with accumulate ${train.accumulate} it is not known beforehand how many all batches have`,
     labels: [{ span: node.span, text: 'here' }, { span: labels.madeAt, text: 'computed here' }],
     hint: 'read targets from an input, or write normalization: batch_size',
   }))

@@ -28,10 +28,13 @@ function nameProblems(program: Program, graph: Graph): Diagnostic[] {
   return named.filter(([, name]) => !isName(name)).slice(0, MOST_TOLD).map(([what, name, span]) => {
     const long = name.length > MOST_NAME
     return {
-      severity: 'error', code: 'name/not-usable',
-      message: long ? `the name of this ${what} has ${name.length} letters, with those of the blocks around it; ${MOST_NAME} are the most` : `${what} ${name} has a name that means something else in files`,
+      severity: 'error',
+      code: 'name/not-usable',
+      message: long ? `the name of this ${what} has ${name.length} letters, with those of the blocks around it; ${MOST_NAME} are the most`
+        : `${what} ${name} has a name that means something else in files`,
       labels: [{ span, text: long ? `${name.slice(0, 40)}...` : 'named here' }],
-      hint: long ? 'give shorter names to it, or to the blocks around it' : `call it otherwise, e.g. ${name.replaceAll(/^_+|_+$/g, '') || 'x'}_1`,
+      hint: long ? 'give shorter names to it, or to the blocks around it'
+        : `call it otherwise, e.g. ${name.replaceAll(/^_+|_+$/g, '') || 'x'}_1`,
     }
   })
 }
@@ -45,15 +48,23 @@ function sizeProblems({ inputs, parameters, nodes }: Graph): Diagnostic[] {
   const large = values.filter(([, { shape }]) => !(elementCount(shape) <= MOST_ELEMENTS))
   // One of a place: what a layer gives is as large as what it learns.
   const told = large.filter(([, { madeAt }], i) => large.findIndex(([, other]) => other.madeAt === madeAt) === i).slice(0, MOST_TOLD)
-  const problems = told.map(([what, { shape, madeAt }]) => tooLarge(`${what} is ${showShape(shape)}, ${show(elementCount(shape))} numbers${shape[0] === 'n' ? ' for one sample' : ''}`, madeAt))
+  const problems = told.map(([what, { shape, madeAt }]) =>
+    tooLarge(`${what} is ${showShape(shape)}, ${show(elementCount(shape))} numbers${shape[0] === 'n' ? ' for one sample' : ''}`, madeAt)
+  )
   const all = parameters.reduce((sum, { value }) => sum + elementCount(value.shape), 0)
   if (problems.length > 0 || all <= MOST_ELEMENTS) return problems
   const largest = parameters.reduce((most, p) => (elementCount(p.value.shape) > elementCount(most.value.shape) ? p : most))
-  return [tooLarge(`the parameters of this net are ${show(all)} numbers, of which ${largest.name} is the largest part`, largest.value.madeAt)]
+  return [
+    tooLarge(`the parameters of this net are ${show(all)} numbers, of which ${largest.name} is the largest part`, largest.value.madeAt),
+  ]
 }
 
 const tooLarge = (message: string, span: Span): Diagnostic => ({
-  severity: 'error', code: 'shape/too-large', message, labels: [{ span, text: 'made here' }], hint: `no device holds more than ${show(MOST_ELEMENTS)} (4 GiB) in one piece`,
+  severity: 'error',
+  code: 'shape/too-large',
+  message,
+  labels: [{ span, text: 'made here' }],
+  hint: `no device holds more than ${show(MOST_ELEMENTS)} (4 GiB) in one piece`,
 })
 
 const show = (count: number): string => (Number.isSafeInteger(count) ? count.toLocaleString('en') : count.toExponential(1))

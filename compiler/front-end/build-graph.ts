@@ -53,7 +53,9 @@ class Builder {
 
   build(): BuiltGraph {
     for (const input of this.program.inputs) this.input(input)
-    this.program.layers.forEach((call, i) => { this.made[i] = this.layer(call) })
+    this.program.layers.forEach((call, i) => {
+      this.made[i] = this.layer(call)
+    })
     const outputs = this.outputs()
     if (this.diagnostics.some((d) => d.severity === 'error')) return { diagnostics: this.diagnostics }
     const inputs = [...this.inputs.values()]
@@ -89,8 +91,14 @@ class Builder {
     const inputs = call.inputs.map((ref) => this.valueOf(ref))
     if (!inputs.every((input) => input !== undefined)) return undefined
     const answer = operator.shape({
-      name: call.name, op: call.op, inputs, inputSpans: call.inputSpans, attributes: call.attributes,
-      attributeSpans: call.attributeSpans, span: call.span, classesOf: (of) => this.classes.get(of),
+      name: call.name,
+      op: call.op,
+      inputs,
+      inputSpans: call.inputSpans,
+      attributes: call.attributes,
+      attributeSpans: call.attributeSpans,
+      span: call.span,
+      classesOf: (of) => this.classes.get(of),
     })
     if (!isAnswer(answer)) {
       this.diagnostics.push(...answer.map((d) => withOrigin(d, call)))
@@ -101,8 +109,16 @@ class Builder {
     const made = value(call.name, answer.shape, call.span)
     this.drafts.set(call.name, { call, roles: drafts, made })
     this.nodes.push({
-      name: call.name, op: call.op, layer: call.name, inputs, outputs: [made], span: call.span,
-      parameters: { ...Object.fromEntries([...drafts].map(([role, draft]) => [role, draft.value])), ...this.layerConstants(call, answer.constants ?? []) },
+      name: call.name,
+      op: call.op,
+      layer: call.name,
+      inputs,
+      outputs: [made],
+      span: call.span,
+      parameters: {
+        ...Object.fromEntries([...drafts].map(([role, draft]) => [role, draft.value])),
+        ...this.layerConstants(call, answer.constants ?? []),
+      },
       attributes: call.op === 'batch_norm' ? { ...call.attributes, style: this.styleOf(call) } : call.attributes,
     })
     return made
@@ -127,13 +143,20 @@ class Builder {
       const theirs = owner.roles.get(spec.role)
       if (!theirs) {
         return this.error('graph/weights-role', `${call.name} needs a ${spec.role}, and ${from} has none to share`, [
-          { span, text: 'shared here' }, { span: owner.call.span, text: `${from} made here` },
+          { span, text: 'shared here' },
+          { span: owner.call.span, text: `${from} made here` },
         ], spec.role === 'bias' ? 'write bias: false on this layer, or give the other one a bias' : undefined)
       }
       if (!sameShape(theirs.value.shape, spec.shape)) {
-        return this.error('graph/weights-shape', `${call.name} needs a ${spec.role} ${showShape(spec.shape)}, and that of ${from} is ${showShape(theirs.value.shape)}`, [
-          { span, text: 'shared here' }, { span: owner.call.span, text: `${showShape(theirs.value.shape)} made here` },
-        ], 'layers that share parameters have the same sizes and read as many channels')
+        return this.error(
+          'graph/weights-shape',
+          `${call.name} needs a ${spec.role} ${showShape(spec.shape)}, and that of ${from} is ${showShape(theirs.value.shape)}`,
+          [
+            { span, text: 'shared here' },
+            { span: owner.call.span, text: `${showShape(theirs.value.shape)} made here` },
+          ],
+          'layers that share parameters have the same sizes and read as many channels',
+        )
       }
       shared.set(spec.role, theirs)
     }
@@ -154,12 +177,24 @@ class Builder {
     const at = this.program.layers.findIndex((layer) => layer.name === from)
     const other = this.program.layers[at]
     const meant = other ? undefined : suggest(from, this.drafts.keys())
-    if (!other) return this.error('graph/weights-unknown', `there is no layer ${from} to share weights with`, [{ span, text: 'here' }], meant === undefined ? undefined : `did you mean ${meant}?`)
+    if (!other)
+      return this.error(
+        'graph/weights-unknown',
+        `there is no layer ${from} to share weights with`,
+        [{ span, text: 'here' }],
+        meant === undefined ? undefined : `did you mean ${meant}?`,
+      )
     // If the other layer failed, its own errors say enough.
     if (at < this.made.length) return undefined
-    return this.error('graph/weights-later', other === call ? `${from} cannot share weights with itself` : `${from} comes after ${call.name}, so it has no weights yet`, [
-      { span, text: 'shared here' }, ...(other === call ? [] : [{ span: other.span, text: `${from} made here` }]),
-    ], other === call ? undefined : `write weights: ${call.name} on ${from} instead`)
+    return this.error(
+      'graph/weights-later',
+      other === call ? `${from} cannot share weights with itself` : `${from} comes after ${call.name}, so it has no weights yet`,
+      [
+        { span, text: 'shared here' },
+        ...(other === call ? [] : [{ span: other.span, text: `${from} made here` }]),
+      ],
+      other === call ? undefined : `write weights: ${call.name} on ${from} instead`,
+    )
   }
 
   private draft(call: LayerCall, spec: ParameterSpec): ParameterDraft {
@@ -177,9 +212,13 @@ class Builder {
         if (entries.has(own)) continue
         const beforeRectifier = find(made)
         entries.set(own, {
-          value: own, name: own.name, layer: call.name, trainable: spec.trainable !== false,
+          value: own,
+          name: own.name,
+          layer: call.name,
+          trainable: spec.trainable !== false,
           initializer: initializerOf(spec.filler, beforeRectifier),
-          rateMultiplier: spec.rateMultiplier ?? 1, decayMultiplier: spec.decayMultiplier ?? 1,
+          rateMultiplier: spec.rateMultiplier ?? 1,
+          decayMultiplier: spec.decayMultiplier ?? 1,
         })
       }
     }
@@ -189,30 +228,42 @@ class Builder {
   private outputs(): NamedOutput[] {
     const { outputs, losses, metrics } = this.program
     if (outputs.length + losses.length === 0) {
-      this.error('graph/no-result', `net ${this.program.name} computes nothing: it has neither an output nor a loss`, [{ span: this.program.span, text: 'here' }],
-        'end it with e.g. output prob = softmax(logits)')
+      this.error('graph/no-result', `net ${this.program.name} computes nothing: it has neither an output nor a loss`, [{
+        span: this.program.span,
+        text: 'here',
+      }], 'end it with e.g. output prob = softmax(logits)')
     }
     const taken = new Map<string, Span>(this.program.inputs.map((input) => [input.name, input.span]))
-    const named = (list: readonly NamedValue[], role: 'output' | 'loss' | 'metric'): NamedOutput[] => list.flatMap(({ name, value: ref, span }) => {
-      const before = taken.get(name)
-      if (before) {
-        this.error('graph/name-taken', `${name} names two things that go in or out of the net`, [{ span, text: 'here' }, { span: before, text: 'and here' }], 'give one of them another name')
-      }
-      taken.set(name, span)
-      const made = this.valueOf(ref)
-      if (!made) return []
-      if (role !== 'output') this.scalarResult(name, role, made, span)
-      const weight = role === 'loss' && ref.kind === 'layer' ? this.program.layers[ref.index]!.attributes['weight'] : undefined
-      return [{ name, value: made, role, ...(typeof weight === 'number' && { weight }) }]
-    })
+    const named = (list: readonly NamedValue[], role: 'output' | 'loss' | 'metric'): NamedOutput[] =>
+      list.flatMap(({ name, value: ref, span }) => {
+        const before = taken.get(name)
+        if (before) {
+          this.error('graph/name-taken', `${name} names two things that go in or out of the net`, [{ span, text: 'here' }, {
+            span: before,
+            text: 'and here',
+          }], 'give one of them another name')
+        }
+        taken.set(name, span)
+        const made = this.valueOf(ref)
+        if (!made) return []
+        if (role !== 'output') this.scalarResult(name, role, made, span)
+        const weight = role === 'loss' && ref.kind === 'layer' ? this.program.layers[ref.index]!.attributes['weight'] : undefined
+        return [{ name, value: made, role, ...(typeof weight === 'number' && { weight }) }]
+      })
     return [...named(outputs, 'output'), ...named(losses, 'loss'), ...named(metrics, 'metric')]
   }
 
   private scalarResult(name: string, role: 'loss' | 'metric', made: Value, span: Span): void {
     if (made.type === 'f32' && !isBatched(made.shape) && elementsPerSample(made.shape) === 1) return
-    this.error(`graph/${role}-not-scalar`, `${role} ${name} must be one number, not ${made.type === 'i32' ? 'labels' : showShape(made.shape)}`, [
-      { span, text: 'here' }, { span: made.madeAt, text: `${showShape(made.shape)} made here` },
-    ], role === 'loss' ? 'a loss is e.g. softmax_loss(logits, label) or sum(x)' : 'a metric is e.g. accuracy(logits, label) or sum(x)')
+    this.error(
+      `graph/${role}-not-scalar`,
+      `${role} ${name} must be one number, not ${made.type === 'i32' ? 'labels' : showShape(made.shape)}`,
+      [
+        { span, text: 'here' },
+        { span: made.madeAt, text: `${showShape(made.shape)} made here` },
+      ],
+      role === 'loss' ? 'a loss is e.g. softmax_loss(logits, label) or sum(x)' : 'a metric is e.g. accuracy(logits, label) or sum(x)',
+    )
   }
 
   /** Every way from a loss back to a parameter must be one that gradients can take. */
@@ -220,7 +271,8 @@ class Builder {
     const trained = new Set(graph.parameters.filter((p) => p.trainable).map((p) => p.value))
     const learns = new Set<Value>()
     for (const node of graph.nodes) {
-      if ([...Object.values(node.parameters)].some((p) => trained.has(p)) || node.inputs.some((input) => learns.has(input))) node.outputs.forEach((out) => learns.add(out))
+      if ([...Object.values(node.parameters)].some((p) => trained.has(p)) || node.inputs.some((input) => learns.has(input)))
+        node.outputs.forEach((out) => learns.add(out))
     }
     const makers = producers(graph)
     const told = new Set<Node>()
@@ -232,8 +284,11 @@ class Builder {
         const node = makers.get(of)
         if (!node || told.has(node) || !learns.has(of)) continue
         told.add(node)
-        if (this.options.operators.get(node.op)!.gradient) for (const input of [...node.inputs].reverse()) open.push(input)
-        else this.error('graph/no-gradient', `loss ${loss.name} goes through ${node.op}, which has no gradient`, [{ span: node.span, text: 'here' }], 'make it a metric instead')
+        if (this.options.operators.get(node.op)!.gradient) { for (const input of [...node.inputs].reverse()) open.push(input) }
+        else this.error('graph/no-gradient', `loss ${loss.name} goes through ${node.op}, which has no gradient`, [{
+            span: node.span,
+            text: 'here',
+          }], 'make it a metric instead')
       }
     }
   }
@@ -243,7 +298,10 @@ class Builder {
     for (const node of graph.nodes) {
       if (node.outputs.some((out) => results.has(out) || read.has(out))) continue
       this.diagnostics.push({
-        severity: 'warning', code: 'graph/unread', message: `nothing reads what ${node.name} makes`, labels: [{ span: node.span, text: 'here' }],
+        severity: 'warning',
+        code: 'graph/unread',
+        message: `nothing reads what ${node.name} makes`,
+        labels: [{ span: node.span, text: 'here' }],
         hint: 'give it out with output, or leave it out',
       })
     }
@@ -264,11 +322,24 @@ interface LayerDraft {
 const isAnswer = (answer: ShapeAnswer | readonly Diagnostic[]): answer is ShapeAnswer => 'shape' in answer
 
 /** An error inside a block also shows which call of the block it happened in. */
-const withOrigin = (d: Diagnostic, call: LayerCall): Diagnostic =>
-  ({ ...d, labels: [...d.labels, ...call.expandedFrom.map((span) => ({ span, text: 'in this call' }))] })
+const withOrigin = (d: Diagnostic, call: LayerCall): Diagnostic => ({
+  ...d,
+  labels: [...d.labels, ...call.expandedFrom.map((span) => ({ span, text: 'in this call' }))],
+})
 
 /** What changes values channel by channel, or drops or joins them, on their way to an activation. */
-const TRANSPARENT = new Set(['batch_norm', 'scale', 'bias', 'dropout', 'max_pool', 'avg_pool', 'global_avg_pool', 'global_max_pool', 'flatten', 'reshape'])
+const TRANSPARENT = new Set([
+  'batch_norm',
+  'scale',
+  'bias',
+  'dropout',
+  'max_pool',
+  'avg_pool',
+  'global_avg_pool',
+  'global_max_pool',
+  'flatten',
+  'reshape',
+])
 
 /**
  * Tells whether the first activation behind a value is a rectifier, so that half of the values are lost and msra is the filler

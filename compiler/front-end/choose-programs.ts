@@ -16,10 +16,11 @@ export const DEFAULT_PROGRAMS = 'default'
 export function choosePrograms(graph: Graph, train: Program['train'], asked: readonly string[] = [DEFAULT_PROGRAMS]): ProgramName[] {
   const usual = usualPrograms(graph, train)
   const trainsApart = graph.nodes.some((node) => node.op === 'batch_norm' && policyOf(node.attributes) !== 'global')
-  const has = usual.includes('step') ? [...usual, ...TRAINING_PROGRAMS.filter((name) => isGlobal(name) && usual.includes(taskOf(name) as ProgramName))] : usual
+  const has = usual.includes('step')
+    ? [...usual, ...TRAINING_PROGRAMS.filter((name) => isGlobal(name) && usual.includes(taskOf(name) as ProgramName))] : usual
   const wanted = new Set<string>()
   for (const name of asked) {
-    if (name === DEFAULT_PROGRAMS) for (const each of usual) wanted.add(each)
+    if (name === DEFAULT_PROGRAMS) { for (const each of usual) wanted.add(each) }
     const own = isGlobal(name) && !trainsApart ? taskOf(name) : name
     wanted.add(own)
     // An update of several batches needs both.
@@ -34,13 +35,24 @@ const isGlobal = (name: string): boolean => name.endsWith('/global')
 function usualPrograms(graph: Graph, train: Program['train']): ProgramName[] {
   const normalizes = graph.nodes.some((node) => node.op === 'batch_norm')
   return programsOf(graph).filter((name) =>
-    (normalizes || !name.endsWith('/batch')) && (name !== 'accumulate' || (train !== undefined && train.accumulate > 1)))
+    (normalizes || !name.endsWith('/batch')) && (name !== 'accumulate' || (train !== undefined && train.accumulate > 1))
+  )
 }
 
 /** Names of programs, targets and passes that there are none of, or nothing at all: as mistakes of no place. */
-export function unknownNames(what: 'program' | 'target' | 'pass', asked: readonly string[] | undefined, known: readonly string[]): Diagnostic[] {
+export function unknownNames(
+  what: 'program' | 'target' | 'pass',
+  asked: readonly string[] | undefined,
+  known: readonly string[],
+): Diagnostic[] {
   if (!asked) return []
-  const mistake = (message: string, hint: string): Diagnostic => ({ severity: 'error', code: `option/no-${what}`, message, labels: [], hint })
+  const mistake = (message: string, hint: string): Diagnostic => ({
+    severity: 'error',
+    code: `option/no-${what}`,
+    message,
+    labels: [],
+    hint,
+  })
   const all = `there are ${known.join(', ')}`
   // Without a target a bundle is a text, which the interpreter runs.
   if (asked.length === 0 && what === 'program') return [mistake('no program is named, so there is nothing to compile', all)]
@@ -51,8 +63,13 @@ export function unknownNames(what: 'program' | 'target' | 'pass', asked: readonl
 }
 
 /** None of the programs that are asked for is one that the net has. */
-export const noneOf = (asked: readonly string[], has: readonly string[]): Diagnostic =>
-  ({ severity: 'error', code: 'option/no-program', message: `this net has no program ${asked.join(', ')}`, labels: [], hint: has.length > 0 ? `it has ${has.join(', ')}` : 'it has no output and no loss' })
+export const noneOf = (asked: readonly string[], has: readonly string[]): Diagnostic => ({
+  severity: 'error',
+  code: 'option/no-program',
+  message: `this net has no program ${asked.join(', ')}`,
+  labels: [],
+  hint: has.length > 0 ? `it has ${has.join(', ')}` : 'it has no output and no loss',
+})
 
 /** Programs as they may be asked for. */
 export const PROGRAM_NAMES: readonly string[] = [DEFAULT_PROGRAMS, ...PROGRAMS]
@@ -75,6 +92,10 @@ export function normalizationsOf(graph: Graph): NormalizationEntry[] {
   return graph.nodes.filter((node) => node.op === 'batch_norm').map((node) => {
     const { shape } = node.inputs[0]!
     const values = shape.slice(2).reduce<number>((product, dim) => product * (dim as number), shape[0] === 'n' ? 1 : shape[0] as number)
-    return { layer: node.name, stats: policyOf(node.attributes), values: shape[0] === 'n' ? { fixed: 0, perSample: values } : { fixed: values, perSample: 0 } }
+    return {
+      layer: node.name,
+      stats: policyOf(node.attributes),
+      values: shape[0] === 'n' ? { fixed: 0, perSample: values } : { fixed: values, perSample: 0 },
+    }
   })
 }

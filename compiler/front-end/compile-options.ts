@@ -5,14 +5,29 @@ import { say } from '../../bundle/plain.ts'
 import type { CompileOptions, InspectOptions } from '../compile.ts'
 
 const RULES: Readonly<Record<keyof CompileOptions, Rule>> = {
-  file: text, style: oneOf('merged', 'split'), memory: oneOf('fast', 'small'), precise: flag, readImport: call, programs: list, targets: list,
-  storage: oneOf('f32', 'f16'), software: flag, freeze: list, without: list, schedules: thing, normalize: flag, batch: batchRule, allowOneValue: flag, watch: call,
+  file: text,
+  style: oneOf('merged', 'split'),
+  memory: oneOf('fast', 'small'),
+  precise: flag,
+  readImport: call,
+  programs: list,
+  targets: list,
+  storage: oneOf('f32', 'f16'),
+  software: flag,
+  freeze: list,
+  without: list,
+  schedules: thing,
+  normalize: flag,
+  batch: batchRule,
+  allowOneValue: flag,
+  watch: call,
 }
 
 /** Throws InputError for options that there are not, for values that mean nothing, and for what is no text. `of`: whose they are. */
 export function checkCompile(of: string, source: string | Source, options: CompileOptions | undefined): void {
   const { file, text } = (typeof source === 'string' ? { file: '', text: source } : source ?? {}) as Partial<Source>
-  if (typeof text !== 'string' || typeof file !== 'string') throw new InputError(`${of} takes the text of a net, or { file, text }; here is ${say(source)}`)
+  if (typeof text !== 'string' || typeof file !== 'string')
+    throw new InputError(`${of} takes the text of a net, or { file, text }; here is ${say(source)}`)
   checkOptions(of, options, RULES)
 }
 

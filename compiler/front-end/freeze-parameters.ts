@@ -20,11 +20,28 @@ export interface Frozen {
  */
 export function freezeParameters(graph: Graph, patterns: readonly string[]): Frozen {
   const { names, problems } = matchNames(patterns, graph.parameters.map((entry) => entry.name))
-  const mistake = (code: string, message: string, hint?: string): Diagnostic => ({ severity: 'error', code: `freeze/${code}`, message, labels: [], ...(hint !== undefined && { hint }) })
+  const mistake = (code: string, message: string, hint?: string): Diagnostic => ({
+    severity: 'error',
+    code: `freeze/${code}`,
+    message,
+    labels: [],
+    ...(hint !== undefined && { hint }),
+  })
   const diagnostics = problems.map((message) => mistake('no-parameter', `freeze: ${message}`))
   const values = new Set(graph.parameters.filter((entry) => names.has(entry.name)).map((entry) => entry.value))
-  const halves = graph.nodes.filter(({ parameters: { running_mean: mean, running_var: variance } }) => mean && variance && values.has(mean) !== values.has(variance))
-  for (const { name } of halves) diagnostics.push(mistake('half', `freeze: of ${name} the running ${names.has(`${name}.running_mean`) ? 'mean is frozen and the variance' : 'variance is frozen and the mean'} is not`, `freeze both, ${name}.running_*, or all of ${name}`))
+  const halves = graph.nodes.filter(({ parameters: { running_mean: mean, running_var: variance } }) =>
+    mean && variance && values.has(mean) !== values.has(variance)
+  )
+  for (const { name } of halves)
+    diagnostics.push(
+      mistake(
+        'half',
+        `freeze: of ${name} the running ${
+          names.has(`${name}.running_mean`) ? 'mean is frozen and the variance' : 'variance is frozen and the mean'
+        } is not`,
+        `freeze both, ${name}.running_*, or all of ${name}`,
+      ),
+    )
   const learns = graph.parameters.some((entry) => entry.trainable && !names.has(entry.name))
   if (diagnostics.length === 0 && !learns && graph.outputs.some(({ role }) => role === 'loss') && names.size > 0) {
     diagnostics.push(mistake('all', 'freeze: nothing would be left to learn', "'!NAME' behind the others leaves a layer out"))
@@ -47,6 +64,8 @@ function frozen(graph: Graph, names: ReadonlySet<string>, values: ReadonlySet<Va
     return { ...entry, value: now, trainable, ...(isFrozen && { frozen: true }) }
   })
   const keepsStatistics = ({ parameters: { running_mean: mean } }: Node): boolean => mean !== undefined && values.has(mean)
-  const nodes = graph.nodes.map((node) => (node.op === 'batch_norm' && keepsStatistics(node) ? { ...node, attributes: frozenStatistics(node.attributes) } : node))
+  const nodes = graph.nodes.map((
+    node,
+  ) => (node.op === 'batch_norm' && keepsStatistics(node) ? { ...node, attributes: frozenStatistics(node.attributes) } : node))
   return { ...substituteValues({ ...graph, nodes }, moved), parameters }
 }

@@ -17,18 +17,22 @@ export function oneValueProblems(graph: Graph, train: TrainSettings | undefined,
   if (!first) return []
   const grows = layers.some(({ values }) => values.perSample > 0)
   const isWritten = train.batchSpan !== undefined || batch !== undefined
-  const names = [first, ...others].slice(0, 4).map(({ name }) => name).join(', ') + (others.length > 3 ? ` and ${others.length - 3} more` : '')
+  const names = [first, ...others].slice(0, 4).map(({ name }) => name).join(', ') +
+    (others.length > 3 ? ` and ${others.length - 3} more` : '')
   const settings = train.batchSpan ?? headOf(train.span, 'train')
   const said = train.batchSpan || !grows ? 'the batch of the training' : 'no batch is named here, so it is 1'
   return [{
     severity: isWritten || !grows ? 'error' : 'warning',
     code: 'train/one-value',
-    message: `${names} ${others.length > 0 ? 'normalize' : 'normalizes'} one value a channel at batch ${chosen}, so nothing in front of ${others.length > 0 ? 'them' : 'it'} can learn`,
+    message: `${names} ${others.length > 0 ? 'normalize' : 'normalizes'} one value a channel at batch ${chosen}, so nothing in front of ${
+      others.length > 0 ? 'them' : 'it'
+    } can learn`,
     labels: [
       { span: first.span, text: 'statistics of one value' },
       ...others.slice(0, 3).map(({ span }) => ({ span, text: 'and here' })),
       { span: settings, text: said },
     ],
-    hint: grows ? 'train with a larger batch, e.g. train { batch 32 }, or normalize with stored statistics: batch_norm(stats: global)' : 'take batch_norm out there, or normalize with stored statistics: batch_norm(stats: global)',
+    hint: grows ? 'train with a larger batch, e.g. train { batch 32 }, or normalize with stored statistics: batch_norm(stats: global)'
+      : 'take batch_norm out there, or normalize with stored statistics: batch_norm(stats: global)',
   }]
 }

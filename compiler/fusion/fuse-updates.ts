@@ -10,7 +10,8 @@ import { type Equation, reads, writes } from '../ir/equation.ts'
  */
 export function joinPoints(first: Equation, second: Equation): Equation | undefined {
   const { axes } = first
-  const alike = axes.length === second.axes.length && second.axes.every((a, d) => typeof a.extent === 'number' && a.extent === axes[d]!.extent)
+  const alike = axes.length === second.axes.length &&
+    second.axes.every((a, d) => typeof a.extent === 'number' && a.extent === axes[d]!.extent)
   if (!alike || second.sides.length > 0 || second.stores.some((s) => hasReduction(s.value))) return undefined
   if (writes(second).some((t) => reads(first).includes(t) || writes(first).includes(t))) return undefined
   // Their counters are one place, which a kernel binds once.
@@ -30,6 +31,16 @@ export function joinPoints(first: Equation, second: Equation): Equation | undefi
     seen.set(e, result)
     return result
   }
-  const stores = second.stores.map((s) => ({ ...s, at: s.at.map((index) => substituteIndex(index, map)), value: visit(substitute(s.value, map)) }))
-  return fits ? { ...first, name: joinedName(first.name, second.name), layers: [...new Set([...first.layers, ...second.layers])], stores: [...first.stores, ...stores] } : undefined
+  const stores = second.stores.map((s) => ({
+    ...s,
+    at: s.at.map((index) => substituteIndex(index, map)),
+    value: visit(substitute(s.value, map)),
+  }))
+  return fits
+    ? {
+      ...first,
+      name: joinedName(first.name, second.name),
+      layers: [...new Set([...first.layers, ...second.layers])],
+      stores: [...first.stores, ...stores],
+    } : undefined
 }

@@ -72,7 +72,8 @@ const MOST_DEEP = 64
 const MOST_OPERATIONS = 256
 const MOST_LAYERS = 64
 
-const isTooLong = (e: Equation): boolean => e.layers.length > MOST_LAYERS || depthOfEquation(e) > MOST_DEEP || operationsOf(e) > MOST_OPERATIONS
+const isTooLong = (e: Equation): boolean =>
+  e.layers.length > MOST_LAYERS || depthOfEquation(e) > MOST_DEEP || operationsOf(e) > MOST_OPERATIONS
 
 class Fusion {
   private readonly request: FusionRequest
@@ -106,13 +107,17 @@ class Fusion {
     if (this.viewed.has(tensor) || this.request.viewOf.has(tensor)) return `${tensor.name} is read under another shape`
     if (readers.length === 0) return undefined
     if (this.items.writers(tensor).length > 1) return undefined
-    if ([equation, ...readers.map((r) => r.equation)].some((e) => this.isApart(e))) return `${equation.name} or its reader is of style split`
+    if ([equation, ...readers.map((r) => r.equation)].some((e) => this.isApart(e)))
+      return `${equation.name} or its reader is of style split`
     const heavy = hasReduction(equation.stores[0]!.value)
     const refusal = heavy ? this.refuseEpilogue(equation, tensor, readers) : this.refusePrologue(equation, tensor, readers)
     if (refusal) return refusal
     const joined = readers.map((reader) => inlineProducer(equation, reader.equation))
     const tooMany = joined.find((e) => reads(e).length + writes(e).length > this.request.maxBindings)
-    if (tooMany) return `${tooMany.name} would bind ${reads(tooMany).length + writes(tooMany).length} buffers, ${this.request.maxBindings} are granted everywhere`
+    if (tooMany)
+      return `${tooMany.name} would bind ${
+        reads(tooMany).length + writes(tooMany).length
+      } buffers, ${this.request.maxBindings} are granted everywhere`
     const tooLong = joined.find(isTooLong)
     if (tooLong) return `${tensor.name} is stored: ${tooLong.name} would be too long for one kernel`
     readers.forEach((reader, i) => {
@@ -150,9 +155,11 @@ class Fusion {
           if (readers.length > 1 && cost > MOST_REPEATED_COST) return `${equation.name} is too dear to compute ${readers.length} times`
           continue
         }
-        if (site.contraction && (cost > MOST_PROLOGUE_COST || loads > this.request.prologueLoads)) return `${equation.name} is too dear to repeat in ${reader.name}`
+        if (site.contraction && (cost > MOST_PROLOGUE_COST || loads > this.request.prologueLoads))
+          return `${equation.name} is too dear to repeat in ${reader.name}`
         const repeats = repetitions(reader, tensor, site.reduction)
-        if (!site.contraction && cost * repeats > MOST_REPEATED_COST) return `${equation.name} is too dear to repeat ${repeats.toFixed(1)} times an element in ${reader.name}`
+        if (!site.contraction && cost * repeats > MOST_REPEATED_COST)
+          return `${equation.name} is too dear to repeat ${repeats.toFixed(1)} times an element in ${reader.name}`
       }
     }
     return undefined
@@ -162,7 +169,8 @@ class Fusion {
   shareMaxima(): void {
     const finders = new Map<string, FusionItem[]>()
     for (const item of this.items.all()) {
-      for (const text of new Set(maximaOf(item.equation).map((m) => reductionText(item.equation, m)))) finders.set(text, [...(finders.get(text) ?? []), item])
+      for (const text of new Set(maximaOf(item.equation).map((m) => reductionText(item.equation, m))))
+        finders.set(text, [...(finders.get(text) ?? []), item])
     }
     for (const item of this.items.all()) {
       const [wanted, ...others] = item.equation.stores
@@ -173,7 +181,11 @@ class Fusion {
       if (!partner || partner.order > item.order) continue
       const maximum = maximaOf(partner.equation).find((m) => reductionText(partner.equation, m) === text)!
       const axes = new Map(item.equation.axes.map((a, i) => [a, partner.equation.axes[i]!]))
-      const stored = { tensor: wanted.tensor, at: wanted.at.map((at) => substitute(at, axes)), value: { ...maximum, combine: 'argmax' as const } }
+      const stored = {
+        tensor: wanted.tensor,
+        at: wanted.at.map((at) => substitute(at, axes)),
+        value: { ...maximum, combine: 'argmax' as const },
+      }
       const joined: Equation = { ...partner.equation, stores: [...partner.equation.stores, stored] }
       if (reads(joined).length + writes(joined).length > this.request.maxBindings) {
         item.why.push(`${partner.equation.name} would bind too many buffers if it kept the positions of its maxima`)
@@ -204,7 +216,12 @@ class Fusion {
     const blocksOf = this.request.blocksOf(equation)
     if (typeof blocksOf === 'string') return blocksOf
     const { layers } = item.equation
-    const { side, merge } = sideMoments({ name: item.equation.name, layers, source, result, ...(affine && { affine }), eps }, equation.axes, equation.axes[1]!, blocksOf)
+    const { side, merge } = sideMoments(
+      { name: item.equation.name, layers, source, result, ...(affine && { affine }), eps },
+      equation.axes,
+      equation.axes[1]!,
+      blocksOf,
+    )
     const decline = this.carry(producer, side, layers, [source])
     if (decline) return decline
     producer.why.push(`gathers the statistics of ${layers.join(', ')} as it stores`)
@@ -223,19 +240,25 @@ class Fusion {
       if (!copy || others.length > 0 || copy.value.kind !== 'load' || item.equation.sides.length > 0) continue
       const { tensor: source, at } = copy.value
       const { axes } = item.equation
-      const plain = source.shape.length === axes.length && at.every((index, d) => isAxis(index, axes[d]!)) && axes.every((a, d) => a.extent === source.shape[d])
-      if (!plain || this.request.kept.has(source) || this.viewed.has(source) || this.request.viewOf.has(source) || this.isApart(item.equation)) continue
+      const plain = source.shape.length === axes.length && at.every((index, d) => isAxis(index, axes[d]!)) &&
+        axes.every((a, d) => a.extent === source.shape[d])
+      if (
+        !plain || this.request.kept.has(source) || this.viewed.has(source) || this.request.viewOf.has(source) || this.isApart(item.equation)
+      ) continue
       if (this.items.readers(source).some((other) => other !== item)) continue
       const producer = this.carrierOf(source)
       const from = partStart(copy.at, axes)
       if (typeof producer === 'string' || from === undefined || this.isApart(producer.equation)) continue
       const { equation } = producer
-      if (equation.sides.some((side) => side.source !== source || side.kind !== 'moments') || reads(equation).includes(copy.tensor)) continue
+      if (equation.sides.some((side) => side.source !== source || side.kind !== 'moments') || reads(equation).includes(copy.tensor))
+        continue
       const map = new Map(axes.map((a, d) => [a, equation.axes[d]!] as const))
       this.items.set(producer, {
         ...equation,
         layers: [...new Set([...equation.layers, ...item.equation.layers])],
-        stores: equation.stores.map((s) => (s.tensor === source ? { ...s, tensor: copy.tensor, at: copy.at.map((index) => substitute(index, map)) } : s)),
+        stores: equation.stores.map((
+          s,
+        ) => (s.tensor === source ? { ...s, tensor: copy.tensor, at: copy.at.map((index) => substitute(index, map)) } : s)),
         sides: equation.sides.map((side) => ({ ...side, source: copy.tensor, from })),
       })
       producer.why.push(`stores at once where ${item.equation.name} would have copied it`)
@@ -251,7 +274,8 @@ class Fusion {
       for (const producer of new Set(reads(equation).flatMap((t) => this.items.writers(t).filter((other) => other.order < item.order)))) {
         if (this.isApart(producer.equation)) continue
         const isBetween = (other: FusionItem): boolean => producer.order < other.order && other.order < item.order
-        const meets = reads(equation).some((t) => this.items.writers(t).some(isBetween)) || writes(equation).some((t) => [...this.items.readers(t), ...this.items.writers(t)].some(isBetween))
+        const meets = reads(equation).some((t) => this.items.writers(t).some(isBetween)) ||
+          writes(equation).some((t) => [...this.items.readers(t), ...this.items.writers(t)].some(isBetween))
         const joined = meets ? undefined : joinPoints(producer.equation, equation)
         if (!joined || new Set([...reads(joined), ...writes(joined)]).size > this.request.maxBindings) continue
         this.items.set(producer, joined)
@@ -277,14 +301,18 @@ class Fusion {
     if (!coversItsTensor(equation) || equation.sides.length > 0 || equation.moments || equation.sums || equation.onLoad) return undefined
     const store = equation.stores[0]!
     const { tensor } = store
-    if (tensor.shape.length < 3 || hasReduction(store.value) || this.isApart(equation) || this.viewed.has(tensor) || this.request.viewOf.has(tensor)) return undefined
+    if (
+      tensor.shape.length < 3 || hasReduction(store.value) || this.isApart(equation) || this.viewed.has(tensor) ||
+      this.request.viewOf.has(tensor)
+    ) return undefined
     const reader = this.items.readers(tensor).find((other) => other !== item)
     const sites = reader ? loadSites(reader.equation, tensor) : []
     if (!reader || timesLoaded(reader.equation, tensor) !== 1 || !sites[0]!.contraction || this.isApart(reader.equation)) return undefined
     if (reader.order < item.order || reader.equation.onLoad || this.items.writers(tensor).length > 1) return undefined
     const changed = this.changedBetween(reads(equation), item, reader)
     if (changed) return `${changed.name} changes before ${reader.equation.name} loads ${tensor.name}`
-    if (bigLoads(store.value).size > this.request.prologueLoads || pointCost(store.value) > MOST_COST_ON_LOAD) return `${equation.name} is too dear to compute as ${reader.equation.name} loads it`
+    if (bigLoads(store.value).size > this.request.prologueLoads || pointCost(store.value) > MOST_COST_ON_LOAD)
+      return `${equation.name} is too dear to compute as ${reader.equation.name} loads it`
     const joined: Equation = {
       ...reader.equation,
       name: joinedName(equation.name, reader.equation.name),
@@ -292,7 +320,8 @@ class Fusion {
       onLoad: { axes: equation.axes, store },
     }
     const bound = reads(joined).length + writes(joined).length
-    if (bound > this.request.maxBindings) return `${joined.name} would bind ${bound} buffers, ${this.request.maxBindings} are granted everywhere`
+    if (bound > this.request.maxBindings)
+      return `${joined.name} would bind ${bound} buffers, ${this.request.maxBindings} are granted everywhere`
     const refusal = refuse(joined)
     if (refusal) return refusal
     this.items.set(reader, joined)
@@ -321,7 +350,8 @@ class Fusion {
     const { name, layers } = item.equation
     const { at, terms, into } = item.equation.sums!
     if (this.isApart(item.equation)) return `${name} is of style split`
-    const isHere = (e: Extract<Expression, { kind: 'load' }>): boolean => e.at.length === at.length && e.at.every((index, d) => isAxis(index, at[d]!))
+    const isHere = (e: Extract<Expression, { kind: 'load' }>): boolean =>
+      e.at.length === at.length && e.at.every((index, d) => isAxis(index, at[d]!))
     const loads = terms.flatMap((term) => walk(term)).filter((e) => e.kind === 'load')
     const made = [...new Set(loads.map((e) => e.tensor))].map((t) => ({ tensor: t, at: this.items.writers(t)[0]?.order ?? -1 }))
     const maps = made.filter((m) => m.at >= 0 && m.tensor.shape.length === at.length && isBatched(m.tensor.shape))
@@ -338,7 +368,15 @@ class Fusion {
     if (typeof blocksOf === 'string') return blocksOf
     const kept = equation.axes[1]!
     const { blocks, counts } = blocksAround(kept, equation.axes, blocksOf)
-    const side: SideReduction = { kind: 'sums', source, kept, blocks, at, terms, into: tensor(into.name, [...counts, kept.extent as number, terms.length]) }
+    const side: SideReduction = {
+      kind: 'sums',
+      source,
+      kept,
+      blocks,
+      at,
+      terms,
+      into: tensor(into.name, [...counts, kept.extent as number, terms.length]),
+    }
     const decline = this.carry(producer, side, layers, reads(item.equation))
     if (decline) return decline
     producer.why.push(`gathers the sums of ${layers.join(', ')} as it stores`)
@@ -353,7 +391,8 @@ class Fusion {
     if (!producer || others.length > 0) return `${source.name} is not made by one kernel`
     const { equation } = producer
     const stored = equation.stores.find((s) => s.tensor === source)!
-    const inOrder = equation.axes.length === source.shape.length && stored.at.every((index, d) => isAxis(index, equation.axes[d]!) && equation.axes[d]!.extent === source.shape[d])
+    const inOrder = equation.axes.length === source.shape.length &&
+      stored.at.every((index, d) => isAxis(index, equation.axes[d]!) && equation.axes[d]!.extent === source.shape[d])
     if (equation.axes.length < 3 || !inOrder) return `${equation.name} does not store ${source.name} channel by channel`
     if (equation.axes[0]!.extent !== 'n') return `${source.name} has no batch of images`
     return producer
@@ -364,10 +403,15 @@ class Fusion {
     const carrying = withSide(producer.equation, side, layers)
     const already = new Set([...reads(producer.equation), ...writes(producer.equation)])
     const more = reads(carrying).filter((t) => !already.has(t))
-    const bytes = (tensors: readonly Tensor[]): number => tensors.reduce((sum, t) => sum + (isBatched(t.shape) ? elementsPerSample(t.shape) : 0), 0)
-    if (bytes(more) + 2 * bytes([side.into]) >= bytes(instead)) return `${producer.equation.name} works in parts too small to gather the ${side.kind} of ${layers.join(', ')}`
+    const bytes = (tensors: readonly Tensor[]): number =>
+      tensors.reduce((sum, t) => sum + (isBatched(t.shape) ? elementsPerSample(t.shape) : 0), 0)
+    if (bytes(more) + 2 * bytes([side.into]) >= bytes(instead))
+      return `${producer.equation.name} works in parts too small to gather the ${side.kind} of ${layers.join(', ')}`
     const bound = reads(carrying).length + writes(carrying).length
-    if (bound > this.request.maxBindings) return `${carrying.name} would bind ${bound} buffers with the ${side.kind} of ${layers.join(', ')}, ${this.request.maxBindings} are granted everywhere`
+    if (bound > this.request.maxBindings)
+      return `${carrying.name} would bind ${bound} buffers with the ${side.kind} of ${
+        layers.join(', ')
+      }, ${this.request.maxBindings} are granted everywhere`
     this.items.set(producer, carrying)
     return undefined
   }
@@ -384,8 +428,11 @@ const reductionText = (e: Equation, of: Reduction): string =>
 
 const NOWHERE = tensor('', [])
 
-const withSide = (e: Equation, side: SideReduction, layers: readonly string[]): Equation =>
-  ({ ...e, sides: [...e.sides, side], layers: [...new Set([...e.layers, ...layers])] })
+const withSide = (e: Equation, side: SideReduction, layers: readonly string[]): Equation => ({
+  ...e,
+  sides: [...e.sides, side],
+  layers: [...new Set([...e.layers, ...layers])],
+})
 
 /** Whether each point of the reader loads one element, and each element is loaded by one point. */
 function readsPointByPoint(reader: Equation, tensor: Tensor, producer: Equation): boolean {
@@ -395,7 +442,8 @@ function readsPointByPoint(reader: Equation, tensor: Tensor, producer: Equation)
     if (e.kind === 'load' && e.tensor === tensor) {
       const axes = e.at.filter((at, i) => !(at.terms.length === 0 && tensor.shape[i] === 1)).map((at) => {
         const [term, ...more] = at.terms
-        return term && more.length === 0 && at.constant === 0 && term.coefficient === 1 && term.atom.kind === 'axis' ? term.atom.axis : undefined
+        return term && more.length === 0 && at.constant === 0 && term.coefficient === 1 && term.atom.kind === 'axis' ? term.atom.axis
+          : undefined
       })
       if (axes.some((a) => a === undefined) || new Set(axes).size !== axes.length) fits = false
     }

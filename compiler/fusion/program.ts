@@ -44,8 +44,8 @@ export class FusionItems {
   }
 
   set(item: FusionItem, equation: Equation): void {
-    this.unlink(item);
-    (item as { equation: Equation }).equation = equation
+    this.unlink(item)
+    ;(item as { equation: Equation }).equation = equation
     this.link(item)
   }
 

@@ -30,8 +30,17 @@ export const applySolver: GraphPass = {
       : update.ofBatch(train.solver, update.gradients(), 1)
     const constants = task === 'accumulate' ? [] : [{ value: update.multipliers, values: multipliersOf(graph) }]
     const outputs = task === 'accumulate' ? [] : [{ name: NON_FINITE_RESULT, role: 'count' as const, value: update.broken }]
-    const before = task === 'accumulate' ? graph.nodes : graph.nodes.map((node) => (node.op === 'update_statistics' ? update.counting(node) : node))
-    return { graph: { ...graph, nodes: [...before, ...nodes], outputs: [...graph.outputs, ...outputs], constants: [...(graph.constants ?? []), ...constants] }, declined: [] }
+    const before = task === 'accumulate' ? graph.nodes
+      : graph.nodes.map((node) => (node.op === 'update_statistics' ? update.counting(node) : node))
+    return {
+      graph: {
+        ...graph,
+        nodes: [...before, ...nodes],
+        outputs: [...graph.outputs, ...outputs],
+        constants: [...(graph.constants ?? []), ...constants],
+      },
+      declined: [],
+    }
   },
 }
 
@@ -99,12 +108,19 @@ class Update {
     const parameters = this.packed('parameters', { role: 'parameters' })
     const most = args['clip_gradients']
     const factor = typeof most === 'number' && most >= 0
-      ? this.node('gradient_clip', { op: 'gradient_clip', inputs: [gradients, this.multipliers], outputs: [value('gradient_clip', [], this.span)], attributes: { clip_gradients: most } })
+      ? this.node('gradient_clip', {
+        op: 'gradient_clip',
+        inputs: [gradients, this.multipliers],
+        outputs: [value('gradient_clip', [], this.span)],
+        attributes: { clip_gradients: most },
+      })
       : undefined
     return [
       ...(factor ? [factor] : []),
       this.node('solver', {
-        op: call, inputs: [gradients, this.multipliers, ...(factor ? factor.outputs : [])], attributes: { ...args, accumulate },
+        op: call,
+        inputs: [gradients, this.multipliers, ...(factor ? factor.outputs : [])],
+        attributes: { ...args, accumulate },
         parameters: { parameters, ...Object.fromEntries(slots.map((slot, i) => [slot, histories[i]!])) },
         outputs: [parameters, ...histories, this.broken],
       }),

@@ -24,7 +24,10 @@ const MOST_ADDED = 4
 export const differentiate: GraphPass = {
   name: 'differentiate',
   programs: TRAINING_PROGRAMS,
-  run: (graph, { program, operators }) => ({ graph: new Differentiation(graph, operators, REPORTING.includes(taskOf(program))).run(), declined: [] }),
+  run: (graph, { program, operators }) => ({
+    graph: new Differentiation(graph, operators, REPORTING.includes(taskOf(program))).run(),
+    declined: [],
+  }),
 }
 
 class Differentiation {
@@ -66,8 +69,14 @@ class Differentiation {
       // No reader is left: what was handed back is all.
       for (const p of new Set(Object.values(node.parameters))) if (firstReader.get(p) === node && this.asked(p)) this.finish(p, node)
     }
-    if (this.reporting) for (const input of this.graph.inputs) if (this.asked(input)) this.finishInput(input, firstReader.get(input))
-    const backward: Graph = { name: '', inputs: [], parameters: [], nodes: this.nodes.map((node) => this.moveOutputs(node)), outputs: this.reports() }
+    if (this.reporting) { for (const input of this.graph.inputs) if (this.asked(input)) this.finishInput(input, firstReader.get(input)) }
+    const backward: Graph = {
+      name: '',
+      inputs: [],
+      parameters: [],
+      nodes: this.nodes.map((node) => this.moveOutputs(node)),
+      outputs: this.reports(),
+    }
     const { nodes, outputs } = substituteValues(backward, this.moved)
     return { ...this.graph, nodes: [...forward, ...nodes], outputs: [...this.graph.outputs, ...outputs] }
   }
@@ -95,8 +104,14 @@ class Differentiation {
     const made = this.makers.get(loss)
     const seed = value(`${loss.name}.seed`, loss.shape, loss.madeAt)
     this.append({
-      name: `${loss.name}.seed`, op: 'constant', layer: made?.layer ?? loss.name, inputs: [], parameters: {}, outputs: [seed],
-      attributes: { value: weight }, span: loss.madeAt,
+      name: `${loss.name}.seed`,
+      op: 'constant',
+      layer: made?.layer ?? loss.name,
+      inputs: [],
+      parameters: {},
+      outputs: [seed],
+      attributes: { value: weight },
+      span: loss.madeAt,
     })
     this.handBack(loss, seed)
   }
@@ -119,8 +134,15 @@ class Differentiation {
       node: (spec) => {
         const outputs = spec.outputs.map((out) => value(`${of.name}.${out.name}`, out.shape, of.span))
         this.append({
-          name: `${of.name}.${spec.suffix}`, op: spec.op, layer: of.layer, ...(of.absorbed && { absorbed: of.absorbed }), inputs: spec.inputs,
-          parameters: spec.parameters ?? {}, attributes: spec.attributes ?? {}, outputs, span: of.span,
+          name: `${of.name}.${spec.suffix}`,
+          op: spec.op,
+          layer: of.layer,
+          ...(of.absorbed && { absorbed: of.absorbed }),
+          inputs: spec.inputs,
+          parameters: spec.parameters ?? {},
+          attributes: spec.attributes ?? {},
+          outputs,
+          span: of.span,
         })
         return outputs
       },
@@ -147,7 +169,16 @@ class Differentiation {
     for (let added = 1; added < parts.length; added += MOST_ADDED - 1) {
       const inputs = [total!, ...parts.slice(added, added + MOST_ADDED - 1)]
       total = value(`${of.name}.d`, of.shape, at.span)
-      this.append({ name: `${of.name}.d`, op: 'add', layer: at.layer, inputs, parameters: {}, outputs: [total], attributes: {}, span: at.span })
+      this.append({
+        name: `${of.name}.d`,
+        op: 'add',
+        layer: at.layer,
+        inputs,
+        parameters: {},
+        outputs: [total],
+        attributes: {},
+        span: at.span,
+      })
     }
     return total
   }
@@ -163,12 +194,22 @@ class Differentiation {
     const stored = value(`${parameter.name}.gradient`, parameter.shape, at.span, { storage: gradientStorage(parameter) })
     // Written to its place by the node that makes it, unless that shows another value's elements or serves two parameters.
     if (!this.operators.get(this.makers.get(total)!.op)?.view && !total.storage && !this.moved.has(total)) this.moved.set(total, stored)
-    else this.append({ name: `${parameter.name}.d`, op: 'add', layer: at.layer, inputs: [total], parameters: {}, outputs: [stored], attributes: {}, span: at.span })
+    else this.append({
+        name: `${parameter.name}.d`,
+        op: 'add',
+        layer: at.layer,
+        inputs: [total],
+        parameters: {},
+        outputs: [stored],
+        attributes: {},
+        span: at.span,
+      })
     this.complete.set(parameter, stored)
   }
 
   private moveOutputs(node: Node): Node {
-    return node.outputs.some((out) => this.moved.has(out)) ? { ...node, outputs: node.outputs.map((out) => this.moved.get(out) ?? out) } : node
+    return node.outputs.some((out) => this.moved.has(out)) ? { ...node, outputs: node.outputs.map((out) => this.moved.get(out) ?? out) }
+      : node
   }
 
   private finishInput(input: Value, at: Node | undefined): void {
@@ -176,7 +217,16 @@ class Differentiation {
     if (total) this.complete.set(input, total)
     else {
       const zero = value(`${input.name}.d`, input.shape, input.madeAt)
-      this.append({ name: `${input.name}.d`, op: 'constant', layer: at?.layer ?? input.name, inputs: [], parameters: {}, outputs: [zero], attributes: { value: 0 }, span: input.madeAt })
+      this.append({
+        name: `${input.name}.d`,
+        op: 'constant',
+        layer: at?.layer ?? input.name,
+        inputs: [],
+        parameters: {},
+        outputs: [zero],
+        attributes: { value: 0 },
+        span: input.madeAt,
+      })
       this.complete.set(input, zero)
     }
   }
@@ -184,7 +234,8 @@ class Differentiation {
   private reports(): NamedOutput[] {
     if (!this.reporting) return []
     const of = (name: string, asked: Value): NamedOutput => ({
-      name: `grad/${name}`, role: 'gradient',
+      name: `grad/${name}`,
+      role: 'gradient',
       // No loss depends on it: nothing writes to its place, which starts as zero and stays so.
       value: this.complete.get(asked) ?? value(`${asked.name}.gradient`, asked.shape, asked.madeAt, { storage: gradientStorage(asked) }),
     })

@@ -8,7 +8,11 @@ export const eliminateDead: GraphPass = {
   name: 'eliminate-dead',
   programs: PROGRAMS,
   run: (graph) => {
-    const nodes = living(graph.nodes, new Set(graph.outputs.map((output) => output.value)), (node) => node.outputs.some((out) => out.storage))
+    const nodes = living(
+      graph.nodes,
+      new Set(graph.outputs.map((output) => output.value)),
+      (node) => node.outputs.some((out) => out.storage),
+    )
     if (nodes.length === graph.nodes.length && !graph.prepare) return { graph, declined: [] }
     return { graph: withoutDeadPreparation({ ...graph, nodes }), declined: [] }
   },

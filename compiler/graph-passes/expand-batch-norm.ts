@@ -55,10 +55,18 @@ export function expandBatchNorm(graph: Graph, options: ExpandOptions): Graph {
     const statistics = value(`${node.name}.statistics`, statisticsShape(x.shape, affine !== undefined), node.span)
     const { gamma, beta } = node.parameters
     const moments: Node = {
-      ...node, name: `${node.name}.moments`, op: 'moments', parameters: { ...affine }, outputs: [statistics], attributes: { eps: epsOf(node.attributes), ...(style !== undefined && { style }) },
+      ...node,
+      name: `${node.name}.moments`,
+      op: 'moments',
+      parameters: { ...affine },
+      outputs: [statistics],
+      attributes: { eps: epsOf(node.attributes), ...(style !== undefined && { style }) },
     }
     const normalize: Node = {
-      ...node, op: 'batch_normalize', inputs: [x, statistics], parameters: { ...(gamma && { gamma }), ...(beta && { beta }) },
+      ...node,
+      op: 'batch_normalize',
+      inputs: [x, statistics],
+      parameters: { ...(gamma && { gamma }), ...(beta && { beta }) },
     }
     if (options.update) {
       count(node)
@@ -74,9 +82,19 @@ function withStored(node: Node): Node[] {
   const affine = affineOfNode(node)
   const statistics = value(`${node.name}.statistics`, statisticsShape(node.inputs[0]!.shape, affine !== undefined), node.span)
   return [
-    { ...node, name: `${node.name}.stored`, op: 'stored_statistics', inputs: [], parameters: { ...stored, ...affine }, outputs: [statistics] },
     {
-      ...node, op: 'batch_normalize', inputs: [node.inputs[0]!, statistics], parameters: { ...(gamma && { gamma }), ...(beta && { beta }) },
+      ...node,
+      name: `${node.name}.stored`,
+      op: 'stored_statistics',
+      inputs: [],
+      parameters: { ...stored, ...affine },
+      outputs: [statistics],
+    },
+    {
+      ...node,
+      op: 'batch_normalize',
+      inputs: [node.inputs[0]!, statistics],
+      parameters: { ...(gamma && { gamma }), ...(beta && { beta }) },
       attributes: { ...node.attributes, stored: true },
     },
   ]

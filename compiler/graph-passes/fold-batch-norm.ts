@@ -7,7 +7,9 @@ import type { GraphPass } from './pass.ts'
 const LAYOUTS: Readonly<Record<string, 'oihw' | 'iohw'>> = { conv: 'oihw', fc: 'oihw', deconv: 'iohw' }
 
 /** `fc(transpose: true)` has its weight as [in, out]. */
-const layoutOf = (layer: Node): 'oihw' | 'iohw' | undefined => (layer.op === 'fc' && layer.attributes['transpose'] === true ? 'iohw' : LAYOUTS[layer.op])
+const layoutOf = (
+  layer: Node,
+): 'oihw' | 'iohw' | undefined => (layer.op === 'fc' && layer.attributes['transpose'] === true ? 'iohw' : LAYOUTS[layer.op])
 
 /**
  * Folds batch_norm into the convolution (or transposed convolution, or inner product) before it. Inference only: in
@@ -21,20 +23,21 @@ const layoutOf = (layer: Node): 'oihw' | 'iohw' | undefined => (layer.op === 'fc
 export const foldBatchNorm: GraphPass = {
   name: 'fold-batch-norm',
   programs: ['infer', 'eval'],
-  run: (graph) => rewrite(graph, 'batch_norm', (bn, look) => {
-    if (bn.attributes['style'] !== 'merged') return undefined
-    if (policyOf(bn.attributes) === 'batch') return keep('test batches use their own statistics')
-    const before = bn.inputs[0]!
-    const conv = look.producerOf(before)
-    const layout = conv && layoutOf(conv)
-    if (!conv || !layout) return keep(nothingToFoldInto(conv, look))
-    // A second reader, or the net's output, still needs the value before normalization.
-    const others = look.readersOf(before).filter((reader) => reader !== bn)
-    if (others.length > 0) return keep(`${conv.name} is read elsewhere too, by ${others.map((other) => other.name).join(', ')}`)
-    if (look.isOutput(before)) return keep(`${conv.name} is an output of the net before ${bn.name}`)
-    const folded = foldInto(conv, bn, layout)
-    return replace([folded.conv], { removed: [conv], prepare: folded.prepare })
-  }),
+  run: (graph) =>
+    rewrite(graph, 'batch_norm', (bn, look) => {
+      if (bn.attributes['style'] !== 'merged') return undefined
+      if (policyOf(bn.attributes) === 'batch') return keep('test batches use their own statistics')
+      const before = bn.inputs[0]!
+      const conv = look.producerOf(before)
+      const layout = conv && layoutOf(conv)
+      if (!conv || !layout) return keep(nothingToFoldInto(conv, look))
+      // A second reader, or the net's output, still needs the value before normalization.
+      const others = look.readersOf(before).filter((reader) => reader !== bn)
+      if (others.length > 0) return keep(`${conv.name} is read elsewhere too, by ${others.map((other) => other.name).join(', ')}`)
+      if (look.isOutput(before)) return keep(`${conv.name} is an output of the net before ${bn.name}`)
+      const folded = foldInto(conv, bn, layout)
+      return replace([folded.conv], { removed: [conv], prepare: folded.prepare })
+    }),
 }
 
 function nothingToFoldInto(producer: Node | undefined, look: Look): string {
@@ -55,17 +58,33 @@ function foldInto(conv: Node, bn: Node, layout: string): { conv: Node; prepare: 
   const joined = { layer: conv.layer, absorbed: [...(conv.absorbed ?? []), bn.layer, ...(bn.absorbed ?? [])] }
   return {
     conv: {
-      ...conv, ...joined, name, outputs: bn.outputs,
-      parameters: { ...conv.parameters, weight: newWeight, bias: newBias }, attributes: { ...conv.attributes, bias: true },
+      ...conv,
+      ...joined,
+      name,
+      outputs: bn.outputs,
+      parameters: { ...conv.parameters, weight: newWeight, bias: newBias },
+      attributes: { ...conv.attributes, bias: true },
     },
     prepare: [
       {
-        ...joined, name: `${name}.coefficients`, op: 'fold_coefficients', span: bn.span, inputs: [],
-        parameters: { ...bn.parameters, ...(bias && { bias }) }, outputs: [k, newBias], attributes: bn.attributes,
+        ...joined,
+        name: `${name}.coefficients`,
+        op: 'fold_coefficients',
+        span: bn.span,
+        inputs: [],
+        parameters: { ...bn.parameters, ...(bias && { bias }) },
+        outputs: [k, newBias],
+        attributes: bn.attributes,
       },
       {
-        ...joined, name: `${name}.weight`, op: 'fold_weight', span: conv.span, inputs: [k], parameters: { weight: weight! },
-        outputs: [newWeight], attributes: { layout, groups: conv.attributes['groups'] ?? 1 },
+        ...joined,
+        name: `${name}.weight`,
+        op: 'fold_weight',
+        span: conv.span,
+        inputs: [k],
+        parameters: { weight: weight! },
+        outputs: [newWeight],
+        attributes: { layout, groups: conv.attributes['groups'] ?? 1 },
       },
     ],
   }

@@ -22,11 +22,14 @@ export const foldNormalize: GraphPass = {
     const readers = look.readersOf(out)
     const [layer] = readers
     if (look.isOutput(out)) return keep(`${node.name} is an output of the net`)
-    if (!layer || readers.length > 1) return readers.length > 1 ? keep(`it is read by ${readers.map((reader) => reader.name).join(', ')}`) : undefined
+    if (!layer || readers.length > 1)
+      return readers.length > 1 ? keep(`it is read by ${readers.map((reader) => reader.name).join(', ')}`) : undefined
     if (layer.op !== 'conv' && layer.op !== 'fc') return keep(`${layer.name} behind it is no convolution or inner product`)
-    if (layer.op === 'conv' && (isSame(layer.attributes) || pairOf(layer.attributes, 'pad', [0, 0]).some((pad) => pad !== 0))) return keep(`${layer.name} pads with zeros behind it`)
+    if (layer.op === 'conv' && (isSame(layer.attributes) || pairOf(layer.attributes, 'pad', [0, 0]).some((pad) => pad !== 0)))
+      return keep(`${layer.name} pads with zeros behind it`)
     const { mean, inverse } = channelNormalization(node.attributes, out.shape[1] as number)
-    if (mean.some((m, c) => Math.abs(m) * inverse[c]! > MOST_SHIFT)) return keep('its mean is so many deviations from zero that a bias would lose digits')
+    if (mean.some((m, c) => Math.abs(m) * inverse[c]! > MOST_SHIFT))
+      return keep('its mean is so many deviations from zero that a bias would lose digits')
     const folded = foldInto(layer, node)
     return replace([], { changed: new Map([[layer, folded.layer]]), prepare: folded.prepare })
   })),
@@ -36,19 +39,48 @@ function foldInto(layer: Node, node: Node): { layer: Node; prepare: Node[] } {
   const x = node.inputs[0]!
   const name = `${node.name}+${layer.name}`
   const { weight, bias } = layer.parameters
-  const made = (role: string, like: Value['shape']): Value => value(`${name}.${role}`, like, layer.span, { storage: { role: 'prepared', slot: `${name}.${role}`, offset: 0 } })
+  const made = (role: string, like: Value['shape']): Value =>
+    value(`${name}.${role}`, like, layer.span, { storage: { role: 'prepared', slot: `${name}.${role}`, offset: 0 } })
   const [newWeight, newBias] = [made('weight', weight!.shape), made('bias', [layer.outputs[0]!.shape[1]!])]
   const joined = { layer: layer.layer, absorbed: [...(layer.absorbed ?? []), node.layer] }
   const attributes = {
-    ...node.attributes, of: layer.op, groups: layer.attributes['groups'] ?? 1, transpose: layer.attributes['transpose'] === true,
+    ...node.attributes,
+    of: layer.op,
+    groups: layer.attributes['groups'] ?? 1,
+    transpose: layer.attributes['transpose'] === true,
     space: x.shape.slice(2).reduce<number>((product, dim) => product * (dim as number), 1),
   }
   const parameters = { ...node.parameters, weight: weight! }
   return {
-    layer: { ...layer, ...joined, name, inputs: layer.inputs.map((input) => (input === node.outputs[0] ? x : input)), parameters: { weight: newWeight, bias: newBias }, attributes: { ...layer.attributes, bias: true } },
+    layer: {
+      ...layer,
+      ...joined,
+      name,
+      inputs: layer.inputs.map((input) => (input === node.outputs[0] ? x : input)),
+      parameters: { weight: newWeight, bias: newBias },
+      attributes: { ...layer.attributes, bias: true },
+    },
     prepare: [
-      { ...joined, name: `${name}.weight`, op: 'normalize_weight', span: node.span, inputs: [], parameters, outputs: [newWeight], attributes },
-      { ...joined, name: `${name}.bias`, op: 'normalize_bias', span: node.span, inputs: [], parameters: { ...parameters, ...(bias && { bias }) }, outputs: [newBias], attributes },
+      {
+        ...joined,
+        name: `${name}.weight`,
+        op: 'normalize_weight',
+        span: node.span,
+        inputs: [],
+        parameters,
+        outputs: [newWeight],
+        attributes,
+      },
+      {
+        ...joined,
+        name: `${name}.bias`,
+        op: 'normalize_bias',
+        span: node.span,
+        inputs: [],
+        parameters: { ...parameters, ...(bias && { bias }) },
+        outputs: [newBias],
+        attributes,
+      },
     ],
   }
 }

@@ -18,7 +18,9 @@ export const joinMoments: GraphPass = {
   programs: ['infer/batch', 'eval/batch', 'gradients', 'step', 'train', 'accumulate'],
   run: (graph) => {
     const joining = new Joining(graph)
-    const nodes = graph.nodes.flatMap((node) => (node.op === 'moments' && node.attributes['style'] !== 'split' ? joining.take(node) : [node]))
+    const nodes = graph.nodes.flatMap((
+      node,
+    ) => (node.op === 'moments' && node.attributes['style'] !== 'split' ? joining.take(node) : [node]))
     return { graph: joining.changed ? { ...graph, nodes } : graph, declined: [] }
   },
 }
@@ -74,7 +76,14 @@ class Joining {
       if (this.tables.has(x)) continue
       const statistics = value(`${x.name}.statistics`, statisticsShape(x.shape, false), of.span)
       const inputs = parts ? parts.map((part) => this.tables.get(part)!) : [x]
-      before.push({ ...of, name: this.names.give(`${x.name}.moments`), op: parts ? 'join_moments' : 'moments', inputs, parameters: {}, outputs: [statistics] })
+      before.push({
+        ...of,
+        name: this.names.give(`${x.name}.moments`),
+        op: parts ? 'join_moments' : 'moments',
+        inputs,
+        parameters: {},
+        outputs: [statistics],
+      })
       this.tables.set(x, statistics)
     }
   }

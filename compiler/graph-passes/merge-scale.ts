@@ -10,24 +10,27 @@ import type { GraphPass } from './pass.ts'
 export const mergeScale: GraphPass = {
   name: 'merge-scale',
   programs: PROGRAMS,
-  run: (graph) => rewrite(graph, 'batch_norm', (bn, look) => {
-    if (bn.attributes['style'] !== 'merged') return undefined
-    const [normalized] = bn.outputs
-    const readers = look.readersOf(normalized!)
-    const scale = readers.find((reader) => reader.op === 'scale')
-    if (!scale) return undefined
-    if (bn.parameters['gamma']) return keep(`${bn.name} owns gamma and beta already, ${scale.name} stays a layer of its own`)
-    // Somebody still needs the value before it is scaled.
-    if (readers.length > 1) return keep(`${bn.name} is read elsewhere too, by ${readers.filter((r) => r !== scale).map((r) => r.name).join(', ')}`)
-    if (look.isOutput(normalized!)) return keep(`${bn.name} is an output of the net before ${scale.name}`)
-    const { weight, bias } = scale.parameters
-    const merged = {
-      ...bn,
-      absorbed: [...(bn.absorbed ?? []), scale.layer],
-      parameters: { ...bn.parameters, gamma: weight!, ...(bias && { beta: bias }) },
-      outputs: scale.outputs,
-      attributes: { ...bn.attributes, affine: true },
-    }
-    return replace([merged], { removed: [scale] })
-  }),
+  run: (graph) =>
+    rewrite(graph, 'batch_norm', (bn, look) => {
+      if (bn.attributes['style'] !== 'merged') return undefined
+      const [normalized] = bn.outputs
+      const readers = look.readersOf(normalized!)
+      const scale = readers.find((reader) => reader.op === 'scale')
+      if (!scale) return undefined
+      if (bn.parameters['gamma']) return keep(`${bn.name} owns gamma and beta already, ${scale.name} stays a layer of its own`)
+      // Somebody still needs the value before it is scaled.
+      if (readers.length > 1)
+        return keep(`${bn.name} is read elsewhere too, by ${readers.filter((r) => r !== scale).map((r) => r.name).join(', ')}`)
+      if (look.isOutput(normalized!))
+        return keep(`${bn.name} is an output of the net before ${scale.name}`)
+      const { weight, bias } = scale.parameters
+      const merged = {
+        ...bn,
+        absorbed: [...(bn.absorbed ?? []), scale.layer],
+        parameters: { ...bn.parameters, gamma: weight!, ...(bias && { beta: bias }) },
+        outputs: scale.outputs,
+        attributes: { ...bn.attributes, affine: true },
+      }
+      return replace([merged], { removed: [scale] })
+    }),
 }

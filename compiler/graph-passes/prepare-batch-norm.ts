@@ -11,13 +11,14 @@ import type { GraphPass } from './pass.ts'
 export const prepareBatchNorm: GraphPass = {
   name: 'prepare-batch-norm',
   programs: ['infer', 'eval'],
-  run: (graph) => rewrite(graph, 'batch_norm', (bn) => {
-    if (bn.attributes['style'] !== 'merged') return undefined
-    if (policyOf(bn.attributes) === 'batch') return keep('test batches use their own statistics')
-    const [x] = bn.inputs
-    const name = `${bn.name}.coefficients`
-    const rows = value(name, [3, x!.shape[1]!], bn.span, { storage: { role: 'prepared', slot: name, offset: 0 } })
-    const prepare: Node = { ...bn, name, op: 'fold_statistics', inputs: [], outputs: [rows] }
-    return replace([{ ...bn, op: 'normalize_folded', inputs: [x!, rows], parameters: {}, attributes: {} }], { prepare: [prepare] })
-  }),
+  run: (graph) =>
+    rewrite(graph, 'batch_norm', (bn) => {
+      if (bn.attributes['style'] !== 'merged') return undefined
+      if (policyOf(bn.attributes) === 'batch') return keep('test batches use their own statistics')
+      const [x] = bn.inputs
+      const name = `${bn.name}.coefficients`
+      const rows = value(name, [3, x!.shape[1]!], bn.span, { storage: { role: 'prepared', slot: name, offset: 0 } })
+      const prepare: Node = { ...bn, name, op: 'fold_statistics', inputs: [], outputs: [rows] }
+      return replace([{ ...bn, op: 'normalize_folded', inputs: [x!, rows], parameters: {}, attributes: {} }], { prepare: [prepare] })
+    }),
 }

@@ -26,21 +26,34 @@ export const storeHalves: GraphPass = {
       halves.set(of, known)
       return known
     }
-    const between = new Set(graph.nodes.flatMap((node) => node.outputs).filter((out) => out.type === 'f32' && isBatched(out.shape) && !fixed(out)))
+    const between = new Set(
+      graph.nodes.flatMap((node) => node.outputs).filter((out) => out.type === 'f32' && isBatched(out.shape) && !fixed(out)),
+    )
     const prepare: Node[] = []
     const weightOf = (node: Node, weight: Value): Value => {
       if (weight.storage?.role === 'prepared' || halves.has(weight)) return half(weight)
       const name = `${weight.name}.f16`
       const rounded = value(name, weight.shape, weight.madeAt, { type: 'f16', storage: { role: 'prepared', slot: name, offset: 0 } })
       halves.set(weight, rounded)
-      prepare.push({ name, op: 'round_weight', layer: node.layer, inputs: [], parameters: { weight }, outputs: [rounded], attributes: {}, span: node.span })
+      prepare.push({
+        name,
+        op: 'round_weight',
+        layer: node.layer,
+        inputs: [],
+        parameters: { weight },
+        outputs: [rounded],
+        attributes: {},
+        span: node.span,
+      })
       return rounded
     }
     const now = (of: Value): Value => (between.has(of) ? half(of) : of)
     const nodes = graph.nodes.map((node) => {
       const { weight } = node.parameters
       return {
-        ...node, inputs: node.inputs.map(now), outputs: node.outputs.map(now),
+        ...node,
+        inputs: node.inputs.map(now),
+        outputs: node.outputs.map(now),
         ...(weight && WEIGHTED.includes(node.op) && { parameters: { ...node.parameters, weight: weightOf(node, weight) } }),
       }
     })
@@ -51,7 +64,9 @@ export const storeHalves: GraphPass = {
 
 /** Tells values whose storage somebody outside reads or writes: views share that of what they look at. */
 function fixedRoots(graph: Graph, operators: ReadonlyMap<string, Operator>): (of: Value) => boolean {
-  const viewOf = new Map(graph.nodes.filter((node) => operators.get(node.op)?.view).map((node) => [node.outputs[0]!, node.inputs[0]!] as const))
+  const viewOf = new Map(
+    graph.nodes.filter((node) => operators.get(node.op)?.view).map((node) => [node.outputs[0]!, node.inputs[0]!] as const),
+  )
   const root = (of: Value): Value => resolved(of, viewOf)
   const results = new Set(graph.outputs.map((output) => root(output.value)))
   return (of) => root(of).storage !== undefined || results.has(root(of))

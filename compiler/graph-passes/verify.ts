@@ -29,7 +29,9 @@ function repeated(names: readonly string[]): Set<string> {
 const nameProblems = (graph: Graph): string[] => [
   ...[...repeated(graph.nodes.map((node) => node.name))].map((name) => `two nodes are called ${name}`),
   ...[...repeated(graph.parameters.map((entry) => entry.name))].map((name) => `two parameters are called ${name}`),
-  ...[...repeated([...graph.inputs.map((input) => input.name), ...graph.outputs.map((out) => out.name)])].map((name) => `two inputs or outputs are called ${name}`),
+  ...[...repeated([...graph.inputs.map((input) => input.name), ...graph.outputs.map((out) => out.name)])].map((name) =>
+    `two inputs or outputs are called ${name}`
+  ),
 ]
 
 function storageProblems(graph: Graph): string[] {
@@ -37,7 +39,8 @@ function storageProblems(graph: Graph): string[] {
   for (const { name, value, trainable } of graph.parameters) {
     const role = trainable ? 'parameters' : 'states'
     if (value.storage?.role !== role) problems.push(`parameter ${name} does not lie in ${role}`)
-    else if (value.storage.offset % ALIGNMENT !== 0) problems.push(`parameter ${name} starts at ${value.storage.offset}, no multiple of ${ALIGNMENT}`)
+    else if (value.storage.offset % ALIGNMENT !== 0)
+      problems.push(`parameter ${name} starts at ${value.storage.offset}, no multiple of ${ALIGNMENT}`)
   }
   for (const role of ['parameters', 'states']) {
     const placed = graph.parameters.map((entry) => entry.value).filter((value) => value.storage?.role === role)
@@ -118,15 +121,23 @@ function nodeProblems(node: Node, operators: ReadonlyMap<string, Operator>): str
   // Nodes that are still the layer of the file: the rule must give again what they have.
   if (operator.shape && node.name === node.layer && y) {
     const answer = operator.shape({
-      name: node.name, op: node.op, inputs: node.inputs, inputSpans: node.inputs.map(() => node.span), attributes: node.attributes,
-      attributeSpans: {}, span: node.span, classesOf: () => undefined,
+      name: node.name,
+      op: node.op,
+      inputs: node.inputs,
+      inputSpans: node.inputs.map(() => node.span),
+      attributes: node.attributes,
+      attributeSpans: {},
+      span: node.span,
+      classesOf: () => undefined,
     })
     if (!('shape' in answer)) problems.push(...answer.map((d) => `${node.name}: ${d.message}`))
     else {
-      if (!sameShape(answer.shape, y.shape)) problems.push(`${node.name} gives ${showShape(answer.shape)}, and ${y.name} is ${showShape(y.shape)}`)
+      if (!sameShape(answer.shape, y.shape))
+        problems.push(`${node.name} gives ${showShape(answer.shape)}, and ${y.name} is ${showShape(y.shape)}`)
       for (const spec of answer.parameters ?? []) {
         const value = node.parameters[spec.role]
-        if (value && !sameShape(value.shape, spec.shape)) problems.push(`${node.name} needs a ${spec.role} ${showShape(spec.shape)}, and ${value.name} is ${showShape(value.shape)}`)
+        if (value && !sameShape(value.shape, spec.shape))
+          problems.push(`${node.name} needs a ${spec.role} ${showShape(spec.shape)}, and ${value.name} is ${showShape(value.shape)}`)
       }
     }
   }
@@ -136,8 +147,13 @@ function nodeProblems(node: Node, operators: ReadonlyMap<string, Operator>): str
 function outputProblems(graph: Graph): string[] {
   const made = new Set(graph.nodes.flatMap((node) => node.outputs))
   const isGiven = givenTo(graph)
-  const problems = graph.outputs.filter(({ value }) => !made.has(value) && !isGiven(value)).map(({ name, value }) => `output ${name} is ${value.name}, which nothing makes`)
-  const shapes = new Map<string, Pick<Value, 'name' | 'shape'>>([...graph.inputs.map((input) => [`grad/${input.name}`, input] as const), ...graph.parameters.map((entry) => [`grad/${entry.name}`, { name: entry.name, shape: entry.value.shape }] as const)])
+  const problems = graph.outputs.filter(({ value }) => !made.has(value) && !isGiven(value)).map(({ name, value }) =>
+    `output ${name} is ${value.name}, which nothing makes`
+  )
+  const shapes = new Map<string, Pick<Value, 'name' | 'shape'>>([
+    ...graph.inputs.map((input) => [`grad/${input.name}`, input] as const),
+    ...graph.parameters.map((entry) => [`grad/${entry.name}`, { name: entry.name, shape: entry.value.shape }] as const),
+  ])
   for (const { name, role, value } of graph.outputs) {
     if (role !== 'gradient') continue
     const of = shapes.get(name)

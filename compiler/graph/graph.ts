@@ -87,5 +87,11 @@ export interface Graph {
   readonly constants?: readonly Constant[]
 }
 
-export const value = (name: string, shape: Shape, madeAt: Span, more: { type?: ElementType; storage?: Storage } = {}): Value =>
-  ({ id: nextTensorId(), name, shape, type: more.type ?? 'f32', madeAt, ...(more.storage && { storage: more.storage }) })
+export const value = (name: string, shape: Shape, madeAt: Span, more: { type?: ElementType; storage?: Storage } = {}): Value => ({
+  id: nextTensorId(),
+  name,
+  shape,
+  type: more.type ?? 'f32',
+  madeAt,
+  ...(more.storage && { storage: more.storage }),
+})

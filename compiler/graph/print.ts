@@ -24,13 +24,21 @@ export function printGraph(graph: Graph): string {
     ...graph.inputs.map((input) => `input ${name(input)}: ${input.type} ${showShape(input.shape)}`),
     ...graph.parameters.map((entry) => {
       const { role, offset } = entry.value.storage!
-      const rates = entry.trainable && (entry.rateMultiplier !== 1 || entry.decayMultiplier !== 1) ? `, lr_mult ${entry.rateMultiplier}, decay_mult ${entry.decayMultiplier}` : ''
-      return `parameter ${entry.name}: ${showShape(entry.value.shape)} in ${role} at ${offset}, starts ${showInitializer(entry.initializer)}${rates}`
+      const rates = entry.trainable && (entry.rateMultiplier !== 1 || entry.decayMultiplier !== 1)
+        ? `, lr_mult ${entry.rateMultiplier}, decay_mult ${entry.decayMultiplier}` : ''
+      return `parameter ${entry.name}: ${showShape(entry.value.shape)} in ${role} at ${offset}, starts ${
+        showInitializer(entry.initializer)
+      }${rates}`
     }),
     ...(graph.prepare?.length ? ['', ...graph.prepare.map((n) => `prepare ${node(n)}`)] : []),
     ...(graph.nodes.length ? ['', ...graph.nodes.map(node)] : []),
-    ...(graph.outputs.length ? ['', ...graph.outputs.map((out) =>
-      `${out.role} ${out.name} = ${name(out.value)}${out.weight !== undefined && out.weight !== 1 ? `, weight ${out.weight}` : ''}`)] : []),
+    ...(graph.outputs.length ?
+      [
+        '',
+        ...graph.outputs.map((out) =>
+          `${out.role} ${out.name} = ${name(out.value)}${out.weight !== undefined && out.weight !== 1 ? `, weight ${out.weight}` : ''}`
+        ),
+      ] : []),
   ]
   return `${lines.join('\n')}\n`
 }
@@ -65,10 +73,14 @@ const short = (value: number): string => String(Number(value.toPrecision(4)))
 
 function showInitializer(init: Initializer): string {
   switch (init.kind) {
-    case 'constant': return String(init.value)
-    case 'uniform': return `uniform(${short(init.low)}, ${short(init.high)})`
-    case 'gaussian': return `gaussian(${init.mean === 0 ? '' : `${short(init.mean)}, `}${short(init.deviation)})`
-    case 'bilinear': return 'bilinear'
+    case 'constant':
+      return String(init.value)
+    case 'uniform':
+      return `uniform(${short(init.low)}, ${short(init.high)})`
+    case 'gaussian':
+      return `gaussian(${init.mean === 0 ? '' : `${short(init.mean)}, `}${short(init.deviation)})`
+    case 'bilinear':
+      return 'bilinear'
   }
 }
 

@@ -40,7 +40,11 @@ export const replace = (nodes: readonly Node[], more: Omit<Replacement, 'nodes'>
  * Applies a rule to every node of an operator, in order; each sees what the ones before it made of the graph. A rule that
  * gives nothing has nothing to say about a node (not even a reason to keep it).
  */
-export function rewrite(graph: Graph, op: string, rule: (node: Node, look: Look) => Decision): { graph: Graph; declined: readonly Declined[] } {
+export function rewrite(
+  graph: Graph,
+  op: string,
+  rule: (node: Node, look: Look) => Decision,
+): { graph: Graph; declined: readonly Declined[] } {
   const declined: Declined[] = []
   const names = graph.nodes.filter((node) => node.op === op).map(({ name }) => name)
   if (names.length === 0) return { graph, declined }
@@ -81,7 +85,12 @@ class Rewriting implements Look {
   graph(): Graph {
     if (!this.changed) return this.before
     const { before, prepare } = this
-    return { ...before, nodes: this.slots.flat(), outputs: this.outputs, ...(prepare.length > 0 && { prepare: [...(before.prepare ?? []), ...prepare] }) }
+    return {
+      ...before,
+      nodes: this.slots.flat(),
+      outputs: this.outputs,
+      ...(prepare.length > 0 && { prepare: [...(before.prepare ?? []), ...prepare] }),
+    }
   }
 
   named(name: string): Node | undefined {
@@ -105,7 +114,9 @@ class Rewriting implements Look {
     const touched = new Set([...instead.keys()].flatMap((value) => [...(this.readers.get(value) ?? [])]))
     for (const reader of touched) this.put(reader, [renameValues(reader, instead)])
     if (![...instead.keys()].some((value) => this.results.has(value))) return
-    this.outputs = this.outputs.map((output) => (instead.has(output.value) ? { ...output, value: resolved(output.value, instead) } : output))
+    this.outputs = this.outputs.map((
+      output,
+    ) => (instead.has(output.value) ? { ...output, value: resolved(output.value, instead) } : output))
     this.results = new Set(this.outputs.map(({ value }) => value))
   }
 
@@ -133,8 +144,13 @@ class Rewriting implements Look {
 
   private sorted(nodes: ReadonlySet<Node> | undefined): Node[] {
     if (!nodes || nodes.size < 2) return [...(nodes ?? [])]
-    const place = (node: Node): [number, number] => { const slot = this.slotOf.get(node)!; return [slot, this.slots[slot]!.indexOf(node)] }
-    return [...nodes].map((node) => ({ node, at: place(node) })).sort((a, b) => a.at[0] - b.at[0] || a.at[1] - b.at[1]).map(({ node }) => node)
+    const place = (node: Node): [number, number] => {
+      const slot = this.slotOf.get(node)!
+      return [slot, this.slots[slot]!.indexOf(node)]
+    }
+    return [...nodes].map((node) => ({ node, at: place(node) })).sort((a, b) => a.at[0] - b.at[0] || a.at[1] - b.at[1]).map(({ node }) =>
+      node
+    )
   }
 }
 
@@ -157,5 +173,9 @@ export function substituteValues(graph: Graph, instead: ReadonlyMap<Value, Value
 function renameValues(node: Node, instead: ReadonlyMap<Value, Value>): Node {
   if (!readsOf(node).some((value) => instead.has(value))) return node
   const now = (value: Value): Value => resolved(value, instead)
-  return { ...node, inputs: node.inputs.map(now), parameters: Object.fromEntries(Object.entries(node.parameters).map(([role, value]) => [role, now(value)])) }
+  return {
+    ...node,
+    inputs: node.inputs.map(now),
+    parameters: Object.fromEntries(Object.entries(node.parameters).map(([role, value]) => [role, now(value)])),
+  }
 }

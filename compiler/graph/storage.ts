@@ -19,7 +19,8 @@ export function bufferOf(of: Tensor): string | undefined {
 export function overlap(a: Value, b: Value): boolean {
   if (a === b) return true
   if (!a.storage || !b.storage || bufferOf(a) !== bufferOf(b)) return false
-  return a.storage.offset < b.storage.offset + elementsPerSample(b.shape) && b.storage.offset < a.storage.offset + elementsPerSample(a.shape)
+  return a.storage.offset < b.storage.offset + elementsPerSample(b.shape) &&
+    b.storage.offset < a.storage.offset + elementsPerSample(a.shape)
 }
 
 /** Elements of the packed buffers: `parameters` (and gradients and each history), `states`. Multiples of 64. */

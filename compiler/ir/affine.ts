@@ -133,7 +133,8 @@ export function rangeOf(a: Index): { min: number; max: number } {
 
 /** Whether an index is an axis and nothing else. */
 export function isAxis({ constant, terms: [term, ...others] }: Index, a: Axis): boolean {
-  return term !== undefined && others.length === 0 && constant === 0 && term.coefficient === 1 && term.atom.kind === 'axis' && term.atom.axis === a
+  return term !== undefined && others.length === 0 && constant === 0 && term.coefficient === 1 && term.atom.kind === 'axis' &&
+    term.atom.axis === a
 }
 
 function atomRange(atom: Atom): { min: number; max: number } {
@@ -178,10 +179,9 @@ export function axesOf(a: Index): readonly Axis[] {
 
 export function showIndex(a: Index, nameOf: (axis: Axis) => string = (used) => used.name): string {
   const parts = a.terms.map(({ atom, coefficient }) => {
-    const name =
-      atom.kind === 'axis'
-        ? nameOf(atom.axis)
-        : `(${showIndex(atom.of, nameOf)} ${atom.kind === 'div' ? '/' : '%'} ${atom.by})`
+    const name = atom.kind === 'axis'
+      ? nameOf(atom.axis)
+      : `(${showIndex(atom.of, nameOf)} ${atom.kind === 'div' ? '/' : '%'} ${atom.by})`
     return coefficient === 1 ? name : `${coefficient}*${name}`
   })
   if (a.constant !== 0 || parts.length === 0) parts.push(String(a.constant))

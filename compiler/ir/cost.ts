@@ -55,7 +55,8 @@ export function timesLoaded(e: Equation, tensor: Tensor): number {
   const count = (node: Expression): number => {
     const before = known.get(node)
     if (before !== undefined) return before
-    const times = node.kind === 'load' ? (node.tensor === tensor ? 1 : 0) : Math.min(2, children(node).reduce((sum, child) => sum + count(child), 0))
+    const times = node.kind === 'load' ? (node.tensor === tensor ? 1 : 0)
+      : Math.min(2, children(node).reduce((sum, child) => sum + count(child), 0))
     known.set(node, times)
     return times
   }
@@ -97,7 +98,9 @@ export function flopsOf(e: Equation): Linear {
       const once = sizeOf(inside)
       const each = node.combine === 'sum' && node.body.kind === 'binary' && node.body.op === 'mul' ? 2 : 1
       total = addLinear(total, { fixed: once.fixed * each, perSample: once.perSample * each })
-    } else if ((node.kind === 'unary' && node.op !== 'rounded') || node.kind === 'binary' || (node.kind === 'select' && node.test !== 'finite')) {
+    } else if (
+      (node.kind === 'unary' && node.op !== 'rounded') || node.kind === 'binary' || (node.kind === 'select' && node.test !== 'finite')
+    ) {
       const isProduct = around.length > e.axes.length && node.kind === 'binary' && node.op === 'mul'
       if (!isProduct) {
         const elements = [...bigLoads(node)].map((t) => elementsPerSample(t.shape))
@@ -142,7 +145,10 @@ function sizeOf(axes: Iterable<Axis>): Linear {
   let batched = false
   for (const a of axes) {
     if (typeof a.extent === 'number') amount *= a.extent
-    else { batched = true; if (typeof a.extent === 'object') amount /= a.extent.chunks }
+    else {
+      batched = true
+      if (typeof a.extent === 'object') amount /= a.extent.chunks
+    }
   }
   return linear(amount, batched)
 }

@@ -92,13 +92,17 @@ export interface SumsRole extends Terms {
   readonly stage: 'partial' | 'merge'
 }
 
-export const store = (tensor: Tensor, at: readonly IndexLike[], value: Expression): Store =>
-  ({ tensor, at: at.map(index), value })
+export const store = (tensor: Tensor, at: readonly IndexLike[], value: Expression): Store => ({ tensor, at: at.map(index), value })
 
 export const count = (tensor: Tensor, value: Expression): Store => ({ ...store(tensor, [0], value), counts: true })
 
-export const equation = (name: string, layers: readonly string[], axes: readonly Axis[], stores: readonly Store[]): Equation =>
-  ({ name, layers, axes, stores, sides: [] })
+export const equation = (name: string, layers: readonly string[], axes: readonly Axis[], stores: readonly Store[]): Equation => ({
+  name,
+  layers,
+  axes,
+  stores,
+  sides: [],
+})
 
 /** Tensors that are read, each once, in order of first use; not what it makes on load. */
 export function reads(e: Equation): readonly Tensor[] {
@@ -106,10 +110,12 @@ export function reads(e: Equation): readonly Tensor[] {
   if (known) return known
   const found = new Set<Tensor>()
   const seen = new Set<Expression>()
-  for (const s of [...(e.onLoad ? [e.onLoad.store] : []), ...e.stores]) for (const node of walk(s.value, seen)) if (node.kind === 'load') found.add(node.tensor)
+  for (const s of [...(e.onLoad ? [e.onLoad.store] : []), ...e.stores])
+    for (const node of walk(s.value, seen)) if (node.kind === 'load') found.add(node.tensor)
   for (const side of e.sides) {
     if (side.kind !== 'sums') continue
-    for (const term of side.terms) for (const node of walk(term, seen)) if (node.kind === 'load' && node.tensor !== side.source) found.add(node.tensor)
+    for (const term of side.terms)
+      for (const node of walk(term, seen)) if (node.kind === 'load' && node.tensor !== side.source) found.add(node.tensor)
   }
   if (e.onLoad) found.delete(e.onLoad.store.tensor)
   const tensors = [...found]
@@ -123,7 +129,9 @@ const knownReads = new WeakMap<Equation, readonly Tensor[]>()
 export function writes(e: Equation): readonly Tensor[] {
   const known = knownWrites.get(e)
   if (known) return known
-  const tensors = [...new Set([...(e.onLoad ? [e.onLoad.store.tensor] : []), ...e.stores.map((s) => s.tensor), ...e.sides.map((side) => side.into)])]
+  const tensors = [
+    ...new Set([...(e.onLoad ? [e.onLoad.store.tensor] : []), ...e.stores.map((s) => s.tensor), ...e.sides.map((side) => side.into)]),
+  ]
   knownWrites.set(e, tensors)
   return tensors
 }
@@ -131,7 +139,14 @@ export function writes(e: Equation): readonly Tensor[] {
 const knownWrites = new WeakMap<Equation, readonly Tensor[]>()
 
 /** Blocks of all axes but `kept`, and how many there are of each: the first dimensions of what a side reduction writes to. */
-export function blocksAround(kept: Axis, axes: readonly Axis[], sizeOf: (a: Axis) => number): { readonly blocks: SideReduction['blocks']; readonly counts: readonly (number | 'n')[] } {
+export function blocksAround(
+  kept: Axis,
+  axes: readonly Axis[],
+  sizeOf: (a: Axis) => number,
+): { readonly blocks: SideReduction['blocks']; readonly counts: readonly (number | 'n')[] } {
   const blocks = axes.filter((a) => a !== kept).map((a) => ({ axis: a, size: sizeOf(a) }))
-  return { blocks, counts: blocks.map(({ axis: a, size }) => (typeof a.extent === 'number' ? Math.ceil(a.extent / size) : a.extent as 'n')) }
+  return {
+    blocks,
+    counts: blocks.map(({ axis: a, size }) => (typeof a.extent === 'number' ? Math.ceil(a.extent / size) : a.extent as 'n')),
+  }
 }

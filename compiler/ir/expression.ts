@@ -17,13 +17,13 @@ export type Expression =
   | { readonly kind: 'binary'; readonly op: BinaryOp; readonly a: Expression; readonly b: Expression }
   /** `test(a, b) ? yes : no`; every test with a NaN is false. `finite` looks at a alone, at its bits where the target assumes that there is no NaN. */
   | {
-      readonly kind: 'select'
-      readonly test: Test
-      readonly a: Expression
-      readonly b: Expression
-      readonly yes: Expression
-      readonly no: Expression
-    }
+    readonly kind: 'select'
+    readonly test: Test
+    readonly a: Expression
+    readonly b: Expression
+    readonly yes: Expression
+    readonly no: Expression
+  }
   /** `value` where all guards hold, else `otherwise`: zero padding, strided gradients, slices of a concatenation. */
   | { readonly kind: 'guard'; readonly guards: readonly Guard[]; readonly value: Expression; readonly otherwise: number }
   | { readonly kind: 'reduce'; readonly combine: Combiner; readonly axes: readonly Axis[]; readonly body: Expression }
@@ -92,13 +92,20 @@ function binary(op: BinaryOp, left: Operand, right: Operand): Expression {
 
 export function fold(op: BinaryOp, a: number, b: number): number {
   switch (op) {
-    case 'add': return a + b
-    case 'sub': return a - b
-    case 'mul': return a * b
-    case 'div': return a / b
-    case 'min': return Math.min(a, b)
-    case 'max': return Math.max(a, b)
-    case 'pow': return a ** b
+    case 'add':
+      return a + b
+    case 'sub':
+      return a - b
+    case 'mul':
+      return a * b
+    case 'div':
+      return a / b
+    case 'min':
+      return Math.min(a, b)
+    case 'max':
+      return Math.max(a, b)
+    case 'pow':
+      return a ** b
   }
 }
 
@@ -111,8 +118,14 @@ export const max = (a: Operand, b: Operand): Expression => binary('max', a, b)
 export const pow = (a: Operand, b: Operand): Expression => binary('pow', a, b)
 export const square = (a: Expression): Expression => mul(a, a)
 
-export const select = (test: Test, a: Operand, b: Operand, yes: Operand, no: Operand): Expression =>
-  ({ kind: 'select', test, a: lift(a), b: lift(b), yes: lift(yes), no: lift(no) })
+export const select = (test: Test, a: Operand, b: Operand, yes: Operand, no: Operand): Expression => ({
+  kind: 'select',
+  test,
+  a: lift(a),
+  b: lift(b),
+  yes: lift(yes),
+  no: lift(no),
+})
 
 /** `yes` where a value is neither infinite nor NaN. */
 export const ifFinite = (value: Expression, yes: Operand, no: Operand): Expression => select('finite', value, 0, yes, no)
@@ -131,24 +144,45 @@ const reduce = (combine: Combiner, axes: readonly Axis[], body: Expression): Exp
 /** Children in evaluation order. */
 export function children(e: Expression): readonly Expression[] {
   switch (e.kind) {
-    case 'unary': return [e.a]
-    case 'binary': return [e.a, e.b]
-    case 'select': return [e.a, e.b, e.yes, e.no]
-    case 'guard': return [e.value]
-    case 'reduce': return [e.body]
-    default: return []
+    case 'unary':
+      return [e.a]
+    case 'binary':
+      return [e.a, e.b]
+    case 'select':
+      return [e.a, e.b, e.yes, e.no]
+    case 'guard':
+      return [e.value]
+    case 'reduce':
+      return [e.body]
+    default:
+      return []
   }
 }
 
 /** Rebuilds a tree with `change` applied to every child. Shares what did not change. */
 export function mapChildren(e: Expression, change: (child: Expression) => Expression): Expression {
   switch (e.kind) {
-    case 'unary': { const a = change(e.a); return a === e.a ? e : { ...e, a } }
-    case 'binary': { const a = change(e.a); const b = change(e.b); return a === e.a && b === e.b ? e : binary(e.op, a, b) }
-    case 'select': return { ...e, a: change(e.a), b: change(e.b), yes: change(e.yes), no: change(e.no) }
-    case 'guard': { const value = change(e.value); return value === e.value ? e : { ...e, value } }
-    case 'reduce': { const body = change(e.body); return body === e.body ? e : { ...e, body } }
-    default: return e
+    case 'unary': {
+      const a = change(e.a)
+      return a === e.a ? e : { ...e, a }
+    }
+    case 'binary': {
+      const a = change(e.a)
+      const b = change(e.b)
+      return a === e.a && b === e.b ? e : binary(e.op, a, b)
+    }
+    case 'select':
+      return { ...e, a: change(e.a), b: change(e.b), yes: change(e.yes), no: change(e.no) }
+    case 'guard': {
+      const value = change(e.value)
+      return value === e.value ? e : { ...e, value }
+    }
+    case 'reduce': {
+      const body = change(e.body)
+      return body === e.body ? e : { ...e, body }
+    }
+    default:
+      return e
   }
 }
 

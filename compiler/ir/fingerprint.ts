@@ -27,7 +27,11 @@ export function canonicalText(e: Equation, names = true): { text: string; tensor
     return `t${tensors.size - 1}:${names ? t.name : ''}:${t.type}:${t.shape.join('x')}`
   }
   const index = (at: Index): string =>
-    `${at.constant}${at.terms.map(({ atom, coefficient }) => `+${coefficient}*${atom.kind === 'axis' ? axis(atom.axis) : `${atom.kind}(${index(atom.of)},${atom.by})`}`).join('')}`
+    `${at.constant}${
+      at.terms.map(({ atom, coefficient }) =>
+        `+${coefficient}*${atom.kind === 'axis' ? axis(atom.axis) : `${atom.kind}(${index(atom.of)},${atom.by})`}`
+      ).join('')
+    }`
   const visit = (node: Expression): string => {
     const known = seen.get(node)
     if (known !== undefined) return `e${known}`
@@ -38,24 +42,41 @@ export function canonicalText(e: Equation, names = true): { text: string; tensor
   }
   const describe = (node: Expression): string => {
     switch (node.kind) {
-      case 'constant': return `${node.value}`
-      case 'scalar': return node.name
-      case 'position': return `at ${index(node.at)}`
-      case 'random': return `random ${node.key} ${index(node.at)}`
-      case 'load': return `${tensor(node.tensor)}[${node.at.map(index).join()}]`
-      case 'unary': return `${node.op} ${visit(node.a)}`
-      case 'binary': return `${node.op} ${visit(node.a)} ${visit(node.b)}`
-      case 'select': return `${node.test} ${visit(node.a)} ${visit(node.b)} ${visit(node.yes)} ${visit(node.no)}`
-      case 'guard': return `${visit(node.value)} if ${node.guards.map((g) => `${index(g.at)} ${g.kind === 'within' ? `< ${extent(g.extent)}` : `% ${g.by}`}`).join(' & ')} else ${node.otherwise}`
-      case 'reduce': return `${node.combine} ${node.axes.map(axis).join()} ${visit(node.body)}`
+      case 'constant':
+        return `${node.value}`
+      case 'scalar':
+        return node.name
+      case 'position':
+        return `at ${index(node.at)}`
+      case 'random':
+        return `random ${node.key} ${index(node.at)}`
+      case 'load':
+        return `${tensor(node.tensor)}[${node.at.map(index).join()}]`
+      case 'unary':
+        return `${node.op} ${visit(node.a)}`
+      case 'binary':
+        return `${node.op} ${visit(node.a)} ${visit(node.b)}`
+      case 'select':
+        return `${node.test} ${visit(node.a)} ${visit(node.b)} ${visit(node.yes)} ${visit(node.no)}`
+      case 'guard':
+        return `${visit(node.value)} if ${
+          node.guards.map((g) => `${index(g.at)} ${g.kind === 'within' ? `< ${extent(g.extent)}` : `% ${g.by}`}`).join(' & ')
+        } else ${node.otherwise}`
+      case 'reduce':
+        return `${node.combine} ${node.axes.map(axis).join()} ${visit(node.body)}`
     }
   }
   lines.push(e.axes.map(axis).join())
   if (e.onLoad) lines.push(`on load ${e.onLoad.axes.map(axis).join()}`)
-  for (const s of [...(e.onLoad ? [e.onLoad.store] : []), ...e.stores]) lines.push(`${tensor(s.tensor)}[${s.at.map(index).join()}] ${s.counts ? '+' : ''}= ${visit(s.value)}`)
+  for (const s of [...(e.onLoad ? [e.onLoad.store] : []), ...e.stores])
+    lines.push(`${tensor(s.tensor)}[${s.at.map(index).join()}] ${s.counts ? '+' : ''}= ${visit(s.value)}`)
   for (const side of e.sides) {
     const terms = side.kind === 'sums' ? ` of ${side.at.map(axis).join()} ${side.terms.map(visit).join()}` : ''
-    lines.push(`${side.kind} ${tensor(side.source)} ${side.from ?? 0}${terms} ${axis(side.kept)} ${side.blocks.map((b) => `${axis(b.axis)}/${b.size}`).join()} ${tensor(side.into)}`)
+    lines.push(
+      `${side.kind} ${tensor(side.source)} ${side.from ?? 0}${terms} ${axis(side.kept)} ${
+        side.blocks.map((b) => `${axis(b.axis)}/${b.size}`).join()
+      } ${tensor(side.into)}`,
+    )
   }
   return { text: lines.join('\n'), tensors: [...tensors.keys()] }
 }

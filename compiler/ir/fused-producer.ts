@@ -54,5 +54,7 @@ export function windowsOver(e: Equation, main: Reduction, { at, tensor: { shape 
 
 /** Whether a workgroup loads whole windows at a time, so that what is made on load is made once for all their steps. */
 export function loadsWindowsWhole(main: Reduction, { at }: Load, stage: ReadonlyMap<Axis, number>): boolean {
-  return at.every((index) => axesOf(index).length === 1 || axesOf(index).every((a) => !main.axes.includes(a) || (stage.get(a) ?? 1) === a.extent))
+  return at.every((index) =>
+    axesOf(index).length === 1 || axesOf(index).every((a) => !main.axes.includes(a) || (stage.get(a) ?? 1) === a.extent)
+  )
 }

@@ -33,7 +33,15 @@ export function momentsEquations(request: MomentsRequest): Equation[] {
   const c = axis('c', channels!)
   const inner = (): Axis[] => space.map((extent, i) => axis(i === 0 ? 'h' : 'w', extent))
   const partials = tensor(`${request.name}.partials`, [batch!, ...space.map(() => 1), channels!, 4])
-  const partial = partialEquation(request, { image: n, channel: c, axes: [n, c], inner, at: (axes) => axes, into: partials, place: [n, ...space.map(() => 0), c] })
+  const partial = partialEquation(request, {
+    image: n,
+    channel: c,
+    axes: [n, c],
+    inner,
+    at: (axes) => axes,
+    into: partials,
+    place: [n, ...space.map(() => 0), c],
+  })
   return [partial, ...mergeEquations(request, partials)]
 }
 
@@ -52,7 +60,10 @@ interface Part {
 }
 
 /** Reference, mean, M2 and count of one part of one image, for a channel. */
-export function partialEquation(request: Omit<MomentsRequest, 'result' | 'eps'> & { readonly result?: Tensor; readonly eps?: number }, part: Part): Equation {
+export function partialEquation(
+  request: Omit<MomentsRequest, 'result' | 'eps'> & { readonly result?: Tensor; readonly eps?: number },
+  part: Part,
+): Equation {
   const [first, second] = [part.inner(), part.inner()]
   const channel = plus(part.channel, part.from ?? 0)
   const reference = load(request.source, part.image, channel, ...part.at(first.map(() => 0)))
@@ -96,7 +107,8 @@ function mergeEquations(request: MomentsRequest, partials: Tensor): Equation[] {
     layers: request.layers,
     axes: [n, c],
     stores: [reference, merged.mean, merged.squares, merged.count].map((part, k) =>
-      store(perImage, [n, ...inner.map(() => 0), c, k], part)),
+      store(perImage, [n, ...inner.map(() => 0), c, k], part)
+    ),
     sides: [],
     moments: { ...role(request), stage: 'merge' },
   }
@@ -152,11 +164,17 @@ function finish(request: MomentsRequest, c: Axis, reference: Expression, mean: E
     name: `${request.name}.statistics`,
     layers: request.layers,
     axes: [c],
-    stores: [m0, add(rounded(sub(reference, m0)), mean), variance, inverse, ...coefficients].map((part, k) => store(request.result, [k, c], part)),
+    stores: [m0, add(rounded(sub(reference, m0)), mean), variance, inverse, ...coefficients].map((part, k) =>
+      store(request.result, [k, c], part)
+    ),
     sides: [],
     moments: { ...role(request), stage: 'merge' },
   }
 }
 
-const role = ({ source, result, affine, eps }: MomentsRequest): Omit<MomentsRole, 'stage'> => ({ source, result, ...(affine && { affine }), eps })
-
+const role = ({ source, result, affine, eps }: MomentsRequest): Omit<MomentsRole, 'stage'> => ({
+  source,
+  result,
+  ...(affine && { affine }),
+  eps,
+})

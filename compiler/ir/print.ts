@@ -10,7 +10,8 @@ export const printEquations = (fused: readonly Fused[]): string =>
 
 export function printEquation(e: Equation): string {
   const lines = [`${e.name}  for ${e.axes.map(showAxis).join(', ') || 'one point'}`]
-  const storeText = (s: Store): string => `${s.tensor.name}${showShape(s.tensor.shape)} [${s.at.map((at) => showIndex(at)).join(', ')}] = ${printExpression(s.value)}`
+  const storeText = (s: Store): string =>
+    `${s.tensor.name}${showShape(s.tensor.shape)} [${s.at.map((at) => showIndex(at)).join(', ')}] = ${printExpression(s.value)}`
   if (e.onLoad) lines.push(`  as it is loaded, for ${e.onLoad.axes.map(showAxis).join(', ')}: ${storeText(e.onLoad.store)}`)
   for (const s of e.stores) lines.push(`  ${storeText(s)}`)
   for (const side of e.sides) {
@@ -27,21 +28,34 @@ const SIGNS: Readonly<Record<string, string>> = { add: '+', sub: '-', mul: '*', 
 
 export function printExpression(e: Expression): string {
   switch (e.kind) {
-    case 'constant': return String(e.value)
-    case 'scalar': return e.name
-    case 'position': return `(${showIndex(e.at)})`
-    case 'random': return `random(${e.key}, ${showIndex(e.at)})`
-    case 'load': return `${e.tensor.name}[${e.at.map((at) => showIndex(at)).join(', ')}]`
-    case 'unary': return `${e.op}(${printExpression(e.a)})`
+    case 'constant':
+      return String(e.value)
+    case 'scalar':
+      return e.name
+    case 'position':
+      return `(${showIndex(e.at)})`
+    case 'random':
+      return `random(${e.key}, ${showIndex(e.at)})`
+    case 'load':
+      return `${e.tensor.name}[${e.at.map((at) => showIndex(at)).join(', ')}]`
+    case 'unary':
+      return `${e.op}(${printExpression(e.a)})`
     case 'binary': {
       const sign = SIGNS[e.op]
-      return sign ? `(${printExpression(e.a)} ${sign} ${printExpression(e.b)})` : `${e.op}(${printExpression(e.a)}, ${printExpression(e.b)})`
+      return sign ? `(${printExpression(e.a)} ${sign} ${printExpression(e.b)})`
+        : `${e.op}(${printExpression(e.a)}, ${printExpression(e.b)})`
     }
-    case 'select': return `(${printExpression(e.a)} ${{ lt: '<', le: '<=', eq: '==', finite: 'is finite, not' }[e.test]} ${printExpression(e.b)} ? ${printExpression(e.yes)} : ${printExpression(e.no)})`
+    case 'select':
+      return `(${printExpression(e.a)} ${{ lt: '<', le: '<=', eq: '==', finite: 'is finite, not' }[e.test]} ${printExpression(e.b)} ? ${
+        printExpression(e.yes)
+      } : ${printExpression(e.no)})`
     case 'guard': {
-      const guards = e.guards.map((g) => (g.kind === 'within' ? `0 <= ${showIndex(g.at)} < ${showExtent(g.extent)}` : `${g.by} divides ${showIndex(g.at)}`))
+      const guards = e.guards.map((
+        g,
+      ) => (g.kind === 'within' ? `0 <= ${showIndex(g.at)} < ${showExtent(g.extent)}` : `${g.by} divides ${showIndex(g.at)}`))
       return `(${guards.join(' and ')} ? ${printExpression(e.value)} : ${e.otherwise})`
     }
-    case 'reduce': return `${e.combine}(${e.axes.map(showAxis).join(', ')}: ${printExpression(e.body)})`
+    case 'reduce':
+      return `${e.combine}(${e.axes.map(showAxis).join(', ')}: ${printExpression(e.body)})`
   }
 }

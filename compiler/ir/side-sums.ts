@@ -44,13 +44,16 @@ export function sumsEquation(side: SideSums): Equation {
 /** Whether all positions of a map can be counted in one go: nothing depends on a row or a column alone. */
 export function runsThroughMaps({ at, terms }: Terms, source: Tensor): boolean {
   const space = at.slice(2)
-  return terms.every((term) => walk(term).every((node) => {
-    if (node.kind === 'guard' || node.kind === 'position' || node.kind === 'random') return false
-    if (node.kind !== 'load') return true
-    const { shape } = node.tensor
-    if (shape.length < 4) return node.at.every((index) => index.terms.every(({ atom }) => atom.kind === 'axis' && !space.includes(atom.axis)))
-    return space.every((a, i) => shape[i + 2] === source.shape[i + 2] && isAxis(node.at[i + 2]!, a))
-  }))
+  return terms.every((term) =>
+    walk(term).every((node) => {
+      if (node.kind === 'guard' || node.kind === 'position' || node.kind === 'random') return false
+      if (node.kind !== 'load') return true
+      const { shape } = node.tensor
+      if (shape.length < 4)
+        return node.at.every((index) => index.terms.every(({ atom }) => atom.kind === 'axis' && !space.includes(atom.axis)))
+      return space.every((a, i) => shape[i + 2] === source.shape[i + 2] && isAxis(node.at[i + 2]!, a))
+    })
+  )
 }
 
 /** Sums that one later equation makes of the terms of partial sums: what it added up before, it adds up over the blocks. */

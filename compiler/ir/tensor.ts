@@ -14,7 +14,6 @@ export interface Tensor {
   readonly type: ElementType
 }
 
-
 let created = 0
 
 /** A fresh tensor. Ids only tell tensors apart; nothing that is printed depends on them. */
@@ -30,8 +29,7 @@ export function nextTensorId(): number {
 export const showShape = (shape: Shape): string => `[${shape.join(', ')}]`
 
 /** Elements of one sample (of the whole where there is no batch). */
-export const elementsPerSample = (shape: Shape): number =>
-  shape.reduce<number>((product, dim) => product * (dim === 'n' ? 1 : dim), 1)
+export const elementsPerSample = (shape: Shape): number => shape.reduce<number>((product, dim) => product * (dim === 'n' ? 1 : dim), 1)
 
 export const elementBytes = (t: Tensor): number => (t.type === 'f16' ? 2 : 4)
 

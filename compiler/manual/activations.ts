@@ -12,10 +12,14 @@ const activation = (formula: string, gradient: string, call: string, more: Parti
 export const activations: Group = {
   title: 'Activations',
   file: 'activations',
-  intro: 'Functions of each element. They are fused into the layer in front, in training too. Where x is NaN, so are the value and the gradient.',
+  intro:
+    'Functions of each element. They are fused into the layer in front, in training too. Where x is NaN, so are the value and the gradient.',
   pages: {
     relu: activation('max(x, 0)', 'dy where x > 0, else 0', 'relu', { see: ['leaky_relu', 'clip'] }),
-    leaky_relu: activation('x where x > 0, else slope * x', 'dy where x > 0, else slope * dy', 'leaky_relu(0.1)', { notes: ['Darknet\'s `leaky` has slope 0.1, Keras\' 0.3.'], see: ['relu', 'prelu'] }),
+    leaky_relu: activation('x where x > 0, else slope * x', 'dy where x > 0, else slope * dy', 'leaky_relu(0.1)', {
+      notes: ["Darknet's `leaky` has slope 0.1, Keras' 0.3."],
+      see: ['relu', 'prelu'],
+    }),
     prelu: {
       shape: 'x [n, C, ...] -> y of the same shape',
       parameters: ['slope [C], or [1] with shared'],
@@ -27,15 +31,34 @@ export const activations: Group = {
       see: ['leaky_relu'],
     },
     elu: activation('x where x > 0, else alpha * (exp(x) - 1)', 'dy where x > 0, else alpha * exp(x) * dy', 'elu'),
-    sigmoid: activation('1 / (1 + exp(-x))', 'dy * y * (1 - y)', 'sigmoid', { notes: ['In front of a loss write `sigmoid_loss` of the scores instead.'], see: ['sigmoid_loss', 'hard_sigmoid'] }),
-    tanh: activation('tanh(x)', 'dy * (1 - y * y)', 'tanh'),
-    softplus: activation('log(1 + exp(x))', 'dy / (1 + exp(-x))', 'softplus', { notes: ['Caffe\'s BNLL. Computed so that nothing overflows.'] }),
-    silu: activation('x / (1 + exp(-x))', 'dy * (s + x * s * (1 - s)), s = 1 / (1 + exp(-x))', 'silu', { notes: ['Also called swish.'], see: ['hard_swish'] }),
-    gelu: activation('x * (1 + erf(x / sqrt(2))) / 2', 'dy * ((1 + erf(x / sqrt(2))) / 2 + x * exp(-x * x / 2) / sqrt(2 * pi))', 'gelu', {
-      formula: ['y = x * (1 + erf(x / sqrt(2))) / 2', 'approximate: tanh: y = x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x * x * x))) / 2'],
+    sigmoid: activation('1 / (1 + exp(-x))', 'dy * y * (1 - y)', 'sigmoid', {
+      notes: ['In front of a loss write `sigmoid_loss` of the scores instead.'],
+      see: ['sigmoid_loss', 'hard_sigmoid'],
     }),
-    hard_sigmoid: activation('min(max(x / 6 + 0.5, 0), 1)', 'dy / 6 where abs(x) < 3, else 0', 'hard_sigmoid', { notes: ['PyTorch\'s; that of older Keras is `0.2 x + 0.5`.'], see: ['sigmoid', 'hard_swish'] }),
-    hard_swish: activation('x * min(max(x + 3, 0), 6) / 6', 'dy * g, g = 0 where x <= -3, 1 where x >= 3, else x / 3 + 0.5', 'hard_swish', { see: ['silu', 'hard_sigmoid'] }),
-    clip: activation('min(max(x, lo), hi)', 'dy where x >= lo and x <= hi, else 0', 'clip(0, 6)', { notes: ['`clip(0, 6)` is relu6.'], see: ['relu'] }),
+    tanh: activation('tanh(x)', 'dy * (1 - y * y)', 'tanh'),
+    softplus: activation('log(1 + exp(x))', 'dy / (1 + exp(-x))', 'softplus', {
+      notes: ["Caffe's BNLL. Computed so that nothing overflows."],
+    }),
+    silu: activation('x / (1 + exp(-x))', 'dy * (s + x * s * (1 - s)), s = 1 / (1 + exp(-x))', 'silu', {
+      notes: ['Also called swish.'],
+      see: ['hard_swish'],
+    }),
+    gelu: activation('x * (1 + erf(x / sqrt(2))) / 2', 'dy * ((1 + erf(x / sqrt(2))) / 2 + x * exp(-x * x / 2) / sqrt(2 * pi))', 'gelu', {
+      formula: [
+        'y = x * (1 + erf(x / sqrt(2))) / 2',
+        'approximate: tanh: y = x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x * x * x))) / 2',
+      ],
+    }),
+    hard_sigmoid: activation('min(max(x / 6 + 0.5, 0), 1)', 'dy / 6 where abs(x) < 3, else 0', 'hard_sigmoid', {
+      notes: ["PyTorch's; that of older Keras is `0.2 x + 0.5`."],
+      see: ['sigmoid', 'hard_swish'],
+    }),
+    hard_swish: activation('x * min(max(x + 3, 0), 6) / 6', 'dy * g, g = 0 where x <= -3, 1 where x >= 3, else x / 3 + 0.5', 'hard_swish', {
+      see: ['silu', 'hard_sigmoid'],
+    }),
+    clip: activation('min(max(x, lo), hi)', 'dy where x >= lo and x <= hi, else 0', 'clip(0, 6)', {
+      notes: ['`clip(0, 6)` is relu6.'],
+      see: ['relu'],
+    }),
   },
 }

@@ -16,28 +16,45 @@ export interface ArgumentText {
   readonly doc: string
 }
 
-const bounds = ({ min, max, above, below }: { min?: number; max?: number; above?: number; below?: number }): string => [
-  ...(min !== undefined ? [`at least ${min}`] : []), ...(above !== undefined ? [`above ${above}`] : []),
-  ...(max !== undefined ? [`at most ${max}`] : []), ...(below !== undefined ? [`below ${below}`] : []),
-].map((bound) => `, ${bound}`).join('')
+const bounds = ({ min, max, above, below }: { min?: number; max?: number; above?: number; below?: number }): string =>
+  [
+    ...(min !== undefined ? [`at least ${min}`] : []),
+    ...(above !== undefined ? [`above ${above}`] : []),
+    ...(max !== undefined ? [`at most ${max}`] : []),
+    ...(below !== undefined ? [`below ${below}`] : []),
+  ].map((bound) => `, ${bound}`).join('')
 
 const either = (words: readonly string[]): string => words.join(' | ')
 
 /** What may be written for an argument. */
 export function typeText(type: ArgumentType): string {
   switch (type.kind) {
-    case 'integer': return `integer${bounds(type)}`
-    case 'number': return `number${bounds(type)}`
-    case 'boolean': return 'true | false'
-    case 'window': return `${either(['number', '[height, width]', ...(type.words ?? [])])}${bounds({ ...(type.min !== undefined && { min: type.min }) })}`
-    case 'word': return either(type.words)
-    case 'numbers': return `${type.integer ? 'integers' : 'numbers'} [a, b, ...], or one${type.length === undefined ? '' : `; ${type.length} of them`}`
-    case 'string': return '"text"'
-    case 'call': return either(type.calls.map((call) => (call.parameters.length > 0 ? `${call.name}(...)` : call.name)))
-    case 'layer': return 'name of a layer'
-    case 'value': return 'a value'
-    case 'duration': return `updates, or N epochs${bounds(type)}`
-    case 'durations': return 'list of updates or epochs'
+    case 'integer':
+      return `integer${bounds(type)}`
+    case 'number':
+      return `number${bounds(type)}`
+    case 'boolean':
+      return 'true | false'
+    case 'window':
+      return `${either(['number', '[height, width]', ...(type.words ?? [])])}${
+        bounds({ ...(type.min !== undefined && { min: type.min }) })
+      }`
+    case 'word':
+      return either(type.words)
+    case 'numbers':
+      return `${type.integer ? 'integers' : 'numbers'} [a, b, ...], or one${type.length === undefined ? '' : `; ${type.length} of them`}`
+    case 'string':
+      return '"text"'
+    case 'call':
+      return either(type.calls.map((call) => (call.parameters.length > 0 ? `${call.name}(...)` : call.name)))
+    case 'layer':
+      return 'name of a layer'
+    case 'value':
+      return 'a value'
+    case 'duration':
+      return `updates, or N epochs${bounds(type)}`
+    case 'durations':
+      return 'list of updates or epochs'
   }
 }
 
@@ -47,7 +64,9 @@ export function valueText(value: Attribute, type: ArgumentType): string {
   if (Array.isArray(value)) return `[${value.map((v) => (typeof v === 'object' ? `${v.count} ${v.unit}` : String(v))).join(', ')}]`
   if (typeof value === 'object' && 'call' in value) {
     const signature = type.kind === 'call' ? type.calls.find((call) => call.name === value.call) : undefined
-    const given = Object.entries(value.args).map(([name, argument]) => `${name}: ${valueText(argument, signature?.parameters.find((p) => p.name === name)?.type ?? { kind: 'number' })}`)
+    const given = Object.entries(value.args).map(([name, argument]) =>
+      `${name}: ${valueText(argument, signature?.parameters.find((p) => p.name === name)?.type ?? { kind: 'number' })}`
+    )
     return `${value.call}${given.length > 0 ? `(${given.join(', ')})` : ''}`
   }
   if (typeof value === 'object' && 'count' in value) return `${value.count} ${value.unit}`
@@ -59,8 +78,14 @@ export function argumentsOf({ signature, page }: Entry): readonly ArgumentText[]
     const { name, type, named = false, aliases = [], doc = '', optional = false } = parameter
     const otherwise = page.absent?.[name]
     return {
-      name, takes: typeText(type), required: parameter.default === undefined && !optional, named, aliases, doc,
-      ...(parameter.default !== undefined && { default: valueText(parameter.default, type) }), ...(otherwise !== undefined && { otherwise }),
+      name,
+      takes: typeText(type),
+      required: parameter.default === undefined && !optional,
+      named,
+      aliases,
+      doc,
+      ...(parameter.default !== undefined && { default: valueText(parameter.default, type) }),
+      ...(otherwise !== undefined && { otherwise }),
     }
   })
 }
@@ -68,7 +93,9 @@ export function argumentsOf({ signature, page }: Entry): readonly ArgumentText[]
 /** `conv(out, kernel, stride: 1, ...)`, with all that it takes. Arguments without a default that may be left out stand in no call. */
 export function callText({ name, parameters, values }: Signature): string {
   const tensors = (values?.min ?? 0) < 2 ? [] : ['a', 'b', ...(values!.max === Infinity ? ['...'] : [])]
-  const given = parameters.flatMap((p) => (p.default !== undefined ? [`${p.name}: ${valueText(p.default, p.type)}`] : p.optional ? [] : [p.named ? `${p.name}: ...` : p.name]))
+  const given = parameters.flatMap((
+    p,
+  ) => (p.default !== undefined ? [`${p.name}: ${valueText(p.default, p.type)}`] : p.optional ? [] : [p.named ? `${p.name}: ...` : p.name]))
   const all = [...tensors, ...given]
   return all.length > 0 ? `${name}(${all.join(', ')})` : name
 }
@@ -76,7 +103,10 @@ export function callText({ name, parameters, values }: Signature): string {
 /** A call as somebody has it before their eyes: only what must be given. */
 export function shortCall({ name, parameters, values, role }: Signature): string {
   const tensors = (values?.min ?? 0) < 2 ? [] : role === undefined ? ['a', 'b'] : [role === 'metric' ? 'scores' : 'x', 'target']
-  const all = [...tensors, ...parameters.flatMap((p) => (p.default === undefined && !p.optional ? [p.named ? `${p.name}: ...` : p.name] : []))]
+  const all = [
+    ...tensors,
+    ...parameters.flatMap((p) => (p.default === undefined && !p.optional ? [p.named ? `${p.name}: ...` : p.name] : [])),
+  ]
   return all.length > 0 ? `${name}(${all.join(', ')})` : name
 }
 
@@ -84,7 +114,9 @@ export function shortCall({ name, parameters, values, role }: Signature): string
 export function exampleText({ kind, page }: Entry): string {
   const lines = page.example
   if (['solver', 'schedule', 'augmentation', 'dataset'].includes(kind)) {
-    return `net example {\n  input image: f32[3, 32, 32]\n  input label: class[10]\n  scores = image -> fc(10)\n  output prob = softmax(scores)\n  loss = softmax_loss(scores, label)\n}\n\ntrain {\n${lines.map((line) => `  ${line}`).join('\n')}\n}`
+    return `net example {\n  input image: f32[3, 32, 32]\n  input label: class[10]\n  scores = image -> fc(10)\n  output prob = softmax(scores)\n  loss = softmax_loss(scores, label)\n}\n\ntrain {\n${
+      lines.map((line) => `  ${line}`).join('\n')
+    }\n}`
   }
   return `net example {\n${lines.map((line) => `  ${line}`).join('\n')}\n}`
 }

@@ -9,14 +9,36 @@ export type Meaning =
   /** The name of a group, or of all calls of a kind. */
   | { readonly kind: 'list'; readonly title: string; readonly groups: readonly Group[] }
   /** What another framework calls it: here it is one of these, or (`none`) nothing. */
-  | { readonly kind: 'elsewhere'; readonly of: string; readonly name: string; readonly entries: readonly Entry[]; readonly write?: string; readonly none?: string; readonly note?: string }
+  | {
+    readonly kind: 'elsewhere'
+    readonly of: string
+    readonly name: string
+    readonly entries: readonly Entry[]
+    readonly write?: string
+    readonly none?: string
+    readonly note?: string
+  }
   /** An argument of these. */
   | { readonly kind: 'argument'; readonly entries: readonly Entry[] }
   | { readonly kind: 'unknown'; readonly near?: string }
 
 const LISTS: ReadonlyMap<string, string> = new Map([
-  ['loss', 'losses'], ['metric', 'losses'], ['metrics', 'losses'], ['solver', 'solvers'], ['optimizer', 'solvers'], ['schedule', 'schedules'], ['filler', 'fillers'], ['initializer', 'fillers'],
-  ['weight_init', 'fillers'], ['bias_init', 'fillers'], ['augment', 'augmentations'], ['augmentation', 'augmentations'], ['activation', 'activations'], ['dataset', 'datasets'], ['data', 'datasets'], ['stats', 'statistics'],
+  ['loss', 'losses'],
+  ['metric', 'losses'],
+  ['metrics', 'losses'],
+  ['solver', 'solvers'],
+  ['optimizer', 'solvers'],
+  ['schedule', 'schedules'],
+  ['filler', 'fillers'],
+  ['initializer', 'fillers'],
+  ['weight_init', 'fillers'],
+  ['bias_init', 'fillers'],
+  ['augment', 'augmentations'],
+  ['augmentation', 'augmentations'],
+  ['activation', 'activations'],
+  ['dataset', 'datasets'],
+  ['data', 'datasets'],
+  ['stats', 'statistics'],
 ])
 
 /** Looks a word up: a call, a list, another framework's name, an argument, or what is near. */
@@ -33,12 +55,25 @@ export function find(word: string): Meaning {
   })
   if (found.length > 0) {
     const { synonym: { name, of, none, write, note: said } } = found[0]!
-    const also = others.map(([first]) => `${first!.synonym.name} (${first!.synonym.of}) is ${first!.synonym.write ?? first!.signature.name}`)
+    const also = others.map(([first]) =>
+      `${first!.synonym.name} (${first!.synonym.of}) is ${first!.synonym.write ?? first!.signature.name}`
+    )
     const note = [...(said === undefined ? [] : [said]), ...also].join('; ') || undefined
-    return { kind: 'elsewhere', name, of, entries: entries.filter((entry) => found.some(({ signature }) => signature === entry.signature)), ...(none !== undefined && { none }), ...(note !== undefined && { note }), ...(write !== undefined && { write }) }
+    return {
+      kind: 'elsewhere',
+      name,
+      of,
+      entries: entries.filter((entry) => found.some(({ signature }) => signature === entry.signature)),
+      ...(none !== undefined && { none }),
+      ...(note !== undefined && { note }),
+      ...(write !== undefined && { write }),
+    }
   }
   const taking = entries.filter(({ signature }) => signature.parameters.some((p) => p.name === lower || p.aliases?.includes(lower)))
   if (taking.length > 0) return { kind: 'argument', entries: taking }
-  const near = suggest(lower, new Set([...entries.map(({ signature }) => signature.name), ...groups.map(({ file }) => file), ...LISTS.keys()]))
+  const near = suggest(
+    lower,
+    new Set([...entries.map(({ signature }) => signature.name), ...groups.map(({ file }) => file), ...LISTS.keys()]),
+  )
   return { kind: 'unknown', ...(near !== undefined && { near }) }
 }

@@ -5,7 +5,8 @@ const shape = 'two or more [n, ...] -> y; a dimension of 1 is repeated, and what
 export const joining: Group = {
   title: 'Joining and shape',
   file: 'joining',
-  intro: 'Several values become one, or one is seen under another shape. Axis 0 is the batch, axis 1 the channels; negative axes count from the end.',
+  intro:
+    'Several values become one, or one is seen under another shape. Axis 0 is the batch, axis 1 the channels; negative axes count from the end.',
   pages: {
     add: {
       shape,
@@ -20,7 +21,11 @@ export const joining: Group = {
       shape,
       formula: ['y = a b ...'],
       gradient: ['da = dy times the others, summed over what was repeated'],
-      example: ['input x: f32[8, 16, 16]', 'gate = x -> global_avg_pool -> fc(8) -> sigmoid -> reshape([8, 1, 1])', 'output y = mul(x, gate)'],
+      example: [
+        'input x: f32[8, 16, 16]',
+        'gate = x -> global_avg_pool -> fc(8) -> sigmoid -> reshape([8, 1, 1])',
+        'output y = mul(x, gate)',
+      ],
       see: ['add', 'max'],
     },
     max: {

@@ -6,23 +6,35 @@ const targets = ['input x: f32[64]', 'input target: f32[4]', 'output y = x -> fc
 export const losses: Group = {
   title: 'Losses and metrics',
   file: 'losses',
-  intro: 'A loss is one number, written `loss = ...` or `loss NAME = ...`; several are added up, each times its `weight`. A metric is any number that is watched: `metric NAME = ...`. N is the batch. How they are put together over a data set: [Losses of a data set](../losses.md).',
+  intro:
+    'A loss is one number, written `loss = ...` or `loss NAME = ...`; several are added up, each times its `weight`. A metric is any number that is watched: `metric NAME = ...`. N is the batch. How they are put together over a data set: [Losses of a data set](../losses.md).',
   pages: {
     softmax_loss: {
       shape: 'scores [n, C, ...], label class [n, ...] -> one number',
-      formula: ['loss = sum over labels that are not ignored of -log(softmax(x)[label]) / D', 'D: valid: their number, at least 1; full: that of all labels; batch_size: N; none: 1'],
+      formula: [
+        'loss = sum over labels that are not ignored of -log(softmax(x)[label]) / D',
+        'D: valid: their number, at least 1; full: that of all labels; batch_size: N; none: 1',
+      ],
       gradient: ['dx[c] = (softmax(x)[c] - (1 where c is the label)) / D; 0 where the label is ignored'],
       example: [...head, 'loss = softmax_loss(scores, label, ignore: 9)'],
-      notes: ['A label a sample, or one a position: scores `[n, C, H, W]` go with `class[C][H, W]`.', 'It takes scores: a `softmax` in front of it would be a second one.'],
+      notes: [
+        'A label a sample, or one a position: scores `[n, C, H, W]` go with `class[C][H, W]`.',
+        'It takes scores: a `softmax` in front of it would be a second one.',
+      ],
       see: ['softmax', 'accuracy', 'hinge_loss'],
     },
     sigmoid_loss: {
       shape: 'scores [n, ...], target f32 of the same shape -> one number',
-      formula: ['loss = sum of -(t log(s) + (1 - t) log(1 - s)) / D, s = 1 / (1 + exp(-x))', 'D: batch_size: N; full: the number of elements; valid: that of those that are not ignored; none: 1'],
+      formula: [
+        'loss = sum of -(t log(s) + (1 - t) log(1 - s)) / D, s = 1 / (1 + exp(-x))',
+        'D: batch_size: N; full: the number of elements; valid: that of those that are not ignored; none: 1',
+      ],
       gradient: ['dx = (s - t) / D;   dt = -x / D'],
       absent: { ignore: 'all count' },
       example: [...targets, 'loss = sigmoid_loss(y, target, normalization: full)'],
-      notes: ['Targets lie between 0 and 1: for labels that do not exclude each other. PyTorch\'s mean over all elements is `normalization: full`.'],
+      notes: [
+        "Targets lie between 0 and 1: for labels that do not exclude each other. PyTorch's mean over all elements is `normalization: full`.",
+      ],
       see: ['sigmoid', 'softmax_loss'],
     },
     squared_loss: {
@@ -30,7 +42,7 @@ export const losses: Group = {
       formula: ['loss = sum of (x - t)^2 / (2 N)'],
       gradient: ['dx = (x - t) / N;   dt = (t - x) / N'],
       example: [...targets, 'loss = squared_loss(y, target, weight: 2 / 4)'],
-      notes: ['Caffe\'s EuclideanLoss. The mean over all D numbers of a sample, which others call mse, is `weight: 2 / D`.'],
+      notes: ["Caffe's EuclideanLoss. The mean over all D numbers of a sample, which others call mse, is `weight: 2 / D`."],
       see: ['sigmoid_loss', 'sum'],
     },
     hinge_loss: {

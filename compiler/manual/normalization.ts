@@ -3,23 +3,36 @@ import type { Group } from './page.ts'
 export const normalizations: Group = {
   title: 'Normalization',
   file: 'normalization',
-  intro: 'A channel is axis 1. What is written as one layer, `batch_norm`, or as Caffe\'s two, `batch_norm(affine: false) -> scale`, computes the same and is fused alike; `style merged` or `split` says how it is lowered.',
+  intro:
+    "A channel is axis 1. What is written as one layer, `batch_norm`, or as Caffe's two, `batch_norm(affine: false) -> scale`, computes the same and is fused alike; `style merged` or `split` says how it is lowered.",
   pages: {
     batch_norm: {
       shape: 'x [n, C, ...] -> y of the same shape',
-      parameters: ['gamma [C], beta [C]: learned, with affine', 'running_mean [C], running_var [C]: kept by `stats`', 'count [1] of cumulative, scale_factor [1] of caffe'],
+      parameters: [
+        'gamma [C], beta [C]: learned, with affine',
+        'running_mean [C], running_var [C]: kept by `stats`',
+        'count [1] of cumulative, scale_factor [1] of caffe',
+      ],
       formula: [
         'y = gamma[c] (x - mean[c]) / sqrt(var[c] + eps) + beta[c]',
         'in training: mean and var are those of the batch, over n and all positions; var is divided by m, their number',
         'elsewhere: what `stats` kept',
       ],
-      gradient: ['with x^ = (x - mean) / sqrt(var + eps):', 'dbeta[c] = sum of dy;   dgamma[c] = sum of dy x^', 'dx = gamma / sqrt(var + eps) (dy - dbeta / m - x^ dgamma / m); with stored statistics gamma / sqrt(var + eps) dy'],
+      gradient: [
+        'with x^ = (x - mean) / sqrt(var + eps):',
+        'dbeta[c] = sum of dy;   dgamma[c] = sum of dy x^',
+        'dx = gamma / sqrt(var + eps) (dy - dbeta / m - x^ dgamma / m); with stored statistics gamma / sqrt(var + eps) dy',
+      ],
       absent: { style: 'that of the net', weights: 'parameters of its own' },
-      example: ['input image: f32[3, 32, 32]', 'x = image -> conv(16, 3, bias: false) -> batch_norm(eps: 1e-5, stats: moving(newest: 0.1)) -> relu', 'output y = x -> conv(16, 3, bias: false) -> batch_norm(affine: false) -> scale -> relu'],
+      example: [
+        'input image: f32[3, 32, 32]',
+        'x = image -> conv(16, 3, bias: false) -> batch_norm(eps: 1e-5, stats: moving(newest: 0.1)) -> relu',
+        'output y = x -> conv(16, 3, bias: false) -> batch_norm(affine: false) -> scale -> relu',
+      ],
       notes: [
         'A batch in which a channel has one value is refused: its variance is 0 and nothing in front would learn. Single examples are learned with `--stats global`.',
         'The variance is computed so that a channel with mean 1000 and deviation 0.01 comes out right in float32.',
-        'PyTorch\'s is `batch_norm(eps: 1e-5, stats: moving(newest: 0.1), unbiased: true, gamma: 1, beta: 0)`.',
+        "PyTorch's is `batch_norm(eps: 1e-5, stats: moving(newest: 0.1), unbiased: true, gamma: 1, beta: 0)`.",
       ],
       see: ['scale', 'lrn', 'moving', 'cumulative', 'caffe', 'batch', 'global'],
     },
@@ -43,18 +56,28 @@ export const normalizations: Group = {
     },
     lrn: {
       shape: 'x [n, C, ...] -> y of the same shape; region: within wants a map',
-      formula: ['y = x s^-beta', 'across: s = k + alpha / size * sum of x^2 over `size` channels around', 'within: s = 1 + alpha / size^2 * sum of x^2 over size x size pixels around'],
+      formula: [
+        'y = x s^-beta',
+        'across: s = k + alpha / size * sum of x^2 over `size` channels around',
+        'within: s = 1 + alpha / size^2 * sum of x^2 over size x size pixels around',
+      ],
       gradient: ['dx = dy s^-beta - 2 (alpha / size) beta x * sum over the same neighbours of dy x s^(-beta - 1)'],
       example: ['input image: f32[3, 32, 32]', 'output y = image -> conv(16, 5) -> relu -> lrn(5, alpha: 1e-4, beta: 0.75)'],
-      notes: ['Local response normalization of Krizhevsky et al. 2012, with Caffe\'s alpha, which is divided by the size.'],
+      notes: ["Local response normalization of Krizhevsky et al. 2012, with Caffe's alpha, which is divided by the size."],
       see: ['batch_norm'],
     },
     normalize: {
       shape: 'x [n, C, ...] -> y of the same shape',
       formula: ['y = (x - mean[c]) / std[c]'],
       gradient: ['dx = dy / std[c]'],
-      example: ['input image: f32[3, 32, 32]', 'output y = image -> normalize(mean: [0.49, 0.48, 0.45], std: [0.25, 0.24, 0.26]) -> conv(16, 3)'],
-      notes: ['Constants of the file: whoever runs the net gives pictures as they are, 0..1. What a convolution behind it pads stays 0.', 'It is folded into the weights of the layer behind it where that changes no number.'],
+      example: [
+        'input image: f32[3, 32, 32]',
+        'output y = image -> normalize(mean: [0.49, 0.48, 0.45], std: [0.25, 0.24, 0.26]) -> conv(16, 3)',
+      ],
+      notes: [
+        'Constants of the file: whoever runs the net gives pictures as they are, 0..1. What a convolution behind it pads stays 0.',
+        'It is folded into the weights of the layer behind it where that changes no number.',
+      ],
       see: ['batch_norm', 'scale'],
     },
   },
@@ -63,7 +86,8 @@ export const normalizations: Group = {
 export const statistics: Group = {
   title: 'Statistics of batch_norm',
   file: 'statistics',
-  intro: 'What `batch_norm(stats: ...)` keeps for test time. m is the mean of a channel in the newest batch; the same holds for its variance.',
+  intro:
+    'What `batch_norm(stats: ...)` keeps for test time. m is the mean of a channel in the newest batch; the same holds for its variance.',
   pages: {
     moving: {
       formula: ['running = newest m + (1 - newest) running'],
@@ -77,8 +101,15 @@ export const statistics: Group = {
       see: ['batch_norm'],
     },
     caffe: {
-      formula: ['scale_factor = fraction scale_factor + 1', 'running = fraction running + m (the variance times m / (m - 1))', 'used as running / scale_factor; while that is 0 both are 0'],
-      example: ['input x: f32[8, 16, 16]', 'output y = x -> conv(8, 3) -> batch_norm(stats: caffe(fraction: 0.999), affine: false) -> scale'],
+      formula: [
+        'scale_factor = fraction scale_factor + 1',
+        'running = fraction running + m (the variance times m / (m - 1))',
+        'used as running / scale_factor; while that is 0 both are 0',
+      ],
+      example: [
+        'input x: f32[8, 16, 16]',
+        'output y = x -> conv(8, 3) -> batch_norm(stats: caffe(fraction: 0.999), affine: false) -> scale',
+      ],
       see: ['batch_norm', 'scale'],
     },
     batch: {

@@ -23,7 +23,15 @@ export type Kind = 'layer' | 'loss' | 'metric' | 'statistics' | 'filler' | 'solv
 
 /** Where calls of a kind are written. */
 export const WRITTEN: Readonly<Record<Kind, string>> = {
-  layer: 'x -> ', loss: 'loss = ', metric: 'metric NAME = ', statistics: 'batch_norm(stats: ...)', filler: 'weight_init: ', solver: 'solver ', schedule: 'schedule ', augmentation: 'augment ', dataset: 'data ',
+  layer: 'x -> ',
+  loss: 'loss = ',
+  metric: 'metric NAME = ',
+  statistics: 'batch_norm(stats: ...)',
+  filler: 'weight_init: ',
+  solver: 'solver ',
+  schedule: 'schedule ',
+  augmentation: 'augment ',
+  dataset: 'data ',
 }
 
 /** `batch_norm(stats: ...)` takes one of these. */
@@ -33,7 +41,11 @@ const policies = ((): readonly Signature[] => {
 })()
 
 const TABLE: readonly { readonly group: Group; readonly kind: Kind; readonly signatures: readonly Signature[] }[] = [
-  ...[convolutions, pooling, normalizations, activations, joining, losses].map((group) => ({ group, kind: 'layer' as const, signatures: vocabulary.layers })),
+  ...[convolutions, pooling, normalizations, activations, joining, losses].map((group) => ({
+    group,
+    kind: 'layer' as const,
+    signatures: vocabulary.layers,
+  })),
   { group: statistics, kind: 'statistics', signatures: policies },
   { group: fillers, kind: 'filler', signatures: fillerSignatures },
   { group: solvers, kind: 'solver', signatures: vocabulary.solvers },
@@ -46,14 +58,21 @@ const TABLE: readonly { readonly group: Group; readonly kind: Kind; readonly sig
 export const groups: readonly Group[] = TABLE.map(({ group }) => group)
 
 /** Every call of the language, in the order of the groups. */
-export const entries: readonly Entry[] = TABLE.flatMap(({ group, kind, signatures }) => Object.entries(group.pages).flatMap(([name, page]) => {
-  const signature = signatures.find((s) => s.name === name)
-  const role = signature?.role === 'loss' || signature?.role === 'metric' ? signature.role : kind
-  return signature ? [{ signature, page, kind: role, group }] : []
-}))
+export const entries: readonly Entry[] = TABLE.flatMap(({ group, kind, signatures }) =>
+  Object.entries(group.pages).flatMap(([name, page]) => {
+    const signature = signatures.find((s) => s.name === name)
+    const role = signature?.role === 'loss' || signature?.role === 'metric' ? signature.role : kind
+    return signature ? [{ signature, page, kind: role, group }] : []
+  })
+)
 
 /** What there is to tell of: every call that a file can hold, by kind. */
 export const signaturesOf: ReadonlyMap<string, readonly Signature[]> = new Map([
-  ['layers', vocabulary.layers], ['statistics', policies], ['fillers', fillerSignatures], ['solvers', vocabulary.solvers], ['schedules', vocabulary.schedules],
-  ['augmentations', vocabulary.augmentations], ['datasets', vocabulary.datasets],
+  ['layers', vocabulary.layers],
+  ['statistics', policies],
+  ['fillers', fillerSignatures],
+  ['solvers', vocabulary.solvers],
+  ['schedules', vocabulary.schedules],
+  ['augmentations', vocabulary.augmentations],
+  ['datasets', vocabulary.datasets],
 ])

@@ -8,28 +8,52 @@ export const convolutions: Group = {
     conv: {
       shape: 'x [n, C, H, W] -> y [n, out, floor((H + 2 pad - dilation (kh - 1) - 1) / stride) + 1, ...]; pad: same: ceil(H / stride)',
       parameters: ['weight [out, C / groups, kh, kw]', 'bias [out]'],
-      formula: ['y[n, o, h, w] = bias[o] + sum over c, i, j of x[n, c, h stride + i dilation - pad, w stride + j dilation - pad] weight[o, c, i, j]'],
-      gradient: ['dx: dy spread by the weight over the windows that it came from', 'dweight[o, c, i, j] = sum over n, h, w of x[n, c, h stride + i dilation - pad, ...] dy[n, o, h, w]', 'dbias[o] = sum over n, h, w of dy[n, o, h, w]'],
+      formula: [
+        'y[n, o, h, w] = bias[o] + sum over c, i, j of x[n, c, h stride + i dilation - pad, w stride + j dilation - pad] weight[o, c, i, j]',
+      ],
+      gradient: [
+        'dx: dy spread by the weight over the windows that it came from',
+        'dweight[o, c, i, j] = sum over n, h, w of x[n, c, h stride + i dilation - pad, ...] dy[n, o, h, w]',
+        'dbias[o] = sum over n, h, w of dy[n, o, h, w]',
+      ],
       absent: { weight_init: 'msra in front of a rectifier, else xavier', bias_init: '0', weights: 'parameters of its own' },
-      example: ['input image: f32[3, 32, 32]', 'x = image -> conv(16, 3, pad: 1, bias: false) -> batch_norm -> relu', 'output y = x -> conv(16, 3, pad: 1, groups: 16) -> conv(32, [1, 1], stride: 2)'],
-      notes: ['`groups` as many as channels is a depthwise convolution.', 'A bias in front of `batch_norm` has no effect on what the net computes, and costs nothing.', 'On a CPU 3x3 and 5x5 convolutions may be computed by Winograd\'s algorithm; `--precise` forgoes it.'],
+      example: [
+        'input image: f32[3, 32, 32]',
+        'x = image -> conv(16, 3, pad: 1, bias: false) -> batch_norm -> relu',
+        'output y = x -> conv(16, 3, pad: 1, groups: 16) -> conv(32, [1, 1], stride: 2)',
+      ],
+      notes: [
+        '`groups` as many as channels is a depthwise convolution.',
+        'A bias in front of `batch_norm` has no effect on what the net computes, and costs nothing.',
+        "On a CPU 3x3 and 5x5 convolutions may be computed by Winograd's algorithm; `--precise` forgoes it.",
+      ],
       see: ['deconv', 'fc', 'batch_norm', 'msra', 'xavier'],
     },
     deconv: {
       shape: 'x [n, C, H, W] -> y [n, out, stride (H - 1) + dilation (kh - 1) + 1 - 2 pad + output_pad, ...]; pad: same: stride H',
       parameters: ['weight [C, out / groups, kh, kw]', 'bias [out]'],
       formula: ['y = bias; x[n, c, h, w] weight[c, o, i, j] is added to y[n, o, h stride + i dilation - pad, w stride + j dilation - pad]'],
-      gradient: ['dx = the convolution of dy with the weight', 'dweight[c, o, i, j] = sum over n, h, w of x[n, c, h, w] dy[n, o, h stride + i dilation - pad, ...]', 'dbias[o] = sum over n, h, w of dy[n, o, h, w]'],
+      gradient: [
+        'dx = the convolution of dy with the weight',
+        'dweight[c, o, i, j] = sum over n, h, w of x[n, c, h, w] dy[n, o, h stride + i dilation - pad, ...]',
+        'dbias[o] = sum over n, h, w of dy[n, o, h, w]',
+      ],
       absent: { weight_init: 'msra in front of a rectifier, else xavier', bias_init: '0', weights: 'parameters of its own' },
       example: ['input x: f32[8, 16, 16]', 'output y = x -> deconv(4, 4, stride: 2, pad: 1) -> relu'],
-      notes: ['The transpose of a convolution: `deconv(out, 2 s, stride: s, pad: s / 2, groups: out, weight_init: bilinear)` is bilinear up-sampling that can learn.'],
+      notes: [
+        'The transpose of a convolution: `deconv(out, 2 s, stride: s, pad: s / 2, groups: out, weight_init: bilinear)` is bilinear up-sampling that can learn.',
+      ],
       see: ['conv', 'upsample', 'bilinear'],
     },
     fc: {
       shape: 'x [n, ...] -> y [n, out]; all numbers of a sample count, whatever its shape',
       parameters: ['weight [out, inputs], or [inputs, out] with transpose', 'bias [out]'],
       formula: ['y[n, o] = bias[o] + sum over i of x[n, i] weight[o, i]'],
-      gradient: ['dx[n, i] = sum over o of dy[n, o] weight[o, i]', 'dweight[o, i] = sum over n of x[n, i] dy[n, o]', 'dbias[o] = sum over n of dy[n, o]'],
+      gradient: [
+        'dx[n, i] = sum over o of dy[n, o] weight[o, i]',
+        'dweight[o, i] = sum over n of x[n, i] dy[n, o]',
+        'dbias[o] = sum over n of dy[n, o]',
+      ],
       absent: { weight_init: 'msra in front of a rectifier, else xavier', bias_init: '0', weights: 'parameters of its own' },
       example: ['input image: f32[1, 28, 28]', 'output y = image -> fc(300) -> relu -> fc(10)'],
       notes: ['Flattens by itself: no `flatten` is needed in front.'],
@@ -38,7 +62,8 @@ export const convolutions: Group = {
   },
 }
 
-const poolShape = 'x [n, C, H, W] -> y [n, C, floor((H + 2 pad - kernel) / stride) + 1, ...]; round: ceil rounds up, but drops a last window that starts in the padding; pad: same: ceil(H / stride)'
+const poolShape =
+  'x [n, C, H, W] -> y [n, C, floor((H + 2 pad - kernel) / stride) + 1, ...]; round: ceil rounds up, but drops a last window that starts in the padding; pad: same: ceil(H / stride)'
 
 export const pooling: Group = {
   title: 'Pooling and size',
@@ -79,10 +104,13 @@ export const pooling: Group = {
     },
     upsample: {
       shape: 'x [n, C, H, W] -> y [n, C, factor H, factor W]',
-      formula: ['nearest: y[n, c, h, w] = x[n, c, floor(h / factor), floor(w / factor)]', 'bilinear: y = x between the middles of pixels, (h + 1/2) / factor - 1/2 from the first; beyond the outermost the edge goes on'],
+      formula: [
+        'nearest: y[n, c, h, w] = x[n, c, floor(h / factor), floor(w / factor)]',
+        'bilinear: y = x between the middles of pixels, (h + 1/2) / factor - 1/2 from the first; beyond the outermost the edge goes on',
+      ],
       gradient: ['dx = sum of dy over the pixels that x went to, each with its weight'],
       example: ['input x: f32[8, 16, 16]', 'output y = x -> upsample(2, mode: bilinear) -> conv(8, 3, pad: 1)'],
-      notes: ['Half-pixel centres, as PyTorch\'s `align_corners=False` and ONNX have it.'],
+      notes: ["Half-pixel centres, as PyTorch's `align_corners=False` and ONNX have it."],
       see: ['deconv', 'bilinear'],
     },
     pad: {

@@ -1,8 +1,6 @@
 import type { Attributes, Parameter } from '../../dsl/signature.ts'
 import type { Value } from '../graph/graph.ts'
-import {
-  abs, add, div, erf, exp, type Expression, load, log, max, min, mul, neg, select, sub, tanh,
-} from '../ir/expression.ts'
+import { abs, add, div, erf, exp, type Expression, load, log, max, min, mul, neg, select, sub, tanh } from '../ir/expression.ts'
 import { type Equation, store } from '../ir/equation.ts'
 import { argumentProblem, channelProblems, labelProblems } from './diagnostics.ts'
 import { decayMultipliers, rateMultipliers, rateParameters } from './multipliers.ts'
@@ -50,14 +48,18 @@ const orNaN = (of: Expression, value: Expression | number): Expression => select
  */
 const ACTIVATIONS: readonly Activation[] = [
   {
-    name: 'relu', doc: 'max(x, 0)', rectifier: true,
+    name: 'relu',
+    doc: 'max(x, 0)',
+    rectifier: true,
     value: (x) => max(x, 0),
     from: () => 'y',
     // What is not positive is 0 or NaN.
     gradient: (dy, y) => select('lt', 0, y, dy, y),
   },
   {
-    name: 'leaky_relu', doc: 'x where positive, slope x elsewhere', rectifier: true,
+    name: 'leaky_relu',
+    doc: 'x where positive, slope x elsewhere',
+    rectifier: true,
     parameters: [{ name: 'slope', type: { kind: 'number' }, default: 0.01, doc: 'what negative values are multiplied by' }],
     value: (x, a) => select('lt', 0, x, x, mul(slopeOf(a), x)),
     // A negative slope turns signs, so that the output's says nothing about the input's.
@@ -65,35 +67,42 @@ const ACTIVATIONS: readonly Activation[] = [
     gradient: (dy, v, a) => select('lt', 0, v, dy, orNaN(v, mul(slopeOf(a), dy))),
   },
   {
-    name: 'elu', doc: 'x where positive, alpha (exp(x) - 1) elsewhere', rectifier: true,
+    name: 'elu',
+    doc: 'x where positive, alpha (exp(x) - 1) elsewhere',
+    rectifier: true,
     parameters: [{ name: 'alpha', type: { kind: 'number' }, default: 1, doc: 'minus the limit on the left' }],
     value: (x, a) => select('lt', 0, x, x, mul(alphaOf(a), sub(exp(min(x, 0)), 1))),
     from: (a) => (alphaOf(a) > 0 ? 'y' : 'x'),
     // alpha exp(x) = y + alpha
-    gradient: (dy, v, a) => select('lt', 0, v, dy,
-      mul(dy, alphaOf(a) > 0 ? add(v, alphaOf(a)) : mul(alphaOf(a), exp(min(v, 0))))),
+    gradient: (dy, v, a) => select('lt', 0, v, dy, mul(dy, alphaOf(a) > 0 ? add(v, alphaOf(a)) : mul(alphaOf(a), exp(min(v, 0))))),
   },
   {
-    name: 'sigmoid', doc: '1 / (1 + exp(-x))',
+    name: 'sigmoid',
+    doc: '1 / (1 + exp(-x))',
     value: sigmoidOf,
     from: () => 'y',
     gradient: (dy, y) => mul(dy, mul(y, sub(1, y))),
   },
   {
-    name: 'tanh', doc: 'the hyperbolic tangent',
+    name: 'tanh',
+    doc: 'the hyperbolic tangent',
     value: tanh,
     from: () => 'y',
     gradient: (dy, y) => mul(dy, sub(1, mul(y, y))),
   },
   {
-    name: 'softplus', doc: 'log(1 + exp(x)), Caffe\'s BNLL', rectifier: true,
+    name: 'softplus',
+    doc: "log(1 + exp(x)), Caffe's BNLL",
+    rectifier: true,
     value: softplusOf,
     // 1 - exp(-y) would lose the small gradients of negative inputs.
     from: () => 'x',
     gradient: (dy, x) => mul(dy, sigmoidOf(x)),
   },
   {
-    name: 'silu', doc: 'x sigmoid(x), also called swish', rectifier: true,
+    name: 'silu',
+    doc: 'x sigmoid(x), also called swish',
+    rectifier: true,
     value: (x) => mul(x, sigmoidOf(x)),
     from: () => 'x',
     // (x s)' = s + x s (1 - s)
@@ -103,8 +112,15 @@ const ACTIVATIONS: readonly Activation[] = [
     },
   },
   {
-    name: 'gelu', doc: 'x times the normal distribution at x; approximate: tanh for the older form', rectifier: true,
-    parameters: [{ name: 'approximate', type: { kind: 'word', words: ['none', 'tanh'] }, default: 'none', doc: 'tanh: the older form, an approximation' }],
+    name: 'gelu',
+    doc: 'x times the normal distribution at x; approximate: tanh for the older form',
+    rectifier: true,
+    parameters: [{
+      name: 'approximate',
+      type: { kind: 'word', words: ['none', 'tanh'] },
+      default: 'none',
+      doc: 'tanh: the older form, an approximation',
+    }],
     value: (x, a) => (a['approximate'] === 'tanh' ? mul(mul(0.5, x), add(1, geluTanh(x))) : mul(x, normal(x))),
     from: () => 'x',
     gradient: (dy, x, a) => {
@@ -117,19 +133,24 @@ const ACTIVATIONS: readonly Activation[] = [
     },
   },
   {
-    name: 'hard_sigmoid', doc: 'x / 6 + 1/2, kept within 0 and 1',
+    name: 'hard_sigmoid',
+    doc: 'x / 6 + 1/2, kept within 0 and 1',
     value: (x) => max(0, min(1, add(div(x, 6), 0.5))),
     from: () => 'y',
     gradient: (dy, y) => select('lt', 0, y, select('lt', y, 1, div(dy, 6), 0), y),
   },
   {
-    name: 'hard_swish', doc: 'x hard_sigmoid(x)', rectifier: true,
+    name: 'hard_swish',
+    doc: 'x hard_sigmoid(x)',
+    rectifier: true,
     value: (x) => div(mul(x, max(0, min(6, add(x, 3)))), 6),
     from: () => 'x',
     gradient: (dy, x) => mul(dy, select('le', x, -3, 0, select('le', 3, x, 1, add(div(x, 3), 0.5)))),
   },
   {
-    name: 'clip', doc: 'x kept within lo and hi: clip(0, 6) is relu6', rectifier: true,
+    name: 'clip',
+    doc: 'x kept within lo and hi: clip(0, 6) is relu6',
+    rectifier: true,
     parameters: [
       { name: 'lo', type: { kind: 'number' }, doc: 'the smallest value' },
       { name: 'hi', type: { kind: 'number' }, doc: 'the largest value' },
@@ -150,8 +171,15 @@ function operatorsOf(activation: Activation): Operator[] {
       shape: (q) => {
         const problems = labelProblems(q)
         if (name === 'clip' && numberOf(q.attributes, 'lo', 0) > numberOf(q.attributes, 'hi', 0)) {
-          problems.push(argumentProblem(q, 'lo', 'clip-order', `clip's lower bound ${q.attributes['lo']} is above its upper bound ${q.attributes['hi']}`,
-            `write clip(${q.attributes['hi']}, ${q.attributes['lo']})`))
+          problems.push(
+            argumentProblem(
+              q,
+              'lo',
+              'clip-order',
+              `clip's lower bound ${q.attributes['lo']} is above its upper bound ${q.attributes['hi']}`,
+              `write clip(${q.attributes['hi']}, ${q.attributes['lo']})`,
+            ),
+          )
         }
         return problems.length > 0 ? problems : { shape: q.inputs[0]!.shape }
       },
@@ -162,16 +190,23 @@ function operatorsOf(activation: Activation): Operator[] {
         const x = node.inputs[0]!
         if (!build.needs(x)) return {}
         const kept = activation.from(node.attributes) === 'y' ? node.outputs[0]! : x
-        return { inputs: build.node({
-          suffix: 'dx', op: `${name}_dx`, inputs: [dy, kept], attributes: node.attributes, outputs: [{ name: 'dx', shape: x.shape }],
-        }) }
+        return {
+          inputs: build.node({
+            suffix: 'dx',
+            op: `${name}_dx`,
+            inputs: [dy, kept],
+            attributes: node.attributes,
+            outputs: [{ name: 'dx', shape: x.shape }],
+          }),
+        }
       },
     },
     {
       name: `${name}_dx`,
       pointwise: true,
-      equations: (node) => [pointwise(node, (at) =>
-        activation.gradient(load(node.inputs[0]!, ...at), load(node.inputs[1]!, ...at), node.attributes))],
+      equations: (
+        node,
+      ) => [pointwise(node, (at) => activation.gradient(load(node.inputs[0]!, ...at), load(node.inputs[1]!, ...at), node.attributes))],
     },
   ]
 }
@@ -213,12 +248,21 @@ const prelu: Operator = {
   gradient: (node, dy, build) => {
     const x = node.inputs[0]!
     const slope = node.parameters['slope']!
-    const dx = (): Value | undefined => build.node({
-      suffix: 'dx', op: 'prelu_dx', inputs: [dy, x], parameters: { slope }, outputs: [{ name: 'dx', shape: x.shape }],
-    })[0]
-    const dSlope = (): Value | undefined => build.node({
-      suffix: 'dslope', op: 'prelu_dslope', inputs: [dy, x], outputs: [{ name: 'dslope', shape: slope.shape }],
-    })[0]
+    const dx = (): Value | undefined =>
+      build.node({
+        suffix: 'dx',
+        op: 'prelu_dx',
+        inputs: [dy, x],
+        parameters: { slope },
+        outputs: [{ name: 'dx', shape: x.shape }],
+      })[0]
+    const dSlope = (): Value | undefined =>
+      build.node({
+        suffix: 'dslope',
+        op: 'prelu_dslope',
+        inputs: [dy, x],
+        outputs: [{ name: 'dslope', shape: slope.shape }],
+      })[0]
     return {
       inputs: [build.needs(x) ? dx() : undefined],
       parameters: { slope: build.needs(slope) ? dSlope() : undefined },

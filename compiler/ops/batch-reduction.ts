@@ -83,7 +83,12 @@ function chunkCount({ shape, terms, kept }: SumsRequest, stays: readonly number[
 }
 
 /** partials[term, chunk, ...what stays] */
-function partialSums(request: SumsRequest, stays: readonly number[], inner: readonly number[], chunks: number): { equation: Equation; partials: Tensor } {
+function partialSums(
+  request: SumsRequest,
+  stays: readonly number[],
+  inner: readonly number[],
+  chunks: number,
+): { equation: Equation; partials: Tensor } {
   const { shape, name } = request
   const chunk = axis('chunk', chunks)
   const round = typeof shape[0] === 'number' ? undefined : axis('round', { chunks })
@@ -101,7 +106,12 @@ function partialSums(request: SumsRequest, stays: readonly number[], inner: read
   return { equation: equation(`${name}.partial`, request.layers, [chunk, ...kept], stores), partials }
 }
 
-function mergeRows(request: SumsRequest, partials: Tensor, stays: readonly number[], rows: readonly number[]): { equation: Equation; partials: Tensor } {
+function mergeRows(
+  request: SumsRequest,
+  partials: Tensor,
+  stays: readonly number[],
+  rows: readonly number[],
+): { equation: Equation; partials: Tensor } {
   const { name, kept, shape } = request
   const [terms, chunks] = partials.shape as readonly number[]
   const merged = tensor(`${name}.merged`, [terms!, chunks!, ...kept.map((d) => shape[d]!)])
@@ -109,7 +119,10 @@ function mergeRows(request: SumsRequest, partials: Tensor, stays: readonly numbe
   const at = stays.map((d) => axisAlong(shape, d))
   const summed = at.filter((_, i) => rows.includes(stays[i]!))
   const left = at.filter((_, i) => !rows.includes(stays[i]!))
-  const stores = Array.from({ length: terms! }, (_, k) => store(merged, [k, chunk, ...left], nested(summed, load(partials, k, chunk, ...at))))
+  const stores = Array.from(
+    { length: terms! },
+    (_, k) => store(merged, [k, chunk, ...left], nested(summed, load(partials, k, chunk, ...at))),
+  )
   return { equation: equation(`${name}.rows`, request.layers, [chunk, ...left], stores), partials: merged }
 }
 

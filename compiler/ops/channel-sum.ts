@@ -11,14 +11,19 @@ const channelSum: Operator = {
     const dy = node.inputs[0]!
     const out = node.outputs[0]!
     return sumsEquations({
-      name: node.name, layers: [node.layer], shape: dy.shape, kept: [1],
-      terms: (at) => [load(dy, ...at)], stores: (at, [total]) => [store(out, at, total!)],
+      name: node.name,
+      layers: [node.layer],
+      shape: dy.shape,
+      kept: [1],
+      terms: (at) => [load(dy, ...at)],
+      stores: (at, [total]) => [store(out, at, total!)],
     })
   },
 }
 
 /** The gradient of a bias, if anybody asks for it. */
 export const biasGradient = (bias: Value | undefined, dy: Value, build: GradientBuilder): Value | undefined =>
-  bias && build.needs(bias) ? build.node({ suffix: 'dbias', op: 'channel_sum', inputs: [dy], outputs: [{ name: 'dbias', shape: bias.shape }] })[0] : undefined
+  bias && build.needs(bias)
+    ? build.node({ suffix: 'dbias', op: 'channel_sum', inputs: [dy], outputs: [{ name: 'dbias', shape: bias.shape }] })[0] : undefined
 
 export const channelSumOperators: readonly Operator[] = [channelSum]

@@ -61,7 +61,10 @@ export function spreadEquation(node: Node): Equation {
   const horizontal = windowsCovering(columns, w, axis('kw', kernelWidth), strided.shape[3] as number)
   const seen = guard([...vertical.guards, ...horizontal.guards], load(strided, n, inner.inAll, vertical.window, horizontal.window))
   const taken = load(weight!, inner.inAll, out.inGroup, vertical.k, horizontal.k)
-  const total = sum([...inner.own, vertical.loop, horizontal.loop], mul(seen, vertical.weightGuards.length > 0 ? guard(vertical.weightGuards, taken) : taken))
+  const total = sum(
+    [...inner.own, vertical.loop, horizontal.loop],
+    mul(seen, vertical.weightGuards.length > 0 ? guard(vertical.weightGuards, taken) : taken),
+  )
   return equation(node.name, layersOf(node), [n, ...allChannels(groups, out), h, w], [
     store(dense, [n, out.inAll, h, w], addBias(total, bias, out.inAll)),
   ])
@@ -145,7 +148,10 @@ export function coupleEquations(node: Node): readonly Equation[] {
   const row = cut('h', height as number, chunks.rows)
   const y = denseIndex(rows, row.at, kh)
   const x = denseIndex(columns, w, kw)
-  const seen = guard([...image.guards, ...row.guards, within(y, dense!.shape[2]!), within(x, dense!.shape[3]!)], load(dense!, image.at, c.inAll, y, x))
+  const seen = guard(
+    [...image.guards, ...row.guards, within(y, dense!.shape[2]!), within(x, dense!.shape[3]!)],
+    load(dense!, image.at, c.inAll, y, x),
+  )
   const from = guard([...image.guards, ...row.guards], load(strided!, image.at, o.inAll, row.at, w))
   const total = sum([image.inner, row.inner, w], mul(seen, from))
   const channels = [...(groups.axis ? [groups.axis] : []), ...o.own, ...c.own]

@@ -7,11 +7,15 @@ import { argumentProblem } from './diagnostics.ts'
 import type { Operator, ShapeQuestion } from './operator.ts'
 import { biasParameter, fillerProblems, weightAndBias, weightParameters } from './shared-parameters.ts'
 import { coupleEquations, slideEquation, spreadEquation } from './conv-equations.ts'
-import { dilationParameter, fitProblems, isSame, kernelParameter, mapProblems, type Pair, pairOf, padParameter, slidesOf, strideParameter, windowCount } from './sliding-window.ts'
+import { dilationParameter, fitProblems, isSame, kernelParameter, mapProblems, type Pair, pairOf, padParameter, slidesOf, strideParameter,
+  windowCount } from './sliding-window.ts'
 
 export const outParameter: Parameter = { name: 'out', type: { kind: 'integer', min: 1 }, doc: 'channels of the output' }
 export const groupsParameter: Parameter = {
-  name: 'groups', type: { kind: 'integer', min: 1 }, default: 1, named: true,
+  name: 'groups',
+  type: { kind: 'integer', min: 1 },
+  default: 1,
+  named: true,
   doc: 'parts of the channels that do not see each other; as many as channels: depthwise',
 }
 
@@ -19,10 +23,15 @@ export const kernelOf = (attributes: Attributes): Pair => pairOf(attributes, 'ke
 
 /** What the equations of both convolutions need to know. */
 export const windowAttributes = (attributes: Attributes): Attributes =>
-  Object.fromEntries(['kernel', 'stride', 'pad', 'dilation', 'groups'].flatMap((name) => (attributes[name] === undefined ? [] : [[name, attributes[name]]])))
+  Object.fromEntries(
+    ['kernel', 'stride', 'pad', 'dilation', 'groups'].flatMap((name) => (attributes[name] === undefined ? [] : [[name, attributes[name]]])),
+  )
 
 const MOST_SHOWN = 16
-const greatestCommon = (a: number, b: number): number => { while (b !== 0) [a, b] = [b, a % b]; return a }
+const greatestCommon = (a: number, b: number): number => {
+  while (b !== 0) [a, b] = [b, a % b]
+  return a
+}
 
 /** Groups split the channels on both sides evenly. */
 export function groupProblems(q: ShapeQuestion): Diagnostic[] {
@@ -52,7 +61,16 @@ const conv: Operator = {
   name: 'conv',
   signature: {
     name: 'conv',
-    parameters: [outParameter, kernelParameter, strideParameter, padParameter, { ...dilationParameter, named: true }, groupsParameter, biasParameter, ...weightParameters],
+    parameters: [
+      outParameter,
+      kernelParameter,
+      strideParameter,
+      padParameter,
+      { ...dilationParameter, named: true },
+      groupsParameter,
+      biasParameter,
+      ...weightParameters,
+    ],
     doc: 'convolution; weight [out, in / groups, kernel height, kernel width]',
   },
   shape: (q) => {
@@ -78,9 +96,24 @@ const conv: Operator = {
     const { weight, bias } = node.parameters
     const attributes = windowAttributes(node.attributes)
     return {
-      inputs: build.needs(x) ? build.node({ suffix: 'dx', op: 'conv_dx', inputs: [dy], parameters: { weight: weight! }, attributes, outputs: [{ name: 'dx', shape: x.shape }] }) : [],
+      inputs: build.needs(x)
+        ? build.node({
+          suffix: 'dx',
+          op: 'conv_dx',
+          inputs: [dy],
+          parameters: { weight: weight! },
+          attributes,
+          outputs: [{ name: 'dx', shape: x.shape }],
+        }) : [],
       parameters: {
-        weight: build.needs(weight!) ? build.node({ suffix: 'dweight', op: 'conv_dweight', inputs: [x, dy], attributes, outputs: [{ name: 'dweight', shape: weight!.shape }] })[0] : undefined,
+        weight: build.needs(weight!)
+          ? build.node({
+            suffix: 'dweight',
+            op: 'conv_dweight',
+            inputs: [x, dy],
+            attributes,
+            outputs: [{ name: 'dweight', shape: weight!.shape }],
+          })[0] : undefined,
         bias: biasGradient(bias, dy, build),
       },
     }

@@ -6,7 +6,8 @@ import { groupProblems, groupsParameter, kernelOf, outParameter, windowAttribute
 import type { Operator, ShapeQuestion } from './operator.ts'
 import { biasParameter, fillerProblems, weightAndBias, weightParameters } from './shared-parameters.ts'
 import { slideEquation, spreadEquation } from './conv-equations.ts'
-import { dilationParameter, isSame, kernelParameter, mapProblems, type Pair, pairOf, padParameter, reach, type Slide, slidesOf, strideParameter } from './sliding-window.ts'
+import { dilationParameter, isSame, kernelParameter, mapProblems, type Pair, pairOf, padParameter, reach, type Slide, slidesOf,
+  strideParameter } from './sliding-window.ts'
 
 const outputPadOf = (q: ShapeQuestion): Pair => pairOf(q.attributes, 'output_pad', [0, 0])
 
@@ -18,14 +19,38 @@ function sizeProblems(q: ShapeQuestion, slides: readonly [Slide, Slide], sizes: 
   const outputPad = outputPadOf(q)
   const written = `output_pad: ${outputPad[0] === outputPad[1] ? outputPad[0] : `[${outputPad.join(', ')}]`}`
   if (isSame(q.attributes) && (outputPad[0] > 0 || outputPad[1] > 0)) {
-    return [argumentProblem(q, 'output_pad', 'output-pad', `pad: same fixes the size of the output, ${written} would change it`, 'leave output_pad out')]
+    return [
+      argumentProblem(
+        q,
+        'output_pad',
+        'output-pad',
+        `pad: same fixes the size of the output, ${written} would change it`,
+        'leave output_pad out',
+      ),
+    ]
   }
   if (slides.some((s, d) => outputPad[d]! >= Math.max(s.stride, s.dilation))) {
-    return [argumentProblem(q, 'output_pad', 'output-pad', `${written} adds rows that no window reaches`, 'it stays below the stride, or below the dilation')]
+    return [
+      argumentProblem(
+        q,
+        'output_pad',
+        'output-pad',
+        `${written} adds rows that no window reaches`,
+        'it stays below the stride, or below the dilation',
+      ),
+    ]
   }
   if (sizes.every((size) => size >= 1)) return []
   const x = q.inputs[0]!
-  return [shapeProblem(q, 'deconv-size', `nothing is left of ${showShape(x.shape)} after the padding is cut off: ${sizes.join(' x ')}`, [x], 'take a smaller pad or a larger window')]
+  return [
+    shapeProblem(
+      q,
+      'deconv-size',
+      `nothing is left of ${showShape(x.shape)} after the padding is cut off: ${sizes.join(' x ')}`,
+      [x],
+      'take a smaller pad or a larger window',
+    ),
+  ]
 }
 
 /**
@@ -38,11 +63,21 @@ const deconv: Operator = {
   signature: {
     name: 'deconv',
     parameters: [
-      outParameter, kernelParameter, strideParameter,
+      outParameter,
+      kernelParameter,
+      strideParameter,
       { ...padParameter, doc: 'rows and columns cut off around the output; same: stride times as large as the input' },
-      { ...dilationParameter, named: true }, groupsParameter,
-      { name: 'output_pad', type: { kind: 'window', min: 0 }, default: [0, 0], named: true, doc: 'rows and columns more at the end of the output' },
-      biasParameter, ...weightParameters,
+      { ...dilationParameter, named: true },
+      groupsParameter,
+      {
+        name: 'output_pad',
+        type: { kind: 'window', min: 0 },
+        default: [0, 0],
+        named: true,
+        doc: 'rows and columns more at the end of the output',
+      },
+      biasParameter,
+      ...weightParameters,
     ],
     doc: 'transposed convolution; weight [in, out / groups, kernel height, kernel width]',
   },
@@ -72,9 +107,24 @@ const deconv: Operator = {
     const { weight, bias } = node.parameters
     const attributes = windowAttributes(node.attributes)
     return {
-      inputs: build.needs(x) ? build.node({ suffix: 'dx', op: 'deconv_dx', inputs: [dy], parameters: { weight: weight! }, attributes, outputs: [{ name: 'dx', shape: x.shape }] }) : [],
+      inputs: build.needs(x)
+        ? build.node({
+          suffix: 'dx',
+          op: 'deconv_dx',
+          inputs: [dy],
+          parameters: { weight: weight! },
+          attributes,
+          outputs: [{ name: 'dx', shape: x.shape }],
+        }) : [],
       parameters: {
-        weight: build.needs(weight!) ? build.node({ suffix: 'dweight', op: 'conv_dweight', inputs: [dy, x], attributes, outputs: [{ name: 'dweight', shape: weight!.shape }] })[0] : undefined,
+        weight: build.needs(weight!)
+          ? build.node({
+            suffix: 'dweight',
+            op: 'conv_dweight',
+            inputs: [dy, x],
+            attributes,
+            outputs: [{ name: 'dweight', shape: weight!.shape }],
+          })[0] : undefined,
         bias: biasGradient(bias, dy, build),
       },
     }

@@ -8,8 +8,10 @@ export const shapeProblem = (q: ShapeQuestion, code: string, message: string, ab
   severity: 'error',
   code: `shape/${code}`,
   message,
-  labels: [{ span: q.span, text: 'here' },
-           ...[...new Set(about)].map((v) => ({ span: v.madeAt, text: `${showShape(v.shape)} made here` }))],
+  labels: [
+    { span: q.span, text: 'here' },
+    ...[...new Set(about)].map((v) => ({ span: v.madeAt, text: `${showShape(v.shape)} made here` })),
+  ],
   ...(hint !== undefined && { hint }),
 })
 
@@ -36,6 +38,13 @@ export const labelProblems = (q: ShapeQuestion, values: readonly Value[] = q.inp
 export function channelProblems(q: ShapeQuestion): Diagnostic[] {
   const x = q.inputs[0]!
   if (x.shape.length >= 2) return []
-  return [shapeProblem(q, `${q.op.replaceAll('_', '-')}-rank`, `${q.op} works on axis 1, the channels, and ${showShape(x.shape)} has none`, [x],
-    'feed it a value of at least two dimensions, e.g. reshape([1])')]
+  return [
+    shapeProblem(
+      q,
+      `${q.op.replaceAll('_', '-')}-rank`,
+      `${q.op} works on axis 1, the channels, and ${showShape(x.shape)} has none`,
+      [x],
+      'feed it a value of at least two dimensions, e.g. reshape([1])',
+    ),
+  ]
 }

@@ -17,7 +17,13 @@ const dropout: Operator = {
     name: 'dropout',
     parameters: [
       { name: 'p', type: { kind: 'number', min: 0, max: 1 }, default: 0.5, doc: 'the probability with which a value is dropped' },
-      { name: 'mask', type: { kind: 'value' }, optional: true, named: true, doc: 'zeros and ones that say what is kept, instead of chance' },
+      {
+        name: 'mask',
+        type: { kind: 'value' },
+        optional: true,
+        named: true,
+        doc: 'zeros and ones that say what is kept, instead of chance',
+      },
     ],
     doc: 'drops values by chance in training, does nothing at test time',
   },
@@ -25,9 +31,20 @@ const dropout: Operator = {
   shape: (q) => {
     const [x, mask] = q.inputs
     const problems = labelProblems(q)
-    if (numberOf(q.attributes, 'p', 0.5) >= 1) problems.push(argumentProblem(q, 'p', 'dropout-p', 'dropout with p = 1 keeps nothing', 'p is the probability to be dropped: less than 1'))
+    if (numberOf(q.attributes, 'p', 0.5) >= 1)
+      problems.push(
+        argumentProblem(q, 'p', 'dropout-p', 'dropout with p = 1 keeps nothing', 'p is the probability to be dropped: less than 1'),
+      )
     if (mask && !sameShape(mask.shape, x!.shape)) {
-      problems.push(shapeProblem(q, 'dropout-mask', `the mask ${showShape(mask.shape)} does not fit ${showShape(x!.shape)}`, [x!, mask], 'the mask must have the shape of what it masks'))
+      problems.push(
+        shapeProblem(
+          q,
+          'dropout-mask',
+          `the mask ${showShape(mask.shape)} does not fit ${showShape(x!.shape)}`,
+          [x!, mask],
+          'the mask must have the shape of what it masks',
+        ),
+      )
     }
     return problems.length > 0 ? problems : { shape: x!.shape }
   },
@@ -39,9 +56,16 @@ const dropout: Operator = {
     const [x, ...mask] = node.inputs
     if (!build.needs(x!)) return {}
     return {
-      inputs: [...build.node({
-        suffix: 'dx', op: 'dropout_dx', inputs: [dy, ...mask], attributes: node.attributes, outputs: [{ name: 'dx', shape: x!.shape }],
-      }), ...mask.map(() => undefined)],
+      inputs: [
+        ...build.node({
+          suffix: 'dx',
+          op: 'dropout_dx',
+          inputs: [dy, ...mask],
+          attributes: node.attributes,
+          outputs: [{ name: 'dx', shape: x!.shape }],
+        }),
+        ...mask.map(() => undefined),
+      ],
     }
   },
 }

@@ -54,7 +54,12 @@ const fc: Operator = {
     const inputs = inputsOf(shape)
     return {
       shape: [shape[0]!, out],
-      parameters: weightAndBias(q, { weight: q.attributes['transpose'] === true ? [inputs, out] : [out, inputs], fanIn: inputs, fanOut: out, out }),
+      parameters: weightAndBias(q, {
+        weight: q.attributes['transpose'] === true ? [inputs, out] : [out, inputs],
+        fanIn: inputs,
+        fanOut: out,
+        out,
+      }),
     }
   },
   equations: (node) => {
@@ -71,9 +76,24 @@ const fc: Operator = {
     const { weight, bias } = node.parameters
     const attributes: Attributes = isTransposed(node) ? { transpose: true } : {}
     return {
-      inputs: build.needs(x) ? build.node({ suffix: 'dx', op: 'fc_dx', inputs: [dy], parameters: { weight: weight! }, attributes, outputs: [{ name: 'dx', shape: x.shape }] }) : [],
+      inputs: build.needs(x)
+        ? build.node({
+          suffix: 'dx',
+          op: 'fc_dx',
+          inputs: [dy],
+          parameters: { weight: weight! },
+          attributes,
+          outputs: [{ name: 'dx', shape: x.shape }],
+        }) : [],
       parameters: {
-        weight: build.needs(weight!) ? build.node({ suffix: 'dweight', op: 'fc_dweight', inputs: [x, dy], attributes, outputs: [{ name: 'dweight', shape: weight!.shape }] })[0] : undefined,
+        weight: build.needs(weight!)
+          ? build.node({
+            suffix: 'dweight',
+            op: 'fc_dweight',
+            inputs: [x, dy],
+            attributes,
+            outputs: [{ name: 'dweight', shape: weight!.shape }],
+          })[0] : undefined,
         bias: biasGradient(bias, dy, build),
       },
     }
@@ -107,7 +127,8 @@ const fcDweight: Operator = {
     const o = axis('o', dy!.shape[1]!)
     const { axes, position } = features(x!.shape)
     const place = weightAt(node, o, position)
-    const chunks = typeof batch === 'number' ? 1 : Math.min(MOST_CHUNKS, Math.max(1, Math.floor(WANTED_POINTS / inputsOf([1, ...out.shape]))))
+    const chunks = typeof batch === 'number' ? 1
+      : Math.min(MOST_CHUNKS, Math.max(1, Math.floor(WANTED_POINTS / inputsOf([1, ...out.shape]))))
     if (chunks === 1) {
       const n = axis('n', batch)
       const total = sum([n], mul(load(x!, n, ...axes), load(dy!, n, o)))

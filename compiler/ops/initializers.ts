@@ -24,11 +24,17 @@ export function initializerOf(spec: FillerSpec, followedByRectifier: boolean): I
   const norm = args['variance_norm'] ?? 'fan_in'
   const fan = norm === 'fan_out' ? spec.fanOut : norm === 'average' ? (spec.fanIn + spec.fanOut) / 2 : spec.fanIn
   switch (filler.call) {
-    case 'xavier': return { kind: 'uniform', low: -Math.sqrt(3 / fan), high: Math.sqrt(3 / fan) }
-    case 'msra': return { kind: 'gaussian', mean: 0, deviation: Math.sqrt(2 / fan) }
-    case 'gaussian': return { kind: 'gaussian', mean: (args['mean'] as number | undefined) ?? 0, deviation: args['std'] as number }
-    case 'uniform': return { kind: 'uniform', low: args['lo'] as number, high: args['hi'] as number }
-    case 'bilinear': return { kind: 'bilinear' }
-    default: return { kind: 'constant', value: args['value'] as number }
+    case 'xavier':
+      return { kind: 'uniform', low: -Math.sqrt(3 / fan), high: Math.sqrt(3 / fan) }
+    case 'msra':
+      return { kind: 'gaussian', mean: 0, deviation: Math.sqrt(2 / fan) }
+    case 'gaussian':
+      return { kind: 'gaussian', mean: (args['mean'] as number | undefined) ?? 0, deviation: args['std'] as number }
+    case 'uniform':
+      return { kind: 'uniform', low: args['lo'] as number, high: args['hi'] as number }
+    case 'bilinear':
+      return { kind: 'bilinear' }
+    default:
+      return { kind: 'constant', value: args['value'] as number }
   }
 }

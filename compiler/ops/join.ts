@@ -38,7 +38,13 @@ function joinShapes(q: ShapeQuestion): ShapeAnswer | readonly Diagnostic[] {
 
 function joinMismatch(q: ShapeQuestion): Diagnostic {
   const shapes = q.inputs.map((v) => showShape(v.shape))
-  return shapeProblem(q, `${q.op}-mismatch`, `${q.op} cannot join ${shapes.join(' with ')}`, q.inputs, hintForJoin(q.inputs[0]!.shape, q.inputs.find((v) => !sameShape(v.shape, q.inputs[0]!.shape))!.shape))
+  return shapeProblem(
+    q,
+    `${q.op}-mismatch`,
+    `${q.op} cannot join ${shapes.join(' with ')}`,
+    q.inputs,
+    hintForJoin(q.inputs[0]!.shape, q.inputs.find((v) => !sameShape(v.shape, q.inputs[0]!.shape))!.shape),
+  )
 }
 
 function hintForJoin(a: Shape, b: Shape): string {
@@ -48,8 +54,10 @@ function hintForJoin(a: Shape, b: Shape): string {
     return `give ${showShape(less)} as many dimensions, e.g. reshape([${sizes.join(', ')}])`
   }
   const space = a.some((dim, i) => i >= 2 && dim !== b[i])
-  if (space && a[2] !== undefined && b[2] !== undefined && (a[2] as number) > (b[2] as number)) return `bring both to one size, e.g. conv(${b[1]}, 1, stride: ${Math.round((a[2] as number) / (b[2] as number))}) on the larger one`
-  if (space) return `bring both to one size, e.g. conv(${a[1]}, 1, stride: ${Math.round((b[2] as number) / (a[2] as number))}) on the larger one`
+  if (space && a[2] !== undefined && b[2] !== undefined && (a[2] as number) > (b[2] as number))
+    return `bring both to one size, e.g. conv(${b[1]}, 1, stride: ${Math.round((a[2] as number) / (b[2] as number))}) on the larger one`
+  if (space)
+    return `bring both to one size, e.g. conv(${a[1]}, 1, stride: ${Math.round((b[2] as number) / (a[2] as number))}) on the larger one`
   if (a[1] !== b[1]) return `bring both to the same number of channels, e.g. conv(${a[1]}, 1) on the second, or join with concat`
   return 'dimensions must be equal, or 1 to be repeated'
 }
@@ -73,8 +81,14 @@ function operandGradient(node: Node, shape: Shape, term: (at: readonly IndexLike
   })
 }
 
-const gradientNode = (build: GradientBuilder, op: string, k: number, value: Value, inputs: readonly Value[], attributes: Node['attributes']): Value =>
-  build.node({ suffix: `dx${k}`, op, inputs, attributes, outputs: [{ name: `dx${k}`, shape: value.shape }] })[0]!
+const gradientNode = (
+  build: GradientBuilder,
+  op: string,
+  k: number,
+  value: Value,
+  inputs: readonly Value[],
+  attributes: Node['attributes'],
+): Value => build.node({ suffix: `dx${k}`, op, inputs, attributes, outputs: [{ name: `dx${k}`, shape: value.shape }] })[0]!
 
 const many = { min: 2, max: Infinity }
 
@@ -84,7 +98,12 @@ type Term = (at: readonly IndexLike[]) => Expression
 const MOST_OPERANDS = 6
 
 /** Joins terms from left to right; of many, the first ones are stored before the rest joins them. */
-function joinTerms(node: Node, shape: Shape, terms: readonly Term[], join: (a: Expression, b: Expression) => Expression): { before: readonly Equation[]; value: Term } {
+function joinTerms(
+  node: Node,
+  shape: Shape,
+  terms: readonly Term[],
+  join: (a: Expression, b: Expression) => Expression,
+): { before: readonly Equation[]; value: Term } {
   const valueOf = (some: readonly Term[]): Term => (at) => some.map((term) => term(at)).reduce(join)
   if (terms.length <= MOST_OPERANDS) return { before: [], value: valueOf(terms) }
   const first = tensor(`${node.name}.part`, shape)
@@ -122,7 +141,15 @@ const addOperator: Operator = {
   shape: (q) => {
     const given = q.attributes['coeff']
     const wrong = Array.isArray(given) && given.length !== q.inputs.length
-      ? [argumentProblem(q, 'coeff', 'coeff-count', `${given.length} coefficients for ${q.inputs.length} operands`, 'write one for each operand, e.g. coeff: [1, -1]')]
+      ? [
+        argumentProblem(
+          q,
+          'coeff',
+          'coeff-count',
+          `${given.length} coefficients for ${q.inputs.length} operands`,
+          'write one for each operand, e.g. coeff: [1, -1]',
+        ),
+      ]
       : []
     const answer = joinShapes(q)
     return 'shape' in answer ? (wrong.length > 0 ? wrong : answer) : [...wrong, ...answer]
@@ -155,13 +182,20 @@ const addDx: Operator = {
 
 const mulOperator: Operator = {
   name: 'mul',
-  signature: { name: 'mul', values: many, parameters: [], doc: 'the product of its operands, element by element; singleton dimensions are repeated' },
+  signature: {
+    name: 'mul',
+    values: many,
+    parameters: [],
+    doc: 'the product of its operands, element by element; singleton dimensions are repeated',
+  },
   shape: joinShapes,
   pointwise: true,
   equations: (node) => joinedEquations(node, operandsOf(node.inputs, node.outputs[0]!.shape), (a, b) => mul(a, b)),
   gradient: (node, dy, build) => ({
-    inputs: node.inputs.map((x, k) =>
-      (build.needs(x) ? gradientNode(build, 'mul_dx', k, x, [dy, ...node.inputs.filter((_, j) => j !== k)], {}) : undefined)),
+    inputs: node.inputs.map((
+      x,
+      k,
+    ) => (build.needs(x) ? gradientNode(build, 'mul_dx', k, x, [dy, ...node.inputs.filter((_, j) => j !== k)], {}) : undefined)),
   }),
 }
 
@@ -177,12 +211,20 @@ const mulDx: Operator = {
 
 const maxOperator: Operator = {
   name: 'max',
-  signature: { name: 'max', values: many, parameters: [], doc: 'the largest of its operands, element by element; singleton dimensions are repeated' },
+  signature: {
+    name: 'max',
+    values: many,
+    parameters: [],
+    doc: 'the largest of its operands, element by element; singleton dimensions are repeated',
+  },
   shape: joinShapes,
   pointwise: true,
   equations: (node) => joinedEquations(node, operandsOf(node.inputs, node.outputs[0]!.shape), max),
   gradient: (node, dy, build) => ({
-    inputs: node.inputs.map((x, k) => (build.needs(x) ? gradientNode(build, 'max_dx', k, x, [dy, ...node.inputs], { operand: k }) : undefined)),
+    inputs: node.inputs.map((
+      x,
+      k,
+    ) => (build.needs(x) ? gradientNode(build, 'max_dx', k, x, [dy, ...node.inputs], { operand: k }) : undefined)),
   }),
 }
 
@@ -222,8 +264,10 @@ const maxDx: Operator = {
   equations: (node) => {
     const [dy, ...operands] = node.inputs as readonly [Value, ...Value[]]
     const { before, which } = winnerOf(node, dy.shape, operandsOf(operands, dy.shape))
-    return [...before, ...operandGradient(node, dy.shape, (at) =>
-      select('eq', which(at), numberOf(node.attributes, 'operand', 0), load(dy, ...at), 0))]
+    return [
+      ...before,
+      ...operandGradient(node, dy.shape, (at) => select('eq', which(at), numberOf(node.attributes, 'operand', 0), load(dy, ...at), 0)),
+    ]
   },
 }
 
@@ -239,15 +283,19 @@ function starts(node: { readonly inputs: readonly Tensor[] }, along: number): nu
   })
 }
 
-const shifted = (at: readonly Axis[], along: number, by: number): IndexLike[] =>
-  at.map((a, i) => (i === along ? plus(a, by) : a))
+const shifted = (at: readonly Axis[], along: number, by: number): IndexLike[] => at.map((a, i) => (i === along ? plus(a, by) : a))
 
 const concat: Operator = {
   name: 'concat',
   signature: {
     name: 'concat',
     values: { min: 1, max: Infinity },
-    parameters: [{ name: 'axis', type: { kind: 'integer' }, default: 1, doc: 'the axis along which operands follow each other; from the end where negative' }],
+    parameters: [{
+      name: 'axis',
+      type: { kind: 'integer' },
+      default: 1,
+      doc: 'the axis along which operands follow each other; from the end where negative',
+    }],
     doc: 'its operands one after the other along an axis',
   },
   shape: (q) => {
@@ -260,8 +308,15 @@ const concat: Operator = {
     if (along === 0 && q.inputs.some((v) => v.shape[0] === 'n')) return [batchAxisProblem(q)]
     const fits = q.inputs.every((v) => v.shape.length === rank && v.shape.every((dim, i) => i === along || dim === first.shape[i]))
     if (!fits) {
-      return [shapeProblem(q, 'concat-mismatch', `concat along axis ${along} cannot join ${q.inputs.map((v) => showShape(v.shape)).join(' with ')}`, q.inputs,
-        `all dimensions but axis ${along} must be equal`)]
+      return [
+        shapeProblem(
+          q,
+          'concat-mismatch',
+          `concat along axis ${along} cannot join ${q.inputs.map((v) => showShape(v.shape)).join(' with ')}`,
+          q.inputs,
+          `all dimensions but axis ${along} must be equal`,
+        ),
+      ]
     }
     const total = q.inputs.reduce((sum, v) => sum + (v.shape[along] as number), 0)
     return { shape: first.shape.map((dim, i) => (i === along ? total : dim)) }
@@ -273,24 +328,41 @@ const concat: Operator = {
     const from = starts(node, along)
     return node.inputs.map((x, k) => {
       const at = pointAxes(x.shape)
-      return equation(node.inputs.length > 1 ? `${node.name}.${k}` : node.name, [node.layer], at, [store(out, shifted(at, along, from[k]!), load(x, ...at))])
+      return equation(node.inputs.length > 1 ? `${node.name}.${k}` : node.name, [node.layer], at, [
+        store(out, shifted(at, along, from[k]!), load(x, ...at)),
+      ])
     })
   },
   gradient: (node, dy, build) => {
     const along = fromEnd(numberOf(node.attributes, 'axis', 1), dy.shape.length)
     const from = starts(node, along)
     return {
-      inputs: node.inputs.map((x, k) =>
-        (build.needs(x) ? gradientNode(build, 'slice', k, x, [dy], { axis: along, from: from[k]!, to: from[k]! + (x.shape[along] as number) }) : undefined)),
+      inputs: node.inputs.map((
+        x,
+        k,
+      ) => (build.needs(x)
+        ? gradientNode(build, 'slice', k, x, [dy], { axis: along, from: from[k]!, to: from[k]! + (x.shape[along] as number) }) : undefined)
+      ),
     }
   },
 }
 
 export const axisProblem = (q: ShapeQuestion, x: Value): Diagnostic =>
-  argumentProblem(q, 'axis', 'axis', `${showShape(x.shape)} has no axis ${q.attributes['axis']}`, `axes count from 0 to ${x.shape.length - 1}, or from -1 backwards`)
+  argumentProblem(
+    q,
+    'axis',
+    'axis',
+    `${showShape(x.shape)} has no axis ${q.attributes['axis']}`,
+    `axes count from 0 to ${x.shape.length - 1}, or from -1 backwards`,
+  )
 
 export const batchAxisProblem = (q: ShapeQuestion): Diagnostic =>
-  argumentProblem(q, 'axis', 'batch-axis', `${q.op} along axis 0 would change the batch, which is chosen when the net is opened`,
-    'take another axis, or declare the inputs `whole`')
+  argumentProblem(
+    q,
+    'axis',
+    'batch-axis',
+    `${q.op} along axis 0 would change the batch, which is chosen when the net is opened`,
+    'take another axis, or declare the inputs `whole`',
+  )
 
 export const joinOperators: readonly Operator[] = [addOperator, addDx, mulOperator, mulDx, maxOperator, maxDx, concat]

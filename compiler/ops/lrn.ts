@@ -21,18 +21,28 @@ const isWithin = (attributes: Attributes): boolean => attributes['region'] === '
 const sizeOf = (attributes: Attributes): number => numberOf(attributes, 'size', 5)
 const betaOf = (attributes: Attributes): number => numberOf(attributes, 'beta', 0.75)
 /** What each square counts. */
-const shareOf = (attributes: Attributes): number => numberOf(attributes, 'alpha', 1e-4) / sizeOf(attributes) ** (isWithin(attributes) ? 2 : 1)
+const shareOf = (attributes: Attributes): number =>
+  numberOf(attributes, 'alpha', 1e-4) / sizeOf(attributes) ** (isWithin(attributes) ? 2 : 1)
 
 /** s^-beta. Powers of a quarter are roots: `pow` of devices is a coarse exp of a log, and AlexNet's beta is 0.75. */
 function inversePower(s: Expression, beta: number): Expression {
   if (!Number.isInteger(4 * beta) || beta <= 0 || beta > 2) return pow(s, -beta)
   const root = sqrt(s)
-  const factors = [...new Array<Expression>(Math.floor(beta)).fill(s), ...((4 * beta) & 2 ? [root] : []), ...((4 * beta) & 1 ? [sqrt(root)] : [])]
+  const factors = [
+    ...new Array<Expression>(Math.floor(beta)).fill(s),
+    ...((4 * beta) & 2 ? [root] : []),
+    ...((4 * beta) & 1 ? [sqrt(root)] : []),
+  ]
   return div(1, mul(...factors))
 }
 
 /** The sum of `value` over the neighbours of a point, itself among them; what lies outside counts nothing. */
-function overNeighbours(attributes: Attributes, shape: Shape, at: readonly Axis[], value: (at: readonly IndexLike[]) => Expression): Expression {
+function overNeighbours(
+  attributes: Attributes,
+  shape: Shape,
+  at: readonly Axis[],
+  value: (at: readonly IndexLike[]) => Expression,
+): Expression {
   const size = sizeOf(attributes)
   const around = isWithin(attributes) ? [2, 3] : [1]
   const steps = around.map((d) => axis(d === 1 ? 'k' : d === 2 ? 'kh' : 'kw', size))
@@ -59,14 +69,21 @@ const lrn: Operator = {
       { name: 'alpha', type: { kind: 'number' }, default: 1e-4, doc: 'how much their mean square counts' },
       { name: 'beta', type: { kind: 'number' }, default: 0.75, doc: 'the power' },
       { name: 'k', type: { kind: 'number' }, default: 1, doc: 'what is added; 1 within channels' },
-      { name: 'region', type: { kind: 'word', words: ['across', 'within'] }, default: 'across', named: true, doc: 'neighbouring channels, or pixels of the same channel' },
+      {
+        name: 'region',
+        type: { kind: 'word', words: ['across', 'within'] },
+        default: 'across',
+        named: true,
+        doc: 'neighbouring channels, or pixels of the same channel',
+      },
     ],
     doc: 'local response normalization',
   },
   shape: (q) => {
     const rank = isWithin(q.attributes) ? mapProblems(q) : [...labelProblems(q), ...channelProblems(q)]
     const size = sizeOf(q.attributes)
-    const even = size % 2 === 1 ? [] : [argumentProblem(q, 'size', 'lrn-size', `a window of ${size} has no middle`, `an odd size is wanted, e.g. ${size + 1}`)]
+    const even = size % 2 === 1 ? []
+      : [argumentProblem(q, 'size', 'lrn-size', `a window of ${size} has no middle`, `an odd size is wanted, e.g. ${size + 1}`)]
     return rank.length + even.length > 0 ? [...rank, ...even] : { shape: q.inputs[0]!.shape }
   },
   equations: (node) => {
@@ -80,7 +97,15 @@ const lrn: Operator = {
   gradient: (node, dy, build) => {
     const x = node.inputs[0]!
     if (!build.needs(x)) return {}
-    return { inputs: build.node({ suffix: 'dx', op: 'lrn_dx', inputs: [dy, x], attributes: node.attributes, outputs: [{ name: 'dx', shape: x.shape }] }) }
+    return {
+      inputs: build.node({
+        suffix: 'dx',
+        op: 'lrn_dx',
+        inputs: [dy, x],
+        attributes: node.attributes,
+        outputs: [{ name: 'dx', shape: x.shape }],
+      }),
+    }
   },
 }
 

@@ -29,7 +29,8 @@ const accuracy: Operator = {
     const problems = [...labelledProblems(q)]
     const channels = q.inputs[0]!.shape[1] as number
     const top = numberOf(q.attributes, 'top', 1)
-    if (problems.length === 0 && top > channels) problems.push(argumentProblem(q, 'top', 'top', `the best ${top} of ${channels} classes`, `top lies between 1 and ${channels}`))
+    if (problems.length === 0 && top > channels)
+      problems.push(argumentProblem(q, 'top', 'top', `the best ${top} of ${channels} classes`, `top lies between 1 and ${channels}`))
     return problems.length > 0 ? problems : { shape: [] }
   },
   equations: (node) => {

@@ -20,7 +20,11 @@ const isOne = (attributes: Attributes): boolean => ['mean', 'std'].every((name) 
 
 /** Mean and 1 / std of every channel. */
 export function channelNormalization(attributes: Attributes, channels: number): { mean: number[]; inverse: number[] } {
-  const each = (name: string): number[] => Array.from({ length: channels }, (_, c) => { const list = listOf(attributes, name); return list[list.length === 1 ? 0 : c]! })
+  const each = (name: string): number[] =>
+    Array.from({ length: channels }, (_, c) => {
+      const list = listOf(attributes, name)
+      return list[list.length === 1 ? 0 : c]!
+    })
   return { mean: each('mean'), inverse: each('std').map((std) => 1 / std) }
 }
 
@@ -46,12 +50,20 @@ function problemsOf(q: ShapeQuestion): readonly Diagnostic[] {
     const list = listOf(q.attributes, name)
     const wrong = (message: string, hint: string): Diagnostic[] => [argumentProblem(q, name, 'normalize', message, hint)]
     if (list.length !== 1 && list.length !== channels) {
-      return wrong(`${name} has ${list.length} numbers, and ${q.inputs[0]!.name} ${channels} channel${channels === 1 ? '' : 's'}`, channels === 1 ? 'write one number' : `write one number, or ${channels}`)
+      return wrong(
+        `${name} has ${list.length} numbers, and ${q.inputs[0]!.name} ${channels} channel${channels === 1 ? '' : 's'}`,
+        channels === 1 ? 'write one number' : `write one number, or ${channels}`,
+      )
     }
-    const strange = list.find((v) => !Number.isFinite(Math.fround(v)) || (name === 'std' && !(v > 0 && Number.isFinite(Math.fround(1 / v)) && Math.fround(1 / v) > 0)))
+    const strange = list.find((v) =>
+      !Number.isFinite(Math.fround(v)) || (name === 'std' && !(v > 0 && Number.isFinite(Math.fround(1 / v)) && Math.fround(1 / v) > 0))
+    )
     if (strange === undefined) return []
     return name === 'mean' ? wrong(`a mean of ${strange} is no number that float32 holds`, 'the mean of the values that come in, e.g. 0.5')
-      : wrong(`nothing can be divided by a std of ${strange}`, 'std is how far values lie from their mean: above 0, 1 leaves them as they are')
+      : wrong(
+        `nothing can be divided by a std of ${strange}`,
+        'std is how far values lie from their mean: above 0, 1 leaves them as they are',
+      )
   })
 }
 
@@ -72,11 +84,20 @@ const normalize: Operator = {
     return problems.length > 0 ? problems : { shape, constants: constantsOf(q.attributes, shape[1] as number) }
   },
   pointwise: true,
-  equations: (node) => [pointwise(node, (at) => mul(sub(load(node.inputs[0]!, ...at), coefficient(node, 0, at[1]!)), coefficient(node, 1, at[1]!)))],
+  equations: (
+    node,
+  ) => [pointwise(node, (at) => mul(sub(load(node.inputs[0]!, ...at), coefficient(node, 0, at[1]!)), coefficient(node, 1, at[1]!)))],
   // dx = dy / std
   gradient: (node, dy, build) => ({
     inputs: build.needs(node.inputs[0]!)
-      ? build.node({ suffix: 'dx', op: 'normalize_dx', inputs: [dy], parameters: node.parameters, attributes: node.attributes, outputs: [{ name: 'dx', shape: node.inputs[0]!.shape }] })
+      ? build.node({
+        suffix: 'dx',
+        op: 'normalize_dx',
+        inputs: [dy],
+        parameters: node.parameters,
+        attributes: node.attributes,
+        outputs: [{ name: 'dx', shape: node.inputs[0]!.shape }],
+      })
       : [],
   }),
 }
@@ -126,7 +147,11 @@ const normalizeWeight: Operator = {
   name: 'normalize_weight',
   equations: (node) => {
     const { channel, weight, axes, summed } = columnsOf(node)
-    return [equation(node.name, [node.layer], [...axes, ...summed], [store(node.outputs[0]!, weight, mul(load(node.parameters['weight']!, ...weight), coefficient(node, 1, channel)))])]
+    return [
+      equation(node.name, [node.layer], [...axes, ...summed], [
+        store(node.outputs[0]!, weight, mul(load(node.parameters['weight']!, ...weight), coefficient(node, 1, channel))),
+      ]),
+    ]
   },
 }
 
@@ -136,7 +161,10 @@ const normalizeBias: Operator = {
   equations: (node) => {
     const { output, channel, weight, axes, summed } = columnsOf(node)
     const { bias } = node.parameters
-    const shift = sum(summed, mul(load(node.parameters['weight']!, ...weight), mul(coefficient(node, 0, channel), coefficient(node, 1, channel))))
+    const shift = sum(
+      summed,
+      mul(load(node.parameters['weight']!, ...weight), mul(coefficient(node, 0, channel), coefficient(node, 1, channel))),
+    )
     return [equation(node.name, [node.layer], axes, [store(node.outputs[0]!, [output], sub(bias ? load(bias, output) : 0, shift))])]
   },
 }

@@ -24,9 +24,19 @@ function marginsOf(attributes: Attributes): Margins {
 function marginProblems(q: ShapeQuestion): Diagnostic[] {
   const wrong = (name: 'size' | 'channels', counts: readonly number[], hint: string): Diagnostic[] => {
     const list = (q.attributes[name] as readonly number[] | undefined) ?? [0]
-    if (!counts.includes(list.length)) return [argumentProblem(q, name, 'pad-size', `pad cannot tell what ${list.length} numbers for ${name} mean`, hint)]
+    if (!counts.includes(list.length))
+      return [argumentProblem(q, name, 'pad-size', `pad cannot tell what ${list.length} numbers for ${name} mean`, hint)]
     const bad = list.find((n) => n < 0 || !Number.isInteger(n))
-    return bad === undefined ? [] : [argumentProblem(q, name, 'pad-size', `${bad} is no number of rows, columns or channels to add`, 'whole numbers, 0 or more; slice takes away')]
+    return bad === undefined ? []
+      : [
+        argumentProblem(
+          q,
+          name,
+          'pad-size',
+          `${bad} is no number of rows, columns or channels to add`,
+          'whole numbers, 0 or more; slice takes away',
+        ),
+      ]
   }
   return [
     ...wrong('size', [1, 2, 4], 'one goes all around, two are height and width, four top, bottom, left and right'),
@@ -40,9 +50,20 @@ const pad: Operator = {
   signature: {
     name: 'pad',
     parameters: [
-      { name: 'size', type: { kind: 'numbers', integer: true }, default: [0], doc: 'how much is added: one number all around, [height, width], or [top, bottom, left, right]' },
+      {
+        name: 'size',
+        type: { kind: 'numbers', integer: true },
+        default: [0],
+        doc: 'how much is added: one number all around, [height, width], or [top, bottom, left, right]',
+      },
       { name: 'value', type: { kind: 'number' }, default: 0, named: true, doc: 'what is added' },
-      { name: 'channels', type: { kind: 'numbers', integer: true }, default: [0, 0], named: true, doc: 'channels added in front and behind' },
+      {
+        name: 'channels',
+        type: { kind: 'numbers', integer: true },
+        default: [0, 0],
+        named: true,
+        doc: 'channels added in front and behind',
+      },
     ],
     doc: 'puts a frame around a map',
   },
@@ -63,7 +84,15 @@ const pad: Operator = {
   gradient: (node, dy, build) => {
     const x = node.inputs[0]!
     if (!build.needs(x)) return {}
-    return { inputs: build.node({ suffix: 'dx', op: 'pad_dx', inputs: [dy], attributes: node.attributes, outputs: [{ name: 'dx', shape: x.shape }] }) }
+    return {
+      inputs: build.node({
+        suffix: 'dx',
+        op: 'pad_dx',
+        inputs: [dy],
+        attributes: node.attributes,
+        outputs: [{ name: 'dx', shape: x.shape }],
+      }),
+    }
   },
 }
 

@@ -1,14 +1,16 @@
 import type { Diagnostic } from '../../dsl/diagnostic.ts'
 import type { Attributes, Parameter } from '../../dsl/signature.ts'
 import type { Node, Value } from '../graph/graph.ts'
-import { add, argmax, constant, div, type Expression, guard, load, LOWEST, max, maximum, min, mul, position, select, sub, sum, within } from '../ir/expression.ts'
+import { add, argmax, constant, div, type Expression, guard, load, LOWEST, max, maximum, min, mul, position, select, sub, sum,
+  within } from '../ir/expression.ts'
 import { type Axis, axis, divide, type Index, minus, plus, remainder, times } from '../ir/affine.ts'
 import { type Equation, equation, store } from '../ir/equation.ts'
 import type { Shape } from '../ir/tensor.ts'
 import { argumentProblem } from './diagnostics.ts'
 import type { GradientBuilder, Gradients, Operator, ShapeQuestion } from './operator.ts'
 import { pointAxes } from './elementwise.ts'
-import { codeOf, denseIndex, fitProblems, isSame, kernelParameter, mapProblems, type Pair, pairOf, padParameter, type Slide, slidesOf, windowCount } from './sliding-window.ts'
+import { codeOf, denseIndex, fitProblems, isSame, kernelParameter, mapProblems, type Pair, pairOf, padParameter, type Slide, slidesOf,
+  windowCount } from './sliding-window.ts'
 
 type Round = 'floor' | 'ceil'
 /** What an average divides by. */
@@ -18,7 +20,13 @@ const poolParameters: readonly Parameter[] = [
   kernelParameter,
   { name: 'stride', type: { kind: 'window', min: 1 }, optional: true, doc: 'how far the window moves; as large as the window' },
   { ...padParameter, doc: 'padding around the map, less than the window; same: as many outputs as inputs (divided by the stride)' },
-  { name: 'round', type: { kind: 'word', words: ['floor', 'ceil'] }, default: 'floor', named: true, doc: 'ceil: a last window may hang over the edge' },
+  {
+    name: 'round',
+    type: { kind: 'word', words: ['floor', 'ceil'] },
+    default: 'floor',
+    named: true,
+    doc: 'ceil: a last window may hang over the edge',
+  },
 ]
 
 const layersOf = (node: Node): readonly string[] => [node.layer, ...(node.absorbed ?? [])]
@@ -45,8 +53,15 @@ function poolShape(q: ShapeQuestion): { shape: Shape } | readonly Diagnostic[] {
 function padProblems(q: ShapeQuestion, slides: readonly [Slide, Slide]): Diagnostic[] {
   if (slides.every((s) => s.pad < s.kernel)) return []
   const [kernel, pad] = [slides.map((s) => s.kernel).join(' x '), slides.map((s) => s.pad)]
-  return [argumentProblem(q, 'pad', `${codeOf(q)}-pad`, `with a pad of ${pad[0] === pad[1] ? pad[0] : `[${pad.join(', ')}]`} some windows of ${kernel} see nothing of the map`,
-    'a pad is smaller than the window')]
+  return [
+    argumentProblem(
+      q,
+      'pad',
+      `${codeOf(q)}-pad`,
+      `with a pad of ${pad[0] === pad[1] ? pad[0] : `[${pad.join(', ')}]`} some windows of ${kernel} see nothing of the map`,
+      'a pad is smaller than the window',
+    ),
+  ]
 }
 
 const globalShape = (q: ShapeQuestion): { shape: Shape } | readonly Diagnostic[] => {
@@ -109,7 +124,13 @@ const LONG_WINDOW = 64
  * What the average of a window divides by: `valid` the elements within the map, `padded` kh kw, `caffe` the area within the
  * padded map, so that padding counts and what lies beyond it does not (Caffe's and PyTorch's reading).
  */
-function counted(node: Node, slides: readonly [Slide, Slide], x: Shape, y: Shape, window: readonly [Index | Axis, Index | Axis]): Expression {
+function counted(
+  node: Node,
+  slides: readonly [Slide, Slide],
+  x: Shape,
+  y: Shape,
+  window: readonly [Index | Axis, Index | Axis],
+): Expression {
   const count = (node.attributes['count'] as Count | undefined) ?? 'caffe'
   const along = (d: 0 | 1): Expression => {
     const { kernel, stride, pad } = slides[d]
@@ -146,7 +167,11 @@ function windowsAround({ kernel, stride, pad }: Slide, at: Axis, name: string, w
 }
 
 /** dx[n, c, h, w] = sum over the windows (i, j) around h, w of `handedBack`. */
-function poolDx(node: Node, dy: Value, handedBack: (at: readonly [Axis, Axis, Index, Index], k: Index, slides: readonly [Slide, Slide]) => Expression): Equation {
+function poolDx(
+  node: Node,
+  dy: Value,
+  handedBack: (at: readonly [Axis, Axis, Index, Index], k: Index, slides: readonly [Slide, Slide]) => Expression,
+): Equation {
   const dx = node.outputs[0]!
   const slides = poolSlides(node.attributes, dx.shape, dy.shape)
   const at = pointAxes(dx.shape)
@@ -179,20 +204,38 @@ const averageDx: Operator = {
 }
 
 const poolAttributes = (attributes: Attributes): Attributes =>
-  Object.fromEntries(['kernel', 'stride', 'pad', 'count'].flatMap((name) => (attributes[name] === undefined ? [] : [[name, attributes[name]]])))
+  Object.fromEntries(
+    ['kernel', 'stride', 'pad', 'count'].flatMap((name) => (attributes[name] === undefined ? [] : [[name, attributes[name]]])),
+  )
 
 function maxGradient(node: Node, dy: Value, build: GradientBuilder): Gradients {
   const x = node.inputs[0]!
   if (!build.needs(x)) return {}
   const attributes = poolAttributes(node.attributes)
-  const taken = build.node({ suffix: 'position', op: 'max_pool_position', inputs: [x], attributes, outputs: [{ name: 'position', shape: dy.shape }] })
-  return { inputs: build.node({ suffix: 'dx', op: 'max_pool_dx', inputs: [dy, taken[0]!], attributes, outputs: [{ name: 'dx', shape: x.shape }] }) }
+  const taken = build.node({
+    suffix: 'position',
+    op: 'max_pool_position',
+    inputs: [x],
+    attributes,
+    outputs: [{ name: 'position', shape: dy.shape }],
+  })
+  return {
+    inputs: build.node({ suffix: 'dx', op: 'max_pool_dx', inputs: [dy, taken[0]!], attributes, outputs: [{ name: 'dx', shape: x.shape }] }),
+  }
 }
 
 function averageGradient(node: Node, dy: Value, build: GradientBuilder): Gradients {
   const x = node.inputs[0]!
   if (!build.needs(x)) return {}
-  return { inputs: build.node({ suffix: 'dx', op: 'avg_pool_dx', inputs: [dy], attributes: poolAttributes(node.attributes), outputs: [{ name: 'dx', shape: x.shape }] }) }
+  return {
+    inputs: build.node({
+      suffix: 'dx',
+      op: 'avg_pool_dx',
+      inputs: [dy],
+      attributes: poolAttributes(node.attributes),
+      outputs: [{ name: 'dx', shape: x.shape }],
+    }),
+  }
 }
 
 // ---- the layers --------------------------------------------------------------------------------------------------------
@@ -213,7 +256,10 @@ const avgPool: Operator = {
   signature: {
     name: 'avg_pool',
     parameters: [...poolParameters, {
-      name: 'count', type: { kind: 'word', words: ['valid', 'padded', 'caffe'] }, default: 'caffe', named: true,
+      name: 'count',
+      type: { kind: 'word', words: ['valid', 'padded', 'caffe'] },
+      default: 'caffe',
+      named: true,
       doc: 'what is divided by: the elements of the map alone, the whole window, or the window as far as the padding goes',
     }],
     doc: 'the mean of each window',

@@ -24,7 +24,12 @@ const scale: Operator = {
   name: 'scale',
   signature: {
     name: 'scale',
-    parameters: [{ name: 'bias', type: { kind: 'boolean' }, default: true, doc: 'whether a bias is added' }, fillerParameter('weight'), fillerParameter('bias'), ...rateParameters(2)],
+    parameters: [
+      { name: 'bias', type: { kind: 'boolean' }, default: true, doc: 'whether a bias is added' },
+      fillerParameter('weight'),
+      fillerParameter('bias'),
+      ...rateParameters(2),
+    ],
     doc: 'multiplies each channel by a learned factor, and adds a learned bias',
   },
   shape: (q) => {
@@ -52,12 +57,20 @@ const scale: Operator = {
 }
 
 /** dweight[c] = sum dy x;   dbias[c] = sum dy: one pass gives both. */
-function coefficientGradients(node: Node, dy: Value, build: GradientBuilder, weight: Value | undefined, bias: Value | undefined): Record<string, Value | undefined> {
+function coefficientGradients(
+  node: Node,
+  dy: Value,
+  build: GradientBuilder,
+  weight: Value | undefined,
+  bias: Value | undefined,
+): Record<string, Value | undefined> {
   const asked = [weight && ['weight', weight] as const, bias && ['bias', bias] as const]
     .filter((p) => p !== undefined).filter(([, p]) => build.needs(p))
   if (asked.length === 0) return {}
   const outputs = build.node({
-    suffix: 'sums', op: 'scale_sums', inputs: weight && build.needs(weight) ? [dy, node.inputs[0]!] : [dy],
+    suffix: 'sums',
+    op: 'scale_sums',
+    inputs: weight && build.needs(weight) ? [dy, node.inputs[0]!] : [dy],
     attributes: { weight: asked.some(([role]) => role === 'weight'), bias: asked.some(([role]) => role === 'bias') },
     outputs: asked.map(([role, p]) => ({ name: `d${role}`, shape: p.shape })),
   })

@@ -12,7 +12,10 @@ import { fromEnd, numberOf, pointAxes, pointwise } from './elementwise.ts'
 
 /** Row-major position within a sample (the batch apart). */
 function flat(shape: Shape, at: readonly Axis[]): Index {
-  return at.reduce<Index>((position, a, i) => (i === 0 && isBatched(shape) ? position : plus(times(position, shape[i] as number), a)), index(0))
+  return at.reduce<Index>(
+    (position, a, i) => (i === 0 && isBatched(shape) ? position : plus(times(position, shape[i] as number), a)),
+    index(0),
+  )
 }
 
 function unflat(shape: Shape, position: Index): IndexLike[] {
@@ -64,8 +67,15 @@ const flatten: Operator = {
     if (rank === 1 && isBatched(x.shape) && from === 1) return { shape: ['n', 1] }
     if (from < 0 || from >= rank) return [axisProblem(q, x)]
     if (to < from || to >= rank) {
-      return [argumentProblem(q, 'end', 'flatten-range', `flatten from axis ${from} to axis ${q.attributes['end']} joins nothing of ${showShape(x.shape)}`,
-        `\`end\` must be between ${from} and ${rank - 1}, or -1 for the last`)]
+      return [
+        argumentProblem(
+          q,
+          'end',
+          'flatten-range',
+          `flatten from axis ${from} to axis ${q.attributes['end']} joins nothing of ${showShape(x.shape)}`,
+          `\`end\` must be between ${from} and ${rank - 1}, or -1 for the last`,
+        ),
+      ]
     }
     if (from === 0 && isBatched(x.shape)) return [batchAxisProblem(q)]
     const joined = x.shape.slice(from, to + 1).reduce<number>((product, dim) => product * (dim as number), 1)
@@ -89,12 +99,23 @@ const reshape: Operator = {
     const x = q.inputs[0]!
     const dims = q.attributes['dims'] as readonly number[]
     const wrong = dims.find((dim) => dim < 1 && dim !== -1)
-    if (wrong !== undefined) return [argumentProblem(q, 'dims', 'reshape-dimension', `${wrong} is not a dimension`, 'dimensions are 1 or more, or -1 for the one that is worked out')]
-    if (dims.filter((dim) => dim === -1).length > 1) return [argumentProblem(q, 'dims', 'reshape-unknowns', 'more than one dimension is -1', 'one can be worked out; write the others')]
+    if (wrong !== undefined)
+      return [
+        argumentProblem(
+          q,
+          'dims',
+          'reshape-dimension',
+          `${wrong} is not a dimension`,
+          'dimensions are 1 or more, or -1 for the one that is worked out',
+        ),
+      ]
+    if (dims.filter((dim) => dim === -1).length > 1)
+      return [argumentProblem(q, 'dims', 'reshape-unknowns', 'more than one dimension is -1', 'one can be worked out; write the others')]
     const count = elementsPerSample(x.shape)
     const known = dims.reduce((product, dim) => (dim === -1 ? product : product * dim), 1)
     const sizes = dims.map((dim) => (dim === -1 ? count / known : dim))
-    if (sizes.some((dim) => !Number.isInteger(dim)) || sizes.reduce((product, dim) => product * dim, 1) !== count) return [reshapeMismatch(q, dims, count)]
+    if (sizes.some((dim) => !Number.isInteger(dim)) || sizes.reduce((product, dim) => product * dim, 1) !== count)
+      return [reshapeMismatch(q, dims, count)]
     return { shape: isBatched(x.shape) ? ['n', ...sizes] : sizes }
   },
   equations: copy,
@@ -106,18 +127,32 @@ function reshapeMismatch(q: ShapeQuestion, dims: readonly number[], count: numbe
   const per = isBatched(x.shape) ? ' a sample' : ''
   const product = dims.reduce((a, b) => a * b, 1)
   const has = product < 0 ? `a multiple of ${-product}` : String(product)
-  return shapeProblem(q, 'reshape-mismatch', `${showShape(x.shape)} has ${count} numbers${per}, and [${dims.join(', ')}] wants ${has}`, [x],
-    dims.includes(-1) ? 'the other dimensions must divide what is there' : `write -1 for one of them and it is worked out${per && '; the batch is not written'}`)
+  return shapeProblem(
+    q,
+    'reshape-mismatch',
+    `${showShape(x.shape)} has ${count} numbers${per}, and [${dims.join(', ')}] wants ${has}`,
+    [x],
+    dims.includes(-1) ? 'the other dimensions must divide what is there'
+      : `write -1 for one of them and it is worked out${per && '; the batch is not written'}`,
+  )
 }
 
 // ---- slice -----------------------------------------------------------------------------------------------------------
 
-interface Range { readonly along: number; readonly from: number; readonly to: number }
+interface Range {
+  readonly along: number
+  readonly from: number
+  readonly to: number
+}
 
 function rangeIn(node: { readonly attributes: Node['attributes'] }, x: Value): Range {
   const along = fromEnd(numberOf(node.attributes, 'axis', 1), x.shape.length)
   const length = x.shape[along] as number
-  return { along, from: fromEnd(numberOf(node.attributes, 'from', 0), length), to: fromEnd(numberOf(node.attributes, 'to', length), length) }
+  return {
+    along,
+    from: fromEnd(numberOf(node.attributes, 'from', 0), length),
+    to: fromEnd(numberOf(node.attributes, 'to', length), length),
+  }
 }
 
 const moved = (at: readonly Axis[], along: number, move: (a: Axis) => IndexLike): IndexLike[] =>
@@ -144,8 +179,15 @@ const slice: Operator = {
     const { from, to, along } = rangeIn(q, x)
     const length = x.shape[along] as number
     if (from < 0 || to > length || from >= to) {
-      return [shapeProblem(q, 'slice-range', `a slice from ${q.attributes['from']} to ${q.attributes['to'] ?? 'the end'} is not within the ${length} of axis ${along}`, [x],
-        `from and to lie between 0 and ${length}, from before to`)]
+      return [
+        shapeProblem(
+          q,
+          'slice-range',
+          `a slice from ${q.attributes['from']} to ${q.attributes['to'] ?? 'the end'} is not within the ${length} of axis ${along}`,
+          [x],
+          `from and to lie between 0 and ${length}, from before to`,
+        ),
+      ]
     }
     return { shape: x.shape.map((dim, i) => (i === along ? to - from : dim)) }
   },
@@ -158,7 +200,15 @@ const slice: Operator = {
     const x = node.inputs[0]!
     if (!build.needs(x)) return {}
     const { along, from } = rangeIn(node, x)
-    return { inputs: build.node({ suffix: 'dx', op: 'slice_dx', inputs: [dy], attributes: { axis: along, from }, outputs: [{ name: 'dx', shape: x.shape }] }) }
+    return {
+      inputs: build.node({
+        suffix: 'dx',
+        op: 'slice_dx',
+        inputs: [dy],
+        attributes: { axis: along, from },
+        outputs: [{ name: 'dx', shape: x.shape }],
+      }),
+    }
   },
 }
 

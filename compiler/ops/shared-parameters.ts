@@ -9,7 +9,13 @@ import type { ParameterSpec, ShapeQuestion } from './operator.ts'
  * What layers with a weight and a bias have in common: how both start, and how fast they learn.
  */
 
-const filler = (name: string, doc: string): Parameter => ({ name, type: { kind: 'call', calls: fillers }, optional: true, named: true, doc })
+const filler = (name: string, doc: string): Parameter => ({
+  name,
+  type: { kind: 'call', calls: fillers },
+  optional: true,
+  named: true,
+  doc,
+})
 
 /** Arguments of every layer that owns a weight and a bias. */
 export const weightParameters: readonly Parameter[] = [
@@ -18,7 +24,13 @@ export const weightParameters: readonly Parameter[] = [
   ...rateParameters(2),
 ]
 
-export const biasParameter: Parameter = { name: 'bias', type: { kind: 'boolean' }, default: true, named: true, doc: 'whether a bias is added' }
+export const biasParameter: Parameter = {
+  name: 'bias',
+  type: { kind: 'boolean' },
+  default: true,
+  named: true,
+  doc: 'whether a bias is added',
+}
 
 /** What a call says about how a parameter starts; a bare number is a constant. */
 function fillerOf(q: ShapeQuestion, name: string): AttributeCall | undefined {
@@ -40,7 +52,12 @@ export function weightAndBias(q: ShapeQuestion, { weight, fanIn, fanOut, out }: 
   const weightFiller = fillerOf(q, 'weight_init')
   const biasFiller = fillerOf(q, 'bias_init')
   const rates = (i: number) => ({ rateMultiplier: rateMultipliers(q.attributes, i), decayMultiplier: decayMultipliers(q.attributes, i) })
-  const specs: ParameterSpec[] = [{ role: 'weight', shape: weight, filler: { ...(weightFiller && { filler: weightFiller }), fanIn, fanOut }, ...rates(0) }]
+  const specs: ParameterSpec[] = [{
+    role: 'weight',
+    shape: weight,
+    filler: { ...(weightFiller && { filler: weightFiller }), fanIn, fanOut },
+    ...rates(0),
+  }]
   if (q.attributes['bias'] === false) return specs
   // Caffe's fans of a blob [out]: fan_in = count / num, fan_out = count / channels, and an axis that is not there has 1.
   const start = biasFiller ? { filler: biasFiller } : { value: 0 }
@@ -52,11 +69,28 @@ export function fillerProblems(q: ShapeQuestion, window?: readonly [number, numb
   return ['weight_init', 'bias_init'].flatMap((name) => {
     const given = fillerOf(q, name)
     if (given?.call === 'bilinear' && (name === 'bias_init' || !window || window[0] !== window[1])) {
-      return [argumentProblem(q, name, 'bilinear', `bilinear fills square windows, and this ${name === 'bias_init' ? 'is a bias' : window ? `window is ${window[0]} x ${window[1]}` : 'weight has none'}`,
-        'it belongs to deconv, e.g. deconv(21, 4, stride: 2, pad: 1, groups: 21, weight_init: bilinear)')]
+      return [
+        argumentProblem(
+          q,
+          name,
+          'bilinear',
+          `bilinear fills square windows, and this ${
+            name === 'bias_init' ? 'is a bias' : window ? `window is ${window[0]} x ${window[1]}` : 'weight has none'
+          }`,
+          'it belongs to deconv, e.g. deconv(21, 4, stride: 2, pad: 1, groups: 21, weight_init: bilinear)',
+        ),
+      ]
     }
     if (given?.call === 'uniform' && !((given.args['lo'] as number) <= (given.args['hi'] as number))) {
-      return [argumentProblem(q, name, 'uniform', `uniform(${given.args['lo']}, ${given.args['hi']}) has its ends in the wrong order`, 'the smaller number comes first')]
+      return [
+        argumentProblem(
+          q,
+          name,
+          'uniform',
+          `uniform(${given.args['lo']}, ${given.args['hi']}) has its ends in the wrong order`,
+          'the smaller number comes first',
+        ),
+      ]
     }
     return []
   })

@@ -24,14 +24,26 @@ export interface Slide {
 
 export const kernelParameter: Parameter = { name: 'kernel', type: { kind: 'window', min: 1 }, doc: 'height and width of the window' }
 
-export const strideParameter: Parameter = { name: 'stride', type: { kind: 'window', min: 1 }, default: [1, 1], doc: 'how far the window moves' }
+export const strideParameter: Parameter = {
+  name: 'stride',
+  type: { kind: 'window', min: 1 },
+  default: [1, 1],
+  doc: 'how far the window moves',
+}
 
 export const padParameter: Parameter = {
-  name: 'pad', type: { kind: 'window', min: 0, words: ['same'] }, default: [0, 0],
+  name: 'pad',
+  type: { kind: 'window', min: 0, words: ['same'] },
+  default: [0, 0],
   doc: 'zeros around the map; same: as many outputs as inputs (divided by the stride), an odd one at the end',
 }
 
-export const dilationParameter: Parameter = { name: 'dilation', type: { kind: 'window', min: 1 }, default: [1, 1], doc: 'distance of the elements of a window' }
+export const dilationParameter: Parameter = {
+  name: 'dilation',
+  type: { kind: 'window', min: 1 },
+  default: [1, 1],
+  doc: 'distance of the elements of a window',
+}
 
 /** A window attribute, or what it is where it is not given. */
 export function pairOf(attributes: Attributes, name: string, otherwise: Pair): Pair {
@@ -49,7 +61,11 @@ const samePadding = (slide: Omit<Slide, 'pad'>, dense: number, strided: number):
   Math.max(0, (strided - 1) * slide.stride + reach(slide) - dense)
 
 /** Both directions of a layer's window. What `pad: same` comes to is known with the shapes on either side, and 0 before. */
-export function slidesOf(attributes: Attributes, kernel: Pair, sides?: { readonly dense: Shape; readonly strided: Shape }): readonly [Slide, Slide] {
+export function slidesOf(
+  attributes: Attributes,
+  kernel: Pair,
+  sides?: { readonly dense: Shape; readonly strided: Shape },
+): readonly [Slide, Slide] {
   const stride = pairOf(attributes, 'stride', [1, 1])
   const dilation = pairOf(attributes, 'dilation', [1, 1])
   const pad = pairOf(attributes, 'pad', [0, 0])
@@ -80,13 +96,24 @@ export function mapProblems(q: ShapeQuestion): Diagnostic[] {
   const x = q.inputs[0]!
   const labels = labelProblems(q)
   if (labels.length > 0 || x.shape.length === 4) return labels
-  return [shapeProblem(q, `${codeOf(q)}-rank`, `${q.op} works on maps [n, channels, height, width], and this is ${showShape(x.shape)}`, [x], mapHint(q, x))]
+  return [
+    shapeProblem(
+      q,
+      `${codeOf(q)}-rank`,
+      `${q.op} works on maps [n, channels, height, width], and this is ${showShape(x.shape)}`,
+      [x],
+      mapHint(q, x),
+    ),
+  ]
 }
 
 function mapHint(q: ShapeQuestion, { shape }: Value): string {
-  if (shape[0] !== 'n') return shape.length === 3 ? 'declare the input without `whole`, and the batch is implied' : 'the batch, channels, height and width are wanted'
+  if (shape[0] !== 'n')
+    return shape.length === 3 ? 'declare the input without `whole`, and the batch is implied'
+      : 'the batch, channels, height and width are wanted'
   if (shape.length === 3) return `give it a channel first, e.g. reshape([1, ${shape[1]}, ${shape[2]}])`
-  if (shape.length === 2) return `${q.op} comes before what flattens; fc works on [n, ${shape[1]}], and reshape([${shape[1]}, 1, 1]) makes a map of it`
+  if (shape.length === 2)
+    return `${q.op} comes before what flattens; fc works on [n, ${shape[1]}], and reshape([${shape[1]}, 1, 1]) makes a map of it`
   return 'bring it to a map with reshape'
 }
 
@@ -101,8 +128,15 @@ export function fitProblems(q: ShapeQuestion, slides: readonly [Slide, Slide]): 
   const padded = first.pad + second.pad > 0 ? ` of ${showShape(x.shape)} with its padding` : ` of ${showShape(x.shape)}`
   const pads = slides.map((s, d) => Math.max(s.pad, Math.ceil((reach(s) - (x.shape[d + 2] as number)) / 2)))
   const grow = slides.every((s, d) => pads[d]! < s.kernel) ? ` or write pad: ${pads[0] === pads[1] ? pads[0] : `[${pads.join(', ')}]`}` : ''
-  return [shapeProblem(q, `${codeOf(q)}-window`, `a window of ${reach(first)} x ${reach(second)}${dilated} does not fit into the ${size.join(' x ')}${padded}`, [x],
-    `take a smaller window${grow}`)]
+  return [
+    shapeProblem(
+      q,
+      `${codeOf(q)}-window`,
+      `a window of ${reach(first)} x ${reach(second)}${dilated} does not fit into the ${size.join(' x ')}${padded}`,
+      [x],
+      `take a smaller window${grow}`,
+    ),
+  ]
 }
 
 /** `max-pool`, as codes of diagnostics have it. */

@@ -1,6 +1,7 @@
 import type { Attributes, Parameter, Signature } from '../../dsl/signature.ts'
 import type { Node, Value } from '../graph/graph.ts'
-import { add, constant, div, type Expression, guard, ifFinite, load, mul, type Operand, scalar, select, sign, sqrt, sub, sum, within } from '../ir/expression.ts'
+import { add, constant, div, type Expression, guard, ifFinite, load, mul, type Operand, scalar, select, sign, sqrt, sub, sum,
+  within } from '../ir/expression.ts'
 import { axis, type Axis, divide, plus, times } from '../ir/affine.ts'
 import { count, type Equation, equation, store } from '../ir/equation.ts'
 import { tensor } from '../ir/tensor.ts'
@@ -36,8 +37,13 @@ interface Solver {
   readonly decoupled?: boolean
 }
 
-const number = (name: string, otherwise: number, doc: string, more: Partial<Parameter> = {}): Parameter =>
-  ({ name, type: { kind: 'number', min: 0 }, default: otherwise, doc, ...more })
+const number = (name: string, otherwise: number, doc: string, more: Partial<Parameter> = {}): Parameter => ({
+  name,
+  type: { kind: 'number', min: 0 },
+  default: otherwise,
+  doc,
+  ...more,
+})
 
 const lr = (otherwise: number): Parameter => number('lr', otherwise, 'the learning rate that the schedule starts from')
 /** Of what is forgotten: with 1 nothing would be, and sums or corrections would have no end. */
@@ -51,8 +57,20 @@ const betas: readonly Parameter[] = [
   share('beta2', 0.999, 'the weight of past squares', { aliases: ['momentum2'] }),
 ]
 const decay: Parameter = number('weight_decay', 0, 'how strongly weights are drawn to 0')
-const regularize: Parameter = { name: 'regularize', type: { kind: 'word', words: ['l2', 'l1'] }, default: 'l2', named: true, doc: 'whether decay follows the weight or its sign' }
-const clip: Parameter = { name: 'clip_gradients', type: { kind: 'number', min: 0 }, optional: true, named: true, doc: 'the largest joint norm of all gradients; 0 leaves nothing of them' }
+const regularize: Parameter = {
+  name: 'regularize',
+  type: { kind: 'word', words: ['l2', 'l1'] },
+  default: 'l2',
+  named: true,
+  doc: 'whether decay follows the weight or its sign',
+}
+const clip: Parameter = {
+  name: 'clip_gradients',
+  type: { kind: 'number', min: 0 },
+  optional: true,
+  named: true,
+  doc: 'the largest joint norm of all gradients; 0 leaves nothing of them',
+}
 
 /** h' = mu h + r g; without momentum the past is not looked at. */
 const velocity = (h: Expression, g: Expression, rate: Expression, a: Attributes): Expression => {
@@ -66,7 +84,9 @@ const beta2 = (a: Attributes): number => numberOf(a, 'beta2', 0.999)
 
 const SOLVERS: readonly Solver[] = [
   {
-    name: 'sgd', doc: 'stochastic gradient descent with momentum', slots: ['h'],
+    name: 'sgd',
+    doc: 'stochastic gradient descent with momentum',
+    slots: ['h'],
     parameters: [lr(0.01), momentum(0), decay, regularize, clip],
     // h = mu h + r g;  w -= h
     update: (w, g, rate, [h], a) => {
@@ -75,7 +95,9 @@ const SOLVERS: readonly Solver[] = [
     },
   },
   {
-    name: 'nesterov', doc: 'gradient descent with Nesterov\'s momentum', slots: ['h'],
+    name: 'nesterov',
+    doc: "gradient descent with Nesterov's momentum",
+    slots: ['h'],
     parameters: [lr(0.01), momentum(0.9), decay, regularize, clip],
     // w -= (1 + mu) h' - mu h
     update: (w, g, rate, [h], a) => {
@@ -85,7 +107,9 @@ const SOLVERS: readonly Solver[] = [
     },
   },
   {
-    name: 'adagrad', doc: 'rates that shrink with the squares seen so far', slots: ['h'],
+    name: 'adagrad',
+    doc: 'rates that shrink with the squares seen so far',
+    slots: ['h'],
     parameters: [lr(0.01), decay, delta(1e-8), regularize, clip],
     // h += g^2;  w -= r g / (sqrt(h) + delta)
     update: (w, g, rate, [h], a) => {
@@ -94,8 +118,17 @@ const SOLVERS: readonly Solver[] = [
     },
   },
   {
-    name: 'rmsprop', doc: 'rates by a moving average of squares', slots: ['h'],
-    parameters: [lr(0.01), share('decay', 0.99, 'the weight of past squares', { aliases: ['rms_decay'] }), decay, delta(1e-8), regularize, clip],
+    name: 'rmsprop',
+    doc: 'rates by a moving average of squares',
+    slots: ['h'],
+    parameters: [
+      lr(0.01),
+      share('decay', 0.99, 'the weight of past squares', { aliases: ['rms_decay'] }),
+      decay,
+      delta(1e-8),
+      regularize,
+      clip,
+    ],
     // h = d h + (1 - d) g^2;  w -= r g / (sqrt(h) + delta)
     update: (w, g, rate, [h], a) => {
       const next = mix(numberOf(a, 'decay', 0.99), h!, mul(g, g))
@@ -103,7 +136,9 @@ const SOLVERS: readonly Solver[] = [
     },
   },
   {
-    name: 'adadelta', doc: 'steps by moving averages of squared gradients and squared steps', slots: ['hg', 'hu'],
+    name: 'adadelta',
+    doc: 'steps by moving averages of squared gradients and squared steps',
+    slots: ['hg', 'hu'],
     parameters: [lr(1), momentum(0.95), decay, delta(1e-6), regularize, clip],
     // hg = mu hg + (1 - mu) g^2;  u = g sqrt((hu + delta) / (hg + delta));  hu = mu hu + (1 - mu) u^2;  w -= r u
     update: (w, g, rate, [hg, hu], a) => {
@@ -115,7 +150,9 @@ const SOLVERS: readonly Solver[] = [
     },
   },
   {
-    name: 'adam', doc: 'moving averages of gradients and their squares (Kingma & Ba 2015)', slots: ['m', 'v'],
+    name: 'adam',
+    doc: 'moving averages of gradients and their squares (Kingma & Ba 2015)',
+    slots: ['m', 'v'],
     parameters: [lr(0.001), ...betas, decay, delta(1e-8), regularize, clip],
     // w -= r sqrt(1 - b2^(t+1)) / (1 - b1^(t+1)) m / (sqrt(v) + delta)
     update: (w, g, rate, [m, v], a) => {
@@ -126,7 +163,10 @@ const SOLVERS: readonly Solver[] = [
     },
   },
   {
-    name: 'adamw', doc: 'Adam with decay apart from the gradient (Loshchilov & Hutter 2019)', slots: ['m', 'v'], decoupled: true,
+    name: 'adamw',
+    doc: 'Adam with decay apart from the gradient (Loshchilov & Hutter 2019)',
+    slots: ['m', 'v'],
+    decoupled: true,
     parameters: [lr(0.001), ...betas, number('weight_decay', 0.01, 'how strongly weights are drawn to 0'), delta(1e-8), clip],
     // w *= 1 - r weight_decay;  w -= r mhat / (sqrt(vhat) + delta)
     update: (w, g, rate, [m, v], a) => {
@@ -208,7 +248,9 @@ const gradientClip: Operator = {
     const most = numberOf(node.attributes, 'clip_gradients', 1)
     return [
       equation(`${node.name}.squares`, [node.layer], [part], [store(squares, [part], sum([round], mul(g, g)))]),
-      equation(node.name, [node.layer], [], [store(node.outputs[0]!, [], ifFinite(norm, select('le', norm, most, most === 0 ? 0 : 1, div(most, norm)), norm))]),
+      equation(node.name, [node.layer], [], [
+        store(node.outputs[0]!, [], ifFinite(norm, select('le', norm, most, most === 0 ? 0 : 1, div(most, norm)), norm)),
+      ]),
     ]
   },
 }

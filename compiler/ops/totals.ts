@@ -15,7 +15,12 @@ interface Leaf {
 }
 
 /** A result as a sum of nodes whose values can be put together. Undefined where it is something else, such as a product of two sums. */
-export function leavesOf(of: Value, makers: ReadonlyMap<Value, Node>, operators: ReadonlyMap<string, Operator>, factor = 1): Leaf[] | undefined {
+export function leavesOf(
+  of: Value,
+  makers: ReadonlyMap<Value, Node>,
+  operators: ReadonlyMap<string, Operator>,
+  factor = 1,
+): Leaf[] | undefined {
   const node = makers.get(of)
   if (!node) return undefined
   if (operators.get(node.op)?.total) return [{ node, factor }]
@@ -46,7 +51,12 @@ export function totalsOf(graph: Graph, operators: ReadonlyMap<string, Operator>)
     const leaves = leavesOf(value, makers, operators)
     const terms = (leaves ?? []).map(({ node, factor }): TotalTerm => {
       const over = operators.get(node.op)!.total!(node)
-      return { result: node.outputs[0] === value ? name : partName(node), ...(factor !== 1 && { factor }), over, ...(over === 'count' && { count: countName(node) }) }
+      return {
+        result: node.outputs[0] === value ? name : partName(node),
+        ...(factor !== 1 && { factor }),
+        over,
+        ...(over === 'count' && { count: countName(node) }),
+      }
     })
     // A sum of means over samples is one.
     if (leaves && terms.every(({ over }) => over === 'samples')) continue

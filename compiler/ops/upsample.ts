@@ -45,7 +45,12 @@ const upsample: Operator = {
     name: 'upsample',
     parameters: [
       { name: 'factor', type: { kind: 'window', min: 1 }, doc: 'how many times as high and as wide' },
-      { name: 'mode', type: { kind: 'word', words: ['nearest', 'bilinear'] }, default: 'nearest', doc: 'repeated pixels, or a straight line between their middles' },
+      {
+        name: 'mode',
+        type: { kind: 'word', words: ['nearest', 'bilinear'] },
+        default: 'nearest',
+        doc: 'repeated pixels, or a straight line between their middles',
+      },
     ],
     doc: 'a larger map',
   },
@@ -64,7 +69,15 @@ const upsample: Operator = {
   gradient: (node, dy, build) => {
     const x = node.inputs[0]!
     if (!build.needs(x)) return {}
-    return { inputs: build.node({ suffix: 'dx', op: 'upsample_dx', inputs: [dy], attributes: node.attributes, outputs: [{ name: 'dx', shape: x.shape }] }) }
+    return {
+      inputs: build.node({
+        suffix: 'dx',
+        op: 'upsample_dx',
+        inputs: [dy],
+        attributes: node.attributes,
+        outputs: [{ name: 'dx', shape: x.shape }],
+      }),
+    }
   },
 }
 

@@ -41,7 +41,12 @@ export class KernelTexts {
       section: this.section(user),
       ...(subgroups !== undefined && { subgroups: this.section(`${user}.subgroups`) }),
     }
-    const entry: KernelEntry = { name: user, ...place, bindings: bindings.map((b) => ({ name: b.name, access: b.access, type: b.tensor.type })), workgroup }
+    const entry: KernelEntry = {
+      name: user,
+      ...place,
+      bindings: bindings.map((b) => ({ name: b.name, access: b.access, type: b.tensor.type })),
+      workgroup,
+    }
     this.kept.push({ entry, text, users: new Set([user]), ...(subgroups !== undefined && { subgroups }) })
     this.index.set(key, this.kept.length - 1)
     return this.kept.length - 1
@@ -69,7 +74,8 @@ export class KernelTexts {
       const shared = alsoFor([...users].slice(1))
       const written = files.get(file!) ?? []
       files.set(file!, written)
-      for (const [name, code] of [[section, text], [other, subgroups]]) if (code !== undefined) written.push(`${SECTION_MARK}${name}\n${shared}${code}`)
+      for (const [name, code] of [[section, text], [other, subgroups]])
+        if (code !== undefined) written.push(`${SECTION_MARK}${name}\n${shared}${code}`)
     }
     return new Map([...files].map(([file, written]) => [file, written.join('\n')]))
   }

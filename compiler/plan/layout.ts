@@ -1,4 +1,5 @@
-import { type BufferEntry, type DispatchEntry, type Group, groupOf, GROUPS, type ModuleEntry, type Plan, type ProgramEntry, type Size, type TensorEntry } from '../../bundle/format.ts'
+import { type BufferEntry, type DispatchEntry, type Group, groupOf, GROUPS, type ModuleEntry, type Plan, type ProgramEntry, type Size,
+  type TensorEntry } from '../../bundle/format.ts'
 import type { Constant, Graph, Value } from '../graph/graph.ts'
 import { resolved } from '../graph/query.ts'
 import { bufferOf } from '../graph/storage.ts'
@@ -97,7 +98,11 @@ class Layout {
   private program(program: PlannedProgram, group: Group): ProgramEntry {
     const root = (t: Tensor): Tensor => resolved(t, program.viewOf)
     const lives = this.lives(program, root)
-    const memory = planMemory({ ranges: lives.map(({ range }) => range), batch: this.request.batch, sharesBuffers: this.request.sharesBuffers })
+    const memory = planMemory({
+      ranges: lives.map(({ range }) => range),
+      batch: this.request.batch,
+      sharesBuffers: this.request.sharesBuffers,
+    })
     const scratch = this.scratch(lives.map(({ owner }) => owner), memory.places, program.name)
     const place = (t: Tensor): number => this.tensor(t, root(t), scratch, program.name)
     const dispatches = program.steps.map((step) => this.dispatch(step, group, place))
@@ -109,7 +114,8 @@ class Layout {
       results,
       peakBytes: memory.buffers.reduce(addLinear, persistent),
       lowerBoundBytes: addLinear(persistent, memory.lowerBound),
-      needsPrepare: program.steps.some(({ fused }) => reads(fused.equation).some((t) => (t as Value).storage?.role === 'prepared')) && program.name !== 'prepare',
+      needsPrepare: program.steps.some(({ fused }) => reads(fused.equation).some((t) => (t as Value).storage?.role === 'prepared')) &&
+        program.name !== 'prepare',
     }
   }
 
@@ -129,8 +135,16 @@ class Layout {
       for (const t of reads(equation)) touch(t, at, 'read')
     })
     for (const output of program.graph.outputs) touch(output.value, program.steps.length, 'read')
-    return [...found].map(([owner, { written, read }]) =>
-      ({ owner, range: { size: bytesOf(owner), first: Math.min(written[0] ?? Infinity, read[0] ?? Infinity), last: Math.max(written.at(-1) ?? 0, read.at(-1) ?? 0), written, read } }))
+    return [...found].map(([owner, { written, read }]) => ({
+      owner,
+      range: {
+        size: bytesOf(owner),
+        first: Math.min(written[0] ?? Infinity, read[0] ?? Infinity),
+        last: Math.max(written.at(-1) ?? 0, read.at(-1) ?? 0),
+        written,
+        read,
+      },
+    }))
   }
 
   /** Tensors for all that lies in scratch, those that others lie behind before these. */
@@ -150,7 +164,10 @@ class Layout {
         open.pop()
         if (indices.has(owner)) continue
         const others = behindOf(behind.map((other) => indices.get(owners[other]!)!))
-        indices.set(owner, this.put(`${program}/${owner.id}`, { ...entryOf(owner), buffer: this.scratchBuffer(buffer), offset: 0, ...others }))
+        indices.set(
+          owner,
+          this.put(`${program}/${owner.id}`, { ...entryOf(owner), buffer: this.scratchBuffer(buffer), offset: 0, ...others }),
+        )
       }
     }
     return indices
@@ -165,7 +182,10 @@ class Layout {
         if (owner.storage) touched.add(this.buffer(owner))
       }
     }
-    return [...touched].map((i) => this.buffers[i]!.elements).map((e) => ({ fixed: 4 * e.fixed, perSample: 4 * e.perSample })).reduce(addLinear, { fixed: 0, perSample: 0 })
+    return [...touched].map((i) => this.buffers[i]!.elements).map((e) => ({ fixed: 4 * e.fixed, perSample: 4 * e.perSample })).reduce(
+      addLinear,
+      { fixed: 0, perSample: 0 },
+    )
   }
 
   private dispatch({ fused, kernel }: PlannedStep, group: Group, place: (t: Tensor) => number): DispatchEntry {
@@ -217,7 +237,8 @@ class Layout {
     const packedSize = role === 'states' ? this.request.packed.states : this.request.packed.parameters
     const data = role === 'constants' ? this.request.constants.get(slot ?? '') : undefined
     invariant(role !== 'constants' || data, `constants ${slot} have no contents`)
-    const elements = role === 'input' || role === 'prepared' || role === 'constants' || value.type === 'i32' ? elementsOf(value) : { fixed: packedSize, perSample: 0 }
+    const elements = role === 'input' || role === 'prepared' || role === 'constants' || value.type === 'i32' ? elementsOf(value)
+      : { fixed: packedSize, perSample: 0 }
     this.buffers.push({ name, role, elements, ...(data && { data: data.values }) })
     this.bufferIndex.set(name, this.buffers.length - 1)
     return this.buffers.length - 1

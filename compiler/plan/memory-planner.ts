@@ -53,7 +53,9 @@ export function planMemory({ ranges, batch, sharesBuffers }: MemoryRequest): Mem
   const rounds = Math.min(MOST_ROUNDS, Math.max(1, Math.floor(PLACEMENTS / Math.max(1, ranges.length))))
   let best: Packing | undefined
   for (const weight of WEIGHTS) {
-    const order = ranges.map((r, i) => ({ i, weight: weight(sizes[i]!, r.last - r.first + 1) })).sort((a, b) => b.weight - a.weight || a.i - b.i).map(({ i }) => i)
+    const order = ranges.map((r, i) => ({ i, weight: weight(sizes[i]!, r.last - r.first + 1) })).sort((a, b) =>
+      b.weight - a.weight || a.i - b.i
+    ).map(({ i }) => i)
     for (let round = 0; round < rounds && !(best && total(best) <= GOOD * bound); round++) {
       const packing = pack(ranges, sizes, conflicts, most, order)
       if (!best || total(packing) < total(best)) best = packing
@@ -90,7 +92,9 @@ const total = ({ heights }: Packing): number => heights.reduce((a, b) => a + b, 
 /** For each tensor those that a dispatch reads while it writes it, or writes while it reads it. */
 function conflictsOf(ranges: readonly LiveRange[]): Set<number>[] {
   const readAt = new Map<number, number[]>()
-  ranges.forEach(({ read }, i) => { for (const at of read) readAt.set(at, [...(readAt.get(at) ?? []), i]) })
+  ranges.forEach(({ read }, i) => {
+    for (const at of read) readAt.set(at, [...(readAt.get(at) ?? []), i])
+  })
   const conflicts = ranges.map(() => new Set<number>())
   ranges.forEach(({ written }, i) => {
     for (const at of written) {
@@ -103,7 +107,13 @@ function conflictsOf(ranges: readonly LiveRange[]): Set<number>[] {
   return conflicts
 }
 
-function pack(ranges: readonly LiveRange[], sizes: readonly number[], conflicts: readonly ReadonlySet<number>[], most: number, order: readonly number[]): Packing {
+function pack(
+  ranges: readonly LiveRange[],
+  sizes: readonly number[],
+  conflicts: readonly ReadonlySet<number>[],
+  most: number,
+  order: readonly number[],
+): Packing {
   const packing: Packing = { buffers: [], starts: [], heights: [], grewLast: order[0] ?? -1 }
   const first = Int32Array.from(ranges, (r) => r.first)
   const last = Int32Array.from(ranges, (r) => r.last)
@@ -139,7 +149,14 @@ function firstBehind(members: readonly number[], starts: readonly number[], star
   return low
 }
 
-function lowestGap(i: number, members: readonly number[], starts: readonly number[], first: Int32Array, last: Int32Array, sizes: readonly number[]): number {
+function lowestGap(
+  i: number,
+  members: readonly number[],
+  starts: readonly number[],
+  first: Int32Array,
+  last: Int32Array,
+  sizes: readonly number[],
+): number {
   const [from, to, size] = [first[i]!, last[i]!, sizes[i]!]
   let start = 0
   for (const m of members) {
@@ -157,7 +174,8 @@ function lowestGap(i: number, members: readonly number[], starts: readonly numbe
 function described(ranges: readonly LiveRange[], { buffers, heights }: Packing, batch: number): Pick<MemoryPlan, 'places' | 'buffers'> {
   const places = new Array<Place>(ranges.length)
   const ends = new Array<Linear>(ranges.length)
-  const highest = (ends: readonly Linear[]): Linear => ends.reduce((most, end) => (atBatch(end, batch) > atBatch(most, batch) ? end : most), NOTHING)
+  const highest = (ends: readonly Linear[]): Linear =>
+    ends.reduce((most, end) => (atBatch(end, batch) > atBatch(most, batch) ? end : most), NOTHING)
   const ordered = buffers.map((members, i) => ({ members, height: heights[i]! })).sort((a, b) => b.height - a.height)
   const sizes = ordered.map(({ members }, buffer) => {
     const skyline = new Skyline()

@@ -86,13 +86,19 @@ class Kernels {
       }
     })
     this.until = steps.map(({ equation }, at) => this.updatedBehind(equation, at))
-    this.writes.forEach((all, at) => { for (const v of all) (this.makers[v] ??= []).push(at) })
-    this.reads.forEach((all, at) => { if (at >= this.forward) for (const v of all) this.readLate[v] = true })
+    this.writes.forEach((all, at) => {
+      for (const v of all) (this.makers[v] ??= []).push(at)
+    })
+    this.reads.forEach((all, at) => {
+      if (at >= this.forward) { for (const v of all) this.readLate[v] = true }
+    })
     this.results = this.numbers(request.results)
     const results = new Set(this.results)
     this.values.forEach((value, v) => {
       // What updates something in place is not done twice.
-      const repeatable = this.makers[v]!.every((at) => at < this.forward && !this.reads[at]!.includes(v) && !writes(steps[at]!.equation).some((t) => (this.root(t) as Value).storage))
+      const repeatable = this.makers[v]!.every((at) =>
+        at < this.forward && !this.reads[at]!.includes(v) && !writes(steps[at]!.equation).some((t) => (this.root(t) as Value).storage)
+      )
       if (repeatable && !results.has(v) && isBatched(value.shape)) this.candidates.push(v)
     })
     this.candidates.sort((a, b) => this.makers[a]![0]! - this.makers[b]![0]!)
@@ -173,7 +179,7 @@ class Kernels {
     }
     this.reads.forEach((all, at) => {
       const late = at >= this.forward
-      if (late) for (const r of all) if (dropped[r] && !made[r]) again(r, at)
+      if (late) { for (const r of all) if (dropped[r] && !made[r]) again(r, at) }
       for (const r of all) visit.use(late && dropped[r] ? r + count : r)
       for (const w of this.writes[at]!) visit.use(w)
       visit.launch(at, false)
@@ -350,7 +356,10 @@ class Choice {
       changed = false
       for (const v of this.kernels.candidates) {
         dropped[v]! ^= 1
-        if (this.left <= 0) { dropped[v]! ^= 1; return }
+        if (this.left <= 0) {
+          dropped[v]! ^= 1
+          return
+        }
         const other = this.cost(dropped, peak)
         if (other < cost) [cost, changed] = [other, true]
         else dropped[v]! ^= 1

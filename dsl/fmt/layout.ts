@@ -136,7 +136,11 @@ class Planner {
         this.columns.set(line.start + (s.name ? 2 : 1), { column: 'result', key: level })
         this.expression(s.value, line)
         break
-      case 'let': case 'expression': case 'return': this.expression(s.value, line); break
+      case 'let':
+      case 'expression':
+      case 'return':
+        this.expression(s.value, line)
+        break
       case 'input':
         // Behind `input NAME: class`.
         if (s.classNames && !this.fits(this.last(s.span), line)) this.items(line.start + 4, s.classNames.length, true, line)
@@ -175,15 +179,25 @@ class Planner {
         this.expression(e.head, line)
         for (const link of e.links) this.link(link, { start: this.first(link.span) - 1, level: line.level + 1 }, this.first(e.span))
         break
-      case 'call': this.call(e, line); break
-      case 'list': this.list(e, line); break
-      case 'if': this.branches(e, line); break
+      case 'call':
+        this.call(e, line)
+        break
+      case 'list':
+        this.list(e, line)
+        break
+      case 'if':
+        this.branches(e, line)
+        break
       case 'binary':
         this.expression(e.left, line)
         this.expression(e.right, line)
         break
-      case 'unary': this.expression(e.operand, line); break
-      case 'duration': this.expression(e.count, line); break
+      case 'unary':
+        this.expression(e.operand, line)
+        break
+      case 'duration':
+        this.expression(e.count, line)
+        break
       default:
     }
   }
@@ -223,7 +237,9 @@ class Planner {
 
   /** As many items a line as there is room for, if they are short ones; else an item a line. */
   private list(e: Extract<Expression, { kind: 'list' }>, line: Line): void {
-    const short = e.items.every((item) => item.kind === 'number' || item.kind === 'unary' || item.kind === 'boolean' || item.kind === 'string')
+    const short = e.items.every((item) =>
+      item.kind === 'number' || item.kind === 'unary' || item.kind === 'boolean' || item.kind === 'string'
+    )
     this.items(this.first(e.span), e.items.length, short, line, (i, place) => this.expression(e.items[i]!, place))
   }
 
@@ -268,14 +284,24 @@ class Planner {
 
   private hasFlatBranches(e: Expression): boolean {
     switch (e.kind) {
-      case 'if': return [e.yes, e.no ?? []].every((body) => body.length <= 1 && body.every((s) => s.kind === 'expression' && this.hasFlatBranches(s.value)))
-      case 'chain': return this.hasFlatBranches(e.head) && e.links.every((link) => this.hasFlatBranches(link))
-      case 'call': return e.positional.every((value) => this.hasFlatBranches(value)) && e.named.every(({ value }) => this.hasFlatBranches(value))
-      case 'list': return e.items.every((item) => this.hasFlatBranches(item))
-      case 'binary': return this.hasFlatBranches(e.left) && this.hasFlatBranches(e.right)
-      case 'unary': return this.hasFlatBranches(e.operand)
-      case 'duration': return this.hasFlatBranches(e.count)
-      default: return true
+      case 'if':
+        return [e.yes, e.no ?? []].every((body) =>
+          body.length <= 1 && body.every((s) => s.kind === 'expression' && this.hasFlatBranches(s.value))
+        )
+      case 'chain':
+        return this.hasFlatBranches(e.head) && e.links.every((link) => this.hasFlatBranches(link))
+      case 'call':
+        return e.positional.every((value) => this.hasFlatBranches(value)) && e.named.every(({ value }) => this.hasFlatBranches(value))
+      case 'list':
+        return e.items.every((item) => this.hasFlatBranches(item))
+      case 'binary':
+        return this.hasFlatBranches(e.left) && this.hasFlatBranches(e.right)
+      case 'unary':
+        return this.hasFlatBranches(e.operand)
+      case 'duration':
+        return this.hasFlatBranches(e.count)
+      default:
+        return true
     }
   }
 }

@@ -23,7 +23,9 @@ export function printLines(text: string, tokens: readonly Token[], comments: rea
   const lines = new Printer(text, tokens, comments, plan).lines()
   alignColumns(lines)
   alignRemarks(lines)
-  const printed = lines.map(({ level, text, empty, remark }) => `${empty ? '\n' : ''}${INDENT.repeat(text === '' ? 0 : level)}${text}${remark ?? ''}\n`)
+  const printed = lines.map(({ level, text, empty, remark }) =>
+    `${empty ? '\n' : ''}${INDENT.repeat(text === '' ? 0 : level)}${text}${remark ?? ''}\n`
+  )
   return printed.join('')
 }
 
@@ -153,7 +155,9 @@ function alignRemarks(lines: readonly Line[]): void {
   const align = (): void => {
     const widths = run.map((line) => widthOf(line))
     const width = Math.max(0, ...widths.filter((w) => w <= RIGHTMOST))
-    run.forEach((line, i) => { line.remark = `${' '.repeat(Math.max(0, width - widths[i]!) + 2)}${line.remark}` })
+    run.forEach((line, i) => {
+      line.remark = `${' '.repeat(Math.max(0, width - widths[i]!) + 2)}${line.remark}`
+    })
     run = []
   }
   for (const line of lines) {

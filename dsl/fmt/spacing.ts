@@ -2,7 +2,16 @@ import { CloseBrace, CloseBracket, CloseParen, False, Identifier, NumberLiteral,
 
 export const INDENT = '  '
 
-const ENDS_OPERAND: ReadonlySet<Token['tokenType']> = new Set([Identifier, NumberLiteral, StringLiteral, True, False, CloseParen, CloseBracket, CloseBrace])
+const ENDS_OPERAND: ReadonlySet<Token['tokenType']> = new Set([
+  Identifier,
+  NumberLiteral,
+  StringLiteral,
+  True,
+  False,
+  CloseParen,
+  CloseBracket,
+  CloseBrace,
+])
 
 /** Whether a blank stands in front of a token that is not the first of its line. */
 export function spaced(tokens: readonly Token[], index: number): boolean {
@@ -23,7 +32,8 @@ export function spaced(tokens: readonly Token[], index: number): boolean {
  */
 export function partsOfNames(tokens: readonly Token[]): Set<number> {
   const close = new Set<number>()
-  const touches = (i: number): boolean => tokens[i] !== undefined && tokens[i]!.startOffset === tokens[i - 1]!.startOffset + tokens[i - 1]!.image.length
+  const touches = (i: number): boolean =>
+    tokens[i] !== undefined && tokens[i]!.startOffset === tokens[i - 1]!.startOffset + tokens[i - 1]!.image.length
   tokens.forEach((token, i) => {
     if (token.image !== 'as') return
     for (let part = i + 2; touches(part) && /^[\w{]/.test(tokens[part]!.image); part++) {

@@ -30,7 +30,11 @@ export function changesOf(calls: readonly CallEntry[], height: number, width: nu
 /** Left and right exchanged, every second time. */
 function mirror(height: number, width: number): Change {
   return {
-    call: 'mirror', height, width, pads: false, restsInEvaluation: true,
+    call: 'mirror',
+    height,
+    width,
+    pads: false,
+    restsInEvaluation: true,
     apply(from, to, _planes, _fill, words) {
       if (!words || words[0] >>> 31) return to.set(from)
       for (let i = 0; i < from.length; i++) to[i] = from[i - (i % width) + width - 1 - (i % width)]!
@@ -46,9 +50,14 @@ function crop(height: number, width: number, args: Readonly<Record<string, unkno
   const [padY, padX] = (Array.isArray(padding) ? padding : [padding, padding]) as [number, number]
   const roomY = height + 2 * padY - h
   const roomX = width + 2 * padX - w
-  if (!(h > 0 && w > 0 && roomY >= 0 && roomX >= 0)) throw new InputError(`crop of ${h} x ${w} does not fit into ${height} x ${width} with pad ${padY}`)
+  if (!(h > 0 && w > 0 && roomY >= 0 && roomX >= 0))
+    throw new InputError(`crop of ${h} x ${w} does not fit into ${height} x ${width} with pad ${padY}`)
   return {
-    call: 'crop', height: h, width: w, pads: padY > 0 || padX > 0, restsInEvaluation: h === height && w === width,
+    call: 'crop',
+    height: h,
+    width: w,
+    pads: padY > 0 || padX > 0,
+    restsInEvaluation: h === height && w === width,
     apply(from, to, planes, fill, words) {
       const top = (words ? Math.floor((words[0] / 2 ** 32) * (roomY + 1)) : roomY >> 1) - padY
       const left = (words ? Math.floor((words[1] / 2 ** 32) * (roomX + 1)) : roomX >> 1) - padX

@@ -28,20 +28,41 @@ export function matchClasses(input: InputEntry, field: Field): ClassMatch {
   if (known) {
     const strange = given.filter((name) => !known.includes(name))
     if (strange.length > 0) {
-      throw new InputError(`the data have ${strange.length > 1 ? 'classes' : 'a class'} that ${input.name} of the net does not know: `
-        + `${strange.slice(0, MOST_TOLD).map((name) => `${name}${didYouMean(name, known)}`).join(', ')}${more(strange)} (it knows ${list(known)})`)
+      throw new InputError(
+        `the data have ${strange.length > 1 ? 'classes' : 'a class'} that ${input.name} of the net does not know: `
+          + `${strange.slice(0, MOST_TOLD).map((name) => `${name}${didYouMean(name, known)}`).join(', ')}${more(strange)} (it knows ${
+            list(known)
+          })`,
+      )
     }
-    return { ...relabelled(given.map((name) => known.indexOf(name))), names: known, learned: false, missing: known.filter((name) => !given.includes(name)) }
+    return {
+      ...relabelled(given.map((name) => known.indexOf(name))),
+      names: known,
+      learned: false,
+      missing: known.filter((name) => !given.includes(name)),
+    }
   }
   if (given.every((name) => /^(0|[1-9]\d*)$/.test(name) && Number(name) < classes)) {
-    return { ...relabelled(given.map(Number)), learned: false, missing: Array.from({ length: classes }, (_, i) => String(i)).filter((name) => !given.includes(name)) }
+    return {
+      ...relabelled(given.map(Number)),
+      learned: false,
+      missing: Array.from({ length: classes }, (_, i) => String(i)).filter((name) => !given.includes(name)),
+    }
   }
   if (given.length === classes) return { names: given, learned: true, missing: [] }
   const write = `input ${input.name}: class[${given.slice(0, MOST_TOLD).map(spelled).join(', ')}${given.length > MOST_TOLD ? ', ...' : ''}]`
-  throw new InputError(given.length > classes
-    ? `the data have ${given.length} classes, ${input.name} of the net has ${classes}: ${list(given)}. Write ${write}, and give the last layer ${given.length} outputs`
-    : `the data have ${given.length} of the ${classes} classes of ${input.name}, and the net does not say which: ${list(given)}. Write ${write} and ${classes - given.length} more `
-      + `name${classes - given.length > 1 ? 's' : ''} in the order of the outputs, or, if there are no others, ${given.length} outputs in the last layer`)
+  throw new InputError(
+    given.length > classes
+      ? `the data have ${given.length} classes, ${input.name} of the net has ${classes}: ${
+        list(given)
+      }. Write ${write}, and give the last layer ${given.length} outputs`
+      : `the data have ${given.length} of the ${classes} classes of ${input.name}, and the net does not say which: ${
+        list(given)
+      }. Write ${write} and ${classes - given.length} more `
+        + `name${
+          classes - given.length > 1 ? 's' : ''
+        } in the order of the outputs, or, if there are no others, ${given.length} outputs in the last layer`,
+  )
 }
 
 /** Names that a message lists. */
@@ -51,7 +72,9 @@ const list = (names: readonly string[]): string => `${names.slice(0, MOST_TOLD).
 /** As the language has names: in quotes where it is no word. */
 const spelled = (name: string): string => (/^[A-Za-z_]\w*$/.test(name) ? name : `"${name}"`)
 
-const relabelled = (labels: readonly number[]): { labels?: readonly number[] } => (labels.every((label, i) => label === i) ? {} : { labels })
+const relabelled = (
+  labels: readonly number[],
+): { labels?: readonly number[] } => (labels.every((label, i) => label === i) ? {} : { labels })
 
 /** The dataset with the net's labels in these of its fields; labels below 0 or beyond the names stay as they are. */
 export function relabel(dataset: Dataset, changes: ReadonlyMap<string, readonly number[]>): Dataset {

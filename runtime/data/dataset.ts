@@ -40,7 +40,9 @@ export interface Dataset {
 export function checkDataset(given: Dataset): void {
   const { length, fields, read } = (given ?? {}) as Partial<Dataset>
   if (Number.isSafeInteger(length) && length! >= 0 && typeof fields === 'object' && fields !== null && typeof read === 'function') return
-  throw new InputError(`a dataset is wanted, { length, fields, read }, as arrays({ ... }) and await loadDataset('...') give it; here is ${say(given)}`)
+  throw new InputError(
+    `a dataset is wanted, { length, fields, read }, as arrays({ ... }) and await loadDataset('...') give it; here is ${say(given)}`,
+  )
 }
 
 /** All samples of a field: bytes of images stay bytes and are scaled when they are read. */
@@ -58,7 +60,8 @@ export function arrays(columns: Readonly<Record<string, Column>>): Dataset {
   const lengths = names.map((name) => columns[name]!.data.length / elementCount(columns[name]!.shape))
   const length = lengths[0] ?? 0
   names.forEach((name, i) => {
-    if (!Number.isInteger(lengths[i])) throw new InputError(`${name}: ${columns[name]!.data.length} numbers are no multiple of ${showShape(columns[name]!.shape)}`)
+    if (!Number.isInteger(lengths[i]))
+      throw new InputError(`${name}: ${columns[name]!.data.length} numbers are no multiple of ${showShape(columns[name]!.shape)}`)
     if (lengths[i] !== length) throw new InputError(`${name} has ${lengths[i]} samples, ${names[0]} has ${length}`)
   })
   const dataset: Dataset = {
@@ -78,7 +81,10 @@ export function arrays(columns: Readonly<Record<string, Column>>): Dataset {
       }
     },
     // By the browser's own hash, which does not hold the page up.
-    mark: async () => hashOf(await Promise.all(names.map(async (name) => `${name} ${columns[name]!.scale ?? 1} ${await sha256(spread(columns[name]!.data))}`))),
+    mark: async () =>
+      hashOf(
+        await Promise.all(names.map(async (name) => `${name} ${columns[name]!.scale ?? 1} ${await sha256(spread(columns[name]!.data))}`)),
+      ),
   }
   known.set(dataset, columns)
   return dataset
@@ -93,15 +99,22 @@ const COLUMN = ['shape', 'type', 'data', 'scale', 'classes', 'classNames']
 
 function checkColumn(name: string, column: Column): void {
   const wrong = (why: string): InputError => new InputError(`column ${name}: ${why}`)
-  if (ArrayBuffer.isView(column) || Array.isArray(column)) throw wrong(`a bare array does not say what a sample is: write ${name}: { shape: [1, 28, 28], type: 'f32', data }, or { shape: [], type: 'i32', classes: 10, data } for labels`)
+  if (ArrayBuffer.isView(column) || Array.isArray(column))
+    throw wrong(
+      `a bare array does not say what a sample is: write ${name}: { shape: [1, 28, 28], type: 'f32', data }, or { shape: [], type: 'i32', classes: 10, data } for labels`,
+    )
   const { shape, type, data, scale, classes, classNames, ...rest } = (column ?? {}) as Partial<Column>
   const strange = Object.keys(rest)[0]
-  if (strange !== undefined) throw wrong(`there is no ${plain(strange, 60)}${didYouMean(strange, COLUMN)} (a column has ${COLUMN.join(', ')})`)
-  if (!Array.isArray(shape) || !shape.every((dim) => Number.isSafeInteger(dim) && dim > 0)) throw wrong(`shape is that of one sample, [1, 28, 28] or [] for one number, not ${say(shape)}`)
+  if (strange !== undefined)
+    throw wrong(`there is no ${plain(strange, 60)}${didYouMean(strange, COLUMN)} (a column has ${COLUMN.join(', ')})`)
+  if (!Array.isArray(shape) || !shape.every((dim) => Number.isSafeInteger(dim) && dim > 0))
+    throw wrong(`shape is that of one sample, [1, 28, 28] or [] for one number, not ${say(shape)}`)
   if (type !== 'f32' && type !== 'i32') throw wrong(`type is 'f32' or 'i32', not ${say(type)}`)
-  if (!(data instanceof Float32Array || data instanceof Int32Array || data instanceof Uint8Array)) throw wrong(`data is a Float32Array, Int32Array or Uint8Array with all samples, not ${say(data)}`)
+  if (!(data instanceof Float32Array || data instanceof Int32Array || data instanceof Uint8Array))
+    throw wrong(`data is a Float32Array, Int32Array or Uint8Array with all samples, not ${say(data)}`)
   if (scale !== undefined && !Number.isFinite(scale)) throw wrong(`scale is a number, not ${say(scale)}`)
-  if (classes !== undefined && !(Number.isSafeInteger(classes) && classes > 0)) throw wrong(`classes is how many there are, not ${say(classes)}`)
+  if (classes !== undefined && !(Number.isSafeInteger(classes) && classes > 0))
+    throw wrong(`classes is how many there are, not ${say(classes)}`)
   if (classNames === undefined) return
   const problem = Array.isArray(classNames) ? namesProblem(classNames, classes) : 'classNames is a list of names'
   if (problem !== undefined) throw wrong(problem)
@@ -125,12 +138,19 @@ function spread({ buffer, byteOffset, byteLength }: Column['data']): Uint8Array 
 }
 
 /** The mark of some samples of another dataset. */
-const markOf = (dataset: Dataset, which: () => string): Pick<Dataset, 'mark'> => (dataset.mark ? { mark: async () => hashOf([await dataset.mark!(), which()]) } : {})
+const markOf = (
+  dataset: Dataset,
+  which: () => string,
+): Pick<Dataset, 'mark'> => (dataset.mark ? { mark: async () => hashOf([await dataset.mark!(), which()]) } : {})
 
 /** Samples from..to-1 of another dataset; `to` may lie behind its end. Throws InputError for what is no dataset or no number of samples. */
 export function part(dataset: Dataset, from: number, to: number): Dataset {
   checkDataset(dataset)
-  for (const at of [from, to]) if (at !== Infinity && !(Number.isSafeInteger(at) && at >= 0)) throw new InputError(`part takes samples by whole numbers from 0 on, not ${say(at)}`)
+  for (const at of [from, to])
+    if (at !== Infinity && !(Number.isSafeInteger(at) && at >= 0))
+      throw new InputError(
+        `part takes samples by whole numbers from 0 on, not ${say(at)}`,
+      )
   const end = Math.min(to, dataset.length)
   return {
     length: Math.max(0, end - from),

@@ -41,8 +41,9 @@ export class Examples implements Iterable<Readonly<Record<string, unknown>> & { 
   constructor(fields: Readonly<Record<string, Field>> | { readonly manifest: Pick<Manifest, 'inputs'> }, options: ExamplesOptions = {}) {
     const { most = Infinity } = checkOptions('Examples', options, { most: positive })
     this.fields = fieldsOf(fields)
-    this.#inputs = Object.entries(this.fields).map(([name, { shape, type, classes, ignore }]: [string, Field & { ignore?: readonly number[] }]) =>
-      ({ name, type, shape: ['n', ...shape], ...(classes !== undefined && { classes, ignore: ignore ?? [] }) }))
+    this.#inputs = Object.entries(this.fields).map((
+      [name, { shape, type, classes, ignore }]: [string, Field & { ignore?: readonly number[] }],
+    ) => ({ name, type, shape: ['n', ...shape], ...(classes !== undefined && { classes, ignore: ignore ?? [] }) }))
     this.#label = Object.entries(this.fields).find(([, { classes, shape }]) => classes !== undefined && shape.length === 0)?.[0]
     this.#most = most
   }
@@ -70,23 +71,33 @@ export class Examples implements Iterable<Readonly<Record<string, unknown>> & { 
     if (typeof name === 'string' && classNames) {
       const at = classNames.findIndex((other) => other.normalize('NFC') === name.normalize('NFC'))
       if (at >= 0) return at
-      throw new InputError(`there is no class ${plain(name, 60)}${didYouMean(name, classNames)} (there are ${classNames.slice(0, 12).join(', ')}${classNames.length > 12 ? ', ...' : ''})`)
+      throw new InputError(
+        `there is no class ${plain(name, 60)}${didYouMean(name, classNames)} (there are ${classNames.slice(0, 12).join(', ')}${
+          classNames.length > 12 ? ', ...' : ''
+        })`,
+      )
     }
     // Classes without names are called by their numbers.
     const label = typeof name === 'string' && /^\d+$/.test(name) ? Number(name) : name
     if (typeof label === 'number' && Number.isInteger(label) && label >= 0 && label < classes!) return label
-    throw new InputError(`there is no class ${say(name)}: classes are 0 to ${classes! - 1}${classNames ? ` or ${classNames.slice(0, 12).join(', ')}` : ''}`)
+    throw new InputError(
+      `there is no class ${say(name)}: classes are 0 to ${classes! - 1}${classNames ? ` or ${classNames.slice(0, 12).join(', ')}` : ''}`,
+    )
   }
 
   /** Keeps a copy of a sample. Gives its number, which stays its own. Throws InputError for what does not fit the fields. */
   add(example: Example): number {
-    if (!isNamed(example)) throw new InputError(`an example is wanted as an object, { ${Object.keys(this.fields).join(', ')} }, not ${say(example)}`)
+    if (!isNamed(example))
+      throw new InputError(`an example is wanted as an object, { ${Object.keys(this.fields).join(', ')} }, not ${say(example)}`)
     const named: Record<string, InputValues> = {}
     for (const [name, value] of Object.entries(example)) {
-      named[name] = name === this.#label && (typeof value === 'string' || typeof value === 'number') ? [this.labelOf(value)] : typeof value === 'number' ? [value] : value as InputValues
+      named[name] = name === this.#label && (typeof value === 'string' || typeof value === 'number') ? [this.labelOf(value)]
+        : typeof value === 'number' ? [value] : value as InputValues
     }
     const ready = checkInputs(this.#inputs, this.#inputs, named, 1)
-    const arrays = Object.fromEntries([...ready].map(([{ name, type }, { data }]) => [name, type === 'i32' ? Int32Array.from(data) : Float32Array.from(data)]))
+    const arrays = Object.fromEntries(
+      [...ready].map(([{ name, type }, { data }]) => [name, type === 'i32' ? Int32Array.from(data) : Float32Array.from(data)]),
+    )
     const label = this.#label === undefined ? undefined : arrays[this.#label]![0]!
     const id = this.#next++
     const same = this.#kept.filter((other) => other.label === label)
@@ -141,17 +152,25 @@ export class Examples implements Iterable<Readonly<Record<string, unknown>> & { 
 
   /** Each example with its number and copies of its values, the oldest first. */
   *[Symbol.iterator](): Generator<Readonly<Record<string, unknown>> & { readonly id: number }> {
-    for (const { id, arrays } of this.#kept) yield { ...Object.fromEntries(Object.entries(arrays).map(([name, data]) => [name, this.fields[name]!.shape.length === 0 ? data[0] : data.slice()])), id }
+    for (const { id, arrays } of this.#kept)
+      yield {
+        ...Object.fromEntries(
+          Object.entries(arrays).map(([name, data]) => [name, this.fields[name]!.shape.length === 0 ? data[0] : data.slice()]),
+        ),
+        id,
+      }
   }
 
   /** All of them as they are kept, one array a field. */
   arrays(): Arrays {
-    return Object.fromEntries(Object.entries(this.fields).map(([name, { type, shape }]) => {
-      const size = elementCount(shape)
-      const all = type === 'i32' ? new Int32Array(size * this.length) : new Float32Array(size * this.length)
-      this.#kept.forEach(({ arrays }, i) => all.set(arrays[name]!, i * size))
-      return [name, all]
-    }))
+    return Object.fromEntries(
+      Object.entries(this.fields).map(([name, { type, shape }]) => {
+        const size = elementCount(shape)
+        const all = type === 'i32' ? new Int32Array(size * this.length) : new Float32Array(size * this.length)
+        this.#kept.forEach(({ arrays }, i) => all.set(arrays[name]!, i * size))
+        return [name, all]
+      }),
+    )
   }
 
   /** The examples of now to train and evaluate with; what is added or removed later does not change it. */
@@ -187,15 +206,30 @@ function hashOf(data: Float32Array | Int32Array): string {
 }
 
 /** Those of a net are its inputs, without the batch. */
-function fieldsOf(given: Readonly<Record<string, Field>> | { readonly manifest: Pick<Manifest, 'inputs'> }): Readonly<Record<string, Field>> {
+function fieldsOf(
+  given: Readonly<Record<string, Field>> | { readonly manifest: Pick<Manifest, 'inputs'> },
+): Readonly<Record<string, Field>> {
   const { inputs } = ((given as { manifest?: Manifest } | null)?.manifest ?? {}) as Partial<Manifest>
   if (Array.isArray(inputs)) {
-    return Object.fromEntries((inputs as readonly InputEntry[]).filter(({ shape }) => shape[0] === 'n').map(({ name, type, shape, classes, classNames, ignore }) =>
-      [name, { shape: shape.slice(1) as number[], type, ...(classes !== undefined && { classes }), ...(classNames && { classNames }), ...(ignore && { ignore }) }]))
+    return Object.fromEntries(
+      (inputs as readonly InputEntry[]).filter(({ shape }) => shape[0] === 'n').map((
+        { name, type, shape, classes, classNames, ignore },
+      ) => [name, {
+        shape: shape.slice(1) as number[],
+        type,
+        ...(classes !== undefined && { classes }),
+        ...(classNames && { classNames }),
+        ...(ignore && { ignore }),
+      }]),
+    )
   }
   const fields = Object.values(isNamed(given) ? given : {}) as Partial<Field>[]
   if (fields.length === 0 || !fields.every((field) => Array.isArray(field?.shape) && (field.type === 'f32' || field.type === 'i32'))) {
-    throw new InputError(`Examples takes a net, or what a sample holds: { image: { shape: [1, 28, 28], type: 'f32' }, label: { shape: [], type: 'i32', classes: 10 } }; here is ${say(given)}`)
+    throw new InputError(
+      `Examples takes a net, or what a sample holds: { image: { shape: [1, 28, 28], type: 'f32' }, label: { shape: [], type: 'i32', classes: 10 } }; here is ${
+        say(given)
+      }`,
+    )
   }
   return { ...given } as Readonly<Record<string, Field>>
 }

@@ -21,15 +21,24 @@ export function fieldsFor(inputs: readonly InputEntry[], dataset: Dataset): Map<
     const name = found.get(input.name)
     if (name !== undefined) {
       const why = problem(input, dataset.fields[name]!)
-      if (why !== undefined) wrong.push(`its ${describeField(name, dataset.fields[name]!)} does not fit ${describe(input)}${why && `: ${why}`}`)
+      if (why !== undefined)
+        wrong.push(`its ${describeField(name, dataset.fields[name]!)} does not fit ${describe(input)}${why && `: ${why}`}`)
       continue
     }
     const taken = new Set(found.values())
-    const near = Object.keys(dataset.fields).filter((other) => !taken.has(other) && dataset.fields[other]!.type === input.type && elementCount(dataset.fields[other]!.shape) === elementCount(input.shape))
+    const near = Object.keys(dataset.fields).filter((other) =>
+      !taken.has(other) && dataset.fields[other]!.type === input.type &&
+      elementCount(dataset.fields[other]!.shape) === elementCount(input.shape)
+    )
     const why = near.length === 1 ? problem(input, dataset.fields[near[0]!]!) : undefined
     wrong.push(`nothing in it fits ${describe(input)}${why ? `: ${near[0]} is ${showShape(dataset.fields[near[0]!]!.shape)}, ${why}` : ''}`)
   }
-  if (wrong.length) throw new InputError(`this dataset does not fit the net: ${wrong.join('; ')} (it holds ${Object.entries(dataset.fields).map(([n, f]) => describeField(n, f)).join(', ')})`)
+  if (wrong.length)
+    throw new InputError(
+      `this dataset does not fit the net: ${wrong.join('; ')} (it holds ${
+        Object.entries(dataset.fields).map(([n, f]) => describeField(n, f)).join(', ')
+      })`,
+    )
   return found
 }
 
@@ -42,7 +51,8 @@ function problem(input: InputEntry, field: Field): string | undefined {
   if (shape !== undefined) return shape
   // Names are matched by name (`matchClasses`), which tells more than their number.
   if (field.classNames) return undefined
-  return input.classes !== undefined && field.classes !== undefined && field.classes > input.classes ? `labels up to ${field.classes - 1} where the net has ${input.classes} classes` : undefined
+  return input.classes !== undefined && field.classes !== undefined && field.classes > input.classes
+    ? `labels up to ${field.classes - 1} where the net has ${input.classes} classes` : undefined
 }
 
 /** Why numbers of one shape are not numbers of another. One of the two may be flat: that says nothing of the order. */
@@ -51,9 +61,12 @@ export function shapeProblem(given: readonly number[], wanted: readonly number[]
   if (elementCount(given) !== elementCount(wanted)) return ''
   if (given.length <= 1 || wanted.length <= 1) return undefined
   const same = (order: readonly number[]): boolean => given.length === wanted.length && order.every((axis, i) => given[axis] === wanted[i])
-  if (given.length === 3 && same([2, 0, 1])) return `it is in the order height, width, channels, the net takes channels first: transpose it to ${showShape(wanted)}`
-  if (given.length === 3 && same([1, 2, 0])) return `it has channels first, the net takes channels last: transpose it to ${showShape(wanted)}`
-  if (given.length >= 2 && same([...given.keys()].slice(0, -2).concat(given.length - 1, given.length - 2))) return `height and width are exchanged: transpose it to ${showShape(wanted)}`
+  if (given.length === 3 && same([2, 0, 1]))
+    return `it is in the order height, width, channels, the net takes channels first: transpose it to ${showShape(wanted)}`
+  if (given.length === 3 && same([1, 2, 0]))
+    return `it has channels first, the net takes channels last: transpose it to ${showShape(wanted)}`
+  if (given.length >= 2 && same([...given.keys()].slice(0, -2).concat(given.length - 1, given.length - 2)))
+    return `height and width are exchanged: transpose it to ${showShape(wanted)}`
   const squeezed = (shape: readonly number[]): string => shape.filter((dim) => dim !== 1).join(' ')
   if (squeezed(given) === squeezed(wanted)) return `write its shape as ${showShape(wanted)}`
   return 'as many numbers in another shape: they would be read in the wrong order'

@@ -5,7 +5,9 @@ import { checkDataset, type Dataset, select } from './dataset.ts'
 
 /** The labels of a dataset's first field that has one label a sample; undefined where there is none. */
 export async function labelsOf(dataset: Dataset): Promise<{ readonly field: string; readonly labels: Int32Array } | undefined> {
-  const found = Object.entries(dataset.fields).find(([, { type, shape }]) => type === 'i32' && shape.reduce((product, dim) => product * dim, 1) === 1)
+  const found = Object.entries(dataset.fields).find(([, { type, shape }]) =>
+    type === 'i32' && shape.reduce((product, dim) => product * dim, 1) === 1
+  )
   if (!found) return undefined
   const labels = new Int32Array(dataset.length)
   await dataset.read(Array.from(labels, (_, i) => i), { [found[0]]: labels })
@@ -36,17 +38,23 @@ export async function holdOut(dataset: Dataset, share: number, seed = 1): Promis
 }
 
 /** Whether a number is a share of a whole, or a count that is none. */
-export const isShare = (value: unknown): value is number => typeof value === 'number' && ((value > 0 && value < 1) || (Number.isSafeInteger(value) && value >= 2))
+export const isShare = (value: unknown): value is number =>
+  typeof value === 'number' && ((value > 0 && value < 1) || (Number.isSafeInteger(value) && value >= 2))
 
 /** Indices of so many samples of all classes, in order; so many of each stay where they are, if that leaves enough. */
 async function chosen(dataset: Dataset, limit: number, seed: number, stay = 0): Promise<number[]> {
   const labels = (await labelsOf(dataset))?.labels ?? new Int32Array(dataset.length)
   const classes = new Map<number, number[]>()
-  labels.forEach((label, i) => { classes.has(label) ? classes.get(label)!.push(i) : classes.set(label, [i]) })
+  labels.forEach((label, i) => {
+    classes.has(label) ? classes.get(label)!.push(i) : classes.set(label, [i])
+  })
   const groups = [...classes].sort(([a], [b]) => a - b).map(([, indices]) => indices)
   const sizes = groups.map((group) => group.length)
   const counts = shares(sizes, limit, limit <= dataset.length - stay * groups.length ? sizes.map((size) => size - stay) : sizes)
-  return groups.flatMap((group, k) => Array.from(permutation(group.length, seed, k).subarray(0, counts[k]), (i) => group[i]!)).sort((a, b) => a - b)
+  return groups.flatMap((group, k) => Array.from(permutation(group.length, seed, k).subarray(0, counts[k]), (i) => group[i]!)).sort((
+    a,
+    b,
+  ) => a - b)
 }
 
 /** Divides `total` among groups by their sizes: whole numbers by the largest remainder, and none is left out for being small. `most`: of each group. */
@@ -56,7 +64,8 @@ export function shares(sizes: readonly number[], total: number, most: readonly n
   const exact = sizes.map((size) => (size * total) / all)
   const counts = exact.map((share, k) => Math.min(most[k]!, Math.max(least, Math.floor(share))))
   const sum = (): number => counts.reduce((a, b) => a + b, 0)
-  const byNeed = (sign: 1 | -1): number[] => [...sizes.keys()].sort((a, b) => sign * ((exact[b]! - counts[b]!) - (exact[a]! - counts[a]!)) || a - b)
+  const byNeed = (sign: 1 | -1): number[] =>
+    [...sizes.keys()].sort((a, b) => sign * ((exact[b]! - counts[b]!) - (exact[a]! - counts[a]!)) || a - b)
   while (sum() < total) counts[byNeed(1).find((k) => counts[k]! < most[k]!)!]!++
   while (sum() > total) counts[byNeed(-1).find((k) => counts[k]! > least)!]!--
   return counts

@@ -44,7 +44,12 @@ export function mix(parts: readonly MixPart[], options: MixOptions = {}): Datase
   const total = shares.reduce((a, b) => a + b)
   const length = wanted ?? list.reduce((sum, { data }) => sum + data.length, 0)
   const ends = shares.map((_, i) => Math.round((length * shares.slice(0, i + 1).reduce((a, b) => a + b)) / total))
-  const all: Part[] = list.map(({ data, balanced = false }, i) => ({ data, balanced, from: ends[i - 1] ?? 0, slots: ends[i]! - (ends[i - 1] ?? 0) }))
+  const all: Part[] = list.map(({ data, balanced = false }, i) => ({
+    data,
+    balanced,
+    from: ends[i - 1] ?? 0,
+    slots: ends[i]! - (ends[i - 1] ?? 0),
+  }))
   const { fields } = list[0]!.data
   const marks = list.every(({ data }) => data.mark)
   return {
@@ -56,7 +61,18 @@ export function mix(parts: readonly MixPart[], options: MixOptions = {}): Datase
         if (mine.length > 0) await readPart(part, mine.map((k) => indices[k]! - part.from), mine, into, draw)
       }
     },
-    ...(marks && { mark: async () => sha256Of(new TextEncoder().encode(JSON.stringify([length, await Promise.all(all.map(async ({ data, balanced, slots }) => [await data.mark!(), balanced, slots]))]))) }),
+    ...(marks &&
+      {
+        mark: async () =>
+          sha256Of(
+            new TextEncoder().encode(
+              JSON.stringify([
+                length,
+                await Promise.all(all.map(async ({ data, balanced, slots }) => [await data.mark!(), balanced, slots])),
+              ]),
+            ),
+          ),
+      }),
   }
 }
 
@@ -69,7 +85,8 @@ function checkParts(given: readonly MixPart[]): readonly MixPart[] {
     checkDataset(data)
     return part
   }).filter(({ data, share }, i) => {
-    if (data.length === 0 && share !== undefined && given.length > 1) throw new InputError(`part ${i + 1} of mix is empty, so it cannot be ${share} of anything: leave it out`)
+    if (data.length === 0 && share !== undefined && given.length > 1)
+      throw new InputError(`part ${i + 1} of mix is empty, so it cannot be ${share} of anything: leave it out`)
     return data.length > 0
   })
   const [first] = parts
@@ -79,26 +96,36 @@ function checkParts(given: readonly MixPart[]): readonly MixPart[] {
       const other = data.fields[name]
       const differ = (why: string): InputError => new InputError(`the parts of mix do not hold the same: ${why}`)
       if (!other) throw differ(`part ${i + 1} has no ${name} (it has ${Object.keys(data.fields).join(', ')})`)
-      if (other.type !== field.type || shapeProblem(other.shape, field.shape) !== undefined) throw differ(`${name} is ${field.type} ${showShape(field.shape)} in one, ${other.type} ${showShape(other.shape)} in another`)
+      if (other.type !== field.type || shapeProblem(other.shape, field.shape) !== undefined)
+        throw differ(`${name} is ${field.type} ${showShape(field.shape)} in one, ${other.type} ${showShape(other.shape)} in another`)
       const [names, others] = [field.classNames, other.classNames]
-      if (names && others && names.join('\n') !== others.join('\n')) throw differ(`label 0 of ${name} and so on is ${names.slice(0, 4).join(', ')} in one, ${others.slice(0, 4).join(', ')} in another`)
+      if (names && others && names.join('\n') !== others.join('\n'))
+        throw differ(`label 0 of ${name} and so on is ${names.slice(0, 4).join(', ')} in one, ${others.slice(0, 4).join(', ')} in another`)
     }
   })
   return parts
 }
 
 /** Reads what stands at these slots of a part, and puts it to these places of `into`. */
-async function readPart(part: Part, slots: readonly number[], places: readonly number[], into: Arrays, draw: Draw | undefined): Promise<void> {
+async function readPart(
+  part: Part,
+  slots: readonly number[],
+  places: readonly number[],
+  into: Arrays,
+  draw: Draw | undefined,
+): Promise<void> {
   const groups = await (part.groups ??= groupsOf(part))
   const chosen = slots.map((slot) => {
     const group = groups[slot % groups.length]!
     const at = Math.floor(slot / groups.length)
     return draw ? shuffled(group, draw, Math.floor(at / group.length))[at % group.length]! : group[at % group.length]!
   })
-  const own = Object.fromEntries(Object.keys(into).map((name) => {
-    const size = elementCount(part.data.fields[name]!.shape)
-    return [name, into[name] instanceof Int32Array ? new Int32Array(size * chosen.length) : new Float32Array(size * chosen.length)]
-  }))
+  const own = Object.fromEntries(
+    Object.keys(into).map((name) => {
+      const size = elementCount(part.data.fields[name]!.shape)
+      return [name, into[name] instanceof Int32Array ? new Int32Array(size * chosen.length) : new Float32Array(size * chosen.length)]
+    }),
+  )
   await part.data.read(chosen, own, draw)
   for (const name of Object.keys(into)) {
     const size = elementCount(part.data.fields[name]!.shape)
@@ -126,7 +153,8 @@ async function groupsOf({ data, balanced }: Part): Promise<Uint32Array[]> {
   const all = Uint32Array.from({ length: data.length }, (_, i) => i)
   if (!balanced) return [all]
   const label = Object.entries(data.fields).find(([, { classes, shape }]) => classes !== undefined && shape.length === 0)?.[0]
-  if (label === undefined) throw new InputError(`mix: what is balanced has a label a sample, this holds ${Object.keys(data.fields).join(', ')}`)
+  if (label === undefined)
+    throw new InputError(`mix: what is balanced has a label a sample, this holds ${Object.keys(data.fields).join(', ')}`)
   const byClass = new Map<number, number[]>()
   for (let from = 0; from < data.length; from += LOOKED_AT) {
     const indices = all.subarray(from, from + LOOKED_AT)

@@ -63,11 +63,14 @@ interface What {
 }
 
 async function resolveData(entry: DataEntry): Promise<What> {
-  if (typeof entry !== 'string' && !(typeof entry?.call === 'string' && isNamed(entry.args))) throw new InputError(`data are named by a text, not ${say(entry)} (there are ${LISTED})`)
+  if (typeof entry !== 'string' && !(typeof entry?.call === 'string' && isNamed(entry.args)))
+    throw new InputError(`data are named by a text, not ${say(entry)} (there are ${LISTED})`)
   const what = typeof entry === 'string' ? spelled(entry) : calledBy(entry)
   if (what.call === 'folder') return { call: await kindOfFolder(what.place!), place: what.place }
-  if (!KINDS.includes(what.call)) throw new InputError(`there is no dataset ${what.call}${didYouMean(what.call, KINDS)} (there are ${LISTED})`)
-  if ((what.call === 'images' || what.call === 'idx' || what.call === 'files') && what.place === undefined) throw new InputError(`${what.call} wants a ${what.call === 'files' ? 'file: files("data.csv")' : `folder: ${what.call}("dir")`}`)
+  if (!KINDS.includes(what.call))
+    throw new InputError(`there is no dataset ${what.call}${didYouMean(what.call, KINDS)} (there are ${LISTED})`)
+  if ((what.call === 'images' || what.call === 'idx' || what.call === 'files') && what.place === undefined)
+    throw new InputError(`${what.call} wants a ${what.call === 'files' ? 'file: files("data.csv")' : `folder: ${what.call}("dir")`}`)
   if (what.place !== undefined && what.call !== 'files') await kindOfPlace(what.place, what.call)
   return what
 }
@@ -90,12 +93,18 @@ function spelled(text: string): What {
 async function kindOfPlace(path: string, call: string): Promise<void> {
   const found = await stat(path).catch(() => undefined)
   if (found?.isDirectory()) return
-  if (found) throw new InputError(`${path} is a file; data is a folder of IDX files, of CIFAR-10's batches, or of pictures by class, or ends in .npy, .safetensors or .csv`)
+  if (found)
+    throw new InputError(
+      `${path} is a file; data is a folder of IDX files, of CIFAR-10's batches, or of pictures by class, or ends in .npy, .safetensors or .csv`,
+    )
   const word = call === 'folder' && /^[\w-]+$/.test(path)
   const guess = word ? didYouMean(path, KINDS) : ''
   const beside = guess || didYouMean(basename(path), await readdir(dirname(resolve(path))).catch(() => []))
-  const near = guess || beside.replace(/(did you mean )(.*)\?$/, (_, words: string, name: string) => `${words}${join(dirname(path), name)}?`)
-  throw new InputError(word ? `there is no dataset ${path}, and no folder of that name${near} (there are ${LISTED})` : `there is no file ${path}${near}`)
+  const near = guess ||
+    beside.replace(/(did you mean )(.*)\?$/, (_, words: string, name: string) => `${words}${join(dirname(path), name)}?`)
+  throw new InputError(
+    word ? `there is no dataset ${path}, and no folder of that name${near} (there are ${LISTED})` : `there is no file ${path}${near}`,
+  )
 }
 
 async function kindOfFolder(folder: string): Promise<string> {
@@ -105,8 +114,10 @@ async function kindOfFolder(folder: string): Promise<string> {
   if (names.some(isCifarFile)) return 'cifar10'
   if (await isPictureFolder(folder)) return 'images'
   const files = names.filter(isFieldFile)
-  throw new InputError(`${folder} holds no data that is known: IDX files (train-images-idx3-ubyte, ...), CIFAR-10's batches (data_batch_1.bin, ...), or a folder of pictures a class`
-    + (files.length > 0 ? `; files of arrays are named one by one: ${join(folder, files[0]!)}` : ''))
+  throw new InputError(
+    `${folder} holds no data that is known: IDX files (train-images-idx3-ubyte, ...), CIFAR-10's batches (data_batch_1.bin, ...), or a folder of pictures a class`
+      + (files.length > 0 ? `; files of arrays are named one by one: ${join(folder, files[0]!)}` : ''),
+  )
 }
 
 async function read(what: What, options: DataOptions): Promise<DataFiles> {
@@ -118,29 +129,42 @@ async function read(what: What, options: DataOptions): Promise<DataFiles> {
     part.catch((error: unknown) => {
       if (error instanceof MissingPart && (i === 0 ? options.whole : options.testData !== undefined || options.whole)) return undefined
       throw error
-    })))
+    })
+  ))
   if (!train && !tested) await published(what, options, 'test')
-  const notes = options.whole && (place !== undefined || !tested) ? [tested ? `of ${place ?? call} the test part is used` : `${place ?? call} has no test part: its training part is used`] : []
+  const notes = options.whole && (place !== undefined || !tested)
+    ? [tested ? `of ${place ?? call} the test part is used` : `${place ?? call} has no test part: its training part is used`] : []
   return { name: place ?? call, train: (train ?? tested)!, test: (tested ?? train)!, notes }
 }
 
 async function published({ call, place }: What, { root = 'data' }: DataOptions, split: 'train' | 'test'): Promise<Dataset> {
   switch (call) {
-    case 'mnist': return loadIdx(place ?? mnistFolder(), split, 10)
-    case 'fashion_mnist': return loadIdx(place ?? await firstFolder(root, ['fashion_mnist', 'fashion-mnist', 'FashionMNIST/raw']), split, 10)
-    case 'cifar10': return loadCifar10(place ?? await firstFolder(root, ['cifar10', 'cifar-10-batches-bin']), split)
-    default: return loadIdx(place!, split)
+    case 'mnist':
+      return loadIdx(place ?? mnistFolder(), split, 10)
+    case 'fashion_mnist':
+      return loadIdx(place ?? await firstFolder(root, ['fashion_mnist', 'fashion-mnist', 'FashionMNIST/raw']), split, 10)
+    case 'cifar10':
+      return loadCifar10(place ?? await firstFolder(root, ['cifar10', 'cifar-10-batches-bin']), split)
+    default:
+      return loadIdx(place!, split)
   }
 }
 
 async function readFiles(text: string, testText: string | undefined, options: DataOptions): Promise<DataFiles> {
   const notes: string[] = []
   const all = await readFieldFiles(text, options.inputs, notes)
-  if (testText !== undefined && options.testData === undefined) return { name: text, train: all, test: await readFieldFiles(testText, options.inputs, notes), notes: [...notes, `tests are on ${testText}`] }
+  if (testText !== undefined && options.testData === undefined)
+    return {
+      name: text,
+      train: all,
+      test: await readFieldFiles(testText, options.inputs, notes),
+      notes: [...notes, `tests are on ${testText}`],
+    }
   if (options.whole || options.testData !== undefined) return { name: text, train: all, test: all, notes }
   const indices = Array.from({ length: all.length }, (_, i) => i)
   const test = indices.filter(isTest)
-  if (test.length === 0) throw new InputError(`${text} has ${all.length} samples, too few to keep one in ${TEST_EVERY} for testing: name others by --test-data`)
+  if (test.length === 0)
+    throw new InputError(`${text} has ${all.length} samples, too few to keep one in ${TEST_EVERY} for testing: name others by --test-data`)
   notes.push(`${text} has no test part: every fifth sample is kept for testing`)
   return { name: text, train: select(all, indices.filter((i) => !isTest(i))), test: select(all, test), notes }
 }
@@ -148,7 +172,10 @@ async function readFiles(text: string, testText: string | undefined, options: Da
 function shapeOf({ shape, inputs }: DataOptions): PictureShape {
   if (shape) return typeof shape === 'function' ? shape() : shape
   const picture = inputs?.find(({ type }) => type === 'f32')
-  if (!picture) throw new InputError('pictures are brought to the size that a net takes: hand in its inputs (net.manifest.inputs), or shape: [3, 32, 32]')
+  if (!picture)
+    throw new InputError(
+      'pictures are brought to the size that a net takes: hand in its inputs (net.manifest.inputs), or shape: [3, 32, 32]',
+    )
   return pictureShape(picture)
 }
 

@@ -55,22 +55,42 @@ function getterOf({ fetch: given, signal }: FetchOptions): Get {
   return (url) => call(url, init)
 }
 
-async function fetchFile(url: URL, get: Get, came: (bytes: number) => void, signal: AbortSignal | undefined, inPieces: boolean): Promise<Found> {
+async function fetchFile(
+  url: URL,
+  get: Get,
+  came: (bytes: number) => void,
+  signal: AbortSignal | undefined,
+  inPieces: boolean,
+): Promise<Found> {
   const from = url.href
   try {
     const response = await get(from)
     const found: Found = {
-      from, status: response.status, type: response.headers?.get('content-type') ?? '',
+      from,
+      status: response.status,
+      type: response.headers?.get('content-type') ?? '',
       ...(response.redirected && response.url && response.url !== from && { redirectedTo: response.url }),
     }
     if (response.status === 404 || response.status === 410) return found
-    if (!response.ok) throw new BundleError([{ path: from, message: `the server answers ${`${response.status} ${response.statusText}`.trim()}${found.redirectedTo ? `, redirected to ${found.redirectedTo}` : ''}` }])
+    if (!response.ok)
+      throw new BundleError([{
+        path: from,
+        message: `the server answers ${`${response.status} ${response.statusText}`.trim()}${
+          found.redirectedTo ? `, redirected to ${found.redirectedTo}` : ''
+        }`,
+      }])
     return { ...found, bytes: inPieces && response.body ? await pieces(response.body, came) : await whole(response, came) }
   } catch (error) {
     signal?.throwIfAborted()
     if (error instanceof BundleError || error instanceof CallerError) throw error
     const elsewhere = here()?.origin !== url.origin
-    throw new BundleError([{ path: from, message: `cannot be fetched: ${reasonOf(error)}${elsewhere && isPage() ? '. Is the server reached, and does it let this page read its files (CORS: Access-Control-Allow-Origin)?' : ''}` }])
+    throw new BundleError([{
+      path: from,
+      message: `cannot be fetched: ${reasonOf(error)}${
+        elsewhere && isPage() ? '. Is the server reached, and does it let this page read its files (CORS: Access-Control-Allow-Origin)?'
+          : ''
+      }`,
+    }])
   }
 }
 
@@ -149,17 +169,24 @@ function addressOf(source: string | URL): { folder: URL; manifest: URL } {
   try {
     url = new URL(/^[a-z]:[\\/]/i.test(text) ? `file:///${text.replaceAll('\\', '/')}` : text, here())
   } catch {
-    const why = here() === undefined && isPage() ? 'a relative address, and this worker (made of a blob or of data) has none of its own' : 'this is no address'
-    throw new InputError(`the bundle "${text.slice(0, 200)}" cannot be opened: ${why}; give the whole URL, e.g. new URL('model/', document.baseURI).href`)
+    const why = here() === undefined && isPage() ? 'a relative address, and this worker (made of a blob or of data) has none of its own'
+      : 'this is no address'
+    throw new InputError(
+      `the bundle "${text.slice(0, 200)}" cannot be opened: ${why}; give the whole URL, e.g. new URL('model/', document.baseURI).href`,
+    )
   }
-  if (!['http:', 'https:', 'file:'].includes(url.protocol)) throw new InputError(`the bundle "${text.slice(0, 200)}" cannot be opened: ${url.protocol} is not fetched from; http, https, and file in Node, are`)
+  if (!['http:', 'https:', 'file:'].includes(url.protocol))
+    throw new InputError(
+      `the bundle "${text.slice(0, 200)}" cannot be opened: ${url.protocol} is not fetched from; http, https, and file in Node, are`,
+    )
   url.hash = ''
   if (url.pathname.endsWith('.json')) return { folder: url, manifest: new URL(url) }
   if (!url.pathname.endsWith('/')) url.pathname += '/'
   return { folder: url, manifest: new URL(MANIFEST_FILE, url) }
 }
 
-const isPage = (): boolean => globalThis.document !== undefined || (globalThis as { WorkerGlobalScope?: unknown }).WorkerGlobalScope !== undefined
+const isPage = (): boolean =>
+  globalThis.document !== undefined || (globalThis as { WorkerGlobalScope?: unknown }).WorkerGlobalScope !== undefined
 
 /** What relative addresses are relative to. */
 function here(): URL | undefined {

@@ -52,8 +52,14 @@ export function fileError(error: unknown, path: string, doing: Doing): FileError
   const code = error instanceof Error ? (error as Error & { code?: unknown }).code : undefined
   if (typeof code !== 'string') return undefined
   const { message } = error as Error
-  if (UNPACKING.test(code)) return new FileError(path, code, `${path} cannot be unpacked: it is damaged or cut off (${message}); fetch or pack it again`)
-  if (code === 'ENOENT') return new FileError(path, code, doing === 'read' ? `there is no file ${path}` : `${path} cannot be written: a folder of it is not there`)
+  if (UNPACKING.test(code))
+    return new FileError(path, code, `${path} cannot be unpacked: it is damaged or cut off (${message}); fetch or pack it again`)
+  if (code === 'ENOENT')
+    return new FileError(
+      path,
+      code,
+      doing === 'read' ? `there is no file ${path}` : `${path} cannot be written: a folder of it is not there`,
+    )
   const reason = Object.hasOwn(REASONS, code) ? REASONS[code] : /^E[A-Z0-9]+$/.test(code) ? message : undefined
   return reason === undefined ? undefined : new FileError(path, code, `${path} cannot be ${doing}: ${reason}`)
 }

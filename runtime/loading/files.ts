@@ -12,7 +12,8 @@ const encode = (data: string | Uint8Array): Uint8Array => typeof data === 'strin
 
 /** A bundle as the files of its folder, the manifest last. Throws InputError for what is no bundle. */
 export async function bundleFiles(bundle: Bundle): Promise<Map<string, Uint8Array>> {
-  if (!isNamed((bundle as Bundle | null)?.manifest)) throw new InputError(`a bundle is wanted, as compile, readBundle and net.save give it; here is ${say(bundle)}`)
+  if (!isNamed((bundle as Bundle | null)?.manifest))
+    throw new InputError(`a bundle is wanted, as compile, readBundle and net.save give it; here is ${say(bundle)}`)
   const { manifest, files: texts, weights } = bundle
   const files = new Map<string, Uint8Array>()
   const plans: Record<string, StoredPlan> = {}
@@ -25,7 +26,13 @@ export async function bundleFiles(bundle: Bundle): Promise<Map<string, Uint8Arra
         files.set(name, encode(printJson(part)))
         const kernels = [...new Set(part.kernels.flatMap((k) => k.file ?? []))]
         const module = plan.modules?.[group] && present(plan.modules[group], texts)
-        return { group, programs: Object.keys(part.programs), plan: name, ...(kernels.length > 0 && { kernels }), ...(module && { module }) }
+        return {
+          group,
+          programs: Object.keys(part.programs),
+          plan: name,
+          ...(kernels.length > 0 && { kernels }),
+          ...(module && { module }),
+        }
       }),
       ...(known && { facts: `${target}/facts.json` }),
     }
@@ -33,14 +40,24 @@ export async function bundleFiles(bundle: Bundle): Promise<Map<string, Uint8Arra
   }
   for (const [name, data] of texts) files.set(name, encode(data))
   if (weights) files.set(WEIGHTS_FILE, writeSafetensors(weights))
-  const entries = await Promise.all([...files].map(async ([name, data]): Promise<[string, FileEntry]> => [name, { bytes: data.length, sha256: await sha256(data) }]))
-  const stored: Omit<StoredManifest, 'sha256'> = { ...manifest, plans, files: Object.fromEntries(entries), ...(weights && { weights: [...weights.keys()] }) }
+  const entries = await Promise.all(
+    [...files].map(async ([name, data]): Promise<[string, FileEntry]> => [name, { bytes: data.length, sha256: await sha256(data) }]),
+  )
+  const stored: Omit<StoredManifest, 'sha256'> = {
+    ...manifest,
+    plans,
+    files: Object.fromEntries(entries),
+    ...(weights && { weights: [...weights.keys()] }),
+  }
   return files.set(MANIFEST_FILE, encode(printJson(await seal(stored))))
 }
 
 /** Of what was fetched to be run, one module of the two is there, and stands for both. */
-const present = (module: ModuleEntry, files: Bundle['files']): ModuleEntry =>
-  ({ ...module, file: files.has(module.file) ? module.file : module.relaxed, relaxed: files.has(module.relaxed) ? module.relaxed : module.file })
+const present = (module: ModuleEntry, files: Bundle['files']): ModuleEntry => ({
+  ...module,
+  file: files.has(module.file) ? module.file : module.relaxed,
+  relaxed: files.has(module.relaxed) ? module.relaxed : module.file,
+})
 
 /** JSON that a person can read and a machine need not read twice: what fits into a line is one. */
 function printJson(value: unknown): string {
@@ -55,7 +72,8 @@ function print(value: unknown, indent: string, before: string, after: string, li
   const short = JSON.stringify(value)
   if (short.length <= LINE || typeof value !== 'object' || value === null) return void lines.push(`${indent}${before}${short}${after}`)
   const isList = Array.isArray(value)
-  const items: [string, unknown][] = isList ? value.map((item) => ['', item]) : Object.entries(value).filter(([, v]) => v !== undefined).map(([key, v]) => [`${JSON.stringify(key)}: `, v])
+  const items: [string, unknown][] = isList ? value.map((item) => ['', item])
+    : Object.entries(value).filter(([, v]) => v !== undefined).map(([key, v]) => [`${JSON.stringify(key)}: `, v])
   lines.push(`${indent}${before}${isList ? '[' : '{'}`)
   items.forEach(([key, item], i) => print(item, `${indent} `, key, i < items.length - 1 ? ',' : '', lines))
   lines.push(`${indent}${isList ? ']' : '}'}${after}`)

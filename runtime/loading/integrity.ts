@@ -21,17 +21,25 @@ export type FileReader = (name: string, entry?: FileEntry) => Promise<Uint8Array
 export async function bytesOf(read: FileReader, name: string, entry?: FileEntry, hint = ''): Promise<{ bytes: Uint8Array; found: Found }> {
   const answer = await read(entry?.at ?? name, entry)
   const found: Found = answer instanceof Uint8Array ? { bytes: answer } : answer ?? {}
-  const refuse = (message: string): never => { throw problem(name, found, message) }
+  const refuse = (message: string): never => {
+    throw problem(name, found, message)
+  }
   const { bytes } = found
   if (!bytes) return refuse(`is not there${answered(found)}${hint}`)
-  if (isHtml(bytes)) return refuse(`a page of HTML is there instead${answered(found)}${found.status === undefined ? '' : ': the server lacks the file, and says so by a page'}${hint}`)
+  if (isHtml(bytes))
+    return refuse(
+      `a page of HTML is there instead${answered(found)}${
+        found.status === undefined ? '' : ': the server lacks the file, and says so by a page'
+      }${hint}`,
+    )
   if (!entry) return { bytes, found }
   const how = answered(found)
   if (bytes.length < entry.bytes) refuse(`is cut: ${bytes.length} bytes of ${entry.bytes}${how}`)
   const hash = await sha256(bytes)
   if (bytes.length > entry.bytes || hash !== entry.sha256) {
     const plain = withUnixLines(bytes)
-    if (plain && await sha256(plain) === entry.sha256) refuse('was changed: its lines end in CRLF now (git: mark it as -text in .gitattributes)')
+    if (plain && await sha256(plain) === entry.sha256)
+      refuse('was changed: its lines end in CRLF now (git: mark it as -text in .gitattributes)')
     if (bytes.length !== entry.bytes) refuse(`was changed or belongs to another bundle: ${bytes.length} bytes, not ${entry.bytes}${how}`)
     refuse(`was changed or belongs to another bundle: its SHA-256 is ${hash}, not ${entry.sha256}${how}`)
   }
@@ -42,7 +50,11 @@ export const problem = (name: string, { from = name }: Found, message: string): 
 
 /** ` (status 200, text/html)`, or nothing where it was not asked by HTTP. */
 function answered({ status, type, redirectedTo }: Found): string {
-  const parts = [...(status === undefined ? [] : [`status ${status}${status === 206 ? ', a part' : ''}`]), ...(type ? [type] : []), ...(redirectedTo ? [`redirected to ${redirectedTo}`] : [])]
+  const parts = [
+    ...(status === undefined ? [] : [`status ${status}${status === 206 ? ', a part' : ''}`]),
+    ...(type ? [type] : []),
+    ...(redirectedTo ? [`redirected to ${redirectedTo}`] : []),
+  ]
   return parts.length > 0 ? ` (${parts.join(', ')})` : ''
 }
 

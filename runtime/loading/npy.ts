@@ -51,7 +51,8 @@ export function parseNpy(bytes: Uint8Array, file: string): TensorData {
   if (!shape.every(Number.isSafeInteger)) throw wrong(`its shape is (${plain(dims[1]!, 60)})`)
   const count = shape.reduce((product, dim) => product * dim, 1)
   if (dataStart + count * type.bytes > bytes.length) throw wrong(`it should hold ${count} numbers and is cut off`)
-  if (dataStart + count * type.bytes < bytes.length) throw wrong(`${bytes.length - dataStart - count * type.bytes} bytes behind its ${count} numbers belong to nothing`)
+  if (dataStart + count * type.bytes < bytes.length)
+    throw wrong(`${bytes.length - dataStart - count * type.bytes} bytes behind its ${count} numbers belong to nothing`)
 
   const little = descr[1] !== '>'
   const data = type.integer ? new Int32Array(count) : descr[2] === 'f8' ? new Float64Array(count) : new Float32Array(count)

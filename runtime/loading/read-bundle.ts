@@ -36,13 +36,19 @@ export class StoredBundle {
 
   /** Reads `bundle.json`. Throws BundleError where it is not there, is something else, or contradicts itself. */
   static async find(read: FileReader): Promise<StoredBundle> {
-    const { bytes, found } = await bytesOf(read, MANIFEST_FILE, undefined, '; a bundle is a folder with bundle.json, as fusenet compile writes it')
+    const { bytes, found } = await bytesOf(
+      read,
+      MANIFEST_FILE,
+      undefined,
+      '; a bundle is a folder with bundle.json, as fusenet compile writes it',
+    )
     const json = jsonOf(bytes, MANIFEST_FILE, found)
     const problems = storedProblemsOf(json, found.from)
     if (problems.length > 0) throw new BundleError(problems)
     const bundle = new StoredBundle(json as StoredManifest, read)
     const hash = await sha256(sealedText(bundle.manifest))
-    if (hash !== bundle.manifest.sha256) throw problem(MANIFEST_FILE, found, `was changed: the SHA-256 of what it says is ${hash}, not ${bundle.manifest.sha256}`)
+    if (hash !== bundle.manifest.sha256)
+      throw problem(MANIFEST_FILE, found, `was changed: the SHA-256 of what it says is ${hash}, not ${bundle.manifest.sha256}`)
     return bundle
   }
 
@@ -55,36 +61,59 @@ export class StoredBundle {
     const weights = manifest.weights && choice.weights !== false ? this.#weights(manifest.weights) : undefined
     const [read, tensors] = await Promise.all([Promise.all(plans), weights])
     const { plans: _, files: __, weights: ___, sha256: ____, ...rest } = manifest
-    const bundle: Bundle = { manifest: { ...rest, plans: Object.fromEntries(names.map((name, i) => [name, read[i]!])) }, files, ...(tensors && { weights: tensors }) }
+    const bundle: Bundle = {
+      manifest: { ...rest, plans: Object.fromEntries(names.map((name, i) => [name, read[i]!])) },
+      files,
+      ...(tensors && { weights: tensors }),
+    }
     checkBundle(bundle)
     return bundle
   }
 
   async #plan(target: string, { parts, facts }: StoredPlan, choice: Choice, files: Map<string, string | Uint8Array>): Promise<Plan> {
-    const last = choice.programs ? Math.max(0, ...choice.programs.map((name) => parts.findIndex((part) => part.programs.includes(name)))) : parts.length - 1
+    const last = choice.programs ? Math.max(0, ...choice.programs.map((name) => parts.findIndex((part) => part.programs.includes(name))))
+      : parts.length - 1
     const wanted = parts.slice(0, last + 1)
     const modules = modulesOf(parts, last, choice.modules !== undefined)
     const take = async (name: string): Promise<void> => {
       const { bytes, found } = await this.#file(name)
       files.set(name, name.endsWith('.wasm') ? bytes : textOf(bytes, name, found))
     }
-    const [read, told] = await Promise.all([
-      Promise.all(wanted.map((part) => this.#json(part.plan, PART))),
-      facts !== undefined && choice.facts !== false ? this.#json(facts, {}) : undefined,
-      ...wanted.flatMap((part) => (part.kernels ?? []).map(take)),
-      ...modules.flatMap(([, module]) => [...(choice.modules !== 'relaxed' ? [module.file] : []), ...(choice.modules !== 'plain' ? [module.relaxed] : [])]).map(take),
-    ] as const)
+    const [read, told] = await Promise.all(
+      [
+        Promise.all(wanted.map((part) => this.#json(part.plan, PART))),
+        facts !== undefined && choice.facts !== false ? this.#json(facts, {}) : undefined,
+        ...wanted.flatMap((part) => (part.kernels ?? []).map(take)),
+        ...modules.flatMap((
+          [, module],
+        ) => [...(choice.modules !== 'relaxed' ? [module.file] : []), ...(choice.modules !== 'plain' ? [module.relaxed] : [])]).map(take),
+      ] as const,
+    )
     const plan = joinParts(target, read as unknown as PlanPart[], undefined)
-    const whole = modules.length === 0 ? plan : { ...plan, modules: Object.fromEntries(modules.map(([group, module]) => [group, { ...module, kernels: Math.min(module.kernels, plan.kernels.length) }])) }
+    const whole = modules.length === 0 ? plan
+      : {
+        ...plan,
+        modules: Object.fromEntries(
+          modules.map(([group, module]) => [group, { ...module, kernels: Math.min(module.kernels, plan.kernels.length) }]),
+        ),
+      }
     return told ? withFacts(whole, told) : whole
   }
 
   async #weights(names: readonly string[]): Promise<ReadonlyMap<string, TensorData>> {
-    const { bytes, found } = await this.#file(WEIGHTS_FILE, "; this bundle was written with weights: without them its net is untrained. If that is wanted: open(..., { weights: 'fresh' }), --weights fresh")
+    const { bytes, found } = await this.#file(
+      WEIGHTS_FILE,
+      "; this bundle was written with weights: without them its net is untrained. If that is wanted: open(..., { weights: 'fresh' }), --weights fresh",
+    )
     try {
       const { tensors } = readSafetensors(bytes, WEIGHTS_FILE)
       const other = names.filter((name) => !tensors.has(name))
-      if (other.length > 0 || tensors.size !== names.length) throw problem(WEIGHTS_FILE, found, `holds other tensors than the manifest says (${other.join(', ') || `${tensors.size}, not ${names.length}`})`)
+      if (other.length > 0 || tensors.size !== names.length)
+        throw problem(
+          WEIGHTS_FILE,
+          found,
+          `holds other tensors than the manifest says (${other.join(', ') || `${tensors.size}, not ${names.length}`})`,
+        )
       return tensors
     } catch (error) {
       throw error instanceof InputError ? problem(WEIGHTS_FILE, found, error.message.replace(`${WEIGHTS_FILE}: `, '')) : error
@@ -98,7 +127,8 @@ export class StoredBundle {
     const isObject = (v: unknown): v is Record<string, unknown> => typeof v === 'object' && v !== null && !Array.isArray(v)
     if (!isObject(value)) throw problem(name, found, 'is not an object')
     for (const [key, kind] of Object.entries(like)) {
-      if (kind === 'list' ? !Array.isArray(value[key]) : !isObject(value[key])) throw problem(name, found, `${key}: ${kind === 'list' ? 'a list' : 'an object'} is wanted`)
+      if (kind === 'list' ? !Array.isArray(value[key]) : !isObject(value[key]))
+        throw problem(name, found, `${key}: ${kind === 'list' ? 'a list' : 'an object'} is wanted`)
     }
     return value
   }
@@ -129,7 +159,10 @@ function withFacts(plan: Plan, facts: Record<string, unknown>): Plan {
   const programs = Object.entries(plan.programs).map(([name, program]) => {
     const own = Object.hasOwn(facts, name) ? facts[name] : undefined
     if (!Array.isArray(own) || !Array.isArray(program?.dispatches)) return [name, program]
-    return [name, { ...program, dispatches: program.dispatches.map((d, i) => ({ ...d, ...(own[i] && { facts: own[i] as DispatchFacts }) })) }]
+    return [name, {
+      ...program,
+      dispatches: program.dispatches.map((d, i) => ({ ...d, ...(own[i] && { facts: own[i] as DispatchFacts }) })),
+    }]
   })
   return { ...plan, programs: Object.fromEntries(programs) }
 }

@@ -37,11 +37,14 @@ export interface Safetensors {
 
 /** Throws InputError, each with the reason, for anything but a well-formed file. */
 export function readSafetensors(bytes: Uint8Array, what = 'safetensors'): Safetensors {
-  const refuse = (why: string): never => { throw new InputError(`${what}: ${plain(why, 300)}`) }
+  const refuse = (why: string): never => {
+    throw new InputError(`${what}: ${plain(why, 300)}`)
+  }
   checkBytes('readSafetensors', bytes)
   if (bytes.length < 8) refuse(`${bytes.length} bytes are too few`)
   const headerBytes = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true))
-  if (headerBytes > bytes.length - 8) refuse(`not safetensors, or truncated: its first 8 bytes say a header of ${headerBytes} bytes, and ${bytes.length - 8} follow`)
+  if (headerBytes > bytes.length - 8)
+    refuse(`not safetensors, or truncated: its first 8 bytes say a header of ${headerBytes} bytes, and ${bytes.length - 8} follow`)
   let text = ''
   let header: unknown
   try {
@@ -52,7 +55,10 @@ export function readSafetensors(bytes: Uint8Array, what = 'safetensors'): Safete
   }
   if (typeof header !== 'object' || header === null || Array.isArray(header)) refuse('the header is not an object')
   const { __metadata__: metadata = {}, ...entries } = header as Record<string, unknown>
-  if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata) || Object.values(metadata).some((v) => typeof v !== 'string')) refuse('__metadata__ must hold texts')
+  if (
+    typeof metadata !== 'object' || metadata === null || Array.isArray(metadata) ||
+    Object.values(metadata).some((v) => typeof v !== 'string')
+  ) refuse('__metadata__ must hold texts')
   // JSON takes the last of two that have one name.
   const most = Object.keys(entries).length + [entries, metadata].filter((table) => Object.hasOwn(table as object, 'dtype')).length
   if ((text.match(/"dtype"\s*:/g)?.length ?? 0) > most) refuse('two tensors have one name')
@@ -61,12 +67,14 @@ export function readSafetensors(bytes: Uint8Array, what = 'safetensors'): Safete
   for (const [name, entry] of Object.entries(entries)) {
     const { dtype, shape, data_offsets: offsets } = (entry ?? {}) as { dtype?: string; shape?: unknown; data_offsets?: unknown }
     if (typeof dtype !== 'string') return refuse(`${name}: has no type (dtype)`)
-    const known = Object.hasOwn(TYPES, dtype) ? TYPES[dtype as keyof typeof TYPES] : refuse(`${name}: type ${dtype} is not read here (${Object.keys(TYPES).join(', ')})`)
+    const known = Object.hasOwn(TYPES, dtype) ? TYPES[dtype as keyof typeof TYPES]
+      : refuse(`${name}: type ${dtype} is not read here (${Object.keys(TYPES).join(', ')})`)
     if (!isCounts(shape)) return refuse(`${name}: shape must be a list of counts`)
     if (!isCounts(offsets) || offsets.length !== 2) return refuse(`${name}: data_offsets must be two counts`)
     const [from, to] = offsets as [number, number]
     const wanted = shape.reduce((p, d) => p * d, known.bytes)
-    if (to - from !== wanted) refuse(`${name}: ${dtype.toLowerCase()}[${shape.join(', ')}] takes ${wanted} bytes, its offsets hold ${to - from}`)
+    if (to - from !== wanted)
+      refuse(`${name}: ${dtype.toLowerCase()}[${shape.join(', ')}] takes ${wanted} bytes, its offsets hold ${to - from}`)
     if (to > data.length) refuse(`${name}: ends at byte ${to} of ${data.length}: truncated`)
     spans.push({ from, to, name, shape, known })
   }
@@ -97,8 +105,9 @@ export function writeSafetensors(tensors: ReadonlyMap<string, TensorData>, metad
   const sorted = [...tensors].sort(([, a], [, b]) => b.data.BYTES_PER_ELEMENT - a.data.BYTES_PER_ELEMENT)
   let end = 0
   for (const [name, { shape, type, data }] of sorted) {
-    if (shape.reduce((p, d) => p * d, 1) !== data.length) throw new InputError(`${name}: [${shape.join(', ')}] does not hold ${data.length} values`)
-    header[name] = { dtype: type.toUpperCase(), shape, data_offsets: [end, (end += data.byteLength)] }
+    if (shape.reduce((p, d) => p * d, 1) !== data.length)
+      throw new InputError(`${name}: [${shape.join(', ')}] does not hold ${data.length} values`)
+    header[name] = { dtype: type.toUpperCase(), shape, data_offsets: [end, end += data.byteLength] }
   }
   let text = new TextEncoder().encode(JSON.stringify(header))
   text = new TextEncoder().encode(JSON.stringify(header) + ' '.repeat((8 - (text.length % 8)) % 8))

@@ -14,19 +14,26 @@ export { problemsOf } from '../../bundle/validate/problems.ts'
 
 /** Refuses with a BundleError that tells every problem of a bundle in memory. */
 export function checkBundle({ manifest, files, weights }: Bundle): void {
-  if (!(files instanceof Map)) throw new BundleError([{ path: 'files', message: `a Map of texts and modules by their names is wanted, here is ${say(files)}` }])
-  if (weights !== undefined && !(weights instanceof Map)) throw new BundleError([{ path: 'weights', message: `a Map of tensors by their names is wanted, here is ${say(weights)}` }])
+  if (!(files instanceof Map))
+    throw new BundleError([{ path: 'files', message: `a Map of texts and modules by their names is wanted, here is ${say(files)}` }])
+  if (weights !== undefined && !(weights instanceof Map))
+    throw new BundleError([{ path: 'weights', message: `a Map of tensors by their names is wanted, here is ${say(weights)}` }])
   const problems = problemsOf(manifest, files)
   if (problems.length) throw new BundleError(problems)
 }
 
 /** At one batch, exactly: every tensor ends within its buffer, and no dispatch runs on and on. What `load` relies on. */
 export function checkBatch(plan: Plan, batch: number): void {
-  const problems: Problem[] = Object.entries(plan.programs).flatMap(([name, program]) => launchProblems(plan, program, batch, `plans.${plan.target}.programs.${name}`))
+  const problems: Problem[] = Object.entries(plan.programs).flatMap(([name, program]) =>
+    launchProblems(plan, program, batch, `plans.${plan.target}.programs.${name}`)
+  )
   plan.tensors.forEach((t, i) => {
     const b = plan.buffers[t.buffer]!
     if (b.role !== 'scratch' && tensorEnd(t, batch) > sizeAt(b.elements, batch)) {
-      problems.push({ path: `plans.${plan.target}.tensors[${i}]`, message: `${t.name} does not fit into buffer ${b.name} at batch ${batch}` })
+      problems.push({
+        path: `plans.${plan.target}.tensors[${i}]`,
+        message: `${t.name} does not fit into buffer ${b.name} at batch ${batch}`,
+      })
     }
   })
   if (problems.length) throw new BundleError(problems)

@@ -37,10 +37,14 @@ export interface PixelOptions {
   readonly into?: Float32Array
 }
 
-const isList = (v: unknown, length?: number): v is readonly number[] => Array.isArray(v) && (length === undefined || v.length === length) && v.every((each) => Number.isFinite(each))
+const isList = (v: unknown, length?: number): v is readonly number[] =>
+  Array.isArray(v) && (length === undefined || v.length === length) && v.every((each) => Number.isFinite(each))
 const AMOUNTS: Rule = [(v) => Number.isFinite(v) || isList(v), 'a number, or one a channel']
 const RULES: Readonly<Record<keyof PixelOptions, Rule>> = {
-  shape: [(v) => Array.isArray(v) && v.every((dim, i) => (Number.isSafeInteger(dim) && dim > 0) || (i === 0 && dim === 'n')), '[channels, height, width]'],
+  shape: [
+    (v) => Array.isArray(v) && v.every((dim, i) => (Number.isSafeInteger(dim) && dim > 0) || (i === 0 && dim === 'n')),
+    '[channels, height, width]',
+  ],
   channels: oneOf('rgb', 'bgr', 'grey', 'alpha', 'rgba', 'bgra'),
   layout: oneOf('chw', 'hwc'),
   fit: oneOf('cover', 'contain', 'fill'),
@@ -76,10 +80,18 @@ export function fromPixels(source: PixelSource | readonly PixelSource[], options
   const targets = read.map(({ width, height }) => targetOf(checked, width, height))
   const [target] = targets as [Target]
   const other = targets.find(({ width, height }) => width !== target.width || height !== target.height)
-  if (other) throw new InputError(`fromPixels: these pictures differ in size (${target.width} x ${target.height}, ${other.width} x ${other.height}): say the shape that all of them get`)
+  if (other)
+    throw new InputError(
+      `fromPixels: these pictures differ in size (${target.width} x ${target.height}, ${other.width} x ${other.height}): say the shape that all of them get`,
+    )
   const size = target.count * target.height * target.width
   const into = checked.into ?? new Float32Array(size * read.length)
-  if (into.length < size * read.length) throw new InputError(`fromPixels: ${read.length > 1 ? `${read.length} times ` : ''}${showShape([target.count, target.height, target.width])} is ${size * read.length} numbers, into has ${into.length}`)
+  if (into.length < size * read.length)
+    throw new InputError(
+      `fromPixels: ${read.length > 1 ? `${read.length} times ` : ''}${showShape([target.count, target.height, target.width])} is ${
+        size * read.length
+      } numbers, into has ${into.length}`,
+    )
   read.forEach((picture, i) => write(picture, target, checked, into.subarray(i * size, (i + 1) * size)))
   return into
 }
@@ -94,30 +106,46 @@ interface Target {
 function targetOf({ shape, channels, layout, crop }: PixelOptions, ownWidth: number, ownHeight: number): Target {
   const own = crop ?? { width: ownWidth, height: ownHeight }
   const dims = (shape?.[0] === 'n' ? shape.slice(1) : shape ?? []) as number[]
-  if (shape && dims.length !== 3 && dims.length !== 2) throw new InputError(`fromPixels: a picture is ${layout === 'hwc' ? '[height, width, channels]' : '[channels, height, width]'}, not ${showShape(shape)}`)
+  if (shape && dims.length !== 3 && dims.length !== 2)
+    throw new InputError(
+      `fromPixels: a picture is ${layout === 'hwc' ? '[height, width, channels]' : '[channels, height, width]'}, not ${showShape(shape)}`,
+    )
   const [count, height, width] = dims.length === 2 ? [1, ...dims] as [number, number, number]
     : dims.length === 0 ? [COUNT[channels ?? 'rgb'], Math.round(own.height), Math.round(own.width)]
-      : layout === 'hwc' ? [dims[2]!, dims[0]!, dims[1]!] : dims as [number, number, number]
+    : layout === 'hwc' ? [dims[2]!, dims[0]!, dims[1]!] : dims as [number, number, number]
   const chosen = channels ?? ({ 1: 'grey', 3: 'rgb', 4: 'rgba' } as const)[count]
-  if (!chosen) throw new InputError(`fromPixels: pixels have 1, 3 or 4 channels, not ${count}${layout !== 'hwc' && [1, 3, 4].includes(width) ? ` (is it the order height, width, channels? then layout: 'hwc')` : ''}`)
-  if (COUNT[chosen] !== count) throw new InputError(`fromPixels: ${chosen} is ${COUNT[chosen]} channel${COUNT[chosen] > 1 ? 's' : ''}, ${showShape(shape!)} has ${count}`)
+  if (!chosen)
+    throw new InputError(
+      `fromPixels: pixels have 1, 3 or 4 channels, not ${count}${
+        layout !== 'hwc' && [1, 3, 4].includes(width) ? ` (is it the order height, width, channels? then layout: 'hwc')` : ''
+      }`,
+    )
+  if (COUNT[chosen] !== count)
+    throw new InputError(
+      `fromPixels: ${chosen} is ${COUNT[chosen]} channel${COUNT[chosen] > 1 ? 's' : ''}, ${showShape(shape!)} has ${count}`,
+    )
   return { channels: chosen, count, height: Math.max(1, height), width: Math.max(1, width) }
 }
 
 function write(picture: ReturnType<typeof readable>, target: Target, options: PixelOptions, into: Float32Array): void {
   const { crop = { x: 0, y: 0, width: picture.width, height: picture.height }, fit = 'cover', background = [255, 255, 255] } = options
-  if (crop.x + crop.width > picture.width + 1e-6 || crop.y + crop.height > picture.height + 1e-6) throw new InputError(`fromPixels: crop ${crop.width} x ${crop.height} at ${crop.x}, ${crop.y} reaches beyond the picture, which is ${picture.width} x ${picture.height}`)
+  if (crop.x + crop.width > picture.width + 1e-6 || crop.y + crop.height > picture.height + 1e-6)
+    throw new InputError(
+      `fromPixels: crop ${crop.width} x ${crop.height} at ${crop.x}, ${crop.y} reaches beyond the picture, which is ${picture.width} x ${picture.height}`,
+    )
   const { width, height } = target
   const [wide, high] = [crop.width / width, crop.height / height]
   const cut = fit === 'cover' ? Math.min(wide, high) : undefined
   const wanted: Rectangle = cut === undefined ? crop
     : { x: crop.x + (crop.width - cut * width) / 2, y: crop.y + (crop.height - cut * height) / 2, width: cut * width, height: cut * height }
   const shrunk = Math.max(wide, high)
-  const inner = fit === 'contain' ? { width: Math.max(1, Math.round(crop.width / shrunk)), height: Math.max(1, Math.round(crop.height / shrunk)) } : { width, height }
+  const inner = fit === 'contain'
+    ? { width: Math.max(1, Math.round(crop.width / shrunk)), height: Math.max(1, Math.round(crop.height / shrunk)) } : { width, height }
   const { pixels, rectangle } = picture.read(wanted, inner)
   const across = tapsOf(inner.width, rectangle.x, rectangle.width, pixels.width)
   const down = tapsOf(inner.height, rectangle.y, rectangle.height, pixels.height)
-  const same = pixels.width === width && pixels.height === height && rectangle.x === 0 && rectangle.y === 0 && rectangle.width === width && rectangle.height === height
+  const same = pixels.width === width && pixels.height === height && rectangle.x === 0 && rectangle.y === 0 && rectangle.width === width &&
+    rectangle.height === height
   const [left, top] = [Math.floor((width - inner.width) / 2), Math.floor((height - inner.height) / 2)]
   const { range: [black, white] = [0, 1], mean, std } = options
   planesOf(pixels, target.channels, background).forEach(({ plane, border }, c) => {
@@ -138,15 +166,23 @@ function write(picture: ReturnType<typeof readable>, target: Target, options: Pi
 
 function valueOf(name: string, given: number | readonly number[] | undefined, otherwise: number, channel: number, count: number): number {
   if (given === undefined || typeof given === 'number') return given ?? otherwise
-  if (given.length !== count) throw new InputError(`fromPixels: ${name} has ${given.length} numbers, the picture ${count} channel${count > 1 ? 's' : ''}: ${say(given)}`)
+  if (given.length !== count)
+    throw new InputError(
+      `fromPixels: ${name} has ${given.length} numbers, the picture ${count} channel${count > 1 ? 's' : ''}: ${say(given)}`,
+    )
   return given[channel]!
 }
 
 /** Red, green, blue to luma by ITU-R BT.601 in 16 bits, rounded, as PIL has it: as the command reads pictures. */
-const grey = (r: number, g: number, b: number): number => (19595 * Math.round(r) + 38470 * Math.round(g) + 7471 * Math.round(b) + 32768) >> 16
+const grey = (r: number, g: number, b: number): number =>
+  (19595 * Math.round(r) + 38470 * Math.round(g) + 7471 * Math.round(b) + 32768) >> 16
 
 /** Channels in the order of the result, 0..255, and what stands beside the picture. Alpha and what is under it stay apart where alpha is asked for. */
-function planesOf({ data, width, height }: Pixels, channels: Channels, background: readonly number[]): { plane: Float32Array; border: number }[] {
+function planesOf(
+  { data, width, height }: Pixels,
+  channels: Channels,
+  background: readonly number[],
+): { plane: Float32Array; border: number }[] {
   const count = width * height
   const step = data.length / count
   const planes = Array.from({ length: COUNT[channels] }, () => new Float32Array(count))
@@ -171,7 +207,7 @@ function planesOf({ data, width, height }: Pixels, channels: Channels, backgroun
     }
   }
   const [r, g, b] = background as [number, number, number]
-  const borders = channels === 'alpha' ? [0] : channels === 'grey' ? [grey(r, g, b)] : [...(first === 0 ? [r, g, b] : [b, g, r]), ...(opaque ? [0] : [])]
+  const borders = channels === 'alpha' ? [0]
+    : channels === 'grey' ? [grey(r, g, b)] : [...(first === 0 ? [r, g, b] : [b, g, r]), ...(opaque ? [0] : [])]
   return planes.map((plane, i) => ({ plane, border: borders[i]! }))
 }
-

@@ -36,7 +36,9 @@ export function tapsOf(size: number, start: number, length: number, available: n
     if (Math.abs(sum) < 1e-6) sum = own.fill(1).length
     from[i] = first
     count[i] = own.length
-    own.forEach((w, k) => { weights[i * most + k] = w / sum })
+    own.forEach((w, k) => {
+      weights[i * most + k] = w / sum
+    })
   }
   return { from, count, weights, most }
 }

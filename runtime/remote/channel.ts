@@ -31,14 +31,18 @@ export class Channel {
 
   constructor(port: Port, offers: Offers) {
     this.#port = port
-    port.onmessage = ({ data }) => { void this.#hear(data as Message, offers) }
+    port.onmessage = ({ data }) => {
+      void this.#hear(data as Message, offers)
+    }
   }
 
   /** Calls what the other side offers. Rejects with what it throws. Throws at once where the arguments cannot be sent. */
   call(name: string, ...args: readonly unknown[]): Promise<unknown> {
     if (this.#ended) return Promise.reject(this.#ended.why)
     const call = this.#next++
-    const answer = new Promise((resolve, reject) => { this.#waiting.set(call, { resolve, reject }) })
+    const answer = new Promise((resolve, reject) => {
+      this.#waiting.set(call, { resolve, reject })
+    })
     try {
       this.#post({ call, name, args })
     } catch (error) {
@@ -102,7 +106,9 @@ export class Channel {
 /** A value whose typed arrays belong to the message: they change hands and are not copied. */
 class Moved {
   readonly value: unknown
-  constructor(value: unknown) { this.value = value }
+  constructor(value: unknown) {
+    this.value = value
+  }
 }
 export const moved = (value: unknown): unknown => new Moved(value)
 
@@ -116,10 +122,13 @@ function unpack(message: Message, buffers: Set<ArrayBuffer>): unknown {
 function collect(value: unknown, buffers: Set<ArrayBuffer>): void {
   if (ArrayBuffer.isView(value)) {
     if (value.buffer instanceof ArrayBuffer) buffers.add(value.buffer)
-  } else if (value instanceof Map) for (const each of value.values()) collect(each, buffers)
+  } else if (value instanceof Map) { for (const each of value.values()) collect(each, buffers) }
   else if (Array.isArray(value)) {
-    if (typeof value[0] !== 'number') for (const each of value) collect(each, buffers)
-  } else if (typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype) for (const each of Object.values(value)) collect(each, buffers)
+    if (typeof value[0] !== 'number') { for (const each of value) collect(each, buffers) }
+  } else if (typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype) {
+    for (const each of Object.values(value))
+      collect(each, buffers)
+  }
 }
 
 /** Copies of all typed arrays in it, each with a buffer of its own: what may change hands. */
@@ -127,6 +136,7 @@ export function detached<T>(value: T): T {
   if (ArrayBuffer.isView(value)) return (value as unknown as Float32Array).slice() as unknown as T
   if (value instanceof Map) return new Map([...value].map(([key, each]) => [key, detached(each)])) as T
   if (Array.isArray(value)) return (typeof value[0] === 'number' ? value : value.map(detached)) as T
-  if (typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype) return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, detached(each)])) as T
+  if (typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype)
+    return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, detached(each)])) as T
   return value
 }

@@ -37,13 +37,29 @@ export class SentDatasets {
 
   async #send(id: number, dataset: Dataset): Promise<SentDataset> {
     const columns = columnsOf(dataset)
-    const fields = Object.fromEntries(Object.entries(dataset.fields).map(([name, { shape, type, classes, classNames }]): [string, Field] =>
-      [name, { shape: [...shape], type, ...(classes !== undefined && { classes }), ...(classNames && { classNames: [...classNames] }) }]))
+    const fields = Object.fromEntries(
+      Object.entries(dataset.fields).map((
+        [name, { shape, type, classes, classNames }],
+      ): [string, Field] => [name, {
+        shape: [...shape],
+        type,
+        ...(classes !== undefined && { classes }),
+        ...(classNames && { classNames: [...classNames] }),
+      }]),
+    )
     const sent: SentDataset = { id, length: dataset.length, fields, marked: dataset.mark !== undefined }
     if (!columns) return sent
     const shared = (data: Column['data']): boolean => typeof SharedArrayBuffer !== 'undefined' && data.buffer instanceof SharedArrayBuffer
-    const described = Object.fromEntries(Object.entries(columns).map(([name, { data, scale }]) =>
-      [name, { kind: kindOf(data), length: data.length, ...(scale !== undefined && { scale }), ...(shared(data) && { shared: data }) }]))
+    const described = Object.fromEntries(
+      Object.entries(columns).map((
+        [name, { data, scale }],
+      ) => [name, {
+        kind: kindOf(data),
+        length: data.length,
+        ...(scale !== undefined && { scale }),
+        ...(shared(data) && { shared: data }),
+      }]),
+    )
     for (const [name, { data }] of Object.entries(columns)) {
       if (shared(data)) continue
       const step = COPIED_AT_ONCE / data.BYTES_PER_ELEMENT
@@ -59,12 +75,18 @@ export class SentDatasets {
   async read(id: number, indices: ArrayLike<number>, names: readonly string[], draw: Draw | undefined): Promise<unknown> {
     const dataset = this.#sent.get(id)!
     const fields = names.map((name) => ({ name, size: elementCount(dataset.fields[name]!.shape), type: dataset.fields[name]!.type }))
-    const all = Object.fromEntries(fields.map(({ name, size, type }) => [name, type === 'i32' ? new Int32Array(size * indices.length) : new Float32Array(size * indices.length)]))
+    const all = Object.fromEntries(
+      fields.map((
+        { name, size, type },
+      ) => [name, type === 'i32' ? new Int32Array(size * indices.length) : new Float32Array(size * indices.length)]),
+    )
     const step = Math.max(1, Math.floor(READ_AT_ONCE / fields.reduce((sum, { size }) => sum + size, 0)))
     let turn = performance.now()
     for (let from = 0; from < indices.length; from += step) {
       const some = Array.from({ length: Math.min(step, indices.length - from) }, (_, i) => indices[from + i]!)
-      const into: Arrays = Object.fromEntries(fields.map(({ name, size }) => [name, all[name]!.subarray(from * size, (from + some.length) * size)]))
+      const into: Arrays = Object.fromEntries(
+        fields.map(({ name, size }) => [name, all[name]!.subarray(from * size, (from + some.length) * size)]),
+      )
       await dataset.read(some, into, draw)
       if (performance.now() - turn < TURN_MS) continue
       await nextTask()
@@ -113,13 +135,16 @@ export class ReceivedDatasets {
 
   dataset({ id, length, fields, marked, columns }: SentDataset): Dataset {
     if (columns) {
-      return arrays(Object.fromEntries(Object.entries(columns).map(([name, { kind, scale, shared }]): [string, Column] => {
-        const data = (shared ?? this.#columns.get(id)?.get(name) ?? new KINDS[kind]()) as Column['data']
-        return [name, { ...fields[name]!, data, ...(scale !== undefined && { scale }) }]
-      })))
+      return arrays(Object.fromEntries(
+        Object.entries(columns).map(([name, { kind, scale, shared }]): [string, Column] => {
+          const data = (shared ?? this.#columns.get(id)?.get(name) ?? new KINDS[kind]()) as Column['data']
+          return [name, { ...fields[name]!, data, ...(scale !== undefined && { scale }) }]
+        }),
+      ))
     }
     return {
-      length, fields,
+      length,
+      fields,
       read: async (indices, into, draw) => {
         const found = await this.#channel().call('read', id, Uint32Array.from(indices), Object.keys(into), draw) as Arrays
         for (const [name, data] of Object.entries(found)) into[name]!.set(data)

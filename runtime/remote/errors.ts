@@ -5,7 +5,17 @@ import { OtherTrainingError } from '../identity.ts'
 import { NothingLeftError } from '../train-loop.ts'
 
 /** The narrower first. */
-const CLASSES = { OtherTrainingError, NothingLeftError, NonFiniteError, InputError, BundleError, DeviceError, TypeError, RangeError, SyntaxError } as const
+const CLASSES = {
+  OtherTrainingError,
+  NothingLeftError,
+  NonFiniteError,
+  InputError,
+  BundleError,
+  DeviceError,
+  TypeError,
+  RangeError,
+  SyntaxError,
+} as const
 
 /** An error as data that a message takes. */
 export interface SentError {
@@ -39,8 +49,18 @@ export class Errors {
     const known = { own, ...(back !== undefined && { back }) }
     if (!(error instanceof Error)) return { name: 'Error', message: String(error), fields: { thrown: cloneable(error) }, ...known }
     const kind = Object.entries(CLASSES).find(([, Class]) => error instanceof Class)?.[0]
-    const fields = Object.fromEntries(Object.entries(error).filter(([name]) => name !== 'name').map(([name, value]) => [name, cloneable(value)]))
-    return { ...(kind && { kind }), name: error.name, message: error.message, stack: error.stack, fields, ...(error.cause !== undefined && { cause: this.send(error.cause) }), ...known }
+    const fields = Object.fromEntries(
+      Object.entries(error).filter(([name]) => name !== 'name').map(([name, value]) => [name, cloneable(value)]),
+    )
+    return {
+      ...(kind && { kind }),
+      name: error.name,
+      message: error.message,
+      stack: error.stack,
+      fields,
+      ...(error.cause !== undefined && { cause: this.send(error.cause) }),
+      ...known,
+    }
   }
 
   receive(sent: SentError): unknown {

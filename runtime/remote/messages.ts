@@ -45,6 +45,8 @@ export interface SentDataset {
   readonly length: number
   readonly fields: Readonly<Record<string, Field>>
   readonly marked: boolean
-  readonly columns?: Readonly<Record<string, { readonly kind: ColumnKind; readonly length: number; readonly scale?: number; readonly shared?: unknown }>>
+  readonly columns?: Readonly<
+    Record<string, { readonly kind: ColumnKind; readonly length: number; readonly scale?: number; readonly shared?: unknown }>
+  >
 }
 export type ColumnKind = 'f32' | 'i32' | 'u8'

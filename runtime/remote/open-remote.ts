@@ -11,12 +11,20 @@ import type { Answer } from './serve.ts'
 import { startWorker, type WorkerOption } from './start.ts'
 
 /** Opens a bundle in a worker. Options are checked. Throws what `open` throws, and DeviceError where there is no worker. */
-export async function openRemote(source: BundleSource, { worker, fetch: given, signal, onProgress, device, weights, ...options }: OpenOptions & { readonly worker?: WorkerOption }): Promise<RemoteNet> {
-  if (typeof device === 'object') throw new InputError("a device belongs to the thread that made it, and this net is to run in a worker: name it there, device: 'auto', 'webgpu' or 'wasm', or leave worker out")
+export async function openRemote(
+  source: BundleSource,
+  { worker, fetch: given, signal, onProgress, device, weights, ...options }: OpenOptions & { readonly worker?: WorkerOption },
+): Promise<RemoteNet> {
+  if (typeof device === 'object')
+    throw new InputError(
+      "a device belongs to the thread that made it, and this net is to run in a worker: name it there, device: 'auto', 'webgpu' or 'wasm', or leave worker out",
+    )
   const listeners: Listeners = { events: new Map(), evaluated: new Map() }
   const address = await sendableSource(source)
   let fail = (_: unknown): void => {}
-  const stopped = new Promise<never>((_, reject) => { fail = reject })
+  const stopped = new Promise<never>((_, reject) => {
+    fail = reject
+  })
   stopped.catch(() => {})
   const abort = (): void => fail(signal!.reason)
   signal?.addEventListener('abort', abort, { once: true })
@@ -33,7 +41,13 @@ export async function openRemote(source: BundleSource, { worker, fetch: given, s
     mark: (id: number) => datasets.mark(id),
     event: (id: number, ...args: Parameters<Parameters<Listeners['events']['set']>[1]>) => listeners.events.get(id)?.(...args),
     evaluated: (id: number, done: number, of: number) => listeners.evaluated.get(id)?.(done, of),
-    fetch: async (url: string) => moved(await answerOf(typeof given === 'function' ? await given(url, signal ? { signal } : {}) : await globalThis.fetch(url, { ...given, ...(signal && { signal }) }))),
+    fetch: async (url: string) =>
+      moved(
+        await answerOf(
+          typeof given === 'function' ? await given(url, signal ? { signal } : {})
+            : await globalThis.fetch(url, { ...given, ...(signal && { signal }) }),
+        ),
+      ),
     progress: (progress: LoadProgress) => {
       try {
         onProgress?.(progress)
@@ -45,7 +59,12 @@ export async function openRemote(source: BundleSource, { worker, fetch: given, s
   lost.catch((why: unknown) => channel.end(why))
   try {
     signal?.throwIfAborted()
-    const opening = channel.call('open', address, moved({ ...options, ...(device !== undefined && { device }), ...(weights !== undefined && { weights }) }), { fetch: given !== undefined, progress: onProgress !== undefined })
+    const opening = channel.call(
+      'open',
+      address,
+      moved({ ...options, ...(device !== undefined && { device }), ...(weights !== undefined && { weights }) }),
+      { fetch: given !== undefined, progress: onProgress !== undefined },
+    )
     const opened = await Promise.race([opening, stopped]) as OpenedNet
     return new RemoteNet({ channel, datasets, listeners, opened, end })
   } catch (error) {
@@ -60,14 +79,24 @@ export async function openRemote(source: BundleSource, { worker, fetch: given, s
 
 async function answerOf(response: Response): Promise<Answer> {
   const { status, statusText, url, redirected, headers } = response
-  return { status, statusText, url, redirected, type: headers?.get('content-type') ?? null, body: new Uint8Array(await response.arrayBuffer()) }
+  return {
+    status,
+    statusText,
+    url,
+    redirected,
+    type: headers?.get('content-type') ?? null,
+    body: new Uint8Array(await response.arrayBuffer()),
+  }
 }
 
 /** What a message takes: addresses of the page, not of the worker's script; lists of files by what is in them. */
 async function sendableSource(source: BundleSource): Promise<unknown> {
   if (String(source).startsWith(SCHEME)) return `${SCHEME}//${nameIn(source as string | URL)}`
   if (typeof source === 'string' || source instanceof URL) return whole(String(source))
-  if ('manifest' in source || source instanceof Map || source instanceof Uint8Array || source instanceof ArrayBuffer || (typeof Blob !== 'undefined' && source instanceof Blob)) return source
+  if (
+    'manifest' in source || source instanceof Map || source instanceof Uint8Array || source instanceof ArrayBuffer ||
+    (typeof Blob !== 'undefined' && source instanceof Blob)
+  ) return source
   return filesOf(source as Chosen)
 }
 

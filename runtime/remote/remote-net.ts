@@ -101,13 +101,24 @@ export class RemoteNet implements Net<AnyNet> {
     return await this.#ask('run', this.#copied('run', inputs), sendable(options)) as Outputs
   }
 
-  async step(inputs: Inputs, options?: { readonly update?: boolean; readonly rate?: number; readonly stats?: TrainStats }): Promise<StepResult> {
+  async step(
+    inputs: Inputs,
+    options?: { readonly update?: boolean; readonly rate?: number; readonly stats?: TrainStats },
+  ): Promise<StepResult> {
     return await this.#ask('step', this.#copied('step', inputs), sendable(options)) as StepResult
   }
 
-  async trainStep(inputs: Inputs | readonly Inputs[], options?: { readonly rate?: number; readonly stats?: TrainStats; readonly keepGoing?: boolean }): Promise<TrainStep> {
-    const copies = Array.isArray(inputs) ? moved(inputs.map((each: Inputs) => this.#copies('step', each))) : this.#copied('step', inputs as Inputs)
-    const { step, rate, loss: key } = await this.#ask('trainStep', copies, sendable(options)) as { step: number; rate: number; loss: number }
+  async trainStep(
+    inputs: Inputs | readonly Inputs[],
+    options?: { readonly rate?: number; readonly stats?: TrainStats; readonly keepGoing?: boolean },
+  ): Promise<TrainStep> {
+    const copies = Array.isArray(inputs) ? moved(inputs.map((each: Inputs) => this.#copies('step', each)))
+      : this.#copied('step', inputs as Inputs)
+    const { step, rate, loss: key } = await this.#ask('trainStep', copies, sendable(options)) as {
+      step: number
+      rate: number
+      loss: number
+    }
     const loss = this.#parts.channel.call('loss', key) as Promise<number>
     // Whoever does not ask for it learns of a failed device at the next step.
     loss.catch(() => {})
@@ -130,8 +141,15 @@ export class RemoteNet implements Net<AnyNet> {
       waiting.push(event)
       wake()
     })
-    const finished = datasets.with(dataset, async (sent) => this.#follow((await channel.call('train', id, sent, sendable(options)) as Answer<void>).state))
-      .then(() => { end = {} }, (failure: unknown) => { end = { failure } }).then(() => wake())
+    const finished = datasets.with(
+      dataset,
+      async (sent) => this.#follow((await channel.call('train', id, sent, sendable(options)) as Answer<void>).state),
+    )
+      .then(() => {
+        end = {}
+      }, (failure: unknown) => {
+        end = { failure }
+      }).then(() => wake())
     try {
       for (;;) {
         const event = waiting.shift()
@@ -141,7 +159,9 @@ export class RemoteNet implements Net<AnyNet> {
         } else if (end) {
           if ('failure' in end) throw end.failure
           return
-        } else await new Promise<void>((resolve) => { wake = resolve })
+        } else await new Promise<void>((resolve) => {
+            wake = resolve
+          })
       }
     } finally {
       channel.tell('stop', id)
@@ -188,7 +208,10 @@ export class RemoteNet implements Net<AnyNet> {
     if (to !== undefined) checkTarget(to)
     // A worker cannot hand out a download.
     const here = needsPage(to)
-    const { bundle, weights: key } = await this.#ask('save', here || to === undefined ? undefined : `${SCHEME}//${nameIn(to)}`) as { bundle: Omit<Bundle, 'weights'>; weights: number }
+    const { bundle, weights: key } = await this.#ask('save', here || to === undefined ? undefined : `${SCHEME}//${nameIn(to)}`) as {
+      bundle: Omit<Bundle, 'weights'>
+      weights: number
+    }
     const weights = await this.#parts.channel.call('weights', key) as Map<string, TensorData>
     const saved: Bundle = { ...bundle, weights }
     if (here) await saveTo(saved, to!)
@@ -239,8 +262,15 @@ export class RemoteNet implements Net<AnyNet> {
   /** Checked as where the net runs; the caller's arrays are the caller's again. */
   #copies(call: 'run' | 'step', inputs: Inputs): Record<string, unknown> {
     const needs = this.#parts.opened.needs[call]
-    checkInputs(this.manifest.inputs, this.manifest.inputs.filter(({ name }) => needs.includes(name)), inputs as Readonly<Record<string, InputValues>>, this.batch)
-    return Object.fromEntries(Object.entries(inputs).map(([name, values]) => [name, ArrayBuffer.isView(values) ? (values as Float32Array).slice() : values]))
+    checkInputs(
+      this.manifest.inputs,
+      this.manifest.inputs.filter(({ name }) => needs.includes(name)),
+      inputs as Readonly<Record<string, InputValues>>,
+      this.batch,
+    )
+    return Object.fromEntries(
+      Object.entries(inputs).map(([name, values]) => [name, ArrayBuffer.isView(values) ? (values as Float32Array).slice() : values]),
+    )
   }
 
   #shapeOf(name: string): readonly number[] | undefined {
@@ -253,7 +283,9 @@ export class RemoteNet implements Net<AnyNet> {
 function withoutPlans(manifest: OpenedNet['manifest']): Manifest {
   return Object.defineProperty({ ...manifest }, 'plans', {
     enumerable: false,
-    get() { throw new InputError('the plans of a net in a worker stay there: (await net.save()).manifest.plans has them') },
+    get() {
+      throw new InputError('the plans of a net in a worker stay there: (await net.save()).manifest.plans has them')
+    },
   }) as Manifest
 }
 
@@ -270,6 +302,15 @@ function sendable(value: unknown): unknown {
   try {
     return structuredClone(value)
   } catch {
-    return isNamed(value) ? Object.fromEntries(Object.entries(value).map(([name, each]) => [name, typeof each === 'object' && each !== null ? sendable(each) : typeof each === 'function' || typeof each === 'symbol' ? String(each) : each])) : String(value)
+    return isNamed(value)
+      ? Object.fromEntries(
+        Object.entries(value).map((
+          [name, each],
+        ) => [
+          name,
+          typeof each === 'object' && each !== null ? sendable(each)
+            : typeof each === 'function' || typeof each === 'symbol' ? String(each) : each,
+        ]),
+      ) : String(value)
   }
 }

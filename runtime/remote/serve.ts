@@ -28,7 +28,9 @@ export function serve(scope: Scope = hereFor()): void {
 
 /** This worker, of a page or of Node. */
 function hereFor(): Scope {
-  const { process } = globalThis as { process?: { getBuiltinModule?(name: string): { parentPort: { on(event: 'message', hear: (data: unknown) => void): void } | null } } }
+  const { process } = globalThis as {
+    process?: { getBuiltinModule?(name: string): { parentPort: { on(event: 'message', hear: (data: unknown) => void): void } | null } }
+  }
   const parent = process?.getBuiltinModule?.('node:worker_threads').parentPort
   return parent ? { addEventListener: (_, hear) => parent.on('message', (data) => hear({ data })) } : globalThis as unknown as Scope
 }
@@ -61,7 +63,11 @@ function host(port: Port): void {
   }
   const state = (about = false): NetState => {
     const { steps, seed, horizon, notes, frozen, identity, manifest } = net()
-    const classes = (): NetState['classes'] => Object.fromEntries(manifest.inputs.flatMap(({ name }) => { const names = net().classesOf(name); return names ? [[name, names]] : [] }))
+    const classes = (): NetState['classes'] =>
+      Object.fromEntries(manifest.inputs.flatMap(({ name }) => {
+        const names = net().classesOf(name)
+        return names ? [[name, names]] : []
+      }))
     return { steps, seed, horizon, notes: [...notes], frozen: [...frozen], ...(about && { identity, classes: classes() }) }
   }
   /** A result with what has become of the net; nothing in it is the net's own. */
@@ -69,14 +75,26 @@ function host(port: Port): void {
   const datasets = new ReceivedDatasets(() => channel)
 
   const channel: Channel = new Channel(port, {
-    open: async (source: BundleSource, options: OpenOptions, has: { readonly fetch: boolean; readonly progress: boolean }): Promise<OpenedNet> => {
+    open: async (
+      source: BundleSource,
+      options: OpenOptions,
+      has: { readonly fetch: boolean; readonly progress: boolean },
+    ): Promise<OpenedNet> => {
       opened = await openLocal(source, {
-        ...options, signal: aborting.signal,
+        ...options,
+        signal: aborting.signal,
         ...(has.fetch && { fetch: async (url: string) => response(await channel.call('fetch', url) as Answer) }),
         ...(has.progress && { onProgress: (progress) => channel.tell('progress', progress) }),
       })
       const { manifest: { plans: _, ...manifest }, device, batch, storage } = opened
-      return { manifest, device: factsOf(device), batch, storage, state: state(true), needs: { run: needed(opened, ['infer']), step: needed(opened, ['train', 'step', 'gradients']) } }
+      return {
+        manifest,
+        device: factsOf(device),
+        batch,
+        storage,
+        state: state(true),
+        needs: { run: needed(opened, ['infer']), step: needed(opened, ['train', 'step', 'gradients']) },
+      }
     },
     abort: (reason: unknown) => aborting.abort(reason),
     close: () => {
@@ -104,7 +122,10 @@ function host(port: Port): void {
           channel.tell('event', id, event, state(training.sent++ === 0))
           // Where nothing may be under way, the page looks first.
           const most = settles(event) ? 0 : ahead
-          while (!training.stopped && training.sent - training.taken > most) await new Promise<void>((resolve) => { training.wake = resolve })
+          while (!training.stopped && training.sent - training.taken > most)
+            await new Promise<void>((resolve) => {
+              training.wake = resolve
+            })
           if (training.stopped) break
         }
       } finally {
@@ -125,7 +146,13 @@ function host(port: Port): void {
       training.wake()
     },
     evaluate: async (id: number, sent: SentDataset, options: EvaluateOptions, hasProgress: boolean) =>
-      answer(await net().evaluate(datasets.dataset(sent), hasProgress ? { ...options, onProgress: (done: number, of: number) => channel.tell('evaluated', id, done, of) } : options), true),
+      answer(
+        await net().evaluate(
+          datasets.dataset(sent),
+          hasProgress ? { ...options, onProgress: (done: number, of: number) => channel.tell('evaluated', id, done, of) } : options,
+        ),
+        true,
+      ),
     column: (...args: Parameters<ReceivedDatasets['column']>) => datasets.column(...args),
     forget: (id: number) => datasets.forget(id),
     freeze: async (patterns: readonly string[]) => answer(await net().freeze(patterns)),
@@ -157,7 +184,14 @@ function needed(net: LocalNet, tasks: readonly string[]): string[] {
 const settles = ({ epochEnd, testDue, snapshotDue }: TrainEvent): boolean => epochEnd || testDue || snapshotDue
 
 function factsOf({ name, description, identity, software, half, relaxed }: LocalNet['device']): DeviceFacts {
-  return { name, description, software, ...(identity && { identity: { ...identity } }), ...(half !== undefined && { half }), ...(relaxed !== undefined && { relaxed }) }
+  return {
+    name,
+    description,
+    software,
+    ...(identity && { identity: { ...identity } }),
+    ...(half !== undefined && { half }),
+    ...(relaxed !== undefined && { relaxed }),
+  }
 }
 
 /** What the page's own `fetch` gave. */
@@ -171,5 +205,12 @@ export interface Answer {
 }
 
 function response({ body, type, status, ...rest }: Answer): Response {
-  return { ...rest, status, ok: status >= 200 && status < 300, headers: { get: (name: string) => (name === 'content-type' ? type : null) }, body: null, arrayBuffer: async () => body.buffer } as unknown as Response
+  return {
+    ...rest,
+    status,
+    ok: status >= 200 && status < 300,
+    headers: { get: (name: string) => (name === 'content-type' ? type : null) },
+    body: null,
+    arrayBuffer: async () => body.buffer,
+  } as unknown as Response
 }

@@ -44,11 +44,15 @@ export async function startWorker(given: WorkerOption): Promise<Started> {
       failures.push((error as Error).message)
     }
   }
-  throw new DeviceError(`no worker could be started: ${failures.join('; ') || 'there are none here'}. Where the page's policy or its bundler is the reason, make it yourself: `
-    + "worker: () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }), with import 'fusenet/worker' in that file")
+  throw new DeviceError(
+    `no worker could be started: ${
+      failures.join('; ') || 'there are none here'
+    }. Where the page's policy or its bundler is the reason, make it yourself: `
+      + "worker: () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }), with import 'fusenet/worker' in that file",
+  )
 }
 
-const nodeWorkers = (): { readonly Worker: new (url: URL) => NodeWorker } | undefined => {
+const nodeWorkers = (): { readonly Worker: new(url: URL) => NodeWorker } | undefined => {
   const { process } = globalThis as { process?: { getBuiltinModule?(name: string): unknown } }
   return process?.getBuiltinModule?.('node:worker_threads') as ReturnType<typeof nodeWorkers>
 }
@@ -86,13 +90,20 @@ function greet(worker: WorkerLike, own: boolean, patience?: number): Promise<Sta
     const hear = (event: { readonly message?: string; preventDefault?(): void }): void => {
       // Before it answered: its script is not there, no script, or forbidden.
       event.preventDefault?.()
-      lose(new DeviceError(event.message || "its script cannot be loaded, or the page's policy forbids it (Content-Security-Policy: worker-src)"))
+      lose(
+        new DeviceError(
+          event.message || "its script cannot be loaded, or the page's policy forbids it (Content-Security-Policy: worker-src)",
+        ),
+      )
     }
     const exit = (code: number): void => lose(new DeviceError(`it ended (exit code ${code})`))
     const inNode = typeof (worker as NodeWorker).on === 'function'
     const end = (): void => {
       worker.removeEventListener?.('error', hear as (event: never) => void)
-      if (inNode) for (const [event, what] of [['error', hear], ['exit', exit]] as const) (worker as NodeWorker).off(event, what as (what: never) => void)
+      if (inNode) {
+        for (const [event, what] of [['error', hear], ['exit', exit]] as const)
+          (worker as NodeWorker).off(event, what as (what: never) => void)
+      }
       // It may still say why it ends.
       if (inNode && own) (worker as NodeWorker).on('error', () => {})
       if (own) void worker.terminate()
@@ -103,14 +114,19 @@ function greet(worker: WorkerLike, own: boolean, patience?: number): Promise<Sta
       end()
       reject(new Error(why))
     }
-    if (patience !== undefined) timer = setTimeout(() => fail(`it did not answer for ${patience / 1000} seconds: its script is to import 'fusenet/worker'`), patience)
-    if (inNode) for (const [event, what] of [['error', hear], ['exit', exit]] as const) (worker as NodeWorker).on(event, what as (what: never) => void)
-    else worker.addEventListener?.('error', hear as (event: never) => void)
+    if (patience !== undefined)
+      timer = setTimeout(() => fail(`it did not answer for ${patience / 1000} seconds: its script is to import 'fusenet/worker'`), patience)
+    if (inNode) {
+      for (const [event, what] of [['error', hear], ['exit', exit]] as const)
+        (worker as NodeWorker).on(event, what as (what: never) => void)
+    } else worker.addEventListener?.('error', hear as (event: never) => void)
     port1.onmessage = () => {
       clearTimeout(timer)
       port1.onmessage = null
       worker.removeEventListener?.('error', hear as (event: never) => void)
-      const lost = new Promise<never>((_, gone) => { lose = (why) => gone(new DeviceError(`the worker of this net is gone: ${why.message}`)) })
+      const lost = new Promise<never>((_, gone) => {
+        lose = (why) => gone(new DeviceError(`the worker of this net is gone: ${why.message}`))
+      })
       lost.catch(() => {})
       resolve({ port: port1 as unknown as Port, lost, end })
     }

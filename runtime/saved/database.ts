@@ -16,7 +16,9 @@ export function addressText(address: string | Host<'URL'>): string {
   try {
     return decodeURIComponent(address.href)
   } catch {
-    throw new InputError(`${address.href}: there is a % that two hexadecimal digits do not follow, or not such of UTF-8: write %25 for it, or hand in the text instead of a URL`)
+    throw new InputError(
+      `${address.href}: there is a % that two hexadecimal digits do not follow, or not such of UTF-8: write %25 for it, or hand in the text instead of a URL`,
+    )
   }
 }
 
@@ -30,7 +32,8 @@ export function nameIn(address: string | Host<'URL'>): string {
 
 /** A name as it is handed in: `digits` or `indexeddb://digits`. */
 export function savedName(given: unknown): string {
-  if (typeof given !== 'string' && !(given instanceof URL)) throw new InputError(`a name is wanted, 'digits' or 'indexeddb://digits', not ${say(given)}`)
+  if (typeof given !== 'string' && !(given instanceof URL))
+    throw new InputError(`a name is wanted, 'digits' or 'indexeddb://digits', not ${say(given)}`)
   if (String(given).startsWith(SCHEME)) return nameIn(given)
   if (given === '') throw new InputError("a name is wanted, 'digits'; here is an empty one")
   return String(given)
@@ -40,7 +43,11 @@ export function savedName(given: unknown): string {
  * Does work in one transaction: all of it is kept or nothing. Resolves with what the request gave when that is on its way to the disk. Throws InputError where the
  * page may not store anything, or has no room.
  */
-export async function inDatabase<T>(stores: readonly StoreName[], mode: 'readonly' | 'readwrite', work: (store: (name: StoreName) => IDBObjectStore) => IDBRequest<T>): Promise<T> {
+export async function inDatabase<T>(
+  stores: readonly StoreName[],
+  mode: 'readonly' | 'readwrite',
+  work: (store: (name: StoreName) => IDBObjectStore) => IDBRequest<T>,
+): Promise<T> {
   const database = await openDatabase()
   try {
     return await new Promise<T>((resolve, reject) => {
@@ -48,7 +55,9 @@ export async function inDatabase<T>(stores: readonly StoreName[], mode: 'readonl
       const request = work((name) => transaction.objectStore(name))
       transaction.oncomplete = () => resolve(request.result)
       // The error of a transaction that has no room comes with its end, not with the request.
-      transaction.onabort = transaction.onerror = () => { void refusal(transaction.error ?? request.error).then(reject) }
+      transaction.onabort = transaction.onerror = () => {
+        void refusal(transaction.error ?? request.error).then(reject)
+      }
     })
   } catch (error) {
     throw error instanceof InputError ? error : await refusal(error)
@@ -59,16 +68,23 @@ export async function inDatabase<T>(stores: readonly StoreName[], mode: 'readonl
 
 function openDatabase(): Promise<IDBDatabase> {
   const { indexedDB } = globalThis as { indexedDB?: IDBFactory }
-  if (!indexedDB) throw new InputError('there is no IndexedDB here to save in or open from: only pages and their workers have it (in Node: writeBundle and readBundle of fusenet/runtime/node)')
+  if (!indexedDB)
+    throw new InputError(
+      'there is no IndexedDB here to save in or open from: only pages and their workers have it (in Node: writeBundle and readBundle of fusenet/runtime/node)',
+    )
   return new Promise((resolve, reject) => {
-    const refuse = (error: unknown): void => { void refusal(error).then(reject) }
+    const refuse = (error: unknown): void => {
+      void refusal(error).then(reject)
+    }
     let request: IDBOpenDBRequest
     try {
       request = indexedDB.open(DATABASE, 1)
     } catch (error) {
       return refuse(error)
     }
-    request.onupgradeneeded = () => { for (const name of STORES) if (!request.result.objectStoreNames.contains(name)) request.result.createObjectStore(name) }
+    request.onupgradeneeded = () => {
+      for (const name of STORES) if (!request.result.objectStoreNames.contains(name)) request.result.createObjectStore(name)
+    }
     request.onsuccess = () => {
       // Another page that deletes the database, or has a newer fusenet, need not wait for this one.
       request.result.onversionchange = () => request.result.close()
@@ -81,9 +97,20 @@ function openDatabase(): Promise<IDBDatabase> {
 async function refusal(error: unknown): Promise<InputError> {
   const { name = '', message = String(error) } = (error ?? {}) as { name?: string; message?: string }
   if (name === 'QuotaExceededError') {
-    const { usage, quota } = await (globalThis.navigator?.storage?.estimate?.() ?? Promise.resolve({})).catch(() => ({})) as { usage?: number; quota?: number }
-    return new InputError(`the browser has no room for it${quota === undefined ? '' : `: ${showBytes(usage ?? 0)} of ${showBytes(quota)} are used`}; delete what is not needed (savedNets, deleteNet), or save a download`)
+    const { usage, quota } = await (globalThis.navigator?.storage?.estimate?.() ?? Promise.resolve({})).catch(() => ({})) as {
+      usage?: number
+      quota?: number
+    }
+    return new InputError(
+      `the browser has no room for it${
+        quota === undefined ? '' : `: ${showBytes(usage ?? 0)} of ${showBytes(quota)} are used`
+      }; delete what is not needed (savedNets, deleteNet), or save a download`,
+    )
   }
-  if (name === 'VersionError') return new InputError('a newer fusenet has written this page\'s IndexedDB: reload the page')
-  return new InputError(`the browser lets this page store nothing in IndexedDB (${[name, message].filter(Boolean).join(': ')}): private windows, blocked site data and pages without an origin may not`)
+  if (name === 'VersionError') return new InputError("a newer fusenet has written this page's IndexedDB: reload the page")
+  return new InputError(
+    `the browser lets this page store nothing in IndexedDB (${
+      [name, message].filter(Boolean).join(': ')
+    }): private windows, blocked site data and pages without an origin may not`,
+  )
 }

@@ -17,7 +17,9 @@ const DOWNLOAD = 'download:'
 /** Examples as a safetensors file: a tensor a field, the samples one after another, which is what `fusenet train --data FILE.safetensors` reads. */
 export function examplesToBytes(examples: Examples): Uint8Array {
   const arrays = examples.arrays()
-  const tensors = Object.entries(examples.fields).map(([name, { shape, type }]): [string, TensorData] => [name, { shape: [examples.length, ...shape], type, data: arrays[name]! }])
+  const tensors = Object.entries(examples.fields).map((
+    [name, { shape, type }],
+  ): [string, TensorData] => [name, { shape: [examples.length, ...shape], type, data: arrays[name]! }])
   return writeSafetensors(new Map(tensors), { format: FORMAT, fields: JSON.stringify(examples.fields) })
 }
 
@@ -38,7 +40,8 @@ export function examplesFromBytes(bytes: Uint8Array, options?: ExamplesOptions, 
   const counts = names.map((name) => {
     const tensor = tensors.get(name)
     const { shape, type } = fields[name]!
-    if (!tensor || tensor.type !== type || tensor.shape.slice(1).join() !== shape.join()) throw wrong(`${plain(name, 60)} is not what it says`)
+    if (!tensor || tensor.type !== type || tensor.shape.slice(1).join() !== shape.join())
+      throw wrong(`${plain(name, 60)} is not what it says`)
     return tensor.shape[0]!
   })
   if (new Set(counts).size > 1) throw wrong('its fields differ in length')
@@ -59,21 +62,32 @@ export async function saveExamples(examples: Examples, to: string | Host<'URL'>)
     const [name, bytes] = [nameIn(text), examplesToBytes(examples)]
     await inDatabase(['examples'], 'readwrite', (store) => store('examples').put(bytes, name))
   } else if (text.startsWith(DOWNLOAD)) {
-    if (typeof document === 'undefined') throw new InputError('a download needs a page; elsewhere examplesToBytes(examples) gives the bytes of the file')
-    handOut(examplesToBytes(examples), `${text.slice(DOWNLOAD.length).replace(/^\/\//, '').replace(/\.safetensors$/, '') || 'examples'}.safetensors`, 'application/octet-stream')
+    if (typeof document === 'undefined')
+      throw new InputError('a download needs a page; elsewhere examplesToBytes(examples) gives the bytes of the file')
+    handOut(
+      examplesToBytes(examples),
+      `${text.slice(DOWNLOAD.length).replace(/^\/\//, '').replace(/\.safetensors$/, '') || 'examples'}.safetensors`,
+      'application/octet-stream',
+    )
   } else throw new InputError(`examples are saved to 'indexeddb://name' or 'download://name', not to ${say(to)}`)
 }
 
 /** Opens what `saveExamples` saved: `indexeddb://name`, or the file. Throws InputError where there is none. */
 export async function openExamples(from: string | Host<'URL'> | FileLike | Uint8Array, options?: ExamplesOptions): Promise<Examples> {
   if (from instanceof Uint8Array) return examplesFromBytes(from, options)
-  if (typeof from === 'object' && 'arrayBuffer' in from) return examplesFromBytes(new Uint8Array(await from.arrayBuffer()), options, plain((from as { name?: string }).name ?? 'the file', 60))
-  if (!String(from).startsWith(SCHEME)) throw new InputError(`examples are opened from 'indexeddb://name', or a file that a user chose, not from ${say(from)}`)
+  if (typeof from === 'object' && 'arrayBuffer' in from)
+    return examplesFromBytes(new Uint8Array(await from.arrayBuffer()), options, plain((from as { name?: string }).name ?? 'the file', 60))
+  if (!String(from).startsWith(SCHEME))
+    throw new InputError(`examples are opened from 'indexeddb://name', or a file that a user chose, not from ${say(from)}`)
   const name = nameIn(from)
   const bytes: unknown = await inDatabase(['examples'], 'readonly', (store) => store('examples').get(name))
   if (bytes instanceof Uint8Array) return examplesFromBytes(bytes, options, name)
   const names = await savedExamples()
-  throw new InputError(`no examples are saved as ${plain(name, 60)} in this browser${didYouMean(name, names)}${names.length > 0 ? ` (saved are ${names.join(', ')})` : ', nor are any others'}`)
+  throw new InputError(
+    `no examples are saved as ${plain(name, 60)} in this browser${didYouMean(name, names)}${
+      names.length > 0 ? ` (saved are ${names.join(', ')})` : ', nor are any others'
+    }`,
+  )
 }
 
 /** The names of the examples that this page's origin has saved in this browser. */

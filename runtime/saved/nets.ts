@@ -24,7 +24,11 @@ export async function saveNet(bundle: Bundle, address: string | Host<'URL'>): Pr
   const files = await bundleFiles(bundle)
   const classes = bundle.manifest.inputs.find((input) => input.classNames)?.classNames
   const about: SavedNet = {
-    name, net: bundle.manifest.name, savedAt: new Date(), bytes: [...files.values()].reduce((sum, { length }) => sum + length, 0), ...(classes && { classes }),
+    name,
+    net: bundle.manifest.name,
+    savedAt: new Date(),
+    bytes: [...files.values()].reduce((sum, { length }) => sum + length, 0),
+    ...(classes && { classes }),
   }
   await inDatabase(['nets', 'files'], 'readwrite', (store) => {
     store('files').put(files, name)
@@ -38,7 +42,11 @@ export async function netFiles(address: string | Host<'URL'>): Promise<ReadonlyM
   const files: unknown = await inDatabase(['files'], 'readonly', (store) => store('files').get(name))
   if (files instanceof Map) return files as Map<string, Uint8Array>
   const names = (await savedNets()).map((net) => net.name)
-  throw new InputError(`no net is saved as ${plain(name, 60)} in this browser${didYouMean(name, names)}${names.length > 0 ? ` (saved are ${names.map((other) => plain(other, 60)).join(', ')})` : ', nor is any other'}`)
+  throw new InputError(
+    `no net is saved as ${plain(name, 60)} in this browser${didYouMean(name, names)}${
+      names.length > 0 ? ` (saved are ${names.map((other) => plain(other, 60)).join(', ')})` : ', nor is any other'
+    }`,
+  )
 }
 
 /** The nets that this page's origin has saved in this browser, the latest first. */

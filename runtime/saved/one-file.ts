@@ -15,7 +15,8 @@ export interface FileLike {
 export type Chosen = FileLike | Uint8Array | ArrayBuffer | ArrayLike<FileLike>
 
 const isBytes = (given: unknown): given is Uint8Array | ArrayBuffer => given instanceof Uint8Array || given instanceof ArrayBuffer
-const isFile = (given: unknown): given is FileLike => typeof (given as FileLike | null)?.arrayBuffer === 'function' && typeof (given as FileLike).size === 'number'
+const isFile = (given: unknown): given is FileLike =>
+  typeof (given as FileLike | null)?.arrayBuffer === 'function' && typeof (given as FileLike).size === 'number'
 
 /**
  * A bundle as the bytes of one file, a zip archive: what `open` takes again, and unpacked the folder that any server serves. `beside`: files of the page's own that
@@ -24,14 +25,20 @@ const isFile = (given: unknown): given is FileLike => typeof (given as FileLike 
 export async function packBundle(bundle: Bundle, beside: ReadonlyMap<string, Uint8Array> = new Map()): Promise<Uint8Array<ArrayBuffer>> {
   const files = await bundleFiles(bundle)
   for (const name of beside.keys()) {
-    if (files.has(name) || !/^[\w][\w.-]*$/.test(name)) throw new InputError(`a file beside a bundle cannot be called ${plain(name, 60)}: ${files.has(name) ? 'the bundle has one of that name' : 'letters, digits, _, . and - make a name'}`)
+    if (files.has(name) || !/^[\w][\w.-]*$/.test(name))
+      throw new InputError(
+        `a file beside a bundle cannot be called ${plain(name, 60)}: ${
+          files.has(name) ? 'the bundle has one of that name' : 'letters, digits, _, . and - make a name'
+        }`,
+      )
   }
   return zip(new Map([...files, ...beside].map(([name, data]) => [`${bundle.manifest.name}/${name}`, data])))
 }
 
 /** Hands a bundle to the user as a download, `NAME.zip`. Throws InputError where there is no page. */
 export async function download(bundle: Bundle, name?: string): Promise<void> {
-  if (typeof document === 'undefined') throw new InputError('a download needs a page; elsewhere packBundle(bundle) gives the bytes of the file')
+  if (typeof document === 'undefined')
+    throw new InputError('a download needs a page; elsewhere packBundle(bundle) gives the bytes of the file')
   handOut(await packBundle(bundle), `${(name ?? bundle.manifest.name).replace(/\.zip$/, '')}.zip`, 'application/zip')
 }
 
@@ -54,7 +61,10 @@ export async function filesOf(chosen: Chosen): Promise<ReadonlyMap<string, Uint8
     const name = isBytes(each) ? 'the archive' : webkitRelativePath || own || 'the file'
     const bytes = await bytesOf(each, name)
     if (list.length === 1 && !name.endsWith(MANIFEST_FILE)) {
-      if (!isZip(bytes)) throw new InputError(`${plain(name, 60)} is no bundle: a zip archive of one is wanted, as download and packBundle make it, or all files of its folder`)
+      if (!isZip(bytes))
+        throw new InputError(
+          `${plain(name, 60)} is no bundle: a zip archive of one is wanted, as download and packBundle make it, or all files of its folder`,
+        )
       for (const [inside, data] of await unzip(bytes, plain(name, 60))) all.set(inside, data)
     } else all.set(name, bytes)
   }
@@ -72,10 +82,18 @@ async function bytesOf(each: FileLike | Uint8Array | ArrayBuffer, name: string):
 }
 
 function below(all: ReadonlyMap<string, Uint8Array>): ReadonlyMap<string, Uint8Array> {
-  const manifests = [...all.keys()].filter((name) => name === MANIFEST_FILE || name.endsWith(`/${MANIFEST_FILE}`)).sort((a, b) => a.split('/').length - b.split('/').length)
+  const manifests = [...all.keys()].filter((name) => name === MANIFEST_FILE || name.endsWith(`/${MANIFEST_FILE}`)).sort((a, b) =>
+    a.split('/').length - b.split('/').length
+  )
   const [first, second] = manifests
-  if (first === undefined) throw new InputError(`there is no ${MANIFEST_FILE} among these files (${[...all.keys()].slice(0, 3).map((name) => plain(name, 60)).join(', ')}${all.size > 3 ? ', ...' : ''}): a bundle is wanted`)
-  if (second !== undefined && second.split('/').length === first.split('/').length) throw new InputError(`there are several bundles among these files (${plain(first)}, ${plain(second)}): choose one`)
+  if (first === undefined)
+    throw new InputError(
+      `there is no ${MANIFEST_FILE} among these files (${[...all.keys()].slice(0, 3).map((name) => plain(name, 60)).join(', ')}${
+        all.size > 3 ? ', ...' : ''
+      }): a bundle is wanted`,
+    )
+  if (second !== undefined && second.split('/').length === first.split('/').length)
+    throw new InputError(`there are several bundles among these files (${plain(first)}, ${plain(second)}): choose one`)
   const folder = first.slice(0, -MANIFEST_FILE.length)
   return new Map([...all].filter(([name]) => name.startsWith(folder)).map(([name, data]) => [name.slice(folder.length), data]))
 }

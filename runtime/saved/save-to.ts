@@ -15,8 +15,12 @@ export function checkTarget(to: unknown): asserts to is string | URL {
   const text = String(to)
   if ((typeof to === 'string' || to instanceof URL) && (text.startsWith(SCHEME) || text.startsWith(DOWNLOAD))) return
   const path = typeof to === 'string' && !/^\w+:\/\//.test(to)
-  throw new InputError(`save takes 'indexeddb://name' (kept in this browser) or 'download://name' (a file for the user), not ${typeof to === 'string' ? `'${plain(to, 60)}'` : say(to)}`
-    + `${path ? ': a folder is written by writeBundle(await net.save(), folder) of fusenet/runtime/node' : ''}`)
+  throw new InputError(
+    `save takes 'indexeddb://name' (kept in this browser) or 'download://name' (a file for the user), not ${
+      typeof to === 'string' ? `'${plain(to, 60)}'` : say(to)
+    }`
+      + `${path ? ': a folder is written by writeBundle(await net.save(), folder) of fusenet/runtime/node' : ''}`,
+  )
 }
 
 /** Saves a bundle to `indexeddb://name` or `download://name`. */

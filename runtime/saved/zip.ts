@@ -30,7 +30,8 @@ function crc32(bytes: Uint8Array): number {
 export function zip(files: ReadonlyMap<string, Uint8Array>): Uint8Array<ArrayBuffer> {
   const entries = [...files].map(([name, data]) => ({ name: new TextEncoder().encode(name), data, crc: crc32(data) }))
   const size = entries.reduce((sum, { name, data }) => sum + LOCAL_BYTES + ENTRY_BYTES + 2 * name.length + data.length, END_BYTES)
-  if (size > MOST || entries.length >= 65535) throw new InputError(`an archive holds less than 4 GiB, this would be ${showBytes(size)} in ${entries.length} files`)
+  if (size > MOST || entries.length >= 65535)
+    throw new InputError(`an archive holds less than 4 GiB, this would be ${showBytes(size)} in ${entries.length} files`)
   const bytes = new Uint8Array(size)
   const view = new DataView(bytes.buffer)
   /** Numbers of 4 bytes and, negated in the list of widths, of 2. */
@@ -45,7 +46,20 @@ export function zip(files: ReadonlyMap<string, Uint8Array>): Uint8Array<ArrayBuf
   let at = 0
   const places = entries.map(({ name, data, crc }) => {
     const from = at
-    at = put(at, [4, LOCAL], [2, 20], [2, UTF8], [2, 0], [2, 0], [2, DATE], [4, crc], [4, data.length], [4, data.length], [2, name.length], [2, 0])
+    at = put(
+      at,
+      [4, LOCAL],
+      [2, 20],
+      [2, UTF8],
+      [2, 0],
+      [2, 0],
+      [2, DATE],
+      [4, crc],
+      [4, data.length],
+      [4, data.length],
+      [2, name.length],
+      [2, 0],
+    )
     bytes.set(name, at)
     bytes.set(data, at + name.length)
     at += name.length + data.length
@@ -53,7 +67,26 @@ export function zip(files: ReadonlyMap<string, Uint8Array>): Uint8Array<ArrayBuf
   })
   const directory = at
   entries.forEach(({ name, data, crc }, i) => {
-    at = put(at, [4, ENTRY], [2, 20], [2, 20], [2, UTF8], [2, 0], [2, 0], [2, DATE], [4, crc], [4, data.length], [4, data.length], [2, name.length], [2, 0], [2, 0], [2, 0], [2, 0], [4, 0], [4, places[i]!])
+    at = put(
+      at,
+      [4, ENTRY],
+      [2, 20],
+      [2, 20],
+      [2, UTF8],
+      [2, 0],
+      [2, 0],
+      [2, DATE],
+      [4, crc],
+      [4, data.length],
+      [4, data.length],
+      [2, name.length],
+      [2, 0],
+      [2, 0],
+      [2, 0],
+      [2, 0],
+      [4, 0],
+      [4, places[i]!],
+    )
     bytes.set(name, at)
     at += name.length
   })
@@ -61,7 +94,8 @@ export function zip(files: ReadonlyMap<string, Uint8Array>): Uint8Array<ArrayBuf
   return bytes
 }
 
-export const isZip = (bytes: Uint8Array): boolean => bytes.length >= END_BYTES && bytes[0] === 0x50 && bytes[1] === 0x4b && (bytes[2] === 3 || bytes[2] === 5)
+export const isZip = (bytes: Uint8Array): boolean =>
+  bytes.length >= END_BYTES && bytes[0] === 0x50 && bytes[1] === 0x4b && (bytes[2] === 3 || bytes[2] === 5)
 
 /**
  * The files of an archive, also of one that somebody packed with another program. `what` names it in messages. Throws InputError for what is cut, damaged, or packed in
@@ -79,8 +113,19 @@ export async function unzip(bytes: Uint8Array, what: string): Promise<Map<string
   let [allPacked, all] = [0, 0]
   for (let i = 0; i < count; i++) {
     if (at + ENTRY_BYTES > bytes.length || view.getUint32(at, true) !== ENTRY) throw refuse('its directory is damaged')
-    const [flags, method, crc, packed, size] = [view.getUint16(at + 8, true), view.getUint16(at + 10, true), view.getUint32(at + 16, true), view.getUint32(at + 20, true), view.getUint32(at + 24, true)]
-    const [nameLength, extra, comment, local] = [view.getUint16(at + 28, true), view.getUint16(at + 30, true), view.getUint16(at + 32, true), view.getUint32(at + 42, true)]
+    const [flags, method, crc, packed, size] = [
+      view.getUint16(at + 8, true),
+      view.getUint16(at + 10, true),
+      view.getUint32(at + 16, true),
+      view.getUint32(at + 20, true),
+      view.getUint32(at + 24, true),
+    ]
+    const [nameLength, extra, comment, local] = [
+      view.getUint16(at + 28, true),
+      view.getUint16(at + 30, true),
+      view.getUint16(at + 32, true),
+      view.getUint32(at + 42, true),
+    ]
     const name = new TextDecoder().decode(bytes.subarray(at + ENTRY_BYTES, at + ENTRY_BYTES + nameLength)).replaceAll('\\', '/')
     at += ENTRY_BYTES + nameLength + extra + comment
     if (name.endsWith('/')) continue
@@ -96,7 +141,9 @@ export async function unzip(bytes: Uint8Array, what: string): Promise<Map<string
     if (all > MOST) throw refuse('it holds more than 4 GiB')
     const data = bytes.subarray(from, from + packed)
     if (method !== 0 && method !== 8) throw own(`is packed by method ${method}, which is not read here: pack it with Deflate`)
-    const whole = method === 0 ? data : await inflate(data, size).catch((error: Error) => { throw own(`cannot be unpacked: ${error.message}`) })
+    const whole = method === 0 ? data : await inflate(data, size).catch((error: Error) => {
+      throw own(`cannot be unpacked: ${error.message}`)
+    })
     if (whole.length !== size || crc32(whole) !== crc) throw own('is damaged: its checksum is another')
     files.set(name, whole)
   }
@@ -105,7 +152,8 @@ export async function unzip(bytes: Uint8Array, what: string): Promise<Map<string
 
 /** The last record, behind which a comment may stand. */
 function endOf(view: DataView): number {
-  for (let at = view.byteLength - END_BYTES; at >= Math.max(0, view.byteLength - END_BYTES - 65535); at--) if (view.getUint32(at, true) === END) return at
+  for (let at = view.byteLength - END_BYTES; at >= Math.max(0, view.byteLength - END_BYTES - 65535); at--)
+    if (view.getUint32(at, true) === END) return at
   return -1
 }
 

@@ -22,7 +22,48 @@ export interface WasmOptions {
 const MOST_THREADS = 16
 
 /** One function with f32x4.relaxed_madd. */
-const RELAXED_PROBE = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 15, 1, 13, 0, 65, 0, 253, 17, 65, 0, 253, 17, 65, 0, 253, 17, 253, 133, 2, 11]
+const RELAXED_PROBE = [
+  0,
+  97,
+  115,
+  109,
+  1,
+  0,
+  0,
+  0,
+  1,
+  5,
+  1,
+  96,
+  0,
+  1,
+  123,
+  3,
+  2,
+  1,
+  0,
+  10,
+  15,
+  1,
+  13,
+  0,
+  65,
+  0,
+  253,
+  17,
+  65,
+  0,
+  253,
+  17,
+  65,
+  0,
+  253,
+  17,
+  253,
+  133,
+  2,
+  11,
+]
 
 /** The name, kind and flags (shared, with a maximum) of the module's only import. */
 const MEMORY_IMPORT = [3, 101, 110, 118, 6, 109, 101, 109, 111, 114, 121, 2, 3]
@@ -35,10 +76,14 @@ export async function wasm(given?: WasmOptions): Promise<Device<'f32'>> {
 }
 
 /** Whether workers can be given this thread's memory. */
-const sharesMemory = (): boolean => typeof SharedArrayBuffer !== 'undefined' && (isNode || (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated === true)
+const sharesMemory = (): boolean =>
+  typeof SharedArrayBuffer !== 'undefined' && (isNode || (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated === true)
 
 function cores(): number {
-  const { process, navigator } = globalThis as { process?: { getBuiltinModule?: (name: 'node:os') => { availableParallelism(): number } }; navigator?: { hardwareConcurrency?: number } }
+  const { process, navigator } = globalThis as {
+    process?: { getBuiltinModule?: (name: 'node:os') => { availableParallelism(): number } }
+    navigator?: { hardwareConcurrency?: number }
+  }
   return process?.getBuiltinModule?.('node:os').availableParallelism() ?? navigator?.hardwareConcurrency ?? 1
 }
 
@@ -117,7 +162,8 @@ class WasmDevice implements Device {
     } catch (error) {
       if (isShared) this.drop(workers)
       else this.release(workers, memory)
-      throw error instanceof DeviceError || error instanceof BundleError ? error : new DeviceError(`the module does not run here: ${(error as Error).message}`)
+      throw error instanceof DeviceError || error instanceof BundleError ? error
+        : new DeviceError(`the module does not run here: ${(error as Error).message}`)
     }
   }
 
@@ -130,7 +176,8 @@ class WasmDevice implements Device {
     if (known) return known.module
     const module = WebAssembly.compile(forMemory(bytes) as Uint8Array<ArrayBuffer>).catch((error: Error) => {
       // Chromium and Safari spell the policy out, Firefox says CSP.
-      if (/Content.Security|\bCSP\b/.test(error.message)) throw new DeviceError(`${file} may not be compiled here: the page's Content-Security-Policy needs script-src 'wasm-unsafe-eval'`)
+      if (/Content.Security|\bCSP\b/.test(error.message))
+        throw new DeviceError(`${file} may not be compiled here: the page's Content-Security-Policy needs script-src 'wasm-unsafe-eval'`)
       throw new DeviceError(`${file} does not compile here, SIMD may be missing: ${error.message}`)
     }).then((compiled) => checkModule(compiled, file))
     this.#modules.push({ bytes, module })
@@ -170,7 +217,9 @@ class WasmDevice implements Device {
       else this.#free.push(worker)
     })
     // Whoever still ran in it would run in another net's.
-    void Promise.all(idle).then(() => { if (memory && !this.#closed && workers.every((w) => w.failure === undefined)) this.#memories.give(memory) })
+    void Promise.all(idle).then(() => {
+      if (memory && !this.#closed && workers.every((w) => w.failure === undefined)) this.#memories.give(memory)
+    })
   }
 
   close(): void {
@@ -183,14 +232,21 @@ class WasmDevice implements Device {
 }
 
 /** Nothing stands behind these objects: what a module asks for and is not given here it does not find. The text of workers has the same. */
-const importsOf = (memory: WebAssembly.Memory): WebAssembly.Imports => ({ __proto__: null, env: { __proto__: null, memory } }) as unknown as WebAssembly.Imports
+const importsOf = (memory: WebAssembly.Memory): WebAssembly.Imports =>
+  ({ __proto__: null, env: { __proto__: null, memory } }) as unknown as WebAssembly.Imports
 
 /** A module of a bundle gets a memory and nothing else, and gives two functions: refused before any of its code runs. */
 function checkModule(module: WebAssembly.Module, file: string): WebAssembly.Module {
   const strange = WebAssembly.Module.imports(module).filter((i) => i.module !== 'env' || i.name !== 'memory' || i.kind !== 'memory')
   const exported = WebAssembly.Module.exports(module)
   const missing = ['run', 'work'].filter((name) => !exported.some((e) => e.name === name && e.kind === 'function'))
-  if (strange.length) throw new BundleError([{ path: file, message: `imports ${strange.map((i) => `${plain(i.module, 40)}.${plain(i.name, 40)}`).slice(0, 3).join(', ')}: a module gets env.memory and nothing else` }])
+  if (strange.length)
+    throw new BundleError([{
+      path: file,
+      message: `imports ${
+        strange.map((i) => `${plain(i.module, 40)}.${plain(i.name, 40)}`).slice(0, 3).join(', ')
+      }: a module gets env.memory and nothing else`,
+    }])
   if (missing.length) throw new BundleError([{ path: file, message: `exports no function ${missing.join(', ')}` }])
   return module
 }

@@ -8,7 +8,17 @@ import { showBytes } from '../show-bytes.ts'
  * Where the module looks in the first page: `docs/bundle.md` says what each is. `failed` is between this runtime's threads; the module
  * does not know it.
  */
-export const CONTROL = { step: 64, go: 128, stop: 132, program: 136, threads: 140, failed: 144, phase: 256, scratch: 320, scratchBytes: 324 } as const
+export const CONTROL = {
+  step: 64,
+  go: 128,
+  stop: 132,
+  program: 136,
+  threads: 140,
+  failed: 144,
+  phase: 256,
+  scratch: 320,
+  scratchBytes: 324,
+} as const
 
 /** Records hold them as i32. */
 const MOST_ITEMS = 2 ** 31 - 1
@@ -34,11 +44,22 @@ export interface Arena {
 }
 
 /** Throws DeviceError, before anything is allocated, where it does not fit into 4 GiB. `hint`: what else to do then. */
-export function layOut(plan: Plan, batch: number, used: ReadonlySet<number>, programs: readonly string[], threads: number, hint = ''): Arena {
+export function layOut(
+  plan: Plan,
+  batch: number,
+  used: ReadonlySet<number>,
+  programs: readonly string[],
+  threads: number,
+  hint = '',
+): Arena {
   const at = (n: number): Arena => place(plan, n, used, programs, threads)
   const arena = at(batch)
   if (arena.pages <= MOST_PAGES) return arena
-  throw new DeviceError(`at batch ${batch} this net needs ${showBytes(arena.bytes)}, WebAssembly has ${showBytes(MOST_PAGES * PAGE)}: ${mostThatFits(batch, (n) => at(n).pages <= MOST_PAGES)}${hint}`)
+  throw new DeviceError(
+    `at batch ${batch} this net needs ${showBytes(arena.bytes)}, WebAssembly has ${showBytes(MOST_PAGES * PAGE)}: ${
+      mostThatFits(batch, (n) => at(n).pages <= MOST_PAGES)
+    }${hint}`,
+  )
 }
 
 function place(plan: Plan, batch: number, used: ReadonlySet<number>, programs: readonly string[], threads: number): Arena {
@@ -65,7 +86,8 @@ function place(plan: Plan, batch: number, used: ReadonlySet<number>, programs: r
   for (const name of programs) {
     const records = plan.programs[name]!.dispatches.map((d) => {
       const items = sizeAt(d.invocations, batch)
-      if (items > MOST_ITEMS) throw new DeviceError(`at batch ${batch} ${d.name} has ${items} items, a CPU counts them up to ${MOST_ITEMS}: use a smaller batch`)
+      if (items > MOST_ITEMS)
+        throw new DeviceError(`at batch ${batch} ${d.name} has ${items} items, a CPU counts them up to ${MOST_ITEMS}: use a smaller batch`)
       return put([d.kernel, items, Math.max(1, Math.floor(items / (threads * CHUNKS))), 0, ...d.tensors.map(address)])
     })
     laidOut.set(name, { block: put([records.length, ...records]), single: records.map((record) => put([1, record])) })

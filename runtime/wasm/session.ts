@@ -107,7 +107,9 @@ export class WasmSession implements Session {
     if (failed === 0) return
     // The module shares this memory, so it may have written anything there.
     const name = this.plan.programs[program]!.dispatches[first + failed - 1]?.name ?? 'that is not known'
-    const failure = new DeviceError(`kernel ${name} failed in WebAssembly (${why}): open the net again; if that repeats, its bundle and this runtime do not fit together`)
+    const failure = new DeviceError(
+      `kernel ${name} failed in WebAssembly (${why}): open the net again; if that repeats, its bundle and this runtime do not fit together`,
+    )
     this.#end(failure)
     this.#host.drop(workers)
     throw failure

@@ -61,7 +61,7 @@ interface NodeWorker extends Required<Port> {
   on(event: 'message' | 'error' | 'exit', hear: (value: unknown) => void): void
 }
 
-type Builtin = (name: string) => { readonly Worker: new (text: string, options: { eval: true }) => NodeWorker }
+type Builtin = (name: string) => { readonly Worker: new(text: string, options: { eval: true }) => NodeWorker }
 const builtin = (globalThis as { process?: { getBuiltinModule?: Builtin } }).process?.getBuiltinModule
 
 export const isNode = builtin !== undefined
@@ -88,15 +88,21 @@ export function startWorker(): WorkerThread {
   return {
     attach(task) {
       if (state.failure !== undefined) return Promise.reject(new Error(state.failure))
-      state.idle = new Promise((resolve) => { idle = resolve })
+      state.idle = new Promise((resolve) => {
+        idle = resolve
+      })
       return new Promise((resolve, reject) => {
         ready = { resolve, reject }
         port.ref?.()
         port.postMessage(task)
       })
     },
-    get idle() { return state.idle },
-    get failure() { return state.failure },
+    get idle() {
+      return state.idle
+    },
+    get failure() {
+      return state.failure
+    },
     close() {
       // Pages are not told.
       fail('it was ended')
@@ -109,7 +115,10 @@ const THREADS = 'node:worker_threads'
 
 function nodeWorker(load: Builtin, hear: (message: unknown) => void, fail: (why: string) => void): Port {
   const { Worker } = load(THREADS)
-  const worker = new Worker(`const { parentPort } = process.getBuiltinModule('${THREADS}'); const post = (m) => parentPort.postMessage(m); parentPort.on('message', ${BODY})`, { eval: true })
+  const worker = new Worker(
+    `const { parentPort } = process.getBuiltinModule('${THREADS}'); const post = (m) => parentPort.postMessage(m); parentPort.on('message', ${BODY})`,
+    { eval: true },
+  )
   worker.on('message', hear)
   worker.on('error', (error) => fail(error instanceof Error ? error.message : String(error)))
   worker.on('exit', () => fail('it ended'))
@@ -123,7 +132,10 @@ function webWorker(hear: (message: unknown) => void, fail: (why: string) => void
   const url = URL.createObjectURL(new Blob([text], { type: 'text/javascript' }))
   const worker = new Worker(url)
   worker.onmessage = (event) => hear(event.data)
-  worker.onerror = (event) => { event.preventDefault(); fail(event.message || 'workers from a blob are forbidden here') }
+  worker.onerror = (event) => {
+    event.preventDefault()
+    fail(event.message || 'workers from a blob are forbidden here')
+  }
   URL.revokeObjectURL(url)
   return worker
 }

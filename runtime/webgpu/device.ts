@@ -1,5 +1,6 @@
 import { type Device, DeviceError, type Session } from '../../bundle/device.ts'
-import { type Bundle, HALF_PLAN, type KernelEntry, type Places, placesAt, type Plan, planIn, type Storage, STEP_BYTES, tensorElements } from '../../bundle/format.ts'
+import { type Bundle, HALF_PLAN, type KernelEntry, type Places, placesAt, type Plan, planIn, type Storage, STEP_BYTES,
+  tensorElements } from '../../bundle/format.ts'
 import { lessMemory, mostThatFits } from '../memory-errors.ts'
 import { plain } from '../../bundle/plain.ts'
 import type { GpuAdapterLike, GpuLike } from '../host-types.ts'
@@ -30,28 +31,45 @@ const COMPUTE = 4
 
 /** Asked for where the adapter offers more than the default; nothing here needs more. */
 const WANTED_LIMITS = [
-  'maxStorageBufferBindingSize', 'maxBufferSize', 'maxComputeWorkgroupStorageSize', 'maxComputeInvocationsPerWorkgroup',
-  'maxComputeWorkgroupSizeX', 'maxStorageBuffersPerShaderStage',
+  'maxStorageBufferBindingSize',
+  'maxBufferSize',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+  'maxStorageBuffersPerShaderStage',
 ] as const
 
 /** Asked for where the adapter has them: times of kernels; f16 in storage; what a few invocations hold, put together at once. */
 const WANTED_FEATURES: readonly GPUFeatureName[] = ['timestamp-query', 'shader-f16', 'subgroups']
 
-const GPU_RULE: Rule = [(v) => typeof (v as GPU | null)?.requestAdapter === 'function', 'a GPU as navigator.gpu is one (in Node create([]) of the package webgpu)']
+const GPU_RULE: Rule = [
+  (v) => typeof (v as GPU | null)?.requestAdapter === 'function',
+  'a GPU as navigator.gpu is one (in Node create([]) of the package webgpu)',
+]
 const ADAPTER: Rule = [(v) => typeof (v as GPUAdapter | null)?.requestDevice === 'function', 'what gpu.requestAdapter() resolves to']
 
 /** Opens a GPU by WebGPU. Throws DeviceError where there is none. */
 export async function webgpu(given?: WebGpuOptions): Promise<Device<'f32'>> {
-  const options = checkOptions('webgpu', given, { gpu: GPU_RULE, adapter: ADAPTER, powerPreference: oneOf('low-power', 'high-performance'), subgroups: flag })
+  const options = checkOptions('webgpu', given, {
+    gpu: GPU_RULE,
+    adapter: ADAPTER,
+    powerPreference: oneOf('low-power', 'high-performance'),
+    subgroups: flag,
+  })
   const gpu = options.gpu as GPU | undefined ?? globalThis.navigator?.gpu
   if (!gpu && !options.adapter) {
-    throw new DeviceError('WebGPU is missing. A page needs a recent browser and https or localhost; Node the package `webgpu`: webgpu({ gpu: create([]) })')
+    throw new DeviceError(
+      'WebGPU is missing. A page needs a recent browser and https or localhost; Node the package `webgpu`: webgpu({ gpu: create([]) })',
+    )
   }
-  const adapter = options.adapter as GPUAdapter | undefined ?? await gpu!.requestAdapter(options.powerPreference && { powerPreference: options.powerPreference })
+  const adapter = options.adapter as GPUAdapter | undefined ??
+    await gpu!.requestAdapter(options.powerPreference && { powerPreference: options.powerPreference })
   if (!adapter) throw new DeviceError('WebGPU has no adapter: the graphics driver is missing or blocked')
   const requiredLimits: Record<string, number> = {}
   for (const limit of WANTED_LIMITS) requiredLimits[limit] = adapter.limits[limit]
-  const requiredFeatures = WANTED_FEATURES.filter((feature) => adapter.features.has(feature) && (feature !== 'subgroups' || options.subgroups !== false))
+  const requiredFeatures = WANTED_FEATURES.filter((feature) =>
+    adapter.features.has(feature) && (feature !== 'subgroups' || options.subgroups !== false)
+  )
   try {
     const device = await adapter.requestDevice({ requiredLimits, requiredFeatures })
     return new WebGpuDevice(device, adapter)
@@ -62,7 +80,13 @@ export async function webgpu(given?: WebGpuOptions): Promise<Device<'f32'>> {
 
 /** Of an adapter, what it says of itself. */
 interface Described {
-  readonly info?: { readonly vendor?: string; readonly architecture?: string; readonly device?: string; readonly description?: string; readonly isFallbackAdapter?: boolean }
+  readonly info?: {
+    readonly vendor?: string
+    readonly architecture?: string
+    readonly device?: string
+    readonly description?: string
+    readonly isFallbackAdapter?: boolean
+  }
 }
 
 function describe({ info }: Described): string {
@@ -108,8 +132,12 @@ class WebGpuDevice implements Device<'f32'>, WebGpuHost {
       this.failure ??= new DeviceError(`WebGPU: ${event.error.message}`)
     })
     void gpu.lost.then((info) => {
-      this.failure ??= new DeviceError(info.reason === 'destroyed' ? 'the device was closed'
-        : `the GPU was lost (${info.message || 'no reason given'}): open the net again; with a smaller batch if that repeats, since drivers stop work that takes seconds`)
+      this.failure ??= new DeviceError(
+        info.reason === 'destroyed' ? 'the device was closed'
+          : `the GPU was lost (${
+            info.message || 'no reason given'
+          }): open the net again; with a smaller batch if that repeats, since drivers stop work that takes seconds`,
+      )
     })
   }
 
@@ -129,21 +157,25 @@ class WebGpuDevice implements Device<'f32'>, WebGpuHost {
     this.check()
     const { plans } = bundle.manifest
     const plan = plans[storage === 'f16' ? HALF_PLAN : planIn(Object.keys(plans), this)]
-    if (!plan) throw new DeviceError(storage === 'f16' ? 'this bundle holds no plan with f16 storage' : missingPlan('webgpu', Object.keys(plans)))
+    if (!plan)
+      throw new DeviceError(storage === 'f16' ? 'this bundle holds no plan with f16 storage' : missingPlan('webgpu', Object.keys(plans)))
     checkBatch(plan, batch)
     const names = Object.keys(plan.programs).filter((name) => !programs || name === 'prepare' || programs.includes(name))
     const used = usedBuffers(plan, names)
     this.#checkLimits(plan, batch, used, names)
     const places = placesAt(plan, batch, names)
     const kernels = new Set(names.flatMap((name) => plan.programs[name]!.dispatches.map((d) => d.kernel)))
-    const bySubgroups = [...kernels].some((index) => plan.kernels[index]!.subgroups) && await (this.#subgroups ??= subgroupsInOrder(this.gpu))
+    const bySubgroups = [...kernels].some((index) => plan.kernels[index]!.subgroups) &&
+      await (this.#subgroups ??= subgroupsInOrder(this.gpu))
     const files = new Map([...bundle.files].map(([name, text]) => [name, typeof text === 'string' ? sectionsOf(text) : undefined]))
-    const pipelines = new Map(await Promise.all([...kernels].map(async (index) => {
-      const kernel = plan.kernels[index]!
-      const section = files.get(kernel.file!)?.get((bySubgroups && kernel.subgroups) || kernel.section!)
-      if (!section) throw new DeviceError(`the text of kernel ${kernel.name} is not in ${kernel.file}`)
-      return [index, await this.#pipeline(kernel, section)] as const
-    })))
+    const pipelines = new Map(
+      await Promise.all([...kernels].map(async (index) => {
+        const kernel = plan.kernels[index]!
+        const section = files.get(kernel.file!)?.get((bySubgroups && kernel.subgroups) || kernel.section!)
+        if (!section) throw new DeviceError(`the text of kernel ${kernel.name} is not in ${kernel.file}`)
+        return [index, await this.#pipeline(kernel, section)] as const
+      })),
+    )
     const buffers = await this.#allocate(plan, batch, used, places, lessMemory(bundle.manifest, names))
     let session: WebGpuSession | undefined
     try {
@@ -164,7 +196,11 @@ class WebGpuDevice implements Device<'f32'>, WebGpuHost {
     const tooLargeAt = (n: number): { what: string; bytes: number; limit: number }[] => {
       const { sizes } = placesAt(plan, n, programs)
       return [
-        ...plan.tensors.filter((_, i) => bound.has(i)).map((t) => ({ what: t.name, bytes: 4 * tensorElements(t, n), limit: maxStorageBufferBindingSize })),
+        ...plan.tensors.filter((_, i) => bound.has(i)).map((t) => ({
+          what: t.name,
+          bytes: 4 * tensorElements(t, n),
+          limit: maxStorageBufferBindingSize,
+        })),
         ...[...used].map((index) => ({ what: `buffer ${plan.buffers[index]!.name}`, bytes: 4 * sizes[index]!, limit: maxBufferSize })),
         // WebGPU does not say how much there is in all.
         { what: 'all of it', bytes: 4 * [...used].reduce((sum, index) => sum + sizes[index]!, 0), limit: MOST_BYTES },
@@ -172,8 +208,12 @@ class WebGpuDevice implements Device<'f32'>, WebGpuHost {
     }
     const tooLarge = tooLargeAt(batch)
     if (tooLarge.length === 0) return
-    const worst = tooLarge.sort((a, b) => b.bytes - a.bytes).slice(0, 3).map((t) => `${t.what} needs ${showBytes(t.bytes)} of ${showBytes(t.limit)}`)
-    throw new DeviceError(`at batch ${batch} this device cannot hold the net: ${worst.join(', ')}: ${mostThatFits(batch, (n) => tooLargeAt(n).length === 0)}`)
+    const worst = tooLarge.sort((a, b) => b.bytes - a.bytes).slice(0, 3).map((t) =>
+      `${t.what} needs ${showBytes(t.bytes)} of ${showBytes(t.limit)}`
+    )
+    throw new DeviceError(
+      `at batch ${batch} this device cannot hold the net: ${worst.join(', ')}: ${mostThatFits(batch, (n) => tooLargeAt(n).length === 0)}`,
+    )
   }
 
   layout(access: readonly string[]): GPUBindGroupLayout {
@@ -181,7 +221,9 @@ class WebGpuDevice implements Device<'f32'>, WebGpuHost {
     let layout = this.#layouts.get(key)
     if (!layout) {
       const entries: GPUBindGroupLayoutEntry[] = access.map((a, i) => ({
-        binding: i + 1, visibility: COMPUTE, buffer: { type: a === 'read' ? 'read-only-storage' : 'storage' },
+        binding: i + 1,
+        visibility: COMPUTE,
+        buffer: { type: a === 'read' ? 'read-only-storage' : 'storage' },
       }))
       entries.unshift({ binding: 0, visibility: COMPUTE, buffer: { type: 'uniform', minBindingSize: STEP_BYTES } })
       this.#layouts.set(key, layout = this.gpu.createBindGroupLayout({ entries }))
@@ -208,7 +250,11 @@ class WebGpuDevice implements Device<'f32'>, WebGpuHost {
     pipeline.catch(() => {})
     const error = await scope
     const errors = (await module.getCompilationInfo()).messages.filter((m) => m.type === 'error')
-      .map((m) => `${kernel.file}:${line + m.lineNum - 1}:${m.linePos}: ${plain(m.message, 300)}\n    ${plain(code.split('\n')[m.lineNum - 1]?.trim() ?? '')}`)
+      .map((m) =>
+        `${kernel.file}:${line + m.lineNum - 1}:${m.linePos}: ${plain(m.message, 300)}\n    ${
+          plain(code.split('\n')[m.lineNum - 1]?.trim() ?? '')
+        }`
+      )
     if (errors.length) throw new DeviceError(`kernel ${kernel.name} does not compile:\n  ${errors.slice(0, 8).join('\n  ')}`)
     if (error) throw new DeviceError(`kernel ${kernel.name}: ${error.message}`)
     try {
@@ -239,7 +285,11 @@ class WebGpuDevice implements Device<'f32'>, WebGpuHost {
     }
     if (error) {
       for (const buffer of buffers.values()) buffer.destroy()
-      throw new DeviceError(`the device cannot allocate ${showBytes(bytes)} in ${used.size} buffers for batch ${batch}: use a smaller batch, or close other nets${hint} (${error.message})`)
+      throw new DeviceError(
+        `the device cannot allocate ${
+          showBytes(bytes)
+        } in ${used.size} buffers for batch ${batch}: use a smaller batch, or close other nets${hint} (${error.message})`,
+      )
     }
     return buffers
   }

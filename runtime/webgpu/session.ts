@@ -11,7 +11,8 @@ const QUERY_RESOLVE = 512
 /** Timestamps in one query set: the specification's limit. */
 const MOST_QUERIES = 4096
 
-export const messageOf = (error: unknown): string => error instanceof Error ? error.message : String((error as { message?: unknown })?.message ?? error)
+export const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String((error as { message?: unknown })?.message ?? error)
 
 /** What a session needs of its device. */
 export interface WebGpuHost {
@@ -45,7 +46,15 @@ export class WebGpuSession implements Session {
   #stagingBytes = 0
   #closed = false
 
-  constructor(device: WebGpuHost, plan: Plan, batch: number, programs: readonly string[], places: Places, buffers: ReadonlyMap<number, GPUBuffer>, pipelines: ReadonlyMap<number, GPUComputePipeline>) {
+  constructor(
+    device: WebGpuHost,
+    plan: Plan,
+    batch: number,
+    programs: readonly string[],
+    places: Places,
+    buffers: ReadonlyMap<number, GPUBuffer>,
+    pipelines: ReadonlyMap<number, GPUComputePipeline>,
+  ) {
     this.plan = plan
     this.batch = batch
     this.#device = device
@@ -57,19 +66,32 @@ export class WebGpuSession implements Session {
     // Programs share most of their bind groups: the forward pass stands in all of them.
     const groups = new Map<string, GPUBindGroup>()
     for (const name of programs) {
-      this.#programs.set(name, plan.programs[name]!.dispatches.map((dispatch): Launch => {
-        const kernel = plan.kernels[dispatch.kernel]!
-        const access = kernel.bindings.map((b) => b.access)
-        const key = `${access.join()} ${dispatch.tensors.join()}`
-        let group = groups.get(key)
-        if (!group) {
-          const entries = dispatch.tensors.map((index, i) => ({ binding: i + 1, resource: this.#range(index) }))
-          group = gpu.createBindGroup({ label: dispatch.name, layout: device.layout(access), entries: [{ binding: 0, resource: { buffer: this.#uniform } }, ...entries] })
-          groups.set(key, group)
-        }
-        const workgroups = Math.ceil(sizeAt(dispatch.invocations, batch) / kernel.workgroup)
-        return { name: dispatch.name, pipeline: pipelines.get(dispatch.kernel)!, group, x: Math.min(workgroups, ROW_GROUPS), y: Math.ceil(workgroups / ROW_GROUPS) }
-      }))
+      this.#programs.set(
+        name,
+        plan.programs[name]!.dispatches.map((dispatch): Launch => {
+          const kernel = plan.kernels[dispatch.kernel]!
+          const access = kernel.bindings.map((b) => b.access)
+          const key = `${access.join()} ${dispatch.tensors.join()}`
+          let group = groups.get(key)
+          if (!group) {
+            const entries = dispatch.tensors.map((index, i) => ({ binding: i + 1, resource: this.#range(index) }))
+            group = gpu.createBindGroup({
+              label: dispatch.name,
+              layout: device.layout(access),
+              entries: [{ binding: 0, resource: { buffer: this.#uniform } }, ...entries],
+            })
+            groups.set(key, group)
+          }
+          const workgroups = Math.ceil(sizeAt(dispatch.invocations, batch) / kernel.workgroup)
+          return {
+            name: dispatch.name,
+            pipeline: pipelines.get(dispatch.kernel)!,
+            group,
+            x: Math.min(workgroups, ROW_GROUPS),
+            y: Math.ceil(workgroups / ROW_GROUPS),
+          }
+        }),
+      )
     }
     this.#built = gpu.popErrorScope()
     // WebGPU zeroes what it allocates, so what lies behind them is there.
@@ -224,7 +246,9 @@ export class WebGpuSession implements Session {
     const staging = gpu.createBuffer({ size: count * 8, usage: MAP_READ | COPY_DST })
     const encoder = gpu.createCommandEncoder()
     launches.forEach((one, i) => {
-      const pass = encoder.beginComputePass({ timestampWrites: { querySet, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 } })
+      const pass = encoder.beginComputePass({
+        timestampWrites: { querySet, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 },
+      })
       launch(pass, [one])
       pass.end()
     })

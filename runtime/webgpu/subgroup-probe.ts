@@ -25,7 +25,9 @@ export async function subgroupsInOrder(gpu: GPUDevice): Promise<boolean> {
   if (!gpu.features.has('subgroups')) return false
   gpu.pushErrorScope('validation')
   const module = gpu.createShaderModule({ label: 'subgroups', code: PROBE })
-  const compiled = gpu.createComputePipelineAsync({ label: 'subgroups', layout: 'auto', compute: { module, entryPoint: 'main' } }).catch(() => undefined)
+  const compiled = gpu.createComputePipelineAsync({ label: 'subgroups', layout: 'auto', compute: { module, entryPoint: 'main' } }).catch(
+    () => undefined,
+  )
   const invalid = await gpu.popErrorScope()
   const pipeline = await compiled
   if (invalid || !pipeline) return false
@@ -35,7 +37,10 @@ export async function subgroupsInOrder(gpu: GPUDevice): Promise<boolean> {
   const encoder = gpu.createCommandEncoder()
   const pass = encoder.beginComputePass()
   pass.setPipeline(pipeline)
-  pass.setBindGroup(0, gpu.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries: [{ binding: 0, resource: { buffer: holds } }] }))
+  pass.setBindGroup(
+    0,
+    gpu.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries: [{ binding: 0, resource: { buffer: holds } }] }),
+  )
   pass.dispatchWorkgroups(1)
   pass.end()
   encoder.copyBufferToBuffer(holds, 0, staging, 0, size)

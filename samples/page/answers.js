@@ -6,14 +6,18 @@ export const percent = (p) => `${(100 * p).toFixed(p > 0.0995 && p < 0.9995 ? 0 
 export class Answers {
   #rows = new Map()
   #spoken
-  constructor(element) { this.element = element }
+  constructor(element) {
+    this.element = element
+  }
 
   /** A row a class. */
   set classes(classes) {
     const { element } = this
     this.names = new Map(classes.map(({ label, name }) => [label, name]))
     this.#rows = new Map(classes.map(({ label, name }) => {
-      const row = Object.assign(document.createElement('li'), { innerHTML: '<b></b><span class="track"><span class="bar"></span></span><output></output>' })
+      const row = Object.assign(document.createElement('li'), {
+        innerHTML: '<b></b><span class="track"><span class="bar"></span></span><output></output>',
+      })
       row.firstChild.textContent = name
       row.firstChild.title = name
       row.classList.toggle('long', label > 9)
@@ -45,7 +49,9 @@ export class Answers {
     const { element } = this
     const text = `${element('answer').textContent}, ${element('certainty').textContent}`
     clearTimeout(this.#spoken)
-    this.#spoken = setTimeout(() => { element('spoken').textContent = text }, 600)
+    this.#spoken = setTimeout(() => {
+      element('spoken').textContent = text
+    }, 600)
   }
 }
 

@@ -23,10 +23,14 @@ const EXAMPLES = 80
 /** Trains the net on MNIST and doodles, as its file says or for some steps, and gives its weights. `tools`: the library. */
 export async function trainDigits({ compile, open, wasm, loadDataset }, { steps, doodles = DOODLES, log = () => {} } = {}) {
   const device = await wasm()
-  const net = await open(compile({ file, text: await readFile(file, 'utf8') }, { targets: ['wasm'], programs: ['infer', 'eval', 'train'] }), { device, seed: 1 })
+  const net = await open(
+    compile({ file, text: await readFile(file, 'utf8') }, { targets: ['wasm'], programs: ['infer', 'eval', 'train'] }),
+    { device, seed: 1 },
+  )
   try {
     const data = withDoodles(await loadDataset('mnist'), doodles)
-    for await (const { step, steps: all, loss } of net.train(data, steps ? { steps } : {})) if (step % 200 === 0) log(`training: ${Math.round(100 * step / all)} %, loss ${loss.toFixed(3)}`)
+    for await (const { step, steps: all, loss } of net.train(data, steps ? { steps } : {}))
+      if (step % 200 === 0) log(`training: ${Math.round(100 * step / all)} %, loss ${loss.toFixed(3)}`)
     return (await net.save()).weights
   } finally {
     net.close()
@@ -63,10 +67,15 @@ function withDoodles(mnist, count) {
 export async function writePublic({ compile, loadDataset, writeBundle }, weights, folder) {
   await mkdir(folder, { recursive: true })
   const source = { file, text: await readFile(file, 'utf8') }
-  await writeBundle({ ...compile(source, { programs: ['infer', 'train/global'], freeze: ['*', '!names'] }), weights }, join(folder, 'digits'))
+  await writeBundle(
+    { ...compile(source, { programs: ['infer', 'train/global'], freeze: ['*', '!names'] }), weights },
+    join(folder, 'digits'),
+  )
   const { default: sharp } = await import('sharp')
   const sheet = await examplesOf(await loadDataset('mnist'))
-  await sharp(sheet, { raw: { width: EXAMPLES * SIDE, height: DIGITS * SIDE, channels: 1 } }).png({ compressionLevel: 9 }).toFile(join(folder, 'examples.png'))
+  await sharp(sheet, { raw: { width: EXAMPLES * SIDE, height: DIGITS * SIDE, channels: 1 } }).png({ compressionLevel: 9 }).toFile(
+    join(folder, 'examples.png'),
+  )
 }
 
 /** The first pictures of each digit, a row a digit, as bytes of one picture. */
@@ -80,7 +89,9 @@ async function examplesOf(mnist) {
     const digit = label[0]
     if (counts[digit] >= EXAMPLES) continue
     const column = counts[digit]++
-    image.forEach((v, k) => { sheet[(digit * SIDE + Math.floor(k / SIDE)) * EXAMPLES * SIDE + column * SIDE + k % SIDE] = Math.round(255 * v) })
+    image.forEach((v, k) => {
+      sheet[(digit * SIDE + Math.floor(k / SIDE)) * EXAMPLES * SIDE + column * SIDE + k % SIDE] = Math.round(255 * v)
+    })
   }
   return sheet
 }
@@ -94,7 +105,9 @@ export async function buildPage(settings = {}) {
 async function main() {
   const dist = join(page, '../../dist')
   if (!existsSync(dist)) throw new Error('fusenet is not built: npm run build')
-  const [{ compile }, runtime, files] = await Promise.all(['compiler/index.js', 'runtime/index.js', 'runtime/node.js'].map((name) => import(pathToFileURL(join(dist, name)).href)))
+  const [{ compile }, runtime, files] = await Promise.all(
+    ['compiler/index.js', 'runtime/index.js', 'runtime/node.js'].map((name) => import(pathToFileURL(join(dist, name)).href)),
+  )
   const tools = { compile, ...runtime, ...files }
   const trained = resolve('out/digits')
   if (!existsSync(join(trained, 'bundle.json'))) {

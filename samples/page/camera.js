@@ -12,20 +12,29 @@ export class Camera {
   /** Counts what was asked for: what comes too late is stopped again. */
   #turn = 0
 
-  constructor(video) { this.#video = video }
+  constructor(video) {
+    this.#video = video
+  }
 
-  get isOn() { return this.#stream !== undefined }
+  get isOn() {
+    return this.#stream !== undefined
+  }
 
   /** Whether there is another one to turn to. */
-  async hasOther() { return (await navigator.mediaDevices.enumerateDevices()).filter(({ kind }) => kind === 'videoinput').length > 1 }
+  async hasOther() {
+    return (await navigator.mediaDevices.enumerateDevices()).filter(({ kind }) => kind === 'videoinput').length > 1
+  }
 
   /** Begins to look. Throws an Error in words where that cannot be. */
   async start() {
     const turn = ++this.#turn
-    if (!navigator.mediaDevices?.getUserMedia) throw new Error(isSecureContext ? 'This browser lets pages use no camera' : 'The camera needs an https address (or localhost)')
+    if (!navigator.mediaDevices?.getUserMedia)
+      throw new Error(isSecureContext ? 'This browser lets pages use no camera' : 'The camera needs an https address (or localhost)')
     let stream
     try {
-      stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: this.#facing, width: { ideal: 640 }, height: { ideal: 640 } } })
+      stream = await navigator.mediaDevices.getUserMedia({
+        video: { facingMode: this.#facing, width: { ideal: 640 }, height: { ideal: 640 } },
+      })
     } catch (error) {
       throw new Error(REASONS[error.name] ?? `The camera cannot be used: ${error.message}`)
     }

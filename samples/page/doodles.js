@@ -23,10 +23,11 @@ export function doodle(random) {
 const TURN = 2 * Math.PI
 const between = (random, low, high) => low + random() * (high - low)
 const point = (random) => ({ x: random(), y: random() })
-const ring = (x, y, across, high, from = 0, to = TURN, count = 20) => Array.from({ length: count + 1 }, (_, i) => {
-  const angle = from + (to - from) * i / count
-  return { x: x + across * Math.cos(angle), y: y + high * Math.sin(angle) }
-})
+const ring = (x, y, across, high, from = 0, to = TURN, count = 20) =>
+  Array.from({ length: count + 1 }, (_, i) => {
+    const angle = from + (to - from) * i / count
+    return { x: x + across * Math.cos(angle), y: y + high * Math.sin(angle) }
+  })
 
 function polygon(random) {
   const corners = 3 + Math.floor(random() * 4)
@@ -83,16 +84,24 @@ function cross(random) {
   const start = random() * TURN
   return Array.from({ length: lines }, (_, i) => {
     const angle = start + Math.PI * i / lines + between(random, -0.15, 0.15)
-    return [{ x: 0.5 - 0.5 * Math.cos(angle), y: 0.5 - 0.5 * Math.sin(angle) }, { x: 0.5 + 0.5 * Math.cos(angle), y: 0.5 + 0.5 * Math.sin(angle) }]
+    return [{ x: 0.5 - 0.5 * Math.cos(angle), y: 0.5 - 0.5 * Math.sin(angle) }, {
+      x: 0.5 + 0.5 * Math.cos(angle),
+      y: 0.5 + 0.5 * Math.sin(angle),
+    }]
   })
 }
 
 const framed = (random) => [...polygon(random), ...dot(random), ...line(random)]
-const face = (random) => [ring(0.5, 0.5, 0.5, 0.5), ...dot(random), ...dot(random), ring(0.5, between(random, 0.45, 0.8), 0.22, 0.15, 0.3, Math.PI - 0.3, 8)]
+const face = (
+  random,
+) => [ring(0.5, 0.5, 0.5, 0.5), ...dot(random), ...dot(random), ring(0.5, between(random, 0.45, 0.8), 0.22, 0.15, 0.3, Math.PI - 0.3, 8)]
 
 const line = (random) => [[point(random), point(random)]]
 const dot = (random) => [ring(between(random, 0.2, 0.8), between(random, 0.2, 0.8), 0.03, 0.03, 0, TURN, 6)]
-const arc = (random) => { const from = random() * TURN; return [ring(random(), random(), between(random, 0.15, 0.4), between(random, 0.15, 0.4), from, from + between(random, 1.5, 5), 14)] }
+const arc = (random) => {
+  const from = random() * TURN
+  return [ring(random(), random(), between(random, 0.15, 0.4), between(random, 0.15, 0.4), from, from + between(random, 1.5, 5), 14)]
+}
 const hoop = (random) => [ring(random(), random(), between(random, 0.1, 0.25), between(random, 0.1, 0.25))]
 const extras = [line, dot, arc, hoop, polygon]
 
@@ -110,19 +119,30 @@ function smooth(points) {
 
 /** Turned, stretched and not quite straight. */
 function byHand(strokes, random) {
-  const [turn, wide, high, slant] = [between(random, -0.5, 0.5), between(random, 0.6, 1), between(random, 0.6, 1), between(random, -0.2, 0.2)]
-  const waves = Array.from({ length: 3 }, () => [between(random, -0.03, 0.03), between(random, -0.03, 0.03), random() * TURN, between(random, 2, 9)])
+  const [turn, wide, high, slant] = [
+    between(random, -0.5, 0.5),
+    between(random, 0.6, 1),
+    between(random, 0.6, 1),
+    between(random, -0.2, 0.2),
+  ]
+  const waves = Array.from(
+    { length: 3 },
+    () => [between(random, -0.03, 0.03), between(random, -0.03, 0.03), random() * TURN, between(random, 2, 9)],
+  )
   const [cos, sin] = [Math.cos(turn), Math.sin(turn)]
-  return strokes.map((stroke) => dense(stroke).map((at) => {
-    let { x, y } = at
-    for (const [a, b, phase, often] of waves) [x, y] = [x + a * Math.sin(often * y + phase), y + b * Math.sin(often * x + phase)]
-    return { x: wide * (cos * (x - 0.5) - sin * (y - 0.5)) + slant * (y - 0.5), y: high * (sin * (x - 0.5) + cos * (y - 0.5)) }
-  }))
+  return strokes.map((stroke) =>
+    dense(stroke).map((at) => {
+      let { x, y } = at
+      for (const [a, b, phase, often] of waves) [x, y] = [x + a * Math.sin(often * y + phase), y + b * Math.sin(often * x + phase)]
+      return { x: wide * (cos * (x - 0.5) - sin * (y - 0.5)) + slant * (y - 0.5), y: high * (sin * (x - 0.5) + cos * (y - 0.5)) }
+    })
+  )
 }
 
-const dense = (stroke) => stroke.flatMap((a, i) => {
-  const b = stroke[i + 1]
-  if (!b) return [a]
-  const count = Math.max(1, Math.ceil(Math.hypot(b.x - a.x, b.y - a.y) / 0.1))
-  return Array.from({ length: count }, (_, k) => ({ x: a.x + (b.x - a.x) * k / count, y: a.y + (b.y - a.y) * k / count }))
-})
+const dense = (stroke) =>
+  stroke.flatMap((a, i) => {
+    const b = stroke[i + 1]
+    if (!b) return [a]
+    const count = Math.max(1, Math.ceil(Math.hypot(b.x - a.x, b.y - a.y) / 0.1))
+    return Array.from({ length: count }, (_, k) => ({ x: a.x + (b.x - a.x) * k / count, y: a.y + (b.y - a.y) * k / count }))
+  })

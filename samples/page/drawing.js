@@ -81,7 +81,8 @@ function centred(ink, side) {
     const [x0, y0] = [corner(mass.x, u), corner(mass.y, v)]
     const [x1, y1] = [Math.max(corner(mass.x, u + 1), x0 + 1), Math.max(corner(mass.y, v + 1), y0 + 1)]
     let sum = 0
-    for (let y = Math.max(y0, 0); y < Math.min(y1, side); y++) for (let x = Math.max(x0, 0); x < Math.min(x1, side); x++) sum += ink[y * side + x]
+    for (let y = Math.max(y0, 0); y < Math.min(y1, side); y++)
+      for (let x = Math.max(x0, 0); x < Math.min(x1, side); x++) sum += ink[y * side + x]
     return sum / ((x1 - x0) * (y1 - y0))
   })
 }

@@ -62,15 +62,27 @@ export class Learner {
   /** What the net can answer: { label, name, own, count }, digits first. */
   get classes() {
     const { counts } = this.#examples
-    return this.#names.map((name, label) => ({ label, name, own: label >= OWN, count: counts[label] })).filter(({ name }) => !SPARE.test(name))
+    return this.#names.map((name, label) => ({ label, name, own: label >= OWN, count: counts[label] })).filter(({ name }) =>
+      !SPARE.test(name)
+    )
   }
 
-  get canUndo() { return this.#undo.length > 0 }
-  forgetUndo() { this.#undo = [] }
-  get isTaught() { return this.#examples.length > 0 || this.classes.length > OWN }
+  get canUndo() {
+    return this.#undo.length > 0
+  }
+  forgetUndo() {
+    this.#undo = []
+  }
+  get isTaught() {
+    return this.#examples.length > 0 || this.classes.length > OWN
+  }
   /** How many classes of their own visitors may still add. */
-  get spare() { return this.#names.filter((name) => SPARE.test(name)).length }
-  get #names() { return this.#examples.fields.label.classNames }
+  get spare() {
+    return this.#names.filter((name) => SPARE.test(name)).length
+  }
+  get #names() {
+    return this.#examples.fields.label.classNames
+  }
 
   /** The pictures of a class that were taught here, oldest first. */
   examplesOf(label) {
@@ -81,7 +93,8 @@ export class Learner {
   addClass(given) {
     const name = given.normalize('NFC').trim().replace(/\s+/g, ' ')
     if (name === '') throw new Error('A class needs a name')
-    if (this.#names.some((other) => other.toLowerCase() === name.toLowerCase())) throw new Error(SPARE.test(name) ? 'Please find another name' : `There is a class ${name} already`)
+    if (this.#names.some((other) => other.toLowerCase() === name.toLowerCase()))
+      throw new Error(SPARE.test(name) ? 'Please find another name' : `There is a class ${name} already`)
     const label = this.#names.findIndex((other) => SPARE.test(other))
     if (label < 0) throw new Error('This net has room for six classes of your own, and all are taken')
     this.#remember()
@@ -151,8 +164,10 @@ export class Learner {
   /** Takes over what was taught somewhere else. Throws an Error for what is of another net. */
   async become(parameters, examples) {
     const [old, own] = [await this.#net.parameters(), fieldsOf(this.#net)]
-    const isOurs = ({ image, label } = {}) => image?.shape.join() === own.image.shape.join() && label?.classNames?.length === own.label.classes
-    if (!isOurs(examples.fields) || [...old].some(([name, { shape }]) => parameters.get(name)?.shape.join() !== shape.join())) throw new Error('It is of another net than the one in this page')
+    const isOurs = ({ image, label } = {}) =>
+      image?.shape.join() === own.image.shape.join() && label?.classNames?.length === own.label.classes
+    if (!isOurs(examples.fields) || [...old].some(([name, { shape }]) => parameters.get(name)?.shape.join() !== shape.join()))
+      throw new Error('It is of another net than the one in this page')
     await this.#net.setParameters(new Map([...parameters].filter(([name]) => old.has(name))))
     this.#remember(old)
     this.#examples = examples
@@ -165,7 +180,9 @@ export class Learner {
 
   #rename(label, name) {
     const { fields } = this.#examples
-    const renamed = new Examples({ ...fields, label: { ...fields.label, classNames: fields.label.classNames.with(label, name) } }, { most: KEPT })
+    const renamed = new Examples({ ...fields, label: { ...fields.label, classNames: fields.label.classNames.with(label, name) } }, {
+      most: KEPT,
+    })
     for (const { image, label: other } of this.#examples) renamed.add({ image, label: other })
     this.#examples = renamed
   }
@@ -222,14 +239,19 @@ export class Learner {
       batches.push(this.#net.run({ image }))
     }
     const found = (await Promise.all(batches)).map(({ prob }) => prob)
-    return images.map((_, i) => found[Math.floor(i / BATCH)].subarray((i % BATCH) * this.#names.length, (i % BATCH + 1) * this.#names.length))
+    return images.map((_, i) =>
+      found[Math.floor(i / BATCH)].subarray((i % BATCH) * this.#names.length, (i % BATCH + 1) * this.#names.length)
+    )
   }
 }
 
 /** What examples hold: the net's inputs, and what its classes are called. */
 function fieldsOf(net) {
   const { classes } = net.manifest.inputs.find(({ name }) => name === 'label')
-  const classNames = Array.from({ length: classes }, (_, label) => (label < DIGITS ? String(label) : label === ELSE ? 'something else' : `spare ${label}`))
+  const classNames = Array.from(
+    { length: classes },
+    (_, label) => (label < DIGITS ? String(label) : label === ELSE ? 'something else' : `spare ${label}`),
+  )
   return { image: { shape: [1, SIDE, SIDE], type: 'f32' }, label: { shape: [], type: 'i32', classes, classNames } }
 }
 

@@ -1,5 +1,6 @@
 // The net, from what lies beside the page, and what was taught earlier, from this browser.
-import { examplesFromBytes, examplesToBytes, fromPixels, handOut, open, openExamples, packBundle, savedExamples, saveExamples, unpackBundle } from 'fusenet/runtime'
+import { examplesFromBytes, examplesToBytes, fromPixels, handOut, open, openExamples, packBundle, savedExamples, saveExamples,
+  unpackBundle } from 'fusenet/runtime'
 import { SIDE } from './drawing.js'
 import { BATCH, Learner } from './learner.js'
 
@@ -12,7 +13,12 @@ const BESIDE = 'examples.safetensors'
 export async function openLearner(progress) {
   const at = (path) => new URL(path, document.baseURI)
   const [net, pictures] = await Promise.all([
-    open(at('digits/'), { worker: true, batch: BATCH, programs: ['infer', 'train/global'], onProgress: ({ loaded, total }) => progress(loaded / total) }),
+    open(at('digits/'), {
+      worker: true,
+      batch: BATCH,
+      programs: ['infer', 'train/global'],
+      onProgress: ({ loaded, total }) => progress(loaded / total),
+    }),
     examplesIn(at('examples.png')),
   ])
   const learner = await Learner.of(net, pictures)
@@ -26,7 +32,9 @@ function deviceOf({ device, notes }) {
   const isGpu = device.name === 'webgpu'
   // Where it runs is said in front.
   const why = notes.join('; ').replace(/[:,] running on the CPU$/, '')
-  return `It runs on ${isGpu ? 'the GPU' : 'the CPU'} of this device: ${device.description}${why ? `. ${why[0].toUpperCase()}${why.slice(1)}` : ''}.`
+  return `It runs on ${isGpu ? 'the GPU' : 'the CPU'} of this device: ${device.description}${
+    why ? `. ${why[0].toUpperCase()}${why.slice(1)}` : ''
+  }.`
 }
 
 /** What was taught, in this browser and in files. */
@@ -64,7 +72,9 @@ class Kept {
   async download(learner) {
     const { net, examples } = learner.taught()
     const bundle = await net.save()
-    const inputs = bundle.manifest.inputs.map((input) => (input.name === 'label' ? { ...input, classNames: examples.fields.label.classNames } : input))
+    const inputs = bundle.manifest.inputs.map((
+      input,
+    ) => (input.name === 'label' ? { ...input, classNames: examples.fields.label.classNames } : input))
     const bytes = await packBundle({ ...bundle, manifest: { ...bundle.manifest, inputs } }, new Map([[BESIDE, examplesToBytes(examples)]]))
     handOut(bytes, 'digits.zip', 'application/zip')
   }
@@ -73,7 +83,8 @@ class Kept {
   async open(learner, file) {
     const files = await unpackBundle(file)
     const pictures = files.get(BESIDE)
-    if (!pictures) throw new Error(`${file.name} is a net, but not one that was downloaded here: the pictures that it was taught with are missing`)
+    if (!pictures)
+      throw new Error(`${file.name} is a net, but not one that was downloaded here: the pictures that it was taught with are missing`)
     await this.#take(learner, examplesFromBytes(pictures), files)
   }
 
@@ -94,6 +105,12 @@ async function examplesIn(url) {
   if (!made) throw new Error(`${url} cannot be loaded (${answer.status} ${answer.statusText}): node samples/page/build.mjs makes it`)
   const sheet = await createImageBitmap(await answer.blob())
   const side = { width: SIDE, height: SIDE }
-  return Array.from({ length: DIGITS }, (_, row) => Array.from({ length: sheet.width / SIDE }, (_, column) =>
-    fromPixels(sheet, { shape: [1, SIDE, SIDE], channels: 'grey', crop: { x: column * SIDE, y: row * SIDE, ...side } })))
+  return Array.from(
+    { length: DIGITS },
+    (_, row) =>
+      Array.from(
+        { length: sheet.width / SIDE },
+        (_, column) => fromPixels(sheet, { shape: [1, SIDE, SIDE], channels: 'grey', crop: { x: column * SIDE, y: row * SIDE, ...side } }),
+      ),
+  )
 }

@@ -13,7 +13,12 @@ const SHOTS = 8
 const PAUSE = 180
 
 const answers = new Answers(element)
-const sheet = new Sheet(element('sheet'), { changed: drawn, said: (text) => { element('spoken').textContent = text } })
+const sheet = new Sheet(element('sheet'), {
+  changed: drawn,
+  said: (text) => {
+    element('spoken').textContent = text
+  },
+})
 const camera = new Camera(element('video'))
 let learner
 let kept
@@ -82,22 +87,39 @@ function show() {
   element('chips').replaceChildren(...classes.map(({ label, name, own, count }) => {
     const chip = document.createElement('label')
     const radio = Object.assign(document.createElement('input'), { type: 'radio', name: 'class', value: label, checked: label === chosen })
-    radio.addEventListener('change', () => { isChosen = true; choose(label); void answer() })
+    radio.addEventListener('change', () => {
+      isChosen = true
+      choose(label)
+      void answer()
+    })
     const text = document.createElement('span')
     text.append(name)
     if (own) text.append(Object.assign(document.createElement('small'), { textContent: String(count), title: `${count} taught` }))
     chip.append(radio, text)
     return chip
   }))
-  const add = Object.assign(document.createElement('button'), { type: 'button', id: 'new', textContent: '+ new class', disabled: learner.spare === 0 })
-  add.addEventListener('click', () => { element('naming').hidden = false; element('name').focus() })
+  const add = Object.assign(document.createElement('button'), {
+    type: 'button',
+    id: 'new',
+    textContent: '+ new class',
+    disabled: learner.spare === 0,
+  })
+  add.addEventListener('click', () => {
+    element('naming').hidden = false
+    element('name').focus()
+  })
   element('chips').append(add)
-  if (chosen !== undefined && !classOf(chosen)) { chosen = undefined; isChosen = false }
+  if (chosen !== undefined && !classOf(chosen)) {
+    chosen = undefined
+    isChosen = false
+  }
   showChosen()
   const taught = classes.reduce((sum, { count }) => sum + count, 0)
   const own = classes.filter((each) => each.own).map(({ name }) => name)
   element('kept').textContent = !learner.isTaught ? 'It is as it came. What you teach is kept in this browser.'
-    : `You taught it ${taught} ${taught === 1 ? 'picture' : 'pictures'}${own.length > 0 ? `; classes of your own: ${own.join(', ')}` : ''}. ${kept.note}`
+    : `You taught it ${taught} ${taught === 1 ? 'picture' : 'pictures'}${
+      own.length > 0 ? `; classes of your own: ${own.join(', ')}` : ''
+    }. ${kept.note}`
 }
 
 function showChosen() {
@@ -112,15 +134,17 @@ function showChosen() {
   const pictures = mine ? learner.examplesOf(mine.label) : []
   element('examples').hidden = pictures.length === 0
   element('examples-title').textContent = mine ? `Your pictures of ${mine.name}: ${pictures.length}` : ''
-  element('thumbnails').replaceChildren(...pictures.slice(-24).map((picture, i) => {
-    const item = document.createElement('li')
-    const canvas = Object.assign(document.createElement('canvas'), { width: 28, height: 28 })
-    canvas.setAttribute('role', 'img')
-    canvas.setAttribute('aria-label', `${mine.name}, picture ${i + 1}`)
-    paint(canvas, picture)
-    item.append(canvas)
-    return item
-  }))
+  element('thumbnails').replaceChildren(
+    ...pictures.slice(-24).map((picture, i) => {
+      const item = document.createElement('li')
+      const canvas = Object.assign(document.createElement('canvas'), { width: 28, height: 28 })
+      canvas.setAttribute('role', 'img')
+      canvas.setAttribute('aria-label', `${mine.name}, picture ${i + 1}`)
+      paint(canvas, picture)
+      item.append(canvas)
+      return item
+    }),
+  )
 }
 
 /** Work on the net, one at a time; `work` gives what is said afterwards. `changes`: whether what is kept changes by it. */
@@ -164,10 +188,13 @@ async function pictures() {
 async function teach() {
   const mine = classOf(chosen)
   const shown = await pictures()
-  if (shown.length === 0) return camera.isOn ? 'The camera sees nothing that stands out: hold it in front of something plain' : 'Draw something first'
+  if (shown.length === 0)
+    return camera.isOn ? 'The camera sees nothing that stands out: hold it in front of something plain' : 'Draw something first'
   say('Learning')
   element('learning').hidden = false
-  const { before, after, share } = await learner.teach(shown, mine.label, (done) => { element('learning').value = done })
+  const { before, after, share } = await learner.teach(shown, mine.label, (done) => {
+    element('learning').value = done
+  })
   if (!camera.isOn) sheet.finish()
   const count = learner.examplesOf(mine.label).length
   const more = mine.own && count < ENOUGH ? ` Draw it again, a little differently: ${count} of ${ENOUGH}.` : ''
@@ -186,7 +213,11 @@ function addClass(event) {
     show()
     isChosen = true
     choose(label)
-    say(`${classOf(label).name} is a class now. ${camera.isOn ? 'Hold it in front of the camera' : sheet.isEmpty ? 'Draw it' : 'If it is what you drew'}, then choose Teach.`)
+    say(
+      `${classOf(label).name} is a class now. ${
+        camera.isOn ? 'Hold it in front of the camera' : sheet.isEmpty ? 'Draw it' : 'If it is what you drew'
+      }, then choose Teach.`,
+    )
     void answer()
     void kept.save(learner)
     ;(element('teach').disabled && !camera.isOn ? element('sheet') : element('teach')).focus()
@@ -213,14 +244,18 @@ async function look(useCamera) {
     element('camera-note').textContent = ''
     element('turn').hidden = !(await camera.hasOther())
     // Often enough to feel live, and a phone stays cool.
-    looking = setInterval(() => { if (!document.hidden && !isBusy) void answer() }, 150)
+    looking = setInterval(() => {
+      if (!document.hidden && !isBusy) void answer()
+    }, 150)
   } catch (error) {
     element('camera-note').textContent = error.message
   }
 }
 
 async function start() {
-  const opened = await openLearner((done) => { element('loading').value = done })
+  const opened = await openLearner((done) => {
+    element('loading').value = done
+  })
   ;({ learner, kept } = opened)
   // For the console, where there is more to try: `await learner.predict([picture])`.
   globalThis.learner = learner
@@ -229,17 +264,32 @@ async function start() {
   element('clear').addEventListener('click', () => sheet.clear())
   element('teach').addEventListener('click', () => void busy(teach))
   element('undo').addEventListener('click', () => void busy(async () => (await learner.undo(), 'The last lesson is taken back.')))
-  element('forget').addEventListener('click', () => void busy(async () => {
-    const { name } = classOf(chosen)
-    await learner.removeClass(chosen)
-    return `${name} is forgotten. Undo brings it back.`
-  }))
+  element('forget').addEventListener('click', () =>
+    void busy(async () => {
+      const { name } = classOf(chosen)
+      await learner.removeClass(chosen)
+      return `${name} is forgotten. Undo brings it back.`
+    }))
   element('naming').addEventListener('submit', addClass)
-  element('naming-off').addEventListener('click', () => { element('naming').hidden = true; element('new').focus() })
+  element('naming-off').addEventListener('click', () => {
+    element('naming').hidden = true
+    element('new').focus()
+  })
   element('from-sheet').addEventListener('click', () => void look(false))
   element('from-camera').addEventListener('click', () => void look(true))
-  element('turn').addEventListener('click', () => void camera.turn().catch((error) => { element('camera-note').textContent = error.message }))
-  element('download').addEventListener('click', () => void busy(async () => (await kept.download(learner), 'Downloaded: this page opens the file on other devices too; unpacked it is a bundle for the command fusenet.'), { changes: false }))
+  element('turn').addEventListener('click', () =>
+    void camera.turn().catch((error) => {
+      element('camera-note').textContent = error.message
+    }))
+  element('download').addEventListener(
+    'click',
+    () =>
+      void busy(
+        async () => (await kept.download(learner),
+          'Downloaded: this page opens the file on other devices too; unpacked it is a bundle for the command fusenet.'),
+        { changes: false },
+      ),
+  )
   element('upload').addEventListener('click', () => element('file').click())
   element('file').addEventListener('change', () => {
     const [file] = element('file').files

@@ -30,7 +30,9 @@ export class Sheet {
     new ResizeObserver(() => this.#paint()).observe(canvas)
   }
 
-  get isEmpty() { return this.#strokes.length === 0 }
+  get isEmpty() {
+    return this.#strokes.length === 0
+  }
 
   clear() {
     this.#strokes = []
@@ -42,10 +44,14 @@ export class Sheet {
   }
 
   /** What is drawn stays to be seen, and the next stroke begins a new drawing. */
-  finish() { this.#done = true }
+  finish() {
+    this.#done = true
+  }
 
   /** 784 numbers, 0 (paper) to 1 (ink); undefined where nothing is drawn. */
-  picture() { return pictureOfStrokes(this.#strokes) }
+  picture() {
+    return pictureOfStrokes(this.#strokes)
+  }
 
   #begin(at) {
     if (this.#done) this.#strokes = []
@@ -115,7 +121,9 @@ export class Sheet {
       } else {
         pen.isDown = !pen.isDown
         if (pen.isDown) this.#begin({ x: pen.x, y: pen.y })
-        this.#said(`Pen ${pen.isDown ? 'down' : 'up'}, ${Math.round(100 * pen.x)} % from the left, ${Math.round(100 * pen.y)} % from the top`)
+        this.#said(
+          `Pen ${pen.isDown ? 'down' : 'up'}, ${Math.round(100 * pen.x)} % from the left, ${Math.round(100 * pen.y)} % from the top`,
+        )
       }
     }
     this.#paint()

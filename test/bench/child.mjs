@@ -19,7 +19,9 @@ export class Child {
     this.#limitSeconds = limitSeconds
     // What peers print goes to stderr: stdout is for the figures.
     this.#process = fork(new URL('./competitor.mjs', import.meta.url), [], {
-      env, execArgv: nodeFlags(name, backend), serialization: 'advanced',
+      env,
+      execArgv: nodeFlags(name, backend),
+      serialization: 'advanced',
       stdio: ['ignore', 2, 2, 'ipc'],
     })
     this.#process.on('message', ({ id, result, error, unsupported }) => {
@@ -39,7 +41,10 @@ export class Child {
     return new Promise((resolve, reject) => {
       const seconds = this.#limitSeconds
       const timer = setTimeout(() => reject(new Error(`${this.#name} took longer than ${seconds} s to ${call}`)), seconds * 1000)
-      const settled = (f) => (value) => { clearTimeout(timer); f(value) }
+      const settled = (f) => (value) => {
+        clearTimeout(timer)
+        f(value)
+      }
       this.#waiting.set(id, { resolve: settled(resolve), reject: settled(reject) })
       this.#process.send({ id, call, ...args })
     })

@@ -6,5 +6,4 @@ export class Unsupported extends Error {
 }
 
 /** The version of an installed package; `base` is the folder that holds node_modules. */
-export const packageVersion = (base, name) =>
-  JSON.parse(readFileSync(new URL(`node_modules/${name}/package.json`, base), 'utf8')).version
+export const packageVersion = (base, name) => JSON.parse(readFileSync(new URL(`node_modules/${name}/package.json`, base), 'utf8')).version

@@ -56,7 +56,7 @@ async function repeated(atLeastMs) {
   // A competitor that computes in another process holds the clock there.
   if (session.repeat) return session.repeat(atLeastMs)
   const start = performance.now()
-  for (let count = 1; ; count++) {
+  for (let count = 1;; count++) {
     await session.iterate()
     const ms = performance.now() - start
     if (ms >= atLeastMs) return ms / count
@@ -67,18 +67,25 @@ process.on('message', async ({ id, call, ...args }) => {
   try {
     process.send({ id, result: await calls[call](args) })
   } catch (error) {
-    process.send({ id, error: error?.name === 'Unsupported' ? error.message : error?.stack ?? String(error), unsupported: error?.name === 'Unsupported' })
+    process.send({
+      id,
+      error: error?.name === 'Unsupported' ? error.message : error?.stack ?? String(error),
+      unsupported: error?.name === 'Unsupported',
+    })
   }
 })
 // Peers that lose their device tend to reject a promise that nobody holds.
-process.on('unhandledRejection', (error) => { process.send({ error: error?.stack ?? String(error) }) })
-
+process.on('unhandledRejection', (error) => {
+  process.send({ error: error?.stack ?? String(error) })
+})
 
 /** Waits until what a competitor does behind our back, such as compiling, is done: it would disturb the others. */
 async function settled({ atMostMs, windowMs }) {
   for (const start = performance.now(); performance.now() - start < atMostMs;) {
     const before = process.cpuUsage()
-    await new Promise((resolve) => { setTimeout(resolve, windowMs) })
+    await new Promise((resolve) => {
+      setTimeout(resolve, windowMs)
+    })
     const { user, system } = process.cpuUsage(before)
     if ((user + system) / 1000 < windowMs / 10) return
   }

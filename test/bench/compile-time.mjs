@@ -9,7 +9,11 @@ import { parseArgs } from 'node:util'
 
 const { values: { style, json, once }, positionals: [given] } = parseArgs({
   allowPositionals: true,
-  options: { style: { type: 'string', default: 'merged' }, json: { type: 'boolean', default: false }, once: { type: 'boolean', default: false } },
+  options: {
+    style: { type: 'string', default: 'merged' },
+    json: { type: 'boolean', default: false },
+    once: { type: 'boolean', default: false },
+  },
 })
 const file = given ?? fileURLToPath(new URL('../../samples/resnet18.net', import.meta.url))
 const source = readFileSync(file, 'utf8')
@@ -28,18 +32,25 @@ const compileMs = () => timeMs(() => compile(source, { style }))
 if (once) {
   console.log(JSON.stringify({ loadMs, compileMs: compileMs() }))
 } else {
-  const first = JSON.parse(execFileSync(process.execPath, [fileURLToPath(import.meta.url), file, '--once', '--style', style], { encoding: 'utf8' }))
+  const first = JSON.parse(
+    execFileSync(process.execPath, [fileURLToPath(import.meta.url), file, '--once', '--style', style], { encoding: 'utf8' }),
+  )
   for (let i = 0; i < 2; i++) compileMs()
   const times = Array.from({ length: 10 }, compileMs).sort((a, b) => a - b)
   const result = {
-    file: file.split('/').at(-1), style,
-    warmMedianMs: (times[4] + times[5]) / 2, warmMinimumMs: times[0],
-    coldLoadMs: first.loadMs, coldCompileMs: first.compileMs,
+    file: file.split('/').at(-1),
+    style,
+    warmMedianMs: (times[4] + times[5]) / 2,
+    warmMinimumMs: times[0],
+    coldLoadMs: first.loadMs,
+    coldCompileMs: first.compileMs,
   }
   if (json) console.log(JSON.stringify(result, null, 2))
   else {
     const ms = (x) => `${x.toFixed(0)} ms`
-    console.log(`${result.file}, ${style}: ${ms(result.warmMedianMs)} (median of 10; minimum ${ms(result.warmMinimumMs)}); `
-      + `cold ${ms(result.coldCompileMs)}, after ${ms(result.coldLoadMs)} of loading the compiler`)
+    console.log(
+      `${result.file}, ${style}: ${ms(result.warmMedianMs)} (median of 10; minimum ${ms(result.warmMinimumMs)}); `
+        + `cold ${ms(result.coldCompileMs)}, after ${ms(result.coldLoadMs)} of loading the compiler`,
+    )
   }
 }

@@ -7,7 +7,9 @@ const dist = new URL('../../dist/', import.meta.url)
 
 export async function open(backend, { threads }) {
   const [{ compile }, runtime] = await Promise.all([
-    import(new URL('compiler/index.js', dist)), import(new URL('runtime/index.js', dist))])
+    import(new URL('compiler/index.js', dist)),
+    import(new URL('runtime/index.js', dist)),
+  ])
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
   const device = backend === 'wasm' ? await runtime.wasm({ threads }) : await runtime.webgpu()
 

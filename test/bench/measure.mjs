@@ -21,14 +21,23 @@ export function groupsOf(names) {
  * Measures a group of workloads: `settings` are run.mjs's options as numbers, `peak` is sampled between rounds. Gives a report
  * for each workload: `{ workload, batch, flops, competitors: [{ name, threads, medianMs, minimumMs, ... }] }`.
  */
-export async function measure(names, { competitors, batchOf, threads, backend, env, limitSeconds, repeat, warmUp, atLeastMs, warmUpMs, tolerance, peak, log }) {
+export async function measure(
+  names,
+  { competitors, batchOf, threads, backend, env, limitSeconds, repeat, warmUp, atLeastMs, warmUpMs, tolerance, peak, log },
+) {
   // A style is fusenet's alone: for peers it is the same work once more.
   const styleAlone = (name) => WORKLOADS[name].style && competitors.includes('fusenet') && names.length > 1
   const reports = names.map((name) => {
     const batch = batchOf(WORKLOADS[name])
     return {
-      workload: name, what: WORKLOADS[name].what, batch, flops: prepareWorkload(name, { batch }).flops, backend,
-      competitors: threads.flatMap((t) => (styleAlone(name) ? ['fusenet'] : competitors).map((competitor) => ({ name: competitor, threads: t, times: [] }))),
+      workload: name,
+      what: WORKLOADS[name].what,
+      batch,
+      flops: prepareWorkload(name, { batch }).flops,
+      backend,
+      competitors: threads.flatMap((t) =>
+        (styleAlone(name) ? ['fusenet'] : competitors).map((competitor) => ({ name: competitor, threads: t, times: [] }))
+      ),
     }
   })
   const children = new Map()
@@ -46,7 +55,10 @@ export async function measure(names, { competitors, batchOf, threads, backend, e
         children.set(entry, new Child(entry.name, { env, backend, limitSeconds }))
         try {
           const { check, version, threads: used, ms } = await children.get(entry).ask('prepare', {
-            name: entry.name, workload: report.workload, options: { batch: report.batch, backend, threads: entry.threads, warmUpMs } })
+            name: entry.name,
+            workload: report.workload,
+            options: { batch: report.batch, backend, threads: entry.threads, warmUpMs },
+          })
           Object.assign(entry, { version, check, threadsUsed: used, readyMs: ms })
         } catch (error) {
           giveUp(report, entry, error)

@@ -27,7 +27,9 @@ const { values: options } = parseArgs({
 const goal = Number(options.goal)
 const length = options.steps ? { steps: Number(options.steps) } : { epochs: Number(options.epochs) }
 
-const [{ compile }, { open, planFor }, { loadDataset }] = await Promise.all(['compiler/index.js', 'runtime/index.js', 'runtime/node.js'].map((file) => import(new URL(file, dist))))
+const [{ compile }, { open, planFor }, { loadDataset }] = await Promise.all(
+  ['compiler/index.js', 'runtime/index.js', 'runtime/node.js'].map((file) => import(new URL(file, dist))),
+)
 const text = readFileSync(new URL('../../samples/mnist.net', import.meta.url), 'utf8')
 const device = await openDevice(options.device, { threads: Number(options.threads), adapter: options.adapter })
 // The file says when it wants a test, so that nothing is under way then.
@@ -44,11 +46,24 @@ device.close()
 if (options.json) console.log(JSON.stringify({ device: device.name, description: device.description, goal, runs }, null, 2))
 else {
   const Table = createRequire(import.meta.url)('cli-table3')
-  const table = new Table({ head: ['seed', 'steps', `to ${percent(goal)}`, 'at step', 'in all', 'accuracy', 'best'], colAligns: Array(7).fill('right'), style: { head: [], border: [] } })
-  for (const r of runs) table.push([r.seed, r.steps, seconds(r.secondsToGoal), r.stepOfGoal ?? '-', seconds(r.seconds), percent(r.accuracy), percent(r.best)])
+  const table = new Table({
+    head: ['seed', 'steps', `to ${percent(goal)}`, 'at step', 'in all', 'accuracy', 'best'],
+    colAligns: Array(7).fill('right'),
+    style: { head: [], border: [] },
+  })
+  for (const r of runs)
+    table.push([r.seed, r.steps, seconds(r.secondsToGoal), r.stepOfGoal ?? '-', seconds(r.seconds), percent(r.accuracy), percent(r.best)])
   const medianOf = (key) => median(runs.map((r) => r[key] ?? Infinity))
   const toGoal = medianOf('secondsToGoal')
-  table.push(['median', '', Number.isFinite(toGoal) ? seconds(toGoal) : '-', '', seconds(medianOf('seconds')), percent(medianOf('accuracy')), percent(medianOf('best'))])
+  table.push([
+    'median',
+    '',
+    Number.isFinite(toGoal) ? seconds(toGoal) : '-',
+    '',
+    seconds(medianOf('seconds')),
+    percent(medianOf('accuracy')),
+    percent(medianOf('best')),
+  ])
   console.log(`W5: samples/mnist.net on ${device.description}; training alone, without the tests\n${table}`)
 }
 process.exit(0)

@@ -20,8 +20,15 @@ export function toNetText({ net, mode, batch }) {
   }
   lines.push('}', '')
   if (mode === 'train') {
-    lines.push('train {', `  batch    ${batch}`, '  steps    1000000',
-      `  solver   sgd(lr: ${SOLVER.rate}, momentum: ${SOLVER.momentum})`, '  schedule fixed', '}', '')
+    lines.push(
+      'train {',
+      `  batch    ${batch}`,
+      '  steps    1000000',
+      `  solver   sgd(lr: ${SOLVER.rate}, momentum: ${SOLVER.momentum})`,
+      '  schedule fixed',
+      '}',
+      '',
+    )
   }
   return lines.join('\n')
 }

@@ -116,8 +116,12 @@ class Net {
       if (op === 'fc') return [entry('weight', [out, product(inputShape)]), entry('bias', [out])]
       if (op === 'batchNorm') {
         const channels = [shape[0]]
-        return [entry('gamma', channels), entry('beta', channels),
-          entry('running_mean', channels, false), entry('running_var', channels, false)]
+        return [
+          entry('gamma', channels),
+          entry('beta', channels),
+          entry('running_mean', channels, false),
+          entry('running_var', channels, false),
+        ]
       }
       return []
     })

@@ -63,19 +63,40 @@ function peakModule(chains, fused) {
 
   const body = [
     // 0.999 x + 0.001 stays where numbers are normal.
-    ...splat(0.999), ...set(c), ...splat(0.001), ...set(d),
+    ...splat(0.999),
+    ...set(c),
+    ...splat(0.001),
+    ...set(d),
     ...all.flatMap((x) => [...splat(1 + x / 16), ...set(x)]),
-    0x03, 0x40, // loop
+    0x03,
+    0x40, // loop
     ...all.flatMap((x) => [...get(x), ...operations(x), ...set(x)]),
-    ...get(0), 0x41, 1, 0x6b, 0x22, 0, 0x0d, 0, // br_if 0 while turns - 1 is not zero
+    ...get(0),
+    0x41,
+    1,
+    0x6b,
+    0x22,
+    0,
+    0x0d,
+    0, // br_if 0 while turns - 1 is not zero
     0x0b,
-    ...get(1), ...all.slice(1).flatMap((x) => [...get(x), ...simd(0xe4)]), ...simd(0x1f), 0, // extract_lane 0
+    ...get(1),
+    ...all.slice(1).flatMap((x) => [...get(x), ...simd(0xe4)]),
+    ...simd(0x1f),
+    0, // extract_lane 0
     0x0b,
   ]
   const code = [1, ...unsigned(chains + 2), V128, ...body]
   const section = (id, bytes) => [id, ...unsigned(bytes.length), ...bytes]
   return Uint8Array.from([
-    0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0,
+    0x00,
+    0x61,
+    0x73,
+    0x6d,
+    1,
+    0,
+    0,
+    0,
     ...section(1, [1, 0x60, 1, I32, 1, F32]),
     ...section(3, [1, 0]),
     ...section(7, [1, 3, ...Buffer.from('run'), 0, 0]),
@@ -85,7 +106,7 @@ function peakModule(chains, fused) {
 
 function unsigned(value) {
   const bytes = []
-  for (let rest = value; ; rest >>>= 7) {
+  for (let rest = value;; rest >>>= 7) {
     if (rest < 128) return [...bytes, rest]
     bytes.push((rest & 127) | 128)
   }

@@ -33,12 +33,17 @@ if (!what) {
   process.exit(2)
 }
 const threads = Number(options.threads)
-const [{ compile }, { open, planFor, scalarsAt }] = await Promise.all(['compiler/index.js', 'runtime/index.js'].map((file) => import(new URL(file, dist))))
+const [{ compile }, { open, planFor, scalarsAt }] = await Promise.all(
+  ['compiler/index.js', 'runtime/index.js'].map((file) => import(new URL(file, dist))),
+)
 
 const workload = WORKLOADS[what]
 const batch = options.batch ? Number(options.batch) : workload?.fullBatch
 const device = await openDevice(options.device, { threads, adapter: options.adapter })
-const bundle = compile(workload ? toNetText(prepareWorkload(what, { batch })) : readFileSync(what, 'utf8'), { style: options.style ?? workload?.style ?? 'merged', targets: [planFor(device)] })
+const bundle = compile(workload ? toNetText(prepareWorkload(what, { batch })) : readFileSync(what, 'utf8'), {
+  style: options.style ?? workload?.style ?? 'merged',
+  targets: [planFor(device)],
+})
 const program = options.program ?? (workload ? PROGRAMS_OF[workload.mode].at(-1) : bundle.manifest.train ? 'train' : 'infer')
 const net = await open(bundle, { device, batch, programs: ['prepare', program] })
 
@@ -76,20 +81,52 @@ for (let i = 0; i < 5; i++) peak?.sample()
 net.close()
 device.close()
 
-if (options.json) console.log(JSON.stringify({ what, program, batch: net.batch, threads, device: device.description, runMs: median(runs), totalMs, peakGflops: peak?.gflops, dispatches: rows }, null, 2))
+if (options.json)
+  console.log(
+    JSON.stringify(
+      {
+        what,
+        program,
+        batch: net.batch,
+        threads,
+        device: device.description,
+        runMs: median(runs),
+        totalMs,
+        peakGflops: peak?.gflops,
+        dispatches: rows,
+      },
+      null,
+      2,
+    ),
+  )
 else {
   const Table = createRequire(import.meta.url)('cli-table3')
   const columns = ['dispatch', 'how', 'ms', 'share', 'GFLOP/s', ...(peak ? ['of peak'] : []), 'GB/s', 'MFLOP', 'MB']
-  const table = new Table({ head: columns, colAligns: columns.map((_, i) => (i < 2 ? 'left' : 'right')), style: { head: [], border: [], compact: true } })
+  const table = new Table({
+    head: columns,
+    colAligns: columns.map((_, i) => (i < 2 ? 'left' : 'right')),
+    style: { head: [], border: [], compact: true },
+  })
   const percent = (x) => `${(100 * x).toFixed(x < 0.1 ? 1 : 0)} %`
   for (const r of [...rows, { name: 'sum', ms: totalMs, share: 1, ...totals() }]) {
-    table.push([r.name, r.how ?? '', r.ms.toFixed(3), percent(r.share), r.gflops.toFixed(1), ...(peak ? [percent(r.gflops / peak.gflops / threads)] : []),
-      r.gigabytesPerSecond.toFixed(1), (r.flops / 1e6).toFixed(1), (r.bytes / 1e6).toFixed(1)])
+    table.push([
+      r.name,
+      r.how ?? '',
+      r.ms.toFixed(3),
+      percent(r.share),
+      r.gflops.toFixed(1),
+      ...(peak ? [percent(r.gflops / peak.gflops / threads)] : []),
+      r.gigabytesPerSecond.toFixed(1),
+      (r.flops / 1e6).toFixed(1),
+      (r.bytes / 1e6).toFixed(1),
+    ])
   }
   console.log([
     `${what}, ${program}, batch ${net.batch}, on ${device.description}`,
     String(table),
-    `one run with its inputs and results: ${median(runs).toFixed(3)} ms${peak ? `; SIMD peak of one thread: ${peak.gflops.toFixed(1)} GFLOP/s` : ''}`,
+    `one run with its inputs and results: ${median(runs).toFixed(3)} ms${
+      peak ? `; SIMD peak of one thread: ${peak.gflops.toFixed(1)} GFLOP/s` : ''
+    }`,
   ].join('\n'))
 }
 process.exit(0)

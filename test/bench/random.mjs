@@ -15,8 +15,7 @@ function uniform(name, seed) {
 /** Standard normal numbers (Box and Muller) times `deviation`. */
 export function gaussian(name, length, deviation = 1, seed = 1) {
   const next = uniform(name, seed)
-  return Float32Array.from({ length }, () =>
-    deviation * Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next()))
+  return Float32Array.from({ length }, () => deviation * Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next()))
 }
 
 export function between(name, length, low, high, seed = 1) {

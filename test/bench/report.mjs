@@ -25,10 +25,22 @@ export function drawTable({ workload, what, batch, flops, peak, competitors }) {
   const measured = competitors.filter((e) => e.medianMs)
   for (const e of measured) table.push(columns.map(([, cell]) => cell(e)))
   // Once for all numbers of threads.
-  const others = new Set(competitors.filter((e) => !e.medianMs).map((e) => `${e.name}: ${e.failed ? 'FAILED: ' : ''}${(e.failed ?? e.unsupported).split('\n')[0].slice(0, 100)}`))
-  const peaks = peak && [`SIMD peak of one thread: ${peak.plainGflops.toFixed(1)} GFLOP/s`,
-    ...(peak.fusedGflops ? [`fused ${peak.fusedGflops.toFixed(1)}`] : [])].join(', ')
-  return [`${workload}: ${what}, batch ${batch}, ${(flops / 1e9).toFixed(2)} GFLOP`, ...(measured.length > 0 ? [String(table)] : []), ...others, ...(peaks ? [peaks] : [])].join('\n')
+  const others = new Set(
+    competitors.filter((e) => !e.medianMs).map((e) =>
+      `${e.name}: ${e.failed ? 'FAILED: ' : ''}${(e.failed ?? e.unsupported).split('\n')[0].slice(0, 100)}`
+    ),
+  )
+  const peaks = peak &&
+    [
+      `SIMD peak of one thread: ${peak.plainGflops.toFixed(1)} GFLOP/s`,
+      ...(peak.fusedGflops ? [`fused ${peak.fusedGflops.toFixed(1)}`] : []),
+    ].join(', ')
+  return [
+    `${workload}: ${what}, batch ${batch}, ${(flops / 1e9).toFixed(2)} GFLOP`,
+    ...(measured.length > 0 ? [String(table)] : []),
+    ...others,
+    ...(peaks ? [peaks] : []),
+  ].join('\n')
 }
 
 /**
@@ -40,11 +52,17 @@ export function ratiosOf(reports) {
   const onCpu = reports.some((r) => r.backend === 'wasm')
   const put = (what, threads, above, below) => {
     if (above && below) {
-      found.push({ what, threads: onCpu ? threads : undefined, ratio: above.medianMs / below.medianMs, minima: above.minimumMs / below.minimumMs })
+      found.push({
+        what,
+        threads: onCpu ? threads : undefined,
+        ratio: above.medianMs / below.medianMs,
+        minima: above.minimumMs / below.minimumMs,
+      })
     }
   }
-  const entryOf = (workload, name, threads) => reports.find((r) => r.workload === workload)
-    ?.competitors.find((e) => e.name === name && e.threads === threads && e.medianMs && !e.wrong)
+  const entryOf = (workload, name, threads) =>
+    reports.find((r) => r.workload === workload)
+      ?.competitors.find((e) => e.name === name && e.threads === threads && e.medianMs && !e.wrong)
   const names = [...new Set(reports.flatMap((r) => r.competitors.map((e) => e.name)))]
   const allThreads = [...new Set(reports.flatMap((r) => r.competitors.map((e) => e.threads)))].sort((a, b) => a - b)
 
@@ -54,7 +72,8 @@ export function ratiosOf(reports) {
       const peers = names.filter((name) => name !== 'fusenet').map((name) => entryOf(workload, name, threads)).filter(Boolean)
       const web = peers.filter(({ name }) => name === 'ort' || name === 'tfjs').sort((a, b) => a.medianMs - b.medianMs)
       if (web.length > 1) put(`${workload}: fusenet / the faster of ort and tfjs (${web[0].name})`, threads, ours, web[0])
-      for (const peer of peers.filter((p) => web.length < 2 || !web.includes(p))) put(`${workload}: fusenet / ${peer.name}`, threads, ours, peer)
+      for (const peer of peers.filter((p) => web.length < 2 || !web.includes(p)))
+        put(`${workload}: fusenet / ${peer.name}`, threads, ours, peer)
     }
   }
   for (const name of names) {
@@ -66,15 +85,26 @@ export function ratiosOf(reports) {
     for (const threads of allThreads.slice(1)) {
       for (const { workload } of reports) {
         const faster = entryOf(workload, name, threads)
-        if (faster?.threadsUsed === threads) put(`${workload}: ${name} with ${allThreads[0]} / with ${threads} threads`, threads, entryOf(workload, name, allThreads[0]), faster)
+        if (faster?.threadsUsed === threads)
+          put(
+            `${workload}: ${name} with ${allThreads[0]} / with ${threads} threads`,
+            threads,
+            entryOf(workload, name, allThreads[0]),
+            faster,
+          )
       }
     }
   }
   return found
 }
 
-export const drawRatios = (ratios) => ratios
-  .map(({ what, threads, ratio, minima }) => `  ${ratio.toFixed(2)}  (minima ${minima.toFixed(2)})  ${what}${threads === undefined || what.includes('threads') ? '' : `, ${threads} thread${threads > 1 ? 's' : ''}`}`)
-  .join('\n')
+export const drawRatios = (ratios) =>
+  ratios
+    .map(({ what, threads, ratio, minima }) =>
+      `  ${ratio.toFixed(2)}  (minima ${minima.toFixed(2)})  ${what}${
+        threads === undefined || what.includes('threads') ? '' : `, ${threads} thread${threads > 1 ? 's' : ''}`
+      }`
+    )
+    .join('\n')
 
 const milliseconds = (ms) => ms.toFixed(ms < 10 ? 3 : 1)

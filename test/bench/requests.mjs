@@ -9,7 +9,10 @@ import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { gzipSync } from 'node:zlib'
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { dist: { type: 'string', default: 'dist' }, json: { type: 'boolean' } } })
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { dist: { type: 'string', default: 'dist' }, json: { type: 'boolean' } },
+})
 const from = (file) => import(pathToFileURL(resolve(values.dist, file)).href)
 const [{ compile }, { bundleFiles, open }] = await Promise.all([from('compiler/index.js'), from('runtime/index.js')])
 const nets = positionals.length > 0 ? positionals : ['samples/mnist.net', 'samples/mobilenet_v2.net']
@@ -28,12 +31,27 @@ for (const net of nets) {
         return data ? new Response(data) : new Response('', { status: 404 })
       }
       // As far as the device; what it would do with it is another question.
-      const device = { name: target, description: '', software: false, relaxed: true, close() {}, load: async () => { throw new Error('loaded') } }
-      await open('http://host.example/', { device, ...(programs && { programs }) }).catch((error) => { if (error.message !== 'loaded') throw error })
+      const device = {
+        name: target,
+        description: '',
+        software: false,
+        relaxed: true,
+        close() {},
+        load: async () => {
+          throw new Error('loaded')
+        },
+      }
+      await open('http://host.example/', { device, ...(programs && { programs }) }).catch((error) => {
+        if (error.message !== 'loaded') throw error
+      })
       const sent = [...asked].filter(([name]) => !name.startsWith('weights.safetensors'))
       rows.push({
-        net: basename(net, '.net'), target, does: programs ? 'infer' : 'train', requests: sent.length,
-        bytes: sent.reduce((sum, [, data]) => sum + data.length, 0), gzip: sent.reduce((sum, [, data]) => sum + gzipSync(data).length, 0),
+        net: basename(net, '.net'),
+        target,
+        does: programs ? 'infer' : 'train',
+        requests: sent.length,
+        bytes: sent.reduce((sum, [, data]) => sum + data.length, 0),
+        gzip: sent.reduce((sum, [, data]) => sum + gzipSync(data).length, 0),
       })
     }
   }

@@ -74,8 +74,8 @@ const threads = options.threads.split(',').map(Number)
 const peers = (options.peers ?? defaults?.peers ?? '').split(',').filter(Boolean)
 const mistake = !defaults ? `unknown backend ${backend}: webgpu or wasm`
   : names.some((name) => !WORKLOADS[name]) ? `unknown workload ${names.find((name) => !WORKLOADS[name])}`
-    : peers.some((name) => !PEERS.includes(name)) ? `unknown peer ${peers.find((name) => !PEERS.includes(name))}`
-    : !threads.every((t) => Number.isSafeInteger(t) && t > 0) ? `--threads ${options.threads}: numbers of threads are wanted` : undefined
+  : peers.some((name) => !PEERS.includes(name)) ? `unknown peer ${peers.find((name) => !PEERS.includes(name))}`
+  : !threads.every((t) => Number.isSafeInteger(t) && t > 0) ? `--threads ${options.threads}: numbers of threads are wanted` : undefined
 if (mistake) {
   log(`${mistake}\n\n${USAGE}`)
   process.exit(2)
@@ -106,7 +106,8 @@ for (const group of groupsOf(names)) {
   }
 }
 const ratios = ratiosOf(reports)
-if (!options.json && reports.length > 1 && ratios.length > 0) console.log(`Ratios of medians (below 1: the first is faster)\n${drawRatios(ratios)}`)
+if (!options.json && reports.length > 1 && ratios.length > 0)
+  console.log(`Ratios of medians (below 1: the first is faster)\n${drawRatios(ratios)}`)
 const found = { backend, adapter: onCpu ? undefined : options.adapter, reports, ratios }
 if (options.json) console.log(JSON.stringify(found, null, 2))
 if (options.out) writeFileSync(options.out, `${JSON.stringify(found, null, 2)}\n`)

@@ -74,7 +74,8 @@ async function infer(ort, options) {
 
 function floats(file) {
   const { buffer, byteOffset, byteLength } = readFileSync(`${folder}/${file}`)
-  return byteOffset % 4 === 0 ? new Float32Array(buffer, byteOffset, byteLength / 4) : new Float32Array(buffer.slice(byteOffset, byteOffset + byteLength))
+  return byteOffset % 4 === 0 ? new Float32Array(buffer, byteOffset, byteLength / 4)
+    : new Float32Array(buffer.slice(byteOffset, byteOffset + byteLength))
 }
 
 const result = await competitors[name]()

@@ -65,10 +65,19 @@ for (const row of rows) {
 if (options.json) console.log(JSON.stringify(rows, null, 2))
 else {
   const Table = createRequire(import.meta.url)('cli-table3')
-  const table = new Table({ head: ['', 'median ms', 'min ms', 'difference'], colAligns: ['left', 'right', 'right', 'right'], style: { head: [], border: [] } })
+  const table = new Table({
+    head: ['', 'median ms', 'min ms', 'difference'],
+    colAligns: ['left', 'right', 'right', 'right'],
+    style: { head: [], border: [] },
+  })
   for (const { name, medianMs, minimumMs, difference, wrong, failed } of rows) {
     if (failed) table.push([name, { content: failed.split('\n')[0].slice(0, 80), colSpan: 3 }])
-    else table.push([name, medianMs.toFixed(0), minimumMs.toFixed(0), name === 'node' ? '' : difference === undefined ? 'reference' : `${difference.toExponential(1)}${wrong ? ' WRONG' : ''}`])
+    else table.push([
+        name,
+        medianMs.toFixed(0),
+        minimumMs.toFixed(0),
+        name === 'node' ? '' : difference === undefined ? 'reference' : `${difference.toExponential(1)}${wrong ? ' WRONG' : ''}`,
+      ])
   }
   console.log(`From the start of a process to the first result of W2 at batch 1, median of ${options.repeat}\n${table}`)
 }
@@ -81,7 +90,10 @@ async function deploy(target) {
   writeFileSync(join(target, 'image.f32'), image)
   if (options.fusenet) {
     const dist = new URL('../../dist/', import.meta.url)
-    const [{ compile }, { writeBundle }] = await Promise.all([import(new URL('compiler/index.js', dist)), import(new URL('runtime/node.js', dist))])
+    const [{ compile }, { writeBundle }] = await Promise.all([
+      import(new URL('compiler/index.js', dist)),
+      import(new URL('runtime/node.js', dist)),
+    ])
     const shapes = new Map(net.parameters().map(({ name, shape }) => [name, shape]))
     const weights = new Map([...parameters].map(([name, data]) => [name, { shape: shapes.get(name), type: 'f32', data }]))
     await writeBundle({ ...compile(toNetText(workload)), weights }, join(target, 'bundle'))
@@ -111,7 +123,10 @@ function deployForTfjs(target, workload) {
     return { name, shape: op === 'conv' ? [h, w, i, o] : [h * w * i, o], data: turned }
   })
   const layers = net.layers.map(({ op, name, inputs, kernel, stride, pad }) => ({ op, name, inputs, kernel, stride, pad }))
-  writeFileSync(join(target, 'tfjs.json'), JSON.stringify({ layers, output: net.output, weights: weights.map(({ name, shape }) => ({ name, shape })) }))
+  writeFileSync(
+    join(target, 'tfjs.json'),
+    JSON.stringify({ layers, output: net.output, weights: weights.map(({ name, shape }) => ({ name, shape })) }),
+  )
   writeFileSync(join(target, 'tfjs.f32'), Buffer.concat(weights.map(({ data }) => Buffer.from(data.buffer))))
 }
 
@@ -119,7 +134,9 @@ function deployForTfjs(target, workload) {
 function run(name) {
   return new Promise((resolve, reject) => {
     const start = performance.now()
-    const child = spawn(process.execPath, [fileURLToPath(new URL('startup-child.mjs', import.meta.url)), name, folder, options.threads], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, [fileURLToPath(new URL('startup-child.mjs', import.meta.url)), name, folder, options.threads], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     let said = ''
     let found
     child.stdout.on('data', (text) => {

@@ -45,14 +45,16 @@ export function prepareWorkload(name, { batch } = {}) {
 
 /** name -> Float32Array. Chosen so that values stay of order 1 through ResNet-18 and softmax does not saturate. */
 function initialParameters(net) {
-  return new Map(net.parameters().map(({ name, role, op, shape }) => {
-    const length = product(shape)
-    const fanIn = product(shape.slice(1))
-    if (role === 'weight') return [name, gaussian(name, length, Math.sqrt((op === 'conv' ? 2 : 0.5) / fanIn))]
-    if (role === 'gamma') return [name, between(name, length, 0.5, 0.9)]
-    if (role === 'running_var') return [name, between(name, length, 1, 2)]
-    return [name, gaussian(name, length, 0.1)] // bias, beta, running_mean
-  }))
+  return new Map(
+    net.parameters().map(({ name, role, op, shape }) => {
+      const length = product(shape)
+      const fanIn = product(shape.slice(1))
+      if (role === 'weight') return [name, gaussian(name, length, Math.sqrt((op === 'conv' ? 2 : 0.5) / fanIn))]
+      if (role === 'gamma') return [name, between(name, length, 0.5, 0.9)]
+      if (role === 'running_var') return [name, between(name, length, 1, 2)]
+      return [name, gaussian(name, length, 0.1)] // bias, beta, running_mean
+    }),
+  )
 }
 
 /** What competitors must agree on after training two steps from the same start. */

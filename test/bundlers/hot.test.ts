@@ -7,7 +7,10 @@ import { LocalNet as Net } from '../../runtime/net.ts'
 import { openLocal as open } from '../../runtime/open.ts'
 import { BLOCKS, TINY, WEIGHTS } from './project.ts'
 
-const compiled = (text: string, weights = WEIGHTS): Bundle => ({ ...compile(text, { readImport: () => ({ file: 'blocks.net', text: BLOCKS }), targets: ['wasm'] }), weights })
+const compiled = (text: string, weights = WEIGHTS): Bundle => ({
+  ...compile(text, { readImport: () => ({ file: 'blocks.net', text: BLOCKS }), targets: ['wasm'] }),
+  weights,
+})
 const BUNDLES: Readonly<Record<string, Bundle>> = {
   first: compiled(TINY),
   /** Twice as much comes out, by the same parameters. */
@@ -26,8 +29,10 @@ function page() {
     opened.push(net)
     return net as never
   }
-  const come = (url: string, signature = 'one', weights = 'w') => hotNet(hot, { name: 'tiny', url, signature, weights }, openOne) as unknown as { url: string; open(options?: object): Promise<Net> }
-  const updated = (): Promise<any> => new Promise((done) => globalThis.addEventListener('fusenet:update', (event) => done((event as CustomEvent).detail), { once: true }))
+  const come = (url: string, signature = 'one', weights = 'w') =>
+    hotNet(hot, { name: 'tiny', url, signature, weights }, openOne) as unknown as { url: string; open(options?: object): Promise<Net> }
+  const updated = (): Promise<any> =>
+    new Promise((done) => globalThis.addEventListener('fusenet:update', (event) => done((event as CustomEvent).detail), { once: true }))
   return { hot, come, updated, opened }
 }
 const X = { x: [1, 1, 1] }
@@ -75,7 +80,9 @@ describe('a net whose text changes while it is open', () => {
     const update = updated()
     const before = Array.from({ length: 20 }, () => net.run(X))
     come('doubled')
-    const during = (async () => { for (let i = 0; i < 50; i++) expect([16, 32]).toContain((await net.run(X)).out![0]) })()
+    const during = (async () => {
+      for (let i = 0; i < 50; i++) expect([16, 32]).toContain((await net.run(X)).out![0])
+    })()
     for (const { out } of await Promise.all(before)) expect(out).toEqual(Float32Array.of(16, 35))
     await Promise.all([update, during])
     expect(await net.run(X)).toEqual({ out: Float32Array.of(32, 70) })
@@ -87,7 +94,15 @@ describe('a net whose text changes while it is open', () => {
     const net = await come('first').open({ batch: 1 })
     const steps: number[] = []
     let update: Promise<any> | undefined
-    for await (const { step } of net.train(arrays({ x: { data: Float32Array.of(1, 1, 1, 1, 1, 1), shape: [3], type: 'f32' }, t: { data: new Float32Array(4), shape: [2], type: 'f32' } }), { epochs: 2 })) {
+    for await (
+      const { step } of net.train(
+        arrays({
+          x: { data: Float32Array.of(1, 1, 1, 1, 1, 1), shape: [3], type: 'f32' },
+          t: { data: new Float32Array(4), shape: [2], type: 'f32' },
+        }),
+        { epochs: 2 },
+      )
+    ) {
       steps.push(step)
       if (step === 1) {
         update = updated()

@@ -19,7 +19,14 @@ describe.runIf(chromiumRunsHere)('the page of the template', () => {
     const files = await templateFiles('vite', 'my-net')
     text = files.get('src/spirals.net')!
     page = project(Object.fromEntries(files))
-    vite = await createServer({ root: page.root, configFile: false, logLevel: 'silent', plugins: [fusenet()], resolve: { alias }, server: { host: '127.0.0.1', port: 0, fs: { strict: false } } })
+    vite = await createServer({
+      root: page.root,
+      configFile: false,
+      logLevel: 'silent',
+      plugins: [fusenet()],
+      resolve: { alias },
+      server: { host: '127.0.0.1', port: 0, fs: { strict: false } },
+    })
     await vite.listen()
     opened = await openUrl(vite.resolvedUrls!.local[0]!)
   })
@@ -38,10 +45,15 @@ describe.runIf(chromiumRunsHere)('the page of the template', () => {
   test('takes over a changed net without a reload, with what it learned', async () => {
     await opened.page.evaluate('globalThis.samePage = true')
     page.write('src/spirals.net', text.replace('fc(2)', 'fc(2) as last'))
-    await expect.poll(() => opened.console.filter((line) => /spirals changed: 4 parameters kept, .*last\.weight, last\.bias$/.test(line)).length, { timeout: 60_000 }).toBe(2)
+    await expect.poll(
+      () => opened.console.filter((line) => /spirals changed: 4 parameters kept, .*last\.weight, last\.bias$/.test(line)).length,
+      { timeout: 60_000 },
+    ).toBe(2)
     page.write('src/spirals.net', text.replace('fc(2)', 'fcc(2)'))
     const overlay = await opened.page.waitForSelector('vite-error-overlay')
-    expect(await overlay.evaluate((element: any) => element.shadowRoot.textContent)).toMatch(/did you mean `fc`[^]*spirals\.net:7:22[^]*\^\^\^ here/)
+    expect(await overlay.evaluate((element: any) => element.shadowRoot.textContent)).toMatch(
+      /did you mean `fc`[^]*spirals\.net:7:22[^]*\^\^\^ here/,
+    )
     page.write('src/spirals.net', text)
     await opened.page.waitForSelector('vite-error-overlay', { state: 'detached' })
     expect(await opened.page.evaluate('globalThis.samePage')).toBe(true)

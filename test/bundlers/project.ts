@@ -31,7 +31,11 @@ const tensor = (shape: readonly number[], ...data: number[]): TensorData => ({ s
 /** W = [1 2 3; 4 5 6], b = [10, 20]: [1, 1, 1] gives [16, 35]. */
 export const WEIGHTS = new Map([['head.layer.weight', tensor([2, 3], 1, 2, 3, 4, 5, 6)], ['head.layer.bias', tensor([2], 10, 20)]])
 
-export const FILES: Readonly<Record<string, string | Uint8Array>> = { 'src/tiny.net': TINY, 'src/blocks.net': BLOCKS, 'src/tiny.safetensors': writeSafetensors(WEIGHTS) }
+export const FILES: Readonly<Record<string, string | Uint8Array>> = {
+  'src/tiny.net': TINY,
+  'src/blocks.net': BLOCKS,
+  'src/tiny.safetensors': writeSafetensors(WEIGHTS),
+}
 
 export interface Project {
   readonly root: string

@@ -21,12 +21,24 @@ const sent: any[] = []
 
 beforeAll(async () => {
   vite = await createServer({
-    root: page.root, base: '/app/', configFile: false, appType: 'custom', resolve: { alias }, plugins: [fusenet()],
+    root: page.root,
+    base: '/app/',
+    configFile: false,
+    appType: 'custom',
+    resolve: { alias },
+    plugins: [fusenet()],
     // Changes are told by the tests.
     server: { middlewareMode: true, ws: false, watch: null, preTransformRequests: false },
-    customLogger: { ...silent, warn: (text) => { warnings.push(text) } },
+    customLogger: {
+      ...silent,
+      warn: (text) => {
+        warnings.push(text)
+      },
+    },
   })
-  vite.environments.client.hot.send = (...args: unknown[]) => { sent.push(args[0]) }
+  vite.environments.client.hot.send = (...args: unknown[]) => {
+    sent.push(args[0])
+  }
   http = createHttp(vite.middlewares)
   await new Promise<void>((ready) => http.listen(0, '127.0.0.1', ready))
   origin = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
@@ -53,7 +65,10 @@ async function change(name: string, data: string | Uint8Array, event: 'change' |
   await expect.poll(() => sent.length).toBeGreaterThan(from)
   return sent[from]
 }
-const isUpdateOfNet = { type: 'update', updates: [expect.objectContaining({ type: 'js-update', path: '/src/tiny.net', acceptedPath: '/src/tiny.net' })] }
+const isUpdateOfNet = {
+  type: 'update',
+  updates: [expect.objectContaining({ type: 'js-update', path: '/src/tiny.net', acceptedPath: '/src/tiny.net' })],
+}
 
 describe('a server of development', () => {
   test('serves the bundle from memory, below the base', async () => {
@@ -100,7 +115,15 @@ describe('a server of development', () => {
 describe('the page is told of a change', () => {
   test('of the text, of what it imports and of its weights: each is another bundle', async () => {
     const urls = [address(await code())]
-    for (const [name, data] of [['src/tiny.net', TINY.replace('squared_loss', 'sum').replace('(y, t)', '(y)')], ['src/blocks.net', BLOCKS.replace('as layer', 'as layer -> relu')], ['src/tiny.safetensors', writeSafetensors(new Map([...WEIGHTS, ['head.layer.bias', { shape: [2], type: 'f32', data: Float32Array.of(1, 2) }]]))]] as const) {
+    for (
+      const [name, data] of [['src/tiny.net', TINY.replace('squared_loss', 'sum').replace('(y, t)', '(y)')], [
+        'src/blocks.net',
+        BLOCKS.replace('as layer', 'as layer -> relu'),
+      ], [
+        'src/tiny.safetensors',
+        writeSafetensors(new Map([...WEIGHTS, ['head.layer.bias', { shape: [2], type: 'f32', data: Float32Array.of(1, 2) }]])),
+      ]] as const
+    ) {
       expect(await change(name, data)).toMatchObject(isUpdateOfNet)
       urls.push(address(await code()))
     }

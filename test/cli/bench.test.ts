@@ -70,7 +70,7 @@ describe('bench', () => {
     expect(out + err).not.toContain('\u001b')
   })
 
-  test('--kernels: times add up to the whole, FLOPs and bytes are the plan\'s', async () => {
+  test("--kernels: times add up to the whole, FLOPs and bytes are the plan's", async () => {
     const said = await bench(at('small.net'), '--against', 'merged', '--programs', 'train', '--kernels', '--batch', '2', '--json')
     const inspected = json(await fusenet(['inspect', at('small.net'), '--device', 'wasm', '--batch', '2', '--json'])).programs.train
     const [{ kernels }] = json(said).programs
@@ -98,7 +98,19 @@ describe('bench', () => {
   })
 
   test('Ctrl-C ends it: exit code 130', async () => {
-    const said = await fusenet(['bench', at('small.net'), '--against', 'split', '--device', 'wasm', '--threads', '1', '--repeat', '100000', '--json'], { interruptAt: /on wasm/ })
+    const said = await fusenet([
+      'bench',
+      at('small.net'),
+      '--against',
+      'split',
+      '--device',
+      'wasm',
+      '--threads',
+      '1',
+      '--repeat',
+      '100000',
+      '--json',
+    ], { interruptAt: /on wasm/ })
     expect(said.code).toBe(130)
     expect(json(said)).toMatchObject({ net: 'small', interrupted: true })
   })

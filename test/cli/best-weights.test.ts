@@ -18,8 +18,13 @@ const ROWS = Array.from({ length: 90 }, (_, i) => [0, 1, 1, 2, 2, 2][i % 6]!)
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'fusenet-best-'))
   const noise = normals(180, 5)
-  await writeFile(at('trees.csv'), `u,v,kind\n${ROWS.map((k, i) => `${k + noise[2 * i]!},${noise[2 * i + 1]! - k},${CLASSES[k]}`).join('\n')}\n`)
-  await writeFile(at('trees.net'), `net trees {
+  await writeFile(
+    at('trees.csv'),
+    `u,v,kind\n${ROWS.map((k, i) => `${k + noise[2 * i]!},${noise[2 * i + 1]! - k},${CLASSES[k]}`).join('\n')}\n`,
+  )
+  await writeFile(
+    at('trees.net'),
+    `net trees {
   input x: f32[2]
   input kind: class[3]
   logits = x -> fc(6) -> tanh -> fc(3)
@@ -28,15 +33,20 @@ beforeAll(async () => {
   metric right = accuracy(logits, kind)
   metric size = sum(logits)
 }
-train { batch 9  epochs 30  solver sgd(lr: 1.5, momentum: 0.9) }`)
+train { batch 9  epochs 30  solver sgd(lr: 1.5, momentum: 0.9) }`,
+  )
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
 const CHOICE = ['--validation', '0.25', '--best', 'loss', '--patience', '3']
 const train = (output: string, argv: readonly string[], interruptAt?: RegExp): Promise<Said> =>
-  fusenet(['train', at('trees.net'), '--data', at('trees.csv'), '-o', at(output), '--device', 'wasm', '--threads', '1', '--json', ...argv], { ...(interruptAt && { interruptAt }) })
+  fusenet(
+    ['train', at('trees.net'), '--data', at('trees.csv'), '-o', at(output), '--device', 'wasm', '--threads', '1', '--json', ...argv],
+    { ...(interruptAt && { interruptAt }) },
+  )
 const of = (said: Said, event: string): any[] => lines(said).filter((line) => line.event === event)
-const weightsOf = async (output: string): Promise<Map<string, number[]>> => new Map([...(await readBundle(at(output))).weights!].map(([name, { data }]) => [name, [...data as Float32Array]]))
+const weightsOf = async (output: string): Promise<Map<string, number[]>> =>
+  new Map([...(await readBundle(at(output))).weights!].map(([name, { data }]) => [name, [...data as Float32Array]]))
 const run = async (output: string): Promise<string> => join(at(`${output}.snapshots`), (await readdir(at(`${output}.snapshots`)))[0]!)
 
 test('the bundle has the weights of the best test on the way, of samples that were kept back, and says which', async () => {
@@ -64,7 +74,10 @@ test('the bundle has the weights of the best test on the way, of samples that we
   expect(parted.err).toContain('the 18 samples that a training kept back by --validation are among those of --part train')
   // Compiled again it has the same weights, so they are still the best; with others they are not.
   const again = async (...argv: string[]): Promise<unknown> => {
-    expect((await fusenet(['compile', at('whole'), '-o', at('again'), '--style', 'split', '--programs', 'infer', '--targets', 'wasm', ...argv])).code).toBe(0)
+    expect(
+      (await fusenet(['compile', at('whole'), '-o', at('again'), '--style', 'split', '--programs', 'infer', '--targets', 'wasm', ...argv]))
+        .code,
+    ).toBe(0)
     return (await readBundle(at('again'))).manifest.best
   }
   expect(await again()).toEqual(best)
@@ -77,23 +90,28 @@ test('samples that are kept back are tested after each epoch, whoever chooses', 
   expect(of(said, 'test').map(({ part, step }) => [part, step])).toEqual([['validation', 6], ['validation', 12], [undefined, 12]])
 })
 
-test.each([['between tests', 11], ['while it is tested', 12]])('stopped %s and resumed, it ends with the same weights, choice and test', async (_, step) => {
-  const name = `stopped-${step}`
-  const stopped = await train(name, CHOICE, new RegExp(`"step":${step},`))
-  expect(stopped.code).toBe(130)
-  const resume = of(stopped, 'interrupted')[0].resume.split(' ').slice(2)
-  const rest = await fusenet(['train', ...resume, '--device', 'wasm', '--threads', '1', '--json'])
-  expect(rest.code, rest.err).toBe(0)
-  expect(await weightsOf(name)).toEqual(await weightsOf('whole'))
-  expect((await readBundle(at(name))).manifest.best).toEqual((await readBundle(at('whole'))).manifest.best)
-  // More patience goes on; another choice, or other samples kept back, is another training.
-  const more = await fusenet(['train', ...resume, '--patience', '4', '--device', 'wasm', '--json'])
-  expect(more.code, more.err).toBe(0)
-  const refused = await fusenet(['train', ...resume, '--best', 'right', '--validation', '0.3', '--freeze', 'fc_1'])
-  expect(refused.code).toBe(1)
-  for (const wrong of ['--best right: it has loss:lower', '--validation 0.3: it has 0.25']) expect(refused.err).toContain(wrong)
-  expect((await fusenet(['train', ...resume, '--freeze', 'fc_1'])).err).toContain('freeze is fc_1.bias, fc_1.weight here, and nothing in that training')
-})
+test.each([['between tests', 11], ['while it is tested', 12]])(
+  'stopped %s and resumed, it ends with the same weights, choice and test',
+  async (_, step) => {
+    const name = `stopped-${step}`
+    const stopped = await train(name, CHOICE, new RegExp(`"step":${step},`))
+    expect(stopped.code).toBe(130)
+    const resume = of(stopped, 'interrupted')[0].resume.split(' ').slice(2)
+    const rest = await fusenet(['train', ...resume, '--device', 'wasm', '--threads', '1', '--json'])
+    expect(rest.code, rest.err).toBe(0)
+    expect(await weightsOf(name)).toEqual(await weightsOf('whole'))
+    expect((await readBundle(at(name))).manifest.best).toEqual((await readBundle(at('whole'))).manifest.best)
+    // More patience goes on; another choice, or other samples kept back, is another training.
+    const more = await fusenet(['train', ...resume, '--patience', '4', '--device', 'wasm', '--json'])
+    expect(more.code, more.err).toBe(0)
+    const refused = await fusenet(['train', ...resume, '--best', 'right', '--validation', '0.3', '--freeze', 'fc_1'])
+    expect(refused.code).toBe(1)
+    for (const wrong of ['--best right: it has loss:lower', '--validation 0.3: it has 0.25']) expect(refused.err).toContain(wrong)
+    expect((await fusenet(['train', ...resume, '--freeze', 'fc_1'])).err).toContain(
+      'freeze is fc_1.bias, fc_1.weight here, and nothing in that training',
+    )
+  },
+)
 
 test('what cannot be chosen by, or kept back, is refused before any work', async () => {
   const refused = async (...argv: string[]): Promise<string> => {
@@ -101,7 +119,9 @@ test('what cannot be chosen by, or kept back, is refused before any work', async
     expect(said.code).toBeGreaterThan(0)
     return said.err + said.out
   }
-  expect(await refused('--best', 'rihgt')).toContain('--best rihgt: the net has no loss and no metric rihgt; did you mean right? (it has loss, right, size)')
+  expect(await refused('--best', 'rihgt')).toContain(
+    '--best rihgt: the net has no loss and no metric rihgt; did you mean right? (it has loss, right, size)',
+  )
   expect(await refused('--best', 'size')).toContain('whether size should be higher or lower is not known: write size:higher or size:lower')
   expect(await refused('--validation', '0')).toContain('A share of the samples is wanted, 0.1 or 10%, or a number of them from 2 on.')
   expect(await refused('--validation', '72')).toContain('72 of 72 samples cannot be kept back: none would be left')
@@ -109,7 +129,10 @@ test('what cannot be chosen by, or kept back, is refused before any work', async
 })
 
 test('holdOut keeps back a share of each class, the same by the same seed', async () => {
-  const dataset = arrays({ label: { shape: [], type: 'i32', classes: 3, data: Int32Array.from(ROWS) }, x: { shape: [], type: 'f32', data: Float32Array.from(ROWS, (_, i) => i) } })
+  const dataset = arrays({
+    label: { shape: [], type: 'i32', classes: 3, data: Int32Array.from(ROWS) },
+    x: { shape: [], type: 'f32', data: Float32Array.from(ROWS, (_, i) => i) },
+  })
   const read = async (part: typeof dataset, field: 'x' | 'label'): Promise<number[]> => {
     const into = field === 'x' ? new Float32Array(part.length) : new Int32Array(part.length)
     await part.read([...into.keys()], { [field]: into })

@@ -22,7 +22,17 @@ beforeAll(async () => {
   await mkdir('node_modules/.cache/fusenet', { recursive: true })
   built = resolve(await mkdtemp('node_modules/.cache/fusenet/built-'))
   // It writes what it can, whatever types say: those are checked elsewhere.
-  await run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', join(built, 'dist'), '--incremental', 'false', '--tsBuildInfoFile', 'null']).catch(() => {})
+  await run(process.execPath, [
+    'node_modules/typescript/bin/tsc',
+    '-p',
+    'tsconfig.build.json',
+    '--outDir',
+    join(built, 'dist'),
+    '--incremental',
+    'false',
+    '--tsBuildInfoFile',
+    'null',
+  ]).catch(() => {})
   await writeBundle(fixture(), at('line'))
   await mkdir(at('data'))
   const bytes = (count: number): number[] => Array.from({ length: count }, (_, i) => (i * 37) % 256)
@@ -45,11 +55,22 @@ interface Ended {
 /** `hear` gets what was printed so far and may send a signal. */
 function fusenet(argv: readonly string[], hear?: (said: string, kill: (signal: NodeJS.Signals) => void) => void): Promise<Ended> {
   return new Promise((done) => {
-    const child = spawn(process.execPath, [join(built, 'dist/cli/main.js'), ...argv], { cwd: folder, env: { ...process.env, NO_COLOR: '1' } })
+    const child = spawn(process.execPath, [join(built, 'dist/cli/main.js'), ...argv], {
+      cwd: folder,
+      env: { ...process.env, NO_COLOR: '1' },
+    })
     let [out, err] = ['', '']
-    const kill = (signal: NodeJS.Signals): void => { child.kill(signal) }
-    child.stdout.on('data', (data: Buffer) => { out += data; hear?.(out + err, kill) })
-    child.stderr.on('data', (data: Buffer) => { err += data; hear?.(out + err, kill) })
+    const kill = (signal: NodeJS.Signals): void => {
+      child.kill(signal)
+    }
+    child.stdout.on('data', (data: Buffer) => {
+      out += data
+      hear?.(out + err, kill)
+    })
+    child.stderr.on('data', (data: Buffer) => {
+      err += data
+      hear?.(out + err, kill)
+    })
     child.on('close', (code) => done({ code, out, err }))
   })
 }
@@ -91,28 +112,59 @@ test('a training whose reader left keeps what it computed, says so, and fails', 
 }, 60_000)
 
 test('standard output on a full disk is a failure, and a training is kept', async () => {
-  const full = (argv: string) => run('sh', ['-c', `"${process.execPath}" "${join(built, 'dist/cli/main.js')}" ${argv} > /dev/full`], { cwd: folder }).then(() => ({ code: 0, stderr: '' }), (error: { code: number; stderr: string }) => error)
-  expect(await full('eval line --data data --json')).toMatchObject({ code: 1, stderr: expect.stringContaining('standard output cannot be written: the disk is full') })
-  expect(await full('train line --data data --epochs 2000 -o full --json')).toMatchObject({ code: 1, stderr: expect.stringMatching(/snapshot full\.snapshots\S+\nresume by/) })
+  const full = (argv: string) =>
+    run('sh', ['-c', `"${process.execPath}" "${join(built, 'dist/cli/main.js')}" ${argv} > /dev/full`], { cwd: folder }).then(
+      () => ({ code: 0, stderr: '' }),
+      (error: { code: number; stderr: string }) => error,
+    )
+  expect(await full('eval line --data data --json')).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('standard output cannot be written: the disk is full'),
+  })
+  expect(await full('train line --data data --epochs 2000 -o full --json')).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/snapshot full\.snapshots\S+\nresume by/),
+  })
 }, 60_000)
 
 test.each(['SIGINT', 'SIGHUP', 'SIGTERM'] as const)('%s: a snapshot, a word on how to resume, and exit code 130', async (signal) => {
   let sent = false
-  const { code, err } = await fusenet(['train', at('line'), '--data', at('data'), '--epochs', '200', '--snapshot-dir', at(signal), '--json'], (said, kill) => {
+  const { code, err } = await fusenet([
+    'train',
+    at('line'),
+    '--data',
+    at('data'),
+    '--epochs',
+    '200',
+    '--snapshot-dir',
+    at(signal),
+    '--json',
+  ], (said, kill) => {
     if (sent || !said.includes('"step":10,')) return
     sent = true
     kill(signal)
   })
   expect(code, err).toBe(130)
-  expect(await readdir(at(signal), { recursive: true })).toEqual([expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d-]+-seed7-[0-9a-f]{8}$/), expect.stringMatching(/step-\d{8}\.safetensors$/)])
+  expect(await readdir(at(signal), { recursive: true })).toEqual([
+    expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d-]+-seed7-[0-9a-f]{8}$/),
+    expect.stringMatching(/step-\d{8}\.safetensors$/),
+  ])
 }, 60_000)
 
 test.runIf(chromiumRunsHere)('a Vulkan loader that complains by itself is heard by devices --verbose alone', async () => {
   const { libraryDir } = await softwareAdapter()
   // It finds no driver, which native code says on standard error.
   await writeFile(at('none.json'), '{}')
-  const env = { ...process.env, NO_COLOR: '1', LD_LIBRARY_PATH: libraryDir, VK_DRIVER_FILES: at('none.json'), VK_ICD_FILENAMES: at('none.json') }
-  const [quiet, verbose] = await Promise.all([[], ['--verbose']].map((more) => run(process.execPath, [join(built, 'dist/cli/main.js'), 'devices', ...more], { env })))
+  const env = {
+    ...process.env,
+    NO_COLOR: '1',
+    LD_LIBRARY_PATH: libraryDir,
+    VK_DRIVER_FILES: at('none.json'),
+    VK_ICD_FILENAMES: at('none.json'),
+  }
+  const [quiet, verbose] = await Promise.all(
+    [[], ['--verbose']].map((more) => run(process.execPath, [join(built, 'dist/cli/main.js'), 'devices', ...more], { env })),
+  )
   expect(quiet!.stderr + verbose!.stderr).toBe('')
   expect(quiet!.stdout).toMatch(/none: the graphics driver offers no adapter/)
   expect(quiet!.stdout).not.toMatch(/vkCreateInstance/)
@@ -120,8 +172,11 @@ test.runIf(chromiumRunsHere)('a Vulkan loader that complains by itself is heard 
 }, 60_000)
 
 test('killed at any moment, it goes on from what is on the disk and ends with the bits of one that was not', async () => {
-  await writeFile(at('k.net'), `net k { input x: f32[3] input label: class[3] y = x -> fc(3) -> batch_norm -> tanh -> dropout(0.3) -> fc(3) loss = softmax_loss(y, label) }
-train { data idx("data") batch 8 steps 240 solver adam(lr: 0.01) schedule cosine snapshot every 3 steps }`)
+  await writeFile(
+    at('k.net'),
+    `net k { input x: f32[3] input label: class[3] y = x -> fc(3) -> batch_norm -> tanh -> dropout(0.3) -> fc(3) loss = softmax_loss(y, label) }
+train { data idx("data") batch 8 steps 240 solver adam(lr: 0.01) schedule cosine snapshot every 3 steps }`,
+  )
   const argv = ['train', 'k.net', '--device', 'wasm', '--threads', '1', '--json']
   expect((await fusenet([...argv, '-o', 'undisturbed'])).code).toBe(0)
   // Where it was killed says little about where it is then: in the middle of a step, of a snapshot, of its rename.

@@ -11,7 +11,9 @@ import { elementCount } from '../../bundle/sizes.ts'
 import { fusenet } from './helper.ts'
 
 let folder: string
-beforeAll(async () => { folder = await mkdtemp(join(tmpdir(), 'fusenet-data-')) })
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fusenet-data-'))
+})
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
 const options = { shape: [1, 2, 2] as const, root: '/nowhere/at/all' }
@@ -27,7 +29,12 @@ async function all(dataset: Dataset): Promise<{ image: number[]; label: number[]
 
 test('MNIST comes with its package: 60000 and 10000 digits', async () => {
   const { name, train, test } = await load('mnist')
-  expect({ name, train: train.length, test: test.length, shape: train.fields['image']!.shape }).toEqual({ name: 'mnist', train: 60000, test: 10000, shape: [1, 28, 28] })
+  expect({ name, train: train.length, test: test.length, shape: train.fields['image']!.shape }).toEqual({
+    name: 'mnist',
+    train: 60000,
+    test: 10000,
+    shape: [1, 28, 28],
+  })
   // The first labels of the training set, as every description of MNIST shows them.
   const label = new Int32Array(10)
   await train.read([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], { label })

@@ -12,15 +12,23 @@ describe('asking for an adapter in a process of its own', () => {
     expect(await probeAdapter([], `console.log('{"info":{"vendor":"v"}}')`)).toEqual({ adapter: { info: { vendor: 'v' } }, said: [] })
   })
 
-  test.each([['a process that dies', 'process.abort()'], ['an answer that is none', 'console.log("hm")'], ['an error', 'throw 1']])('%s answers nothing, so this process must ask', async (_, script) => {
-    expect((await probeAdapter([], script)).adapter).toBeUndefined()
-  })
+  test.each([['a process that dies', 'process.abort()'], ['an answer that is none', 'console.log("hm")'], ['an error', 'throw 1']])(
+    '%s answers nothing, so this process must ask',
+    async (_, script) => {
+      expect((await probeAdapter([], script)).adapter).toBeUndefined()
+    },
+  )
 })
 
 describe('fusenet devices', () => {
   test('lists what there is', async () => {
     const said = await fusenet(['devices', '--json'])
     expect(said).toMatchObject({ code: 0, err: '' })
-    expect(json(said).devices.map(({ name, kind }: { name: string; kind: string }) => `${name} ${kind}`)).toEqual(['webgpu hardware', 'webgpu software', 'wasm cpu', 'interpreter cpu'])
+    expect(json(said).devices.map(({ name, kind }: { name: string; kind: string }) => `${name} ${kind}`)).toEqual([
+      'webgpu hardware',
+      'webgpu software',
+      'wasm cpu',
+      'interpreter cpu',
+    ])
   })
 })

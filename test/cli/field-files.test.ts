@@ -24,7 +24,12 @@ beforeAll(async () => {
   await writeFile(at('t.npy'), encodeNpy(f32([10], ...count(10, (i) => 4 * i + 1))))
   await writeFile(at('t9.npy'), encodeNpy(f32([9], ...count(9, (i) => i))))
   await writeFile(at('label.npy'), encodeNpy({ shape: [10], type: 'f64', data: Float64Array.from(count(10, (i) => i % 2)) }))
-  await writeFile(at('all.safetensors'), writeSafetensors(new Map<string, TensorData>([['x', f32([10, 2], ...count(20, (i) => i))], ['t', f32([10, 1], ...count(10, (i) => 4 * i + 1))]])))
+  await writeFile(
+    at('all.safetensors'),
+    writeSafetensors(
+      new Map<string, TensorData>([['x', f32([10, 2], ...count(20, (i) => i))], ['t', f32([10, 1], ...count(10, (i) => 4 * i + 1))]]),
+    ),
+  )
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
@@ -57,8 +62,12 @@ describe('arrays in files', () => {
     expect([train.length, test.length]).toEqual([10, 10])
     expect((await loadData({ call: 'files', args: { path: spec, test: spec } }, { inputs: [x, t] })).test.length).toBe(10)
     expect((await loadDataset(spec, { inputs: [x, t], split: 'test' })).length).toBe(2)
-    await expect(loadDataset(spec, { inputs: [x, t], split: 'validation' })).rejects.toThrow('has no part for validation: holdOut(dataset, 0.1) keeps')
-    await expect(loadDataset(spec, { inputs: [x, t], split: 'tset' as 'test' })).rejects.toThrow(`split is 'train', 'validation' or 'test', not "tset"`)
+    await expect(loadDataset(spec, { inputs: [x, t], split: 'validation' })).rejects.toThrow(
+      'has no part for validation: holdOut(dataset, 0.1) keeps',
+    )
+    await expect(loadDataset(spec, { inputs: [x, t], split: 'tset' as 'test' })).rejects.toThrow(
+      `split is 'train', 'validation' or 'test', not "tset"`,
+    )
   })
 
   test('labels of any type of number', async () => {
@@ -78,17 +87,43 @@ describe('arrays in files', () => {
   ])('refused: %s', async (_, spec, inputs, reason) => expect(loadData(spec(), { inputs })).rejects.toThrow(reason))
 
   test('maps of labels are counted by the pixel, ignored ones apart', async () => {
-    await writeFile(at('maps.net'), 'net m { input image: f32[1, 2, 2] input map: class[cat, dog][2, 2] y = image -> conv(2, 1) output prob = softmax(y) loss = softmax_loss(y, map, ignore: 255) }')
+    await writeFile(
+      at('maps.net'),
+      'net m { input image: f32[1, 2, 2] input map: class[cat, dog][2, 2] y = image -> conv(2, 1) output prob = softmax(y) loss = softmax_loss(y, map, ignore: 255) }',
+    )
     await writeFile(at('image.npy'), encodeNpy(f32([5, 1, 2, 2], ...count(20, () => 0.5))))
-    await writeFile(at('map.npy'), encodeNpy({ shape: [5, 2, 2], type: 'u8', data: Uint8Array.from(count(20, (i) => (i === 3 ? 255 : Number(i > 8)))) }))
-    const said = await fusenet(['eval', at('maps.net'), '--data', `image=${at('image.npy')},map=${at('map.npy')}`, '--device', 'interpreter'])
+    await writeFile(
+      at('map.npy'),
+      encodeNpy({ shape: [5, 2, 2], type: 'u8', data: Uint8Array.from(count(20, (i) => (i === 3 ? 255 : Number(i > 8)))) }),
+    )
+    const said = await fusenet([
+      'eval',
+      at('maps.net'),
+      '--data',
+      `image=${at('image.npy')},map=${at('map.npy')}`,
+      '--device',
+      'interpreter',
+    ])
     expect(said.code, said.err).toBe(0)
     expect(said.err).toMatch(/2 classes \(test, pixels\): cat 8, dog 11\nignored labels: test 1\n/)
   })
 
   test('a regression by the command', async () => {
-    await writeFile(at('r.net'), 'net r { input x: f32[2] input t: f32[1] y = x -> fc(1) output y = y loss = squared_loss(y, t) } train { batch 4 epochs 1 solver sgd(lr: 0.001) }')
-    const said = await fusenet(['train', at('r.net'), '--data', `x=${at('x.npy')},t=${at('t.npy')}`, '--device', 'interpreter', '-o', at('r'), '--json'])
+    await writeFile(
+      at('r.net'),
+      'net r { input x: f32[2] input t: f32[1] y = x -> fc(1) output y = y loss = squared_loss(y, t) } train { batch 4 epochs 1 solver sgd(lr: 0.001) }',
+    )
+    const said = await fusenet([
+      'train',
+      at('r.net'),
+      '--data',
+      `x=${at('x.npy')},t=${at('t.npy')}`,
+      '--device',
+      'interpreter',
+      '-o',
+      at('r'),
+      '--json',
+    ])
     expect(said.code, said.err).toBe(0)
     const evaluated = await fusenet(['eval', at('r'), '--data', at('all.safetensors'), '--device', 'interpreter', '--json'])
     expect(json(evaluated)).toMatchObject({ count: 10 })
@@ -107,17 +142,25 @@ describe('tables', () => {
     expect(words.dataset.fields['label']!.classNames).toEqual(['cat', 'dog'])
     expect(await values(words.dataset, 'label')).toEqual([1, 0])
     expect(await values((await csv('\ufefflabel,x_1,x_0\n1,2,3\n0,4,5\n', [x, label])).dataset, 'x')).toEqual([3, 2, 5, 4])
-    expect(await values((await csv('a,b,label\n1,2,dog\n1,2,cat\n', [x, { ...label, classNames: ['dog', 'cat'] }])).dataset, 'label')).toEqual([0, 1])
+    expect(await values((await csv('a,b,label\n1,2,dog\n1,2,cat\n', [x, { ...label, classNames: ['dog', 'cat'] }])).dataset, 'label'))
+      .toEqual([0, 1])
   })
 
   test('pixels that look like bytes are told', async () => {
     const { notes } = await csv('label,p0,p1,p2,p3\n1,0,200,255,7\n', [{ name: 'image', type: 'f32', shape: ['n', 1, 2, 2] }, label])
-    expect(notes).toEqual([expect.stringMatching(/image holds numbers up to 255, taken as they are: pictures that fusenet reads itself are 0\.\.1/)])
+    expect(notes).toEqual([
+      expect.stringMatching(/image holds numbers up to 255, taken as they are: pictures that fusenet reads itself are 0\.\.1/),
+    ])
   })
 
   test.each<[string, string, InputEntry[], RegExp]>([
     ['an empty cell', 't,a,b\n1,2,3\n,2,3\n', [x, t], /t\.csv:3, column t: a number is wanted, here is nothing/],
-    ['a word among features', 'a,b,t\n1,2,3\n1,two,3\n', [x, t], /1 columns of numbers for the 2 of input x: a; .*t\.csv:3, column b is "two"/],
+    [
+      'a word among features',
+      'a,b,t\n1,2,3\n1,two,3\n',
+      [x, t],
+      /1 columns of numbers for the 2 of input x: a; .*t\.csv:3, column b is "two"/,
+    ],
     ['too many columns', 'id,a,b,t\n1,2,3,4\n', [x, t], /3 columns of numbers for the 2 of input x: id, a, b/],
     ['a row cut off', 'a,b,t\n1,2\n', [x, t], /t\.csv:2: 2 cells, the header has 3/],
     ['no header', '1,2,3\n4,5,6\n', [x, t], /first line holds numbers/],
@@ -125,7 +168,12 @@ describe('tables', () => {
     ['no rows', 'a,b,t\n', [x, t], /a header and no rows/],
     ['nothing', '', [x, t], /is empty|it is empty/],
     ['an open quote', 'a,b,t\n1,"2,3\n', [x, t], /t\.csv:2: a quote that is not closed/],
-    ['an unknown class', 'a,b,label\n1,2,dgo\n', [x, { ...label, classNames: ['dog', 'cat'] }], /t\.csv:2, column label: label knows no class dgo; did you mean dog\?/],
+    [
+      'an unknown class',
+      'a,b,label\n1,2,dgo\n',
+      [x, { ...label, classNames: ['dog', 'cat'] }],
+      /t\.csv:2, column label: label knows no class dgo; did you mean dog\?/,
+    ],
     ['a label beyond the classes', 'a,b,label\n1,2,2\n', [x, label], /label 2 is not in 0\.\.1/],
     ['no label', 'a,b\n1,2\n', [x, label], /no column label \(it has a, b\)/],
     ['a page', '<!DOCTYPE html><p>', [x], /holds no data: it is a web page/],
@@ -134,39 +182,63 @@ describe('tables', () => {
   test('quotes, line ends and blank lines as RFC 4180 and spreadsheets have them', () => {
     const rows = (text: string): [string[], number][] => {
       const found: [string[], number][] = []
-      readCsv(text, 'f', (cells, _, line) => { found.push([[...cells], line]) })
+      readCsv(text, 'f', (cells, _, line) => {
+        found.push([[...cells], line])
+      })
       return found
     }
-    expect(rows('a,b\r\n"x ""y""","1\n2"\r\n\r\n,\r\nlast,')).toEqual([[['a', 'b'], 1], [['x "y"', '1\n2'], 2], [['', ''], 5], [['last', ''], 6]])
+    expect(rows('a,b\r\n"x ""y""","1\n2"\r\n\r\n,\r\nlast,')).toEqual([[['a', 'b'], 1], [['x "y"', '1\n2'], 2], [['', ''], 5], [[
+      'last',
+      '',
+    ], 6]])
     expect(rows('a\tb\n1,5\t2')[1]).toEqual([['1,5', '2'], 2])
   })
 })
 
 describe('files that are not what they should be', () => {
-  const idx = (dims: number[], bytes: number): Buffer => Buffer.concat([Buffer.from([0, 0, 8, dims.length, ...dims.flatMap((d) => [d >>> 24, (d >> 16) & 255, (d >> 8) & 255, d & 255])]), Buffer.alloc(bytes)])
+  const idx = (dims: number[], bytes: number): Buffer =>
+    Buffer.concat([
+      Buffer.from([0, 0, 8, dims.length, ...dims.flatMap((d) => [d >>> 24, (d >> 16) & 255, (d >> 8) & 255, d & 255])]),
+      Buffer.alloc(bytes),
+    ])
   const good = gzipSync(idx([2, 2, 2], 8))
   test.each<[string, () => Uint8Array, RegExp]>([
-    ['cut off', () => gzipSync(idx([500, 28, 28], 392000), { level: 0 }).subarray(0, 90000), /damaged or cut off and cannot be unpacked \(unexpected end of file\); fetch it again/],
-    ['damaged', () => Uint8Array.from(good, (byte, i) => (i > 14 && i < 18 ? byte ^ 0xff : byte)), /train-images-idx3-ubyte\.gz .*damaged|does not begin/],
+    [
+      'cut off',
+      () => gzipSync(idx([500, 28, 28], 392000), { level: 0 }).subarray(0, 90000),
+      /damaged or cut off and cannot be unpacked \(unexpected end of file\); fetch it again/,
+    ],
+    [
+      'damaged',
+      () => Uint8Array.from(good, (byte, i) => (i > 14 && i < 18 ? byte ^ 0xff : byte)),
+      /train-images-idx3-ubyte\.gz .*damaged|does not begin/,
+    ],
     ['empty', () => new Uint8Array(0), /it is empty/],
     ['a page', () => Buffer.from('<!DOCTYPE html><title>404'), /it is a web page/],
     ['not packed', () => idx([2, 2, 2], 8), /ends in \.gz and is not packed/],
     ['a page, packed', () => gzipSync('<html>'), /it is a web page/],
     ['another file, packed', () => gzipSync('hello'), /does not begin as one/],
-    ['more than its header tells', () => gzipSync(idx([2, 2, 2], 50_000_000), { level: 1 }), /its header tells of 24 bytes, it unpacks to more/],
+    [
+      'more than its header tells',
+      () => gzipSync(idx([2, 2, 2], 50_000_000), { level: 1 }),
+      /its header tells of 24 bytes, it unpacks to more/,
+    ],
     ['a header that promises too much', () => gzipSync(idx([2 ** 31 - 1, 28, 28], 0)), /more than \d+ packed ones can hold/],
   ])('an IDX file that is %s', async (_, bytes, reason) => {
     const place = await mkdtemp(join(folder, 'idx-'))
     await writeFile(join(place, 'train-images-idx3-ubyte.gz'), bytes())
     await writeFile(join(place, 'train-labels-idx1-ubyte.gz'), gzipSync(idx([2], 2)))
-    const error = await loadDataset(`idx:${place}`).then(() => { throw new Error('taken') }, (e: Error) => e)
+    const error = await loadDataset(`idx:${place}`).then(() => {
+      throw new Error('taken')
+    }, (e: Error) => e)
     expect(error).toMatchObject({ name: 'InputError', message: expect.stringMatching(reason) })
     expect(error.message).toContain('train-images-idx3-ubyte.gz')
   })
 
   test("CIFAR-10's files by their names, and its classes", async () => {
     const place = await mkdtemp(join(folder, 'cifar-'))
-    for (const [name, size] of [['data_batch_1.bin', 3073], ['test_batch.bin', 3073]] as const) await writeFile(join(place, name), new Uint8Array(size))
+    for (const [name, size] of [['data_batch_1.bin', 3073], ['test_batch.bin', 3073]] as const)
+      await writeFile(join(place, name), new Uint8Array(size))
     const names = ['airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'horse', 'ship', 'truck']
     await writeFile(join(place, 'batches.meta.txt'), `${names.join('\n')}\n\n`)
     expect((await loadDataset(`cifar10:${place}`)).fields['label']!.classNames).toEqual(names)

@@ -8,7 +8,15 @@ export interface Said {
 }
 
 /** Runs a command line in this process. `interruptAt` fires Ctrl-C once so much was said; `hear` is called with all of it each time. */
-export async function fusenet(argv: readonly string[], options: { readonly input?: string; readonly env?: Record<string, string>; readonly interruptAt?: RegExp; readonly hear?: (said: string) => void } = {}): Promise<Said> {
+export async function fusenet(
+  argv: readonly string[],
+  options: {
+    readonly input?: string
+    readonly env?: Record<string, string>
+    readonly interruptAt?: RegExp
+    readonly hear?: (said: string) => void
+  } = {},
+): Promise<Said> {
   let out = ''
   let err = ''
   const handlers = new Set<() => void>()
@@ -20,8 +28,18 @@ export async function fusenet(argv: readonly string[], options: { readonly input
     for (const handler of handlers) handler()
   }
   const terminal: Terminal = {
-    out: { write(text) { out += text; listen() } },
-    err: { write(text) { err += text; listen() } },
+    out: {
+      write(text) {
+        out += text
+        listen()
+      },
+    },
+    err: {
+      write(text) {
+        err += text
+        listen()
+      },
+    },
     env: { NO_COLOR: '1', ...options.env },
     readInput: async () => options.input ?? '',
     onInterrupt(handler) {

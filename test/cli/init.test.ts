@@ -8,7 +8,10 @@ import { fusenet, json } from './helper.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'fusenet-init-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
-const files = (root: string): string[] => readdirSync(root, { withFileTypes: true, recursive: true }).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
+const files = (root: string): string[] =>
+  readdirSync(root, { withFileTypes: true, recursive: true }).filter((entry) => entry.isFile()).map((entry) =>
+    join(entry.parentPath, entry.name)
+  )
 const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
 
 describe.each(['vite', 'node', 'page'])('fusenet init --template %s', (template) => {
@@ -18,9 +21,15 @@ describe.each(['vite', 'node', 'page'])('fusenet init --template %s', (template)
     const { code, out } = await fusenet(['init', root, '--template', template, '--name', 'my-net'])
     expect(code).toBe(0)
     const readme = readFileSync(join(root, 'README.md'), 'utf8')
-    const next = out.slice(out.indexOf('What to type next:')).split('\n').slice(1).map((line) => line.trim()).filter((line) => line && !line.startsWith('cd '))
+    const next = out.slice(out.indexOf('What to type next:')).split('\n').slice(1).map((line) => line.trim()).filter((line) =>
+      line && !line.startsWith('cd ')
+    )
     expect(next.length).toBeGreaterThan(2)
-    const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { name: string; scripts: Record<string, string>; dependencies: Record<string, string> }
+    const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+      name: string
+      scripts: Record<string, string>
+      dependencies: Record<string, string>
+    }
     expect(manifest).toMatchObject({ name: 'my-net', dependencies: { fusenet: `^${version}` } })
     for (const command of next) {
       expect(readme).toContain(command)
@@ -35,7 +44,8 @@ describe.each(['vite', 'node', 'page'])('fusenet init --template %s', (template)
     const net = join(root, 'src/spirals.net')
     expect(check(readFileSync(net, 'utf8'), { file: net })).toEqual([])
     // Every file that a line of its README names.
-    for (const [, name] of readFileSync(join(root, 'README.md'), 'utf8').matchAll(/^\| `([\w./]+)`/gm)) expect(existsSync(join(root, name!)), name).toBe(true)
+    for (const [, name] of readFileSync(join(root, 'README.md'), 'utf8').matchAll(/^\| `([\w./]+)`/gm))
+      expect(existsSync(join(root, name!)), name).toBe(true)
   })
 
   test('is not begun where something is', async () => {
@@ -61,9 +71,18 @@ describe('fusenet init', () => {
 
   test('says what is wrong with names, templates and places', async () => {
     writeFileSync(join(folder, 'file'), '')
-    expect(await fusenet(['init', join(folder, 'new'), '--name', 'My Net'])).toMatchObject({ code: 2, err: expect.stringContaining('such as my-net') })
-    expect(await fusenet(['init', join(folder, 'new'), '--template', 'react'])).toMatchObject({ code: 2, err: expect.stringContaining('vite, node, page') })
-    expect(await fusenet(['init', join(folder, 'file')])).toMatchObject({ code: 1, err: expect.stringContaining('is a file; a project is a folder') })
+    expect(await fusenet(['init', join(folder, 'new'), '--name', 'My Net'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('such as my-net'),
+    })
+    expect(await fusenet(['init', join(folder, 'new'), '--template', 'react'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('vite, node, page'),
+    })
+    expect(await fusenet(['init', join(folder, 'file')])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('is a file; a project is a folder'),
+    })
     expect(existsSync(join(folder, 'new'))).toBe(false)
   })
 })

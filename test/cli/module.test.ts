@@ -14,9 +14,19 @@ test('a name that would be code is a comment all the same', async () => {
   try {
     const { manifest, files } = fixture()
     const name = 'line\nglobalThis.cameThrough = 1 //\u2028globalThis.cameThrough = 2 //*/ globalThis.cameThrough = 3 /*'
-    const bundle: Bundle = { files, manifest: { ...manifest, name, outputs: manifest.outputs.map((o) => ({ ...o, name: o.name.replace('y', name) })), inputs: manifest.inputs.map((i) => (i.classes ? { ...i, classNames: [name, 'b', 'c'] } : i)) } }
+    const bundle: Bundle = {
+      files,
+      manifest: {
+        ...manifest,
+        name,
+        outputs: manifest.outputs.map((o) => ({ ...o, name: o.name.replace('y', name) })),
+        inputs: manifest.inputs.map((i) => (i.classes ? { ...i, classNames: [name, 'b', 'c'] } : i)),
+      },
+    }
     await writeModule(join(folder, 'line.mjs'), bundle)
-    const module = await import(/* @vite-ignore */ pathToFileURL(join(folder, 'line.mjs')).href) as { files: Map<string, string | Uint8Array> }
+    const module = await import(/* @vite-ignore */ pathToFileURL(join(folder, 'line.mjs')).href) as {
+      files: Map<string, string | Uint8Array>
+    }
     const manifestText = module.files.get('bundle.json')!
     expect(JSON.parse(typeof manifestText === 'string' ? manifestText : new TextDecoder().decode(manifestText)).name).toBe(name)
     expect(place.cameThrough).toBeUndefined()

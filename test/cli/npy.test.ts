@@ -5,7 +5,15 @@ import { encodeNpy, parseNpy } from '../../runtime/loading/npy.ts'
 function file(header: string, body: readonly number[], version = 1): Uint8Array {
   const text = `${header}\n`
   const length = version === 1 ? [text.length & 255, text.length >> 8] : [text.length & 255, text.length >> 8, 0, 0]
-  return Uint8Array.from([0x93, ...[...'NUMPY'].map((c) => c.charCodeAt(0)), version, 0, ...length, ...[...text].map((c) => c.charCodeAt(0)), ...body])
+  return Uint8Array.from([
+    0x93,
+    ...[...'NUMPY'].map((c) => c.charCodeAt(0)),
+    version,
+    0,
+    ...length,
+    ...[...text].map((c) => c.charCodeAt(0)),
+    ...body,
+  ])
 }
 
 describe('parseNpy', () => {
@@ -20,7 +28,10 @@ describe('parseNpy', () => {
   })
 
   test('reads half precision, subnormal and infinite too', () => {
-    const { data } = parseNpy(file("{'descr': '<f2', 'fortran_order': False, 'shape': (4,), }", [0x00, 0x3c, 0x01, 0x00, 0x00, 0xfc, 0xff, 0x7b]), 'x.npy')
+    const { data } = parseNpy(
+      file("{'descr': '<f2', 'fortran_order': False, 'shape': (4,), }", [0x00, 0x3c, 0x01, 0x00, 0x00, 0xfc, 0xff, 0x7b]),
+      'x.npy',
+    )
     expect([...(data as Float32Array)]).toEqual([1, 2 ** -24, -Infinity, 65504])
   })
 
@@ -32,7 +43,10 @@ describe('parseNpy', () => {
   })
 
   test('reads int64 labels and a scalar, version 2', () => {
-    const { shape, type, data } = parseNpy(file("{'descr': '<i8', 'fortran_order': False, 'shape': (), }", [7, 0, 0, 0, 0, 0, 0, 0], 2), 'x.npy')
+    const { shape, type, data } = parseNpy(
+      file("{'descr': '<i8', 'fortran_order': False, 'shape': (), }", [7, 0, 0, 0, 0, 0, 0, 0], 2),
+      'x.npy',
+    )
     expect({ shape, type, data: [...(data as Int32Array)] }).toEqual({ shape: [], type: 'i32', data: [7] })
   })
 

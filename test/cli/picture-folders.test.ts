@@ -27,7 +27,7 @@ async function place(files: readonly string[], other: Readonly<Record<string, st
   }
   for (const file of files) {
     const many = /^(.*)\*(\d+)$/.exec(file)
-    if (many) for (let i = 0; i < Number(many[2]); i++) await put(`${many[1]}${i}.png`, png)
+    if (many) { for (let i = 0; i < Number(many[2]); i++) await put(`${many[1]}${i}.png`, png) }
     else await put(file, png)
   }
   for (const [name, data] of Object.entries(other)) await put(name, data)
@@ -44,10 +44,13 @@ async function labels(dataset: Dataset): Promise<Record<string, number>> {
 describe('parts of a data set', () => {
   const pets = (part: string, n: number): string[] => [`${part}/cat/*${n}`, `${part}/dog/*${n}`]
 
-  test.each([['train', 'valid'], ['Training', 'Testing'], ['TRAIN', 'Val'], ['train', 'dev'], ['training', 'validation']])('%s and %s', async (first, second) => {
-    const { train, test, validation } = await load(await place([...pets(first, 3), ...pets(second, 2)]))
-    expect([await labels(train), await labels(test), validation]).toEqual([{ cat: 3, dog: 3 }, { cat: 2, dog: 2 }, undefined])
-  })
+  test.each([['train', 'valid'], ['Training', 'Testing'], ['TRAIN', 'Val'], ['train', 'dev'], ['training', 'validation']])(
+    '%s and %s',
+    async (first, second) => {
+      const { train, test, validation } = await load(await place([...pets(first, 3), ...pets(second, 2)]))
+      expect([await labels(train), await labels(test), validation]).toEqual([{ cat: 3, dog: 3 }, { cat: 2, dog: 2 }, undefined])
+    },
+  )
 
   test('three of them: tests on the way and the last one are kept apart', async () => {
     const { train, validation, test, notes } = await load(await place([...pets('train', 3), ...pets('val', 2), ...pets('test', 1)]))
@@ -88,9 +91,21 @@ describe('parts of a data set', () => {
 
   test.each<[string, string[], RegExp]>([
     ['parts beside a class', ['train/cat/*5', 'train/dog/*5', 'bus/*5'], /train, which are parts of a data set, beside bus/],
-    ['pictures directly in the parts', ['train/*5', 'test/*5'], /pictures lie directly in .*test, .*train: a part of a data set holds a folder a class/],
-    ['parts in the classes', ['cat/train/*4', 'cat/test/*2', 'dog/train/*4', 'dog/test/*2'], /cat holds test, train, which are parts of a data set: a part holds a folder a class, .*train.cat, and not/],
-    ['words of parts in longer names', [...pets('seg_train', 5), ...pets('seg_test', 5)], /seg_test, seg_train .* hold folders of classes: call them test, train/],
+    [
+      'pictures directly in the parts',
+      ['train/*5', 'test/*5'],
+      /pictures lie directly in .*test, .*train: a part of a data set holds a folder a class/,
+    ],
+    [
+      'parts in the classes',
+      ['cat/train/*4', 'cat/test/*2', 'dog/train/*4', 'dog/test/*2'],
+      /cat holds test, train, which are parts of a data set: a part holds a folder a class, .*train.cat, and not/,
+    ],
+    [
+      'words of parts in longer names',
+      [...pets('seg_train', 5), ...pets('seg_test', 5)],
+      /seg_test, seg_train .* hold folders of classes: call them test, train/,
+    ],
     ['a train part without folders of classes', ['train/*5', ...pets('test', 2)], /train has no pictures in folders of classes/],
     ['two of one meaning', ['train/cat/*2', 'train/dog/*2', 'val/cat/*2', 'valid/cat/*2'], /val and .*valid mean the same part/],
     ['a test part alone', ['test/cat/*5', 'test/dog/*5'], /has test, and no train folder/],
@@ -109,9 +124,15 @@ describe('files', () => {
   })
 
   test('what is left out is counted; what is hidden is not', async () => {
-    const folder = await place(['a/*5', 'b/*5', 'a/1.BMP', 'a/2.bmp', 'loose.png', '.hidden/x.png', 'a/.x.png'], { 'a/Thumbs.db': '', 'notes.txt': '', 'b/LICENSE': '' })
+    const folder = await place(['a/*5', 'b/*5', 'a/1.BMP', 'a/2.bmp', 'loose.png', '.hidden/x.png', 'a/.x.png'], {
+      'a/Thumbs.db': '',
+      'notes.txt': '',
+      'b/LICENSE': '',
+    })
     await symlink(join(folder, 'nowhere'), join(folder, 'a', 'link.png'))
-    expect((await load(folder)).notes[1]).toBe('left out: 2 .bmp, 1 .txt, 1 file without an extension, 1 broken link, 1 picture beside the folders of classes (.bmp cannot be read here: convert to .png)')
+    expect((await load(folder)).notes[1]).toBe(
+      'left out: 2 .bmp, 1 .txt, 1 file without an extension, 1 broken link, 1 picture beside the folders of classes (.bmp cannot be read here: convert to .png)',
+    )
   })
 
   test('links are followed, to folders and to files, and not in circles', async () => {
@@ -132,12 +153,22 @@ describe('files', () => {
   })
 
   test('all broken pictures are told before any is used, or left out and counted', async () => {
-    const jpeg = await sharp({ create: { width: 64, height: 64, channels: 3, noise: { type: 'gaussian', mean: 128, sigma: 30 }, background: '#000' } }).jpeg().toBuffer()
+    const jpeg = await sharp({
+      create: { width: 64, height: 64, channels: 3, noise: { type: 'gaussian', mean: 128, sigma: 30 }, background: '#000' },
+    }).jpeg().toBuffer()
     const folder = await place(['a/*5', 'b/*5'], {
-      'a/cut.png': png.subarray(0, 60), 'a/empty.png': '', 'b/page.jpg': '<!DOCTYPE html>', 'b/cut.jpg': jpeg.subarray(0, jpeg.length / 2), 'b/whole.jpg': Buffer.concat([jpeg, Buffer.alloc(9)]),
+      'a/cut.png': png.subarray(0, 60),
+      'a/empty.png': '',
+      'b/page.jpg': '<!DOCTYPE html>',
+      'b/cut.jpg': jpeg.subarray(0, jpeg.length / 2),
+      'b/whole.jpg': Buffer.concat([jpeg, Buffer.alloc(9)]),
     })
-    const error: Error = await load(folder).then(() => { throw new Error('taken') }, (e) => e)
-    expect(error.message).toMatch(/^4 of 15 pictures cannot be read:\n.*a\/cut\.png: it is cut off or damaged.*\n.*a\/empty\.png: it is empty\n.*b\/cut\.jpg: it is cut off.*\n.*b\/page\.jpg: it is a web page.*\n.*--skip-broken/)
+    const error: Error = await load(folder).then(() => {
+      throw new Error('taken')
+    }, (e) => e)
+    expect(error.message).toMatch(
+      /^4 of 15 pictures cannot be read:\n.*a\/cut\.png: it is cut off or damaged.*\n.*a\/empty\.png: it is empty\n.*b\/cut\.jpg: it is cut off.*\n.*b\/page\.jpg: it is a web page.*\n.*--skip-broken/,
+    )
     const { train, test, notes } = await load(folder, { skipBroken: true })
     expect(train.length + test.length).toBe(11)
     expect(notes[1]).toMatch(/^left out: 4 of 15 pictures/)
@@ -150,7 +181,12 @@ describe('files', () => {
       return path
     }
     // As PIL: Image.new('RGB', (4, 4), colour).convert('L').
-    for (const [[r, g, b], grey] of [[[0, 255, 0], 150], [[255, 0, 0], 76], [[0, 0, 255], 29], [[10, 200, 100], 132], [[77, 77, 77], 77]] as const) {
+    for (
+      const [[r, g, b], grey] of [[[0, 255, 0], 150], [[255, 0, 0], 76], [[0, 0, 255], 29], [[10, 200, 100], 132], [
+        [77, 77, 77],
+        77,
+      ]] as const
+    ) {
       expect([...await decodePicture(await paint(r, g, b), [1, 2, 2])]).toEqual([grey, grey, grey, grey])
     }
   })
@@ -163,7 +199,15 @@ describe('a limit', () => {
     expect(await labels(await limited(train, 3, 1))).toEqual({ a: 1, b: 1, c: 1 })
     const chosen = async (seed: number): Promise<number[]> => {
       const image = new Float32Array(4 * 8)
-      const numbered: Dataset = { ...train, fields: train.fields, length: train.length, read: (indices, into) => { if (into['image']) into['image'].set(Array.from(indices)); return train.read(indices, { ...(into['label'] && { label: into['label'] }) }) } }
+      const numbered: Dataset = {
+        ...train,
+        fields: train.fields,
+        length: train.length,
+        read: (indices, into) => {
+          if (into['image']) into['image'].set(Array.from(indices))
+          return train.read(indices, { ...(into['label'] && { label: into['label'] }) })
+        },
+      }
       await (await limited(numbered, 8, seed)).read([0, 1, 2, 3, 4, 5, 6, 7], { image })
       return [...image.subarray(0, 8)]
     }
@@ -172,12 +216,16 @@ describe('a limit', () => {
   })
 
   test.each<[number[], number, number[]]>([
-    [[10, 10, 10], 10, [4, 3, 3]], [[100, 1, 1], 3, [1, 1, 1]], [[5, 5], 1, [1, 0]], [[1, 99], 50, [1, 49]],
+    [[10, 10, 10], 10, [4, 3, 3]],
+    [[100, 1, 1], 3, [1, 1, 1]],
+    [[5, 5], 1, [1, 0]],
+    [[1, 99], 50, [1, 49]],
   ])('%j: %i', (sizes, total, want) => expect(shares(sizes, total)).toEqual(want))
 })
 
 describe('a net that was trained with folders', () => {
-  const text = (label: string, out: number): string => `net f {
+  const text = (label: string, out: number): string =>
+    `net f {
     input image: f32[3, 4, 4]
     input label: ${label}
     y = image -> global_avg_pool -> fc(${out})
@@ -199,12 +247,22 @@ describe('a net that was trained with folders', () => {
 
   test('knows its classes: printed, kept, mapped by name, refused by name', async () => {
     await writeFile(join(root, 'f.net'), text('class[3]', 3))
-    const trained = await fusenet(['train', join(root, 'f.net'), '--data', `images:${data}`, '--device', 'interpreter', '-o', join(root, 'f')])
+    const trained = await fusenet([
+      'train',
+      join(root, 'f.net'),
+      '--data',
+      `images:${data}`,
+      '--device',
+      'interpreter',
+      '-o',
+      join(root, 'f'),
+    ])
     expect(trained.code, trained.err).toBe(0)
     expect(trained.err).toMatch(/3 classes \(train \+ test\): cat 4 \+ 1, dog 4 \+ 1, eel 4 \+ 1/)
     expect(JSON.parse(await readFile(join(root, 'f', 'bundle.json'), 'utf8')).inputs[1].classNames).toEqual(['cat', 'dog', 'eel'])
 
-    const evaluate = (folder: string, ...more: string[]) => fusenet(['eval', join(root, 'f'), '--data', folder, '--device', 'interpreter', ...more])
+    const evaluate = (folder: string, ...more: string[]) =>
+      fusenet(['eval', join(root, 'f'), '--data', folder, '--device', 'interpreter', ...more])
     const some = join(root, 'some')
     await cp(data, some, { recursive: true })
     await rm(join(some, 'cat'), { recursive: true })
@@ -215,7 +273,9 @@ describe('a net that was trained with folders', () => {
     expect(result.classes[0]).toEqual({ label: 0, name: 'cat', samples: { test: 0 } })
     expect(json(await evaluate(data, '--limit', '6', '--json')).classes.map((c: any) => c.samples.test)).toEqual([2, 2, 2])
     await cp(join(data, 'cat'), join(some, 'catt'), { recursive: true })
-    expect((await evaluate(some)).err).toMatch(/a class that label of the net does not know: catt; did you mean cat\? \(it knows cat, dog, eel\)/)
+    expect((await evaluate(some)).err).toMatch(
+      /a class that label of the net does not know: catt; did you mean cat\? \(it knows cat, dog, eel\)/,
+    )
   })
 
   test('a net that never learned names says so where it is evaluated by names', async () => {
@@ -226,10 +286,22 @@ describe('a net that was trained with folders', () => {
 
   test('names in another order than the folders are mapped; fewer without names are refused', async () => {
     await writeFile(join(root, 'g.net'), text('class[eel, cat, dog]', 3))
-    const trained = await fusenet(['train', join(root, 'g.net'), '--data', data, '--device', 'interpreter', '-o', join(root, 'g'), '--json'])
+    const trained = await fusenet([
+      'train',
+      join(root, 'g.net'),
+      '--data',
+      data,
+      '--device',
+      'interpreter',
+      '-o',
+      join(root, 'g'),
+      '--json',
+    ])
     expect(trained.code, trained.err).toBe(0)
     expect(json(await fusenet(['eval', join(root, 'g'), '--data', data, '--device', 'interpreter', '--json'])).metrics.accuracy).toBe(1)
     await writeFile(join(root, 'h.net'), text('class[10]', 10))
-    expect((await fusenet(['train', join(root, 'h.net'), '--data', data, '--device', 'interpreter'])).err).toMatch(/3 of the 10 classes of label.*class\[cat, dog, eel\] and 7 more names/)
+    expect((await fusenet(['train', join(root, 'h.net'), '--data', data, '--device', 'interpreter'])).err).toMatch(
+      /3 of the 10 classes of label.*class\[cat, dog, eel\] and 7 more names/,
+    )
   })
 })

@@ -25,7 +25,16 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'fusenet-run-'))
   await writeFile(at('colours.net'), NET)
   const weight = Float32Array.from({ length: 36 }, (_, i) => (Math.floor(i / 12) === Math.floor((i % 12) / 4) ? 4 : 0))
-  await writeFile(at('w.safetensors'), writeSafetensors(new Map<string, TensorData>([['fc1.weight', { shape: [3, 12], type: 'f32', data: weight }], ['fc1.bias', { shape: [3], type: 'f32', data: new Float32Array(3) }]])))
+  await writeFile(
+    at('w.safetensors'),
+    writeSafetensors(
+      new Map<string, TensorData>([['fc1.weight', { shape: [3, 12], type: 'f32', data: weight }], ['fc1.bias', {
+        shape: [3],
+        type: 'f32',
+        data: new Float32Array(3),
+      }]]),
+    ),
+  )
   const paint = async (path: string, background: string): Promise<void> => {
     await mkdir(join(path, '..'), { recursive: true })
     await sharp({ create: { width: 5, height: 4, channels: 3, background } }).png().toFile(path)
@@ -45,12 +54,26 @@ describe('run', () => {
     const { code, out, err } = await run('--input', at('some'))
     expect(code, err).toBe(0)
     const rows = out.split('\n').slice(2).filter((line) => line !== '').map((line) => line.split(/ {2,}/).slice(0, 3))
-    expect(rows).toEqual([[at('some', 'a.png'), 'red', '100.00 %'], [at('some', 'b, blue.png'), 'blue', '100.00 %'], [at('some', 'deep', 'c.png'), 'light green', '100.00 %']])
+    expect(rows).toEqual([[at('some', 'a.png'), 'red', '100.00 %'], [at('some', 'b, blue.png'), 'blue', '100.00 %'], [
+      at('some', 'deep', 'c.png'),
+      'light green',
+      '100.00 %',
+    ]])
     expect(err).toContain('left out: 1 .txt')
   })
 
   test('CSV, .npy and .safetensors with the rows as printed; JSON with names', async () => {
-    const said = await run(at('some', 'b, blue.png'), at('some', 'a.png'), '-o', at('o.csv'), '-o', at('o.npy'), '-o', at('o.safetensors'), '--json')
+    const said = await run(
+      at('some', 'b, blue.png'),
+      at('some', 'a.png'),
+      '-o',
+      at('o.csv'),
+      '-o',
+      at('o.npy'),
+      '-o',
+      at('o.safetensors'),
+      '--json',
+    )
     expect(said.code, said.err).toBe(0)
     const rows = (await readFile(at('o.csv'), 'utf8')).trimEnd().split('\n')
     expect(rows[0]).toBe('file,red,light green,blue')
@@ -61,21 +84,36 @@ describe('run', () => {
     expect([...parseNpy(await readFile(at('o.npy')), 'o').data as Float64Array]).toEqual(values.flat())
     expect([...readSafetensors(await readFile(at('o.safetensors'))).tensors.get('prob')!.data as Float64Array]).toEqual(values.flat())
     expect(json(said)).toMatchObject({
-      samples: 2, inputs: [at('some', 'b, blue.png'), at('some', 'a.png')], classes: { prob: ['red', 'light green', 'blue'] },
+      samples: 2,
+      inputs: [at('some', 'b, blue.png'), at('some', 'a.png')],
+      classes: { prob: ['red', 'light green', 'blue'] },
       best: { prob: [{ label: 2, name: 'blue' }, { label: 0, name: 'red' }] },
     })
   })
 
   test('patterns that the shell left alone, an array, a net that reads its input only behind flatten', async () => {
-    expect(json(await run('--input', at('some', '**', '[ab]*.{png,jpg}'), '--json')).inputs).toEqual([at('some', 'a.png'), at('some', 'b, blue.png')])
-    await writeFile(at('x.npy'), encodeNpy({ shape: [2, 3, 2, 2], type: 'f32', data: Float32Array.from({ length: 24 }, (_, i) => Number(i < 4 || i >= 20)) }))
+    expect(json(await run('--input', at('some', '**', '[ab]*.{png,jpg}'), '--json')).inputs).toEqual([
+      at('some', 'a.png'),
+      at('some', 'b, blue.png'),
+    ])
+    await writeFile(
+      at('x.npy'),
+      encodeNpy({ shape: [2, 3, 2, 2], type: 'f32', data: Float32Array.from({ length: 24 }, (_, i) => Number(i < 4 || i >= 20)) }),
+    )
     expect(json(await run('--input', at('x.npy'), '--json')).best.prob.map((best: any) => best.name)).toEqual(['red', 'blue'])
   })
 
   test('bytes where pictures are 0..1 are told', async () => {
-    await writeFile(at('bytes.npy'), encodeNpy({ shape: [1, 3, 2, 2], type: 'u8', data: Uint8Array.from({ length: 12 }, (_, i) => 20 * i) }))
-    await writeFile(at('floats.npy'), encodeNpy({ shape: [1, 3, 2, 2], type: 'f32', data: Float32Array.from({ length: 12 }, (_, i) => 20 * i + 0.5) }))
-    for (const file of ['bytes.npy', 'floats.npy']) expect((await run(at(file))).err).toMatch(/numbers up to 220.*pictures that fusenet reads itself are 0\.\.1.*divide by 255/)
+    await writeFile(
+      at('bytes.npy'),
+      encodeNpy({ shape: [1, 3, 2, 2], type: 'u8', data: Uint8Array.from({ length: 12 }, (_, i) => 20 * i) }),
+    )
+    await writeFile(
+      at('floats.npy'),
+      encodeNpy({ shape: [1, 3, 2, 2], type: 'f32', data: Float32Array.from({ length: 12 }, (_, i) => 20 * i + 0.5) }),
+    )
+    for (const file of ['bytes.npy', 'floats.npy'])
+      expect((await run(at(file))).err).toMatch(/numbers up to 220.*pictures that fusenet reads itself are 0\.\.1.*divide by 255/)
     expect((await run(at('x.npy'))).err).not.toContain('255')
   })
 

@@ -64,8 +64,16 @@ beforeAll(async () => {
   await writeFile(at('conv.net'), CONV)
   await writeFile(at('wrong.net'), TWO_ERRORS)
   await writeFile(at('deep.net'), DEEP)
-  await writeFile(at('line.safetensors'), writeSafetensors(new Map([['fc.weight', f32([2, 2], [1, 0, 0, 1])], ['fc.bias', f32([2], [0, 0])]])))
-  await writeFile(at('in.safetensors'), writeSafetensors(new Map([['x', f32([2, 2], [Math.log(3), 0, 0, 0])], ['label', { shape: [2], type: 'i32', data: Int32Array.of(0, 1) }]])))
+  await writeFile(
+    at('line.safetensors'),
+    writeSafetensors(new Map([['fc.weight', f32([2, 2], [1, 0, 0, 1])], ['fc.bias', f32([2], [0, 0])]])),
+  )
+  await writeFile(
+    at('in.safetensors'),
+    writeSafetensors(
+      new Map([['x', f32([2, 2], [Math.log(3), 0, 0, 0])], ['label', { shape: [2], type: 'i32', data: Int32Array.of(0, 1) }]]),
+    ),
+  )
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
@@ -90,7 +98,10 @@ describe('check', () => {
     const { ok, files } = json(said)
     expect({ code: said.code, ok }).toEqual({ code: 1, ok: false })
     expect(files[0].errors).toBeGreaterThanOrEqual(1)
-    expect(files[0].diagnostics[0]).toMatchObject({ severity: 'error', labels: [{ file: at('wrong.net'), line: 3, column: expect.any(Number), endLine: 3 }] })
+    expect(files[0].diagnostics[0]).toMatchObject({
+      severity: 'error',
+      labels: [{ file: at('wrong.net'), line: 3, column: expect.any(Number), endLine: 3 }],
+    })
   })
 
   test('imports are read beside the file', async () => {
@@ -156,7 +167,18 @@ describe('compile', () => {
       const { plans } = (await readBundle(at(folder))).manifest
       return [Object.keys(plans), Object.keys(Object.values(plans)[0]!.programs)]
     }
-    const said = await fusenet(['compile', at('line.net'), '-o', at('infers'), '--programs', 'infer', '--targets', 'webgpu', '--weights', at('line.safetensors')])
+    const said = await fusenet([
+      'compile',
+      at('line.net'),
+      '-o',
+      at('infers'),
+      '--programs',
+      'infer',
+      '--targets',
+      'webgpu',
+      '--weights',
+      at('line.safetensors'),
+    ])
     expect(said.code, said.err).toBe(0)
     expect(said.out).toMatch(/a page fetches, beside the weights:\n.*\nwebgpu +infer +3 /)
     expect(await held('infers')).toEqual([['webgpu'], ['infer']])
@@ -168,7 +190,12 @@ describe('compile', () => {
     expect(await held('again')).toEqual([['wasm'], ['infer', 'eval', 'gradients', 'step', 'train']])
     // A verb that wants more says how to get it.
     const lacking = await fusenet(['step', at('infers')])
-    expect(lacking).toMatchObject({ code: 1, err: expect.stringContaining('this net has no program step: it holds infer. Where the net has it: fusenet compile line.net --programs infer,step') })
+    expect(lacking).toMatchObject({
+      code: 1,
+      err: expect.stringContaining(
+        'this net has no program step: it holds infer. Where the net has it: fusenet compile line.net --programs infer,step',
+      ),
+    })
   })
 
   test.each([
@@ -186,19 +213,40 @@ describe('compile', () => {
   test('a bundle of an older format is refused, and compiled again from its text with its weights', async () => {
     await mkdir(at('older'))
     const text = await readFile(at('line.net'), 'utf8')
-    await writeFile(at('older/bundle.json'), JSON.stringify({ format: 'fusenet-bundle', version: 1, name: 'line', style: 'split', source: { files: [{ name: 'line.net', text }], sha256: '' }, plans: { wasm: {} } }))
+    await writeFile(
+      at('older/bundle.json'),
+      JSON.stringify({
+        format: 'fusenet-bundle',
+        version: 1,
+        name: 'line',
+        style: 'split',
+        source: { files: [{ name: 'line.net', text }], sha256: '' },
+        plans: { wasm: {} },
+      }),
+    )
     await writeFile(at('older/weights.safetensors'), await readFile(at('line.safetensors')))
     const refused = await fusenet(['run', at('older'), '--input', at('x.npy')])
-    expect(refused).toMatchObject({ code: 1, err: expect.stringContaining(`compile it again from the text that it carries ("line.net"), with its weights: fusenet compile ${at('older')} -o`) })
+    expect(refused).toMatchObject({
+      code: 1,
+      err: expect.stringContaining(
+        `compile it again from the text that it carries ("line.net"), with its weights: fusenet compile ${at('older')} -o`,
+      ),
+    })
     expect((await fusenet(['compile', at('older'), '-o', at('newer')])).code).toBe(0)
     const { manifest, weights } = await readBundle(at('newer'))
-    expect([manifest.name, manifest.style, Object.keys(manifest.plans), [...weights!.keys()].sort()]).toEqual(['line', 'split', ['wasm'], ['fc.bias', 'fc.weight']])
+    expect([manifest.name, manifest.style, Object.keys(manifest.plans), [...weights!.keys()].sort()]).toEqual(['line', 'split', ['wasm'], [
+      'fc.bias',
+      'fc.weight',
+    ]])
   })
 
   test('weights that are lost: refused, unless others or none are asked for', async () => {
     expect((await fusenet(['compile', at('line.net'), '-o', at('robbed'), '--weights', at('line.safetensors')])).code).toBe(0)
     await rm(at('robbed/weights.safetensors'))
-    expect(await fusenet(['eval', at('robbed')])).toMatchObject({ code: 1, err: expect.stringMatching(/weights\.safetensors: is not there; this bundle was written with weights/) })
+    expect(await fusenet(['eval', at('robbed')])).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/weights\.safetensors: is not there; this bundle was written with weights/),
+    })
     expect((await fusenet(['compile', at('robbed'), '-o', at('mended'), '--weights', at('line.safetensors')])).code).toBe(0)
     expect((await readBundle(at('mended'))).weights!.size).toBe(2)
     expect((await fusenet(['compile', at('robbed'), '-o', at('bare'), '--weights', 'fresh'])).code).toBe(0)
@@ -209,7 +257,9 @@ describe('compile', () => {
     await fusenet(['compile', at('conv.net'), '-o', at('merged'), '--json'])
     const split = await fusenet(['compile', at('merged'), '--style', 'split', '-o', at('split'), '--json'])
     expect(split.code, split.err).toBe(0)
-    expect((await readBundle(at('split'))).manifest.parameters.map((p) => p.name)).toEqual((await readBundle(at('merged'))).manifest.parameters.map((p) => p.name))
+    expect((await readBundle(at('split'))).manifest.parameters.map((p) => p.name)).toEqual(
+      (await readBundle(at('merged'))).manifest.parameters.map((p) => p.name),
+    )
   })
 
   test('--storage f16: a plan more, which a bundle without it is compiled again for', async () => {
@@ -217,7 +267,10 @@ describe('compile', () => {
     await fusenet(['compile', at('conv.net'), '-o', at('whole'), '--json'])
     expect(await plans('whole')).toEqual(['webgpu', 'wasm'])
     const lacking = await fusenet(['inspect', at('whole'), '--storage', 'f16'])
-    expect({ code: lacking.code, err: lacking.err }).toEqual({ code: 1, err: expect.stringContaining('compile it again with --storage f16') })
+    expect({ code: lacking.code, err: lacking.err }).toEqual({
+      code: 1,
+      err: expect.stringContaining('compile it again with --storage f16'),
+    })
 
     const said = await fusenet(['compile', at('whole'), '--storage', 'f16', '-o', at('half'), '--json'])
     expect(said.code, said.err).toBe(0)
@@ -234,7 +287,10 @@ describe('compile', () => {
   test('f16 is refused where it cannot be', async () => {
     await writeFile(at('image.npy'), encodeNpy({ shape: [1, 1, 6, 6], type: 'f32', data: new Float32Array(36) }))
     const onCpu = await fusenet(['run', at('conv.net'), '--storage', 'f16', '--device', 'wasm', '--input', at('image.npy')])
-    expect({ code: onCpu.code, err: onCpu.err }).toEqual({ code: 3, err: expect.stringContaining('f16 storage is for WebGPU, this net would run on wasm') })
+    expect({ code: onCpu.code, err: onCpu.err }).toEqual({
+      code: 3,
+      err: expect.stringContaining('f16 storage is for WebGPU, this net would run on wasm'),
+    })
     expect((await fusenet(['inspect', at('conv.net'), '--storage', 'f16', '--device', 'wasm'])).code).toBe(2)
   })
 
@@ -255,11 +311,37 @@ describe('compile', () => {
   })
 
   test('--format esm: one module with types', async () => {
-    const said = await fusenet(['compile', at('line.net'), '--weights', at('line.safetensors'), '--format', 'esm', '-o', at('module/line.mjs'), '--json'])
+    const said = await fusenet([
+      'compile',
+      at('line.net'),
+      '--weights',
+      at('line.safetensors'),
+      '--format',
+      'esm',
+      '-o',
+      at('module/line.mjs'),
+      '--json',
+    ])
     expect(said.code, said.err).toBe(0)
     expect(json(said).files).toEqual(['line.mjs', 'line.d.mts'])
-    const module = await import(/* @vite-ignore */ pathToFileURL(at('module/line.mjs')).href) as typeof import('../../runtime/index.ts') & { files: ReadonlyMap<string, Uint8Array>; open(options: OpenOptions): Promise<Net> }
-    expect([...module.files.keys()].sort()).toEqual(['bundle.json', 'wasm/infer-relaxed.wasm', 'wasm/infer.json', 'wasm/infer.wasm', 'wasm/train-relaxed.wasm', 'wasm/train.json', 'wasm/train.wasm', 'webgpu/infer.json', 'webgpu/infer.wgsl', 'webgpu/train.json', 'webgpu/train.wgsl', 'weights.safetensors'])
+    const module = await import(/* @vite-ignore */ pathToFileURL(at('module/line.mjs')).href) as typeof import('../../runtime/index.ts') & {
+      files: ReadonlyMap<string, Uint8Array>
+      open(options: OpenOptions): Promise<Net>
+    }
+    expect([...module.files.keys()].sort()).toEqual([
+      'bundle.json',
+      'wasm/infer-relaxed.wasm',
+      'wasm/infer.json',
+      'wasm/infer.wasm',
+      'wasm/train-relaxed.wasm',
+      'wasm/train.json',
+      'wasm/train.wasm',
+      'webgpu/infer.json',
+      'webgpu/infer.wgsl',
+      'webgpu/train.json',
+      'webgpu/train.wgsl',
+      'weights.safetensors',
+    ])
     const code = await readFile(at('module/line.mjs'), 'utf8')
     expect(parseAst(code).body.filter((statement) => 'source' in statement && statement.source)).toEqual([])
     expect(/\bimport\s*\(/.test(code)).toBe(false)
@@ -272,7 +354,10 @@ describe('compile', () => {
     const onCpu = await module.open({ batch: 1, device: 'wasm' })
     expect((await onCpu.run({ x: [Math.log(3), 0] }))['prob']![0]).toBeCloseTo(3 / 4, 5)
     // All that the library has. By hand: the logits of x are x, and label 0 has probability 3/4, label 1 has 1/2.
-    const two = module.arrays({ x: { shape: [2], type: 'f32', data: Float32Array.of(Math.log(3), 0, 0, 0) }, label: { shape: [], type: 'i32', data: Int32Array.of(0, 1) } })
+    const two = module.arrays({
+      x: { shape: [2], type: 'f32', data: Float32Array.of(Math.log(3), 0, 0, 0) },
+      label: { shape: [], type: 'i32', data: Int32Array.of(0, 1) },
+    })
     expect((await onCpu.evaluate(two)).loss).toBeCloseTo(-(Math.log(3 / 4) + Math.log(1 / 2)) / 2, 6)
     expect((await onCpu.save()).weights?.size).toBe(2)
     onCpu.close()
@@ -283,9 +368,26 @@ describe('compile', () => {
 
   test('--weights-beside: a module whose weights are a file', async () => {
     const weights = ['--weights', at('line.safetensors')]
-    const said = await fusenet(['compile', at('line.net'), ...weights, '--programs', 'infer', '--targets', 'wasm', '--format', 'esm', '--weights-beside', '--no-worker', '-o', at('beside/line.mjs'), '--json'])
+    const said = await fusenet([
+      'compile',
+      at('line.net'),
+      ...weights,
+      '--programs',
+      'infer',
+      '--targets',
+      'wasm',
+      '--format',
+      'esm',
+      '--weights-beside',
+      '--no-worker',
+      '-o',
+      at('beside/line.mjs'),
+      '--json',
+    ])
     expect(json(said).files).toEqual(['line.mjs', 'line.d.mts', 'line.weights.safetensors'])
-    const { open, files } = await import(/* @vite-ignore */ pathToFileURL(at('beside/line.mjs')).href) as typeof import('../../runtime/index.ts') & { files: ReadonlyMap<string, Uint8Array>; open(options: OpenOptions): Promise<Net> }
+    const { open, files } = await import(/* @vite-ignore */ pathToFileURL(at('beside/line.mjs')).href) as
+      & typeof import('../../runtime/index.ts')
+      & { files: ReadonlyMap<string, Uint8Array>; open(options: OpenOptions): Promise<Net> }
     expect([...files.keys()].sort()).toEqual(['bundle.json', 'wasm/infer-relaxed.wasm', 'wasm/infer.json', 'wasm/infer.wasm'])
     const seen: string[] = []
     const net = await open({ device: 'wasm', batch: 1, onProgress: ({ file }) => seen.push(file) })
@@ -296,13 +398,19 @@ describe('compile', () => {
     await expect(open({ device: 'wasm' })).rejects.toThrow(/line\.weights\.safetensors: is cut: 1 bytes/)
     ;(await open({ device: 'wasm', weights: 'fresh' })).close()
     await expect(open({ weights: 'fresh', worker: true })).rejects.toThrow(/written without a worker \(fusenet compile --no-worker\)/)
-    expect((await fusenet(['compile', at('line.net'), '--format', 'esm', '--weights-beside', '-o', at('beside/line.mjs')])).err).toMatch(/line has no weights to lie beside the module/)
-    expect((await fusenet(['compile', at('line.net'), '--weights-beside', '-o', at('beside/line')])).err).toMatch(/--weights-beside is for --format esm/)
+    expect((await fusenet(['compile', at('line.net'), '--format', 'esm', '--weights-beside', '-o', at('beside/line.mjs')])).err).toMatch(
+      /line has no weights to lie beside the module/,
+    )
+    expect((await fusenet(['compile', at('line.net'), '--weights-beside', '-o', at('beside/line')])).err).toMatch(
+      /--weights-beside is for --format esm/,
+    )
   })
 
   test('its types say what the net takes and gives', async () => {
     await fusenet(['compile', at('line.net'), '--format', 'esm', '-o', at('typed/line.mjs')])
-    await writeFile(at('typed/right.mts'), `import { arrays, InputError, type Line, type Net, open, type Outputs } from './line.mjs'
+    await writeFile(
+      at('typed/right.mts'),
+      `import { arrays, InputError, type Line, type Net, open, type Outputs } from './line.mjs'
 const net: Net<Line> = await open({ batch: 2 })
 const { prob } = await net.run({ x: new Float32Array(4) })
 await net.run({ x: [[1, 2], [3, 4]] })
@@ -319,9 +427,28 @@ await net.run({ image: new Float32Array(4) })
 grads['fc.wieght']
 // @ts-expect-error
 await open({ programs: ['infre'] })
-`)
-    const tsc = (name: string) => promisify(execFile)(process.execPath, [resolve('node_modules/typescript/bin/tsc'), '--noEmit', '--strict', '--skipLibCheck', 'false', '--target', 'es2022', '--module', 'nodenext', '--types', '', '--lib', 'es2022', at(name)], { cwd: folder })
-    await tsc('typed/right.mts').catch((error: { stdout: string }) => { throw new Error(error.stdout) })
+`,
+    )
+    const tsc = (name: string) =>
+      promisify(execFile)(process.execPath, [
+        resolve('node_modules/typescript/bin/tsc'),
+        '--noEmit',
+        '--strict',
+        '--skipLibCheck',
+        'false',
+        '--target',
+        'es2022',
+        '--module',
+        'nodenext',
+        '--types',
+        '',
+        '--lib',
+        'es2022',
+        at(name),
+      ], { cwd: folder })
+    await tsc('typed/right.mts').catch((error: { stdout: string }) => {
+      throw new Error(error.stdout)
+    })
   }, 60_000)
 })
 
@@ -329,7 +456,19 @@ describe('step, on the interpreter', () => {
   // logits = x; p = softmax: [3/4, 1/4] and [1/2, 1/2]; loss = -(log 3/4 + log 1/2) / 2; dlogits = (p - onehot) / 2.
   const d = [[-1 / 8, 1 / 8], [1 / 4, -1 / 4]] as const
   test('the numbers of a linear classifier', async () => {
-    const said = await fusenet(['step', at('line.net'), '--weights', at('line.safetensors'), '--input', at('in.safetensors'), '-o', at('g.safetensors'), '--device', 'interpreter', '--json'])
+    const said = await fusenet([
+      'step',
+      at('line.net'),
+      '--weights',
+      at('line.safetensors'),
+      '--input',
+      at('in.safetensors'),
+      '-o',
+      at('g.safetensors'),
+      '--device',
+      'interpreter',
+      '--json',
+    ])
     expect(said.code, said.err).toBe(0)
     expect(json(said).loss).toBeCloseTo(-(Math.log(3 / 4) + Math.log(1 / 2)) / 2, 6)
     const { tensors } = readSafetensors(await readFile(at('g.safetensors')))
@@ -349,7 +488,16 @@ describe('step, on the interpreter', () => {
 
   test('weights that are missing are told by name', async () => {
     await writeFile(at('half.safetensors'), writeSafetensors(new Map([['fc.weight', f32([2, 3], [1, 0, 0, 1, 0, 0])]])))
-    const { code, err } = await fusenet(['step', at('line.net'), '--weights', at('half.safetensors'), '--input', at('in.safetensors'), '--device', 'interpreter'])
+    const { code, err } = await fusenet([
+      'step',
+      at('line.net'),
+      '--weights',
+      at('half.safetensors'),
+      '--input',
+      at('in.safetensors'),
+      '--device',
+      'interpreter',
+    ])
     expect(code).toBe(1)
     expect(err).toContain('fc.weight is [2, 3], the net has [2, 2]')
     expect(err).toContain('fc.bias [2] is missing')
@@ -376,15 +524,21 @@ describe('inspect', () => {
 
   test('merged: convolution, normalization and activation are one kernel; split: one each', async () => {
     const merged = json(await fusenet(['inspect', at('conv.net'), '--program', 'infer', '--json'])).programs.infer.kernels
-    const split = json(await fusenet(['inspect', at('conv.net'), '--program', 'infer', '--style', 'split', '--json'])).programs.infer.kernels
-    expect(merged.some((kernel: { layers: string[] }) => kernel.layers.includes('conv1') && kernel.layers.includes('bn1') && kernel.layers.includes('relu_1'))).toBe(true)
+    const split =
+      json(await fusenet(['inspect', at('conv.net'), '--program', 'infer', '--style', 'split', '--json'])).programs.infer.kernels
+    expect(
+      merged.some((kernel: { layers: string[] }) =>
+        kernel.layers.includes('conv1') && kernel.layers.includes('bn1') && kernel.layers.includes('relu_1')
+      ),
+    ).toBe(true)
     expect(split.every((kernel: { layers: string[] }) => kernel.layers.length === 1)).toBe(true)
     // conv1, normalization, scale and shift, relu, fc, softmax.
     expect(split).toHaveLength(6)
   })
 
   test('--memory small: less at once, and what is computed again; a bundle keeps to what it was compiled with, unless told', async () => {
-    const train = async (net: string, ...options: string[]) => json(await fusenet(['inspect', at(net), '--batch', '8', '--json', ...options])).programs.train
+    const train = async (net: string, ...options: string[]) =>
+      json(await fusenet(['inspect', at(net), '--batch', '8', '--json', ...options])).programs.train
     const [fast, small] = [await train('deep.net'), await train('deep.net', '--memory', 'small')]
     expect(fast.flopsAgain).toBe(0)
     expect(small.flopsAgain).toBeGreaterThan(0)
@@ -394,7 +548,9 @@ describe('inspect', () => {
     expect(compiled.memory).toBe('small')
     expect(await train('small')).toEqual(small)
     expect(await train('small', '--memory', 'fast')).toEqual(fast)
-    expect((await fusenet(['inspect', at('deep.net'), '--memory', 'small', '--program', 'train'])).out).toMatch(/memory small.*[^]*of them again[^]*\.again/)
+    expect((await fusenet(['inspect', at('deep.net'), '--memory', 'small', '--program', 'train'])).out).toMatch(
+      /memory small.*[^]*of them again[^]*\.again/,
+    )
   })
 
   test('a bundle tells the same as its text', async () => {
@@ -429,9 +585,13 @@ describe('inspect', () => {
 
   test('--without leaves out a pass', async () => {
     const whole = json(await fusenet(['inspect', at('conv.net'), '--program', 'infer', '--json'])).programs.infer.kernels.length
-    const less = json(await fusenet(['inspect', at('conv.net'), '--program', 'infer', '--without', 'fuse', '--json'])).programs.infer.kernels.length
+    const less =
+      json(await fusenet(['inspect', at('conv.net'), '--program', 'infer', '--without', 'fuse', '--json'])).programs.infer.kernels.length
     expect(less).toBeGreaterThan(whole)
-    expect(await fusenet(['inspect', at('conv.net'), '--without', 'fues'])).toMatchObject({ code: 2, err: expect.stringContaining('did you mean fuse?') })
+    expect(await fusenet(['inspect', at('conv.net'), '--without', 'fues'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('did you mean fuse?'),
+    })
   })
 
   test('--emit-dir writes numbered files', async () => {
@@ -442,20 +602,39 @@ describe('inspect', () => {
   })
 
   test('a program that is not there', async () => {
-    expect(await fusenet(['inspect', at('conv.net'), '--program', 'infr'])).toMatchObject({ code: 1, err: expect.stringContaining('did you mean infer?') })
+    expect(await fusenet(['inspect', at('conv.net'), '--program', 'infr'])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('did you mean infer?'),
+    })
   })
 })
 
 test('train wants a loss and a train block', async () => {
   await writeFile(at('lossless.net'), 'net a { input x: f32[2] output y = x -> fc(2) }\n')
-  expect(await fusenet(['train', at('lossless.net'), '--device', 'interpreter'])).toMatchObject({ code: 1, err: expect.stringContaining('no loss') })
+  expect(await fusenet(['train', at('lossless.net'), '--device', 'interpreter'])).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('no loss'),
+  })
   await writeFile(at('blockless.net'), LINE.replace(/train.*\n/, ''))
-  expect(await fusenet(['train', at('blockless.net'), '--device', 'interpreter'])).toMatchObject({ code: 1, err: expect.stringContaining('no train block') })
+  expect(await fusenet(['train', at('blockless.net'), '--device', 'interpreter'])).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('no train block'),
+  })
 })
 
 test('run on the interpreter', async () => {
   await writeFile(at('x.npy'), encodeNpy(f32([1, 2], [Math.log(3), 0])))
-  const said = await fusenet(['run', at('line.net'), '--weights', at('line.safetensors'), '--input', at('x.npy'), '--device', 'interpreter', '--json'])
+  const said = await fusenet([
+    'run',
+    at('line.net'),
+    '--weights',
+    at('line.safetensors'),
+    '--input',
+    at('x.npy'),
+    '--device',
+    'interpreter',
+    '--json',
+  ])
   expect(said.code, said.err).toBe(0)
   expect(json(said).outputs.prob.data[0]).toBeCloseTo(0.75, 6)
 })

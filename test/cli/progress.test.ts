@@ -5,7 +5,14 @@ import { Screen, showBytes, showCount, showDuration } from '../../cli/screen.ts'
 
 function screenOf(isTTY: boolean, json = false, columns = 100): { screen: Screen; said: () => string } {
   let said = ''
-  const stream = { write(text: string) { said += text; return true }, isTTY, columns }
+  const stream = {
+    write(text: string) {
+      said += text
+      return true
+    },
+    isTTY,
+    columns,
+  }
   return {
     screen: new Screen({ out: stream, err: stream, env: {}, readInput: async () => '', onInterrupt: () => () => {} }, json),
     said: () => said,

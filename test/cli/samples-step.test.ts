@@ -15,13 +15,39 @@ import { softwareGpu } from '../devices/webgpu.ts'
  */
 const SMALL_PICTURES = [['f32[3, 32, 32]', 'f32[3, 16, 16]']] as const
 const SMALLER: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
-  'resnet20.net': [['f32[3, 32, 32]', 'f32[3, 16, 16]'], ['[16, 32, 64]', '[8, 12, 16]'], ['conv(16, 3, pad: 1', 'conv(8, 3, pad: 1'], ['0..3', '0..2']],
-  'resnet18.net': [['f32[3, 224, 224]', 'f32[3, 40, 40]'], ['conv_bn(64, 7', 'conv_bn(8, 7'], ['stage(64)', 'stage(8)'], ['stage(128', 'stage(12'], ['stage(256', 'stage(16'], ['stage(512', 'stage(24'], ['class[1000]', 'class[10]'], ['fc(1000)', 'fc(10)']],
+  'resnet20.net': [['f32[3, 32, 32]', 'f32[3, 16, 16]'], ['[16, 32, 64]', '[8, 12, 16]'], ['conv(16, 3, pad: 1', 'conv(8, 3, pad: 1'], [
+    '0..3',
+    '0..2',
+  ]],
+  'resnet18.net': [
+    ['f32[3, 224, 224]', 'f32[3, 40, 40]'],
+    ['conv_bn(64, 7', 'conv_bn(8, 7'],
+    ['stage(64)', 'stage(8)'],
+    ['stage(128', 'stage(12'],
+    ['stage(256', 'stage(16'],
+    ['stage(512', 'stage(24'],
+    ['class[1000]', 'class[10]'],
+    ['fc(1000)', 'fc(10)'],
+  ],
   'densenet40.net': [['f32[3, 32, 32]', 'f32[3, 16, 16]'], ['0..12', '0..2'], ['12 * 12', '12 * 2']],
-  'mobilenet_v2.net': [['f32[3, 224, 224]', 'f32[3, 40, 40]'], ['class[1000]', 'class[10]'], ['fc(1000)', 'fc(10)'], ['conv_bn(1280, 1)', 'conv_bn(40, 1)'], ['stage(24, 32, 3', 'stage(24, 32, 1'], ['stage(32, 64, 4', 'stage(32, 64, 1'], ['stage(64, 96, 3', 'stage(64, 96, 1'], ['stage(96, 160, 3', 'stage(96, 24, 1'], ['stage(160, 320', 'stage(24, 32']],
+  'mobilenet_v2.net': [
+    ['f32[3, 224, 224]', 'f32[3, 40, 40]'],
+    ['class[1000]', 'class[10]'],
+    ['fc(1000)', 'fc(10)'],
+    ['conv_bn(1280, 1)', 'conv_bn(40, 1)'],
+    ['stage(24, 32, 3', 'stage(24, 32, 1'],
+    ['stage(32, 64, 4', 'stage(32, 64, 1'],
+    ['stage(64, 96, 3', 'stage(64, 96, 1'],
+    ['stage(96, 160, 3', 'stage(96, 24, 1'],
+    ['stage(160, 320', 'stage(24, 32'],
+  ],
 }
 /** Nets of few layers: the pictures alone are smaller. */
-const SHALLOW: typeof SMALLER = { 'cifar10_quick.net': SMALL_PICTURES, 'cifar10_quick_split.net': SMALL_PICTURES, 'cifar10_full_sigmoid_bn.net': SMALL_PICTURES }
+const SHALLOW: typeof SMALLER = {
+  'cifar10_quick.net': SMALL_PICTURES,
+  'cifar10_quick_split.net': SMALL_PICTURES,
+  'cifar10_full_sigmoid_bn.net': SMALL_PICTURES,
+}
 const BATCH = 3
 
 /**
@@ -31,7 +57,9 @@ const BATCH = 3
 const tolerance = (name: string): number => (name in SMALLER ? 2e-2 : 1e-4)
 
 let gpu: Device
-beforeAll(async () => { gpu = await webgpu({ gpu: await softwareGpu() }) })
+beforeAll(async () => {
+  gpu = await webgpu({ gpu: await softwareGpu() })
+})
 afterAll(() => gpu.close())
 
 async function bundleOf(name: string, style: Style, ...targets: string[]): Promise<Bundle> {
@@ -52,7 +80,10 @@ async function step(bundle: Bundle, device: Device): Promise<Map<string, Numbers
   try {
     const [image, label] = bundle.manifest.inputs
     const count = (image!.shape.slice(1) as number[]).reduce((product, dim) => product * dim, BATCH)
-    const { outputs, grads } = await net.step({ [image!.name]: noise(count), [label!.name]: Int32Array.from({ length: BATCH }, (_, i) => (3 * i + 1) % 10) })
+    const { outputs, grads } = await net.step({
+      [image!.name]: noise(count),
+      [label!.name]: Int32Array.from({ length: BATCH }, (_, i) => (3 * i + 1) % 10),
+    })
     const found = new Map<string, Numbers>(Object.entries(outputs))
     for (const [name, values] of Object.entries(grads)) found.set(`grad/${name}`, values)
     for (const [name, tensor] of await net.parameters()) found.set(`new/${name}`, tensor.data as Numbers)
@@ -64,23 +95,38 @@ async function step(bundle: Bundle, device: Device): Promise<Map<string, Numbers
 
 const norm = (values: ArrayLike<number>): number => Math.sqrt(Array.from(values).reduce((sum, v) => sum + v * v, 0))
 
-describe.each(['mnist.net', 'cifar10_quick.net', 'cifar10_quick_split.net', 'cifar10_full_sigmoid_bn.net', 'resnet20.net', 'resnet18.net', 'mobilenet_v2.net', 'densenet40.net'])('%s', (name) => {
+describe.each([
+  'mnist.net',
+  'cifar10_quick.net',
+  'cifar10_quick_split.net',
+  'cifar10_full_sigmoid_bn.net',
+  'resnet20.net',
+  'resnet18.net',
+  'mobilenet_v2.net',
+  'densenet40.net',
+])('%s', (name) => {
   let want: Map<string, Numbers>
-  beforeAll(async () => { want = await step(await bundleOf(name, 'split'), interpreter()) }, 300_000)
-
-  test.each([['merged', 'webgpu'], ['split', 'webgpu-software']] as const)('a step in style %s, plan %s, is that of float64', async (style, plan) => {
-    const got = await step(await bundleOf(name, style, plan), gpu)
-    expect([...got.keys()].sort()).toEqual([...want.keys()].sort())
-    // Gradients that cancel (a bias in front of a normalization) are noise in float32: measured against the largest.
-    const largest = Math.max(...[...want].filter(([key]) => key.startsWith('grad/')).map(([, values]) => norm(values)))
-    const wrong: string[] = []
-    for (const [key, reference] of want) {
-      const values = got.get(key)!
-      const difference = norm(Array.from(reference, (v, i) => v - values[i]!))
-      // Means behind a normalization cancel as well, among values of size 1.
-      const scale = Math.max(norm(reference), key.startsWith('grad/') ? 1e-3 * largest : 1e-2)
-      if (!(difference <= tolerance(name) * scale)) wrong.push(`${key}: off by ${difference} at scale ${scale}`)
-    }
-    expect(wrong).toEqual([])
+  beforeAll(async () => {
+    want = await step(await bundleOf(name, 'split'), interpreter())
   }, 300_000)
+
+  test.each([['merged', 'webgpu'], ['split', 'webgpu-software']] as const)(
+    'a step in style %s, plan %s, is that of float64',
+    async (style, plan) => {
+      const got = await step(await bundleOf(name, style, plan), gpu)
+      expect([...got.keys()].sort()).toEqual([...want.keys()].sort())
+      // Gradients that cancel (a bias in front of a normalization) are noise in float32: measured against the largest.
+      const largest = Math.max(...[...want].filter(([key]) => key.startsWith('grad/')).map(([, values]) => norm(values)))
+      const wrong: string[] = []
+      for (const [key, reference] of want) {
+        const values = got.get(key)!
+        const difference = norm(Array.from(reference, (v, i) => v - values[i]!))
+        // Means behind a normalization cancel as well, among values of size 1.
+        const scale = Math.max(norm(reference), key.startsWith('grad/') ? 1e-3 * largest : 1e-2)
+        if (!(difference <= tolerance(name) * scale)) wrong.push(`${key}: off by ${difference} at scale ${scale}`)
+      }
+      expect(wrong).toEqual([])
+    },
+    300_000,
+  )
 })

@@ -8,7 +8,16 @@ import { fusenet, json } from './helper.ts'
 const names = (await readdir('samples')).filter((name) => name.endsWith('.net')).sort()
 
 test('the samples are these', () => {
-  expect(names).toEqual(['cifar10_full_sigmoid_bn.net', 'cifar10_quick.net', 'cifar10_quick_split.net', 'densenet40.net', 'mnist.net', 'mobilenet_v2.net', 'resnet18.net', 'resnet20.net'])
+  expect(names).toEqual([
+    'cifar10_full_sigmoid_bn.net',
+    'cifar10_quick.net',
+    'cifar10_quick_split.net',
+    'densenet40.net',
+    'mnist.net',
+    'mobilenet_v2.net',
+    'resnet18.net',
+    'resnet20.net',
+  ])
 })
 
 describe.each(names)('%s', (name) => {
@@ -30,7 +39,10 @@ const conv = (out: number, input: number, kernel: number): number => out * input
 const bn = (channels: number): number => 2 * channels
 const RESNET20 = conv(16, 3, 3) + bn(16)
   + 3 * 2 * (conv(16, 16, 3) + bn(16))
-  + [[32, 16], [64, 32]].reduce((sum, [out, from]) => sum + conv(out!, from!, 3) + conv(out!, from!, 1) + 5 * conv(out!, out!, 3) + 7 * bn(out!), 0)
+  + [[32, 16], [64, 32]].reduce(
+    (sum, [out, from]) => sum + conv(out!, from!, 3) + conv(out!, from!, 1) + 5 * conv(out!, out!, 3) + 7 * bn(out!),
+    0,
+  )
   + 64 * 10 + 10
 /** 36 layers of 12 channels in three blocks, each behind a normalization of all that came before; the paper says 1.0 M. */
 const DENSENET40 = conv(16, 3, 3)
@@ -43,13 +55,20 @@ test.each([
   ['resnet20.net', RESNET20],
   ['densenet40.net', DENSENET40],
   // conv1, conv2, conv3 with bias, three normalizations, 1024 -> 64 -> 10.
-  ['cifar10_quick.net', conv(32, 3, 5) + 32 + bn(32) + conv(32, 32, 5) + 32 + bn(32) + conv(64, 32, 5) + 64 + bn(64) + 1024 * 64 + 64 + 64 * 10 + 10],
-  ['cifar10_quick_split.net', conv(32, 3, 5) + bn(32) + conv(32, 32, 5) + bn(32) + conv(64, 32, 5) + bn(64) + 1024 * 64 + 64 + 64 * 10 + 10],
+  [
+    'cifar10_quick.net',
+    conv(32, 3, 5) + 32 + bn(32) + conv(32, 32, 5) + 32 + bn(32) + conv(64, 32, 5) + 64 + bn(64) + 1024 * 64 + 64 + 64 * 10 + 10,
+  ],
+  [
+    'cifar10_quick_split.net',
+    conv(32, 3, 5) + bn(32) + conv(32, 32, 5) + bn(32) + conv(64, 32, 5) + bn(64) + 1024 * 64 + 64 + 64 * 10 + 10,
+  ],
   ['cifar10_full_sigmoid_bn.net', conv(32, 3, 5) + conv(32, 32, 5) + conv(64, 32, 5) + 1024 * 10 + 10],
   ['mnist.net', conv(20, 1, 5) + 20 + bn(20) + conv(50, 20, 5) + 50 + bn(50) + 800 * 500 + 500 + bn(500) + 500 * 10 + 10],
 ])('%s learns %d numbers', async (name, count) => {
   const { manifest } = compile(await readSource(join('samples', name)), { readImport, targets: [] })
-  expect(manifest.parameters.filter((p) => p.trainable).reduce((sum, p) => sum + p.shape.reduce((product, dim) => product * dim, 1), 0)).toBe(count)
+  expect(manifest.parameters.filter((p) => p.trainable).reduce((sum, p) => sum + p.shape.reduce((product, dim) => product * dim, 1), 0))
+    .toBe(count)
 })
 
 describe('what fusion makes of cifar10_quick.net', () => {
@@ -60,7 +79,8 @@ describe('what fusion makes of cifar10_quick.net', () => {
     const found = await kernels('samples/cifar10_quick.net', 'merged')
     expect(found.length).toBeLessThanOrEqual(9)
     const layers = found.flatMap((kernel) => kernel.layers)
-    for (const layer of ['conv1', 'bn1', 'pool1', 'relu1', 'conv3', 'bn3', 'relu3', 'pool3', 'ip1', 'ip2', 'softmax_1']) expect(layers).toContain(layer)
+    for (const layer of ['conv1', 'bn1', 'pool1', 'relu1', 'conv3', 'bn3', 'relu3', 'pool3', 'ip1', 'ip2', 'softmax_1'])
+      expect(layers).toContain(layer)
   })
 
   test("Caffe's spelling merges to the same", async () => {

@@ -19,7 +19,8 @@ const NET = `net small {
 }
 train { solver sgd(lr: 0.1) batch 4 epochs 1 accumulate 2 }
 `
-const idx = (dims: readonly number[], data: readonly number[]): Uint8Array => Uint8Array.from([0, 0, 8, dims.length, ...dims.flatMap((d) => [0, 0, d >> 8, d & 255]), ...data])
+const idx = (dims: readonly number[], data: readonly number[]): Uint8Array =>
+  Uint8Array.from([0, 0, 8, dims.length, ...dims.flatMap((d) => [0, 0, d >> 8, d & 255]), ...data])
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'fusenet-stats-'))
@@ -32,7 +33,8 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-const numbers = (tensors: ReadonlyMap<string, TensorData> | undefined, name: string): number[] => Array.from(tensors!.get(name)!.data as Float32Array)
+const numbers = (tensors: ReadonlyMap<string, TensorData> | undefined, name: string): number[] =>
+  Array.from(tensors!.get(name)!.data as Float32Array)
 
 test('train --stats global learns on a bundle that was compiled without it, and keeps what is stored', async () => {
   const common = ['--data', `idx:${at('data')}`, '--device', 'wasm', '--threads', '1']
@@ -42,17 +44,41 @@ test('train --stats global learns on a bundle that was compiled without it, and 
   expect(said.code).toBe(0)
   const [first, second] = [(await readBundle(at('first'))).weights, (await readBundle(at('second'))).weights]
   for (const name of ['b.running_mean', 'b.running_var']) expect(numbers(second, name), name).toEqual(numbers(first, name))
-  for (const name of ['c.weight', 'c.bias', 'b.gamma', 'b.beta', 'f.weight']) expect(numbers(second, name), name).not.toEqual(numbers(first, name))
+  for (const name of ['c.weight', 'c.bias', 'b.gamma', 'b.beta', 'f.weight'])
+    expect(numbers(second, name), name).not.toEqual(numbers(first, name))
   expect(numbers(first, 'b.running_mean')).not.toEqual([0, 0, 0])
 })
 
 test('step --stats global gives the gradient of a bias in front of normalization, and new statistics that are the old ones', async () => {
   const tensor = (shape: number[], values: number[]): TensorData => ({ shape, type: 'f32', data: Float32Array.from(values) })
-  await writeFile(at('one.safetensors'), writeSafetensors(new Map<string, TensorData>([['image', tensor([1, 1, 2, 2], [1, 2, 3, 4])], ['label', { shape: [1], type: 'i32', data: Int32Array.of(1) }]])))
+  await writeFile(
+    at('one.safetensors'),
+    writeSafetensors(
+      new Map<string, TensorData>([['image', tensor([1, 1, 2, 2], [1, 2, 3, 4])], ['label', {
+        shape: [1],
+        type: 'i32',
+        data: Int32Array.of(1),
+      }]]),
+    ),
+  )
   const step = async (...more: string[]) => {
-    const said = await fusenet(['step', at('small.net'), '--input', at('one.safetensors'), '--device', 'interpreter', '-o', at('out.safetensors'), '--json', ...more])
+    const said = await fusenet([
+      'step',
+      at('small.net'),
+      '--input',
+      at('one.safetensors'),
+      '--device',
+      'interpreter',
+      '-o',
+      at('out.safetensors'),
+      '--json',
+      ...more,
+    ])
     expect(said.code, said.err).toBe(0)
-    return { loss: json(said).loss as number, tensors: readSafetensors(new Uint8Array(await readFile(at('out.safetensors'))), 'out').tensors }
+    return {
+      loss: json(said).loss as number,
+      tensors: readSafetensors(new Uint8Array(await readFile(at('out.safetensors'))), 'out').tensors,
+    }
   }
   const { tensors } = await step('--stats', 'global')
   expect(Math.max(...numbers(tensors, 'grad/c.bias').map(Math.abs))).toBeGreaterThan(1e-3)
@@ -66,6 +92,8 @@ test('a layer that keeps no statistics is underlined', async () => {
   await writeFile(at('none.net'), NET.replace('batch_norm as b', 'batch_norm(stats: batch) as b'))
   const { code, err } = await fusenet(['train', at('none.net'), '--data', `idx:${at('data')}`, '--stats', 'global', '--device', 'wasm'])
   expect(code).toBe(1)
-  expect(err).toContain('b keeps no statistics (stats: batch), so it cannot be trained with stored ones: train/global (program/no-statistics)')
+  expect(err).toContain(
+    'b keeps no statistics (stats: batch), so it cannot be trained with stored ones: train/global (program/no-statistics)',
+  )
   expect(err).toContain('none.net:4:')
 })

@@ -12,7 +12,8 @@ import { readSafetensors, writeSafetensors } from '../../runtime/loading/safeten
 
 const image: InputEntry = { name: 'image', type: 'f32', shape: ['n', 3, 2, 2] }
 const label: InputEntry = { name: 'label', type: 'i32', shape: ['n'], classes: 10 }
-const bundleOf = (augment: readonly unknown[] = []): Bundle => ({ manifest: { name: 'net', inputs: [image, label], train: { augment } }, files: new Map() }) as unknown as Bundle
+const bundleOf = (augment: readonly unknown[] = []): Bundle =>
+  ({ manifest: { name: 'net', inputs: [image, label], train: { augment } }, files: new Map() }) as unknown as Bundle
 const bundle = bundleOf()
 
 let folder: string
@@ -24,7 +25,10 @@ beforeAll(async () => {
   await writeFile(at('one.npy'), encodeNpy({ shape: [3, 2, 2], type: 'f32', data: Float32Array.from({ length: 12 }, (_, i) => i) }))
   await writeFile(at('label.npy'), encodeNpy({ shape: [2], type: 'i64', data: BigInt64Array.of(3n, 7n) }))
   await writeFile(at('half.npy'), encodeNpy({ shape: [2], type: 'f32', data: Float32Array.of(1, 2.5) }))
-  await writeFile(at('both.safetensors'), writeSafetensors(new Map([['image', pixels], ['label', { shape: [2], type: 'i32', data: Int32Array.of(3, 7) }]])))
+  await writeFile(
+    at('both.safetensors'),
+    writeSafetensors(new Map([['image', pixels], ['label', { shape: [2], type: 'i32', data: Int32Array.of(3, 7) }]])),
+  )
   await writeFile(at('wrong.safetensors'), writeSafetensors(new Map([['imgae', pixels]])))
   await sharp({ create: { width: 5, height: 9, channels: 3, background: { r: 255, g: 51, b: 0 } } }).png().toFile(at('red.png'))
 })
@@ -52,7 +56,9 @@ describe('inputs', () => {
     expect(plain.samples).toBe(2)
     const planes = [1, 1, 1, 1, 0.2, 0.2, 0.2, 0.2, 0, 0, 0, 0]
     expect(Array.from(plain.values['image']!, (v) => Math.round(v * 1e6) / 1e6)).toEqual([...planes, ...planes])
-    const changed = await readInputs([at('red.png')], bundleOf([{ call: 'mirror', args: {} }, { call: 'crop', args: { size: [2, 2] } }]), [image])
+    const changed = await readInputs([at('red.png')], bundleOf([{ call: 'mirror', args: {} }, { call: 'crop', args: { size: [2, 2] } }]), [
+      image,
+    ])
     expect(Array.from(changed.values['image']!, (v) => Math.round(v * 1e6) / 1e6)).toEqual(planes)
   })
 
@@ -63,7 +69,11 @@ describe('inputs', () => {
     ['an unknown tensor', () => [at('wrong.safetensors')], /holds imgae.*did you mean image\?/],
     ['fractions as labels', () => [`image=${at('image.npy')}`, `label=${at('half.npy')}`], /label holds integers, the file has 2\.5/],
     ['another extension', () => ['image=x.txt'], /not from \.txt/],
-    ['a file that is not there', () => [`image=${at('imag.npy')}`, `label=${at('label.npy')}`], /there is no file.*did you mean .*image\.npy\?/],
+    [
+      'a file that is not there',
+      () => [`image=${at('imag.npy')}`, `label=${at('label.npy')}`],
+      /there is no file.*did you mean .*image\.npy\?/,
+    ],
   ])('%s is refused', async (_, given, message) => {
     await expect(readInputs(given(), bundle, [image, label])).rejects.toThrow(message)
   })
@@ -72,12 +82,18 @@ describe('inputs', () => {
     const refusal = readInputs([`image=${at('label.npy')}`], bundle, [image, label])
     await expect(refusal).rejects.toThrow(/image is \[2\], the net takes \[n, 3, 2, 2\]/)
     await expect(refusal).rejects.toThrow(/label \[n\] is missing/)
-    await expect(readInputs([`image=${at('one.npy')}`, `label=${at('label.npy')}`], bundle, [image, label])).rejects.toThrow(/different numbers of samples: image 1, label 2/)
+    await expect(readInputs([`image=${at('one.npy')}`, `label=${at('label.npy')}`], bundle, [image, label])).rejects.toThrow(
+      /different numbers of samples: image 1, label 2/,
+    )
   })
 })
 
 describe('results', () => {
-  const results = new Map<string, TensorData>([['prob', { shape: [2], type: 'f32', data: Float32Array.of(1, 2) }], ['grad/x', { shape: [1], type: 'f64', data: Float64Array.of(3) }]])
+  const results = new Map<string, TensorData>([['prob', { shape: [2], type: 'f32', data: Float32Array.of(1, 2) }], ['grad/x', {
+    shape: [1],
+    type: 'f64',
+    data: Float64Array.of(3),
+  }]])
 
   test('all into .safetensors, one by name into .npy', async () => {
     await writeTensors([at('all.safetensors'), `grad/x=${at('x.npy')}`], results)

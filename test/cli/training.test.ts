@@ -39,15 +39,22 @@ const writeData = async (place: string, add = 0): Promise<void> => {
   }
 }
 const train = (...argv: string[]): Promise<Said> => fusenet(['train', ...argv, '--device', 'wasm', '--threads', '1', '--json'])
-const stopAt = (step: number, ...argv: string[]): Promise<Said> => fusenet(['train', ...argv, '--device', 'wasm', '--threads', '1', '--json'], { interruptAt: new RegExp(`"step":${step},`) })
+const stopAt = (step: number, ...argv: string[]): Promise<Said> =>
+  fusenet(['train', ...argv, '--device', 'wasm', '--threads', '1', '--json'], { interruptAt: new RegExp(`"step":${step},`) })
 const events = (said: Said, kind: string): any[] => lines(said).filter((line) => line.event === kind)
 const resumeOf = (said: Said): string[] => events(said, 'interrupted')[0].resume.split(' ').slice(2)
 const weightsOf = async (bundle: string) => (await readBundle(bundle)).weights
 const once = (text: string, act: () => void) => {
   let done = false
-  return (said: string): void => { if (!done && said.includes(text)) { done = true; act() } }
+  return (said: string): void => {
+    if (!done && said.includes(text)) {
+      done = true
+      act()
+    }
+  }
 }
-const stepsIn = async (run: string): Promise<number[]> => (await readdir(run)).flatMap((name) => /^step-(\d+)/.exec(name)?.[1] ?? []).map(Number).sort((a, b) => a - b)
+const stepsIn = async (run: string): Promise<number[]> =>
+  (await readdir(run)).flatMap((name) => /^step-(\d+)/.exec(name)?.[1] ?? []).map(Number).sort((a, b) => a - b)
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'fusenet-training-'))
@@ -119,7 +126,9 @@ describe('which training goes on', () => {
 })
 
 describe('what contradicts it is refused, naming both', () => {
-  beforeAll(async () => { await train('t.net', '--limit', '36', '-o', 'r') })
+  beforeAll(async () => {
+    await train('t.net', '--limit', '36', '-o', 'r')
+  })
   const refused = async (...argv: string[]): Promise<string> => {
     const before = await readFile('r/weights.safetensors')
     const said = await train(...argv)
@@ -129,7 +138,10 @@ describe('what contradicts it is refused, naming both', () => {
     return said.out
   }
   test.each([
-    ['--seed', '5', '--seed 5: it has 1'], ['--batch', '8', '--batch 8: it has 4'], ['--limit', '20', '--limit 20: it has 36'], ['--style', 'split', '--style split: it has merged'],
+    ['--seed', '5', '--seed 5: it has 1'],
+    ['--batch', '8', '--batch 8: it has 4'],
+    ['--limit', '20', '--limit 20: it has 36'],
+    ['--style', 'split', '--style split: it has merged'],
     ['--data', 'other', 'data is 36 samples with fingerprint'],
   ])('%s %s', async (option, value, says) => {
     expect(await refused('t.net', '--resume', 'r.snapshots', option, value, '--epochs', '6')).toContain(says)
@@ -140,7 +152,11 @@ describe('what contradicts it is refused, naming both', () => {
     ['solver', NET.replace('sgd(lr: 0.1, momentum: 0.9)', 'adam(lr: 0.1)'), 'solver is adam(lr: 0.1'],
     ['schedule', NET.replace('gamma: 0.5', 'gamma: 0.1'), 'schedule is step(gamma: 0.1'],
     ['seed', NET.replace('batch 4', 'batch 4 seed 3'), 'seed is 3 here, and 1 in that training'],
-    ['activation', NET.replace('tanh', 'relu'), 'text of the net is `... ( 3 ) -> relu -> fc ( 3 ...` here, and `... ( 3 ) -> tanh -> fc ( 3 ...` in that training'],
+    [
+      'activation',
+      NET.replace('tanh', 'relu'),
+      'text of the net is `... ( 3 ) -> relu -> fc ( 3 ...` here, and `... ( 3 ) -> tanh -> fc ( 3 ...` in that training',
+    ],
     ['name', NET.replace('net t', 'net u'), 'net is u here, and t in that training'],
     ['accumulate', NET.replace('batch 4', 'batch 4 accumulate 2'), 'accumulate is 2 here, and 1 in that training'],
   ])('another %s in the file', async (name, text, says) => {
@@ -157,7 +173,17 @@ describe('what contradicts it is refused, naming both', () => {
   })
   test('a snapshot starts a new training with --weights, whatever differs', async () => {
     const [run] = await readdir('r.snapshots')
-    const said = await train('rate.net', '--weights', `r.snapshots/${run}/step-00000036.safetensors`, '--seed', '5', '--batch', '8', '-o', 'new')
+    const said = await train(
+      'rate.net',
+      '--weights',
+      `r.snapshots/${run}/step-00000036.safetensors`,
+      '--seed',
+      '5',
+      '--batch',
+      '8',
+      '-o',
+      'new',
+    )
     expect(said.code, said.err).toBe(0)
     expect(lines(said)[0]).toMatchObject({ step: 0, seed: 5, batch: 8 })
   })
@@ -176,10 +202,13 @@ describe('what contradicts it is refused, naming both', () => {
     const { err } = await fusenet(['train', 'longer.net', '--resume', 'r.snapshots', '--device', 'wasm'])
     expect(err).toContain('nothing is left to do: this training is complete after 45 updates; --epochs or --steps makes it longer')
   })
-  test.each([[['--seeds', '2'], /--seeds starts several/], [['--weights', 'r'], /--weights starts a new training/]])('%s', async (argv, says) => {
-    const said = await train('t.net', '--resume', 'r.snapshots', ...argv)
-    expect([said.code, json(said).error.message]).toEqual([2, expect.stringMatching(says)])
-  })
+  test.each([[['--seeds', '2'], /--seeds starts several/], [['--weights', 'r'], /--weights starts a new training/]])(
+    '%s',
+    async (argv, says) => {
+      const said = await train('t.net', '--resume', 'r.snapshots', ...argv)
+      expect([said.code, json(said).error.message]).toEqual([2, expect.stringMatching(says)])
+    },
+  )
 })
 
 describe('snapshots', () => {
@@ -212,7 +241,9 @@ describe('snapshots', () => {
     await writeFile(at(30), '')
     const said = await train('t.net', '--resume', 'd.snapshots', '-o', 'd2')
     expect(said.code, said.err).toBe(0)
-    expect(said.err).toMatch(/step-00000040.safetensors: it is damaged: its checksum is another: passed over\n.*step-00000030.safetensors: 0 bytes are too few: passed over\ngoes on from .*step-00000020/)
+    expect(said.err).toMatch(
+      /step-00000040.safetensors: it is damaged: its checksum is another: passed over\n.*step-00000030.safetensors: 0 bytes are too few: passed over\ngoes on from .*step-00000020/,
+    )
     expect(await weightsOf('d2')).toEqual(await weightsOf('d'))
     expect(await readFile(at(40))).not.toEqual(Buffer.concat([whole.subarray(0, -8), Buffer.alloc(8)]))
     for (const name of await readdir(`d.snapshots/${run}`)) await writeFile(`d.snapshots/${run}/${name}`, 'x')
@@ -235,7 +266,12 @@ describe('snapshots', () => {
     const [run] = await readdir('a.snapshots')
     const [name] = await readdir(`a.snapshots/${run}`)
     const snapshot = await readSnapshot(`a.snapshots/${run}/${name}`)
-    for (const [options, says] of [['{"limit":"x"}', 'its option limit is "x"'], ['[]', 'not understood'], ['{', 'not JSON'], ['{"constructor":1}', 'its option constructor is 1'], ['{"output":7}', 'its option output is 7']]) {
+    for (
+      const [options, says] of [['{"limit":"x"}', 'its option limit is "x"'], ['[]', 'not understood'], ['{', 'not JSON'], [
+        '{"constructor":1}',
+        'its option constructor is 1',
+      ], ['{"output":7}', 'its option output is 7']]
+    ) {
       await writeFile('forged.safetensors', encodeSnapshot({ ...snapshot, about: { options: options! } }))
       expect(json(await train('t.net', '--resume', 'forged.safetensors')).error.message).toContain(says)
     }
@@ -255,15 +291,20 @@ describe('what was computed is kept', () => {
       for (let i = 0; i < 60; i++) files.push(join(place, i < 55 ? 'train' : 'test', name, `${i}.png`))
       for (const file of files.filter((path) => path.includes(`/${name}/`))) await writeFile(file, png)
     }
-    await writeFile('p.net', `net p { input image: f32[1, 2, 2] input label: class[2] y = image -> fc(2) loss = softmax_loss(y, label) }
-train { data images("${place}") batch 2 epochs 3 solver sgd(lr: 0.1) test every 20 steps }`)
+    await writeFile(
+      'p.net',
+      `net p { input image: f32[1, 2, 2] input label: class[2] y = image -> fc(2) loss = softmax_loss(y, label) }
+train { data images("${place}") batch 2 epochs 3 solver sgd(lr: 0.1) test every 20 steps }`,
+    )
     return files
   }
 
   test.each([['train', 1], ['test', 15]])('pictures of the %s part that break on the way', async (part, step) => {
     const files = await pictures(`pictures-${part}`)
     const said = await fusenet(['train', 'p.net', '-o', `p-${part}`, '--device', 'wasm', '--threads', '1', '--json'], {
-      hear: once(`"step":${step},`, () => { for (const file of files) if (file.includes(`/${part}/`)) writeFileSync(file, 'no picture') }),
+      hear: once(`"step":${step},`, () => {
+        for (const file of files) if (file.includes(`/${part}/`)) writeFileSync(file, 'no picture')
+      }),
     })
     expect(said.code, said.err).toBe(1)
     expect(said.out).toMatch(new RegExp(`pictures-${part}/${part}/`))
@@ -278,14 +319,22 @@ train { data images("${place}") batch 2 epochs 3 solver sgd(lr: 0.1) test every 
   })
 
   test('numbers that are none: the last good snapshot is told, and the bundle there stays', async () => {
-    await writeFile('wild.net', NET.replace('lr: 0.1', 'lr: 1e37').replace('epochs 4', 'epochs 50').replace('every: 2 epochs', 'every: 100 epochs').replace('gamma: 0.5', 'gamma: 10'))
+    await writeFile(
+      'wild.net',
+      NET.replace('lr: 0.1', 'lr: 1e37').replace('epochs 4', 'epochs 50').replace('every: 2 epochs', 'every: 100 epochs').replace(
+        'gamma: 0.5',
+        'gamma: 10',
+      ),
+    )
     await train('t.net', '-o', 'wild')
     const before = await readFile('wild/bundle.json')
     const said = await train('wild.net', '-o', 'wild', '--snapshot-dir', 'wild.kept')
     expect(said.code).toBe(1)
     const [stopped] = events({ ...said, out: said.out.slice(0, said.out.indexOf('{\n')) }, 'stopped')
     expect(stopped.left).toMatch(/stopped-\d+\.safetensors$/)
-    expect([...(await readSnapshot(stopped.left)).tensors.values()].every(({ data }) => Array.from(data as Float32Array).every(Number.isFinite))).toBe(true)
+    expect(
+      [...(await readSnapshot(stopped.left)).tensors.values()].every(({ data }) => Array.from(data as Float32Array).every(Number.isFinite)),
+    ).toBe(true)
     expect(said.out).toContain('training stops at update')
     expect(await readFile('wild/bundle.json')).toEqual(before)
     // Good ones alone are gone on from.
@@ -297,9 +346,15 @@ train { data images("${place}") batch 2 epochs 3 solver sgd(lr: 0.1) test every 
   test('a bundle that cannot be written in the end leaves a snapshot, and the line that writes it elsewhere', async () => {
     await mkdir('gone')
     // A file takes the place of the folder meanwhile.
-    const said = await fusenet(['train', 't.net', '-o', 'gone/b', '--snapshot-dir', 'kept', '--device', 'wasm', '--threads', '1', '--json'], {
-      hear: once('"step":1,', () => { rmSync('gone', { recursive: true }); writeFileSync('gone', '') }),
-    })
+    const said = await fusenet(
+      ['train', 't.net', '-o', 'gone/b', '--snapshot-dir', 'kept', '--device', 'wasm', '--threads', '1', '--json'],
+      {
+        hear: once('"step":1,', () => {
+          rmSync('gone', { recursive: true })
+          writeFileSync('gone', '')
+        }),
+      },
+    )
     expect(said.code).toBe(1)
     expect(said.out).toContain('cannot be written')
     const { path, resume } = events({ ...said, out: said.out.slice(0, said.out.indexOf('{\n')) }, 'stopped')[0]
@@ -311,7 +366,10 @@ train { data images("${place}") batch 2 epochs 3 solver sgd(lr: 0.1) test every 
 
   test('a snapshot folder that vanished: the folder for temporary files takes it', async () => {
     const said = await fusenet(['train', 't.net', '-o', 'v', '--device', 'wasm', '--threads', '1', '--json'], {
-      hear: once('"step":1,', () => { rmSync('v.snapshots', { recursive: true }); writeFileSync('v.snapshots', '') }),
+      hear: once('"step":1,', () => {
+        rmSync('v.snapshots', { recursive: true })
+        writeFileSync('v.snapshots', '')
+      }),
     })
     expect(said.code).toBe(1)
     const { path } = events({ ...said, out: said.out.slice(0, said.out.indexOf('{\n')) }, 'stopped')[0]
@@ -325,7 +383,7 @@ describe('places', () => {
   test('without -o it goes to out/NAME, said before anything else', async () => {
     const said = await fusenet(['train', 't.net', '--device', 'wasm', '--threads', '1'])
     expect(said.err).toMatch(/^the bundle goes to out\/t \(-o names another place\)\n/)
-    expect((await weightsOf('out/t'))).toEqual(await weightsOf('straight'))
+    expect(await weightsOf('out/t')).toEqual(await weightsOf('straight'))
     const again = await fusenet(['train', 't.net', '--device', 'wasm', '--threads', '1', '--steps', '1'])
     expect(again.err).toMatch(/^the bundle goes to out\/t, in place of the one that is there/)
   })
@@ -346,12 +404,20 @@ describe('places', () => {
     const other = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'])
     await writeFile('busy.lock', JSON.stringify({ host: HOST, pid: other.pid }))
     const said = await train('t.net', '-o', 'busy')
-    expect([said.code, json(said).error.message]).toEqual([1, `process ${other.pid} trains for busy at this moment: name another place by -o`])
+    expect([said.code, json(said).error.message]).toEqual([
+      1,
+      `process ${other.pid} trains for busy at this moment: name another place by -o`,
+    ])
     await train('t.net', '-o', 'locked')
     const [run] = await readdir('locked.snapshots')
     await writeFile(`locked.snapshots/${run}/.lock`, JSON.stringify({ host: HOST, pid: other.pid }))
-    expect((await train('t.net', '--resume', 'locked.snapshots', '--epochs', '5')).out).toContain(`is the training of process ${other.pid}, which is still under way`)
-    await new Promise((done) => { other.on('exit', done); other.kill('SIGKILL') })
+    expect((await train('t.net', '--resume', 'locked.snapshots', '--epochs', '5')).out).toContain(
+      `is the training of process ${other.pid}, which is still under way`,
+    )
+    await new Promise((done) => {
+      other.on('exit', done)
+      other.kill('SIGKILL')
+    })
     // Of a dead one nobody waits.
     expect((await train('t.net', '-o', 'busy')).code).toBe(0)
     expect((await train('t.net', '--resume', 'locked.snapshots', '--epochs', '5')).code).toBe(0)

@@ -28,13 +28,28 @@ describe('tune', () => {
     const first = await tune('--cache', at('cache.json'), '-o', at('tuned'), '--json')
     expect(first.code, first.err).toBe(0)
     const report = json(first)
-    expect(report).toMatchObject({ net: 'tiny', device: 'webgpu', batch: 2, programs: ['infer'], end: 'done', known: 0, left: 0, bundle: at('tuned') })
+    expect(report).toMatchObject({
+      net: 'tiny',
+      device: 'webgpu',
+      batch: 2,
+      programs: ['infer'],
+      end: 'done',
+      known: 0,
+      left: 0,
+      bundle: at('tuned'),
+    })
     expect(report.tuned.map((t: any) => t.name)).toContain('c+relu_1')
     expect(report.tuned).toHaveLength(report.kernels)
     // Nothing is to be compared where the compiler's own choice was the fastest everywhere.
-    for (const { contestants } of report.programTimes ?? []) expect(contestants.map((c: any) => [c.name, c.wrong])).toEqual([['by itself', false], ['tuned', false]])
+    for (const { contestants } of report.programTimes ?? [])
+      expect(contestants.map((c: any) => [c.name, c.wrong])).toEqual([['by itself', false], ['tuned', false]])
     const cache = JSON.parse(await readFile(at('cache.json'), 'utf8'))
-    expect(cache.adapters.map((a: any) => [a.target, Object.keys(a.adapter), Object.keys(a.kernels).length])).toEqual([['webgpu-software', ['vendor', 'architecture', 'device', 'description'], report.kernels]])
+    expect(cache.adapters.map((a: any) => [a.target, Object.keys(a.adapter), Object.keys(a.kernels).length])).toEqual([['webgpu-software', [
+      'vendor',
+      'architecture',
+      'device',
+      'description',
+    ], report.kernels]])
 
     const second = json(await tune('--cache', at('cache.json'), '--json'))
     expect(second).toMatchObject({ kernels: report.kernels, known: report.kernels, left: 0, tuned: [] })
@@ -42,23 +57,59 @@ describe('tune', () => {
 
   test('at another batch it measures again; compile takes what was found', async () => {
     expect((await tune('--cache', at('batch.json'), '-o', at('tuned'))).code).toBe(0)
-    expect(json(await fusenet(['tune', at('tiny.net'), '--device', 'webgpu', '--batch', '3', '--minutes', '0.00001', '--cache', at('batch.json'), '--json']))).toMatchObject({ end: 'out of time', known: 0 })
+    expect(
+      json(
+        await fusenet([
+          'tune',
+          at('tiny.net'),
+          '--device',
+          'webgpu',
+          '--batch',
+          '3',
+          '--minutes',
+          '0.00001',
+          '--cache',
+          at('batch.json'),
+          '--json',
+        ]),
+      ),
+    ).toMatchObject({ end: 'out of time', known: 0 })
     expect((await fusenet(['compile', at('tiny.net'), '-o', at('again'), '--cache', at('batch.json')])).code).toBe(0)
-    const kernels = async (name: string) => Object.fromEntries([...(await readBundle(at(name))).files].filter(([file]) => file.endsWith('.wgsl')))
+    const kernels = async (name: string) =>
+      Object.fromEntries([...(await readBundle(at(name))).files].filter(([file]) => file.endsWith('.wgsl')))
     expect(await kernels('again')).toEqual(await kernels('tuned'))
   }, LONG)
 
   test('a schedule of the file is what the kernel is compiled with; results stay', async () => {
     // The last that the target would think of, for each kernel.
-    const { kernels } = tunables({ file: 'tiny.net', text: TINY }, { device: { name: 'webgpu' } as Device, batch: 2, programs: ['infer'] }, {})
-    const entries = kernels.map(({ key, name, candidates }) => [key, { name, schedule: candidates.at(-1)!, batch: 2, among: '', ms: 1, defaultMs: 1 }])
-    await writeFile(at('own.json'), JSON.stringify({ format: 'fusenet-schedules', version: 1, adapters: [{ target: 'webgpu', adapter: { vendor: 'own' }, kernels: Object.fromEntries(entries) }] }))
-    await writeFile(at('x.npy'), encodeNpy({ shape: [2, 1, 6, 6], type: 'f32', data: Float32Array.from({ length: 72 }, (_, i) => i / 32 - 1) }))
+    const { kernels } = tunables(
+      { file: 'tiny.net', text: TINY },
+      { device: { name: 'webgpu' } as Device, batch: 2, programs: ['infer'] },
+      {},
+    )
+    const entries = kernels.map((
+      { key, name, candidates },
+    ) => [key, { name, schedule: candidates.at(-1)!, batch: 2, among: '', ms: 1, defaultMs: 1 }])
+    await writeFile(
+      at('own.json'),
+      JSON.stringify({
+        format: 'fusenet-schedules',
+        version: 1,
+        adapters: [{ target: 'webgpu', adapter: { vendor: 'own' }, kernels: Object.fromEntries(entries) }],
+      }),
+    )
+    await writeFile(
+      at('x.npy'),
+      encodeNpy({ shape: [2, 1, 6, 6], type: 'f32', data: Float32Array.from({ length: 72 }, (_, i) => i / 32 - 1) }),
+    )
     const made: { texts: unknown[]; y: number[] }[] = []
     for (const more of [[], ['--cache', at('own.json')]]) {
       expect((await fusenet(['compile', at('tiny.net'), '-o', at('compiled'), ...more])).code).toBe(0)
       const texts = [...kernelTexts(await readBundle(at('compiled')), 'webgpu').values()]
-      made.push({ texts, y: json(await fusenet(['run', at('compiled'), '--device', 'webgpu', '--input', at('x.npy'), '--json'])).outputs.y.data })
+      made.push({
+        texts,
+        y: json(await fusenet(['run', at('compiled'), '--device', 'webgpu', '--input', at('x.npy'), '--json'])).outputs.y.data,
+      })
     }
     const [before, after] = made as [(typeof made)[number], (typeof made)[number]]
     expect(after.texts).toHaveLength(2)
@@ -67,7 +118,14 @@ describe('tune', () => {
   }, LONG)
 
   test('compiled again with what was tuned on a software adapter, a bundle has a plan more and loses none', async () => {
-    await writeFile(at('software.json'), JSON.stringify({ format: 'fusenet-schedules', version: 1, adapters: [{ target: 'webgpu-software', adapter: { vendor: 'own' }, kernels: {} }] }))
+    await writeFile(
+      at('software.json'),
+      JSON.stringify({
+        format: 'fusenet-schedules',
+        version: 1,
+        adapters: [{ target: 'webgpu-software', adapter: { vendor: 'own' }, kernels: {} }],
+      }),
+    )
     const plans = async (name: string): Promise<string[]> => Object.keys((await readBundle(at(name))).manifest.plans)
     expect((await fusenet(['compile', at('tiny.net'), '--storage', 'f16', '-o', at('half')])).code).toBe(0)
     expect(await plans('half')).toEqual(['webgpu', 'wasm', 'webgpu-f16'])
@@ -79,7 +137,19 @@ describe('tune', () => {
   })
 
   test('on the CPU it tunes tiles, for the processor and its threads', async () => {
-    const said = await fusenet(['tune', at('tiny.net'), '--device', 'wasm', '--threads', '1', '--batch', '2', '--cache', at('cpu.json'), '--json'])
+    const said = await fusenet([
+      'tune',
+      at('tiny.net'),
+      '--device',
+      'wasm',
+      '--threads',
+      '1',
+      '--batch',
+      '2',
+      '--cache',
+      at('cpu.json'),
+      '--json',
+    ])
     expect(said.code, said.err).toBe(0)
     expect(json(said)).toMatchObject({ device: 'wasm', adapter: { cpu: expect.stringMatching(/./), threads: '1' }, left: 0 })
     expect(json(said).tuned.length).toBeGreaterThan(0)
@@ -89,7 +159,9 @@ describe('tune', () => {
   }, LONG)
 
   test('Ctrl-C keeps what was found and says how to go on: exit code 130', async () => {
-    const said = await fusenet(['tune', at('tiny.net'), '--device', 'webgpu', '--batch', '2', '--cache', at('stopped.json')], { interruptAt: /kernels can be computed/ })
+    const said = await fusenet(['tune', at('tiny.net'), '--device', 'webgpu', '--batch', '2', '--cache', at('stopped.json')], {
+      interruptAt: /kernels can be computed/,
+    })
     expect(said.code).toBe(130)
     expect(said.err).toContain(`go on by: fusenet tune ${at('tiny.net')} --cache ${at('stopped.json')} --batch 2 --device webgpu`)
     expect(said.err).toMatch(/interrupted: (\d) of \1 kernels are left/)
@@ -104,13 +176,25 @@ describe('tune', () => {
 describe('what cannot be is refused before anything is measured', () => {
   test.each([
     ['the interpreter', ['tune', 'NET', '--device', 'interpreter'], 2, /Allowed choices are auto, webgpu, wasm/],
-    ['a program that is none', ['tune', 'NET', '--device', 'webgpu', '--program', 'infr'], 1, /tiny has no program infr; did you mean infer\? \(it has infer\)/],
+    [
+      'a program that is none',
+      ['tune', 'NET', '--device', 'webgpu', '--program', 'infr'],
+      1,
+      /tiny has no program infr; did you mean infer\? \(it has infer\)/,
+    ],
     ['a cache that is something else', ['tune', 'NET', '--cache', 'NET'], 1, /tiny\.net is not JSON/],
     ['no time', ['tune', 'NET', '--minutes', '0'], 2, /number above 0/],
-    ['schedules that nobody found', ['compile', 'NET', '-o', 'OUT', '--tuned'], 1, /nothing was tuned here yet \(.*fusenet.schedules\.json\): run fusenet tune/],
+    [
+      'schedules that nobody found',
+      ['compile', 'NET', '-o', 'OUT', '--tuned'],
+      1,
+      /nothing was tuned here yet \(.*fusenet.schedules\.json\): run fusenet tune/,
+    ],
     ['a file of schedules that is not there', ['compile', 'NET', '-o', 'OUT', '--cache', 'NET.json'], 1, /there is no file/],
   ])('%s', async (_, argv, wanted, message) => {
-    const { code, err } = await fusenet(argv.map((word) => word.replace('NET', at('tiny.net')).replace('OUT', at('out'))), { env: { XDG_CACHE_HOME: at('nothing') } })
+    const { code, err } = await fusenet(argv.map((word) => word.replace('NET', at('tiny.net')).replace('OUT', at('out'))), {
+      env: { XDG_CACHE_HOME: at('nothing') },
+    })
     expect(err).toMatch(message)
     expect(code).toBe(wanted)
   })

@@ -50,7 +50,10 @@ describe('nothing at all', () => {
   test('with --json it is JSON', async () => {
     const said = await fusenet(['--json'])
     expect(said.code).toBe(0)
-    expect(json(said)).toEqual({ fusenet: expect.any(String), try: [1, 2, 3].map(() => ({ command: expect.stringMatching(/^fusenet /), what: expect.any(String) })) })
+    expect(json(said)).toEqual({
+      fusenet: expect.any(String),
+      try: [1, 2, 3].map(() => ({ command: expect.stringMatching(/^fusenet /), what: expect.any(String) })),
+    })
   })
 })
 
@@ -58,13 +61,29 @@ describe('help', () => {
   test('lists all verbs, exit code 0', async () => {
     const { code, out } = await fusenet(['--help'])
     expect(code).toBe(0)
-    for (const verb of ['init', 'check', 'fmt', 'inspect', 'compile', 'run', 'step', 'train', 'eval', 'bench', 'tune', 'devices']) expect(out).toMatch(new RegExp(`^  ${verb} `, 'm'))
+    for (const verb of ['init', 'check', 'fmt', 'inspect', 'compile', 'run', 'step', 'train', 'eval', 'bench', 'tune', 'devices'])
+      expect(out).toMatch(new RegExp(`^  ${verb} `, 'm'))
   })
 
   test.each([[['train', '--help']], [['help', 'train']]])('of a verb: %s', async (argv) => {
     const { code, out } = await fusenet(argv)
     expect(code).toBe(0)
-    for (const option of ['--data', '--epochs', '--steps', '--seed ', '--seeds', '--batch', '--limit', '--output', '--resume', '--snapshot-dir', '--device', '--json']) expect(out).toContain(option)
+    for (
+      const option of [
+        '--data',
+        '--epochs',
+        '--steps',
+        '--seed ',
+        '--seeds',
+        '--batch',
+        '--limit',
+        '--output',
+        '--resume',
+        '--snapshot-dir',
+        '--device',
+        '--json',
+      ]
+    ) expect(out).toContain(option)
   })
 
   test('the version is that of package.json', async () => {
@@ -76,7 +95,11 @@ describe('help', () => {
 
 describe('a wrong input gives exit code 1', () => {
   test.each([
-    ['a file that is not there', ['check', 'samples/mnits.net'], /there is no file samples\/mnits\.net; did you mean samples\/mnist\.net\?/],
+    [
+      'a file that is not there',
+      ['check', 'samples/mnits.net'],
+      /there is no file samples\/mnits\.net; did you mean samples\/mnist\.net\?/,
+    ],
     ['a folder', ['check', 'samples'], /samples is a folder; a program ends in \.net/],
     ['a file of another kind', ['check', 'README.md'], /README\.md is no \.net file/],
     ['a bundle that is none', ['run', 'samples', '--input', 'x.npy'], /bundle\.json: is not there/],

@@ -26,7 +26,10 @@ beforeAll(async () => {
   process.chdir(folder)
   await writeBundle(fixture(), at('line'))
   await writeFile(at('x.npy'), encodeNpy(f32([2, 3], [1, 2, 3, 4, 5, 6])))
-  await writeFile(at('both.safetensors'), writeSafetensors(new Map([['x', f32([2, 3], [1, 2, 3, 4, 5, 6])], ['label', { shape: [2], type: 'i32', data: Int32Array.of(0, 2) }]])))
+  await writeFile(
+    at('both.safetensors'),
+    writeSafetensors(new Map([['x', f32([2, 3], [1, 2, 3, 4, 5, 6])], ['label', { shape: [2], type: 'i32', data: Int32Array.of(0, 2) }]])),
+  )
   await mkdir(at('data'))
   // 20 samples to train with, 6 to test: the last batch of 4 is not full.
   const bytes = (count: number): number[] => Array.from({ length: count }, (_, i) => (i * 37) % 256)
@@ -75,9 +78,12 @@ describe('run', () => {
     expect(err).toContain('W [1] is not of this net')
   })
 
-  test('weights under PyTorch\'s names: what to call them here', async () => {
+  test("weights under PyTorch's names: what to call them here", async () => {
     await writeFile(at('named.net'), 'net named { input x: f32[3] output y = x -> batch_norm as norm }')
-    await writeFile(at('torch.safetensors'), writeSafetensors(new Map(['weight', 'bias', 'running_mean', 'running_var'].map((name) => [`norm.${name}`, f32([3], [1, 1, 1])]))))
+    await writeFile(
+      at('torch.safetensors'),
+      writeSafetensors(new Map(['weight', 'bias', 'running_mean', 'running_var'].map((name) => [`norm.${name}`, f32([3], [1, 1, 1])]))),
+    )
     const { code, err } = await fusenet(['run', at('named.net'), '--weights', at('torch.safetensors'), '--input', at('x.npy')])
     expect(code).toBe(1)
     expect(err).toContain('rename norm.weight to norm.gamma and norm.bias to norm.beta')
@@ -135,7 +141,14 @@ describe('step', () => {
   })
 })
 
-test.each([['run', 'line', '-o', '/proc/y.npy'], ['run', 'line', '-o', 'line/bundle.json/z.npy'], ['step', 'line', '-o', 'y=folder.npy'], ['compile', 'line', '--format', 'esm', '-o', '/proc/m.js']])('%s %s %s %s: a place is tried before the work', async (...argv) => {
+test.each([['run', 'line', '-o', '/proc/y.npy'], ['run', 'line', '-o', 'line/bundle.json/z.npy'], ['step', 'line', '-o', 'y=folder.npy'], [
+  'compile',
+  'line',
+  '--format',
+  'esm',
+  '-o',
+  '/proc/m.js',
+]])('%s %s %s %s: a place is tried before the work', async (...argv) => {
   await mkdir('folder.npy', { recursive: true })
   // The input is not there: whoever looked for it first would say so.
   const { code, err } = await fusenet([...argv, ...(argv[0] === 'compile' ? [] : ['--input', 'nowhere.npy'])])
@@ -149,7 +162,8 @@ test('fmt keeps modes and links', async () => {
   await symlink('secret.net', 'link.net')
   const { code, out } = await fusenet(['fmt', 'link.net'])
   expect([code, out]).toEqual([0, 'link.net\n'])
-  expect([(await lstat('link.net')).isSymbolicLink(), (await stat('secret.net')).mode & 0o777, await readFile('secret.net', 'utf8')]).toEqual([true, 0o640, 'net a {}\n'])
+  expect([(await lstat('link.net')).isSymbolicLink(), (await stat('secret.net')).mode & 0o777, await readFile('secret.net', 'utf8')])
+    .toEqual([true, 0o640, 'net a {}\n'])
 })
 
 describe('train', () => {
@@ -207,7 +221,9 @@ describe('train', () => {
   test('Ctrl-C snapshots and says how to resume; resumed, it ends as one that was not stopped', async () => {
     const whole = await train('--epochs', '3', '-o', at('whole'), '--json')
     expect(whole.code).toBe(0)
-    const stopped = await fusenet(['train', at('line'), '--data', at('data'), '--epochs', '3', '--snapshot-dir', at('snaps'), '--json'], { interruptAt: /"step":4,/ })
+    const stopped = await fusenet(['train', at('line'), '--data', at('data'), '--epochs', '3', '--snapshot-dir', at('snaps'), '--json'], {
+      interruptAt: /"step":4,/,
+    })
     expect(stopped.code).toBe(130)
     const last = lines(stopped).at(-1)
     const [run] = await readdir(at('snaps'))

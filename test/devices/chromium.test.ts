@@ -45,7 +45,10 @@ describe.runIf(chromiumRunsHere)('a headless Chromium', () => {
   })
 
   test('serves files with their types, and nothing outside the folder', async () => {
-    const { page, url, errors } = await openPage(here, { files: { 'a.wasm': Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0), 'page/index.html': '<p>hi</p>' }, path: 'page/' })
+    const { page, url, errors } = await openPage(here, {
+      files: { 'a.wasm': Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0), 'page/index.html': '<p>hi</p>' },
+      path: 'page/',
+    })
     expect(await page.textContent('p')).toBe('hi')
     expect(await page.evaluate(`WebAssembly.compileStreaming(fetch('/a.wasm')).then(String)`)).toBe('[object WebAssembly.Module]')
     expect(await page.evaluate(`fetch('/chromium.test.ts').then((r) => r.text())`)).toContain('serves files with their types')

@@ -30,20 +30,35 @@ interface Before {
 }
 
 /** Serves `folder` (and `files`) and opens `path` of it; by default a page with nothing on it. Closed after the test file at the latest. */
-export async function openPage(folder: string, { path = 'blank.html', before, ...serving }: Serving & Before & { readonly path?: string } = {}): Promise<Opened> {
-  const { url, close } = await serve(folder, { ...serving, files: { 'blank.html': '<!doctype html><title>blank</title>', ...serving.files } })
+export async function openPage(
+  folder: string,
+  { path = 'blank.html', before, ...serving }: Serving & Before & { readonly path?: string } = {},
+): Promise<Opened> {
+  const { url, close } = await serve(folder, {
+    ...serving,
+    files: { 'blank.html': '<!doctype html><title>blank</title>', ...serving.files },
+  })
   return openUrl(new URL(path, url).href, { url, close, before })
 }
 
 /** Opens what another server serves, which is closed with the page. */
-export async function openUrl(address: string, { url = address, close: closeServer, before }: Before & { readonly url?: string; close?(): Promise<void> } = {}): Promise<Opened> {
+export async function openUrl(
+  address: string,
+  { url = address, close: closeServer, before }: Before & { readonly url?: string; close?(): Promise<void> } = {},
+): Promise<Opened> {
   const page = await (await sharedBrowser()).newPage()
   if (before !== undefined) await page.addInitScript(before)
   const said: string[] = []
   const errors: string[] = []
-  page.on('console', (message) => { said.push(`${message.type()}: ${message.text()}`) })
-  page.on('pageerror', (error) => { errors.push(String(error)) })
-  page.on('response', (response) => { if (response.status() >= 400) errors.push(`${response.url()}: ${response.status()}`) })
+  page.on('console', (message) => {
+    said.push(`${message.type()}: ${message.text()}`)
+  })
+  page.on('pageerror', (error) => {
+    errors.push(String(error))
+  })
+  page.on('response', (response) => {
+    if (response.status() >= 400) errors.push(`${response.url()}: ${response.status()}`)
+  })
   const close = async (): Promise<void> => {
     await page.close()
     await closeServer?.()
@@ -55,14 +70,16 @@ export async function openUrl(address: string, { url = address, close: closeServ
 
 /** One browser a test file; pages share nothing but it. */
 function sharedBrowser(): Promise<Browser> {
-  return browser ??= headlessChromium().then(({ executable, environment }) => chromium.launch({
-    executablePath: executable,
-    env: { ...process.env, ...environment } as Record<string, string>,
-    // It opens no page but ours, and containers rarely let it have a sandbox.
-    chromiumSandbox: false,
-    // Pages that ask for a camera get one that shows a disc, turning and opening like a mouth.
-    args: [...chromiumFlags, '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'],
-  }))
+  return browser ??= headlessChromium().then(({ executable, environment }) =>
+    chromium.launch({
+      executablePath: executable,
+      env: { ...process.env, ...environment } as Record<string, string>,
+      // It opens no page but ours, and containers rarely let it have a sandbox.
+      chromiumSandbox: false,
+      // Pages that ask for a camera get one that shows a disc, turning and opening like a mouth.
+      args: [...chromiumFlags, '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'],
+    })
+  )
 }
 
 afterAll(async () => {

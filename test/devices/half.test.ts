@@ -24,10 +24,20 @@ const U = 2 ** -11
  * A sample with its logits as a result, so that softmax hides nothing, smaller where a software adapter would take long;
  * and how many roundings there are on the longest way from the image to the logits, those of weights included.
  */
-const NETS: readonly { readonly file: string; readonly rounded: number; readonly styles: readonly Style[]; readonly smaller?: readonly (readonly [string, string])[] }[] = [
+const NETS: readonly {
+  readonly file: string
+  readonly rounded: number
+  readonly styles: readonly Style[]
+  readonly smaller?: readonly (readonly [string, string])[]
+}[] = [
   { file: 'cifar10_quick.net', rounded: 18, styles: ['merged', 'split'] },
   { file: 'resnet20.net', rounded: 40, styles: ['merged'], smaller: [['f32[3, 32, 32]', 'f32[3, 16, 16]']] },
-  { file: 'densenet40.net', rounded: 24, styles: ['merged'], smaller: [['f32[3, 32, 32]', 'f32[3, 16, 16]'], ['0..12', '0..2'], ['12 * 12', '12 * 2']] },
+  {
+    file: 'densenet40.net',
+    rounded: 24,
+    styles: ['merged'],
+    smaller: [['f32[3, 32, 32]', 'f32[3, 16, 16]'], ['0..12', '0..2'], ['12 * 12', '12 * 2']],
+  },
 ]
 
 function textOf({ file, smaller = [] }: (typeof NETS)[number]): string {
@@ -83,7 +93,9 @@ describe.each(NETS)('$file', (sample) => {
   const { rounded, styles } = sample
   const text = textOf(sample)
   let want: Outputs
-  beforeAll(async () => { want = await infer(compile(text, { targets: [], programs: ['infer'] }), { device: interpreter() }) }, 120_000)
+  beforeAll(async () => {
+    want = await infer(compile(text, { targets: [], programs: ['infer'] }), { device: interpreter() })
+  }, 120_000)
 
   describe.each(styles)('%s', (style) => {
     const bundle = compile(text, { style, targets: ['webgpu-f16'] })
@@ -115,7 +127,9 @@ describe.each(NETS)('$file', (sample) => {
     })
 
     test('infer moves little more than half the bytes', () => {
-      const [whole, half] = (['webgpu', 'webgpu-f16'] as const).map((target) => inspect(text, { style, target, batch: 64 }).programs['infer']!)
+      const [whole, half] = (['webgpu', 'webgpu-f16'] as const).map((target) =>
+        inspect(text, { style, target, batch: 64 }).programs['infer']!
+      )
       expect(half!.kernels.map((k) => k.name)).toEqual(whole!.kernels.map((k) => k.name))
       const bytes = ({ bytesRead, bytesWritten }: { bytesRead: number; bytesWritten: number }): number => bytesRead + bytesWritten
       expect(bytes(half!) / bytes(whole!)).toBeLessThan(0.55)
@@ -181,7 +195,8 @@ describe('small nets', () => {
 })
 
 describe('a bundle with both plans', () => {
-  const text = 'net a { input x: f32[3, 5, 5] input label: class[4] y = x -> conv(4, 3) -> relu -> fc(4) output z = softmax(y) loss = softmax_loss(y, label) } train { solver sgd(lr: 0.1) }'
+  const text =
+    'net a { input x: f32[3, 5, 5] input label: class[4] y = x -> conv(4, 3) -> relu -> fc(4) output z = softmax(y) loss = softmax_loss(y, label) } train { solver sgd(lr: 0.1) }'
   const both = compile(text, { storage: 'f16' })
   const without = compile(text)
 
@@ -207,14 +222,16 @@ describe('a bundle with both plans', () => {
     await expect(open(bundle, { device: await device(), storage: 'f16' })).rejects.toThrow(message)
   })
 
-  test.each([
-    ['inference on an adapter with shader-f16', 'f16', both, () => checker, ['infer']],
-    ['an adapter without', 'f32', both, () => gpu, ['infer']],
-    ['another device', 'f32', both, () => interpreter(), ['infer']],
-    ['a bundle without', 'f32', without, () => checker, ['infer']],
-    ['training', 'f32', both, () => checker, ['infer', 'train']],
-    ['programs that are not named', 'f32', both, () => checker, undefined],
-  ] as const)('auto for %s: %s', async (_, storage, bundle, device, programs) => {
+  test.each(
+    [
+      ['inference on an adapter with shader-f16', 'f16', both, () => checker, ['infer']],
+      ['an adapter without', 'f32', both, () => gpu, ['infer']],
+      ['another device', 'f32', both, () => interpreter(), ['infer']],
+      ['a bundle without', 'f32', without, () => checker, ['infer']],
+      ['training', 'f32', both, () => checker, ['infer', 'train']],
+      ['programs that are not named', 'f32', both, () => checker, undefined],
+    ] as const,
+  )('auto for %s: %s', async (_, storage, bundle, device, programs) => {
     const net = await open(bundle, { device: device(), storage: 'auto', ...(programs && { programs }) })
     expect(net.storage).toBe(storage)
     net.close()
@@ -222,7 +239,9 @@ describe('a bundle with both plans', () => {
 
   test('opened with f16 it does not train', async () => {
     const net = await open(both, { device: checker, storage: 'f16' })
-    await expect(net.step({ x: new Float32Array(75), label: [0] })).rejects.toThrow('no program step: with f16 storage it infers and evaluates')
+    await expect(net.step({ x: new Float32Array(75), label: [0] })).rejects.toThrow(
+      'no program step: with f16 storage it infers and evaluates',
+    )
     net.close()
   })
 

@@ -6,7 +6,9 @@ import type { Bundle, Plan } from '../../bundle/format.ts'
  */
 export function emulateHalves(bundle: Bundle): Bundle {
   const plan = bundle.manifest.plans['webgpu-f16']!
-  const files = new Map([...new Set(plan.kernels.map(({ file }) => file!))].map((file) => [file, emulated(bundle.files.get(file) as string)]))
+  const files = new Map(
+    [...new Set(plan.kernels.map(({ file }) => file!))].map((file) => [file, emulated(bundle.files.get(file) as string)]),
+  )
   const widened: Plan = {
     ...plan,
     target: 'webgpu',

@@ -23,25 +23,37 @@ const modules = [
   { name: 'constants', code: kernel('y[id.x] = scale;', 64, 'override scale: f32;'), constants: { scale: 3 } },
 ]
 
-describe.each([{ compiler: 'tint', validate: validateWithTint }, { compiler: 'naga', validate: validateWithNaga }])('$compiler', ({ validate }) => {
-  test('tells good modules from bad ones, in order', async () => {
-    const checked = await validate(modules)
-    expect(checked.map(({ name, errors }) => [name, errors.length > 0])).toEqual([
-      ['good', false], ['no wgsl', true], ['wrong type', true], ['workgroup too large', true], ['too many buffers', true],
-      ['good too', false], ['no such entry point', true], ['constants', false],
-    ])
-    const [wrongType] = checked.filter(({ name }) => name === 'wrong type')
-    expect(wrongType!.errors.join()).toContain('u32')
-  })
+describe.each([{ compiler: 'tint', validate: validateWithTint }, { compiler: 'naga', validate: validateWithNaga }])(
+  '$compiler',
+  ({ validate }) => {
+    test('tells good modules from bad ones, in order', async () => {
+      const checked = await validate(modules)
+      expect(checked.map(({ name, errors }) => [name, errors.length > 0])).toEqual([
+        ['good', false],
+        ['no wgsl', true],
+        ['wrong type', true],
+        ['workgroup too large', true],
+        ['too many buffers', true],
+        ['good too', false],
+        ['no such entry point', true],
+        ['constants', false],
+      ])
+      const [wrongType] = checked.filter(({ name }) => name === 'wrong type')
+      expect(wrongType!.errors.join()).toContain('u32')
+    })
 
-  test('nothing to check', async () => {
-    expect(await validate([])).toEqual([])
-  })
-})
+    test('nothing to check', async () => {
+      expect(await validate([])).toEqual([])
+    })
+  },
+)
 
 // wgpu lets this pass, so only Tint stands guard.
 test('tint counts workgroup memory', async () => {
-  const ofWords = (count: number) => ({ name: `${count} words`, code: kernel('tile[i] = 1.0; y[id.x] = tile[0];', 64, `var<workgroup> tile: array<f32, ${count}>;`) })
+  const ofWords = (count: number) => ({
+    name: `${count} words`,
+    code: kernel('tile[i] = 1.0; y[id.x] = tile[0];', 64, `var<workgroup> tile: array<f32, ${count}>;`),
+  })
   const checked = await validateWithTint([ofWords(4096), ofWords(4097)])
   expect(checked.map(({ errors }) => errors.length > 0)).toEqual([false, true])
 })

@@ -19,7 +19,12 @@ export async function validateWithNaga(modules: readonly Module[]): Promise<Chec
   const script = fileURLToPath(new URL('naga-process.ts', import.meta.url))
   const argv = ['run', '--no-config', '--no-lock', '--cached-only', '--unstable-webgpu', script]
   const { failed, out, err } = await new Promise<{ failed: boolean; out: string; err: string }>((resolve) => {
-    const child = execFile(denoExecutable(), argv, { env: environment, maxBuffer: 1 << 28 }, (error, stdout, stderr) => resolve({ failed: error !== null, out: stdout, err: stderr }))
+    const child = execFile(
+      denoExecutable(),
+      argv,
+      { env: environment, maxBuffer: 1 << 28 },
+      (error, stdout, stderr) => resolve({ failed: error !== null, out: stdout, err: stderr }),
+    )
     // A process that died early closes its end; its exit status and standard error tell more than EPIPE.
     child.stdin!.on('error', () => {})
     child.stdin!.end(JSON.stringify(modules))

@@ -53,7 +53,11 @@ describe('which plan is run', () => {
 
   test('its own where there is one, else the usual; both train as the reference does', async () => {
     const { losses: want } = await losses(compile(text, { targets: [] }), interpreter())
-    for (const [targets, expected] of [[['webgpu', 'webgpu-software'], 'webgpu-software'], [['webgpu', 'wasm'], 'webgpu'], [['webgpu-software'], 'webgpu-software']] as const) {
+    for (
+      const [targets, expected] of [[['webgpu', 'webgpu-software'], 'webgpu-software'], [['webgpu', 'wasm'], 'webgpu'], [[
+        'webgpu-software',
+      ], 'webgpu-software']] as const
+    ) {
       const got = await losses(compile(text, { targets }), device)
       expect(got.plan).toBe(expected)
       // Five steps of a net of ten sums of products in a row.
@@ -84,7 +88,8 @@ describe('which plan is run', () => {
 
 describe('what it is made for', () => {
   test('the gradient of a normalization is stored, where a convolution would load two maps for one', () => {
-    const kernelsOf = (target: string): readonly { name: string; why: readonly string[] }[] => inspect(text, { target }).programs['train']!.kernels
+    const kernelsOf = (target: string): readonly { name: string; why: readonly string[] }[] =>
+      inspect(text, { target }).programs['train']!.kernels
     expect(kernelsOf('webgpu').map((k) => k.name)).toContain('batch_norm_2.dx+conv_2.dx')
     const own = kernelsOf('webgpu-software').find((k) => k.name === 'batch_norm_2.dx')
     expect(own?.why.join()).toMatch(/too dear to repeat in conv_2\.d/)

@@ -56,8 +56,13 @@ async function results(bundle: Bundle, device: Device, batch: number, like: (nor
 
 /** The largest difference of any result, in units of its scale: see `workgroups.test.ts`. */
 function apart(got: Results, want: Results): number {
-  const largest = (values: ArrayLike<number>, of: (v: number, i: number) => number): number => Array.from(values, of).reduce((a, b) => (a >= b ? a : b), 0)
-  return Math.max(...Object.entries(want).map(([name, values]) => largest(values, (v, i) => Math.abs(got[name]![i]! - v)) / Math.max(0.1, largest(values, Math.abs))))
+  const largest = (values: ArrayLike<number>, of: (v: number, i: number) => number): number =>
+    Array.from(values, of).reduce((a, b) => (a >= b ? a : b), 0)
+  return Math.max(
+    ...Object.entries(want).map(([name, values]) =>
+      largest(values, (v, i) => Math.abs(got[name]![i]! - v)) / Math.max(0.1, largest(values, Math.abs))
+    ),
+  )
 }
 
 const classifier = `
@@ -88,7 +93,9 @@ describe.each(cases)('%s', (_, text, batch, like, style) => {
   const near = 3e-5
   const bundle = compile(text, { style, targets: ['webgpu'], programs: ['infer', 'eval', 'gradients'] })
 
-  const variants = bundle.manifest.plans['webgpu']!.kernels.flatMap(({ subgroups }) => (subgroups ? [kernelTexts(bundle, 'webgpu').get(subgroups)!] : []))
+  const variants = bundle.manifest.plans['webgpu']!.kernels.flatMap((
+    { subgroups },
+  ) => (subgroups ? [kernelTexts(bundle, 'webgpu').get(subgroups)!] : []))
 
   test('the same with subgroups and without, to the same bits whenever it runs', async () => {
     const want = await results(bundle, exact, batch, like)

@@ -42,9 +42,13 @@ test('a kernel adds two arrays', async () => {
   const commands = device.createCommandEncoder()
   const pass = commands.beginComputePass()
   pass.setPipeline(pipeline)
-  pass.setBindGroup(0, device.createBindGroup({
-    layout: pipeline.getBindGroupLayout(0), entries: buffers.map((buffer, binding) => ({ binding, resource: { buffer } })),
-  }))
+  pass.setBindGroup(
+    0,
+    device.createBindGroup({
+      layout: pipeline.getBindGroupLayout(0),
+      entries: buffers.map((buffer, binding) => ({ binding, resource: { buffer } })),
+    }),
+  )
   pass.dispatchWorkgroups(2)
   pass.end()
   commands.copyBufferToBuffer(buffers[2]!, 0, readback, 0, a.byteLength)

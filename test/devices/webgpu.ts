@@ -19,4 +19,6 @@ async function open(): Promise<GPU> {
   return create([...dawnFlags])
 }
 
-afterAll(() => { shared = undefined })
+afterAll(() => {
+  shared = undefined
+})

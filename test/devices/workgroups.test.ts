@@ -17,11 +17,18 @@ import { softwareGpu } from './webgpu.ts'
 
 let gpu: Device
 const exact = interpreter()
-beforeAll(async () => { gpu = await webgpu({ gpu: await softwareGpu() }) })
+beforeAll(async () => {
+  gpu = await webgpu({ gpu: await softwareGpu() })
+})
 
 async function results(bundle: Bundle, device: Device, batch: number): Promise<Record<string, ArrayLike<number>>> {
   const net = await open(bundle, { device, batch, seed: 3, programs: ['infer', 'gradients'] })
-  const inputs = Object.fromEntries(bundle.manifest.inputs.map((input, i) => [input.name, normals(batch * input.shape.slice(1).reduce<number>((p, d) => p * (d as number), 1), i + 1)]))
+  const inputs = Object.fromEntries(
+    bundle.manifest.inputs.map((input, i) => [
+      input.name,
+      normals(batch * input.shape.slice(1).reduce<number>((p, d) => p * (d as number), 1), i + 1),
+    ]),
+  )
   const { out } = await net.run({ x: inputs['x']! })
   const { grads } = await net.step(inputs, { update: false })
   net.close()
@@ -37,12 +44,14 @@ async function apart(text: string, batch: number, choose: (e: Equation) => Sched
   const want = wanted.get(text) ?? await results(bundle, exact, batch)
   wanted.set(text, want)
   const got = await results(bundle, gpu, batch)
-  return Math.max(...Object.entries(want).map(([name, values]) => {
-    const largest = (of: (v: number, i: number) => number): number => Array.from(values, of).reduce((a, b) => (a >= b ? a : b), 0)
-    // A gradient that cancels to nothing, such as a bias's in front of a normalization, has no scale of its own.
-    const scale = Math.max(0.1, largest(Math.abs))
-    return largest((v, i) => Math.abs(got[name]![i]! - v) / scale)
-  }))
+  return Math.max(
+    ...Object.entries(want).map(([name, values]) => {
+      const largest = (of: (v: number, i: number) => number): number => Array.from(values, of).reduce((a, b) => (a >= b ? a : b), 0)
+      // A gradient that cancels to nothing, such as a bias's in front of a normalization, has no scale of its own.
+      const scale = Math.max(0.1, largest(Math.abs))
+      return largest((v, i) => Math.abs(got[name]![i]! - v) / scale)
+    }),
+  )
 }
 
 const onHardware = (e: Equation): Schedule => candidates(e, hardware)[0]!
@@ -54,22 +63,44 @@ const another = (turn: number) => (e: Equation): Schedule => {
 }
 
 const cases: readonly [name: string, text: string, batch: number][] = [
-  ['sizes that nothing divides', weighedNet([3, 9, 11], 'conv(7, 3, pad: 1) -> batch_norm -> relu -> conv(5, 3) -> batch_norm', [5, 7, 9]), 3],
-  ['channels in fours, one image', weighedNet([4, 12, 12], 'conv(16, 5, pad: 2) -> batch_norm -> relu -> conv(8, 3, pad: 1)', [8, 12, 12]), 1],
+  [
+    'sizes that nothing divides',
+    weighedNet([3, 9, 11], 'conv(7, 3, pad: 1) -> batch_norm -> relu -> conv(5, 3) -> batch_norm', [5, 7, 9]),
+    3,
+  ],
+  [
+    'channels in fours, one image',
+    weighedNet([4, 12, 12], 'conv(16, 5, pad: 2) -> batch_norm -> relu -> conv(8, 3, pad: 1)', [8, 12, 12]),
+    1,
+  ],
   ['stride', weighedNet([4, 13, 10], 'conv(8, 3, stride: 2, pad: 1) -> batch_norm -> relu', [8, 7, 5]), 3],
-  ['a stride behind a normalization', weighedNet([4, 9, 9], 'conv(16, 1) -> batch_norm -> relu -> conv(6, 3, stride: 2, pad: 1)', [6, 5, 5]), 3],
+  [
+    'a stride behind a normalization',
+    weighedNet([4, 9, 9], 'conv(16, 1) -> batch_norm -> relu -> conv(6, 3, stride: 2, pad: 1)', [6, 5, 5]),
+    3,
+  ],
   ['dilation', weighedNet([4, 11, 12], 'conv(8, 3, dilation: 2, pad: 2) -> batch_norm -> relu -> conv(4, 1)', [4, 11, 12]), 2],
   ['groups', weighedNet([8, 8, 8], 'conv(16, 3, pad: 1, groups: 2) -> batch_norm -> relu -> conv(8, 3, pad: 1, groups: 8)', [8, 8, 8]), 3],
   ['a map of several blocks', weighedNet([2, 40, 36], 'conv(4, 3, pad: 1) -> batch_norm -> relu -> conv(4, 3, pad: 1)', [4, 40, 36]), 2],
   ['inner products', weighedNet([6, 5, 5], 'fc(40) -> relu -> fc(12)', [12]), 5],
-  ['normalization behind a pooling', weighedNet([8, 10, 10], 'conv(8, 3, pad: 1) -> max_pool(2, 2) -> batch_norm -> relu -> fc(4)', [4]), 3],
+  [
+    'normalization behind a pooling',
+    weighedNet([8, 10, 10], 'conv(8, 3, pad: 1) -> max_pool(2, 2) -> batch_norm -> relu -> fc(4)', [4]),
+    3,
+  ],
   ['a transposed convolution', weighedNet([4, 5, 6], 'deconv(8, 4, stride: 2, pad: 1) -> batch_norm -> relu', [8, 10, 12]), 3],
 ]
 
 describe.each(cases)('%s', (_, text, batch) => {
   // Sums of some hundred float32 products in any order; gradients of a normalization over few values cancel a digit.
   const near = 3e-5
-  test('as graphics hardware wants it', async () => { expect(await apart(text, batch, onHardware)).toBeLessThan(near) })
-  test('as a software adapter wants it', async () => { expect(await apart(text, batch, onSoftware)).toBeLessThan(near) })
-  test('in other ways', async () => { expect(await apart(text, batch, another(batch))).toBeLessThan(near) })
+  test('as graphics hardware wants it', async () => {
+    expect(await apart(text, batch, onHardware)).toBeLessThan(near)
+  })
+  test('as a software adapter wants it', async () => {
+    expect(await apart(text, batch, onSoftware)).toBeLessThan(near)
+  })
+  test('in other ways', async () => {
+    expect(await apart(text, batch, another(batch))).toBeLessThan(near)
+  })
 })

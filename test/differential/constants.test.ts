@@ -24,17 +24,31 @@ const BY_SCALE = 'scale as s'
 
 const exact = interpreter()
 const devices: Device[] = []
-beforeAll(async () => { devices.push(await wasm({ threads: 2 }), await webgpu({ gpu: await softwareGpu() })) })
-afterAll(() => { for (const device of devices) device.close() })
+beforeAll(async () => {
+  devices.push(await wasm({ threads: 2 }), await webgpu({ gpu: await softwareGpu() }))
+})
+afterAll(() => {
+  for (const device of devices) device.close()
+})
 
-interface Results { readonly raw: ArrayLike<number>; readonly loss: number; readonly grads: Outputs }
+interface Results {
+  readonly raw: ArrayLike<number>
+  readonly loss: number
+  readonly grads: Outputs
+}
 
 async function results(text: string, device: Device, style: 'merged' | 'split' = 'merged', scale = false): Promise<Results> {
-  const net = await open(compile(text, { style, targets: targetsOf(device), programs: ['infer', 'eval', 'gradients'] }), { device, batch: BATCH, seed: 3 })
+  const net = await open(compile(text, { style, targets: targetsOf(device), programs: ['infer', 'eval', 'gradients'] }), {
+    device,
+    batch: BATCH,
+    seed: 3,
+  })
   if (scale) {
     const [mean, std] = [[0.5, 0.4, 0.3], [0.25, 0.2, 0.3]] as const
     const tensor = (values: number[]) => ({ shape: [3], type: 'f64', data: Float64Array.from(values) }) as const
-    await net.setParameters(new Map([['s.weight', tensor(std.map((s) => 1 / s))], ['s.bias', tensor(mean.map((m, c) => -m / std[c]!))]]), { strict: false })
+    await net.setParameters(new Map([['s.weight', tensor(std.map((s) => 1 / s))], ['s.bias', tensor(mean.map((m, c) => -m / std[c]!))]]), {
+      strict: false,
+    })
   }
   const { raw } = await net.run({ x: BATCHED.x })
   const { loss, grads } = await net.step(BATCHED, { update: false })

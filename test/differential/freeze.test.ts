@@ -9,8 +9,12 @@ import { targetsOf } from '../support/targets.ts'
 
 const exact = interpreter()
 const devices: Device[] = []
-beforeAll(async () => { devices.push(await wasm({ threads: 1 }), await webgpu({ gpu: await softwareGpu() })) })
-afterAll(() => { for (const device of devices) device.close() })
+beforeAll(async () => {
+  devices.push(await wasm({ threads: 1 }), await webgpu({ gpu: await softwareGpu() }))
+})
+afterAll(() => {
+  for (const device of devices) device.close()
+})
 
 /** Two blocks with normalizations of both spellings, a head behind them; momentum and decay that would move what is frozen. */
 const netOf = (stats = 'moving', solver = 'sgd(lr: 0.05, momentum: 0.9, weight_decay: 0.01)'): string => `
@@ -33,11 +37,19 @@ const inputs = (seed = 1, batch = 4) => ({ x: normals(72 * batch, seed), label: 
 function numbersOf({ manifest }: Pick<Bundle, 'manifest'>): Map<string, TensorData> {
   return new Map(manifest.parameters.map(({ name, shape }, i) => {
     const drawn = normals(shape.reduce((product, dim) => product * dim, 1), 300 + i)
-    return [name, { shape, type: 'f32', data: Float32Array.from(drawn, (v) => (/running_var|count|scale_factor/.test(name) ? 0.5 + Math.abs(v) : 0.5 * v)) }]
+    return [name, {
+      shape,
+      type: 'f32',
+      data: Float32Array.from(drawn, (v) => (/running_var|count|scale_factor/.test(name) ? 0.5 + Math.abs(v) : 0.5 * v)),
+    }]
   }))
 }
 
-async function opened(device: Device, text: string, options: { style?: 'merged' | 'split'; freeze?: readonly string[]; programs?: readonly string[] } = {}): Promise<Net> {
+async function opened(
+  device: Device,
+  text: string,
+  options: { style?: 'merged' | 'split'; freeze?: readonly string[]; programs?: readonly string[] } = {},
+): Promise<Net> {
   const { programs = ['step', 'train', 'eval'], ...rest } = options
   const bundle = compile(text, { ...rest, targets: targetsOf(device), programs: [...programs, 'infer'] })
   return open({ ...bundle, weights: numbersOf(bundle) }, { device, batch: 4, programs: [...programs, 'infer'] })
@@ -73,39 +85,56 @@ describe('compiled', () => {
       const [mine, want] = [await frozen.step(inputs()), await whole.step(inputs(), { stats: 'global' })]
       const learned = frozen.manifest.parameters.filter((p) => p.trainable).map((p) => p.name)
       expect(Object.keys(mine.grads).sort(), String(freeze)).toEqual([...learned, 'x'].sort())
-      if (part) for (const name of [...learned, 'x']) mine.grads[name]!.forEach((v, k) => expect(v, `${freeze}: ${name}`).toBeCloseTo(want.grads[name]![k]!, 9))
+      if (part) {
+        for (const name of [...learned, 'x'])
+          mine.grads[name]!.forEach((v, k) => expect(v, `${freeze}: ${name}`).toBeCloseTo(want.grads[name]![k]!, 9))
+      }
       frozen.close()
       whole.close()
     }
   })
-  test.each(['moving', 'cumulative', 'caffe', 'batch'])('statistics (%s) of a frozen layer stay and are used; those of another move', async (stats) => {
-    const net = await opened(exact, netOf(stats), { freeze: ['c', 'b'] })
-    const before = await net.parameters()
-    const first = await net.run({ x: inputs().x })
-    for (let t = 1; t <= 2; t++) await (await net.trainStep(inputs(t))).loss
-    const after = await net.parameters()
-    for (const [name, { data }] of after) {
-      if (/^[cb]\./.test(name)) expect([...data], name).toEqual([...before.get(name)!.data])
-      else expect([...data], name).not.toEqual([...before.get(name)!.data])
-    }
-    // The same parameters under the same names: weights move freely between the two.
-    expect(net.manifest.parameters.map(({ name, shape }) => [name, shape])).toEqual(compile(netOf(stats)).manifest.parameters.map(({ name, shape }) => [name, shape]))
-    expect((await net.run({ x: inputs().x }))['prob']).not.toEqual(first['prob'])
-    net.close()
-  })
+  test.each(['moving', 'cumulative', 'caffe', 'batch'])(
+    'statistics (%s) of a frozen layer stay and are used; those of another move',
+    async (stats) => {
+      const net = await opened(exact, netOf(stats), { freeze: ['c', 'b'] })
+      const before = await net.parameters()
+      const first = await net.run({ x: inputs().x })
+      for (let t = 1; t <= 2; t++) await (await net.trainStep(inputs(t))).loss
+      const after = await net.parameters()
+      for (const [name, { data }] of after) {
+        if (/^[cb]\./.test(name)) expect([...data], name).toEqual([...before.get(name)!.data])
+        else expect([...data], name).not.toEqual([...before.get(name)!.data])
+      }
+      // The same parameters under the same names: weights move freely between the two.
+      expect(net.manifest.parameters.map(({ name, shape }) => [name, shape])).toEqual(
+        compile(netOf(stats)).manifest.parameters.map(({ name, shape }) => [name, shape]),
+      )
+      expect((await net.run({ x: inputs().x }))['prob']).not.toEqual(first['prob'])
+      net.close()
+    },
+  )
   test('the backward pass ends where nothing below learns: fewer kernels, no place for gradients and histories of what is frozen', () => {
     for (const style of ['merged', 'split'] as const) {
-      const [all, head] = [{}, { freeze: BODY }].map((options) => inspect(netOf(), { style, programs: ['train'], ...options }).programs['train']!)
+      const [all, head] = [{}, { freeze: BODY }].map((options) =>
+        inspect(netOf(), { style, programs: ['train'], ...options }).programs['train']!
+      )
       expect(head!.kernels.length).toBeLessThan(all!.kernels.length)
-      expect(head!.kernels.filter(({ name }) => /^(c|e|b|f|s)\.(d|sums|slopes|moments|update)/.test(name)).map(({ name }) => name)).toEqual([])
+      expect(head!.kernels.filter(({ name }) => /^(c|e|b|f|s)\.(d|sums|slopes|moments|update)/.test(name)).map(({ name }) => name)).toEqual(
+        [],
+      )
       expect(head!.flops).toBeLessThan(0.55 * all!.flops)
     }
     const { manifest } = compile(netOf(), { targets: ['wasm'], freeze: BODY })
-    const learned = manifest.parameters.filter((p) => p.trainable).reduce((sum, { shape }) => sum + 64 * Math.ceil(shape.reduce((a, b) => a * b, 1) / 64), 0)
-    for (const role of ['parameters', 'gradients', 'history']) expect(manifest.plans['wasm']!.buffers.filter((b) => b.role === role && !b.name.endsWith('non_finite')).map((b) => b.elements), role).toEqual([{ fixed: learned, perSample: 0 }])
+    const learned = manifest.parameters.filter((p) => p.trainable).reduce(
+      (sum, { shape }) => sum + 64 * Math.ceil(shape.reduce((a, b) => a * b, 1) / 64),
+      0,
+    )
+    for (const role of ['parameters', 'gradients', 'history'])
+      expect(manifest.plans['wasm']!.buffers.filter((b) => b.role === role && !b.name.endsWith('non_finite')).map((b) => b.elements), role)
+        .toEqual([{ fixed: learned, perSample: 0 }])
     expect(manifest.freeze).toEqual(BODY)
   })
-  test('patterns that mean nothing, half of a layer\'s statistics and all parameters are errors', () => {
+  test("patterns that mean nothing, half of a layer's statistics and all parameters are errors", () => {
     const refusal = (freeze: readonly string[]): string[] => {
       try {
         compile(netOf(), { freeze })
@@ -115,15 +144,26 @@ describe('compiled', () => {
       return []
     }
     expect(refusal(['conv*', 'c.wieght'])).toEqual([
-      'freeze: no parameter is called conv* (there are c, b, e, f, s, g, i)', 'freeze: no parameter is called c.wieght; did you mean c.weight? (there are c, b, e, f, s, g, i)',
+      'freeze: no parameter is called conv* (there are c, b, e, f, s, g, i)',
+      'freeze: no parameter is called c.wieght; did you mean c.weight? (there are c, b, e, f, s, g, i)',
     ])
-    expect(refusal(['*.running_mean'])[0]).toBe('freeze: of b the running mean is frozen and the variance is not (freeze both, b.running_*, or all of b)')
+    expect(refusal(['*.running_mean'])[0]).toBe(
+      'freeze: of b the running mean is frozen and the variance is not (freeze both, b.running_*, or all of b)',
+    )
     expect(refusal(['*'])).toEqual(["freeze: nothing would be left to learn ('!NAME' behind the others leaves a layer out)"])
     expect(() => compile(netOf(), { freeze: 'conv*' as never })).toThrow('freeze "conv*": a list of names is wanted')
   })
 })
 
-const SOLVERS = ['sgd(lr: 0.05, momentum: 0.9, weight_decay: 0.01)', 'nesterov(lr: 0.05, weight_decay: 0.01)', 'adam(lr: 0.01, weight_decay: 0.01)', 'adamw(lr: 0.01)', 'rmsprop(lr: 0.01, weight_decay: 0.01)', 'adadelta(weight_decay: 0.01)', 'adagrad(lr: 0.01)']
+const SOLVERS = [
+  'sgd(lr: 0.05, momentum: 0.9, weight_decay: 0.01)',
+  'nesterov(lr: 0.05, weight_decay: 0.01)',
+  'adam(lr: 0.01, weight_decay: 0.01)',
+  'adamw(lr: 0.01)',
+  'rmsprop(lr: 0.01, weight_decay: 0.01)',
+  'adadelta(weight_decay: 0.01)',
+  'adagrad(lr: 0.01)',
+]
 
 describe('net.freeze', () => {
   test.each(SOLVERS)('%s: skips weights and histories to the bit, and lets go again', async (solver) => {
@@ -166,7 +206,8 @@ describe('net.freeze', () => {
       await net.freeze(BODY)
       const before = await net.parameters()
       await (await net.trainStep(inputs(1))).loss
-      for (const [name, tensor] of await net.parameters()) (/^[gi]\./.test(name) ? expect(bits(tensor), name).not : expect(bits(tensor), name)).toEqual(bits(before.get(name)!))
+      for (const [name, tensor] of await net.parameters())
+        (/^[gi]\./.test(name) ? expect(bits(tensor), name).not : expect(bits(tensor), name)).toEqual(bits(before.get(name)!))
       net.close()
     }
   })
@@ -177,7 +218,9 @@ describe('net.freeze', () => {
     await net.freeze(['b', 'f', '*.running_*'])
     expect(await (await net.trainStep(inputs())).loss).toBe(await (await same.trainStep(inputs(), { stats: 'global' })).loss)
     await net.freeze(['b'])
-    await expect(net.trainStep(inputs())).rejects.toThrow("freeze keeps the running statistics of b, so these normalize with them, and f with those of each batch: a compiled program does one or the other. Train with stats: 'global'")
+    await expect(net.trainStep(inputs())).rejects.toThrow(
+      "freeze keeps the running statistics of b, so these normalize with them, and f with those of each batch: a compiled program does one or the other. Train with stats: 'global'",
+    )
     await (await net.trainStep(inputs(), { stats: 'global' })).loss
     await net.freeze(['b', 'f'])
     await expect(net.trainStep(inputs(), { stats: 'batch' })).rejects.toThrow("and stats: 'batch' is asked for")
@@ -191,7 +234,10 @@ describe('net.freeze', () => {
   })
   test('is an option of train, which lets go again and is part of what a snapshot goes on with', async () => {
     const [device] = devices as [Device]
-    const data = arrays({ x: { shape: [2, 6, 6], type: 'f32', data: normals(72 * 8, 7) }, label: { shape: [], type: 'i32', classes: 3, data: labels(8, 3, 8) } })
+    const data = arrays({
+      x: { shape: [2, 6, 6], type: 'f32', data: normals(72 * 8, 7) },
+      label: { shape: [], type: 'i32', classes: 3, data: labels(8, 3, 8) },
+    })
     const net = await opened(device, netOf(), { programs: ['train'] })
     const before = await net.parameters()
     for await (const { step } of net.train(data, { epochs: 2, freeze: ['c'] })) if (step === 1) break

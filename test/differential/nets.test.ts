@@ -20,7 +20,9 @@ beforeAll(async () => {
   gpu = await webgpu({ gpu: await softwareGpu() })
   for (const threads of [1, 2]) cpus.set(threads, await wasm({ threads }))
 })
-afterAll(() => { for (const device of [gpu, exact, ...cpus.values()]) device.close() })
+afterAll(() => {
+  for (const device of [gpu, exact, ...cpus.values()]) device.close()
+})
 
 interface Trace {
   readonly first: { readonly outputs: Outputs; readonly grads: Outputs; readonly loss: number }
@@ -48,7 +50,13 @@ async function trace(text: string, style: 'merged' | 'split', device: Device): P
 /** Largest difference in units of the tensor's scale; tensors of rounding noise alone count against 1e-3. */
 function apart(got: ArrayLike<number>, want: ArrayLike<number>): number {
   const scale = Math.max(1e-3, ...Array.from(want, Math.abs))
-  return got.length === want.length ? Math.max(0, ...Array.from(want, (w, i) => { const d = Math.abs(got[i]! - w) / scale; return d >= 0 ? d : Infinity })) : Infinity
+  return got.length === want.length ? Math.max(
+    0,
+    ...Array.from(want, (w, i) => {
+      const d = Math.abs(got[i]! - w) / scale
+      return d >= 0 ? d : Infinity
+    }),
+  ) : Infinity
 }
 
 function expectAlike(got: Trace, want: Trace, forward: number, later: number): void {
@@ -58,7 +66,8 @@ function expectAlike(got: Trace, want: Trace, forward: number, later: number): v
     if (!(distance <= allowed)) wrong.push(`${what} is off by ${distance.toExponential(1)} of its scale`)
   }
   for (const [name, values] of Object.entries(want.first.outputs)) compare(name, got.first.outputs[name], values, forward)
-  for (const [name, values] of Object.entries(want.first.grads)) compare(`grad/${name}`, got.first.grads[name] ?? new Float64Array(values.length), values, forward)
+  for (const [name, values] of Object.entries(want.first.grads))
+    compare(`grad/${name}`, got.first.grads[name] ?? new Float64Array(values.length), values, forward)
   compare('losses', got.losses, want.losses, later)
   for (const [name, values] of want.parameters) compare(name, got.parameters.get(name), values, later)
   expect(wrong).toEqual([])
@@ -79,7 +88,10 @@ describe.each(SEEDS)('random net %i', (seed) => {
     expectAlike(await trace(text, style, gpu), merged, 2e-3, 1e-2)
   })
 
-  test.each([['merged', 1], ['merged', 2], ['split', 1], ['split', 2]] as const)('%s in WebAssembly by %i threads is what the interpreter says', async (style, threads) => {
-    expectAlike(await trace(text, style, cpus.get(threads)!), merged, 2e-3, 1e-2)
-  })
+  test.each([['merged', 1], ['merged', 2], ['split', 1], ['split', 2]] as const)(
+    '%s in WebAssembly by %i threads is what the interpreter says',
+    async (style, threads) => {
+      expectAlike(await trace(text, style, cpus.get(threads)!), merged, 2e-3, 1e-2)
+    },
+  )
 })

@@ -14,7 +14,9 @@ const HOLES = [0, 44, 2 * SIZE * SIZE + 17]
 
 let cpu: Device
 const exact = interpreter()
-beforeAll(async () => { cpu = await wasm({ threads: 1 }) })
+beforeAll(async () => {
+  cpu = await wasm({ threads: 1 })
+})
 afterAll(() => cpu.close())
 
 const numbers = Array.from({ length: BATCH * SIZE * SIZE }, (_, i) => (HOLES.includes(i) ? NaN : ((i * 37) % 23) / 4 - 2.5))
@@ -32,7 +34,11 @@ interface Seen {
 
 async function see(layers: string, device: Device, style: 'merged' | 'split'): Promise<Seen> {
   const text = `net holes { input x: f32[1, ${SIZE}, ${SIZE}] y = x -> ${layers} output out = y loss = sum(y) }`
-  const net = await open(compile(text, { style, targets: ['wasm'], programs: ['infer', 'eval', 'gradients'] }), { device, batch: BATCH, programs: ['infer', 'eval', 'gradients'] })
+  const net = await open(compile(text, { style, targets: ['wasm'], programs: ['infer', 'eval', 'gradients'] }), {
+    device,
+    batch: BATCH,
+    programs: ['infer', 'eval', 'gradients'],
+  })
   try {
     const inputs = { x: Float32Array.from(numbers) }
     const { out } = await net.run(inputs)
@@ -47,14 +53,19 @@ async function see(layers: string, device: Device, style: 'merged' | 'split'): P
 /** Every device and style sees the same. */
 async function seen(layers: string): Promise<Seen> {
   const [want, ...others] = [
-    await see(layers, exact, 'split'), await see(layers, exact, 'merged'), await see(layers, cpu, 'split'), await see(layers, cpu, 'merged'),
+    await see(layers, exact, 'split'),
+    await see(layers, exact, 'merged'),
+    await see(layers, cpu, 'split'),
+    await see(layers, cpu, 'merged'),
   ] as const
   for (const got of others) {
     const { gradient, ...rest } = got
     const { gradient: wanted, ...same } = want
     expect(rest).toEqual(same)
     expect(holesIn(gradient)).toEqual(holesIn(wanted))
-    gradient.forEach((v, i) => { if (!Number.isNaN(v)) expect(v).toBeCloseTo(wanted[i]!, 4) })
+    gradient.forEach((v, i) => {
+      if (!Number.isNaN(v)) expect(v).toBeCloseTo(wanted[i]!, 4)
+    })
   }
   expect(want.loss).toBeNaN()
   expect(want.evaluated).toBeNaN()
@@ -64,15 +75,36 @@ async function seen(layers: string): Promise<Seen> {
 
 describe('a layer that looks at one element', () => {
   test.each([
-    'relu', 'leaky_relu', 'leaky_relu(slope: 0)', 'elu', 'elu(alpha: 0)', 'elu(alpha: -1)', 'sigmoid', 'tanh', 'softplus', 'silu', 'gelu', 'gelu(tanh)', 'hard_sigmoid', 'hard_swish',
-    'clip(0, 6)', 'clip(-1, 1)', 'prelu', 'prelu(shared: true)',
+    'relu',
+    'leaky_relu',
+    'leaky_relu(slope: 0)',
+    'elu',
+    'elu(alpha: 0)',
+    'elu(alpha: -1)',
+    'sigmoid',
+    'tanh',
+    'softplus',
+    'silu',
+    'gelu',
+    'gelu(tanh)',
+    'hard_sigmoid',
+    'hard_swish',
+    'clip(0, 6)',
+    'clip(-1, 1)',
+    'prelu',
+    'prelu(shared: true)',
   ])('%s keeps NaN where it was, and gives it back as a gradient', async (layers) => {
     const { inferred, gradient } = await seen(layers)
     expect(inferred).toEqual(HOLES)
     expect(holesIn(gradient)).toEqual(HOLES)
   })
   test.each([
-    'add(x, coeff: [1, 0])', 'mul(x)', 'max(x)', 'batch_norm(stats: global) -> relu', 'dropout(0)', 'scale(bias: true) -> clip(0, 6)',
+    'add(x, coeff: [1, 0])',
+    'mul(x)',
+    'max(x)',
+    'batch_norm(stats: global) -> relu',
+    'dropout(0)',
+    'scale(bias: true) -> clip(0, 6)',
   ])('%s keeps NaN where it was', async (layers) => {
     expect((await seen(layers)).inferred).toEqual(HOLES)
   })
@@ -92,22 +124,27 @@ describe('a window', () => {
     for (let n = 0; n < BATCH; n++) {
       for (let i = 0; i < count; i++) {
         for (let j = 0; j < count; j++) {
-          if (HOLES.some((at) => {
-            const [image, row, column] = [Math.floor(at / SIZE ** 2), Math.floor(at / SIZE) % SIZE, at % SIZE]
-            const inside = (x: number, window: number): boolean => x >= window * stride - pad && x < window * stride - pad + kernel
-            return image === n && inside(row, i) && inside(column, j)
-          })) found.push((n * count + i) * count + j)
+          if (
+            HOLES.some((at) => {
+              const [image, row, column] = [Math.floor(at / SIZE ** 2), Math.floor(at / SIZE) % SIZE, at % SIZE]
+              const inside = (x: number, window: number): boolean => x >= window * stride - pad && x < window * stride - pad + kernel
+              return image === n && inside(row, i) && inside(column, j)
+            })
+          ) found.push((n * count + i) * count + j)
         }
       }
     }
     return found
   }
-  test.each([[2, 2, 0], [3, 2, 1], [3, 1, 1], [2, 1, 0], [5, 1, 0]])('max_pool of %i, stride %i, pad %i: the gradient goes to the NaN of the window', async (kernel, stride, pad) => {
-    const { inferred, gradient } = await seen(`max_pool(${kernel}, stride: ${stride}, pad: ${pad})`)
-    expect(inferred).toEqual(windows(kernel, stride, pad))
-    // Each window hands 1 to one element, in those with a hole to the first hole: to all holes together as many.
-    expect(HOLES.reduce((sum, at) => sum + gradient[at]!, 0)).toBe(inferred.length)
-  })
+  test.each([[2, 2, 0], [3, 2, 1], [3, 1, 1], [2, 1, 0], [5, 1, 0]])(
+    'max_pool of %i, stride %i, pad %i: the gradient goes to the NaN of the window',
+    async (kernel, stride, pad) => {
+      const { inferred, gradient } = await seen(`max_pool(${kernel}, stride: ${stride}, pad: ${pad})`)
+      expect(inferred).toEqual(windows(kernel, stride, pad))
+      // Each window hands 1 to one element, in those with a hole to the first hole: to all holes together as many.
+      expect(HOLES.reduce((sum, at) => sum + gradient[at]!, 0)).toBe(inferred.length)
+    },
+  )
   test('avg_pool', async () => {
     expect((await seen('avg_pool(3, stride: 2)')).inferred).toEqual(windows(3, 2))
   })
@@ -130,7 +167,11 @@ describe('losses', () => {
   const INPUTS = 5
   async function lossOf(loss: string, device: Device, style: 'merged' | 'split'): Promise<{ loss: number; gradient: number[] }> {
     const text = `net holes { input x: f32[${INPUTS}] input t: f32[${INPUTS}] input label: class[${INPUTS}] loss = ${loss} }`
-    const net = await open(compile(text, { style, targets: ['wasm'], programs: ['eval', 'gradients'] }), { device, batch: 3, programs: ['gradients'] })
+    const net = await open(compile(text, { style, targets: ['wasm'], programs: ['eval', 'gradients'] }), {
+      device,
+      batch: 3,
+      programs: ['gradients'],
+    })
     try {
       const x = Float32Array.from({ length: 3 * INPUTS }, (_, i) => (i === 7 ? NaN : i / 4 - 2))
       const { loss, grads } = await net.step({ x, t: x.map((_, i) => i % 2), label: Int32Array.of(1, 4, 0) }, { update: false })
@@ -139,12 +180,18 @@ describe('losses', () => {
       net.close()
     }
   }
-  test.each([
-    ['hinge_loss(x, label)', [7]], ['hinge_loss(x, label, norm: 2)', [7]], ['sigmoid_loss(x, t)', [7]], ['squared_loss(x, t)', [7]],
-    ['softmax_loss(x, label)', [5, 6, 7, 8, 9]],
-  ] as const)('%s', async (loss, want) => {
+  test.each(
+    [
+      ['hinge_loss(x, label)', [7]],
+      ['hinge_loss(x, label, norm: 2)', [7]],
+      ['sigmoid_loss(x, t)', [7]],
+      ['squared_loss(x, t)', [7]],
+      ['softmax_loss(x, label)', [5, 6, 7, 8, 9]],
+    ] as const,
+  )('%s', async (loss, want) => {
     for (const device of [exact, cpu]) {
-      for (const style of ['split', 'merged'] as const) expect(await lossOf(loss, device, style)).toEqual({ loss: NaN, gradient: [...want] })
+      for (const style of ['split', 'merged'] as const)
+        expect(await lossOf(loss, device, style)).toEqual({ loss: NaN, gradient: [...want] })
     }
   })
 })

@@ -9,8 +9,12 @@ import { targetsOf } from '../support/targets.ts'
 
 const exact = interpreter()
 const devices: Device[] = []
-beforeAll(async () => { devices.push(await wasm({ threads: 2 }), await webgpu({ gpu: await softwareGpu() })) })
-afterAll(() => { for (const device of devices) device.close() })
+beforeAll(async () => {
+  devices.push(await wasm({ threads: 2 }), await webgpu({ gpu: await softwareGpu() }))
+})
+afterAll(() => {
+  for (const device of devices) device.close()
+})
 
 const GLOBAL = ['gradients/global', 'step/global', 'train/global'] as const
 /** A bias in front of normalization, Caffe's spelling, an inner product that is normalized, two layers of one file's policy. */
@@ -38,13 +42,22 @@ function set({ manifest }: Net): Map<string, TensorData> {
 }
 const inputs = (batch: number, seed = 1) => ({ x: normals(50 * batch, seed), label: labels(batch, 3, seed + 50) })
 
-async function opened(text: string, device: Device, options: { batch: number; style?: 'merged' | 'split'; programs?: readonly string[] }): Promise<Net> {
+async function opened(
+  text: string,
+  device: Device,
+  options: { batch: number; style?: 'merged' | 'split'; programs?: readonly string[] },
+): Promise<Net> {
   const programs = options.programs ?? [...GLOBAL, 'eval']
-  const net = await open(compile(text, { style: options.style, targets: targetsOf(device), programs: [...programs, 'infer'] }), { device, batch: options.batch, programs })
+  const net = await open(compile(text, { style: options.style, targets: targetsOf(device), programs: [...programs, 'infer'] }), {
+    device,
+    batch: options.batch,
+    programs,
+  })
   await net.setParameters(set(net))
   return net
 }
-const valuesOf = async (net: Net): Promise<Map<string, number[]>> => new Map([...await net.parameters()].map(([name, { data }]) => [name, Array.from(data as Float32Array)]))
+const valuesOf = async (net: Net): Promise<Map<string, number[]>> =>
+  new Map([...await net.parameters()].map(([name, { data }]) => [name, Array.from(data as Float32Array)]))
 const isStored = (name: string): boolean => /running_|count|scale_factor/.test(name)
 
 const POLICIES = ['moving(newest: 0.9)', 'cumulative', 'caffe(fraction: 0.9)', 'global', 'global(scale_factor: true)']
@@ -57,13 +70,18 @@ describe.each(POLICIES)('%s', (stats) => {
     const { grads, loss } = await net.step(given, { update: false, stats: 'global' })
     const evaluated = async (parameters: Map<string, TensorData>, x = given.x): Promise<number> => {
       await net.setParameters(parameters)
-      return (await net.evaluate(arrays({ x: { shape: [2, 5, 5], type: 'f32', data: x }, label: { shape: [], type: 'i32', data: given.label } }))).loss!
+      return (await net.evaluate(
+        arrays({ x: { shape: [2, 5, 5], type: 'f32', data: x }, label: { shape: [], type: 'i32', data: given.label } }),
+      )).loss!
     }
     const at = set(net)
     expect(loss).toBeCloseTo(await evaluated(at), 9)
     const step = 2 ** -12
     for (const { name, trainable } of net.manifest.parameters) {
-      if (!trainable) { expect(grads[name]).toBeUndefined(); continue }
+      if (!trainable) {
+        expect(grads[name]).toBeUndefined()
+        continue
+      }
       const { data, ...rest } = at.get(name)!
       for (const i of new Set([0, data.length - 1])) {
         const moved = async (by: number): Promise<number> => {
@@ -82,43 +100,53 @@ describe.each(POLICIES)('%s', (stats) => {
   })
 })
 
-test.each(['merged', 'split'] as const)('%s: every device takes the step that the interpreter takes, at batch 1 too; what is stored keeps its bits', async (style) => {
-  for (const batch of [1, 5]) {
-    const outcome = async (device: Device): Promise<{ values: Map<string, number[]>; grads: Record<string, ArrayLike<number>>; losses: number[] }> => {
-      const net = await opened(netOf('caffe(fraction: 0.9)'), device, { batch, style })
-      const before = await valuesOf(net)
-      const { loss, grads } = await net.step(inputs(batch), { stats: 'global' })
-      const second = await (await net.trainStep(inputs(batch, 2), { stats: 'global' })).loss
-      const values = await valuesOf(net)
-      for (const [name, was] of before) {
-        if (isStored(name)) expect(values.get(name), name).toEqual(was)
-        else expect(values.get(name), name).not.toEqual(was)
+test.each(['merged', 'split'] as const)(
+  '%s: every device takes the step that the interpreter takes, at batch 1 too; what is stored keeps its bits',
+  async (style) => {
+    for (const batch of [1, 5]) {
+      const outcome = async (
+        device: Device,
+      ): Promise<{ values: Map<string, number[]>; grads: Record<string, ArrayLike<number>>; losses: number[] }> => {
+        const net = await opened(netOf('caffe(fraction: 0.9)'), device, { batch, style })
+        const before = await valuesOf(net)
+        const { loss, grads } = await net.step(inputs(batch), { stats: 'global' })
+        const second = await (await net.trainStep(inputs(batch, 2), { stats: 'global' })).loss
+        const values = await valuesOf(net)
+        for (const [name, was] of before) {
+          if (isStored(name)) expect(values.get(name), name).toEqual(was)
+          else expect(values.get(name), name).not.toEqual(was)
+        }
+        net.close()
+        return { values, grads, losses: [loss, second] }
       }
-      net.close()
-      return { values, grads, losses: [loss, second] }
-    }
-    const want = await outcome(exact)
-    for (const device of devices) {
-      const got = await outcome(device)
-      const close = (what: string, a: ArrayLike<number>, b: ArrayLike<number>): void => {
-        const scale = Math.max(1e-2, ...Array.from(b, Math.abs))
-        expect(Math.max(...Array.from(b, (v, i) => Math.abs(a[i]! - v))) / scale, `${what} on ${device.name}, batch ${batch}`).toBeLessThan(2e-5)
+      const want = await outcome(exact)
+      for (const device of devices) {
+        const got = await outcome(device)
+        const close = (what: string, a: ArrayLike<number>, b: ArrayLike<number>): void => {
+          const scale = Math.max(1e-2, ...Array.from(b, Math.abs))
+          expect(Math.max(...Array.from(b, (v, i) => Math.abs(a[i]! - v))) / scale, `${what} on ${device.name}, batch ${batch}`)
+            .toBeLessThan(2e-5)
+        }
+        close('losses', got.losses, want.losses)
+        for (const name of Object.keys(want.grads)) close(`grad/${name}`, got.grads[name]!, want.grads[name]!)
+        for (const [name, values] of want.values) close(name, got.values.get(name)!, values)
       }
-      close('losses', got.losses, want.losses)
-      for (const name of Object.keys(want.grads)) close(`grad/${name}`, got.grads[name]!, want.grads[name]!)
-      for (const [name, values] of want.values) close(name, got.values.get(name)!, values)
     }
-  }
-})
+  },
+)
 
 test('batches that are added up are one batch: with stored statistics no sample sees another', async () => {
   const parts = [inputs(2, 1), inputs(2, 2), inputs(2, 3)]
   const summed = await opened(netOf('moving', ' accumulate 3'), exact, { batch: 2, programs: ['train/global', 'accumulate/global'] })
   await summed.trainStep(parts, { stats: 'global' })
   const whole = await opened(netOf('moving'), exact, { batch: 6, programs: ['train/global'] })
-  await whole.trainStep({ x: Float32Array.from(parts.flatMap(({ x }) => [...x])), label: Int32Array.from(parts.flatMap(({ label }) => [...label])) }, { stats: 'global' })
+  await whole.trainStep({
+    x: Float32Array.from(parts.flatMap(({ x }) => [...x])),
+    label: Int32Array.from(parts.flatMap(({ label }) => [...label])),
+  }, { stats: 'global' })
   const want = await valuesOf(whole)
-  for (const [name, values] of await valuesOf(summed)) values.forEach((v, i) => expect(v, `${name}[${i}]`).toBeCloseTo(want.get(name)![i]!, 9))
+  for (const [name, values] of await valuesOf(summed))
+    values.forEach((v, i) => expect(v, `${name}[${i}]`).toBeCloseTo(want.get(name)![i]!, 9))
 })
 
 /** Three kinds of pictures that differ in where they are bright, each with noise of its own. */
@@ -139,7 +167,8 @@ test('twenty steps of one sample each unlearn nothing', async () => {
   expect(before.metrics['hit']).toBeGreaterThan(0.95)
   const one = await open(await net.save(), { device, batch: 1, programs: ['step/global', 'eval'] })
   const examples = pictures(20, 10)
-  for (let i = 0; i < 20; i++) await one.step({ x: examples.x.slice(50 * i, 50 * (i + 1)), label: examples.label.slice(i, i + 1) }, { stats: 'global', rate: 0.05 })
+  for (let i = 0; i < 20; i++)
+    await one.step({ x: examples.x.slice(50 * i, 50 * (i + 1)), label: examples.label.slice(i, i + 1) }, { stats: 'global', rate: 0.05 })
   expect((await one.evaluate(unseen)).metrics['hit']).toBeGreaterThan(before.metrics['hit']! - 0.01)
   net.close()
   one.close()
@@ -166,7 +195,8 @@ test('train goes over a dataset; a snapshot of such a training has its histories
 })
 
 describe('what a bundle holds', () => {
-  const programsOf = (text: string, programs?: readonly string[]): string[] => Object.keys(compile(text, { targets: ['wasm'], ...(programs && { programs }) }).manifest.plans['wasm']!.programs).sort()
+  const programsOf = (text: string, programs?: readonly string[]): string[] =>
+    Object.keys(compile(text, { targets: ['wasm'], ...(programs && { programs }) }).manifest.plans['wasm']!.programs).sort()
   test('these programs where they are asked for alone, beside the usual ones or without', () => {
     const usual = programsOf(netOf('moving'))
     expect(usual.filter((name) => name.includes('global'))).toEqual([])
@@ -174,7 +204,7 @@ describe('what a bundle holds', () => {
     expect(programsOf(netOf('moving'), ['train/global'])).toEqual(['train/global'])
     expect(programsOf(netOf('moving', ' accumulate 2'), ['train/global'])).toEqual(['accumulate/global', 'train/global'])
   })
-  test('a net that normalizes with no batch\'s statistics takes the plain step, and is told no other', async () => {
+  test("a net that normalizes with no batch's statistics takes the plain step, and is told no other", async () => {
     for (const text of [netOf('global'), 'net n { input x: f32[3] loss = sum(x -> fc(2)) } train { solver sgd(lr: 0.1) }']) {
       expect(programsOf(text, ['step/global'])).toEqual(['step'])
       const net = await open(compile(text, { targets: ['wasm'] }), { device: devices[0]!, batch: 1, programs: ['step/global'] })
@@ -184,23 +214,43 @@ describe('what a bundle holds', () => {
     }
   })
   test('layers that keep no statistics are named', () => {
-    const refused = (): unknown => { try { return compile(netOf('batch'), { programs: ['default', 'train/global'] }) } catch (error) { return error } }
+    const refused = (): unknown => {
+      try {
+        return compile(netOf('batch'), { programs: ['default', 'train/global'] })
+      } catch (error) {
+        return error
+      }
+    }
     const error = refused() as CompileError
     expect(error).toBeInstanceOf(CompileError)
-    expect(error.diagnostics.filter(({ severity }) => severity === 'error').map(({ code }) => code)).toEqual(['program/no-statistics', 'program/no-statistics', 'program/no-statistics'])
-    expect(error.diagnostics.find(({ severity }) => severity === 'error')!.message).toBe('b keeps no statistics (stats: batch), so it cannot be trained with stored ones: train/global')
+    expect(error.diagnostics.filter(({ severity }) => severity === 'error').map(({ code }) => code)).toEqual([
+      'program/no-statistics',
+      'program/no-statistics',
+      'program/no-statistics',
+    ])
+    expect(error.diagnostics.find(({ severity }) => severity === 'error')!.message).toBe(
+      'b keeps no statistics (stats: batch), so it cannot be trained with stored ones: train/global',
+    )
   })
   test('a bundle without them says what to compile', async () => {
     const [device] = devices as [Device]
     const bundle = compile(netOf('moving'), { targets: ['wasm'] })
-    await expect(open(bundle, { device, programs: ['train/global'] })).rejects.toThrow("no program train/global: compile it with programs: ['default', 'train/global'] (fusenet compile small.net --programs default,train/global -o small)")
+    await expect(open(bundle, { device, programs: ['train/global'] })).rejects.toThrow(
+      "no program train/global: compile it with programs: ['default', 'train/global'] (fusenet compile small.net --programs default,train/global -o small)",
+    )
     const net = await open(bundle, { device, batch: 1 })
-    await expect(net.step(inputs(1), { stats: 'global' })).rejects.toThrow("no program step/global: compile it with programs: ['default', 'step/global']")
-    await expect(net.step(inputs(1), { stats: 'globel' as 'global' })).rejects.toThrow("step: stats \"globel\": 'batch' or 'global' is wanted")
+    await expect(net.step(inputs(1), { stats: 'global' })).rejects.toThrow(
+      "no program step/global: compile it with programs: ['default', 'step/global']",
+    )
+    await expect(net.step(inputs(1), { stats: 'globel' as 'global' })).rejects.toThrow(
+      "step: stats \"globel\": 'batch' or 'global' is wanted",
+    )
     await expect(net.train(dataset(pictures(6, 1)), { stats: 'global' }).next()).rejects.toThrow('no program train/global')
     net.close()
     const kept = await open(compile(netOf('batch'), { targets: ['wasm'] }), { device, batch: 2 })
-    await expect(kept.step(inputs(2), { stats: 'global' })).rejects.toThrow('b keeps no statistics (stats: batch) that could be trained with')
+    await expect(kept.step(inputs(2), { stats: 'global' })).rejects.toThrow(
+      'b keeps no statistics (stats: batch) that could be trained with',
+    )
     kept.close()
   })
 })

@@ -1,12 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { compile, check, interpreter } from '../../compiler/index.ts'
-import { type AnyNet, arrays, type Dataset, type Device, type Inputs, type Net, open, type OpenOptions, type Precision, wasm } from '../../runtime/index.ts'
+import { type AnyNet, arrays, type Dataset, type Device, type Inputs, type Net, open, type OpenOptions, type Precision,
+  wasm } from '../../runtime/index.ts'
 import { normals } from '../support/random-net.ts'
 
 /** Losses and metrics of a set are one number, however it is cut into batches; an update of several batches is that of one of them all. Right values by plain loops over all samples. */
 const exact = interpreter()
 let cpu: Device
-beforeAll(async () => { cpu = await wasm({ threads: 1 }) })
+beforeAll(async () => {
+  cpu = await wasm({ threads: 1 })
+})
 afterAll(() => cpu.close())
 
 const COUNT = 6
@@ -40,7 +43,8 @@ const mapLoss = total(seen.map((q) => entropy(scoresAt(q.n, q.p), q.label)))
 const elements = Array.from(x, (v, i) => ({ v, t: target[i]! }))
 const binary = total(elements.filter((e) => e.t !== 7).map(({ v, t }) => Math.max(v, 0) - v * t + Math.log1p(Math.exp(-Math.abs(v)))))
 const squares = total(elements.map(({ v, t }) => (v - t) ** 2)) / (2 * COUNT)
-const right = (q: { n: number; p: number; label: number }, top: number): boolean => scoresAt(q.n, q.p).filter((s) => s >= at(q.n, q.label, q.p)).length <= top
+const right = (q: { n: number; p: number; label: number }, top: number): boolean =>
+  scoresAt(q.n, q.p).filter((s) => s >= at(q.n, q.label, q.p)).length <= top
 const share = (top: number): number => seen.filter((q) => right(q, top)).length / seen.length
 const first = (n: number): number[] => [0, 1, 2].map((c) => at(n, c, 0) + at(n, c, 1))
 const labelled = samples.filter((n) => kind[n] !== 9)
@@ -60,12 +64,24 @@ const RESULTS: readonly (readonly [string, number])[] = [
   ['metric a = sum(mul(x, x))', total(Array.from(x, (v) => v * v))],
   ['metric a = accuracy(x, label, ignore: 9)', share(1)],
   ['metric a = accuracy(x, label, top: 2, ignore: 9)', share(2)],
-  ['loss a = add(softmax_loss(x, label, ignore: 9), sum(x), squared_loss(x, target), coeff: [2, 0.5, -1])', 2 * mapLoss / seen.length + 0.5 * total([...x]) - squares],
-  ['s = softmax_loss(x, label, ignore: 9)\n  metric a = add(s, add(s, accuracy(x, label, ignore: 9)))\n  loss b = s', 2 * mapLoss / seen.length + share(1)],
+  [
+    'loss a = add(softmax_loss(x, label, ignore: 9), sum(x), squared_loss(x, target), coeff: [2, 0.5, -1])',
+    2 * mapLoss / seen.length + 0.5 * total([...x]) - squares,
+  ],
+  [
+    's = softmax_loss(x, label, ignore: 9)\n  metric a = add(s, add(s, accuracy(x, label, ignore: 9)))\n  loss b = s',
+    2 * mapLoss / seen.length + share(1),
+  ],
 ]
 
 const evaluated = async (text: string, batch: number, device = exact, options: Partial<OpenOptions> = {}) => {
-  const net = await open(compile(`net n {\n  ${INPUTS}\n  ${text}\n  output o = relu(x)\n}`, { targets: device === exact ? [] : ['wasm'], programs: ['eval', 'infer'] }), { device, batch, programs: ['eval'], ...options })
+  const net = await open(
+    compile(`net n {\n  ${INPUTS}\n  ${text}\n  output o = relu(x)\n}`, {
+      targets: device === exact ? [] : ['wasm'],
+      programs: ['eval', 'infer'],
+    }),
+    { device, batch, programs: ['eval'], ...options },
+  )
   const found = await net.evaluate(dataset)
   net.close()
   return found
@@ -83,7 +99,8 @@ describe('evaluation gives one number for any batch', () => {
 
   test('hinge, and labels of single samples on a device, all at once', async () => {
     const kinds = arrays({
-      x: { shape: [3], type: 'f32', data: Float32Array.from(samples.flatMap(first)) }, kind: { shape: [], type: 'i32', data: kind },
+      x: { shape: [3], type: 'f32', data: Float32Array.from(samples.flatMap(first)) },
+      kind: { shape: [], type: 'i32', data: kind },
       other: { shape: [], type: 'i32', data: Int32Array.from(samples, (n) => n % 3) },
     })
     const text = `net n { input x: f32[3] input kind: class[3] input other: class[3]
@@ -95,16 +112,27 @@ describe('evaluation gives one number for any batch', () => {
       expect(loss).toBeCloseTo(a + 0.5 * hinge / COUNT, 5)
       expect(metrics['a']).toBeCloseTo(a, 5)
       expect(metrics['b']).toBeCloseTo(hinge / COUNT, 5)
-      expect(metrics['c']).toBeCloseTo(labelled.filter((n) => first(n).filter((s) => s >= first(n)[kind[n]!]!).length === 1).length / labelled.length, 6)
+      expect(metrics['c']).toBeCloseTo(
+        labelled.filter((n) => first(n).filter((s) => s >= first(n)[kind[n]!]!).length === 1).length / labelled.length,
+        6,
+      )
       net.close()
     }
   })
 
   test('where every label is ignored there is nothing, and that is said', async () => {
-    const net = await open(compile(`net n {\n  ${INPUTS}\n  loss a = softmax_loss(x, label, ignore: 9)\n  metric c = accuracy(x, label, ignore: 9)\n  metric s = sum(x)\n}`, { targets: [] }), { device: exact, batch: 4 })
+    const net = await open(
+      compile(
+        `net n {\n  ${INPUTS}\n  loss a = softmax_loss(x, label, ignore: 9)\n  metric c = accuracy(x, label, ignore: 9)\n  metric s = sum(x)\n}`,
+        { targets: [] },
+      ),
+      { device: exact, batch: 4 },
+    )
     const found = await net.evaluate(arrays({
-      x: { shape: [3, 2], type: 'f32', data: x }, label: { shape: [2], type: 'i32', data: new Int32Array(12).fill(9) },
-      kind: { shape: [], type: 'i32', data: kind }, target: { shape: [3, 2], type: 'f32', data: target },
+      x: { shape: [3, 2], type: 'f32', data: x },
+      label: { shape: [2], type: 'i32', data: new Int32Array(12).fill(9) },
+      kind: { shape: [], type: 'i32', data: kind },
+      target: { shape: [3, 2], type: 'f32', data: target },
     }))
     expect(found).toMatchObject({ loss: 0, metrics: { a: 0, c: 0 }, notes: ['a, c: every label is ignored, so there is nothing to count'] })
     expect(found.metrics['s']).toBeCloseTo(total([...x]), 10)
@@ -115,12 +143,19 @@ describe('evaluation gives one number for any batch', () => {
     const text = 'metric a = mul(sum(x), sum(x))\n  loss b = sum(x)'
     expect((await evaluated(text, 6)).notes).toBeUndefined()
     expect((await evaluated(text, 6)).metrics['a']).toBeCloseTo(total([...x]) ** 2, 8)
-    expect((await evaluated(text, 3)).notes).toEqual(['a: made of values of whole batches, so this mean over batches depends on how many samples they have'])
+    expect((await evaluated(text, 3)).notes).toEqual([
+      'a: made of values of whole batches, so this mean over batches depends on how many samples they have',
+    ])
   })
 
   test('labels that nothing ignores are refused', async () => {
-    const net = await open(compile(`net n {\n  ${INPUTS}\n  loss a = softmax_loss(x, label, ignore: 9)\n}`, { targets: [] }), { device: exact, batch: 6 })
-    await expect(net.step({ x, label: label.map((v) => (v === 9 ? -1 : v)) }, { update: false })).rejects.toThrow('label -1 at 1 is not in 0..2')
+    const net = await open(compile(`net n {\n  ${INPUTS}\n  loss a = softmax_loss(x, label, ignore: 9)\n}`, { targets: [] }), {
+      device: exact,
+      batch: 6,
+    })
+    await expect(net.step({ x, label: label.map((v) => (v === 9 ? -1 : v)) }, { update: false })).rejects.toThrow(
+      'label -1 at 1 is not in 0..2',
+    )
     net.close()
   })
 })
@@ -128,33 +163,50 @@ describe('evaluation gives one number for any batch', () => {
 describe('an update of several batches is that of one of them all', () => {
   const LOSSES = [
     ['one', 'loss a = softmax_loss(y, label, ignore: 9)'],
-    ['two that count different labels, a mean over samples and one over targets', `loss a = softmax_loss(y, label, ignore: 9)
+    [
+      'two that count different labels, a mean over samples and one over targets',
+      `loss a = softmax_loss(y, label, ignore: 9)
   loss b = softmax_loss(y -> flatten -> fc(3), kind, ignore: 9, weight: 0.5)
   loss c = squared_loss(y, target, weight: 0.1)
-  loss d = sigmoid_loss(y, target, ignore: 7, normalization: valid)`],
+  loss d = sigmoid_loss(y, target, ignore: 7, normalization: valid)`,
+    ],
     ['a sum of losses', 'loss a = add(softmax_loss(y, label, ignore: 9), squared_loss(y, target), coeff: [2, 0.1])'],
   ] as const
-  const textOf = (losses: string, accumulate: number): string => `net n {
+  const textOf = (losses: string, accumulate: number): string =>
+    `net n {
   ${INPUTS}
   y = x -> reshape([3, 2, 1]) -> conv(3, 1) as c -> reshape([3, 2]) -> tanh
   ${losses}
 }
 train { solver sgd(lr: 0.3, momentum: 0.9, weight_decay: 0.05) accumulate ${accumulate} }`
   const batchOf = (from: number, to: number, losses: string): Inputs => ({
-    x: x.slice(6 * from, 6 * to), label: label.slice(2 * from, 2 * to),
-    ...(losses.includes('kind') && { kind: kind.slice(from, to) }), ...(losses.includes('target') && { target: target.slice(6 * from, 6 * to) }),
+    x: x.slice(6 * from, 6 * to),
+    label: label.slice(2 * from, 2 * to),
+    ...(losses.includes('kind') && { kind: kind.slice(from, to) }),
+    ...(losses.includes('target') && { target: target.slice(6 * from, 6 * to) }),
   })
-  const state = async (net: Net<AnyNet, Precision>): Promise<number[]> => [...await net.parameters()].flatMap(([, { data }]) => Array.from(data as Float32Array))
+  const state = async (net: Net<AnyNet, Precision>): Promise<number[]> =>
+    [...await net.parameters()].flatMap(([, { data }]) => Array.from(data as Float32Array))
 
   test.each(LOSSES)('%s: parameters and the loss that is told, cut in any way', async (_, losses) => {
     for (const [device, digits] of [[exact, 10], [cpu, 5]] as const) {
       const targets = device === exact ? [] : ['wasm']
-      const whole = await open(compile(textOf(losses, 1), { targets, programs: ['train', 'eval', 'infer'] }), { device, batch: 6, seed: 2, programs: ['train'] })
+      const whole = await open(compile(textOf(losses, 1), { targets, programs: ['train', 'eval', 'infer'] }), {
+        device,
+        batch: 6,
+        seed: 2,
+        programs: ['train'],
+      })
       const want = [await (await whole.trainStep(batchOf(0, 6, losses))).loss, await (await whole.trainStep(batchOf(0, 6, losses))).loss]
       const wanted = await state(whole)
       whole.close()
       for (const k of [2, 3, 6]) {
-        const net = await open(compile(textOf(losses, k), { targets, programs: ['train', 'accumulate', 'eval', 'infer'] }), { device, batch: 6 / k, seed: 2, programs: ['train', 'accumulate'] })
+        const net = await open(compile(textOf(losses, k), { targets, programs: ['train', 'accumulate', 'eval', 'infer'] }), {
+          device,
+          batch: 6 / k,
+          seed: 2,
+          programs: ['train', 'accumulate'],
+        })
         const parts = Array.from({ length: k }, (_, i) => batchOf(i * 6 / k, (i + 1) * 6 / k, losses))
         for (const loss of want) expect(await (await net.trainStep(parts)).loss, `loss of ${k}`).toBeCloseTo(loss, digits)
         ;(await state(net)).forEach((v, i) => expect(v, `parameter ${i} of ${k}`).toBeCloseTo(wanted[i]!, digits))

@@ -20,12 +20,19 @@ beforeAll(async () => {
   cpu = await wasm({ threads: 2 })
   gpu = await webgpu({ gpu: await softwareGpu() })
 })
-afterAll(() => { for (const device of [cpu, gpu, exact]) device.close() })
+afterAll(() => {
+  for (const device of [cpu, gpu, exact]) device.close()
+})
 
 async function gradients(text: string, device: Device, batch: number): Promise<Record<string, ArrayLike<number>>> {
   const bundle = compile(text, { targets: targetsOf(device), programs: PROGRAMS })
   const net = await open(bundle, { device, batch, seed: 3, programs: PROGRAMS })
-  const inputs = Object.fromEntries(bundle.manifest.inputs.map((input, i) => [input.name, normals(batch * input.shape.slice(1).reduce<number>((p, d) => p * (d as number), 1), i + 1)]))
+  const inputs = Object.fromEntries(
+    bundle.manifest.inputs.map((input, i) => [
+      input.name,
+      normals(batch * input.shape.slice(1).reduce<number>((p, d) => p * (d as number), 1), i + 1),
+    ]),
+  )
   const { grads } = await net.step(inputs, { update: false })
   net.close()
   return grads
@@ -33,7 +40,8 @@ async function gradients(text: string, device: Device, batch: number): Promise<R
 
 /** Differences in units of each tensor's scale: those that are more than rounding. What cancels in a normalization has no scale of its own. */
 function wrong(got: Record<string, ArrayLike<number>>, want: Record<string, ArrayLike<number>>): string[] {
-  const largest = (values: ArrayLike<number>, of: (v: number, i: number) => number): number => Array.from(values, of).reduce((a, b) => (a >= b ? a : b), 0)
+  const largest = (values: ArrayLike<number>, of: (v: number, i: number) => number): number =>
+    Array.from(values, of).reduce((a, b) => (a >= b ? a : b), 0)
   return Object.entries(want).flatMap(([name, values]) => {
     const apart = largest(values, (v, i) => Math.abs(got[name]![i]! - v)) / Math.max(1, largest(values, Math.abs))
     return apart <= 3e-4 ? [] : [`${name} is off by ${apart.toExponential(1)} of its scale`]

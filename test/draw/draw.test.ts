@@ -13,13 +13,31 @@ const net = (body: string, before = '') => summarize(`${before}\nnet t {\n  inpu
 
 describe('summaries', () => {
   // What torchvision says of its models; 0.27 million: He et al. 2015, table 6; 1.0: Huang et al. 2017, table 2.
-  test.each([['resnet18', 11_689_512], ['mobilenet_v2', 3_504_872]])('%s has as many parameters as the published model', (name, parameters) => { expect(sample(name).totals.parameters).toBe(parameters) })
-  test.each([['resnet20', 0.27], ['densenet40', 1.0]])('%s has about as many as its paper says', (name, millions) => { expect(sample(name).totals.parameters / 1e6).toBeCloseTo(millions, 1) })
+  test.each([['resnet18', 11_689_512], ['mobilenet_v2', 3_504_872]])(
+    '%s has as many parameters as the published model',
+    (name, parameters) => {
+      expect(sample(name).totals.parameters).toBe(parameters)
+    },
+  )
+  test.each([['resnet20', 0.27], ['densenet40', 1.0]])('%s has about as many as its paper says', (name, millions) => {
+    expect(sample(name).totals.parameters / 1e6).toBeCloseTo(millions, 1)
+  })
 
   test('layers by hand', () => {
-    const { layers, totals } = net('h = x -> conv(4, 3) as c -> batch_norm -> relu\n  output y = h -> fc(10) as first\n  loss = sum(h -> fc(10, weights: first))')
+    const { layers, totals } = net(
+      'h = x -> conv(4, 3) as c -> batch_norm -> relu\n  output y = h -> fc(10) as first\n  loss = sum(h -> fc(10, weights: first))',
+    )
     const [conv, norm, relu, first, second] = layers
-    expect(conv).toMatchObject({ name: 'c', op: 'conv', call: 'conv(4, 3)', inputs: ['x'], shape: ['n', 4, 14, 14], parameters: 4 * 8 * 9 + 4, kept: 0, inferred: true })
+    expect(conv).toMatchObject({
+      name: 'c',
+      op: 'conv',
+      call: 'conv(4, 3)',
+      inputs: ['x'],
+      shape: ['n', 4, 14, 14],
+      parameters: 4 * 8 * 9 + 4,
+      kept: 0,
+      inferred: true,
+    })
     // Each of 4 x 14 x 14 outputs: 72 products and sums, and a bias.
     expect(conv!.flops).toBe(4 * 14 * 14 * (2 * 72 + 1))
     expect(norm).toMatchObject({ parameters: 8, kept: 8 })
@@ -46,26 +64,43 @@ describe('summaries', () => {
   })
 })
 
-const outline = (items: readonly Item[]): unknown[] => items.map((item) => (item.kind === 'block' ? [item.block, item.count, outline(item.items)] : item.kind === 'input' ? item.name : `${item.layers.map(({ op }) => op).join(' ')}${item.count > 1 ? ` x${item.count}` : ''}`))
+const outline = (items: readonly Item[]): unknown[] =>
+  items.map((
+    item,
+  ) => (item.kind === 'block' ? [item.block, item.count, outline(item.items)]
+    : item.kind === 'input' ? item.name : `${item.layers.map(({ op }) => op).join(' ')}${item.count > 1 ? ` x${item.count}` : ''}`)
+  )
 
 describe('boxes', () => {
   const tree = (body: string, before = '') => outline(treeOf(net(body, before), { depth: 9 }))
 
   test('layers that follow each other are one box, a weight begins the next', () => {
-    expect(tree('output y = x -> conv(4, 3) -> batch_norm -> relu -> conv(4, 3) -> relu')).toEqual(['x', 'conv batch_norm relu', 'conv relu'])
+    expect(tree('output y = x -> conv(4, 3) -> batch_norm -> relu -> conv(4, 3) -> relu')).toEqual([
+      'x',
+      'conv batch_norm relu',
+      'conv relu',
+    ])
   })
   test('what is read twice ends a box', () => {
     expect(tree('h = x -> relu\n  output y = add(h -> tanh, h)')).toEqual(['x', 'relu', 'tanh', 'add'])
   })
   test('equal blocks of a loop are one with a count, unequal ones are not', () => {
     const block = 'block b(x, n) { h = x -> conv(n, 3, pad: 1) -> relu\n return add(h, x -> conv(n, 1)) -> relu }'
-    expect(tree('for i in 0..5 { x = x -> b(8) }\n  output y = x -> b(4)', block)).toEqual(['x', ['b', 5, ['conv relu', 'conv', 'add relu']], ['b', 1, ['conv relu', 'conv', 'add relu']]])
+    expect(tree('for i in 0..5 { x = x -> b(8) }\n  output y = x -> b(4)', block)).toEqual(['x', ['b', 5, [
+      'conv relu',
+      'conv',
+      'add relu',
+    ]], ['b', 1, ['conv relu', 'conv', 'add relu']]])
   })
   test('loops without blocks too', () => {
     expect(tree('for i in 0..4 { x = x -> conv(8, 3, pad: 1) -> relu }\n  output y = x')).toEqual(['x', 'conv relu x4'])
   })
   test('nothing is folded whose inside is read elsewhere', () => {
-    expect(tree('a = x -> conv(8, 3, pad: 1) -> relu\n  b = a -> conv(8, 3, pad: 1) -> relu\n  c = b -> conv(8, 3, pad: 1) -> relu\n  output y = add(c, a)')).toEqual(['x', 'conv relu', 'conv relu x2', 'add'])
+    expect(
+      tree(
+        'a = x -> conv(8, 3, pad: 1) -> relu\n  b = a -> conv(8, 3, pad: 1) -> relu\n  c = b -> conv(8, 3, pad: 1) -> relu\n  output y = add(c, a)',
+      ),
+    ).toEqual(['x', 'conv relu', 'conv relu x2', 'add'])
     expect(tree('output a = x -> conv(8, 3, pad: 1)\n  output b = a -> conv(8, 3, pad: 1)')).toEqual(['x', 'conv', 'conv'])
   })
   test('resnet20 is five blocks, densenet40 three of twelve', () => {
@@ -81,20 +116,37 @@ describe('boxes', () => {
 })
 
 const meets = (a: Shape, b: Shape): boolean => a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height
-const within = (a: Shape, b: Shape): boolean => a.x >= b.x && a.y >= b.y && a.x + a.width <= b.x + b.width && a.y + a.height <= b.y + b.height
+const within = (a: Shape, b: Shape): boolean =>
+  a.x >= b.x && a.y >= b.y && a.x + a.width <= b.x + b.width && a.y + a.height <= b.y + b.height
 
 describe('places', () => {
-  test.each(['mnist', 'resnet20', 'densenet40', 'mobilenet_v2', 'resnet18'])('%s: boxes meet only where one holds the other, and lie within the picture', (name) => {
-    const summary = sample(name)
-    const { shapes, width, height, edges } = sceneOf(treeOf(summary, { depth: 9 }), [], { net: summary, kernelsOf: () => [] }, 1000)
-    expect(shapes.flatMap((a, i) => shapes.slice(i + 1).filter((b) => meets(a, b) && !within(a, b) && !within(b, a)).map((b) => [a.title, a.rows, b.title, b.rows]))).toEqual([])
-    for (const shape of shapes) expect(shape.x >= -0.5 && shape.y >= -0.5 && shape.x + shape.width <= width + 0.5 && shape.y + shape.height <= height + 0.5).toBe(true)
-    for (const { path } of edges) expect(path).not.toMatch(/NaN|undefined/)
-  })
+  test.each(['mnist', 'resnet20', 'densenet40', 'mobilenet_v2', 'resnet18'])(
+    '%s: boxes meet only where one holds the other, and lie within the picture',
+    (name) => {
+      const summary = sample(name)
+      const { shapes, width, height, edges } = sceneOf(treeOf(summary, { depth: 9 }), [], { net: summary, kernelsOf: () => [] }, 1000)
+      expect(
+        shapes.flatMap((a, i) =>
+          shapes.slice(i + 1).filter((b) => meets(a, b) && !within(a, b) && !within(b, a)).map((b) => [a.title, a.rows, b.title, b.rows])
+        ),
+      ).toEqual([])
+      for (const shape of shapes)
+        expect(shape.x >= -0.5 && shape.y >= -0.5 && shape.x + shape.width <= width + 0.5 && shape.y + shape.height <= height + 0.5).toBe(
+          true,
+        )
+      for (const { path } of edges)
+        expect(path).not.toMatch(/NaN|undefined/)
+    },
+  )
   test('an edge that passes others has a lane of its own', () => {
     const box = (id: string) => ({ id, width: 60, height: 20 })
     const long = { from: 'a', to: 'd' }
-    const { bends, nodes } = layered(['a', 'b', 'c', 'd'].map(box), [{ from: 'a', to: 'b' }, { from: 'b', to: 'c' }, { from: 'c', to: 'd' }, long])
+    const { bends, nodes } = layered(['a', 'b', 'c', 'd'].map(box), [
+      { from: 'a', to: 'b' },
+      { from: 'b', to: 'c' },
+      { from: 'c', to: 'd' },
+      long,
+    ])
     for (const { x } of bends.get(long)!) for (const id of ['b', 'c']) expect(x < nodes.get(id)!.x || x > nodes.get(id)!.x + 60).toBe(true)
     expect(bends.get(long)).toHaveLength(2)
   })
@@ -108,10 +160,15 @@ test('--depth closes blocks, and what a closed one holds is counted', () => {
 })
 
 test('texts are escaped, and the picture is a whole one', () => {
-  const svg = draw(summarize('net t { input x: f32[4] input label: class["<b>&", "c"] output y = x -> fc(2) loss = softmax_loss(y, label) }'))
+  const svg = draw(
+    summarize('net t { input x: f32[4] input label: class["<b>&", "c"] output y = x -> fc(2) loss = softmax_loss(y, label) }'),
+  )
   expect(svg).not.toContain('<b>')
   const open = [...svg.matchAll(/<([a-z]+)\b[^>]*?(\/?)>|<\/([a-z]+)>/g)].reduce((stack: string[], [, begun, closed, ended]) => {
-    if (ended) { expect(stack.pop()).toBe(ended); return stack }
+    if (ended) {
+      expect(stack.pop()).toBe(ended)
+      return stack
+    }
     return closed ? stack : [...stack, begun!]
   }, [])
   expect(open).toEqual([])

@@ -5,7 +5,14 @@ const attributes = (call: string): object => layers(`h = x -> ${call}`).at(-1)!.
 
 describe('what arguments become', () => {
   test.each([
-    ['defaults are filled in, optional ones left out', 'conv(8, 3)', { out: 8, kernel: [3, 3], stride: [1, 1], pad: [0, 0], bias: true, lr_mult: [1, 1] }],
+    ['defaults are filled in, optional ones left out', 'conv(8, 3)', {
+      out: 8,
+      kernel: [3, 3],
+      stride: [1, 1],
+      pad: [0, 0],
+      bias: true,
+      lr_mult: [1, 1],
+    }],
     ['a window of one number and of two', 'max_pool([3, 5], 2)', { kernel: [3, 5], stride: [2, 2], round: 'floor' }],
     ['by name, in any order', 'max_pool(stride: 1, kernel: 2)', { kernel: [2, 2], stride: [1, 1], round: 'floor' }],
     ['a word', 'max_pool(2, round: ceil)', { kernel: [2, 2], round: 'ceil' }],
@@ -14,10 +21,25 @@ describe('what arguments become', () => {
     ['a call', 'batch_norm(stats: moving(newest: 0.95))', { eps: 1e-5, stats: { call: 'moving', args: { newest: 0.95 } } }],
     ['a call by position', 'batch_norm(stats: moving(0.95))', { eps: 1e-5, stats: { call: 'moving', args: { newest: 0.95 } } }],
     ['a call without arguments', 'batch_norm(stats: cumulative)', { eps: 1e-5, stats: { call: 'cumulative', args: {} } }],
-    ['a call without arguments has defaults', 'batch_norm(stats: moving)', { eps: 1e-5, stats: { call: 'moving', args: { newest: 0.05 } } }],
-    ['another name for an argument', 'batch_norm(stats: moving(decay: 0.9))', { eps: 1e-5, stats: { call: 'moving', args: { newest: 0.9 } } }],
-    ['a reserved word for a name', 'batch_norm(style: split)', { eps: 1e-5, stats: { call: 'moving', args: { newest: 0.05 } }, style: 'split' }],
-    ['a number where a filler is meant', 'fc(2, weight_init: 0.5)', { out: 2, bias: true, lr_mult: [1, 1], weight_init: { call: 'constant', args: { value: 0.5 } } }],
+    ['a call without arguments has defaults', 'batch_norm(stats: moving)', {
+      eps: 1e-5,
+      stats: { call: 'moving', args: { newest: 0.05 } },
+    }],
+    ['another name for an argument', 'batch_norm(stats: moving(decay: 0.9))', {
+      eps: 1e-5,
+      stats: { call: 'moving', args: { newest: 0.9 } },
+    }],
+    ['a reserved word for a name', 'batch_norm(style: split)', {
+      eps: 1e-5,
+      stats: { call: 'moving', args: { newest: 0.05 } },
+      style: 'split',
+    }],
+    ['a number where a filler is meant', 'fc(2, weight_init: 0.5)', {
+      out: 2,
+      bias: true,
+      lr_mult: [1, 1],
+      weight_init: { call: 'constant', args: { value: 0.5 } },
+    }],
     ['small and negative numbers', 'clip(-1.5, 5e-4)', { lo: -1.5, hi: 5e-4 }],
     ['an exponent', 'batch_norm(1e-10)', { eps: 1e-10, stats: { call: 'moving', args: { newest: 0.05 } } }],
     ['arithmetic', 'clip(1 + 2 * 3 - 4 / 2, -(7 % 4))', { lo: 5, hi: -3 }],
@@ -35,7 +57,7 @@ describe('what arguments become', () => {
     expect(second!.attributes).toMatchObject({ weights: 'first' })
   })
 
-  test('a layer by name inside a block is the block\'s own first', () => {
+  test("a layer by name inside a block is the block's own first", () => {
     const { program } = load('block twice(x) { return add(x -> fc(2) as own, x -> fc(2, weights: own)) }\n' + net('h = x -> twice as b'))
     expect(program!.layers[1]!.attributes).toMatchObject({ weights: 'b.own' })
   })
@@ -74,6 +96,10 @@ describe('what is wrong with arguments', () => {
   ])('%s: did you mean %s?', (call, meant) => expect(mistakes(net(`h = x -> ${call}`))[0]!.hint).toContain(meant))
 
   test('several of one call are told together', () => {
-    expect(codes(net('h = x -> conv(0, 3, strid: 2, pad: [1, 2, 3])')).sort()).toEqual(['argument/kind', 'argument/range', 'argument/unknown'])
+    expect(codes(net('h = x -> conv(0, 3, strid: 2, pad: [1, 2, 3])')).sort()).toEqual([
+      'argument/kind',
+      'argument/range',
+      'argument/unknown',
+    ])
   })
 })

@@ -39,7 +39,11 @@ describe('what is never expanded is checked too', () => {
   })
 
   test('what is told where it is expanded is not told again', () => {
-    expect(codes(`block a(x) { return relu(x, x) -> conv(3) -> add }\n${net('h = x -> a')}`)).toEqual(['values/too-many', 'argument/missing', 'values/too-few'])
+    expect(codes(`block a(x) { return relu(x, x) -> conv(3) -> add }\n${net('h = x -> a')}`)).toEqual([
+      'values/too-many',
+      'argument/missing',
+      'values/too-few',
+    ])
   })
 })
 
@@ -52,7 +56,10 @@ describe('no mistake follows from another', () => {
     ['a block that lacks something', 'h = x -> wide\n output o = h', 'argument/missing'],
     ['a number', 'k = 1 / 0\n h = x -> fc(k) -> fc(k + 1)\n for i in 0..k { h = h -> fc(i) }', 'arithmetic/zero'],
     ['a layer that is none', 'h = x -> nothing(-> , x)', 'syntax/unexpected'],
-  ])('%s', (_, body, code) => expect(codes(`block wide(x, n) { return x -> fc(n) }\n${net(`${body}\n k2 = x -> wide(3)`)}`)).toEqual([code]))
+  ])(
+    '%s',
+    (_, body, code) => expect(codes(`block wide(x, n) { return x -> fc(n) }\n${net(`${body}\n k2 = x -> wide(3)`)}`)).toEqual([code]),
+  )
 
   test('one misspelling in several places is one mistake', () => {
     const [value, layer, ...rest] = mistakes(net('a = z -> relu\n b = add(z, y) -> rellu\n output o = b -> rellu -> rellu'))
@@ -69,16 +76,18 @@ describe('no mistake follows from another', () => {
     expect(codes(`block wide x, n) { return x -> fc(n) }\n${net('h = x -> wide(3)')}`)).toEqual(['syntax/unexpected'])
   })
 
-  test('a net with a syntax error in its head', () => expect(codes('net { input x: f32[1]\n output o = x }')).toEqual(['syntax/unexpected']))
-  test('a solver with a syntax error', () => expect(codes(`${net('loss = softmax_loss(x, label)')}train {\n  solver sgd(lr 0.1)\n}`)).toEqual(['syntax/unexpected']))
+  test('a net with a syntax error in its head', () =>
+    expect(codes('net { input x: f32[1]\n output o = x }')).toEqual(['syntax/unexpected']))
+  test('a solver with a syntax error', () =>
+    expect(codes(`${net('loss = softmax_loss(x, label)')}train {\n  solver sgd(lr 0.1)\n}`)).toEqual(['syntax/unexpected']))
 })
 
 describe('what is said beside it', () => {
   const first = (text: string): Diagnostic => mistakes(text)[0]!
 
   test.each([
-    ['another framework\'s word', 'h = x -> conv(8, kernel_size: 3)', '`kernel`'],
-    ['another framework\'s word for a shorter one', 'h = x -> conv(out_channels: 8, kernel: 3)', '`out`'],
+    ["another framework's word", 'h = x -> conv(8, kernel_size: 3)', '`kernel`'],
+    ["another framework's word for a shorter one", 'h = x -> conv(out_channels: 8, kernel: 3)', '`out`'],
     ['a word refused for a reason', 'h = x -> batch_norm(stats: moving(momentum: 0.9))', 'say newest'],
     ['an argument of an argument', 'h = x -> batch_norm(newest: 0.9)', 'stats: moving(newest: ...)'],
     ['an argument of a layer that takes none', 'h = x -> relu(slope: 1)', 'takes no arguments'],
@@ -87,7 +96,7 @@ describe('what is said beside it', () => {
     ['a fraction', 'h = x -> fc(7 / 2)', 'rounds nothing'],
     ['the batch', 'input z: f32[-1, 3]', 'the batch is implied'],
     ['a loop through a number', 'for i in 3 { x -> relu }', 'for i in 0..3'],
-    ['a layer\'s name for a value', 'h = x -> relu as r\n g = r -> tanh', 'NAME = ... as r'],
+    ["a layer's name for a value", 'h = x -> relu as r\n g = r -> tanh', 'NAME = ... as r'],
     ['another name for a value', 'h = x as z', 'z = x'],
     ['a sum of tensors', 'h = x + y', 'add(x, y)'],
     ['one name in a loop', 'for i in 0..2 { x -> relu as r }', 'as r{i}'],
@@ -109,13 +118,19 @@ describe('a train block', () => {
   })
 
   test('every epoch is every 1 epoch', () => {
-    const { program } = load(`${net('loss = softmax_loss(x -> fc(3), label)')}train { solver sgd(lr: 0.1) test every epoch snapshot every step }`)
+    const { program } = load(
+      `${net('loss = softmax_loss(x -> fc(3), label)')}train { solver sgd(lr: 0.1) test every epoch snapshot every step }`,
+    )
     expect(program!.train).toMatchObject({ test: { count: 1, unit: 'epochs' }, snapshot: { count: 1, unit: 'steps' } })
   })
 
   test.each([
-    ['batch_size 10', '`batch`'], ['max_iter 100', '`steps`'], ['gamma 0.1', 'schedule step(gamma: 0.1)'], ['test 2', 'test every 2'],
-    ['augment mirror -> crop(28)', 'augment mirror, crop(28)'], ['schedule cosine, warmup(5)', '->'],
+    ['batch_size 10', '`batch`'],
+    ['max_iter 100', '`steps`'],
+    ['gamma 0.1', 'schedule step(gamma: 0.1)'],
+    ['test 2', 'test every 2'],
+    ['augment mirror -> crop(28)', 'augment mirror, crop(28)'],
+    ['schedule cosine, warmup(5)', '->'],
   ])('%s', (entry, hint) => {
     const [found] = mistakes(`${net('loss = softmax_loss(x -> fc(3), label)')}train { solver sgd(lr: 0.1)\n ${entry} }`)
     expect(found!.hint).toContain(hint)
@@ -131,7 +146,8 @@ describe('warnings, where there are no errors', () => {
   })
 
   test('what is read in a name, a default or a branch not taken is read', () => {
-    expect(warnings(`block a(x, n, m: n) { return x -> fc(m) as f{n} }\n${net('k = 3\n if false { x -> fc(k) }\n output o = x -> a(1)')}`)).toEqual([])
+    expect(warnings(`block a(x, n, m: n) { return x -> fc(m) as f{n} }\n${net('k = 3\n if false { x -> fc(k) }\n output o = x -> a(1)')}`))
+      .toEqual([])
   })
 
   test('blocks of an imported file are there for others', () => {
@@ -143,7 +159,10 @@ describe('warnings, where there are no errors', () => {
 
 describe('trees', () => {
   test('what could be read is there, the rest is marked', () => {
-    const { ast, diagnostics } = parse({ file: 'a.net', text: 'net n {\n  input x: f32[1]\n  h = x -> conv(3\n  output o = x -> relu\n}\ntrain {\n  batch = 3\n  seed 4\n}\n' })
+    const { ast, diagnostics } = parse({
+      file: 'a.net',
+      text: 'net n {\n  input x: f32[1]\n  h = x -> conv(3\n  output o = x -> relu\n}\ntrain {\n  batch = 3\n  seed 4\n}\n',
+    })
     expect(diagnostics).toHaveLength(2)
     expect(ast.nets[0]!.body.map((s) => s.kind)).toEqual(['input', 'broken', 'result'])
     expect(ast.trains[0]!.entries.map((e) => e.key.text)).toEqual(['seed'])
@@ -168,7 +187,9 @@ describe('what would exhaust a stack', () => {
   })
 
   test('files that import each other in a long row', () => {
-    const files = Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`f${i}.net`, `import "./f${i + 1}.net"\nblock b${i}(x) { return x -> relu }`]))
+    const files = Object.fromEntries(
+      Array.from({ length: 500 }, (_, i) => [`f${i}.net`, `import "./f${i + 1}.net"\nblock b${i}(x) { return x -> relu }`]),
+    )
     expect(codes(`import "./f0.net"\n${net('h = x -> b0 -> b499')}`, { ...files, 'f500.net': '' })).toEqual([])
   })
 })

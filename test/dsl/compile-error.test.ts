@@ -20,7 +20,9 @@ test('the message of an error says where it is and draws it', () => {
 })
 
 test('draws the first ones and counts the others', () => {
-  const { message, diagnostics } = errorOf(`net n {\n  input x: f32[4]\n${['a', 'b', 'c', 'd', 'e'].map((name) => `  ${name} = fc(x, ${name}q)`).join('\n')}\n}`)
+  const { message, diagnostics } = errorOf(
+    `net n {\n  input x: f32[4]\n${['a', 'b', 'c', 'd', 'e'].map((name) => `  ${name} = fc(x, ${name}q)`).join('\n')}\n}`,
+  )
   expect(diagnostics.filter((d) => d.severity === 'error')).toHaveLength(5)
   expect(message.match(/^page\.net:\d+/gm)).toEqual(['page.net:3', 'page.net:4', 'page.net:5'])
   expect(message).toMatch(/\nand 2 more errors$/)

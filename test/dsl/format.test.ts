@@ -5,8 +5,14 @@ import { describe, expect, test } from 'vitest'
 import { format } from '../../dsl/index.ts'
 import { said, scattered } from './texts.ts'
 
-const samples = readdirSync('samples').filter((name) => name.endsWith('.net')).map((name) => ({ name, text: readFileSync(join('samples', name), 'utf8') }))
-const commentsOf = (text: string): string[] => (text.match(/"[^"\n]*"|\/\/[^\n]*|\/\*[^]*?\*\//g) ?? []).filter((match) => match.startsWith('/')).map((c) => c.split('\n').map((l) => l.trimEnd()).join('\n'))
+const samples = readdirSync('samples').filter((name) => name.endsWith('.net')).map((name) => ({
+  name,
+  text: readFileSync(join('samples', name), 'utf8'),
+}))
+const commentsOf = (text: string): string[] =>
+  (text.match(/"[^"\n]*"|\/\/[^\n]*|\/\*[^]*?\*\//g) ?? []).filter((match) => match.startsWith('/')).map((c) =>
+    c.split('\n').map((l) => l.trimEnd()).join('\n')
+  )
 
 /** What `format` makes of a text, which is made of itself as well. */
 function laidOut(text: string): string {
@@ -49,7 +55,11 @@ train {}
   })
 
   test('signs', () => {
-    expect(laidOut('net n { a = -1 b = 3- -2*( 4+x )%5 c = not(a==b)or a!=b and a<=b d = [-1,2 , [ 3 ]] input m:class[10][ 32,32 ]whole e=f(-a, b-a)}')).toBe(`\
+    expect(
+      laidOut(
+        'net n { a = -1 b = 3- -2*( 4+x )%5 c = not(a==b)or a!=b and a<=b d = [-1,2 , [ 3 ]] input m:class[10][ 32,32 ]whole e=f(-a, b-a)}',
+      ),
+    ).toBe(`\
 net n {
   a = -1
   b = 3 - -2 * (4 + x) % 5
@@ -66,7 +76,11 @@ net n {
   })
 
   test('a chain that is too long: a layer a line, names in a column', () => {
-    expect(laidOut('net n { features = image -> conv(20, 5) as conv1 -> batch_norm as bn1 -> relu -> max_pool(2, stride: 2)\n\n -> conv(50, 5) as conv2 -> relu as relu_of_the_second }')).toBe(`\
+    expect(
+      laidOut(
+        'net n { features = image -> conv(20, 5) as conv1 -> batch_norm as bn1 -> relu -> max_pool(2, stride: 2)\n\n -> conv(50, 5) as conv2 -> relu as relu_of_the_second }',
+      ),
+    ).toBe(`\
 net n {
   features = image
     -> conv(20, 5) as conv1
@@ -85,7 +99,11 @@ net n {
   })
 
   test('results and settings in columns', () => {
-    expect(laidOut('net n { output prob = softmax(x) loss = l(x) metric accuracy = a(x)\n\n loss = x }\ntrain { data mnist\n\n schedule cosine // falls\n batch 1 }')).toBe(`\
+    expect(
+      laidOut(
+        'net n { output prob = softmax(x) loss = l(x) metric accuracy = a(x)\n\n loss = x }\ntrain { data mnist\n\n schedule cosine // falls\n batch 1 }',
+      ),
+    ).toBe(`\
 net n {
   output prob     = softmax(x)
   loss            = l(x)
@@ -104,7 +122,8 @@ train {
   })
 
   test('values of a setting that are too many for a line', () => {
-    expect(laidOut(`train { augment mirror, crop(32, pad: 4), normalize(mean: [0.4914, 0.4822, 0.4465], std: [0.2470, 0.2435, 0.2616]) }`)).toBe(`\
+    expect(laidOut(`train { augment mirror, crop(32, pad: 4), normalize(mean: [0.4914, 0.4822, 0.4465], std: [0.2470, 0.2435, 0.2616]) }`))
+      .toBe(`\
 train {
   augment mirror, crop(32, pad: 4),
           normalize(mean: [0.4914, 0.4822, 0.4465], std: [0.2470, 0.2435, 0.2616])
@@ -218,14 +237,19 @@ test.each(samples)('$name is laid out as it says', ({ text }) => {
 
 describe('a text with syntax errors', () => {
   test('is refused, with reasons', () => {
-    expect(() => format({ file: 'a.net', text: 'net n { h = }' })).toThrow(expect.objectContaining({ name: 'CompileError', diagnostics: [expect.objectContaining({ severity: 'error' })] }))
+    expect(() => format({ file: 'a.net', text: 'net n { h = }' })).toThrow(
+      expect.objectContaining({ name: 'CompileError', diagnostics: [expect.objectContaining({ severity: 'error' })] }),
+    )
   })
 })
 
 test('any program: the same is said, no comment is lost, and it is laid out for good', () => {
-  fc.assert(fc.property(scattered, ({ text, comments }) => {
-    const once = laidOut(text)
-    expect(commentsOf(once)).toEqual(comments.map((c) => c.split('\n').map((l) => l.trimEnd()).join('\n')))
-    for (const line of once.split('\n')) expect(line).toBe(line.trimEnd())
-  }), { numRuns: 300 })
+  fc.assert(
+    fc.property(scattered, ({ text, comments }) => {
+      const once = laidOut(text)
+      expect(commentsOf(once)).toEqual(comments.map((c) => c.split('\n').map((l) => l.trimEnd()).join('\n')))
+      for (const line of once.split('\n')) expect(line).toBe(line.trimEnd())
+    }),
+    { numRuns: 300 },
+  )
 })

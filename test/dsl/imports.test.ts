@@ -22,7 +22,8 @@ test('imports of imports, each file once', () => {
 
 test('a constant belongs to its file', () => {
   const files = { 'blocks.net': 'width = 7\nblock head(x) { return x -> fc(width) }' }
-  expect(program(`import "./blocks.net"\nwidth = 3\n${net('h = x -> head -> fc(width)')}`, files).layers.map((l) => l.attributes['out'])).toEqual([7, 3])
+  expect(program(`import "./blocks.net"\nwidth = 3\n${net('h = x -> head -> fc(width)')}`, files).layers.map((l) => l.attributes['out']))
+    .toEqual([7, 3])
 })
 
 test('a file that is not there', () => {
@@ -36,7 +37,8 @@ test('nobody who could read', () => {
 })
 
 test('files in a circle', () => {
-  expect(codes(using('./a.net'), { 'a.net': 'import "./b.net"\nblock twice(x) { return x -> relu }', 'b.net': 'import "./a.net"' })).toEqual(['import/cycle'])
+  expect(codes(using('./a.net'), { 'a.net': 'import "./b.net"\nblock twice(x) { return x -> relu }', 'b.net': 'import "./a.net"' }))
+    .toEqual(['import/cycle'])
   expect(codes(using('./a.net'), { 'a.net': 'import "./a.net"\nblock twice(x) { return x -> relu }' })).toEqual(['import/cycle'])
 })
 
@@ -46,5 +48,6 @@ test('mistakes of another file are told there', () => {
 })
 
 test('a net of another file is left alone', () => {
-  expect(program(using('./blocks.net'), { 'blocks.net': `block twice(x) { return x -> relu }\n${net('h = x -> twice')}` }).layers).toHaveLength(1)
+  expect(program(using('./blocks.net'), { 'blocks.net': `block twice(x) { return x -> relu }\n${net('h = x -> twice')}` }).layers)
+    .toHaveLength(1)
 })

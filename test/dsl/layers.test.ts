@@ -83,13 +83,26 @@ describe('names of layers', () => {
     const block = 'block two(x, c) { return x -> conv(c, 3) -> relu -> conv(c, 3) }\n'
     const all = program(block + net('h = x -> two(4) as stage -> two(8) -> two(8) -> conv(1, 1)')).layers
     expect(all.map((l) => l.name)).toEqual([
-      'stage.conv_1', 'stage.relu_1', 'stage.conv_2', 'two_1.conv_1', 'two_1.relu_1', 'two_1.conv_2', 'two_2.conv_1', 'two_2.relu_1', 'two_2.conv_2', 'conv_1',
+      'stage.conv_1',
+      'stage.relu_1',
+      'stage.conv_2',
+      'two_1.conv_1',
+      'two_1.relu_1',
+      'two_1.conv_2',
+      'two_2.conv_1',
+      'two_2.relu_1',
+      'two_2.conv_2',
+      'conv_1',
     ])
   })
 
   test('blocks within blocks', () => {
     const blocks = 'block inner(x) { return x -> relu }\nblock outer(x) { return x -> inner -> inner -> relu }\n'
-    expect(program(blocks + net('h = x -> outer as a')).layers.map((l) => l.name)).toEqual(['a.inner_1.relu_1', 'a.inner_2.relu_1', 'a.relu_1'])
+    expect(program(blocks + net('h = x -> outer as a')).layers.map((l) => l.name)).toEqual([
+      'a.inner_1.relu_1',
+      'a.inner_2.relu_1',
+      'a.relu_1',
+    ])
   })
 
   test('one part of a net does not rename another', () => {
@@ -100,7 +113,12 @@ describe('names of layers', () => {
   })
 
   test('a counter in a name', () => {
-    expect(names('h = x\n for c, i in [4, 8] { for j in 0..2 { h = h -> conv(c, 3) as stage{i}_{j} } }')).toEqual(['stage0_0', 'stage0_1', 'stage1_0', 'stage1_1'])
+    expect(names('h = x\n for c, i in [4, 8] { for j in 0..2 { h = h -> conv(c, 3) as stage{i}_{j} } }')).toEqual([
+      'stage0_0',
+      'stage0_1',
+      'stage1_0',
+      'stage1_1',
+    ])
   })
 
   test('two layers of one name', () => {

@@ -10,9 +10,15 @@ describe.each(WORDS)('%s is a word like any other', (word) => {
     ['an argument', net(`output o = x -> fc(3, ${word}: 3)`), ['argument/unknown']],
     ['a layer', net(`output o = x -> ${word}(3)`), ['call/unknown']],
     ['a word', net(`output o = x -> conv(3, 3, pad: ${word})`), ['argument/word']],
-    ['a setting', `${net('output o = x -> fc(3)\n loss = softmax_loss(o, label)')}train { solver sgd(lr: 0.1) ${word} 3 }`, ['train/unknown']],
-    ['a solver', `${net('output o = x -> fc(3)\n loss = softmax_loss(o, label)')}train { solver ${word}(lr: 0.1) }`, ['argument/unknown-call']],
-    ['a schedule', `${net('output o = x -> fc(3)\n loss = softmax_loss(o, label)')}train { solver sgd(lr: 0.1) schedule ${word}(3) }`, ['argument/unknown-call']],
+    ['a setting', `${net('output o = x -> fc(3)\n loss = softmax_loss(o, label)')}train { solver sgd(lr: 0.1) ${word} 3 }`, [
+      'train/unknown',
+    ]],
+    ['a solver', `${net('output o = x -> fc(3)\n loss = softmax_loss(o, label)')}train { solver ${word}(lr: 0.1) }`, [
+      'argument/unknown-call',
+    ]],
+    ['a schedule', `${net('output o = x -> fc(3)\n loss = softmax_loss(o, label)')}train { solver sgd(lr: 0.1) schedule ${word}(3) }`, [
+      'argument/unknown-call',
+    ]],
     ['a style', net(`style ${word}\n output o = x -> fc(3)`), ['style/unknown']],
   ])('%s', (_, text, want) => {
     const found = mistakes(text)
@@ -60,13 +66,20 @@ describe('many imports', () => {
   })
   test('in a circle', () => {
     const { diagnostics } = load({ file: 'f0', text: 'import "f1"' }, chain(2000, 'import "f0"'))
-    expect(diagnostics.map((d) => [d.code, d.message])).toEqual([['import/cycle', 'f0 imports f1 imports f2 imports ... imports f1999 imports f2000 imports f0: none of them can be read first']])
+    expect(diagnostics.map((d) => [d.code, d.message])).toEqual([[
+      'import/cycle',
+      'f0 imports f1 imports f2 imports ... imports f1999 imports f2000 imports f0: none of them can be read first',
+    ]])
   })
 })
 
 describe('slips of the pen', () => {
-  test.each([['conv', 'cnov', 1], ['', 'abc', 3], ['kitten', 'sitting', 3], ['ca', 'abc', 3]])('%s and %s', (a, b, want) => expect(editDistance(a, b)).toBe(want))
-  test('no further than asked', () => expect([editDistance('kitten', 'sitting', 2), editDistance('kitten', 'sitting', 3)]).toEqual([Infinity, 3]))
+  test.each([['conv', 'cnov', 1], ['', 'abc', 3], ['kitten', 'sitting', 3], ['ca', 'abc', 3]])(
+    '%s and %s',
+    (a, b, want) => expect(editDistance(a, b)).toBe(want),
+  )
+  test('no further than asked', () =>
+    expect([editDistance('kitten', 'sitting', 2), editDistance('kitten', 'sitting', 3)]).toEqual([Infinity, 3]))
   test('of long words', () => {
     expect(editDistance('ab'.repeat(4000), 'ba'.repeat(4000), 8)).toBe(2)
     expect(suggest('x'.repeat(8000), ['y'.repeat(8000)])).toBeUndefined()

@@ -8,15 +8,17 @@ import { vocabulary } from './vocabulary.ts'
 export type Files = Readonly<Record<string, string>>
 
 /** A net around the lines of its body: `x` and `y` are pictures, `label` is a class. */
-export const net = (body: string): string => `net test {\n  input x: f32[4, 6, 6]\n  input y: f32[4, 6, 6]\n  input label: class[3]\n  ${body}\n}\n`
+export const net = (body: string): string =>
+  `net test {\n  input x: f32[4, 6, 6]\n  input y: f32[4, 6, 6]\n  input label: class[3]\n  ${body}\n}\n`
 
-export const load = (text: string, files: Files = {}): ReturnType<typeof loadProgram> => loadProgram({ file: 'test.net', text }, {
-  vocabulary,
-  readImport: (path: string): Source | undefined => {
-    const file = path.replace(/^\.\//, '')
-    return files[file] === undefined ? undefined : { file, text: files[file] }
-  },
-})
+export const load = (text: string, files: Files = {}): ReturnType<typeof loadProgram> =>
+  loadProgram({ file: 'test.net', text }, {
+    vocabulary,
+    readImport: (path: string): Source | undefined => {
+      const file = path.replace(/^\.\//, '')
+      return files[file] === undefined ? undefined : { file, text: files[file] }
+    },
+  })
 
 /** The program of a text without mistakes. */
 export function program(text: string, files: Files = {}): Program {

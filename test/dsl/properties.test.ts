@@ -37,8 +37,55 @@ describe('never throws, never hangs, tells places that are there', () => {
   })
 
   test('whatever the words', () => {
-    const word = fc.constantFrom('net', 'block', 'train', 'import', 'input', 'output', 'loss', 'metric', 'style', 'for', 'in', 'if', 'else', 'as', 'return', 'whole', 'and', 'not',
-      '{', '}', '(', ')', '[', ']', '->', '=', ':', ',', '..', '+', '-', '*', '==', '3', '0.5', '"text"', 'x', 'relu', 'conv', 'every', 'epochs', 'solver', '\n', '//', '/*', '*/', '"')
+    const word = fc.constantFrom(
+      'net',
+      'block',
+      'train',
+      'import',
+      'input',
+      'output',
+      'loss',
+      'metric',
+      'style',
+      'for',
+      'in',
+      'if',
+      'else',
+      'as',
+      'return',
+      'whole',
+      'and',
+      'not',
+      '{',
+      '}',
+      '(',
+      ')',
+      '[',
+      ']',
+      '->',
+      '=',
+      ':',
+      ',',
+      '..',
+      '+',
+      '-',
+      '*',
+      '==',
+      '3',
+      '0.5',
+      '"text"',
+      'x',
+      'relu',
+      'conv',
+      'every',
+      'epochs',
+      'solver',
+      '\n',
+      '//',
+      '/*',
+      '*/',
+      '"',
+    )
     fc.assert(fc.property(fc.array(word, { maxLength: 60 }), (words) => void survives(words.join(' '))), { numRuns: 500 })
   })
 
@@ -52,11 +99,21 @@ describe('never throws, never hangs, tells places that are there', () => {
 })
 
 test('what the grammar allows has no syntax error', () => {
-  fc.assert(fc.property(scattered, ({ text }) => { expect(parse({ file: 'a.net', text }).diagnostics).toEqual([]) }), { numRuns: 300 })
+  fc.assert(
+    fc.property(scattered, ({ text }) => {
+      expect(parse({ file: 'a.net', text }).diagnostics).toEqual([])
+    }),
+    { numRuns: 300 },
+  )
 })
 
 test('the same text says the same again', () => {
-  fc.assert(fc.property(spoiled(SAMPLES), (text) => { expect(load(text)).toEqual(load(text)) }), { numRuns: 50 })
+  fc.assert(
+    fc.property(spoiled(SAMPLES), (text) => {
+      expect(load(text)).toEqual(load(text))
+    }),
+    { numRuns: 50 },
+  )
 })
 
 test('a long text', () => {

@@ -5,14 +5,17 @@ import { drawn, net } from './programs.ts'
 
 const source = {
   file: 'resnet.net',
-  text: 'net resnet {\n  input x: f32[3, 32, 32]\n  more = x\n  main = x -> conv(32, 3, stride: 2, pad: 1)\n  skip = x\n  return add(main, skip) -> relu\n}\n',
+  text:
+    'net resnet {\n  input x: f32[3, 32, 32]\n  more = x\n  main = x -> conv(32, 3, stride: 2, pad: 1)\n  skip = x\n  return add(main, skip) -> relu\n}\n',
 }
 const span = (text: string, length = text.length): Diagnostic['labels'][number]['span'] => {
   const start = source.text.indexOf(text)
   return { source, start, end: start + length }
 }
 const mismatch: Diagnostic = {
-  severity: 'error', code: 'shape/add-mismatch', message: 'add cannot join [n, 32, 16, 16] with [n, 16, 32, 32]',
+  severity: 'error',
+  code: 'shape/add-mismatch',
+  message: 'add cannot join [n, 32, 16, 16] with [n, 16, 32, 32]',
   labels: [
     { span: span('add(main, skip)'), text: 'joined here' },
     { span: span('conv(32, 3, stride: 2, pad: 1)'), text: '[n, 32, 16, 16] made here' },
@@ -33,8 +36,13 @@ resnet.net:6:10: error: add cannot join [n, 32, 16, 16] with [n, 16, 32, 32] (sh
   hint: bring \`skip\` to the same shape, e.g. x -> conv(32, 1, stride: 2)`)
 })
 
-const at = (text: string, start: number, end: number, more: Partial<Diagnostic> = {}): Diagnostic =>
-  ({ severity: 'error', code: 'a/b', message: 'm', labels: [{ span: { source: { file: 'f', text }, start, end }, text: 'here' }], ...more })
+const at = (text: string, start: number, end: number, more: Partial<Diagnostic> = {}): Diagnostic => ({
+  severity: 'error',
+  code: 'a/b',
+  message: 'm',
+  labels: [{ span: { source: { file: 'f', text }, start, end }, text: 'here' }],
+  ...more,
+})
 
 describe('places', () => {
   test('line numbers of several digits stand in one column', () => {
@@ -43,7 +51,9 @@ describe('places', () => {
       const start = text.indexOf(`line ${line}`)
       return { span: { source: { file: 'f', text }, start, end: start + 4 }, text: '' }
     }
-    expect(render(at(text, 0, 0, { labels: [place(12), place(2)] }))).toBe('f:12:1: error: m (a/b)\n  12 | line 12\n     | ^^^^\n   2 | line 2\n     | ----')
+    expect(render(at(text, 0, 0, { labels: [place(12), place(2)] }))).toBe(
+      'f:12:1: error: m (a/b)\n  12 | line 12\n     | ^^^^\n   2 | line 2\n     | ----',
+    )
   })
 
   test('several lines: the first one is shown', () => {
@@ -51,10 +61,13 @@ describe('places', () => {
   })
 
   test('tabs', () => expect(render(at('\tx\ty', 3, 4))).toBe('f:1:4: error: m (a/b)\n  1 |   x  y\n    |      ^ here'))
-  test('wide characters and marks', () => expect(render(at('漢e\u0301z', 3, 4))).toBe('f:1:4: error: m (a/b)\n  1 | 漢e\u0301z\n    |    ^ here'))
+  test('wide characters and marks', () =>
+    expect(render(at('漢e\u0301z', 3, 4))).toBe('f:1:4: error: m (a/b)\n  1 | 漢e\u0301z\n    |    ^ here'))
   test('what a terminal would obey is shown', () => {
     const drawn = render(at('a\u001b[31m\u0007\u202eb', 8, 9, { message: 'no \u001b]0;title\u0007', hint: '\u2066' }))
-    expect(drawn).toBe('f:1:9: error: no \u241b]0;title\u2407 (a/b)\n  1 | a\u241b[31m\u2407<U+202E>b\n    | ' + ' '.repeat(15) + '^ here\n  hint: <U+2066>')
+    expect(drawn).toBe(
+      'f:1:9: error: no \u241b]0;title\u2407 (a/b)\n  1 | a\u241b[31m\u2407<U+202E>b\n    | ' + ' '.repeat(15) + '^ here\n  hint: <U+2066>',
+    )
   })
   test('of a long line, what lies around the mark', () => {
     const drawn = render(at(`${'a'.repeat(5000)}bc${'d'.repeat(5000)}`, 5000, 5002)).split('\n')
@@ -69,7 +82,16 @@ describe('places', () => {
 
   test('another file is named', () => {
     const other = { file: 'blocks.net', text: 'block a(x) { }' }
-    expect(render(at('x', 0, 1, { labels: [{ span: { source: { file: 'f', text: 'x' }, start: 0, end: 1 }, text: 'here' }, { span: { source: other, start: 6, end: 7 }, text: 'there' }] })))
+    expect(
+      render(
+        at('x', 0, 1, {
+          labels: [{ span: { source: { file: 'f', text: 'x' }, start: 0, end: 1 }, text: 'here' }, {
+            span: { source: other, start: 6, end: 7 },
+            text: 'there',
+          }],
+        }),
+      ),
+    )
       .toBe('f:1:1: error: m (a/b)\n  1 | x\n    | ^ here\n  blocks.net:1:7\n  1 | block a(x) { }\n    |       - there')
   })
 })
@@ -95,9 +117,12 @@ describe('as a user sees them', () => {
     ['a forgotten comma', net('h = x -> conv(8 3)')],
     ['a name given twice', net('a = x -> relu as r\n  b = y -> relu as r')],
     ['arithmetic on tensors', net('h = x + y')],
-    ['a block\'s argument', `block b(x, planes) {\n  return x -> fc(planes)\n}\n${net('h = x -> b(8, plane: 3)')}`],
+    ["a block's argument", `block b(x, planes) {\n  return x -> fc(planes)\n}\n${net('h = x -> b(8, plane: 3)')}`],
     ['a block of itself', `block b(x) {\n  return x -> b\n}\n${net('h = x -> b')}`],
-    ['several, in one run', `${net('a = x -> conv(8 3)\n  b = y -> reluu\n  loss = softmax_loss(b, lable)')}train {\n  bach 10\n  solver sgd(rate: 0.1)\n}\n`],
+    [
+      'several, in one run',
+      `${net('a = x -> conv(8 3)\n  b = y -> reluu\n  loss = softmax_loss(b, lable)')}train {\n  bach 10\n  solver sgd(rate: 0.1)\n}\n`,
+    ],
     ['a brace that is missing', 'net n {\n  input x: f32[3]\n  output o = x -> relu\n'],
   ])('%s', (_, text) => expect(drawn(text)).toMatchSnapshot())
 })

@@ -3,7 +3,9 @@ import { codes, inputsOf, layers, mistakes, names, net, program, underlined } fr
 
 describe('inputs', () => {
   test('numbers, classes, a class a pixel, without a batch', () => {
-    const { inputs } = program('net n {\n input image: f32[1, 28, 28]\n input label: class[10]\n input map: class[21][32, 32]\n input anchors: f32[2, 3] whole\n output o = image -> relu }')
+    const { inputs } = program(
+      'net n {\n input image: f32[1, 28, 28]\n input label: class[10]\n input map: class[21][32, 32]\n input anchors: f32[2, 3] whole\n output o = image -> relu }',
+    )
     expect(inputs.map(({ span, ...rest }) => rest)).toEqual([
       { name: 'image', type: 'f32', shape: [1, 28, 28], batched: true },
       { name: 'label', type: 'class', classes: 10, shape: [], batched: true },
@@ -31,14 +33,22 @@ describe('inputs', () => {
 
 describe('results', () => {
   test('outputs, losses, metrics', () => {
-    const { outputs, losses, metrics } = program(net('h = x -> fc(3)\n output p = softmax(h)\n loss = softmax_loss(h, label)\n metric a = accuracy(h, label)'))
+    const { outputs, losses, metrics } = program(
+      net('h = x -> fc(3)\n output p = softmax(h)\n loss = softmax_loss(h, label)\n metric a = accuracy(h, label)'),
+    )
     expect(outputs.map((r) => r.name)).toEqual(['p'])
     expect(losses.map((r) => [r.name, r.value])).toEqual([['loss', { kind: 'layer', index: 2 }]])
     expect(metrics.map((r) => r.name)).toEqual(['a'])
   })
 
   test('several losses, with names and without', () => {
-    expect(program(net('h = x -> fc(3)\n loss = softmax_loss(h, label)\n loss main = softmax_loss(h, label)\n loss = softmax_loss(h, label, weight: 0.3)')).losses.map((l) => l.name))
+    expect(
+      program(
+        net(
+          'h = x -> fc(3)\n loss = softmax_loss(h, label)\n loss main = softmax_loss(h, label)\n loss = softmax_loss(h, label, weight: 0.3)',
+        ),
+      ).losses.map((l) => l.name),
+    )
       .toEqual(['loss', 'main', 'loss_2'])
   })
 
@@ -103,15 +113,31 @@ describe('if', () => {
   })
 
   test('else if', () => {
-    expect(names('for i in 0..3 { if i == 0 { x -> relu } else if i == 1 { x -> tanh } else { x -> softmax } }')).toEqual(['relu_1', 'tanh_1', 'softmax_1'])
+    expect(names('for i in 0..3 { if i == 0 { x -> relu } else if i == 1 { x -> tanh } else { x -> softmax } }')).toEqual([
+      'relu_1',
+      'tanh_1',
+      'softmax_1',
+    ])
   })
 
   test('a branch of several statements gives its last value', () => {
     expect(inputsOf(layers('h = if true { a = x -> relu\n a -> tanh } else { x }\n g = h -> fc(1)'), 'fc_1')).toEqual(['tanh_1'])
   })
 
-  test.each([['1 < 2', true], ['2 <= 2', true], ['1 > 2', false], ['2 >= 3', false], ['1 == 1', true], ['1 != 1', false], ['not true', false],
-    ['true and false', false], ['true or false', true], ['not false and 1 < 2 or false', true], ['1 + 1 == 2 and 3 % 2 == 1', true], ['true == true', true]])('%s', (condition, want) => {
+  test.each([
+    ['1 < 2', true],
+    ['2 <= 2', true],
+    ['1 > 2', false],
+    ['2 >= 3', false],
+    ['1 == 1', true],
+    ['1 != 1', false],
+    ['not true', false],
+    ['true and false', false],
+    ['true or false', true],
+    ['not false and 1 < 2 or false', true],
+    ['1 + 1 == 2 and 3 % 2 == 1', true],
+    ['true == true', true],
+  ])('%s', (condition, want) => {
     expect(names(`if ${condition} { x -> relu }`)).toHaveLength(want ? 1 : 0)
   })
 
@@ -142,7 +168,11 @@ describe('for', () => {
 describe('blocks', () => {
   const block = 'block basic(x, planes, stride: 1) {\n  return x -> conv(planes, 3, stride: stride)\n}\n'
   test('by position, by name, with defaults', () => {
-    expect(program(block + net('h = x -> basic(8) -> basic(4, stride: 2) -> basic(2, 3) -> basic(planes: 1)')).layers.map((l) => [l.attributes['out'], l.attributes['stride']]))
+    expect(
+      program(block + net('h = x -> basic(8) -> basic(4, stride: 2) -> basic(2, 3) -> basic(planes: 1)')).layers.map((
+        l,
+      ) => [l.attributes['out'], l.attributes['stride']]),
+    )
       .toEqual([[8, [1, 1]], [4, [2, 2]], [2, [3, 3]], [1, [1, 1]]])
   })
 
@@ -164,11 +194,17 @@ describe('blocks', () => {
   })
 
   test('a block that returns nothing', () => expect(codes('block a(x) { }\n' + net('h = x -> a'))).toEqual(['block/no-value']))
-  test('a block with a layer\'s name', () => expect(codes('block relu(x) { return x }\n' + net('h = x -> relu'))).toEqual(['block/layer']))
-  test('two blocks of a name', () => expect(codes('block a(x) { return x }\nblock a(x) { return x -> relu }\n' + net('h = x -> a'))).toEqual(['block/twice']))
-  test('inputs and results belong into the net', () => expect(codes('block a(x) { output o = x\n return x }\n' + net('h = x -> a'))).toEqual(['block/statement']))
+  test("a block with a layer's name", () => expect(codes('block relu(x) { return x }\n' + net('h = x -> relu'))).toEqual(['block/layer']))
+  test('two blocks of a name', () =>
+    expect(codes('block a(x) { return x }\nblock a(x) { return x -> relu }\n' + net('h = x -> a'))).toEqual(['block/twice']))
+  test('inputs and results belong into the net', () =>
+    expect(codes('block a(x) { output o = x\n return x }\n' + net('h = x -> a'))).toEqual(['block/statement']))
   test('a return ends it, from within a condition', () => {
-    expect(program('block a(x, n) { if n > 1 { return x -> relu }\n return x -> tanh }\n' + net('x -> a(2)\n x -> a(1)')).layers.map((l) => l.op)).toEqual(['relu', 'tanh'])
+    expect(
+      program('block a(x, n) { if n > 1 { return x -> relu }\n return x -> tanh }\n' + net('x -> a(2)\n x -> a(1)')).layers.map((l) =>
+        l.op
+      ),
+    ).toEqual(['relu', 'tanh'])
   })
 })
 
@@ -203,11 +239,22 @@ describe('what runs away', () => {
   })
 
   test('a list that doubles', () => {
-    expect(codes(net(`l0 = [1, 1]\n ${Array.from({ length: 40 }, (_, i) => `l${i + 1} = [l${i}, l${i}]`).join('\n')}\n x -> reshape(l40)`)).length).toBeGreaterThan(0)
+    expect(
+      codes(net(`l0 = [1, 1]\n ${Array.from({ length: 40 }, (_, i) => `l${i + 1} = [l${i}, l${i}]`).join('\n')}\n x -> reshape(l40)`))
+        .length,
+    ).toBeGreaterThan(0)
   })
 
   test('brackets without end', () => {
-    for (const text of ['('.repeat(20_000), '['.repeat(20_000), `h = ${'relu('.repeat(20_000)}`, `h = ${'-'.repeat(20_000)}1`, `h = ${'if true { '.repeat(20_000)}`]) {
+    for (
+      const text of [
+        '('.repeat(20_000),
+        '['.repeat(20_000),
+        `h = ${'relu('.repeat(20_000)}`,
+        `h = ${'-'.repeat(20_000)}1`,
+        `h = ${'if true { '.repeat(20_000)}`,
+      ]
+    ) {
       expect(codes(net(text)).length).toBeGreaterThan(0)
     }
   })
@@ -217,7 +264,9 @@ describe('classes by their names', () => {
   const label = (type: string): string => `n = 3\nnet f {\n input x: f32[4]\n input label: ${type}\n output y = x -> fc(n)\n}`
 
   test('words of every kind and texts in quotes, in their order; a label a pixel as well', () => {
-    const { inputs } = program('net f { input a: class[cat, train, true, "sea lion", "7", constructor] input b: class[no, yes][8, 8] output y = a }')
+    const { inputs } = program(
+      'net f { input a: class[cat, train, true, "sea lion", "7", constructor] input b: class[no, yes][8, 8] output y = a }',
+    )
     expect(inputs.map(({ classes, classNames, shape }) => ({ classes, classNames, shape }))).toEqual([
       { classes: 6, classNames: ['cat', 'train', 'true', 'sea lion', '7', 'constructor'], shape: [] },
       { classes: 2, classNames: ['no', 'yes'], shape: [8, 8] },

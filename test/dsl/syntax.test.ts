@@ -26,7 +26,12 @@ describe('where a text is no program', () => {
     ['a hash for a comment', net('# picture'), '#', '//'],
     ['an input without its keyword', net('z: f32[3]'), ':', 'input z: f32'],
     ['a list without end', net('for i in [1, 2 { x -> relu }'), '{', ']'],
-    ['an equals sign behind a setting', `${net('loss = softmax_loss(x -> fc(3), label)')}train { solver sgd(0.1)\n seed = 3 }`, '=', 'seed 3'],
+    [
+      'an equals sign behind a setting',
+      `${net('loss = softmax_loss(x -> fc(3), label)')}train { solver sgd(0.1)\n seed = 3 }`,
+      '=',
+      'seed 3',
+    ],
     ['a sign behind a setting', `${net('loss = softmax_loss(x -> fc(3), label)')}train { batch: 10\n solver sgd(0.1) }`, ':', 'batch'],
   ])('%s', (_, text, at, hint) => {
     const found = mistakes(text)
@@ -65,18 +70,23 @@ describe('several mistakes in one run', () => {
   })
 
   test('they come in the order of the text', () => {
-    const starts = mistakes(net('a = x -> reluu\n  b = y -> conv(8 3)\n  c = z -> relu\n  d = x -> conv(0, 3)')).map((d) => d.labels[0]!.span.start)
+    const starts = mistakes(net('a = x -> reluu\n  b = y -> conv(8 3)\n  c = z -> relu\n  d = x -> conv(0, 3)')).map((d) =>
+      d.labels[0]!.span.start
+    )
     expect(starts).toEqual([...starts].sort((a, b) => a - b))
     expect(starts).toHaveLength(4)
   })
 })
 
 describe('words', () => {
-  test('a reserved word may name an argument, a layer behind as, a setting\'s value', () => {
+  test("a reserved word may name an argument, a layer behind as, a setting's value", () => {
     expect(codes(net('h = x -> batch_norm(style: split) as loss'))).toEqual([])
   })
 
-  test.each(['5e-4', '1e-10', '1E+3', '.5', '0.5', '12'])('%s is a number', (text) => expect(codes(net(`h = x -> clip(${text}, 1)`))).toEqual([]))
+  test.each(['5e-4', '1e-10', '1E+3', '.5', '0.5', '12'])(
+    '%s is a number',
+    (text) => expect(codes(net(`h = x -> clip(${text}, 1)`))).toEqual([]),
+  )
   test('0..3 is a range', () => expect(codes(net('for i in 0..3 { x -> relu }'))).toEqual([]))
   test('newlines mean nothing', () => expect(codes(net('h\n=\nx\n->\nconv\n(\n8\n,\n3\n)\nas\nc'))).toEqual([]))
   test('comments mean nothing', () => expect(codes(net('h /* a */ = x // b\n -> /* c\n d */ relu'))).toEqual([]))

@@ -10,7 +10,11 @@ const SOLVER = 'solver sgd(lr: 0.1)'
 test('nothing but a solver: defaults', () => {
   const { span, ...settings } = train(SOLVER)
   expect(settings).toEqual({
-    augment: [], schedule: [{ call: 'fixed', args: {} }], batch: 1, seed: 1, accumulate: 1,
+    augment: [],
+    schedule: [{ call: 'fixed', args: {} }],
+    batch: 1,
+    seed: 1,
+    accumulate: 1,
     solver: { call: 'sgd', args: { lr: 0.1, momentum: 0, weight_decay: 0, regularize: 'l2' } },
   })
 })
@@ -30,10 +34,17 @@ test('everything', () => {
   expect(settings).toEqual({
     data: { call: 'mnist', args: {} },
     augment: [{ call: 'mirror', args: {} }, { call: 'crop', args: { size: [28, 28], pad: 4 } }],
-    batch: 100, epochs: 2, seed: 7, accumulate: 4,
+    batch: 100,
+    epochs: 2,
+    seed: 7,
+    accumulate: 4,
     solver: { call: 'sgd', args: { lr: 0.05, momentum: 0.9, weight_decay: 0, regularize: 'l2' } },
-    schedule: [{ call: 'warmup', args: { n: { count: 500, unit: 'steps' } } }, { call: 'step', args: { gamma: 0.1, every: { count: 1, unit: 'epochs' } } }],
-    snapshot: { count: 2, unit: 'epochs' }, test: { count: 500, unit: 'steps' },
+    schedule: [{ call: 'warmup', args: { n: { count: 500, unit: 'steps' } } }, {
+      call: 'step',
+      args: { gamma: 0.1, every: { count: 1, unit: 'epochs' } },
+    }],
+    snapshot: { count: 2, unit: 'epochs' },
+    test: { count: 500, unit: 'steps' },
   })
 })
 
@@ -49,12 +60,19 @@ test('what changes every picture alike belongs to the net, and the line to write
   const [mistake, ...more] = mistakes(text(`${SOLVER}\n augment mirror, normalize(mean: [0.5, 0.4],\n   std: 0.25), crop(4)`))
   expect(more).toEqual([])
   expect(mistake).toMatchObject({
-    code: 'train/augment-layer', message: 'normalize is a layer of the net: augment holds random changes of training alone',
+    code: 'train/augment-layer',
+    message: 'normalize is a layer of the net: augment holds random changes of training alone',
     hint: 'write in the net, behind its inputs: x = x -> normalize(mean: [0.5, 0.4], std: 0.25)',
   })
   // As it stands.
-  expect(program(text(SOLVER).replace('  output', '  x = x -> normalize(mean: [0.5, 0.4], std: 0.25)\n  output')).layers[0]).toMatchObject({ op: 'normalize', inputs: [{ kind: 'input', name: 'x' }] })
-  const other = text(`${SOLVER}\n augment normalize(0, 1)`).replace('input x: f32[4, 6, 6]', 'input v: f32[7]').replace('x -> fc', 'v -> fc')
+  expect(program(text(SOLVER).replace('  output', '  x = x -> normalize(mean: [0.5, 0.4], std: 0.25)\n  output')).layers[0]).toMatchObject({
+    op: 'normalize',
+    inputs: [{ kind: 'input', name: 'x' }],
+  })
+  const other = text(`${SOLVER}\n augment normalize(0, 1)`).replace('input x: f32[4, 6, 6]', 'input v: f32[7]').replace(
+    'x -> fc',
+    'v -> fc',
+  )
   expect(mistakes(other)[0]!.hint).toContain('y = y -> normalize(0, 1)')
   expect(codes(text(`${SOLVER}\n augment relu`))).toEqual(['train/augment-layer'])
 })
@@ -83,11 +101,13 @@ describe('durations', () => {
   })
 
   test('as a constant of the file', () => {
-    const { schedule } = program(`later = 2 epochs\nhalf = 0.5\n${text(`${SOLVER}\n schedule multistep(0.1, at: [later, half epochs])`)}`).train!
+    const { schedule } = program(`later = 2 epochs\nhalf = 0.5\n${text(`${SOLVER}\n schedule multistep(0.1, at: [later, half epochs])`)}`)
+      .train!
     expect(schedule[0]!.args['at']).toEqual([{ count: 2, unit: 'epochs' }, { count: 0.5, unit: 'epochs' }])
   })
 
-  test('a constant may be called like a unit', () => expect(program(`n = 2\nsteps = 3\n${text('solver sgd(lr: n / steps)')}`).train!.solver.args['lr']).toBe(2 / 3))
+  test('a constant may be called like a unit', () =>
+    expect(program(`n = 2\nsteps = 3\n${text('solver sgd(lr: n / steps)')}`).train!.solver.args['lr']).toBe(2 / 3))
 
   test.each([
     ['half a step', `${SOLVER}\n test every 0.5 steps`, 'argument/kind'],
@@ -106,13 +126,21 @@ describe('durations', () => {
   ])('%s: a hint that leads on', (entry, hint) => expect(mistakes(text(`${SOLVER}\n ${entry}`)).map((d) => d.hint)).toEqual([hint]))
 
   test('what is added behind a unit', () => {
-    expect(mistakes(text(`${SOLVER}\n schedule step(0.1, every: 1 epoch + 2)`))[0]!.hint).toBe('a duration is one number and a unit: (1 + 2) epoch')
+    expect(mistakes(text(`${SOLVER}\n schedule step(0.1, every: 1 epoch + 2)`))[0]!.hint).toBe(
+      'a duration is one number and a unit: (1 + 2) epoch',
+    )
   })
 })
 
-describe('what is the solver\'s may stand by itself', () => {
+describe("what is the solver's may stand by itself", () => {
   test('where it takes it', () => {
-    expect(train(`${SOLVER}\n regularize l1\n clip_gradients 5\n weight_decay 5e-4`).solver.args).toEqual({ lr: 0.1, momentum: 0, weight_decay: 5e-4, regularize: 'l1', clip_gradients: 5 })
+    expect(train(`${SOLVER}\n regularize l1\n clip_gradients 5\n weight_decay 5e-4`).solver.args).toEqual({
+      lr: 0.1,
+      momentum: 0,
+      weight_decay: 5e-4,
+      regularize: 'l1',
+      clip_gradients: 5,
+    })
   })
 
   test('not where it does not', () => expect(codes(text('solver plain(0.1)\n regularize l1'))).toEqual(['argument/unknown']))
@@ -141,13 +169,25 @@ describe('what is wrong', () => {
     expect(underlined(found[0]!)).toBe(at)
   })
 
-  test.each([['bach 10', '`batch`'], ['augment cropp(28)', '`crop`'], ['schedule cosin', '`cosine`']])('%s: did you mean %s?', (entry, meant) => {
-    expect(mistakes(text(`${SOLVER}\n ${entry}`))[0]!.hint).toContain(meant)
-  })
+  test.each([['bach 10', '`batch`'], ['augment cropp(28)', '`crop`'], ['schedule cosin', '`cosine`']])(
+    '%s: did you mean %s?',
+    (entry, meant) => {
+      expect(mistakes(text(`${SOLVER}\n ${entry}`))[0]!.hint).toContain(meant)
+    },
+  )
 
   test('several at once', () => {
-    expect(codes(text('solver sgd(lr: -1)\n batch 0\n bach 1\n schedule cosin')).sort()).toEqual(['argument/range', 'argument/unknown-call', 'train/number', 'train/unknown'])
+    expect(codes(text('solver sgd(lr: -1)\n batch 0\n bach 1\n schedule cosin')).sort()).toEqual([
+      'argument/range',
+      'argument/unknown-call',
+      'train/number',
+      'train/unknown',
+    ])
   })
 
-  test('together with those of the net', () => expect(codes(`${net('loss = softmax_loss(x -> fc(0), label)')}train { solver sgd(lr: -1) }`)).toEqual(['argument/range', 'argument/range']))
+  test('together with those of the net', () =>
+    expect(codes(`${net('loss = softmax_loss(x -> fc(0), label)')}train { solver sgd(lr: -1) }`)).toEqual([
+      'argument/range',
+      'argument/range',
+    ]))
 })

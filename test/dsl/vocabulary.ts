@@ -10,7 +10,9 @@ const FILLERS: readonly Signature[] = [
 
 const STATS: readonly Signature[] = [
   {
-    name: 'moving', doc: '', mends: { momentum: 'frameworks disagree on which side momentum weighs: say newest' },
+    name: 'moving',
+    doc: '',
+    mends: { momentum: 'frameworks disagree on which side momentum weighs: say newest' },
     parameters: [{ name: 'newest', type: { kind: 'number', min: 0, max: 1 }, default: 0.05, aliases: ['decay'] }],
   },
   { name: 'cumulative', doc: '', parameters: [] },
@@ -25,7 +27,9 @@ const weight: readonly Parameter[] = [
 
 const layers: readonly Signature[] = [
   {
-    name: 'conv', doc: '', parameters: [
+    name: 'conv',
+    doc: '',
+    parameters: [
       { name: 'out', type: { kind: 'integer', min: 1 } },
       { name: 'kernel', type: { kind: 'window', min: 1 } },
       { name: 'stride', type: { kind: 'window', min: 1 }, default: [1, 1] },
@@ -34,9 +38,15 @@ const layers: readonly Signature[] = [
       ...weight,
     ],
   },
-  { name: 'fc', doc: '', parameters: [{ name: 'out', type: { kind: 'integer', min: 1 } }, { name: 'bias', type: { kind: 'boolean' }, default: true }, ...weight] },
   {
-    name: 'batch_norm', doc: '', parameters: [
+    name: 'fc',
+    doc: '',
+    parameters: [{ name: 'out', type: { kind: 'integer', min: 1 } }, { name: 'bias', type: { kind: 'boolean' }, default: true }, ...weight],
+  },
+  {
+    name: 'batch_norm',
+    doc: '',
+    parameters: [
       { name: 'eps', type: { kind: 'number', min: 0 }, default: 1e-5 },
       { name: 'stats', type: { kind: 'call', calls: STATS }, default: { call: 'moving', args: { newest: 0.05 } } },
       { name: 'style', type: { kind: 'word', words: ['merged', 'split'] }, optional: true, named: true },
@@ -46,7 +56,9 @@ const layers: readonly Signature[] = [
   { name: 'tanh', doc: '', parameters: [] },
   { name: 'gelu', doc: '', parameters: [{ name: 'approximate', type: { kind: 'word', words: ['none', 'tanh'] }, default: 'none' }] },
   {
-    name: 'max_pool', doc: '', parameters: [
+    name: 'max_pool',
+    doc: '',
+    parameters: [
       { name: 'kernel', type: { kind: 'window', min: 1 } },
       { name: 'stride', type: { kind: 'window', min: 1 }, optional: true },
       { name: 'round', type: { kind: 'word', words: ['floor', 'ceil'] }, default: 'floor' },
@@ -58,21 +70,46 @@ const layers: readonly Signature[] = [
   { name: 'label_of', doc: '', parameters: [{ name: 'text', type: { kind: 'string' } }] },
   { name: 'add', doc: '', values: { min: 2, max: 16 }, parameters: [] },
   { name: 'concat', doc: '', values: { min: 2, max: 16 }, parameters: [{ name: 'axis', type: { kind: 'integer' }, default: 1 }] },
-  { name: 'gate', doc: '', parameters: [{ name: 'p', type: { kind: 'number' }, default: 1 }, { name: 'mask', type: { kind: 'value' }, optional: true, named: true }] },
+  {
+    name: 'gate',
+    doc: '',
+    parameters: [{ name: 'p', type: { kind: 'number' }, default: 1 }, {
+      name: 'mask',
+      type: { kind: 'value' },
+      optional: true,
+      named: true,
+    }],
+  },
   { name: 'softmax', doc: '', parameters: [] },
   { name: 'normalize', doc: '', parameters: [{ name: 'mean', type: { kind: 'numbers' } }, { name: 'std', type: { kind: 'numbers' } }] },
   {
-    name: 'softmax_loss', doc: '', role: 'loss', values: { min: 2, max: 2 },
-    parameters: [{ name: 'ignore', type: { kind: 'integer' }, default: -1 }, { name: 'weight', type: { kind: 'number' }, default: 1, named: true }],
+    name: 'softmax_loss',
+    doc: '',
+    role: 'loss',
+    values: { min: 2, max: 2 },
+    parameters: [{ name: 'ignore', type: { kind: 'integer' }, default: -1 }, {
+      name: 'weight',
+      type: { kind: 'number' },
+      default: 1,
+      named: true,
+    }],
   },
-  { name: 'accuracy', doc: '', role: 'metric', values: { min: 2, max: 2 }, parameters: [{ name: 'top', type: { kind: 'integer', min: 1 }, default: 1 }] },
+  {
+    name: 'accuracy',
+    doc: '',
+    role: 'metric',
+    values: { min: 2, max: 2 },
+    parameters: [{ name: 'top', type: { kind: 'integer', min: 1 }, default: 1 }],
+  },
 ]
 
 export const vocabulary: Vocabulary = {
   layers,
   solvers: [
     {
-      name: 'sgd', doc: '', parameters: [
+      name: 'sgd',
+      doc: '',
+      parameters: [
         { name: 'lr', type: { kind: 'number', min: 0 } },
         { name: 'momentum', type: { kind: 'number' }, default: 0 },
         { name: 'weight_decay', type: { kind: 'number' }, default: 0 },
@@ -91,7 +128,16 @@ export const vocabulary: Vocabulary = {
   ],
   augmentations: [
     { name: 'mirror', doc: '', parameters: [] },
-    { name: 'crop', doc: '', parameters: [{ name: 'size', type: { kind: 'window', min: 1 } }, { name: 'pad', type: { kind: 'integer', min: 0 }, default: 0, named: true }] },
+    {
+      name: 'crop',
+      doc: '',
+      parameters: [{ name: 'size', type: { kind: 'window', min: 1 } }, {
+        name: 'pad',
+        type: { kind: 'integer', min: 0 },
+        default: 0,
+        named: true,
+      }],
+    },
   ],
   datasets: [
     { name: 'mnist', doc: '', parameters: [] },

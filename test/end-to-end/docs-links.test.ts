@@ -12,8 +12,11 @@ const withoutBlocks = (text: string): string => text.replace(/^ *```[^]*?^ *```$
 
 /** Anchors of the headings as the site and code hosts make them. */
 function anchors(text: string): Set<string> {
-  return new Set([...withoutBlocks(text).matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
-    heading!.replace(/\[(.*?)\]\(.*?\)/g, '$1').toLowerCase().replace(/[^\p{L}\p{N}\s_-]/gu, '').trim().replace(/\s+/g, '-')))
+  return new Set(
+    [...withoutBlocks(text).matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+      heading!.replace(/\[(.*?)\]\(.*?\)/g, '$1').toLowerCase().replace(/[^\p{L}\p{N}\s_-]/gu, '').trim().replace(/\s+/g, '-')
+    ),
+  )
 }
 
 test('every link leads somewhere', () => {
@@ -36,7 +39,9 @@ test('every link leads somewhere', () => {
 })
 
 test('every page is in the list at the side, and the list has no others', () => {
-  const listed = sidebar.flatMap(({ items }) => items.map(({ link }) => `docs${link.endsWith('/') ? `${link}index` : link}.md`)).filter((file) => !file.startsWith('docs/library/'))
+  const listed = sidebar.flatMap(({ items }) => items.map(({ link }) => `docs${link.endsWith('/') ? `${link}index` : link}.md`)).filter((
+    file,
+  ) => !file.startsWith('docs/library/'))
   const written = all.map(({ file }) => file).filter((file) => file.startsWith('docs/') && file !== 'docs/index.md')
   expect(listed.sort()).toEqual(written.sort())
 })

@@ -10,16 +10,21 @@ let html: Map<string, string>
 beforeAll(async () => {
   // Fails where a page has a link within the site that leads nowhere.
   await promisify(execFile)(process.execPath, ['scripts/docs.mjs'], { cwd: root })
-  const files = (await readdir(site, { recursive: true })).map((file) => file.replaceAll('\\', '/')).filter((file) => file.endsWith('.html'))
+  const files = (await readdir(site, { recursive: true })).map((file) => file.replaceAll('\\', '/')).filter((file) =>
+    file.endsWith('.html')
+  )
   html = new Map(await Promise.all(files.map(async (file) => [file, await readFile(join(site, file), 'utf8')] as const)))
 })
 
 test('every page is built, the library from its doc comments too', async () => {
-  const wanted = (await pages()).filter(({ file }) => file.startsWith('docs/')).map(({ file }) => file.replace(/^docs\/(.*)\.md$/, '$1.html'))
+  const wanted = (await pages()).filter(({ file }) => file.startsWith('docs/')).map(({ file }) =>
+    file.replace(/^docs\/(.*)\.md$/, '$1.html')
+  )
   expect(wanted.filter((file) => !html.has(file))).toEqual([])
   expect(html.get('library/fusenet/runtime.html')).toMatch(/A bundle that is loaded on a device/)
   // Every name that users import, as they write it.
-  for (const door of (await doors()).keys()) if (door !== 'fusenet/vite/hot') expect(html.get('library/index.html')).toContain(`<code>${door}</code>`)
+  for (const door of (await doors()).keys())
+    if (door !== 'fusenet/vite/hot') expect(html.get('library/index.html')).toContain(`<code>${door}</code>`)
 })
 
 test('what links to a heading finds it', () => {

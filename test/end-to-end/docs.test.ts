@@ -45,7 +45,9 @@ afterAll(async () => {
 describe.each([...snippets].filter(([, found]) => found.length > 0))('%s', (file, found) => {
   const written = new Set<string>()
   let said = ''
-  beforeAll(async () => { process.chdir(await folderOf(folder, pageFolder(file))) })
+  beforeAll(async () => {
+    process.chdir(await folderOf(folder, pageFolder(file)))
+  })
 
   test.each(found.map((snippet) => [snippet.line, kindOf(snippet), snippet] as const))('line %i: %s', async (line, kind, snippet) => {
     const { text, mark } = snippet
@@ -62,7 +64,8 @@ describe.each([...snippets].filter(([, found]) => found.length > 0))('%s', (file
     else if (kind === 'json') JSON.parse(text)
     else if (mark.endsWith(', broken')) return
     else if (kind === 'program') compile(text, { targets: [], programs: ['infer'] })
-    else if (kind === 'statement') compile(`net n { input image: f32[3, 32, 32] input label: class[10] ${text} output y = x }`, { targets: [], programs: ['infer'] })
+    else if (kind === 'statement')
+      compile(`net n { input image: f32[3, 32, 32] input label: class[10] ${text} output y = x }`, { targets: [], programs: ['infer'] })
     else if (kind === 'commands') said = await runCommands(snippet, written)
     else if (kind === 'script') {
       const chain = chains.find((one) => one.file === file && one.line === line)
@@ -113,8 +116,15 @@ async function runCommands({ text, mark }: Snippet, written: ReadonlySet<string>
 
 /** What texts speak of without making it. */
 const given = (): Record<string, unknown> => ({
-  image: new Float32Array(784), label: Int32Array.of(7), images: new Float32Array(78400), labels: new Int32Array(100), source: SMALL,
-  dataset: arrays({ image: { shape: [1, 28, 28], type: 'f32', data: new Float32Array(78400) }, label: { shape: [], type: 'i32', data: new Int32Array(100), classes: 10 } }),
+  image: new Float32Array(784),
+  label: Int32Array.of(7),
+  images: new Float32Array(78400),
+  labels: new Int32Array(100),
+  source: SMALL,
+  dataset: arrays({
+    image: { shape: [1, 28, 28], type: 'f32', data: new Float32Array(78400) },
+    label: { shape: [], type: 'i32', data: new Int32Array(100), classes: 10 },
+  }),
 })
 
 async function runScript({ file, line, code, mark }: Chain): Promise<void> {
@@ -122,7 +132,10 @@ async function runScript({ file, line, code, mark }: Chain): Promise<void> {
   const modules = new Map([...await doors()].map(([door, path]) => [door, source(path)]))
   modules.set('webgpu', source(join(root, 'test/end-to-end/webgpu-of-tests.ts')))
   const runnable = code
-    .replace(/^(import .* from )'(.*?)'/gm, (_, start: string, name: string) => `${start}'${modules.get(name) ?? (name.startsWith('.') ? join(process.cwd(), name) : name)}'`)
+    .replace(
+      /^(import .* from )'(.*?)'/gm,
+      (_, start: string, name: string) => `${start}'${modules.get(name) ?? (name.startsWith('.') ? join(process.cwd(), name) : name)}'`,
+    )
     // Below the page in the text, a folder here. Other than that, the bundle and the data of the text are in the working folder.
     .replace(/'\/((?:models\/)?(?:mnist|digits)\/)'/g, (_, path: string) => `'${join(process.cwd(), path)}'`)
     // What is computed is small enough for any machine.
@@ -138,7 +151,9 @@ async function runScript({ file, line, code, mark }: Chain): Promise<void> {
 }
 
 // After the pages: they wrote the modules that programs import.
-test('TypeScript has nothing to say to any program', async () => { expect(await complaints(folder, chains)).toBe('') })
+test('TypeScript has nothing to say to any program', async () => {
+  expect(await complaints(folder, chains)).toBe('')
+})
 
 test('the list of files is what is written', async () => {
   const { text } = [...snippets.values()].flat().find((snippet) => kindOf(snippet) === 'files')!

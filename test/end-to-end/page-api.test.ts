@@ -27,21 +27,40 @@ describe.runIf(chromiumRunsHere)('a page', () => {
   let opened: Opened
   let files: Record<string, string | Uint8Array>
   /** A script in the page; what is exported there is `fusenet`. */
-  const inPage = <T>(code: string): Promise<T> => opened.page.evaluate(`(async () => { const fusenet = await import('/runtime/index.js'); ${code}
+  const inPage = <T>(code: string): Promise<T> =>
+    opened.page.evaluate(`(async () => { const fusenet = await import('/runtime/index.js'); ${code}
  })()`) as Promise<T>
 
   beforeAll(async () => {
     const { outputFiles } = await build({
-      entryPoints: [join(root, 'runtime/index.ts')], bundle: true, splitting: true, format: 'esm', platform: 'browser', outdir: 'runtime', write: false, logLevel: 'error',
+      entryPoints: [join(root, 'runtime/index.ts')],
+      bundle: true,
+      splitting: true,
+      format: 'esm',
+      platform: 'browser',
+      outdir: 'runtime',
+      write: false,
+      logLevel: 'error',
     })
     files = Object.fromEntries(outputFiles.map(({ path, text }) => [`runtime/${path.split('/').at(-1)!}`, text]))
     // Where the package has it: beside the folder of what starts it.
-    const { outputFiles: [script] } = await build({ entryPoints: [join(root, 'runtime/worker.ts')], bundle: true, format: 'iife', platform: 'browser', write: false, logLevel: 'silent' })
+    const { outputFiles: [script] } = await build({
+      entryPoints: [join(root, 'runtime/worker.ts')],
+      bundle: true,
+      format: 'iife',
+      platform: 'browser',
+      write: false,
+      logLevel: 'silent',
+    })
     files['worker.js'] = script!.text
-    const net = await open(compile(TEXT, { targets: ['webgpu', 'wasm'], programs: ['default', 'step/global', 'train/global'] }), { device: await wasm({ threads: 1 }), seed: 4 })
+    const net = await open(compile(TEXT, { targets: ['webgpu', 'wasm'], programs: ['default', 'step/global', 'train/global'] }), {
+      device: await wasm({ threads: 1 }),
+      seed: 4,
+    })
     for (const [name, data] of await bundleFiles(await net.save())) files[`mnist/${name}`] = data
     net.close()
-    for (const [name, data] of await bundleFiles(compile(BIG, { targets: ['wasm'], programs: ['infer', 'train', 'eval'] }))) files[`big/${name}`] = data
+    for (const [name, data] of await bundleFiles(compile(BIG, { targets: ['wasm'], programs: ['infer', 'train', 'eval'] })))
+      files[`big/${name}`] = data
     opened = await openPage(import.meta.dirname, { files })
   })
 
@@ -111,7 +130,9 @@ describe.runIf(chromiumRunsHere)('a page', () => {
       await net.save('indexeddb://my digits')
       return [...(await net.run({ image: new Float32Array(784).fill(0.5) })).prob]`)
     await opened.page.reload()
-    const found = await inPage<{ prob: number[]; list: { name: string; net: string; bytes: number; saved: boolean }[]; gone: boolean[]; why: string; rest: number }>(`
+    const found = await inPage<
+      { prob: number[]; list: { name: string; net: string; bytes: number; saved: boolean }[]; gone: boolean[]; why: string; rest: number }
+    >(`
       const net = await fusenet.open('indexeddb://my digits', { batch: 1, device: 'wasm' })
       const { prob } = await net.run({ image: new Float32Array(784).fill(0.5) })
       await net.save('indexeddb://other')
@@ -204,22 +225,42 @@ describe.runIf(chromiumRunsHere)('a page', () => {
     const longest = async (work: string): Promise<number> => {
       await browser.startTracing(opened.page, { categories: ['toplevel', '__metadata'] })
       // The page's process begins to write down what it does a little later.
-      await inPage(`await new Promise((done) => setTimeout(done, 300)); const { data, read, losses, there, here } = globalThis.held; ${work}; await new Promise((done) => setTimeout(done))`)
-      const { traceEvents } = JSON.parse((await browser.stopTracing()).toString()) as { traceEvents: { name: string; ph: string; pid: number; tid: number; tdur?: number; dur?: number; args: { name?: string } }[] }
-      const main = new Set(traceEvents.filter(({ name, args }) => name === 'thread_name' && args.name === 'CrRendererMain').map(({ pid, tid }) => `${pid} ${tid}`))
+      await inPage(
+        `await new Promise((done) => setTimeout(done, 300)); const { data, read, losses, there, here } = globalThis.held; ${work}; await new Promise((done) => setTimeout(done))`,
+      )
+      const { traceEvents } = JSON.parse((await browser.stopTracing()).toString()) as {
+        traceEvents: { name: string; ph: string; pid: number; tid: number; tdur?: number; dur?: number; args: { name?: string } }[]
+      }
+      const main = new Set(
+        traceEvents.filter(({ name, args }) => name === 'thread_name' && args.name === 'CrRendererMain').map(({ pid, tid }) =>
+          `${pid} ${tid}`
+        ),
+      )
       const tasks = traceEvents.filter(({ name, ph, pid, tid }) => ph === 'X' && /RunTask/.test(name) && main.has(`${pid} ${tid}`))
       return Math.max(...tasks.map(({ tdur, dur }) => (tdur ?? dur!) / 1000))
     }
     await inPage(`${HELPERS}
       globalThis.held = { data, read, losses, there: await fusenet.open('big/', { device: 'wasm', batch: 100, worker: true }), here: await fusenet.open('big/', { device: 'wasm', batch: 100 }) }`)
     const held = { page: await longest(`await losses(here, data, { steps: 1 })`) } as Record<string, number>
-    for (const work of ['await losses(there, data, { steps: 4 })', 'await losses(there, read, { steps: 4 })', 'await there.evaluate(read)', 'await there.save()', `(await fusenet.open('big/', { device: 'wasm', worker: true })).close()`]) held[work] = await longest(work)
+    for (
+      const work of [
+        'await losses(there, data, { steps: 4 })',
+        'await losses(there, read, { steps: 4 })',
+        'await there.evaluate(read)',
+        'await there.save()',
+        `(await fusenet.open('big/', { device: 'wasm', worker: true })).close()`,
+      ]
+    ) held[work] = await longest(work)
     const { page: without, ...rest } = held
     expect(without).toBeGreaterThan(40)
     for (const [work, ms] of Object.entries(rest)) expect(ms, work).toBeLessThanOrEqual(20)
   })
 
-  test.each(snippetsOf('docs/page.md', PAGE).filter((snippet) => kindOf(snippet) === 'page').map((snippet) => [snippet.line, snippet.text] as const))('docs/page.md:%i', async (_, text) => {
+  test.each(
+    snippetsOf('docs/page.md', PAGE).filter((snippet) => kindOf(snippet) === 'page').map((snippet) =>
+      [snippet.line, snippet.text] as const
+    ),
+  )('docs/page.md:%i', async (_, text) => {
     const code = text.replace(/^import \{(.*)\} from 'fusenet\/runtime'/m, 'const {$1} = fusenet')
     // What the text speaks of.
     await inPage(`

@@ -34,10 +34,20 @@ const work = `async ({ images, label, batch, device = 'webgpu' }) => {
 
 describe.runIf(chromiumRunsHere)('a page', () => {
   const opened: { close(): Promise<void> }[] = []
-  afterAll(async () => { for (const page of opened) await page.close() })
+  afterAll(async () => {
+    for (const page of opened) await page.close()
+  })
 
   async function runtimeForPages(): Promise<string> {
-    const { outputFiles } = await build({ entryPoints: [join(root, 'runtime/index.ts')], bundle: true, format: 'esm', platform: 'browser', minify: true, write: false, logLevel: 'error' })
+    const { outputFiles } = await build({
+      entryPoints: [join(root, 'runtime/index.ts')],
+      bundle: true,
+      format: 'esm',
+      platform: 'browser',
+      minify: true,
+      write: false,
+      logLevel: 'error',
+    })
     return outputFiles[0]!.text
   }
 
@@ -50,13 +60,18 @@ describe.runIf(chromiumRunsHere)('a page', () => {
     const net = await open(bundle, { device: await webgpu({ gpu: await softwareGpu() }), batch: BATCH, seed: 3 })
     for (const [name, data] of await bundleFiles(await net.save())) files[`bundle/${name}`] = data
     const losses: number[] = []
-    for (const image of images) losses.push(await (await net.trainStep({ image: Float32Array.from(image), label: Int32Array.from(label) })).loss)
+    for (const image of images)
+      losses.push(await (await net.trainStep({ image: Float32Array.from(image), label: Int32Array.from(label) })).loss)
     const prob = (await net.run({ image: Float32Array.from(images[0]!) }))['prob']!
     net.close()
 
     const page = await openPage(import.meta.dirname, { files })
     opened.push(page)
-    const there = await page.page.evaluate(`(${work})(${JSON.stringify({ images, label, batch: BATCH })})`) as { losses: number[]; prob: number[]; adapter: string }
+    const there = await page.page.evaluate(`(${work})(${JSON.stringify({ images, label, batch: BATCH })})`) as {
+      losses: number[]
+      prob: number[]
+      adapter: string
+    }
     expect(page.errors).toEqual([])
     expect(there.adapter).toMatch(/swiftshader/i)
     // The same kernels on the same adapter, by two builds of the driver: rounding may differ in the last places.
@@ -64,28 +79,36 @@ describe.runIf(chromiumRunsHere)('a page', () => {
     there.prob.forEach((p, k) => expect(p).toBeCloseTo(prob[k]!, 5))
   })
 
-  test.each([['isolated', true, /SIMD, [2-9]/], ['not isolated', false, /SIMD, 1 thread/]] as const)('%s: infers and trains in WebAssembly, with the results of Node', async (_, isolated, description) => {
-    const bundle = compile(text)
-    const files: Record<string, string | Uint8Array> = { 'runtime.js': await runtimeForPages() }
-    const images = Array.from({ length: STEPS }, (_, k) => [...normals(BATCH * 144, k)])
-    const label = [...labels(BATCH, 5, 9)]
-    const net = await open(bundle, { device: await wasm({ threads: 1, relaxed: false }), batch: BATCH, seed: 3 })
-    for (const [name, data] of await bundleFiles(await net.save())) files[`bundle/${name}`] = data
-    const losses: number[] = []
-    for (const image of images) losses.push(await (await net.trainStep({ image: Float32Array.from(image), label: Int32Array.from(label) })).loss)
-    const prob = (await net.run({ image: Float32Array.from(images[0]!) }))['prob']!
-    net.close()
+  test.each([['isolated', true, /SIMD, [2-9]/], ['not isolated', false, /SIMD, 1 thread/]] as const)(
+    '%s: infers and trains in WebAssembly, with the results of Node',
+    async (_, isolated, description) => {
+      const bundle = compile(text)
+      const files: Record<string, string | Uint8Array> = { 'runtime.js': await runtimeForPages() }
+      const images = Array.from({ length: STEPS }, (_, k) => [...normals(BATCH * 144, k)])
+      const label = [...labels(BATCH, 5, 9)]
+      const net = await open(bundle, { device: await wasm({ threads: 1, relaxed: false }), batch: BATCH, seed: 3 })
+      for (const [name, data] of await bundleFiles(await net.save())) files[`bundle/${name}`] = data
+      const losses: number[] = []
+      for (const image of images)
+        losses.push(await (await net.trainStep({ image: Float32Array.from(image), label: Int32Array.from(label) })).loss)
+      const prob = (await net.run({ image: Float32Array.from(images[0]!) }))['prob']!
+      net.close()
 
-    const page = await openPage(import.meta.dirname, { files, isolated })
-    opened.push(page)
-    // Without graphics hardware this is what `auto` takes too.
-    for (const device of ['wasm', 'auto']) {
-      const there = await page.page.evaluate(`(${work})(${JSON.stringify({ images, label, batch: BATCH, device })})`) as { losses: number[]; prob: number[]; adapter: string }
-      expect(page.errors).toEqual([])
-      expect(there.adapter).toMatch(description)
-      // Chromium may have relaxed SIMD, whose sums are rounded once.
-      there.losses.forEach((loss, k) => expect(loss).toBeCloseTo(losses[k]!, 5))
-      there.prob.forEach((p, k) => expect(p).toBeCloseTo(prob[k]!, 5))
-    }
-  })
+      const page = await openPage(import.meta.dirname, { files, isolated })
+      opened.push(page)
+      // Without graphics hardware this is what `auto` takes too.
+      for (const device of ['wasm', 'auto']) {
+        const there = await page.page.evaluate(`(${work})(${JSON.stringify({ images, label, batch: BATCH, device })})`) as {
+          losses: number[]
+          prob: number[]
+          adapter: string
+        }
+        expect(page.errors).toEqual([])
+        expect(there.adapter).toMatch(description)
+        // Chromium may have relaxed SIMD, whose sums are rounded once.
+        there.losses.forEach((loss, k) => expect(loss).toBeCloseTo(losses[k]!, 5))
+        there.prob.forEach((p, k) => expect(p).toBeCloseTo(prob[k]!, 5))
+      }
+    },
+  )
 })

@@ -66,14 +66,23 @@ describe('what it learns', () => {
 
   beforeAll(async () => {
     ;({ pictureOfStrokes } = await load<{ pictureOfStrokes: typeof pictureOfStrokes }>('drawing.js'))
-    const { Learner, BATCH } = await load<{ Learner: { of(net: unknown, pictures: Float32Array[][]): Promise<Learner> }; BATCH: number }>('learner.js')
+    const { Learner, BATCH } = await load<{ Learner: { of(net: unknown, pictures: Float32Array[][]): Promise<Learner> }; BATCH: number }>(
+      'learner.js',
+    )
     const device = await wasm()
     const net = await open(await readBundle(join(folder, 'public/digits')), { device, batch: BATCH })
-    close = () => { net.close(); device.close() }
+    close = () => {
+      net.close()
+      device.close()
+    }
     const train = await loadDataset('mnist')
     const first = { image: new Float32Array(1500 * 784), label: new Int32Array(1500) }
     await train.read(Array.from({ length: 1500 }, (_, i) => i), first)
-    const rows = Array.from({ length: 10 }, (_, digit) => [...first.label.keys()].filter((i) => first.label[i] === digit).slice(0, 80).map((i) => first.image.slice(784 * i, 784 * (i + 1))))
+    const rows = Array.from(
+      { length: 10 },
+      (_, digit) =>
+        [...first.label.keys()].filter((i) => first.label[i] === digit).slice(0, 80).map((i) => first.image.slice(784 * i, 784 * (i + 1))),
+    )
     learner = await Learner.of(net, rows)
     const tested = { image: new Float32Array(TESTED * 784), label: new Int32Array(TESTED) }
     await (await loadDataset('mnist', { split: 'test' })).read(Array.from({ length: TESTED }, (_, i) => i), tested)
@@ -96,10 +105,13 @@ describe('what it learns', () => {
     })])
   }
   const best = (found: Map<number, number>): number => [...found].reduce((a, b) => (b[1] > a[1] ? b : a))[0]
-  const digits = async (): Promise<number> => (await learner.predict(images)).filter((found, i) => best(found) === labels[i]).length / TESTED
-  const known = async (points: typeof STAR, label: number): Promise<number> => (await learner.predict(Array.from({ length: 100 }, (_, i) => drawing(points, 1000 + i)))).filter((found) => best(found) === label).length
+  const digits = async (): Promise<number> =>
+    (await learner.predict(images)).filter((found, i) => best(found) === labels[i]).length / TESTED
+  const known = async (points: typeof STAR, label: number): Promise<number> =>
+    (await learner.predict(Array.from({ length: 100 }, (_, i) => drawing(points, 1000 + i)))).filter((found) => best(found) === label)
+      .length
 
-  test('a class of one\'s own by five drawings: other drawings are recognised, and digits lose less than 1 %', async () => {
+  test("a class of one's own by five drawings: other drawings are recognised, and digits lose less than 1 %", async () => {
     const before = await digits()
     expect(before).toBeGreaterThan(0.94)
     const star = learner.addClass('star')
@@ -136,17 +148,28 @@ describe.runIf(chromiumRunsHere)('the page', () => {
     const address = { host: '127.0.0.1', port: 0, headers }
     if (how === 'dev') {
       const server = await createServer({
-        ...places, configFile: join(sample, 'vite.config.js'), root: sample, logLevel: 'silent',
-        server: { ...address, watch: null, hmr: false, ws: false }, optimizeDeps: { noDiscovery: true },
+        ...places,
+        configFile: join(sample, 'vite.config.js'),
+        root: sample,
+        logLevel: 'silent',
+        server: { ...address, watch: null, hmr: false, ws: false },
+        optimizeDeps: { noDiscovery: true },
       })
       await server.listen()
       return { url: server.resolvedUrls!.local[0]!, close: () => server.close() }
     }
-    const server = await preview({ configFile: false, root: folder, logLevel: 'silent', build: { outDir: join(folder, 'page') }, preview: address })
+    const server = await preview({
+      configFile: false,
+      root: folder,
+      logLevel: 'silent',
+      build: { outDir: join(folder, 'page') },
+      preview: address,
+    })
     return { url: server.resolvedUrls!.local[0]!, close: () => server.close() }
   }
   const text = (on: Page, selector: string): Promise<string> => on.locator(selector).innerText()
-  const says = (on: Page, wanted: RegExp): Promise<void> => expect.poll(() => text(on, '#status'), { timeout: 90_000, interval: 50 }).toMatch(wanted)
+  const says = (on: Page, wanted: RegExp): Promise<void> =>
+    expect.poll(() => text(on, '#status'), { timeout: 90_000, interval: 50 }).toMatch(wanted)
   const isFree = (on: Page): Promise<void> => expect.poll(() => on.isEnabled('#upload'), { timeout: 90_000, interval: 50 }).toBe(true)
 
   async function draw(on: Page, points: readonly (readonly [number, number])[], shift = 0): Promise<void> {
@@ -173,12 +196,16 @@ describe.runIf(chromiumRunsHere)('the page', () => {
   /** What axe finds wrong, an element a line. */
   async function faults(on: Page): Promise<string[]> {
     await on.evaluate(await axe)
-    return on.evaluate(`axe.run().then(({ violations }) => violations.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => id + ' ' + target + ': ' + failureSummary)))`)
+    return on.evaluate(
+      `axe.run().then(({ violations }) => violations.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => id + ' ' + target + ': ' + failureSummary)))`,
+    )
   }
   /** Vite's client looks for the socket by which pages are reloaded, which these servers do not have. */
-  const complaints = ({ errors, console }: Opened): string[] => [...errors, ...console.filter((line) => /^(error|warning)/.test(line) && !/WebSocket|\[vite\]/.test(line))]
+  const complaints = (
+    { errors, console }: Opened,
+  ): string[] => [...errors, ...console.filter((line) => /^(error|warning)/.test(line) && !/WebSocket|\[vite\]/.test(line))]
 
-  test('on WebGPU, from Vite\'s development server, on 360 pixels', async () => {
+  test("on WebGPU, from Vite's development server, on 360 pixels", async () => {
     const vite = await served('dev')
     const opened = await openUrl(vite.url, { close: vite.close, before: AS_HARDWARE })
     const { page } = opened
@@ -199,12 +226,14 @@ describe.runIf(chromiumRunsHere)('the page', () => {
     await opened.close()
   })
 
-  test('built, isolated, without WebGPU: a class of one\'s own is drawn, kept, taken back, downloaded and opened again', async () => {
+  test("built, isolated, without WebGPU: a class of one's own is drawn, kept, taken back, downloaded and opened again", async () => {
     const vite = await served('built', true)
     const opened = await openUrl(vite.url, { close: vite.close, before: WITHOUT_WEBGPU })
     const { page } = opened
     await says(page, /^Draw something/)
-    expect(await text(page, '#device')).toMatch(/^It runs on the CPU of this device: WebAssembly SIMD, [2-9]\d* threads\. WebGPU is missing here \(this browser has none, or has it switched off\)\.$/)
+    expect(await text(page, '#device')).toMatch(
+      /^It runs on the CPU of this device: WebAssembly SIMD, [2-9]\d* threads\. WebGPU is missing here \(this browser has none, or has it switched off\)\.$/,
+    )
     await addClass(page, 'star')
     for (const shift of [0, 0.03, -0.03]) {
       await draw(page, STAR, shift)
@@ -271,15 +300,23 @@ describe.runIf(chromiumRunsHere)('the page', () => {
     await opened.close()
   })
 
-  test.each([
-    ['weights are not found', /weights\.safetensors$/, false, /digits\/weights\.safetensors.*404/s],
-    ['a module is another page', /\.wasm$/, true, /digits\/\S*\.wasm.*HTML/s],
-    ['the manifest is another page', /bundle\.json$/, true, /digits\/.*HTML/s],
-    ['examples are not found', /examples\.png$/, false, /examples\.png cannot be loaded \(404/],
-  ] as const)('on a host where %s it says so', async (_, lacking, html, wanted) => {
+  test.each(
+    [
+      ['weights are not found', /weights\.safetensors$/, false, /digits\/weights\.safetensors.*404/s],
+      ['a module is another page', /\.wasm$/, true, /digits\/\S*\.wasm.*HTML/s],
+      ['the manifest is another page', /bundle\.json$/, true, /digits\/.*HTML/s],
+      ['examples are not found', /examples\.png$/, false, /examples\.png cannot be loaded \(404/],
+    ] as const,
+  )('on a host where %s it says so', async (_, lacking, html, wanted) => {
     const built = join(folder, 'page')
-    const names = (await readdir(built, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name).slice(built.length + 1).replaceAll('\\', '/'))
-    const kept = await Promise.all(names.filter((name) => html || !lacking.test(name)).map(async (name) => [name, lacking.test(name) ? '<!doctype html><title>my app</title>' : await readFile(join(built, name))] as const))
+    const names = (await readdir(built, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).map((entry) =>
+      join(entry.parentPath, entry.name).slice(built.length + 1).replaceAll('\\', '/')
+    )
+    const kept = await Promise.all(
+      names.filter((name) => html || !lacking.test(name)).map(async (name) =>
+        [name, lacking.test(name) ? '<!doctype html><title>my app</title>' : await readFile(join(built, name))] as const
+      ),
+    )
     expect(names.some((name) => lacking.test(name))).toBe(true)
     const opened = await openPage(join(folder, 'nothing'), { files: Object.fromEntries(kept), path: 'index.html', before: WITHOUT_WEBGPU })
     await says(opened.page, wanted)

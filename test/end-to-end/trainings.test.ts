@@ -67,10 +67,12 @@ describe(`${STEPS} steps on MNIST from ${SEEDS.length} seeds, merged and split`,
   })
 
   test('they take the same first steps', () => {
-    runs.merged.forEach(({ losses }, i) => losses.slice(0, 10).forEach((loss, k) => {
-      const other = runs.split[i]!.losses[k]!
-      expect(Math.abs(loss - other), `seed ${SEEDS[i]}, step ${k + 1}: ${loss} and ${other}`).toBeLessThanOrEqual(1e-5 * other)
-    }))
+    runs.merged.forEach(({ losses }, i) =>
+      losses.slice(0, 10).forEach((loss, k) => {
+        const other = runs.split[i]!.losses[k]!
+        expect(Math.abs(loss - other), `seed ${SEEDS[i]}, step ${k + 1}: ${loss} and ${other}`).toBeLessThanOrEqual(1e-5 * other)
+      })
+    )
   })
 
   describe.each(['loss', 'testLoss', 'accuracy'] as const)('%s at the end', (what) => {

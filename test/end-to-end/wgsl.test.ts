@@ -33,7 +33,10 @@ function kernels(): { name: string; code: string; pipeline: boolean }[] {
   for (const file of readdirSync(samples).filter((name) => name.endsWith('.net'))) add(file, readFileSync(join(samples, file), 'utf8'))
   for (let seed = 1; seed <= 10; seed++) add(`random ${seed}`, randomNet(seed))
   // A module is checked whole by either compiler; pipelines add the driver's work, which is not the question here.
-  const declared = { name: 'names of buffers', code: `${[...names].map((name) => `var<private> ${name}: f32;`).join('\n')}\n@compute @workgroup_size(1) fn main() {}` }
+  const declared = {
+    name: 'names of buffers',
+    code: `${[...names].map((name) => `var<private> ${name}: f32;`).join('\n')}\n@compute @workgroup_size(1) fn main() {}`,
+  }
   return [...texts.values(), declared].map((module) => ({ ...module, pipeline: false }))
 }
 
@@ -52,7 +55,9 @@ describe('all WGSL that the compiler writes', () => {
       expect((code.match(/var<storage/g) ?? []).length, name).toBeLessThanOrEqual(8)
       const invocations = Number(/@workgroup_size\((\d+)\)/.exec(code)![1])
       expect(invocations, name).toBeLessThanOrEqual(256)
-      const bytes = [...code.matchAll(/^var<workgroup> \w+: array<(\S+), (\d+)>/gm)].map(([, type, count]) => (type === 'f32' ? 4 : 16) * Number(count))
+      const bytes = [...code.matchAll(/^var<workgroup> \w+: array<(\S+), (\d+)>/gm)].map(([, type, count]) =>
+        (type === 'f32' ? 4 : 16) * Number(count)
+      )
       expect(bytes.reduce((sum, b) => sum + b, 0), name).toBeLessThanOrEqual(16384)
     }
   })

@@ -7,15 +7,33 @@ import { open } from '../../runtime/open.ts'
 /** What a bundle may hold is one set of limits: the runtime refuses what is beyond them, and the compiler says where it is written. */
 
 const net = (input: string, layers: string): string => `net a {\n  input x: ${input}\n  y = x -> ${layers}\n  output o = y\n}`
-const told = (text: string): string[] => check(text).map(({ code, message, labels }) => `${code} ${message} @${labels[0] ? text.slice(labels[0].span.start, labels[0].span.end) : ''}`)
+const told = (text: string): string[] =>
+  check(text).map(({ code, message, labels }) =>
+    `${code} ${message} @${labels[0] ? text.slice(labels[0].span.start, labels[0].span.end) : ''}`
+  )
 
 describe('sizes that no device holds', () => {
   test.each([
-    ['an input', 'f32[65536, 65536, 65536]', 'relu', /^shape\/too-large input x is \[n, 65536, 65536, 65536\], 281,474,976,710,656 numbers for one sample @input x/],
-    ['weights', 'f32[4]', 'fc(2147483647)', /^shape\/too-large parameter fc_1\.weight is \[2147483647, 4\], 8,589,934,588 numbers @fc\(2147483647\)/],
+    [
+      'an input',
+      'f32[65536, 65536, 65536]',
+      'relu',
+      /^shape\/too-large input x is \[n, 65536, 65536, 65536\], 281,474,976,710,656 numbers for one sample @input x/,
+    ],
+    [
+      'weights',
+      'f32[4]',
+      'fc(2147483647)',
+      /^shape\/too-large parameter fc_1\.weight is \[2147483647, 4\], 8,589,934,588 numbers @fc\(2147483647\)/,
+    ],
     ['an output', 'f32[1, 4, 4]', 'upsample(100000)', /^shape\/too-large the output of upsample_1 is \[n, 1, 400000, 400000\]/],
     ['a border', 'f32[1, 4, 4]', 'conv(2, 3, pad: 2147483647)', /^shape\/too-large the output of conv_1 is/],
-    ['parameters together', 'f32[1]', 'fc(400000000) -> fc(1)', /^shape\/too-large the parameters of this net are .* numbers, of which fc_1\.\w+ is the largest part/],
+    [
+      'parameters together',
+      'f32[1]',
+      'fc(400000000) -> fc(1)',
+      /^shape\/too-large the parameters of this net are .* numbers, of which fc_1\.\w+ is the largest part/,
+    ],
   ])('%s', (_, input, layers, message) => {
     const text = net(input, layers)
     expect(told(text)[0]).toMatch(message)
@@ -39,14 +57,14 @@ describe('names', () => {
     layer: (name) => `net a {\n  input x: f32[2]\n  output o = x -> fc(2) as ${name}\n}`,
     metric: (name) => `net a {\n  input x: f32[2]\n  output o = x -> fc(2)\n  metric ${name} = sum(x)\n}`,
   }
-  test.each(Object.entries(roles))('of a file\'s own parts are refused where they are given: %s', (_, write) => {
+  test.each(Object.entries(roles))("of a file's own parts are refused where they are given: %s", (_, write) => {
     for (const name of ['__proto__', '__metadata__', 'a'.repeat(1001)]) {
       expect(told(write(name)).some((line) => /^(name|limit)\//.test(line)), name.slice(0, 20)).toBe(true)
       expect(() => compile(write(name))).toThrow(CompileError)
     }
   })
 
-  test.each(Object.entries(roles))('of every object\'s parts are names like others: %s', async (role, write) => {
+  test.each(Object.entries(roles))("of every object's parts are names like others: %s", async (role, write) => {
     for (const name of ['constructor', 'toString', 'hasOwnProperty', 'valueOf']) {
       const bundle = compile(write(name), { targets: ['wasm'] })
       const opened = await open(bundle, { device: interpreter(), batch: 1, weights: 'fresh' })
@@ -59,7 +77,8 @@ describe('names', () => {
 
   test('in blocks, counted with those around them', () => {
     const long = 'b'.repeat(400)
-    const text = `block inner(x) { return x -> fc(2) as ${long} }\nblock outer(x) { return inner(x) as ${long} }\nnet a {\n  input x: f32[2]\n  output o = outer(x) as ${long}\n}`
+    const text =
+      `block inner(x) { return x -> fc(2) as ${long} }\nblock outer(x) { return inner(x) as ${long} }\nnet a {\n  input x: f32[2]\n  output o = outer(x) as ${long}\n}`
     expect(told(text).some((line) => /^(name|limit)\/.* has 120\d letters/.test(line))).toBe(true)
   })
 })

@@ -16,16 +16,31 @@ describe('what is built', () => {
       loss = softmax_loss(logits, label, weight: 0.5)
       metric accuracy = accuracy(logits, label)`))
     expect(graph.inputs.map(({ name, type, shape }) => ({ name, type, shape }))).toEqual([
-      { name: 'x', type: 'f32', shape: ['n', 4, 6, 6] }, { name: 'label', type: 'i32', shape: ['n'] },
+      { name: 'x', type: 'f32', shape: ['n', 4, 6, 6] },
+      { name: 'label', type: 'i32', shape: ['n'] },
     ])
     expect(graph.nodes.map(({ name, op }) => `${name} ${op}`)).toEqual([
-      'c1 conv', 'b1 batch_norm', 'relu_1 relu', 'ip fc', 'softmax_1 softmax', 'softmax_loss_1 softmax_loss', 'accuracy_1 accuracy',
+      'c1 conv',
+      'b1 batch_norm',
+      'relu_1 relu',
+      'ip fc',
+      'softmax_1 softmax',
+      'softmax_loss_1 softmax_loss',
+      'accuracy_1 accuracy',
     ])
     expect(graph.nodes.map(({ outputs }) => outputs[0]!.shape)).toEqual([
-      ['n', 2, 4, 4], ['n', 2, 4, 4], ['n', 2, 4, 4], ['n', 3], ['n', 3], [], [],
+      ['n', 2, 4, 4],
+      ['n', 2, 4, 4],
+      ['n', 2, 4, 4],
+      ['n', 3],
+      ['n', 3],
+      [],
+      [],
     ])
     expect(graph.outputs.map(({ name, role, weight }) => ({ name, role, weight }))).toEqual([
-      { name: 'prob', role: 'output', weight: undefined }, { name: 'loss', role: 'loss', weight: 0.5 }, { name: 'accuracy', role: 'metric', weight: undefined },
+      { name: 'prob', role: 'output', weight: undefined },
+      { name: 'loss', role: 'loss', weight: 0.5 },
+      { name: 'accuracy', role: 'metric', weight: undefined },
     ])
   })
 
@@ -34,10 +49,18 @@ describe('what is built', () => {
     const placed = parameters.map(({ name, value }) => [name, value.storage!.role, value.storage!.offset])
     // 72 weights take two blocks of 64
     expect(placed.filter(([, role]) => role === 'parameters')).toEqual([
-      ['c1.weight', 'parameters', 0], ['c1.bias', 'parameters', 128], ['b1.gamma', 'parameters', 192], ['b1.beta', 'parameters', 256],
-      ['ip.weight', 'parameters', 320], ['ip.bias', 'parameters', 448],
+      ['c1.weight', 'parameters', 0],
+      ['c1.bias', 'parameters', 128],
+      ['b1.gamma', 'parameters', 192],
+      ['b1.beta', 'parameters', 256],
+      ['ip.weight', 'parameters', 320],
+      ['ip.bias', 'parameters', 448],
     ])
-    expect(placed.filter(([, role]) => role === 'states').slice(0, 2)).toEqual([['b1.running_mean', 'states', 0], ['b1.running_var', 'states', 64]])
+    expect(placed.filter(([, role]) => role === 'states').slice(0, 2)).toEqual([['b1.running_mean', 'states', 0], [
+      'b1.running_var',
+      'states',
+      64,
+    ]])
     expect(parameters.filter((p) => !p.trainable).map((p) => p.name)).toContain('b1.running_mean')
   })
 
@@ -66,11 +89,13 @@ describe('what is built', () => {
     expect(two!.parameters).toEqual(one!.parameters)
   })
 
-  test.each([
-    ['', undefined, 'merged'],
-    ['style split', undefined, 'split'],
-    ['style split', 'merged', 'merged'],
-  ] as const)('the style of each batch_norm: %s in the file, %s on the command line', (line, option, want) => {
+  test.each(
+    [
+      ['', undefined, 'merged'],
+      ['style split', undefined, 'split'],
+      ['style split', 'merged', 'merged'],
+    ] as const,
+  )('the style of each batch_norm: %s in the file, %s on the command line', (line, option, want) => {
     const graph = graphOf(net(`${line}\n output o = x -> batch_norm as b`), option)
     expect(graph.nodes[0]!.attributes['style']).toBe(want)
   })
@@ -121,7 +146,10 @@ describe('what is refused', () => {
   describe('sharing with what is not there: however the name got past the language', () => {
     const sharing = (name: string): readonly Diagnostic[] => {
       const program = parsed(net('a = x -> conv(4, 3, pad: 1) as first\n output o = a -> conv(4, 3, pad: 1) as second'))
-      const layers = program.layers.map((layer, i) => (i === (name === 'second' ? 0 : 1) ? { ...layer, attributes: { ...layer.attributes, weights: name } } : layer))
+      const layers = program.layers.map((
+        layer,
+        i,
+      ) => (i === (name === 'second' ? 0 : 1) ? { ...layer, attributes: { ...layer.attributes, weights: name } } : layer))
       return buildGraph({ ...program, layers }, { operators }).diagnostics
     }
     test('an unknown layer: the closest name is offered', () => {

@@ -6,8 +6,8 @@ import { vocabulary } from '../../compiler/front-end/vocabulary.ts'
 import { SCHEDULES } from '../../bundle/learning-rate.ts'
 
 const all = (): Signature[] => Object.values(vocabulary).flat()
-const parametersOf = (signature: Signature): Parameter[] => signature.parameters.flatMap((p) =>
-  [p, ...(p.type.kind === 'call' ? p.type.calls.flatMap(parametersOf) : [])])
+const parametersOf = (signature: Signature): Parameter[] =>
+  signature.parameters.flatMap((p) => [p, ...(p.type.kind === 'call' ? p.type.calls.flatMap(parametersOf) : [])])
 
 test('every layer that a file can write has a shape rule', () => {
   for (const layer of vocabulary.layers) expect(operators.get(layer.name)?.shape, layer.name).toBeTypeOf('function')
@@ -27,7 +27,9 @@ test('no signature has two arguments of one name', () => {
 test('what must be given does not stand behind what may be left out', () => {
   for (const signature of all()) {
     const required = signature.parameters.map((p) => p.default === undefined && !p.optional && p.type.kind !== 'value')
-    expect(required.lastIndexOf(true), signature.name).toBeLessThan(Math.max(1, required.includes(false) ? required.indexOf(false) : required.length))
+    expect(required.lastIndexOf(true), signature.name).toBeLessThan(
+      Math.max(1, required.includes(false) ? required.indexOf(false) : required.length),
+    )
   }
 })
 
@@ -57,13 +59,15 @@ test('every solver has its operator and its histories', () => {
   }
 })
 
-test.each([
-  ['layers', 'relu leaky_relu prelu elu sigmoid tanh softplus silu gelu hard_sigmoid hard_swish clip'],
-  ['layers', 'add mul max concat flatten reshape slice dropout softmax log_softmax batch_norm scale bias'],
-  ['layers', 'softmax_loss sigmoid_loss squared_loss hinge_loss sum accuracy'],
-  ['solvers', 'sgd nesterov adagrad rmsprop adadelta adam adamw'],
-  ['augmentations', 'mirror crop'],
-  ['datasets', 'mnist fashion_mnist cifar10 images idx'],
-] as const)('%s: %s', (kind, names) => {
+test.each(
+  [
+    ['layers', 'relu leaky_relu prelu elu sigmoid tanh softplus silu gelu hard_sigmoid hard_swish clip'],
+    ['layers', 'add mul max concat flatten reshape slice dropout softmax log_softmax batch_norm scale bias'],
+    ['layers', 'softmax_loss sigmoid_loss squared_loss hinge_loss sum accuracy'],
+    ['solvers', 'sgd nesterov adagrad rmsprop adadelta adam adamw'],
+    ['augmentations', 'mirror crop'],
+    ['datasets', 'mnist fashion_mnist cifar10 images idx'],
+  ] as const,
+)('%s: %s', (kind, names) => {
   for (const name of names.split(' ')) expect(vocabulary[kind].map((s) => s.name)).toContain(name)
 })

@@ -2,11 +2,14 @@ import { expect, test } from 'vitest'
 import { compile, interpreter } from '../../compiler/index.ts'
 import { open } from '../../runtime/open.ts'
 
-const net = (body: string): string => `net n {\n  input image: f32[2, 6, 6]\n  input label: class[3]\n  ${body}\n  output prob = softmax(logits)\n  loss = softmax_loss(logits, label)\n}`
+const net = (body: string): string =>
+  `net n {\n  input image: f32[2, 6, 6]\n  input label: class[3]\n  ${body}\n  output prob = softmax(logits)\n  loss = softmax_loss(logits, label)\n}`
 const parameters = (text: string): string[] => compile(text, { normalize: false }).manifest.parameters.map((p) => p.name)
 const kernels = (text: string, normalize = true): unknown => {
   const { programs } = compile(text, { normalize, targets: ['wasm'] }).manifest.plans['wasm']!
-  return Object.entries(programs).map(([name, { dispatches }]) => [name, dispatches.map(({ name, facts }) => [name, facts!.flops, facts!.bytesRead, facts!.bytesWritten])])
+  return Object.entries(programs).map((
+    [name, { dispatches }],
+  ) => [name, dispatches.map(({ name, facts }) => [name, facts!.flops, facts!.bytesRead, facts!.bytesWritten])])
 }
 
 test('the net is the one that was written without them', () => {
@@ -20,9 +23,20 @@ test('the net is the one that was written without them', () => {
 })
 
 test('a scale of its own stays, and so does one whose weights another shares', () => {
-  expect(parameters(net('logits = image -> conv(4, 3) as c -> batch_norm as b -> scale as s -> fc(3) as f'))).toEqual(['c.weight', 'c.bias', 's.weight', 's.bias', 'f.weight', 'f.bias'])
+  expect(parameters(net('logits = image -> conv(4, 3) as c -> batch_norm as b -> scale as s -> fc(3) as f'))).toEqual([
+    'c.weight',
+    'c.bias',
+    's.weight',
+    's.bias',
+    'f.weight',
+    'f.bias',
+  ])
   expect(parameters(net('logits = image -> scale as s -> conv(4, 3) as c -> relu -> fc(3) as f'))).toContain('s.weight')
-  expect(parameters(net('a = image -> batch_norm(affine: false) -> scale as s\n  b = image -> scale(weights: s)\n  logits = add(a, b) -> fc(3) as f'))).toContain('s.weight')
+  expect(
+    parameters(
+      net('a = image -> batch_norm(affine: false) -> scale as s\n  b = image -> scale(weights: s)\n  logits = add(a, b) -> fc(3) as f'),
+    ),
+  ).toContain('s.weight')
 })
 
 test('a net in front of which nothing is left gives its input', async () => {

@@ -16,7 +16,9 @@ beforeAll(async () => {
   gpu = await webgpu({ gpu: await softwareGpu() })
   for (const threads of [1, 2]) cpus.push(await wasm({ threads }))
 })
-afterAll(() => { for (const device of [gpu, exact, ...cpus]) device.close() })
+afterAll(() => {
+  for (const device of [gpu, exact, ...cpus]) device.close()
+})
 
 type Map3 = readonly [channels: number, height: number, width: number]
 
@@ -34,10 +36,20 @@ net one {
 
 const PROGRAMS = ['infer', 'eval', 'gradients']
 
-async function gradients(text: string, style: 'merged' | 'split', device: Device, batch: number): Promise<Record<string, ArrayLike<number>>> {
+async function gradients(
+  text: string,
+  style: 'merged' | 'split',
+  device: Device,
+  batch: number,
+): Promise<Record<string, ArrayLike<number>>> {
   const bundle = compile(text, { style, targets: [device.name === 'webgpu' ? 'webgpu' : 'wasm'], programs: PROGRAMS })
   const net = await open(bundle, { device, batch, seed: 3, programs: PROGRAMS })
-  const inputs = Object.fromEntries(bundle.manifest.inputs.map((input, i) => [input.name, normals(batch * input.shape.slice(1).reduce<number>((p, d) => p * (d as number), 1), i + 1)]))
+  const inputs = Object.fromEntries(
+    bundle.manifest.inputs.map((input, i) => [
+      input.name,
+      normals(batch * input.shape.slice(1).reduce<number>((p, d) => p * (d as number), 1), i + 1),
+    ]),
+  )
   const { grads } = await net.step(inputs, { update: false })
   net.close()
   return grads
@@ -45,20 +57,29 @@ async function gradients(text: string, style: 'merged' | 'split', device: Device
 
 /** The largest difference of any result, in units of its scale; a bias in front of a normalization, whose gradient cancels, has none. */
 function apart(got: Record<string, ArrayLike<number>>, want: Record<string, ArrayLike<number>>): number {
-  return Math.max(...Object.entries(want).map(([name, values]) => {
-    const largest = (of: (v: number, i: number) => number): number => Array.from(values, of).reduce((a, b) => (a >= b ? a : b), 0)
-    const scale = Math.max(0.1, largest(Math.abs))
-    return largest((v, i) => Math.abs(got[name]![i]! - v) / scale)
-  }))
+  return Math.max(
+    ...Object.entries(want).map(([name, values]) => {
+      const largest = (of: (v: number, i: number) => number): number => Array.from(values, of).reduce((a, b) => (a >= b ? a : b), 0)
+      const scale = Math.max(0.1, largest(Math.abs))
+      return largest((v, i) => Math.abs(got[name]![i]! - v) / scale)
+    }),
+  )
 }
 
 const madeOnLoad = (text: string, target: string): boolean =>
-  inspect(text, { target, programs: ['gradients'] }).programs['gradients']!.kernels.some((k) => k.why.some((why) => /is computed and stored as it is loaded/.test(why)))
+  inspect(text, { target, programs: ['gradients'] }).programs['gradients']!.kernels.some((k) =>
+    k.why.some((why) => /is computed and stored as it is loaded/.test(why))
+  )
 
 /** On a CPU an item makes its whole image first; a workgroup makes what its windows own, so they must cover the map. */
 const cases: readonly [name: string, text: string, batch: number, onGpu: boolean][] = [
   ['a second residual block', residual([8, 12, 12], 'y = add(z, z -> conv(8, 3, pad: 1) -> batch_norm) -> relu', [8, 12, 12]), 3, true],
-  ['maps that workgroups do not divide', residual([8, 13, 11], 'y = add(z, z -> conv(8, 3, pad: 1) -> batch_norm) -> relu', [8, 13, 11]), 3, true],
+  [
+    'maps that workgroups do not divide',
+    residual([8, 13, 11], 'y = add(z, z -> conv(8, 3, pad: 1) -> batch_norm) -> relu', [8, 13, 11]),
+    3,
+    true,
+  ],
   ['a map of several blocks', residual([4, 40, 36], 'y = add(z, z -> conv(4, 3, pad: 1) -> batch_norm)', [4, 40, 36]), 2, true],
   ['workgroups for other channels', residual([8, 12, 12], 'y = z -> conv(160, 3, pad: 1) -> batch_norm', [160, 12, 12]), 2, true],
   ['images that a workgroup joins', residual([8, 4, 4], 'y = z -> conv(8, 3, pad: 1)', [8, 4, 4]), 5, true],
@@ -66,8 +87,22 @@ const cases: readonly [name: string, text: string, batch: number, onGpu: boolean
   ['windows of 1', residual([4, 9, 10], 'y = z -> conv(8, 1) -> batch_norm', [8, 9, 10]), 3, true],
   ['a stride', residual([8, 12, 12], 'y = z -> conv(16, 3, stride: 2, pad: 1) -> batch_norm', [16, 6, 6]), 3, true],
   ['a stride over odd sizes', residual([8, 13, 11], 'y = z -> conv(16, 3, stride: 2, pad: 1) -> batch_norm', [16, 7, 6]), 3, true],
-  ['a stride, and a shortcut', residual([8, 12, 12], 'y = add(z -> conv(16, 3, stride: 2, pad: 1) -> batch_norm, z -> conv(16, 1, stride: 2) -> batch_norm) -> relu', [16, 6, 6]), 3, true],
-  ['a sigmoid between', residual([4, 9, 10], 'y = z -> conv(6, 1) -> batch_norm -> sigmoid -> conv(8, 3, pad: 1) -> batch_norm', [8, 9, 10]), 3, true],
+  [
+    'a stride, and a shortcut',
+    residual([8, 12, 12], 'y = add(z -> conv(16, 3, stride: 2, pad: 1) -> batch_norm, z -> conv(16, 1, stride: 2) -> batch_norm) -> relu', [
+      16,
+      6,
+      6,
+    ]),
+    3,
+    true,
+  ],
+  [
+    'a sigmoid between',
+    residual([4, 9, 10], 'y = z -> conv(6, 1) -> batch_norm -> sigmoid -> conv(8, 3, pad: 1) -> batch_norm', [8, 9, 10]),
+    3,
+    true,
+  ],
   ['a stride that leaves elements out', residual([8, 12, 12], 'y = z -> conv(16, 1, stride: 2) -> batch_norm', [16, 6, 6]), 3, false],
   ['no padding', residual([8, 9, 9], 'y = z -> conv(8, 3) -> batch_norm', [8, 7, 7]), 3, false],
   ['dilation', residual([8, 12, 12], 'y = z -> conv(8, 3, dilation: 2, pad: 2) -> batch_norm', [8, 12, 12]), 2, false],
@@ -81,7 +116,8 @@ describe.each(cases)('%s', (_, text, batch, onGpu) => {
     // A software adapter's loads are dear.
     expect(madeOnLoad(text, 'webgpu-software')).toBe(false)
     const want = await gradients(text, 'split', exact, batch)
-    for (const device of [...cpus, ...(onGpu ? [gpu] : [])]) expect(apart(await gradients(text, 'merged', device, batch), want), device.description).toBeLessThan(3e-5)
+    for (const device of [...cpus, ...(onGpu ? [gpu] : [])])
+      expect(apart(await gradients(text, 'merged', device, batch), want), device.description).toBeLessThan(3e-5)
     expect(apart(await gradients(text, 'merged', exact, batch), want)).toBeLessThan(1e-9)
   })
 })

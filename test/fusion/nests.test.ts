@@ -8,8 +8,13 @@ import { weighedNet } from '../support/weighed-net.ts'
 
 let cpu: Device
 const exact = interpreter()
-beforeAll(async () => { cpu = await wasm({ threads: 2 }) })
-afterAll(() => { cpu.close(); exact.close() })
+beforeAll(async () => {
+  cpu = await wasm({ threads: 2 })
+})
+afterAll(() => {
+  cpu.close()
+  exact.close()
+})
 
 interface Case {
   readonly input: readonly [number, number, number]
@@ -28,18 +33,25 @@ async function apart(text: string, batch: number): Promise<number> {
   const [, ...found] = await Promise.all([undefined, cpu, exact].map(async (device) => {
     if (!device) return {}
     const net = await open(bundle, { device, batch, seed: 3, programs: ['infer', 'eval', 'gradients'] })
-    const inputs = Object.fromEntries(bundle.manifest.inputs.map((input, i) => [input.name, normals(batch * input.shape.slice(1).reduce<number>((p, d) => p * (d as number), 1), i + 1)]))
+    const inputs = Object.fromEntries(
+      bundle.manifest.inputs.map((input, i) => [
+        input.name,
+        normals(batch * input.shape.slice(1).reduce<number>((p, d) => p * (d as number), 1), i + 1),
+      ]),
+    )
     const { out } = await net.run({ x: inputs['x']! })
     const { grads } = await net.step(inputs, { update: false })
     net.close()
     return { out: out!, ...grads } as Record<string, ArrayLike<number>>
   }))
   const [got, want] = found as [Record<string, ArrayLike<number>>, Record<string, ArrayLike<number>>]
-  return Math.max(...Object.entries(want).map(([name, values]) => {
-    const largest = (of: (v: number, i: number) => number): number => Array.from(values, of).reduce((a, b) => (a >= b ? a : b), 0)
-    const scale = Math.max(1e-3, largest(Math.abs))
-    return largest((v, i) => Math.abs(got[name]![i]! - v) / scale)
-  }))
+  return Math.max(
+    ...Object.entries(want).map(([name, values]) => {
+      const largest = (of: (v: number, i: number) => number): number => Array.from(values, of).reduce((a, b) => (a >= b ? a : b), 0)
+      const scale = Math.max(1e-3, largest(Math.abs))
+      return largest((v, i) => Math.abs(got[name]![i]! - v) / scale)
+    }),
+  )
 }
 
 describe('Winograd', () => {
@@ -50,16 +62,28 @@ describe('Winograd', () => {
     ['5 x 5, tiles of 4 x 4', { input: [16, 16, 20], layer: 'conv(32, 5, pad: 2)', output: [32, 16, 20] }, /F\(4x4, 5x5\)/],
     ['5 x 5, tiles of 2 x 2', { input: [16, 10, 14], layer: 'conv(32, 5, pad: 2)', output: [32, 10, 14] }, /F\(2x2, 5x5\)/],
     ['few tiles', { input: [16, 8, 8], layer: 'conv(32, 5, pad: 2)', output: [32, 8, 8] }, /F\(4x4, 5x5\), 4 tiles/],
-    ['fewer than four tiles a row, not four all together', { input: [16, 8, 12], layer: 'conv(32, 5, pad: 2)', output: [32, 8, 12] }, /F\(4x4, 5x5\), 6 tiles/],
+    [
+      'fewer than four tiles a row, not four all together',
+      { input: [16, 8, 12], layer: 'conv(32, 5, pad: 2)', output: [32, 8, 12] },
+      /F\(4x4, 5x5\), 6 tiles/,
+    ],
     ['tiles that overlap', { input: [16, 7, 7], layer: 'conv(20, 3, pad: 1)', output: [20, 7, 7] }, /F\(4x4, 3x3\), 4 tiles/],
     ['tiles that overlap, four a row', { input: [16, 7, 13], layer: 'conv(16, 3, pad: 1)', output: [16, 7, 13] }, /F\(4x4, 3x3\), 8 tiles/],
     ['few input channels', { input: [3, 16, 16], layer: 'conv(32, 5, pad: 2)', output: [32, 16, 16] }, /F\(4x4, 5x5\)/],
-    ['output channels in items of their own', { input: [16, 8, 8], layer: 'conv(64, 3, pad: 1) -> batch_norm', output: [64, 8, 8] }, /F\(4x4, 3x3\)/],
+    [
+      'output channels in items of their own',
+      { input: [16, 8, 8], layer: 'conv(64, 3, pad: 1) -> batch_norm', output: [64, 8, 8] },
+      /F\(4x4, 3x3\)/,
+    ],
     ['windows of which few are kept', { input: [140, 4, 16], layer: 'conv(136, 3, pad: 1)', output: [136, 4, 16] }, /F\(4x4, 3x3\)/],
     ['padding on one side of nothing', { input: [16, 18, 18], layer: 'conv(16, 3)', output: [16, 16, 16] }, /F\(4x4, 3x3\)/],
     ['rows in blocks', { input: [32, 56, 56], layer: 'conv(32, 3, pad: 1)', output: [32, 56, 56] }, /F\(4x4, 3x3\)/],
     ['groups', { input: [32, 8, 8], layer: 'conv(32, 3, pad: 1, groups: 2)', output: [32, 8, 8] }, /F\(4x4, 3x3\)/],
-    ['behind a normalization', { input: [16, 8, 8], layer: 'conv(16, 1) -> batch_norm -> relu -> conv(16, 3, pad: 1) -> batch_norm', output: [16, 8, 8] }, /./],
+    ['behind a normalization', {
+      input: [16, 8, 8],
+      layer: 'conv(16, 1) -> batch_norm -> relu -> conv(16, 3, pad: 1) -> batch_norm',
+      output: [16, 8, 8],
+    }, /./],
   ]
   test.each(cases)('%s', async (_, net, how) => {
     const text = textOf(net)
@@ -74,7 +98,9 @@ describe('Winograd', () => {
     expect(wayOf(text, 'gradients', /dweight\.partial/)).toMatch(/Winograd F\(3x3, /)
     for (const channels of [3, 8, 16, 18]) {
       const five = textOf({ input: [channels, 16, 16], layer: 'conv(16, 5, pad: 2)', output: [16, 16, 16] })
-      expect(wayOf(five, 'gradients', /dweight\.partial/)).toMatch(new RegExp(`Winograd F\\(5x5, 4x4\\), \\d+ tiles of ${channels} and 16 channels`))
+      expect(wayOf(five, 'gradients', /dweight\.partial/)).toMatch(
+        new RegExp(`Winograd F\\(5x5, 4x4\\), \\d+ tiles of ${channels} and 16 channels`),
+      )
     }
   })
 })
@@ -96,21 +122,34 @@ describe('what Winograd leaves alone', () => {
   ]
   test.each(cases)('%s', async (_, net) => {
     const text = textOf(net)
-    for (const [program, name] of [['infer', /conv/], ['gradients', /conv_1\.dx$/], ['gradients', /dweight/]] as const) expect(wayOf(text, program, name)).not.toMatch(/Winograd/)
+    for (const [program, name] of [['infer', /conv/], ['gradients', /conv_1\.dx$/], ['gradients', /dweight/]] as const)
+      expect(wayOf(text, program, name)).not.toMatch(/Winograd/)
     for (const batch of [1, 18]) expect(await apart(text, batch)).toBeLessThan(1e-5)
   }, 120_000)
 })
 
-describe('gradients that divide a pixel\'s place', () => {
+describe("gradients that divide a pixel's place", () => {
   // Columns between two multiples of the stride are written out; four multiples at a time.
   const cases: readonly [string, Case, RegExp][] = [
     ['maxima of overlapping windows', { input: [5, 16, 24], layer: 'max_pool(3, stride: 2, round: ceil)', output: [5, 8, 12] }, /w_block/],
     ['maxima, padded', { input: [3, 12, 12], layer: 'max_pool(3, stride: 2, pad: 1)', output: [3, 6, 6] }, /w_block/],
     ['averages', { input: [3, 16, 16], layer: 'avg_pool(3, stride: 2, round: ceil)', output: [3, 8, 8] }, /w_block/],
     ['steps of three', { input: [3, 15, 18], layer: 'avg_pool(5, stride: 3, pad: 2)', output: [3, 5, 6] }, /w_block/],
-    ['sizes that the stride does not divide', { input: [3, 13, 15], layer: 'max_pool(3, stride: 2)', output: [3, 6, 7] }, /along w at|one point/],
-    ['maps of few columns', { input: [3, 6, 6], layer: 'max_pool(3, stride: 2, round: ceil)', output: [3, 3, 3] }, /along w at|along c|one point/],
-    ['behind a normalization', { input: [3, 16, 16], layer: 'conv(8, 1) -> batch_norm -> max_pool(3, stride: 2, round: ceil) -> relu', output: [8, 8, 8] }, /w_block/],
+    [
+      'sizes that the stride does not divide',
+      { input: [3, 13, 15], layer: 'max_pool(3, stride: 2)', output: [3, 6, 7] },
+      /along w at|one point/,
+    ],
+    [
+      'maps of few columns',
+      { input: [3, 6, 6], layer: 'max_pool(3, stride: 2, round: ceil)', output: [3, 3, 3] },
+      /along w at|along c|one point/,
+    ],
+    ['behind a normalization', {
+      input: [3, 16, 16],
+      layer: 'conv(8, 1) -> batch_norm -> max_pool(3, stride: 2, round: ceil) -> relu',
+      output: [8, 8, 8],
+    }, /w_block/],
   ]
   test.each(cases)('%s', async (_, net, how) => {
     const text = textOf(net)
@@ -122,13 +161,27 @@ describe('gradients that divide a pixel\'s place', () => {
 describe('sums over the batch that a gradient gathers', () => {
   // Large enough that an image is cut into items: a part of a map must not be summed up before the rest of it is there.
   const cases: readonly [string, Case][] = [
-    ['a convolution of stride 2', { input: [4, 16, 16], layer: 'conv(128, 1) -> batch_norm -> relu -> conv(256, 1, stride: 2)', output: [256, 8, 8] }],
-    ['rows that tell which weights meet them', { input: [4, 14, 14], layer: 'conv(64, 1) -> batch_norm -> sigmoid -> conv(8, 3, stride: 2, pad: 1)', output: [8, 7, 7] }],
-    ['output channels in items of their own', { input: [4, 12, 12], layer: 'conv(128, 1) -> batch_norm -> relu -> conv(256, 1)', output: [256, 12, 12] }],
+    ['a convolution of stride 2', {
+      input: [4, 16, 16],
+      layer: 'conv(128, 1) -> batch_norm -> relu -> conv(256, 1, stride: 2)',
+      output: [256, 8, 8],
+    }],
+    ['rows that tell which weights meet them', {
+      input: [4, 14, 14],
+      layer: 'conv(64, 1) -> batch_norm -> sigmoid -> conv(8, 3, stride: 2, pad: 1)',
+      output: [8, 7, 7],
+    }],
+    ['output channels in items of their own', {
+      input: [4, 12, 12],
+      layer: 'conv(128, 1) -> batch_norm -> relu -> conv(256, 1)',
+      output: [256, 12, 12],
+    }],
   ]
   test.each(cases)('%s', async (_, net) => {
     const text = textOf(net)
-    expect(inspect(text, { target: 'wasm', programs: ['gradients'] }).programs['gradients']!.kernels.flatMap((k) => k.why)).toContain('gathers the sums of batch_norm_1 as it stores')
+    expect(inspect(text, { target: 'wasm', programs: ['gradients'] }).programs['gradients']!.kernels.flatMap((k) => k.why)).toContain(
+      'gathers the sums of batch_norm_1 as it stores',
+    )
     expect(await apart(text, 2)).toBeLessThan(1e-5)
   })
 })

@@ -7,13 +7,15 @@ import { labels, normals } from '../support/random-net.ts'
 const net = (body: string, end = 'output y = y'): string => `net t { input x: f32[4, 8, 8] input label: class[3] ${body} ${end} }`
 const trained = (body: string): string => net(body, 'logits = y -> fc(3) output p = softmax(logits) loss = softmax_loss(logits, label)')
 const kernels = (text: string, program: string, style: 'merged' | 'split' = 'merged') => inspect(text, { style }).programs[program]!.kernels
-const names = (text: string, program = 'infer', style: 'merged' | 'split' = 'merged'): string[] => kernels(text, program, style).map((k) => k.name)
+const names = (text: string, program = 'infer', style: 'merged' | 'split' = 'merged'): string[] =>
+  kernels(text, program, style).map((k) => k.name)
 const reasons = (text: string, program = 'infer'): string => kernels(text, program).flatMap((k) => k.why).join('\n')
 
 describe('inference', () => {
   test('Conv + BN + activation is one kernel, from either spelling', () => {
     expect(names(net('y = x -> conv(4, 3) as c -> batch_norm as b -> relu as r'))).toEqual(['c+b+r'])
-    expect(names(net('y = x -> conv(4, 3, bias: false) as c -> batch_norm(affine: false) as b -> scale(bias: true) as s -> relu as r'))).toHaveLength(1)
+    expect(names(net('y = x -> conv(4, 3, bias: false) as c -> batch_norm(affine: false) as b -> scale(bias: true) as s -> relu as r')))
+      .toHaveLength(1)
   })
 
   test('a residual add joins too', () => {
@@ -105,7 +107,8 @@ test('numbers of the plan: nothing is below its lower bound, merging moves fewer
   const [merged, split] = (['merged', 'split'] as const).map((style) => inspect(text, { style, batch: 16 }))
   for (const report of [merged!, split!]) {
     for (const program of Object.values(report.programs)) {
-      for (const key of ['flops', 'bytesRead', 'bytesWritten', 'peakBytes'] as const) expect(program[key]).toBeGreaterThanOrEqual(program.lowerBound[key])
+      for (const key of ['flops', 'bytesRead', 'bytesWritten', 'peakBytes'] as const)
+        expect(program[key]).toBeGreaterThanOrEqual(program.lowerBound[key])
     }
   }
   for (const name of ['infer', 'train']) {
@@ -117,8 +120,12 @@ test('numbers of the plan: nothing is below its lower bound, merging moves fewer
 describe('nasty numbers', () => {
   let gpu: Device
   const exact = interpreter()
-  beforeAll(async () => { gpu = await webgpu({ gpu: await softwareGpu() }) })
-  afterAll(() => { gpu.close() })
+  beforeAll(async () => {
+    gpu = await webgpu({ gpu: await softwareGpu() })
+  })
+  afterAll(() => {
+    gpu.close()
+  })
 
   // A 1x1 convolution whose weight is the identity hands its input on, and carries the statistics.
   const identity = Float32Array.from({ length: 16 }, (_, i) => (i % 5 === 0 ? 1 : 0))
@@ -133,22 +140,27 @@ describe('nasty numbers', () => {
     'a batch of one': { x: noise.slice(0, 140), batch: 1, allowed: 1e-5 },
   }
 
-  test.each(Object.keys(inputs).flatMap((name) => (['merged', 'split'] as const).map((style) => [name, style] as const)))('%s, %s', async (name, style) => {
-    const { x, batch, allowed } = inputs[name]!
-    const run = async (device: Device) => {
-      const opened = await open(compile(text, { style }), { device, batch, seed: 2, programs: ['gradients'] })
-      await opened.setParameters(new Map([['c.weight', { shape: [4, 4, 1, 1], type: 'f32', data: identity }]]), { strict: false })
-      const result = await opened.step({ x, label: labels(batch, 3, 1) }, { update: false })
-      opened.close()
-      return result
-    }
-    const [got, want] = [await run(gpu), await run(exact)]
-    const compare = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
-      const scale = Math.max(1, ...Array.from(b, Math.abs))
-      return Math.max(...Array.from(b, (v, i) => Math.abs(a[i]! - v) / scale))
-    }
-    // Of order one after normalization, whatever came in: a mean in one float32 would leave no digit of the first.
-    expect(compare(got.outputs['y']!, want.outputs['y']!)).toBeLessThan(allowed)
-    for (const parameter of ['b.gamma', 'b.beta', 'f.weight']) expect(compare(got.grads[parameter]!, want.grads[parameter]!), parameter).toBeLessThan(allowed)
-  })
+  test.each(Object.keys(inputs).flatMap((name) => (['merged', 'split'] as const).map((style) => [name, style] as const)))(
+    '%s, %s',
+    async (name, style) => {
+      const { x, batch, allowed } = inputs[name]!
+      const run = async (device: Device) => {
+        const opened = await open(compile(text, { style }), { device, batch, seed: 2, programs: ['gradients'] })
+        await opened.setParameters(new Map([['c.weight', { shape: [4, 4, 1, 1], type: 'f32', data: identity }]]), { strict: false })
+        const result = await opened.step({ x, label: labels(batch, 3, 1) }, { update: false })
+        opened.close()
+        return result
+      }
+      const [got, want] = [await run(gpu), await run(exact)]
+      const compare = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
+        const scale = Math.max(1, ...Array.from(b, Math.abs))
+        return Math.max(...Array.from(b, (v, i) => Math.abs(a[i]! - v) / scale))
+      }
+      // Of order one after normalization, whatever came in: a mean in one float32 would leave no digit of the first.
+      expect(compare(got.outputs['y']!, want.outputs['y']!)).toBeLessThan(allowed)
+      for (const parameter of ['b.gamma', 'b.beta', 'f.weight'])
+        expect(compare(got.grads[parameter]!, want.grads[parameter]!), parameter)
+          .toBeLessThan(allowed)
+    },
+  )
 })

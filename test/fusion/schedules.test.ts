@@ -13,7 +13,8 @@ net one {
   loss = softmax_loss(y, label)
 }`
 
-const equations = (): Equation[] => compileFor(text, [wgsl], { programs: ['train'] }).pipelines[0]!.programs.flatMap((p) => p.steps.map((s) => s.fused.equation))
+const equations = (): Equation[] =>
+  compileFor(text, [wgsl], { programs: ['train'] }).pipelines[0]!.programs.flatMap((p) => p.steps.map((s) => s.fused.equation))
 
 test('a schedule goes through JSON, to an equal equation of another compilation', () => {
   const [first, second] = [equations(), equations()]

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { compile, inspect, type KernelReport } from '../../compiler/index.ts'
 
-const net = (body: string): string => `net t { input x: f32[4, 16, 16] input label: class[3] ${body} logits = y -> fc(3) output p = softmax(logits) loss = softmax_loss(logits, label) }`
+const net = (body: string): string =>
+  `net t { input x: f32[4, 16, 16] input label: class[3] ${body} logits = y -> fc(3) output p = softmax(logits) loss = softmax_loss(logits, label) }`
 const known = new Map<string, readonly KernelReport[]>()
 /** Kept: names, reasons and bytes are asked of one net. */
 function kernelsOf(text: string, target: string): readonly KernelReport[] {
@@ -18,7 +19,8 @@ const ofBatchNorm = (text: string): string[] =>
   kernelsOf(text, 'wasm').filter((k) => k.bytesRead > 16 * 4 * 256 && k.layers.every((layer) => layer.startsWith('b'))).map((k) => k.name)
 
 describe('backward, merged', () => {
-  const chain = (activation: string): string => net(`y = x -> conv(8, 3, pad: 1) as c1 -> batch_norm as b1 ${activation} -> conv(8, 3, pad: 1) as c2 -> batch_norm as b2 ${activation}`)
+  const chain = (activation: string): string =>
+    net(`y = x -> conv(8, 3, pad: 1) as c1 -> batch_norm as b1 ${activation} -> conv(8, 3, pad: 1) as c2 -> batch_norm as b2 ${activation}`)
 
   test.each(['-> relu', '-> leaky_relu(slope: 0.1)', ''])('conv -> BN %s -> conv: no pass of BN alone', (activation) => {
     const text = chain(activation)
@@ -37,17 +39,34 @@ describe('backward, merged', () => {
     ['pooling behind BN', 'y = x -> conv(8, 3, pad: 1) as c1 -> batch_norm as b1 -> relu -> avg_pool(2) -> conv(4, 3) -> relu'],
     ['maxima behind BN', 'y = x -> conv(8, 3, pad: 1) as c1 -> batch_norm as b1 -> max_pool(2) -> relu -> conv(4, 3) -> relu'],
     ['BN behind pooling', 'y = x -> conv(8, 3, pad: 1) as c1 -> max_pool(2) -> batch_norm as b1 -> relu -> conv(4, 3) -> relu'],
-    ['a value with several readers', 'v = x -> conv(8, 3, pad: 1) as c1 -> batch_norm as b1 -> relu y = add(v -> conv(8, 3, pad: 1), v -> conv(8, 1))'],
-    ['a residual block', 'v = x -> conv(8, 3, pad: 1) as c0 y = add(v -> conv(8, 3, pad: 1) as c1 -> batch_norm as b1 -> relu -> conv(8, 3, pad: 1) as c2 -> batch_norm as b2, v) -> relu'],
-    ['a shortcut with a BN of its own', 'v = x -> conv(8, 3, pad: 1) as c0 y = add(v -> conv(8, 3, pad: 1) as c1 -> batch_norm as b1, v -> conv(8, 1) as c2 -> batch_norm as b2) -> relu -> conv(4, 3)'],
-    ['a concatenation that is normalized', 'v = concat(x -> conv(8, 3, pad: 1) as c1, x -> conv(4, 3, pad: 1) as c2) y = concat(v, v -> batch_norm as b1 -> relu -> conv(8, 3, pad: 1) as c3) -> batch_norm as b2 -> relu -> conv(4, 3)'],
-    ['depthwise convolution', 'y = x -> conv(8, 1) as c0 -> batch_norm as b1 -> relu -> conv(8, 3, groups: 8, pad: 1) as c1 -> batch_norm as b2 -> relu -> conv(4, 1)'],
+    [
+      'a value with several readers',
+      'v = x -> conv(8, 3, pad: 1) as c1 -> batch_norm as b1 -> relu y = add(v -> conv(8, 3, pad: 1), v -> conv(8, 1))',
+    ],
+    [
+      'a residual block',
+      'v = x -> conv(8, 3, pad: 1) as c0 y = add(v -> conv(8, 3, pad: 1) as c1 -> batch_norm as b1 -> relu -> conv(8, 3, pad: 1) as c2 -> batch_norm as b2, v) -> relu',
+    ],
+    [
+      'a shortcut with a BN of its own',
+      'v = x -> conv(8, 3, pad: 1) as c0 y = add(v -> conv(8, 3, pad: 1) as c1 -> batch_norm as b1, v -> conv(8, 1) as c2 -> batch_norm as b2) -> relu -> conv(4, 3)',
+    ],
+    [
+      'a concatenation that is normalized',
+      'v = concat(x -> conv(8, 3, pad: 1) as c1, x -> conv(4, 3, pad: 1) as c2) y = concat(v, v -> batch_norm as b1 -> relu -> conv(8, 3, pad: 1) as c3) -> batch_norm as b2 -> relu -> conv(4, 3)',
+    ],
+    [
+      'depthwise convolution',
+      'y = x -> conv(8, 1) as c0 -> batch_norm as b1 -> relu -> conv(8, 3, groups: 8, pad: 1) as c1 -> batch_norm as b2 -> relu -> conv(4, 1)',
+    ],
   ])('%s: statistics and sums come out of other kernels', (_, body) => {
     expect(ofBatchNorm(net(body))).toEqual([])
   })
 
   test('a concatenation is written by what makes its parts', () => {
-    const text = net('v = x -> conv(8, 3, pad: 1) as c0 -> relu y = concat(v, v -> conv(8, 3, pad: 1) as c3) as j -> batch_norm as b2 -> relu -> conv(4, 3)')
+    const text = net(
+      'v = x -> conv(8, 3, pad: 1) as c0 -> relu y = concat(v, v -> conv(8, 3, pad: 1) as c3) as j -> batch_norm as b2 -> relu -> conv(4, 3)',
+    )
     expect(names(text)).not.toContain('j.1')
     expect(reasons(text)).toMatch(/stores at once where j.1 would have copied it/)
   })
@@ -65,11 +84,15 @@ describe('backward, merged', () => {
 
   test('running statistics are updated by the kernel that merges those of the batch', () => {
     for (const target of ['wasm', 'webgpu']) {
-      expect(names(chain('-> relu'), target).filter((name) => /update/.test(name))).toEqual(['b1.moments.statistics+b1.update', 'b2.moments.statistics+b2.update'])
+      expect(names(chain('-> relu'), target).filter((name) => /update/.test(name))).toEqual([
+        'b1.moments.statistics+b1.update',
+        'b2.moments.statistics+b2.update',
+      ])
     }
     // Behind fc too; a net in split style has a kernel for each.
     expect(names(net('y = x -> fc(16) as f -> batch_norm as b1 -> relu'))).toContain('b1.moments.statistics+b1.update')
-    expect(inspect(chain('-> relu'), { target: 'wasm', style: 'split', programs: ['train'] }).programs['train']!.kernels.map((k) => k.name)).toContain('b1.update')
+    expect(inspect(chain('-> relu'), { target: 'wasm', style: 'split', programs: ['train'] }).programs['train']!.kernels.map((k) => k.name))
+      .toContain('b1.update')
   })
 
   test('the update of all parameters is one dispatch', () => {
@@ -77,7 +100,9 @@ describe('backward, merged', () => {
   })
 
   test('no kernel binds more than is granted everywhere; what that keeps apart is said', () => {
-    const text = net('v = x -> conv(8, 3, pad: 1) as c0 -> batch_norm as b0 -> relu y = add(v -> conv(8, 3, pad: 1) as c1 -> batch_norm as b1 -> relu -> conv(8, 3, pad: 1) as c2 -> batch_norm as b2, v -> conv(8, 1) -> batch_norm as b3) -> relu -> conv(4, 3)')
+    const text = net(
+      'v = x -> conv(8, 3, pad: 1) as c0 -> batch_norm as b0 -> relu y = add(v -> conv(8, 3, pad: 1) as c1 -> batch_norm as b1 -> relu -> conv(8, 3, pad: 1) as c2 -> batch_norm as b2, v -> conv(8, 1) -> batch_norm as b3) -> relu -> conv(4, 3)',
+    )
     for (const kernel of compile(text).manifest.plans['webgpu']!.kernels) expect(kernel.bindings.length, kernel.name).toBeLessThanOrEqual(8)
     expect(reasons(text, 'webgpu')).toMatch(/would bind \d+ buffers/)
   })
@@ -94,25 +119,31 @@ describe('backward, merged', () => {
 describe('bytes of training', () => {
   const sample = (name: string): string => readFileSync(new URL(`../../samples/${name}.net`, import.meta.url), 'utf8')
   const withoutBatchNorm = (text: string): string => text.replace(/->\s*batch_norm(\((?:[^()]|\([^()]*\))*\))?(\s+as \w+)?/g, '')
-  const bytes = (kernels: readonly { bytesRead: number; bytesWritten: number }[]): number => kernels.reduce((sum, k) => sum + k.bytesRead + k.bytesWritten, 0)
+  const bytes = (kernels: readonly { bytesRead: number; bytesWritten: number }[]): number =>
+    kernels.reduce((sum, k) => sum + k.bytesRead + k.bytesWritten, 0)
   const trainOf = (text: string, target: string, style: 'merged' | 'split' = 'merged') =>
     inspect(text, { target, style, batch: 32, programs: ['train'] }).programs['train']!.kernels
   /** Up to the gradient of the loss; the update of running statistics is no part of it. */
   const forward = <K extends { name: string }>(kernels: readonly K[]): K[] =>
     kernels.slice(0, kernels.findIndex((k) => /\.seed|\.divisor|\.dx/.test(k.name))).filter((k) => !/^[^+]*\.(update|count)$/.test(k.name))
 
-  test.each([
-    ['cifar10_quick', 1.05],
-    ['resnet20', 6 / 5],
-    ['resnet18', 6 / 5],
-    ['densenet40', 1.05],
-  ] as const)('%s', (name, most) => {
+  test.each(
+    [
+      ['cifar10_quick', 1.05],
+      ['resnet20', 6 / 5],
+      ['resnet18', 6 / 5],
+      ['densenet40', 1.05],
+    ] as const,
+  )('%s', (name, most) => {
     const text = sample(name)
     // A pass a layer: the same passes on either target.
     const split = bytes(trainOf(text, 'wasm', 'split'))
     for (const target of ['webgpu', 'wasm']) {
       const merged = trainOf(text, target)
-      expect(bytes(forward(merged)) / bytes(forward(trainOf(withoutBatchNorm(text), target))), `forward on ${target}, to the same net without BN`).toBeLessThanOrEqual(most)
+      expect(
+        bytes(forward(merged)) / bytes(forward(trainOf(withoutBatchNorm(text), target))),
+        `forward on ${target}, to the same net without BN`,
+      ).toBeLessThanOrEqual(most)
       expect(bytes(merged) / split, `a step on ${target}, to split`).toBeLessThanOrEqual(0.5)
     }
   })

@@ -43,10 +43,24 @@ function topShapes(layer: GoldenLayer, bottoms: readonly Shape[]): readonly Shap
   const [n, c, ...map] = x as [number, number, ...number[]]
   if (isLoss(layer)) return [[]]
   switch (layer.type) {
-    case 'Convolution': return [[n, a['num_output'], ...map.map((size, i) => Math.floor((size + 2 * a['pad'][i] - (a['dilation'][i] * (a['kernel'][i] - 1) + 1)) / a['stride'][i]) + 1)]]
-    case 'Deconvolution': return [[n, a['num_output'], ...map.map((size, i) => a['stride'][i] * (size - 1) + a['dilation'][i] * (a['kernel'][i] - 1) + 1 - 2 * a['pad'][i] + (a['output_padding']?.[i] ?? 0))]]
-    case 'InnerProduct': return [[n, a['num_output']]]
-    case 'Pooling': return [[n, c, ...map.map((size, i) => (a['global_pooling'] ? 1 : pooled(a, size, i)))]]
+    case 'Convolution':
+      return [[
+        n,
+        a['num_output'],
+        ...map.map((size, i) => Math.floor((size + 2 * a['pad'][i] - (a['dilation'][i] * (a['kernel'][i] - 1) + 1)) / a['stride'][i]) + 1),
+      ]]
+    case 'Deconvolution':
+      return [[
+        n,
+        a['num_output'],
+        ...map.map((size, i) =>
+          a['stride'][i] * (size - 1) + a['dilation'][i] * (a['kernel'][i] - 1) + 1 - 2 * a['pad'][i] + (a['output_padding']?.[i] ?? 0)
+        ),
+      ]]
+    case 'InnerProduct':
+      return [[n, a['num_output']]]
+    case 'Pooling':
+      return [[n, c, ...map.map((size, i) => (a['global_pooling'] ? 1 : pooled(a, size, i)))]]
     case 'Concat': {
       const axis = axisOf(a['axis'], x.length)
       return [x.map((size, i) => (i === axis ? bottoms.reduce((sum, shape) => sum + shape[axis]!, 0) : size))]
@@ -65,7 +79,8 @@ function topShapes(layer: GoldenLayer, bottoms: readonly Shape[]): readonly Shap
       const known = sizeOf(dims.filter((dim) => dim !== -1))
       return [dims.map((dim) => (dim === -1 ? sizeOf(x) / known : dim))]
     }
-    default: return [x]
+    default:
+      return [x]
   }
 }
 

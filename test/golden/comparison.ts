@@ -38,8 +38,11 @@ export function compareTensor(golden: GoldenCase, name: string, got: Numbers | u
   return { tensor: name, error, allowed }
 }
 
-export const asParameter = (t: GoldenTensor, shape: readonly number[] = t.shape): TensorData =>
-  ({ shape, type: t.dtype === 'I32' ? 'i32' : 'f32', data: t.data as Float32Array })
+export const asParameter = (t: GoldenTensor, shape: readonly number[] = t.shape): TensorData => ({
+  shape,
+  type: t.dtype === 'I32' ? 'i32' : 'f32',
+  data: t.data as Float32Array,
+})
 
 /** Compiles what is run. */
 export const openText = (text: string, { style, device, targets }: Run, batch: number, programs: readonly string[]): Promise<LocalNet> =>

@@ -4,13 +4,37 @@ import type { GoldenLayer } from './golden-file.ts'
 export const isLoss = (layer: GoldenLayer): boolean => layer.type.endsWith('Loss')
 
 const ACTIVATIONS: Readonly<Record<string, string>> = {
-  PReLU: 'prelu', Clip: 'clip', ELU: 'elu', GELU: 'gelu', GELUTanh: 'gelu', BNLL: 'softplus', SiLU: 'silu', Sigmoid: 'sigmoid', TanH: 'tanh',
-  HardSwish: 'hard_swish', HardSigmoid: 'hard_sigmoid',
+  PReLU: 'prelu',
+  Clip: 'clip',
+  ELU: 'elu',
+  GELU: 'gelu',
+  GELUTanh: 'gelu',
+  BNLL: 'softplus',
+  SiLU: 'silu',
+  Sigmoid: 'sigmoid',
+  TanH: 'tanh',
+  HardSwish: 'hard_swish',
+  HardSigmoid: 'hard_sigmoid',
 }
 const OPERATORS: ReadonlyMap<string, string> = new Map(Object.entries({
-  ...ACTIVATIONS, Convolution: 'conv', Deconvolution: 'deconv', InnerProduct: 'fc', BatchNorm: 'batch_norm', Scale: 'scale', Dropout: 'dropout',
-  Concat: 'concat', Flatten: 'flatten', Reshape: 'reshape', Slice: 'slice', LRN: 'lrn', Softmax: 'softmax', LogSoftmax: 'log_softmax',
-  SoftmaxWithLoss: 'softmax_loss', SigmoidCrossEntropyLoss: 'sigmoid_loss', EuclideanLoss: 'squared_loss', HingeLoss: 'hinge_loss',
+  ...ACTIVATIONS,
+  Convolution: 'conv',
+  Deconvolution: 'deconv',
+  InnerProduct: 'fc',
+  BatchNorm: 'batch_norm',
+  Scale: 'scale',
+  Dropout: 'dropout',
+  Concat: 'concat',
+  Flatten: 'flatten',
+  Reshape: 'reshape',
+  Slice: 'slice',
+  LRN: 'lrn',
+  Softmax: 'softmax',
+  LogSoftmax: 'log_softmax',
+  SoftmaxWithLoss: 'softmax_loss',
+  SigmoidCrossEntropyLoss: 'sigmoid_loss',
+  EuclideanLoss: 'squared_loss',
+  HingeLoss: 'hinge_loss',
 }))
 
 /** What the language calls a case's layer. */
@@ -30,37 +54,70 @@ const pair = (v: readonly number[]): string => `[${v.join(', ')}]`
 export function layerArguments(layer: GoldenLayer, top: readonly number[], stats: string): string[] {
   const a = layer.attrs
   switch (layer.type) {
-    case 'Convolution': case 'Deconvolution': {
-      const args = [String(a['num_output']), pair(a['kernel']), `stride: ${pair(a['stride'])}`, `pad: ${pair(a['pad'])}`, `dilation: ${pair(a['dilation'])}`, `groups: ${a['group']}`, `bias: ${a['bias_term']}`]
+    case 'Convolution':
+    case 'Deconvolution': {
+      const args = [
+        String(a['num_output']),
+        pair(a['kernel']),
+        `stride: ${pair(a['stride'])}`,
+        `pad: ${pair(a['pad'])}`,
+        `dilation: ${pair(a['dilation'])}`,
+        `groups: ${a['group']}`,
+        `bias: ${a['bias_term']}`,
+      ]
       if (a['output_padding']) args.push(`output_pad: ${pair(a['output_padding'])}`)
       return args
     }
-    case 'InnerProduct': return [String(a['num_output']), `bias: ${a['bias_term']}`, ...(a['transpose'] ? ['transpose: true'] : [])]
+    case 'InnerProduct':
+      return [String(a['num_output']), `bias: ${a['bias_term']}`, ...(a['transpose'] ? ['transpose: true'] : [])]
     case 'BatchNorm': {
       const policy = a['use_global_stats'] ? (layer.param['scale_factor'] ? 'global(scale_factor: true)' : 'global') : stats
       return [`eps: ${a['eps']}`, `affine: ${a['affine']}`, `stats: ${policy}`]
     }
-    case 'Scale': return [`bias: ${a['bias_term']}`]
+    case 'Scale':
+      return [`bias: ${a['bias_term']}`]
     case 'Pooling': {
       if (a['global_pooling']) return []
       const args = [pair(a['kernel']), `stride: ${pair(a['stride'])}`, `pad: ${pair(a['pad'])}`, `round: ${a['round_mode']}`]
       return a['pool'] === 'ave' ? [...args, 'count: caffe'] : args
     }
-    case 'ReLU': return a['negative_slope'] ? [`slope: ${a['negative_slope']}`] : []
-    case 'PReLU': return a['channel_shared'] ? ['shared: true'] : []
-    case 'Clip': return [String(a['min']), String(a['max'])]
-    case 'ELU': return [`alpha: ${a['alpha']}`]
-    case 'GELUTanh': return ['approximate: tanh']
-    case 'Dropout': return [`p: ${a['dropout_ratio']}`]
-    case 'Eltwise': return a['operation'] === 'sum' && (a['coeff'] as number[] | undefined)?.some((c) => c !== 1) ? [`coeff: ${pair(a['coeff'])}`] : []
-    case 'Concat': return [`axis: ${a['axis']}`]
-    case 'Flatten': return [`axis: ${a['axis']}`, `end: ${a['end_axis']}`]
-    case 'Reshape': return [pair(top)]
-    case 'LRN': return [`size: ${a['local_size']}`, `alpha: ${a['alpha']}`, `beta: ${a['beta']}`, ...(a['norm_region'] === 'within_channel' ? ['region: within'] : [`k: ${a['k']}`])]
-    case 'SoftmaxWithLoss': case 'SigmoidCrossEntropyLoss':
-      return [...(a['ignore_label'] === null || a['ignore_label'] === undefined ? [] : [`ignore: ${a['ignore_label']}`]), `normalization: ${a['normalization']}`]
-    case 'HingeLoss': return [`norm: ${a['norm'] === 'L2' ? 2 : 1}`]
-    default: return []
+    case 'ReLU':
+      return a['negative_slope'] ? [`slope: ${a['negative_slope']}`] : []
+    case 'PReLU':
+      return a['channel_shared'] ? ['shared: true'] : []
+    case 'Clip':
+      return [String(a['min']), String(a['max'])]
+    case 'ELU':
+      return [`alpha: ${a['alpha']}`]
+    case 'GELUTanh':
+      return ['approximate: tanh']
+    case 'Dropout':
+      return [`p: ${a['dropout_ratio']}`]
+    case 'Eltwise':
+      return a['operation'] === 'sum' && (a['coeff'] as number[] | undefined)?.some((c) => c !== 1) ? [`coeff: ${pair(a['coeff'])}`] : []
+    case 'Concat':
+      return [`axis: ${a['axis']}`]
+    case 'Flatten':
+      return [`axis: ${a['axis']}`, `end: ${a['end_axis']}`]
+    case 'Reshape':
+      return [pair(top)]
+    case 'LRN':
+      return [
+        `size: ${a['local_size']}`,
+        `alpha: ${a['alpha']}`,
+        `beta: ${a['beta']}`,
+        ...(a['norm_region'] === 'within_channel' ? ['region: within'] : [`k: ${a['k']}`]),
+      ]
+    case 'SoftmaxWithLoss':
+    case 'SigmoidCrossEntropyLoss':
+      return [
+        ...(a['ignore_label'] === null || a['ignore_label'] === undefined ? [] : [`ignore: ${a['ignore_label']}`]),
+        `normalization: ${a['normalization']}`,
+      ]
+    case 'HingeLoss':
+      return [`norm: ${a['norm'] === 'L2' ? 2 : 1}`]
+    default:
+      return []
   }
 }
 
@@ -75,7 +132,10 @@ export function parameterRole(layer: GoldenLayer, role: string): string {
 const RATED = ['weight', 'gamma', 'scale', 'slope', 'bias', 'beta']
 
 /** `lr_mult` and `decay_mult` of a layer whose parameters have such, by name. */
-export function multiplierArguments(layer: GoldenLayer, specs: Readonly<Record<string, { lr_mult: number; decay_mult: number }>> | undefined): string[] {
+export function multiplierArguments(
+  layer: GoldenLayer,
+  specs: Readonly<Record<string, { lr_mult: number; decay_mult: number }>> | undefined,
+): string[] {
   const known = RATED.flatMap((role) => layer.param[role] ?? []).map((name) => specs?.[name])
   if (known.every((spec) => spec === undefined)) return []
   return [`lr_mult: [${known.map((s) => s?.lr_mult ?? 1).join(', ')}]`, `decay_mult: [${known.map((s) => s?.decay_mult ?? 1).join(', ')}]`]

@@ -72,7 +72,8 @@ class Writer {
 
   write(): NetText {
     const { options, shapes } = this
-    for (const [blob, shape] of shapes.inputs) if (!isLabel(this.layers, blob)) this.inputNames.set(blob, this.input(this.blob(blob), `in.${blob}`, shape))
+    for (const [blob, shape] of shapes.inputs)
+      if (!isLabel(this.layers, blob)) this.inputNames.set(blob, this.input(this.blob(blob), `in.${blob}`, shape))
     this.layers.forEach((layer, i) => this.layer(layer, shapes.layers[i]!))
 
     const losses = new Set(this.layers.filter(isLoss).flatMap((layer) => layer.top))
@@ -133,10 +134,16 @@ class Writer {
     const [x, ...others] = layer.bottom.map(this.blob) as [string, ...string[]]
     const y = this.blob(layer.top[0]!)
     const name = this.layerName(layer)
-    const set = (blob: string, value: string): void => { this.lines.push(`${blob} = ${value}`) }
+    const set = (blob: string, value: string): void => {
+      this.lines.push(`${blob} = ${value}`)
+    }
     const operator = operatorOf(layer)
-    const args = [...layerArguments(layer, this.sample(tops[0]!), this.options.stats ?? 'moving(newest: 1)'), ...multiplierArguments(layer, this.golden.meta['param_specs'])]
-    const call = (inputs: readonly string[], more: readonly string[] = []): string => `${operator}(${[...inputs, ...args, ...more].join(', ')}) as ${name}`
+    const args = [
+      ...layerArguments(layer, this.sample(tops[0]!), this.options.stats ?? 'moving(newest: 1)'),
+      ...multiplierArguments(layer, this.golden.meta['param_specs']),
+    ]
+    const call = (inputs: readonly string[], more: readonly string[] = []): string =>
+      `${operator}(${[...inputs, ...args, ...more].join(', ')}) as ${name}`
 
     switch (layer.type) {
       case 'Slice': {
@@ -147,11 +154,19 @@ class Writer {
         return layer.top.forEach((top, i) => set(this.blob(top), parts[i]!))
       }
       // The language joins two or more; of one, there is nothing to join.
-      case 'Eltwise': if (others.length === 0) return set(y, layer.attrs['coeff'] ? `add(${x}, ${x}, coeff: [${layer.attrs['coeff'][0]}, 0]) as ${name}` : x); break
+      case 'Eltwise':
+        if (others.length === 0)
+          return set(y, layer.attrs['coeff'] ? `add(${x}, ${x}, coeff: [${layer.attrs['coeff'][0]}, 0]) as ${name}` : x)
+        break
       // The mask is given in training; without one it is the test phase, which copies.
-      case 'Dropout': return set(y, others.length > 0 ? call([x, `mask: ${others[0]}`]) : x)
-      case 'Flatten': if (axisOf(layer.attrs['axis'], bottoms[0]!.length) === 0) return set(y, `reshape(${x}, [${this.sample(tops[0]!).join(', ')}]) as ${name}`); break
-      case 'Softmax': case 'LogSoftmax': {
+      case 'Dropout':
+        return set(y, others.length > 0 ? call([x, `mask: ${others[0]}`]) : x)
+      case 'Flatten':
+        if (axisOf(layer.attrs['axis'], bottoms[0]!.length) === 0)
+          return set(y, `reshape(${x}, [${this.sample(tops[0]!).join(', ')}]) as ${name}`)
+        break
+      case 'Softmax':
+      case 'LogSoftmax': {
         const scores = this.channelsFirst(layer, x, bottoms[0]!)
         set(this.inner(layer, 'y'), call([scores.value]))
         return set(y, scores.back(this.inner(layer, 'y')))
@@ -166,7 +181,8 @@ class Writer {
         // One label a sample: all that a sample has are its scores.
         const flat = sizeOf(bottoms[1]!) === n && scores.length > 1
         if (flat) set(this.inner(layer, 'x'), `reshape(${x}, [${this.sample([n, sizeOf(scores)]).join(', ')}])`)
-        const label = flat ? this.labels(layer.bottom[1]!, sizeOf(scores), [n]) : this.labels(layer.bottom[1]!, scores[0]!, [n!, ...scores.slice(1)])
+        const label = flat ? this.labels(layer.bottom[1]!, sizeOf(scores), [n])
+          : this.labels(layer.bottom[1]!, scores[0]!, [n!, ...scores.slice(1)])
         return set(y, call([flat ? this.inner(layer, 'x') : x, label], this.lossWeight(layer)))
       }
     }
@@ -191,7 +207,8 @@ class Writer {
     const roles = Object.entries(layer.param)
     const owner = roles.map(([, parameter]) => this.owners.get(parameter)).find((found) => found !== undefined)
     if (owner && sharesAll(layer, owner)) return [`weights: ${this.layerName(owner)}`]
-    if (owner && this.golden.kind === 'train') throw new Error(`${this.golden.name}: ${layer.name} and ${owner.name} share parameters in a way that the language does not know`)
+    if (owner && this.golden.kind === 'train')
+      throw new Error(`${this.golden.name}: ${layer.name} and ${owner.name} share parameters in a way that the language does not know`)
     for (const [role, parameter] of roles) {
       if (!this.owners.has(parameter)) this.owners.set(parameter, layer)
       this.parameterNames.set(parameter, [...this.parameterNames.get(parameter) ?? [], `${name}.${parameterRole(layer, role)}`])
@@ -200,14 +217,22 @@ class Writer {
   }
 
   /** Scores whose classes lie along any axis, as [n, classes, all the rest], and the way back to their own shape. */
-  private channelsFirst(layer: GoldenLayer, x: string, shape: readonly number[]): { value: string; shape: readonly number[]; back(y: string): string } {
+  private channelsFirst(
+    layer: GoldenLayer,
+    x: string,
+    shape: readonly number[],
+  ): { value: string; shape: readonly number[]; back(y: string): string } {
     const axis = axisOf(layer.attrs['axis'] ?? 1, shape.length)
     if (axis === 1) return { value: x, shape, back: (y) => y }
     const extent = shape[axis]!
     const rest = sizeOf(shape) / extent / (this.whole ? 1 : shape[0]!)
     const joined = [this.whole ? 1 : shape[0]!, extent, rest]
-    const row = (value: string, along: number, as: readonly number[], i: number): string => `reshape(slice(${value}, ${along}, ${i}, ${i + 1}), [${this.sample(as).join(', ')}])`
-    const join = (rows: readonly string[], along: number): string => (rows.length === 1 ? rows[0]! : `concat(${rows.join(', ')}, axis: ${along})`)
+    const row = (value: string, along: number, as: readonly number[], i: number): string =>
+      `reshape(slice(${value}, ${along}, ${i}, ${i + 1}), [${this.sample(as).join(', ')}])`
+    const join = (
+      rows: readonly string[],
+      along: number,
+    ): string => (rows.length === 1 ? rows[0]! : `concat(${rows.join(', ')}, axis: ${along})`)
     const each = (row: (i: number) => string): string[] => Array.from({ length: extent }, (_, i) => row(i))
     const value = this.inner(layer, 'x')
     this.lines.push(`${value} = ${join(each((i) => row(x, axis, [joined[0]!, 1, rest], i)), 1)}`)
@@ -218,7 +243,9 @@ class Writer {
 
 /** Whether a blob is read as labels, which its losses declare, and as nothing else. */
 function isLabel(layers: readonly GoldenLayer[], blob: string): boolean {
-  const reads = layers.flatMap((layer) => layer.bottom.flatMap((name, i) => (name === blob ? [i === 1 && (layer.type === 'SoftmaxWithLoss' || layer.type === 'HingeLoss')] : [])))
+  const reads = layers.flatMap((layer) =>
+    layer.bottom.flatMap((name, i) => (name === blob ? [i === 1 && (layer.type === 'SoftmaxWithLoss' || layer.type === 'HingeLoss')] : []))
+  )
   return reads.length > 0 && reads.every((asLabel) => asLabel)
 }
 
@@ -232,6 +259,8 @@ function movesBatch(layers: readonly GoldenLayer[], shapes: BlobShapes): boolean
   return batches.size !== 1 || batches.has(undefined) || layers.some((layer, i) => {
     const { bottoms, tops } = shapes.layers[i]!
     const along = axisOf(layer.attrs['axis'] ?? 1, bottoms[0]!.length)
-    return isLoss(layer) ? layer.type === 'SoftmaxWithLoss' && along === 0 : (tops.some((top) => top[0] !== bottoms[0]![0]) || (along === 0 && layer.type !== 'InnerProduct'))
+    return isLoss(layer) ? layer.type === 'SoftmaxWithLoss' && along === 0 : (tops.some((top) =>
+      top[0] !== bottoms[0]![0]
+    ) || (along === 0 && layer.type !== 'InnerProduct'))
   })
 }

@@ -14,8 +14,21 @@ function split(layer: GoldenLayer): GoldenLayer[] {
   const { gamma, beta, ...statistics } = layer.param
   const normalized = inner(layer.top[0]!, 'normalized')
   return [
-    { ...layer, name: inner(layer.name, 'normalized'), top: [normalized], param: statistics, attrs: { ...layer.attrs, affine: false, statistics_of: layer.name } },
-    { name: layer.name, type: 'Scale', bottom: [normalized], top: layer.top, param: { scale: gamma!, bias: beta! }, attrs: { bias_term: true } },
+    {
+      ...layer,
+      name: inner(layer.name, 'normalized'),
+      top: [normalized],
+      param: statistics,
+      attrs: { ...layer.attrs, affine: false, statistics_of: layer.name },
+    },
+    {
+      name: layer.name,
+      type: 'Scale',
+      bottom: [normalized],
+      top: layer.top,
+      param: { scale: gamma!, bias: beta! },
+      attrs: { bias_term: true },
+    },
   ]
 }
 
@@ -26,8 +39,17 @@ export function respell(layers: readonly GoldenLayer[]): GoldenLayer[] {
     const layer = layers[i]!
     const next = layers[i + 1]
     if (layer.type === 'BatchNorm' && layer.attrs['affine']) result.push(...split(layer))
-    else if (layer.type === 'BatchNorm' && next?.type === 'Scale' && next.bottom[0] === layer.top[0] && next.attrs['bias_term'] && readsOf(layers, i, layer.top[0]!) === 1) {
-      result.push({ ...layer, name: next.name, top: next.top, param: { ...layer.param, gamma: next.param['scale']!, beta: next.param['bias']! }, attrs: { ...layer.attrs, affine: true, statistics_of: layer.name } })
+    else if (
+      layer.type === 'BatchNorm' && next?.type === 'Scale' && next.bottom[0] === layer.top[0] && next.attrs['bias_term'] &&
+      readsOf(layers, i, layer.top[0]!) === 1
+    ) {
+      result.push({
+        ...layer,
+        name: next.name,
+        top: next.top,
+        param: { ...layer.param, gamma: next.param['scale']!, beta: next.param['bias']! },
+        attrs: { ...layer.attrs, affine: true, statistics_of: layer.name },
+      })
       i++
     } else result.push(layer)
   }
@@ -36,8 +58,11 @@ export function respell(layers: readonly GoldenLayer[]): GoldenLayer[] {
 
 /** Normalizations that share gamma and beta, but keep statistics of their own: only a scale can share those alone. */
 export function splitShared(layers: readonly GoldenLayer[]): GoldenLayer[] {
-  const users = (name: string | undefined): number => layers.filter((layer) => name !== undefined && Object.values(layer.param).includes(name)).length
-  return layers.flatMap((layer) => (layer.type === 'BatchNorm' && layer.attrs['affine'] && users(layer.param['gamma']) > 1 ? split(layer) : [layer]))
+  const users = (name: string | undefined): number =>
+    layers.filter((layer) => name !== undefined && Object.values(layer.param).includes(name)).length
+  return layers.flatMap((
+    layer,
+  ) => (layer.type === 'BatchNorm' && layer.attrs['affine'] && users(layer.param['gamma']) > 1 ? split(layer) : [layer]))
 }
 
 /** How many layers read what layer `i` makes under a name, before another layer makes that name anew. */

@@ -15,7 +15,8 @@ export async function runNet(golden: GoldenCase, run: Run): Promise<Comparison[]
   try {
     await setFrom(net, described.parameterNames, golden)
     const inputs = inputsFor(net, golden, described)
-    const { outputs, grads } = described.differentiable ? await net.step(inputs, { update: false }) : { outputs: await net.run(inputs), grads: {} }
+    const { outputs, grads } = described.differentiable ? await net.step(inputs, { update: false })
+      : { outputs: await net.run(inputs), grads: {} }
     const compared: Comparison[] = []
     for (const [name, { data: want }] of golden.tensors) {
       const [kind] = name.split('.')
@@ -23,8 +24,12 @@ export async function runNet(golden: GoldenCase, run: Run): Promise<Comparison[]
       if (kind === 'out') {
         const ours = described.outputs.get(rest)
         if (ours !== undefined) compared.push(compareTensor(golden, name, outputs[ours], want, run.float64))
-      } else if (kind === 'din') compared.push(compareTensor(golden, name, gradientOf(grads, [described.inputNames.get(rest)!], want.length), want, run.float64))
-      else if (kind === 'dparam') compared.push(compareTensor(golden, name, gradientOf(grads, described.parameterNames.get(rest) ?? [], want.length), want, run.float64))
+      } else if (kind === 'din')
+        compared.push(compareTensor(golden, name, gradientOf(grads, [described.inputNames.get(rest)!], want.length), want, run.float64))
+      else if (kind === 'dparam')
+        compared.push(
+          compareTensor(golden, name, gradientOf(grads, described.parameterNames.get(rest) ?? [], want.length), want, run.float64),
+        )
     }
     if (keepsStatistics && described.differentiable) {
       await net.trainStep(inputs, { rate: 0 })
@@ -32,7 +37,10 @@ export async function runNet(golden: GoldenCase, run: Run): Promise<Comparison[]
       for (const [theirs, ours] of described.statisticsOf) {
         for (const [part, file] of [['mean', 'running_mean'], ['var', 'running_var']] as const) {
           const want = golden.tensors.get(`stat.${theirs}.${part}`)
-          if (want) compared.push(compareTensor(golden, `stat.${theirs}.${part}`, kept.get(`${ours}.${file}`)?.data as Float32Array, want.data, run.float64))
+          if (want)
+            compared.push(
+              compareTensor(golden, `stat.${theirs}.${part}`, kept.get(`${ours}.${file}`)?.data as Float32Array, want.data, run.float64),
+            )
         }
       }
     }

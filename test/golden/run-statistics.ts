@@ -8,8 +8,14 @@ export async function runStatistics(golden: GoldenCase, run: Run): Promise<Compa
   const tensor = (name: string) => golden.tensors.get(name)!
   const openAt = ([batch, ...sample]: readonly number[]): Promise<Net> => {
     const stats = statsText({ policy, options })
-    const layer = run.spelling === 'as given' ? `batch_norm(x, eps: ${eps}, affine: false, stats: ${stats}) as bn` : `batch_norm(x, eps: ${eps}, gamma: 1, beta: 0, stats: ${stats}) as bn`
-    return openText(`net statistics { input x: f32[${sample.join(', ')}] y = ${layer} output y = y loss = sum(y) } train { solver sgd(lr: 0) }`, run, batch!, ['train', 'infer'])
+    const layer = run.spelling === 'as given' ? `batch_norm(x, eps: ${eps}, affine: false, stats: ${stats}) as bn`
+      : `batch_norm(x, eps: ${eps}, gamma: 1, beta: 0, stats: ${stats}) as bn`
+    return openText(
+      `net statistics { input x: f32[${sample.join(', ')}] y = ${layer} output y = y loss = sum(y) } train { solver sgd(lr: 0) }`,
+      run,
+      batch!,
+      ['train', 'infer'],
+    )
   }
   const compared: Comparison[] = []
   const countName = policy === 'caffe' ? 'bn.scale_factor' : 'bn.count'
@@ -53,7 +59,12 @@ export async function runStatistics(golden: GoldenCase, run: Run): Promise<Compa
       await net.setParameters(kept, { strict: false })
     }
     const trained = await net!.save()
-    const tested = await open(run.float64 ? { ...trained, weights: await net!.parameters() } : trained, { device: run.device, batch: test.shape[0]!, programs: ['infer'], allowOneValue: true })
+    const tested = await open(run.float64 ? { ...trained, weights: await net!.parameters() } : trained, {
+      device: run.device,
+      batch: test.shape[0]!,
+      programs: ['infer'],
+      allowOneValue: true,
+    })
     const { y } = await tested.run({ x: test.data as Float32Array })
     compared.push(compareTensor(golden, 'out.y', y, tensor('out.y').data, run.float64))
     tested.close()
@@ -68,9 +79,13 @@ export function statsText(stats: string | Record<string, any>): string {
   const { policy, options = {}, ...beside } = typeof stats === 'string' ? { policy: stats } as Record<string, any> : stats
   const option = (name: string, otherwise: number): number => options[name] ?? beside[name] ?? otherwise
   switch (policy) {
-    case 'cumulative': return 'cumulative'
-    case 'caffe': return `caffe(fraction: ${option('moving_average_fraction', 0.999)})`
-    case 'ema': return `moving(newest: ${option('decay', 0.95)})`
-    default: throw new Error(`what is the policy ${policy} in the language?`)
+    case 'cumulative':
+      return 'cumulative'
+    case 'caffe':
+      return `caffe(fraction: ${option('moving_average_fraction', 0.999)})`
+    case 'ema':
+      return `moving(newest: ${option('decay', 0.95)})`
+    default:
+      throw new Error(`what is the policy ${policy} in the language?`)
   }
 }

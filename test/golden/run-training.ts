@@ -15,7 +15,12 @@ export async function runTraining(golden: GoldenCase, run: Run): Promise<Compari
   const divided = solver.clip_gradients >= 0 ? { ...solver, clip_gradients: solver.clip_gradients * share } : solver
   const scores = golden.layers.find(isLoss)!.bottom[0]!
   const described = netText(golden, {
-    ...run, everyBlob: false, asWell: [scores], stats: statsText(stats ?? 'ema'), lossFactor: share, train: `train { ${solverText(divided)} ${scheduleText(solver)} }`,
+    ...run,
+    everyBlob: false,
+    asWell: [scores],
+    stats: statsText(stats ?? 'ema'),
+    lossFactor: share,
+    train: `train { ${solverText(divided)} ${scheduleText(solver)} }`,
   })
   const net = await openText(described.text, run, described.batch, ['gradients', 'train', 'eval'])
   const compared: Comparison[] = []
@@ -24,23 +29,39 @@ export async function runTraining(golden: GoldenCase, run: Run): Promise<Compari
     if (want) compared.push(compareTensor(golden, name, got, want.data, run.float64))
   }
   try {
-    const given = new Set([...described.parameterNames].flatMap(([theirs, copies]) => (golden.tensors.has(`param.${theirs}`) ? copies : [])))
+    const given = new Set(
+      [...described.parameterNames].flatMap(([theirs, copies]) => (golden.tensors.has(`param.${theirs}`) ? copies : [])),
+    )
     const zero = new Map<string, TensorData>()
-    for (const { name, shape, trainable } of net.manifest.parameters) if (!trainable && !given.has(name)) zero.set(name, { shape, type: 'f32', data: new Float32Array(shape.reduce((a, b) => a * b, 1)) })
+    for (const { name, shape, trainable } of net.manifest.parameters)
+      if (!trainable && !given.has(name))
+        zero.set(name, {
+          shape,
+          type: 'f32',
+          data: new Float32Array(shape.reduce((a, b) => a * b, 1)),
+        })
     await net.setParameters(zero, { strict: false })
     await setFrom(net, described.parameterNames, golden)
     const count = [...tensorsBelow(golden, 'in.').values()][0]!.shape[0]!
-    const batch = (i: number) => inputsFor(net, golden, described, (data) => data.slice((i * data.length) / count, ((i + 1) * data.length) / count))
+    const batch = (i: number) =>
+      inputsFor(net, golden, described, (data) => data.slice((i * data.length) / count, ((i + 1) * data.length) / count))
     const losses: number[] = []
     for (let t = 0; t < steps; t++) {
       if (t === 0) {
         const { grads } = await net.step(batch(0), { update: false })
         // Gradients of the loss as the case has it.
-        for (const [name, want] of tensorsBelow(golden, 'grad0.')) compare(`grad0.${name}`, gradientOf(grads, described.parameterNames.get(name) ?? [], want.data.length).map((v) => v / share))
+        for (const [name, want] of tensorsBelow(golden, 'grad0.'))
+          compare(
+            `grad0.${name}`,
+            gradientOf(grads, described.parameterNames.get(name) ?? [], want.data.length).map((v) => v / share),
+          )
       }
       const { loss } = await net.trainStep(batch(t % batches))
       losses.push(await loss / share)
-      if (t === 0) for (const [theirs, [ours]] of described.parameterNames) compare(`step1.${theirs}`, (await net.parameters()).get(ours!)?.data as Float64Array)
+      if (t === 0) {
+        for (const [theirs, [ours]] of described.parameterNames)
+          compare(`step1.${theirs}`, (await net.parameters()).get(ours!)?.data as Float64Array)
+      }
     }
     const wantLosses = golden.tensors.get('out.losses')!.data
     losses.forEach((loss, t) => {
@@ -59,7 +80,9 @@ export async function runTraining(golden: GoldenCase, run: Run): Promise<Compari
     const values = await tested.values
     compare('test.scores', values.get(described.outputs.get(scores)!))
     // A loss by itself is without its factor.
-    compare('test.loss', [golden.layers.filter(isLoss).reduce((sum, { top }) => sum + Number(values.get(described.outputs.get(top[0]!)!)?.[0]), 0)])
+    compare('test.loss', [
+      golden.layers.filter(isLoss).reduce((sum, { top }) => sum + Number(values.get(described.outputs.get(top[0]!)!)?.[0]), 0),
+    ])
     return compared
   } finally {
     net.close()

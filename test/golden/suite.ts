@@ -18,7 +18,8 @@ export const names = existsSync(folder) ? caseNames(folder) : []
  * float32 devices may use up to 4 times the tolerance. A case that needs more than 1 is printed.
  */
 const looser = (golden: GoldenCase): number =>
-  golden.kind === 'solver' || golden.kind === 'train' || golden.layers.some((layer) => /Sigmoid|TanH|ELU|BNLL|GELU|SiLU|Softmax|Hinge|Euclidean|CrossEntropy|PReLU|LRN/.test(layer.type)) ? 4 : 1
+  golden.kind === 'solver' || golden.kind === 'train' ||
+    golden.layers.some((layer) => /Sigmoid|TanH|ELU|BNLL|GELU|SiLU|Softmax|Hinge|Euclidean|CrossEntropy|PReLU|LRN/.test(layer.type)) ? 4 : 1
 
 export function check(golden: GoldenCase, compared: readonly Comparison[], factor: number): void {
   expect(compared.length, 'something was compared').toBeGreaterThan(0)
@@ -41,10 +42,16 @@ export interface Suite {
 }
 
 /** Every case on a device: in both styles, with batch normalization in both spellings, in merged style with and without its inner blobs. */
-export function goldenSuite(name: string, open: () => Promise<Device>, { float64 = false, bothSpellings = true, brief = false, targets }: Suite = {}): void {
+export function goldenSuite(
+  name: string,
+  open: () => Promise<Device>,
+  { float64 = false, bothSpellings = true, brief = false, targets }: Suite = {},
+): void {
   let device: Device
   let ran = 0
-  beforeAll(async () => { device = await open() })
+  beforeAll(async () => {
+    device = await open()
+  })
   afterAll(() => {
     device.close()
     console.log(`golden on ${name}: ${ran} runs of ${names.length} cases`)
@@ -64,10 +71,19 @@ export function goldenSuite(name: string, open: () => Promise<Device>, { float64
       for (const style of styles) {
         for (const spelling of spellings) {
           // Split style is a pass a layer, whatever is asked for: its kernels are the same with and without inner blobs.
-          for (const everyBlob of golden.kind === 'net' && golden.layers.length > 1 ? (brief ? [false] : style === 'split' ? [true] : [true, false]) : [true]) {
-            const label = `${caseName} (${style}${withBn ? `, spelled ${spelling === 'as given' ? 'as given' : 'the other way'}` : ''}${everyBlob ? '' : ', final blobs alone'})`
+          for (
+            const everyBlob of golden.kind === 'net' && golden.layers.length > 1
+              ? (brief ? [false] : style === 'split' ? [true] : [true, false]) : [true]
+          ) {
+            const label = `${caseName} (${style}${withBn ? `, spelled ${spelling === 'as given' ? 'as given' : 'the other way'}` : ''}${
+              everyBlob ? '' : ', final blobs alone'
+            })`
             test(label, async () => {
-              check(golden, await runCase(golden, { device, targets: targets ?? targetsOf(device), float64, style, spelling, everyBlob }), float64 ? 1 : looser(golden))
+              check(
+                golden,
+                await runCase(golden, { device, targets: targets ?? targetsOf(device), float64, style, spelling, everyBlob }),
+                float64 ? 1 : looser(golden),
+              )
               ran++
             })
           }

@@ -14,7 +14,9 @@ describe('without a device', () => {
     if (golden.kind === 'lr_policy') {
       test(name, () => {
         const { options, steps } = golden.meta as { options: Record<string, any>; steps: number }
-        const text = `net rates { input x: f32[1] loss = sum(fc(x, 1)) } train { solver sgd(lr: ${options['base_lr']}) ${scheduleText(options)} }`
+        const text = `net rates { input x: f32[1] loss = sum(fc(x, 1)) } train { solver sgd(lr: ${options['base_lr']}) ${
+          scheduleText(options)
+        } }`
         const { train } = compile(text).manifest
         const got = Array.from({ length: steps }, (_, t) => rateAt(train!, t))
         check(golden, [compareTensor(golden, 'out.lr', got, golden.tensors.get('out.lr')!.data, true)], 1)
@@ -30,10 +32,28 @@ describe('without a device', () => {
         const { initializer } = entry
         const deviation = initializer.kind === 'gaussian' ? initializer.deviation : NaN
         const spread = golden.tensors.get('out.spread')
-        if (spread) compared.push(compareTensor(golden, 'out.spread', [initializer.kind === 'uniform' ? (initializer.high - initializer.low) / 2 : deviation], spread.data, true))
+        if (spread)
+          compared.push(
+            compareTensor(
+              golden,
+              'out.spread',
+              [initializer.kind === 'uniform' ? (initializer.high - initializer.low) / 2 : deviation],
+              spread.data,
+              true,
+            ),
+          )
         // Xavier's half-width is sqrt(3 / fan), msra's deviation sqrt(2 / fan).
         const fan = golden.tensors.get('out.fan')
-        if (fan) compared.push(compareTensor(golden, 'out.fan', [initializer.kind === 'uniform' ? 3 / initializer.high ** 2 : 2 / deviation ** 2], fan.data, true))
+        if (fan)
+          compared.push(
+            compareTensor(
+              golden,
+              'out.fan',
+              [initializer.kind === 'uniform' ? 3 / initializer.high ** 2 : 2 / deviation ** 2],
+              fan.data,
+              true,
+            ),
+          )
         const value = golden.tensors.get('out.value')
         if (value) compared.push(compareTensor(golden, 'out.value', initialValues(entry, 1), value.data, false))
         check(golden, compared, 1)

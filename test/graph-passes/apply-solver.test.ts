@@ -4,13 +4,18 @@ import { type Buffers, expectClose, freshBuffers, graphOf, net, nodeOf, noise, p
 
 const BATCH = 2
 const batch = (seed: number) => ({ x: noise(BATCH * 144, seed), label: [0, 2] })
-const TEXT = net('logits = x -> conv(2, 3, lr_mult: [1, 2], decay_mult: [1, 0]) as c -> tanh -> fc(3, lr_mult: [0, 1]) as ip\n loss = softmax_loss(logits, label)')
+const TEXT = net(
+  'logits = x -> conv(2, 3, lr_mult: [1, 2], decay_mult: [1, 0]) as c -> tanh -> fc(3, lr_mult: [0, 1]) as ip\n loss = softmax_loss(logits, label)',
+)
 const base = graphOf(TEXT)
 const NAMES = ['c.weight', 'c.bias', 'ip.weight', 'ip.bias']
 const RATES: Record<string, [number, number]> = { 'c.weight': [1, 1], 'c.bias': [2, 0], 'ip.weight': [0, 1], 'ip.bias': [1, 1] }
 const gradientsOf = (buffers: Buffers, seed: number): Record<string, number[]> =>
   run(passed(base, 'gradients').graph, buffers, { batch: BATCH, inputs: batch(seed) })
-const sgd = (more: Record<string, number> = {}, accumulate = 1) => ({ solver: { call: 'sgd', args: { momentum: 0, weight_decay: 0.1, ...more } }, accumulate })
+const sgd = (more: Record<string, number> = {}, accumulate = 1) => ({
+  solver: { call: 'sgd', args: { momentum: 0, weight_decay: 0.1, ...more } },
+  accumulate,
+})
 
 describe.each(['step', 'train'] as const)('%s', (program) => {
   test('moves every parameter by its own rate, against gradient and decay', () => {
@@ -31,7 +36,11 @@ describe.each(['step', 'train'] as const)('%s', (program) => {
     const trained = NAMES.filter((name) => RATES[name]![0] !== 0)
     const norm = Math.hypot(...trained.flatMap((name) => grads[`grad/${name}`]!))
     const most = norm / 3
-    run(passed(base, program, { train: sgd({ weight_decay: 0, clip_gradients: most }) }).graph, buffers, { batch: BATCH, inputs: batch(5), rate: 0.5 })
+    run(passed(base, program, { train: sgd({ weight_decay: 0, clip_gradients: most }) }).graph, buffers, {
+      batch: BATCH,
+      inputs: batch(5),
+      rate: 0.5,
+    })
     for (const name of trained) {
       expectClose(read(base, buffers, name), before[name]!.map((w, i) => w - 0.5 * RATES[name]![0] * grads[`grad/${name}`]![i]! / 3))
     }
@@ -41,7 +50,12 @@ describe.each(['step', 'train'] as const)('%s', (program) => {
 test('gradients of several batches add up to one update, and the next starts over', () => {
   const train = sgd({}, 3)
   // All labels count: of three batches 3 BATCH, over three. A host writes it.
-  const told = (graph: Graph): Graph => ({ ...graph, constants: graph.constants!.map((c) => (c.value.storage?.slot?.startsWith('divisor.') ? { ...c, values: [{ times: 1, values: [BATCH] }] } : c)) })
+  const told = (graph: Graph): Graph => ({
+    ...graph,
+    constants: graph.constants!.map((
+      c,
+    ) => (c.value.storage?.slot?.startsWith('divisor.') ? { ...c, values: [{ times: 1, values: [BATCH] }] } : c)),
+  })
   const accumulate = told(passed(base, 'accumulate', { train }).graph)
   const update = told(passed(base, 'train', { train }).graph)
   expect(accumulate.nodes.filter(({ op }) => op === 'loss_divisor')).toEqual([])
@@ -70,7 +84,9 @@ test('a step by itself is one batch, whatever training adds up', () => {
 })
 
 test('statistics are kept once a batch, and not where nothing is updated', () => {
-  const net2 = graphOf(net('logits = x -> conv(2, 3) -> batch_norm(stats: moving(newest: 0.5)) as b -> tanh -> fc(3)\n loss = softmax_loss(logits, label)'))
+  const net2 = graphOf(
+    net('logits = x -> conv(2, 3) -> batch_norm(stats: moving(newest: 0.5)) as b -> tanh -> fc(3)\n loss = softmax_loss(logits, label)'),
+  )
   const buffers = freshBuffers(net2, 1)
   const before = read(net2, buffers, 'b.running_var')
   run(passed(net2, 'gradients').graph, buffers, { batch: BATCH, inputs: batch(1) })

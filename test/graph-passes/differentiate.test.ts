@@ -16,7 +16,12 @@ function checkGradients(text: string): void {
   const base = graphOf(text)
   const { graph } = passed(base, 'gradients')
   const forward: Graph = { ...graph, outputs: graph.outputs.filter((o) => o.role !== 'gradient') }
-  const set = Object.fromEntries(base.parameters.filter((p) => p.trainable && !p.name.endsWith('weight')).map((p, i) => [p.name, noise(p.value.shape[0] as number, i + 1)]))
+  const set = Object.fromEntries(
+    base.parameters.filter((p) => p.trainable && !p.name.endsWith('weight')).map((
+      p,
+      i,
+    ) => [p.name, noise(p.value.shape[0] as number, i + 1)]),
+  )
   const fresh = (): Buffers => freshBuffers(base, 11, set)
   const got = run(graph, fresh(), { batch: BATCH, inputs })
   const h = 1e-5
@@ -24,7 +29,9 @@ function checkGradients(text: string): void {
     expect(got[`grad/${name}`], `grad/${name}`).toHaveLength(count)
     for (const i of new Set([0, Math.floor(count / 3), Math.floor((2 * count) / 3), count - 1])) {
       const want = (nudge(i, h) - nudge(i, -h)) / (2 * h)
-      expect(Math.abs(got[`grad/${name}`]![i]! - want), `grad/${name}[${i}]: ${got[`grad/${name}`]![i]} for ${want}`).toBeLessThan(1e-6 * Math.max(1, Math.abs(want)))
+      expect(Math.abs(got[`grad/${name}`]![i]! - want), `grad/${name}[${i}]: ${got[`grad/${name}`]![i]} for ${want}`).toBeLessThan(
+        1e-6 * Math.max(1, Math.abs(want)),
+      )
     }
   }
   for (const { name, value, trainable } of base.parameters) {
@@ -41,18 +48,39 @@ function checkGradients(text: string): void {
 
 describe('gradients of parameters and inputs are those of central differences', () => {
   test.each([
-    ['a chain with batch normalization', 'logits = x -> conv(3, 3) -> batch_norm(eps: 1e-3) -> tanh -> fc(3)\n loss = softmax_loss(logits, label)'],
-    ['Caffe\'s spelling', 'logits = x -> conv(3, 3) -> batch_norm(affine: false, eps: 1e-3) -> scale -> sigmoid -> fc(3)\n loss = softmax_loss(logits, label)'],
-    ['a residual', 'a = x -> conv(4, 3, pad: 1) -> batch_norm(eps: 1e-3)\n logits = add(a, x) -> tanh -> fc(3)\n loss = softmax_loss(logits, label)'],
-    ['a value with six readers', 'a = x -> conv(2, 3) -> tanh\n b = add(a, a -> sigmoid, a -> tanh, a -> softplus, a -> silu, a -> gelu)\n loss = sum(mul(b, b))'],
+    [
+      'a chain with batch normalization',
+      'logits = x -> conv(3, 3) -> batch_norm(eps: 1e-3) -> tanh -> fc(3)\n loss = softmax_loss(logits, label)',
+    ],
+    [
+      "Caffe's spelling",
+      'logits = x -> conv(3, 3) -> batch_norm(affine: false, eps: 1e-3) -> scale -> sigmoid -> fc(3)\n loss = softmax_loss(logits, label)',
+    ],
+    [
+      'a residual',
+      'a = x -> conv(4, 3, pad: 1) -> batch_norm(eps: 1e-3)\n logits = add(a, x) -> tanh -> fc(3)\n loss = softmax_loss(logits, label)',
+    ],
+    [
+      'a value with six readers',
+      'a = x -> conv(2, 3) -> tanh\n b = add(a, a -> sigmoid, a -> tanh, a -> softplus, a -> silu, a -> gelu)\n loss = sum(mul(b, b))',
+    ],
     ['a value that one layer reads twice', 'a = x -> conv(2, 3)\n loss = sum(mul(a, a))'],
-    ['two losses with weights', 'logits = x -> fc(3) -> tanh\n loss first = softmax_loss(logits, label, weight: 0.3)\n loss second = squared_loss(logits, logits -> sigmoid, weight: 2)'],
+    [
+      'two losses with weights',
+      'logits = x -> fc(3) -> tanh\n loss first = softmax_loss(logits, label, weight: 0.3)\n loss second = squared_loss(logits, logits -> sigmoid, weight: 2)',
+    ],
     ['one layer as two losses', 'logits = x -> fc(3)\n l = softmax_loss(logits, label, weight: 0.5)\n loss a = l\n loss b = l'],
     ['losses that are added up in the file', 'logits = x -> fc(3)\n loss = add(softmax_loss(logits, label), sum(tanh(logits)))'],
-    ['shared parameters', 'a = x -> conv(4, 3, pad: 1) as one -> tanh\n b = a -> conv(4, 3, pad: 1, weights: one) -> tanh -> conv(4, 3, pad: 1, weights: one)\n loss = sum(tanh(b))'],
+    [
+      'shared parameters',
+      'a = x -> conv(4, 3, pad: 1) as one -> tanh\n b = a -> conv(4, 3, pad: 1, weights: one) -> tanh -> conv(4, 3, pad: 1, weights: one)\n loss = sum(tanh(b))',
+    ],
     ['views', 'a = x -> conv(2, 3) -> reshape([4, 8]) -> tanh -> flatten -> fc(3)\n loss = softmax_loss(a, label)'],
     ['normalization with stored statistics', 'a = x -> conv(2, 3) -> batch_norm(stats: global, eps: 0.1) -> tanh\n loss = sum(a)'],
-    ['constants of the file in front, a number a channel and one for all', 'a = x -> normalize(mean: [1, 2, 3, 4], std: [0.5, 2, 3, 0.1]) -> conv(2, 3, pad: 1) -> normalize(0.5, 0.25) -> tanh\n loss = sum(a)'],
+    [
+      'constants of the file in front, a number a channel and one for all',
+      'a = x -> normalize(mean: [1, 2, 3, 4], std: [0.5, 2, 3, 0.1]) -> conv(2, 3, pad: 1) -> normalize(0.5, 0.25) -> tanh\n loss = sum(a)',
+    ],
     ['a bias that is alone in front of a sum', 'a = x -> bias\n loss = sum(tanh(a))'],
   ])('%s', (_, body) => checkGradients(net(body)))
 })
@@ -63,7 +91,8 @@ test('what no loss depends on has gradient zero', () => {
   expect(got['grad/idle.weight']!.every((v) => v === 0)).toBe(true)
   expect(got['grad/used.bias']).toEqual([BATCH, BATCH, BATCH])
   const apart = graphOf('net two {\n input x: f32[4]\n input y: f32[2]\n output o = y -> relu\n loss = sum(tanh(x))\n}\n')
-  expect(run(passed(apart, 'gradients').graph, freshBuffers(apart, 1), { batch: 2, inputs: { x: noise(8), y: noise(4) } })['grad/y']).toEqual([0, 0, 0, 0])
+  expect(run(passed(apart, 'gradients').graph, freshBuffers(apart, 1), { batch: 2, inputs: { x: noise(8), y: noise(4) } })['grad/y'])
+    .toEqual([0, 0, 0, 0])
 })
 
 describe('what nobody asks for is not computed', () => {
@@ -74,13 +103,16 @@ describe('what nobody asks for is not computed', () => {
     expect(graph.nodes.filter((node) => node.layer === 'tanh_1').map((node) => node.op)).toEqual(['tanh'])
     expect(graph.outputs.map((o) => o.name)).toEqual(['loss', 'count/non_finite'])
   })
-  test('gradients: both have, and what is frozen stays out of the solver\'s buffer', () => {
+  test("gradients: both have, and what is frozen stays out of the solver's buffer", () => {
     const base = graphOf(FROZEN)
     const { graph } = passed(base, 'gradients')
     const frozen = graph.outputs.find((o) => o.name === 'grad/frozen.weight')!
     expect(frozen.value.storage).toBeUndefined()
     const learned = graph.outputs.find((o) => o.name === 'grad/learned.weight')!
-    expect(learned.value.storage).toEqual({ role: 'gradients', offset: base.parameters.find((p) => p.name === 'learned.weight')!.value.storage!.offset })
+    expect(learned.value.storage).toEqual({
+      role: 'gradients',
+      offset: base.parameters.find((p) => p.name === 'learned.weight')!.value.storage!.offset,
+    })
     expect(graph.outputs.map((o) => o.name)).toContain('grad/x')
   })
   test('labels have no gradient', () => {
@@ -92,14 +124,20 @@ describe('what nobody asks for is not computed', () => {
     expect(opsOf(graph)).not.toContain('repeat')
   })
   test('outputs and metrics while training', () => {
-    const { graph } = programOf(net('y = x -> fc(3)\n output prob = softmax(y)\n loss = softmax_loss(y, label)\n metric right = accuracy(y, label)'), 'train')
+    const { graph } = programOf(
+      net('y = x -> fc(3)\n output prob = softmax(y)\n loss = softmax_loss(y, label)\n metric right = accuracy(y, label)'),
+      'train',
+    )
     expect(opsOf(graph)).not.toContain('softmax')
     expect(opsOf(graph)).not.toContain('accuracy')
   })
 })
 
 test('at most four gradients are added at once', () => {
-  const { graph } = programOf(net('a = x -> tanh\n b = add(a, a -> sigmoid, a -> tanh, a -> softplus, a -> silu, a -> gelu)\n loss = sum(b)'), 'gradients')
+  const { graph } = programOf(
+    net('a = x -> tanh\n b = add(a, a -> sigmoid, a -> tanh, a -> softplus, a -> silu, a -> gelu)\n loss = sum(b)'),
+    'gradients',
+  )
   const sums = graph.nodes.filter((node) => node.op === 'add' && node.name.startsWith('tanh_1.d'))
   expect(sums.map((node) => node.inputs.length)).toEqual([4, 3])
 })

@@ -16,7 +16,9 @@ describe.each(NETS)('%s', (_, chain) => {
   test('the bias is left out, and nothing changes: losses, gradients, running statistics', () => {
     const outcome = (without?: string): { values: Record<string, number[]>; states: number[] } => {
       const base = graphOf(whole(chain))
-      const buffers = freshBuffers(base, 2, { 'c.bias': biases['c.bias'].slice(0, base.parameters.find((p) => p.name === 'c.bias')!.value.shape[0] as number) })
+      const buffers = freshBuffers(base, 2, {
+        'c.bias': biases['c.bias'].slice(0, base.parameters.find((p) => p.name === 'c.bias')!.value.shape[0] as number),
+      })
       const { graph } = passed(base, 'step', without ? { without } : {})
       expect(nodeOf(graph, 'c')!.parameters['bias'] === undefined).toBe(without === undefined)
       const values = run(graph, buffers, { batch: 3, inputs })
@@ -33,7 +35,8 @@ describe.each(NETS)('%s', (_, chain) => {
 
 test('a bias that layers share counts for those that do not cancel it', () => {
   const base = graphOf(whole('add(x -> conv(3, 3) as c -> batch_norm as b, x -> conv(3, 3, weights: c) as d) -> fc(3)'))
-  const outcome = (without?: string): Record<string, number[]> => run(passed(base, 'gradients', without ? { without } : {}).graph, freshBuffers(base, 2, { 'c.bias': [1, 2, 3] }), { batch: 3, inputs })
+  const outcome = (without?: string): Record<string, number[]> =>
+    run(passed(base, 'gradients', without ? { without } : {}).graph, freshBuffers(base, 2, { 'c.bias': [1, 2, 3] }), { batch: 3, inputs })
   expectClose(outcome()['grad/c.bias']!, outcome('drop-cancelled-bias')['grad/c.bias']!)
   expect(outcome()['grad/c.bias']!.some((v) => Math.abs(v) > 1e-3)).toBe(true)
 })

@@ -42,7 +42,11 @@ export interface Passed {
 }
 
 /** A program of a net, verified after every pass. */
-export function programOf(text: string, program: ProgramName, options: { style?: Style; train?: PassContext['train']; without?: string } = {}): Passed {
+export function programOf(
+  text: string,
+  program: ProgramName,
+  options: { style?: Style; train?: PassContext['train']; without?: string } = {},
+): Passed {
   return passed(graphOf(text, options.style), program, options)
 }
 
@@ -71,7 +75,8 @@ export function freshBuffers(base: Graph, seed: number, set: Readonly<Record<str
   const sizes = packedSizes(base)
   const buffers: Buffers = new Map([['parameters', new Float64Array(sizes.parameters)], ['states', new Float64Array(sizes.states)]])
   for (const entry of base.parameters) {
-    const values = set[entry.name] ?? initialValues({ name: entry.name, shape: entry.value.shape as number[], initializer: entry.initializer }, seed)
+    const values = set[entry.name] ??
+      initialValues({ name: entry.name, shape: entry.value.shape as number[], initializer: entry.initializer }, seed)
     buffers.get(entry.value.storage!.role)!.set(values, entry.value.storage!.offset)
   }
   return buffers
@@ -96,7 +101,15 @@ export function run(graph: Graph, buffers: Buffers, { batch, inputs, rate = 0, s
   return runNodes(graph, graph.nodes, buffers, batch, inputs, rate, step)
 }
 
-function runNodes(graph: Graph, nodes: readonly Node[], buffers: Buffers, batch: number, inputs: RunOptions['inputs'], rate: number, step: number): Record<string, number[]> {
+function runNodes(
+  graph: Graph,
+  nodes: readonly Node[],
+  buffers: Buffers,
+  batch: number,
+  inputs: RunOptions['inputs'],
+  rate: number,
+  step: number,
+): Record<string, number[]> {
   const storage = new Map<Tensor, Numbers>()
   const size = packedSizes(graph)
   const place = (value: Value): void => {
@@ -105,7 +118,15 @@ function runNodes(graph: Graph, nodes: readonly Node[], buffers: Buffers, batch:
     const count = elementCount(value, batch)
     if (!at) storage.set(value, new Float64Array(count))
     else if (at.role === 'input') storage.set(value, Float64Array.from(inputs[at.slot!] ?? new Float64Array(count)))
-    else if (at.role === 'constants') storage.set(value, Float64Array.from(graph.constants!.find((c) => c.value === value)!.values.flatMap(({ times, values }) => Array.from({ length: times }, () => values).flat())))
+    else if (at.role === 'constants')
+      storage.set(
+        value,
+        Float64Array.from(
+          graph.constants!.find((c) => c.value === value)!.values.flatMap(({ times, values }) =>
+            Array.from({ length: times }, () => values).flat()
+          ),
+        ),
+      )
     else {
       const name = at.slot === undefined ? at.role : `${at.role}.${at.slot}`
       const whole = at.role === 'prepared' ? count : at.role === 'states' ? size.states : size.parameters
@@ -121,7 +142,8 @@ function runNodes(graph: Graph, nodes: readonly Node[], buffers: Buffers, batch:
       continue
     }
     node.outputs.forEach(place)
-    for (const equation of operator.equations(node)) evaluateEquation(equation, storage, { batch, rate, step, seed: 1, correction1: 1, correction2: 1 })
+    for (const equation of operator.equations(node))
+      evaluateEquation(equation, storage, { batch, rate, step, seed: 1, correction1: 1, correction2: 1 })
   }
   graph.outputs.forEach(({ value }) => place(value))
   return Object.fromEntries(graph.outputs.map(({ name, value }) => [name, [...storage.get(value)!]]))
@@ -129,10 +151,15 @@ function runNodes(graph: Graph, nodes: readonly Node[], buffers: Buffers, batch:
 
 /** Numbers that look random and are the same everywhere. */
 export const noise = (count: number, seed = 1): number[] =>
-  Array.from({ length: count }, (_, i) => { const s = Math.sin((i + 1) * 12.9898 + seed * 78.233) * 43758.5453; return 2 * (s - Math.floor(s)) - 1 })
+  Array.from({ length: count }, (_, i) => {
+    const s = Math.sin((i + 1) * 12.9898 + seed * 78.233) * 43758.5453
+    return 2 * (s - Math.floor(s)) - 1
+  })
 
 export function expectClose(got: readonly number[], want: readonly number[], tolerance = 1e-9): void {
   expect(got.length).toBe(want.length)
   const scale = Math.max(1, ...want.map(Math.abs))
-  got.forEach((value, i) => expect(Math.abs(value - want[i]!), `element ${i}: ${value} for ${want[i]}`).toBeLessThanOrEqual(tolerance * scale))
+  got.forEach((value, i) =>
+    expect(Math.abs(value - want[i]!), `element ${i}: ${value} for ${want[i]}`).toBeLessThanOrEqual(tolerance * scale)
+  )
 }

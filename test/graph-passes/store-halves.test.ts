@@ -34,23 +34,33 @@ test('prepare computes in float32 and rounds weights alone', () => {
 })
 
 test('coefficients of a normalization that is not folded stay float32', () => {
-  const { f16, f32 } = stored('output o = image -> max_pool(2) -> batch_norm as bn -> relu -> conv(4, 2) -> fc(5)\n loss = softmax_loss(o, label)', 'infer')
+  const { f16, f32 } = stored(
+    'output o = image -> max_pool(2) -> batch_norm as bn -> relu -> conv(4, 2) -> fc(5)\n loss = softmax_loss(o, label)',
+    'infer',
+  )
   expect(f16).toEqual(['conv_1', 'conv_1.weight.f16', 'fc_1.weight.f16', 'relu_1'])
   expect(f32).toContain('bn.coefficients')
 })
 
 test('a weight that layers share is rounded once', () => {
-  const { f16 } = stored('a = image -> conv(3, 3, pad: 1) as one -> relu\n output o = a -> conv(3, 3, pad: 1, weights: one) -> sigmoid -> fc(5)\n loss = softmax_loss(o, label)', 'prepare')
+  const { f16 } = stored(
+    'a = image -> conv(3, 3, pad: 1) as one -> relu\n output o = a -> conv(3, 3, pad: 1, weights: one) -> sigmoid -> fc(5)\n loss = softmax_loss(o, label)',
+    'prepare',
+  )
   expect(f16).toEqual(['fc_1.weight.f16', 'one.weight.f16'])
 })
 
 test('losses and metrics are float32, whatever they are computed from', () => {
   const { f16, f32 } = stored(`${body}\n metric right = accuracy(logits, label)`, 'eval')
   expect(f16).toContain('fc_1')
-  expect(f32).toEqual(expect.arrayContaining(['loss', 'right'].map((name) => expect.stringContaining(name === 'loss' ? 'softmax_loss' : 'accuracy'))))
+  expect(f32).toEqual(
+    expect.arrayContaining(['loss', 'right'].map((name) => expect.stringContaining(name === 'loss' ? 'softmax_loss' : 'accuracy'))),
+  )
 })
 
 test('training is not there: what is learned is not rounded', () => {
-  const plan = compile(`net a { input image: f32[3, 7, 7]  input label: class[5]\n ${body} }\n train { solver sgd(lr: 0.1) }`, { targets: ['webgpu-f16'] }).manifest.plans['webgpu-f16']!
+  const plan = compile(`net a { input image: f32[3, 7, 7]  input label: class[5]\n ${body} }\n train { solver sgd(lr: 0.1) }`, {
+    targets: ['webgpu-f16'],
+  }).manifest.plans['webgpu-f16']!
   expect(Object.keys(plan.programs).sort()).toEqual(['eval', 'infer', 'prepare'])
 })

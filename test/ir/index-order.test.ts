@@ -10,7 +10,8 @@ test('terms of an index stand in the order in which their axes were made, howeve
   for (let count = 0; count < 1100; count++) {
     const next = axis('j', 8)
     expect(plus(next, before).terms.map(({ atom }) => atom.kind === 'axis' && atom.axis.name)).toEqual([before.name, 'j'])
-    expect(divide(plus(next, before), 3).terms.flatMap(({ atom }) => (atom.kind === 'axis' ? [] : atom.of.terms.map((t) => t.atom)))).toMatchObject([{ axis: before }, { axis: next }])
+    expect(divide(plus(next, before), 3).terms.flatMap(({ atom }) => (atom.kind === 'axis' ? [] : atom.of.terms.map((t) => t.atom))))
+      .toMatchObject([{ axis: before }, { axis: next }])
     before = next
   }
 })

@@ -38,7 +38,13 @@ describe('bench', () => {
 
   test('stopped, it gives what there is: of the first round, and of no further program', async () => {
     let count = 0
-    const reports = await measured([merged, { ...merged, name: 'again' }], { rounds: 5, stopped: () => count >= 3, onMeasured: () => { count++ } })
+    const reports = await measured([merged, { ...merged, name: 'again' }], {
+      rounds: 5,
+      stopped: () => count >= 3,
+      onMeasured: () => {
+        count++
+      },
+    })
     expect(reports).toHaveLength(1)
     expect(reports[0]).toMatchObject({ program: 'infer', stopped: true })
     expect(reports[0]!.contestants.map((c) => c.times.length)).toEqual([2, 1])
@@ -47,12 +53,25 @@ describe('bench', () => {
   test('a peer that fails while it is measured is out; the others go on, and its reason is told', async () => {
     let calls = 0
     const opened: OpenPeer = {
-      name: 'peer', version: '1', results: {}, close() {},
-      measure: async () => { if (++calls > 2) throw new Error('no memory\nmore'); return 5 },
+      name: 'peer',
+      version: '1',
+      results: {},
+      close() {},
+      measure: async () => {
+        if (++calls > 2) throw new Error('no memory\nmore')
+        return 5
+      },
     }
     const [report] = await measured([merged], {
-      programs: ['infer'], rounds: 4,
-      peers: [{ name: 'peer', programs: ['infer'], open: async () => opened }, { name: 'gone', programs: ['infer'], open: async () => { throw new Error('not installed') } }],
+      programs: ['infer'],
+      rounds: 4,
+      peers: [{ name: 'peer', programs: ['infer'], open: async () => opened }, {
+        name: 'gone',
+        programs: ['infer'],
+        open: async () => {
+          throw new Error('not installed')
+        },
+      }],
     })
     expect(report!.notes).toEqual(['gone: not installed', 'peer: no memory'])
     expect(report!.contestants.map((c) => [c.name, c.times.length])).toEqual([['merged', 4], ['peer', 1]])
@@ -97,7 +116,8 @@ describe('differences beyond noise', () => {
     expect(of({ ...want, zero: [3e-4, 0] })).toMatchObject({ at: 'zero' })
     expect(of({ ...want, zero: [3e-4, 0] }).worst).toBeGreaterThan(1e-2)
     expect(of({ ...want, real: [0.62, 0.8] }).worst).toBeCloseTo(0.02, 6)
-    for (const broken of [{ ...want, real: [NaN, 0.8] }, { real: want.real }, { ...want, zero: [0] }]) expect(of(broken).worst).toBe(Infinity)
+    for (const broken of [{ ...want, real: [NaN, 0.8] }, { real: want.real }, { ...want, zero: [0] }])
+      expect(of(broken).worst).toBe(Infinity)
   })
   test('noise is the largest change that was seen', () => {
     expect(noiseOf({ a: [1, 2] }, [{ a: [1, 2.5] }, { a: [1.25, 2] }], normOf)).toEqual({ a: 0.5 })
@@ -115,10 +135,15 @@ describe('a bench of a net with gradients that are 0 in exact arithmetic', () =>
     logits = x -> conv(4, 3) as conv1 -> batch_norm as bn1 -> conv(6, 1) as conv2 -> batch_norm as bn2 -> relu -> fc(3) as last
     loss = softmax_loss(logits, label) }
   train { batch 4 solver sgd(lr: 0.1, weight_decay: 0) steps 10 }`
-  const variant = (name: string, changed: string, style: 'merged' | 'split' = 'merged'): Variant => ({ name, bundle: compile(changed, { targets: ['wasm'], style, programs: ['train', 'eval', 'infer'] }), sameNet: true })
+  const variant = (name: string, changed: string, style: 'merged' | 'split' = 'merged'): Variant => ({
+    name,
+    bundle: compile(changed, { targets: ['wasm'], style, programs: ['train', 'eval', 'infer'] }),
+    sameNet: true,
+  })
   test('split is right, and what is off by little in a small place is wrong', async () => {
     const [report] = await measured([
-      variant('merged', text), variant('split', text, 'split'),
+      variant('merged', text),
+      variant('split', text, 'split'),
       // One bias moves by 3 % too much; a normalization has another eps.
       variant('bias', text.replace('fc(3)', 'fc(3, lr_mult: [1, 1.03])')),
       variant('eps', text.replace('batch_norm as bn2', 'batch_norm(eps: 0.1) as bn2')),

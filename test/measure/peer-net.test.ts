@@ -14,7 +14,12 @@ test('layers that all libraries have, in their order, with what they are made wi
   y = x -> conv(4, 1) as c
   logits = add(x, y) as sum -> max_pool(3, stride: 2, round: ceil) as p -> avg_pool(2) as q -> dropout(0.5) -> fc(10) as f
   output prob = softmax(logits)`.replace('a.conv', 'a'))).toEqual({
-    name: 'n', input: 'image', inputShape: [3, 8, 8], output: 'f_8', softmax: true, result: 'prob',
+    name: 'n',
+    input: 'image',
+    inputShape: [3, 8, 8],
+    output: 'f_8',
+    softmax: true,
+    result: 'prob',
     layers: [
       { op: 'conv', name: 'a_0', layer: 'a', inputs: ['image'], out: 4, kernel: 3, stride: 1, pad: 1, bias: false },
       { op: 'batchNorm', name: 'bn_1', layer: 'bn', inputs: ['a_0'], eps: 1e-3 },
@@ -31,13 +36,23 @@ test('layers that all libraries have, in their order, with what they are made wi
 
 test('constants a channel are a batchNorm with these as its tensors', () => {
   expect(plain('output y = image -> normalize(mean: [0.5, 0.4, 0.3], std: 0.5) as n -> relu')).toMatchObject({
-    layers: [{ op: 'batchNorm', layer: 'n', inputs: ['image'], eps: 0, constants: { gamma: [1, 1, 1], beta: [0, 0, 0], running_mean: [0.5, 0.4, 0.3], running_var: [0.25, 0.25, 0.25] } }, { op: 'relu' }],
+    layers: [{
+      op: 'batchNorm',
+      layer: 'n',
+      inputs: ['image'],
+      eps: 0,
+      constants: { gamma: [1, 1, 1], beta: [0, 0, 0], running_mean: [0.5, 0.4, 0.3], running_var: [0.25, 0.25, 0.25] },
+    }, { op: 'relu' }],
   })
   expect(plain('output y = image -> relu -> normalize(0, 1) as n')).toBe('n (normalize) is not of the input')
 })
 
 test('what the output does not need does not matter', () => {
-  expect(plain('output y = image -> relu\n  loss = sum(elu(image))')).toMatchObject({ layers: [{ op: 'relu' }], output: 'relu_1_0', softmax: false })
+  expect(plain('output y = image -> relu\n  loss = sum(elu(image))')).toMatchObject({
+    layers: [{ op: 'relu' }],
+    output: 'relu_1_0',
+    softmax: false,
+  })
 })
 
 test.each([

@@ -8,7 +8,9 @@ import { wasm } from '../../runtime/wasm/device.ts'
 import { webgpu } from '../../runtime/webgpu/device.ts'
 import { softwareGpu } from '../devices/webgpu.ts'
 
-const net = (name: string) => ({ file: `${name}.net`, text: `net ${name} {
+const net = (name: string) => ({
+  file: `${name}.net`,
+  text: `net ${name} {
   input x: f32[2, 9, 9]
   input label: class[3]
   logits = x -> conv(8, 3, bias: false) as ${name}_conv -> batch_norm -> relu -> max_pool(2) -> fc(3) as ${name}_fc
@@ -16,7 +18,8 @@ const net = (name: string) => ({ file: `${name}.net`, text: `net ${name} {
   loss = softmax_loss(logits, label)
 }
 train { batch 2  solver sgd(lr: 0.1, momentum: 0.9)  steps 10 }
-` })
+`,
+})
 const source = net('a')
 let device: Device
 let cpu: Device
@@ -40,7 +43,10 @@ describe('kernels that can be tuned', () => {
   })
 
   test('stand for as many dispatches as share them', () => {
-    const twice = { file: 't.net', text: 'net t {\n  input x: f32[4, 8, 8]\n  output y = x -> conv(4, 3, pad: 1) -> relu -> conv(4, 3, pad: 1) -> relu\n}' }
+    const twice = {
+      file: 't.net',
+      text: 'net t {\n  input x: f32[4, 8, 8]\n  output y = x -> conv(4, 3, pad: 1) -> relu -> conv(4, 3, pad: 1) -> relu\n}',
+    }
     expect(tunables(twice, optionsFor('infer'), {}).kernels.map((k) => k.dispatches)).toEqual([2])
   })
 
@@ -71,7 +77,12 @@ function tampered(which: number, change: (code: string) => string) {
     ...surroundings.target,
     printer(batch, schedules) {
       const { print } = surroundings.target.printer(batch, schedules)
-      return JSON.stringify(schedules?.[kernel.key]) === wanted ? { print: (e) => { const kernel = print(e); return { ...kernel, text: change(kernel.text) } } } : { print }
+      return JSON.stringify(schedules?.[kernel.key]) === wanted ? {
+        print: (e) => {
+          const kernel = print(e)
+          return { ...kernel, text: change(kernel.text) }
+        },
+      } : { print }
     },
   }
   return { kernel, surroundings: { ...surroundings, target }, wanted }
@@ -99,14 +110,26 @@ describe('a candidate is passed over, with a note,', () => {
 test('stopped, nothing is said about the kernel under way', async () => {
   const { kernels, surroundings } = tunables(source, optionsFor('infer'), {})
   let seen = 0
-  expect(await tuneKernel(kernels[0]!, surroundings, { ...optionsFor('infer'), stopped: () => seen >= 1, onCandidate: () => { seen++ } })).toBeUndefined()
+  expect(
+    await tuneKernel(kernels[0]!, surroundings, {
+      ...optionsFor('infer'),
+      stopped: () => seen >= 1,
+      onCandidate: () => {
+        seen++
+      },
+    }),
+  ).toBeUndefined()
   expect(seen).toBe(1)
 })
 
 describe('schedules as data', () => {
   const other = (kernel: Tunable) => kernel.candidates.at(-1)!
   const texts = (schedules?: Record<string, object>): string[] => {
-    const { files } = compile(source, { targets: ['webgpu-software'], programs: ['infer'], ...(schedules && { schedules: { 'webgpu-software': schedules } }) })
+    const { files } = compile(source, {
+      targets: ['webgpu-software'],
+      programs: ['infer'],
+      ...(schedules && { schedules: { 'webgpu-software': schedules } }),
+    })
     return [...files.values()].map(String)
   }
 
@@ -127,7 +150,14 @@ describe('schedules as data', () => {
 
 describe('the cache', () => {
   const here = { vendor: 'v', architecture: 'a' }
-  const kernel = (key: string, ways: number): Tunable => ({ key, name: `kernel ${key}`, dispatches: 1, work: 1, equation: undefined as never, candidates: Array.from({ length: ways }, (_, i) => ({ tile: { '0:n': i } })) })
+  const kernel = (key: string, ways: number): Tunable => ({
+    key,
+    name: `kernel ${key}`,
+    dispatches: 1,
+    work: 1,
+    equation: undefined as never,
+    candidates: Array.from({ length: ways }, (_, i) => ({ tile: { '0:n': i } })),
+  })
   const found = { key: 'x', name: 'kernel x', schedule: { tile: { '0:n': 1 } }, ms: 1, defaultMs: 2, measured: 3, notes: [] }
 
   test('keeps schedules by adapter and kernel, through its text', () => {
@@ -154,7 +184,10 @@ describe('the cache', () => {
     ['{"format":"x"}', /f holds no schedules/],
     ['{"format":"fusenet-schedules","version":2,"adapters":[]}', /version 2.*reads version 1/],
     ['{"format":"fusenet-schedules","version":1,"adapters":[{}]}', /f is damaged/],
-    ['{"format":"fusenet-schedules","version":1,"adapters":[{"target":"webgpu","adapter":{},"kernels":{"x":{"schedule":3}}}]}', /f is damaged/],
+    [
+      '{"format":"fusenet-schedules","version":1,"adapters":[{"target":"webgpu","adapter":{},"kernels":{"x":{"schedule":3}}}]}',
+      /f is damaged/,
+    ],
   ])('%s', (text, message) => {
     expect(() => parseCache(text, 'f')).toThrow(message)
   })

@@ -18,7 +18,11 @@ const FORMULAS: readonly { op: string; attributes?: Record<string, number | stri
   { op: 'softplus', f: (x) => Math.log1p(Math.exp(x)) },
   { op: 'silu', f: (x) => x * sigmoid(x) },
   { op: 'gelu', f: (x) => (x * (1 + erf(x / Math.SQRT2))) / 2 },
-  { op: 'gelu', attributes: { approximate: 'tanh' }, f: (x) => (x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)))) / 2 },
+  {
+    op: 'gelu',
+    attributes: { approximate: 'tanh' },
+    f: (x) => (x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)))) / 2,
+  },
   { op: 'hard_sigmoid', f: (x) => Math.min(1, Math.max(0, x / 6 + 0.5)) },
   { op: 'hard_swish', f: (x) => (x * Math.min(6, Math.max(0, x + 3))) / 6 },
   { op: 'clip', attributes: { lo: -0.5, hi: 0.75 }, f: (x) => Math.min(0.75, Math.max(-0.5, x)) },
@@ -40,7 +44,8 @@ test.each(['sigmoid', 'softplus', 'silu', 'tanh', 'elu', 'log_softmax', 'softmax
 })
 
 describe('at a kink', () => {
-  const at = (op: string, x: number, attributes = {}): number => backward({ op, inputs: [{ shape: [1, 1], data: [x] }], attributes }, [1]).inputs[0]![0]!
+  const at = (op: string, x: number, attributes = {}): number =>
+    backward({ op, inputs: [{ shape: [1, 1], data: [x] }], attributes }, [1]).inputs[0]![0]!
   test('relu has its negative slope', () => {
     expect(at('relu', 0)).toBe(0)
     expect(at('leaky_relu', 0, { slope: 0.3 })).toBe(0.3)
@@ -59,9 +64,11 @@ describe('prelu', () => {
     const want = Array.from(x.data, (v, i) => (v > 0 ? v : v * slope[Math.floor(i / 20) % 3]!))
     expectClose(forward({ op: 'prelu', inputs: [x], parameters: { slope } }), want)
   })
-  test('starts with 0.25 everywhere', () => expectClose(forward({ op: 'prelu', inputs: [x] }), Array.from(x.data, (v) => (v > 0 ? v : 0.25 * v))))
+  test('starts with 0.25 everywhere', () =>
+    expectClose(forward({ op: 'prelu', inputs: [x] }), Array.from(x.data, (v) => (v > 0 ? v : 0.25 * v))))
   test('gradients', () => expectGradients({ op: 'prelu', inputs: [x], parameters: { slope } }))
-  test('gradients, one slope for all', () => expectGradients({ op: 'prelu', inputs: [x], attributes: { shared: true }, parameters: { slope: [0.1] } }))
+  test('gradients, one slope for all', () =>
+    expectGradients({ op: 'prelu', inputs: [x], attributes: { shared: true }, parameters: { slope: [0.1] } }))
   test('gradients of a matrix', () => expectGradients({ op: 'prelu', inputs: [fed([7, 3])], parameters: { slope } }))
 })
 

@@ -10,20 +10,33 @@ import { evaluateEquation, type Numbers } from '../../compiler/targets/interpret
 import type { Tensor } from '../../compiler/ir/tensor.ts'
 import { evaluateInFloat32 } from './float32.ts'
 import { reassociated } from './reassociate.ts'
-import { backward, build, type Built, type Call, codes, expectClose, expectGradients, fed, forward, noise, runNode } from './run-operator.ts'
+import { backward, build, type Built, type Call, codes, expectClose, expectGradients, fed, forward, noise,
+  runNode } from './run-operator.ts'
 
-interface Statistics { readonly mean: number[]; readonly variance: number[]; readonly count: number }
+interface Statistics {
+  readonly mean: number[]
+  readonly variance: number[]
+  readonly count: number
+}
 
 /** Batch statistics of each channel, two passes, in float64. */
 function statisticsOf(data: ArrayLike<number>, [n, C, ...space]: readonly number[]): Statistics {
   const rest = space.reduce((a, b) => a * b, 1)
-  const valuesOf = (c: number): number[] => Array.from({ length: n! * rest }, (_, i) => data[(Math.floor(i / rest) * C! + c) * rest + (i % rest)]!)
+  const valuesOf = (c: number): number[] =>
+    Array.from({ length: n! * rest }, (_, i) => data[(Math.floor(i / rest) * C! + c) * rest + (i % rest)]!)
   const mean = Array.from({ length: C! }, (_, c) => valuesOf(c).reduce((a, b) => a + b) / (n! * rest))
   const variance = mean.map((m, c) => valuesOf(c).reduce((sum, v) => sum + (v - m) ** 2, 0) / (n! * rest))
   return { mean, variance, count: n! * rest }
 }
 
-function normalize(data: ArrayLike<number>, shape: readonly number[], { mean, variance }: Pick<Statistics, 'mean' | 'variance'>, eps: number, gamma?: readonly number[], beta?: readonly number[]): number[] {
+function normalize(
+  data: ArrayLike<number>,
+  shape: readonly number[],
+  { mean, variance }: Pick<Statistics, 'mean' | 'variance'>,
+  eps: number,
+  gamma?: readonly number[],
+  beta?: readonly number[],
+): number[] {
   const rest = shape.slice(2).reduce((a, b) => a * b, 1)
   return Array.from(data, (v, i) => {
     const c = Math.floor(i / rest) % shape[1]!
@@ -34,10 +47,18 @@ function normalize(data: ArrayLike<number>, shape: readonly number[], { mean, va
 /** The graph of one batch_norm, expanded. */
 function expanded(built: Built, options: ExpandOptions): Graph {
   const { node } = built
-  return expandBatchNorm({ name: 'net', inputs: node.inputs, parameters: [], nodes: [node], outputs: [{ name: 'y', value: node.outputs[0]!, role: 'output' }] }, options)
+  return expandBatchNorm({
+    name: 'net',
+    inputs: node.inputs,
+    parameters: [],
+    nodes: [node],
+    outputs: [{ name: 'y', value: node.outputs[0]!, role: 'output' }],
+  }, options)
 }
 
-const run = (built: Built, graph: Graph): void => { for (const node of graph.nodes) runNode(built, node) }
+const run = (built: Built, graph: Graph): void => {
+  for (const node of graph.nodes) runNode(built, node)
+}
 
 const gamma = [1.5, -0.5, 0.75]
 const beta = [0.1, 0.2, -0.3]
@@ -53,7 +74,12 @@ describe('with stored statistics', () => {
   const used = { mean: stored.running_mean, variance: stored.running_var }
 
   test.each(['moving', 'cumulative'])('%s uses them as they are', (policy) => {
-    const call: Call = { op: 'batch_norm', inputs: [x], attributes: { ...policies[policy], eps: 1e-3 }, parameters: { ...stored, gamma, beta, ...(policy === 'cumulative' && { count: [3] }) } }
+    const call: Call = {
+      op: 'batch_norm',
+      inputs: [x],
+      attributes: { ...policies[policy], eps: 1e-3 },
+      parameters: { ...stored, gamma, beta, ...(policy === 'cumulative' && { count: [3] }) },
+    }
     expectClose(forward(call), normalize(x.data, x.shape, used, 1e-3, gamma, beta))
     // Statistics are not learned.
     expectGradients(call)
@@ -61,7 +87,12 @@ describe('with stored statistics', () => {
   })
 
   test('caffe divides the sums by their factor, and has nothing while that is 0', () => {
-    const call = (factor: number): Call => ({ op: 'batch_norm', inputs: [x], attributes: { ...policies['caffe'], affine: false, eps: 1e-3 }, parameters: { ...stored, scale_factor: [factor] } })
+    const call = (factor: number): Call => ({
+      op: 'batch_norm',
+      inputs: [x],
+      attributes: { ...policies['caffe'], affine: false, eps: 1e-3 },
+      parameters: { ...stored, scale_factor: [factor] },
+    })
     const divided = { mean: used.mean.map((m) => m / 2.5), variance: used.variance.map((v) => v / 2.5) }
     expectClose(forward(call(2.5)), normalize(x.data, x.shape, divided, 1e-3))
     expectGradients(call(2.5))
@@ -69,10 +100,22 @@ describe('with stored statistics', () => {
   })
 
   test('global, with and without a factor', () => {
-    const plain: Call = { op: 'batch_norm', inputs: [x], attributes: { stats: { call: 'global', args: {} } }, parameters: { ...stored, gamma, beta } }
+    const plain: Call = {
+      op: 'batch_norm',
+      inputs: [x],
+      attributes: { stats: { call: 'global', args: {} } },
+      parameters: { ...stored, gamma, beta },
+    }
     expectClose(forward(plain), normalize(x.data, x.shape, used, 1e-10, gamma, beta))
-    const sums: Call = { ...plain, attributes: { stats: { call: 'global', args: { scale_factor: true } } }, parameters: { ...plain.parameters, scale_factor: [4] } }
-    expectClose(forward(sums), normalize(x.data, x.shape, { mean: used.mean.map((m) => m / 4), variance: used.variance.map((v) => v / 4) }, 1e-10, gamma, beta))
+    const sums: Call = {
+      ...plain,
+      attributes: { stats: { call: 'global', args: { scale_factor: true } } },
+      parameters: { ...plain.parameters, scale_factor: [4] },
+    }
+    expectClose(
+      forward(sums),
+      normalize(x.data, x.shape, { mean: used.mean.map((m) => m / 4), variance: used.variance.map((v) => v / 4) }, 1e-10, gamma, beta),
+    )
     expectGradients(sums)
   })
 
@@ -82,11 +125,16 @@ describe('with stored statistics', () => {
   })
 })
 
-describe('with the batch\'s own statistics', () => {
+describe("with the batch's own statistics", () => {
   test.each([[[4, 3, 2, 5]], [[7, 3]], [[1, 3, 4, 4]], [[3, 3, 6]], [[20, 3]]])('%j', (shape) => {
     const x = fed(shape)
     const statistics = statisticsOf(x.data, shape)
-    const call: Call = { op: 'batch_norm', inputs: [x], attributes: { stats: { call: 'batch', args: {} }, eps: 1e-3 }, parameters: { gamma, beta } }
+    const call: Call = {
+      op: 'batch_norm',
+      inputs: [x],
+      attributes: { stats: { call: 'batch', args: {} }, eps: 1e-3 },
+      parameters: { gamma, beta },
+    }
     const want = normalize(x.data, shape, statistics, 1e-3, gamma, beta)
     expectClose(forward(call), want)
     const built = build(call)
@@ -96,7 +144,11 @@ describe('with the batch\'s own statistics', () => {
   })
 
   test('gradients without gamma and beta, and of long images', () => {
-    expectGradients({ op: 'batch_norm', inputs: [fed([3, 2, 3, 3])], attributes: { stats: { call: 'batch', args: {} }, affine: false, eps: 1e-3 } })
+    expectGradients({
+      op: 'batch_norm',
+      inputs: [fed([3, 2, 3, 3])],
+      attributes: { stats: { call: 'batch', args: {} }, affine: false, eps: 1e-3 },
+    })
     const long = fed([2, 1, 80, 60])
     const call: Call = { op: 'batch_norm', inputs: [long], attributes: { stats: { call: 'batch', args: {} }, eps: 1e-3 } }
     const dy = noise(9600, 3)
@@ -109,7 +161,12 @@ describe('with the batch\'s own statistics', () => {
   test('a constant channel and one value a channel give beta, and no gradient that is not finite', () => {
     for (const shape of [[2, 3, 2, 2], [1, 3], [1, 3, 1, 1]]) {
       const count = shape.reduce((a, b) => a * b)
-      const call: Call = { op: 'batch_norm', inputs: [{ shape, data: new Array<number>(count).fill(7) }], attributes: { stats: { call: 'batch', args: {} } }, parameters: { gamma, beta } }
+      const call: Call = {
+        op: 'batch_norm',
+        inputs: [{ shape, data: new Array<number>(count).fill(7) }],
+        attributes: { stats: { call: 'batch', args: {} } },
+        parameters: { gamma, beta },
+      }
       const rest = count / shape[0]! / 3
       expectClose(forward(call), Array.from({ length: count }, (_, i) => beta[Math.floor(i / rest) % 3]!))
       const given = backward(call, noise(count))
@@ -120,8 +177,14 @@ describe('with the batch\'s own statistics', () => {
 
 describe('expand-batch-norm', () => {
   const x = fed([4, 3, 2, 5])
-  const callOf = (attributes: Attributes): Call => ({ op: 'batch_norm', inputs: [x], attributes: { ...attributes, eps: 1e-3 }, parameters: { gamma, beta } })
-  const ops = (attributes: Attributes, options: ExpandOptions): string[] => expanded(build(callOf(attributes)), options).nodes.map((node) => node.op)
+  const callOf = (attributes: Attributes): Call => ({
+    op: 'batch_norm',
+    inputs: [x],
+    attributes: { ...attributes, eps: 1e-3 },
+    parameters: { gamma, beta },
+  })
+  const ops = (attributes: Attributes, options: ExpandOptions): string[] =>
+    expanded(build(callOf(attributes)), options).nodes.map((node) => node.op)
 
   test('takes apart what normalizes with the batch, and leaves the rest alone', () => {
     const train = { update: true, stats: 'train' } as const
@@ -148,11 +211,18 @@ describe('expand-batch-norm', () => {
     caffe: (r, m) => r * 0.99 + m,
   }
   test.each([
-    ['moving', {}], ['moving', { unbiased: true }], ['cumulative', {}], ['cumulative', { unbiased: true }], ['caffe', {}],
+    ['moving', {}],
+    ['moving', { unbiased: true }],
+    ['cumulative', {}],
+    ['cumulative', { unbiased: true }],
+    ['caffe', {}],
   ])('%s %j follows three batches', (policy, more) => {
     const attributes = { ...policies[policy], ...more }
     const start = { running_mean: [0.5, 0, -1], running_var: [2, 1, 0.25] }
-    const built = build({ ...callOf(attributes), parameters: { gamma, beta, ...start, ...(policy === 'moving' ? {} : { [policy === 'caffe' ? 'scale_factor' : 'count']: [2] }) } })
+    const built = build({
+      ...callOf(attributes),
+      parameters: { gamma, beta, ...start, ...(policy === 'moving' ? {} : { [policy === 'caffe' ? 'scale_factor' : 'count']: [2] }) },
+    })
     const graph = expanded(built, { update: true, stats: 'train' })
     let { running_mean: mean, running_var: variance } = start
     let count = 2
@@ -182,13 +252,16 @@ describe('expand-batch-norm', () => {
   test('layers that share statistics count one after the other; others are counted together', () => {
     const built = build(callOf(policies['cumulative']!))
     const twin: Node = { ...built.node, name: 'twin', outputs: [value('z', built.node.outputs[0]!.shape, nowhere)] }
-    const graphOf = (nodes: readonly Node[]): Graph => expandBatchNorm({ name: 'net', inputs: built.node.inputs, parameters: [], nodes, outputs: [] }, { update: true, stats: 'train' })
+    const graphOf = (nodes: readonly Node[]): Graph =>
+      expandBatchNorm({ name: 'net', inputs: built.node.inputs, parameters: [], nodes, outputs: [] }, { update: true, stats: 'train' })
     run(built, graphOf([built.node, twin]))
     expectClose(built.storage.get(built.node.parameters['count']!), [2])
     // The mean of two equal batches is that of one.
     expectClose(built.storage.get(built.node.parameters['running_mean']!), statisticsOf(x.data, x.shape).mean)
     const nine = Array.from({ length: 9 }, (_, i): Node => {
-      const own: Record<string, Value> = Object.fromEntries(Object.entries(built.node.parameters).map(([role, p]) => [role, value(role, p.shape, nowhere)]))
+      const own: Record<string, Value> = Object.fromEntries(
+        Object.entries(built.node.parameters).map(([role, p]) => [role, value(role, p.shape, nowhere)]),
+      )
       return { ...built.node, name: `bn${i}`, parameters: own, outputs: [value(`y${i}`, built.node.outputs[0]!.shape, nowhere)] }
     })
     expect(graphOf(nine).nodes.filter((node) => node.op === 'update_counts').map((node) => node.outputs.length)).toEqual([7, 2])
@@ -197,12 +270,25 @@ describe('expand-batch-norm', () => {
 
 describe('in float32, with eps 1e-10', () => {
   /** Forward and backward with every operation rounded, and the same in float64. */
-  function both(shape: readonly number[], data: Float32Array, compiled: (e: Equation) => Equation): { y: ArrayLike<number>[]; dx: ArrayLike<number>[] } {
+  function both(
+    shape: readonly number[],
+    data: Float32Array,
+    compiled: (e: Equation) => Equation,
+  ): { y: ArrayLike<number>[]; dx: ArrayLike<number>[] } {
     const dy = Float32Array.from(noise(data.length, 5))
-    const results = [(e: Equation, storage: Map<Tensor, Numbers>, batch: number) => evaluateInFloat32(compiled(e), storage, batch), (e: Equation, storage: Map<Tensor, Numbers>, batch: number) => evaluateEquation(e, storage, { batch })].map((evaluate, exact) => {
-      const built = build({ op: 'batch_norm', inputs: [{ shape, data: Array.from(data) }], attributes: { stats: { call: 'batch', args: {} }, affine: false } })
+    const results = [
+      (e: Equation, storage: Map<Tensor, Numbers>, batch: number) => evaluateInFloat32(compiled(e), storage, batch),
+      (e: Equation, storage: Map<Tensor, Numbers>, batch: number) => evaluateEquation(e, storage, { batch }),
+    ].map((evaluate, exact) => {
+      const built = build({
+        op: 'batch_norm',
+        inputs: [{ shape, data: Array.from(data) }],
+        attributes: { stats: { call: 'batch', args: {} }, affine: false },
+      })
       const made = exact ? Float64Array : Float32Array
-      const runNode32 = (node: Node): void => { for (const e of operators.get(node.op)!.equations(node)) evaluate(e, built.storage, shape[0]!) }
+      const runNode32 = (node: Node): void => {
+        for (const e of operators.get(node.op)!.equations(node)) evaluate(e, built.storage, shape[0]!)
+      }
       const graph = expanded(built, { update: false, stats: 'batch' })
       graph.nodes.forEach(runNode32)
       const normalizeNode = graph.nodes[1]!
@@ -212,7 +298,16 @@ describe('in float32, with eps 1e-10', () => {
         needs: () => true,
         node: (spec) => {
           const outputs = spec.outputs.map((o) => value(o.name, o.shape, nowhere))
-          runNode32({ name: spec.suffix, op: spec.op, layer: 'bn', inputs: spec.inputs, parameters: spec.parameters ?? {}, attributes: {}, outputs, span: nowhere })
+          runNode32({
+            name: spec.suffix,
+            op: spec.op,
+            layer: 'bn',
+            inputs: spec.inputs,
+            parameters: spec.parameters ?? {},
+            attributes: {},
+            outputs,
+            span: nowhere,
+          })
           return outputs
         },
       })
@@ -229,8 +324,12 @@ describe('in float32, with eps 1e-10', () => {
     ['tiny deviations', [3, 2, 4, 4], (v: number) => v * 1e-6],
     ['large numbers', [3, 2, 4, 4], (v: number) => v * 1e6],
   ] as const
-  const compilers = [['as written', (e: Equation) => e], ['by a compiler that takes it for real numbers', (e: Equation) => reassociated(e)]] as const
-  const dataOf = ([, shape, f]: (typeof cases)[number]): Float32Array => Float32Array.from(noise(shape.reduce<number>((a, b) => a * b, 1)), f)
+  const compilers = [['as written', (e: Equation) => e], [
+    'by a compiler that takes it for real numbers',
+    (e: Equation) => reassociated(e),
+  ]] as const
+  const dataOf = ([, shape, f]: (typeof cases)[number]): Float32Array =>
+    Float32Array.from(noise(shape.reduce<number>((a, b) => a * b, 1)), f)
 
   test('what such a compiler makes of equations that do not mind it loses the digits', () => {
     const { y } = both(cases[0][1], dataOf(cases[0]), (e) => reassociated(e, true))

@@ -8,7 +8,12 @@ const call = (x: Fed, attributes: Attributes, seed = 5): Call => {
   const out = attributes['out'] as number
   const { kernel, groups } = windowOf(attributes)
   const weight = noise(size([out, x.shape[1]! / groups, ...kernel]), seed)
-  return { op: 'conv', inputs: [x], attributes, parameters: { weight: [...weight], ...(attributes['bias'] !== false && { bias: [...noise(out, seed + 1)] }) } }
+  return {
+    op: 'conv',
+    inputs: [x],
+    attributes,
+    parameters: { weight: [...weight], ...(attributes['bias'] !== false && { bias: [...noise(out, seed + 1)] }) },
+  }
 }
 
 function check(x: Fed, attributes: Attributes): void {
@@ -56,14 +61,20 @@ describe('conv is the sum over its windows', () => {
     const [kernel, dilation] = [pairOf([1, 2, 3, 4]), pairOf([1, 1, 2])]
     const pad = pick(r, [true, false, false]) ? 'same' : pairOf([0, 1, 2])
     const attributes: Attributes = {
-      out: groups * pick(r, [1, 2, 3]), kernel, dilation, stride: pairOf([1, 2, 3]), pad, groups, bias: pick(r, [true, false]),
+      out: groups * pick(r, [1, 2, 3]),
+      kernel,
+      dilation,
+      stride: pairOf([1, 2, 3]),
+      pad,
+      groups,
+      bias: pick(r, [true, false]),
     }
     const space = kernel.map((k, d) => dilation[d]! * (k - 1) + 1 + pick(r, [0, 1, 2, 3]))
     check(fed([pick(r, [1, 2, 3]), groups * pick(r, [1, 2]), ...space], seed + 1), attributes)
   })
 })
 
-test('the weight\'s gradient is right whatever the batch: its images are summed in chunks', () => {
+test("the weight's gradient is right whatever the batch: its images are summed in chunks", () => {
   for (const batch of [1, 15, 16, 17, 33]) expectGradients(call(fed([batch, 1, 3, 4], batch), { out: 1, kernel: [2, 2] }))
 })
 
@@ -72,7 +83,7 @@ describe('parameters', () => {
     const answer = ask({ op: 'conv', inputs: [fed([1, 6, 8, 8])], attributes: { out: 4, kernel: [3, 5], ...attributes } })
     return 'shape' in answer ? answer.parameters! : []
   }
-  test('weight [out, in / groups, kh, kw] with Caffe\'s fans, bias [out]', () => {
+  test("weight [out, in / groups, kh, kw] with Caffe's fans, bias [out]", () => {
     expect(parametersOf({ groups: 2 })).toMatchObject([
       // fan_in = count / num = 3 * 15, fan_out = count / channels = 4 * 15
       { role: 'weight', shape: [4, 3, 3, 5], filler: { fanIn: 45, fanOut: 60 }, rateMultiplier: 1, decayMultiplier: 1 },
@@ -82,7 +93,9 @@ describe('parameters', () => {
   })
   test('fillers and multipliers', () => {
     const gaussian = { call: 'gaussian', args: { std: 0.01 } }
-    expect(parametersOf({ weight_init: gaussian, bias_init: { call: 'constant', args: { value: 0.1 } }, lr_mult: [1, 2], decay_mult: [1, 0] })).toMatchObject([
+    expect(
+      parametersOf({ weight_init: gaussian, bias_init: { call: 'constant', args: { value: 0.1 } }, lr_mult: [1, 2], decay_mult: [1, 0] }),
+    ).toMatchObject([
       { filler: { filler: gaussian }, rateMultiplier: 1, decayMultiplier: 1 },
       { filler: { filler: { call: 'constant', args: { value: 0.1 } } }, rateMultiplier: 2, decayMultiplier: 0 },
     ])
@@ -98,16 +111,51 @@ describe('refuses', () => {
     return 'shape' in answer ? [] : answer
   }
   test.each<[string, readonly number[], Attributes, string, string]>([
-    ['what was flattened', [2, 800], PLAIN, 'shape/conv-rank', 'conv comes before what flattens; fc works on [n, 800], and reshape([800, 1, 1]) makes a map of it'],
+    [
+      'what was flattened',
+      [2, 800],
+      PLAIN,
+      'shape/conv-rank',
+      'conv comes before what flattens; fc works on [n, 800], and reshape([800, 1, 1]) makes a map of it',
+    ],
     ['a map without channels', [2, 28, 28], PLAIN, 'shape/conv-rank', 'give it a channel first, e.g. reshape([1, 28, 28])'],
     ['a window larger than the map', [2, 3, 2, 4], PLAIN, 'shape/conv-window', 'take a smaller window or write pad: [1, 0]'],
-    ['a window larger than the padded map', [2, 3, 2, 2], { out: 4, kernel: [7, 7], pad: [1, 1] }, 'shape/conv-window', 'take a smaller window or write pad: 3'],
+    [
+      'a window larger than the padded map',
+      [2, 3, 2, 2],
+      { out: 4, kernel: [7, 7], pad: [1, 1] },
+      'shape/conv-window',
+      'take a smaller window or write pad: 3',
+    ],
     ['a dilated window', [2, 3, 4, 4], { ...PLAIN, dilation: [2, 2] }, 'shape/conv-window', 'take a smaller window or write pad: 1'],
-    ['channels that groups do not divide', [2, 3, 5, 5], { ...PLAIN, groups: 2 }, 'argument/groups', 'groups must divide the 3 channels and the 4 outputs: 1'],
-    ['outputs that groups do not divide', [2, 6, 5, 5], { ...PLAIN, groups: 3 }, 'argument/groups', 'groups must divide the 6 channels and the 4 outputs: 1, 2'],
-    ['bilinear weights of oblong windows', [2, 3, 5, 5], { out: 4, kernel: [3, 2], weight_init: { call: 'bilinear', args: {} } }, 'argument/bilinear',
-      'it belongs to deconv, e.g. deconv(21, 4, stride: 2, pad: 1, groups: 21, weight_init: bilinear)'],
-    ['an empty range', [2, 3, 5, 5], { ...PLAIN, weight_init: { call: 'uniform', args: { lo: 1, hi: -1 } } }, 'argument/uniform', 'the smaller number comes first'],
+    [
+      'channels that groups do not divide',
+      [2, 3, 5, 5],
+      { ...PLAIN, groups: 2 },
+      'argument/groups',
+      'groups must divide the 3 channels and the 4 outputs: 1',
+    ],
+    [
+      'outputs that groups do not divide',
+      [2, 6, 5, 5],
+      { ...PLAIN, groups: 3 },
+      'argument/groups',
+      'groups must divide the 6 channels and the 4 outputs: 1, 2',
+    ],
+    [
+      'bilinear weights of oblong windows',
+      [2, 3, 5, 5],
+      { out: 4, kernel: [3, 2], weight_init: { call: 'bilinear', args: {} } },
+      'argument/bilinear',
+      'it belongs to deconv, e.g. deconv(21, 4, stride: 2, pad: 1, groups: 21, weight_init: bilinear)',
+    ],
+    [
+      'an empty range',
+      [2, 3, 5, 5],
+      { ...PLAIN, weight_init: { call: 'uniform', args: { lo: 1, hi: -1 } } },
+      'argument/uniform',
+      'the smaller number comes first',
+    ],
   ])('%s', (_, shape, attributes, code, hint) => {
     expect(refusal(shape, attributes).map((d) => ({ code: d.code, hint: d.hint }))).toEqual([{ code, hint }])
   })

@@ -8,7 +8,12 @@ const call = (x: Fed, attributes: Attributes, seed = 5): Call => {
   const out = attributes['out'] as number
   const { kernel, groups } = windowOf(attributes)
   const weight = noise(size([x.shape[1]!, out / groups, ...kernel]), seed)
-  return { op: 'deconv', inputs: [x], attributes, parameters: { weight: [...weight], ...(attributes['bias'] !== false && { bias: [...noise(out, seed + 1)] }) } }
+  return {
+    op: 'deconv',
+    inputs: [x],
+    attributes,
+    parameters: { weight: [...weight], ...(attributes['bias'] !== false && { bias: [...noise(out, seed + 1)] }) },
+  }
 }
 
 function check(x: Fed, attributes: Attributes): void {
@@ -49,12 +54,18 @@ describe('deconv adds a window for every input', () => {
     const output_pad = stride.map((s, d) => Math.min(pick(r, [0, 0, 1]), Math.max(s, dilation[d]!) - 1))
     const same = pick(r, [true, false, false])
     check(fed([pick(r, [1, 2]), groups * pick(r, [1, 2]), ...space], seed + 1), {
-      out: groups * pick(r, [1, 2]), kernel, dilation, stride, groups, bias: pick(r, [true, false]), ...(same ? { pad: 'same' } : { pad, output_pad }),
+      out: groups * pick(r, [1, 2]),
+      kernel,
+      dilation,
+      stride,
+      groups,
+      bias: pick(r, [true, false]),
+      ...(same ? { pad: 'same' } : { pad, output_pad }),
     })
   })
 })
 
-test('weight [in, out / groups, kh, kw] with Caffe\'s fans', () => {
+test("weight [in, out / groups, kh, kw] with Caffe's fans", () => {
   expect(ask({ op: 'deconv', inputs: [fed([1, 6, 4, 4])], attributes: { out: 4, kernel: [3, 5], groups: 2 } })).toMatchObject({
     // fan_in = count / num = 2 * 15, fan_out = count / channels = 6 * 15
     parameters: [{ role: 'weight', shape: [6, 2, 3, 5], filler: { fanIn: 30, fanOut: 90 } }, { role: 'bias', shape: [4] }],
@@ -62,7 +73,8 @@ test('weight [in, out / groups, kh, kw] with Caffe\'s fans', () => {
 })
 
 describe('refuses', () => {
-  const refused = (attributes: Attributes, shape: readonly number[] = [2, 4, 3, 3]) => codes({ op: 'deconv', inputs: [fed(shape)], attributes: { out: 4, kernel: [2, 2], ...attributes } })
+  const refused = (attributes: Attributes, shape: readonly number[] = [2, 4, 3, 3]) =>
+    codes({ op: 'deconv', inputs: [fed(shape)], attributes: { out: 4, kernel: [2, 2], ...attributes } })
   test('what was flattened', () => expect(refused({}, [2, 36])).toEqual(['shape/deconv-rank']))
   test('padding that leaves nothing', () => expect(refused({ pad: [2, 2] })).toEqual(['shape/deconv-size']))
   test('groups that do not divide', () => expect(refused({ groups: 3 })).toEqual(['argument/groups', 'argument/groups']))
@@ -71,7 +83,8 @@ describe('refuses', () => {
     expect(refused({ stride: [2, 2], output_pad: [1, 1] })).toEqual([])
     expect(refused({ dilation: [2, 2], output_pad: [1, 1] })).toEqual([])
   })
-  test('output_pad with pad: same', () => expect(refused({ pad: 'same', stride: [2, 2], output_pad: [1, 1] })).toEqual(['argument/output-pad']))
+  test('output_pad with pad: same', () =>
+    expect(refused({ pad: 'same', stride: [2, 2], output_pad: [1, 1] })).toEqual(['argument/output-pad']))
   test('bilinear weights of oblong windows', () => {
     expect(refused({ kernel: [2, 3], weight_init: { call: 'bilinear', args: {} } })).toEqual(['argument/bilinear'])
     expect(refused({ kernel: [4, 4], weight_init: { call: 'bilinear', args: {} } })).toEqual([])

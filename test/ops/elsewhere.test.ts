@@ -8,19 +8,26 @@ import type { Signature, Synonym } from '../../dsl/signature.ts'
 /* Names and conventions of Caffe, Keras, PyTorch, Darknet and ONNX as their own references have them: what stands on the right was worked out by hand. */
 
 const inputs = 'input x: f32[3, 16, 16]\n  input v: f32[12]\n  input t: f32[12]\n  input label: class[12]\n'
-const hintsOf = (text: string): string[] => loadProgram({ file: 'test.net', text }, { vocabulary }).diagnostics.filter((d) => d.severity === 'error').map((d) => d.hint ?? '')
+const hintsOf = (text: string): string[] =>
+  loadProgram({ file: 'test.net', text }, { vocabulary }).diagnostics.filter((d) => d.severity === 'error').map((d) => d.hint ?? '')
 const hints = (line: string): string[] => hintsOf(`net test {\n  ${inputs}  ${line}\n}`)
 const ofTraining = (line: string): string[] => hintsOf(`net test {\n  ${inputs}  loss = softmax_loss(v, label)\n}\ntrain { ${line} }`)
 
 describe('layers by the names that others give them', () => {
   test.each([
     ['h = x -> Conv2d(3, 64, 3, padding: 1) as c1', 'Conv2d (PyTorch) is `conv(64, 3, pad: 1) as c1` here'],
-    ['h = x -> Conv2D(64, 3, strides: 2, padding: "same", activation: "relu")', 'Conv2D (Keras) is `conv(64, 3, stride: 2, pad: same) -> relu` here'],
+    [
+      'h = x -> Conv2D(64, 3, strides: 2, padding: "same", activation: "relu")',
+      'Conv2D (Keras) is `conv(64, 3, stride: 2, pad: same) -> relu` here',
+    ],
     ['h = x -> conv2d(3, 64, 3, 2)', 'Conv2d (PyTorch) is `conv(64, 3, stride: 2)` here'],
     ['h = x -> conv2d(64, 3)', 'Conv2D (Keras) is `conv(64, 3)` here'],
     ['h = x -> Convolution(num_output: 20, kernel_size: 5, bias_term: false)', 'Convolution (Caffe) is `conv(20, 5, bias: false)` here'],
     // Darknet's pad=1 is size / 2 zeros, whatever the size.
-    ['h = x -> convolutional(filters: 32, size: 5, pad: 1, batch_normalize: 1, activation: leaky)', 'convolutional (Darknet) is `conv(32, 5, pad: 2) -> batch_norm -> leaky_relu(slope: 0.1)` here'],
+    [
+      'h = x -> convolutional(filters: 32, size: 5, pad: 1, batch_normalize: 1, activation: leaky)',
+      'convolutional (Darknet) is `conv(32, 5, pad: 2) -> batch_norm -> leaky_relu(slope: 0.1)` here',
+    ],
     ['h = v -> dense(10)', 'Dense (Keras) is `fc(10)` here'],
     ['h = v -> linear(784, 10)', 'Linear (PyTorch) is `fc(10)` here'],
     ['h = v -> linear(10)', 'Linear (PyTorch) is `fc(10)` here'],
@@ -32,8 +39,14 @@ describe('layers by the names that others give them', () => {
     ['h = v -> swish', 'swish (Keras) is `silu` here'],
     ['h = v -> hardtanh', 'Hardtanh (PyTorch) is `clip(-1, 1)` here'],
     // PyTorch weighs the newest batch by momentum, Keras the old estimate.
-    ['h = x -> BatchNorm2d(3, momentum: 0.2)', 'BatchNorm2d (PyTorch) is `batch_norm(eps: 1e-5, stats: moving(newest: 0.2), gamma: 1, beta: 0, unbiased: true)` here'],
-    ['h = x -> BatchNormalization(momentum: 0.9)', 'BatchNormalization (Keras) is `batch_norm(eps: 1e-3, stats: moving(newest: 0.1), gamma: 1, beta: 0)` here'],
+    [
+      'h = x -> BatchNorm2d(3, momentum: 0.2)',
+      'BatchNorm2d (PyTorch) is `batch_norm(eps: 1e-5, stats: moving(newest: 0.2), gamma: 1, beta: 0, unbiased: true)` here',
+    ],
+    [
+      'h = x -> BatchNormalization(momentum: 0.9)',
+      'BatchNormalization (Keras) is `batch_norm(eps: 1e-3, stats: moving(newest: 0.1), gamma: 1, beta: 0)` here',
+    ],
     // Caffe's pooling moves by one where nothing is said, and its last window hangs over.
     ['h = x -> Pooling(pool: AVE, kernel_size: 3)', 'Pooling (Caffe) is `avg_pool(3, stride: 1, round: ceil)` here'],
     ['h = x -> Pooling(pool: MAX, kernel_size: 2, stride: 2)', 'Pooling (Caffe) is `max_pool(2, stride: 2, round: ceil)` here'],
@@ -42,7 +55,10 @@ describe('layers by the names that others give them', () => {
     ['h = x -> GlobalAveragePooling2D', 'GlobalAveragePooling2D (Keras) is `global_avg_pool` here'],
     ['h = Eltwise(x, x, operation: PROD)', 'Eltwise (Caffe) is `mul(x, x)` here'],
     ['h = subtract(x, x)', 'subtract (Keras) is `add(x, x, coeff: [1, -1])` here'],
-    ['h = v -> Dropout2d(0.3)', 'Dropout2d (PyTorch) is `dropout(p: 0.3)` here; values are dropped one by one here, not channel by channel'],
+    [
+      'h = v -> Dropout2d(0.3)',
+      'Dropout2d (PyTorch) is `dropout(p: 0.3)` here; values are dropped one by one here, not channel by channel',
+    ],
     ['loss = cross_entropy(v, label, ignore_index: 255)', 'cross_entropy (PyTorch) is `softmax_loss(v, label, ignore: 255)` here'],
     ['loss = SoftmaxWithLoss(v, label)', 'SoftmaxWithLoss (Caffe) is `softmax_loss(v, label)` here'],
     // PyTorch averages over all elements, Caffe over samples.
@@ -56,16 +72,23 @@ describe('layers by the names that others give them', () => {
     ['h = x -> batchnorm', 'did you mean `batch_norm`?'],
     // Near to another name is not that name.
     ['loss = sigmoid_cross_entropy(v, t)', 'sigmoid_cross_entropy (TensorFlow) is `sigmoid_loss(v, t, normalization: full)` here'],
-    ['loss = softmax_cross_entropy_with_logits(v, label)', 'softmax_cross_entropy_with_logits (TensorFlow) is `softmax_loss(v, label)` here; labels are classes'],
+    [
+      'loss = softmax_cross_entropy_with_logits(v, label)',
+      'softmax_cross_entropy_with_logits (TensorFlow) is `softmax_loss(v, label)` here; labels are classes',
+    ],
     ['h = x -> detection', ''],
-  ])('%s', (line, hint) => { expect(hints(line)).toEqual([hint]) })
+  ])('%s', (line, hint) => {
+    expect(hints(line)).toEqual([hint])
+  })
 
   test('mse says what is different about it', () => {
     expect(hints('loss = mse(v, t)')).toEqual([expect.stringMatching(/^mse \(Keras\) is `squared_loss\(v, t\)` here; .* weight: 2 \/ D$/)])
   })
 
   test('in a block that nobody calls', () => {
-    expect(hintsOf(`block b(x) { return x -> InnerProduct(num_output: 10) }\nnet test {\n  ${inputs}  output y = v -> fc(2)\n}`)).toContain('InnerProduct (Caffe) is `fc(10)` here')
+    expect(hintsOf(`block b(x) { return x -> InnerProduct(num_output: 10) }\nnet test {\n  ${inputs}  output y = v -> fc(2)\n}`)).toContain(
+      'InnerProduct (Caffe) is `fc(10)` here',
+    )
   })
 
   test('a block may be called so', () => {
@@ -84,7 +107,9 @@ describe('arguments by the names that others give them', () => {
     ['h = x -> max_pool(2, ceil_mode: true)', 'ceil_mode: true is `round: ceil` here'],
     ['h = x -> conv(4, 3, trainable: false)', 'trainable: false is `lr_mult: 0` here'],
     ['h = x -> leaky_relu(alpha: 0.3)', 'did you mean `slope`?'],
-  ])('%s', (line, hint) => { expect(hints(line)).toEqual([hint]) })
+  ])('%s', (line, hint) => {
+    expect(hints(line)).toEqual([hint])
+  })
 })
 
 describe('trainings by the names that others give them', () => {
@@ -93,19 +118,27 @@ describe('trainings by the names that others give them', () => {
     ['solver RAdam(lr: 0.1)', 'there is no solver RAdam: adam behind a warmup is nearest'],
     ['solver sgd(lr: 0.1) schedule StepLR(30, 0.2)', 'StepLR (PyTorch) is `step(0.2, 30 epochs)` here'],
     ['solver sgd(lr: 0.1) schedule MultiStepLR([30, 60])', 'MultiStepLR (PyTorch) is `multistep(0.1, [30 epochs, 60 epochs])` here'],
-    ['solver sgd(lr: 0.1) schedule CosineAnnealingLR(T_max: 90)', 'CosineAnnealingLR (PyTorch) is `cosine(max_iter: 90 epochs)` here; it ends at 0'],
+    [
+      'solver sgd(lr: 0.1) schedule CosineAnnealingLR(T_max: 90)',
+      'CosineAnnealingLR (PyTorch) is `cosine(max_iter: 90 epochs)` here; it ends at 0',
+    ],
     ['solver sgd(lr: 0.1) augment RandomHorizontalFlip', 'RandomHorizontalFlip (torchvision) is `mirror` here'],
     ['solver sgd(lr: 0.1) augment RandomCrop(32, padding: 4)', 'RandomCrop (torchvision) is `crop(32, pad: 4)` here'],
-  ])('%s', (line, hint) => { expect(ofTraining(line)).toEqual([hint]) })
+  ])('%s', (line, hint) => {
+    expect(ofTraining(line)).toEqual([hint])
+  })
 
   test('fillers too', () => {
-    expect(hints('h = v -> fc(4, weight_init: glorot_uniform)')).toEqual(['glorot_uniform (Keras) is `xavier(variance_norm: average)` here'])
+    expect(hints('h = v -> fc(4, weight_init: glorot_uniform)')).toEqual([
+      'glorot_uniform (Keras) is `xavier(variance_norm: average)` here',
+    ])
     expect(hints('h = x -> scale(weight_init: kaiming_normal)')).toEqual(['kaiming_normal (PyTorch) is `msra` here'])
   })
 })
 
 describe('the table', () => {
-  const all = (signatures: readonly Signature[]): { signature: Signature; synonym: Synonym }[] => signatures.flatMap((signature) => (signature.elsewhere ?? []).map((synonym) => ({ signature, synonym })))
+  const all = (signatures: readonly Signature[]): { signature: Signature; synonym: Synonym }[] =>
+    signatures.flatMap((signature) => (signature.elsewhere ?? []).map((synonym) => ({ signature, synonym })))
 
   test('no name of others is one of ours, or is there twice', () => {
     for (const signatures of [vocabulary.layers, vocabulary.solvers, vocabulary.schedules, vocabulary.augmentations]) {
@@ -117,14 +150,27 @@ describe('the table', () => {
   })
 
   test('what is written instead compiles', () => {
-    const operands: Record<string, string> = { softmax_loss: '(v, label)', hinge_loss: '(v, label)', accuracy: '(v, label)', sigmoid_loss: '(v, t)', squared_loss: '(v, t)', add: '(x, x)', mul: '(x, x)', max: '(x, x)', concat: '(x, x)' }
+    const operands: Record<string, string> = {
+      softmax_loss: '(v, label)',
+      hinge_loss: '(v, label)',
+      accuracy: '(v, label)',
+      sigmoid_loss: '(v, t)',
+      squared_loss: '(v, t)',
+      add: '(x, x)',
+      mul: '(x, x)',
+      max: '(x, x)',
+      concat: '(x, x)',
+    }
     const wrong = all(vocabulary.layers).flatMap(({ signature, synonym }) => {
       const call = operands[signature.name] ? `${synonym.name}${operands[signature.name]}` : `x -> ${synonym.name}`
       const [hint = ''] = hints(`h = ${call}`)
       if (synonym.none !== undefined) return hint === synonym.none ? [] : [`${synonym.name}: ${hint}`]
       const proposal = /`([^`]*)`/.exec(hint)?.[1]?.replace('[..., 1]', '[256, 3, 1]')
       if (proposal === undefined) return [`${synonym.name}: ${hint}`]
-      const text = `out = 12\nkernel = 3\nchannels = 3\nheight = 16\nwidth = 16\nfactor = 2\naxis = 1\nfrom = 0\nto = 2\np = 0.5\nlo = 0\nhi = 6\nmean = 0\nstd = 1\ndims = [12, 64]\nnet test {\n  ${inputs}  h = ${operands[signature.name] ? proposal : `x -> ${proposal}`}\n  output o = h\n}`
+      const text =
+        `out = 12\nkernel = 3\nchannels = 3\nheight = 16\nwidth = 16\nfactor = 2\naxis = 1\nfrom = 0\nto = 2\np = 0.5\nlo = 0\nhi = 6\nmean = 0\nstd = 1\ndims = [12, 64]\nnet test {\n  ${inputs}  h = ${
+          operands[signature.name] ? proposal : `x -> ${proposal}`
+        }\n  output o = h\n}`
       const { program, diagnostics } = loadProgram({ file: 'test.net', text }, { vocabulary })
       const problems = program ? buildGraph(program, { operators }).diagnostics : diagnostics
       return problems.filter((d) => d.severity === 'error').map((d) => `${synonym.name}: ${proposal}: ${d.message}`)

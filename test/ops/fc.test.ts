@@ -8,7 +8,9 @@ import { ask, type Call, codes, expectClose, expectGradients, type Fed, fed, for
 const call = (x: Fed, out: number, more: { bias?: boolean; transpose?: boolean } = {}): Call => {
   const inputs = x.shape.slice(1).reduce((a, b) => a * b, 1)
   return {
-    op: 'fc', inputs: [x], attributes: { out, ...more },
+    op: 'fc',
+    inputs: [x],
+    attributes: { out, ...more },
     parameters: { weight: [...noise(inputs * out, 7)], ...(more.bias !== false && { bias: [...noise(out, 8)] }) },
   }
 }
@@ -56,17 +58,32 @@ describe('fc is a matrix product', () => {
 
 test('weight [out, in], or [in, out]; the fans do not turn', () => {
   const parametersOf = (transpose: boolean) => ask({ op: 'fc', inputs: [fed([1, 3, 2, 2])], attributes: { out: 5, transpose } })
-  expect(parametersOf(false)).toMatchObject({ parameters: [{ role: 'weight', shape: [5, 12], filler: { fanIn: 12, fanOut: 5 } }, { role: 'bias', shape: [5] }] })
-  expect(parametersOf(true)).toMatchObject({ parameters: [{ role: 'weight', shape: [12, 5], filler: { fanIn: 12, fanOut: 5 } }, { role: 'bias', shape: [5] }] })
+  expect(parametersOf(false)).toMatchObject({
+    parameters: [{ role: 'weight', shape: [5, 12], filler: { fanIn: 12, fanOut: 5 } }, { role: 'bias', shape: [5] }],
+  })
+  expect(parametersOf(true)).toMatchObject({
+    parameters: [{ role: 'weight', shape: [12, 5], filler: { fanIn: 12, fanOut: 5 } }, { role: 'bias', shape: [5] }],
+  })
 })
 
-test('a large weight\'s gradient has no partial sums', () => {
+test("a large weight's gradient has no partial sums", () => {
   const [x, dy, dw] = [value('x', ['n', 800], nowhere), value('dy', ['n', 500], nowhere), value('dw', [500, 800], nowhere)]
-  const node: Node = { name: 'fc.dweight', op: 'fc_dweight', layer: 'fc', inputs: [x, dy], parameters: {}, outputs: [dw], attributes: {}, span: nowhere }
+  const node: Node = {
+    name: 'fc.dweight',
+    op: 'fc_dweight',
+    layer: 'fc',
+    inputs: [x, dy],
+    parameters: {},
+    outputs: [dw],
+    attributes: {},
+    span: nowhere,
+  }
   expect(operators.get('fc_dweight')!.equations(node).map((e) => writes(e))).toEqual([[dw]])
 })
 
 test('refuses labels, and bilinear weights', () => {
   expect(codes({ op: 'fc', inputs: [fed([3], 1, { labels: true })], attributes: { out: 2 } })).toEqual(['shape/label-as-numbers'])
-  expect(codes({ op: 'fc', inputs: [fed([3, 4])], attributes: { out: 2, weight_init: { call: 'bilinear', args: {} } } })).toEqual(['argument/bilinear'])
+  expect(codes({ op: 'fc', inputs: [fed([3, 4])], attributes: { out: 2, weight_init: { call: 'bilinear', args: {} } } })).toEqual([
+    'argument/bilinear',
+  ])
 })

@@ -8,7 +8,11 @@ import { ask, backward, build, codes, expectClose, expectGradients, fed, forward
 const shape = [3, 4, 2, 5]
 
 describe.each(['add', 'mul', 'max'])('%s', (op) => {
-  const scalar = { add: (a: number, b: number) => a + b, mul: (a: number, b: number) => a * b, max: (a: number, b: number) => Math.max(a, b) }[op]!
+  const scalar = {
+    add: (a: number, b: number) => a + b,
+    mul: (a: number, b: number) => a * b,
+    max: (a: number, b: number) => Math.max(a, b),
+  }[op]!
 
   test('joins three of one shape', () => {
     const inputs = [1, 2, 3].map((seed) => fed(shape, seed))
@@ -54,7 +58,10 @@ describe.each(['add', 'mul', 'max'])('%s', (op) => {
     const bindings = (of: Node): number[] => operators.get(of.op)!.equations(of).map((e) => reads(e).length + writes(e).length)
     expect(Math.max(...bindings(node))).toBeLessThanOrEqual(8)
     runNode({ storage, scalars }, node)
-    const want = Array.from({ length: 12 }, (_, i) => inputs.map((x) => x.data[x.data.length === 6 ? Math.floor(i / 2) : i]!).reduce((a, b) => scalar(a, b)))
+    const want = Array.from(
+      { length: 12 },
+      (_, i) => inputs.map((x) => x.data[x.data.length === 6 ? Math.floor(i / 2) : i]!).reduce((a, b) => scalar(a, b)),
+    )
     expectClose(storage.get(node.outputs[0]!), want)
     expectGradients({ op, inputs })
     const dy = value('dy', node.outputs[0]!.shape, nowhere)
@@ -109,7 +116,8 @@ describe('concat', () => {
     const y = forward({ op: 'concat', inputs, attributes: { axis } })
     const want: number[] = []
     const outer = [2, 2, 3].slice(0, at).reduce((a, b) => a * b, 1)
-    for (let o = 0; o < outer; o++) for (const x of inputs) want.push(...Array.from(x.data).slice((o * x.data.length) / outer, ((o + 1) * x.data.length) / outer))
+    for (let o = 0; o < outer; o++)
+      for (const x of inputs) want.push(...Array.from(x.data).slice((o * x.data.length) / outer, ((o + 1) * x.data.length) / outer))
     expectClose(y, want)
     expectGradients({ op: 'concat', inputs, attributes: { axis } })
   })

@@ -1,8 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import { backward, type Call, codes, expectClose, expectGradients, type Fed, fed, forward, noise } from './run-operator.ts'
 
-const labels = (shape: readonly number[], data: readonly number[], classes?: number): Fed => ({ shape, data, labels: true, ...(classes && { classes }) })
-const logSoftmax = (scores: readonly number[], at: number): number => scores[at]! - Math.log(scores.reduce((sum, v) => sum + Math.exp(v), 0))
+const labels = (shape: readonly number[], data: readonly number[], classes?: number): Fed => ({
+  shape,
+  data,
+  labels: true,
+  ...(classes && { classes }),
+})
+const logSoftmax = (scores: readonly number[], at: number): number =>
+  scores[at]! - Math.log(scores.reduce((sum, v) => sum + Math.exp(v), 0))
 
 describe('softmax_loss', () => {
   const x = fed([6, 4])
@@ -50,7 +56,10 @@ describe('softmax_loss', () => {
 
   test('of more images than are summed at once', () => {
     const many: Call = { op: 'softmax_loss', inputs: [fed([700, 2]), labels([700], Array.from({ length: 700 }, (_, i) => i % 2))] }
-    const want = Array.from({ length: 700 }, (_, i) => -logSoftmax(Array.from(many.inputs[0]!.data).slice(2 * i, 2 * i + 2), i % 2)).reduce((a, b) => a + b) / 700
+    const want =
+      Array.from({ length: 700 }, (_, i) => -logSoftmax(Array.from(many.inputs[0]!.data).slice(2 * i, 2 * i + 2), i % 2)).reduce((a, b) =>
+        a + b
+      ) / 700
     expectClose(forward(many), [want])
   })
 
@@ -83,8 +92,13 @@ describe('sigmoid_loss', () => {
     const d = backward(call, [2]).inputs[0]!
     expectClose(d, Array.from(x.data, (v, i) => (i % 3 === 0 ? 0 : (2 * (1 / (1 + Math.exp(-v)) - target.data[i]!)) / 23)))
   })
-  test('stays finite far out', () => expectClose(forward({ op: 'sigmoid_loss', inputs: [{ shape: [1, 3], data: [1000, -1000, -1000] }, { shape: [1, 3], data: [0, 1, 0] }] }), [2000]))
-  test('refuses other shapes', () => expect(codes({ op: 'sigmoid_loss', inputs: [fed([2, 3]), fed([2, 4])] })).toEqual(['shape/sigmoid-loss-mismatch']))
+  test('stays finite far out', () =>
+    expectClose(
+      forward({ op: 'sigmoid_loss', inputs: [{ shape: [1, 3], data: [1000, -1000, -1000] }, { shape: [1, 3], data: [0, 1, 0] }] }),
+      [2000],
+    ))
+  test('refuses other shapes', () =>
+    expect(codes({ op: 'sigmoid_loss', inputs: [fed([2, 3]), fed([2, 4])] })).toEqual(['shape/sigmoid-loss-mismatch']))
 })
 
 describe('squared_loss', () => {
@@ -97,9 +111,13 @@ describe('squared_loss', () => {
   test('of whole inputs divides by axis 0', () => {
     const inputs = [fed([3, 2], 1, { whole: true }), fed([3, 2], 2, { whole: true })]
     expectGradients({ op: 'squared_loss', inputs })
-    expectClose(forward({ op: 'squared_loss', inputs }), forward({ op: 'squared_loss', inputs: inputs.map(({ shape, data }) => ({ shape, data })) }))
+    expectClose(
+      forward({ op: 'squared_loss', inputs }),
+      forward({ op: 'squared_loss', inputs: inputs.map(({ shape, data }) => ({ shape, data })) }),
+    )
   })
-  test('refuses other shapes', () => expect(codes({ op: 'squared_loss', inputs: [fed([2, 3]), fed([2, 4])] })).toEqual(['shape/squared-loss-mismatch']))
+  test('refuses other shapes', () =>
+    expect(codes({ op: 'squared_loss', inputs: [fed([2, 3]), fed([2, 4])] })).toEqual(['shape/squared-loss-mismatch']))
 })
 
 describe('hinge_loss', () => {
@@ -114,7 +132,8 @@ describe('hinge_loss', () => {
     expectClose(forward(call), [sum / 6])
     expectGradients(call)
   })
-  test('refuses maps', () => expect(codes({ op: 'hinge_loss', inputs: [fed([2, 3, 4, 4]), labels([2, 4, 4], [])] })).toEqual(['shape/hinge-loss-rank']))
+  test('refuses maps', () =>
+    expect(codes({ op: 'hinge_loss', inputs: [fed([2, 3, 4, 4]), labels([2, 4, 4], [])] })).toEqual(['shape/hinge-loss-rank']))
 })
 
 describe('sum', () => {
@@ -144,5 +163,6 @@ describe('accuracy', () => {
     const map = { shape: [1, 2, 1, 3], data: [1, 0, 1, 0, 1, 0] }
     expectClose(forward({ op: 'accuracy', inputs: [map, labels([1, 1, 3], [0, 1, 1])] }), [2 / 3])
   })
-  test('refuses more than there are', () => expect(codes({ op: 'accuracy', inputs: [x, labels([4], [0, 0, 0, 0])], attributes: { top: 4 } })).toEqual(['argument/top']))
+  test('refuses more than there are', () =>
+    expect(codes({ op: 'accuracy', inputs: [x, labels([4], [0, 0, 0, 0])], attributes: { top: 4 } })).toEqual(['argument/top']))
 })

@@ -1,7 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import { ask, codes, expectClose, expectGradients, type Fed, fed, forward } from './run-operator.ts'
 
-interface Settings { readonly size: number; readonly alpha: number; readonly beta: number; readonly k: number; readonly region: 'across' | 'within' }
+interface Settings {
+  readonly size: number
+  readonly alpha: number
+  readonly beta: number
+  readonly k: number
+  readonly region: 'across' | 'within'
+}
 
 /** The formula, point by point; `space` is h * w. */
 function normalized({ shape, data }: Fed, { size, alpha, beta, k, region }: Settings): number[] {

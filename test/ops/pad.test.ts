@@ -15,11 +15,14 @@ describe('pad', () => {
     const x = fed([N, C, H, W], 3)
     const shape = [C + front + behind, H + top + bottom, W + left + right] as const
     const want: number[] = []
-    for (let n = 0; n < N; n++) for (let c = 0; c < shape[0]; c++) for (let h = 0; h < shape[1]; h++) for (let w = 0; w < shape[2]; w++) {
-      const [i, j, k] = [c - front, h - top, w - left]
-      const inside = i >= 0 && i < C && j >= 0 && j < H && k >= 0 && k < W
-      want.push(inside ? x.data[((n * C + i) * H + j) * W + k]! : (attributes['value'] as number | undefined) ?? 0)
-    }
+    for (let n = 0; n < N; n++)
+      for (let c = 0; c < shape[0]; c++)
+        for (let h = 0; h < shape[1]; h++)
+          for (let w = 0; w < shape[2]; w++) {
+            const [i, j, k] = [c - front, h - top, w - left]
+            const inside = i >= 0 && i < C && j >= 0 && j < H && k >= 0 && k < W
+            want.push(inside ? x.data[((n * C + i) * H + j) * W + k]! : (attributes['value'] as number | undefined) ?? 0)
+          }
     expect(ask({ op: 'pad', inputs: [x], attributes })).toEqual({ shape: ['n', ...shape] })
     expectClose(forward({ op: 'pad', inputs: [x], attributes }), want)
     expectGradients({ op: 'pad', inputs: [x], attributes })

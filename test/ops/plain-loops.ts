@@ -50,22 +50,32 @@ export function convolution(x: Fed, weight: ArrayLike<number>, bias: ArrayLike<n
   const [KH, KW] = kernel as [number, number]
   const [perGroup, outPerGroup] = [C / groups, O / groups]
   const y = new Float64Array(N * O * OH * OW)
-  for (let n = 0; n < N; n++) for (let o = 0; o < O; o++) for (let h = 0; h < OH; h++) for (let w = 0; w < OW; w++) {
-    let total = bias ? bias[o]! : 0
-    const first = Math.floor(o / outPerGroup) * perGroup
-    for (let c = 0; c < perGroup; c++) for (let i = 0; i < KH; i++) for (let j = 0; j < KW; j++) {
-      const row = h * stride[0]! - top + i * dilation[0]!
-      const column = w * stride[1]! - left + j * dilation[1]!
-      if (row < 0 || row >= H || column < 0 || column >= W) continue
-      total += x.data[((n * C + first + c) * H + row) * W + column]! * weight[((o * perGroup + c) * KH + i) * KW + j]!
-    }
-    y[((n * O + o) * OH + h) * OW + w] = total
-  }
+  for (let n = 0; n < N; n++)
+    for (let o = 0; o < O; o++)
+      for (let h = 0; h < OH; h++)
+        for (let w = 0; w < OW; w++) {
+          let total = bias ? bias[o]! : 0
+          const first = Math.floor(o / outPerGroup) * perGroup
+          for (let c = 0; c < perGroup; c++)
+            for (let i = 0; i < KH; i++)
+              for (let j = 0; j < KW; j++) {
+                const row = h * stride[0]! - top + i * dilation[0]!
+                const column = w * stride[1]! - left + j * dilation[1]!
+                if (row < 0 || row >= H || column < 0 || column >= W) continue
+                total += x.data[((n * C + first + c) * H + row) * W + column]! * weight[((o * perGroup + c) * KH + i) * KW + j]!
+              }
+          y[((n * O + o) * OH + h) * OW + w] = total
+        }
   return { y, shape: [N, O, OH, OW] }
 }
 
 /** A scatter: every input adds its window to the output. */
-export function transposedConvolution(x: Fed, weight: ArrayLike<number>, bias: ArrayLike<number> | undefined, attributes: Attributes): Made {
+export function transposedConvolution(
+  x: Fed,
+  weight: ArrayLike<number>,
+  bias: ArrayLike<number> | undefined,
+  attributes: Attributes,
+): Made {
   const { kernel, stride, dilation, pad, groups } = windowOf(attributes)
   const outputPad = (attributes['output_pad'] as readonly number[] | undefined) ?? [0, 0]
   const [N, C, H, W] = x.shape as [number, number, number, number]
@@ -80,16 +90,24 @@ export function transposedConvolution(x: Fed, weight: ArrayLike<number>, bias: A
   const [OW, left] = size(W, 1)
   const [perGroup, outPerGroup] = [C / groups, O / groups]
   const y = new Float64Array(N * O * OH * OW)
-  if (bias) y.forEach((_, i) => { y[i] = bias[Math.floor(i / (OH * OW)) % O]! })
-  for (let n = 0; n < N; n++) for (let c = 0; c < C; c++) for (let h = 0; h < H; h++) for (let w = 0; w < W; w++) {
-    const from = x.data[((n * C + c) * H + h) * W + w]!
-    for (let q = 0; q < outPerGroup; q++) for (let i = 0; i < KH; i++) for (let j = 0; j < KW; j++) {
-      const row = h * stride[0]! - top + i * dilation[0]!
-      const column = w * stride[1]! - left + j * dilation[1]!
-      if (row < 0 || row >= OH || column < 0 || column >= OW) continue
-      const o = Math.floor(c / perGroup) * outPerGroup + q
-      y[((n * O + o) * OH + row) * OW + column]! += from * weight[((c * outPerGroup + q) * KH + i) * KW + j]!
-    }
-  }
+  if (bias)
+    y.forEach((_, i) => {
+      y[i] = bias[Math.floor(i / (OH * OW)) % O]!
+    })
+  for (let n = 0; n < N; n++)
+    for (let c = 0; c < C; c++)
+      for (let h = 0; h < H; h++)
+        for (let w = 0; w < W; w++) {
+          const from = x.data[((n * C + c) * H + h) * W + w]!
+          for (let q = 0; q < outPerGroup; q++)
+            for (let i = 0; i < KH; i++)
+              for (let j = 0; j < KW; j++) {
+                const row = h * stride[0]! - top + i * dilation[0]!
+                const column = w * stride[1]! - left + j * dilation[1]!
+                if (row < 0 || row >= OH || column < 0 || column >= OW) continue
+                const o = Math.floor(c / perGroup) * outPerGroup + q
+                y[((n * O + o) * OH + row) * OW + column]! += from * weight[((c * outPerGroup + q) * KH + i) * KW + j]!
+              }
+        }
   return { y, shape: [N, O, OH, OW] }
 }

@@ -30,28 +30,36 @@ function pooled(x: Fed, a: Attributes): Pooled {
   })
   const [rows, columns] = sizes as [typeof sizes[0], typeof sizes[0]]
   const [most, mean, from]: [number[], number[], number[]] = [[], [], []]
-  for (let n = 0; n < N; n++) for (let c = 0; c < C; c++) for (let h = 0; h < rows.out; h++) for (let w = 0; w < columns.out; w++) {
-    const [top, left] = [h * stride[0]! - rows.pad, w * stride[1]! - columns.pad]
-    const [bottom, right] = [Math.min(top + kernel[0]!, rows.end), Math.min(left + kernel[1]!, columns.end)]
-    let [best, at, total, valid] = [-Infinity, -1, 0, 0]
-    for (let i = Math.max(top, 0); i < Math.min(bottom, H); i++) for (let j = Math.max(left, 0); j < Math.min(right, W); j++) {
-      const k = ((n * C + c) * H + i) * W + j
-      if (x.data[k]! > best) [best, at] = [x.data[k]!, k]
-      total += x.data[k]!
-      valid++
-    }
-    const count = a['count'] === 'valid' ? valid : a['count'] === 'padded' ? kernel[0]! * kernel[1]! : (bottom - top) * (right - left)
-    most.push(best)
-    from.push(at)
-    mean.push(total / count)
-  }
+  for (let n = 0; n < N; n++)
+    for (let c = 0; c < C; c++)
+      for (let h = 0; h < rows.out; h++)
+        for (let w = 0; w < columns.out; w++) {
+          const [top, left] = [h * stride[0]! - rows.pad, w * stride[1]! - columns.pad]
+          const [bottom, right] = [Math.min(top + kernel[0]!, rows.end), Math.min(left + kernel[1]!, columns.end)]
+          let [best, at, total, valid] = [-Infinity, -1, 0, 0]
+          for (let i = Math.max(top, 0); i < Math.min(bottom, H); i++)
+            for (let j = Math.max(left, 0); j < Math.min(right, W); j++) {
+              const k = ((n * C + c) * H + i) * W + j
+              if (x.data[k]! > best) [best, at] = [x.data[k]!, k]
+              total += x.data[k]!
+              valid++
+            }
+          const count = a['count'] === 'valid' ? valid : a['count'] === 'padded' ? kernel[0]! * kernel[1]! : (bottom - top) * (right - left)
+          most.push(best)
+          from.push(at)
+          mean.push(total / count)
+        }
   return { shape: [N, C, rows.out, columns.out], most, mean, from }
 }
 
 function check(x: Fed, attributes: Attributes): void {
   const { count: _, ...others } = attributes
   const name = attributes['kernel'] ? '' : 'global_'
-  const [most, mean]: [Call, Call] = [{ op: `${name}max_pool`, inputs: [x], attributes: others }, { op: `${name}avg_pool`, inputs: [x], attributes }]
+  const [most, mean]: [Call, Call] = [{ op: `${name}max_pool`, inputs: [x], attributes: others }, {
+    op: `${name}avg_pool`,
+    inputs: [x],
+    attributes,
+  }]
   const want = pooled(x, attributes)
   expect(ask(most)).toEqual({ shape: ['n', ...want.shape.slice(1)] })
   expect(ask(mean)).toEqual({ shape: ['n', ...want.shape.slice(1)] })
@@ -60,7 +68,9 @@ function check(x: Fed, attributes: Attributes): void {
   expectGradients(mean)
   const dy = fed(want.shape, 77).data
   const dx = new Float64Array(size(x.shape))
-  want.from.forEach((k, i) => { dx[k]! += dy[i]! })
+  want.from.forEach((k, i) => {
+    dx[k]! += dy[i]!
+  })
   expectClose(backward(most, dy).inputs[0], dx)
 }
 
@@ -91,7 +101,11 @@ describe('max_pool and avg_pool', () => {
     const kernel = pairOf([1, 2, 3, 4])
     const pad = pick(r, [true, false, false, false]) ? 'same' : kernel.map((k) => Math.min(k - 1, pick(r, [0, 0, 1, 2])))
     check(fed([pick(r, [1, 2]), pick(r, [1, 2]), ...pairOf([4, 5, 6, 7])], seed + 1), {
-      kernel, pad, stride: pairOf([1, 2, 3]), round: pick(r, ['floor', 'ceil']), count: pick(r, ['caffe', 'valid', 'padded']),
+      kernel,
+      pad,
+      stride: pairOf([1, 2, 3]),
+      round: pick(r, ['floor', 'ceil']),
+      count: pick(r, ['caffe', 'valid', 'padded']),
     })
   })
 
@@ -113,7 +127,8 @@ describe('ties of a maximum', () => {
     const x: Fed = { shape: [1, 1, 2, 4], data: [5, 5, 1, 2, 5, 5, 2, 2] }
     expectClose(backward({ op: 'max_pool', inputs: [x], attributes: { kernel: [2, 2] } }, [10, 20]).inputs[0], [10, 0, 0, 20, 0, 0, 0, 0])
   })
-  test('also where windows overlap', () => check({ shape: [1, 2, 7, 7], data: fed([1, 2, 7, 7], 4).data.map((v) => Math.round(v)) }, { kernel: [3, 3], stride: [2, 2] }))
+  test('also where windows overlap', () =>
+    check({ shape: [1, 2, 7, 7], data: fed([1, 2, 7, 7], 4).data.map((v) => Math.round(v)) }, { kernel: [3, 3], stride: [2, 2] }))
   test('padding loses against the smallest number', () => {
     const x: Fed = { shape: [1, 1, 1, 1], data: [-1e30] }
     expectClose(forward({ op: 'max_pool', inputs: [x], attributes: { kernel: [3, 3], stride: [1, 1], pad: [1, 1] } }), [-1e30])
@@ -131,5 +146,8 @@ describe('refuses', () => {
     expect(refused([2, 2, 3, 3], { kernel: [2, 2], pad: [2, 1] })).toEqual(['argument/max-pool-pad'])
     expect(refused([2, 2, 3, 3], { kernel: [2, 2], pad: [1, 1] })).toEqual([])
   })
-  test('labels', () => expect(codes({ op: 'avg_pool', inputs: [fed([2, 2, 3, 3], 1, { labels: true })], attributes: { kernel: [2, 2] } })).toEqual(['shape/label-as-numbers']))
+  test('labels', () =>
+    expect(codes({ op: 'avg_pool', inputs: [fed([2, 2, 3, 3], 1, { labels: true })], attributes: { kernel: [2, 2] } })).toEqual([
+      'shape/label-as-numbers',
+    ]))
 })

@@ -13,7 +13,8 @@ export function reassociated(e: Equation, through = false): Equation {
   const visit = (node: Expression): Expression => {
     const known = seen.get(node)
     if (known) return known
-    const result = isSum(node) ? chain(node) : through && node.kind === 'unary' && node.op === 'rounded' ? visit(node.a) : mapChildren(node, visit)
+    const result = isSum(node) ? chain(node)
+      : through && node.kind === 'unary' && node.op === 'rounded' ? visit(node.a) : mapChildren(node, visit)
     seen.set(node, result)
     return result
   }
@@ -35,7 +36,10 @@ export function reassociated(e: Equation, through = false): Equation {
     terms.sort((a, b) => freeAxes(a.value).size - freeAxes(b.value).size)
     const [first, ...others] = terms
     if (!first) return constant(0)
-    return others.reduce((sum, { sign, value }) => (sign === 1 ? add(sum, value) : sub(sum, value)), first.sign === 1 ? first.value : neg(first.value))
+    return others.reduce(
+      (sum, { sign, value }) => (sign === 1 ? add(sum, value) : sub(sum, value)),
+      first.sign === 1 ? first.value : neg(first.value),
+    )
   }
   return { ...e, stores: e.stores.map((s) => ({ ...s, value: visit(s.value) })) }
 }

@@ -46,8 +46,14 @@ const valueOf = (fed: Fed, i: number): Value =>
 export function ask(call: Call): ShapeAnswer | readonly Diagnostic[] {
   const inputs = call.inputs.map(valueOf)
   return operators.get(call.op)!.shape!({
-    name: call.op, op: call.op, inputs, inputSpans: inputs.map(() => nowhere), attributes: withDefaults(call.op, call.attributes ?? {}),
-    attributeSpans: {}, span: nowhere, classesOf: (v) => call.inputs[inputs.indexOf(v)]?.classes,
+    name: call.op,
+    op: call.op,
+    inputs,
+    inputSpans: inputs.map(() => nowhere),
+    attributes: withDefaults(call.op, call.attributes ?? {}),
+    attributeSpans: {},
+    span: nowhere,
+    classesOf: (v) => call.inputs[inputs.indexOf(v)]?.classes,
   })
 }
 
@@ -61,7 +67,14 @@ export function build(call: Call): Built {
   const inputs = call.inputs.map(valueOf)
   const attributes = withDefaults(call.op, call.attributes ?? {})
   const answer = operators.get(call.op)!.shape!({
-    name: call.op, op: call.op, inputs, inputSpans: inputs.map(() => nowhere), attributes, attributeSpans: {}, span: nowhere, classesOf: () => undefined,
+    name: call.op,
+    op: call.op,
+    inputs,
+    inputSpans: inputs.map(() => nowhere),
+    attributes,
+    attributeSpans: {},
+    span: nowhere,
+    classesOf: () => undefined,
   })
   if (!('shape' in answer)) throw new Error(answer.map((d) => d.message).join('; '))
   const storage = new Map<Tensor, Numbers>(inputs.map((v, i) => [v, Float64Array.from(call.inputs[i]!.data)]))
@@ -73,7 +86,14 @@ export function build(call: Call): Built {
     storage.set(p, Float64Array.from(call.parameters?.[spec.role] ?? new Array<number>(count).fill(spec.filler.value ?? 0)))
   }
   const node: Node = {
-    name: 'layer', op: call.op, layer: 'layer', inputs, parameters, outputs: [value('y', answer.shape, nowhere)], attributes, span: nowhere,
+    name: 'layer',
+    op: call.op,
+    layer: 'layer',
+    inputs,
+    parameters,
+    outputs: [value('y', answer.shape, nowhere)],
+    attributes,
+    span: nowhere,
   }
   const batched = call.inputs.find((fed) => !fed.whole)
   return { node, storage, scalars: { batch: batched?.shape[0] ?? 1, step: 3, seed: 7, ...call.scalars } }
@@ -97,7 +117,11 @@ export interface Backward {
 }
 
 /** What a layer hands back for a gradient of its output. */
-export function backward(call: Call, dy: readonly number[] | Float64Array, needs: (v: Value) => boolean = (v) => v.type === 'f32'): Backward {
+export function backward(
+  call: Call,
+  dy: readonly number[] | Float64Array,
+  needs: (v: Value) => boolean = (v) => v.type === 'f32',
+): Backward {
   const built = build(call)
   runNode(built, built.node)
   const { node, storage } = built
@@ -108,8 +132,14 @@ export function backward(call: Call, dy: readonly number[] | Float64Array, needs
     node: (spec) => {
       const outputs = spec.outputs.map((o) => value(o.name, o.shape, nowhere))
       const made: Node = {
-        name: `layer.${spec.suffix}`, op: spec.op, layer: 'layer', inputs: spec.inputs, parameters: spec.parameters ?? {},
-        attributes: spec.attributes ?? {}, outputs, span: nowhere,
+        name: `layer.${spec.suffix}`,
+        op: spec.op,
+        layer: 'layer',
+        inputs: spec.inputs,
+        parameters: spec.parameters ?? {},
+        attributes: spec.attributes ?? {},
+        outputs,
+        span: nowhere,
       }
       runNode(built, made)
       return outputs
@@ -139,7 +169,11 @@ export function noise(count: number, seed = 1): Float64Array {
 }
 
 export const size = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
-export const fed = (shape: readonly number[], seed = 1, more: Partial<Fed> = {}): Fed => ({ shape, data: noise(size(shape), seed), ...more })
+export const fed = (shape: readonly number[], seed = 1, more: Partial<Fed> = {}): Fed => ({
+  shape,
+  data: noise(size(shape), seed),
+  ...more,
+})
 
 export function expectClose(got: ArrayLike<number> | undefined, want: ArrayLike<number>, tolerance = 1e-10, what = 'values'): void {
   expect(got, what).toBeDefined()
@@ -162,15 +196,20 @@ export function expectGradients(call: Call, seed = 99): void {
   call.inputs.forEach((input, k) => {
     const got = given.inputs[k]
     if (!got) return
-    const want = Array.from(input.data, (_, i) => difference((by) =>
-      ({ ...call, inputs: call.inputs.map((x, j) => (j === k ? { ...x, data: bumped(x.data, i, by) } : x)) })))
+    const want = Array.from(
+      input.data,
+      (_, i) => difference((by) => ({ ...call, inputs: call.inputs.map((x, j) => (j === k ? { ...x, data: bumped(x.data, i, by) } : x)) })),
+    )
     expectClose(got, want, 1e-6, `gradient of input ${k}`)
   })
   const { node, storage } = build(call)
   for (const [role, got] of Object.entries(given.parameters)) {
     if (!got) continue
     const start = storage.get(node.parameters[role]!)!
-    const want = Array.from(start, (_, i) => difference((by) => ({ ...call, parameters: { ...call.parameters, [role]: bumped(start, i, by) } })))
+    const want = Array.from(
+      start,
+      (_, i) => difference((by) => ({ ...call, parameters: { ...call.parameters, [role]: bumped(start, i, by) } })),
+    )
     expectClose(got, want, 1e-6, `gradient of ${role}`)
   }
 }

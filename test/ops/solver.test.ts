@@ -21,16 +21,43 @@ interface Rule {
 }
 
 const RULES: readonly Rule[] = [
-  { solver: 'sgd', attributes: { momentum: 0.9 }, rule: (w, g, r, h) => { h[0] = 0.9 * h[0]! + r * g; return w - h[0] } },
+  {
+    solver: 'sgd',
+    attributes: { momentum: 0.9 },
+    rule: (w, g, r, h) => {
+      h[0] = 0.9 * h[0]! + r * g
+      return w - h[0]
+    },
+  },
   { solver: 'sgd', rule: (w, g, r) => w - r * g },
   {
-    solver: 'nesterov', attributes: { momentum: 0.8 },
-    rule: (w, g, r, h) => { const old = h[0]!; h[0] = 0.8 * old + r * g; return w - (1.8 * h[0] - 0.8 * old) },
+    solver: 'nesterov',
+    attributes: { momentum: 0.8 },
+    rule: (w, g, r, h) => {
+      const old = h[0]!
+      h[0] = 0.8 * old + r * g
+      return w - (1.8 * h[0] - 0.8 * old)
+    },
   },
-  { solver: 'adagrad', attributes: { delta: 0.01 }, rule: (w, g, r, h) => { h[0] = h[0]! + g * g; return w - (r * g) / (Math.sqrt(h[0]) + 0.01) } },
-  { solver: 'rmsprop', attributes: { decay: 0.98, delta: 1e-3 }, rule: (w, g, r, h) => { h[0] = 0.98 * h[0]! + 0.02 * g * g; return w - (r * g) / (Math.sqrt(h[0]) + 1e-3) } },
   {
-    solver: 'adadelta', attributes: { momentum: 0.9, delta: 1e-2 },
+    solver: 'adagrad',
+    attributes: { delta: 0.01 },
+    rule: (w, g, r, h) => {
+      h[0] = h[0]! + g * g
+      return w - (r * g) / (Math.sqrt(h[0]) + 0.01)
+    },
+  },
+  {
+    solver: 'rmsprop',
+    attributes: { decay: 0.98, delta: 1e-3 },
+    rule: (w, g, r, h) => {
+      h[0] = 0.98 * h[0]! + 0.02 * g * g
+      return w - (r * g) / (Math.sqrt(h[0]) + 1e-3)
+    },
+  },
+  {
+    solver: 'adadelta',
+    attributes: { momentum: 0.9, delta: 1e-2 },
     rule: (w, g, r, h) => {
       h[0] = 0.9 * h[0]! + 0.1 * g * g
       const u = g * Math.sqrt((h[1]! + 1e-2) / (h[0] + 1e-2))
@@ -39,7 +66,8 @@ const RULES: readonly Rule[] = [
     },
   },
   {
-    solver: 'adam', attributes: { delta: 1e-3 },
+    solver: 'adam',
+    attributes: { delta: 1e-3 },
     rule: (w, g, r, h, t) => {
       h[0] = 0.9 * h[0]! + 0.1 * g
       h[1] = 0.999 * h[1]! + 0.001 * g * g
@@ -47,7 +75,8 @@ const RULES: readonly Rule[] = [
     },
   },
   {
-    solver: 'adamw', attributes: { weight_decay: 0.1, delta: 1e-3 },
+    solver: 'adamw',
+    attributes: { weight_decay: 0.1, delta: 1e-3 },
     rule: (w, g, r, h, t, decay) => {
       h[0] = 0.9 * h[0]! + 0.1 * g
       h[1] = 0.999 * h[1]! + 0.001 * g * g
@@ -59,7 +88,9 @@ const RULES: readonly Rule[] = [
 
 /** Runs the operator and the rule side by side and compares weights and histories after each step. */
 function follow({ solver, attributes = {}, rule }: Rule, more: Attributes = {}): void {
-  const defaults = solverSignatures.find((s) => s.name === solver)!.parameters.flatMap((p) => (p.default === undefined ? [] : [[p.name, p.default] as const]))
+  const defaults = solverSignatures.find((s) => s.name === solver)!.parameters.flatMap((
+    p,
+  ) => (p.default === undefined ? [] : [[p.name, p.default] as const]))
   const all: Attributes = { ...Object.fromEntries(defaults), ...attributes, ...more }
   const slots = solverSlots.get(solver)!
   const packed = (name: string): Value => value(name, [P], nowhere)
@@ -67,10 +98,23 @@ function follow({ solver, attributes = {}, rule }: Rule, more: Attributes = {}):
   const histories = slots.map(packed)
   const factor = all['clip_gradients'] === undefined ? [] : [value('factor', [], nowhere)]
   const node: Node = {
-    name: 'solve', op: solver, layer: 'solver', inputs: [gradients, multipliers, ...factor], outputs: [weights, ...histories],
-    parameters: { parameters: weights, ...Object.fromEntries(slots.map((slot, i) => [slot, histories[i]!])) }, attributes: all, span: nowhere,
+    name: 'solve',
+    op: solver,
+    layer: 'solver',
+    inputs: [gradients, multipliers, ...factor],
+    outputs: [weights, ...histories],
+    parameters: { parameters: weights, ...Object.fromEntries(slots.map((slot, i) => [slot, histories[i]!])) },
+    attributes: all,
+    span: nowhere,
   }
-  const clip: Node[] = factor.map((out) => ({ ...node, name: 'clip', op: 'gradient_clip', inputs: [gradients, multipliers], parameters: {}, outputs: [out] }))
+  const clip: Node[] = factor.map((out) => ({
+    ...node,
+    name: 'clip',
+    op: 'gradient_clip',
+    inputs: [gradients, multipliers],
+    parameters: {},
+    outputs: [out],
+  }))
   const storage = new Map<Tensor, Numbers>([weights, gradients, ...histories].map((v) => [v, new Float64Array(P)]))
   const table = new Float64Array((P / BLOCK) * 2)
   const w = storage.get(weights)!
@@ -93,7 +137,8 @@ function follow({ solver, attributes = {}, rule }: Rule, more: Attributes = {}):
     for (const part of PARTS) {
       for (let i = part.at; part.rate > 0 && i < part.at + part.count; i++) {
         const wd = solver === 'adamw' ? 0 : ((all['weight_decay'] as number | undefined) ?? 0) * part.decay
-        const given = (g[i]! * clipped) / ((all['accumulate'] as number | undefined) ?? 1) + wd * (all['regularize'] === 'l1' ? Math.sign(want[i]!) : want[i]!)
+        const given = (g[i]! * clipped) / ((all['accumulate'] as number | undefined) ?? 1) +
+          wd * (all['regularize'] === 'l1' ? Math.sign(want[i]!) : want[i]!)
         want[i] = rule(want[i]!, given, rate * part.rate, wantHistories[i]!, t, part.decay)
       }
     }
@@ -103,7 +148,8 @@ function follow({ solver, attributes = {}, rule }: Rule, more: Attributes = {}):
       }
     }
     expectClose(w, want, 1e-12, `weights after step ${t}`)
-    if (all['momentum'] !== 0) histories.forEach((h, k) => expectClose(storage.get(h), wantHistories.map((row) => row[k]!), 1e-12, slots[k]))
+    if (all['momentum'] !== 0)
+      histories.forEach((h, k) => expectClose(storage.get(h), wantHistories.map((row) => row[k]!), 1e-12, slots[k]))
   }
 }
 

@@ -3,7 +3,9 @@ import { check } from '../../compiler/index.ts'
 
 /** What is wrong with a train block, by code and message. */
 function told(train: string): string[] {
-  return check(`net n { input x: f32[2] input t: f32[2] loss = squared_loss(x -> fc(2), t) } train { batch 4 ${train} }`).map(({ code, message }) => `${code}: ${message}`)
+  return check(`net n { input x: f32[2] input t: f32[2] loss = squared_loss(x -> fc(2), t) } train { batch 4 ${train} }`).map((
+    { code, message },
+  ) => `${code}: ${message}`)
 }
 
 describe('numbers of a training that cannot stay finite, or mean nothing, are refused', () => {
@@ -47,8 +49,16 @@ describe('numbers of a training that cannot stay finite, or mean nothing, are re
 })
 
 test('what can be is taken', () => {
-  for (const train of [
-    'solver sgd(lr: 1e30)', 'solver sgd(lr: 0, momentum: 0)', 'solver adam(beta1: 0, beta2: 0)', 'solver rmsprop(decay: 0)', 'solver sgd schedule exp(gamma: 1.1)',
-    'solver sgd schedule step(gamma: 0, every: 0.5 epochs)', 'solver sgd schedule sigmoid(gamma: -0.1, step: 5)', 'solver sgd schedule warmup(0) -> poly(power: 0)',
-  ]) expect(told(train)).toEqual([])
+  for (
+    const train of [
+      'solver sgd(lr: 1e30)',
+      'solver sgd(lr: 0, momentum: 0)',
+      'solver adam(beta1: 0, beta2: 0)',
+      'solver rmsprop(decay: 0)',
+      'solver sgd schedule exp(gamma: 1.1)',
+      'solver sgd schedule step(gamma: 0, every: 0.5 epochs)',
+      'solver sgd schedule sigmoid(gamma: -0.1, step: 5)',
+      'solver sgd schedule warmup(0) -> poly(power: 0)',
+    ]
+  ) expect(told(train)).toEqual([])
 })

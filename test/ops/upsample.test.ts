@@ -2,12 +2,18 @@ import { describe, expect, test } from 'vitest'
 import { ask, codes, expectClose, expectGradients, type Fed, fed, forward } from './run-operator.ts'
 
 /** Pixel (h, w) of the large map, from the small one. */
-function enlarged({ shape, data }: Fed, factor: readonly number[], pixel: (at: (h: number, w: number) => number, h: number, w: number) => number): number[] {
+function enlarged(
+  { shape, data }: Fed,
+  factor: readonly number[],
+  pixel: (at: (h: number, w: number) => number, h: number, w: number) => number,
+): number[] {
   const [N, C, H, W] = shape as [number, number, number, number]
   const result: number[] = []
-  for (let map = 0; map < N * C; map++) for (let h = 0; h < H * factor[0]!; h++) for (let w = 0; w < W * factor[1]!; w++) {
-    result.push(pixel((i, j) => data[(map * H + i) * W + j]!, h, w))
-  }
+  for (let map = 0; map < N * C; map++)
+    for (let h = 0; h < H * factor[0]!; h++)
+      for (let w = 0; w < W * factor[1]!; w++) {
+        result.push(pixel((i, j) => data[(map * H + i) * W + j]!, h, w))
+      }
   return result
 }
 
@@ -51,4 +57,5 @@ test('repeats pixels where nothing else is said', () => {
   expectClose(forward({ op: 'upsample', inputs: [x], attributes: { factor: [2, 2] } }), [1, 1, 2, 2, 1, 1, 2, 2])
 })
 
-test('refuses what is no map', () => expect(codes({ op: 'upsample', inputs: [fed([2, 6])], attributes: { factor: [2, 2] } })).toEqual(['shape/upsample-rank']))
+test('refuses what is no map', () =>
+  expect(codes({ op: 'upsample', inputs: [fed([2, 6])], attributes: { factor: [2, 2] } })).toEqual(['shape/upsample-rank']))

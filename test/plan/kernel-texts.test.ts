@@ -5,7 +5,8 @@ import { sectionsOf } from '../../bundle/sections.ts'
 import { kernelTexts } from '../support/kernel-texts.ts'
 
 /** Equal blocks in a row. */
-const deep = (blocks: number): string => `net deep {
+const deep = (blocks: number): string =>
+  `net deep {
   input image: f32[8, 12, 12]
   input label: class[3]
   x = image
@@ -67,7 +68,9 @@ describe('sections of a file', () => {
   test('are what stands between the lines that name them', () => {
     const sections = sectionsOf('head\n//// a+b\none\n// //// not here\ntwo\n//// c\n//// d-2\nlast')
     expect([...sections]).toEqual([
-      ['a+b', { text: 'one\n// //// not here\ntwo\n', line: 3 }], ['c', { text: '', line: 7 }], ['d-2', { text: 'last', line: 8 }],
+      ['a+b', { text: 'one\n// //// not here\ntwo\n', line: 3 }],
+      ['c', { text: '', line: 7 }],
+      ['d-2', { text: 'last', line: 8 }],
     ])
     expect([...sectionsOf('//// only\nx\n')]).toEqual([['only', { text: 'x\n', line: 2 }]])
     expect(sectionsOf('no section').size).toBe(0)

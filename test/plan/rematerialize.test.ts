@@ -54,7 +54,9 @@ async function trace(text: string, style: Style, memory: Memory, device: Device)
     const losses: number[] = []
     for (let k = 0; k < STEPS; k++) losses.push(await (await net.trainStep(inputs(k))).loss)
     return new Map<string, ArrayLike<number>>([
-      ...Object.entries(outputs), ...Object.entries(grads).map(([name, values]) => [`grad/${name}`, values] as const), ['losses', losses],
+      ...Object.entries(outputs),
+      ...Object.entries(grads).map(([name, values]) => [`grad/${name}`, values] as const),
+      ['losses', losses],
       ...[...await net.parameters()].map(([name, { data }]) => [`new/${name}`, data as Float32Array] as const),
     ])
   } finally {
@@ -84,7 +86,9 @@ function report(text: string, options: InspectOptions): InspectReport {
 }
 
 const again = (text: string, style: Style, program = 'train'): string[] =>
-  report(text, { style, memory: 'small', batch: BATCH, programs: TRAINING }).programs[program]!.kernels.filter((k) => k.again).map((k) => k.name)
+  report(text, { style, memory: 'small', batch: BATCH, programs: TRAINING }).programs[program]!.kernels.filter((k) => k.again).map((k) =>
+    k.name
+  )
 
 describe('memory small gives what memory fast gives', () => {
   const exact = interpreter()
@@ -94,9 +98,14 @@ describe('memory small gives what memory fast gives', () => {
     gpu = await webgpu({ gpu: await softwareGpu() })
     cpu = await wasm({ threads: 2 })
   })
-  afterAll(() => { for (const device of [exact, gpu, cpu]) device.close() })
+  afterAll(() => {
+    for (const device of [exact, gpu, cpu]) device.close()
+  })
 
-  const nets: [string, string][] = [['everything', EVERYTHING], ...[2].map((seed): [string, string] => [`random net ${seed}`, withBatch(randomNet(seed))])]
+  const nets: [string, string][] = [
+    ['everything', EVERYTHING],
+    ...[2].map((seed): [string, string] => [`random net ${seed}`, withBatch(randomNet(seed))]),
+  ]
   describe.each(['merged', 'split'] as const)('%s', { timeout: 300_000 }, (style) => {
     test.each(nets)('%s: something is computed again, and in float64 all is the same to the last bit', async (_, text) => {
       expect(again(text, style)).not.toEqual([])
@@ -118,7 +127,8 @@ describe('memory small gives what memory fast gives', () => {
 describe('what is computed again', () => {
   const training = (memory: Memory) => report(EVERYTHING, { style: 'merged', memory, batch: BATCH, programs: TRAINING }).programs
   const kernelsOf = (memory: Memory, program: string) => training(memory)[program]!.kernels
-  const updates = (memory: Memory, program: string): string[] => kernelsOf(memory, program).map((k) => k.name).filter((name) => /\.(update|count|statistics)$|^solver$/.test(name))
+  const updates = (memory: Memory, program: string): string[] =>
+    kernelsOf(memory, program).map((k) => k.name).filter((name) => /\.(update|count|statistics)$|^solver$/.test(name))
 
   test('kernels of the forward pass, by their names', () => {
     const forward = new Set(kernelsOf('small', 'train').filter((k) => !k.again).map((k) => k.name))
@@ -172,18 +182,21 @@ describe('what is computed again', () => {
 
 describe('the peak of a training step of 32 images', () => {
   const PICTURES = 32
-  const step = (text: string, style: Style, memory: Memory, target: string) => report(text, { style, memory, target, batch: PICTURES, programs: ['train'] }).programs['train']!
+  const step = (text: string, style: Style, memory: Memory, target: string) =>
+    report(text, { style, memory, target, batch: PICTURES, programs: ['train'] }).programs['train']!
   /** Bytes beside what lasts: parameters, gradients, histories and inputs are there in any case. */
   const scratch = (text: string, style: Style, memory: Memory, target = 'webgpu'): number => {
     const { peakBytes, lastingBytes } = step(text, style, memory, target)
     return peakBytes - lastingBytes
   }
   /** What the layers of the file give, each by itself. */
-  const activations = (text: string): number => graphOf(text).nodes.filter(({ op }) => !operators.get(op)!.view)
-    .flatMap(({ outputs }) => outputs).reduce((sum, { shape }) => sum + 4 * elementCount(shape, PICTURES), 0)
+  const activations = (text: string): number =>
+    graphOf(text).nodes.filter(({ op }) => !operators.get(op)!.view)
+      .flatMap(({ outputs }) => outputs).reduce((sum, { shape }) => sum + 4 * elementCount(shape, PICTURES), 0)
 
-  const nets: [string, string][] = ['resnet18', 'resnet20', 'densenet40'].map((name) =>
-    [name, sample(name).replace('f32[3, 224, 224]', 'f32[3, 64, 64]').replace(/batch +\d+/, `batch ${PICTURES}`)])
+  const nets: [string, string][] = ['resnet18', 'resnet20', 'densenet40'].map((
+    name,
+  ) => [name, sample(name).replace('f32[3, 224, 224]', 'f32[3, 64, 64]').replace(/batch +\d+/, `batch ${PICTURES}`)])
 
   test.each(nets.slice(0, 1))('%s: memory small takes at most 0.7 of it, for at most a third more arithmetic', (_, text) => {
     for (const [style, target] of [['merged', 'webgpu'], ['split', 'webgpu'], ['merged', 'wasm']] as const) {

@@ -62,9 +62,16 @@ test('every batch of an update is taken when the call is made, and checked befor
     const parts = [0, 1].map((k) => ({ x: Float32Array.of(1 + k, 2, 3), label: Int32Array.of(k) }))
     const steps = [0, 1].map(() => {
       const step = net.trainStep(parts)
-      if (spoil) parts.forEach(({ x, label }) => { x.fill(7); label.fill(2) })
+      if (spoil)
+        parts.forEach(({ x, label }) => {
+          x.fill(7)
+          label.fill(2)
+        })
       else return step
-      parts.forEach(({ x, label }, k) => { x.set([1 + k, 2, 3]); label.fill(k) })
+      parts.forEach(({ x, label }, k) => {
+        x.set([1 + k, 2, 3])
+        label.fill(k)
+      })
       return step
     })
     await expect(net.trainStep([parts[0]!, { ...parts[1]!, label: Int32Array.of(3) }])).rejects.toThrow(/label 3/)
@@ -113,8 +120,7 @@ test('parameters and snapshots are copied when the call is made', async () => {
   const restored = net.restore(snapshot)
   for (const { data } of snapshot.tensors.values()) (data as Float64Array).fill(9)
   await restored
-  expect([...(await net.parameters()).get('w')!.data]).toEqual([1, 2, 3])
-  // And what is given out is no view of what is inside.
+  expect([...(await net.parameters()).get('w')!.data]).toEqual([1, 2, 3]) // And what is given out is no view of what is inside.
   ;((await net.parameters()).get('w')!.data as Float64Array).fill(9)
   expect([...(await net.run({ x: [1, 1, 1] }))['y']!]).toEqual([2, 4, 6])
 })

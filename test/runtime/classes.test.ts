@@ -7,30 +7,58 @@ import { fieldsFor } from '../../runtime/data/fields.ts'
 import type { InputEntry } from '../../bundle/format.ts'
 import { open, problemsOf } from '../../runtime/index.ts'
 
-const label = (classes: number, classNames?: readonly string[]): InputEntry => ({ name: 'label', type: 'i32', shape: ['n'], classes, ...(classNames && { classNames }) })
+const label = (classes: number, classNames?: readonly string[]): InputEntry => ({
+  name: 'label',
+  type: 'i32',
+  shape: ['n'],
+  classes,
+  ...(classNames && { classNames }),
+})
 const field = (...classNames: string[]) => ({ shape: [], type: 'i32' as const, classes: classNames.length, classNames })
 
 describe('classes of data and of a net', () => {
   test('are matched by name, whatever their order, and what is missing is told', () => {
-    expect(matchClasses(label(3, ['cat', 'dog', 'eel']), field('cat', 'dog', 'eel'))).toEqual({ names: ['cat', 'dog', 'eel'], learned: false, missing: [] })
+    expect(matchClasses(label(3, ['cat', 'dog', 'eel']), field('cat', 'dog', 'eel'))).toEqual({
+      names: ['cat', 'dog', 'eel'],
+      learned: false,
+      missing: [],
+    })
     expect(matchClasses(label(3, ['eel', 'cat', 'dog']), field('cat', 'dog', 'eel')).labels).toEqual([1, 2, 0])
     expect(matchClasses(label(3, ['cat', 'dog', 'eel']), field('dog', 'eel'))).toMatchObject({ labels: [1, 2], missing: ['cat'] })
   })
 
   test('a net without names takes those of data that have all its classes', () => {
-    expect(matchClasses(label(2), field('constructor', '__proto__'))).toEqual({ names: ['constructor', '__proto__'], learned: true, missing: [] })
+    expect(matchClasses(label(2), field('constructor', '__proto__'))).toEqual({
+      names: ['constructor', '__proto__'],
+      learned: true,
+      missing: [],
+    })
     expect(matchClasses(label(2), { shape: [], type: 'i32', classes: 2 })).toEqual({ learned: false, missing: [] })
   })
 
   test('numbers are the labels that they say', () => {
     // By code units 10 stands in front of 2.
-    expect(matchClasses(label(11), field('0', '1', '10', '2'))).toMatchObject({ labels: [0, 1, 10, 2], learned: false, missing: ['3', '4', '5', '6', '7', '8', '9'] })
+    expect(matchClasses(label(11), field('0', '1', '10', '2'))).toMatchObject({
+      labels: [0, 1, 10, 2],
+      learned: false,
+      missing: ['3', '4', '5', '6', '7', '8', '9'],
+    })
     expect(matchClasses(label(2), field('1', '2')).names).toEqual(['1', '2'])
   })
 
   test.each<[string, InputEntry, string[], RegExp]>([
-    ['a class that the net does not know', label(3, ['cat', 'dog', 'eel']), ['cat', 'dgo'], /a class that label of the net does not know: dgo; did you mean dog\? \(it knows cat, dog, eel\)/],
-    ['fewer classes than a net without names', label(10), ['cat', 'sea lion'], /2 of the 10 classes of label.*cat, sea lion\. Write input label: class\[cat, "sea lion"\] and 8 more names/],
+    [
+      'a class that the net does not know',
+      label(3, ['cat', 'dog', 'eel']),
+      ['cat', 'dgo'],
+      /a class that label of the net does not know: dgo; did you mean dog\? \(it knows cat, dog, eel\)/,
+    ],
+    [
+      'fewer classes than a net without names',
+      label(10),
+      ['cat', 'sea lion'],
+      /2 of the 10 classes of label.*cat, sea lion\. Write input label: class\[cat, "sea lion"\] and 8 more names/,
+    ],
     ['more classes than the net has', label(2), ['a', 'b', 'c'], /3 classes, label of the net has 2: a, b, c/],
   ])('refused: %s', (_, input, names, reason) => expect(() => matchClasses(input, field(...names))).toThrow(reason))
 
@@ -43,7 +71,8 @@ describe('classes of data and of a net', () => {
 })
 
 describe('a net', () => {
-  const text = (type: string): string => `net f {
+  const text = (type: string): string =>
+    `net f {
     input x: f32[2]
     input label: ${type}
     y = x -> fc(3)
@@ -54,19 +83,39 @@ describe('a net', () => {
   }
   train { solver sgd(lr: 0.5) batch 3 }`
   /** The class is where the larger number stands; the third one is between them. */
-  const data = (names: readonly string[]) => arrays({
-    x: { shape: [2], type: 'f32', data: Float32Array.of(4, 0, 0, 4, 3, 3) },
-    label: { shape: [], type: 'i32', classes: names.length, classNames: names, data: Int32Array.from(['left', 'right', 'both'], (name) => names.indexOf(name)) },
-  })
+  const data = (names: readonly string[]) =>
+    arrays({
+      x: { shape: [2], type: 'f32', data: Float32Array.of(4, 0, 0, 4, 3, 3) },
+      label: {
+        shape: [],
+        type: 'i32',
+        classes: names.length,
+        classNames: names,
+        data: Int32Array.from(['left', 'right', 'both'], (name) => names.indexOf(name)),
+      },
+    })
 
   test('keeps the names of its text, and knows whose scores an output is', async () => {
     const { manifest } = compile(text('class[cat, dog, eel]'), { targets: ['wasm'] })
     expect(manifest.inputs[1]).toMatchObject({ classes: 3, classNames: ['cat', 'dog', 'eel'] })
-    expect(manifest.outputs.map(({ name, scores }) => [name, scores])).toEqual([['prob', 'label'], ['more', undefined], ['loss', undefined], ['accuracy', undefined]])
-    expect(problemsOf({ ...manifest, inputs: [manifest.inputs[0], { ...manifest.inputs[1], classNames: ['cat', 'cat', 'eel'] }] })).toEqual([{ path: 'inputs[1].classNames', message: 'two classes cat' }])
-    expect(problemsOf({ ...manifest, inputs: [manifest.inputs[0], { ...manifest.inputs[1], classNames: ['cat'] }] })[0]!.message).toBe('1 names for 3 classes')
-    expect(problemsOf({ ...manifest, inputs: [{ ...manifest.inputs[0], classNames: ['a'] }, manifest.inputs[1]] })[0]!.path).toBe('inputs[0].classNames')
-    expect(problemsOf({ ...manifest, outputs: [{ ...manifest.outputs[0], scores: 'x' }, ...manifest.outputs.slice(1)] })[0]!.path).toBe('outputs[0].scores')
+    expect(manifest.outputs.map(({ name, scores }) => [name, scores])).toEqual([
+      ['prob', 'label'],
+      ['more', undefined],
+      ['loss', undefined],
+      ['accuracy', undefined],
+    ])
+    expect(problemsOf({ ...manifest, inputs: [manifest.inputs[0], { ...manifest.inputs[1], classNames: ['cat', 'cat', 'eel'] }] })).toEqual(
+      [{ path: 'inputs[1].classNames', message: 'two classes cat' }],
+    )
+    expect(problemsOf({ ...manifest, inputs: [manifest.inputs[0], { ...manifest.inputs[1], classNames: ['cat'] }] })[0]!.message).toBe(
+      '1 names for 3 classes',
+    )
+    expect(problemsOf({ ...manifest, inputs: [{ ...manifest.inputs[0], classNames: ['a'] }, manifest.inputs[1]] })[0]!.path).toBe(
+      'inputs[0].classNames',
+    )
+    expect(problemsOf({ ...manifest, outputs: [{ ...manifest.outputs[0], scores: 'x' }, ...manifest.outputs.slice(1)] })[0]!.path).toBe(
+      'outputs[0].scores',
+    )
   })
 
   test('learns the names of the data, saves them, and evaluates other data by them', async () => {
@@ -77,7 +126,8 @@ describe('a net', () => {
     const saved = await net.save()
     expect(saved.manifest.inputs[1]!.classNames).toEqual(['left', 'right', 'both'])
     const again = await open(saved, { device: interpreter() })
-    for (const order of [['left', 'right', 'both'], ['both', 'left', 'right']]) expect((await again.evaluate(data(order))).metrics['accuracy']).toBe(1)
+    for (const order of [['left', 'right', 'both'], ['both', 'left', 'right']])
+      expect((await again.evaluate(data(order))).metrics['accuracy']).toBe(1)
     await expect(again.evaluate(data(['left', 'right', 'booth', 'both']))).rejects.toThrow(/booth; did you mean both\?/)
     net.close()
     again.close()
@@ -86,7 +136,8 @@ describe('a net', () => {
 
 describe('shapes of data and of a net', () => {
   const net = (...shape: number[]): InputEntry[] => [{ name: 'image', type: 'f32', shape: ['n', ...shape] }]
-  const data = (name: string, ...shape: number[]) => arrays({ [name]: { shape, type: 'f32', data: new Float32Array(shape.reduce((p, d) => p * d, 1)) } })
+  const data = (name: string, ...shape: number[]) =>
+    arrays({ [name]: { shape, type: 'f32', data: new Float32Array(shape.reduce((p, d) => p * d, 1)) } })
 
   test.each<[string, number[], number[]]>([
     ['the same', [3, 8, 8], [3, 8, 8]],
@@ -116,13 +167,21 @@ test.each<[string, unknown, RegExp]>([
   ['a batch in the shape', { x: { shape: [0, 2], type: 'f32', data: new Float32Array(4) } }, /shape is that of one sample/],
   ['another type', { x: { shape: [], type: 'f64', data: new Float32Array(4) } }, /type is 'f32' or 'i32'/],
   ['a list of numbers', { x: { shape: [], type: 'f32', data: [1, 2] } }, /data is a Float32Array/],
-  ['names of other classes', { x: { shape: [], type: 'i32', classes: 3, classNames: ['a', 'b'], data: new Int32Array(4) } }, /2 names for 3 classes/],
+  [
+    'names of other classes',
+    { x: { shape: [], type: 'i32', classes: 3, classNames: ['a', 'b'], data: new Int32Array(4) } },
+    /2 names for 3 classes/,
+  ],
   ['a name twice', { x: { shape: [], type: 'i32', classes: 2, classNames: ['a', 'a'], data: new Int32Array(4) } }, /two classes a/],
   ['a scale that is none', { x: { shape: [], type: 'f32', scale: NaN, data: new Float32Array(4) } }, /scale is a number/],
   ['nothing', null, /columns by name are wanted/],
   ['an array', new Float32Array(3), /columns by name are wanted/],
 ])('columns: %s is refused', (_, columns, reason) => {
   let error: unknown
-  try { arrays(columns as never) } catch (thrown) { error = thrown }
+  try {
+    arrays(columns as never)
+  } catch (thrown) {
+    error = thrown
+  }
   expect(error).toMatchObject({ name: 'InputError', message: expect.stringMatching(reason) })
 })

@@ -63,18 +63,28 @@ test('CIFAR-10 records: a label and three planes', async () => {
 })
 
 test('a part is a window of a dataset', async () => {
-  const whole = arrays({ image: { shape: [1], type: 'f32', data: Float32Array.of(5, 6, 7, 8) }, label: { shape: [], type: 'i32', data: Int32Array.of(1, 2, 3, 4) } })
+  const whole = arrays({
+    image: { shape: [1], type: 'f32', data: Float32Array.of(5, 6, 7, 8) },
+    label: { shape: [], type: 'i32', data: Int32Array.of(1, 2, 3, 4) },
+  })
   expect(part(whole, 1, 99).length).toBe(3)
   expect(await read(part(whole, 1, 3), [0, 1])).toEqual({ image: [6, 7], label: [2, 3] })
   expect(() => arrays({ a: { shape: [2], type: 'f32', data: new Float32Array(3) } })).toThrow(/no multiple/)
-  expect(() => arrays({ a: { shape: [], type: 'f32', data: new Float32Array(3) }, b: { shape: [], type: 'f32', data: new Float32Array(2) } })).toThrow(/b has 2 samples, a has 3/)
+  expect(() =>
+    arrays({ a: { shape: [], type: 'f32', data: new Float32Array(3) }, b: { shape: [], type: 'f32', data: new Float32Array(2) } })
+  ).toThrow(/b has 2 samples, a has 3/)
 })
 
 test('fields find their inputs by name, else by what fits', () => {
-  const dataset = arrays({ image: { shape: [1, 2, 2], type: 'f32', data: new Float32Array(4) }, label: { shape: [], type: 'i32', classes: 10, data: new Int32Array(1) } })
+  const dataset = arrays({
+    image: { shape: [1, 2, 2], type: 'f32', data: new Float32Array(4) },
+    label: { shape: [], type: 'i32', classes: 10, data: new Int32Array(1) },
+  })
   const inputs = [{ name: 'x', type: 'f32', shape: ['n', 4] }, { name: 'label', type: 'i32', shape: ['n'], classes: 10 }] as const
   expect(fieldsFor(inputs, dataset)).toEqual(new Map([['label', 'label'], ['x', 'image']]))
-  expect(() => fieldsFor([{ name: 'x', type: 'f32', shape: ['n', 5] }], dataset)).toThrow(/nothing in it fits input x: f32 \[n, 5\] \(it holds image: f32 \[1, 2, 2\], label: class\[10\] \[\]\)/)
+  expect(() => fieldsFor([{ name: 'x', type: 'f32', shape: ['n', 5] }], dataset)).toThrow(
+    /nothing in it fits input x: f32 \[n, 5\] \(it holds image: f32 \[1, 2, 2\], label: class\[10\] \[\]\)/,
+  )
 })
 
 describe('augmentation', () => {
@@ -111,7 +121,8 @@ describe('augmentation', () => {
     const dataset = augment(plain, [{ call: 'crop', args: { size: [3, 4], pad: 1 } }])
     const images = split((await read(dataset, all, { seed: 1, epoch: 0 })).image, size)
     const places = new Set(images.map((image, i) => {
-      for (const top of [-1, 0, 1]) for (const left of [-1, 0, 1]) if (String(image) === String(windowOf(original(i), top, left, 3, 4))) return `${top},${left}`
+      for (const top of [-1, 0, 1])
+        for (const left of [-1, 0, 1]) if (String(image) === String(windowOf(original(i), top, left, 3, 4))) return `${top},${left}`
       throw new Error(`image ${i} is no window`)
     }))
     expect(places.size).toBe(9)
@@ -134,13 +145,17 @@ describe('augmentation', () => {
 
   test('an unknown one, or no images', () => {
     expect(() => augment(plain, [{ call: 'rotate', args: {} }])).toThrow(/no augmentation rotate/)
-    expect(() => augment(arrays({ x: { shape: [3], type: 'f32', data: new Float32Array(3) } }), [{ call: 'mirror', args: {} }])).toThrow(/no pictures \[channels, height, width\] to change \(x \[3\]\)/)
+    expect(() => augment(arrays({ x: { shape: [3], type: 'f32', data: new Float32Array(3) } }), [{ call: 'mirror', args: {} }])).toThrow(
+      /no pictures \[channels, height, width\] to change \(x \[3\]\)/,
+    )
   })
 })
 
 describe('files', () => {
   let folder: string
-  beforeAll(async () => { folder = await mkdtemp(join(tmpdir(), 'fusenet-')) })
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'fusenet-'))
+  })
   afterAll(() => rm(folder, { recursive: true, force: true }))
 
   test('a bundle is written whole and read again; other folders are left alone', async () => {
@@ -151,7 +166,10 @@ describe('files', () => {
     expect(await readBundle(path)).toEqual({ ...fixture(), weights })
     const { sha256, ...sealed } = JSON.parse(await readFile(join(path, 'bundle.json'), 'utf8'))
     expect(sha256).toBe(createHash('sha256').update(JSON.stringify(sealed)).digest('hex'))
-    expect(sealed.files['weights.safetensors']).toEqual({ bytes: 76, sha256: createHash('sha256').update(await readFile(join(path, 'weights.safetensors'))).digest('hex') })
+    expect(sealed.files['weights.safetensors']).toEqual({
+      bytes: 76,
+      sha256: createHash('sha256').update(await readFile(join(path, 'weights.safetensors'))).digest('hex'),
+    })
     expect(await readdir(folder)).toEqual(['bundle'])
     await mkdir(join(folder, 'mine'))
     await writeFile(join(folder, 'mine', 'notes.txt'), 'x')
@@ -185,7 +203,9 @@ describe('files', () => {
     await writeFile(join(path, 'data_batch_1.bin'), new Uint8Array(3073))
     await writeFile(join(path, 'data_batch_2.bin'), new Uint8Array(2 * 3073))
     expect((await loadDataset('cifar10', { root: join(folder, 'data') })).length).toBe(3)
-    await expect(loadDataset('cifar10', { root: join(folder, 'none') })).rejects.toThrow(/looked for .*cifar10, .*cifar-10-batches-bin: none is there/)
+    await expect(loadDataset('cifar10', { root: join(folder, 'none') })).rejects.toThrow(
+      /looked for .*cifar10, .*cifar-10-batches-bin: none is there/,
+    )
     await expect(loadDataset('imagenet')).rejects.toThrow(/no dataset imagenet/)
   })
 

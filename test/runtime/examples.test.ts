@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { compile } from '../../compiler/index.ts'
-import { arrays, type Dataset, Examples, examplesFromBytes, examplesToBytes, InputError, mix, open, openExamples, wasm } from '../../runtime/index.ts'
+import { arrays, type Dataset, Examples, examplesFromBytes, examplesToBytes, InputError, mix, open, openExamples,
+  wasm } from '../../runtime/index.ts'
 
 const FIELDS = { x: { shape: [2], type: 'f32' }, label: { shape: [], type: 'i32', classes: 3, classNames: ['cat', 'dog', 'eel'] } } as const
 const pets = (): Examples => {
@@ -22,7 +23,10 @@ describe('examples', () => {
     expect(pets().counts).toEqual([2, 1, 0])
     expect(pets().countOf('dog')).toBe(1)
     expect(pets().length).toBe(3)
-    expect([...pets()].map(({ id, x, label }) => [id, [...(x as Float32Array)], label])).toEqual([[1, [1, 1], 0], [2, [2, 2], 1], [3, [3, 3], 0]])
+    expect([...pets()].map(({ id, x, label }) => [id, [...(x as Float32Array)], label])).toEqual([[1, [1, 1], 0], [2, [2, 2], 1], [3, [
+      3,
+      3,
+    ], 0]])
   })
 
   test('every change can be undone', () => {
@@ -97,9 +101,15 @@ describe('examples', () => {
     const text = `net n { input x: f32[4] input label: class[2]
       logits = x -> fc(6) -> batch_norm -> relu -> fc(2) output prob = softmax(logits) loss = softmax_loss(logits, label) metric accuracy = accuracy(logits, label) }
       train { batch 8 solver sgd(lr: 0.1) }`
-    const net = await open(compile(text, { targets: ['wasm'], programs: ['default', 'train/global'] }), { device: await wasm({ threads: 1 }), seed: 1 })
+    const net = await open(compile(text, { targets: ['wasm'], programs: ['default', 'train/global'] }), {
+      device: await wasm({ threads: 1 }),
+      seed: 1,
+    })
     const x = Float32Array.from({ length: 256 }, (_, i) => Math.sin(i * 1.7))
-    const known = arrays({ x: { shape: [4], type: 'f32', data: x }, label: { shape: [], type: 'i32', classes: 2, data: Int32Array.from({ length: 64 }, (_, i) => Number(x[4 * i]! > 0)) } })
+    const known = arrays({
+      x: { shape: [4], type: 'f32', data: x },
+      label: { shape: [], type: 'i32', classes: 2, data: Int32Array.from({ length: 64 }, (_, i) => Number(x[4 * i]! > 0)) },
+    })
     for await (const _ of net.train(known, { epochs: 20 }));
     const before = (await net.evaluate(known)).loss!
     const states = [...(await net.parameters())].filter(([name]) => /mean|var/.test(name))
@@ -128,11 +138,16 @@ describe('examples', () => {
 
 describe('mix', () => {
   const of = (...labels: number[]): Dataset => arrays({ label: { shape: [], type: 'i32', classes: 10, data: Int32Array.from(labels) } })
-  const count = (labels: number[]): Record<number, number> => Object.fromEntries([...new Set(labels)].map((label) => [label, labels.filter((v) => v === label).length]))
+  const count = (labels: number[]): Record<number, number> =>
+    Object.fromEntries([...new Set(labels)].map((label) => [label, labels.filter((v) => v === label).length]))
 
   test('as many as there are, or by share and length', async () => {
     expect(count(await labelsOf(mix([{ data: of(1, 1) }, { data: of(2, 2, 2) }])))).toEqual({ 1: 2, 2: 3 })
-    expect(count(await labelsOf(mix([{ data: of(1), share: 1 }, { data: of(2, 3, 2, 3), share: 3 }], { length: 40 })))).toEqual({ 1: 10, 2: 15, 3: 15 })
+    expect(count(await labelsOf(mix([{ data: of(1), share: 1 }, { data: of(2, 3, 2, 3), share: 3 }], { length: 40 })))).toEqual({
+      1: 10,
+      2: 15,
+      3: 15,
+    })
   })
 
   test('each sample of a part as often, give or take one; other ones each epoch where they are too many; the same again', async () => {
@@ -152,15 +167,27 @@ describe('mix', () => {
     expect(count(await labelsOf(mix([{ data: of(1, 1, 1, 1, 1, 7), balanced: true }], { length: 20 }), 3))).toEqual({ 1: 10, 7: 10 })
   })
 
-  const named = (...classNames: string[]): Dataset => arrays({ x: { shape: [2], type: 'f32', data: new Float32Array(2) }, label: { shape: [], type: 'i32', classes: 3, classNames, data: Int32Array.of(0) } })
+  const named = (...classNames: string[]): Dataset =>
+    arrays({
+      x: { shape: [2], type: 'f32', data: new Float32Array(2) },
+      label: { shape: [], type: 'i32', classes: 3, classNames, data: Int32Array.of(0) },
+    })
   test.each([
     ['nothing', [], /a list of parts/],
     ['a bare dataset', [of(1)], /part 1 of mix is wanted as \{ data, share \}/],
     ['no samples', [{ data: of() }], /no samples in any part/],
     ['a share of nothing', [{ data: of(1), share: 1 }, { data: of(), share: 1 }], /part 2 of mix is empty/],
     ['a share that is none', [{ data: of(1), share: 0 }], /share 0: a number above 0/],
-    ['other fields', [{ data: of(1) }, { data: arrays({ x: { shape: [2], type: 'f32', data: new Float32Array(2) } }) }], /part 2 has no label/],
-    ['classes in another order', [{ data: pets().dataset() }, { data: named('dog', 'cat', 'eel') }], /label 0 of label and so on is cat, dog, eel in one, dog, cat, eel in another/],
+    [
+      'other fields',
+      [{ data: of(1) }, { data: arrays({ x: { shape: [2], type: 'f32', data: new Float32Array(2) } }) }],
+      /part 2 has no label/,
+    ],
+    [
+      'classes in another order',
+      [{ data: pets().dataset() }, { data: named('dog', 'cat', 'eel') }],
+      /label 0 of label and so on is cat, dog, eel in one, dog, cat, eel in another/,
+    ],
   ])('refuses %s', (_, parts, why) => {
     expect(() => mix(parts as never)).toThrow(why)
   })

@@ -32,13 +32,16 @@ export const KERNELS = (accumulate: number): Record<string, Kernel> => {
       dw(bind, n, step)
     },
     dw_add: dw,
-    dx: ({ y, label, w, dx }, n) => dx!.set(dx!.map((_, i) => label![Math.floor(i / 3)] === i % 3 ? ((y![i]! - 1) * 2 * w![i % 3]!) / n : 0)),
+    dx: ({ y, label, w, dx }, n) =>
+      dx!.set(dx!.map((_, i) => label![Math.floor(i / 3)] === i % 3 ? ((y![i]! - 1) * 2 * w![i % 3]!) / n : 0)),
     sgd,
     sgd_all: (bind, n, step) => {
       sgd(bind, n, { ...step, rate: step.rate / accumulate })
       bind['dw']!.fill(0)
     },
-    count: ({ seen }) => { seen![0]! += 1 },
+    count: ({ seen }) => {
+      seen![0]! += 1
+    },
   }
 }
 

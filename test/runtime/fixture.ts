@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { type Bundle, type BufferEntry, type DispatchEntry, FORMAT_VERSION, type Initializer, type KernelEntry, type Manifest, type ProgramEntry, type Size, type TensorEntry } from '../../bundle/format.ts'
+import { type Bundle, type BufferEntry, type DispatchEntry, FORMAT_VERSION, type Initializer, type KernelEntry, type Manifest,
+  type ProgramEntry, type Size, type TensorEntry } from '../../bundle/format.ts'
 
 /**
  * A bundle written by hand, small enough to compute beside: y = x * 2w (w2 = 2w is made by `prepare`),
@@ -59,7 +60,8 @@ const kernels = (accumulate: number): Record<string, Written> => ({
   double: { bind: ['w', 'two', 'w2!'], invocations: fixed(CLASSES), each: 'w2[i] = two[0] * w[i];' },
   scale: { bind: ['x', 'w2', 'y!'], invocations: perSample(CLASSES), each: 'y[i] = x[i] * w2[i % 3u];' },
   loss: {
-    bind: ['y', 'label', 'loss!', 'hit!'], invocations: fixed(1),
+    bind: ['y', 'label', 'loss!', 'hit!'],
+    invocations: fixed(1),
     each: `var sum = 0.0; var hits = 0.0;
   for (var k = 0u; k < step.n; k++) {
     if (label[k] < 0) { continue; }
@@ -71,24 +73,28 @@ const kernels = (accumulate: number): Record<string, Written> => ({
   },
   scale_train: { bind: ['x', 'w', 'y!'], invocations: perSample(CLASSES), each: 'y[i] = x[i] * 2.0 * w[i % 3u];' },
   dw: {
-    bind: ['x', 'y', 'label', 'dw!'], invocations: fixed(CLASSES),
+    bind: ['x', 'y', 'label', 'dw!'],
+    invocations: fixed(CLASSES),
     each: `var sum = 0.0;
   for (var k = 0u; k < step.n; k++) { if (label[k] == i32(i)) { sum += (y[k * 3u + i] - 1.0) * 2.0 * x[k * 3u + i]; } }
   dw[i] = sum / f32(step.n);`,
   },
   dw_add: {
-    bind: ['x', 'y', 'label', 'dw!'], invocations: fixed(CLASSES),
+    bind: ['x', 'y', 'label', 'dw!'],
+    invocations: fixed(CLASSES),
     each: `var sum = 0.0;
   for (var k = 0u; k < step.n; k++) { if (label[k] == i32(i)) { sum += (y[k * 3u + i] - 1.0) * 2.0 * x[k * 3u + i]; } }
   dw[i] += sum / f32(step.n);`,
   },
   dx: {
-    bind: ['y', 'label', 'w', 'dx!'], invocations: perSample(CLASSES),
+    bind: ['y', 'label', 'w', 'dx!'],
+    invocations: perSample(CLASSES),
     each: 'dx[i] = select(0.0, (y[i] - 1.0) * 2.0 * w[i % 3u] / f32(step.n), label[i / 3u] == i32(i % 3u));',
   },
   sgd: { bind: ['dw', 'w!', 'h!'], invocations: fixed(CLASSES), each: 'h[i] = 0.9 * h[i] + step.rate * dw[i]; w[i] -= h[i];' },
   sgd_all: {
-    bind: ['dw!', 'w!', 'h!'], invocations: fixed(CLASSES),
+    bind: ['dw!', 'w!', 'h!'],
+    invocations: fixed(CLASSES),
     each: `h[i] = 0.9 * h[i] + step.rate * dw[i] / ${accumulate}.0; w[i] -= h[i]; dw[i] = 0.0;`,
   },
   count: { bind: ['seen!'], invocations: fixed(1), each: 'seen[0] += 1.0;' },
@@ -122,12 +128,17 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     return { name, file, section: name, bindings, workgroup: WORKGROUP }
   })
   const dispatch = (name: string): DispatchEntry => ({
-    kernel: names.indexOf(name), name, invocations: written[name]!.invocations,
+    kernel: names.indexOf(name),
+    name,
+    invocations: written[name]!.invocations,
     tensors: written[name]!.bind.map((b) => TENSOR_NAMES.indexOf(b.replace('!', '') as TensorName)),
     facts: { layers: [name], flops: nothing, products: nothing, bytesRead: nothing, bytesWritten: nothing, why: [] },
   })
   const program = (kernelNames: string[], results: Record<string, TensorName>, needsPrepare = false): ProgramEntry => ({
-    dispatches: kernelNames.map(dispatch), needsPrepare, peakBytes: nothing, lowerBoundBytes: nothing,
+    dispatches: kernelNames.map(dispatch),
+    needsPrepare,
+    peakBytes: nothing,
+    lowerBoundBytes: nothing,
     results: Object.fromEntries(Object.entries(results).map(([name, tensor]) => [name, TENSOR_NAMES.indexOf(tensor)])),
   })
   const scores = { y: 'y', loss: 'loss', hit: 'hit' } as const
@@ -135,21 +146,43 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   return {
     files,
     manifest: {
-      format: 'fusenet-bundle', version: FORMAT_VERSION, name: 'line', style: 'merged',
+      format: 'fusenet-bundle',
+      version: FORMAT_VERSION,
+      name: 'line',
+      style: 'merged',
       source: { files: [{ name: 'line.net', text: 'net line {}' }], sha256: sha('net line {}') },
       inputs: [{ name: 'x', type: 'f32', shape: ['n', CLASSES] }, { name: 'label', type: 'i32', shape: ['n'], classes: CLASSES }],
-      outputs: [{ name: 'y', role: 'output', shape: ['n', CLASSES] }, { name: 'loss', role: 'loss', shape: [] }, { name: 'hit', role: 'metric', shape: [] }],
+      outputs: [{ name: 'y', role: 'output', shape: ['n', CLASSES] }, { name: 'loss', role: 'loss', shape: [] }, {
+        name: 'hit',
+        role: 'metric',
+        shape: [],
+      }],
       parameters: [
-        { name: 'w', shape: [CLASSES], offset: 0, trainable: true, layer: 'w', initializer: options.initializer ?? { kind: 'constant', value: 0.25 } },
+        {
+          name: 'w',
+          shape: [CLASSES],
+          offset: 0,
+          trainable: true,
+          layer: 'w',
+          initializer: options.initializer ?? { kind: 'constant', value: 0.25 },
+        },
         { name: 'seen', shape: [1], offset: 0, trainable: false, layer: 'seen', initializer: { kind: 'constant', value: 0 } },
       ],
       train: {
-        augment: [], solver: { call: 'sgd', args: { lr: 0.1, momentum: 0.9 } }, schedule: [{ call: 'fixed', args: {} }],
-        batch: 4, seed: 7, accumulate: options.accumulate ?? 1, ...options.train,
+        augment: [],
+        solver: { call: 'sgd', args: { lr: 0.1, momentum: 0.9 } },
+        schedule: [{ call: 'fixed', args: {} }],
+        batch: 4,
+        seed: 7,
+        accumulate: options.accumulate ?? 1,
+        ...options.train,
       },
       plans: {
         webgpu: {
-          target: 'webgpu', buffers: BUFFERS, tensors: TENSOR_NAMES.map((name) => TENSORS[name]), kernels: entries,
+          target: 'webgpu',
+          buffers: BUFFERS,
+          tensors: TENSOR_NAMES.map((name) => TENSORS[name]),
+          kernels: entries,
           programs: {
             prepare: program(['double'], {}),
             infer: program(['scale'], { y: 'y' }, true),

@@ -1,35 +1,51 @@
 import { expect, test } from 'vitest'
 import { compile } from '../../compiler/index.ts'
-import { arrays, augment, cifar10Dataset, open, part, readIdx, readSafetensors, wasm, webgpu, writeSafetensors } from '../../runtime/index.ts'
+import { arrays, augment, cifar10Dataset, open, part, readIdx, readSafetensors, wasm, webgpu,
+  writeSafetensors } from '../../runtime/index.ts'
 import { loadDataset, readBundle, writeBundle } from '../../runtime/node.ts'
 
 const bundle = compile('net n { input x: f32[2] output y = x -> fc(1) as f }')
 const column = { shape: [2], type: 'f32', data: new Float32Array(4) } as const
 const said = async (work: () => unknown): Promise<string> => {
-  try { await work() } catch (error) { return `${(error as Error).name}: ${(error as Error).message}` }
+  try {
+    await work()
+  } catch (error) {
+    return `${(error as Error).name}: ${(error as Error).message}`
+  }
   return 'nothing'
 }
 const any = (value: unknown): never => value as never
 
 /** These have no names of their own: taken as options or tensors they would count as empty, and a net would answer from its initial weights. */
-test.each([['a promise', Promise.resolve(new Map())], ['a Set', new Set()], ['a date', new Date(0)]])('%s is neither options nor tensors nor columns', async (_, value) => {
-  const device = await wasm({ threads: 1 })
-  const net = await open(bundle, { device })
-  const works = {
-    weights: () => open(bundle, { device, weights: any(value) }), options: () => open(bundle, any(value)), compile: () => compile('', any(value)), run: () => net.run({ x: [1, 2] }, any(value)),
-    parameters: () => net.setParameters(any(value), { strict: false }), columns: () => arrays(any(value)),
-  }
-  for (const [name, work] of Object.entries(works)) expect(await said(work), name).toMatch(/^InputError: .*(wanted|options as an object)/)
-  net.close()
-  device.close()
-})
+test.each([['a promise', Promise.resolve(new Map())], ['a Set', new Set()], ['a date', new Date(0)]])(
+  '%s is neither options nor tensors nor columns',
+  async (_, value) => {
+    const device = await wasm({ threads: 1 })
+    const net = await open(bundle, { device })
+    const works = {
+      weights: () => open(bundle, { device, weights: any(value) }),
+      options: () => open(bundle, any(value)),
+      compile: () => compile('', any(value)),
+      run: () => net.run({ x: [1, 2] }, any(value)),
+      parameters: () => net.setParameters(any(value), { strict: false }),
+      columns: () => arrays(any(value)),
+    }
+    for (const [name, work] of Object.entries(works)) expect(await said(work), name).toMatch(/^InputError: .*(wanted|options as an object)/)
+    net.close()
+    device.close()
+  },
+)
 
 test('promises are told as such', async () => {
-  expect(await said(() => open(bundle, { weights: any(Promise.resolve()) }))).toBe('InputError: weights are wanted as a Map or an object, { name: { shape, data } }; here is a promise that was not awaited')
+  expect(await said(() => open(bundle, { weights: any(Promise.resolve()) }))).toBe(
+    'InputError: weights are wanted as a Map or an object, { name: { shape, data } }; here is a promise that was not awaited',
+  )
 })
 
 test('a column with a name that there is not is refused: pictures would not be scaled, labels would have no classes', async () => {
-  expect(await said(() => arrays({ x: { ...column, scal: 1 / 255 } as never }))).toBe('InputError: column x: there is no scal; did you mean scale? (a column has shape, type, data, scale, classes, classNames)')
+  expect(await said(() => arrays({ x: { ...column, scal: 1 / 255 } as never }))).toBe(
+    'InputError: column x: there is no scal; did you mean scale? (a column has shape, type, data, scale, classes, classNames)',
+  )
   expect(await said(() => arrays({ x: { ...column, constructor: 3 } as never }))).toMatch(/there is no constructor/)
 })
 
@@ -43,7 +59,11 @@ test.each<[string, () => unknown, RegExp]>([
   ['readIdx', () => readIdx(any('train')), /readIdx takes a Uint8Array, not "train"/],
   ['cifar10Dataset', () => cifar10Dataset(any(new Uint8Array(3))), /takes a list of files/],
   ['webgpu', () => webgpu({ gpu: any(import('webgpu')) }), /webgpu: gpu a promise that was not awaited: a GPU as navigator.gpu is one/],
-  ['a Map of files', () => open(any(new Map([['bundle.json', new ArrayBuffer(9)]]))), /Map of a bundle's files, for bundle.json, takes a Uint8Array, not an ArrayBuffer/],
+  [
+    'a Map of files',
+    () => open(any(new Map([['bundle.json', new ArrayBuffer(9)]]))),
+    /Map of a bundle's files, for bundle.json, takes a Uint8Array, not an ArrayBuffer/,
+  ],
   ['writeBundle', () => writeBundle(any(Promise.resolve(bundle)), 'nowhere/at/all'), /a bundle is wanted.*a promise that was not awaited/],
   ['writeBundle', () => writeBundle(bundle, any(undefined)), /to the path of a folder, not to undefined/],
   ['writeSafetensors', () => writeSafetensors(any({ w: 1 })), /takes a Map of tensors, not an object/],
@@ -54,7 +74,9 @@ test.each<[string, () => unknown, RegExp]>([
 test('a net of outputs alone cannot be evaluated, and no other way of compiling it is proposed', async () => {
   const device = await wasm({ threads: 1 })
   const net = await open(bundle, { device })
-  expect(await said(() => net.evaluate(arrays({ x: column })))).toBe('InputError: this net has no program eval: it has no loss and no metric')
+  expect(await said(() => net.evaluate(arrays({ x: column })))).toBe(
+    'InputError: this net has no program eval: it has no loss and no metric',
+  )
   net.close()
   device.close()
 })

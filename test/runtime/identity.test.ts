@@ -13,12 +13,16 @@ import { FakeDevice } from './fake-device.ts'
 import { fixture, type FixtureOptions } from './fixture.ts'
 
 type Train = Partial<NonNullable<Manifest['train']>>
-const opened = async (train: Train = {}, options: Partial<OpenOptions> = {}, change: (bundle: ReturnType<typeof fixture>) => ReturnType<typeof fixture> = (b) => b): Promise<LocalNet> =>
-  open(change(fixture({ train } as FixtureOptions)), { device: new FakeDevice(), batch: 4, ...options })
-const samples = (count: number, add = 0): Dataset => arrays({
-  x: { shape: [3], type: 'f32', data: Float32Array.from({ length: 3 * count }, (_, i) => ((i * 7) % 11) / 4 + add) },
-  label: { shape: [], type: 'i32', classes: 3, data: Int32Array.from({ length: count }, (_, i) => (i * 5) % 3) },
-})
+const opened = async (
+  train: Train = {},
+  options: Partial<OpenOptions> = {},
+  change: (bundle: ReturnType<typeof fixture>) => ReturnType<typeof fixture> = (b) => b,
+): Promise<LocalNet> => open(change(fixture({ train } as FixtureOptions)), { device: new FakeDevice(), batch: 4, ...options })
+const samples = (count: number, add = 0): Dataset =>
+  arrays({
+    x: { shape: [3], type: 'f32', data: Float32Array.from({ length: 3 * count }, (_, i) => ((i * 7) % 11) / 4 + add) },
+    label: { shape: [], type: 'i32', classes: 3, data: Int32Array.from({ length: count }, (_, i) => (i * 5) % 3) },
+  })
 async function train(net: LocalNet, data: Dataset, options: TrainOptions = {}): Promise<TrainEvent[]> {
   const all: TrainEvent[] = []
   for await (const event of net.train(data, options)) all.push(event)
@@ -58,7 +62,14 @@ describe('snapshots', () => {
 
   test('say which training they are of, and keep what they are told', async () => {
     const { snapshot } = await taken()
-    expect(snapshot.identity).toMatchObject({ net: 'line', style: 'merged', solver: 'sgd(lr: 0.1, momentum: 0.9)', batch: 4, accumulate: 1, data: { samples: 12, from: 0 } })
+    expect(snapshot.identity).toMatchObject({
+      net: 'line',
+      style: 'merged',
+      solver: 'sgd(lr: 0.1, momentum: 0.9)',
+      batch: 4,
+      accumulate: 1,
+      data: { samples: 12, from: 0 },
+    })
     const about = { score: '0.5', 'é': '"\\' }
     expect(decodeSnapshot(encodeSnapshot({ ...snapshot, about }))).toEqual({ ...snapshot, about })
   })
@@ -81,14 +92,23 @@ describe('snapshots', () => {
     expect(() => decodeSnapshot(writeSafetensors(tensors, rest), 's')).toThrow('it carries no checksum')
     const { snapshot } = await taken()
     for (const identity of [{}, { ...snapshot.identity, batch: 'x' }, { ...snapshot.identity, data: { samples: -1 } }, []]) {
-      expect(() => decodeSnapshot(encodeSnapshot({ ...snapshot, identity: identity as never }), 's')).toThrow('its identity is not one of a training')
+      expect(() => decodeSnapshot(encodeSnapshot({ ...snapshot, identity: identity as never }), 's')).toThrow(
+        'its identity is not one of a training',
+      )
     }
   })
 
   test.each([
     ['batch', /batch is 2 here, and 4 in that training/, {}, { batch: 2 }],
-    ['solver', /solver is sgd\(lr: 0.2, momentum: 0.9\) here, and sgd\(lr: 0.1, momentum: 0.9\) in that training/, { solver: { call: 'sgd', args: { lr: 0.2, momentum: 0.9 } } }, {}],
-    ['schedule', /schedule is exp\(gamma: 0.9\) here, and none in that training/, { schedule: [{ call: 'exp', args: { gamma: 0.9 } }] }, {}],
+    ['solver', /solver is sgd\(lr: 0.2, momentum: 0.9\) here, and sgd\(lr: 0.1, momentum: 0.9\) in that training/, {
+      solver: { call: 'sgd', args: { lr: 0.2, momentum: 0.9 } },
+    }, {}],
+    [
+      'schedule',
+      /schedule is exp\(gamma: 0.9\) here, and none in that training/,
+      { schedule: [{ call: 'exp', args: { gamma: 0.9 } }] },
+      {},
+    ],
     ['augment', /augment is mirror here, and none/, { augment: [{ call: 'mirror', args: {} }] }, {}],
   ] as [string, RegExp, Train, Partial<OpenOptions>][])('another %s is refused, naming both', async (_, says, changed, options) => {
     const { snapshot } = await taken()
@@ -101,10 +121,17 @@ describe('snapshots', () => {
 
   test('another text of the same shapes is refused; other layout, length and days of tests are not', async () => {
     const { snapshot } = await taken()
-    const withText = (change: (text: string) => string) => opened({ epochs: 7, test: { count: 1, unit: 'epochs' } }, {}, (bundle) => ({
-      ...bundle, manifest: { ...bundle.manifest, source: { ...bundle.manifest.source, files: bundle.manifest.source.files.map((file) => ({ ...file, text: change(file.text) })) } },
-    }))
-    await expect((await withText((text) => `${text} net`)).restore(snapshot)).rejects.toThrow(/text of the net is `.*net` here, and `[^`]*` in that training/)
+    const withText = (change: (text: string) => string) =>
+      opened({ epochs: 7, test: { count: 1, unit: 'epochs' } }, {}, (bundle) => ({
+        ...bundle,
+        manifest: {
+          ...bundle.manifest,
+          source: { ...bundle.manifest.source, files: bundle.manifest.source.files.map((file) => ({ ...file, text: change(file.text) })) },
+        },
+      }))
+    await expect((await withText((text) => `${text} net`)).restore(snapshot)).rejects.toThrow(
+      /text of the net is `.*net` here, and `[^`]*` in that training/,
+    )
     const same = await withText((text) => `// said otherwise\n${text}  `)
     await same.restore(snapshot)
     expect(same.steps).toBe(3)
@@ -112,7 +139,12 @@ describe('snapshots', () => {
 
   test('other data are refused when they come, in number or contents; the same ones read again are the same', async () => {
     const { snapshot } = await taken()
-    for (const [data, says] of [[samples(16), /data is 16 samples here, and 12 samples in that training/], [samples(12, 0.5), /data is 12 samples with fingerprint \w+ here, and 12 samples with fingerprint \w+/]] as const) {
+    for (
+      const [data, says] of [[samples(16), /data is 16 samples here, and 12 samples in that training/], [
+        samples(12, 0.5),
+        /data is 12 samples with fingerprint \w+ here, and 12 samples with fingerprint \w+/,
+      ]] as const
+    ) {
       const net = await opened()
       await net.restore(snapshot)
       await expect(train(net, data, { epochs: 1 })).rejects.toThrow(says)
@@ -122,11 +154,18 @@ describe('snapshots', () => {
   })
 
   test('one label of thousands tells data apart, whatever is made of them', async () => {
-    const many = (change: number): Dataset => arrays({
-      x: { shape: [3], type: 'f32', data: new Float32Array(3 * 5000) },
-      label: { shape: [], type: 'i32', classes: 3, data: Int32Array.from({ length: 5000 }, (_, i) => (i === 1234 ? change : i % 3)) },
-    })
-    for (const some of [(data: Dataset) => data, (data: Dataset) => part(data, 8, 4000), (data: Dataset) => select(data, Array.from({ length: 4000 }, (_, i) => i))]) {
+    const many = (change: number): Dataset =>
+      arrays({
+        x: { shape: [3], type: 'f32', data: new Float32Array(3 * 5000) },
+        label: { shape: [], type: 'i32', classes: 3, data: Int32Array.from({ length: 5000 }, (_, i) => (i === 1234 ? change : i % 3)) },
+      })
+    for (
+      const some of [
+        (data: Dataset) => data,
+        (data: Dataset) => part(data, 8, 4000),
+        (data: Dataset) => select(data, Array.from({ length: 4000 }, (_, i) => i)),
+      ]
+    ) {
       const net = await opened()
       await train(net, some(many(0)), { steps: 1 })
       const other = await opened()
@@ -138,7 +177,15 @@ describe('snapshots', () => {
   })
 
   test('data that are never the same twice are told by their number alone', async () => {
-    const wild = (count: number): Dataset => ({ ...samples(count), read: (indices, into) => { into['x']?.forEach((_, i) => { into['x']![i] = Math.random() }); into['label']?.fill(0, 0, indices.length) } })
+    const wild = (count: number): Dataset => ({
+      ...samples(count),
+      read: (indices, into) => {
+        into['x']?.forEach((_, i) => {
+          into['x']![i] = Math.random()
+        })
+        into['label']?.fill(0, 0, indices.length)
+      },
+    })
     const net = await opened()
     await train(net, wild(12), { epochs: 1 })
     const again = await opened()
@@ -157,7 +204,11 @@ describe('lengths count from where the net is', () => {
     const whole = await opened(cosine)
     const want = await train(whole, samples(15), { epochs: 3 })
     const parts = await opened(cosine)
-    const got = [...await train(parts, samples(15), { epochs: 1 }), ...await train(parts, samples(15), { epochs: 1 }), ...await train(parts, samples(15), { epochs: 1 })]
+    const got = [
+      ...await train(parts, samples(15), { epochs: 1 }),
+      ...await train(parts, samples(15), { epochs: 1 }),
+      ...await train(parts, samples(15), { epochs: 1 }),
+    ]
     expect(got.map(({ steps: _, ...event }) => event)).toEqual(want.map(({ steps: _, ...event }) => event))
     expect(got.map((event) => event.steps)).toEqual([3, 3, 3, 6, 6, 6, 9, 9, 9])
     // b (1 + cos(pi t / T)) / 2 with T = 9.
@@ -178,7 +229,9 @@ describe('lengths count from where the net is', () => {
     await train(net, samples(12), { steps: 2 })
     expect((await train(net, samples(12))).map((event) => event.step)).toEqual([3, 4, 5, 6])
     await expect(train(net, samples(12))).rejects.toThrow('nothing is left to do: 6 updates are done, of 6 in all')
-    await expect(train(net, samples(12), { epochs: 1, total: true })).rejects.toThrow('nothing is left to do: 6 updates are done, of 3 in all')
+    await expect(train(net, samples(12), { epochs: 1, total: true })).rejects.toThrow(
+      'nothing is left to do: 6 updates are done, of 3 in all',
+    )
     expect(await train(net, samples(12), { epochs: 3, total: true })).toHaveLength(3)
     // A file without a length: one epoch more each time.
     const endless = await opened()

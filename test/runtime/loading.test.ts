@@ -13,7 +13,13 @@ import { FakeDevice } from './fake-device.ts'
 import { fixture } from './fixture.ts'
 
 /** y = x * 2w: 4 8 12 for w = 1 2 3 and x = 2; with the initial w = 1/4 it is 1 everywhere. */
-const weights = new Map([['w', { shape: [3], type: 'f32', data: Float32Array.of(1, 2, 3) }], ['seen', { shape: [1], type: 'f32', data: Float32Array.of(0) }]] as const)
+const weights = new Map(
+  [['w', { shape: [3], type: 'f32', data: Float32Array.of(1, 2, 3) }], ['seen', {
+    shape: [1],
+    type: 'f32',
+    data: Float32Array.of(0),
+  }]] as const,
+)
 const trained = { ...fixture(), weights }
 const x = new Float32Array(12).fill(2)
 
@@ -42,26 +48,38 @@ const hostOf = (change: (files: Map<string, Uint8Array>) => void = () => {}): Ho
   change(copy)
   return new Host(copy)
 }
-const openAt = (host: Host, options: OpenOptions = {}, url: string | URL = URL_OF) => open(url, { device: new FakeDevice(), fetch: host.fetch, ...options })
-const firstThree = async (host: Host, options: OpenOptions = {}, url: string | URL = URL_OF): Promise<number[]> =>
-  [...(await (await openAt(host, options, url)).run({ x }))['y']!.slice(0, 3)]
+const openAt = (host: Host, options: OpenOptions = {}, url: string | URL = URL_OF) =>
+  open(url, { device: new FakeDevice(), fetch: host.fetch, ...options })
+const firstThree = async (
+  host: Host,
+  options: OpenOptions = {},
+  url: string | URL = URL_OF,
+): Promise<number[]> => [...(await (await openAt(host, options, url)).run({ x }))['y']!.slice(0, 3)]
 const refused = async (host: Host, options: OpenOptions = {}): Promise<string> => {
   const error = await openAt(host, options).catch((e: unknown) => e)
   expect(error).toBeInstanceOf(BundleError)
   return (error as Error).message
 }
 
-afterEach(() => { vi.unstubAllGlobals() })
+afterEach(() => {
+  vi.unstubAllGlobals()
+})
 
 describe('weights that were promised', () => {
   test('are loaded; without them the bundle does not open, unless it is to be untrained', async () => {
     expect(await firstThree(hostOf())).toEqual([4, 8, 12])
     const lost = hostOf((f) => f.delete('weights.safetensors'))
-    expect(await refused(lost)).toMatch(/https:\/\/host\.example\/nets\/line\/weights\.safetensors: is not there \(status 404.*this bundle was written with weights.*weights: 'fresh'/)
+    expect(await refused(lost)).toMatch(
+      /https:\/\/host\.example\/nets\/line\/weights\.safetensors: is not there \(status 404.*this bundle was written with weights.*weights: 'fresh'/,
+    )
     expect(await firstThree(lost, { weights: 'fresh' })).toEqual([1, 1, 1])
     expect(lost.asked.filter((url) => url.endsWith('weights.safetensors'))).toHaveLength(1)
     // What is handed in takes their place, so they are not asked for.
-    expect(await firstThree(lost, { weights: new Map([['w', { shape: [3], type: 'f32', data: Float32Array.of(2, 2, 2) }]]) })).toEqual([8, 8, 8])
+    expect(await firstThree(lost, { weights: new Map([['w', { shape: [3], type: 'f32', data: Float32Array.of(2, 2, 2) }]]) })).toEqual([
+      8,
+      8,
+      8,
+    ])
     expect(lost.asked.filter((url) => url.endsWith('weights.safetensors'))).toHaveLength(1)
   })
 
@@ -77,8 +95,16 @@ describe('weights that were promised', () => {
     ['cut', whole.slice(0, -4), /is cut: \d+ bytes of \d+/],
     ['empty', new Uint8Array(), /is cut: 0 bytes of/],
     ['longer', Uint8Array.of(...whole, 0), /was changed or belongs to another bundle: \d+ bytes, not \d+/],
-    ['of another training', whole.map((byte, i) => (i === whole.length - 2 ? byte ^ 64 : byte)), /was changed or belongs to another bundle: its SHA-256 is [0-9a-f]{64}, not [0-9a-f]{64}/],
-    ['a page of HTML', new TextEncoder().encode('<!doctype html><title>app</title>'), /a page of HTML is there instead \(status 200, application\/octet-stream\)/],
+    [
+      'of another training',
+      whole.map((byte, i) => (i === whole.length - 2 ? byte ^ 64 : byte)),
+      /was changed or belongs to another bundle: its SHA-256 is [0-9a-f]{64}, not [0-9a-f]{64}/,
+    ],
+    [
+      'a page of HTML',
+      new TextEncoder().encode('<!doctype html><title>app</title>'),
+      /a page of HTML is there instead \(status 200, application\/octet-stream\)/,
+    ],
   ])('that are %s are refused', async (_, bytes, message) => {
     const said = await refused(hostOf((f) => f.set('weights.safetensors', bytes)))
     expect(said).toMatch(message)
@@ -93,7 +119,9 @@ describe('weights that were promised', () => {
         spoiled[Math.floor(data.length * share)]! ^= 1
         const opened = await openAt(hostOf((f) => f.set(name, spoiled))).then(() => 'opened', (error: unknown) => error)
         // White space of the manifest says nothing; its other bytes do.
-        if (opened === 'opened') expect(name === 'bundle.json' && /\s/.test(String.fromCharCode(data[Math.floor(data.length * share)]!)), `${name} at ${share}`).toBe(true)
+        if (opened === 'opened')
+          expect(name === 'bundle.json' && /\s/.test(String.fromCharCode(data[Math.floor(data.length * share)]!)), `${name} at ${share}`)
+            .toBe(true)
         else expect(opened).toBeInstanceOf(BundleError)
       }
     }
@@ -114,7 +142,11 @@ describe('what a host may answer', () => {
     ['a fault', () => new Response('', { status: 500 }), /the server answers 500/],
     ['nothing', () => new Response('', { status: 404 }), /is not there \(status 404/],
     ['a part', () => new Response('{', { status: 206 }), /webgpu\/train\.wgsl: is cut: 1 bytes of \d+ \(status 206, a part/],
-    ['something else', () => new Response('GIF89a'.repeat(2000), { headers: { 'content-type': 'image/gif' } }), /was changed or belongs to another bundle: 12000 bytes, not \d+ \(status 200, image\/gif\)/],
+    [
+      'something else',
+      () => new Response('GIF89a'.repeat(2000), { headers: { 'content-type': 'image/gif' } }),
+      /was changed or belongs to another bundle: 12000 bytes, not \d+ \(status 200, image\/gif\)/,
+    ],
   ])('%s', async (_, answer, message) => {
     const host = hostOf((f) => f.delete('webgpu/train.wgsl'))
     host.other = answer
@@ -133,23 +165,36 @@ describe('what a host may answer', () => {
   })
 
   test('nothing at all: the address, and the reason that lies below', async () => {
-    const fetch = async (): Promise<Response> => { throw new TypeError('fetch failed', { cause: new Error('getaddrinfo ENOTFOUND host.example') }) }
+    const fetch = async (): Promise<Response> => {
+      throw new TypeError('fetch failed', { cause: new Error('getaddrinfo ENOTFOUND host.example') })
+    }
     const error = await open(URL_OF, { device: new FakeDevice(), fetch }).catch((e: Error) => e)
-    expect(String(error)).toMatch(/https:\/\/host\.example\/nets\/line\/bundle\.json: cannot be fetched: fetch failed: getaddrinfo ENOTFOUND host\.example/)
+    expect(String(error)).toMatch(
+      /https:\/\/host\.example\/nets\/line\/bundle\.json: cannot be fetched: fetch failed: getaddrinfo ENOTFOUND host\.example/,
+    )
     vi.stubGlobal('document', { baseURI: 'https://page.example/' })
-    const inPage = await open(URL_OF, { device: new FakeDevice(), fetch: async () => { throw new TypeError('Failed to fetch') } }).catch((e: Error) => e)
+    const inPage = await open(URL_OF, {
+      device: new FakeDevice(),
+      fetch: async () => {
+        throw new TypeError('Failed to fetch')
+      },
+    }).catch((e: Error) => e)
     expect(String(inPage)).toMatch(/Failed to fetch.*CORS: Access-Control-Allow-Origin/)
   })
 
   test('lines that git turned into CRLF', async () => {
     const crlf = new TextEncoder().encode(new TextDecoder().decode(files.get('webgpu/infer.wgsl')).replaceAll('\n', '\r\n'))
-    expect(await refused(hostOf((f) => f.set('webgpu/infer.wgsl', crlf)))).toMatch(/infer\.wgsl: was changed: its lines end in CRLF now \(git/)
+    expect(await refused(hostOf((f) => f.set('webgpu/infer.wgsl', crlf)))).toMatch(
+      /infer\.wgsl: was changed: its lines end in CRLF now \(git/,
+    )
   })
 
   test('a bundle of an older format', async () => {
     const old = { format: 'fusenet-bundle', version: 1, source: { files: [{ name: 'line.net', text: 'net line {}' }] } }
     const host = hostOf((f) => f.set('bundle.json', new TextEncoder().encode(JSON.stringify(old))))
-    expect(await refused(host)).toMatch(/is of format version 1, this runtime reads 2: compile it again from the text that it carries \("line\.net"\).*fusenet compile FOLDER -o NEW_FOLDER/)
+    expect(await refused(host)).toMatch(
+      /is of format version 1, this runtime reads 2: compile it again from the text that it carries \("line\.net"\).*fusenet compile FOLDER -o NEW_FOLDER/,
+    )
     for (const json of ['[]', 'null', '{}', '{"format":"fusenet-bundle","version":"x"}', '{"format":"fusenet-bundle","version":99}']) {
       const other = hostOf((f) => f.set('bundle.json', new TextEncoder().encode(json)))
       expect(await refused(other), json).toMatch(/is no bundle of fusenet|is of format version/)
@@ -159,7 +204,10 @@ describe('what a host may answer', () => {
 
 describe('addresses', () => {
   test.each([
-    ['a folder', URL_OF], ['without a slash', URL_OF.slice(0, -1)], ['the manifest', `${URL_OF}bundle.json`], ['a URL', new URL(URL_OF)],
+    ['a folder', URL_OF],
+    ['without a slash', URL_OF.slice(0, -1)],
+    ['the manifest', `${URL_OF}bundle.json`],
+    ['a URL', new URL(URL_OF)],
   ])('%s', async (_, url) => {
     const host = hostOf()
     expect(await firstThree(host, {}, url)).toEqual([4, 8, 12])
@@ -201,7 +249,9 @@ describe('addresses', () => {
         expect([...(await net.run({ x }))['y']!.slice(0, 3)]).toEqual([4, 8, 12])
       }
       await rm(join(folder, 'a b', 'webgpu', 'infer.json'))
-      await expect(open(join(folder, 'a b'), { device: new FakeDevice() })).rejects.toThrow(`${join(folder, 'a b', 'webgpu/infer.json')}: is not there`)
+      await expect(open(join(folder, 'a b'), { device: new FakeDevice() })).rejects.toThrow(
+        `${join(folder, 'a b', 'webgpu/infer.json')}: is not there`,
+      )
     } finally {
       await rm(folder, { recursive: true })
     }
@@ -218,7 +268,8 @@ describe('fetch, signal, onProgress', () => {
     const host = hostOf()
     vi.stubGlobal('fetch', host.fetch)
     await open(URL_OF, { device: new FakeDevice(), fetch: { credentials: 'include', headers: { authorization: 'Bearer x' } } })
-    expect(host.inits.every((init) => init?.credentials === 'include' && JSON.stringify(init.headers) === '{"authorization":"Bearer x"}')).toBe(true)
+    expect(host.inits.every((init) => init?.credentials === 'include' && JSON.stringify(init.headers) === '{"authorization":"Bearer x"}'))
+      .toBe(true)
   })
 
   test('progress ends with all bytes that were fetched', async () => {
@@ -237,7 +288,11 @@ describe('fetch, signal, onProgress', () => {
   })
 
   test('what onProgress throws is not taken for a fault of the network', async () => {
-    const error = await openAt(hostOf(), { onProgress: () => { throw new Error('mine') } }).catch((e: Error) => e)
+    const error = await openAt(hostOf(), {
+      onProgress: () => {
+        throw new Error('mine')
+      },
+    }).catch((e: Error) => e)
     expect(String(error)).not.toMatch(/cannot be fetched/)
     expect((error as Error).cause).toEqual(new Error('mine'))
   })
@@ -265,7 +320,10 @@ describe('fetch, signal, onProgress', () => {
         const session = await super.load(...args)
         abort.abort(new Error('late'))
         const close = session.close.bind(session)
-        session.close = () => { closed++; close() }
+        session.close = () => {
+          closed++
+          close()
+        }
         return session
       }
     }
@@ -275,7 +333,8 @@ describe('fetch, signal, onProgress', () => {
 })
 
 describe('devices and what is fetched for them', () => {
-  const both = 'net n {\n  input x: f32[4]\n  input t: f32[2]\n  y = x -> fc(3) -> batch_norm -> relu -> fc(2)\n  output z = y\n  loss = squared_loss(y, t)\n}\ntrain { solver sgd(lr: 0.1) batch 8 }'
+  const both =
+    'net n {\n  input x: f32[4]\n  input t: f32[2]\n  y = x -> fc(3) -> batch_norm -> relu -> fc(2)\n  output z = y\n  loss = squared_loss(y, t)\n}\ntrain { solver sgd(lr: 0.1) batch 8 }'
   let bundle: Bundle
   let stored: Map<string, Uint8Array>
   beforeAll(async () => {
@@ -285,20 +344,37 @@ describe('devices and what is fetched for them', () => {
   const names = (host: Host): string[] => host.asked.map((url) => url.replace(URL_OF, '')).sort()
 
   test('without an adapter nothing is fetched for one', async () => {
-    for (const gpu of [undefined, { requestAdapter: async () => null }, { requestAdapter: async () => { throw new Error('blocked') } }]) {
+    for (
+      const gpu of [undefined, { requestAdapter: async () => null }, {
+        requestAdapter: async () => {
+          throw new Error('blocked')
+        },
+      }]
+    ) {
       vi.stubGlobal('navigator', { gpu })
       const host = new Host(stored)
-      await expect(open(URL_OF, { device: 'webgpu', fetch: host.fetch })).rejects.toThrow(/WebGPU (is missing|has no adapter|gives no adapter: blocked)/)
+      await expect(open(URL_OF, { device: 'webgpu', fetch: host.fetch })).rejects.toThrow(
+        /WebGPU (is missing|has no adapter|gives no adapter: blocked)/,
+      )
       expect(host.asked).toEqual([])
     }
   })
 
   test('auto says why it runs on the CPU, and fetches for that alone', async () => {
-    for (const [gpu, note] of [
-      [{ requestAdapter: async () => null }, /no adapter.*: running on the CPU/],
-      [{ requestAdapter: async () => { throw new Error('blocked') } }, /blocked: running on the CPU/],
-      [{ requestAdapter: async () => ({ info: { isFallbackAdapter: true }, features: new Set() }) }, /pretends to be a GPU: running on WebAssembly/],
-    ] as const) {
+    for (
+      const [gpu, note] of [
+        [{ requestAdapter: async () => null }, /no adapter.*: running on the CPU/],
+        [{
+          requestAdapter: async () => {
+            throw new Error('blocked')
+          },
+        }, /blocked: running on the CPU/],
+        [
+          { requestAdapter: async () => ({ info: { isFallbackAdapter: true }, features: new Set() }) },
+          /pretends to be a GPU: running on WebAssembly/,
+        ],
+      ] as const
+    ) {
       vi.stubGlobal('navigator', { gpu })
       const host = new Host(stored)
       const net = await open(URL_OF, { fetch: host.fetch, programs: ['infer'] })
@@ -309,27 +385,71 @@ describe('devices and what is fetched for them', () => {
   })
 
   test('a GPU that fails after its kernels were fetched: what was fetched for both is fetched once', async () => {
-    vi.stubGlobal('navigator', { gpu: { requestAdapter: async () => ({ info: { vendor: 'acme' }, features: new Set(), limits: {}, requestDevice: async () => gone }) } })
-    const gone = { features: new Set(), limits: { maxBufferSize: 2 ** 30, maxStorageBufferBindingSize: 2 ** 30 }, lost: new Promise(() => {}), addEventListener() {}, pushErrorScope() { throw new Error('driver crashed') }, destroy() {} }
-    const host = new Host(await bundleFiles({ ...bundle, weights: new Map(bundle.manifest.parameters.map((p) => [p.name, { shape: p.shape, type: 'f32', data: new Float32Array(p.shape.reduce((a, b) => a * b, 1)) }])) }))
+    vi.stubGlobal('navigator', {
+      gpu: { requestAdapter: async () => ({ info: { vendor: 'acme' }, features: new Set(), limits: {}, requestDevice: async () => gone }) },
+    })
+    const gone = {
+      features: new Set(),
+      limits: { maxBufferSize: 2 ** 30, maxStorageBufferBindingSize: 2 ** 30 },
+      lost: new Promise(() => {}),
+      addEventListener() {},
+      pushErrorScope() {
+        throw new Error('driver crashed')
+      },
+      destroy() {},
+    }
+    const host = new Host(
+      await bundleFiles({
+        ...bundle,
+        weights: new Map(
+          bundle.manifest.parameters.map((p) => [p.name, {
+            shape: p.shape,
+            type: 'f32',
+            data: new Float32Array(p.shape.reduce((a, b) => a * b, 1)),
+          }]),
+        ),
+      }),
+    )
     const net = await open(URL_OF, { fetch: host.fetch, programs: ['infer'], batch: 1 })
     expect(net.device.name).toBe('wasm')
     expect(net.notes).toEqual([expect.stringMatching(/^WebGPU failed, running on the CPU: .*driver crashed/)])
-    expect(names(host).map((name) => name.replace('-relaxed', ''))).toEqual(['bundle.json', 'wasm/infer.json', 'wasm/infer.wasm', 'webgpu/infer.json', 'webgpu/infer.wgsl', 'weights.safetensors'])
+    expect(names(host).map((name) => name.replace('-relaxed', ''))).toEqual([
+      'bundle.json',
+      'wasm/infer.json',
+      'wasm/infer.wasm',
+      'webgpu/infer.json',
+      'webgpu/infer.wgsl',
+      'weights.safetensors',
+    ])
     net.close()
   })
 
   test('inference takes at most 4 requests beside the weights, training at most 6', async () => {
     const asFor = async (target: string, programs?: readonly string[]): Promise<string[]> => {
       const host = new Host(stored)
-      const device = { name: target, description: '', software: false, relaxed: true, close() {}, load: async () => { throw new Error('enough') } }
+      const device = {
+        name: target,
+        description: '',
+        software: false,
+        relaxed: true,
+        close() {},
+        load: async () => {
+          throw new Error('enough')
+        },
+      }
       await expect(open(URL_OF, { device, fetch: host.fetch, ...(programs && { programs }) })).rejects.toThrow('enough')
       return names(host)
     }
     expect(await asFor('webgpu', ['infer'])).toEqual(['bundle.json', 'webgpu/infer.json', 'webgpu/infer.wgsl'])
     expect(await asFor('webgpu', ['infer', 'eval'])).toHaveLength(3)
     expect(await asFor('webgpu', ['train'])).toHaveLength(5)
-    expect(await asFor('webgpu')).toEqual(['bundle.json', 'webgpu/infer.json', 'webgpu/infer.wgsl', 'webgpu/train.json', 'webgpu/train.wgsl'])
+    expect(await asFor('webgpu')).toEqual([
+      'bundle.json',
+      'webgpu/infer.json',
+      'webgpu/infer.wgsl',
+      'webgpu/train.json',
+      'webgpu/train.wgsl',
+    ])
     expect(await asFor('wasm', ['infer'])).toEqual(['bundle.json', 'wasm/infer-relaxed.wasm', 'wasm/infer.json'])
     expect(await asFor('wasm')).toEqual(['bundle.json', 'wasm/infer.json', 'wasm/train-relaxed.wasm', 'wasm/train.json'])
   })
@@ -346,25 +466,33 @@ describe('devices and what is fetched for them', () => {
 })
 
 describe('a bundle of some programs', () => {
-  const text = 'net n {\n  input x: f32[4]\n  input t: f32[2]\n  y = x -> fc(2)\n  output z = y\n  loss = squared_loss(y, t)\n}\ntrain { solver sgd(lr: 0.1) batch 2 }'
+  const text =
+    'net n {\n  input x: f32[4]\n  input t: f32[2]\n  y = x -> fc(2)\n  output z = y\n  loss = squared_loss(y, t)\n}\ntrain { solver sgd(lr: 0.1) batch 2 }'
   const inputs = { x: new Float32Array(8).fill(1), t: new Float32Array(4) }
 
-  test.each([[['infer']], [['gradients']], [['train']], [['step']], [['eval']], [['eval', 'gradients']]])('%j opens, in memory and from files', async (programs) => {
-    const bundle = compile(text, { programs, targets: ['wasm'] })
-    const want = await open(compile(text, { targets: ['wasm'] }), { device: 'wasm' })
-    for (const source of [bundle, await bundleFiles(bundle)]) {
-      const net = await open(source, { device: 'wasm' })
-      await want.reset()
-      for (const program of programs) {
-        const all = async (of: typeof net): Promise<unknown> => [...await (await of.execute(program, inputs)).values].sort()
-        expect(await all(net)).toEqual(await all(want))
+  test.each([[['infer']], [['gradients']], [['train']], [['step']], [['eval']], [['eval', 'gradients']]])(
+    '%j opens, in memory and from files',
+    async (programs) => {
+      const bundle = compile(text, { programs, targets: ['wasm'] })
+      const want = await open(compile(text, { targets: ['wasm'] }), { device: 'wasm' })
+      for (const source of [bundle, await bundleFiles(bundle)]) {
+        const net = await open(source, { device: 'wasm' })
+        await want.reset()
+        for (const program of programs) {
+          const all = async (of: typeof net): Promise<unknown> => [...await (await of.execute(program, inputs)).values].sort()
+          expect(await all(net)).toEqual(await all(want))
+        }
+        const [lacking] = ['step', 'infer'].filter((name) => !programs.includes(name))
+        await expect(open(source, { device: 'wasm', programs: [lacking!] })).rejects.toThrow(
+          `this net has no program ${lacking}: it holds ${programs.join(', ')}. Where the net has it: fusenet compile n.net --programs ${
+            [...programs, lacking].join(',')
+          } -o n`,
+        )
+        net.close()
       }
-      const [lacking] = ['step', 'infer'].filter((name) => !programs.includes(name))
-      await expect(open(source, { device: 'wasm', programs: [lacking!] })).rejects.toThrow(`this net has no program ${lacking}: it holds ${programs.join(', ')}. Where the net has it: fusenet compile n.net --programs ${[...programs, lacking].join(',')} -o n`)
-      net.close()
-    }
-    want.close()
-  })
+      want.close()
+    },
+  )
 
   test('what was not loaded says so, and how to load it', async () => {
     const net = await open(await bundleFiles(compile(text, { targets: ['wasm'] })), { device: 'wasm', programs: ['infer'] })
@@ -384,7 +512,9 @@ describe('a bundle of some programs', () => {
     host.files = new Map()
     const saved = await other.save()
     expect(Object.keys(saved.manifest.plans['wasm']!.programs).sort()).toEqual(['eval', 'infer'])
-    expect(other.notes).toEqual([expect.stringMatching(/^saved with the programs that were loaded alone \(infer, eval\): .*is not there \(status 404/s)])
+    expect(other.notes).toEqual([
+      expect.stringMatching(/^saved with the programs that were loaded alone \(infer, eval\): .*is not there \(status 404/s),
+    ])
     const again = await open(await bundleFiles(saved), { device: 'wasm' })
     expect((await again.run(inputs))['z']).toEqual((await net.run(inputs))['z'])
     for (const each of [net, other, again]) each.close()

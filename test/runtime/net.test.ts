@@ -9,14 +9,18 @@ import type { TrainEvent } from '../../runtime/train-loop.ts'
 import { FakeDevice } from './fake-device.ts'
 import { fixture, type FixtureOptions } from './fixture.ts'
 
-const opened = async (fixtureOptions: FixtureOptions = {}, options: Partial<OpenOptions> = {}): Promise<{ net: LocalNet; device: FakeDevice }> => {
+const opened = async (
+  fixtureOptions: FixtureOptions = {},
+  options: Partial<OpenOptions> = {},
+): Promise<{ net: LocalNet; device: FakeDevice }> => {
   const device = new FakeDevice()
   return { device, net: await open(fixture(fixtureOptions), { device, batch: 4, ...options }) }
 }
-const samples = (count: number) => arrays({
-  x: { shape: [3], type: 'f32', data: Float32Array.from({ length: 3 * count }, (_, i) => ((i * 7) % 11) / 4) },
-  label: { shape: [], type: 'i32', classes: 3, data: Int32Array.from({ length: count }, (_, i) => (i * 5) % 3) },
-})
+const samples = (count: number) =>
+  arrays({
+    x: { shape: [3], type: 'f32', data: Float32Array.from({ length: 3 * count }, (_, i) => ((i * 7) % 11) / 4) },
+    label: { shape: [], type: 'i32', classes: 3, data: Int32Array.from({ length: count }, (_, i) => (i * 5) % 3) },
+  })
 const x = Float32Array.from([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])
 const label = Int32Array.of(0, 1, 2, 0)
 
@@ -72,7 +76,10 @@ describe('run and step', () => {
 
   test('several losses add up with their weights', async () => {
     const plain = fixture()
-    const bundle = { ...plain, manifest: { ...plain.manifest, outputs: plain.manifest.outputs.map((o) => o.role === 'loss' ? { ...o, weight: 3 } : o) } }
+    const bundle = {
+      ...plain,
+      manifest: { ...plain.manifest, outputs: plain.manifest.outputs.map((o) => o.role === 'loss' ? { ...o, weight: 3 } : o) },
+    }
     const net = await open(bundle, { device: new FakeDevice(), batch: 4 })
     expect((await net.step({ x, label })).loss).toBeCloseTo((3 * (0.25 + 2.25 + 12.25 + 16)) / 8, 12)
   })
@@ -93,8 +100,16 @@ describe('what is handed in is checked first', () => {
     ['a label that is no number', { x, label: [0, NaN, 1, 0] }, /label holds NaN at 1, where a number is wanted/],
     ['a hole', { x: [1, , 3, ...new Array<number>(9).fill(1)], label }, /x holds nothing at 1, where a number is wanted/],
     ['a number that is none', { x: [...x].fill(NaN, 5, 6), label }, /x holds NaN at 5/],
-    ['lists of another shape', { x: [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]], label }, /x \[n, 3\] at batch 4 is \[4, 3\], here are lists of \[3, 4\]/],
-    ['lists that are not equally long', { x: [[1, 2, 3], [4, 5], [6, 7, 8], [9, 10, 11]], label }, /x holds a list of 2 at 1, where a list of 3 is wanted/],
+    [
+      'lists of another shape',
+      { x: [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]], label },
+      /x \[n, 3\] at batch 4 is \[4, 3\], here are lists of \[3, 4\]/,
+    ],
+    [
+      'lists that are not equally long',
+      { x: [[1, 2, 3], [4, 5], [6, 7, 8], [9, 10, 11]], label },
+      /x holds a list of 2 at 1, where a list of 3 is wanted/,
+    ],
     ['a name with a slip', { x, labels: label }, /no input labels; did you mean label\?; the net has x, label/],
     ['null for an input', { x: null, label }, /x holds float32: give a Float32Array, not null/],
   ])('%s', async (_, inputs, message) => {
@@ -106,7 +121,8 @@ describe('what is handed in is checked first', () => {
 
   test.each([null, undefined, [x, label], x, 'x', 3])('inputs that are no object: %s', async (inputs) => {
     const { net } = await opened()
-    for (const call of [net.run(inputs as never), net.step(inputs as never), net.trainStep([inputs] as never)]) await expect(call).rejects.toThrow(/inputs are wanted as an object, \{ x, label \}/)
+    for (const call of [net.run(inputs as never), net.step(inputs as never), net.trainStep([inputs] as never)])
+      await expect(call).rejects.toThrow(/inputs are wanted as an object, \{ x, label \}/)
   })
 
   test('lists in the shape of an input are taken', async () => {
@@ -124,7 +140,11 @@ describe('what is handed in is checked first', () => {
     ['an endless rate', (net) => net.trainStep({ x, label }, { rate: Infinity }), /trainStep: rate Infinity/],
     ['a rate below 0', (net) => net.trainStep({ x, label }, { rate: -0.1 }), /rate -0\.1/],
     ['a rate as a text', (net) => net.trainStep({ x, label }, { rate: '0.1' as never }), /rate "0\.1"/],
-    ['what is neither true nor false', (net) => net.step({ x, label }, { update: 'no' as never }), /step: update "no": true or false is wanted/],
+    [
+      'what is neither true nor false',
+      (net) => net.step({ x, label }, { update: 'no' as never }),
+      /step: update "no": true or false is wanted/,
+    ],
   ])('options: %s', async (_, call, message) => {
     const { net, device } = await opened()
     await expect(call(net)).rejects.toThrow(message)
@@ -173,7 +193,13 @@ describe('parameters', () => {
 
   test('are taken from a Map or a plain object, as tensors or as numbers whose shape is known', async () => {
     const { net } = await opened()
-    for (const w of [Float32Array.of(1, 2, 3), [1, 2, 3], { shape: [3], data: [1, 2, 3] }, { shape: [3], type: 'i64', data: BigInt64Array.of(1n, 2n, 3n) }] as const) {
+    for (
+      const w of [Float32Array.of(1, 2, 3), [1, 2, 3], { shape: [3], data: [1, 2, 3] }, {
+        shape: [3],
+        type: 'i64',
+        data: BigInt64Array.of(1n, 2n, 3n),
+      }] as const
+    ) {
       await net.reset()
       await net.setParameters({ w, seen: [5] })
       expect([...(await net.parameters())].map(([name, { data }]) => [name, ...data])).toEqual([['w', 1, 2, 3], ['seen', 5]])
@@ -203,7 +229,9 @@ describe('parameters', () => {
 
   test('options are checked', async () => {
     const { net } = await opened()
-    await expect(net.setParameters({ w: [1, 2, 3] }, { strict: 'no' as never })).rejects.toThrow(/setParameters: strict "no": true or false/)
+    await expect(net.setParameters({ w: [1, 2, 3] }, { strict: 'no' as never })).rejects.toThrow(
+      /setParameters: strict "no": true or false/,
+    )
     await expect(net.setParameters({ w: [1, 2, 3] }, { stict: false } as never)).rejects.toThrow(/no option stict; did you mean strict\?/)
   })
 
@@ -225,9 +253,22 @@ describe('parameters', () => {
   test('of a layer that nothing reads are kept without being made before they are wanted', async () => {
     const plain = fixture()
     // As many as a bundle may say; made, they would take 4 GiB.
-    const idle = { name: 'idle', shape: [2 ** 30 - 64], offset: 0, trainable: true, layer: 'idle', initializer: { kind: 'gaussian', mean: 0, deviation: 1 } } as const
-    const manifest = { ...plain.manifest, parameters: plain.manifest.parameters.map((p) => (p.name === 'seen' ? { ...idle, name: 'seen', trainable: false } : p)) }
-    const states = { ...manifest.plans['webgpu']!, buffers: manifest.plans['webgpu']!.buffers.map((b) => (b.role === 'states' ? { ...b, role: 'prepared' as const } : b)) }
+    const idle = {
+      name: 'idle',
+      shape: [2 ** 30 - 64],
+      offset: 0,
+      trainable: true,
+      layer: 'idle',
+      initializer: { kind: 'gaussian', mean: 0, deviation: 1 },
+    } as const
+    const manifest = {
+      ...plain.manifest,
+      parameters: plain.manifest.parameters.map((p) => (p.name === 'seen' ? { ...idle, name: 'seen', trainable: false } : p)),
+    }
+    const states = {
+      ...manifest.plans['webgpu']!,
+      buffers: manifest.plans['webgpu']!.buffers.map((b) => (b.role === 'states' ? { ...b, role: 'prepared' as const } : b)),
+    }
     const net = await open({ ...plain, manifest: { ...manifest, plans: { webgpu: states } } }, { device: new FakeDevice(), batch: 4 })
     expect([...(await net.run({ x }))['y']!]).toEqual([...x].map((v) => v * 0.5))
   })
@@ -260,14 +301,16 @@ describe('train', () => {
     const { net, device } = await opened()
     const events = await collect(net.train(samples(11), { epochs: 3 }))
     expect(events.map((e) => [e.step, e.steps, e.epoch, e.epochEnd])).toEqual(
-      [[1, 6, 0, false], [2, 6, 0, true], [3, 6, 1, false], [4, 6, 1, true], [5, 6, 2, false], [6, 6, 2, true]])
+      [[1, 6, 0, false], [2, 6, 0, true], [3, 6, 1, false], [4, 6, 1, true], [5, 6, 2, false], [6, 6, 2, true]],
+    )
     expect(device.scalars.map((s) => s.step)).toEqual([0, 1, 2, 3, 4, 5])
     expect(device.scalars.every((s) => s.rate === 0.1 && s.seed === 7)).toBe(true)
     expect(events.every((e) => Number.isFinite(e.loss))).toBe(true)
   })
 
   test('the same with anything under way', async () => {
-    const losses = async (ahead: number) => (await collect((await opened()).net.train(samples(40), { ahead, epochs: 2 }))).map((e) => e.loss)
+    const losses = async (ahead: number) =>
+      (await collect((await opened()).net.train(samples(40), { ahead, epochs: 2 }))).map((e) => e.loss)
     expect(await losses(0)).toEqual(await losses(8))
   })
 
@@ -333,9 +376,15 @@ describe('train', () => {
   test('too few samples, or of another shape', async () => {
     const { net } = await opened()
     await expect(collect(net.train(samples(3)))).rejects.toThrow(/3 samples, an update takes 4/)
-    const wide = arrays({ image: { shape: [5], type: 'f32', data: new Float32Array(40) }, label: { shape: [], type: 'i32', classes: 3, data: new Int32Array(8) } })
+    const wide = arrays({
+      image: { shape: [5], type: 'f32', data: new Float32Array(40) },
+      label: { shape: [], type: 'i32', classes: 3, data: new Int32Array(8) },
+    })
     await expect(collect(net.train(wide))).rejects.toThrow(/nothing in it fits input x: f32 \[n, 3\]/)
-    const many = arrays({ x: { shape: [3], type: 'f32', data: new Float32Array(24) }, label: { shape: [], type: 'i32', classes: 10, data: new Int32Array(8) } })
+    const many = arrays({
+      x: { shape: [3], type: 'f32', data: new Float32Array(24) },
+      label: { shape: [], type: 'i32', classes: 10, data: new Int32Array(8) },
+    })
     await expect(collect(net.train(many))).rejects.toThrow(/class\[10\] \[\] does not fit input label: class\[3\]/)
   })
 })
@@ -343,9 +392,12 @@ describe('train', () => {
 describe('options of train and evaluate', () => {
   test.each<[string, unknown, RegExp]>([
     ...[0, -3, 1.5, NaN, Infinity, '2', null].flatMap((n): [string, unknown, RegExp][] => [
-      [`epochs ${String(n)}`, { epochs: n }, /train: epochs .*: a positive integer is wanted/], [`steps ${String(n)}`, { steps: n }, /train: steps .*: a positive integer is wanted/],
+      [`epochs ${String(n)}`, { epochs: n }, /train: epochs .*: a positive integer is wanted/],
+      [`steps ${String(n)}`, { steps: n }, /train: steps .*: a positive integer is wanted/],
     ]),
-    ...[-1, 0.5, NaN, Infinity, '4'].map((n): [string, unknown, RegExp] => [`ahead ${String(n)}`, { ahead: n }, /train: ahead .*: a whole number from 0 on/]),
+    ...[-1, 0.5, NaN, Infinity, '4'].map((
+      n,
+    ): [string, unknown, RegExp] => [`ahead ${String(n)}`, { ahead: n }, /train: ahead .*: a whole number from 0 on/]),
     ['stats', { stats: 'batchh' }, /train: stats "batchh": 'batch' or 'global' is wanted/],
     ['a name with a slip', { epoch: 3 }, /train has no option epoch; did you mean epochs\?/],
     ['null', null, /train takes its options as an object, here is null/],

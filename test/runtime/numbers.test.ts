@@ -31,11 +31,12 @@ describe('random numbers', () => {
   test('uniform and gaussian have their moments', () => {
     const random = stream(3, 'moments')
     const count = 40_000
-    const moments = (at: (i: number) => number): number[] => [1, 2, 3, 4].map((power) => {
-      let sum = 0
-      for (let i = 0; i < count; i++) sum += at(i) ** power
-      return sum / count
-    })
+    const moments = (at: (i: number) => number): number[] =>
+      [1, 2, 3, 4].map((power) => {
+        let sum = 0
+        for (let i = 0; i < count; i++) sum += at(i) ** power
+        return sum / count
+      })
     const near = (got: number[], want: number[], deviations: number[]): void =>
       got.forEach((v, i) => expect(Math.abs(v - want[i]!)).toBeLessThan((4 * deviations[i]!) / Math.sqrt(count)))
     near(moments((i) => random.uniform(i)), [1 / 2, 1 / 3, 1 / 4, 1 / 5], [0.29, 0.3, 0.29, 0.27])
@@ -54,7 +55,8 @@ describe('random numbers', () => {
 })
 
 describe('initial values', () => {
-  const fill = (initializer: Initializer, shape: number[], name = 'w', seed = 1): Float32Array => initialValues({ name, shape, initializer }, seed)
+  const fill = (initializer: Initializer, shape: number[], name = 'w', seed = 1): Float32Array =>
+    initialValues({ name, shape, initializer }, seed)
 
   test('follow seed and name, element by element', () => {
     const gaussian = { kind: 'gaussian', mean: 0, deviation: 1 } as const
@@ -78,20 +80,32 @@ describe('initial values', () => {
 })
 
 describe('schedules', () => {
-  const at = (call: string, args: Record<string, unknown>, t: number, horizon: Horizon = {}): number => scheduleFactor([{ call, args }], t, horizon)
+  const at = (call: string, args: Record<string, unknown>, t: number, horizon: Horizon = {}): number =>
+    scheduleFactor([{ call, args }], t, horizon)
   const epochs = (count: number): unknown => ({ count, unit: 'epochs' })
 
   // Caffe's SGDSolver::GetLearningRate, worked out by hand.
   test.each<[string, Record<string, unknown>, number, number]>([
     ['fixed', {}, 1000, 1],
-    ['step', { gamma: 0.5, every: 10 }, 9, 1], ['step', { gamma: 0.5, every: 10 }, 10, 0.5], ['step', { gamma: 0.5, every: 10 }, 35, 0.125],
-    ['multistep', { gamma: 0.1, at: [5, 6, 15] }, 4, 1], ['multistep', { gamma: 0.1, at: [5, 6, 15] }, 5, 0.1], ['multistep', { gamma: 0.1, at: [5, 6, 15] }, 6, 0.01],
+    ['step', { gamma: 0.5, every: 10 }, 9, 1],
+    ['step', { gamma: 0.5, every: 10 }, 10, 0.5],
+    ['step', { gamma: 0.5, every: 10 }, 35, 0.125],
+    ['multistep', { gamma: 0.1, at: [5, 6, 15] }, 4, 1],
+    ['multistep', { gamma: 0.1, at: [5, 6, 15] }, 5, 0.1],
+    ['multistep', { gamma: 0.1, at: [5, 6, 15] }, 6, 0.01],
     ['exp', { gamma: 0.5 }, 3, 0.125],
     ['inv', { gamma: 1, power: 2 }, 3, 1 / 16],
-    ['poly', { power: 2 }, 25, 9 / 16], ['poly', { power: 2 }, 100, 0], ['poly', { power: 2 }, 120, 0], ['poly', { power: 1, max_iter: 50 }, 25, 0.5],
+    ['poly', { power: 2 }, 25, 9 / 16],
+    ['poly', { power: 2 }, 100, 0],
+    ['poly', { power: 2 }, 120, 0],
+    ['poly', { power: 1, max_iter: 50 }, 25, 0.5],
     ['sigmoid', { gamma: 1, step: 50 }, 50, 0.5],
-    ['cosine', {}, 0, 1], ['cosine', {}, 50, 0.5], ['cosine', {}, 100, 0],
-    ['warmup', { steps: 4 }, 0, 0.25], ['warmup', { steps: 4 }, 3, 1], ['warmup', { steps: 4 }, 50, 1],
+    ['cosine', {}, 0, 1],
+    ['cosine', {}, 50, 0.5],
+    ['cosine', {}, 100, 0],
+    ['warmup', { steps: 4 }, 0, 0.25],
+    ['warmup', { steps: 4 }, 3, 1],
+    ['warmup', { steps: 4 }, 50, 1],
   ])('%s %j at %s', (call, args, t, want) => {
     expect(at(call, args, t, { totalSteps: 100 })).toBeCloseTo(want, 14)
   })
@@ -106,7 +120,8 @@ describe('schedules', () => {
   // 781 updates an epoch: 50000 pictures in batches of 64. Half an epoch is 390.5 updates, so the 391st is behind it.
   test('parts of epochs, and updates beside epochs', () => {
     const day = { stepsPerEpoch: 781, totalSteps: 7810 }
-    const drops = (call: string, args: Record<string, unknown>, t: number): number => Math.abs(Math.round(Math.log10(at(call, args, t, day))))
+    const drops = (call: string, args: Record<string, unknown>, t: number): number =>
+      Math.abs(Math.round(Math.log10(at(call, args, t, day))))
     const marks = { gamma: 0.1, at: [epochs(0.5), 500, epochs(1)] }
     expect([390, 391, 499, 500, 780, 781].map((t) => drops('multistep', marks, t))).toEqual([0, 1, 1, 2, 2, 3])
     expect([390, 391, 780, 781, 1171, 1172].map((t) => drops('step', { gamma: 0.1, every: epochs(0.5) }, t))).toEqual([0, 1, 1, 2, 2, 3])
@@ -128,7 +143,14 @@ describe('schedules', () => {
     expect(due(undefined, 3, 3)).toEqual([])
   })
 
-  const train = (solver: CallEntry, schedule: CallEntry[]): TrainEntry => ({ augment: [], solver, schedule, batch: 1, seed: 1, accumulate: 1 })
+  const train = (solver: CallEntry, schedule: CallEntry[]): TrainEntry => ({
+    augment: [],
+    solver,
+    schedule,
+    batch: 1,
+    seed: 1,
+    accumulate: 1,
+  })
 
   test('warmup multiplies what follows it', () => {
     const entry = train({ call: 'sgd', args: { lr: 2 } }, [{ call: 'warmup', args: { steps: 10 } }, { call: 'exp', args: { gamma: 0.5 } }])
@@ -136,8 +158,17 @@ describe('schedules', () => {
   })
 
   test('only Adam is corrected', () => {
-    expect(scalarsAt(train({ call: 'adam', args: {} }, []), 0, 1, 0.1)).toMatchObject({ correction1: expect.closeTo(0.1, 14), correction2: expect.closeTo(0.001, 14) })
-    expect(scalarsAt(train({ call: 'sgd', args: { beta1: 0.5 } }, []), 5, -1, 0.1)).toEqual({ step: 5, seed: 0xffffffff, rate: 0.1, correction1: 1, correction2: 1 })
+    expect(scalarsAt(train({ call: 'adam', args: {} }, []), 0, 1, 0.1)).toMatchObject({
+      correction1: expect.closeTo(0.1, 14),
+      correction2: expect.closeTo(0.001, 14),
+    })
+    expect(scalarsAt(train({ call: 'sgd', args: { beta1: 0.5 } }, []), 5, -1, 0.1)).toEqual({
+      step: 5,
+      seed: 0xffffffff,
+      rate: 0.1,
+      correction1: 1,
+      correction2: 1,
+    })
   })
 
   test('an unknown schedule', () => {

@@ -26,7 +26,9 @@ describe('a bundle by its URL', () => {
     await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
     base = `http://127.0.0.1:${(server.address() as AddressInfo).port}/nets/line`
   })
-  afterAll(() => { server.close() })
+  afterAll(() => {
+    server.close()
+  })
 
   test.each(['', '/', '/bundle.json'])('ends in "%s"', async (end) => {
     const net = await open(`${base}${end}`, { device: new FakeDevice() })
@@ -51,11 +53,15 @@ describe('a bundle by its URL', () => {
 })
 
 describe('devices', () => {
-  afterEach(() => { vi.unstubAllGlobals() })
+  afterEach(() => {
+    vi.unstubAllGlobals()
+  })
 
   test('none here: how to get one', async () => {
     await expect(open(fixture())).rejects.toThrow(/WebGPU is missing/)
-    await expect(open(fixture(), { device: 'tpu' as 'auto' })).rejects.toThrow(/open: device "tpu": 'auto', 'webgpu', 'wasm' or a device that is handed in/)
+    await expect(open(fixture(), { device: 'tpu' as 'auto' })).rejects.toThrow(
+      /open: device "tpu": 'auto', 'webgpu', 'wasm' or a device that is handed in/,
+    )
   })
 
   test('a device that was handed in stays open, though opening fails', async () => {
@@ -77,7 +83,10 @@ describe('devices', () => {
     vi.stubGlobal('crypto', {})
     expect(await bundleFiles(fixture())).toEqual(files)
     await open(files, { device: new FakeDevice() })
-    const spoiled = new Map([...files, ['webgpu/infer.wgsl', files.get('webgpu/infer.wgsl')!.map((byte, i) => (i === 9 ? byte ^ 1 : byte))]])
+    const spoiled = new Map([...files, [
+      'webgpu/infer.wgsl',
+      files.get('webgpu/infer.wgsl')!.map((byte, i) => (i === 9 ? byte ^ 1 : byte)),
+    ]])
     await expect(open(spoiled, { device: new FakeDevice() })).rejects.toThrow(/was changed/)
   })
 })
@@ -116,10 +125,18 @@ describe('what is handed in', () => {
     ['a text', 'wasm', /open takes its options as an object, here is "wasm"/],
     ['a name with a slip', { batchSize: 3 }, /open has no option batchSize; did you mean batch\? \(it has device, batch, /],
     ['a device that is none', { device: 3 }, /open: device 3: 'auto', 'webgpu', 'wasm' or a device/],
-    ['a device that was not awaited', { device: Promise.resolve(new FakeDevice()) }, /open: device a promise that was not awaited: .*\(await wasm\(\), await webgpu\(\)\)/],
+    [
+      'a device that was not awaited',
+      { device: Promise.resolve(new FakeDevice()) },
+      /open: device a promise that was not awaited: .*\(await wasm\(\), await webgpu\(\)\)/,
+    ],
     ['null for a device', { device: null }, /open: device null/],
-    ...[0, -1, 1.5, NaN, Infinity, 2 ** 31, '4', null, [4]].map((batch): [string, unknown, RegExp] => [`batch ${String(batch)}`, { batch }, /open: batch .*: a positive integer below 2\^31 is wanted/]),
-    ...[-1, 0.5, NaN, Infinity, '1'].map((seed): [string, unknown, RegExp] => [`seed ${String(seed)}`, { seed }, /open: seed .*: a whole number from 0 on is wanted/]),
+    ...[0, -1, 1.5, NaN, Infinity, 2 ** 31, '4', null, [4]].map((
+      batch,
+    ): [string, unknown, RegExp] => [`batch ${String(batch)}`, { batch }, /open: batch .*: a positive integer below 2\^31 is wanted/]),
+    ...[-1, 0.5, NaN, Infinity, '1'].map((
+      seed,
+    ): [string, unknown, RegExp] => [`seed ${String(seed)}`, { seed }, /open: seed .*: a whole number from 0 on is wanted/]),
     ['a program that there is not', { programs: ['inference'] }, /there is no program inference; did you mean infer\?/],
     ['a program that is no list', { programs: 'infer' }, /open: programs "infer": a list of names is wanted/],
     ['a hole among programs', { programs: ['infer', undefined] }, /open: programs a list of 2: a list of names/],
@@ -134,11 +151,21 @@ describe('what is handed in', () => {
     ['a weight of another length', { weights: { w: [1, 2] } }, /w is \[3\], not \[2\]/],
     ['all of them', { batch: 0, seed: -1 }, /batch 0.*\n.*seed -1/],
   ])('an option: %s', async (_, options, message) => {
-    expect(await refusal(fixture(), typeof options === 'object' && options !== null && !Array.isArray(options) ? { device: new FakeDevice(), ...options } : options)).toMatch(message)
+    expect(
+      await refusal(
+        fixture(),
+        typeof options === 'object' && options !== null && !Array.isArray(options) ? { device: new FakeDevice(), ...options } : options,
+      ),
+    ).toMatch(message)
   })
 
   test('weights as a plain object; none; and arrays that may be changed at once', async () => {
-    for (const weights of [{ w: Float32Array.of(1, 2, 3) }, new Map([['w', { shape: [3], type: 'f32', data: Float32Array.of(1, 2, 3) } as const]])]) {
+    for (
+      const weights of [
+        { w: Float32Array.of(1, 2, 3) },
+        new Map([['w', { shape: [3], type: 'f32', data: Float32Array.of(1, 2, 3) } as const]]),
+      ]
+    ) {
       const opening = open(fixture(), { device: new FakeDevice(), batch: 1, weights })
       const given = weights instanceof Map ? weights.get('w')!.data : weights.w
       given.fill(9)

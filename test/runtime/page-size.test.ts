@@ -10,8 +10,21 @@ const root = join(import.meta.dirname, '../..')
 
 test('a page takes as much of the runtime as the pages say', async () => {
   const { outputFiles, metafile } = await build({
-    stdin: { contents: 'import { open } from "./runtime/index.ts"\nexport const net = await open("/mnist/", { batch: 1, programs: ["infer"] })', resolveDir: root, loader: 'ts' },
-    bundle: true, minify: true, splitting: true, format: 'esm', platform: 'browser', target: 'es2022', write: false, outdir: 'out', metafile: true, logLevel: 'silent',
+    stdin: {
+      contents: 'import { open } from "./runtime/index.ts"\nexport const net = await open("/mnist/", { batch: 1, programs: ["infer"] })',
+      resolveDir: root,
+      loader: 'ts',
+    },
+    bundle: true,
+    minify: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022',
+    write: false,
+    outdir: 'out',
+    metafile: true,
+    logLevel: 'silent',
   })
   const { outputs } = metafile
   /** What is fetched with a module, and what it may ask for later. */
@@ -21,10 +34,19 @@ test('a page takes as much of the runtime as the pages say', async () => {
     for (const { path, kind } of outputs[name]!.imports) if (kind === 'import-statement' && outputs[path]) withImports(path, found)
     return found
   }
-  const kilobytes = (names: Iterable<string>): number => Math.round([...names].reduce((sum, name) =>
-    sum + gzipSync(outputFiles.find(({ path }) => path.replaceAll('\\', '/').endsWith(name))!.contents, { level: 9 }).length, 0) / 1000)
+  const kilobytes = (names: Iterable<string>): number =>
+    Math.round(
+      [...names].reduce((sum, name) =>
+        sum + gzipSync(
+          outputFiles.find(({ path }) => path.replaceAll('\\', '/').endsWith(name))!.contents,
+          { level: 9 },
+        ).length, 0) / 1000,
+    )
   const onGpu = withImports(Object.keys(outputs).find((name) => outputs[name]!.entryPoint === '<stdin>')!)
-  const onCpu = new Set([...onGpu, ...withImports(Object.keys(outputs).find((name) => outputs[name]!.entryPoint === 'runtime/wasm/device.ts')!)])
+  const onCpu = new Set([
+    ...onGpu,
+    ...withImports(Object.keys(outputs).find((name) => outputs[name]!.entryPoint === 'runtime/wasm/device.ts')!),
+  ])
 
   const said = { gpu: kilobytes(onGpu), cpu: kilobytes(onCpu) }
   for (const page of ['docs/install.md', 'docs/faq.md']) {

@@ -8,7 +8,12 @@ import { fromPixels, InputError, type PixelOptions } from '../../runtime/index.t
 
 /** A picture of bytes by (x, y, channel). */
 const picture = (width: number, height: number, of: (x: number, y: number, c: number) => number, channels = 4) => ({
-  width, height, data: Uint8ClampedArray.from({ length: width * height * channels }, (_, i) => of(Math.floor(i / channels) % width, Math.floor(i / channels / width), i % channels)),
+  width,
+  height,
+  data: Uint8ClampedArray.from(
+    { length: width * height * channels },
+    (_, i) => of(Math.floor(i / channels) % width, Math.floor(i / channels / width), i % channels),
+  ),
 })
 const plain = (r: number, g: number, b: number, a = 255) => picture(2, 2, (_, __, c) => [r, g, b, a][c]!)
 const bytes = (numbers: Float32Array) => [...numbers].map((v) => Math.round(v * 255))
@@ -65,13 +70,37 @@ describe('fromPixels', () => {
     // Red, green, blue columns of two pixels.
     const columns = picture(6, 2, (x, _, c) => (c === 3 ? 255 : Math.floor(x / 2) === c ? 255 : 0))
     expect(bytes(fromPixels(columns, { shape: [3, 2, 2] }))).toEqual([0, 0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0])
-    expect(bytes(fromPixels(columns, { shape: [3, 2, 2], crop: { x: 0, y: 0, width: 2, height: 2 } }).subarray(0, 4))).toEqual([255, 255, 255, 255])
+    expect(bytes(fromPixels(columns, { shape: [3, 2, 2], crop: { x: 0, y: 0, width: 2, height: 2 } }).subarray(0, 4))).toEqual([
+      255,
+      255,
+      255,
+      255,
+    ])
     expect(bytes(fromPixels(columns, { mirror: true }).subarray(0, 6))).toEqual([0, 0, 0, 0, 255, 255])
     const boxed = bytes(fromPixels(columns, { shape: [3, 6, 6], fit: 'contain', background: [1, 2, 3] }))
     expect(boxed.slice(0, 6)).toEqual([1, 1, 1, 1, 1, 1])
     expect(boxed.slice(12, 18)).toEqual([255, 255, 0, 0, 0, 0])
     expect(boxed.slice(72, 78)).toEqual([3, 3, 3, 3, 3, 3])
-    expect(bytes(fromPixels(columns, { shape: [3, 2, 3], fit: 'fill' })).map((v) => v > 200)).toEqual([true, false, false, true, false, false, false, true, false, false, true, false, false, false, true, false, false, true])
+    expect(bytes(fromPixels(columns, { shape: [3, 2, 3], fit: 'fill' })).map((v) => v > 200)).toEqual([
+      true,
+      false,
+      false,
+      true,
+      false,
+      false,
+      false,
+      true,
+      false,
+      false,
+      true,
+      false,
+      false,
+      false,
+      true,
+      false,
+      false,
+      true,
+    ])
   })
 
   test('a list is a batch; `into` is written to', () => {
@@ -111,20 +140,25 @@ describe('fromPixels', () => {
 
 describe('beside the command', () => {
   let folder: string
-  beforeAll(async () => { folder = await mkdtemp(join(tmpdir(), 'fusenet-pixels-')) })
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'fusenet-pixels-'))
+  })
   afterAll(() => rm(folder, { recursive: true, force: true }))
 
-  test.each([[[3, 48, 40]], [[1, 48, 40]], [[3, 12, 12]], [[1, 20, 9]], [[3, 90, 70]]] as [[number, number, number]][])('a file as %j', async (shape) => {
-    // Smooth, with an edge.
-    const image = picture(40, 48, (x, y, c) => (c === 0 ? 120 + 100 * Math.sin(x / 5) : c === 1 ? 4 * y : x > 18 && y > 20 ? 220 : 30), 3)
-    const file = join(folder, `${shape.join('-')}.png`)
-    await sharp(image.data, { raw: { width: 40, height: 48, channels: 3 } }).png().toFile(file)
-    const want = await decodePicture(file, shape)
-    const found = bytes(fromPixels(image, { shape }))
-    const off = found.map((v, i) => Math.abs(v - want[i]!))
-    const mean = off.reduce((a, b) => a + b) / off.length
-    // The same bytes where nothing is scaled; two levels where it shrinks. What grows is cut at whole pixels there: that shows at the edge.
-    if (shape[1] > 48) expect(mean).toBeLessThan(1)
-    else expect(Math.max(...off)).toBeLessThanOrEqual(shape[1] === 48 ? 0 : 2)
-  })
+  test.each([[[3, 48, 40]], [[1, 48, 40]], [[3, 12, 12]], [[1, 20, 9]], [[3, 90, 70]]] as [[number, number, number]][])(
+    'a file as %j',
+    async (shape) => {
+      // Smooth, with an edge.
+      const image = picture(40, 48, (x, y, c) => (c === 0 ? 120 + 100 * Math.sin(x / 5) : c === 1 ? 4 * y : x > 18 && y > 20 ? 220 : 30), 3)
+      const file = join(folder, `${shape.join('-')}.png`)
+      await sharp(image.data, { raw: { width: 40, height: 48, channels: 3 } }).png().toFile(file)
+      const want = await decodePicture(file, shape)
+      const found = bytes(fromPixels(image, { shape }))
+      const off = found.map((v, i) => Math.abs(v - want[i]!))
+      const mean = off.reduce((a, b) => a + b) / off.length
+      // The same bytes where nothing is scaled; two levels where it shrinks. What grows is cut at whole pixels there: that shows at the edge.
+      if (shape[1] > 48) expect(mean).toBeLessThan(1)
+      else expect(Math.max(...off)).toBeLessThanOrEqual(shape[1] === 48 ? 0 : 2)
+    },
+  )
 })

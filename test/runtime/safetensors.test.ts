@@ -23,7 +23,9 @@ test('what is written comes back, of every type', () => {
     fc.bigInt64Array().map((data): TensorData => ({ type: 'i64', shape: [data.length], data })),
     fc.constant<TensorData>({ type: 'f32', shape: [], data: Float32Array.of(7) }),
   )
-  const name = fc.oneof(fc.string({ minLength: 1 }), fc.constantFrom('__proto__', 'constructor', 'dtype', 'shape')).filter((n) => n !== '__metadata__')
+  const name = fc.oneof(fc.string({ minLength: 1 }), fc.constantFrom('__proto__', 'constructor', 'dtype', 'shape')).filter((n) =>
+    n !== '__metadata__'
+  )
   fc.assert(fc.property(fc.array(fc.tuple(name, anyTensor)), (entries) => {
     const tensors = new Map(entries)
     const bytes = writeSafetensors(tensors, { note: 'é' })
@@ -39,7 +41,9 @@ test('what is written comes back, of every type', () => {
 test('bytes as the format says', () => {
   const bytes = writeSafetensors(new Map([['a', { type: 'f32', shape: [2], data: Float32Array.of(1, -2) }]]))
   const header = new DataView(bytes.buffer).getUint32(0, true)
-  expect(JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + header)))).toEqual({ a: { dtype: 'F32', shape: [2], data_offsets: [0, 8] } })
+  expect(JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + header)))).toEqual({
+    a: { dtype: 'F32', shape: [2], data_offsets: [0, 8] },
+  })
   expect((8 + header) % 8).toBe(0)
   expect([...bytes.subarray(8 + header)]).toEqual([0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0])
 })
@@ -71,7 +75,11 @@ describe('refuses', () => {
     ['an entry that is null', file({ a: null }), /a: has no type \(dtype\)/],
     ['an entry without a type', file({ a: { shape: [1], data_offsets: [0, 4] } }, [0, 0, 0, 0]), /a: has no type/],
     ['a type that is no text', file({ a: { ...one, dtype: 3 } }, [0, 0, 0, 0]), /a: has no type/],
-    ['two of one name', file('{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', [0, 0, 0, 0]), /two tensors have one name/],
+    [
+      'two of one name',
+      file('{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', [0, 0, 0, 0]),
+      /two tensors have one name/,
+    ],
     ['metadata that are a list', file({ __metadata__: ['a'] }), /must hold texts/],
     ['a size beyond all numbers', file({ a: { ...one, shape: [2 ** 53 - 1, 2 ** 53 - 1] } }, [0, 0, 0, 0]), /takes 3\.24\d*e\+32 bytes/],
     ['a name that commands a terminal', file({ '\u001b[31m': { ...one, dtype: 'X' } }), /^safetensors: \\u001b\[31m: type X is not read/],
@@ -91,17 +99,23 @@ describe('refuses', () => {
 
   test('any bytes, without tripping', () => {
     const good = writeSafetensors(new Map([['a', { type: 'f32', shape: [2], data: Float32Array.of(1, 2) }]]))
-    fc.assert(fc.property(fc.oneof(fc.uint8Array(), fc.tuple(fc.nat(good.length - 1), fc.nat(255)).map(([at, value]) => {
-      const bytes = good.slice()
-      bytes[at] = value
-      return bytes
-    })), (bytes) => {
-      try {
-        readSafetensors(bytes)
-      } catch (error) {
-        expect(error).toBeInstanceOf(InputError)
-      }
-    }))
+    fc.assert(fc.property(
+      fc.oneof(
+        fc.uint8Array(),
+        fc.tuple(fc.nat(good.length - 1), fc.nat(255)).map(([at, value]) => {
+          const bytes = good.slice()
+          bytes[at] = value
+          return bytes
+        }),
+      ),
+      (bytes) => {
+        try {
+          readSafetensors(bytes)
+        } catch (error) {
+          expect(error).toBeInstanceOf(InputError)
+        }
+      },
+    ))
   })
 
   test('weights as a snapshot', () => {

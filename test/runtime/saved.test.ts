@@ -6,7 +6,12 @@ import { unzip, zip } from '../../runtime/saved/zip.ts'
 
 const text = new TextEncoder()
 /** By CPython's zipfile: a folder, one file packed by Deflate, one as it is, a comment behind the end. */
-const ELSEWHERE = Uint8Array.from(Buffer.from('UEsDBBQAAAAIAAAAIVCAXAFgBwAAADwAAAAJAAAAZGlyL2EudHh0y0jMIBsCAFBLAwQUAAAAAAAAACFQAAAAAAAAAAAAAAAABAAAAGRpci9QSwMEFAAAAAAAAAAhUB2AvFUDAAAAAwAAAAkAAABkaXIvYi5iaW4BAgNQSwECFAMUAAAACAAAACFQgFwBYAcAAAA8AAAACQAAAAAAAAAAAAAAgAEAAAAAZGlyL2EudHh0UEsBAhQDFAAAAAAAAAAhUAAAAAAAAAAAAAAAAAQAAAAAAAAAAAAAAIABLgAAAGRpci9QSwECFAMUAAAAAAAAACFQHYC8VQMAAAADAAAACQAAAAAAAAAAAAAAgAFQAAAAZGlyL2IuYmluUEsFBgAAAAADAAMAoAAAAHoAAAAOAG1hZGUgZWxzZXdoZXJl', 'base64'))
+const ELSEWHERE = Uint8Array.from(
+  Buffer.from(
+    'UEsDBBQAAAAIAAAAIVCAXAFgBwAAADwAAAAJAAAAZGlyL2EudHh0y0jMIBsCAFBLAwQUAAAAAAAAACFQAAAAAAAAAAAAAAAABAAAAGRpci9QSwMEFAAAAAAAAAAhUB2AvFUDAAAAAwAAAAkAAABkaXIvYi5iaW4BAgNQSwECFAMUAAAACAAAACFQgFwBYAcAAAA8AAAACQAAAAAAAAAAAAAAgAEAAAAAZGlyL2EudHh0UEsBAhQDFAAAAAAAAAAhUAAAAAAAAAAAAAAAAAQAAAAAAAAAAAAAAIABLgAAAGRpci9QSwECFAMUAAAAAAAAACFQHYC8VQMAAAADAAAACQAAAAAAAAAAAAAAgAFQAAAAZGlyL2IuYmluUEsFBgAAAAADAAMAoAAAAHoAAAAOAG1hZGUgZWxzZXdoZXJl',
+    'base64',
+  ),
+)
 
 /** Three times the same file in the directory: 400 bytes behind 31, each entry 47. */
 function sharing(): Uint8Array {
@@ -36,9 +41,17 @@ describe('archives', () => {
     ['damaged', (b: Uint8Array) => b.map((v, i) => (i === 120 ? 9 : v)), /b\.bin is damaged/],
     ['a name that lies', (b: Uint8Array) => b.map((v, i) => (i === 0x7a ? 0 : v)), /directory is damaged/],
     ['packed by what is not read', (b: Uint8Array) => b.map((v, i) => (i === 0x7a + 10 ? 12 : v)), /a\.txt is packed by method 12/],
-    ['larger than it says', (b: Uint8Array) => b.map((v, i) => (i === 0x7a + 24 ? 5 : v)), /a\.txt cannot be unpacked: it is larger than the archive says/],
+    [
+      'larger than it says',
+      (b: Uint8Array) => b.map((v, i) => (i === 0x7a + 24 ? 5 : v)),
+      /a\.txt cannot be unpacked: it is larger than the archive says/,
+    ],
     // 60 bytes of Deflate's 7: ten thousand are more than it can make of them.
-    ['larger than can be', (b: Uint8Array) => b.map((v, i) => (i === 0x7a + 25 ? 0x27 : v)), /a\.txt is damaged: it cannot be as large as it says/],
+    [
+      'larger than can be',
+      (b: Uint8Array) => b.map((v, i) => (i === 0x7a + 25 ? 0x27 : v)),
+      /a\.txt is damaged: it cannot be as large as it says/,
+    ],
     ['files that share their bytes', () => sharing(), /a is damaged: it cannot be as large as it says/],
     ['encrypted', (b: Uint8Array) => b.map((v, i) => (i === 0x7a + 8 ? 1 : v)), /a\.txt is encrypted/],
   ])('%s: refused', async (_, change, why) => {
@@ -55,7 +68,8 @@ describe('a bundle as one file', async () => {
   const packed = await packBundle(saved)
   const want = (await net.run({ x: [1, 2] }))['y']
 
-  const named = (data: Uint8Array, path: string): File => Object.defineProperty(new File([data as Uint8Array<ArrayBuffer>], path.split('/').at(-1)!), 'webkitRelativePath', { value: path })
+  const named = (data: Uint8Array, path: string): File =>
+    Object.defineProperty(new File([data as Uint8Array<ArrayBuffer>], path.split('/').at(-1)!), 'webkitRelativePath', { value: path })
 
   test('files of a page go with it', async () => {
     const beside = new Map([['examples.safetensors', Uint8Array.of(1, 2, 3)]])
@@ -91,7 +105,8 @@ describe('a bundle as one file', async () => {
 
   test('two bundles in one are told', async () => {
     const one = await bundleFiles(saved)
-    await expect(filesOf(zip(new Map([...one].flatMap(([name, data]) => [[`a/${name}`, data], [`b/${name}`, data]] as const))))).rejects.toThrow(/several bundles/)
+    await expect(filesOf(zip(new Map([...one].flatMap(([name, data]) => [[`a/${name}`, data], [`b/${name}`, data]] as const))))).rejects
+      .toThrow(/several bundles/)
   })
 
   test('where there is no page', async () => {

@@ -15,20 +15,37 @@ const nothing: Size = { fixed: 0, perSample: 0 }
 export function wasmFixture(traps: Trap = 'never'): Bundle {
   const names = ['twice', 'again', 'third', 'last']
   const module = encodeModule({
-    types: [KERNEL], functions: [runFunction(0), workFunction(0), ...names.map((n) => double(n === 'third' ? traps : 'never'))],
-    table: names.map((_, i) => 2 + i), tableExport: 'kernels', maxPages: 65536,
+    types: [KERNEL],
+    functions: [runFunction(0), workFunction(0), ...names.map((n) => double(n === 'third' ? traps : 'never'))],
+    table: names.map((_, i) => 2 + i),
+    tableExport: 'kernels',
+    maxPages: 65536,
     exports: [{ name: 'run', function: 0 }, { name: 'work', function: 1 }],
   })
   const dispatch = (name: string, i: number): DispatchEntry => ({
-    kernel: i, name, tensors: [i, i + 1], invocations: { fixed: 0, perSample: 1 },
+    kernel: i,
+    name,
+    tensors: [i, i + 1],
+    invocations: { fixed: 0, perSample: 1 },
   })
-  const infer = { dispatches: names.map(dispatch), results: { y: names.length }, peakBytes: nothing, lowerBoundBytes: nothing, needsPrepare: false }
+  const infer = {
+    dispatches: names.map(dispatch),
+    results: { y: names.length },
+    peakBytes: nothing,
+    lowerBoundBytes: nothing,
+    needsPrepare: false,
+  }
   const plan: Plan = {
     target: 'wasm',
-    buffers: ['input.x', ...names].map((name, i) => ({ name, role: i === 0 ? 'input' : 'scratch', elements: { fixed: 0, perSample: WIDTH } })),
+    buffers: ['input.x', ...names].map((name, i) => ({
+      name,
+      role: i === 0 ? 'input' : 'scratch',
+      elements: { fixed: 0, perSample: WIDTH },
+    })),
     tensors: ['x', ...names].map((name, buffer) => ({ name, shape: ['n', WIDTH], type: 'f32', buffer, offset: 0 })),
     kernels: names.map((name) => ({
-      name, workgroup: 1,
+      name,
+      workgroup: 1,
       bindings: [{ name: 'from', access: 'read', type: 'f32' }, { name: 'to', access: 'read_write', type: 'f32' }],
     })),
     programs: { infer },
@@ -37,9 +54,15 @@ export function wasmFixture(traps: Trap = 'never'): Bundle {
   return {
     files: new Map([['wasm/infer.wasm', module], ['wasm/infer-relaxed.wasm', module.slice()]]),
     manifest: {
-      format: 'fusenet-bundle', version: FORMAT_VERSION, name: 'doubles', style: 'merged', source: { files: [], sha256: '' },
-      inputs: [{ name: 'x', type: 'f32', shape: ['n', WIDTH] }], outputs: [{ name: 'y', role: 'output', shape: ['n', WIDTH] }],
-      parameters: [], plans: { wasm: plan },
+      format: 'fusenet-bundle',
+      version: FORMAT_VERSION,
+      name: 'doubles',
+      style: 'merged',
+      source: { files: [], sha256: '' },
+      inputs: [{ name: 'x', type: 'f32', shape: ['n', WIDTH] }],
+      outputs: [{ name: 'y', role: 'output', shape: ['n', WIDTH] }],
+      parameters: [],
+      plans: { wasm: plan },
     },
   }
 }

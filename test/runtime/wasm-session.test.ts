@@ -67,7 +67,14 @@ test('what is closed says so', async () => {
   const session = await device.load(wasmFixture(), BATCH)
   session.close()
   session.close()
-  for (const use of [() => session.run('infer', scalars), () => session.read([4]), () => session.profile!('infer', scalars), async () => session.write(0, x)]) {
+  for (
+    const use of [
+      () => session.run('infer', scalars),
+      () => session.read([4]),
+      () => session.profile!('infer', scalars),
+      async () => session.write(0, x),
+    ]
+  ) {
     await expect(use()).rejects.toThrow(/net was closed/)
   }
   const other = await device.load(wasmFixture(), BATCH)
@@ -125,13 +132,21 @@ describe.each([1, 2])('%i threads: nets that are opened and closed in a row', (t
 /** Memories that are made from now on. A spy alone would make objects without a buffer. */
 function counted() {
   const Memory = WebAssembly.Memory
-  return vi.spyOn(WebAssembly, 'Memory').mockImplementation(function (descriptor: WebAssembly.MemoryDescriptor) { return new Memory(descriptor) } as never)
+  return vi.spyOn(WebAssembly, 'Memory').mockImplementation(function(descriptor: WebAssembly.MemoryDescriptor) {
+    return new Memory(descriptor)
+  } as never)
 }
 
 /** The fixture with a parameter that it does not use. */
 function withParameter(): Bundle {
   const bundle = wasmFixture()
-  return { ...bundle, manifest: { ...bundle.manifest, parameters: [{ name: 'w', shape: [4], offset: 0, trainable: true, layer: 'w', initializer: { kind: 'constant', value: 0 } }] } }
+  return {
+    ...bundle,
+    manifest: {
+      ...bundle.manifest,
+      parameters: [{ name: 'w', shape: [4], offset: 0, trainable: true, layer: 'w', initializer: { kind: 'constant', value: 0 } }],
+    },
+  }
 }
 
 test('where an engine has no room for a memory, those that nobody uses are let go first', async () => {
@@ -140,7 +155,7 @@ test('where an engine has no room for a memory, those that nobody uses are let g
   await new Promise((resolve) => setTimeout(resolve))
   const Memory = WebAssembly.Memory
   let asked = 0
-  vi.spyOn(WebAssembly, 'Memory').mockImplementation(function (descriptor: WebAssembly.MemoryDescriptor) {
+  vi.spyOn(WebAssembly, 'Memory').mockImplementation(function(descriptor: WebAssembly.MemoryDescriptor) {
     if (asked++ === 0) throw new RangeError('could not allocate memory')
     return new Memory(descriptor)
   } as never)
@@ -177,7 +192,9 @@ test('wrong lengths and programs that were not loaded are refused', async () => 
 test('work that goes on gives timers, Ctrl-C and a page their turn', async () => {
   const net = await open(wasmFixture(), { device: await cpu(2), batch: BATCH })
   let turns = 0
-  const timer = setInterval(() => { turns++ }, 1)
+  const timer = setInterval(() => {
+    turns++
+  }, 1)
   // Nothing else here lets go of the thread. The clock ends a loop in which no timer is heard.
   for (const start = performance.now(); turns < 3 && performance.now() - start < 10_000;) await net.run({ x })
   clearInterval(timer)
@@ -206,7 +223,9 @@ test('memory that cannot be shared: the same module, by one thread', async () =>
 
 test('the largest batch that is named fits; one more does not', async () => {
   // Seen by what is asked for, not by asking for 4 GiB.
-  const memory = vi.spyOn(WebAssembly, 'Memory').mockImplementation(function () { throw new RangeError('asked') } as never)
+  const memory = vi.spyOn(WebAssembly, 'Memory').mockImplementation(function() {
+    throw new RangeError('asked')
+  } as never)
   const device = await cpu(1)
   const error = await device.load(wasmFixture(), 2 ** 30).catch((e: unknown) => e)
   expect(error).toBeInstanceOf(DeviceError)
@@ -221,7 +240,14 @@ test('the largest batch that is named fits; one more does not', async () => {
 
 describe('auto', () => {
   const hardware = (there: object | null): unknown => vi.stubGlobal('navigator', { gpu: { requestAdapter: async () => there } })
-  const adapter = (info: object): object => ({ info, limits: {}, features: new Set(), requestDevice: async () => { throw new Error('asked for a device') } })
+  const adapter = (info: object): object => ({
+    info,
+    limits: {},
+    features: new Set(),
+    requestDevice: async () => {
+      throw new Error('asked for a device')
+    },
+  })
   const both = compile('net n {\n  input x: f32[4]\n  output y = x -> relu\n}')
   const took = async (bundle: Bundle | string): Promise<string> => {
     try {

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { compile, inspect } from '../../compiler/index.ts'
-import { type Bundle, BundleError, bundleFiles, type Device, DeviceError, InputError, open, problemsOf, type Session, wasm } from '../../runtime/index.ts'
+import { type Bundle, BundleError, bundleFiles, type Device, DeviceError, InputError, open, problemsOf, type Session,
+  wasm } from '../../runtime/index.ts'
 import { bundleFrom } from '../../runtime/loading/read-bundle.ts'
 import { labels, normals } from '../support/random-net.ts'
 
@@ -19,7 +20,9 @@ train { solver sgd(lr: 0.05, momentum: 0.9) }`
 const BATCH = 21
 
 const opened: Device[] = []
-afterEach(() => { for (const device of opened.splice(0)) device.close() })
+afterEach(() => {
+  for (const device of opened.splice(0)) device.close()
+})
 async function cpu(threads: number): Promise<Device> {
   const device = await wasm({ threads })
   opened.push(device)
@@ -49,7 +52,13 @@ describe('memory', () => {
     const bundle = compile(text, { targets: ['wasm'] })
     const device = await cpu(2)
     let session: Session | undefined
-    const watched: Device = { name: 'wasm', description: '', software: false, close() {}, load: async (...args) => (session = await device.load(...args)) }
+    const watched: Device = {
+      name: 'wasm',
+      description: '',
+      software: false,
+      close() {},
+      load: async (...args) => (session = await device.load(...args)),
+    }
     const net = await open(bundle, { device: watched, batch: BATCH, seed: 3, programs: ['train'] })
     const before = session!.allocatedBytes
     for (let k = 0; k < 1000; k++) await net.trainStep({ image: normals(BATCH * 768, k % 5), label: labels(BATCH, 10, k % 5) })
@@ -76,10 +85,14 @@ describe('a device', () => {
     expect((await cpu(2)).description).toMatch(/^WebAssembly (relaxed )?SIMD, 2 threads$/)
     for (const threads of [0, -1, 1.5, NaN, 17, 1000, '2', null]) {
       const refused = wasm({ threads: threads as number })
-      await expect(refused).rejects.toThrow(`wasm: threads ${typeof threads === 'string' ? '"2"' : threads}: an integer from 1 to 16 is wanted`)
+      await expect(refused).rejects.toThrow(
+        `wasm: threads ${typeof threads === 'string' ? '"2"' : threads}: an integer from 1 to 16 is wanted`,
+      )
       await expect(refused).rejects.toBeInstanceOf(InputError)
     }
-    await expect(wasm({ relaxd: false } as never)).rejects.toThrow(/wasm has no option relaxd; did you mean relaxed\? \(it has threads, relaxed\)/)
+    await expect(wasm({ relaxd: false } as never)).rejects.toThrow(
+      /wasm has no option relaxd; did you mean relaxed\? \(it has threads, relaxed\)/,
+    )
     await expect(wasm(2 as never)).rejects.toThrow(/wasm takes its options as an object, here is 2/)
   })
 
@@ -110,7 +123,10 @@ describe('a bundle with a module', () => {
   const bundle = compile(text)
   const plan = bundle.manifest.plans['wasm']!
   const train = plan.modules!.train!
-  const changed = (module: object | undefined): Bundle => ({ ...bundle, manifest: { ...bundle.manifest, plans: { wasm: { ...plan, modules: { ...(module && { train: module }) } as never } } } })
+  const changed = (module: object | undefined): Bundle => ({
+    ...bundle,
+    manifest: { ...bundle.manifest, plans: { wasm: { ...plan, modules: { ...(module && { train: module }) } as never } } },
+  })
   const paths = (b: Bundle): string[] => problemsOf(b.manifest, b.files).map((p) => p.path)
 
   test('as files and back', async () => {
@@ -119,7 +135,10 @@ describe('a bundle with a module', () => {
     expect(back).toEqual(bundle)
     // Some of it only.
     const asked: string[] = []
-    const { bundle: some } = await bundleFrom(async (name) => { asked.push(name); return files.get(name) }, { targets: ['wasm'], programs: ['infer'], modules: 'plain', facts: false })
+    const { bundle: some } = await bundleFrom(async (name) => {
+      asked.push(name)
+      return files.get(name)
+    }, { targets: ['wasm'], programs: ['infer'], modules: 'plain', facts: false })
     expect(asked.sort()).toEqual(['bundle.json', 'wasm/infer.json', 'wasm/infer.wasm'])
     expect(Object.keys(some.manifest.plans['wasm']!.programs).sort()).toEqual(['eval', 'infer', 'prepare'])
   })

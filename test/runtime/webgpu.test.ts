@@ -38,18 +38,26 @@ function withPlan(change: (plan: Plan) => Plan, files = fixture().files): Bundle
 }
 
 test('kernels are one pipeline where they differ in comments and names of buffers alone', () => {
-  const kernel = (first: string, second: string, body: string): string => `// ${first}
+  const kernel = (first: string, second: string, body: string): string =>
+    `// ${first}
 @group(0) @binding(1) var<storage, read> ${first}: array<f32>;
 @group(0) @binding(2) var<storage, read_write> ${second}: array<f32>;
 ${body}`
   const same = withoutNames(kernel('a', 'b', 'let y = v.x; b[0] = a[0];'))
   expect(withoutNames(kernel('x', 'conv1', 'let y = v.x; conv1[0] = x[0];'))).toBe(same)
-  for (const other of [kernel('a', 'b', 'let y = v.x; a[0] = b[0];'), kernel('x', 'y', 'let y = v.x; y[0] = x[0];'), kernel('x', 'b', 'let y = v.y; b[0] = x[0];'), kernel('b', 'a', 'let y = v.x; b[0] = a[0];')]) {
+  for (
+    const other of [
+      kernel('a', 'b', 'let y = v.x; a[0] = b[0];'),
+      kernel('x', 'y', 'let y = v.x; y[0] = x[0];'),
+      kernel('x', 'b', 'let y = v.y; b[0] = x[0];'),
+      kernel('b', 'a', 'let y = v.x; b[0] = a[0];'),
+    ]
+  ) {
     expect(withoutNames(other)).not.toBe(same)
   }
 })
 
-test('arrays are the caller\'s again when the call returns', async () => {
+test("arrays are the caller's again when the call returns", async () => {
   const net = await open(fixture(), { device, batch: 1, programs: ['infer'] })
   const frame = new Float32Array(3)
   const answers = [1, 2, 3, 4, 5].map((k) => net.run({ x: frame.fill(k) }))
@@ -69,7 +77,13 @@ test('computes what the kernels say: outputs, gradients, training, evaluation', 
     const steps = [await net.run({ x }), await net.step({ x, label }, { update: false }), await net.step({ x, label })]
     const losses: number[] = []
     for await (const { loss } of net.train(data, { steps: 40 })) losses.push(loss)
-    return { steps, losses, evaluation: await net.evaluate(data), w: (await net.parameters()).get('w')!.data, seen: (await net.parameters()).get('seen')!.data }
+    return {
+      steps,
+      losses,
+      evaluation: await net.evaluate(data),
+      w: (await net.parameters()).get('w')!.data,
+      seen: (await net.parameters()).get('seen')!.data,
+    }
   }))
   const flat = (value: unknown): number[] => typeof value === 'number' ? [value] : Object.values(value as object).flatMap(flat)
   const [got, want] = all.map(flat)
@@ -102,10 +116,22 @@ test('one submit a step; nothing is allocated and no bind group is made', async 
   const calls: string[] = []
   for (const name of ['createBuffer', 'createBindGroup', 'createComputePipelineAsync', 'createShaderModule'] as const) {
     const original = raw[name].bind(raw) as (...a: unknown[]) => unknown
-    Object.defineProperty(raw, name, { value: (...a: unknown[]) => { calls.push(name); return original(...a) }, configurable: true })
+    Object.defineProperty(raw, name, {
+      value: (...a: unknown[]) => {
+        calls.push(name)
+        return original(...a)
+      },
+      configurable: true,
+    })
   }
   const submit = raw.queue.submit.bind(raw.queue)
-  Object.defineProperty(raw.queue, 'submit', { value: (c: GPUCommandBuffer[]) => { calls.push(`submit ${c.length}`); return submit(c) }, configurable: true })
+  Object.defineProperty(raw.queue, 'submit', {
+    value: (c: GPUCommandBuffer[]) => {
+      calls.push(`submit ${c.length}`)
+      return submit(c)
+    },
+    configurable: true,
+  })
   const { loss } = await net.trainStep({ x, label })
   expect(calls).toEqual(['submit 1', 'submit 1']) // the step, and the copy of its loss
   await loss
@@ -166,20 +192,33 @@ describe('refuses, as DeviceError that says where', () => {
 
   test('a kernel that does not compile', async () => {
     const message = await refusal(withKernel('scale', (text) => text.replace('y[i] =', 'yy[i] =')))
-    expect(message).toMatch(/kernel scale does not compile:\n {2}webgpu\/infer\.wgsl:23:3: unresolved value 'yy'\n {4}yy\[i\] = x\[i\] \* w2\[i % 3u\];/)
+    expect(message).toMatch(
+      /kernel scale does not compile:\n {2}webgpu\/infer\.wgsl:23:3: unresolved value 'yy'\n {4}yy\[i\] = x\[i\] \* w2\[i % 3u\];/,
+    )
   })
 
   test('bindings that are not those of the text', async () => {
-    const message = await refusal(withPlan((plan) => ({ ...plan, kernels: plan.kernels.map((k) => k.name === 'scale' ? { ...k, bindings: k.bindings.map((b) => ({ ...b, access: 'read' as const })) } : k) })))
+    const message = await refusal(
+      withPlan((plan) => ({
+        ...plan,
+        kernels: plan.kernels.map((k) =>
+          k.name === 'scale' ? { ...k, bindings: k.bindings.map((b) => ({ ...b, access: 'read' as const })) } : k
+        ),
+      })),
+    )
     expect(message).toMatch(/kernel scale: /)
   })
 
   test('a workgroup larger than the device runs', async () => {
-    expect(await refusal(withKernel('scale', (text) => text.replace('@workgroup_size(64)', '@workgroup_size(4096)')))).toMatch(/kernel scale: /)
+    expect(await refusal(withKernel('scale', (text) => text.replace('@workgroup_size(64)', '@workgroup_size(4096)')))).toMatch(
+      /kernel scale: /,
+    )
   })
 
   test('writing one range twice in a dispatch', async () => {
-    const message = await refusal(withPlan((plan) => ({ ...plan, tensors: plan.tensors.map((t) => t.name === 'hit' ? { ...t, behind: [] } : t) })))
+    const message = await refusal(
+      withPlan((plan) => ({ ...plan, tensors: plan.tensors.map((t) => t.name === 'hit' ? { ...t, behind: [] } : t) })),
+    )
     expect(message).toMatch(/kernel loss of program eval is refused/)
   })
 
@@ -189,13 +228,17 @@ describe('refuses, as DeviceError that says where', () => {
     const batch = Math.floor(limit / 12) + 1
     // The gradient of x, three numbers a sample, lies behind the loss and the hits, which take 64 each.
     const fits = Math.floor((limit / 4 - 2 * 64) / 3)
-    expect(await refusal(fixture(), batch)).toMatch(new RegExp(`at batch ${batch} this device cannot hold the net: .* MiB of .* MiB.*: use a batch of at most ${fits}`))
+    expect(await refusal(fixture(), batch)).toMatch(
+      new RegExp(`at batch ${batch} this device cannot hold the net: .* MiB of .* MiB.*: use a batch of at most ${fits}`),
+    )
   })
 
   test('parameters that fit at no batch', async () => {
     // Of what a bundle may say at most, twice; no adapter binds 8 GiB.
     const elements = { fixed: 2 ** 30, perSample: 2 ** 30 }
-    const message = await refusal(withPlan((plan) => ({ ...plan, buffers: plan.buffers.map((b) => b.role === 'parameters' ? { ...b, elements } : b) })))
+    const message = await refusal(
+      withPlan((plan) => ({ ...plan, buffers: plan.buffers.map((b) => b.role === 'parameters' ? { ...b, elements } : b) })),
+    )
     expect(message).toMatch(/buffer parameters needs 20480\.0 MiB of .*: no batch is small enough/)
   })
 

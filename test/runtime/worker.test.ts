@@ -1,7 +1,8 @@
 import { EventEmitter } from 'node:events'
 import { afterAll, describe, expect, test } from 'vitest'
 import { compile } from '../../compiler/index.ts'
-import { type Arrays, arrays, BundleError, bundleFiles, type Dataset, DeviceError, Examples, InputError, mix, type Net, NonFiniteError, NothingLeftError, open, type OpenOptions, OtherTrainingError, packBundle, type TrainEvent } from '../../runtime/index.ts'
+import { type Arrays, arrays, BundleError, bundleFiles, type Dataset, DeviceError, Examples, InputError, mix, type Net, NonFiniteError,
+  NothingLeftError, open, type OpenOptions, OtherTrainingError, packBundle, type TrainEvent } from '../../runtime/index.ts'
 import { serve } from '../../runtime/remote/serve.ts'
 
 /* A net in a worker beside one without. The worker is this thread, over the same ports: threads of their own are in test/end-to-end. */
@@ -14,30 +15,65 @@ const bundle = compile(TEXT, { targets: ['wasm'], programs: ['default', 'train/g
 /** As a worker is, in this thread. */
 function worker() {
   const heard: ((event: { data: unknown }) => void)[] = []
-  serve({ addEventListener: (_, hear) => { heard.push(hear) } })
-  return { ended: 0, postMessage(data: unknown) { for (const hear of heard) hear({ data: data as object }) }, terminate() { this.ended++ } }
+  serve({
+    addEventListener: (_, hear) => {
+      heard.push(hear)
+    },
+  })
+  return {
+    ended: 0,
+    postMessage(data: unknown) {
+      for (const hear of heard) hear({ data: data as object })
+    },
+    terminate() {
+      this.ended++
+    },
+  }
 }
 
 const x = Float32Array.from({ length: 160 }, (_, i) => Math.sin(i * 1.7))
-const data = arrays({ x: { shape: [4], type: 'f32', data: x }, label: { shape: [], type: 'i32', classes: 2, data: Int32Array.from({ length: 40 }, (_, i) => Number(x[4 * i]! > 0)) } })
+const data = arrays({
+  x: { shape: [4], type: 'f32', data: x },
+  label: { shape: [], type: 'i32', classes: 2, data: Int32Array.from({ length: 40 }, (_, i) => Number(x[4 * i]! > 0)) },
+})
 /** The same, read on the page. */
 const read: Dataset = { ...data, read: (indices, into, draw) => data.read(indices, into, draw) }
 const batch = { x: x.slice(0, 32), label: new Int32Array(8) }
 
 const opened: Net[] = []
 const both = async (options: OpenOptions = {}, source = bundle): Promise<[Net, Net]> => {
-  const nets = [await open(source, { device: 'wasm', seed: 3, ...options }), await open(source, { device: 'wasm', seed: 3, ...options, worker })] as [Net, Net]
+  const nets = [
+    await open(source, { device: 'wasm', seed: 3, ...options }),
+    await open(source, { device: 'wasm', seed: 3, ...options, worker }),
+  ] as [Net, Net]
   opened.push(...nets)
   return nets
 }
-afterAll(() => { for (const net of opened) net.close() })
+afterAll(() => {
+  for (const net of opened) net.close()
+})
 let refusing: Promise<[Net, Net]> | undefined
-const thrown = (work: () => unknown): Promise<Error> => Promise.resolve().then(work).then(() => { throw new Error('it works') }, (error: Error) => error)
+const thrown = (work: () => unknown): Promise<Error> =>
+  Promise.resolve().then(work).then(() => {
+    throw new Error('it works')
+  }, (error: Error) => error)
 
 describe('a net in a worker', () => {
   test('tells of itself what it tells without', async () => {
     const [here, there] = await both()
-    const seen = ({ batch, storage, steps, seed, notes, classes, identity, frozen, device: { name, description, software } }: Net) => ({ batch, storage, steps, seed, notes, classes, identity, frozen, name, description, software })
+    const seen = ({ batch, storage, steps, seed, notes, classes, identity, frozen, device: { name, description, software } }: Net) => ({
+      batch,
+      storage,
+      steps,
+      seed,
+      notes,
+      classes,
+      identity,
+      frozen,
+      name,
+      description,
+      software,
+    })
     expect(seen(there)).toEqual(seen(here))
     const { plans: _, ...rest } = here.manifest
     expect({ ...there.manifest }).toEqual(rest)
@@ -70,22 +106,40 @@ describe('a net in a worker', () => {
     ['arrays, sent once', data],
     ['a dataset that is read', read],
     ['a mixture', mix([{ data, share: 3 }, { data: read, share: 1 }])],
-    ['shared memory', arrays({ x: { shape: [4], type: 'f32', data: new Float32Array(new SharedArrayBuffer(640)) }, label: { shape: [], type: 'i32', classes: 2, data: new Int32Array(40) } })],
+    [
+      'shared memory',
+      arrays({
+        x: { shape: [4], type: 'f32', data: new Float32Array(new SharedArrayBuffer(640)) },
+        label: { shape: [], type: 'i32', classes: 2, data: new Int32Array(40) },
+      }),
+    ],
   ])('trains and evaluates over %s', async (_, dataset) => {
     const [here, there] = await both()
-    const events = async (net: Net): Promise<TrainEvent[]> => { const all: TrainEvent[] = []; for await (const event of net.train(dataset, { epochs: 2 })) all.push(event); return all }
+    const events = async (net: Net): Promise<TrainEvent[]> => {
+      const all: TrainEvent[] = []
+      for await (const event of net.train(dataset, { epochs: 2 })) all.push(event)
+      return all
+    }
     expect(await events(there)).toEqual(await events(here))
     expect(there.identity).toEqual(here.identity)
     expect(there.rateAt(7)).toBe(here.rateAt(7))
     const [a, b]: [number[], number[]] = [[], []]
-    expect(await there.evaluate(dataset, { onProgress: (done) => b.push(done) })).toEqual(await here.evaluate(dataset, { onProgress: (done) => a.push(done) }))
+    expect(await there.evaluate(dataset, { onProgress: (done) => b.push(done) })).toEqual(
+      await here.evaluate(dataset, { onProgress: (done) => a.push(done) }),
+    )
     expect(b).toEqual(a)
   })
 
   test('is ahead by few updates, and by none where the page looks at an epoch', async () => {
     const [, there] = await both()
     let drawn = 0
-    const counted: Dataset = { ...read, read: (indices, into, draw) => { if (draw) drawn++; return data.read(indices, into, draw) } }
+    const counted: Dataset = {
+      ...read,
+      read: (indices, into, draw) => {
+        if (draw) drawn++
+        return data.read(indices, into, draw)
+      },
+    }
     for await (const { step, epochEnd } of there.train(counted, { epochs: 2, ahead: 2 })) {
       await new Promise((done) => setTimeout(done, 5))
       if (epochEnd) expect(there.steps).toBe(step)
@@ -136,9 +190,17 @@ describe('a net in a worker', () => {
 
   test('errors keep their class and fields', async () => {
     const [here, there] = await both()
-    const broken = arrays({ x: { shape: [4], type: 'f32', data: x.map((v, i) => (i === 100 ? NaN : v)) }, label: { shape: [], type: 'i32', classes: 2, data: new Int32Array(40) } })
-    const train = async (net: Net, ...args: Parameters<Net['train']>): Promise<void> => { for await (const _ of net.train(...args)); }
-    const [want, found] = [await thrown(() => train(here, broken)), await thrown(() => train(there, broken))] as [NonFiniteError, NonFiniteError]
+    const broken = arrays({
+      x: { shape: [4], type: 'f32', data: x.map((v, i) => (i === 100 ? NaN : v)) },
+      label: { shape: [], type: 'i32', classes: 2, data: new Int32Array(40) },
+    })
+    const train = async (net: Net, ...args: Parameters<Net['train']>): Promise<void> => {
+      for await (const _ of net.train(...args));
+    }
+    const [want, found] = [await thrown(() => train(here, broken)), await thrown(() => train(there, broken))] as [
+      NonFiniteError,
+      NonFiniteError,
+    ]
     expect(found).toBeInstanceOf(NonFiniteError)
     expect({ ...found, message: found.message, stack: '' }).toEqual({ ...want, message: want.message, stack: '' })
     expect(found.layer).toBeDefined()
@@ -156,21 +218,64 @@ describe('a net in a worker', () => {
   test('what the page throws comes back as it is', async () => {
     const [, there] = await both()
     const mine = Object.assign(new Error('no camera'), { mine: true })
-    const failing: Dataset = { ...read, read: () => { throw mine } }
+    const failing: Dataset = {
+      ...read,
+      read: () => {
+        throw mine
+      },
+    }
     expect(await thrown(() => there.train(failing).next())).toBe(mine)
     expect(await thrown(() => there.evaluate(failing))).toBe(mine)
-    expect(await thrown(() => there.evaluate(data, { onProgress: () => { throw mine } }))).toBe(mine)
-    expect(((await thrown(() => open('http://nowhere.test/', { worker, fetch: () => { throw mine } }))) as Error).message).toMatch(/no camera/)
+    expect(
+      await thrown(() =>
+        there.evaluate(data, {
+          onProgress: () => {
+            throw mine
+          },
+        })
+      ),
+    ).toBe(mine)
+    expect(
+      ((await thrown(() =>
+        open('http://nowhere.test/', {
+          worker,
+          fetch: () => {
+            throw mine
+          },
+        })
+      )) as Error).message,
+    ).toMatch(/no camera/)
   })
 
   test('opens whatever open opens, with its progress', async () => {
     const saved = await opened[0]!.save()
     const files = await bundleFiles(saved)
     const want = await (await both({}, saved))[0].run({ x: batch.x })
-    const served = (url: string): Promise<Response> => Promise.resolve(new Response(files.get(url.replace('http://nowhere.test/n/', '')) as Uint8Array<ArrayBuffer> ?? null, { status: files.has(url.replace('http://nowhere.test/n/', '')) ? 200 : 404 }))
+    const served = (url: string): Promise<Response> =>
+      Promise.resolve(
+        new Response(files.get(url.replace('http://nowhere.test/n/', '')) as Uint8Array<ArrayBuffer> ?? null, {
+          status: files.has(url.replace('http://nowhere.test/n/', '')) ? 200 : 404,
+        }),
+      )
     let loaded = 0
-    for (const source of [files, await packBundle(saved), new File([await packBundle(saved)], 'n.zip'), [new File([await packBundle(saved)], 'n.zip')], 'http://nowhere.test/n/', new URL('http://nowhere.test/n')]) {
-      const net = await open(source, { device: 'wasm', worker, fetch: served, onProgress: (progress) => { loaded = progress.loaded } })
+    for (
+      const source of [
+        files,
+        await packBundle(saved),
+        new File([await packBundle(saved)], 'n.zip'),
+        [new File([await packBundle(saved)], 'n.zip')],
+        'http://nowhere.test/n/',
+        new URL('http://nowhere.test/n'),
+      ]
+    ) {
+      const net = await open(source, {
+        device: 'wasm',
+        worker,
+        fetch: served,
+        onProgress: (progress) => {
+          loaded = progress.loaded
+        },
+      })
       expect(await net.run({ x: batch.x })).toEqual(want)
       net.close()
     }
@@ -179,13 +284,27 @@ describe('a net in a worker', () => {
     const reason = new Error('enough')
     expect(await thrown(() => open(files, { worker, signal: AbortSignal.abort(reason) }))).toBe(reason)
     const controller = new AbortController()
-    expect(await thrown(() => open('http://nowhere.test/n/', { worker, signal: controller.signal, fetch: () => { controller.abort(reason); return new Promise(() => {}) } }))).toBe(reason)
+    expect(
+      await thrown(() =>
+        open('http://nowhere.test/n/', {
+          worker,
+          signal: controller.signal,
+          fetch: () => {
+            controller.abort(reason)
+            return new Promise(() => {})
+          },
+        })
+      ),
+    ).toBe(reason)
   })
 
   test('has several nets, and ends with the net that is its own', async () => {
     const [own, shared] = [worker(), worker()]
     const alone = await open(bundle, { device: 'wasm', worker: () => own })
-    const [one, two] = [await open(bundle, { device: 'wasm', worker: shared }), await open(bundle, { device: 'wasm', worker: shared, seed: 7 })]
+    const [one, two] = [
+      await open(bundle, { device: 'wasm', worker: shared }),
+      await open(bundle, { device: 'wasm', worker: shared, seed: 7 }),
+    ]
     const running = one.run({ x: batch.x })
     one.close()
     alone.close()
@@ -200,7 +319,15 @@ describe('a net in a worker', () => {
   test('goes on after errors of its owner, and says so when its thread is gone', async () => {
     const inPage = worker()
     const hears = new Set<(event: object) => void>()
-    const shared = { ...inPage, addEventListener: (_: string, hear: (event: object) => void) => { hears.add(hear) }, removeEventListener: (_: string, hear: (event: object) => void) => { hears.delete(hear) } }
+    const shared = {
+      ...inPage,
+      addEventListener: (_: string, hear: (event: object) => void) => {
+        hears.add(hear)
+      },
+      removeEventListener: (_: string, hear: (event: object) => void) => {
+        hears.delete(hear)
+      },
+    }
     const goesOn = await open(bundle, { device: 'wasm', worker: shared as never })
     for (const hear of hears) hear({ message: 'of the page' })
     expect((await goesOn.run({ x: batch.x }))['prob']).toHaveLength(16)
@@ -214,7 +341,11 @@ describe('a net in a worker', () => {
     thread.emit('error', new Error('out of memory'))
     thread.emit('exit', 1)
     const gone = 'the worker of this net is gone: out of memory'
-    for (const work of [() => own.run({ x: batch.x }), () => own.save(), async () => { while (!(await waits.next()).done); }]) {
+    for (
+      const work of [() => own.run({ x: batch.x }), () => own.save(), async () => {
+        while (!(await waits.next()).done);
+      }]
+    ) {
       const error = await thrown(work)
       expect(error).toBeInstanceOf(DeviceError)
       expect(error.message).toBe(gone)
@@ -224,7 +355,13 @@ describe('a net in a worker', () => {
   })
 
   test('a signal ends waiting for a worker that does not answer', async () => {
-    const mute = { ended: 0, postMessage() {}, terminate() { this.ended++ } }
+    const mute = {
+      ended: 0,
+      postMessage() {},
+      terminate() {
+        this.ended++
+      },
+    }
     const controller = new AbortController()
     const reason = new Error('enough')
     setTimeout(() => controller.abort(reason))
@@ -234,7 +371,16 @@ describe('a net in a worker', () => {
   test.each([
     ['a device object', { device: { name: 'mine', load() {} } as never, worker }, InputError, /belongs to the thread that made it/],
     ['what is no worker', { worker: 3 as never }, InputError, /worker 3: true, a Worker, or a function/],
-    ['a worker whose making fails', { worker: () => { throw new Error('blocked by policy') } }, DeviceError, /handed in cannot be used: blocked by policy/],
+    [
+      'a worker whose making fails',
+      {
+        worker: () => {
+          throw new Error('blocked by policy')
+        },
+      },
+      DeviceError,
+      /handed in cannot be used: blocked by policy/,
+    ],
   ])('refuses %s', async (_, options, Class, why) => {
     const error = await thrown(() => open(bundle, options as OpenOptions))
     expect(error).toBeInstanceOf(Class)

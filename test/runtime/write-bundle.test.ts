@@ -20,7 +20,11 @@ vi.mock('node:fs/promises', async (original) => {
     if (broken()) throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO' })
     return work(...args)
   }
-  const changed = Object.fromEntries((['writeFile', 'mkdir', 'rename', 'rm', 'unlink', 'link', 'copyFile', 'utimes'] as const).map((name) => [name, guard(real[name] as never)]))
+  const changed = Object.fromEntries(
+    (['writeFile', 'mkdir', 'rename', 'rm', 'unlink', 'link', 'copyFile', 'utimes'] as const).map((
+      name,
+    ) => [name, guard(real[name] as never)]),
+  )
   const open = guard(async (path: string, ...more: unknown[]) => {
     const handle = await (real.open as any)(path, ...more)
     return {
@@ -33,7 +37,9 @@ vi.mock('node:fs/promises', async (original) => {
         await handle.writeFile(data)
       },
       // Counted and not done: there are thousands, and disks differ.
-      sync: guard(async () => {}), truncate: (n: number) => handle.truncate(n), close: () => handle.close(),
+      sync: guard(async () => {}),
+      truncate: (n: number) => handle.truncate(n),
+      close: () => handle.close(),
     }
   })
   return { ...real, ...changed, open }
@@ -43,7 +49,15 @@ let folder: string
 const at = (name: string): string => join(folder, name)
 const weighed = (value: number, name = 'line'): Bundle => {
   const bundle = fixture()
-  return { ...bundle, manifest: { ...bundle.manifest, name }, weights: new Map([['w', { shape: [3], type: 'f32', data: Float32Array.of(value, value, value) }], ['seen', { shape: [1], type: 'f32', data: Float32Array.of(value) }]]) }
+  return {
+    ...bundle,
+    manifest: { ...bundle.manifest, name },
+    weights: new Map([['w', { shape: [3], type: 'f32', data: Float32Array.of(value, value, value) }], ['seen', {
+      shape: [1],
+      type: 'f32',
+      data: Float32Array.of(value),
+    }]]),
+  }
 }
 /** Another net: kernels of the same names with other texts. */
 function other(value: number): Bundle {
@@ -55,8 +69,12 @@ const seen = async (name: string): Promise<number> => (await readBundle(at(name)
 /** Everything below a folder, so that nothing is left over. */
 const tree = async (name: string): Promise<string[]> => (await readdir(at(name), { recursive: true })).sort()
 
-beforeAll(async () => { folder = await mkdtemp(join(tmpdir(), 'fusenet-bundle-')) })
-beforeEach(() => { Object.assign(fault, { countdown: Infinity, dead: false, calls: 0 }) })
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fusenet-bundle-'))
+})
+beforeEach(() => {
+  Object.assign(fault, { countdown: Infinity, dead: false, calls: 0 })
+})
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
 async function callsOf(work: () => Promise<void>): Promise<number> {
@@ -66,30 +84,33 @@ async function callsOf(work: () => Promise<void>): Promise<number> {
 }
 
 describe.each([['it fails and the program goes on', false], ['the process is gone', true]])('at every step: %s', (_, dead) => {
-  test.each([['of the same net', (value: number) => weighed(value)], ['of another net', (value: number) => other(value)]])('the old bundle or the new one is whole: %s', async (name, make) => {
-    const place = `at every step ${dead} ${name}`
-    await writeBundle(weighed(1), at(place))
-    const calls = await callsOf(() => writeBundle(make(2), at(place)))
-    const clean = await tree(place)
-    expect(calls).toBeGreaterThan(10)
-    for (let step = 1; step <= calls; step++) {
+  test.each([['of the same net', (value: number) => weighed(value)], ['of another net', (value: number) => other(value)]])(
+    'the old bundle or the new one is whole: %s',
+    async (name, make) => {
+      const place = `at every step ${dead} ${name}`
       await writeBundle(weighed(1), at(place))
-      Object.assign(fault, { countdown: step, dead })
-      const failed = await writeBundle(make(2), at(place)).then(() => undefined, (error: Error) => error)
-      Object.assign(fault, { countdown: Infinity, dead: false })
-      const found = await seen(place)
-      if (failed) expect(failed.message).toContain(`${at(place)}`)
-      // What fails leaves the old one, what does not the new one; of a dead process nobody hears.
-      if (dead) expect([1, 2]).toContain(found)
-      else expect(found, `step ${step}`).toBe(failed ? 1 : 2)
-      // As this process is alive its drafts are not taken for left over, but its lock is its own.
-      await rm(join(at(place), '.writing'), { force: true })
-      await writeBundle(make(2), at(place))
-      expect(await seen(place)).toBe(2)
-      expect((await tree(place)).filter((file) => !file.endsWith('.tmp')), `step ${step}`).toEqual(clean)
-      for (const file of await tree(place)) if (file.endsWith('.tmp')) await rm(join(at(place), file), { force: true })
-    }
-  })
+      const calls = await callsOf(() => writeBundle(make(2), at(place)))
+      const clean = await tree(place)
+      expect(calls).toBeGreaterThan(10)
+      for (let step = 1; step <= calls; step++) {
+        await writeBundle(weighed(1), at(place))
+        Object.assign(fault, { countdown: step, dead })
+        const failed = await writeBundle(make(2), at(place)).then(() => undefined, (error: Error) => error)
+        Object.assign(fault, { countdown: Infinity, dead: false })
+        const found = await seen(place)
+        if (failed) expect(failed.message).toContain(`${at(place)}`)
+        // What fails leaves the old one, what does not the new one; of a dead process nobody hears.
+        if (dead) expect([1, 2]).toContain(found)
+        else expect(found, `step ${step}`).toBe(failed ? 1 : 2)
+        // As this process is alive its drafts are not taken for left over, but its lock is its own.
+        await rm(join(at(place), '.writing'), { force: true })
+        await writeBundle(make(2), at(place))
+        expect(await seen(place)).toBe(2)
+        expect((await tree(place)).filter((file) => !file.endsWith('.tmp')), `step ${step}`).toEqual(clean)
+        for (const file of await tree(place)) if (file.endsWith('.tmp')) await rm(join(at(place), file), { force: true })
+      }
+    },
+  )
 
   test('where there was none there is all of it or nothing', async () => {
     const calls = await callsOf(() => writeBundle(weighed(2), at(`new ${dead}`)))

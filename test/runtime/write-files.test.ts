@@ -55,7 +55,9 @@ describe('replacing a file', () => {
   test('of several none is replaced where one cannot be', async () => {
     await writeFile(at('first'), 'old')
     await mkdir(at('taken'))
-    await expect(replaceFiles(new Map([[at('first'), 'new'], [at('taken'), 'x']]))).rejects.toThrow(/taken cannot be written: it is a folder/)
+    await expect(replaceFiles(new Map([[at('first'), 'new'], [at('taken'), 'x']]))).rejects.toThrow(
+      /taken cannot be written: it is a folder/,
+    )
     expect(await readFile(at('first'), 'utf8')).toBe('old')
     expect((await readdir(folder)).filter((name) => name.endsWith('.tmp'))).toEqual([])
   })
@@ -69,7 +71,9 @@ describe('replacing a file', () => {
     const draft = (host: string, pid: number): string => `left.${host}-${pid}-01234567.tmp`
     for (const name of [draft(HOST, dead), draft(HOST, process.pid), draft('ffffffff', dead)]) await writeFile(at(name), '')
     await removeLeftOvers(at('left'))
-    expect((await readdir(folder)).filter((name) => name.startsWith('left.')).sort()).toEqual([draft(HOST, process.pid), draft('ffffffff', dead)].sort())
+    expect((await readdir(folder)).filter((name) => name.startsWith('left.')).sort()).toEqual(
+      [draft(HOST, process.pid), draft('ffffffff', dead)].sort(),
+    )
   })
 })
 
@@ -115,8 +119,15 @@ describe('a lock', () => {
 })
 
 test.each([
-  ['ENOSPC', /x cannot be written: the disk is full/], ['EROFS', /read-only/], ['EIO', /the disk failed/], ['EMFILE', /ulimit/],
-  ['EACCES', /permission denied/], ['EISDIR', /it is a folder/], ['EEXIST', /in the way/], ['Z_DATA_ERROR', /damaged or cut off/], ['EWHATEVER', /x cannot be written: boom/],
+  ['ENOSPC', /x cannot be written: the disk is full/],
+  ['EROFS', /read-only/],
+  ['EIO', /the disk failed/],
+  ['EMFILE', /ulimit/],
+  ['EACCES', /permission denied/],
+  ['EISDIR', /it is a folder/],
+  ['EEXIST', /in the way/],
+  ['Z_DATA_ERROR', /damaged or cut off/],
+  ['EWHATEVER', /x cannot be written: boom/],
 ])('%s has its reason', (code, says) => {
   expect(fileError(Object.assign(new Error('boom'), { code }), 'x', 'written')?.message).toMatch(says)
 })

@@ -25,7 +25,12 @@ export function wideNet(seed: number, most: number): string {
     const products = (outputs * channels * window ** 2 * after(height) * after(width)) / groups
     if (channels % groups !== 0 || outputs % groups !== 0 || products > left) continue
     left -= products
-    define(`v${layer}`, `${value} -> conv(${outputs}, ${window}, stride: ${stride}, pad: ${pad}, groups: ${groups})${pick(' -> batch_norm', ' -> batch_norm', ' -> batch_norm', '')}${pick(' -> sigmoid', ' -> silu', '')}`)
+    define(
+      `v${layer}`,
+      `${value} -> conv(${outputs}, ${window}, stride: ${stride}, pad: ${pad}, groups: ${groups})${
+        pick(' -> batch_norm', ' -> batch_norm', ' -> batch_norm', '')
+      }${pick(' -> sigmoid', ' -> silu', '')}`,
+    )
     ;[channels, height, width] = [outputs, after(height), after(width)]
     const block = pick<'1' | '3, pad: 1' | undefined>(undefined, undefined, '1', '3, pad: 1')
     const more = channels ** 2 * height * width * (block === '1' ? 1 : 9)
@@ -38,5 +43,7 @@ export function wideNet(seed: number, most: number): string {
       ;[height, width] = [Math.floor((height - 2) / 2) + 1, Math.floor((width - 2) / 2) + 1]
     }
   }
-  return `net wide {\n  ${lines.join('\n  ')}\n  input t: f32[${channels}, ${height}, ${width}]\n  loss = sum(mul(${value}, t))\n  output out = tanh(${value})\n}`
+  return `net wide {\n  ${
+    lines.join('\n  ')
+  }\n  input t: f32[${channels}, ${height}, ${width}]\n  loss = sum(mul(${value}, t))\n  output out = tanh(${value})\n}`
 }

@@ -23,4 +23,5 @@ export async function drawn(canvas: HTMLCanvasElement): Promise<void> {
 }
 
 /** WebGPU as its own declarations have it, or as anybody finds it. */
-export const onGpu = async (gpu: { requestAdapter(): Promise<null> }): Promise<unknown> => open<Pets>('/pets/', { device: await webgpu({ gpu }) })
+export const onGpu = async (gpu: { requestAdapter(): Promise<null> }): Promise<unknown> =>
+  open<Pets>('/pets/', { device: await webgpu({ gpu }) })

@@ -30,7 +30,13 @@ export async function known(): Promise<void> {
   await net.run({ image }, { stat: 'batch' })
 
   const { loss, outputs, grads } = await net.step({ image, label: [2] }, { update: false, stats: 'global' })
-  const numbers: readonly [number, Float32Array, Float32Array, Float32Array, Float32Array] = [loss, outputs.prob, outputs.accuracy, grads['conv1.weight'], grads.image]
+  const numbers: readonly [number, Float32Array, Float32Array, Float32Array, Float32Array] = [
+    loss,
+    outputs.prob,
+    outputs.accuracy,
+    grads['conv1.weight'],
+    grads.image,
+  ]
   // @ts-expect-error no label
   await net.step({ image })
   // @ts-expect-error statistics have no gradient
@@ -50,7 +56,10 @@ export async function known(): Promise<void> {
   // @ts-expect-error no label of that name
   net.classesOf('lable')
 
-  const pictures = arrays({ image: { shape: [3, 8, 8], type: 'f32', data: new Uint8Array(192), scale: 1 / 255 }, label: { shape: [], type: 'i32', data: label, classes: 3 } })
+  const pictures = arrays({
+    image: { shape: [3, 8, 8], type: 'f32', data: new Uint8Array(192), scale: 1 / 255 },
+    label: { shape: [], type: 'i32', data: label, classes: 3 },
+  })
   for await (const event of net.train(pictures, { epochs: 1 })) use(event.step + event.loss)
   const { loss: mean, metrics }: Evaluation<Pets> = await net.evaluate(pictures)
   const sum: number = mean + metrics.accuracy + metrics.loss

@@ -18,11 +18,20 @@ function instance(): Record<string, () => void> {
     return { type: { params: [], results: [] }, locals: [], code: c }
   }
   const vectors = MATH.filter((name) => name !== 'random')
-  const draw = new Code().i32(4096).i32(1024).memory('i32.load').i32(1028).memory('i32.load').call(MATH.indexOf('random')).memory('f32.store')
-  const functions = [...mathFunctions(0), ...vectors.map(wrap), { type: { params: [], results: [] }, locals: [], code: draw } satisfies WasmFunction]
+  const draw = new Code().i32(4096).i32(1024).memory('i32.load').i32(1028).memory('i32.load').call(MATH.indexOf('random')).memory(
+    'f32.store',
+  )
+  const functions = [
+    ...mathFunctions(0),
+    ...vectors.map(wrap),
+    { type: { params: [], results: [] }, locals: [], code: draw } satisfies WasmFunction,
+  ]
   const exports = [...vectors, 'random' as const].map((name, i) => ({ name, function: MATH.length + i }))
   const bytes = encodeModule({ types: [], functions, table: [], exports, tableExport: 'none', maxPages: 65536 })
-  return new WebAssembly.Instance(new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>), { env: { memory } }).exports as Record<string, () => void>
+  return new WebAssembly.Instance(new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>), { env: { memory } }).exports as Record<
+    string,
+    () => void
+  >
 }
 const call = instance()
 
@@ -33,7 +42,8 @@ function evaluate(name: MathName, x: readonly number[], y: readonly number[] = [
   return [...numbers.slice(1024, 1024 + x.length)]
 }
 
-const spread = (from: number, to: number, count = 4000): number[] => Array.from({ length: count }, (_, i) => Math.fround(from + ((to - from) * i) / (count - 1)))
+const spread = (from: number, to: number, count = 4000): number[] =>
+  Array.from({ length: count }, (_, i) => Math.fround(from + ((to - from) * i) / (count - 1)))
 
 describe('mathematics in float32', () => {
   const cases: readonly [MathName, (x: number) => number, readonly number[], number][] = [

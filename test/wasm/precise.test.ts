@@ -10,7 +10,9 @@ const usual = compile(text, { targets: ['wasm'], programs: ['infer', 'eval', 'gr
 const precise = compile(text, { targets: ['wasm'], programs: ['infer', 'eval', 'gradients'], precise: true })
 
 let cpu: Device
-beforeAll(async () => { cpu = await wasm({ threads: 1 }) })
+beforeAll(async () => {
+  cpu = await wasm({ threads: 1 })
+})
 afterAll(() => cpu.close())
 
 const quiet = Float32Array.from({ length: C * S * S }, (_, i) => Math.sin(i * 1.3))
@@ -19,14 +21,19 @@ const [ROW, COLUMN] = [9, 14]
 const withOutlier = (value: number): Float32Array => quiet.map((v, i) => (i === 3 * S * S + ROW * S + COLUMN ? value : v))
 const infer = async (bundle: Bundle, x: Float32Array, device = cpu): Promise<ArrayLike<number>> => {
   const net = await open(bundle, { device, batch: 1, seed: 5, programs: ['infer'] })
-  try { return (await net.run({ x }))['out']! } finally { net.close() }
+  try {
+    return (await net.run({ x }))['out']!
+  } finally {
+    net.close()
+  }
 }
 /** Outputs whose window does not see the outlier. */
 const apart = Array.from({ length: 16 * S * S }, (_, i) => i).filter((i) => {
   const [row, column] = [Math.floor(i / S) % S, i % S]
   return Math.abs(row - ROW) > 1 || Math.abs(column - COLUMN) > 1
 })
-const hows = (bundle: Bundle): string[] => Object.values(bundle.manifest.plans['wasm']!.programs).flatMap(({ dispatches }) => dispatches.map(({ facts }) => facts!.how ?? ''))
+const hows = (bundle: Bundle): string[] =>
+  Object.values(bundle.manifest.plans['wasm']!.programs).flatMap(({ dispatches }) => dispatches.map(({ facts }) => facts!.how ?? ''))
 
 test('an outlier reaches its own outputs alone', async () => {
   const before = await infer(precise, quiet)
@@ -38,7 +45,14 @@ test('an outlier reaches its own outputs alone', async () => {
 })
 
 test('the usual kernels stay within the bound that is told, which an outlier makes large', async () => {
-  const weights = (await (async () => { const net = await open(usual, { device: cpu, batch: 1, seed: 5 }); try { return (await net.parameters()).get('c.weight')!.data as Float32Array } finally { net.close() } })())
+  const weights = await (async () => {
+    const net = await open(usual, { device: cpu, batch: 1, seed: 5 })
+    try {
+      return (await net.parameters()).get('c.weight')!.data as Float32Array
+    } finally {
+      net.close()
+    }
+  })()
   // docs/numbers.md: 287 (20 + channels) 2^-24 of the largest input times the sum of the weights, for tiles of 4 x 4.
   const sums = Array.from({ length: 16 }, (_, o) => weights.subarray(o * C * 9, (o + 1) * C * 9).reduce((s, w) => s + Math.abs(w), 0))
   for (const value of [1, 1e4, 1e8]) {
@@ -53,7 +67,11 @@ test('the usual kernels stay within the bound that is told, which an outlier mak
 test('weight gradients too', async () => {
   const gradients = async (bundle: Bundle, device: Device): Promise<Outputs> => {
     const net = await open(bundle, { device, batch: 1, seed: 5, programs: ['gradients'] })
-    try { return (await net.step({ x: withOutlier(1e6) }, { update: false })).grads } finally { net.close() }
+    try {
+      return (await net.step({ x: withOutlier(1e6) }, { update: false })).grads
+    } finally {
+      net.close()
+    }
   }
   const want = (await gradients(precise, interpreter()))['c.weight']!
   const got = (await gradients(precise, cpu))['c.weight']!
@@ -70,7 +88,11 @@ describe('which kernels there are', () => {
   test('what was tuned does not bring it back', () => {
     for (const choice of [{}, { tile: 1 }, { winograd: false }]) {
       const schedules = { wasm: new Proxy({}, { get: () => choice }) }
-      expect(hows(compile(text, { targets: ['wasm'], programs: ['infer', 'eval', 'gradients'], precise: true, schedules })).filter((how) => /Winograd/.test(how))).toEqual([])
+      expect(
+        hows(compile(text, { targets: ['wasm'], programs: ['infer', 'eval', 'gradients'], precise: true, schedules })).filter((how) =>
+          /Winograd/.test(how)
+        ),
+      ).toEqual([])
     }
   })
 })
@@ -81,7 +103,11 @@ test('the factors that docs/numbers.md names: what transformations can make of i
     const [n, outputs, taps] = [m + r - 1, [...Array(m).keys()], [...Array(r).keys()]]
     const rows = input.map((row) => row.reduce((s, v) => s + Math.abs(v), 0))
     // Both directions are one another's twins, so the largest is the square of the largest of one.
-    return Math.max(...outputs.flatMap((i) => taps.map((k) => [...Array(n).keys()].reduce((s, a) => s + Math.abs(output[i]![a]! * weight[a]![k]!) * rows[a]!, 0)))) ** 2
+    return Math.max(
+      ...outputs.flatMap((i) =>
+        taps.map((k) => [...Array(n).keys()].reduce((s, a) => s + Math.abs(output[i]![a]! * weight[a]![k]!) * rows[a]!, 0))
+      ),
+    ) ** 2
   }
   expect([[4, 3], [2, 3], [4, 5], [2, 5]].map(([m, r]) => Math.round(factor(m!, r!)))).toEqual([287, 16, 1565, 287])
 })

@@ -14,7 +14,8 @@ describe('modules that the compiler writes', () => {
   test.each(texts)('%s is valid, in both styles', (_, text) => {
     for (const style of ['merged', 'split'] as const) {
       const { manifest, files } = compile(text, { style, targets: ['wasm'] })
-      for (const group of ['infer', 'train']) expect(WebAssembly.validate(files.get(`wasm/${group}.wasm`) as Uint8Array<ArrayBuffer>), group).toBe(true)
+      for (const group of ['infer', 'train'])
+        expect(WebAssembly.validate(files.get(`wasm/${group}.wasm`) as Uint8Array<ArrayBuffer>), group).toBe(true)
       expect(manifest.plans['wasm']!.kernels.length).toBeGreaterThan(0)
     }
   })

@@ -38,19 +38,26 @@ function withOnLoad({ onLoad: _, ...plain }: Equation, { axes, store }: OnLoad, 
   const [image] = nest.grid
   const [own, ...others] = axes
   const made = overAxes({ ...plain, axes, stores: [store], sides: [] }, new Map([[own!, image!]]), [image!, ...others])
-  return { ...nest, phases: [{ ...pointByPoint(flattenAxes(made), [image!]), per: [image!] }, ...nest.phases], summary: `makes ${store.tensor.name} first; ${nest.summary}` }
+  return {
+    ...nest,
+    phases: [{ ...pointByPoint(flattenAxes(made), [image!]), per: [image!] }, ...nest.phases],
+    summary: `makes ${store.tensor.name} first; ${nest.summary}`,
+  }
 }
 
 /** Why the items of an equation cannot make on load what it would. `makesImages` tells whether they could. */
-export const refuseOnLoad = (e: Equation, makesImages: (e: Equation) => boolean): string | undefined =>
-  (makesImages(e) ? undefined : `${e.name} takes many images for each part of its weights`)
+export const refuseOnLoad = (
+  e: Equation,
+  makesImages: (e: Equation) => boolean,
+): string | undefined => (makesImages(e) ? undefined : `${e.name} takes many images for each part of its weights`)
 
 /** Whether an item has one image, so that it can make the whole of it first: for `refuseOnLoad`. */
-export const makingImages = (choice: NestChoice = {}): ((e: Equation) => boolean) => onceByShape(({ onLoad, ...plain }) => {
-  const [image] = chooseNest(plain, choice).grid
-  const load = plain.stores.map((s) => loadOf(s.value, onLoad!)).find((found) => found)
-  return image?.extent === 'n' && load !== undefined && isAxis(load.at[0]!, image)
-})
+export const makingImages = (choice: NestChoice = {}): (e: Equation) => boolean =>
+  onceByShape(({ onLoad, ...plain }) => {
+    const [image] = chooseNest(plain, choice).grid
+    const load = plain.stores.map((s) => loadOf(s.value, onLoad!)).find((found) => found)
+    return image?.extent === 'n' && load !== undefined && isAxis(load.at[0]!, image)
+  })
 
 /** Points between two multiples of what an index is divided by that are written out. */
 const MOST_WRITTEN = 4
@@ -62,14 +69,21 @@ function plain(e: Equation, sums: readonly Reduction[], written: ReadonlyMap<Axi
   const inPlace = reads(e).some((t) => writes(e).includes(t))
   const costs: { cost: number; lanes?: Axis; across?: Axis }[] = [{ cost: loads.reduce((sum, l) => sum + 2 * l.weight, 2 * stores.length) }]
   for (const lanes of e.axes) {
-    if (typeof lanes.extent !== 'number' || lanes.extent < 4 || stores.some((form) => (strideOf(form, lanes) ?? 0) < 1) || countsImages(e, lanes)) continue
-    const each = loads.reduce((sum, l) => sum + l.weight * (1 + costOfStride(strideOf(l.form, lanes))), 0) + stores.reduce((sum, form) => sum + (strideOf(form, lanes) === 1 ? 1 : written.has(lanes) ? 2 : 5), 0)
+    if (
+      typeof lanes.extent !== 'number' || lanes.extent < 4 || stores.some((form) => (strideOf(form, lanes) ?? 0) < 1) ||
+      countsImages(e, lanes)
+    ) continue
+    const each = loads.reduce((sum, l) => sum + l.weight * (1 + costOfStride(strideOf(l.form, lanes))), 0) +
+      stores.reduce((sum, form) => sum + (strideOf(form, lanes) === 1 ? 1 : written.has(lanes) ? 2 : 5), 0)
     costs.push({ cost: each / 4 * overhang(lanes, 4), lanes })
   }
   for (const r of sums) {
     for (const across of r.axes) {
       if (typeof across.extent !== 'number' || across.extent < 4 || sums.some((s) => s.combine === 'argmax')) continue
-      const cost = loads.reduce((sum, l) => sum + l.weight * (l.inside.has(across) ? (1 + costOfStride(strideOf(l.form, across))) / 4 * overhang(across, 4) : 2), 2 * stores.length + 6)
+      const cost = loads.reduce(
+        (sum, l) => sum + l.weight * (l.inside.has(across) ? (1 + costOfStride(strideOf(l.form, across))) / 4 * overhang(across, 4) : 2),
+        2 * stores.length + 6,
+      )
       costs.push({ cost, across })
     }
   }
@@ -77,7 +91,7 @@ function plain(e: Equation, sums: readonly Reduction[], written: ReadonlyMap<Axi
   const unroll = new Map<Axis, number>()
   for (const r of sums) {
     const size = steps(r)
-    if (Number.isFinite(size) && size <= 16) for (const a of r.axes) if (a !== across) unroll.set(a, a.extent as number)
+    if (Number.isFinite(size) && size <= 16) { for (const a of r.axes) if (a !== across) unroll.set(a, a.extent as number) }
   }
   if (across && (across.extent as number) >= 32) unroll.set(across, 2)
   return plainGrid(e, lanes, across, unroll, new Set(written.values()), sums.length === 0 && !inPlace)
@@ -85,25 +99,47 @@ function plain(e: Equation, sums: readonly Reduction[], written: ReadonlyMap<Axi
 
 /** Whether an axis tells images apart of which there may be none: four at a time would be loaded one by one. */
 const countsImages = (e: Equation, a: Axis): boolean =>
-  e.stores.some((s) => walk(s.value).some((node) => node.kind === 'guard' && node.guards.some((g) => g.kind === 'within' && typeof g.extent !== 'number' && axesOf(g.at).includes(a))))
+  e.stores.some((s) =>
+    walk(s.value).some((node) =>
+      node.kind === 'guard' && node.guards.some((g) => g.kind === 'within' && typeof g.extent !== 'number' && axesOf(g.at).includes(a))
+    )
+  )
 
 const SMALL_ITEM = 512
 const BLOCK = 4096
 
-function plainGrid(e: Equation, lanes: Axis | undefined, across: Axis | undefined, unroll: ReadonlyMap<Axis, number>, written: ReadonlySet<Axis>, pointwise: boolean): Nest {
+function plainGrid(
+  e: Equation,
+  lanes: Axis | undefined,
+  across: Axis | undefined,
+  unroll: ReadonlyMap<Axis, number>,
+  written: ReadonlySet<Axis>,
+  pointwise: boolean,
+): Nest {
   let equation = e
   let along = lanes
   const grid: Axis[] = []
   const points = (axes: readonly Axis[]): number => axes.reduce((p, a) => p * (typeof a.extent === 'number' ? a.extent : 1), 1)
-  const inner = Math.max(1, ...e.stores.map((s) => reductions(s.value).reduce((sum, r) => sum + r.axes.reduce((p, a) => p * (typeof a.extent === 'number' ? a.extent : 16), 1), 0)))
+  const inner = Math.max(
+    1,
+    ...e.stores.map((s) =>
+      reductions(s.value).reduce((sum, r) => sum + r.axes.reduce((p, a) => p * (typeof a.extent === 'number' ? a.extent : 16), 1), 0)
+    ),
+  )
   for (const [i, a] of equation.axes.entries()) {
-    if (typeof a.extent !== 'number') { grid.push(a); continue }
+    if (typeof a.extent !== 'number') {
+      grid.push(a)
+      continue
+    }
     if (a === lanes || points(equation.axes.slice(i + 1)) * inner < SMALL_ITEM) break
     // Statistics are of whole pictures.
     if (e.sides.length > 0 && e.sides.some((side) => side.kept !== a)) break
     grid.push(a)
   }
-  if (lanes && e.sides.length === 0 && (lanes.extent as number) * inner > 4 * BLOCK && grid.every((a) => typeof a.extent === 'number') && points(grid) < 64) {
+  if (
+    lanes && e.sides.length === 0 && (lanes.extent as number) * inner > 4 * BLOCK && grid.every((a) => typeof a.extent === 'number') &&
+    points(grid) < 64
+  ) {
     const size = divisors(lanes.extent as number).filter((d) => d % 4 === 0 && d * inner <= BLOCK).at(-1)
     if (size !== undefined && size >= 16) {
       const cut = splitAxis(equation, lanes, size)
@@ -113,8 +149,13 @@ function plainGrid(e: Equation, lanes: Axis | undefined, across: Axis | undefine
     }
   }
   const own = equation.axes.filter((a) => !grid.includes(a))
-  const loops = own.map((a): Loop => (a === along ? { axis: a, tile: pointwise && (a.extent as number) >= 8 ? 2 : 1, lanes: true } : { axis: a, tile: written.has(a) ? a.extent as number : 1 }))
-  const how = along ? `four points along ${along.name} at a time` : across ? `four terms along ${across.name} at a time` : 'one point at a time'
+  const loops = own.map((
+    a,
+  ): Loop => (a === along ? { axis: a, tile: pointwise && (a.extent as number) >= 8 ? 2 : 1, lanes: true }
+    : { axis: a, tile: written.has(a) ? a.extent as number : 1 })
+  )
+  const how = along ? `four points along ${along.name} at a time`
+    : across ? `four terms along ${across.name} at a time` : 'one point at a time'
   const sides = e.sides.map((side) => sidePhase(side, equation, { grid }))
   return { grid, phases: [{ equation, loops, unroll, ...(across && { across }) }, ...sides], staging: [], summary: how }
 }
@@ -134,7 +175,8 @@ function weighedLoads(e: Equation): WeighedLoad[] {
     seen.add(node)
     if (node.kind === 'load') found.push({ form: linearIndex(node.tensor, node.at), weight, inside })
     // A function is worth several loads: it is as dear for one lane as for four.
-    if (node.kind === 'unary' && ['exp', 'log', 'tanh', 'erf'].includes(node.op)) found.push({ form: index(0), weight: 10 * weight, inside })
+    if (node.kind === 'unary' && ['exp', 'log', 'tanh', 'erf'].includes(node.op))
+      found.push({ form: index(0), weight: 10 * weight, inside })
     const [here, axes] = node.kind === 'reduce'
       ? [weight * node.axes.reduce((p, a) => p * (typeof a.extent === 'number' ? a.extent : 16), 1), new Set([...inside, ...node.axes])]
       : [weight, inside]

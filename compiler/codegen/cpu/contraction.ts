@@ -30,9 +30,14 @@ export function contraction(given: Equation, main: Reduction, choice: NestChoice
   const product = withoutSharedGuards(main.body as Extract<Expression, { kind: 'binary' }>)
   if (product !== main.body) {
     const lighter = { ...main, body: product }
-    return contraction({ ...given, stores: given.stores.map((s) => ({ ...s, value: replaceNode(s.value, main, lighter) })) }, lighter, choice)
+    return contraction(
+      { ...given, stores: given.stores.map((s) => ({ ...s, value: replaceNode(s.value, main, lighter) })) },
+      lighter,
+      choice,
+    )
   }
-  const fast = choice.winograd === false ? undefined : winograd(given, main, (e, split) => given.sides.map((side) => sidePhase(side, e, split)))
+  const fast = choice.winograd === false ? undefined
+    : winograd(given, main, (e, split) => given.sides.map((side) => sidePhase(side, e, split)))
   if (fast) return fast
   const fastGradient = choice.winograd === false ? undefined : winogradGradient(given, main)
   if (fastGradient) return fastGradient
@@ -57,7 +62,8 @@ export function contraction(given: Equation, main: Reduction, choice: NestChoice
   const staged: { of: Expression; made: Staged }[] = []
   for (const f of wanted) {
     const made = stage(`staged_${f}`, body[f], fixed, lanes)
-    if (made && elementsPerSample(made.into.shape) <= MOST_STAGE && usesOf(equation, total, body[f], fixed) >= 3) staged.push({ of: body[f], made })
+    if (made && elementsPerSample(made.into.shape) <= MOST_STAGE && usesOf(equation, total, body[f], fixed) >= 3)
+      staged.push({ of: body[f], made })
   }
   const inRounds = staged.length > 0 && rounds !== undefined
   let sum: Reduction = total
@@ -78,8 +84,17 @@ export function contraction(given: Equation, main: Reduction, choice: NestChoice
   const near = moved(tile.near)
   const far = moved(tile.far)
   const own = equation.axes.filter((a) => !grid.includes(a))
-  const order = [...own.filter((a) => a === near), ...own.filter((a) => a !== near && a !== far && a !== lanes), ...own.filter((a) => a === far && a !== near), ...own.filter((a) => a === lanes)]
-  const loops = order.map((a): Loop => (a === lanes ? { axis: a, tile: tile.vectorCount, lanes: true } : { axis: a, tile: a === near ? tile.nearCount : a === far ? tile.farCount : 1 }))
+  const order = [
+    ...own.filter((a) => a === near),
+    ...own.filter((a) => a !== near && a !== far && a !== lanes),
+    ...own.filter((a) => a === far && a !== near),
+    ...own.filter((a) => a === lanes),
+  ]
+  const loops = order.map((
+    a,
+  ): Loop => (a === lanes ? { axis: a, tile: tile.vectorCount, lanes: true }
+    : { axis: a, tile: a === near ? tile.nearCount : a === far ? tile.farCount : 1 })
+  )
   const mainPhase: Phase = { equation, loops, unroll: writtenOut(sum, tile, acc), ...(tile.across && { across: tile.across }) }
   const sides = given.sides.map((side) => sidePhase(side, equation, split))
   return {
@@ -96,7 +111,10 @@ export function contraction(given: Equation, main: Reduction, choice: NestChoice
 function withoutSharedGuards(product: Extract<Expression, { kind: 'binary' }>): Extract<Expression, { kind: 'binary' }> {
   const { a, b } = product
   if (a.kind !== 'guard' || b.kind !== 'guard' || a.otherwise !== 0 || b.otherwise !== 0) return product
-  const shared = a.guards.filter((g) => g.kind === 'within' && typeof g.extent === 'number' && b.guards.some((other) => other.kind === 'within' && other.extent === g.extent && other.at.key === g.at.key))
+  const shared = a.guards.filter((g) =>
+    g.kind === 'within' && typeof g.extent === 'number' &&
+    b.guards.some((other) => other.kind === 'within' && other.extent === g.extent && other.at.key === g.at.key)
+  )
   return shared.length === 0 ? product : { ...product, a: guard(a.guards.filter((g) => !shared.includes(g)), a.value) }
 }
 
@@ -110,7 +128,8 @@ function needsStaging(f: Expression): boolean {
 
 /** How often an element that was prepared is used in one item. */
 function usesOf(e: Equation, sum: Reduction, factor: Expression, fixed: ReadonlySet<Axis>): number {
-  const count = (axes: Iterable<Axis>): number => [...axes].filter((a) => !fixed.has(a) && typeof a.extent === 'number').reduce((p, a) => p * (a.extent as number), 1)
+  const count = (axes: Iterable<Axis>): number =>
+    [...axes].filter((a) => !fixed.has(a) && typeof a.extent === 'number').reduce((p, a) => p * (a.extent as number), 1)
   const elements = Math.max(1, ...walk(factor).map((node) => (node.kind === 'load' ? elementsPerSample(node.tensor.shape) : 1)))
   return count([...e.axes, ...sum.axes]) / Math.min(elements, count(freeAxes(factor)))
 }
@@ -131,8 +150,11 @@ interface Split extends ItemBlocks {
 function chooseSplit(e: Equation, main: Reduction, tile: Tile): Split {
   const [vectors, others] = [freeAxes(tile.vectors), freeAxes(tile.others)]
   // The image, groups, chunks of a batch: what both factors depend on, or what has no end.
-  const leading = e.axes.filter((a) => typeof a.extent !== 'number' || (vectors.has(a) && others.has(a) && e.sides.every((side) => side.kept === a)))
-  const work = e.axes.filter((a) => !leading.includes(a)).reduce((p, a) => p * (a.extent as number), 1) * main.axes.reduce((p, a) => p * (typeof a.extent === 'number' ? a.extent : 64), 1)
+  const leading = e.axes.filter((a) =>
+    typeof a.extent !== 'number' || (vectors.has(a) && others.has(a) && e.sides.every((side) => side.kept === a))
+  )
+  const work = e.axes.filter((a) => !leading.includes(a)).reduce((p, a) => p * (a.extent as number), 1) *
+    main.axes.reduce((p, a) => p * (typeof a.extent === 'number' ? a.extent : 64), 1)
   const already = leading.reduce((p, a) => p * (typeof a.extent === 'number' ? a.extent : 1), 1)
   const pieces = Math.max(1, Math.floor(Math.min(MOST_ITEMS, work / ITEM) / already))
   let equation = e
@@ -142,7 +164,10 @@ function chooseSplit(e: Equation, main: Reduction, tile: Tile): Split {
   let rowBlocks: Axis | undefined
   let rows: number | undefined
   // Rows of the picture, where all of it would not stay in the cache.
-  const row = tile.lanes && e.axes.find((a) => a !== tile.lanes && a !== tile.far && vectors.has(a) && !others.has(a) && typeof a.extent === 'number' && a.extent > 1)
+  const row = tile.lanes &&
+    e.axes.find((a) =>
+      a !== tile.lanes && a !== tile.far && vectors.has(a) && !others.has(a) && typeof a.extent === 'number' && a.extent > 1
+    )
   const picture = Math.max(...walk(tile.vectors).map((node) => (node.kind === 'load' ? elementsPerSample(node.tensor.shape) : 1)))
   const wanted = Math.ceil(picture / GOOD_STAGE)
   if (row && needsStaging(tile.vectors) && wanted > 1 && e.sides.every((s) => s.kept !== row)) {
@@ -173,9 +198,16 @@ function chooseSplit(e: Equation, main: Reduction, tile: Tile): Split {
   const weights = Math.max(...walk(tile.others).map((node) => (node.kind === 'load' ? elementsPerSample(node.tensor.shape) : 1)))
   const batchFirst = weights < BIG_WEIGHTS || !channelBlocks
   const grid = batchFirst ? [...leading, ...blocks] : [channelBlocks!, ...leading, ...blocks.filter((b) => b !== channelBlocks)]
-  return { equation, grid, moved, ...(rows !== undefined && { rows }), ...(row && { row }), ...(rowBlocks && { rowBlocks }), ...(channelBlocks && { channelBlocks }) }
+  return {
+    equation,
+    grid,
+    moved,
+    ...(rows !== undefined && { rows }),
+    ...(row && { row }),
+    ...(rowBlocks && { rowBlocks }),
+    ...(channelBlocks && { channelBlocks }),
+  }
 }
-
 
 function describe(tile: Tile, staged: readonly Tensor[], sum: Reduction): string {
   const parts = [

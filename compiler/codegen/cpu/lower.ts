@@ -105,7 +105,10 @@ class ItemLowering {
 
   private phases(place: Place): void {
     for (const phase of this.nest.phases) {
-      if ('each' in phase) this.terms.loop(phase.each, 1, (at) => { for (const inner of phase.phases) this.phase(inner, place.with(phase.each, at)) })
+      if ('each' in phase)
+        this.terms.loop(phase.each, 1, (at) => {
+          for (const inner of phase.phases) this.phase(inner, place.with(phase.each, at))
+        })
       else this.phase(phase, place)
     }
   }
@@ -127,7 +130,10 @@ class ItemLowering {
       const sum = others.reduce((a, b) => terms.op('iadd', [a, b], 'i32'))
       return terms.op('ieq', [terms.op('imin', [done, sum], 'i32'), int(0)], 'bool')
     }
-    invariant(per.every((a, i) => a === grid[grid.length - per.length + i]), `${this.equation.name}: ${per.map((a) => a.name).join()} are not the last axes of the grid`)
+    invariant(
+      per.every((a, i) => a === grid[grid.length - per.length + i]),
+      `${this.equation.name}: ${per.map((a) => a.name).join()} are not the last axes of the grid`,
+    )
     const count = per.reduce((p, a) => p * (a.extent as number), 1)
     return terms.op('within', [done, int(count)], 'bool')
   }
@@ -136,7 +142,11 @@ class ItemLowering {
     const { equation, across, unroll } = phase
     // What reads its own result would take points that are computed twice for new ones.
     const exact = isInPlace(equation, this.bufferOf)
-    const values = new Reductions(equation, { tile: new Map(), unroll, ...(across && { across }) }, this.terms, this.slots, { margin: MARGIN, asWritten: true, written: { tensors: this.written, depth: this.terms.scopes.length - 1 } })
+    const values = new Reductions(equation, { tile: new Map(), unroll, ...(across && { across }) }, this.terms, this.slots, {
+      margin: MARGIN,
+      asWritten: true,
+      written: { tensors: this.written, depth: this.terms.scopes.length - 1 },
+    })
     const roots = equation.stores.map((s) => s.value)
     const open = (points: readonly Place[], loops: readonly Loop[]): void => {
       values.hoistReductions(roots, points)
@@ -157,7 +167,11 @@ class ItemLowering {
     }
     const { extent } = a
     const size = tile * width
-    const at = (p: Place, start: ReturnType<typeof index>, offset: number): Place => (lanes ? p.withLanes(a, plus(start, offset)) : p.with(a, plus(start, offset)))
+    const at = (
+      p: Place,
+      start: ReturnType<typeof index>,
+      offset: number,
+    ): Place => (lanes ? p.withLanes(a, plus(start, offset)) : p.with(a, plus(start, offset)))
     if (exact && extent % size !== 0) {
       // Whole tiles, then one by one.
       const whole = Math.floor(extent / size)
@@ -186,7 +200,10 @@ class ItemLowering {
   }
 
   private storeGroup(equation: Equation, group: Equation['stores'], values: Reductions, points: readonly Place[]): void {
-    const counted = group.filter((s) => s.counts).map((s) => ({ binding: this.slots.get(s.tensor)!, values: points.map((place) => values.value(s.value, place)) }))
+    const counted = group.filter((s) => s.counts).map((s) => ({
+      binding: this.slots.get(s.tensor)!,
+      values: points.map((place) => values.value(s.value, place)),
+    }))
     const found: Stored[] = group.filter((s) => !s.counts).flatMap((s) => {
       const linear = linearIndex(s.tensor, s.at)
       const entries = new Map<string, Stored>()
@@ -194,7 +211,12 @@ class ItemLowering {
         const lanes = values.lanesOfIndex(linear, given)
         invariant(lanes, `${equation.name}: ${s.tensor.name} is stored at uneven distances`)
         const place = lanes.step === 0 ? given.lane(0) : given
-        entries.set(`${lanes.first.key}${place.lanes ? '*' : ''}`, { binding: this.slots.get(s.tensor)!, index: lanes.first, step: place.lanes ? lanes.step : 0, value: values.value(s.value, place) })
+        entries.set(`${lanes.first.key}${place.lanes ? '*' : ''}`, {
+          binding: this.slots.get(s.tensor)!,
+          index: lanes.first,
+          step: place.lanes ? lanes.step : 0,
+          value: values.value(s.value, place),
+        })
       }
       return [...entries.values()]
     })
@@ -224,8 +246,12 @@ interface Stored {
 
 /** Stores beside one whose lanes lie apart, in order: two that fill its gaps, or four. */
 function neighbours(first: Stored, all: readonly Stored[]): Stored[] | undefined {
-  const found = range(Math.min(4, first.step)).map((i) => all.find((other) =>
-    other.binding === first.binding && other.step === first.step && other.index.termsKey === first.index.termsKey && other.index.constant === first.index.constant + i))
+  const found = range(Math.min(4, first.step)).map((i) =>
+    all.find((other) =>
+      other.binding === first.binding && other.step === first.step && other.index.termsKey === first.index.termsKey &&
+      other.index.constant === first.index.constant + i
+    )
+  )
   return found.every((s) => s !== undefined) ? found as Stored[] : undefined
 }
 
@@ -237,7 +263,8 @@ function isInPlace(e: Equation, bufferOf: BufferOf): boolean {
 
 /** The head of a kernel's text. */
 function summary(e: Equation, nest: Nest, bindings: Routine['bindings']): string[] {
-  const shapes = (of: readonly { name: string; tensor: Tensor }[]): string => of.map((b) => `${b.name} ${showShape(b.tensor.shape)}`).join(', ')
+  const shapes = (of: readonly { name: string; tensor: Tensor }[]): string =>
+    of.map((b) => `${b.name} ${showShape(b.tensor.shape)}`).join(', ')
   return [
     `${e.name}: ${e.stores.map((s) => `${s.tensor.name} ${showShape(s.tensor.shape)}`).join(', ')}`,
     `reads ${shapes(bindings.filter((b) => b.access === 'read')) || 'nothing'}`,
@@ -245,4 +272,3 @@ function summary(e: Equation, nest: Nest, bindings: Routine['bindings']): string
     nest.summary,
   ]
 }
-

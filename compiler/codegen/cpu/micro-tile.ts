@@ -35,7 +35,13 @@ export interface Tile {
  * The cheapest round by the model of `choose-nest.ts`, or the one that comes so many `ranks` after it; undefined where there are
  * not so many. `staged`: factors that are prepared for an item.
  */
-export function bestTile(e: Equation, main: Reduction, factors: readonly [Expression, Expression], staged: (f: Expression) => boolean, ranks = 0): Tile | undefined {
+export function bestTile(
+  e: Equation,
+  main: Reduction,
+  factors: readonly [Expression, Expression],
+  staged: (f: Expression) => boolean,
+  ranks = 0,
+): Tile | undefined {
   // Those in front, the cheapest first; of equal ones the first that was met.
   const best: Tile[] = []
   const consider = (tile: Tile): void => {
@@ -59,7 +65,9 @@ export function bestTile(e: Equation, main: Reduction, factors: readonly [Expres
           for (const [nearCount, vectorCount, farCount] of counts(MOST_SUMS, near, lanes, far)) {
             const sums = nearCount * vectorCount * farCount
             const waste = overhang(near, nearCount) * overhang(lanes, 4 * vectorCount) * overhang(far, farCount)
-            const cost = waste * (2 + (vectorCount * farCount * loads + nearCount * (1 + (staged(others) ? 0 : pointCost(others)))) / sums + 4 * stored / count + 0.01 * vectorCount + 0.02 * farCount)
+            const cost = waste *
+              (2 + (vectorCount * farCount * loads + nearCount * (1 + (staged(others) ? 0 : pointCost(others)))) / sums +
+                4 * stored / count + 0.01 * vectorCount + 0.02 * farCount)
             consider({ cost, vectors, others, lanes, vectorCount, near, nearCount, far, farCount })
           }
         }
@@ -82,8 +90,16 @@ export function bestTile(e: Equation, main: Reduction, factors: readonly [Expres
 }
 
 /** Sizes of a tile: points of `near`, fours along `lanes`, points of `far`. */
-function* counts(most: number, near: Axis | undefined, lanes: Axis | undefined, far: Axis | undefined): Generator<[number, number, number]> {
-  const upTo = (a: Axis | undefined, sizes: readonly number[]): readonly number[] => (a ? sizes.filter((s) => s <= (a.extent as number)) : [1])
+function* counts(
+  most: number,
+  near: Axis | undefined,
+  lanes: Axis | undefined,
+  far: Axis | undefined,
+): Generator<[number, number, number]> {
+  const upTo = (
+    a: Axis | undefined,
+    sizes: readonly number[],
+  ): readonly number[] => (a ? sizes.filter((s) => s <= (a.extent as number)) : [1])
   for (const n of upTo(near, [1, 2, 3, 4, 5, 6])) {
     for (const v of lanes ? [1, 2, 3, 4].filter((s) => s === 1 || 4 * (s - 1) < (lanes.extent as number)) : [1]) {
       for (const f of upTo(far, [1, 2, 3, 4, 5])) if (n * v * f <= most) yield [n, v, f]
@@ -104,7 +120,8 @@ export function writtenOut(sum: Reduction, tile: Tile, acc: number): Map<Axis, n
   if (products > acc) return unroll
   const innermost = sum.axes.filter((a) => typeof a.extent === 'number').at(-1)
   if (!innermost) return unroll
-  if (innermost === tile.across) { if ((innermost.extent as number) >= 16) unroll.set(innermost, 2) } else {
+  if (innermost === tile.across) { if ((innermost.extent as number) >= 16) unroll.set(innermost, 2) }
+  else {
     const factor = [4, 2].find((f) => (innermost.extent as number) % f === 0)
     if (factor) unroll.set(innermost, factor)
   }

@@ -82,20 +82,33 @@ function dimensionsOf(factor: Expression, fixed: ReadonlySet<Axis>): Dimension[]
   const found: { axes: Axis[]; steps: number[] }[] = []
   let fits = true
   const take = (at: Index): void => {
-    if (at.terms.some(({ atom }) => atom.kind !== 'axis' && axesOf(atom.of).some((a) => !fixed.has(a)))) { fits = false; return }
-    const moving = at.terms.flatMap(({ atom, coefficient }) => (atom.kind === 'axis' && !fixed.has(atom.axis) ? [{ a: atom.axis, coefficient }] : []))
+    if (at.terms.some(({ atom }) => atom.kind !== 'axis' && axesOf(atom.of).some((a) => !fixed.has(a)))) {
+      fits = false
+      return
+    }
+    const moving = at.terms.flatMap((
+      { atom, coefficient },
+    ) => (atom.kind === 'axis' && !fixed.has(atom.axis) ? [{ a: atom.axis, coefficient }] : []))
     if (moving.length === 0) return
-    if (moving.some(({ a }) => typeof a.extent !== 'number')) { fits = false; return }
+    if (moving.some(({ a }) => typeof a.extent !== 'number')) {
+      fits = false
+      return
+    }
     const known = found.find((d) => moving.some(({ a }) => d.axes.includes(a)))
     if (!known) {
       const smallest = Math.min(...moving.map(({ coefficient }) => Math.abs(coefficient)))
       const sign = moving.some(({ coefficient }) => coefficient > 0) ? 1 : -1
-      const steps = moving.map(({ coefficient }) => sign * coefficient / (moving.length === 1 ? Math.abs(coefficient) : gcd(moving.map((m) => m.coefficient)) || smallest))
+      const steps = moving.map(({ coefficient }) =>
+        sign * coefficient / (moving.length === 1 ? Math.abs(coefficient) : gcd(moving.map((m) => m.coefficient)) || smallest)
+      )
       found.push({ axes: moving.map(({ a }) => a), steps })
       return
     }
     const ratio = moving[0]!.coefficient / known.steps[known.axes.indexOf(moving[0]!.a)]!
-    if (moving.length !== known.axes.length || !moving.every(({ a, coefficient }) => known.axes.includes(a) && coefficient === ratio * known.steps[known.axes.indexOf(a)]!)) fits = false
+    if (
+      moving.length !== known.axes.length ||
+      !moving.every(({ a, coefficient }) => known.axes.includes(a) && coefficient === ratio * known.steps[known.axes.indexOf(a)]!)
+    ) fits = false
   }
   const seen = new Set<Expression>()
   const visit = (node: Expression): void => {
@@ -106,14 +119,18 @@ function dimensionsOf(factor: Expression, fixed: ReadonlySet<Axis>): Dimension[]
     else if (node.kind === 'reduce') fits = false
     for (const child of children(node)) visit(child)
     // Behind the loads: their order is that of memory.
-    if (node.kind === 'guard') for (const g of node.guards) take(g.at)
+    if (node.kind === 'guard') { for (const g of node.guards) take(g.at) }
   }
   visit(factor)
   const moving = [...freeAxes(factor)].filter((a) => !fixed.has(a))
   return fits && moving.every((a) => found.some((d) => d.axes.includes(a))) ? found : undefined
 }
 
-const gcd = (numbers: readonly number[]): number => numbers.map(Math.abs).reduce((a, b) => { while (b) [a, b] = [b, a % b]; return a })
+const gcd = (numbers: readonly number[]): number =>
+  numbers.map(Math.abs).reduce((a, b) => {
+    while (b) [a, b] = [b, a % b]
+    return a
+  })
 
 /** Reads the index that several axes moved from one axis instead. */
 function moveAxes(factor: Expression, map: readonly { axes: readonly Axis[]; steps: readonly number[]; by: Index }[]): Expression {

@@ -6,5 +6,9 @@ import type { Loop, Phase } from './loop-nest.ts'
 export function pointByPoint(equation: Equation, fixed: readonly Axis[]): Phase {
   const own = equation.axes.filter((a) => !fixed.includes(a))
   const last = own.at(-1)
-  return { equation, loops: own.map((a): Loop => ({ axis: a, tile: 1, ...(a === last && (a.extent as number) >= 4 && { lanes: true }) })), unroll: new Map() }
+  return {
+    equation,
+    loops: own.map((a): Loop => ({ axis: a, tile: 1, ...(a === last && (a.extent as number) >= 4 && { lanes: true }) })),
+    unroll: new Map(),
+  }
 }

@@ -25,7 +25,10 @@ export function sidePhase(side: SideReduction, main: Equation, split: ItemBlocks
     const block = split.grid.includes(a) ? 1 : rowBlocks && a === split.row ? rows : a.extent
     invariant(block === size, `${main.name}: an item has ${block} along ${a.name}, its statistics are of ${size}`)
   }
-  invariant(!channelBlocks || channels % (channelBlocks.extent as number) === 0, `${main.name}: ${channels} channels in ${channelBlocks?.extent} blocks`)
+  invariant(
+    !channelBlocks || channels % (channelBlocks.extent as number) === 0,
+    `${main.name}: ${channels} channels in ${channelBlocks?.extent} blocks`,
+  )
   // Where each channel is an item, its own; else all that the item has.
   const own = split.grid.includes(side.kept)
   const c = axis('c', own ? 1 : channelBlocks ? channels / (channelBlocks.extent as number) : channels)
@@ -34,7 +37,9 @@ export function sidePhase(side: SideReduction, main: Equation, split: ItemBlocks
   const height = rows ?? (space.length > 1 ? space[0]! : 1)
   const area = axis('hw', height * width)
   const inner = (): Axis[] => [area]
-  const at = (axes: readonly IndexLike[]): IndexLike[] => (space.length === 1 ? [axes[0]!] : [rowBlocks ? times(rowBlocks, height) : 0, axes[0]!])
+  const at = (
+    axes: readonly IndexLike[],
+  ): IndexLike[] => (space.length === 1 ? [axes[0]!] : [rowBlocks ? times(rowBlocks, height) : 0, axes[0]!])
   const places = side.blocks.map(({ axis: a }) => (a.extent === 'n' ? image : rowBlocks && a === split.row ? rowBlocks : 0))
   const loops: Loop[] = own ? [] : [{ axis: c, tile: 1 }]
   const axes = own ? split.grid : [...split.grid, c]
@@ -45,11 +50,15 @@ export function sidePhase(side: SideReduction, main: Equation, split: ItemBlocks
     const place = space.length === 1 ? [flat ? area : column] : flat ? [row0, area] : [plus(row0, row), column]
     const last = flat ? area : column
     const summed = flat || height === 1 ? [last] : [row, column]
-    const stores = termsAt(side, [image, channel, ...place]).map((term, k) => store(side.into, [...places, channel, k], sum(summed, height === 1 && !flat ? substitute(term, new Map([[row, 0]])) : term)))
+    const stores = termsAt(side, [image, channel, ...place]).map((term, k) =>
+      store(side.into, [...places, channel, k], sum(summed, height === 1 && !flat ? substitute(term, new Map([[row, 0]])) : term))
+    )
     const extent = last.extent as number
     return {
       equation: { name: main.name, layers: main.layers, axes, stores, sides: [] },
-      loops, ...(extent >= 4 && { across: last }), unroll: new Map(extent >= 16 ? [[last, 2]] : []),
+      loops,
+      ...(extent >= 4 && { across: last }),
+      unroll: new Map(extent >= 16 ? [[last, 2]] : []),
     }
   }
   const equation = partialEquation(

@@ -49,8 +49,9 @@ function mergeInvocations({ side, schedule, workgroup, locals, kept }: SharedSid
   for (let from = 0; from < kept.length; from += atOnce) {
     const round = kept.slice(from, from + atOnce)
     if (from > 0) workgroup.barrier()
-    round.forEach((values, member) => values.forEach((value, k) =>
-      workgroup.store(array, at(k, ofPart, plus(times(ofTile, round.length), member)), value)))
+    round.forEach((values, member) =>
+      values.forEach((value, k) => workgroup.store(array, at(k, ofPart, plus(times(ofTile, round.length), member)), value))
+    )
     workgroup.barrier()
     const slots = tiles * round.length
     const read = (slot: Index): Read => (part, k) => workgroup.load(array, at(k, part, slot))
@@ -101,7 +102,9 @@ function mergeSubgroups({ side, schedule, workgroup, kept }: SharedSide, merge: 
       return merge(bySubgroup(terms), moments ? aboutReference(terms, workgroup.load(references, index(from + i)), held) : held)
     })
     if (from > 0) workgroup.barrier()
-    workgroup.firstOfSubgroup((subgroup) => merged.forEach((values, i) => values.forEach((value, k) => workgroup.store(array, at(k, subgroup, i), value))))
+    workgroup.firstOfSubgroup((subgroup) =>
+      merged.forEach((values, i) => values.forEach((value, k) => workgroup.store(array, at(k, subgroup, i), value)))
+    )
     workgroup.barrier()
     workgroup.fill(round.length, (slot) => () => {
       const reference = moments ? [workgroup.load(references, plus(slot, from))] : []
@@ -134,7 +137,10 @@ function splitLocal(locals: readonly (readonly [Axis, Index])[], kept: Axis): [I
   let tile = index(0)
   let size = 1
   for (const [a, at] of [...locals].reverse()) {
-    if (a === kept) { tile = at; continue }
+    if (a === kept) {
+      tile = at
+      continue
+    }
     part = plus(part, times(at, size))
     size *= extentOf(at)
   }
@@ -150,8 +156,9 @@ const extentOf = (at: Index): number => {
 const pitchOf = (keptPoints: number): number => keptPoints | 1
 
 /** Bytes of shared memory without which what an equation gathers cannot be put together. */
-export const leastMergeBytes = (e: Equation, group: ReadonlyMap<Axis, number>): number => e.sides.reduce((sum, side) => {
-  const tiles = group.get(side.kept) ?? 1
-  const parts = [...group.values()].reduce((product, by) => product * by, 1) / tiles
-  return sum + 4 * (side.into.shape.at(-1) as number) * parts * pitchOf(tiles)
-}, 0)
+export const leastMergeBytes = (e: Equation, group: ReadonlyMap<Axis, number>): number =>
+  e.sides.reduce((sum, side) => {
+    const tiles = group.get(side.kept) ?? 1
+    const parts = [...group.values()].reduce((product, by) => product * by, 1) / tiles
+    return sum + 4 * (side.into.shape.at(-1) as number) * parts * pitchOf(tiles)
+  }, 0)

@@ -52,7 +52,13 @@ export function fastestFirst(rated: readonly Rated[]): readonly Rated[] {
 }
 
 /** So many ways to stage a sum of products in workgroup memory, of those that are admitted, the fastest first by a model of a GPU. */
-export function stagedSchedules(e: Equation, { main, channels, pixels, picture }: Roles, batches: readonly number[], most: number, admits: (stage: ReadonlyMap<Axis, number>) => boolean = () => true): readonly Rated[] {
+export function stagedSchedules(
+  e: Equation,
+  { main, channels, pixels, picture }: Roles,
+  batches: readonly number[],
+  most: number,
+  admits: (stage: ReadonlyMap<Axis, number>) => boolean = () => true,
+): readonly Rated[] {
   const product = main.body as Extract<Expression, { kind: 'binary' }>
   const channel = channels.filter((a) => typeof a.extent === 'number').sort((a, b) => (b.extent as number) - (a.extent as number))[0]
   const sizes = stageSizes(e, main)
@@ -68,7 +74,12 @@ export function stagedSchedules(e: Equation, { main, channels, pixels, picture }
   const [first, ...others] = spatial
   for (const c of channel ? [8, 4].filter((s) => s <= (channel.extent as number) && (channel.extent as number) % 4 === 0) : [1]) {
     for (const f of first ? tileSizes(first) : [1]) {
-      for (const [second, s] of [[undefined, 1] as const, ...others.filter((a) => a.extent !== 'n').flatMap((a) => [2, 4].filter((t) => t <= extent(a)).map((t) => [a, t] as const))]) {
+      for (
+        const [second, s] of [
+          [undefined, 1] as const,
+          ...others.filter((a) => a.extent !== 'n').flatMap((a) => [2, 4].filter((t) => t <= extent(a)).map((t) => [a, t] as const)),
+        ]
+      ) {
         const points = c * f * s
         if (points < 4 || points > 64) continue
         const tile = new Map<Axis, number>()
@@ -84,7 +95,9 @@ export function stagedSchedules(e: Equation, { main, channels, pixels, picture }
           if (seen.has(key)) continue
           seen.add(key)
           // Along what both factors change with, too.
-          const coversBlocks = e.axes.every((a) => blockAlong(e, a) === undefined || blockAlong(e, a) === (tile.get(a) ?? 1) * (group.get(a) ?? 1))
+          const coversBlocks = e.axes.every((a) =>
+            blockAlong(e, a) === undefined || blockAlong(e, a) === (tile.get(a) ?? 1) * (group.get(a) ?? 1)
+          )
           if (!coversBlocks) continue
           const size = [...group.values()].reduce((p, g) => p * g, 1)
           if (size < 32 || size > WORKGROUP_INVOCATIONS) continue
@@ -98,13 +111,15 @@ export function stagedSchedules(e: Equation, { main, channels, pixels, picture }
             const [a, b] = sizes({ tile, group, stage })
             const [ofPicture, ofWeights] = pictureFirst ? [a, b] : [b, a]
             const steps = [...stage.values()].reduce((p, n) => p * n, 1)
-            const filling = Math.ceil(ofPicture / size) * pictureCost! + (channel && c > 1 ? Math.ceil(ofWeights / 4 / size) * (4 * weightCost!) : Math.ceil(ofWeights / size) * weightCost!)
+            const filling = Math.ceil(ofPicture / size) * pictureCost! +
+              (channel && c > 1 ? Math.ceil(ofWeights / 4 / size) * (4 * weightCost!) : Math.ceil(ofWeights / size) * weightCost!)
             const loads = (channel && c > 1 ? c / 4 : 1) + loadsAlong(picture, main, first, f) * loadsAlong(picture, main, second, s)
             const computing = steps * (points + SHARED_LOAD * loads)
             const round = filling + computing
             const resident = Math.max(1, Math.min(Math.floor(1024 / size), Math.floor((96 * 1024) / (4 * (a + b) + merge))))
             const costs = batches.map((batch) => {
-              const tiles = (axis: Axis): number => Math.ceil(Math.ceil(extentOf(axis, batch) / (tile.get(axis) ?? 1)) / (group.get(axis) ?? 1))
+              const tiles = (axis: Axis): number =>
+                Math.ceil(Math.ceil(extentOf(axis, batch) / (tile.get(axis) ?? 1)) / (group.get(axis) ?? 1))
               const workgroups = [...(channel ? [channel] : []), ...pixels, ...grid].reduce((p, axis) => p * tiles(axis), 1)
               const rounds = main.axes.reduce((p, axis) => p * Math.ceil(extentOf(axis, batch) / (stage.get(axis) ?? 1)), 1)
               // Either instructions keep processors busy, or one workgroup's rounds follow each other with nobody to hide them.
@@ -140,7 +155,13 @@ const tileSizes = (a: Axis): number[] => {
 }
 
 /** Shapes of workgroups: pixels side by side until there are enough, then channels; or some channels first. */
-function groupShapes(e: Equation, channel: Axis | undefined, spatial: readonly Axis[], count: (a: Axis) => number, tile: ReadonlyMap<Axis, number>): Map<Axis, number>[] {
+function groupShapes(
+  e: Equation,
+  channel: Axis | undefined,
+  spatial: readonly Axis[],
+  count: (a: Axis) => number,
+  tile: ReadonlyMap<Axis, number>,
+): Map<Axis, number>[] {
   const shapes: Map<Axis, number>[] = []
   for (const wanted of [64, 128, WORKGROUP_INVOCATIONS]) {
     for (const channelsFirst of [1, 2, 4, 8, 16, 32]) {
@@ -174,7 +195,10 @@ function groupShapes(e: Equation, channel: Axis | undefined, spatial: readonly A
 }
 
 /** Points along an axis at a batch. */
-export const extentOf = (a: Axis, batch: number): number => (typeof a.extent === 'number' ? a.extent : a.extent === 'n' ? batch : Math.ceil(batch / a.extent.chunks))
+export const extentOf = (
+  a: Axis,
+  batch: number,
+): number => (typeof a.extent === 'number' ? a.extent : a.extent === 'n' ? batch : Math.ceil(batch / a.extent.chunks))
 
 /** The same model for tiles that load from memory themselves: every load is an instruction that others share a cache for. */
 export function tiledCost(e: Equation, { main, picture, pixels, channels }: Roles, { tile }: Schedule, batch: number): number {
@@ -205,7 +229,13 @@ export function sharedCost(e: Equation, { main, picture }: Roles, { tile, share 
 }
 
 /** Windows whole, then as many steps of the other reduced axes as there is memory for, innermost first. */
-function largestStage(main: Reduction, e: Equation, tile: ReadonlyMap<Axis, number>, group: ReadonlyMap<Axis, number>, fits: (s: Pick<Schedule, 'tile' | 'group' | 'stage'>) => boolean): Map<Axis, number> | undefined {
+function largestStage(
+  main: Reduction,
+  e: Equation,
+  tile: ReadonlyMap<Axis, number>,
+  group: ReadonlyMap<Axis, number>,
+  fits: (s: Pick<Schedule, 'tile' | 'group' | 'stage'>) => boolean,
+): Map<Axis, number> | undefined {
   const moves = (a: Axis): boolean => (tile.get(a) ?? 1) * (group.get(a) ?? 1) > 1
   const slides = (r: Axis): boolean => e.axes.some((a) => moves(a) && sharesIndex(main.body, r, a))
   const stage = new Map<Axis, number>()
@@ -226,7 +256,11 @@ const MOST_STEPS = 64
 const divisors = new Map<number, readonly number[]>()
 const divisorsOf = (n: number): readonly number[] => {
   let known = divisors.get(n)
-  if (!known) divisors.set(n, known = Array.from({ length: Math.min(n, MOST_STEPS) }, (_, i) => Math.min(n, MOST_STEPS) - i).filter((d) => d > 1 && n % d === 0))
+  if (!known)
+    divisors.set(
+      n,
+      known = Array.from({ length: Math.min(n, MOST_STEPS) }, (_, i) => Math.min(n, MOST_STEPS) - i).filter((d) => d > 1 && n % d === 0),
+    )
   return known
 }
 

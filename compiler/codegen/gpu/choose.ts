@@ -47,9 +47,10 @@ export function candidates(equation: Equation, traits: TargetTraits, mostStaged 
   const unroll = new Map<Axis, number>()
   for (const r of sums) {
     const size = steps(r)
-    if (Number.isFinite(size) && size <= 16) for (const a of r.axes) unroll.set(a, a.extent as number)
+    if (Number.isFinite(size) && size <= 16) { for (const a of r.axes) unroll.set(a, a.extent as number) }
   }
-  if (equation.sides.length > 0) return [grouped(equation, { tile: traits.parallel ? blockTile(equation) : pointwiseTile(equation), serial: [], unroll }, traits)]
+  if (equation.sides.length > 0)
+    return [grouped(equation, { tile: traits.parallel ? blockTile(equation) : pointwiseTile(equation), serial: [], unroll }, traits)]
   const plain: Schedule = { tile: sums.length === 0 && serial.length === 0 ? pointwiseTile(equation) : new Map(), serial, unroll }
   const shared = traits.parallel && serial.length === 0 ? sharedSchedules(equation, sums, batchOf(traits)) : []
   return [...shared, plain]
@@ -72,16 +73,17 @@ export function refuseOnLoad(e: Equation, weigh: ReturnType<typeof weighingOnLoa
 }
 
 /** Whether an equation shall make on load what it would, for `refuseOnLoad`. */
-export const weighingOnLoad = (traits: TargetTraits): ((e: Equation) => 'uncovered' | 'too often' | undefined) => onceByShape((e) => {
-  const { onLoad, ...plain } = e
-  const [making] = makingOnLoad(e, traits, 1)
-  if (!making) return 'uncovered'
-  const main = onlyContraction(plain)!
-  const { batches = [USUAL_BATCH] } = traits
-  const [loading] = stagedSchedules(plain, rolesOf(plain, main), batches, 1)
-  const alone = passCost({ ...plain, axes: onLoad!.axes, stores: [onLoad!.store], sides: [] }, batches[0]!)
-  return loading && making.costs[0]! > loading.costs[0]! + alone ? 'too often' : undefined
-})
+export const weighingOnLoad = (traits: TargetTraits): (e: Equation) => 'uncovered' | 'too often' | undefined =>
+  onceByShape((e) => {
+    const { onLoad, ...plain } = e
+    const [making] = makingOnLoad(e, traits, 1)
+    if (!making) return 'uncovered'
+    const main = onlyContraction(plain)!
+    const { batches = [USUAL_BATCH] } = traits
+    const [loading] = stagedSchedules(plain, rolesOf(plain, main), batches, 1)
+    const alone = passCost({ ...plain, axes: onLoad!.axes, stores: [onLoad!.store], sides: [] }, batches[0]!)
+    return loading && making.costs[0]! > loading.costs[0]! + alone ? 'too often' : undefined
+  })
 
 /** Of what a workgroup of this equation gathers statistics. */
 export { blocksOf }
@@ -95,11 +97,15 @@ function grouped(e: Equation, schedule: Schedule, { parallel }: TargetTraits): S
     const block = blockAlong(e, a)
     return block === undefined ? 1 : block / (schedule.tile.get(a) ?? 1)
   }
-  const groupOf = (sizeOf: (a: Axis) => number): Map<Axis, number> => new Map(e.axes.map((a) => [a, sizeOf(a)] as const).filter(([, size]) => size > 1))
+  const groupOf = (sizeOf: (a: Axis) => number): Map<Axis, number> =>
+    new Map(e.axes.map((a) => [a, sizeOf(a)] as const).filter(([, size]) => size > 1))
   if (!parallel) return { ...schedule, group: groupOf(tilesOfBlock), inTurn: true }
   const kept = e.sides[0]!.kept
   const invocations = e.axes.reduce((product, a) => product * tilesOfBlock(a), 1)
-  const channels = Math.max(1, Math.min(Math.ceil((kept.extent as number) / (schedule.tile.get(kept) ?? 1)), Math.floor(LEAST_INVOCATIONS / invocations)))
+  const channels = Math.max(
+    1,
+    Math.min(Math.ceil((kept.extent as number) / (schedule.tile.get(kept) ?? 1)), Math.floor(LEAST_INVOCATIONS / invocations)),
+  )
   const group = groupOf((a) => (a === kept ? channels : tilesOfBlock(a)))
   if (group.size === 0) group.set(kept, 1)
   return { ...schedule, group }
@@ -151,7 +157,13 @@ function sharedSchedules(e: Equation, sums: readonly Reduction[], batch: number)
 const MOST_SHARED_POINTS = 16384
 const batchOf = ({ batches = [USUAL_BATCH] }: TargetTraits): number => Math.max(...batches)
 
-function contractions(equation: Equation, main: Reduction, sums: readonly Reduction[], traits: TargetTraits, mostStaged: number): readonly Schedule[] {
+function contractions(
+  equation: Equation,
+  main: Reduction,
+  sums: readonly Reduction[],
+  traits: TargetTraits,
+  mostStaged: number,
+): readonly Schedule[] {
   const { batches = [USUAL_BATCH] } = traits
   const product = main.body as Extract<Expression, { kind: 'binary' }>
   const roles = rolesOf(equation, main)
@@ -160,7 +172,10 @@ function contractions(equation: Equation, main: Reduction, sums: readonly Reduct
   const tiled = (accumulators: number): Schedule => {
     const tile = registerTile(equation, roles, { ...traits, accumulators })
     const unroll = writtenOut(product, main, tile, traits.bodyProducts)
-    const lanes = !traits.vectors ? undefined : [...tile].filter(([, size]) => size % 4 === 0).sort(([a], [b]) => Number(roles.channels.includes(a)) - Number(roles.channels.includes(b)))[0]?.[0]
+    const lanes = !traits.vectors ? undefined
+      : [...tile].filter(([, size]) => size % 4 === 0).sort(([a], [b]) =>
+        Number(roles.channels.includes(a)) - Number(roles.channels.includes(b))
+      )[0]?.[0]
     const schedule: Schedule = { tile, ...(lanes && { lanes }), serial: [], unroll }
     return equation.sides.length > 0 ? grouped(equation, schedule, traits) : schedule
   }
@@ -176,7 +191,10 @@ function contractions(equation: Equation, main: Reduction, sums: readonly Reduct
     const tile = registerTile(equation, roles, { ...traits, accumulators })
     return { tile, serial: [], unroll: writtenOut(product, main, tile, traits.bodyProducts), share: 64 }
   }).filter(() => main.axes.some((a) => extentOf(a, batchOf(traits)) >= 32))
-  const rated = (schedule: Schedule, cost: typeof tiledCost): Rated => ({ schedule, costs: batches.map((batch) => cost(equation, roles, schedule, batch)) })
+  const rated = (schedule: Schedule, cost: typeof tiledCost): Rated => ({
+    schedule,
+    costs: batches.map((batch) => cost(equation, roles, schedule, batch)),
+  })
   return fastestFirst([
     ...staged,
     ...[usual, ...small].map((schedule) => rated(schedule, tiledCost)),

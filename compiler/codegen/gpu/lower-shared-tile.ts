@@ -52,7 +52,8 @@ export function lowerStaged(request: StagedRequest): void {
   const factor = ({ stage, box, strides }: Staged): Expression => load(box, positionIn(strides, coordinatesOf(stage, inside)))
   const reduced = main.axes.filter((a) => spans.get(a)! > 1)
   const product = mul(factor(staged[0]), factor(staged[1]))
-  const e = reduced.length > 0 ? sum(reduced.map((a) => inner.get(a)!), product) : { kind: 'reduce' as const, combine: 'sum' as const, axes: [], body: product }
+  const e = reduced.length > 0 ? sum(reduced.map((a) => inner.get(a)!), product)
+    : { kind: 'reduce' as const, combine: 'sum' as const, axes: [], body: product }
   if (e.kind !== 'reduce') return
 
   // One place for each point, or each four.
@@ -101,7 +102,8 @@ export function lowerStaged(request: StagedRequest): void {
 
   points.forEach((point, i) => {
     const accumulator = job.accumulators[different.findIndex((place) => keyOf(place) === keyOf(places[i]!))]!
-    const value: Term = lanes ? terms.remember({ kind: 'lane', of: accumulator, lane: point.get(lanes)!.constant % 4 }, terms.depth(accumulator)) : accumulator
+    const value: Term = lanes
+      ? terms.remember({ kind: 'lane', of: accumulator, lane: point.get(lanes)!.constant % 4 }, terms.depth(accumulator)) : accumulator
     request.values.know(main, point, value)
   })
 }
@@ -131,7 +133,11 @@ function fill(request: StagedRequest, { stage, array, strides }: Staged, start: 
       : terms.together(range(4).map((lane) => value(place.with(lanes.coordinate, plus(times(at[stage.dims.indexOf(lanes)]!, 4), lane)))))
     const storeOwn = onLoad?.storeAt(place)
     return () => {
-      workgroup.store(array, positionIn(strides, at), term.kind === 'number' || !lanes ? widened(term, lanes !== undefined) : vectorOf(term))
+      workgroup.store(
+        array,
+        positionIn(strides, at),
+        term.kind === 'number' || !lanes ? widened(term, lanes !== undefined) : vectorOf(term),
+      )
       storeOwn?.()
     }
   })
@@ -141,21 +147,34 @@ function fill(request: StagedRequest, { stage, array, strides }: Staged, start: 
  * A factor that is made as it is loaded: what the box gets, and what stores an element where it belongs. That is one invocation of the
  * workgroup that has the first channels and, among its windows, the one that owns the element.
  */
-function onLoadOf({ equation, staging: { main, spans }, terms, slots, blocks, values }: StagedRequest, { value }: Stage): { readonly factor: Expression; readonly storeAt: (place: Place) => () => void } | undefined {
+function onLoadOf(
+  { equation, staging: { main, spans }, terms, slots, blocks, values }: StagedRequest,
+  { value }: Stage,
+): { readonly factor: Expression; readonly storeAt: (place: Place) => () => void } | undefined {
   const { onLoad } = equation
   const load = onLoad && loadOf(value, onLoad)
   const windows = load && windowsOver(equation, main, loadOf(main, onLoad)!)
   if (!load || !windows) return undefined
   const { tensor } = load
   const { factor, made } = madeIn(value, load, onLoad)
-  const others = equation.axes.filter((a) => windows.every((w) => w === 'whole' || w.axis !== a)).map((a) => terms.within(blocks.get(a)!, 1))
+  const others = equation.axes.filter((a) => windows.every((w) => w === 'whole' || w.axis !== a)).map((a) =>
+    terms.within(blocks.get(a)!, 1)
+  )
   return {
     factor,
     storeAt: (place) => {
       const at = load.at.map((index) => values.at(index, place))
-      const own = windows.flatMap((w, d) => (w === 'whole' ? [] : [terms.within(minus(at[d]!, times(blocks.get(w.axis)!, w.step)), w.step * spans.get(w.axis)!)]))
+      const own = windows.flatMap((
+        w,
+        d,
+      ) => (w === 'whole' ? [] : [terms.within(minus(at[d]!, times(blocks.get(w.axis)!, w.step)), w.step * spans.get(w.axis)!)]))
       const condition = terms.all([...others, ...own, ...at.map((index, d) => terms.within(index, tensor.shape[d]!))])
-      const element: Statement = { kind: 'store', binding: slots.get(tensor)!, at: terms.indexTerm(linearIndex(tensor, at)), value: values.value(made, place) }
+      const element: Statement = {
+        kind: 'store',
+        binding: slots.get(tensor)!,
+        at: terms.indexTerm(linearIndex(tensor, at)),
+        value: values.value(made, place),
+      }
       return () => terms.branch(condition, () => terms.innermost.statements.push(element))
     },
   }
@@ -163,4 +182,7 @@ function onLoadOf({ equation, staging: { main, spans }, terms, slots, blocks, va
 
 const widened = (term: Term, wide: boolean): Term => (wide && term.kind === 'number' ? float(term.value, 4) : term)
 /** `together` gives a single value where all four are the same. */
-const vectorOf = (term: Term): Term => ((term.kind === 'name' || term.kind === 'operation') && term.lanes === 1 ? { kind: 'vector', parts: range(4).map(() => term) } : term)
+const vectorOf = (
+  term: Term,
+): Term => ((term.kind === 'name' || term.kind === 'operation') && term.lanes === 1 ? { kind: 'vector', parts: range(4).map(() => term) }
+  : term)

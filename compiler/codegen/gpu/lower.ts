@@ -110,7 +110,9 @@ class Lowering {
   /** The tiles of a block one after the other; then what was gathered of all. */
   private walkBlock(block: Place): void {
     const { terms, schedule: { tile, group }, equation: { sides } } = this
-    const gathered = sides.map((side) => range(tile.get(side.kept) ?? 1).map(() => range(side.into.shape.at(-1) as number).map(() => terms.declare('gathered', float(0), 1))))
+    const gathered = sides.map((side) =>
+      range(tile.get(side.kept) ?? 1).map(() => range(side.into.shape.at(-1) as number).map(() => terms.declare('gathered', float(0), 1)))
+    )
     const walk = (place: Place, [next, ...rest]: readonly (readonly [Axis, number])[]): void => {
       if (!next) {
         const points = this.tilePoints(place)
@@ -125,7 +127,11 @@ class Lowering {
     }
     walk(block, [...group!])
     const points = this.tilePoints(block)
-    sides.forEach((side, s) => this.keptOf(side, points).forEach(([first], i) => this.storeParts(side, first!.get(side.kept)!, terms.within(first!.get(side.kept)!, side.kept.extent), gathered[s]![i]!)))
+    sides.forEach((side, s) =>
+      this.keptOf(side, points).forEach(([first], i) =>
+        this.storeParts(side, first!.get(side.kept)!, terms.within(first!.get(side.kept)!, side.kept.extent), gathered[s]![i]!)
+      )
+    )
   }
 
   private stage(points: readonly Place[]): void {
@@ -164,7 +170,12 @@ class Lowering {
       }
       for (const { place, value } of entries) {
         const at = this.terms.indexTerm(this.values.at(linear, place))
-        this.guarded(this.terms.all([this.insideTile(place), ...this.once()]), { kind: 'store', binding: this.slots.get(s.tensor)!, at, value })
+        this.guarded(this.terms.all([this.insideTile(place), ...this.once()]), {
+          kind: 'store',
+          binding: this.slots.get(s.tensor)!,
+          at,
+          value,
+        })
       }
     }
     for (const side of this.equation.sides) gather(side, this.gatheredOf(side, points))
@@ -189,7 +200,9 @@ class Lowering {
   /** Whether a point of a tile lies inside its axes: the last tile may hang over the edge. */
   private insideTile(place: Place): Term {
     const { tile, group } = this.schedule
-    const conditions = this.equation.axes.filter((a) => (tile.get(a) ?? 1) * (group?.get(a) ?? 1) > 1).map((a) => this.terms.within(place.get(a)!, a.extent))
+    const conditions = this.equation.axes.filter((a) => (tile.get(a) ?? 1) * (group?.get(a) ?? 1) > 1).map((a) =>
+      this.terms.within(place.get(a)!, a.extent)
+    )
     return this.terms.all(conditions)
   }
 
@@ -223,7 +236,13 @@ class Lowering {
       for (const { place, parts } of kept) this.storeParts(side, place.get(side.kept)!, this.insideTile(place), parts)
       return
     }
-    mergeShared({ side, schedule: this.schedule, workgroup: this.workgroup, locals: [...this.locals], kept: kept.map(({ parts }) => parts) }, (at, parts) => {
+    mergeShared({
+      side,
+      schedule: this.schedule,
+      workgroup: this.workgroup,
+      locals: [...this.locals],
+      kept: kept.map(({ parts }) => parts),
+    }, (at, parts) => {
       const place = plus(this.blocks.get(side.kept)!, at)
       this.storeParts(side, place, this.terms.within(place, side.kept.extent), parts)
     })
@@ -259,7 +278,11 @@ export function bindingsOf(e: Equation, bufferOf: BufferOf, unique: (name: strin
   const written = new Set(writes(e))
   const writtenBuffers = new Set([...written].map(bufferOf))
   const isWritten = (t: Tensor): boolean => written.has(t) || (bufferOf(t) !== undefined && writtenBuffers.has(bufferOf(t)))
-  return [...new Set([...reads(e), ...written])].map((t) => ({ name: unique(identifier(t.name)), tensor: t, access: isWritten(t) ? 'read_write' : 'read' }))
+  return [...new Set([...reads(e), ...written])].map((t) => ({
+    name: unique(identifier(t.name)),
+    tensor: t,
+    access: isWritten(t) ? 'read_write' : 'read',
+  }))
 }
 
 /** The head of a kernel's text. */

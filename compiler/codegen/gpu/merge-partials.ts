@@ -45,5 +45,8 @@ export const mergeMoments = (terms: Terms): Merge => (over, read) => {
 }
 
 /** Parts that have references r of their own, about K instead: l_p = (r_p - K) + (mean_p - r_p). */
-export const aboutReference = (terms: Terms, reference: Term, read: Read): Read => (part, k) =>
-  (k > 0 ? read(part, k + 1) : terms.op('add', [terms.op('rounded', [terms.op('sub', [read(part, 0), reference])]), read(part, 1)]))
+export const aboutReference = (terms: Terms, reference: Term, read: Read): Read =>
+(
+  part,
+  k,
+) => (k > 0 ? read(part, k + 1) : terms.op('add', [terms.op('rounded', [terms.op('sub', [read(part, 0), reference])]), read(part, 1)]))

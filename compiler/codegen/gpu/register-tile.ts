@@ -26,11 +26,16 @@ export function registerTile(e: Equation, { picture, main, pixels, channels }: R
   const channel = largest(channels)
   // Where statistics are gathered, tiles make up their blocks exactly, and a block is no more than a workgroup.
   const fits = (a: Axis | undefined, size: number): boolean => !a || (blockAlong(e, a) ?? size) % size === 0
-  const invocations = (sizeOf: (a: Axis) => number): number => e.axes.reduce((p, a) => p * ((blockAlong(e, a) ?? 1) / (blockAlong(e, a) === undefined ? 1 : sizeOf(a))), 1)
+  const invocations = (sizeOf: (a: Axis) => number): number =>
+    e.axes.reduce((p, a) => p * ((blockAlong(e, a) ?? 1) / (blockAlong(e, a) === undefined ? 1 : sizeOf(a))), 1)
   const spatial = pixels.filter((a) => typeof a.extent === 'number')
   const batch = mayTileBatch ? pixels.find((a) => a.extent === 'n') : undefined
   const first = spatial.at(-1) ?? batch
-  const seconds: (Axis | undefined)[] = [undefined, ...spatial.filter((a) => a !== first), ...(batch && batch !== first && spatial.every((a) => a.extent === 1) ? [batch] : [])]
+  const seconds: (Axis | undefined)[] = [
+    undefined,
+    ...spatial.filter((a) => a !== first),
+    ...(batch && batch !== first && spatial.every((a) => a.extent === 1) ? [batch] : []),
+  ]
   let best = new Map<Axis, number>()
   let bestCost = Infinity
   for (const channelSize of channel ? sizesFor(channel, traits.tileOfOne) : [1]) {
@@ -43,7 +48,8 @@ export function registerTile(e: Equation, { picture, main, pixels, channels }: R
           if (points > traits.accumulators || !fits(first, firstSize) || !fits(second, secondSize)) continue
           if (invocations((a) => (a === first ? firstSize : a === second ? secondSize : 1)) > WORKGROUP_INVOCATIONS) continue
           const waste = overhang(channel, channelSize) * overhang(first, firstSize) * overhang(second, secondSize)
-          const loads = channelSize + PICTURE_LOAD * loadsAlong(picture, main, first, firstSize) * loadsAlong(picture, main, second, secondSize)
+          const loads = channelSize +
+            PICTURE_LOAD * loadsAlong(picture, main, first, firstSize) * loadsAlong(picture, main, second, secondSize)
           const cost = waste ** 1.5 * (waste > 1 ? 1.1 : 1) * (1 + (LOAD_WEIGHT * loads) / points)
           if (cost >= bestCost) continue
           bestCost = cost

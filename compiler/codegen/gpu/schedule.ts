@@ -49,7 +49,7 @@ export interface ScheduleJson {
 export function axesOfEquation(e: Equation): readonly Axis[] {
   const axes = new Set(e.axes)
   const seen = new Set<Expression>()
-  for (const s of e.stores) for (const node of walk(s.value, seen)) if (node.kind === 'reduce') for (const a of node.axes) axes.add(a)
+  for (const s of e.stores) for (const node of walk(s.value, seen)) if (node.kind === 'reduce') { for (const a of node.axes) axes.add(a) }
   return [...axes]
 }
 
@@ -79,10 +79,13 @@ export function scheduleFromJson(e: Equation, json: ScheduleJson): Schedule | un
     if (!a || a.name !== name.slice(name.indexOf(':') + 1)) fits = false
     return a!
   }
-  const sizes = (record: Readonly<Record<string, number>> = {}): Map<Axis, number> => new Map(Object.entries(record).map(([name, size]) => {
-    if (!Number.isSafeInteger(size) || size < 1) fits = false
-    return [axisOf(name), size]
-  }))
+  const sizes = (record: Readonly<Record<string, number>> = {}): Map<Axis, number> =>
+    new Map(
+      Object.entries(record).map(([name, size]) => {
+        if (!Number.isSafeInteger(size) || size < 1) fits = false
+        return [axisOf(name), size]
+      }),
+    )
   const schedule: Schedule = {
     tile: sizes(json.tile),
     ...(json.lanes !== undefined && { lanes: axisOf(json.lanes) }),

@@ -51,10 +51,11 @@ export function stagingOf(e: Equation, schedule: Schedule): Staging | undefined 
   return { main, stages: [stageOf(a, spans, schedule.lanes), stageOf(b, spans, schedule.lanes)], spans }
 }
 
-const spansOf = (e: Equation, main: Reduction, { tile, group, stage }: Pick<Schedule, 'tile' | 'group' | 'stage'>): Map<Axis, number> => new Map<Axis, number>([
-  ...e.axes.map((a) => [a, (tile.get(a) ?? 1) * (group?.get(a) ?? 1)] as const),
-  ...main.axes.map((a) => [a, stage?.get(a) ?? 1] as const),
-])
+const spansOf = (e: Equation, main: Reduction, { tile, group, stage }: Pick<Schedule, 'tile' | 'group' | 'stage'>): Map<Axis, number> =>
+  new Map<Axis, number>([
+    ...e.axes.map((a) => [a, (tile.get(a) ?? 1) * (group?.get(a) ?? 1)] as const),
+    ...main.axes.map((a) => [a, stage?.get(a) ?? 1] as const),
+  ])
 
 /** How many numbers of each factor a schedule would stage. For many schedules of one equation. */
 export function stageSizes(e: Equation, main: Reduction): (schedule: Pick<Schedule, 'tile' | 'group' | 'stage'>) => [number, number] {
@@ -64,7 +65,9 @@ export function stageSizes(e: Equation, main: Reduction): (schedule: Pick<Schedu
   const computed = new Set(e.axes)
   return ({ tile, group, stage }) => {
     // As `spansOf` has them, of those axes alone that are asked for.
-    const span = (a: Axis): number => (reduced.has(a) ? (stage?.get(a) ?? 1) : computed.has(a) ? (tile.get(a) ?? 1) * (group?.get(a) ?? 1) : 1)
+    const span = (
+      a: Axis,
+    ): number => (reduced.has(a) ? (stage?.get(a) ?? 1) : computed.has(a) ? (tile.get(a) ?? 1) * (group?.get(a) ?? 1) : 1)
     return [ofA(span), ofB(span)]
   }
 }
@@ -77,7 +80,11 @@ function sizeOf(factor: Expression): (span: (a: Axis) => number) => number {
   return (span) => {
     const key = axes.reduce((digits, a) => 2 * digits + (span(a) > 1 ? 1 : 0), 0)
     let groups = known.get(key)
-    if (!groups) known.set(key, groups = components(axes.filter((a) => span(a) > 1), forms).map((group) => [group, proportionOf(group, forms)] as const))
+    if (!groups)
+      known.set(
+        key,
+        groups = components(axes.filter((a) => span(a) > 1), forms).map((group) => [group, proportionOf(group, forms)] as const),
+      )
     return groups.reduce((product, [group, base]) => {
       const apart = group.reduce((p, a) => p * span(a), 1)
       const joined = base ? 1 + group.reduce((sum, a, i) => sum + Math.abs(base[i]!) * (span(a) - 1), 0) : Infinity
@@ -109,7 +116,7 @@ function formsOf(e: Expression): Index[] {
   for (const node of walk(e)) {
     if (node.kind === 'load') node.at.forEach(visit)
     if (node.kind === 'position' || node.kind === 'random') visit(node.at)
-    if (node.kind === 'guard') for (const g of node.guards) visit(g.at)
+    if (node.kind === 'guard') { for (const g of node.guards) visit(g.at) }
   }
   return found
 }
@@ -167,7 +174,9 @@ function spread(form: Index, dims: readonly StageDim[]): Index {
   for (const { atom, coefficient } of form.terms) {
     parts.push([coefficient, atom.kind === 'axis' ? atom.axis : (atom.kind === 'div' ? divide : remainder)(spread(atom.of, dims), atom.by)])
   }
-  for (const { coordinate, parts: [[first, factor]], shift } of dims as readonly (StageDim & { parts: readonly [readonly [Axis, number]] })[]) {
+  for (
+    const { coordinate, parts: [[first, factor]], shift } of dims as readonly (StageDim & { parts: readonly [readonly [Axis, number]] })[]
+  ) {
     const times = factorOf(form, first) / factor
     if (times !== 0) parts.push([times, plus(coordinate, -shift)])
   }
@@ -195,7 +204,8 @@ function memoryStride(value: Expression, { coordinate }: StageDim): number {
   for (const node of walk(value)) {
     if (node.kind !== 'load') continue
     for (const { atom, coefficient } of linearIndex(node.tensor, node.at).terms) {
-      const reach = atom.kind === 'axis' ? (atom.axis === coordinate ? 1 : 0) : axesOf(atom.of).includes(coordinate) ? Math.abs(factorOf(atom.of, coordinate)) / (atom.kind === 'div' ? atom.by : 1) : 0
+      const reach = atom.kind === 'axis' ? (atom.axis === coordinate ? 1 : 0)
+        : axesOf(atom.of).includes(coordinate) ? Math.abs(factorOf(atom.of, coordinate)) / (atom.kind === 'div' ? atom.by : 1) : 0
       most = Math.max(most, Math.abs(coefficient) * reach)
     }
   }
@@ -233,11 +243,17 @@ export function paddedStrides(schedule: Schedule, stage: Stage): number[] {
   if (stage.lanes || extents.length < 2) return plain
   const group = [...(schedule.group ?? [])]
   const along = stridesOf(group.map(([, size]) => size))
-  const tiles = range(Math.min(BANKS, group.reduce((p, [, size]) => p * size, 1))).map((local) => new Map(group.map(([a, size], i) => [a, Math.floor(local / along[i]!) % size])))
+  const tiles = range(Math.min(BANKS, group.reduce((p, [, size]) => p * size, 1))).map((local) =>
+    new Map(group.map(([a, size], i) => [a, Math.floor(local / along[i]!) % size]))
+  )
   const conflicts = (strides: readonly number[]): number => {
     const banks = new Map<number, Set<number>>()
     for (const tile of tiles) {
-      const at = stage.dims.reduce((sum, { parts }, i) => sum + strides[i]! * parts.reduce((p, [a, factor]) => p + factor * (tile.get(a) ?? 0) * (schedule.tile.get(a) ?? 1), 0), 0)
+      const at = stage.dims.reduce(
+        (sum, { parts }, i) =>
+          sum + strides[i]! * parts.reduce((p, [a, factor]) => p + factor * (tile.get(a) ?? 0) * (schedule.tile.get(a) ?? 1), 0),
+        0,
+      )
       const bank = ((at % BANKS) + BANKS) % BANKS
       banks.set(bank, (banks.get(bank) ?? new Set()).add(at))
     }

@@ -42,6 +42,10 @@ const known = new WeakMap<Expression, readonly (readonly Axis[])[]>()
 /** What indices of a value add: the axes of each that has several. */
 function added(e: Expression): readonly (readonly Axis[])[] {
   let found = known.get(e)
-  if (!found) known.set(e, found = e.kind === 'load' ? e.at.map(axesOf).filter((axes) => axes.length > 1) : [...new Set(children(e).flatMap(added))])
+  if (!found)
+    known.set(
+      e,
+      found = e.kind === 'load' ? e.at.map(axesOf).filter((axes) => axes.length > 1) : [...new Set(children(e).flatMap(added))],
+    )
   return found
 }

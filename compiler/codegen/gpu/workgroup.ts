@@ -120,10 +120,11 @@ export class Workgroup {
       const [before, rest] = [half, Math.ceil(half / 2)]
       half = rest
       this.barrier()
-      this.first(before - rest, () => values.forEach((_, i) => {
-        const [a, b] = [this.load(array, at(i, this.local)), this.load(array, at(i, plus(this.local, rest)))]
-        this.store(array, at(i, this.local), this.terms.op(combine === 'sum' ? 'add' : 'max', [a, b]))
-      }))
+      this.first(before - rest, () =>
+        values.forEach((_, i) => {
+          const [a, b] = [this.load(array, at(i, this.local)), this.load(array, at(i, plus(this.local, rest)))]
+          this.store(array, at(i, this.local), this.terms.op(combine === 'sum' ? 'add' : 'max', [a, b]))
+        }))
     }
     this.barrier()
     return values.map((_, i) => this.load(array, at(i, 0)))
@@ -138,8 +139,11 @@ export class Workgroup {
     this.firstOfSubgroup((subgroup) => parts.forEach((part, i) => this.store(array, at(i, subgroup), part)))
     this.barrier()
     const totals = values.map(() => terms.declare('total', float(combine === 'sum' ? 0 : LOWEST), 1))
-    this.overSubgroups((subgroup) => totals.forEach((total, i) =>
-      terms.set(total, terms.raw(combine === 'sum' ? 'add' : 'max', [total, this.load(array, at(i, subgroup))], 'f32', 1))))
+    this.overSubgroups((subgroup) =>
+      totals.forEach((total, i) =>
+        terms.set(total, terms.raw(combine === 'sum' ? 'add' : 'max', [total, this.load(array, at(i, subgroup))], 'f32', 1))
+      )
+    )
     return totals
   }
 }

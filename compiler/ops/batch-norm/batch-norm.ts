@@ -1,6 +1,7 @@
 import type { AttributeCall, Attributes, Signature } from '../../../dsl/signature.ts'
 import type { Node, Value } from '../../graph/graph.ts'
-import { add, constant, div, type Expression, guard, ifFinite, load, max, mul, rounded, select, sqrt, sub, within } from '../../ir/expression.ts'
+import { add, constant, div, type Expression, guard, ifFinite, load, max, mul, rounded, select, sqrt, sub,
+  within } from '../../ir/expression.ts'
 import { type Axis, axis, type IndexLike, plus } from '../../ir/affine.ts'
 import { count, type Equation, equation, store } from '../../ir/equation.ts'
 import { momentsEquations } from '../../ir/moments.ts'
@@ -31,19 +32,33 @@ export type StatisticsPolicy = 'moving' | 'cumulative' | 'caffe' | 'batch' | 'gl
 
 const POLICIES: readonly Signature[] = [
   {
-    name: 'moving', doc: 'running = w m + (1 - w) running',
+    name: 'moving',
+    doc: 'running = w m + (1 - w) running',
     mends: { momentum: 'frameworks disagree on which side momentum weighs: write newest: 0.95, the weight of the newest batch' },
-    parameters: [{ name: 'newest', type: { kind: 'number', min: 0, max: 1 }, default: 0.95, aliases: ['decay'], doc: 'the weight of the newest batch' }],
+    parameters: [{
+      name: 'newest',
+      type: { kind: 'number', min: 0, max: 1 },
+      default: 0.95,
+      aliases: ['decay'],
+      doc: 'the weight of the newest batch',
+    }],
   },
   { name: 'cumulative', doc: 'the mean over all batches', parameters: [] },
   {
-    name: 'caffe', doc: 's = s f + 1, sum = sum f + m, used as sum / s',
+    name: 'caffe',
+    doc: 's = s f + 1, sum = sum f + m, used as sum / s',
     parameters: [{ name: 'fraction', type: { kind: 'number', min: 0, max: 1 }, default: 0.999, doc: 'the weight of what was before' }],
   },
   { name: 'batch', doc: 'nothing is kept: every batch is normalized with its own statistics', parameters: [] },
   {
-    name: 'global', doc: 'stored statistics are used in training too, and never updated',
-    parameters: [{ name: 'scale_factor', type: { kind: 'boolean' }, default: false, doc: 'what is stored are sums, divided by a stored factor, as in Caffe' }],
+    name: 'global',
+    doc: 'stored statistics are used in training too, and never updated',
+    parameters: [{
+      name: 'scale_factor',
+      type: { kind: 'boolean' },
+      default: false,
+      doc: 'what is stored are sums, divided by a stored factor, as in Caffe',
+    }],
   },
 ]
 
@@ -57,8 +72,10 @@ const storesSums = (attributes: Attributes): boolean =>
   policyOf(attributes) === 'caffe' || (policyOf(attributes) === 'global' && statsOf(attributes).args['scale_factor'] === true)
 
 /** Of the same layer where what is stored is used in training too, and never updated. A layer that stores nothing stays as it is. */
-export const frozenStatistics = (attributes: Attributes): Attributes =>
-  (policyOf(attributes) === 'batch' ? attributes : { ...attributes, stats: { call: 'global', args: { scale_factor: storesSums(attributes) } } })
+export const frozenStatistics = (
+  attributes: Attributes,
+): Attributes => (policyOf(attributes) === 'batch' ? attributes
+  : { ...attributes, stats: { call: 'global', args: { scale_factor: storesSums(attributes) } } })
 
 /** By what the count of batches is multiplied before one is added, or undefined where there is none to update. */
 export function countFraction(attributes: Attributes): number | undefined {
@@ -88,8 +105,14 @@ export function storedStatistics(node: Pick<Node, 'parameters' | 'attributes'>, 
 
 // ---- the layer -----------------------------------------------------------------------------------------------------------
 
-const fixed = (role: string, shape: readonly number[], value: number): ParameterSpec =>
-  ({ role, shape, filler: { value, fanIn: 1, fanOut: 1 }, trainable: false, rateMultiplier: 0, decayMultiplier: 0 })
+const fixed = (role: string, shape: readonly number[], value: number): ParameterSpec => ({
+  role,
+  shape,
+  filler: { value, fanIn: 1, fanOut: 1 },
+  trainable: false,
+  rateMultiplier: 0,
+  decayMultiplier: 0,
+})
 
 function parametersOf(attributes: Attributes, channels: number): ParameterSpec[] {
   const learned = (role: string, i: number, otherwise: number): ParameterSpec => ({
@@ -125,11 +148,22 @@ const batchNorm: Operator = {
     name: 'batch_norm',
     parameters: [
       { name: 'eps', type: { kind: 'number', min: 0 }, default: 1e-10, doc: 'added to the variance' },
-      { name: 'stats', type: { kind: 'call', calls: POLICIES }, default: { call: 'moving', args: { newest: 0.95 } }, doc: 'which statistics are kept for test time' },
+      {
+        name: 'stats',
+        type: { kind: 'call', calls: POLICIES },
+        default: { call: 'moving', args: { newest: 0.95 } },
+        doc: 'which statistics are kept for test time',
+      },
       { name: 'affine', type: { kind: 'boolean' }, default: true, doc: 'whether it owns gamma and beta' },
       { name: 'gamma', type: { kind: 'number' }, default: 1.0000001, named: true, doc: 'what gamma starts with' },
       { name: 'beta', type: { kind: 'number' }, default: 1e-7, named: true, doc: 'what beta starts with' },
-      { name: 'unbiased', type: { kind: 'boolean' }, default: false, named: true, doc: 'keep the variance times m / (m - 1), m values a channel' },
+      {
+        name: 'unbiased',
+        type: { kind: 'boolean' },
+        default: false,
+        named: true,
+        doc: 'keep the variance times m / (m - 1), m values a channel',
+      },
       { name: 'style', type: { kind: 'word', words: ['merged', 'split'] }, optional: true, named: true, doc: 'how this layer is lowered' },
       ...rateParameters(2),
     ],
@@ -153,8 +187,21 @@ const batchNorm: Operator = {
   gradient: (node, dy, build) => {
     const x = node.inputs[0]!
     const [statistics] = policyOf(node.attributes) === 'batch'
-      ? build.node({ suffix: 'moments', op: 'moments', inputs: [x], attributes: { eps: epsOf(node.attributes) }, outputs: [{ name: 'statistics', shape: statisticsShape(x.shape, false) }] })
-      : build.node({ suffix: 'stored', op: 'stored_statistics', inputs: [], parameters: storedOf(node), attributes: node.attributes, outputs: [{ name: 'statistics', shape: statisticsShape(x.shape, false) }] })
+      ? build.node({
+        suffix: 'moments',
+        op: 'moments',
+        inputs: [x],
+        attributes: { eps: epsOf(node.attributes) },
+        outputs: [{ name: 'statistics', shape: statisticsShape(x.shape, false) }],
+      })
+      : build.node({
+        suffix: 'stored',
+        op: 'stored_statistics',
+        inputs: [],
+        parameters: storedOf(node),
+        attributes: node.attributes,
+        outputs: [{ name: 'statistics', shape: statisticsShape(x.shape, false) }],
+      })
     return normalizationGradients(node, statistics!, dy, build, policyOf(node.attributes) !== 'batch')
   },
 }
@@ -177,7 +224,14 @@ function normalizeAtOnce(node: Node): readonly Equation[] {
   const affine = affineOfNode(node)
   const statistics = tensor(`${node.name}.statistics`, statisticsShape(x.shape, affine !== undefined))
   return [
-    ...momentsEquations({ name: `${node.name}.moments`, layers: [node.layer], source: x, result: statistics, ...(affine && { affine }), eps: epsOf(node.attributes) }),
+    ...momentsEquations({
+      name: `${node.name}.moments`,
+      layers: [node.layer],
+      source: x,
+      result: statistics,
+      ...(affine && { affine }),
+      eps: epsOf(node.attributes),
+    }),
     normalizeEquation(node, x, statistics),
   ]
 }
@@ -190,7 +244,12 @@ const moments: Operator = {
   equations: (node) => {
     const affine = affineOfNode(node)
     return momentsEquations({
-      name: node.name, layers: [node.layer], source: node.inputs[0]!, result: node.outputs[0]!, ...(affine && { affine }), eps: epsOf(node.attributes),
+      name: node.name,
+      layers: [node.layer],
+      source: node.inputs[0]!,
+      result: node.outputs[0]!,
+      ...(affine && { affine }),
+      eps: epsOf(node.attributes),
     })
   },
   // The statistics' share in the gradient of x is part of batch_normalize_dx.
@@ -274,14 +333,25 @@ function normalizationGradients(node: Node, statistics: Value, dy: Value, build:
   const channels = x.shape[1]!
   const sums = asked || needsTable
     ? build.node({
-      suffix: 'sums', op: 'batch_norm_sums', inputs: [dy, x, statistics], ...(gamma && { parameters: { gamma } }),
-      outputs: [{ name: 'dgamma', shape: [channels] }, { name: 'dbeta', shape: [channels] }, ...(needsTable ? [{ name: 'slopes', shape: [5, channels] }] : [])],
+      suffix: 'sums',
+      op: 'batch_norm_sums',
+      inputs: [dy, x, statistics],
+      ...(gamma && { parameters: { gamma } }),
+      outputs: [
+        { name: 'dgamma', shape: [channels] },
+        { name: 'dbeta', shape: [channels] },
+        ...(needsTable ? [{ name: 'slopes', shape: [5, channels] }] : []),
+      ],
     })
     : []
   const dx = build.needs(x)
     ? build.node({
-      suffix: 'dx', op: 'batch_normalize_dx', inputs: stored ? [dy, x, statistics] : [dy, x, sums[2]!],
-      ...(gamma && { parameters: { gamma } }), attributes: { stored }, outputs: [{ name: 'dx', shape: x.shape }],
+      suffix: 'dx',
+      op: 'batch_normalize_dx',
+      inputs: stored ? [dy, x, statistics] : [dy, x, sums[2]!],
+      ...(gamma && { parameters: { gamma } }),
+      attributes: { stored },
+      outputs: [{ name: 'dx', shape: x.shape }],
     })
     : []
   return {
@@ -309,8 +379,18 @@ const batchNormSums: Operator = {
       terms: (at) => [mul(load(dy, ...at), normalized(x, statistics, at)), load(dy, ...at)],
       stores: ([c], [slope, mean]) => {
         const inverse = load(statistics, 3, c!)
-        const rows = [gamma ? mul(load(gamma, c!), inverse) : inverse, div(mean!, m), mul(inverse, div(slope!, m)), load(statistics, 0, c!), load(statistics, 1, c!)]
-        return [store(dGamma, [c!], slope!), store(dBeta, [c!], mean!), ...(slopes ? rows.map((row, k) => store(slopes, [k, c!], row)) : [])]
+        const rows = [
+          gamma ? mul(load(gamma, c!), inverse) : inverse,
+          div(mean!, m),
+          mul(inverse, div(slope!, m)),
+          load(statistics, 0, c!),
+          load(statistics, 1, c!),
+        ]
+        return [
+          store(dGamma, [c!], slope!),
+          store(dBeta, [c!], mean!),
+          ...(slopes ? rows.map((row, k) => store(slopes, [k, c!], row)) : []),
+        ]
       },
     })
   },
@@ -391,11 +471,20 @@ const updateCounts: Operator = {
   name: 'update_counts',
   equations: (node) => {
     const fractions = node.attributes['fractions'] as readonly number[]
-    return [equation(node.name, [node.layer], [], node.outputs.map((count, i) =>
-      store(count, [0], add(mul(load(count, 0), fractions[i]!), 1))))]
+    return [
+      equation(node.name, [node.layer], [], node.outputs.map((count, i) => store(count, [0], add(mul(load(count, 0), fractions[i]!), 1)))),
+    ]
   },
 }
 
 export const batchNormOperators: readonly Operator[] = [
-  batchNorm, moments, joinMomentsOperator, storedStatisticsOperator, normalize, batchNormSums, normalizeDx, updateStatistics, updateCounts,
+  batchNorm,
+  moments,
+  joinMomentsOperator,
+  storedStatisticsOperator,
+  normalize,
+  batchNormSums,
+  normalizeDx,
+  updateStatistics,
+  updateCounts,
 ]

@@ -1,9 +1,8 @@
 import type { Diagnostic } from '../../../dsl/diagnostic.ts'
 import type { Attributes, Parameter, Signature } from '../../../dsl/signature.ts'
 import type { Node, Value } from '../../graph/graph.ts'
-import {
-  abs, add, constant, div, exp, type Expression, load, log, max, mul, neg, position, scalar, select, sub, sum,
-} from '../../ir/expression.ts'
+import { abs, add, constant, div, exp, type Expression, load, log, max, mul, neg, position, scalar, select, sub,
+  sum } from '../../ir/expression.ts'
 import { axis, type IndexLike } from '../../ir/affine.ts'
 import { type Equation, store } from '../../ir/equation.ts'
 import { sameShape, type Shape, showShape, type Tensor } from '../../ir/tensor.ts'
@@ -21,11 +20,19 @@ import { sumsEquations } from '../batch-reduction.ts'
 
 const weight: Parameter = { name: 'weight', type: { kind: 'number' }, default: 1, named: true, doc: 'its factor in the sum of all losses' }
 
-const lossSignature = (name: string, values: number, parameters: readonly Parameter[], doc: string): Signature =>
-  ({ name, values: { min: values, max: values }, parameters: [...parameters, weight], doc, role: 'loss' })
+const lossSignature = (name: string, values: number, parameters: readonly Parameter[], doc: string): Signature => ({
+  name,
+  values: { min: values, max: values },
+  parameters: [...parameters, weight],
+  doc,
+  role: 'loss',
+})
 
 const normalization = (otherwise: string): Parameter => ({
-  name: 'normalization', type: { kind: 'word', words: ['valid', 'full', 'batch_size', 'none'] }, default: otherwise, named: true,
+  name: 'normalization',
+  type: { kind: 'word', words: ['valid', 'full', 'batch_size', 'none'] },
+  default: otherwise,
+  named: true,
   doc: 'what the sum is divided by: labels that are not ignored, all labels, samples, or nothing',
 })
 
@@ -42,10 +49,14 @@ const counts = (a: Attributes): boolean => a['normalization'] === 'valid' && ign
 /** Caffe's rules; never less than 1, so that a batch in which all is ignored has loss 0. */
 function divisorOf(a: Attributes, positions: Shape, counted: Expression | undefined): Expression {
   switch (a['normalization']) {
-    case 'none': return constant(1)
-    case 'batch_size': return batchOf(positions)
-    case 'full': return positionsOf(positions)
-    default: return counted ? max(counted, 1) : positionsOf(positions)
+    case 'none':
+      return constant(1)
+    case 'batch_size':
+      return batchOf(positions)
+    case 'full':
+      return positionsOf(positions)
+    default:
+      return counted ? max(counted, 1) : positionsOf(positions)
   }
 }
 
@@ -69,8 +80,12 @@ export function divisorBuffer({ inputs: [labels], attributes }: Pick<Node, 'inpu
 }
 
 /** The losses whose divisor is counted, with what they count. */
-export const countedLosses = (nodes: readonly Node[]): readonly { readonly node: Node; readonly labels: Value; readonly ignore: number }[] =>
-  nodes.filter((node) => (node.op === 'softmax_loss' || node.op === 'sigmoid_loss') && lossTotal(node.attributes, node.inputs[1]!) === 'count')
+export const countedLosses = (
+  nodes: readonly Node[],
+): readonly { readonly node: Node; readonly labels: Value; readonly ignore: number }[] =>
+  nodes.filter((node) =>
+    (node.op === 'softmax_loss' || node.op === 'sigmoid_loss') && lossTotal(node.attributes, node.inputs[1]!) === 'count'
+  )
     .map((node) => ({ node, labels: node.inputs[1]!, ignore: ignoredOf(node.attributes)! }))
 
 /** The sum of a term a position over its divisor. `labels` has a position for each term. */
@@ -111,11 +126,20 @@ function gradientNode(node: Node, dLoss: Value, build: GradientBuilder, k: numbe
   const of = node.inputs[k]!
   if (!build.needs(of)) return undefined
   const divisor = counts(node.attributes)
-    ? build.node({ suffix: 'divisor', op: 'loss_divisor', inputs: [labels], attributes: node.attributes, outputs: [{ name: 'divisor', shape: [] }] })
+    ? build.node({
+      suffix: 'divisor',
+      op: 'loss_divisor',
+      inputs: [labels],
+      attributes: node.attributes,
+      outputs: [{ name: 'divisor', shape: [] }],
+    })
     : []
   return build.node({
-    suffix: k === 0 ? 'dx' : 'dtarget', op, inputs: [dLoss, x, ...(labels ? [labels] : []), ...divisor],
-    attributes: node.attributes, outputs: [{ name: k === 0 ? 'dx' : 'dtarget', shape: of.shape }],
+    suffix: k === 0 ? 'dx' : 'dtarget',
+    op,
+    inputs: [dLoss, x, ...(labels ? [labels] : []), ...divisor],
+    attributes: node.attributes,
+    outputs: [{ name: k === 0 ? 'dx' : 'dtarget', shape: of.shape }],
   })[0]
 }
 
@@ -134,14 +158,29 @@ export function labelledProblems(q: ShapeQuestion): readonly Diagnostic[] {
   if (problems.length > 0) return problems
   const wanted = [x.shape[0]!, ...x.shape.slice(2)]
   if (!sameShape(label.shape, wanted)) {
-    return [shapeProblem(q, 'label-mismatch', `${q.op} of ${showShape(x.shape)} wants labels ${showShape(wanted)}, and gets ${showShape(label.shape)}`, [x, label],
-      sameShape(label.shape, [x.shape[0]!]) ? 'one label a sample goes with [n, classes]: put flatten or fc in front' : 'labels have the shape of the scores without the channel axis')]
+    return [
+      shapeProblem(
+        q,
+        'label-mismatch',
+        `${q.op} of ${showShape(x.shape)} wants labels ${showShape(wanted)}, and gets ${showShape(label.shape)}`,
+        [x, label],
+        sameShape(label.shape, [x.shape[0]!]) ? 'one label a sample goes with [n, classes]: put flatten or fc in front'
+          : 'labels have the shape of the scores without the channel axis',
+      ),
+    ]
   }
   const classes = q.classesOf(label)
   const channels = x.shape[1] as number
   if (classes !== undefined && classes > channels) {
-    return [shapeProblem(q, 'label-classes', `${label.name} names ${classes} classes, but there are scores for ${channels}`, [x, label],
-      `give the layer that makes the scores ${classes} outputs`)]
+    return [
+      shapeProblem(
+        q,
+        'label-classes',
+        `${label.name} names ${classes} classes, but there are scores for ${channels}`,
+        [x, label],
+        `give the layer that makes the scores ${classes} outputs`,
+      ),
+    ]
   }
   return []
 }
@@ -150,8 +189,12 @@ const sameShapes = (q: ShapeQuestion): readonly Diagnostic[] => {
   const [x, target] = q.inputs as readonly [Value, Value]
   const problems = labelProblems(q)
   if (problems.length > 0 || sameShape(x.shape, target.shape)) return problems
-  return [shapeProblem(q, `${q.op.replaceAll('_', '-')}-mismatch`, `${q.op} compares ${showShape(x.shape)} with ${showShape(target.shape)}`, [x, target],
-    'both must have one shape; flatten or reshape one of them')]
+  return [
+    shapeProblem(q, `${q.op.replaceAll('_', '-')}-mismatch`, `${q.op} compares ${showShape(x.shape)} with ${showShape(target.shape)}`, [
+      x,
+      target,
+    ], 'both must have one shape; flatten or reshape one of them'),
+  ]
 }
 
 const scalarUnless = (problems: (q: ShapeQuestion) => readonly Diagnostic[]): NonNullable<Operator['shape']> => (q) => {
@@ -175,7 +218,7 @@ const softmaxLoss: Operator = {
   signature: lossSignature('softmax_loss', 2, [
     { name: 'ignore', type: { kind: 'integer' }, default: -1, doc: 'positions with this label do not count' },
     normalization('valid'),
-  ], 'minus the logarithm of the labelled class\' probability'),
+  ], "minus the logarithm of the labelled class' probability"),
   shape: scalarUnless(labelledProblems),
   equations: (node) => {
     const [x, labels] = node.inputs as readonly [Value, Value]
@@ -232,8 +275,12 @@ const sigmoidLossDx: Operator = {
   name: 'sigmoid_loss_dx',
   equations: (node) => {
     const [, x, target] = node.inputs as readonly [Value, Value, Value]
-    return [pointwise(node, (at) => unlessIgnored(target, at, node.attributes,
-      mul(sub(sigmoidOf(load(x, ...at)), load(target, ...at)), factorOf(node))))]
+    return [
+      pointwise(
+        node,
+        (at) => unlessIgnored(target, at, node.attributes, mul(sub(sigmoidOf(load(x, ...at)), load(target, ...at)), factorOf(node))),
+      ),
+    ]
   },
 }
 
@@ -291,8 +338,7 @@ const squaredLossDx: Operator = {
 // ---- hinge_loss ----------------------------------------------------------------------------------------------------------
 
 /** -1 for the labelled class, 1 for the others: every margin is max(0, 1 + side x). */
-const sideOf = (labels: Tensor, at: readonly IndexLike[]): Expression =>
-  select('eq', position(at[1]!), load(labels, at[0]!), -1, 1)
+const sideOf = (labels: Tensor, at: readonly IndexLike[]): Expression => select('eq', position(at[1]!), load(labels, at[0]!), -1, 1)
 const marginOf = (x: Tensor, labels: Tensor, at: readonly IndexLike[]): Expression =>
   max(0, add(1, mul(sideOf(labels, at), load(x, ...at))))
 
@@ -306,7 +352,15 @@ const hingeLoss: Operator = {
     const x = q.inputs[0]!
     const problems = labelledProblems(q)
     if (problems.length > 0 || x.shape.length === 2) return problems
-    return [shapeProblem(q, 'hinge-loss-rank', `hinge_loss compares one score a class, and ${showShape(x.shape)} is a map`, [x], 'put flatten or fc in front')]
+    return [
+      shapeProblem(
+        q,
+        'hinge-loss-rank',
+        `hinge_loss compares one score a class, and ${showShape(x.shape)} is a map`,
+        [x],
+        'put flatten or fc in front',
+      ),
+    ]
   }),
   equations: (node) => {
     const [x, labels] = node.inputs as readonly [Value, Value]
@@ -326,9 +380,16 @@ const hingeLoss: Operator = {
     const [x, labels] = node.inputs as readonly [Value, Value]
     if (!build.needs(x)) return {}
     return {
-      inputs: [...build.node({
-        suffix: 'dx', op: 'hinge_loss_dx', inputs: [dLoss, x, labels], attributes: node.attributes, outputs: [{ name: 'dx', shape: x.shape }],
-      }), undefined],
+      inputs: [
+        ...build.node({
+          suffix: 'dx',
+          op: 'hinge_loss_dx',
+          inputs: [dLoss, x, labels],
+          attributes: node.attributes,
+          outputs: [{ name: 'dx', shape: x.shape }],
+        }),
+        undefined,
+      ],
     }
   },
   total: () => 'samples',
@@ -356,7 +417,10 @@ const sumOperator: Operator = {
   equations: (node) => {
     const x = node.inputs[0]!
     return sumsEquations({
-      name: node.name, layers: [node.layer], shape: x.shape, kept: [],
+      name: node.name,
+      layers: [node.layer],
+      shape: x.shape,
+      kept: [],
       terms: (at) => [load(x, ...at)],
       stores: (_, [total]) => [store(node.outputs[0]!, [], total!)],
     })
@@ -382,6 +446,17 @@ const constantOperator: Operator = {
 }
 
 export const lossOperators: readonly Operator[] = [
-  softmaxLoss, softmaxLossDx, sigmoidLoss, sigmoidLossDx, sigmoidLossDTarget, squaredLoss, squaredLossDx,
-  hingeLoss, hingeLossDx, sumOperator, lossDivisor, repeat, constantOperator,
+  softmaxLoss,
+  softmaxLossDx,
+  sigmoidLoss,
+  sigmoidLossDx,
+  sigmoidLossDTarget,
+  squaredLoss,
+  squaredLossDx,
+  hingeLoss,
+  hingeLossDx,
+  sumOperator,
+  lossDivisor,
+  repeat,
+  constantOperator,
 ]

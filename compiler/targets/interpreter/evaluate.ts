@@ -30,11 +30,14 @@ export function evaluateEquation(equation: Equation, storage: Map<Tensor, Number
     if (!storage.has(t)) storage.set(t, new Float64Array(elementCount(t, scalars.batch)))
   }
   const { tensors, run } = compileEquation(equation)
-  run(tensors.map((t) => {
-    const data = storage.get(t)
-    invariant(data, `${equation.name} reads ${t.name}, which nothing has written`)
-    return data
-  }), scalars)
+  run(
+    tensors.map((t) => {
+      const data = storage.get(t)
+      invariant(data, `${equation.name} reads ${t.name}, which nothing has written`)
+      return data
+    }),
+    scalars,
+  )
 }
 
 export interface CompiledEquation {
@@ -47,15 +50,20 @@ export interface CompiledEquation {
 export function compileEquation(equation: Equation): CompiledEquation {
   const tensors = [...new Set([...reads(equation), ...writes(equation)])]
   const printer = new LoopPrinter(tensors)
-  const compute = (axes: readonly Axis[], stores: readonly Store[]): void => printer.points(axes, () => {
-    const values = stores.map((s) => printer.value(s.value))
-    stores.forEach((s, i) => printer.line(`${printer.element(s.tensor, s.at)} ${s.counts ? '+' : ''}= ${values[i]};`))
-  })
+  const compute = (axes: readonly Axis[], stores: readonly Store[]): void =>
+    printer.points(axes, () => {
+      const values = stores.map((s) => printer.value(s.value))
+      stores.forEach((s, i) => printer.line(`${printer.element(s.tensor, s.at)} ${s.counts ? '+' : ''}= ${values[i]};`))
+    })
   if (equation.onLoad) compute(equation.onLoad.axes, [equation.onLoad.store])
   compute(equation.axes, equation.stores)
   const sums = equation.sides.flatMap((side) => (side.kind === 'sums' ? [compileEquation(sumsEquation(side))] : []))
-  const body = new Function('T', 's', 'random', 'erf', printer.text()) as
-    (data: readonly Numbers[], scalars: Scalars, random: typeof randomUniform, erf: (x: number) => number) => void
+  const body = new Function('T', 's', 'random', 'erf', printer.text()) as (
+    data: readonly Numbers[],
+    scalars: Scalars,
+    random: typeof randomUniform,
+    erf: (x: number) => number,
+  ) => void
   return {
     tensors,
     run: (data, scalars) => {

@@ -45,7 +45,12 @@ export class LoopPrinter {
     const names = axes.map((a) => this.named(a))
     const point = `point${this.count++}`
     const lines = this.scope('function', axes, inside)
-    this.top.push(`const ${point} = (${names.join(', ')}) => {`, ...lines, '};', `${axes.map((a, i) => loopText(names[i]!, a)).join(' ')} ${point}(${names.join(', ')});`)
+    this.top.push(
+      `const ${point} = (${names.join(', ')}) => {`,
+      ...lines,
+      '};',
+      `${axes.map((a, i) => loopText(names[i]!, a)).join(' ')} ${point}(${names.join(', ')});`,
+    )
   }
 
   element(t: Tensor, at: readonly Index[]): string {
@@ -56,7 +61,8 @@ export class LoopPrinter {
 
   /** The name that holds a value, computed in the outermost scope where it can be. */
   value(e: Expression): string {
-    if (e.kind === 'constant') return e.value < 0 || Object.is(e.value, -0) ? `(${Object.is(e.value, -0) ? '-0' : e.value})` : String(e.value)
+    if (e.kind === 'constant')
+      return e.value < 0 || Object.is(e.value, -0) ? `(${Object.is(e.value, -0) ? '-0' : e.value})` : String(e.value)
     if (e.kind === 'unary' && e.op === 'rounded') return this.value(e.a)
     return this.once(e, (a) => freeAxes(e).has(a), (name) => this.compute(e, name))
   }
@@ -107,7 +113,10 @@ export class LoopPrinter {
       if (atom.kind === 'axis') return times(coefficient, this.names.get(atom.axis)!)
       const inner = this.index(atom.of)
       if (atom.kind === 'div') return times(coefficient, `Math.floor((${inner}) / ${atom.by})`)
-      return times(coefficient, rangeOf(atom.of).min >= 0 ? `(${inner}) % ${atom.by}` : `(((${inner}) % ${atom.by} + ${atom.by}) % ${atom.by})`)
+      return times(
+        coefficient,
+        rangeOf(atom.of).min >= 0 ? `(${inner}) % ${atom.by}` : `(((${inner}) % ${atom.by} + ${atom.by}) % ${atom.by})`,
+      )
     })
     if (at.constant !== 0 || parts.length === 0) parts.unshift(String(at.constant))
     return parts.join(' + ')
@@ -127,15 +136,22 @@ export class LoopPrinter {
     const at = this.index(g.at)
     if (g.kind === 'divides') return [test(`(${at}) % ${g.by} === 0`)]
     const { min, max } = rangeOf(g.at)
-    return [...(min >= 0 ? [] : [test(`${at} >= 0`)]), ...(typeof g.extent === 'number' && max < g.extent ? [] : [test(`${at} < ${extentText(g.extent)}`)])]
+    return [
+      ...(min >= 0 ? [] : [test(`${at} >= 0`)]),
+      ...(typeof g.extent === 'number' && max < g.extent ? [] : [test(`${at} < ${extentText(g.extent)}`)]),
+    ]
   }
 
   private simple(e: Exclude<Expression, { kind: 'constant' | 'reduce' | 'guard' }>): string {
     switch (e.kind) {
-      case 'load': return this.element(e.tensor, e.at)
-      case 'position': return this.index(e.at)
-      case 'scalar': return `s.${e.name}`
-      case 'random': return `random(s.seed, s.step, ${e.key}, ${this.index(e.at)})`
+      case 'load':
+        return this.element(e.tensor, e.at)
+      case 'position':
+        return this.index(e.at)
+      case 'scalar':
+        return `s.${e.name}`
+      case 'random':
+        return `random(s.seed, s.step, ${e.key}, ${this.index(e.at)})`
       case 'unary': {
         const a = this.value(e.a)
         return e.op === 'neg' ? `-${a}` : e.op === 'erf' ? `erf(${a})` : `Math.${e.op}(${a})`

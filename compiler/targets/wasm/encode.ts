@@ -1,6 +1,5 @@
-import {
-  type LaneOp, laneCode, memoryCode, type MemoryLaneOp, memoryLaneCode, type MemoryOp, type PlainOp, plainCode, SHUFFLE, SIMD_PREFIX, VECTOR_CONSTANT,
-} from './opcodes.ts'
+import { type LaneOp, laneCode, memoryCode, type MemoryLaneOp, memoryLaneCode, type MemoryOp, type PlainOp, plainCode, SHUFFLE, SIMD_PREFIX,
+  VECTOR_CONSTANT } from './opcodes.ts'
 
 /*
  * The binary format of WebAssembly, as far as kernels need it: a few hundred lines instead of megabytes, so that a page can
@@ -210,20 +209,31 @@ export function encodeModule(module: WasmModule): Uint8Array {
   }
   const ofFunctions = module.functions.map((f) => typeIndex(f.type))
   const parts: Bytes[] = [[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0]]
-  const section = (id: number, body: Bytes): void => { parts.push([id], leb(body.length), body) }
-  section(1, vector(types.map((t) => [0x60, ...vector(t.params.map((p) => [TYPE_BYTE[p]])), ...vector(t.results.map((r) => [TYPE_BYTE[r]]))])))
+  const section = (id: number, body: Bytes): void => {
+    parts.push([id], leb(body.length), body)
+  }
+  section(
+    1,
+    vector(types.map((t) => [0x60, ...vector(t.params.map((p) => [TYPE_BYTE[p]])), ...vector(t.results.map((r) => [TYPE_BYTE[r]]))])),
+  )
   section(2, vector([[...name('env'), ...name('memory'), 2, 3, ...leb(1), ...leb(module.maxPages)]]))
   section(3, vector(ofFunctions.map(leb)))
   section(4, vector([[0x70, 1, ...leb(module.table.length), ...leb(module.table.length)]]))
-  section(7, vector([
-    ...module.exports.map((e) => [...name(e.name), 0, ...leb(e.function)]),
-    [...name(module.tableExport), 1, 0],
-  ]))
+  section(
+    7,
+    vector([
+      ...module.exports.map((e) => [...name(e.name), 0, ...leb(e.function)]),
+      [...name(module.tableExport), 1, 0],
+    ]),
+  )
   section(9, vector([[0, 0x41, 0, 0x0b, ...vector(module.table.map(leb))]]))
-  section(10, vector(module.functions.map((f) => {
-    const locals = vector(runs(f.locals).map(({ type, count }) => [...leb(count), TYPE_BYTE[type]]))
-    return joined([leb(locals.length + f.code.bytes.length + 1), locals, f.code.bytes, [0x0b]])
-  })))
+  section(
+    10,
+    vector(module.functions.map((f) => {
+      const locals = vector(runs(f.locals).map(({ type, count }) => [...leb(count), TYPE_BYTE[type]]))
+      return joined([leb(locals.length + f.code.bytes.length + 1), locals, f.code.bytes, [0x0b]])
+    })),
+  )
   return joined(parts)
 }
 

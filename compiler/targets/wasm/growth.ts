@@ -10,7 +10,7 @@ export function* namesIn(body: readonly Statement[]): Generator<string> {
 
 export function* namesOf(term: Term): Generator<string> {
   if (term.kind === 'name') yield term.name
-  else if (term.kind === 'operation') for (const arg of term.args) yield* namesOf(arg)
+  else if (term.kind === 'operation') { for (const arg of term.args) yield* namesOf(arg) }
 }
 
 /** How much an index grows from round to round, if it does so evenly: by what is known of the names inside the loop. */

@@ -87,12 +87,23 @@ function log(): WasmFunction {
   const m = b.keep(sub(add(mantissa, and(below, mantissa)), constant(1)))
   const z = b.keep(mul(m, m))
   const series = polynomial(m, [
-    7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1, 2.0000714765e-1,
-    -2.4999993993e-1, 3.3333331174e-1,
+    7.0376836292e-2,
+    -1.1514610310e-1,
+    1.1676998740e-1,
+    -1.2420140846e-1,
+    1.4249322787e-1,
+    -1.6668057665e-1,
+    2.0000714765e-1,
+    -2.4999993993e-1,
+    3.3333331174e-1,
   ])
   const y = sub(add(mul(mul(series, m), z), mul(e, constant(LOG2_LOW))), mul(z, constant(0.5)))
   const usual = b.keep(add(add(m, y), mul(e, constant(LOG2_HIGH))))
-  const beyond = choose(op('f32x4.eq', given, constant(0)), constant(-Infinity), choose(op('f32x4.eq', given, constant(Infinity)), constant(Infinity), constant(NaN)))
+  const beyond = choose(
+    op('f32x4.eq', given, constant(0)),
+    constant(-Infinity),
+    choose(op('f32x4.eq', given, constant(Infinity)), constant(Infinity), constant(NaN)),
+  )
   const inside = op('v128.and', op('f32x4.lt', constant(0), given), op('f32x4.lt', given, constant(Infinity)))
   return b.function(choose(inside, usual, beyond))
 }
@@ -102,7 +113,10 @@ function tanh(exponential: number): WasmFunction {
   const x = local(0)
   const size = b.keep(op('f32x4.abs', x))
   const z = b.keep(mul(x, x))
-  const near = add(mul(mul(polynomial(z, [-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1]), z), x), x)
+  const near = add(
+    mul(mul(polynomial(z, [-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1]), z), x),
+    x,
+  )
   const e: Value = (c) => {
     add(size, size)(c)
     c.call(exponential)
@@ -116,7 +130,15 @@ function erf(): WasmFunction {
   const b = new Body(['v128'])
   const x = b.keep(op('f32x4.pmin', op('f32x4.pmax', local(0), constant(-4)), constant(4)))
   const y = b.keep(mul(x, x))
-  const p = polynomial(y, [-2.72614225801306e-10, 2.77068142495902e-8, -2.10102402082508e-6, -5.69250639462346e-5, -7.34990630326855e-4, -2.95459980854025e-3, -1.60960333262415e-2])
+  const p = polynomial(y, [
+    -2.72614225801306e-10,
+    2.77068142495902e-8,
+    -2.10102402082508e-6,
+    -5.69250639462346e-5,
+    -7.34990630326855e-4,
+    -2.95459980854025e-3,
+    -1.60960333262415e-2,
+  ])
   const q = polynomial(y, [-1.45660718464996e-5, -2.13374055278905e-4, -1.68282697438203e-3, -7.37332916720468e-3, -1.42647391514189e-2])
   return b.function(div(mul(x, p), q))
 }

@@ -149,10 +149,14 @@ class Printer {
         code.set(target)
         return
       }
-      case 'store': return this.accesses.store(s)
-      case 'weave': return this.accesses.weave(s)
-      case 'count': return this.count(s)
-      case 'for': return this.loop(s)
+      case 'store':
+        return this.accesses.store(s)
+      case 'weave':
+        return this.accesses.weave(s)
+      case 'count':
+        return this.count(s)
+      case 'for':
+        return this.loop(s)
       case 'step':
         // Always true, which V8 cannot know: TurboFan moves arithmetic freely within a block, loads first, and spills.
         // Every step has a condition of its own, or the second would be found to be the first.
@@ -199,7 +203,10 @@ class Printer {
     const growth = new Map([[s.name, 1]])
     const carried: Assignment[] = []
     for (const inner of s.body) {
-      if (inner.kind !== 'let' || inner.type !== 'i32' || inner.lanes !== 1 || !this.uses.has(inner.name) || this.uses.of(inner.name).vector > 0) continue
+      if (
+        inner.kind !== 'let' || inner.type !== 'i32' || inner.lanes !== 1 || !this.uses.has(inner.name) ||
+        this.uses.of(inner.name).vector > 0
+      ) continue
       const by = growthOf(inner.value, growth, own)
       if (by === undefined || by === 0) continue
       growth.set(inner.name, by)
@@ -276,27 +283,38 @@ class Printer {
       return
     }
     switch (term.kind) {
-      case 'number': if (term.type === 'f32') code.f32(term.value); else code.i32(term.value); return
-      case 'truth': code.i32(term.value ? 1 : 0); return
+      case 'number':
+        if (term.type === 'f32') code.f32(term.value)
+        else code.i32(term.value)
+        return
+      case 'truth':
+        code.i32(term.value ? 1 : 0)
+        return
       case 'name': {
         const local = this.locals.of(term.name)
         invariant(local !== undefined, `${this.routine.name}: ${term.name} is not there yet`)
         code.get(local)
         return
       }
-      case 'load': return this.accesses.load(term)
-      case 'gather': return this.accesses.gather(term)
+      case 'load':
+        return this.accesses.load(term)
+      case 'gather':
+        return this.accesses.gather(term)
       case 'ramp':
         this.value(term.from, 1)
         code.op('i32x4.splat').i32x4(0, term.step, 2 * term.step, 3 * term.step).op('i32x4.add')
         return
-      case 'vector': return this.vector(term.parts)
+      case 'vector':
+        return this.vector(term.parts)
       case 'lane':
         this.value(term.of, 4)
         code.lane('f32x4.extract_lane', term.lane)
         return
-      case 'batch': return this.batch(term.chunks)
-      case 'done': code.get(this.id!).get(P_FIRST).op('i32.sub'); return
+      case 'batch':
+        return this.batch(term.chunks)
+      case 'done':
+        code.get(this.id!).get(P_FIRST).op('i32.sub')
+        return
       case 'scalar':
         if (term.name === 'batch') code.i32(0).memory('i32.load', CONTROL.step).op('f32.convert_i32_u')
         else code.i32(0).memory('f32.load', SCALARS[term.name])
@@ -305,8 +323,11 @@ class Printer {
         code.i32(term.key)
         this.value(term.at, 1)
         return this.math('random')
-      case 'operation': return this.operation(term)
-      case 'subgroup': case 'subgroupSize': throw new Error(`${this.routine.name}: WebAssembly is not given a ${term.kind}`)
+      case 'operation':
+        return this.operation(term)
+      case 'subgroup':
+      case 'subgroupSize':
+        throw new Error(`${this.routine.name}: WebAssembly is not given a ${term.kind}`)
     }
   }
 
@@ -339,7 +360,9 @@ class Printer {
     const { op, args, lanes } = term
     const four = lanesOfArguments(term) === 4
     const [a, b, c] = args as [Term, Term, Term]
-    const push = (...terms: readonly Term[]): void => { for (const t of terms) this.value(t, four ? 4 : 1) }
+    const push = (...terms: readonly Term[]): void => {
+      for (const t of terms) this.value(t, four ? 4 : 1)
+    }
     switch (op) {
       case 'fma':
         if (four) {
@@ -389,9 +412,16 @@ class Printer {
         push(a, b, a, b)
         code.op('i32.lt_s').op('select')
         return
-      case 'rounded': return push(a)
-      case 'lanesum': case 'lanemax': return this.acrossLanes(op, a)
-      case 'exp': case 'log': case 'tanh': case 'erf': case 'pow':
+      case 'rounded':
+        return push(a)
+      case 'lanesum':
+      case 'lanemax':
+        return this.acrossLanes(op, a)
+      case 'exp':
+      case 'log':
+      case 'tanh':
+      case 'erf':
+      case 'pow':
         for (const arg of args) this.value(arg, 4)
         this.math(op)
         if (lanes === 1) code.lane('f32x4.extract_lane', 0)

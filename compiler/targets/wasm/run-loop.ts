@@ -2,7 +2,16 @@ import { Code, type FunctionType, type WasmFunction } from './encode.ts'
 
 /** Where the runtime and the module meet: byte addresses in the first page. `docs/bundle.md` explains them. */
 export const CONTROL = {
-  step: 64, go: 128, stop: 132, program: 136, threads: 140, arrived: 192, phase: 256, sleepers: 260, scratch: 320, scratchBytes: 324,
+  step: 64,
+  go: 128,
+  stop: 132,
+  program: 136,
+  threads: 140,
+  arrived: 192,
+  phase: 256,
+  sleepers: 260,
+  scratch: 320,
+  scratchBytes: 324,
 } as const
 
 /** Words of a record before the addresses of its tensors. */
@@ -17,8 +26,25 @@ const SPINS = 20_000
 /** `run(thread)`: every dispatch of the program in order; all threads take items until none is left, then wait for each other. */
 export function runFunction(kernelType: number): WasmFunction {
   const c = new Code()
-  const [thread, block, count, at, record, kernel, items, chunk, first, last, scratch, threads, phase, spins] = Array.from({ length: 14 }, (_, i) => i) as [
-    number, number, number, number, number, number, number, number, number, number, number, number, number, number]
+  const [thread, block, count, at, record, kernel, items, chunk, first, last, scratch, threads, phase, spins] = Array.from(
+    { length: 14 },
+    (_, i) => i,
+  ) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ]
   const control = (address: number): Code => c.i32(address)
   control(0).memory('i32.load', CONTROL.program).set(block)
   c.get(block).memory('i32.load').set(count)

@@ -29,8 +29,14 @@ function targetOf(always: NestChoice): Target {
   const rowsOf = onceByShape((e) => chooseNest(e, always).rows)
   const makesImages = makingImages(always)
   return {
-    name: 'wasm', maxBindings: 16, sharesBuffers: true, prologueLoads: 2,
-    candidates: (e) => candidates(e, always), blocksOf: (e) => blocksOf(e, rowsOf), refuseOnLoad: (e) => refuseOnLoad(e, makesImages), printer: (_, schedules) => printer(always, schedules),
+    name: 'wasm',
+    maxBindings: 16,
+    sharesBuffers: true,
+    prologueLoads: 2,
+    candidates: (e) => candidates(e, always),
+    blocksOf: (e) => blocksOf(e, rowsOf),
+    refuseOnLoad: (e) => refuseOnLoad(e, makesImages),
+    printer: (_, schedules) => printer(always, schedules),
   }
 }
 
@@ -53,7 +59,13 @@ function candidates(e: Equation, always: NestChoice): readonly NestChoice[] {
   const chosen = chooseNest(e, always)
   const found = new Map<string, NestChoice>([[chosen.summary, {}]])
   const tiles = Array.from({ length: TILES }, (_, i) => i + 1)
-  for (const choice of [...tiles.map((tile): NestChoice => ({ tile })), { winograd: false } as const, ...tiles.map((tile) => ({ winograd: false, tile }) as const)]) {
+  for (
+    const choice of [
+      ...tiles.map((tile): NestChoice => ({ tile })),
+      { winograd: false } as const,
+      ...tiles.map((tile) => ({ winograd: false, tile }) as const),
+    ]
+  ) {
     const nest = chooseNest(e, { ...choice, ...always })
     // What is gathered on the way lies in the blocks of the chosen one.
     if (e.sides.length > 0 && nest.rows !== chosen.rows) continue
@@ -123,16 +135,20 @@ const latin = (bytes: readonly number[]): string => {
 
 function link(kernels: readonly Known[], name: string): LinkedModule {
   const [file, relaxed] = [`${name}.wasm`, `${name}-relaxed.wasm`]
-  const module = (functions: readonly WasmFunction[]): Uint8Array => encodeModule({
-    types: [KERNEL],
-    functions: [runFunction(0), workFunction(RUN), ...mathFunctions(FIRST_MATH), ...functions],
-    table: kernels.map((_, i) => FIRST_KERNEL + i),
-    exports: [{ name: 'run', function: RUN }, { name: 'work', function: WORK }],
-    tableExport: 'kernels',
-    maxPages: 65536,
-  })
+  const module = (functions: readonly WasmFunction[]): Uint8Array =>
+    encodeModule({
+      types: [KERNEL],
+      functions: [runFunction(0), workFunction(RUN), ...mathFunctions(FIRST_MATH), ...functions],
+      table: kernels.map((_, i) => FIRST_KERNEL + i),
+      exports: [{ name: 'run', function: RUN }, { name: 'work', function: WORK }],
+      tableExport: 'kernels',
+      maxPages: 65536,
+    })
   return {
     entry: { file, relaxed, kernels: kernels.length, threadBytes: Math.max(0, ...kernels.map((k) => k.threadBytes)) },
-    files: new Map([[file, module(kernels.map((k) => k.baseline))], [relaxed, module(kernels.map(({ baseline }) => ({ ...baseline, code: baseline.code.relaxed() })))]]),
+    files: new Map([[file, module(kernels.map((k) => k.baseline))], [
+      relaxed,
+      module(kernels.map(({ baseline }) => ({ ...baseline, code: baseline.code.relaxed() }))),
+    ]]),
   }
 }

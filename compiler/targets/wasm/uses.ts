@@ -50,16 +50,20 @@ export class Uses {
         if (lanes === 4 && term.lanes === 1) this.of(term.name).vector++
         else this.of(term.name).scalar++
         return
-      case 'load': return this.countAddress(term.binding, term.at)
+      case 'load':
+        return this.countAddress(term.binding, term.at)
       case 'gather':
         for (const at of term.at) this.countAddress(term.binding, at)
         return
-      case 'ramp': return this.countTerm(term.from, 1)
+      case 'ramp':
+        return this.countTerm(term.from, 1)
       case 'vector':
         for (const part of term.parts) this.countTerm(part, 1)
         return
-      case 'lane': return this.countTerm(term.of, 4)
-      case 'random': return this.countTerm(term.at, 1)
+      case 'lane':
+        return this.countTerm(term.of, 4)
+      case 'random':
+        return this.countTerm(term.at, 1)
       case 'operation':
         for (const arg of term.args) this.countTerm(arg, lanesOfArguments(term))
     }

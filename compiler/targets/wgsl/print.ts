@@ -16,7 +16,10 @@ export function printWgsl(routine: Routine, rows: number): WgslKernel {
   printStatements(routine, routine.body, '  ', lines, used)
   const counters = new Set(countersIn(routine.body))
   const bindings = routine.bindings.map((b, i) =>
-    `@group(0) @binding(${i + 1}) var<storage, ${b.access}> ${b.name}: array<${counters.has(i) ? `atomic<${b.tensor.type}>` : b.tensor.type}>;`)
+    `@group(0) @binding(${i + 1}) var<storage, ${b.access}> ${b.name}: array<${
+      counters.has(i) ? `atomic<${b.tensor.type}>` : b.tensor.type
+    }>;`
+  )
   const code = [
     ...routine.summary.map((line) => `// ${line}`),
     ...(routine.subgroups ? ['enable subgroups;'] : []),
@@ -24,11 +27,15 @@ export function printWgsl(routine: Routine, rows: number): WgslKernel {
     STEP,
     '@group(0) @binding(0) var<uniform> step: Step;',
     ...bindings,
-    ...(routine.shared ?? []).map(({ name, elements, lanes }) => `var<workgroup> ${name}: array<${lanes === 4 ? 'vec4<f32>' : 'f32'}, ${elements}>;`),
+    ...(routine.shared ?? []).map(({ name, elements, lanes }) =>
+      `var<workgroup> ${name}: array<${lanes === 4 ? 'vec4<f32>' : 'f32'}, ${elements}>;`
+    ),
     ...[...used].sort().map((name) => FUNCTIONS[name]!),
     `@compute @workgroup_size(${workgroup})`,
     ...(routine.group ? [
-      `fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local_index: u32${routine.subgroups ? ', @builtin(subgroup_size) subgroup_size: u32' : ''}) {`,
+      `fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local_index: u32${
+        routine.subgroups ? ', @builtin(subgroup_size) subgroup_size: u32' : ''
+      }) {`,
       `  let id = ${WORKGROUP_ID};`,
     ] : [
       'fn main(@builtin(global_invocation_id) global: vec3<u32>) {',
@@ -71,9 +78,15 @@ function printStatements(routine: Routine, body: readonly Statement[], indent: s
   const text = (term: Term): string => printTerm(routine, term, used)
   for (const s of body) {
     switch (s.kind) {
-      case 'let': lines.push(`${indent}let ${s.name} = ${text(s.value)};`); break
-      case 'var': lines.push(`${indent}var ${s.name} = ${s.lanes === 4 && isZeroVector(s.value) ? 'vec4<f32>()' : text(s.value)};`); break
-      case 'set': lines.push(`${indent}${s.name} = ${text(s.value)};`); break
+      case 'let':
+        lines.push(`${indent}let ${s.name} = ${text(s.value)};`)
+        break
+      case 'var':
+        lines.push(`${indent}var ${s.name} = ${s.lanes === 4 && isZeroVector(s.value) ? 'vec4<f32>()' : text(s.value)};`)
+        break
+      case 'set':
+        lines.push(`${indent}${s.name} = ${text(s.value)};`)
+        break
       case 'store': {
         const half = routine.bindings[s.binding]?.tensor.type === 'f16'
         lines.push(`${indent}${memoryName(routine, s.binding)}[${text(s.at)}] = ${half ? `f16(${text(s.value)})` : text(s.value)};`)
@@ -86,14 +99,23 @@ function printStatements(routine: Routine, body: readonly Statement[], indent: s
         lines.push(`${indent}if (${name} != 0u) { atomicAdd(&${memoryName(routine, s.binding)}[0], i32(${name})); }`)
         break
       }
-      case 'barrier': lines.push(`${indent}workgroupBarrier();`); break
+      case 'barrier':
+        lines.push(`${indent}workgroupBarrier();`)
+        break
       case 'for':
-        lines.push(`${indent}for (var ${s.name} = ${s.from ? text(s.from) : '0'}; ${s.name} < ${text(s.extent)}; ${s.by ? `${s.name} += ${s.by}` : `${s.name}++`}) {`)
+        lines.push(
+          `${indent}for (var ${s.name} = ${s.from ? text(s.from) : '0'}; ${s.name} < ${text(s.extent)}; ${
+            s.by ? `${s.name} += ${s.by}` : `${s.name}++`
+          }) {`,
+        )
         printStatements(routine, s.body, `${indent}  `, lines, used)
         lines.push(`${indent}}`)
         break
-      case 'weave': throw new Error(`${routine.name}: WGSL is not given stores that weave`)
-      case 'step': printStatements(routine, s.body, indent, lines, used); break
+      case 'weave':
+        throw new Error(`${routine.name}: WGSL is not given stores that weave`)
+      case 'step':
+        printStatements(routine, s.body, indent, lines, used)
+        break
       case 'if':
         lines.push(`${indent}if (${text(s.condition)}) {`)
         printStatements(routine, s.body, `${indent}  `, lines, used)
@@ -114,27 +136,38 @@ function* countersIn(body: readonly Statement[]): Generator<number> {
 /** Bindings first, then what a workgroup shares. */
 const memoryName = ({ bindings, shared }: Routine, index: number): string => (bindings[index] ?? shared![index - bindings.length]!).name
 
-const isZeroVector = (term: Term): boolean =>
-  term.kind === 'vector' && term.parts.every((p) => p.kind === 'number' && p.value === 0)
+const isZeroVector = (term: Term): boolean => term.kind === 'vector' && term.parts.every((p) => p.kind === 'number' && p.value === 0)
 
 function printTerm(routine: Routine, term: Term, used: Set<string>): string {
   const text = (inner: Term): string => printTerm(routine, inner, used)
   switch (term.kind) {
-    case 'number': return term.type === 'i32' ? String(term.value) : printFloat(term.value)
-    case 'truth': return String(term.value)
-    case 'name': return term.name
+    case 'number':
+      return term.type === 'i32' ? String(term.value) : printFloat(term.value)
+    case 'truth':
+      return String(term.value)
+    case 'name':
+      return term.name
     case 'load': {
       const element = `${memoryName(routine, term.binding)}[${text(term.at)}]`
       const type = routine.bindings[term.binding]?.tensor.type
       return type === 'i32' || type === 'f16' ? `f32(${element})` : element
     }
-    case 'vector': return `vec4(${term.parts.map(text).join(', ')})`
-    case 'lane': return `${text(term.of)}.${'xyzw'[term.lane]}`
-    case 'gather': case 'ramp': case 'done': throw new Error(`${routine.name}: WGSL is not given a ${term.kind}`)
-    case 'scalar': return term.name === 'batch' ? 'f32(step.n)' : `step.${term.name}`
-    case 'batch': return term.chunks === 1 ? 'i32(step.n)' : `(i32(step.n) + ${term.chunks - 1}) / ${term.chunks}`
-    case 'subgroup': return `${term.combine === 'sum' ? 'subgroupAdd' : 'subgroupMax'}(${text(term.of)})`
-    case 'subgroupSize': return 'i32(subgroup_size)'
+    case 'vector':
+      return `vec4(${term.parts.map(text).join(', ')})`
+    case 'lane':
+      return `${text(term.of)}.${'xyzw'[term.lane]}`
+    case 'gather':
+    case 'ramp':
+    case 'done':
+      throw new Error(`${routine.name}: WGSL is not given a ${term.kind}`)
+    case 'scalar':
+      return term.name === 'batch' ? 'f32(step.n)' : `step.${term.name}`
+    case 'batch':
+      return term.chunks === 1 ? 'i32(step.n)' : `(i32(step.n) + ${term.chunks - 1}) / ${term.chunks}`
+    case 'subgroup':
+      return `${term.combine === 'sum' ? 'subgroupAdd' : 'subgroupMax'}(${text(term.of)})`
+    case 'subgroupSize':
+      return 'i32(subgroup_size)'
     case 'random':
       used.add('random')
       return `random(${term.key}u, ${text(term.at)})`
@@ -157,22 +190,44 @@ function printTerm(routine: Routine, term: Term, used: Set<string>): string {
 function printOperation(op: Extract<Term, { kind: 'operation' }>['op'], args: readonly string[], used: Set<string>): string {
   const [a, b, c] = args as [string, string, string]
   switch (op) {
-    case 'add': case 'iadd': return `${a} + ${b}`.replace('+ -', '- ')
-    case 'sub': return `${a} - ${b.startsWith('-') ? `(${b})` : b}`
-    case 'mul': case 'imul': return `${a} * ${b}`
-    case 'div': case 'idiv': return `${a} / ${b}`
-    case 'irem': return `${a} % ${b}`
-    case 'neg': return `-(${a})`
-    case 'lt': return `${a} < ${b}`
-    case 'le': return `${a} <= ${b}`
-    case 'eq': case 'ieq': return `${a} == ${b}`
-    case 'and': return `${a} && ${b}`
-    case 'within': return `u32(${a}) < u32(${b})`
-    case 'select': return `select(${c}, ${b}, ${a})`
-    case 'float': return `f32(${a})`
-    case 'erf': used.add('erf'); return `erf(${a})`
-    case 'tanh': used.add('tanh'); return `tanh_safe(${a})`
-    default: return `${op}(${args.join(', ')})`
+    case 'add':
+    case 'iadd':
+      return `${a} + ${b}`.replace('+ -', '- ')
+    case 'sub':
+      return `${a} - ${b.startsWith('-') ? `(${b})` : b}`
+    case 'mul':
+    case 'imul':
+      return `${a} * ${b}`
+    case 'div':
+    case 'idiv':
+      return `${a} / ${b}`
+    case 'irem':
+      return `${a} % ${b}`
+    case 'neg':
+      return `-(${a})`
+    case 'lt':
+      return `${a} < ${b}`
+    case 'le':
+      return `${a} <= ${b}`
+    case 'eq':
+    case 'ieq':
+      return `${a} == ${b}`
+    case 'and':
+      return `${a} && ${b}`
+    case 'within':
+      return `u32(${a}) < u32(${b})`
+    case 'select':
+      return `select(${c}, ${b}, ${a})`
+    case 'float':
+      return `f32(${a})`
+    case 'erf':
+      used.add('erf')
+      return `erf(${a})`
+    case 'tanh':
+      used.add('tanh')
+      return `tanh_safe(${a})`
+    default:
+      return `${op}(${args.join(', ')})`
   }
 }
 

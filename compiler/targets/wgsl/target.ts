@@ -19,8 +19,23 @@ const WORKGROUP = 64
 const SMALL_WORKGROUP = 16
 
 /** What graphics hardware wants, and what a CPU that pretends to be some: measured on an H200 and on SwiftShader. */
-export const hardware: TargetTraits = { accumulators: 128, tileOfOne: 8, tileOfOther: 16, partsOfRows: false, bodyProducts: 1024, parallel: true, vectors: true }
-export const software: TargetTraits = { ...hardware, accumulators: 256, partsOfRows: true, bodyProducts: 4096, parallel: false, vectors: false }
+export const hardware: TargetTraits = {
+  accumulators: 128,
+  tileOfOne: 8,
+  tileOfOther: 16,
+  partsOfRows: false,
+  bodyProducts: 1024,
+  parallel: true,
+  vectors: true,
+}
+export const software: TargetTraits = {
+  ...hardware,
+  accumulators: 256,
+  partsOfRows: true,
+  bodyProducts: 4096,
+  parallel: false,
+  vectors: false,
+}
 
 /** What only infers is asked one by one, or many at a time. */
 export const batchesFor = (batch: number): readonly number[] => (batch > 1 ? [batch] : [1, 64])
@@ -81,7 +96,10 @@ interface Habits {
 }
 
 /** The target with other choices. */
-export function scheduled(choose: (e: Equation, batch: number) => Schedule, { waysOf = () => [], workgroupOf = () => WORKGROUP, subgroupsFor = wantsSubgroups }: Habits = {}): Target {
+export function scheduled(
+  choose: (e: Equation, batch: number) => Schedule,
+  { waysOf = () => [], workgroupOf = () => WORKGROUP, subgroupsFor = wantsSubgroups }: Habits = {},
+): Target {
   const printer: Target['printer'] = (batch, schedules) => {
     const print = (e: Equation): PrintedKernel => {
       const schedule = tuned(e, () => waysOf(e, batch), schedules) ?? choose(e, batch)
@@ -99,7 +117,10 @@ function printed(routine: Routine, subgroups: Routine | undefined, workgroupOf: 
   // Where the grid counts workgroups, each is full.
   const each = routine.group ? workgroup : 1
   return {
-    bindings: routine.bindings, text: code, workgroup, invocations: { fixed: items.fixed * each, perSample: items.perSample * each },
+    bindings: routine.bindings,
+    text: code,
+    workgroup,
+    invocations: { fixed: items.fixed * each, perSample: items.perSample * each },
     ...(subgroups && { subgroups: printWgsl(subgroups, workgroup).code }),
   }
 }

@@ -45,7 +45,9 @@ export class Table {
 
   /** Visits the rows, without the header. */
   each(visit: VisitRow): void {
-    readCsv(this.#text, this.file, (cells, row, line) => { if (row > 0) visit(cells, row - 1, line) })
+    readCsv(this.#text, this.file, (cells, row, line) => {
+      if (row > 0) visit(cells, row - 1, line)
+    })
   }
 
   wrong(line: number, why: string): InputError {
@@ -53,7 +55,8 @@ export class Table {
   }
 
   #checkHeader(header: readonly string[], line: number): void {
-    if (header.every((name) => name !== '' && !Number.isNaN(Number(name)))) throw this.wrong(line, 'the first line holds numbers: a table begins with the names of its columns')
+    if (header.every((name) => name !== '' && !Number.isNaN(Number(name))))
+      throw this.wrong(line, 'the first line holds numbers: a table begins with the names of its columns')
     const seen = new Set<string>()
     for (const name of header) {
       if (name !== '' && seen.has(name)) throw this.wrong(line, `two columns are called ${name}`)
@@ -80,7 +83,7 @@ export function readCsv(source: string, file: string, visit: VisitRow): void {
     if (source[at] === '"') {
       let cell = ''
       const opened = line
-      for (at++; ; at++) {
+      for (at++;; at++) {
         if (at >= source.length) throw wrong(opened, 'a quote that is not closed')
         if (source[at] === '"') {
           if (source[at + 1] !== '"') break
@@ -90,7 +93,8 @@ export function readCsv(source: string, file: string, visit: VisitRow): void {
         cell += source[at]
       }
       at++
-      if (at < source.length && source[at] !== separator && source[at] !== '\n' && source[at] !== '\r') throw wrong(line, 'text behind a cell in quotes')
+      if (at < source.length && source[at] !== separator && source[at] !== '\n' && source[at] !== '\r')
+        throw wrong(line, 'text behind a cell in quotes')
       cells.push(cell)
     } else {
       const from = at

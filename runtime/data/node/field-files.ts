@@ -45,7 +45,10 @@ export async function readFieldFiles(text: string, inputs: readonly InputEntry[]
       case '.npy': {
         const wanted = input ?? (inputs?.length === 1 ? inputs[0] : undefined)
         const name = field ?? wanted?.name
-        if (name === undefined) throw new InputError(`${file}: which input is it? Write NAME=${file}${inputs ? ` (the net takes ${inputs.map((i) => i.name).join(', ')})` : ''}`)
+        if (name === undefined)
+          throw new InputError(
+            `${file}: which input is it? Write NAME=${file}${inputs ? ` (the net takes ${inputs.map((i) => i.name).join(', ')})` : ''}`,
+          )
         add(name, columnOf(parseNpy(bytes, file), wanted, name, file, notes), file)
         break
       }
@@ -55,10 +58,16 @@ export async function readFieldFiles(text: string, inputs: readonly InputEntry[]
           const tensor = tensors.get(field) ?? (tensors.size === 1 ? [...tensors.values()][0] : undefined)
           if (!tensor) throw new InputError(`${file} holds no ${field}: it has ${[...tensors.keys()].join(', ') || 'nothing'}`)
           add(field, columnOf(tensor, input, field, file, notes), file)
-        } else for (const [name, tensor] of tensors) add(name, columnOf(tensor, inputs?.find((i) => i.name === name), name, file, notes), file)
+        } else for (const [name, tensor] of tensors)
+            add(
+              name,
+              columnOf(tensor, inputs?.find((i) => i.name === name), name, file, notes),
+              file,
+            )
         break
       }
-      case '.csv': case '.tsv': {
+      case '.csv':
+      case '.tsv': {
         const wanted = field !== undefined ? inputs?.filter(({ name }) => name === field) : inputs?.filter(({ name }) => !columns.has(name))
         if (!wanted) throw new InputError(`${file}: the inputs of the net must be known to read a table`)
         let text: string
@@ -69,17 +78,28 @@ export async function readFieldFiles(text: string, inputs: readonly InputEntry[]
         }
         for (const [name, column] of Object.entries(columnsOf(new Table(text, file), wanted, notes))) {
           const own = wanted.find((i) => i.name === name)!
-          if (own.type === 'f32') warnOfBytes({ shape: [1], type: 'f32', data: column.data as Float32Array }, own, `${file}: ${name}`, notes)
+          if (own.type === 'f32')
+            warnOfBytes({ shape: [1], type: 'f32', data: column.data as Float32Array }, own, `${file}: ${name}`, notes)
           add(name, column, file)
         }
         break
       }
-      default: throw new InputError(`${file}: data are read from .npy, .safetensors and .csv, not from ${extname(file) || 'files without an extension'}`)
+      default:
+        throw new InputError(
+          `${file}: data are read from .npy, .safetensors and .csv, not from ${extname(file) || 'files without an extension'}`,
+        )
     }
   }
-  const lengths = new Map([...columns].map(([name, { data, shape }]) => [name, data.length / Math.max(1, shape.reduce((p, d) => p * d, 1))]))
+  const lengths = new Map(
+    [...columns].map(([name, { data, shape }]) => [name, data.length / Math.max(1, shape.reduce((p, d) => p * d, 1))]),
+  )
   const distinct = [...new Set(lengths.values())]
-  if (distinct.length > 1) throw new InputError(`these hold different numbers of samples: ${[...lengths].map(([name, count]) => `${name} ${count} (${origins.get(name)})`).join(', ')}`)
+  if (distinct.length > 1)
+    throw new InputError(
+      `these hold different numbers of samples: ${
+        [...lengths].map(([name, count]) => `${name} ${count} (${origins.get(name)})`).join(', ')
+      }`,
+    )
   if (!distinct[0]) throw new InputError(`${text} holds no samples`)
   return arrays(Object.fromEntries(columns))
 }
@@ -92,13 +112,16 @@ function columnOf(tensor: TensorData, input: InputEntry | undefined, name: strin
   const type = input?.type ?? (tensor.type === 'i32' || tensor.type === 'i64' ? 'i32' : 'f32')
   if (type === 'f32') {
     if (input) warnOfBytes(tensor, input, what, notes)
-    const data = tensor.data instanceof Float32Array || tensor.data instanceof Int32Array || tensor.data instanceof Uint8Array ? tensor.data : Float32Array.from(tensor.data as Float64Array, Number)
+    const data = tensor.data instanceof Float32Array || tensor.data instanceof Int32Array || tensor.data instanceof Uint8Array ? tensor.data
+      : Float32Array.from(tensor.data as Float64Array, Number)
     return { shape, type, data }
   }
-  const data = tensor.data instanceof Int32Array ? tensor.data : Int32Array.from(tensor.data as Float64Array, (value: number | bigint, i) => {
-    if (!Number.isInteger(Number(value)) || Math.abs(Number(value)) >= 2 ** 31) throw new InputError(`${what}: labels are integers, here is ${String(value)} at ${i}`)
-    return Number(value)
-  })
+  const data = tensor.data instanceof Int32Array ? tensor.data :
+    Int32Array.from(tensor.data as Float64Array, (value: number | bigint, i) => {
+      if (!Number.isInteger(Number(value)) || Math.abs(Number(value)) >= 2 ** 31)
+        throw new InputError(`${what}: labels are integers, here is ${String(value)} at ${i}`)
+      return Number(value)
+    })
   const { classes, ignore = [-1] } = input ?? {}
   const bad = classes === undefined ? -1 : data.findIndex((label) => !(label >= 0 && label < classes) && !ignore.includes(label))
   if (bad >= 0) throw new InputError(`${what}: label ${data[bad]} at ${bad} is not in 0..${classes! - 1}`)
@@ -118,5 +141,10 @@ export function warnOfBytes({ shape, data }: TensorData, input: InputEntry, what
     if (!(value >= 0 && value <= 255)) return
     if (value > most) most = value
   }
-  if (most > 1.5) notes.push(`${what} holds numbers up to ${Number(most.toPrecision(4))}, taken as they are: pictures that fusenet reads itself are 0..1. If the net is trained with those, divide by 255`)
+  if (most > 1.5)
+    notes.push(
+      `${what} holds numbers up to ${
+        Number(most.toPrecision(4))
+      }, taken as they are: pictures that fusenet reads itself are 0..1. If the net is trained with those, divide by 255`,
+    )
 }

@@ -33,7 +33,12 @@ export async function loadIdx(folder: string, split: 'train' | 'test', classes?:
   const fileOf = (what: 'images' | 'labels'): string => {
     const pattern = new RegExp(`^(${split === 'train' ? 'train' : 't10k|test'})[-.]${what}[-.]idx\\d[-.]ubyte(\\.gz)?$`)
     const name = names.find((n) => pattern.test(n))
-    if (!name) throw new MissingPart(`${folder} has no ${what} of the ${split} part (${split === 'train' ? 'train' : 't10k'}-${what}-idx${what === 'images' ? 3 : 1}-ubyte)`)
+    if (!name)
+      throw new MissingPart(
+        `${folder} has no ${what} of the ${split} part (${split === 'train' ? 'train' : 't10k'}-${what}-idx${
+          what === 'images' ? 3 : 1
+        }-ubyte)`,
+      )
     return join(folder, name)
   }
   const files = { images: fileOf('images'), labels: fileOf('labels') }

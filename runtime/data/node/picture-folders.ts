@@ -11,7 +11,10 @@ import { entriesOf, isPicture, LeftOut, picturesBelow, subfolders } from './walk
 
 export const isPictureFolder = async (folder: string): Promise<boolean> => (await subfolders(folder)).length > 0
 
-interface Files { readonly path: string; readonly name: string }
+interface Files {
+  readonly path: string
+  readonly name: string
+}
 
 /**
  * A folder a class, pictures in it, in folders of their own if one likes; or folders of the parts (`train`, `val`, `test`, in any case and
@@ -23,7 +26,10 @@ export async function readPictureFolder(folder: string, shape: PictureShape, opt
   const left = new LeftOut()
   const notes: string[] = []
   const parts = split ? await partsOf(folder, split, left, options, notes) : await classesOf(folder, left, options, notes)
-  const names = [...new Set([...parts.values()].flatMap((files) => files.map(({ name }) => name)))].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0))
+  const names = [...new Set([...parts.values()].flatMap((files) => files.map(({ name }) => name)))].sort((
+    a,
+    b,
+  ) => (a < b ? -1 : a > b ? 1 : 0))
   const problem = namesProblem(names)
   if (problem !== undefined) throw new InputError(`${folder}: ${problem}`)
   if (names.length === 1 && !options.whole) throw await oneClass(split?.folders.get('train') ?? folder, names[0]!)
@@ -46,7 +52,11 @@ export async function readPictureFolder(folder: string, shape: PictureShape, opt
 /** A single class: often the folder that an archive was packed in. */
 async function oneClass(folder: string, name: string): Promise<InputError> {
   const inner = (await subfolders(join(folder, name)).catch(() => [])).length > 1
-  return new InputError(`${folder} holds one class, ${name}, which leaves nothing to tell apart: pictures lie in a folder a class${inner ? `; did you mean ${join(folder, name)}?` : ''}`)
+  return new InputError(
+    `${folder} holds one class, ${name}, which leaves nothing to tell apart: pictures lie in a folder a class${
+      inner ? `; did you mean ${join(folder, name)}?` : ''
+    }`,
+  )
 }
 
 type Parts = Map<'train' | 'validation' | 'test', readonly Files[]>
@@ -62,7 +72,10 @@ async function classesOf(folder: string, left: LeftOut, options: DataOptions, no
 function cut(folder: string, classes: ReadonlyMap<string, readonly Files[]>, notes: string[]): Parts {
   const all = [...classes.values()]
   const test = all.flatMap((files) => files.filter((_, i) => isTest(i)))
-  if (test.length === 0) throw new InputError(`${folder} has too few pictures to keep one in ${TEST_EVERY} for testing: at least ${TEST_EVERY} in one class, or name others by --test-data`)
+  if (test.length === 0)
+    throw new InputError(
+      `${folder} has too few pictures to keep one in ${TEST_EVERY} for testing: at least ${TEST_EVERY} in one class, or name others by --test-data`,
+    )
   notes.push(`${folder} has no test part: every fifth picture of a class is kept for testing`)
   return new Map([['train', all.flatMap((files) => files.filter((_, i) => !isTest(i)))], ['test', test]])
 }
@@ -75,27 +88,38 @@ async function partsOf(folder: string, { folders, beside }: Split, left: LeftOut
     const classes = await readClasses(path, left, part !== 'train' || options.whole === true, notes)
     // Pictures of a contest's test part have no labels.
     if ([...classes.values()].some((files) => files.length > 0)) read.set(part, classes)
-    else if (part === 'train' && !options.whole) throw new InputError(`${path} has no pictures in folders of classes: pictures lie in a folder a class`)
+    else if (part === 'train' && !options.whole)
+      throw new InputError(`${path} has no pictures in folders of classes: pictures lie in a folder a class`)
     else notes.push(`${path} is not used: it has no pictures in folders of classes`)
   }
-  const flat = (part: 'train' | 'validation' | 'test'): readonly Files[] | undefined => read.has(part) ? [...read.get(part)!.values()].flat() : undefined
+  const flat = (part: 'train' | 'validation' | 'test'): readonly Files[] | undefined =>
+    read.has(part) ? [...read.get(part)!.values()].flat() : undefined
   const train = read.get('train')
   if (!train && !options.whole) throw new InputError(`${folder} has ${names.join(' and ')}, and no train folder to train with`)
   const known = train && [...train.keys()]
   for (const part of ['validation', 'test'] as const) {
     const strange = known ? [...read.get(part)?.keys() ?? []].filter((name) => !known.includes(name)) : []
-    if (strange.length > 0) throw new InputError(`${folders.get(part)} has classes that ${basename(folders.get('train')!)} has not: ${strange.join(', ')}`)
+    if (strange.length > 0)
+      throw new InputError(`${folders.get(part)} has classes that ${basename(folders.get('train')!)} has not: ${strange.join(', ')}`)
     const missing = known && read.has(part) ? known.filter((name) => !read.get(part)!.get(name)?.length) : []
     if (missing.length > 0) notes.push(`${folders.get(part)} has no pictures of ${missing.join(', ')}`)
   }
   const path = (part: 'train' | 'validation' | 'test'): string => basename(folders.get(part)!)
   if (read.has('test')) {
-    if (read.has('validation') && !options.whole) notes.push(`${path('validation')} is for tests on the way, ${path('test')} for the last one`)
+    if (read.has('validation') && !options.whole)
+      notes.push(`${path('validation')} is for tests on the way, ${path('test')} for the last one`)
     if (options.whole) notes.push(`of ${folder} the part ${path('test')} is used`)
-    return new Map([['train', flat('train') ?? flat('test')!], ['test', flat('test')!], ...(read.has('validation') ? [['validation', flat('validation')!] as const] : [])])
+    return new Map([
+      ['train', flat('train') ?? flat('test')!],
+      ['test', flat('test')!],
+      ...(read.has('validation') ? [['validation', flat('validation')!] as const] : []),
+    ])
   }
   if (read.has('validation')) {
-    notes.push(options.whole ? `of ${folder} the part ${path('validation')} is used` : `${path('validation')} is for testing: ${folder} has no test folder`)
+    notes.push(
+      options.whole ? `of ${folder} the part ${path('validation')} is used`
+        : `${path('validation')} is for testing: ${folder} has no test folder`,
+    )
     return new Map([['train', flat('train') ?? flat('validation')!], ['test', flat('validation')!]])
   }
   if (options.whole) {
@@ -139,9 +163,13 @@ async function broken(paths: readonly string[], { skipBroken }: DataOptions, not
   // A training could not leave out what breaks off in its middle.
   const found = await brokenPictures(paths, skipBroken)
   const list = [...found].sort(([a], [b]) => (a < b ? -1 : 1))
-  const shown = list.slice(0, MOST_SHOWN).map(([path, why]) => `  ${path}: ${why.replace(`${path} `, '').split('\n')[0]}`).join('\n') + (list.length > MOST_SHOWN ? `\n  and ${list.length - MOST_SHOWN} more` : '')
+  const shown = list.slice(0, MOST_SHOWN).map(([path, why]) => `  ${path}: ${why.replace(`${path} `, '').split('\n')[0]}`).join('\n') +
+    (list.length > MOST_SHOWN ? `\n  and ${list.length - MOST_SHOWN} more` : '')
   if (list.length === 0) return new Set()
-  if (!skipBroken) throw new InputError(`${list.length} of ${paths.length} pictures cannot be read:\n${shown}\nMend or remove them, or leave them out by --skip-broken`)
+  if (!skipBroken)
+    throw new InputError(
+      `${list.length} of ${paths.length} pictures cannot be read:\n${shown}\nMend or remove them, or leave them out by --skip-broken`,
+    )
   if (list.length === paths.length) throw new InputError(`none of ${paths.length} pictures can be read:\n${shown}`)
   notes.push(`left out: ${list.length} of ${paths.length} pictures, which cannot be read:\n${shown}`)
   return new Set(found.keys())

@@ -18,7 +18,12 @@ const KEPT_BYTES = 2 * 2 ** 30
 export const roomForPictures = (): { bytes: number } => ({ bytes: KEPT_BYTES })
 
 /** Pictures that are decoded when they are first read, to bytes that become 0..1. */
-export function pictureDataset(pictures: readonly Picture[], shape: PictureShape, classNames: readonly string[], room: { bytes: number }): Dataset {
+export function pictureDataset(
+  pictures: readonly Picture[],
+  shape: PictureShape,
+  classNames: readonly string[],
+  room: { bytes: number },
+): Dataset {
   const kept: (Uint8Array | undefined)[] = []
   const size = shape[0] * shape[1] * shape[2]
   const load = async (index: number): Promise<Uint8Array> => {
@@ -33,7 +38,7 @@ export function pictureDataset(pictures: readonly Picture[], shape: PictureShape
     length: pictures.length,
     fields: { image: { shape, type: 'f32' }, label: { shape: [], type: 'i32', classes: classNames.length, classNames } },
     async read(indices, { image, label }) {
-      if (label) for (let k = 0; k < indices.length; k++) label[k] = pictures[indices[k]!]!.label
+      if (label) { for (let k = 0; k < indices.length; k++) label[k] = pictures[indices[k]!]!.label }
       if (!image) return
       let next = 0
       const worker = async (): Promise<void> => {

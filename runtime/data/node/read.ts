@@ -7,7 +7,8 @@ import { withFile } from '../../loading/file-error.ts'
 export const readBytes = (path: string): Promise<Uint8Array> => withFile(path, 'read', () => readFile(path))
 
 /** Names in a folder by code units: the same on every machine, whatever its language. */
-export const namesIn = (folder: string): Promise<string[]> => withFile(folder, 'read', async () => (await readdir(folder)).sort(byCodeUnits))
+export const namesIn = (folder: string): Promise<string[]> =>
+  withFile(folder, 'read', async () => (await readdir(folder)).sort(byCodeUnits))
 
 export const byCodeUnits = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
@@ -48,7 +49,8 @@ export async function readPacked(path: string, lengthOf: LengthOf, what: string)
     // A byte more than wanted shows that there is too much, and costs no more.
     whole = await promisify(gunzip)(bytes, { maxOutputLength: length + 1 })
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw wrong(`its header tells of ${length} bytes, it unpacks to more`)
+    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE')
+      throw wrong(`its header tells of ${length} bytes, it unpacks to more`)
     throw wrong(`it is damaged or cut off and cannot be unpacked (${(error as Error).message})`)
   }
   if (whole.length > length) throw wrong(`its header tells of ${length} bytes, it unpacks to more`)

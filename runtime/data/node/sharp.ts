@@ -38,7 +38,8 @@ export async function decodePicture(path: string, [c, h, w]: PictureShape, into?
   const open = await sharp()
   let raw: { data: Uint8Array; info: { channels: number } }
   try {
-    raw = await open(path, { failOn: 'error' }).rotate().flatten({ background: '#ffffff' }).resize(w, h, { fit: 'cover', kernel: 'cubic' }).toColourspace('srgb').raw()
+    raw = await open(path, { failOn: 'error' }).rotate().flatten({ background: '#ffffff' }).resize(w, h, { fit: 'cover', kernel: 'cubic' })
+      .toColourspace('srgb').raw()
       .toBuffer({ resolveWithObject: true })
   } catch (error) {
     throw new InputError(`${path} cannot be decoded: ${(error as Error).message}`)
@@ -46,7 +47,8 @@ export async function decodePicture(path: string, [c, h, w]: PictureShape, into?
   const { data, info: { channels } } = raw
   const planes = into ?? new Uint8Array(c * h * w)
   if (c === 1 && channels >= 3) {
-    for (let i = 0, at = 0; i < h * w; i++, at += channels) planes[i] = (19595 * data[at]! + 38470 * data[at + 1]! + 7471 * data[at + 2]! + 32768) >> 16
+    for (let i = 0, at = 0; i < h * w; i++, at += channels)
+      planes[i] = (19595 * data[at]! + 38470 * data[at + 1]! + 7471 * data[at + 2]! + 32768) >> 16
     return planes
   }
   // Rows of interleaved channels become planes.

@@ -34,30 +34,44 @@ function assign(table: Table, inputs: readonly InputEntry[], notes: string[]): M
     const own = places.get(name)
     if (own !== undefined && size === 1) take({ name, ...rest }, [own])
     else if (size <= header.length) {
-      const parts = Array.from({ length: size }, (_, i) => [`${name}_${i}`, `${name}${i}`, `${name}[${i}]`].map((part) => places.get(part)).find((column) => column !== undefined))
+      const parts = Array.from(
+        { length: size },
+        (_, i) => [`${name}_${i}`, `${name}${i}`, `${name}[${i}]`].map((part) => places.get(part)).find((column) => column !== undefined),
+      )
       if (parts.every((column) => column !== undefined)) take({ name, ...rest }, parts)
     }
   }
   const left = (): number[] => header.map((_, column) => column).filter((column) => !taken.has(column))
-  const names = (columns: readonly number[]): string => columns.slice(0, 12).map((column) => header[column] || `column ${column + 1}`).join(', ') + (columns.length > 12 ? `, ... (${columns.length})` : '')
+  const names = (columns: readonly number[]): string =>
+    columns.slice(0, 12).map((column) => header[column] || `column ${column + 1}`).join(', ') +
+    (columns.length > 12 ? `, ... (${columns.length})` : '')
   const all = names(header.map((_, i) => i))
   const open = inputs.filter(({ name }) => !found.has(name))
   for (const input of open.filter(({ type }) => type === 'i32')) {
     const words = left().filter((column) => table.word(column))
-    if (words.length !== 1 || elementCount(input.shape) !== 1) throw new InputError(`${file} has no column ${input.name}${didYouMean(input.name, header)} (it has ${all})`)
+    if (words.length !== 1 || elementCount(input.shape) !== 1)
+      throw new InputError(`${file} has no column ${input.name}${didYouMean(input.name, header)} (it has ${all})`)
     notes.push(`${input.name} is the column ${header[words[0]!]} of ${file}`)
     take(input, words)
   }
   const features = open.filter(({ type }) => type === 'f32')
-  if (features.length > 1) throw new InputError(`${file} has no columns ${features.map(({ name }) => name).join(', ')} (it has ${all}): a column has the name of its input`)
+  if (features.length > 1)
+    throw new InputError(
+      `${file} has no columns ${features.map(({ name }) => name).join(', ')} (it has ${all}): a column has the name of its input`,
+    )
   for (const input of features) {
     const size = elementCount(input.shape)
     const numeric = left().filter((column) => !table.word(column))
     const others = left().filter((column) => table.word(column))
     if (numeric.length !== size) {
       const word = others.length > 0 ? table.word(others[0]!)! : undefined
-      const why = word ? `; ${file}:${word.line}, column ${header[others[0]!] || others[0]! + 1} is ${word.cell === '' ? 'empty' : `"${word.cell.slice(0, 40)}"`}` : ''
-      throw new InputError(`${file} has ${numeric.length} columns of numbers for the ${size} of input ${input.name}: ${names(numeric) || 'none'}${why}`)
+      const why = word
+        ? `; ${file}:${word.line}, column ${header[others[0]!] || others[0]! + 1} is ${
+          word.cell === '' ? 'empty' : `"${word.cell.slice(0, 40)}"`
+        }` : ''
+      throw new InputError(
+        `${file} has ${numeric.length} columns of numbers for the ${size} of input ${input.name}: ${names(numeric) || 'none'}${why}`,
+      )
     }
     take(input, numeric)
     if (others.length > 0) notes.push(`${file}: not used: ${names(others)}`)
@@ -72,7 +86,10 @@ function numbers(table: Table, columns: readonly number[]): Column {
   table.each((cells, row, line) => {
     columns.forEach((column, j) => {
       const cell = cells[column]!
-      if (!isNumber(cell)) throw new InputError(`${place(table, line, column)}: a number is wanted, here is ${cell.trim() === '' ? 'nothing' : `"${cell.trim().slice(0, 40)}"`}`)
+      if (!isNumber(cell))
+        throw new InputError(
+          `${place(table, line, column)}: a number is wanted, here is ${cell.trim() === '' ? 'nothing' : `"${cell.trim().slice(0, 40)}"`}`,
+        )
       data[row * columns.length + j] = Number(cell)
     })
   })
@@ -102,6 +119,11 @@ function labels(table: Table, input: InputEntry, columns: readonly number[]): Co
   const known = classNames ?? [...new Set(cells)].sort(byCodeUnits)
   const index = new Map(known.map((name, i) => [name, i]))
   const bad = cells.findIndex((cell) => !index.has(cell))
-  if (bad >= 0) throw new InputError(`${at(bad)}: ${input.name} knows no class ${cells[bad]!.slice(0, 80)}${didYouMean(cells[bad]!, known)} (it knows ${known.slice(0, 12).join(', ')}${known.length > 12 ? ', ...' : ''})`)
+  if (bad >= 0)
+    throw new InputError(
+      `${at(bad)}: ${input.name} knows no class ${cells[bad]!.slice(0, 80)}${didYouMean(cells[bad]!, known)} (it knows ${
+        known.slice(0, 12).join(', ')
+      }${known.length > 12 ? ', ...' : ''})`,
+    )
   return { shape, type: 'i32', classes: known.length, classNames: known, data: Int32Array.from(cells, (cell) => index.get(cell)!) }
 }

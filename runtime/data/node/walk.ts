@@ -45,13 +45,16 @@ export class LeftOut {
   /** `6 .bmp, 2 .txt` */
   toString(): string {
     return [...this.#counts].sort(([a, n], [b, m]) => m - n || byCodeUnits(a, b)).map(([kind, count]) =>
-      `${count} ${Object.hasOwn(KINDS, kind) ? KINDS[kind as keyof typeof KINDS][count === 1 ? 0 : 1] : kind}`).join(', ')
+      `${count} ${Object.hasOwn(KINDS, kind) ? KINDS[kind as keyof typeof KINDS][count === 1 ? 0 : 1] : kind}`
+    ).join(', ')
   }
 
   /** A sentence for people, with what to do; '' where nothing was left out. */
   note(): string {
     if (this.#counts.size === 0) return ''
-    const convert = [...this.#counts.keys()].filter((kind) => /^\.(bmp|heic|heif|jp2|jxl|ppm|pgm|pnm|tga|ico|svg|psd|dcm|raw|cr2|nef)$/.test(kind))
+    const convert = [...this.#counts.keys()].filter((kind) =>
+      /^\.(bmp|heic|heif|jp2|jxl|ppm|pgm|pnm|tga|ico|svg|psd|dcm|raw|cr2|nef)$/.test(kind)
+    )
     return `left out: ${this.toString()}${convert.length > 0 ? ` (${convert.join(', ')} cannot be read here: convert to .png)` : ''}`
   }
 }

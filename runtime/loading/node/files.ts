@@ -32,7 +32,9 @@ export async function removeLeftOvers(path: string): Promise<void> {
     const match = DRAFT.exec(name)
     if (!match || (!whole && name.slice(0, match.index) !== basename(path))) continue
     const [, host, pid] = match
-    const old = host === HOST ? !isAlive(Number(pid)) : Date.now() - ((await stat(join(folder, name)).catch(() => undefined))?.mtimeMs ?? Infinity) > FOREIGN_MS
+    const old = host === HOST ? !isAlive(Number(pid)) : Date.now() - ((await stat(join(folder, name)).catch(() =>
+          undefined
+        ))?.mtimeMs ?? Infinity) > FOREIGN_MS
     if (old) await rm(join(folder, name), { recursive: true, force: true }).catch(() => {})
   }
 }
@@ -55,7 +57,9 @@ export async function writeDurably(path: string, data: string | Uint8Array, mode
   const handle = await open(path, 'w', mode)
   try {
     await handle.writeFile(data)
-    await handle.sync().catch((error: NodeJS.ErrnoException) => { if (error.code !== 'EINVAL' && error.code !== 'ENOTSUP') throw error })
+    await handle.sync().catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EINVAL' && error.code !== 'ENOTSUP') throw error
+    })
   } finally {
     await handle.close()
   }
@@ -101,14 +105,16 @@ export async function replaceFiles(files: ReadonlyMap<string, string | Uint8Arra
         folders.add(dirname(target))
         await writeDurably(draft, data, old?.mode)
         if (old) await keepAttributes(draft, old)
-        ready.push(() => written(async () => {
-          // Of a file with several names all shall have the new text, so its contents are replaced; until then the draft holds them.
-          if (old && old.nlink > 1) {
-            drafts.splice(drafts.indexOf(draft), 1)
-            await pour(target, 'r+', data)
-            await unlink(draft)
-          } else await rename(draft, target)
-        }))
+        ready.push(() =>
+          written(async () => {
+            // Of a file with several names all shall have the new text, so its contents are replaced; until then the draft holds them.
+            if (old && old.nlink > 1) {
+              drafts.splice(drafts.indexOf(draft), 1)
+              await pour(target, 'r+', data)
+              await unlink(draft)
+            } else await rename(draft, target)
+          })
+        )
       })
     }
     for (const replace of ready) await replace()
@@ -140,7 +146,9 @@ export function tryFolder(folder: string, called = folder): Promise<void> {
   return withFile(called, 'written', async () => {
     let place = await throughLinks(folder)
     for (;;) {
-      const found = await stat(place).catch((error: NodeJS.ErrnoException) => { if (error.code !== 'ENOENT') throw error })
+      const found = await stat(place).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ENOENT') throw error
+      })
       if (found || dirname(place) === place) break
       place = dirname(place)
     }
@@ -154,7 +162,9 @@ export function tryFolder(folder: string, called = folder): Promise<void> {
 export function tryFile(path: string): Promise<void> {
   return withFile(path, 'written', async () => {
     const target = await throughLinks(path)
-    const found = await stat(target).catch((error: NodeJS.ErrnoException) => { if (error.code !== 'ENOENT') throw error })
+    const found = await stat(target).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error
+    })
     if (found?.isDirectory()) throw Object.assign(new Error('a folder'), { code: 'EISDIR' })
     if (found?.isFile()) await (await open(target, 'r+')).close()
     if (!found || found.isFile()) await tryFolder(dirname(target), path)

@@ -40,7 +40,10 @@ export async function takeLock(file: string): Promise<Lock | Holder> {
   } finally {
     await rm(own, { force: true }).catch(() => {})
   }
-  const beat = setInterval(() => { const now = new Date(); utimes(file, now, now).catch(() => {}) }, BEAT_MS)
+  const beat = setInterval(() => {
+    const now = new Date()
+    utimes(file, now, now).catch(() => {})
+  }, BEAT_MS)
   beat.unref()
   return {
     async release() {

@@ -14,7 +14,8 @@ const OPTIONAL = {
 export type OptionalPackage = keyof typeof OPTIONAL
 
 /** `the package sharp, which reads pictures, is not installed: npm install sharp` */
-export const howToInstall = (name: OptionalPackage): string => `the package ${name}, which ${OPTIONAL[name]}, is not installed: npm install ${name}`
+export const howToInstall = (name: OptionalPackage): string =>
+  `the package ${name}, which ${OPTIONAL[name]}, is not installed: npm install ${name}`
 
 /**
  * The path of a file of an optional package (default: its entry). Looked for beside fusenet, and in the project of the working
@@ -45,6 +46,8 @@ export async function importPackage<Module>(name: OptionalPackage): Promise<Modu
   } catch (error) {
     // Mostly native code for another system: node_modules was copied, or optional packages were left out.
     const reason = (error instanceof Error ? error.message : String(error)).split('\n')[0]!.replace(/:$/, '')
-    throw new InputError(`the package ${name}, which ${OPTIONAL[name]}, cannot be loaded (${reason}); to install it anew: npm install ${name}`)
+    throw new InputError(
+      `the package ${name}, which ${OPTIONAL[name]}, cannot be loaded (${reason}); to install it anew: npm install ${name}`,
+    )
   }
 }

@@ -25,7 +25,8 @@ const LOCK_WAIT_MS = 20_000
  * or one that may not be written to. Throws InputError.
  */
 export async function checkPlace(folder: string): Promise<void> {
-  if (typeof folder !== 'string' || folder === '') throw new InputError(`a bundle is written to the path of a folder, not to ${say(folder)}`)
+  if (typeof folder !== 'string' || folder === '')
+    throw new InputError(`a bundle is written to the path of a folder, not to ${say(folder)}`)
   const target = await throughLinks(folder)
   const found = await stat(target).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') throw fileError(error, folder, 'written') ?? error
@@ -33,7 +34,8 @@ export async function checkPlace(folder: string): Promise<void> {
   if (found && !found.isDirectory()) throw new InputError(`${folder} is a file; a bundle is a folder`)
   const names = found ? await withFile(folder, 'read', () => readdir(target)) : []
   const others = names.filter((name) => name !== LOCK_FILE)
-  if (others.length > 0 && !others.includes(MANIFEST_FILE)) throw new InputError(`${folder} holds other files (${others.slice(0, 3).join(', ')}): name a new folder`)
+  if (others.length > 0 && !others.includes(MANIFEST_FILE))
+    throw new InputError(`${folder} holds other files (${others.slice(0, 3).join(', ')}): name a new folder`)
   await tryFolder(found ? target : dirname(target), folder)
 }
 
@@ -143,7 +145,9 @@ async function alsoAs(from: string, to: string): Promise<void> {
 /** A manifest whose files lie under other names. */
 async function renamed(bytes: Uint8Array, names: ReadonlyMap<string, string>): Promise<Uint8Array> {
   const { sha256: _, ...manifest } = JSON.parse(new TextDecoder().decode(bytes)) as StoredManifest
-  const files = Object.entries(manifest.files).map(([name, entry]) => [name, { ...entry, ...(names.has(name) && { at: names.get(name)! }) }])
+  const files = Object.entries(manifest.files).map((
+    [name, entry],
+  ) => [name, { ...entry, ...(names.has(name) && { at: names.get(name)! }) }])
   return new TextEncoder().encode(`${JSON.stringify(await seal({ ...manifest, files: Object.fromEntries(files) }), null, 1)}\n`)
 }
 
@@ -153,7 +157,9 @@ async function namesOf(folder: string): Promise<string[]> {
     const manifest = JSON.parse(await readFile(join(folder, MANIFEST_FILE), 'utf8')) as Partial<StoredManifest>
     const names = [...Object.entries(manifest.files ?? {}).flatMap(([name, entry]) => [name, entry.at]), ...namesOfFirst(manifest)]
     return [...new Set([...names, WEIGHTS_FILE])].filter((name): name is string =>
-      typeof name === 'string' && name !== MANIFEST_FILE && !/[\\:\0]/.test(name) && name.split('/').every((part) => part !== '' && part !== '.' && part !== '..'))
+      typeof name === 'string' && name !== MANIFEST_FILE && !/[\\:\0]/.test(name) &&
+      name.split('/').every((part) => part !== '' && part !== '.' && part !== '..')
+    )
   } catch {
     return []
   }
@@ -161,7 +167,10 @@ async function namesOf(folder: string): Promise<string[]> {
 
 /** What a bundle of format version 1 named, a file a kernel: one that is compiled again in its place leaves none of them. */
 function namesOfFirst({ plans = {} }: { readonly plans?: object }): unknown[] {
-  const old = Object.values(plans) as { kernels?: { file?: unknown; subgroups?: unknown }[]; module?: { file?: unknown; relaxed?: unknown } }[]
+  const old = Object.values(plans) as {
+    kernels?: { file?: unknown; subgroups?: unknown }[]
+    module?: { file?: unknown; relaxed?: unknown }
+  }[]
   return old.flatMap(({ kernels = [], module }) => [...kernels.flatMap((k) => [k.file, k.subgroups]), module?.file, module?.relaxed])
 }
 
@@ -170,7 +179,8 @@ async function removeStrays(folder: string, named: readonly string[]): Promise<v
   for (const below of new Set(['.', ...named.map((name) => dirname(name))])) {
     await removeLeftOvers(`${join(folder, below)}/`)
     for (const name of await readdir(join(folder, below)).catch(() => [])) {
-      if (NEXT.test(name) && !named.includes(below === '.' ? name : `${below}/${name}`)) await rm(join(folder, below, name), { force: true })
+      if (NEXT.test(name) && !named.includes(below === '.' ? name : `${below}/${name}`))
+        await rm(join(folder, below, name), { force: true })
     }
   }
 }
@@ -180,7 +190,8 @@ async function lockFolder(folder: string, file: string): Promise<{ release(): Pr
   for (;;) {
     const lock = await takeLock(file)
     if ('release' in lock) return lock
-    if (Date.now() > until) throw new InputError(`${folder} is being written by ${sayHolder(lock)}: try again when it is done, or name another place`)
+    if (Date.now() > until)
+      throw new InputError(`${folder} is being written by ${sayHolder(lock)}: try again when it is done, or name another place`)
     await new Promise((done) => setTimeout(done, 50))
   }
 }

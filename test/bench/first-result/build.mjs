@@ -11,7 +11,10 @@ export const PEERS = fileURLToPath(new URL('../peers/node_modules/', import.meta
 
 /** LeNet of the samples: plain SGD; without dropout, by whose random numbers no two libraries agree. */
 const TEXT = readFileSync(join(root, 'samples/mnist.net'), 'utf8')
-  .replace(' -> dropout(0.5)', '').replace('fc(500) -> batch_norm', 'fc(500) as fc1 -> batch_norm as bn3').replace('fc(10)', 'fc(10) as fc2')
+  .replace(' -> dropout(0.5)', '').replace('fc(500) -> batch_norm', 'fc(500) as fc1 -> batch_norm as bn3').replace(
+    'fc(10)',
+    'fc(10) as fc2',
+  )
   .replace(/train \{[^]*\}/, 'train { batch 32 epochs 1 solver sgd(lr: 0.05) }')
 
 /** What tfjs computes on: a package, by the device's name. tfjs's WebAssembly has no gradients of convolutions. */
@@ -36,7 +39,12 @@ export async function pages(competitors) {
   const files = {}
   for (const { name, library, device, dist } of competitors) {
     files[name] = new Map([
-      ['index.html', Buffer.from('<!doctype html><meta charset="utf-8"><title>first result</title><link rel="icon" href="data:,"><script type="module" src="page.js"></script>')],
+      [
+        'index.html',
+        Buffer.from(
+          '<!doctype html><meta charset="utf-8"><title>first result</title><link rel="icon" href="data:,"><script type="module" src="page.js"></script>',
+        ),
+      ],
       ...await bundled(library, device, dist),
       ...(dist ? [...made.get(dist)].map(([file, data]) => [`mnist/${file}`, data]) : [['weights.bin', weightsOf(weights, library)]]),
     ])
@@ -52,15 +60,31 @@ async function bundled(library, device, dist) {
   const [page, define] = [join(here, 'pages', `${library}.mjs`), { DEVICE: JSON.stringify(device) }]
   if (library === 'fusenet') {
     const bundle = await rolldown({
-      input: { page }, platform: 'browser', external: [/^node:/], logLevel: 'silent', resolve: { alias: { 'fusenet/runtime': join(dist, 'runtime/index.js') } },
+      input: { page },
+      platform: 'browser',
+      external: [/^node:/],
+      logLevel: 'silent',
+      resolve: { alias: { 'fusenet/runtime': join(dist, 'runtime/index.js') } },
       transform: { define, target: 'es2022' },
     })
     const { output } = await bundle.generate({ format: 'esm', minify: true })
     return output.map(({ fileName, code, source }) => [fileName, Buffer.from(code ?? source)])
   }
   const { outputFiles } = await build({
-    entryPoints: { page }, outdir: here, write: false, bundle: true, minify: true, splitting: true, format: 'esm', platform: 'browser', target: 'es2022',
-    logLevel: 'error', define, nodePaths: [PEERS], external: ['node:*'], alias: BACKENDS[device] && { backend: BACKENDS[device] },
+    entryPoints: { page },
+    outdir: here,
+    write: false,
+    bundle: true,
+    minify: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022',
+    logLevel: 'error',
+    define,
+    nodePaths: [PEERS],
+    external: ['node:*'],
+    alias: BACKENDS[device] && { backend: BACKENDS[device] },
   })
   return outputFiles.map(({ path, contents }) => [path.slice(here.length), contents])
 }

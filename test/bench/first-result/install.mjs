@@ -13,7 +13,12 @@ const PEERS = [['@tensorflow/tfjs'], ['@tensorflow/tfjs-core', '@tensorflow/tfjs
 const versioned = (name) => `${name}@${versions[name] ?? versions['@tensorflow/tfjs']}`
 
 console.log('| installed | packages | MiB |\n| --- | --- | --- |')
-for (const wanted of [...process.argv.slice(2).map((name) => [existsSync(name) ? resolve(name) : name]), ...PEERS.map((names) => names.map(versioned))]) {
+for (
+  const wanted of [
+    ...process.argv.slice(2).map((name) => [existsSync(name) ? resolve(name) : name]),
+    ...PEERS.map((names) => names.map(versioned)),
+  ]
+) {
   const folder = mkdtempSync(join(tmpdir(), 'fusenet-install-'))
   try {
     writeFileSync(join(folder, 'package.json'), '{ "name": "empty", "private": true }\n')

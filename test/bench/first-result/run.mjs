@@ -14,9 +14,14 @@ import { median } from '../measure.mjs'
 import { PEERS, pages } from './build.mjs'
 import { serve } from './serve.mjs'
 
-const { values: options } = parseArgs({ options: {
-  device: { type: 'string', default: 'webgpu' }, before: { type: 'string' }, repeat: { type: 'string', default: '5' }, json: { type: 'boolean', default: false },
-} })
+const { values: options } = parseArgs({
+  options: {
+    device: { type: 'string', default: 'webgpu' },
+    before: { type: 'string' },
+    repeat: { type: 'string', default: '5' },
+    json: { type: 'boolean', default: false },
+  },
+})
 const webgpu = options.device === 'webgpu'
 const fusenet = (name, dist) => ({ name, library: 'fusenet', device: webgpu ? 'webgpu' : 'wasm', dist })
 const competitors = [
@@ -30,7 +35,8 @@ const competitors = [
 if (!existsSync(PEERS)) process.stderr.write('no peers: npm ci in test/bench/peers\n')
 
 /** A machine without graphics hardware has an adapter on the CPU, which here passes for hardware: everybody does what he does on such. */
-const AS_HARDWARE = `Object.defineProperty(GPUAdapter.prototype, 'info', { get: () => ({ vendor: 'acme', architecture: 'one', device: '', description: '', isFallbackAdapter: false }) })`
+const AS_HARDWARE =
+  `Object.defineProperty(GPUAdapter.prototype, 'info', { get: () => ({ vendor: 'acme', architecture: 'one', device: '', description: '', isFallbackAdapter: false }) })`
 
 const { executable, environment } = await headlessChromium()
 const server = await serve(await pages(competitors))
@@ -62,7 +68,12 @@ try {
 }
 
 async function visit(name) {
-  const browser = await chromium.launch({ executablePath: executable, env: { ...process.env, ...environment }, chromiumSandbox: false, args: chromiumFlags })
+  const browser = await chromium.launch({
+    executablePath: executable,
+    env: { ...process.env, ...environment },
+    chromiumSandbox: false,
+    args: chromiumFlags,
+  })
   try {
     const page = await browser.newPage()
     if (webgpu) await page.addInitScript(AS_HARDWARE)
@@ -91,13 +102,29 @@ for (const row of rows) delete row.found
 if (options.json) console.log(JSON.stringify(rows, null, 2))
 else {
   const kilobytes = (bytes) => Math.round(bytes / 1000)
-  const times = (list, base) => `${median(list).toFixed(0)} (${Math.min(...list).toFixed(0)})${base && base !== list ? `, ${(median(list) / median(base)).toFixed(2)} x (${(Math.min(...list) / Math.min(...base)).toFixed(2)} x)` : ''}`
+  const times = (list, base) =>
+    `${median(list).toFixed(0)} (${Math.min(...list).toFixed(0)})${
+      base && base !== list ? `, ${(median(list) / median(base)).toFixed(2)} x (${(Math.min(...list) / Math.min(...base)).toFixed(2)} x)`
+        : ''
+    }`
   console.log('Milliseconds are medians, in parentheses minima; x is over the first row.\n')
   console.log('| | requests | KB | KB sent | first result, ms | first step, ms | difference |\n| --- | --- | --- | --- | --- | --- | --- |')
   for (const { name, failed, requests, bytes, sent, result, trained, difference, wrong } of rows) {
     if (failed) console.log(`| ${name} | ${failed.split('\n')[0]} |`)
     else if (result.length === 0) console.log(`| ${name} | left out in every turn |`)
-    else console.log(`| ${[name, requests, kilobytes(bytes), kilobytes(sent), times(result, reference.result), times(trained, reference.trained), wrong ? 'WRONG' : difference.toExponential(0)].join(' | ')} |`)
+    else console.log(
+        `| ${
+          [
+            name,
+            requests,
+            kilobytes(bytes),
+            kilobytes(sent),
+            times(result, reference.result),
+            times(trained, reference.trained),
+            wrong ? 'WRONG' : difference.toExponential(0),
+          ].join(' | ')
+        } |`,
+      )
   }
 }
 if (rows.some((r) => r.failed || r.result.length === 0)) process.exitCode = 1

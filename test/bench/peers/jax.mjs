@@ -46,8 +46,10 @@ function train(workload) {
   })
 
   const all = toArrays(net, workload.parameters)
-  const select = (wanted) => Object.fromEntries(
-    net.parameters().filter((p) => p.trainable === wanted).map((p) => [p.name, all[p.name]]))
+  const select = (wanted) =>
+    Object.fromEntries(
+      net.parameters().filter((p) => p.trainable === wanted).map((p) => [p.name, all[p.name]]),
+    )
   let trainable = select(true)
   let states = select(false)
   let velocity = Object.fromEntries(Object.entries(trainable).map(([name, a]) => [name, np.zeros(a.shape)]))
@@ -78,8 +80,10 @@ function gradients(workload) {
   }
   const run = jax.jit((...args) => jax.valueAndGrad(loss, { argnums: [0, 1] })(...args))
   const all = toArrays(net, workload.parameters)
-  const select = (wanted) => Object.fromEntries(
-    net.parameters().filter((p) => p.trainable === wanted).map((p) => [p.name, all[p.name]]))
+  const select = (wanted) =>
+    Object.fromEntries(
+      net.parameters().filter((p) => p.trainable === wanted).map((p) => [p.name, all[p.name]]),
+    )
   const [trainable, states] = [select(true), select(false)]
   const iterate = async () => {
     const [value, [grads, dImage]] = run(
@@ -151,7 +155,8 @@ const operators = {
   add: (_, [a, b]) => a.add(b),
 
   // Padded by zero, there being no other np.pad: right here, where ReLU comes before or after every max pooling.
-  maxPool: (layer, [x]) => lax.reduceWindow(padForPool(layer, x), (w) => np.max(w), [layer.kernel, layer.kernel], [layer.stride, layer.stride]),
+  maxPool: (layer, [x]) =>
+    lax.reduceWindow(padForPool(layer, x), (w) => np.max(w), [layer.kernel, layer.kernel], [layer.stride, layer.stride]),
 
   avgPool(layer, [x]) {
     const sum = lax.reduceWindow(padForPool(layer, x), (w) => np.sum(w), [layer.kernel, layer.kernel], [layer.stride, layer.stride])

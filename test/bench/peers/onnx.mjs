@@ -4,7 +4,8 @@ import { EPS, poolBorders } from '../nets.mjs'
 /** The file's bytes. The batch is fixed; the output is called `output`. Batch normalization stays: the runtime folds it. */
 export function toOnnx(net, parameters, batch) {
   const nodes = net.layers.map((layer) => nodeOf(net, layer))
-  const last = net.softmax ? node('Softmax', 'softmax', [net.output], 'output', { axis: -1 }) : node('Identity', 'identity', [net.output], 'output')
+  const last = net.softmax ? node('Softmax', 'softmax', [net.output], 'output', { axis: -1 })
+    : node('Identity', 'identity', [net.output], 'output')
   const graph = message(
     ...[...nodes.flat(), last].map((n) => field(1, n)),
     field(2, text(net.name)),
@@ -23,22 +24,40 @@ function nodeOf(net, layer) {
     return { kernel_shape: [kernel, kernel], strides: [stride, stride], pads: [pad, pad, ...after] }
   }
   switch (op) {
-    case 'conv': return [node('Conv', name, [...inputs, parameter('weight'), ...(bias ? [parameter('bias')] : [])], name,
-      { kernel_shape: [kernel, kernel], strides: [stride, stride], pads: [pad, pad, pad, pad] })]
-    case 'batchNorm': return [node('BatchNormalization', name,
-      [...inputs, ...['gamma', 'beta', 'running_mean', 'running_var'].map(parameter)], name, { epsilon: asFloat(layer.eps ?? EPS) })]
-    case 'relu': return [node('Relu', name, inputs, name)]
-    case 'add': return [node('Add', name, inputs, name)]
-    case 'maxPool': return [node('MaxPool', name, inputs, name, window())]
-    case 'avgPool': return [node('AveragePool', name, inputs, name, { ...window(), count_include_pad: 0 })]
-    case 'globalAvgPool': return [node('GlobalAveragePool', name, inputs, name)]
+    case 'conv':
+      return [
+        node('Conv', name, [...inputs, parameter('weight'), ...(bias ? [parameter('bias')] : [])], name, {
+          kernel_shape: [kernel, kernel],
+          strides: [stride, stride],
+          pads: [pad, pad, pad, pad],
+        }),
+      ]
+    case 'batchNorm':
+      return [
+        node('BatchNormalization', name, [...inputs, ...['gamma', 'beta', 'running_mean', 'running_var'].map(parameter)], name, {
+          epsilon: asFloat(layer.eps ?? EPS),
+        }),
+      ]
+    case 'relu':
+      return [node('Relu', name, inputs, name)]
+    case 'add':
+      return [node('Add', name, inputs, name)]
+    case 'maxPool':
+      return [node('MaxPool', name, inputs, name, window())]
+    case 'avgPool':
+      return [node('AveragePool', name, inputs, name, { ...window(), count_include_pad: 0 })]
+    case 'globalAvgPool':
+      return [node('GlobalAveragePool', name, inputs, name)]
     case 'fc': {
       // An fc after an fc is flat already, and Flatten would leave it so.
       const flat = `${name}_flat`
-      return [node('Flatten', flat, inputs, flat, { axis: 1 }),
-        node('Gemm', name, [flat, parameter('weight'), parameter('bias')], name, { transB: 1 })]
+      return [
+        node('Flatten', flat, inputs, flat, { axis: 1 }),
+        node('Gemm', name, [flat, parameter('weight'), parameter('bias')], name, { transB: 1 }),
+      ]
     }
-    default: throw new Error(`no ONNX for ${op}`)
+    default:
+      throw new Error(`no ONNX for ${op}`)
   }
 }
 
@@ -47,7 +66,10 @@ const asFloat = (value) => ({ float: value })
 
 function node(opType, name, inputs, output, attributes = {}) {
   return message(
-    ...inputs.map((i) => field(1, text(i))), field(2, text(output)), field(3, text(name)), field(4, text(opType)),
+    ...inputs.map((i) => field(1, text(i))),
+    field(2, text(output)),
+    field(3, text(name)),
+    field(4, text(opType)),
     ...Object.entries(attributes).map(([key, value]) => field(5, attribute(key, value))),
   )
 }
@@ -63,12 +85,19 @@ function attribute(name, value) {
   return message(field(1, text(name)), number(3, value), number(20, INT))
 }
 
-const tensor = (name, shape, data) => message(
-  ...shape.map((d) => number(1, d)), number(2, FLOAT), field(8, text(name)),
-  field(9, Buffer.from(data.buffer, data.byteOffset, data.byteLength)))
+const tensor = (name, shape, data) =>
+  message(
+    ...shape.map((d) => number(1, d)),
+    number(2, FLOAT),
+    field(8, text(name)),
+    field(9, Buffer.from(data.buffer, data.byteOffset, data.byteLength)),
+  )
 
-const valueInfo = (name, shape) => message(field(1, text(name)), field(2, message(field(1,
-  message(number(1, FLOAT), field(2, message(...shape.map((d) => field(1, message(number(1, d)))))))))))
+const valueInfo = (name, shape) =>
+  message(
+    field(1, text(name)),
+    field(2, message(field(1, message(number(1, FLOAT), field(2, message(...shape.map((d) => field(1, message(number(1, d)))))))))),
+  )
 
 // protobuf: a field is a key (number * 8 + wire type) and its value; 0 is a varint, 2 is bytes with their length before them.
 const message = (...fields) => Buffer.concat(fields)

@@ -8,6 +8,7 @@ export async function open(_, { threads }) {
   return {
     version: packageVersion(new URL('.', import.meta.url), 'onnxruntime-node'),
     threads,
-    prepare: (workload) => prepareInference(ort, workload, { executionProviders: ['cpu'], intraOpNumThreads: threads, interOpNumThreads: 1 }),
+    prepare: (workload) =>
+      prepareInference(ort, workload, { executionProviders: ['cpu'], intraOpNumThreads: threads, interOpNumThreads: 1 }),
   }
 }

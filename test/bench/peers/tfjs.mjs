@@ -15,16 +15,21 @@ export async function open(backend, { threads }) {
   setThreadsCount?.(threads)
   if (!(await tf.setBackend(backend))) throw new Error(`tfjs has no ${backend} here`)
   await tf.ready()
-  return { version: packageVersion(new URL('.', import.meta.url), '@tensorflow/tfjs'), threads: backend === 'wasm' ? getThreadsCount() : 1, prepare }
+  return {
+    version: packageVersion(new URL('.', import.meta.url), '@tensorflow/tfjs'),
+    threads: backend === 'wasm' ? getThreadsCount() : 1,
+    prepare,
+  }
 }
 
 function prepare(workload) {
   const session = { infer, train, gradients }[workload.mode](workload)
-  const check = () => session.check().catch((error) => {
-    // `wasm` has no kernels for the gradients of convolutions.
-    if (/^Kernel '.*' not registered/.test(error.message)) throw new Unsupported(`tfjs: ${error.message}`)
-    throw error
-  })
+  const check = () =>
+    session.check().catch((error) => {
+      // `wasm` has no kernels for the gradients of convolutions.
+      if (/^Kernel '.*' not registered/.test(error.message)) throw new Unsupported(`tfjs: ${error.message}`)
+      throw error
+    })
   return { ...session, check }
 }
 
@@ -64,7 +69,11 @@ function train(workload) {
     const loss = tf.tidy(() => {
       const x = tf.tensor4d(image, imageShape(workload))
       const labels = tf.oneHot(tf.tensor1d(workload.label, 'int32'), net.classes)
-      return optimizer.minimize(() => tf.losses.softmaxCrossEntropy(labels, evaluate(net, p, x, { training: true }).output), true, trainable)
+      return optimizer.minimize(
+        () => tf.losses.softmaxCrossEntropy(labels, evaluate(net, p, x, { training: true }).output),
+        true,
+        trainable,
+      )
     })
     const [value] = await loss.data()
     loss.dispose()
@@ -114,12 +123,17 @@ function gradients(workload) {
 const imageShape = ({ batch, net: { inputShape: [c, h, w] } }) => [batch, h, w, c]
 
 function toTensors(net, parameters) {
-  return Object.fromEntries(net.parameters().map(({ name, shape, op, role }) => [name, tf.tidy(() => {
-    const t = tf.tensor(parameters.get(name), shape)
-    if (op === 'conv' && role === 'weight') return t.transpose([2, 3, 1, 0]) // OIHW -> HWIO
-    if (op === 'fc' && role === 'weight') return fcInput(net, name).ours(t)
-    return t.clone()
-  })]))
+  return Object.fromEntries(
+    net.parameters().map(({ name, shape, op, role }) => [
+      name,
+      tf.tidy(() => {
+        const t = tf.tensor(parameters.get(name), shape)
+        if (op === 'conv' && role === 'weight') return t.transpose([2, 3, 1, 0]) // OIHW -> HWIO
+        if (op === 'fc' && role === 'weight') return fcInput(net, name).ours(t)
+        return t.clone()
+      }),
+    ]),
+  )
 }
 
 async function toOurLayout(net, name, tensor) {

@@ -23,8 +23,15 @@ async function prepare(python, workload) {
   // Who deploys a net folds batch normalization; PyTorch does not do it by itself.
   const { net, parameters } = mode === 'infer' ? foldBatchNorm(workload.net, workload.parameters) : workload
   await python.ask({
-    call: 'prepare', mode, eps: EPS, newest: NEWEST, solver: SOLVER, checked: CHECKED_PARAMETERS,
-    layers: net.layers, output: net.output, softmax: net.softmax,
+    call: 'prepare',
+    mode,
+    eps: EPS,
+    newest: NEWEST,
+    solver: SOLVER,
+    checked: CHECKED_PARAMETERS,
+    layers: net.layers,
+    output: net.output,
+    softmax: net.softmax,
     parameters: net.parameters().map(({ name, shape, trainable }) => ({ name, trainable, ...encode(parameters.get(name), shape) })),
     image: encode(image, [batch, ...net.inputShape]),
     label: label && encode(label, [batch]),
@@ -42,7 +49,9 @@ async function prepare(python, workload) {
 async function start() {
   const child = spawn(PYTHON, [fileURLToPath(new URL('torch_peer.py', import.meta.url))], { stdio: ['pipe', 'pipe', 'inherit'] })
   const waiting = []
-  const fail = (error) => { for (const { reject } of waiting.splice(0)) reject(error) }
+  const fail = (error) => {
+    for (const { reject } of waiting.splice(0)) reject(error)
+  }
   child.on('error', (error) => fail(error.code === 'ENOENT' ? new Unsupported('not installed') : error))
   child.on('exit', (code, signal) => fail(new Error(`python ended: ${signal ?? `exit code ${code}`}`)))
   child.stdin.on('error', () => {}) // It ended: `exit` says so.
@@ -54,15 +63,19 @@ async function start() {
     else resolve(result)
   })
   return {
-    ask: (request) => new Promise((resolve, reject) => {
-      waiting.push({ resolve, reject })
-      child.stdin.write(`${JSON.stringify(request)}\n`)
-    }),
+    ask: (request) =>
+      new Promise((resolve, reject) => {
+        waiting.push({ resolve, reject })
+        child.stdin.write(`${JSON.stringify(request)}\n`)
+      }),
   }
 }
 
-const encode = (data, shape) =>
-  ({ shape, type: data instanceof Int32Array ? 'int32' : 'float32', data: Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64') })
+const encode = (data, shape) => ({
+  shape,
+  type: data instanceof Int32Array ? 'int32' : 'float32',
+  data: Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64'),
+})
 
 /** Copied, so that it starts where an array of floats may. */
 const decode = (base64) => new Float32Array(Uint8Array.from(Buffer.from(base64, 'base64')).buffer)

@@ -8,7 +8,8 @@ import type { Loop, Nest, Phase, PhaseGroup } from '../loop-nest.ts'
 import { replaceNode, splitAxis, strideOf } from '../../../ir/reshape.ts'
 import { stage } from '../packing.ts'
 import { linearIndex, type Reduction } from '../../expression-emitter.ts'
-import { backwards, flatten, GOOD_ITEM, isDense, LEAST_CHANNELS, LEAST_INPUTS, matrixOf, MOST_ITEM, plane, rowsTogether, sandwich, showElements, TILE_SIZES, type Tiling, tilingOf, transformsOf } from './transforms.ts'
+import { backwards, flatten, GOOD_ITEM, isDense, LEAST_CHANNELS, LEAST_INPUTS, matrixOf, MOST_ITEM, plane, rowsTogether, sandwich,
+  showElements, TILE_SIZES, type Tiling, tilingOf, transformsOf } from './transforms.ts'
 
 /** Output channels that take turns. */
 const BLOCK = 16
@@ -19,11 +20,22 @@ const GOOD_TILES = 8
 const MOST_KEPT = 640 * 1024
 
 export interface WinogradNest extends Nest {
-  readonly split: { readonly grid: readonly Axis[]; readonly row: Axis; readonly rows?: number; readonly rowBlocks?: Axis; readonly channelBlocks?: Axis; readonly channelTurns?: Axis }
+  readonly split: {
+    readonly grid: readonly Axis[]
+    readonly row: Axis
+    readonly rows?: number
+    readonly rowBlocks?: Axis
+    readonly channelBlocks?: Axis
+    readonly channelTurns?: Axis
+  }
 }
 
 /** Undefined where an equation is no such convolution, or too small for it to pay. */
-export function winograd(given: Equation, main: Reduction, sides: (e: Equation, split: WinogradNest['split']) => readonly Phase[]): Nest | undefined {
+export function winograd(
+  given: Equation,
+  main: Reduction,
+  sides: (e: Equation, split: WinogradNest['split']) => readonly Phase[],
+): Nest | undefined {
   const shape = convolutionOf(given, main)
   if (!shape) return undefined
   const { leading, out, row, column, channels } = shape
@@ -73,7 +85,12 @@ export function winograd(given: Equation, main: Reduction, sides: (e: Equation, 
   split.channelTurns = turns.outer
   o = turns.inner
   const keepsWindows = leading.length === 1 && elements * inputs * outputs <= MOST_KEPT
-  return layOut(e, { ...shape, row: h, out: o, turns: turns.outer, tiling: { ...tiling, down: tilesIn(rows) / across }, keepsWindows }, split, sides)
+  return layOut(
+    e,
+    { ...shape, row: h, out: o, turns: turns.outer, tiling: { ...tiling, down: tilesIn(rows) / across }, keepsWindows },
+    split,
+    sides,
+  )
 }
 
 interface Convolution {
@@ -101,10 +118,16 @@ function convolutionOf(e: Equation, main: Reduction): Convolution | undefined {
     const outs = e.axes.filter((a) => q.has(a) && !leading.includes(a))
     if (maps.length !== 2 || outs.length !== 1 || leading.length + 3 !== e.axes.length) continue
     const [row, column] = maps as [Axis, Axis]
-        const partner = (a: Axis): Axis | undefined => window.find((k) => {
-      const made = stage('trial', product[picture], new Set([...leading, ...main.axes.filter((x) => x !== k), ...maps.filter((x) => x !== a)]), a)
-      return made?.into.shape.length === 1 && freeAxes(made.value).has(k) && freeAxes(made.value).has(a)
-    })
+    const partner = (a: Axis): Axis | undefined =>
+      window.find((k) => {
+        const made = stage(
+          'trial',
+          product[picture],
+          new Set([...leading, ...main.axes.filter((x) => x !== k), ...maps.filter((x) => x !== a)]),
+          a,
+        )
+        return made?.into.shape.length === 1 && freeAxes(made.value).has(k) && freeAxes(made.value).has(a)
+      })
     const [windowRow, windowColumn] = [partner(row), partner(column)]
     if (!windowRow || !windowColumn || windowRow === windowColumn || windowRow.extent !== windowColumn.extent) continue
     if (!isDense(product[picture], row, windowRow) || !isDense(product[picture], column, windowColumn)) continue
@@ -123,7 +146,12 @@ type Layout = Convolution & {
   readonly keepsWindows: boolean
 }
 
-function layOut(e: Equation, c: Layout, split: WinogradNest['split'], sides: (e: Equation, split: WinogradNest['split']) => readonly Phase[]): Nest | undefined {
+function layOut(
+  e: Equation,
+  c: Layout,
+  split: WinogradNest['split'],
+  sides: (e: Equation, split: WinogradNest['split']) => readonly Phase[],
+): Nest | undefined {
   const main = e.stores.map((s) => findSum(s.value, c.windowRow)).find((r) => r !== undefined)!
   const product = main.body as Extract<Expression, { kind: 'binary' }>
   const picture = product[c.picture]
@@ -153,29 +181,56 @@ function layOut(e: Equation, c: Layout, split: WinogradNest['split'], sides: (e:
   const { input, weight, output } = transformsOf(m, c.window)
   const transformed = tensor('transformed', [size ** 2, plane(inputs * tiles)])
   const mirrored = [strideOf(read, c.windowRow)! < 0, backwards(picture, c.windowColumn, c.column)] as const
-  const at = (i: number, j: number): Expression => substitute(staged.value, new Map<Axis, IndexLike>([
-    [c.row, plus(firstRow, i)], ...(inRows ? [[within, j] as const] : [[c.column, plus(firstColumn, j)] as const]),
-    [c.windowRow, mirrored[0] ? c.window - 1 : 0], [c.windowColumn, mirrored[1] ? c.window - 1 : 0],
-  ]))
+  const at = (i: number, j: number): Expression =>
+    substitute(
+      staged.value,
+      new Map<Axis, IndexLike>([
+        [c.row, plus(firstRow, i)],
+        ...(inRows ? [[within, j] as const] : [[c.column, plus(firstColumn, j)] as const]),
+        [c.windowRow, mirrored[0] ? c.window - 1 : 0],
+        [c.windowColumn, mirrored[1] ? c.window - 1 : 0],
+      ]),
+    )
   const inputTile = matrixOf(size, size, at)
-  const pack = equation('transform', [], [...c.channels, ...tileAxes],
-    flatten(sandwich(input, inputTile)).map((value, f) => store(transformed, [f, plus(times(channel.at(c.channels), tiles), tile)], value)))
+  const pack = equation(
+    'transform',
+    [],
+    [...c.channels, ...tileAxes],
+    flatten(sandwich(input, inputTile)).map((value, f) => store(transformed, [f, plus(times(channel.at(c.channels), tiles), tile)], value)),
+  )
 
   // G g G' of every window.
   const { channelBlocks } = split
   const kept: readonly Axis[] = c.keepsWindows ? [...(channelBlocks ? [channelBlocks] : []), c.turns] : []
   const window = (o: IndexLike, inner: IndexLike): IndexLike => plus(times(flatIndex([...kept, c.out]).at([...kept, o]), inputs), inner)
   const windows = tensor('windows', [size ** 2, plane(flatIndex([...kept, c.out]).size * inputs)])
-  const weightAt = (i: number, j: number): Expression => substitute(weights, new Map<Axis, IndexLike>([
-    [c.windowRow, mirrored[0] ? c.window - 1 - i : i], [c.windowColumn, mirrored[1] ? c.window - 1 - j : j],
-  ]))
-  const weigh = equation('windows', [], [...(c.keepsWindows ? [c.turns] : []), c.out, ...c.channels],
-    flatten(sandwich(weight, matrixOf(c.window, c.window, weightAt))).map((value, f) => store(windows, [f, window(c.out, channel.at(c.channels))], value)))
+  const weightAt = (i: number, j: number): Expression =>
+    substitute(
+      weights,
+      new Map<Axis, IndexLike>([
+        [c.windowRow, mirrored[0] ? c.window - 1 - i : i],
+        [c.windowColumn, mirrored[1] ? c.window - 1 - j : j],
+      ]),
+    )
+  const weigh = equation(
+    'windows',
+    [],
+    [...(c.keepsWindows ? [c.turns] : []), c.out, ...c.channels],
+    flatten(sandwich(weight, matrixOf(c.window, c.window, weightAt))).map((value, f) =>
+      store(windows, [f, window(c.out, channel.at(c.channels))], value)
+    ),
+  )
 
   // One matrix product for each element.
   const products = tensor('products', [size ** 2, plane(outputs * tiles)])
   const [f, o, t, k] = [axis('f', size ** 2), axis('o', outputs), axis('tile', tiles), axis('c', inputs)]
-  const multiply = equation('multiply', [], [f, o, t], [store(products, [f, plus(times(o, tiles), t)], sum([k], mul(load(transformed, f, plus(times(k, tiles), t)), load(windows, f, window(o, k)))))])
+  const multiply = equation('multiply', [], [f, o, t], [
+    store(
+      products,
+      [f, plus(times(o, tiles), t)],
+      sum([k], mul(load(transformed, f, plus(times(k, tiles), t)), load(windows, f, window(o, k)))),
+    ),
+  ])
 
   // A' m A, and whatever follows the convolution.
   const values = sandwich(output, matrixOf(size, size, (i, j) => load(products, size * i + j, plus(times(c.out, tiles), tile))))
@@ -199,15 +254,31 @@ function layOut(e: Equation, c: Layout, split: WinogradNest['split'], sides: (e:
   const finish = (): Phase[] => {
     if (inRows) {
       const stores = places.flatMap((i) => places.flatMap((j) => stored(i, j, values[i]![j]!)))
-      return [{ equation: { ...e, sides: [], axes: [...others, rows, columns], stores }, loops: [...plainly([c.out]), ...overTiles], unroll: new Map(), together: resultsTogether * e.stores.length }]
+      return [{
+        equation: { ...e, sides: [], axes: [...others, rows, columns], stores },
+        loops: [...plainly([c.out]), ...overTiles],
+        unroll: new Map(),
+        together: resultsTogether * e.stores.length,
+      }]
     }
     const [i, j] = [axis('h', m), axis('w', m)]
-    const back = equation('invert', [], [c.out, any], places.flatMap((i) => places.map((j) => store(results, [c.out, i, j, any], values[i]![j]!))))
+    const back = equation(
+      'invert',
+      [],
+      [c.out, any],
+      places.flatMap((i) => places.map((j) => store(results, [c.out, i, j, any], values[i]![j]!))),
+    )
     return [
       { equation: back, loops: [...plainly([c.out]), ...overTiles], unroll: new Map(), together: resultsTogether },
       {
-        equation: { ...e, sides: [], axes: [...others, rows, i, columns, j], stores: stored(i, j, load(results, c.out, i, j, plus(times(rows, across), columns))) },
-        loops: [...plainly([c.out, rows, i, columns]), lanes(j)], unroll: new Map(),
+        equation: {
+          ...e,
+          sides: [],
+          axes: [...others, rows, i, columns, j],
+          stores: stored(i, j, load(results, c.out, i, j, plus(times(rows, across), columns))),
+        },
+        loops: [...plainly([c.out, rows, i, columns]), lanes(j)],
+        unroll: new Map(),
       },
     ]
   }
@@ -216,7 +287,9 @@ function layOut(e: Equation, c: Layout, split: WinogradNest['split'], sides: (e:
   const per = channelBlocks && split.grid.slice(0, -1)
   const windowPhase: Phase = {
     equation: weigh,
-    loops: [...plainly([...(c.keepsWindows ? [c.turns] : []), c.out, ...c.channels.slice(0, -1)]), lanes(deep)], unroll: new Map(), together: rowsTogether(size),
+    loops: [...plainly([...(c.keepsWindows ? [c.turns] : []), c.out, ...c.channels.slice(0, -1)]), lanes(deep)],
+    unroll: new Map(),
+    together: rowsTogether(size),
     ...(c.keepsWindows && { per: channelBlocks ? [channelBlocks] : [] }),
   }
   const group: PhaseGroup = {
@@ -235,14 +308,27 @@ function layOut(e: Equation, c: Layout, split: WinogradNest['split'], sides: (e:
     grid: split.grid,
     phases: [
       ...(c.keepsWindows ? [windowPhase] : []),
-      { equation: staged.pack, loops: [...plainly(packAxes.slice(0, -1)), lanes(packAxes.at(-1)!)], unroll: new Map(), ...(per && { per }) },
-      { equation: pack, loops: [...plainly(c.channels), ...overTiles], unroll: new Map(), together: rowsTogether(size), ...(per && { per }) },
+      {
+        equation: staged.pack,
+        loops: [...plainly(packAxes.slice(0, -1)), lanes(packAxes.at(-1)!)],
+        unroll: new Map(),
+        ...(per && { per }),
+      },
+      {
+        equation: pack,
+        loops: [...plainly(c.channels), ...overTiles],
+        unroll: new Map(),
+        together: rowsTogether(size),
+        ...(per && { per }),
+      },
       group,
       ...sides(e, split),
     ],
     staging: [staged.into, transformed, windows, products, ...(inRows ? [] : [results])],
     ...(split.rows !== undefined && { rows: split.rows }),
-    summary: `Winograd F(${m}x${m}, ${c.window}x${c.window}), ${tiles} tiles of ${inputs} channels; prepares ${showElements([staged.into.shape, transformed.shape])}`,
+    summary: `Winograd F(${m}x${m}, ${c.window}x${c.window}), ${tiles} tiles of ${inputs} channels; prepares ${
+      showElements([staged.into.shape, transformed.shape])
+    }`,
   }
 }
 
@@ -261,10 +347,21 @@ function findSum(e: Expression, over: Axis): Reduction | undefined {
   const visit = (node: Expression): void => {
     if (found || seen.has(node)) return
     seen.add(node)
-    if (node.kind === 'reduce' && node.axes.includes(over)) { found = node; return }
-    if (node.kind === 'binary') { visit(node.a); visit(node.b) }
+    if (node.kind === 'reduce' && node.axes.includes(over)) {
+      found = node
+      return
+    }
+    if (node.kind === 'binary') {
+      visit(node.a)
+      visit(node.b)
+    }
     if (node.kind === 'unary') visit(node.a)
-    if (node.kind === 'select') { visit(node.a); visit(node.b); visit(node.yes); visit(node.no) }
+    if (node.kind === 'select') {
+      visit(node.a)
+      visit(node.b)
+      visit(node.yes)
+      visit(node.no)
+    }
     if (node.kind === 'guard') visit(node.value)
   }
   visit(e)

@@ -74,7 +74,10 @@ export function transformsOf(m: number, r: number): Transforms {
   const second = <T>(infinity: T, [first, ...others]: readonly T[]): T[] => [first!, infinity, ...others]
   return {
     input: second(expand(points), points.map((_, j) => padded(expand(without(j)), size))),
-    weight: second(padded([...Array<number>(r - 1).fill(0), 1], r), points.map((p, j) => Array.from({ length: r }, (_, k) => p ** k / norm(j)))),
+    weight: second(
+      padded([...Array<number>(r - 1).fill(0), 1], r),
+      points.map((p, j) => Array.from({ length: r }, (_, k) => p ** k / norm(j))),
+    ),
     output: Array.from({ length: m }, (_, i) => second(i === m - 1 ? 1 : 0, points.map((p) => p ** i))),
   }
 }
@@ -96,7 +99,9 @@ export const MOST_ITEM = 2 ** 20
 
 /** Whether windows lie at every place, and their elements side by side. */
 export const isDense = (f: Expression, a: Axis, k: Axis): boolean =>
-  walk(f).every((node) => node.kind !== 'load' || node.at.every((at) => [0, 1].includes(strideOf(at, a) ?? 2) && [-1, 0, 1].includes(strideOf(at, k) ?? 2)))
+  walk(f).every((node) =>
+    node.kind !== 'load' || node.at.every((at) => [0, 1].includes(strideOf(at, a) ?? 2) && [-1, 0, 1].includes(strideOf(at, k) ?? 2))
+  )
 
 /** Whether a factor reads along an axis against the direction in which its windows are counted. */
 export const backwards = (f: Expression, k: Axis, a: Axis): boolean =>
@@ -142,7 +147,10 @@ function applyPaired(m: Matrix, x: Tile): Tile {
     }
     done.add(twin)
     const other = columns[twin]!
-    factors.push(column.map((factor, r) => (factor === other[r] ? factor : 0)), column.map((factor, r) => (factor === other[r] ? 0 : factor)))
+    factors.push(
+      column.map((factor, r) => (factor === other[r] ? factor : 0)),
+      column.map((factor, r) => (factor === other[r] ? 0 : factor)),
+    )
     values.push(x[i]!.map((value, j) => add(value, x[twin]![j]!)), x[i]!.map((value, j) => sub(value, x[twin]![j]!)))
   })
   return m.map((_, r) => x[0]!.map((_, j) => combination(factors.map((f) => f[r]!), values.map((v) => v[j]!))))

@@ -7,7 +7,8 @@ import { type Equation, equation, store } from '../../../ir/equation.ts'
 import type { Loop, Nest } from '../loop-nest.ts'
 import { stage } from '../packing.ts'
 import type { Reduction } from '../../expression-emitter.ts'
-import { backwards, columnsOf, flatten, GOOD_ITEM, isDense, LEAST_CHANNELS, LEAST_INPUTS, type Matrix, matrixOf, plane, rowsTogether, sandwich, showElements, type Tile, TILE_SIZES, tilingOf, transformsOf } from './transforms.ts'
+import { backwards, columnsOf, flatten, GOOD_ITEM, isDense, LEAST_CHANNELS, LEAST_INPUTS, type Matrix, matrixOf, plane, rowsTogether,
+  sandwich, showElements, type Tile, TILE_SIZES, tilingOf, transformsOf } from './transforms.ts'
 
 /**
  * The gradient of the windows by the same transformations turned around: with tiles d of inputs and e of output gradients,
@@ -44,25 +45,51 @@ export function winogradGradient(given: Equation, main: Reduction): Nest | undef
   const within = axis('w', m)
   const dense = overInputs
     ? stage('picture', substitute(product[shape.dense], block), fixed, column, channel)
-    : stage('picture', substitute(product[shape.dense], new Map<Axis, IndexLike>([...block, [column, plus(times(tileColumn, m), within)]])), fixed, tileColumn)
+    : stage(
+      'picture',
+      substitute(product[shape.dense], new Map<Axis, IndexLike>([...block, [column, plus(times(tileColumn, m), within)]])),
+      fixed,
+      tileColumn,
+    )
   const strided = stage('gradient', substitute(product[shape.dense === 'a' ? 'b' : 'a'], block), fixed, column, out)
   if (dense?.value.kind !== 'load' || strided?.value.kind !== 'load') return undefined
   if (backwards(product[shape.dense], windowRow, row) || backwards(product[shape.dense], windowColumn, column)) return undefined
-  const at = (value: Expression) => (i: number, j: number): Expression => substitute(value, new Map<Axis, IndexLike>([
-    [h, plus(times(tileRow, m), i)], [column, plus(times(tileColumn, m), j)], [within, j], [windowRow, 0], [windowColumn, 0],
-  ]))
+  const at = (value: Expression) => (i: number, j: number): Expression =>
+    substitute(
+      value,
+      new Map<Axis, IndexLike>([
+        [h, plus(times(tileRow, m), i)],
+        [column, plus(times(tileColumn, m), j)],
+        [within, j],
+        [windowRow, 0],
+        [windowColumn, 0],
+      ]),
+    )
   const transformed = tensor('transformed', [size ** 2, plane(tiles * inputs)])
   const gradients = tensor('gradients', [size ** 2, plane(tiles * outputs)])
   const totals = tensor('totals', [size ** 2, plane(outputs * inputs)])
   const transform = (name: string, matrix: Matrix, from: Tile, into: Tensor, a: Axis): Equation =>
-    equation(name, [], [tileRow, tileColumn, a], flatten(sandwich(matrix, from)).map((value, f) => store(into, [f, plus(times(tile, a.extent as number), a)], value)))
+    equation(
+      name,
+      [],
+      [tileRow, tileColumn, a],
+      flatten(sandwich(matrix, from)).map((value, f) => store(into, [f, plus(times(tile, a.extent as number), a)], value)),
+    )
   const pack = transform('transform', input, matrixOf(size, size, at(dense.value)), transformed, channel)
   const packGradient = transform('transform_gradient', columnsOf(output), matrixOf(m, m, at(strided.value)), gradients, out)
   const [f, o, c, t] = [axis('f', size ** 2), axis('o', outputs), axis('c', inputs), axis('tile', tiles)]
   const place = (o: IndexLike, c: IndexLike): IndexLike => (overInputs ? plus(times(o, inputs), c) : plus(times(c, outputs), o))
   const total = [f, place(o, c)] as const
-  const multiply = equation('multiply', [], [f, o, c], [store(totals, total, add(load(totals, ...total),
-    sum([t], mul(load(transformed, f, plus(times(t, inputs), c)), load(gradients, f, plus(times(t, outputs), o))))))])
+  const multiply = equation('multiply', [], [f, o, c], [
+    store(
+      totals,
+      total,
+      add(
+        load(totals, ...total),
+        sum([t], mul(load(transformed, f, plus(times(t, inputs), c)), load(gradients, f, plus(times(t, outputs), o)))),
+      ),
+    ),
+  ])
   const clear = equation('clear', [], [f, axis('i', outputs * inputs)], [])
   const cleared: Equation = { ...clear, stores: [store(totals, clear.axes, constant(0))] }
   const windows = sandwich(columnsOf(weight), matrixOf(size, size, (i, j) => load(totals, size * i + j, place(out, channel))))
@@ -72,17 +99,21 @@ export function winogradGradient(given: Equation, main: Reduction): Nest | undef
     axes: [...leading, ...(overInputs ? [out, channel] : [channel, out])],
     stores: flatten(windows).map((value, k) => ({
       ...stored,
-      at: stored.at.map((index) => substituteIndex(index, new Map<Axis, IndexLike>([[windowRow, Math.floor(k / window)], [windowColumn, k % window]]))),
+      at: stored.at.map((index) =>
+        substituteIndex(index, new Map<Axis, IndexLike>([[windowRow, Math.floor(k / window)], [windowColumn, k % window]]))
+      ),
       value,
     })),
   }
-  const loops = (axes: readonly Axis[]): Loop[] => axes.map((a, i) => (i === axes.length - 1 && (a.extent as number) >= 4 ? { axis: a, tile: 1, lanes: true } : { axis: a, tile: 1 }))
+  const loops = (axes: readonly Axis[]): Loop[] =>
+    axes.map((a, i) => (i === axes.length - 1 && (a.extent as number) >= 4 ? { axis: a, tile: 1, lanes: true } : { axis: a, tile: 1 }))
   const packLoops = (axes: readonly Axis[], lanes: Axis): Loop[] => {
     const own = axes.filter((a) => !fixed.has(a))
     // Four columns of four channels are transposed, channels outermost: their maps often lie a power of two apart, so that
     // few of them fit into the first cache together.
     const channels = own.at(-1)!
-    if (channels === lanes || (channels.extent as number) % 4 !== 0) return own.map((a) => ({ axis: a, tile: 1, ...(a === lanes && { lanes: true }) }))
+    if (channels === lanes || (channels.extent as number) % 4 !== 0)
+      return own.map((a) => ({ axis: a, tile: 1, ...(a === lanes && { lanes: true }) }))
     return [{ axis: channels, tile: 4 }, ...own.slice(0, -1).map((a) => ({ axis: a, tile: 1, ...(a === lanes && { lanes: true }) }))]
   }
   return {
@@ -97,7 +128,12 @@ export function winogradGradient(given: Equation, main: Reduction): Nest | undef
       phases: [
         { equation: dense.pack, loops: packLoops(dense.pack.axes, dense.along), unroll: new Map() },
         { equation: strided.pack, loops: packLoops(strided.pack.axes, strided.along), unroll: new Map() },
-        { equation: pack, loops: overInputs ? loops(pack.axes) : loops([channel, tileRow, tileColumn]), unroll: new Map(), together: rowsTogether(size) },
+        {
+          equation: pack,
+          loops: overInputs ? loops(pack.axes) : loops([channel, tileRow, tileColumn]),
+          unroll: new Map(),
+          together: rowsTogether(size),
+        },
         { equation: packGradient, loops: loops(packGradient.axes), unroll: new Map(), together: rowsTogether(size) },
         {
           equation: multiply,
@@ -109,7 +145,9 @@ export function winogradGradient(given: Equation, main: Reduction): Nest | undef
       ],
     }],
     staging: [dense.into, strided.into, transformed, gradients, totals],
-    summary: `Winograd F(${window}x${window}, ${m}x${m}), ${tiles} tiles of ${inputs} and ${outputs} channels; prepares ${showElements([dense.into.shape, strided.into.shape])}`,
+    summary: `Winograd F(${window}x${window}, ${m}x${m}), ${tiles} tiles of ${inputs} and ${outputs} channels; prepares ${
+      showElements([dense.into.shape, strided.into.shape])
+    }`,
   }
 }
 
@@ -138,7 +176,11 @@ function couplingOf(e: Equation, main: Reduction): Coupling | undefined {
     const inDense = e.axes.filter((a) => p.has(a) && !q.has(a))
     const outs = e.axes.filter((a) => q.has(a) && !p.has(a))
     const [channel, windowRow, windowColumn] = inDense
-    if (outs.length !== 1 || inDense.length !== 3 || !isDense(product[dense], row, windowRow!) || !isDense(product[dense], column, windowColumn!) || windowRow!.extent !== windowColumn!.extent || !TILE_SIZES[windowRow!.extent as number]) continue
+    if (
+      outs.length !== 1 || inDense.length !== 3 || !isDense(product[dense], row, windowRow!) ||
+      !isDense(product[dense], column, windowColumn!) || windowRow!.extent !== windowColumn!.extent ||
+      !TILE_SIZES[windowRow!.extent as number]
+    ) continue
     return { leading, out: outs[0]!, channel: channel!, windowRow: windowRow!, windowColumn: windowColumn!, image, row, column, dense }
   }
   return undefined

@@ -29,7 +29,8 @@ async function page() {
     newest[`${name}.running_var`] = moved(variance, spread.ref)
     return centered.mul(gamma.reshape(channels).div(np.sqrt(spread.add(EPS)))).add(beta.reshape(channels))
   }
-  const conv = (x, p, name) => lax.convGeneralDilated(x, p[`${name}.weight`], [1, 1], [[0, 0], [0, 0]]).add(p[`${name}.bias`].reshape([1, -1, 1, 1]))
+  const conv = (x, p, name) =>
+    lax.convGeneralDilated(x, p[`${name}.weight`], [1, 1], [[0, 0], [0, 0]]).add(p[`${name}.bias`].reshape([1, -1, 1, 1]))
   const fc = (x, p, name) => np.dot(x, p[`${name}.weight`].transpose()).add(p[`${name}.bias`])
   const pool = (x) => lax.reduceWindow(x, (w) => np.max(w), [2, 2], [2, 2])
   const logits = (p, x, newest) => {

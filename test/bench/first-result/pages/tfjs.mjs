@@ -8,8 +8,11 @@ const NEWEST = 0.1
 
 async function page() {
   const [weights] = await Promise.all([fetchWeights(), tf.setBackend(DEVICE)])
-  const v = Object.fromEntries(Object.entries(weights).map(([name, { shape, values }]) =>
-    [name, tf.variable(tf.tensor(values, shape), !name.includes('running'), name)]))
+  const v = Object.fromEntries(
+    Object.entries(weights).map((
+      [name, { shape, values }],
+    ) => [name, tf.variable(tf.tensor(values, shape), !name.includes('running'), name)]),
+  )
   const optimizer = tf.train.sgd(0.05)
 
   const norm = (x, name, training) => {

@@ -21,11 +21,13 @@ export async function fetchWeights() {
   const buffer = await (await fetch('weights.bin')).arrayBuffer()
   const start = 4 + new DataView(buffer).getUint32(0, true)
   let at = start
-  return Object.fromEntries(JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, start - 4))).map(([name, shape]) => {
-    const values = new Float32Array(buffer, at, shape.reduce((a, b) => a * b, 1))
-    at += values.byteLength
-    return [name, { shape, values }]
-  }))
+  return Object.fromEntries(
+    JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, start - 4))).map(([name, shape]) => {
+      const values = new Float32Array(buffer, at, shape.reduce((a, b) => a * b, 1))
+      at += values.byteLength
+      return [name, { shape, values }]
+    }),
+  )
 }
 
 /** A page's first result, its first step and a second one, by which is seen what the first has changed. Times are from the navigation on. */
