@@ -66,7 +66,7 @@ async function moduleCode(
       resolveDir: fileURLToPath(new URL('.', import.meta.url)),
       contents: `
         import { open as openBundle } from ${runtime('open')}
-        ${beside === undefined ? '' : `import { weightsBeside } from ${runtime('weights-beside')}`}
+        ${beside === undefined ? '' : `import { weightsBeside } from ${runtime('loading/weights-beside')}`}
         export * from ${runtime('index')}
         export { openBundle }
         const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0))
