@@ -1,5 +1,5 @@
 import type { Diagnostic, Label } from './diagnostic.ts'
-import type { Mistake } from './syntax-recovery.ts'
+import type { Mistake } from './parse-failure.ts'
 import type { Source, Span } from './source.ts'
 import { suggest } from './suggest.ts'
 import * as T from './tokens.ts'

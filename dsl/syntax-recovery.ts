@@ -1,22 +1,9 @@
 import type { Diagnostic } from './diagnostic.ts'
 import type { Source } from './source.ts'
+import type { Mistake } from './parse-failure.ts'
 import { syntaxError } from './syntax-error.ts'
 import * as T from './tokens.ts'
 import type { Token, TokenType } from './tokens.ts'
-
-/** Where reading stopped. */
-export interface Mistake {
-  /** The token that does not fit; the end of the text has no place. */
-  readonly token: Token
-  /** The only kind of token that fits. Undefined: there are several. */
-  readonly wanted?: TokenType | undefined
-  /** The rule of the grammar, and all rules around it. */
-  readonly rule: string
-  readonly rules: readonly string[]
-  /** Where the statement began that the mistake is in, and the one before it. */
-  readonly open: Token | undefined
-  readonly done: Token | undefined
-}
 
 const ITEMS: readonly TokenType[] = [T.Net, T.Block, T.Train, T.Import]
 const STATEMENTS: readonly TokenType[] = [T.Style, T.Input, T.Output, T.Loss, T.Metric, T.Return, T.For, T.If]

@@ -4,7 +4,6 @@ import { suggest } from '../../dsl/suggest.ts'
 import { type NormalizationEntry, type ProgramName, PROGRAMS, taskOf, TRAINING_PROGRAMS } from '../../bundle/format.ts'
 import type { Graph } from '../graph/graph.ts'
 import { policyOf } from '../ops/batch-norm/batch-norm.ts'
-import { programsOf } from '../graph-passes/passes.ts'
 
 /** Stands in a list of programs for all that a bundle has unless told. */
 export const DEFAULT_PROGRAMS = 'default'
@@ -31,12 +30,21 @@ export function choosePrograms(graph: Graph, train: Program['train'], asked: rea
 
 const isGlobal = (name: string): boolean => name.endsWith('/global')
 
-/** Those that can be told apart: without batch_norm there are no other statistics, without accumulation nothing is added up. */
+/**
+ * The programs that a net has, but for `prepare` and the `/global` variants of training: no training without a loss, no `/batch`
+ * where nothing is normalized (there are no other statistics), no `accumulate` where an update takes one batch.
+ */
 function usualPrograms(graph: Graph, train: Program['train']): ProgramName[] {
+  const has = (role: string): boolean => graph.outputs.some((output) => output.role === role)
   const normalizes = graph.nodes.some((node) => node.op === 'batch_norm')
-  return programsOf(graph).filter((name) =>
-    (normalizes || !name.endsWith('/batch')) && (name !== 'accumulate' || (train !== undefined && train.accumulate > 1))
-  )
+  const both = (program: 'infer' | 'eval'): ProgramName[] => [program, ...(normalizes ? [`${program}/batch` as const] : [])]
+  const accumulates = train !== undefined && train.accumulate > 1
+  return [
+    ...(has('output') ? both('infer') : []),
+    ...(has('loss') || has('metric') ? both('eval') : []),
+    ...(has('loss') ? ['gradients', 'step', 'train'] as const : []),
+    ...(has('loss') && accumulates ? ['accumulate'] as const : []),
+  ]
 }
 
 /** Names of programs, targets and passes that there are none of, or nothing at all: as mistakes of no place. */

@@ -1,7 +1,8 @@
 import type { AttributeCall } from '../../dsl/signature.ts'
 import { taskOf } from '../../bundle/format.ts'
 import { nowhere, type Span } from '../../dsl/source.ts'
-import { type Constant, type Graph, type Node, type Storage, value, type Value } from '../graph/graph.ts'
+import { type Constant, type Graph, type Node, value, type Value } from '../graph/graph.ts'
+import type { StorageSlot } from '../ir/tensor.ts'
 import { ALIGNMENT, packedSizes } from '../graph/storage.ts'
 import { invariant } from '../invariant.ts'
 import { NON_FINITE_RESULT } from '../../bundle/format.ts'
@@ -59,7 +60,7 @@ class Update {
     this.multipliers = this.packed(MULTIPLIERS, { role: 'constants', slot: MULTIPLIERS }, [size / ALIGNMENT, 2])
   }
 
-  private packed(name: string, storage: Omit<Storage, 'offset'>, shape: readonly number[] = [this.size]): Value {
+  private packed(name: string, storage: Omit<StorageSlot, 'offset'>, shape: readonly number[] = [this.size]): Value {
     return value(name, shape, this.span, { storage: { ...storage, offset: 0 } })
   }
 

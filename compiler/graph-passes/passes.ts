@@ -1,4 +1,4 @@
-import type { ProgramName, Storage } from '../../bundle/format.ts'
+import type { Storage } from '../../bundle/format.ts'
 import type { Graph, Node } from '../graph/graph.ts'
 import { applySolver } from './apply-solver.ts'
 import { differentiate } from './differentiate.ts'
@@ -58,18 +58,6 @@ export const graphPasses: readonly GraphPass[] = [
 
 /** For a way of storing values. */
 export const passesFor = (storage: Storage): readonly GraphPass[] => (storage === 'f16' ? [...graphPasses, storeHalves] : graphPasses)
-
-/** The programs that a net has, but for `prepare`: no training without a loss, no `/batch` where nothing is normalized. */
-export function programsOf(graph: Graph): ProgramName[] {
-  const has = (role: string): boolean => graph.outputs.some((output) => output.role === role)
-  const normalizes = graph.nodes.some((node) => node.op === 'batch_norm')
-  const both = (program: 'infer' | 'eval'): ProgramName[] => [program, ...(normalizes ? [`${program}/batch` as const] : [])]
-  return [
-    ...(has('output') ? both('infer') : []),
-    ...(has('loss') || has('metric') ? both('eval') : []),
-    ...(has('loss') ? ['gradients', 'step', 'train', 'accumulate'] as const : []),
-  ]
-}
 
 /**
  * The program that makes what others read prepared. Their nodes of one name compute one thing and write to one place, however

@@ -1,8 +1,8 @@
 import type { Operator } from '../ops/operator.ts'
-import { elementsPerSample, isBatched, sameShape, showShape } from '../ir/tensor.ts'
+import { elementsPerSample, isBatched, sameShape, showShape, overlap } from '../ir/tensor.ts'
 import type { Graph, Node, Value } from '../graph/graph.ts'
 import { readsOf } from '../graph/query.ts'
-import { ALIGNMENT, overlap } from '../graph/storage.ts'
+import { ALIGNMENT } from '../graph/storage.ts'
 
 /**
  * What is wrong with a graph, one line each; nothing where it is sound. A graph is sound when every value is made once and

@@ -1,7 +1,7 @@
+import { type StorageSlot, nextTensorId, type Shape, type Tensor } from '../ir/tensor.ts'
 import type { Span } from '../../dsl/source.ts'
 import type { Attributes } from '../../dsl/signature.ts'
 import type { ElementType, Initializer } from '../../bundle/format.ts'
-import { nextTensorId, type Shape, type Tensor } from '../ir/tensor.ts'
 
 /**
  * A tensor between nodes. Known by identity: who makes and who reads it is asked of the graph (`graph/query.ts`), so a
@@ -10,20 +10,6 @@ import { nextTensorId, type Shape, type Tensor } from '../ir/tensor.ts'
 export interface Value extends Tensor {
   /** Where in the text it was made: shape errors point there. */
   readonly madeAt: Span
-  /** Where it lives, for what outlives a program. Absent: scratch, placed by the memory plan. */
-  readonly storage?: Storage
-}
-
-/**
- * Values that outlive a program are packed: every parameter lies in the buffer `parameters`, its gradient at the same
- * offset of `gradients`, its solver history at the same offset of `history.<slot>`: a solver is one loop over all.
- */
-export interface Storage {
-  readonly role: 'input' | 'parameters' | 'gradients' | 'history' | 'states' | 'constants' | 'prepared'
-  /** Which history (`h`, `m`, `v`), or the input's or prepared value's own name. */
-  readonly slot?: string
-  /** In elements; packed values start at multiples of 64 (256 bytes, what every WebGPU lets a binding start at). */
-  readonly offset: number
 }
 
 export interface Node {
@@ -87,7 +73,7 @@ export interface Graph {
   readonly constants?: readonly Constant[]
 }
 
-export const value = (name: string, shape: Shape, madeAt: Span, more: { type?: ElementType; storage?: Storage } = {}): Value => ({
+export const value = (name: string, shape: Shape, madeAt: Span, more: { type?: ElementType; storage?: StorageSlot } = {}): Value => ({
   id: nextTensorId(),
   name,
   shape,

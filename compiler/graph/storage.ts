@@ -1,4 +1,4 @@
-import { elementsPerSample, type Tensor } from '../ir/tensor.ts'
+import { elementsPerSample } from '../ir/tensor.ts'
 import type { Graph, Value } from './graph.ts'
 
 /** Packed values start at multiples of this (256 bytes: `minStorageBufferOffsetAlignment` of every WebGPU). */
@@ -8,20 +8,6 @@ const roundUp = (elements: number): number => Math.ceil(elements / ALIGNMENT) * 
 
 /** Where the value behind this one may start. */
 export const nextOffset = (offset: number, elements: number): number => offset + roundUp(elements)
-
-/** The buffer that a value lies in, by name; undefined for scratch, which the memory plan places. */
-export function bufferOf(of: Tensor): string | undefined {
-  const { storage } = of as Value
-  return storage && (storage.slot ? `${storage.role}.${storage.slot}` : storage.role)
-}
-
-/** Whether writing one changes the other. */
-export function overlap(a: Value, b: Value): boolean {
-  if (a === b) return true
-  if (!a.storage || !b.storage || bufferOf(a) !== bufferOf(b)) return false
-  return a.storage.offset < b.storage.offset + elementsPerSample(b.shape) &&
-    b.storage.offset < a.storage.offset + elementsPerSample(a.shape)
-}
 
 /** Elements of the packed buffers: `parameters` (and gradients and each history), `states`. Multiples of 64. */
 export function packedSizes(graph: Graph): { parameters: number; states: number } {

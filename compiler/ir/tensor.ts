@@ -12,7 +12,25 @@ export interface Tensor {
   readonly shape: Shape
   /** How elements are stored; loops see numbers. Labels are i32; f16 is rounded as it is stored and widened as it is loaded. */
   readonly type: ElementType
+  /** Where it lives, if it outlives the program. Absent: scratch memory, placed by the memory plan. */
+  readonly storage?: StorageSlot
 }
+
+/**
+ * Values that outlive a program are packed: every parameter lies in the buffer `parameters`, its gradient at the same
+ * offset of `gradients`, its solver history at the same offset of `history.<slot>`: a solver is one loop over all.
+ */
+export interface StorageSlot {
+  readonly role: 'input' | 'parameters' | 'gradients' | 'history' | 'states' | 'constants' | 'prepared'
+  /** Which history (`h`, `m`, `v`), or the input's or prepared value's own name. */
+  readonly slot?: string
+  /** In elements; packed values start at multiples of 64 (256 bytes, what every WebGPU lets a binding start at). */
+  readonly offset: number
+}
+
+/** The name of the buffer that a tensor lies in. Undefined for scratch, which the memory plan places. */
+export const bufferOf = ({ storage }: Tensor): string | undefined =>
+  storage && (storage.slot ? `${storage.role}.${storage.slot}` : storage.role)
 
 let created = 0
 
@@ -42,4 +60,12 @@ export function strides(shape: Shape): number[] {
   const result = new Array<number>(shape.length).fill(1)
   for (let i = shape.length - 2; i >= 0; i--) result[i] = result[i + 1]! * (shape[i + 1] as number)
   return result
+}
+
+/** Whether writing one tensor changes the other: both are stored, and their places overlap. */
+export function overlap(a: Tensor, b: Tensor): boolean {
+  if (a === b) return true
+  if (!a.storage || !b.storage || bufferOf(a) !== bufferOf(b)) return false
+  return a.storage.offset < b.storage.offset + elementsPerSample(b.shape) &&
+    b.storage.offset < a.storage.offset + elementsPerSample(a.shape)
 }

@@ -1,5 +1,5 @@
 import { type Group, type KernelEntry, SECTION_MARK } from '../../bundle/format.ts'
-import type { PrintedKernel } from './layout.ts'
+import type { PrintedKernel } from '../codegen/printed-kernel.ts'
 
 /** So many of the layers that share a kernel are named above its text. */
 const MOST_NAMED = 6

@@ -1,13 +1,12 @@
+import type { LinkedModule, PrintedKernel } from '../codegen/printed-kernel.ts'
 import { type BufferEntry, type DispatchEntry, type Group, groupOf, GROUPS, type ModuleEntry, type Plan, type ProgramEntry, type Size,
   type TensorEntry } from '../../bundle/format.ts'
-import type { Constant, Graph, Value } from '../graph/graph.ts'
+import type { Constant, Graph } from '../graph/graph.ts'
 import { resolved } from '../graph/query.ts'
-import { bufferOf } from '../graph/storage.ts'
+import { bufferOf, elementBytes, elementsPerSample, isBatched, type Tensor } from '../ir/tensor.ts'
 import { invariant } from '../invariant.ts'
 import { addLinear, bytesOf, bytesRead, bytesWritten, flopsOf, linear, type Linear, productsOf } from '../ir/cost.ts'
 import { reads, writes } from '../ir/equation.ts'
-import type { LinkedModule } from '../targets/target.ts'
-import { elementBytes, elementsPerSample, isBatched, type Tensor } from '../ir/tensor.ts'
 import { type LiveRange, type Place, planMemory } from './memory-planner.ts'
 import { KernelTexts } from './kernel-texts.ts'
 import type { Step } from './rematerialize.ts'
@@ -23,19 +22,6 @@ export interface PlannedProgram {
 export interface PlannedStep {
   readonly fused: Step
   readonly kernel: PrintedKernel
-}
-
-/** What a target made of an equation. */
-export interface PrintedKernel {
-  readonly bindings: readonly { readonly name: string; readonly tensor: Tensor; readonly access: 'read' | 'read_write' }[]
-  /** For people: how the work is done. */
-  readonly how?: string
-  readonly invocations: Size
-  readonly workgroup: number
-  /** What it does, complete; kernels with the same text are one. */
-  readonly text: string
-  /** The same for devices that have subgroups, where they pay. */
-  readonly subgroups?: string
 }
 
 export interface LaidOutPlan {
@@ -114,7 +100,7 @@ class Layout {
       results,
       peakBytes: memory.buffers.reduce(addLinear, persistent),
       lowerBoundBytes: addLinear(persistent, memory.lowerBound),
-      needsPrepare: program.steps.some(({ fused }) => reads(fused.equation).some((t) => (t as Value).storage?.role === 'prepared')) &&
+      needsPrepare: program.steps.some(({ fused }) => reads(fused.equation).some((t) => t.storage?.role === 'prepared')) &&
         program.name !== 'prepare',
     }
   }
@@ -124,7 +110,7 @@ class Layout {
     const found = new Map<Tensor, { written: number[]; read: number[] }>()
     const touch = (t: Tensor, at: number, how: 'written' | 'read'): void => {
       const owner = root(t)
-      if ((owner as Value).storage) return
+      if (owner.storage) return
       const known = found.get(owner) ?? { written: [], read: [] }
       found.set(owner, known)
       // Steps come in order.
@@ -178,7 +164,7 @@ class Layout {
     const touched = new Set<number>()
     for (const { fused } of program.steps) {
       for (const t of [...reads(fused.equation), ...writes(fused.equation)]) {
-        const owner = root(t) as Value
+        const owner = root(t)
         if (owner.storage) touched.add(this.buffer(owner))
       }
     }
@@ -209,14 +195,14 @@ class Layout {
   }
 
   private tensor(t: Tensor, owner: Tensor, scratch: ReadonlyMap<Tensor, number>, program: string): number {
-    const { storage } = owner as Value
+    const { storage } = owner
     if (!storage) {
       const at = scratch.get(owner)
       invariant(at !== undefined, `${t.name} has no place`)
       // Another shape of what lies there.
       return this.put(`${program}/${t.id}`, { ...this.tensors[at]!, ...entryOf(t) })
     }
-    const buffer = this.buffer(owner as Value)
+    const buffer = this.buffer(owner)
     const offset = ['parameters', 'gradients', 'history', 'states', 'constants'].includes(storage.role) ? storage.offset : 0
     return this.put(`${t.id}/${buffer}`, { ...entryOf(t), buffer, offset })
   }
@@ -229,7 +215,7 @@ class Layout {
     return this.tensors.length - 1
   }
 
-  private buffer(value: Value): number {
+  private buffer(value: Tensor): number {
     const { role, slot } = value.storage!
     const name = bufferOf(value)!
     const known = this.bufferIndex.get(name)

@@ -1,11 +1,9 @@
-import type { Value } from '../graph/graph.ts'
 import { resolved } from '../graph/query.ts'
-import { bufferOf, overlap } from '../graph/storage.ts'
+import { overlap, bufferOf, isBatched, nextTensorId, type Tensor } from '../ir/tensor.ts'
 import { atBatch, bytesOf, flopsOf } from '../ir/cost.ts'
 import { type Expression, mapChildren } from '../ir/expression.ts'
 import type { Fused } from '../fusion/fuse.ts'
 import { type Equation, reads, writes } from '../ir/equation.ts'
-import { isBatched, nextTensorId, type Tensor } from '../ir/tensor.ts'
 
 /** A kernel in the order of its program. */
 export interface Step extends Fused {
@@ -62,7 +60,7 @@ class Kernels {
   /** Before which kernel, at the latest, each can run again: then something that it reads is updated. */
   private readonly until: number[]
   /** Kernels that write to what outlives the program, in order, by its buffer. */
-  private readonly updates = new Map<string, { readonly at: number; readonly value: Value }[]>()
+  private readonly updates = new Map<string, { readonly at: number; readonly value: Tensor }[]>()
   private readonly readLate: boolean[] = []
   private readonly results: readonly number[]
 
@@ -77,7 +75,7 @@ class Kernels {
     this.forward = 1 + this.writes.findLastIndex((all) => all.some((v) => losses.has(v)))
     steps.forEach(({ equation }, at) => {
       for (const written of writes(equation)) {
-        const value = this.root(written) as Value
+        const value = this.root(written)
         const buffer = bufferOf(value)
         if (buffer === undefined) continue
         const known = this.updates.get(buffer) ?? []
@@ -97,7 +95,7 @@ class Kernels {
     this.values.forEach((value, v) => {
       // What updates something in place is not done twice.
       const repeatable = this.makers[v]!.every((at) =>
-        at < this.forward && !this.reads[at]!.includes(v) && !writes(steps[at]!.equation).some((t) => (this.root(t) as Value).storage)
+        at < this.forward && !this.reads[at]!.includes(v) && !writes(steps[at]!.equation).some((t) => this.root(t).storage)
       )
       if (repeatable && !results.has(v) && isBatched(value.shape)) this.candidates.push(v)
     })
@@ -112,7 +110,7 @@ class Kernels {
     const found = new Set<number>()
     for (const t of tensors) {
       const value = this.root(t)
-      if ((value as Value).storage) continue
+      if (value.storage) continue
       let known = this.index.get(value)
       if (known === undefined) {
         known = this.values.length
@@ -128,7 +126,7 @@ class Kernels {
   private updatedBehind(equation: Equation, at: number): number {
     let next = Infinity
     for (const read of reads(equation)) {
-      const stored = this.root(read) as Value
+      const stored = this.root(read)
       const updates = stored.storage ? this.updates.get(bufferOf(stored)!) : undefined
       const update = updates?.find((u) => u.at > at && overlap(u.value, stored))
       if (update) next = Math.min(next, update.at)

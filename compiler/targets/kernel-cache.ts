@@ -1,7 +1,7 @@
 import { canonicalText } from '../ir/fingerprint.ts'
 import type { Equation } from '../ir/equation.ts'
 import { bindingsOf, type BufferOf } from '../codegen/gpu/lower.ts'
-import type { PrintedKernel } from '../plan/layout.ts'
+import type { PrintedKernel } from '../codegen/printed-kernel.ts'
 import type { Tensor } from '../ir/tensor.ts'
 
 /**

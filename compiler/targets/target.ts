@@ -1,7 +1,7 @@
-import type { ModuleEntry, Storage } from '../../bundle/format.ts'
+import type { Storage } from '../../bundle/format.ts'
 import type { Blocks } from '../fusion/fuse.ts'
 import type { Equation } from '../ir/equation.ts'
-import type { PrintedKernel } from '../plan/layout.ts'
+import type { LinkedModule, PrintedKernel } from '../codegen/printed-kernel.ts'
 
 /** What prints kernels: sees equations and schedules, never layers. */
 export interface Target {
@@ -41,9 +41,4 @@ export interface Printer {
   readonly print: (equation: Equation) => PrintedKernel
   /** Where all kernels lie in one module: makes it of their texts, in the order of the plan. `name`: of its file, without an ending. */
   readonly link?: (texts: readonly string[], name: string) => LinkedModule
-}
-
-export interface LinkedModule {
-  readonly entry: ModuleEntry
-  readonly files: ReadonlyMap<string, Uint8Array>
 }

@@ -3,7 +3,7 @@ import { nowhere } from '../../dsl/source.ts'
 import { type Graph, type Node, value, type Value } from '../../compiler/graph/graph.ts'
 import { printGraph } from '../../compiler/graph/print.ts'
 import { keep, replace, rewrite } from '../../compiler/graph/rewrite.ts'
-import { overlap } from '../../compiler/graph/storage.ts'
+import { overlap } from '../../compiler/ir/tensor.ts'
 import { verifyGraph } from '../../compiler/graph-passes/verify.ts'
 import { operators } from '../../compiler/ops/registry.ts'
 

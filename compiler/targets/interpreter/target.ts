@@ -1,8 +1,7 @@
-import { bufferOf } from '../../graph/storage.ts'
+import { bufferOf, type Tensor } from '../../ir/tensor.ts'
 import type { Equation } from '../../ir/equation.ts'
 import { reads, writes } from '../../ir/equation.ts'
-import type { Tensor } from '../../ir/tensor.ts'
-import type { PrintedKernel } from '../../plan/layout.ts'
+import type { PrintedKernel } from '../../codegen/printed-kernel.ts'
 import type { Target } from '../target.ts'
 
 /** Runs equations themselves, in float64; statistics are gathered picture by picture. */

@@ -1,0 +1,21 @@
+import type { ModuleEntry, Size } from '../../bundle/format.ts'
+import type { Tensor } from '../ir/tensor.ts'
+
+/** A kernel as a target printed it: the plan places its buffers and launches it. */
+export interface PrintedKernel {
+  readonly bindings: readonly { readonly name: string; readonly tensor: Tensor; readonly access: 'read' | 'read_write' }[]
+  /** For people: how the work is done. */
+  readonly how?: string
+  readonly invocations: Size
+  readonly workgroup: number
+  /** What it does, complete; kernels with the same text are one. */
+  readonly text: string
+  /** The same for devices that have subgroups, where they pay. */
+  readonly subgroups?: string
+}
+
+/** All kernels of a group of programs, linked by a target to one module. */
+export interface LinkedModule {
+  readonly entry: ModuleEntry
+  readonly files: ReadonlyMap<string, Uint8Array>
+}
