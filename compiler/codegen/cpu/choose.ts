@@ -5,21 +5,21 @@ import { children, type Expression, walk } from '../../ir/expression.ts'
 import { freeAxes } from '../../ir/free-axes.ts'
 import { type Axis, axesOf, index, isAxis } from '../../ir/affine.ts'
 import { type Equation, type OnLoad, reads, writes } from '../../ir/equation.ts'
-import { costOfStride, overhang } from './cost-model.ts'
-import type { Loop, Nest, NestChoice } from './loop-nest.ts'
+import { costOfStride, tailWaste } from './cost-model.ts'
+import type { Loop, LoopNest, NestChoice } from './loop-nest.ts'
 import { loadOf } from '../../ir/fused-producer.ts'
 import { onceByShape } from '../../ir/once-by-shape.ts'
-import { pointByPoint } from './point-by-point.ts'
+import { pointStage } from './point-by-point.ts'
 import { reductions, steps } from '../../ir/reduction-list.ts'
 import { dropTrueGuards, flattenAxes, flattenReductions, overAxes, splitAxis, splitDivided, strideOf } from '../../ir/reshape.ts'
-import { sidePhase } from './statistics-stage.ts'
+import { statisticsStage } from './statistics-stage.ts'
 import { linearIndex, type Reduction } from '../expression-emitter.ts'
 
 /**
  * A nest from the shape of an equation alone, by a small model that counts instructions: two for each product of four
  * lanes, one for what is loaded, more where it lies scattered or is normalized and padded on the way.
  */
-export function chooseNest(given: Equation, choice: NestChoice = {}): Nest {
+export function chooseNest(given: Equation, choice: NestChoice = {}): LoopNest {
   if (given.onLoad) return withOnLoad(given, given.onLoad, choice)
   const equation = flattenReductions(flattenAxes(dropTrueGuards(given), given.sides.map((side) => side.kept)))
   const sums = equation.stores.flatMap((s) => reductions(s.value))
@@ -33,14 +33,14 @@ export function chooseNest(given: Equation, choice: NestChoice = {}): Nest {
 }
 
 /** An item makes the whole of its image first: what it then loads is in the cache. */
-function withOnLoad({ onLoad: _, ...plain }: Equation, { axes, store }: OnLoad, choice: NestChoice): Nest {
+function withOnLoad({ onLoad: _, ...plain }: Equation, { axes, store }: OnLoad, choice: NestChoice): LoopNest {
   const nest = chooseNest(plain, choice)
   const [image] = nest.grid
   const [own, ...others] = axes
   const made = overAxes({ ...plain, axes, stores: [store], sides: [] }, new Map([[own!, image!]]), [image!, ...others])
   return {
     ...nest,
-    phases: [{ ...pointByPoint(flattenAxes(made), [image!]), per: [image!] }, ...nest.phases],
+    stages: [{ ...pointStage(flattenAxes(made), [image!]), invariantOver: [image!] }, ...nest.stages],
     summary: `makes ${store.tensor.name} first; ${nest.summary}`,
   }
 }
@@ -63,7 +63,7 @@ export const makingImages = (choice: NestChoice = {}): (e: Equation) => boolean 
 const MOST_WRITTEN = 4
 
 /** Point by point, windows, sums: one axis in lanes, an item for each image and channel. */
-function plain(e: Equation, sums: readonly Reduction[], written: ReadonlyMap<Axis, Axis>): Nest {
+function plain(e: Equation, sums: readonly Reduction[], written: ReadonlyMap<Axis, Axis>): LoopNest {
   const loads = weighedLoads(e)
   const stores = e.stores.filter((s) => !s.counts).map((s) => linearIndex(s.tensor, s.at))
   const inPlace = reads(e).some((t) => writes(e).includes(t))
@@ -75,13 +75,13 @@ function plain(e: Equation, sums: readonly Reduction[], written: ReadonlyMap<Axi
     ) continue
     const each = loads.reduce((sum, l) => sum + l.weight * (1 + costOfStride(strideOf(l.form, lanes))), 0) +
       stores.reduce((sum, form) => sum + (strideOf(form, lanes) === 1 ? 1 : written.has(lanes) ? 2 : 5), 0)
-    costs.push({ cost: each / 4 * overhang(lanes, 4), lanes })
+    costs.push({ cost: each / 4 * tailWaste(lanes, 4), lanes })
   }
   for (const r of sums) {
     for (const across of r.axes) {
       if (typeof across.extent !== 'number' || across.extent < 4 || sums.some((s) => s.combine === 'argmax')) continue
       const cost = loads.reduce(
-        (sum, l) => sum + l.weight * (l.inside.has(across) ? (1 + costOfStride(strideOf(l.form, across))) / 4 * overhang(across, 4) : 2),
+        (sum, l) => sum + l.weight * (l.inside.has(across) ? (1 + costOfStride(strideOf(l.form, across))) / 4 * tailWaste(across, 4) : 2),
         2 * stores.length + 6,
       )
       costs.push({ cost, across })
@@ -115,7 +115,7 @@ function plainGrid(
   unroll: ReadonlyMap<Axis, number>,
   written: ReadonlySet<Axis>,
   pointwise: boolean,
-): Nest {
+): LoopNest {
   let equation = e
   let along = lanes
   const grid: Axis[] = []
@@ -151,13 +151,13 @@ function plainGrid(
   const own = equation.axes.filter((a) => !grid.includes(a))
   const loops = own.map((
     a,
-  ): Loop => (a === along ? { axis: a, tile: pointwise && (a.extent as number) >= 8 ? 2 : 1, lanes: true }
+  ): Loop => (a === along ? { axis: a, tile: pointwise && (a.extent as number) >= 8 ? 2 : 1, vectorized: true }
     : { axis: a, tile: written.has(a) ? a.extent as number : 1 })
   )
   const how = along ? `four points along ${along.name} at a time`
     : across ? `four terms along ${across.name} at a time` : 'one point at a time'
-  const sides = e.sides.map((side) => sidePhase(side, equation, { grid }))
-  return { grid, phases: [{ equation, loops, unroll, ...(across && { across }) }, ...sides], staging: [], summary: how }
+  const sides = e.sides.map((side) => statisticsStage(side, equation, { grid }))
+  return { grid, stages: [{ equation, loops, unroll, ...(across && { vectorReduction: across }) }, ...sides], scratch: [], summary: how }
 }
 
 interface WeighedLoad {

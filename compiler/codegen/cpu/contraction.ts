@@ -1,17 +1,17 @@
 import { elementsPerSample, type Tensor } from '../../ir/tensor.ts'
-import { bestTile, type Tile, writtenOut } from './micro-tile.ts'
+import { bestTile, type MicroTile, unrollSteps } from './micro-tile.ts'
 import { isContraction } from '../../ir/cost.ts'
 import { divisors } from '../../ir/divisors.ts'
 import { add, constant, type Expression, guard, load, walk } from '../../ir/expression.ts'
 import { freeAxes } from '../../ir/free-axes.ts'
 import type { Axis } from '../../ir/affine.ts'
 import type { Equation } from '../../ir/equation.ts'
-import type { Loop, Nest, NestChoice, Phase } from './loop-nest.ts'
-import { pointByPoint } from './point-by-point.ts'
+import type { Loop, LoopNest, NestChoice, Stage } from './loop-nest.ts'
+import { pointStage } from './point-by-point.ts'
 import { reductions, steps } from '../../ir/reduction-list.ts'
 import { flattenAxes, replaceNode, splitAxis } from '../../ir/reshape.ts'
-import { type ItemBlocks, sidePhase } from './statistics-stage.ts'
-import { stage, type Staged } from './packing.ts'
+import { type TaskBlocks, statisticsStage } from './statistics-stage.ts'
+import { packFactor, type PackedFactor } from './packing.ts'
 import { linearIndex, type Reduction } from '../expression-emitter.ts'
 import { winograd } from './winograd/forward.ts'
 import { winogradGradient } from './winograd/weight-gradient.ts'
@@ -26,7 +26,7 @@ const MOST_ITEMS = 8
 const BIG_WEIGHTS = 64 * 1024
 
 /** A convolution, a gradient of one, a matrix product: by Winograd where that pays, else directly in register tiles. */
-export function contraction(given: Equation, main: Reduction, choice: NestChoice = {}): Nest | undefined {
+export function contraction(given: Equation, main: Reduction, choice: NestChoice = {}): LoopNest | undefined {
   const product = withoutSharedGuards(main.body as Extract<Expression, { kind: 'binary' }>)
   if (product !== main.body) {
     const lighter = { ...main, body: product }
@@ -37,7 +37,7 @@ export function contraction(given: Equation, main: Reduction, choice: NestChoice
     )
   }
   const fast = choice.winograd === false ? undefined
-    : winograd(given, main, (e, split) => given.sides.map((side) => sidePhase(side, e, split)))
+    : winograd(given, main, (e, split) => given.sides.map((side) => statisticsStage(side, e, split)))
   if (fast) return fast
   const fastGradient = choice.winograd === false ? undefined : winogradGradient(given, main)
   if (fastGradient) return fastGradient
@@ -52,16 +52,16 @@ export function contraction(given: Equation, main: Reduction, choice: NestChoice
   const grid = [...split.grid]
   const total = equation.stores.map((s) => reductions(s.value)).flat().filter(isContraction).sort((a, b) => steps(b) - steps(a))[0]!
   const body = total.body as Extract<Expression, { kind: 'binary' }>
-  const names = { vectors: tile.vectors === product.a ? 'a' : 'b', others: tile.vectors === product.a ? 'b' : 'a' } as const
+  const names = { vectors: tile.vectorFactor === product.a ? 'a' : 'b', others: tile.vectorFactor === product.a ? 'b' : 'a' } as const
 
   // What is normalized or padded on the way is prepared once for an item.
   const moved = (a: Axis | undefined): Axis | undefined => (a && split.moved.get(a)) ?? a
-  const lanes = moved(tile.lanes) ?? tile.across!
+  const lanes = moved(tile.vectorAxis) ?? tile.vectorReduction!
   const wanted = [names.vectors, names.others].filter((f) => mayStage && padded[f === 'a' ? 0 : 1])
   const fixed = new Set<Axis>([...grid, ...(rounds ? [rounds] : [])])
-  const staged: { of: Expression; made: Staged }[] = []
+  const staged: { of: Expression; made: PackedFactor }[] = []
   for (const f of wanted) {
-    const made = stage(`staged_${f}`, body[f], fixed, lanes)
+    const made = packFactor(`staged_${f}`, body[f], fixed, lanes)
     if (made && elementsPerSample(made.into.shape) <= MOST_STAGE && usesOf(equation, total, body[f], fixed) >= 3)
       staged.push({ of: body[f], made })
   }
@@ -80,9 +80,9 @@ export function contraction(given: Equation, main: Reduction, choice: NestChoice
     }
   }
 
-  const acc = tile.vectorCount * tile.nearCount * tile.farCount
-  const near = moved(tile.near)
-  const far = moved(tile.far)
+  const acc = tile.vectorCount * tile.broadcastCount * tile.outerCount
+  const near = moved(tile.broadcastAxis)
+  const far = moved(tile.outerAxis)
   const own = equation.axes.filter((a) => !grid.includes(a))
   const order = [
     ...own.filter((a) => a === near),
@@ -92,16 +92,21 @@ export function contraction(given: Equation, main: Reduction, choice: NestChoice
   ]
   const loops = order.map((
     a,
-  ): Loop => (a === lanes ? { axis: a, tile: tile.vectorCount, lanes: true }
-    : { axis: a, tile: a === near ? tile.nearCount : a === far ? tile.farCount : 1 })
+  ): Loop => (a === lanes ? { axis: a, tile: tile.vectorCount, vectorized: true }
+    : { axis: a, tile: a === near ? tile.broadcastCount : a === far ? tile.outerCount : 1 })
   )
-  const mainPhase: Phase = { equation, loops, unroll: writtenOut(sum, tile, acc), ...(tile.across && { across: tile.across }) }
-  const sides = given.sides.map((side) => sidePhase(side, equation, split))
+  const mainPhase: Stage = {
+    equation,
+    loops,
+    unroll: unrollSteps(sum, tile, acc),
+    ...(tile.vectorReduction && { vectorReduction: tile.vectorReduction }),
+  }
+  const sides = given.sides.map((side) => statisticsStage(side, equation, split))
   return {
     grid,
-    ...(inRounds && { rounds: { axis: rounds!, clear: clearPhase(equation, grid) } }),
-    phases: [...staged.map(({ made }) => pointByPoint(made.pack, [...fixed])), mainPhase, ...sides],
-    staging: staged.map(({ made }) => made.into),
+    ...(inRounds && { outerReduction: { axis: rounds!, init: clearPhase(equation, grid) } }),
+    stages: [...staged.map(({ made }) => pointStage(made.equation, [...fixed])), mainPhase, ...sides],
+    scratch: staged.map(({ made }) => made.into),
     ...(split.rows !== undefined && { rows: split.rows }),
     summary: describe(tile, staged.map(({ made }) => made.into), sum),
   }
@@ -135,20 +140,20 @@ function usesOf(e: Equation, sum: Reduction, factor: Expression, fixed: Readonly
 }
 
 /** Sets what will be summed up in memory to zero. */
-function clearPhase(e: Equation, grid: readonly Axis[]): Phase {
+function clearPhase(e: Equation, grid: readonly Axis[]): Stage {
   const equation = flattenAxes({ ...e, stores: e.stores.map((s) => ({ ...s, value: constant(0) })) }, grid)
-  return pointByPoint(equation, grid)
+  return pointStage(equation, grid)
 }
 
-interface Split extends ItemBlocks {
+interface Split extends TaskBlocks {
   readonly equation: Equation
   /** What stands for an axis that was cut into blocks: the axis inside a block. */
   readonly moved: ReadonlyMap<Axis, Axis>
 }
 
 /** Which axes count items. */
-function chooseSplit(e: Equation, main: Reduction, tile: Tile): Split {
-  const [vectors, others] = [freeAxes(tile.vectors), freeAxes(tile.others)]
+function chooseSplit(e: Equation, main: Reduction, tile: MicroTile): Split {
+  const [vectors, others] = [freeAxes(tile.vectorFactor), freeAxes(tile.broadcastFactor)]
   // The image, groups, chunks of a batch: what both factors depend on, or what has no end.
   const leading = e.axes.filter((a) =>
     typeof a.extent !== 'number' || (vectors.has(a) && others.has(a) && e.sides.every((side) => side.kept === a))
@@ -164,13 +169,13 @@ function chooseSplit(e: Equation, main: Reduction, tile: Tile): Split {
   let rowBlocks: Axis | undefined
   let rows: number | undefined
   // Rows of the picture, where all of it would not stay in the cache.
-  const row = tile.lanes &&
+  const row = tile.vectorAxis &&
     e.axes.find((a) =>
-      a !== tile.lanes && a !== tile.far && vectors.has(a) && !others.has(a) && typeof a.extent === 'number' && a.extent > 1
+      a !== tile.vectorAxis && a !== tile.outerAxis && vectors.has(a) && !others.has(a) && typeof a.extent === 'number' && a.extent > 1
     )
-  const picture = Math.max(...walk(tile.vectors).map((node) => (node.kind === 'load' ? elementsPerSample(node.tensor.shape) : 1)))
+  const picture = Math.max(...walk(tile.vectorFactor).map((node) => (node.kind === 'load' ? elementsPerSample(node.tensor.shape) : 1)))
   const wanted = Math.ceil(picture / GOOD_STAGE)
-  if (row && needsStaging(tile.vectors) && wanted > 1 && e.sides.every((s) => s.kept !== row)) {
+  if (row && needsStaging(tile.vectorFactor) && wanted > 1 && e.sides.every((s) => s.kept !== row)) {
     const size = divisors(row.extent as number).filter((d) => d <= Math.max(4, (row.extent as number) / wanted)).at(-1)
     if (size !== undefined && size >= 4 && size < (row.extent as number)) {
       const cut = splitAxis(equation, row, size)
@@ -182,11 +187,11 @@ function chooseSplit(e: Equation, main: Reduction, tile: Tile): Split {
     }
   }
   const left = Math.ceil(pieces / (rowBlocks ? rowBlocks.extent as number : 1))
-  const { near } = tile
+  const { broadcastAxis: near } = tile
   // Statistics are of whole maps, or of rows that were cut above.
   if (near && left > 1 && e.sides.every((side) => side.kept === near)) {
     const extent = near.extent as number
-    const size = divisors(extent).filter((d) => d % tile.nearCount === 0 && extent / d <= left)[0]
+    const size = divisors(extent).filter((d) => d % tile.broadcastCount === 0 && extent / d <= left)[0]
     if (size !== undefined && size < extent) {
       const cut = splitAxis(equation, near, size)
       equation = cut.equation
@@ -195,7 +200,7 @@ function chooseSplit(e: Equation, main: Reduction, tile: Tile): Split {
       blocks.push(cut.outer)
     }
   }
-  const weights = Math.max(...walk(tile.others).map((node) => (node.kind === 'load' ? elementsPerSample(node.tensor.shape) : 1)))
+  const weights = Math.max(...walk(tile.broadcastFactor).map((node) => (node.kind === 'load' ? elementsPerSample(node.tensor.shape) : 1)))
   const batchFirst = weights < BIG_WEIGHTS || !channelBlocks
   const grid = batchFirst ? [...leading, ...blocks] : [channelBlocks!, ...leading, ...blocks.filter((b) => b !== channelBlocks)]
   return {
@@ -209,13 +214,13 @@ function chooseSplit(e: Equation, main: Reduction, tile: Tile): Split {
   }
 }
 
-function describe(tile: Tile, staged: readonly Tensor[], sum: Reduction): string {
+function describe(tile: MicroTile, staged: readonly Tensor[], sum: Reduction): string {
   const parts = [
-    ...(tile.near && tile.nearCount > 1 ? [`${tile.near.name} ${tile.nearCount}`] : []),
-    ...(tile.far && tile.farCount > 1 ? [`${tile.far.name} ${tile.farCount}`] : []),
-    ...(tile.lanes ? [`${tile.lanes.name} ${4 * tile.vectorCount}`] : []),
+    ...(tile.broadcastAxis && tile.broadcastCount > 1 ? [`${tile.broadcastAxis.name} ${tile.broadcastCount}`] : []),
+    ...(tile.outerAxis && tile.outerCount > 1 ? [`${tile.outerAxis.name} ${tile.outerCount}`] : []),
+    ...(tile.vectorAxis ? [`${tile.vectorAxis.name} ${4 * tile.vectorCount}`] : []),
   ]
-  const how = tile.lanes ? 'direct' : `four terms along ${tile.across!.name} at a time`
+  const how = tile.vectorAxis ? 'direct' : `four terms along ${tile.vectorReduction!.name} at a time`
   const prepared = staged.length > 0 ? `; prepares ${staged.map((t) => t.shape.join('x')).join(' and ')}` : ''
   return `${how}, a tile of ${parts.join(' x ') || 'one point'} over ${sum.axes.map((a) => a.name).join(', ')}${prepared}`
 }

@@ -9,7 +9,7 @@ const EVERY_OTHER = 3
 const SCATTERED = 7
 
 /** Tiles that do not divide an axis overlap: the share that is computed. */
-export const overhang = (a: Axis | undefined, size: number): number => {
+export const tailWaste = (a: Axis | undefined, size: number): number => {
   if (!a) return 1
   const extent = a.extent as number
   // An axis that is shorter than a tile has as many fours as it needs.

@@ -7,19 +7,19 @@ import type { Equation } from '../../ir/equation.ts'
  * after the other; in each phase loops, whose innermost round computes a tile. Changes speed, never the result beyond
  * the order of sums.
  */
-export interface Nest {
+export interface LoopNest {
   /** Coordinates of an item. Axes of the phases' equations. Only the first may depend on the batch. */
   readonly grid: readonly Axis[]
   /** Loop around the phases: a sum over it is carried on in memory from round to round, after `clear` has set it to zero. */
-  readonly rounds?: {
+  readonly outerReduction?: {
     readonly axis: Axis
-    readonly clear: Phase
+    readonly init: Stage
     /** What is made of the sum in the end, if it is not stored as it is. */
-    readonly finish?: Phase
+    readonly epilogue?: Stage
   }
-  readonly phases: readonly (Phase | PhaseGroup)[]
+  readonly stages: readonly (Stage | StageGroup)[]
   /** What earlier phases prepare for later ones, in the thread's own memory. */
-  readonly staging: readonly Tensor[]
+  readonly scratch: readonly Tensor[]
   /** Rows of the output that an item computes, where that is not all of them: blocks of statistics are as large. */
   readonly rows?: number
   /** For people: what was chosen. */
@@ -35,27 +35,27 @@ export interface NestChoice {
   readonly tile?: number
 }
 
-export interface Phase {
+export interface Stage {
   readonly equation: Equation
   /** Axes that are not in the grid, outermost first. */
   readonly loops: readonly Loop[]
   /** A reduced axis that is summed up in four lanes. */
-  readonly across?: Axis
+  readonly vectorReduction?: Axis
   /** Reduced axes: steps written out in a row (in fours along `across`). */
   readonly unroll: ReadonlyMap<Axis, number>
   /** Stores whose values are computed together, where all of them would need too many registers. */
-  readonly together?: number
+  readonly storesAtOnce?: number
   /**
    * Axes of the grid that what it prepares depends on, the first of them or the last: a thread that goes on from item to item
    * does it again only where it must. Absent: all. What depends on the last has room for every one of them.
    */
-  readonly per?: readonly Axis[]
+  readonly invariantOver?: readonly Axis[]
 }
 
 /** Phases that take turns for each block of an axis: what one prepares for the next stays small. */
-export interface PhaseGroup {
+export interface StageGroup {
   readonly each: Axis
-  readonly phases: readonly Phase[]
+  readonly phases: readonly Stage[]
 }
 
 export interface Loop {
@@ -63,5 +63,5 @@ export interface Loop {
   /** Points (or fours, along lanes) that are written out in a row. */
   readonly tile: number
   /** Points are computed four at a time. */
-  readonly lanes?: boolean
+  readonly vectorized?: boolean
 }

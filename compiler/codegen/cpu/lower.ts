@@ -5,7 +5,7 @@ import { type Axis, axesOf, type Extent, type Index, index, plus, times } from '
 
 import { type Equation, reads, writes } from '../../ir/equation.ts'
 import { type BufferOf, bindingsOf } from '../gpu/lower.ts'
-import type { Loop, Nest, Phase } from './loop-nest.ts'
+import type { Loop, LoopNest, Stage } from './loop-nest.ts'
 import { Place } from '../point.ts'
 import { Reductions } from '../reduction-emitter.ts'
 import type { Routine, Staging, Statement, Term } from '../kernel-function.ts'
@@ -19,13 +19,13 @@ const MARGIN = 16384
  * Writes a nest out as the text of one item: phase after phase, loop in loop. Where four points or more do not divide an
  * axis, the last tile is moved back and overlaps the one before: it computes some points again, and needs no masks.
  */
-export function lowerItems(equation: Equation, nest: Nest, bufferOf: BufferOf = () => undefined): Routine {
-  return new ItemLowering(equation, nest, bufferOf).run()
+export function lowerLoopNest(equation: Equation, nest: LoopNest, bufferOf: BufferOf = () => undefined): Routine {
+  return new LoopNestLowering(equation, nest, bufferOf).run()
 }
 
-class ItemLowering {
+class LoopNestLowering {
   private readonly equation: Equation
-  private readonly nest: Nest
+  private readonly nest: LoopNest
   private readonly terms: Terms
   private readonly bindings: Routine['bindings']
   private readonly staging: readonly Staging[]
@@ -33,20 +33,20 @@ class ItemLowering {
   private readonly written: ReadonlySet<Tensor>
   private readonly bufferOf: BufferOf
 
-  constructor(equation: Equation, nest: Nest, bufferOf: BufferOf) {
+  constructor(equation: Equation, nest: LoopNest, bufferOf: BufferOf) {
     this.equation = equation
     this.nest = nest
     this.terms = new Terms(equation.name)
     this.bindings = bindingsOf(equation, bufferOf, (name) => this.terms.unique(name))
     let offset = 0
-    this.staging = nest.staging.map((tensor) => {
+    this.staging = nest.scratch.map((tensor) => {
       const here = { name: this.terms.unique(tensor.name.replace(/\W+/g, '_')), tensor, offset }
       // Vectors are read a little beyond the end; neighbours start on other cache lines.
       offset += Math.ceil((elementsPerSample(tensor.shape) + 16) / 16) * 16
       return here
     })
     this.slots = new Map([...this.bindings, ...this.staging].map((b, i) => [b.tensor, i]))
-    this.written = new Set([...writes(equation), ...nest.staging])
+    this.written = new Set([...writes(equation), ...nest.scratch])
     this.bufferOf = bufferOf
   }
 
@@ -61,7 +61,7 @@ class ItemLowering {
       place = place.with(a, index(variable))
     }
     if (grid.length === 0) grid.push({ name: terms.unique('only'), extent: 1 })
-    if (nest.rounds) this.rounds(nest.rounds, place)
+    if (nest.outerReduction) this.rounds(nest.outerReduction, place)
     else this.phases(place)
     return {
       name: equation.name,
@@ -75,7 +75,7 @@ class ItemLowering {
     }
   }
 
-  private rounds({ axis: a, clear, finish }: NonNullable<Nest['rounds']>, place: Place): void {
+  private rounds({ axis: a, init: clear, epilogue: finish }: NonNullable<LoopNest['outerReduction']>, place: Place): void {
     this.phase(clear, place)
     this.terms.loop(a, 1, (at) => {
       const here = place.with(a, at)
@@ -87,7 +87,7 @@ class ItemLowering {
   /** What a round is for nothing without: chunks of the batch may be uneven. */
   private imagesBeyond(place: Place): Term[] {
     const found = new Map<string, Term>()
-    for (const { equation } of this.nest.phases.flatMap((p) => ('each' in p ? p.phases : [p]))) {
+    for (const { equation } of this.nest.stages.flatMap((p) => ('each' in p ? p.phases : [p]))) {
       const values = new Reductions(equation, { tile: new Map(), unroll: new Map() }, this.terms, this.slots)
       for (const s of equation.stores) {
         for (const node of walk(s.value)) {
@@ -104,7 +104,7 @@ class ItemLowering {
   }
 
   private phases(place: Place): void {
-    for (const phase of this.nest.phases) {
+    for (const phase of this.nest.stages) {
       if ('each' in phase)
         this.terms.loop(phase.each, 1, (at) => {
           for (const inner of phase.phases) this.phase(inner, place.with(phase.each, at))
@@ -113,8 +113,8 @@ class ItemLowering {
     }
   }
 
-  private phase(phase: Phase, place: Place): void {
-    this.terms.skipping(phase.per ? [this.isNew(phase.per, place)] : [], () => this.write(phase, place))
+  private phase(phase: Stage, place: Place): void {
+    this.terms.skipping(phase.invariantOver ? [this.isNew(phase.invariantOver, place)] : [], () => this.write(phase, place))
   }
 
   /** Whether no item that this thread has just done was the same along some axes of the grid. */
@@ -138,8 +138,8 @@ class ItemLowering {
     return terms.op('within', [done, int(count)], 'bool')
   }
 
-  private write(phase: Phase, place: Place): void {
-    const { equation, across, unroll } = phase
+  private write(phase: Stage, place: Place): void {
+    const { equation, vectorReduction: across, unroll } = phase
     // What reads its own result would take points that are computed twice for new ones.
     const exact = isInPlace(equation, this.bufferOf)
     const values = new Reductions(equation, { tile: new Map(), unroll, ...(across && { across }) }, this.terms, this.slots, {
@@ -151,14 +151,18 @@ class ItemLowering {
     const open = (points: readonly Place[], loops: readonly Loop[]): void => {
       values.hoistReductions(roots, points)
       const [next, ...inner] = loops
-      if (!next) return this.store(equation, phase.together ?? Infinity, values, points)
+      if (!next) return this.store(equation, phase.storesAtOnce ?? Infinity, values, points)
       this.tiles(next, exact, (tile) => open(points.flatMap(tile), inner))
     }
     open([place], phase.loops)
   }
 
   /** Calls `inside` for the tiles of an axis, with what a place becomes in it. */
-  private tiles({ axis: a, tile, lanes = false }: Loop, exact: boolean, inside: (points: (place: Place) => Place[]) => void): void {
+  private tiles(
+    { axis: a, tile, vectorized: lanes = false }: Loop,
+    exact: boolean,
+    inside: (points: (place: Place) => Place[]) => void,
+  ): void {
     const { terms } = this
     const width = lanes ? 4 : 1
     if (typeof a.extent !== 'number') {
@@ -262,7 +266,7 @@ function isInPlace(e: Equation, bufferOf: BufferOf): boolean {
 }
 
 /** The head of a kernel's text. */
-function summary(e: Equation, nest: Nest, bindings: Routine['bindings']): string[] {
+function summary(e: Equation, nest: LoopNest, bindings: Routine['bindings']): string[] {
   const shapes = (of: readonly { name: string; tensor: Tensor }[]): string =>
     of.map((b) => `${b.name} ${showShape(b.tensor.shape)}`).join(', ')
   return [

@@ -3,7 +3,7 @@ import type { Expression } from '../../ir/expression.ts'
 import { freeAxes } from '../../ir/free-axes.ts'
 import type { Axis } from '../../ir/affine.ts'
 import type { Equation } from '../../ir/equation.ts'
-import { costOfStride, isInnermost, loadCost, overhang } from './cost-model.ts'
+import { costOfStride, isInnermost, loadCost, tailWaste } from './cost-model.ts'
 import { steps } from '../../ir/reduction-list.ts'
 import { strideOf } from '../../ir/reshape.ts'
 import { linearIndex, type Reduction } from '../expression-emitter.ts'
@@ -15,20 +15,20 @@ const MOST_SUMS_ACROSS = 8
 const BODY = 256
 
 /** How the innermost round of a sum of products looks. */
-export interface Tile {
+export interface MicroTile {
   readonly cost: number
   /** The factor that is loaded in vectors (across: the one with `far`). */
-  readonly vectors: Expression
-  readonly others: Expression
+  readonly vectorFactor: Expression
+  readonly broadcastFactor: Expression
   /** Points of four along an output axis, or steps of four along a reduced one. */
-  readonly lanes?: Axis
-  readonly across?: Axis
+  readonly vectorAxis?: Axis
+  readonly vectorReduction?: Axis
   readonly vectorCount: number
   /** An axis of `others`, and one more of `vectors`. */
-  readonly near: Axis | undefined
-  readonly nearCount: number
-  readonly far: Axis | undefined
-  readonly farCount: number
+  readonly broadcastAxis: Axis | undefined
+  readonly broadcastCount: number
+  readonly outerAxis: Axis | undefined
+  readonly outerCount: number
 }
 
 /**
@@ -41,10 +41,10 @@ export function bestTile(
   factors: readonly [Expression, Expression],
   staged: (f: Expression) => boolean,
   ranks = 0,
-): Tile | undefined {
+): MicroTile | undefined {
   // Those in front, the cheapest first; of equal ones the first that was met.
-  const best: Tile[] = []
-  const consider = (tile: Tile): void => {
+  const best: MicroTile[] = []
+  const consider = (tile: MicroTile): void => {
     const behind = best.findIndex((other) => tile.cost < other.cost)
     if (behind >= 0) best.splice(behind, 0, tile)
     else best.push(tile)
@@ -64,11 +64,21 @@ export function bestTile(
         for (const far of [undefined, ...inVectors.filter((a) => a !== lanes)]) {
           for (const [nearCount, vectorCount, farCount] of counts(MOST_SUMS, near, lanes, far)) {
             const sums = nearCount * vectorCount * farCount
-            const waste = overhang(near, nearCount) * overhang(lanes, 4 * vectorCount) * overhang(far, farCount)
+            const waste = tailWaste(near, nearCount) * tailWaste(lanes, 4 * vectorCount) * tailWaste(far, farCount)
             const cost = waste *
               (2 + (vectorCount * farCount * loads + nearCount * (1 + (staged(others) ? 0 : pointCost(others)))) / sums +
                 4 * stored / count + 0.01 * vectorCount + 0.02 * farCount)
-            consider({ cost, vectors, others, lanes, vectorCount, near, nearCount, far, farCount })
+            consider({
+              cost,
+              vectorFactor: vectors,
+              broadcastFactor: others,
+              vectorAxis: lanes,
+              vectorCount,
+              broadcastAxis: near,
+              broadcastCount: nearCount,
+              outerAxis: far,
+              outerCount: farCount,
+            })
           }
         }
       }
@@ -78,9 +88,19 @@ export function bestTile(
         for (const far of [undefined, ...inVectors]) {
           for (const [nearCount, , farCount] of counts(MOST_SUMS_ACROSS, near, undefined, far)) {
             const sums = nearCount * farCount
-            const waste = overhang(near, nearCount) * overhang(far, farCount) * overhang(across, 4)
+            const waste = tailWaste(near, nearCount) * tailWaste(far, farCount) * tailWaste(across, 4)
             const cost = waste * (2 + (farCount * a + nearCount * b) / sums) + (Number.isFinite(count) ? 24 / count : 0.2)
-            consider({ cost, vectors, others, across, vectorCount: 1, near, nearCount, far, farCount })
+            consider({
+              cost,
+              vectorFactor: vectors,
+              broadcastFactor: others,
+              vectorReduction: across,
+              vectorCount: 1,
+              broadcastAxis: near,
+              broadcastCount: nearCount,
+              outerAxis: far,
+              outerCount: farCount,
+            })
           }
         }
       }
@@ -108,11 +128,11 @@ function* counts(
 }
 
 /** Windows are written out, so that neighbours share what they load; else a little of the innermost loop. */
-export function writtenOut(sum: Reduction, tile: Tile, acc: number): Map<Axis, number> {
+export function unrollSteps(sum: Reduction, tile: MicroTile, acc: number): Map<Axis, number> {
   const unroll = new Map<Axis, number>()
   let products = acc
   for (const a of [...sum.axes].reverse()) {
-    if (a === tile.across || typeof a.extent !== 'number') continue
+    if (a === tile.vectorReduction || typeof a.extent !== 'number') continue
     if (a.extent > 11 || products * a.extent > BODY) continue
     unroll.set(a, a.extent)
     products *= a.extent
@@ -120,7 +140,7 @@ export function writtenOut(sum: Reduction, tile: Tile, acc: number): Map<Axis, n
   if (products > acc) return unroll
   const innermost = sum.axes.filter((a) => typeof a.extent === 'number').at(-1)
   if (!innermost) return unroll
-  if (innermost === tile.across) { if ((innermost.extent as number) >= 16) unroll.set(innermost, 2) }
+  if (innermost === tile.vectorReduction) { if ((innermost.extent as number) >= 16) unroll.set(innermost, 2) }
   else {
     const factor = [4, 2].find((f) => (innermost.extent as number) % f === 0)
     if (factor) unroll.set(innermost, factor)

@@ -5,9 +5,9 @@ import { type Axis, axis, axesOf, combine, divide, type Index, type IndexLike, m
 import { type Equation, equation, store } from '../../ir/equation.ts'
 
 /** A factor of a sum, prepared for an item: what its prologue gives, padding included, so that windows slide over it freely. */
-export interface Staged {
+export interface PackedFactor {
   /** Fills `into`. */
-  readonly pack: Equation
+  readonly equation: Equation
   readonly into: Tensor
   /** What the factor is to be read as. */
   readonly value: Expression
@@ -26,7 +26,13 @@ interface Dimension {
  * Prepares `factor`, whose axes in `fixed` stand still. Along `lanes` neighbours shall lie side by side even where windows
  * step; `innermost` says which index is to run fastest, if not the last. Undefined where indices are divided.
  */
-export function stage(name: string, factor: Expression, fixed: ReadonlySet<Axis>, lanes: Axis, innermost?: Axis): Staged | undefined {
+export function packFactor(
+  name: string,
+  factor: Expression,
+  fixed: ReadonlySet<Axis>,
+  lanes: Axis,
+  innermost?: Axis,
+): PackedFactor | undefined {
   const found = dimensionsOf(factor, fixed)
   const isInner = (d: Dimension): boolean => innermost !== undefined && d.axes.includes(innermost)
   const dimensions = found && [...found.filter((d) => !isInner(d)), ...found.filter(isInner)]
@@ -47,7 +53,7 @@ export function stage(name: string, factor: Expression, fixed: ReadonlySet<Axis>
     const step = at < 0 ? 1 : d.steps[at]!
     if (step < 0) return undefined
     if (step === 1) {
-      const along = axis(d.axes[0]!.name, at < 0 || innermost ? size : roundUp(size))
+      const along = axis(d.axes[0]!.name, at < 0 || innermost ? size : roundUpToVector(size))
       if (at >= 0) fastest = along
       packAxes.push(along)
       packAt.push(along)
@@ -58,7 +64,7 @@ export function stage(name: string, factor: Expression, fixed: ReadonlySet<Axis>
     }
     // Every step-th element in a row of its own: windows that step then read neighbours.
     const phase = axis(`${lanes.name}_phase`, step)
-    const along = axis(lanes.name, roundUp(Math.ceil(size / step)))
+    const along = axis(lanes.name, roundUpToVector(Math.ceil(size / step)))
     fastest = along
     const others = minus(whole, times(lanes, step))
     packAxes.push(phase, along)
@@ -70,12 +76,12 @@ export function stage(name: string, factor: Expression, fixed: ReadonlySet<Axis>
   const into = tensor(name, shape as Shape)
   const moved = moveAxes(factor, map)
   const pack = equation(name, [], [...fixedOf(factor, fixed), ...packAxes], [store(into, packAt, moved)])
-  return { pack, into, value: load(into, ...readAt), along: fastest ?? packAxes.at(-1)! }
+  return { equation: pack, into, value: load(into, ...readAt), along: fastest ?? packAxes.at(-1)! }
 }
 
 const fixedOf = (factor: Expression, fixed: ReadonlySet<Axis>): Axis[] => [...freeAxes(factor)].filter((a) => fixed.has(a))
 
-const roundUp = (size: number): number => Math.ceil(size / 4) * 4
+const roundUpToVector = (size: number): number => Math.ceil(size / 4) * 4
 
 /** The indices that axes move, in the order in which the tensors have them. */
 function dimensionsOf(factor: Expression, fixed: ReadonlySet<Axis>): Dimension[] | undefined {

@@ -3,11 +3,11 @@ import { type Axis, axis, index, type IndexLike, plus, times } from '../../ir/af
 import { substitute, sum } from '../../ir/expression.ts'
 import { type Equation, type SideReduction, store } from '../../ir/equation.ts'
 import { partialEquation } from '../../ir/moments.ts'
-import type { Loop, Phase } from './loop-nest.ts'
+import type { Loop, Stage } from './loop-nest.ts'
 import { runsThroughMaps, termsAt } from '../../ir/side-sums.ts'
 
 /** How an equation was cut into items, as far as its statistics care. */
-export interface ItemBlocks {
+export interface TaskBlocks {
   readonly grid: readonly Axis[]
   readonly row?: Axis
   readonly rows?: number
@@ -16,7 +16,7 @@ export interface ItemBlocks {
 }
 
 /** Statistics of what an item has just stored, read back while it is in the cache. */
-export function sidePhase(side: SideReduction, main: Equation, split: ItemBlocks): Phase {
+export function statisticsStage(side: SideReduction, main: Equation, split: TaskBlocks): Stage {
   const [, , ...space] = side.source.shape as readonly ['n', number, ...number[]]
   const channels = side.kept.extent as number
   const image = split.grid.find((a) => a.extent === 'n')!
@@ -57,7 +57,7 @@ export function sidePhase(side: SideReduction, main: Equation, split: ItemBlocks
     return {
       equation: { name: main.name, layers: main.layers, axes, stores, sides: [] },
       loops,
-      ...(extent >= 4 && { across: last }),
+      ...(extent >= 4 && { vectorReduction: last }),
       unroll: new Map(extent >= 16 ? [[last, 2]] : []),
     }
   }
@@ -66,5 +66,5 @@ export function sidePhase(side: SideReduction, main: Equation, split: ItemBlocks
     { image, channel, ...(side.from !== undefined && { from: side.from }), axes, inner, at, into: side.into, place: [...places, channel] },
   )
   const wide = area.extent as number
-  return { equation, loops, ...(wide >= 4 && { across: area }), unroll: new Map(wide >= 16 ? [[area, 2]] : []) }
+  return { equation, loops, ...(wide >= 4 && { vectorReduction: area }), unroll: new Map(wide >= 16 ? [[area, 2]] : []) }
 }

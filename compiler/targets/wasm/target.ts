@@ -7,7 +7,7 @@ import type { Equation } from '../../ir/equation.ts'
 import { kernelKey } from '../../ir/kernel-key.ts'
 import { bindingsOf } from '../../codegen/gpu/lower.ts'
 import { onceByShape } from '../../ir/once-by-shape.ts'
-import { lowerItems } from '../../codegen/cpu/lower.ts'
+import { lowerLoopNest } from '../../codegen/cpu/lower.ts'
 import type { NestChoice } from '../../codegen/cpu/loop-nest.ts'
 import type { PrintedKernel, LinkedModule } from '../../codegen/printed-kernel.ts'
 import { itemsOf } from '../../codegen/grid.ts'
@@ -101,7 +101,7 @@ function printer(always: NestChoice, schedules?: Schedules): Printer {
     const before = known.get(key)
     if (before) return before
     const nest = chooseNest(equation, { ...tuned(equation, always, schedules), ...always })
-    const routine = lowerItems(equation, nest, bufferOf)
+    const routine = lowerLoopNest(equation, nest, bufferOf)
     const baseline = printFunction(routine, { math: FIRST_MATH })
     const last = routine.staging.at(-1)
     const made: Known = {

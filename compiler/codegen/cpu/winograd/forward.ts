@@ -4,9 +4,9 @@ import { type Expression, load, mul, substitute, sum } from '../../../ir/express
 import { freeAxes } from '../../../ir/free-axes.ts'
 import { type Axis, axis, divide, type IndexLike, plus, remainder, substitute as substituteIndex, times } from '../../../ir/affine.ts'
 import { type Equation, equation, reads, store, writes } from '../../../ir/equation.ts'
-import type { Loop, Nest, Phase, PhaseGroup } from '../loop-nest.ts'
+import type { Loop, LoopNest, Stage, StageGroup } from '../loop-nest.ts'
 import { replaceNode, splitAxis, strideOf } from '../../../ir/reshape.ts'
-import { stage } from '../packing.ts'
+import { packFactor } from '../packing.ts'
 import { linearIndex, type Reduction } from '../../expression-emitter.ts'
 import { backwards, flatten, GOOD_ITEM, isDense, LEAST_CHANNELS, LEAST_INPUTS, matrixOf, MOST_ITEM, plane, rowsTogether, sandwich,
   showElements, TILE_SIZES, type Tiling, tilingOf, transformsOf } from './transforms.ts'
@@ -19,7 +19,7 @@ const GOOD_TILES = 8
 /** Elements of transformed windows that a thread keeps from image to image. */
 const MOST_KEPT = 640 * 1024
 
-export interface WinogradNest extends Nest {
+export interface WinogradNest extends LoopNest {
   readonly split: {
     readonly grid: readonly Axis[]
     readonly row: Axis
@@ -34,8 +34,8 @@ export interface WinogradNest extends Nest {
 export function winograd(
   given: Equation,
   main: Reduction,
-  sides: (e: Equation, split: WinogradNest['split']) => readonly Phase[],
-): Nest | undefined {
+  sides: (e: Equation, split: WinogradNest['split']) => readonly Stage[],
+): LoopNest | undefined {
   const shape = convolutionOf(given, main)
   if (!shape) return undefined
   const { leading, out, row, column, channels } = shape
@@ -120,7 +120,7 @@ function convolutionOf(e: Equation, main: Reduction): Convolution | undefined {
     const [row, column] = maps as [Axis, Axis]
     const partner = (a: Axis): Axis | undefined =>
       window.find((k) => {
-        const made = stage(
+        const made = packFactor(
           'trial',
           product[picture],
           new Set([...leading, ...main.axes.filter((x) => x !== k), ...maps.filter((x) => x !== a)]),
@@ -150,8 +150,8 @@ function layOut(
   e: Equation,
   c: Layout,
   split: WinogradNest['split'],
-  sides: (e: Equation, split: WinogradNest['split']) => readonly Phase[],
-): Nest | undefined {
+  sides: (e: Equation, split: WinogradNest['split']) => readonly Stage[],
+): LoopNest | undefined {
   const main = e.stores.map((s) => findSum(s.value, c.windowRow)).find((r) => r !== undefined)!
   const product = main.body as Extract<Expression, { kind: 'binary' }>
   const picture = product[c.picture]
@@ -169,7 +169,7 @@ function layOut(
   // Columns that the same element of neighbouring tiles falls on lie side by side.
   const within = axis('w', m)
   const cut = inRows ? substitute(picture, new Map<Axis, IndexLike>([[c.column, plus(firstColumn, within)]])) : picture
-  const staged = stage('picture', cut, fixed, inRows ? columns : c.column)
+  const staged = packFactor('picture', cut, fixed, inRows ? columns : c.column)
   if (staged?.value.kind !== 'load') return undefined
   const read = linearIndex(staged.into, staged.value.at)
   const channel = flatIndex(c.channels)
@@ -248,17 +248,17 @@ function layOut(
     }))
   }
 
-  const lanes = (a: Axis, tile = 1): Loop => ({ axis: a, tile, lanes: (a.extent as number) >= 4 })
+  const lanes = (a: Axis, tile = 1): Loop => ({ axis: a, tile, vectorized: (a.extent as number) >= 4 })
   const plainly = (axes: readonly Axis[]): Loop[] => axes.map((a) => ({ axis: a, tile: 1 }))
   const overTiles = [...plainly(tileAxes.slice(0, -1)), lanes(tileAxes.at(-1)!)]
-  const finish = (): Phase[] => {
+  const finish = (): Stage[] => {
     if (inRows) {
       const stores = places.flatMap((i) => places.flatMap((j) => stored(i, j, values[i]![j]!)))
       return [{
         equation: { ...e, sides: [], axes: [...others, rows, columns], stores },
         loops: [...plainly([c.out]), ...overTiles],
         unroll: new Map(),
-        together: resultsTogether * e.stores.length,
+        storesAtOnce: resultsTogether * e.stores.length,
       }]
     }
     const [i, j] = [axis('h', m), axis('w', m)]
@@ -269,7 +269,7 @@ function layOut(
       places.flatMap((i) => places.map((j) => store(results, [c.out, i, j, any], values[i]![j]!))),
     )
     return [
-      { equation: back, loops: [...plainly([c.out]), ...overTiles], unroll: new Map(), together: resultsTogether },
+      { equation: back, loops: [...plainly([c.out]), ...overTiles], unroll: new Map(), storesAtOnce: resultsTogether },
       {
         equation: {
           ...e,
@@ -282,17 +282,17 @@ function layOut(
       },
     ]
   }
-  const packAxes = staged.pack.axes.filter((a) => !fixed.has(a))
+  const packAxes = staged.equation.axes.filter((a) => !fixed.has(a))
   const deep = c.channels.at(-1)!
   const per = channelBlocks && split.grid.slice(0, -1)
-  const windowPhase: Phase = {
+  const windowPhase: Stage = {
     equation: weigh,
     loops: [...plainly([...(c.keepsWindows ? [c.turns] : []), c.out, ...c.channels.slice(0, -1)]), lanes(deep)],
     unroll: new Map(),
-    together: rowsTogether(size),
-    ...(c.keepsWindows && { per: channelBlocks ? [channelBlocks] : [] }),
+    storesAtOnce: rowsTogether(size),
+    ...(c.keepsWindows && { invariantOver: channelBlocks ? [channelBlocks] : [] }),
   }
-  const group: PhaseGroup = {
+  const group: StageGroup = {
     each: c.turns,
     phases: [
       ...(c.keepsWindows ? [] : [windowPhase]),
@@ -306,25 +306,25 @@ function layOut(
   }
   return {
     grid: split.grid,
-    phases: [
+    stages: [
       ...(c.keepsWindows ? [windowPhase] : []),
       {
-        equation: staged.pack,
+        equation: staged.equation,
         loops: [...plainly(packAxes.slice(0, -1)), lanes(packAxes.at(-1)!)],
         unroll: new Map(),
-        ...(per && { per }),
+        ...(per && { invariantOver: per }),
       },
       {
         equation: pack,
         loops: [...plainly(c.channels), ...overTiles],
         unroll: new Map(),
-        together: rowsTogether(size),
-        ...(per && { per }),
+        storesAtOnce: rowsTogether(size),
+        ...(per && { invariantOver: per }),
       },
       group,
       ...sides(e, split),
     ],
-    staging: [staged.into, transformed, windows, products, ...(inRows ? [] : [results])],
+    scratch: [staged.into, transformed, windows, products, ...(inRows ? [] : [results])],
     ...(split.rows !== undefined && { rows: split.rows }),
     summary: `Winograd F(${m}x${m}, ${c.window}x${c.window}), ${tiles} tiles of ${inputs} channels; prepares ${
       showElements([staged.into.shape, transformed.shape])

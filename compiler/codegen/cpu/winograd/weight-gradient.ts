@@ -4,8 +4,8 @@ import { add, constant, type Expression, load, mul, substitute, sum } from '../.
 import { freeAxes } from '../../../ir/free-axes.ts'
 import { type Axis, axis, type IndexLike, plus, substitute as substituteIndex, times } from '../../../ir/affine.ts'
 import { type Equation, equation, store } from '../../../ir/equation.ts'
-import type { Loop, Nest } from '../loop-nest.ts'
-import { stage } from '../packing.ts'
+import type { Loop, LoopNest } from '../loop-nest.ts'
+import { packFactor } from '../packing.ts'
 import type { Reduction } from '../../expression-emitter.ts'
 import { backwards, columnsOf, flatten, GOOD_ITEM, isDense, LEAST_CHANNELS, LEAST_INPUTS, type Matrix, matrixOf, plane, rowsTogether,
   sandwich, showElements, type Tile, TILE_SIZES, tilingOf, transformsOf } from './transforms.ts'
@@ -14,7 +14,7 @@ import { backwards, columnsOf, flatten, GOOD_ITEM, isDense, LEAST_CHANNELS, LEAS
  * The gradient of the windows by the same transformations turned around: with tiles d of inputs and e of output gradients,
  * dg = G' [ (B' d B) * (A e A') ] G, summed over tiles and images before the last step. Channels lie innermost throughout.
  */
-export function winogradGradient(given: Equation, main: Reduction): Nest | undefined {
+export function winogradGradient(given: Equation, main: Reduction): LoopNest | undefined {
   const shape = couplingOf(given, main)
   if (!shape) return undefined
   const { leading, out, channel, windowRow, windowColumn, image, row, column } = shape
@@ -44,14 +44,14 @@ export function winogradGradient(given: Equation, main: Reduction): Nest | undef
   const block = new Map<Axis, IndexLike>([[row, plus(times(each, rows), h)]])
   const within = axis('w', m)
   const dense = overInputs
-    ? stage('picture', substitute(product[shape.dense], block), fixed, column, channel)
-    : stage(
+    ? packFactor('picture', substitute(product[shape.dense], block), fixed, column, channel)
+    : packFactor(
       'picture',
       substitute(product[shape.dense], new Map<Axis, IndexLike>([...block, [column, plus(times(tileColumn, m), within)]])),
       fixed,
       tileColumn,
     )
-  const strided = stage('gradient', substitute(product[shape.dense === 'a' ? 'b' : 'a'], block), fixed, column, out)
+  const strided = packFactor('gradient', substitute(product[shape.dense === 'a' ? 'b' : 'a'], block), fixed, column, out)
   if (dense?.value.kind !== 'load' || strided?.value.kind !== 'load') return undefined
   if (backwards(product[shape.dense], windowRow, row) || backwards(product[shape.dense], windowColumn, column)) return undefined
   const at = (value: Expression) => (i: number, j: number): Expression =>
@@ -118,33 +118,38 @@ export function winogradGradient(given: Equation, main: Reduction): Nest | undef
   }
   return {
     grid: leading,
-    rounds: {
+    outerReduction: {
       axis: image,
-      clear: { equation: cleared, loops: loops(cleared.axes), unroll: new Map() },
-      finish: { equation: finish, loops: loops(finish.axes.filter((a) => !leading.includes(a))), unroll: new Map(), together: window },
+      init: { equation: cleared, loops: loops(cleared.axes), unroll: new Map() },
+      epilogue: {
+        equation: finish,
+        loops: loops(finish.axes.filter((a) => !leading.includes(a))),
+        unroll: new Map(),
+        storesAtOnce: window,
+      },
     },
-    phases: [{
+    stages: [{
       each,
       phases: [
-        { equation: dense.pack, loops: packLoops(dense.pack.axes, dense.along), unroll: new Map() },
-        { equation: strided.pack, loops: packLoops(strided.pack.axes, strided.along), unroll: new Map() },
+        { equation: dense.equation, loops: packLoops(dense.equation.axes, dense.along), unroll: new Map() },
+        { equation: strided.equation, loops: packLoops(strided.equation.axes, strided.along), unroll: new Map() },
         {
           equation: pack,
           loops: overInputs ? loops(pack.axes) : loops([channel, tileRow, tileColumn]),
           unroll: new Map(),
-          together: rowsTogether(size),
+          storesAtOnce: rowsTogether(size),
         },
-        { equation: packGradient, loops: loops(packGradient.axes), unroll: new Map(), together: rowsTogether(size) },
+        { equation: packGradient, loops: loops(packGradient.axes), unroll: new Map(), storesAtOnce: rowsTogether(size) },
         {
           equation: multiply,
           loops: overInputs
-            ? [{ axis: f, tile: 1 }, { axis: o, tile: 4 }, { axis: c, tile: 2, lanes: true }]
-            : [{ axis: f, tile: 1 }, { axis: c, tile: Math.min(4, inputs) }, { axis: o, tile: 2, lanes: true }],
+            ? [{ axis: f, tile: 1 }, { axis: o, tile: 4 }, { axis: c, tile: 2, vectorized: true }]
+            : [{ axis: f, tile: 1 }, { axis: c, tile: Math.min(4, inputs) }, { axis: o, tile: 2, vectorized: true }],
           unroll: new Map([[t, [8, 7, 4, 2].find((d) => tiles % d === 0) ?? 1]]),
         },
       ],
     }],
-    staging: [dense.into, strided.into, transformed, gradients, totals],
+    scratch: [dense.into, strided.into, transformed, gradients, totals],
     summary: `Winograd F(${window}x${window}, ${m}x${m}), ${tiles} tiles of ${inputs} and ${outputs} channels; prepares ${
       showElements([dense.into.shape, strided.into.shape])
     }`,
