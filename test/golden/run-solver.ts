@@ -3,9 +3,8 @@ import { type GoldenCase, tensorsBelow } from './golden-file.ts'
 import { scheduleText, solverText } from './train-text.ts'
 import { Words } from './words.ts'
 
-/** Updates by given gradients: `fc` of a one-image batch has its input as its weight's gradient. */
-export async function runSolver(golden: GoldenCase, run: Run): Promise<Comparison[]> {
-  const { steps } = golden.meta as { steps: number }
+/** The net of a solver case, and its parameters under the names of case and net. */
+export function solverNet(golden: GoldenCase) {
   const specs = new Map(Object.entries(golden.meta['param_specs'] as Record<string, { lr_mult: number; decay_mult: number }>))
   const accumulate = Number(golden.meta['solver']['iter_size'] ?? 1)
   const words = new Words()
@@ -23,6 +22,13 @@ export async function runSolver(golden: GoldenCase, run: Run): Promise<Compariso
   const text = `net solver { ${lines.join('\n')} }\ntrain { ${solverText(golden.meta['solver'])} ${
     scheduleText(golden.meta['solver'])
   } accumulate ${accumulate} }`
+  return { text, parameters, accumulate }
+}
+
+/** Updates by given gradients: `fc` of a one-image batch has its input as its weight's gradient. */
+export async function runSolver(golden: GoldenCase, run: Run): Promise<Comparison[]> {
+  const { steps } = golden.meta as { steps: number }
+  const { text, parameters, accumulate } = solverNet(golden)
   const net = await openText(text, run, 1, accumulate === 1 ? ['train'] : ['train', 'accumulate'])
   const compared: Comparison[] = []
   try {

@@ -1,22 +1,23 @@
 import { type Net, open, type TensorData } from '../../runtime/index.ts'
 import { asParameter, type Comparison, compareTensor, openText, type Run } from './comparison.ts'
 import type { GoldenCase } from './golden-file.ts'
+import type { Spelling } from './respell.ts'
+
+/** A layer that keeps statistics over samples of this shape. */
+export function statisticsText(golden: GoldenCase, sample: readonly number[], spelling: Spelling): string {
+  const { policy, options, eps } = golden.meta as { policy: string; options: Record<string, number>; eps: number }
+  const affine = spelling === 'as given' ? 'affine: false' : 'gamma: 1, beta: 0'
+  return `net statistics { input x: f32[${sample.join(', ')}] y = batch_norm(x, eps: ${eps}, ${affine}, stats: ${
+    statsText({ policy, options })
+  }) as bn output y = y loss = sum(y) } train { solver sgd(lr: 0) }`
+}
 
 /** The statistics that a layer keeps, over batches that need not be of one size, and what normalizing with them gives. */
 export async function runStatistics(golden: GoldenCase, run: Run): Promise<Comparison[]> {
-  const { policy, options, eps } = golden.meta as { policy: string; options: Record<string, number>; eps: number }
+  const { policy } = golden.meta as { policy: string }
   const tensor = (name: string) => golden.tensors.get(name)!
-  const openAt = ([batch, ...sample]: readonly number[]): Promise<Net> => {
-    const stats = statsText({ policy, options })
-    const layer = run.spelling === 'as given' ? `batch_norm(x, eps: ${eps}, affine: false, stats: ${stats}) as bn`
-      : `batch_norm(x, eps: ${eps}, gamma: 1, beta: 0, stats: ${stats}) as bn`
-    return openText(
-      `net statistics { input x: f32[${sample.join(', ')}] y = ${layer} output y = y loss = sum(y) } train { solver sgd(lr: 0) }`,
-      run,
-      batch!,
-      ['train', 'infer'],
-    )
-  }
+  const openAt = ([batch, ...sample]: readonly number[]): Promise<Net> =>
+    openText(statisticsText(golden, sample, run.spelling), run, batch!, ['train', 'infer'])
   const compared: Comparison[] = []
   const countName = policy === 'caffe' ? 'bn.scale_factor' : 'bn.count'
   let kept = new Map<string, TensorData>([

@@ -2,26 +2,40 @@ import type { TensorData } from '../../runtime/index.ts'
 import { type Comparison, compareTensor, gradientOf, openText, type Run, setFrom } from './comparison.ts'
 import { type GoldenCase, tensorsBelow } from './golden-file.ts'
 import { isLoss } from './layer-text.ts'
-import { netText } from './net-text.ts'
+import { netText, type NetText } from './net-text.ts'
 import { inputsFor } from './run-net.ts'
 import { statsText } from './run-statistics.ts'
 import { scheduleText, solverText } from './train-text.ts'
 
-/** A short training: its losses, its first gradients and update, what it ends with, and the test after it. */
-export async function runTraining(golden: GoldenCase, run: Run): Promise<Comparison[]> {
-  const { steps, train_batches: batches, test_batch: testBatch, loss_atol_per_step: lossAtol, stats, solver } = golden.meta as any
+/** The net of a training case, with its solver. */
+export function trainingNet(
+  golden: GoldenCase,
+  { spelling }: Pick<Run, 'spelling'>,
+): NetText & { readonly scores: string; readonly share: number } {
+  const { stats, solver } = golden.meta as any
   // Each step's gradient is of one batch, and divided by `iter_size`: as if the loss were, and the bound on its norm.
   const share = 1 / Number(solver.iter_size ?? 1)
   const divided = solver.clip_gradients >= 0 ? { ...solver, clip_gradients: solver.clip_gradients * share } : solver
   const scores = golden.layers.find(isLoss)!.bottom[0]!
-  const described = netText(golden, {
-    ...run,
-    everyBlob: false,
-    asWell: [scores],
-    stats: statsText(stats ?? 'ema'),
-    lossFactor: share,
-    train: `train { ${solverText(divided)} ${scheduleText(solver)} }`,
-  })
+  return {
+    ...netText(golden, {
+      spelling,
+      everyBlob: false,
+      asWell: [scores],
+      stats: statsText(stats ?? 'ema'),
+      lossFactor: share,
+      train: `train { ${solverText(divided)} ${scheduleText(solver)} }`,
+    }),
+    scores,
+    share,
+  }
+}
+
+/** A short training: its losses, its first gradients and update, what it ends with, and the test after it. */
+export async function runTraining(golden: GoldenCase, run: Run): Promise<Comparison[]> {
+  const { steps, train_batches: batches, test_batch: testBatch, loss_atol_per_step: lossAtol } = golden.meta as any
+  const described = trainingNet(golden, run)
+  const { scores, share } = described
   const net = await openText(described.text, run, described.batch, ['gradients', 'train', 'eval'])
   const compared: Comparison[] = []
   const compare = (name: string, got: ArrayLike<number> | undefined): void => {

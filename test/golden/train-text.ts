@@ -47,3 +47,7 @@ export function scheduleText(options: Record<string, any>): string {
       throw new Error(`what is the policy ${policy} in the language?`)
   }
 }
+
+/** A net whose learning rate follows a policy. */
+export const ratesText = (options: Record<string, any>): string =>
+  `net rates { input x: f32[1] loss = sum(fc(x, 1)) } train { solver sgd(lr: ${options['base_lr']}) ${scheduleText(options)} }`

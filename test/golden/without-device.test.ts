@@ -6,7 +6,7 @@ import { compareTensor, type Comparison } from './comparison.ts'
 import { fillerText } from './filler-text.ts'
 import { readCase } from './golden-file.ts'
 import { check, folder, names } from './suite.ts'
-import { scheduleText } from './train-text.ts'
+import { ratesText } from './train-text.ts'
 
 describe('without a device', () => {
   for (const name of names) {
@@ -14,10 +14,7 @@ describe('without a device', () => {
     if (golden.kind === 'lr_policy') {
       test(name, () => {
         const { options, steps } = golden.meta as { options: Record<string, any>; steps: number }
-        const text = `net rates { input x: f32[1] loss = sum(fc(x, 1)) } train { solver sgd(lr: ${options['base_lr']}) ${
-          scheduleText(options)
-        } }`
-        const { train } = compile(text).manifest
+        const { train } = compile(ratesText(options)).manifest
         const got = Array.from({ length: steps }, (_, t) => rateAt(train!, t))
         check(golden, [compareTensor(golden, 'out.lr', got, golden.tensors.get('out.lr')!.data, true)], 1)
       })

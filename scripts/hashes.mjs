@@ -1,0 +1,172 @@
+/**
+ * `npm run hashes`: hashes every file of every bundle that the samples, the reference cases and 200 random nets compile to, in both styles, for both
+ * choices of memory and for all targets. `-- --against REV` tells which bundles a change touches (tinygrad calls it process replay).
+ */
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { parseArgs } from 'node:util'
+import { hashOf } from './hashes/bundle-hash.mjs'
+import { cacheFolder, keptHashes } from './hashes/cache.mjs'
+import { bundled, compilerOf, compilerOfBuild, compilerOfTree } from './hashes/compilers.mjs'
+import { eachAnswer } from './hashes/pool.mjs'
+import { differingFiles, rowsOf, table } from './hashes/report.mjs'
+import { firstDifferences } from './hashes/show.mjs'
+import { root } from './steps.mjs'
+
+const HELP = `npm run hashes                       hash every file of every bundle, print one hash of all
+npm run hashes -- --against REV      which bundles differ from those of a commit; ends with 1 if any does
+npm run hashes -- --dist DIR         the same against a package that is built, or its dist
+  --quick                            a few nets of each kind, in seconds
+  --only PATTERN                     nets with names like this: samples/mnist, golden/conv*, random/1?
+  --show NET                         the first lines that differ, of the first bundle of this net that does
+  --jobs N                           processes that compile at a time (default 2)
+  --fresh                            compile what is known already too, with the compiler of this tree
+  --json                             print all hashes as JSON
+What was hashed once is kept in node_modules/.cache/fusenet/hashes, or in the folder that FUSENET_HASH_CACHE names.`
+
+const VARIANTS = ['merged', 'split'].flatMap((style) => ['fast', 'small'].map((memory) => ({ style, memory })))
+const OPTIONS = { storage: 'f16', software: true, allowOneValue: true }
+
+/** Every bundle to hash, in the order in which they are compiled: the slowest first. */
+function bundlesOf(nets) {
+  return nets.flatMap(({ name, text, options }) =>
+    (options ? VARIANTS.slice(0, 1) : VARIANTS).map((variant) => {
+      const all = { ...OPTIONS, ...variant, ...options }
+      return { net: name, variant: `${variant.style} ${variant.memory}`, text, options: all, key: hashOf(JSON.stringify([text, all])) }
+    })
+  )
+}
+
+/** Hashes of all bundles by each of the compilers; what is known is not compiled again. */
+async function hashAll(bundles, compilers, { jobs, fresh }) {
+  const kept = compilers.map(({ id }) => keptHashes(id))
+  const results = compilers.map(() => new Map())
+  const missing = []
+  for (const bundle of bundles) {
+    compilers.forEach((compiler, i) => {
+      const known = fresh && i === 0 ? undefined : kept[i].get(bundle.key)
+      if (known) results[i].set(bundle, known)
+      // Compilers whose code is the same need one answer.
+      else if (compilers.findIndex(({ id }) => id === compiler.id) === i)
+        missing.push({
+          bundle,
+          i,
+          label: `${bundle.net} (${bundle.variant})`,
+          message: { compiler: compiler.path, text: bundle.text, options: bundle.options },
+        })
+    })
+  }
+  let done = 0
+  await eachAnswer(missing, jobs, ({ bundle, i }, { hashes }) => {
+    const before = fresh && i === 0 ? kept[i].get(bundle.key) : undefined
+    if (before && JSON.stringify(before) !== JSON.stringify(hashes))
+      throw new Error(
+        `${bundle.net} (${bundle.variant}) came out otherwise than the last time, by the same compiler: it keeps something between nets`,
+      )
+    kept[i].set(bundle.key, hashes)
+    results[i].set(bundle, hashes)
+    if (process.stderr.isTTY) process.stderr.write(`\r${++done} of ${missing.length} bundles `)
+  })
+  if (process.stderr.isTTY && missing.length > 0) process.stderr.write('\r')
+  compilers.forEach(({ id }, i) => {
+    results[i] = results[compilers.findIndex((other) => other.id === id)]
+  })
+  return { results, compiled: missing.length }
+}
+
+function matching(pattern) {
+  const letters = pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.')
+  return new RegExp(/[*?]/.test(pattern) ? `^${letters}$` : letters)
+}
+
+function print(bundles, results) {
+  const files = bundles.reduce((sum, bundle) => sum + Object.keys(results.get(bundle)).filter((name) => name !== 'reason').length - 1, 0)
+  const refused = bundles.filter((bundle) => results.get(bundle).refused)
+  const nets = new Set(bundles.map(({ net }) => net)).size
+  console.log(
+    `${
+      hashOf(JSON.stringify(bundles.map((bundle) => [bundle.key, results.get(bundle)])))
+    }  ${nets} nets, ${bundles.length} bundles, ${files} files`,
+  )
+  if (refused.length > 0) console.log(`${refused.length} bundles are refused, such as ${refused[0].net}: ${results.get(refused[0]).reason}`)
+}
+
+async function compare(bundles, [after, before], [current, other], show) {
+  const differing = bundles.flatMap((bundle) => {
+    const files = differingFiles(before.get(bundle), after.get(bundle))
+    return files.length > 0 ? [{ bundle, net: bundle.net, variant: bundle.variant, files }] : []
+  })
+  if (differing.length === 0) {
+    const reordered = bundles.filter((bundle) => JSON.stringify(before.get(bundle)) !== JSON.stringify(after.get(bundle))).length
+    console.log(
+      `all ${bundles.length} bundles are equal${
+        current.id === other.id ? ': the compilers are the same but for names, comments and places of files' : ''
+      }`,
+    )
+    if (reordered > 0) console.log(`in ${reordered} of them the keys of the manifest have another order`)
+    return
+  }
+  console.log(
+    table([['net', 'bundles', 'files that differ'], ...rowsOf(differing, (net) => bundles.filter((bundle) => bundle.net === net).length)]),
+  )
+  console.log(`\n${differing.length} of ${bundles.length} bundles differ`)
+  const shown = show === undefined ? undefined : differing.find(({ net }) => matching(show).test(net))
+  if (shown)
+    console.log(
+      `\n${shown.net} (${shown.variant})\n${await firstDifferences({
+        before: other,
+        after: current,
+        ...shown.bundle,
+        files: shown.files,
+      })}`,
+    )
+  process.exitCode = 1
+}
+
+async function main() {
+  const { values } = parseArgs({
+    options: {
+      against: { type: 'string' },
+      dist: { type: 'string' },
+      quick: { type: 'boolean' },
+      only: { type: 'string' },
+      show: { type: 'string' },
+      jobs: { type: 'string', default: '2' },
+      fresh: { type: 'boolean' },
+      json: { type: 'boolean' },
+      help: { type: 'boolean', short: 'h' },
+    },
+  })
+  if (values.help) return console.log(HELP)
+  if (!(Number(values.jobs) >= 1)) throw new Error(`--jobs ${values.jobs} is no number of processes`)
+  const folder = join(cacheFolder, `run-${process.pid}`)
+  try {
+    const { hashedNets } = await import(pathToFileURL((await bundled(join(root, 'test/support/hashed-nets.ts'), folder)).path).href)
+    const only = values.only ?? values.show
+    const nets = hashedNets(root).filter(({ name, quick }) =>
+      (only !== undefined && matching(only).test(name)) || (only === undefined && (quick || !values.quick))
+    )
+    if (nets.length === 0) throw new Error(`no net has a name like ${only}`)
+    const bundles = bundlesOf(nets)
+    const compilers = [await compilerOfTree(folder)]
+    if (values.against !== undefined) compilers.push(await compilerOf(values.against, folder))
+    if (values.dist !== undefined) compilers.push(await compilerOfBuild(values.dist, folder))
+    const started = performance.now()
+    const { results, compiled } = await hashAll(bundles, compilers, { jobs: Number(values.jobs), fresh: values.fresh })
+    if (values.json)
+      return console.log(
+        JSON.stringify(bundles.map((bundle) => ({ net: bundle.net, variant: bundle.variant, hashes: results[0].get(bundle) })), null, 1),
+      )
+    print(bundles, results[0])
+    if (compiled > 0) console.log(`${compiled} bundles compiled in ${((performance.now() - started) / 1000).toFixed(0)} s`)
+    for (let i = 1; i < compilers.length; i++) await compare(bundles, [results[0], results[i]], [compilers[0], compilers[i]], values.show)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+await main().catch((error) => {
+  console.error(`hashes: ${error.message}`)
+  process.exitCode = 2
+})
