@@ -59,6 +59,21 @@ function rulesFor(files: readonly string[]): Rule[] {
     { name: 'a target sees loops, never operators', from: ['compiler/targets/'], never: ['compiler/ops/', 'compiler/graph-passes/'] },
     { name: 'operators and passes know no target', from: ['compiler/ops/', 'compiler/graph-passes/'], never: ['compiler/targets/'] },
     { name: 'loops know no operators', from: ['compiler/ir/', 'compiler/fusion/', 'compiler/codegen/'], never: ['compiler/ops/'] },
+    {
+      name: 'machines with workgroups and machines with caches are strangers',
+      from: ['compiler/codegen/gpu/'],
+      never: ['compiler/codegen/cpu/'],
+    },
+    {
+      name: 'machines with caches and machines with workgroups are strangers',
+      from: ['compiler/codegen/cpu/'],
+      never: ['compiler/codegen/gpu/'],
+    },
+    {
+      name: 'what all machines share knows none of them',
+      from: files.filter((file) => /^compiler\/codegen\/[^/]+$/.test(file)),
+      never: ['compiler/codegen/gpu/', 'compiler/codegen/cpu/'],
+    },
     ...targets.map((target) => ({
       name: `${target} knows no other target`,
       from: [target],

@@ -5,10 +5,8 @@ import { type Axis, axesOf, type Index, index, plus, times } from '../ir/affine.
 import type { Equation } from '../ir/equation.ts'
 import type { Place } from './point.ts'
 import { lanesOf, type Statement, type Term } from './kernel-function.ts'
-import type { Schedule } from './gpu/schedule.ts'
 import { float, isZero, range, type Terms } from './builder.ts'
 import { type Memory, type Reduction, Values } from './expression-emitter.ts'
-import type { Workgroup } from './gpu/workgroup.ts'
 import type { Tensor } from '../ir/tensor.ts'
 
 /** A reduction that is being computed for all points of a tile. */
@@ -58,24 +56,45 @@ const contains = (e: Reduction, others: readonly Reduction[]): boolean => {
 const take = (place: Place, step: Step): Place =>
   step.at.reduce((p, [a, at]) => (a === step.lanes ? p.withLanes(a, at) : p.with(a, at)), place)
 
+/** The part of a schedule that the loops of a reduction follow. */
+export interface LoopTiling {
+  /** Points along output axes that are computed together. */
+  readonly tile: ReadonlyMap<Axis, number>
+  /** The tiled axis whose points are held in vectors of four. */
+  readonly lanes?: Axis
+  /** A reduced axis that is summed up in four lanes, which are put together at the end. Not with `lanes`. */
+  readonly across?: Axis
+  /** Reduced axes: steps in a row for one round of the loop (the whole extent: no loop is left). */
+  readonly unroll: ReadonlyMap<Axis, number>
+}
+
+/** Invocations that compute one reduction together: each takes every `size`-th step, then all learn the total. */
+export interface CooperativeGroup {
+  /** Number of the invocation in its group. */
+  readonly local: Axis
+  readonly size: number
+  /** Totals of each value over all invocations, in a fixed order. */
+  total(values: readonly Term[], combine: 'sum' | 'max'): Term[]
+}
+
 /** Writes reductions as loops around accumulators. */
 export class Reductions extends Values {
   private readonly equation: Equation
-  private readonly schedule: Pick<Schedule, 'tile' | 'lanes' | 'across' | 'unroll'>
+  private readonly schedule: LoopTiling
   /** What the steps of the round being written add to each accumulator. */
   private pending = new Map<string, Term>()
   private readonly steps: boolean
   private readonly argmaxBodies = new Set<Expression>()
   /** Whose invocations share the terms of every reduction. */
-  private readonly workgroup: Workgroup | undefined
+  private readonly workgroup: CooperativeGroup | undefined
 
   constructor(
     equation: Equation,
-    schedule: Pick<Schedule, 'tile' | 'lanes' | 'across' | 'unroll'>,
+    schedule: LoopTiling,
     terms: Terms,
     slots: ReadonlyMap<Tensor, number>,
     memory?: Memory,
-    workgroup?: Workgroup,
+    workgroup?: CooperativeGroup,
   ) {
     super(equation.name, terms, slots, memory)
     this.workgroup = workgroup
@@ -147,7 +166,7 @@ export class Reductions extends Values {
   }
 
   /** Every invocation of the workgroup takes its share of the longest axis; then all are put together. */
-  private runShared(jobs: readonly Job[], workgroup: Workgroup): void {
+  private runShared(jobs: readonly Job[], workgroup: CooperativeGroup): void {
     const { axes } = jobs[0]!.e
     const longest = axes.reduce((a, b) => (extentFor(b) > extentFor(a) ? b : a))
     this.shared = longest

@@ -1,6 +1,6 @@
 import { canonicalText } from '../ir/fingerprint.ts'
 import type { Equation } from '../ir/equation.ts'
-import { bindingsOf, type BufferOf } from '../codegen/gpu/lower.ts'
+import { bindingsOf, type BufferOf } from '../codegen/bindings.ts'
 import type { PrintedKernel } from '../codegen/printed-kernel.ts'
 import type { Tensor } from '../ir/tensor.ts'
 

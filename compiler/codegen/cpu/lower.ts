@@ -4,7 +4,7 @@ import { walk } from '../../ir/expression.ts'
 import { type Axis, axesOf, type Extent, type Index, index, plus, times } from '../../ir/affine.ts'
 
 import { type Equation, reads, writes } from '../../ir/equation.ts'
-import { type BufferOf, bindingsOf } from '../gpu/lower.ts'
+import { bindingsOf, type BufferOf } from '../bindings.ts'
 import type { Loop, LoopNest, Stage } from './loop-nest.ts'
 import { Place } from '../point.ts'
 import { Reductions } from '../reduction-emitter.ts'

@@ -1,7 +1,8 @@
 import { invariant } from '../../invariant.ts'
 import { showShape, type Tensor } from '../../ir/tensor.ts'
 import { type Axis, axis, combine, type Extent, index, type Index, type IndexLike, plus, times } from '../../ir/affine.ts'
-import { type Equation, reads, type SideReduction, writes } from '../../ir/equation.ts'
+import type { Equation, SideReduction } from '../../ir/equation.ts'
+import { bindingsOf, type BufferOf } from '../bindings.ts'
 import { Place } from '../point.ts'
 import type { Expression } from '../../ir/expression.ts'
 import { addMoments, addSums, type Member, momentsOf, sumOf } from './statistics.ts'
@@ -33,9 +34,6 @@ interface Gathered {
 }
 
 type Gather = (side: SideReduction, kept: readonly Gathered[]) => void
-
-/** The buffer that a tensor shares with others, if any: what a kernel writes in part it must bind as written in every part. */
-export type BufferOf = (t: Tensor) => string | undefined
 
 class Lowering {
   private readonly equation: Equation
@@ -271,18 +269,6 @@ class Lowering {
     }
     return points
   }
-}
-
-/** What a kernel binds, in the order in which its equation first reads, then writes it. */
-export function bindingsOf(e: Equation, bufferOf: BufferOf, unique: (name: string) => string): Binding[] {
-  const written = new Set(writes(e))
-  const writtenBuffers = new Set([...written].map(bufferOf))
-  const isWritten = (t: Tensor): boolean => written.has(t) || (bufferOf(t) !== undefined && writtenBuffers.has(bufferOf(t)))
-  return [...new Set([...reads(e), ...written])].map((t) => ({
-    name: unique(identifier(t.name)),
-    tensor: t,
-    access: isWritten(t) ? 'read_write' : 'read',
-  }))
 }
 
 /** The head of a kernel's text. */
