@@ -18,27 +18,13 @@ export type Style = 'merged' | 'split'
 export type Memory = 'fast' | 'small'
 /** How a plan stores values between layers, and weights, while it infers. Arithmetic is float32 either way. */
 export type Storage = 'f32' | 'f16'
-/** The plan for WebGPU that stores f16 where it can: programs `prepare`, `infer` and `eval`, for adapters with `shader-f16`. */
-export const HALF_PLAN = 'webgpu-f16'
+/** The programs that a plan with f16 storage holds. */
 export const HALF_PROGRAMS: readonly string[] = ['prepare', 'infer', 'eval']
 
 /** Programs that are fetched together: those for stored statistics, which a page that only infers wants, and all others. */
 export const GROUPS = ['infer', 'train'] as const
 export type Group = (typeof GROUPS)[number]
 export const groupOf = (program: string): Group => (HALF_PROGRAMS.includes(program) ? 'infer' : 'train')
-/** The plan for adapters that a CPU pretends to be. They run `webgpu` as well, slowly. */
-export const SOFTWARE_PLAN = 'webgpu-software'
-
-/** The plan that is made for a device: what to compile where it alone is to run a net. */
-export const planFor = (
-  { name, software }: { readonly name: string; readonly software: boolean },
-): string => (name === 'webgpu' && software ? SOFTWARE_PLAN : name)
-
-/** Of the plans of a bundle the one that a device runs: its own, else the one for all of its name. */
-export const planIn = (
-  plans: readonly string[],
-  device: { readonly name: string; readonly software: boolean },
-): string => (plans.includes(planFor(device)) ? planFor(device) : device.name)
 
 export interface Manifest {
   readonly format: typeof FORMAT

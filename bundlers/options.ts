@@ -1,5 +1,5 @@
 import { relative, resolve } from 'node:path'
-import type { CompileOptions } from '../compiler/compile.ts'
+import type { CompileOptions } from '../compiler/compile-options.ts'
 import { checkOptions, flag, list, oneOf, type Rule, text, thing } from '../bundle/options.ts'
 
 /** How one imported net is compiled. What is left out is as the file, or the compiler, has it. */

@@ -1,9 +1,9 @@
 import { dirname, join } from 'node:path'
-import type { CompileOptions } from '../compiler/compile.ts'
+import type { CompileOptions } from '../compiler/compile-options.ts'
 import type { Source } from '../dsl/source.ts'
 import { withNamesOf } from '../runtime/data/classes.ts'
-import { type BestEntry, type Bundle, HALF_PLAN, type InputEntry, type Memory, type ProgramName, SOFTWARE_PLAN, type Storage, type Style,
-  type TensorData } from '../bundle/format.ts'
+import type { BestEntry, Bundle, InputEntry, Memory, ProgramName, Storage, Style, TensorData } from '../bundle/format.ts'
+import { HALF_PLAN, SOFTWARE_PLAN } from '../bundle/plans.ts'
 import { MANIFEST_FILE, WEIGHTS_FILE } from '../runtime/loading/files.ts'
 import { readBundle, readSnapshot } from '../runtime/node.ts'
 import { HISTORY } from '../runtime/snapshot.ts'

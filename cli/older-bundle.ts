@@ -1,5 +1,6 @@
 import { join } from 'node:path'
-import { type Bundle, FORMAT, FORMAT_VERSION, HALF_PLAN, type Manifest, SOFTWARE_PLAN } from '../bundle/format.ts'
+import { type Bundle, FORMAT, FORMAT_VERSION, type Manifest } from '../bundle/format.ts'
+import { HALF_PLAN, SOFTWARE_PLAN } from '../bundle/plans.ts'
 import { MANIFEST_FILE, WEIGHTS_FILE } from '../runtime/loading/files.ts'
 import { readSafetensors } from '../runtime/loading/safetensors.ts'
 import { kindOf, readBytes, readText } from './files.ts'

@@ -1,6 +1,6 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import type { CompileOptions } from '../compiler/compile.ts'
+import type { CompileOptions } from '../compiler/compile-options.ts'
 import { type AdapterSchedules, adapterOf, nameAdapter, NO_SCHEDULES, parseCache, printCache, type ScheduleCache,
   schedulesOf } from '../measure/schedule-cache.ts'
 import { InputError } from '../bundle/errors.ts'

@@ -1,7 +1,10 @@
 /** The compiler: `.net` text to bundles. A pure function of text and options; no device, no file. */
-export { check, compile, type CompileOptions, TARGET_NAMES } from './compile.ts'
+export { check, compile } from './compile.ts'
+export type { CompileOptions } from './compile-options.ts'
+export { TARGET_NAMES } from './targets/targets.ts'
 export { DEFAULT_PROGRAMS, PROGRAM_NAMES } from './front-end/choose-programs.ts'
 export { CompileError } from './compile-error.ts'
-export { inspect, type InspectOptions } from './compile.ts'
+export { inspect } from './compile.ts'
+export type { InspectOptions } from './compile-options.ts'
 export { inspectManifest, type InspectReport, type KernelReport, type ProgramReport } from './report.ts'
 export { interpreter } from './interpreter-device.ts'

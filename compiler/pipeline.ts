@@ -21,6 +21,9 @@ export const LOOP_STAGES = ['lower', 'fuse', 'recompute', 'plan'] as const
 /** What `without` may name: the passes over the graph, and the two stages behind them that a plan can do without. */
 export const REMOVABLE: readonly string[] = [...new Set([...passesFor('f16').map(({ name }) => name), 'fuse', 'recompute'])]
 
+/** Called after every step with its name and a text of what it left, made only when asked for. */
+export type Watch = (program: ProgramName, step: string, text: () => string, timeMs: number) => void
+
 export interface PipelineOptions {
   readonly targets: readonly Target[]
   readonly style: Style
@@ -33,8 +36,7 @@ export interface PipelineOptions {
   readonly schedules?: Readonly<Record<string, Schedules>>
   /** The batch at which memory is packed best. */
   readonly batch: number
-  /** Called after every step with its name and a text of what it left, made only when asked for. */
-  readonly watch?: (program: ProgramName, step: string, text: () => string, timeMs: number) => void
+  readonly watch?: Watch
 }
 
 export interface PipelineResult extends LaidOutPlan {

@@ -1,4 +1,5 @@
-import { type Bundle, HALF_PLAN, type Manifest, moduleFor, type Plan, SOFTWARE_PLAN } from '../format.ts'
+import { type Bundle, type Manifest, moduleFor, type Plan } from '../format.ts'
+import { HALF_PLAN, planKind } from '../plans.ts'
 import { sectionsOf } from '../sections.ts'
 import { elementCount, inputTensor, showShape, sizeAt, tensorEnd } from '../sizes.ts'
 import { MOST_THREAD_BYTES } from './limits.ts'
@@ -6,9 +7,10 @@ import { checkProgram } from './program.ts'
 import { say } from '../plain.ts'
 import type { Report } from './report.ts'
 
-const isWgsl = ({ target }: Plan): boolean => target === 'webgpu' || target === HALF_PLAN || target === SOFTWARE_PLAN
-
 export function checkPlan(manifest: Manifest, p: Plan, at: string, files: Bundle['files'] | undefined, report: Report): void {
+  const kind = planKind(p.target)
+  const isWgsl = kind?.kernels === 'wgsl'
+  const isModule = kind?.kernels === 'wasm'
   p.buffers.forEach((b, i) => {
     const path = `${at}.buffers[${i}]`
     if (b.role !== 'scratch' && sizeAt(b.elements, 1) < 1) report(`${path}.elements`, 'a buffer without elements')
@@ -23,7 +25,7 @@ export function checkPlan(manifest: Manifest, p: Plan, at: string, files: Bundle
       if (!(other < i) || p.tensors[other]!.buffer !== t.buffer || b.role !== 'scratch')
         report(`${path}.behind`, `${t.name} cannot lie behind tensor ${other}: one before it in the same scratch buffer is wanted`)
     }
-    if (t.type === 'f16' && (p.target !== HALF_PLAN || (b.role !== 'scratch' && b.role !== 'prepared')))
+    if (t.type === 'f16' && (kind?.storage !== 'f16' || (b.role !== 'scratch' && b.role !== 'prepared')))
       report(`${path}.type`, `f16 in buffer ${b.name} of ${at}: it can be prepared or scratch of ${HALF_PLAN}`)
     if (b.role === 'scratch') return
     const perSample = t.shape[0] === 'n' ? elementCount(t.shape) * (t.type === 'f16' ? 0.5 : 1) : 0
@@ -58,15 +60,15 @@ export function checkPlan(manifest: Manifest, p: Plan, at: string, files: Bundle
     if (!inputs.has(b.name)) report(`${at}.buffers[${i}].name`, `${b.name} belongs to no input`)
     if (named.get(b.name) !== i) report(`${at}.buffers[${i}].name`, `${b.name} is there twice`)
   })
-  if (isWgsl(p)) checkTexts(p, at, files, report)
+  if (isWgsl) checkTexts(p, at, files, report)
   p.kernels.forEach((k, i) => {
     if (k.workgroup > 1024) report(`${at}.kernels[${i}].workgroup`, `${k.workgroup} is more than any WebGPU runs`)
-    if (p.target === 'wasm' && k.workgroup !== 1)
+    if (isModule && k.workgroup !== 1)
       report(`${at}.kernels[${i}].workgroup`, `${k.workgroup}: items on a CPU are done one by one, 1 is wanted`)
   })
-  if (p.target === 'wasm') checkModules(p, at, files, report)
+  if (isModule) checkModules(p, at, files, report)
   for (const [program, entry] of Object.entries(p.programs))
-    checkProgram(manifest, p, entry, isWgsl(p), `${at}.programs.${program}`, report)
+    checkProgram(manifest, p, entry, isWgsl, `${at}.programs.${program}`, report)
   for (const { name: n, role } of manifest.outputs) {
     const program = role === 'output' ? 'infer' : 'eval'
     if (p.programs[program] && !Object.hasOwn(p.programs[program].results, n))

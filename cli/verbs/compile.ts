@@ -1,6 +1,7 @@
 import { Option } from 'commander'
 import { bundleFiles, MANIFEST_FILE } from '../../runtime/loading/files.ts'
-import { type Bundle, HALF_PLAN, PROGRAMS } from '../../bundle/format.ts'
+import { type Bundle, PROGRAMS } from '../../bundle/format.ts'
+import { HALF_PLAN } from '../../bundle/plans.ts'
 import { missingProgram } from '../../bundle/programs.ts'
 import type { WeightsMatch } from '../../runtime/match-weights.ts'
 import { InputError } from '../../bundle/errors.ts'

@@ -9,6 +9,10 @@ export interface Target {
   readonly name: string
   /** How values between layers and weights are stored. Default f32. With f16 it only infers and evaluates. */
   readonly storage?: Storage
+  /** Whether it prints for adapters that a CPU pretends to be. Default false. */
+  readonly software?: boolean
+  /** The same target where every output of a convolution is to be the sum of its own products. Absent: it always is. */
+  readonly precise?: Target
   /** Buffers that one kernel may bind. */
   readonly maxBindings: number
   /** Whether one kernel may read and write different parts of one buffer. */

@@ -1,6 +1,7 @@
 import { type Device, DeviceError, type Session } from '../../bundle/device.ts'
-import { type Bundle, HALF_PLAN, type KernelEntry, type Places, placesAt, type Plan, planIn, type Storage, STEP_BYTES,
+import { type Bundle, type KernelEntry, type Places, placesAt, type Plan, type Storage, STEP_BYTES,
   tensorElements } from '../../bundle/format.ts'
+import { HALF_PLAN, planIn } from '../../bundle/plans.ts'
 import { lessMemory, mostThatFits } from '../memory-errors.ts'
 import { plain } from '../../bundle/plain.ts'
 import type { GpuAdapterLike, GpuLike } from '../host-types.ts'

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { compile, inspect, interpreter } from '../../compiler/index.ts'
 import { bundleFiles, type Bundle, type Device, webgpu } from '../../runtime/index.ts'
-import { planFor } from '../../bundle/format.ts'
+import { planFor } from '../../bundle/plans.ts'
 import type { LocalNet } from '../../runtime/net.ts'
 import { openLocal as open } from '../../runtime/open.ts'
 import { normals } from '../support/random-net.ts'

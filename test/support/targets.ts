@@ -1,4 +1,4 @@
-import { planFor } from '../../bundle/format.ts'
+import { planFor } from '../../bundle/plans.ts'
 import type { Device } from '../../runtime/index.ts'
 
 /** What a net has to be compiled for to run on a device: nothing for the interpreter, which reads the text. */

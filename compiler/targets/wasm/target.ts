@@ -1,3 +1,4 @@
+import { WASM } from '../../../bundle/plans.ts'
 import { bufferOf, elementsPerSample } from '../../ir/tensor.ts'
 import { canonicalText } from '../../ir/fingerprint.ts'
 import { chooseNest, makingImages, refuseOnLoad } from '../../codegen/cpu/choose.ts'
@@ -18,17 +19,18 @@ import { printFunction } from './print.ts'
 import { KERNEL, runFunction, workFunction } from './run-loop.ts'
 
 /** WebAssembly with SIMD, and with relaxed SIMD beside it: one module for all kernels that a group of programs needs. */
-export const wasm: Target = targetOf({})
-
-/** The same without Winograd's algorithm, whatever is known to be fast: every output is the sum of its own products. */
-export const wasmPrecise: Target = targetOf({ winograd: false })
+export const wasm: Target = {
+  ...targetOf({}),
+  // Without Winograd's algorithm, whatever is known to be fast.
+  precise: targetOf({ winograd: false }),
+}
 
 /** `always`: what every choice has. */
 function targetOf(always: NestChoice): Target {
   const rowsOf = onceByShape((e) => chooseNest(e, always).rows)
   const makesImages = makingImages(always)
   return {
-    name: 'wasm',
+    name: WASM,
     maxBindings: 16,
     sharesBuffers: true,
     prologueLoads: 2,

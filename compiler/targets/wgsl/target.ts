@@ -1,4 +1,4 @@
-import { HALF_PLAN, SOFTWARE_PLAN } from '../../../bundle/format.ts'
+import { HALF_PLAN, SOFTWARE_PLAN, WEBGPU } from '../../../bundle/plans.ts'
 import { bufferOf } from '../../ir/tensor.ts'
 import { blocksOf, candidates, chooseSchedule, refuseOnLoad, type TargetTraits, weighingOnLoad } from '../../codegen/gpu/choose.ts'
 import { kernelKey } from '../../ir/kernel-key.ts'
@@ -75,6 +75,7 @@ export const wgslSoftware: Target = {
     subgroupsFor: () => false,
   }),
   name: SOFTWARE_PLAN,
+  software: true,
   prologueLoads: 1,
   candidates: (e, batch) => onSoftware(e, batch).map((schedule) => scheduleToJson(e, schedule)),
 }
@@ -107,7 +108,7 @@ export function scheduled(
     }
     return { print: printOnce(print, bufferOf) }
   }
-  return { name: 'webgpu', maxBindings: 8, sharesBuffers: false, prologueLoads: 2, blocksOf, printer }
+  return { name: WEBGPU, maxBindings: 8, sharesBuffers: false, prologueLoads: 2, blocksOf, printer }
 }
 
 /** `subgroups`: the same work with the same bindings, grid and workgroup, for devices that have subgroups. */
