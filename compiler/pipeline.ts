@@ -6,7 +6,11 @@ import type { Declined } from './graph/rewrite.ts'
 import { packedSizes } from './graph/storage.ts'
 import { verifyGraph } from './graph-passes/verify.ts'
 import { invariant } from './invariant.ts'
-import { type Fused, fuse } from './fusion/fuse.ts'
+import type { FusionContext } from './fusion/kernel-pass.ts'
+import { fusionPasses } from './fusion/passes.ts'
+import { KernelProgram } from './fusion/program.ts'
+import type { Equation } from './ir/equation.ts'
+import type { Fused } from './ir/kernel.ts'
 import { printEquations } from './ir/print.ts'
 import { type LoweredGraph, lowerGraph } from './lower-graph.ts'
 import { operators } from './ops/registry.ts'
@@ -15,11 +19,13 @@ import { buildPlan, type LaidOutPlan, type PlannedProgram } from './plan/layout.
 import { recompute, type Step } from './plan/rematerialize.ts'
 import type { Schedules, Target } from './targets/target.ts'
 
-/** Stages after the passes, in order, for `--print`, `--after` and `--without`. */
-export const LOOP_STAGES = ['lower', 'fuse', 'recompute', 'plan'] as const
+/** Steps over kernels, in order: lowering, each fusion pass, what all of them left (`fuse`), rematerialization. */
+export const KERNEL_STEPS: readonly string[] = ['lower', ...fusionPasses.map(({ name }) => name), 'fuse', 'recompute']
 
-/** What `without` may name: the passes over the graph, and the two stages behind them that a plan can do without. */
-export const REMOVABLE: readonly string[] = [...new Set([...passesFor('f16').map(({ name }) => name), 'fuse', 'recompute'])]
+/** What `without` may name: the passes over the graph, `fuse` for all passes over kernels, each of these, and `recompute`. */
+export const REMOVABLE: readonly string[] = [
+  ...new Set([...passesFor('f16').map(({ name }) => name), ...KERNEL_STEPS.filter((name) => name !== 'lower')]),
+]
 
 /** Called after every step with its name and a text of what it left, made only when asked for. */
 export type Watch = (program: ProgramName, step: string, text: () => string, timeMs: number) => void
@@ -30,7 +36,7 @@ export interface PipelineOptions {
   readonly memory: Memory
   readonly programs: readonly ProgramName[]
   readonly train?: TrainSettings
-  /** Names of passes (or `fuse`, `recompute`) to leave out: bisects a wrong number. */
+  /** Names of steps to leave out (see `REMOVABLE`): bisects a wrong number. */
   readonly without?: readonly string[]
   /** Of each target by its name. */
   readonly schedules?: Readonly<Record<string, Schedules>>
@@ -74,13 +80,14 @@ interface PassedGraph {
 function planFor(target: Target, base: Graph, graphs: ReadonlyMap<ProgramName, PassedGraph>, options: PipelineOptions): PipelineResult {
   const { print, link } = target.printer(options.batch, options.schedules?.[target.name])
   const programs = [...graphs].map(([name, { graph, declined }]): PlannedProgram => {
-    const { lowered, fused } = timed(
+    const lowered = timed(
       options,
       name,
-      'fuse',
-      () => toKernels(target, graph, declined, options),
-      (r) => printEquations(r.fused),
+      'lower',
+      () => lowerGraph(graph, operators),
+      ({ equations }) => printEquations(unfused(equations)),
     )
+    const fused = timed(options, name, 'fuse', () => toKernels(target, name, graph, lowered, declined, options), printEquations)
     const { steps, viewOf } = lessKept(name, graph, { steps: fused, viewOf: lowered.viewOf }, options)
     return { name, graph, viewOf, steps: steps.map((step) => ({ fused: step, kernel: print(step.equation) })) }
   })
@@ -123,35 +130,58 @@ function runPasses(base: Graph, program: ProgramName, storage: Storage, options:
 
 function toKernels(
   target: Target,
+  name: ProgramName,
   graph: Graph,
+  lowered: LoweredGraph,
   declined: readonly Declined[],
   options: PipelineOptions,
-): { lowered: LoweredGraph; fused: readonly Fused[] } {
-  const lowered = lowerGraph(graph, operators)
+): readonly Fused[] {
   const reasons = new Map<string, string[]>()
   for (const { node, reason } of declined) reasons.set(node, [...(reasons.get(node) ?? []), reason])
-  const withReasons = (fused: readonly Fused[]): Fused[] =>
-    fused.map((f) => ({
-      ...f,
-      why: [...f.why, ...f.equation.layers.flatMap((layer) => (reasons.get(layer) ?? []).map((reason) => `${layer}: ${reason}`))],
-    }))
   // Split style is what it says: a pass a layer.
-  if (options.style === 'split' || options.without?.includes('fuse')) {
-    return { lowered, fused: withReasons(lowered.equations.map((equation) => ({ equation, why: [] }))) }
-  }
-  const apart = new Set(graph.nodes.filter((node) => node.attributes['style'] === 'split').map((node) => node.layer))
+  const isSplit = options.style === 'split' || options.without?.includes('fuse')
+  const kernels = isSplit ? unfused(lowered.equations) : fuse(name, lowered, fusionContext(target, graph, lowered, options), options)
+  return kernels.map((kernel) => ({
+    ...kernel,
+    why: [...kernel.why, ...kernel.equation.layers.flatMap((layer) => (reasons.get(layer) ?? []).map((reason) => `${layer}: ${reason}`))],
+  }))
+}
+
+const unfused = (equations: readonly Equation[]): Fused[] => equations.map((equation) => ({ equation, why: [] }))
+
+function fusionContext(target: Target, graph: Graph, { kept, viewOf }: LoweredGraph, options: PipelineOptions): FusionContext {
   const { maxBindings, prologueLoads, blocksOf, refuseOnLoad } = target
-  // What one kernel makes for itself and for others cannot be made again for one of them.
-  const mayMake = refuseOnLoad && !recomputes(options)
-  const fused = fuse({
-    ...lowered,
-    apart,
+  return {
+    kept,
+    viewOf,
     maxBindings,
-    prologueLoads,
-    blocksOf,
-    ...(mayMake && { refuseOnLoad: (e) => refuseOnLoad(e, options.batch) }),
-  })
-  return { lowered, fused: withReasons(fused) }
+    maxPrologueInputs: prologueLoads,
+    statisticsBlock: blocksOf,
+    // What one kernel makes for itself and for others cannot be made again for one of them.
+    ...(refuseOnLoad && !recomputes(options) && { rejectFusedProducer: (e) => refuseOnLoad(e, options.batch) }),
+    unfusedLayers: new Set(graph.nodes.filter((node) => node.attributes['style'] === 'split').map((node) => node.layer)),
+  }
+}
+
+/** Runs the fusion passes over the equations of a program. */
+function fuse(name: ProgramName, { equations }: LoweredGraph, context: FusionContext, options: PipelineOptions): Fused[] {
+  const program = new KernelProgram(equations)
+  for (const pass of fusionPasses) {
+    if (options.without?.includes(pass.name)) continue
+    const before = program.revision
+    timed(
+      options,
+      name,
+      pass.name,
+      () => {
+        pass.run(program, context)
+        // A program changes in place: what is printed later is what there is now.
+        return options.watch && program.revision !== before ? program.kernels() : undefined
+      },
+      (kernels) => (kernels ? printEquations(kernels) : 'unchanged\n'),
+    )
+  }
+  return program.kernels()
 }
 
 const recomputes = ({ memory, without }: PipelineOptions): boolean => memory === 'small' && !without?.includes('recompute')

@@ -30,8 +30,8 @@ export const inspect: Verb = {
           'plan',
         ]),
       )
-      .option('--after <pass>', 'print what a pass leaves: its name, or all')
-      .option('--without <pass>', 'leave out a pass; may be repeated', collect)
+      .option('--after <pass>', 'print what a pass over layers or kernels leaves: its name, or all')
+      .option('--without <pass>', 'leave out a pass (`fuse`: all passes over kernels); may be repeated', collect)
       .option('--emit-dir <dir>', 'write what every pass leaves to numbered files')
   },
   async run({ args, options, screen }) {
@@ -57,7 +57,8 @@ export const inspect: Verb = {
       }),
     }
     if (without) {
-      await checkNames(without, file)
+      const { REMOVABLE } = await import('../../compiler/pipeline.ts')
+      refuseUnknown(without, REMOVABLE)
       Object.assign(compiling, { without })
     }
     const bundle = await load(file, compiling)
@@ -86,7 +87,11 @@ export const inspect: Verb = {
         })),
         screen,
       )
-    if (options['print'] !== undefined) return printTexts(lastOf(steps, options['print'] === 'loops'), screen)
+    if (options['print'] !== undefined) {
+      const { KERNEL_STEPS } = await import('../../compiler/pipeline.ts')
+      const loops = options['print'] === 'loops'
+      return printTexts(lastOf(steps.filter((step) => KERNEL_STEPS.includes(step.name) === loops)), screen)
+    }
 
     const whole = inspectManifest(bundle.manifest, target, batch)
     const report = wanted ? { ...whole, programs: Object.fromEntries(wanted.map((name) => [name, whole.programs[name]!])) } : whole
@@ -102,9 +107,6 @@ interface Step {
   /** Made when it is asked for: the text of a large graph is not free. */
   readonly text: () => string
 }
-
-/** What happens to loops, behind the passes over the graph. */
-const LOOP_STEPS = ['lower', 'fuse', 'recompute', 'plan']
 
 /** A .net file is compiled; a bundle is read, and compiled from the text it carries where that is needed. */
 async function load(path: string, options: CompileOptions): Promise<Bundle> {
@@ -123,24 +125,18 @@ async function load(path: string, options: CompileOptions): Promise<Bundle> {
 const hasFacts = ({ manifest }: Bundle): boolean =>
   Object.values(manifest.plans).every((plan) => Object.values(plan.programs).every(({ dispatches }) => dispatches.every((d) => d.facts)))
 
-async function checkNames(names: readonly string[], file: string): Promise<void> {
-  const known = new Set<string>()
-  await load(file, { watch: (_, name) => known.add(name) })
-  refuseUnknown(names, [...known])
-}
-
 function refuseUnknown(names: readonly string[], known: readonly string[]): void {
   for (const name of names)
     if (!known.includes(name)) throw new UsageError(`there is no pass ${name}${didYouMean(name, known)} (there are ${known.join(', ')})`)
 }
 
-/** Of each program, what the last pass over the graph left, or the last step over its loops. */
-function lastOf(steps: readonly Step[], loops: boolean): Step[] {
+/** What the last of some steps left of each program. */
+function lastOf(steps: readonly Step[]): Step[] {
   const last = new Map<string, Step>()
   for (const step of steps.toReversed()) {
     const seen = last.get(step.program)
     // A step that changed nothing says so instead of printing what it saw: the one before has it.
-    if (LOOP_STEPS.includes(step.name) === loops && (!seen || isUnchanged(seen))) last.set(step.program, step)
+    if (!seen || isUnchanged(seen)) last.set(step.program, step)
   }
   return [...last.values()].reverse()
 }

@@ -1,87 +1,110 @@
-import type { Tensor } from '../ir/tensor.ts'
 import { type Equation, reads, writes } from '../ir/equation.ts'
+import type { Fused } from '../ir/kernel.ts'
+import type { Tensor } from '../ir/tensor.ts'
 
-/** An equation on its way to a kernel. Equations change by `FusionItems.set` alone, which knows who reads and writes what. */
-export interface FusionItem {
+/** A kernel in the making. Its equation changes by `KernelProgram.set` alone, which knows who reads and writes what. */
+export interface KernelNode {
   readonly equation: Equation
-  readonly why: string[]
-  /** Where it stands in the program: items are in the order of these. */
+  readonly why: readonly string[]
+  /** Where it stands in the program: kernels are in the order of these. */
   readonly order: number
 }
 
-/** The equations of a program in order, and by the tensors that they touch: no question goes through all of them. */
-export class FusionItems {
-  private readonly items = new Set<FusionItem>()
-  private readonly readersOfTensor = new Map<Tensor, Set<FusionItem>>()
-  private readonly writersOfTensor = new Map<Tensor, Set<FusionItem>>()
+/** The kernels of a program in order, and by the tensors that they touch: no question goes through all of them. */
+export class KernelProgram {
+  private readonly nodes = new Set<KernelNode>()
+  private readonly readersOfTensor = new Map<Tensor, Set<KernelNode>>()
+  private readonly writersOfTensor = new Map<Tensor, Set<KernelNode>>()
   /** Parts of one computation of statistics, or of sums, by what they compute. */
-  private readonly partsOfTensor = new Map<Tensor, Set<FusionItem>>()
+  private readonly partsOfTensor = new Map<Tensor, Set<KernelNode>>()
+  private changes = 0
 
   constructor(equations: readonly Equation[]) {
     equations.forEach((equation, order) => this.put({ equation, why: [], order }))
   }
 
-  has(item: FusionItem): boolean {
-    return this.items.has(item)
+  /** Grows with every change of a kernel and with every remark: who saw the same number before has seen this program. */
+  get revision(): number {
+    return this.changes
   }
 
-  /** Those that there are now, as far as they are still there when their turn comes. */
-  *all(): Generator<FusionItem> {
-    for (const item of sorted(this.items)) if (this.items.has(item)) yield item
+  has(node: KernelNode): boolean {
+    return this.nodes.has(node)
   }
 
-  readers(t: Tensor): FusionItem[] {
+  /** The kernels that there are now, as far as they are still there when their turn comes. */
+  *all(): Generator<KernelNode> {
+    for (const node of sorted(this.nodes)) if (this.nodes.has(node)) yield node
+  }
+
+  /** The kernels as they are now, in order: later changes do not show in it. */
+  kernels(): Fused[] {
+    return sorted(this.nodes).map(({ equation, why }) => ({ equation, why: [...why] }))
+  }
+
+  readers(t: Tensor): KernelNode[] {
     return sorted(this.readersOfTensor.get(t) ?? [])
   }
 
-  writers(t: Tensor): FusionItem[] {
+  writers(t: Tensor): KernelNode[] {
     return sorted(this.writersOfTensor.get(t) ?? [])
   }
 
-  /** Items of a computation that ends in this tensor: of statistics (`moments.result`), of sums (`sums.into`). */
-  parts(t: Tensor): FusionItem[] {
+  /** Kernels of a computation that ends in this tensor: of statistics (`moments.result`), of sums (`sums.into`). */
+  parts(t: Tensor): KernelNode[] {
     return sorted(this.partsOfTensor.get(t) ?? [])
   }
 
-  set(item: FusionItem, equation: Equation): void {
-    this.unlink(item)
-    ;(item as { equation: Equation }).equation = equation
-    this.link(item)
+  /** Adds remarks to a kernel: what was joined to it, or why something was not. */
+  remark(node: KernelNode, ...remarks: readonly string[]): void {
+    if (remarks.length > 0) this.changes++
+    for (const remark of remarks) (node.why as string[]).push(remark)
   }
 
-  remove(item: FusionItem): void {
-    this.items.delete(item)
-    this.unlink(item)
+  set(node: KernelNode, equation: Equation): void {
+    this.unlink(node)
+    ;(node as { equation: Equation }).equation = equation
+    this.link(node)
   }
 
-  /** Puts others at the place of an item. */
-  replace(item: FusionItem, others: readonly { readonly equation: Equation; readonly why: string[] }[]): void {
-    this.remove(item)
-    others.forEach((other, i) => this.put({ ...other, order: item.order + i / (2 * others.length) }))
+  remove(node: KernelNode): void {
+    this.nodes.delete(node)
+    this.unlink(node)
   }
 
-  private put(item: FusionItem): void {
-    this.items.add(item)
-    this.link(item)
+  /** Puts other kernels in the place of one. */
+  replace(node: KernelNode, others: readonly Fused[]): void {
+    this.remove(node)
+    others.forEach(({ equation, why }, i) => this.put({ equation, why: [...why], order: node.order + i / (2 * others.length) }))
   }
 
-  private link(item: FusionItem): void {
-    this.eachPlace(item, (map, t) => {
+  private put(node: KernelNode): void {
+    this.nodes.add(node)
+    this.link(node)
+  }
+
+  private link(node: KernelNode): void {
+    this.changes++
+    this.eachTensor(node, (map, t) => {
       const known = map.get(t)
-      if (known) known.add(item)
-      else map.set(t, new Set([item]))
+      if (known) known.add(node)
+      else map.set(t, new Set([node]))
     })
   }
 
-  private unlink(item: FusionItem): void {
-    this.eachPlace(item, (map, t) => map.get(t)?.delete(item))
+  private unlink(node: KernelNode): void {
+    this.changes++
+    this.eachTensor(node, (map, t) => map.get(t)?.delete(node))
   }
 
-  private eachPlace({ equation }: FusionItem, visit: (map: Map<Tensor, Set<FusionItem>>, t: Tensor) => void): void {
+  private eachTensor({ equation }: KernelNode, visit: (map: Map<Tensor, Set<KernelNode>>, t: Tensor) => void): void {
     for (const t of reads(equation)) visit(this.readersOfTensor, t)
     for (const t of writes(equation)) visit(this.writersOfTensor, t)
     for (const t of [equation.moments?.result, equation.sums?.into]) if (t) visit(this.partsOfTensor, t)
   }
 }
 
-const sorted = (items: Iterable<FusionItem>): FusionItem[] => [...items].sort((a, b) => a.order - b.order)
+const sorted = (nodes: Iterable<KernelNode>): KernelNode[] => [...nodes].sort((a, b) => a.order - b.order)
+
+/** How many buffers a kernel binds. */
+export const bindingCount = (e: Equation): number => reads(e).length + writes(e).length

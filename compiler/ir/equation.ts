@@ -138,11 +138,14 @@ export function writes(e: Equation): readonly Tensor[] {
 
 const knownWrites = new WeakMap<Equation, readonly Tensor[]>()
 
+/** How many points along an axis lie in one block. */
+export type BlockSizes = (a: Axis) => number
+
 /** Blocks of all axes but `kept`, and how many there are of each: the first dimensions of what a side reduction writes to. */
 export function blocksAround(
   kept: Axis,
   axes: readonly Axis[],
-  sizeOf: (a: Axis) => number,
+  sizeOf: BlockSizes,
 ): { readonly blocks: SideReduction['blocks']; readonly counts: readonly (number | 'n')[] } {
   const blocks = axes.filter((a) => a !== kept).map((a) => ({ axis: a, size: sizeOf(a) }))
   return {

@@ -1,6 +1,6 @@
 import { showShape } from './tensor.ts'
 import { type Expression } from './expression.ts'
-import type { Fused } from '../fusion/fuse.ts'
+import type { Fused } from './kernel.ts'
 import { type Axis, type Extent, showIndex } from './affine.ts'
 import type { Equation, Store } from './equation.ts'
 

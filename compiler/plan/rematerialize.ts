@@ -2,7 +2,7 @@ import { resolved } from '../graph/query.ts'
 import { overlap, bufferOf, isBatched, nextTensorId, type Tensor } from '../ir/tensor.ts'
 import { atBatch, bytesOf, flopsOf } from '../ir/cost.ts'
 import { type Expression, mapChildren } from '../ir/expression.ts'
-import type { Fused } from '../fusion/fuse.ts'
+import type { Fused } from '../ir/kernel.ts'
 import { type Equation, reads, writes } from '../ir/equation.ts'
 
 /** A kernel in the order of its program. */

@@ -1,6 +1,5 @@
 import type { Storage } from '../../bundle/format.ts'
-import type { Blocks } from '../fusion/fuse.ts'
-import type { Equation } from '../ir/equation.ts'
+import type { BlockSizes, Equation } from '../ir/equation.ts'
 import type { LinkedModule, PrintedKernel } from '../codegen/printed-kernel.ts'
 
 /** What prints kernels: sees equations and schedules, never layers. */
@@ -20,7 +19,7 @@ export interface Target {
   /** Maps that may be loaded in the place of one by what is computed as a convolution loads it: where loads are dear, it is stored. */
   readonly prologueLoads: number
   /** What one part of a kernel's work is, of which it can gather statistics; or why it gathers none. */
-  readonly blocksOf: (equation: Equation) => Blocks | string
+  readonly blocksOf: (equation: Equation) => BlockSizes | string
   /** Why a kernel cannot make on load what it would: see `OnLoad`. Absent: none can. */
   readonly refuseOnLoad?: (equation: Equation, batch: number) => string | undefined
   /** A printer for one compilation, for nets that train with this batch (1: only infer): what it has printed once it need not print again. */

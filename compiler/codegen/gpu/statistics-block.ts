@@ -1,7 +1,6 @@
-import type { Blocks } from '../../fusion/fuse.ts'
 import { freeAxes } from '../../ir/free-axes.ts'
 import type { Axis } from '../../ir/affine.ts'
-import type { Equation } from '../../ir/equation.ts'
+import type { BlockSizes, Equation } from '../../ir/equation.ts'
 import { reductions } from '../../ir/reduction-list.ts'
 
 /** Points of a block, at most: a workgroup of 256 covers it with tiles of four. */
@@ -11,7 +10,7 @@ const MOST_POINTS = 1024
  * Of what a workgroup gathers statistics: one image's whole map, or so many of its rows that a workgroup can cover them with
  * any tile. A width of more than a few columns is rounded up to fours, so that it can be cut into tiles.
  */
-export function blocksOf(e: Equation): Blocks | string {
+export function blocksOf(e: Equation): BlockSizes | string {
   const sums = e.stores.flatMap((s) => reductions(s.value))
   if (e.axes.some((a, i) => i > 0 && sums.some((r) => !freeAxes(r).has(a)))) return `${e.name} walks through its points in a loop`
   const sizes = new Map<Axis, number>([[e.axes[0]!, 1]])

@@ -2,9 +2,8 @@ import { WASM } from '../../../bundle/plans.ts'
 import { bufferOf, elementsPerSample } from '../../ir/tensor.ts'
 import { canonicalText } from '../../ir/fingerprint.ts'
 import { chooseNest, makingImages, refuseOnLoad } from '../../codegen/cpu/choose.ts'
-import type { Blocks } from '../../fusion/fuse.ts'
 import type { Axis } from '../../ir/affine.ts'
-import type { Equation } from '../../ir/equation.ts'
+import type { BlockSizes, Equation } from '../../ir/equation.ts'
 import { kernelKey } from '../../ir/kernel-key.ts'
 import { bindingsOf } from '../../codegen/bindings.ts'
 import { onceByShape } from '../../ir/once-by-shape.ts'
@@ -42,7 +41,7 @@ function targetOf(always: NestChoice): Target {
 }
 
 /** Statistics are gathered of whole pictures, or of the rows that an item computes. */
-function blocksOf(equation: Equation, rowsOf: (e: Equation) => number | undefined): Blocks | string {
+function blocksOf(equation: Equation, rowsOf: (e: Equation) => number | undefined): BlockSizes | string {
   const whole = (a: Axis): number => (typeof a.extent === 'number' ? a.extent : 1)
   if (equation.axes.length < 3) return `${equation.name} computes no pictures`
   // Nests walk maps of rows and columns.

@@ -1,0 +1,34 @@
+import { sideMoments } from '../ir/moments.ts'
+import { type FusionContext, isUnfused, type KernelPass } from './kernel-pass.ts'
+import type { KernelNode, KernelProgram } from './program.ts'
+import { carrierOf, carry } from './side-reductions.ts'
+
+/** Takes the statistics of a batch (a side reduction) in the kernel that stores what they are of: no pass reads the tensor again. */
+export const fuseMoments: KernelPass = {
+  name: 'fuse-moments',
+  run(program, context) {
+    for (const node of program.all()) {
+      if (node.equation.moments?.stage !== 'partial') continue
+      const missed = tryFuse(node, program, context)
+      if (missed) program.remark(node, missed)
+    }
+  },
+}
+
+function tryFuse(node: KernelNode, program: KernelProgram, context: FusionContext): string | undefined {
+  const { name, layers } = node.equation
+  const { source, result, affine, eps } = node.equation.moments!
+  if (isUnfused(node.equation, context)) return `${name} is of style split`
+  const producer = carrierOf(source, program)
+  if (typeof producer === 'string') return producer
+  const { axes } = producer.equation
+  const blockSizes = context.statisticsBlock(producer.equation)
+  if (typeof blockSizes === 'string') return blockSizes
+  const { side, merge } = sideMoments({ name, layers, source, result, ...(affine && { affine }), eps }, axes, axes[1]!, blockSizes)
+  const missed = carry(producer, side, layers, [source], program, context)
+  if (missed) return missed
+  program.remark(producer, `gathers the statistics of ${layers.join(', ')} as it stores`)
+  for (const other of program.parts(result)) if (other !== node) program.remove(other)
+  program.replace(node, merge.map((equation) => ({ equation, why: ['merges the statistics of all tiles'] })))
+  return undefined
+}

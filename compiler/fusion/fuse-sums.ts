@@ -1,0 +1,52 @@
+import { isAxis } from '../ir/affine.ts'
+import { blocksAround, reads, type SideReduction } from '../ir/equation.ts'
+import { type Expression, walk } from '../ir/expression.ts'
+import { rewriteTotals } from '../ir/side-sums.ts'
+import { isBatched, tensor } from '../ir/tensor.ts'
+import { type FusionContext, isUnfused, type KernelPass } from './kernel-pass.ts'
+import type { KernelNode, KernelProgram } from './program.ts'
+import { carrierOf, carry } from './side-reductions.ts'
+
+/** Takes sums over the batch (a side reduction: the gradient of a normalization) in the kernel that stores, last of all, something that they are of. */
+export const fuseSums: KernelPass = {
+  name: 'fuse-sums',
+  run(program, context) {
+    for (const node of program.all()) {
+      if (node.equation.sums?.stage !== 'partial') continue
+      const missed = tryFuse(node, program, context)
+      if (missed) program.remark(node, missed)
+    }
+  },
+}
+
+function tryFuse(node: KernelNode, program: KernelProgram, context: FusionContext): string | undefined {
+  const { name, layers } = node.equation
+  const { at, terms, into } = node.equation.sums!
+  if (isUnfused(node.equation, context)) return `${name} is of style split`
+  const isHere = (e: Extract<Expression, { kind: 'load' }>): boolean =>
+    e.at.length === at.length && e.at.every((index, d) => isAxis(index, at[d]!))
+  const loads = terms.flatMap((term) => walk(term)).filter((e) => e.kind === 'load')
+  const made = [...new Set(loads.map((e) => e.tensor))].map((t) => ({ tensor: t, at: program.writers(t)[0]?.order ?? -1 }))
+  const maps = made.filter((m) => m.at >= 0 && m.tensor.shape.length === at.length && isBatched(m.tensor.shape))
+  if (maps.length === 0) return `${name} sums up nothing that a kernel stores`
+  const last = maps.reduce((latest, m) => (m.at > latest.at ? m : latest))
+  const later = made.find((m) => m.at > last.at)
+  if (later) return `${name} needs ${later.tensor.name}, which is made after ${last.tensor.name}`
+  const source = last.tensor
+  if (!loads.filter((e) => e.tensor === source).every(isHere)) return `${name} does not read ${source.name} point by point`
+  const producer = carrierOf(source, program)
+  if (typeof producer === 'string') return producer
+  const { axes } = producer.equation
+  const blockSizes = context.statisticsBlock(producer.equation)
+  if (typeof blockSizes === 'string') return blockSizes
+  const kept = axes[1]!
+  const { blocks, counts } = blocksAround(kept, axes, blockSizes)
+  const partials = tensor(into.name, [...counts, kept.extent as number, terms.length])
+  const side: SideReduction = { kind: 'sums', source, kept, blocks, at, terms, into: partials }
+  const missed = carry(producer, side, layers, reads(node.equation), program, context)
+  if (missed) return missed
+  program.remark(producer, `gathers the sums of ${layers.join(', ')} as it stores`)
+  for (const other of program.parts(into)) program.remove(other)
+  for (const other of program.readers(into)) program.set(other, rewriteTotals(other.equation, into, side))
+  return undefined
+}

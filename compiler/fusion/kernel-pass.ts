@@ -1,0 +1,45 @@
+import type { BlockSizes, Equation } from '../ir/equation.ts'
+import type { Tensor } from '../ir/tensor.ts'
+import type { KernelProgram } from './program.ts'
+
+/** What a fusion pass may know beyond the equations: which tensors must exist, and what the target can do. */
+export interface FusionContext {
+  /** Tensors that must exist in memory after the program: outputs, gradients, prepared values, updated parameters. */
+  readonly kept: ReadonlySet<Tensor>
+  /** A tensor that is another one's storage under another shape. */
+  readonly viewOf: ReadonlyMap<Tensor, Tensor>
+  /** Storage buffers that a kernel may bind: every WebGPU grants 8. */
+  readonly maxBindings: number
+  /** How many feature maps a prologue of a convolution may read. Where loads are expensive this is 1, and the value is stored by its own kernel. */
+  readonly maxPrologueInputs: number
+  /** The block of points of which one part of a kernel's work can take statistics; or why it takes none. */
+  readonly statisticsBlock: (e: Equation) => BlockSizes | string
+  /** Why a kernel cannot compute and store its fused producer (see `OnLoad`). Absent: none can. */
+  readonly rejectFusedProducer?: (e: Equation) => string | undefined
+  /** Layers whose kernels are not fused, in a net that is fused otherwise. */
+  readonly unfusedLayers: ReadonlySet<string>
+}
+
+/**
+ * A named rule that joins kernels where that saves passes over memory: the twin of `GraphPass`, one level down. A pass goes through the
+ * program in its order, changes it in place, and leaves remarks: at a kernel that it changed, what was joined to it; at a kernel that it
+ * left alone, why. Passes know nothing of each other, and leave order to the list in `passes.ts`.
+ */
+export interface KernelPass {
+  readonly name: string
+  readonly run: (program: KernelProgram, context: FusionContext) => void
+}
+
+/** Whether a layer of the equation asks for kernels of its own (style split). */
+export const isUnfused = (e: Equation, { unfusedLayers }: FusionContext): boolean =>
+  unfusedLayers.size > 0 && e.layers.some((layer) => unfusedLayers.has(layer))
+
+/** Whether a tensor has two shapes: it is a view, or there is a view of it. */
+export function isViewed(t: Tensor, { viewOf }: FusionContext): boolean {
+  if (viewOf.has(t)) return true
+  let viewed = viewedIn.get(viewOf)
+  if (!viewed) viewedIn.set(viewOf, viewed = new Set(viewOf.values()))
+  return viewed.has(t)
+}
+
+const viewedIn = new WeakMap<FusionContext['viewOf'], ReadonlySet<Tensor>>()

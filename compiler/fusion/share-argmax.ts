@@ -1,0 +1,52 @@
+import { substitute } from '../ir/affine.ts'
+import type { Equation } from '../ir/equation.ts'
+import { type Expression, walk } from '../ir/expression.ts'
+import { canonicalText } from '../ir/fingerprint.ts'
+import { tensor } from '../ir/tensor.ts'
+import type { KernelPass } from './kernel-pass.ts'
+import { bindingCount, type KernelNode } from './program.ts'
+
+type Reduction = Extract<Expression, { kind: 'reduce' }>
+
+/** Where one equation takes the maximum of each window and another its position (the gradient of pooling), one kernel finds both. */
+export const shareArgmax: KernelPass = {
+  name: 'share-argmax',
+  run(program, { maxBindings }) {
+    const finders = new Map<string, KernelNode[]>()
+    for (const node of program.all()) {
+      for (const text of new Set(maximaOf(node.equation).map((m) => reductionText(node.equation, m))))
+        finders.set(text, [...(finders.get(text) ?? []), node])
+    }
+    for (const node of program.all()) {
+      const [wanted, ...others] = node.equation.stores
+      if (!wanted || others.length > 0 || wanted.value.kind !== 'reduce' || wanted.value.combine !== 'argmax') continue
+      const text = reductionText(node.equation, wanted.value)
+      const partner = finders.get(text)?.find((other) => other !== node && program.has(other))
+      if (!partner || partner.order > node.order) continue
+      const maximum = maximaOf(partner.equation).find((m) => reductionText(partner.equation, m) === text)!
+      const axes = new Map(node.equation.axes.map((a, i) => [a, partner.equation.axes[i]!]))
+      const stored = {
+        tensor: wanted.tensor,
+        at: wanted.at.map((at) => substitute(at, axes)),
+        value: { ...maximum, combine: 'argmax' as const },
+      }
+      const joined: Equation = { ...partner.equation, stores: [...partner.equation.stores, stored] }
+      if (bindingCount(joined) > maxBindings) {
+        program.remark(node, `${partner.equation.name} would bind too many buffers if it kept the positions of its maxima`)
+        continue
+      }
+      program.set(partner, joined)
+      program.remark(partner, `keeps the positions of its maxima for ${node.equation.layers.join(', ')}'s gradient`)
+      program.remove(node)
+    }
+  },
+}
+
+const maximaOf = (e: Equation): Reduction[] =>
+  e.stores.flatMap((s) => walk(s.value)).filter((node): node is Reduction => node.kind === 'reduce' && node.combine === 'max')
+
+/** What a maximum or its position is taken of, as a text that does not depend on names. */
+const reductionText = (e: Equation, of: Reduction): string =>
+  canonicalText({ ...e, name: '', sides: [], stores: [{ tensor: NOWHERE, at: [], value: { ...of, combine: 'max' } }] }).text
+
+const NOWHERE = tensor('', [])

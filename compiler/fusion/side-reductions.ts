@@ -1,0 +1,49 @@
+import { isAxis } from '../ir/affine.ts'
+import { type Equation, reads, type SideReduction, writes } from '../ir/equation.ts'
+import { elementsPerSample, isBatched, type Tensor } from '../ir/tensor.ts'
+import type { FusionContext } from './kernel-pass.ts'
+import { bindingCount, type KernelNode, type KernelProgram } from './program.ts'
+
+/** The one kernel that stores a map channel by channel, which may carry side reductions of it; or why there is none. */
+export function carrierOf(source: Tensor, program: KernelProgram): KernelNode | string {
+  const [producer, ...others] = program.writers(source)
+  if (!producer || others.length > 0) return `${source.name} is not made by one kernel`
+  const { equation } = producer
+  const stored = equation.stores.find((s) => s.tensor === source)!
+  const inOrder = equation.axes.length === source.shape.length &&
+    stored.at.every((index, d) => isAxis(index, equation.axes[d]!) && equation.axes[d]!.extent === source.shape[d])
+  if (equation.axes.length < 3 || !inOrder) return `${equation.name} does not store ${source.name} channel by channel`
+  if (equation.axes[0]!.extent !== 'n') return `${source.name} has no batch of images`
+  return producer
+}
+
+/** Lets a kernel carry a side reduction if it can bind the buffers, and if that moves fewer bytes than reading `instead`; or says why not. */
+export function carry(
+  producer: KernelNode,
+  side: SideReduction,
+  layers: readonly string[],
+  instead: readonly Tensor[],
+  program: KernelProgram,
+  { maxBindings }: FusionContext,
+): string | undefined {
+  const { equation } = producer
+  const carrying: Equation = {
+    ...equation,
+    sides: [...equation.sides, side],
+    layers: [...new Set([...equation.layers, ...layers])],
+  }
+  const already = new Set([...reads(equation), ...writes(equation)])
+  const more = reads(carrying).filter((t) => !already.has(t))
+  const names = layers.join(', ')
+  if (elementsOf(more) + 2 * elementsOf([side.into]) >= elementsOf(instead))
+    return `${equation.name} works in parts too small to gather the ${side.kind} of ${names}`
+  const bound = bindingCount(carrying)
+  if (bound > maxBindings)
+    return `${carrying.name} would bind ${bound} buffers with the ${side.kind} of ${names}, ${maxBindings} are granted everywhere`
+  program.set(producer, carrying)
+  return undefined
+}
+
+/** Elements of one sample: what does not grow with the batch does not count. */
+const elementsOf = (tensors: readonly Tensor[]): number =>
+  tensors.reduce((sum, t) => sum + (isBatched(t.shape) ? elementsPerSample(t.shape) : 0), 0)
