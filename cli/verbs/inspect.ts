@@ -31,7 +31,7 @@ export const inspect: Verb = {
         ]),
       )
       .option('--after <pass>', 'print what a pass over layers or kernels leaves: its name, or all')
-      .option('--without <pass>', 'leave out a pass (`fuse`: all passes over kernels); may be repeated', collect)
+      .option('--without <pass>', 'leave out a pass (fuse: all passes over kernels); may be repeated', collect)
       .option('--emit-dir <dir>', 'write what every pass leaves to numbered files')
   },
   async run({ args, options, screen }) {
