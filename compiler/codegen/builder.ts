@@ -1,6 +1,7 @@
 import { invariant } from '../invariant.ts'
-import type { BinaryOp, Expression } from '../ir/expression.ts'
+import type { BinaryOp } from '../ir/expression.ts'
 import { type Axis, axis, type Extent, type Index, index, plus, rangeOf } from '../ir/affine.ts'
+import { PlacedValues } from './placed-values.ts'
 import { RESERVED_WORDS } from './reserved-words.ts'
 import { lanesOf, type Statement, type Term, type TermOp, type Type } from './kernel-function.ts'
 
@@ -9,8 +10,6 @@ export interface Scope {
   readonly statements: Statement[]
   /** Value numbers: structural key of a term -> the name that holds it. */
   readonly known: Map<string, Term>
-  /** Results of nodes at places, by the part of the place that they depend on. */
-  readonly values: Map<Expression, Map<string, Term>>
 }
 
 /** What is known of a term while it is being written: which value it is, and the scope that it needs. */
@@ -22,6 +21,8 @@ type Marked = Term & { key?: string; depth?: number }
  */
 export class Terms {
   readonly scopes: Scope[] = []
+  /** What expressions came to, in the scopes that are open. */
+  readonly placed = new PlacedValues(this.scopes)
   /** Names the kernel in what goes wrong. */
   readonly kernel: string
   /** Conditions that hold here because everything around is skipped where they do not. */
@@ -163,7 +164,7 @@ export class Terms {
   }
 
   set(variable: Term, value: Term): void {
-    invariant(variable.kind === 'name', `${this.kernel}: only a variable is set`)
+    invariant(variable.kind === 'name', () => `${this.kernel}: only a variable is set`)
     this.innermost.statements.push({ kind: 'set', name: variable.name, value })
   }
 
@@ -205,7 +206,7 @@ export class Terms {
 
   variableTerm(a: Axis): Term {
     const name = this.nameOf.get(a)
-    invariant(name, `${this.kernel}: axis ${a.name} is not bound`)
+    invariant(name, () => `${this.kernel}: axis ${a.name} is not bound`)
     return this.mark({ kind: 'name', name, type: 'i32', lanes: 1 }, name, this.depthOf.get(a)!)
   }
 
@@ -226,7 +227,7 @@ export class Terms {
     if (term.kind === 'batch') return `n/${term.chunks}`
     if (term.kind === 'done') return 'done'
     const { key } = term as Marked
-    invariant(key !== undefined, `${this.kernel}: a ${term.kind} term has no key`)
+    invariant(key !== undefined, () => `${this.kernel}: a ${term.kind} term has no key`)
     return key
   }
 
@@ -235,7 +236,7 @@ export class Terms {
   }
 
   open(): Scope {
-    const scope: Scope = { statements: [], known: new Map(), values: new Map() }
+    const scope: Scope = { statements: [], known: new Map() }
     this.scopes.push(scope)
     return scope
   }
@@ -280,7 +281,7 @@ export class Terms {
 
   /** A loop variable that counts tiles of an axis. */
   variable(a: Axis, size: number, depth: number): Axis {
-    invariant(size === 1 || typeof a.extent === 'number' || a.extent === 'n', `${a.name} cannot be tiled`)
+    invariant(size === 1 || typeof a.extent === 'number' || a.extent === 'n', () => `${a.name} cannot be tiled`)
     const extent: Extent = size === 1 ? a.extent : typeof a.extent === 'number' ? Math.ceil(a.extent / size) : { chunks: size }
     const variable = axis(a.name, extent)
     this.depthOf.set(variable, depth)

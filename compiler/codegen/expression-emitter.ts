@@ -1,9 +1,9 @@
 import { invariant } from '../invariant.ts'
 import { elementsPerSample, strides, type Tensor } from '../ir/tensor.ts'
 import { type Expression, type Guard, walk } from '../ir/expression.ts'
-import { freeAxes } from '../ir/free-axes.ts'
-import { type Axis, axesOf, combine, type Index, index, type IndexLike, rangeOf, shift, substitute } from '../ir/affine.ts'
+import { atomIndex, type Axis, axesOf, combine, type Index, index, type IndexLike, rangeOf, shift, substitute } from '../ir/affine.ts'
 import type { Place } from './point.ts'
+import type { PlacePart } from './placed-values.ts'
 import type { Term } from './kernel-function.ts'
 import { float, int, Terms, truth } from './builder.ts'
 
@@ -23,6 +23,11 @@ export interface Memory {
   readonly wide?: ReadonlySet<Tensor>
 }
 
+interface Bases {
+  readonly next: Map<Index['terms'], Bases>
+  base?: Index
+}
+
 /**
  * Values of expressions at places, each written once, in the outermost loop in which it does not change. A place may be
  * four points: then a value is a vector where it differs between them, and a scalar where it does not.
@@ -34,7 +39,9 @@ export abstract class Values {
   private readonly memory: Memory
   private readonly margin: number | undefined
   private readonly linearForms = new Map<Expression, Index>()
-  private readonly bases = new Map<string, Index>()
+  /** What forms come to where their axes stand, but for constants: by their terms, then those of each axis. Null where they divide. */
+  private readonly bases = new Map<Index['terms'], Bases | null>()
+  private readonly basesByKey = new Map<string, Bases>()
   /** Conditions without which the loads being written would lie far outside: elsewhere element 0 is read. */
   private readonly needed: Term[] = []
 
@@ -55,17 +62,19 @@ export abstract class Values {
   protected abstract reduceAt(e: Reduction, place: Place): void
 
   value(e: Expression, given: Place): Term {
+    const { placed } = this.terms
     const place = this.lanesFor(e, given)
-    const known = this.recall(e, place)
+    const part = this.part(e, place)
+    const known = placed.recall(part, e)
     if (known) return known
     const term = this.compute(e, place)
-    this.keep(e, place, term, this.terms.depth(term))
+    placed.keep(part, e, term, this.terms.depth(term))
     return term
   }
 
   /** The place as far as it matters to an expression: four points only where it differs between them. */
   protected lanesFor(e: Expression, place: Place): Place {
-    return place.lanes && !freeAxes(e).has(place.lanes.axis) ? place.lane(0) : place
+    return place.lanes && !this.terms.placed.axesOf(e).axes.includes(place.lanes.axis) ? place.lane(0) : place
   }
 
   private compute(e: Expression, place: Place): Term {
@@ -104,7 +113,7 @@ export abstract class Values {
       case 'reduce': {
         this.reduceAt(e, place)
         const result = this.recall(e, place)
-        invariant(result, `${this.kernel}: a reduction left no value`)
+        invariant(result, () => `${this.kernel}: a reduction left no value`)
         return result
       }
     }
@@ -116,8 +125,13 @@ export abstract class Values {
 
   /** How an index grows from lane to lane, if it grows evenly. */
   lanesOfIndex(form: Index, place: Place): { first: Index; step: number } | undefined {
+    const { lanes } = place
+    if (!lanes) return { first: this.at(form, place), step: 0 }
+    if (form.terms.every(({ atom }) => atom.kind === 'axis' || !axesOf(atom.of).includes(lanes.axis))) {
+      const along = form.terms.find(({ atom }) => atom.kind === 'axis' && atom.axis === lanes.axis)
+      return { first: this.at(form, place.lane(0)), step: along ? along.coefficient * lanes.step : 0 }
+    }
     const first = this.at(form, place.lane(0))
-    if (!place.lanes) return { first, step: 0 }
     const step = this.at(form, place.lane(1)).constant - first.constant
     const even = [1, 2, 3].every((i) => {
       const here = this.at(form, place.lane(i))
@@ -128,7 +142,7 @@ export abstract class Values {
 
   private load(e: Load, place: Place): Term {
     const binding = this.slots.get(e.tensor)
-    invariant(binding !== undefined, `${this.kernel}: ${e.tensor.name} is not bound`)
+    invariant(binding !== undefined, () => `${this.kernel}: ${e.tensor.name} is not bound`)
     const form = this.linearForm(e)
     const lanes = this.lanesOfIndex(form, place)
     if (lanes && lanes.step <= 2 && lanes.step >= 0) {
@@ -226,57 +240,52 @@ export abstract class Values {
     return this.terms.op('ieq', [rest, int(0)], 'bool')
   }
 
-  protected placeKey(e: Expression, place: Place, except?: Axis): string {
-    let key = ''
-    for (const a of freeAxes(e)) {
-      if (a === except) continue
-      key += `${place.get(a)?.key};`
-      if (place.lanes?.axis === a) key += `*${place.lanes.step};`
-    }
-    for (const condition of this.needed) key += this.terms.key(condition)
-    return key
+  /** A place as an expression sees it, under the conditions that its loads need. */
+  protected part(e: Expression, place: Place): PlacePart {
+    let under = ''
+    for (const condition of this.needed) under += this.terms.key(condition)
+    return this.terms.placed.part(e, place, under)
   }
 
   protected recall(e: Expression, place: Place): Term | undefined {
-    const key = this.placeKey(e, place)
-    for (let depth = this.terms.scopes.length - 1; depth >= 0; depth--) {
-      const known = this.terms.scopes[depth]!.values.get(e)?.get(key)
-      if (known) return known
-    }
-    return undefined
+    return this.terms.placed.recall(this.part(e, place), e)
   }
 
   protected retain(e: Expression, place: Place, term: Term): void {
-    this.keep(e, place, term, this.terms.scopes.length - 1)
-  }
-
-  private keep(e: Expression, place: Place, term: Term, depth: number): void {
-    const scope = this.terms.scopes[depth]!
-    const byPlace = scope.values.get(e) ?? new Map<string, Term>()
-    byPlace.set(this.placeKey(e, place), term)
-    scope.values.set(e, byPlace)
+    this.terms.placed.keep(this.part(e, place), e, term, this.terms.scopes.length - 1)
   }
 
   /** An index at a place. Neighbours differ by constants alone, so the rest is put together once for all of them. */
   at(form: Index, place: Place): Index {
     let { constant } = form
-    let key = ''
+    const bases = this.basesOf(form)
+    if (!bases) return substitute(form, { get: (a) => place.get(a), has: (a) => place.has(a) })
+    let known = bases
     for (const { atom, coefficient } of form.terms) {
-      if (atom.kind !== 'axis') return substitute(form, { get: (a) => place.get(a), has: (a) => place.has(a) })
-      const at = place.get(atom.axis)
-      invariant(at, `${this.kernel}: axis ${atom.axis.name} is not bound`)
+      const { axis } = atom as { axis: Axis }
+      const at = place.get(axis)
+      invariant(at, () => `${this.kernel}: axis ${axis.name} is not bound`)
       constant += coefficient * at.constant
-      key += `${coefficient}*(${at.termsKey})`
+      let next: Bases | undefined = known.next.get(at.terms)
+      if (!next) known.next.set(at.terms, next = { next: new Map() })
+      known = next
     }
-    let base = this.bases.get(key)
-    if (!base) {
-      base = combine(form.terms.map(({ atom, coefficient }) => {
-        const at = place.get((atom as { axis: Axis }).axis)!
-        return [coefficient, shift(at, -at.constant)] as const
-      }))
-      this.bases.set(key, base)
-    }
+    const base = known.base ??= combine(form.terms.map(({ atom, coefficient }) => {
+      const at = place.get((atom as { axis: Axis }).axis)!
+      return [coefficient, shift(at, -at.constant)] as const
+    }))
     return shift(base, constant - base.constant)
+  }
+
+  /** What is known of all forms with the same terms; undefined of those that divide. */
+  private basesOf(form: Index): Bases | undefined {
+    let known = this.bases.get(form.terms)
+    if (known === undefined) {
+      known = form.terms.every(({ atom }) => atom.kind === 'axis') ? this.basesByKey.get(form.termsKey) ?? { next: new Map() } : null
+      if (known) this.basesByKey.set(form.termsKey, known)
+      this.bases.set(form.terms, known)
+    }
+    return known ?? undefined
   }
 
   private linearForm(e: Load): Index {
@@ -292,5 +301,4 @@ export abstract class Values {
 export const linearIndex = (t: Tensor, at: readonly IndexLike[]): Index =>
   combine(strides(t.shape).map((stride, i) => [stride, at[i]!] as const))
 
-const indexOf = (atom: Index['terms'][number]['atom']): Index =>
-  atom.kind === 'axis' ? index(atom.axis) : { constant: 0, terms: [{ atom, coefficient: 1 }], key: '', termsKey: '' }
+const indexOf = (atom: Index['terms'][number]['atom']): Index => atom.kind === 'axis' ? index(atom.axis) : atomIndex(atom)

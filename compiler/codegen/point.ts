@@ -1,4 +1,5 @@
 import { type Axis, type Index, plus } from '../ir/affine.ts'
+import type { AxisList, PlacePart } from './placed-values.ts'
 
 /** Four points at once: those along `axis` that start where it stands, `step` apart. */
 export interface Lanes {
@@ -14,6 +15,7 @@ export class Place {
   private readonly index: Index | undefined
   private readonly rest: Place | undefined
   private single: readonly Place[] | undefined
+  private knownParts: Map<AxisList, PlacePart> | undefined
 
   private constructor(axis?: Axis, index?: Index, rest?: Place, lanes?: Lanes) {
     this.axis = axis
@@ -23,6 +25,11 @@ export class Place {
   }
 
   static readonly empty = new Place()
+
+  /** What lists of axes see of this place, as far as somebody asked. */
+  get parts(): Map<AxisList, PlacePart> {
+    return this.knownParts ??= new Map()
+  }
 
   /** The newest binding of an axis counts. */
   with(axis: Axis, index: Index): Place {

@@ -1,9 +1,11 @@
 import { invariant } from '../invariant.ts'
-import { children, type Expression, LOWEST, walk } from '../ir/expression.ts'
+import { type Expression, forEachChild, LOWEST, walk } from '../ir/expression.ts'
+import { hasReduction } from '../ir/cost.ts'
 import { freeAxes } from '../ir/free-axes.ts'
 import { type Axis, axesOf, type Index, index, plus, times } from '../ir/affine.ts'
 import type { Equation } from '../ir/equation.ts'
 import type { Place } from './point.ts'
+import { placeKey, type PlacePart } from './placed-values.ts'
 import { lanesOf, type Statement, type Term } from './kernel-function.ts'
 import { float, isZero, range, type Terms } from './builder.ts'
 import { type Memory, type Reduction, Values } from './expression-emitter.ts'
@@ -101,8 +103,14 @@ export class Reductions extends Values {
     this.equation = equation
     this.schedule = schedule
     this.steps = memory?.margin !== undefined
+    const seen = new Set<Expression>()
     for (const s of equation.stores)
-      for (const e of walk(s.value)) if (e.kind === 'reduce' && e.combine === 'argmax') this.argmaxBodies.add(e.body)
+      if (hasReduction(s.value)) {
+        for (const e of walk(s.value, seen))
+          if (e.kind === 'reduce' && e.combine === 'argmax')
+            this.argmaxBodies
+              .add(e.body)
+      }
   }
 
   protected reduceAt(e: Reduction, place: Place): void {
@@ -118,10 +126,10 @@ export class Reductions extends Values {
     const ready: Reduction[] = []
     const seen = new Set<Expression>()
     const visit = (e: Expression): void => {
-      if (seen.has(e)) return
+      if (seen.has(e) || !hasReduction(e)) return
       seen.add(e)
       if (e.kind === 'guard' && !this.isSafe(e, bound)) return
-      for (const child of children(e)) visit(child)
+      forEachChild(e, visit)
       if (e.kind === 'reduce' && [...freeAxes(e)].every((a) => bound.has(a))) ready.push(e)
     }
     for (const root of roots) visit(root)
@@ -214,10 +222,10 @@ export class Reductions extends Values {
 
   /** Points that differ in nothing that a factor depends on share its value: which stand for all, and which stands for each. */
   private share(part: Expression, points: readonly Place[]): Factor {
-    const found = new Map<string, number>()
+    const found = new Map<PlacePart, number>()
     const representatives: Place[] = []
     const of = points.map((place) => {
-      const key = this.placeKey(part, place)
+      const key = this.part(part, place)
       const known = found.get(key)
       if (known !== undefined) return known
       found.set(key, representatives.length)
@@ -271,7 +279,7 @@ export class Reductions extends Values {
       const factor = this.schedule.unroll.get(next) ?? 1
       invariant(
         factor === 1 || (typeof next.extent === 'number' && next.extent % factor === 0),
-        `${next.name} cannot be written out by ${factor}`,
+        () => `${next.name} cannot be written out by ${factor}`,
       )
       this.terms.loop(next, factor, (at) => {
         const inner = steps.flatMap((step) =>
@@ -400,7 +408,7 @@ export class Reductions extends Values {
     if (tile % 4 !== 0) return points.map((p) => [p])
     const rows = new Map<string, Place[]>()
     for (const place of points) {
-      const key = this.placeKey(e, place, along)
+      const key = placeKey(this.terms.placed.axesOf(e), place, along)
       rows.set(key, [...(rows.get(key) ?? []), place])
     }
     return [...rows.values()].flatMap((row) => range(row.length / 4).map((g) => row.slice(4 * g, 4 * g + 4)))
@@ -421,10 +429,10 @@ export class Reductions extends Values {
 
   /** One point for each different part of the place that a node depends on. */
   private distinct(e: Expression, points: readonly Place[]): Place[] {
-    const found = new Map<string, Place>()
+    const found = new Map<PlacePart, Place>()
     for (const given of points) {
       const place = this.lanesFor(e, given)
-      const key = this.placeKey(e, place)
+      const key = this.part(e, place)
       if (!found.has(key)) found.set(key, place)
     }
     return [...found.values()]

@@ -29,33 +29,59 @@ export interface Index {
 let axes = 0
 export const axis = (name: string, extent: Extent): Axis => ({ id: axes++, name, extent })
 
+type IndexTerm = Index['terms'][number]
+
+/** A form whose keys are made when somebody asks for them: most forms are never compared. */
+class Form implements Index {
+  readonly constant: number
+  readonly terms: readonly IndexTerm[]
+  /** The form that it was shifted from: their terms are one list, with one key. */
+  private readonly base: Form | undefined
+  private ownKey: string | undefined
+
+  constructor(constant: number, terms: readonly IndexTerm[], base?: Form) {
+    this.constant = constant
+    this.terms = terms
+    this.base = base
+  }
+
+  get termsKey(): string {
+    if (this.base) return this.base.termsKey
+    return this.ownKey ??= this.terms.map(({ atom, coefficient }) => `+${coefficient}*${atomKey(atom)}`).join('')
+  }
+
+  get key(): string {
+    return `${this.constant}${this.termsKey}`
+  }
+
+  shifted(by: number): Form {
+    return new Form(this.constant + by, this.terms, this.base ?? this)
+  }
+}
+
 const atomKey = (atom: Atom): string =>
   // Of one length, so that terms stand in one order however many axes were made before.
   atom.kind === 'axis' ? `a${String(atom.axis.id).padStart(12, '0')}` : `${atom.kind}(${atom.of.key},${atom.by})`
 
-function make(constant: number, terms: Map<string, { atom: Atom; coefficient: number }>): Index {
-  if (terms.size === 0) return { constant, terms: [], key: String(constant), termsKey: '' }
-  const kept = [...terms.entries()].filter(([, t]) => t.coefficient !== 0).sort(([a], [b]) => (a < b ? -1 : 1))
-  const termsKey = kept.map(([key, t]) => `+${t.coefficient}*${key}`).join('')
-  return { constant, terms: kept.map(([, t]) => t), key: `${constant}${termsKey}`, termsKey }
+/** The order of terms: that of their keys. */
+function compareAtoms(a: Atom, b: Atom): number {
+  if (a.kind === 'axis') return b.kind === 'axis' ? a.axis.id - b.axis.id : -1
+  if (b.kind === 'axis') return 1
+  const [left, right] = [atomKey(a), atomKey(b)]
+  return left < right ? -1 : left > right ? 1 : 0
 }
 
 /** The same form so much further on. */
-export function shift(a: Index, by: number): Index {
-  if (by === 0) return a
-  const constant = a.constant + by
-  return { constant, terms: a.terms, key: `${constant}${a.termsKey}`, termsKey: a.termsKey }
-}
+export const shift = (a: Index, by: number): Index => (by === 0 ? a : (a as Form).shifted(by))
 
 export type IndexLike = Index | Axis | number
 
 export function index(value: IndexLike): Index {
-  if (typeof value === 'number') return make(value, new Map())
+  if (typeof value === 'number') return new Form(value, [])
   if ('terms' in value) return value
   const known = ofAxis.get(value)
   if (known) return known
-  const atom: Atom = { kind: 'axis', axis: value }
-  const made = make(0, new Map([[atomKey(atom), { atom, coefficient: 1 }]]))
+  const made = atomIndex({ kind: 'axis', axis: value })
   ofAxis.set(value, made)
   return made
 }
@@ -65,17 +91,26 @@ const ofAxis = new WeakMap<Axis, Index>()
 /** The sum of `coefficient * part` over all pairs. */
 export function combine(parts: readonly (readonly [number, IndexLike])[]): Index {
   let constant = 0
-  const terms = new Map<string, { atom: Atom; coefficient: number }>()
+  const terms: { atom: Atom; coefficient: number }[] = []
   for (const [factor, part] of parts) {
+    if (typeof part === 'number') {
+      constant += factor * part
+      continue
+    }
     const form = index(part)
     constant += factor * form.constant
+    let at = 0
     for (const { atom, coefficient } of form.terms) {
-      const key = atomKey(atom)
-      const before = terms.get(key)?.coefficient ?? 0
-      terms.set(key, { atom, coefficient: before + factor * coefficient })
+      let order = -1
+      while (at < terms.length && (order = compareAtoms(terms[at]!.atom, atom)) < 0) at++
+      if (at < terms.length && order === 0) terms[at]!.coefficient += factor * coefficient
+      else terms.splice(at, 0, { atom, coefficient: 0 + factor * coefficient })
     }
   }
-  return make(constant, terms)
+  return new Form(
+    constant,
+    terms.some(({ coefficient }) => coefficient === 0) ? terms.filter(({ coefficient }) => coefficient !== 0) : terms,
+  )
 }
 
 export function plus(...parts: IndexLike[]): Index {
@@ -105,7 +140,7 @@ export function remainder(a: IndexLike, by: number): Index {
   return atomIndex({ kind: 'mod', of: rest, by })
 }
 
-const atomIndex = (atom: Atom): Index => make(0, new Map([[atomKey(atom), { atom, coefficient: 1 }]]))
+export const atomIndex = (atom: Atom): Index => new Form(0, [{ atom, coefficient: 1 }])
 
 function splitBy(a: Index, by: number): { whole: Index; rest: Index } {
   const whole: [number, IndexLike][] = []

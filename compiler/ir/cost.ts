@@ -1,10 +1,11 @@
 import { elementBytes, elementsPerSample, isBatched, type Tensor } from './tensor.ts'
 import { children, type Expression, walk } from './expression.ts'
 import type { Axis } from './affine.ts'
+import { onceByNode } from './once-by-node.ts'
 import { type Equation, reads, writes } from './equation.ts'
 
 /** Arithmetic of one evaluation of a tree without reductions: a sum or product counts 1, exp and the like 10, a random number 20. */
-export function pointCost(e: Expression): number {
+export const pointCost = onceByNode((e: Expression): number => {
   let total = 0
   for (const node of walk(e)) {
     if (node.kind === 'binary') total += node.op === 'pow' ? 16 : node.op === 'div' ? 4 : 1
@@ -13,9 +14,11 @@ export function pointCost(e: Expression): number {
     else if (node.kind === 'random') total += 20
   }
   return total
-}
+})
 
-export const hasReduction = (e: Expression): boolean => [...walk(e)].some((node) => node.kind === 'reduce')
+export const hasReduction: (e: Expression) => boolean = onceByNode((e) => e.kind === 'reduce' || children(e).some(hasReduction))
+
+const hasLoad: (e: Expression) => boolean = onceByNode((e) => e.kind === 'load' || children(e).some(hasLoad))
 
 /** Tensors that are as large as activations: what costs bandwidth to read again. Per-channel coefficients do not. */
 export function bigLoads(e: Expression): Set<Tensor> {
@@ -66,8 +69,7 @@ export function timesLoaded(e: Equation, tensor: Tensor): number {
 /** A sum of products of two tensors: convolutions and matrix products. */
 export function isContraction(e: Extract<Expression, { kind: 'reduce' }>): boolean {
   if (e.combine !== 'sum' || e.body.kind !== 'binary' || e.body.op !== 'mul') return false
-  const loads = (part: Expression): boolean => [...walk(part)].some((node) => node.kind === 'load')
-  return loads(e.body.a) && loads(e.body.b) && e.body.a !== e.body.b
+  return hasLoad(e.body.a) && hasLoad(e.body.b) && e.body.a !== e.body.b
 }
 
 /** An amount linear in the batch. */

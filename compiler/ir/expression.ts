@@ -159,6 +159,31 @@ export function children(e: Expression): readonly Expression[] {
   }
 }
 
+/** The same without a list: for walks over all of a tree. */
+export function forEachChild(e: Expression, visit: (child: Expression) => void): void {
+  switch (e.kind) {
+    case 'unary':
+      visit(e.a)
+      break
+    case 'binary':
+      visit(e.a)
+      visit(e.b)
+      break
+    case 'select':
+      visit(e.a)
+      visit(e.b)
+      visit(e.yes)
+      visit(e.no)
+      break
+    case 'guard':
+      visit(e.value)
+      break
+    case 'reduce':
+      visit(e.body)
+      break
+  }
+}
+
 /** Rebuilds a tree with `change` applied to every child. Shares what did not change. */
 export function mapChildren(e: Expression, change: (child: Expression) => Expression): Expression {
   switch (e.kind) {
@@ -215,7 +240,7 @@ export function walk(e: Expression, seen = new Set<Expression>()): Expression[] 
     if (seen.has(node)) return
     seen.add(node)
     found.push(node)
-    for (const child of children(node)) visit(child)
+    forEachChild(node, visit)
   }
   visit(e)
   return found

@@ -132,7 +132,7 @@ class LoopNestLowering {
     }
     invariant(
       per.every((a, i) => a === grid[grid.length - per.length + i]),
-      `${this.equation.name}: ${per.map((a) => a.name).join()} are not the last axes of the grid`,
+      () => `${this.equation.name}: ${per.map((a) => a.name).join()} are not the last axes of the grid`,
     )
     const count = per.reduce((p, a) => p * (a.extent as number), 1)
     return terms.op('within', [done, int(count)], 'bool')
@@ -166,7 +166,7 @@ class LoopNestLowering {
     const { terms } = this
     const width = lanes ? 4 : 1
     if (typeof a.extent !== 'number') {
-      invariant(tile === 1 && !lanes, `${a.name} cannot be tiled`)
+      invariant(tile === 1 && !lanes, () => `${a.name} cannot be tiled`)
       return terms.loop(a, 1, (at) => inside((p) => [p.with(a, at)]))
     }
     const { extent } = a
@@ -213,7 +213,7 @@ class LoopNestLowering {
       const entries = new Map<string, Stored>()
       for (const given of points) {
         const lanes = values.lanesOfIndex(linear, given)
-        invariant(lanes, `${equation.name}: ${s.tensor.name} is stored at uneven distances`)
+        invariant(lanes, () => `${equation.name}: ${s.tensor.name} is stored at uneven distances`)
         const place = lanes.step === 0 ? given.lane(0) : given
         entries.set(`${lanes.first.key}${place.lanes ? '*' : ''}`, {
           binding: this.slots.get(s.tensor)!,

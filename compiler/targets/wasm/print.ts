@@ -257,7 +257,7 @@ class Printer {
   private value(term: Term, lanes: 1 | 4): void {
     const { code } = this
     const own = lanesOf(term)
-    invariant(own <= lanes, `${this.routine.name}: four lanes where one is wanted: ${JSON.stringify(term)}`)
+    invariant(own <= lanes, () => `${this.routine.name}: four lanes where one is wanted: ${JSON.stringify(term)}`)
     if (own < lanes) {
       if (term.kind === 'number') {
         const { value: v } = term
@@ -292,7 +292,7 @@ class Printer {
         return
       case 'name': {
         const local = this.locals.of(term.name)
-        invariant(local !== undefined, `${this.routine.name}: ${term.name} is not there yet`)
+        invariant(local !== undefined, () => `${this.routine.name}: ${term.name} is not there yet`)
         code.get(local)
         return
       }

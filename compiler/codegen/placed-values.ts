@@ -1,0 +1,102 @@
+import type { Expression } from '../ir/expression.ts'
+import { freeAxes } from '../ir/free-axes.ts'
+import type { Axis } from '../ir/affine.ts'
+import type { Place } from './point.ts'
+import type { Term } from './kernel-function.ts'
+
+/** The free axes of some expressions: one list for all that have the same, in the same order. */
+export interface AxisList {
+  readonly axes: readonly Axis[]
+  /** The parts of places that these axes make, by where the axes stand. */
+  readonly parts: Map<string, PlacePart>
+}
+
+/** A place, as far as a list of axes sees it: expressions of that list have one value at all places with this part. */
+export class PlacePart {
+  readonly known = new Map<Expression, KnownValue>()
+}
+
+/** A value, and the scope that it was computed in: it may be used as long as that is open. */
+interface KnownValue {
+  readonly term: Term
+  readonly scope: object
+  readonly depth: number
+  /** What was known in another scope. */
+  readonly other: KnownValue | undefined
+}
+
+/** Values of expressions at places, for as long as the scopes are open that hold them. */
+export class PlacedValues {
+  private readonly scopes: readonly object[]
+  private readonly listOf = new Map<Expression, AxisList>()
+  private readonly listOfSet = new Map<ReadonlySet<Axis>, AxisList>()
+  private readonly lists = new Map<string, AxisList>()
+
+  /** `scopes`: those that are open, outermost first. */
+  constructor(scopes: readonly object[]) {
+    this.scopes = scopes
+  }
+
+  axesOf(e: Expression): AxisList {
+    const known = this.listOf.get(e)
+    if (known) return known
+    const free = freeAxes(e)
+    let list = this.listOfSet.get(free)
+    if (!list) {
+      let key = ''
+      for (const { id } of free) key += `${id},`
+      list = this.lists.get(key)
+      if (!list) this.lists.set(key, list = { axes: [...free], parts: new Map() })
+      this.listOfSet.set(free, list)
+    }
+    this.listOf.set(e, list)
+    return list
+  }
+
+  /** `under`: what else a value depends on, as text. */
+  part(e: Expression, place: Place, under = ''): PlacePart {
+    const list = this.axesOf(e)
+    if (under !== '') return partOf(list, placeKey(list, place) + under)
+    const known = place.parts.get(list)
+    if (known) return known
+    const part = partOf(list, placeKey(list, place))
+    place.parts.set(list, part)
+    return part
+  }
+
+  /** The value from the innermost scope that has one. */
+  recall(part: PlacePart, e: Expression): Term | undefined {
+    let best: KnownValue | undefined
+    for (let known = part.known.get(e); known; known = known.other) {
+      if (this.isOpen(known) && (!best || known.depth > best.depth)) best = known
+    }
+    return best?.term
+  }
+
+  keep(part: PlacePart, e: Expression, term: Term, depth: number): void {
+    const scope = this.scopes[depth]!
+    let other = part.known.get(e)
+    while (other && (other.scope === scope || !this.isOpen(other))) other = other.other
+    part.known.set(e, { term, scope, depth, other })
+  }
+
+  private isOpen({ scope, depth }: KnownValue): boolean {
+    return this.scopes[depth] === scope
+  }
+}
+
+function partOf({ parts }: AxisList, key: string): PlacePart {
+  let part = parts.get(key)
+  if (!part) parts.set(key, part = new PlacePart())
+  return part
+}
+
+export function placeKey({ axes }: AxisList, place: Place, except?: Axis): string {
+  let key = ''
+  for (const a of axes) {
+    if (a === except) continue
+    key += `${place.get(a)?.key};`
+    if (place.lanes?.axis === a) key += `*${place.lanes.step};`
+  }
+  return key
+}
