@@ -106,15 +106,15 @@ export function winogradGradient(given: Equation, main: Reduction): LoopNest | u
     })),
   }
   const loops = (axes: readonly Axis[]): Loop[] =>
-    axes.map((a, i) => (i === axes.length - 1 && (a.extent as number) >= 4 ? { axis: a, tile: 1, lanes: true } : { axis: a, tile: 1 }))
+    axes.map((a, i) => (i === axes.length - 1 && (a.extent as number) >= 4 ? { axis: a, tile: 1, vectorized: true } : { axis: a, tile: 1 }))
   const packLoops = (axes: readonly Axis[], lanes: Axis): Loop[] => {
     const own = axes.filter((a) => !fixed.has(a))
     // Four columns of four channels are transposed, channels outermost: their maps often lie a power of two apart, so that
     // few of them fit into the first cache together.
     const channels = own.at(-1)!
     if (channels === lanes || (channels.extent as number) % 4 !== 0)
-      return own.map((a) => ({ axis: a, tile: 1, ...(a === lanes && { lanes: true }) }))
-    return [{ axis: channels, tile: 4 }, ...own.slice(0, -1).map((a) => ({ axis: a, tile: 1, ...(a === lanes && { lanes: true }) }))]
+      return own.map((a) => ({ axis: a, tile: 1, ...(a === lanes && { vectorized: true }) }))
+    return [{ axis: channels, tile: 4 }, ...own.slice(0, -1).map((a) => ({ axis: a, tile: 1, ...(a === lanes && { vectorized: true }) }))]
   }
   return {
     grid: leading,
