@@ -8,6 +8,7 @@ import { CompileError } from './compile-error.ts'
 import { choosePrograms, noneOf, PROGRAM_NAMES, programProblems, unknownNames } from './front-end/choose-programs.ts'
 import { frontEnd } from './front-end/front-end.ts'
 import { manifestOf } from './manifest.ts'
+import { operators } from './ops/registry.ts'
 import { type PipelineResult, REMOVABLE, runPipeline } from './pipeline.ts'
 import { inspectManifest, type InspectReport } from './report.ts'
 import type { Target } from './targets/target.ts'
@@ -62,12 +63,12 @@ export function compileFor(source: string | Source, targets: readonly Target[], 
   const problems = [
     ...unknownNames('pass', options.without, REMOVABLE),
     ...unknownNames('program', options.programs, PROGRAM_NAMES),
-    ...programProblems(graph, options.programs),
+    ...programProblems(graph, operators, options.programs),
   ]
   if (problems.length > 0) throw new CompileError([...diagnostics, ...problems])
-  const programs = choosePrograms(graph, program.train, options.programs)
+  const programs = choosePrograms(graph, operators, program.train, options.programs)
   if (programs.length === 0 && options.programs)
-    throw new CompileError([...diagnostics, noneOf(options.programs, choosePrograms(graph, program.train))])
+    throw new CompileError([...diagnostics, noneOf(options.programs, choosePrograms(graph, operators, program.train))])
   const style = options.style ?? program.style ?? 'merged'
   const pipelines = runPipeline(graph, {
     targets: options.precise ? targets.map((target) => target.precise ?? target) : targets,

@@ -24,7 +24,7 @@ export function lowerGraph(graph: Graph, operators: ReadonlyMap<string, Operator
   const equations = graph.nodes.flatMap((node: Node): readonly Equation[] => {
     const operator = operators.get(node.op)
     invariant(operator, `node ${node.name} has the unknown operator ${node.op}`)
-    if (operator.view) {
+    if (operator.traits?.view) {
       viewOf.set(node.outputs[0]!, node.inputs[0]!)
       return []
     }

@@ -7,6 +7,7 @@ import type { Graph, Value } from './graph/graph.ts'
 import { sha256Hex } from './hash.ts'
 import { operators } from './ops/registry.ts'
 import { totalsOf } from './ops/totals.ts'
+import { traitsOf } from './ops/traits.ts'
 import { scoredLabels } from './scored-labels.ts'
 
 /** The manifest of a bundle: what the net takes, gives and learns, beside its plans. `choices`: of the options, those that a bundle tells. */
@@ -19,7 +20,7 @@ export function manifestOf(
 ): Manifest {
   const declared = new Map(program.inputs.map((input) => [input.name, input]))
   const ignored = ignoredLabels(graph)
-  const scored = scoredLabels(graph)
+  const scored = scoredLabels(graph, operators)
   const totals = totalsOf(graph, operators)
   const divisors = divisorsOf(graph, program.train)
   return {
@@ -54,16 +55,17 @@ export function manifestOf(
       initializer: p.initializer,
       layer: p.layer,
     })),
-    normalizations: normalizationsOf(graph),
+    normalizations: normalizationsOf(graph, operators),
     ...(program.train && { train: { ...trainEntry(program.train), ...(divisors.length > 0 && { divisors }) } }),
     plans,
   }
 }
 
-/** Of a share that is right more is better, of a loss less. */
+/** Whether more or less of a metric is better, where the operator that makes it tells. */
 function betterOf(graph: Graph, metric: Value): { readonly better?: 'higher' | 'lower' } {
-  const op = graph.nodes.find((node) => node.outputs.includes(metric))?.op ?? ''
-  return op === 'accuracy' ? { better: 'higher' } : op.endsWith('_loss') ? { better: 'lower' } : {}
+  const node = graph.nodes.find(({ outputs }) => outputs.includes(metric))
+  const better = node && traitsOf(operators, node).betterIs
+  return better ? { better } : {}
 }
 
 /** Labels that a loss or a metric passes over, beside the classes: no others mean anything. */

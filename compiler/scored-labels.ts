@@ -1,22 +1,20 @@
 import type { Graph, Value } from './graph/graph.ts'
-
-/** They compare scores, their first input, with a label, their second. */
-const COMPARE: ReadonlySet<string> = new Set(['softmax_loss', 'hinge_loss', 'accuracy'])
-/** What they make of scores is in the order of the classes too. */
-const PROBABILITIES: ReadonlySet<string> = new Set(['softmax', 'log_softmax'])
+import type { Operator } from './ops/operator.ts'
+import { traitsOf } from './ops/traits.ts'
 
 /**
  * The label whose classes an output scores, by the output's name: the output goes into a loss or a metric with that label, or is the
  * softmax of what does. A host then knows what its channels are called.
  */
-export function scoredLabels({ nodes, outputs }: Graph): Map<string, string> {
+export function scoredLabels({ nodes, outputs }: Graph, operators: ReadonlyMap<string, Operator>): Map<string, string> {
   const labels = new Map<Value, string>()
   for (const node of nodes) {
     const [scores, label] = node.inputs
-    if (COMPARE.has(node.op) && scores && label?.type === 'i32' && label.storage?.role === 'input') labels.set(scores, label.name)
+    if (traitsOf(operators, node).comparesLabels && scores && label?.type === 'i32' && label.storage?.role === 'input')
+      labels.set(scores, label.name)
   }
   for (const node of nodes) {
-    const label = PROBABILITIES.has(node.op) ? labels.get(node.inputs[0]!) : undefined
+    const label = traitsOf(operators, node).keepsClasses ? labels.get(node.inputs[0]!) : undefined
     if (label !== undefined) labels.set(node.outputs[0]!, label)
   }
   return new Map(

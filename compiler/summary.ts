@@ -132,7 +132,7 @@ function behind(values: readonly Value[], makers: ReadonlyMap<Value, Node>): Rea
 /** What inference does for a layer: nothing for what is another view of the same numbers, or acts in training alone. */
 function arithmeticOf(node: Node): Linear {
   const operator = operators.get(node.op)!
-  if (operator.view || operator.identityAtTest) return { fixed: 0, perSample: 0 }
+  if (operator.traits?.view || operator.traits?.identityAtTest) return { fixed: 0, perSample: 0 }
   return operator.equations(node).map(flopsOf).reduce(addLinear, { fixed: 0, perSample: 0 })
 }
 

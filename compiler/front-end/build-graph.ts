@@ -8,6 +8,7 @@ import { outputValues, producers, readers } from '../graph/query.ts'
 import { nextOffset } from '../graph/storage.ts'
 import { initializerOf } from '../ops/initializers.ts'
 import type { ConstantSpec, Operator, ParameterSpec, ShapeAnswer } from '../ops/operator.ts'
+import { traitsOf } from '../ops/traits.ts'
 import { type Dim, elementsPerSample, isBatched, sameShape, showShape } from '../ir/tensor.ts'
 
 export interface BuildOptions {
@@ -119,7 +120,7 @@ class Builder {
         ...Object.fromEntries([...drafts].map(([role, draft]) => [role, draft.value])),
         ...this.layerConstants(call, answer.constants ?? []),
       },
-      attributes: call.op === 'batch_norm' ? { ...call.attributes, style: this.styleOf(call) } : call.attributes,
+      attributes: hasStyle(operator) ? { ...call.attributes, style: this.styleOf(call) } : call.attributes,
     })
     return made
   }
@@ -327,19 +328,8 @@ const withOrigin = (d: Diagnostic, call: LayerCall): Diagnostic => ({
   labels: [...d.labels, ...call.expandedFrom.map((span) => ({ span, text: 'in this call' }))],
 })
 
-/** What changes values channel by channel, or drops or joins them, on their way to an activation. */
-const TRANSPARENT = new Set([
-  'batch_norm',
-  'scale',
-  'bias',
-  'dropout',
-  'max_pool',
-  'avg_pool',
-  'global_avg_pool',
-  'global_max_pool',
-  'flatten',
-  'reshape',
-])
+/** Whether a layer of this operator may be lowered in either style. */
+const hasStyle = ({ signature }: Operator): boolean => signature?.parameters.some(({ name }) => name === 'style') ?? false
 
 /**
  * Tells whether the first activation behind a value is a rectifier, so that half of the values are lost and msra is the filler
@@ -353,8 +343,9 @@ function behind(readersOf: ReadonlyMap<Value, readonly Node[]>, operators: Reado
       const through: Value[] = []
       let rectified = false
       for (const reader of readersOf.get(of) ?? []) {
-        rectified ||= operators.get(reader.op)?.rectifier === true
-        if (TRANSPARENT.has(reader.op) && reader.inputs[0] === of) through.push(reader.outputs[0]!)
+        const { rectifier, initSeesThrough } = traitsOf(operators, reader)
+        rectified ||= rectifier === true
+        if (initSeesThrough && reader.inputs[0] === of) through.push(reader.outputs[0]!)
       }
       const unknown = rectified ? undefined : through.find((value) => !known.has(value))
       if (unknown) open.push(unknown)

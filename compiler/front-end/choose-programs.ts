@@ -3,7 +3,10 @@ import type { Program } from '../../dsl/program.ts'
 import { suggest } from '../../dsl/suggest.ts'
 import { type NormalizationEntry, type ProgramName, PROGRAMS, taskOf, TRAINING_PROGRAMS } from '../../bundle/format.ts'
 import type { Graph } from '../graph/graph.ts'
-import { policyOf } from '../ops/batch-norm/batch-norm.ts'
+import type { Operator } from '../ops/operator.ts'
+import { traitsOf } from '../ops/traits.ts'
+
+type Operators = ReadonlyMap<string, Operator>
 
 /** Stands in a list of programs for all that a bundle has unless told. */
 export const DEFAULT_PROGRAMS = 'default'
@@ -12,9 +15,14 @@ export const DEFAULT_PROGRAMS = 'default'
  * The programs to compile: those that are asked for and that the net has. A `/global` variant of training is there where it is
  * asked for alone; a net that normalizes with no batch's statistics trains by the plain program then, which is the same.
  */
-export function choosePrograms(graph: Graph, train: Program['train'], asked: readonly string[] = [DEFAULT_PROGRAMS]): ProgramName[] {
-  const usual = usualPrograms(graph, train)
-  const trainsApart = graph.nodes.some((node) => node.op === 'batch_norm' && policyOf(node.attributes) !== 'global')
+export function choosePrograms(
+  graph: Graph,
+  operators: Operators,
+  train: Program['train'],
+  asked: readonly string[] = [DEFAULT_PROGRAMS],
+): ProgramName[] {
+  const usual = usualPrograms(graph, operators, train)
+  const trainsApart = normalizationsOf(graph, operators).some(({ stats }) => stats !== 'global')
   const has = usual.includes('step')
     ? [...usual, ...TRAINING_PROGRAMS.filter((name) => isGlobal(name) && usual.includes(taskOf(name) as ProgramName))] : usual
   const wanted = new Set<string>()
@@ -34,9 +42,9 @@ const isGlobal = (name: string): boolean => name.endsWith('/global')
  * The programs that a net has, but for `prepare` and the `/global` variants of training: no training without a loss, no `/batch`
  * where nothing is normalized (there are no other statistics), no `accumulate` where an update takes one batch.
  */
-function usualPrograms(graph: Graph, train: Program['train']): ProgramName[] {
+function usualPrograms(graph: Graph, operators: Operators, train: Program['train']): ProgramName[] {
   const has = (role: string): boolean => graph.outputs.some((output) => output.role === role)
-  const normalizes = graph.nodes.some((node) => node.op === 'batch_norm')
+  const normalizes = normalizationsOf(graph, operators).length > 0
   const both = (program: 'infer' | 'eval'): ProgramName[] => [program, ...(normalizes ? [`${program}/batch` as const] : [])]
   const accumulates = train !== undefined && train.accumulate > 1
   return [
@@ -83,10 +91,10 @@ export const noneOf = (asked: readonly string[], has: readonly string[]): Diagno
 export const PROGRAM_NAMES: readonly string[] = [DEFAULT_PROGRAMS, ...PROGRAMS]
 
 /** Why programs that are asked for cannot be: layers that keep nothing have no stored statistics to train with. */
-export function programProblems(graph: Graph, asked: readonly string[] = []): Diagnostic[] {
+export function programProblems(graph: Graph, operators: Operators, asked: readonly string[] = []): Diagnostic[] {
   const global = asked.filter((name) => isGlobal(name) && TRAINING_PROGRAMS.includes(name as ProgramName))
   if (global.length === 0) return []
-  return graph.nodes.filter((node) => node.op === 'batch_norm' && policyOf(node.attributes) === 'batch').map((node) => ({
+  return graph.nodes.filter((node) => traitsOf(operators, node).statistics?.policy(node.attributes) === 'batch').map((node) => ({
     severity: 'error',
     code: 'program/no-statistics',
     message: `${node.name} keeps no statistics (stats: batch), so it cannot be trained with stored ones: ${global.join(', ')}`,
@@ -95,15 +103,17 @@ export function programProblems(graph: Graph, asked: readonly string[] = []): Di
   }))
 }
 
-/** What the manifest says of every batch_norm. */
-export function normalizationsOf(graph: Graph): NormalizationEntry[] {
-  return graph.nodes.filter((node) => node.op === 'batch_norm').map((node) => {
+/** What the manifest says of every layer that normalizes with statistics. */
+export function normalizationsOf(graph: Graph, operators: Operators): NormalizationEntry[] {
+  return graph.nodes.flatMap((node) => {
+    const { statistics } = traitsOf(operators, node)
+    if (!statistics) return []
     const { shape } = node.inputs[0]!
     const values = shape.slice(2).reduce<number>((product, dim) => product * (dim as number), shape[0] === 'n' ? 1 : shape[0] as number)
-    return {
+    return [{
       layer: node.name,
-      stats: policyOf(node.attributes),
+      stats: statistics.policy(node.attributes),
       values: shape[0] === 'n' ? { fixed: 0, perSample: values } : { fixed: values, perSample: 0 },
-    }
+    }]
   })
 }

@@ -3,7 +3,8 @@ import { matchNames } from '../../bundle/name-patterns.ts'
 import { type Graph, type Node, type ParameterEntry, value, type Value } from '../graph/graph.ts'
 import { substituteValues } from '../graph/rewrite.ts'
 import { nextOffset } from '../graph/storage.ts'
-import { frozenStatistics } from '../ops/batch-norm/batch-norm.ts'
+import type { Operator } from '../ops/operator.ts'
+import { traitsOf } from '../ops/traits.ts'
 import { elementsPerSample } from '../ir/tensor.ts'
 
 export interface Frozen {
@@ -18,7 +19,7 @@ export interface Frozen {
  * normalizes with these in training too, as with `stats: global`, and keeps them. Errors: patterns that mean nothing, a mean frozen
  * without its variance, a net with a loss in which nothing is left to learn. `freeze/...`
  */
-export function freezeParameters(graph: Graph, patterns: readonly string[]): Frozen {
+export function freezeParameters(graph: Graph, operators: ReadonlyMap<string, Operator>, patterns: readonly string[]): Frozen {
   const { names, problems } = matchNames(patterns, graph.parameters.map((entry) => entry.name))
   const mistake = (code: string, message: string, hint?: string): Diagnostic => ({
     severity: 'error',
@@ -46,10 +47,15 @@ export function freezeParameters(graph: Graph, patterns: readonly string[]): Fro
   if (diagnostics.length === 0 && !learns && graph.outputs.some(({ role }) => role === 'loss') && names.size > 0) {
     diagnostics.push(mistake('all', 'freeze: nothing would be left to learn', "'!NAME' behind the others leaves a layer out"))
   }
-  return diagnostics.length > 0 ? { diagnostics } : { graph: frozen(graph, names, values), diagnostics }
+  return diagnostics.length > 0 ? { diagnostics } : { graph: frozen(graph, operators, names, values), diagnostics }
 }
 
-function frozen(graph: Graph, names: ReadonlySet<string>, values: ReadonlySet<Value>): Graph {
+function frozen(
+  graph: Graph,
+  operators: ReadonlyMap<string, Operator>,
+  names: ReadonlySet<string>,
+  values: ReadonlySet<Value>,
+): Graph {
   const moved = new Map<Value, Value>()
   const offsets = { parameters: 0, states: 0 }
   // Both buffers are packed anew, so that the solver's loop is as long as what learns.
@@ -64,8 +70,9 @@ function frozen(graph: Graph, names: ReadonlySet<string>, values: ReadonlySet<Va
     return { ...entry, value: now, trainable, ...(isFrozen && { frozen: true }) }
   })
   const keepsStatistics = ({ parameters: { running_mean: mean } }: Node): boolean => mean !== undefined && values.has(mean)
-  const nodes = graph.nodes.map((
-    node,
-  ) => (node.op === 'batch_norm' && keepsStatistics(node) ? { ...node, attributes: frozenStatistics(node.attributes) } : node))
+  const nodes = graph.nodes.map((node) => {
+    const { statistics } = traitsOf(operators, node)
+    return statistics && keepsStatistics(node) ? { ...node, attributes: statistics.frozen(node.attributes) } : node
+  })
   return { ...substituteValues({ ...graph, nodes }, moved), parameters }
 }

@@ -46,9 +46,9 @@ export function frontEnd(source: string | Source, options: FrontEndOptions): Fro
   if (!loaded.program) return { diagnostics: loaded.diagnostics, sources }
   const program = options.normalize === false ? dropNormalization(loaded.program) : loaded.program
   const built = buildGraph(program, { operators, ...(options.style && { style: options.style }) })
-  const frozen = built.graph && options.freeze?.length ? freezeParameters(built.graph, options.freeze) : undefined
+  const frozen = built.graph && options.freeze?.length ? freezeParameters(built.graph, operators, options.freeze) : undefined
   const graph = frozen?.graph ?? built.graph
-  const values = graph && !options.allowOneValue ? oneValueProblems(graph, program.train, options.batch) : []
+  const values = graph && !options.allowOneValue ? oneValueProblems(graph, operators, program.train, options.batch) : []
   const bounds = graph ? boundProblems(program, graph) : []
   const sums = graph ? accumulationProblems(graph, program.train) : []
   const diagnostics = [...loaded.diagnostics, ...built.diagnostics, ...(frozen?.diagnostics ?? []), ...values, ...bounds, ...sums]

@@ -3,17 +3,25 @@ import type { TrainSettings } from '../../dsl/program.ts'
 import { headOf } from '../../dsl/source.ts'
 import { normalizationsOf } from './choose-programs.ts'
 import type { Graph } from '../graph/graph.ts'
+import type { Operator } from '../ops/operator.ts'
 
 /**
  * A training whose file names a batch at which layers normalize one value a channel: what comes out of them is 0 whatever goes in,
  * so nothing in front of them learns. An error where the batch is written (or `batch` says it in its place), a warning where it
  * is 1 because nobody said: `open` may be given another one. `train/one-value`
  */
-export function oneValueProblems(graph: Graph, train: TrainSettings | undefined, batch?: number): Diagnostic[] {
+export function oneValueProblems(
+  graph: Graph,
+  operators: ReadonlyMap<string, Operator>,
+  train: TrainSettings | undefined,
+  batch?: number,
+): Diagnostic[] {
   if (!train) return []
   const chosen = batch ?? train.batch
-  const layers = normalizationsOf(graph).filter(({ stats, values }) => stats !== 'global' && values.fixed + values.perSample * chosen <= 1)
-  const [first, ...others] = layers.map(({ layer }) => graph.nodes.find(({ op, name }) => op === 'batch_norm' && name === layer)!)
+  const layers = normalizationsOf(graph, operators).filter(({ stats, values }) =>
+    stats !== 'global' && values.fixed + values.perSample * chosen <= 1
+  )
+  const [first, ...others] = layers.map(({ layer }) => graph.nodes.find(({ name }) => name === layer)!)
   if (!first) return []
   const grows = layers.some(({ values }) => values.perSample > 0)
   const isWritten = train.batchSpan !== undefined || batch !== undefined

@@ -4,6 +4,7 @@ import { producers, readsOf } from '../graph/query.ts'
 import { substituteValues } from '../graph/rewrite.ts'
 import { invariant } from '../invariant.ts'
 import type { GradientBuilder, Operator } from '../ops/operator.ts'
+import { traitsOf } from '../ops/traits.ts'
 import { UniqueNames } from '../unique-names.ts'
 import type { GraphPass } from './pass.ts'
 
@@ -193,7 +194,7 @@ class Differentiation {
     }
     const stored = value(`${parameter.name}.gradient`, parameter.shape, at.span, { storage: gradientStorage(parameter) })
     // Written to its place by the node that makes it, unless that shows another value's elements or serves two parameters.
-    if (!this.operators.get(this.makers.get(total)!.op)?.view && !total.storage && !this.moved.has(total)) this.moved.set(total, stored)
+    if (!traitsOf(this.operators, this.makers.get(total)!).view && !total.storage && !this.moved.has(total)) this.moved.set(total, stored)
     else this.append({
         name: `${parameter.name}.d`,
         op: 'add',

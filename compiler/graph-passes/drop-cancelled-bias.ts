@@ -1,8 +1,7 @@
 import type { Node } from '../graph/graph.ts'
 import { keep, replace, rewrite } from '../graph/rewrite.ts'
+import { traitsOf } from '../ops/traits.ts'
 import type { GraphPass } from './pass.ts'
-
-const LINEAR: ReadonlySet<string> = new Set(['conv', 'deconv', 'fc'])
 
 /**
  * A bias in front of a normalization by the batch's own statistics cancels: it moves every value and the mean alike.
@@ -14,12 +13,12 @@ const LINEAR: ReadonlySet<string> = new Set(['conv', 'deconv', 'fc'])
 export const dropCancelledBias: GraphPass = {
   name: 'drop-cancelled-bias',
   programs: ['infer/batch', 'eval/batch', 'gradients', 'step', 'train', 'accumulate'],
-  run: (graph) =>
+  run: (graph, { operators }) =>
     rewrite(graph, 'moments', (moments, look) => {
       const x = moments.inputs[0]!
       const layer = look.producerOf(x)
       const bias = layer?.parameters['bias']
-      if (!layer || !bias || !LINEAR.has(layer.op)) return undefined
+      if (!layer || !bias || !traitsOf(operators, layer).linear) return undefined
       const readers = look.readersOf(x)
       const normalizations = readers.filter((reader) => reader.op === 'batch_normalize')
       if (normalizations.some((normalize) => normalize.attributes['style'] !== 'merged')) return undefined

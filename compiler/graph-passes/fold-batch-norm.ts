@@ -1,15 +1,8 @@
 import { type Node, value, type Value } from '../graph/graph.ts'
 import { keep, type Look, replace, rewrite } from '../graph/rewrite.ts'
 import { policyOf } from '../ops/batch-norm/batch-norm.ts'
-import type { GraphPass } from './pass.ts'
-
-/** Layers that are linear in a weight with an output channel, and how that weight is laid out. */
-const LAYOUTS: Readonly<Record<string, 'oihw' | 'iohw'>> = { conv: 'oihw', fc: 'oihw', deconv: 'iohw' }
-
-/** `fc(transpose: true)` has its weight as [in, out]. */
-const layoutOf = (
-  layer: Node,
-): 'oihw' | 'iohw' | undefined => (layer.op === 'fc' && layer.attributes['transpose'] === true ? 'iohw' : LAYOUTS[layer.op])
+import { traitsOf } from '../ops/traits.ts'
+import type { GraphPass, PassContext } from './pass.ts'
 
 /**
  * Folds batch_norm into the convolution (or transposed convolution, or inner product) before it. Inference only: in
@@ -23,27 +16,28 @@ const layoutOf = (
 export const foldBatchNorm: GraphPass = {
   name: 'fold-batch-norm',
   programs: ['infer', 'eval'],
-  run: (graph) =>
+  run: (graph, { operators }) =>
     rewrite(graph, 'batch_norm', (bn, look) => {
       if (bn.attributes['style'] !== 'merged') return undefined
       if (policyOf(bn.attributes) === 'batch') return keep('test batches use their own statistics')
       const before = bn.inputs[0]!
       const conv = look.producerOf(before)
-      const layout = conv && layoutOf(conv)
-      if (!conv || !layout) return keep(nothingToFoldInto(conv, look))
+      const linear = conv && traitsOf(operators, conv).linear
+      if (!conv || !linear) return keep(nothingToFoldInto(conv, look, operators))
       // A second reader, or the net's output, still needs the value before normalization.
       const others = look.readersOf(before).filter((reader) => reader !== bn)
       if (others.length > 0) return keep(`${conv.name} is read elsewhere too, by ${others.map((other) => other.name).join(', ')}`)
       if (look.isOutput(before)) return keep(`${conv.name} is an output of the net before ${bn.name}`)
-      const folded = foldInto(conv, bn, layout)
+      const folded = foldInto(conv, bn, linear.weightLayout(conv.attributes))
       return replace([folded.conv], { removed: [conv], prepare: folded.prepare })
     }),
 }
 
-function nothingToFoldInto(producer: Node | undefined, look: Look): string {
-  if (!producer?.op.endsWith('_pool')) return 'no convolution in front'
+function nothingToFoldInto(producer: Node | undefined, look: Look, operators: PassContext['operators']): string {
+  if (!producer || !traitsOf(operators, producer).pooling) return 'no convolution in front'
   const behind = look.producerOf(producer.inputs[0]!)
-  return behind && LAYOUTS[behind.op] ? `pooling stands between it and ${behind.name}: ${producer.name}` : 'no convolution in front'
+  return behind && traitsOf(operators, behind).linear ? `pooling stands between it and ${behind.name}: ${producer.name}`
+    : 'no convolution in front'
 }
 
 function foldInto(conv: Node, bn: Node, layout: string): { conv: Node; prepare: Node[] } {

@@ -1,7 +1,7 @@
 import { type Node, value, type Value } from '../graph/graph.ts'
 import { keep, replace, rewrite } from '../graph/rewrite.ts'
 import { channelNormalization } from '../ops/normalize.ts'
-import { isSame, pairOf } from '../ops/sliding-window.ts'
+import { traitsOf } from '../ops/traits.ts'
 import type { GraphPass } from './pass.ts'
 
 /** b' = b - sum of W mean / std loses the digits by which mean / std exceeds 1: three of 24 bits at most. */
@@ -17,16 +17,16 @@ const MOST_SHIFT = 8
 export const foldNormalize: GraphPass = {
   name: 'fold-normalize',
   programs: ['infer', 'eval'],
-  run: (graph, { style }) => (style === 'split' ? { graph, declined: [] } : rewrite(graph, 'normalize', (node, look) => {
+  run: (graph, { style, operators }) => (style === 'split' ? { graph, declined: [] } : rewrite(graph, 'normalize', (node, look) => {
     const out = node.outputs[0]!
     const readers = look.readersOf(out)
     const [layer] = readers
     if (look.isOutput(out)) return keep(`${node.name} is an output of the net`)
     if (!layer || readers.length > 1)
       return readers.length > 1 ? keep(`it is read by ${readers.map((reader) => reader.name).join(', ')}`) : undefined
-    if (layer.op !== 'conv' && layer.op !== 'fc') return keep(`${layer.name} behind it is no convolution or inner product`)
-    if (layer.op === 'conv' && (isSame(layer.attributes) || pairOf(layer.attributes, 'pad', [0, 0]).some((pad) => pad !== 0)))
-      return keep(`${layer.name} pads with zeros behind it`)
+    const foldsInput = traitsOf(operators, layer).linear?.foldsInput
+    if (!foldsInput) return keep(`${layer.name} behind it is no convolution or inner product`)
+    if (!foldsInput(layer.attributes)) return keep(`${layer.name} pads with zeros behind it`)
     const { mean, inverse } = channelNormalization(node.attributes, out.shape[1] as number)
     if (mean.some((m, c) => Math.abs(m) * inverse[c]! > MOST_SHIFT))
       return keep('its mean is so many deviations from zero that a bias would lose digits')

@@ -1,11 +1,9 @@
 import { type Graph, type Node, value, type Value } from '../graph/graph.ts'
 import { resolved } from '../graph/query.ts'
 import type { Operator } from '../ops/operator.ts'
+import { traitsOf } from '../ops/traits.ts'
 import { isBatched, nextTensorId } from '../ir/tensor.ts'
 import type { GraphPass } from './pass.ts'
-
-/** Layers that are sums of products with a weight. */
-const WEIGHTED: readonly string[] = ['conv', 'deconv', 'fc']
 
 /**
  * Stores as f16 what a net that infers moves most: values between layers, and the weights of convolutions and inner
@@ -54,7 +52,7 @@ export const storeHalves: GraphPass = {
         ...node,
         inputs: node.inputs.map(now),
         outputs: node.outputs.map(now),
-        ...(weight && WEIGHTED.includes(node.op) && { parameters: { ...node.parameters, weight: weightOf(node, weight) } }),
+        ...(weight && traitsOf(operators, node).linear && { parameters: { ...node.parameters, weight: weightOf(node, weight) } }),
       }
     })
     const made = (graph.prepare ?? []).map((node) => ({ ...node, outputs: node.outputs.map((out) => halves.get(out) ?? out) }))
@@ -65,7 +63,7 @@ export const storeHalves: GraphPass = {
 /** Tells values whose storage somebody outside reads or writes: views share that of what they look at. */
 function fixedRoots(graph: Graph, operators: ReadonlyMap<string, Operator>): (of: Value) => boolean {
   const viewOf = new Map(
-    graph.nodes.filter((node) => operators.get(node.op)?.view).map((node) => [node.outputs[0]!, node.inputs[0]!] as const),
+    graph.nodes.filter((node) => traitsOf(operators, node).view).map((node) => [node.outputs[0]!, node.inputs[0]!] as const),
   )
   const root = (of: Value): Value => resolved(of, viewOf)
   const results = new Set(graph.outputs.map((output) => root(output.value)))

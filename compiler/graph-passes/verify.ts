@@ -115,7 +115,10 @@ function nodeProblems(node: Node, operators: ReadonlyMap<string, Operator>): str
     .map((out) => `${out.name} has the shape ${showShape(out.shape)}`)
   const [x] = node.inputs
   const [y] = node.outputs
-  if (operator.view && x && y && (elementsPerSample(x.shape) !== elementsPerSample(y.shape) || isBatched(x.shape) !== isBatched(y.shape))) {
+  if (
+    operator.traits?.view && x && y &&
+    (elementsPerSample(x.shape) !== elementsPerSample(y.shape) || isBatched(x.shape) !== isBatched(y.shape))
+  ) {
     problems.push(`${node.name} shows ${showShape(x.shape)} as ${showShape(y.shape)}`)
   }
   // Nodes that are still the layer of the file: the rule must give again what they have.

@@ -183,8 +183,7 @@ function operatorsOf(activation: Activation): Operator[] {
         }
         return problems.length > 0 ? problems : { shape: q.inputs[0]!.shape }
       },
-      pointwise: true,
-      ...(activation.rectifier && { rectifier: true }),
+      ...(activation.rectifier && { traits: { rectifier: true } }),
       equations: (node) => [pointwise(node, (at) => activation.value(load(node.inputs[0]!, ...at), node.attributes))],
       gradient: (node, dy, build) => {
         const x = node.inputs[0]!
@@ -203,7 +202,6 @@ function operatorsOf(activation: Activation): Operator[] {
     },
     {
       name: `${name}_dx`,
-      pointwise: true,
       equations: (
         node,
       ) => [pointwise(node, (at) => activation.gradient(load(node.inputs[0]!, ...at), load(node.inputs[1]!, ...at), node.attributes))],
@@ -239,8 +237,7 @@ const prelu: Operator = {
       }],
     }
   },
-  pointwise: true,
-  rectifier: true,
+  traits: { rectifier: true },
   equations: (node) => [pointwise(node, (at) => {
     const x = load(node.inputs[0]!, ...at)
     return select('lt', 0, x, x, mul(perChannel(node.parameters['slope']!, at), x))
@@ -272,7 +269,6 @@ const prelu: Operator = {
 
 const preluDx: Operator = {
   name: 'prelu_dx',
-  pointwise: true,
   equations: (node) => [pointwise(node, (at) => {
     const dy = load(node.inputs[0]!, ...at)
     const x = load(node.inputs[1]!, ...at)

@@ -84,7 +84,6 @@ const foldStatistics: Operator = {
 /** y = (x - mean) k + beta. Inputs: x, rows [3, C] of `fold_statistics`. */
 const normalizeFolded: Operator = {
   name: 'normalize_folded',
-  pointwise: true,
   equations: (node) => {
     const [x, rows] = node.inputs
     return [pointwise(node, (at) => add(mul(sub(load(x!, ...at), load(rows!, 0, at[1]!)), load(rows!, 1, at[1]!)), load(rows!, 2, at[1]!)))]

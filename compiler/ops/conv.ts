@@ -73,6 +73,12 @@ const conv: Operator = {
     ],
     doc: 'convolution; weight [out, in / groups, kernel height, kernel width]',
   },
+  traits: {
+    linear: {
+      weightLayout: () => 'oihw',
+      foldsInput: (attributes) => !isSame(attributes) && pairOf(attributes, 'pad', [0, 0]).every((pad) => pad === 0),
+    },
+  },
   shape: (q) => {
     const rank = mapProblems(q)
     if (rank.length > 0) return rank

@@ -81,6 +81,7 @@ const deconv: Operator = {
     ],
     doc: 'transposed convolution; weight [in, out / groups, kernel height, kernel width]',
   },
+  traits: { linear: { weightLayout: () => 'iohw' } },
   shape: (q) => {
     const rank = mapProblems(q)
     if (rank.length > 0) return rank

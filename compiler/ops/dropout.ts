@@ -27,7 +27,7 @@ const dropout: Operator = {
     ],
     doc: 'drops values by chance in training, does nothing at test time',
   },
-  identityAtTest: true,
+  traits: { identityAtTest: true, initSeesThrough: true },
   shape: (q) => {
     const [x, mask] = q.inputs
     const problems = labelProblems(q)

@@ -46,6 +46,7 @@ const fc: Operator = {
     ],
     doc: 'inner product with all numbers of a sample; weight [out, in]',
   },
+  traits: { linear: { weightLayout: ({ transpose }) => (transpose === true ? 'iohw' : 'oihw'), foldsInput: () => true } },
   shape: (q) => {
     const problems = [...labelProblems(q), ...fillerProblems(q)]
     if (problems.length > 0) return problems

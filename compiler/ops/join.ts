@@ -154,7 +154,6 @@ const addOperator: Operator = {
     const answer = joinShapes(q)
     return 'shape' in answer ? (wrong.length > 0 ? wrong : answer) : [...wrong, ...answer]
   },
-  pointwise: true,
   equations: (node) => {
     const coeff = coefficients(node)
     const terms = operandsOf(node.inputs, node.outputs[0]!.shape)
@@ -189,7 +188,6 @@ const mulOperator: Operator = {
     doc: 'the product of its operands, element by element; singleton dimensions are repeated',
   },
   shape: joinShapes,
-  pointwise: true,
   equations: (node) => joinedEquations(node, operandsOf(node.inputs, node.outputs[0]!.shape), (a, b) => mul(a, b)),
   gradient: (node, dy, build) => ({
     inputs: node.inputs.map((
@@ -218,7 +216,6 @@ const maxOperator: Operator = {
     doc: 'the largest of its operands, element by element; singleton dimensions are repeated',
   },
   shape: joinShapes,
-  pointwise: true,
   equations: (node) => joinedEquations(node, operandsOf(node.inputs, node.outputs[0]!.shape), max),
   gradient: (node, dy, build) => ({
     inputs: node.inputs.map((

@@ -25,6 +25,7 @@ const accuracy: Operator = {
     doc: 'the share of labels that are scored best',
     role: 'metric',
   },
+  traits: { betterIs: 'higher', comparesLabels: true },
   shape: (q) => {
     const problems = [...labelledProblems(q)]
     const channels = q.inputs[0]!.shape[1] as number

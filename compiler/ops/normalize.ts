@@ -83,7 +83,6 @@ const normalize: Operator = {
     const { shape } = q.inputs[0]!
     return problems.length > 0 ? problems : { shape, constants: constantsOf(q.attributes, shape[1] as number) }
   },
-  pointwise: true,
   equations: (
     node,
   ) => [pointwise(node, (at) => mul(sub(load(node.inputs[0]!, ...at), coefficient(node, 0, at[1]!)), coefficient(node, 1, at[1]!)))],
@@ -104,7 +103,6 @@ const normalize: Operator = {
 
 const normalizeDx: Operator = {
   name: 'normalize_dx',
-  pointwise: true,
   equations: (node) => [pointwise(node, (at) => mul(load(node.inputs[0]!, ...at), coefficient(node, 1, at[1]!)))],
 }
 

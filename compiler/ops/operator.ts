@@ -5,6 +5,7 @@ import type { Node, Value } from '../graph/graph.ts'
 import type { Equation } from '../ir/equation.ts'
 import type { Dim, Shape } from '../ir/tensor.ts'
 import type { FillerSpec } from './initializers.ts'
+import type { OperatorTraits } from './traits.ts'
 
 /** A layer as it is written, with the shapes of what it reads: what a shape rule sees. */
 export interface ShapeQuestion {
@@ -68,7 +69,7 @@ export interface Gradients {
 }
 
 /**
- * One operator: a row of `table.ts`. Operators with a `signature` can be written in a file; the others are made by passes
+ * One operator: a row of `registry.ts`. Operators with a `signature` can be written in a file; the others are made by passes
  * and gradients. Which node an operator belongs to is all it sees: its equations read the node's values.
  */
 export interface Operator {
@@ -85,14 +86,8 @@ export interface Operator {
    * output that such a node may have (see `total-results`).
    */
   readonly total?: (node: Node) => 'samples' | 'sum' | 'count'
-  /** The output is the input's storage under another shape: no equation, no bytes. */
-  readonly view?: boolean
-  /** Nothing happens when testing: `dropout`. */
-  readonly identityAtTest?: boolean
-  /** A point-wise function of its first input, element by element: what may ride in another kernel's epilogue. */
-  readonly pointwise?: boolean
-  /** Rectifier-like, so a weight in front of it is filled by `msra`. */
-  readonly rectifier?: boolean
+  /** What passes and the front end ask about it. Absent: nothing special. */
+  readonly traits?: OperatorTraits
 }
 
 export type { Dim, Shape }

@@ -8,6 +8,7 @@ import { type Equation, equation, store } from '../ir/equation.ts'
 import type { Shape } from '../ir/tensor.ts'
 import { argumentProblem } from './diagnostics.ts'
 import type { GradientBuilder, Gradients, Operator, ShapeQuestion } from './operator.ts'
+import type { OperatorTraits } from './traits.ts'
 import { pointAxes } from './elementwise.ts'
 import { codeOf, denseIndex, fitProblems, isSame, kernelParameter, mapProblems, type Pair, pairOf, padParameter, type Slide, slidesOf,
   windowCount } from './sliding-window.ts'
@@ -240,10 +241,13 @@ function averageGradient(node: Node, dy: Value, build: GradientBuilder): Gradien
 
 // ---- the layers --------------------------------------------------------------------------------------------------------
 
+const POOLING: OperatorTraits = { pooling: true, initSeesThrough: true }
+
 /** Diagnostics of all: shape/...-rank, shape/...-window, argument/...-pad. x [n, C, H, W], y [n, C, h, w]. */
 const maxPool: Operator = {
   name: 'max_pool',
   signature: { name: 'max_pool', parameters: poolParameters, doc: 'the largest of each window; ties go to the first in row order' },
+  traits: POOLING,
   shape: poolShape,
   equations: (node) => [maxEquation(node)],
   gradient: maxGradient,
@@ -264,6 +268,7 @@ const avgPool: Operator = {
     }],
     doc: 'the mean of each window',
   },
+  traits: POOLING,
   shape: poolShape,
   equations: (node) => [averageEquation(node)],
   gradient: averageGradient,
@@ -272,6 +277,7 @@ const avgPool: Operator = {
 const globalAvgPool: Operator = {
   name: 'global_avg_pool',
   signature: { name: 'global_avg_pool', parameters: [], doc: 'the mean of each channel: [n, c, 1, 1]' },
+  traits: POOLING,
   shape: globalShape,
   equations: (node) => [averageEquation(node)],
   gradient: averageGradient,
@@ -280,6 +286,7 @@ const globalAvgPool: Operator = {
 const globalMaxPool: Operator = {
   name: 'global_max_pool',
   signature: { name: 'global_max_pool', parameters: [], doc: 'the largest of each channel: [n, c, 1, 1]' },
+  traits: POOLING,
   shape: globalShape,
   equations: (node) => [maxEquation(node)],
   gradient: maxGradient,

@@ -32,6 +32,7 @@ const scale: Operator = {
     ],
     doc: 'multiplies each channel by a learned factor, and adds a learned bias',
   },
+  traits: { initSeesThrough: true },
   shape: (q) => {
     const problems = [...labelProblems(q), ...channelProblems(q)]
     if (problems.length > 0) return problems
@@ -40,7 +41,6 @@ const scale: Operator = {
       parameters: [coefficient(q, 'weight', 1, 0), ...(q.attributes['bias'] === false ? [] : [coefficient(q, 'bias', 0, 1)])],
     }
   },
-  pointwise: true,
   equations: (node) => [pointwise(node, (at) => {
     const { weight, bias } = node.parameters
     const scaled = mul(load(node.inputs[0]!, ...at), perChannel(weight!, at))
@@ -100,11 +100,11 @@ const scaleSums: Operator = {
 const bias: Operator = {
   name: 'bias',
   signature: { name: 'bias', parameters: [fillerParameter('bias'), ...rateParameters(1)], doc: 'adds a learned number to each channel' },
+  traits: { initSeesThrough: true },
   shape: (q) => {
     const problems = [...labelProblems(q), ...channelProblems(q)]
     return problems.length > 0 ? problems : { shape: q.inputs[0]!.shape, parameters: [coefficient(q, 'bias', 0, 0)] }
   },
-  pointwise: true,
   equations: (node) => [pointwise(node, (at) => add(load(node.inputs[0]!, ...at), perChannel(node.parameters['bias']!, at)))],
   gradient: (node, dy, build) => ({
     inputs: [build.needs(node.inputs[0]!) ? dy : undefined],

@@ -55,7 +55,7 @@ const flatten: Operator = {
     ],
     doc: 'joins several axes into one',
   },
-  view: true,
+  traits: { view: true, initSeesThrough: true },
   shape: (q) => {
     const problems = labelProblems(q)
     if (problems.length > 0) return problems
@@ -92,7 +92,7 @@ const reshape: Operator = {
     parameters: [{ name: 'dims', type: { kind: 'numbers', integer: true }, doc: 'the shape of one sample; one -1 is worked out' }],
     doc: 'the same numbers under another shape',
   },
-  view: true,
+  traits: { view: true, initSeesThrough: true },
   shape: (q) => {
     const problems = labelProblems(q)
     if (problems.length > 0) return problems

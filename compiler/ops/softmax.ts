@@ -37,6 +37,7 @@ const shape: Operator['shape'] = (q) => {
 const softmax: Operator = {
   name: 'softmax',
   signature: { name: 'softmax', parameters: [], doc: 'probabilities over the channel axis' },
+  traits: { keepsClasses: true },
   shape,
   equations: (node) => {
     const x = node.inputs[0]!
@@ -65,6 +66,7 @@ const softmaxDx: Operator = {
 const logSoftmax: Operator = {
   name: 'log_softmax',
   signature: { name: 'log_softmax', parameters: [], doc: 'logarithms of probabilities over the channel axis' },
+  traits: { keepsClasses: true },
   shape,
   equations: (node) => {
     const x = node.inputs[0]!

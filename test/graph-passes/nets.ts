@@ -137,7 +137,7 @@ function runNodes(
   for (const node of nodes) {
     const operator = operators.get(node.op)!
     for (const value of [...node.inputs, ...Object.values(node.parameters)]) place(value)
-    if (operator.view) {
+    if (operator.traits?.view) {
       storage.set(node.outputs[0]!, storage.get(node.inputs[0]!)!)
       continue
     }

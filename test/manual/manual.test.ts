@@ -124,7 +124,9 @@ describe('what holds without an argument', () => {
     const named = /rectifier \(([^;)]*)/.exec(groups.find(({ file }) => file === 'fillers')!.intro)![1]!.split(',').map((name) =>
       name.trim()
     )
-    expect(named.sort()).toEqual([...operators.values()].filter((op) => op.rectifier && op.signature).map(({ name }) => name).sort())
+    expect(named.sort()).toEqual(
+      [...operators.values()].filter((op) => op.traits?.rectifier && op.signature).map(({ name }) => name).sort(),
+    )
   })
 })
 

@@ -42,7 +42,7 @@ describe('dropout', () => {
     expectGradients({ op: 'dropout', inputs: [x], attributes: { p: 0 } })
   })
 
-  test('is nothing at test time', () => expect(operators.get('dropout')!.identityAtTest).toBe(true))
+  test('is nothing at test time', () => expect(operators.get('dropout')!.traits?.identityAtTest).toBe(true))
 
   test('layers of different names draw differently', () => expect(layerKey('dropout_1')).not.toBe(layerKey('dropout_2')))
 

@@ -53,8 +53,8 @@ describe('reshape', () => {
 })
 
 test('both are views, which cost nothing', () => {
-  expect(operators.get('flatten')!.view).toBe(true)
-  expect(operators.get('reshape')!.view).toBe(true)
+  expect(operators.get('flatten')!.traits?.view).toBe(true)
+  expect(operators.get('reshape')!.traits?.view).toBe(true)
 })
 
 describe('slice', () => {

@@ -191,7 +191,7 @@ describe('the peak of a training step of 32 images', () => {
   }
   /** What the layers of the file give, each by itself. */
   const activations = (text: string): number =>
-    graphOf(text).nodes.filter(({ op }) => !operators.get(op)!.view)
+    graphOf(text).nodes.filter(({ op }) => !operators.get(op)!.traits?.view)
       .flatMap(({ outputs }) => outputs).reduce((sum, { shape }) => sum + 4 * elementCount(shape, PICTURES), 0)
 
   const nets: [string, string][] = ['resnet18', 'resnet20', 'densenet40'].map((

@@ -169,12 +169,12 @@ const batchNorm: Operator = {
     ],
     doc: 'normalizes each channel over the batch and the positions of the map',
   },
+  traits: { statistics: { policy: policyOf, frozen: frozenStatistics }, initSeesThrough: true },
   shape: (q) => {
     const problems = [...labelProblems(q), ...channelProblems(q)]
     const x = q.inputs[0]!
     return problems.length > 0 ? problems : { shape: x.shape, parameters: parametersOf(q.attributes, x.shape[1] as number) }
   },
-  pointwise: true,
   equations: (node) => {
     if (policyOf(node.attributes) === 'batch') return normalizeAtOnce(node)
     const x = node.inputs[0]!
@@ -313,7 +313,6 @@ const normalizeEquation = (node: Node, x: Tensor, statistics: Tensor): Equation 
 /** y = gamma x-hat + beta. Inputs: x, S; gamma and beta are read where S does not have them. `stored`: S is not of this batch. */
 const normalize: Operator = {
   name: 'batch_normalize',
-  pointwise: true,
   equations: (node) => [normalizeEquation(node, node.inputs[0]!, node.inputs[1]!)],
   gradient: (node, dy, build) => normalizationGradients(node, node.inputs[1]!, dy, build, node.attributes['stored'] === true),
 }
@@ -399,7 +398,6 @@ const batchNormSums: Operator = {
 /** Inputs: dy, x, G; where statistics are stored ones dy, x, S. Parameter: gamma or none. */
 const normalizeDx: Operator = {
   name: 'batch_normalize_dx',
-  pointwise: true,
   equations: (node) => {
     const [dy, x, table] = node.inputs as readonly [Value, Value, Value]
     const gamma = node.parameters['gamma']

@@ -219,6 +219,7 @@ const softmaxLoss: Operator = {
     { name: 'ignore', type: { kind: 'integer' }, default: -1, doc: 'positions with this label do not count' },
     normalization('valid'),
   ], "minus the logarithm of the labelled class' probability"),
+  traits: { betterIs: 'lower', comparesLabels: true },
   shape: scalarUnless(labelledProblems),
   equations: (node) => {
     const [x, labels] = node.inputs as readonly [Value, Value]
@@ -256,6 +257,7 @@ const sigmoidLoss: Operator = {
     { name: 'ignore', type: { kind: 'number' }, optional: true, named: true, doc: 'elements with this target do not count' },
     normalization('batch_size'),
   ], 'the cross entropy of a sigmoid of each score with its target between 0 and 1'),
+  traits: { betterIs: 'lower' },
   shape: scalarUnless(sameShapes),
   equations: (node) => {
     const [x, target] = node.inputs as readonly [Value, Value]
@@ -301,6 +303,7 @@ const perSample: Attributes = { normalization: 'batch_size' }
 const squaredLoss: Operator = {
   name: 'squared_loss',
   signature: lossSignature('squared_loss', 2, [], 'half the mean over the batch of the squared distance'),
+  traits: { betterIs: 'lower' },
   shape: scalarUnless(sameShapes),
   equations: (node) => {
     const [x, target] = node.inputs as readonly [Value, Value]
@@ -348,6 +351,7 @@ const hingeLoss: Operator = {
   signature: lossSignature('hinge_loss', 2, [
     { name: 'norm', type: { kind: 'integer', min: 1, max: 2 }, default: 1, doc: '2 squares the margins' },
   ], 'by how much scores miss their margin, one class against all others'),
+  traits: { betterIs: 'lower', comparesLabels: true },
   shape: scalarUnless((q) => {
     const x = q.inputs[0]!
     const problems = labelledProblems(q)

@@ -1,0 +1,56 @@
+import type { Attributes } from '../../dsl/signature.ts'
+import type { NormalizationEntry } from '../../bundle/format.ts'
+import type { Node } from '../graph/graph.ts'
+
+/** The layer is linear in its parameter `weight`, which has an output channel, and adds its parameter `bias` to each channel. */
+export interface LinearTrait {
+  /** The order of the weight's first two axes: output channels first, or input channels first. */
+  readonly weightLayout: (attributes: Attributes) => 'oihw' | 'iohw'
+  /**
+   * Whether every output sees all of its weight, so that an affine function of each input channel can be folded into weight and bias.
+   * False: some outputs see padding, which is zero behind that function. Absent: there is no such folding.
+   */
+  readonly foldsInput?: (attributes: Attributes) => boolean
+}
+
+/** The layer normalizes each channel with statistics: those of the batch, or stored ones. */
+export interface StatisticsTrait {
+  /** How its statistics are kept. */
+  readonly policy: (attributes: Attributes) => NormalizationEntry['stats']
+  /** The attributes of the same layer with its stored statistics frozen: they are used in training too, and never updated. */
+  readonly frozen: (attributes: Attributes) => Attributes
+}
+
+/**
+ * The facts about an operator that the front end and passes ask for. They ask for a trait in place of a list of names, so that an
+ * operator that is added is treated as its kind from the first day.
+ */
+export interface OperatorTraits {
+  readonly linear?: LinearTrait
+  readonly statistics?: StatisticsTrait
+  /** A rectifier or alike: about half of the values are lost, so a weight in front of it starts with `msra`. */
+  readonly rectifier?: boolean
+  /**
+   * The search for the activation behind a weight goes on behind this operator, since it passes on its first input's values channel by
+   * channel: normalized, scaled, pooled, dropped, or in another shape. See `initializerOf`.
+   */
+  readonly initSeesThrough?: boolean
+  /** Nothing happens at test time: `dropout`. */
+  readonly identityAtTest?: boolean
+  /** The output is the input's storage under another shape: no equation, no bytes. */
+  readonly view?: boolean
+  /** It summarizes windows of a map: nothing folds through it. */
+  readonly pooling?: boolean
+  /** As a metric: whether a larger or a smaller number is better. Absent: nobody can tell. */
+  readonly betterIs?: 'higher' | 'lower'
+  /** The first input holds scores of classes (axis 1), and the second, where it is i32, the labels that they are compared with. */
+  readonly comparesLabels?: boolean
+  /** The output's channels are the classes that the first input's channels score: `softmax`. */
+  readonly keepsClasses?: boolean
+}
+
+const NONE: OperatorTraits = {}
+
+/** The traits of a node's operator; none for an operator that has none. */
+export const traitsOf = (operators: ReadonlyMap<string, { readonly traits?: OperatorTraits }>, { op }: Pick<Node, 'op'>): OperatorTraits =>
+  operators.get(op)?.traits ?? NONE
