@@ -1,14 +1,12 @@
 import { invariant } from '../invariant.ts'
-import { elementsPerSample, strides, type Tensor } from '../ir/tensor.ts'
-import { type Expression, type Guard, walk } from '../ir/expression.ts'
-import { atomIndex, type Axis, axesOf, combine, type Index, index, type IndexLike, rangeOf, shift, substitute } from '../ir/affine.ts'
+import { elementsPerSample, type Tensor } from '../ir/tensor.ts'
+import { type Expression, type Guard, type Load, type Reduction, walk } from '../ir/expression.ts'
+import { atomIndex, type Axis, axesOf, combine, type Index, index, linearIndex, rangeOf, shift, substitute } from '../ir/affine.ts'
 import type { Place } from './point.ts'
 import type { PlacePart } from './placed-values.ts'
 import type { Term } from './kernel-function.ts'
 import { float, int, Terms, truth } from './builder.ts'
 
-export type Reduction = Extract<Expression, { kind: 'reduce' }>
-type Load = Extract<Expression, { kind: 'load' }>
 type Guarded = Extract<Expression, { kind: 'guard' }>
 
 /** What loads have to mind. */
@@ -296,9 +294,5 @@ export abstract class Values {
     return form
   }
 }
-
-/** Row-major position in the tensor's storage. */
-export const linearIndex = (t: Tensor, at: readonly IndexLike[]): Index =>
-  combine(strides(t.shape).map((stride, i) => [stride, at[i]!] as const))
 
 const indexOf = (atom: Index['terms'][number]['atom']): Index => atom.kind === 'axis' ? index(atom.axis) : atomIndex(atom)

@@ -1,5 +1,5 @@
+import { freeAxes } from '../ir/analysis.ts'
 import type { Expression } from '../ir/expression.ts'
-import { freeAxes } from '../ir/free-axes.ts'
 import type { Axis } from '../ir/affine.ts'
 import type { Place } from './point.ts'
 import type { Term } from './kernel-function.ts'

@@ -1,14 +1,13 @@
+import { freeAxes, hasReduction } from '../ir/analysis.ts'
 import { invariant } from '../invariant.ts'
-import { type Expression, forEachChild, LOWEST, walk } from '../ir/expression.ts'
-import { hasReduction } from '../ir/cost.ts'
-import { freeAxes } from '../ir/free-axes.ts'
+import { type Expression, forEachChild, LOWEST, type Reduction, walk } from '../ir/expression.ts'
 import { type Axis, axesOf, type Index, index, plus, times } from '../ir/affine.ts'
 import type { Equation } from '../ir/equation.ts'
 import type { Place } from './point.ts'
 import { placeKey, type PlacePart } from './placed-values.ts'
 import { lanesOf, type Statement, type Term } from './kernel-function.ts'
 import { float, isZero, range, type Terms } from './builder.ts'
-import { type Memory, type Reduction, Values } from './expression-emitter.ts'
+import { type Memory, Values } from './expression-emitter.ts'
 import type { Tensor } from '../ir/tensor.ts'
 
 /** A reduction that is being computed for all points of a tile. */

@@ -1,6 +1,6 @@
 import { isAxis } from '../ir/affine.ts'
 import { blocksAround, reads, type SideReduction } from '../ir/equation.ts'
-import { type Expression, walk } from '../ir/expression.ts'
+import { type Load, walk } from '../ir/expression.ts'
 import { rewriteTotals } from '../ir/side-sums.ts'
 import { isBatched, tensor } from '../ir/tensor.ts'
 import { type FusionContext, isUnfused, type KernelPass } from './kernel-pass.ts'
@@ -23,8 +23,7 @@ function tryFuse(node: KernelNode, program: KernelProgram, context: FusionContex
   const { name, layers } = node.equation
   const { at, terms, into } = node.equation.sums!
   if (isUnfused(node.equation, context)) return `${name} is of style split`
-  const isHere = (e: Extract<Expression, { kind: 'load' }>): boolean =>
-    e.at.length === at.length && e.at.every((index, d) => isAxis(index, at[d]!))
+  const isHere = (e: Load): boolean => e.at.length === at.length && e.at.every((index, d) => isAxis(index, at[d]!))
   const loads = terms.flatMap((term) => walk(term)).filter((e) => e.kind === 'load')
   const made = [...new Set(loads.map((e) => e.tensor))].map((t) => ({ tensor: t, at: program.writers(t)[0]?.order ?? -1 }))
   const maps = made.filter((m) => m.at >= 0 && m.tensor.shape.length === at.length && isBatched(m.tensor.shape))

@@ -1,4 +1,4 @@
-import { hasReduction } from '../ir/cost.ts'
+import { hasReduction } from '../ir/analysis.ts'
 import { type Expression, mapChildren, substitute } from '../ir/expression.ts'
 import { substitute as substituteIndex } from '../ir/affine.ts'
 import { joinedName } from '../ir/inline.ts'

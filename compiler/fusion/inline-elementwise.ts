@@ -1,8 +1,8 @@
+import { depthOfEquation, operationsOf, bigLoads, hasReduction, loadSites } from '../ir/analysis.ts'
 import type { Axis } from '../ir/affine.ts'
-import { bigLoads, hasReduction, loadSites, pointCost } from '../ir/cost.ts'
+import { pointCost } from '../ir/cost.ts'
 import type { Equation } from '../ir/equation.ts'
-import { depthOfEquation, operationsOf } from '../ir/expression-size.ts'
-import { type Expression, walk } from '../ir/expression.ts'
+import { type Reduction, walk } from '../ir/expression.ts'
 import { coversItsTensor, inlineProducer } from '../ir/inline.ts'
 import { elementsPerSample, type Tensor } from '../ir/tensor.ts'
 import { type FusionContext, isUnfused, isViewed, type KernelPass } from './kernel-pass.ts'
@@ -125,7 +125,7 @@ const pointsOf = (e: Equation): string =>
   e.axes.map((a) => (typeof a.extent === 'number' ? a.extent : 'n')).filter((extent) => extent !== 1).sort().join('x')
 
 /** How often an element is loaded on average: 9 / 4 for a 3x3 window of stride 2. */
-function repetitions(reader: Equation, tensor: Tensor, reduction: Extract<Expression, { kind: 'reduce' }>): number {
+function repetitions(reader: Equation, tensor: Tensor, reduction: Reduction): number {
   const count = (axes: readonly Axis[]): number => axes.reduce((product, a) => product * (typeof a.extent === 'number' ? a.extent : 1), 1)
   const elements = elementsPerSample(tensor.shape)
   return (count(reader.axes) * count(reduction.axes)) / Math.max(1, elements)

@@ -1,4 +1,5 @@
-import { bigLoads, hasReduction, loadSites, pointCost, timesLoaded } from '../ir/cost.ts'
+import { bigLoads, hasReduction, loadSites, timesLoaded } from '../ir/analysis.ts'
+import { pointCost } from '../ir/cost.ts'
 import { type Equation, reads, writes } from '../ir/equation.ts'
 import { coversItsTensor, joinedName } from '../ir/inline.ts'
 import type { Tensor } from '../ir/tensor.ts'

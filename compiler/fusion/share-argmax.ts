@@ -1,12 +1,10 @@
 import { substitute } from '../ir/affine.ts'
 import type { Equation } from '../ir/equation.ts'
-import { type Expression, walk } from '../ir/expression.ts'
+import { type Reduction, walk } from '../ir/expression.ts'
 import { canonicalText } from '../ir/fingerprint.ts'
 import { tensor } from '../ir/tensor.ts'
 import type { KernelPass } from './kernel-pass.ts'
 import { bindingCount, type KernelNode } from './program.ts'
-
-type Reduction = Extract<Expression, { kind: 'reduce' }>
 
 /** Where one equation takes the maximum of each window and another its position (the gradient of pooling), one kernel finds both. */
 export const shareArgmax: KernelPass = {

@@ -3,10 +3,12 @@
  * floor division or remainder of another such form. Two equal forms have equal `key`s, so that loads can be shared.
  */
 
+import { strides, type Tensor } from './tensor.ts'
+
 /** How far an axis counts: a number, the batch `n`, or `ceil(n / chunks)`. */
 export type Extent = number | 'n' | { readonly chunks: number }
 
-/** A loop variable, told apart by identity. `step` tells what it is known to be a multiple of (default 1). */
+/** A loop variable, told apart by identity: two axes of one name and extent are two axes. */
 export interface Axis {
   readonly id: number
   readonly name: string
@@ -152,6 +154,10 @@ function splitBy(a: Index, by: number): { whole: Index; rest: Index } {
   }
   return { whole: combine(whole), rest: combine(rest) }
 }
+
+/** Row-major position of an element in the tensor's storage. */
+export const linearIndex = (t: Tensor, at: readonly IndexLike[]): Index =>
+  combine(strides(t.shape).map((stride, i) => [stride, at[i]!] as const))
 
 /** Smallest and largest value over the extents of its axes; the batch counts as unbounded. */
 export function rangeOf(a: Index): { min: number; max: number } {

@@ -1,4 +1,5 @@
 import { elementBytes, elementsPerSample, isBatched, type Tensor } from './tensor.ts'
+import { bigLoads, isContraction } from './analysis.ts'
 import { children, type Expression, walk } from './expression.ts'
 import type { Axis } from './affine.ts'
 import { onceByNode } from './once-by-node.ts'
@@ -15,62 +16,6 @@ export const pointCost = onceByNode((e: Expression): number => {
   }
   return total
 })
-
-export const hasReduction: (e: Expression) => boolean = onceByNode((e) => e.kind === 'reduce' || children(e).some(hasReduction))
-
-const hasLoad: (e: Expression) => boolean = onceByNode((e) => e.kind === 'load' || children(e).some(hasLoad))
-
-/** Tensors that are as large as activations: what costs bandwidth to read again. Per-channel coefficients do not. */
-export function bigLoads(e: Expression): Set<Tensor> {
-  const found = new Set<Tensor>()
-  for (const node of walk(e)) if (node.kind === 'load' && isBatched(node.tensor.shape)) found.add(node.tensor)
-  return found
-}
-
-/** Where a tensor is loaded: inside a reduction or outside all, and what kind of reduction. */
-export interface LoadSite {
-  readonly reduction?: Extract<Expression, { kind: 'reduce' }>
-  readonly contraction: boolean
-}
-
-export function loadSites(e: Equation, tensor: Tensor): LoadSite[] {
-  const sites: LoadSite[] = []
-  // What is shared is looked at once in each surrounding: a chain of x * f(x) has more paths than there are atoms.
-  const visit = (node: Expression, around: readonly Reduction[], seen: Set<Expression>): void => {
-    if (seen.has(node)) return
-    seen.add(node)
-    if (node.kind === 'load' && node.tensor === tensor) {
-      const outer = around[0]
-      sites.push({ ...(outer && { reduction: outer }), contraction: around.some(isContraction) })
-    }
-    if (node.kind === 'reduce') visit(node.body, [...around, node], new Set())
-    else for (const child of children(node)) visit(child, around, seen)
-  }
-  for (const s of e.stores) visit(s.value, [], new Set())
-  return sites
-}
-
-type Reduction = Extract<Expression, { kind: 'reduce' }>
-
-/** In how many places a tensor is loaded, each as often as it is written out; counts no further than 2. */
-export function timesLoaded(e: Equation, tensor: Tensor): number {
-  const known = new Map<Expression, number>()
-  const count = (node: Expression): number => {
-    const before = known.get(node)
-    if (before !== undefined) return before
-    const times = node.kind === 'load' ? (node.tensor === tensor ? 1 : 0)
-      : Math.min(2, children(node).reduce((sum, child) => sum + count(child), 0))
-    known.set(node, times)
-    return times
-  }
-  return Math.min(2, e.stores.reduce((sum, s) => sum + count(s.value), 0))
-}
-
-/** A sum of products of two tensors: convolutions and matrix products. */
-export function isContraction(e: Extract<Expression, { kind: 'reduce' }>): boolean {
-  if (e.combine !== 'sum' || e.body.kind !== 'binary' || e.body.op !== 'mul') return false
-  return hasLoad(e.body.a) && hasLoad(e.body.b) && e.body.a !== e.body.b
-}
 
 /** An amount linear in the batch. */
 export interface Linear {

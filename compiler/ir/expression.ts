@@ -30,6 +30,9 @@ export type Expression =
   /** Uniform in [0, 1), a function of (seed, step, key, at): the same number on every device. */
   | { readonly kind: 'random'; readonly key: number; readonly at: Index }
 
+export type Load = Extract<Expression, { kind: 'load' }>
+export type Reduction = Extract<Expression, { kind: 'reduce' }>
+
 /**
  * `argmax`: position (row-major over the reduced axes) of the first largest. A NaN is larger than any number, so that maxima
  * carry it, and so do `min` and `max` of two: on the interpreter and on WebAssembly. WGSL allows compilers to assume that

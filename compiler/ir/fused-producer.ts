@@ -1,11 +1,9 @@
-import { type Expression, walk } from './expression.ts'
+import { type Expression, type Load, type Reduction, walk } from './expression.ts'
 import { inlineProducer, storedAt } from './inline.ts'
 import { type Axis, axesOf, isAxis, minus, rangeOf, times } from './affine.ts'
 import { equation, type Equation, type OnLoad } from './equation.ts'
-import { replaceNode, strideOf } from './reshape.ts'
-import type { Reduction } from '../codegen/expression-emitter.ts'
-
-type Load = Extract<Expression, { kind: 'load' }>
+import { replaceNode } from './reshape.ts'
+import { strideOf } from './analysis.ts'
 
 /** The equation as it would be if nobody else read what it makes on load: for those who weigh its work. */
 export function computedOnLoad(e: Equation): Equation {

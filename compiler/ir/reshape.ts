@@ -1,7 +1,7 @@
-import { children, type Expression, guard, type Guard, mapChildren, substitute } from './expression.ts'
-import { type Axis, axis, axesOf, type Index, type IndexLike, plus, rangeOf, substitute as substituteIndex, times } from './affine.ts'
+import { children, type Expression, guard, type Guard, mapChildren, type Reduction, substitute } from './expression.ts'
+import { type Axis, axis, type Index, type IndexLike, linearIndex, plus, rangeOf, substitute as substituteIndex, times } from './affine.ts'
 import type { Equation } from './equation.ts'
-import { linearIndex } from '../codegen/expression-emitter.ts'
+import { strideOf } from './analysis.ts'
 
 /** The same equation over other axes: each axis in the map is replaced, `axes` are what is left. */
 export function overAxes(e: Equation, map: ReadonlyMap<Axis, IndexLike>, axes: readonly Axis[]): Equation {
@@ -76,17 +76,6 @@ function runsOn(a: Axis, b: Axis, places: readonly Index[], values: readonly Ind
   })
 }
 
-/** How an index grows with an axis, if it does so evenly. */
-export function strideOf(form: Index, a: Axis): number | undefined {
-  let stride = 0
-  for (const { atom, coefficient } of form.terms) {
-    if (atom.kind === 'axis') {
-      if (atom.axis === a) stride += coefficient
-    } else if (axesOf(atom.of).includes(a)) return undefined
-  }
-  return stride
-}
-
 /** Leaves out guards that always hold: a window of one element never meets the padding. */
 export function dropTrueGuards(e: Equation): Equation {
   const seen = new Map<Expression, Expression>()
@@ -136,7 +125,7 @@ export function flattenReductions(e: Equation): Equation {
   return { ...e, stores: e.stores.map((s) => ({ ...s, value: visit(s.value) })) }
 }
 
-function flattenReduction(e: Extract<Expression, { kind: 'reduce' }>): Expression {
+function flattenReduction(e: Reduction): Expression {
   const places: Index[] = []
   const values: Index[] = []
   collect(e.body, places, values)

@@ -1,5 +1,5 @@
+import { freeAxes } from '../../compiler/ir/analysis.ts'
 import { add, constant, type Expression, mapChildren, neg, sub } from '../../compiler/ir/expression.ts'
-import { freeAxes } from '../../compiler/ir/free-axes.ts'
 import type { Equation } from '../../compiler/ir/equation.ts'
 import { printExpression } from '../../compiler/ir/print.ts'
 

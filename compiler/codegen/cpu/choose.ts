@@ -1,19 +1,16 @@
-import { isContraction } from '../../ir/cost.ts'
+import { freeAxes, reductions, steps, strideOf, isContraction } from '../../ir/analysis.ts'
 import { contraction } from './contraction.ts'
 import { divisors } from '../../ir/divisors.ts'
-import { children, type Expression, walk } from '../../ir/expression.ts'
-import { freeAxes } from '../../ir/free-axes.ts'
-import { type Axis, axesOf, index, isAxis } from '../../ir/affine.ts'
+import { children, type Expression, walk, type Reduction } from '../../ir/expression.ts'
+import { type Axis, axesOf, index, isAxis, linearIndex } from '../../ir/affine.ts'
 import { type Equation, type OnLoad, reads, writes } from '../../ir/equation.ts'
 import { costOfStride, tailWaste } from './cost-model.ts'
 import type { Loop, LoopNest, NestChoice } from './loop-nest.ts'
 import { loadOf } from '../../ir/fused-producer.ts'
 import { onceByShape } from '../../ir/once-by-shape.ts'
 import { pointStage } from './point-by-point.ts'
-import { reductions, steps } from '../../ir/reduction-list.ts'
-import { dropTrueGuards, flattenAxes, flattenReductions, overAxes, splitAxis, splitDivided, strideOf } from '../../ir/reshape.ts'
+import { dropTrueGuards, flattenAxes, flattenReductions, overAxes, splitAxis, splitDivided } from '../../ir/reshape.ts'
 import { statisticsStage } from './statistics-stage.ts'
-import { linearIndex, type Reduction } from '../expression-emitter.ts'
 
 /**
  * A nest from the shape of an equation alone, by a small model that counts instructions: two for each product of four

@@ -1,8 +1,7 @@
+import { strideOf } from '../../ir/analysis.ts'
 import { pointCost } from '../../ir/cost.ts'
 import { type Expression, walk } from '../../ir/expression.ts'
-import type { Axis } from '../../ir/affine.ts'
-import { strideOf } from '../../ir/reshape.ts'
-import { linearIndex } from '../expression-emitter.ts'
+import { type Axis, linearIndex } from '../../ir/affine.ts'
 
 /** What a load of four lanes costs where they lie two apart, and where they lie anywhere. */
 const EVERY_OTHER = 3

@@ -1,7 +1,7 @@
 import { invariant } from '../../invariant.ts'
 import { elementsPerSample, showShape, type Tensor } from '../../ir/tensor.ts'
 import { walk } from '../../ir/expression.ts'
-import { type Axis, axesOf, type Extent, type Index, index, plus, times } from '../../ir/affine.ts'
+import { type Axis, axesOf, type Extent, type Index, index, plus, times, linearIndex } from '../../ir/affine.ts'
 
 import { type Equation, reads, writes } from '../../ir/equation.ts'
 import { bindingsOf, type BufferOf } from '../bindings.ts'
@@ -10,7 +10,6 @@ import { Place } from '../point.ts'
 import { Reductions } from '../reduction-emitter.ts'
 import type { Routine, Staging, Statement, Term } from '../kernel-function.ts'
 import { int, range, Terms } from '../builder.ts'
-import { linearIndex } from '../expression-emitter.ts'
 
 /** Elements before and after any tensor that may be read, whatever they are: the runtime leaves that much room. */
 const MARGIN = 16384

@@ -1,12 +1,9 @@
+import { freeAxes, steps, strideOf } from '../../ir/analysis.ts'
 import { pointCost } from '../../ir/cost.ts'
-import type { Expression } from '../../ir/expression.ts'
-import { freeAxes } from '../../ir/free-axes.ts'
-import type { Axis } from '../../ir/affine.ts'
+import type { Expression, Reduction } from '../../ir/expression.ts'
+import { type Axis, linearIndex } from '../../ir/affine.ts'
 import type { Equation } from '../../ir/equation.ts'
 import { costOfStride, isInnermost, loadCost, tailWaste } from './cost-model.ts'
-import { steps } from '../../ir/reduction-list.ts'
-import { strideOf } from '../../ir/reshape.ts'
-import { linearIndex, type Reduction } from '../expression-emitter.ts'
 
 /** Registers for sums: of sixteen, as many are needed for products and what is loaded. */
 const MOST_SUMS = 8

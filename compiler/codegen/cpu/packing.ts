@@ -1,6 +1,6 @@
+import { freeAxes } from '../../ir/analysis.ts'
 import { type Shape, tensor, type Tensor } from '../../ir/tensor.ts'
 import { children, type Expression, load, mapChildren } from '../../ir/expression.ts'
-import { freeAxes } from '../../ir/free-axes.ts'
 import { type Axis, axis, axesOf, combine, divide, type Index, type IndexLike, minus, plus, remainder, times } from '../../ir/affine.ts'
 import { type Equation, equation, store } from '../../ir/equation.ts'
 

@@ -1,7 +1,7 @@
 import type { Tensor } from '../../ir/tensor.ts'
 import { tensor } from '../../ir/tensor.ts'
 import { type Expression, load, mul, sum } from '../../ir/expression.ts'
-import { type Axis, axis, divide, type Index, index, type IndexLike, minus, plus, remainder, times } from '../../ir/affine.ts'
+import { type Axis, axis, divide, type Index, index, type IndexLike, minus, plus, remainder, times, linearIndex } from '../../ir/affine.ts'
 import type { Equation } from '../../ir/equation.ts'
 import { loadOf, madeIn, windowsOver } from '../../ir/fused-producer.ts'
 import { Place } from '../point.ts'
@@ -10,7 +10,6 @@ import type { Statement, Term } from '../kernel-function.ts'
 import type { Schedule } from './schedule.ts'
 import { coordinatesOf, elementsOf, paddedStrides, sizeOfBox, type Stage, type Staging, stridesOf } from './shared-tile.ts'
 import { float, range, type Terms } from '../builder.ts'
-import { linearIndex } from '../expression-emitter.ts'
 import { positionIn, type Workgroup } from './workgroup.ts'
 
 /** What a workgroup has in its memory of one factor. */

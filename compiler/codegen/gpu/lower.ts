@@ -1,6 +1,6 @@
 import { invariant } from '../../invariant.ts'
 import { showShape, type Tensor } from '../../ir/tensor.ts'
-import { type Axis, axis, combine, type Extent, index, type Index, type IndexLike, plus, times } from '../../ir/affine.ts'
+import { type Axis, axis, combine, type Extent, index, type Index, type IndexLike, plus, times, linearIndex } from '../../ir/affine.ts'
 import type { Equation, SideReduction } from '../../ir/equation.ts'
 import { bindingsOf, type BufferOf } from '../bindings.ts'
 import { Place } from '../point.ts'
@@ -14,7 +14,6 @@ import type { Schedule } from './schedule.ts'
 import { termsOfStored } from '../../ir/side-sums.ts'
 import { stagingOf } from './shared-tile.ts'
 import { float, identifier, range, Terms } from '../builder.ts'
-import { linearIndex } from '../expression-emitter.ts'
 import { Workgroup } from './workgroup.ts'
 
 /**

@@ -1,12 +1,10 @@
-import { type Expression, type Guard, mapChildren, walk } from '../../ir/expression.ts'
-import { freeAxes } from '../../ir/free-axes.ts'
-import { type Axis, axis, axesOf, combine, divide, type Index, index, type IndexLike, plus, remainder } from '../../ir/affine.ts'
-import { isContraction } from '../../ir/cost.ts'
+import { freeAxes, reductions, isContraction } from '../../ir/analysis.ts'
+import { type Expression, type Guard, mapChildren, walk, type Reduction } from '../../ir/expression.ts'
+import { type Axis, axis, axesOf, combine, divide, type Index, index, type IndexLike, plus, remainder,
+  linearIndex } from '../../ir/affine.ts'
 import type { Equation } from '../../ir/equation.ts'
-import { reductions } from '../../ir/reduction-list.ts'
 import type { Schedule } from './schedule.ts'
 import { range } from '../builder.ts'
-import { linearIndex, type Reduction } from '../expression-emitter.ts'
 
 /**
  * A factor of a sum of products as a workgroup stages it: a box of values that its points and steps need. Rows of a picture

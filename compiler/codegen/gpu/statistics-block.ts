@@ -1,7 +1,6 @@
-import { freeAxes } from '../../ir/free-axes.ts'
+import { freeAxes, reductions } from '../../ir/analysis.ts'
 import type { Axis } from '../../ir/affine.ts'
 import type { BlockSizes, Equation } from '../../ir/equation.ts'
-import { reductions } from '../../ir/reduction-list.ts'
 
 /** Points of a block, at most: a workgroup of 256 covers it with tiles of four. */
 const MOST_POINTS = 1024

@@ -1,6 +1,5 @@
-import { isContraction } from '../../ir/cost.ts'
+import { reductions, isContraction } from '../../ir/analysis.ts'
 import type { Equation } from '../../ir/equation.ts'
-import { reductions } from '../../ir/reduction-list.ts'
 import type { Schedule } from './schedule.ts'
 
 /**

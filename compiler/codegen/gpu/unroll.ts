@@ -1,6 +1,5 @@
-import { children, type Expression } from '../../ir/expression.ts'
+import { children, type Expression, type Reduction } from '../../ir/expression.ts'
 import { type Axis, axesOf } from '../../ir/affine.ts'
-import type { Reduction } from '../expression-emitter.ts'
 
 /** Numbers loaded along an axis for one step, when the window that slides along it is written out. */
 export function loadsAlong(picture: Expression, main: Reduction, a: Axis | undefined, size: number): number {

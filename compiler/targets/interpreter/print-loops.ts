@@ -1,5 +1,5 @@
-import type { Expression, Guard } from '../../ir/expression.ts'
-import { freeAxes } from '../../ir/free-axes.ts'
+import { freeAxes } from '../../ir/analysis.ts'
+import type { Expression, Guard, Reduction } from '../../ir/expression.ts'
 import { type Axis, axesOf, type Extent, type Index, rangeOf } from '../../ir/affine.ts'
 import { strides, type Tensor } from '../../ir/tensor.ts'
 
@@ -170,7 +170,7 @@ export class LoopPrinter {
     }
   }
 
-  private reduction(e: Extract<Expression, { kind: 'reduce' }>, name: string): void {
+  private reduction(e: Reduction, name: string): void {
     const at = `${name}_at`
     this.line(`let ${name} = ${e.combine === 'sum' ? 0 : '-Infinity'};`)
     if (e.combine === 'argmax') this.line(`let ${at} = 0, ${at}_next = 0;`)

@@ -1,13 +1,13 @@
+import { freeAxes, strideOf } from '../../../ir/analysis.ts'
 import { tensor } from '../../../ir/tensor.ts'
 import { divisors } from '../../../ir/divisors.ts'
-import { type Expression, load, mul, substitute, sum } from '../../../ir/expression.ts'
-import { freeAxes } from '../../../ir/free-axes.ts'
-import { type Axis, axis, divide, type IndexLike, plus, remainder, substitute as substituteIndex, times } from '../../../ir/affine.ts'
+import { type Expression, load, mul, substitute, sum, type Reduction } from '../../../ir/expression.ts'
+import { type Axis, axis, divide, type IndexLike, plus, remainder, substitute as substituteIndex, times,
+  linearIndex } from '../../../ir/affine.ts'
 import { type Equation, equation, reads, store, writes } from '../../../ir/equation.ts'
 import type { Loop, LoopNest, Stage, StageGroup } from '../loop-nest.ts'
-import { replaceNode, splitAxis, strideOf } from '../../../ir/reshape.ts'
+import { replaceNode, splitAxis } from '../../../ir/reshape.ts'
 import { packFactor } from '../packing.ts'
-import { linearIndex, type Reduction } from '../../expression-emitter.ts'
 import { backwards, flatten, GOOD_ITEM, isDense, LEAST_CHANNELS, LEAST_INPUTS, matrixOf, MOST_ITEM, plane, rowsTogether, sandwich,
   showElements, TILE_SIZES, type Tiling, tilingOf, transformsOf } from './transforms.ts'
 

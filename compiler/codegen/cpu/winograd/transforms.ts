@@ -1,7 +1,7 @@
+import { strideOf } from '../../../ir/analysis.ts'
 import type { Shape } from '../../../ir/tensor.ts'
 import { add, constant, type Expression, mul, sub, walk } from '../../../ir/expression.ts'
 import type { Axis } from '../../../ir/affine.ts'
-import { strideOf } from '../../../ir/reshape.ts'
 
 /*
  * Convolution by Winograd's minimal filtering F(m x m, r x r) (Lavin & Gray 2016): with n = m + r - 1, a tile of m x m

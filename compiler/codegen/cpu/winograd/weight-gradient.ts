@@ -1,12 +1,11 @@
+import { freeAxes } from '../../../ir/analysis.ts'
 import { tensor, type Tensor } from '../../../ir/tensor.ts'
 import { divisors } from '../../../ir/divisors.ts'
-import { add, constant, type Expression, load, mul, substitute, sum } from '../../../ir/expression.ts'
-import { freeAxes } from '../../../ir/free-axes.ts'
+import { add, constant, type Expression, load, mul, substitute, sum, type Reduction } from '../../../ir/expression.ts'
 import { type Axis, axis, type IndexLike, plus, substitute as substituteIndex, times } from '../../../ir/affine.ts'
 import { type Equation, equation, store } from '../../../ir/equation.ts'
 import type { Loop, LoopNest } from '../loop-nest.ts'
 import { packFactor } from '../packing.ts'
-import type { Reduction } from '../../expression-emitter.ts'
 import { backwards, columnsOf, flatten, GOOD_ITEM, isDense, LEAST_CHANNELS, LEAST_INPUTS, type Matrix, matrixOf, plane, rowsTogether,
   sandwich, showElements, type Tile, TILE_SIZES, tilingOf, transformsOf } from './transforms.ts'
 

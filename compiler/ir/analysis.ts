@@ -1,0 +1,150 @@
+import { type Axis, axesOf, type Index } from './affine.ts'
+import type { Equation } from './equation.ts'
+import { children, type Expression, type Reduction, walk } from './expression.ts'
+import { onceByNode } from './once-by-node.ts'
+import { isBatched, type Tensor } from './tensor.ts'
+
+const knownAxes = new WeakMap<Expression, ReadonlySet<Axis>>()
+const NONE: ReadonlySet<Axis> = new Set()
+
+/** Axes that a value changes with. A node that changes with no more than its first child shares the child's set. */
+export function freeAxes(e: Expression): ReadonlySet<Axis> {
+  const before = knownAxes.get(e)
+  if (before) return before
+  const found = findFreeAxes(e)
+  knownAxes.set(e, found)
+  return found
+}
+
+function findFreeAxes(e: Expression): ReadonlySet<Axis> {
+  switch (e.kind) {
+    case 'constant':
+    case 'scalar':
+      return NONE
+    case 'load':
+      return new Set(e.at.length === 1 ? axesOf(e.at[0]!) : e.at.flatMap(axesOf))
+    case 'position':
+    case 'random':
+      return new Set(axesOf(e.at))
+    case 'unary':
+      return freeAxes(e.a)
+    case 'binary':
+      return joined(freeAxes(e.a), freeAxes(e.b))
+    case 'select':
+      return [e.b, e.yes, e.no].reduce((found, child) => joined(found, freeAxes(child)), freeAxes(e.a))
+    case 'guard':
+      return joined(new Set(e.guards.flatMap((g) => axesOf(g.at))), freeAxes(e.value))
+    case 'reduce':
+      return new Set([...freeAxes(e.body)].filter((a) => !e.axes.includes(a)))
+  }
+}
+
+function joined(a: ReadonlySet<Axis>, b: ReadonlySet<Axis>): ReadonlySet<Axis> {
+  if (a === b) return a
+  for (const axis of b) if (!a.has(axis)) return new Set([...a, ...b])
+  return a
+}
+
+/** How an index grows with an axis, if it does so evenly. */
+export function strideOf(form: Index, a: Axis): number | undefined {
+  let stride = 0
+  for (const { atom, coefficient } of form.terms) {
+    if (atom.kind === 'axis') {
+      if (atom.axis === a) stride += coefficient
+    } else if (axesOf(atom.of).includes(a)) return undefined
+  }
+  return stride
+}
+
+/** Terms that one point sums up; infinite where the batch decides. */
+export const steps = (r: Reduction): number =>
+  r.axes.reduce((product, a) => product * (typeof a.extent === 'number' ? a.extent : Infinity), 1)
+
+/** Every reduction in a tree, outer ones first. */
+export function reductions(e: Expression, found = new Set<Reduction>(), seen = new Set<Expression>()): Reduction[] {
+  if (!seen.has(e)) {
+    seen.add(e)
+    if (e.kind === 'reduce') found.add(e)
+    for (const child of children(e)) reductions(child, found, seen)
+  }
+  return [...found]
+}
+
+/** Whether a value sums up or looks for a maximum anywhere. */
+export const hasReduction: (e: Expression) => boolean = onceByNode((e) => e.kind === 'reduce' || children(e).some(hasReduction))
+
+const hasLoad: (e: Expression) => boolean = onceByNode((e) => e.kind === 'load' || children(e).some(hasLoad))
+
+/** Tensors that are as large as activations: what costs bandwidth to read again. Per-channel coefficients do not. */
+export function bigLoads(e: Expression): Set<Tensor> {
+  const found = new Set<Tensor>()
+  for (const node of walk(e)) if (node.kind === 'load' && isBatched(node.tensor.shape)) found.add(node.tensor)
+  return found
+}
+
+/** Where a tensor is loaded: inside a reduction or outside all, and what kind of reduction. */
+export interface LoadSite {
+  readonly reduction?: Reduction
+  readonly contraction: boolean
+}
+
+export function loadSites(e: Equation, tensor: Tensor): LoadSite[] {
+  const sites: LoadSite[] = []
+  // What is shared is looked at once in each surrounding: a chain of x * f(x) has more paths than there are atoms.
+  const visit = (node: Expression, around: readonly Reduction[], seen: Set<Expression>): void => {
+    if (seen.has(node)) return
+    seen.add(node)
+    if (node.kind === 'load' && node.tensor === tensor) {
+      const outer = around[0]
+      sites.push({ ...(outer && { reduction: outer }), contraction: around.some(isContraction) })
+    }
+    if (node.kind === 'reduce') visit(node.body, [...around, node], new Set())
+    else for (const child of children(node)) visit(child, around, seen)
+  }
+  for (const s of e.stores) visit(s.value, [], new Set())
+  return sites
+}
+
+/** In how many places a tensor is loaded, each as often as it is written out; counts no further than 2. */
+export function timesLoaded(e: Equation, tensor: Tensor): number {
+  const known = new Map<Expression, number>()
+  const count = (node: Expression): number => {
+    const before = known.get(node)
+    if (before !== undefined) return before
+    const times = node.kind === 'load' ? (node.tensor === tensor ? 1 : 0)
+      : Math.min(2, children(node).reduce((sum, child) => sum + count(child), 0))
+    known.set(node, times)
+    return times
+  }
+  return Math.min(2, e.stores.reduce((sum, s) => sum + count(s.value), 0))
+}
+
+/** A sum of products of two tensors: convolutions and matrix products. */
+export function isContraction(e: Reduction): boolean {
+  if (e.combine !== 'sum' || e.body.kind !== 'binary' || e.body.op !== 'mul') return false
+  return hasLoad(e.body.a) && hasLoad(e.body.b) && e.body.a !== e.body.b
+}
+
+const knownDepth = new WeakMap<Expression, number>()
+
+/** Operations within each other, at most. */
+export function depthOf(e: Expression): number {
+  const before = knownDepth.get(e)
+  if (before !== undefined) return before
+  let depth = 0
+  for (const child of children(e)) depth = Math.max(depth, depthOf(child))
+  knownDepth.set(e, depth + 1)
+  return depth + 1
+}
+
+/** What an equation computes: values of its stores, terms of its sums. */
+const valuesOf = (e: Equation): readonly Expression[] => [...e.stores.map((s) => s.value), ...(e.sums?.terms ?? [])]
+
+export const depthOfEquation = (e: Equation): number => valuesOf(e).reduce((most, value) => Math.max(most, depthOf(value)), 0)
+
+/** Operations that are written out, what is shared once. */
+export function operationsOf(e: Equation): number {
+  const seen = new Set<Expression>()
+  for (const value of valuesOf(e)) walk(value, seen)
+  return seen.size
+}
