@@ -3,7 +3,7 @@
  * fails counts as one failure, and the rest is run all the same. Arguments go to vitest: `npm test -- test/dsl`.
  */
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { build, checkNode, install, node, npm, root } from './steps.mjs'
 
 checkNode()
@@ -42,7 +42,9 @@ function runTests() {
   )
   const before = failed
   try {
-    for (const file of JSON.parse(readFileSync(report, 'utf8')).testResults) {
+    const { testResults } = JSON.parse(readFileSync(report, 'utf8'))
+    showSlowest(testResults)
+    for (const file of testResults) {
       const count = (status) => file.assertionResults.filter((result) => result.status === status).length
       passed += count('passed')
       failed += count('failed')
@@ -55,4 +57,14 @@ function runTests() {
   rmSync(report, { force: true })
   // Errors outside of any test, or no tests at all.
   if (failed === before) step('vitest', worked)
+}
+
+/** Lists the files whose tests take longest, in seconds of the clock. */
+function showSlowest(files, most = 12) {
+  const seconds = ({ startTime, endTime }) => (endTime - startTime) / 1000
+  const slowest = files.toSorted((a, b) => seconds(b) - seconds(a)).slice(0, most)
+  if (slowest.length < 2) return
+  console.log('\nwhat takes longest, in seconds:')
+  for (const file of slowest) console.log(`${seconds(file).toFixed(1).padStart(8)}  ${relative(root, file.name)}`)
+  console.log()
 }
