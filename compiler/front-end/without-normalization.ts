@@ -8,8 +8,9 @@ import type { LayerCall, NamedValue, Program, ValueRef } from '../../dsl/program
 export function dropNormalization(program: Program): Program {
   const { layers } = program
   const shared = new Set(layers.map((call) => call.attributes['weights']))
-  const isDropped = (call: LayerCall): boolean =>
-    call.op === 'batch_norm' || (call.op === 'scale' && !shared.has(call.name) && isBare(layers, call.inputs[0]))
+  // Caffe's other half of the layer.
+  const isHalf = (call: LayerCall): boolean => call.op === 'scale' && !shared.has(call.name) && isBare(layers, call.inputs[0])
+  const isDropped = (call: LayerCall): boolean => call.op === 'batch_norm' || isHalf(call)
   const kept = layers.filter((call) => !isDropped(call))
   const places = new Map(kept.map((call, i) => [call, i]))
   const now = (ref: ValueRef): ValueRef => {
