@@ -79,6 +79,7 @@ const lrn: Operator = {
     ],
     doc: 'local response normalization',
   },
+  traits: { initSeesThrough: true },
   shape: (q) => {
     const rank = isWithin(q.attributes) ? mapProblems(q) : [...labelProblems(q), ...channelProblems(q)]
     const size = sizeOf(q.attributes)

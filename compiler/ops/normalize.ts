@@ -78,6 +78,7 @@ const normalize: Operator = {
     ],
     doc: '(x - mean) / std, constants of the net: what it reads may be what pictures are, 0..1',
   },
+  traits: { initSeesThrough: true },
   shape: (q) => {
     const problems = problemsOf(q)
     const { shape } = q.inputs[0]!

@@ -67,6 +67,7 @@ const pad: Operator = {
     ],
     doc: 'puts a frame around a map',
   },
+  traits: { initSeesThrough: true },
   shape: (q) => {
     const problems = [...mapProblems(q), ...marginProblems(q)]
     if (problems.length > 0) return problems

@@ -169,6 +169,7 @@ const slice: Operator = {
     ],
     doc: 'a part of its input along one axis',
   },
+  traits: { initSeesThrough: true },
   shape: (q) => {
     const problems = labelProblems(q)
     if (problems.length > 0) return problems

@@ -32,7 +32,7 @@ export interface OperatorTraits {
   readonly rectifier?: boolean
   /**
    * The search for the activation behind a weight goes on behind this operator, since it passes on its first input's values channel by
-   * channel: normalized, scaled, pooled, dropped, or in another shape. See `initializerOf`.
+   * channel: normalized, scaled, pooled, dropped, copied, or in another shape. What joins several values is none of them. See `initializerOf`.
    */
   readonly initSeesThrough?: boolean
   /** Nothing happens at test time: `dropout`. */

@@ -54,6 +54,7 @@ const upsample: Operator = {
     ],
     doc: 'a larger map',
   },
+  traits: { initSeesThrough: true },
   shape: (q) => {
     const problems = mapProblems(q)
     if (problems.length > 0) return problems

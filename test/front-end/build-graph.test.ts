@@ -67,6 +67,9 @@ describe('what is built', () => {
   test.each([
     ['x -> conv(2, 3) as c -> relu', true],
     ['x -> conv(2, 3) as c -> batch_norm -> scale -> max_pool(2) -> dropout(0.5) -> relu', true],
+    ['x -> conv(2, 3) as c -> lrn(3) -> relu', true],
+    ['x -> conv(2, 3) as c -> normalize(0.5, 2) -> upsample(2) -> pad(1) -> slice(1, 0, 1) -> relu', true],
+    ['x -> conv(2, 3) as c -> lrn(3) -> tanh', false],
     ['x -> conv(2, 3) as c -> sigmoid -> relu', false],
     ['x -> conv(2, 3) as c -> fc(3) -> relu', false],
     ['x -> conv(2, 3) as c', false],
