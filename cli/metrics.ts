@@ -1,4 +1,4 @@
-import type { Evaluation } from '../runtime/evaluate.ts'
+import type { Evaluation } from '../runtime/evaluate-options.ts'
 import { showNumber, showPercent } from './screen.ts'
 
 /** Accuracies read as percent, losses as they are. */

@@ -1,6 +1,6 @@
 import type { Device, Numbers } from '../bundle/device.ts'
 import type { Bundle, TensorData } from '../bundle/format.ts'
-import type { LocalNet } from '../runtime/net.ts'
+import { LocalNet } from '../runtime/net.ts'
 import { openLocal } from '../runtime/open.ts'
 import { sizeAt } from '../bundle/sizes.ts'
 import { type Difference, largestOf, minus, normOf, type Results } from './compare-results.ts'
@@ -136,7 +136,7 @@ async function benchProgram(variants: readonly Variant[], program: BenchProgram,
       onStage?.(program, `${variant.name} gets ready`)
       const net = await openVariant(variant.bundle, weights, { device, batch, seed, programs: [program] })
       reference ??= net
-      const found = { ...variant, bytes: net.session.allocatedBytes, close: () => net.close() }
+      const found = { ...variant, bytes: LocalNet.executorOf(net).session.allocatedBytes, close: () => net.close() }
       const check = CHECKS[program]
       const results = await check.results(net, inputs)
       const others: Results[] = []
@@ -252,7 +252,8 @@ async function step(net: LocalNet, inputs: Readonly<Record<string, Numbers>>, ra
 }
 
 function productsOf(net: LocalNet, program: string): number {
-  return net.session.plan.programs[program]!.dispatches.reduce((sum, { facts }) => sum + (facts ? sizeAt(facts.products, net.batch) : 0), 0)
+  const { dispatches } = LocalNet.executorOf(net).session.plan.programs[program]!
+  return dispatches.reduce((sum, { facts }) => sum + (facts ? sizeAt(facts.products, net.batch) : 0), 0)
 }
 
 function reportsOf(

@@ -1,4 +1,4 @@
-import type { LocalNet } from '../runtime/net.ts'
+import { LocalNet } from '../runtime/net.ts'
 import { scalarsAt } from '../bundle/learning-rate.ts'
 import { sizeAt } from '../bundle/sizes.ts'
 import { median } from './interleaved-timing.ts'
@@ -25,14 +25,15 @@ export interface KernelTime {
  * parameters stay: the rate is 0. FLOPs are of the equation, so of a convolution itself where Winograd does less.
  */
 export async function kernelTimes(net: LocalNet, program: string, runs: number): Promise<KernelTime[] | undefined> {
+  const executor = LocalNet.executorOf(net)
   const scalars = scalarsAt(net.manifest.train, 0, net.seed, 0)
   const samples: Float64Array[] = []
   for (let i = 0; i < runs; i++) {
-    const sample = await net.exclusively(async () => net.session.profile?.(program, scalars))
+    const sample = await executor.enqueue(async () => executor.session.profile?.(program, scalars))
     if (!sample) return undefined
     samples.push(sample)
   }
-  const rows = net.session.plan.programs[program]!.dispatches.map(({ name, facts }, i) => {
+  const rows = executor.session.plan.programs[program]!.dispatches.map(({ name, facts }, i) => {
     const ns = median(samples.map((sample) => sample[i]!))
     // A bundle that was fetched to be run brings none.
     const flops = facts ? sizeAt(facts.flops, net.batch) : 0

@@ -1,35 +1,11 @@
+import type { EvaluateOptions, Evaluation } from './evaluate-options.ts'
 import { BatchReader } from './batch-reader.ts'
 import { checkDataset, type Dataset } from './data/dataset.ts'
 import { InputError } from '../bundle/errors.ts'
-import type { LocalNet } from './net.ts'
-import type { AnyNet, NetSpec } from './net-spec.ts'
+import type { Executor } from './executor.ts'
 import { call, checkOptions, flag, oneOf } from '../bundle/options.ts'
 import { oneValueLayers } from './one-value.ts'
-import type { ClassEvaluation } from './per-class.ts'
 import { Totals } from '../bundle/totals.ts'
-
-export interface EvaluateOptions {
-  /** `batch`: normalize each batch with its own statistics, whatever was stored. Default `global`. */
-  readonly stats?: 'global' | 'batch'
-  /** `false`: pictures stay as they are. Default true: those that the file's `augment` crops are cropped, to their middle; nothing is left to chance. */
-  readonly augment?: boolean
-  /** Predictions are counted by class, too: see `Evaluation.perClass`. Runs `infer` beside `eval`, so both must be loaded. Default false. */
-  readonly perClass?: boolean
-  /** After each batch: samples done. */
-  readonly onProgress?: (done: number, of: number) => void
-}
-
-export interface Evaluation<S extends NetSpec = AnyNet> {
-  readonly count: number
-  /** The sum of all losses with their weights. Undefined where the net has none. */
-  readonly loss: S['loss']
-  /** Every loss and metric by name. */
-  readonly metrics: { readonly [Name in keyof (S['losses'] & S['metrics'])]: number }
-  /** With `perClass`: precision, recall and confusions of each label that an output scores. */
-  readonly perClass?: readonly ClassEvaluation[]
-  /** What was done otherwise than asked, and why. Absent: nothing. */
-  readonly notes?: readonly string[]
-}
 
 /**
  * Losses and metrics of all samples as of one batch, however they are cut into batches: numerators and denominators are added up, so
@@ -37,29 +13,29 @@ export interface Evaluation<S extends NetSpec = AnyNet> {
  * in a session of their own size, so nothing is padded and their statistics are theirs. A single last sample whose statistics
  * would rest on one value joins the batch before it.
  */
-export async function evaluateAll(net: LocalNet, given: Dataset, options: EvaluateOptions): Promise<Evaluation> {
+export async function evaluateAll(executor: Executor, given: Dataset, options: EvaluateOptions): Promise<Evaluation> {
   checkOptions('evaluate', options, { stats: oneOf('global', 'batch'), augment: flag, perClass: flag, onProgress: call })
   checkDataset(given)
   if (given.length < 1) throw new InputError('the dataset is empty')
   const program = options.stats === 'batch' ? 'eval/batch' : 'eval'
-  const inputs = net.neededInputs(program)
-  const { fields, dataset } = net.feed(program, given, { learn: false, augment: options.augment })
-  const totals = new Totals(net.manifest.outputs.filter((o) => o.role !== 'output'))
+  const inputs = executor.neededInputs(program)
+  const { fields, dataset } = executor.feed(program, given, { learn: false, augment: options.augment })
+  const totals = new Totals(executor.manifest.outputs.filter((o) => o.role !== 'output'))
   const { results } = totals
   const waiting: (() => Promise<void>)[] = []
-  const counters = options.perClass ? (await import('./on-demand.ts')).ConfusionCounter.of(net.manifest) : []
+  const counters = options.perClass ? (await import('./on-demand.ts')).ConfusionCounter.of(executor.manifest) : []
   const inferring = options.stats === 'batch' ? 'infer/batch' : 'infer'
   // Says so, if it cannot run.
-  if (counters.length > 0) net.neededInputs(inferring)
+  if (counters.length > 0) executor.neededInputs(inferring)
 
-  const runBatch = async (reader: BatchReader, from: number, count: number, isRest = false): Promise<void> => {
+  const runBatch = async (reader: BatchReader, from: number, count: number, isTail = false): Promise<void> => {
     const read = await reader.read(Uint32Array.from({ length: count }, (_, i) => from + i))
-    const session = isRest ? await net.sessionFor(count, counters.length > 0 ? [program, inferring] : [program]) : net.session
-    const run = async (name: string, wanted: readonly string[]) => net.execute(name, read, { results: wanted, session, lent: true })
+    const session = isTail ? await executor.sessionFor(count, counters.length > 0 ? [program, inferring] : [program]) : executor.session
+    const run = async (name: string, wanted: readonly string[]) => executor.execute(name, read, { results: wanted, session, lent: true })
     const { values } = await run(program, results)
     // What is read next takes the place of these labels; and of sessions for the rest there is one at a time.
     const labels = counters.map(({ label }) => (read[label.name] as Int32Array).slice())
-    if (isRest) await values
+    if (isTail) await values
     const scores = counters.length > 0 ? (await run(inferring, counters.map(({ output }) => output.name))).values : undefined
     waiting.push(async () => {
       totals.add(await values, count)
@@ -71,28 +47,28 @@ export async function evaluateAll(net: LocalNet, given: Dataset, options: Evalua
     while (waiting.length > 2) await waiting.shift()!()
   }
 
-  const left = dataset.length % net.batch
-  const joins = dataset.length > net.batch && left > 0 && oneValueLayers(net.manifest, program, left).length > 0
-  const rest = joins ? net.batch + left : left
+  const left = dataset.length % executor.batch
+  const joins = dataset.length > executor.batch && left > 0 && oneValueLayers(executor.manifest, program, left).length > 0
+  const rest = joins ? executor.batch + left : left
   const whole = dataset.length - rest
-  const reader = new BatchReader(dataset, fields, inputs, net.batch)
-  for (let from = 0; from < whole; from += net.batch) await runBatch(reader, from, net.batch)
+  const reader = new BatchReader(dataset, fields, inputs, executor.batch)
+  for (let from = 0; from < whole; from += executor.batch) await runBatch(reader, from, executor.batch)
   if (rest) {
     await runBatch(new BatchReader(dataset, fields, inputs, rest, 1), whole, rest, true)
   }
   for (const finish of waiting) await finish()
   const found = totals.values()
   const notes = [
-    ...(joins ? [`the last sample has no statistics by itself: it is evaluated with the ${net.batch} before it, as a batch of ${rest}`]
+    ...(joins ? [`the last sample has no statistics by itself: it is evaluated with the ${executor.batch} before it, as a batch of ${rest}`]
       : []),
     ...totals.notes(),
   ]
-  const loss = net.lossOf(new Map([...found].map(([name, value]) => [name, [value]])))
+  const loss = executor.lossOf(new Map([...found].map(([name, value]) => [name, [value]])))
   return {
     count: dataset.length,
-    loss: net.lossNames.length > 0 ? loss : undefined,
+    loss: executor.losses.length > 0 ? loss : undefined,
     metrics: Object.fromEntries(found),
-    ...(options.perClass && { perClass: counters.map((counter) => counter.result(net.classesOf(counter.label.name))) }),
+    ...(options.perClass && { perClass: counters.map((counter) => counter.result(executor.classes.of(counter.label.name))) }),
     ...(notes.length > 0 && { notes }),
   }
 }

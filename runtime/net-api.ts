@@ -1,7 +1,7 @@
 /** A net as its user sees it, on whichever thread it runs: what `open` gives. There are only types here. */
 import type { Dataset } from './data/dataset.ts'
 import type { Device, Precision } from '../bundle/device.ts'
-import type { EvaluateOptions, Evaluation } from './evaluate.ts'
+import type { EvaluateOptions, Evaluation } from './evaluate-options.ts'
 import type { Bundle, Manifest, Storage, TensorData } from '../bundle/format.ts'
 import type { Host } from './host-types.ts'
 import type { TrainingIdentity } from './identity.ts'
@@ -10,7 +10,7 @@ import type { AnyNet, NetSpec } from './net-spec.ts'
 import type { TrainStats } from '../bundle/programs.ts'
 import type { Snapshot } from './snapshot.ts'
 import type { TensorLike } from './tensors.ts'
-import type { TrainEvent, TrainOptions } from './train-loop.ts'
+import type { TrainEvent, TrainOptions } from './train-options.ts'
 
 type Values<Of> = Of extends 'f32' ? FloatValues : Of extends 'i32' ? LabelValues : never
 /** What a device of this precision gives for numbers of a kind. */

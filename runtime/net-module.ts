@@ -2,7 +2,7 @@
 import type { Precision } from '../bundle/device.ts'
 import type { Net } from './net-api.ts'
 import type { AnyNet, NetSpec } from './net-spec.ts'
-import type { OpenOptions } from './open.ts'
+import type { OpenOptions } from './open-options.ts'
 
 export interface NetModule<S extends NetSpec = AnyNet> {
   readonly name: S['name']

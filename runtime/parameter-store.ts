@@ -4,12 +4,12 @@ import type { Manifest, ParameterEntry, TensorData } from '../bundle/format.ts'
 import { initialValues } from './initializers.ts'
 import { elementCount, showShape } from '../bundle/sizes.ts'
 import { HISTORY } from './snapshot.ts'
-import { reaches, readStretches, type Stretch, writeStretches } from './store.ts'
+import { reaches, readSlices, type BufferSlice, writeSlices } from './buffer-slices.ts'
 
 /** Values that fit, on their way to a session. */
 export interface Writes {
-  readonly stretches: readonly (readonly [Stretch, Numbers])[]
-  readonly unread: ReadonlyMap<string, TensorData>
+  readonly slices: readonly (readonly [BufferSlice, Numbers])[]
+  readonly unused: ReadonlyMap<string, TensorData>
   /** What was set before is forgotten, and what is not set now starts by this seed. */
   readonly seed?: number
 }
@@ -22,7 +22,7 @@ export class ParameterStore {
    * Of layers that nothing depends on no kernel reads the parameters, so they lie nowhere, but they are kept. Those that were never set
    * are made when somebody asks for them.
    */
-  readonly #unread = new Map<string, TensorData>()
+  readonly #unused = new Map<string, TensorData>()
   #seed = 0
 
   constructor({ parameters }: Manifest, session: Session) {
@@ -31,15 +31,15 @@ export class ParameterStore {
   }
 
   /** Where each parameter lies that a kernel reads; with `history`, where each solver history of it lies, as `history/BUFFER/PARAMETER`. */
-  stretches(history = false): Map<string, Stretch> {
+  slices(history = false): Map<string, BufferSlice> {
     const { plan } = this.#session
-    const found = new Map<string, Stretch>()
+    const found = new Map<string, BufferSlice>()
     for (const p of this.#entries) {
       plan.buffers.forEach((b, buffer) => {
         const name = b.role === (p.trainable ? 'parameters' : 'states') ? p.name
           : history && b.role === 'history' && p.trainable ? `${HISTORY}${b.name}/${p.name}` : undefined
-        const stretch = { buffer, offset: p.offset, length: elementCount(p.shape), shape: p.shape }
-        if (name && reaches(plan, stretch)) found.set(name, stretch)
+        const slice = { buffer, offset: p.offset, length: elementCount(p.shape), shape: p.shape }
+        if (name && reaches(plan, slice)) found.set(name, slice)
       })
     }
     return found
@@ -47,9 +47,9 @@ export class ParameterStore {
 
   /** All of them as they are now, in the net's order: parameters and statistics, then with `history` the solver's. */
   async read(history = false): Promise<Map<string, TensorData>> {
-    const stretches = this.stretches(history)
-    const values = await readStretches(this.#session, [...stretches.values()])
-    const read = new Map([...stretches].map(([name, { shape }], i): [string, TensorData] => {
+    const slices = this.slices(history)
+    const values = await readSlices(this.#session, [...slices.values()])
+    const read = new Map([...slices].map(([name, { shape }], i): [string, TensorData] => {
       const data = values[i]!
       return [name, { shape, type: data instanceof Float64Array ? 'f64' : 'f32', data }]
     }))
@@ -57,7 +57,7 @@ export class ParameterStore {
       p,
     ): [string, TensorData] => [
       p.name,
-      read.get(p.name) ?? this.#unread.get(p.name) ?? { shape: p.shape, type: 'f32', data: initialValues(p, this.#seed) },
+      read.get(p.name) ?? this.#unused.get(p.name) ?? { shape: p.shape, type: 'f32', data: initialValues(p, this.#seed) },
     ])
     return new Map([...parameters, ...read])
   }
@@ -73,41 +73,41 @@ export class ParameterStore {
    * message.
    */
   fit(values: ReadonlyMap<string, TensorData>, what: string, { strict = true, history = false } = {}): Writes {
-    const stretches = this.stretches(history)
+    const slices = this.slices(history)
     const shapes = new Map(this.#entries.map((p) => [p.name, p.shape]))
     const wrong: string[] = []
-    const writes: (readonly [Stretch, Numbers])[] = []
-    const unread = new Map<string, TensorData>()
+    const writes: (readonly [BufferSlice, Numbers])[] = []
+    const unused = new Map<string, TensorData>()
     for (const [name, value] of values) {
-      const stretch = stretches.get(name)
-      const shape = stretch?.shape ?? shapes.get(name)
+      const slice = slices.get(name)
+      const shape = slice?.shape ?? shapes.get(name)
       if (!shape) {
         if (strict) wrong.push(`there is no ${what} ${name}`)
       } else if (showShape(value.shape) !== showShape(shape)) wrong.push(`${name} is ${showShape(shape)}, not ${showShape(value.shape)}`)
       else if (value.data.length !== elementCount(shape))
         wrong.push(`${name} ${showShape(shape)} takes ${elementCount(shape)} numbers, here are ${value.data.length}`)
-      else if (stretch) writes.push([stretch, asNumbers(value)])
-      else unread.set(name, value)
+      else if (slice) writes.push([slice, asNumbers(value)])
+      else unused.set(name, value)
     }
     if (strict) {
-      for (const name of new Set([...stretches.keys(), ...shapes.keys()])) if (!values.has(name)) wrong.push(`${name} is missing`)
+      for (const name of new Set([...slices.keys(), ...shapes.keys()])) if (!values.has(name)) wrong.push(`${name} is missing`)
     }
     if (wrong.length) throw new InputError(`these ${what}s do not fit the net:\n  ${wrong.join('\n  ')}`)
-    return { stretches: writes, unread }
+    return { slices: writes, unused }
   }
 
-  async write({ stretches, unread, seed }: Writes): Promise<void> {
-    await writeStretches(this.#session, stretches)
+  async write({ slices, unused, seed }: Writes): Promise<void> {
+    await writeSlices(this.#session, slices)
     if (seed !== undefined) {
       this.#seed = seed
-      this.#unread.clear()
+      this.#unused.clear()
     }
-    for (const [name, value] of unread) this.#unread.set(name, value)
+    for (const [name, value] of unused) this.#unused.set(name, value)
   }
 
   /** First values by the seed, but for `brought` ones. Throws InputError where these do not fit. */
   first(seed: number, brought: ReadonlyMap<string, TensorData> = new Map()): Writes {
-    const lies = this.stretches()
+    const lies = this.slices()
     const made = this.#entries.filter(({ name }) => lies.has(name) && !brought.has(name))
       .map((p): [string, TensorData] => [p.name, { shape: p.shape, type: 'f32', data: initialValues(p, seed) }])
     return { ...this.fit(new Map([...made, ...brought]), 'parameter', { strict: false }), seed }

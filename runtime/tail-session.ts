@@ -2,7 +2,7 @@ import type { Session } from '../bundle/device.ts'
 import type { RunQueue } from './run-queue.ts'
 
 /** A session of a net at another batch, for the last samples of an evaluation. It is kept for the next one, which is often of the same data. */
-export class RestSession {
+export class TailSession {
   readonly #queue: RunQueue
   readonly #load: (batch: number, programs: readonly string[]) => Promise<Session>
   #held: { readonly session: Session; readonly programs: readonly string[] } | undefined

@@ -1,4 +1,4 @@
-import type { Evaluation } from '../../runtime/evaluate.ts'
+import type { Evaluation } from '../../runtime/evaluate-options.ts'
 import type { BestEntry, Bundle } from '../../bundle/format.ts'
 import type { NetData } from '../datasets.ts'
 import type { TrainChoices } from './choices.ts'

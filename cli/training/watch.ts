@@ -1,5 +1,5 @@
 import { InputError } from '../../bundle/errors.ts'
-import type { Evaluation } from '../../runtime/evaluate.ts'
+import type { Evaluation } from '../../runtime/evaluate-options.ts'
 import type { BestEntry, Manifest } from '../../bundle/format.ts'
 import { didYouMean } from '../../bundle/nearest.ts'
 import type { TrainChoices } from './choices.ts'

@@ -2,7 +2,7 @@
 import { DeviceError } from '../../bundle/device.ts'
 import { BundleError, InputError, NonFiniteError } from '../../bundle/errors.ts'
 import { OtherTrainingError } from '../identity.ts'
-import { NothingLeftError } from '../train-loop.ts'
+import { NothingLeftError } from '../train-options.ts'
 
 /** The narrower first. */
 const CLASSES = {

@@ -50,3 +50,13 @@ export interface SentDataset {
   >
 }
 export type ColumnKind = 'f32' | 'i32' | 'u8'
+
+/** What the page's own `fetch` gave. */
+export interface FetchAnswer {
+  readonly status: number
+  readonly statusText: string
+  readonly url: string
+  readonly redirected: boolean
+  readonly type: string | null
+  readonly body: Uint8Array<ArrayBuffer>
+}

@@ -1,13 +1,13 @@
 import { InputError } from '../../bundle/errors.ts'
 import type { LoadProgress } from '../loading/fetch-files.ts'
-import type { BundleSource, OpenOptions } from '../open.ts'
+import type { BundleSource, OpenOptions } from '../open-options.ts'
 import { Channel, moved } from './channel.ts'
 import { SentDatasets } from './datasets.ts'
 import type { OpenedNet } from './messages.ts'
 import { type Listeners, RemoteNet } from './remote-net.ts'
 import { nameIn, SCHEME } from '../saved/database.ts'
 import { type Chosen, filesOf } from '../saved/one-file.ts'
-import type { Answer } from './serve.ts'
+import type { FetchAnswer } from './messages.ts'
 import { startWorker, type WorkerOption } from './start.ts'
 
 /** Opens a bundle in a worker. Options are checked. Throws what `open` throws, and DeviceError where there is no worker. */
@@ -77,7 +77,7 @@ export async function openRemote(
   }
 }
 
-async function answerOf(response: Response): Promise<Answer> {
+async function answerOf(response: Response): Promise<FetchAnswer> {
   const { status, statusText, url, redirected, headers } = response
   return {
     status,

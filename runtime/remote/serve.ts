@@ -1,16 +1,17 @@
 /** The worker's side: nets that pages opened here, each over a port of its own. */
-import type { LocalNet } from '../net.ts'
+import { LocalNet } from '../net.ts'
 import type { Inputs } from '../net-api.ts'
-import { type BundleSource, openLocal, type OpenOptions } from '../open.ts'
+import { openLocal } from '../open.ts'
+import type { BundleSource, OpenOptions } from '../open-options.ts'
 import { InputError } from '../../bundle/errors.ts'
 import type { Snapshot } from '../snapshot.ts'
 import type { Tensors } from '../tensors.ts'
-import type { TrainEvent, TrainOptions } from '../train-loop.ts'
-import type { EvaluateOptions } from '../evaluate.ts'
+import type { TrainEvent, TrainOptions } from '../train-options.ts'
+import type { EvaluateOptions } from '../evaluate-options.ts'
 import type { TensorData } from '../../bundle/format.ts'
 import { Channel, detached, moved, type Port } from './channel.ts'
 import { ReceivedDatasets } from './datasets.ts'
-import { type DeviceFacts, GREETING, type NetState, type OpenedNet, type SentDataset } from './messages.ts'
+import { type DeviceFacts, type FetchAnswer, GREETING, type NetState, type OpenedNet, type SentDataset } from './messages.ts'
 
 interface Scope {
   addEventListener(type: 'message', hear: (event: { readonly data: unknown }) => void): void
@@ -62,13 +63,14 @@ function host(port: Port): void {
     return value
   }
   const state = (about = false): NetState => {
-    const { steps, seed, horizon, notes, frozen, identity, manifest } = net()
+    const { steps, seed, notes, frozen, identity, manifest } = net()
+    const { trainingLength } = LocalNet.executorOf(net())
     const classes = (): NetState['classes'] =>
       Object.fromEntries(manifest.inputs.flatMap(({ name }) => {
         const names = net().classesOf(name)
         return names ? [[name, names]] : []
       }))
-    return { steps, seed, horizon, notes: [...notes], frozen: [...frozen], ...(about && { identity, classes: classes() }) }
+    return { steps, seed, horizon: trainingLength, notes: [...notes], frozen: [...frozen], ...(about && { identity, classes: classes() }) }
   }
   /** A result with what has become of the net; nothing in it is the net's own. */
   const answer = (result: unknown, about = false): unknown => moved({ result: detached(result), state: state(about) })
@@ -83,7 +85,7 @@ function host(port: Port): void {
       opened = await openLocal(source, {
         ...options,
         signal: aborting.signal,
-        ...(has.fetch && { fetch: async (url: string) => response(await channel.call('fetch', url) as Answer) }),
+        ...(has.fetch && { fetch: async (url: string) => response(await channel.call('fetch', url) as FetchAnswer) }),
         ...(has.progress && { onProgress: (progress) => channel.tell('progress', progress) }),
       })
       const { manifest: { plans: _, ...manifest }, device, batch, storage } = opened
@@ -173,7 +175,7 @@ function host(port: Port): void {
 function needed(net: LocalNet, tasks: readonly string[]): string[] {
   for (const program of tasks.flatMap((task) => [task, `${task}/global`, `${task}/batch`])) {
     try {
-      return net.neededInputs(program).map(({ name }) => name)
+      return LocalNet.executorOf(net).neededInputs(program).map(({ name }) => name)
     } catch {
       // Was not loaded: whoever asks for it is told.
     }
@@ -194,17 +196,7 @@ function factsOf({ name, description, identity, software, half, relaxed }: Local
   }
 }
 
-/** What the page's own `fetch` gave. */
-export interface Answer {
-  readonly status: number
-  readonly statusText: string
-  readonly url: string
-  readonly redirected: boolean
-  readonly type: string | null
-  readonly body: Uint8Array<ArrayBuffer>
-}
-
-function response({ body, type, status, ...rest }: Answer): Response {
+function response({ body, type, status, ...rest }: FetchAnswer): Response {
   return {
     ...rest,
     status,

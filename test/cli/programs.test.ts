@@ -11,7 +11,7 @@ import { readBundle } from '../../runtime/node.ts'
 import { readSafetensors, writeSafetensors } from '../../runtime/loading/safetensors.ts'
 import type { TensorData } from '../../bundle/format.ts'
 import type { Net } from '../../runtime/net-api.ts'
-import type { OpenOptions } from '../../runtime/open.ts'
+import type { OpenOptions } from '../../runtime/open-options.ts'
 import { softwareGpu } from '../devices/webgpu.ts'
 import { fusenet, json } from './helper.ts'
 

@@ -1,3 +1,4 @@
+import { LocalNet } from '../../runtime/net.ts'
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { create } from 'webgpu'
@@ -155,7 +156,7 @@ describe('small nets', () => {
     const run = async (b: Bundle): Promise<number> => {
       const net = await open(b, { device: gpu, batch: BATCH, seed: 2 })
       try {
-        return (await (await net.execute('eval', inputs)).values).get('loss')![0]!
+        return (await (await LocalNet.executorOf(net).execute('eval', inputs)).values).get('loss')![0]!
       } finally {
         net.close()
       }

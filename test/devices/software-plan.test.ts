@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { compile, inspect, interpreter } from '../../compiler/index.ts'
 import { bundleFiles, type Bundle, type Device, webgpu } from '../../runtime/index.ts'
 import { planFor } from '../../bundle/plans.ts'
-import type { LocalNet } from '../../runtime/net.ts'
+import { LocalNet } from '../../runtime/net.ts'
 import { openLocal as open } from '../../runtime/open.ts'
 import { normals } from '../support/random-net.ts'
 import { softwareGpu } from './webgpu.ts'
@@ -41,7 +41,7 @@ async function losses(bundle: Bundle, on: Device): Promise<{ plan: string | unde
   return { plan, losses: found }
 }
 
-const planOf = (net: LocalNet): string | undefined => (net.session as { plan?: { target: string } }).plan?.target
+const planOf = (net: LocalNet): string | undefined => (LocalNet.executorOf(net).session as { plan?: { target: string } }).plan?.target
 
 describe('which plan is run', () => {
   test('by name: the software one on WebGPU alone', () => {

@@ -1,3 +1,4 @@
+import { LocalNet } from '../../runtime/net.ts'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { compile, interpreter } from '../../compiler/index.ts'
 import { type Device, type Numbers, wasm } from '../../runtime/index.ts'
@@ -42,9 +43,15 @@ async function see(layers: string, device: Device, style: 'merged' | 'split'): P
   try {
     const inputs = { x: Float32Array.from(numbers) }
     const { out } = await net.run(inputs)
-    const { values } = await net.execute('eval', inputs)
+    const { values } = await LocalNet.executorOf(net).execute('eval', inputs)
     const { outputs, loss, grads } = await net.step(inputs, { update: false })
-    return { inferred: holesIn(out!), evaluated: net.lossOf(await values), trained: holesIn(outputs['out']!), loss, gradient: grads['x']! }
+    return {
+      inferred: holesIn(out!),
+      evaluated: LocalNet.executorOf(net).lossOf(await values),
+      trained: holesIn(outputs['out']!),
+      loss,
+      gradient: grads['x']!,
+    }
   } finally {
     net.close()
   }

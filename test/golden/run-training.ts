@@ -1,3 +1,4 @@
+import { LocalNet } from '../../runtime/net.ts'
 import type { TensorData } from '../../runtime/index.ts'
 import { type Comparison, compareTensor, gradientOf, openText, type Run, setFrom } from './comparison.ts'
 import { type GoldenCase, tensorsBelow } from './golden-file.ts'
@@ -90,7 +91,7 @@ export async function runTraining(golden: GoldenCase, run: Run): Promise<Compari
       const counted = final.get(`${ours}.scale_factor`) ?? final.get(`${ours}.count`)
       if (counted) compare(`stats.${layer}.count`, counted.data as Float64Array) // a moving average needs no count
     }
-    const tested = await net.execute('eval', batch(testBatch))
+    const tested = await LocalNet.executorOf(net).execute('eval', batch(testBatch))
     const values = await tested.values
     compare('test.scores', values.get(described.outputs.get(scores)!))
     // A loss by itself is without its factor.

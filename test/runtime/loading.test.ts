@@ -1,3 +1,4 @@
+import { LocalNet } from '../../runtime/net.ts'
 import { mkdtemp, rm, writeFile, mkdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -8,7 +9,8 @@ import { BundleError, InputError } from '../../bundle/errors.ts'
 import type { LoadProgress } from '../../runtime/loading/fetch-files.ts'
 import { bundleFiles } from '../../runtime/loading/files.ts'
 import type { Bundle } from '../../bundle/format.ts'
-import { openLocal as open, type OpenOptions } from '../../runtime/open.ts'
+import { openLocal as open } from '../../runtime/open.ts'
+import type { OpenOptions } from '../../runtime/open-options.ts'
 import { FakeDevice } from './fake-device.ts'
 import { fixture } from './fixture.ts'
 
@@ -479,7 +481,8 @@ describe('a bundle of some programs', () => {
         const net = await open(source, { device: 'wasm' })
         await want.reset()
         for (const program of programs) {
-          const all = async (of: typeof net): Promise<unknown> => [...await (await of.execute(program, inputs)).values].sort()
+          const all = async (of: typeof net): Promise<unknown> =>
+            [...await (await LocalNet.executorOf(of).execute(program, inputs)).values].sort()
           expect(await all(net)).toEqual(await all(want))
         }
         const [lacking] = ['step', 'infer'].filter((name) => !programs.includes(name))

@@ -3,9 +3,10 @@ import { arrays, part } from '../../runtime/data/dataset.ts'
 import { InputError } from '../../bundle/errors.ts'
 import { decodeSnapshot, encodeSnapshot } from '../../runtime/snapshot.ts'
 import type { TensorData } from '../../bundle/format.ts'
-import type { LocalNet } from '../../runtime/net.ts'
-import { openLocal as open, type OpenOptions } from '../../runtime/open.ts'
-import type { TrainEvent } from '../../runtime/train-loop.ts'
+import { LocalNet } from '../../runtime/net.ts'
+import { openLocal as open } from '../../runtime/open.ts'
+import type { OpenOptions } from '../../runtime/open-options.ts'
+import type { TrainEvent } from '../../runtime/train-options.ts'
 import { FakeDevice } from './fake-device.ts'
 import { fixture, type FixtureOptions } from './fixture.ts'
 
@@ -114,7 +115,7 @@ describe('what is handed in is checked first', () => {
     ['null for an input', { x: null, label }, /x holds float32: give a Float32Array, not null/],
   ])('%s', async (_, inputs, message) => {
     const { net, device } = await opened()
-    expect(() => net.execute('step', inputs as never)).toThrow(message)
+    expect(() => LocalNet.executorOf(net).execute('step', inputs as never)).toThrow(message)
     await expect(net.step(inputs as never)).rejects.toThrow(message)
     expect(device.log).toEqual(['load 4'])
   })

@@ -1,3 +1,4 @@
+import { LocalNet } from '../../runtime/net.ts'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { arrays } from '../../runtime/data/dataset.ts'
 import { type Device, DeviceError } from '../../bundle/device.ts'
@@ -163,7 +164,7 @@ test('more invocations than a row of workgroups holds', async () => {
 test('programs that are not loaded take no memory', async () => {
   const all = await open(fixture(), { device, batch: 1000 })
   const infer = await open(fixture(), { device, batch: 1000, programs: ['infer'] })
-  expect(infer.session.allocatedBytes).toBeLessThan(all.session.allocatedBytes - 3 * 4 * 1000)
+  expect(LocalNet.executorOf(infer).session.allocatedBytes).toBeLessThan(LocalNet.executorOf(all).session.allocatedBytes - 3 * 4 * 1000)
   await expect(infer.step({ x: new Float32Array(3000), label: new Int32Array(1000) })).rejects.toThrow(/program step was not loaded/)
   all.close()
   infer.close()
@@ -171,7 +172,7 @@ test('programs that are not loaded take no memory', async () => {
 
 test('profiles each dispatch where the adapter has a clock', async () => {
   const net = await open(fixture(), { device, batch: 4 })
-  const times = await net.session.profile!('train', { step: 0, seed: 0, rate: 0, correction1: 1, correction2: 1 })
+  const times = await LocalNet.executorOf(net).session.profile!('train', { step: 0, seed: 0, rate: 0, correction1: 1, correction2: 1 })
   if (times) {
     expect(times.length).toBe(5)
     expect(times.every((t) => t >= 0)).toBe(true)
