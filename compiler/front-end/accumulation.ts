@@ -2,7 +2,7 @@ import type { Diagnostic } from '../../dsl/diagnostic.ts'
 import type { TrainSettings } from '../../dsl/program.ts'
 import type { DivisorEntry } from '../../bundle/format.ts'
 import type { Graph } from '../graph/graph.ts'
-import { countedLosses, divisorBuffer } from '../ops/loss/loss.ts'
+import { countedLosses, divisorBuffer } from '../ops/loss/normalization.ts'
 
 const DIVISORS = 'constants.'
 

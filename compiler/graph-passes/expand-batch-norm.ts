@@ -1,6 +1,7 @@
 import type { ProgramName } from '../../bundle/format.ts'
 import { type Graph, type Node, value, type Value } from '../graph/graph.ts'
-import { affineOfNode, countFraction, countRole, epsOf, policyOf, statisticsShape } from '../ops/batch-norm/batch-norm.ts'
+import { countFraction, countRole, epsOf, policyOf } from '../ops/batch-norm/statistics-policy.ts'
+import { affineOfNode, statisticsShape } from '../ops/batch-norm/statistics-table.ts'
 import type { GraphPass } from './pass.ts'
 
 export interface ExpandOptions {

@@ -1,6 +1,6 @@
 import { type Node, value, type Value } from '../graph/graph.ts'
 import { keep, type Look, replace, rewrite } from '../graph/rewrite.ts'
-import { policyOf } from '../ops/batch-norm/batch-norm.ts'
+import { policyOf } from '../ops/batch-norm/statistics-policy.ts'
 import { traitsOf } from '../ops/traits.ts'
 import type { GraphPass, PassContext } from './pass.ts'
 

@@ -1,6 +1,6 @@
 import { type Constant, value, type Value } from '../graph/graph.ts'
 import { replace, rewrite } from '../graph/rewrite.ts'
-import { divisorBuffer } from '../ops/loss/loss.ts'
+import { divisorBuffer } from '../ops/loss/normalization.ts'
 import type { GraphPass } from './pass.ts'
 
 /**

@@ -1,6 +1,6 @@
 import { type Graph, type Node, value, type Value } from '../graph/graph.ts'
 import { outputValues, producers } from '../graph/query.ts'
-import { statisticsShape } from '../ops/batch-norm/batch-norm.ts'
+import { statisticsShape } from '../ops/batch-norm/statistics-table.ts'
 import { UniqueNames } from '../unique-names.ts'
 import type { GraphPass } from './pass.ts'
 

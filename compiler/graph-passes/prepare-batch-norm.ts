@@ -1,6 +1,6 @@
 import { type Node, value } from '../graph/graph.ts'
 import { keep, replace, rewrite } from '../graph/rewrite.ts'
-import { policyOf } from '../ops/batch-norm/batch-norm.ts'
+import { policyOf } from '../ops/batch-norm/statistics-policy.ts'
 import type { GraphPass } from './pass.ts'
 
 /**

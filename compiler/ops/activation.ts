@@ -4,6 +4,7 @@ import { abs, add, div, erf, exp, type Expression, load, log, max, min, mul, neg
 import { type Equation, store } from '../ir/equation.ts'
 import { argumentProblem, channelProblems, labelProblems } from './diagnostics.ts'
 import { decayMultipliers, rateMultipliers, rateParameters } from './multipliers.ts'
+import { firstInputGradient, gradientOf } from './gradients.ts'
 import type { Operator } from './operator.ts'
 import { numberOf, perChannel, pointwise } from './elementwise.ts'
 import { sumsEquations } from './batch-reduction.ts'
@@ -186,18 +187,8 @@ function operatorsOf(activation: Activation): Operator[] {
       ...(activation.rectifier && { traits: { rectifier: true } }),
       equations: (node) => [pointwise(node, (at) => activation.value(load(node.inputs[0]!, ...at), node.attributes))],
       gradient: (node, dy, build) => {
-        const x = node.inputs[0]!
-        if (!build.needs(x)) return {}
-        const kept = activation.from(node.attributes) === 'y' ? node.outputs[0]! : x
-        return {
-          inputs: build.node({
-            suffix: 'dx',
-            op: `${name}_dx`,
-            inputs: [dy, kept],
-            attributes: node.attributes,
-            outputs: [{ name: 'dx', shape: x.shape }],
-          }),
-        }
+        const kept = activation.from(node.attributes) === 'y' ? node.outputs[0]! : node.inputs[0]!
+        return firstInputGradient(node, build, { op: `${name}_dx`, inputs: [dy, kept], attributes: node.attributes })
       },
     },
     {
@@ -245,24 +236,9 @@ const prelu: Operator = {
   gradient: (node, dy, build) => {
     const x = node.inputs[0]!
     const slope = node.parameters['slope']!
-    const dx = (): Value | undefined =>
-      build.node({
-        suffix: 'dx',
-        op: 'prelu_dx',
-        inputs: [dy, x],
-        parameters: { slope },
-        outputs: [{ name: 'dx', shape: x.shape }],
-      })[0]
-    const dSlope = (): Value | undefined =>
-      build.node({
-        suffix: 'dslope',
-        op: 'prelu_dslope',
-        inputs: [dy, x],
-        outputs: [{ name: 'dslope', shape: slope.shape }],
-      })[0]
     return {
-      inputs: [build.needs(x) ? dx() : undefined],
-      parameters: { slope: build.needs(slope) ? dSlope() : undefined },
+      inputs: [gradientOf(x, 'dx', build, { op: 'prelu_dx', inputs: [dy, x], parameters: { slope } })],
+      parameters: { slope: gradientOf(slope, 'dslope', build, { op: 'prelu_dslope', inputs: [dy, x] }) },
     }
   },
 }

@@ -2,7 +2,7 @@ import type { Node } from '../graph/graph.ts'
 import { add, constant, div, type Expression, load, mul, sqrt, sub } from '../ir/expression.ts'
 import { axis, type IndexLike, plus, times } from '../ir/affine.ts'
 import { type Equation, equation, store } from '../ir/equation.ts'
-import { epsOf, storedStatistics } from './batch-norm/batch-norm.ts'
+import { epsOf, storedStatistics } from './batch-norm/statistics-policy.ts'
 import type { Operator } from './operator.ts'
 import { numberOf, pointwise } from './elementwise.ts'
 

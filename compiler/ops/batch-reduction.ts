@@ -1,3 +1,4 @@
+import type { Node } from '../graph/graph.ts'
 import { type Expression, guard, load, sum, within } from '../ir/expression.ts'
 import { type Axis, axis, type IndexLike, plus, times } from '../ir/affine.ts'
 import { type Equation, equation, store, type Store } from '../ir/equation.ts'
@@ -51,6 +52,24 @@ export function sumsEquations(request: SumsRequest): Equation[] {
     movable(request, merged.equation, 'merge', merged.partials),
     total(request, merged.partials),
   ]
+}
+
+/** The equations of a node that gives single numbers: of sums over all points of a shape, one result for each of the node's outputs. */
+export function totalsEquations(
+  node: Node,
+  shape: Shape,
+  terms: (at: readonly IndexLike[]) => readonly Expression[],
+  results: (totals: readonly Expression[]) => readonly Expression[],
+): Equation[] {
+  return sumsEquations({
+    name: node.name,
+    layers: [node.layer],
+    shape,
+    kept: [],
+    terms,
+    // The count of labels is an output where somebody asks for it.
+    stores: (_, totals) => results(totals).slice(0, node.outputs.length).map((result, i) => store(node.outputs[i]!, [], result)),
+  })
 }
 
 /** Sums for each channel of maps may be gathered by the kernel that stores what is summed. */

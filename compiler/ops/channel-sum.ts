@@ -1,7 +1,6 @@
-import type { Value } from '../graph/graph.ts'
 import { load } from '../ir/expression.ts'
 import { store } from '../ir/equation.ts'
-import type { GradientBuilder, Operator } from './operator.ts'
+import type { Operator } from './operator.ts'
 import { sumsEquations } from './batch-reduction.ts'
 
 /** db[c] = sum over n and the map of dy[n, c, ...]: the gradient of whatever is added to each channel. */
@@ -20,10 +19,5 @@ const channelSum: Operator = {
     })
   },
 }
-
-/** The gradient of a bias, if anybody asks for it. */
-export const biasGradient = (bias: Value | undefined, dy: Value, build: GradientBuilder): Value | undefined =>
-  bias && build.needs(bias)
-    ? build.node({ suffix: 'dbias', op: 'channel_sum', inputs: [dy], outputs: [{ name: 'dbias', shape: bias.shape }] })[0] : undefined
 
 export const channelSumOperators: readonly Operator[] = [channelSum]

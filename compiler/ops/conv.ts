@@ -2,8 +2,8 @@ import type { Diagnostic } from '../../dsl/diagnostic.ts'
 import type { Attributes, Parameter } from '../../dsl/signature.ts'
 import { divisors } from '../ir/divisors.ts'
 import type { Shape } from '../ir/tensor.ts'
-import { biasGradient } from './channel-sum.ts'
 import { argumentProblem } from './diagnostics.ts'
+import { linearGradients } from './gradients.ts'
 import type { Operator, ShapeQuestion } from './operator.ts'
 import { biasParameter, fillerProblems, weightAndBias, weightParameters } from './shared-parameters.ts'
 import { coupleEquations, slideEquation, spreadEquation } from './conv-equations.ts'
@@ -97,33 +97,12 @@ const conv: Operator = {
     }
   },
   equations: (node) => [slideEquation(node)],
-  gradient: (node, dy, build) => {
-    const x = node.inputs[0]!
-    const { weight, bias } = node.parameters
-    const attributes = windowAttributes(node.attributes)
-    return {
-      inputs: build.needs(x)
-        ? build.node({
-          suffix: 'dx',
-          op: 'conv_dx',
-          inputs: [dy],
-          parameters: { weight: weight! },
-          attributes,
-          outputs: [{ name: 'dx', shape: x.shape }],
-        }) : [],
-      parameters: {
-        weight: build.needs(weight!)
-          ? build.node({
-            suffix: 'dweight',
-            op: 'conv_dweight',
-            inputs: [x, dy],
-            attributes,
-            outputs: [{ name: 'dweight', shape: weight!.shape }],
-          })[0] : undefined,
-        bias: biasGradient(bias, dy, build),
-      },
-    }
-  },
+  gradient: (node, dy, build) =>
+    linearGradients(node, dy, build, {
+      dx: 'conv_dx',
+      dweight: { op: 'conv_dweight', inputs: [node.inputs[0]!, dy] },
+      attributes: windowAttributes(node.attributes),
+    }),
 }
 
 /** y depends on x[n, c, H, W] through the windows that it lies in: dx = sum over o, kh, kw of dy weight. Input: dy. */

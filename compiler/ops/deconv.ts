@@ -1,8 +1,8 @@
 import type { Diagnostic } from '../../dsl/diagnostic.ts'
 import { type Shape, showShape } from '../ir/tensor.ts'
-import { biasGradient } from './channel-sum.ts'
 import { argumentProblem, shapeProblem } from './diagnostics.ts'
 import { groupProblems, groupsParameter, kernelOf, outParameter, windowAttributes } from './conv.ts'
+import { linearGradients } from './gradients.ts'
 import type { Operator, ShapeQuestion } from './operator.ts'
 import { biasParameter, fillerProblems, weightAndBias, weightParameters } from './shared-parameters.ts'
 import { slideEquation, spreadEquation } from './conv-equations.ts'
@@ -103,33 +103,12 @@ const deconv: Operator = {
     }
   },
   equations: (node) => [spreadEquation(node)],
-  gradient: (node, dy, build) => {
-    const x = node.inputs[0]!
-    const { weight, bias } = node.parameters
-    const attributes = windowAttributes(node.attributes)
-    return {
-      inputs: build.needs(x)
-        ? build.node({
-          suffix: 'dx',
-          op: 'deconv_dx',
-          inputs: [dy],
-          parameters: { weight: weight! },
-          attributes,
-          outputs: [{ name: 'dx', shape: x.shape }],
-        }) : [],
-      parameters: {
-        weight: build.needs(weight!)
-          ? build.node({
-            suffix: 'dweight',
-            op: 'conv_dweight',
-            inputs: [dy, x],
-            attributes,
-            outputs: [{ name: 'dweight', shape: weight!.shape }],
-          })[0] : undefined,
-        bias: biasGradient(bias, dy, build),
-      },
-    }
-  },
+  gradient: (node, dy, build) =>
+    linearGradients(node, dy, build, {
+      dx: 'deconv_dx',
+      dweight: { op: 'conv_dweight', inputs: [dy, node.inputs[0]!] },
+      attributes: windowAttributes(node.attributes),
+    }),
 }
 
 /** What spread in one direction slides in the other: the convolution of dy with the same weight. Input: dy. */

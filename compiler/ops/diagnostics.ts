@@ -48,3 +48,23 @@ export function channelProblems(q: ShapeQuestion): Diagnostic[] {
     ),
   ]
 }
+
+/** An attribute `axis` that names no axis of a value. */
+export const axisProblem = (q: ShapeQuestion, x: Value): Diagnostic =>
+  argumentProblem(
+    q,
+    'axis',
+    'axis',
+    `${showShape(x.shape)} has no axis ${q.attributes['axis']}`,
+    `axes count from 0 to ${x.shape.length - 1}, or from -1 backwards`,
+  )
+
+/** An attribute `axis` that names the batch. */
+export const batchAxisProblem = (q: ShapeQuestion): Diagnostic =>
+  argumentProblem(
+    q,
+    'axis',
+    'batch-axis',
+    `${q.op} along axis 0 would change the batch, which is chosen when the net is opened`,
+    'take another axis, or declare the inputs `whole`',
+  )

@@ -3,6 +3,7 @@ import { div, type Expression, load, mul, random, select } from '../ir/expressio
 import { type Axis, index, plus, times } from '../ir/affine.ts'
 import { sameShape, type Shape, showShape } from '../ir/tensor.ts'
 import { argumentProblem, labelProblems, shapeProblem } from './diagnostics.ts'
+import { firstInputGradient } from './gradients.ts'
 import type { Operator } from './operator.ts'
 import { numberOf, pointwise } from './elementwise.ts'
 
@@ -52,22 +53,8 @@ const dropout: Operator = {
     const [x, mask] = node.inputs
     return [pointwise(node, (at) => masked(node, load(x!, ...at), mask && load(mask, ...at), x!.shape, at))]
   },
-  gradient: (node, dy, build) => {
-    const [x, ...mask] = node.inputs
-    if (!build.needs(x!)) return {}
-    return {
-      inputs: [
-        ...build.node({
-          suffix: 'dx',
-          op: 'dropout_dx',
-          inputs: [dy, ...mask],
-          attributes: node.attributes,
-          outputs: [{ name: 'dx', shape: x!.shape }],
-        }),
-        ...mask.map(() => undefined),
-      ],
-    }
-  },
+  gradient: (node, dy, build) =>
+    firstInputGradient(node, build, { op: 'dropout_dx', inputs: [dy, ...node.inputs.slice(1)], attributes: node.attributes }),
 }
 
 /** The same mask on the gradient. */

@@ -1,11 +1,10 @@
-import type { Attributes } from '../../dsl/signature.ts'
 import type { Node } from '../graph/graph.ts'
 import { add, guard, load, mul, sum, within } from '../ir/expression.ts'
 import { type Axis, axis, type Index, index, type IndexLike, plus, times } from '../ir/affine.ts'
 import { type Equation, equation, store } from '../ir/equation.ts'
 import { type Shape, tensor } from '../ir/tensor.ts'
-import { biasGradient } from './channel-sum.ts'
 import { labelProblems } from './diagnostics.ts'
+import { linearGradients } from './gradients.ts'
 import type { Operator } from './operator.ts'
 import { biasParameter, fillerProblems, weightAndBias, weightParameters } from './shared-parameters.ts'
 
@@ -72,33 +71,12 @@ const fc: Operator = {
     const total = sum(axes, mul(load(x, n, ...axes), load(weight!, ...weightAt(node, o, position))))
     return [equation(node.name, layersOf(node), [n, o], [store(y, [n, o], bias ? add(total, load(bias, o)) : total)])]
   },
-  gradient: (node, dy, build) => {
-    const x = node.inputs[0]!
-    const { weight, bias } = node.parameters
-    const attributes: Attributes = isTransposed(node) ? { transpose: true } : {}
-    return {
-      inputs: build.needs(x)
-        ? build.node({
-          suffix: 'dx',
-          op: 'fc_dx',
-          inputs: [dy],
-          parameters: { weight: weight! },
-          attributes,
-          outputs: [{ name: 'dx', shape: x.shape }],
-        }) : [],
-      parameters: {
-        weight: build.needs(weight!)
-          ? build.node({
-            suffix: 'dweight',
-            op: 'fc_dweight',
-            inputs: [x, dy],
-            attributes,
-            outputs: [{ name: 'dweight', shape: weight!.shape }],
-          })[0] : undefined,
-        bias: biasGradient(bias, dy, build),
-      },
-    }
-  },
+  gradient: (node, dy, build) =>
+    linearGradients(node, dy, build, {
+      dx: 'fc_dx',
+      dweight: { op: 'fc_dweight', inputs: [node.inputs[0]!, dy] },
+      attributes: isTransposed(node) ? { transpose: true } : {},
+    }),
 }
 
 /** dx[n, i] = sum over o of dy[n, o] weight[o, i]. Input: dy. */

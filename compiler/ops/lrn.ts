@@ -5,6 +5,7 @@ import { type Axis, axis, type IndexLike, plus } from '../ir/affine.ts'
 import { type Equation, equation, store } from '../ir/equation.ts'
 import { type Shape, tensor, type Tensor } from '../ir/tensor.ts'
 import { argumentProblem, channelProblems, labelProblems } from './diagnostics.ts'
+import { firstInputGradient } from './gradients.ts'
 import type { Operator } from './operator.ts'
 import { numberOf, pointAxes } from './elementwise.ts'
 import { mapProblems } from './sliding-window.ts'
@@ -95,19 +96,8 @@ const lrn: Operator = {
     const value = mul(load(x, ...at), inversePower(load(scale, ...at), betaOf(node.attributes)))
     return [scaleEquation(node, x, scale), equation(node.name, [node.layer], at, [store(y, at, value)])]
   },
-  gradient: (node, dy, build) => {
-    const x = node.inputs[0]!
-    if (!build.needs(x)) return {}
-    return {
-      inputs: build.node({
-        suffix: 'dx',
-        op: 'lrn_dx',
-        inputs: [dy, x],
-        attributes: node.attributes,
-        outputs: [{ name: 'dx', shape: x.shape }],
-      }),
-    }
-  },
+  gradient: (node, dy, build) =>
+    firstInputGradient(node, build, { op: 'lrn_dx', inputs: [dy, node.inputs[0]!], attributes: node.attributes }),
 }
 
 /** Inputs: dy, x. */

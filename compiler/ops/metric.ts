@@ -1,12 +1,12 @@
 import type { Value } from '../graph/graph.ts'
 import { constant, div, load, max, select, sum } from '../ir/expression.ts'
 import { axis } from '../ir/affine.ts'
-import { store } from '../ir/equation.ts'
 import { argumentProblem } from './diagnostics.ts'
-import { labelledProblems, labelledScore } from './loss/loss.ts'
+import { labelledProblems } from './loss/loss.ts'
+import { labelledScore } from './loss/softmax-loss.ts'
 import type { Operator } from './operator.ts'
 import { numberOf } from './elementwise.ts'
-import { sumsEquations } from './batch-reduction.ts'
+import { totalsEquations } from './batch-reduction.ts'
 
 /**
  * The share of labels whose class is among the `top` best scores. As in Caffe a tie counts against you: a class is only
@@ -38,24 +38,14 @@ const accuracy: Operator = {
     const [x, labels] = node.inputs as readonly [Value, Value]
     const channels = x.shape[1] as number
     const ignore = numberOf(node.attributes, 'ignore', -1)
-    return sumsEquations({
-      name: node.name,
-      layers: [node.layer],
-      shape: labels.shape,
-      kept: [],
-      terms: (at) => {
-        const k = axis('k', channels)
-        const score = labelledScore(x, labels, at)
-        const worse = sum([k], select('lt', load(x, at[0]!, k, ...at.slice(1)), score, 1, 0))
-        const right = select('lt', channels - 1 - numberOf(node.attributes, 'top', 1), worse, 1, 0)
-        const label = load(labels, ...at)
-        return [select('eq', label, ignore, 0, right), select('eq', label, ignore, constant(0), 1)]
-      },
-      stores: (_, [right, counted]) => [
-        store(node.outputs[0]!, [], div(right!, max(counted!, 1))),
-        ...(node.outputs[1] ? [store(node.outputs[1], [], counted!)] : []),
-      ],
-    })
+    return totalsEquations(node, labels.shape, (at) => {
+      const k = axis('k', channels)
+      const score = labelledScore(x, labels, at)
+      const worse = sum([k], select('lt', load(x, at[0]!, k, ...at.slice(1)), score, 1, 0))
+      const right = select('lt', channels - 1 - numberOf(node.attributes, 'top', 1), worse, 1, 0)
+      const label = load(labels, ...at)
+      return [select('eq', label, ignore, 0, right), select('eq', label, ignore, constant(0), 1)]
+    }, ([right, counted]) => [div(right!, max(counted!, 1)), counted!])
   },
   total: (node) => (node.inputs[1]!.shape[0] === 'n' ? 'count' : 'samples'),
 }

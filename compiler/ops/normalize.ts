@@ -4,8 +4,8 @@ import type { Node } from '../graph/graph.ts'
 import { constant, type Expression, load, mul, sub, sum } from '../ir/expression.ts'
 import { type Axis, axis, type IndexLike, plus, times } from '../ir/affine.ts'
 import { equation, store } from '../ir/equation.ts'
-
 import { argumentProblem, channelProblems, labelProblems } from './diagnostics.ts'
+import { firstInputGradient } from './gradients.ts'
 import type { ConstantSpec, Operator, ShapeQuestion } from './operator.ts'
 import { numberOf, pointwise } from './elementwise.ts'
 
@@ -88,18 +88,13 @@ const normalize: Operator = {
     node,
   ) => [pointwise(node, (at) => mul(sub(load(node.inputs[0]!, ...at), coefficient(node, 0, at[1]!)), coefficient(node, 1, at[1]!)))],
   // dx = dy / std
-  gradient: (node, dy, build) => ({
-    inputs: build.needs(node.inputs[0]!)
-      ? build.node({
-        suffix: 'dx',
-        op: 'normalize_dx',
-        inputs: [dy],
-        parameters: node.parameters,
-        attributes: node.attributes,
-        outputs: [{ name: 'dx', shape: node.inputs[0]!.shape }],
-      })
-      : [],
-  }),
+  gradient: (node, dy, build) =>
+    firstInputGradient(node, build, {
+      op: 'normalize_dx',
+      inputs: [dy],
+      parameters: node.parameters,
+      attributes: node.attributes,
+    }),
 }
 
 const normalizeDx: Operator = {

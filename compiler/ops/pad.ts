@@ -3,6 +3,7 @@ import type { Attributes } from '../../dsl/signature.ts'
 import { guard, load, within } from '../ir/expression.ts'
 import { minus, plus } from '../ir/affine.ts'
 import { argumentProblem } from './diagnostics.ts'
+import { firstInputGradient } from './gradients.ts'
 import type { Operator, ShapeQuestion } from './operator.ts'
 import { numberOf, pointwise } from './elementwise.ts'
 import { mapProblems } from './sliding-window.ts'
@@ -82,19 +83,7 @@ const pad: Operator = {
       return guard([1, 2, 3].map((d) => within(inner[d]!, x.shape[d]!)), load(x, ...inner), numberOf(node.attributes, 'value', 0))
     })]
   },
-  gradient: (node, dy, build) => {
-    const x = node.inputs[0]!
-    if (!build.needs(x)) return {}
-    return {
-      inputs: build.node({
-        suffix: 'dx',
-        op: 'pad_dx',
-        inputs: [dy],
-        attributes: node.attributes,
-        outputs: [{ name: 'dx', shape: x.shape }],
-      }),
-    }
-  },
+  gradient: (node, dy, build) => firstInputGradient(node, build, { op: 'pad_dx', inputs: [dy], attributes: node.attributes }),
 }
 
 /** dy without its frame. Input: dy. */

@@ -7,6 +7,7 @@ import { type Axis, axis, divide, type Index, minus, plus, remainder, times } fr
 import { type Equation, equation, store } from '../ir/equation.ts'
 import type { Shape } from '../ir/tensor.ts'
 import { argumentProblem } from './diagnostics.ts'
+import { firstInputGradient } from './gradients.ts'
 import type { GradientBuilder, Gradients, Operator, ShapeQuestion } from './operator.ts'
 import type { OperatorTraits } from './traits.ts'
 import { pointAxes } from './elementwise.ts'
@@ -220,24 +221,11 @@ function maxGradient(node: Node, dy: Value, build: GradientBuilder): Gradients {
     attributes,
     outputs: [{ name: 'position', shape: dy.shape }],
   })
-  return {
-    inputs: build.node({ suffix: 'dx', op: 'max_pool_dx', inputs: [dy, taken[0]!], attributes, outputs: [{ name: 'dx', shape: x.shape }] }),
-  }
+  return firstInputGradient(node, build, { op: 'max_pool_dx', inputs: [dy, taken[0]!], attributes })
 }
 
-function averageGradient(node: Node, dy: Value, build: GradientBuilder): Gradients {
-  const x = node.inputs[0]!
-  if (!build.needs(x)) return {}
-  return {
-    inputs: build.node({
-      suffix: 'dx',
-      op: 'avg_pool_dx',
-      inputs: [dy],
-      attributes: poolAttributes(node.attributes),
-      outputs: [{ name: 'dx', shape: x.shape }],
-    }),
-  }
-}
+const averageGradient = (node: Node, dy: Value, build: GradientBuilder): Gradients =>
+  firstInputGradient(node, build, { op: 'avg_pool_dx', inputs: [dy], attributes: poolAttributes(node.attributes) })
 
 // ---- the layers --------------------------------------------------------------------------------------------------------
 

@@ -1,14 +1,23 @@
 import { accumulateOperators } from './accumulate.ts'
 import { activationOperators } from './activation.ts'
 import { batchNormOperators } from './batch-norm/batch-norm.ts'
+import { normalizationGradientOperators } from './batch-norm/gradients.ts'
+import { runningStatisticsOperators } from './batch-norm/running-statistics.ts'
+import { statisticsTableOperators } from './batch-norm/statistics-table.ts'
 import { channelSumOperators } from './channel-sum.ts'
+import { concatOperators } from './concat.ts'
 import { convOperators } from './conv.ts'
 import { deconvOperators } from './deconv.ts'
 import { dropoutOperators } from './dropout.ts'
 import { fcOperators } from './fc.ts'
 import { foldOperators } from './batch-norm-folding.ts'
 import { joinOperators } from './join.ts'
-import { lossOperators } from './loss/loss.ts'
+import { hingeLossOperators } from './loss/hinge-loss.ts'
+import { normalizationOperators } from './loss/normalization.ts'
+import { sigmoidLossOperators } from './loss/sigmoid-loss.ts'
+import { softmaxLossOperators } from './loss/softmax-loss.ts'
+import { squaredLossOperators } from './loss/squared-loss.ts'
+import { sumOperators } from './loss/sum.ts'
 import { lrnOperators } from './lrn.ts'
 import { metricOperators } from './metric.ts'
 import type { Operator } from './operator.ts'
@@ -33,12 +42,21 @@ export const operators: ReadonlyMap<string, Operator> = new Map([
   ...padOperators,
   ...activationOperators,
   ...joinOperators,
+  ...concatOperators,
   ...shapeOperators,
   ...dropoutOperators,
   ...softmaxOperators,
-  ...lossOperators,
+  ...softmaxLossOperators,
+  ...sigmoidLossOperators,
+  ...squaredLossOperators,
+  ...hingeLossOperators,
+  ...sumOperators,
+  ...normalizationOperators,
   ...metricOperators,
   ...batchNormOperators,
+  ...statisticsTableOperators,
+  ...normalizationGradientOperators,
+  ...runningStatisticsOperators,
   ...scaleOperators,
   ...normalizeOperators,
   ...foldOperators,

@@ -4,6 +4,7 @@ import { add, type Expression, load, mul } from '../ir/expression.ts'
 import { store } from '../ir/equation.ts'
 import { channelProblems, labelProblems } from './diagnostics.ts'
 import { decayMultipliers, fillerParameter, rateMultipliers, rateParameters } from './multipliers.ts'
+import { gradientOf } from './gradients.ts'
 import type { GradientBuilder, Operator, ParameterSpec, ShapeQuestion } from './operator.ts'
 import { perChannel, pointwise } from './elementwise.ts'
 import { sumsEquations } from './batch-reduction.ts'
@@ -49,9 +50,7 @@ const scale: Operator = {
   gradient: (node, dy, build) => {
     const x = node.inputs[0]!
     const { weight, bias } = node.parameters
-    const dx = build.needs(x)
-      ? build.node({ suffix: 'dx', op: 'scale', inputs: [dy], parameters: { weight: weight! }, outputs: [{ name: 'dx', shape: x.shape }] })
-      : []
+    const dx = [gradientOf(x, 'dx', build, { op: 'scale', inputs: [dy], parameters: { weight: weight! } })]
     return { inputs: dx, parameters: coefficientGradients(node, dy, build, weight, bias) }
   },
 }

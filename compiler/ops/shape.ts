@@ -3,8 +3,8 @@ import { guard, load, within } from '../ir/expression.ts'
 import { type Axis, divide, type Index, index, type IndexLike, minus, plus, remainder, times } from '../ir/affine.ts'
 import { type Equation, equation, store } from '../ir/equation.ts'
 import { elementsPerSample, isBatched, type Shape, showShape } from '../ir/tensor.ts'
-import { argumentProblem, labelProblems, shapeProblem } from './diagnostics.ts'
-import { axisProblem, batchAxisProblem } from './join.ts'
+import { argumentProblem, axisProblem, batchAxisProblem, labelProblems, shapeProblem } from './diagnostics.ts'
+import { firstInputGradient } from './gradients.ts'
 import type { Operator, ShapeQuestion } from './operator.ts'
 import { fromEnd, numberOf, pointAxes, pointwise } from './elementwise.ts'
 
@@ -39,11 +39,7 @@ const copy = (node: Node): readonly Equation[] => {
   })]
 }
 
-const viewGradient: Operator['gradient'] = (node, dy, build) => {
-  const x = node.inputs[0]!
-  if (!build.needs(x)) return {}
-  return { inputs: build.node({ suffix: 'dx', op: 'reshape', inputs: [dy], outputs: [{ name: 'dx', shape: x.shape }] }) }
-}
+const viewGradient: Operator['gradient'] = (node, dy, build) => firstInputGradient(node, build, { op: 'reshape', inputs: [dy] })
 
 const flatten: Operator = {
   name: 'flatten',
@@ -198,18 +194,8 @@ const slice: Operator = {
     return [pointwise(node, (at) => load(x, ...moved(at, along, (a) => plus(a, from))))]
   },
   gradient: (node, dy, build) => {
-    const x = node.inputs[0]!
-    if (!build.needs(x)) return {}
-    const { along, from } = rangeIn(node, x)
-    return {
-      inputs: build.node({
-        suffix: 'dx',
-        op: 'slice_dx',
-        inputs: [dy],
-        attributes: { axis: along, from },
-        outputs: [{ name: 'dx', shape: x.shape }],
-      }),
-    }
+    const { along, from } = rangeIn(node, node.inputs[0]!)
+    return firstInputGradient(node, build, { op: 'slice_dx', inputs: [dy], attributes: { axis: along, from } })
   },
 }
 

@@ -3,6 +3,7 @@ import { div, exp, type Expression, load, log, maximum, mul, sub, sum } from '..
 import { axis, type Axis, type IndexLike } from '../ir/affine.ts'
 import type { Tensor } from '../ir/tensor.ts'
 import { channelProblems, labelProblems } from './diagnostics.ts'
+import { firstInputGradient } from './gradients.ts'
 import type { Operator } from './operator.ts'
 import { pointwise } from './elementwise.ts'
 
@@ -22,11 +23,8 @@ export function exponentialSum(x: Tensor, at: readonly IndexLike[], most: Expres
   return sum([k], exp(sub(load(x, ...inChannel(at, k)), most)))
 }
 
-const gradientBy = (op: string): Operator['gradient'] => (node, dy, build) => {
-  const x = node.inputs[0]!
-  if (!build.needs(x)) return {}
-  return { inputs: build.node({ suffix: 'dx', op, inputs: [dy, node.outputs[0]!], outputs: [{ name: 'dx', shape: x.shape }] }) }
-}
+const gradientBy = (op: string): Operator['gradient'] => (node, dy, build) =>
+  firstInputGradient(node, build, { op, inputs: [dy, node.outputs[0]!] })
 
 const shape: Operator['shape'] = (q) => {
   const problems = [...labelProblems(q), ...channelProblems(q)]

@@ -2,6 +2,7 @@ import type { Node } from '../graph/graph.ts'
 import { abs, type Expression, guard, load, max, min, mul, position, sub, sum, within } from '../ir/expression.ts'
 import { type Axis, axis, divide, type IndexLike, minus, plus, times } from '../ir/affine.ts'
 import { type Equation, equation, store } from '../ir/equation.ts'
+import { firstInputGradient } from './gradients.ts'
 import type { Operator } from './operator.ts'
 import { pointAxes, pointwise } from './elementwise.ts'
 import { mapProblems, type Pair, pairOf } from './sliding-window.ts'
@@ -67,19 +68,7 @@ const upsample: Operator = {
     const [down, along] = factorOf(node)
     return [pointwise(node, ([n, c, h, w]) => load(node.inputs[0]!, n!, c!, divide(h!, down), divide(w!, along)))]
   },
-  gradient: (node, dy, build) => {
-    const x = node.inputs[0]!
-    if (!build.needs(x)) return {}
-    return {
-      inputs: build.node({
-        suffix: 'dx',
-        op: 'upsample_dx',
-        inputs: [dy],
-        attributes: node.attributes,
-        outputs: [{ name: 'dx', shape: x.shape }],
-      }),
-    }
-  },
+  gradient: (node, dy, build) => firstInputGradient(node, build, { op: 'upsample_dx', inputs: [dy], attributes: node.attributes }),
 }
 
 /** dx = sum of dy over the f x f pixels made of it (nearest), or over the 2f x 2f around with its weight there. Input: dy. */

@@ -1,0 +1,49 @@
+import type { Attributes } from '../../dsl/signature.ts'
+import type { Node, Value } from '../graph/graph.ts'
+import type { GradientBuilder, Gradients } from './operator.ts'
+
+/** What a gradient's node reads, and which operator computes it. */
+export interface GradientNode {
+  readonly op: string
+  readonly inputs: readonly Value[]
+  readonly parameters?: Readonly<Record<string, Value>>
+  readonly attributes?: Attributes
+}
+
+/**
+ * The gradient of a value that a node reads, as one node `X.suffix` with an output of that value's shape; undefined where nobody asks
+ * for it.
+ */
+export const gradientOf = (value: Value | undefined, suffix: string, build: GradientBuilder, node: GradientNode): Value | undefined =>
+  value && build.needs(value) ? build.node({ suffix, ...node, outputs: [{ name: suffix, shape: value.shape }] })[0] : undefined
+
+/** The gradients of an operator whose first input alone has one: the node `X.dx`. */
+export const firstInputGradient = (of: Node, build: GradientBuilder, node: GradientNode): Gradients => ({
+  inputs: [gradientOf(of.inputs[0], 'dx', build, node)],
+})
+
+/** db[c] = sum over n and the map of dy[n, c, ...]. */
+export const biasGradient = (bias: Value | undefined, dy: Value, build: GradientBuilder): Value | undefined =>
+  gradientOf(bias, 'dbias', build, { op: 'channel_sum', inputs: [dy] })
+
+export interface LinearGradients {
+  /** Computes dx from dy and the weight. */
+  readonly dx: string
+  /** Computes dweight from two maps, x and dy in an order of its own. */
+  readonly dweight: { readonly op: string; readonly inputs: readonly [Value, Value] }
+  /** Of both nodes. */
+  readonly attributes: Attributes
+}
+
+/** The gradients of a layer that is linear in its parameter `weight` and adds its parameter `bias` to each channel. */
+export function linearGradients(of: Node, dy: Value, build: GradientBuilder, { dx, dweight, attributes }: LinearGradients): Gradients {
+  const { weight, bias } = of.parameters
+  const { inputs } = firstInputGradient(of, build, { op: dx, inputs: [dy], parameters: { weight: weight! }, attributes })
+  return {
+    inputs: inputs!,
+    parameters: {
+      weight: gradientOf(weight, 'dweight', build, { ...dweight, attributes }),
+      bias: biasGradient(bias, dy, build),
+    },
+  }
+}
