@@ -2,12 +2,13 @@
  * `npm run hashes`: hashes every file of every bundle that the samples, the reference cases and 200 random nets compile to, in both styles, for both
  * choices of memory and for all targets. `-- --against REV` tells which bundles a change touches (tinygrad calls it process replay).
  */
-import { rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { hashOf } from './hashes/bundle-hash.mjs'
-import { cacheFolder, keptHashes } from './hashes/cache.mjs'
+import { keptHashes } from './hashes/cache.mjs'
 import { bundled, compilerOf, compilerOfBuild, compilerOfTree } from './hashes/compilers.mjs'
 import { eachAnswer } from './hashes/pool.mjs'
 import { differingFiles, rowsOf, table } from './hashes/report.mjs'
@@ -17,23 +18,29 @@ import { root } from './steps.mjs'
 const HELP = `npm run hashes                       hash every file of every bundle, print one hash of all
 npm run hashes -- --against REV      which bundles differ from those of a commit; ends with 1 if any does
 npm run hashes -- --dist DIR         the same against a package that is built, or its dist
+  --of REV                           a commit in the place of the working tree
   --quick                            a few nets of each kind, in seconds
-  --only PATTERN                     nets with names like this: samples/mnist, golden/conv*, random/1?
+  --only PATTERN                     nets with names like this: golden/conv, 'samples/*', random/1? (may be given again)
   --show NET                         the first lines that differ, of the first bundle of this net that does
   --jobs N                           processes that compile at a time (default 2)
   --fresh                            compile what is known already too, with the compiler of this tree
   --json                             print all hashes as JSON
 What was hashed once is kept in node_modules/.cache/fusenet/hashes, or in the folder that FUSENET_HASH_CACHE names.`
 
-const VARIANTS = ['merged', 'split'].flatMap((style) => ['fast', 'small'].map((memory) => ({ style, memory })))
 const OPTIONS = { storage: 'f16', software: true, allowOneValue: true }
 
-/** Every bundle to hash, in the order in which they are compiled: the slowest first. */
-function bundlesOf(nets) {
-  return nets.flatMap(({ name, text, options }) =>
-    (options ? VARIANTS.slice(0, 1) : VARIANTS).map((variant) => {
-      const all = { ...OPTIONS, ...variant, ...options }
-      return { net: name, variant: `${variant.style} ${variant.memory}`, text, options: all, key: hashOf(JSON.stringify([text, all])) }
+/** Every bundle to hash, in the order in which they are compiled. */
+function bundlesOf(nets, quick) {
+  return nets.flatMap((net) =>
+    (quick ? net.quick : net.variants).map((variant) => {
+      const options = { ...OPTIONS, ...variant, ...net.options }
+      return {
+        net: net.name,
+        variant: `${variant.style} ${variant.memory}`,
+        text: net.text,
+        options,
+        key: hashOf(JSON.stringify([net.text, options])),
+      }
     })
   )
 }
@@ -129,8 +136,9 @@ async function main() {
     options: {
       against: { type: 'string' },
       dist: { type: 'string' },
+      of: { type: 'string' },
       quick: { type: 'boolean' },
-      only: { type: 'string' },
+      only: { type: 'string', multiple: true },
       show: { type: 'string' },
       jobs: { type: 'string', default: '2' },
       fresh: { type: 'boolean' },
@@ -140,16 +148,13 @@ async function main() {
   })
   if (values.help) return console.log(HELP)
   if (!(Number(values.jobs) >= 1)) throw new Error(`--jobs ${values.jobs} is no number of processes`)
-  const folder = join(cacheFolder, `run-${process.pid}`)
+  const folder = mkdtempSync(join(tmpdir(), 'fusenet-hashes-'))
   try {
     const { hashedNets } = await import(pathToFileURL((await bundled(join(root, 'test/support/hashed-nets.ts'), folder)).path).href)
-    const only = values.only ?? values.show
-    const nets = hashedNets(root).filter(({ name, quick }) =>
-      (only !== undefined && matching(only).test(name)) || (only === undefined && (quick || !values.quick))
-    )
-    if (nets.length === 0) throw new Error(`no net has a name like ${only}`)
-    const bundles = bundlesOf(nets)
-    const compilers = [await compilerOfTree(folder)]
+    const only = (values.only ?? (values.show === undefined ? ['*'] : [values.show])).map(matching)
+    const bundles = bundlesOf(hashedNets(root).filter(({ name }) => only.some((pattern) => pattern.test(name))), values.quick)
+    if (bundles.length === 0) throw new Error('no net has a name like that')
+    const compilers = [await (values.of === undefined ? compilerOfTree(folder) : compilerOf(values.of, folder))]
     if (values.against !== undefined) compilers.push(await compilerOf(values.against, folder))
     if (values.dist !== undefined) compilers.push(await compilerOfBuild(values.dist, folder))
     const started = performance.now()

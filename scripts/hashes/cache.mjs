@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { root } from '../steps.mjs'
 
 /** Where hashes are kept: any folder, shared by several clones too. */
-export const cacheFolder = process.env['FUSENET_HASH_CACHE'] ?? join(root, 'node_modules/.cache/fusenet/hashes')
+const cacheFolder = process.env['FUSENET_HASH_CACHE'] ?? join(root, 'node_modules/.cache/fusenet/hashes')
 
 /**
  * Hashes of bundles that a compiler made, kept from run to run. A compiler is told by its code and compiling is a pure function of text and options, so

@@ -4,7 +4,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative, resolve } from 'node:path'
 import { build } from 'esbuild'
@@ -28,7 +28,6 @@ export async function bundled(entry, folder) {
   })
   const id = hashOf(file.contents)
   const path = join(folder, `${id}.mjs`)
-  mkdirSync(folder, { recursive: true })
   writeFileSync(path, file.contents)
   return { id, path }
 }
@@ -38,7 +37,7 @@ export const compilerOfTree = (folder) => bundled(sourceOf(root), folder)
 
 /** The compiler of a commit. */
 export async function compilerOf(revision, folder) {
-  const commit = git('rev-parse', '--verify', '--end-of-options', `${revision}^{commit}`).toString().trim()
+  const commit = commitOf(revision)
   const tree = mkdtempSync(join(tmpdir(), 'fusenet-revision-'))
   try {
     execFileSync('tar', ['-x', '-f', '-', '-C', tree], { input: git('archive', '--format=tar', commit, '--', '*.json', '*.ts') })
@@ -66,6 +65,14 @@ const exported = (folder) => JSON.parse(readFileSync(join(folder, 'package.json'
 function sourceOf(folder) {
   const { outDir, rootDir } = JSON.parse(readFileSync(join(folder, 'tsconfig.build.json'), 'utf8')).compilerOptions
   return join(folder, rootDir, relative(outDir, exported(folder)).replace(/\.js$/, '.ts'))
+}
+
+function commitOf(revision) {
+  try {
+    return git('rev-parse', '--verify', '--quiet', '--end-of-options', `${revision}^{commit}`).toString().trim()
+  } catch {
+    throw new Error(`there is no commit ${revision} here; a shallow clone has few`)
+  }
 }
 
 function git(...args) {

@@ -4,6 +4,8 @@ import { hashesOrError } from './bundle-hash.mjs'
 
 process.on('message', async ({ compiler, text, options }) => {
   const { compile } = await import(pathToFileURL(compiler).href)
-  process.send({ hashes: hashesOrError(compile, text, options) })
+  const hashes = hashesOrError(compile, text, options)
+  // Who asked may have been ended meanwhile.
+  process.send({ hashes }, () => {})
 })
 process.on('disconnect', () => process.exit())
