@@ -1,6 +1,6 @@
 import type { Signature } from '../../dsl/signature.ts'
 import { operators } from '../ops/registry.ts'
-import { fillers as fillerSignatures } from '../ops/initializer-signatures.ts'
+import { fillers as fillerSignatures } from '../ops/fillers.ts'
 import { vocabulary } from '../front-end/vocabulary.ts'
 import { activations } from './activations.ts'
 import { joining } from './joining.ts'

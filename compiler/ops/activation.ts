@@ -3,9 +3,9 @@ import type { Value } from '../graph/graph.ts'
 import { abs, add, div, erf, exp, type Expression, load, log, max, min, mul, neg, select, sub, tanh } from '../ir/expression.ts'
 import { type Equation, store } from '../ir/equation.ts'
 import { argumentProblem, channelProblems, labelProblems } from './diagnostics.ts'
-import { decayMultipliers, rateMultipliers, rateParameters } from './multipliers.ts'
 import { firstInputGradient, gradientOf } from './gradients.ts'
 import type { Operator } from './operator.ts'
+import { coefficients, rateParameters } from './shared-parameters.ts'
 import { numberOf, perChannel, pointwise } from './elementwise.ts'
 import { sumsEquations } from './batch-reduction.ts'
 
@@ -219,13 +219,7 @@ const prelu: Operator = {
     const x = q.inputs[0]!
     return {
       shape: x.shape,
-      parameters: [{
-        role: 'slope',
-        shape: [shared ? 1 : (x.shape[1] as number)],
-        filler: { value: numberOf(q.attributes, 'slope', 0.25), fanIn: 1, fanOut: 1 },
-        rateMultiplier: rateMultipliers(q.attributes, 0),
-        decayMultiplier: decayMultipliers(q.attributes, 0),
-      }],
+      parameters: [coefficients(q, 'slope', shared ? 1 : (x.shape[1] as number), numberOf(q.attributes, 'slope', 0.25), 0)],
     }
   },
   traits: { rectifier: true },

@@ -4,7 +4,7 @@ import type { Span } from '../../dsl/source.ts'
 import type { Node, Value } from '../graph/graph.ts'
 import type { Equation } from '../ir/equation.ts'
 import type { Dim, Shape } from '../ir/tensor.ts'
-import type { FillerSpec } from './initializers.ts'
+import type { FillerSpec } from './fillers.ts'
 import type { OperatorTraits } from './traits.ts'
 
 /** A layer as it is written, with the shapes of what it reads: what a shape rule sees. */

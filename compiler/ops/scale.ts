@@ -1,24 +1,13 @@
-import type { AttributeCall } from '../../dsl/signature.ts'
 import type { Node, Value } from '../graph/graph.ts'
 import { add, type Expression, load, mul } from '../ir/expression.ts'
 import { store } from '../ir/equation.ts'
 import { channelProblems, labelProblems } from './diagnostics.ts'
-import { decayMultipliers, fillerParameter, rateMultipliers, rateParameters } from './multipliers.ts'
+import { fillerParameter } from './fillers.ts'
 import { gradientOf } from './gradients.ts'
-import type { GradientBuilder, Operator, ParameterSpec, ShapeQuestion } from './operator.ts'
+import type { GradientBuilder, Operator } from './operator.ts'
+import { coefficients, rateParameters } from './shared-parameters.ts'
 import { perChannel, pointwise } from './elementwise.ts'
 import { sumsEquations } from './batch-reduction.ts'
-
-const coefficient = (q: ShapeQuestion, role: string, value: number, i: number): ParameterSpec => {
-  const filler = q.attributes[`${role}_init`] as AttributeCall | undefined
-  return {
-    role,
-    shape: [q.inputs[0]!.shape[1] as number],
-    filler: { ...(filler && { filler }), value, fanIn: 1, fanOut: 1 },
-    rateMultiplier: rateMultipliers(q.attributes, i),
-    decayMultiplier: decayMultipliers(q.attributes, i),
-  }
-}
 
 /** y = weight x + bias, a coefficient a channel: the affine half of batch normalization in Caffe's spelling. */
 const scale: Operator = {
@@ -37,10 +26,10 @@ const scale: Operator = {
   shape: (q) => {
     const problems = [...labelProblems(q), ...channelProblems(q)]
     if (problems.length > 0) return problems
-    return {
-      shape: q.inputs[0]!.shape,
-      parameters: [coefficient(q, 'weight', 1, 0), ...(q.attributes['bias'] === false ? [] : [coefficient(q, 'bias', 0, 1)])],
-    }
+    const { shape } = q.inputs[0]!
+    const channels = shape[1] as number
+    const bias = q.attributes['bias'] === false ? [] : [coefficients(q, 'bias', channels, 0, 1)]
+    return { shape, parameters: [coefficients(q, 'weight', channels, 1, 0), ...bias] }
   },
   equations: (node) => [pointwise(node, (at) => {
     const { weight, bias } = node.parameters
@@ -102,7 +91,8 @@ const bias: Operator = {
   traits: { initSeesThrough: true },
   shape: (q) => {
     const problems = [...labelProblems(q), ...channelProblems(q)]
-    return problems.length > 0 ? problems : { shape: q.inputs[0]!.shape, parameters: [coefficient(q, 'bias', 0, 0)] }
+    const { shape } = q.inputs[0]!
+    return problems.length > 0 ? problems : { shape, parameters: [coefficients(q, 'bias', shape[1] as number, 0, 0)] }
   },
   equations: (node) => [pointwise(node, (at) => add(load(node.inputs[0]!, ...at), perChannel(node.parameters['bias']!, at)))],
   gradient: (node, dy, build) => ({

@@ -7,7 +7,7 @@ import { momentsEquations } from '../../ir/moments.ts'
 import { tensor, type Tensor } from '../../ir/tensor.ts'
 import { channelProblems, labelProblems } from '../diagnostics.ts'
 import { numberOf, perChannel, pointwise } from '../elementwise.ts'
-import { decayMultipliers, rateMultipliers, rateParameters } from '../multipliers.ts'
+import { coefficients, rateParameters } from '../shared-parameters.ts'
 import type { Operator, ParameterSpec } from '../operator.ts'
 import { normalizationGradients } from './gradients.ts'
 import { affineOfNode, centred, statisticsShape } from './statistics-table.ts'
@@ -23,13 +23,8 @@ const fixed = (role: string, shape: readonly number[], value: number): Parameter
 })
 
 function parametersOf(attributes: Attributes, channels: number): ParameterSpec[] {
-  const learned = (role: string, i: number, otherwise: number): ParameterSpec => ({
-    role,
-    shape: [channels],
-    filler: { value: numberOf(attributes, role, otherwise), fanIn: 1, fanOut: 1 },
-    rateMultiplier: rateMultipliers(attributes, i),
-    decayMultiplier: decayMultipliers(attributes, i),
-  })
+  const learned = (role: string, i: number, otherwise: number): ParameterSpec =>
+    coefficients({ attributes }, role, channels, numberOf(attributes, role, otherwise), i)
   const affine = attributes['affine'] === false ? [] : [learned('gamma', 0, 1.0000001), learned('beta', 1, 1e-7)]
   const policy = policyOf(attributes)
   if (policy === 'batch') return affine
