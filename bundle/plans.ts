@@ -15,7 +15,7 @@ export interface PlanKind {
   /** The name of the devices that run it. */
   readonly device: string
   /** Whether its kernels are texts of WGSL, or functions of WebAssembly modules. */
-  readonly kernels: 'wgsl' | 'wasm'
+  readonly kernels: 'texts' | 'module'
   /** How it stores values between layers and weights. With f16 it holds HALF_PROGRAMS alone. */
   readonly storage: Storage
   /** Whether it is made for adapters that a CPU pretends to be. */
@@ -33,10 +33,10 @@ const kind = (name: string, device: string, kernels: PlanKind['kernels'], more: 
 
 /** Every kind of plan that a bundle may hold. `compiler/targets/targets.ts` has the target of each, `runtime/devices.ts` the devices. */
 export const PLAN_KINDS: readonly PlanKind[] = [
-  kind(WEBGPU, WEBGPU, 'wgsl'),
-  kind(WASM, WASM, 'wasm'),
-  kind(HALF_PLAN, WEBGPU, 'wgsl', { storage: 'f16' }),
-  kind(SOFTWARE_PLAN, WEBGPU, 'wgsl', { software: true }),
+  kind(WEBGPU, WEBGPU, 'texts'),
+  kind(WASM, WASM, 'module'),
+  kind(HALF_PLAN, WEBGPU, 'texts', { storage: 'f16' }),
+  kind(SOFTWARE_PLAN, WEBGPU, 'texts', { software: true }),
 ]
 
 interface DeviceKind {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type Device, DeviceError } from '../bundle/device.ts'
 import type { Bundle } from '../bundle/format.ts'
+import { WASM, WEBGPU } from '../bundle/plans.ts'
 import { InputError } from '../bundle/errors.ts'
 import { findPackage, howToInstall, importPackage } from '../runtime/loading/node/package.ts'
 import { identityOf, isSoftware, webgpu } from '../runtime/webgpu/device.ts'
@@ -12,10 +13,14 @@ import { type Probed, probeAdapter } from './adapter-probe.ts'
 import { PACKAGE_ROOT } from './package.ts'
 import type { Screen } from './screen.ts'
 
-export type DeviceName = 'auto' | 'webgpu' | 'wasm' | 'interpreter'
+/** The device that is the reference: it runs the text that a bundle carries. */
+export const INTERPRETER = 'interpreter'
+/** The package that brings WebGPU to Node. */
+const WEBGPU_PACKAGE = 'webgpu'
 
 export interface DeviceOptions {
-  readonly device: DeviceName
+  /** One of DEVICE_CHOICES, or INTERPRETER. */
+  readonly device: string
   /** Of `wasm`; default: one for each core. */
   readonly threads?: number
   /** What the bundle was compiled for. */
@@ -24,14 +29,14 @@ export interface DeviceOptions {
 
 /** Options of the command line as they are. */
 export const deviceOf = (options: Readonly<Record<string, unknown>>, { manifest }: Bundle): DeviceOptions => ({
-  device: options['device'] as DeviceName,
+  device: options['device'] as string,
   ...(options['threads'] !== undefined && { threads: options['threads'] as number }),
   plans: Object.keys(manifest.plans),
 })
 
 /** A place where nets can run, or why it is none. */
 export interface Candidate {
-  readonly name: 'webgpu' | 'wasm' | 'interpreter'
+  readonly name: string
   /** `software`: a CPU pretends to be a GPU. */
   readonly kind: 'hardware' | 'software' | 'cpu'
   readonly available: boolean
@@ -66,7 +71,7 @@ const held: GPU[] = []
 
 /** Whether a device of this name is a CPU here that pretends to be a GPU. */
 export async function isPretended(name: unknown): Promise<boolean> {
-  return name === 'webgpu' && !await (hardwareIsHere ??= hardware().then(({ adapter }) => adapter !== undefined))
+  return name === WEBGPU && !await (hardwareIsHere ??= hardware().then(({ adapter }) => adapter !== undefined))
 }
 
 /** Asked for once: an adapter is used up by the device that it gives, but it does not come and go. */
@@ -84,16 +89,16 @@ export async function withDevice<T>(options: DeviceOptions, screen: Screen, work
 
 async function openDevice({ device: name, threads, plans }: DeviceOptions, screen: Screen): Promise<Device> {
   const cpu = (): Promise<Device> => wasm({ ...(threads !== undefined && { threads }) })
-  if (name === 'wasm') return cpu()
-  if (name === 'interpreter') {
+  if (name === WASM) return cpu()
+  if (name === INTERPRETER) {
     const { interpreter } = await import('../compiler/index.ts')
     return interpreter()
   }
   const real = await hardware()
   if (real.adapter) return webgpu({ adapter: real.adapter })
-  if (name === 'auto' && plans.includes('wasm')) return cpu()
-  if (findPackage('webgpu') === undefined)
-    throw new InputError(`${howToInstall('webgpu')}${plans.includes('wasm') ? '; --device wasm runs on the CPU' : ''}`)
+  if (name === 'auto' && plans.includes(WASM)) return cpu()
+  if (findPackage(WEBGPU_PACKAGE) === undefined)
+    throw new InputError(`${howToInstall(WEBGPU_PACKAGE)}${plans.includes(WASM) ? '; --device wasm runs on the CPU' : ''}`)
   const pretended = await software()
   if (!pretended.adapter) {
     throw new DeviceError(
@@ -111,7 +116,7 @@ async function openDevice({ device: name, threads, plans }: DeviceOptions, scree
 
 /** `Device.identity` of the device of that name that would be taken here, if there is one. */
 export async function adapterHere(name: string, threads?: number): Promise<Device['identity']> {
-  if (name === 'wasm') {
+  if (name === WASM) {
     const device = await wasm({ ...(threads !== undefined && { threads }) })
     device.close()
     return device.identity
@@ -123,13 +128,13 @@ export async function adapterHere(name: string, threads?: number): Promise<Devic
 export async function listDevices(): Promise<{ candidates: Candidate[]; chosen: Candidate; why: string }> {
   const real = (await hardware()).candidate
   const device = await wasm()
-  const cpu: Candidate = { name: 'wasm', kind: 'cpu', available: true, description: device.description }
+  const cpu: Candidate = { name: WASM, kind: 'cpu', available: true, description: device.description }
   device.close()
   const candidates: Candidate[] = [
     real,
     (await software()).candidate,
     cpu,
-    { name: 'interpreter', kind: 'cpu', available: true, description: 'float64, an equation at a time: the reference, slow' },
+    { name: INTERPRETER, kind: 'cpu', available: true, description: 'float64, an equation at a time: the reference, slow' },
   ]
   if (real.available) return { candidates, chosen: real, why: 'a hardware adapter is there' }
   return {
@@ -141,12 +146,12 @@ export async function listDevices(): Promise<{ candidates: Candidate[]; chosen: 
 
 async function hardware(): Promise<Found> {
   const missing = (description: string, complaints: readonly string[] = []): Found => ({
-    candidate: { name: 'webgpu', kind: 'hardware', available: false, description, ...(complaints.length > 0 && { complaints }) },
+    candidate: { name: WEBGPU, kind: 'hardware', available: false, description, ...(complaints.length > 0 && { complaints }) },
   })
   // Elsewhere the system's own drivers are used, which are quiet.
   let said: readonly string[] = []
   const noDriver = process.platform === 'linux' && !isThere('libvulkan.so.1') && 'no Vulkan driver is installed (libvulkan.so.1)'
-  if (findPackage('webgpu') === undefined) return missing(`${howToInstall('webgpu')}${noDriver ? `; and ${noDriver}` : ''}`)
+  if (findPackage(WEBGPU_PACKAGE) === undefined) return missing(`${howToInstall(WEBGPU_PACKAGE)}${noDriver ? `; and ${noDriver}` : ''}`)
   if (noDriver) return missing(noDriver)
   if (process.platform === 'linux') {
     const probe = await (probed ??= probeAdapter(HARDWARE_FLAGS))
@@ -166,7 +171,7 @@ let probed: Promise<Probed> | undefined
 
 /** SwiftShader, as scripts/software-adapter.mjs unpacks it. */
 async function software(): Promise<Found> {
-  const missing = (description: string): Found => ({ candidate: { name: 'webgpu', kind: 'software', available: false, description } })
+  const missing = (description: string): Found => ({ candidate: { name: WEBGPU, kind: 'software', available: false, description } })
   const script = join(PACKAGE_ROOT, 'scripts', 'software-adapter.mjs')
   if (!existsSync(script)) return missing('no software adapter (it comes with the sources of fusenet)')
   try {
@@ -183,7 +188,7 @@ async function software(): Promise<Found> {
 /** An adapter of Dawn, or why there is none. */
 async function ask(flags: string[], fallback = false): Promise<GPUAdapter | string> {
   try {
-    const { create } = await importPackage<{ create(flags: string[]): GPU }>('webgpu')
+    const { create } = await importPackage<{ create(flags: string[]): GPU }>(WEBGPU_PACKAGE)
     const gpu = create(flags)
     held.push(gpu)
     const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' })
@@ -210,7 +215,7 @@ const describe = ({ info }: { readonly info: Partial<GPUAdapterInfo> }): string 
 const firstLine = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split('\n')[0]!
 
 const candidateOf = (adapter: GPUAdapter, kind: 'hardware' | 'software'): Candidate => ({
-  name: 'webgpu',
+  name: WEBGPU,
   kind,
   available: true,
   description: describe(adapter),

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { type Bundle, FORMAT, FORMAT_VERSION, type Manifest } from '../bundle/format.ts'
-import { HALF_PLAN, SOFTWARE_PLAN } from '../bundle/plans.ts'
+import { planKind } from '../bundle/plans.ts'
 import { MANIFEST_FILE, WEIGHTS_FILE } from '../runtime/loading/files.ts'
 import { readSafetensors } from '../runtime/loading/safetensors.ts'
 import { kindOf, readBytes, readText } from './files.ts'
@@ -19,7 +19,7 @@ export async function olderBundle(folder: string): Promise<Bundle | undefined> {
     typeof (file as { text?: unknown }).text === 'string'
   )
   const targets = typeof plans === 'object' && plans !== null
-    ? Object.keys(plans).filter((name) => ['webgpu', 'wasm', HALF_PLAN, SOFTWARE_PLAN].includes(name)) : []
+    ? Object.keys(plans).filter((name) => planKind(name) !== undefined) : []
   const manifest: Manifest = {
     format: FORMAT,
     version: FORMAT_VERSION,

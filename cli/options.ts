@@ -1,4 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { DEVICE_CHOICES } from '../runtime/devices.ts'
+import { INTERPRETER } from './devices.ts'
 
 /** Options that several verbs share, and how their values are read. */
 
@@ -61,7 +63,7 @@ export const freeze = (command: Command): Command =>
   )
 
 export const device = (command: Command): Command =>
-  command.addOption(new Option('--device <device>', 'where it runs').choices(['auto', 'webgpu', 'wasm', 'interpreter']).default('auto'))
+  command.addOption(new Option('--device <device>', 'where it runs').choices([...DEVICE_CHOICES, INTERPRETER]).default('auto'))
     .option('--threads <n>', 'on wasm: threads that share the work, 1 to 16 (default: one for each core)', positiveInteger)
 
 export const storage = (command: Command): Command =>
@@ -84,7 +86,7 @@ export const trainStats = (command: Command): Command =>
 
 /** Where something is measured: the interpreter is a reference, and would only be slow. */
 export const hardwareDevice = (command: Command): Command =>
-  command.addOption(new Option('--device <device>', 'where it runs').choices(['auto', 'webgpu', 'wasm']).default('auto'))
+  command.addOption(new Option('--device <device>', 'where it runs').choices(DEVICE_CHOICES).default('auto'))
     .option('--threads <n>', 'on wasm: threads that share the work, 1 to 16 (default: one for each core)', positiveInteger)
 
 /** What `fusenet tune` found is used where it is asked for, and by nobody else. */

@@ -1,3 +1,4 @@
+import { WEBGPU } from '../bundle/plans.ts'
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
@@ -69,7 +70,7 @@ export async function findPeers(
 
 /** The same adapter for all: where it is a CPU that pretends, peers are told where it lies. */
 async function environmentOf(device: Device): Promise<NodeJS.ProcessEnv> {
-  if (device.name !== 'webgpu' || !device.software) return { ...process.env, BENCH_ADAPTER: 'any' }
+  if (device.name !== WEBGPU || !device.software) return { ...process.env, BENCH_ADAPTER: 'any' }
   const { softwareAdapterEnvironment } = await import(
     pathToFileURL(join(PACKAGE_ROOT, 'scripts', 'software-adapter.mjs')).href
   ) as typeof import('../scripts/software-adapter.mjs')

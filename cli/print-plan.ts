@@ -1,3 +1,4 @@
+import { planKind } from '../bundle/plans.ts'
 import { type Manifest, moduleFor, placesAt } from '../bundle/format.ts'
 import { showShape, sizeAt } from '../bundle/sizes.ts'
 import { showBytes } from './screen.ts'
@@ -16,13 +17,14 @@ export function printPlan(manifest: Manifest, target: string, program: string, b
     for (const t of inside) lines.push(`    ${tensors[t]!.name} ${showShape(tensors[t]!.shape)} ${tensors[t]!.type} at ${offsets[t]!}`)
   }
   lines.push('dispatches:')
+  const inModule = planKind(target)?.kernels === 'module'
   for (const [i, dispatch] of dispatches.entries()) {
     const kernel = kernels[dispatch.kernel]!
     const groups = Math.ceil(sizeAt(dispatch.invocations, batch) / kernel.workgroup)
     lines.push(
       `  ${i} ${dispatch.name}: ${
         kernel.file === undefined ? moduleFor(manifest.plans[target]!, [program])!.file : `${kernel.file} ${kernel.section}`
-      }, ${target !== 'wasm' ? `${groups} workgroups of ${kernel.workgroup}` : `kernel ${dispatch.kernel}, ${groups} items`}`,
+      }, ${inModule ? `kernel ${dispatch.kernel}, ${groups} items` : `${groups} workgroups of ${kernel.workgroup}`}`,
     )
     for (const [b, binding] of kernel.bindings.entries())
       lines.push(`    ${binding.access === 'read' ? 'reads' : 'writes'} ${tensors[dispatch.tensors[b]!]!.name} as ${binding.name}`)

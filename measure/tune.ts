@@ -8,7 +8,7 @@ import type { ScheduleData } from '../compiler/targets/target.ts'
 import type { Source } from '../dsl/source.ts'
 import { type Device, DeviceError } from '../bundle/device.ts'
 import { InputError } from '../bundle/errors.ts'
-import { planFor } from '../bundle/plans.ts'
+import { planFor, type PlanKind, planKind } from '../bundle/plans.ts'
 import { compareResults, largestDifference, type Results } from './compare-results.ts'
 import { oneKernel, OneKernel, type Surroundings } from './kernel-benchmark.ts'
 import { pause } from './interleaved-timing.ts'
@@ -113,7 +113,7 @@ const TOLERANCE = 1e-4
 const IN_A_ROW_MS = 4
 const MOST_IN_A_ROW = 40
 /** Engines compile a WebAssembly function once more when it has proved hot, and meanwhile it is several times slower. */
-const WARM_UP_MS: Readonly<Record<string, number>> = { wasm: 250 }
+const WARM_UP_MS: Readonly<Record<PlanKind['kernels'], number>> = { texts: 0, module: 250 }
 /** A candidate that is so much slower than the best one at first sight is not looked at again. */
 const HOPELESS = 1.3
 /** Times of turns that decide; and what a candidate must gain to be preferred to what the compiler chooses. */
@@ -215,7 +215,8 @@ async function load(
 }
 
 async function warmUp(running: OneKernel, device: Device): Promise<void> {
-  const until = performance.now() + (WARM_UP_MS[device.name] ?? 0)
+  const kernels = planKind(planFor(device))?.kernels ?? 'texts'
+  const until = performance.now() + WARM_UP_MS[kernels]
   do await running.time()
   while (performance.now() < until)
 }

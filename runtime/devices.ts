@@ -1,4 +1,5 @@
 import { type Device, DeviceError } from '../bundle/device.ts'
+import { WASM, WEBGPU } from '../bundle/plans.ts'
 import { wasm } from './wasm/lazy.ts'
 import { isSoftware, webgpu } from './webgpu/device.ts'
 
@@ -18,12 +19,28 @@ export interface Places {
   readonly notes: readonly string[]
 }
 
+interface DeviceKind {
+  readonly name: string
+  /** Throws DeviceError where there is none here. */
+  find(): Promise<Place>
+}
+
+/** The table of devices that `open` makes by their names. A new device is a folder beside this file, and a row; `bundle/plans.ts` has its plans. */
+const DEVICES: readonly DeviceKind[] = [
+  { name: WEBGPU, find: async () => onAdapter(await anyAdapter(webgpuHere())) },
+  { name: WASM, find: async () => CPU },
+]
+
+/** What the option `device` of `open` may name. */
+export const DEVICE_CHOICES: readonly string[] = ['auto', ...DEVICES.map(({ name }) => name)]
+
 /** What `open` may run on, found before anything is fetched. Throws DeviceError where the device that is named is not here. */
-export async function findPlaces(given: 'auto' | 'webgpu' | 'wasm' | Device): Promise<Places> {
+export async function findPlaces(given: string | Device): Promise<Places> {
   if (typeof given !== 'string') return { places: [{ name: given.name, owned: false, open: async () => given }], notes: [] }
-  if (given === 'wasm') return { places: [CPU], notes: [] }
-  if (given === 'webgpu') return { places: [onAdapter(await anyAdapter(webgpuHere()))], notes: [] }
-  if (given !== 'auto') throw new DeviceError(`there is no device ${String(given)} here: auto, webgpu, wasm, or a device that is handed in`)
+  const named = DEVICES.find(({ name }) => name === given)
+  if (named) return { places: [await named.find()], notes: [] }
+  if (given !== 'auto')
+    throw new DeviceError(`there is no device ${String(given)} here: ${DEVICE_CHOICES.join(', ')}, or a device that is handed in`)
   const { gpu } = globalThis.navigator ?? {}
   // Node has none unless somebody brings it; of a page one expects it.
   if (!gpu)
@@ -51,9 +68,9 @@ export async function findPlaces(given: 'auto' | 'webgpu' | 'wasm' | Device): Pr
 /** A place for a bundle that the CPU cannot run: any adapter is better than none. */
 export const lastResort = async (): Promise<Place> => onAdapter(await anyAdapter(webgpuHere()))
 
-const CPU: Place = { name: 'wasm', owned: true, open: () => wasm() }
+const CPU: Place = { name: WASM, owned: true, open: () => wasm() }
 
-const onAdapter = (adapter: GPUAdapter): Place => ({ name: 'webgpu', owned: true, open: () => webgpu({ adapter }) })
+const onAdapter = (adapter: GPUAdapter): Place => ({ name: WEBGPU, owned: true, open: () => webgpu({ adapter }) })
 
 const isPage = (): boolean =>
   globalThis.document !== undefined || (globalThis as { WorkerGlobalScope?: unknown }).WorkerGlobalScope !== undefined

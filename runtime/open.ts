@@ -3,7 +3,7 @@ import { type Device, DeviceError, type Precision } from '../bundle/device.ts'
 import { BundleError, InputError } from '../bundle/errors.ts'
 import { fetchFiles } from './loading/fetch-files.ts'
 import { type Bundle, HALF_PROGRAMS, type Manifest, type Storage, type TensorData } from '../bundle/format.ts'
-import { HALF_PLAN, planIn } from '../bundle/plans.ts'
+import { halfPlanFor, planIn } from '../bundle/plans.ts'
 import type { FileReader } from './loading/integrity.ts'
 import { didYouMean } from '../bundle/nearest.ts'
 import { LocalNet } from './net.ts'
@@ -11,7 +11,7 @@ import type { Net } from './net-api.ts'
 import type { AnyNet, NetSpec } from './net-spec.ts'
 import { checkValues } from './one-value.ts'
 import { anything, batchRule, call, checkBytes, checkOptions, flag, list, oneOf, type Rule, whole } from '../bundle/options.ts'
-import { findPlaces, lastResort, type Place } from './devices.ts'
+import { DEVICE_CHOICES, findPlaces, lastResort, type Place } from './devices.ts'
 import { plain, say } from '../bundle/plain.ts'
 import { programFor, refuseMissing, refuseUnknown } from '../bundle/programs.ts'
 import { StoredBundle } from './loading/read-bundle.ts'
@@ -62,7 +62,7 @@ export async function openLocal(source: BundleSource, options?: OpenOptions): Pr
 const isFunction = (value: unknown): boolean => typeof value === 'function'
 const RULES: Readonly<Record<keyof OpenOptions, Rule>> = {
   device: [
-    (v) => ['auto', 'webgpu', 'wasm'].includes(v as string) || isFunction((v as Device | null)?.load),
+    (v) => DEVICE_CHOICES.includes(v as string) || isFunction((v as Device | null)?.load),
     "'auto', 'webgpu', 'wasm' or a device that is handed in (await wasm(), await webgpu())",
   ],
   batch: batchRule,
@@ -233,7 +233,7 @@ async function openOn(
   const device = await opening
   try {
     const storage = chooseStorage(options, readable.targets, device)
-    const target = storage === 'f16' ? HALF_PLAN : planIn(readable.targets, device)
+    const target = storage === 'f16' ? halfPlanFor(device.name)! : planIn(readable.targets, device)
     const held = readable.programsOf(target)
     const programs = options.programs?.map((name) => programFor(readable.manifest, name))
     if (readable.targets.includes(target)) refuseMissing(readable.manifest, programs, held, storage)
@@ -300,10 +300,11 @@ function settle(options: Taken, { manifest, weights }: Bundle): { batch: number;
 
 function chooseStorage({ storage = 'f32', programs }: Taken, plans: readonly string[], { name, half = false }: Device): Storage {
   if (storage === 'f32') return 'f32'
-  const isThere = plans.includes(HALF_PLAN)
+  const plan = halfPlanFor(name)
+  const isThere = plan !== undefined && plans.includes(plan)
   if (storage === 'auto')
-    return half && isThere && name === 'webgpu' && programs?.every((program) => HALF_PROGRAMS.includes(program)) ? 'f16' : 'f32'
-  if (name !== 'webgpu') throw new DeviceError(`f16 storage is for WebGPU, this net would run on ${name}: leave storage out`)
+    return half && isThere && programs?.every((program) => HALF_PROGRAMS.includes(program)) ? 'f16' : 'f32'
+  if (!plan) throw new DeviceError(`f16 storage is for WebGPU, this net would run on ${name}: leave storage out`)
   if (!half)
     throw new DeviceError(
       "this adapter has no shader-f16, so it cannot store f16: leave storage out (or 'auto', which takes f16 where it can)",

@@ -18,13 +18,40 @@ interface Rule {
 }
 
 const ROOMS = ['bundle/', 'dsl/', 'compiler/', 'runtime/', 'measure/', 'bundlers/', 'cli/'] as const
+
+/**
+ * The floors of the house, the ground first. An import stays in its room or goes down; rooms on one floor are strangers. A file is in the
+ * room with the longest name that it begins with.
+ */
+const FLOORS: readonly (readonly string[])[] = [
+  ['bundle/'],
+  ['dsl/', 'compiler/invariant.ts', 'compiler/hash.ts', 'compiler/unique-names.ts'],
+  ['compiler/ir/'],
+  ['compiler/graph/', 'compiler/fusion/', 'compiler/codegen/'],
+  ['compiler/ops/', 'compiler/codegen/gpu/', 'compiler/codegen/cpu/'],
+  ['compiler/graph-passes/', 'compiler/plan/', 'compiler/targets/', 'compiler/front-end/'],
+  ['compiler/manual/', 'compiler/', 'runtime/'],
+  ['measure/', 'bundlers/'],
+  ['cli/'],
+]
+
+/** The one place that spells the names of targets and devices: all others use what stands in this table. */
+const NAMES = 'bundle/plans.ts'
+const NAMED = ['webgpu', 'wasm', 'webgpu-f16', 'webgpu-software']
+/** The npm package that brings WebGPU to Node has the name of a device. */
+const PACKAGE = "= 'webgpu'"
 const root = fileURLToPath(new URL('..', import.meta.url))
 const house = new Map(ROOMS.flatMap((room) => filesIn(room)).map((file) => [file, readFileSync(join(root, file), 'utf8')]))
+
+const FUSION_GROUND = ['kernel-pass.ts', 'program.ts', 'side-reductions.ts'].map((name) => `compiler/fusion/${name}`)
 
 /** The rules for a house of these files. */
 function rulesFor(files: readonly string[]): Rule[] {
   const targets = [...new Set(files.map((file) => /^compiler\/targets\/\w+\//.exec(file)?.[0]).filter((target) => target !== undefined))]
   const passes = files.filter((file) => /^compiler\/graph-passes\/(?!pass\.ts|passes\.ts)/.test(file))
+  const rules = files.filter((file) =>
+    file.startsWith('compiler/fusion/') && file !== 'compiler/fusion/passes.ts' && !FUSION_GROUND.includes(file)
+  )
   const doors = files.filter((file) => posix.basename(file) === 'index.ts')
   return [
     {
@@ -56,9 +83,12 @@ function rulesFor(files: readonly string[]): Rule[] {
     },
     { name: 'what is measured runs in pages too: neither files nor the command', from: ['measure/'], never: ['cli/', 'node:'] },
 
-    { name: 'a target sees loops, never operators', from: ['compiler/targets/'], never: ['compiler/ops/', 'compiler/graph-passes/'] },
+    {
+      name: 'a target sees kernels, never operators, graphs, fusion or the plan',
+      from: ['compiler/targets/', 'compiler/codegen/'],
+      never: ['compiler/ops/', 'compiler/graph/', 'compiler/graph-passes/', 'compiler/fusion/', 'compiler/plan/'],
+    },
     { name: 'operators and passes know no target', from: ['compiler/ops/', 'compiler/graph-passes/'], never: ['compiler/targets/'] },
-    { name: 'loops know no operators', from: ['compiler/ir/', 'compiler/fusion/', 'compiler/codegen/'], never: ['compiler/ops/'] },
     {
       name: 'machines with workgroups and machines with caches are strangers',
       from: ['compiler/codegen/gpu/'],
@@ -87,6 +117,13 @@ function rulesFor(files: readonly string[]): Rule[] {
       but: [pass, 'compiler/graph-passes/pass.ts'],
     })),
 
+    // kernel-pass.ts is what a fusion rule is; program.ts and side-reductions.ts serve several of them.
+    ...rules.map((rule) => ({
+      name: `${rule} knows no other fusion rule`,
+      from: [rule],
+      never: ['compiler/fusion/'],
+      but: [rule, ...FUSION_GROUND],
+    })),
     { name: 'what a pass is depends on no pass', from: ['compiler/graph-passes/pass.ts'], never: ['compiler/graph-passes/'] },
     { name: 'what an operator is depends on no table of them', from: ['compiler/ops/operator.ts'], never: ['compiler/ops/registry.ts'] },
     { name: 'what a target is depends on no target', from: ['compiler/targets/target.ts'], never: targets },
@@ -97,6 +134,18 @@ function rulesFor(files: readonly string[]): Rule[] {
 describe('the house', () => {
   test.each(rulesFor([...house.keys()]))('$name', (rule) => {
     expect(broken(rule, house)).toEqual([])
+  })
+
+  test('there is no circle of imports, of types neither', () => {
+    expect(circles(house)).toEqual([])
+  })
+
+  test('imports go down', () => {
+    expect(climbs(house)).toEqual([])
+  })
+
+  test('targets and devices are spelled in one table', () => {
+    expect([...house].flatMap(([file, text]) => spelled(file, text))).toEqual([])
   })
 
   test('files have one subject (a warning)', () => {
@@ -127,6 +176,30 @@ describe('the guard itself', () => {
     expect(chains({ 'runtime/a.ts': text, 'dsl/a.ts': '' })).toEqual(['runtime/a.ts -> dsl/a.ts'])
   })
 
+  test('sees a circle, of types too', () => {
+    const made = new Map([['dsl/a.ts', `import './b.ts'`], ['dsl/b.ts', `import type { X } from './c.ts'`], [
+      'dsl/c.ts',
+      `import './b.ts'`,
+    ]])
+    expect(circles(made)).toEqual([['dsl/b.ts', 'dsl/c.ts']])
+  })
+
+  test('sees an arrow up, and one to a stranger on the same floor', () => {
+    const made = new Map([
+      ['compiler/ir/a.ts', `import type { X } from '../graph/a.ts'`],
+      ['compiler/graph/a.ts', `import '../fusion/a.ts'; import '../ir/b.ts'`],
+      ['compiler/fusion/a.ts', ''],
+      ['compiler/ir/b.ts', `import '../invariant.ts'`],
+      ['compiler/invariant.ts', ''],
+    ])
+    expect(climbs(made)).toEqual(['compiler/ir/a.ts -> compiler/graph/a.ts', 'compiler/graph/a.ts -> compiler/fusion/a.ts'])
+  })
+
+  test('sees a spelled name, in no type, import or longer text', () => {
+    expect(spelled('cli/a.ts', `import 'webgpu'; let a: 'wasm'; const b = name === 'wasm' ? 'on wasm' : \`webgpu-f16\``))
+      .toEqual(['cli/a.ts: wasm', 'cli/a.ts: webgpu-f16'])
+  })
+
   test('reads no imports out of texts and comments', () => {
     expect(chains({ 'runtime/a.ts': `// import '../dsl/a.ts'\nexport const text = "import '../dsl/a.ts'"`, 'dsl/a.ts': '' })).toEqual([])
   })
@@ -150,7 +223,6 @@ describe('the guard itself', () => {
     ['operator -> target', { 'compiler/ops/conv.ts': 'compiler/targets/wasm/a.ts', 'compiler/targets/wasm/a.ts': '' }, [
       'compiler/ops/conv.ts -> compiler/targets/wasm/a.ts',
     ]],
-    ['ir -> ops', { 'compiler/ir/a.ts': 'compiler/ops/conv.ts', 'compiler/ops/conv.ts': '' }, ['compiler/ir/a.ts -> compiler/ops/conv.ts']],
     ['pass -> pass', {
       'compiler/graph-passes/a.ts': 'compiler/graph-passes/b.ts',
       'compiler/graph-passes/b.ts': 'compiler/graph-passes/pass.ts',
@@ -186,6 +258,63 @@ function broken(rule: Rule, files: ReadonlyMap<string, string>): string[] {
       // A chain through another file of `from` is that file's.
       return reached.filter((chain) => !chain.split(' -> ').slice(1, -1).some((file) => isIn(file, rule.from)))
     })
+}
+
+/** Sets of files each of which imports every other, directly or not (Tarjan 1972: strongly connected components). */
+function circles(files: ReadonlyMap<string, string>): string[][] {
+  const index = new Map<string, number>()
+  const low = new Map<string, number>()
+  const open: string[] = []
+  const found: string[][] = []
+  const visit = (file: string): void => {
+    index.set(file, index.size)
+    low.set(file, index.get(file)!)
+    open.push(file)
+    for (const next of arrowsOf(file, files).filter((name) => files.has(name))) {
+      if (!index.has(next)) visit(next)
+      if (open.includes(next)) low.set(file, Math.min(low.get(file)!, low.get(next)!))
+    }
+    if (low.get(file) !== index.get(file)) return
+    const component = open.splice(open.indexOf(file))
+    if (component.length > 1 || arrowsOf(file, files).includes(file)) found.push(component.sort())
+  }
+  for (const file of files.keys()) if (!index.has(file)) visit(file)
+  return found
+}
+
+/** Imports that neither stay in a room nor go down. */
+function climbs(files: ReadonlyMap<string, string>): string[] {
+  const rooms = FLOORS.flatMap((floor, height) => floor.map((room) => ({ room, height })))
+  const roomOf = (file: string): { room: string; height: number } =>
+    rooms.filter(({ room }) => file === room || (room.endsWith('/') && file.startsWith(room)))
+      .reduce((best, one) => (one.room.length > best.room.length ? one : best), { room: '', height: NaN })
+  return [...files.keys()].flatMap((file) =>
+    arrowsOf(file, files).filter((name) => files.has(name)).filter((name) => {
+      const [from, to] = [roomOf(file), roomOf(name)]
+      return from.room !== to.room && !(to.height < from.height)
+    }).map((name) => `${file} -> ${name}`)
+  )
+}
+
+/** Names of targets and devices that a file spells as values. */
+function spelled(file: string, text: string): string[] {
+  if (file === NAMES) return []
+  const found: string[] = []
+  const visit = (node: unknown): void => {
+    if (Array.isArray(node)) return node.forEach(visit)
+    if (node === null || typeof node !== 'object') return
+    const { type, value } = node as { type?: string; value?: unknown }
+    if (/^(Import|Export\w+)Declaration$|^ImportExpression$|^TSLiteralType$|^TSImportType$/.test(type ?? '')) {
+      // An exported declaration is one like any other.
+      visit((node as { declaration?: unknown }).declaration)
+      return
+    }
+    const said = type === 'TemplateElement' ? (value as { cooked?: unknown }).cooked : type === 'Literal' ? value : undefined
+    if (typeof said === 'string' && NAMED.includes(said)) found.push(`${file}: ${said}`)
+    for (const each of Object.values(node)) visit(each)
+  }
+  if (NAMED.some((name) => text.includes(name))) visit(parseAst(file === 'cli/devices.ts' ? text.replace(PACKAGE, "= ''") : text, { lang: 'ts' }))
+  return found
 }
 
 const known = new WeakMap<ReadonlyMap<string, string>, Map<string, string[]>>()

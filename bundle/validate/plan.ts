@@ -9,8 +9,8 @@ import type { Report } from './report.ts'
 
 export function checkPlan(manifest: Manifest, p: Plan, at: string, files: Bundle['files'] | undefined, report: Report): void {
   const kind = planKind(p.target)
-  const isWgsl = kind?.kernels === 'wgsl'
-  const isModule = kind?.kernels === 'wasm'
+  const isWgsl = kind?.kernels === 'texts'
+  const isModule = kind?.kernels === 'module'
   p.buffers.forEach((b, i) => {
     const path = `${at}.buffers[${i}]`
     if (b.role !== 'scratch' && sizeAt(b.elements, 1) < 1) report(`${path}.elements`, 'a buffer without elements')

@@ -1,3 +1,4 @@
+import { WEBGPU } from '../../bundle/plans.ts'
 import type { Bundle, DispatchEntry } from '../../bundle/format.ts'
 import type { NetSummary } from '../../compiler/summary.ts'
 import { showCount } from '../screen.ts'
@@ -28,7 +29,7 @@ export function draw(net: NetSummary, { depth, kernels }: DrawOptions = {}): str
     scene: sceneOf(items, [], { net, kernelsOf }, kernels ? 2 * COLUMN : COLUMN),
   })
   const panels = kernels?.map(({ title, bundle }) => {
-    const { dispatches } = bundle.manifest.plans['webgpu']!.programs['infer']!
+    const { dispatches } = bundle.manifest.plans[WEBGPU]!.programs['infer']!
     return panel(`${title}: ${dispatches.length} kernels`, kernelsByLayer(dispatches))
   }) ?? [panel('', () => [])]
   const { totals } = net

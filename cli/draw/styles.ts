@@ -1,3 +1,4 @@
+import { WEBGPU } from '../../bundle/plans.ts'
 import { compile } from '../../compiler/index.ts'
 import type { CompileOptions } from '../../compiler/index.ts'
 import type { Source } from '../../dsl/source.ts'
@@ -7,5 +8,5 @@ import type { DrawOptions } from './draw.ts'
 export const bothStyles = (main: Source, options: Pick<CompileOptions, 'readImport'>): NonNullable<DrawOptions['kernels']> =>
   (['merged', 'split'] as const).map((style) => ({
     title: style,
-    bundle: compile(main, { ...options, style, targets: ['webgpu'], programs: ['infer'], allowOneValue: true }),
+    bundle: compile(main, { ...options, style, targets: [WEBGPU], programs: ['infer'], allowOneValue: true }),
   }))

@@ -65,7 +65,7 @@ Example: fusenet bench samples/mnist.net --against split --kernels`,
     const asked = await netOptions(options, screen)
     const net = await readNet(file, asked)
     const compiling = { memory: asked.memory, schedules: asked.schedules }
-    const wanted = options['device'] as 'auto' | 'webgpu' | 'wasm'
+    const wanted = options['device'] as string
     const merged = await net.compile({
       ...compiling,
       style: 'merged',

@@ -4,7 +4,7 @@ import type { CompileOptions } from '../../compiler/compile-options.ts'
 import { inspectManifest, type InspectReport, type ProgramReport } from '../../compiler/report.ts'
 import { InputError } from '../../bundle/errors.ts'
 import type { Bundle, Memory, Style } from '../../bundle/format.ts'
-import { HALF_PLAN, SOFTWARE_PLAN } from '../../bundle/plans.ts'
+import { halfPlanFor, PLAN_KINDS, WEBGPU } from '../../bundle/plans.ts'
 import { carriedSources, otherLowering, readBundleFolder } from '../bundles.ts'
 import { EXIT, UsageError } from '../exit.ts'
 import { replaceFile } from '../../runtime/loading/node/files.ts'
@@ -15,13 +15,16 @@ import { readImport, readSource } from '../source.ts'
 import { didYouMean } from '../suggest.ts'
 import type { Verb } from '../verb.ts'
 
+/** Plans by what they run on; how they store values is another option. */
+const SHOWN_PLANS = PLAN_KINDS.filter(({ storage }) => storage === 'f32').map(({ name }) => name)
+
 export const inspect: Verb = {
   name: 'inspect',
   summary: 'show kernels, what is fused into each and why not more, FLOPs, bytes moved, peak memory',
   describe(command) {
     freeze(storage(precise(memory(style(command.argument('<file.net|bundle>', 'the net'))))))
       .addOption(new Option('--batch <n>', 'for so many samples').argParser(positiveInteger).default(1))
-      .addOption(new Option('--device <device>', 'whose kernels').choices(['webgpu', 'wasm', SOFTWARE_PLAN]).default('webgpu'))
+      .addOption(new Option('--device <device>', 'whose kernels').choices(SHOWN_PLANS).default(WEBGPU))
       .option('--program <name>', 'only this one (infer, train, ...); may be repeated', collect)
       .addOption(
         new Option('--print <what>', "the compiler's own view instead: layers, loops after fusion, or kernels and memory").choices([
@@ -42,8 +45,9 @@ export const inspect: Verb = {
     const steps: Step[] = []
     const seesCompiler = ['print', 'after', 'emitDir'].some((name) => options[name] !== undefined)
     const half = options['storage'] === 'f16'
-    if (half && options['device'] !== 'webgpu') throw new UsageError('--storage f16 is for WebGPU: leave out --device')
-    const target = half ? HALF_PLAN : options['device'] as string
+    const device = options['device'] as string
+    const target = half ? halfPlanFor(device) : device
+    if (target === undefined) throw new UsageError('--storage f16 is for WebGPU: leave out --device')
     const compiling: CompileOptions = {
       targets: [target],
       style: options['style'] as Style | undefined,

@@ -1,3 +1,4 @@
+import { WASM } from '../../bundle/plans.ts'
 import { layOut } from './memory-layout.ts'
 import { lessMemory } from '../memory-errors.ts'
 import { type Device, DeviceError, type Session } from '../../bundle/device.ts'
@@ -70,7 +71,7 @@ const MEMORY_IMPORT = [3, 101, 110, 118, 6, 109, 101, 109, 111, 114, 121, 2, 3]
 
 /** A CPU: WebAssembly with SIMD, by threads where memory can be shared. Throws DeviceError where there is none, InputError for options that there are not. */
 export async function wasm(given?: WasmOptions): Promise<Device<'f32'>> {
-  const options = checkOptions('wasm', given, { threads: within(1, MOST_THREADS), relaxed: flag })
+  const options = checkOptions(WASM, given, { threads: within(1, MOST_THREADS), relaxed: flag })
   if (typeof WebAssembly === 'undefined') throw new DeviceError('WebAssembly is missing here')
   return new WasmDevice(options)
 }
@@ -94,7 +95,7 @@ function cpuModel(): string {
 }
 
 class WasmDevice implements Device {
-  readonly name = 'wasm'
+  readonly name = WASM
   readonly software = false
   /** Which of a bundle's modules it takes. */
   readonly relaxed: boolean
@@ -127,8 +128,8 @@ class WasmDevice implements Device {
 
   async load(bundle: Bundle, batch: number, programs?: readonly string[]): Promise<Session> {
     this.check()
-    const plan = bundle.manifest.plans['wasm']
-    if (!plan) throw new DeviceError(missingPlan('wasm', Object.keys(bundle.manifest.plans)))
+    const plan = bundle.manifest.plans[this.name]
+    if (!plan) throw new DeviceError(missingPlan(this.name, Object.keys(bundle.manifest.plans)))
     checkBatch(plan, batch)
     const names = Object.keys(plan.programs).filter((name) => !programs || name === 'prepare' || programs.includes(name))
     const entry = moduleFor(plan, names)

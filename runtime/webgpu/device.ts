@@ -1,7 +1,7 @@
 import { type Device, DeviceError, type Session } from '../../bundle/device.ts'
 import { type Bundle, type KernelEntry, type Places, placesAt, type Plan, type Storage, STEP_BYTES,
   tensorElements } from '../../bundle/format.ts'
-import { HALF_PLAN, planIn } from '../../bundle/plans.ts'
+import { halfPlanFor, planIn, WEBGPU } from '../../bundle/plans.ts'
 import { lessMemory, mostThatFits } from '../memory-errors.ts'
 import { plain } from '../../bundle/plain.ts'
 import type { GpuAdapterLike, GpuLike } from '../host-types.ts'
@@ -51,7 +51,7 @@ const ADAPTER: Rule = [(v) => typeof (v as GPUAdapter | null)?.requestDevice ===
 
 /** Opens a GPU by WebGPU. Throws DeviceError where there is none. */
 export async function webgpu(given?: WebGpuOptions): Promise<Device<'f32'>> {
-  const options = checkOptions('webgpu', given, {
+  const options = checkOptions(WEBGPU, given, {
     gpu: GPU_RULE,
     adapter: ADAPTER,
     powerPreference: oneOf('low-power', 'high-performance'),
@@ -112,7 +112,7 @@ export function withoutNames(code: string): string {
 }
 
 class WebGpuDevice implements Device<'f32'>, WebGpuHost {
-  readonly name = 'webgpu'
+  readonly name = WEBGPU
   readonly description: string
   readonly identity: Readonly<Record<string, string>>
   readonly software: boolean
@@ -157,9 +157,9 @@ class WebGpuDevice implements Device<'f32'>, WebGpuHost {
   async load(bundle: Bundle, batch: number, programs?: readonly string[], storage: Storage = 'f32'): Promise<Session> {
     this.check()
     const { plans } = bundle.manifest
-    const plan = plans[storage === 'f16' ? HALF_PLAN : planIn(Object.keys(plans), this)]
+    const plan = plans[storage === 'f16' ? halfPlanFor(this.name)! : planIn(Object.keys(plans), this)]
     if (!plan)
-      throw new DeviceError(storage === 'f16' ? 'this bundle holds no plan with f16 storage' : missingPlan('webgpu', Object.keys(plans)))
+      throw new DeviceError(storage === 'f16' ? 'this bundle holds no plan with f16 storage' : missingPlan(this.name, Object.keys(plans)))
     checkBatch(plan, batch)
     const names = Object.keys(plan.programs).filter((name) => !programs || name === 'prepare' || programs.includes(name))
     const used = usedBuffers(plan, names)
