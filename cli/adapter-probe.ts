@@ -3,6 +3,9 @@ import { pathToFileURL } from 'node:url'
 import { findPackage } from '../runtime/loading/node/package.ts'
 import { PACKAGE_ROOT } from './package.ts'
 
+/** The package that brings WebGPU to Node. */
+export const WEBGPU_PACKAGE = 'webgpu'
+
 /** What WebGPU of this machine answers when it is asked for an adapter. */
 export interface Probed {
   /** Whether there is an adapter that is worth asking for in this process. Undefined: the question itself failed. */
@@ -16,7 +19,7 @@ const PATIENCE_MS = 20_000
 
 /** Asks as `ask` of devices.ts does, and prints what `Probed` wants to know. */
 const question = (flags: readonly string[]): string => `
-  import { create } from ${JSON.stringify(pathToFileURL(findPackage('webgpu')!).href)}
+  import { create } from ${JSON.stringify(pathToFileURL(findPackage(WEBGPU_PACKAGE)!).href)}
   const gpu = create(${JSON.stringify(flags)})
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' })
   const { vendor, architecture, device, description, isFallbackAdapter } = adapter?.info ?? {}

@@ -9,14 +9,12 @@ import { InputError } from '../bundle/errors.ts'
 import { findPackage, howToInstall, importPackage } from '../runtime/loading/node/package.ts'
 import { identityOf, isSoftware, webgpu } from '../runtime/webgpu/device.ts'
 import { wasm } from '../runtime/wasm/device.ts'
-import { type Probed, probeAdapter } from './adapter-probe.ts'
+import { type Probed, probeAdapter, WEBGPU_PACKAGE } from './adapter-probe.ts'
 import { PACKAGE_ROOT } from './package.ts'
 import type { Screen } from './screen.ts'
 
 /** The device that is the reference: it runs the text that a bundle carries. */
 export const INTERPRETER = 'interpreter'
-/** The package that brings WebGPU to Node. */
-const WEBGPU_PACKAGE = 'webgpu'
 
 export interface DeviceOptions {
   /** One of DEVICE_CHOICES, or INTERPRETER. */

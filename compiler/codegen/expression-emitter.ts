@@ -3,7 +3,7 @@ import { elementsPerSample, type Tensor } from '../ir/tensor.ts'
 import { type Expression, type Guard, type Load, type Reduction, walk } from '../ir/expression.ts'
 import { atomIndex, type Axis, axesOf, combine, type Index, index, linearIndex, rangeOf, shift, substitute } from '../ir/affine.ts'
 import type { Place } from './point.ts'
-import type { PlacePart } from './placed-values.ts'
+import type { PlacePart } from './place-part.ts'
 import type { Term } from './kernel-function.ts'
 import { float, int, Terms, truth } from './builder.ts'
 

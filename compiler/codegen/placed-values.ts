@@ -1,29 +1,9 @@
 import { freeAxes } from '../ir/analysis.ts'
 import type { Expression } from '../ir/expression.ts'
 import type { Axis } from '../ir/affine.ts'
+import { type AxisList, type KnownValue, PlacePart } from './place-part.ts'
 import type { Place } from './point.ts'
 import type { Term } from './kernel-function.ts'
-
-/** The free axes of some expressions: one list for all that have the same, in the same order. */
-export interface AxisList {
-  readonly axes: readonly Axis[]
-  /** The parts of places that these axes make, by where the axes stand. */
-  readonly parts: Map<string, PlacePart>
-}
-
-/** A place, as far as a list of axes sees it: expressions of that list have one value at all places with this part. */
-export class PlacePart {
-  readonly known = new Map<Expression, KnownValue>()
-}
-
-/** A value, and the scope that it was computed in: it may be used as long as that is open. */
-interface KnownValue {
-  readonly term: Term
-  readonly scope: object
-  readonly depth: number
-  /** What was known in another scope. */
-  readonly other: KnownValue | undefined
-}
 
 /** Values of expressions at places, for as long as the scopes are open that hold them. */
 export class PlacedValues {

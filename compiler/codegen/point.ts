@@ -1,5 +1,5 @@
 import { type Axis, type Index, plus } from '../ir/affine.ts'
-import type { AxisList, PlacePart } from './placed-values.ts'
+import type { AxisList, PlacePart } from './place-part.ts'
 
 /** Four points at once: those along `axis` that start where it stands, `step` apart. */
 export interface Lanes {
