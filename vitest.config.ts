@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 
 /** Rooms whose tests open no device and change nothing global. */
-const PURE = 'test/{codegen,dsl,front-end,graph,graph-passes,ir,manual,ops}/**/*.test.ts'
+const PURE = 'test/{bundle,codegen,dsl,front-end,graph,graph-passes,ir,manual,ops}/**/*.test.ts'
 const GOLDEN = 'test/golden/**/*.test.ts'
 const END_TO_END = 'test/end-to-end/**/*.test.ts'
 

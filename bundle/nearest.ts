@@ -1,40 +1,56 @@
-/** `; did you mean X?` or nothing: the nearest of some names, if it is near enough to be a slip of the pen. */
-export function didYouMean(word: string, names: readonly string[]): string {
-  const wrong = word.slice(0, MOST_LETTERS).toLowerCase()
+/** A longer word has no more slips of the pen than this. */
+const MOST_SLIPS = 8
+/** So many letters at the beginning of a word say which word is meant: `inference` for infer, `batchSize` for batch. */
+const LETTERS = 4
+
+/** The nearest of some names to a word that is none of them, if it is near enough to be a slip of the pen. Capitals do not count. */
+export function suggest(wrong: string, names: Iterable<string>): string | undefined {
+  const word = wrong.toLowerCase()
   let best: string | undefined
-  let least = Math.max(1, Math.floor(wrong.length / 3)) + 0.5
+  let least = Math.min(MOST_SLIPS, Math.max(1, Math.floor(word.length / 3))) + 0.5
   for (const name of names) {
-    if (name === word || name.length > MOST_LETTERS) continue
+    if (name === wrong) continue
     const other = name.toLowerCase()
-    const begins = other.startsWith(wrong) || wrong.startsWith(other)
-    // `inference` for infer, `batchSize` for batch: a word that goes on after the right one.
-    const away = begins && Math.min(wrong.length, other.length) >= LETTERS ? 0.5 : distance(wrong, other) - (begins ? 0.5 : 0)
+    const begins = other.startsWith(word) || word.startsWith(other)
+    const away = begins && Math.min(word.length, other.length) >= LETTERS ? 0.5 : editDistance(word, other, least) - (begins ? 0.5 : 0)
     if (away < least) {
       least = away
       best = name
     }
   }
-  return best === undefined ? '' : `; did you mean ${best}?`
+  return best
 }
 
-/** So many at the beginning of a word say which word is meant. */
-const LETTERS = 4
-/** Nobody misspells a longer name by a letter or two, and the time grows with the square. */
-const MOST_LETTERS = 80
+/** The end of a sentence about a wrong word: `; did you mean X?`, or nothing. */
+export function didYouMean(wrong: string, names: Iterable<string>): string {
+  const name = suggest(wrong, names)
+  return name === undefined ? '' : `; did you mean ${name}?`
+}
 
-/** Insertions, deletions, replacements and swaps of neighbours (Damerau 1964, the restricted form). */
-function distance(a: string, b: string): number {
-  let before: number[] = []
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
+/**
+ * Insertions, deletions, replacements and swaps of neighbours (Damerau 1964, the restricted form); Infinity above `most`. Looks only at
+ * places that so many steps reach, so the time is that of the longer word times `most`.
+ */
+export function editDistance(a: string, b: string, most = Infinity): number {
+  if (Math.abs(a.length - b.length) > most) return Infinity
+  const reach = Math.min(Math.floor(most), a.length + b.length)
+  const at = (row: readonly number[], from: number, j: number): number => row[j - from] ?? Infinity
+  let [before, beforeFrom]: [number[], number] = [[], 0]
+  let [row, from]: [number[], number] = [Array.from({ length: Math.min(b.length, reach) + 1 }, (_, j) => j), 0]
   for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      let least = Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1))
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) least = Math.min(least, before[j - 2]! + 1)
+    const nextFrom = Math.max(0, i - reach)
+    const next: number[] = []
+    let nearest = Infinity
+    for (let j = nextFrom; j <= Math.min(b.length, i + reach); j++) {
+      const same = a[i - 1] === b[j - 1] ? 0 : 1
+      let least = j === 0 ? i : Math.min(at(next, nextFrom, j - 1) + 1, at(row, from, j) + 1, at(row, from, j - 1) + same)
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) least = Math.min(least, at(before, beforeFrom, j - 2) + 1)
       next.push(least)
+      nearest = Math.min(nearest, least)
     }
-    before = row
-    row = next
+    if (nearest > most) return Infinity
+    ;[before, beforeFrom, row, from] = [row, from, next, nextFrom]
   }
-  return row[b.length]!
+  const distance = at(row, from, b.length)
+  return distance > most ? Infinity : distance
 }

@@ -2,7 +2,7 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { InputError } from '../bundle/errors.ts'
 import { FileError, withFile } from '../runtime/loading/file-error.ts'
-import { suggest } from '../dsl/suggest.ts'
+import { suggest } from '../bundle/nearest.ts'
 
 /** A file that is not there, with the neighbour that was probably meant. */
 async function missing(path: string): Promise<InputError> {

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { EXIT } from './exit.ts'
 import { fail } from './fail.ts'
 import type { Screen } from './screen.ts'
-import { didYouMean } from './suggest.ts'
+import { didYouMean } from '../bundle/nearest.ts'
 import { VERBS } from './verbs/index.ts'
 
 /** `fusenet help`, `help VERB`, `help NAME` of the language. Gives the exit code. */

@@ -17,7 +17,7 @@ import { decodedShape } from './data/pictures.ts'
 import { UsageError } from './exit.ts'
 import { kindOf, mustExist, readBytes, readText } from './files.ts'
 import { filesOf, folderOf, isPattern } from './glob.ts'
-import { didYouMean } from './suggest.ts'
+import { didYouMean } from '../bundle/nearest.ts'
 
 /** Inputs as the command line names them, ready for the net. */
 export interface GivenInputs {

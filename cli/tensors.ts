@@ -5,7 +5,7 @@ import { replaceFile, tryFile } from '../runtime/loading/node/files.ts'
 import { encodeNpy } from '../runtime/loading/npy.ts'
 import { writeSafetensors } from '../runtime/loading/safetensors.ts'
 import { UsageError } from './exit.ts'
-import { didYouMean } from './suggest.ts'
+import { didYouMean } from '../bundle/nearest.ts'
 
 /** Numbers of a result as they go into a file. */
 export const tensorOf = (data: Numbers, shape: Shape, samples: number): TensorData => ({

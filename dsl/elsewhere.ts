@@ -2,7 +2,7 @@ import type { Call, Expression } from './ast.ts'
 import { didYouMean } from './fix-hints.ts'
 import type { Signature, Synonym } from './signature.ts'
 import { textOf } from './source.ts'
-import { editDistance, suggest } from './suggest.ts'
+import { editDistance, suggest } from '../bundle/nearest.ts'
 import { type Given, translateArgument } from './translate.ts'
 
 /*

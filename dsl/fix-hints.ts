@@ -1,5 +1,5 @@
 import type { Parameter, Signature } from './signature.ts'
-import { suggest } from './suggest.ts'
+import { suggest } from '../bundle/nearest.ts'
 import { ARGUMENTS_ELSEWHERE, type Translated, translateArgument } from './translate.ts'
 
 /** A hint for an argument that a signature does not have. `value`: what it is given, as it is written. */

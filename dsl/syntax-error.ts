@@ -1,7 +1,7 @@
 import type { Diagnostic, Label } from './diagnostic.ts'
 import type { Mistake } from './parse-failure.ts'
 import type { Source, Span } from './source.ts'
-import { suggest } from './suggest.ts'
+import { suggest } from '../bundle/nearest.ts'
 import * as T from './tokens.ts'
 import type { Token, TokenType } from './tokens.ts'
 import { unitNamed } from './unit.ts'

@@ -5,7 +5,7 @@ import type { TrainSettings } from './program.ts'
 import type { Reporter } from './reporter.ts'
 import type { AttributeCall, Duration, Signature, Vocabulary } from './signature.ts'
 import { headOf, textOf } from './source.ts'
-import { suggest } from './suggest.ts'
+import { suggest } from '../bundle/nearest.ts'
 import { describe } from './values.ts'
 
 const KEYS = ['data', 'augment', 'solver', 'schedule', 'batch', 'epochs', 'steps', 'seed', 'accumulate', 'snapshot', 'test']

@@ -12,7 +12,7 @@ import { hardwareDevice, memory, positiveInteger, tuned, weights } from '../opti
 import { findPeers, PEERS } from '../peers.ts'
 import { progress } from '../progress.ts'
 import { type Screen, showBytes, showCount } from '../screen.ts'
-import { didYouMean } from '../suggest.ts'
+import { didYouMean } from '../../bundle/nearest.ts'
 import type { Verb } from '../verb.ts'
 
 /** Ways to run a net that fusenet itself has, beside the one that all are compared with. */

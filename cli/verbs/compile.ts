@@ -14,7 +14,7 @@ import { matchReport } from '../match-table.ts'
 import { writeModule } from '../module.ts'
 import { freeze, memory, names, partial, precise, storage, style, tuned, weights } from '../options.ts'
 import { type Screen, showBytes } from '../screen.ts'
-import { didYouMean } from '../suggest.ts'
+import { didYouMean } from '../../bundle/nearest.ts'
 import type { Verb } from '../verb.ts'
 
 export const compile: Verb = {

@@ -12,7 +12,7 @@ import { collect, freeze, FRESH, memory, positiveInteger, storage, style, precis
 import { printPlan } from '../print-plan.ts'
 import { type Screen, showBytes, showCount } from '../screen.ts'
 import { readImport, readSource } from '../source.ts'
-import { didYouMean } from '../suggest.ts'
+import { didYouMean } from '../../bundle/nearest.ts'
 import type { Verb } from '../verb.ts'
 
 /** Plans by what they run on; how they store values is another option. */

@@ -12,7 +12,7 @@ import { EXIT } from '../exit.ts'
 import { collect, hardwareDevice, memory, positiveInteger, positiveNumber, style, weights } from '../options.ts'
 import { progress } from '../progress.ts'
 import type { Screen } from '../screen.ts'
-import { didYouMean } from '../suggest.ts'
+import { didYouMean } from '../../bundle/nearest.ts'
 import { changeCache, defaultCache, readCache } from '../tuned.ts'
 import type { Verb } from '../verb.ts'
 

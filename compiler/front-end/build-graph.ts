@@ -1,7 +1,7 @@
 import type { Diagnostic } from '../../dsl/diagnostic.ts'
 import type { InputDeclaration, LayerCall, NamedValue, Program, ValueRef } from '../../dsl/program.ts'
 import type { Span } from '../../dsl/source.ts'
-import { suggest } from '../../dsl/suggest.ts'
+import { suggest } from '../../bundle/nearest.ts'
 import type { Style } from '../../bundle/format.ts'
 import { type Constant, type Graph, type NamedOutput, type Node, type ParameterEntry, value, type Value } from '../graph/graph.ts'
 import { outputValues, producers, readers } from '../graph/query.ts'

@@ -1,6 +1,6 @@
 import type { Diagnostic } from '../../dsl/diagnostic.ts'
 import type { Program } from '../../dsl/program.ts'
-import { suggest } from '../../dsl/suggest.ts'
+import { suggest } from '../../bundle/nearest.ts'
 import { type NormalizationEntry, type ProgramName, PROGRAMS, taskOf, TRAINING_PROGRAMS } from '../../bundle/format.ts'
 import type { Graph } from '../graph/graph.ts'
 import type { Operator } from '../ops/operator.ts'

@@ -1,5 +1,5 @@
 import { synonymsOf } from '../../dsl/elsewhere.ts'
-import { suggest } from '../../dsl/suggest.ts'
+import { suggest } from '../../bundle/nearest.ts'
 import { type Entry, entries, groups } from './table.ts'
 import type { Group } from './page.ts'
 

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
 import { load } from '../../dsl/index.ts'
-import { editDistance, suggest } from '../../dsl/suggest.ts'
 import { codes, mistakes, net, program } from './programs.ts'
 
 const WORDS = ['constructor', 'toString', 'hasOwnProperty', 'valueOf', '__proto__']
@@ -70,18 +69,5 @@ describe('many imports', () => {
       'import/cycle',
       'f0 imports f1 imports f2 imports ... imports f1999 imports f2000 imports f0: none of them can be read first',
     ]])
-  })
-})
-
-describe('slips of the pen', () => {
-  test.each([['conv', 'cnov', 1], ['', 'abc', 3], ['kitten', 'sitting', 3], ['ca', 'abc', 3]])(
-    '%s and %s',
-    (a, b, want) => expect(editDistance(a, b)).toBe(want),
-  )
-  test('no further than asked', () =>
-    expect([editDistance('kitten', 'sitting', 2), editDistance('kitten', 'sitting', 3)]).toEqual([Infinity, 3]))
-  test('of long words', () => {
-    expect(editDistance('ab'.repeat(4000), 'ba'.repeat(4000), 8)).toBe(2)
-    expect(suggest('x'.repeat(8000), ['y'.repeat(8000)])).toBeUndefined()
   })
 })
