@@ -1,41 +1,41 @@
 import { invariant } from '../invariant.ts'
 import type { BinaryOp } from '../ir/expression.ts'
 import { type Axis, axis, type Extent, type Index, index, plus, rangeOf } from '../ir/affine.ts'
-import { PlacedValues } from './placed-values.ts'
+import { PointValues } from './point-values.ts'
 import { RESERVED_WORDS } from './reserved-words.ts'
-import { lanesOf, type Statement, type Term, type TermOp, type Type } from './kernel-function.ts'
+import { lanesOf, type Statement, type Operand, type Opcode, type Type } from './kernel-function.ts'
 
 /** A loop body that is being written. */
 export interface Scope {
   readonly statements: Statement[]
   /** Value numbers: structural key of a term -> the name that holds it. */
-  readonly known: Map<string, Term>
+  readonly valueNumbers: Map<string, Operand>
 }
 
 /** What is known of a term while it is being written: which value it is, and the scope that it needs. */
-type Marked = Term & { key?: string; depth?: number }
+type Marked = Operand & { key?: string; depth?: number }
 
 /**
  * Writes terms into nested scopes. Every operation is named once, in the outermost scope in which all it needs is known:
  * what does not change in a loop is computed before it, and nothing is computed twice.
  */
-export class Terms {
+export class KernelBuilder {
   readonly scopes: Scope[] = []
   /** What expressions came to, in the scopes that are open. */
-  readonly placed = new PlacedValues(this.scopes)
+  readonly results = new PointValues(this.scopes)
   /** Names the kernel in what goes wrong. */
   readonly kernel: string
   /** Conditions that hold here because everything around is skipped where they do not. */
   readonly assumed = new Set<string>()
   /** Depths of scopes that may be skipped, or are steps, outermost first: what changes with the loop around one is loaded inside. */
-  readonly skippable: number[] = []
+  readonly conditionalScopes: number[] = []
   /** Loop variables: how deep they are bound, and their names. */
   private readonly depthOf = new Map<Axis, number>()
   private readonly nameOf = new Map<Axis, string>()
   private readonly usedNames = new Set<string>(RESERVED_WORDS)
   private readonly taken = new Set<string>()
   /** Sums of loop variables, by what they sum up. */
-  private readonly sums = new Map<string, Term>()
+  private readonly sums = new Map<string, Operand>()
   private readonly counters = new Map<string, number>()
 
   constructor(kernel: string) {
@@ -55,48 +55,48 @@ export class Terms {
     return this.nameOf.get(variable)!
   }
 
-  arithmetic(op: BinaryOp, a: Term, b: Term): Term {
+  arithmetic(op: BinaryOp, a: Operand, b: Operand): Operand {
     if (op === 'mul' && (isZero(a) || isZero(b))) return float(0)
     if (op === 'add' && isZero(a)) return b
     if ((op === 'add' || op === 'sub') && isZero(b)) return a
     return this.op(op, [a, b])
   }
 
-  within(at: Index, extent: Extent): Term {
+  within(at: Index, extent: Extent): Operand {
     const bounds = rangeOf(at)
     if (typeof extent === 'number') {
       if (bounds.min >= 0 && bounds.max < extent) return truth(true)
       if (bounds.max < 0 || bounds.min >= extent) return truth(false)
-      return this.op('within', [this.indexTerm(at), int(extent)], 'bool')
+      return this.op('within', [this.indexOperand(at), int(extent)], 'bool')
     }
     const [only] = at.terms
     const whole = at.terms.length === 1 && at.constant === 0 && only!.coefficient === 1 && only!.atom.kind === 'axis' &&
       sameExtent(only!.atom.axis.extent, extent)
     if (whole) return truth(true)
-    return this.op('within', [this.indexTerm(at), batchTerm(extent)], 'bool')
+    return this.op('within', [this.indexOperand(at), batchOperand(extent)], 'bool')
   }
 
   /** The same for four indices from `at` on. */
-  allWithin(at: Index, step: number, extent: Extent): Term {
+  allLanesWithin(at: Index, step: number, extent: Extent): Operand {
     const last = plus(at, 3 * step)
     if (typeof extent === 'number') {
       const [from, to] = step < 0 ? [last, at] : [at, last]
       if (rangeOf(from).min >= 0 && rangeOf(to).max < extent) return truth(true)
       if (rangeOf(to).max < 0 || rangeOf(from).min >= extent) return truth(false)
     }
-    return this.op('within', [this.ramp(at, step), typeof extent === 'number' ? int(extent) : batchTerm(extent)], 'bool')
+    return this.op('within', [this.ramp(at, step), typeof extent === 'number' ? int(extent) : batchOperand(extent)], 'bool')
   }
 
   /** Four indices from `at` on. */
-  ramp(at: Index, step: number): Term {
-    const from = this.indexTerm(at)
-    return this.named({ kind: 'ramp', from, step }, `ramp${step}(${this.key(from)})`, 'i32', 4, this.depth(from))
+  ramp(at: Index, step: number): Operand {
+    const from = this.indexOperand(at)
+    return this.value({ kind: 'ramp', from, step }, `ramp${step}(${this.key(from)})`, 'i32', 4, this.depth(from))
   }
 
   /** Four values that were found one by one. */
-  together(parts: readonly Term[], type: Type = 'f32'): Term {
+  vector(parts: readonly Operand[], type: Type = 'f32'): Operand {
     if (parts.every((part) => this.key(part) === this.key(parts[0]!))) return parts[0]!
-    return this.named(
+    return this.value(
       { kind: 'vector', parts },
       `v(${parts.map((p) => this.key(p)).join()})`,
       type,
@@ -105,7 +105,7 @@ export class Terms {
     )
   }
 
-  all(conditions: readonly Term[]): Term {
+  all(conditions: readonly Operand[]): Operand {
     const open = conditions.filter((c) => !(c.kind === 'truth' && c.value) && !this.assumed.has(this.key(c)))
     if (open.some((c) => c.kind === 'truth')) return truth(false)
     if (open.length === 0) return truth(true)
@@ -114,16 +114,16 @@ export class Terms {
     return [...whole, ...lanes].reduce((a, b) => this.op('and', [a, b], 'bool'))
   }
 
-  select(condition: Term, yes: Term, no: Term): Term {
+  select(condition: Operand, yes: Operand, no: Operand): Operand {
     if (condition.kind === 'truth') return condition.value ? yes : no
     if (this.key(yes) === this.key(no)) return yes
     return this.op('select', [condition, yes, no])
   }
 
-  op(op: TermOp, args: readonly Term[], type: Type = 'f32'): Term {
+  op(op: Opcode, args: readonly Operand[], type: Type = 'f32'): Operand {
     const lanes = op === 'lanesum' || op === 'lanemax' ? 1 : Math.max(1, ...args.map(lanesOf)) as 1 | 4
-    return this.named(
-      this.raw(op, args, type, lanes),
+    return this.value(
+      this.operation(op, args, type, lanes),
       `${op}(${args.map((a) => this.key(a)).join()})`,
       type,
       lanes,
@@ -132,111 +132,111 @@ export class Terms {
   }
 
   /** What the invocations of a subgroup hold, put together. */
-  ofSubgroup(combine: 'sum' | 'max', of: Term): Term {
-    return this.named({ kind: 'subgroup', combine, of }, `subgroup ${combine}(${this.key(of)})`, 'f32', 1, this.depth(of))
+  reduceSubgroup(combine: 'sum' | 'max', of: Operand): Operand {
+    return this.value({ kind: 'subgroup', combine, of }, `subgroup ${combine}(${this.key(of)})`, 'f32', 1, this.depth(of))
   }
 
-  subgroupSize(): Term {
-    return this.named({ kind: 'subgroupSize' }, 'subgroup size', 'i32', 1, 0)
+  subgroupSize(): Operand {
+    return this.value({ kind: 'subgroupSize' }, 'subgroup size', 'i32', 1, 0)
   }
 
-  raw(op: TermOp, args: readonly Term[], type: Type, lanes: 1 | 4): Term {
+  operation(op: Opcode, args: readonly Operand[], type: Type, lanes: 1 | 4): Operand {
     return { kind: 'operation', op, args, type, lanes }
   }
 
-  named(term: Term, key: string, type: Type, lanes: 1 | 4, depth: number): Term {
+  value(operand: Operand, key: string, type: Type, lanes: 1 | 4, depth: number): Operand {
     const scope = this.scopes[depth]!
-    const known = scope.known.get(key)
+    const known = scope.valueNumbers.get(key)
     if (known) return known
-    const name = this.fresh(type === 'bool' ? 'b' : type === 'i32' ? 'i' : 'v')
-    scope.statements.push({ kind: 'let', name, type, lanes, value: term })
+    const name = this.freshName(type === 'bool' ? 'b' : type === 'i32' ? 'i' : 'v')
+    scope.statements.push({ kind: 'let', name, type, lanes, value: operand })
     // From here on its name is its key: keys of keys would grow with every operation.
     const reference = this.mark({ kind: 'name', name, type, lanes }, name, depth)
-    scope.known.set(key, reference)
+    scope.valueNumbers.set(key, reference)
     return reference
   }
 
   /** A result as it is now: variables that it needs are set again later. */
-  now(op: TermOp, args: readonly Term[], type: Type = 'f32'): Term {
-    const name = this.fresh(type === 'bool' ? 'b' : 'v')
-    this.innermost.statements.push({ kind: 'let', name, type, lanes: 1, value: this.raw(op, args, type, 1) })
+  evaluateHere(op: Opcode, args: readonly Operand[], type: Type = 'f32'): Operand {
+    const name = this.freshName(type === 'bool' ? 'b' : 'v')
+    this.innermost.statements.push({ kind: 'let', name, type, lanes: 1, value: this.operation(op, args, type, 1) })
     return this.mark({ kind: 'name', name, type, lanes: 1 }, name, this.scopes.length - 1)
   }
 
-  set(variable: Term, value: Term): void {
+  set(variable: Operand, value: Operand): void {
     invariant(variable.kind === 'name', () => `${this.kernel}: only a variable is set`)
     this.innermost.statements.push({ kind: 'set', name: variable.name, value })
   }
 
   /** An index as a term: loop variables of outer loops are added up outside, the constant last. */
-  indexTerm(at: Index): Term {
+  indexOperand(at: Index): Operand {
     if (at.terms.length === 0) return int(at.constant)
     // Variables are told apart by identity, so a sum of them is never asked for outside the loops that bind them.
     let total = this.sums.get(at.termsKey)
     if (!total) {
       const parts = at.terms.map(({ atom, coefficient }) => {
-        const term = atom.kind === 'axis' ? this.variableTerm(atom.axis) : this.divisionTerm(atom)
-        return this.product(term, coefficient)
+        const operand = atom.kind === 'axis' ? this.variableOperand(atom.axis) : this.divisionOperand(atom)
+        return this.scaled(operand, coefficient)
       }).sort((a, b) => this.depth(a) - this.depth(b))
       total = parts.reduce((a, b) => this.op('iadd', [a, b], 'i32'))
       this.sums.set(at.termsKey, total)
     }
     return at.constant === 0 ? total
-      : this.mark(this.raw('iadd', [total, int(at.constant)], 'i32', 1), `${this.key(total)}+${at.constant}`, this.depth(total))
+      : this.mark(this.operation('iadd', [total, int(at.constant)], 'i32', 1), `${this.key(total)}+${at.constant}`, this.depth(total))
   }
 
-  product(term: Term, coefficient: number): Term {
-    return coefficient === 1 ? term : this.op('imul', [term, int(coefficient)], 'i32')
+  scaled(operand: Operand, coefficient: number): Operand {
+    return coefficient === 1 ? operand : this.op('imul', [operand, int(coefficient)], 'i32')
   }
 
-  divisionTerm(atom: { kind: 'div' | 'mod'; of: Index; by: number }): Term {
+  divisionOperand(atom: { kind: 'div' | 'mod'; of: Index; by: number }): Operand {
     // Division truncates on every target: shift what may be negative up by whole multiples first.
     const lowest = rangeOf(atom.of).min
     const shift = lowest < 0 && Number.isFinite(lowest) ? Math.ceil(-lowest / atom.by) : 0
-    const shifted = this.indexTerm(plus(atom.of, shift * atom.by))
+    const shifted = this.indexOperand(plus(atom.of, shift * atom.by))
     if (atom.kind === 'mod') return this.op('irem', [shifted, int(atom.by)], 'i32')
     const quotient = this.op('idiv', [shifted, int(atom.by)], 'i32')
     return shift === 0 ? quotient : this.op('iadd', [quotient, int(-shift)], 'i32')
   }
 
-  floatOf(at: Index): Term {
+  floatOperand(at: Index): Operand {
     if (at.terms.length === 0) return float(at.constant)
-    return this.op('float', [this.indexTerm(at)])
+    return this.op('float', [this.indexOperand(at)])
   }
 
-  variableTerm(a: Axis): Term {
+  variableOperand(a: Axis): Operand {
     const name = this.nameOf.get(a)
     invariant(name, () => `${this.kernel}: axis ${a.name} is not bound`)
     return this.mark({ kind: 'name', name, type: 'i32', lanes: 1 }, name, this.depthOf.get(a)!)
   }
 
-  mark(term: Term, key: string, depth: number): Term {
-    const marked = term as Marked
+  mark(operand: Operand, key: string, depth: number): Operand {
+    const marked = operand as Marked
     marked.key = key
     marked.depth = depth
-    return term
+    return operand
   }
 
-  remember(term: Term, depth: number): Term {
-    return this.mark(term, term.kind === 'lane' ? `${this.key(term.of)}.${term.lane}` : this.fresh('t'), depth)
+  remember(operand: Operand, depth: number): Operand {
+    return this.mark(operand, operand.kind === 'lane' ? `${this.key(operand.of)}.${operand.lane}` : this.freshName('t'), depth)
   }
 
-  key(term: Term): string {
-    if (term.kind === 'number') return `${term.value}${term.type}`
-    if (term.kind === 'truth') return String(term.value)
-    if (term.kind === 'batch') return `n/${term.chunks}`
-    if (term.kind === 'done') return 'done'
-    const { key } = term as Marked
-    invariant(key !== undefined, () => `${this.kernel}: a ${term.kind} term has no key`)
+  key(operand: Operand): string {
+    if (operand.kind === 'number') return `${operand.value}${operand.type}`
+    if (operand.kind === 'truth') return String(operand.value)
+    if (operand.kind === 'batch') return `n/${operand.chunks}`
+    if (operand.kind === 'tasksDone') return 'done'
+    const { key } = operand as Marked
+    invariant(key !== undefined, () => `${this.kernel}: a ${operand.kind} operand has no key`)
     return key
   }
 
-  depth(term: Term): number {
-    return (term as Marked).depth ?? 0
+  depth(operand: Operand): number {
+    return (operand as Marked).depth ?? 0
   }
 
-  open(): Scope {
-    const scope: Scope = { statements: [], known: new Map() }
+  openScope(): Scope {
+    const scope: Scope = { statements: [], valueNumbers: new Map() }
     this.scopes.push(scope)
     return scope
   }
@@ -244,77 +244,77 @@ export class Terms {
   /** Calls `inside` with the loop's index in units of `factor` steps; one round needs no loop. */
   loop(a: Axis, factor: number, inside: (at: Index) => void): void {
     if (a.extent === factor) return inside(index(0))
-    this.looped(this.variable(a, factor, this.scopes.length), {}, inside)
+    this.pushLoop(this.loopVariable(a, factor, this.scopes.length), {}, inside)
   }
 
   /** Every `by`-th round of a loop over an axis, from `from` on, which is less than `by`. */
-  strided(a: Axis, from: Axis, by: number, inside: (at: Index) => void): void {
-    this.looped(this.variable(a, 1, this.scopes.length), { from: this.variableTerm(from), by }, inside)
+  stridedLoop(a: Axis, from: Axis, by: number, inside: (at: Index) => void): void {
+    this.pushLoop(this.loopVariable(a, 1, this.scopes.length), { from: this.variableOperand(from), by }, inside)
   }
 
   /** The first points of an axis, as many as a term says. */
-  firstOf(a: Axis, extent: Term, inside: (at: Index) => void): void {
-    this.looped(this.variable(a, 1, this.scopes.length), { extent }, inside)
+  boundedLoop(a: Axis, extent: Operand, inside: (at: Index) => void): void {
+    this.pushLoop(this.loopVariable(a, 1, this.scopes.length), { extent }, inside)
   }
 
-  private looped(
+  private pushLoop(
     variable: Axis,
     bounds: Partial<Pick<Extract<Statement, { kind: 'for' }>, 'from' | 'by' | 'extent'>>,
     inside: (at: Index) => void,
   ): void {
-    const scope = this.open()
+    const scope = this.openScope()
     inside(index(variable))
     this.scopes.pop()
-    const extent = typeof variable.extent === 'number' ? int(variable.extent) : batchTerm(variable.extent)
+    const extent = typeof variable.extent === 'number' ? int(variable.extent) : batchOperand(variable.extent)
     this.innermost.statements.push({ kind: 'for', name: this.nameOf.get(variable)!, extent, ...bounds, body: scope.statements })
   }
 
   /** So many rounds over an axis, which the caller divides. */
-  rounds(a: Axis, count: number, inside: (round: Index) => void): void {
+  countedLoop(a: Axis, count: number, inside: (round: Index) => void): void {
     this.loop(axis(a.name, count), 1, inside)
   }
 
   /** The first lanes of four. */
-  first(count: number): Term {
+  laneMask(count: number): Operand {
     return this.mark({ kind: 'vector', parts: range(4).map((lane) => truth(lane < count)) }, `first ${count}`, 0)
   }
 
   /** A loop variable that counts tiles of an axis. */
-  variable(a: Axis, size: number, depth: number): Axis {
+  loopVariable(a: Axis, size: number, depth: number): Axis {
     invariant(size === 1 || typeof a.extent === 'number' || a.extent === 'n', () => `${a.name} cannot be tiled`)
     const extent: Extent = size === 1 ? a.extent : typeof a.extent === 'number' ? Math.ceil(a.extent / size) : { chunks: size }
     const variable = axis(a.name, extent)
     this.depthOf.set(variable, depth)
-    this.nameOf.set(variable, this.unique(identifier(size === 1 ? a.name : `${a.name}_tile`)))
+    this.nameOf.set(variable, this.uniqueName(identifier(size === 1 ? a.name : `${a.name}_tile`)))
     return variable
   }
 
   /** A variable that is computed instead of counted: where a tile starts that may not hang over the edge. */
-  bind(name: string, extent: number, value: Term): Axis {
+  computedVariable(name: string, extent: number, value: Operand): Axis {
     const depth = this.depth(value)
     const variable = axis(name, extent)
     this.depthOf.set(variable, depth)
-    this.nameOf.set(variable, this.unique(identifier(name)))
+    this.nameOf.set(variable, this.uniqueName(identifier(name)))
     this.scopes[depth]!.statements.push({ kind: 'let', name: this.nameOf.get(variable)!, type: 'i32', lanes: 1, value })
     return variable
   }
 
   /** A variable that the kernel's head gives. */
-  given(name: string, extent: number): Axis {
+  providedVariable(name: string, extent: number): Axis {
     const variable = axis(name, extent)
     this.depthOf.set(variable, 0)
     this.nameOf.set(variable, name)
     return variable
   }
 
-  declare(name: string, start: Term, lanes: 1 | 4): Term {
-    const variable: Term = { kind: 'name', name: this.fresh(name), type: 'f32', lanes }
+  declareVariable(name: string, start: Operand, lanes: 1 | 4): Operand {
+    const variable: Operand = { kind: 'name', name: this.freshName(name), type: 'f32', lanes }
     const depth = this.scopes.length - 1
     this.scopes[depth]!.statements.push({ kind: 'var', name: variable.name, type: 'f32', lanes, value: start })
     return this.mark(variable, variable.name, depth)
   }
 
-  fresh(prefix: string): string {
+  freshName(prefix: string): string {
     for (;;) {
       const count = this.counters.get(prefix) ?? 0
       this.counters.set(prefix, count + 1)
@@ -323,7 +323,7 @@ export class Terms {
     }
   }
 
-  unique(wanted: string): string {
+  uniqueName(wanted: string): string {
     let name = wanted
     for (let i = 2; this.usedNames.has(name); i++) name = `${wanted}_${i}`
     return this.give(name)
@@ -336,56 +336,56 @@ export class Terms {
   }
 
   /** A sum as a balanced tree: shorter chains, smaller rounding. */
-  total(terms: readonly Term[]): Term {
-    if (terms.length === 1) return terms[0]!
-    const half = terms.length >> 1
-    return this.op('add', [this.total(terms.slice(0, half)), this.total(terms.slice(half))])
+  balancedSum(values: readonly Operand[]): Operand {
+    if (values.length === 1) return values[0]!
+    const half = values.length >> 1
+    return this.op('add', [this.balancedSum(values.slice(0, half)), this.balancedSum(values.slice(half))])
   }
 
   /** A scope of its own for one step of many: what it loads is not kept for others. */
   step(inside: () => void): void {
-    this.skippable.push(this.scopes.length)
-    const scope = this.open()
+    this.conditionalScopes.push(this.scopes.length)
+    const scope = this.openScope()
     inside()
     this.scopes.pop()
-    this.skippable.pop()
+    this.conditionalScopes.pop()
     if (scope.statements.length > 0) this.innermost.statements.push({ kind: 'step', body: scope.statements })
   }
 
   /** Statements that run where a condition holds; what they need and nothing else does is computed inside, but for loads' addresses. */
-  branch(condition: Term, inside: () => void): void {
+  branch(condition: Operand, inside: () => void): void {
     if (condition.kind === 'truth' && condition.value) return inside()
-    const scope = this.open()
+    const scope = this.openScope()
     inside()
     this.scopes.pop()
     if (scope.statements.length > 0) this.innermost.statements.push({ kind: 'if', condition, body: scope.statements })
   }
 
   /** A scope of its own for what runs only where the conditions hold; no branch where they always do. */
-  skipping(conditions: readonly Term[], inside: () => void): void {
+  ifAll(conditions: readonly Operand[], inside: () => void): void {
     const condition = this.all(conditions.filter((c, i) => conditions.indexOf(c) === i))
     if (condition.kind === 'truth') return inside()
     const keys = conditions.map((c) => this.key(c))
     for (const key of keys) this.assumed.add(key)
-    this.skippable.push(this.scopes.length)
-    const scope = this.open()
+    this.conditionalScopes.push(this.scopes.length)
+    const scope = this.openScope()
     inside()
     this.scopes.pop()
-    this.skippable.pop()
+    this.conditionalScopes.pop()
     for (const key of keys) this.assumed.delete(key)
     this.innermost.statements.push({ kind: 'if', condition, body: scope.statements })
   }
 }
 
 export const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
-export const float = (value: number, lanes: 1 | 4 = 1): Term =>
+export const float = (value: number, lanes: 1 | 4 = 1): Operand =>
   lanes === 1 ? { kind: 'number', value, type: 'f32' }
     : { kind: 'vector', parts: range(4).map(() => ({ kind: 'number', value, type: 'f32' })) }
-export const int = (value: number): Term => ({ kind: 'number', value, type: 'i32' })
-export const truth = (value: boolean): Term => ({ kind: 'truth', value })
-export const isZero = (term: Term): boolean => term.kind === 'number' && term.value === 0
+export const int = (value: number): Operand => ({ kind: 'number', value, type: 'i32' })
+export const truth = (value: boolean): Operand => ({ kind: 'truth', value })
+export const isZero = (operand: Operand): boolean => operand.kind === 'number' && operand.value === 0
 
-const batchTerm = (extent: Exclude<Extent, number>): Term => ({ kind: 'batch', chunks: extent === 'n' ? 1 : extent.chunks })
+const batchOperand = (extent: Exclude<Extent, number>): Operand => ({ kind: 'batch', chunks: extent === 'n' ? 1 : extent.chunks })
 const sameExtent = (a: Extent, b: Extent): boolean => a === b || (typeof a === 'object' && typeof b === 'object' && a.chunks === b.chunks)
 
 /** A name that WGSL takes: letters, digits, single underscores. */

@@ -2,15 +2,15 @@ import { invariant } from '../invariant.ts'
 import { elementsPerSample, type Tensor } from '../ir/tensor.ts'
 import { type Expression, type Guard, type Load, type Reduction, walk } from '../ir/expression.ts'
 import { atomIndex, type Axis, axesOf, combine, type Index, index, linearIndex, rangeOf, shift, substitute } from '../ir/affine.ts'
-import type { Place } from './point.ts'
-import type { PlacePart } from './place-part.ts'
-import type { Term } from './kernel-function.ts'
-import { float, int, Terms, truth } from './builder.ts'
+import type { Point } from './point.ts'
+import type { PointPart } from './point-part.ts'
+import type { Operand } from './kernel-function.ts'
+import { float, int, KernelBuilder, truth } from './builder.ts'
 
 type Guarded = Extract<Expression, { kind: 'guard' }>
 
 /** What loads have to mind. */
-export interface Memory {
+export interface MemoryAccess {
   /** Elements beyond a tensor's ends that may be read; absent: any, the target answers them with something. */
   readonly margin?: number
   /** Whether the target does arithmetic as it is written: see `rounded`. */
@@ -27,25 +27,25 @@ interface Bases {
 }
 
 /**
- * Values of expressions at places, each written once, in the outermost loop in which it does not change. A place may be
+ * Values of expressions at points, each written once, in the outermost loop in which it does not change. A place may be
  * four points: then a value is a vector where it differs between them, and a scalar where it does not.
  */
-export abstract class Values {
-  readonly terms: Terms
+export abstract class ExpressionEmitter {
+  readonly builder: KernelBuilder
   readonly kernel: string
   private readonly slots: ReadonlyMap<Tensor, number>
-  private readonly memory: Memory
+  private readonly memory: MemoryAccess
   private readonly margin: number | undefined
   private readonly linearForms = new Map<Expression, Index>()
   /** What forms come to where their axes stand, but for constants: by their terms, then those of each axis. Null where they divide. */
   private readonly bases = new Map<Index['terms'], Bases | null>()
   private readonly basesByKey = new Map<string, Bases>()
   /** Conditions without which the loads being written would lie far outside: elsewhere element 0 is read. */
-  private readonly needed: Term[] = []
+  private readonly needed: Operand[] = []
 
-  constructor(kernel: string, terms: Terms, slots: ReadonlyMap<Tensor, number>, memory: Memory = {}) {
+  constructor(kernel: string, builder: KernelBuilder, slots: ReadonlyMap<Tensor, number>, memory: MemoryAccess = {}) {
     this.kernel = kernel
-    this.terms = terms
+    this.builder = builder
     this.slots = slots
     this.memory = memory
     this.margin = memory.margin
@@ -57,100 +57,107 @@ export abstract class Values {
   }
 
   /** Has a reduction computed for a place, so that it can be recalled. */
-  protected abstract reduceAt(e: Reduction, place: Place): void
+  protected abstract reduceAt(e: Reduction, point: Point): void
 
-  value(e: Expression, given: Place): Term {
-    const { placed } = this.terms
-    const place = this.lanesFor(e, given)
-    const part = this.part(e, place)
+  value(e: Expression, given: Point): Operand {
+    const { results: placed } = this.builder
+    const point = this.lanesFor(e, given)
+    const part = this.part(e, point)
     const known = placed.recall(part, e)
     if (known) return known
-    const term = this.compute(e, place)
-    placed.keep(part, e, term, this.terms.depth(term))
-    return term
+    const operand = this.compute(e, point)
+    placed.keep(part, e, operand, this.builder.depth(operand))
+    return operand
   }
 
   /** The place as far as it matters to an expression: four points only where it differs between them. */
-  protected lanesFor(e: Expression, place: Place): Place {
-    return place.lanes && !this.terms.placed.axesOf(e).axes.includes(place.lanes.axis) ? place.lane(0) : place
+  protected lanesFor(e: Expression, point: Point): Point {
+    return point.lanes && !this.builder.results.axesOf(e).axes.includes(point.lanes.axis) ? point.lane(0) : point
   }
 
-  private compute(e: Expression, place: Place): Term {
+  private compute(e: Expression, point: Point): Operand {
     switch (e.kind) {
       case 'constant':
         return float(e.value)
       case 'scalar':
-        return this.terms.mark({ kind: 'scalar', name: e.name }, `s.${e.name}`, 0)
+        return this.builder.mark({ kind: 'scalar', name: e.name }, `s.${e.name}`, 0)
       case 'position': {
-        const lanes = this.lanesOfIndex(e.at, place)
-        if (!lanes) return this.terms.together(this.each(place, (p) => this.terms.floatOf(this.at(e.at, p))))
-        return lanes.step === 0 ? this.terms.floatOf(lanes.first) : this.terms.op('float', [this.terms.ramp(lanes.first, lanes.step)])
+        const lanes = this.lanesOfIndex(e.at, point)
+        if (!lanes) return this.builder.vector(this.each(point, (p) => this.builder.floatOperand(this.at(e.at, p))))
+        return lanes.step === 0 ? this.builder.floatOperand(lanes.first)
+          : this.builder.op('float', [this.builder.ramp(lanes.first, lanes.step)])
       }
       case 'random':
-        return this.terms.together(this.each(place, (p) => {
-          const at = this.terms.indexTerm(this.at(e.at, p))
-          return this.terms.named({ kind: 'random', key: e.key, at }, `r${e.key}(${this.terms.key(at)})`, 'f32', 1, this.terms.depth(at))
+        return this.builder.vector(this.each(point, (p) => {
+          const at = this.builder.indexOperand(this.at(e.at, p))
+          return this.builder.value(
+            { kind: 'random', key: e.key, at },
+            `r${e.key}(${this.builder.key(at)})`,
+            'f32',
+            1,
+            this.builder.depth(at),
+          )
         }))
       case 'load':
-        return this.load(e, place)
+        return this.load(e, point)
       case 'unary':
-        return e.op === 'rounded' && this.memory.asWritten ? this.value(e.a, place) : this.terms.op(e.op, [this.value(e.a, place)])
+        return e.op === 'rounded' && this.memory.asWritten ? this.value(e.a, point) : this.builder.op(e.op, [this.value(e.a, point)])
       case 'binary': {
-        const [a, b] = [this.value(e.a, place), this.value(e.b, place)]
+        const [a, b] = [this.value(e.a, point), this.value(e.b, point)]
         // Padding times anything is 0; a 0 that is written down times NaN is NaN.
         const written = e.a.kind === 'constant' || e.b.kind === 'constant'
-        return written && this.minds('NaN') ? this.terms.op(e.op, [a, b]) : this.terms.arithmetic(e.op, a, b)
+        return written && this.minds('NaN') ? this.builder.op(e.op, [a, b]) : this.builder.arithmetic(e.op, a, b)
       }
       case 'select': {
         const operands = e.test === 'finite' ? [e.a] : [e.a, e.b]
-        const condition = this.terms.op(e.test, operands.map((operand) => this.value(operand, place)), 'bool')
-        return this.terms.select(condition, this.value(e.yes, place), this.value(e.no, place))
+        const condition = this.builder.op(e.test, operands.map((operand) => this.value(operand, point)), 'bool')
+        return this.builder.select(condition, this.value(e.yes, point), this.value(e.no, point))
       }
       case 'guard':
-        return this.guarded(e, place)
+        return this.guarded(e, point)
       case 'reduce': {
-        this.reduceAt(e, place)
-        const result = this.recall(e, place)
+        this.reduceAt(e, point)
+        const result = this.recall(e, point)
         invariant(result, () => `${this.kernel}: a reduction left no value`)
         return result
       }
     }
   }
 
-  private each(place: Place, compute: (p: Place) => Term): Term[] {
-    return place.lanes ? [0, 1, 2, 3].map((i) => compute(place.lane(i))) : [compute(place)]
+  private each(point: Point, compute: (p: Point) => Operand): Operand[] {
+    return point.lanes ? [0, 1, 2, 3].map((i) => compute(point.lane(i))) : [compute(point)]
   }
 
   /** How an index grows from lane to lane, if it grows evenly. */
-  lanesOfIndex(form: Index, place: Place): { first: Index; step: number } | undefined {
-    const { lanes } = place
-    if (!lanes) return { first: this.at(form, place), step: 0 }
+  lanesOfIndex(form: Index, point: Point): { first: Index; step: number } | undefined {
+    const { lanes } = point
+    if (!lanes) return { first: this.at(form, point), step: 0 }
     if (form.terms.every(({ atom }) => atom.kind === 'axis' || !axesOf(atom.of).includes(lanes.axis))) {
       const along = form.terms.find(({ atom }) => atom.kind === 'axis' && atom.axis === lanes.axis)
-      return { first: this.at(form, place.lane(0)), step: along ? along.coefficient * lanes.step : 0 }
+      return { first: this.at(form, point.lane(0)), step: along ? along.coefficient * lanes.step : 0 }
     }
-    const first = this.at(form, place.lane(0))
-    const step = this.at(form, place.lane(1)).constant - first.constant
+    const first = this.at(form, point.lane(0))
+    const step = this.at(form, point.lane(1)).constant - first.constant
     const even = [1, 2, 3].every((i) => {
-      const here = this.at(form, place.lane(i))
+      const here = this.at(form, point.lane(i))
       return here.termsKey === first.termsKey && here.constant === first.constant + i * step
     })
     return even ? { first, step } : undefined
   }
 
-  private load(e: Load, place: Place): Term {
+  private load(e: Load, point: Point): Operand {
     const binding = this.slots.get(e.tensor)
     invariant(binding !== undefined, () => `${this.kernel}: ${e.tensor.name} is not bound`)
     const form = this.linearForm(e)
-    const lanes = this.lanesOfIndex(form, place)
+    const lanes = this.lanesOfIndex(form, point)
     if (lanes && lanes.step <= 2 && lanes.step >= 0) {
-      const at = this.inReach(this.terms.indexTerm(lanes.first))
-      const key = this.terms.key(at)
+      const at = this.inReach(this.builder.indexOperand(lanes.first))
+      const key = this.builder.key(at)
       const depth = this.depthOfLoad(e.tensor, [at])
       if (this.memory.wide?.has(e.tensor))
-        return this.terms.named({ kind: 'load', binding, at, lanes: 4 }, `l${binding}(${key})`, 'f32', 4, depth)
-      if (lanes.step === 0) return this.terms.named({ kind: 'load', binding, at }, `l${binding}(${key})`, 'f32', 1, depth)
-      return this.terms.named(
+        return this.builder.value({ kind: 'load', binding, at, lanes: 4 }, `l${binding}(${key})`, 'f32', 4, depth)
+      if (lanes.step === 0) return this.builder.value({ kind: 'load', binding, at }, `l${binding}(${key})`, 'f32', 1, depth)
+      return this.builder.value(
         { kind: 'load', binding, at, lanes: 4, step: lanes.step as 1 | 2 },
         `l${binding}v${lanes.step}(${key})`,
         'f32',
@@ -158,10 +165,10 @@ export abstract class Values {
         depth,
       )
     }
-    const at = this.each(place, (p) => this.inReach(this.terms.indexTerm(this.at(form, p))))
-    return this.terms.named(
+    const at = this.each(point, (p) => this.inReach(this.builder.indexOperand(this.at(form, p))))
+    return this.builder.value(
       { kind: 'gather', binding, at },
-      `l${binding}(${at.map((t) => this.terms.key(t)).join()})`,
+      `l${binding}(${at.map((t) => this.builder.key(t)).join()})`,
       'f32',
       4,
       this.depthOfLoad(e.tensor, at),
@@ -169,42 +176,42 @@ export abstract class Values {
   }
 
   /** What changes with the loop that is skipped in part is not loaded before that is decided. */
-  private depthOfLoad(tensor: Tensor, at: readonly Term[]): number {
+  private depthOfLoad(tensor: Tensor, at: readonly Operand[]): number {
     const { written } = this.memory
-    const depth = Math.max(...at.map((t) => this.terms.depth(t)), written?.tensors.has(tensor) ? written.depth : 0)
+    const depth = Math.max(...at.map((t) => this.builder.depth(t)), written?.tensors.has(tensor) ? written.depth : 0)
     if (this.margin === undefined) return depth
-    return this.terms.skippable.reduce((deepest, scope) => (scope === deepest + 1 ? scope : deepest), depth)
+    return this.builder.conditionalScopes.reduce((deepest, scope) => (scope === deepest + 1 ? scope : deepest), depth)
   }
 
-  private inReach(at: Term): Term {
-    const condition = this.terms.all(this.needed)
-    return condition.kind === 'truth' ? at : this.terms.op('select', [condition, at, int(0)], 'i32')
+  private inReach(at: Operand): Operand {
+    const condition = this.builder.all(this.needed)
+    return condition.kind === 'truth' ? at : this.builder.op('select', [condition, at, int(0)], 'i32')
   }
 
-  private guarded(e: Guarded, place: Place): Term {
-    const conditions = e.guards.map((g) => this.guard(g, place))
-    const condition = this.terms.all(conditions)
-    if (condition.kind === 'truth') return condition.value ? this.value(e.value, place) : float(e.otherwise)
+  private guarded(e: Guarded, point: Point): Operand {
+    const conditions = e.guards.map((g) => this.guard(g, point))
+    const condition = this.builder.all(conditions)
+    if (condition.kind === 'truth') return condition.value ? this.value(e.value, point) : float(e.otherwise)
     const otherwise = float(e.otherwise)
-    if (this.margin === undefined || this.liesNear(e)) return this.terms.select(condition, this.value(e.value, place), otherwise)
-    if (place.lanes && conditions.some((c) => c.kind !== 'truth' && this.isFourfold(c))) {
-      return this.terms.together(this.each(place, (p) => this.value(e, p)))
+    if (this.margin === undefined || this.liesNear(e)) return this.builder.select(condition, this.value(e.value, point), otherwise)
+    if (point.lanes && conditions.some((c) => c.kind !== 'truth' && this.isFourfold(c))) {
+      return this.builder.vector(this.each(point, (p) => this.value(e, p)))
     }
     this.needed.push(condition)
-    const value = this.value(e.value, place)
+    const value = this.value(e.value, point)
     this.needed.pop()
-    return this.terms.select(condition, value, otherwise)
+    return this.builder.select(condition, value, otherwise)
   }
 
   /** Whether all that is under a guard may be loaded whatever the guard says, or is known to be inside. */
-  protected isSafe(e: Guarded, place: Place): boolean {
+  protected isSafe(e: Guarded, point: Point): boolean {
     if (this.margin === undefined || this.liesNear(e)) return true
-    if (!e.guards.every((g) => axesOf(g.at).every((a) => place.has(a)))) return false
-    const condition = this.terms.all(e.guards.map((g) => this.guard(g, place)))
+    if (!e.guards.every((g) => axesOf(g.at).every((a) => point.has(a)))) return false
+    const condition = this.builder.all(e.guards.map((g) => this.guard(g, point)))
     return condition.kind === 'truth' && condition.value
   }
 
-  private isFourfold(t: Term): boolean {
+  private isFourfold(t: Operand): boolean {
     return (t.kind === 'name' || t.kind === 'operation') && t.lanes === 4 || t.kind === 'vector'
   }
 
@@ -224,44 +231,44 @@ export abstract class Values {
     })
   }
 
-  protected guard(g: Guard, place: Place): Term {
-    const lanes = this.lanesOfIndex(g.at, place)
+  protected guard(g: Guard, point: Point): Operand {
+    const lanes = this.lanesOfIndex(g.at, point)
     if (lanes && lanes.step === 0) return this.guardAt(g, lanes.first)
-    if (lanes && g.kind === 'within') return this.terms.allWithin(lanes.first, lanes.step, g.extent)
-    return this.terms.together(this.each(place, (p) => this.guardAt(g, this.at(g.at, p))), 'bool')
+    if (lanes && g.kind === 'within') return this.builder.allLanesWithin(lanes.first, lanes.step, g.extent)
+    return this.builder.vector(this.each(point, (p) => this.guardAt(g, this.at(g.at, p))), 'bool')
   }
 
-  private guardAt(g: Guard, at: Index): Term {
-    if (g.kind === 'within') return this.terms.within(at, g.extent)
+  private guardAt(g: Guard, at: Index): Operand {
+    if (g.kind === 'within') return this.builder.within(at, g.extent)
     if (at.terms.every(({ coefficient }) => coefficient % g.by === 0)) return truth(at.constant % g.by === 0)
-    const rest = this.terms.op('irem', [this.terms.indexTerm(at), int(g.by)], 'i32')
-    return this.terms.op('ieq', [rest, int(0)], 'bool')
+    const rest = this.builder.op('irem', [this.builder.indexOperand(at), int(g.by)], 'i32')
+    return this.builder.op('ieq', [rest, int(0)], 'bool')
   }
 
   /** A place as an expression sees it, under the conditions that its loads need. */
-  protected part(e: Expression, place: Place): PlacePart {
+  protected part(e: Expression, point: Point): PointPart {
     let under = ''
-    for (const condition of this.needed) under += this.terms.key(condition)
-    return this.terms.placed.part(e, place, under)
+    for (const condition of this.needed) under += this.builder.key(condition)
+    return this.builder.results.part(e, point, under)
   }
 
-  protected recall(e: Expression, place: Place): Term | undefined {
-    return this.terms.placed.recall(this.part(e, place), e)
+  protected recall(e: Expression, point: Point): Operand | undefined {
+    return this.builder.results.recall(this.part(e, point), e)
   }
 
-  protected retain(e: Expression, place: Place, term: Term): void {
-    this.terms.placed.keep(this.part(e, place), e, term, this.terms.scopes.length - 1)
+  protected retain(e: Expression, point: Point, operand: Operand): void {
+    this.builder.results.keep(this.part(e, point), e, operand, this.builder.scopes.length - 1)
   }
 
   /** An index at a place. Neighbours differ by constants alone, so the rest is put together once for all of them. */
-  at(form: Index, place: Place): Index {
+  at(form: Index, point: Point): Index {
     let { constant } = form
     const bases = this.basesOf(form)
-    if (!bases) return substitute(form, { get: (a) => place.get(a), has: (a) => place.has(a) })
+    if (!bases) return substitute(form, { get: (a) => point.get(a), has: (a) => point.has(a) })
     let known = bases
     for (const { atom, coefficient } of form.terms) {
       const { axis } = atom as { axis: Axis }
-      const at = place.get(axis)
+      const at = point.get(axis)
       invariant(at, () => `${this.kernel}: axis ${axis.name} is not bound`)
       constant += coefficient * at.constant
       let next: Bases | undefined = known.next.get(at.terms)
@@ -269,7 +276,7 @@ export abstract class Values {
       known = next
     }
     const base = known.base ??= combine(form.terms.map(({ atom, coefficient }) => {
-      const at = place.get((atom as { axis: Axis }).axis)!
+      const at = point.get((atom as { axis: Axis }).axis)!
       return [coefficient, shift(at, -at.constant)] as const
     }))
     return shift(base, constant - base.constant)

@@ -2,7 +2,7 @@ import type { Size } from '../../bundle/format.ts'
 import type { Extent } from '../ir/affine.ts'
 
 /** Points of a grid, linear in the batch: ceil(n / chunks) is rounded up to n / chunks + 1, the kernel stops what is beyond. */
-export function itemsOf(extents: readonly Extent[]): Size {
+export function gridSize(extents: readonly Extent[]): Size {
   const fixed = extents.reduce<number>((product, e) => product * (typeof e === 'number' ? e : 1), 1)
   const batched = extents.find((e) => typeof e !== 'number')
   if (batched === undefined) return { fixed, perSample: 0 }

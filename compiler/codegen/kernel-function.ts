@@ -6,16 +6,16 @@ import type { BinaryOp, ScalarName, UnaryOp } from '../ir/expression.ts'
  * A scheduled kernel: the text of one invocation as structured statements over scalars and vectors of four lanes. Targets
  * print it and decide nothing.
  */
-export interface Routine {
+export interface KernelFunction {
   readonly name: string
   readonly layers: readonly string[]
   /** Heads the text: shapes, what was fused, the schedule. */
   readonly summary: readonly string[]
   readonly bindings: readonly Binding[]
   /** Memory of a thread's own that items are prepared in: numbered after the bindings. */
-  readonly staging: readonly Staging[]
+  readonly packBuffers: readonly PackBuffer[]
   /** Memory that the invocations of a workgroup share: numbered after the bindings too. Only where there is a `group`. */
-  readonly shared?: readonly Shared[]
+  readonly shared?: readonly SharedArray[]
   /** Names that the body gives: bindings must be called otherwise. */
   readonly locals: ReadonlySet<string>
   /** The grid, slowest first: `id` counts through it, the last axis fastest. Only the first may depend on the batch. */
@@ -36,7 +36,7 @@ export interface Binding {
   readonly access: 'read' | 'read_write'
 }
 
-export interface Staging {
+export interface PackBuffer {
   readonly name: string
   readonly tensor: Tensor
   /** In elements, from the start of the thread's memory. */
@@ -44,7 +44,7 @@ export interface Staging {
 }
 
 /** An array in workgroup memory, of numbers or of vectors of four; indices count its elements. */
-export interface Shared {
+export interface SharedArray {
   readonly name: string
   readonly elements: number
   readonly lanes: 1 | 4
@@ -52,31 +52,31 @@ export interface Shared {
 
 export type Type = 'f32' | 'i32' | 'bool'
 
-export type Term =
+export type Operand =
   | { readonly kind: 'number'; readonly value: number; readonly type: 'f32' | 'i32' }
   | { readonly kind: 'truth'; readonly value: boolean }
   | { readonly kind: 'name'; readonly name: string; readonly type: Type; readonly lanes: 1 | 4 }
   /** Element of a binding; labels are converted to f32. Four lanes: elements `step` apart, from `at` on. */
-  | { readonly kind: 'load'; readonly binding: number; readonly at: Term; readonly lanes?: 1 | 4; readonly step?: 1 | 2 }
+  | { readonly kind: 'load'; readonly binding: number; readonly at: Operand; readonly lanes?: 1 | 4; readonly step?: 1 | 2 }
   /** Four elements that lie anywhere. */
-  | { readonly kind: 'gather'; readonly binding: number; readonly at: readonly Term[] }
+  | { readonly kind: 'gather'; readonly binding: number; readonly at: readonly Operand[] }
   /** Four indices: from, from + step, ... */
-  | { readonly kind: 'ramp'; readonly from: Term; readonly step: number }
-  | { readonly kind: 'operation'; readonly op: TermOp; readonly args: readonly Term[]; readonly type: Type; readonly lanes: 1 | 4 }
-  | { readonly kind: 'vector'; readonly parts: readonly Term[] }
-  | { readonly kind: 'lane'; readonly of: Term; readonly lane: number }
+  | { readonly kind: 'ramp'; readonly from: Operand; readonly step: number }
+  | { readonly kind: 'operation'; readonly op: Opcode; readonly args: readonly Operand[]; readonly type: Type; readonly lanes: 1 | 4 }
+  | { readonly kind: 'vector'; readonly parts: readonly Operand[] }
+  | { readonly kind: 'lane'; readonly of: Operand; readonly lane: number }
   | { readonly kind: 'scalar'; readonly name: ScalarName }
   /** ceil(n / chunks), n itself for chunks = 1, as i32. */
   | { readonly kind: 'batch'; readonly chunks: number }
-  | { readonly kind: 'random'; readonly key: number; readonly at: Term }
+  | { readonly kind: 'random'; readonly key: number; readonly at: Operand }
   /** Of a routine that goes from item to item: how many it has done before this one, as i32. */
-  | { readonly kind: 'done' }
+  | { readonly kind: 'tasksDone' }
   /** Of a number that each invocation of a subgroup holds, known to all of them. Where the subgroup goes one way only. */
-  | { readonly kind: 'subgroup'; readonly combine: 'sum' | 'max'; readonly of: Term }
+  | { readonly kind: 'subgroup'; readonly combine: 'sum' | 'max'; readonly of: Operand }
   /** Invocations of a subgroup, as i32: a power of two from 4 to 128. The last of a workgroup may have fewer. */
   | { readonly kind: 'subgroupSize' }
 
-export type TermOp =
+export type Opcode =
   | UnaryOp
   | BinaryOp
   /** a * b + c, rounded once or twice as the target likes. */
@@ -106,43 +106,49 @@ export type TermOp =
   | 'float'
 
 export type Statement =
-  | { readonly kind: 'let' | 'var'; readonly name: string; readonly type: Type; readonly lanes: 1 | 4; readonly value: Term }
-  | { readonly kind: 'set'; readonly name: string; readonly value: Term }
+  | { readonly kind: 'let' | 'var'; readonly name: string; readonly type: Type; readonly lanes: 1 | 4; readonly value: Operand }
+  | { readonly kind: 'set'; readonly name: string; readonly value: Operand }
   /** Counts from `from` (0) in steps of `by` (1). */
   | {
     readonly kind: 'for'
     readonly name: string
-    readonly from?: Term
+    readonly from?: Operand
     readonly by?: number
-    readonly extent: Term
+    readonly extent: Operand
     readonly body: readonly Statement[]
   }
   /** All invocations of the workgroup arrive here, and see what each has stored in shared memory, before one goes on. */
   | { readonly kind: 'barrier' }
-  | { readonly kind: 'if'; readonly condition: Term; readonly body: readonly Statement[] }
+  | { readonly kind: 'if'; readonly condition: Operand; readonly body: readonly Statement[] }
   /** A part of a long row of sums that is to be done before the next: compilers that reorder run out of registers. */
   | { readonly kind: 'step'; readonly body: readonly Statement[] }
   /** Four lanes go to elements `step` apart (1 where it is absent). */
   | {
     readonly kind: 'store'
     readonly binding: number
-    readonly at: Term
-    readonly value: Term
+    readonly at: Operand
+    readonly value: Operand
     readonly lanes?: 1 | 4
     readonly step?: number
   }
   /** Adds how many of the values are not 0 to the one integer of a binding; whoever else does so at the same time is not lost. */
-  | { readonly kind: 'count'; readonly binding: number; readonly values: readonly Term[] }
+  | { readonly kind: 'count'; readonly binding: number; readonly values: readonly Operand[] }
   /** Two or four vectors: the first lanes of all lie side by side from `at` on, the second ones `step` elements further, and so on. */
-  | { readonly kind: 'weave'; readonly binding: number; readonly at: Term; readonly values: readonly Term[]; readonly step: number }
+  | {
+    readonly kind: 'storeInterleaved'
+    readonly binding: number
+    readonly at: Operand
+    readonly values: readonly Operand[]
+    readonly step: number
+  }
 
-export function lanesOf(term: Term): 1 | 4 {
-  switch (term.kind) {
+export function lanesOf(operand: Operand): 1 | 4 {
+  switch (operand.kind) {
     case 'name':
     case 'operation':
-      return term.lanes
+      return operand.lanes
     case 'load':
-      return term.lanes ?? 1
+      return operand.lanes ?? 1
     case 'vector':
     case 'gather':
     case 'ramp':
@@ -152,9 +158,9 @@ export function lanesOf(term: Term): 1 | 4 {
   }
 }
 
-export const typeOf = (term: Term): Type =>
-  term.kind === 'name' || term.kind === 'operation' || term.kind === 'number' ? term.type
-    : term.kind === 'truth' ? 'bool'
-    : term.kind === 'batch' || term.kind === 'ramp' || term.kind === 'done' || term.kind === 'subgroupSize' ? 'i32'
-    : term.kind === 'vector' ? typeOf(term.parts[0]!)
+export const typeOf = (operand: Operand): Type =>
+  operand.kind === 'name' || operand.kind === 'operation' || operand.kind === 'number' ? operand.type
+    : operand.kind === 'truth' ? 'bool'
+    : operand.kind === 'batch' || operand.kind === 'ramp' || operand.kind === 'tasksDone' || operand.kind === 'subgroupSize' ? 'i32'
+    : operand.kind === 'vector' ? typeOf(operand.parts[0]!)
     : 'f32'

@@ -3,38 +3,38 @@ import { invariant } from '../invariant.ts'
 import { type Expression, forEachChild, LOWEST, type Reduction, walk } from '../ir/expression.ts'
 import { type Axis, axesOf, type Index, index, plus, times } from '../ir/affine.ts'
 import type { Equation } from '../ir/equation.ts'
-import type { Place } from './point.ts'
-import { placeKey } from './placed-values.ts'
-import type { PlacePart } from './place-part.ts'
-import { lanesOf, type Statement, type Term } from './kernel-function.ts'
-import { float, isZero, range, type Terms } from './builder.ts'
-import { type Memory, Values } from './expression-emitter.ts'
+import type { Point } from './point.ts'
+import { pointKey } from './point-values.ts'
+import type { PointPart } from './point-part.ts'
+import { lanesOf, type Statement, type Operand } from './kernel-function.ts'
+import { float, isZero, range, type KernelBuilder } from './builder.ts'
+import { type MemoryAccess, ExpressionEmitter } from './expression-emitter.ts'
 import type { Tensor } from '../ir/tensor.ts'
 
 /** A reduction that is being computed for all points of a tile. */
-export interface Job {
+export interface Accumulation {
   readonly e: Reduction
-  readonly points: readonly Place[]
+  readonly points: readonly Point[]
   /** Points along the lanes axis in fours, or one by one; an accumulator each. */
-  readonly groups: readonly (readonly Place[])[]
-  readonly accumulators: readonly Term[]
+  readonly groups: readonly (readonly Point[])[]
+  readonly accumulators: readonly Operand[]
   /** Where maxima were found, if that is asked for. */
-  readonly positions: readonly Term[]
+  readonly positions: readonly Operand[]
   /** The two factors of a sum of products, or the body. */
-  readonly factors: readonly Factor[]
+  readonly factors: readonly FactorValues[]
   /** Steps are taken in fours along this axis. */
   readonly across: Axis | undefined
 }
 
-interface Factor {
+interface FactorValues {
   readonly part: Expression
-  readonly representatives: readonly Place[]
+  readonly representatives: readonly Point[]
   /** For each point, which of them stands for it. */
   readonly of: readonly number[]
 }
 
 /** What a step of a reduction adds to a point. */
-interface Step {
+interface ReductionStep {
   readonly at: readonly (readonly [Axis, Index])[]
   /** The axis along which it is four steps. */
   readonly lanes?: Axis
@@ -55,8 +55,8 @@ const contains = (e: Reduction, others: readonly Reduction[]): boolean => {
   return others.some((other) => other !== e && inside.includes(other))
 }
 
-const take = (place: Place, step: Step): Place =>
-  step.at.reduce((p, [a, at]) => (a === step.lanes ? p.withLanes(a, at) : p.with(a, at)), place)
+const take = (point: Point, step: ReductionStep): Point =>
+  step.at.reduce((p, [a, at]) => (a === step.lanes ? p.withLanes(a, at) : p.with(a, at)), point)
 
 /** The part of a schedule that the loops of a reduction follow. */
 export interface LoopTiling {
@@ -76,15 +76,15 @@ export interface CooperativeGroup {
   readonly local: Axis
   readonly size: number
   /** Totals of each value over all invocations, in a fixed order. */
-  total(values: readonly Term[], combine: 'sum' | 'max'): Term[]
+  total(values: readonly Operand[], combine: 'sum' | 'max'): Operand[]
 }
 
 /** Writes reductions as loops around accumulators. */
-export class Reductions extends Values {
+export class ReductionEmitter extends ExpressionEmitter {
   private readonly equation: Equation
   private readonly schedule: LoopTiling
   /** What the steps of the round being written add to each accumulator. */
-  private pending = new Map<string, Term>()
+  private pending = new Map<string, Operand>()
   private readonly steps: boolean
   private readonly argmaxBodies = new Set<Expression>()
   /** Whose invocations share the terms of every reduction. */
@@ -93,12 +93,12 @@ export class Reductions extends Values {
   constructor(
     equation: Equation,
     schedule: LoopTiling,
-    terms: Terms,
+    builder: KernelBuilder,
     slots: ReadonlyMap<Tensor, number>,
-    memory?: Memory,
+    memory?: MemoryAccess,
     workgroup?: CooperativeGroup,
   ) {
-    super(equation.name, terms, slots, memory)
+    super(equation.name, builder, slots, memory)
     this.workgroup = workgroup
     this.equation = equation
     this.schedule = schedule
@@ -113,15 +113,15 @@ export class Reductions extends Values {
       }
   }
 
-  protected reduceAt(e: Reduction, place: Place): void {
-    this.reduce([e], [place])
+  protected reduceAt(e: Reduction, point: Point): void {
+    this.reduce([e], [point])
   }
 
   /**
    * Computes every reduction inside `roots` that depends on nothing but what is bound by now: before the next loop opens.
    * Those over the same axes share one loop: the two sums of a batch normalization's gradient load everything once.
    */
-  hoistReductions(roots: readonly Expression[], points: readonly Place[]): void {
+  hoistReductions(roots: readonly Expression[], points: readonly Point[]): void {
     const bound = points[0]!
     const ready: Reduction[] = []
     const seen = new Set<Expression>()
@@ -143,13 +143,13 @@ export class Reductions extends Values {
   }
 
   /** Declares what a sum over all steps of `e` is gathered in at every place, for `addTo`: numbers or vectors of four. */
-  openSums(e: Reduction, points: readonly Place[], lanes: 1 | 4): Job {
+  openAccumulation(e: Reduction, points: readonly Point[], lanes: 1 | 4): Accumulation {
     const factors = (isProduct(e) ? [e.body.a, e.body.b] : [e.body]).map((part) => this.share(part, points))
     return {
       e,
       points,
       groups: points.map((p) => [p]),
-      accumulators: points.map(() => this.terms.declare('sum', float(0, lanes), lanes)),
+      accumulators: points.map(() => this.builder.declareVariable('sum', float(0, lanes), lanes)),
       positions: [],
       factors,
       across: undefined,
@@ -157,24 +157,24 @@ export class Reductions extends Values {
   }
 
   /** Adds the steps of a sum, with all that surrounds them bound. */
-  addTo(job: Job): void {
+  accumulateSteps(job: Accumulation): void {
     this.openReduction([job], undefined, (step) => this.accumulate(job, step))
   }
 
   /** What a reduction came to, found elsewhere. */
-  know(e: Reduction, place: Place, value: Term): void {
-    this.retain(e, place, value)
+  provide(e: Reduction, point: Point, value: Operand): void {
+    this.retain(e, point, value)
   }
 
-  private reduce(group: readonly Reduction[], allPoints: readonly Place[]): void {
+  private reduce(group: readonly Reduction[], allPoints: readonly Point[]): void {
     const jobs = group.map((e) => this.startReduction(e, allPoints)).filter((job) => job !== undefined)
-    if (this.workgroup && jobs.length > 0 && this.terms.scopes.length === 1) return this.runShared(jobs, this.workgroup)
+    if (this.workgroup && jobs.length > 0 && this.builder.scopes.length === 1) return this.runShared(jobs, this.workgroup)
     // Those whose steps are taken in fours have a loop of their own.
     for (const across of new Set(jobs.map((job) => job.across))) this.runJobs(jobs.filter((job) => job.across === across), across)
   }
 
   /** Every invocation of the workgroup takes its share of the longest axis; then all are put together. */
-  private runShared(jobs: readonly Job[], workgroup: CooperativeGroup): void {
+  private runShared(jobs: readonly Accumulation[], workgroup: CooperativeGroup): void {
     const { axes } = jobs[0]!.e
     const longest = axes.reduce((a, b) => (extentFor(b) > extentFor(a) ? b : a))
     this.shared = longest
@@ -187,7 +187,11 @@ export class Reductions extends Values {
 
   private shared: Axis | undefined
 
-  private runJobs(jobs: readonly Job[], across: Axis | undefined, gather: (job: Job) => Job = (job) => job): void {
+  private runJobs(
+    jobs: readonly Accumulation[],
+    across: Axis | undefined,
+    gather: (job: Accumulation) => Accumulation = (job) => job,
+  ): void {
     this.openReduction(jobs, across, (step) => {
       for (const job of jobs) {
         const { groups, positions, accumulators } = job
@@ -200,61 +204,61 @@ export class Reductions extends Values {
   }
 
   /** Declares the accumulators of what is not known yet. */
-  private startReduction(e: Reduction, allPoints: readonly Place[]): Job | undefined {
-    const points = this.distinct(e, allPoints).filter((place) => this.recall(e, place) === undefined)
+  private startReduction(e: Reduction, allPoints: readonly Point[]): Accumulation | undefined {
+    const points = this.distinct(e, allPoints).filter((point) => this.recall(e, point) === undefined)
     if (points.length === 0) return undefined
     const groups = this.laneGroups(e, points)
     const start = e.combine === 'sum' ? 0 : LOWEST
     const both = e.combine !== 'sum' && this.argmaxBodies.has(e.body)
     const across = this.acrossOf(e, points, both)
     const lanes = across || points.some((p) => p.lanes) ? 4 : groups[0]!.length as 1 | 4
-    const declare = (name: string, value: number): Term => this.terms.declare(name, float(value, lanes), lanes)
+    const declare = (name: string, value: number): Operand => this.builder.declareVariable(name, float(value, lanes), lanes)
     const accumulators = groups.map(() => declare(e.combine === 'sum' ? 'sum' : 'most', start))
     const positions = both ? groups.map(() => declare('at', 0)) : []
     const factors = isProduct(e) ? [e.body.a, e.body.b] : [e.body]
     return { e, points, groups, accumulators, positions, factors: factors.map((part) => this.share(part, groups.flat())), across }
   }
 
-  private acrossOf(e: Reduction, points: readonly Place[], position: boolean): Axis | undefined {
+  private acrossOf(e: Reduction, points: readonly Point[], position: boolean): Axis | undefined {
     const { across } = this.schedule
     return across && !position && e.axes.includes(across) && points.every((p) => !p.lanes) ? across : undefined
   }
 
   /** Points that differ in nothing that a factor depends on share its value: which stand for all, and which stands for each. */
-  private share(part: Expression, points: readonly Place[]): Factor {
-    const found = new Map<PlacePart, number>()
-    const representatives: Place[] = []
-    const of = points.map((place) => {
-      const key = this.part(part, place)
+  private share(part: Expression, points: readonly Point[]): FactorValues {
+    const found = new Map<PointPart, number>()
+    const representatives: Point[] = []
+    const of = points.map((point) => {
+      const key = this.part(part, point)
       const known = found.get(key)
       if (known !== undefined) return known
       found.set(key, representatives.length)
-      return representatives.push(place) - 1
+      return representatives.push(point) - 1
     })
     return { part, representatives, of }
   }
 
-  private finishReduction({ e, groups, accumulators, positions, across }: Job): void {
+  private finishReduction({ e, groups, accumulators, positions, across }: Accumulation): void {
     groups.forEach((members, g) =>
-      members.forEach((place, lane) => {
+      members.forEach((point, lane) => {
         const accumulator = accumulators[g]!
-        const result = across ? this.terms.op(e.combine === 'sum' ? 'lanesum' : 'lanemax', [accumulator])
+        const result = across ? this.builder.op(e.combine === 'sum' ? 'lanesum' : 'lanemax', [accumulator])
           : members.length === 1 ? accumulator
-          : this.terms.remember({ kind: 'lane', of: accumulator, lane }, this.terms.depth(accumulator))
-        this.retain(e, place, e.combine === 'argmax' ? positions[g]! : result)
-        if (positions.length > 0) this.retainPair(e, place, result, positions[g]!)
+          : this.builder.remember({ kind: 'lane', of: accumulator, lane }, this.builder.depth(accumulator))
+        this.retain(e, point, e.combine === 'argmax' ? positions[g]! : result)
+        if (positions.length > 0) this.retainPair(e, point, result, positions[g]!)
       })
     )
   }
 
   /** Opens the loops, then calls `inside` for each step that is written out in the innermost one. */
-  private openReduction(jobs: readonly Job[], across: Axis | undefined, inside: (step: Step) => void): void {
+  private openReduction(jobs: readonly Accumulation[], across: Axis | undefined, inside: (step: ReductionStep) => void): void {
     const { axes } = jobs[0]!.e
     // A reduction inside the body that does not depend on these loops is computed before them.
     const bodies = jobs.map(({ e }) => e.body)
     const points = jobs.flatMap((job) => job.points)
     this.hoistReductions(bodies, points)
-    const run = (steps: readonly Step[]): void => {
+    const run = (steps: readonly ReductionStep[]): void => {
       this.hoistReductions(bodies, points.flatMap((p) => steps.map((step) => take(p, step))))
       // A value may have another reduction computed on the way, which has sums of its own.
       const outer = this.pending
@@ -263,12 +267,12 @@ export class Reductions extends Values {
       this.flush()
       this.pending = outer
     }
-    const open = (rest: readonly Axis[], steps: readonly Step[]): void => {
+    const open = (rest: readonly Axis[], steps: readonly ReductionStep[]): void => {
       const [next, ...others] = rest
       if (!next) return run(steps)
       if (next === this.shared && this.workgroup) {
         this.shared = undefined
-        return this.terms.strided(
+        return this.builder.stridedLoop(
           next,
           this.workgroup.local,
           this.workgroup.size,
@@ -281,11 +285,11 @@ export class Reductions extends Values {
         factor === 1 || (typeof next.extent === 'number' && next.extent % factor === 0),
         () => `${next.name} cannot be written out by ${factor}`,
       )
-      this.terms.loop(next, factor, (at) => {
+      this.builder.loop(next, factor, (at) => {
         const inner = steps.flatMap((step) =>
-          range(factor).map((i): Step => ({ ...step, at: [...step.at, [next, plus(times(at, factor), i)]] }))
+          range(factor).map((i): ReductionStep => ({ ...step, at: [...step.at, [next, plus(times(at, factor), i)]] }))
         )
-        this.terms.skipping(this.commonGuards(jobs, inner, next), () => open(others, inner))
+        this.builder.ifAll(this.commonGuards(jobs, inner, next), () => open(others, inner))
       })
     }
     // Loops first, what is written out whole innermost: a text inside a loop shares more.
@@ -296,7 +300,7 @@ export class Reductions extends Values {
   /** Steps that are written out one after the other, each with its loads. */
   private inOrder(several: boolean, inside: () => void): void {
     if (!several || !this.steps) return inside()
-    this.terms.step(() => {
+    this.builder.step(() => {
       inside()
       this.flush()
       this.pending.clear()
@@ -304,15 +308,19 @@ export class Reductions extends Values {
   }
 
   /** Rounds of four steps (of several fours, where that many are written out), then the rest with what is missing masked. */
-  private openAcross(a: Axis, open: (inner: (steps: readonly Step[]) => Step[]) => void): void {
+  private openAcross(a: Axis, open: (inner: (steps: readonly ReductionStep[]) => ReductionStep[]) => void): void {
     const extent = a.extent as number
     const fours = Math.floor(extent / 4)
     const written = this.schedule.unroll.get(a) ?? 1
     const rounds = Math.floor(fours / written)
-    const four = (steps: readonly Step[], start: Index, count?: number): Step[] =>
+    const four = (steps: readonly ReductionStep[], start: Index, count?: number): ReductionStep[] =>
       steps.map((step) => ({ at: [...step.at, [a, start]], lanes: a, ...(count !== undefined && { count }) }))
     if (rounds > 0) {
-      this.terms.rounds(a, rounds, (at) => open((steps) => range(written).flatMap((i) => four(steps, plus(times(at, 4 * written), 4 * i)))))
+      this.builder.countedLoop(
+        a,
+        rounds,
+        (at) => open((steps) => range(written).flatMap((i) => four(steps, plus(times(at, 4 * written), 4 * i)))),
+      )
     }
     const rest = range(fours - rounds * written).map((i) => 4 * (rounds * written + i))
     if (rest.length > 0 || extent % 4 > 0) {
@@ -324,38 +332,39 @@ export class Reductions extends Values {
   }
 
   /** What every job is zero without. */
-  private commonGuards(jobs: readonly Job[], steps: readonly Step[], opened: Axis): Term[] {
+  private commonGuards(jobs: readonly Accumulation[], steps: readonly ReductionStep[], opened: Axis): Operand[] {
     const [first, ...others] = jobs.map(({ e, points }) => this.batchGuards(e, points, steps, opened))
-    return first!.filter((guard) => others.every((list) => list.some((g) => this.terms.key(g) === this.terms.key(guard))))
+    return first!.filter((guard) => others.every((list) => list.some((g) => this.builder.key(g) === this.builder.key(guard))))
   }
 
   /**
    * Conditions on the image alone, under which all that a round adds is zero: where chunks of the batch are uneven, the
    * round is skipped instead of adding zeros. Rows and columns in the padding are not worth a branch.
    */
-  private batchGuards(e: Reduction, points: readonly Place[], steps: readonly Step[], opened: Axis): Term[] {
+  private batchGuards(e: Reduction, points: readonly Point[], steps: readonly ReductionStep[], opened: Axis): Operand[] {
     if (e.combine !== 'sum' || steps.length !== 1) return []
     const factors = e.body.kind === 'binary' && e.body.op === 'mul' ? [e.body.a, e.body.b] : [e.body]
-    const place = take(points[0]!, steps[0]!)
+    const point = take(points[0]!, steps[0]!)
     return factors.flatMap((f) => (f.kind === 'guard' && f.otherwise === 0 ? f.guards : []))
       .filter((g) =>
         g.kind === 'within' && g.extent === 'n' && axesOf(g.at).includes(opened) &&
-        axesOf(g.at).every((a) => place.has(a) && !this.schedule.tile.has(a))
+        axesOf(g.at).every((a) => point.has(a) && !this.schedule.tile.has(a))
       )
-      .map((g) => this.guard(g, place))
+      .map((g) => this.guard(g, point))
       .filter((condition) => lanesOf(condition) === 1)
   }
 
   /** Adds one step of all points: what their factors share is computed once. */
-  private accumulate({ e, groups, accumulators, factors }: Job, step: Step): void {
+  private accumulate({ e, groups, accumulators, factors }: Accumulation, step: ReductionStep): void {
     const neutral = float(e.combine === 'sum' ? 0 : LOWEST)
-    const masked = (value: Term): Term => step.count === undefined ? value : this.terms.select(this.terms.first(step.count), value, neutral)
-    const values = factors.map(({ part, representatives }) => representatives.map((place) => masked(this.value(part, take(place, step)))))
-    let point = 0
+    const masked = (value: Operand): Operand =>
+      step.count === undefined ? value : this.builder.select(this.builder.laneMask(step.count), value, neutral)
+    const values = factors.map(({ part, representatives }) => representatives.map((point) => masked(this.value(part, take(point, step)))))
+    let next = 0
     groups.forEach((members, g) => {
       const accumulator = accumulators[g]!
-      const [a, b] = factors.map(({ of }, f) => this.assemble(members.map((_, lane) => values[f]![of[point + lane]!]!)))
-      point += members.length
+      const [a, b] = factors.map(({ of }, f) => this.assemble(members.map((_, lane) => values[f]![of[next + lane]!]!)))
+      next += members.length
       // What is added is zero: nothing to write.
       if (e.combine === 'sum' && (isZero(a!) || (b !== undefined && isZero(b)))) return
       const { name } = accumulator as { name: string }
@@ -364,86 +373,90 @@ export class Reductions extends Values {
       this.pending.set(
         name,
         b !== undefined
-          ? this.terms.raw('fma', [a!, b, before], 'f32', lanes)
-          : this.terms.raw(e.combine === 'sum' ? 'add' : 'max', [before, a!], 'f32', lanes),
+          ? this.builder.operation('fma', [a!, b, before], 'f32', lanes)
+          : this.builder.operation(e.combine === 'sum' ? 'add' : 'max', [before, a!], 'f32', lanes),
       )
     })
   }
 
   /** One statement an accumulator and round, however many steps were written out: it is loaded and stored once. */
   private flush(): void {
-    for (const [name, value] of this.pending) this.terms.innermost.statements.push({ kind: 'set', name, value })
+    for (const [name, value] of this.pending) this.builder.innermost.statements.push({ kind: 'set', name, value })
   }
 
-  private accumulateArgmax(e: Reduction, place: Place, most: Term, at: Term): void {
-    const body = this.value(e.body, place)
+  private accumulateArgmax(e: Reduction, point: Point, most: Operand, at: Operand): void {
+    const body = this.value(e.body, point)
     let position: Index = index(0)
-    for (const a of e.axes) position = plus(times(position, a.extent as number), place.get(a)!)
-    const here = this.terms.floatOf(position)
+    for (const a of e.axes) position = plus(times(position, a.extent as number), point.get(a)!)
+    const here = this.builder.floatOperand(position)
     const lanes = lanesOf(most)
-    const statements: Statement[] = this.terms.innermost.statements
+    const statements: Statement[] = this.builder.innermost.statements
     const taken = this.minds('NaN')
       // The first NaN takes the place of any number, and stays.
-      ? this.terms.raw(
+      ? this.builder.operation(
         'select',
         [
-          this.terms.raw('le', [body, most], 'bool', lanes),
+          this.builder.operation('le', [body, most], 'bool', lanes),
           at,
-          this.terms.raw('select', [this.terms.raw('eq', [most, most], 'bool', lanes), here, at], 'f32', lanes),
+          this.builder.operation('select', [this.builder.operation('eq', [most, most], 'bool', lanes), here, at], 'f32', lanes),
         ],
         'f32',
         lanes,
       )
-      : this.terms.raw('select', [this.terms.raw('lt', [most, body], 'bool', lanes), here, at], 'f32', lanes)
+      : this.builder.operation('select', [this.builder.operation('lt', [most, body], 'bool', lanes), here, at], 'f32', lanes)
     statements.push({ kind: 'set', name: (at as { name: string }).name, value: taken })
-    statements.push({ kind: 'set', name: (most as { name: string }).name, value: this.terms.raw('max', [most, body], 'f32', lanes) })
+    statements.push({
+      kind: 'set',
+      name: (most as { name: string }).name,
+      value: this.builder.operation('max', [most, body], 'f32', lanes),
+    })
   }
 
   /** Points along the lanes axis in fours, where the reduction depends on it; one by one elsewhere. */
-  private laneGroups(e: Reduction, points: readonly Place[]): (readonly Place[])[] {
+  private laneGroups(e: Reduction, points: readonly Point[]): (readonly Point[])[] {
     const along = this.schedule.lanes
     if (!along || e.combine !== 'sum' || !freeAxes(e).has(along) || points.length % 4 !== 0 || points.some((p) => p.lanes))
       return points.map((p) => [p])
     const tile = this.schedule.tile.get(along) ?? 1
     if (tile % 4 !== 0) return points.map((p) => [p])
-    const rows = new Map<string, Place[]>()
-    for (const place of points) {
-      const key = placeKey(this.terms.placed.axesOf(e), place, along)
-      rows.set(key, [...(rows.get(key) ?? []), place])
+    const rows = new Map<string, Point[]>()
+    for (const point of points) {
+      const key = pointKey(this.builder.results.axesOf(e), point, along)
+      rows.set(key, [...(rows.get(key) ?? []), point])
     }
     return [...rows.values()].flatMap((row) => range(row.length / 4).map((g) => row.slice(4 * g, 4 * g + 4)))
   }
 
-  private assemble(parts: readonly Term[]): Term {
+  private assemble(parts: readonly Operand[]): Operand {
     if (parts.every((part) => part === parts[0])) return parts[0]!
     const first = parts[0]!
     if (first.kind === 'lane' && parts.every((p, i) => p.kind === 'lane' && p.of === first.of && p.lane === i)) return first.of
-    return this.terms.named(
+    return this.builder.value(
       { kind: 'vector', parts },
-      `v(${parts.map((p) => this.terms.key(p)).join()})`,
+      `v(${parts.map((p) => this.builder.key(p)).join()})`,
       'f32',
       4,
-      Math.max(...parts.map((p) => this.terms.depth(p))),
+      Math.max(...parts.map((p) => this.builder.depth(p))),
     )
   }
 
   /** One point for each different part of the place that a node depends on. */
-  private distinct(e: Expression, points: readonly Place[]): Place[] {
-    const found = new Map<PlacePart, Place>()
+  private distinct(e: Expression, points: readonly Point[]): Point[] {
+    const found = new Map<PointPart, Point>()
     for (const given of points) {
-      const place = this.lanesFor(e, given)
-      const key = this.part(e, place)
-      if (!found.has(key)) found.set(key, place)
+      const point = this.lanesFor(e, given)
+      const key = this.part(e, point)
+      if (!found.has(key)) found.set(key, point)
     }
     return [...found.values()]
   }
 
   /** A maximum and the position of it come out of one loop: whoever asks for the other finds it. */
-  private retainPair(e: Reduction, place: Place, most: Term, at: Term): void {
+  private retainPair(e: Reduction, point: Point, most: Operand, at: Operand): void {
     for (const s of this.equation.stores) {
       for (const other of walk(s.value)) {
         if (other.kind !== 'reduce' || other.body !== e.body || other === e) continue
-        this.retain(other, place, other.combine === 'argmax' ? at : most)
+        this.retain(other, point, other.combine === 'argmax' ? at : most)
       }
     }
   }

@@ -6,10 +6,10 @@ import { type Axis, axesOf, type Extent, type Index, index, plus, times, linearI
 import { type Equation, reads, writes } from '../../ir/equation.ts'
 import { bindingsOf, type BufferOf } from '../bindings.ts'
 import type { Loop, LoopNest, Stage } from './loop-nest.ts'
-import { Place } from '../point.ts'
-import { Reductions } from '../reduction-emitter.ts'
-import type { Routine, Staging, Statement, Term } from '../kernel-function.ts'
-import { int, range, Terms } from '../builder.ts'
+import { Point } from '../point.ts'
+import { ReductionEmitter } from '../reduction-emitter.ts'
+import type { KernelFunction, PackBuffer, Statement, Operand } from '../kernel-function.ts'
+import { int, range, KernelBuilder } from '../builder.ts'
 
 /** Elements before and after any tensor that may be read, whatever they are: the runtime leaves that much room. */
 const MARGIN = 16384
@@ -18,16 +18,16 @@ const MARGIN = 16384
  * Writes a nest out as the text of one item: phase after phase, loop in loop. Where four points or more do not divide an
  * axis, the last tile is moved back and overlaps the one before: it computes some points again, and needs no masks.
  */
-export function lowerLoopNest(equation: Equation, nest: LoopNest, bufferOf: BufferOf = () => undefined): Routine {
+export function lowerLoopNest(equation: Equation, nest: LoopNest, bufferOf: BufferOf = () => undefined): KernelFunction {
   return new LoopNestLowering(equation, nest, bufferOf).run()
 }
 
 class LoopNestLowering {
   private readonly equation: Equation
   private readonly nest: LoopNest
-  private readonly terms: Terms
-  private readonly bindings: Routine['bindings']
-  private readonly staging: readonly Staging[]
+  private readonly builder: KernelBuilder
+  private readonly bindings: KernelFunction['bindings']
+  private readonly staging: readonly PackBuffer[]
   private readonly slots: ReadonlyMap<Tensor, number>
   private readonly written: ReadonlySet<Tensor>
   private readonly bufferOf: BufferOf
@@ -35,11 +35,11 @@ class LoopNestLowering {
   constructor(equation: Equation, nest: LoopNest, bufferOf: BufferOf) {
     this.equation = equation
     this.nest = nest
-    this.terms = new Terms(equation.name)
-    this.bindings = bindingsOf(equation, bufferOf, (name) => this.terms.unique(name))
+    this.builder = new KernelBuilder(equation.name)
+    this.bindings = bindingsOf(equation, bufferOf, (name) => this.builder.uniqueName(name))
     let offset = 0
     this.staging = nest.scratch.map((tensor) => {
-      const here = { name: this.terms.unique(tensor.name.replace(/\W+/g, '_')), tensor, offset }
+      const here = { name: this.builder.uniqueName(tensor.name.replace(/\W+/g, '_')), tensor, offset }
       // Vectors are read a little beyond the end; neighbours start on other cache lines.
       offset += Math.ceil((elementsPerSample(tensor.shape) + 16) / 16) * 16
       return here
@@ -49,52 +49,52 @@ class LoopNestLowering {
     this.bufferOf = bufferOf
   }
 
-  run(): Routine {
-    const { terms, nest, equation } = this
-    terms.open()
-    let place = Place.empty
+  run(): KernelFunction {
+    const { builder, nest, equation } = this
+    builder.openScope()
+    let point = Point.empty
     const grid: { name: string; extent: Extent }[] = []
     for (const a of nest.grid) {
-      const variable = terms.variable(a, 1, 0)
-      grid.push({ name: terms.name(variable), extent: variable.extent })
-      place = place.with(a, index(variable))
+      const variable = builder.loopVariable(a, 1, 0)
+      grid.push({ name: builder.name(variable), extent: variable.extent })
+      point = point.with(a, index(variable))
     }
-    if (grid.length === 0) grid.push({ name: terms.unique('only'), extent: 1 })
-    if (nest.outerReduction) this.rounds(nest.outerReduction, place)
-    else this.phases(place)
+    if (grid.length === 0) grid.push({ name: builder.uniqueName('only'), extent: 1 })
+    if (nest.outerReduction) this.rounds(nest.outerReduction, point)
+    else this.phases(point)
     return {
       name: equation.name,
       layers: equation.layers,
       summary: summary(equation, nest, this.bindings),
       bindings: this.bindings,
-      staging: this.staging,
-      locals: terms.locals(),
+      packBuffers: this.staging,
+      locals: builder.locals(),
       grid,
-      body: terms.scopes[0]!.statements,
+      body: builder.scopes[0]!.statements,
     }
   }
 
-  private rounds({ axis: a, init: clear, epilogue: finish }: NonNullable<LoopNest['outerReduction']>, place: Place): void {
-    this.phase(clear, place)
-    this.terms.loop(a, 1, (at) => {
-      const here = place.with(a, at)
-      this.terms.skipping(this.imagesBeyond(here), () => this.phases(here))
+  private rounds({ axis: a, init: clear, epilogue: finish }: NonNullable<LoopNest['outerReduction']>, point: Point): void {
+    this.phase(clear, point)
+    this.builder.loop(a, 1, (at) => {
+      const here = point.with(a, at)
+      this.builder.ifAll(this.imagesBeyond(here), () => this.phases(here))
     })
-    if (finish) this.phase(finish, place)
+    if (finish) this.phase(finish, point)
   }
 
   /** What a round is for nothing without: chunks of the batch may be uneven. */
-  private imagesBeyond(place: Place): Term[] {
-    const found = new Map<string, Term>()
+  private imagesBeyond(point: Point): Operand[] {
+    const found = new Map<string, Operand>()
     for (const { equation } of this.nest.stages.flatMap((p) => ('each' in p ? p.phases : [p]))) {
-      const values = new Reductions(equation, { tile: new Map(), unroll: new Map() }, this.terms, this.slots)
+      const values = new ReductionEmitter(equation, { tile: new Map(), unroll: new Map() }, this.builder, this.slots)
       for (const s of equation.stores) {
         for (const node of walk(s.value)) {
           if (node.kind !== 'guard' || node.otherwise !== 0) continue
           for (const g of node.guards) {
-            if (g.kind !== 'within' || g.extent !== 'n' || !axesOf(g.at).every((a) => place.has(a))) continue
-            const condition = this.terms.within(values.at(g.at, place), 'n')
-            found.set(this.terms.key(condition), condition)
+            if (g.kind !== 'within' || g.extent !== 'n' || !axesOf(g.at).every((a) => point.has(a))) continue
+            const condition = this.builder.within(values.at(g.at, point), 'n')
+            found.set(this.builder.key(condition), condition)
           }
         }
       }
@@ -102,83 +102,83 @@ class LoopNestLowering {
     return [...found.values()]
   }
 
-  private phases(place: Place): void {
+  private phases(point: Point): void {
     for (const phase of this.nest.stages) {
       if ('each' in phase)
-        this.terms.loop(phase.each, 1, (at) => {
-          for (const inner of phase.phases) this.phase(inner, place.with(phase.each, at))
+        this.builder.loop(phase.each, 1, (at) => {
+          for (const inner of phase.phases) this.phase(inner, point.with(phase.each, at))
         })
-      else this.phase(phase, place)
+      else this.phase(phase, point)
     }
   }
 
-  private phase(phase: Stage, place: Place): void {
-    this.terms.skipping(phase.invariantOver ? [this.isNew(phase.invariantOver, place)] : [], () => this.write(phase, place))
+  private phase(phase: Stage, point: Point): void {
+    this.builder.ifAll(phase.invariantOver ? [this.isNew(phase.invariantOver, point)] : [], () => this.write(phase, point))
   }
 
   /** Whether no item that this thread has just done was the same along some axes of the grid. */
-  private isNew(per: readonly Axis[], place: Place): Term {
-    const { terms } = this
+  private isNew(per: readonly Axis[], point: Point): Operand {
+    const { builder } = this
     const { grid } = this.nest
-    const done: Term = { kind: 'done' }
+    const done: Operand = { kind: 'tasksDone' }
     const isPrefix = per.length > 0 && per.every((a, i) => a === grid[i])
     if (isPrefix) {
       // Items count the other axes fastest.
-      const others = grid.slice(per.length).map((a) => terms.indexTerm(place.get(a)!))
+      const others = grid.slice(per.length).map((a) => builder.indexOperand(point.get(a)!))
       if (others.length === 0) return { kind: 'truth', value: true }
-      const sum = others.reduce((a, b) => terms.op('iadd', [a, b], 'i32'))
-      return terms.op('ieq', [terms.op('imin', [done, sum], 'i32'), int(0)], 'bool')
+      const sum = others.reduce((a, b) => builder.op('iadd', [a, b], 'i32'))
+      return builder.op('ieq', [builder.op('imin', [done, sum], 'i32'), int(0)], 'bool')
     }
     invariant(
       per.every((a, i) => a === grid[grid.length - per.length + i]),
       () => `${this.equation.name}: ${per.map((a) => a.name).join()} are not the last axes of the grid`,
     )
     const count = per.reduce((p, a) => p * (a.extent as number), 1)
-    return terms.op('within', [done, int(count)], 'bool')
+    return builder.op('within', [done, int(count)], 'bool')
   }
 
-  private write(phase: Stage, place: Place): void {
+  private write(phase: Stage, point: Point): void {
     const { equation, vectorReduction: across, unroll } = phase
     // What reads its own result would take points that are computed twice for new ones.
     const exact = isInPlace(equation, this.bufferOf)
-    const values = new Reductions(equation, { tile: new Map(), unroll, ...(across && { across }) }, this.terms, this.slots, {
+    const values = new ReductionEmitter(equation, { tile: new Map(), unroll, ...(across && { across }) }, this.builder, this.slots, {
       margin: MARGIN,
       asWritten: true,
-      written: { tensors: this.written, depth: this.terms.scopes.length - 1 },
+      written: { tensors: this.written, depth: this.builder.scopes.length - 1 },
     })
     const roots = equation.stores.map((s) => s.value)
-    const open = (points: readonly Place[], loops: readonly Loop[]): void => {
+    const open = (points: readonly Point[], loops: readonly Loop[]): void => {
       values.hoistReductions(roots, points)
       const [next, ...inner] = loops
       if (!next) return this.store(equation, phase.storesAtOnce ?? Infinity, values, points)
       this.tiles(next, exact, (tile) => open(points.flatMap(tile), inner))
     }
-    open([place], phase.loops)
+    open([point], phase.loops)
   }
 
   /** Calls `inside` for the tiles of an axis, with what a place becomes in it. */
   private tiles(
     { axis: a, tile, vectorized: lanes = false }: Loop,
     exact: boolean,
-    inside: (points: (place: Place) => Place[]) => void,
+    inside: (points: (point: Point) => Point[]) => void,
   ): void {
-    const { terms } = this
+    const { builder } = this
     const width = lanes ? 4 : 1
     if (typeof a.extent !== 'number') {
       invariant(tile === 1 && !lanes, () => `${a.name} cannot be tiled`)
-      return terms.loop(a, 1, (at) => inside((p) => [p.with(a, at)]))
+      return builder.loop(a, 1, (at) => inside((p) => [p.with(a, at)]))
     }
     const { extent } = a
     const size = tile * width
     const at = (
-      p: Place,
+      p: Point,
       start: ReturnType<typeof index>,
       offset: number,
-    ): Place => (lanes ? p.withLanes(a, plus(start, offset)) : p.with(a, plus(start, offset)))
+    ): Point => (lanes ? p.withLanes(a, plus(start, offset)) : p.with(a, plus(start, offset)))
     if (exact && extent % size !== 0) {
       // Whole tiles, then one by one.
       const whole = Math.floor(extent / size)
-      if (whole > 0) terms.rounds(a, whole, (round) => inside((p) => range(tile).map((j) => at(p, times(round, size), j * width))))
+      if (whole > 0) builder.countedLoop(a, whole, (round) => inside((p) => range(tile).map((j) => at(p, times(round, size), j * width))))
       return inside((p) => range(extent - whole * size).map((j) => p.with(a, index(whole * size + j))))
     }
     if (extent < size) {
@@ -186,26 +186,30 @@ class LoopNestLowering {
       return inside((p) => starts.map((start) => at(p, index(0), start)))
     }
     if (extent % size === 0) {
-      return terms.rounds(a, extent / size, (round) => inside((p) => range(tile).map((j) => at(p, times(round, size), j * width))))
+      return builder.countedLoop(a, extent / size, (round) => inside((p) => range(tile).map((j) => at(p, times(round, size), j * width))))
     }
-    terms.rounds(a, Math.ceil(extent / size), (round) => {
+    builder.countedLoop(a, Math.ceil(extent / size), (round) => {
       const last = extent - size
-      const start = terms.bind(`${a.name}_start`, last + 1, terms.op('imin', [terms.indexTerm(times(round, size)), int(last)], 'i32'))
+      const start = builder.computedVariable(
+        `${a.name}_start`,
+        last + 1,
+        builder.op('imin', [builder.indexOperand(times(round, size)), int(last)], 'i32'),
+      )
       inside((p) => range(tile).map((j) => at(p, index(start), j * width)))
     })
   }
 
-  private store(equation: Equation, together: number, values: Reductions, points: readonly Place[]): void {
+  private store(equation: Equation, together: number, values: ReductionEmitter, points: readonly Point[]): void {
     if (equation.stores.length <= together) return this.storeGroup(equation, equation.stores, values, points)
     for (let i = 0; i < equation.stores.length; i += together) {
-      this.terms.step(() => this.storeGroup(equation, equation.stores.slice(i, i + together), values, points))
+      this.builder.step(() => this.storeGroup(equation, equation.stores.slice(i, i + together), values, points))
     }
   }
 
-  private storeGroup(equation: Equation, group: Equation['stores'], values: Reductions, points: readonly Place[]): void {
+  private storeGroup(equation: Equation, group: Equation['stores'], values: ReductionEmitter, points: readonly Point[]): void {
     const counted = group.filter((s) => s.counts).map((s) => ({
       binding: this.slots.get(s.tensor)!,
-      values: points.map((place) => values.value(s.value, place)),
+      values: points.map((point) => values.value(s.value, point)),
     }))
     const found: Stored[] = group.filter((s) => !s.counts).flatMap((s) => {
       const linear = linearIndex(s.tensor, s.at)
@@ -213,25 +217,25 @@ class LoopNestLowering {
       for (const given of points) {
         const lanes = values.lanesOfIndex(linear, given)
         invariant(lanes, () => `${equation.name}: ${s.tensor.name} is stored at uneven distances`)
-        const place = lanes.step === 0 ? given.lane(0) : given
-        entries.set(`${lanes.first.key}${place.lanes ? '*' : ''}`, {
+        const point = lanes.step === 0 ? given.lane(0) : given
+        entries.set(`${lanes.first.key}${point.lanes ? '*' : ''}`, {
           binding: this.slots.get(s.tensor)!,
           index: lanes.first,
-          step: place.lanes ? lanes.step : 0,
-          value: values.value(s.value, place),
+          step: point.lanes ? lanes.step : 0,
+          value: values.value(s.value, point),
         })
       }
       return [...entries.values()]
     })
-    const target: Statement[] = this.terms.innermost.statements
+    const target: Statement[] = this.builder.innermost.statements
     const done = new Set<Stored>()
     for (const entry of found) {
       if (done.has(entry)) continue
-      const at = this.terms.indexTerm(entry.index)
+      const at = this.builder.indexOperand(entry.index)
       const woven = entry.step === 2 || entry.step >= 4 ? neighbours(entry, found) : undefined
       if (woven) {
         for (const other of woven) done.add(other)
-        target.push({ kind: 'weave', binding: entry.binding, at, values: woven.map((w) => w.value), step: entry.step })
+        target.push({ kind: 'storeInterleaved', binding: entry.binding, at, values: woven.map((w) => w.value), step: entry.step })
       } else if (entry.step > 0) target.push({ kind: 'store', binding: entry.binding, at, value: entry.value, lanes: 4, step: entry.step })
       else target.push({ kind: 'store', binding: entry.binding, at, value: entry.value })
     }
@@ -244,7 +248,7 @@ interface Stored {
   readonly index: Index
   /** 0: one value. */
   readonly step: number
-  readonly value: Term
+  readonly value: Operand
 }
 
 /** Stores beside one whose lanes lie apart, in order: two that fill its gaps, or four. */
@@ -265,7 +269,7 @@ function isInPlace(e: Equation, bufferOf: BufferOf): boolean {
 }
 
 /** The head of a kernel's text. */
-function summary(e: Equation, nest: LoopNest, bindings: Routine['bindings']): string[] {
+function summary(e: Equation, nest: LoopNest, bindings: KernelFunction['bindings']): string[] {
   const shapes = (of: readonly { name: string; tensor: Tensor }[]): string =>
     of.map((b) => `${b.name} ${showShape(b.tensor.shape)}`).join(', ')
   return [

@@ -3,7 +3,7 @@ import { type Axis, axis, divide, index, type Index, type IndexLike, plus, remai
 import { divisors } from '../../ir/divisors.ts'
 import type { Equation, SideReduction } from '../../ir/equation.ts'
 import { aboutReference, bySubgroup, inTurn, type Merge, mergeMoments, mergeSums, type Read } from './merge-partials.ts'
-import type { Term } from '../kernel-function.ts'
+import type { Operand } from '../kernel-function.ts'
 import type { Schedule } from './schedule.ts'
 import { range } from '../builder.ts'
 import type { Workgroup } from './workgroup.ts'
@@ -16,16 +16,16 @@ export interface SharedSide {
   /** In the order in which they count through the workgroup. */
   readonly locals: readonly (readonly [Axis, Index])[]
   /** What the invocation has of each of its tile's kept points. */
-  readonly kept: readonly (readonly Term[])[]
+  readonly kept: readonly (readonly Operand[])[]
 }
 
 /** Stores the results for a kept point, counted from where the workgroup's block begins. */
-type Write = (kept: Index, results: readonly Term[]) => void
+type Write = (kept: Index, results: readonly Operand[]) => void
 
 /** Puts together what all invocations of a workgroup hold of each kept point. */
 export function mergeShared(shared: SharedSide, write: Write): void {
   const { side, workgroup, kept } = shared
-  const merge = side.kind === 'moments' ? mergeMoments(workgroup.terms) : mergeSums(kept[0]!.length)
+  const merge = side.kind === 'moments' ? mergeMoments(workgroup.builder) : mergeSums(kept[0]!.length)
   if (workgroup.subgroups) mergeSubgroups(shared, merge, write)
   else mergeInvocations(shared, merge, write)
 }
@@ -36,7 +36,7 @@ export function mergeShared(shared: SharedSide, write: Write): void {
  * workgroup. Moments are about the reference of the first part, which always holds something.
  */
 function mergeInvocations({ side, schedule, workgroup, locals, kept }: SharedSide, merge: Merge, write: Write): void {
-  const { terms } = workgroup
+  const { builder } = workgroup
   const tiles = schedule.group?.get(side.kept) ?? 1
   const parts = workgroup.size / tiles
   const count = kept[0]!.length
@@ -55,12 +55,15 @@ function mergeInvocations({ side, schedule, workgroup, locals, kept }: SharedSid
     workgroup.barrier()
     const slots = tiles * round.length
     const read = (slot: Index): Read => (part, k) => workgroup.load(array, at(k, part, slot))
-    const asHeld = (slot: Index): Read => (moments ? aboutReference(terms, read(slot)(0, 0), read(slot)) : read(slot))
+    const asHeld = (slot: Index): Read => (moments ? aboutReference(builder, read(slot)(0, 0), read(slot)) : read(slot))
     const runs = runsOf(parts, slots, workgroup.size)
     if (runs > 1) {
       workgroup.fill(slots * runs, (i) => () => {
         const [slot, run] = [remainder(i, slots), divide(i, slots)]
-        const ofRun = inTurn(terms, (inside) => terms.loop(axis('part', parts / runs), 1, (part) => inside(plus(times(part, runs), run))))
+        const ofRun = inTurn(
+          builder,
+          (inside) => builder.loop(axis('part', parts / runs), 1, (part) => inside(plus(times(part, runs), run))),
+        )
         merge(ofRun, asHeld(slot)).forEach((value, k) => workgroup.store(array, at(moments ? k + 1 : k, run, slot), value))
       })
       workgroup.barrier()
@@ -68,7 +71,7 @@ function mergeInvocations({ side, schedule, workgroup, locals, kept }: SharedSid
     workgroup.fill(slots, (slot) => () => {
       const point = plus(times(divide(slot, round.length), kept.length), remainder(slot, round.length), from)
       const reference = moments ? [read(slot)(0, 0)] : []
-      const over = inTurn(terms, (inside) => terms.loop(axis('part', runs > 1 ? runs : parts), 1, inside))
+      const over = inTurn(builder, (inside) => builder.loop(axis('part', runs > 1 ? runs : parts), 1, inside))
       const merged = merge(over, runs === 1 ? asHeld(slot) : (part, k) => read(slot)(part, moments ? k + 1 : k))
       write(point, [...reference, ...merged])
     })
@@ -81,7 +84,7 @@ function mergeInvocations({ side, schedule, workgroup, locals, kept }: SharedSid
  * the first invocation's here too: another subgroup may hold nothing but what hangs over the edge.
  */
 function mergeSubgroups({ side, schedule, workgroup, kept }: SharedSide, merge: Merge, write: Write): void {
-  const { terms } = workgroup
+  const { builder } = workgroup
   invariant((schedule.group?.get(side.kept) ?? 1) === 1, `subgroups hold several tiles of ${side.source.name}`)
   const moments = side.kind === 'moments'
   const references = moments ? workgroup.array('reference', kept.length) : -1
@@ -99,7 +102,7 @@ function mergeSubgroups({ side, schedule, workgroup, kept }: SharedSide, merge: 
     const round = kept.slice(from, from + atOnce)
     const merged = round.map((values, i) => {
       const held: Read = (_, k) => values[k]!
-      return merge(bySubgroup(terms), moments ? aboutReference(terms, workgroup.load(references, index(from + i)), held) : held)
+      return merge(bySubgroup(builder), moments ? aboutReference(builder, workgroup.load(references, index(from + i)), held) : held)
     })
     if (from > 0) workgroup.barrier()
     workgroup.firstOfSubgroup((subgroup) =>
@@ -108,7 +111,7 @@ function mergeSubgroups({ side, schedule, workgroup, kept }: SharedSide, merge: 
     workgroup.barrier()
     workgroup.fill(round.length, (slot) => () => {
       const reference = moments ? [workgroup.load(references, plus(slot, from))] : []
-      const over = inTurn(terms, (inside) => workgroup.overSubgroups(inside))
+      const over = inTurn(builder, (inside) => workgroup.overSubgroups(inside))
       write(plus(slot, from), [...reference, ...merge(over, (subgroup, k) => workgroup.load(array, at(k, subgroup, slot)))])
     })
   }

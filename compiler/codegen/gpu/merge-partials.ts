@@ -1,26 +1,27 @@
 import { index, type Index, type IndexLike } from '../../ir/affine.ts'
 import { addSums } from './statistics.ts'
-import type { Term } from '../kernel-function.ts'
-import { float, range, type Terms } from '../builder.ts'
+import type { Operand } from '../kernel-function.ts'
+import { float, range, type KernelBuilder } from '../builder.ts'
 
 /** Value `k` of a part. */
-export type Read = (part: IndexLike, k: number) => Term
+export type Read = (part: IndexLike, k: number) => Operand
 
 /** So many sums over parts of what each adds to them. */
-export type Over = (count: number, inside: (part: Index) => readonly Term[]) => readonly Term[]
+export type Over = (count: number, inside: (part: Index) => readonly Operand[]) => readonly Operand[]
 
 /** One invocation goes through the parts, as `loop` does. */
-export const inTurn = (terms: Terms, loop: (inside: (part: Index) => void) => void): Over => (count, inside) => {
-  const sums = range(count).map(() => terms.declare('merged', float(0), 1))
-  loop((part) => addSums(terms, sums, inside(part)))
+export const inTurn = (builder: KernelBuilder, loop: (inside: (part: Index) => void) => void): Over => (count, inside) => {
+  const sums = range(count).map(() => builder.declareVariable('merged', float(0), 1))
+  loop((part) => addSums(builder, sums, inside(part)))
   return sums
 }
 
 /** The invocations of a subgroup hold a part each. */
-export const bySubgroup = (terms: Terms): Over => (_, inside) => inside(index(0)).map((value) => terms.ofSubgroup('sum', value))
+export const bySubgroup = (builder: KernelBuilder): Over => (_, inside) =>
+  inside(index(0)).map((value) => builder.reduceSubgroup('sum', value))
 
 /** Puts parts together: the result is a part again. */
-export type Merge = (over: Over, read: Read) => readonly Term[]
+export type Merge = (over: Over, read: Read) => readonly Operand[]
 
 export const mergeSums = (count: number): Merge => (over, read) => over(count, (part) => range(count).map((k) => read(part, k)))
 
@@ -30,23 +31,24 @@ export const mergeSums = (count: number): Merge => (over, read) => over(count, (
  *   E = sum(count_p * l_p) / N;   M2 = sum(M2_p + count_p * (l_p - E)^2)
  * One that holds nothing has count 0 and adds nothing.
  */
-export const mergeMoments = (terms: Terms): Merge => (over, read) => {
-  const mul = (a: Term, b: Term): Term => terms.op('mul', [a, b])
+export const mergeMoments = (builder: KernelBuilder): Merge => (over, read) => {
+  const mul = (a: Operand, b: Operand): Operand => builder.op('mul', [a, b])
   const [count, moved] = over(2, (p) => {
     const held = read(p, 2)
     return [held, mul(held, read(p, 0))]
   })
-  const mean = terms.op('div', [moved!, terms.op('max', [count!, float(1)])])
+  const mean = builder.op('div', [moved!, builder.op('max', [count!, float(1)])])
   const [squares] = over(1, (p) => {
-    const rest = terms.op('sub', [read(p, 0), mean])
-    return [terms.op('add', [read(p, 1), mul(read(p, 2), mul(rest, rest))])]
+    const rest = builder.op('sub', [read(p, 0), mean])
+    return [builder.op('add', [read(p, 1), mul(read(p, 2), mul(rest, rest))])]
   })
   return [mean, squares!, count!]
 }
 
 /** Parts that have references r of their own, about K instead: l_p = (r_p - K) + (mean_p - r_p). */
-export const aboutReference = (terms: Terms, reference: Term, read: Read): Read =>
+export const aboutReference = (builder: KernelBuilder, reference: Operand, read: Read): Read =>
 (
   part,
   k,
-) => (k > 0 ? read(part, k + 1) : terms.op('add', [terms.op('rounded', [terms.op('sub', [read(part, 0), reference])]), read(part, 1)]))
+) => (k > 0 ? read(part, k + 1)
+  : builder.op('add', [builder.op('rounded', [builder.op('sub', [read(part, 0), reference])]), read(part, 1)]))

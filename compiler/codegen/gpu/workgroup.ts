@@ -1,7 +1,7 @@
 import { LOWEST } from '../../ir/expression.ts'
 import { type Axis, axis, index, type Index, type IndexLike, plus, times } from '../../ir/affine.ts'
-import type { Shared, Term } from '../kernel-function.ts'
-import { float, int, range, type Terms } from '../builder.ts'
+import type { SharedArray, Operand } from '../kernel-function.ts'
+import { float, int, range, type KernelBuilder } from '../builder.ts'
 
 /** What every WebGPU grants a workgroup. */
 export const WORKGROUP_BYTES = 16384
@@ -15,21 +15,21 @@ const AT_ONCE = 8
 
 /** The invocations of a workgroup and the memory that they share, while a kernel is being written. */
 export class Workgroup {
-  readonly terms: Terms
+  readonly builder: KernelBuilder
   /** Of an invocation, among all of its workgroup. */
   readonly local: Axis
   readonly size: number
-  readonly shared: Shared[] = []
+  readonly shared: SharedArray[] = []
   /** Whether what a subgroup holds is put together by its own instructions; subgroups count through the workgroup in order. */
   readonly subgroups: boolean
   private readonly bindings: number
   private loads = 0
   private own: Axis | undefined
 
-  constructor(terms: Terms, size: number, bindings: number, subgroups: boolean) {
-    this.terms = terms
+  constructor(builder: KernelBuilder, size: number, bindings: number, subgroups: boolean) {
+    this.builder = builder
     this.size = size
-    this.local = terms.given('local', size)
+    this.local = builder.providedVariable('local', size)
     this.bindings = bindings
     this.subgroups = subgroups
   }
@@ -45,43 +45,49 @@ export class Workgroup {
 
   /** A new array: what `load` and `store` statements call it. */
   array(name: string, elements: number, lanes: 1 | 4 = 1): number {
-    return this.bindings + this.shared.push({ name: this.terms.unique(name), elements, lanes }) - 1
+    return this.bindings + this.shared.push({ name: this.builder.uniqueName(name), elements, lanes }) - 1
   }
 
   barrier(): void {
-    this.terms.innermost.statements.push({ kind: 'barrier' })
+    this.builder.innermost.statements.push({ kind: 'barrier' })
   }
 
-  store(array: number, at: Index, value: Term): void {
-    this.terms.innermost.statements.push({ kind: 'store', binding: array, at: this.terms.indexTerm(at), value })
+  store(array: number, at: Index, value: Operand): void {
+    this.builder.innermost.statements.push({ kind: 'store', binding: array, at: this.builder.indexOperand(at), value })
   }
 
   /** An element as it is now: after a barrier it may be another. */
-  load(array: number, at: Index): Term {
-    const term = this.terms.indexTerm(at)
-    return this.terms.named({ kind: 'load', binding: array, at: term }, `shared ${this.loads++}`, 'f32', 1, this.terms.scopes.length - 1)
+  load(array: number, at: Index): Operand {
+    const operand = this.builder.indexOperand(at)
+    return this.builder.value(
+      { kind: 'load', binding: array, at: operand },
+      `shared ${this.loads++}`,
+      'f32',
+      1,
+      this.builder.scopes.length - 1,
+    )
   }
 
   /** Statements for the invocations whose number is less than `count`. */
   first(count: number, inside: () => void): void {
     if (count >= this.size) inside()
-    else this.terms.branch(this.terms.within(index(this.local), count), inside)
+    else this.builder.branch(this.builder.within(index(this.local), count), inside)
   }
 
   /** Statements for one invocation of each subgroup, which is told the subgroup's number. */
   firstOfSubgroup(inside: (subgroup: Index) => void): void {
-    const { terms } = this
-    const [local, size] = [terms.variableTerm(this.local), terms.subgroupSize()]
-    this.own ??= terms.bind('subgroup', this.mostSubgroups, terms.op('idiv', [local, size], 'i32'))
-    const first = terms.op('imul', [terms.variableTerm(this.own), size], 'i32')
-    terms.branch(terms.op('ieq', [first, local], 'bool'), () => inside(index(this.own!)))
+    const { builder } = this
+    const [local, size] = [builder.variableOperand(this.local), builder.subgroupSize()]
+    this.own ??= builder.computedVariable('subgroup', this.mostSubgroups, builder.op('idiv', [local, size], 'i32'))
+    const first = builder.op('imul', [builder.variableOperand(this.own), size], 'i32')
+    builder.branch(builder.op('ieq', [first, local], 'bool'), () => inside(index(this.own!)))
   }
 
   /** One subgroup after the other, in order. */
   overSubgroups(inside: (subgroup: Index) => void): void {
-    const size = this.terms.subgroupSize()
-    const last = this.terms.op('idiv', [int(this.size - 1), size], 'i32')
-    this.terms.firstOf(axis('each', this.mostSubgroups), this.terms.op('iadd', [last, int(1)], 'i32'), inside)
+    const size = this.builder.subgroupSize()
+    const last = this.builder.op('idiv', [int(this.size - 1), size], 'i32')
+    this.builder.boundedLoop(axis('each', this.mostSubgroups), this.builder.op('iadd', [last, int(1)], 'i32'), inside)
   }
 
   /**
@@ -102,7 +108,7 @@ export class Workgroup {
       })
     }
     const looped = whole * AT_ONCE * this.size <= slots ? whole : whole - 1
-    if (looped > 1) this.terms.rounds(axis('fill', looped), looped, (at) => several(times(at, AT_ONCE * this.size), AT_ONCE))
+    if (looped > 1) this.builder.countedLoop(axis('fill', looped), looped, (at) => several(times(at, AT_ONCE * this.size), AT_ONCE))
     const done = looped > 1 ? looped * AT_ONCE : 0
     for (let round = done; round < rounds; round += AT_ONCE) several(round * this.size, Math.min(AT_ONCE, rounds - round))
   }
@@ -111,7 +117,7 @@ export class Workgroup {
    * Sums of the values that the invocations hold, each over all of them, known to all: a tree in a fixed order. Everybody must
    * arrive here.
    */
-  total(values: readonly Term[], combine: 'sum' | 'max' = 'sum'): Term[] {
+  total(values: readonly Operand[], combine: 'sum' | 'max' = 'sum'): Operand[] {
     if (this.subgroups) return this.totalOfSubgroups(values, combine)
     const array = this.array('part', values.length * this.size)
     const at = (i: number, from: IndexLike): Index => plus(i * this.size, from)
@@ -123,7 +129,7 @@ export class Workgroup {
       this.first(before - rest, () =>
         values.forEach((_, i) => {
           const [a, b] = [this.load(array, at(i, this.local)), this.load(array, at(i, plus(this.local, rest)))]
-          this.store(array, at(i, this.local), this.terms.op(combine === 'sum' ? 'add' : 'max', [a, b]))
+          this.store(array, at(i, this.local), this.builder.op(combine === 'sum' ? 'add' : 'max', [a, b]))
         }))
     }
     this.barrier()
@@ -131,17 +137,17 @@ export class Workgroup {
   }
 
   /** The same: what the subgroups have, in their order. */
-  private totalOfSubgroups(values: readonly Term[], combine: 'sum' | 'max'): Term[] {
-    const { terms } = this
+  private totalOfSubgroups(values: readonly Operand[], combine: 'sum' | 'max'): Operand[] {
+    const { builder } = this
     const array = this.array('part', values.length * this.mostSubgroups)
     const at = (i: number, subgroup: Index): Index => plus(i * this.mostSubgroups, subgroup)
-    const parts = values.map((value) => terms.ofSubgroup(combine, value))
+    const parts = values.map((value) => builder.reduceSubgroup(combine, value))
     this.firstOfSubgroup((subgroup) => parts.forEach((part, i) => this.store(array, at(i, subgroup), part)))
     this.barrier()
-    const totals = values.map(() => terms.declare('total', float(combine === 'sum' ? 0 : LOWEST), 1))
+    const totals = values.map(() => builder.declareVariable('total', float(combine === 'sum' ? 0 : LOWEST), 1))
     this.overSubgroups((subgroup) =>
       totals.forEach((total, i) =>
-        terms.set(total, terms.raw(combine === 'sum' ? 'add' : 'max', [total, this.load(array, at(i, subgroup))], 'f32', 1))
+        builder.set(total, builder.operation(combine === 'sum' ? 'add' : 'max', [total, this.load(array, at(i, subgroup))], 'f32', 1))
       )
     )
     return totals

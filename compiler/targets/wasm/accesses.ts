@@ -1,15 +1,15 @@
-import type { Routine, Statement, Term } from '../../codegen/kernel-function.ts'
+import type { KernelFunction, Statement, Operand } from '../../codegen/kernel-function.ts'
 import { plusConstant, split } from './addresses.ts'
 import type { Code } from './encode.ts'
 import type { Locals } from './locals.ts'
 import type { Uses } from './uses.ts'
 
 /** Leaves a value on the stack, in so many lanes. */
-type Value = (term: Term, lanes: 1 | 4) => void
+type Value = (term: Operand, lanes: 1 | 4) => void
 
 /** Prints loads and stores. */
 export class Accesses {
-  private readonly routine: Routine
+  private readonly routine: KernelFunction
   private readonly code: Code
   private readonly locals: Locals
   private readonly uses: Uses
@@ -17,7 +17,7 @@ export class Accesses {
   /** Of the step being printed: where loads into all lanes start. */
   private readonly rolled = new Map<string, { local: number; lowest: number }>()
 
-  constructor(routine: Routine, code: Code, locals: Locals, uses: Uses, value: Value) {
+  constructor(routine: KernelFunction, code: Code, locals: Locals, uses: Uses, value: Value) {
     this.routine = routine
     this.code = code
     this.locals = locals
@@ -55,7 +55,7 @@ export class Accesses {
   }
 
   /** Leaves an address on the stack; the result is what is to be added to it. */
-  private address(binding: number, at: Term): number {
+  private address(binding: number, at: Operand): number {
     const { code } = this
     const { base, offset } = split(at)
     const bytes = 4 * offset
@@ -72,11 +72,11 @@ export class Accesses {
   }
 
   private isLabel(binding: number): boolean {
-    const { bindings, staging } = this.routine
+    const { bindings, packBuffers: staging } = this.routine
     return (bindings[binding] ?? staging[binding - bindings.length])!.tensor.type === 'i32'
   }
 
-  splatLoad({ binding, at }: Extract<Term, { kind: 'load' }>): void {
+  splatLoad({ binding, at }: Extract<Operand, { kind: 'load' }>): void {
     const { base, offset } = split(at)
     const rolled = base?.kind === 'name' ? this.rolled.get(`${binding}:${base.name}`) : undefined
     if (rolled) this.code.get(rolled.local).memory('v128.load32_splat', 4 * (offset - rolled.lowest))
@@ -84,7 +84,7 @@ export class Accesses {
     if (this.isLabel(binding)) this.code.op('f32x4.convert_i32x4_s')
   }
 
-  load(term: Extract<Term, { kind: 'load' }>): void {
+  load(term: Extract<Operand, { kind: 'load' }>): void {
     const { code } = this
     const { binding, at, lanes = 1, step = 1 } = term
     const label = this.isLabel(binding)
@@ -101,7 +101,7 @@ export class Accesses {
     if (label) code.op('f32x4.convert_i32x4_s')
   }
 
-  gather({ binding, at }: Extract<Term, { kind: 'gather' }>): void {
+  gather({ binding, at }: Extract<Operand, { kind: 'gather' }>): void {
     const { code } = this
     const offsets = [3, 2, 1, 0].map((lane) => this.address(binding, at[lane]!)).reverse()
     code.memory('v128.load32_splat', offsets[0])
@@ -127,7 +127,7 @@ export class Accesses {
   }
 
   /** Two or four vectors as columns: a transposition, and whole vectors are stored. */
-  weave({ binding, at, values, step }: Extract<Statement, { kind: 'weave' }>): void {
+  storeInterleaved({ binding, at, values, step }: Extract<Statement, { kind: 'storeInterleaved' }>): void {
     const { code } = this
     const parts = values.map((value, i) => {
       const local = this.locals.for(`woven ${i}`, 'v128')

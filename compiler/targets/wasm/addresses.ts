@@ -1,14 +1,14 @@
-import type { Term } from '../../codegen/kernel-function.ts'
+import type { Operand } from '../../codegen/kernel-function.ts'
 
 /** An index as what is computed and what is added to it. */
-export function split(at: Term): { base: Term | undefined; offset: number } {
+export function split(at: Operand): { base: Operand | undefined; offset: number } {
   if (at.kind === 'number') return { base: undefined, offset: at.value }
   if (at.kind === 'operation' && at.op === 'iadd' && at.args[1]!.kind === 'number') return { base: at.args[0]!, offset: at.args[1]!.value }
   return { base: at, offset: 0 }
 }
 
-export function plusConstant(at: Term, by: number): Term {
+export function plusConstant(at: Operand, by: number): Operand {
   const { base, offset } = split(at)
-  const constant: Term = { kind: 'number', value: offset + by, type: 'i32' }
+  const constant: Operand = { kind: 'number', value: offset + by, type: 'i32' }
   return base ? { kind: 'operation', op: 'iadd', args: [base, constant], type: 'i32', lanes: 1 } : constant
 }

@@ -1,4 +1,4 @@
-import type { Statement, Term } from '../../codegen/kernel-function.ts'
+import type { Statement, Operand } from '../../codegen/kernel-function.ts'
 
 /** Names that a text gives. */
 export function* namesIn(body: readonly Statement[]): Generator<string> {
@@ -8,13 +8,13 @@ export function* namesIn(body: readonly Statement[]): Generator<string> {
   }
 }
 
-export function* namesOf(term: Term): Generator<string> {
+export function* namesOf(term: Operand): Generator<string> {
   if (term.kind === 'name') yield term.name
   else if (term.kind === 'operation') { for (const arg of term.args) yield* namesOf(arg) }
 }
 
 /** How much an index grows from round to round, if it does so evenly: by what is known of the names inside the loop. */
-export function growthOf(term: Term, growth: ReadonlyMap<string, number>, inside: ReadonlySet<string>): number | undefined {
+export function growthOf(term: Operand, growth: ReadonlyMap<string, number>, inside: ReadonlySet<string>): number | undefined {
   if (term.kind === 'number') return 0
   if (term.kind === 'name') return growth.get(term.name) ?? (inside.has(term.name) ? undefined : 0)
   if (term.kind !== 'operation') return undefined

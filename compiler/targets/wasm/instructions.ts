@@ -1,8 +1,8 @@
-import type { TermOp } from '../../codegen/kernel-function.ts'
+import type { Opcode } from '../../codegen/kernel-function.ts'
 import type { PlainOp } from './opcodes.ts'
 
 type Direct = Exclude<
-  TermOp,
+  Opcode,
   'fma' | 'finite' | 'select' | 'sign' | 'imin' | 'lanesum' | 'lanemax' | 'exp' | 'log' | 'tanh' | 'erf' | 'pow' | 'rounded'
 >
 

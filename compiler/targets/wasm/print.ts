@@ -1,6 +1,6 @@
 import { invariant } from '../../invariant.ts'
 import type { Extent } from '../../ir/affine.ts'
-import { lanesOf, type Routine, type Statement, type Term, typeOf } from '../../codegen/kernel-function.ts'
+import { lanesOf, type KernelFunction, type Statement, type Operand, typeOf } from '../../codegen/kernel-function.ts'
 import { Accesses } from './accesses.ts'
 import { Code, type WasmFunction } from './encode.ts'
 import { growthOf, namesIn, namesOf } from './growth.ts'
@@ -17,7 +17,7 @@ export interface PrintOptions {
 }
 
 /** Prints a routine as a function that goes through items `first` to `last`: see KERNEL. */
-export function printFunction(routine: Routine, options: PrintOptions): WasmFunction {
+export function printFunction(routine: KernelFunction, options: PrintOptions): WasmFunction {
   return new Printer(routine, options).print()
 }
 
@@ -26,7 +26,7 @@ const SCALARS = { rate: CONTROL.step + 12, correction1: CONTROL.step + 16, corre
 type Assignment = Extract<Statement, { kind: 'let' | 'var' }>
 
 class Printer {
-  private readonly routine: Routine
+  private readonly routine: KernelFunction
   private readonly options: PrintOptions
   private readonly code = new Code()
   private readonly uses = new Uses()
@@ -38,7 +38,7 @@ class Printer {
   /** The variable of the innermost loop. */
   private counter: number | undefined
 
-  constructor(routine: Routine, options: PrintOptions) {
+  constructor(routine: KernelFunction, options: PrintOptions) {
     this.routine = routine
     this.options = options
     this.accesses = new Accesses(routine, this.code, this.locals, this.uses, (term, lanes) => this.value(term, lanes))
@@ -52,7 +52,7 @@ class Printer {
       this.locals.pointers.push(pointer)
       code.get(P_RECORD).memory('i32.load', RECORD.tensors + 4 * i).set(pointer)
     })
-    for (const { offset } of routine.staging) {
+    for (const { offset } of routine.packBuffers) {
       const pointer = this.locals.local('i32')
       this.locals.pointers.push(pointer)
       code.get(P_SCRATCH).i32(4 * offset).op('i32.add').set(pointer)
@@ -151,8 +151,8 @@ class Printer {
       }
       case 'store':
         return this.accesses.store(s)
-      case 'weave':
-        return this.accesses.weave(s)
+      case 'storeInterleaved':
+        return this.accesses.storeInterleaved(s)
       case 'count':
         return this.count(s)
       case 'for':
@@ -254,7 +254,7 @@ class Printer {
   }
 
   /** Leaves a value on the stack, in all four lanes if four are wanted of a scalar. */
-  private value(term: Term, lanes: 1 | 4): void {
+  private value(term: Operand, lanes: 1 | 4): void {
     const { code } = this
     const own = lanesOf(term)
     invariant(own <= lanes, () => `${this.routine.name}: four lanes where one is wanted: ${JSON.stringify(term)}`)
@@ -312,7 +312,7 @@ class Printer {
         return
       case 'batch':
         return this.batch(term.chunks)
-      case 'done':
+      case 'tasksDone':
         code.get(this.id!).get(P_FIRST).op('i32.sub')
         return
       case 'scalar':
@@ -331,7 +331,7 @@ class Printer {
     }
   }
 
-  private vector(parts: readonly Term[]): void {
+  private vector(parts: readonly Operand[]): void {
     const { code } = this
     if (parts.every((p) => p.kind === 'number')) {
       code.f32x4(...(parts.map((p) => (p as { value: number }).value) as [number, number, number, number]))
@@ -355,12 +355,12 @@ class Printer {
     this.code.call(this.options.math + MATH.indexOf(name))
   }
 
-  private operation(term: Extract<Term, { kind: 'operation' }>): void {
+  private operation(term: Extract<Operand, { kind: 'operation' }>): void {
     const { code } = this
     const { op, args, lanes } = term
     const four = lanesOfArguments(term) === 4
-    const [a, b, c] = args as [Term, Term, Term]
-    const push = (...terms: readonly Term[]): void => {
+    const [a, b, c] = args as [Operand, Operand, Operand]
+    const push = (...terms: readonly Operand[]): void => {
       for (const t of terms) this.value(t, four ? 4 : 1)
     }
     switch (op) {
@@ -433,7 +433,7 @@ class Printer {
   }
 
   /** The smaller or larger, lane by lane; NaN where either is. */
-  private extreme(op: PlainOp, a: Term, b: Term): void {
+  private extreme(op: PlainOp, a: Operand, b: Operand): void {
     const { code } = this
     const [first, second] = isNumber(a) ? [b, a] : [a, b]
     this.value(first, 4)
@@ -449,7 +449,7 @@ class Printer {
   }
 
   /** Halves are put together, then the two that are left. */
-  private acrossLanes(op: 'lanesum' | 'lanemax', of: Term): void {
+  private acrossLanes(op: 'lanesum' | 'lanemax', of: Operand): void {
     const { code } = this
     const scalar: PlainOp = op === 'lanesum' ? 'f32.add' : 'f32.max'
     const whole = this.locals.temporary('v128')
@@ -465,5 +465,6 @@ class Printer {
   }
 }
 
-const isNumber = (term: Term): boolean => term.kind === 'number' || (term.kind === 'vector' && term.parts.every((p) => p.kind === 'number'))
-const isZero = (term: Term): boolean => term.kind === 'number' && term.value === 0 && !Object.is(term.value, -0)
+const isNumber = (term: Operand): boolean =>
+  term.kind === 'number' || (term.kind === 'vector' && term.parts.every((p) => p.kind === 'number'))
+const isZero = (term: Operand): boolean => term.kind === 'number' && term.value === 0 && !Object.is(term.value, -0)

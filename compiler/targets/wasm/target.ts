@@ -10,7 +10,7 @@ import { onceByShape } from '../../ir/once-by-shape.ts'
 import { lowerLoopNest } from '../../codegen/cpu/lower.ts'
 import type { NestChoice } from '../../codegen/cpu/loop-nest.ts'
 import type { PrintedKernel, LinkedModule } from '../../codegen/printed-kernel.ts'
-import { itemsOf } from '../../codegen/grid.ts'
+import { gridSize } from '../../codegen/grid.ts'
 import type { Printer, Schedules, Target } from '../target.ts'
 import { encodeModule, type WasmFunction } from './encode.ts'
 import { MATH, mathFunctions } from './math.ts'
@@ -104,13 +104,13 @@ function printer(always: NestChoice, schedules?: Schedules): Printer {
     const nest = chooseNest(equation, { ...tuned(equation, always, schedules), ...always })
     const routine = lowerLoopNest(equation, nest, bufferOf)
     const baseline = printFunction(routine, { math: FIRST_MATH })
-    const last = routine.staging.at(-1)
+    const last = routine.packBuffers.at(-1)
     const made: Known = {
       baseline,
       text: `${baseline.locals.join()} ${latin(baseline.code.bytes)}`,
       how: nest.summary,
       threadBytes: last ? 4 * (last.offset + elementsPerSample(last.tensor.shape) + 16) : 0,
-      items: itemsOf(routine.grid.map((g) => g.extent)),
+      items: gridSize(routine.grid.map((g) => g.extent)),
     }
     known.set(key, made)
     byText.set(made.text, byText.get(made.text) ?? made)

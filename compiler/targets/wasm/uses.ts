@@ -1,4 +1,4 @@
-import { lanesOf, type Statement, type Term } from '../../codegen/kernel-function.ts'
+import { lanesOf, type Statement, type Operand } from '../../codegen/kernel-function.ts'
 import { split } from './addresses.ts'
 
 /** How a name is used: by scalar operations, by vector operations (which want it in all four lanes), as part of an address. */
@@ -33,7 +33,7 @@ export class Uses {
         this.countAddress(s.binding, s.at)
       } else if (s.kind === 'count') {
         for (const value of s.values) this.countTerm(value, lanesOf(value))
-      } else if (s.kind === 'weave') {
+      } else if (s.kind === 'storeInterleaved') {
         for (const value of s.values) this.countTerm(value, 4)
         this.countAddress(s.binding, s.at)
       } else if (s.kind === 'step') this.count(s.body)
@@ -44,7 +44,7 @@ export class Uses {
     }
   }
 
-  private countTerm(term: Term, lanes: 1 | 4): void {
+  private countTerm(term: Operand, lanes: 1 | 4): void {
     switch (term.kind) {
       case 'name':
         if (lanes === 4 && term.lanes === 1) this.of(term.name).vector++
@@ -69,7 +69,7 @@ export class Uses {
     }
   }
 
-  private countAddress(binding: number, at: Term): void {
+  private countAddress(binding: number, at: Operand): void {
     const { base } = split(at)
     if (base?.kind === 'name') this.of(base.name).addresses.add(binding)
     else if (base) this.countTerm(base, 1)
@@ -77,5 +77,5 @@ export class Uses {
 }
 
 /** Scalars meet vectors in all four lanes. */
-export const lanesOfArguments = (term: Extract<Term, { kind: 'operation' }>): 1 | 4 =>
+export const lanesOfArguments = (term: Extract<Operand, { kind: 'operation' }>): 1 | 4 =>
   term.lanes === 4 || term.args.some((a) => lanesOf(a) === 4) || ['exp', 'log', 'tanh', 'erf', 'pow'].includes(term.op) ? 4 : 1

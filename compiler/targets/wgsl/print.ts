@@ -1,5 +1,5 @@
 import type { Extent } from '../../ir/affine.ts'
-import type { Routine, Statement, Term } from '../../codegen/kernel-function.ts'
+import type { KernelFunction, Statement, Operand } from '../../codegen/kernel-function.ts'
 import { FUNCTIONS, invocationId, STEP, WORKGROUP_ID } from './prelude.ts'
 
 export interface WgslKernel {
@@ -8,7 +8,7 @@ export interface WgslKernel {
 }
 
 /** Prints one invocation's routine as a WGSL module with the entry point `main`. `rows`: the workgroup of a routine that names none. */
-export function printWgsl(routine: Routine, rows: number): WgslKernel {
+export function printWgsl(routine: KernelFunction, rows: number): WgslKernel {
   const workgroup = routine.group ? routine.group.reduce((product, { extent }) => product * extent, 1) : rows
   const used = new Set<string>()
   const lines: string[] = []
@@ -49,7 +49,7 @@ export function printWgsl(routine: Routine, rows: number): WgslKernel {
 }
 
 /** Splits `id` into the grid's coordinates and `local` into the workgroup's; what is beyond the grid has nothing to do. */
-function printGrid(routine: Routine, lines: string[]): void {
+function printGrid(routine: KernelFunction, lines: string[]): void {
   const sizes = routine.grid.map(({ extent }) => extentText(extent))
   lines.push(`  if (id >= ${sizes.join(' * ') || '1'}) { return; }`)
   printCoordinates('id', routine.grid, lines)
@@ -74,8 +74,8 @@ function printCoordinates(id: string, axes: readonly { readonly name: string; re
 const extentText = (extent: Extent): string =>
   typeof extent === 'number' ? String(extent) : extent === 'n' ? 'i32(step.n)' : `((i32(step.n) + ${extent.chunks - 1}) / ${extent.chunks})`
 
-function printStatements(routine: Routine, body: readonly Statement[], indent: string, lines: string[], used: Set<string>): void {
-  const text = (term: Term): string => printTerm(routine, term, used)
+function printStatements(routine: KernelFunction, body: readonly Statement[], indent: string, lines: string[], used: Set<string>): void {
+  const text = (term: Operand): string => printTerm(routine, term, used)
   for (const s of body) {
     switch (s.kind) {
       case 'let':
@@ -111,7 +111,7 @@ function printStatements(routine: Routine, body: readonly Statement[], indent: s
         printStatements(routine, s.body, `${indent}  `, lines, used)
         lines.push(`${indent}}`)
         break
-      case 'weave':
+      case 'storeInterleaved':
         throw new Error(`${routine.name}: WGSL is not given stores that weave`)
       case 'step':
         printStatements(routine, s.body, indent, lines, used)
@@ -134,12 +134,13 @@ function* countersIn(body: readonly Statement[]): Generator<number> {
 }
 
 /** Bindings first, then what a workgroup shares. */
-const memoryName = ({ bindings, shared }: Routine, index: number): string => (bindings[index] ?? shared![index - bindings.length]!).name
+const memoryName = ({ bindings, shared }: KernelFunction, index: number): string =>
+  (bindings[index] ?? shared![index - bindings.length]!).name
 
-const isZeroVector = (term: Term): boolean => term.kind === 'vector' && term.parts.every((p) => p.kind === 'number' && p.value === 0)
+const isZeroVector = (term: Operand): boolean => term.kind === 'vector' && term.parts.every((p) => p.kind === 'number' && p.value === 0)
 
-function printTerm(routine: Routine, term: Term, used: Set<string>): string {
-  const text = (inner: Term): string => printTerm(routine, inner, used)
+function printTerm(routine: KernelFunction, term: Operand, used: Set<string>): string {
+  const text = (inner: Operand): string => printTerm(routine, inner, used)
   switch (term.kind) {
     case 'number':
       return term.type === 'i32' ? String(term.value) : printFloat(term.value)
@@ -158,7 +159,7 @@ function printTerm(routine: Routine, term: Term, used: Set<string>): string {
       return `${text(term.of)}.${'xyzw'[term.lane]}`
     case 'gather':
     case 'ramp':
-    case 'done':
+    case 'tasksDone':
       throw new Error(`${routine.name}: WGSL is not given a ${term.kind}`)
     case 'scalar':
       return term.name === 'batch' ? 'f32(step.n)' : `step.${term.name}`
@@ -187,7 +188,7 @@ function printTerm(routine: Routine, term: Term, used: Set<string>): string {
   }
 }
 
-function printOperation(op: Extract<Term, { kind: 'operation' }>['op'], args: readonly string[], used: Set<string>): string {
+function printOperation(op: Extract<Operand, { kind: 'operation' }>['op'], args: readonly string[], used: Set<string>): string {
   const [a, b, c] = args as [string, string, string]
   switch (op) {
     case 'add':

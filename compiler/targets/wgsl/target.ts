@@ -4,10 +4,10 @@ import { blocksOf, candidates, chooseSchedule, refuseOnLoad, type TargetTraits, 
 import { kernelKey } from '../../ir/kernel-key.ts'
 import { lower } from '../../codegen/gpu/lower.ts'
 import { printOnce } from '../kernel-cache.ts'
-import { itemsOf } from '../../codegen/grid.ts'
+import { gridSize } from '../../codegen/grid.ts'
 import type { Equation } from '../../ir/equation.ts'
 import type { PrintedKernel } from '../../codegen/printed-kernel.ts'
-import type { Routine } from '../../codegen/kernel-function.ts'
+import type { KernelFunction } from '../../codegen/kernel-function.ts'
 import { type Schedule, scheduleToJson } from '../../codegen/gpu/schedule.ts'
 import { wantsSubgroups } from '../../codegen/gpu/subgroups.ts'
 import type { Schedules, Target } from '../target.ts'
@@ -91,7 +91,7 @@ interface Habits {
   /** What a tuner may have found. Default: nothing. */
   readonly waysOf?: WaysOf
   /** Of a routine that names no workgroup. */
-  readonly workgroupOf?: (routine: Routine) => number
+  readonly workgroupOf?: (routine: KernelFunction) => number
   /** Which kernels have a second text. */
   readonly subgroupsFor?: (e: Equation, schedule: Schedule) => boolean
 }
@@ -112,9 +112,13 @@ export function scheduled(
 }
 
 /** `subgroups`: the same work with the same bindings, grid and workgroup, for devices that have subgroups. */
-function printed(routine: Routine, subgroups: Routine | undefined, workgroupOf: (routine: Routine) => number): PrintedKernel {
+function printed(
+  routine: KernelFunction,
+  subgroups: KernelFunction | undefined,
+  workgroupOf: (routine: KernelFunction) => number,
+): PrintedKernel {
   const { code, workgroup } = printWgsl(routine, workgroupOf(routine))
-  const items = itemsOf(routine.grid.map((g) => g.extent))
+  const items = gridSize(routine.grid.map((g) => g.extent))
   // Where the grid counts workgroups, each is full.
   const each = routine.group ? workgroup : 1
   return {

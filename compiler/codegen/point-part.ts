@@ -1,22 +1,22 @@
 import type { Axis } from '../ir/affine.ts'
 import type { Expression } from '../ir/expression.ts'
-import type { Term } from './kernel-function.ts'
+import type { Operand } from './kernel-function.ts'
 
 /** The free axes of some expressions: one list for all that have the same, in the same order. */
 export interface AxisList {
   readonly axes: readonly Axis[]
-  /** The parts of places that these axes make, by where the axes stand. */
-  readonly parts: Map<string, PlacePart>
+  /** The parts of points that these axes make, by where the axes stand. */
+  readonly parts: Map<string, PointPart>
 }
 
-/** A place, as far as a list of axes sees it: expressions of that list have one value at all places with this part. */
-export class PlacePart {
+/** A point, as far as a list of axes sees it: expressions of that list have one value at all points with this part. */
+export class PointPart {
   readonly known = new Map<Expression, KnownValue>()
 }
 
 /** A value, and the scope that it was computed in: it may be used as long as that is open. */
 export interface KnownValue {
-  readonly term: Term
+  readonly operand: Operand
   readonly scope: object
   readonly depth: number
   /** What was known in another scope. */

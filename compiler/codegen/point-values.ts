@@ -1,12 +1,12 @@
 import { freeAxes } from '../ir/analysis.ts'
 import type { Expression } from '../ir/expression.ts'
 import type { Axis } from '../ir/affine.ts'
-import { type AxisList, type KnownValue, PlacePart } from './place-part.ts'
-import type { Place } from './point.ts'
-import type { Term } from './kernel-function.ts'
+import { type AxisList, type KnownValue, PointPart } from './point-part.ts'
+import type { Point } from './point.ts'
+import type { Operand } from './kernel-function.ts'
 
 /** Values of expressions at places, for as long as the scopes are open that hold them. */
-export class PlacedValues {
+export class PointValues {
   private readonly scopes: readonly object[]
   private readonly listOf = new Map<Expression, AxisList>()
   private readonly listOfSet = new Map<ReadonlySet<Axis>, AxisList>()
@@ -34,30 +34,30 @@ export class PlacedValues {
   }
 
   /** `under`: what else a value depends on, as text. */
-  part(e: Expression, place: Place, under = ''): PlacePart {
+  part(e: Expression, point: Point, under = ''): PointPart {
     const list = this.axesOf(e)
-    if (under !== '') return partOf(list, placeKey(list, place) + under)
-    const known = place.parts.get(list)
+    if (under !== '') return partOf(list, pointKey(list, point) + under)
+    const known = point.parts.get(list)
     if (known) return known
-    const part = partOf(list, placeKey(list, place))
-    place.parts.set(list, part)
+    const part = partOf(list, pointKey(list, point))
+    point.parts.set(list, part)
     return part
   }
 
   /** The value from the innermost scope that has one. */
-  recall(part: PlacePart, e: Expression): Term | undefined {
+  recall(part: PointPart, e: Expression): Operand | undefined {
     let best: KnownValue | undefined
     for (let known = part.known.get(e); known; known = known.other) {
       if (this.isOpen(known) && (!best || known.depth > best.depth)) best = known
     }
-    return best?.term
+    return best?.operand
   }
 
-  keep(part: PlacePart, e: Expression, term: Term, depth: number): void {
+  keep(part: PointPart, e: Expression, operand: Operand, depth: number): void {
     const scope = this.scopes[depth]!
     let other = part.known.get(e)
     while (other && (other.scope === scope || !this.isOpen(other))) other = other.other
-    part.known.set(e, { term, scope, depth, other })
+    part.known.set(e, { operand, scope, depth, other })
   }
 
   private isOpen({ scope, depth }: KnownValue): boolean {
@@ -65,18 +65,18 @@ export class PlacedValues {
   }
 }
 
-function partOf({ parts }: AxisList, key: string): PlacePart {
+function partOf({ parts }: AxisList, key: string): PointPart {
   let part = parts.get(key)
-  if (!part) parts.set(key, part = new PlacePart())
+  if (!part) parts.set(key, part = new PointPart())
   return part
 }
 
-export function placeKey({ axes }: AxisList, place: Place, except?: Axis): string {
+export function pointKey({ axes }: AxisList, point: Point, except?: Axis): string {
   let key = ''
   for (const a of axes) {
     if (a === except) continue
-    key += `${place.get(a)?.key};`
-    if (place.lanes?.axis === a) key += `*${place.lanes.step};`
+    key += `${point.get(a)?.key};`
+    if (point.lanes?.axis === a) key += `*${point.lanes.step};`
   }
   return key
 }
