@@ -1,25 +1,18 @@
 import { type ArgumentContext, bindArguments } from './argument-values.ts'
 import { binary, range, unary } from './arithmetic.ts'
-import type { Call, Expression, FileAst, If, NameTemplate, Net, Statement } from './ast.ts'
+import type { Call, Expression, FileAst, If, Net, Statement } from './ast.ts'
+import { blockArguments } from './block-arguments.ts'
+import { Budget, MOST_BLOCKS_DEEP, MOST_LAYERS, MOST_ROUNDS } from './budget.ts'
 import { Declarations } from './declarations.ts'
 import { type DefinedBlock, type Definitions, unknownCallable, unknownValue } from './definitions.ts'
-import { nearest } from './fix-hints.ts'
-import { Names, type NameSpace } from './naming.ts'
+import { filledTemplate, Names, type NameSpace, type OwnName } from './naming.ts'
 import type { LayerCall, Program } from './program.ts'
 import type { Reporter } from './reporter.ts'
 import type { Signature } from './signature.ts'
 import { type Span, textOf } from './source.ts'
 import { type Fed, takeTensors } from './tensors.ts'
-import { type Binding, countOf, describe, type Evaluated } from './values.ts'
+import { type Binding, describe, type Evaluated } from './values.ts'
 import { assignedIn, eachStatement, holdsBroken } from './walk.ts'
-
-/** What nobody's net exceeds; beyond it something runs away. */
-const MOST_LAYERS = 100_000
-const MOST_ROUNDS = 100_000
-const MOST_STEPS = 2_000_000
-const MOST_BLOCKS_DEEP = 64
-/** Expressions and bodies within each other, through all blocks: far less than a stack holds. */
-const MOST_DEPTH = 500
 
 /** One instance of a block, or the net itself. */
 interface Frame extends NameSpace {
@@ -30,10 +23,10 @@ interface Frame extends NameSpace {
   readonly blocks: readonly string[]
 }
 
-/** Where a body stands: what it may hold depends on that. */
+/** Where a body stands, on which depends what it may hold. */
 type Place = 'net' | 'block' | 'value'
 
-/** How a body ended. */
+/** How a body ended, and the value that it has. */
 interface Outcome {
   readonly returned: boolean
   /** Whether it has a value at all: an expression at its end, or a return. */
@@ -41,13 +34,12 @@ interface Outcome {
   readonly value: Evaluated | undefined
 }
 
-class RanAway extends Error {}
-
 /** Expands blocks, loops and conditions of a net into a flat list of layer calls. Mistakes go to the reporter. */
 export class Expander {
-  /** Every call and name that was looked at. */
+  /** Every call and name that was evaluated. */
   readonly seen = new Set<Expression>()
   private readonly report: Reporter
+  private readonly budget: Budget
   private readonly definitions: Definitions
   private readonly declarations: Declarations
   private readonly names: Names
@@ -61,20 +53,18 @@ export class Expander {
   }[] = []
   private readonly constantsOf = new Map<FileAst, ReadonlyMap<string, Binding>>()
   private readonly assignedOf = new Map<readonly Statement[], ReadonlyMap<string, Span>>()
-  private rounds = 0
-  private steps = 0
-  private depth = 0
 
   constructor(definitions: Definitions, report: Reporter) {
     this.definitions = definitions
     this.report = report
+    this.budget = new Budget(report)
     this.declarations = new Declarations(report)
     this.names = new Names(report)
   }
 
   expand(net: Net, file: FileAst): Omit<Program, 'train'> {
     const frame = this.frame('', file, net.body, [], [])
-    this.unlessRunningAway(() => this.run(net.body, frame, 'net'))
+    this.budget.within(() => this.run(net.body, frame, 'net'))
     this.findShared()
     return { name: net.name.text, span: net.name.span, ...this.declarations.made(), layers: this.layers }
   }
@@ -84,7 +74,7 @@ export class Expander {
     const frame = this.frame('', file, [], [], [])
     return {
       report: this.report,
-      evaluate: (e) => this.unlessRunningAway(() => this.value(e, frame)),
+      evaluate: (e) => this.budget.within(() => this.value(e, frame)),
       isBound: (name) => frame.scope.has(name),
     }
   }
@@ -107,7 +97,7 @@ export class Expander {
     const frame: Frame = { scope, prefix: '', counts: new Map(), body: [], expandedFrom: [], blocks: [] }
     for (const { assigned, span } of file.broken) for (const name of assigned) scope.set(name, { value: undefined, span })
     for (const { name, value } of file.constants) {
-      const made = this.unlessRunningAway(() => this.value(value, frame))
+      const made = this.budget.within(() => this.value(value, frame))
       if (made?.kind === 'tensor')
         this.report.error('name/constant', `${name.text} is no constant: tensors are made inside a net`, value.span)
       scope.set(name.text, { value: made?.kind === 'tensor' ? undefined : made, span: name.span })
@@ -115,29 +105,12 @@ export class Expander {
     return scope
   }
 
-  private unlessRunningAway<T>(what: () => T): T | undefined {
-    const { depth } = this
-    try {
-      return what()
-    } catch (error) {
-      if (error instanceof RanAway) return undefined
-      throw error
-    } finally {
-      this.depth = depth
-    }
-  }
-
-  private runAway(code: string, message: string, span: Span, hint?: string): never {
-    this.report.error(code, message, span, { hint })
-    throw new RanAway()
-  }
-
   // ---- statements --------------------------------------------------------------------------------------------------------
 
   private run(body: readonly Statement[], frame: Frame, place: Place): Outcome {
     let last: Outcome = { returned: false, some: false, value: undefined }
     for (const s of body) {
-      this.step(s.span)
+      this.budget.step(s.span)
       last = { returned: false, some: false, value: undefined }
       switch (s.kind) {
         case 'let':
@@ -220,7 +193,7 @@ export class Expander {
     const before = own.map((name) => frame.scope.get(name))
     let returned: Outcome | undefined
     for (const [i, item] of over.items.entries()) {
-      if (++this.rounds > MOST_ROUNDS) this.runAway('limit/too-large', `all loops together have more than ${MOST_ROUNDS} rounds`, s.span)
+      this.budget.round(s.span)
       frame.scope.set(s.variable.text, { value: item, span: s.variable.span })
       if (s.counter) frame.scope.set(s.counter.text, { value: { kind: 'number', value: i }, span: s.counter.span })
       const outcome = this.run(s.body, frame, place)
@@ -248,26 +221,14 @@ export class Expander {
       return { returned: returns && place === 'block', some: true, value: undefined }
     }
     const taken = condition.value ? e.yes : e.no
-    return taken ? this.deeper(e.span, () => this.run(taken, frame, place)) : { returned: false, some: false, value: undefined }
+    return taken ? this.budget.deeper(e.span, () => this.run(taken, frame, place)) : { returned: false, some: false, value: undefined }
   }
 
   // ---- expressions -------------------------------------------------------------------------------------------------------
 
-  private step(span: Span): void {
-    if (++this.steps > MOST_STEPS)
-      this.runAway('limit/too-large', 'this net takes too long to expand', span, 'do blocks call each other more and more often?')
-  }
-
   private value(e: Expression, frame: Frame): Evaluated | undefined {
-    this.step(e.span)
-    return this.deeper(e.span, () => this.valueOf(e, frame))
-  }
-
-  private deeper<T>(span: Span, what: () => T): T {
-    if (++this.depth > MOST_DEPTH) this.runAway('limit/too-large', 'this is nested too deeply, through all blocks around it', span)
-    const made = what()
-    this.depth--
-    return made
+    this.budget.step(e.span)
+    return this.budget.deeper(e.span, () => this.valueOf(e, frame))
   }
 
   private valueOf(e: Expression, frame: Frame): Evaluated | undefined {
@@ -388,10 +349,10 @@ export class Expander {
       isBound,
       layerNamed: (name) => name,
     })
-    const own = call.as && this.filled(call.as, frame)
+    const own = this.ownName(call, frame)
     const name = call.as && !own ? undefined : this.names.claim(signature.name, own, frame, call.span)
     if (!good || !bound || name === undefined) return undefined
-    if (this.layers.length >= MOST_LAYERS) this.runAway('limit/too-large', `this net has more than ${MOST_LAYERS} layers`, call.span)
+    if (this.layers.length >= MOST_LAYERS) this.budget.exceeded(`this net has more than ${MOST_LAYERS} layers`, call.span)
     const all = [...tensors, ...bound.tensors]
     for (const { name: parameter, type } of signature.parameters) {
       const other = type.kind === 'layer' ? bound.attributes[parameter] : undefined
@@ -425,47 +386,22 @@ export class Expander {
       )
     }
     if (path.length > MOST_BLOCKS_DEEP)
-      this.runAway('limit/too-large', `blocks stand within more than ${MOST_BLOCKS_DEEP} others`, call.span)
-    const given: Fed[] = [...(fed ? [fed] : []), ...call.positional.map((e) => ({ value: this.value(e, frame), span: e.span }))]
-    const named = new Map<string, Fed>()
-    let good = true
-    const error: Reporter['error'] = (...told) => {
-      good = false
-      return report.error(...told)
-    }
-    const defined = [{ span: madeAt, text: 'defined here' }]
-    if (given.length > block.parameters.length)
-      error('argument/too-many', `block ${name} takes ${countOf(block.parameters.length, 'value')}`, given[block.parameters.length]!.span, {
-        text: 'one too many',
-        labels: defined,
-      })
-    for (const { name: argument, value, span } of call.named) {
-      const at = block.parameters.findIndex((p) => p.name.text === argument.text)
-      const before = given[at] ?? named.get(argument.text)
-      if (at < 0)
-        error('argument/unknown', `block ${name} has no parameter ${argument.text}`, argument.span, {
-          hint: nearest(argument.text, block.parameters.map((p) => p.name.text)),
-          labels: defined,
-        })
-      else if (before)
-        error('argument/twice', `${argument.text} of block ${name} is given twice`, span, {
-          text: 'again',
-          labels: [{ span: before.span, text: 'given here' }],
-        })
-      const evaluated = this.value(value, frame)
-      if (!named.has(argument.text)) named.set(argument.text, { value: evaluated, span })
-    }
-    const own = call.as && this.filled(call.as, frame)
+      this.budget.exceeded(`blocks stand within more than ${MOST_BLOCKS_DEEP} others`, call.span)
+    const { values, good } = blockArguments(block, call, fed, { report, evaluate: (e) => this.value(e, frame) })
+    const own = this.ownName(call, frame)
     const instance = call.as && !own ? undefined : this.names.claim(name, own, frame, call.span)
     const inner = this.frame(`${instance ?? name}.`, block.file, block.body, [call.span, ...frame.expandedFrom], path)
     const missing: string[] = []
     block.parameters.forEach(({ name: parameter, value: otherwise }, i) => {
-      const from = given[i] ?? named.get(parameter.text)
+      const from = values[i]
       if (!from && !otherwise) missing.push(parameter.text)
       inner.scope.set(parameter.text, { value: from ? from.value : otherwise && this.value(otherwise, inner), span: parameter.span })
     })
-    if (missing.length > 0 && good) error('argument/missing', `block ${name} needs ${missing.join(', ')}`, call.span, { labels: defined })
-    if (!good || (call.as && instance === undefined)) return undefined
+    if (missing.length > 0 && good)
+      report.error('argument/missing', `block ${name} needs ${missing.join(', ')}`, call.span, {
+        labels: [{ span: madeAt, text: 'defined here' }],
+      })
+    if (!good || missing.length > 0 || (call.as && instance === undefined)) return undefined
     const { returned, value } = this.run(block.body, inner, 'block')
     if (returned || holdsBroken(block.body)) return value
     return report.error('block/no-value', `block ${name} returns nothing`, madeAt, { hint: 'end it with return ...' })
@@ -473,23 +409,8 @@ export class Expander {
 
   // ---- names -------------------------------------------------------------------------------------------------------------
 
-  /** `stage{i}` with what i is here. */
-  private filled({ parts, span }: NameTemplate, frame: Frame): { text: string; span: Span } | undefined {
-    let text = ''
-    let good = true
-    for (const part of parts) {
-      const value: Evaluated | undefined = typeof part === 'string' ? { kind: 'string', value: part } : this.value(part, frame)
-      if (
-        value && (value.kind === 'string' || (value.kind === 'number' && Number.isSafeInteger(value.value) && value.value >= 0)) &&
-        /^\w*$/.test(String(value.value))
-      ) text += String(value.value)
-      else {
-        good = false
-        if (value && typeof part !== 'string')
-          this.report.error('name/template', `what is put into a name is a count or a word, not ${describe(value)}`, part.span)
-      }
-    }
-    return good ? { text, span } : undefined
+  private ownName(call: Call, frame: Frame): OwnName | undefined {
+    return call.as && filledTemplate(call.as, (e) => this.value(e, frame), this.report)
   }
 
   private makerOf(value: Evaluated | undefined): string | undefined {

@@ -1,5 +1,7 @@
+import type { Expression, NameTemplate } from './ast.ts'
 import type { Reporter } from './reporter.ts'
 import type { Span } from './source.ts'
+import { describe, type Evaluated } from './values.ts'
 
 /** Keys that mean something else to those who keep tensors by name: JavaScript's objects and safetensors files. */
 const RESERVED: ReadonlySet<string> = new Set(['__proto__', '__metadata__'])
@@ -16,6 +18,35 @@ export interface NameSpace {
   readonly prefix: string
   /** How many layers of an operator, or instances of a block, there are so far. */
   readonly counts: Map<string, number>
+}
+
+/** The name behind `as`. */
+export interface OwnName {
+  readonly text: string
+  readonly span: Span
+}
+
+/** The name that a template such as `stage{i}` makes with the values of its expressions. Undefined after `name/template`. */
+export function filledTemplate(
+  { parts, span }: NameTemplate,
+  evaluate: (e: Expression) => Evaluated | undefined,
+  report: Reporter,
+): OwnName | undefined {
+  let text = ''
+  let good = true
+  for (const part of parts) {
+    const value: Evaluated | undefined = typeof part === 'string' ? { kind: 'string', value: part } : evaluate(part)
+    if (
+      value && (value.kind === 'string' || (value.kind === 'number' && Number.isSafeInteger(value.value) && value.value >= 0)) &&
+      /^\w*$/.test(String(value.value))
+    ) text += String(value.value)
+    else {
+      good = false
+      if (value && typeof part !== 'string')
+        report.error('name/template', `what is put into a name is a count or a word, not ${describe(value)}`, part.span)
+    }
+  }
+  return good ? { text, span } : undefined
 }
 
 /**
@@ -38,7 +69,7 @@ export class Names {
   /** The full name of a layer or block instance. Undefined if another has it, which was told. */
   claim(
     operator: string,
-    own: { readonly text: string; readonly span: Span } | undefined,
+    own: OwnName | undefined,
     place: NameSpace,
     span: Span,
   ): string | undefined {
