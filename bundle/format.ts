@@ -355,12 +355,6 @@ export const SECTION_MARK = '//// '
 /** WebGPU allows 65535 workgroups in a dimension: x counts up to this, the rest goes to y. */
 export const ROW_GROUPS = 32768
 
-/**
- * The uniform of every kernel (WGSL: `struct Step`), 32 bytes: n, step, seed as u32, then rate, correction1, correction2
- * as f32 (1 - b1^(t+1) and 1 - b2^(t+1) of Adam), two unused.
- */
-export const STEP_BYTES = 32
-
 export interface Bundle {
   readonly manifest: Manifest
   /** Kernel texts and modules by the file names that plans speak of. Of a bundle that was read to be run, those that it needs. */

@@ -1,12 +1,12 @@
 import { InputError } from '../bundle/errors.ts'
-import type { Manifest, Plan } from '../bundle/format.ts'
+import { BINDING_ELEMENTS, type Manifest, type Plan } from '../bundle/format.ts'
 import { matchNames } from '../bundle/name-patterns.ts'
 import { list } from '../bundle/options.ts'
 import { say } from '../bundle/plain.ts'
 import type { TrainStats } from '../bundle/programs.ts'
 
 /** Elements of `parameters` that share a pair of multipliers, lr_mult and decay_mult, in the buffer of that name. */
-const BLOCK = 64
+const BLOCK = BINDING_ELEMENTS
 const MULTIPLIERS = 'constants.multipliers'
 
 /** What of a net does not learn: what it was compiled without, and what `net.freeze` adds to that. */

@@ -1,8 +1,9 @@
+import { BINDING_ELEMENTS } from '../../bundle/format.ts'
 import { elementsPerSample } from '../ir/tensor.ts'
 import type { Graph, Value } from './graph.ts'
 
 /** Packed values start at multiples of this (256 bytes: `minStorageBufferOffsetAlignment` of every WebGPU). */
-export const ALIGNMENT = 64
+export const ALIGNMENT: number = BINDING_ELEMENTS
 
 const roundUp = (elements: number): number => Math.ceil(elements / ALIGNMENT) * ALIGNMENT
 

@@ -1,3 +1,4 @@
+import { BINDING_ELEMENTS } from '../../bundle/format.ts'
 import type { Attributes, Parameter, Signature } from '../../dsl/signature.ts'
 import type { Node, Value } from '../graph/graph.ts'
 import { add, constant, div, type Expression, guard, ifFinite, load, mul, type Operand, scalar, select, sign, sqrt, sub, sum,
@@ -24,7 +25,7 @@ import { numberOf } from './elementwise.ts'
  */
 
 /** Elements of a block that has one pair of multipliers: parameters start at multiples of 64 elements. */
-export const BLOCK = 64
+export const BLOCK: number = BINDING_ELEMENTS
 
 interface Solver {
   readonly name: string

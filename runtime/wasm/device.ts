@@ -1,5 +1,5 @@
 import { WASM } from '../../bundle/plans.ts'
-import { layOut } from './memory-layout.ts'
+import { layOutMemory } from './memory-layout.ts'
 import { lessMemory } from '../memory-errors.ts'
 import { type Device, DeviceError, type Session } from '../../bundle/device.ts'
 import { BundleError } from '../../bundle/errors.ts'
@@ -137,7 +137,7 @@ class WasmDevice implements Device {
     const used = usedBuffers(plan, names)
     // Before anything is allocated: whether it fits at all.
     const hint = lessMemory(bundle.manifest, names)
-    layOut(plan, batch, used, names, this.#threads, hint)
+    layOutMemory(plan, batch, used, names, this.#threads, hint)
     const module = await this.#compile(bundle, entry)
     // It may have been closed meanwhile, and nobody would end what is started now.
     this.check()
@@ -145,8 +145,8 @@ class WasmDevice implements Device {
     let memory: WebAssembly.Memory | undefined
     let isShared = false
     try {
-      const arena = layOut(plan, batch, used, names, 1 + workers.length)
-      memory = this.#memories.take(arena.pages, hint)
+      const layout = layOutMemory(plan, batch, used, names, 1 + workers.length)
+      memory = this.#memories.take(layout.pages, hint)
       const run = (await WebAssembly.instantiate(module, importsOf(memory))).exports['run'] as LoadedModule['run']
       isShared = workers.length > 0
       const attached = await Promise.allSettled(workers.map((worker, i) => worker.attach({ module, memory: memory!, thread: i + 1 })))
@@ -159,7 +159,7 @@ class WasmDevice implements Device {
         this.#threads = 1 + there.length
         this.#note = `; no more workers: ${(refused.reason as Error).message}`
       }
-      return new WasmSession(this, plan, batch, arena, { memory, run, workers: there })
+      return new WasmSession(this, plan, batch, layout, { memory, run, workers: there })
     } catch (error) {
       if (isShared) this.drop(workers)
       else this.release(workers, memory)

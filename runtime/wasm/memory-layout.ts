@@ -2,33 +2,17 @@ import { DeviceError } from '../../bundle/device.ts'
 import { moduleFor, placesAt, type Plan } from '../../bundle/format.ts'
 import { mostThatFits } from '../memory-errors.ts'
 import { sizeAt } from '../../bundle/sizes.ts'
+import { PAGE_BYTES, RECORD_ALIGNMENT } from '../../bundle/wasm-abi.ts'
 import { showBytes } from '../show-bytes.ts'
-
-/**
- * Where the module looks in the first page: `docs/bundle.md` says what each is. `failed` is between this runtime's threads; the module
- * does not know it.
- */
-export const CONTROL = {
-  step: 64,
-  go: 128,
-  stop: 132,
-  program: 136,
-  threads: 140,
-  failed: 144,
-  phase: 256,
-  scratch: 320,
-  scratchBytes: 324,
-} as const
 
 /** Records hold them as i32. */
 const MOST_ITEMS = 2 ** 31 - 1
-const PAGE = 65536
 const MOST_PAGES = 65536
 /** Chunks that each thread takes of a dispatch, about: fewer make threads wait for each other, more cost atomic operations. */
 const CHUNKS = 8
 
 /** All memory of a net at a batch: one WebAssembly memory, laid out once. */
-export interface Arena {
+export interface MemoryLayout {
   readonly bytes: number
   readonly pages: number
   /** Byte address of each buffer that is used, by its index in the plan. */
@@ -44,27 +28,27 @@ export interface Arena {
 }
 
 /** Throws DeviceError, before anything is allocated, where it does not fit into 4 GiB. `hint`: what else to do then. */
-export function layOut(
+export function layOutMemory(
   plan: Plan,
   batch: number,
   used: ReadonlySet<number>,
   programs: readonly string[],
   threads: number,
   hint = '',
-): Arena {
-  const at = (n: number): Arena => place(plan, n, used, programs, threads)
-  const arena = at(batch)
-  if (arena.pages <= MOST_PAGES) return arena
+): MemoryLayout {
+  const at = (n: number): MemoryLayout => place(plan, n, used, programs, threads)
+  const layout = at(batch)
+  if (layout.pages <= MOST_PAGES) return layout
   throw new DeviceError(
-    `at batch ${batch} this net needs ${showBytes(arena.bytes)}, WebAssembly has ${showBytes(MOST_PAGES * PAGE)}: ${
+    `at batch ${batch} this net needs ${showBytes(layout.bytes)}, WebAssembly has ${showBytes(MOST_PAGES * PAGE_BYTES)}: ${
       mostThatFits(batch, (n) => at(n).pages <= MOST_PAGES)
     }${hint}`,
   )
 }
 
-function place(plan: Plan, batch: number, used: ReadonlySet<number>, programs: readonly string[], threads: number): Arena {
-  // The first page is control; like the last it is also the room beyond the ends of tensors that kernels may read.
-  let end = PAGE
+function place(plan: Plan, batch: number, used: ReadonlySet<number>, programs: readonly string[], threads: number): MemoryLayout {
+  // The first page is control; like the last it is also the READ_MARGIN of the tensors beside it.
+  let end = PAGE_BYTES
   const take = (bytes: number, alignment = 64): number => {
     const at = Math.ceil(end / alignment) * alignment
     end = at + bytes
@@ -77,7 +61,7 @@ function place(plan: Plan, batch: number, used: ReadonlySet<number>, programs: r
   const scratch = take(scratchBytes * threads)
   const words: { at: number; words: readonly number[] }[] = []
   const put = (list: readonly number[]): number => {
-    const at = take(4 * list.length, 16)
+    const at = take(4 * list.length, RECORD_ALIGNMENT)
     words.push({ at, words: list })
     return at
   }
@@ -92,6 +76,6 @@ function place(plan: Plan, batch: number, used: ReadonlySet<number>, programs: r
     })
     laidOut.set(name, { block: put([records.length, ...records]), single: records.map((record) => put([1, record])) })
   }
-  const pages = Math.ceil(end / PAGE) + 1
-  return { bytes: pages * PAGE, pages, buffers, offsets, words, programs: laidOut, scratch, scratchBytes }
+  const pages = Math.ceil(end / PAGE_BYTES) + 1
+  return { bytes: pages * PAGE_BYTES, pages, buffers, offsets, words, programs: laidOut, scratch, scratchBytes }
 }

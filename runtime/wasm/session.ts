@@ -1,4 +1,6 @@
-import { type Arena, CONTROL } from './memory-layout.ts'
+import { writeStep } from '../../bundle/step-uniform.ts'
+import { CONTROL, RECORD } from '../../bundle/wasm-abi.ts'
+import type { MemoryLayout } from './memory-layout.ts'
 import { DeviceError, type Numbers, type Session, type StepScalars } from '../../bundle/device.ts'
 import type { Plan } from '../../bundle/format.ts'
 import { contents, elementCount } from '../../bundle/sizes.ts'
@@ -28,40 +30,40 @@ export class WasmSession implements Session {
   readonly plan: Plan
   readonly batch: number
   readonly #host: WasmHost
-  readonly #arena: Arena
+  readonly #layout: MemoryLayout
   #module: LoadedModule | undefined
   #words: Int32Array
   #numbers: Float32Array
   #failure: DeviceError | undefined
   #turn = performance.now()
 
-  constructor(host: WasmHost, plan: Plan, batch: number, arena: Arena, module: LoadedModule) {
+  constructor(host: WasmHost, plan: Plan, batch: number, layout: MemoryLayout, module: LoadedModule) {
     this.plan = plan
     this.batch = batch
     this.#host = host
-    this.#arena = arena
+    this.#layout = layout
     this.#module = module
     this.#words = new Int32Array(module.memory.buffer)
     this.#numbers = new Float32Array(module.memory.buffer)
-    for (const { at, words } of arena.words) this.#words.set(words, at / 4)
+    for (const { at, words } of layout.words) this.#words.set(words, at / 4)
     this.#words[CONTROL.threads / 4] = 1 + module.workers.length
-    this.#words[CONTROL.scratch / 4] = arena.scratch
-    this.#words[CONTROL.scratchBytes / 4] = arena.scratchBytes
-    for (const [index, at] of arena.buffers) {
+    this.#words[CONTROL.scratch / 4] = layout.scratch
+    this.#words[CONTROL.scratchBytes / 4] = layout.scratchBytes
+    for (const [index, at] of layout.buffers) {
       const buffer = plan.buffers[index]!
       if (buffer.data) this.#numbers.set(contents(buffer), at / 4)
     }
   }
 
   get allocatedBytes(): number {
-    return this.#arena.bytes
+    return this.#layout.bytes
   }
 
   #range(tensor: number): { from: number; length: number; labels: boolean } {
     const { buffer, shape, type } = this.plan.tensors[tensor]!
-    const at = this.#arena.buffers.get(buffer)
+    const at = this.#layout.buffers.get(buffer)
     if (at === undefined) throw new DeviceError(`buffer ${this.plan.buffers[buffer]?.name} belongs to a program that was not loaded`)
-    return { from: at / 4 + this.#arena.offsets[tensor]!, length: elementCount(shape, this.batch), labels: type === 'i32' }
+    return { from: at / 4 + this.#layout.offsets[tensor]!, length: elementCount(shape, this.batch), labels: type === 'i32' }
   }
 
   write(tensor: number, data: Numbers): void {
@@ -74,7 +76,7 @@ export class WasmSession implements Session {
   /** All is done when the promise is made; it resolves after others had a turn, if they waited for long. */
   async run(program: string, scalars: StepScalars): Promise<void> {
     this.#start(program, scalars)
-    this.#go(this.#arena.programs.get(program)!.block, program)
+    this.#go(this.#layout.programs.get(program)!.block, program)
     if (performance.now() - this.#turn < TURN_MS) return
     await nextTask()
     this.#turn = performance.now()
@@ -82,9 +84,8 @@ export class WasmSession implements Session {
 
   #start(program: string, scalars: StepScalars): void {
     this.#check()
-    if (!this.#arena.programs.has(program)) throw new DeviceError(`program ${program} was not loaded`)
-    this.#words.set([this.batch, scalars.step, scalars.seed], CONTROL.step / 4)
-    this.#numbers.set([scalars.rate, scalars.correction1, scalars.correction2], CONTROL.step / 4 + 3)
+    if (!this.#layout.programs.has(program)) throw new DeviceError(`program ${program} was not loaded`)
+    writeStep(this.#words, this.#numbers, CONTROL.step / 4, this.batch, scalars)
   }
 
   /** `first`: of the block's dispatches, its number in the program. */
@@ -120,7 +121,7 @@ export class WasmSession implements Session {
     const at = (address: number): number => address >>> 2
     const count = Math.min(this.#words[at(block)]!, this.plan.programs[program]!.dispatches.length)
     let i = 1
-    while (i < count && this.#words[at(this.#words[at(block) + i]!) + 3] === 0) i++
+    while (i < count && this.#words[at(this.#words[at(block) + i]!) + RECORD.next / 4] === 0) i++
     return i
   }
 
@@ -137,7 +138,7 @@ export class WasmSession implements Session {
 
   async trace(program: string, scalars: StepScalars, done: (dispatch: number) => Promise<boolean>): Promise<void> {
     this.#start(program, scalars)
-    for (const [i, block] of this.#arena.programs.get(program)!.single.entries()) {
+    for (const [i, block] of this.#layout.programs.get(program)!.single.entries()) {
       this.#go(block, program, i)
       if (await done(i)) return
     }
@@ -145,7 +146,7 @@ export class WasmSession implements Session {
 
   async profile(program: string, scalars: StepScalars): Promise<Float64Array> {
     this.#start(program, scalars)
-    return Float64Array.from(this.#arena.programs.get(program)!.single, (block, i) => {
+    return Float64Array.from(this.#layout.programs.get(program)!.single, (block, i) => {
       const start = performance.now()
       this.#go(block, program, i)
       return (performance.now() - start) * 1e6

@@ -1,4 +1,4 @@
-import { CONTROL } from './memory-layout.ts'
+import { CONTROL, RECORD } from '../../bundle/wasm-abi.ts'
 
 /** What a worker is told once: everything else goes through memory. */
 interface Task {
@@ -38,7 +38,7 @@ const BODY = `async ({ module, memory, thread }) => {
     if (!ready) return
     const block = at(words[at(${CONTROL.program})])
     let i = 1
-    while (i < words[block] && words[at(words[block + i]) + 3] === 0) i++
+    while (i < words[block] && words[at(words[block + i]) + ${RECORD.next / 4}] === 0) i++
     Atomics.compareExchange(words, at(${CONTROL.failed}), 0, i)
     while (!Atomics.load(words, at(${CONTROL.stop}))) {
       Atomics.add(words, at(${CONTROL.phase}), 1)

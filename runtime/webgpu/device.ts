@@ -1,6 +1,6 @@
 import { type Device, DeviceError, type Session } from '../../bundle/device.ts'
-import { type Bundle, type KernelEntry, type Places, placesAt, type Plan, type Storage, STEP_BYTES,
-  tensorElements } from '../../bundle/format.ts'
+import { type Bundle, type KernelEntry, type Places, placesAt, type Plan, type Storage, tensorElements } from '../../bundle/format.ts'
+import { STEP_BYTES } from '../../bundle/step-uniform.ts'
 import { halfPlanFor, planIn, WEBGPU } from '../../bundle/plans.ts'
 import { lessMemory, mostThatFits } from '../memory-errors.ts'
 import { plain } from '../../bundle/plain.ts'

@@ -1,5 +1,6 @@
+import { writeStep, STEP_BYTES } from '../../bundle/step-uniform.ts'
 import { DeviceError, type Numbers, type Session, type StepScalars } from '../../bundle/device.ts'
-import { type Places, type Plan, ROW_GROUPS, STEP_BYTES, tensorElements } from '../../bundle/format.ts'
+import { type Places, type Plan, ROW_GROUPS, tensorElements } from '../../bundle/format.ts'
 import { contents, sizeAt } from '../../bundle/sizes.ts'
 
 // The globals GPUBufferUsage and GPUMapMode do not exist in Node; the numbers are the specification's.
@@ -157,8 +158,7 @@ export class WebGpuSession implements Session {
     this.#check()
     const launches = this.#programs.get(program)
     if (!launches) throw new DeviceError(`program ${program} was not loaded`)
-    this.#step.set([this.batch, scalars.step, scalars.seed])
-    new Float32Array(this.#step.buffer).set([scalars.rate, scalars.correction1, scalars.correction2], 3)
+    writeStep(this.#step, new Float32Array(this.#step.buffer), 0, this.batch, scalars)
     this.#device.gpu.queue.writeBuffer(this.#uniform, 0, this.#step)
     return launches
   }

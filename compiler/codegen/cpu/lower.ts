@@ -1,3 +1,4 @@
+import { READ_MARGIN } from '../../../bundle/wasm-abi.ts'
 import { invariant } from '../../invariant.ts'
 import { elementsPerSample, showShape, type Tensor } from '../../ir/tensor.ts'
 import { walk } from '../../ir/expression.ts'
@@ -10,9 +11,6 @@ import { Point } from '../point.ts'
 import { ReductionEmitter } from '../reduction-emitter.ts'
 import type { KernelFunction, PackBuffer, Statement, Operand } from '../kernel-function.ts'
 import { int, range, KernelBuilder } from '../builder.ts'
-
-/** Elements before and after any tensor that may be read, whatever they are: the runtime leaves that much room. */
-const MARGIN = 16384
 
 /**
  * Writes a nest out as the text of one item: phase after phase, loop in loop. Where four points or more do not divide an
@@ -142,7 +140,7 @@ class LoopNestLowering {
     // What reads its own result would take points that are computed twice for new ones.
     const exact = isInPlace(equation, this.bufferOf)
     const values = new ReductionEmitter(equation, { tile: new Map(), unroll, ...(across && { across }) }, this.builder, this.slots, {
-      margin: MARGIN,
+      margin: READ_MARGIN,
       asWritten: true,
       written: { tensors: this.written, depth: this.builder.scopes.length - 1 },
     })

@@ -1,6 +1,6 @@
-import { bufferOf, type Tensor } from '../../ir/tensor.ts'
+import { bindingsOf } from '../../codegen/bindings.ts'
 import type { Equation } from '../../ir/equation.ts'
-import { reads, writes } from '../../ir/equation.ts'
+import { bufferOf } from '../../ir/tensor.ts'
 import type { PrintedKernel } from '../../codegen/printed-kernel.ts'
 import type { Target } from '../target.ts'
 
@@ -17,12 +17,8 @@ export const interpreterTarget: Target = {
 let printed = 0
 
 function print(equation: Equation): PrintedKernel {
-  const written = new Set(writes(equation))
-  const tensors = [...new Set([...reads(equation), ...written])]
-  const writtenBuffers = new Set([...written].map(bufferOf))
-  const isWritten = (t: Tensor): boolean => written.has(t) || (bufferOf(t) !== undefined && writtenBuffers.has(bufferOf(t)))
   return {
-    bindings: tensors.map((tensor) => ({ name: tensor.name, tensor, access: isWritten(tensor) ? 'read_write' : 'read' })),
+    bindings: bindingsOf(equation, bufferOf, (name) => name),
     invocations: { fixed: 1, perSample: 0 },
     workgroup: 1,
     // Kernels with the same text are shared; every equation is its own here.

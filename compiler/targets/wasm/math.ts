@@ -1,5 +1,5 @@
 import { Code, type ValueType, type WasmFunction } from './encode.ts'
-import { CONTROL } from './run-loop.ts'
+import { CONTROL } from '../../../bundle/wasm-abi.ts'
 import type { PlainOp } from './opcodes.ts'
 
 /*

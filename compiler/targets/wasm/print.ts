@@ -1,3 +1,4 @@
+import { stepOffset } from '../../../bundle/step-uniform.ts'
 import { invariant } from '../../invariant.ts'
 import type { Extent } from '../../ir/affine.ts'
 import { lanesOf, type KernelFunction, type Statement, type Operand, typeOf } from '../../codegen/kernel-function.ts'
@@ -8,7 +9,8 @@ import { SCALAR, VECTOR } from './instructions.ts'
 import { Locals, P_FIRST, P_LAST, P_RECORD, P_SCRATCH } from './locals.ts'
 import { MATH, type MathName } from './math.ts'
 import type { PlainOp } from './opcodes.ts'
-import { CONTROL, KERNEL, RECORD } from './run-loop.ts'
+import { KERNEL } from './run-loop.ts'
+import { CONTROL, RECORD } from '../../../bundle/wasm-abi.ts'
 import { lanesOfArguments, Uses } from './uses.ts'
 
 export interface PrintOptions {
@@ -20,8 +22,6 @@ export interface PrintOptions {
 export function printFunction(routine: KernelFunction, options: PrintOptions): WasmFunction {
   return new Printer(routine, options).print()
 }
-
-const SCALARS = { rate: CONTROL.step + 12, correction1: CONTROL.step + 16, correction2: CONTROL.step + 20 } as const
 
 type Assignment = Extract<Statement, { kind: 'let' | 'var' }>
 
@@ -316,8 +316,8 @@ class Printer {
         code.get(this.id!).get(P_FIRST).op('i32.sub')
         return
       case 'scalar':
-        if (term.name === 'batch') code.i32(0).memory('i32.load', CONTROL.step).op('f32.convert_i32_u')
-        else code.i32(0).memory('f32.load', SCALARS[term.name])
+        if (term.name === 'batch') code.i32(0).memory('i32.load', CONTROL.step + stepOffset('n')).op('f32.convert_i32_u')
+        else code.i32(0).memory('f32.load', CONTROL.step + stepOffset(term.name))
         return
       case 'random':
         code.i32(term.key)

@@ -1,21 +1,5 @@
+import { CONTROL, RECORD } from '../../../bundle/wasm-abi.ts'
 import { Code, type FunctionType, type WasmFunction } from './encode.ts'
-
-/** Where the runtime and the module meet: byte addresses in the first page. `docs/bundle.md` explains them. */
-export const CONTROL = {
-  step: 64,
-  go: 128,
-  stop: 132,
-  program: 136,
-  threads: 140,
-  arrived: 192,
-  phase: 256,
-  sleepers: 260,
-  scratch: 320,
-  scratchBytes: 324,
-} as const
-
-/** Words of a record before the addresses of its tensors. */
-export const RECORD = { kernel: 0, items: 4, chunk: 8, next: 12, tensors: 16 } as const
 
 /** A kernel: address of its record, address of this thread's memory, first item and the one after the last. */
 export const KERNEL: FunctionType = { params: ['i32', 'i32', 'i32', 'i32'], results: [] }

@@ -1,10 +1,10 @@
+import { knownSchedule } from '../known-schedule.ts'
 import { WASM } from '../../../bundle/plans.ts'
 import { bufferOf, elementsPerSample } from '../../ir/tensor.ts'
 import { canonicalText } from '../../ir/fingerprint.ts'
 import { chooseNest, makingImages, refuseOnLoad } from '../../codegen/cpu/choose.ts'
 import type { Axis } from '../../ir/affine.ts'
 import type { BlockSizes, Equation } from '../../ir/equation.ts'
-import { kernelKey } from '../../ir/kernel-key.ts'
 import { bindingsOf } from '../../codegen/bindings.ts'
 import { onceByShape } from '../../ir/once-by-shape.ts'
 import { lowerLoopNest } from '../../codegen/cpu/lower.ts'
@@ -74,13 +74,6 @@ function candidates(e: Equation, always: NestChoice): readonly NestChoice[] {
   return [...found.values()]
 }
 
-/** The choice that is known for an equation, if it is one of those that there are. */
-function tuned(e: Equation, always: NestChoice, schedules: Schedules | undefined): NestChoice | undefined {
-  const known = schedules?.[kernelKey(e)]
-  const text = known && JSON.stringify(known)
-  return known && candidates(e, always).find((choice) => JSON.stringify(choice) === text)
-}
-
 /** Functions of the module before the first kernel: the run loop, what workers do, mathematics. */
 const RUN = 0
 const WORK = 1
@@ -101,7 +94,10 @@ function printer(always: NestChoice, schedules?: Schedules): Printer {
   const lowered = (equation: Equation, key: string): Known => {
     const before = known.get(key)
     if (before) return before
-    const nest = chooseNest(equation, { ...tuned(equation, always, schedules), ...always })
+    const nest = chooseNest(equation, {
+      ...knownSchedule(equation, schedules, () => candidates(equation, always), (choice) => choice),
+      ...always,
+    })
     const routine = lowerLoopNest(equation, nest, bufferOf)
     const baseline = printFunction(routine, { math: FIRST_MATH })
     const last = routine.packBuffers.at(-1)

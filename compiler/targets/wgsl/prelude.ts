@@ -1,10 +1,11 @@
 import { ROW_GROUPS } from '../../../bundle/format.ts'
+import { STEP_FIELDS } from '../../../bundle/step-uniform.ts'
 
-/** What the runtime hands in with each dispatch: the layout of STEP_BYTES in the bundle's format. */
-export const STEP = `struct Step {
-  n: u32, step: u32, seed: u32,
-  rate: f32, correction1: f32, correction2: f32,
-}`
+const fields = (type: 'u32' | 'f32'): string =>
+  STEP_FIELDS.filter((field) => field.type === type).map(({ name }) => `${name}: ${type}`).join(', ')
+
+/** The uniform that the runtime hands in with each dispatch. */
+export const STEP: string = `struct Step {\n  ${fields('u32')},\n  ${fields('f32')},\n}`
 
 /** Functions that a text may need, by the operation that needs them. */
 export const FUNCTIONS: Readonly<Record<string, string>> = {

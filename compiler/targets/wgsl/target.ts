@@ -1,7 +1,7 @@
+import { knownSchedule } from '../known-schedule.ts'
 import { HALF_PLAN, SOFTWARE_PLAN, WEBGPU } from '../../../bundle/plans.ts'
 import { bufferOf } from '../../ir/tensor.ts'
 import { blocksOf, candidates, chooseSchedule, refuseOnLoad, type TargetTraits, weighingOnLoad } from '../../codegen/gpu/choose.ts'
-import { kernelKey } from '../../ir/kernel-key.ts'
 import { lower } from '../../codegen/gpu/lower.ts'
 import { printOnce } from '../kernel-cache.ts'
 import { gridSize } from '../../codegen/grid.ts'
@@ -10,7 +10,7 @@ import type { PrintedKernel } from '../../codegen/printed-kernel.ts'
 import type { KernelFunction } from '../../codegen/kernel-function.ts'
 import { type Schedule, scheduleToJson } from '../../codegen/gpu/schedule.ts'
 import { wantsSubgroups } from '../../codegen/gpu/subgroups.ts'
-import type { Schedules, Target } from '../target.ts'
+import type { Target } from '../target.ts'
 import { printWgsl } from './print.ts'
 
 /** A multiple of every subgroup size; 256 is what every WebGPU grants. */
@@ -80,13 +80,6 @@ export const wgslSoftware: Target = {
   candidates: (e, batch) => onSoftware(e, batch).map((schedule) => scheduleToJson(e, schedule)),
 }
 
-/** The schedule that is known for an equation, if it is one of those that could be chosen. */
-function tuned(e: Equation, ways: () => readonly Schedule[], schedules: Schedules | undefined): Schedule | undefined {
-  const known = schedules?.[kernelKey(e)]
-  const text = known && JSON.stringify(known)
-  return known && ways().find((schedule) => JSON.stringify(scheduleToJson(e, schedule)) === text)
-}
-
 interface Habits {
   /** What a tuner may have found. Default: nothing. */
   readonly waysOf?: WaysOf
@@ -103,7 +96,8 @@ export function scheduled(
 ): Target {
   const printer: Target['printer'] = (batch, schedules) => {
     const print = (e: Equation): PrintedKernel => {
-      const schedule = tuned(e, () => waysOf(e, batch), schedules) ?? choose(e, batch)
+      const known = knownSchedule(e, schedules, () => waysOf(e, batch), (way) => scheduleToJson(e, way))
+      const schedule = known ?? choose(e, batch)
       return printed(lower(e, schedule, bufferOf), subgroupsFor(e, schedule) ? lower(e, schedule, bufferOf, true) : undefined, workgroupOf)
     }
     return { print: printOnce(print, bufferOf) }

@@ -1,0 +1,40 @@
+/**
+ * Where a WebAssembly module of a bundle and its host meet in memory: the module's run loop and whoever starts it agree on these numbers. `docs/bundle.md`
+ * explains them.
+ */
+
+/** Bytes of a page of WebAssembly memory. The first one is for control. */
+export const PAGE_BYTES = 65536
+
+/** Byte addresses of control words in the first page. */
+export const CONTROL = {
+  /** The scalars of the step: see `step-uniform.ts`. */
+  step: 64,
+  /** Counts runs; workers wait for a change. */
+  go: 128,
+  /** Not 0: workers end at the next run. */
+  stop: 132,
+  /** Address of the program block that runs. */
+  program: 136,
+  threads: 140,
+  /** The dispatch in which a thread trapped, from 1. Between threads of the host alone: the module does not know it. */
+  failed: 144,
+  /** Threads that have arrived at the barrier behind a dispatch. Three cache lines keep what threads write apart from what they wait for. */
+  arrived: 192,
+  /** Counts barriers that were passed. */
+  phase: 256,
+  /** Threads that sleep at the barrier. */
+  sleepers: 260,
+  /** Address of the first thread's own memory, and how many bytes each thread has. */
+  scratch: 320,
+  scratchBytes: 324,
+} as const
+
+/** Byte offsets in a record, which says what a dispatch does. `next` is the first item that no thread has taken yet; addresses of tensors follow. */
+export const RECORD = { kernel: 0, items: 4, chunk: 8, next: 12, tensors: 16 } as const
+
+/** Records start at multiples of so many bytes. */
+export const RECORD_ALIGNMENT = 16
+
+/** How many elements of 4 bytes kernels may read in front of a tensor and behind it: a page, so that no tensor lies in the first or the last one. */
+export const READ_MARGIN: number = PAGE_BYTES / 4
