@@ -1,5 +1,5 @@
 import type { Node } from '../graph/graph.ts'
-import { keep, replace, rewrite } from '../graph/rewrite.ts'
+import { decline, replace, rewrite } from '../graph/rewrite.ts'
 import { traitsOf } from '../ops/traits.ts'
 import type { GraphPass } from './pass.ts'
 
@@ -14,25 +14,25 @@ export const dropCancelledBias: GraphPass = {
   name: 'drop-cancelled-bias',
   programs: ['infer/batch', 'eval/batch', 'gradients', 'step', 'train', 'accumulate'],
   run: (graph, { operators }) =>
-    rewrite(graph, 'moments', (moments, look) => {
+    rewrite(graph, 'moments', (moments, uses) => {
       const x = moments.inputs[0]!
-      const layer = look.producerOf(x)
+      const layer = uses.producerOf(x)
       const bias = layer?.parameters['bias']
       if (!layer || !bias || !traitsOf(operators, layer).linear) return undefined
-      const readers = look.readersOf(x)
+      const readers = uses.readersOf(x)
       const normalizations = readers.filter((reader) => reader.op === 'batch_normalize')
       if (normalizations.some((normalize) => normalize.attributes['style'] !== 'merged')) return undefined
       // What is normalized with stored statistics feels the bias.
       const others = readers.filter((reader) =>
         (reader.op !== 'batch_normalize' || reader.attributes['stored'] === true) && reader.op !== 'moments'
       )
-      if (others.length > 0) return keep(`${layer.name} is read elsewhere too, by ${others.map((other) => other.name).join(', ')}`)
-      if (look.isOutput(x)) return keep(`${layer.name} is an output of the net`)
+      if (others.length > 0) return decline(`${layer.name} is read elsewhere too, by ${others.map((other) => other.name).join(', ')}`)
+      if (uses.isOutput(x)) return decline(`${layer.name} is an output of the net`)
       const { bias: _, ...parameters } = layer.parameters
       const changed = new Map<Node, Node>([[layer, { ...layer, parameters, attributes: { ...layer.attributes, bias: false } }]])
       for (const other of readers) {
         if (other.op !== 'moments') continue
-        for (const update of look.readersOf(other.outputs[0]!)) {
+        for (const update of uses.readersOf(other.outputs[0]!)) {
           if (update.op === 'update_statistics') changed.set(update, { ...update, parameters: { ...update.parameters, shift: bias } })
         }
       }

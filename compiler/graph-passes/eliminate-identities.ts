@@ -10,7 +10,7 @@ export const eliminateIdentities: GraphPass = {
   run: (graph, { operators }) => {
     const idle = (node: Node): boolean => traitsOf(operators, node).identityAtTest === true
     if (!graph.nodes.some(idle)) return { graph, declined: [] }
-    const instead = new Map(graph.nodes.filter(idle).map((node) => [node.outputs[0]!, node.inputs[0]!] as const))
-    return { graph: substituteValues({ ...graph, nodes: graph.nodes.filter((node) => !idle(node)) }, instead), declined: [] }
+    const replacements = new Map(graph.nodes.filter(idle).map((node) => [node.outputs[0]!, node.inputs[0]!] as const))
+    return { graph: substituteValues({ ...graph, nodes: graph.nodes.filter((node) => !idle(node)) }, replacements), declined: [] }
   },
 }

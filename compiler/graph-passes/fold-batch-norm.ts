@@ -1,5 +1,5 @@
 import { type Node, value, type Value } from '../graph/graph.ts'
-import { keep, type Look, replace, rewrite } from '../graph/rewrite.ts'
+import { decline, type Uses, replace, rewrite } from '../graph/rewrite.ts'
 import { policyOf } from '../ops/batch-norm/statistics-policy.ts'
 import { traitsOf } from '../ops/traits.ts'
 import type { GraphPass, PassContext } from './pass.ts'
@@ -17,25 +17,25 @@ export const foldBatchNorm: GraphPass = {
   name: 'fold-batch-norm',
   programs: ['infer', 'eval'],
   run: (graph, { operators }) =>
-    rewrite(graph, 'batch_norm', (bn, look) => {
+    rewrite(graph, 'batch_norm', (bn, uses) => {
       if (bn.attributes['style'] !== 'merged') return undefined
-      if (policyOf(bn.attributes) === 'batch') return keep('test batches use their own statistics')
+      if (policyOf(bn.attributes) === 'batch') return decline('test batches use their own statistics')
       const before = bn.inputs[0]!
-      const conv = look.producerOf(before)
+      const conv = uses.producerOf(before)
       const linear = conv && traitsOf(operators, conv).linear
-      if (!conv || !linear) return keep(nothingToFoldInto(conv, look, operators))
+      if (!conv || !linear) return decline(nothingToFoldInto(conv, uses, operators))
       // A second reader, or the net's output, still needs the value before normalization.
-      const others = look.readersOf(before).filter((reader) => reader !== bn)
-      if (others.length > 0) return keep(`${conv.name} is read elsewhere too, by ${others.map((other) => other.name).join(', ')}`)
-      if (look.isOutput(before)) return keep(`${conv.name} is an output of the net before ${bn.name}`)
+      const others = uses.readersOf(before).filter((reader) => reader !== bn)
+      if (others.length > 0) return decline(`${conv.name} is read elsewhere too, by ${others.map((other) => other.name).join(', ')}`)
+      if (uses.isOutput(before)) return decline(`${conv.name} is an output of the net before ${bn.name}`)
       const folded = foldInto(conv, bn, linear.weightLayout(conv.attributes))
       return replace([folded.conv], { removed: [conv], prepare: folded.prepare })
     }),
 }
 
-function nothingToFoldInto(producer: Node | undefined, look: Look, operators: PassContext['operators']): string {
+function nothingToFoldInto(producer: Node | undefined, uses: Uses, operators: PassContext['operators']): string {
   if (!producer || !traitsOf(operators, producer).pooling) return 'no convolution in front'
-  const behind = look.producerOf(producer.inputs[0]!)
+  const behind = uses.producerOf(producer.inputs[0]!)
   return behind && traitsOf(operators, behind).linear ? `pooling stands between it and ${behind.name}: ${producer.name}`
     : 'no convolution in front'
 }

@@ -1,5 +1,5 @@
 import { type Node, value, type Value } from '../graph/graph.ts'
-import { keep, replace, rewrite } from '../graph/rewrite.ts'
+import { decline, replace, rewrite } from '../graph/rewrite.ts'
 import { channelNormalization } from '../ops/normalize.ts'
 import { traitsOf } from '../ops/traits.ts'
 import type { GraphPass } from './pass.ts'
@@ -17,19 +17,19 @@ const MOST_SHIFT = 8
 export const foldNormalize: GraphPass = {
   name: 'fold-normalize',
   programs: ['infer', 'eval'],
-  run: (graph, { style, operators }) => (style === 'split' ? { graph, declined: [] } : rewrite(graph, 'normalize', (node, look) => {
+  run: (graph, { style, operators }) => (style === 'split' ? { graph, declined: [] } : rewrite(graph, 'normalize', (node, uses) => {
     const out = node.outputs[0]!
-    const readers = look.readersOf(out)
+    const readers = uses.readersOf(out)
     const [layer] = readers
-    if (look.isOutput(out)) return keep(`${node.name} is an output of the net`)
+    if (uses.isOutput(out)) return decline(`${node.name} is an output of the net`)
     if (!layer || readers.length > 1)
-      return readers.length > 1 ? keep(`it is read by ${readers.map((reader) => reader.name).join(', ')}`) : undefined
+      return readers.length > 1 ? decline(`it is read by ${readers.map((reader) => reader.name).join(', ')}`) : undefined
     const foldsInput = traitsOf(operators, layer).linear?.foldsInput
-    if (!foldsInput) return keep(`${layer.name} behind it is no convolution or inner product`)
-    if (!foldsInput(layer.attributes)) return keep(`${layer.name} pads with zeros behind it`)
+    if (!foldsInput) return decline(`${layer.name} behind it is no convolution or inner product`)
+    if (!foldsInput(layer.attributes)) return decline(`${layer.name} pads with zeros behind it`)
     const { mean, inverse } = channelNormalization(node.attributes, out.shape[1] as number)
     if (mean.some((m, c) => Math.abs(m) * inverse[c]! > MOST_SHIFT))
-      return keep('its mean is so many deviations from zero that a bias would lose digits')
+      return decline('its mean is so many deviations from zero that a bias would lose digits')
     const folded = foldInto(layer, node)
     return replace([], { changed: new Map([[layer, folded.layer]]), prepare: folded.prepare })
   })),

@@ -21,7 +21,7 @@ export const givenDivisors: GraphPass = {
       const known = given.get(slot) ?? value(slot, [], node.span, { storage: { role: 'constants', slot, offset: 0 } })
       if (!given.has(slot)) constants.push({ value: known, values: [{ times: 1, values: [1] }] })
       given.set(slot, known)
-      return replace([], { instead: new Map([[node.outputs[0]!, known]]) })
+      return replace([], { replacements: new Map([[node.outputs[0]!, known]]) })
     })
     return { graph: constants.length > 0 ? { ...changed, constants: [...(changed.constants ?? []), ...constants] } : changed, declined }
   },

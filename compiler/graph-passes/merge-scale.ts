@@ -1,4 +1,4 @@
-import { rewrite, keep, replace } from '../graph/rewrite.ts'
+import { rewrite, decline, replace } from '../graph/rewrite.ts'
 import { PROGRAMS } from '../../bundle/format.ts'
 import type { GraphPass } from './pass.ts'
 
@@ -11,18 +11,18 @@ export const mergeScale: GraphPass = {
   name: 'merge-scale',
   programs: PROGRAMS,
   run: (graph) =>
-    rewrite(graph, 'batch_norm', (bn, look) => {
+    rewrite(graph, 'batch_norm', (bn, uses) => {
       if (bn.attributes['style'] !== 'merged') return undefined
       const [normalized] = bn.outputs
-      const readers = look.readersOf(normalized!)
+      const readers = uses.readersOf(normalized!)
       const scale = readers.find((reader) => reader.op === 'scale')
       if (!scale) return undefined
-      if (bn.parameters['gamma']) return keep(`${bn.name} owns gamma and beta already, ${scale.name} stays a layer of its own`)
+      if (bn.parameters['gamma']) return decline(`${bn.name} owns gamma and beta already, ${scale.name} stays a layer of its own`)
       // Somebody still needs the value before it is scaled.
       if (readers.length > 1)
-        return keep(`${bn.name} is read elsewhere too, by ${readers.filter((r) => r !== scale).map((r) => r.name).join(', ')}`)
-      if (look.isOutput(normalized!))
-        return keep(`${bn.name} is an output of the net before ${scale.name}`)
+        return decline(`${bn.name} is read elsewhere too, by ${readers.filter((r) => r !== scale).map((r) => r.name).join(', ')}`)
+      if (uses.isOutput(normalized!))
+        return decline(`${bn.name} is an output of the net before ${scale.name}`)
       const { weight, bias } = scale.parameters
       const merged = {
         ...bn,

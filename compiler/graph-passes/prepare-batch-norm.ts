@@ -1,5 +1,5 @@
 import { type Node, value } from '../graph/graph.ts'
-import { keep, replace, rewrite } from '../graph/rewrite.ts'
+import { decline, replace, rewrite } from '../graph/rewrite.ts'
 import { policyOf } from '../ops/batch-norm/statistics-policy.ts'
 import type { GraphPass } from './pass.ts'
 
@@ -14,7 +14,7 @@ export const prepareBatchNorm: GraphPass = {
   run: (graph) =>
     rewrite(graph, 'batch_norm', (bn) => {
       if (bn.attributes['style'] !== 'merged') return undefined
-      if (policyOf(bn.attributes) === 'batch') return keep('test batches use their own statistics')
+      if (policyOf(bn.attributes) === 'batch') return decline('test batches use their own statistics')
       const [x] = bn.inputs
       const name = `${bn.name}.coefficients`
       const rows = value(name, [3, x!.shape[1]!], bn.span, { storage: { role: 'prepared', slot: name, offset: 0 } })

@@ -24,8 +24,8 @@ export function readers(graph: Graph): Map<Value, Node[]> {
 export const outputValues = (graph: Graph): Set<Value> => new Set(graph.outputs.map((output) => output.value))
 
 /** What a value stands for in the end, where others may stand for others. */
-export function resolved<T>(of: T, instead: ReadonlyMap<T, T>): T {
+export function resolved<T>(of: T, replacements: ReadonlyMap<T, T>): T {
   let now = of
-  for (let next = instead.get(now); next !== undefined; next = instead.get(now)) now = next
+  for (let next = replacements.get(now); next !== undefined; next = replacements.get(now)) now = next
   return now
 }

@@ -9,8 +9,8 @@ export interface Declined {
   readonly reason: string
 }
 
-/** What a rule sees beside the node: the graph as it is now. */
-export interface Look {
+/** Who makes and who reads the values of a graph, as the graph is now: what a rule may ask beside the node. */
+export interface Uses {
   readonly producerOf: (value: Value) => Node | undefined
   /** Each reader once, in order. */
   readonly readersOf: (value: Value) => readonly Node[]
@@ -18,22 +18,22 @@ export interface Look {
 }
 
 export interface Replacement {
-  /** Stand where the node stood; empty: it goes. */
+  /** The nodes that stand where the node stood; none: it goes. */
   readonly nodes: readonly Node[]
-  /** Further nodes that go, e.g. the convolution that was folded into. */
+  /** Further nodes that go, for example the convolution that was folded into. */
   readonly removed?: readonly Node[]
   /** Further nodes that become others at their own places. */
   readonly changed?: ReadonlyMap<Node, Node>
-  /** Readers and outputs of the key read the value instead. */
-  readonly instead?: ReadonlyMap<Value, Value>
+  /** Readers and outputs of a key read its value from then on. */
+  readonly replacements?: ReadonlyMap<Value, Value>
   /** New nodes of `prepare`. */
   readonly prepare?: readonly Node[]
 }
 
-export type Decision = { readonly keep: string } | { readonly replace: Replacement } | undefined
+export type Decision = { readonly decline: string } | { readonly replace: Replacement } | undefined
 
-/** Declines with a reason. */
-export const keep = (reason: string): Decision => ({ keep: reason })
+/** The decision to leave the node as it is, with the reason. */
+export const decline = (reason: string): Decision => ({ decline: reason })
 export const replace = (nodes: readonly Node[], more: Omit<Replacement, 'nodes'> = {}): Decision => ({ replace: { nodes, ...more } })
 
 /**
@@ -43,7 +43,7 @@ export const replace = (nodes: readonly Node[], more: Omit<Replacement, 'nodes'>
 export function rewrite(
   graph: Graph,
   op: string,
-  rule: (node: Node, look: Look) => Decision,
+  rule: (node: Node, uses: Uses) => Decision,
 ): { graph: Graph; declined: readonly Declined[] } {
   const declined: Declined[] = []
   const names = graph.nodes.filter((node) => node.op === op).map(({ name }) => name)
@@ -54,14 +54,14 @@ export function rewrite(
     const node = rewriting.named(name)
     const decision = node && rule(node, rewriting)
     if (!decision) continue
-    if ('keep' in decision) declined.push({ node: node.layer, reason: decision.keep })
+    if ('decline' in decision) declined.push({ node: node.layer, reason: decision.decline })
     else rewriting.apply(node, decision.replace)
   }
   return { graph: rewriting.graph(), declined }
 }
 
 /** A graph while it changes: who makes and who reads what is known after every replacement, whatever the number of nodes. */
-class Rewriting implements Look {
+class Rewriting implements Uses {
   private readonly before: Graph
   private changed = false
   /** What stands where a node of the graph before stood. */
@@ -101,22 +101,22 @@ class Rewriting implements Look {
   readonly readersOf = (value: Value): readonly Node[] => this.sorted(this.readers.get(value))
   readonly isOutput = (value: Value): boolean => this.results.has(value)
 
-  apply(node: Node, { nodes, removed = [], changed, instead, prepare = [] }: Replacement): void {
+  apply(node: Node, { nodes, removed = [], changed, replacements, prepare = [] }: Replacement): void {
     this.changed = true
     this.put(node, nodes)
     for (const other of removed) this.put(other, [])
     for (const [other, now] of changed ?? []) if (this.slotOf.has(other)) this.put(other, [now])
     this.prepare.push(...prepare)
-    if (instead) this.substitute(instead)
+    if (replacements) this.substitute(replacements)
   }
 
-  private substitute(instead: ReadonlyMap<Value, Value>): void {
-    const touched = new Set([...instead.keys()].flatMap((value) => [...(this.readers.get(value) ?? [])]))
-    for (const reader of touched) this.put(reader, [renameValues(reader, instead)])
-    if (![...instead.keys()].some((value) => this.results.has(value))) return
+  private substitute(replacements: ReadonlyMap<Value, Value>): void {
+    const touched = new Set([...replacements.keys()].flatMap((value) => [...(this.readers.get(value) ?? [])]))
+    for (const reader of touched) this.put(reader, [renameValues(reader, replacements)])
+    if (![...replacements.keys()].some((value) => this.results.has(value))) return
     this.outputs = this.outputs.map((
       output,
-    ) => (instead.has(output.value) ? { ...output, value: resolved(output.value, instead) } : output))
+    ) => (replacements.has(output.value) ? { ...output, value: resolved(output.value, replacements) } : output))
     this.results = new Set(this.outputs.map(({ value }) => value))
   }
 
@@ -161,18 +161,20 @@ function addTo(map: Map<Value, Set<Node>>, value: Value, node: Node): void {
 }
 
 /** Everything that read or gave out a key of the map reads or gives out its value. */
-export function substituteValues(graph: Graph, instead: ReadonlyMap<Value, Value>): Graph {
+export function substituteValues(graph: Graph, replacements: ReadonlyMap<Value, Value>): Graph {
   return {
     ...graph,
-    nodes: graph.nodes.map((node) => renameValues(node, instead)),
-    outputs: graph.outputs.map((output) => (instead.has(output.value) ? { ...output, value: resolved(output.value, instead) } : output)),
+    nodes: graph.nodes.map((node) => renameValues(node, replacements)),
+    outputs: graph.outputs.map((
+      output,
+    ) => (replacements.has(output.value) ? { ...output, value: resolved(output.value, replacements) } : output)),
   }
 }
 
 /** The node with every value that it reads replaced; itself where nothing changes. What it makes stays. */
-function renameValues(node: Node, instead: ReadonlyMap<Value, Value>): Node {
-  if (!readsOf(node).some((value) => instead.has(value))) return node
-  const now = (value: Value): Value => resolved(value, instead)
+function renameValues(node: Node, replacements: ReadonlyMap<Value, Value>): Node {
+  if (!readsOf(node).some((value) => replacements.has(value))) return node
+  const now = (value: Value): Value => resolved(value, replacements)
   return {
     ...node,
     inputs: node.inputs.map(now),
