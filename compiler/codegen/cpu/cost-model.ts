@@ -3,29 +3,140 @@ import { pointCost } from '../../ir/cost.ts'
 import { type Expression, walk } from '../../ir/expression.ts'
 import { type Axis, linearIndex } from '../../ir/affine.ts'
 
-/** What a load of four lanes costs where they lie two apart, and where they lie anywhere. */
-const EVERY_OTHER = 3
-const SCATTERED = 7
+/**
+ * The model of one core with SIMD of four lanes and its caches. Costs count instructions: two for a product of four lanes
+ * (multiply, add), one for a vector that is loaded, more where its elements lie scattered.
+ *
+ * Registers and lanes are facts of the machines. The other numbers are thresholds, chosen so that the kernels of this project's
+ * samples run fast under V8 on x86-64: they are no measurements of one quantity, and `fusenet tune` measures what they guess.
+ */
+export interface CpuModel {
+  /** Elements of a vector. */
+  readonly lanes: number
+  /** Vectors of sums that a register tile holds. */
+  readonly accumulators: number
+  /** Multiplications of four lanes in the unrolled body of a loop. */
+  readonly bodyProducts: number
+  /** Longest side of a filter that is unrolled whole. */
+  readonly unrolledFilter: number
+  /** Instructions that load four lanes at stride 2, and at any other stride but 0 and 1. */
+  readonly strideTwo: number
+  readonly scattered: number
+  /** Instructions that store four lanes at a stride; and where neighbours of the tile fill the gaps. */
+  readonly scatteredStore: number
+  readonly interleavedStore: number
+  /** Loads that `exp`, `log`, `tanh` and `erf` count as. */
+  readonly functionLoads: number
+  /** Steps of an axis whose length depends on the batch. */
+  readonly batchSteps: number
+  /** Terms of a sum up to which it is unrolled whole in a pointwise kernel. */
+  readonly unrolledTerms: number
+  /** Points between two multiples of a divisor, up to which they are split into an axis of their own. */
+  readonly splitPoints: number
 
-/** Tiles that do not divide an axis overlap: the share that is computed. */
+  /** Products of a task: a sample is cut into tasks of so many, but into no more than `mostTasks`, so that several threads have work. */
+  readonly taskProducts: number
+  readonly mostTasks: number
+  /** Steps of the batch in `taskProducts`, where a sum runs over it. */
+  readonly batchProducts: number
+  /** Terms of a pointwise task: fewer are not worth one; more are cut where nothing else makes tasks. */
+  readonly leastTask: number
+  readonly goodTask: number
+  /** Tasks of a pointwise kernel without a batch: with as many, none is cut further. */
+  readonly enoughTasks: number
+
+  /** Elements of a packed factor that a task should not exceed (192 KiB: half of a second-level cache of 512 KiB, or less), and must not. */
+  readonly goodPack: number
+  readonly mostPack: number
+  /** Uses of an element that pay for packing it. */
+  readonly leastUses: number
+  /** Weights of more elements (256 KiB) stay in the cache over several samples: tasks count channels before images. */
+  readonly bigWeights: number
+
+  readonly winograd: WinogradModel
+}
+
+export interface WinogradModel {
+  /** Output channels, and by filter size input channels, below which the transformations of the other side do not pay. */
+  readonly leastOutputs: number
+  readonly leastInputs: Readonly<Record<number, number>>
+  /** Pixels of a map below which tiles side by side do not pay. */
+  readonly leastPixels: number
+  /** Output channels that are multiplied and transformed back at a time. */
+  readonly channelBlock: number
+  /** Output channels of a task that is not all of them. */
+  readonly leastTaskChannels: number
+  /** Tiles of a task that is not a whole map: with fewer, the transformed filter would be read too often. */
+  readonly leastTaskTiles: number
+  /** Transformed elements of a task: it should keep to the first (640 KiB, a second-level cache), and must keep to the second. */
+  readonly goodTask: number
+  readonly mostTask: number
+  /** Transformed elements of a filter that a thread keeps from image to image (2.5 MiB). */
+  readonly mostKept: number
+}
+
+export const CPU: CpuModel = {
+  lanes: 4, // v128 of WebAssembly
+  accumulators: 8, // of 16 vector registers (SSE, AVX); the others hold products and what is loaded
+  bodyProducts: 256,
+  unrolledFilter: 11,
+  strideTwo: 3, // two loads and a shuffle
+  scattered: 7, // four loads of a lane and three inserts
+  scatteredStore: 5,
+  interleavedStore: 2,
+  functionLoads: 10,
+  batchSteps: 16,
+  unrolledTerms: 16,
+  splitPoints: 4, // one vector
+  taskProducts: 1_000_000,
+  mostTasks: 8,
+  batchProducts: 64,
+  leastTask: 512,
+  goodTask: 4096,
+  enoughTasks: 64,
+  goodPack: 48 * 1024,
+  mostPack: 2 ** 20,
+  leastUses: 3,
+  bigWeights: 64 * 1024,
+  winograd: {
+    leastOutputs: 16,
+    leastInputs: { 3: 8, 5: 3 }, // the larger a filter, the fewer input channels pay
+    leastPixels: 64, // sixteen tiles of 2 x 2, four of 4 x 4
+    channelBlock: 16,
+    leastTaskChannels: 32,
+    leastTaskTiles: 8,
+    goodTask: 160 * 1024,
+    mostTask: 2 ** 20,
+    mostKept: 640 * 1024,
+  },
+}
+
+/** Points computed for each point of an axis that tiles of `size` cover: the last tile overlaps the one before (shiftInwards). */
 export const tailWaste = (a: Axis | undefined, size: number): number => {
   if (!a) return 1
   const extent = a.extent as number
-  // An axis that is shorter than a tile has as many fours as it needs.
-  return extent < size ? Math.ceil(extent / 4) * 4 / extent : Math.ceil(extent / size) * size / extent
+  // An axis that is shorter than a tile has as many vectors as it needs.
+  return extent < size ? Math.ceil(extent / CPU.lanes) * CPU.lanes / extent : Math.ceil(extent / size) * size / extent
 }
 
-/** Whether neighbours along an axis lie side by side, or at the distance of a window's steps. */
+/** Whether neighbours along an axis lie side by side, or as far apart as a filter's stride. */
 export const isInnermost = (f: Expression, a: Axis): boolean =>
   walk(f).every((node) => node.kind !== 'load' || (strideOf(linearIndex(node.tensor, node.at), a) ?? Infinity) <= 4)
 
 /** Instructions for four lanes of a factor along an axis. */
-export function loadCost(f: Expression, a: Axis, staged: boolean): number {
-  if (staged) return 1
+export function loadCost(f: Expression, a: Axis, packed: boolean): number {
+  if (packed) return 1
   let cost = pointCost(f)
   for (const node of walk(f)) if (node.kind === 'load') cost += costOfStride(strideOf(linearIndex(node.tensor, node.at), a))
   return cost
 }
 
 export const costOfStride = (stride: number | undefined): number =>
-  stride === 0 || stride === 1 ? 1 : stride === 2 ? EVERY_OTHER : SCATTERED
+  stride === 0 || stride === 1 ? 1 : stride === 2 ? CPU.strideTwo : CPU.scattered
+
+/** Points of axes; what depends on the batch counts as `perBatch`. */
+export const pointsOf = (axes: Iterable<Axis>, perBatch = 1): number => {
+  let points = 1
+  for (const a of axes) points *= typeof a.extent === 'number' ? a.extent : perBatch
+  return points
+}

@@ -3,65 +3,66 @@ import type { Axis } from '../../ir/affine.ts'
 import type { Equation } from '../../ir/equation.ts'
 
 /**
- * How a processor with caches goes through an equation: items, which threads take in any order; in each item phases one
- * after the other; in each phase loops, whose innermost round computes a tile. Changes speed, never the result beyond
- * the order of sums.
+ * What a thread does for an equation: it takes tasks, in any order; a task runs stages one after the other; a stage is a nest of
+ * loops, whose innermost iteration computes a register tile.
  */
 export interface LoopNest {
-  /** Coordinates of an item. Axes of the phases' equations. Only the first may depend on the batch. */
+  /** Axes that count tasks, outermost first. Axes of the stages' equations. */
   readonly grid: readonly Axis[]
-  /** Loop around the phases: a sum over it is carried on in memory from round to round, after `clear` has set it to zero. */
+  /** A loop around the stages. A sum over its axis is continued in memory from iteration to iteration: `init` sets it to zero. */
   readonly outerReduction?: {
     readonly axis: Axis
     readonly init: Stage
-    /** What is made of the sum in the end, if it is not stored as it is. */
+    /** Computes what is stored from the finished sum. Absent: the sum itself is stored. */
     readonly epilogue?: Stage
   }
   readonly stages: readonly (Stage | StageGroup)[]
-  /** What earlier phases prepare for later ones, in the thread's own memory. */
+  /** Tensors in a thread's own memory: earlier stages write them, later ones read them. */
   readonly scratch: readonly Tensor[]
-  /** Rows of the output that an item computes, where that is not all of them: blocks of statistics are as large. */
-  readonly rows?: number
   /** For people: what was chosen. */
   readonly summary: string
-}
-
-/**
- * Which of several nests, in numbers that go to a file and come back; what is absent is as the model has it. `winograd: false`:
- * directly, where Winograd's transformations would have been taken. `tile: 3`: the register tile that the model puts third after its best.
- */
-export interface NestChoice {
-  readonly winograd?: false
-  readonly tile?: number
 }
 
 export interface Stage {
   readonly equation: Equation
   /** Axes that are not in the grid, outermost first. */
   readonly loops: readonly Loop[]
-  /** A reduced axis that is summed up in four lanes. */
+  /** A reduced axis that is summed up in four lanes, which are added at the end. */
   readonly vectorReduction?: Axis
-  /** Reduced axes: steps written out in a row (in fours along `across`). */
+  /** Reduced axes: steps that are unrolled (vectors of four, along `vectorReduction`). */
   readonly unroll: ReadonlyMap<Axis, number>
-  /** Stores whose values are computed together, where all of them would need too many registers. */
+  /** Stores whose values are computed together. Absent: all; with many, too few registers are left for them. */
   readonly storesAtOnce?: number
   /**
-   * Axes of the grid that what it prepares depends on, the first of them or the last: a thread that goes on from item to item
-   * does it again only where it must. Absent: all. What depends on the last has room for every one of them.
+   * The axes of the grid that the stage's results change with: its first axes, or its last ones. A thread that goes on from task to
+   * task runs the stage again only where one of them has changed. Absent: all axes. A stage of the last axes has scratch memory for
+   * every combination of them.
    */
   readonly invariantOver?: readonly Axis[]
 }
 
-/** Phases that take turns for each block of an axis: what one prepares for the next stays small. */
+/** Stages that run one after the other for each block of an axis, so that what they hand on stays small. */
 export interface StageGroup {
   readonly each: Axis
-  readonly phases: readonly Stage[]
+  readonly stages: readonly Stage[]
 }
 
 export interface Loop {
   readonly axis: Axis
-  /** Points (or fours, along lanes) that are written out in a row. */
+  /** Points of the register tile along the axis; vectors of four where it is vectorized. */
   readonly tile: number
-  /** Points are computed four at a time. */
   readonly vectorized?: boolean
 }
+
+export const scalarLoops = (axes: readonly Axis[]): Loop[] => axes.map((a) => ({ axis: a, tile: 1 }))
+
+/** One loop an axis; the last one is vectorized where it has four points or more. */
+export const vectorLoops = (axes: readonly Axis[]): Loop[] =>
+  axes.map((a, i): Loop => ({ axis: a, tile: 1, ...(i === axes.length - 1 && (a.extent as number) >= 4 && { vectorized: true }) }))
+
+/** A stage that walks all axes but those in `fixed`, four neighbours at a time. */
+export const pointStage = (equation: Equation, fixed: readonly Axis[]): Stage => ({
+  equation,
+  loops: vectorLoops(equation.axes.filter((a) => !fixed.includes(a))),
+  unroll: new Map(),
+})

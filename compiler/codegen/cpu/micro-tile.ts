@@ -1,140 +1,152 @@
-import { freeAxes, steps, strideOf } from '../../ir/analysis.ts'
 import { pointCost } from '../../ir/cost.ts'
-import type { Expression, Reduction } from '../../ir/expression.ts'
-import { type Axis, linearIndex } from '../../ir/affine.ts'
-import type { Equation } from '../../ir/equation.ts'
-import { costOfStride, isInnermost, loadCost, tailWaste } from './cost-model.ts'
+import type { Expression } from '../../ir/expression.ts'
+import { freeAxes } from '../../ir/free-axes.ts'
+import type { Axis } from '../../ir/affine.ts'
+import { costOfStride, CPU, isInnermost, loadCost, tailWaste } from './cost-model.ts'
+import { steps } from '../../ir/reduction-list.ts'
+import { strideOf } from '../../ir/reshape.ts'
+import { linearIndex, type Reduction } from '../expression-emitter.ts'
+import type { FactorName } from './schedule.ts'
+import type { Contraction } from './simplify.ts'
 
-/** Registers for sums: of sixteen, as many are needed for products and what is loaded. */
-const MOST_SUMS = 8
-const MOST_SUMS_ACROSS = 8
-/** Multiplications of four lanes written out in a row, at most. */
-const BODY = 256
-
-/** How the innermost round of a sum of products looks. */
+/**
+ * The register tile of a sum of products (BLIS: the micro-kernel's MR x NR): vectors of one factor are multiplied with elements of
+ * the other, which are broadcast to all lanes.
+ */
 export interface MicroTile {
-  readonly cost: number
-  /** The factor that is loaded in vectors (across: the one with `far`). */
-  readonly vectorFactor: Expression
-  readonly broadcastFactor: Expression
-  /** Points of four along an output axis, or steps of four along a reduced one. */
+  readonly vectorFactor: FactorName
+  /** The axis in the lanes: an output axis of the vector factor alone. */
   readonly vectorAxis?: Axis
+  /** In its place a reduced axis, whose terms are summed up in four lanes. */
   readonly vectorReduction?: Axis
+  /** Vectors along `vectorAxis`. */
   readonly vectorCount: number
-  /** An axis of `others`, and one more of `vectors`. */
+  /** An output axis of the broadcast factor alone. */
   readonly broadcastAxis: Axis | undefined
   readonly broadcastCount: number
+  /** Another output axis of the vector factor alone. */
   readonly outerAxis: Axis | undefined
   readonly outerCount: number
 }
 
-/**
- * The cheapest round by the model of `choose-nest.ts`, or the one that comes so many `ranks` after it; undefined where there are
- * not so many. `staged`: factors that are prepared for an item.
- */
-export function bestTile(
-  e: Equation,
-  main: Reduction,
-  factors: readonly [Expression, Expression],
-  staged: (f: Expression) => boolean,
-  ranks = 0,
-): MicroTile | undefined {
-  // Those in front, the cheapest first; of equal ones the first that was met.
-  const best: MicroTile[] = []
-  const consider = (tile: MicroTile): void => {
-    const behind = best.findIndex((other) => tile.cost < other.cost)
-    if (behind >= 0) best.splice(behind, 0, tile)
-    else best.push(tile)
-    if (best.length > ranks + 1) best.pop()
-  }
-  const numeric = e.axes.filter((a) => typeof a.extent === 'number' && a.extent > 1)
-  const count = steps(main)
-  for (const [vectors, others] of [factors, [factors[1], factors[0]] as const]) {
-    const inVectors = numeric.filter((a) => freeAxes(vectors).has(a) && !freeAxes(others).has(a))
-    const inOthers = [undefined, ...numeric.filter((a) => freeAxes(others).has(a) && !freeAxes(vectors).has(a))]
-    for (const near of inOthers) {
-      for (const lanes of inVectors) {
-        if ((lanes.extent as number) < 4) continue
-        const prepared = staged(vectors) && isInnermost(vectors, lanes)
-        const loads = loadCost(vectors, lanes, prepared)
-        const stored = e.stores.reduce((sum, s) => sum + costOfStride(strideOf(linearIndex(s.tensor, s.at), lanes)), 0)
-        for (const far of [undefined, ...inVectors.filter((a) => a !== lanes)]) {
-          for (const [nearCount, vectorCount, farCount] of counts(MOST_SUMS, near, lanes, far)) {
-            const sums = nearCount * vectorCount * farCount
-            const waste = tailWaste(near, nearCount) * tailWaste(lanes, 4 * vectorCount) * tailWaste(far, farCount)
-            const cost = waste *
-              (2 + (vectorCount * farCount * loads + nearCount * (1 + (staged(others) ? 0 : pointCost(others)))) / sums +
-                4 * stored / count + 0.01 * vectorCount + 0.02 * farCount)
-            consider({
-              cost,
-              vectorFactor: vectors,
-              broadcastFactor: others,
-              vectorAxis: lanes,
-              vectorCount,
-              broadcastAxis: near,
-              broadcastCount: nearCount,
-              outerAxis: far,
-              outerCount: farCount,
-            })
-          }
-        }
-      }
-      for (const across of main.axes) {
-        if (typeof across.extent !== 'number' || across.extent < 4) continue
-        const [a, b] = [vectors, others].map((f) => loadCost(f, across, staged(f) && isInnermost(f, across))) as [number, number]
-        for (const far of [undefined, ...inVectors]) {
-          for (const [nearCount, , farCount] of counts(MOST_SUMS_ACROSS, near, undefined, far)) {
-            const sums = nearCount * farCount
-            const waste = tailWaste(near, nearCount) * tailWaste(far, farCount) * tailWaste(across, 4)
-            const cost = waste * (2 + (farCount * a + nearCount * b) / sums) + (Number.isFinite(count) ? 24 / count : 0.2)
-            consider({
-              cost,
-              vectorFactor: vectors,
-              broadcastFactor: others,
-              vectorReduction: across,
-              vectorCount: 1,
-              broadcastAxis: near,
-              broadcastCount: nearCount,
-              outerAxis: far,
-              outerCount: farCount,
-            })
-          }
-        }
-      }
-    }
-  }
-  return best[ranks]
+/** Vectors of sums in a tile. */
+export const accumulatorsOf = (tile: MicroTile): number => tile.vectorCount * tile.broadcastCount * tile.outerCount
+
+/** Output axes that only one factor of a product changes with: the N axes and M axes of a matrix product, by the factor in vectors. */
+export interface GemmAxes {
+  readonly vector: readonly Axis[]
+  readonly broadcast: readonly Axis[]
 }
 
-/** Sizes of a tile: points of `near`, fours along `lanes`, points of `far`. */
-function* counts(
-  most: number,
-  near: Axis | undefined,
-  lanes: Axis | undefined,
-  far: Axis | undefined,
-): Generator<[number, number, number]> {
-  const upTo = (
-    a: Axis | undefined,
-    sizes: readonly number[],
-  ): readonly number[] => (a ? sizes.filter((s) => s <= (a.extent as number)) : [1])
-  for (const n of upTo(near, [1, 2, 3, 4, 5, 6])) {
-    for (const v of lanes ? [1, 2, 3, 4].filter((s) => s === 1 || 4 * (s - 1) < (lanes.extent as number)) : [1]) {
-      for (const f of upTo(far, [1, 2, 3, 4, 5])) if (n * v * f <= most) yield [n, v, f]
+export function gemmAxes({ equation, main: { body } }: Contraction, vectorFactor: FactorName): GemmAxes {
+  const [a, b] = [freeAxes(body.a), freeAxes(body.b)]
+  const numeric = equation.axes.filter((axis) => typeof axis.extent === 'number' && axis.extent > 1)
+  const [inA, inB] = [numeric.filter((axis) => a.has(axis) && !b.has(axis)), numeric.filter((axis) => b.has(axis) && !a.has(axis))]
+  return vectorFactor === 'a' ? { vector: inA, broadcast: inB } : { vector: inB, broadcast: inA }
+}
+
+/** The `most` cheapest tiles by the cost model, the best first; of equal ones the first that was met. `packed`: factors that are packed. */
+export function rankTiles(c: Contraction, packed: ReadonlySet<FactorName>, most: number): readonly MicroTile[] {
+  const best: { readonly cost: number; readonly tile: MicroTile }[] = []
+  const consider = (cost: number, tile: MicroTile): void => {
+    const after = best.findIndex((other) => cost < other.cost)
+    if (after < 0 && best.length === most) return
+    best.splice(after < 0 ? best.length : after, 0, { cost, tile })
+    if (best.length > most) best.pop()
+  }
+  for (const vectorFactor of ['a', 'b'] as const) {
+    const { vector, broadcast } = gemmAxes(c, vectorFactor)
+    for (const broadcastAxis of [undefined, ...broadcast]) {
+      const candidate = { vectorFactor, broadcastAxis, packed, vector }
+      for (const vectorAxis of vector) if ((vectorAxis.extent as number) >= CPU.lanes) considerVectors(c, { ...candidate, vectorAxis }, consider)
+      for (const vectorReduction of c.main.axes)
+        if (mayBeVectorReduction(vectorReduction)) considerReduction(c, { ...candidate, vectorReduction }, consider)
+    }
+  }
+  return best.map(({ tile }) => tile)
+}
+
+export const mayBeVectorReduction = (a: Axis): boolean => typeof a.extent === 'number' && a.extent >= CPU.lanes
+
+interface Candidate {
+  readonly vectorFactor: FactorName
+  readonly broadcastAxis: Axis | undefined
+  readonly packed: ReadonlySet<FactorName>
+  readonly vector: readonly Axis[]
+}
+
+const factorsOf = ({ main: { body } }: Contraction, vectorFactor: FactorName): readonly [Expression, Expression] =>
+  vectorFactor === 'a' ? [body.a, body.b] : [body.b, body.a]
+
+/** Tiles with an output axis in the lanes. */
+function considerVectors(
+  c: Contraction,
+  { vectorFactor, broadcastAxis, packed, vector, vectorAxis }: Candidate & { readonly vectorAxis: Axis },
+  consider: (cost: number, tile: MicroTile) => void,
+): void {
+  const [vectors, others] = factorsOf(c, vectorFactor)
+  const isPacked = packed.has(vectorFactor)
+  const loads = loadCost(vectors, vectorAxis, isPacked && isInnermost(vectors, vectorAxis))
+  const broadcast = 1 + (packed.has(vectorFactor === 'a' ? 'b' : 'a') ? 0 : pointCost(others))
+  const stored = c.equation.stores.reduce((sum, s) => sum + costOfStride(strideOf(linearIndex(s.tensor, s.at), vectorAxis)), 0)
+  const terms = steps(c.main)
+  for (const outerAxis of [undefined, ...vector.filter((a) => a !== vectorAxis)]) {
+    for (const [broadcastCount, vectorCount, outerCount] of tileSizes(broadcastAxis, vectorAxis, outerAxis)) {
+      const sums = broadcastCount * vectorCount * outerCount
+      const waste = tailWaste(broadcastAxis, broadcastCount) * tailWaste(vectorAxis, CPU.lanes * vectorCount) * tailWaste(outerAxis, outerCount)
+      // A product, its share of the loads, its share of the stores; of equal tiles the one of fewer vectors.
+      const cost = waste * (2 + (vectorCount * outerCount * loads + broadcastCount * broadcast) / sums +
+        4 * stored / terms + 0.01 * vectorCount + 0.02 * outerCount)
+      consider(cost, { vectorFactor, vectorAxis, vectorCount, broadcastAxis, broadcastCount, outerAxis, outerCount })
     }
   }
 }
 
-/** Windows are written out, so that neighbours share what they load; else a little of the innermost loop. */
-export function unrollSteps(sum: Reduction, tile: MicroTile, acc: number): Map<Axis, number> {
+/** Tiles with a reduced axis in the lanes: both factors are loaded in vectors, and lanes are added once a sum. */
+function considerReduction(
+  c: Contraction,
+  { vectorFactor, broadcastAxis, packed, vector, vectorReduction }: Candidate & { readonly vectorReduction: Axis },
+  consider: (cost: number, tile: MicroTile) => void,
+): void {
+  const [vectors, others] = factorsOf(c, vectorFactor)
+  const loads = (f: Expression, name: FactorName): number => loadCost(f, vectorReduction, packed.has(name) && isInnermost(f, vectorReduction))
+  const [a, b] = [loads(vectors, vectorFactor), loads(others, vectorFactor === 'a' ? 'b' : 'a')]
+  const terms = steps(c.main)
+  for (const outerAxis of [undefined, ...vector]) {
+    for (const [broadcastCount, , outerCount] of tileSizes(broadcastAxis, undefined, outerAxis)) {
+      const sums = broadcastCount * outerCount
+      const waste = tailWaste(broadcastAxis, broadcastCount) * tailWaste(outerAxis, outerCount) * tailWaste(vectorReduction, CPU.lanes)
+      const cost = waste * (2 + (outerCount * a + broadcastCount * b) / sums) + (Number.isFinite(terms) ? 24 / terms : 0.2)
+      consider(cost, { vectorFactor, vectorReduction, vectorCount: 1, broadcastAxis, broadcastCount, outerAxis, outerCount })
+    }
+  }
+}
+
+/** Sizes that fit into the registers: points of the broadcast axis, vectors, points of the outer axis. */
+function* tileSizes(broadcastAxis: Axis | undefined, vectorAxis: Axis | undefined, outerAxis: Axis | undefined): Generator<
+  readonly [number, number, number]
+> {
+  const upTo = (a: Axis | undefined, sizes: readonly number[]): readonly number[] =>
+    a ? sizes.filter((s) => s <= (a.extent as number)) : [1]
+  const vectors = vectorAxis ? [1, 2, 3, 4].filter((s) => s === 1 || CPU.lanes * (s - 1) < (vectorAxis.extent as number)) : [1]
+  const outer = upTo(outerAxis, [1, 2, 3, 4, 5])
+  for (const b of upTo(broadcastAxis, [1, 2, 3, 4, 5, 6])) {
+    for (const v of vectors) for (const o of outer) if (b * v * o <= CPU.accumulators) yield [b, v, o]
+  }
+}
+
+/** Steps of the reduced axes that are unrolled: whole filters, so that neighbours share what they load; else a little of the innermost loop. */
+export function unrollSteps(sum: Reduction, tile: MicroTile): Map<Axis, number> {
   const unroll = new Map<Axis, number>()
-  let products = acc
+  const accumulators = accumulatorsOf(tile)
+  let products = accumulators
   for (const a of [...sum.axes].reverse()) {
     if (a === tile.vectorReduction || typeof a.extent !== 'number') continue
-    if (a.extent > 11 || products * a.extent > BODY) continue
+    if (a.extent > CPU.unrolledFilter || products * a.extent > CPU.bodyProducts) continue
     unroll.set(a, a.extent)
     products *= a.extent
   }
-  if (products > acc) return unroll
+  if (products > accumulators) return unroll
   const innermost = sum.axes.filter((a) => typeof a.extent === 'number').at(-1)
   if (!innermost) return unroll
   if (innermost === tile.vectorReduction) { if ((innermost.extent as number) >= 16) unroll.set(innermost, 2) }

@@ -1,6 +1,7 @@
 import { strideOf } from '../../../ir/analysis.ts'
 import type { Shape } from '../../../ir/tensor.ts'
 import { add, constant, type Expression, mul, sub, walk } from '../../../ir/expression.ts'
+import { CPU } from '../cost-model.ts'
 import type { Axis } from '../../../ir/affine.ts'
 
 /*
@@ -30,7 +31,7 @@ const POINTS: Readonly<Record<number, readonly number[]>> = { 4: [0, 1, -1], 6: 
 /** Outputs of a tile along a row, the best first. */
 export const TILE_SIZES: Readonly<Record<number, readonly number[]>> = { 3: [4, 2], 5: [4, 2] }
 
-/** Tiles of a picture. */
+/** Tiles of a map. */
 export interface Tiling {
   /** Outputs of a tile along a row. */
   readonly m: number
@@ -39,26 +40,29 @@ export interface Tiling {
   /** From one tile to the next. Less than m: tiles overlap, and what lies in two of them is computed twice. */
   readonly stepDown: number
   readonly stepAcross: number
+  readonly overlaps: boolean
+}
+
+/** Tiles of m x m outputs that cover a map: side by side, or evenly so that the last ends where the map does. Undefined where neither works. */
+export function tilingFor(m: number, filterSize: number, height: number, width: number): Tiling | undefined {
+  if (!TILE_SIZES[filterSize]?.includes(m)) return undefined
+  const [down, across] = [Math.ceil(height / m), Math.ceil(width / m)]
+  if (height % m === 0 && width % m === 0) return { m, down, across, stepDown: m, stepAcross: m, overlaps: false }
+  if (down < 2 || across < 2) return undefined
+  const [stepDown, stepAcross] = [(height - m) / (down - 1), (width - m) / (across - 1)]
+  return Number.isInteger(stepDown) && Number.isInteger(stepAcross) ? { m, down, across, stepDown, stepAcross, overlaps: true } : undefined
 }
 
 /**
- * How tiles cover a picture: side by side, or, if `mayOverlap`, evenly so that the last ends where the picture does: 7 x 7
- * is four tiles of 4 x 4. Undefined where that takes more than half of the products that direct sums take.
+ * Chooses how tiles cover a map: side by side, or, if `mayOverlap`, evenly: 7 x 7 is four tiles of 4 x 4. Undefined where overlapping
+ * tiles take more than half of the products that direct sums take.
  */
-export function tilingOf(window: number, height: number, width: number, mayOverlap: boolean): Tiling | undefined {
-  const sizes = TILE_SIZES[window] ?? []
-  const even = sizes.find((m) => height % m === 0 && width % m === 0 && height * width >= LEAST_PIXELS)
-  if (even) return { m: even, down: height / even, across: width / even, stepDown: even, stepAcross: even }
-  if (!mayOverlap) return undefined
-  for (const m of sizes) {
-    const [down, across] = [Math.ceil(height / m), Math.ceil(width / m)]
-    if (down < 2 || across < 2) continue
-    const [stepDown, stepAcross] = [(height - m) / (down - 1), (width - m) / (across - 1)]
-    if (!Number.isInteger(stepDown) || !Number.isInteger(stepAcross)) continue
-    if (2 * down * across * (m + window - 1) ** 2 > height * width * window ** 2) continue
-    return { m, down, across, stepDown, stepAcross }
-  }
-  return undefined
+export function chooseTiling(filterSize: number, height: number, width: number, mayOverlap: boolean): Tiling | undefined {
+  const tilings = (TILE_SIZES[filterSize] ?? []).map((m) => tilingFor(m, filterSize, height, width)).filter((t) => t !== undefined)
+  const isLarge = height * width >= CPU.winograd.leastPixels
+  const even = tilings.find((t) => !t.overlaps && isLarge)
+  if (even || !mayOverlap) return even
+  return tilings.find(({ m, down, across }) => down > 1 && across > 1 && 2 * down * across * (m + filterSize - 1) ** 2 <= height * width * filterSize ** 2)
 }
 
 /** Rows of a transformation that are computed together: pairs share work, while registers last. */
@@ -87,15 +91,6 @@ const expand = (roots: readonly number[]): number[] =>
   roots.reduce<number[]>((c, root) => [...c, 0].map((_, i) => (c[i - 1] ?? 0) - root * (c[i] ?? 0)), [1])
 
 const padded = (row: readonly number[], size: number): number[] => Array.from({ length: size }, (_, i) => row[i] ?? 0)
-
-/** Fewer channels of one side do not pay for the transformation of the other: the larger a window, the fewer will do. */
-export const LEAST_CHANNELS = 16
-export const LEAST_INPUTS: Readonly<Record<number, number>> = { 3: 8, 5: 3 }
-/** Fewer tiles do not pay for the windows' transformation: four of 4 x 4 do what sixteen of 2 x 2 do. */
-const LEAST_PIXELS = 64
-/** Transformed inputs of an item, in elements: they should stay in the second cache. */
-export const GOOD_ITEM = 160 * 1024
-export const MOST_ITEM = 2 ** 20
 
 /** Whether windows lie at every place, and their elements side by side. */
 export const isDense = (f: Expression, a: Axis, k: Axis): boolean =>

@@ -1,191 +1,289 @@
-import { freeAxes } from '../../../ir/analysis.ts'
 import { tensor, type Tensor } from '../../../ir/tensor.ts'
 import { divisors } from '../../../ir/divisors.ts'
-import { add, constant, type Expression, load, mul, substitute, sum, type Reduction } from '../../../ir/expression.ts'
+import { freeAxes } from '../../../ir/analysis.ts'
+import { add, constant, type Expression, load, mul, substitute, sum } from '../../../ir/expression.ts'
 import { type Axis, axis, type IndexLike, plus, substitute as substituteIndex, times } from '../../../ir/affine.ts'
 import { type Equation, equation, store } from '../../../ir/equation.ts'
-import type { Loop, LoopNest } from '../loop-nest.ts'
-import { packFactor } from '../packing.ts'
-import { backwards, columnsOf, flatten, GOOD_ITEM, isDense, LEAST_CHANNELS, LEAST_INPUTS, type Matrix, matrixOf, plane, rowsTogether,
-  sandwich, showElements, type Tile, TILE_SIZES, tilingOf, transformsOf } from './transforms.ts'
+import { CPU } from '../cost-model.ts'
+import { type Loop, type LoopNest, type Stage, vectorLoops } from '../loop-nest.ts'
+import { packFactor, type PackedFactor } from '../packing.ts'
+import { AxisNames, type FactorName, fits, otherFactor, type WinogradGradientSchedule } from '../schedule.ts'
+import type { Contraction } from '../simplify.ts'
+import { backwards, chooseTiling, columnsOf, flatten, isDense, type Matrix, matrixOf, plane, rowsTogether, sandwich, showElements,
+  type Tile, TILE_SIZES, tilingFor, transformsOf } from './transforms.ts'
 
-/**
- * The gradient of the windows by the same transformations turned around: with tiles d of inputs and e of output gradients,
- * dg = G' [ (B' d B) * (A e A') ] G, summed over tiles and images before the last step. Channels lie innermost throughout.
+/*
+ * The gradient of a convolution's filter by the transformations of Winograd's algorithm, transposed: with tiles d of inputs and e of
+ * output gradients,
+ *
+ *   dg = G' [ (B' d B) * (A e A') ] G
+ *
+ * summed over tiles and images before the last step. Channels lie innermost throughout.
  */
-export function winogradGradient(given: Equation, main: Reduction): LoopNest | undefined {
-  const shape = couplingOf(given, main)
+
+const MODEL = CPU.winograd
+
+/** The roles of the axes of a filter's gradient. */
+interface WeightGradient {
+  /** Groups. */
+  readonly leading: readonly Axis[]
+  readonly out: Axis
+  readonly channel: Axis
+  readonly filterRow: Axis
+  readonly filterColumn: Axis
+  readonly image: Axis
+  readonly row: Axis
+  readonly column: Axis
+  /** Which factor the layer's input is, over which the filter slides; the other one is the gradient of the output. */
+  readonly input: FactorName
+}
+
+function matchWeightGradient({ equation: e, main }: Contraction): WeightGradient | undefined {
+  if (e.stores.length !== 1 || e.stores[0]!.value !== main || main.axes.length !== 3) return undefined
+  const image = main.axes.find((a) => typeof a.extent !== 'number')
+  const [row, column] = main.axes.filter((a) => typeof a.extent === 'number')
+  if (!image || !row || !column) return undefined
+  for (const input of ['a', 'b'] as const) {
+    const factor = main.body[input]
+    const [p, q] = [freeAxes(factor), freeAxes(main.body[otherFactor(input)])]
+    const leading = e.axes.filter((a) => p.has(a) && q.has(a))
+    const inInput = e.axes.filter((a) => p.has(a) && !q.has(a))
+    const outs = e.axes.filter((a) => q.has(a) && !p.has(a))
+    if (outs.length !== 1 || inInput.length !== 3) continue
+    const [channel, filterRow, filterColumn] = inInput as [Axis, Axis, Axis]
+    if (!isDense(factor, row, filterRow) || !isDense(factor, column, filterColumn)) continue
+    if (filterRow.extent !== filterColumn.extent || !TILE_SIZES[filterRow.extent as number]) continue
+    return { leading, out: outs[0]!, channel, filterRow, filterColumn, image, row, column, input }
+  }
+  return undefined
+}
+
+/** Chooses a schedule; undefined where an equation is no such gradient, or too small for it to pay. */
+export function chooseWeightGradient(c: Contraction): WinogradGradientSchedule | undefined {
+  const shape = matchWeightGradient(c)
   if (!shape) return undefined
-  const { leading, out, channel, windowRow, windowColumn, image, row, column } = shape
-  const product = main.body as Extract<Expression, { kind: 'binary' }>
-  const window = windowRow.extent as number
+  const filterSize = shape.filterRow.extent as number
+  const [height, width] = [shape.row.extent as number, shape.column.extent as number]
+  const [outputs, inputs] = [shape.out.extent as number, shape.channel.extent as number]
+  // Sums take every pixel once.
+  const m = chooseTiling(filterSize, height, width, false)?.m
+  if (m === undefined || inputs < MODEL.leastInputs[filterSize]! || outputs < MODEL.leastOutputs) return undefined
+  // Four input channels in the lanes; where there are few, four output channels, and four tiles of a row while inputs are transformed.
+  const overInputs = inputs >= MODEL.leastOutputs && inputs % CPU.lanes === 0
+  const size = m + filterSize - 1
+  if (size ** 2 * outputs * inputs > MODEL.goodTask) return undefined
+  const elements = (rows: number): number => size ** 2 * (rows / m) * (width / m) * (inputs + outputs)
+  const rows = divisors(height).filter((d) => d % m === 0 && elements(d) <= MODEL.goodTask).at(-1)
+  if (rows === undefined) return undefined
+  const names = new AxisNames(c.equation)
+  const schedule: WinogradGradientSchedule = {
+    algorithm: 'winograd-gradient',
+    tasks: shape.leading.map((a) => names.of(a)),
+    outputTile: m,
+    rows,
+    vectorAxis: names.of(overInputs ? shape.channel : shape.out),
+  }
+  return planGradient(c, shape, schedule) ? schedule : undefined
+}
+
+/** What the stages hand on: tiles, packed factors, and scratch memory. */
+interface GradientPlan extends WeightGradient {
+  readonly filterSize: number
+  readonly m: number
+  /** Side of a transformed tile. */
+  readonly size: number
+  readonly inputs: number
+  readonly outputs: number
+  readonly overInputs: boolean
+  /** Blocks of rows of an image, and a row within one. */
+  readonly rowBlocks: Axis
+  readonly blockRow: Axis
+  readonly tileRow: Axis
+  readonly tileColumn: Axis
+  readonly tiles: number
+  readonly tile: IndexLike
+  /** A column within a tile, where the input is packed by rows of tiles. */
+  readonly within: Axis
+  /** Axes that stand still in every stage. */
+  readonly fixed: ReadonlySet<Axis>
+  readonly packedInput: PackedFactor
+  readonly packedGradient: PackedFactor
+  readonly tensors: Readonly<Record<'transformed' | 'gradients' | 'totals', Tensor>>
+}
+
+/** Undefined where sizes do not fit, or a factor cannot be packed. */
+function planGradient(
+  { main: { body } }: Contraction,
+  shape: WeightGradient,
+  { outputTile: m, rows, vectorAxis }: WinogradGradientSchedule,
+): GradientPlan | undefined {
+  const { leading, out, channel, filterRow, filterColumn, image, row, column, input } = shape
+  const filterSize = filterRow.extent as number
   const [height, width] = [row.extent as number, column.extent as number]
   const [outputs, inputs] = [out.extent as number, channel.extent as number]
-  // Sums take every pixel once.
-  const m = tilingOf(window, height, width, false)?.m
-  if (m === undefined || inputs < LEAST_INPUTS[window]! || outputs < LEAST_CHANNELS || outputs % 4 !== 0) return undefined
-  // Four input channels at a time; where there are few, four output channels, and transformations of four tiles of a row.
-  const overInputs = inputs >= LEAST_CHANNELS && inputs % 4 === 0
-  if (!overInputs && width / m < 4) return undefined
-  const size = m + window - 1
-  if (size ** 2 * outputs * inputs > GOOD_ITEM) return undefined
-  const rows = divisors(height).filter((d) => d % m === 0 && size ** 2 * (d / m) * (width / m) * (inputs + outputs) <= GOOD_ITEM).at(-1)
-  if (rows === undefined) return undefined
-  const { input, weight, output } = transformsOf(m, window)
-  const each = axis('row_block', height / rows)
+  const overInputs = vectorAxis.endsWith(`:${channel.name}`)
+  if ((overInputs ? inputs : outputs) < CPU.lanes || outputs % CPU.lanes !== 0 || (!overInputs && width / m < CPU.lanes)) return undefined
+  if (overInputs && inputs % CPU.lanes !== 0) return undefined
+  if (backwards(body[input], filterRow, row) || backwards(body[input], filterColumn, column)) return undefined
+  const size = m + filterSize - 1
+  const rowBlocks = axis('row_block', height / rows)
   const [tileRow, tileColumn] = [axis('tile_h', rows / m), axis('tile_w', width / m)]
   const tiles = (tileRow.extent as number) * (tileColumn.extent as number)
-  const tile = plus(times(tileRow, tileColumn.extent as number), tileColumn)
-  const fixed = new Set<Axis>([...leading, image, each])
-
-  // Both pictures with their channels innermost: what is padded and normalized on the way is so once.
-  const h = axis('h', rows)
-  const block = new Map<Axis, IndexLike>([[row, plus(times(each, rows), h)]])
+  const fixed = new Set<Axis>([...leading, image, rowBlocks])
+  // Both factors with their channels innermost: what is padded and normalized on the way is so once.
+  const blockRow = axis('h', rows)
+  const block = new Map<Axis, IndexLike>([[row, plus(times(rowBlocks, rows), blockRow)]])
   const within = axis('w', m)
-  const dense = overInputs
-    ? packFactor('picture', substitute(product[shape.dense], block), fixed, column, channel)
-    : packFactor(
-      'picture',
-      substitute(product[shape.dense], new Map<Axis, IndexLike>([...block, [column, plus(times(tileColumn, m), within)]])),
-      fixed,
-      tileColumn,
-    )
-  const strided = packFactor('gradient', substitute(product[shape.dense === 'a' ? 'b' : 'a'], block), fixed, column, out)
-  if (dense?.value.kind !== 'load' || strided?.value.kind !== 'load') return undefined
-  if (backwards(product[shape.dense], windowRow, row) || backwards(product[shape.dense], windowColumn, column)) return undefined
-  const at = (value: Expression) => (i: number, j: number): Expression =>
-    substitute(
-      value,
-      new Map<Axis, IndexLike>([
-        [h, plus(times(tileRow, m), i)],
-        [column, plus(times(tileColumn, m), j)],
-        [within, j],
-        [windowRow, 0],
-        [windowColumn, 0],
-      ]),
-    )
-  const transformed = tensor('transformed', [size ** 2, plane(tiles * inputs)])
-  const gradients = tensor('gradients', [size ** 2, plane(tiles * outputs)])
-  const totals = tensor('totals', [size ** 2, plane(outputs * inputs)])
-  const transform = (name: string, matrix: Matrix, from: Tile, into: Tensor, a: Axis): Equation =>
-    equation(
-      name,
-      [],
-      [tileRow, tileColumn, a],
-      flatten(sandwich(matrix, from)).map((value, f) => store(into, [f, plus(times(tile, a.extent as number), a)], value)),
-    )
-  const pack = transform('transform', input, matrixOf(size, size, at(dense.value)), transformed, channel)
-  const packGradient = transform('transform_gradient', columnsOf(output), matrixOf(m, m, at(strided.value)), gradients, out)
-  const [f, o, c, t] = [axis('f', size ** 2), axis('o', outputs), axis('c', inputs), axis('tile', tiles)]
-  const place = (o: IndexLike, c: IndexLike): IndexLike => (overInputs ? plus(times(o, inputs), c) : plus(times(c, outputs), o))
-  const total = [f, place(o, c)] as const
-  const multiply = equation('multiply', [], [f, o, c], [
-    store(
-      totals,
-      total,
-      add(
-        load(totals, ...total),
-        sum([t], mul(load(transformed, f, plus(times(t, inputs), c)), load(gradients, f, plus(times(t, outputs), o)))),
-      ),
-    ),
-  ])
-  const clear = equation('clear', [], [f, axis('i', outputs * inputs)], [])
-  const cleared: Equation = { ...clear, stores: [store(totals, clear.axes, constant(0))] }
-  const windows = sandwich(columnsOf(weight), matrixOf(size, size, (i, j) => load(totals, size * i + j, place(out, channel))))
-  const [stored] = given.stores as readonly [Equation['stores'][number]]
-  const finish: Equation = {
-    ...given,
-    axes: [...leading, ...(overInputs ? [out, channel] : [channel, out])],
-    stores: flatten(windows).map((value, k) => ({
-      ...stored,
-      at: stored.at.map((index) =>
-        substituteIndex(index, new Map<Axis, IndexLike>([[windowRow, Math.floor(k / window)], [windowColumn, k % window]]))
-      ),
-      value,
-    })),
+  const inTiles = new Map<Axis, IndexLike>([...block, [column, plus(times(tileColumn, m), within)]])
+  const packedInput = overInputs ? packFactor('picture', substitute(body[input], block), fixed, column, channel)
+    : packFactor('picture', substitute(body[input], inTiles), fixed, tileColumn)
+  const packedGradient = packFactor('gradient', substitute(body[otherFactor(input)], block), fixed, column, out)
+  if (!packedInput || !packedGradient) return undefined
+  return {
+    ...shape,
+    filterSize,
+    m,
+    size,
+    inputs,
+    outputs,
+    overInputs,
+    rowBlocks,
+    blockRow,
+    tileRow,
+    tileColumn,
+    tiles,
+    tile: plus(times(tileRow, tileColumn.extent as number), tileColumn),
+    within,
+    fixed,
+    packedInput,
+    packedGradient,
+    tensors: {
+      transformed: tensor('transformed', [size ** 2, plane(tiles * inputs)]),
+      gradients: tensor('gradients', [size ** 2, plane(tiles * outputs)]),
+      totals: tensor('totals', [size ** 2, plane(outputs * inputs)]),
+    },
   }
-  const loops = (axes: readonly Axis[]): Loop[] =>
-    axes.map((a, i) => (i === axes.length - 1 && (a.extent as number) >= 4 ? { axis: a, tile: 1, vectorized: true } : { axis: a, tile: 1 }))
-  const packLoops = (axes: readonly Axis[], lanes: Axis): Loop[] => {
-    const own = axes.filter((a) => !fixed.has(a))
-    // Four columns of four channels are transposed, channels outermost: their maps often lie a power of two apart, so that
-    // few of them fit into the first cache together.
-    const channels = own.at(-1)!
-    if (channels === lanes || (channels.extent as number) % 4 !== 0)
-      return own.map((a) => ({ axis: a, tile: 1, ...(a === lanes && { vectorized: true }) }))
-    return [{ axis: channels, tile: 4 }, ...own.slice(0, -1).map((a) => ({ axis: a, tile: 1, ...(a === lanes && { vectorized: true }) }))]
-  }
+}
+
+/**
+ * The loop nest of a schedule: for each image and block of rows both factors are packed and transformed, and their products added up in
+ * memory; in the end the sums are transformed back. Throws ScheduleMismatch.
+ */
+export function weightGradientNest(c: Contraction, schedule: WinogradGradientSchedule): LoopNest {
+  const shape = matchWeightGradient(c)
+  fits(shape, "this is no gradient of a convolution's filter for Winograd")
+  const names = new AxisNames(c.equation)
+  const { row, column, leading, channel, out, filterRow } = shape
+  const [height, { rows, outputTile: m, vectorAxis }] = [row.extent as number, schedule]
+  const tiling = tilingFor(m, filterRow.extent as number, height, column.extent as number)
+  fits(tiling && !tiling.overlaps && height % rows === 0 && rows % m === 0, `tiles of ${m} in blocks of ${rows} rows do not cover the map`)
+  fits(schedule.tasks.join() === leading.map((a) => names.of(a)).join(), 'tasks are groups')
+  fits([channel, out].some((a) => names.of(a) === vectorAxis), `${vectorAxis} cannot be in lanes`)
+  const plan = planGradient(c, shape, schedule)
+  fits(plan, 'channels do not fill vectors, or a factor cannot be packed')
+  const { packedInput, packedGradient, tensors, filterSize, tiles, inputs, outputs } = plan
+  const multiplyStage = multiply(plan)
   return {
     grid: leading,
-    outerReduction: {
-      axis: image,
-      init: { equation: cleared, loops: loops(cleared.axes), unroll: new Map() },
-      epilogue: {
-        equation: finish,
-        loops: loops(finish.axes.filter((a) => !leading.includes(a))),
-        unroll: new Map(),
-        storesAtOnce: window,
-      },
-    },
+    outerReduction: { axis: shape.image, init: clearTotals(plan), epilogue: transformBack(plan, c.equation) },
     stages: [{
-      each,
-      phases: [
-        { equation: dense.equation, loops: packLoops(dense.equation.axes, dense.along), unroll: new Map() },
-        { equation: strided.equation, loops: packLoops(strided.equation.axes, strided.along), unroll: new Map() },
-        {
-          equation: pack,
-          loops: overInputs ? loops(pack.axes) : loops([channel, tileRow, tileColumn]),
-          unroll: new Map(),
-          storesAtOnce: rowsTogether(size),
-        },
-        { equation: packGradient, loops: loops(packGradient.axes), unroll: new Map(), storesAtOnce: rowsTogether(size) },
-        {
-          equation: multiply,
-          loops: overInputs
-            ? [{ axis: f, tile: 1 }, { axis: o, tile: 4 }, { axis: c, tile: 2, vectorized: true }]
-            : [{ axis: f, tile: 1 }, { axis: c, tile: Math.min(4, inputs) }, { axis: o, tile: 2, vectorized: true }],
-          unroll: new Map([[t, [8, 7, 4, 2].find((d) => tiles % d === 0) ?? 1]]),
-        },
-      ],
+      each: plan.rowBlocks,
+      stages: [packStage(plan, packedInput), packStage(plan, packedGradient), transformInput(plan), transformGradient(plan), multiplyStage],
     }],
-    scratch: [dense.into, strided.into, transformed, gradients, totals],
-    summary: `Winograd F(${window}x${window}, ${m}x${m}), ${tiles} tiles of ${inputs} and ${outputs} channels; prepares ${
-      showElements([dense.into.shape, strided.into.shape])
+    scratch: [packedInput.into, packedGradient.into, tensors.transformed, tensors.gradients, tensors.totals],
+    summary: `Winograd F(${filterSize}x${filterSize}, ${m}x${m}), ${tiles} tiles of ${inputs} and ${outputs} channels; prepares ${
+      showElements([packedInput.into.shape, packedGradient.into.shape])
     }`,
   }
 }
 
-interface Coupling {
-  readonly leading: readonly Axis[]
-  readonly out: Axis
-  readonly channel: Axis
-  readonly windowRow: Axis
-  readonly windowColumn: Axis
-  readonly image: Axis
-  readonly row: Axis
-  readonly column: Axis
-  /** Which factor windows slide over. */
-  readonly dense: 'a' | 'b'
+/** Packs a factor, four neighbours in memory at a time. */
+function packStage({ fixed }: GradientPlan, { equation, along }: PackedFactor): Stage {
+  const own = equation.axes.filter((a) => !fixed.has(a))
+  const loop = (a: Axis): Loop => ({ axis: a, tile: 1, ...(a === along && { vectorized: true }) })
+  // Four columns of four channels are transposed, channels outermost: their maps often lie a power of two apart, so that few of them
+  // fit into the first cache together.
+  const channels = own.at(-1)!
+  const transposes = channels !== along && (channels.extent as number) % CPU.lanes === 0
+  const loops = transposes ? [{ axis: channels, tile: CPU.lanes }, ...own.slice(0, -1).map(loop)] : own.map(loop)
+  return { equation, loops, unroll: new Map() }
 }
 
-function couplingOf(e: Equation, main: Reduction): Coupling | undefined {
-  if (e.stores.length !== 1 || e.stores[0]!.value !== main || main.axes.length !== 3) return undefined
-  const product = main.body as Extract<Expression, { kind: 'binary' }>
-  const image = main.axes.find((a) => typeof a.extent !== 'number')
-  const [row, column] = main.axes.filter((a) => typeof a.extent === 'number')
-  if (!image || !row || !column) return undefined
-  for (const dense of ['a', 'b'] as const) {
-    const [p, q] = [freeAxes(product[dense]), freeAxes(product[dense === 'a' ? 'b' : 'a'])]
-    const leading = e.axes.filter((a) => p.has(a) && q.has(a))
-    const inDense = e.axes.filter((a) => p.has(a) && !q.has(a))
-    const outs = e.axes.filter((a) => q.has(a) && !p.has(a))
-    const [channel, windowRow, windowColumn] = inDense
-    if (
-      outs.length !== 1 || inDense.length !== 3 || !isDense(product[dense], row, windowRow!) ||
-      !isDense(product[dense], column, windowColumn!) || windowRow!.extent !== windowColumn!.extent ||
-      !TILE_SIZES[windowRow!.extent as number]
-    ) continue
-    return { leading, out: outs[0]!, channel: channel!, windowRow: windowRow!, windowColumn: windowColumn!, image, row, column, dense }
+/** An element of a packed factor's tile. */
+const elementOf = (p: GradientPlan, value: Expression) => (i: number, j: number): Expression =>
+  substitute(
+    value,
+    new Map<Axis, IndexLike>([
+      [p.blockRow, plus(times(p.tileRow, p.m), i)],
+      [p.column, plus(times(p.tileColumn, p.m), j)],
+      [p.within, j],
+      [p.filterRow, 0],
+      [p.filterColumn, 0],
+    ]),
+  )
+
+/** M x M' of every tile of a factor, for each of its channels. */
+const transformTiles = (p: GradientPlan, name: string, matrix: Matrix, from: Tile, into: Tensor, a: Axis): Equation =>
+  equation(
+    name,
+    [],
+    [p.tileRow, p.tileColumn, a],
+    flatten(sandwich(matrix, from)).map((value, f) => store(into, [f, plus(times(p.tile, a.extent as number), a)], value)),
+  )
+
+/** B' d B of every tile of inputs. */
+function transformInput(p: GradientPlan): Stage {
+  const { size, m, filterSize, channel, tileRow, tileColumn } = p
+  const { input } = transformsOf(m, filterSize)
+  const tile = matrixOf(size, size, elementOf(p, p.packedInput.value))
+  const made = transformTiles(p, 'transform', input, tile, p.tensors.transformed, channel)
+  const loops = vectorLoops(p.overInputs ? made.axes : [channel, tileRow, tileColumn])
+  return { equation: made, loops, unroll: new Map(), storesAtOnce: rowsTogether(size) }
+}
+
+/** A e A' of every tile of output gradients. */
+function transformGradient(p: GradientPlan): Stage {
+  const { size, m, filterSize } = p
+  const { output } = transformsOf(m, filterSize)
+  const tile = matrixOf(m, m, elementOf(p, p.packedGradient.value))
+  const made = transformTiles(p, 'transform_gradient', columnsOf(output), tile, p.tensors.gradients, p.out)
+  return { equation: made, loops: vectorLoops(made.axes), unroll: new Map(), storesAtOnce: rowsTogether(size) }
+}
+
+/** Where the sum of an output and an input channel lies: what is in the lanes runs fastest. */
+const placeOf = ({ overInputs, inputs, outputs }: GradientPlan, o: IndexLike, c: IndexLike): IndexLike =>
+  overInputs ? plus(times(o, inputs), c) : plus(times(c, outputs), o)
+
+/** One matrix product for each element of a transformed tile, added to the sums so far. */
+function multiply(p: GradientPlan): Stage {
+  const { size, inputs, outputs, tiles, tensors: { transformed, gradients, totals }, overInputs } = p
+  const [f, o, c, t] = [axis('f', size ** 2), axis('o', outputs), axis('c', inputs), axis('tile', tiles)]
+  const total = [f, placeOf(p, o, c)] as const
+  const product = mul(load(transformed, f, plus(times(t, inputs), c)), load(gradients, f, plus(times(t, outputs), o)))
+  return {
+    equation: equation('multiply', [], [f, o, c], [store(totals, total, add(load(totals, ...total), sum([t], product)))]),
+    loops: overInputs
+      ? [{ axis: f, tile: 1 }, { axis: o, tile: 4 }, { axis: c, tile: 2, vectorized: true }]
+      : [{ axis: f, tile: 1 }, { axis: c, tile: Math.min(4, inputs) }, { axis: o, tile: 2, vectorized: true }],
+    unroll: new Map([[t, [8, 7, 4, 2].find((d) => tiles % d === 0) ?? 1]]),
   }
-  return undefined
+}
+
+function clearTotals({ size, inputs, outputs, tensors: { totals } }: GradientPlan): Stage {
+  const axes = [axis('f', size ** 2), axis('i', outputs * inputs)]
+  return { equation: equation('clear', [], axes, [store(totals, axes, constant(0))]), loops: vectorLoops(axes), unroll: new Map() }
+}
+
+/** G' M G of the finished sums: the gradient of the filter. */
+function transformBack(p: GradientPlan, given: Equation): Stage {
+  const { size, m, filterSize, filterRow, filterColumn, out, channel, leading, tensors: { totals } } = p
+  const { weight } = transformsOf(m, filterSize)
+  const sums = matrixOf(size, size, (i, j) => load(totals, size * i + j, placeOf(p, out, channel)))
+  const own = p.overInputs ? [out, channel] : [channel, out]
+  const [stored] = given.stores as readonly [Equation['stores'][number]]
+  const stores = flatten(sandwich(columnsOf(weight), sums)).map((value, k) => {
+    const place = new Map<Axis, IndexLike>([[filterRow, Math.floor(k / filterSize)], [filterColumn, k % filterSize]])
+    return { ...stored, at: stored.at.map((index) => substituteIndex(index, place)), value }
+  })
+  return { equation: { ...given, axes: [...leading, ...own], stores }, loops: vectorLoops(own), unroll: new Map(), storesAtOnce: filterSize }
 }

@@ -1,0 +1,36 @@
+import type { Equation, OnLoad } from '../../ir/equation.ts'
+import { contractionNest } from './contraction-nest.ts'
+import { type LoopNest, pointStage } from './loop-nest.ts'
+import { pointwiseNest } from './pointwise.ts'
+import { flattenAxes, overAxes } from '../../ir/reshape.ts'
+import { type CpuSchedule, fits } from './schedule.ts'
+import { simplify } from './simplify.ts'
+import { winogradNest } from './winograd/forward.ts'
+import { weightGradientNest } from './winograd/weight-gradient.ts'
+
+/** The loop nest of an equation by a schedule: a function of both alone. Throws ScheduleMismatch where the schedule does not fit it. */
+export function applySchedule(e: Equation, schedule: CpuSchedule): LoopNest {
+  const { equation, contraction } = simplify(e)
+  const contractionOf = (): NonNullable<typeof contraction> => {
+    fits(contraction, `${schedule.algorithm} wants a sum of products`)
+    return contraction
+  }
+  const nest = schedule.algorithm === 'pointwise' ? pointwiseNest(equation, schedule)
+    : schedule.algorithm === 'contraction' ? contractionNest(contractionOf(), schedule)
+    : schedule.algorithm === 'winograd' ? winogradNest(contractionOf(), schedule)
+    : weightGradientNest(contractionOf(), schedule)
+  return e.onLoad ? withFusedProducer(e, e.onLoad, nest) : nest
+}
+
+/** A task computes the whole of its image first: what it then loads is in the cache. */
+function withFusedProducer({ onLoad: _, ...plain }: Equation, { axes, store }: OnLoad, nest: LoopNest): LoopNest {
+  const [image] = nest.grid
+  fits(image?.extent === 'n', 'tasks do not begin with the image')
+  const [own, ...others] = axes
+  const made = overAxes({ ...plain, axes, stores: [store], sides: [] }, new Map([[own!, image]]), [image, ...others])
+  return {
+    ...nest,
+    stages: [{ ...pointStage(flattenAxes(made), [image]), invariantOver: [image] }, ...nest.stages],
+    summary: `makes ${store.tensor.name} first; ${nest.summary}`,
+  }
+}

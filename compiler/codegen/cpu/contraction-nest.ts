@@ -1,0 +1,134 @@
+import type { Tensor } from '../../ir/tensor.ts'
+import { add, constant, load } from '../../ir/expression.ts'
+import type { Axis } from '../../ir/affine.ts'
+import type { Equation } from '../../ir/equation.ts'
+import { batchReduction, fixedWhilePacking, mainOf, mayPack } from './contraction.ts'
+import { CPU } from './cost-model.ts'
+import { type Loop, type LoopNest, pointStage, type Stage } from './loop-nest.ts'
+import { accumulatorsOf, gemmAxes, mayBeVectorReduction, type MicroTile } from './micro-tile.ts'
+import { packFactor } from './packing.ts'
+import { flattenAxes, replaceNode } from '../../ir/reshape.ts'
+import { AxisNames, type ContractionSchedule, fits } from './schedule.ts'
+import type { Contraction } from './simplify.ts'
+import { statisticsStage } from './statistics-stage.ts'
+import { cutTasks, innerAxis, type TaskGrid } from './tasks.ts'
+
+/** The loop nest of a direct schedule: pack factors, multiply in register tiles, gather statistics. Throws ScheduleMismatch. */
+export function contractionNest(c: Contraction, schedule: ContractionSchedule): LoopNest {
+  const names = new AxisNames(c.equation)
+  const tile = tileOf(c, names, schedule)
+  const task = cutTasks(c.equation, names, schedule)
+  const packed = packFactors(c, task, tile, schedule)
+  const { equation, sum, outer } = readPacked(c, task, packed)
+  const multiply: Stage = {
+    equation,
+    loops: loopsOf(equation, task, tile),
+    unroll: new Map(names.findSizes(schedule.unroll)),
+    ...(tile.vectorReduction && { vectorReduction: tile.vectorReduction }),
+  }
+  const scratch = packed.map(({ into }) => into)
+  return {
+    grid: task.grid,
+    ...(outer && { outerReduction: { axis: outer, init: zeroStage(equation, task.grid) } }),
+    stages: [
+      ...packed.map((p) => pointStage(p.equation, [...fixedWhilePacking(c, task)])),
+      multiply,
+      ...c.equation.sides.map((side) => statisticsStage(side, equation, task)),
+    ],
+    scratch,
+    summary: describe(tile, scratch, sum.axes),
+  }
+}
+
+/** The register tile, by the roles of its axes. */
+function tileOf(c: Contraction, names: AxisNames, schedule: ContractionSchedule): MicroTile {
+  const { vectorFactor } = schedule
+  const { vector, broadcast } = gemmAxes(c, vectorFactor)
+  const [vectorAxis, vectorReduction] = [schedule.vectorAxis, schedule.vectorReduction].map((name) => name && names.find(name)) as (Axis | undefined)[]
+  fits(!vectorAxis !== !vectorReduction, 'a contraction has one axis in lanes')
+  fits(!vectorAxis || (vector.includes(vectorAxis) && (vectorAxis.extent as number) >= CPU.lanes), `${vectorAxis?.name} cannot be in lanes`)
+  fits(!vectorReduction || (c.main.axes.includes(vectorReduction) && mayBeVectorReduction(vectorReduction)),
+    `${vectorReduction?.name} cannot be summed up in lanes`)
+  const sizes = names.findSizes(schedule.registerTile)
+  const [broadcasts, outers] = [sizes.filter(([a]) => broadcast.includes(a)), sizes.filter(([a]) => vector.includes(a) && a !== vectorAxis)]
+  fits(broadcasts.length <= 1 && outers.length <= 1 && sizes.every(([a]) => broadcast.includes(a) || vector.includes(a)),
+    'a register tile has one axis of each factor, and one more of the one in vectors')
+  fits(names.findSizes(schedule.unroll).every(([a]) => c.main.axes.includes(a)), 'reduced axes alone are unrolled')
+  const tile: MicroTile = {
+    vectorFactor,
+    ...(vectorAxis && { vectorAxis }),
+    ...(vectorReduction && { vectorReduction }),
+    vectorCount: Math.ceil((sizes.find(([a]) => a === vectorAxis)?.[1] ?? CPU.lanes) / CPU.lanes),
+    broadcastAxis: broadcasts[0]?.[0],
+    broadcastCount: broadcasts[0]?.[1] ?? 1,
+    outerAxis: outers[0]?.[0],
+    outerCount: outers[0]?.[1] ?? 1,
+  }
+  fits(accumulatorsOf(tile) <= CPU.accumulators, `a register tile of ${accumulatorsOf(tile)} vectors is too large`)
+  return tile
+}
+
+function packFactors(c: Contraction, task: TaskGrid, tile: MicroTile, { packed }: ContractionSchedule): Packed[] {
+  fits(packed.length === 0 || mayPack(c), 'a sum over the batch is part of what is stored: nothing can be packed')
+  const fixed = fixedWhilePacking(c, task)
+  const { body } = mainOf(task.equation)
+  const lanes = tile.vectorAxis ? innerAxis(task, tile.vectorAxis) : tile.vectorReduction!
+  return packed.map((f) => {
+    const made = packFactor(`staged_${f}`, body[f], fixed, lanes)
+    fits(made, `factor ${f} cannot be packed`)
+    return { ...made, of: body[f] }
+  })
+}
+
+type Packed = NonNullable<ReturnType<typeof packFactor>> & { readonly of: Contraction['main']['body']['a'] }
+
+/** The equation with packed factors in the place of what they were packed from; `outer`: the reduced axis that becomes a loop around. */
+function readPacked(
+  c: Contraction,
+  task: TaskGrid,
+  packed: readonly Packed[],
+): { readonly equation: Equation; readonly sum: Contraction['main']; readonly outer: Axis | undefined } {
+  const { equation } = task
+  const main = mainOf(equation)
+  if (packed.length === 0) return { equation, sum: main, outer: undefined }
+  const outer = batchReduction(c)
+  const body = packed.reduce((value, { of, value: by }) => replaceNode(value, of, by), main.body as Contraction['main']['body']['a'])
+  const sum = { ...main, body, axes: main.axes.filter((a) => a !== outer) } as Contraction['main']
+  const stores = equation.stores.map((s) => ({
+    ...s,
+    value: outer ? add(load(s.tensor, ...s.at), sum) : replaceNode(s.value, main, sum),
+  }))
+  return { equation: { ...equation, stores }, sum, outer }
+}
+
+/** Sets what will be summed up in memory to zero. */
+const zeroStage = (e: Equation, grid: readonly Axis[]): Stage =>
+  pointStage(flattenAxes({ ...e, stores: e.stores.map((s) => ({ ...s, value: constant(0) })) }, grid), grid)
+
+/** Loops of a task, outermost first: the broadcast axis, others, the outer axis of the vectors, vectors. */
+function loopsOf(e: Equation, task: TaskGrid, tile: MicroTile): Loop[] {
+  const [broadcast, outer, lanes] = [tile.broadcastAxis, tile.outerAxis, tile.vectorAxis ?? tile.vectorReduction]
+    .map((a) => a && innerAxis(task, a))
+  const own = e.axes.filter((a) => !task.grid.includes(a))
+  const order = [
+    ...own.filter((a) => a === broadcast),
+    ...own.filter((a) => a !== broadcast && a !== outer && a !== lanes),
+    ...own.filter((a) => a === outer && a !== broadcast),
+    ...own.filter((a) => a === lanes),
+  ]
+  return order.map((a): Loop =>
+    a === lanes ? { axis: a, tile: tile.vectorCount, vectorized: true }
+      : { axis: a, tile: a === broadcast ? tile.broadcastCount : a === outer ? tile.outerCount : 1 }
+  )
+}
+
+function describe(tile: MicroTile, scratch: readonly Tensor[], reduced: readonly Axis[]): string {
+  const parts = [
+    ...(tile.broadcastAxis && tile.broadcastCount > 1 ? [`${tile.broadcastAxis.name} ${tile.broadcastCount}`] : []),
+    ...(tile.outerAxis && tile.outerCount > 1 ? [`${tile.outerAxis.name} ${tile.outerCount}`] : []),
+    ...(tile.vectorAxis ? [`${tile.vectorAxis.name} ${CPU.lanes * tile.vectorCount}`] : []),
+  ]
+  const how = tile.vectorAxis ? 'direct' : `four terms along ${tile.vectorReduction!.name} at a time`
+  const prepared = scratch.length > 0 ? `; prepares ${scratch.map((t) => t.shape.join('x')).join(' and ')}` : ''
+  return `${how}, a tile of ${parts.join(' x ') || 'one point'} over ${reduced.map((a) => a.name).join(', ')}${prepared}`
+}

@@ -1,0 +1,178 @@
+import { children, type Expression, walk } from '../../ir/expression.ts'
+import { divisors } from '../../ir/divisors.ts'
+import { type Axis, axesOf, index } from '../../ir/affine.ts'
+import { type Equation, reads, writes } from '../../ir/equation.ts'
+import { costOfStride, CPU, pointsOf, tailWaste } from './cost-model.ts'
+import type { Loop, LoopNest } from './loop-nest.ts'
+import { reductions, steps } from '../../ir/reduction-list.ts'
+import { splitAxis, splitDivided, strideOf } from '../../ir/reshape.ts'
+import { AxisNames, type PointwiseSchedule, fits } from './schedule.ts'
+import { statisticsStage } from './statistics-stage.ts'
+import { cutTasks, innerAxis } from './tasks.ts'
+import { linearIndex, type Reduction } from '../expression-emitter.ts'
+
+/** Chooses how points are computed one by one: element-wise work, windows, plain sums. One axis in lanes, a task an image and channel. */
+export function choosePointwise(given: Equation): PointwiseSchedule {
+  const { equation: e, inner } = splitDivided(given, CPU.splitPoints)
+  const gone = given.axes.filter((a) => !e.axes.includes(a))
+  const split = new AxisNames(given).sizes([...inner.values()].map((short, i) => [gone[i]!, short.extent as number]))
+  const names = new AxisNames(e)
+  const sums = reductionsOf(e)
+  const { vectorAxis, vectorReduction } = chooseVectors(e, sums, inner)
+  const unroll = new Map<Axis, number>()
+  for (const r of sums) {
+    const size = steps(r)
+    if (Number.isFinite(size) && size <= CPU.unrolledTerms)
+      for (const a of r.axes) if (a !== vectorReduction) unroll.set(a, a.extent as number)
+  }
+  if (vectorReduction && (vectorReduction.extent as number) >= 32) unroll.set(vectorReduction, 2)
+  const { tasks, block } = chooseTasks(e, vectorAxis)
+  // Two vectors at a time where nothing is summed up, and none overlaps one that has been updated in place.
+  const isElementwise = sums.length === 0 && !reads(e).some((t) => writes(e).includes(t))
+  const points = block ?? (vectorAxis?.extent as number)
+  const tile = new Map<Axis, number>(vectorAxis ? [[vectorAxis, isElementwise && points >= 2 * CPU.lanes ? 2 * CPU.lanes : CPU.lanes]] : [])
+  for (const short of inner.values()) tile.set(short, short.extent as number)
+  return {
+    algorithm: 'pointwise',
+    ...(inner.size > 0 && { split }),
+    tasks: tasks.map((a) => names.of(a)),
+    ...(block !== undefined && { taskBlock: names.sizes([[vectorAxis!, block]]) }),
+    registerTile: names.sizes(tile),
+    ...(vectorAxis && { vectorAxis: names.of(vectorAxis) }),
+    ...(vectorReduction && { vectorReduction: names.of(vectorReduction) }),
+    unroll: names.sizes(unroll),
+  }
+}
+
+/** The loop nest of a schedule. Throws ScheduleMismatch. */
+export function pointwiseNest(given: Equation, schedule: PointwiseSchedule): LoopNest {
+  let e = given
+  const named = new AxisNames(given)
+  for (const [a, size] of named.findSizes(schedule.split ?? {})) {
+    fits(e.axes.includes(a) && typeof a.extent === 'number' && a.extent % size === 0, `${a.name} is not split by ${size}`)
+    e = splitAxis(e, a, size).equation
+  }
+  const names = new AxisNames(e)
+  const [vectorAxis, vectorReduction] = [schedule.vectorAxis, schedule.vectorReduction].map((name) => name && names.find(name)) as (Axis | undefined)[]
+  const sums = reductionsOf(e)
+  fits(!vectorAxis || !vectorReduction, 'one axis at most is in lanes')
+  fits(!vectorAxis || mayBeVectorAxis(e, vectorAxis), `${vectorAxis?.name} cannot be in lanes`)
+  fits(!vectorReduction || sums.some((r) => r.axes.includes(vectorReduction) && mayBeVectorReduction(sums, vectorReduction)),
+    `${vectorReduction?.name} cannot be summed up in lanes`)
+  const tile = new Map(names.findSizes(schedule.registerTile))
+  const unroll = new Map(names.findSizes(schedule.unroll))
+  fits([...unroll.keys()].every((a) => !e.axes.includes(a)), 'reduced axes alone are unrolled')
+  const task = cutTasks(e, names, schedule)
+  const { equation, grid } = task
+  const inLanes = vectorAxis && innerAxis(task, vectorAxis)
+  const sizes = new Map([...tile].map(([a, size]) => [innerAxis(task, a), size]))
+  const loops = equation.axes.filter((a) => !grid.includes(a)).map((a): Loop =>
+    a === inLanes ? { axis: a, tile: Math.ceil((sizes.get(a) ?? CPU.lanes) / CPU.lanes), vectorized: true } : { axis: a, tile: sizes.get(a) ?? 1 }
+  )
+  const how = inLanes ? `four points along ${inLanes.name} at a time`
+    : vectorReduction ? `four terms along ${vectorReduction.name} at a time` : 'one point at a time'
+  const statistics = e.sides.map((side) => statisticsStage(side, equation, task))
+  return { grid, stages: [{ equation, loops, unroll, ...(vectorReduction && { vectorReduction }) }, ...statistics], scratch: [], summary: how }
+}
+
+const reductionsOf = (e: Equation): Reduction[] => e.stores.flatMap((s) => reductions(s.value))
+
+/** The axis in lanes that costs least: an output axis, a reduced one, or none. `split`: short axes between the multiples of a divisor. */
+function chooseVectors(
+  e: Equation,
+  sums: readonly Reduction[],
+  split: ReadonlyMap<Axis, Axis>,
+): { readonly vectorAxis?: Axis; readonly vectorReduction?: Axis } {
+  const loads = weighedLoads(e)
+  const stores = indicesOfStores(e)
+  const costs: { cost: number; vectorAxis?: Axis; vectorReduction?: Axis }[] = [
+    { cost: loads.reduce((sum, l) => sum + 2 * l.weight, 2 * stores.length) },
+  ]
+  for (const vectorAxis of e.axes) {
+    if (!mayBeVectorAxis(e, vectorAxis)) continue
+    const each = loads.reduce((sum, l) => sum + l.weight * (1 + costOfStride(strideOf(l.form, vectorAxis))), 0) +
+      stores.reduce((sum, form) =>
+        sum + (strideOf(form, vectorAxis) === 1 ? 1 : split.has(vectorAxis) ? CPU.interleavedStore : CPU.scatteredStore), 0)
+    costs.push({ cost: each / 4 * tailWaste(vectorAxis, CPU.lanes), vectorAxis })
+  }
+  for (const r of sums) {
+    for (const vectorReduction of r.axes) {
+      if (!mayBeVectorReduction(sums, vectorReduction)) continue
+      const cost = loads.reduce(
+        (sum, l) =>
+          sum + l.weight * (l.inside.has(vectorReduction)
+              ? (1 + costOfStride(strideOf(l.form, vectorReduction))) / 4 * tailWaste(vectorReduction, CPU.lanes) : 2),
+        2 * stores.length + 6,
+      )
+      costs.push({ cost, vectorReduction })
+    }
+  }
+  return costs.reduce((best, c) => (c.cost < best.cost ? c : best))
+}
+
+const indicesOfStores = (e: Equation): ReturnType<typeof linearIndex>[] =>
+  e.stores.filter((s) => !s.counts).map((s) => linearIndex(s.tensor, s.at))
+
+/** Whether an output axis may lie in lanes: its neighbours are stored at even distances. */
+const mayBeVectorAxis = (e: Equation, a: Axis): boolean =>
+  e.axes.includes(a) && typeof a.extent === 'number' && a.extent >= CPU.lanes &&
+  indicesOfStores(e).every((form) => (strideOf(form, a) ?? 0) >= 1) && !countsImages(e, a)
+
+/** Whether an axis tells images apart of which there may be none: four at a time would be loaded one by one. */
+const countsImages = (e: Equation, a: Axis): boolean =>
+  e.stores.some((s) =>
+    walk(s.value).some((node) =>
+      node.kind === 'guard' && node.guards.some((g) => g.kind === 'within' && typeof g.extent !== 'number' && axesOf(g.at).includes(a))
+    )
+  )
+
+const mayBeVectorReduction = (sums: readonly Reduction[], a: Axis): boolean =>
+  typeof a.extent === 'number' && a.extent >= CPU.lanes && !sums.some((s) => s.combine === 'argmax')
+
+/** The axes that count tasks, and where that makes too few, points of a task along the axis in lanes. */
+function chooseTasks(e: Equation, vectorAxis: Axis | undefined): { readonly tasks: readonly Axis[]; readonly block?: number } {
+  const terms = Math.max(
+    1,
+    ...e.stores.map((s) => reductions(s.value).reduce((sum, r) => sum + pointsOf(r.axes, CPU.batchSteps), 0)),
+  )
+  const tasks: Axis[] = []
+  for (const [i, a] of e.axes.entries()) {
+    if (typeof a.extent === 'number') {
+      if (a === vectorAxis || pointsOf(e.axes.slice(i + 1)) * terms < CPU.leastTask) break
+      // Statistics are of whole maps.
+      if (e.sides.some((side) => side.kept !== a)) break
+    }
+    tasks.push(a)
+  }
+  const isLong = vectorAxis && e.sides.length === 0 && (vectorAxis.extent as number) * terms > 4 * CPU.goodTask
+  if (!isLong || tasks.some((a) => typeof a.extent !== 'number') || pointsOf(tasks) >= CPU.enoughTasks) return { tasks }
+  const block = divisors(vectorAxis.extent as number).filter((d) => d % CPU.lanes === 0 && d * terms <= CPU.goodTask).at(-1)
+  return block !== undefined && block >= 16 ? { tasks: [...tasks, vectorAxis], block } : { tasks }
+}
+
+interface WeighedLoad {
+  readonly form: ReturnType<typeof linearIndex>
+  readonly weight: number
+  /** Axes of the sums around it. */
+  readonly inside: ReadonlySet<Axis>
+}
+
+/** Loads, and how often each is done for one point. */
+function weighedLoads(e: Equation): WeighedLoad[] {
+  const found: WeighedLoad[] = []
+  const seen = new Set<Expression>()
+  const visit = (node: Expression, weight: number, inside: ReadonlySet<Axis>): void => {
+    if (seen.has(node)) return
+    seen.add(node)
+    if (node.kind === 'load') found.push({ form: linearIndex(node.tensor, node.at), weight, inside })
+    // A function is worth several loads: it costs as much for one lane as for four.
+    if (node.kind === 'unary' && ['exp', 'log', 'tanh', 'erf'].includes(node.op))
+      found.push({ form: index(0), weight: CPU.functionLoads * weight, inside })
+    const [here, axes] = node.kind === 'reduce'
+      ? [weight * pointsOf(node.axes, CPU.batchSteps), new Set([...inside, ...node.axes])]
+      : [weight, inside]
+    for (const child of children(node)) visit(child, here, axes)
+  }
+  for (const s of e.stores) visit(s.value, 1, new Set())
+  return found
+}

@@ -1,0 +1,46 @@
+import { isContraction } from '../../ir/cost.ts'
+import { type Expression, guard } from '../../ir/expression.ts'
+import { freeAxes } from '../../ir/free-axes.ts'
+import type { Equation } from '../../ir/equation.ts'
+import { reductions, steps } from '../../ir/reduction-list.ts'
+import { dropTrueGuards, flattenAxes, flattenReductions, replaceNode } from '../../ir/reshape.ts'
+import type { Reduction } from '../expression-emitter.ts'
+
+/** What a schedule speaks of: an equation with as few axes and guards as possible. Depends on its `canonicalText` alone. */
+export interface Simplified {
+  readonly equation: Equation
+  /** The same equation, its largest sum of products without guards that both factors have; absent where register tiles do not apply. */
+  readonly contraction?: Contraction
+}
+
+export interface Contraction {
+  readonly equation: Equation
+  readonly main: Reduction & { readonly body: Product }
+}
+
+export type Product = Extract<Expression, { kind: 'binary' }>
+
+/** Simplifies an equation; what a fused producer computes is left out. */
+export function simplify({ onLoad: _, ...given }: Equation): Simplified {
+  const equation = flattenReductions(flattenAxes(dropTrueGuards(given), given.sides.map((side) => side.kept)))
+  const sums = equation.stores.flatMap((s) => reductions(s.value))
+  const main = sums.filter(isContraction).sort((a, b) => steps(b) - steps(a))[0]
+  // A sum that is invariant over an output axis is computed before that axis is walked: no register tile holds all of its points.
+  const hasInvariantSum = equation.axes.some((a, i) => i > 0 && sums.some((r) => !freeAxes(r).has(a)))
+  if (!main || hasInvariantSum || steps(main) <= 1) return { equation }
+  return { equation, contraction: withoutSharedGuards(equation, main) }
+}
+
+/** Where both factors are zero under the same condition, one of them is enough. */
+function withoutSharedGuards(equation: Equation, main: Reduction): Contraction {
+  const product = main.body as Product
+  const { a, b } = product
+  const shared = a.kind !== 'guard' || b.kind !== 'guard' || a.otherwise !== 0 || b.otherwise !== 0 ? []
+    : a.guards.filter((g) =>
+      g.kind === 'within' && typeof g.extent === 'number' &&
+      b.guards.some((other) => other.kind === 'within' && other.extent === g.extent && other.at.key === g.at.key)
+    )
+  if (shared.length === 0 || a.kind !== 'guard') return { equation, main: main as Contraction['main'] }
+  const lighter = { ...main, body: { ...product, a: guard(a.guards.filter((g) => !shared.includes(g)), a.value) } }
+  return { equation: { ...equation, stores: equation.stores.map((s) => ({ ...s, value: replaceNode(s.value, main, lighter) })) }, main: lighter }
+}

@@ -1,0 +1,250 @@
+import { tensor, type Tensor } from '../../../ir/tensor.ts'
+import { type Expression, load, mul, substitute, sum } from '../../../ir/expression.ts'
+import { type Axis, axis, divide, type IndexLike, linearIndex, plus, remainder, substitute as substituteIndex, times } from '../../../ir/affine.ts'
+import { strideOf } from '../../../ir/analysis.ts'
+import { type Equation, equation, store } from '../../../ir/equation.ts'
+import { mainOf } from '../contraction.ts'
+import { type Loop, scalarLoops, type Stage, vectorLoops } from '../loop-nest.ts'
+import { replaceNode, splitAxis } from '../../../ir/reshape.ts'
+import { packFactor, type PackedFactor } from '../packing.ts'
+import { AxisNames, otherFactor, type WinogradSchedule } from '../schedule.ts'
+import type { Contraction } from '../simplify.ts'
+import { cutTasks, innerAxis, type TaskGrid } from '../tasks.ts'
+import type { Convolution } from './convolution.ts'
+import { backwards, flatten, matrixOf, plane, rowsTogether, sandwich, type Tiling, transformsOf } from './transforms.ts'
+
+/** What the stages of a convolution hand on: its equation cut into tasks and blocks of channels, its tiles, and scratch memory. */
+export interface ForwardPlan extends Convolution {
+  /** Cut into tasks, output channels into blocks. `row` and `out` count those of a task and a block. */
+  readonly equation: Equation
+  readonly main: Contraction['main']
+  readonly task: TaskGrid
+  readonly channelBlocks: Axis
+  readonly blockOut: Axis
+  readonly blockRow: Axis
+  readonly keepsFilter: boolean
+  /** Input channels, output channels of a block, tiles of a task. */
+  readonly inputs: number
+  readonly outputs: number
+  readonly tiles: number
+  readonly tiling: Tiling
+  /** Side of a transformed tile. */
+  readonly size: number
+  /** Whether four tiles of a row lie in lanes; else any four, whose elements are gathered. */
+  readonly inRows: boolean
+  readonly tileRow: Axis
+  readonly tileColumn: Axis
+  readonly anyTile: Axis
+  /** The axes that count tiles, and the tile's number. */
+  readonly tileAxes: readonly Axis[]
+  readonly tile: IndexLike
+  /** Where the filter lies mirrored, by rows and columns: the gradient by an input reads it backwards. */
+  readonly mirrored: readonly [boolean, boolean]
+  readonly packed: PackedFactor
+  /** A column within a tile, while the input is packed by rows of tiles. */
+  readonly within: Axis
+  /** Axes that stand still in every stage. */
+  readonly fixed: ReadonlySet<Axis>
+  readonly tensors: Readonly<Record<'transformed' | 'filter' | 'products' | 'results', Tensor>>
+}
+
+/** Undefined where the input cannot be packed, or the block does not divide a task's output channels. */
+export function planForward(c: Contraction, shape: Convolution, tiling: Tiling, schedule: WinogradSchedule): ForwardPlan | undefined {
+  const task = cutTasks(c.equation, new AxisNames(c.equation), schedule)
+  const taskOut = innerAxis(task, shape.out)
+  if ((taskOut.extent as number) % schedule.channelBlock !== 0) return undefined
+  const blocks = splitAxis(task.equation, taskOut, schedule.channelBlock)
+  const main = mainOf(blocks.equation)
+  const input = main.body[shape.input]
+  const rows = task.cut.get(shape.row)?.size
+  const down = rows === undefined ? tiling.down : rows / tiling.m
+  const { m, across } = tiling
+  const tiles = down * across
+  const inRows = across >= 4
+  const [tileRow, tileColumn, anyTile] = [axis('tile_h', down), axis('tile_w', across), axis('tile', tiles)] as const
+  const firstColumn = times(inRows ? tileColumn : remainder(anyTile, across), tiling.stepAcross)
+  const fixed = new Set<Axis>([...task.grid, blocks.outer])
+  // Columns that the same element of neighbouring tiles falls on lie side by side.
+  const within = axis('w', m)
+  const cut = inRows ? substitute(input, new Map<Axis, IndexLike>([[shape.column, plus(firstColumn, within)]])) : input
+  const packed = packFactor('picture', cut, fixed, inRows ? tileColumn : shape.column)
+  if (packed?.value.kind !== 'load') return undefined
+  const [inputs, outputs] = [flatIndex(shape.channels).size, schedule.channelBlock]
+  const elements = (m + shape.filterSize - 1) ** 2
+  const { keepsFilter } = schedule
+  const kept = flatIndex([...keptBlocks({ keepsFilter, task, out: shape.out, channelBlocks: blocks.outer }), blocks.inner]).size
+  return {
+    ...shape,
+    equation: blocks.equation,
+    main,
+    task,
+    channelBlocks: blocks.outer,
+    blockOut: blocks.inner,
+    blockRow: innerAxis(task, shape.row),
+    keepsFilter,
+    inputs,
+    outputs,
+    tiles,
+    tiling: { ...tiling, down },
+    size: m + shape.filterSize - 1,
+    inRows,
+    tileRow,
+    tileColumn,
+    anyTile,
+    tileAxes: inRows ? [tileRow, tileColumn] : [anyTile],
+    tile: inRows ? plus(times(tileRow, across), tileColumn) : anyTile,
+    mirrored: [
+      strideOf(linearIndex(packed.into, packed.value.at), shape.filterRow)! < 0,
+      backwards(input, shape.filterColumn, shape.column),
+    ],
+    packed,
+    within,
+    fixed,
+    tensors: {
+      transformed: tensor('transformed', [elements, plane(inputs * tiles)]),
+      filter: tensor('windows', [elements, plane(kept * inputs)]),
+      products: tensor('products', [elements, plane(outputs * tiles)]),
+      results: tensor('results', [outputs, m, m, tiles]),
+    },
+  }
+}
+
+/** Axes in front of a block's output channels in the transformed filter, where all of it is kept. */
+const keptBlocks = (
+  { keepsFilter, task, out, channelBlocks }: Pick<ForwardPlan, 'keepsFilter' | 'task' | 'out' | 'channelBlocks'>,
+): readonly Axis[] => {
+  const channelTasks = task.cut.get(out)?.outer
+  return keepsFilter ? [...(channelTasks ? [channelTasks] : []), channelBlocks] : []
+}
+
+/** Loops over tiles, the last one in lanes. */
+const overTiles = ({ tileAxes }: ForwardPlan): Loop[] => vectorLoops(tileAxes)
+
+/** The input with its padding and what is computed of it on the way. */
+export function packInput({ packed, fixed }: ForwardPlan): Stage {
+  return { equation: packed.equation, loops: vectorLoops(packed.equation.axes.filter((a) => !fixed.has(a))), unroll: new Map() }
+}
+
+/** B' d B of every tile, from the packed input. It may lie mirrored. */
+export function transformInput(p: ForwardPlan): Stage {
+  const { inRows, tiling: { m, across, stepDown, stepAcross }, size, filterSize } = p
+  const firstRow = times(inRows ? p.tileRow : divide(p.anyTile, across), stepDown)
+  const firstColumn = times(inRows ? p.tileColumn : remainder(p.anyTile, across), stepAcross)
+  const at = (i: number, j: number): Expression =>
+    substitute(
+      p.packed.value,
+      new Map<Axis, IndexLike>([
+        [p.blockRow, plus(firstRow, i)],
+        inRows ? [p.within, j] : [p.column, plus(firstColumn, j)],
+        [p.filterRow, p.mirrored[0] ? filterSize - 1 : 0],
+        [p.filterColumn, p.mirrored[1] ? filterSize - 1 : 0],
+      ]),
+    )
+  const channel = flatIndex(p.channels).at(p.channels)
+  const values = flatten(sandwich(transformsOf(m, filterSize).input, matrixOf(size, size, at)))
+  return {
+    equation: equation(
+      'transform',
+      [],
+      [...p.channels, ...p.tileAxes],
+      values.map((value, f) => store(p.tensors.transformed, [f, plus(times(channel, p.tiles), p.tile)], value)),
+    ),
+    loops: [...scalarLoops(p.channels), ...overTiles(p)],
+    unroll: new Map(),
+    storesAtOnce: rowsTogether(size),
+  }
+}
+
+/** Where the transformed filter of an output and an input channel lies. */
+const filterPlace = (p: ForwardPlan, out: IndexLike, input: IndexLike): IndexLike => {
+  const kept = keptBlocks(p)
+  return plus(times(flatIndex([...kept, p.blockOut]).at([...kept, out]), p.inputs), input)
+}
+
+/** G g G' of every output and input channel. */
+export function transformFilter(p: ForwardPlan): Stage {
+  const { filterSize, mirrored } = p
+  const filter = p.main.body[otherFactor(p.input)]
+  const at = (i: number, j: number): Expression =>
+    substitute(
+      filter,
+      new Map<Axis, IndexLike>([
+        [p.filterRow, mirrored[0] ? filterSize - 1 - i : i],
+        [p.filterColumn, mirrored[1] ? filterSize - 1 - j : j],
+      ]),
+    )
+  const values = flatten(sandwich(transformsOf(p.tiling.m, filterSize).weight, matrixOf(filterSize, filterSize, at)))
+  const axes = [...(p.keepsFilter ? [p.channelBlocks] : []), p.blockOut, ...p.channels]
+  const channel = flatIndex(p.channels).at(p.channels)
+  return {
+    equation: equation('windows', [], axes, values.map((value, f) => store(p.tensors.filter, [f, filterPlace(p, p.blockOut, channel)], value))),
+    loops: vectorLoops(axes),
+    unroll: new Map(),
+    storesAtOnce: rowsTogether(p.size),
+  }
+}
+
+/** One matrix product for each element of a transformed tile. */
+export function multiply(p: ForwardPlan): Stage {
+  const { inputs, outputs, tiles, tensors } = p
+  const [f, o, t, k] = [axis('f', p.size ** 2), axis('o', outputs), axis('tile', tiles), axis('c', inputs)]
+  const product = mul(load(tensors.transformed, f, plus(times(k, tiles), t)), load(tensors.filter, f, filterPlace(p, o, k)))
+  return {
+    equation: equation('multiply', [], [f, o, t], [store(tensors.products, [f, plus(times(o, tiles), t)], sum([k], product))]),
+    loops: [
+      { axis: f, tile: 1 },
+      { axis: o, tile: Math.min(tiles >= 8 ? 4 : 8, outputs) },
+      { axis: t, tile: tiles >= 8 ? 2 : 1, vectorized: tiles >= 4 },
+    ],
+    unroll: new Map([[k, [8, 4, 2].find((d) => inputs % d === 0) ?? 1]]),
+  }
+}
+
+/** A' m A, and whatever follows the convolution. Tiles that do not lie in rows are transformed to scratch memory first. */
+export function transformBack(p: ForwardPlan): Stage[] {
+  const { tiling: { m, across, stepDown, stepAcross }, size, tensors, equation: e } = p
+  const products = matrixOf(size, size, (i, j) => load(tensors.products, size * i + j, plus(times(p.blockOut, p.tiles), p.tile)))
+  const values = sandwich(transformsOf(m, p.filterSize).output, products)
+  // Rows of a large tile share so much that all of them are computed at once, though not all of it fits into registers.
+  const valuesAtOnce = size >= 8 ? m * m : m
+  const places = Array.from({ length: m }, (_, i) => i)
+  const others = e.axes.filter((a) => a !== p.blockRow && a !== p.column)
+  const stored = (i: IndexLike, j: IndexLike, value: Expression): Equation['stores'] => {
+    const map = new Map<Axis, IndexLike>([[p.blockRow, plus(times(p.tileRow, stepDown), i)], [p.column, plus(times(p.tileColumn, stepAcross), j)]])
+    return e.stores.map((s) => ({
+      tensor: s.tensor,
+      at: s.at.map((index) => substituteIndex(index, map)),
+      value: substitute(replaceNode(s.value, p.main, value), map),
+    }))
+  }
+  const loops = [...scalarLoops([p.blockOut]), ...overTiles(p)]
+  if (p.inRows) {
+    const stores = places.flatMap((i) => places.flatMap((j) => stored(i, j, values[i]![j]!)))
+    return [{
+      equation: { ...e, sides: [], axes: [...others, p.tileRow, p.tileColumn], stores },
+      loops,
+      unroll: new Map(),
+      storesAtOnce: valuesAtOnce * e.stores.length,
+    }]
+  }
+  const [i, j] = [axis('h', m), axis('w', m)]
+  const back = places.flatMap((i) => places.map((j) => store(tensors.results, [p.blockOut, i, j, p.anyTile], values[i]![j]!)))
+  const result = load(tensors.results, p.blockOut, i, j, plus(times(p.tileRow, across), p.tileColumn))
+  return [
+    { equation: equation('invert', [], [p.blockOut, p.anyTile], back), loops, unroll: new Map(), storesAtOnce: valuesAtOnce },
+    {
+      equation: { ...e, sides: [], axes: [...others, p.tileRow, i, p.tileColumn, j], stores: stored(i, j, result) },
+      loops: vectorLoops([p.blockOut, p.tileRow, i, p.tileColumn, j]),
+      unroll: new Map(),
+    },
+  ]
+}
+
+/** Several axes counted through as one. */
+function flatIndex(axes: readonly Axis[]): { size: number; at: (axes: readonly IndexLike[]) => IndexLike } {
+  const sizes = axes.map((a) => a.extent as number)
+  return {
+    size: sizes.reduce((p, s) => p * s, 1),
+    at: (index) => index.reduce<IndexLike>((whole, i, d) => (d === 0 ? i : plus(times(whole, sizes[d]!), i)), 0),
+  }
+}
