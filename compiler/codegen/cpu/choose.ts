@@ -2,7 +2,6 @@ import { isAxis } from '../../ir/affine.ts'
 import type { BlockSizes, Equation } from '../../ir/equation.ts'
 import { loadOf } from '../../ir/fused-producer.ts'
 import { onceByShape } from '../../ir/once-by-shape.ts'
-import { applySchedule } from './apply-schedule.ts'
 import { rankContractions } from './contraction.ts'
 import { choosePointwise } from './pointwise.ts'
 import { AxisNames, type CpuSchedule } from './schedule.ts'
@@ -39,9 +38,10 @@ export class CpuScheduler {
     })
     this.hasOneImage = onceByShape((e) => {
       const { onLoad, ...plain } = e
-      const [image] = applySchedule(plain, this.scheduleOf(plain)).grid
+      const image = plain.axes[0]
+      if (image?.extent !== 'n' || this.scheduleOf(plain).tasks[0] !== `0:${image.name}`) return false
       const load = plain.stores.map((s) => loadOf(s.value, onLoad!)).find((found) => found)
-      return image?.extent === 'n' && load !== undefined && isAxis(load.at[0]!, image)
+      return load !== undefined && isAxis(load.at[0]!, image)
     })
   }
 
@@ -71,7 +71,7 @@ export class CpuScheduler {
   }
 }
 
-function chooseSchedule(e: Equation, { precise = undefined }: ScheduleLimits): CpuSchedule {
+function chooseSchedule(e: Equation, { precise }: ScheduleLimits): CpuSchedule {
   const { equation, contraction } = simplify(e)
   if (!contraction) return choosePointwise(equation)
   const fast = precise ? undefined : chooseWinograd(contraction) ?? chooseWeightGradient(contraction)

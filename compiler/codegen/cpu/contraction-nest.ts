@@ -44,15 +44,21 @@ export function contractionNest(c: Contraction, schedule: ContractionSchedule): 
 function tileOf(c: Contraction, names: AxisNames, schedule: ContractionSchedule): MicroTile {
   const { vectorFactor } = schedule
   const { vector, broadcast } = gemmAxes(c, vectorFactor)
-  const [vectorAxis, vectorReduction] = [schedule.vectorAxis, schedule.vectorReduction].map((name) => name && names.find(name)) as (Axis | undefined)[]
+  const [vectorAxis, vectorReduction] = [schedule.vectorAxis, schedule.vectorReduction].map((name) =>
+    name && names.find(name)
+  ) as (Axis | undefined)[]
   fits(!vectorAxis !== !vectorReduction, 'a contraction has one axis in lanes')
   fits(!vectorAxis || (vector.includes(vectorAxis) && (vectorAxis.extent as number) >= CPU.lanes), `${vectorAxis?.name} cannot be in lanes`)
-  fits(!vectorReduction || (c.main.axes.includes(vectorReduction) && mayBeVectorReduction(vectorReduction)),
-    `${vectorReduction?.name} cannot be summed up in lanes`)
+  fits(
+    !vectorReduction || (c.main.axes.includes(vectorReduction) && mayBeVectorReduction(vectorReduction)),
+    `${vectorReduction?.name} cannot be summed up in lanes`,
+  )
   const sizes = names.findSizes(schedule.registerTile)
   const [broadcasts, outers] = [sizes.filter(([a]) => broadcast.includes(a)), sizes.filter(([a]) => vector.includes(a) && a !== vectorAxis)]
-  fits(broadcasts.length <= 1 && outers.length <= 1 && sizes.every(([a]) => broadcast.includes(a) || vector.includes(a)),
-    'a register tile has one axis of each factor, and one more of the one in vectors')
+  fits(
+    broadcasts.length <= 1 && outers.length <= 1 && sizes.every(([a]) => broadcast.includes(a) || vector.includes(a)),
+    'a register tile has one axis of each factor, and one more of the one in vectors',
+  )
   fits(names.findSizes(schedule.unroll).every(([a]) => c.main.axes.includes(a)), 'reduced axes alone are unrolled')
   const tile: MicroTile = {
     vectorFactor,

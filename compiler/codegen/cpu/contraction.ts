@@ -1,18 +1,15 @@
 import { elementsPerSample } from '../../ir/tensor.ts'
-import { isContraction } from '../../ir/cost.ts'
 import { divisors } from '../../ir/divisors.ts'
 import { type Expression, walk } from '../../ir/expression.ts'
-import { freeAxes } from '../../ir/free-axes.ts'
-import type { Axis } from '../../ir/affine.ts'
+import { freeAxes, isContraction, reductions, steps } from '../../ir/analysis.ts'
+import { type Axis, linearIndex } from '../../ir/affine.ts'
 import type { Equation } from '../../ir/equation.ts'
 import { CPU, pointsOf } from './cost-model.ts'
 import { type MicroTile, rankTiles, unrollSteps } from './micro-tile.ts'
 import { packFactor } from './packing.ts'
 import { AxisNames, type ContractionSchedule, type FactorName, otherFactor } from './schedule.ts'
 import type { Contraction } from './simplify.ts'
-import { reductions, steps } from '../../ir/reduction-list.ts'
 import { cutTasks, hasStatisticsBlocks, innerAxis, statisticsBlockAlong, type TaskGrid } from './tasks.ts'
-import { linearIndex } from '../expression-emitter.ts'
 
 /** Direct schedules of a convolution, a gradient of one, a matrix product: the `most` best register tiles, the best first. */
 export function rankContractions(c: Contraction, most: number): readonly ContractionSchedule[] {
@@ -132,4 +129,3 @@ function rowsOfTask(e: Equation, row: Axis, factor: Expression): number | undefi
   const rows = divisors(height).filter((d) => d <= Math.max(4, height / wanted)).at(-1)
   return rows !== undefined && rows >= 4 && rows < height ? rows : undefined
 }
-

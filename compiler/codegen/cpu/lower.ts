@@ -84,7 +84,7 @@ class LoopNestLowering {
   /** What a round is for nothing without: chunks of the batch may be uneven. */
   private imagesBeyond(point: Point): Operand[] {
     const found = new Map<string, Operand>()
-    for (const { equation } of this.nest.stages.flatMap((p) => ('each' in p ? p.phases : [p]))) {
+    for (const { equation } of this.nest.stages.flatMap((p) => ('each' in p ? p.stages : [p]))) {
       const values = new ReductionEmitter(equation, { tile: new Map(), unroll: new Map() }, this.builder, this.slots)
       for (const s of equation.stores) {
         for (const node of walk(s.value)) {
@@ -104,7 +104,7 @@ class LoopNestLowering {
     for (const phase of this.nest.stages) {
       if ('each' in phase)
         this.builder.loop(phase.each, 1, (at) => {
-          for (const inner of phase.phases) this.phase(inner, point.with(phase.each, at))
+          for (const inner of phase.stages) this.phase(inner, point.with(phase.each, at))
         })
       else this.phase(phase, point)
     }

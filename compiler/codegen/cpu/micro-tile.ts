@@ -1,11 +1,8 @@
 import { pointCost } from '../../ir/cost.ts'
-import type { Expression } from '../../ir/expression.ts'
-import { freeAxes } from '../../ir/free-axes.ts'
-import type { Axis } from '../../ir/affine.ts'
+import type { Expression, Reduction } from '../../ir/expression.ts'
+import { freeAxes, steps, strideOf } from '../../ir/analysis.ts'
+import { type Axis, linearIndex } from '../../ir/affine.ts'
 import { costOfStride, CPU, isInnermost, loadCost, tailWaste } from './cost-model.ts'
-import { steps } from '../../ir/reduction-list.ts'
-import { strideOf } from '../../ir/reshape.ts'
-import { linearIndex, type Reduction } from '../expression-emitter.ts'
 import type { FactorName } from './schedule.ts'
 import type { Contraction } from './simplify.ts'
 
@@ -58,7 +55,8 @@ export function rankTiles(c: Contraction, packed: ReadonlySet<FactorName>, most:
     const { vector, broadcast } = gemmAxes(c, vectorFactor)
     for (const broadcastAxis of [undefined, ...broadcast]) {
       const candidate = { vectorFactor, broadcastAxis, packed, vector }
-      for (const vectorAxis of vector) if ((vectorAxis.extent as number) >= CPU.lanes) considerVectors(c, { ...candidate, vectorAxis }, consider)
+      for (const vectorAxis of vector)
+        if ((vectorAxis.extent as number) >= CPU.lanes) considerVectors(c, { ...candidate, vectorAxis }, consider)
       for (const vectorReduction of c.main.axes)
         if (mayBeVectorReduction(vectorReduction)) considerReduction(c, { ...candidate, vectorReduction }, consider)
     }
@@ -93,7 +91,8 @@ function considerVectors(
   for (const outerAxis of [undefined, ...vector.filter((a) => a !== vectorAxis)]) {
     for (const [broadcastCount, vectorCount, outerCount] of tileSizes(broadcastAxis, vectorAxis, outerAxis)) {
       const sums = broadcastCount * vectorCount * outerCount
-      const waste = tailWaste(broadcastAxis, broadcastCount) * tailWaste(vectorAxis, CPU.lanes * vectorCount) * tailWaste(outerAxis, outerCount)
+      const waste = tailWaste(broadcastAxis, broadcastCount) * tailWaste(vectorAxis, CPU.lanes * vectorCount) *
+        tailWaste(outerAxis, outerCount)
       // A product, its share of the loads, its share of the stores; of equal tiles the one of fewer vectors.
       const cost = waste * (2 + (vectorCount * outerCount * loads + broadcastCount * broadcast) / sums +
         4 * stored / terms + 0.01 * vectorCount + 0.02 * outerCount)
@@ -109,7 +108,8 @@ function considerReduction(
   consider: (cost: number, tile: MicroTile) => void,
 ): void {
   const [vectors, others] = factorsOf(c, vectorFactor)
-  const loads = (f: Expression, name: FactorName): number => loadCost(f, vectorReduction, packed.has(name) && isInnermost(f, vectorReduction))
+  const loads = (f: Expression, name: FactorName): number =>
+    loadCost(f, vectorReduction, packed.has(name) && isInnermost(f, vectorReduction))
   const [a, b] = [loads(vectors, vectorFactor), loads(others, vectorFactor === 'a' ? 'b' : 'a')]
   const terms = steps(c.main)
   for (const outerAxis of [undefined, ...vector]) {

@@ -1,15 +1,14 @@
-import { children, type Expression, walk } from '../../ir/expression.ts'
+import { children, type Expression, type Reduction, walk } from '../../ir/expression.ts'
 import { divisors } from '../../ir/divisors.ts'
-import { type Axis, axesOf, index } from '../../ir/affine.ts'
+import { type Axis, axesOf, index, linearIndex } from '../../ir/affine.ts'
 import { type Equation, reads, writes } from '../../ir/equation.ts'
 import { costOfStride, CPU, pointsOf, tailWaste } from './cost-model.ts'
 import type { Loop, LoopNest } from './loop-nest.ts'
-import { reductions, steps } from '../../ir/reduction-list.ts'
-import { splitAxis, splitDivided, strideOf } from '../../ir/reshape.ts'
+import { reductions, steps, strideOf } from '../../ir/analysis.ts'
+import { splitAxis, splitDivided } from '../../ir/reshape.ts'
 import { AxisNames, type PointwiseSchedule, fits } from './schedule.ts'
 import { statisticsStage } from './statistics-stage.ts'
 import { cutTasks, innerAxis } from './tasks.ts'
-import { linearIndex, type Reduction } from '../expression-emitter.ts'
 
 /** Chooses how points are computed one by one: element-wise work, windows, plain sums. One axis in lanes, a task an image and channel. */
 export function choosePointwise(given: Equation): PointwiseSchedule {
@@ -22,8 +21,9 @@ export function choosePointwise(given: Equation): PointwiseSchedule {
   const unroll = new Map<Axis, number>()
   for (const r of sums) {
     const size = steps(r)
-    if (Number.isFinite(size) && size <= CPU.unrolledTerms)
+    if (Number.isFinite(size) && size <= CPU.unrolledTerms) {
       for (const a of r.axes) if (a !== vectorReduction) unroll.set(a, a.extent as number)
+    }
   }
   if (vectorReduction && (vectorReduction.extent as number) >= 32) unroll.set(vectorReduction, 2)
   const { tasks, block } = chooseTasks(e, vectorAxis)
@@ -53,12 +53,16 @@ export function pointwiseNest(given: Equation, schedule: PointwiseSchedule): Loo
     e = splitAxis(e, a, size).equation
   }
   const names = new AxisNames(e)
-  const [vectorAxis, vectorReduction] = [schedule.vectorAxis, schedule.vectorReduction].map((name) => name && names.find(name)) as (Axis | undefined)[]
+  const [vectorAxis, vectorReduction] = [schedule.vectorAxis, schedule.vectorReduction].map((name) =>
+    name && names.find(name)
+  ) as (Axis | undefined)[]
   const sums = reductionsOf(e)
   fits(!vectorAxis || !vectorReduction, 'one axis at most is in lanes')
   fits(!vectorAxis || mayBeVectorAxis(e, vectorAxis), `${vectorAxis?.name} cannot be in lanes`)
-  fits(!vectorReduction || sums.some((r) => r.axes.includes(vectorReduction) && mayBeVectorReduction(sums, vectorReduction)),
-    `${vectorReduction?.name} cannot be summed up in lanes`)
+  fits(
+    !vectorReduction || sums.some((r) => r.axes.includes(vectorReduction) && mayBeVectorReduction(sums, vectorReduction)),
+    `${vectorReduction?.name} cannot be summed up in lanes`,
+  )
   const tile = new Map(names.findSizes(schedule.registerTile))
   const unroll = new Map(names.findSizes(schedule.unroll))
   fits([...unroll.keys()].every((a) => !e.axes.includes(a)), 'reduced axes alone are unrolled')
@@ -67,12 +71,18 @@ export function pointwiseNest(given: Equation, schedule: PointwiseSchedule): Loo
   const inLanes = vectorAxis && innerAxis(task, vectorAxis)
   const sizes = new Map([...tile].map(([a, size]) => [innerAxis(task, a), size]))
   const loops = equation.axes.filter((a) => !grid.includes(a)).map((a): Loop =>
-    a === inLanes ? { axis: a, tile: Math.ceil((sizes.get(a) ?? CPU.lanes) / CPU.lanes), vectorized: true } : { axis: a, tile: sizes.get(a) ?? 1 }
+    a === inLanes ? { axis: a, tile: Math.ceil((sizes.get(a) ?? CPU.lanes) / CPU.lanes), vectorized: true }
+      : { axis: a, tile: sizes.get(a) ?? 1 }
   )
   const how = inLanes ? `four points along ${inLanes.name} at a time`
     : vectorReduction ? `four terms along ${vectorReduction.name} at a time` : 'one point at a time'
   const statistics = e.sides.map((side) => statisticsStage(side, equation, task))
-  return { grid, stages: [{ equation, loops, unroll, ...(vectorReduction && { vectorReduction }) }, ...statistics], scratch: [], summary: how }
+  return {
+    grid,
+    stages: [{ equation, loops, unroll, ...(vectorReduction && { vectorReduction }) }, ...statistics],
+    scratch: [],
+    summary: how,
+  }
 }
 
 const reductionsOf = (e: Equation): Reduction[] => e.stores.flatMap((s) => reductions(s.value))
@@ -91,8 +101,10 @@ function chooseVectors(
   for (const vectorAxis of e.axes) {
     if (!mayBeVectorAxis(e, vectorAxis)) continue
     const each = loads.reduce((sum, l) => sum + l.weight * (1 + costOfStride(strideOf(l.form, vectorAxis))), 0) +
-      stores.reduce((sum, form) =>
-        sum + (strideOf(form, vectorAxis) === 1 ? 1 : split.has(vectorAxis) ? CPU.interleavedStore : CPU.scatteredStore), 0)
+      stores.reduce(
+        (sum, form) => sum + (strideOf(form, vectorAxis) === 1 ? 1 : split.has(vectorAxis) ? CPU.interleavedStore : CPU.scatteredStore),
+        0,
+      )
     costs.push({ cost: each / 4 * tailWaste(vectorAxis, CPU.lanes), vectorAxis })
   }
   for (const r of sums) {

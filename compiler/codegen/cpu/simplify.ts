@@ -1,10 +1,7 @@
-import { isContraction } from '../../ir/cost.ts'
-import { type Expression, guard } from '../../ir/expression.ts'
-import { freeAxes } from '../../ir/free-axes.ts'
+import { freeAxes, isContraction, reductions, steps } from '../../ir/analysis.ts'
+import { type Expression, guard, type Reduction } from '../../ir/expression.ts'
 import type { Equation } from '../../ir/equation.ts'
-import { reductions, steps } from '../../ir/reduction-list.ts'
 import { dropTrueGuards, flattenAxes, flattenReductions, replaceNode } from '../../ir/reshape.ts'
-import type { Reduction } from '../expression-emitter.ts'
 
 /** What a schedule speaks of: an equation with as few axes and guards as possible. Depends on its `canonicalText` alone. */
 export interface Simplified {
@@ -42,5 +39,8 @@ function withoutSharedGuards(equation: Equation, main: Reduction): Contraction {
     )
   if (shared.length === 0 || a.kind !== 'guard') return { equation, main: main as Contraction['main'] }
   const lighter = { ...main, body: { ...product, a: guard(a.guards.filter((g) => !shared.includes(g)), a.value) } }
-  return { equation: { ...equation, stores: equation.stores.map((s) => ({ ...s, value: replaceNode(s.value, main, lighter) })) }, main: lighter }
+  return {
+    equation: { ...equation, stores: equation.stores.map((s) => ({ ...s, value: replaceNode(s.value, main, lighter) })) },
+    main: lighter,
+  }
 }

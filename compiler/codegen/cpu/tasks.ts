@@ -52,5 +52,7 @@ export const statisticsBlockAlong = (e: Equation, a: Axis): number | undefined =
 /** Whether tasks have the blocks of all statistics that the equation gathers: those of `size` points along cut axes, whole axes else. */
 export const hasStatisticsBlocks = (e: Equation, cut: ReadonlyMap<Axis, number>): boolean =>
   e.sides.every((side) =>
-    side.blocks.every(({ axis: a, size }) => (cut.has(a) ? cut.get(a) === size : typeof a.extent !== 'number' || !e.axes.includes(a) || a.extent === size))
+    side.blocks.every((
+      { axis: a, size },
+    ) => (cut.has(a) ? cut.get(a) === size : typeof a.extent !== 'number' || !e.axes.includes(a) || a.extent === size))
   )

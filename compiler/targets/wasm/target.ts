@@ -1,14 +1,14 @@
-import { knownSchedule } from '../known-schedule.ts'
 import { WASM } from '../../../bundle/plans.ts'
 import { bufferOf, elementsPerSample } from '../../ir/tensor.ts'
 import { canonicalText } from '../../ir/fingerprint.ts'
-import { chooseNest, makingImages, refuseOnLoad } from '../../codegen/cpu/choose.ts'
-import type { Axis } from '../../ir/affine.ts'
-import type { BlockSizes, Equation } from '../../ir/equation.ts'
+import { applySchedule } from '../../codegen/cpu/apply-schedule.ts'
+import { CpuScheduler, type ScheduleLimits } from '../../codegen/cpu/choose.ts'
+import { parseSchedule, ScheduleMismatch } from '../../codegen/cpu/schedule.ts'
+import type { Equation } from '../../ir/equation.ts'
+import { kernelKey } from '../../ir/kernel-key.ts'
 import { bindingsOf } from '../../codegen/bindings.ts'
-import { onceByShape } from '../../ir/once-by-shape.ts'
 import { lowerLoopNest } from '../../codegen/cpu/lower.ts'
-import type { NestChoice } from '../../codegen/cpu/loop-nest.ts'
+import type { LoopNest } from '../../codegen/cpu/loop-nest.ts'
 import type { PrintedKernel, LinkedModule } from '../../codegen/printed-kernel.ts'
 import { gridSize } from '../../codegen/grid.ts'
 import type { Printer, Schedules, Target } from '../target.ts'
@@ -21,57 +21,35 @@ import { KERNEL, runFunction, workFunction } from './run-loop.ts'
 export const wasm: Target = {
   ...targetOf({}),
   // Without Winograd's algorithm, whatever is known to be fast.
-  precise: targetOf({ winograd: false }),
+  precise: targetOf({ precise: true }),
 }
 
-/** `always`: what every choice has. */
-function targetOf(always: NestChoice): Target {
-  const rowsOf = onceByShape((e) => chooseNest(e, always).rows)
-  const makesImages = makingImages(always)
+function targetOf(limits: ScheduleLimits): Target {
+  const scheduler = new CpuScheduler(limits)
   return {
     name: WASM,
     maxBindings: 16,
     sharesBuffers: true,
     prologueLoads: 2,
-    candidates: (e) => candidates(e, always),
-    blocksOf: (e) => blocksOf(e, rowsOf),
-    refuseOnLoad: (e) => refuseOnLoad(e, makesImages),
-    printer: (_, schedules) => printer(always, schedules),
+    candidates: (e) => scheduler.candidates(e),
+    blocksOf: (e) => scheduler.statisticsBlock(e),
+    refuseOnLoad: (e) => scheduler.rejectFusedProducer(e),
+    printer: (_, schedules) => printer(scheduler, schedules),
   }
 }
 
-/** Statistics are gathered of whole pictures, or of the rows that an item computes. */
-function blocksOf(equation: Equation, rowsOf: (e: Equation) => number | undefined): BlockSizes | string {
-  const whole = (a: Axis): number => (typeof a.extent === 'number' ? a.extent : 1)
-  if (equation.axes.length < 3) return `${equation.name} computes no pictures`
-  // Nests walk maps of rows and columns.
-  if (equation.axes.length > 4) return `${equation.name} computes maps of more than two axes`
-  const rows = rowsOf(equation)
-  const row = equation.axes.at(-2)!
-  return rows === undefined ? whole : (a) => (a === row ? rows : whole(a))
-}
-
-/** Register tiles behind the best that are worth a measurement. */
-const TILES = 5
-
-/** Other tiles, and the direct way beside Winograd's: what the model may be wrong about. */
-function candidates(e: Equation, always: NestChoice): readonly NestChoice[] {
-  const chosen = chooseNest(e, always)
-  const found = new Map<string, NestChoice>([[chosen.summary, {}]])
-  const tiles = Array.from({ length: TILES }, (_, i) => i + 1)
-  for (
-    const choice of [
-      ...tiles.map((tile): NestChoice => ({ tile })),
-      { winograd: false } as const,
-      ...tiles.map((tile) => ({ winograd: false, tile }) as const),
-    ]
-  ) {
-    const nest = chooseNest(e, { ...choice, ...always })
-    // What is gathered on the way lies in the blocks of the chosen one.
-    if (e.sides.length > 0 && nest.rows !== chosen.rows) continue
-    if (!found.has(nest.summary)) found.set(nest.summary, choice)
+/** The loop nest by the schedule that is known for an equation; by the chosen one where none is, or it does not fit or is not allowed. */
+function loopNestOf(e: Equation, scheduler: CpuScheduler, schedules: Schedules | undefined): LoopNest {
+  const known = schedules?.[kernelKey(e)]
+  if (known) {
+    try {
+      const schedule = parseSchedule(known)
+      if (scheduler.allows(schedule)) return applySchedule(e, schedule)
+    } catch (error) {
+      if (!(error instanceof ScheduleMismatch)) throw error
+    }
   }
-  return [...found.values()]
+  return applySchedule(e, scheduler.scheduleOf(e))
 }
 
 /** Functions of the module before the first kernel: the run loop, what workers do, mathematics. */
@@ -88,16 +66,13 @@ interface Known {
   readonly items: PrintedKernel['invocations']
 }
 
-function printer(always: NestChoice, schedules?: Schedules): Printer {
+function printer(scheduler: CpuScheduler, schedules?: Schedules): Printer {
   const known = new Map<string, Known>()
   const byText = new Map<string, Known>()
   const lowered = (equation: Equation, key: string): Known => {
     const before = known.get(key)
     if (before) return before
-    const nest = chooseNest(equation, {
-      ...knownSchedule(equation, schedules, () => candidates(equation, always), (choice) => choice),
-      ...always,
-    })
+    const nest = loopNestOf(equation, scheduler, schedules)
     const routine = lowerLoopNest(equation, nest, bufferOf)
     const baseline = printFunction(routine, { math: FIRST_MATH })
     const last = routine.packBuffers.at(-1)

@@ -1,6 +1,7 @@
 import { tensor, type Tensor } from '../../../ir/tensor.ts'
 import { type Expression, load, mul, substitute, sum } from '../../../ir/expression.ts'
-import { type Axis, axis, divide, type IndexLike, linearIndex, plus, remainder, substitute as substituteIndex, times } from '../../../ir/affine.ts'
+import { type Axis, axis, divide, type IndexLike, linearIndex, plus, remainder, substitute as substituteIndex,
+  times } from '../../../ir/affine.ts'
 import { strideOf } from '../../../ir/analysis.ts'
 import { type Equation, equation, store } from '../../../ir/equation.ts'
 import { mainOf } from '../contraction.ts'
@@ -177,7 +178,12 @@ export function transformFilter(p: ForwardPlan): Stage {
   const axes = [...(p.keepsFilter ? [p.channelBlocks] : []), p.blockOut, ...p.channels]
   const channel = flatIndex(p.channels).at(p.channels)
   return {
-    equation: equation('windows', [], axes, values.map((value, f) => store(p.tensors.filter, [f, filterPlace(p, p.blockOut, channel)], value))),
+    equation: equation(
+      'windows',
+      [],
+      axes,
+      values.map((value, f) => store(p.tensors.filter, [f, filterPlace(p, p.blockOut, channel)], value)),
+    ),
     loops: vectorLoops(axes),
     unroll: new Map(),
     storesAtOnce: rowsTogether(p.size),
@@ -210,7 +216,10 @@ export function transformBack(p: ForwardPlan): Stage[] {
   const places = Array.from({ length: m }, (_, i) => i)
   const others = e.axes.filter((a) => a !== p.blockRow && a !== p.column)
   const stored = (i: IndexLike, j: IndexLike, value: Expression): Equation['stores'] => {
-    const map = new Map<Axis, IndexLike>([[p.blockRow, plus(times(p.tileRow, stepDown), i)], [p.column, plus(times(p.tileColumn, stepAcross), j)]])
+    const map = new Map<Axis, IndexLike>([[p.blockRow, plus(times(p.tileRow, stepDown), i)], [
+      p.column,
+      plus(times(p.tileColumn, stepAcross), j),
+    ]])
     return e.stores.map((s) => ({
       tensor: s.tensor,
       at: s.at.map((index) => substituteIndex(index, map)),

@@ -30,7 +30,10 @@ export function chooseWinograd(c: Contraction): WinogradSchedule | undefined {
   const group = divisors(outputs).find((d) => d % CPU.lanes === 0 && d >= MODEL.leastTaskChannels && outputs / d <= pieces) ?? outputs
   const channelBlock = divisors(group).filter((d) => d % CPU.lanes === 0 && d <= MODEL.channelBlock).at(-1)
   if (channelBlock === undefined) return undefined
-  const blocks = new Map<Axis, number>([...(rows < height ? [[row, rows] as const] : []), ...(group < outputs ? [[out, group] as const] : [])])
+  const blocks = new Map<Axis, number>([
+    ...(rows < height ? [[row, rows] as const] : []),
+    ...(group < outputs ? [[out, group] as const] : []),
+  ])
   const names = new AxisNames(e)
   const schedule: WinogradSchedule = {
     algorithm: 'winograd',

@@ -62,7 +62,9 @@ export function chooseTiling(filterSize: number, height: number, width: number, 
   const isLarge = height * width >= CPU.winograd.leastPixels
   const even = tilings.find((t) => !t.overlaps && isLarge)
   if (even || !mayOverlap) return even
-  return tilings.find(({ m, down, across }) => down > 1 && across > 1 && 2 * down * across * (m + filterSize - 1) ** 2 <= height * width * filterSize ** 2)
+  return tilings.find(({ m, down, across }) =>
+    down > 1 && across > 1 && 2 * down * across * (m + filterSize - 1) ** 2 <= height * width * filterSize ** 2
+  )
 }
 
 /** Rows of a transformation that are computed together: pairs share work, while registers last. */

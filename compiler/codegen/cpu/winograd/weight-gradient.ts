@@ -83,7 +83,7 @@ export function chooseWeightGradient(c: Contraction): WinogradGradientSchedule |
     rows,
     vectorAxis: names.of(overInputs ? shape.channel : shape.out),
   }
-  return planGradient(c, shape, schedule) ? schedule : undefined
+  return planGradient(c, shape, schedule, overInputs) ? schedule : undefined
 }
 
 /** What the stages hand on: tiles, packed factors, and scratch memory. */
@@ -115,13 +115,13 @@ interface GradientPlan extends WeightGradient {
 function planGradient(
   { main: { body } }: Contraction,
   shape: WeightGradient,
-  { outputTile: m, rows, vectorAxis }: WinogradGradientSchedule,
+  { outputTile: m, rows }: WinogradGradientSchedule,
+  overInputs: boolean,
 ): GradientPlan | undefined {
   const { leading, out, channel, filterRow, filterColumn, image, row, column, input } = shape
   const filterSize = filterRow.extent as number
   const [height, width] = [row.extent as number, column.extent as number]
   const [outputs, inputs] = [out.extent as number, channel.extent as number]
-  const overInputs = vectorAxis.endsWith(`:${channel.name}`)
   if ((overInputs ? inputs : outputs) < CPU.lanes || outputs % CPU.lanes !== 0 || (!overInputs && width / m < CPU.lanes)) return undefined
   if (overInputs && inputs % CPU.lanes !== 0) return undefined
   if (backwards(body[input], filterRow, row) || backwards(body[input], filterColumn, column)) return undefined
@@ -179,16 +179,21 @@ export function weightGradientNest(c: Contraction, schedule: WinogradGradientSch
   fits(tiling && !tiling.overlaps && height % rows === 0 && rows % m === 0, `tiles of ${m} in blocks of ${rows} rows do not cover the map`)
   fits(schedule.tasks.join() === leading.map((a) => names.of(a)).join(), 'tasks are groups')
   fits([channel, out].some((a) => names.of(a) === vectorAxis), `${vectorAxis} cannot be in lanes`)
-  const plan = planGradient(c, shape, schedule)
+  const plan = planGradient(c, shape, schedule, vectorAxis === names.of(channel))
   fits(plan, 'channels do not fill vectors, or a factor cannot be packed')
   const { packedInput, packedGradient, tensors, filterSize, tiles, inputs, outputs } = plan
-  const multiplyStage = multiply(plan)
   return {
     grid: leading,
     outerReduction: { axis: shape.image, init: clearTotals(plan), epilogue: transformBack(plan, c.equation) },
     stages: [{
       each: plan.rowBlocks,
-      stages: [packStage(plan, packedInput), packStage(plan, packedGradient), transformInput(plan), transformGradient(plan), multiplyStage],
+      stages: [
+        packStage(plan, packedInput),
+        packStage(plan, packedGradient),
+        transformInput(plan),
+        transformGradient(plan),
+        multiply(plan),
+      ],
     }],
     scratch: [packedInput.into, packedGradient.into, tensors.transformed, tensors.gradients, tensors.totals],
     summary: `Winograd F(${filterSize}x${filterSize}, ${m}x${m}), ${tiles} tiles of ${inputs} and ${outputs} channels; prepares ${
@@ -285,5 +290,10 @@ function transformBack(p: GradientPlan, given: Equation): Stage {
     const place = new Map<Axis, IndexLike>([[filterRow, Math.floor(k / filterSize)], [filterColumn, k % filterSize]])
     return { ...stored, at: stored.at.map((index) => substituteIndex(index, place)), value }
   })
-  return { equation: { ...given, axes: [...leading, ...own], stores }, loops: vectorLoops(own), unroll: new Map(), storesAtOnce: filterSize }
+  return {
+    equation: { ...given, axes: [...leading, ...own], stores },
+    loops: vectorLoops(own),
+    unroll: new Map(),
+    storesAtOnce: filterSize,
+  }
 }
