@@ -33,8 +33,10 @@ export class CpuScheduler {
     this.scheduleOf = onceByShape((e) => chooseSchedule(e, limits))
     this.rowsOf = onceByShape((e) => {
       const schedule = this.scheduleOf(e)
-      if (schedule.algorithm === 'pointwise' || !('taskBlock' in schedule)) return undefined
-      return schedule.taskBlock?.[new AxisNames(simplify(e).equation).of(e.axes.at(-2)!)]
+      if (schedule.algorithm === 'pointwise' || schedule.algorithm === 'winograd-gradient' || !schedule.taskBlock) return undefined
+      const row = new AxisNames(simplify(e).equation).of(e.axes.at(-2)!)
+      // Where the broadcast factor's axis is cut instead, equations that gather statistics leave it whole.
+      return schedule.algorithm === 'contraction' && schedule.registerTile[row] !== undefined ? undefined : schedule.taskBlock[row]
     })
     this.hasOneImage = onceByShape((e) => {
       const { onLoad, ...plain } = e
