@@ -2,22 +2,22 @@ import { invariant } from '../invariant.ts'
 import type { BinaryOp } from '../ir/expression.ts'
 import { type Axis, axis, type Extent, type Index, index, plus, rangeOf } from '../ir/affine.ts'
 import { PointValues } from './point-values.ts'
-import { RESERVED_WORDS } from './reserved-words.ts'
 import { lanesOf, type Statement, type Operand, type Opcode, type Type } from './kernel-function.ts'
 
-/** A loop body that is being written. */
+/** A loop body (or branch) while it is being written. */
 export interface Scope {
   readonly statements: Statement[]
-  /** Value numbers: structural key of a term -> the name that holds it. */
+  /** Value numbers: structural key of an operation -> the name that holds its result. */
   readonly valueNumbers: Map<string, Operand>
+  /** The branch that `pushGuarded` wrote last: what has the same condition follows in it. */
+  guarded?: { readonly branch: Statement; readonly key: string; readonly body: Statement[] }
 }
 
-/** What is known of a term while it is being written: which value it is, and the scope that it needs. */
-type Marked = Operand & { key?: string; depth?: number }
-
 /**
- * Writes terms into nested scopes. Every operation is named once, in the outermost scope in which all it needs is known:
- * what does not change in a loop is computed before it, and nothing is computed twice.
+ * Builds the body of a kernel function (as LLVM's IRBuilder does). `value` is value numbering with loop-invariant code motion: each
+ * operation is emitted once, in the outermost scope where its operands are defined. So what does not change in a loop is computed
+ * before it, and nothing is computed twice. Operands are plain data: the key of a value number follows from their structure, and
+ * the scope that defines a name is a field of the name.
  */
 export class KernelBuilder {
   readonly scopes: Scope[] = []
@@ -32,14 +32,16 @@ export class KernelBuilder {
   /** Loop variables: how deep they are bound, and their names. */
   private readonly depthOf = new Map<Axis, number>()
   private readonly nameOf = new Map<Axis, string>()
-  private readonly usedNames = new Set<string>(RESERVED_WORDS)
+  private readonly usedNames: Set<string>
   private readonly taken = new Set<string>()
   /** Sums of loop variables, by what they sum up. */
   private readonly sums = new Map<string, Operand>()
   private readonly counters = new Map<string, number>()
 
-  constructor(kernel: string) {
+  /** `reservedWords`: names of the target's language that nothing may be called. */
+  constructor(kernel: string, reservedWords: readonly string[] = []) {
     this.kernel = kernel
+    this.usedNames = new Set(reservedWords)
   }
 
   /** Names given so far, but for those that nothing may be called. */
@@ -151,7 +153,7 @@ export class KernelBuilder {
     const name = this.freshName(type === 'bool' ? 'b' : type === 'i32' ? 'i' : 'v')
     scope.statements.push({ kind: 'let', name, type, lanes, value: operand })
     // From here on its name is its key: keys of keys would grow with every operation.
-    const reference = this.mark({ kind: 'name', name, type, lanes }, name, depth)
+    const reference: Operand = { kind: 'name', name, type, lanes, depth }
     scope.valueNumbers.set(key, reference)
     return reference
   }
@@ -160,7 +162,7 @@ export class KernelBuilder {
   evaluateHere(op: Opcode, args: readonly Operand[], type: Type = 'f32'): Operand {
     const name = this.freshName(type === 'bool' ? 'b' : 'v')
     this.innermost.statements.push({ kind: 'let', name, type, lanes: 1, value: this.operation(op, args, type, 1) })
-    return this.mark({ kind: 'name', name, type, lanes: 1 }, name, this.scopes.length - 1)
+    return { kind: 'name', name, type, lanes: 1, depth: this.scopes.length - 1 }
   }
 
   set(variable: Operand, value: Operand): void {
@@ -182,7 +184,7 @@ export class KernelBuilder {
       this.sums.set(at.termsKey, total)
     }
     return at.constant === 0 ? total
-      : this.mark(this.operation('iadd', [total, int(at.constant)], 'i32', 1), `${this.key(total)}+${at.constant}`, this.depth(total))
+      : this.operation('iadd', [total, int(at.constant)], 'i32', 1)
   }
 
   scaled(operand: Operand, coefficient: number): Operand {
@@ -207,32 +209,39 @@ export class KernelBuilder {
   variableOperand(a: Axis): Operand {
     const name = this.nameOf.get(a)
     invariant(name, () => `${this.kernel}: axis ${a.name} is not bound`)
-    return this.mark({ kind: 'name', name, type: 'i32', lanes: 1 }, name, this.depthOf.get(a)!)
+    return { kind: 'name', name, type: 'i32', lanes: 1, depth: this.depthOf.get(a)! }
   }
 
-  mark(operand: Operand, key: string, depth: number): Operand {
-    const marked = operand as Marked
-    marked.key = key
-    marked.depth = depth
-    return operand
-  }
-
-  remember(operand: Operand, depth: number): Operand {
-    return this.mark(operand, operand.kind === 'lane' ? `${this.key(operand.of)}.${operand.lane}` : this.freshName('t'), depth)
-  }
-
+  /** Equal for operands that hold the same value wherever both are defined. An operation that was not numbered has none, but for a sum with a constant. */
   key(operand: Operand): string {
-    if (operand.kind === 'number') return `${operand.value}${operand.type}`
-    if (operand.kind === 'truth') return String(operand.value)
-    if (operand.kind === 'batch') return `n/${operand.chunks}`
-    if (operand.kind === 'tasksDone') return 'done'
-    const { key } = operand as Marked
-    invariant(key !== undefined, () => `${this.kernel}: a ${operand.kind} operand has no key`)
-    return key
+    switch (operand.kind) {
+      case 'name':
+        return operand.name
+      case 'number':
+        return `${operand.value}${operand.type}`
+      case 'truth':
+        return String(operand.value)
+      case 'batch':
+        return `n/${operand.chunks}`
+      case 'tasksDone':
+        return 'done'
+      case 'scalar':
+        return `s.${operand.name}`
+      case 'lane':
+        return `${this.key(operand.of)}.${operand.lane}`
+      case 'vector':
+        return `(${operand.parts.map((part) => this.key(part)).join()})`
+    }
+    const offset = operand.kind === 'operation' && operand.op === 'iadd' ? operand.args : undefined
+    invariant(offset, () => `${this.kernel}: a ${operand.kind} has no key`)
+    return `${this.key(offset[0]!)}+${this.key(offset[1]!)}`
   }
 
+  /** Depth of the innermost scope that defines anything an operand needs. */
   depth(operand: Operand): number {
-    return (operand as Marked).depth ?? 0
+    if (operand.kind === 'name') return operand.depth
+    if (operand.kind === 'lane') return this.depth(operand.of)
+    return operand.kind === 'operation' ? Math.max(...operand.args.map((arg) => this.depth(arg))) : 0
   }
 
   openScope(): Scope {
@@ -276,7 +285,7 @@ export class KernelBuilder {
 
   /** The first lanes of four. */
   laneMask(count: number): Operand {
-    return this.mark({ kind: 'vector', parts: range(4).map((lane) => truth(lane < count)) }, `first ${count}`, 0)
+    return { kind: 'vector', parts: range(4).map((lane) => truth(lane < count)) }
   }
 
   /** A loop variable that counts tiles of an axis. */
@@ -308,10 +317,10 @@ export class KernelBuilder {
   }
 
   declareVariable(name: string, start: Operand, lanes: 1 | 4): Operand {
-    const variable: Operand = { kind: 'name', name: this.freshName(name), type: 'f32', lanes }
     const depth = this.scopes.length - 1
-    this.scopes[depth]!.statements.push({ kind: 'var', name: variable.name, type: 'f32', lanes, value: start })
-    return this.mark(variable, variable.name, depth)
+    const variable: Operand = { kind: 'name', name: this.freshName(name), type: 'f32', lanes, depth }
+    this.innermost.statements.push({ kind: 'var', name: variable.name, type: 'f32', lanes, value: start })
+    return variable
   }
 
   freshName(prefix: string): string {
@@ -359,6 +368,25 @@ export class KernelBuilder {
     inside()
     this.scopes.pop()
     if (scope.statements.length > 0) this.innermost.statements.push({ kind: 'if', condition, body: scope.statements })
+  }
+
+  /** A statement that runs where a condition holds; neighbours with the same condition share one branch. */
+  pushGuarded(condition: Operand, statement: Statement): void {
+    const { innermost: scope } = this
+    if (condition.kind === 'truth') {
+      if (condition.value) scope.statements.push(statement)
+      return
+    }
+    const key = this.key(condition)
+    const { guarded } = scope
+    if (guarded && guarded.key === key && guarded.branch === scope.statements.at(-1)) {
+      guarded.body.push(statement)
+      return
+    }
+    const body = [statement]
+    const branch: Statement = { kind: 'if', condition, body }
+    scope.guarded = { branch, key, body }
+    scope.statements.push(branch)
   }
 
   /** A scope of its own for what runs only where the conditions hold; no branch where they always do. */

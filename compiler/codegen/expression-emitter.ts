@@ -80,7 +80,7 @@ export abstract class ExpressionEmitter {
       case 'constant':
         return float(e.value)
       case 'scalar':
-        return this.builder.mark({ kind: 'scalar', name: e.name }, `s.${e.name}`, 0)
+        return { kind: 'scalar', name: e.name }
       case 'position': {
         const lanes = this.lanesOfIndex(e.at, point)
         if (!lanes) return this.builder.vector(this.each(point, (p) => this.builder.floatOperand(this.at(e.at, p))))

@@ -55,7 +55,8 @@ export type Type = 'f32' | 'i32' | 'bool'
 export type Operand =
   | { readonly kind: 'number'; readonly value: number; readonly type: 'f32' | 'i32' }
   | { readonly kind: 'truth'; readonly value: boolean }
-  | { readonly kind: 'name'; readonly name: string; readonly type: Type; readonly lanes: 1 | 4 }
+  /** A value or variable that a statement defines, or a coordinate; `depth`: of the scope that defines it, 0 being the function's body. */
+  | { readonly kind: 'name'; readonly name: string; readonly type: Type; readonly lanes: 1 | 4; readonly depth: number }
   /** Element of a binding; labels are converted to f32. Four lanes: elements `step` apart, from `at` on. */
   | { readonly kind: 'load'; readonly binding: number; readonly at: Operand; readonly lanes?: 1 | 4; readonly step?: 1 | 2 }
   /** Four elements that lie anywhere. */

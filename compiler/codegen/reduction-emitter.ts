@@ -42,6 +42,17 @@ interface ReductionStep {
   readonly count?: number
 }
 
+/** The value that each accumulator, by its name, is to be set to. */
+type Updates = Map<string, Operand>
+
+/** What is special about the loops of a reduction. */
+interface LoopForm {
+  /** The axis along which steps are taken in fours. */
+  readonly across?: Axis
+  /** The axis whose steps the invocations of a group divide among them. */
+  readonly strided?: { readonly axis: Axis; readonly group: CooperativeGroup }
+}
+
 const isProduct = (e: Reduction): e is Reduction & { body: Extract<Expression, { kind: 'binary' }> } =>
   e.combine === 'sum' && e.body.kind === 'binary' && e.body.op === 'mul'
 
@@ -83,8 +94,6 @@ export interface CooperativeGroup {
 export class ReductionEmitter extends ExpressionEmitter {
   private readonly equation: Equation
   private readonly schedule: LoopTiling
-  /** What the steps of the round being written add to each accumulator. */
-  private pending = new Map<string, Operand>()
   private readonly steps: boolean
   private readonly argmaxBodies = new Set<Expression>()
   /** Whose invocations share the terms of every reduction. */
@@ -104,13 +113,10 @@ export class ReductionEmitter extends ExpressionEmitter {
     this.schedule = schedule
     this.steps = memory?.margin !== undefined
     const seen = new Set<Expression>()
-    for (const s of equation.stores)
-      if (hasReduction(s.value)) {
-        for (const e of walk(s.value, seen))
-          if (e.kind === 'reduce' && e.combine === 'argmax')
-            this.argmaxBodies
-              .add(e.body)
-      }
+    for (const { value } of equation.stores) {
+      if (!hasReduction(value)) continue
+      for (const e of walk(value, seen)) { if (e.kind === 'reduce' && e.combine === 'argmax') this.argmaxBodies.add(e.body) }
+    }
   }
 
   protected reduceAt(e: Reduction, point: Point): void {
@@ -158,7 +164,7 @@ export class ReductionEmitter extends ExpressionEmitter {
 
   /** Adds the steps of a sum, with all that surrounds them bound. */
   accumulateSteps(job: Accumulation): void {
-    this.openReduction([job], undefined, (step) => this.accumulate(job, step))
+    this.openReduction([job], {}, (step, updates) => this.accumulate(job, step, updates))
   }
 
   /** What a reduction came to, found elsewhere. */
@@ -168,36 +174,32 @@ export class ReductionEmitter extends ExpressionEmitter {
 
   private reduce(group: readonly Reduction[], allPoints: readonly Point[]): void {
     const jobs = group.map((e) => this.startReduction(e, allPoints)).filter((job) => job !== undefined)
-    if (this.workgroup && jobs.length > 0 && this.builder.scopes.length === 1) return this.runShared(jobs, this.workgroup)
+    if (this.workgroup && jobs.length > 0 && this.builder.scopes.length === 1) return this.runCooperatively(jobs, this.workgroup)
     // Those whose steps are taken in fours have a loop of their own.
-    for (const across of new Set(jobs.map((job) => job.across))) this.runJobs(jobs.filter((job) => job.across === across), across)
+    for (const across of new Set(jobs.map((job) => job.across)))
+      this.runJobs(jobs.filter((job) => job.across === across), across ? { across } : {})
   }
 
-  /** Every invocation of the workgroup takes its share of the longest axis; then all are put together. */
-  private runShared(jobs: readonly Accumulation[], workgroup: CooperativeGroup): void {
-    const { axes } = jobs[0]!.e
-    const longest = axes.reduce((a, b) => (extentFor(b) > extentFor(a) ? b : a))
-    this.shared = longest
-    this.runJobs(jobs, undefined, (job) => {
-      const { e, groups, accumulators } = job
-      const totals = workgroup.total(accumulators, e.combine === 'sum' ? 'sum' : 'max')
-      return { ...job, accumulators: totals, groups }
-    })
+  /** Every invocation of the group takes its steps of the longest axis; then the totals are put together. */
+  private runCooperatively(jobs: readonly Accumulation[], group: CooperativeGroup): void {
+    const strided = jobs[0]!.e.axes.reduce((a, b) => (extentFor(b) > extentFor(a) ? b : a))
+    this.runJobs(jobs, { strided: { axis: strided, group } }, (job) => ({
+      ...job,
+      accumulators: group.total(job.accumulators, job.e.combine === 'sum' ? 'sum' : 'max'),
+    }))
   }
-
-  private shared: Axis | undefined
 
   private runJobs(
     jobs: readonly Accumulation[],
-    across: Axis | undefined,
+    loops: LoopForm,
     gather: (job: Accumulation) => Accumulation = (job) => job,
   ): void {
-    this.openReduction(jobs, across, (step) => {
+    this.openReduction(jobs, loops, (step, updates) => {
       for (const job of jobs) {
         const { groups, positions, accumulators } = job
         if (positions.length > 0)
           groups.forEach((members, g) => this.accumulateArgmax(job.e, take(members[0]!, step), accumulators[g]!, positions[g]!))
-        else this.accumulate(job, step)
+        else this.accumulate(job, step, updates)
       }
     })
     for (const job of jobs) this.finishReduction(gather(job))
@@ -244,15 +246,19 @@ export class ReductionEmitter extends ExpressionEmitter {
         const accumulator = accumulators[g]!
         const result = across ? this.builder.op(e.combine === 'sum' ? 'lanesum' : 'lanemax', [accumulator])
           : members.length === 1 ? accumulator
-          : this.builder.remember({ kind: 'lane', of: accumulator, lane }, this.builder.depth(accumulator))
+          : ({ kind: 'lane', of: accumulator, lane } as const)
         this.retain(e, point, e.combine === 'argmax' ? positions[g]! : result)
         if (positions.length > 0) this.retainPair(e, point, result, positions[g]!)
       })
     )
   }
 
-  /** Opens the loops, then calls `inside` for each step that is written out in the innermost one. */
-  private openReduction(jobs: readonly Accumulation[], across: Axis | undefined, inside: (step: ReductionStep) => void): void {
+  /** Opens the loops, then calls `inside` for each unrolled step of the innermost one; what it adds to accumulators is set behind all steps. */
+  private openReduction(
+    jobs: readonly Accumulation[],
+    { across, strided }: LoopForm,
+    inside: (step: ReductionStep, updates: Updates) => void,
+  ): void {
     const { axes } = jobs[0]!.e
     // A reduction inside the body that does not depend on these loops is computed before them.
     const bodies = jobs.map(({ e }) => e.body)
@@ -260,22 +266,22 @@ export class ReductionEmitter extends ExpressionEmitter {
     this.hoistReductions(bodies, points)
     const run = (steps: readonly ReductionStep[]): void => {
       this.hoistReductions(bodies, points.flatMap((p) => steps.map((step) => take(p, step))))
-      // A value may have another reduction computed on the way, which has sums of its own.
-      const outer = this.pending
-      this.pending = new Map()
-      for (const step of steps) this.inOrder(steps.length > 1, () => inside(step))
-      this.flush()
-      this.pending = outer
+      if (this.steps && steps.length > 1) {
+        for (const step of steps) this.builder.step(() => this.withUpdates((updates) => inside(step, updates)))
+      } else {
+        this.withUpdates((updates) => {
+          for (const step of steps) inside(step, updates)
+        })
+      }
     }
     const open = (rest: readonly Axis[], steps: readonly ReductionStep[]): void => {
       const [next, ...others] = rest
       if (!next) return run(steps)
-      if (next === this.shared && this.workgroup) {
-        this.shared = undefined
+      if (next === strided?.axis) {
         return this.builder.stridedLoop(
           next,
-          this.workgroup.local,
-          this.workgroup.size,
+          strided.group.local,
+          strided.group.size,
           (at) => open(others, steps.map((step) => ({ ...step, at: [...step.at, [next, at]] }))),
         )
       }
@@ -297,14 +303,11 @@ export class ReductionEmitter extends ExpressionEmitter {
     open([...axes.filter((a) => !whole(a)), ...axes.filter(whole)], [{ at: [] }])
   }
 
-  /** Steps that are written out one after the other, each with its loads. */
-  private inOrder(several: boolean, inside: () => void): void {
-    if (!several || !this.steps) return inside()
-    this.builder.step(() => {
-      inside()
-      this.flush()
-      this.pending.clear()
-    })
+  /** One statement for each accumulator, however many steps add to it: it is loaded and stored once. */
+  private withUpdates(inside: (updates: Updates) => void): void {
+    const updates: Updates = new Map()
+    inside(updates)
+    for (const [name, value] of updates) this.builder.innermost.statements.push({ kind: 'set', name, value })
   }
 
   /** Rounds of four steps (of several fours, where that many are written out), then the rest with what is missing masked. */
@@ -355,7 +358,7 @@ export class ReductionEmitter extends ExpressionEmitter {
   }
 
   /** Adds one step of all points: what their factors share is computed once. */
-  private accumulate({ e, groups, accumulators, factors }: Accumulation, step: ReductionStep): void {
+  private accumulate({ e, groups, accumulators, factors }: Accumulation, step: ReductionStep, updates: Updates): void {
     const neutral = float(e.combine === 'sum' ? 0 : LOWEST)
     const masked = (value: Operand): Operand =>
       step.count === undefined ? value : this.builder.select(this.builder.laneMask(step.count), value, neutral)
@@ -368,20 +371,15 @@ export class ReductionEmitter extends ExpressionEmitter {
       // What is added is zero: nothing to write.
       if (e.combine === 'sum' && (isZero(a!) || (b !== undefined && isZero(b)))) return
       const { name } = accumulator as { name: string }
-      const before = this.pending.get(name) ?? accumulator
+      const before = updates.get(name) ?? accumulator
       const lanes = lanesOf(accumulator)
-      this.pending.set(
+      updates.set(
         name,
         b !== undefined
           ? this.builder.operation('fma', [a!, b, before], 'f32', lanes)
           : this.builder.operation(e.combine === 'sum' ? 'add' : 'max', [before, a!], 'f32', lanes),
       )
     })
-  }
-
-  /** One statement an accumulator and round, however many steps were written out: it is loaded and stored once. */
-  private flush(): void {
-    for (const [name, value] of this.pending) this.builder.innermost.statements.push({ kind: 'set', name, value })
   }
 
   private accumulateArgmax(e: Reduction, point: Point, most: Operand, at: Operand): void {

@@ -102,7 +102,7 @@ export function lowerStaged(request: StagedRequest): void {
   points.forEach((point, i) => {
     const accumulator = job.accumulators[different.findIndex((tilePoint) => keyOf(tilePoint) === keyOf(inTile[i]!))]!
     const value: Operand = lanes
-      ? builder.remember({ kind: 'lane', of: accumulator, lane: point.get(lanes)!.constant % 4 }, builder.depth(accumulator)) : accumulator
+      ? { kind: 'lane', of: accumulator, lane: point.get(lanes)!.constant % 4 } : accumulator
     request.values.provide(main, point, value)
   })
 }

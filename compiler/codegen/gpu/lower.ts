@@ -9,21 +9,29 @@ import { addMoments, addSums, type Member, momentsOf, sumOf } from './statistics
 import { lowerStaged } from './lower-shared-tile.ts'
 import { mergeShared } from './block-reduction.ts'
 import { ReductionEmitter } from '../reduction-emitter.ts'
-import type { Binding, KernelFunction, Statement, Operand } from '../kernel-function.ts'
+import type { Binding, KernelFunction, Operand } from '../kernel-function.ts'
 import type { Schedule } from './schedule.ts'
 import { termsOfStored } from '../../ir/side-sums.ts'
 import { stagingOf } from './shared-tile.ts'
 import { float, identifier, range, KernelBuilder } from '../builder.ts'
 import { Workgroup } from './workgroup.ts'
 
+export interface LoweringOptions {
+  /** Default: no tensor shares a buffer. */
+  readonly bufferOf?: BufferOf
+  /** Whether the kernel is for devices that have subgroups. Default false. */
+  readonly subgroups?: boolean
+  /** Names of the target's language that nothing in the kernel may be called. */
+  readonly reservedWords?: readonly string[]
+}
+
 /**
- * Writes an equation out as the text of one invocation. A tile of points is computed together: every value is computed
- * once for all points that share it, in the outermost loop in which it does not change; so weights are loaded once for all
- * pixels of a tile, pixels once for all channels, and neighbouring windows share what they overlap in. `subgroups`: for devices that
- * have them.
+ * Lowers an equation to the kernel function of one invocation. The points of a register tile are computed together: every value is
+ * computed once for all points that share it, in the outermost loop in which it does not change. So weights are loaded once for all
+ * pixels of a tile, pixels once for all channels, and neighbouring windows share the elements in which they overlap.
  */
-export function lower(equation: Equation, schedule: Schedule, bufferOf: BufferOf = () => undefined, subgroups = false): KernelFunction {
-  return new Lowering(equation, schedule, bufferOf, subgroups).run()
+export function lower(equation: Equation, schedule: Schedule, options: LoweringOptions = {}): KernelFunction {
+  return new Lowering(equation, schedule, options).run()
 }
 
 /** What a tile has of one kept point. */
@@ -48,10 +56,14 @@ class Lowering {
   /** Where the workgroup's block, or the tile, begins. */
   private readonly blocks = new Map<Axis, Index>()
 
-  constructor(equation: Equation, schedule: Schedule, bufferOf: BufferOf, subgroups: boolean) {
+  constructor(
+    equation: Equation,
+    schedule: Schedule,
+    { bufferOf = () => undefined, subgroups = false, reservedWords = [] }: LoweringOptions,
+  ) {
     this.equation = equation
     this.schedule = schedule
-    this.builder = new KernelBuilder(equation.name)
+    this.builder = new KernelBuilder(equation.name, reservedWords)
     this.bindings = bindingsOf(equation, bufferOf, (name) => this.builder.uniqueName(name))
     this.slots = new Map(this.bindings.map((b, i) => [b.tensor, i]))
     const size = schedule.group && !schedule.inTurn ? [...schedule.group.values()].reduce((product, by) => product * by, 1) : schedule.share
@@ -180,7 +192,7 @@ class Lowering {
       }
       for (const { point, value } of entries) {
         const at = this.builder.indexOperand(this.values.at(linear, point))
-        this.guarded(this.builder.all([this.insideTile(point), ...this.once()]), {
+        this.builder.pushGuarded(this.builder.all([this.insideTile(point), ...this.once()]), {
           kind: 'store',
           binding: this.slots.get(s.tensor)!,
           at,
@@ -189,17 +201,6 @@ class Lowering {
       }
     }
     for (const side of this.equation.sides) gather(side, this.gatheredOf(side, points))
-  }
-
-  private guarded(condition: Operand, statement: Statement): void {
-    const target = this.builder.innermost.statements
-    if (condition.kind === 'truth') {
-      if (condition.value) target.push(statement)
-      return
-    }
-    const last = target.at(-1)
-    if (last?.kind === 'if' && this.builder.key(last.condition) === this.builder.key(condition)) (last.body as Statement[]).push(statement)
-    else target.push({ kind: 'if', condition, body: [statement] })
   }
 
   /** Where all invocations of a workgroup have the same point, one of them stores it. */
@@ -269,7 +270,7 @@ class Lowering {
     })
     parts.forEach((value, k) => {
       const at = this.builder.indexOperand(linearIndex(side.into, [...blocks, kept, index(k)]))
-      this.guarded(inside, { kind: 'store', binding: this.slots.get(side.into)!, at, value })
+      this.builder.pushGuarded(inside, { kind: 'store', binding: this.slots.get(side.into)!, at, value })
     })
   }
 

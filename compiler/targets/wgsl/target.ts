@@ -12,6 +12,7 @@ import { type Schedule, scheduleToJson } from '../../codegen/gpu/schedule.ts'
 import { wantsSubgroups } from '../../codegen/gpu/subgroups.ts'
 import type { Target } from '../target.ts'
 import { printWgsl } from './print.ts'
+import { RESERVED_WORDS } from './reserved-words.ts'
 
 /** A multiple of every subgroup size; 256 is what every WebGPU grants. */
 const WORKGROUP = 64
@@ -98,7 +99,8 @@ export function scheduled(
     const print = (e: Equation): PrintedKernel => {
       const known = knownSchedule(e, schedules, () => waysOf(e, batch), (way) => scheduleToJson(e, way))
       const schedule = known ?? choose(e, batch)
-      return printed(lower(e, schedule, bufferOf), subgroupsFor(e, schedule) ? lower(e, schedule, bufferOf, true) : undefined, workgroupOf)
+      const lowered = (subgroups: boolean): KernelFunction => lower(e, schedule, { bufferOf, subgroups, reservedWords: RESERVED_WORDS })
+      return printed(lowered(false), subgroupsFor(e, schedule) ? lowered(true) : undefined, workgroupOf)
     }
     return { print: printOnce(print, bufferOf) }
   }
