@@ -3,7 +3,7 @@ import { InputError } from '../bundle/errors.ts'
 import type { Memory, Storage, Style } from '../bundle/format.ts'
 import { batchRule, call, checkOptions, flag, list, oneOf, type Rule, text, thing } from '../bundle/options.ts'
 import { say } from '../bundle/plain.ts'
-import type { Watch } from './pipeline.ts'
+import type { Watch } from './steps.ts'
 import type { Schedules } from './targets/target.ts'
 
 export interface CompileOptions {

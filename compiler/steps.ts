@@ -1,0 +1,185 @@
+import type { PrintedKernel } from './codegen/printed-kernel.ts'
+import { type Memory, type ProgramName, type Storage, type Style, TRAINING_PROGRAMS } from '../bundle/format.ts'
+import type { TrainSettings } from '../dsl/program.ts'
+import type { FusionContext, KernelPass } from './fusion/kernel-pass.ts'
+import { KernelProgram } from './fusion/program.ts'
+import type { Graph } from './graph/graph.ts'
+import type { Declined } from './graph/rewrite.ts'
+import type { GraphPass } from './graph-passes/pass.ts'
+import { passesFor } from './graph-passes/passes.ts'
+import { verifyGraph } from './graph-passes/verify.ts'
+import { invariant } from './invariant.ts'
+import type { Equation } from './ir/equation.ts'
+import { type LoweredGraph, lowerGraph } from './lower-graph.ts'
+import { operators } from './ops/registry.ts'
+import { recompute, type Step } from './plan/rematerialize.ts'
+import type { Schedules, Target } from './targets/target.ts'
+
+/** Called after every step with its name and a text of what it left, made only when asked for. */
+export type Watch = (program: ProgramName, step: string, text: () => string, timeMs: number) => void
+
+export interface PipelineOptions {
+  readonly targets: readonly Target[]
+  readonly style: Style
+  readonly memory: Memory
+  readonly programs: readonly ProgramName[]
+  readonly train?: TrainSettings
+  /** Names of steps to leave out (see `REMOVABLE`): bisects a wrong number. */
+  readonly without?: readonly string[]
+  /** Of each target by its name. */
+  readonly schedules?: Readonly<Record<string, Schedules>>
+  /** The batch at which memory is packed best. */
+  readonly batch: number
+  readonly watch?: Watch
+}
+
+/** A program on its way through the compiler. What no step has made yet is empty. */
+export interface Work {
+  readonly graph: Graph
+  /** Why passes over the graph left nodes alone. */
+  readonly declined: readonly Declined[]
+  /** The equations of all nodes, from `lower` on. */
+  readonly lowered: LoweredGraph
+  /** Kernels with their remarks, from `lower` on, in the order in which they run. */
+  readonly kernels: readonly Step[]
+  /** The same while passes fuse them: changed in place. */
+  readonly fusing: { readonly program: KernelProgram; readonly context: FusionContext } | undefined
+  /** Kernels as the target printed them. */
+  readonly printed: readonly PrintedKernel[]
+}
+
+export interface GraphContext {
+  readonly program: ProgramName
+  readonly storage: Storage
+  readonly options: PipelineOptions
+}
+
+export interface KernelContext extends GraphContext {
+  readonly target: Target
+  readonly print: (equation: Equation) => PrintedKernel
+}
+
+/** A step of the compiler, over one program. */
+export interface CompilerStep<Level extends string, Context> {
+  readonly name: string
+  readonly level: Level
+  /** Whether it concerns a program. Default: always. */
+  readonly applies?: (context: Context) => boolean
+  /** Gives the same graph, or the same kernels, where it changed nothing. */
+  readonly run: (work: Work, context: Context) => Work
+  /** There is no bundle without it. Default: `--without` may leave it out. */
+  readonly required?: true
+  /** What it gives is no graph and no list of kernels, so there is nothing to print of it. */
+  readonly unwatched?: true
+}
+export type GraphStep = CompilerStep<'graph', GraphContext>
+export type KernelStep = CompilerStep<'kernels', KernelContext>
+
+export const graphStep = (pass: GraphPass): GraphStep => ({
+  name: pass.name,
+  level: 'graph',
+  applies: ({ program, storage }) => pass.programs.includes(program) && passesFor(storage).includes(pass),
+  run: (work, { program, options: { style, train } }) => {
+    const { graph, declined } = pass.run(work.graph, { program, operators, style, ...(train && { train }) })
+    if (graph !== work.graph) {
+      const problems = verifyGraph(graph, operators)
+      invariant(problems.length === 0, `after ${pass.name} (${program}): ${problems.join('; ')}`)
+    }
+    return { ...work, graph, declined: [...work.declined, ...declined] }
+  },
+})
+
+/** Every node says its equations; from here on there are kernels, and no layers. */
+export const lower: KernelStep = {
+  name: 'lower',
+  level: 'kernels',
+  required: true,
+  run: (work) => {
+    const lowered = lowerGraph(work.graph, operators)
+    return { ...work, lowered, kernels: lowered.equations.map((equation) => ({ equation, why: [] })) }
+  },
+}
+
+/** Split style is what it says: a kernel a layer. */
+const fuses = ({ options: { style, without } }: GraphContext): boolean => style !== 'split' && !without?.includes('fuse')
+
+export const fusionStep = (pass: KernelPass): KernelStep => ({
+  name: pass.name,
+  level: 'kernels',
+  applies: fuses,
+  run: (work, context) => {
+    const fusing = work.fusing ?? { program: new KernelProgram(work.lowered.equations), context: fusionContext(work, context) }
+    const before = fusing.program.revision
+    pass.run(fusing.program, fusing.context)
+    // Kernels change in place: those of now are listed only for who watches each pass; `fuse` lists what all of them left.
+    const isListed = context.options.watch && fusing.program.revision !== before
+    return { ...work, fusing, kernels: isListed ? fusing.program.kernels() : work.kernels }
+  },
+})
+
+/** What all fusion passes left, and why passes over the graph left nodes alone: a remark of the kernels of their layers. */
+export const fuse: KernelStep = {
+  name: 'fuse',
+  level: 'kernels',
+  run: (work) => {
+    const reasons = new Map<string, string[]>()
+    for (const { node, reason } of work.declined) reasons.set(node, [...(reasons.get(node) ?? []), reason])
+    const kernels = (work.fusing?.program.kernels() ?? work.kernels).map((kernel) => ({
+      ...kernel,
+      why: [...kernel.why, ...kernel.equation.layers.flatMap((layer) => (reasons.get(layer) ?? []).map((reason) => `${layer}: ${reason}`))],
+    }))
+    return { ...work, kernels, fusing: undefined }
+  },
+}
+
+const rematerializes = ({ memory, without }: PipelineOptions): boolean => memory === 'small' && !without?.includes('recompute')
+
+/** Memory `small`: the backward pass computes kernels of the forward pass again instead of keeping what they gave. */
+export const rematerialize: KernelStep = {
+  name: 'recompute',
+  level: 'kernels',
+  applies: ({ program, options }) => rematerializes(options) && TRAINING_PROGRAMS.includes(program),
+  run: (work, { options: { batch } }) => {
+    const { outputs } = work.graph
+    const { steps, viewOf } = recompute({
+      steps: work.kernels,
+      viewOf: work.lowered.viewOf,
+      results: outputs.map(({ value }) => value),
+      losses: outputs.filter(({ role }) => role === 'loss').map(({ value }) => value),
+      batch,
+    })
+    return { ...work, kernels: steps, lowered: { ...work.lowered, viewOf } }
+  },
+}
+
+/** The target prints each kernel. */
+export const generate: KernelStep = {
+  name: 'generate',
+  level: 'kernels',
+  required: true,
+  unwatched: true,
+  run: (work, { print }) => ({ ...work, printed: work.kernels.map(({ equation }) => print(equation)) }),
+}
+
+function fusionContext({ graph, lowered: { kept, viewOf } }: Work, { target, options }: KernelContext): FusionContext {
+  const { maxBindings, prologueLoads, blocksOf, refuseOnLoad } = target
+  return {
+    kept,
+    viewOf,
+    maxBindings,
+    maxPrologueInputs: prologueLoads,
+    statisticsBlock: blocksOf,
+    // What one kernel makes for itself and for others cannot be made again for one of them.
+    ...(refuseOnLoad && !rematerializes(options) && { rejectFusedProducer: (e) => refuseOnLoad(e, options.batch) }),
+    unfusedLayers: new Set(graph.nodes.filter((node) => node.attributes['style'] === 'split').map((node) => node.layer)),
+  }
+}
+
+/** What there is of a program before its first step. */
+export const EMPTY: Omit<Work, 'graph'> = {
+  declined: [],
+  lowered: { equations: [], viewOf: new Map(), kept: new Set() },
+  kernels: [],
+  fusing: undefined,
+  printed: [],
+}

@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest'
+import { compile } from '../../compiler/index.ts'
+import { KERNEL_STEPS, REMOVABLE } from '../../compiler/pipeline.ts'
+
+const NET = 'net one { input x: f32[4]; input label: class[3]; y = x -> fc(3) -> relu; loss = softmax_loss(y, label) }'.replaceAll(
+  ';',
+  '\n',
+)
+
+const steps = (options: object): string[] => {
+  const seen: string[] = []
+  compile(NET, { targets: ['webgpu'], programs: ['train'], ...options, watch: (program, name) => program === 'train' && seen.push(name) })
+  return seen
+}
+
+test('the steps over kernels are watched in the order of the list, behind those over the graph', () => {
+  const seen = steps({ memory: 'small' })
+  expect(seen.slice(-KERNEL_STEPS.length)).toEqual(KERNEL_STEPS)
+  expect(seen.slice(0, -KERNEL_STEPS.length)).toContain('differentiate')
+})
+
+test('whatever may be left out is left out, and what a bundle needs may not', () => {
+  const removable = REMOVABLE.filter((name) => name !== 'fuse')
+  for (const name of removable) expect(steps({ memory: 'small', without: [name] })).not.toContain(name)
+  expect(REMOVABLE).not.toContain('lower')
+  // Without `fuse` nothing is joined, and what there is is listed.
+  expect(steps({ without: ['fuse'] }).filter((name) => KERNEL_STEPS.includes(name))).toEqual(['lower', 'fuse'])
+})
