@@ -14,7 +14,7 @@ export interface Given {
 
 export interface Placed {
   readonly expression: Expression
-  /** Of the argument, its name included. */
+  /** The place of the argument, its name included. */
   readonly span: Span
 }
 

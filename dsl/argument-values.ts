@@ -9,7 +9,7 @@ import { type Span, textOf } from './source.ts'
 import { unitNamed } from './unit.ts'
 import { describe, type Evaluated, listed } from './values.ts'
 
-/** What binding arguments needs of its surroundings. */
+/** The context in which arguments are bound. */
 export interface ArgumentContext {
   readonly report: Reporter
   readonly evaluate: (e: Expression) => Evaluated | undefined
@@ -196,7 +196,7 @@ export function bounded(
     const hint = textOf(span).includes('/') ? "'/' divides exactly and rounds nothing" : undefined
     return report.error('argument/kind', `${what} is an integer, not ${value}`, span, { hint })
   }
-  // What is computed with is float32.
+  // Arithmetic is float32.
   const held = Math.fround(value)
   if (!Number.isFinite(value) || (!integer && !Number.isFinite(held)))
     return report.error('argument/kind', `${what} is a number that a computer can hold, not ${value}`, span, {

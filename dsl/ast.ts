@@ -8,7 +8,7 @@ export interface FileAst {
   readonly blocks: readonly Block[]
   readonly nets: readonly Net[]
   readonly trains: readonly Train[]
-  /** What could not be parsed between these. */
+  /** The parts between these that could not be parsed. */
   readonly broken: readonly Broken[]
 }
 

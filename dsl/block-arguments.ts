@@ -7,7 +7,7 @@ import { countOf, type Evaluated } from './values.ts'
 
 /** The values that a call gives to the parameters of a block. */
 export interface BlockArguments {
-  /** By the position of the parameter. Absent: the call gives none, and the default counts. */
+  /** A value for each parameter of the block. Absent: the call gives none, and the default counts. */
   readonly values: readonly (Fed | undefined)[]
   /** Whether no argument was wrong: one too many, unknown, or given twice. */
   readonly good: boolean

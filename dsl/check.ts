@@ -38,7 +38,7 @@ function duplicates(names: readonly Name[], report: Reporter): void {
 
 /** One body with its own names. Order is not looked at: a name that gets a value anywhere in it is known everywhere in it. */
 class BodyCheck {
-  /** What is called in it. */
+  /** The calls in it. */
   readonly callees = new Set<string>()
   private readonly body: readonly Statement[]
   private readonly parameters: readonly BlockParameter[]

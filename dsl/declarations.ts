@@ -13,10 +13,10 @@ interface Size {
 }
 
 const MOST_SIZE = 2 ** 31 - 1
-/** In the name of a class: as many as in the name of a file. */
+/** The most letters in the name of a class: as many as in the name of a file. */
 const MOST_LETTERS = 255
 
-/** What a net says of itself: style, inputs, outputs, losses, metrics. */
+/** The declarations of a net: style, inputs, outputs, losses, metrics. */
 export class Declarations {
   private readonly report: Reporter
   private readonly inputs: InputDeclaration[] = []

@@ -10,7 +10,7 @@ export interface DefinedBlock extends Block {
   readonly file: FileAst
 }
 
-/** What can be called by name. */
+/** The layers and blocks that can be called by name. */
 export interface Definitions {
   readonly layers: ReadonlyMap<string, Signature>
   readonly blocks: ReadonlyMap<string, DefinedBlock>

@@ -15,7 +15,7 @@ export interface Found {
   readonly synonym: Synonym
 }
 
-/** What one writes in a file, as far as its meaning goes: case and underscores tell few names apart. */
+/** A name without case and underscores, which tell few names apart. */
 const plain = (word: string): string => word.toLowerCase().replaceAll('_', '')
 
 /** Synonyms of a word: those that are spelled so, else those that differ in case and underscores alone. */
@@ -28,7 +28,7 @@ export function synonymsOf(word: string, signatures: Iterable<Signature>): reado
   return exact.length > 0 ? exact : near
 }
 
-/** Of names that are no framework's own. */
+/** The framework of names that are no framework's own. */
 export const ANYBODY = 'others'
 
 /** Shorter names of others are too near to everything. */
@@ -59,7 +59,7 @@ export function callMend(
   return other ? told(other, call, isTensor, all) : didYouMean(meant)
 }
 
-/** Of several frameworks' meanings of a word, the first that takes as many arguments by position. */
+/** The meaning of a word that several frameworks have: the first that takes as many arguments by position. */
 function choose(found: readonly Found[], call: Call, isTensor: (e: Expression) => boolean): Found | undefined {
   const count = call.positional.length - tensorsOf(call, isTensor)
   return found.find(({ synonym }) => count >= (synonym.least ?? 0)) ?? found.at(-1)

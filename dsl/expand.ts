@@ -148,7 +148,7 @@ export class Expander {
     return last
   }
 
-  /** What these names stand for is not known from here on. */
+  /** Marks names as unknown from here on: errors about them would follow from another error. */
   private forget(names: Iterable<string>, span: Span, frame: Frame): void {
     for (const name of names) frame.scope.set(name, { value: undefined, span })
   }
@@ -256,7 +256,7 @@ export class Expander {
       }
       case 'binary': {
         const left = this.value(e.left, frame)
-        // What a condition guards is not looked at: i > 0 and 8 / i > 2.
+        // The side that a condition guards is not evaluated: i > 0 and 8 / i > 2.
         if (left?.kind === 'boolean' && left.value === (e.op === 'or') && (e.op === 'or' || e.op === 'and')) return left
         const right = this.value(e.right, frame)
         return left && right && binary(e, left, right, this.definitions.layers, this.report)
@@ -306,7 +306,7 @@ export class Expander {
     if (this.definitions.unread.has(text) || (bound && !bound.value)) return undefined
     if (bound)
       return this.report.error('call/value', `${text} is a value, not a layer`, span, { labels: [{ span: bound.span, text: 'made here' }] })
-    // What could not be made is likely a tensor too.
+    // A value that could not be made is likely a tensor too.
     const isTensor = (e: Expression): boolean =>
       e.kind === 'chain' || (e.kind === 'call' && (!e.bare || (frame.scope.get(e.callee.text)?.value?.kind ?? 'tensor') === 'tensor'))
     if (fed || !bare) return this.definitions.incomplete ? undefined : unknownCallable(call, this.definitions, this.report, isTensor)

@@ -5,7 +5,7 @@ import * as T from './tokens.ts'
 import type { Token, TokenType } from './tokens.ts'
 import { type Unit, unitNamed } from './unit.ts'
 
-/** What a value may begin with. */
+/** The tokens that a value may begin with. */
 const VALUE: readonly TokenType[] = [
   T.Identifier,
   T.NumberLiteral,
@@ -32,7 +32,7 @@ const OPERATORS: readonly (readonly TokenType[])[] = [
 
 /**
  * The grammar, read by recursive descent, one method a rule. It stops at the first mistake and knows which statement that was in;
- * `recover.ts` then takes that statement out and the rest is read again. So a tree is always whole, and what is missing from it is
+ * `syntax-recovery.ts` then takes that statement out and the rest is read again. So a tree is always whole, and what is missing from it is
  * marked `broken`.
  */
 export class NetParser extends TokenReader {

@@ -10,7 +10,7 @@ import { type Comment, type Token, tokenize } from './tokens.ts'
 export type { Comment } from './tokens.ts'
 
 export interface Parsed {
-  /** Of what could be read. The rest of it is marked `broken`, and the diagnostics say why. */
+  /** The tree of what could be read. The rest of the text is marked `broken`, and the diagnostics say why. */
   readonly ast: FileAst
   /** Every syntax error that is not the consequence of another. */
   readonly diagnostics: readonly Diagnostic[]

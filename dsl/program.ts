@@ -2,7 +2,7 @@ import type { AttributeCall, Attributes, Duration } from './signature.ts'
 import type { Span } from './source.ts'
 
 /**
- * What a text says once blocks, loops, conditions and imports are evaluated: a flat list of layer calls in the order of
+ * A text with blocks, loops, conditions and imports evaluated: a flat list of layer calls in the order of
  * the file. Plain data; no shapes yet.
  */
 export interface Program {
@@ -25,9 +25,9 @@ export interface Program {
 export interface InputDeclaration {
   readonly name: string
   readonly type: 'f32' | 'class'
-  /** For `class`: labels are 0..classes-1. */
+  /** The number of classes of a `class` input: labels are 0..classes-1. */
   readonly classes?: number
-  /** What the classes are called, where the text says so. */
+  /** The names of the classes, where the text has them. */
   readonly classNames?: readonly string[]
   readonly shape: readonly number[]
   readonly batched: boolean

@@ -2,7 +2,7 @@
 const LONGEST_WORD = 80
 const ENDS = [50, 15] as const
 const LONG_WORDS = new RegExp(`\\S{${LONGEST_WORD + 1},}`, 'g')
-/** Of a whole message, whatever it is made of. */
+/** The most letters of a whole message, whatever it is made of. */
 const LONGEST_TEXT = 2000
 
 /** Directions of writing that change what a line seems to say (Boucher & Anderson 2021, "Trojan Source"), and what has no width. */

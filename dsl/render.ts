@@ -3,7 +3,7 @@ import { columnsOf, readable, visible } from './readable.ts'
 import type { Source, Span } from './source.ts'
 
 export interface RenderOptions {
-  /** For terminals: ANSI colours. */
+  /** Whether to use ANSI colours, for terminals. */
   readonly color?: boolean
 }
 

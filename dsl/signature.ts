@@ -1,5 +1,5 @@
 /**
- * What can be called in a `.net` file, as data. The language knows no layer by name: the compiler's operator table hands
+ * The calls that a `.net` file may hold, as data. The language knows no layer by name: the compiler's operator table hands
  * in a `Vocabulary`, and checker and evaluator turn each call's arguments into `Attributes` by it.
  */
 
@@ -46,14 +46,14 @@ export interface Signature {
   readonly name: string
   /** How many tensors it takes (a `->` chain supplies the first). Default: exactly one for layers, none elsewhere. */
   readonly values?: { readonly min: number; readonly max: number }
-  /** In the order of positional arguments, which come after the tensors. */
+  /** The parameters in the order of positional arguments, which come after the tensors. */
   readonly parameters: readonly Parameter[]
   readonly doc: string
   /** Where a layer of this kind may stand. Default `layer`. */
   readonly role?: 'layer' | 'loss' | 'metric'
   /** Arguments that are refused for a reason, and what to write instead: `{ momentum: 'say newest: ...' }`. */
   readonly mends?: Readonly<Record<string, string>>
-  /** What it is called elsewhere. */
+  /** Its names in other frameworks. */
   readonly elsewhere?: readonly Synonym[]
 }
 
@@ -63,15 +63,15 @@ export interface Synonym {
   readonly name: string
   /** Whose: `Keras`. */
   readonly of: string
-  /** What its arguments by position are called there. Absent: as here. */
+  /** The names of its arguments by position there. Absent: as here. */
   readonly positions?: readonly string[]
-  /** With fewer arguments by position it is another framework's. */
+  /** The least number of arguments by position: with fewer it is another framework's. */
   readonly least?: number
   /** Arguments that are translated otherwise than everybody's: to what they are called here, or to arguments here. */
   readonly arguments?: Readonly<
     Record<string, string | ((value: string, given: ReadonlyMap<string, string>) => Readonly<Record<string, string | undefined>>)>
   >
-  /** What it means where nothing is said, and what is said here then. */
+  /** Its defaults there, and the arguments that say the same here. */
   readonly defaults?: Readonly<Record<string, string>>
   /** Where its arguments tell which of several calls here is meant: `PROD` of an `Eltwise` is `mul`. */
   readonly as?: (given: ReadonlyMap<string, string>) => string
@@ -79,7 +79,7 @@ export interface Synonym {
   readonly write?: string
   /** There is nothing like it here: why, and what to do instead. */
   readonly none?: string
-  /** What else differs. */
+  /** Other differences, in words. */
   readonly note?: string
 }
 

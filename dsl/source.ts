@@ -11,7 +11,7 @@ export interface Span {
   readonly end: number
 }
 
-/** For what no text made: gradients of the whole, tests. */
+/** The place of what no text made: gradients of the whole, tests. */
 export const nowhere: Span = { source: { file: '<nowhere>', text: '' }, start: 0, end: 0 }
 
 /** The word that a longer span begins with. */

@@ -16,7 +16,7 @@ export const tooDeep = (token: Token, source: Source): Diagnostic => ({
   hint: 'give parts of it names of their own',
 })
 
-/** What stands where something else had to stand, with the mends of the usual slips. `at` is the place in `tokens`. */
+/** The mistake of a token where another had to stand, with fix-it hints for the usual slips. `at` is its place in `tokens`. */
 export function syntaxError(mistake: Mistake, tokens: readonly Token[], at: number, source: Source): Diagnostic {
   const { token } = mistake
   if (token.tokenType === T.UnclosedComment) {

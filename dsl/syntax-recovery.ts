@@ -7,7 +7,7 @@ import type { Token, TokenType } from './tokens.ts'
 
 const ITEMS: readonly TokenType[] = [T.Net, T.Block, T.Train, T.Import]
 const STATEMENTS: readonly TokenType[] = [T.Style, T.Input, T.Output, T.Loss, T.Metric, T.Return, T.For, T.If]
-/** What continues the line before. */
+/** Tokens that continue the line before. */
 const CONTINUES: readonly TokenType[] = [
   T.Arrow,
   T.Else,
@@ -73,7 +73,7 @@ class Lines {
     return startOffset - (this.text.lastIndexOf('\n', startOffset - 1) + 1)
   }
 
-  /** From the first token of the statement that a mistake is in to the first token after it. */
+  /** The range of a statement with a mistake: its first token, and the first token after it. */
   range(mistake: Mistake, at: number): [number, number] {
     const between = mistake.rule === 'file' || ((mistake.rule === 'body' || mistake.rule === 'train') && mistake.wanted === T.CloseBrace)
     const start = between ? this.startBetween(mistake, at) : mistake.open ? this.tokens.indexOf(mistake.open) : at

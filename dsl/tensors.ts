@@ -5,7 +5,7 @@ import type { Signature } from './signature.ts'
 import type { Span } from './source.ts'
 import { countOf, describe, type Evaluated } from './values.ts'
 
-/** What stands in front of `->`. */
+/** The value in front of `->`. */
 export interface Fed {
   readonly value: Evaluated | undefined
   readonly span: Span

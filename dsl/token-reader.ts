@@ -26,7 +26,7 @@ export class TooDeep extends Error {
   }
 }
 
-/** What recursive descent stands on: the tokens, where it is in them, and which rules it is in. Nothing is ever read twice. */
+/** The state of recursive descent: the tokens, the position in them, and the rules that are open. No token is read twice. */
 export class TokenReader {
   private tokens: readonly Token[] = []
   private at = 0

@@ -1,7 +1,7 @@
 /** A kind of token. */
 export interface TokenType {
   readonly name: string
-  /** What it is called in messages. */
+  /** Its name in messages. */
   readonly label: string
   /** Which sort of word: soft ones mean something at the beginning of a statement alone. Undefined: no word. */
   readonly word?: 'free' | 'soft' | 'reserved'
@@ -12,7 +12,7 @@ export interface Token {
   readonly image: string
   /** NaN: the end of the text. */
   readonly startOffset: number
-  /** Of a statement that could not be parsed: the names in it, and those that it gives values to. */
+  /** The names in a statement that could not be parsed, and those that it gives values to. */
   readonly payload?: { readonly words: readonly string[]; readonly assigned: readonly string[] }
 }
 
@@ -91,15 +91,15 @@ export const Comma = sign('Comma', ',')
 export const Colon = sign('Colon', ':')
 
 /*
- * What no program holds. As tokens, so that the lexer itself has no errors and mistakes of every kind are found, told and
+ * Characters that no program holds. As tokens, so that the lexer itself has no errors and mistakes of every kind are found, told and
  * passed over in one way.
  */
 export const UnclosedComment = kind('UnclosedComment')
 export const UnclosedString = kind('UnclosedString')
 export const Strange = kind('Strange')
-/** Stands for a statement that could not be parsed; the parser puts it there (`recover.ts`). */
+/** Stands for a statement that could not be parsed; the parser puts it there (`syntax-recovery.ts`). */
 export const Broken = kind('Broken')
-/** Behind the last token. */
+/** The token behind the last one. */
 export const End: Token = { tokenType: kind('End'), image: '', startOffset: NaN }
 
 export const TOKENS: readonly TokenType[] = [

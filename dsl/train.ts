@@ -11,7 +11,7 @@ import { describe } from './values.ts'
 const KEYS = ['data', 'augment', 'solver', 'schedule', 'batch', 'epochs', 'steps', 'seed', 'accumulate', 'snapshot', 'test']
 /** The solver's, but may stand as settings of their own, as may all that the solver at hand takes. */
 const SOLVER_KEYS = ['regularize', 'clip_gradients']
-/** What other trainers call a setting. */
+/** Names of settings in other trainers. */
 const ELSEWHERE: ReadonlyMap<string, string> = new Map(Object.entries({
   optimizer: 'solver',
   dataset: 'data',
@@ -135,7 +135,7 @@ class Settings {
     return `there are ${KEYS.join(', ')}`
   }
 
-  /** What a setting says, if it stands there. */
+  /** What `read` makes of a setting, if it stands there. */
   private of<T>(key: string, read: (entry: TrainEntry) => T | undefined): T | undefined {
     const entry = this.entries.get(key)
     return entry && read(entry)
@@ -191,7 +191,7 @@ class Settings {
     return named(this.vocabulary.layers) && !named(this.vocabulary.augmentations)
   }
 
-  /** What changes every picture alike is part of the net, so that whoever runs it does it too. */
+  /** The error of a layer among augmentations. A change that is alike for every picture is part of the net, so that whoever runs the net makes it too. */
   private layerError(e: Call): undefined {
     const inputs = (this.net?.body ?? []).filter((s) => s.kind === 'input').filter((s) => s.type.text === 'f32')
     const picture = inputs.find((s) => s.dimensions.at(-1)?.length === 3) ?? inputs[0]

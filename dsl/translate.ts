@@ -11,10 +11,10 @@ export type Given = ReadonlyMap<string, string>
 /** An argument here, if the call has it. */
 type Own = (name: string, value: string) => Translated | undefined
 
-/** What stands for an argument: arguments here (none: it says nothing here), or a layer behind. */
+/** The translation of an argument: arguments here (none: it says nothing here), or a layer behind. */
 export type Translated = { readonly named: Readonly<Record<string, string>> } | { readonly behind: string }
 
-/** What other frameworks and the formats of other compilers call an argument, and what that may be here. */
+/** Names of arguments in other frameworks and formats, and the arguments here that they may mean. */
 export const ARGUMENTS_ELSEWHERE: ReadonlyMap<string, readonly string[]> = new Map(Object.entries({
   kernel_size: ['kernel', 'size'],
   ksize: ['kernel'],
@@ -98,7 +98,7 @@ export const ARGUMENTS_ELSEWHERE: ReadonlyMap<string, readonly string[]> = new M
   decay_steps: ['max_iter'],
 }))
 
-/** What is known here without being said, or is the business of another place. */
+/** Arguments that say nothing here: they are known without being said, or belong to another place. */
 const NEEDLESS: ReadonlySet<string> = new Set([
   'in_channels',
   'in_features',

@@ -1,4 +1,4 @@
-/** What durations are counted in. */
+/** The units of durations. */
 export type Unit = 'steps' | 'epochs'
 
 /** The unit that a word names: `epoch` and `epochs` are one. */

@@ -2,7 +2,7 @@ import type { ValueRef } from './program.ts'
 import type { Duration } from './signature.ts'
 import type { Span } from './source.ts'
 
-/** What an expression evaluates to. `undefined` in its place stands for what an error was told about already. */
+/** The value of an expression. `undefined` in its place means that its error was told already. */
 export type Evaluated =
   | { readonly kind: 'tensor'; readonly ref: ValueRef }
   | { readonly kind: 'number'; readonly value: number }

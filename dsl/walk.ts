@@ -48,7 +48,7 @@ function partsOf(e: Expression): readonly Expression[] {
   }
 }
 
-/** What a name behind `as` is made of. */
+/** The expressions in a name behind `as`. */
 const templateOf = (call: Call): Expression[] => (call.as?.parts ?? []).filter((part) => typeof part !== 'string')
 
 /** The expressions that stand in a statement itself; not those of its body. */

@@ -6,7 +6,7 @@ import { countedLosses, divisorBuffer } from '../ops/loss/normalization.ts'
 
 const DIVISORS = 'constants.'
 
-/** The labels that a host counts before an update of several batches. */
+/** The label inputs whose labels a host counts before an update of several batches. */
 export function divisorsOf(graph: Graph, train: TrainSettings | undefined): DivisorEntry[] {
   if (!train || train.accumulate === 1) return []
   const found = new Map<string, DivisorEntry>()
@@ -18,7 +18,7 @@ export function divisorsOf(graph: Graph, train: TrainSettings | undefined): Divi
 }
 
 /**
- * What cannot be added up over several batches: a mean over targets that are not ignored, where the net computes these, so that nobody
+ * The losses that cannot be added up over several batches: a mean over targets that are not ignored, where the net computes these, so that nobody
  * knows beforehand how many there are. `train/accumulate-computed`
  */
 export function accumulationProblems(graph: Graph, train: TrainSettings | undefined): Diagnostic[] {

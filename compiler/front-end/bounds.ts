@@ -6,11 +6,11 @@ import { MOST_ELEMENTS, MOST_NAME } from '../../bundle/validate/limits.ts'
 import { isName } from '../../bundle/validate/names.ts'
 import type { Graph, Value } from '../graph/graph.ts'
 
-/** Of each kind of mistake; behind a tensor that is too large usually all are. */
+/** At most this many mistakes of a kind are told: behind a tensor that is too large usually all are too large. */
 const MOST_TOLD = 3
 
 /**
- * What the runtime would refuse of a bundle, told where it is written: sizes that no device holds (`shape/too-large`) and names that
+ * Mistakes for which the runtime would refuse a bundle, told where they are written: sizes that no device holds (`shape/too-large`) and names that
  * mean something else in files or are too long (`name/not-usable`). The limits are the runtime's own.
  */
 export function boundProblems(program: Program, graph: Graph): Diagnostic[] {

@@ -13,7 +13,7 @@ import { type Dim, elementsPerSample, isBatched, sameShape, showShape } from '..
 
 export interface BuildOptions {
   readonly operators: ReadonlyMap<string, Operator>
-  /** From the command line: overrides what the file says, for the net and for single layers. */
+  /** The style of the command line: overrides what the file says, for the net and for single layers. */
   readonly style?: Style
 }
 
@@ -40,7 +40,7 @@ class Builder {
   private readonly diagnostics: Diagnostic[] = []
   private readonly inputs = new Map<string, Value>()
   private readonly classes = new Map<Value, number>()
-  /** What each layer makes; absent where it failed. */
+  /** The output of each layer; absent where it failed. */
   private readonly made: (Value | undefined)[] = []
   private readonly nodes: Node[] = []
   private readonly drafts = new Map<string, LayerDraft>()
@@ -279,7 +279,7 @@ class Builder {
     const told = new Set<Node>()
     for (const loss of graph.outputs) {
       if (loss.role !== 'loss') continue
-      // What is still to be looked at, the next one last.
+      // Values still to visit, the next one last.
       const open = [loss.value]
       for (let of = open.pop(); of; of = open.pop()) {
         const node = makers.get(of)

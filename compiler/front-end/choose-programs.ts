@@ -103,7 +103,7 @@ export function programProblems(graph: Graph, operators: Operators, asked: reado
   }))
 }
 
-/** What the manifest says of every layer that normalizes with statistics. */
+/** The manifest's entries of the layers that normalize with statistics. */
 export function normalizationsOf(graph: Graph, operators: Operators): NormalizationEntry[] {
   return graph.nodes.flatMap((node) => {
     const { statistics } = traitsOf(operators, node)

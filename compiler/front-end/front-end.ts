@@ -24,7 +24,7 @@ export interface FrontEndOptions {
   readonly allowOneValue?: boolean
 }
 
-/** What a text means, or what is wrong with it. */
+/** The meaning of a text, or its mistakes. */
 export interface FrontEnd {
   readonly program?: Program
   readonly graph?: Graph

@@ -10,7 +10,7 @@ const duration = (name: string, doc: string): Parameter => ({ name, type: { kind
 const positive = (name: string, doc: string, more: Partial<Parameter> = {}): Parameter =>
   number(name, doc, { type: { kind: 'number', min: 0 }, ...more })
 const gamma: Parameter = positive('gamma', 'what the rate is multiplied by')
-/** Of schedules that end: what they are called in Caffe, and what they are. */
+/** The length of a schedule that ends, by its name in Caffe and by a plainer one. */
 const length: Parameter = {
   ...duration('max_iter', 'T, where it is not the whole run'),
   type: { kind: 'duration', min: 1 },

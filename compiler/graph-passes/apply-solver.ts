@@ -10,7 +10,7 @@ import { solverSlots } from '../ops/solver.ts'
 import type { GraphPass, UpdateSettings } from './pass.ts'
 
 const MULTIPLIERS = 'multipliers'
-/** Of a net without a train block, so that it can be stepped all the same. */
+/** The settings of a net without a train block, so that it can be stepped all the same. */
 const PLAIN: UpdateSettings = { solver: { call: 'sgd', args: {} }, accumulate: 1 }
 
 /**
@@ -64,7 +64,7 @@ class Update {
     return value(name, shape, this.span, { storage: { ...storage, offset: 0 } })
   }
 
-  /** Of elements that were not updated: for each who counts a value of its own, in the same place. */
+  /** A counter of elements that were not updated. Each node that counts has a value of its own, all in the same place. */
   private counter(): Value {
     return value('non_finite', [1], this.span, { type: 'i32', storage: { role: 'gradients', slot: 'non_finite', offset: 0 } })
   }

@@ -38,7 +38,7 @@ class Differentiation {
   private readonly reporting: boolean
   private readonly needed = new Set<Value>()
   private readonly parameters: ReadonlyMap<Value, ParameterEntry>
-  /** What readers handed back so far. */
+  /** The gradients that readers of a value handed back so far. */
   private readonly parts = new Map<Value, Value[]>()
   /** The gradients that are asked for, once complete. */
   private readonly complete = new Map<Value, Value>()

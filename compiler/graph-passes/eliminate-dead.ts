@@ -28,7 +28,7 @@ function living(nodes: readonly Node[], wanted: Set<Value>, always: (node: Node)
   return kept.reverse()
 }
 
-/** What `prepare` makes for nodes that are gone need not be made. */
+/** The graph without nodes of `prepare` whose results are no longer read. */
 function withoutDeadPreparation(graph: Graph): Graph {
   if (!graph.prepare) return graph
   const wanted = new Set(graph.nodes.flatMap(readsOf))

@@ -8,7 +8,7 @@ export interface ExpandOptions {
   /** Whether stored statistics follow the batch. */
   readonly update: boolean
   /**
-   * What batches are normalized with. `train`: their own statistics, but for layers with `stats: global`. `batch`: their own
+   * The statistics that batches are normalized with. `train`: their own statistics, but for layers with `stats: global`. `batch`: their own
    * throughout. `global`: what is stored, but for layers that store nothing.
    */
   readonly stats: 'train' | 'batch' | 'global'

@@ -52,7 +52,7 @@ class Joining {
     return [...before, { ...moments, op: 'join_moments', inputs }]
   }
 
-  /** What a value is made of along its channels, if that saves a pass over it. */
+  /** The parts that a value is concatenated of along its channels, if that saves a pass over it. */
   private partsOf(x: Value): readonly Value[] | undefined {
     const maker = this.makers.get(x)
     if (maker?.op !== 'concat' || maker.inputs.length > MOST_TABLES || x.shape.length < 3) return undefined

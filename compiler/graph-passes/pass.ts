@@ -4,27 +4,27 @@ import type { Graph } from '../graph/graph.ts'
 import type { Declined } from '../graph/rewrite.ts'
 import type { Operator } from '../ops/operator.ts'
 
-/** What the file's train block says about updates. */
+/** The settings of the file's train block that concern updates. */
 export interface UpdateSettings {
   readonly solver: AttributeCall
   /** Batches whose gradients are added up before one update. */
   readonly accumulate: number
 }
 
-/** What a pass may know beyond the graph. The style stands on each batch_norm (`attributes.style`): see build-graph. */
+/** The knowledge of a pass beyond the graph. The style stands on each batch_norm (`attributes.style`): see build-graph. */
 export interface PassContext {
   /** The program that the graph is on its way to. */
   readonly program: ProgramName
   readonly operators: ReadonlyMap<string, Operator>
   /** How the net is lowered as a whole. Absent: merged. */
   readonly style?: Style
-  /** For programs that update. */
+  /** The settings of programs that update. */
   readonly train?: UpdateSettings
 }
 
 export interface PassResult {
   readonly graph: Graph
-  /** Where the pass could have done something and why it did not: `inspect` prints these. */
+  /** The nodes that the pass could have changed and did not, with the reasons: `inspect` prints these. */
   readonly declined: readonly Declined[]
 }
 

@@ -56,7 +56,7 @@ export const graphPasses: readonly GraphPass[] = [
   applySolver,
 ]
 
-/** For a way of storing values. */
+/** The passes for a way of storing values. */
 export const passesFor = (storage: Storage): readonly GraphPass[] => (storage === 'f16' ? [...graphPasses, storeHalves] : graphPasses)
 
 /**

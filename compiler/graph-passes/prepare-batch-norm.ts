@@ -4,7 +4,7 @@ import { policyOf } from '../ops/batch-norm/statistics-policy.ts'
 import type { GraphPass } from './pass.ts'
 
 /**
- * What `fold-batch-norm` left: a batch_norm in front of a convolution, behind pooling, of a value with several readers. Its
+ * Prepares each batch_norm that `fold-batch-norm` left: in front of a convolution, behind pooling, of a value with several readers. Its
  * coefficients become nodes of `prepare`, so that an element costs y = (x - mean) k + beta and no root and no division:
  * little enough to be computed as the next layer reads it.
  */

@@ -60,7 +60,7 @@ export const storeHalves: GraphPass = {
   },
 }
 
-/** Tells values whose storage somebody outside reads or writes: views share that of what they look at. */
+/** Tells which values stay float32, since somebody outside reads or writes their storage; a view has the storage of its source. */
 function fixedRoots(graph: Graph, operators: ReadonlyMap<string, Operator>): (of: Value) => boolean {
   const viewOf = new Map(
     graph.nodes.filter((node) => traitsOf(operators, node).view).map((node) => [node.outputs[0]!, node.inputs[0]!] as const),

@@ -5,7 +5,7 @@ import { readsOf } from '../graph/query.ts'
 import { ALIGNMENT } from '../graph/storage.ts'
 
 /**
- * What is wrong with a graph, one line each; nothing where it is sound. A graph is sound when every value is made once and
+ * The problems of a graph, one line each; none where it is sound. A graph is sound when every value is made once and
  * before it is read, what outlives the program has a place of its own, updates in place come after everything that reads
  * the old value, and shapes are what the operators' rules give.
  */
@@ -53,7 +53,7 @@ function storageProblems(graph: Graph): string[] {
   return problems
 }
 
-/** What is there before the program runs: stored by an earlier program, or handed in. */
+/** Tells which values exist before the program runs: stored by an earlier program, or handed in. */
 function givenTo(graph: Graph): (value: Value) => boolean {
   const known = new Set([...graph.inputs, ...graph.parameters.map((entry) => entry.value)])
   return (value) => known.has(value) || (value.storage !== undefined && value.storage.role !== 'input')

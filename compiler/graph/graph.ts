@@ -22,7 +22,7 @@ export interface Node {
   /** Further layers whose work it does too, once a pass joined them: the batch_norm that was folded into a convolution. */
   readonly absorbed?: readonly string[]
   readonly inputs: readonly Value[]
-  /** By role: `weight`, `bias`, `gamma`, `beta`, `mean`, `variance`, ... A subset of the graph's parameters and states. */
+  /** Values by role: `weight`, `bias`, `gamma`, `beta`, `mean`, `variance`, ... A subset of the graph's parameters and states. */
   readonly parameters: Readonly<Record<string, Value>>
   /** A parameter or state among them is updated in place; such nodes stand after everything that reads it. */
   readonly outputs: readonly Value[]
@@ -50,7 +50,7 @@ export interface NamedOutput {
   readonly value: Value
   /** `count`: of what a step found, an integer. */
   readonly role: 'output' | 'loss' | 'metric' | 'gradient' | 'count'
-  /** Of a loss: its factor in the sum that is trained. Default 1. */
+  /** The factor of a loss in the sum that is trained. Default 1. */
   readonly weight?: number
 }
 
@@ -64,7 +64,7 @@ export interface Graph {
   readonly name: string
   readonly inputs: readonly Value[]
   readonly parameters: readonly ParameterEntry[]
-  /** In an order in which they can run. */
+  /** The nodes in an order in which they can run. */
   readonly nodes: readonly Node[]
   readonly outputs: readonly NamedOutput[]
   /** Nodes of the program `prepare` that make the prepared values which this program reads. */

@@ -1,6 +1,6 @@
 import type { Graph, Node, Value } from './graph.ts'
 
-/** Everything that a node reads. */
+/** All values that a node reads: its inputs, then its parameters. */
 export const readsOf = (node: Node): Value[] => [...node.inputs, ...Object.values(node.parameters)]
 
 /** The node that makes each value. */
@@ -23,7 +23,7 @@ export function readers(graph: Graph): Map<Value, Node[]> {
 
 export const outputValues = (graph: Graph): Set<Value> => new Set(graph.outputs.map((output) => output.value))
 
-/** What a value stands for in the end, where others may stand for others. */
+/** The last replacement of a value, where a replacement may be replaced itself. */
 export function resolved<T>(of: T, replacements: ReadonlyMap<T, T>): T {
   let now = of
   for (let next = replacements.get(now); next !== undefined; next = replacements.get(now)) now = next

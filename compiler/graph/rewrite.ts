@@ -2,7 +2,7 @@ import { invariant } from '../invariant.ts'
 import type { Graph, Node, Value } from './graph.ts'
 import { readsOf, resolved } from './query.ts'
 
-/** Why a rule left a node as it was. */
+/** A node that a rule left as it was, and the reason. */
 export interface Declined {
   /** The layer whose node it is. */
   readonly node: string
@@ -64,7 +64,7 @@ export function rewrite(
 class Rewriting implements Uses {
   private readonly before: Graph
   private changed = false
-  /** What stands where a node of the graph before stood. */
+  /** The nodes that stand where each node of the graph before stood. */
   private readonly slots: (readonly Node[])[]
   private readonly slotOf = new Map<Node, number>()
   private readonly byName = new Map<string, Node>()

@@ -4,11 +4,11 @@ import type { Entry } from './table.ts'
 /** An argument for people. */
 export interface ArgumentText {
   readonly name: string
-  /** What may be written, with its bounds. */
+  /** The values that may be written, with their bounds. */
   readonly takes: string
   /** As it would be written; absent where there is none. */
   readonly default?: string
-  /** What holds where it is not given and has no default. */
+  /** The meaning where it is not given and has no default. */
   readonly otherwise?: string
   readonly required: boolean
   readonly named: boolean
@@ -26,7 +26,7 @@ const bounds = ({ min, max, above, below }: { min?: number; max?: number; above?
 
 const either = (words: readonly string[]): string => words.join(' | ')
 
-/** What may be written for an argument. */
+/** The values that may be written for an argument. */
 export function typeText(type: ArgumentType): string {
   switch (type.kind) {
     case 'integer':

@@ -3,12 +3,12 @@ import { suggest } from '../../bundle/nearest.ts'
 import { type Entry, entries, groups } from './table.ts'
 import type { Group } from './page.ts'
 
-/** What a word means in the language. */
+/** The meaning of a word in the language. */
 export type Meaning =
   | { readonly kind: 'calls'; readonly entries: readonly Entry[] }
   /** The name of a group, or of all calls of a kind. */
   | { readonly kind: 'list'; readonly title: string; readonly groups: readonly Group[] }
-  /** What another framework calls it: here it is one of these, or (`none`) nothing. */
+  /** A name of another framework: here it is one of these, or (`none`) nothing. */
   | {
     readonly kind: 'elsewhere'
     readonly of: string

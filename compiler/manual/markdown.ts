@@ -94,7 +94,7 @@ function listPage(): string {
   }\n`
 }
 
-/** What is written for a name of others, as far as it is the same whatever its arguments. */
+/** The text that replaces a name of another framework, as far as it is the same whatever its arguments. */
 function hereOf(entry: Entry, synonym: Synonym): string {
   if (synonym.none !== undefined) return synonym.none
   const defaults = Object.entries(synonym.defaults ?? {})

@@ -1,5 +1,5 @@
 /**
- * What is told of a call beside its signature: for `fusenet help`, `docs/language` and nobody who compiles. Names, arguments, defaults and
+ * The page of a call, beside its signature: for `fusenet help`, `docs/language` and nobody who compiles. Names, arguments, defaults and
  * bounds are the signature's; tests hold the two together.
  */
 export interface ManualPage {
@@ -7,7 +7,7 @@ export interface ManualPage {
   readonly shape?: string
   /** Learned and kept numbers by their names in files. */
   readonly parameters?: readonly string[]
-  /** What it computes, a line an equation. */
+  /** The equations that it computes, one a line. */
   readonly formula?: readonly string[]
   /** The gradient, `dy` that of the result. */
   readonly gradient?: readonly string[]

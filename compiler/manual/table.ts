@@ -18,7 +18,7 @@ export interface Entry {
   readonly group: Group
 }
 
-/** What a name may stand for; `sigmoid` is a layer and a schedule. */
+/** The kind of thing that a name stands for; `sigmoid` is a layer and a schedule. */
 export type Kind = 'layer' | 'loss' | 'metric' | 'statistics' | 'filler' | 'solver' | 'schedule' | 'augmentation' | 'dataset'
 
 /** Where calls of a kind are written. */
@@ -66,7 +66,7 @@ export const entries: readonly Entry[] = TABLE.flatMap(({ group, kind, signature
   })
 )
 
-/** What there is to tell of: every call that a file can hold, by kind. */
+/** Every call that a file can hold, by kind. */
 export const signaturesOf: ReadonlyMap<string, readonly Signature[]> = new Map([
   ['layers', vocabulary.layers],
   ['statistics', policies],

@@ -15,7 +15,7 @@ interface Activation {
   readonly parameters?: readonly Parameter[]
   readonly rectifier?: boolean
   readonly value: (x: Expression, a: Attributes) => Expression
-  /** What the gradient is computed from: the output, where that tells enough, so that the input need not be kept. */
+  /** The value that the gradient is computed from: the output where that tells enough, so that the input need not be kept. */
   readonly from: (a: Attributes) => 'x' | 'y'
   /** dx, of the output's gradient and the value that `from` names. */
   readonly gradient: (dy: Expression, v: Expression, a: Attributes) => Expression

@@ -12,22 +12,22 @@ export interface SumsRequest {
   readonly shape: Shape
   /** Dimensions that stay, ascending: [1] gives a sum for every channel, [] one of all. */
   readonly kept: readonly number[]
-  /** What is summed at each point of the shape; several sums share one pass. */
+  /** The terms that are summed, at a point of the shape; several sums share one pass. */
   readonly terms: (at: readonly IndexLike[]) => readonly Expression[]
-  /** What is made of the sums, one in order for each term, at each point that stays. */
+  /** The stores at each point that stays, made of the sums; these come in the order of the terms. */
   readonly stores: (at: readonly Axis[], sums: readonly Expression[]) => readonly Store[]
 }
 
 /** Partial sums of one result hold at most so many elements, whatever the batch. */
 const MOST_PARTIALS = 4 * 1024 * 1024
-/** As many keep any device busy: no more chunks than that takes, since those of a small batch are empty. */
+/** This many partial sums keep any device busy: there are no more chunks than that takes, since those of a small batch are empty. */
 const ENOUGH_PARTIALS = 32 * 1024
 const LEAST_CHUNKS = 16
 /** Chunks of the batch: as many images are summed at the same time. */
 const CHUNKS_OF_IMAGES = 128
 const CHUNKS_OF_ROWS = 256
 const CHUNKS_OF_VECTORS = 16
-/** Above so many values in an image, its rows are summed one by one first: more invocations, shorter chains. */
+/** An image with more values than this has its rows summed first, one by one: more invocations, shorter chains. */
 const LONG_IMAGE = 4096
 
 /**

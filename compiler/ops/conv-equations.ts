@@ -76,7 +76,7 @@ interface Covering {
   readonly k: Index
   readonly window: Index
   readonly guards: readonly Guard[]
-  /** What the weight alone needs to be read. */
+  /** The conditions under which the weight has the element that is read. */
   readonly weightGuards: readonly Guard[]
 }
 
@@ -104,7 +104,7 @@ function rowsCovering(slide: Slide, at: IndexLike, windows: number): Covering {
 
 /** Images are summed up in so many chunks at most: a net is trained with batches of a few dozen. */
 const MOST_IMAGE_CHUNKS = 16
-/** So many points keep a device busy. */
+/** A device is kept busy by this many points. */
 const WANTED_POINTS = 131072
 /** Partial sums hold no more elements than this, whatever the batch. */
 const MOST_PARTIALS = 4 * 1024 * 1024

@@ -21,7 +21,7 @@ export const groupsParameter: Parameter = {
 
 export const kernelOf = (attributes: Attributes): Pair => pairOf(attributes, 'kernel', [1, 1])
 
-/** What the equations of both convolutions need to know. */
+/** The attributes that the equations of both convolutions read. */
 export const windowAttributes = (attributes: Attributes): Attributes =>
   Object.fromEntries(
     ['kernel', 'stride', 'pad', 'dilation', 'groups'].flatMap((name) => (attributes[name] === undefined ? [] : [[name, attributes[name]]])),

@@ -111,7 +111,7 @@ const deconv: Operator = {
     }),
 }
 
-/** What spread in one direction slides in the other: the convolution of dy with the same weight. Input: dy. */
+/** The gradient of a transposed convolution is a convolution: that of dy with the same weight. Input: dy. */
 const deconvDx: Operator = { name: 'deconv_dx', equations: (node) => [slideEquation(node)] }
 
 export const deconvOperators: readonly Operator[] = [deconv, deconvDx]

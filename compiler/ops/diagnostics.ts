@@ -34,7 +34,7 @@ export const labelProblems = (q: ShapeQuestion, values: readonly Value[] = q.inp
     hint: `declare it as numbers, e.g. input ${v.name}: f32[...], or read it in a loss`,
   }))
 
-/** What works channel by channel needs a channel axis. */
+/** The problem of a layer that works channel by channel and reads a value without a channel axis. */
 export function channelProblems(q: ShapeQuestion): Diagnostic[] {
   const x = q.inputs[0]!
   if (x.shape.length >= 2) return []

@@ -57,7 +57,7 @@ const dropout: Operator = {
     firstInputGradient(node, build, { op: 'dropout_dx', inputs: [dy, ...node.inputs.slice(1)], attributes: node.attributes }),
 }
 
-/** The same mask on the gradient. */
+/** Applies the same mask to the gradient. Inputs: dy, and the mask if it was given. */
 const dropoutDx: Operator = {
   name: 'dropout_dx',
   equations: (node) => {

@@ -1,10 +1,10 @@
 import type { Signature, Synonym } from '../../dsl/signature.ts'
 
 /*
- * What other frameworks call fillers, solvers, schedules and augmentations. Layers: `elsewhere.ts`.
+ * The names that other frameworks have for fillers, solvers, schedules and augmentations. Layers: `elsewhere.ts`.
  */
 
-/** By the name here. */
+/** Names in other frameworks, by the name here. */
 export type Synonyms = Readonly<Record<string, readonly Synonym[]>>
 
 export const withSynonyms = (signatures: readonly Signature[], synonyms: Synonyms): readonly Signature[] =>

@@ -4,7 +4,7 @@ import { complement } from '../../dsl/translate.ts'
 import { same, type Synonyms } from './elsewhere-training.ts'
 
 /*
- * What other frameworks call layers, losses and metrics, what they mean where nothing is said, and what is written here. For hints alone:
+ * The names that other frameworks have for layers, losses and metrics, their defaults, and what is written here. For hints alone:
  * a file that says `InnerProduct` is refused, since half a translation would be a silent mistake.
  */
 

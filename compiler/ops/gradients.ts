@@ -2,7 +2,7 @@ import type { Attributes } from '../../dsl/signature.ts'
 import type { Node, Value } from '../graph/graph.ts'
 import type { GradientBuilder, Gradients } from './operator.ts'
 
-/** What a gradient's node reads, and which operator computes it. */
+/** A node that computes a gradient: its operator, and what it reads. */
 export interface GradientNode {
   readonly op: string
   readonly inputs: readonly Value[]
@@ -31,7 +31,7 @@ export interface LinearGradients {
   readonly dx: string
   /** Computes dweight from two maps, x and dy in an order of its own. */
   readonly dweight: { readonly op: string; readonly inputs: readonly [Value, Value] }
-  /** Of both nodes. */
+  /** The attributes of both nodes. */
   readonly attributes: Attributes
 }
 

@@ -21,7 +21,7 @@ import { mapProblems } from './sliding-window.ts'
 const isWithin = (attributes: Attributes): boolean => attributes['region'] === 'within'
 const sizeOf = (attributes: Attributes): number => numberOf(attributes, 'size', 5)
 const betaOf = (attributes: Attributes): number => numberOf(attributes, 'beta', 0.75)
-/** What each square counts. */
+/** The factor of each square. */
 const shareOf = (attributes: Attributes): number =>
   numberOf(attributes, 'alpha', 1e-4) / sizeOf(attributes) ** (isWithin(attributes) ? 2 : 1)
 

@@ -10,7 +10,7 @@ import type { ConstantSpec, Operator, ShapeQuestion } from './operator.ts'
 import { numberOf, pointwise } from './elementwise.ts'
 
 /*
- * What comes in is brought to a range that suits the net: y = (x - mean) / std, the same for all, or a number a channel. Both are numbers of
+ * Brings inputs to a range that suits the net: y = (x - mean) / std, the same for all, or a number a channel. Both are numbers of
  * the file, so inference, training and whatever else reads the net agree. One number for all stands in the expression; numbers
  * a channel are a constant tensor `coefficients` [2, C], rows mean and 1 / std.
  */
@@ -108,13 +108,13 @@ interface Columns {
   readonly channel: IndexLike
   /** The element's place in the weight. */
   readonly weight: readonly IndexLike[]
-  /** Those that count outputs, and those that count what an output is a sum over. */
+  /** The axes of outputs, and the axes that an output sums over. */
   readonly axes: readonly Axis[]
   readonly summed: readonly Axis[]
 }
 
 /**
- * Of a weight of a conv, [O, C / groups, kh, kw], or of an fc, [O, C h w], transposed [C h w, O]. Attributes: `of`, which layer;
+ * The columns of the weight of a conv, [O, C / groups, kh, kw], or of an fc, [O, C h w], transposed [C h w, O]. Attributes: `of`, which layer;
  * `groups`, `transpose`; `space`, h w.
  */
 function columnsOf(node: Node): Columns {

@@ -7,7 +7,7 @@ import type { Dim, Shape } from '../ir/tensor.ts'
 import type { FillerSpec } from './fillers.ts'
 import type { OperatorTraits } from './traits.ts'
 
-/** A layer as it is written, with the shapes of what it reads: what a shape rule sees. */
+/** The question to a shape rule: a layer as it is written, with the shapes of what it reads. */
 export interface ShapeQuestion {
   readonly name: string
   readonly op: string
@@ -16,7 +16,7 @@ export interface ShapeQuestion {
   readonly attributes: Attributes
   readonly attributeSpans: Readonly<Record<string, Span>>
   readonly span: Span
-  /** Of a label input: how many classes it may name. */
+  /** How many classes a label input may name; undefined where the file does not say. */
   readonly classesOf: (value: Value) => number | undefined
 }
 
@@ -26,7 +26,7 @@ export interface ParameterSpec {
   readonly filler: FillerSpec
   /** Default true. Statistics are kept by a policy instead. */
   readonly trainable?: boolean
-  /** From `lr_mult` and `decay_mult`. Default 1. */
+  /** The factors of the learning rate and of the weight decay: `lr_mult` and `decay_mult`. Default 1. */
   readonly rateMultiplier?: number
   readonly decayMultiplier?: number
 }
@@ -70,23 +70,23 @@ export interface Gradients {
 
 /**
  * One operator: a row of `registry.ts`. Operators with a `signature` can be written in a file; the others are made by passes
- * and gradients. Which node an operator belongs to is all it sees: its equations read the node's values.
+ * and gradients. An operator sees one node at a time: its equations read and write the node's values.
  */
 export interface Operator {
   readonly name: string
   readonly signature?: Signature
   /** Output shape and parameters, or every reason why not. Only for operators with a signature. */
   readonly shape?: (question: ShapeQuestion) => ShapeAnswer | readonly Diagnostic[]
-  /** What it computes: one equation or several that run in order; temporaries between them are the operator's own tensors. */
+  /** The equations that compute the outputs, in order; temporaries between them are the operator's own tensors. */
   readonly equations: (node: Node) => readonly Equation[]
-  /** How a gradient of its output becomes gradients of what it reads. Absent: not differentiable (metrics). */
+  /** Builds the gradients of what a node reads from the gradient of its output. Absent: not differentiable (metrics). */
   readonly gradient?: (node: Node, dOutput: Value, build: GradientBuilder) => Gradients
   /**
-   * Of one number: how the values of several batches make that of all: their mean by samples, their sum, or their mean by `count`, the second
-   * output that such a node may have (see `total-results`).
+   * For an operator that gives one number: how the values of several batches make the value of all: as their mean by samples, their sum,
+   * or their mean by `count`, the second output that such a node may have (see `total-results`).
    */
   readonly total?: (node: Node) => 'samples' | 'sum' | 'count'
-  /** What passes and the front end ask about it. Absent: nothing special. */
+  /** The facts that passes and the front end ask about. Absent: none of them holds. */
   readonly traits?: OperatorTraits
 }
 

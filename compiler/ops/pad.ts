@@ -9,7 +9,7 @@ import { numberOf, pointwise } from './elementwise.ts'
 import { mapProblems } from './sliding-window.ts'
 
 interface Margins {
-  /** Of the four axes; the batch has none. */
+  /** A number for each of the four axes; 0 for the batch. */
   readonly before: readonly number[]
   readonly after: readonly number[]
 }

@@ -15,7 +15,7 @@ import { codeOf, denseIndex, fitProblems, isSame, kernelParameter, mapProblems, 
   windowCount } from './sliding-window.ts'
 
 type Round = 'floor' | 'ceil'
-/** What an average divides by. */
+/** The divisor of an average. */
 type Count = 'valid' | 'padded' | 'caffe'
 
 const poolParameters: readonly Parameter[] = [
@@ -119,11 +119,11 @@ function averageEquation(node: Node): Equation {
   return equation(node.name, layersOf(node), at, [store(y, at, div(sums, counted(node, slides, x.shape, y.shape, [at[2]!, at[3]!])))])
 }
 
-/** Above so many elements a window's rows are summed one by one: the chain of additions would lose digits. */
+/** A window with more elements than this has its rows summed one by one: one chain of additions would lose digits. */
 const LONG_WINDOW = 64
 
 /**
- * What the average of a window divides by: `valid` the elements within the map, `padded` kh kw, `caffe` the area within the
+ * The divisor of the average of a window: `valid` the elements within the map, `padded` kh kw, `caffe` the area within the
  * padded map, so that padding counts and what lies beyond it does not (Caffe's and PyTorch's reading).
  */
 function counted(

@@ -29,7 +29,7 @@ function unflat(shape: Shape, position: Index): IndexLike[] {
   return at
 }
 
-/** What a view would be if it were copied: for targets that cannot look at storage under another shape. */
+/** A view as a copy, for targets that cannot read storage under another shape. */
 const copy = (node: Node): readonly Equation[] => {
   const x = node.inputs[0]!
   return [pointwise(node, (at) => {

@@ -56,7 +56,7 @@ export const isSame = (attributes: Attributes): boolean => attributes['pad'] ===
 /** Elements from the first to the last that a window touches. */
 export const reach = ({ kernel, dilation }: Pick<Slide, 'kernel' | 'dilation'>): number => dilation * (kernel - 1) + 1
 
-/** What `pad: same` puts around the dense side in all; the smaller half of it, and so `pad`, comes first. */
+/** The whole padding of `pad: same` on the dense side; the smaller half of it, and so `pad`, comes first. */
 const samePadding = (slide: Omit<Slide, 'pad'>, dense: number, strided: number): number =>
   Math.max(0, (strided - 1) * slide.stride + reach(slide) - dense)
 
@@ -91,7 +91,7 @@ export function windowCount(size: number, slide: Slide, same: boolean, round: 'f
 
 // ---- what is wrong with a call -----------------------------------------------------------------------------------------
 
-/** What slides over maps wants numbers [n, c, height, width]. */
+/** The problems of a layer that slides over maps: it reads numbers [n, c, height, width]. */
 export function mapProblems(q: ShapeQuestion): Diagnostic[] {
   const x = q.inputs[0]!
   const labels = labelProblems(q)

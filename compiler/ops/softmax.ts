@@ -7,7 +7,7 @@ import { firstInputGradient } from './gradients.ts'
 import type { Operator } from './operator.ts'
 import { pointwise } from './elementwise.ts'
 
-/** The same point in another channel. */
+/** The point at the same position in another channel. */
 export const inChannel = (at: readonly IndexLike[], c: IndexLike): IndexLike[] => [at[0]!, c, ...at.slice(2)]
 const channelAxis = (x: Tensor): Axis => axis('k', x.shape[1] as number)
 

@@ -17,9 +17,9 @@ import { numberOf } from './elementwise.ts'
  *   parameters  `parameters` [P], and a history [P] for each of the solver's slots
  *   outputs     the same values, updated in place, parameters first, and a counter [1] of integers
  *   attributes  the solver's arguments, and `accumulate`: how many batches the gradients are a sum over
- * What would not be finite is not written: the old weight and histories stay, and the counter grows by one for each element of which
+ * A result that is not finite is not written: the old weight and histories stay, and the counter grows by one for each element of which
  * the gradient, the new weight or a new history is not a number. So a broken step is known by its bits, and does not destroy weights.
- * What has lr_mult 0 keeps weight and histories to the bit, uncounted, whatever momentum and decay would do: a host freezes parameters by it.
+ * A parameter with lr_mult 0 keeps weight and histories to the bit, uncounted, whatever momentum and decay would do: a host freezes parameters by it.
  *
  * The rate is the scalar `rate`; Adam's 1 - b^(t+1) are `correction1` and `correction2`. The formulas are Caffe's.
  */
@@ -47,7 +47,7 @@ const number = (name: string, otherwise: number, doc: string, more: Partial<Para
 })
 
 const lr = (otherwise: number): Parameter => number('lr', otherwise, 'the learning rate that the schedule starts from')
-/** Of what is forgotten: with 1 nothing would be, and sums or corrections would have no end. */
+/** A parameter between 0 and 1, the weight of the past: with 1 nothing would be forgotten, and sums or corrections would grow without end. */
 const share = (name: string, otherwise: number, doc: string, more: Partial<Parameter> = {}): Parameter =>
   number(name, otherwise, doc, { type: { kind: 'number', min: 0, below: 1 }, ...more })
 const momentum = (otherwise: number): Parameter => share('momentum', otherwise, 'the weight of the past')
@@ -231,7 +231,7 @@ const PARTS = 256
 /**
  * min(1, clip / norm), of the joint L2 norm of all gradients; 0 where `clip_gradients` is 0, whatever the norm. A norm whose square
  * float32 cannot hold (beyond 1.8e19) is the factor itself: the update then counts as broken, where clip / Infinity would be a silent 0.
- * What has lr_mult 0 counts nothing in it. Inputs: gradients [P], multipliers [P / 64, 2]; attribute `clip_gradients`; output [].
+ * A parameter with lr_mult 0 does not count in it. Inputs: gradients [P], multipliers [P / 64, 2]; attribute `clip_gradients`; output [].
  */
 const gradientClip: Operator = {
   name: 'gradient_clip',

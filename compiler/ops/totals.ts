@@ -35,7 +35,7 @@ export function leavesOf(
   return leaves
 }
 
-/** What a host reads of a program to put a result together: `part` and `count` of a node by its name. */
+/** The names of the results that a host reads to put a total together: `part` and `count` of a node. */
 export const partName = (node: Node): string => `part/${node.name}`
 export const countName = (node: Node): string => `count/${node.name}`
 

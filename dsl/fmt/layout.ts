@@ -5,7 +5,7 @@ import type { Comment, Token } from '../tokens.ts'
 /** How wide a line may be before it is broken. */
 const WIDTH = 100
 
-/** What stands in one column over several lines: `as` of a chain's layers, '=' of results, values of train settings. */
+/** The columns that are aligned over several lines: `as` of a chain's layers, '=' of results, values of train settings. */
 export type Column = 'as' | 'result' | 'setting'
 
 /** How the tokens of a text are spread over lines; by index of the token. */
@@ -45,7 +45,7 @@ class Planner {
   private readonly to: number[] = []
   /** How many tokens in front of this one have a comment to the end of their line. */
   private readonly lineComments: number[] = []
-  /** For each bracket, the other one. */
+  /** The other bracket of each bracket. */
   private readonly other = new Map<number, number>()
   private readonly commented = new Set<number>()
   private readonly starts = new Map<number, number>()
@@ -116,7 +116,7 @@ class Planner {
     return line.level * INDENT.length + this.to[end]! - this.from[line.start]! <= WIDTH
   }
 
-  /** What stands in braces, on lines of its own; nothing stays `{}`. */
+  /** Lays the contents of braces out on lines of their own; nothing stays `{}`. */
   private body(open: number, body: readonly Statement[], level: number): void {
     const close = this.other.get(open)!
     if (body.length === 0 && !this.commented.has(close)) return
@@ -235,7 +235,7 @@ class Planner {
     return '([{'.includes(this.tokens[i]!.image)
   }
 
-  /** As many items a line as there is room for, if they are short ones; else an item a line. */
+  /** Lays a list out: as many items a line as there is room for if they are short, else one a line. */
   private list(e: Extract<Expression, { kind: 'list' }>, line: Line): void {
     const short = e.items.every((item) =>
       item.kind === 'number' || item.kind === 'unary' || item.kind === 'boolean' || item.kind === 'string'

@@ -2,7 +2,7 @@ import type { Column, LinePlan } from './layout.ts'
 import { INDENT, spaced } from './spacing.ts'
 import type { Comment, Token } from '../tokens.ts'
 
-/** What begins further right than this is not waited for by the lines around it. */
+/** A column that begins further right than this does not move the lines around it. */
 const RIGHTMOST = 72
 
 interface Line {
@@ -37,7 +37,7 @@ class Printer {
   private readonly printed: Line[] = []
   /** Where in the text the last thing ended that was printed. */
   private end = 0
-  /** What that was: a comment between tokens, an opening brace, the end of an item. */
+  /** Whether the last thing printed was a comment to the end of its line, an opening brace, or the end of an item. */
   private endsWithComment = false
   private opened = false
   private itemEnded = false

@@ -56,26 +56,26 @@ export const policyOf = (attributes: Attributes): StatisticsPolicy => statsOf(at
 export const storesSums = (attributes: Attributes): boolean =>
   policyOf(attributes) === 'caffe' || (policyOf(attributes) === 'global' && statsOf(attributes).args['scale_factor'] === true)
 
-/** Of the same layer where what is stored is used in training too, and never updated. A layer that stores nothing stays as it is. */
+/** The attributes of the same layer that uses its stored statistics in training too, and never updates them. A layer that stores none stays as it is. */
 export const frozenStatistics = (
   attributes: Attributes,
 ): Attributes => (policyOf(attributes) === 'batch' ? attributes
   : { ...attributes, stats: { call: 'global', args: { scale_factor: storesSums(attributes) } } })
 
-/** By what the count of batches is multiplied before one is added, or undefined where there is none to update. */
+/** The factor of the count of batches before one is added; undefined where there is no count to update. */
 export function countFraction(attributes: Attributes): number | undefined {
   const policy = policyOf(attributes)
   if (policy === 'caffe') return numberOf(statsOf(attributes).args, 'fraction', 0.999)
   return policy === 'cumulative' ? 1 : undefined
 }
 
-/** The parameter that counts. */
+/** The role of the parameter that counts batches. */
 export const countRole = (attributes: Attributes): 'count' | 'scale_factor' => (storesSums(attributes) ? 'scale_factor' : 'count')
 
 export const epsOf = (attributes: Attributes): number => numberOf(attributes, 'eps', 1e-10)
 
 /**
- * What normalization uses at test time: the stored mean and variance of a channel; sums over their factor, and 0 for both
+ * The statistics of test time: the stored mean and variance of a channel; sums over their factor, and 0 for both
  * while that is 0, as Caffe has it.
  */
 export function storedStatistics(node: Pick<Node, 'parameters' | 'attributes'>, c: IndexLike): { mean: Expression; variance: Expression } {

@@ -7,7 +7,7 @@ import { totalsEquations } from '../batch-reduction.ts'
 import type { Operator } from '../operator.ts'
 
 /*
- * What the sum of a loss is divided by: Caffe's `normalization`. Gradients divide by the same number.
+ * The divisor of a loss: Caffe's `normalization`. Gradients divide by the same number.
  */
 
 export const normalization = (otherwise: string): Parameter => ({
@@ -48,13 +48,13 @@ export const unlessIgnored = (labels: Tensor, at: readonly IndexLike[], a: Attri
   return ignored === undefined ? value : select('eq', load(labels, ...at), ignored, 0, value)
 }
 
-/** How such a loss over several batches follows from its values. What has no batch is the same in each. */
+/** How the value of such a loss over several batches follows from its value for each. A loss without a batch is the same in each. */
 export function lossTotal(a: Attributes, labels: Value): 'samples' | 'sum' | 'count' {
   if (labels.shape[0] !== 'n') return 'samples'
   return a['normalization'] === 'none' ? 'sum' : counts(a) ? 'count' : 'samples'
 }
 
-/** Of a `loss_divisor`: where a host writes it, which then counts the labels itself. Undefined where these are no input of the net. */
+/** The buffer to which a host that counts the labels itself writes a `loss_divisor`. Undefined where the labels are no input of the net. */
 export function divisorBuffer({ inputs: [labels], attributes }: Pick<Node, 'inputs' | 'attributes'>): string | undefined {
   return labels!.storage?.role === 'input' ? `divisor.${labels!.name}.${ignoredOf(attributes)}` : undefined
 }
