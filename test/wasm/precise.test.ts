@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { compile, interpreter } from '../../compiler/index.ts'
+import { compileFor } from '../../compiler/compile.ts'
+import { kernelKey } from '../../compiler/ir/kernel-key.ts'
+import { wasm as wasmTarget } from '../../compiler/targets/wasm/target.ts'
 import { transformsOf } from '../../compiler/codegen/cpu/winograd/transforms.ts'
 import { type Bundle, type Device, type Outputs, open, wasm } from '../../runtime/index.ts'
 
@@ -86,14 +89,15 @@ describe('which kernels there are', () => {
     expect(precise.manifest.precise).toBe(true)
   })
   test('what was tuned does not bring it back', () => {
-    for (const choice of [{}, { tile: 1 }, { winograd: false }]) {
-      const schedules = { wasm: new Proxy({}, { get: () => choice }) }
-      expect(
-        hows(compile(text, { targets: ['wasm'], programs: ['infer', 'eval', 'gradients'], precise: true, schedules })).filter((how) =>
-          /Winograd/.test(how)
-        ),
-      ).toEqual([])
-    }
+    const programs = ['infer', 'eval', 'gradients']
+    const { pipelines } = compileFor(text, [wasmTarget], { programs })
+    const equations = pipelines[0]!.programs.flatMap((p) => p.steps.map((step) => step.fused.equation))
+    const winograd = equations.map((e) => [kernelKey(e), wasmTarget.candidates!(e, 1)[0]!] as const).filter(([, s]) =>
+      /winograd/.test(JSON.stringify(s))
+    )
+    expect(winograd.length).toBeGreaterThan(1)
+    const tuned = compile(text, { targets: ['wasm'], programs, precise: true, schedules: { wasm: Object.fromEntries(winograd) } })
+    expect(hows(tuned)).toEqual(hows(precise))
   })
 })
 

@@ -1,0 +1,66 @@
+import { describe, expect, test } from 'vitest'
+import { packFactor } from '../../../compiler/codegen/cpu/packing.ts'
+import { type Axis, axis, divide, type IndexLike, minus, plus, times } from '../../../compiler/ir/affine.ts'
+import { equation, store } from '../../../compiler/ir/equation.ts'
+import { type Expression, guard, load, mul } from '../../../compiler/ir/expression.ts'
+import { type Tensor, tensor } from '../../../compiler/ir/tensor.ts'
+import { evaluateEquation, type Numbers } from '../../../compiler/targets/interpreter/evaluate.ts'
+
+const x = tensor('x', [3, 9, 10])
+const data = Float64Array.from({ length: 3 * 9 * 10 }, (_, i) => Math.sin(i))
+const [c, h, w, kh, kw] = [axis('c', 3), axis('h', 4), axis('w', 5), axis('kh', 3), axis('kw', 3)]
+const axes = [c, h, w, kh, kw]
+
+/** x[c, row, column] with zeros around it. */
+const padded = (row: IndexLike, column: IndexLike): Expression =>
+  guard([{ kind: 'within', at: plus(row, 0), extent: 9 }, { kind: 'within', at: plus(column, 0), extent: 10 }], load(x, c, row, column))
+
+/** Every value of a factor, at all points of the axes. */
+function valuesOf(factor: Expression, storage: Map<Tensor, Numbers>): number[] {
+  const all = tensor('all', axes.map((a) => a.extent as number))
+  evaluateEquation(equation('read', [], axes, [store(all, axes, factor)]), storage, { batch: 1 })
+  return Array.from(storage.get(all)!)
+}
+
+/** What a factor gives, read from memory and from its packed copy. */
+function compared(factor: Expression, lanes: Axis, innermost?: Axis): { shape: readonly unknown[]; want: number[]; got: number[] } {
+  const packed = packFactor('packed', factor, new Set(), lanes, innermost)!
+  const storage = new Map<Tensor, Numbers>([[x, data]])
+  const want = valuesOf(factor, storage)
+  evaluateEquation(packed.equation, storage, { batch: 1 })
+  return { shape: packed.into.shape, want, got: valuesOf(packed.value, storage) }
+}
+
+describe('a packed factor gives what the factor gives', () => {
+  test('windows of stride 1 with padding, the row rounded up to whole vectors', () => {
+    const { shape, want, got } = compared(padded(minus(plus(h, kh), 1), minus(plus(w, kw), 1)), w)
+    expect(shape).toEqual([3, 6, 8])
+    expect(got).toEqual(want)
+  })
+  test('windows of stride 2: every second element in a row of its own, so that lanes lie side by side', () => {
+    const { shape, want, got } = compared(padded(minus(plus(times(h, 2), kh), 1), minus(plus(times(w, 2), kw), 1)), w)
+    expect(shape).toEqual([3, 9, 2, 8])
+    expect(got).toEqual(want)
+  })
+  test('windows that are read backwards', () => {
+    const { want, got } = compared(padded(minus(plus(h, 2), kh), minus(plus(w, 2), kw)), w)
+    expect(got).toEqual(want)
+  })
+  test('another axis innermost', () => {
+    const { shape, want, got } = compared(padded(plus(h, kh), plus(w, kw)), w, c)
+    expect(shape).toEqual([6, 7, 3])
+    expect(got).toEqual(want)
+  })
+  test('what is computed on the way is computed once', () => {
+    const at = padded(plus(h, kh), plus(w, kw))
+    const { want, got } = compared(mul(at, at), w)
+    expect(got).toEqual(want)
+  })
+})
+
+test.each<[string, Expression]>([
+  ['an index that is divided', load(x, c, divide(plus(h, kh), 2), w)],
+  ['two loads that move differently', mul(load(x, c, plus(h, kh), w), load(x, c, plus(times(h, 2), kh), w))],
+])('not packed: %s', (_, factor) => {
+  expect(packFactor('packed', factor, new Set(), w)).toBeUndefined()
+})

@@ -1,0 +1,44 @@
+import type { Axis } from '../../../compiler/ir/affine.ts'
+import type { Equation } from '../../../compiler/ir/equation.ts'
+import { overAxes } from '../../../compiler/ir/reshape.ts'
+import type { Tensor } from '../../../compiler/ir/tensor.ts'
+import type { LoopNest, Stage } from '../../../compiler/codegen/cpu/loop-nest.ts'
+import { compileFor } from '../../../compiler/compile.ts'
+import { evaluateEquation, type Numbers } from '../../../compiler/targets/interpreter/evaluate.ts'
+import { wasm } from '../../../compiler/targets/wasm/target.ts'
+
+/** The equations that a net's programs become for WebAssembly, by their names. */
+export function equationsOf(text: string, programs: readonly string[]): Map<string, Equation> {
+  const { pipelines } = compileFor(text, [wasm], { programs })
+  return new Map(pipelines[0]!.programs.flatMap((p) => p.steps.map(({ fused: { equation } }) => [equation.name, equation] as const)))
+}
+
+/**
+ * Runs a loop nest in float64 by the interpreter of equations: task by task, stage by stage. What it leaves out is the register tile, whose
+ * points the interpreter takes one by one.
+ */
+export function runLoopNest({ grid, outerReduction, stages }: LoopNest, storage: Map<Tensor, Numbers>, batch: number): void {
+  const extent = ({ extent: e }: Axis): number => (typeof e === 'number' ? e : e === 'n' ? batch : Math.ceil(batch / e.chunks))
+  const run = ({ equation }: Stage, at: ReadonlyMap<Axis, number>): void =>
+    // Statistics have a stage of their own.
+    evaluateEquation({ ...overAxes(equation, at, equation.axes.filter((a) => !at.has(a))), sides: [] }, storage, { batch })
+  const runStages = (at: ReadonlyMap<Axis, number>): void => {
+    for (const stage of stages) {
+      if (!('each' in stage)) run(stage, at)
+      else for (let i = 0; i < extent(stage.each); i++) for (const inner of stage.stages) run(inner, new Map([...at, [stage.each, i]]))
+    }
+  }
+  const task = (at: ReadonlyMap<Axis, number>): void => {
+    if (!outerReduction) return runStages(at)
+    const { axis, init, epilogue } = outerReduction
+    run(init, at)
+    for (let i = 0; i < extent(axis); i++) runStages(new Map([...at, [axis, i]]))
+    if (epilogue) run(epilogue, at)
+  }
+  const overGrid = (axes: readonly Axis[], at: ReadonlyMap<Axis, number>): void => {
+    const [first, ...others] = axes
+    if (!first) return task(at)
+    for (let i = 0; i < extent(first); i++) overGrid(others, new Map([...at, [first, i]]))
+  }
+  overGrid(grid, new Map())
+}
