@@ -35,8 +35,8 @@ export interface Target {
 export type ScheduleData = object
 
 /**
- * Ways that are known to be fast, by `kernelKey`. They come from outside: what a target would not name among its candidates, as
- * another version of it did, is passed over.
+ * Schedules that are known to be fast, by `kernelKey`. They come from outside: one that its target does not know or that does not fit
+ * the equation, as another version of the compiler wrote it, is passed over.
  */
 export type Schedules = Readonly<Record<string, ScheduleData>>
 

@@ -13,8 +13,9 @@ import type { KernelFunction, PackBuffer, Statement, Operand } from '../kernel-f
 import { int, range, KernelBuilder } from '../builder.ts'
 
 /**
- * Writes a nest out as the text of one item: phase after phase, loop in loop. Where four points or more do not divide an
- * axis, the last tile is moved back and overlaps the one before: it computes some points again, and needs no masks.
+ * Lowers a loop nest to a kernel function that does one task: stage after stage, loop in loop. Where a register tile does not divide an
+ * axis, the last tile is moved back and overlaps the one before (Halide: TailStrategy::ShiftInwards): some points are computed twice,
+ * and no masks are needed. What updates in place is never computed twice: its tail goes point by point.
  */
 export function lowerLoopNest(equation: Equation, nest: LoopNest, bufferOf: BufferOf = () => undefined): KernelFunction {
   return new LoopNestLowering(equation, nest, bufferOf).run()
@@ -25,7 +26,7 @@ class LoopNestLowering {
   private readonly nest: LoopNest
   private readonly builder: KernelBuilder
   private readonly bindings: KernelFunction['bindings']
-  private readonly staging: readonly PackBuffer[]
+  private readonly packBuffers: readonly PackBuffer[]
   private readonly slots: ReadonlyMap<Tensor, number>
   private readonly written: ReadonlySet<Tensor>
   private readonly bufferOf: BufferOf
@@ -36,13 +37,13 @@ class LoopNestLowering {
     this.builder = new KernelBuilder(equation.name)
     this.bindings = bindingsOf(equation, bufferOf, (name) => this.builder.uniqueName(name))
     let offset = 0
-    this.staging = nest.scratch.map((tensor) => {
+    this.packBuffers = nest.scratch.map((tensor) => {
       const here = { name: this.builder.uniqueName(tensor.name.replace(/\W+/g, '_')), tensor, offset }
       // Vectors are read a little beyond the end; neighbours start on other cache lines.
       offset += Math.ceil((elementsPerSample(tensor.shape) + 16) / 16) * 16
       return here
     })
-    this.slots = new Map([...this.bindings, ...this.staging].map((b, i) => [b.tensor, i]))
+    this.slots = new Map([...this.bindings, ...this.packBuffers].map((b, i) => [b.tensor, i]))
     this.written = new Set([...writes(equation), ...nest.scratch])
     this.bufferOf = bufferOf
   }
@@ -58,31 +59,31 @@ class LoopNestLowering {
       point = point.with(a, index(variable))
     }
     if (grid.length === 0) grid.push({ name: builder.uniqueName('only'), extent: 1 })
-    if (nest.outerReduction) this.rounds(nest.outerReduction, point)
-    else this.phases(point)
+    if (nest.outerReduction) this.outerReduction(nest.outerReduction, point)
+    else this.stages(point)
     return {
       name: equation.name,
       layers: equation.layers,
       summary: summary(equation, nest, this.bindings),
       bindings: this.bindings,
-      packBuffers: this.staging,
+      packBuffers: this.packBuffers,
       locals: builder.locals(),
       grid,
       body: builder.scopes[0]!.statements,
     }
   }
 
-  private rounds({ axis: a, init: clear, epilogue: finish }: NonNullable<LoopNest['outerReduction']>, point: Point): void {
-    this.phase(clear, point)
+  private outerReduction({ axis: a, init, epilogue }: NonNullable<LoopNest['outerReduction']>, point: Point): void {
+    this.stage(init, point)
     this.builder.loop(a, 1, (at) => {
       const here = point.with(a, at)
-      this.builder.ifAll(this.imagesBeyond(here), () => this.phases(here))
+      this.builder.ifAll(this.imageExists(here), () => this.stages(here))
     })
-    if (finish) this.phase(finish, point)
+    if (epilogue) this.stage(epilogue, point)
   }
 
-  /** What a round is for nothing without: chunks of the batch may be uneven. */
-  private imagesBeyond(point: Point): Operand[] {
+  /** Conditions without which an iteration of the outer reduction adds nothing: chunks of the batch may be uneven. */
+  private imageExists(point: Point): Operand[] {
     const found = new Map<string, Operand>()
     for (const { equation } of this.nest.stages.flatMap((p) => ('each' in p ? p.stages : [p]))) {
       const values = new ReductionEmitter(equation, { tile: new Map(), unroll: new Map() }, this.builder, this.slots)
@@ -100,70 +101,76 @@ class LoopNestLowering {
     return [...found.values()]
   }
 
-  private phases(point: Point): void {
-    for (const phase of this.nest.stages) {
-      if ('each' in phase)
-        this.builder.loop(phase.each, 1, (at) => {
-          for (const inner of phase.stages) this.phase(inner, point.with(phase.each, at))
+  private stages(point: Point): void {
+    for (const stage of this.nest.stages) {
+      if ('each' in stage)
+        this.builder.loop(stage.each, 1, (at) => {
+          for (const inner of stage.stages) this.stage(inner, point.with(stage.each, at))
         })
-      else this.phase(phase, point)
+      else this.stage(stage, point)
     }
   }
 
-  private phase(phase: Stage, point: Point): void {
-    this.builder.ifAll(phase.invariantOver ? [this.isNew(phase.invariantOver, point)] : [], () => this.write(phase, point))
+  private stage(stage: Stage, point: Point): void {
+    this.builder.ifAll(stage.invariantOver ? [this.isNew(stage.invariantOver, point)] : [], () => this.write(stage, point))
   }
 
-  /** Whether no item that this thread has just done was the same along some axes of the grid. */
-  private isNew(per: readonly Axis[], point: Point): Operand {
+  /** Whether no task that this thread has just done had the same place along these axes of the grid. */
+  private isNew(axes: readonly Axis[], point: Point): Operand {
     const { builder } = this
     const { grid } = this.nest
     const done: Operand = { kind: 'tasksDone' }
-    const isPrefix = per.length > 0 && per.every((a, i) => a === grid[i])
+    const isPrefix = axes.length > 0 && axes.every((a, i) => a === grid[i])
     if (isPrefix) {
-      // Items count the other axes fastest.
-      const others = grid.slice(per.length).map((a) => builder.indexOperand(point.get(a)!))
+      // Tasks count the other axes fastest.
+      const others = grid.slice(axes.length).map((a) => builder.indexOperand(point.get(a)!))
       if (others.length === 0) return { kind: 'truth', value: true }
       const sum = others.reduce((a, b) => builder.op('iadd', [a, b], 'i32'))
       return builder.op('ieq', [builder.op('imin', [done, sum], 'i32'), int(0)], 'bool')
     }
     invariant(
-      per.every((a, i) => a === grid[grid.length - per.length + i]),
-      () => `${this.equation.name}: ${per.map((a) => a.name).join()} are not the last axes of the grid`,
+      axes.every((a, i) => a === grid[grid.length - axes.length + i]),
+      () => `${this.equation.name}: ${axes.map((a) => a.name).join()} are not the last axes of the grid`,
     )
-    const count = per.reduce((p, a) => p * (a.extent as number), 1)
+    const count = axes.reduce((p, a) => p * (a.extent as number), 1)
     return builder.op('within', [done, int(count)], 'bool')
   }
 
-  private write(phase: Stage, point: Point): void {
-    const { equation, vectorReduction: across, unroll } = phase
+  private write(stage: Stage, point: Point): void {
+    const { equation, vectorReduction, unroll } = stage
     // What reads its own result would take points that are computed twice for new ones.
     const exact = isInPlace(equation, this.bufferOf)
-    const values = new ReductionEmitter(equation, { tile: new Map(), unroll, ...(across && { across }) }, this.builder, this.slots, {
-      margin: READ_MARGIN,
-      asWritten: true,
-      written: { tensors: this.written, depth: this.builder.scopes.length - 1 },
-    })
+    const values = new ReductionEmitter(
+      equation,
+      { tile: new Map(), unroll, ...(vectorReduction && { across: vectorReduction }) },
+      this.builder,
+      this.slots,
+      {
+        margin: READ_MARGIN,
+        asWritten: true,
+        written: { tensors: this.written, depth: this.builder.scopes.length - 1 },
+      },
+    )
     const roots = equation.stores.map((s) => s.value)
     const open = (points: readonly Point[], loops: readonly Loop[]): void => {
       values.hoistReductions(roots, points)
       const [next, ...inner] = loops
-      if (!next) return this.store(equation, phase.storesAtOnce ?? Infinity, values, points)
+      if (!next) return this.store(equation, stage.storesAtOnce ?? Infinity, values, points)
       this.tiles(next, exact, (tile) => open(points.flatMap(tile), inner))
     }
-    open([point], phase.loops)
+    open([point], stage.loops)
   }
 
-  /** Calls `inside` for the tiles of an axis, with what a place becomes in it. */
+  /** Emits the loop over the tiles of an axis; `inside` gets what makes a point the points of a tile. */
   private tiles(
-    { axis: a, tile, vectorized: lanes = false }: Loop,
+    { axis: a, tile, vectorized = false }: Loop,
     exact: boolean,
     inside: (points: (point: Point) => Point[]) => void,
   ): void {
     const { builder } = this
-    const width = lanes ? 4 : 1
+    const width = vectorized ? 4 : 1
     if (typeof a.extent !== 'number') {
-      invariant(tile === 1 && !lanes, () => `${a.name} cannot be tiled`)
+      invariant(tile === 1 && !vectorized, () => `${a.name} cannot be tiled`)
       return builder.loop(a, 1, (at) => inside((p) => [p.with(a, at)]))
     }
     const { extent } = a
@@ -172,11 +179,11 @@ class LoopNestLowering {
       p: Point,
       start: ReturnType<typeof index>,
       offset: number,
-    ): Point => (lanes ? p.withLanes(a, plus(start, offset)) : p.with(a, plus(start, offset)))
+    ): Point => (vectorized ? p.withLanes(a, plus(start, offset)) : p.with(a, plus(start, offset)))
     if (exact && extent % size !== 0) {
       // Whole tiles, then one by one.
       const whole = Math.floor(extent / size)
-      if (whole > 0) builder.countedLoop(a, whole, (round) => inside((p) => range(tile).map((j) => at(p, times(round, size), j * width))))
+      if (whole > 0) builder.countedLoop(a, whole, (i) => inside((p) => range(tile).map((j) => at(p, times(i, size), j * width))))
       return inside((p) => range(extent - whole * size).map((j) => p.with(a, index(whole * size + j))))
     }
     if (extent < size) {
@@ -184,23 +191,24 @@ class LoopNestLowering {
       return inside((p) => starts.map((start) => at(p, index(0), start)))
     }
     if (extent % size === 0) {
-      return builder.countedLoop(a, extent / size, (round) => inside((p) => range(tile).map((j) => at(p, times(round, size), j * width))))
+      return builder.countedLoop(a, extent / size, (i) => inside((p) => range(tile).map((j) => at(p, times(i, size), j * width))))
     }
-    builder.countedLoop(a, Math.ceil(extent / size), (round) => {
+    builder.countedLoop(a, Math.ceil(extent / size), (i) => {
       const last = extent - size
       const start = builder.computedVariable(
         `${a.name}_start`,
         last + 1,
-        builder.op('imin', [builder.indexOperand(times(round, size)), int(last)], 'i32'),
+        builder.op('imin', [builder.indexOperand(times(i, size)), int(last)], 'i32'),
       )
       inside((p) => range(tile).map((j) => at(p, index(start), j * width)))
     })
   }
 
-  private store(equation: Equation, together: number, values: ReductionEmitter, points: readonly Point[]): void {
-    if (equation.stores.length <= together) return this.storeGroup(equation, equation.stores, values, points)
-    for (let i = 0; i < equation.stores.length; i += together) {
-      this.builder.step(() => this.storeGroup(equation, equation.stores.slice(i, i + together), values, points))
+  /** Emits the stores of a tile, so many of the equation's stores at a time. */
+  private store(equation: Equation, atOnce: number, values: ReductionEmitter, points: readonly Point[]): void {
+    if (equation.stores.length <= atOnce) return this.storeGroup(equation, equation.stores, values, points)
+    for (let i = 0; i < equation.stores.length; i += atOnce) {
+      this.builder.step(() => this.storeGroup(equation, equation.stores.slice(i, i + atOnce), values, points))
     }
   }
 
@@ -230,10 +238,10 @@ class LoopNestLowering {
     for (const entry of found) {
       if (done.has(entry)) continue
       const at = this.builder.indexOperand(entry.index)
-      const woven = entry.step === 2 || entry.step >= 4 ? neighbours(entry, found) : undefined
-      if (woven) {
-        for (const other of woven) done.add(other)
-        target.push({ kind: 'storeInterleaved', binding: entry.binding, at, values: woven.map((w) => w.value), step: entry.step })
+      const interleaved = entry.step === 2 || entry.step >= 4 ? neighbours(entry, found) : undefined
+      if (interleaved) {
+        for (const other of interleaved) done.add(other)
+        target.push({ kind: 'storeInterleaved', binding: entry.binding, at, values: interleaved.map((w) => w.value), step: entry.step })
       } else if (entry.step > 0) target.push({ kind: 'store', binding: entry.binding, at, value: entry.value, lanes: 4, step: entry.step })
       else target.push({ kind: 'store', binding: entry.binding, at, value: entry.value })
     }

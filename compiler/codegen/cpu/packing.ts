@@ -4,14 +4,17 @@ import { children, type Expression, load, mapChildren } from '../../ir/expressio
 import { type Axis, axis, axesOf, combine, divide, type Index, type IndexLike, minus, plus, remainder, times } from '../../ir/affine.ts'
 import { type Equation, equation, store } from '../../ir/equation.ts'
 
-/** A factor of a sum, prepared for an item: what its prologue gives, padding included, so that windows slide over it freely. */
+/**
+ * A factor of a sum of products, copied into a thread's own memory for a task (BLIS: packing): padding and what is computed of it on the
+ * way are computed once, windows overlap without guards, and lanes lie side by side.
+ */
 export interface PackedFactor {
   /** Fills `into`. */
   readonly equation: Equation
   readonly into: Tensor
-  /** What the factor is to be read as. */
-  readonly value: Expression
-  /** The axis of `pack` along which the factor's own memory runs. */
+  /** What the factor is read as afterwards: a load of `into`. */
+  readonly value: Extract<Expression, { kind: 'load' }>
+  /** The axis of `equation` along which the factor's own memory runs. */
   readonly along: Axis
 }
 
@@ -23,8 +26,9 @@ interface Dimension {
 }
 
 /**
- * Prepares `factor`, whose axes in `fixed` stand still. Along `lanes` neighbours shall lie side by side even where windows
- * step; `innermost` says which index is to run fastest, if not the last. Undefined where indices are divided.
+ * Packs `factor` while the axes in `fixed` stand still. Neighbours along `lanes` lie side by side even where windows have a stride: with
+ * stride s each s-th element goes to a row of its own. `innermost` names the axis whose index runs fastest, if not the last. Undefined
+ * where indices are divided, or loads of the factor move along the same axis in different ways.
  */
 export function packFactor(
   name: string,
@@ -62,7 +66,7 @@ export function packFactor(
       map.push({ axes: d.axes, steps: d.steps, by: plus(along, lowest) })
       continue
     }
-    // Every step-th element in a row of its own: windows that step then read neighbours.
+    // Every step-th element in a row of its own.
     const phase = axis(`${lanes.name}_phase`, step)
     const along = axis(lanes.name, roundUpToVector(Math.ceil(size / step)))
     fastest = along
@@ -76,7 +80,7 @@ export function packFactor(
   const into = tensor(name, shape as Shape)
   const moved = moveAxes(factor, map)
   const pack = equation(name, [], [...fixedOf(factor, fixed), ...packAxes], [store(into, packAt, moved)])
-  return { equation: pack, into, value: load(into, ...readAt), along: fastest ?? packAxes.at(-1)! }
+  return { equation: pack, into, value: load(into, ...readAt) as PackedFactor['value'], along: fastest ?? packAxes.at(-1)! }
 }
 
 const fixedOf = (factor: Expression, fixed: ReadonlySet<Axis>): Axis[] => [...freeAxes(factor)].filter((a) => fixed.has(a))

@@ -69,7 +69,7 @@ export function planForward(c: Contraction, shape: Convolution, tiling: Tiling, 
   const within = axis('w', m)
   const cut = inRows ? substitute(input, new Map<Axis, IndexLike>([[shape.column, plus(firstColumn, within)]])) : input
   const packed = packFactor('picture', cut, fixed, inRows ? tileColumn : shape.column)
-  if (packed?.value.kind !== 'load') return undefined
+  if (!packed) return undefined
   const [inputs, outputs] = [flatIndex(shape.channels).size, schedule.channelBlock]
   const elements = (m + shape.filterSize - 1) ** 2
   const { keepsFilter } = schedule
