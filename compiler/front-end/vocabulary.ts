@@ -1,6 +1,9 @@
 import type { Parameter, Signature, Vocabulary } from '../../dsl/signature.ts'
-import { layersElsewhere } from '../ops/elsewhere.ts'
-import { augmentationsElsewhere, schedulesElsewhere, solversElsewhere, withSynonyms } from '../ops/elsewhere-training.ts'
+import { layersElsewhere } from '../ops/elsewhere/layers.ts'
+import { lossesElsewhere } from '../ops/elsewhere/losses.ts'
+import { withSynonyms } from '../ops/elsewhere/synonyms.ts'
+import { augmentationsElsewhere, schedulesElsewhere, solversElsewhere } from '../ops/elsewhere/training.ts'
+import { windowsElsewhere } from '../ops/elsewhere/windows.ts'
 import { solverSignatures } from '../ops/solver.ts'
 import { operators } from '../ops/registry.ts'
 
@@ -93,7 +96,11 @@ const datasets: readonly Signature[] = [
 
 /** All that can be called in a `.net` file. */
 export const vocabulary: Vocabulary = {
-  layers: withSynonyms([...operators.values()].flatMap((operator) => operator.signature ?? []), layersElsewhere),
+  layers: withSynonyms([...operators.values()].flatMap((operator) => operator.signature ?? []), {
+    ...windowsElsewhere,
+    ...layersElsewhere,
+    ...lossesElsewhere,
+  }),
   solvers: withSynonyms(solverSignatures, solversElsewhere),
   schedules: withSynonyms(schedules, schedulesElsewhere),
   augmentations: withSynonyms(augmentations, augmentationsElsewhere),

@@ -18,12 +18,12 @@ export const joinMoments: GraphPass = {
   programs: ['infer/batch', 'eval/batch', 'gradients', 'step', 'train', 'accumulate'],
   run: (graph) => {
     const joining = new Joining(graph)
-    const nodes = graph.nodes.flatMap((
-      node,
-    ) => (node.op === 'moments' && node.attributes['style'] !== 'split' ? joining.take(node) : [node]))
+    const nodes = graph.nodes.flatMap((node) => (isMerged(node) ? joining.take(node) : [node]))
     return { graph: joining.changed ? { ...graph, nodes } : graph, declined: [] }
   },
 }
+
+const isMerged = ({ op, attributes }: Node): boolean => op === 'moments' && attributes['style'] !== 'split'
 
 class Joining {
   changed = false

@@ -114,9 +114,7 @@ class Rewriting implements Uses {
     const touched = new Set([...replacements.keys()].flatMap((value) => [...(this.readers.get(value) ?? [])]))
     for (const reader of touched) this.put(reader, [renameValues(reader, replacements)])
     if (![...replacements.keys()].some((value) => this.results.has(value))) return
-    this.outputs = this.outputs.map((
-      output,
-    ) => (replacements.has(output.value) ? { ...output, value: resolved(output.value, replacements) } : output))
+    this.outputs = replacedOutputs(this.outputs, replacements)
     this.results = new Set(this.outputs.map(({ value }) => value))
   }
 
@@ -165,11 +163,15 @@ export function substituteValues(graph: Graph, replacements: ReadonlyMap<Value, 
   return {
     ...graph,
     nodes: graph.nodes.map((node) => renameValues(node, replacements)),
-    outputs: graph.outputs.map((
-      output,
-    ) => (replacements.has(output.value) ? { ...output, value: resolved(output.value, replacements) } : output)),
+    outputs: replacedOutputs(graph.outputs, replacements),
   }
 }
+
+const replacedOutputs = (outputs: Graph['outputs'], replacements: ReadonlyMap<Value, Value>): Graph['outputs'] =>
+  outputs.map((output) => {
+    const { value } = output
+    return replacements.has(value) ? { ...output, value: resolved(value, replacements) } : output
+  })
 
 /** The node with every value that it reads replaced; itself where nothing changes. What it makes stays. */
 function renameValues(node: Node, replacements: ReadonlyMap<Value, Value>): Node {

@@ -193,9 +193,10 @@ function operatorsOf(activation: Activation): Operator[] {
     },
     {
       name: `${name}_dx`,
-      equations: (
-        node,
-      ) => [pointwise(node, (at) => activation.gradient(load(node.inputs[0]!, ...at), load(node.inputs[1]!, ...at), node.attributes))],
+      equations: (node) => {
+        const [dy, kept] = node.inputs as readonly [Value, Value]
+        return [pointwise(node, (at) => activation.gradient(load(dy, ...at), load(kept, ...at), node.attributes))]
+      },
     },
   ]
 }

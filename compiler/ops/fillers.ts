@@ -1,6 +1,7 @@
 import type { AttributeCall, Attribute, Parameter, Signature } from '../../dsl/signature.ts'
 import type { Initializer } from '../../bundle/format.ts'
-import { fillersElsewhere, withSynonyms } from './elsewhere-training.ts'
+import { withSynonyms } from './elsewhere/synonyms.ts'
+import { fillersElsewhere } from './elsewhere/training.ts'
 
 /**
  * How a parameter starts: by a filler of the file (`xavier`, `gaussian(0.01)`), or by a number, or by neither, which means msra in front

@@ -84,9 +84,10 @@ const normalize: Operator = {
     const { shape } = q.inputs[0]!
     return problems.length > 0 ? problems : { shape, constants: constantsOf(q.attributes, shape[1] as number) }
   },
-  equations: (
-    node,
-  ) => [pointwise(node, (at) => mul(sub(load(node.inputs[0]!, ...at), coefficient(node, 0, at[1]!)), coefficient(node, 1, at[1]!)))],
+  equations: (node) => {
+    const x = node.inputs[0]!
+    return [pointwise(node, (at) => mul(sub(load(x, ...at), coefficient(node, 0, at[1]!)), coefficient(node, 1, at[1]!)))]
+  },
   // dx = dy / std
   gradient: (node, dy, build) =>
     firstInputGradient(node, build, {

@@ -1,19 +1,9 @@
-import type { Signature, Synonym } from '../../dsl/signature.ts'
+import type { Synonym } from '../../../dsl/signature.ts'
+import { same, type Synonyms } from './synonyms.ts'
 
 /*
- * The names that other frameworks have for fillers, solvers, schedules and augmentations. Layers: `elsewhere.ts`.
+ * The names that other frameworks have for fillers, solvers, schedules and augmentations. Layers: `layers.ts`.
  */
-
-/** Names in other frameworks, by the name here. */
-export type Synonyms = Readonly<Record<string, readonly Synonym[]>>
-
-export const withSynonyms = (signatures: readonly Signature[], synonyms: Synonyms): readonly Signature[] =>
-  signatures.map((
-    signature,
-  ) => (Object.hasOwn(synonyms, signature.name) ? { ...signature, elsewhere: synonyms[signature.name]! } : signature))
-
-/** Names that say the same with the same arguments. */
-export const same = (of: string, ...names: readonly string[]): readonly Synonym[] => names.map((name) => ({ name, of }))
 
 const heUniform = 'uniform with the bound sqrt(6 / fan_in): msra has the same variance, and is gaussian'
 

@@ -1,0 +1,216 @@
+import type { Synonym } from '../../../dsl/signature.ts'
+import { complement } from '../../../dsl/translate.ts'
+import { lower, same, type Synonyms } from './synonyms.ts'
+
+/*
+ * The names that other frameworks have for layers, losses and metrics, their defaults, and what is written here. For hints alone:
+ * a file that says `InnerProduct` is refused, since half a translation would be a silent mistake.
+ */
+
+const noNormalization = (name: string): Synonym => ({
+  name,
+  of: 'PyTorch',
+  none: `there is no ${name}: batch_norm normalizes over the batch, lrn over neighbouring channels`,
+})
+
+export const layersElsewhere: Synonyms = {
+  batch_norm: [
+    { name: 'BN', of: 'others', positions: [] },
+    { name: 'MVN', of: 'Caffe', none: 'nothing normalizes each sample by itself: batch_norm does over the batch, normalize by constants' },
+    {
+      name: 'BatchNorm2d',
+      of: 'PyTorch',
+      positions: ['num_features', 'eps', 'momentum', 'affine'],
+      defaults: { eps: '1e-5', stats: 'moving(newest: 0.1)', unbiased: 'true', gamma: '1', beta: '0' },
+      arguments: { momentum: (value) => ({ stats: `moving(newest: ${value})` }) },
+    },
+    {
+      name: 'BatchNormalization',
+      of: 'Keras',
+      positions: ['axis', 'momentum', 'epsilon'],
+      defaults: { eps: '1e-3', stats: 'moving(newest: 0.01)', gamma: '1', beta: '0' },
+      arguments: { momentum: (value) => ({ stats: `moving(newest: ${complement(value)})` }), axis: () => ({}) },
+    },
+    {
+      name: 'BatchNorm',
+      of: 'Caffe',
+      positions: [],
+      defaults: { eps: '1e-5', stats: 'caffe', affine: 'false', unbiased: 'true' },
+      arguments: {
+        moving_average_fraction: (value) => ({ stats: `caffe(fraction: ${value})` }),
+        use_global_stats: (value) => (/true|1/.test(value) ? { stats: 'global(scale_factor: true)' } : {}),
+      },
+      note: "Caffe's Scale behind it is `scale`, or leave affine out and both are one layer",
+    },
+    ...['BatchNorm1d', 'BatchNorm3d'].map((name) => ({
+      name,
+      of: 'PyTorch',
+      positions: ['num_features'],
+      defaults: { eps: '1e-5', stats: 'moving(newest: 0.1)', unbiased: 'true', gamma: '1', beta: '0' },
+    })),
+    ...[
+      'LayerNorm',
+      'LayerNormalization',
+      'GroupNorm',
+      'GroupNormalization',
+      'InstanceNorm',
+      'InstanceNorm2d',
+      'RMSNorm',
+      'WeightNorm',
+      'SpectralNorm',
+    ].map(noNormalization),
+  ],
+  lrn: [
+    { name: 'LocalResponseNorm', of: 'PyTorch', positions: ['size', 'alpha', 'beta', 'k'] },
+    { name: 'LocalResponseNormalization', of: 'others' },
+  ],
+  scale: [{ name: 'ChannelScale', of: 'others' }],
+  bias: [{ name: 'AddBias', of: 'others' }, { name: 'BiasAdd', of: 'TensorFlow' }],
+  normalize: [
+    { name: 'Normalization', of: 'Keras', positions: ['axis', 'mean', 'variance'], note: 'std is the root of the variance' },
+    {
+      name: 'Rescaling',
+      of: 'Keras',
+      write: 'normalize(mean: 0, std: 1)',
+      note: 'x * s is normalize(mean: 0, std: 1 / s); pictures come as 0..1 already',
+    },
+  ],
+  relu: [
+    { name: 'Activation', of: 'Keras', none: 'activations are layers of their own: -> relu, -> sigmoid, ...; fusenet help activations' },
+    { name: 'threshold', of: 'PyTorch', none: 'relu, leaky_relu and clip are all that cut' },
+    ...['exp', 'log', 'sqrt', 'pow', 'power'].map((name) => ({
+      name,
+      of: 'PyTorch',
+      none: `there is no layer ${name}: activations, add, mul and max are the arithmetic of tensors`,
+    })),
+    ...['Input', 'InputLayer', 'Data', 'ImageData', 'HDF5Data', 'Placeholder'].map((name) => ({
+      name,
+      of: name === 'Placeholder' ? 'TensorFlow' : name.startsWith('Input') ? 'Keras' : 'Caffe',
+      none: 'what comes in is declared: input image: f32[3, 32, 32]; where it comes from stands in the train block: data mnist',
+    })),
+    ...['identity', 'noop'].map((name) => ({ name, of: 'PyTorch', none: 'a layer that does nothing is left out' })),
+    ...same('Keras', 'rectifier'),
+    ...same('PyTorch', 'rectified_linear'),
+  ],
+  leaky_relu: [
+    { name: 'LeakyReLU', of: 'PyTorch', positions: ['negative_slope'] },
+    { name: 'leaky', of: 'Darknet', defaults: { slope: '0.1' } },
+    { name: 'lrelu', of: 'others' },
+    { name: 'rrelu', of: 'PyTorch', write: 'leaky_relu(slope: 0.229)', note: 'with the mean of its random slopes' },
+  ],
+  sigmoid: [...same('Darknet', 'logistic'), ...same('TensorFlow', 'logistic_sigmoid'), {
+    name: 'LogSigmoid',
+    of: 'PyTorch',
+    none: 'minus softplus(-x) is no layer of its own here; as a loss it is sigmoid_loss, which takes scores',
+  }],
+  tanh: same('others', 'hyperbolic_tangent'),
+  softplus: same('Caffe', 'BNLL'),
+  silu: [
+    { name: 'mish', of: 'PyTorch', none: 'x tanh(softplus(x)) is written `mul(x, x -> softplus -> tanh)`; silu is near to it' },
+    { name: 'glu', of: 'PyTorch', none: 'a gate is written `mul(a, b -> sigmoid)`, a and b of two layers or of slices of one' },
+    ...same('Keras', 'swish'),
+    ...same('PyTorch', 'SiLU'),
+  ],
+  gelu: [
+    { name: 'gelu_new', of: 'transformers', write: 'gelu(approximate: tanh)' },
+    { name: 'gelu_tanh', of: 'others', write: 'gelu(approximate: tanh)' },
+    { name: 'GELU', of: 'PyTorch' },
+    { name: 'quick_gelu', of: 'others', write: 'gelu(approximate: tanh)', note: 'which is closer to gelu than x sigmoid(1.702 x) is' },
+  ],
+  elu: [
+    { name: 'SELU', of: 'PyTorch', write: 'elu(alpha: 1.6732632) -> normalize(mean: 0, std: 0.9517442)' },
+    { name: 'CELU', of: 'PyTorch', write: 'elu', note: 'the same where its alpha is 1' },
+  ],
+  hard_sigmoid: [{ name: 'Hardsigmoid', of: 'PyTorch', positions: [] }, { name: 'hsigmoid', of: 'others' }],
+  hard_swish: [{ name: 'Hardswish', of: 'PyTorch', positions: [] }, { name: 'hswish', of: 'others' }],
+  clip: [
+    { name: 'ReLU6', of: 'PyTorch', defaults: { lo: '0', hi: '6' } },
+    { name: 'Hardtanh', of: 'PyTorch', positions: ['min_val', 'max_val'], defaults: { lo: '-1', hi: '1' } },
+    { name: 'clamp', of: 'PyTorch', positions: ['min', 'max'] },
+    { name: 'clip_by_value', of: 'TensorFlow' },
+    { name: 'minimum', of: 'Keras', none: 'the smaller of two numbers is no layer; clip(lo, hi) bounds by constants' },
+    { name: 'min', of: 'PyTorch', none: 'the smaller of two numbers is no layer; clip(lo, hi) bounds by constants' },
+  ],
+  softmax: [{ name: 'Softmax2d', of: 'PyTorch', positions: [] }, { name: 'Sparsemax', of: 'others', none: 'softmax is all there is' }],
+  log_softmax: [{ name: 'logsoftmax', of: 'PyTorch', positions: [], arguments: { dim: () => ({}) } }],
+  add: [
+    {
+      name: 'Eltwise',
+      of: 'Caffe',
+      arguments: { operation: () => ({}) },
+      as: (given) => ({ prod: 'mul', '0': 'mul', max: 'max', '2': 'max' }[lower(given.get('operation') ?? 'sum')] ?? 'add'),
+    },
+    { name: 'shortcut', of: 'Darknet', arguments: { from: () => ({}) }, note: 'tensors are named: add(a, b)' },
+    ...same('others', 'plus', 'residual'),
+    ...same('MXNet', 'ElementWiseSum'),
+    ...['sub', 'subtract', 'minus', 'difference'].map((name) => ({ name, of: 'Keras', defaults: { coeff: '[1, -1]' } })),
+    { name: 'negative', of: 'Keras', none: 'minus x: add(x, x, coeff: [-1, 0])' },
+    { name: 'average', of: 'Keras', defaults: { coeff: '[0.5, 0.5]' } },
+  ],
+  mul: [...same('Keras', 'multiply'), ...same('ONNX', 'Prod'), ...same('others', 'times', 'product'), {
+    name: 'div',
+    of: 'PyTorch',
+    none: 'there is no quotient of tensors; by a constant: normalize(mean: 0, std: d)',
+  }, { name: 'divide', of: 'Keras', none: 'there is no quotient of tensors; by a constant: normalize(mean: 0, std: d)' }],
+  max: [...same('Keras', 'maximum'), { name: 'maxout', of: 'others', none: 'max(a, b) of two layers, or of two slices of one' }, {
+    name: 'abs',
+    of: 'PyTorch',
+    none: '|x| is written `max(x, add(x, x, coeff: [-1, 0]))`',
+  }, { name: 'AbsVal', of: 'Caffe', none: '|x| is written `max(x, add(x, x, coeff: [-1, 0]))`' }],
+  concat: [
+    ...same('Keras', 'concatenate'),
+    ...same('PyTorch', 'cat'),
+    { name: 'route', of: 'Darknet', arguments: { layers: () => ({}) }, note: 'tensors are named: concat(a, b)' },
+    ...same('others', 'join', 'merge'),
+    { name: 'stack', of: 'PyTorch', none: 'there is no new axis: give each one by reshape, then concat' },
+  ],
+  flatten: [{ name: 'ravel', of: 'NumPy', positions: [] }, { name: 'squeeze', of: 'PyTorch', write: 'flatten' }],
+  reshape: [
+    { name: 'view', of: 'PyTorch', arguments: { size: 'dims' }, positions: ['size'], note: 'the batch is not written' },
+    { name: 'unflatten', of: 'PyTorch', write: 'reshape([channels, height, width])' },
+    { name: 'unsqueeze', of: 'PyTorch', write: 'reshape([..., 1])', note: 'all sizes of a sample are written' },
+    ...['transpose', 'permute', 'Permute'].map((name) => ({
+      name,
+      of: 'PyTorch',
+      none: 'axes are not exchanged: maps are [channels, height, width] throughout',
+    })),
+    ...['PixelShuffle', 'pixel_shuffle', 'depth_to_space', 'reorg', 'space_to_depth'].map((name) => ({
+      name,
+      of: 'PyTorch',
+      none: `there is no ${name}: deconv(out, 2, stride: 2) or upsample(2) -> conv make maps larger, a stride makes them smaller`,
+    })),
+  ],
+  slice: [
+    { name: 'narrow', of: 'PyTorch', write: 'slice(axis, from, to)' },
+    { name: 'split', of: 'PyTorch', none: 'a value is read as often as wanted; a part of it is slice(axis, from, to)' },
+    { name: 'chunk', of: 'PyTorch', write: 'slice(axis, from, to)' },
+    { name: 'crop', of: 'Caffe', none: 'slice(2, from, to) -> slice(3, from, to) cuts rows and columns' },
+    { name: 'cropping2d', of: 'Keras', none: 'slice(2, from, to) -> slice(3, from, to) cuts rows and columns' },
+    { name: 'gather', of: 'PyTorch', none: 'slice(axis, from, to) takes neighbours; there is no other choice of elements' },
+  ],
+  pad: [
+    ...same('Keras', 'ZeroPadding2D'),
+    ...same('PyTorch', 'ZeroPad2d'),
+    { name: 'ConstantPad2d', of: 'PyTorch', positions: ['size', 'value'] },
+    ...['ReflectionPad2d', 'ReplicationPad2d'].map((name) => ({
+      name,
+      of: 'PyTorch',
+      none: 'frames are of one value: pad(size, value: v)',
+    })),
+  ],
+  upsample: [
+    { name: 'UpSampling2D', of: 'Keras', positions: ['size', 'data_format', 'interpolation'], defaults: { factor: '2' } },
+    { name: 'interpolate', of: 'PyTorch', positions: ['size', 'scale_factor', 'mode'] },
+    { name: 'Interp', of: 'Caffe', write: 'upsample(factor, mode: bilinear)' },
+    { name: 'Resize', of: 'ONNX', write: 'upsample(factor)' },
+    { name: 'unpool', of: 'others', write: 'upsample(factor)' },
+  ],
+  dropout: [
+    { name: 'Dropout2d', of: 'PyTorch', note: 'values are dropped one by one here, not channel by channel' },
+    { name: 'SpatialDropout2D', of: 'Keras', note: 'values are dropped one by one here, not channel by channel' },
+    { name: 'DropPath', of: 'timm', none: 'layers are not dropped, values are: dropout(p)' },
+    { name: 'StochasticDepth', of: 'torchvision', none: 'layers are not dropped, values are: dropout(p)' },
+    { name: 'DropBlock', of: 'others', write: 'dropout(p)' },
+    { name: 'GaussianNoise', of: 'Keras', none: 'no layer adds noise; dropout(p) is the only one of chance' },
+  ],
+}
