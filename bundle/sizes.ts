@@ -1,5 +1,6 @@
 import { type BufferEntry, type InputEntry, type Plan, type Shape, type Size, type TensorEntry, tensorElements } from './format.ts'
 
+/** An amount at a batch of n. */
 export const sizeAt = (size: Size, n: number): number => size.fixed + size.perSample * n
 
 /** Numbers of a `constants` buffer, written out: all that are given, from its beginning. What lies behind them is 0. */
@@ -15,6 +16,7 @@ export function contents({ data = [] }: BufferEntry): Float32Array<ArrayBuffer> 
   return all
 }
 
+/** Elements of a shape at a batch of n; with n = 1, those of one sample. */
 export const elementCount = (shape: Shape, n = 1): number => shape.reduce<number>((product, dim) => product * (dim === 'n' ? n : dim), 1)
 
 /** First element behind a tensor in its buffer. */
@@ -50,4 +52,5 @@ function inputBuffers(plan: Plan): ReadonlyMap<string, readonly number[]> {
   return tensors
 }
 
+/** `[n, 20, 12, 12]` */
 export const showShape = (shape: Shape): string => `[${shape.join(', ')}]`

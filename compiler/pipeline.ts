@@ -95,6 +95,7 @@ function runForTarget(target: Target, base: Graph, passed: ReadonlyMap<ProgramNa
   )
   const laidOut = buildPlan({
     target: target.name,
+    extension: target.extension,
     programs,
     packed: packedSizes(base),
     constants,

@@ -36,6 +36,7 @@ export function oneKernel(
   const graph = { name: equation.name, inputs: [], parameters: [], nodes: [], outputs: [] }
   const { plan, files } = buildPlan({
     target: target.name,
+    extension: target.extension,
     sharesBuffers: target.sharesBuffers,
     packed,
     constants,

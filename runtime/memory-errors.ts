@@ -16,3 +16,7 @@ export function lessMemory({ memory }: Manifest, programs: readonly string[]): s
   const trains = programs.some((name) => TRAINING_PROGRAMS.includes(name as ProgramName))
   return trains && memory !== 'small' ? '; compiled with --memory small, training takes less' : ''
 }
+
+/** Bytes for people, in KiB or MiB. */
+export const showBytes = (bytes: number): string =>
+  bytes < 2 ** 20 ? `${Math.ceil(bytes / 1024)} KiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`

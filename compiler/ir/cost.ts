@@ -1,3 +1,4 @@
+import type { Size } from '../../bundle/format.ts'
 import { elementBytes, elementsPerSample, isBatched, type Tensor } from './tensor.ts'
 import { bigLoads, isContraction } from './analysis.ts'
 import { children, type Expression, walk } from './expression.ts'
@@ -17,16 +18,13 @@ export const pointCost = onceByNode((e: Expression): number => {
   return total
 })
 
-/** An amount linear in the batch. */
-export interface Linear {
-  readonly fixed: number
-  readonly perSample: number
-}
+/** An amount that is linear in the batch. */
+export type Linear = Size
 
 export const linear = (amount: number, batched: boolean): Linear =>
   batched ? { fixed: 0, perSample: amount } : { fixed: amount, perSample: 0 }
 export const addLinear = (a: Linear, b: Linear): Linear => ({ fixed: a.fixed + b.fixed, perSample: a.perSample + b.perSample })
-export const atBatch = (size: Linear, batch: number): number => size.fixed + size.perSample * batch
+export { sizeAt as atBatch } from '../../bundle/sizes.ts'
 
 export const bytesOf = (t: Tensor): Linear => linear(elementBytes(t) * elementsPerSample(t.shape), isBatched(t.shape))
 

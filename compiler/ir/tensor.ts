@@ -1,8 +1,8 @@
-import type { ElementType } from '../../bundle/format.ts'
+import type { ElementType, Shape } from '../../bundle/format.ts'
+import { elementCount } from '../../bundle/sizes.ts'
 
-/** A dimension: a number, or `n`, the batch, chosen when a bundle is opened. Only axis 0 may be `n`. */
-export type Dim = number | 'n'
-export type Shape = readonly Dim[]
+export type { Dim, Shape } from '../../bundle/format.ts'
+export { showShape } from '../../bundle/sizes.ts'
 
 /** What loops read and write: the ground under graph values. Row-major (NCHW, OIHW). */
 export interface Tensor {
@@ -43,11 +43,8 @@ export function nextTensorId(): number {
   return created++
 }
 
-/** `[n, 20, 12, 12]` */
-export const showShape = (shape: Shape): string => `[${shape.join(', ')}]`
-
 /** Elements of one sample (of the whole where there is no batch). */
-export const elementsPerSample = (shape: Shape): number => shape.reduce<number>((product, dim) => product * (dim === 'n' ? 1 : dim), 1)
+export const elementsPerSample = (shape: Shape): number => elementCount(shape)
 
 export const elementBytes = (t: Tensor): number => (t.type === 'f16' ? 2 : 4)
 

@@ -15,6 +15,7 @@ interface Kept {
 /** The kernels of a plan, each text once: those that differ in names alone are one, under the names of its first user. */
 export class KernelTexts {
   private readonly target: string
+  private readonly extension: string
   /** Whether they are linked to a module: then nobody reads them here. */
   private readonly linked: boolean
   private readonly kept: Kept[] = []
@@ -22,8 +23,10 @@ export class KernelTexts {
   private readonly sections = new Set<string>()
   private readonly namelessOf = new Map<string, string>()
 
-  constructor(target: string, linked: boolean) {
+  /** `extension`: of the files with the texts. */
+  constructor(target: string, extension: string, linked: boolean) {
     this.target = target
+    this.extension = extension
     this.linked = linked
   }
 
@@ -37,7 +40,7 @@ export class KernelTexts {
       return known
     }
     const place = this.linked ? {} : {
-      file: `${this.target}/${group}.wgsl`,
+      file: `${this.target}/${group}.${this.extension}`,
       section: this.section(user),
       ...(subgroups !== undefined && { subgroups: this.section(`${user}.subgroups`) }),
     }

@@ -31,6 +31,8 @@ export interface LaidOutPlan {
 
 export interface PlanRequest {
   readonly target: string
+  /** Of the names of files with kernels. */
+  readonly extension: string
   readonly programs: readonly PlannedProgram[]
   /** Elements of the packed buffers. */
   readonly packed: { readonly parameters: number; readonly states: number }
@@ -59,7 +61,7 @@ class Layout {
 
   constructor(request: PlanRequest) {
     this.request = request
-    this.texts = new KernelTexts(request.target, request.link !== undefined)
+    this.texts = new KernelTexts(request.target, request.extension, request.link !== undefined)
   }
 
   build(): LaidOutPlan {

@@ -6,6 +6,8 @@ import type { LinkedModule, PrintedKernel } from '../codegen/printed-kernel.ts'
 export interface Target {
   /** Key of its plan in the bundle. */
   readonly name: string
+  /** Of the names of files with its kernels: `wgsl`. */
+  readonly extension: string
   /** How values between layers and weights are stored. Default f32. With f16 it only infers and evaluates. */
   readonly storage?: Storage
   /** Whether it prints for adapters that a CPU pretends to be. Default false. */

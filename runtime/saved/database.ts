@@ -1,7 +1,7 @@
 import { InputError } from '../../bundle/errors.ts'
 import type { Host } from '../host-types.ts'
 import { say } from '../../bundle/plain.ts'
-import { showBytes } from '../show-bytes.ts'
+import { showBytes } from '../memory-errors.ts'
 
 const DATABASE = 'fusenet'
 /** `nets`: what `savedNets` tells of each; `files`: the files of each. `examples`: bytes of each store of examples. All by name. */

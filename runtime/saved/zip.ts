@@ -1,7 +1,7 @@
 /** Archives as PKWARE's APPNOTE 6.3.10 has them, as far as files of a bundle need: no encryption, no parts, less than 4 GiB. */
 import { InputError } from '../../bundle/errors.ts'
 import { plain } from '../../bundle/plain.ts'
-import { showBytes } from '../show-bytes.ts'
+import { showBytes } from '../memory-errors.ts'
 
 const LOCAL = 0x04034b50
 const ENTRY = 0x02014b50

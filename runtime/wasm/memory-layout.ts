@@ -1,9 +1,8 @@
 import { DeviceError } from '../../bundle/device.ts'
 import { moduleFor, placesAt, type Plan } from '../../bundle/format.ts'
-import { mostThatFits } from '../memory-errors.ts'
+import { mostThatFits, showBytes } from '../memory-errors.ts'
 import { sizeAt } from '../../bundle/sizes.ts'
 import { PAGE_BYTES, RECORD_ALIGNMENT } from '../../bundle/wasm-abi.ts'
-import { showBytes } from '../show-bytes.ts'
 
 /** Records hold them as i32. */
 const MOST_ITEMS = 2 ** 31 - 1

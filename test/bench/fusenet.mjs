@@ -6,9 +6,10 @@ import { CHECKED_PARAMETERS } from './workloads.mjs'
 const dist = new URL('../../dist/', import.meta.url)
 
 export async function open(backend, { threads }) {
-  const [{ compile }, runtime] = await Promise.all([
+  const [{ compile }, runtime, { planFor }] = await Promise.all([
     import(new URL('compiler/index.js', dist)),
     import(new URL('runtime/index.js', dist)),
+    import(new URL('bundle/plans.js', dist)),
   ])
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
   const device = backend === 'wasm' ? await runtime.wasm({ threads }) : await runtime.webgpu()
@@ -18,7 +19,7 @@ export async function open(backend, { threads }) {
     threads: backend === 'wasm' ? device.threads ?? threads : 1,
     async prepare(workload) {
       const { net, mode, batch, style = 'merged' } = workload
-      const bundle = compile(toNetText(workload), { style, targets: [runtime.planFor(device)] })
+      const bundle = compile(toNetText(workload), { style, targets: [planFor(device)] })
       const shapes = new Map(net.parameters().map(({ name, shape }) => [name, shape]))
       const weights = new Map([...workload.parameters].map(([name, data]) => [name, { shape: shapes.get(name), type: 'f32', data }]))
       const opened = await runtime.open(bundle, { device, batch, weights, programs: PROGRAMS_OF[mode] })

@@ -27,8 +27,8 @@ const { values: options } = parseArgs({
 const goal = Number(options.goal)
 const length = options.steps ? { steps: Number(options.steps) } : { epochs: Number(options.epochs) }
 
-const [{ compile }, { open, planFor }, { loadDataset }] = await Promise.all(
-  ['compiler/index.js', 'runtime/index.js', 'runtime/node.js'].map((file) => import(new URL(file, dist))),
+const [{ compile }, { open }, { loadDataset }, { planFor }] = await Promise.all(
+  ['compiler/index.js', 'runtime/index.js', 'runtime/node.js', 'bundle/plans.js'].map((file) => import(new URL(file, dist))),
 )
 const text = readFileSync(new URL('../../samples/mnist.net', import.meta.url), 'utf8')
 const device = await openDevice(options.device, { threads: Number(options.threads), adapter: options.adapter })

@@ -33,8 +33,10 @@ if (!what) {
   process.exit(2)
 }
 const threads = Number(options.threads)
-const [{ compile }, { open, planFor, scalarsAt }] = await Promise.all(
-  ['compiler/index.js', 'runtime/index.js'].map((file) => import(new URL(file, dist))),
+const [{ compile }, { open }, { LocalNet }, { planFor }, { scalarsAt }] = await Promise.all(
+  ['compiler/index.js', 'runtime/index.js', 'runtime/net.js', 'bundle/plans.js', 'bundle/learning-rate.js'].map((file) =>
+    import(new URL(file, dist))
+  ),
 )
 
 const workload = WORKLOADS[what]
@@ -52,22 +54,24 @@ const inputs = Object.fromEntries(bundle.manifest.inputs.map(({ name, shape, cla
   return [name, classes ? labels(name, elements, classes) : gaussian(name, elements)]
 }))
 // Writes the inputs; what is hot is compiled once more meanwhile.
+const executor = LocalNet.executorOf(net)
 const runs = []
 for (const start = performance.now(); runs.length < 3 || performance.now() - start < 1000;) {
   const from = performance.now()
-  await (await net.execute(program, inputs)).values
+  await (await executor.execute(program, inputs)).values
   runs.push(performance.now() - from)
 }
 const scalars = scalarsAt(bundle.manifest.train, 0, 1, net.rateAt(0))
 const samples = []
-for (let i = 0; i < Number(options.repeat); i++) samples.push(await net.exclusively(() => net.session.profile?.(program, scalars)))
+for (let i = 0; i < Number(options.repeat); i++)
+  samples.push(await executor.enqueue(async () => executor.session.profile?.(program, scalars)))
 if (!samples.every(Boolean)) {
   process.stderr.write(`${device.description} cannot tell the time of a dispatch\n`)
   process.exit(1)
 }
 
 const sizeOf = ({ fixed, perSample }) => fixed + perSample * net.batch
-const rows = net.session.plan.programs[program].dispatches.map((d, i) => {
+const rows = executor.session.plan.programs[program].dispatches.map((d, i) => {
   const ns = median(samples.map((s) => s[i]))
   const { layers, how, ...facts } = d.facts
   const [flops, bytes] = [sizeOf(facts.flops), sizeOf(facts.bytesRead) + sizeOf(facts.bytesWritten)]

@@ -7,6 +7,7 @@ import type { Target } from '../target.ts'
 /** Runs equations themselves, in float64; statistics are gathered picture by picture. */
 export const interpreterTarget: Target = {
   name: 'interpreter',
+  extension: 'txt',
   maxBindings: 8,
   sharesBuffers: true,
   prologueLoads: 2,

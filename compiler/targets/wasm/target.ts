@@ -17,6 +17,9 @@ import { MATH, mathFunctions } from './math.ts'
 import { printFunction } from './print.ts'
 import { KERNEL, runFunction, workFunction } from './run-loop.ts'
 
+/** Files of modules end in what they are, which the target is called after. */
+const EXTENSION = WASM
+
 /** WebAssembly with SIMD, and with relaxed SIMD beside it: one module for all kernels that a group of programs needs. */
 export const wasm: Target = {
   ...targetOf({}),
@@ -28,6 +31,7 @@ function targetOf(limits: ScheduleLimits): Target {
   const scheduler = new CpuScheduler(limits)
   return {
     name: WASM,
+    extension: EXTENSION,
     maxBindings: 16,
     sharesBuffers: true,
     prologueLoads: 2,
@@ -105,7 +109,7 @@ const latin = (bytes: readonly number[]): string => {
 }
 
 function link(kernels: readonly Known[], name: string): LinkedModule {
-  const [file, relaxed] = [`${name}.wasm`, `${name}-relaxed.wasm`]
+  const [file, relaxed] = [`${name}.${EXTENSION}`, `${name}-relaxed.${EXTENSION}`]
   const module = (functions: readonly WasmFunction[]): Uint8Array =>
     encodeModule({
       types: [KERNEL],

@@ -104,7 +104,7 @@ export function scheduled(
     }
     return { print: printOnce(print, bufferOf) }
   }
-  return { name: WEBGPU, maxBindings: 8, sharesBuffers: false, prologueLoads: 2, blocksOf, printer }
+  return { name: WEBGPU, extension: 'wgsl', maxBindings: 8, sharesBuffers: false, prologueLoads: 2, blocksOf, printer }
 }
 
 /** `subgroups`: the same work with the same bindings, grid and workgroup, for devices that have subgroups. */
