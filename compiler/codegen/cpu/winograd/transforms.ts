@@ -7,7 +7,7 @@ import type { Axis } from '../../../ir/affine.ts'
 /*
  * Convolution by Winograd's minimal filtering F(m x m, r x r) (Lavin & Gray 2016): with n = m + r - 1, a tile of m x m
  * outputs takes n x n products instead of m m r r: F(4x4, 3x3) 36 for 144, F(2x2, 5x5) 36 for 100. With tiles d of n x n
- * inputs and windows g:
+ * inputs and filters g:
  *
  *   y = A' [ (G g G') * (B' d B) ] A
  *
@@ -67,10 +67,10 @@ export function chooseTiling(filterSize: number, height: number, width: number, 
   )
 }
 
-/** Rows of a transformation that are computed together: pairs share work, while registers last. */
+/** Stores of a transformation of this side that are computed together: pairs of rows share work, as long as registers last. */
 export const rowsTogether = (size: number): number => size * (size >= 8 ? 2 : 1)
 
-/** The matrices of Toom and Cook for `m` outputs and a window of `r`. */
+/** The matrices of Toom and Cook for `m` outputs along a row and a filter of `r`. */
 export function transformsOf(m: number, r: number): Transforms {
   const size = m + r - 1
   const points = POINTS[size]!
@@ -94,13 +94,13 @@ const expand = (roots: readonly number[]): number[] =>
 
 const padded = (row: readonly number[], size: number): number[] => Array.from({ length: size }, (_, i) => row[i] ?? 0)
 
-/** Whether windows lie at every place, and their elements side by side. */
+/** Whether the filter moves along `a` by one element (stride 1) and its own axis `k` by one (no dilation). */
 export const isDense = (f: Expression, a: Axis, k: Axis): boolean =>
   walk(f).every((node) =>
     node.kind !== 'load' || node.at.every((at) => [0, 1].includes(strideOf(at, a) ?? 2) && [-1, 0, 1].includes(strideOf(at, k) ?? 2))
   )
 
-/** Whether a factor reads along an axis against the direction in which its windows are counted. */
+/** Whether a factor's index grows along `a` where it shrinks along the filter's axis `k`: the gradient by an input reads the filter mirrored. */
 export const backwards = (f: Expression, k: Axis, a: Axis): boolean =>
   walk(f).some((node) => node.kind === 'load' && node.at.some((at) => (strideOf(at, k) ?? 0) * (strideOf(at, a) ?? 0) < 0))
 
