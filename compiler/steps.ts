@@ -162,15 +162,15 @@ export const generate: KernelStep = {
 }
 
 function fusionContext({ graph, lowered: { kept, viewOf } }: Work, { target, options }: KernelContext): FusionContext {
-  const { maxBindings, prologueLoads, blocksOf, refuseOnLoad } = target
+  const { maxBindings, maxPrologueInputs, statisticsBlock, rejectFusedProducer } = target
   return {
     kept,
     viewOf,
     maxBindings,
-    maxPrologueInputs: prologueLoads,
-    statisticsBlock: blocksOf,
+    maxPrologueInputs,
+    statisticsBlock,
     // What one kernel makes for itself and for others cannot be made again for one of them.
-    ...(refuseOnLoad && !rematerializes(options) && { rejectFusedProducer: (e) => refuseOnLoad(e, options.batch) }),
+    ...(rejectFusedProducer && !rematerializes(options) && { rejectFusedProducer: (e) => rejectFusedProducer(e, options.batch) }),
     unfusedLayers: new Set(graph.nodes.filter((node) => node.attributes['style'] === 'split').map((node) => node.layer)),
   }
 }

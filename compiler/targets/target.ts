@@ -2,11 +2,11 @@ import type { Storage } from '../../bundle/format.ts'
 import type { BlockSizes, Equation } from '../ir/equation.ts'
 import type { LinkedModule, PrintedKernel } from '../codegen/printed-kernel.ts'
 
-/** What prints kernels: sees equations and schedules, never layers. */
+/** A target prints the kernels of one kind of plan. It sees equations and schedules, never layers. */
 export interface Target {
-  /** Key of its plan in the bundle. */
+  /** The key of its plan in the bundle: a row of `bundle/plans.ts`. */
   readonly name: string
-  /** Of the names of files with its kernels: `wgsl`. */
+  /** The ending of the names of files with its kernels: `wgsl`. */
   readonly extension: string
   /** How values between layers and weights are stored. Default f32. With f16 it only infers and evaluates. */
   readonly storage?: Storage
@@ -14,26 +14,26 @@ export interface Target {
   readonly software?: boolean
   /** The same target where every output of a convolution is to be the sum of its own products. Absent: it always is. */
   readonly precise?: Target
-  /** Buffers that one kernel may bind. */
+  /** How many buffers one kernel may bind. */
   readonly maxBindings: number
   /** Whether one kernel may read and write different parts of one buffer. */
   readonly sharesBuffers: boolean
-  /** Maps that may be loaded in the place of one by what is computed as a convolution loads it: where loads are dear, it is stored. */
-  readonly prologueLoads: number
-  /** What one part of a kernel's work is, of which it can gather statistics; or why it gathers none. */
-  readonly blocksOf: (equation: Equation) => BlockSizes | string
-  /** Why a kernel cannot make on load what it would: see `OnLoad`. Absent: none can. */
-  readonly refuseOnLoad?: (equation: Equation, batch: number) => string | undefined
-  /** A printer for one compilation, for nets that train with this batch (1: only infer): what it has printed once it need not print again. */
+  /** How many feature maps a prologue of a convolution may read. Where loads are expensive this is 1, and the value is stored by its own kernel. */
+  readonly maxPrologueInputs: number
+  /** The block of points of which one part of a kernel's work can take statistics; or why it takes none. */
+  readonly statisticsBlock: (equation: Equation) => BlockSizes | string
+  /** Why a kernel cannot compute and store its fused producer (see `OnLoad`). Absent: no kernel of this target can. */
+  readonly rejectFusedProducer?: (equation: Equation, batch: number) => string | undefined
+  /** Makes a printer for one compilation of a net that trains with this batch (1: the net only infers). The printer prints equal kernels once. */
   readonly printer: (batch: number, schedules?: Schedules) => Printer
   /**
-   * Ways to do an equation's work in such a net, the one that it takes by itself first; what the equation gathers on the way is
-   * gathered in the same blocks by all. Absent where a target knows one way only.
+   * Schedules of an equation in such a net, the one that the target chooses first. All take the statistics of the equation in the
+   * same blocks. Absent: the target has one schedule for each equation.
    */
   readonly candidates?: (equation: Equation, batch: number) => readonly ScheduleData[]
 }
 
-/** A way to do an equation's work, in its target's own words: what goes to a file and comes back. */
+/** A schedule as JSON, in its target's own words: it goes to a file and comes back. */
 export type ScheduleData = object
 
 /**
@@ -44,6 +44,6 @@ export type Schedules = Readonly<Record<string, ScheduleData>>
 
 export interface Printer {
   readonly print: (equation: Equation) => PrintedKernel
-  /** Where all kernels lie in one module: makes it of their texts, in the order of the plan. `name`: of its file, without an ending. */
+  /** Links kernels, by their texts in the order of the plan, to one module. `name`: of its file, without an ending. Absent: kernels are texts. */
   readonly link?: (texts: readonly string[], name: string) => LinkedModule
 }

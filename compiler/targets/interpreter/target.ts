@@ -10,8 +10,8 @@ export const interpreterTarget: Target = {
   extension: 'txt',
   maxBindings: 8,
   sharesBuffers: true,
-  prologueLoads: 2,
-  blocksOf: () => (a) => (typeof a.extent === 'number' ? a.extent : 1),
+  maxPrologueInputs: 2,
+  statisticsBlock: () => (a) => (typeof a.extent === 'number' ? a.extent : 1),
   printer: () => ({ print }),
 }
 

@@ -34,10 +34,10 @@ function targetOf(limits: ScheduleLimits): Target {
     extension: EXTENSION,
     maxBindings: 16,
     sharesBuffers: true,
-    prologueLoads: 2,
+    maxPrologueInputs: 2,
     candidates: (e) => scheduler.candidates(e),
-    blocksOf: (e) => scheduler.statisticsBlock(e),
-    refuseOnLoad: (e) => scheduler.rejectFusedProducer(e),
+    statisticsBlock: (e) => scheduler.statisticsBlock(e),
+    rejectFusedProducer: (e) => scheduler.rejectFusedProducer(e),
     printer: (_, schedules) => printer(scheduler, schedules),
   }
 }

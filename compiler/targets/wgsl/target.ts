@@ -56,7 +56,7 @@ function weighing(batch: number): ReturnType<typeof weighingOnLoad> {
 /** WGSL: eight storage buffers at most, as every WebGPU grants them. */
 export const wgsl: Target = {
   ...scheduled((e, batch) => chooseSchedule(e, { ...hardware, batches: batchesFor(batch) }), { waysOf: onHardware }),
-  refuseOnLoad: (e, batch) => refuseOnLoad(e, weighing(batch)),
+  rejectFusedProducer: (e, batch) => refuseOnLoad(e, weighing(batch)),
   candidates: (e, batch) => onHardware(e, batch).map((schedule) => scheduleToJson(e, schedule)),
 }
 
@@ -77,7 +77,7 @@ export const wgslSoftware: Target = {
   }),
   name: SOFTWARE_PLAN,
   software: true,
-  prologueLoads: 1,
+  maxPrologueInputs: 1,
   candidates: (e, batch) => onSoftware(e, batch).map((schedule) => scheduleToJson(e, schedule)),
 }
 
@@ -104,7 +104,7 @@ export function scheduled(
     }
     return { print: printOnce(print, bufferOf) }
   }
-  return { name: WEBGPU, extension: 'wgsl', maxBindings: 8, sharesBuffers: false, prologueLoads: 2, blocksOf, printer }
+  return { name: WEBGPU, extension: 'wgsl', maxBindings: 8, sharesBuffers: false, maxPrologueInputs: 2, statisticsBlock: blocksOf, printer }
 }
 
 /** `subgroups`: the same work with the same bindings, grid and workgroup, for devices that have subgroups. */
