@@ -31,8 +31,11 @@ const isGraphStep = (step: GraphStep | KernelStep): step is GraphStep => step.le
 const GRAPH_STEPS = STEPS.filter(isGraphStep)
 const STEPS_OVER_KERNELS = STEPS.filter((step): step is KernelStep => !isGraphStep(step))
 
-/** Names of the steps over kernels that can be watched, in order. */
-export const KERNEL_STEPS: readonly string[] = STEPS_OVER_KERNELS.filter(({ unwatched }) => !unwatched).map(({ name }) => name)
+/** Names of the steps that leave equations, in order; behind them kernel functions are generated. */
+export const KERNEL_STEPS: readonly string[] = STEPS_OVER_KERNELS.filter(({ show }) => !show).map(({ name }) => name)
+
+/** Name of the step that leaves kernel functions. */
+export const GENERATE = generate.name
 
 /** What `without` may name: the passes over the graph, `fuse` for all passes over kernels, each of these, and `recompute`. */
 export const REMOVABLE: readonly string[] = [...new Set(STEPS.filter(({ required }) => !required).map(({ name }) => name))]
@@ -55,7 +58,7 @@ function runSteps<Level extends string, Context extends GraphContext>(
 ): Work {
   const { program, options: { without, watch } } = context
   let work = start
-  for (const { name, level, applies, run, required, unwatched } of steps) {
+  for (const { name, level, applies, run, required, show } of steps) {
     // Without `fuse` the passes in front of it do not apply; it lists the kernels all the same.
     if (applies?.(context) === false || (!required && name !== fuse.name && without?.includes(name))) continue
     const before = work
@@ -63,10 +66,11 @@ function runSteps<Level extends string, Context extends GraphContext>(
     work = run(work, context)
     const after = work
     const print = (): string => {
+      if (show) return show(after, context)
       const isUnchanged = level === 'graph' ? after.graph === before.graph : after.kernels === before.kernels
       return isUnchanged ? 'unchanged\n' : level === 'graph' ? printGraph(after.graph) : printEquations(after.kernels)
     }
-    if (!unwatched) watch?.(program, name, print, performance.now() - startMs)
+    watch?.(program, name, print, performance.now() - startMs)
   }
   return work
 }
@@ -84,9 +88,9 @@ function passPrograms(base: Graph, storage: Storage, options: PipelineOptions): 
 
 function runForTarget(target: Target, base: Graph, passed: ReadonlyMap<ProgramName, Work>, options: PipelineOptions): PipelineResult {
   const { storage = 'f32' } = target
-  const { print, link } = target.printer(options.batch, options.schedules?.[target.name])
+  const printer = target.printer(options.batch, options.schedules?.[target.name])
   const programs = [...passed].map(([name, start]): PlannedProgram => {
-    const work = runSteps(STEPS_OVER_KERNELS, start, { program: name, storage, options, target, print })
+    const work = runSteps(STEPS_OVER_KERNELS, start, { program: name, storage, options, target, printer })
     const steps = work.kernels.map((fused, i) => ({ fused, kernel: work.printed[i]! }))
     return { name, graph: work.graph, viewOf: work.lowered.viewOf, steps }
   })
@@ -101,7 +105,7 @@ function runForTarget(target: Target, base: Graph, passed: ReadonlyMap<ProgramNa
     constants,
     batch: options.batch,
     sharesBuffers: target.sharesBuffers,
-    ...(link && { link }),
+    ...(printer.link && { link: printer.link }),
   })
   return { ...laidOut, target, programs }
 }

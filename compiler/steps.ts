@@ -1,4 +1,7 @@
+import type { KernelFunction } from './codegen/kernel-function.ts'
+import { printKernelFunction } from './codegen/print.ts'
 import type { PrintedKernel } from './codegen/printed-kernel.ts'
+import { verifyKernelFunction } from './codegen/verify.ts'
 import { type Memory, type ProgramName, type Storage, type Style, TRAINING_PROGRAMS } from '../bundle/format.ts'
 import type { TrainSettings } from '../dsl/program.ts'
 import type { FusionContext, KernelPass } from './fusion/kernel-pass.ts'
@@ -9,11 +12,10 @@ import type { GraphPass } from './graph-passes/pass.ts'
 import { passesFor } from './graph-passes/passes.ts'
 import { verifyGraph } from './graph-passes/verify.ts'
 import { invariant } from './invariant.ts'
-import type { Equation } from './ir/equation.ts'
 import { type LoweredGraph, lowerGraph } from './lower-graph.ts'
 import { operators } from './ops/registry.ts'
 import { recompute, type Step } from './plan/rematerialize.ts'
-import type { Schedules, Target } from './targets/target.ts'
+import type { Printer, Schedules, Target } from './targets/target.ts'
 
 /** Called after every step with its name and a text of what it left, made only when asked for. */
 export type Watch = (program: ProgramName, step: string, text: () => string, timeMs: number) => void
@@ -56,7 +58,7 @@ export interface GraphContext {
 
 export interface KernelContext extends GraphContext {
   readonly target: Target
-  readonly print: (equation: Equation) => PrintedKernel
+  readonly printer: Printer
 }
 
 /** A step of the compiler, over one program. */
@@ -69,8 +71,8 @@ export interface CompilerStep<Level extends string, Context> {
   readonly run: (work: Work, context: Context) => Work
   /** There is no bundle without it. Default: `--without` may leave it out. */
   readonly required?: true
-  /** What it gives is no graph and no list of kernels, so there is nothing to print of it. */
-  readonly unwatched?: true
+  /** The text of what it gives, where that is neither a graph nor a list of kernels. */
+  readonly show?: (work: Work, context: Context) => string
 }
 export type GraphStep = CompilerStep<'graph', GraphContext>
 export type KernelStep = CompilerStep<'kernels', KernelContext>
@@ -157,8 +159,15 @@ export const generate: KernelStep = {
   name: 'generate',
   level: 'kernels',
   required: true,
-  unwatched: true,
-  run: (work, { print }) => ({ ...work, printed: work.kernels.map(({ equation }) => print(equation)) }),
+  run: (work, { printer }) => ({ ...work, printed: work.kernels.map(({ equation }) => printer.print(equation)) }),
+  show: ({ kernels }, { target, printer }) =>
+    kernels.flatMap(({ equation }) => (printer.lower?.(equation) ?? []).map((f) => showVerified(f, target))).join('\n'),
+}
+
+function showVerified(f: KernelFunction, { name, capabilities }: Target): string {
+  const problems = capabilities ? verifyKernelFunction(f, capabilities) : []
+  invariant(problems.length === 0, () => `${name}: ${problems.join('; ')}`)
+  return printKernelFunction(f)
 }
 
 function fusionContext({ graph, lowered: { kept, viewOf } }: Work, { target, options }: KernelContext): FusionContext {

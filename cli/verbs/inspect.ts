@@ -27,9 +27,13 @@ export const inspect: Verb = {
       .addOption(new Option('--device <device>', 'whose kernels').choices(SHOWN_PLANS).default(WEBGPU))
       .option('--program <name>', 'only this one (infer, train, ...); may be repeated', collect)
       .addOption(
-        new Option('--print <what>', "the compiler's own view instead: layers, loops after fusion, or kernels and memory").choices([
+        new Option(
+          '--print <what>',
+          "the compiler's own view instead: layers, loops after fusion, kernels before they are a text, or the plan with its memory",
+        ).choices([
           'graph',
           'loops',
+          'kernels',
           'plan',
         ]),
       )
@@ -92,9 +96,9 @@ export const inspect: Verb = {
         screen,
       )
     if (options['print'] !== undefined) {
-      const { KERNEL_STEPS } = await import('../../compiler/pipeline.ts')
-      const loops = options['print'] === 'loops'
-      return printTexts(lastOf(steps.filter((step) => KERNEL_STEPS.includes(step.name) === loops)), screen)
+      const { GENERATE, KERNEL_STEPS } = await import('../../compiler/pipeline.ts')
+      const viewOf = (name: string): string => (name === GENERATE ? 'kernels' : KERNEL_STEPS.includes(name) ? 'loops' : 'graph')
+      return printTexts(lastOf(steps.filter((step) => viewOf(step.name) === options['print'])), screen)
     }
 
     const whole = inspectManifest(bundle.manifest, target, batch)

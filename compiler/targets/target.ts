@@ -1,5 +1,7 @@
 import type { Storage } from '../../bundle/format.ts'
 import type { BlockSizes, Equation } from '../ir/equation.ts'
+import type { KernelFunction } from '../codegen/kernel-function.ts'
+import type { KernelCapabilities } from '../codegen/verify.ts'
 import type { LinkedModule, PrintedKernel } from '../codegen/printed-kernel.ts'
 
 /** A target prints the kernels of one kind of plan. It sees equations and schedules, never layers. */
@@ -14,6 +16,8 @@ export interface Target {
   readonly software?: boolean
   /** The same target where every output of a convolution is to be the sum of its own products. Absent: it always is. */
   readonly precise?: Target
+  /** What its kernel functions may be made of. Absent: it prints equations as they are. */
+  readonly capabilities?: KernelCapabilities
   /** How many buffers one kernel may bind. */
   readonly maxBindings: number
   /** Whether one kernel may read and write different parts of one buffer. */
@@ -43,6 +47,8 @@ export type ScheduleData = object
 export type Schedules = Readonly<Record<string, ScheduleData>>
 
 export interface Printer {
+  /** The kernel functions that an equation is printed from, anew: the one for all devices first. For people and for the verifier. */
+  readonly lower?: (equation: Equation) => readonly KernelFunction[]
   readonly print: (equation: Equation) => PrintedKernel
   /** Links kernels, by their texts in the order of the plan, to one module. `name`: of its file, without an ending. Absent: kernels are texts. */
   readonly link?: (texts: readonly string[], name: string) => LinkedModule

@@ -2,6 +2,7 @@ import { stepOffset } from '../../../bundle/step-uniform.ts'
 import { invariant } from '../../invariant.ts'
 import type { Extent } from '../../ir/affine.ts'
 import { lanesOf, type KernelFunction, type Statement, type Operand, typeOf } from '../../codegen/kernel-function.ts'
+import type { KernelCapabilities } from '../../codegen/verify.ts'
 import { Accesses } from './accesses.ts'
 import { Code, type WasmFunction } from './encode.ts'
 import { growthOf, namesIn, namesOf } from './growth.ts'
@@ -16,6 +17,26 @@ import { lanesOfArguments, Uses } from './uses.ts'
 export interface PrintOptions {
   /** Index of the first function of `math.ts`. */
   readonly math: number
+}
+
+/** A thread has no workgroup: what is shared, waits or asks its neighbours is not here. */
+export const CAPABILITIES: KernelCapabilities = {
+  statements: new Set(['let', 'var', 'set', 'store', 'storeInterleaved', 'count', 'for', 'if', 'step']),
+  operands: new Set([
+    'number',
+    'truth',
+    'name',
+    'load',
+    'gather',
+    'ramp',
+    'vector',
+    'lane',
+    'scalar',
+    'batch',
+    'tasksDone',
+    'random',
+    'operation',
+  ]),
 }
 
 /** Prints a routine as a function that goes through items `first` to `last`: see KERNEL. */
@@ -327,7 +348,7 @@ class Printer {
         return this.operation(term)
       case 'subgroup':
       case 'subgroupSize':
-        throw new Error(`${this.routine.name}: WebAssembly is not given a ${term.kind}`)
+        throw new Error(`${this.routine.name}: WebAssembly has no ${term.kind}`)
     }
   }
 

@@ -14,7 +14,7 @@ import { gridSize } from '../../codegen/grid.ts'
 import type { Printer, Schedules, Target } from '../target.ts'
 import { encodeModule, type WasmFunction } from './encode.ts'
 import { MATH, mathFunctions } from './math.ts'
-import { printFunction } from './print.ts'
+import { CAPABILITIES, printFunction } from './print.ts'
 import { KERNEL, runFunction, workFunction } from './run-loop.ts'
 
 /** Files of modules end in what they are, which the target is called after. */
@@ -32,6 +32,7 @@ function targetOf(limits: ScheduleLimits): Target {
   return {
     name: WASM,
     extension: EXTENSION,
+    capabilities: CAPABILITIES,
     maxBindings: 16,
     sharesBuffers: true,
     maxPrologueInputs: 2,
@@ -98,6 +99,7 @@ function printer(scheduler: CpuScheduler, schedules?: Schedules): Printer {
       const kernel = lowered(equation, `${bindings.map((b) => b.access).join()}\n${canonicalText(equation, false).text}`)
       return { bindings, invocations: kernel.items, workgroup: 1, text: kernel.text, how: kernel.how }
     },
+    lower: (equation) => [lowerLoopNest(equation, loopNestOf(equation, scheduler, schedules), bufferOf)],
     link: (texts, name) => link(texts.map((text) => byText.get(text)!), name),
   }
 }

@@ -1,10 +1,30 @@
 import type { Extent } from '../../ir/affine.ts'
 import type { KernelFunction, Statement, Operand } from '../../codegen/kernel-function.ts'
+import type { KernelCapabilities } from '../../codegen/verify.ts'
 import { FUNCTIONS, invocationId, STEP, WORKGROUP_ID } from './prelude.ts'
 
 export interface WgslKernel {
   readonly code: string
   readonly workgroup: number
+}
+
+/** A vector is stored whole in workgroup memory alone: buffers are arrays of numbers. */
+export const CAPABILITIES: KernelCapabilities = {
+  statements: new Set(['let', 'var', 'set', 'store', 'count', 'for', 'if', 'step', 'barrier']),
+  operands: new Set([
+    'number',
+    'truth',
+    'name',
+    'load',
+    'vector',
+    'lane',
+    'scalar',
+    'batch',
+    'random',
+    'operation',
+    'subgroup',
+    'subgroupSize',
+  ]),
 }
 
 /** Prints one invocation's routine as a WGSL module with the entry point `main`. `rows`: the workgroup of a routine that names none. */
@@ -112,7 +132,7 @@ function printStatements(routine: KernelFunction, body: readonly Statement[], in
         lines.push(`${indent}}`)
         break
       case 'storeInterleaved':
-        throw new Error(`${routine.name}: WGSL is not given stores that weave`)
+        throw new Error(`${routine.name}: WGSL has no ${s.kind}`)
       case 'step':
         printStatements(routine, s.body, indent, lines, used)
         break
@@ -160,7 +180,7 @@ function printTerm(routine: KernelFunction, term: Operand, used: Set<string>): s
     case 'gather':
     case 'ramp':
     case 'tasksDone':
-      throw new Error(`${routine.name}: WGSL is not given a ${term.kind}`)
+      throw new Error(`${routine.name}: WGSL has no ${term.kind}`)
     case 'scalar':
       return term.name === 'batch' ? 'f32(step.n)' : `step.${term.name}`
     case 'batch':

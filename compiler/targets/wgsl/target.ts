@@ -11,7 +11,7 @@ import type { KernelFunction } from '../../codegen/kernel-function.ts'
 import { type Schedule, scheduleToJson } from '../../codegen/gpu/schedule.ts'
 import { wantsSubgroups } from '../../codegen/gpu/subgroups.ts'
 import type { Target } from '../target.ts'
-import { printWgsl } from './print.ts'
+import { CAPABILITIES, printWgsl } from './print.ts'
 import { RESERVED_WORDS } from './reserved-words.ts'
 
 /** A multiple of every subgroup size; 256 is what every WebGPU grants. */
@@ -96,21 +96,30 @@ export function scheduled(
   { waysOf = () => [], workgroupOf = () => WORKGROUP, subgroupsFor = wantsSubgroups }: Habits = {},
 ): Target {
   const printer: Target['printer'] = (batch, schedules) => {
-    const print = (e: Equation): PrintedKernel => {
+    const lowered = (e: Equation): [KernelFunction, KernelFunction?] => {
       const known = knownSchedule(e, schedules, () => waysOf(e, batch), (way) => scheduleToJson(e, way))
       const schedule = known ?? choose(e, batch)
-      const lowered = (subgroups: boolean): KernelFunction => lower(e, schedule, { bufferOf, subgroups, reservedWords: RESERVED_WORDS })
-      return printed(lowered(false), subgroupsFor(e, schedule) ? lowered(true) : undefined, workgroupOf)
+      const variant = (subgroups: boolean): KernelFunction => lower(e, schedule, { bufferOf, subgroups, reservedWords: RESERVED_WORDS })
+      return subgroupsFor(e, schedule) ? [variant(false), variant(true)] : [variant(false)]
     }
-    return { print: printOnce(print, bufferOf) }
+    const print = (e: Equation): PrintedKernel => printed(lowered(e), workgroupOf)
+    return { print: printOnce(print, bufferOf), lower: (e) => lowered(e).filter((f) => f !== undefined) }
   }
-  return { name: WEBGPU, extension: 'wgsl', maxBindings: 8, sharesBuffers: false, maxPrologueInputs: 2, statisticsBlock: blocksOf, printer }
+  return {
+    name: WEBGPU,
+    extension: 'wgsl',
+    capabilities: CAPABILITIES,
+    maxBindings: 8,
+    sharesBuffers: false,
+    maxPrologueInputs: 2,
+    statisticsBlock: blocksOf,
+    printer,
+  }
 }
 
 /** `subgroups`: the same work with the same bindings, grid and workgroup, for devices that have subgroups. */
 function printed(
-  routine: KernelFunction,
-  subgroups: KernelFunction | undefined,
+  [routine, subgroups]: readonly [KernelFunction, KernelFunction?],
   workgroupOf: (routine: KernelFunction) => number,
 ): PrintedKernel {
   const { code, workgroup } = printWgsl(routine, workgroupOf(routine))
