@@ -27,7 +27,7 @@ interface Bases {
 }
 
 /**
- * Values of expressions at points, each written once, in the outermost loop in which it does not change. A place may be
+ * Values of expressions at points, each written once, in the outermost loop in which it does not change. A point may be
  * four points: then a value is a vector where it differs between them, and a scalar where it does not.
  */
 export abstract class ExpressionEmitter {
@@ -56,7 +56,7 @@ export abstract class ExpressionEmitter {
     return this.memory.asWritten === true
   }
 
-  /** Has a reduction computed for a place, so that it can be recalled. */
+  /** Has a reduction computed for a point, so that it can be recalled. */
   protected abstract reduceAt(e: Reduction, point: Point): void
 
   value(e: Expression, given: Point): Operand {
@@ -70,7 +70,7 @@ export abstract class ExpressionEmitter {
     return operand
   }
 
-  /** The place as far as it matters to an expression: four points only where it differs between them. */
+  /** The point as far as it matters to an expression: four points only where it differs between them. */
   protected lanesFor(e: Expression, point: Point): Point {
     return point.lanes && !this.builder.results.axesOf(e).axes.includes(point.lanes.axis) ? point.lane(0) : point
   }
@@ -260,7 +260,7 @@ export abstract class ExpressionEmitter {
     this.builder.results.keep(this.part(e, point), e, operand, this.builder.scopes.length - 1)
   }
 
-  /** An index at a place. Neighbours differ by constants alone, so the rest is put together once for all of them. */
+  /** An index at a point. Neighbours differ by constants alone, so the rest is put together once for all of them. */
   at(form: Index, point: Point): Index {
     let { constant } = form
     const bases = this.basesOf(form)

@@ -3,8 +3,8 @@ import type { Extent } from '../ir/affine.ts'
 import type { BinaryOp, ScalarName, UnaryOp } from '../ir/expression.ts'
 
 /**
- * A scheduled kernel: the text of one invocation as structured statements over scalars and vectors of four lanes. Targets
- * print it and decide nothing.
+ * The low-level IR: what one invocation of a scheduled kernel does, as structured statements over scalars and vectors of four lanes.
+ * Targets print it and decide nothing. `print.ts` shows it, `verify.ts` says what is unsound in it.
  */
 export interface KernelFunction {
   readonly name: string

@@ -7,7 +7,7 @@ export interface Lanes {
   readonly step: number
 }
 
-/** Where each axis stands: a point of a tile, a step of a reduction. Persistent: adding an axis leaves the old place as it was. */
+/** Where each axis stands: a point of a tile, a step of a reduction. Persistent: adding an axis leaves the old point as it was. */
 export class Point {
   /** Set where this is four points. */
   readonly lanes: Lanes | undefined
@@ -41,7 +41,7 @@ export class Point {
     return new Point(axis, index, this, { axis, step })
   }
 
-  /** The four points one by one; the first of them is also the place where nothing differs from lane to lane. */
+  /** The four points one by one; the first of them is also the point where nothing differs from lane to lane. */
   lane(i: number): Point {
     const { lanes } = this
     if (!lanes) return this

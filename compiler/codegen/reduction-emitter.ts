@@ -148,7 +148,7 @@ export class ReductionEmitter extends ExpressionEmitter {
     }
   }
 
-  /** Declares what a sum over all steps of `e` is gathered in at every place, for `addTo`: numbers or vectors of four. */
+  /** Declares what a sum over all steps of `e` is gathered in at every point, for `accumulateSteps`: numbers or vectors of four. */
   openAccumulation(e: Reduction, points: readonly Point[], lanes: 1 | 4): Accumulation {
     const factors = (isProduct(e) ? [e.body.a, e.body.b] : [e.body]).map((part) => this.share(part, points))
     return {
@@ -438,7 +438,7 @@ export class ReductionEmitter extends ExpressionEmitter {
     )
   }
 
-  /** One point for each different part of the place that a node depends on. */
+  /** One point for each different part of the point that a node depends on. */
   private distinct(e: Expression, points: readonly Point[]): Point[] {
     const found = new Map<PointPart, Point>()
     for (const given of points) {

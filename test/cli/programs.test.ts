@@ -566,7 +566,7 @@ describe('inspect', () => {
     expect(out).toMatch(/conv1 \+ bn1 \+ relu_1/)
   })
 
-  test.each(['graph', 'loops'])('--print %s', async (what) => {
+  test.each(['graph', 'loops', 'kernels'])('--print %s', async (what) => {
     const { code, out } = await fusenet(['inspect', at('conv.net'), '--print', what, '--program', 'infer'])
     expect(code).toBe(0)
     expect(out).toMatch(/^# infer after /m)

@@ -2,7 +2,19 @@ import { type Expression, walk } from '../../ir/expression.ts'
 import type { Axis } from '../../ir/affine.ts'
 import type { Equation } from '../../ir/equation.ts'
 
-/** How an equation is walked through. Changes speed, never the result beyond the order of sums. */
+/**
+ * The schedule of an equation on a GPU, as data: it changes speed, never the result beyond the order of sums. The knobs, in the words of
+ * Halide and tinygrad:
+ *   tile    register tile: Halide's `tile` and `unroll` of output axes, tinygrad's UPCAST
+ *   lanes   the axis that is vectorized by four: Halide's `vectorize`
+ *   across  the same for a reduced axis, whose four partial sums are added at the end
+ *   serial  output axes that stay loops inside one invocation
+ *   unroll  reduced axes of which several steps stand in a row: Halide's `unroll`, tinygrad's UNROLL
+ *   group   workgroup tile: how many register tiles one workgroup computes, an invocation each; tinygrad's LOCAL
+ *   stage   shared-memory tile: factors are loaded into workgroup memory, so many reduced steps at a time
+ *   inTurn  thread coarsening: one invocation computes the tiles of a group one after the other
+ *   share   cooperative reduction: a workgroup divides the steps of one point's reductions; tinygrad's GROUP
+ */
 export interface Schedule {
   /** Register tile: consecutive points of an output axis that one invocation computes. */
   readonly tile: ReadonlyMap<Axis, number>
