@@ -3,12 +3,28 @@ import type { Expression } from './expression.ts'
 import type { Axis, Extent, Index } from './affine.ts'
 import type { Equation } from './equation.ts'
 
+export interface CanonicalText {
+  readonly text: string
+  /** By their numbers in the text. */
+  readonly tensors: readonly Tensor[]
+  readonly axes: readonly Axis[]
+}
+
+/**
+ * The order in which the axes of a text were made, as text: terms of an index stand in it, so that equations of one canonical text may
+ * still be lowered to sums in another order.
+ */
+export function axisOrder({ axes }: CanonicalText): string {
+  const ids = axes.map(({ id }) => id).sort((a, b) => a - b)
+  return axes.map(({ id }) => ids.indexOf(id)).join()
+}
+
 /**
  * A text that is the same for equations that compute the same from tensors of the same names and shapes: axes and tensors
  * are numbered by first use. What is lowered once need not be lowered again for another program of the same net; without
  * names, not for another layer of the same shape either.
  */
-export function canonicalText(e: Equation, names = true): { text: string; tensors: readonly Tensor[] } {
+export function canonicalText(e: Equation, names = true): CanonicalText {
   const axes = new Map<Axis, number>()
   const tensors = new Map<Tensor, number>()
   const seen = new Map<Expression, number>()
@@ -78,5 +94,5 @@ export function canonicalText(e: Equation, names = true): { text: string; tensor
       } ${tensor(side.into)}`,
     )
   }
-  return { text: lines.join('\n'), tensors: [...tensors.keys()] }
+  return { text: lines.join('\n'), tensors: [...tensors.keys()], axes: [...axes.keys()] }
 }

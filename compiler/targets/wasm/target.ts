@@ -1,6 +1,7 @@
+import { onceForAll } from '../../compile-cache.ts'
 import { WASM } from '../../../bundle/plans.ts'
 import { bufferOf, elementsPerSample } from '../../ir/tensor.ts'
-import { canonicalText } from '../../ir/fingerprint.ts'
+import { axisOrder, canonicalText, type CanonicalText } from '../../ir/fingerprint.ts'
 import { applySchedule } from '../../codegen/cpu/apply-schedule.ts'
 import { CpuScheduler, type ScheduleLimits } from '../../codegen/cpu/choose.ts'
 import { parseSchedule, ScheduleMismatch } from '../../codegen/cpu/schedule.ts'
@@ -39,7 +40,7 @@ function targetOf(limits: ScheduleLimits): Target {
     candidates: (e) => scheduler.candidates(e),
     statisticsBlock: (e) => scheduler.statisticsBlock(e),
     rejectFusedProducer: (e) => scheduler.rejectFusedProducer(e),
-    printer: (_, schedules) => printer(scheduler, schedules),
+    printer: (_, schedules) => printer(scheduler, limits, schedules),
   }
 }
 
@@ -71,23 +72,28 @@ interface Known {
   readonly items: PrintedKernel['invocations']
 }
 
-function printer(scheduler: CpuScheduler, schedules?: Schedules): Printer {
+function printer(scheduler: CpuScheduler, limits: ScheduleLimits, schedules?: Schedules): Printer {
   const known = new Map<string, Known>()
   const byText = new Map<string, Known>()
-  const lowered = (equation: Equation, key: string): Known => {
-    const before = known.get(key)
-    if (before) return before
+  const generate = (equation: Equation): Known => {
     const nest = loopNestOf(equation, scheduler, schedules)
     const routine = lowerLoopNest(equation, nest, bufferOf)
     const baseline = printFunction(routine, { math: FIRST_MATH })
     const last = routine.packBuffers.at(-1)
-    const made: Known = {
+    return {
       baseline,
       text: `${baseline.locals.join()} ${latin(baseline.code.bytes)}`,
       how: nest.summary,
       threadBytes: last ? 4 * (last.offset + elementsPerSample(last.tensor.shape) + 16) : 0,
       items: gridSize(routine.grid.map((g) => g.extent)),
     }
+  }
+  const lowered = (equation: Equation, canonical: CanonicalText, key: string): Known => {
+    const before = known.get(key)
+    if (before) return before
+    // What a kernel says of its work names what it makes on load.
+    const question = `${JSON.stringify(limits)} ${equation.onLoad?.store.tensor.name ?? ''} ${axisOrder(canonical)} ${key}`
+    const made = schedules ? generate(equation) : onceForAll('kernel/cpu', question, () => generate(equation), bytesOfKernel)
     known.set(key, made)
     byText.set(made.text, byText.get(made.text) ?? made)
     return made
@@ -96,13 +102,17 @@ function printer(scheduler: CpuScheduler, schedules?: Schedules): Printer {
     print: (equation) => {
       const bindings = bindingsOf(equation, bufferOf, (name) => name)
       // Names do not reach the code: layers of one shape share a kernel.
-      const kernel = lowered(equation, `${bindings.map((b) => b.access).join()}\n${canonicalText(equation, false).text}`)
+      const canonical = canonicalText(equation, false)
+      const kernel = lowered(equation, canonical, `${bindings.map((b) => b.access).join()}\n${canonical.text}`)
       return { bindings, invocations: kernel.items, workgroup: 1, text: kernel.text, how: kernel.how }
     },
     lower: (equation) => [lowerLoopNest(equation, loopNestOf(equation, scheduler, schedules), bufferOf)],
     link: (texts, name) => link(texts.map((text) => byText.get(text)!), name),
   }
 }
+
+/** A number of its code is a slot of an array; its text has a byte for each. */
+const bytesOfKernel = ({ baseline, text }: Known): number => 8 * baseline.code.bytes.length + text.length + 512
 
 const latin = (bytes: readonly number[]): string => {
   let text = ''

@@ -55,7 +55,7 @@ function weighing(batch: number): ReturnType<typeof weighingOnLoad> {
 
 /** WGSL: eight storage buffers at most, as every WebGPU grants them. */
 export const wgsl: Target = {
-  ...scheduled((e, batch) => chooseSchedule(e, { ...hardware, batches: batchesFor(batch) }), { waysOf: onHardware }),
+  ...scheduled((e, batch) => chooseSchedule(e, { ...hardware, batches: batchesFor(batch) }), { known: 'hardware', waysOf: onHardware }),
   rejectFusedProducer: (e, batch) => refuseOnLoad(e, weighing(batch)),
   candidates: (e, batch) => onHardware(e, batch).map((schedule) => scheduleToJson(e, schedule)),
 }
@@ -71,6 +71,7 @@ const onSoftware: WaysOf = (e) => candidates(e, software, STAGED_ON_SOFTWARE)
 /** WGSL for an adapter that a CPU pretends to be: a load costs it as much as fifteen multiplications, and workgroup memory more. */
 export const wgslSoftware: Target = {
   ...scheduled((e) => chooseSchedule(e, software), {
+    known: 'software',
     waysOf: onSoftware,
     workgroupOf: ({ body }) => (body.some((s) => s.kind === 'for') ? SMALL_WORKGROUP : WORKGROUP),
     subgroupsFor: () => false,
@@ -82,6 +83,8 @@ export const wgslSoftware: Target = {
 }
 
 interface Habits {
+  /** Names the choices for what compilations remember of each other. Default: nothing is remembered. */
+  readonly known?: string
   /** What a tuner may have found. Default: nothing. */
   readonly waysOf?: WaysOf
   /** Of a routine that names no workgroup. */
@@ -93,7 +96,7 @@ interface Habits {
 /** The target with other choices. */
 export function scheduled(
   choose: (e: Equation, batch: number) => Schedule,
-  { waysOf = () => [], workgroupOf = () => WORKGROUP, subgroupsFor = wantsSubgroups }: Habits = {},
+  { known: scope, waysOf = () => [], workgroupOf = () => WORKGROUP, subgroupsFor = wantsSubgroups }: Habits = {},
 ): Target {
   const printer: Target['printer'] = (batch, schedules) => {
     const lowered = (e: Equation): [KernelFunction, KernelFunction?] => {
@@ -103,7 +106,8 @@ export function scheduled(
       return subgroupsFor(e, schedule) ? [variant(false), variant(true)] : [variant(false)]
     }
     const print = (e: Equation): PrintedKernel => printed(lowered(e), workgroupOf)
-    return { print: printOnce(print, bufferOf), lower: (e) => lowered(e).filter((f) => f !== undefined) }
+    const remembered = scope !== undefined && !schedules ? `${scope} ${batch}` : undefined
+    return { print: printOnce(print, bufferOf, remembered), lower: (e) => lowered(e).filter((f) => f !== undefined) }
   }
   return {
     name: WEBGPU,
