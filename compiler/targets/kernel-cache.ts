@@ -1,4 +1,4 @@
-import { onceForAll } from '../compile-cache.ts'
+import { onceForAll } from './compile-cache.ts'
 import { axisOrder, canonicalText } from '../ir/fingerprint.ts'
 import type { Equation } from '../ir/equation.ts'
 import { bindingsOf, type BufferOf } from '../codegen/bindings.ts'

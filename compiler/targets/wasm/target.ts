@@ -1,4 +1,4 @@
-import { onceForAll } from '../../compile-cache.ts'
+import { onceForAll } from '../compile-cache.ts'
 import { WASM } from '../../../bundle/plans.ts'
 import { bufferOf, elementsPerSample } from '../../ir/tensor.ts'
 import { axisOrder, canonicalText, type CanonicalText } from '../../ir/fingerprint.ts'
