@@ -1,5 +1,5 @@
 import { hasReduction } from '../ir/analysis.ts'
-import { type Expression, mapChildren, substitute } from '../ir/expression.ts'
+import { substitute, topDown } from '../ir/rewrite.ts'
 import { substitute as substituteIndex } from '../ir/affine.ts'
 import { joinedName } from '../ir/inline.ts'
 import { type Equation, reads, writes } from '../ir/equation.ts'
@@ -52,24 +52,17 @@ function joinPoints(first: Equation, second: Equation): Equation | undefined {
   // Their counters are one place, which a kernel binds once.
   if (first.stores.some((s) => s.counts) && second.stores.some((s) => s.counts)) return undefined
   const map = new Map(second.axes.map((a, d) => [a, axes[d]!] as const))
-  const seen = new Map<Expression, Expression>()
   let fits = true
-  const visit = (e: Expression): Expression => {
-    const known = seen.get(e)
-    if (known) return known
-    let result = mapChildren(e, visit)
-    if (e.kind === 'load' && writes(first).includes(e.tensor)) {
-      const made = first.stores.find((s) => s.tensor === e.tensor && s.at.every((index, d) => index.key === e.at[d]!.key))
-      if (made) result = made.value
-      else fits = false
-    }
-    seen.set(e, result)
-    return result
-  }
+  const made = topDown((e) => {
+    if (e.kind !== 'load' || !writes(first).includes(e.tensor)) return undefined
+    const stored = first.stores.find((s) => s.tensor === e.tensor && s.at.every((index, d) => index.key === e.at[d]!.key))
+    if (!stored) fits = false
+    return stored?.value
+  })
   const stores = second.stores.map((s) => ({
     ...s,
     at: s.at.map((index) => substituteIndex(index, map)),
-    value: visit(substitute(s.value, map)),
+    value: made(substitute(s.value, map)),
   }))
   return fits
     ? {

@@ -1,5 +1,5 @@
 import type { Tensor } from './tensor.ts'
-import { type Axis, type Extent, index, type Index, type IndexLike, substitute as substituteIndex } from './affine.ts'
+import { type Axis, type Extent, index, type Index, type IndexLike } from './affine.ts'
 
 /**
  * The value of one point of an equation, as a tree: plain data, float numbers only (labels load as numbers).
@@ -212,28 +212,6 @@ export function mapChildren(e: Expression, change: (child: Expression) => Expres
     default:
       return e
   }
-}
-
-/** Replaces axes everywhere in a tree. The reduced axes of the tree itself are never in the map. */
-export function substitute(e: Expression, map: ReadonlyMap<Axis, IndexLike>): Expression {
-  const seen = new Map<Expression, Expression>()
-  const visit = (node: Expression): Expression => {
-    const known = seen.get(node)
-    if (known) return known
-    let result: Expression
-    if (node.kind === 'load') result = { ...node, at: node.at.map((at) => substituteIndex(at, map)) }
-    else if (node.kind === 'position' || node.kind === 'random') result = { ...node, at: substituteIndex(node.at, map) }
-    else {
-      result = mapChildren(node, visit)
-      if (result.kind === 'guard') {
-        const guards = result.guards.map((g) => ({ ...g, at: substituteIndex(g.at, map) }))
-        result = { ...result, guards }
-      }
-    }
-    seen.set(node, result)
-    return result
-  }
-  return visit(e)
 }
 
 /** Every node of a tree once, parents before children. Nodes in `seen` were visited before. */

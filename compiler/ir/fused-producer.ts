@@ -1,8 +1,8 @@
+import { replaceNode } from './rewrite.ts'
 import { type Expression, type Load, type Reduction, walk } from './expression.ts'
 import { inlineProducer, storedAt } from './inline.ts'
 import { type Axis, axesOf, isAxis, minus, rangeOf, times } from './affine.ts'
 import { equation, type Equation, type OnLoad } from './equation.ts'
-import { replaceNode } from './reshape.ts'
 import { strideOf } from './analysis.ts'
 
 /** The equation as it would be if nobody else read what it makes on load: for those who weigh its work. */

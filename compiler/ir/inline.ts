@@ -1,7 +1,7 @@
-import type { Tensor } from './tensor.ts'
-import { type Expression, mapChildren, substitute } from './expression.ts'
-import { type Axis, axis, type Index, index } from './affine.ts'
+import type { Expression } from './expression.ts'
+import type { Axis, Index } from './affine.ts'
 import type { Equation, Store } from './equation.ts'
+import { mapValues, renewReductions, type Rewriting, substitute, topDown } from './rewrite.ts'
 
 const MOST_NAMED = 240
 const ENDS_NAMED = 3
@@ -19,39 +19,28 @@ export function joinedName(a: string, b: string): string {
  * this. A guard around the load stays around what takes its place, so zero padding stays zero after normalization.
  */
 export function inlineProducer(producer: Equation, consumer: Equation): Equation {
-  const tensor = producer.stores[0]!.tensor
-  const stores = consumer.stores.map((s) => ({ ...s, value: replaceLoads(s.value, tensor, producer) }))
   return {
-    ...consumer,
+    // Each value takes a copy of its own: their sums are not one sum.
+    ...mapValues(consumer, (value) => producerForLoads(producer)(value)),
     name: joinedName(producer.name, consumer.name),
     layers: [...new Set([...producer.layers, ...consumer.layers])],
-    stores,
-    ...(consumer.sums && { sums: { ...consumer.sums, terms: consumer.sums.terms.map((term) => replaceLoads(term, tensor, producer)) } }),
+    ...(consumer.sums && { sums: { ...consumer.sums, terms: consumer.sums.terms.map((term) => producerForLoads(producer)(term)) } }),
   }
 }
 
-function replaceLoads(root: Expression, tensor: Tensor, producer: Equation): Expression {
+/** The consumer's values with the producer's in the place of its loads. Loads of one element become one value. */
+function producerForLoads({ stores: [store] }: Equation): Rewriting {
   const byPlace = new Map<string, Expression>()
-  const seen = new Map<Expression, Expression>()
-  const visit = (e: Expression): Expression => {
-    const known = seen.get(e)
-    if (known) return known
-    let result: Expression
-    if (e.kind === 'load' && e.tensor === tensor) {
-      const key = e.at.map((at) => at.key).join(';')
-      result = byPlace.get(key) ?? producedAt(producer, e.at)
-      byPlace.set(key, result)
-    } else result = mapChildren(e, visit)
-    seen.set(e, result)
+  return topDown((e) => {
+    if (e.kind !== 'load' || e.tensor !== store!.tensor) return undefined
+    const key = e.at.map((at) => at.key).join(';')
+    const result = byPlace.get(key) ?? storedAt(store!, e.at)
+    byPlace.set(key, result)
     return result
-  }
-  return visit(root)
+  })
 }
 
-/** The producer's value at a point, with reduced axes of its own, since it may stand in one tree more than once. */
-const producedAt = (producer: Equation, at: readonly Index[]): Expression => storedAt(producer.stores[0]!, at)
-
-/** What is stored at a place. */
+/** The value that is stored at a place, with reduced axes of its own, since it may stand in one tree more than once. */
 export function storedAt(store: Store, at: readonly Index[]): Expression {
   const map = new Map<Axis, Index>()
   store.at.forEach((position, i) => {
@@ -59,22 +48,6 @@ export function storedAt(store: Store, at: readonly Index[]): Expression {
     if (atom?.kind === 'axis') map.set(atom.axis, at[i]!)
   })
   return substitute(renewReductions(store.value), map)
-}
-
-function renewReductions(root: Expression): Expression {
-  const seen = new Map<Expression, Expression>()
-  const visit = (e: Expression): Expression => {
-    const known = seen.get(e)
-    if (known) return known
-    let result = mapChildren(e, visit)
-    if (result.kind === 'reduce') {
-      const fresh = new Map(result.axes.map((a) => [a, axis(a.name, a.extent)]))
-      result = { ...result, axes: [...fresh.values()], body: substitute(result.body, new Map([...fresh].map(([a, b]) => [a, index(b)]))) }
-    }
-    seen.set(e, result)
-    return result
-  }
-  return visit(root)
 }
 
 /** Whether an equation writes each element of its one tensor exactly once, at the point of the same number. */

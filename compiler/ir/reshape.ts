@@ -1,4 +1,5 @@
-import { children, type Expression, guard, type Guard, mapChildren, type Reduction, substitute } from './expression.ts'
+import { children, type Expression, guard, type Guard, type Reduction } from './expression.ts'
+import { bottomUp, mapValues, substitute } from './rewrite.ts'
 import { type Axis, axis, type Index, type IndexLike, linearIndex, plus, rangeOf, substitute as substituteIndex, times } from './affine.ts'
 import type { Equation } from './equation.ts'
 import { strideOf } from './analysis.ts'
@@ -77,18 +78,11 @@ function runsOn(a: Axis, b: Axis, places: readonly Index[], values: readonly Ind
 }
 
 /** Leaves out guards that always hold: a window of one element never meets the padding. */
-export function dropTrueGuards(e: Equation): Equation {
-  const seen = new Map<Expression, Expression>()
-  const visit = (node: Expression): Expression => {
-    const known = seen.get(node)
-    if (known) return known
-    const inner = mapChildren(node, visit)
-    const result = inner.kind === 'guard' ? guard(inner.guards.filter((g) => !alwaysHolds(g)), inner.value, inner.otherwise) : inner
-    seen.set(node, result)
-    return result
-  }
-  return { ...e, stores: e.stores.map((s) => ({ ...s, value: visit(s.value) })) }
-}
+export const dropTrueGuards = (e: Equation): Equation =>
+  mapValues(
+    e,
+    bottomUp((node) => (node.kind === 'guard' ? guard(node.guards.filter((g) => !alwaysHolds(g)), node.value, node.otherwise) : node)),
+  )
 
 function alwaysHolds(g: Guard): boolean {
   if (g.kind === 'divides') return g.at.terms.every(({ coefficient }) => coefficient % g.by === 0) && g.at.constant % g.by === 0
@@ -112,18 +106,8 @@ export function flattenAxes(e: Equation, apart: readonly Axis[] = []): Equation 
 }
 
 /** The same for the axes of every sum: rows and columns of a picture are one long row. */
-export function flattenReductions(e: Equation): Equation {
-  const seen = new Map<Expression, Expression>()
-  const visit = (node: Expression): Expression => {
-    const known = seen.get(node)
-    if (known) return known
-    const inner = mapChildren(node, visit)
-    const result = inner.kind === 'reduce' && inner.combine !== 'argmax' ? flattenReduction(inner) : inner
-    seen.set(node, result)
-    return result
-  }
-  return { ...e, stores: e.stores.map((s) => ({ ...s, value: visit(s.value) })) }
-}
+export const flattenReductions = (e: Equation): Equation =>
+  mapValues(e, bottomUp((node) => (node.kind === 'reduce' && node.combine !== 'argmax' ? flattenReduction(node) : node)))
 
 function flattenReduction(e: Reduction): Expression {
   const places: Index[] = []
@@ -137,18 +121,4 @@ function flattenReduction(e: Reduction): Expression {
     return flattenReduction({ ...e, axes, body: substitute(e.body, new Map<Axis, IndexLike>([[a, 0], [b, joined]])) })
   }
   return e
-}
-
-/** Replaces one node of a tree, wherever it stands. */
-export function replaceNode(e: Expression, node: Expression, by: Expression): Expression {
-  const seen = new Map<Expression, Expression>()
-  const visit = (x: Expression): Expression => {
-    if (x === node) return by
-    const known = seen.get(x)
-    if (known) return known
-    const result = mapChildren(x, visit)
-    seen.set(x, result)
-    return result
-  }
-  return visit(e)
 }

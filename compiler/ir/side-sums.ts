@@ -1,5 +1,6 @@
 import type { Tensor } from './tensor.ts'
-import { type Expression, guard, load, mapChildren, substitute, sum, walk, within } from './expression.ts'
+import { type Expression, guard, load, sum, walk, within } from './expression.ts'
+import { mapValues, substitute, topDown } from './rewrite.ts'
 import { type Axis, axis, isAxis, type IndexLike, plus, times } from './affine.ts'
 import { type Equation, type SideSums, store, type Store, type Terms } from './equation.ts'
 
@@ -10,17 +11,8 @@ export const termsAt = ({ at, terms }: Terms, place: readonly IndexLike[]): Expr
 }
 
 /** The terms over an equation's own axes, what it stores in place of every load of it. */
-export function termsOfStored(side: SideSums, { at, value }: Store): Expression[] {
-  const seen = new Map<Expression, Expression>()
-  const visit = (e: Expression): Expression => {
-    const known = seen.get(e)
-    if (known) return known
-    const result = e.kind === 'load' && e.tensor === side.source ? value : mapChildren(e, visit)
-    seen.set(e, result)
-    return result
-  }
-  return termsAt(side, at).map(visit)
-}
+export const termsOfStored = (side: SideSums, { at, value }: Store): Expression[] =>
+  termsAt(side, at).map(topDown((e) => (e.kind === 'load' && e.tensor === side.source ? value : undefined)))
 
 /** Side sums as an equation of their own, which reads what was stored: one point a block and kept value. */
 export function sumsEquation(side: SideSums): Equation {
@@ -57,23 +49,17 @@ export function runsThroughMaps({ at, terms }: Terms, source: Tensor): boolean {
 }
 
 /** Sums that one later equation makes of the terms of partial sums: what it added up before, it adds up over the blocks. */
-export function rewriteTotals(e: Equation, before: Tensor, side: SideSums): Equation {
-  const seen = new Map<Expression, Expression>()
-  const visit = (node: Expression): Expression => {
-    const known = seen.get(node)
-    if (known) return known
-    let result = mapChildren(node, visit)
-    if (node.kind === 'reduce' && node.body.kind === 'load' && node.body.tensor === before) {
+export const rewriteTotals = (e: Equation, before: Tensor, side: SideSums): Equation =>
+  mapValues(
+    e,
+    topDown((node) => {
+      if (node.kind !== 'reduce' || node.body.kind !== 'load' || node.body.tensor !== before) return undefined
       const [term, , ...kept] = node.body.at
       const blocks = side.into.shape.slice(0, -2).map((extent, i) => axis(i === 0 ? 'n' : `b${i}`, extent))
       const [batch, ...others] = blocks
       const many = others.filter((b) => b.extent !== 1)
       const at = [batch!, ...others.map((b) => (b.extent === 1 ? 0 : b)), ...kept, term!]
       // Blocks of one image first: short chains.
-      result = sum([batch!], sum(many, load(side.into, ...at)))
-    }
-    seen.set(node, result)
-    return result
-  }
-  return { ...e, stores: e.stores.map((s) => ({ ...s, value: visit(s.value) })) }
-}
+      return sum([batch!], sum(many, load(side.into, ...at)))
+    }),
+  )

@@ -1,7 +1,7 @@
 import { resolved } from '../graph/query.ts'
 import { overlap, bufferOf, isBatched, nextTensorId, type Tensor } from '../ir/tensor.ts'
 import { atBatch, bytesOf, flopsOf } from '../ir/cost.ts'
-import { type Expression, mapChildren } from '../ir/expression.ts'
+import { mapValues, topDown } from '../ir/rewrite.ts'
 import type { Fused } from '../ir/kernel.ts'
 import { type Equation, reads, writes } from '../ir/equation.ts'
 
@@ -274,18 +274,10 @@ const withoutSides = (equation: Equation): Equation => (equation.sides.length ==
 
 /** The equation with other tensors in its loads. */
 function readInstead(equation: Equation, change: (t: Tensor) => Tensor): Equation {
-  const seen = new Map<Expression, Expression>()
-  const visit = (node: Expression): Expression => {
-    const known = seen.get(node)
-    if (known) return known
-    const made = node.kind === 'load' ? { ...node, tensor: change(node.tensor) } : mapChildren(node, visit)
-    seen.set(node, made)
-    return made
-  }
+  const rewritten = topDown((node) => (node.kind === 'load' ? { ...node, tensor: change(node.tensor) } : undefined))
   return {
-    ...equation,
-    stores: equation.stores.map((s) => ({ ...s, value: visit(s.value) })),
-    sides: equation.sides.map((side) => (side.kind === 'sums' ? { ...side, terms: side.terms.map(visit) } : side)),
+    ...mapValues(equation, rewritten),
+    sides: equation.sides.map((side) => (side.kind === 'sums' ? { ...side, terms: side.terms.map(rewritten) } : side)),
   }
 }
 

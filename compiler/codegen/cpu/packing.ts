@@ -1,6 +1,7 @@
 import { freeAxes } from '../../ir/analysis.ts'
 import { type Shape, tensor, type Tensor } from '../../ir/tensor.ts'
-import { children, type Expression, load, mapChildren } from '../../ir/expression.ts'
+import { children, type Expression, load } from '../../ir/expression.ts'
+import { mapIndices } from '../../ir/rewrite.ts'
 import { type Axis, axis, axesOf, combine, divide, type Index, type IndexLike, minus, plus, remainder, times } from '../../ir/affine.ts'
 import { type Equation, equation, store } from '../../ir/equation.ts'
 
@@ -154,19 +155,5 @@ function moveAxes(factor: Expression, map: readonly { axes: readonly Axis[]; ste
     }
     return result
   }
-  const seen = new Map<Expression, Expression>()
-  const visit = (node: Expression): Expression => {
-    const known = seen.get(node)
-    if (known) return known
-    let result: Expression
-    if (node.kind === 'load') result = { ...node, at: node.at.map(move) }
-    else if (node.kind === 'position' || node.kind === 'random') result = { ...node, at: move(node.at) }
-    else {
-      result = mapChildren(node, visit)
-      if (result.kind === 'guard') result = { ...result, guards: result.guards.map((g) => ({ ...g, at: move(g.at) })) }
-    }
-    seen.set(node, result)
-    return result
-  }
-  return visit(factor)
+  return mapIndices(move)(factor)
 }

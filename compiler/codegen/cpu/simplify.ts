@@ -1,7 +1,8 @@
+import { replaceNode } from '../../ir/rewrite.ts'
 import { freeAxes, isContraction, reductions, steps } from '../../ir/analysis.ts'
 import { type Expression, guard, type Reduction } from '../../ir/expression.ts'
 import type { Equation } from '../../ir/equation.ts'
-import { dropTrueGuards, flattenAxes, flattenReductions, replaceNode } from '../../ir/reshape.ts'
+import { dropTrueGuards, flattenAxes, flattenReductions } from '../../ir/reshape.ts'
 
 /** What a schedule speaks of: an equation with as few axes and guards as possible. Depends on its `canonicalText` alone. */
 export interface Simplified {

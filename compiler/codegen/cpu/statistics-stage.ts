@@ -1,5 +1,6 @@
+import { substitute } from '../../ir/rewrite.ts'
 import { type Axis, axis, index, type IndexLike, plus, times } from '../../ir/affine.ts'
-import { substitute, sum } from '../../ir/expression.ts'
+import { sum } from '../../ir/expression.ts'
 import { type Equation, type SideReduction, store } from '../../ir/equation.ts'
 import { partialEquation } from '../../ir/moments.ts'
 import { type Stage, scalarLoops } from './loop-nest.ts'

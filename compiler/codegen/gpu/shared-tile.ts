@@ -1,5 +1,6 @@
 import { freeAxes, reductions, isContraction } from '../../ir/analysis.ts'
-import { type Expression, type Guard, mapChildren, walk, type Reduction } from '../../ir/expression.ts'
+import { type Expression, type Reduction, walk } from '../../ir/expression.ts'
+import { mapIndices } from '../../ir/rewrite.ts'
 import { type Axis, axis, axesOf, combine, divide, type Index, index, type IndexLike, plus, remainder,
   linearIndex } from '../../ir/affine.ts'
 import type { Equation } from '../../ir/equation.ts'
@@ -98,7 +99,7 @@ function stageOf(factor: Expression, spans: ReadonlyMap<Axis, number>, lanes: Ax
   const forms = formsOf(factor)
   const dims = boxOf([...freeAxes(factor)], forms, spans)
   const inLanes = dims.find((d) => d.parts.length === 1 && d.parts[0]![0] === lanes)
-  const value = mapIndices(factor, (form) => spread(form, dims))
+  const value = mapIndices((form) => spread(form, dims))(factor)
   const ordered = [...dims].sort((x, y) => memoryStride(value, y) - memoryStride(value, x))
   const final = ordered.map((d) => (d === inLanes ? { ...d, extent: d.extent / 4 } : d))
   return { value, dims: final, lanes: final.find((d) => d.coordinate === inLanes?.coordinate) }
@@ -179,21 +180,6 @@ function spread(form: Index, dims: readonly StageDim[]): Index {
     if (times !== 0) parts.push([times, plus(coordinate, -shift)])
   }
   return combine(parts)
-}
-
-function mapIndices(root: Expression, change: (form: Index) => Index): Expression {
-  const seen = new Map<Expression, Expression>()
-  const visit = (e: Expression): Expression => {
-    const known = seen.get(e)
-    if (known) return known
-    let result = mapChildren(e, visit)
-    if (result.kind === 'load') result = { ...result, at: result.at.map(change) }
-    else if (result.kind === 'position' || result.kind === 'random') result = { ...result, at: change(result.at) }
-    else if (result.kind === 'guard') result = { ...result, guards: result.guards.map((g): Guard => ({ ...g, at: change(g.at) })) }
-    seen.set(e, result)
-    return result
-  }
-  return visit(root)
 }
 
 /** About how far apart in memory neighbours along a coordinate lie: the box is filled in the order of memory. */
