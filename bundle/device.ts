@@ -28,8 +28,6 @@ export interface Device<P extends Precision = Precision> {
   readonly software: boolean
   /** Whether it runs plans with f16 storage. Absent: it does not. */
   readonly half?: boolean
-  /** Of a device that runs WebAssembly: whether it takes the modules with relaxed SIMD or the others. Absent: it may take either. */
-  readonly relaxed?: boolean
   /**
    * Takes a bundle at a batch size: compiles kernels, allocates all buffers (zeroed) and bind groups. Refuses before it
    * allocates what the device cannot hold. Throws `DeviceError`. `programs`: only these will run (and `prepare`), so

@@ -5,7 +5,7 @@
 
 export const FORMAT = 'fusenet-bundle'
 /** 2: kernels and plans in few files, weights and every file known by size and hash. */
-export const FORMAT_VERSION = 2
+export const FORMAT_VERSION = 3
 
 /** A dimension: a number, or `n`, the batch chosen when the bundle is opened; only axis 0 may be `n`. */
 export type Dim = number | 'n'
@@ -187,23 +187,27 @@ export interface Plan {
   readonly kernels: readonly KernelEntry[]
   /** `prepare`, `infer`, `train`, ...: see PROGRAMS. */
   readonly programs: Readonly<Record<string, ProgramEntry>>
-  /** Of target `wasm`: where the kernels of a group of programs are. That of `train` holds those of `infer` too. */
+  /** Of target `wasm`: where the kernels of a group of programs are, that no group before it has. */
   readonly modules?: Readonly<Partial<Record<Group, ModuleEntry>>>
 }
 
-/** The module with all kernels that programs need: the smallest. */
-export const moduleFor = (
-  { modules = {} }: Plan,
-  programs: readonly string[],
-): ModuleEntry | undefined => (programs.some((name) => groupOf(name) === 'train') ? modules.train : modules.infer ?? modules.train)
+/** The modules with the kernels that programs may need, in their order: those of their groups and of the groups before. */
+export function modulesFor({ modules = {} }: Plan, programs: readonly string[]): readonly ModuleEntry[] {
+  const last = Math.max(0, ...programs.map((name) => GROUPS.indexOf(groupOf(name))))
+  return GROUPS.slice(0, last + 1).flatMap((group) => modules[group] ?? [])
+}
+
+/**
+ * The name of a module's custom section that says what an engine with relaxed SIMD may do: LEB128 numbers, each the distance to the next
+ * instruction, from the end of the section on. There `f32x4.mul` becomes three `nop`, and `f32x4.add` becomes `f32x4.relaxed_madd`.
+ */
+export const RELAXED_SECTION = 'relaxed'
 
 /** A WebAssembly module: kernel i of the plan is element i of its function table. */
 export interface ModuleEntry {
-  /** `wasm/infer.wasm`: SIMD and atomic operations, nothing newer. */
+  /** `wasm/infer.wasm`: SIMD and atomic operations, nothing newer; see RELAXED_SECTION. */
   readonly file: string
-  /** The same kernels with fused multiplication and addition (relaxed SIMD), for machines that have it. */
-  readonly relaxed: string
-  /** So many kernels of the plan, the first ones. */
+  /** It and the modules before it have so many kernels of the plan, the first ones. */
   readonly kernels: number
   /** Memory that each thread needs for itself, in bytes. */
   readonly threadBytes: number

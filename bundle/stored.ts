@@ -1,5 +1,5 @@
-import { type Bundle, type BufferEntry, type Group, groupOf, GROUPS, type KernelEntry, type Manifest, type ModuleEntry, type Plan,
-  type ProgramEntry, type TensorEntry } from './format.ts'
+import { type Bundle, type BufferEntry, type DispatchFacts, type Group, groupOf, GROUPS, type KernelEntry, type Manifest, type ModuleEntry,
+  type Plan, type ProgramEntry, type TensorEntry } from './format.ts'
 
 /** `bundle.json`: the manifest, but for what only those who run a plan need, which lies in files of its own. */
 export interface StoredManifest extends Omit<Manifest, 'plans'> {
@@ -24,14 +24,14 @@ export interface FileEntry {
 export interface StoredPlan {
   /** In the order of GROUPS. The lists of one go on with those of the one before. */
   readonly parts: readonly StoredPart[]
-  /** A JSON file with what is for reading alone: the facts of each program's dispatches. Absent: there are none. */
+  /** A JSON file with what is for reading alone: `PackedFacts`. Absent: there are none. */
   readonly facts?: string
 }
 
 export interface StoredPart {
   readonly group: Group
   readonly programs: readonly string[]
-  /** A JSON file: `PlanPart`. */
+  /** A JSON file: `PackedPart`. */
   readonly plan: string
   /** WGSL: the files with the kernels of this part. */
   readonly kernels?: readonly string[]
@@ -39,7 +39,7 @@ export interface StoredPart {
   readonly module?: ModuleEntry
 }
 
-/** A part of a plan in its file. Indices count through the lists of the whole plan. */
+/** A part of a plan: what it adds to the lists of those before it. Indices count through the lists of the whole plan. Its file: `PackedPart`. */
 export interface PlanPart {
   readonly buffers: readonly BufferEntry[]
   readonly tensors: readonly TensorEntry[]
@@ -50,7 +50,7 @@ export interface PlanPart {
 /** A plan as it is stored: its parts, and the facts of its dispatches by their programs. */
 export interface SplitPlan {
   readonly parts: readonly { readonly group: Group; readonly part: PlanPart }[]
-  readonly facts: Readonly<Record<string, readonly unknown[]>>
+  readonly facts: Readonly<Record<string, readonly (DispatchFacts | null)[]>>
 }
 
 export function splitPlan(plan: Plan): SplitPlan {
@@ -105,16 +105,4 @@ export function withoutFacts({ manifest, ...rest }: Bundle): Bundle {
     [target, plan],
   ) => [target, { ...plan, programs: Object.fromEntries(Object.entries(plan.programs).map(([name, program]) => [name, bare(program)])) }])
   return { ...rest, manifest: { ...manifest, plans: Object.fromEntries(plans) } }
-}
-
-/** The plan of parts that follow each other from the first on. */
-export function joinParts(target: string, parts: readonly PlanPart[], modules: Plan['modules']): Plan {
-  return {
-    target,
-    buffers: parts.flatMap((part) => part.buffers),
-    tensors: parts.flatMap((part) => part.tensors),
-    kernels: parts.flatMap((part) => part.kernels),
-    programs: Object.fromEntries(parts.flatMap((part) => Object.entries(part.programs))),
-    ...(modules && { modules }),
-  }
 }

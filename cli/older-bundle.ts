@@ -13,7 +13,11 @@ export async function olderBundle(folder: string): Promise<Bundle | undefined> {
   if (await kindOf(join(folder, MANIFEST_FILE)) !== 'file') return undefined
   const said = parsed(await readText(join(folder, MANIFEST_FILE)))
   if (said?.['format'] !== FORMAT || typeof said['version'] !== 'number' || said['version'] >= FORMAT_VERSION) return undefined
-  const { source, style, memory, plans } = said as { source?: { files?: unknown }; style?: unknown; memory?: unknown; plans?: unknown }
+  const { source, style, memory, precise, freeze, plans } = said as
+    & Partial<Record<'style' | 'memory' | 'precise' | 'freeze' | 'plans', unknown>>
+    & {
+      source?: { files?: unknown }
+    }
   const files = (Array.isArray(source?.files) ? source.files : []).filter((file: unknown): file is { name: string; text: string } =>
     typeof file === 'object' && file !== null && typeof (file as { name?: unknown }).name === 'string' &&
     typeof (file as { text?: unknown }).text === 'string'
@@ -26,6 +30,8 @@ export async function olderBundle(folder: string): Promise<Bundle | undefined> {
     name: 'older',
     style: style === 'split' ? 'split' : 'merged',
     ...(memory === 'small' && { memory }),
+    ...(precise === true && { precise }),
+    ...(Array.isArray(freeze) && freeze.every((pattern) => typeof pattern === 'string') && { freeze }),
     source: { files, sha256: '' },
     inputs: [],
     outputs: [],

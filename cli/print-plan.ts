@@ -1,5 +1,5 @@
 import { planKind } from '../bundle/plans.ts'
-import { type Manifest, moduleFor, placesAt } from '../bundle/format.ts'
+import { type Manifest, modulesFor, placesAt } from '../bundle/format.ts'
 import { showShape, sizeAt } from '../bundle/sizes.ts'
 import { showBytes } from './screen.ts'
 
@@ -23,7 +23,8 @@ export function printPlan(manifest: Manifest, target: string, program: string, b
     const groups = Math.ceil(sizeAt(dispatch.invocations, batch) / kernel.workgroup)
     lines.push(
       `  ${i} ${dispatch.name}: ${
-        kernel.file === undefined ? moduleFor(manifest.plans[target]!, [program])!.file : `${kernel.file} ${kernel.section}`
+        kernel.file === undefined ? modulesFor(manifest.plans[target]!, [program]).find((module) => dispatch.kernel < module.kernels)!.file
+          : `${kernel.file} ${kernel.section}`
       }, ${inModule ? `kernel ${dispatch.kernel}, ${groups} items` : `${groups} workgroups of ${kernel.workgroup}`}`,
     )
     for (const [b, binding] of kernel.bindings.entries())

@@ -212,11 +212,10 @@ async function readable(source: BundleSource, options: Taken): Promise<Readable>
     targets: Object.keys(plans),
     whole: () => stored.load({ weights: false }),
     programsOf: (target) => plans[target]?.parts.flatMap((part) => part.programs) ?? [],
-    load: (target, programs, { relaxed }) =>
+    load: (target, programs) =>
       stored.load({
         ...(plans[target] && { targets: [target] }),
         ...(programs && { programs }),
-        ...(relaxed !== undefined && { modules: relaxed ? 'relaxed' : 'plain' }),
         facts: false,
         weights: options.weights === undefined,
       }),

@@ -1,4 +1,4 @@
-import { type Bundle, type Manifest, moduleFor, type Plan } from '../format.ts'
+import { type Bundle, type Manifest, modulesFor, type Plan } from '../format.ts'
 import { HALF_PLAN, planKind } from '../plans.ts'
 import { sectionsOf } from '../sections.ts'
 import { elementCount, inputTensor, showShape, sizeAt, tensorEnd } from '../sizes.ts'
@@ -94,20 +94,17 @@ function checkTexts({ kernels }: Plan, at: string, files: Bundle['files'] | unde
 }
 
 function checkModules(p: Plan, at: string, files: Bundle['files'] | undefined, report: Report): void {
-  for (const [group, module] of Object.entries(p.modules ?? {})) {
+  for (const [group, { file, threadBytes }] of Object.entries(p.modules ?? {})) {
     const path = `${at}.modules.${group}`
-    if (module.threadBytes > MOST_THREAD_BYTES) report(`${path}.threadBytes`, `${module.threadBytes} bytes a thread are absurd`)
-    const found = [module.file, module.relaxed].map((name) => files?.get(name))
-    // A host reads the one that it can run.
-    if (files && found.every((data) => data === undefined)) report(path, `neither ${module.file} nor ${module.relaxed} is there`)
-    found.forEach((data, i) => {
-      if (typeof data === 'string') report(`${path}.${i === 0 ? 'file' : 'relaxed'}`, `${i === 0 ? module.file : module.relaxed} is a text`)
-    })
+    if (threadBytes > MOST_THREAD_BYTES) report(`${path}.threadBytes`, `${threadBytes} bytes a thread are absurd`)
+    const data = files?.get(file)
+    if (files && data === undefined) report(path, `${file} is not there`)
+    if (typeof data === 'string') report(`${path}.file`, `${file} is a text`)
   }
   for (const [program, { dispatches }] of Object.entries(p.programs)) {
-    const module = moduleFor(p, [program])
-    if (!module) report(`${at}.modules`, `there is no module for program ${program}`)
-    else if (dispatches.some((d) => d.kernel >= module.kernels && d.kernel < p.kernels.length))
-      report(`${at}.programs.${program}`, `runs kernels that are not in ${module.file}`)
+    const last = modulesFor(p, [program]).at(-1)
+    if (!last) report(`${at}.modules`, `there is no module for program ${program}`)
+    else if (dispatches.some((d) => d.kernel >= last.kernels && d.kernel < p.kernels.length))
+      report(`${at}.programs.${program}`, `runs kernels that are not in ${last.file}`)
   }
 }

@@ -146,9 +146,9 @@ interface Fetched {
 
 function fetchedFor(stored: StoredManifest, manifestBytes: number): Fetched[] {
   return Object.entries(stored.plans).flatMap(([target, { parts }]) =>
-    parts.map((part, i): Fetched => {
+    parts.map((_, i): Fetched => {
       const upTo = parts.slice(0, i + 1)
-      const names = [...upTo.flatMap(({ plan, kernels = [] }) => [plan, ...kernels]), ...(part.module ? [part.module.relaxed] : [])]
+      const names = upTo.flatMap(({ plan, kernels = [], module }) => [plan, ...kernels, ...(module ? [module.file] : [])])
       return {
         target,
         programs: upTo.flatMap((each) => each.programs).filter((name) => name !== 'prepare'),

@@ -14,7 +14,16 @@ export interface PrintedKernel {
   readonly subgroups?: string
 }
 
-/** All kernels of a group of programs, linked by a target to one module. */
+/** Which module a target is to link of kernels: those that a group of programs adds to a plan. */
+export interface LinkRequest {
+  /** Of the module's file, without an ending. */
+  readonly name: string
+  /** The index of the module's first kernel in the plan, and how many kernels the plan has. */
+  readonly first: number
+  readonly total: number
+}
+
+/** The kernels of a group of programs that no group before it has, linked by a target to one module. */
 export interface LinkedModule {
   readonly entry: ModuleEntry
   readonly files: ReadonlyMap<string, Uint8Array>

@@ -1,4 +1,4 @@
-import type { LinkedModule, PrintedKernel } from '../codegen/printed-kernel.ts'
+import type { LinkedModule, LinkRequest, PrintedKernel } from '../codegen/printed-kernel.ts'
 import { type BufferEntry, type DispatchEntry, type Group, groupOf, GROUPS, type ModuleEntry, type Plan, type ProgramEntry, type Size,
   type TensorEntry } from '../../bundle/format.ts'
 import type { Constant, Graph } from '../graph/graph.ts'
@@ -43,7 +43,7 @@ export interface PlanRequest {
   /** Whether one dispatch may read and write different parts of one buffer. */
   readonly sharesBuffers: boolean
   /** Absent: kernels are texts, a section each of few files. */
-  readonly link?: (texts: readonly string[], name: string) => LinkedModule
+  readonly link?: (texts: readonly string[], request: LinkRequest) => LinkedModule
 }
 
 /** Places every tensor, names every kernel, lists every dispatch. */
@@ -70,12 +70,17 @@ class Layout {
     const modules: Partial<Record<Group, ModuleEntry>> = {}
     const files = new Map<string, string | Uint8Array>()
     // A group's part of each list goes on with that of the group before, so that whoever wants the first alone reads no more.
+    const ranges: { readonly group: Group; readonly from: number; readonly to: number }[] = []
     for (const group of GROUPS) {
       const mine = this.request.programs.filter(({ name }) => groupOf(name) === group)
       if (mine.length === 0) continue
+      const from = this.texts.all.length
       for (const program of mine) programs[program.name] = this.program(program, group)
-      if (!link) continue
-      const made = link(this.texts.all, `${target}/${group}`)
+      ranges.push({ group, from, to: this.texts.all.length })
+    }
+    const { all } = this.texts
+    for (const { group, from, to } of link ? ranges : []) {
+      const made = link!(all.slice(from, to), { name: `${target}/${group}`, first: from, total: all.length })
       modules[group] = made.entry
       for (const [name, data] of made.files) files.set(name, data)
     }

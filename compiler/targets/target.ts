@@ -2,7 +2,7 @@ import type { Storage } from '../../bundle/format.ts'
 import type { BlockSizes, Equation } from '../ir/equation.ts'
 import type { KernelFunction } from '../codegen/kernel-function.ts'
 import type { KernelCapabilities } from '../codegen/verify.ts'
-import type { LinkedModule, PrintedKernel } from '../codegen/printed-kernel.ts'
+import type { LinkedModule, LinkRequest, PrintedKernel } from '../codegen/printed-kernel.ts'
 
 /** A target prints the kernels of one kind of plan. It sees equations and schedules, never layers. */
 export interface Target {
@@ -50,6 +50,6 @@ export interface Printer {
   /** The kernel functions that an equation is printed from, anew: the one for all devices first. For people and for the verifier. */
   readonly lower?: (equation: Equation) => readonly KernelFunction[]
   readonly print: (equation: Equation) => PrintedKernel
-  /** Links kernels, by their texts in the order of the plan, to one module. `name`: of its file, without an ending. Absent: kernels are texts. */
-  readonly link?: (texts: readonly string[], name: string) => LinkedModule
+  /** Links kernels, by their texts in the order of the plan, to a module. Absent: kernels are texts. */
+  readonly link?: (texts: readonly string[], request: LinkRequest) => LinkedModule
 }

@@ -1,7 +1,8 @@
 import { InputError } from '../../bundle/errors.ts'
 import { MANIFEST_FILE, WEIGHTS_FILE } from '../../bundle/file-names.ts'
-import type { Bundle, ModuleEntry } from '../../bundle/format.ts'
+import type { Bundle } from '../../bundle/format.ts'
 import { isNamed, say } from '../../bundle/plain.ts'
+import { packFacts, packParts } from '../../bundle/packed-plan.ts'
 import { writeSafetensors } from './safetensors.ts'
 import { seal, sha256 } from './seal.ts'
 import { type FileEntry, splitPlan, type StoredManifest, type StoredPlan } from '../../bundle/stored.ts'
@@ -19,13 +20,14 @@ export async function bundleFiles(bundle: Bundle): Promise<Map<string, Uint8Arra
   const plans: Record<string, StoredPlan> = {}
   for (const [target, plan] of Object.entries(manifest.plans)) {
     const { parts, facts } = splitPlan(plan)
+    const packed = packParts(parts.map(({ part }) => part))
     const known = Object.keys(facts).length > 0
     plans[target] = {
-      parts: parts.map(({ group, part }) => {
+      parts: parts.map(({ group, part }, i) => {
         const name = `${target}/${group}.json`
-        files.set(name, encode(printJson(part)))
+        files.set(name, encode(printRows(packed[i])))
         const kernels = [...new Set(part.kernels.flatMap((k) => k.file ?? []))]
-        const module = plan.modules?.[group] && present(plan.modules[group], texts)
+        const module = plan.modules?.[group]
         return {
           group,
           programs: Object.keys(part.programs),
@@ -36,7 +38,7 @@ export async function bundleFiles(bundle: Bundle): Promise<Map<string, Uint8Arra
       }),
       ...(known && { facts: `${target}/facts.json` }),
     }
-    if (known) files.set(`${target}/facts.json`, encode(printJson(facts)))
+    if (known) files.set(`${target}/facts.json`, encode(printRows(packFacts(facts))))
   }
   for (const [name, data] of texts) files.set(name, encode(data))
   if (weights) files.set(WEIGHTS_FILE, writeSafetensors(weights))
@@ -52,29 +54,36 @@ export async function bundleFiles(bundle: Bundle): Promise<Map<string, Uint8Arra
   return files.set(MANIFEST_FILE, encode(printJson(await seal(stored))))
 }
 
-/** Of what was fetched to be run, one module of the two is there, and stands for both. */
-const present = (module: ModuleEntry, files: Bundle['files']): ModuleEntry => ({
-  ...module,
-  file: files.has(module.file) ? module.file : module.relaxed,
-  relaxed: files.has(module.relaxed) ? module.relaxed : module.file,
-})
-
 /** JSON that a person can read and a machine need not read twice: what fits into a line is one. */
-function printJson(value: unknown): string {
+const printJson = (value: unknown): string => printed(value, ' ')
+/** The same of rows of numbers, of which there are many: without indentation. */
+const printRows = (value: unknown): string => printed(value, '')
+
+function printed(value: unknown, step: string): string {
   const lines: string[] = []
-  print(value, '', '', '', lines)
+  print(value, { step, indent: '', before: '', after: '' }, lines)
   return `${lines.join('\n')}\n`
 }
 
 const LINE = 160
 
-function print(value: unknown, indent: string, before: string, after: string, lines: string[]): void {
+interface Around {
+  /** What each level is indented by. */
+  readonly step: string
+  readonly indent: string
+  readonly before: string
+  readonly after: string
+}
+
+function print(value: unknown, { step, indent, before, after }: Around, lines: string[]): void {
   const short = JSON.stringify(value)
   if (short.length <= LINE || typeof value !== 'object' || value === null) return void lines.push(`${indent}${before}${short}${after}`)
   const isList = Array.isArray(value)
   const items: [string, unknown][] = isList ? value.map((item) => ['', item])
     : Object.entries(value).filter(([, v]) => v !== undefined).map(([key, v]) => [`${JSON.stringify(key)}: `, v])
   lines.push(`${indent}${before}${isList ? '[' : '{'}`)
-  items.forEach(([key, item], i) => print(item, `${indent} `, key, i < items.length - 1 ? ',' : '', lines))
+  items.forEach(([key, item], i) =>
+    print(item, { step, indent: indent + step, before: key, after: i < items.length - 1 ? ',' : '' }, lines)
+  )
   lines.push(`${indent}${isList ? ']' : '}'}${after}`)
 }

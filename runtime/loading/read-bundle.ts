@@ -1,10 +1,11 @@
 import { BundleError, InputError } from '../../bundle/errors.ts'
 import { MANIFEST_FILE, WEIGHTS_FILE } from '../../bundle/file-names.ts'
-import { type Bundle, type DispatchFacts, type ModuleEntry, type Plan, type TensorData } from '../../bundle/format.ts'
+import { type Bundle, type Plan, type TensorData } from '../../bundle/format.ts'
 import { bytesOf, type FileReader, jsonOf, problem, textOf } from './integrity.ts'
 import { readSafetensors } from './safetensors.ts'
 import { sealedText, sha256 } from './seal.ts'
-import { joinParts, type PlanPart, type StoredManifest, type StoredPart, type StoredPlan } from '../../bundle/stored.ts'
+import { type PackedPart, unpackFacts, unpackParts } from '../../bundle/packed-plan.ts'
+import type { StoredManifest, StoredPlan } from '../../bundle/stored.ts'
 import { checkBundle } from './validate.ts'
 import { storedProblemsOf } from '../../bundle/validate/stored.ts'
 
@@ -14,8 +15,6 @@ export interface Choice {
   readonly targets?: readonly string[]
   /** What these programs need (and `prepare`). Those that the bundle does not have are passed over. */
   readonly programs?: readonly string[]
-  /** Of the two modules for a CPU the one that its engine runs. */
-  readonly modules?: 'plain' | 'relaxed'
   /** `false`: not what is for reading alone. */
   readonly facts?: boolean
   /** `false`: the net is to be untrained, or gets other weights. */
@@ -74,7 +73,6 @@ export class StoredBundle {
     const last = choice.programs ? Math.max(0, ...choice.programs.map((name) => parts.findIndex((part) => part.programs.includes(name))))
       : parts.length - 1
     const wanted = parts.slice(0, last + 1)
-    const modules = modulesOf(parts, last, choice.modules !== undefined)
     const take = async (name: string): Promise<void> => {
       const { bytes, found } = await this.#file(name)
       files.set(name, name.endsWith('.wasm') ? bytes : textOf(bytes, name, found))
@@ -83,21 +81,16 @@ export class StoredBundle {
       [
         Promise.all(wanted.map((part) => this.#json(part.plan, PART))),
         facts !== undefined && choice.facts !== false ? this.#json(facts, {}) : undefined,
-        ...wanted.flatMap((part) => (part.kernels ?? []).map(take)),
-        ...modules.flatMap((
-          [, module],
-        ) => [...(choice.modules !== 'relaxed' ? [module.file] : []), ...(choice.modules !== 'plain' ? [module.relaxed] : [])]).map(take),
+        ...wanted.flatMap(({ kernels = [], module }) => [...kernels, ...(module ? [module.file] : [])].map(take)),
       ] as const,
     )
-    const plan = joinParts(target, read as unknown as PlanPart[], undefined)
-    const whole = modules.length === 0 ? plan
-      : {
-        ...plan,
-        modules: Object.fromEntries(
-          modules.map(([group, module]) => [group, { ...module, kernels: Math.min(module.kernels, plan.kernels.length) }]),
-        ),
-      }
-    return told ? withFacts(whole, told) : whole
+    const modules = Object.fromEntries(wanted.flatMap(({ group, module }) => (module ? [[group, module]] : [])))
+    const plan: Plan = {
+      target,
+      ...unpackParts(read as unknown as PackedPart[]),
+      ...(Object.keys(modules).length > 0 && { modules }),
+    }
+    return told ? withFacts(plan, told) : plan
   }
 
   async #weights(names: readonly string[]): Promise<ReadonlyMap<string, TensorData>> {
@@ -144,25 +137,13 @@ export class StoredBundle {
   }
 }
 
-const PART = { buffers: 'list', tensors: 'list', kernels: 'list', programs: 'object' }
+const PART = { names: 'list', types: 'list', buffers: 'list', tensors: 'list', kernels: 'list', programs: 'object' }
 
-/** Modules of the parts up to the last that is wanted; `one`: whoever runs them needs no more than the largest. */
-function modulesOf(parts: readonly StoredPart[], last: number, one: boolean): (readonly [string, ModuleEntry])[] {
-  const found = (from: number, to: number): (readonly [string, ModuleEntry])[] =>
-    parts.slice(from, to).flatMap(({ group, module }) => (module ? [[group, module] as const] : []))
-  // That of a later part has the kernels of all before it.
-  const [largest] = found(last, parts.length)
-  return [...(one ? [] : found(0, last)), ...(largest ? [largest] : [])]
-}
-
-function withFacts(plan: Plan, facts: Record<string, unknown>): Plan {
+function withFacts(plan: Plan, told: Record<string, unknown>): Plan {
+  const facts = unpackFacts(told)
   const programs = Object.entries(plan.programs).map(([name, program]) => {
-    const own = Object.hasOwn(facts, name) ? facts[name] : undefined
-    if (!Array.isArray(own) || !Array.isArray(program?.dispatches)) return [name, program]
-    return [name, {
-      ...program,
-      dispatches: program.dispatches.map((d, i) => ({ ...d, ...(own[i] && { facts: own[i] as DispatchFacts }) })),
-    }]
+    const own = Object.hasOwn(facts, name) ? facts[name]! : []
+    return [name, { ...program, dispatches: program.dispatches.map((d, i) => ({ ...d, ...(own[i] && { facts: own[i] }) })) }]
   })
   return { ...plan, programs: Object.fromEntries(programs) }
 }

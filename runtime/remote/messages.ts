@@ -25,7 +25,6 @@ export interface DeviceFacts {
   readonly identity?: Readonly<Record<string, string>>
   readonly software: boolean
   readonly half?: boolean
-  readonly relaxed?: boolean
 }
 
 /** A net that was opened. Its plans stay where it runs: they are large, and a page does nothing with them. */

@@ -185,14 +185,13 @@ function needed(net: LocalNet, tasks: readonly string[]): string[] {
 
 const settles = ({ epochEnd, testDue, snapshotDue }: TrainEvent): boolean => epochEnd || testDue || snapshotDue
 
-function factsOf({ name, description, identity, software, half, relaxed }: LocalNet['device']): DeviceFacts {
+function factsOf({ name, description, identity, software, half }: LocalNet['device']): DeviceFacts {
   return {
     name,
     description,
     software,
     ...(identity && { identity: { ...identity } }),
     ...(half !== undefined && { half }),
-    ...(relaxed !== undefined && { relaxed }),
   }
 }
 

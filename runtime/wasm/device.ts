@@ -3,13 +3,14 @@ import { layOutMemory } from './memory-layout.ts'
 import { lessMemory } from '../memory-errors.ts'
 import { type Device, DeviceError, type Session } from '../../bundle/device.ts'
 import { BundleError } from '../../bundle/errors.ts'
-import { type Bundle, type ModuleEntry, moduleFor } from '../../bundle/format.ts'
+import { type Bundle, type ModuleEntry, modulesFor } from '../../bundle/format.ts'
 import { checkOptions, flag, within } from '../../bundle/options.ts'
 import { plain } from '../../bundle/plain.ts'
 import { missingPlan } from '../../bundle/programs.ts'
 import { usedBuffers } from '../../bundle/used-buffers.ts'
 import { checkBatch } from '../loading/validate.ts'
 import { WasmMemories } from './memories.ts'
+import { relax, RELAXED_PROBE } from './relax.ts'
 import { type LoadedModule, WasmSession } from './session.ts'
 import { isNode, startWorker, type WorkerThread } from './workers.ts'
 
@@ -21,50 +22,6 @@ export interface WasmOptions {
 }
 
 const MOST_THREADS = 16
-
-/** One function with f32x4.relaxed_madd. */
-const RELAXED_PROBE = [
-  0,
-  97,
-  115,
-  109,
-  1,
-  0,
-  0,
-  0,
-  1,
-  5,
-  1,
-  96,
-  0,
-  1,
-  123,
-  3,
-  2,
-  1,
-  0,
-  10,
-  15,
-  1,
-  13,
-  0,
-  65,
-  0,
-  253,
-  17,
-  65,
-  0,
-  253,
-  17,
-  65,
-  0,
-  253,
-  17,
-  253,
-  133,
-  2,
-  11,
-]
 
 /** The name, kind and flags (shared, with a maximum) of the module's only import. */
 const MEMORY_IMPORT = [3, 101, 110, 118, 6, 109, 101, 109, 111, 114, 121, 2, 3]
@@ -97,8 +54,7 @@ function cpuModel(): string {
 class WasmDevice implements Device {
   readonly name = WASM
   readonly software = false
-  /** Which of a bundle's modules it takes. */
-  readonly relaxed: boolean
+  readonly #relaxed: boolean
   readonly #modules: { readonly bytes: Uint8Array; readonly module: Promise<WebAssembly.Module> }[] = []
   #threads: number
   #note = ''
@@ -111,15 +67,15 @@ class WasmDevice implements Device {
     const wanted = Math.min(threads ?? cores(), MOST_THREADS)
     this.#threads = sharesMemory() ? wanted : 1
     if (wanted > 1 && this.#threads === 1) this.#note = '; more need a page that is cross-origin isolated'
-    this.relaxed = relaxed && WebAssembly.validate(Uint8Array.from(RELAXED_PROBE))
+    this.#relaxed = relaxed && WebAssembly.validate(Uint8Array.from(RELAXED_PROBE))
   }
 
   get identity(): Readonly<Record<string, string>> {
-    return { cpu: cpuModel(), simd: this.relaxed ? 'relaxed' : 'plain', threads: String(this.#threads) }
+    return { cpu: cpuModel(), simd: this.#relaxed ? 'relaxed' : 'plain', threads: String(this.#threads) }
   }
 
   get description(): string {
-    return `WebAssembly ${this.relaxed ? 'relaxed ' : ''}SIMD, ${this.#threads} thread${this.#threads === 1 ? '' : 's'}${this.#note}`
+    return `WebAssembly ${this.#relaxed ? 'relaxed ' : ''}SIMD, ${this.#threads} thread${this.#threads === 1 ? '' : 's'}${this.#note}`
   }
 
   check(): void {
@@ -132,13 +88,13 @@ class WasmDevice implements Device {
     if (!plan) throw new DeviceError(missingPlan(this.name, Object.keys(bundle.manifest.plans)))
     checkBatch(plan, batch)
     const names = Object.keys(plan.programs).filter((name) => !programs || name === 'prepare' || programs.includes(name))
-    const entry = moduleFor(plan, names)
-    if (!entry) throw new DeviceError(`this bundle holds no module for ${names.join(', ')}`)
+    const entries = modulesFor(plan, names)
+    if (entries.length === 0) throw new DeviceError(`this bundle holds no module for ${names.join(', ')}`)
     const used = usedBuffers(plan, names)
     // Before anything is allocated: whether it fits at all.
     const hint = lessMemory(bundle.manifest, names)
     layOutMemory(plan, batch, used, names, this.#threads, hint)
-    const module = await this.#compile(bundle, entry)
+    const modules = await Promise.all(entries.map((entry, i) => this.#compile(bundle, entry, i === 0)))
     // It may have been closed meanwhile, and nobody would end what is started now.
     this.check()
     const workers = this.#takeWorkers(this.#threads - 1)
@@ -147,9 +103,9 @@ class WasmDevice implements Device {
     try {
       const layout = layOutMemory(plan, batch, used, names, 1 + workers.length)
       memory = this.#memories.take(layout.pages, hint)
-      const run = (await WebAssembly.instantiate(module, importsOf(memory))).exports['run'] as LoadedModule['run']
+      const run = await instantiate(modules, memory)
       isShared = workers.length > 0
-      const attached = await Promise.allSettled(workers.map((worker, i) => worker.attach({ module, memory: memory!, thread: i + 1 })))
+      const attached = await Promise.allSettled(workers.map((worker, i) => worker.attach({ modules, memory: memory!, thread: i + 1 })))
       this.check()
       // A page may forbid workers; what is there does the work.
       const there = workers.filter((_, i) => attached[i]!.status === 'fulfilled')
@@ -169,18 +125,17 @@ class WasmDevice implements Device {
   }
 
   /** Kept by content: a bundle that is opened again at another batch compiles nothing. */
-  #compile(bundle: Bundle, entry: ModuleEntry): Promise<WebAssembly.Module> {
-    const file = this.relaxed ? entry.relaxed : entry.file
+  #compile(bundle: Bundle, { file }: ModuleEntry, isFirst: boolean): Promise<WebAssembly.Module> {
     const bytes = bundle.files.get(file)
     if (!(bytes instanceof Uint8Array)) throw new DeviceError(`${file} is not in this bundle`)
     const known = this.#modules.find((m) => isSame(m.bytes, bytes))
     if (known) return known.module
-    const module = WebAssembly.compile(forMemory(bytes) as Uint8Array<ArrayBuffer>).catch((error: Error) => {
+    const module = WebAssembly.compile(forMemory(this.#relaxed ? relax(bytes) : bytes) as Uint8Array<ArrayBuffer>).catch((error: Error) => {
       // Chromium and Safari spell the policy out, Firefox says CSP.
       if (/Content.Security|\bCSP\b/.test(error.message))
         throw new DeviceError(`${file} may not be compiled here: the page's Content-Security-Policy needs script-src 'wasm-unsafe-eval'`)
       throw new DeviceError(`${file} does not compile here, SIMD may be missing: ${error.message}`)
-    }).then((compiled) => checkModule(compiled, file))
+    }).then((compiled) => checkModule(compiled, file, isFirst))
     this.#modules.push({ bytes, module })
     return module
   }
@@ -232,21 +187,34 @@ class WasmDevice implements Device {
   }
 }
 
-/** Nothing stands behind these objects: what a module asks for and is not given here it does not find. The text of workers has the same. */
-const importsOf = (memory: WebAssembly.Memory): WebAssembly.Imports =>
-  ({ __proto__: null, env: { __proto__: null, memory } }) as unknown as WebAssembly.Imports
+/**
+ * Instantiates modules in their order: the first has the table of kernels and what runs them, the others fill the table up. Nothing stands behind
+ * the objects that they import from: what a module asks for and is not given here it does not find. The text of workers has the same.
+ */
+async function instantiate(modules: readonly WebAssembly.Module[], memory: WebAssembly.Memory): Promise<LoadedModule['run']> {
+  const env = { __proto__: null, memory } as unknown as WebAssembly.ModuleImports
+  let first: WebAssembly.Exports | undefined
+  for (const module of modules) {
+    const { exports } = await WebAssembly.instantiate(module, { __proto__: null, env } as unknown as WebAssembly.Imports)
+    first ??= exports
+    env['kernels'] = first['kernels']!
+  }
+  return first!['run'] as LoadedModule['run']
+}
 
-/** A module of a bundle gets a memory and nothing else, and gives two functions: refused before any of its code runs. */
-function checkModule(module: WebAssembly.Module, file: string): WebAssembly.Module {
-  const strange = WebAssembly.Module.imports(module).filter((i) => i.module !== 'env' || i.name !== 'memory' || i.kind !== 'memory')
+/** The first module gets a memory and gives two functions; others get its table, too, and nothing else: refused before any of their code runs. */
+function checkModule(module: WebAssembly.Module, file: string, isFirst: boolean): WebAssembly.Module {
+  const isGiven = ({ module: from, name, kind }: WebAssembly.ModuleImportDescriptor): boolean =>
+    from === 'env' && ((name === 'memory' && kind === 'memory') || (!isFirst && name === 'kernels' && kind === 'table'))
+  const strange = WebAssembly.Module.imports(module).filter((i) => !isGiven(i))
   const exported = WebAssembly.Module.exports(module)
-  const missing = ['run', 'work'].filter((name) => !exported.some((e) => e.name === name && e.kind === 'function'))
+  const missing = isFirst ? ['run', 'work'].filter((name) => !exported.some((e) => e.name === name && e.kind === 'function')) : []
   if (strange.length)
     throw new BundleError([{
       path: file,
       message: `imports ${
         strange.map((i) => `${plain(i.module, 40)}.${plain(i.name, 40)}`).slice(0, 3).join(', ')
-      }: a module gets env.memory and nothing else`,
+      }: a module gets env.memory${isFirst ? '' : ', env.kernels'} and nothing else`,
     }])
   if (missing.length) throw new BundleError([{ path: file, message: `exports no function ${missing.join(', ')}` }])
   return module

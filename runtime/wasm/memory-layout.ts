@@ -1,5 +1,5 @@
 import { DeviceError } from '../../bundle/device.ts'
-import { moduleFor, placesAt, type Plan } from '../../bundle/format.ts'
+import { modulesFor, placesAt, type Plan } from '../../bundle/format.ts'
 import { mostThatFits, showBytes } from '../memory-errors.ts'
 import { sizeAt } from '../../bundle/sizes.ts'
 import { PAGE_BYTES, RECORD_ALIGNMENT } from '../../bundle/wasm-abi.ts'
@@ -56,7 +56,7 @@ function place(plan: Plan, batch: number, used: ReadonlySet<number>, programs: r
   const buffers = new Map<number, number>()
   const { offsets, sizes } = placesAt(plan, batch, programs)
   for (const index of used) buffers.set(index, take(4 * sizes[index]!))
-  const scratchBytes = Math.ceil((moduleFor(plan, programs)?.threadBytes ?? 0) / 64) * 64
+  const scratchBytes = Math.ceil(Math.max(0, ...modulesFor(plan, programs).map((m) => m.threadBytes)) / 64) * 64
   const scratch = take(scratchBytes * threads)
   const words: { at: number; words: readonly number[] }[] = []
   const put = (list: readonly number[]): number => {

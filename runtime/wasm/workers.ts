@@ -2,14 +2,15 @@ import { CONTROL, RECORD } from '../../bundle/wasm-abi.ts'
 
 /** What a worker is told once: everything else goes through memory. */
 interface Task {
-  readonly module: WebAssembly.Module
+  /** In their order: the first has the table of kernels, the others fill it up. */
+  readonly modules: readonly WebAssembly.Module[]
   readonly memory: WebAssembly.Memory
   readonly thread: number
 }
 
-/** A thread that runs `work` of one module after another. */
+/** A thread that runs `work` of one net after another. */
 export interface WorkerThread {
-  /** Resolves when the module is instantiated; from then on it follows the memory's control words. */
+  /** Resolves when the modules are instantiated; from then on it follows the memory's control words. */
   attach(task: Task): Promise<void>
   /** Resolves when `work` has returned. */
   readonly idle: Promise<void>
@@ -23,15 +24,21 @@ export interface WorkerThread {
  * end of the dispatch: which one it was is noted (from 1 on), and they are let through to the end of the program until this worker
  * is ended.
  */
-const BODY = `async ({ module, memory, thread }) => {
+const BODY = `async ({ modules, memory, thread }) => {
   const words = new Int32Array(memory.buffer)
   const at = (address) => address >>> 2
   let ready = false
   try {
-    const { exports } = await WebAssembly.instantiate(module, { __proto__: null, env: { __proto__: null, memory } })
+    const env = { __proto__: null, memory }
+    let first
+    for (const module of modules) {
+      const { exports } = await WebAssembly.instantiate(module, { __proto__: null, env })
+      first ??= exports
+      env.kernels = first.kernels
+    }
     post('ready')
     ready = true
-    exports.work(thread)
+    first.work(thread)
     post('idle')
   } catch (error) {
     post({ failure: error.message })

@@ -35,7 +35,6 @@ for (const net of nets) {
         name: target,
         description: '',
         software: false,
-        relaxed: true,
         close() {},
         load: async () => {
           throw new Error('loaded')

@@ -330,10 +330,8 @@ describe('compile', () => {
     }
     expect([...module.files.keys()].sort()).toEqual([
       'bundle.json',
-      'wasm/infer-relaxed.wasm',
       'wasm/infer.json',
       'wasm/infer.wasm',
-      'wasm/train-relaxed.wasm',
       'wasm/train.json',
       'wasm/train.wasm',
       'webgpu/infer.json',
@@ -388,7 +386,7 @@ describe('compile', () => {
     const { open, files } = await import(/* @vite-ignore */ pathToFileURL(at('beside/line.mjs')).href) as
       & typeof import('../../runtime/index.ts')
       & { files: ReadonlyMap<string, Uint8Array>; open(options: OpenOptions): Promise<Net> }
-    expect([...files.keys()].sort()).toEqual(['bundle.json', 'wasm/infer-relaxed.wasm', 'wasm/infer.json', 'wasm/infer.wasm'])
+    expect([...files.keys()].sort()).toEqual(['bundle.json', 'wasm/infer.json', 'wasm/infer.wasm'])
     const seen: string[] = []
     const net = await open({ device: 'wasm', batch: 1, onProgress: ({ file }) => seen.push(file) })
     expect((await net.run({ x: [Math.log(3), 0] }))['prob']![0]).toBeCloseTo(3 / 4, 5)

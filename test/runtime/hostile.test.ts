@@ -279,7 +279,7 @@ describe('the module of a bundle', () => {
     )
   const bundleOf = (module: Uint8Array): Bundle => ({
     ...wasmFixture(),
-    files: new Map([['wasm/infer.wasm', module], ['wasm/infer-relaxed.wasm', module]]),
+    files: new Map([['wasm/infer.wasm', module]]),
   })
 
   test.each<[string, readonly (readonly [string, string])[]]>([

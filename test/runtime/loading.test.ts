@@ -195,7 +195,7 @@ describe('what a host may answer', () => {
     const old = { format: 'fusenet-bundle', version: 1, source: { files: [{ name: 'line.net', text: 'net line {}' }] } }
     const host = hostOf((f) => f.set('bundle.json', new TextEncoder().encode(JSON.stringify(old))))
     expect(await refused(host)).toMatch(
-      /is of format version 1, this runtime reads 2: compile it again from the text that it carries \("line\.net"\).*fusenet compile FOLDER -o NEW_FOLDER/,
+      /is of format version 1, this runtime reads 3: compile it again from the text that it carries \("line\.net"\).*fusenet compile FOLDER -o NEW_FOLDER/,
     )
     for (const json of ['[]', 'null', '{}', '{"format":"fusenet-bundle","version":"x"}', '{"format":"fusenet-bundle","version":99}']) {
       const other = hostOf((f) => f.set('bundle.json', new TextEncoder().encode(json)))
@@ -381,7 +381,7 @@ describe('devices and what is fetched for them', () => {
       const host = new Host(stored)
       const net = await open(URL_OF, { fetch: host.fetch, programs: ['infer'] })
       expect([net.device.name, net.notes]).toEqual(['wasm', [expect.stringMatching(note)]])
-      expect(names(host).map((name) => name.replace('-relaxed', ''))).toEqual(['bundle.json', 'wasm/infer.json', 'wasm/infer.wasm'])
+      expect(names(host)).toEqual(['bundle.json', 'wasm/infer.json', 'wasm/infer.wasm'])
       net.close()
     }
   })
@@ -415,7 +415,7 @@ describe('devices and what is fetched for them', () => {
     const net = await open(URL_OF, { fetch: host.fetch, programs: ['infer'], batch: 1 })
     expect(net.device.name).toBe('wasm')
     expect(net.notes).toEqual([expect.stringMatching(/^WebGPU failed, running on the CPU: .*driver crashed/)])
-    expect(names(host).map((name) => name.replace('-relaxed', ''))).toEqual([
+    expect(names(host)).toEqual([
       'bundle.json',
       'wasm/infer.json',
       'wasm/infer.wasm',
@@ -433,7 +433,6 @@ describe('devices and what is fetched for them', () => {
         name: target,
         description: '',
         software: false,
-        relaxed: true,
         close() {},
         load: async () => {
           throw new Error('enough')
@@ -452,8 +451,8 @@ describe('devices and what is fetched for them', () => {
       'webgpu/train.json',
       'webgpu/train.wgsl',
     ])
-    expect(await asFor('wasm', ['infer'])).toEqual(['bundle.json', 'wasm/infer-relaxed.wasm', 'wasm/infer.json'])
-    expect(await asFor('wasm')).toEqual(['bundle.json', 'wasm/infer.json', 'wasm/train-relaxed.wasm', 'wasm/train.json'])
+    expect(await asFor('wasm', ['infer'])).toEqual(['bundle.json', 'wasm/infer.json', 'wasm/infer.wasm'])
+    expect(await asFor('wasm')).toEqual(['bundle.json', 'wasm/infer.json', 'wasm/infer.wasm', 'wasm/train.json', 'wasm/train.wasm'])
   })
 
   test('names of files are the same on every disk and every host', () => {

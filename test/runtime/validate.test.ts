@@ -30,7 +30,7 @@ test.each<[string, Parameters<typeof changed>[0], RegExp]>([
   }, /^[^]*  format: "fusenet-bundle" is wanted, here is "other"/],
   ['version', (m) => {
     m['version'] = 1
-  }, /version: 2 is wanted/],
+  }, /version: 3 is wanted/],
   ['a missing field', (m) => {
     delete m['style']
   }, /style: is missing/],

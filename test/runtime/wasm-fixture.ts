@@ -17,8 +17,7 @@ export function wasmFixture(traps: Trap = 'never'): Bundle {
   const module = encodeModule({
     types: [KERNEL],
     functions: [runFunction(0), workFunction(0), ...names.map((n) => double(n === 'third' ? traps : 'never'))],
-    table: names.map((_, i) => 2 + i),
-    tableExport: 'kernels',
+    table: { isImported: false, size: names.length, first: 0, functions: names.map((_, i) => 2 + i) },
     maxPages: 65536,
     exports: [{ name: 'run', function: 0 }, { name: 'work', function: 1 }],
   })
@@ -49,10 +48,10 @@ export function wasmFixture(traps: Trap = 'never'): Bundle {
       bindings: [{ name: 'from', access: 'read', type: 'f32' }, { name: 'to', access: 'read_write', type: 'f32' }],
     })),
     programs: { infer },
-    modules: { infer: { file: 'wasm/infer.wasm', relaxed: 'wasm/infer-relaxed.wasm', kernels: names.length, threadBytes: 64 } },
+    modules: { infer: { file: 'wasm/infer.wasm', kernels: names.length, threadBytes: 64 } },
   }
   return {
-    files: new Map([['wasm/infer.wasm', module], ['wasm/infer-relaxed.wasm', module.slice()]]),
+    files: new Map([['wasm/infer.wasm', module]]),
     manifest: {
       format: 'fusenet-bundle',
       version: FORMAT_VERSION,

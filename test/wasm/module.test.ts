@@ -27,7 +27,13 @@ function instance(): Record<string, () => void> {
     { type: { params: [], results: [] }, locals: [], code: draw } satisfies WasmFunction,
   ]
   const exports = [...vectors, 'random' as const].map((name, i) => ({ name, function: MATH.length + i }))
-  const bytes = encodeModule({ types: [], functions, table: [], exports, tableExport: 'none', maxPages: 65536 })
+  const bytes = encodeModule({
+    types: [],
+    functions,
+    table: { isImported: false, size: 0, first: 0, functions: [] },
+    exports,
+    maxPages: 65536,
+  })
   return new WebAssembly.Instance(new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>), { env: { memory } }).exports as Record<
     string,
     () => void

@@ -291,7 +291,7 @@ export function summaryOf(e: Equation, { tile, serial, unroll, group, inTurn }: 
   const block = inTurn && group ? `, ${[...group].map(([a, count]) => `${count} along ${a.name}`).join(', ') || 'one'} in turn` : ''
   const written = unroll.size > 0 ? `; written out: ${[...unroll].map(([a, by]) => `${a.name} ${by}`).join(', ')}` : ''
   return [
-    `${e.name}: ${e.stores.map((s) => `${s.tensor.name} ${showShape(s.tensor.shape)}`).join(', ')}`,
+    `${e.name}: ${[...new Set(e.stores.map((s) => `${s.tensor.name} ${showShape(s.tensor.shape)}`))].join(', ')}`,
     `reads ${bindings.filter((b) => b.access === 'read').map((b) => `${b.name} ${showShape(b.tensor.shape)}`).join(', ') || 'nothing'}`,
     ...(e.sides.length > 0 ? [`${e.sides.map((s) => `${s.kind} of ${s.source.name}`).join(', ')} on the way`] : []),
     `one invocation: ${tiles.length > 0 ? `a tile of ${tiles.join(' x ')}` : 'one point'}${block}${looping}${written}`,

@@ -1,6 +1,8 @@
 import { type LaneOp, laneCode, memoryCode, type MemoryLaneOp, memoryLaneCode, type MemoryOp, type PlainOp, plainCode, SHUFFLE, SIMD_PREFIX,
   VECTOR_CONSTANT } from './opcodes.ts'
 
+import { RELAXED_SECTION } from '../../../bundle/format.ts'
+
 /*
  * The binary format of WebAssembly, as far as kernels need it: a few hundred lines instead of megabytes, so that a page can
  * compile nets too.
@@ -10,15 +12,17 @@ export type ValueType = 'i32' | 'f32' | 'v128'
 
 const TYPE_BYTE: Readonly<Record<ValueType, number>> = { i32: 0x7f, f32: 0x7d, v128: 0x7b }
 const EMPTY = 0x40
-/** A prefix, and a code of two bytes: multiplication and addition in four lanes take as many as the two in one. */
-const VECTOR_OP_BYTES = 3
+const TEE = 0x22
 
 /** Instructions that are being written, in the order in which they run. */
 export class Code {
   readonly bytes: number[] = []
-  /** Where products and the sums that take them in are written that may be one instruction: see `relaxed`. */
-  private readonly products: number[] = []
-  private readonly sums: number[] = []
+  /** Where the multiplications and additions of `multiplyAdd` stand in `bytes`, in order: see RELAXED_SECTION. */
+  readonly fused: number[] = []
+  /** Functions that it calls. */
+  readonly calls = new Set<number>()
+  /** The last `set`: where it starts and ends, and its local. */
+  private lastSet = { from: -1, to: -1, local: -1 }
 
   op(op: PlainOp): this {
     const { prefix, code } = plainCode(op)
@@ -28,33 +32,13 @@ export class Code {
     return this
   }
 
-  /** a * b + c in four lanes: a and b lie on the stack, `addend` writes c. */
+  /** a * b + c in four lanes: a and b lie on the stack, `addend` writes c. Engines with relaxed SIMD make one instruction of it. */
   multiplyAdd(addend: () => void): this {
-    this.products.push(this.bytes.length)
+    this.fused.push(this.bytes.length)
     this.op('f32x4.mul')
     addend()
-    this.sums.push(this.bytes.length)
+    this.fused.push(this.bytes.length)
     return this.op('f32x4.add')
-  }
-
-  /** The same with every `multiplyAdd` in one instruction, rounded once: a copy that leaves products out. */
-  relaxed(): Code {
-    const { bytes, products, sums } = this
-    const copy = new Code()
-    let from = 0
-    const upTo = (to: number): void => {
-      for (let i = from; i < to; i++) copy.bytes.push(bytes[i]!)
-      from = to + VECTOR_OP_BYTES
-    }
-    for (let p = 0, s = 0; s < sums.length;) {
-      if (p < products.length && products[p]! < sums[s]!) upTo(products[p++]!)
-      else {
-        upTo(sums[s++]!)
-        copy.op('f32x4.relaxed_madd')
-      }
-    }
-    upTo(bytes.length)
-    return copy
   }
 
   i32(value: number): this {
@@ -70,29 +54,44 @@ export class Code {
 
   f32x4(...lanes: readonly [number, number, number, number]): this {
     const { bytes } = this
+    const [first] = lanes
+    // Seven bytes instead of eighteen: engines make the same of both. A NaN would lose its bits.
+    if (lanes.every((lane) => Object.is(lane, first)) && !Number.isNaN(first)) return this.f32(first).op('f32x4.splat')
     bytes.push(SIMD_PREFIX, VECTOR_CONSTANT)
     for (const lane of lanes) for (const byte of floatBytes(lane)) bytes.push(byte)
     return this
   }
 
   i32x4(...lanes: readonly [number, number, number, number]): this {
+    if (lanes.every((lane) => lane === lanes[0])) return this.i32(lanes[0]).op('i32x4.splat')
     this.bytes.push(SIMD_PREFIX, VECTOR_CONSTANT, ...new Uint8Array(new Int32Array(lanes).buffer))
     return this
   }
 
   get(local: number): this {
+    // What was just put into a local stays on the stack as well.
+    const { from, to } = this.lastSet
+    if (this.lastSet.local === local && to === this.bytes.length) {
+      this.bytes[from] = TEE
+      this.lastSet = { from: -1, to: -1, local: -1 }
+      return this
+    }
     return this.indexed(0x20, local)
   }
 
   set(local: number): this {
-    return this.indexed(0x21, local)
+    const from = this.bytes.length
+    this.indexed(0x21, local)
+    this.lastSet = { from, to: this.bytes.length, local }
+    return this
   }
 
   tee(local: number): this {
-    return this.indexed(0x22, local)
+    return this.indexed(TEE, local)
   }
 
   call(fn: number): this {
+    this.calls.add(fn)
     return this.indexed(0x10, fn)
   }
 
@@ -192,49 +191,79 @@ export interface WasmModule {
   readonly functions: readonly WasmFunction[]
   /** Types that are called through the table; `typeIndex` counts these first. */
   readonly types: readonly FunctionType[]
-  /** Functions in the table, in order. */
-  readonly table: readonly number[]
+  readonly table: WasmTable
   readonly exports: readonly { readonly name: string; readonly function: number }[]
-  readonly tableExport: string
-  /** Bytes per 64 KiB page are the module's only import: `env.memory`, shared. */
+  /** Pages of 64 KiB that `env.memory`, which is imported and shared, may have. */
   readonly maxPages: number
 }
 
-export function encodeModule(module: WasmModule): Uint8Array {
-  const types: FunctionType[] = [...module.types]
+/** The one table: `kernels`, which a module exports, or imports as `env.kernels`. */
+export interface WasmTable {
+  readonly isImported: boolean
+  readonly size: number
+  /** Functions that this module puts into it, from `first` on. */
+  readonly first: number
+  readonly functions: readonly number[]
+}
+
+const TABLE = 'kernels'
+
+export function encodeModule({ functions, types: called, table, exports, maxPages }: WasmModule): Uint8Array {
+  const types: FunctionType[] = [...called]
   const typeKey = (t: FunctionType): string => `${t.params}>${t.results}`
   const typeIndex = (t: FunctionType): number => {
     const known = types.findIndex((other) => typeKey(other) === typeKey(t))
     return known >= 0 ? known : types.push(t) - 1
   }
-  const ofFunctions = module.functions.map((f) => typeIndex(f.type))
-  const parts: Bytes[] = [[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0]]
+  const ofFunctions = functions.map((f) => typeIndex(f.type))
+  const parts: Bytes[] = []
   const section = (id: number, body: Bytes): void => {
     parts.push([id], leb(body.length), body)
   }
+  const memory = [...name('env'), ...name('memory'), 2, 3, ...leb(1), ...leb(maxPages)]
+  const limits = [0x70, 1, ...leb(table.size), ...leb(table.size)]
   section(
     1,
     vector(types.map((t) => [0x60, ...vector(t.params.map((p) => [TYPE_BYTE[p]])), ...vector(t.results.map((r) => [TYPE_BYTE[r]]))])),
   )
-  section(2, vector([[...name('env'), ...name('memory'), 2, 3, ...leb(1), ...leb(module.maxPages)]]))
+  section(2, vector(table.isImported ? [memory, [...name('env'), ...name(TABLE), 1, ...limits]] : [memory]))
   section(3, vector(ofFunctions.map(leb)))
-  section(4, vector([[0x70, 1, ...leb(module.table.length), ...leb(module.table.length)]]))
+  if (!table.isImported) section(4, vector([limits]))
   section(
     7,
-    vector([
-      ...module.exports.map((e) => [...name(e.name), 0, ...leb(e.function)]),
-      [...name(module.tableExport), 1, 0],
-    ]),
+    vector([...exports.map((e) => [...name(e.name), 0, ...leb(e.function)]), ...(table.isImported ? [] : [[...name(TABLE), 1, 0]])]),
   )
-  section(9, vector([[0, 0x41, 0, 0x0b, ...vector(module.table.map(leb))]]))
-  section(
-    10,
-    vector(module.functions.map((f) => {
-      const locals = vector(runs(f.locals).map(({ type, count }) => [...leb(count), TYPE_BYTE[type]]))
-      return joined([leb(locals.length + f.code.bytes.length + 1), locals, f.code.bytes, [0x0b]])
-    })),
-  )
-  return joined(parts)
+  section(9, vector([[0, 0x41, ...signedLeb(table.first), 0x0b, ...vector(table.functions.map(leb))]]))
+  const bodies = functions.map((f) => {
+    const locals = vector(runs(f.locals).map(({ type, count }) => [...leb(count), TYPE_BYTE[type]]))
+    return joined([leb(locals.length + f.code.bytes.length + 1), locals, f.code.bytes, [0x0b]])
+  })
+  const code = vector(bodies)
+  const before = parts.reduce((sum, { length }) => sum + length, 1 + leb(code.length).length + leb(bodies.length).length)
+  section(10, code)
+  return joined([[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0], relaxedSection(functions, bodies, before), ...parts])
+}
+
+/**
+ * A custom section in front of all others: where the instructions of every `multiplyAdd` start, each as its distance from the one before, the
+ * first from the end of the section. A host whose engine has relaxed SIMD writes three `nop` over a multiplication and `f32x4.relaxed_madd`
+ * over an addition: all of them take three bytes, so one file serves every engine. `from`: of the first body, behind the section.
+ */
+function relaxedSection(functions: readonly WasmFunction[], bodies: readonly Bytes[], from: number): Bytes {
+  const distances: number[] = []
+  let last = 0
+  let start = from
+  functions.forEach(({ code }, i) => {
+    const body = start + bodies[i]!.length - code.bytes.length - 1
+    for (const at of code.fused) {
+      unsigned(distances, body + at - last)
+      last = body + at
+    }
+    start += bodies[i]!.length
+  })
+  if (distances.length === 0) return []
+  const content = joined([name(RELAXED_SECTION), distances])
+  return joined([[0], leb(content.length), content])
 }
 
 type Bytes = ArrayLike<number>
@@ -264,6 +293,12 @@ const name = (text: string): Uint8Array => vector([...new TextEncoder().encode(t
 const vector = (items: readonly Bytes[]): Uint8Array => joined([leb(items.length), ...items])
 
 const leb = (value: number): number[] => unsigned([], value)
+
+function signedLeb(value: number): number[] {
+  const out: number[] = []
+  signed(out, value)
+  return out
+}
 
 /** LEB128. */
 function unsigned(out: number[], value: number): number[] {

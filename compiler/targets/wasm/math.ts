@@ -186,8 +186,20 @@ function random(): WasmFunction {
 export const MATH = ['exp', 'log', 'tanh', 'erf', 'pow', 'random'] as const
 export type MathName = (typeof MATH)[number]
 
-/** The functions, the first of which will have the index `first`. */
-export function mathFunctions(first: number): WasmFunction[] {
+/** The functions, the first of which will have the index `first`. `users`: what calls them; a function that none of these needs is empty. */
+export function mathFunctions(first: number, users?: readonly WasmFunction[]): WasmFunction[] {
   const index = (name: MathName): number => first + MATH.indexOf(name)
-  return [exp(), log(), tanh(index('exp')), erf(), pow(index('exp'), index('log')), random()]
+  const all = [exp(), log(), tanh(index('exp')), erf(), pow(index('exp'), index('log')), random()]
+  if (!users) return all
+  const needed = new Set<WasmFunction>()
+  const need = ({ code }: WasmFunction): void => {
+    for (const called of code.calls) {
+      const fn = all[called - first]
+      if (!fn || needed.has(fn)) continue
+      needed.add(fn)
+      need(fn)
+    }
+  }
+  users.forEach(need)
+  return all.map((fn) => (needed.has(fn) ? fn : { type: fn.type, locals: [], code: new Code().op('unreachable') }))
 }

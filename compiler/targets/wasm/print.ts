@@ -3,11 +3,13 @@ import { invariant } from '../../invariant.ts'
 import type { Extent } from '../../ir/affine.ts'
 import { lanesOf, type KernelFunction, type Statement, type Operand, typeOf } from '../../codegen/kernel-function.ts'
 import type { KernelCapabilities } from '../../codegen/verify.ts'
+import { inlineLets } from '../../codegen/inline-lets.ts'
 import { Accesses } from './accesses.ts'
 import { Code, type WasmFunction } from './encode.ts'
 import { growthOf, namesIn, namesOf } from './growth.ts'
 import { SCALAR, VECTOR } from './instructions.ts'
 import { Locals, P_FIRST, P_LAST, P_RECORD, P_SCRATCH } from './locals.ts'
+import { lastMentions } from './lifetimes.ts'
 import { MATH, type MathName } from './math.ts'
 import type { PlainOp } from './opcodes.ts'
 import { KERNEL } from './run-loop.ts'
@@ -59,7 +61,8 @@ class Printer {
   /** The variable of the innermost loop. */
   private counter: number | undefined
 
-  constructor(routine: KernelFunction, options: PrintOptions) {
+  constructor(given: KernelFunction, options: PrintOptions) {
+    const routine = { ...given, body: inlineLets(given.body, { mostLeaves: 64, keepsIndices: true, keepsSteps: true }) }
     this.routine = routine
     this.options = options
     this.accesses = new Accesses(routine, this.code, this.locals, this.uses, (term, lanes) => this.value(term, lanes))
@@ -137,7 +140,11 @@ class Printer {
   }
 
   private statements(body: readonly Statement[]): void {
-    for (const s of body) this.statement(s)
+    const last = lastMentions(body)
+    body.forEach((s, i) => {
+      this.statement(s)
+      this.locals.release(last[i]!)
+    })
   }
 
   private statement(s: Statement): void {
@@ -265,6 +272,7 @@ class Printer {
     this.value(s.extent, 1)
     code.op('i32.lt_s').brIf(0)
     code.end()
+    this.locals.release([s.name, ...carried.map((c) => c.name)])
   }
 
   /** A condition that holds, and that V8 has not seen before. */
@@ -282,7 +290,8 @@ class Printer {
     if (own < lanes) {
       if (term.kind === 'number') {
         const { value: v } = term
-        if (term.type === 'f32') code.f32x4(v, v, v, v)
+        if (Object.is(v, 0)) this.locals.zeros()
+        else if (term.type === 'f32') code.f32x4(v, v, v, v)
         else code.i32x4(v, v, v, v)
         return
       }
@@ -355,6 +364,7 @@ class Printer {
   private vector(parts: readonly Operand[]): void {
     const { code } = this
     if (parts.every((p) => p.kind === 'number')) {
+      if (parts.every((p) => Object.is((p as { value: number }).value, 0))) return this.locals.zeros()
       code.f32x4(...(parts.map((p) => (p as { value: number }).value) as [number, number, number, number]))
       return
     }

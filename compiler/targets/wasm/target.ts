@@ -10,7 +10,7 @@ import { kernelKey } from '../../ir/kernel-key.ts'
 import { bindingsOf } from '../../codegen/bindings.ts'
 import { lowerLoopNest } from '../../codegen/cpu/lower.ts'
 import type { LoopNest } from '../../codegen/cpu/loop-nest.ts'
-import type { PrintedKernel, LinkedModule } from '../../codegen/printed-kernel.ts'
+import type { LinkedModule, LinkRequest, PrintedKernel } from '../../codegen/printed-kernel.ts'
 import { gridSize } from '../../codegen/grid.ts'
 import type { Printer, Schedules, Target } from '../target.ts'
 import { encodeModule, type WasmFunction } from './encode.ts'
@@ -21,7 +21,7 @@ import { KERNEL, runFunction, workFunction } from './run-loop.ts'
 /** Files of modules end in what they are, which the target is called after. */
 const EXTENSION = WASM
 
-/** WebAssembly with SIMD, and with relaxed SIMD beside it: one module for all kernels that a group of programs needs. */
+/** WebAssembly with SIMD: a module for each group of programs, with the kernels that the groups before it do not need. */
 export const wasm: Target = {
   ...targetOf({}),
   // Without Winograd's algorithm, whatever is known to be fast.
@@ -58,11 +58,10 @@ function loopNestOf(e: Equation, scheduler: CpuScheduler, schedules: Schedules |
   return applySchedule(e, scheduler.scheduleOf(e))
 }
 
-/** Functions of the module before the first kernel: the run loop, what workers do, mathematics. */
-const RUN = 0
-const WORK = 1
-const FIRST_MATH = 2
-const FIRST_KERNEL = FIRST_MATH + MATH.length
+/** Functions before the first kernel: mathematics in every module, then the run loop and what workers do in the first. */
+const FIRST_MATH = 0
+const RUN = MATH.length
+const WORK = RUN + 1
 
 interface Known {
   readonly baseline: WasmFunction
@@ -107,7 +106,7 @@ function printer(scheduler: CpuScheduler, limits: ScheduleLimits, schedules?: Sc
       return { bindings, invocations: kernel.items, workgroup: 1, text: kernel.text, how: kernel.how }
     },
     lower: (equation) => [lowerLoopNest(equation, loopNestOf(equation, scheduler, schedules), bufferOf)],
-    link: (texts, name) => link(texts.map((text) => byText.get(text)!), name),
+    link: (texts, request) => link(texts.map((text) => byText.get(text)!), request),
   }
 }
 
@@ -120,22 +119,21 @@ const latin = (bytes: readonly number[]): string => {
   return text
 }
 
-function link(kernels: readonly Known[], name: string): LinkedModule {
-  const [file, relaxed] = [`${name}.${EXTENSION}`, `${name}-relaxed.${EXTENSION}`]
-  const module = (functions: readonly WasmFunction[]): Uint8Array =>
-    encodeModule({
-      types: [KERNEL],
-      functions: [runFunction(0), workFunction(RUN), ...mathFunctions(FIRST_MATH), ...functions],
-      table: kernels.map((_, i) => FIRST_KERNEL + i),
-      exports: [{ name: 'run', function: RUN }, { name: 'work', function: WORK }],
-      tableExport: 'kernels',
-      maxPages: 65536,
-    })
+/** The module of some kernels of a plan: those from `first` on, of `total`. The first module has the run loop and the table, later ones fill it. */
+function link(kernels: readonly Known[], { name, first, total }: LinkRequest): LinkedModule {
+  const file = `${name}.${EXTENSION}`
+  const own = first === 0 ? [runFunction(0), workFunction(RUN)] : []
+  const from = MATH.length + own.length
+  const code = kernels.map((k) => k.baseline)
+  const module = encodeModule({
+    types: [KERNEL],
+    functions: [...mathFunctions(FIRST_MATH, code), ...own, ...code],
+    table: { isImported: first > 0, size: total, first, functions: kernels.map((_, i) => from + i) },
+    exports: first === 0 ? [{ name: 'run', function: RUN }, { name: 'work', function: WORK }] : [],
+    maxPages: 65536,
+  })
   return {
-    entry: { file, relaxed, kernels: kernels.length, threadBytes: Math.max(0, ...kernels.map((k) => k.threadBytes)) },
-    files: new Map([[file, module(kernels.map((k) => k.baseline))], [
-      relaxed,
-      module(kernels.map(({ baseline }) => ({ ...baseline, code: baseline.code.relaxed() }))),
-    ]]),
+    entry: { file, kernels: first + kernels.length, threadBytes: Math.max(0, ...kernels.map((k) => k.threadBytes)) },
+    files: new Map([[file, module]]),
   }
 }

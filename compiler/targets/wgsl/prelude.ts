@@ -1,11 +1,13 @@
 import { ROW_GROUPS } from '../../../bundle/format.ts'
 import { STEP_FIELDS } from '../../../bundle/step-uniform.ts'
 
-const fields = (type: 'u32' | 'f32'): string =>
-  STEP_FIELDS.filter((field) => field.type === type).map(({ name }) => `${name}: ${type}`).join(', ')
-
-/** The uniform that the runtime hands in with each dispatch. */
-export const STEP: string = `struct Step {\n  ${fields('u32')},\n  ${fields('f32')},\n}`
+/** The uniform that the runtime hands in with each dispatch, up to the last field that a text reads. */
+export function stepOf(text: string): string[] {
+  const last = STEP_FIELDS.findLastIndex(({ name }) => text.includes(`step.${name}`))
+  if (last < 0) return []
+  const fields = STEP_FIELDS.slice(0, last + 1).map(({ name, type }) => `${name}: ${type}`)
+  return [`struct Step { ${fields.join(', ')} }`, '@group(0) @binding(0) var<uniform> step: Step;']
+}
 
 /** Functions that a text may need, by the operation that needs them. */
 export const FUNCTIONS: Readonly<Record<string, string>> = {

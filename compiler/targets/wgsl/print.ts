@@ -1,7 +1,8 @@
 import type { Extent } from '../../ir/affine.ts'
 import type { KernelFunction, Statement, Operand } from '../../codegen/kernel-function.ts'
 import type { KernelCapabilities } from '../../codegen/verify.ts'
-import { FUNCTIONS, invocationId, STEP, WORKGROUP_ID } from './prelude.ts'
+import { inlineLets, namesRead } from '../../codegen/inline-lets.ts'
+import { FUNCTIONS, invocationId, stepOf, WORKGROUP_ID } from './prelude.ts'
 
 export interface WgslKernel {
   readonly code: string
@@ -32,20 +33,16 @@ export function printWgsl(routine: KernelFunction, rows: number): WgslKernel {
   const workgroup = routine.group ? routine.group.reduce((product, { extent }) => product * extent, 1) : rows
   const used = new Set<string>()
   const lines: string[] = []
-  printGrid(routine, lines)
-  printStatements(routine, routine.body, '  ', lines, used)
+  const statements = inlineLets(routine.body, { mostLeaves: 8 })
+  printGrid(routine, statements, lines)
+  printStatements(routine, statements, ' ', lines, used)
   const counters = new Set(countersIn(routine.body))
   const bindings = routine.bindings.map((b, i) =>
     `@group(0) @binding(${i + 1}) var<storage, ${b.access}> ${b.name}: array<${
       counters.has(i) ? `atomic<${b.tensor.type}>` : b.tensor.type
     }>;`
   )
-  const code = [
-    ...routine.summary.map((line) => `// ${line}`),
-    ...(routine.subgroups ? ['enable subgroups;'] : []),
-    ...(routine.bindings.some((b) => b.tensor.type === 'f16') ? ['enable f16;'] : []),
-    STEP,
-    '@group(0) @binding(0) var<uniform> step: Step;',
+  const body = [
     ...bindings,
     ...(routine.shared ?? []).map(({ name, elements, lanes }) =>
       `var<workgroup> ${name}: array<${lanes === 4 ? 'vec4<f32>' : 'f32'}, ${elements}>;`
@@ -56,39 +53,54 @@ export function printWgsl(routine: KernelFunction, rows: number): WgslKernel {
       `fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local_index: u32${
         routine.subgroups ? ', @builtin(subgroup_size) subgroup_size: u32' : ''
       }) {`,
-      `  let id = ${WORKGROUP_ID};`,
+      ` let id = ${WORKGROUP_ID};`,
     ] : [
       'fn main(@builtin(global_invocation_id) global: vec3<u32>) {',
-      `  let id = ${invocationId(workgroup)};`,
+      ` let id = ${invocationId(workgroup)};`,
     ]),
     ...lines,
     '}',
     '',
   ].join('\n')
-  return { code, workgroup }
+  const head = [
+    // The other text of the kernel says the same of itself.
+    ...(routine.subgroups ? [`// ${routine.name}, by subgroups`, 'enable subgroups;'] : routine.summary.map((line) => `// ${line}`)),
+    ...(routine.bindings.some((b) => b.tensor.type === 'f16') ? ['enable f16;'] : []),
+    ...stepOf(body),
+  ]
+  return { code: `${head.join('\n')}\n${body}`, workgroup }
 }
 
 /** Splits `id` into the grid's coordinates and `local` into the workgroup's; what is beyond the grid has nothing to do. */
-function printGrid(routine: KernelFunction, lines: string[]): void {
-  const sizes = routine.grid.map(({ extent }) => extentText(extent))
-  lines.push(`  if (id >= ${sizes.join(' * ') || '1'}) { return; }`)
-  printCoordinates('id', routine.grid, lines)
+function printGrid(routine: KernelFunction, body: readonly Statement[], lines: string[]): void {
+  const read = new Set(namesRead(body))
+  const counted = routine.grid.reduce((product, { extent }) => product * (typeof extent === 'number' ? extent : 1), 1)
+  const sizes = routine.grid.flatMap(({ extent }) => (typeof extent === 'number' ? [] : [extentText(extent)]))
+  lines.push(` if (id >= ${[...sizes, ...(counted > 1 || sizes.length === 0 ? [counted] : [])].join(' * ')}) { return; }`)
+  printCoordinates('id', routine.grid, read, lines)
   if (!routine.group) return
-  lines.push('  let local = i32(local_index);')
-  printCoordinates('local', routine.group, lines)
+  lines.push(' let local = i32(local_index);')
+  printCoordinates('local', routine.group, read, lines)
 }
 
-/** The last axis fastest. */
-function printCoordinates(id: string, axes: readonly { readonly name: string; readonly extent: Extent }[], lines: string[]): void {
+/** The last axis fastest. Coordinates that nothing reads are left out. */
+function printCoordinates(
+  id: string,
+  axes: readonly { readonly name: string; readonly extent: Extent }[],
+  read: ReadonlySet<string>,
+  lines: string[],
+): void {
   let rest = id
   for (let i = axes.length - 1; i > 0; i--) {
     const { name, extent } = axes[i]!
+    if (read.has(name)) lines.push(extent === 1 ? ` let ${name} = 0;` : ` let ${name} = ${rest} % ${extentText(extent)};`)
+    if (extent === 1) continue
     const following = i === 1 ? axes[0]!.name : `${name}_rest`
-    lines.push(extent === 1 ? `  let ${name} = 0;` : `  let ${name} = ${rest} % ${extentText(extent)};`)
-    lines.push(extent === 1 ? `  let ${following} = ${rest};` : `  let ${following} = ${rest} / ${extentText(extent)};`)
+    lines.push(` let ${following} = ${rest} / ${extentText(extent)};`)
     rest = following
   }
-  if (axes.length === 1) lines.push(`  let ${axes[0]!.name} = ${id};`)
+  const [slowest] = axes
+  if (slowest && rest !== slowest.name && read.has(slowest.name)) lines.push(` let ${slowest.name} = ${rest};`)
 }
 
 const extentText = (extent: Extent): string =>
@@ -128,7 +140,7 @@ function printStatements(routine: KernelFunction, body: readonly Statement[], in
             s.by ? `${s.name} += ${s.by}` : `${s.name}++`
           }) {`,
         )
-        printStatements(routine, s.body, `${indent}  `, lines, used)
+        printStatements(routine, s.body, `${indent} `, lines, used)
         lines.push(`${indent}}`)
         break
       case 'storeInterleaved':
@@ -138,7 +150,7 @@ function printStatements(routine: KernelFunction, body: readonly Statement[], in
         break
       case 'if':
         lines.push(`${indent}if (${text(s.condition)}) {`)
-        printStatements(routine, s.body, `${indent}  `, lines, used)
+        printStatements(routine, s.body, `${indent} `, lines, used)
         lines.push(`${indent}}`)
         break
     }
@@ -161,6 +173,7 @@ const isZeroVector = (term: Operand): boolean => term.kind === 'vector' && term.
 
 function printTerm(routine: KernelFunction, term: Operand, used: Set<string>): string {
   const text = (inner: Operand): string => printTerm(routine, inner, used)
+  const tight = (a: Operand): string => (needsParentheses('mul', 1, a) ? `(${text(a)})` : text(a))
   switch (term.kind) {
     case 'number':
       return term.type === 'i32' ? String(term.value) : printFloat(term.value)
@@ -176,7 +189,7 @@ function printTerm(routine: KernelFunction, term: Operand, used: Set<string>): s
     case 'vector':
       return `vec4(${term.parts.map(text).join(', ')})`
     case 'lane':
-      return `${text(term.of)}.${'xyzw'[term.lane]}`
+      return `${tight(term.of)}.${'xyzw'[term.lane]}`
     case 'gather':
     case 'ramp':
     case 'tasksDone':
@@ -199,12 +212,12 @@ function printTerm(routine: KernelFunction, term: Operand, used: Set<string>): s
         used.add(name)
         return `${name}(${text(term.args[0]!)})`
       }
-      if (term.op === 'fma') return `${text(term.args[2]!)} + ${text(term.args[0]!)} * ${text(term.args[1]!)}`
+      if (term.op === 'fma') return `${text(term.args[2]!)} + ${tight(term.args[0]!)} * ${tight(term.args[1]!)}`
       if (term.op === 'finite') {
         const [type, mask] = term.lanes === 4 ? ['vec4<u32>', 'vec4<u32>(0x7f800000u)'] : ['u32', '0x7f800000u']
         return `(bitcast<${type}>(${text(term.args[0]!)}) & ${mask}) != ${mask}`
       }
-      return printOperation(term.op, term.args.map((a) => (a.kind === 'operation' || a.kind === 'batch' ? `(${text(a)})` : text(a))), used)
+      return printOperation(term.op, term.args.map((a, i) => (needsParentheses(term.op, i, a) ? `(${text(a)})` : text(a))), used)
   }
 }
 
@@ -213,7 +226,7 @@ function printOperation(op: Extract<Operand, { kind: 'operation' }>['op'], args:
   switch (op) {
     case 'add':
     case 'iadd':
-      return `${a} + ${b}`.replace('+ -', '- ')
+      return b.startsWith('-') ? `${a} - ${b.slice(1)}` : `${a} + ${b}`
     case 'sub':
       return `${a} - ${b.startsWith('-') ? `(${b})` : b}`
     case 'mul':
@@ -258,4 +271,35 @@ function printFloat(value: number): string {
   const short = String(value)
   const text = Math.fround(Number(short)) === rounded ? short : String(rounded)
   return /[.e]/.test(text) ? text.replace('e+', 'e') + (text.includes('e') ? 'f' : '') : `${text}.0`
+}
+
+/** How tightly operators bind; all else is printed as a call. */
+const PRECEDENCE: Readonly<Record<string, number>> = {
+  and: 0,
+  lt: 1,
+  le: 1,
+  eq: 1,
+  ieq: 1,
+  within: 1,
+  finite: 1,
+  add: 2,
+  iadd: 2,
+  sub: 2,
+  fma: 2,
+  mul: 3,
+  imul: 3,
+  div: 3,
+  idiv: 3,
+  irem: 3,
+  neg: 4,
+}
+
+/** Whether the argument at place `i` of an operator needs parentheses. WGSL wants them between comparisons and `&&`, too. */
+function needsParentheses(op: string, i: number, argument: Operand): boolean {
+  if (argument.kind === 'batch') return argument.chunks !== 1
+  if (argument.kind !== 'operation' || op === 'neg' || op === 'within') return false
+  const [outer, inner] = [PRECEDENCE[op], PRECEDENCE[argument.op]]
+  if (outer === undefined || inner === undefined) return false
+  if (outer < 2) return inner < 2
+  return inner < outer || (i > 0 && inner === outer)
 }
