@@ -2,8 +2,8 @@
 // open<Pets>('...') of fusenet knows these names; so do Net<Pets> and the functions that take one.
 
 export interface Pets {
-  readonly name: 'pets'
-  readonly programs: 'infer' | 'eval' | 'infer/batch' | 'eval/batch' | 'gradients' | 'step' | 'train'
+  readonly name: "pets"
+  readonly programs: "infer" | "eval" | "infer/batch" | "eval/batch" | "gradients" | "step" | "train"
   /** What `run` takes. */
   readonly inputs: {
     /** float32 [n, 3, 8, 8] */
@@ -37,43 +37,43 @@ export interface Pets {
   /** What `step` gives as `grads`. */
   readonly gradients: {
     /** [4, 3, 3, 3] */
-    readonly 'conv1.weight': 'f32'
+    readonly "conv1.weight": 'f32'
     /** [4] */
-    readonly 'conv1.bias': 'f32'
+    readonly "conv1.bias": 'f32'
     /** [4] */
-    readonly 'bn1.gamma': 'f32'
+    readonly "bn1.gamma": 'f32'
     /** [4] */
-    readonly 'bn1.beta': 'f32'
+    readonly "bn1.beta": 'f32'
     /** [3, 4] */
-    readonly 'head.weight': 'f32'
+    readonly "head.weight": 'f32'
     /** [3] */
-    readonly 'head.bias': 'f32'
+    readonly "head.bias": 'f32'
     /** [n, 3, 8, 8] */
     readonly image: 'f32'
   }
   /** Statistics too. */
   readonly parameters: {
     /** [4, 3, 3, 3] */
-    readonly 'conv1.weight': 'f32'
+    readonly "conv1.weight": 'f32'
     /** [4] */
-    readonly 'conv1.bias': 'f32'
+    readonly "conv1.bias": 'f32'
     /** [4] */
-    readonly 'bn1.gamma': 'f32'
+    readonly "bn1.gamma": 'f32'
     /** [4] */
-    readonly 'bn1.beta': 'f32'
+    readonly "bn1.beta": 'f32'
     /** [4] */
-    readonly 'bn1.running_mean': 'f32'
+    readonly "bn1.running_mean": 'f32'
     /** [4] */
-    readonly 'bn1.running_var': 'f32'
+    readonly "bn1.running_var": 'f32'
     /** [3, 4] */
-    readonly 'head.weight': 'f32'
+    readonly "head.weight": 'f32'
     /** [3] */
-    readonly 'head.bias': 'f32'
+    readonly "head.bias": 'f32'
   }
   /** What the classes are called, label 0 first. */
   readonly labels: {
     /** 0..2 */
-    readonly label: readonly ['cat', 'dog', 'sea lion']
+    readonly label: readonly ["cat", "dog", "sea lion"]
   }
-  readonly classes: readonly ['cat', 'dog', 'sea lion']
+  readonly classes: readonly ["cat", "dog", "sea lion"]
 }
