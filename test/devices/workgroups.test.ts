@@ -2,9 +2,10 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { compileFor } from '../../compiler/compile.ts'
 import { interpreter } from '../../compiler/index.ts'
 import { candidates } from '../../compiler/codegen/gpu/choose.ts'
+import { HARDWARE, SOFTWARE } from '../../compiler/codegen/gpu/cost-model.ts'
 import type { Equation } from '../../compiler/ir/equation.ts'
 import type { Schedule } from '../../compiler/codegen/gpu/schedule.ts'
-import { hardware, scheduled, software } from '../../compiler/targets/wgsl/target.ts'
+import { scheduled } from '../../compiler/targets/wgsl/target.ts'
 import { type Bundle, type Device, open, webgpu } from '../../runtime/index.ts'
 import { normals } from '../support/random-net.ts'
 import { weighedNet } from '../support/weighed-net.ts'
@@ -54,11 +55,11 @@ async function apart(text: string, batch: number, choose: (e: Equation) => Sched
   )
 }
 
-const onHardware = (e: Equation): Schedule => candidates(e, hardware)[0]!
-const onSoftware = (e: Equation): Schedule => candidates(e, software, 1)[0]!
+const onHardware = (e: Equation): Schedule => candidates(e, HARDWARE)[0]!
+const onSoftware = (e: Equation): Schedule => candidates(e, SOFTWARE, { mostStaged: 1 })[0]!
 /** Another candidate for each equation. */
 const another = (turn: number) => (e: Equation): Schedule => {
-  const list = candidates(e, hardware)
+  const list = candidates(e, HARDWARE)
   return list[(turn * 7 + 3) % list.length]!
 }
 

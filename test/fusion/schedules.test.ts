@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest'
 import { compileFor } from '../../compiler/compile.ts'
 import { candidates } from '../../compiler/codegen/gpu/choose.ts'
+import { HARDWARE } from '../../compiler/codegen/gpu/cost-model.ts'
 import type { Equation } from '../../compiler/ir/equation.ts'
 import { type ScheduleJson, scheduleFromJson, scheduleToJson } from '../../compiler/codegen/gpu/schedule.ts'
-import { hardware, wgsl } from '../../compiler/targets/wgsl/target.ts'
+import { wgsl } from '../../compiler/targets/wgsl/target.ts'
 
 const text = `
 net one {
@@ -19,7 +20,7 @@ const equations = (): Equation[] =>
 test('a schedule goes through JSON, to an equal equation of another compilation', () => {
   const [first, second] = [equations(), equations()]
   for (const [i, e] of first.entries()) {
-    for (const schedule of candidates(e, hardware, 4)) {
+    for (const schedule of candidates(e, HARDWARE, { mostStaged: 4 })) {
       const json = JSON.parse(JSON.stringify(scheduleToJson(e, schedule))) as ScheduleJson
       const back = scheduleFromJson(second[i]!, json)
       expect(back && scheduleToJson(second[i]!, back), e.name).toEqual(json)

@@ -5,92 +5,102 @@ import type { Axis } from '../../ir/affine.ts'
 import type { Equation } from '../../ir/equation.ts'
 import { computedOnLoad, loadOf, loadsWindowsWhole, windowsOver } from '../../ir/fused-producer.ts'
 import { onceByShape } from '../../ir/once-by-shape.ts'
-import { registerTile, type TileLimits } from './register-tile.ts'
+import { registerTile } from './register-tile.ts'
 import type { Schedule } from './schedule.ts'
 import { onlyContraction } from './shared-tile.ts'
 import { WORKGROUP_INVOCATIONS } from './workgroup.ts'
-import { extentOf, fastestFirst, passCost, type Rated, rolesOf, sharedCost, stagedSchedules, tiledCost } from './candidates.ts'
+import { sharedTileSchedules } from './candidates.ts'
+import { cooperativeCost, elementwiseCost, extentOf, type GpuModel, rankByRegret, type RatedSchedule,
+  registerTileCost } from './cost-model.ts'
+import { gemmAxes, type GemmAxes } from './gemm-axes.ts'
 import { writtenOut } from './unroll.ts'
 
-/** What a target prefers. */
-export interface TargetTraits extends TileLimits {
-  /** Multiplications written out in a row in the innermost loop, at most: text size and compile time. */
-  readonly bodyProducts: number
-  /**
-   * Whether thousands of invocations run at once and workgroup memory is near: then work is dealt out in small tiles, factors
-   * are staged and long sums are shared. A CPU that pretends to be a GPU wants large tiles in registers instead.
-   */
-  readonly parallel: boolean
-  /** Whether four sums are held in a vector where they can: a compiler with few registers does better with numbers. */
-  readonly vectors: boolean
-  /** Batches that it should be fast at. Default: one that nets are trained with. */
+export interface ChoiceOptions {
+  /** Batches that a schedule should be fast at. Default: one that nets are trained with. */
   readonly batches?: readonly number[]
+  /** Candidates with shared-memory tiles, at most. */
+  readonly mostStaged?: number
 }
 
-const USUAL_BATCH = 64
+/** A machine, and the batches that a schedule should be fast at. */
+interface Aim {
+  readonly model: GpuModel
+  readonly batches: readonly number[]
+}
 
-export const chooseSchedule = (equation: Equation, traits: TargetTraits): Schedule => candidates(equation, traits, 1)[0]!
+const USUAL_BATCHES = [64]
 
-/**
- * Ways to walk through an equation, from its shape alone: the one that the model takes for the fastest first. So many of those
- * that stage factors are among them, at most.
- */
-export function candidates(equation: Equation, traits: TargetTraits, mostStaged = 24): readonly Schedule[] {
-  if (equation.onLoad) return makingOnLoad(equation, traits, mostStaged).map(({ schedule }) => schedule)
+/** The schedule of an equation that the model of the machine takes for the fastest. */
+export const chooseSchedule = (equation: Equation, model: GpuModel, batches?: readonly number[]): Schedule =>
+  candidates(equation, model, { mostStaged: 1, ...(batches && { batches }) })[0]!
+
+/** Schedules of an equation, from its shape alone: the one that the model takes for the fastest first. */
+export function candidates(
+  equation: Equation,
+  model: GpuModel,
+  { batches = USUAL_BATCHES, mostStaged = 24 }: ChoiceOptions = {},
+): readonly Schedule[] {
+  const aim = { model, batches }
+  if (equation.onLoad) return fusedProducerSchedules(equation, aim, mostStaged).map(({ schedule }) => schedule)
   const sums = equation.stores.flatMap((s) => reductions(s.value))
   const serial = serialAxes(equation, sums)
   const main = sums.filter((r) => r.combine === 'sum' && r.body.kind === 'binary' && r.body.op === 'mul')
     .sort((a, b) => steps(b) - steps(a))[0]
-  if (main && serial.length === 0 && steps(main) > 1) return contractions(equation, main, sums, traits, mostStaged)
+  if (main && serial.length === 0 && steps(main) > 1) return contractions(equation, main, sums, aim, mostStaged)
   const unroll = new Map<Axis, number>()
   for (const r of sums) {
     const size = steps(r)
     if (Number.isFinite(size) && size <= 16) { for (const a of r.axes) unroll.set(a, a.extent as number) }
   }
   if (equation.sides.length > 0)
-    return [grouped(equation, { tile: traits.parallel ? blockTile(equation) : pointwiseTile(equation), serial: [], unroll }, traits)]
+    return [grouped(equation, { tile: model.parallel ? blockTile(equation) : pointwiseTile(equation), serial: [], unroll }, model)]
   const plain: Schedule = { tile: sums.length === 0 && serial.length === 0 ? pointwiseTile(equation) : new Map(), serial, unroll }
-  const shared = traits.parallel && serial.length === 0 ? sharedSchedules(equation, sums, batchOf(traits)) : []
+  const shared = model.parallel && serial.length === 0 ? cooperativeSchedules(equation, sums, Math.max(...batches)) : []
   return [...shared, plain]
 }
 
-/** What is made on load is made by those who stage it, once for a workgroup. */
-function makingOnLoad(e: Equation, { batches = [USUAL_BATCH] }: TargetTraits, most: number): readonly Rated[] {
+/** Schedules of an equation with a fused producer: workgroups compute it while they stage it, so that each does so once for all its points. */
+function fusedProducerSchedules(e: Equation, { model, batches }: Aim, most: number): readonly RatedSchedule[] {
   const [main, plainly] = [onlyContraction(e), onlyContraction(computedOnLoad(e))]
   const load = main && loadOf(main, e.onLoad!)
   if (!load || !plainly || !windowsOver(e, main, load)) return []
-  return stagedSchedules(e, rolesOf(e, plainly), batches, most, (stage) => loadsWindowsWhole(main, load, stage))
+  const admits = (stage: ReadonlyMap<Axis, number>): boolean => loadsWindowsWhole(main, load, stage)
+  return sharedTileSchedules({ equation: e, axes: gemmAxes(e, plainly), model, batches, most, admits })
 }
 
-/** Why no workgroup can make on load what an equation would; or why a pass is cheaper, where many stage the same and each makes it again. */
-export function refuseOnLoad(e: Equation, weigh: ReturnType<typeof weighingOnLoad>): string | undefined {
+/**
+ * Why no workgroup can compute and store the producer of an equation while it loads it; or why a kernel of its own is cheaper, since many
+ * workgroups stage the same elements and each would compute them again. Undefined: it pays.
+ */
+export function rejectFusedProducer(e: Equation, weigh: ReturnType<typeof fusedProducerVerdict>): string | undefined {
   const { tensor } = e.onLoad!.store
   const verdict = weigh(e)
   if (verdict === 'uncovered') return `windows of ${e.name} do not cover ${tensor.name}`
   return verdict === 'too often' ? `${tensor.name} would be computed too often in ${e.name}` : undefined
 }
 
-/** Whether an equation shall make on load what it would, for `refuseOnLoad`. */
-export const weighingOnLoad = (traits: TargetTraits): (e: Equation) => 'uncovered' | 'too often' | undefined =>
+/** What speaks against the fused producer of an equation, once for equations of the same shape; for `rejectFusedProducer`. */
+export const fusedProducerVerdict = (
+  model: GpuModel,
+  batches: readonly number[] = USUAL_BATCHES,
+): (e: Equation) => 'uncovered' | 'too often' | undefined =>
   onceByShape((e) => {
     const { onLoad, ...plain } = e
-    const [making] = makingOnLoad(e, traits, 1)
-    if (!making) return 'uncovered'
+    const [fused] = fusedProducerSchedules(e, { model, batches }, 1)
+    if (!fused) return 'uncovered'
     const main = onlyContraction(plain)!
-    const { batches = [USUAL_BATCH] } = traits
-    const [loading] = stagedSchedules(plain, rolesOf(plain, main), batches, 1)
-    const alone = passCost({ ...plain, axes: onLoad!.axes, stores: [onLoad!.store], sides: [] }, batches[0]!)
-    return loading && making.costs[0]! > loading.costs[0]! + alone ? 'too often' : undefined
+    const [loading] = sharedTileSchedules({ equation: plain, axes: gemmAxes(plain, main), model, batches, most: 1 })
+    const alone = elementwiseCost(model, { ...plain, axes: onLoad!.axes, stores: [onLoad!.store], sides: [] }, batches[0]!)
+    return loading && fused.costs[0]! > loading.costs[0]! + alone ? 'too often' : undefined
   })
 
-/** Of what a workgroup of this equation gathers statistics. */
 export { blocksOf }
 
 /**
  * The workgroup that covers a block of an image, and where that is small, several tiles of channels. Where memory of a workgroup
  * is dear, one invocation goes through the block.
  */
-function grouped(e: Equation, schedule: Schedule, { parallel }: TargetTraits): Schedule {
+function grouped(e: Equation, schedule: Schedule, { parallel }: GpuModel): Schedule {
   const tilesOfBlock = (a: Axis): number => {
     const block = blockAlong(e, a)
     return block === undefined ? 1 : block / (schedule.tile.get(a) ?? 1)
@@ -140,7 +150,7 @@ function serialAxes(equation: Equation, sums: readonly Reduction[]): Axis[] {
 }
 
 /** Few sums that take in much: a workgroup computes one, or it would be a long chain of one invocation. */
-function sharedSchedules(e: Equation, sums: readonly Reduction[], batch: number): Schedule[] {
+function cooperativeSchedules(e: Equation, sums: readonly Reduction[], batch: number): Schedule[] {
   const nominal = (axes: readonly Axis[]): number => axes.reduce((product, a) => product * extentOf(a, batch), 1)
   const outer = sums.filter((r) => !sums.some((other) => other !== r && reductions(other.body).includes(r)))
   if (outer.length === 0 || outer.some((r) => r.combine === 'argmax')) return []
@@ -153,52 +163,51 @@ function sharedSchedules(e: Equation, sums: readonly Reduction[], batch: number)
 }
 
 const MOST_SHARED_POINTS = 16384
-const batchOf = ({ batches = [USUAL_BATCH] }: TargetTraits): number => Math.max(...batches)
 
+/** Schedules of a contraction: register tiles that load from memory; and on hardware shared-memory tiles and cooperative reductions too. */
 function contractions(
   equation: Equation,
   main: Reduction,
   sums: readonly Reduction[],
-  traits: TargetTraits,
+  { model, batches }: Aim,
   mostStaged: number,
 ): readonly Schedule[] {
-  const { batches = [USUAL_BATCH] } = traits
   const product = main.body as Extract<Expression, { kind: 'binary' }>
-  const roles = rolesOf(equation, main)
-  // A small picture is cut into enough tiles to keep a device busy, whatever the batch; and its text stays short.
+  const axes = gemmAxes(equation, main)
+  const largestBatch = Math.max(...batches)
+  // A small map is cut into enough tiles to keep a device busy, whatever the batch; and its text stays short.
   const points = equation.axes.reduce((product, a) => product * (typeof a.extent === 'number' ? a.extent : 1), 1)
   const tiled = (accumulators: number): Schedule => {
-    const tile = registerTile(equation, roles, { ...traits, accumulators })
-    const unroll = writtenOut(product, main, tile, traits.bodyProducts)
-    const lanes = !traits.vectors ? undefined
-      : [...tile].filter(([, size]) => size % 4 === 0).sort(([a], [b]) =>
-        Number(roles.channels.includes(a)) - Number(roles.channels.includes(b))
-      )[0]?.[0]
+    const tile = registerTile(equation, axes, model, accumulators)
+    const unroll = writtenOut(product, main, tile, model.bodyProducts)
+    const lanes = model.vectors ? vectorAxis(tile, axes) : undefined
     const schedule: Schedule = { tile, ...(lanes && { lanes }), serial: [], unroll }
-    return equation.sides.length > 0 ? grouped(equation, schedule, traits) : schedule
+    return equation.sides.length > 0 ? grouped(equation, schedule, model) : schedule
   }
-  const usual = tiled(Math.min(traits.accumulators, Math.max(LEAST_ACCUMULATORS, Math.floor(points / INVOCATIONS_A_SAMPLE))))
-  const alone = onlyContraction(equation) !== undefined
-  if (!alone) return [...(traits.parallel && equation.sides.length === 0 ? sharedSchedules(equation, sums, batchOf(traits)) : []), usual]
+  const forSample = Math.max(model.leastAccumulators, Math.floor(points / model.invocationsPerSample))
+  const usual = tiled(Math.min(model.accumulators, forSample))
+  const mayCooperate = model.parallel && equation.sides.length === 0
+  if (!onlyContraction(equation)) return [...(mayCooperate ? cooperativeSchedules(equation, sums, largestBatch) : []), usual]
   // A software adapter takes the usual one: staging never paid there.
-  if (!traits.parallel && mostStaged === 1) return [usual]
-  const staged = stagedSchedules(equation, roles, batches, mostStaged)
+  if (!model.parallel && mostStaged === 1) return [usual]
+  const staged = sharedTileSchedules({ equation, axes, model, batches, most: mostStaged })
   const small = [64, 32, 16, 8].map(tiled)
-  if (!traits.parallel) return [usual, ...small, ...staged.map(({ schedule }) => schedule)]
-  const shared = equation.sides.length > 0 ? [] : [16, 4].map((accumulators): Schedule => {
-    const tile = registerTile(equation, roles, { ...traits, accumulators })
-    return { tile, serial: [], unroll: writtenOut(product, main, tile, traits.bodyProducts), share: 64 }
-  }).filter(() => main.axes.some((a) => extentOf(a, batchOf(traits)) >= 32))
-  const rated = (schedule: Schedule, cost: typeof tiledCost): Rated => ({
+  if (!model.parallel) return [usual, ...small, ...staged.map(({ schedule }) => schedule)]
+  const cooperative = !mayCooperate ? [] : [16, 4].map((accumulators): Schedule => {
+    const tile = registerTile(equation, axes, model, accumulators)
+    return { tile, serial: [], unroll: writtenOut(product, main, tile, model.bodyProducts), share: 64 }
+  }).filter(() => main.axes.some((a) => extentOf(a, largestBatch) >= 32))
+  const rated = (schedule: Schedule, cost: typeof registerTileCost): RatedSchedule => ({
     schedule,
-    costs: batches.map((batch) => cost(equation, roles, schedule, batch)),
+    costs: batches.map((batch) => cost(model, equation, axes, schedule, batch)),
   })
-  return fastestFirst([
+  return rankByRegret([
     ...staged,
-    ...[usual, ...small].map((schedule) => rated(schedule, tiledCost)),
-    ...shared.map((schedule) => rated(schedule, sharedCost)),
+    ...[usual, ...small].map((schedule) => rated(schedule, registerTileCost)),
+    ...cooperative.map((schedule) => rated(schedule, cooperativeCost)),
   ]).map(({ schedule }) => schedule)
 }
 
-const LEAST_ACCUMULATORS = 16
-const INVOCATIONS_A_SAMPLE = 64
+/** The axis of a tile whose points fill vectors of four: an N-axis if there is one, whose neighbours share the filter's element. */
+const vectorAxis = (tile: ReadonlyMap<Axis, number>, { mAxes }: GemmAxes): Axis | undefined =>
+  [...tile].filter(([, size]) => size % 4 === 0).sort(([a], [b]) => Number(mAxes.includes(a)) - Number(mAxes.includes(b)))[0]?.[0]

@@ -2,34 +2,30 @@ import { blockAlong } from './statistics-block.ts'
 import type { Axis } from '../../ir/affine.ts'
 import type { Equation } from '../../ir/equation.ts'
 import { WORKGROUP_INVOCATIONS } from './workgroup.ts'
-import type { Roles } from './candidates.ts'
+import type { GpuModel } from './cost-model.ts'
+import type { GemmAxes } from './gemm-axes.ts'
 import { loadsAlong } from './unroll.ts'
 
-/** How many sums one invocation may hold, and how wide its tiles may be. */
-export interface TileLimits {
-  /** Sums held in registers at once, at most. */
-  readonly accumulators: number
-  /** Points along the weights' axis (output channels) and along the pixels' axis. */
-  readonly tileOfOne: number
-  readonly tileOfOther: number
-  /** Whether a tile may be a part of several rows: what rows share is worth more than their guards cost. */
-  readonly partsOfRows: boolean
-}
-
 /**
- * Tries tiles of a channel axis and of one or two picture axes, and keeps the cheapest by a small model: numbers loaded for
- * each product (a sliding window that is written out shares its loads), times what hangs over the edges. The weights of the
- * two were fitted to convolutions measured on a software adapter; a tuner may know better.
+ * The register tile of a contraction that loads from memory itself. Tries tiles of an M-axis and of one or two N-axes, and keeps the
+ * cheapest by the weights of `RegisterTileModel`: numbers loaded for each product (an unrolled window that slides shares its loads),
+ * times the points that hang over the edges.
  */
-export function registerTile(e: Equation, { picture, main, pixels, channels }: Roles, traits: TileLimits): Map<Axis, number> {
+export function registerTile(
+  e: Equation,
+  { input, main, nAxes, mAxes }: GemmAxes,
+  model: GpuModel,
+  accumulators: number,
+): Map<Axis, number> {
+  const weights = model.registerTile
   const mayTileBatch = e.sides.length === 0
-  const channel = largest(channels)
-  // Where statistics are gathered, tiles make up their blocks exactly, and a block is no more than a workgroup.
+  const mAxis = largest(mAxes)
+  // Blocks of statistics consist of whole tiles, and of no more of them than a workgroup has invocations.
   const fits = (a: Axis | undefined, size: number): boolean => !a || (blockAlong(e, a) ?? size) % size === 0
   const invocations = (sizeOf: (a: Axis) => number): number =>
     e.axes.reduce((p, a) => p * ((blockAlong(e, a) ?? 1) / (blockAlong(e, a) === undefined ? 1 : sizeOf(a))), 1)
-  const spatial = pixels.filter((a) => typeof a.extent === 'number')
-  const batch = mayTileBatch ? pixels.find((a) => a.extent === 'n') : undefined
+  const spatial = nAxes.filter((a) => typeof a.extent === 'number')
+  const batch = mayTileBatch ? nAxes.find((a) => a.extent === 'n') : undefined
   const first = spatial.at(-1) ?? batch
   const seconds: (Axis | undefined)[] = [
     undefined,
@@ -38,23 +34,24 @@ export function registerTile(e: Equation, { picture, main, pixels, channels }: R
   ]
   let best = new Map<Axis, number>()
   let bestCost = Infinity
-  for (const channelSize of channel ? sizesFor(channel, traits.tileOfOne) : [1]) {
+  for (const mSize of mAxis ? sizesFor(mAxis, model.mTile) : [1]) {
     for (const second of seconds) {
-      for (const firstSize of first ? sizesFor(first, traits.tileOfOther) : [1]) {
-        // Else a second axis only where the first is used up: rows of a picture have guards of their own.
-        if (!traits.partsOfRows && second && firstSize !== first?.extent && first?.extent !== 'n') continue
+      for (const firstSize of first ? sizesFor(first, model.nTile) : [1]) {
+        // Otherwise a second axis is tiled only where the tile has the whole of the first: each row has guards of its own.
+        if (!model.partsOfRows && second && firstSize !== first?.extent && first?.extent !== 'n') continue
         for (const secondSize of second ? sizesFor(second, 8).filter((t) => t > 1) : [1]) {
-          const points = channelSize * firstSize * secondSize
-          if (points > traits.accumulators || !fits(first, firstSize) || !fits(second, secondSize)) continue
+          const points = mSize * firstSize * secondSize
+          if (points > accumulators || !fits(first, firstSize) || !fits(second, secondSize)) continue
           if (invocations((a) => (a === first ? firstSize : a === second ? secondSize : 1)) > WORKGROUP_INVOCATIONS) continue
-          const waste = overhang(channel, channelSize) * overhang(first, firstSize) * overhang(second, secondSize)
-          const loads = channelSize +
-            PICTURE_LOAD * loadsAlong(picture, main, first, firstSize) * loadsAlong(picture, main, second, secondSize)
-          const cost = waste ** 1.5 * (waste > 1 ? 1.1 : 1) * (1 + (LOAD_WEIGHT * loads) / points)
+          const waste = tailWaste(mAxis, mSize) * tailWaste(first, firstSize) * tailWaste(second, secondSize)
+          const inputLoads = loadsAlong(input, main, first, firstSize) * loadsAlong(input, main, second, secondSize)
+          const loads = mSize + weights.inputLoad * inputLoads
+          const raggedEdge = waste > 1 ? weights.raggedEdge : 1
+          const cost = waste ** weights.wasteExponent * raggedEdge * (1 + (weights.loadWeight * loads) / points)
           if (cost >= bestCost) continue
           bestCost = cost
           best = new Map()
-          if (channel && channelSize > 1) best.set(channel, channelSize)
+          if (mAxis && mSize > 1) best.set(mAxis, mSize)
           if (second && secondSize > 1) best.set(second, secondSize)
           if (first && firstSize > 1) best.set(first, firstSize)
         }
@@ -64,16 +61,14 @@ export function registerTile(e: Equation, { picture, main, pixels, channels }: R
   return best
 }
 
-const LOAD_WEIGHT = 8
-/** A number of the picture costs more than a weight: it is guarded against the padding. */
-const PICTURE_LOAD = 2
-
+/** Sizes of a tile along an axis: all up to 8, then even ones. */
 const sizesFor = (a: Axis, most: number): number[] => {
   if (a.extent === 'n') return [1, 4].filter((t) => t <= most)
   return Array.from({ length: Math.min(most, a.extent as number) }, (_, i) => i + 1).filter((t) => t <= 8 || t % 2 === 0)
 }
 
-const overhang = (a: Axis | undefined, size: number): number =>
+/** Points computed for each point of an axis that tiles of `size` cover. */
+const tailWaste = (a: Axis | undefined, size: number): number =>
   a && typeof a.extent === 'number' ? (Math.ceil(a.extent / size) * size) / a.extent : 1
 
 const largest = (axes: readonly Axis[]): Axis | undefined =>

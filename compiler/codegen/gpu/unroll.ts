@@ -10,8 +10,11 @@ export function loadsAlong(picture: Expression, main: Reduction, a: Axis | undef
   return (size + steps - 1) / steps
 }
 
+/** Longest side of a filter that is unrolled whole. */
+export const MOST_UNROLLED = 7
+
 const stepsWrittenOut = (a: Axis): number =>
-  (a.extent as number) <= 7 ? (a.extent as number) : ([4, 3, 2].find((t) => (a.extent as number) % t === 0) ?? 1)
+  (a.extent as number) <= MOST_UNROLLED ? (a.extent as number) : ([4, 3, 2].find((t) => (a.extent as number) % t === 0) ?? 1)
 
 /** Windows that slide along a tiled axis are written out, so neighbours share what they load; then a little of the innermost loop. */
 export function writtenOut(product: Expression, main: Reduction, tile: ReadonlyMap<Axis, number>, mostProducts: number): Map<Axis, number> {

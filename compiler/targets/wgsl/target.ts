@@ -1,7 +1,8 @@
 import { knownSchedule } from '../known-schedule.ts'
 import { HALF_PLAN, SOFTWARE_PLAN, WEBGPU } from '../../../bundle/plans.ts'
 import { bufferOf } from '../../ir/tensor.ts'
-import { blocksOf, candidates, chooseSchedule, refuseOnLoad, type TargetTraits, weighingOnLoad } from '../../codegen/gpu/choose.ts'
+import { blocksOf, candidates, chooseSchedule, fusedProducerVerdict, rejectFusedProducer } from '../../codegen/gpu/choose.ts'
+import { HARDWARE, SOFTWARE } from '../../codegen/gpu/cost-model.ts'
 import { lower } from '../../codegen/gpu/lower.ts'
 import { printOnce } from '../kernel-cache.ts'
 import { gridSize } from '../../codegen/grid.ts'
@@ -19,44 +20,25 @@ const WORKGROUP = 64
 /** A software adapter deals out workgroups to its threads: where invocations have much to do, small ones come out even. */
 const SMALL_WORKGROUP = 16
 
-/** What graphics hardware wants, and what a CPU that pretends to be some: measured on an H200 and on SwiftShader. */
-export const hardware: TargetTraits = {
-  accumulators: 128,
-  tileOfOne: 8,
-  tileOfOther: 16,
-  partsOfRows: false,
-  bodyProducts: 1024,
-  parallel: true,
-  vectors: true,
-}
-export const software: TargetTraits = {
-  ...hardware,
-  accumulators: 256,
-  partsOfRows: true,
-  bodyProducts: 4096,
-  parallel: false,
-  vectors: false,
-}
-
 /** What only infers is asked one by one, or many at a time. */
 export const batchesFor = (batch: number): readonly number[] => (batch > 1 ? [batch] : [1, 64])
 
 /** The first is what is chosen. Depends on nothing but the `canonicalText` of an equation. */
 type WaysOf = (e: Equation, batch: number) => readonly Schedule[]
 
-const onHardware: WaysOf = (e, batch) => candidates(e, { ...hardware, batches: batchesFor(batch) })
+const onHardware: WaysOf = (e, batch) => candidates(e, HARDWARE, { batches: batchesFor(batch) })
 
-const weighings = new Map<number, ReturnType<typeof weighingOnLoad>>()
-function weighing(batch: number): ReturnType<typeof weighingOnLoad> {
-  const known = weighings.get(batch) ?? weighingOnLoad({ ...hardware, batches: batchesFor(batch) })
+const weighings = new Map<number, ReturnType<typeof fusedProducerVerdict>>()
+function weighing(batch: number): ReturnType<typeof fusedProducerVerdict> {
+  const known = weighings.get(batch) ?? fusedProducerVerdict(HARDWARE, batchesFor(batch))
   weighings.set(batch, known)
   return known
 }
 
 /** WGSL: eight storage buffers at most, as every WebGPU grants them. */
 export const wgsl: Target = {
-  ...scheduled((e, batch) => chooseSchedule(e, { ...hardware, batches: batchesFor(batch) }), { known: 'hardware', waysOf: onHardware }),
-  rejectFusedProducer: (e, batch) => refuseOnLoad(e, weighing(batch)),
+  ...scheduled((e, batch) => chooseSchedule(e, HARDWARE, batchesFor(batch)), { known: 'hardware', waysOf: onHardware }),
+  rejectFusedProducer: (e, batch) => rejectFusedProducer(e, weighing(batch)),
   candidates: (e, batch) => onHardware(e, batch).map((schedule) => scheduleToJson(e, schedule)),
 }
 
@@ -66,11 +48,11 @@ export const wgslHalf: Target = { ...wgsl, name: HALF_PLAN, storage: 'f16' }
 /** Staging never paid on a software adapter: a few of those schedules are enough to be sure. */
 const STAGED_ON_SOFTWARE = 4
 
-const onSoftware: WaysOf = (e) => candidates(e, software, STAGED_ON_SOFTWARE)
+const onSoftware: WaysOf = (e) => candidates(e, SOFTWARE, { mostStaged: STAGED_ON_SOFTWARE })
 
 /** WGSL for an adapter that a CPU pretends to be: a load costs it as much as fifteen multiplications, and workgroup memory more. */
 export const wgslSoftware: Target = {
-  ...scheduled((e) => chooseSchedule(e, software), {
+  ...scheduled((e) => chooseSchedule(e, SOFTWARE), {
     known: 'software',
     waysOf: onSoftware,
     workgroupOf: ({ body }) => (body.some((s) => s.kind === 'for') ? SMALL_WORKGROUP : WORKGROUP),
