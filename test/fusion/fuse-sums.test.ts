@@ -1,0 +1,88 @@
+import { describe, expect, test } from 'vitest'
+import type { FusionContext } from '../../compiler/fusion/kernel-pass.ts'
+import { plus, times } from '../../compiler/ir/affine.ts'
+import { type Equation, store } from '../../compiler/ir/equation.ts'
+import { load, mul } from '../../compiler/ir/expression.ts'
+import { tensor } from '../../compiler/ir/tensor.ts'
+import { sumsEquations } from '../../compiler/ops/batch-reduction.ts'
+import { conv, each, expectSameValues, fuse, map, namesOf, relu, remarksOf } from './hand-built.ts'
+
+const PASS = 'fuse-sums'
+const [x, y, z] = [map('x'), map('y'), map('z')]
+const [dBeta, dGamma] = [tensor('dBeta', [2]), tensor('dGamma', [2])]
+
+/** The gradients of beta and gamma: sums of y and of y * x over all but the channel. */
+const sums = (source = y, other = x): Equation[] =>
+  sumsEquations({
+    name: 'sums',
+    layers: ['bn'],
+    shape: source.shape,
+    kept: [1],
+    terms: (at) => [load(source, ...at), mul(load(source, ...at), load(other, ...at))],
+    stores: (at, [first, second]) => [store(dBeta, at, first!), store(dGamma, at, second!)],
+  })
+const equations = [conv(y, x), ...sums()]
+
+test('joins sums over the batch to the kernel that stores what they are of', () => {
+  const kernels = fuse(PASS, equations)
+  expect(namesOf(kernels)).toEqual(['y', 'sums'])
+  expect(kernels[0]!.equation).toMatchObject({ layers: ['y', 'bn'], sides: [{ kind: 'sums', source: y }] })
+  expect(remarksOf(kernels)).toBe('gathers the sums of bn as it stores')
+  expectSameValues(kernels, equations, [dBeta, dGamma])
+})
+
+test('joins them to the kernel that stores last what they are of', () => {
+  const kernels = fuse(PASS, [conv(y, x), relu(z, x), ...sums(y, z)])
+  expect(kernels.map(({ equation }) => equation.sides.length)).toEqual([0, 1, 0])
+})
+
+describe('refuses', () => {
+  const early = each(z, (at) => load(y, ...at))
+  const coefficients = tensor('k', [2])
+  const shifted = sumsEquations({
+    name: 'sums',
+    layers: ['bn'],
+    shape: y.shape,
+    kept: [1],
+    terms: (at) => [load(y, at[0]!, at[1]!, at[2]!, times(plus(at[3]!, 0), 0))],
+    stores: (at, [first]) => [store(dBeta, at, first!)],
+  })
+  const scaledSums = sumsEquations({
+    name: 'sums',
+    layers: ['bn'],
+    shape: y.shape,
+    kept: [1],
+    terms: (at) => [mul(load(y, ...at), load(coefficients, at[1]!))],
+    stores: (at, [first]) => [store(dBeta, at, first!)],
+  })
+  const makes = { ...each(coefficients, ([c]) => load(dBeta, c)) }
+
+  test.each<[string, readonly Equation[], Partial<FusionContext>, string]>([
+    ['a layer of style split', equations, { unfusedLayers: new Set(['bn']) }, 'sums.partial is of style split'],
+    ['sums of inputs', sums(), {}, 'sums.partial sums up nothing that a kernel stores'],
+    [
+      'what is made after the map',
+      [conv(y, x), makes, ...scaledSums],
+      {},
+      'sums.partial needs k, which is made after y',
+    ],
+    ['another place than the one that is stored', [conv(y, x), ...shifted], {}, 'sums.partial does not read y point by point'],
+    ['what a target takes no sums of', equations, { statisticsBlock: () => 'y works alone' }, 'y works alone'],
+    [
+      'blocks of one element',
+      [conv(y, x), early, ...scaledSums],
+      { statisticsBlock: () => () => 1 },
+      'y works in parts too small to gather the sums of bn',
+    ],
+    [
+      'more bindings than are granted',
+      equations,
+      { maxBindings: 3 },
+      'y would bind 4 buffers with the sums of bn, 3 are granted everywhere',
+    ],
+  ])('%s', (_, program, changes, reason) => {
+    const kernels = fuse(PASS, program, changes)
+    expect(kernels.map(({ equation }) => equation)).toEqual(program)
+    expect(remarksOf(kernels)).toBe(reason)
+  })
+})
