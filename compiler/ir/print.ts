@@ -1,61 +1,95 @@
-import { showShape } from './tensor.ts'
-import { type Expression } from './expression.ts'
+import { UniqueNames } from '../unique-names.ts'
+import { type Axis, type Extent, type Index, showIndex } from './affine.ts'
+import type { Equation, SideReduction, Store } from './equation.ts'
+import type { Expression } from './expression.ts'
 import type { Fused } from './kernel.ts'
-import { type Axis, type Extent, showIndex } from './affine.ts'
-import type { Equation, Store } from './equation.ts'
+import { termsAt } from './side-sums.ts'
+import { showShape } from './tensor.ts'
 
-/** Equations as text for people and snapshots: axes, what is stored, why. */
+/** Kernels as text for people and snapshots: axes, what is stored, remarks. */
 export const printEquations = (fused: readonly Fused[]): string =>
   fused.map(({ equation, why }) => [printEquation(equation), ...why.map((reason) => `  # ${reason}`)].join('\n')).join('\n\n') + '\n'
 
+/** An equation as text. Each axis has a name of its own in it: the second `c` is `c#2`. */
 export function printEquation(e: Equation): string {
-  const lines = [`${e.name}  for ${e.axes.map(showAxis).join(', ') || 'one point'}`]
-  const storeText = (s: Store): string =>
-    `${s.tensor.name}${showShape(s.tensor.shape)} [${s.at.map((at) => showIndex(at)).join(', ')}] = ${printExpression(s.value)}`
-  if (e.onLoad) lines.push(`  as it is loaded, for ${e.onLoad.axes.map(showAxis).join(', ')}: ${storeText(e.onLoad.store)}`)
-  for (const s of e.stores) lines.push(`  ${storeText(s)}`)
+  const nameOf = namer(e)
+  const value = (of: Expression): string => printExpression(of, nameOf)
+  const axes = (of: readonly Axis[]): string => of.map((a) => showAxis(a, nameOf)).join(', ')
+  const stored = ({ tensor, at, value: of, counts }: Store): string =>
+    `${tensor.name}${showShape(tensor.shape)} ${showPlace(at, nameOf)} ${counts ? '+' : ''}= ${value(of)}`
+  const lines = [`${e.name}  for ${axes(e.axes) || 'one point'}`]
+  if (e.onLoad) lines.push(`  as it is loaded, for ${axes(e.onLoad.axes)}: ${stored(e.onLoad.store)}`)
+  for (const s of e.stores) lines.push(`  ${stored(s)}`)
   for (const side of e.sides) {
-    const what = side.kind === 'sums' ? `sums of ${side.terms.map(printExpression).join(' and of ')}` : `moments of ${side.source.name}`
-    lines.push(`  ${what} along ${side.kept.name}, in blocks of ${side.blocks.map((b) => `${b.axis.name} ${b.size}`).join(' x ')}`)
+    const terms = termsOf(side, e).map(value)
+    const what = side.kind === 'sums' ? `sums of ${terms.join(' and of ')}` : `moments of ${side.source.name}`
+    const blocks = side.blocks.map((b) => `${nameOf(b.axis)} ${b.size}`).join(' x ')
+    lines.push(`  ${what} along ${nameOf(side.kept)}, in blocks of ${blocks}`)
   }
   return lines.join('\n')
 }
 
+/** The terms of side sums at the point that the equation stores: its own axes stand in them. */
+function termsOf(side: SideReduction, { stores }: Equation): readonly Expression[] {
+  if (side.kind !== 'sums') return []
+  const place = stores.find((s) => s.tensor === side.source)?.at
+  return place ? termsAt(side, place) : side.terms
+}
+
+type NameOf = (axis: Axis) => string
+
+/** Names of axes: their own, with a number behind where two axes have the same one. The axes of the points come first. */
+function namer({ axes }: Equation): NameOf {
+  const names = new Map<Axis, string>()
+  const unique = new UniqueNames()
+  const nameOf = (a: Axis): string => {
+    const known = names.get(a)
+    if (known !== undefined) return known
+    const name = unique.give(a.name, '#')
+    names.set(a, name)
+    return name
+  }
+  axes.forEach(nameOf)
+  return nameOf
+}
+
 const showExtent = (extent: Extent): string => (typeof extent === 'object' ? `n/${extent.chunks}` : String(extent))
-const showAxis = (a: Axis): string => `${a.name} ${showExtent(a.extent)}`
+const showAxis = (a: Axis, nameOf: NameOf): string => `${nameOf(a)} ${showExtent(a.extent)}`
+const showPlace = (at: readonly Index[], nameOf: NameOf): string => `[${at.map((form) => showIndex(form, nameOf)).join(', ')}]`
 
 const SIGNS: Readonly<Record<string, string>> = { add: '+', sub: '-', mul: '*', div: '/' }
+const TESTS = { lt: '<', le: '<=', eq: '==', finite: 'is finite, not' }
 
-export function printExpression(e: Expression): string {
+/** A value as text, its axes by the names that are given, or by their own. */
+export function printExpression(e: Expression, nameOf: NameOf = (a) => a.name): string {
+  const print = (child: Expression): string => printExpression(child, nameOf)
   switch (e.kind) {
     case 'constant':
       return String(e.value)
     case 'scalar':
       return e.name
     case 'position':
-      return `(${showIndex(e.at)})`
+      return `(${showIndex(e.at, nameOf)})`
     case 'random':
-      return `random(${e.key}, ${showIndex(e.at)})`
+      return `random(${e.key}, ${showIndex(e.at, nameOf)})`
     case 'load':
-      return `${e.tensor.name}[${e.at.map((at) => showIndex(at)).join(', ')}]`
+      return `${e.tensor.name}${showPlace(e.at, nameOf)}`
     case 'unary':
-      return `${e.op}(${printExpression(e.a)})`
+      return `${e.op}(${print(e.a)})`
     case 'binary': {
       const sign = SIGNS[e.op]
-      return sign ? `(${printExpression(e.a)} ${sign} ${printExpression(e.b)})`
-        : `${e.op}(${printExpression(e.a)}, ${printExpression(e.b)})`
+      return sign ? `(${print(e.a)} ${sign} ${print(e.b)})` : `${e.op}(${print(e.a)}, ${print(e.b)})`
     }
     case 'select':
-      return `(${printExpression(e.a)} ${{ lt: '<', le: '<=', eq: '==', finite: 'is finite, not' }[e.test]} ${printExpression(e.b)} ? ${
-        printExpression(e.yes)
-      } : ${printExpression(e.no)})`
+      return `(${print(e.a)} ${TESTS[e.test]} ${print(e.b)} ? ${print(e.yes)} : ${print(e.no)})`
     case 'guard': {
-      const guards = e.guards.map((
-        g,
-      ) => (g.kind === 'within' ? `0 <= ${showIndex(g.at)} < ${showExtent(g.extent)}` : `${g.by} divides ${showIndex(g.at)}`))
-      return `(${guards.join(' and ')} ? ${printExpression(e.value)} : ${e.otherwise})`
+      const guards = e.guards.map((g) => {
+        const at = showIndex(g.at, nameOf)
+        return g.kind === 'within' ? `0 <= ${at} < ${showExtent(g.extent)}` : `${g.by} divides ${at}`
+      })
+      return `(${guards.join(' and ')} ? ${print(e.value)} : ${e.otherwise})`
     }
     case 'reduce':
-      return `${e.combine}(${e.axes.map(showAxis).join(', ')}: ${printExpression(e.body)})`
+      return `${e.combine}(${e.axes.map((a) => showAxis(a, nameOf)).join(', ')}: ${print(e.body)})`
   }
 }
