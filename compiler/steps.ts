@@ -14,7 +14,7 @@ import { verifyGraph } from './graph-passes/verify.ts'
 import { invariant } from './invariant.ts'
 import { type LoweredGraph, lowerGraph } from './lower-graph.ts'
 import { operators } from './ops/registry.ts'
-import { recompute, type Step } from './plan/rematerialize.ts'
+import { type KernelLaunch, rematerializeValues } from './plan/rematerialize.ts'
 import type { Printer, Schedules, Target } from './targets/target.ts'
 
 /** Called after every step with its name and a text of what it left, made only when asked for. */
@@ -43,7 +43,7 @@ export interface Work {
   /** The equations of all nodes, from `lower` on. */
   readonly lowered: LoweredGraph
   /** Kernels with their remarks, from `lower` on, in the order in which they run. */
-  readonly kernels: readonly Step[]
+  readonly kernels: readonly KernelLaunch[]
   /** The same while passes fuse them: changed in place. */
   readonly fusing: { readonly program: KernelProgram; readonly context: FusionContext } | undefined
   /** Kernels as the target printed them. */
@@ -143,7 +143,7 @@ export const rematerialize: KernelStep = {
   applies: ({ program, options }) => rematerializes(options) && TRAINING_PROGRAMS.includes(program),
   run: (work, { options: { batch } }) => {
     const { outputs } = work.graph
-    const { steps, viewOf } = recompute({
+    const { steps, viewOf } = rematerializeValues({
       steps: work.kernels,
       viewOf: work.lowered.viewOf,
       results: outputs.map(({ value }) => value),

@@ -6,8 +6,8 @@ import { sizeAt } from '../bundle/sizes.ts'
 import { type Difference, largestOf, minus, normOf, type Results } from './compare-results.ts'
 import { differenceBeyondNoise, noiseOf, shaken, shakenParameters } from './noise.ts'
 import { type KernelTime, kernelTimes } from './kernel-profile.ts'
-import { madeUpInputs, madeUpWeights } from './synthetic-data.ts'
-import { type Contestant, median, repeated, takeTurns } from './interleaved-timing.ts'
+import { syntheticInputs, syntheticWeights } from './synthetic-data.ts'
+import { type Subject, median, repeated, timeInterleaved } from './interleaved-timing.ts'
 
 /** The two things that are measured: one inference, one training step. */
 export type BenchProgram = 'infer' | 'train'
@@ -16,26 +16,26 @@ export type BenchProgram = 'infer' | 'train'
 export interface Variant {
   readonly name: string
   readonly bundle: Bundle
-  /** Whether it computes what the first one does, so that its results must be the same. */
+  /** Whether the variant computes the same function as the first one, so that their results must agree. */
   readonly sameNet: boolean
 }
 
 /** Somebody else who computes the same net; opened for one program, and closed behind it. */
 export interface Peer {
   readonly name: string
-  /** What it can do. */
+  /** The programs that this subject can run. */
   readonly programs: readonly BenchProgram[]
   readonly open: (work: Work) => Promise<OpenPeer>
 }
 
-export interface OpenPeer extends Contestant {
-  /** What must agree with the first variant's results. */
+export interface OpenPeer extends Subject {
+  /** The results that must agree with those of the first variant. */
   readonly results: Results
   readonly version?: string
   close(): void
 }
 
-/** What is computed: weights and inputs that all share. */
+/** The weights and inputs that all subjects share. */
 export interface Work {
   readonly program: BenchProgram
   readonly batch: number
@@ -68,11 +68,11 @@ export interface ProgramBench {
   readonly program: BenchProgram
   /** Of convolutions and inner products in the first variant, two for each multiplication and addition. */
   readonly flops: number
-  /** Whether it was stopped on the way. */
+  /** Whether a stop was asked for before all rounds were done. */
   readonly stopped: boolean
   readonly contestants: readonly ContestantReport[]
   readonly kernels?: readonly KernelTime[]
-  /** What could not be done, and why. */
+  /** One text for each thing that could not be measured, and why. */
   readonly notes: readonly string[]
 }
 
@@ -83,13 +83,13 @@ export interface ContestantReport {
   readonly times: readonly number[]
   readonly medianMs: number
   readonly minimumMs: number
-  /** To the first contestant. */
+  /** To the first subject. */
   readonly ratio: number
   readonly ratioOfMinima: number
   readonly gigaflopsPerSecond: number
-  /** That the device holds for it. */
+  /** Bytes that the device holds for this subject. */
   readonly bytes?: number
-  /** To the first contestant's results; absent for another net and for the first itself. */
+  /** To the first subject's results; absent for another net and for the first itself. */
   readonly difference?: Difference
   readonly wrong: boolean
 }
@@ -110,10 +110,10 @@ export async function bench(variants: readonly Variant[], options: BenchOptions)
   return reports
 }
 
-/** A contestant whose results are known, ready to be timed. */
-interface Ready extends Contestant {
+/** A subject whose results are known, ready to be timed. */
+interface Ready extends Subject {
   readonly results: Results
-  /** Of each result: how much it depends on last places. Absent: nobody knows. */
+  /** For each result, the largest change that rounding alone may cause (`noiseOf`). Absent where it is not known. */
   readonly noise?: Readonly<Record<string, number>>
   readonly sameNet: boolean
   readonly bytes?: number
@@ -124,8 +124,8 @@ interface Ready extends Contestant {
 async function benchProgram(variants: readonly Variant[], program: BenchProgram, options: BenchOptions): Promise<ProgramBench> {
   const { device, batch, seed = 1, rounds, atLeastMs = 20, warmUpMs = 300, peers = [], onStage } = options
   const first = variants[0]!.bundle
-  const weights = madeUpWeights(first, seed)
-  const inputs = madeUpInputs(first.manifest.inputs, batch, seed)
+  const weights = syntheticWeights(first, seed)
+  const inputs = syntheticInputs(first.manifest.inputs, batch, seed)
   const notes: string[] = []
   const ready: Ready[] = []
   let reference: LocalNet | undefined
@@ -166,11 +166,16 @@ async function benchProgram(variants: readonly Variant[], program: BenchProgram,
         notes.push(`${peer.name}: ${firstLine(error)}`)
       }
     }
-    for (const contestant of stopped() ? [] : ready) {
-      onStage?.(program, `${contestant.name} warms up`)
-      await contestant.measure(warmUpMs)
+    for (const subject of stopped() ? [] : ready) {
+      onStage?.(program, `${subject.name} warms up`)
+      await subject.measure(warmUpMs)
     }
-    const times = await takeTurns(ready, { rounds, atLeastMs, stopped, onMeasured: (name, ms) => options.onMeasured?.(program, name, ms) })
+    const times = await timeInterleaved(ready, {
+      rounds,
+      atLeastMs,
+      stopped,
+      onMeasured: (name, ms) => options.onMeasured?.(program, name, ms),
+    })
     let kernels: readonly KernelTime[] | undefined
     if (options.kernels && reference && !stopped()) {
       onStage?.(program, 'kernel by kernel')
@@ -180,7 +185,7 @@ async function benchProgram(variants: readonly Variant[], program: BenchProgram,
     const flops = reference ? productsOf(reference, program) : 0
     return { program, flops, stopped: stopped(), contestants: reportsOf(program, ready, times, flops), ...(kernels && { kernels }), notes }
   } finally {
-    for (const contestant of ready) contestant.close()
+    for (const subject of ready) subject.close()
   }
 }
 
@@ -228,8 +233,8 @@ const CHECKS: Readonly<Record<BenchProgram, Check>> = {
   infer: { results: (net, inputs) => net.run(inputs), iterate: (net, inputs) => () => net.run(inputs) },
 
   /**
-   * How far a step as the file wants it moves each parameter and statistic, and its loss and the next one's. The steps that are timed
-   * have a rate of 0: they do the same work, and each starts from where the last one did.
+   * The move of each parameter and statistic by a step at the rate of the file, with its loss and the next one's. The steps that are
+   * timed have a rate of 0: they do the same work, and each starts from where the last one did.
    */
   train: {
     results: async (net, inputs) => {
@@ -286,7 +291,7 @@ function reportsOf(
   })
 }
 
-/** Of the first contestant's results those that the other has too; all of them where it has none. */
+/** The results of the first subject that the other one has too; all of them where it has none. */
 function pick(all: Results, like: Results): Results {
   const names = Object.keys(all).filter((name) => name in like)
   return names.length > 0 ? Object.fromEntries(names.map((name) => [name, all[name]!])) : all

@@ -6,7 +6,7 @@ export type Results = Readonly<Record<string, ArrayLike<number>>>
 export interface Difference {
   /** The largest of all. NaN, and what is missing or of another length, is infinitely far. */
   readonly worst: number
-  /** Whose it is. */
+  /** Name of the result with the largest difference. */
   readonly at: string
 }
 
@@ -46,7 +46,7 @@ export const normOf = (values: ArrayLike<number>): number => {
   return Math.sqrt(sum)
 }
 
-/** How the size of an array is measured: its largest value, or its norm. */
+/** A norm that measures the size of an array: its largest value, or its Euclidean norm. */
 export type Measure = typeof largestOf
 
 /** By how much each array differs, in its own numbers. What is missing or no number is infinitely far; equal infinities are equal. */

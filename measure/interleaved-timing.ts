@@ -1,42 +1,42 @@
-/** Whoever is measured. An iteration begins with numbers in arrays and ends with the result in one. */
-export interface Contestant {
+/** A subject of the measurement. An iteration starts from numbers in arrays and ends with its result in an array. */
+export interface Subject {
   readonly name: string
-  /** Milliseconds of an iteration: the mean of as many as take `atLeastMs` together. */
+  /** The time of an iteration in milliseconds: the mean over as many iterations as take `atLeastMs` together. */
   measure(atLeastMs: number): Promise<number>
 }
 
-export interface TurnOptions {
+export interface InterleavedTimingOptions {
   readonly rounds: number
-  /** An iteration that is shorter is repeated. */
+  /** An iteration is repeated until this many milliseconds have passed. */
   readonly atLeastMs: number
-  /** Asked between two measurements: whether to stop there. */
+  /** Asked before each measurement: true ends the timing. */
   readonly stopped?: () => boolean
-  /** After each measurement. */
+  /** Called after each measurement. */
   readonly onMeasured?: (name: string, ms: number) => void
 }
 
 /**
- * Measures in turns, A B C A B C ..., so that whatever else the machine does falls on all alike. Gives the times of each in
- * milliseconds, in the order of the contestants; of all but the last round the same number.
+ * Interleaved timing, A B C A B C ...: whatever else the machine does disturbs all subjects alike. Gives the milliseconds of each
+ * subject, in the order of the subjects. Where it was stopped, the last round may lack some.
  */
-export async function takeTurns(
-  contestants: readonly Contestant[],
-  { rounds, atLeastMs, stopped, onMeasured }: TurnOptions,
+export async function timeInterleaved(
+  contestants: readonly Subject[],
+  { rounds, atLeastMs, stopped, onMeasured }: InterleavedTimingOptions,
 ): Promise<number[][]> {
   const times = contestants.map((): number[] => [])
   for (let round = 0; round < rounds; round++) {
-    for (const [i, contestant] of contestants.entries()) {
+    for (const [i, subject] of contestants.entries()) {
       await pause()
       if (stopped?.()) return times
-      const ms = await contestant.measure(atLeastMs)
+      const ms = await subject.measure(atLeastMs)
       times[i]!.push(ms)
-      onMeasured?.(contestant.name, ms)
+      onMeasured?.(subject.name, ms)
     }
   }
   return times
 }
 
-/** Iterations until they took so long together: milliseconds of one. */
+/** Repeats an iteration until `atLeastMs` have passed, and gives the milliseconds of one. */
 export async function repeated(iterate: () => Promise<unknown>, atLeastMs: number): Promise<number> {
   const start = performance.now()
   for (let count = 1;; count++) {
@@ -46,7 +46,7 @@ export async function repeated(iterate: () => Promise<unknown>, atLeastMs: numbe
   }
 }
 
-/** A device that computes on this thread leaves no room for signals and for drawing: here it is. */
+/** Lets signals and drawing have this thread, which a device that computes on it does not. */
 export const pause = (): Promise<void> =>
   new Promise((resolve) => {
     setTimeout(resolve)

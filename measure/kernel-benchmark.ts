@@ -8,11 +8,11 @@ import { buildPlan } from '../compiler/plan/layout.ts'
 import type { Schedules, Target } from '../compiler/targets/target.ts'
 import type { Tensor } from '../compiler/ir/tensor.ts'
 
-/** What a net's kernels share, and one of them needs to be laid out alone. */
-export interface Surroundings {
+/** The facts about a net that its kernels share, and that a benchmark of one kernel needs. */
+export interface BenchmarkContext {
   readonly target: Target
   readonly batch: number
-  /** What the net trains with (1: it only infers): targets go by it. */
+  /** The batch that the net trains with; 1 where it only infers. A target may choose by it. */
   readonly trainBatch: number
   /** Elements of the buffers that parameters and statistics are packed into: a kernel that updates them binds them whole. */
   readonly packed: { readonly parameters: number; readonly states: number }
@@ -27,7 +27,7 @@ export const OFTEN = 'eval'
 export function oneKernel(
   equation: Equation,
   schedules: Schedules,
-  { target, batch, trainBatch, packed, constants }: Surroundings,
+  { target, batch, trainBatch, packed, constants }: BenchmarkContext,
   times: number,
 ): { bundle: Bundle; tensors: readonly Tensor[] } {
   const { print, link } = target.printer(trainBatch, schedules)
@@ -65,7 +65,7 @@ export function oneKernel(
 
 const SCALARS: StepScalars = { step: 0, seed: 1, rate: 0.01, correction1: 1, correction2: 1 }
 
-/** A kernel alone on a device: what it makes of made-up numbers, and how long it takes. */
+/** A kernel alone on a device: its results on synthetic numbers, and its time. */
 export class OneKernel {
   readonly session: Session
   readonly #equation: Equation
@@ -93,7 +93,7 @@ export class OneKernel {
     const sides = new Map(this.#equation.sides.map((side) => [side.into, side]))
     for (const [i, t] of this.#tensors.entries()) {
       if (sides.has(t)) continue
-      this.session.write(this.#place(t), madeUp(t, elementCount(t.shape, batch), i, positive))
+      this.session.write(this.#place(t), synthetic(t, elementCount(t.shape, batch), i, positive))
     }
     await this.session.run(ONCE, SCALARS)
     const written = writes(this.#equation)
@@ -118,7 +118,7 @@ export class OneKernel {
 }
 
 /** Labels of ten classes, normal numbers else. */
-function madeUp(t: Tensor, length: number, place: number, positive: boolean): Numbers {
+function synthetic(t: Tensor, length: number, place: number, positive: boolean): Numbers {
   const random = stream(1, `binding ${place}`)
   // Drawing is slower than a kernel: the numbers come again after a prime number of them.
   const drawn = Float32Array.from({ length: Math.min(length, 65_521) }, (_, i) => (positive ? 0.5 + random.uniform(i) : random.gaussian(i)))
@@ -126,7 +126,10 @@ function madeUp(t: Tensor, length: number, place: number, positive: boolean): Nu
   return Float32Array.from({ length }, (_, i) => drawn[i % drawn.length]!)
 }
 
-/** What blocks [..., kept, count] say together for each kept point. Moments: mean and M2 by Chan's rule; sums: their sums. */
+/**
+ * The totals of partial statistics [..., kept, blocks], one for each point of the kept axes. Moments: mean and M2 by Chan's rule; sums:
+ * their sums.
+ */
 function totals(side: SideReduction, data: Numbers): Float64Array[] {
   const [kept, count] = side.into.shape.slice(-2) as [number, number]
   const blocks = data.length / (kept * count)

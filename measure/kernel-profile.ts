@@ -9,20 +9,21 @@ export interface KernelTime {
   readonly layers: readonly string[]
   /** The median of several runs. */
   readonly ms: number
-  /** Of the sum of all. */
+  /** This kernel's part of the time of all, from 0 to 1. */
   readonly share: number
   readonly flops: number
   /** Read and written, each tensor once. */
   readonly bytes: number
   readonly gigaflopsPerSecond: number
   readonly gigabytesPerSecond: number
-  /** How the work is done, where the plan says so. */
+  /** The algorithm and schedule, where the plan names them. */
   readonly how?: string
 }
 
 /**
- * Where the time of a program goes, the longest first; undefined where the device cannot tell. Inputs are what was written last,
- * parameters stay: the rate is 0. FLOPs are of the equation, so of a convolution itself where Winograd does less.
+ * The time of each kernel of a program, longest first; undefined where the device cannot tell. Inputs are those that were written last,
+ * and parameters stay as they are, since the learning rate is 0. FLOPs are those of the equation: of the direct convolution, also where
+ * Winograd needs fewer.
  */
 export async function kernelTimes(net: LocalNet, program: string, runs: number): Promise<KernelTime[] | undefined> {
   const executor = LocalNet.executorOf(net)

@@ -10,11 +10,11 @@ import { type Difference, distances, type Measure, type Results } from './compar
  * kernels are asked: by how much do their results change if all that goes in changes in its last places?
  */
 
-/** Of each number that goes in: some more than rounding does, so that what may happen by chance is seen to happen. */
+/** Relative change of each input. It is larger than a rounding, so that what rounding may do becomes visible in few runs. */
 const CHANGE = 2 ** -18
-/** What is seen twice may be larger the third time. */
+/** Safety factor: the noise that a few runs show is not the largest possible. */
 const MARGIN = 10
-/** Of all results together: less is nobody's concern. */
+/** Differences below this part of the norm of all results are ignored. */
 const LEAST = 1e-4
 
 /** Numbers with other last places; labels as they are. */
@@ -31,15 +31,15 @@ export const shakenParameters = (parameters: ReadonlyMap<string, TensorData>, se
     ) => [name, { shape, type: 'f32', data: shaken(Float32Array.from(data as Float32Array), name, seed) }]),
   )
 
-/** Of each result the largest change that was seen. */
+/** The largest change of each result that was seen. */
 export function noiseOf(results: Results, others: readonly Results[], size: Measure): Record<string, number> {
   const seen = others.map((other) => distances(other, results, size))
   return Object.fromEntries(Object.keys(results).map((name) => [name, Math.max(...seen.map((s) => s[name]!))]))
 }
 
 /**
- * How far results are apart, as a part of their size: of `want`, or where that is more of what noise would make of it, so that
- * whatever is above `tolerance` is more than noise. The worst of all.
+ * The difference of results relative to their size, the worst of all. The size is that of `want`, or a multiple of the noise where that
+ * is more, so that a difference above `tolerance` is more than noise.
  */
 export function differenceBeyondNoise(
   got: Results,

@@ -22,7 +22,7 @@ export interface PlainLayer {
 
 export interface PlainNet {
   readonly name: string
-  /** Of the one input: [c, h, w]. */
+  /** Shape of the one input: [c, h, w]. */
   readonly inputShape: readonly number[]
   /** Name of the input in the file. */
   readonly input: string

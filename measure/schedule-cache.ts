@@ -22,9 +22,9 @@ export interface CachedSchedule {
   /** For people: where it was first met. */
   readonly name: string
   readonly schedule: ScheduleData
-  /** That it was measured at; found at another one, it takes the place of this. */
+  /** The batch at which the schedule was measured. A schedule found at another batch replaces this one. */
   readonly batch: number
-  /** Which candidates there were. */
+  /** Digest of the candidates among which the schedule was found. */
   readonly among: string
   readonly ms: number
   readonly defaultMs: number
@@ -71,14 +71,14 @@ export const adapterOf = (cache: ScheduleCache, target: string, adapter: Readonl
 export const nameAdapter = ({ adapter }: Pick<AdapterSchedules, 'adapter'>): string =>
   [...new Set(Object.values(adapter).filter(Boolean))].join(' ') || 'unnamed adapter'
 
-/** What `compile` takes. */
+/** The schedules in the form that `compile` takes. */
 export const schedulesOf = ({ kernels }: AdapterSchedules): Schedules =>
   Object.fromEntries(Object.entries(kernels).map(([key, { schedule }]) => [key, schedule]))
 
 /** A text that changes when a compiler knows other ways to compute a kernel. */
 const amongOf = ({ candidates }: Pick<Tunable, 'candidates'>): string => sha256Hex(JSON.stringify(candidates)).slice(0, 16)
 
-/** What is known of a kernel at a batch, if nothing about it is new. */
+/** The schedule that is known for a kernel at a batch; undefined where the kernel or its candidates changed. */
 export function knownOf(
   cache: ScheduleCache,
   target: string,

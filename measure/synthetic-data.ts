@@ -3,10 +3,13 @@ import type { Bundle, InputEntry, TensorData } from '../bundle/format.ts'
 import { stream } from '../runtime/random.ts'
 import { elementCount } from '../bundle/sizes.ts'
 
-/** Numbers that stand for data and for a trained net. The same wherever they are made: they depend on the seed and on names alone. */
+/**
+ * Synthetic numbers that stand for data and for a trained net. They depend on the seed and on names alone, so they are the same wherever
+ * they are made.
+ */
 
-/** One batch of inputs: normal numbers of deviation 1, labels of all classes alike. */
-export function madeUpInputs(inputs: readonly InputEntry[], batch: number, seed: number): Record<string, Numbers> {
+/** One batch of inputs: normally distributed numbers of deviation 1, and uniformly distributed labels. */
+export function syntheticInputs(inputs: readonly InputEntry[], batch: number, seed: number): Record<string, Numbers> {
   return Object.fromEntries(inputs.map(({ name, shape, type, classes }) => {
     const random = stream(seed, name)
     const length = elementCount(shape, batch)
@@ -19,11 +22,11 @@ export function madeUpInputs(inputs: readonly InputEntry[], batch: number, seed:
 }
 
 /**
- * What a net would have after a while in place of constants that it starts with: gamma, beta and biases around them, running
- * statistics of a mean near 0 and a variance from 1 to 2. With what it starts with, normalization and its folding change nothing,
- * and a wrong one would not be seen. Sums of statistics (`stats: caffe`, `cumulative`) stay as they are.
+ * Weights of a net that looks trained. Gamma, beta and biases lie around the constants that they start with, running means near 0,
+ * running variances from 1 to 2. With the starting constants themselves, normalization and its folding change nothing, and a wrong one
+ * would not be seen. Sums of statistics (`stats: caffe`, `cumulative`) stay as they are.
  */
-export function madeUpWeights({ manifest, weights }: Bundle, seed: number): Map<string, TensorData> {
+export function syntheticWeights({ manifest, weights }: Bundle, seed: number): Map<string, TensorData> {
   const counted = new Set(manifest.parameters.filter((p) => !p.trainable && !/\.running_(mean|var)$/.test(p.name)).map((p) => p.layer))
   const made = new Map<string, TensorData>(weights)
   for (const { name, shape, layer, trainable, initializer } of manifest.parameters) {

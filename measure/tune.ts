@@ -10,14 +10,14 @@ import { type Device, DeviceError } from '../bundle/device.ts'
 import { InputError } from '../bundle/errors.ts'
 import { planFor, type PlanKind, planKind } from '../bundle/plans.ts'
 import { compareResults, largestDifference, type Results } from './compare-results.ts'
-import { oneKernel, OneKernel, type Surroundings } from './kernel-benchmark.ts'
+import { oneKernel, OneKernel, type BenchmarkContext } from './kernel-benchmark.ts'
 import { pause } from './interleaved-timing.ts'
 
 /** A kernel of a net that can be computed in several ways. */
 export interface Tunable {
   /** `kernelKey`: what its schedule is kept under. */
   readonly key: string
-  /** Of the first layers that it is of. */
+  /** Names of the first layers that the kernel belongs to. */
   readonly name: string
   /** Dispatches of the programs that are tuned which it stands for. */
   readonly dispatches: number
@@ -37,7 +37,7 @@ export interface TuneOptions {
   readonly onCandidate?: () => void
 }
 
-/** What was found out about a kernel. */
+/** The result of tuning one kernel. */
 export interface Tuned {
   readonly key: string
   readonly name: string
@@ -58,7 +58,7 @@ export function tunables(
   source: Source,
   options: TuneOptions,
   compiling: CompileOptions,
-): { kernels: Tunable[]; surroundings: Surroundings } {
+): { kernels: Tunable[]; context: BenchmarkContext } {
   const target = TARGETS.find(({ name }) => name === planFor(options.device))
   if (!target?.candidates)
     throw new InputError(
@@ -93,7 +93,7 @@ export function tunables(
   const packed = (role: string): number => Math.max(0, ...plan.buffers.filter((b) => b.role === role).map((b) => b.elements.fixed))
   return {
     kernels: [...found.values()].filter(({ candidates }) => candidates.length > 1).sort((a, b) => b.work - a.work),
-    surroundings: {
+    context: {
       target,
       batch: options.batch,
       trainBatch,
@@ -122,7 +122,7 @@ const GAIN = 0.97
 
 /**
  * Finds the fastest way to compute one kernel. It is measured alone, on tensors of the sizes that it has in its net at this batch and on
- * made-up numbers, many times in a row: no program has to be compiled for a candidate, candidates of one kernel do not disturb
+ * synthetic numbers, many times in a row: no program has to be compiled for a candidate, candidates of one kernel do not disturb
  * another's, and what one computes can be compared before it is timed. What that leaves out, and what it reads may be nearer to the
  * processor than in a net, is the same for all candidates; `bench` with the schedules that were found has the last word.
  *
@@ -131,11 +131,11 @@ const GAIN = 0.97
  */
 export async function tuneKernel(
   kernel: Tunable,
-  surroundings: Surroundings,
+  context: BenchmarkContext,
   { device, stopped, onCandidate }: TuneOptions,
 ): Promise<Tuned | undefined> {
   const notes: string[] = []
-  const once = await load(kernel, kernel.candidates[0]!, surroundings, device, 1)
+  const once = await load(kernel, kernel.candidates[0]!, context, device, 1)
   let times: number
   let want: Results
   let positive = false
@@ -150,7 +150,7 @@ export async function tuneKernel(
   } finally {
     once.session.close()
   }
-  const first = await load(kernel, kernel.candidates[0]!, surroundings, device, times)
+  const first = await load(kernel, kernel.candidates[0]!, context, device, times)
   let best = { schedule: kernel.candidates[0]!, running: first, ms: Infinity }
   let measured = 1
   try {
@@ -162,7 +162,7 @@ export async function tuneKernel(
       if (stopped?.()) return undefined
       let running: OneKernel | undefined
       try {
-        running = await load(kernel, schedule, surroundings, device, times)
+        running = await load(kernel, schedule, context, device, times)
         const { worst, at } = compareResults(await running.results(positive), want, largestDifference)
         if (!(worst <= TOLERANCE)) throw new Refused(`${at} differs by ${worst.toExponential(1)}`)
         await warmUp(running, device)
@@ -206,12 +206,12 @@ const isFinite = (results: Results): boolean => Object.values(results).every((va
 async function load(
   { key, equation }: Tunable,
   schedule: ScheduleData,
-  surroundings: Surroundings,
+  context: BenchmarkContext,
   device: Device,
   times: number,
 ): Promise<OneKernel> {
-  const { bundle, tensors } = oneKernel(equation, { [key]: schedule }, surroundings, times)
-  return new OneKernel(await device.load(bundle, surroundings.batch), equation, tensors, times)
+  const { bundle, tensors } = oneKernel(equation, { [key]: schedule }, context, times)
+  return new OneKernel(await device.load(bundle, context.batch), equation, tensors, times)
 }
 
 async function warmUp(running: OneKernel, device: Device): Promise<void> {

@@ -144,7 +144,7 @@ async function measure(
     stopped: () => interrupts > 0 || performance.now() > until,
     onCandidate: () => bar.update(++done, done, name),
   }
-  const { kernels, surroundings } = tunables(net.main, options, { ...compiling, readImport: net.readImport })
+  const { kernels, context } = tunables(net.main, options, { ...compiling, readImport: net.readImport })
   let cache = await readCache(cacheFile)
   const isKnown = (kernel: Tunable): boolean => knownOf(cache, planFor(device), adapter, kernel, batch) !== undefined
   const fresh = kernels.filter((kernel) => !isKnown(kernel))
@@ -161,7 +161,7 @@ async function measure(
     for (const kernel of fresh) {
       if (options.stopped()) break
       name = kernel.name
-      const found = await tuneKernel(kernel, surroundings, options)
+      const found = await tuneKernel(kernel, context, options)
       if (!found) break
       tuned.push(found)
       cache = await changeCache(cacheFile, (before) => withTuned(before, planFor(device), adapter, kernel, found, batch))

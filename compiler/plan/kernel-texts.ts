@@ -1,7 +1,7 @@
 import { type Group, type KernelEntry, SECTION_MARK } from '../../bundle/format.ts'
 import type { PrintedKernel } from '../codegen/printed-kernel.ts'
 
-/** So many of the layers that share a kernel are named above its text. */
+/** The header of a shared kernel's text names at most this many layers. */
 const MOST_NAMED = 6
 
 interface Kept {
@@ -16,7 +16,7 @@ interface Kept {
 export class KernelTexts {
   private readonly target: string
   private readonly extension: string
-  /** Whether they are linked to a module: then nobody reads them here. */
+  /** Whether the target links kernels to a module. Then their texts are read by nobody and need no header. */
   private readonly linked: boolean
   private readonly kept: Kept[] = []
   private readonly index = new Map<string, number>()

@@ -7,9 +7,9 @@ import { bufferOf, elementBytes, elementsPerSample, isBatched, type Tensor } fro
 import { invariant } from '../invariant.ts'
 import { addLinear, bytesOf, bytesRead, bytesWritten, flopsOf, linear, type Linear, productsOf } from '../ir/cost.ts'
 import { reads, writes } from '../ir/equation.ts'
-import { type LiveRange, type Place, planMemory } from './memory-planner.ts'
+import { type LiveRange, type BufferPlacement, planMemory } from './memory-planner.ts'
 import { KernelTexts } from './kernel-texts.ts'
-import type { Step } from './rematerialize.ts'
+import type { KernelLaunch } from './rematerialize.ts'
 
 /** A program that is ready to be laid out: its kernels in order, and what they were printed as. */
 export interface PlannedProgram {
@@ -20,7 +20,7 @@ export interface PlannedProgram {
 }
 
 export interface PlannedStep {
-  readonly fused: Step
+  readonly fused: KernelLaunch
   readonly kernel: PrintedKernel
 }
 
@@ -31,7 +31,7 @@ export interface LaidOutPlan {
 
 export interface PlanRequest {
   readonly target: string
-  /** Of the names of files with kernels. */
+  /** Extension of the names of kernel files. */
   readonly extension: string
   readonly programs: readonly PlannedProgram[]
   /** Elements of the packed buffers. */
@@ -112,7 +112,7 @@ class Layout {
     }
   }
 
-  /** What the program has for itself, and when. */
+  /** The scratch tensors of a program with their live ranges. */
   private lives(program: PlannedProgram, root: (t: Tensor) => Tensor): { readonly owner: Tensor; readonly range: LiveRange }[] {
     const found = new Map<Tensor, { written: number[]; read: number[] }>()
     const touch = (t: Tensor, at: number, how: 'written' | 'read'): void => {
@@ -140,23 +140,25 @@ class Layout {
     }))
   }
 
-  /** Tensors for all that lies in scratch, those that others lie behind before these. */
-  private scratch(owners: readonly Tensor[], places: readonly Place[], program: string): ReadonlyMap<Tensor, number> {
+  /**
+   * Puts the scratch tensors into the plan. A tensor is listed after those that it starts after: the format asks for smaller indices there.
+   */
+  private scratch(owners: readonly Tensor[], places: readonly BufferPlacement[], program: string): ReadonlyMap<Tensor, number> {
     const indices = new Map<Tensor, number>()
     const open: number[] = []
     for (const i of owners.keys()) {
       open.push(i)
       for (let at = open.at(-1); at !== undefined; at = open.at(-1)) {
         const owner = owners[at]!
-        const { buffer, behind } = places[at]!
-        const missing = indices.has(owner) ? undefined : behind.find((other) => !indices.has(owners[other]!))
+        const { buffer, after } = places[at]!
+        const missing = indices.has(owner) ? undefined : after.find((other) => !indices.has(owners[other]!))
         if (missing !== undefined) {
           open.push(missing)
           continue
         }
         open.pop()
         if (indices.has(owner)) continue
-        const others = behindOf(behind.map((other) => indices.get(owners[other]!)!))
+        const others = afterField(after.map((other) => indices.get(owners[other]!)!))
         indices.set(
           owner,
           this.put(`${program}/${owner.id}`, { ...entryOf(owner), buffer: this.scratchBuffer(buffer), offset: 0, ...others }),
@@ -250,4 +252,5 @@ class Layout {
 /** Buffers are counted in elements of 4 bytes: two of f16 share one, and each sample starts a new one. */
 const elementsOf = (t: Tensor): Size => linear(Math.ceil(elementsPerSample(t.shape) * elementBytes(t) / 4), isBatched(t.shape))
 const entryOf = ({ name, shape, type }: Tensor): Pick<TensorEntry, 'name' | 'shape' | 'type'> => ({ name, shape, type })
-const behindOf = (behind: readonly number[]): Pick<TensorEntry, 'behind'> => (behind.length > 0 ? { behind } : {})
+/** The format calls this field `behind`; it is absent where a tensor starts at its offset. */
+const afterField = (after: readonly number[]): Pick<TensorEntry, 'behind'> => (after.length > 0 ? { behind: after } : {})

@@ -12,15 +12,18 @@ export interface LiveRange {
   readonly read: readonly number[]
 }
 
-/** Where a tensor lies: in which buffer, and behind which of the other tensors in it. With none: at its start. */
-export interface Place {
+/**
+ * The placement of a tensor: its buffer, and the tensors of that buffer that it starts after. With none it starts at the buffer's
+ * beginning.
+ */
+export interface BufferPlacement {
   readonly buffer: number
-  readonly behind: readonly number[]
+  readonly after: readonly number[]
 }
 
 export interface MemoryPlan {
   /** In the order of the live ranges. */
-  readonly places: readonly Place[]
+  readonly places: readonly BufferPlacement[]
   /** Bytes of each buffer, the largest first, as an amount linear in the batch: at the one that was asked for. */
   readonly buffers: readonly Linear[]
   /** The most that is alive at one time: no plan can need less. At the batch that was asked for, as an amount linear in it. */
@@ -29,7 +32,10 @@ export interface MemoryPlan {
 
 export interface MemoryRequest {
   readonly ranges: readonly LiveRange[]
-  /** At which places are found. They hold for any other, since each tensor lies behind others and not at a number. */
+  /**
+   * The batch at which tensors are placed. The placement holds at any other batch too, since it names the tensors before each one instead
+   * of an offset.
+   */
   readonly batch: number
   /** Whether one dispatch may read and write different parts of one buffer. */
   readonly sharesBuffers: boolean
@@ -66,13 +72,19 @@ export function planMemory({ ranges, batch, sharesBuffers }: MemoryRequest): Mem
   return { ...described(ranges, best!, batch), lowerBound }
 }
 
-/** What grew memory last is placed earlier and all is placed again: so often at most, less often the more tensors there are. */
+/**
+ * The greatest number of rounds: in each, the tensor that last made memory grow is placed earlier. Fewer rounds where there are many
+ * tensors (`PLACEMENTS`).
+ */
 const MOST_ROUNDS = 16
 const PLACEMENTS = 2000
-/** In shares of what is alive at once: good enough to stop. */
+/** A packing that needs at most this many times the lower bound is good enough to stop. */
 const GOOD = 1.01
 
-/** What is placed first, by bytes and life. */
+/**
+ * Orders of placement that are tried: each gives a tensor's weight by its bytes and the length of its life; the heaviest tensor is placed
+ * first.
+ */
 const WEIGHTS: readonly ((bytes: number, life: number) => number)[] = [(bytes) => bytes, (bytes, life) => bytes * life, (_, life) => life]
 
 /** Places start at multiples of 256 bytes: what every WebGPU lets a binding start at. */
@@ -133,13 +145,13 @@ function pack(
     packing.starts[i] = best.start
     packing.heights[best.buffer] = (packing.heights[best.buffer] ?? 0) + best.growth
     bufferOf[i] = best.buffer
-    members.splice(firstBehind(members, packing.starts, best.start), 0, i)
+    members.splice(firstAfter(members, packing.starts, best.start), 0, i)
   }
   return packing
 }
 
-/** How many of the members, which are sorted by it, start no later. */
-function firstBehind(members: readonly number[], starts: readonly number[], start: number): number {
+/** The number of members, which are sorted by their start, that start no later than `start`. */
+function firstAfter(members: readonly number[], starts: readonly number[], start: number): number {
   let [low, high] = [0, members.length]
   while (low < high) {
     const middle = (low + high) >> 1
@@ -172,7 +184,7 @@ function lowestGap(
  * so that the lists are short, however many tensors are alive at once.
  */
 function described(ranges: readonly LiveRange[], { buffers, heights }: Packing, batch: number): Pick<MemoryPlan, 'places' | 'buffers'> {
-  const places = new Array<Place>(ranges.length)
+  const places = new Array<BufferPlacement>(ranges.length)
   const ends = new Array<Linear>(ranges.length)
   const highest = (ends: readonly Linear[]): Linear =>
     ends.reduce((most, end) => (atBatch(end, batch) > atBatch(most, batch) ? end : most), NOTHING)
@@ -180,9 +192,9 @@ function described(ranges: readonly LiveRange[], { buffers, heights }: Packing, 
   const sizes = ordered.map(({ members }, buffer) => {
     const skyline = new Skyline()
     for (const i of members) {
-      const behind = skyline.cover(ranges[i]!.first, ranges[i]!.last, i)
-      places[i] = { buffer, behind }
-      ends[i] = addLinear(highest(behind.map((m) => ends[m]!)), ranges[i]!.size)
+      const after = skyline.cover(ranges[i]!.first, ranges[i]!.last, i)
+      places[i] = { buffer, after }
+      ends[i] = addLinear(highest(after.map((m) => ends[m]!)), ranges[i]!.size)
     }
     return highest(members.map((m) => ends[m]!))
   })

@@ -5,23 +5,23 @@ import { mapValues, topDown } from '../ir/rewrite.ts'
 import type { Fused } from '../ir/kernel.ts'
 import { type Equation, reads, writes } from '../ir/equation.ts'
 
-/** A kernel in the order of its program. */
-export interface Step extends Fused {
-  /** It computes what an earlier one computed, since that was not kept. */
+/** A kernel in the order of its program: one launch of it. */
+export interface KernelLaunch extends Fused {
+  /** The kernel computes again what an earlier launch computed and the program did not keep (activation checkpointing). */
   readonly again?: true
 }
 
-export interface Recomputed {
-  readonly steps: readonly Step[]
+export interface RematerializedProgram {
+  readonly steps: readonly KernelLaunch[]
   readonly viewOf: ReadonlyMap<Tensor, Tensor>
 }
 
-export interface RecomputeRequest extends Recomputed {
+export interface RematerializationRequest extends RematerializedProgram {
   /** Results of the program: they stay. */
   readonly results: readonly Tensor[]
-  /** Of these the losses: what is read after the last of them was written is read by the backward pass. */
+  /** The tensors of `results` that are losses. The backward pass begins after the last of them was written. */
   readonly losses: readonly Tensor[]
-  /** At which bytes and FLOPs are weighed. */
+  /** The batch at which bytes and FLOPs are weighed. */
   readonly batch: number
 }
 
@@ -33,15 +33,18 @@ export interface RecomputeRequest extends Recomputed {
  *
  * It works on kernels and not on layers, so what it weighs is what is stored: what fusion computes as it is loaded costs nothing here.
  */
-export function recompute(request: RecomputeRequest): Recomputed {
+export function rematerializeValues(request: RematerializationRequest): RematerializedProgram {
   const program = new Kernels(request)
-  const dropped = new Choice(program).run()
+  const dropped = new DropSearch(program).run()
   return dropped.every((d) => d === 0) ? request : program.rewrite(dropped)
 }
 
-/** Values by number; what is made again of value v is value v + count. */
+/**
+ * The values of a program and the kernels that read and write them, by number. If value v is dropped, the value made again is number v +
+ * count.
+ */
 class Kernels {
-  readonly request: RecomputeRequest
+  readonly request: RematerializationRequest
   /** Scratch values: views are what they are views of. */
   readonly values: Tensor[] = []
   readonly bytes: number[] = []
@@ -50,21 +53,21 @@ class Kernels {
   readonly candidates: number[] = []
   private readonly index = new Map<Tensor, number>()
   private readonly reads: number[][]
-  /** The same without what only gathered statistics are of. */
+  /** As `reads`, without the inputs that only side reductions read. */
   private readonly readsAgain: number[][]
   private readonly writes: number[][]
   /** Kernels that make each value: several where they fill parts of it, as for a concatenation. */
   private readonly makers: number[][] = []
   /** Number of kernels of the forward pass. */
   private readonly forward: number
-  /** Before which kernel, at the latest, each can run again: then something that it reads is updated. */
+  /** The last launch before which each kernel can still run again: there something that it reads is updated. */
   private readonly until: number[]
-  /** Kernels that write to what outlives the program, in order, by its buffer. */
+  /** Launches that write a buffer that outlives the program, in order, by the buffer's name. */
   private readonly updates = new Map<string, { readonly at: number; readonly value: Tensor }[]>()
   private readonly readLate: boolean[] = []
   private readonly results: readonly number[]
 
-  constructor(request: RecomputeRequest) {
+  constructor(request: RematerializationRequest) {
     this.request = request
     const { steps, batch } = request
     this.reads = steps.map(({ equation }) => this.numbers(reads(equation)))
@@ -83,7 +86,7 @@ class Kernels {
         known.push({ at, value })
       }
     })
-    this.until = steps.map(({ equation }, at) => this.updatedBehind(equation, at))
+    this.until = steps.map(({ equation }, at) => this.updatedAfter(equation, at))
     this.writes.forEach((all, at) => {
       for (const v of all) (this.makers[v] ??= []).push(at)
     })
@@ -123,7 +126,7 @@ class Kernels {
     return [...found]
   }
 
-  private updatedBehind(equation: Equation, at: number): number {
+  private updatedAfter(equation: Equation, at: number): number {
     let next = Infinity
     for (const read of reads(equation)) {
       const stored = this.root(read)
@@ -185,7 +188,7 @@ class Kernels {
     return possible
   }
 
-  /** Bytes that are alive at each launch, and arithmetic that is done again; undefined if it cannot be. */
+  /** The bytes that are alive at each launch, and the FLOPs that are done again. Undefined where a value could not be made again. */
   weigh(dropped: Uint8Array): { readonly alive: Float64Array; readonly flops: number } | undefined {
     const count = this.values.length
     const first = new Int32Array(2 * count).fill(-1)
@@ -228,7 +231,7 @@ class Kernels {
     return launches
   }
 
-  rewrite(dropped: Uint8Array): Recomputed {
+  rewrite(dropped: Uint8Array): RematerializedProgram {
     const viewOf = new Map(this.request.viewOf)
     const copies = new Map<Tensor, Tensor>()
     const count = this.values.length
@@ -245,14 +248,14 @@ class Kernels {
       }
       return copies.get(t)!
     }
-    const steps = this.launches(dropped).map(({ kernel, again, values }): Step => {
+    const steps = this.launches(dropped).map(({ kernel, again, values }): KernelLaunch => {
       const step = this.request.steps[kernel]!
       const fresh = new Set(values.filter((v) => v >= count).map((v) => this.values[v - count]!))
       const change = (t: Tensor): Tensor => (fresh.has(this.root(t)) ? copyOf(t) : t)
-      if (!again) return fresh.size === 0 ? step : { ...step, equation: readInstead(step.equation, change) }
+      if (!again) return fresh.size === 0 ? step : { ...step, equation: withTensors(step.equation, change) }
       const wanted = new Set(writes(step.equation).filter((t) => fresh.has(this.root(t))).map((t) => this.root(t)))
       const stores = step.equation.stores.filter((s) => wanted.has(this.root(s.tensor)))
-      const { moments: _, sums: __, ...plain } = readInstead({ ...withoutSides(step.equation), stores }, change)
+      const { moments: _, sums: __, ...plain } = withTensors({ ...withoutSides(step.equation), stores }, change)
       return {
         equation: { ...plain, name: `${plain.name}.again`, stores: plain.stores.map((s) => ({ ...s, tensor: copyOf(s.tensor) })) },
         why: ['computed again for the backward pass, not kept: memory small'],
@@ -266,14 +269,14 @@ class Kernels {
 interface Launch {
   readonly kernel: number
   readonly again: boolean
-  /** What it reads and writes. */
+  /** Numbers of the values that the kernel reads and writes. */
   readonly values: readonly number[]
 }
 
 const withoutSides = (equation: Equation): Equation => (equation.sides.length === 0 ? equation : { ...equation, sides: [] })
 
-/** The equation with other tensors in its loads. */
-function readInstead(equation: Equation, change: (t: Tensor) => Tensor): Equation {
+/** The equation with `change` applied to each tensor that it loads. */
+function withTensors(equation: Equation, change: (t: Tensor) => Tensor): Equation {
   const rewritten = topDown((node) => (node.kind === 'load' ? { ...node, tensor: change(node.tensor) } : undefined))
   return {
     ...mapValues(equation, rewritten),
@@ -283,11 +286,11 @@ function readInstead(equation: Equation, change: (t: Tensor) => Tensor): Equatio
 
 /** Recomputing the whole forward pass is worth this share of the peak. */
 const PASS_WORTH = 0.1
-/** Of the norm that stands for the peak while there is something to gain beside it. */
+/** Exponent of the norm that stands for the peak while single values are tried. */
 const POWER = 24
 const MOST_ROUNDS = 4
 const MOST_STARTS = 2
-/** Values and kernels that are looked at for plans of a very deep net: beyond it single values stay as they are. */
+/** Limit on the work for very deep nets, in values and kernels visited: past it the search stops. */
 const MOST_WEIGHED = 2e8
 
 /**
@@ -295,7 +298,7 @@ const MOST_WEIGHED = 2e8
  * keep one value in every so many bytes (Chen's segments), then lets go or keeps single values as long as that pays; while a
  * single value cannot lower the largest of many peaks, a high norm of the bytes alive over time stands for the largest.
  */
-class Choice {
+class DropSearch {
   private readonly kernels: Kernels
   private readonly pass: number
   /** Plans that may still be weighed. */

@@ -4,7 +4,7 @@ interface Stretch {
   readonly top: number
 }
 
-/** What lies on top of a buffer at each time, as tensors are put there from the bottom up. */
+/** The tensor on top of a buffer at each time, while tensors are stacked there from the bottom up. */
 export class Skyline {
   /** In order, without overlaps; where nothing lies there is none. */
   private stretches: Stretch[] = []

@@ -3,8 +3,8 @@ import { compile } from '../../compiler/index.ts'
 import { bench, type BenchOptions, type OpenPeer, type Variant } from '../../measure/bench.ts'
 import { compareResults, largestDifference, normOf } from '../../measure/compare-results.ts'
 import { differenceBeyondNoise, noiseOf, shaken } from '../../measure/noise.ts'
-import { madeUpInputs, madeUpWeights } from '../../measure/synthetic-data.ts'
-import { median, takeTurns } from '../../measure/interleaved-timing.ts'
+import { syntheticInputs, syntheticWeights } from '../../measure/synthetic-data.ts'
+import { median, timeInterleaved } from '../../measure/interleaved-timing.ts'
 import { wasm } from '../../runtime/wasm/device.ts'
 
 const NET = `net small {
@@ -82,8 +82,8 @@ describe('bench', () => {
 
 test('turns are taken A B C A B C', async () => {
   const seen: string[] = []
-  const contestant = (name: string) => ({ name, measure: async () => seen.push(name) })
-  const times = await takeTurns(['A', 'B', 'C'].map(contestant), { rounds: 2, atLeastMs: 0 })
+  const subject = (name: string) => ({ name, measure: async () => seen.push(name) })
+  const times = await timeInterleaved(['A', 'B', 'C'].map(subject), { rounds: 2, atLeastMs: 0 })
   expect(seen.join('')).toBe('ABCABC')
   expect(times).toEqual([[1, 4], [2, 5], [3, 6]])
 })
@@ -153,12 +153,12 @@ describe('a bench of a net with gradients that are 0 in exact arithmetic', () =>
   })
 })
 
-test('what is made up depends on names and seeds alone', () => {
+test('what is synthetic depends on names and seeds alone', () => {
   const { inputs } = merged.bundle.manifest
-  expect(madeUpInputs(inputs, 4, 1)).toEqual(madeUpInputs(inputs.toReversed(), 4, 1))
-  expect(madeUpInputs(inputs, 4, 1)['x']).not.toEqual(madeUpInputs(inputs, 4, 2)['x'])
-  expect(Math.max(...madeUpInputs(inputs, 100, 1)['label']!)).toBe(2)
-  const weights = madeUpWeights(merged.bundle, 1)
+  expect(syntheticInputs(inputs, 4, 1)).toEqual(syntheticInputs(inputs.toReversed(), 4, 1))
+  expect(syntheticInputs(inputs, 4, 1)['x']).not.toEqual(syntheticInputs(inputs, 4, 2)['x'])
+  expect(Math.max(...syntheticInputs(inputs, 100, 1)['label']!)).toBe(2)
+  const weights = syntheticWeights(merged.bundle, 1)
   // Those that start with constants: the rest starts by its initializer.
   expect([...weights.keys()].sort()).toEqual(['bn1.beta', 'bn1.gamma', 'bn1.running_mean', 'bn1.running_var', 'conv1.bias', 'fc_1.bias'])
   expect(Math.min(...weights.get('bn1.running_var')!.data as Float32Array)).toBeGreaterThanOrEqual(1)

@@ -57,10 +57,10 @@ describe('kernels that can be tuned', () => {
 
 test.each(['webgpu', 'wasm'])('every kernel computes the same in every way that its target knows: %s', async (name) => {
   const options = { ...optionsFor('infer', 'train'), device: name === 'wasm' ? cpu : device }
-  const { kernels, surroundings } = tunables(source, options, {})
+  const { kernels, context } = tunables(source, options, {})
   expect(kernels.some(({ equation }) => equation.sides.length > 0)).toBe(true)
   for (const kernel of kernels) {
-    const tuned = (await tuneKernel(kernel, surroundings, options))!
+    const tuned = (await tuneKernel(kernel, context, options))!
     expect(tuned.notes, kernel.name).toEqual([])
     expect(tuned.measured).toBe(kernel.candidates.length)
     expect(kernel.candidates).toContainEqual(tuned.schedule)
@@ -70,13 +70,13 @@ test.each(['webgpu', 'wasm'])('every kernel computes the same in every way that 
 
 /** The largest kernel of inference, and where it is computed by a target that was tampered with: one way of its candidates only. */
 function tampered(which: number, change: (code: string) => string) {
-  const { kernels, surroundings } = tunables(source, optionsFor('infer'), {})
+  const { kernels, context } = tunables(source, optionsFor('infer'), {})
   const kernel = kernels[0]!
   const wanted = JSON.stringify(kernel.candidates[which])
   const target: Target = {
-    ...surroundings.target,
+    ...context.target,
     printer(batch, schedules) {
-      const { print } = surroundings.target.printer(batch, schedules)
+      const { print } = context.target.printer(batch, schedules)
       return JSON.stringify(schedules?.[kernel.key]) === wanted ? {
         print: (e) => {
           const kernel = print(e)
@@ -85,14 +85,14 @@ function tampered(which: number, change: (code: string) => string) {
       } : { print }
     },
   }
-  return { kernel, surroundings: { ...surroundings, target }, wanted }
+  return { kernel, context: { ...context, target }, wanted }
 }
 
 describe('a candidate is passed over, with a note,', () => {
   test('that computes something else, however fast', async () => {
     // The first element that is stored is not what it should be.
-    const { kernel, surroundings, wanted } = tampered(1, (code) => code.replace(/(\w+\[[^\]]+\] = )([^;]+);/, '$11.5 * ($2);'))
-    const tuned = (await tuneKernel(kernel, surroundings, optionsFor('infer')))!
+    const { kernel, context, wanted } = tampered(1, (code) => code.replace(/(\w+\[[^\]]+\] = )([^;]+);/, '$11.5 * ($2);'))
+    const tuned = (await tuneKernel(kernel, context, optionsFor('infer')))!
     expect(tuned.notes).toHaveLength(1)
     expect(tuned.notes[0]).toContain(wanted)
     expect(tuned.notes[0]).toMatch(/store 0 differs by \d\.\de-\d/)
@@ -100,18 +100,18 @@ describe('a candidate is passed over, with a note,', () => {
   })
 
   test('that the device refuses', async () => {
-    const { kernel, surroundings } = tampered(2, (code) => code.replace('fn main', 'fn man'))
-    const tuned = (await tuneKernel(kernel, surroundings, optionsFor('infer')))!
+    const { kernel, context } = tampered(2, (code) => code.replace('fn main', 'fn man'))
+    const tuned = (await tuneKernel(kernel, context, optionsFor('infer')))!
     expect(tuned.notes).toHaveLength(1)
     expect(tuned.measured).toBe(kernel.candidates.length - 1)
   })
 })
 
 test('stopped, nothing is said about the kernel under way', async () => {
-  const { kernels, surroundings } = tunables(source, optionsFor('infer'), {})
+  const { kernels, context } = tunables(source, optionsFor('infer'), {})
   let seen = 0
   expect(
-    await tuneKernel(kernels[0]!, surroundings, {
+    await tuneKernel(kernels[0]!, context, {
       ...optionsFor('infer'),
       stopped: () => seen >= 1,
       onCandidate: () => {

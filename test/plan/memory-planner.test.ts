@@ -30,7 +30,7 @@ const ranges = fc.integer({ min: 1, max: 24 }).chain((length) =>
 const bytesAt = ({ size }: LiveRange, n: number): number => size.fixed + size.perSample * n
 
 describe('any tensors', () => {
-  /** Bytes from and to, at a batch, as a runtime finds them: behind what they lie behind. */
+  /** Bytes from and to, at a batch, as a runtime finds them: each tensor starts after those that it follows. */
   function intervals(
     all: readonly LiveRange[],
     batch: number,
@@ -41,10 +41,10 @@ describe('any tensors', () => {
     const found: ({ buffer: number; from: number; to: number } | undefined)[] = []
     const find = (i: number): { buffer: number; from: number; to: number } => {
       if (found[i]) return found[i]
-      const { buffer, behind } = places[i]!
+      const { buffer, after } = places[i]!
       const from = Math.max(
         0,
-        ...behind.map((b) => {
+        ...after.map((b) => {
           expect(places[b]!.buffer).toBe(buffer)
           return Math.ceil(find(b).to / 256) * 256
         }),
