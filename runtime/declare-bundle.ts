@@ -1,17 +1,20 @@
-/** What a bundle takes and gives, as TypeScript: the one source of `bundle.d.ts`, of the types of ES modules, and of imported `.net` files. */
+/**
+ * TypeScript declarations of a bundle's inputs and outputs: the one source of `bundle.d.ts`, of the types of ES modules, and of imported
+ * `.net` files.
+ */
 import type { Bundle, InputEntry, OutputEntry, Plan, Shape } from '../bundle/format.ts'
 import { inputsOf } from './needed.ts'
 import { plain } from '../bundle/plain.ts'
 import type { NetSpec } from './net-spec.ts'
 
 export interface BundleDeclaration {
-  /** What the interface is called: `Mnist` of a net `mnist`. */
+  /** Name of the interface: `Mnist` for a net `mnist`. */
   readonly name: string
   /** `export interface Mnist { ... }`, which needs no import: a `NetSpec`. */
   readonly code: string
 }
 
-/** What a bundle says, in a comment of generated code: it neither ends the line nor the comment, whatever it is. */
+/** A text of the bundle made safe for a comment in generated code: it ends neither the line nor the comment. */
 export const inComment = (text: string): string => plain(text, 1000).replaceAll('*/', '* /')
 
 /** The file `bundle.d.ts`: what lies beside `bundle.json` for `import type { Mnist } from './mnist/bundle.js'`. */

@@ -3,7 +3,7 @@ import { WASM, WEBGPU } from '../bundle/plans.ts'
 import { wasm } from './wasm/lazy.ts'
 import { isSoftware, webgpu } from './webgpu/device.ts'
 
-/** Where a net could run, before a device is made. */
+/** A device on which a net could run, found before it is opened. */
 export interface Place {
   readonly name: string
   /** Whether closing the net closes the device. */
@@ -31,10 +31,10 @@ const DEVICES: readonly DeviceKind[] = [
   { name: WASM, find: async () => CPU },
 ]
 
-/** What the option `device` of `open` may name. */
+/** The values that the option `device` of `open` accepts. */
 export const DEVICE_CHOICES: readonly string[] = ['auto', ...DEVICES.map(({ name }) => name)]
 
-/** What `open` may run on, found before anything is fetched. Throws DeviceError where the device that is named is not here. */
+/** The devices that `open` may use, found before any file is fetched. Throws DeviceError where the device asked for is not here. */
 export async function findPlaces(given: string | Device): Promise<Places> {
   if (typeof given !== 'string') return { places: [{ name: given.name, owned: false, open: async () => given }], notes: [] }
   const named = DEVICES.find(({ name }) => name === given)

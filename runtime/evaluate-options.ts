@@ -20,6 +20,6 @@ export interface Evaluation<S extends NetSpec = AnyNet> {
   readonly metrics: { readonly [Name in keyof (S['losses'] & S['metrics'])]: number }
   /** With `perClass`: precision, recall and confusions of each label that an output scores. */
   readonly perClass?: readonly ClassEvaluation[]
-  /** What was done otherwise than asked, and why. Absent: nothing. */
+  /** Each difference from what was asked for, with its reason. Absent where there is none. */
   readonly notes?: readonly string[]
 }

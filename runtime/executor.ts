@@ -31,7 +31,7 @@ export interface ExecuteOptions {
   readonly results?: readonly string[]
   /** Another session of the same bundle. */
   readonly session?: Session
-  /** Which of the batches of one update this is, from 0. */
+  /** Index of this batch among the batches of one update, from 0. */
   readonly part?: number
   /** The arrays of the inputs stay as they are until the promise resolves, so that they need not be copied. */
   readonly lent?: boolean
@@ -56,7 +56,7 @@ export interface Started {
   readonly rate: number
 }
 
-/** Where a net is in its training, as far as anything outside may set it. */
+/** The position of a net in its training, as far as others may set it. */
 interface Progress {
   readonly steps: number
   readonly seed: number
@@ -76,7 +76,7 @@ export class Executor {
   readonly frozen: Frozen
   readonly classes: NetClasses
   readonly course: TrainingCourse
-  /** How many updates an epoch and the training have: what schedules count in. */
+  /** The numbers of updates of an epoch and of the whole training. Learning rate schedules count in them. */
   trainingLength: Horizon = {}
   readonly #parts: NetParts
   #progress: Progress
@@ -114,7 +114,7 @@ export class Executor {
     return this.#progress.seed
   }
 
-  /** Whether parameters are others than when the net was opened. */
+  /** Whether parameters differ from those that the net was opened with. */
   get hasChanged(): boolean {
     return this.#changed
   }

@@ -9,7 +9,7 @@ import type { TrainStats } from '../bundle/programs.ts'
 const BLOCK = BINDING_ELEMENTS
 const MULTIPLIERS = 'constants.multipliers'
 
-/** What of a net does not learn: what it was compiled without, and what `net.freeze` adds to that. */
+/** The parameters of a net that do not learn: those that it was compiled without training for, and those that `net.freeze` adds. */
 export class Frozen {
   readonly #manifest: Manifest
   #names: ReadonlySet<string> = new Set()
@@ -33,7 +33,10 @@ export class Frozen {
     return this.#names
   }
 
-  /** What patterns mean. Throws InputError for those that mean nothing, and where nothing would be left to learn. */
+  /**
+   * The parameters that patterns select. Throws InputError for a pattern that selects none, and where no parameter would be left to
+   * learn.
+   */
   match(patterns: readonly string[]): ReadonlySet<string> {
     const [fits, wanted] = list
     if (!fits(patterns)) throw new InputError(`freeze takes ${wanted}, ['conv*'], not ${say(patterns)}`)

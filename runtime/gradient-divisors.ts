@@ -2,8 +2,9 @@ import type { ReadyInput } from './inputs.ts'
 import type { InputEntry, Plan, TrainEntry } from '../bundle/format.ts'
 
 /**
- * What the gradients of losses over labels that are not ignored are divided by, where an update adds up several batches: those of all of them, over
- * the number of batches, since the solver takes the mean of these. By tensor of the plan, with the number to write.
+ * Divisors of the gradients of losses that ignore some labels, where an update adds up several batches: the number of labels of all
+ * batches that are not ignored, over the number of batches, since the solver takes the mean over batches. By tensor of the plan, with the
+ * number to write.
  */
 export function divisorsOf(
   train: TrainEntry | undefined,

@@ -6,7 +6,7 @@
 /** The class of this name, where the host declares it; else nothing fits. */
 export type Host<Name extends string> = typeof globalThis extends { readonly [Key in Name]: { readonly prototype: infer T } } ? T : never
 
-/** What `fetch` takes as its second argument. */
+/** The type of the second argument of `fetch`. */
 export type RequestOptions = typeof globalThis extends { readonly fetch: (url: never, init?: infer T) => unknown } ? T : never
 
 /** `navigator.gpu`, or in Node `create([])` of the package `webgpu`. */
@@ -14,7 +14,7 @@ export interface GpuLike {
   requestAdapter(options?: { powerPreference?: 'low-power' | 'high-performance' }): Promise<GpuAdapterLike | null>
 }
 
-/** What `gpu.requestAdapter()` resolves to. */
+/** The type that `gpu.requestAdapter()` resolves to. */
 export interface GpuAdapterLike {
   requestDevice(descriptor?: object): Promise<object>
 }

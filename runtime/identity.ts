@@ -5,16 +5,16 @@ import type { CallEntry, DataType, Manifest, Style } from '../bundle/format.ts'
 import type { TrainStats } from '../bundle/programs.ts'
 import { elementCount, showShape } from '../bundle/sizes.ts'
 
-/** What makes a training the one that it is, besides its seed: another of any of these goes on to other numbers. */
+/** The identity of a training, besides its seed: if any of these differs, a training that goes on gives other numbers. */
 export interface TrainingIdentity {
   /** The net's name. */
   readonly net: string
   /** SHA-256 of the texts that it was compiled from, without comments, spaces and the train block. */
   readonly text: string
-  /** That itself, of a text that is not very long: to say where another differs. */
+  /** The text itself, where it is short, so that a message can say where another one differs. */
   readonly words?: string
   readonly style: Style
-  /** As the train block spells them: `sgd(lr: 0.1, momentum: 0.9)`. */
+  /** The solver as the train block spells it: `sgd(lr: 0.1, momentum: 0.9)`. */
   readonly solver: string
   readonly schedule: string
   readonly augment: string
@@ -27,11 +27,11 @@ export interface TrainingIdentity {
   readonly augmented?: false
   /** Names of the parameters that do not learn. */
   readonly frozen?: string
-  /** What `train` was last given. */
+  /** The data that `train` was last given. */
   readonly data?: DataIdentity
 }
 
-/** What of an identity is settled when `train` is called. */
+/** The part of an identity that is settled when `train` is called. */
 export type Course = Pick<TrainingIdentity, 'stats' | 'augmented' | 'frozen' | 'data'>
 export const NO_COURSE = { data: undefined, stats: undefined, augmented: undefined, frozen: undefined } as const
 
@@ -39,13 +39,13 @@ export interface DataIdentity {
   readonly samples: number
   /** Names, types and shapes of what is read of a sample. */
   readonly fields: string
-  /** Of the contents of some samples and of the dataset's own mark; `varying` where the same sample read twice is not the same. */
+  /** A hash of the contents of some samples and of the dataset's own mark; `varying` where two reads of one sample differ. */
   readonly fingerprint: string
   /** Updates that were done when the training over these data began: what its epochs count from. */
   readonly from: number
 }
 
-/** What two trainings do not have in common. */
+/** A difference between the identities of two trainings. */
 export interface Contradiction {
   readonly what: Exclude<keyof TrainingIdentity, 'words'>
   readonly here: string
@@ -76,7 +76,7 @@ export function identityOf(manifest: Manifest, batch: number, course?: Course): 
 /** Names as an identity has them; undefined for none. */
 export const namesOf = (names: readonly string[]): string | undefined => (names.length > 0 ? [...names].sort().join(', ') : undefined)
 
-/** What stands for each in a message. */
+/** The words for each part of an identity in messages. */
 const NAMES: Readonly<Record<Contradiction['what'], string>> = {
   net: 'net',
   text: 'text of the net',
@@ -150,7 +150,7 @@ export function sameData(a: DataIdentity, b: DataIdentity): boolean {
   return a.samples === b.samples && a.fields === b.fields && (varying || a.fingerprint === b.fingerprint)
 }
 
-/** As much of it as tells it from another. */
+/** The shortest description of the data that tells them from the others. */
 function showData(data: DataIdentity, other: DataIdentity): string {
   const parts = [`${data.samples} samples`]
   if (data.fields !== other.fields) parts.push(`of ${data.fields}`)

@@ -6,9 +6,9 @@ import { didYouMean } from '../bundle/nearest.ts'
 import { plain, say } from '../bundle/plain.ts'
 import { elementCount, showShape } from '../bundle/sizes.ts'
 
-/** What may be handed in for float32: typed arrays, plain numbers, or lists of them in the input's shape. */
+/** Values of a float32 input: typed arrays, plain numbers, or nested lists in the input's shape. */
 export type FloatValues = Float32Array | Float64Array | readonly number[] | NestedNumbers
-/** What may be handed in for integers, labels. */
+/** Values of an integer input, such as labels. */
 export type LabelValues = Int32Array | Uint8Array | readonly number[] | NestedNumbers
 export type InputValues = FloatValues | LabelValues
 export type NestedNumbers = readonly (readonly number[] | NestedNumbers)[]
@@ -53,7 +53,7 @@ export function checkInputs(
   return ready
 }
 
-/** Whatever is wrong is given as a text. */
+/** Converts values for an input; gives a text where something is wrong with them. */
 function convert(input: InputEntry, values: InputValues, batch: number): ReadyInput | string {
   let data: Numbers
   let borrowed = false
@@ -96,7 +96,7 @@ function lengthProblem(input: InputEntry, array: Numbers, batch: number): string
     + (input.shape[0] === 'n' && Number.isInteger(samples) && samples > 0 ? `: open the net with batch ${samples}` : '')
 }
 
-/** What a kernel cannot take as an index, or an i32 cannot hold. */
+/** A text where a label is no valid index for a kernel, or does not fit into an i32. */
 function labelProblem(input: InputEntry, array: Numbers): string | undefined {
   const { type, classes, ignore = [-1] } = input
   if (type === 'f32' || (classes === undefined && array instanceof Int32Array)) return undefined

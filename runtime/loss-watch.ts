@@ -1,4 +1,4 @@
-/** What an update gave: its loss, and how many elements of gradients, new parameters and histories are not finite. */
+/** The result of an update: its loss, and how many elements of gradients, new parameters and histories are not finite. */
 export interface LossAndCount {
   readonly loss: number
   readonly elements: number

@@ -10,18 +10,18 @@ import { copyTensors, type Tensors } from './tensors.ts'
 export interface MatchedWeight {
   readonly name: string
   readonly shape: readonly number[]
-  /** Of what was not taken. */
+  /** The reason why a tensor was not taken. */
   readonly why?: string
 }
 
-/** Which parameters of a net weights of another one can be taken for: those of the same name and shape. */
+/** A matching of the weights of another net to the parameters of this one: those of the same name and shape. */
 export interface WeightsMatch {
   readonly taken: readonly MatchedWeight[]
   /** They start by their initializers. */
   readonly fresh: readonly MatchedWeight[]
   /** Tensors that have no place in the net. */
   readonly left: readonly MatchedWeight[]
-  /** What was taken: for `open`. */
+  /** The weights that were taken, for `open`. */
   readonly weights: ReadonlyMap<string, TensorData>
 }
 

@@ -1,6 +1,6 @@
 import { type Manifest, type ProgramName, TRAINING_PROGRAMS } from '../bundle/format.ts'
 
-/** What to do where a batch does not fit, in words: the largest that does. */
+/** The advice for a batch that does not fit: the largest batch that does. */
 export function mostThatFits(batch: number, fits: (n: number) => boolean): string {
   let [most, more] = [0, batch]
   while (more - most > 1) {
@@ -11,7 +11,7 @@ export function mostThatFits(batch: number, fits: (n: number) => boolean): strin
   return most >= 1 ? `use a batch of at most ${most}` : 'no batch is small enough'
 }
 
-/** What else there is to do, where memory as a whole is short. Whether it is enough, only compiling tells. */
+/** Further advice where the memory of the device is short. Only compiling tells whether it is enough. */
 export function lessMemory({ memory }: Manifest, programs: readonly string[]): string {
   const trains = programs.some((name) => TRAINING_PROGRAMS.includes(name as ProgramName))
   return trains && memory !== 'small' ? '; compiled with --memory small, training takes less' : ''

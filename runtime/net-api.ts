@@ -13,19 +13,19 @@ import type { TensorLike } from './tensors.ts'
 import type { TrainEvent, TrainOptions } from './train-options.ts'
 
 type Values<Of> = Of extends 'f32' ? FloatValues : Of extends 'i32' ? LabelValues : never
-/** What a device of this precision gives for numbers of a kind. */
+/** The type of array that a device of this precision gives for numbers of a kind. */
 type ArrayOf<Of, P extends Precision> = P extends 'f64' ? Float64Array<ArrayBuffer>
   : Of extends 'i32' ? Int32Array<ArrayBuffer>
   : Float32Array<ArrayBuffer>
 type Given<Fields, P extends Precision> = { readonly [Name in keyof Fields]: ArrayOf<Fields[Name], P> }
 
-/** What `run` takes. */
+/** The inputs of `run`. */
 export type Inputs<S extends NetSpec = AnyNet> = { readonly [Name in keyof S['inputs']]: Values<S['inputs'][Name]> }
-/** What `step` and `trainStep` take. */
+/** The inputs of `step` and `trainStep`. */
 export type TrainInputs<S extends NetSpec = AnyNet> = { readonly [Name in keyof S['trainInputs']]: Values<S['trainInputs'][Name]> }
-/** What `run` gives. */
+/** The outputs of `run`. */
 export type Outputs<S extends NetSpec = AnyNet, P extends Precision = 'f32'> = Given<S['outputs'], P>
-/** What `step` gives beside gradients: outputs, losses, metrics. */
+/** The results of `step` beside gradients: outputs, losses, metrics. */
 export type TrainOutputs<S extends NetSpec = AnyNet, P extends Precision = 'f32'> = Given<S['outputs'] & S['losses'] & S['metrics'], P>
 /** By name of parameters and inputs. */
 export type Gradients<S extends NetSpec = AnyNet, P extends Precision = 'f32'> = Given<S['gradients'], P>
@@ -56,22 +56,22 @@ export interface Net<S extends NetSpec = AnyNet, P extends Precision = 'f32'> {
   readonly manifest: Manifest
   readonly device: Device
   readonly batch: number
-  /** How values between layers and weights are stored. */
+  /** The number format in which weights and values between layers are stored. */
   readonly storage: Storage
-  /** What came otherwise than asked for: WebGPU that failed, so that the CPU runs. */
+  /** Each difference from what was asked for, with its reason: for instance WebGPU failed, so that the CPU runs. */
   readonly notes: readonly string[]
   /** Updates done so far: the t of schedules and of Adam. */
   readonly steps: number
   readonly seed: number
   /**
-   * What the classes are called, label 0 first: from the net's text, or from the data that it was trained with. Undefined where
-   * nobody said. Of the first input that has classes; `classesOf` asks for another one.
+   * The names of the classes, label 0 first: from the net's text, or from the data that it was trained with. Undefined where neither
+   * names them. They are those of the first input that has classes; `classesOf` gives those of another input.
    */
   readonly classes: S['classes']
-  /** What makes this training the one that it is; with its data once `train` was called. */
+  /** The identity of this training; it contains the data once `train` was called. */
   readonly identity: TrainingIdentity
 
-  /** What does not learn: names of parameters, compiled so or by `freeze`. */
+  /** Names of the parameters that do not learn, because the net was compiled so or by `freeze`. */
   readonly frozen: readonly string[]
 
   classesOf<Label extends keyof S['labels'] & string>(label: Label): S['labels'][Label]

@@ -1,4 +1,4 @@
-/** What `import digits from './digits.net'` gives, by a plugin of a bundler. There are only types here. */
+/** The type of `import digits from './digits.net'`, which a bundler's plugin compiles. There are only types here. */
 import type { Precision } from '../bundle/device.ts'
 import type { Net } from './net-api.ts'
 import type { AnyNet, NetSpec } from './net-spec.ts'

@@ -1,7 +1,7 @@
 import type { Device, Session } from '../bundle/device.ts'
 import type { Bundle, Storage } from '../bundle/format.ts'
 
-/** What `open` found out. */
+/** The parts of a net that `open` found or made. */
 export interface NetParts {
   readonly bundle: Bundle
   readonly device: Device
@@ -14,7 +14,7 @@ export interface NetParts {
   readonly whole?: () => Promise<Bundle>
   /** All programs that the bundle holds where it comes from, loaded or not. */
   readonly held?: readonly string[]
-  /** Whether batch statistics may rest on one value. */
+  /** Whether the statistics of a batch may be computed from a single value. */
   readonly allowOneValue?: boolean
   readonly seed: number
   readonly notes: readonly string[]

@@ -1,6 +1,6 @@
 /**
- * What TypeScript knows of a net: names, and of which kind the numbers under each are. `fusenet compile` writes it beside a bundle
- * (`bundle.d.ts`), for `open<Mnist>('/mnist/')`. There are only types here.
+ * The facts about a net that TypeScript knows: names, and the kind of the numbers under each. `fusenet compile` writes them beside a
+ * bundle (`bundle.d.ts`), for `open<Mnist>('/mnist/')`. There are only types here.
  */
 import type { ProgramName } from '../bundle/format.ts'
 
@@ -26,7 +26,7 @@ export interface NetSpec {
   readonly metrics: object
   readonly gradients: object
   readonly parameters: object
-  /** What the classes of each label are called, label 0 first; undefined where only data would say. */
+  /** The names of the classes of each label, label 0 first; undefined where only the data could name them. */
   readonly labels: object
   /** Those of the first label. */
   readonly classes: readonly string[] | undefined

@@ -45,7 +45,7 @@ export class LocalNet implements Net<AnyNet, Precision> {
     this.#updates = new Updates(executor)
   }
 
-  /** What runs a net: for who measures it, and for the thread that it serves. */
+  /** The executor of a net, for measuring, and for the worker thread that serves it. */
   static executorOf(net: LocalNet): Executor {
     return net.#executor
   }

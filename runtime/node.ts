@@ -1,4 +1,4 @@
-/** What needs Node: bundles and snapshots in files, datasets in folders. Pages use `fusenet/runtime` alone. */
+/** The part of the runtime that needs Node: bundles and snapshots in files, datasets in folders. Pages use `fusenet/runtime` alone. */
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -48,5 +48,7 @@ const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes)
 export const readSnapshot = (file: string): Promise<Snapshot> =>
   withFile(file, 'read', async () => decodeSnapshot(await readFile(file), file, sha256))
 
-/** Whoever reads the file sees the old snapshot or the new one, and it is on the disk when this returns. */
+/**
+ * Writes a snapshot to a file. A reader sees either the old snapshot or the new one, and the new one is on the disk when this returns.
+ */
 export const writeSnapshot = (snapshot: Snapshot, file: string): Promise<void> => replaceFile(file, encodeSnapshot(snapshot, sha256))

@@ -2,7 +2,7 @@ import type { Numbers, Session, StepScalars } from '../bundle/device.ts'
 import type { Manifest, TensorEntry } from '../bundle/format.ts'
 import { elementCount } from '../bundle/sizes.ts'
 
-/** Where the first number of a step that is none was met. */
+/** The place of the first number in a step that is not finite. */
 export interface Place {
   /** A layer, or an input or parameter that came so. */
   readonly layer: string
@@ -11,7 +11,7 @@ export interface Place {
 }
 
 const isBroken = (data: Numbers): boolean => data.some((v) => !Number.isFinite(v))
-/** What outlives a program, so that running one again must not change it. */
+/** Roles of buffers that outlive a program, so that running it again must not change them. */
 const LASTING: readonly string[] = ['parameters', 'gradients', 'history', 'states']
 
 /**

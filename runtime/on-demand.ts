@@ -1,6 +1,6 @@
 /**
- * What few pages use, loaded when it is asked for: saving in the browser, files of users, nets in workers. One door for all of it: for each
- * further one bundlers would cut what it shares with a page into pieces of their own, a request each.
+ * Parts that few pages use, loaded when they are needed: saving in the browser, files of users, nets in workers. All of them have one
+ * entry module: with several, bundlers would split what they share with a page into further files, one request each.
  */
 export { openRemote } from './remote/open-remote.ts'
 export { netFiles } from './saved/nets.ts'

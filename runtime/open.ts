@@ -172,19 +172,22 @@ function readerOf(files: ReadonlyMap<string, unknown>): FileReader {
   }
 }
 
-/** What `open` needs to know of a bundle, wherever it comes from. */
+/** A source of a bundle, as `open` reads it. */
 interface Readable {
   readonly manifest: Omit<Manifest, 'plans'>
   readonly targets: readonly string[]
   /** Programs of a plan. */
   programsOf(target: string): readonly string[]
-  /** What a device needs to run programs of a plan (all: undefined); of all plans where the bundle has none of that name. */
+  /**
+   * Loads the files that a device needs to run programs of a plan (undefined: all programs); of all plans where the bundle has none of
+   * that name.
+   */
   load(target: string, programs: readonly string[] | undefined, device: Device): Promise<Bundle>
   /** All of it but weights, where `load` gives a part. */
   whole?(): Promise<Bundle>
 }
 
-/** What few pages need is loaded when it is asked for. */
+/** The reader of files for a source. Readers that few pages need are loaded on demand. */
 async function readerFor(source: Exclude<BundleSource, Bundle>, options: Taken): Promise<FileReader> {
   if (source instanceof Map) return readerOf(source)
   if (typeof source !== 'string' && !(source instanceof URL))
@@ -282,7 +285,9 @@ async function fitting(
   return { weights: match.weights, note: sayMatch(match) }
 }
 
-/** What the bundle decides where the options do not. Throws InputError where it and the options do not fit. */
+/**
+ * The batch and seed: those of the options, else those of the bundle. Throws InputError where options and bundle contradict each other.
+ */
 function settle(options: Taken, { manifest, weights }: Bundle): { batch: number; seed: number } {
   const { batch = manifest.train?.batch ?? 1, seed = manifest.train?.seed ?? 1 } = options
   if (!options.allowOneValue) checkValues(manifest, (options.programs ?? []).map((name) => programFor(manifest, name)), batch)

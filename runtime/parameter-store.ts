@@ -10,7 +10,7 @@ import { reaches, readSlices, type BufferSlice, writeSlices } from './buffer-sli
 export interface Writes {
   readonly slices: readonly (readonly [BufferSlice, Numbers])[]
   readonly unused: ReadonlyMap<string, TensorData>
-  /** What was set before is forgotten, and what is not set now starts by this seed. */
+  /** Parameters that were set before are discarded, and those that are not set now are initialized with this seed. */
   readonly seed?: number
 }
 
@@ -30,7 +30,10 @@ export class ParameterStore {
     this.#session = session
   }
 
-  /** Where each parameter lies that a kernel reads; with `history`, where each solver history of it lies, as `history/BUFFER/PARAMETER`. */
+  /**
+   * The buffer slice of each parameter that a kernel reads. With `history` also those of the solver's histories, as
+   * `history/BUFFER/PARAMETER`.
+   */
   slices(history = false): Map<string, BufferSlice> {
     const { plan } = this.#session
     const found = new Map<string, BufferSlice>()

@@ -2,7 +2,7 @@ import type { Numbers } from '../bundle/device.ts'
 import { InputError } from '../bundle/errors.ts'
 import type { InputEntry, Manifest, OutputEntry } from '../bundle/format.ts'
 
-/** How well one class is told from the others. */
+/** The scores of one class against all others. */
 export interface ClassScore {
   readonly label: number
   readonly name?: string
@@ -17,13 +17,13 @@ export interface ClassScore {
   readonly f1?: number
 }
 
-/** What an output made of the labels that it scores. */
+/** The evaluation of an output against the labels that it is scored by. */
 export interface ClassEvaluation {
   /** Names of the input with the labels and of the output with the scores. */
   readonly label: string
   readonly output: string
   readonly classes: readonly ClassScore[]
-  /** How often class i, the row, was taken for class j, the column. */
+  /** The confusion matrix: row i, column j counts samples of class i that were classified as j. */
   readonly confusion: readonly (readonly number[])[]
   /** Labels that are no class, which losses ignore. */
   readonly ignored: number

@@ -14,7 +14,7 @@ export interface Snapshot {
   readonly step: number
   readonly seed: number
   readonly tensors: ReadonlyMap<string, TensorData>
-  /** Which training it is of. `net.snapshot()` says it always. */
+  /** The identity of the training. `net.snapshot()` always contains it. */
   readonly identity?: TrainingIdentity
   /** Texts of whoever writes it down. */
   readonly about?: Readonly<Record<string, string>>
@@ -36,7 +36,10 @@ const FORMAT = 'fusenet-snapshot'
 const HASH = /"sha256":"([0-9a-f]{64})"/
 type Hash = (bytes: Uint8Array) => string
 
-/** As a safetensors file. It carries the SHA-256 of itself, taken while zeros stand in the place of the hash. `hash`: a faster one, if there is. */
+/**
+ * Encodes a snapshot as a safetensors file. The file contains its own SHA-256, computed with zeros in the place of the hash. `hash`: a
+ * faster implementation, if there is one.
+ */
 export function encodeSnapshot({ step, seed, tensors, identity, about }: Snapshot, hash: Hash = sha256Of): Uint8Array {
   const bytes = writeSafetensors(tensors, {
     format: FORMAT,
@@ -73,7 +76,7 @@ export function decodeSnapshot(bytes: Uint8Array, what = 'snapshot', hash: Hash 
   }
 }
 
-/** Where in the header the hash stands: the metadata come first in it. */
+/** The position of the hash in the header: metadata come first there. */
 function placeOfHash(bytes: Uint8Array): { from: number; hash: string } | undefined {
   const header = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true))
   // One character a byte, so that places in the text are places in the file.

@@ -4,7 +4,7 @@ import { flatten } from './lists.ts'
 import { isNamed, plain, say } from '../bundle/plain.ts'
 import { elementCount, showShape } from '../bundle/sizes.ts'
 
-/** What may be handed in as one tensor: as the runtime gives them, or numbers whose shape is known from the name. */
+/** One tensor given by a caller: as the runtime gives tensors, or numbers whose shape is known from the name. */
 export type TensorLike = TensorNumbers | {
   readonly shape: readonly number[]
   readonly type?: TensorData['type'] | undefined

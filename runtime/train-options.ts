@@ -3,8 +3,9 @@ import type { TrainStats } from '../bundle/programs.ts'
 
 export interface TrainOptions {
   /**
-   * How often the data are seen, from here on: `epochs: 1` is one epoch more, whatever was trained before. Without `epochs` and `steps`
-   * the net trains up to the length that the file gives the whole training, of which what is done is a part; else one epoch more.
+   * The number of epochs from here on: `epochs: 1` is one epoch more, whatever was trained before. Without `epochs` and `steps` the net
+   * trains up to the length that the file gives the whole training, of which what is done is a part; without such a length, one epoch
+   * more.
    */
   readonly epochs?: number
   /** Updates from here on. */

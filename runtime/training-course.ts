@@ -20,7 +20,7 @@ export class TrainingCourse {
     this.#frozen = frozen
   }
 
-  /** What makes this training the one that it is; with its data once it began. */
+  /** The identity of this training; it contains the data once the training began. */
   get identity(): TrainingIdentity {
     return identityOf(this.#manifest, this.#batch, this.#course ?? { frozen: namesOf(this.#frozen.names) })
   }
@@ -51,8 +51,8 @@ export class TrainingCourse {
   }
 
   /**
-   * What a training does first: data that go on are those of the snapshot that was restored, or InputError; others than before begin anew, at
-   * update `at`. `fields`: of the dataset, those that are read.
+   * Begins a training. Where it goes on from a snapshot, the data must be those of the snapshot, else InputError; other data than before
+   * begin anew at update `at`. `fields`: the fields of the dataset that are read.
    */
   async begin(
     dataset: Dataset,

@@ -14,11 +14,11 @@ interface Moved {
   readonly planes: number
   readonly height: number
   readonly width: number
-  /** What stands where a window reaches beyond the map. */
+  /** The number that fills places of a window that reach beyond the map. */
   readonly fill: number
 }
 
-/** What a sample of a field is for a net. */
+/** A field of the dataset that feeds an input, with the changes that augmentation makes to its samples. */
 interface Part {
   readonly name: string
   readonly field: Field

@@ -10,14 +10,16 @@ export interface Change {
   readonly call: string
   readonly height: number
   readonly width: number
-  /** Whether there may be places around the map that have nothing of it: `fill` stands there. */
+  /** Whether a change may leave places that the map does not reach: they get `fill`. */
   readonly pads: boolean
   /** Whether evaluation leaves maps as they are. */
   readonly restsInEvaluation: boolean
   apply(from: Numbers, to: Numbers, planes: number, fill: number, words: Words | undefined): void
 }
 
-/** What augment calls do to maps of a size, one after the other. Throws InputError for what cannot be done to them. */
+/**
+ * The changes that augment calls make to maps of one size, in their order. Throws InputError for a change that the size does not allow.
+ */
 export function changesOf(calls: readonly CallEntry[], height: number, width: number): Change[] {
   return calls.map(({ call, args }) => {
     const change = call === 'mirror' ? mirror(height, width) : call === 'crop' ? crop(height, width, args) : undefined

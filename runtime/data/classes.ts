@@ -3,7 +3,7 @@ import type { InputEntry } from '../../bundle/format.ts'
 import { didYouMean } from '../../bundle/nearest.ts'
 import type { Dataset, Field } from './dataset.ts'
 
-/** How the labels of a dataset become the labels of a net. */
+/** The mapping from the labels of a dataset to the labels of a net. */
 export interface ClassMatch {
   /** The net's label for each label of the dataset. Absent: they are the same. */
   readonly labels?: readonly number[]
@@ -69,7 +69,7 @@ export function matchClasses(input: InputEntry, field: Field): ClassMatch {
 const MOST_TOLD = 12
 const more = (names: readonly string[]): string => (names.length > MOST_TOLD ? `, ... (${names.length} in all)` : '')
 const list = (names: readonly string[]): string => `${names.slice(0, MOST_TOLD).join(', ')}${more(names)}`
-/** As the language has names: in quotes where it is no word. */
+/** A class name as the language spells it: in quotes where it is no word. */
 const spelled = (name: string): string => (/^[A-Za-z_]\w*$/.test(name) ? name : `"${name}"`)
 
 const relabelled = (

@@ -7,7 +7,7 @@ import { sha256 } from '../loading/seal.ts'
 import { elementCount, showShape } from '../../bundle/sizes.ts'
 import { namesProblem } from '../../bundle/class-names.ts'
 
-/** What one sample holds under a name; for labels `classes`, how many there are, and what they are called, label 0 first. */
+/** One field of a sample, by its name. Labels have `classes`, their number, and may have the names of these classes, label 0 first. */
 export interface Field {
   readonly shape: readonly number[]
   readonly type: DataType
@@ -18,7 +18,7 @@ export interface Field {
 /** One array a field, the samples one after another. */
 export type Arrays = Readonly<Record<string, Float32Array | Int32Array>>
 
-/** Where in a training this is: what random choices are keyed by. Absent in evaluation: then there are none. */
+/** The position in a training, which keys all random choices. Absent in evaluation, which makes none. */
 export interface Draw {
   readonly seed: number
   readonly epoch: number

@@ -12,7 +12,7 @@ import type { Arrays, Dataset, Field } from './dataset.ts'
 export type Example = Readonly<Record<string, InputValues | number | string>>
 
 export interface ExamplesOptions {
-  /** How many of each class are kept: the oldest makes room. Default: all. */
+  /** The greatest number of examples kept of each class: the oldest makes room for a new one. Default: all are kept. */
   readonly most?: number
 }
 
@@ -52,14 +52,14 @@ export class Examples implements Iterable<Readonly<Record<string, unknown>> & { 
     return this.#kept.length
   }
 
-  /** How many there are of each class, by its label; empty where no field has classes. */
+  /** The number of examples of each class, by its label; empty where no field has classes. */
   get counts(): number[] {
     const counts = new Array<number>(this.#label === undefined ? 0 : this.fields[this.#label]!.classes!).fill(0)
     for (const { label } of this.#kept) if (label !== undefined) counts[label]!++
     return counts
   }
 
-  /** How many there are of one class, by its label or its name. */
+  /** The number of examples of one class, by its label or its name. */
   countOf(label: number | string): number {
     return this.counts[this.labelOf(label)]!
   }
@@ -133,7 +133,7 @@ export class Examples implements Iterable<Readonly<Record<string, unknown>> & { 
     return before !== undefined
   }
 
-  /** What was done so far can no longer be undone. */
+  /** Ends undoing: the changes made so far can no longer be undone. */
   forget(): void {
     this.#before = []
   }

@@ -4,8 +4,8 @@ import { elementCount, showShape } from '../../bundle/sizes.ts'
 import type { Dataset, Field } from './dataset.ts'
 
 /**
- * Which field feeds which input: the one of its name, else the only one left of its type and shape (a dataset says `image`, a
- * net may say `x`). A field may be flat where the input is shaped, and the other way round; any other difference is refused.
+ * The field of the dataset that feeds each input: the one of its name, else the only one left of its type and shape (a dataset says
+ * `image`, a net may say `x`). A field may be flat where the input is shaped, and the other way round; any other difference is refused.
  */
 export function fieldsFor(inputs: readonly InputEntry[], dataset: Dataset): Map<string, string> {
   const found = new Map<string, string>()

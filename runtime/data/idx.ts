@@ -26,7 +26,7 @@ export function readIdx(bytes: Uint8Array, what = 'IDX file'): { shape: number[]
 /** Bytes of a value, by the type in the header (of MNIST's page). */
 const VALUE_BYTES: Readonly<Record<number, number>> = { 8: 1, 9: 1, 11: 2, 12: 4, 13: 4, 14: 8 }
 
-/** How many bytes an IDX file has, by its beginning. Undefined: it is none. */
+/** The length of an IDX file in bytes, read from its first bytes. Undefined where it is not an IDX file. */
 export function idxLength(start: Uint8Array): number | undefined {
   const rank = start[3] ?? 0
   const valueBytes = VALUE_BYTES[start[2] ?? 0]

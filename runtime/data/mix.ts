@@ -10,7 +10,7 @@ import { shapeProblem } from './fields.ts'
 /** One of the datasets that are mixed. */
 export interface MixPart {
   readonly data: Dataset
-  /** How much of the mixture it is, beside the others' shares. Default: as many as it has samples. */
+  /** This dataset's part of the mixture, relative to the shares of the others. Default: its number of samples. */
   readonly share?: number
   /** Each of its classes equally often, however many samples of it there are. Default false. */
   readonly balanced?: boolean
@@ -26,7 +26,7 @@ const SHARE: Rule = [(v) => Number.isFinite(v) && (v as number) > 0, 'a number a
 interface Part {
   readonly data: Dataset
   readonly balanced: boolean
-  /** Of the mixture's samples, in a row. */
+  /** Index of its first sample, where the samples of all datasets stand in a row. */
   readonly from: number
   readonly slots: number
   /** The samples of each class, once they were asked for; without `balanced` all of them are one. */

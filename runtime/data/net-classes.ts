@@ -2,7 +2,7 @@ import type { InputEntry } from '../../bundle/format.ts'
 import { matchClasses, relabel } from './classes.ts'
 import type { Dataset } from './dataset.ts'
 
-/** What the classes of a net's labels are called: by its text, or by the data that it was trained with. */
+/** The names of the classes of a net's labels: from its text, or from the data that it was trained with. */
 export class NetClasses {
   readonly #inputs: readonly InputEntry[]
   readonly #names = new Map<string, readonly string[]>()

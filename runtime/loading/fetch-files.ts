@@ -4,7 +4,7 @@ import type { FileReader, Found } from './integrity.ts'
 import type { Host, RequestOptions } from '../host-types.ts'
 import type { FileEntry } from '../../bundle/stored.ts'
 
-/** How far loading has come, in bytes of files as they are when unpacked. `total` is known once the manifest is there, which is small. */
+/** The progress of loading, in bytes of unpacked files. `total` is known as soon as the manifest, a small file, is there. */
 export interface LoadProgress {
   readonly loaded: number
   readonly total: number
@@ -188,7 +188,7 @@ function addressOf(source: string | URL): { folder: URL; manifest: URL } {
 const isPage = (): boolean =>
   globalThis.document !== undefined || (globalThis as { WorkerGlobalScope?: unknown }).WorkerGlobalScope !== undefined
 
-/** What relative addresses are relative to. */
+/** The base of relative addresses. */
 function here(): URL | undefined {
   const base = globalThis.document?.baseURI ?? globalThis.location?.href
   if (base !== undefined) return /^(blob|data|about):/.test(base) ? undefined : new URL(base)

@@ -2,7 +2,7 @@ import { BundleError } from '../../bundle/errors.ts'
 import { sha256 } from './seal.ts'
 import type { FileEntry } from '../../bundle/stored.ts'
 
-/** What was found where a file of a bundle should be. */
+/** The content found in the place of a file of a bundle. */
 export interface Found {
   /** Absent: nothing. */
   readonly bytes?: Uint8Array
@@ -14,7 +14,10 @@ export interface Found {
   readonly redirectedTo?: string
 }
 
-/** Where files come from, by their names below the bundle's folder; undefined for one that is not there. `entry`: what it must be, once that is known. */
+/**
+ * Reads files by their names inside the bundle's folder; undefined where there is no such file. `entry`: the length and hash that the
+ * file must have, once known.
+ */
 export type FileReader = (name: string, entry?: FileEntry) => Promise<Uint8Array | Found | undefined>
 
 /** The bytes of a file that must be there, and what messages call it. Throws BundleError, which says what is there instead. `hint`: if nothing is. */

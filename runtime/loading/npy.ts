@@ -65,7 +65,7 @@ export function parseNpy(bytes: Uint8Array, file: string): TensorData {
   return { shape, type: type.integer ? 'i32' : descr[2] === 'f8' ? 'f64' : 'f32', data }
 }
 
-/** Where the i-th element in row order lies in column order. */
+/** The position in column order of the i-th element in row order. */
 function columnMajor(shape: readonly number[]): (i: number) => number {
   const strides = shape.map((_, axis) => shape.slice(0, axis).reduce((product, dim) => product * dim, 1))
   return (i) => {

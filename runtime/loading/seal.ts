@@ -11,8 +11,8 @@ export async function sha256(data: string | Uint8Array): Promise<string> {
 }
 
 /**
- * What the seal covers: `bundle.json` without `sha256`, as compact JSON in the order of its keys. White space and the
- * spelling of numbers may change, what they say may not.
+ * The text that the seal hashes: `bundle.json` without `sha256`, as compact JSON in the order of its keys. So white space and the
+ * spelling of numbers may change, but not their values.
  */
 export function sealedText(manifest: { readonly sha256?: unknown }): string {
   const { sha256: _, ...rest } = manifest

@@ -7,30 +7,33 @@ import { resample, tapsOf } from './resample.ts'
 
 export interface PixelOptions {
   /**
-   * What the net takes: `[channels, height, width]`, with 'n' in front as `net.manifest.inputs` has it, or not. One channel is grey, three
-   * are red, green and blue, four have alpha. Default: three channels of the source's own size.
+   * The shape that the net takes: `[channels, height, width]`, optionally with 'n' in front as in `net.manifest.inputs`. One channel is
+   * grey, three are red, green and blue, four have alpha. Default: three channels of the source's own size.
    */
   readonly shape?: readonly (number | 'n')[]
-  /** Which channels, and in which order. Default by the shape. `alpha`: how opaque it is, for a drawing on a canvas without background. */
+  /** The channels and their order. Default by the shape. `alpha`: the opacity, for a drawing on a canvas without background. */
   readonly channels?: 'rgb' | 'bgr' | 'grey' | 'alpha' | 'rgba' | 'bgra'
   /** `hwc`: channels last, for nets that were trained so; `shape` is then [height, width, channels]. Default `chw`. */
   readonly layout?: 'chw' | 'hwc'
   /**
-   * Where the source has other proportions: `cover` (the default, as the command reads files) cuts its middle out, `contain` leaves a border
-   * of `background`, `fill` distorts.
+   * The way to fit a source of other proportions: `cover` (the default, and what the command does) crops to the middle, `contain` leaves
+   * a border of `background`, `fill` distorts.
    */
   readonly fit?: 'cover' | 'contain' | 'fill'
   /** The part of the source that is looked at, in its pixels. Default: all of it. */
   readonly crop?: Rectangle
   /** Left and right exchanged: what a camera at the user's side shows. Default false. */
   readonly mirror?: boolean
-  /** What transparency is laid on, and borders: red, green and blue from 0 to 255. Default white. */
+  /** The color under transparent pixels and of borders: red, green and blue from 0 to 255. Default white. */
   readonly background?: readonly [number, number, number]
   /** Light and dark exchanged, for nets that were trained with light strokes on dark ground. Default false. */
   readonly invert?: boolean
-  /** What black and white become. Default [0, 1], as the command reads pictures. */
+  /** The numbers for black and white. Default [0, 1], as the command reads pictures. */
   readonly range?: readonly [number, number]
-  /** Then taken from each channel, and what each is divided by: one number, or one a channel in the order of the result. */
+  /**
+   * The mean that is subtracted from each channel, and the deviation that it is then divided by: one number, or one a channel in the
+   * order of the result.
+   */
   readonly mean?: number | readonly number[]
   readonly std?: number | readonly number[]
   /** Written here, from its beginning on, instead of into a new array. */

@@ -1,4 +1,4 @@
-/** What each pixel of a line is made of: `count` pixels from `from` on, with weights that add up to 1. */
+/** The taps of a resampling filter: a result is made of `count` pixels from `from` on, with weights that add up to 1. */
 interface Taps {
   readonly from: Int32Array
   readonly count: Int32Array

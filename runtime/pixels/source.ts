@@ -9,7 +9,7 @@ export interface Pixels {
 }
 
 /**
- * What shows pixels: a canvas (of the page or OffscreenCanvas), an image, a video, a VideoFrame, an ImageBitmap, ImageData, or bytes
+ * A source of pixels: a canvas (of the page or OffscreenCanvas), an image, a video, a VideoFrame, an ImageBitmap, ImageData, or bytes
  * with width and height.
  */
 export type PixelSource = Pixels | { readonly width: number; readonly height: number } | {
@@ -74,7 +74,7 @@ function pixels(source: Pixels & { readonly colorSpace?: string }): Readable {
   return { width, height, read: (rectangle) => ({ pixels: source, rectangle }) }
 }
 
-/** What a canvas can draw, as far as it is looked at here. */
+/** The properties, of things that a canvas can draw, that are read here. */
 interface Drawn {
   readonly width?: unknown
   readonly height?: unknown

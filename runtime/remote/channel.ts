@@ -13,7 +13,7 @@ type Message =
   | { readonly failed: number; readonly error: SentError }
   | { readonly tell: string; readonly args: readonly unknown[] }
 
-/** What one side offers to the other, by name. */
+/** The functions that one side offers to the other, by name. */
 export type Offers = Readonly<Record<string, (...args: never[]) => unknown>>
 
 interface Waiting {

@@ -34,7 +34,7 @@ export interface SentError {
 /** Errors of this side that may come back; older ones come back as copies. */
 const MOST_KEPT = 100
 
-/** What one side of a channel knows of errors that were thrown on either. */
+/** The errors that crossed a channel, as one side of it knows them. */
 export class Errors {
   readonly #thrown = new Map<number, unknown>()
   /** Numbers of what the other side threw. */
@@ -83,7 +83,7 @@ export class Errors {
 
 const DOM_ERRORS = ['AbortError', 'TimeoutError', 'NetworkError', 'QuotaExceededError', 'SecurityError', 'DataCloneError']
 
-/** What a message cannot hold goes as a text. */
+/** Replaces a value that a message cannot hold by its text. */
 function cloneable(value: unknown): unknown {
   try {
     return structuredClone(value)

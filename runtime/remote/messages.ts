@@ -1,20 +1,20 @@
-/** What a page and the worker of a net tell each other. */
+/** The messages between a page and the worker of a net. */
 import type { Field } from '../data/dataset.ts'
 import type { Manifest, Storage } from '../../bundle/format.ts'
 import type { TrainingIdentity } from '../identity.ts'
 import type { Horizon } from '../../bundle/learning-rate.ts'
 
-/** How a page greets a worker: with a port for one net. */
+/** The greeting of a page to a worker; a port for one net comes with it. */
 export const GREETING = 'fusenet'
 
-/** What `Net` tells without being asked for it: the page has a copy. */
+/** The state of a net that is readable without waiting: the page holds a copy. */
 export interface NetState {
   readonly steps: number
   readonly seed: number
   readonly horizon: Horizon
   readonly notes: readonly string[]
   readonly frozen: readonly string[]
-  /** Where it may have changed. */
+  /** The identity, sent where it may have changed. */
   readonly identity?: TrainingIdentity
   readonly classes?: Readonly<Record<string, readonly string[]>>
 }
@@ -50,7 +50,7 @@ export interface SentDataset {
 }
 export type ColumnKind = 'f32' | 'i32' | 'u8'
 
-/** What the page's own `fetch` gave. */
+/** The answer of the page's own `fetch`. */
 export interface FetchAnswer {
   readonly status: number
   readonly statusText: string

@@ -89,7 +89,10 @@ async function answerOf(response: Response): Promise<FetchAnswer> {
   }
 }
 
-/** What a message takes: addresses of the page, not of the worker's script; lists of files by what is in them. */
+/**
+ * The source of a bundle as a message can hold it: addresses relative to the page, not to the worker's script; lists of files with their
+ * contents.
+ */
 async function sendableSource(source: BundleSource): Promise<unknown> {
   if (String(source).startsWith(SCHEME)) return `${SCHEME}//${nameIn(source as string | URL)}`
   if (typeof source === 'string' || source instanceof URL) return whole(String(source))

@@ -19,7 +19,7 @@ import { type Channel, moved } from './channel.ts'
 import type { SentDatasets } from './datasets.ts'
 import type { DeviceFacts, NetState, OpenedNet } from './messages.ts'
 
-/** What a net in a worker is made of, once it is open. */
+/** The parts of an opened net in a worker. */
 export interface RemoteParts {
   readonly channel: Channel
   readonly datasets: SentDatasets
@@ -29,7 +29,7 @@ export interface RemoteParts {
   end(): void
 }
 
-/** Who hears of events of trainings and evaluations that are under way, by number. */
+/** The listeners to events of trainings and evaluations in progress, by their number. */
 export interface Listeners {
   readonly events: Map<number, (event: TrainEvent, state: NetState) => void>
   readonly evaluated: Map<number, (done: number, of: number) => void>
@@ -279,7 +279,7 @@ export class RemoteNet implements Net<AnyNet> {
   }
 }
 
-/** Whoever looks for plans is told where they are. */
+/** A manifest without plans: reading `plans` throws an error that says where they are. */
 function withoutPlans(manifest: OpenedNet['manifest']): Manifest {
   return Object.defineProperty({ ...manifest }, 'plans', {
     enumerable: false,

@@ -171,7 +171,7 @@ function host(port: Port): void {
   })
 }
 
-/** What the first of these programs takes that was loaded. */
+/** The inputs of the first of these programs that is loaded. */
 function needed(net: LocalNet, tasks: readonly string[]): string[] {
   for (const program of tasks.flatMap((task) => [task, `${task}/global`, `${task}/batch`])) {
     try {

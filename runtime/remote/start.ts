@@ -2,7 +2,7 @@ import { DeviceError } from '../../bundle/device.ts'
 import type { Port } from './channel.ts'
 import { GREETING } from './messages.ts'
 
-/** What is used of a Worker of a page. */
+/** The part of a page's Worker that is used here. */
 export interface WorkerLike {
   postMessage(message: unknown, transfer: never[]): void
   terminate(): unknown
@@ -22,7 +22,7 @@ export interface Started {
   end(): void
 }
 
-/** How long a worker that somebody else wrote may take to answer. */
+/** The time in milliseconds in which a worker with a script of the user must answer. */
 const PATIENCE_MS = 20_000
 
 /** Throws DeviceError where none can be started: why, and what to write. */

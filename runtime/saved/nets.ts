@@ -7,14 +7,14 @@ import { didYouMean } from '../../bundle/nearest.ts'
 import { plain } from '../../bundle/plain.ts'
 import { inDatabase, nameIn, savedName } from './database.ts'
 
-/** What is told of a net that is saved in this browser. */
+/** The facts about a net that is saved in this browser. */
 export interface SavedNet {
   readonly name: string
-  /** As its text calls it. */
+  /** Name of the net in its text. */
   readonly net: string
   readonly savedAt: Date
   readonly bytes: number
-  /** What its classes are called, where anybody said. */
+  /** Names of its classes, where they are known. */
   readonly classes?: readonly string[]
 }
 

@@ -11,7 +11,7 @@ export interface FileLike {
   arrayBuffer(): Promise<ArrayBuffer>
 }
 
-/** What a user chose: one archive, or the files of a folder. */
+/** The choice of a user: one archive, or the files of a folder. */
 export type Chosen = FileLike | Uint8Array | ArrayBuffer | ArrayLike<FileLike>
 
 const isBytes = (given: unknown): given is Uint8Array | ArrayBuffer => given instanceof Uint8Array || given instanceof ArrayBuffer

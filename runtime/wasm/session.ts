@@ -116,7 +116,7 @@ export class WasmSession implements Session {
     throw failure
   }
 
-  /** Of the dispatches of a block, from 1 on: the first that items were taken of. As the text of workers has it. */
+  /** The number, from 1 on, of the first dispatch of a block whose tasks were not all done. The workers' text computes the same. */
   #unfinished(block: number, program: string): number {
     const at = (address: number): number => address >>> 2
     const count = Math.min(this.#words[at(block)]!, this.plan.programs[program]!.dispatches.length)

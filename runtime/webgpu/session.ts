@@ -15,7 +15,7 @@ const MOST_QUERIES = 4096
 export const messageOf = (error: unknown): string =>
   error instanceof Error ? error.message : String((error as { message?: unknown })?.message ?? error)
 
-/** What a session needs of its device. */
+/** The functions of a device that a session needs. */
 export interface WebGpuHost {
   readonly gpu: GPUDevice
   /** Throws what went wrong outside of an error scope, if anything did. */
@@ -138,7 +138,7 @@ export class WebGpuSession implements Session {
     return buffer
   }
 
-  /** Where a tensor lies, in bytes. */
+  /** The byte range of a tensor in its GPU buffer. */
   #range(tensor: number): Required<GPUBufferBinding> {
     const entry = this.plan.tensors[tensor]!
     return { buffer: this.#buffer(entry.buffer), offset: this.#places.offsets[tensor]! * 4, size: tensorElements(entry, this.batch) * 4 }

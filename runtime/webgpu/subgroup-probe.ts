@@ -6,7 +6,10 @@ const STORAGE = 128
 
 const INVOCATIONS = 256
 
-/** What kernels for subgroups rely on, each invocation for itself: WGSL does not say how subgroups count through a workgroup. */
+/**
+ * A shader that tests what kernels for subgroups rely on, in each invocation: WGSL does not define how subgroups are numbered through a
+ * workgroup.
+ */
 const PROBE = `enable subgroups;
 @group(0) @binding(0) var<storage, read_write> holds: array<u32>;
 @compute @workgroup_size(${INVOCATIONS})

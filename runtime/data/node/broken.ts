@@ -3,7 +3,7 @@ import { InputError } from '../../../bundle/errors.ts'
 import { endsOf, whatItIs } from './read.ts'
 import { decodePicture, needDecoder } from './sharp.ts'
 
-/** Where formats say that they end may be followed by what cameras append. */
+/** Cameras append bytes after the end that a format marks: the mark is looked for in this many last bytes. */
 const END_BYTES = 4096
 
 /**

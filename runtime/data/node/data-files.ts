@@ -2,23 +2,26 @@ import type { CallEntry, InputEntry } from '../../../bundle/format.ts'
 import type { Dataset } from '../dataset.ts'
 import type { PictureShape } from './sharp.ts'
 
-/** What files of any kind become. */
+/** The datasets made of files of any kind. */
 export interface DataFiles {
   /** `mnist`, or the folder or the files. */
   readonly name: string
   readonly train: Dataset
-  /** What a training is tested with at its end, and what an evaluation uses. */
+  /** The part that a training is tested with at its end, and that an evaluation uses. */
   readonly test: Dataset
-  /** What a training is tested with on the way, where the data have a part for it. */
+  /** The part that a training is tested with on the way, where the data have one. */
   readonly validation?: Dataset
-  /** What a user should know: where the test part comes from, what was left out. */
+  /** Notes for the user: where the test part comes from, and which files were left out. */
   readonly notes: readonly string[]
 }
 
 export interface DataOptions {
-  /** Where `fashion_mnist` and `cifar10` lie: a folder with one of these names. Default `data`. */
+  /** The folder that holds the folders `fashion_mnist` and `cifar10`. Default `data`. */
   readonly root?: string
-  /** Of the net that the data are for: which fields a table has, and the size of pictures where `shape` does not say. */
+  /**
+   * The inputs of the net that the data are for. They tell which fields a table has, and the size of pictures where `shape` does not say
+   * it.
+   */
   readonly inputs?: readonly InputEntry[]
   /** [c, h, w] to which pictures of folders are brought. */
   readonly shape?: PictureShape | (() => PictureShape)

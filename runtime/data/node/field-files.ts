@@ -9,7 +9,7 @@ import { Table } from './csv.ts'
 import { readBytes, whatItIs } from './read.ts'
 import { columnsOf } from './table.ts'
 
-/** What tables and arrays come in. */
+/** Whether a file holds tables or arrays, by its extension. */
 export const isFieldFile = (path: string): boolean => /\.(npy|safetensors|csv|tsv)$/i.test(path)
 
 /** `x=x.npy,t=t.npy`, `data.safetensors`, `data.csv`: files, each for the field that is named, or for those that it names itself. */

@@ -12,7 +12,10 @@ export const namesIn = (folder: string): Promise<string[]> =>
 
 export const byCodeUnits = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
-/** What a file turned out to be where something else was wanted: a page that a server answered with, or nothing at all. */
+/**
+ * A phrase for the kind of a file that was found instead of the wanted one: a page that a server answered with, or an empty file.
+ * Undefined where nothing is known.
+ */
 export function whatItIs(bytes: Uint8Array): string | undefined {
   if (bytes.length === 0) return 'it is empty'
   const start = new TextDecoder('latin1').decode(bytes.subarray(0, 256)).trimStart().toLowerCase()
@@ -21,11 +24,11 @@ export function whatItIs(bytes: Uint8Array): string | undefined {
   return undefined
 }
 
-/** How a header says how long a file is once it is unpacked. Undefined: it is not such a file. */
+/** Reads from the header of a file its length when unpacked. Undefined where the header is of another kind of file. */
 export type LengthOf = (start: Uint8Array) => number | undefined
 
 const HEADER_BYTES = 1024
-/** What deflate makes of a byte at most is 1032 (zlib.net/zlib_tech.html). */
+/** The greatest ratio by which deflate can compress: 1032 to 1 (zlib.net/zlib_tech.html). */
 const MOST_RATIO = 1032
 
 /**

@@ -5,8 +5,9 @@ import { importPackage } from '../../loading/node/package.ts'
 export type PictureShape = readonly [number, number, number]
 
 /**
- * What is used of `sharp`, which whoever reads pictures installs. There is no second decoder for when it is absent: a net would see other
- * numbers in the same file (decoders of JPEG differ by roundings, and so does each way to scale), and nobody would be told.
+ * The part of `sharp` that is used here. Users who read pictures install it. There is no second decoder for when it is absent: a net
+ * would see other numbers in the same file, since decoders of JPEG differ by roundings and ways to scale differ too, and nobody would be
+ * told.
  */
 interface Sharp {
   rotate(): Sharp

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { InputError } from '../../../bundle/errors.ts'
 import { entriesOf, holdsPictures, isPicture, subfolders } from './walk.ts'
 
-/** What folders of a data set are called, in any case. */
+/** The usual names of folders for each part of a data set, in lower case. */
 const NAMES: Readonly<Record<Part, readonly string[]>> = {
   train: ['train', 'training'],
   validation: ['val', 'valid', 'validation', 'dev'],
@@ -18,8 +18,9 @@ export interface Split {
 }
 
 /**
- * Whether the folders of a folder are parts of a data set (`train`, `valid`, ...) that hold a folder a class each, or classes: then
- * undefined. `train` beside `bus` and `car` is a class where pictures lie in it. Throws InputError where it may be either.
+ * The parts of a data set, where the folders of a folder are such parts (`train`, `valid`, ...) and each holds a folder for each class.
+ * Undefined where they are classes. `train` beside `bus` and `car` is a class where pictures lie in it. Throws InputError where both are
+ * possible.
  */
 export async function splitOf(folder: string): Promise<Split | undefined> {
   const names = await subfolders(folder)

@@ -19,7 +19,7 @@ export function columnsOf(table: Table, inputs: readonly InputEntry[], notes: st
   }))
 }
 
-/** Which columns each input takes. */
+/** The columns that each input takes. */
 function assign(table: Table, inputs: readonly InputEntry[], notes: string[]): Map<string, readonly number[]> {
   const { header, file } = table
   const places = new Map(header.map((name, column) => [name, column]))

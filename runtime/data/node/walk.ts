@@ -4,15 +4,15 @@ import { extname, join } from 'node:path'
 import { withFile } from '../../loading/file-error.ts'
 import { byCodeUnits } from './read.ts'
 
-/** What is read as a picture: by `sharp`, as its package comes. */
+/** The extensions of files that are read as pictures: those that `sharp` reads as it is published. */
 const PICTURES = ['.png', '.jpg', '.jpeg', '.jpe', '.jfif', '.webp', '.gif', '.tif', '.tiff', '.avif']
 
 export const isPicture = (path: string): boolean => PICTURES.includes(extname(path).toLowerCase())
 
-/** What machines leave in folders of their own accord. */
+/** Whether a name is hidden, or one that operating systems create by themselves. */
 const isHidden = (name: string): boolean => name.startsWith('.') || /^(thumbs\.db|desktop\.ini|__macosx|@eadir)$/i.test(name)
 
-/** What is counted beside files of an extension: one, and several. */
+/** The nouns for files of an extension, singular and plural. */
 const KINDS = {
   broken: ['broken link', 'broken links'],
   circle: ['link in a circle', 'links in a circle'],
@@ -64,7 +64,7 @@ export interface Found {
   readonly kind: 'file' | 'folder'
 }
 
-/** What lies in a folder, links followed, in the order of code units; what is hidden is passed over. */
+/** The entries of a folder in the order of code units, with links followed and hidden names left out. */
 export async function entriesOf(folder: string, left?: LeftOut): Promise<Found[]> {
   const entries = await withFile(folder, 'read', () => readdir(folder, { withFileTypes: true }))
   const found: Found[] = []

@@ -9,7 +9,7 @@ import { withFile } from '../file-error.ts'
 /** Eight letters for this machine: whether a process is alive can be asked on its own machine alone. */
 export const HOST = createHash('sha256').update(hostname()).digest('hex').slice(0, 8)
 const DRAFT = /\.([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.tmp$/
-/** How old a draft of another machine is before it counts as left over. */
+/** Age at which a temporary file of another machine counts as left over. */
 const FOREIGN_MS = 24 * 3600 * 1000
 
 /** A name beside `path` for what is not whole yet: it tells whose it is, so that what a dead process left can be removed. */
@@ -65,7 +65,7 @@ export async function writeDurably(path: string, data: string | Uint8Array, mode
   }
 }
 
-/** Where writing to `path` ends up: links are followed, also one to a file that is not there yet. */
+/** The path that a write to `path` ends at: links are followed, also a link to a file that does not exist yet. */
 export async function throughLinks(path: string): Promise<string> {
   let target = resolve(path)
   for (let i = 0; i < 40; i++) {

@@ -9,7 +9,7 @@ import { draftOf, HOST, isAlive } from './files.ts'
 export interface Holder {
   readonly host: string
   readonly pid: number
-  /** When the process began, in the kernel's own count: numbers of processes are used again. */
+  /** Start time of the process in the kernel's own count, since process numbers are reused. */
   readonly began?: string
 }
 

@@ -165,7 +165,9 @@ async function namesOf(folder: string): Promise<string[]> {
   }
 }
 
-/** What a bundle of format version 1 named, a file a kernel: one that is compiled again in its place leaves none of them. */
+/**
+ * File names that a bundle of format version 1 listed, one file a kernel. They are removed when a net is compiled again into its folder.
+ */
 function namesOfFirst({ plans = {} }: { readonly plans?: object }): unknown[] {
   const old = Object.values(plans) as {
     kernels?: { file?: unknown; subgroups?: unknown }[]
@@ -174,7 +176,7 @@ function namesOfFirst({ plans = {} }: { readonly plans?: object }): unknown[] {
   return old.flatMap(({ kernels = [], module }) => [...kernels.flatMap((k) => [k.file, k.subgroups]), module?.file, module?.relaxed])
 }
 
-/** What a process that died while it replaced this bundle left in the folder. */
+/** Removes files that a process left behind when it died while it replaced this bundle. */
 async function removeStrays(folder: string, named: readonly string[]): Promise<void> {
   for (const below of new Set(['.', ...named.map((name) => dirname(name))])) {
     await removeLeftOvers(`${join(folder, below)}/`)
