@@ -5,7 +5,7 @@
  * declarations that no entry of the package reaches.
  */
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { checkNode, install, node, root } from './steps.mjs'
 
 const dist = join(root, 'dist')
@@ -97,8 +97,8 @@ async function withoutComments(files) {
     // The script of workers is as small as it gets.
     if (isMinified(text)) return
     // Licenses and `#!` stay. Lines are filled, and short enough to tell a place; but for what speaks to bundlers. Names stay but for those
-    // inside the compiler, a quarter of its size: the place in the file tells them, since the same text gives the same file.
-    const short = file === join(dist, 'compiler', 'inside.js') ? { minifyIdentifiers: true, minifySyntax: true } : {}
+    // inside the compiler and the command, a quarter of their size: the place in the file tells them, since the same text gives the same file.
+    const short = basename(file) === 'inside.js' ? { minifyIdentifiers: true, minifySyntax: true } : {}
     const filled = /@vite-ignore|webpackIgnore|new Worker\(/.test(text) ? {} : { minifyWhitespace: true, lineLimit: 120, ...short }
     const { code } = await transform(text, { loader: 'js', format: 'esm', target: 'es2023', legalComments: 'inline', ...filled })
     writeFileSync(file, code)
