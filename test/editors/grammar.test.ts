@@ -19,19 +19,30 @@ beforeAll(async () => {
   grammar = (await registry.loadGrammar('source.fusenet'))!
 })
 
-interface Token { readonly text: string; readonly scopes: readonly string[]; readonly line: number; readonly column: number }
+interface Token {
+  readonly text: string
+  readonly scopes: readonly string[]
+  readonly line: number
+  readonly column: number
+}
 
 function tokens(text: string): Token[] {
   let state = null as Parameters<IGrammar['tokenizeLine']>[1]
   return text.split('\n').flatMap((line, number) => {
     const made = grammar.tokenizeLine(line, state)
     state = made.ruleStack
-    return made.tokens.map(({ startIndex, endIndex, scopes }) => ({ text: line.slice(startIndex, endIndex), scopes: scopes.map((s) => s.replace('.fusenet', '')), line: number + 1, column: startIndex }))
+    return made.tokens.map(({ startIndex, endIndex, scopes }) => ({
+      text: line.slice(startIndex, endIndex),
+      scopes: scopes.map((s) => s.replace('.fusenet', '')),
+      line: number + 1,
+      column: startIndex,
+    }))
   })
 }
 
 /** The innermost scope of a word, where it stands first. */
-const scopeOf = (text: string, word: string, nth = 0): string | undefined => tokens(text).filter((t) => t.text.trim() === word)[nth]?.scopes.at(-1)
+const scopeOf = (text: string, word: string, nth = 0): string | undefined =>
+  tokens(text).filter((t) => t.text.trim() === word)[nth]?.scopes.at(-1)
 
 const NET = `import "./blocks.net"
 width = 16 // channels
@@ -62,12 +73,39 @@ train {
 }`
 
 test.each([
-  ['import', 'keyword.control.import'], ['width', 'variable.other.assignment'], ['block', 'storage.type.block'], ['basic', 'entity.name.function'], ['planes', 'variable.parameter'],
-  ['conv', 'entity.name.function.layer'], ['batch_norm', 'entity.name.function.layer'], ['pad', 'variable.parameter'], ['if', 'keyword.control.conditional'], ['return', 'keyword.control.return'],
-  ['net', 'storage.type.net'], ['small', 'entity.name.type.net'], ['split', 'constant.language'], ['input', 'storage.modifier.input'], ['f32', 'support.type'], ['cat', 'constant.other.class'],
-  ['train', 'constant.other.class'], ['whole', 'storage.modifier.whole'], ['for', 'keyword.control.loop'], ['as', 'keyword.other.as'], ['head', 'entity.name.label'], ['prob', 'variable.other.result'],
-  ['loss', 'storage.modifier.result'], ['.5', 'constant.numeric'], ['5e-4', 'constant.numeric'], ['solver', 'keyword.other.setting'], ['sgd', 'entity.name.function.layer'], ['every', 'keyword.other.every'], ['epoch', 'keyword.other.unit'], ['epochs', 'keyword.other.setting'],
-])('%s is %s', (word, scope) => { expect(scopeOf(NET, word)).toBe(scope) })
+  ['import', 'keyword.control.import'],
+  ['width', 'variable.other.assignment'],
+  ['block', 'storage.type.block'],
+  ['basic', 'entity.name.function'],
+  ['planes', 'variable.parameter'],
+  ['conv', 'entity.name.function.layer'],
+  ['batch_norm', 'entity.name.function.layer'],
+  ['pad', 'variable.parameter'],
+  ['if', 'keyword.control.conditional'],
+  ['return', 'keyword.control.return'],
+  ['net', 'storage.type.net'],
+  ['small', 'entity.name.type.net'],
+  ['split', 'constant.language'],
+  ['input', 'storage.modifier.input'],
+  ['f32', 'support.type'],
+  ['cat', 'constant.other.class'],
+  ['train', 'constant.other.class'],
+  ['whole', 'storage.modifier.whole'],
+  ['for', 'keyword.control.loop'],
+  ['as', 'keyword.other.as'],
+  ['head', 'entity.name.label'],
+  ['prob', 'variable.other.result'],
+  ['loss', 'storage.modifier.result'],
+  ['.5', 'constant.numeric'],
+  ['5e-4', 'constant.numeric'],
+  ['solver', 'keyword.other.setting'],
+  ['sgd', 'entity.name.function.layer'],
+  ['every', 'keyword.other.every'],
+  ['epoch', 'keyword.other.unit'],
+  ['epochs', 'keyword.other.setting'],
+])('%s is %s', (word, scope) => {
+  expect(scopeOf(NET, word)).toBe(scope)
+})
 
 describe('what holds other things', () => {
   test('comments end where they end', () => {
@@ -75,14 +113,22 @@ describe('what holds other things', () => {
     expect(inside.filter(({ scopes, text }) => text.trim() !== '' && !scopes.includes('comment.block'))).toEqual([])
     expect(scopeOf('x = 1 // net x { "\ny = 2', 'y')).toBe('variable.other.assignment')
   })
-  test('a text that is not closed ends with its line', () => { expect(scopeOf('data "abc\nsolver = 1', 'solver')).toBe('variable.other.assignment') })
+  test('a text that is not closed ends with its line', () => {
+    expect(scopeOf('data "abc\nsolver = 1', 'solver')).toBe('variable.other.assignment')
+  })
   test('names are put together', () => {
-    const parts = tokens(NET).filter(({ scopes, line }) => line === 15 && (scopes.includes('entity.name.label') || scopes.includes('meta.interpolation')))
+    const parts = tokens(NET).filter(({ scopes, line }) =>
+      line === 15 && (scopes.includes('entity.name.label') || scopes.includes('meta.interpolation'))
+    )
     expect(parts.map(({ text }) => text).join('')).toBe('stage{i + 1}_x')
     expect(parts.find(({ text }) => text === 'i')!.scopes.at(-1)).toBe('variable.other')
   })
   test('a range is no number', () => {
-    expect(tokens('for i in 0..12 {').map(({ text, scopes }) => [text, scopes.at(-1)]).filter(([text]) => /[\d.]/.test(text!))).toEqual([['0', 'constant.numeric'], ['..', 'keyword.operator.range'], ['12', 'constant.numeric']])
+    expect(tokens('for i in 0..12 {').map(({ text, scopes }) => [text, scopes.at(-1)]).filter(([text]) => /[\d.]/.test(text!))).toEqual([
+      ['0', 'constant.numeric'],
+      ['..', 'keyword.operator.range'],
+      ['12', 'constant.numeric'],
+    ])
   })
   test('loss and input may be names', () => {
     expect(scopeOf('net n { h = conv(loss, 3, input: 2) }', 'loss')).toBe('variable.other')
@@ -92,7 +138,12 @@ describe('what holds other things', () => {
 describe.each(readdirSync('samples').filter((file) => file.endsWith('.net')))('samples/%s', (file) => {
   test('every word has a scope, and every bracket is closed', () => {
     const all = tokens(readFileSync(`samples/${file}`, 'utf8'))
-    expect(all.filter(({ text, scopes }) => /\S/.test(text) && !/^[\s{}]*$/.test(text) && !scopes.some((s) => /^(comment|string|keyword|storage|entity|variable|constant|support|punctuation)/.test(s)))).toEqual([])
+    expect(
+      all.filter(({ text, scopes }) =>
+        /\S/.test(text) && !/^[\s{}]*$/.test(text) &&
+        !scopes.some((s) => /^(comment|string|keyword|storage|entity|variable|constant|support|punctuation)/.test(s))
+      ),
+    ).toEqual([])
     // The last bracket closes the train block that is open: nothing is left over.
     const last = all.filter(({ text }) => text.trim() !== '').at(-1)!
     expect([last.text, last.scopes.at(-1)]).toEqual(['}', 'punctuation.section.block.end'])
@@ -101,8 +152,11 @@ describe.each(readdirSync('samples').filter((file) => file.endsWith('.net')))('s
 })
 
 test('the extension names what is there', () => {
-  const { contributes } = JSON.parse(readFileSync('editors/package.json', 'utf8')) as { contributes: { grammars: { path: string; scopeName: string }[]; languages: { configuration: string; extensions: string[] }[] } }
-  for (const { path, scopeName } of contributes.grammars) expect(JSON.parse(readFileSync(`editors/${path}`, 'utf8')).scopeName).toBe(scopeName)
+  const { contributes } = JSON.parse(readFileSync('editors/package.json', 'utf8')) as {
+    contributes: { grammars: { path: string; scopeName: string }[]; languages: { configuration: string; extensions: string[] }[] }
+  }
+  for (const { path, scopeName } of contributes.grammars)
+    expect(JSON.parse(readFileSync(`editors/${path}`, 'utf8')).scopeName).toBe(scopeName)
   for (const { configuration, extensions } of contributes.languages) {
     expect(JSON.parse(readFileSync(`editors/${configuration}`, 'utf8')).comments.lineComment).toBe('//')
     expect(extensions).toEqual(['.net'])

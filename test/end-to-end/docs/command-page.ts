@@ -2,11 +2,15 @@ import { Command, type Option } from 'commander'
 import { VERBS } from '../../../cli/verbs/index.ts'
 
 /** A text of the help in a cell of a table: what Markdown or Vue would read otherwise is written as it stands. */
-const cell = (text: string): string => text.replace(/[\\|*_<>`{}]/g, (char) => ({ '<': '&lt;', '>': '&gt;', '{': '&#123;', '}': '&#125;' })[char] ?? `\\${char}`)
+const cell = (text: string): string =>
+  text.replace(/[\\|*_<>`{}]/g, (char) => ({ '<': '&lt;', '>': '&gt;', '{': '&#123;', '}': '&#125;' })[char] ?? `\\${char}`)
 
 /** As the help says it behind an option: what it may be, and what it is where nothing is said. */
 function extra({ argChoices, defaultValue }: Option): string {
-  const said = [...(argChoices ? [argChoices.map((one) => `\`${one}\``).join(', ')] : []), ...(defaultValue === undefined ? [] : [`default \`${String(defaultValue)}\``])]
+  const said = [
+    ...(argChoices ? [argChoices.map((one) => `\`${one}\``).join(', ')] : []),
+    ...(defaultValue === undefined ? [] : [`default \`${String(defaultValue)}\``]),
+  ]
   return said.length === 0 ? '' : ` (${said.join('; ')})`
 }
 
@@ -19,8 +23,18 @@ export function verbTables(): Map<string, string> {
       ...command.registeredArguments.map((argument) => [argument.name(), argument.description]),
       ...command.options.map((option) => [option.flags, `${cell(option.description)}${extra(option)}`]),
     ]
-    return [verb.name, [`\`fusenet ${verb.name} ${command.usage()}\``, '', '| | |', '| --- | --- |', ...rows.map(([flags, text], i) =>
-      `| \`${flags!.replaceAll('|', '\\|')}\` | ${i < command.registeredArguments.length ? cell(text!) : text} |`)].join('\n')]
+    return [
+      verb.name,
+      [
+        `\`fusenet ${verb.name} ${command.usage()}\``,
+        '',
+        '| | |',
+        '| --- | --- |',
+        ...rows.map(([flags, text], i) =>
+          `| \`${flags!.replaceAll('|', '\\|')}\` | ${i < command.registeredArguments.length ? cell(text!) : text} |`
+        ),
+      ].join('\n'),
+    ]
   }))
 }
 

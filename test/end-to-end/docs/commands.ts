@@ -21,19 +21,36 @@ export async function runLine(line: string, written: ReadonlySet<string>): Promi
   const [command, ...argv] = words
   for (const word of argv) if (/^samples\//.test(word) && command !== 'npx') expect(existsSync(word), word).toBe(true)
   if (command === 'fusenet') return runVerb(argv, written)
-  const { name, scripts, dependencies, peerDependencies, devDependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as Record<string, any>
+  const { name, scripts, dependencies, peerDependencies, devDependencies } = JSON.parse(
+    await readFile(join(root, 'package.json'), 'utf8'),
+  ) as Record<string, any>
   const packages = Object.keys({ ...dependencies, ...peerDependencies, ...devDependencies, [name]: '' })
   const rest = argv.filter((word) => !word.startsWith('-'))
   switch (command) {
     case 'npm':
-      if (['install', 'i'].includes(argv[0]!)) for (const wanted of rest.slice(1)) expect([...packages, '.', '..'], `npm install ${wanted}`).toContain(wanted.replace(/(.)@.*/, '$1'))
-      else expect([...Object.keys(scripts), 'init', 'link', 'ci', 'pack', 'create']).toContain(argv[0] === 'run' ? argv[1] : argv[0])
+      if (['install', 'i'].includes(argv[0]!)) {
+        for (const wanted of rest.slice(1))
+          expect([...packages, '.', '..'], `npm install ${wanted}`).toContain(wanted.replace(/(.)@.*/, '$1'))
+      } else expect([...Object.keys(scripts), 'init', 'link', 'ci', 'pack', 'create']).toContain(argv[0] === 'run' ? argv[1] : argv[0])
       return
-    case 'npx': expect([...packages, 'serve', 'http-server'], line).toContain(rest[0]); return
-    case 'node': expect(existsSync(argv[0]!) || existsSync(join(root, argv[0]!)), argv[0]).toBe(true); return
-    case 'mkdir': await mkdir(rest[0]!, { recursive: true }); return
-    case 'cd': case 'git': case 'curl': case 'python3': case 'ls': case 'cp': return
-    default: throw new Error(`no test knows this command: ${line}`)
+    case 'npx':
+      expect([...packages, 'serve', 'http-server'], line).toContain(rest[0])
+      return
+    case 'node':
+      expect(existsSync(argv[0]!) || existsSync(join(root, argv[0]!)), argv[0]).toBe(true)
+      return
+    case 'mkdir':
+      await mkdir(rest[0]!, { recursive: true })
+      return
+    case 'cd':
+    case 'git':
+    case 'curl':
+    case 'python3':
+    case 'ls':
+    case 'cp':
+      return
+    default:
+      throw new Error(`no test knows this command: ${line}`)
   }
 }
 
@@ -47,7 +64,9 @@ async function runVerb(argv: readonly string[], written: ReadonlySet<string>): P
     const said = await fusenet(trains && !argv.includes('--limit') ? [...argv, '--limit', '200', '--threads', '1'] : argv)
     if (stub && said.code === 0) expect(stub, `${argv.join(' ')}: ${said.err}`).toHaveBeenCalledOnce()
     return said
-  } finally { stub?.mockRestore() }
+  } finally {
+    stub?.mockRestore()
+  }
 }
 
 /** Numbers, sizes and times differ from machine to machine, and with them how columns are laid out. */

@@ -32,9 +32,15 @@ export async function fixture(): Promise<string> {
   // What `fusenet train samples/mnist.net -o out/mnist` would have written.
   await write(compile(await readFile(join(root, 'samples/mnist.net'), 'utf8'), { targets: ['wasm'], programs }), 'out/mnist')
   await sharp({ create: { width: 28, height: 28, channels: 3, background: '#000' } }).png().toFile(at('digit.png'))
-  await writeFile(at('one.safetensors'), writeSafetensors(new Map([
-    ['image', { shape: [1, 1, 28, 28], type: 'f32', data: new Float32Array(784) }], ['label', { shape: [1], type: 'i32', data: Int32Array.of(3) }],
-  ])))
+  await writeFile(
+    at('one.safetensors'),
+    writeSafetensors(
+      new Map([
+        ['image', { shape: [1, 1, 28, 28], type: 'f32', data: new Float32Array(784) }],
+        ['label', { shape: [1], type: 'i32', data: Int32Array.of(3) }],
+      ]),
+    ),
+  )
   return folder
 }
 

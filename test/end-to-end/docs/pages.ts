@@ -19,7 +19,10 @@ export async function pages(): Promise<{ file: string; text: string }[]> {
 
 /** Of each name that users import the source file: `fusenet/runtime` is runtime/index.ts. */
 export async function doors(): Promise<Map<string, string>> {
-  const { name, exports } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { name: string; exports: Record<string, string | { default?: string }> }
+  const { name, exports } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
+    name: string
+    exports: Record<string, string | { default?: string }>
+  }
   const found = new Map<string, string>()
   for (const [door, entry] of Object.entries(exports)) {
     const file = typeof entry === 'string' ? entry : entry.default

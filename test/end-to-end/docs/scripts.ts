@@ -32,7 +32,13 @@ export function chainsOf(snippets: readonly Snippet[]): Chain[] {
       code += `${i > 0 ? ';{' : ''}${'\n'.repeat(Math.max(0, line - 1 - (code.split('\n').length - 1)))}${text}\n`
     }
     const first = blocks[0]!
-    return { file: first.file, line: first.line, inPage: blocks.some((block) => kindOf(block) === 'page'), code: code + '}\n'.repeat(blocks.length - 1), mark: blocks.map(({ mark }) => mark).join(' ') }
+    return {
+      file: first.file,
+      line: first.line,
+      inPage: blocks.some((block) => kindOf(block) === 'page'),
+      code: code + '}\n'.repeat(blocks.length - 1),
+      mark: blocks.map(({ mark }) => mark).join(' '),
+    }
   })
 }
 
@@ -64,14 +70,35 @@ export async function complaints(folder: string, chains: readonly Chain[]): Prom
   }
   await writeFile(join(folder, 'given.d.ts'), GIVEN)
   const paths = Object.fromEntries([...await doors()].map(([door, file]) => [door, [file]]))
-  await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({
-    extends: join(root, 'tsconfig.json'),
-    compilerOptions: { noEmit: true, module: 'esnext', moduleResolution: 'bundler', moduleDetection: 'force', noImplicitAny: false, noUncheckedIndexedAccess: false, allowJs: false, typeRoots: [join(root, 'node_modules/@types'), join(root, 'node_modules')], paths },
-    // Imported nets: of those that pages speak of none is compiled.
-    files: ['given.d.ts', join(root, 'bundlers/client.d.ts'), ...names.keys()],
-    include: [],
-  }))
-  const { stdout } = await promisify(execFile)(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', '.', '--pretty', 'false'], { cwd: folder }).catch((error: { stdout: string }) => error)
+  await writeFile(
+    join(folder, 'tsconfig.json'),
+    JSON.stringify({
+      extends: join(root, 'tsconfig.json'),
+      compilerOptions: {
+        noEmit: true,
+        noUnusedLocals: false,
+        noUnusedParameters: false,
+        module: 'esnext',
+        moduleResolution: 'bundler',
+        moduleDetection: 'force',
+        noImplicitAny: false,
+        noUncheckedIndexedAccess: false,
+        allowJs: false,
+        typeRoots: [join(root, 'node_modules/@types'), join(root, 'node_modules')],
+        paths,
+      },
+      // Imported nets: of those that pages speak of none is compiled.
+      files: ['given.d.ts', join(root, 'bundlers/client.d.ts'), ...names.keys()],
+      include: [],
+    }),
+  )
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    join(root, 'node_modules/typescript/bin/tsc'),
+    '-p',
+    '.',
+    '--pretty',
+    'false',
+  ], { cwd: folder }).catch((error: { stdout: string }) => error)
   // JavaScript has no `!` for what is surely there (TS2531 and the like).
   const told = stdout.split('\n').filter((line) => !/error TS(2531|2532|18047|18048):/.test(line)).join('\n')
   return told.replace(/^(.*?line-\d+\.ts)\((\d+),/gm, (_, name: string, line: string) => `${names.get(name)?.file}:${line} (`)

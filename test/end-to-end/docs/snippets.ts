@@ -10,7 +10,26 @@ export interface Snippet {
 }
 
 /** Languages of other tools, or of nobody: shown, not run. */
-const SHOWN = ['text', 'html', 'css', 'python', 'prototxt', 'ini', 'nginx', 'apache', 'yaml', 'toml', 'wgsl', 'wat', 'csv', 'math', 'svelte', 'vue', 'diff', 'jsonc']
+const SHOWN = [
+  'text',
+  'html',
+  'css',
+  'python',
+  'prototxt',
+  'ini',
+  'nginx',
+  'apache',
+  'yaml',
+  'toml',
+  'wgsl',
+  'wat',
+  'csv',
+  'math',
+  'svelte',
+  'vue',
+  'diff',
+  'jsonc',
+]
 
 export type Kind = 'script' | 'page' | 'program' | 'statement' | 'commands' | 'files' | 'json' | 'shown'
 
