@@ -19,7 +19,7 @@ export async function runLine(line: string, written: ReadonlySet<string>): Promi
   const words = wordsOf(line)
   if (words[0] === 'npx' && words[1] === 'fusenet') words.shift()
   const [command, ...argv] = words
-  for (const word of argv) if (/^samples\//.test(word) && command !== 'npx') expect(existsSync(word), word).toBe(true)
+  for (const word of argv) if (word.startsWith('samples/') && command !== 'npx') expect(existsSync(word), word).toBe(true)
   if (command === 'fusenet') return runVerb(argv, written)
   const { name, scripts, dependencies, peerDependencies, devDependencies } = JSON.parse(
     await readFile(join(root, 'package.json'), 'utf8'),
