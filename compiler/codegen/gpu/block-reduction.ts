@@ -9,7 +9,7 @@ import { range } from '../builder.ts'
 import type { Workgroup } from './workgroup.ts'
 
 /** What invocations hold for one kept point each, of a tile of them. */
-export interface SharedSide {
+export interface BlockReduction {
   readonly side: SideReduction
   readonly schedule: Schedule
   readonly workgroup: Workgroup
@@ -23,7 +23,7 @@ export interface SharedSide {
 type Write = (kept: Index, results: readonly Operand[]) => void
 
 /** Puts together what all invocations of a workgroup hold of each kept point. */
-export function mergeShared(shared: SharedSide, write: Write): void {
+export function reduceBlock(shared: BlockReduction, write: Write): void {
   const { side, workgroup, kept } = shared
   const merge = side.kind === 'moments' ? mergeMoments(workgroup.builder) : mergeSums(kept[0]!.length)
   if (workgroup.subgroups) mergeSubgroups(shared, merge, write)
@@ -35,7 +35,7 @@ export function mergeShared(shared: SharedSide, write: Write): void {
  * together, each of which leaves the result where its first part lay, and one puts those together; all in the order of the
  * workgroup. Moments are about the reference of the first part, which always holds something.
  */
-function mergeInvocations({ side, schedule, workgroup, locals, kept }: SharedSide, merge: Merge, write: Write): void {
+function mergeInvocations({ side, schedule, workgroup, locals, kept }: BlockReduction, merge: Merge, write: Write): void {
   const { builder } = workgroup
   const tiles = schedule.group?.get(side.kept) ?? 1
   const parts = workgroup.size / tiles
@@ -83,7 +83,7 @@ function mergeInvocations({ side, schedule, workgroup, locals, kept }: SharedSid
  * invocation for each kept point goes through the subgroups. Only where all invocations hold the same kept points. The reference is
  * the first invocation's here too: another subgroup may hold nothing but what hangs over the edge.
  */
-function mergeSubgroups({ side, schedule, workgroup, kept }: SharedSide, merge: Merge, write: Write): void {
+function mergeSubgroups({ side, schedule, workgroup, kept }: BlockReduction, merge: Merge, write: Write): void {
   const { builder } = workgroup
   invariant((schedule.group?.get(side.kept) ?? 1) === 1, `subgroups hold several tiles of ${side.source.name}`)
   const moments = side.kind === 'moments'

@@ -5,9 +5,9 @@ import type { Expression, Reduction } from '../../ir/expression.ts'
 import { leastMergeBytes } from './block-reduction.ts'
 import { extentOf, type GpuModel, rankByRegret, type RatedSchedule } from './cost-model.ts'
 import type { GemmAxes } from './gemm-axes.ts'
-import { bytesOfStages, stageSizes, stagingOf } from './shared-tile.ts'
+import { sharedTileBytes, sharedTileSizes, sharedTilesOf } from './shared-tile.ts'
 import { blockAlong } from './statistics-block.ts'
-import { loadsAlong, MOST_UNROLLED, sharesIndex, writtenOut } from './unroll.ts'
+import { loadsAlong, MOST_UNROLLED, sharesIndex, chooseUnroll } from './unroll.ts'
 import { WORKGROUP_BYTES, WORKGROUP_INVOCATIONS } from './workgroup.ts'
 
 export interface SharedTileSearch {
@@ -31,7 +31,7 @@ interface Space extends SharedTileSearch {
   /** Points along an axis at the largest batch. */
   readonly extent: (a: Axis) => number
   /** Elements of the two factors in workgroup memory. */
-  readonly elements: ReturnType<typeof stageSizes>
+  readonly elements: ReturnType<typeof sharedTileSizes>
   readonly inputIsA: boolean
   /** Instructions to stage an element. */
   readonly inputCost: number
@@ -59,7 +59,7 @@ export function sharedTileSchedules(search: SharedTileSearch): readonly RatedSch
   const rated: RatedSchedule[] = []
   const seen = new Set<string>()
   for (const tile of registerTiles(space)) {
-    const unroll = writtenOut(productOf(main), main, tile.sizes, sharedTile.bodyProducts)
+    const unroll = chooseUnroll(productOf(main), main, tile.sizes, sharedTile.bodyProducts)
     for (const group of workgroupShapes(space, tile.sizes)) {
       const key = [...tile.sizes, ...group].map(([a, size]) => `${a.id}:${size}`).join()
       if (seen.has(key)) continue
@@ -89,7 +89,7 @@ function spaceOf(search: SharedTileSearch): Space {
     mAxis: mAxes.filter((a) => typeof a.extent === 'number').sort((a, b) => (b.extent as number) - (a.extent as number))[0],
     nAxes: [...nAxes].reverse().filter((a) => a.extent !== 1 && (mayJoinImages || a.extent !== 'n')),
     extent: (a) => extentOf(a, usual),
-    elements: stageSizes(equation, main),
+    elements: sharedTileSizes(equation, main),
     inputIsA,
     inputCost: processor.staging + pointCost(input),
     filterCost: processor.staging + pointCost(inputIsA ? product.b : product.a),
@@ -262,8 +262,8 @@ function costsOf(space: Space, { tile, group, stage }: WorkgroupTile): number[] 
 function bestThatFit({ equation, most }: SharedTileSearch, rated: readonly RatedSchedule[]): readonly RatedSchedule[] {
   const best: RatedSchedule[] = []
   for (const one of rankByRegret(rated)) {
-    const staging = stagingOf(equation, one.schedule)!
-    if (bytesOfStages(one.schedule, staging) + leastMergeBytes(equation, one.schedule.group!) <= WORKGROUP_BYTES) best.push(one)
+    const staging = sharedTilesOf(equation, one.schedule)!
+    if (sharedTileBytes(one.schedule, staging) + leastMergeBytes(equation, one.schedule.group!) <= WORKGROUP_BYTES) best.push(one)
     if (best.length === most) break
   }
   return best

@@ -13,7 +13,7 @@ import { sharedTileSchedules } from './candidates.ts'
 import { cooperativeCost, elementwiseCost, extentOf, type GpuModel, rankByRegret, type RatedSchedule,
   registerTileCost } from './cost-model.ts'
 import { gemmAxes, type GemmAxes } from './gemm-axes.ts'
-import { writtenOut } from './unroll.ts'
+import { chooseUnroll } from './unroll.ts'
 
 export interface ChoiceOptions {
   /** Batches that a schedule should be fast at. Default: one that nets are trained with. */
@@ -179,7 +179,7 @@ function contractions(
   const points = equation.axes.reduce((product, a) => product * (typeof a.extent === 'number' ? a.extent : 1), 1)
   const tiled = (accumulators: number): Schedule => {
     const tile = registerTile(equation, axes, model, accumulators)
-    const unroll = writtenOut(product, main, tile, model.bodyProducts)
+    const unroll = chooseUnroll(product, main, tile, model.bodyProducts)
     const lanes = model.vectors ? vectorAxis(tile, axes) : undefined
     const schedule: Schedule = { tile, ...(lanes && { lanes }), serial: [], unroll }
     return equation.sides.length > 0 ? grouped(equation, schedule, model) : schedule
@@ -195,7 +195,7 @@ function contractions(
   if (!model.parallel) return [usual, ...small, ...staged.map(({ schedule }) => schedule)]
   const cooperative = !mayCooperate ? [] : [16, 4].map((accumulators): Schedule => {
     const tile = registerTile(equation, axes, model, accumulators)
-    return { tile, serial: [], unroll: writtenOut(product, main, tile, model.bodyProducts), share: 64 }
+    return { tile, serial: [], unroll: chooseUnroll(product, main, tile, model.bodyProducts), share: 64 }
   }).filter(() => main.axes.some((a) => extentOf(a, largestBatch) >= 32))
   const rated = (schedule: Schedule, cost: typeof registerTileCost): RatedSchedule => ({
     schedule,

@@ -8,23 +8,23 @@ import { Point } from '../point.ts'
 import { ReductionEmitter } from '../reduction-emitter.ts'
 import type { Statement, Operand } from '../kernel-function.ts'
 import type { Schedule } from './schedule.ts'
-import { coordinatesOf, elementsOf, paddedStrides, sizeOfBox, type Stage, type Staging, stridesOf } from './shared-tile.ts'
+import { coordinatesOf, tileElements, paddedStrides, arrayElements, type SharedTile, type SharedTiles, stridesOf } from './shared-tile.ts'
 import { float, range, type KernelBuilder } from '../builder.ts'
 import { positionIn, type Workgroup } from './workgroup.ts'
 
 /** What a workgroup has in its memory of one factor. */
-interface Staged {
-  readonly stage: Stage
+interface TileArray {
+  readonly stage: SharedTile
   readonly array: number
   /** Stands for the array in expressions. */
   readonly box: Tensor
   readonly strides: readonly number[]
 }
 
-export interface StagedRequest {
+export interface SharedTileRequest {
   readonly equation: Equation
   readonly schedule: Schedule
-  readonly staging: Staging
+  readonly staging: SharedTiles
   readonly builder: KernelBuilder
   readonly workgroup: Workgroup
   readonly slots: ReadonlyMap<Tensor, number>
@@ -40,15 +40,15 @@ export interface StagedRequest {
  * A sum of products whose factors a workgroup stages in its memory, a part of the reduced axes at a time: each element is
  * loaded, normalized and padded once for all points of the workgroup; then every invocation adds up its tile from there.
  */
-export function lowerStaged(request: StagedRequest): void {
-  const { schedule, staging: { main, spans, stages }, builder, workgroup, points } = request
-  const staged = stages.map((stage, i) => stageArray(request, stage, `stage_${'ab'[i]!}`)) as [Staged, Staged]
+export function lowerSharedTiles(request: SharedTileRequest): void {
+  const { schedule, staging: { main, spans, tiles: stages }, builder, workgroup, points } = request
+  const staged = stages.map((stage, i) => tileArray(request, stage, `stage_${'ab'[i]!}`)) as [TileArray, TileArray]
   const lanes = stages.some((s) => s.lanes) ? schedule.lanes : undefined
 
   // Axes within a block and within a round.
   const inner = new Map([...spans].map(([a, span]) => [a, axis(a.name, a === lanes ? span / 4 : span)]))
   const inside = (a: Axis): IndexLike => (spans.get(a)! > 1 ? inner.get(a)! : 0)
-  const factor = ({ stage, box, strides }: Staged): Expression => load(box, positionIn(strides, coordinatesOf(stage, inside)))
+  const factor = ({ stage, box, strides }: TileArray): Expression => load(box, positionIn(strides, coordinatesOf(stage, inside)))
   const reduced = main.axes.filter((a) => spans.get(a)! > 1)
   const product = mul(factor(staged[0]), factor(staged[1]))
   const e = reduced.length > 0 ? sum(reduced.map((a) => inner.get(a)!), product)
@@ -110,20 +110,20 @@ export function lowerStaged(request: StagedRequest): void {
 /** Steps written out in a row: what was asked for, where it divides what is staged at a time. */
 const partOf = (span: number, wanted: number): number => (span % wanted === 0 ? wanted : span <= 8 ? span : 1)
 
-function stageArray(request: StagedRequest, stage: Stage, name: string): Staged {
+function tileArray(request: SharedTileRequest, stage: SharedTile, name: string): TileArray {
   const strides = paddedStrides(request.schedule, stage)
-  const elements = sizeOfBox(stage, strides)
+  const elements = arrayElements(stage, strides)
   const array = request.workgroup.array(name, elements, stage.lanes ? 4 : 1)
   return { stage, array, box: tensor(name, [elements]), strides }
 }
 
 /** Every invocation computes some elements of the box. */
-function fill(request: StagedRequest, { stage, array, strides }: Staged, start: Point): void {
+function fill(request: SharedTileRequest, { stage, array, strides }: TileArray, start: Point): void {
   const { workgroup, builder, values } = request
   const along = stridesOf(stage.dims.map((d) => d.extent))
   const onLoad = onLoadOf(request, stage)
   const factor = onLoad?.factor ?? stage.value
-  workgroup.fill(elementsOf(stage), (slot) => {
+  workgroup.fill(tileElements(stage), (slot) => {
     const at = stage.dims.map((d, i) => (i === 0 ? divide(slot, along[0]!) : remainder(divide(slot, along[i]!), d.extent)))
     const point = stage.dims.reduce((p, d, i) => p.with(d.coordinate, at[i]!), start)
     const value = (p: Point): Operand => values.value(factor, p)
@@ -147,8 +147,8 @@ function fill(request: StagedRequest, { stage, array, strides }: Staged, start: 
  * workgroup that has the first channels and, among its windows, the one that owns the element.
  */
 function onLoadOf(
-  { equation, staging: { main, spans }, builder, slots, blocks, values }: StagedRequest,
-  { value }: Stage,
+  { equation, staging: { main, spans }, builder, slots, blocks, values }: SharedTileRequest,
+  { value }: SharedTile,
 ): { readonly factor: Expression; readonly storeAt: (point: Point) => () => void } | undefined {
   const { onLoad } = equation
   const load = onLoad && loadOf(value, onLoad)

@@ -6,13 +6,13 @@ import { bindingsOf, type BufferOf } from '../bindings.ts'
 import { Point } from '../point.ts'
 import type { Expression } from '../../ir/expression.ts'
 import { addMoments, addSums, type Member, momentsOf, sumOf } from './statistics.ts'
-import { lowerStaged } from './lower-shared-tile.ts'
-import { mergeShared } from './block-reduction.ts'
+import { lowerSharedTiles } from './lower-shared-tile.ts'
+import { reduceBlock } from './block-reduction.ts'
 import { ReductionEmitter } from '../reduction-emitter.ts'
 import type { Binding, KernelFunction, Operand } from '../kernel-function.ts'
 import type { Schedule } from './schedule.ts'
 import { termsOfStored } from '../../ir/side-sums.ts'
-import { stagingOf } from './shared-tile.ts'
+import { sharedTilesOf } from './shared-tile.ts'
 import { float, identifier, range, KernelBuilder } from '../builder.ts'
 import { Workgroup } from './workgroup.ts'
 
@@ -160,9 +160,9 @@ class Lowering {
     const { equation, schedule, builder, workgroup, slots, blocks, locals, values } = this
     invariant(schedule.stage || !equation.onLoad, `${equation.name} does not stage what it makes on load`)
     if (!schedule.stage) return
-    const staging = stagingOf(equation, schedule)
+    const staging = sharedTilesOf(equation, schedule)
     invariant(staging && workgroup, `${equation.name} has nothing to stage`)
-    lowerStaged({ equation, schedule, staging, builder, workgroup, slots, blocks, tiles: locals, points, values })
+    lowerSharedTiles({ equation, schedule, staging, builder, workgroup, slots, blocks, tiles: locals, points, values })
   }
 
   /** The loops over serial axes, outermost first; inside them the points are computed and stored. */
@@ -247,7 +247,7 @@ class Lowering {
       for (const { point, parts } of kept) this.storeParts(side, point.get(side.kept)!, this.insideTile(point), parts)
       return
     }
-    mergeShared({
+    reduceBlock({
       side,
       schedule: this.schedule,
       workgroup: this.workgroup,

@@ -11,16 +11,16 @@ import { range } from '../builder.ts'
  * A factor of a sum of products as a workgroup stages it: a box of values that its points and steps need. Rows of a picture
  * and of a window that slides over it meet in one coordinate, so what neighbouring windows share is there once.
  */
-export interface Stage {
+export interface SharedTile {
   /** The factor over `dims`, and over its axes, which now stand for where the workgroup's block begins. */
   readonly value: Expression
-  readonly dims: readonly StageDim[]
+  readonly dims: readonly TileDim[]
   /** Elements are vectors of four points along `lanes`. */
-  readonly lanes: StageDim | undefined
+  readonly lanes: TileDim | undefined
 }
 
 /** A coordinate in the box: `sum of factor * (axis - where the block begins along it) + shift`. */
-export interface StageDim {
+export interface TileDim {
   readonly coordinate: Axis
   readonly parts: readonly (readonly [axis: Axis, factor: number])[]
   readonly shift: number
@@ -28,9 +28,9 @@ export interface StageDim {
   readonly extent: number
 }
 
-export interface Staging {
+export interface SharedTiles {
   readonly main: Reduction
-  readonly stages: readonly [Stage, Stage]
+  readonly tiles: readonly [SharedTile, SharedTile]
   /** Points along every output axis that a workgroup computes, steps along every reduced axis that it stages. */
   readonly spans: ReadonlyMap<Axis, number>
 }
@@ -42,12 +42,12 @@ export function onlyContraction(e: Equation): Reduction | undefined {
 }
 
 /** What a schedule stages; undefined where the equation has no such sum. */
-export function stagingOf(e: Equation, schedule: Schedule): Staging | undefined {
+export function sharedTilesOf(e: Equation, schedule: Schedule): SharedTiles | undefined {
   const main = onlyContraction(e)
   if (!main || !schedule.stage || !schedule.group) return undefined
   const spans = spansOf(e, main, schedule)
   const { a, b } = main.body as Extract<Expression, { kind: 'binary' }>
-  return { main, stages: [stageOf(a, spans, schedule.lanes), stageOf(b, spans, schedule.lanes)], spans }
+  return { main, tiles: [sharedTileOf(a, spans, schedule.lanes), sharedTileOf(b, spans, schedule.lanes)], spans }
 }
 
 const spansOf = (e: Equation, main: Reduction, { tile, group, stage }: Pick<Schedule, 'tile' | 'group' | 'stage'>): Map<Axis, number> =>
@@ -57,7 +57,7 @@ const spansOf = (e: Equation, main: Reduction, { tile, group, stage }: Pick<Sche
   ])
 
 /** How many numbers of each factor a schedule would stage. For many schedules of one equation. */
-export function stageSizes(e: Equation, main: Reduction): (schedule: Pick<Schedule, 'tile' | 'group' | 'stage'>) => [number, number] {
+export function sharedTileSizes(e: Equation, main: Reduction): (schedule: Pick<Schedule, 'tile' | 'group' | 'stage'>) => [number, number] {
   const { a, b } = main.body as Extract<Expression, { kind: 'binary' }>
   const [ofA, ofB] = [sizeOf(a), sizeOf(b)]
   const reduced = new Set(main.axes)
@@ -92,10 +92,10 @@ function sizeOf(factor: Expression): (span: (a: Axis) => number) => number {
   }
 }
 
-const boxOf = (axes: readonly Axis[], forms: readonly Index[], spans: ReadonlyMap<Axis, number>): StageDim[] =>
+const boxOf = (axes: readonly Axis[], forms: readonly Index[], spans: ReadonlyMap<Axis, number>): TileDim[] =>
   components(axes.filter((a) => (spans.get(a) ?? 1) > 1), forms).flatMap((group) => dimsOf(group, forms, spans))
 
-function stageOf(factor: Expression, spans: ReadonlyMap<Axis, number>, lanes: Axis | undefined): Stage {
+function sharedTileOf(factor: Expression, spans: ReadonlyMap<Axis, number>, lanes: Axis | undefined): SharedTile {
   const forms = formsOf(factor)
   const dims = boxOf([...freeAxes(factor)], forms, spans)
   const inLanes = dims.find((d) => d.parts.length === 1 && d.parts[0]![0] === lanes)
@@ -135,8 +135,8 @@ function components(axes: readonly Axis[], forms: readonly Index[]): Axis[][] {
 }
 
 /** One coordinate for axes that occur in one proportion everywhere, where that makes the box smaller; else one for each. */
-function dimsOf(axes: readonly Axis[], forms: readonly Index[], spans: ReadonlyMap<Axis, number>): StageDim[] {
-  const alone = (a: Axis): StageDim => dim([[a, 1]], spans)
+function dimsOf(axes: readonly Axis[], forms: readonly Index[], spans: ReadonlyMap<Axis, number>): TileDim[] {
+  const alone = (a: Axis): TileDim => dim([[a, 1]], spans)
   const base = axes.length === 1 ? undefined : proportionOf(axes, forms)
   if (!base) return axes.map(alone)
   const joined = dim(axes.map((a, i) => [a, base[i]!] as const), spans)
@@ -157,7 +157,7 @@ function proportionOf(axes: readonly Axis[], forms: readonly Index[]): readonly 
 
 const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b))
 
-function dim(parts: readonly (readonly [Axis, number])[], spans: ReadonlyMap<Axis, number>): StageDim {
+function dim(parts: readonly (readonly [Axis, number])[], spans: ReadonlyMap<Axis, number>): TileDim {
   let [shift, extent] = [0, 1]
   for (const [a, factor] of parts) {
     const reach = factor * (spans.get(a)! - 1)
@@ -168,13 +168,13 @@ function dim(parts: readonly (readonly [Axis, number])[], spans: ReadonlyMap<Axi
 }
 
 /** The form with the coordinates added to the beginning of the block, for which the axes now stand. */
-function spread(form: Index, dims: readonly StageDim[]): Index {
+function spread(form: Index, dims: readonly TileDim[]): Index {
   const parts: [number, IndexLike][] = [[1, form.constant]]
   for (const { atom, coefficient } of form.terms) {
     parts.push([coefficient, atom.kind === 'axis' ? atom.axis : (atom.kind === 'div' ? divide : remainder)(spread(atom.of, dims), atom.by)])
   }
   for (
-    const { coordinate, parts: [[first, factor]], shift } of dims as readonly (StageDim & { parts: readonly [readonly [Axis, number]] })[]
+    const { coordinate, parts: [[first, factor]], shift } of dims as readonly (TileDim & { parts: readonly [readonly [Axis, number]] })[]
   ) {
     const times = factorOf(form, first) / factor
     if (times !== 0) parts.push([times, plus(coordinate, -shift)])
@@ -183,7 +183,7 @@ function spread(form: Index, dims: readonly StageDim[]): Index {
 }
 
 /** About how far apart in memory neighbours along a coordinate lie: the box is filled in the order of memory. */
-function memoryStride(value: Expression, { coordinate }: StageDim): number {
+function memoryStride(value: Expression, { coordinate }: TileDim): number {
   let most = 0
   for (const node of walk(value)) {
     if (node.kind !== 'load') continue
@@ -197,22 +197,25 @@ function memoryStride(value: Expression, { coordinate }: StageDim): number {
 }
 
 /** Where a point and step lie in a stage, by where they stand in their block and round. */
-export const coordinatesOf = ({ dims }: Stage, inside: (a: Axis) => IndexLike): Index[] =>
+export const coordinatesOf = ({ dims }: SharedTile, inside: (a: Axis) => IndexLike): Index[] =>
   dims.map(({ parts, shift }) => combine([[1, index(shift)], ...parts.map(([a, factor]) => [factor, inside(a)] as const)]))
 
 /** Elements of a stage without what keeps its rows apart; of one in lanes: vectors. */
-export const elementsOf = ({ dims }: Stage): number => dims.reduce((product, d) => product * d.extent, 1)
+export const tileElements = ({ dims }: SharedTile): number => dims.reduce((product, d) => product * d.extent, 1)
 
 /** Row-major. */
 export const stridesOf = (extents: readonly number[]): number[] =>
   extents.map((_, i) => extents.slice(i + 1).reduce((product, e) => product * e, 1))
 
 /** Elements of the array that holds a stage. */
-export const sizeOfBox = ({ dims }: Stage, strides: readonly number[]): number => (dims.length === 0 ? 1 : strides[0]! * dims[0]!.extent)
+export const arrayElements = (
+  { dims }: SharedTile,
+  strides: readonly number[],
+): number => (dims.length === 0 ? 1 : strides[0]! * dims[0]!.extent)
 
 /** Workgroup memory that a schedule's stages take. */
-export const bytesOfStages = (schedule: Schedule, { stages }: Staging): number =>
-  stages.reduce((sum, stage) => sum + sizeOfBox(stage, paddedStrides(schedule, stage)) * (stage.lanes ? 16 : 4), 0)
+export const sharedTileBytes = (schedule: Schedule, { tiles: stages }: SharedTiles): number =>
+  stages.reduce((sum, stage) => sum + arrayElements(stage, paddedStrides(schedule, stage)) * (stage.lanes ? 16 : 4), 0)
 
 const BANKS = 32
 const MOST_PADDING = 4
@@ -221,7 +224,7 @@ const MOST_PADDING = 4
  * Rows are kept apart by a few elements where the invocations of a warp would otherwise find what they read in the same of
  * the 32 banks that graphics hardware commonly has.
  */
-export function paddedStrides(schedule: Schedule, stage: Stage): number[] {
+export function paddedStrides(schedule: Schedule, stage: SharedTile): number[] {
   const extents = stage.dims.map((d) => d.extent)
   const plain = stridesOf(extents)
   if (stage.lanes || extents.length < 2) return plain

@@ -6,18 +6,23 @@ export function loadsAlong(picture: Expression, main: Reduction, a: Axis | undef
   if (!a) return 1
   const partner = main.axes.find((r) => typeof r.extent === 'number' && sharesIndex(picture, r, a))
   if (!partner) return size
-  const steps = stepsWrittenOut(partner)
+  const steps = unrolledSteps(partner)
   return (size + steps - 1) / steps
 }
 
 /** Longest side of a filter that is unrolled whole. */
 export const MOST_UNROLLED = 7
 
-const stepsWrittenOut = (a: Axis): number =>
+const unrolledSteps = (a: Axis): number =>
   (a.extent as number) <= MOST_UNROLLED ? (a.extent as number) : ([4, 3, 2].find((t) => (a.extent as number) % t === 0) ?? 1)
 
 /** Windows that slide along a tiled axis are written out, so neighbours share what they load; then a little of the innermost loop. */
-export function writtenOut(product: Expression, main: Reduction, tile: ReadonlyMap<Axis, number>, mostProducts: number): Map<Axis, number> {
+export function chooseUnroll(
+  product: Expression,
+  main: Reduction,
+  tile: ReadonlyMap<Axis, number>,
+  mostProducts: number,
+): Map<Axis, number> {
   const unroll = new Map<Axis, number>()
   let products = [...tile.values()].reduce((p, t) => p * t, 1)
   const add = (a: Axis, size: number): void => {
@@ -28,7 +33,7 @@ export function writtenOut(product: Expression, main: Reduction, tile: ReadonlyM
   }
   const fixed = [...main.axes].reverse().filter((a) => typeof a.extent === 'number')
   for (const a of fixed) {
-    if (a.extent === 1 || [...tile].some(([t, size]) => size > 1 && sharesIndex(product, a, t))) add(a, stepsWrittenOut(a))
+    if (a.extent === 1 || [...tile].some(([t, size]) => size > 1 && sharesIndex(product, a, t))) add(a, unrolledSteps(a))
   }
   const innermost = fixed.find((a) => !unroll.has(a))
   if (innermost && unroll.size === 0) add(innermost, [4, 3, 2].find((t) => (innermost.extent as number) % t === 0) ?? 1)

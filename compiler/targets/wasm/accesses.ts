@@ -5,11 +5,11 @@ import type { Locals } from './locals.ts'
 import type { Uses } from './uses.ts'
 
 /** Leaves a value on the stack, in so many lanes. */
-type Value = (term: Operand, lanes: 1 | 4) => void
+type Value = (operand: Operand, lanes: 1 | 4) => void
 
 /** Prints loads and stores. */
 export class Accesses {
-  private readonly routine: KernelFunction
+  private readonly kernel: KernelFunction
   private readonly code: Code
   private readonly locals: Locals
   private readonly uses: Uses
@@ -17,8 +17,8 @@ export class Accesses {
   /** Of the step being printed: where loads into all lanes start. */
   private readonly rolled = new Map<string, { local: number; lowest: number }>()
 
-  constructor(routine: KernelFunction, code: Code, locals: Locals, uses: Uses, value: Value) {
-    this.routine = routine
+  constructor(kernel: KernelFunction, code: Code, locals: Locals, uses: Uses, value: Value) {
+    this.kernel = kernel
     this.code = code
     this.locals = locals
     this.uses = uses
@@ -72,7 +72,7 @@ export class Accesses {
   }
 
   private isLabel(binding: number): boolean {
-    const { bindings, packBuffers: staging } = this.routine
+    const { bindings, packBuffers: staging } = this.kernel
     return (bindings[binding] ?? staging[binding - bindings.length])!.tensor.type === 'i32'
   }
 
@@ -84,9 +84,9 @@ export class Accesses {
     if (this.isLabel(binding)) this.code.op('f32x4.convert_i32x4_s')
   }
 
-  load(term: Extract<Operand, { kind: 'load' }>): void {
+  load(operand: Extract<Operand, { kind: 'load' }>): void {
     const { code } = this
-    const { binding, at, lanes = 1, step = 1 } = term
+    const { binding, at, lanes = 1, step = 1 } = operand
     const label = this.isLabel(binding)
     if (lanes === 1) {
       code.memory(label ? 'i32.load' : 'f32.load', this.address(binding, at))

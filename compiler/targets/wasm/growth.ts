@@ -8,19 +8,19 @@ export function* namesIn(body: readonly Statement[]): Generator<string> {
   }
 }
 
-export function* namesOf(term: Operand): Generator<string> {
-  if (term.kind === 'name') yield term.name
-  else if (term.kind === 'operation') { for (const arg of term.args) yield* namesOf(arg) }
+export function* namesOf(operand: Operand): Generator<string> {
+  if (operand.kind === 'name') yield operand.name
+  else if (operand.kind === 'operation') { for (const arg of operand.args) yield* namesOf(arg) }
 }
 
 /** How much an index grows from round to round, if it does so evenly: by what is known of the names inside the loop. */
-export function growthOf(term: Operand, growth: ReadonlyMap<string, number>, inside: ReadonlySet<string>): number | undefined {
-  if (term.kind === 'number') return 0
-  if (term.kind === 'name') return growth.get(term.name) ?? (inside.has(term.name) ? undefined : 0)
-  if (term.kind !== 'operation') return undefined
-  const [a, b] = term.args.map((arg) => growthOf(arg, growth, inside))
-  if (term.op === 'iadd' && a !== undefined && b !== undefined) return a + b
-  const factor = term.args[1]
-  if (term.op === 'imul' && a !== undefined && factor?.kind === 'number') return a * factor.value
+export function growthOf(operand: Operand, growth: ReadonlyMap<string, number>, inside: ReadonlySet<string>): number | undefined {
+  if (operand.kind === 'number') return 0
+  if (operand.kind === 'name') return growth.get(operand.name) ?? (inside.has(operand.name) ? undefined : 0)
+  if (operand.kind !== 'operation') return undefined
+  const [a, b] = operand.args.map((arg) => growthOf(arg, growth, inside))
+  if (operand.op === 'iadd' && a !== undefined && b !== undefined) return a + b
+  const factor = operand.args[1]
+  if (operand.op === 'imul' && a !== undefined && factor?.kind === 'number') return a * factor.value
   return undefined
 }

@@ -41,15 +41,15 @@ export const CAPABILITIES: KernelCapabilities = {
   ]),
 }
 
-/** Prints a routine as a function that goes through items `first` to `last`: see KERNEL. */
-export function printFunction(routine: KernelFunction, options: PrintOptions): WasmFunction {
-  return new Printer(routine, options).print()
+/** Prints a kernel as a function that goes through items `first` to `last`: see KERNEL. */
+export function printFunction(kernel: KernelFunction, options: PrintOptions): WasmFunction {
+  return new Printer(kernel, options).print()
 }
 
 type Assignment = Extract<Statement, { kind: 'let' | 'var' }>
 
 class Printer {
-  private readonly routine: KernelFunction
+  private readonly kernel: KernelFunction
   private readonly options: PrintOptions
   private readonly code = new Code()
   private readonly uses = new Uses()
@@ -62,21 +62,21 @@ class Printer {
   private counter: number | undefined
 
   constructor(given: KernelFunction, options: PrintOptions) {
-    const routine = { ...given, body: inlineLets(given.body, { mostLeaves: 64, keepsIndices: true, keepsSteps: true }) }
-    this.routine = routine
+    const kernel = { ...given, body: inlineLets(given.body, { mostLeaves: 64, keepsIndices: true, keepsSteps: true }) }
+    this.kernel = kernel
     this.options = options
-    this.accesses = new Accesses(routine, this.code, this.locals, this.uses, (term, lanes) => this.value(term, lanes))
+    this.accesses = new Accesses(kernel, this.code, this.locals, this.uses, (operand, lanes) => this.value(operand, lanes))
   }
 
   print(): WasmFunction {
-    const { routine, code } = this
-    this.uses.count(routine.body)
-    routine.bindings.forEach((_, i) => {
+    const { kernel, code } = this
+    this.uses.count(kernel.body)
+    kernel.bindings.forEach((_, i) => {
       const pointer = this.locals.local('i32')
       this.locals.pointers.push(pointer)
       code.get(P_RECORD).memory('i32.load', RECORD.tensors + 4 * i).set(pointer)
     })
-    for (const { offset } of routine.packBuffers) {
+    for (const { offset } of kernel.packBuffers) {
       const pointer = this.locals.local('i32')
       this.locals.pointers.push(pointer)
       code.get(P_SCRATCH).i32(4 * offset).op('i32.add').set(pointer)
@@ -88,7 +88,7 @@ class Printer {
     code.block().loop()
     code.get(id).get(P_LAST).op('i32.ge_s').brIf(1)
     this.coordinates(id)
-    this.statements(routine.body)
+    this.statements(kernel.body)
     code.get(id).i32(1).op('i32.add').set(id)
     code.br(0)
     code.end().end()
@@ -98,9 +98,9 @@ class Printer {
   /** Items are counted generously where the batch is cut into chunks: what lies beyond the grid is left out. */
   private limitToGrid(): void {
     const { code } = this
-    if (!this.routine.grid.some(({ extent }) => typeof extent === 'object')) return
+    if (!this.kernel.grid.some(({ extent }) => typeof extent === 'object')) return
     const limit = this.locals.local('i32')
-    this.routine.grid.forEach(({ extent }, i) => {
+    this.kernel.grid.forEach(({ extent }, i) => {
       this.extent(extent)
       if (i > 0) code.op('i32.mul')
     })
@@ -110,7 +110,7 @@ class Printer {
 
   private coordinates(id: number): void {
     const { code } = this
-    const { grid } = this.routine
+    const { grid } = this.kernel
     let rest = id
     for (let i = grid.length - 1; i >= 0; i--) {
       const { name, extent } = grid[i]!
@@ -283,81 +283,81 @@ class Printer {
   }
 
   /** Leaves a value on the stack, in all four lanes if four are wanted of a scalar. */
-  private value(term: Operand, lanes: 1 | 4): void {
+  private value(operand: Operand, lanes: 1 | 4): void {
     const { code } = this
-    const own = lanesOf(term)
-    invariant(own <= lanes, () => `${this.routine.name}: four lanes where one is wanted: ${JSON.stringify(term)}`)
+    const own = lanesOf(operand)
+    invariant(own <= lanes, () => `${this.kernel.name}: four lanes where one is wanted: ${JSON.stringify(operand)}`)
     if (own < lanes) {
-      if (term.kind === 'number') {
-        const { value: v } = term
+      if (operand.kind === 'number') {
+        const { value: v } = operand
         if (Object.is(v, 0)) this.locals.zeros()
-        else if (term.type === 'f32') code.f32x4(v, v, v, v)
+        else if (operand.type === 'f32') code.f32x4(v, v, v, v)
         else code.i32x4(v, v, v, v)
         return
       }
-      if (term.kind === 'truth') {
-        const all = term.value ? -1 : 0
+      if (operand.kind === 'truth') {
+        const all = operand.value ? -1 : 0
         code.i32x4(all, all, all, all)
         return
       }
-      const splat = term.kind === 'name' ? this.locals.splat(term.name) : undefined
+      const splat = operand.kind === 'name' ? this.locals.splat(operand.name) : undefined
       if (splat !== undefined) {
         code.get(splat)
         return
       }
-      const type = typeOf(term)
+      const type = typeOf(operand)
       if (type === 'bool') code.i32(0)
-      this.value(term, 1)
+      this.value(operand, 1)
       if (type === 'bool') code.op('i32.sub')
       code.op(type === 'f32' ? 'f32x4.splat' : 'i32x4.splat')
       return
     }
-    switch (term.kind) {
+    switch (operand.kind) {
       case 'number':
-        if (term.type === 'f32') code.f32(term.value)
-        else code.i32(term.value)
+        if (operand.type === 'f32') code.f32(operand.value)
+        else code.i32(operand.value)
         return
       case 'truth':
-        code.i32(term.value ? 1 : 0)
+        code.i32(operand.value ? 1 : 0)
         return
       case 'name': {
-        const local = this.locals.of(term.name)
-        invariant(local !== undefined, () => `${this.routine.name}: ${term.name} is not there yet`)
+        const local = this.locals.of(operand.name)
+        invariant(local !== undefined, () => `${this.kernel.name}: ${operand.name} is not there yet`)
         code.get(local)
         return
       }
       case 'load':
-        return this.accesses.load(term)
+        return this.accesses.load(operand)
       case 'gather':
-        return this.accesses.gather(term)
+        return this.accesses.gather(operand)
       case 'ramp':
-        this.value(term.from, 1)
-        code.op('i32x4.splat').i32x4(0, term.step, 2 * term.step, 3 * term.step).op('i32x4.add')
+        this.value(operand.from, 1)
+        code.op('i32x4.splat').i32x4(0, operand.step, 2 * operand.step, 3 * operand.step).op('i32x4.add')
         return
       case 'vector':
-        return this.vector(term.parts)
+        return this.vector(operand.parts)
       case 'lane':
-        this.value(term.of, 4)
-        code.lane('f32x4.extract_lane', term.lane)
+        this.value(operand.of, 4)
+        code.lane('f32x4.extract_lane', operand.lane)
         return
       case 'batch':
-        return this.batch(term.chunks)
+        return this.batch(operand.chunks)
       case 'tasksDone':
         code.get(this.id!).get(P_FIRST).op('i32.sub')
         return
       case 'scalar':
-        if (term.name === 'batch') code.i32(0).memory('i32.load', CONTROL.step + stepOffset('n')).op('f32.convert_i32_u')
-        else code.i32(0).memory('f32.load', CONTROL.step + stepOffset(term.name))
+        if (operand.name === 'batch') code.i32(0).memory('i32.load', CONTROL.step + stepOffset('n')).op('f32.convert_i32_u')
+        else code.i32(0).memory('f32.load', CONTROL.step + stepOffset(operand.name))
         return
       case 'random':
-        code.i32(term.key)
-        this.value(term.at, 1)
+        code.i32(operand.key)
+        this.value(operand.at, 1)
         return this.math('random')
       case 'operation':
-        return this.operation(term)
+        return this.operation(operand)
       case 'subgroup':
       case 'subgroupSize':
-        throw new Error(`${this.routine.name}: WebAssembly has no ${term.kind}`)
+        throw new Error(`${this.kernel.name}: WebAssembly has no ${operand.kind}`)
     }
   }
 
@@ -386,13 +386,13 @@ class Printer {
     this.code.call(this.options.math + MATH.indexOf(name))
   }
 
-  private operation(term: Extract<Operand, { kind: 'operation' }>): void {
+  private operation(operand: Extract<Operand, { kind: 'operation' }>): void {
     const { code } = this
-    const { op, args, lanes } = term
-    const four = lanesOfArguments(term) === 4
+    const { op, args, lanes } = operand
+    const four = lanesOfArguments(operand) === 4
     const [a, b, c] = args as [Operand, Operand, Operand]
-    const push = (...terms: readonly Operand[]): void => {
-      for (const t of terms) this.value(t, four ? 4 : 1)
+    const push = (...operands: readonly Operand[]): void => {
+      for (const o of operands) this.value(o, four ? 4 : 1)
     }
     switch (op) {
       case 'fma':
@@ -496,6 +496,6 @@ class Printer {
   }
 }
 
-const isNumber = (term: Operand): boolean =>
-  term.kind === 'number' || (term.kind === 'vector' && term.parts.every((p) => p.kind === 'number'))
-const isZero = (term: Operand): boolean => term.kind === 'number' && term.value === 0 && !Object.is(term.value, -0)
+const isNumber = (operand: Operand): boolean =>
+  operand.kind === 'number' || (operand.kind === 'vector' && operand.parts.every((p) => p.kind === 'number'))
+const isZero = (operand: Operand): boolean => operand.kind === 'number' && operand.value === 0 && !Object.is(operand.value, -0)

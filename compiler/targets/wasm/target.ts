@@ -76,15 +76,15 @@ function printer(scheduler: CpuScheduler, limits: ScheduleLimits, schedules?: Sc
   const byText = new Map<string, Known>()
   const generate = (equation: Equation): Known => {
     const nest = loopNestOf(equation, scheduler, schedules)
-    const routine = lowerLoopNest(equation, nest, bufferOf)
-    const baseline = printFunction(routine, { math: FIRST_MATH })
-    const last = routine.packBuffers.at(-1)
+    const kernel = lowerLoopNest(equation, nest, bufferOf)
+    const baseline = printFunction(kernel, { math: FIRST_MATH })
+    const last = kernel.packBuffers.at(-1)
     return {
       baseline,
       text: `${baseline.locals.join()} ${latin(baseline.code.bytes)}`,
       how: nest.summary,
       threadBytes: last ? 4 * (last.offset + elementsPerSample(last.tensor.shape) + 16) : 0,
-      items: gridSize(routine.grid.map((g) => g.extent)),
+      items: gridSize(kernel.grid.map((g) => g.extent)),
     }
   }
   const lowered = (equation: Equation, canonical: CanonicalText, key: string): Known => {

@@ -26,56 +26,56 @@ export class Uses {
 
   count(body: readonly Statement[]): void {
     for (const s of body) {
-      if (s.kind === 'let' || s.kind === 'var') this.countTerm(s.value, s.lanes)
-      else if (s.kind === 'set') this.countTerm(s.value, lanesOf(s.value))
+      if (s.kind === 'let' || s.kind === 'var') this.countOperand(s.value, s.lanes)
+      else if (s.kind === 'set') this.countOperand(s.value, lanesOf(s.value))
       else if (s.kind === 'store') {
-        this.countTerm(s.value, s.lanes ?? 1)
+        this.countOperand(s.value, s.lanes ?? 1)
         this.countAddress(s.binding, s.at)
       } else if (s.kind === 'count') {
-        for (const value of s.values) this.countTerm(value, lanesOf(value))
+        for (const value of s.values) this.countOperand(value, lanesOf(value))
       } else if (s.kind === 'storeInterleaved') {
-        for (const value of s.values) this.countTerm(value, 4)
+        for (const value of s.values) this.countOperand(value, 4)
         this.countAddress(s.binding, s.at)
       } else if (s.kind === 'step') this.count(s.body)
       else if (s.kind === 'for' || s.kind === 'if') {
-        this.countTerm(s.kind === 'for' ? s.extent : s.condition, 1)
+        this.countOperand(s.kind === 'for' ? s.extent : s.condition, 1)
         this.count(s.body)
       }
     }
   }
 
-  private countTerm(term: Operand, lanes: 1 | 4): void {
-    switch (term.kind) {
+  private countOperand(operand: Operand, lanes: 1 | 4): void {
+    switch (operand.kind) {
       case 'name':
-        if (lanes === 4 && term.lanes === 1) this.of(term.name).vector++
-        else this.of(term.name).scalar++
+        if (lanes === 4 && operand.lanes === 1) this.of(operand.name).vector++
+        else this.of(operand.name).scalar++
         return
       case 'load':
-        return this.countAddress(term.binding, term.at)
+        return this.countAddress(operand.binding, operand.at)
       case 'gather':
-        for (const at of term.at) this.countAddress(term.binding, at)
+        for (const at of operand.at) this.countAddress(operand.binding, at)
         return
       case 'ramp':
-        return this.countTerm(term.from, 1)
+        return this.countOperand(operand.from, 1)
       case 'vector':
-        for (const part of term.parts) this.countTerm(part, 1)
+        for (const part of operand.parts) this.countOperand(part, 1)
         return
       case 'lane':
-        return this.countTerm(term.of, 4)
+        return this.countOperand(operand.of, 4)
       case 'random':
-        return this.countTerm(term.at, 1)
+        return this.countOperand(operand.at, 1)
       case 'operation':
-        for (const arg of term.args) this.countTerm(arg, lanesOfArguments(term))
+        for (const arg of operand.args) this.countOperand(arg, lanesOfArguments(operand))
     }
   }
 
   private countAddress(binding: number, at: Operand): void {
     const { base } = split(at)
     if (base?.kind === 'name') this.of(base.name).addresses.add(binding)
-    else if (base) this.countTerm(base, 1)
+    else if (base) this.countOperand(base, 1)
   }
 }
 
 /** Scalars meet vectors in all four lanes. */
-export const lanesOfArguments = (term: Extract<Operand, { kind: 'operation' }>): 1 | 4 =>
-  term.lanes === 4 || term.args.some((a) => lanesOf(a) === 4) || ['exp', 'log', 'tanh', 'erf', 'pow'].includes(term.op) ? 4 : 1
+export const lanesOfArguments = (operand: Extract<Operand, { kind: 'operation' }>): 1 | 4 =>
+  operand.lanes === 4 || operand.args.some((a) => lanesOf(a) === 4) || ['exp', 'log', 'tanh', 'erf', 'pow'].includes(operand.op) ? 4 : 1

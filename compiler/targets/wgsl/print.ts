@@ -28,30 +28,30 @@ export const CAPABILITIES: KernelCapabilities = {
   ]),
 }
 
-/** Prints one invocation's routine as a WGSL module with the entry point `main`. `rows`: the workgroup of a routine that names none. */
-export function printWgsl(routine: KernelFunction, rows: number): WgslKernel {
-  const workgroup = routine.group ? routine.group.reduce((product, { extent }) => product * extent, 1) : rows
+/** Prints one invocation's kernel as a WGSL module with the entry point `main`. `rows`: the workgroup of a kernel that names none. */
+export function printWgsl(kernel: KernelFunction, rows: number): WgslKernel {
+  const workgroup = kernel.group ? kernel.group.reduce((product, { extent }) => product * extent, 1) : rows
   const used = new Set<string>()
   const lines: string[] = []
-  const statements = inlineLets(routine.body, { mostLeaves: 8 })
-  printGrid(routine, statements, lines)
-  printStatements(routine, statements, ' ', lines, used)
-  const counters = new Set(countersIn(routine.body))
-  const bindings = routine.bindings.map((b, i) =>
+  const statements = inlineLets(kernel.body, { mostLeaves: 8 })
+  printGrid(kernel, statements, lines)
+  printStatements(kernel, statements, ' ', lines, used)
+  const counters = new Set(countersIn(kernel.body))
+  const bindings = kernel.bindings.map((b, i) =>
     `@group(0) @binding(${i + 1}) var<storage, ${b.access}> ${b.name}: array<${
       counters.has(i) ? `atomic<${b.tensor.type}>` : b.tensor.type
     }>;`
   )
   const body = [
     ...bindings,
-    ...(routine.shared ?? []).map(({ name, elements, lanes }) =>
+    ...(kernel.shared ?? []).map(({ name, elements, lanes }) =>
       `var<workgroup> ${name}: array<${lanes === 4 ? 'vec4<f32>' : 'f32'}, ${elements}>;`
     ),
     ...[...used].sort().map((name) => FUNCTIONS[name]!),
     `@compute @workgroup_size(${workgroup})`,
-    ...(routine.group ? [
+    ...(kernel.group ? [
       `fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local_index: u32${
-        routine.subgroups ? ', @builtin(subgroup_size) subgroup_size: u32' : ''
+        kernel.subgroups ? ', @builtin(subgroup_size) subgroup_size: u32' : ''
       }) {`,
       ` let id = ${WORKGROUP_ID};`,
     ] : [
@@ -64,23 +64,23 @@ export function printWgsl(routine: KernelFunction, rows: number): WgslKernel {
   ].join('\n')
   const head = [
     // The other text of the kernel says the same of itself.
-    ...(routine.subgroups ? [`// ${routine.name}, by subgroups`, 'enable subgroups;'] : routine.summary.map((line) => `// ${line}`)),
-    ...(routine.bindings.some((b) => b.tensor.type === 'f16') ? ['enable f16;'] : []),
+    ...(kernel.subgroups ? [`// ${kernel.name}, by subgroups`, 'enable subgroups;'] : kernel.summary.map((line) => `// ${line}`)),
+    ...(kernel.bindings.some((b) => b.tensor.type === 'f16') ? ['enable f16;'] : []),
     ...stepOf(body),
   ]
   return { code: `${head.join('\n')}\n${body}`, workgroup }
 }
 
 /** Splits `id` into the grid's coordinates and `local` into the workgroup's; what is beyond the grid has nothing to do. */
-function printGrid(routine: KernelFunction, body: readonly Statement[], lines: string[]): void {
+function printGrid(kernel: KernelFunction, body: readonly Statement[], lines: string[]): void {
   const read = new Set(namesRead(body))
-  const counted = routine.grid.reduce((product, { extent }) => product * (typeof extent === 'number' ? extent : 1), 1)
-  const sizes = routine.grid.flatMap(({ extent }) => (typeof extent === 'number' ? [] : [extentText(extent)]))
+  const counted = kernel.grid.reduce((product, { extent }) => product * (typeof extent === 'number' ? extent : 1), 1)
+  const sizes = kernel.grid.flatMap(({ extent }) => (typeof extent === 'number' ? [] : [extentText(extent)]))
   lines.push(` if (id >= ${[...sizes, ...(counted > 1 || sizes.length === 0 ? [counted] : [])].join(' * ')}) { return; }`)
-  printCoordinates('id', routine.grid, read, lines)
-  if (!routine.group) return
+  printCoordinates('id', kernel.grid, read, lines)
+  if (!kernel.group) return
   lines.push(' let local = i32(local_index);')
-  printCoordinates('local', routine.group, read, lines)
+  printCoordinates('local', kernel.group, read, lines)
 }
 
 /** The last axis fastest. Coordinates that nothing reads are left out. */
@@ -106,8 +106,8 @@ function printCoordinates(
 const extentText = (extent: Extent): string =>
   typeof extent === 'number' ? String(extent) : extent === 'n' ? 'i32(step.n)' : `((i32(step.n) + ${extent.chunks - 1}) / ${extent.chunks})`
 
-function printStatements(routine: KernelFunction, body: readonly Statement[], indent: string, lines: string[], used: Set<string>): void {
-  const text = (term: Operand): string => printTerm(routine, term, used)
+function printStatements(kernel: KernelFunction, body: readonly Statement[], indent: string, lines: string[], used: Set<string>): void {
+  const text = (operand: Operand): string => printTerm(kernel, operand, used)
   for (const s of body) {
     switch (s.kind) {
       case 'let':
@@ -120,15 +120,15 @@ function printStatements(routine: KernelFunction, body: readonly Statement[], in
         lines.push(`${indent}${s.name} = ${text(s.value)};`)
         break
       case 'store': {
-        const half = routine.bindings[s.binding]?.tensor.type === 'f16'
-        lines.push(`${indent}${memoryName(routine, s.binding)}[${text(s.at)}] = ${half ? `f16(${text(s.value)})` : text(s.value)};`)
+        const half = kernel.bindings[s.binding]?.tensor.type === 'f16'
+        lines.push(`${indent}${memoryName(kernel, s.binding)}[${text(s.at)}] = ${half ? `f16(${text(s.value)})` : text(s.value)};`)
         break
       }
       case 'count': {
         const each = s.values.map((value) => `u32(${text(value)} != 0.0)`)
-        const name = `${memoryName(routine, s.binding)}_found`
+        const name = `${memoryName(kernel, s.binding)}_found`
         lines.push(`${indent}let ${name} = ${each.join(' + ')};`)
-        lines.push(`${indent}if (${name} != 0u) { atomicAdd(&${memoryName(routine, s.binding)}[0], i32(${name})); }`)
+        lines.push(`${indent}if (${name} != 0u) { atomicAdd(&${memoryName(kernel, s.binding)}[0], i32(${name})); }`)
         break
       }
       case 'barrier':
@@ -140,17 +140,17 @@ function printStatements(routine: KernelFunction, body: readonly Statement[], in
             s.by ? `${s.name} += ${s.by}` : `${s.name}++`
           }) {`,
         )
-        printStatements(routine, s.body, `${indent} `, lines, used)
+        printStatements(kernel, s.body, `${indent} `, lines, used)
         lines.push(`${indent}}`)
         break
       case 'storeInterleaved':
-        throw new Error(`${routine.name}: WGSL has no ${s.kind}`)
+        throw new Error(`${kernel.name}: WGSL has no ${s.kind}`)
       case 'step':
-        printStatements(routine, s.body, indent, lines, used)
+        printStatements(kernel, s.body, indent, lines, used)
         break
       case 'if':
         lines.push(`${indent}if (${text(s.condition)}) {`)
-        printStatements(routine, s.body, `${indent} `, lines, used)
+        printStatements(kernel, s.body, `${indent} `, lines, used)
         lines.push(`${indent}}`)
         break
     }
@@ -169,55 +169,56 @@ function* countersIn(body: readonly Statement[]): Generator<number> {
 const memoryName = ({ bindings, shared }: KernelFunction, index: number): string =>
   (bindings[index] ?? shared![index - bindings.length]!).name
 
-const isZeroVector = (term: Operand): boolean => term.kind === 'vector' && term.parts.every((p) => p.kind === 'number' && p.value === 0)
+const isZeroVector = (operand: Operand): boolean =>
+  operand.kind === 'vector' && operand.parts.every((p) => p.kind === 'number' && p.value === 0)
 
-function printTerm(routine: KernelFunction, term: Operand, used: Set<string>): string {
-  const text = (inner: Operand): string => printTerm(routine, inner, used)
+function printTerm(kernel: KernelFunction, operand: Operand, used: Set<string>): string {
+  const text = (inner: Operand): string => printTerm(kernel, inner, used)
   const tight = (a: Operand): string => (needsParentheses('mul', 1, a) ? `(${text(a)})` : text(a))
-  switch (term.kind) {
+  switch (operand.kind) {
     case 'number':
-      return term.type === 'i32' ? String(term.value) : printFloat(term.value)
+      return operand.type === 'i32' ? String(operand.value) : printFloat(operand.value)
     case 'truth':
-      return String(term.value)
+      return String(operand.value)
     case 'name':
-      return term.name
+      return operand.name
     case 'load': {
-      const element = `${memoryName(routine, term.binding)}[${text(term.at)}]`
-      const type = routine.bindings[term.binding]?.tensor.type
+      const element = `${memoryName(kernel, operand.binding)}[${text(operand.at)}]`
+      const type = kernel.bindings[operand.binding]?.tensor.type
       return type === 'i32' || type === 'f16' ? `f32(${element})` : element
     }
     case 'vector':
-      return `vec4(${term.parts.map(text).join(', ')})`
+      return `vec4(${operand.parts.map(text).join(', ')})`
     case 'lane':
-      return `${tight(term.of)}.${'xyzw'[term.lane]}`
+      return `${tight(operand.of)}.${'xyzw'[operand.lane]}`
     case 'gather':
     case 'ramp':
     case 'tasksDone':
-      throw new Error(`${routine.name}: WGSL has no ${term.kind}`)
+      throw new Error(`${kernel.name}: WGSL has no ${operand.kind}`)
     case 'scalar':
-      return term.name === 'batch' ? 'f32(step.n)' : `step.${term.name}`
+      return operand.name === 'batch' ? 'f32(step.n)' : `step.${operand.name}`
     case 'batch':
-      return term.chunks === 1 ? 'i32(step.n)' : `(i32(step.n) + ${term.chunks - 1}) / ${term.chunks}`
+      return operand.chunks === 1 ? 'i32(step.n)' : `(i32(step.n) + ${operand.chunks - 1}) / ${operand.chunks}`
     case 'subgroup':
-      return `${term.combine === 'sum' ? 'subgroupAdd' : 'subgroupMax'}(${text(term.of)})`
+      return `${operand.combine === 'sum' ? 'subgroupAdd' : 'subgroupMax'}(${text(operand.of)})`
     case 'subgroupSize':
       return 'i32(subgroup_size)'
     case 'random':
       used.add('random')
-      return `random(${term.key}u, ${text(term.at)})`
+      return `random(${operand.key}u, ${text(operand.at)})`
     case 'operation':
       // Sums of products read from the left: acc + a * b + c * d.
-      if (term.op === 'rounded') {
-        const name = term.lanes === 4 ? 'rounded4' : 'rounded'
+      if (operand.op === 'rounded') {
+        const name = operand.lanes === 4 ? 'rounded4' : 'rounded'
         used.add(name)
-        return `${name}(${text(term.args[0]!)})`
+        return `${name}(${text(operand.args[0]!)})`
       }
-      if (term.op === 'fma') return `${text(term.args[2]!)} + ${tight(term.args[0]!)} * ${tight(term.args[1]!)}`
-      if (term.op === 'finite') {
-        const [type, mask] = term.lanes === 4 ? ['vec4<u32>', 'vec4<u32>(0x7f800000u)'] : ['u32', '0x7f800000u']
-        return `(bitcast<${type}>(${text(term.args[0]!)}) & ${mask}) != ${mask}`
+      if (operand.op === 'fma') return `${text(operand.args[2]!)} + ${tight(operand.args[0]!)} * ${tight(operand.args[1]!)}`
+      if (operand.op === 'finite') {
+        const [type, mask] = operand.lanes === 4 ? ['vec4<u32>', 'vec4<u32>(0x7f800000u)'] : ['u32', '0x7f800000u']
+        return `(bitcast<${type}>(${text(operand.args[0]!)}) & ${mask}) != ${mask}`
       }
-      return printOperation(term.op, term.args.map((a, i) => (needsParentheses(term.op, i, a) ? `(${text(a)})` : text(a))), used)
+      return printOperation(operand.op, operand.args.map((a, i) => (needsParentheses(operand.op, i, a) ? `(${text(a)})` : text(a))), used)
   }
 }
 

@@ -24,9 +24,9 @@ const SMALL_WORKGROUP = 16
 export const batchesFor = (batch: number): readonly number[] => (batch > 1 ? [batch] : [1, 64])
 
 /** The first is what is chosen. Depends on nothing but the `canonicalText` of an equation. */
-type WaysOf = (e: Equation, batch: number) => readonly Schedule[]
+type ScheduleSpace = (e: Equation, batch: number) => readonly Schedule[]
 
-const onHardware: WaysOf = (e, batch) => candidates(e, HARDWARE, { batches: batchesFor(batch) })
+const onHardware: ScheduleSpace = (e, batch) => candidates(e, HARDWARE, { batches: batchesFor(batch) })
 
 const weighings = new Map<number, ReturnType<typeof fusedProducerVerdict>>()
 function weighing(batch: number): ReturnType<typeof fusedProducerVerdict> {
@@ -48,7 +48,7 @@ export const wgslHalf: Target = { ...wgsl, name: HALF_PLAN, storage: 'f16' }
 /** Staging never paid on a software adapter: a few of those schedules are enough to be sure. */
 const STAGED_ON_SOFTWARE = 4
 
-const onSoftware: WaysOf = (e) => candidates(e, SOFTWARE, { mostStaged: STAGED_ON_SOFTWARE })
+const onSoftware: ScheduleSpace = (e) => candidates(e, SOFTWARE, { mostStaged: STAGED_ON_SOFTWARE })
 
 /** WGSL for an adapter that a CPU pretends to be: a load costs it as much as fifteen multiplications, and workgroup memory more. */
 export const wgslSoftware: Target = {
@@ -64,13 +64,13 @@ export const wgslSoftware: Target = {
   candidates: (e, batch) => onSoftware(e, batch).map((schedule) => scheduleToJson(e, schedule)),
 }
 
-interface Habits {
+interface PrinterOptions {
   /** Names the choices for what compilations remember of each other. Default: nothing is remembered. */
   readonly known?: string
   /** What a tuner may have found. Default: nothing. */
-  readonly waysOf?: WaysOf
-  /** Of a routine that names no workgroup. */
-  readonly workgroupOf?: (routine: KernelFunction) => number
+  readonly waysOf?: ScheduleSpace
+  /** Of a kernel that names no workgroup. */
+  readonly workgroupOf?: (kernel: KernelFunction) => number
   /** Which kernels have a second text. */
   readonly subgroupsFor?: (e: Equation, schedule: Schedule) => boolean
 }
@@ -78,7 +78,7 @@ interface Habits {
 /** The target with other choices. */
 export function scheduled(
   choose: (e: Equation, batch: number) => Schedule,
-  { known: scope, waysOf = () => [], workgroupOf = () => WORKGROUP, subgroupsFor = wantsSubgroups }: Habits = {},
+  { known: scope, waysOf = () => [], workgroupOf = () => WORKGROUP, subgroupsFor = wantsSubgroups }: PrinterOptions = {},
 ): Target {
   const printer: Target['printer'] = (batch, schedules) => {
     const lowered = (e: Equation): [KernelFunction, KernelFunction?] => {
@@ -105,15 +105,15 @@ export function scheduled(
 
 /** `subgroups`: the same work with the same bindings, grid and workgroup, for devices that have subgroups. */
 function printed(
-  [routine, subgroups]: readonly [KernelFunction, KernelFunction?],
-  workgroupOf: (routine: KernelFunction) => number,
+  [kernel, subgroups]: readonly [KernelFunction, KernelFunction?],
+  workgroupOf: (kernel: KernelFunction) => number,
 ): PrintedKernel {
-  const { code, workgroup } = printWgsl(routine, workgroupOf(routine))
-  const items = gridSize(routine.grid.map((g) => g.extent))
+  const { code, workgroup } = printWgsl(kernel, workgroupOf(kernel))
+  const items = gridSize(kernel.grid.map((g) => g.extent))
   // Where the grid counts workgroups, each is full.
-  const each = routine.group ? workgroup : 1
+  const each = kernel.group ? workgroup : 1
   return {
-    bindings: routine.bindings,
+    bindings: kernel.bindings,
     text: code,
     workgroup,
     invocations: { fixed: items.fixed * each, perSample: items.perSample * each },
