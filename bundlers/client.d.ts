@@ -1,6 +1,6 @@
 /**
- * What an imported net is to TypeScript where no `digits.d.net.ts` lies beside it, nor can, behind a `?`: `"types": ["fusenet/vite/client"]` in
- * tsconfig.json. Its inputs and outputs have any name then.
+ * Types of an imported net, for TypeScript, where no `digits.d.net.ts` lies beside it, and for imports with a `?`: `"types":
+ * ["fusenet/vite/client"]` in tsconfig.json. Its inputs and outputs then have any name.
  */
 declare module '*.net' {
   const net: import('fusenet').NetModule

@@ -7,7 +7,7 @@ import type { NetFile } from './net-file.ts'
 /** Names that the file has for something else. */
 const RESERVED = new Set(['NetModule'])
 
-/** What TypeScript knows of `import digits from './digits.net'`: the file `digits.d.net.ts`, for `allowArbitraryExtensions`. */
+/** The declarations of `import digits from './digits.net'`: the file `digits.d.net.ts`, for `allowArbitraryExtensions`. */
 export function declarationsOf({ bundle }: Pick<NetFile, 'bundle'>): string {
   const { name, code } = declareBundle(bundle, RESERVED)
   return `${headOf(bundle)}

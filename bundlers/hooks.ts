@@ -1,6 +1,9 @@
 import type { Problem } from './problem.ts'
 
-/** Of what a bundler gives a plugin's hooks as `this`, what is used here: the same in Rollup, Rolldown and Vite, so nothing depends on their types. */
+/**
+ * The part of a bundler's `this` in a plugin's hooks that is used here. It is the same in Rollup, Rolldown and Vite, so nothing depends
+ * on their types.
+ */
 export interface Hooks {
   addWatchFile(file: string): void
   emitFile(file: { type: 'asset'; fileName: string; source: Uint8Array | string }): string

@@ -14,7 +14,7 @@ interface Version {
   readonly url: string
   /** Inputs and outputs: what the code of a page was written against. */
   readonly signature: string
-  /** Of the file that its weights are of. */
+  /** Hash of the files that hold its weights. */
   readonly weights: string
 }
 
@@ -89,7 +89,7 @@ class Follower {
   #current: Net
   readonly #options: Options
   readonly #open: Open
-  /** What its holder has in place of it. */
+  /** The net that a page holds; it passes calls on to the current one. */
   readonly net: Net
   isOpen = true
   /** Calls under way, by the net that they run on. */

@@ -35,7 +35,7 @@ export default hotNet(import.meta.hot, { name: ${nameOf(net)}, url: ${url}, sign
 if (import.meta.hot) import.meta.hot.accept()
 `
 
-/** What a page's code was written against: other names, types or shapes are another interface. */
+/** A text of the interface that a page's code was written against: it changes with names, types or shapes. */
 export function signatureOf({ bundle: { manifest: { inputs, outputs } } }: NetFile): string {
   return JSON.stringify([
     inputs.map(({ name, type, shape, classes, classNames }) => [name, type, shape, classes ?? null, classNames ?? null]),

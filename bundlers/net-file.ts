@@ -18,18 +18,18 @@ export interface NetFile {
   readonly bundle: Bundle
   /** The files of the bundle by their names. */
   readonly files: ReadonlyMap<string, Uint8Array>
-  /** Of all that is in them: 8 digits, hexadecimal. */
+  /** Hash of all files: 8 hexadecimal digits. */
   readonly hash: string
-  /** Of the compiler. */
+  /** Warnings of the compiler. */
   readonly warnings: readonly Diagnostic[]
   /** Undefined where there were no weights to take. */
   readonly fitted?: Fitted
   readonly weightsPath?: string
-  /** Of the contents of the files that the weights are of. */
+  /** Hash of the contents of the weight files. */
   readonly weightsStamp: string
 }
 
-/** What was made of a net, or why nothing could be, and the files whose change would make it something else. */
+/** The result of compiling a net: the net or the error, with the files whose change would change it. */
 export type Outcome = { readonly watched: readonly string[] } & ({ readonly net: NetFile } | { readonly error: unknown })
 
 interface Kept {
@@ -61,7 +61,7 @@ export async function compileNet(file: string, root: string, options: NetFileOpt
   return outcome
 }
 
-/** Of what a file holds; `none` where there is none. */
+/** A hash of the content of a file; `none` where there is no file. */
 function stampOf(path: string): string {
   try {
     return createHash('sha256').update(readFileSync(path)).digest('hex')
@@ -106,7 +106,7 @@ async function make(file: string, root: string, options: NetFileOptions, watch: 
   }
 }
 
-/** As messages and the bundle call a file: nothing of the machine. */
+/** The name of a file in messages and in the bundle: relative to the root, without anything of the machine. */
 export const nameOf = (file: string, root: string): string => relative(root, file).split(sep).join('/') || basename(file)
 
 function readSource(file: string, root: string): Source | undefined {

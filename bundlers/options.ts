@@ -2,7 +2,7 @@ import { relative, resolve } from 'node:path'
 import type { CompileOptions } from '../compiler/compile-options.ts'
 import { checkOptions, flag, list, oneOf, type Rule, text, thing } from '../bundle/options.ts'
 
-/** How one imported net is compiled. What is left out is as the file, or the compiler, has it. */
+/** Options for compiling one imported net. Where one is absent, the file or the compiler decides. */
 export interface NetFileOptions
   extends Pick<CompileOptions, 'programs' | 'targets' | 'style' | 'memory' | 'precise' | 'storage' | 'software' | 'schedules'> {
   /**
@@ -17,7 +17,7 @@ export interface NetFileOptions
 }
 
 export interface FusenetOptions extends NetFileOptions {
-  /** What is special for some nets, by their files from the root of the project on: `{ 'src/digits.net': { programs: ['infer'] } }`. */
+  /** Options of single nets, by their files relative to the project's root: `{ 'src/digits.net': { programs: ['infer'] } }`. */
   readonly nets?: Readonly<Record<string, NetFileOptions>>
   /** Whether `digits.d.net.ts` is written beside `digits.net`, so that TypeScript knows inputs and outputs. Default: where the root has a tsconfig.json. */
   readonly types?: boolean
@@ -65,10 +65,10 @@ export function isNet(id: string): boolean {
   return !OTHERS.some((word) => query.has(word))
 }
 
-/** Whether an import says how it is compiled, so that it is not what others of the same file have. */
+/** Whether an import has options of its own, so that it does not share the module of other imports of the file. */
 export const asksOwn = (query: URLSearchParams): boolean => [...query.keys()].some((name) => !PASSED.includes(name))
 
-/** Whether a module is asked for that holds a bundle's files. */
+/** Whether a request is for the module that holds a bundle's files. */
 export const wantsFiles = (query: URLSearchParams): boolean => query.has(FILES)
 export const filesQuery = (query: URLSearchParams): string => {
   const words = new URLSearchParams([...query].filter(([name]) => !PASSED.includes(name)))
@@ -76,7 +76,7 @@ export const filesQuery = (query: URLSearchParams): string => {
   return words.toString().replace(/=(?=&|$)/g, '')
 }
 
-/** What an import says of its own: `./digits.net?programs=infer&targets=webgpu,wasm&weights=./other.safetensors`. */
+/** The options in the query of an import: `./digits.net?programs=infer&targets=webgpu,wasm&weights=./other.safetensors`. */
 function queryOptions(file: string, query: URLSearchParams): NetFileOptions {
   const said = [...query].filter(([name]) => !PASSED.includes(name)).map(([name, value]): [string, unknown] => {
     const rule = Object.hasOwn(NET_RULES, name) ? NET_RULES[name as keyof NetFileOptions] : undefined

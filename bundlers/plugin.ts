@@ -7,7 +7,7 @@ import { compileNet, nameOf, type NetFile } from './net-file.ts'
 import { asksOwn, filesQuery, type FusenetOptions, type NetFileOptions, optionsOf, splitId, wantsFiles } from './options.ts'
 import { misfit, notesOf, problemOf } from './problem.ts'
 
-/** Where a bundle is to be found. */
+/** The place where a page finds a bundle. */
 export interface Placing {
   readonly root: string
   readonly assetsDir: string
@@ -19,7 +19,7 @@ export interface Placing {
   watch?(file: string): void
 }
 
-/** What the plugins of all bundlers have in common: a net's module out of its file. */
+/** The shared part of the plugins of all bundlers: makes a net's module from its file. */
 export class NetPlugin {
   readonly options: FusenetOptions
   placing: Placing = { root: process.cwd(), assetsDir: 'assets', base: '/' }

@@ -17,7 +17,10 @@ export interface Problem {
 /** Errors of one net that a message lists. */
 const MOST_LISTED = 8
 
-/** What a compilation threw, with the place and the drawing of its first mistake; the others are listed. `root`: what files of sources are relative to. */
+/**
+ * The error of a compilation, with the position and the drawing of its first mistake; the others are listed. `root`: the folder that file
+ * names are relative to.
+ */
 export function problemOf(error: unknown, file: string, root: string): Problem {
   if (!(error instanceof CompileError)) {
     const { message, name, stack } = error instanceof Error ? error : new Error(String(error))
@@ -57,7 +60,7 @@ const MOST_NAMED = 6
 const some = (names: readonly string[]): string =>
   `${names.slice(0, MOST_NAMED).join(', ')}${names.length > MOST_NAMED ? `, ... (${names.length} in all)` : ''}`
 
-/** What there is to say of a net that was compiled: warnings, and parameters that start anew. */
+/** Notes on a net that was compiled: warnings, and parameters that start anew. */
 export function notesOf({ warnings, fitted, weightsPath, bundle, file }: NetFile, name: string): string[] {
   const { parameters } = bundle.manifest
   const notes = warnings.filter(({ severity }) => severity === 'warning').map((warning) => render(warning))

@@ -26,7 +26,7 @@ export default function fusenet(options?: FusenetOptions): RollupPlugin {
   }
 }
 
-/** What of a plugin Rollup and Rolldown, of whatever version, see. */
+/** The part of a plugin that Rollup and Rolldown of any version see. */
 export interface RollupPlugin {
   readonly name: 'fusenet'
   resolveId(this: Hooks, source: string, importer: string | undefined): Promise<string | null>

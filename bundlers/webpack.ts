@@ -5,7 +5,7 @@ import type { Problem } from './problem.ts'
 
 export type { FusenetOptions, NetFileOptions } from './options.ts'
 
-/** Of what webpack and Rspack give a loader as `this`, what is used here. */
+/** The part of a loader's `this` that is used here, the same in webpack and Rspack. */
 interface Loader {
   readonly resourcePath: string
   readonly resourceQuery: string

@@ -10,7 +10,7 @@ import { readSafetensors } from '../runtime/loading/safetensors.ts'
 import { HISTORY } from '../runtime/snapshot.ts'
 import { FRESH } from './options.ts'
 
-/** Where the parameters of a net come from, and what there is to watch. */
+/** The source of a net's parameters, with the files to watch. */
 export interface WeightsPlace {
   /** Undefined: there are none. */
   readonly path?: string
@@ -38,7 +38,7 @@ export async function findWeights(file: string, named: string | undefined): Prom
 
 export interface ReadWeights {
   readonly tensors: ReadonlyMap<string, TensorData>
-  /** Of the bundle that they come from: what its classes are called. */
+  /** The inputs of the bundle that the weights come from: they name its classes. */
   readonly inputs: readonly InputEntry[]
 }
 
@@ -57,7 +57,7 @@ export async function readWeights({ path, isFolder }: WeightsPlace): Promise<Rea
 export interface Fitted {
   /** Those of the net's name and shape. */
   readonly kept: ReadonlyMap<string, TensorData>
-  /** What begins anew, and what is left over, each with the reason. */
+  /** Parameters that start anew, each with the reason; `left` names weights that are left over. */
   readonly fresh: readonly string[]
   readonly left: readonly string[]
 }

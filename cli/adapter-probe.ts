@@ -6,11 +6,11 @@ import { PACKAGE_ROOT } from './package.ts'
 /** The package that brings WebGPU to Node. */
 export const WEBGPU_PACKAGE = 'webgpu'
 
-/** What WebGPU of this machine answers when it is asked for an adapter. */
+/** The answer of this machine's WebGPU to a request for an adapter. */
 export interface Probed {
-  /** Whether there is an adapter that is worth asking for in this process. Undefined: the question itself failed. */
+  /** The adapter, if there is one worth requesting in this process. Undefined where the probe itself failed. */
   readonly adapter?: { readonly info: Partial<GPUAdapterInfo> } | null
-  /** What drivers and loaders wrote to standard error meanwhile, a line each. */
+  /** Lines that drivers and loaders wrote to standard error during the probe. */
   readonly said: readonly string[]
 }
 

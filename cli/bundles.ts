@@ -22,7 +22,7 @@ import { FRESH } from './options.ts'
 import { readImport, readSource } from './source.ts'
 import { tunedSchedules } from './tuned.ts'
 
-/** How a net is compiled, whatever its file or bundle says. */
+/** Options for compiling a net that override its file and its bundle. */
 export interface Lowering {
   readonly style?: Style
   readonly memory?: Memory
@@ -36,7 +36,7 @@ export interface Lowering {
   readonly software?: boolean
 }
 
-/** What a bundle was compiled for. */
+/** The options that a bundle was compiled with. */
 interface Made extends Lowering {
   readonly programs?: readonly string[]
   /** Beside those that storage and software add. */
@@ -65,7 +65,10 @@ export interface NetOptions extends Lowering {
   readonly screen: Screen
 }
 
-/** What the options of a command line say about the net: `--style`, `--memory`, `--storage`, `--weights`, `--tuned` or `--cache`, and `--device`. */
+/**
+ * The options of a command line that concern the net: `--style`, `--memory`, `--storage`, `--weights`, `--tuned` or `--cache`, and
+ * `--device`.
+ */
 export async function netOptions(options: Readonly<Record<string, unknown>>, screen: Screen): Promise<NetOptions> {
   const schedules = await tunedSchedules(options, screen)
   // What was tuned is there to be run.
@@ -103,7 +106,7 @@ function partialOption(options: Readonly<Record<string, unknown>>, screen: Scree
   }
 }
 
-/** What a verb is given as its net: a .net file, which is compiled, or the folder of a bundle. */
+/** The bundle of the net that a verb is given: a .net file, which is compiled, or the folder of a bundle. */
 export async function loadBundle(path: string, options: NetOptions): Promise<Bundle> {
   const { style, memory, precise, freeze, storage, software, schedules, batch, only } = options
   const programs = options.programs ? ['default', ...options.programs] : only?.programs
@@ -164,9 +167,9 @@ export function otherLowering(
 export interface NetSource {
   readonly main: Source
   readonly readImport: (path: string, from: Source) => Source | undefined
-  /** Of the bundle that it comes from. */
+  /** The compile options of the bundle that it comes from. */
   readonly lowering: Lowering
-  /** What is not named is as the file or the bundle has it. Throws CompileError. */
+  /** Compiles the net. Options that are absent are those of the file or the bundle. Throws CompileError. */
   compile(options: Omit<CompileOptions, 'readImport'>): Promise<Bundle>
 }
 
@@ -260,7 +263,7 @@ function sourceOf(
   }
 }
 
-/** What a bundle that weights come from calls its classes. */
+/** The inputs, with names of classes, of the bundle that weights come from. */
 async function learnedInputs(weights: string | Bundle['weights']): Promise<readonly InputEntry[]> {
   if (typeof weights !== 'string' || weights === FRESH || await kindOf(weights) !== 'folder') return []
   return (await readBundleFolder(weights)).manifest.inputs

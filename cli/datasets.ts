@@ -28,7 +28,7 @@ export interface NetDataRequest {
   /** The samples that are used: of all classes, chosen by `seed`. */
   readonly limit?: number
   readonly seed: number
-  /** Of the samples to train with, those to keep back for tests on the way: see `holdOut`. */
+  /** The number of training samples to keep back for tests on the way: see `holdOut`. */
   readonly validation?: number
   /** Inputs that are read from the data. */
   readonly inputs: readonly InputEntry[]

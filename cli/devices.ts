@@ -21,7 +21,7 @@ export interface DeviceOptions {
   readonly device: string
   /** Of `wasm`; default: one for each core. */
   readonly threads?: number
-  /** What the bundle was compiled for. */
+  /** The targets that the bundle has plans for. */
   readonly plans: readonly string[]
 }
 
@@ -42,7 +42,7 @@ export interface Candidate {
   readonly description: string
   readonly features?: readonly string[]
   readonly limits?: Readonly<Record<string, number>>
-  /** What drivers and their loaders complained of when they were asked. */
+  /** Complaints of drivers and their loaders during the probe. */
   readonly complaints?: readonly string[]
 }
 
@@ -67,7 +67,7 @@ const HARDWARE_FLAGS = [...(process.platform === 'linux' ? ['backend=vulkan'] : 
 /** Adapters and devices die with the GPU object that made them, so it is held for as long as the process lives. */
 const held: GPU[] = []
 
-/** Whether a device of this name is a CPU here that pretends to be a GPU. */
+/** Whether a device name means, on this machine, a GPU that a CPU emulates. */
 export async function isPretended(name: unknown): Promise<boolean> {
   return name === WEBGPU && !await (hardwareIsHere ??= hardware().then(({ adapter }) => adapter !== undefined))
 }

@@ -59,7 +59,10 @@ function environmentsOwn(error: unknown): InputError | undefined {
   return fileError(error, path, /^(open|read|scandir|l?stat|readlink|realpath|access)$/.test(syscall) ? 'read' : 'written')
 }
 
-/** What compiler and layout throw for a text with errors: known by its name, so that nothing here waits for them to load. */
+/**
+ * The diagnostics of an error that compiler or formatter threw. It is recognized by its name, so that nothing here waits for them to
+ * load.
+ */
 function diagnosticsOf(error: unknown): readonly Diagnostic[] | undefined {
   if (!(error instanceof Error) || !['CompileError', 'FormatError'].includes(error.name)) return undefined
   return (error as Error & { diagnostics?: readonly Diagnostic[] }).diagnostics

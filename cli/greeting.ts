@@ -12,7 +12,7 @@ function typed(path: string): string {
   return /[^\w./\\:-]/.test(shown) ? `"${shown}"` : shown
 }
 
-/** How this very command was called: it is `fusenet` only where it is installed. */
+/** The words that this command was started with: it is `fusenet` only where it is installed. */
 function called({ terminal }: Screen): string {
   const script = process.argv[1] ?? ''
   if (terminal.env['npm_command'] === 'exec') return 'npx fusenet'
@@ -31,7 +31,7 @@ function firstCommands(fusenet: string): readonly { readonly command: string; re
   ]
 }
 
-/** What somebody is told who types `fusenet` and nothing else. */
+/** Prints the greeting for `fusenet` without arguments. */
 export function greet(screen: Screen): void {
   const fusenet = called(screen)
   const commands = firstCommands(fusenet)

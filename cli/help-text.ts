@@ -89,7 +89,7 @@ export function groupText(group: Group, { colors, terminal }: Screen): string {
   }`
 }
 
-/** What is told of a word. */
+/** The help text of a word. */
 export function meaningText(word: string, meaning: Meaning, screen: Screen): string {
   switch (meaning.kind) {
     case 'calls':
@@ -147,7 +147,7 @@ const entryData = (entry: Entry): object => {
   }
 }
 
-/** The same for machines. */
+/** The help on a word as JSON. */
 export function meaningData(word: string, meaning: Meaning): object {
   switch (meaning.kind) {
     case 'list':

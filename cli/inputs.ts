@@ -22,15 +22,15 @@ import { didYouMean } from '../bundle/nearest.ts'
 /** Inputs as the command line names them, ready for the net. */
 export interface GivenInputs {
   readonly samples: number
-  /** Where each sample comes from, if each is a file of its own. */
+  /** The file of each sample, if each is a file of its own. */
   readonly names?: readonly string[]
-  /** What a user should know: files that were left out, numbers that look like bytes. */
+  /** Notes for the user: files that were left out, numbers that look like bytes. */
   readonly notes: readonly string[]
   /** Samples from..from+count-1 of each input; pictures are decoded now. */
   read(from: number, count: number): Promise<Record<string, Numbers>>
 }
 
-/** How `--input` and its like are read. */
+/** Options for reading the files of `--input` and similar options. */
 export interface ReadOptions {
   /** Pictures that cannot be read are left out, and told. */
   readonly skipBroken?: boolean
@@ -263,7 +263,7 @@ function fit(
   }
 }
 
-/** How many samples a tensor of this shape holds; one sample may leave out the batch. Undefined: it does not fit. */
+/** The number of samples in a tensor of this shape; a single sample may omit the batch. Undefined where it does not fit. */
 function samplesOf(shape: readonly number[], wanted: Shape): number | undefined {
   const sample = wanted[0] === 'n' ? wanted.slice(1) : wanted
   const same = (a: readonly number[]): boolean => a.length === sample.length && a.every((dim, i) => dim === sample[i])

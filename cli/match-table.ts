@@ -5,7 +5,9 @@ import type { Screen } from './screen.ts'
 /** Rows of what was taken, which is told layer by layer; all else is told. */
 const MOST_TAKEN = 12
 
-/** What became of weights of another net, on standard error: taken, fresh and why, left over. */
+/**
+ * Prints to standard error which weights of another net were taken, which parameters are fresh and why, and which weights are left over.
+ */
 export function showMatch({ taken, fresh, left }: WeightsMatch, file: string, screen: Screen): void {
   screen.note(
     `weights of ${file}: ${taken.length} of ${
@@ -23,7 +25,7 @@ export function showMatch({ taken, fresh, left }: WeightsMatch, file: string, sc
   for (const cells of rows) screen.note(`  ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()}`)
 }
 
-/** The same for machines. */
+/** The same report as JSON. */
 export const matchReport = ({ taken, fresh, left }: WeightsMatch): Record<string, unknown> => ({
   taken: taken.map(({ name }) => name),
   fresh,

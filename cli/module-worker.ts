@@ -2,7 +2,10 @@ import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import type { Plugin } from 'esbuild'
 
-/** How the runtime names the script of a worker, which is a file beside it; a module has no files. */
+/**
+ * The expression by which the runtime names the script of a worker. The script is a file beside the runtime; a single module has no such
+ * file.
+ */
 const SCRIPT = /new URL\((['"])\.\.\/worker\.js\1, import\.meta\.url\)/g
 const START = /[\\/]remote[\\/]start\.[jt]s$/
 const TEXT = /[\\/]remote[\\/]worker-text\.[jt]s$/

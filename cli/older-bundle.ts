@@ -6,8 +6,8 @@ import { readSafetensors } from '../runtime/loading/safetensors.ts'
 import { kindOf, readBytes, readText } from './files.ts'
 
 /**
- * What a bundle of an older format still says to this compiler: its text, how it was lowered, its weights. Undefined: the folder
- * holds no such bundle.
+ * The readable part of a bundle of an older format: its text, its compile options, its weights. Undefined where the folder holds no such
+ * bundle.
  */
 export async function olderBundle(folder: string): Promise<Bundle | undefined> {
   if (await kindOf(join(folder, MANIFEST_FILE)) !== 'file') return undefined

@@ -30,7 +30,7 @@ export const names = (text: string): readonly string[] => {
   return [...new Set(found)]
 }
 
-/** What may be given several times. */
+/** Collects the values of an option that may be given several times. */
 export const collect = (value: string, before: readonly string[] | undefined): readonly string[] => [...(before ?? []), value]
 
 export const style = (command: Command): Command =>
@@ -84,12 +84,12 @@ export const trainStats = (command: Command): Command =>
       .choices(['batch', 'global']),
   )
 
-/** Where something is measured: the interpreter is a reference, and would only be slow. */
+/** The option `--device` for measurements: without the interpreter, which is a reference and only slow. */
 export const hardwareDevice = (command: Command): Command =>
   command.addOption(new Option('--device <device>', 'where it runs').choices(DEVICE_CHOICES).default('auto'))
     .option('--threads <n>', 'on wasm: threads that share the work, 1 to 16 (default: one for each core)', positiveInteger)
 
-/** What `fusenet tune` found is used where it is asked for, and by nobody else. */
+/** The options that ask for schedules that `fusenet tune` found. Without them none are used. */
 export const tuned = (command: Command): Command =>
   command.option('--tuned', 'compile with the schedules that fusenet tune found here')
     .option('--cache <file>', 'compile with the schedules of this file')

@@ -21,13 +21,13 @@ const PACKAGES: Readonly<Record<string, string | undefined>> = {
 
 export const PEERS = Object.keys(PACKAGES)
 
-/** Whom to compare with on a device, where nobody is named. jax-js has WebAssembly too, a hundred times slower than the rest. */
+/** The peers to compare with on a device, where none is named. jax-js has WebAssembly too, a hundred times slower than the others. */
 const USUAL: Readonly<Record<string, readonly string[]>> = { wasm: ['ort', 'tfjs', 'ort-node', 'torch'], webgpu: ['ort', 'tfjs', 'jax'] }
 
 /** Seconds that a peer may take to get ready, or for one measurement. */
 const LIMIT_SECONDS = 120
 
-/** What this needs of test/bench/child.mjs. */
+/** The part of test/bench/child.mjs that is used here. */
 interface ChildProcess {
   ask(call: 'prepare', args: object): Promise<{ check: Record<string, Float32Array>; version: string }>
   ask(call: 'iterate', args: { atLeastMs: number }): Promise<number>

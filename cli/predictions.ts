@@ -1,7 +1,7 @@
 import type { Bundle, TensorData } from '../bundle/format.ts'
 import { type Screen, showNumber, showPercent } from './screen.ts'
 
-/** What an output says of one sample: a class and how sure the net is. */
+/** The prediction of an output for one sample: a class and its score. */
 export interface Choice {
   readonly label: number
   readonly name?: string
@@ -111,5 +111,5 @@ export function csvOf(
   return `${lines.join('\n')}\n`
 }
 
-/** As RFC 4180 has it. */
+/** A cell of CSV, quoted by RFC 4180. */
 const cell = (text: string): string => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)

@@ -46,7 +46,7 @@ export class Screen {
     if (this.json) this.terminal.out.write(`${JSON.stringify(value, plainNumbers)}\n`)
   }
 
-  /** What happens on the way. */
+  /** Prints a note on progress to standard error. */
   note(text: string): void {
     this.terminal.err.write(`${text}\n`)
   }

@@ -14,7 +14,10 @@ export async function readSource(file: string): Promise<Source> {
   return { file, text: await readText(file) }
 }
 
-/** What `import "./blocks.net"` means: a file beside the one that says it. Undefined: the compiler tells where it was asked for. */
+/**
+ * Reads the file that `import "./blocks.net"` names, relative to the file with the import. Undefined where it is not there: the compiler
+ * tells where it was imported.
+ */
 export function readImport(path: string, from: Source): Source | undefined {
   const file = join(dirname(from.file), path)
   try {

@@ -4,7 +4,7 @@
  */
 export type Ending = 'interrupt' | 'hangup' | 'terminate' | 'closed' | 'unwritable'
 
-/** Where a command writes and what it hears: the process, or a test's own. */
+/** The input and output of a command: those of the process, or a test's own. */
 export interface Terminal {
   readonly out: Stream
   readonly err: Stream
@@ -13,7 +13,7 @@ export interface Terminal {
   readInput(): Promise<string>
   /** Calls back at each reason to end early until the returned function is called. Absent: Ctrl-C. */
   onInterrupt(handler: (why?: Ending) => void): () => void
-  /** What went wrong with standard output, but for a reader that went away. */
+  /** The failure of standard output, except that its reader went away. */
   outFailure?(): NodeJS.ErrnoException | undefined
 }
 

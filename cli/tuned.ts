@@ -9,11 +9,11 @@ import { replaceFile } from '../runtime/loading/node/files.ts'
 import { kindOf, readText } from './files.ts'
 import type { Screen } from './screen.ts'
 
-/** Where `fusenet tune` keeps what it finds, if nobody says otherwise: specifications.freedesktop.org/basedir-spec. */
+/** The default file in which `fusenet tune` keeps its schedules: specifications.freedesktop.org/basedir-spec. */
 export const defaultCache = ({ terminal: { env } }: Screen): string =>
   join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'fusenet', 'schedules.json')
 
-/** What a cache file holds; nothing where there is none. */
+/** The content of a cache file; empty where there is no file. */
 export async function readCache(file: string): Promise<ScheduleCache> {
   return await kindOf(file) === undefined ? NO_SCHEDULES : parseCache(await readText(file), file)
 }

@@ -19,8 +19,8 @@ export interface Placed {
 }
 
 /**
- * Which argument goes to which parameter. Tells what is unknown, given twice, too much, and (unless `partly`) missing;
- * undefined if something was. Looks at no values.
+ * Binds arguments to parameters. Reports those that are unknown, given twice, too many, and (unless `partly`) missing; undefined where
+ * something was reported. Does not look at values.
  */
 export function place(signature: Signature, given: Given, report: Reporter, partly = false): Map<string, Placed> | undefined {
   const placed = new Map<string, Placed>()
@@ -61,7 +61,7 @@ export function place(signature: Signature, given: Given, report: Reporter, part
   return good ? placed : undefined
 }
 
-/** Where there are mistakes: what can be placed even so. */
+/** The bindings that are possible in spite of mistakes. */
 export function placeLeniently(signature: Signature, given: Given): Map<string, Placed> {
   const byPosition = signature.parameters.filter((p) => !p.named)
   const values = new Map<string, Placed>()

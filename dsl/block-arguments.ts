@@ -9,7 +9,7 @@ import { countOf, type Evaluated } from './values.ts'
 export interface BlockArguments {
   /** A value for each parameter of the block. Absent: the call gives none, and the default counts. */
   readonly values: readonly (Fed | undefined)[]
-  /** Whether no argument was wrong: one too many, unknown, or given twice. */
+  /** Whether all arguments were right: none too many, unknown, or given twice. */
   readonly good: boolean
 }
 

@@ -126,7 +126,7 @@ class BodyCheck {
     })
   }
 
-  /** How many arguments in front are tensors is known where a signature leaves no choice. */
+  /** Checks the arguments of a call. The number of tensors in front is known where a signature leaves no choice. */
   private arguments(call: Call, signature: Signature): void {
     const { min, max } = signature.values ?? { min: 1, max: 1 }
     const tensors = min === max ? Math.max(0, min - (this.links.has(call) ? 1 : 0)) : call.positional.length

@@ -37,7 +37,7 @@ export function define(files: readonly FileAst[], vocabulary: Vocabulary, incomp
   return { layers, blocks, unread: new Set(files.flatMap((f) => f.broken.flatMap((b) => b.words))), incomplete }
 }
 
-/** Where a layer or block is meant and there is none of that name. */
+/** The error for an unknown name where a layer or block is expected. */
 export function unknownCallable(
   call: Call,
   { layers, blocks }: Definitions,
@@ -54,7 +54,7 @@ export function unknownCallable(
 /** Words that statements begin with: `ouput o = ...` reads as a value `ouput` and an assignment. */
 const KEYWORDS = ['input', 'output', 'loss', 'metric', 'style', 'return']
 
-/** Where a value is meant and there is none of that name in a body. */
+/** The error for an unknown name where a value is expected in a body. */
 export function unknownValue(
   name: Name,
   body: readonly Statement[],

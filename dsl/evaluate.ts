@@ -13,7 +13,7 @@ import { holdsBroken } from './walk.ts'
 export interface EvaluateOptions {
   /** The files that it imports, and that these import: their blocks can be called. */
   readonly imports?: readonly FileAst[]
-  /** Whether files are missing from these: a block that nobody knows may be theirs. */
+  /** Whether imported files are missing: a block with an unknown name may be defined there. */
   readonly incomplete?: boolean
 }
 
@@ -51,7 +51,7 @@ export function evaluate(ast: FileAst, vocabulary: Vocabulary, options: Evaluate
 
 const assemble = (parts: Omit<Program, 'train'>, train: TrainSettings | undefined): Program => ({ ...parts, ...(train && { train }) })
 
-/** Whether parts of a file could not be read: then there is an error already. */
+/** Whether parts of a file could not be read, so that an error was reported already. */
 const isBroken = (files: readonly FileAst[]): boolean =>
   files.some((f) =>
     f.broken.length > 0 || f.trains.some((t) => t.broken.length > 0) || [...f.blocks, ...f.nets].some(({ body }) => holdsBroken(body))

@@ -23,10 +23,10 @@ interface Frame extends NameSpace {
   readonly blocks: readonly string[]
 }
 
-/** Where a body stands, on which depends what it may hold. */
+/** The place of a body, which decides the statements that it may hold. */
 type Place = 'net' | 'block' | 'value'
 
-/** How a body ended, and the value that it has. */
+/** The end of a body, and the value that it gives. */
 interface Outcome {
   readonly returned: boolean
   /** Whether it has a value at all: an expression at its end, or a return. */

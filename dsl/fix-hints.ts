@@ -22,7 +22,7 @@ export function argumentMend(signature: Signature, name: string, value = ''): st
   return names.length === 0 ? `${signature.name} takes no arguments` : usage(signature)
 }
 
-/** Where the value is another here too, both are told. */
+/** The hint for a value that another framework spells otherwise: it names both where the value differs here too. */
 function translationMend(name: string, value: string, meant: Translated): string {
   if ('behind' in meant) return `it is a layer of its own, behind this one: -> ${meant.behind}`
   const [first] = Object.entries(meant.named)

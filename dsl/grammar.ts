@@ -51,12 +51,12 @@ export class NetParser extends TokenReader {
     return this.file()
   }
 
-  /** Where the statement begins that a mistake is in. */
+  /** The first token of the statement that contains the mistake. */
   get open(): Token | undefined {
     return this.openStarts.at(-1)
   }
 
-  /** Where the statement began that ended before the mistake, if the mistake is between statements. */
+  /** The first token of the statement that ended before the mistake, if the mistake is between statements. */
   get done(): Token | undefined {
     return this.lastDone
   }

@@ -14,7 +14,7 @@ export interface Loaded {
   readonly ast: FileAst
   /** All files that it imports and these import, each once. */
   readonly imports: readonly FileAst[]
-  /** Whether one of them is not there. */
+  /** Whether an imported file is missing. */
   readonly incomplete: boolean
   /** Syntax errors of all files; `import/...` */
   readonly diagnostics: readonly Diagnostic[]
@@ -103,7 +103,7 @@ export function loadProgram(source: Source, { vocabulary, readImport }: LoadOpti
   return { ...evaluated, diagnostics: all }
 }
 
-/** As they stand in the text, the first file's first. */
+/** Sorts diagnostics by their position in the text, the first file's first. */
 function inOrder(diagnostics: readonly Diagnostic[], files: readonly FileAst[]): Diagnostic[] {
   const rank = new Map(files.map(({ span }, i) => [span.source, i]))
   const place = ({ labels }: Diagnostic): number[] => [rank.get(labels[0]!.span.source) ?? 0, labels[0]!.span.start]

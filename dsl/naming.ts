@@ -16,7 +16,7 @@ export const reserved = (name: string): string =>
 export interface NameSpace {
   /** `stage2.basic_1.`: in front of every name. */
   readonly prefix: string
-  /** How many layers of an operator, or instances of a block, there are so far. */
+  /** The number of layers of each operator, and of instances of each block, so far. */
   readonly counts: Map<string, number>
 }
 

@@ -1,6 +1,6 @@
 import type { Token, TokenType } from './tokens.ts'
 
-/** Where reading stopped. */
+/** The point at which parsing failed. */
 export interface Mistake {
   /** The token that does not fit; the end of the text has no place. */
   readonly token: Token
@@ -9,7 +9,7 @@ export interface Mistake {
   /** The rule of the grammar, and all rules around it. */
   readonly rule: string
   readonly rules: readonly string[]
-  /** Where the statement began that the mistake is in, and the one before it. */
+  /** The first token of the statement that contains the mistake; `done` is that of the statement before it. */
   readonly open: Token | undefined
   readonly done: Token | undefined
 }

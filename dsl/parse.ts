@@ -14,7 +14,7 @@ export interface Parsed {
   readonly ast: FileAst
   /** Every syntax error that is not the consequence of another. */
   readonly diagnostics: readonly Diagnostic[]
-  /** As they are written, without comments. */
+  /** The tokens in the order of the text, without comments. */
   readonly tokens: readonly Token[]
   readonly comments: readonly Comment[]
 }

@@ -44,7 +44,7 @@ export interface LayerCall {
   readonly name: string
   readonly op: string
   readonly inputs: readonly ValueRef[]
-  /** Where each input is written in this call (for a chain: the left side). */
+  /** The position of each input in this call (for a chain: the left side). */
   readonly inputSpans: readonly Span[]
   readonly attributes: Attributes
   /** Span of each argument that was written, by parameter name: what an error about an attribute underlines. */
@@ -69,7 +69,7 @@ export interface TrainSettings {
   /** `warmup(500) -> step(...)` gives two; the last one is the schedule proper. */
   readonly schedule: readonly AttributeCall[]
   readonly batch: number
-  /** Where the batch is written. Absent: nowhere, and it is 1. */
+  /** The position of the batch in the text. Absent where the file does not give it: then it is 1. */
   readonly batchSpan?: Span
   readonly epochs?: number
   readonly steps?: number

@@ -69,7 +69,7 @@ interface Drawn {
   readonly columns: number
 }
 
-/** As a terminal shows it: tabs are two blanks, what it would obey is a sign. */
+/** A text as a terminal shows it: a tab becomes two blanks, control characters become visible signs. */
 function draw(text: string): Drawn {
   let drawn = ''
   let columns = 0

@@ -5,7 +5,7 @@ import type { Span } from './source.ts'
 export interface More {
   /** At the first label. */
   readonly text?: string
-  /** As a function: for what takes long to find, asked only if the mistake is a new one. */
+  /** A hint, or a function that makes one: it is called only if the mistake is a new one, since some hints take long to find. */
   readonly hint?: string | undefined | (() => string | undefined)
   readonly labels?: readonly Label[]
   /** Mistakes of one code and group are one, made in several places: told once, with some of them. */

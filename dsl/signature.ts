@@ -44,12 +44,12 @@ export interface Parameter {
 
 export interface Signature {
   readonly name: string
-  /** How many tensors it takes (a `->` chain supplies the first). Default: exactly one for layers, none elsewhere. */
+  /** The number of tensors that it takes (a `->` chain gives the first). Default: exactly one for layers, none elsewhere. */
   readonly values?: { readonly min: number; readonly max: number }
   /** The parameters in the order of positional arguments, which come after the tensors. */
   readonly parameters: readonly Parameter[]
   readonly doc: string
-  /** Where a layer of this kind may stand. Default `layer`. */
+  /** The place where a layer of this kind may stand. Default `layer`. */
   readonly role?: 'layer' | 'loss' | 'metric'
   /** Arguments that are refused for a reason, and what to write instead: `{ momentum: 'say newest: ...' }`. */
   readonly mends?: Readonly<Record<string, string>>
@@ -59,9 +59,12 @@ export interface Signature {
 
 /** The name of a call in another framework, and what is written here: by default the signature that it belongs to, its arguments by their names here. */
 export interface Synonym {
-  /** As it is written there. Of two that differ in case and underscores alone, the first is meant where neither is spelled exactly. */
+  /**
+   * The name as the other framework spells it. Of two names that differ only in case and underscores, the first is meant where neither is
+   * spelled exactly.
+   */
   readonly name: string
-  /** Whose: `Keras`. */
+  /** The other framework: `Keras`. */
   readonly of: string
   /** The names of its arguments by position there. Absent: as here. */
   readonly positions?: readonly string[]
@@ -73,7 +76,7 @@ export interface Synonym {
   >
   /** Its defaults there, and the arguments that say the same here. */
   readonly defaults?: Readonly<Record<string, string>>
-  /** Where its arguments tell which of several calls here is meant: `PROD` of an `Eltwise` is `mul`. */
+  /** Chooses by the arguments which of several calls here is meant: `PROD` of an `Eltwise` is `mul`. */
   readonly as?: (given: ReadonlyMap<string, string>) => string
   /** All that is written here, whatever its arguments. */
   readonly write?: string

@@ -15,7 +15,7 @@ export interface Taken {
   readonly tensors: readonly { readonly ref: ValueRef; readonly span: Span }[]
   /** The arguments by position behind them. */
   readonly rest: readonly Expression[]
-  /** Whether there are as many as the layer works on. If not, that was told. */
+  /** Whether the number of tensors is the one that the layer takes. If not, that was reported. */
   readonly good: boolean
 }
 

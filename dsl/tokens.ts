@@ -3,7 +3,7 @@ export interface TokenType {
   readonly name: string
   /** Its name in messages. */
   readonly label: string
-  /** Which sort of word: soft ones mean something at the beginning of a statement alone. Undefined: no word. */
+  /** The sort of word: a soft one has a meaning only at the beginning of a statement. Undefined where the token is no word. */
   readonly word?: 'free' | 'soft' | 'reserved'
 }
 
@@ -116,7 +116,7 @@ export const TOKENS: readonly TokenType[] = [
   Word,
 ]
 
-/** Where several fit, the first one holds. `0..3` is a range: a point belongs to a number only with digits behind it. */
+/** Patterns of tokens, tried in this order. `0..3` is a range: a point belongs to a number only if digits follow. */
 const PARTS = {
   blank: /\s+/,
   comment: /\/\/[^\n]*|\/\*[^*]*\*+(?:[^/*][^*]*\*+)*\//,

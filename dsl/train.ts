@@ -135,7 +135,7 @@ class Settings {
     return `there are ${KEYS.join(', ')}`
   }
 
-  /** What `read` makes of a setting, if it stands there. */
+  /** The result of `read` for a setting, if the file has it. */
   private of<T>(key: string, read: (entry: TrainEntry) => T | undefined): T | undefined {
     const entry = this.entries.get(key)
     return entry && read(entry)

@@ -4,7 +4,7 @@ import { fieldsFor } from '../../runtime/data/fields.ts'
 import type { InputEntry } from '../../bundle/format.ts'
 import { elementCount } from '../../bundle/sizes.ts'
 
-/** How many samples (or, of label maps, pixels) of a class the parts of a data set hold. */
+/** The number of samples (of pixels, for label maps) of a class in each part of a data set. */
 export interface ClassCount {
   readonly label: number
   readonly name?: string
@@ -59,7 +59,7 @@ export async function countClasses(
 /** Samples whose labels are read at a time: maps of labels may be large. */
 const AT_ONCE = 1024
 
-/** How often each label of the net is there. */
+/** The number of occurrences of each label of the net. */
 async function countLabels(
   dataset: Dataset,
   field: string,

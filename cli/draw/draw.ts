@@ -7,7 +7,7 @@ import { type Panel, svgOf } from './svg.ts'
 import { countBoxes, treeOf } from './tree.ts'
 
 export interface DrawOptions {
-  /** How deep blocks are opened. Default: as deep as leaves the picture legible. */
+  /** The depth to which blocks are opened. Default: as deep as leaves the picture legible. */
   readonly depth?: number
   /** Kernels as regions, of these bundles beside each other. */
   readonly kernels?: readonly { readonly title: string; readonly bundle: Bundle }[]

@@ -1,7 +1,7 @@
 import type { LayerSummary } from '../../compiler/summary.ts'
 import { showCount } from '../screen.ts'
 
-/** What kind of work a layer does: its color. */
+/** The kind of work that a layer does; it decides the layer's color. */
 export type Family = 'weight' | 'normalize' | 'activate' | 'pool' | 'join' | 'shape' | 'result'
 
 const FAMILIES: ReadonlyMap<string, Family> = new Map(([

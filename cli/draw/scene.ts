@@ -27,7 +27,7 @@ export interface Shape {
   readonly count: number
   readonly rows: readonly Row[]
   readonly foot: string
-  /** What of the net it gives: `output prob`. */
+  /** Results of the net that it gives: `output prob`. */
   readonly results: readonly string[]
 }
 
@@ -116,7 +116,7 @@ export function sceneOf(items: readonly Item[], outs: readonly string[], options
   }
 }
 
-/** How far the sheet behind a repeated box looks out. */
+/** The distance by which the sheet behind a repeated box is shifted. */
 export const STACK = 5
 
 interface Link {
@@ -125,7 +125,7 @@ interface Link {
   readonly name: string
 }
 
-/** Which item reads which: of a repeated one the first, to whose inputs the edges lead. */
+/** The edges between items. An edge to a repeated item leads to the inputs of its first repetition. */
 function linksOf(items: readonly Item[], owner: ReadonlyMap<string, number>): Link[] {
   const found = new Map<string, Link>()
   items.forEach((item, to) => {

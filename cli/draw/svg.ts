@@ -17,7 +17,7 @@ interface Colors {
   /** By the family of a layer. */
   readonly families: Readonly<Record<string, string>>
   readonly kernels: readonly string[]
-  /** How much of a kernel's color its region has. */
+  /** The share of a kernel's color in its region. */
   readonly tint: string
 }
 

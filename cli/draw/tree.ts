@@ -10,9 +10,9 @@ export interface Box {
   readonly kind: 'box'
   readonly layers: readonly LayerSummary[]
   readonly count: number
-  /** What it stands for when it is folded: all layers, those that are not drawn among them. */
+  /** All layers that a folded item stands for, also those that are not drawn. */
   readonly all: readonly string[]
-  /** Whom the others know as its result. */
+  /** The layers that others read as its result. */
   readonly last: readonly string[]
 }
 
@@ -128,7 +128,7 @@ function level(
 const isShort = (layers: readonly LayerSummary[]): boolean =>
   layers.length <= SHORT && layers.every((layer, i) => layer.inputs.length === 1 && (i === 0 || layer.inputs[0] === layers[i - 1]!.name))
 
-/** What an item is, whatever it is called and however many channels come in. */
+/** A key of an item's structure: equal for items that differ only in names and in the number of incoming channels. */
 function kindOf(item: Item): string {
   if (item.kind === 'input') return `input ${item.name}`
   const { layers } = item

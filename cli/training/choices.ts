@@ -2,7 +2,7 @@ import type { TrainStats } from '../../bundle/programs.ts'
 import { isShare } from '../../runtime/data/limit.ts'
 import { InputError } from '../../bundle/errors.ts'
 
-/** What a training was started with, as far as it was said: resumed, it goes on with the same. */
+/** The options that a training was started with. When it is resumed, it goes on with the same. */
 export interface TrainChoices {
   readonly data?: string
   readonly testData?: string
@@ -17,7 +17,7 @@ export interface TrainChoices {
   readonly style?: 'merged' | 'split'
   readonly memory?: 'fast' | 'small'
   readonly precise?: boolean
-  /** Of the samples to train with, those that are kept back for tests on the way. */
+  /** The number of training samples that are kept back for tests on the way. */
   readonly validation?: number
   /** The measure of the best weights, which the bundle gets. */
   readonly best?: string
@@ -27,7 +27,7 @@ export interface TrainChoices {
   readonly freeze?: readonly string[]
   /** Statistics that batch_norm normalizes with. Default `batch`. */
   readonly stats?: TrainStats
-  /** Where the bundle goes. */
+  /** Folder of the bundle. */
   readonly output?: string
 }
 
@@ -35,7 +35,7 @@ const isText = (value: unknown): boolean => typeof value === 'string' && value !
 const isWhole = (least: number) => (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= least
 const isOneOf = (...words: unknown[]) => (value: unknown): boolean => words.includes(value)
 
-/** As strict as the options of the command line: it may have been written by anyone. */
+/** The check of each choice, as strict as that of command line options, since anybody may have written the snapshot. */
 const FORMS: { readonly [name in keyof Required<TrainChoices>]: (value: unknown) => boolean } = {
   data: isText,
   testData: isText,

@@ -15,7 +15,7 @@ const WORDS: Readonly<Record<Ending, string>> = {
   unwritable: 'ended, for what it prints cannot be written,',
 }
 
-/** Whatever ends a training before its time: what was computed is kept first, and where and how to go on is said. */
+/** The early endings of a training: each saves first what was computed, then tells where and how to go on. */
 export class Endings {
   /** Why it should end, once it should. */
   why: Ending | undefined
@@ -121,5 +121,5 @@ export class Endings {
   }
 }
 
-/** As a shell takes it. */
+/** A word quoted for a shell. */
 const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)

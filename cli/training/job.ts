@@ -7,7 +7,7 @@ import type { Measure } from './watch.ts'
 
 /** All that a training needs to know before it starts. */
 export interface Job {
-  /** As the command line names the net. */
+  /** The net as the command line names it. */
   readonly file: string
   readonly bundle: Bundle
   readonly data: NetData
@@ -20,13 +20,13 @@ export interface Job {
   /** The folder of the run that goes on, or where a new one gets its own. */
   readonly run?: string
   readonly place: string
-  /** What the best weights are chosen by; absent: the last ones count. */
+  /** The measure that chooses the best weights; absent: the last ones count. */
   readonly measure?: Measure
   /** Trains on where numbers stop being finite. */
   readonly keepGoing: boolean
-  /** How many snapshots are kept besides the best. */
+  /** The number of snapshots that are kept besides the best. */
   readonly keep: number
-  /** What a command line that goes on says again: where it runs, which the snapshot does not know. */
+  /** Options that a command line for resuming must repeat, such as the device: the snapshot does not contain them. */
   readonly again: readonly string[]
 }
 
@@ -34,9 +34,9 @@ export interface Result {
   readonly seed: number
   readonly steps: number
   readonly seconds: number
-  /** Of the last update; absent where there was none to do. */
+  /** Loss of the last update; absent where there was none to do. */
   readonly loss?: number
-  /** Whose weights were tested and written, if not the last ones. */
+  /** The weights that were tested and written, if they are not the last ones. */
   readonly best?: BestEntry
   readonly test: Evaluation
 }

@@ -19,7 +19,7 @@ export const KEPT = 3
 const LOCK = '.lock'
 
 export interface Keeping {
-  /** How many snapshots are kept besides the best. */
+  /** The number of snapshots that are kept besides the best. */
   readonly keep: number
   /** Also with numbers that are none. */
   readonly keepGoing: boolean
@@ -126,7 +126,9 @@ export class Keeper {
     return path
   }
 
-  /** As `write`, but where that fails the folder for temporary files takes it: nothing that was computed is lost for want of a place. */
+  /**
+   * Writes a snapshot as `write` does, or, where that fails, to the folder for temporary files: no result is lost for want of a place.
+   */
   async rescue(net: LocalNet): Promise<string> {
     try {
       return await this.write(net)

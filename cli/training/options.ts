@@ -67,9 +67,9 @@ const kept = (text: string): number => {
   }
 }
 
-/** What the command line says about the training, besides the net. */
+/** The options of the command line for the training, besides those of the net. */
 export interface TrainOptions {
-  /** What a snapshot keeps. */
+  /** The options that a snapshot keeps. */
   readonly choices: TrainChoices
   readonly seeds: number
   readonly mostSeconds: number
@@ -99,7 +99,7 @@ const CHOICES = [
   'patience',
   'output',
 ] as const
-/** What may differ when a training goes on, so that it has to be said again. */
+/** Options that may differ when a training is resumed, so that the command line must repeat them. */
 const AGAIN = ['device', 'threads', 'cache', 'minutes', 'keep'] as const
 
 export function trainOptions(options: Readonly<Record<string, unknown>>): TrainOptions {

@@ -5,8 +5,8 @@ import type { TrainChoices } from './choices.ts'
 import type { Found } from './snapshots.ts'
 
 /**
- * What a training goes on with: what it began with, and what may change, its length. Throws InputError for options that contradict it,
- * naming both values.
+ * The options of a resumed training: those that it began with, and its length, which may change. Throws InputError for options that
+ * contradict the snapshot, naming both values.
  */
 export function goOn({ path, snapshot, choices }: Found, given: TrainChoices): TrainChoices {
   const { batch, style, stats = 'batch', data } = snapshot.identity!
@@ -47,7 +47,7 @@ export function checkText(file: string, manifest: Manifest, { path, snapshot, ch
   if (found.length > 0) throw refusal(path, found, 'name the net as it was')
 }
 
-/** The same for data, which are known later. */
+/** The error for data that contradict the snapshot; data are known later than options. */
 export const otherData = (path: string, name: string, found: readonly Contradiction[]): InputError =>
   refusal(path, found.map((one) => `${name}: ${sayContradiction(one)}`), 'name the data as they were')
 

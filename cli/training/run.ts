@@ -73,7 +73,7 @@ export async function trainOnce(job: Job, seed: number, device: Device, screen: 
   }
 }
 
-/** Which samples choose the best weights. */
+/** The samples that choose the best weights. */
 function measuredOn({ data: { validation }, choices }: Job): Pick<BestEntry, 'part' | 'keptBack'> {
   return {
     part: validation ? 'validation' : 'test',
@@ -232,14 +232,14 @@ function epochAfter(net: LocalNet, samples: number, perStep: number): number {
   return Math.max(1, Math.ceil(done / Math.max(1, Math.floor(samples / perStep))))
 }
 
-/** Whether there is a test after the update that a net is at: as the file says, else after each epoch; and at the end. */
+/** Whether a test is due after the update that a net is at: as the file says, else after each epoch; and at the end. */
 function isTestDue(net: LocalNet, { steps, stepsPerEpoch }: TrainEvent, test: DurationEntry | undefined): boolean {
   const horizon = { stepsPerEpoch, totalSteps: steps }
   return net.steps === steps ||
     (test ? isDue(net.steps, inSteps(test, horizon)) : (net.steps - (net.identity.data?.from ?? 0)) % stepsPerEpoch === 0)
 }
 
-/** How good the net is as it is now; what ends the training ends it at the next batch. */
+/** Tests the net as it is now. A request to end the training takes effect at the next batch. */
 async function testing(
   net: LocalNet,
   samples: Dataset,

@@ -25,18 +25,18 @@ export interface Score {
 export const isBetter = (a: Score, b: Score | undefined): boolean =>
   b === undefined || (a.better === 'higher' ? a.value > b.value : a.value < b.value)
 
-/** Where to go on from. */
+/** The snapshot to resume from. */
 export interface Found {
   readonly path: string
   readonly snapshot: Snapshot
   readonly choices: TrainChoices
   /** The run's folder where this is its newest snapshot: the same run goes on in it. */
   readonly run?: string
-  /** Where runs lie, if this is of one. */
+  /** The folder of all runs, if the snapshot is of one. */
   readonly place?: string
   /** Newer ones that are damaged, and why. */
   readonly damaged: readonly string[]
-  /** How many runs there were to choose from. */
+  /** The number of runs to choose from. */
   readonly runs: number
 }
 
@@ -97,7 +97,7 @@ async function read(path: string): Promise<Pick<Found, 'path' | 'snapshot' | 'ch
   return { path, snapshot, choices: parseChoices(snapshot.about?.['options'] ?? '{}', path) }
 }
 
-/** What a snapshot says about itself, without the rest of it; nothing where it cannot be understood. */
+/** The metadata of a snapshot, read without the rest of it; empty where they cannot be understood. */
 export async function readAbout(path: string): Promise<Record<string, string>> {
   try {
     const handle = await open(path, 'r')

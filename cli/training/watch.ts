@@ -5,13 +5,13 @@ import { didYouMean } from '../../bundle/nearest.ts'
 import type { TrainChoices } from './choices.ts'
 import { isBetter, type Score } from './snapshots.ts'
 
-/** What says which weights are the best: `accuracy`, `loss:lower`. */
+/** The measure that tells which weights are the best: `accuracy`, `loss:lower`. */
 export interface Measure {
   readonly metric: string
   readonly better: 'higher' | 'lower'
 }
 
-/** What a snapshot keeps of it. */
+/** The part that a snapshot keeps. */
 interface State {
   readonly best?: BestEntry
   /** Tests since the best one. */

@@ -103,7 +103,7 @@ async function knownNames(what: 'program' | 'target', asked: readonly string[] |
   return asked
 }
 
-/** What is asked for by its name must be there, or the page that is written for it fails. */
+/** Throws where a program that was asked for by name is absent: the page that is written for it would fail. */
 function refuseAbsent({ manifest }: Bundle, asked: readonly string[] = []): void {
   const held = [...new Set(Object.values(manifest.plans).flatMap((plan) => Object.keys(plan.programs)))]
   for (const name of asked) {
@@ -136,7 +136,7 @@ async function writeFolder(output: string, bundle: Bundle): Promise<Written> {
   }
 }
 
-/** What a page fetches for some programs on a target, beside the weights. */
+/** The files that a page fetches for some programs on a target, besides the weights. */
 interface Fetched {
   readonly target: string
   readonly programs: readonly string[]

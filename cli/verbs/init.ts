@@ -39,7 +39,7 @@ export const init: Verb = {
   },
 }
 
-/** What may lie in a folder that counts as empty: nothing of it is written over. */
+/** Files that may lie in a folder that counts as empty: none of them is overwritten. */
 const HARMLESS = /^(\.git|\.hg|\.svn|\.DS_Store|\.idea|\.vscode|LICENSE(\.\w+)?)$/
 
 /** Throws InputError: nothing is ever written over. */

@@ -129,7 +129,7 @@ async function load(path: string, options: CompileOptions): Promise<Bundle> {
   return compile(main, { ...options, ...(lowering ?? { style, memory, precise, freeze }), readImport: carried })
 }
 
-/** What a page saved of what it had fetched to run says nothing of FLOPs, bytes and reasons. */
+/** Whether a bundle has FLOPs, bytes and reasons. A bundle that a page saved, after it fetched only what it ran, has none. */
 const hasFacts = ({ manifest }: Bundle): boolean =>
   Object.values(manifest.plans).every((plan) => Object.values(plan.programs).every(({ dispatches }) => dispatches.every((d) => d.facts)))
 
@@ -138,7 +138,7 @@ function refuseUnknown(names: readonly string[], known: readonly string[]): void
     if (!known.includes(name)) throw new UsageError(`there is no pass ${name}${didYouMean(name, known)} (there are ${known.join(', ')})`)
 }
 
-/** What the last of some steps left of each program. */
+/** The last of some steps of each program. */
 function lastOf(steps: readonly Step[]): Step[] {
   const last = new Map<string, Step>()
   for (const step of steps.toReversed()) {

@@ -145,7 +145,7 @@ export const train: Verb = {
   },
 }
 
-/** What does not learn, and that this makes sense of trained parameters alone. */
+/** Tells which parameters do not learn, and that this makes sense for trained parameters only. */
 function sayFrozen({ manifest, weights }: Bundle, resumes: boolean, screen: Screen): void {
   const names = manifest.parameters.filter((p) => p.frozen).map(({ name }) => name)
   if (names.length === 0) return
@@ -154,7 +154,7 @@ function sayFrozen({ manifest, weights }: Bundle, resumes: boolean, screen: Scre
   if (!weights && !resumes) screen.note('the frozen ones are initial values: --weights brings trained ones')
 }
 
-/** What was chosen among several snapshots. */
+/** Tells which of several snapshots was chosen. */
 function sayFound({ path, run, runs, damaged, snapshot }: Found, screen: Screen): void {
   for (const why of damaged) screen.note(`${why}: passed over`)
   if (damaged.length > 0) screen.note(`goes on from ${path}, step ${snapshot.step}`)

@@ -16,7 +16,7 @@ import { didYouMean } from '../../bundle/nearest.ts'
 import { changeCache, defaultCache, readCache } from '../tuned.ts'
 import type { Verb } from '../verb.ts'
 
-/** What is run most; `step`, `eval` and the like share most of their kernels. */
+/** The programs that run most; `step`, `eval` and others share most of their kernels. */
 const USUAL = ['infer', 'train']
 
 export const tune: Verb = {
@@ -109,7 +109,7 @@ function programsOf({ manifest }: Bundle, wanted: readonly string[] | undefined)
   return wanted ?? USUAL.filter((name) => has.includes(name))
 }
 
-/** What schedules are kept under. */
+/** The identity of a device by which schedules are kept. */
 function identified({ description, identity }: Device): Readonly<Record<string, string>> {
   if (!identity) throw new InputError(`${description} does not say what it is, so nothing can be kept about it`)
   return identity
@@ -118,7 +118,7 @@ function identified({ description, identity }: Device): Readonly<Record<string, 
 interface Found {
   readonly cache: ScheduleCache
   readonly end: 'done' | 'interrupted' | 'out of time'
-  /** That can be tuned: in all, known from before, not measured in the end. */
+  /** The number of kernels that can be tuned. `known` were tuned before, `left` were not measured. */
   readonly kernels: number
   readonly known: number
   readonly left: number

@@ -6,7 +6,7 @@ export interface ArgumentText {
   readonly name: string
   /** The values that may be written, with their bounds. */
   readonly takes: string
-  /** As it would be written; absent where there is none. */
+  /** The default as the language writes it; absent where there is none. */
   readonly default?: string
   /** The meaning where it is not given and has no default. */
   readonly otherwise?: string

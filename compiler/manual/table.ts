@@ -21,7 +21,7 @@ export interface Entry {
 /** The kind of thing that a name stands for; `sigmoid` is a layer and a schedule. */
 export type Kind = 'layer' | 'loss' | 'metric' | 'statistics' | 'filler' | 'solver' | 'schedule' | 'augmentation' | 'dataset'
 
-/** Where calls of a kind are written. */
+/** The place in a file where calls of each kind are written. */
 export const WRITTEN: Readonly<Record<Kind, string>> = {
   layer: 'x -> ',
   loss: 'loss = ',

@@ -6,7 +6,7 @@ import type { Source } from '../source.ts'
 
 /** A text with syntax errors keeps its layout; these say what is wrong with it. */
 export class FormatError extends Error {
-  /** As the compiler's: whoever tells the mistakes of a program tells these too. */
+  /** The compiler's name for such errors: code that reports the mistakes of a program reports these too. */
   override name = 'CompileError'
   readonly diagnostics: readonly Diagnostic[]
 

@@ -2,13 +2,13 @@ import type { Call, Expression, FileAst, Statement, Train } from '../ast.ts'
 import { INDENT, partsOfNames, spaced } from './spacing.ts'
 import type { Comment, Token } from '../tokens.ts'
 
-/** How wide a line may be before it is broken. */
+/** The greatest width of a line in characters. */
 const WIDTH = 100
 
 /** The columns that are aligned over several lines: `as` of a chain's layers, '=' of results, values of train settings. */
 export type Column = 'as' | 'result' | 'setting'
 
-/** How the tokens of a text are spread over lines; by index of the token. */
+/** The lines of a formatted text, by index of the token. */
 export interface LinePlan {
   /** Tokens that begin a line, and how deep it is indented. */
   readonly starts: ReadonlyMap<number, number>
@@ -40,10 +40,10 @@ export function planLines(ast: FileAst, tokens: readonly Token[], comments: read
 class Planner {
   private readonly tokens: readonly Token[]
   private readonly indexAt = new Map<number, number>()
-  /** Where each token begins and ends if all stood in one line. */
+  /** The column at which each token would begin, if all stood in one line. */
   private readonly from: number[] = []
   private readonly to: number[] = []
-  /** How many tokens in front of this one have a comment to the end of their line. */
+  /** The number of tokens before this one that have a comment to the end of their line. */
   private readonly lineComments: number[] = []
   /** The other bracket of each bracket. */
   private readonly other = new Map<number, number>()

@@ -12,7 +12,7 @@ interface Line {
   empty: boolean
   /** A comment that has the line to itself. */
   readonly comment: boolean
-  /** Where in the text a column begins. */
+  /** The position in the text at which an aligned column begins. */
   stop?: { readonly at: number; readonly column: Column; readonly key: number }
   /** The comment at its end. */
   remark?: string
@@ -35,7 +35,7 @@ class Printer {
   private readonly comments: readonly Comment[]
   private readonly plan: LinePlan
   private readonly printed: Line[] = []
-  /** Where in the text the last thing ended that was printed. */
+  /** The end, in the text, of the last thing that was printed. */
   private end = 0
   /** Whether the last thing printed was a comment to the end of its line, an opening brace, or the end of an item. */
   private endsWithComment = false
