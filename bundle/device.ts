@@ -12,15 +12,17 @@ export interface StepScalars {
 
 export type Numbers = Float32Array | Int32Array | Float64Array
 
-/** In what a device computes: float32, or as the interpreter does, to compare with. */
+/** The precision in which a device computes: float32, or float64 as the interpreter does, to compare with. */
 export type Precision = 'f32' | 'f64'
 
-/** Where a bundle can run. `webgpu` is the runtime's own; the compiler hands in `interpreter`; hosts may bring others. */
+/**
+ * A device that can run a bundle. `webgpu` and `wasm` are the runtime's own; the compiler gives `interpreter`; hosts may bring others.
+ */
 export interface Device<P extends Precision = Precision> {
   readonly name: string
   /** For people: the adapter's name, threads. */
   readonly description: string
-  /** What tells this hardware from other: what is measured on it is kept under these. Absent: nothing can be kept. */
+  /** The words that tell this hardware from other: measurements are kept under them. Absent where nothing can be kept. */
   readonly identity?: Readonly<Record<string, string>>
   /** `f64`: it gives Float64Array, whatever is read. Absent: `f32`, Float32Array and for integers Int32Array. */
   readonly precision?: P

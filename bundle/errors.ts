@@ -1,6 +1,6 @@
 import { plain } from './plain.ts'
 
-/** What was handed in does not fit the net: a wrong name, length, type or label. Exit code 1. */
+/** An error in what the caller gave: a name, length, type or label that does not fit the net. Exit code 1. */
 export class InputError extends Error {
   override name = 'InputError'
 }
@@ -19,7 +19,7 @@ export class NonFiniteError extends Error {
   readonly elements: number
   /** The layer (or the input) where it shows first. Undefined: that could not be found. */
   readonly layer: string | undefined
-  /** Of the updates of this net before. Undefined: there were none. */
+  /** The last finite loss of the earlier updates of this net. Undefined where there were none. */
   readonly lastFiniteLoss: number | undefined
 
   constructor(
@@ -43,7 +43,7 @@ export class NonFiniteError extends Error {
   }
 }
 
-/** What does not agree in a bundle, and where: `plans.webgpu.tensors[3].offset`. */
+/** A contradiction in a bundle, and its place: `plans.webgpu.tensors[3].offset`. */
 export interface Problem {
   readonly path: string
   readonly message: string

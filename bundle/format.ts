@@ -16,7 +16,7 @@ export type ElementType = DataType | 'f16'
 export type Style = 'merged' | 'split'
 /** `small`: training computes again what it would otherwise keep from the forward pass for the backward pass. */
 export type Memory = 'fast' | 'small'
-/** How a plan stores values between layers, and weights, while it infers. Arithmetic is float32 either way. */
+/** The number format in which a plan for inference stores weights and values between layers. Arithmetic is float32 either way. */
 export type Storage = 'f32' | 'f16'
 /** The programs that a plan with f16 storage holds. */
 export const HALF_PROGRAMS: readonly string[] = ['prepare', 'infer', 'eval']
@@ -52,12 +52,12 @@ export interface Manifest {
   readonly plans: Readonly<Record<string, Plan>>
 }
 
-/** When weights were the best, and by what. */
+/** The update at which weights were the best, and the measure. */
 export interface BestEntry {
   /** A loss or metric, of a part of the data. */
   readonly metric: string
   readonly part: 'validation' | 'test'
-  /** That many of the samples to train with were kept back for it. Absent: the data have that part. */
+  /** The number of training samples that were kept back for it. Absent where the data have a part for it. */
   readonly keptBack?: number
   readonly value: number
   /** After how many updates, and in which epoch, from 1. */
@@ -71,7 +71,7 @@ export interface InputEntry {
   readonly shape: Shape
   /** Labels: integers in 0..classes-1 (or the net's ignored label). */
   readonly classes?: number
-  /** What the classes are called, label 0 first: from the text, or from the data that the net was trained with. */
+  /** The names of the classes, label 0 first: from the text, or from the data that the net was trained with. */
   readonly classNames?: readonly string[]
   /** Further integers that a label may be: what losses ignore. Default [-1]. */
   readonly ignore?: readonly number[]
@@ -80,9 +80,9 @@ export interface InputEntry {
 /** A layer that normalizes each channel over the batch. */
 export interface NormalizationEntry {
   readonly layer: string
-  /** What it keeps for test time. `batch`: nothing. `global`: what it was given, in training too. */
+  /** The statistics that it keeps for test time. `batch`: none. `global`: those that it was given, in training too. */
   readonly stats: 'moving' | 'cumulative' | 'caffe' | 'batch' | 'global'
-  /** How many values of a channel its batch statistics rest on. */
+  /** The number of values of a channel that its batch statistics are computed from. */
   readonly values: Size
 }
 
@@ -114,8 +114,8 @@ export interface TotalTerm {
 }
 
 /**
- * What an update of several batches is told before it runs: how many labels of an input are not the ignored one, at least 1, in all of its
- * batches, over the number of these. It stands in a buffer of `constants`.
+ * A divisor that an update of several batches needs before it runs: the number of labels of an input that are not the ignored one, at
+ * least 1, in all of its batches, over the number of these. It stands in a buffer of `constants`.
  */
 export interface DivisorEntry {
   readonly input: string
@@ -216,7 +216,7 @@ export interface ModuleEntry {
 export interface BufferEntry {
   readonly name: string
   readonly role: 'parameters' | 'gradients' | 'history' | 'states' | 'constants' | 'input' | 'prepared' | 'scratch'
-  /** Of scratch nothing: it is as large as its tensors reach, see `placesAt`. */
+  /** Of scratch nothing: it is as large as its tensors reach, see `placesAt` in `layout.ts`. */
   readonly elements: Size
   /** Initial contents of `constants`, from the beginning: numbers, and how often they follow each other. */
   readonly data?: readonly { readonly times: number; readonly values: readonly number[] }[]
@@ -233,38 +233,6 @@ export interface TensorEntry {
   readonly behind?: readonly number[]
 }
 
-/** What a tensor takes in its buffer, in elements of 4 bytes: two of f16 share one. */
-export const tensorElements = ({ shape, type }: TensorEntry, n: number): number =>
-  Math.ceil(shape.reduce<number>((product, dim) => product * (dim === 'n' ? n : dim), type === 'f16' ? 0.5 : 1))
-
-/** Where everything lies at a batch. */
-export interface Places {
-  /** Of each tensor: where it starts in its buffer, in elements. */
-  readonly offsets: readonly number[]
-  /** Of each buffer, in elements; of scratch what the tensors of the programs asked for need. */
-  readonly sizes: readonly number[]
-}
-
-/** Scratch starts at multiples of so many elements: WebGPU binds at multiples of 256 bytes (the limit that every device grants). */
-export const BINDING_ELEMENTS = 64
-
-/** Places at batch n. Tensors whose lives meet never overlap, whatever n is. `programs`: those that will run; default all. */
-export function placesAt({ buffers, tensors, programs }: Plan, n: number, names: readonly string[] = Object.keys(programs)): Places {
-  const used = new Set(
-    names.flatMap((name) => [...programs[name]!.dispatches.flatMap((d) => d.tensors), ...Object.values(programs[name]!.results)]),
-  )
-  const sizes = buffers.map(({ role, elements }) => (role === 'scratch' ? 0 : elements.fixed + elements.perSample * n))
-  const ends: number[] = []
-  const offsets = tensors.map((t, i) => {
-    const start = (t.behind ?? []).reduce((most, other) => Math.max(most, ends[other]!), t.offset)
-    const end = start + tensorElements(t, n)
-    ends[i] = Math.ceil(end / BINDING_ELEMENTS) * BINDING_ELEMENTS
-    if (used.has(i) && buffers[t.buffer]!.role === 'scratch') sizes[t.buffer] = Math.max(sizes[t.buffer]!, ends[i]!)
-    return start
-  })
-  return { offsets, sizes }
-}
-
 export interface KernelEntry {
   /** After the layers that use it first; others of the same shape share it. */
   readonly name: string
@@ -276,7 +244,7 @@ export interface KernelEntry {
    * whose subgroups count through a workgroup in the order of `local_invocation_index`. Absent where they would not pay.
    */
   readonly subgroups?: string
-  /** What it reads and writes, in order. WGSL: binding i + 1 of group 0; binding 0 is the uniform `Step`. */
+  /** The tensors that it reads and writes, in order. WGSL: binding i + 1 of group 0; binding 0 is the uniform `Step`. */
   readonly bindings: readonly { readonly name: string; readonly access: 'read' | 'read_write'; readonly type: ElementType }[]
   readonly workgroup: number
 }
@@ -304,7 +272,7 @@ export interface DispatchFacts {
   readonly bytesWritten: Size
   /** Why it is not fused with what comes before or after, and what was. */
   readonly why: readonly string[]
-  /** How the work is done, in a few words. */
+  /** The algorithm and schedule, in a few words. */
   readonly how?: string
   /** It computes again what an earlier dispatch of the program computed: memory `small`. */
   readonly again?: true
@@ -312,7 +280,7 @@ export interface DispatchFacts {
 
 export interface ProgramEntry {
   readonly dispatches: readonly DispatchEntry[]
-  /** Where results lie after it ran: name -> index into `tensors`. Gradients are called `grad/NAME`. */
+  /** Tensors that hold the results after it ran: name -> index into `tensors`. Gradients are called `grad/NAME`. */
   readonly results: Readonly<Record<string, number>>
   /** Bytes of all buffers that it touches at the same time, at most; what no plan could go below. */
   readonly peakBytes: Size
@@ -351,7 +319,7 @@ export const TRAINING_PROGRAMS: readonly ProgramName[] = PROGRAMS.filter((name) 
  * the new value or a new history was not finite, and for how many running means and variances the new value. Those kept what they had.
  */
 export const NON_FINITE_RESULT = 'count/non_finite'
-/** What a program does, whichever statistics it normalizes with: `train` of `train/global`. */
+/** The task of a program without the statistics that it normalizes with: `train` of `train/global`. */
 export const taskOf = (program: string): string => program.split('/')[0]!
 /** A line of a WGSL file that starts so begins a section, which the rest of the line names: a kernel's text, complete in itself. */
 export const SECTION_MARK = '//// '

@@ -10,7 +10,10 @@ import type { StepScalars } from './device.ts'
  */
 export const SCHEDULES: readonly string[] = ['fixed', 'step', 'multistep', 'exp', 'inv', 'poly', 'sigmoid', 'cosine', 'warmup']
 
-/** What durations in epochs and schedules up to the end need. Unknown (a single step): an epoch and a run have no end. */
+/**
+ * The numbers of updates that durations in epochs, and schedules up to the end, refer to. Unknown (a single step): an epoch and a run
+ * have no end.
+ */
 export interface Horizon {
   readonly stepsPerEpoch?: number
   readonly totalSteps?: number

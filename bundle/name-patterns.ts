@@ -1,7 +1,7 @@
 import { didYouMean } from './nearest.ts'
 import { plain } from './plain.ts'
 
-/** What patterns of names mean, and what is wrong with those that mean nothing. */
+/** The names that patterns select, and what is wrong with patterns that select none. */
 export interface Chosen {
   readonly names: ReadonlySet<string>
   readonly problems: string[]

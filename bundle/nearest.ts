@@ -1,6 +1,6 @@
 /** A longer word has no more slips of the pen than this. */
 const MOST_SLIPS = 8
-/** So many letters at the beginning of a word say which word is meant: `inference` for infer, `batchSize` for batch. */
+/** This many equal letters at the beginning tell which word is meant: `inference` for infer, `batchSize` for batch. */
 const LETTERS = 4
 
 /** The nearest of some names to a word that is none of them, if it is near enough to be a slip of the pen. Capitals do not count. */

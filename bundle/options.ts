@@ -2,7 +2,7 @@ import { InputError } from './errors.ts'
 import { didYouMean } from './nearest.ts'
 import { isNamed, plain, say } from './plain.ts'
 
-/** What an option may be, and how to say so. */
+/** A rule for the value of an option, with the words for it. */
 export type Rule = readonly [fits: (value: unknown) => boolean, wanted: string]
 
 const isWhole = (least: number, most = Number.MAX_SAFE_INTEGER) => (v: unknown): boolean =>

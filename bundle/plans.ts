@@ -57,5 +57,5 @@ export const planIn = (plans: readonly string[], device: DeviceKind): string =>
 /** The plan with which a device stores f16. Undefined where devices of its name have none. */
 export const halfPlanFor = (device: string): string | undefined => find(device, 'f16', false)
 
-/** What is known of a plan by its name. Undefined: another version of the compiler wrote it, or nobody. */
+/** The kind of a plan, by its name. Undefined where another version of the compiler wrote it, or somebody else. */
 export const planKind = (name: string): PlanKind | undefined => PLAN_KINDS.find((kind) => kind.name === name)

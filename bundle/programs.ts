@@ -2,7 +2,7 @@ import { InputError } from './errors.ts'
 import { type Manifest, PROGRAMS, type ProgramName, type Storage } from './format.ts'
 import { didYouMean } from './nearest.ts'
 
-/** What is said of a net without its plans. */
+/** The manifest of a net without its plans. */
 type Said = Omit<Manifest, 'plans'>
 
 /** `batch` (the default): as the file says, each batch's own statistics. `global`: the stored ones, which stay as they are. */
@@ -21,7 +21,7 @@ export function trainingProgram(manifest: Said, task: 'gradients' | 'step' | 'tr
   return stats === 'batch' ? task : programFor(manifest, `${task}/global`)
 }
 
-/** What to do about a `/global` program that a bundle lacks. */
+/** The advice for a `/global` program that a bundle lacks. */
 export function howToTrainGlobally({ name, normalizations, outputs }: Said, program: string): string {
   if (!outputs.some((output) => output.role === 'loss')) return 'it has no loss'
   const without = normalizations?.find((layer) => layer.stats === 'batch')
@@ -30,7 +30,7 @@ export function howToTrainGlobally({ name, normalizations, outputs }: Said, prog
   return `compile it with programs: ['default', '${wanted}'] (fusenet compile ${name}.net --programs default,${wanted} -o ${name})`
 }
 
-/** Whoever writes `inference` means `infer`. */
+/** The program that a word means: `inference` means `infer`. */
 const meant = (word: string): string => {
   const begun = PROGRAMS.find((name) => word.toLowerCase().startsWith(name))
   return begun ? `; did you mean ${begun}?` : didYouMean(word, PROGRAMS)
@@ -48,7 +48,7 @@ export function refuseMissing(manifest: Said, programs: readonly string[] | unde
   if (missing !== undefined) throw new InputError(missingProgram(manifest, missing, held, storage))
 }
 
-/** What to say of a program that a bundle does not hold, and how to get one that does. */
+/** The message for a program that a bundle does not hold, with the way to get one that does. */
 export function missingProgram(manifest: Said, name: string, held: readonly string[], storage: Storage): string {
   const has = held.filter((program) => program !== 'prepare')
   const holds = has.join(', ') || 'none'
@@ -63,7 +63,7 @@ export function missingProgram(manifest: Said, name: string, held: readonly stri
   return `this net has no program ${name}: ${why}`
 }
 
-/** What to say of a target that a bundle has no plan for. */
+/** The message for a target that a bundle has no plan for. */
 export const missingPlan = (target: string, held: readonly string[]): string =>
   `this bundle holds no plan for ${target} (it holds ${held.join(', ') || 'none'}): compile it again with --targets ${
     [...held, target].join(',')

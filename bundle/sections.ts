@@ -31,7 +31,7 @@ export function sectionsOf(file: string): Map<string, Section> {
   return sections
 }
 
-/** Where the next line is that begins a section; -1: there is none. */
+/** The start of the next line that begins a section; -1 where there is none. */
 function next(file: string, from: number): number {
   if (from > 0 && file.startsWith(SECTION_MARK, from)) return from
   const found = file.indexOf(`\n${SECTION_MARK}`, from)

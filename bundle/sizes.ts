@@ -1,4 +1,5 @@
-import { type BufferEntry, type InputEntry, type Plan, type Shape, type Size, type TensorEntry, tensorElements } from './format.ts'
+import type { BufferEntry, InputEntry, Plan, Shape, Size, TensorEntry } from './format.ts'
+import { tensorElements } from './layout.ts'
 
 /** An amount at a batch of n. */
 export const sizeAt = (size: Size, n: number): number => size.fixed + size.perSample * n

@@ -18,7 +18,7 @@ export const STEP_BYTES = 32
 
 const FLOATS_AT = STEP_FIELDS.findIndex(({ type }) => type === 'f32')
 
-/** Where a scalar stands, in bytes. */
+/** The byte offset of a scalar. */
 export const stepOffset = (name: (typeof STEP_FIELDS)[number]['name']): number => 4 * STEP_FIELDS.findIndex((field) => field.name === name)
 
 /** Writes the scalars of a step at a word of memory, which is seen as integers and as floats. */

@@ -4,7 +4,7 @@ import type { OutputEntry, TotalTerm } from './format.ts'
 /** Results by name, of one batch or of all. */
 type Values = ReadonlyMap<string, Numbers>
 
-/** What a result adds up to before it is divided. */
+/** The sum of a result before it is divided. */
 interface Sum {
   total: number
   weight: number
@@ -70,7 +70,7 @@ export class Totals {
     return term.over === 'sum' && sums === 'sum' ? total : total / Math.max(weight, 1)
   }
 
-  /** What is to be said of results that are no such number. */
+  /** Notes on results whose mean depends on how samples are batched, and on those with nothing to count. */
   notes(): string[] {
     const parts = this.#outputs.filter(({ total }) => total?.length === 0).map(({ name }) => name)
     const empty = this.#outputs.filter(({ name }) =>

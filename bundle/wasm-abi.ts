@@ -1,6 +1,6 @@
 /**
- * Where a WebAssembly module of a bundle and its host meet in memory: the module's run loop and whoever starts it agree on these numbers. `docs/bundle.md`
- * explains them.
+ * The interface, in memory, between a WebAssembly module of a bundle and its host: the module's run loop and the code that starts it
+ * agree on these numbers. `docs/bundle.md` explains them.
  */
 
 /** Bytes of a page of WebAssembly memory. The first one is for control. */
@@ -36,5 +36,8 @@ export const RECORD = { kernel: 0, items: 4, chunk: 8, next: 12, tensors: 16 } a
 /** Records start at multiples of so many bytes. */
 export const RECORD_ALIGNMENT = 16
 
-/** How many elements of 4 bytes kernels may read in front of a tensor and behind it: a page, so that no tensor lies in the first or the last one. */
+/**
+ * The number of elements of 4 bytes that kernels may read before and after a tensor: a page, so that no tensor lies in the first or the
+ * last page.
+ */
 export const READ_MARGIN: number = PAGE_BYTES / 4

@@ -1,5 +1,6 @@
 import { planKind } from '../bundle/plans.ts'
-import { type Manifest, modulesFor, placesAt } from '../bundle/format.ts'
+import { type Manifest, modulesFor } from '../bundle/format.ts'
+import { placesAt } from '../bundle/layout.ts'
 import { showShape, sizeAt } from '../bundle/sizes.ts'
 import { showBytes } from './screen.ts'
 

@@ -61,7 +61,7 @@ export interface CompileOptions {
 export interface InspectOptions extends CompileOptions {
   /** Samples that the numbers are for. Default 1. */
   readonly batch?: number
-  /** Whose kernels: `webgpu` (the default), `wasm`, `webgpu-f16` or `webgpu-software`. */
+  /** The target whose kernels are shown: `webgpu` (the default), `wasm`, `webgpu-f16` or `webgpu-software`. */
   readonly target?: string
 }
 

@@ -36,7 +36,7 @@ export function compile(source: string | Source, options: CompileOptions = {}): 
   return bundle
 }
 
-/** What `fusenet inspect --json` prints: kernels, what is fused into each and why not more, FLOPs, bytes, memory. */
+/** The report that `fusenet inspect --json` prints: kernels, what is fused into each and why not more, FLOPs, bytes, memory. */
 export function inspect(source: string | Source, options: InspectOptions = {}): InspectReport {
   checkInspect(source, options)
   const { target = DEFAULT_TARGET.name, ...rest } = options

@@ -1,5 +1,6 @@
 import type { Numbers, Session, StepScalars } from '../bundle/device.ts'
-import { placesAt, type Plan } from '../bundle/format.ts'
+import type { Plan } from '../bundle/format.ts'
+import { placesAt } from '../bundle/layout.ts'
 import type { Equation } from './ir/equation.ts'
 import { compileEquation, type CompiledEquation } from './targets/interpreter/evaluate.ts'
 

@@ -37,7 +37,7 @@ export const KERNEL_STEPS: readonly string[] = STEPS_OVER_KERNELS.filter(({ show
 /** Name of the step that leaves kernel functions. */
 export const GENERATE = generate.name
 
-/** What `without` may name: the passes over the graph, `fuse` for all passes over kernels, each of these, and `recompute`. */
+/** The names that `without` accepts: the passes over the graph, `fuse` for all passes over kernels, each of these, and `recompute`. */
 export const REMOVABLE: readonly string[] = [...new Set(STEPS.filter(({ required }) => !required).map(({ name }) => name))]
 
 /** Runs every program of a net through the steps, for each target, and places what came of it. */

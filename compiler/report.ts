@@ -1,7 +1,8 @@
-import { type DispatchFacts, type Manifest, type Plan, placesAt, type ProgramEntry, type Size } from '../bundle/format.ts'
+import type { DispatchFacts, Manifest, Plan, ProgramEntry, Size } from '../bundle/format.ts'
+import { placesAt } from '../bundle/layout.ts'
 import { invariant } from './invariant.ts'
 
-/** What `inspect --json` prints: counted from the plan for a batch, so it does not depend on the machine. */
+/** The report of `inspect --json`. It is computed from the plan for a batch, so it does not depend on the machine. */
 export interface InspectReport {
   readonly name: string
   readonly style: string
@@ -14,13 +15,16 @@ export interface InspectReport {
 
 export interface ProgramReport extends Totals {
   readonly kernels: readonly KernelReport[]
-  /** Of all FLOPs, those that are done again instead of keeping what they gave: memory `small`. */
+  /** The part of all FLOPs that rematerialization adds (memory `small`). */
   readonly flopsAgain: number
   /** Bytes of every buffer that the program touches. */
   readonly peakBytes: number
   /** Of these, what outlives the program: parameters, gradients, the solver's histories, inputs. */
   readonly lastingBytes: number
-  /** What no plan could go below: the arithmetic of sums of products alone, each input, parameter and result moved once, what is alive at once. */
+  /**
+   * A lower bound for any plan: the arithmetic of sums of products alone, each input, parameter and result moved once, and the memory
+   * that is alive at once.
+   */
   readonly lowerBound: Totals & { readonly peakBytes: number }
 }
 
@@ -28,7 +32,7 @@ export interface KernelReport extends Totals {
   readonly name: string
   readonly layers: readonly string[]
   readonly why: readonly string[]
-  /** How the work is done: tiles, what is prepared, Winograd. */
+  /** The algorithm and schedule: tiles, packing, Winograd. */
   readonly how?: string
   readonly again?: true
 }

@@ -28,7 +28,7 @@ export interface PipelineOptions {
   readonly train?: TrainSettings
   /** Names of steps to leave out (see `REMOVABLE`): bisects a wrong number. */
   readonly without?: readonly string[]
-  /** Of each target by its name. */
+  /** Schedules for each target, by its name. */
   readonly schedules?: Readonly<Record<string, Schedules>>
   /** The batch at which memory is packed best. */
   readonly batch: number
@@ -65,7 +65,7 @@ export interface KernelContext extends GraphContext {
 export interface CompilerStep<Level extends string, Context> {
   readonly name: string
   readonly level: Level
-  /** Whether it concerns a program. Default: always. */
+  /** Whether the step applies to a program. Default: always. */
   readonly applies?: (context: Context) => boolean
   /** Gives the same graph, or the same kernels, where it changed nothing. */
   readonly run: (work: Work, context: Context) => Work
@@ -184,7 +184,7 @@ function fusionContext({ graph, lowered: { kept, viewOf } }: Work, { target, opt
   }
 }
 
-/** What there is of a program before its first step. */
+/** The state of a program before its first step. */
 export const EMPTY: Omit<Work, 'graph'> = {
   declined: [],
   lowered: { equations: [], viewOf: new Map(), kept: new Set() },

@@ -15,7 +15,7 @@ export interface LayerSummary {
   /** Its full name: `stage0_1.conv_2`. */
   readonly name: string
   readonly op: string
-  /** As it is written: `conv(20, 5)`. */
+  /** The call as it is written: `conv(20, 5)`. */
   readonly call: string
   /** Its arguments, defaults filled in. */
   readonly attributes: Attributes
@@ -29,7 +29,7 @@ export interface LayerSummary {
   readonly kept: number
   /** Of one inference of all samples: a multiplication and an addition are two. 0 where nothing is done. */
   readonly flops: number
-  /** Whether an output needs it; otherwise a loss or metric does, or nobody. */
+  /** Whether an output depends on it; otherwise a loss or metric does, or nothing. */
   readonly inferred: boolean
 }
 
@@ -129,7 +129,7 @@ function behind(values: readonly Value[], makers: ReadonlyMap<Value, Node>): Rea
   return found
 }
 
-/** What inference does for a layer: nothing for what is another view of the same numbers, or acts in training alone. */
+/** The FLOPs of a layer in inference: none where it is a view of the same numbers, or acts in training alone. */
 function arithmeticOf(node: Node): Linear {
   const operator = operators.get(node.op)!
   if (operator.traits?.view || operator.traits?.identityAtTest) return { fixed: 0, perSample: 0 }

@@ -1,5 +1,6 @@
 import { InputError } from '../bundle/errors.ts'
-import { BINDING_ELEMENTS, type Manifest, type Plan } from '../bundle/format.ts'
+import type { Manifest, Plan } from '../bundle/format.ts'
+import { BINDING_ELEMENTS } from '../bundle/layout.ts'
 import { matchNames } from '../bundle/name-patterns.ts'
 import { list } from '../bundle/options.ts'
 import { say } from '../bundle/plain.ts'

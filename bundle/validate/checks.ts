@@ -2,7 +2,7 @@ import { plain, say } from '../plain.ts'
 import { MOST_ELEMENTS } from './limits.ts'
 import type { Report } from './report.ts'
 
-/** What a value of JSON can be asked to be. Each check reports what is wrong under its path and goes on. */
+/** A check of a JSON value. It reports what is wrong under the value's path, and goes on. */
 
 export type Check = (value: unknown, path: string, report: Report) => void
 

@@ -105,7 +105,7 @@ const plan = record({
 
 const term = record({ result, over: oneOf('samples', 'sum', 'count'), 'count?': result, 'factor?': number })
 
-/** What a bundle says of its net, in memory and in `bundle.json`. */
+/** The form of the facts about a net, in memory and in `bundle.json`. */
 const net = {
   format: oneOf(FORMAT),
   version: oneOf(FORMAT_VERSION),

@@ -1,6 +1,4 @@
-/**
- * What a bundle may ask for. Far above what any net of today needs, far below what makes a machine stand still.
- */
+/** Limits on the demands of a bundle: far above what any net of today needs, far below what makes a machine stand still. */
 
 /**
  * Elements of a buffer or a tensor for one sample: 4 GiB, all of WebAssembly's memory and the largest binding of WebGPU.

@@ -3,7 +3,7 @@ import { type Check, when } from './checks.ts'
 import { MOST_FILE_NAME, MOST_LABEL, MOST_NAME, MOST_TEXT } from './limits.ts'
 
 /**
- * What a bundle may be called and say. A name is an identifier, so that nothing in it means anything where it is printed: in a
+ * The names and texts that a bundle may contain. A name is an identifier, so that nothing in it has a meaning where it is printed: in a
  * comment or a type of generated code, a path, a file's header, a terminal.
  */
 
@@ -14,7 +14,7 @@ const fits = (value: unknown, form: RegExp, most: number): boolean =>
   typeof value === 'string' && value.length <= most && form.test(value) && !TAKEN.test(value)
 const named = (form: RegExp, most: number, wanted: string): Check => when((v) => fits(v, form, most), `${wanted}, at most ${most} long,`)
 
-/** Of the net, of inputs and outputs: as the language has them. */
+/** Names of the net, of inputs and outputs, as the language has them. */
 export const name = named(/^[A-Za-z_]\w*$/, MOST_NAME, 'a name (letters, digits, _)')
 const PATH = /^[A-Za-z_]\w*(\.\w+)*$/
 /** Whether a net, an input, an output, a layer or a parameter may be called so. */

@@ -7,7 +7,7 @@ import { checkParameters, distinct } from './parameters.ts'
 import { checkPlan } from './plan.ts'
 import type { Report } from './report.ts'
 
-/** As many are told; a list may be long and all wrong. */
+/** The greatest number of problems that are reported; a list may be long and all wrong. */
 const MOST_PROBLEMS = 1000
 
 /** Everything that does not agree, but for hashes. Takes any JSON. `files` absent: they were not read yet. */

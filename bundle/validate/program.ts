@@ -1,5 +1,6 @@
 import type { Problem } from '../errors.ts'
-import { BINDING_ELEMENTS, NON_FINITE_RESULT, type Manifest, type Plan, type ProgramEntry } from '../format.ts'
+import { NON_FINITE_RESULT, type Manifest, type Plan, type ProgramEntry } from '../format.ts'
+import { BINDING_ELEMENTS } from '../layout.ts'
 import { elementCount, showShape, sizeAt } from '../sizes.ts'
 import { FEW_GROUPS, MOST_GROUPS_AN_ELEMENT } from './limits.ts'
 import type { Report } from './report.ts'
@@ -27,7 +28,7 @@ export function launchProblems(p: Plan, program: ProgramEntry, batch: number, at
   return problems
 }
 
-/** What a program's dispatches and results say of the plan's kernels and tensors. */
+/** Checks the dispatches and results of a program against the kernels and tensors of its plan. */
 export function checkProgram(manifest: Manifest, p: Plan, program: ProgramEntry, isWgsl: boolean, at: string, report: Report): void {
   if (program.needsPrepare && !p.programs['prepare']) report(`${at}.needsPrepare`, 'there is no program `prepare`')
   program.dispatches.forEach((d, i) => {

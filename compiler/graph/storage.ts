@@ -1,4 +1,4 @@
-import { BINDING_ELEMENTS } from '../../bundle/format.ts'
+import { BINDING_ELEMENTS } from '../../bundle/layout.ts'
 import { elementsPerSample } from '../ir/tensor.ts'
 import type { Graph, Value } from './graph.ts'
 

@@ -1,4 +1,4 @@
-import { BINDING_ELEMENTS } from '../../bundle/format.ts'
+import { BINDING_ELEMENTS } from '../../bundle/layout.ts'
 import type { Attributes, Parameter, Signature } from '../../dsl/signature.ts'
 import type { Node, Value } from '../graph/graph.ts'
 import { add, constant, div, type Expression, guard, ifFinite, load, mul, type Operand, scalar, select, sign, sqrt, sub, sum,

@@ -10,19 +10,22 @@ export interface Target {
   readonly name: string
   /** The ending of the names of files with its kernels: `wgsl`. */
   readonly extension: string
-  /** How values between layers and weights are stored. Default f32. With f16 it only infers and evaluates. */
+  /** The number format of weights and of values between layers. Default f32. A target with f16 only infers and evaluates. */
   readonly storage?: Storage
   /** Whether it prints for adapters that a CPU pretends to be. Default false. */
   readonly software?: boolean
   /** The same target where every output of a convolution is to be the sum of its own products. Absent: it always is. */
   readonly precise?: Target
-  /** What its kernel functions may be made of. Absent: it prints equations as they are. */
+  /** The statements and operations that its kernel functions may contain. Absent: the target prints equations as they are. */
   readonly capabilities?: KernelCapabilities
-  /** How many buffers one kernel may bind. */
+  /** The number of buffers that one kernel may bind. */
   readonly maxBindings: number
   /** Whether one kernel may read and write different parts of one buffer. */
   readonly sharesBuffers: boolean
-  /** How many feature maps a prologue of a convolution may read. Where loads are expensive this is 1, and the value is stored by its own kernel. */
+  /**
+   * The number of feature maps that a prologue of a convolution may read. Where loads are expensive this is 1, and the value is stored by
+   * its own kernel.
+   */
   readonly maxPrologueInputs: number
   /** The block of points of which one part of a kernel's work can take statistics; or why it takes none. */
   readonly statisticsBlock: (equation: Equation) => BlockSizes | string

@@ -1,5 +1,6 @@
 import { DeviceError } from '../../bundle/device.ts'
-import { modulesFor, placesAt, type Plan } from '../../bundle/format.ts'
+import { modulesFor, type Plan } from '../../bundle/format.ts'
+import { placesAt } from '../../bundle/layout.ts'
 import { mostThatFits, showBytes } from '../memory-errors.ts'
 import { sizeAt } from '../../bundle/sizes.ts'
 import { PAGE_BYTES, RECORD_ALIGNMENT } from '../../bundle/wasm-abi.ts'

@@ -1,6 +1,7 @@
 import { writeStep, STEP_BYTES } from '../../bundle/step-uniform.ts'
 import { DeviceError, type Numbers, type Session, type StepScalars } from '../../bundle/device.ts'
-import { type Places, type Plan, ROW_GROUPS, tensorElements } from '../../bundle/format.ts'
+import { type Plan, ROW_GROUPS } from '../../bundle/format.ts'
+import { type Places, tensorElements } from '../../bundle/layout.ts'
 import { contents, sizeAt } from '../../bundle/sizes.ts'
 
 // The globals GPUBufferUsage and GPUMapMode do not exist in Node; the numbers are the specification's.

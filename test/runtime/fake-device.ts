@@ -1,5 +1,6 @@
 import { type Device, DeviceError, type Numbers, type Session, type StepScalars } from '../../bundle/device.ts'
-import { type Bundle, placesAt, type Plan } from '../../bundle/format.ts'
+import type { Bundle, Plan } from '../../bundle/format.ts'
+import { placesAt } from '../../bundle/layout.ts'
 import { contents, elementCount } from '../../bundle/sizes.ts'
 
 type Kernel = (bind: Record<string, Numbers>, n: number, step: StepScalars) => void

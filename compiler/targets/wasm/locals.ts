@@ -4,7 +4,10 @@ import type { Uses } from './uses.ts'
 /** Parameters of a kernel's function: see KERNEL. */
 export const [P_RECORD, P_SCRATCH, P_FIRST, P_LAST] = [0, 1, 2, 3] as const
 
-/** What the names of a kernel are in a function: locals, copies of them in all lanes, addresses that start at them. */
+/**
+ * The locals of a WebAssembly function that stand for the names of a kernel function: scalars, copies in all lanes, addresses that start
+ * at them.
+ */
 export class Locals {
   /** Behind the parameters. */
   readonly types: ValueType[] = []

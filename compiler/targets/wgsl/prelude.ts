@@ -48,8 +48,8 @@ fn random(key: u32, at: i32) -> f32 {
 }`,
 }
 
-/** How an invocation finds its number: workgroups lie in rows of ROW_GROUPS, since a dimension holds at most 65535. */
+/** The number of an invocation. Workgroups lie in rows of ROW_GROUPS, since a dimension of a dispatch holds at most 65535. */
 export const invocationId = (workgroup: number): string => `i32(global.y * ${ROW_GROUPS * workgroup}u + global.x)`
 
-/** The same for a workgroup, where the grid counts those. */
+/** The number of a workgroup, in kernels whose grid counts workgroups. */
 export const WORKGROUP_ID = `i32(group.y * ${ROW_GROUPS}u + group.x)`

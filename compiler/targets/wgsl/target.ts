@@ -20,7 +20,7 @@ const WORKGROUP = 64
 /** A software adapter deals out workgroups to its threads: where invocations have much to do, small ones come out even. */
 const SMALL_WORKGROUP = 16
 
-/** What only infers is asked one by one, or many at a time. */
+/** The batches by which schedules are ranked: a net that only infers (batch 1) serves single samples, or many at a time. */
 export const batchesFor = (batch: number): readonly number[] => (batch > 1 ? [batch] : [1, 64])
 
 /** The first is what is chosen. Depends on nothing but the `canonicalText` of an equation. */
@@ -42,7 +42,7 @@ export const wgsl: Target = {
   candidates: (e, batch) => onHardware(e, batch).map((schedule) => scheduleToJson(e, schedule)),
 }
 
-/** The same for inference with what lies between layers stored as f16, where the adapter has `shader-f16`. */
+/** The target for inference with f16 storage between layers, where the adapter has `shader-f16`. */
 export const wgslHalf: Target = { ...wgsl, name: HALF_PLAN, storage: 'f16' }
 
 /** Staging never paid on a software adapter: a few of those schedules are enough to be sure. */
@@ -67,11 +67,11 @@ export const wgslSoftware: Target = {
 interface PrinterOptions {
   /** Names the choices for what compilations remember of each other. Default: nothing is remembered. */
   readonly known?: string
-  /** What a tuner may have found. Default: nothing. */
+  /** The schedules among which a tuner's choice is accepted. Default: none. */
   readonly waysOf?: ScheduleSpace
   /** Of a kernel that names no workgroup. */
   readonly workgroupOf?: (kernel: KernelFunction) => number
-  /** Which kernels have a second text. */
+  /** Whether a kernel has a second text, for subgroups. */
   readonly subgroupsFor?: (e: Equation, schedule: Schedule) => boolean
 }
 
