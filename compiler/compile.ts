@@ -7,10 +7,12 @@ import { problemsOf } from '../bundle/validate/problems.ts'
 import { CompileError } from './compile-error.ts'
 import { choosePrograms, noneOf, PROGRAM_NAMES, programProblems, unknownNames } from './front-end/choose-programs.ts'
 import { frontEnd } from './front-end/front-end.ts'
+import type { Graph } from './graph/graph.ts'
 import { manifestOf } from './manifest.ts'
 import { operators } from './ops/registry.ts'
-import { type PipelineResult, REMOVABLE, runPipeline } from './pipeline.ts'
+import { type PipelineResult, planPrograms, REMOVABLE, runPipeline } from './pipeline.ts'
 import { inspectManifest, type InspectReport } from './report.ts'
+import type { PipelineOptions } from './steps.ts'
 import type { Target } from './targets/target.ts'
 
 /**
@@ -21,7 +23,7 @@ export function compile(source: string | Source, options: CompileOptions = {}): 
   checkCompile('compile', source, options)
   const unknown = unknownNames('target', options.targets, TARGET_NAMES)
   if (unknown.length > 0) throw new CompileError(unknown)
-  const { bundle } = compileFor(source, chooseTargets(options), options)
+  const { bundle } = compileBy(planPrograms, source, chooseTargets(options), options)
   // Whatever is written can be read: what the text does wrong is told before, where it is wrong.
   const problems = problemsOf(bundle.manifest, bundle.files)
   if (problems.length > 0)
@@ -50,14 +52,23 @@ export function check(source: string | Source, options: CompileOptions = {}): re
   return diagnostics
 }
 
-export interface Compiled {
+export interface Compiled<Result> {
   readonly bundle: Bundle
   /** For each target. */
-  readonly pipelines: readonly PipelineResult[]
+  readonly pipelines: readonly Result[]
   readonly warnings: readonly Diagnostic[]
 }
 
-export function compileFor(source: string | Source, targets: readonly Target[], options: CompileOptions = {}): Compiled {
+/** Compiles for these targets, and gives the kernels of every program beside the bundle. */
+export const compileFor = (source: string | Source, targets: readonly Target[], options: CompileOptions = {}): Compiled<PipelineResult> =>
+  compileBy(runPipeline, source, targets, options)
+
+function compileBy<Result extends Pick<PipelineResult, 'target' | 'plan' | 'files'>>(
+  run: (graph: Graph, options: PipelineOptions) => readonly Result[],
+  source: string | Source,
+  targets: readonly Target[],
+  options: CompileOptions,
+): Compiled<Result> {
   const { program, graph, diagnostics, sources } = frontEnd(source, options)
   if (!program || !graph) throw new CompileError(diagnostics)
   const problems = [
@@ -70,7 +81,7 @@ export function compileFor(source: string | Source, targets: readonly Target[], 
   if (programs.length === 0 && options.programs)
     throw new CompileError([...diagnostics, noneOf(options.programs, choosePrograms(graph, operators, program.train))])
   const style = options.style ?? program.style ?? 'merged'
-  const pipelines = runPipeline(graph, {
+  const pipelines = run(graph, {
     targets: options.precise ? targets.map((target) => target.precise ?? target) : targets,
     style,
     memory: options.memory ?? 'fast',

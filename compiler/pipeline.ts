@@ -1,5 +1,6 @@
 import { HALF_PROGRAMS, type ProgramName, type Storage } from '../bundle/format.ts'
 import { fusionPasses } from './fusion/passes.ts'
+import { canonicalGraphText } from './graph/canonical.ts'
 import type { Graph } from './graph/graph.ts'
 import { printGraph } from './graph/print.ts'
 import { packedSizes } from './graph/storage.ts'
@@ -8,6 +9,7 @@ import { printEquations } from './ir/print.ts'
 import { buildPlan, type LaidOutPlan, type PlannedProgram } from './plan/layout.ts'
 import { type CompilerStep, EMPTY, fuse, fusionStep, generate, type GraphContext, type GraphStep, graphStep, type KernelStep, lower,
   type PipelineOptions, rematerialize, type Work } from './steps.ts'
+import { onceForAll } from './targets/compile-cache.ts'
 import type { Target } from './targets/target.ts'
 
 export interface PipelineResult extends LaidOutPlan {
@@ -42,13 +44,56 @@ export const REMOVABLE: readonly string[] = [...new Set(STEPS.filter(({ required
 
 /** Runs every program of a net through the steps, for each target, and places what came of it. */
 export function runPipeline(base: Graph, options: PipelineOptions): PipelineResult[] {
-  const passed = new Map<Storage, ReadonlyMap<ProgramName, Work>>()
+  const passed = passedByStorage(base, options)
+  return options.targets.map((target) => runForTarget(target, base, passed(target), options))
+}
+
+/**
+ * Plans alone. A plan depends on nothing but the graphs of its programs, as passes left them, and the options of the steps behind: what an earlier
+ * compilation made of the same ones is taken again, whatever has changed in the text or in what the runtime is told (the learning rate).
+ */
+export function planPrograms(base: Graph, options: PipelineOptions): (LaidOutPlan & Pick<PipelineResult, 'target'>)[] {
+  const { style, memory, batch, without = [], watch, schedules } = options
+  // Who watches wants to see every step; schedules are many, and each is used once.
+  if (watch || schedules) return runPipeline(base, options)
+  const passed = passedByStorage(base, options)
+  const texts = new Map<Storage, string>()
   return options.targets.map((target) => {
     const { storage = 'f32' } = target
+    const text = texts.get(storage) ??
+      canonicalGraphText([packedSizes(base), [...passed(target)].map(([name, { graph, declined }]) => [name, graph, declined])])
+    texts.set(storage, text)
+    const question = JSON.stringify([numberOf(target), style, memory, batch, without])
+    let made: LaidOutPlan | undefined
+    const { plan, files } = onceForAll('plan', `${question} ${text}`, () => {
+      const { plan, files } = made = runForTarget(target, base, passed(target), options)
+      return { plan: JSON.stringify(plan), files: [...files].map(([name, data]) => [name, copied(data)] as const) }
+    }, ({ plan, files }) => plan.length + files.reduce((sum, [, data]) => sum + data.length, 0))
+    // What the caller is given is his to change: what is remembered is a copy, and stays.
+    return made ? { ...made, target }
+      : { target, plan: JSON.parse(plan) as LaidOutPlan['plan'], files: new Map(files.map(([name, data]) => [name, copied(data)])) }
+  })
+}
+
+const copied = (data: string | Uint8Array): string | Uint8Array => (typeof data === 'string' ? data : data.slice())
+
+/** Targets by identity: two of one name may print differently. */
+const numberOf = (target: Target): number => {
+  const number = targetNumbers.get(target) ?? ++targets
+  targetNumbers.set(target, number)
+  return number
+}
+const targetNumbers = new WeakMap<Target, number>()
+let targets = 0
+
+/** The programs behind the passes over the graph, made once for all targets that store values alike. */
+function passedByStorage(base: Graph, options: PipelineOptions): (target: Target) => ReadonlyMap<ProgramName, Work> {
+  const passed = new Map<Storage, ReadonlyMap<ProgramName, Work>>()
+  return ({ storage = 'f32' }) => {
     const programs = passed.get(storage) ?? passPrograms(base, storage, options)
     passed.set(storage, programs)
-    return runForTarget(target, base, programs, options)
-  })
+    return programs
+  }
 }
 
 function runSteps<Level extends string, Context extends GraphContext>(

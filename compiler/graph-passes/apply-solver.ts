@@ -101,8 +101,8 @@ class Update {
     ]
   }
 
-  /** Clips where asked for, and updates parameters and histories in place. */
-  ofBatch({ call, args }: AttributeCall, gradients: Value, accumulate: number): Node[] {
+  /** Clips where asked for, and updates parameters and histories in place. The rate comes with each step: no kernel depends on where it starts. */
+  ofBatch({ call, args: { lr: _, ...args } }: AttributeCall, gradients: Value, accumulate: number): Node[] {
     const slots = solverSlots.get(call)
     invariant(slots, `apply-solver: there is no solver ${call}`)
     const histories = slots.map((slot) => this.packed(`history.${slot}`, { role: 'history', slot }))

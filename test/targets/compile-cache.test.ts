@@ -37,3 +37,45 @@ test('a bundle does not depend on what is remembered', () => {
   expect(after.manifest).toEqual(alone.manifest)
   expect([...after.files]).toEqual([...alone.files])
 })
+
+const trained = (lr: number, activation = 'relu'): string =>
+  `net small {
+  input x: f32[3, 8, 8]
+  input label: class[5]
+  y = x -> conv(4, 3, pad: 1) -> ${activation} -> fc(5)
+  output z = softmax(y)
+  loss = softmax_loss(y, label)
+}
+train {
+  batch 4
+  steps 10
+  solver sgd(lr: ${lr}, momentum: 0.9)
+}
+`
+
+/** Plans that a compilation lays out. */
+function plansMade(text: string): number {
+  const before = madeOf('plan')
+  compile(text)
+  return madeOf('plan') - before
+}
+
+test('a learning rate, a comment or a line more leaves all plans as they are; a layer does not', () => {
+  expect(plansMade(trained(0.1))).toBe(2)
+  expect(plansMade(trained(0.01))).toBe(0)
+  expect(plansMade(`// small\n\n${trained(0.01)}`)).toBe(0)
+  expect(plansMade(trained(0.01, 'elu'))).toBe(2)
+  expect(compile(trained(0.01)).manifest.train).not.toEqual(compile(trained(0.1)).manifest.train)
+})
+
+test('what a caller does to a bundle does not reach the next one', () => {
+  const text = trained(0.1)
+  const wanted = JSON.stringify(compile(text).manifest)
+  for (let i = 0; i < 2; i++) {
+    const { manifest, files } = compile(text)
+    expect(JSON.stringify(manifest)).toBe(wanted)
+    ;(manifest.plans['wasm']!.tensors as unknown[]).length = 0
+    for (const data of files.values()) if (typeof data !== 'string') data.fill(0)
+  }
+  expect([...compile(text).files.values()].some((data) => typeof data !== 'string' && data.some((byte) => byte !== 0))).toBe(true)
+})
