@@ -39,3 +39,9 @@ test('the position of a maximum', () => {
   for (const [how, schedule] of schedules.filter(([, { share }]) => share === undefined))
     expect(differenceFrom(e, lower(e, schedule), 2), how).toBe(0)
 })
+
+test('a matrix product of factors that a workgroup stages in two rounds', () => {
+  const schedule: Schedule = { ...plain, tile: new Map([[o, 2]]), group: new Map([[o, 2]]), stage: new Map([[k, 4]]) }
+  const e = of(sum([k], scores))
+  expect(differenceFrom(e, lower(e, schedule), 2)).toBeLessThan(1e-12)
+})
