@@ -103,7 +103,7 @@ function runSteps<Level extends string, Context extends GraphContext>(
 ): Work {
   const { program, options: { without, watch } } = context
   let work = start
-  for (const { name, level, applies, run, required, show } of steps) {
+  for (const { name, level, applies, run, required, show, verify } of steps) {
     // Without `fuse` the passes in front of it do not apply; it lists the kernels all the same.
     if (applies?.(context) === false || (!required && name !== fuse.name && without?.includes(name))) continue
     const before = work
@@ -112,6 +112,7 @@ function runSteps<Level extends string, Context extends GraphContext>(
     const after = work
     const print = (): string => {
       if (show) return show(after, context)
+      verify?.(after, context)
       const isUnchanged = level === 'graph' ? after.graph === before.graph : after.kernels === before.kernels
       return isUnchanged ? 'unchanged\n' : level === 'graph' ? printGraph(after.graph) : printEquations(after.kernels)
     }

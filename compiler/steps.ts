@@ -13,6 +13,7 @@ import { passesFor } from './graph-passes/passes.ts'
 import { verifyGraph } from './graph-passes/verify.ts'
 import { invariant } from './invariant.ts'
 import { type LoweredGraph, lowerGraph } from './lower-graph.ts'
+import { verifyKernels } from './ir/verify.ts'
 import { operators } from './ops/registry.ts'
 import { type KernelLaunch, rematerializeValues } from './plan/rematerialize.ts'
 import type { Printer, Schedules, Target } from './targets/target.ts'
@@ -73,6 +74,8 @@ export interface CompilerStep<Level extends string, Context> {
   readonly required?: true
   /** The text of what it gives, where that is neither a graph nor a list of kernels. */
   readonly show?: (work: Work, context: Context) => string
+  /** Checks what it gives before somebody looks at it. A fault is one of the compiler. */
+  readonly verify?: (work: Work, context: Context) => void
 }
 export type GraphStep = CompilerStep<'graph', GraphContext>
 export type KernelStep = CompilerStep<'kernels', KernelContext>
@@ -91,11 +94,19 @@ export const graphStep = (pass: GraphPass): GraphStep => ({
   },
 })
 
+/** Kernels as the step of this name left them. */
+const verifyAfter =
+  (name: string) => ({ kernels, lowered: { viewOf } }: Work, { program, target: { maxBindings } }: KernelContext): void => {
+    const problems = verifyKernels(kernels, viewOf, maxBindings)
+    invariant(problems.length === 0, () => `after ${name} (${program}): ${problems.join('; ')}`)
+  }
+
 /** Every node says its equations; from here on there are kernels, and no layers. */
 export const lower: KernelStep = {
   name: 'lower',
   level: 'kernels',
   required: true,
+  verify: verifyAfter('lower'),
   run: (work) => {
     const lowered = lowerGraph(work.graph, operators)
     return { ...work, lowered, kernels: lowered.equations.map((equation) => ({ equation, why: [] })) }
@@ -109,6 +120,7 @@ export const fusionStep = (pass: KernelPass): KernelStep => ({
   name: pass.name,
   level: 'kernels',
   applies: fuses,
+  verify: verifyAfter(pass.name),
   run: (work, context) => {
     const fusing = work.fusing ?? { program: new KernelProgram(work.lowered.equations), context: fusionContext(work, context) }
     const before = fusing.program.revision
@@ -123,6 +135,7 @@ export const fusionStep = (pass: KernelPass): KernelStep => ({
 export const fuse: KernelStep = {
   name: 'fuse',
   level: 'kernels',
+  verify: verifyAfter('fuse'),
   run: (work) => {
     const reasons = new Map<string, string[]>()
     for (const { node, reason } of work.declined) reasons.set(node, [...(reasons.get(node) ?? []), reason])
@@ -140,6 +153,7 @@ const rematerializes = ({ memory, without }: PipelineOptions): boolean => memory
 export const rematerialize: KernelStep = {
   name: 'recompute',
   level: 'kernels',
+  verify: verifyAfter('recompute'),
   applies: ({ program, options }) => rematerializes(options) && TRAINING_PROGRAMS.includes(program),
   run: (work, { options: { batch } }) => {
     const { outputs } = work.graph

@@ -7,6 +7,7 @@ import { equation, type Equation, reads, store, writes } from '../../compiler/ir
 import { type Expression, guard, load, max, mul, sum, within } from '../../compiler/ir/expression.ts'
 import type { Fused } from '../../compiler/ir/kernel.ts'
 import { type Tensor, tensor } from '../../compiler/ir/tensor.ts'
+import { verifyEquation } from '../../compiler/ir/verify.ts'
 import { elementCount, evaluateEquation, type Numbers } from '../../compiler/targets/interpreter/evaluate.ts'
 
 export const BATCH = 3
@@ -22,11 +23,13 @@ export const context = (changes: Partial<FusionContext> = {}): FusionContext => 
   ...changes,
 })
 
-/** The kernels that one pass, found by its name, leaves of some equations. */
+/** The kernels that one pass, found by its name, leaves of some equations: each of them is sound. */
 export function fuse(name: string, equations: readonly Equation[], changes: Partial<FusionContext> = {}): Fused[] {
   const program = new KernelProgram(equations)
   fusionPasses.find((pass) => pass.name === name)!.run(program, context(changes))
-  return program.kernels()
+  const kernels = program.kernels()
+  expect(kernels.flatMap(({ equation: e }) => verifyEquation(e))).toEqual([])
+  return kernels
 }
 
 export const namesOf = (kernels: readonly Fused[]): string[] => kernels.map(({ equation }) => equation.name)
