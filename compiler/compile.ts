@@ -10,7 +10,7 @@ import { frontEnd } from './front-end/front-end.ts'
 import type { Graph } from './graph/graph.ts'
 import { manifestOf } from './manifest.ts'
 import { operators } from './ops/registry.ts'
-import { type PipelineResult, planPrograms, REMOVABLE, runPipeline } from './pipeline.ts'
+import { type PipelineResult, planPrograms, REMOVABLE, REQUIRED, runPipeline, sayRequired } from './pipeline.ts'
 import { inspectManifest, type InspectReport } from './report.ts'
 import type { PipelineOptions } from './steps.ts'
 import type { Target } from './targets/target.ts'
@@ -72,7 +72,14 @@ function compileBy<Result extends Pick<PipelineResult, 'target' | 'plan' | 'file
   const { program, graph, diagnostics, sources } = frontEnd(source, options)
   if (!program || !graph) throw new CompileError(diagnostics)
   const problems = [
-    ...unknownNames('pass', options.without, REMOVABLE),
+    ...(options.without ?? []).filter((name) => REQUIRED.includes(name)).map((name): Diagnostic => ({
+      severity: 'error',
+      code: 'option/required-pass',
+      message: sayRequired(name),
+      labels: [],
+      hint: `these may be: ${REMOVABLE.join(', ')}`,
+    })),
+    ...unknownNames('pass', options.without?.filter((name) => !REQUIRED.includes(name)), REMOVABLE),
     ...unknownNames('program', options.programs, PROGRAM_NAMES),
     ...programProblems(graph, operators, options.programs),
   ]

@@ -42,6 +42,16 @@ export const GENERATE = generate.name
 /** The names that `without` accepts: the passes over the graph, `fuse` for all passes over kernels, each of these, and `recompute`. */
 export const REMOVABLE: readonly string[] = [...new Set(STEPS.filter(({ required }) => !required).map(({ name }) => name))]
 
+/** The other steps: without them there is no bundle, or the bundle of another net. */
+export const REQUIRED: readonly string[] = [...new Set(STEPS.filter(({ required }) => required).map(({ name }) => name))]
+
+/** Names of all steps, in their order. */
+export const STEP_NAMES: readonly string[] = [...new Set(STEPS.map(({ name }) => name))]
+
+/** Why a step cannot be left out. */
+export const sayRequired = (name: string): string =>
+  `${name} is part of what a net means, and cannot be left out: without it there is another net, or none`
+
 /** Runs every program of a net through the steps, for each target, and places what came of it. */
 export function runPipeline(base: Graph, options: PipelineOptions): PipelineResult[] {
   const passed = passedByStorage(base, options)

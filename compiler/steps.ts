@@ -70,7 +70,7 @@ export interface CompilerStep<Level extends string, Context> {
   readonly applies?: (context: Context) => boolean
   /** Gives the same graph, or the same kernels, where it changed nothing. */
   readonly run: (work: Work, context: Context) => Work
-  /** There is no bundle without it. Default: `--without` may leave it out. */
+  /** There is no bundle without it, or it would be of another net. Default: `--without` may leave it out. */
   readonly required?: true
   /** The text of what it gives, where that is neither a graph nor a list of kernels. */
   readonly show?: (work: Work, context: Context) => string
@@ -83,6 +83,7 @@ export type KernelStep = CompilerStep<'kernels', KernelContext>
 export const graphStep = (pass: GraphPass): GraphStep => ({
   name: pass.name,
   level: 'graph',
+  ...(pass.required && { required: pass.required }),
   applies: ({ program, storage }) => pass.programs.includes(program) && passesFor(storage).includes(pass),
   run: (work, { program, options: { style, train } }) => {
     const { graph, declined } = pass.run(work.graph, { program, operators, style, ...(train && { train }) })

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseAst } from 'vite'
@@ -154,6 +154,13 @@ describe('the house', () => {
       if (lines > 500) console.warn(`${file} has ${lines} lines: look for the second subject`)
     }
   })
+})
+
+test.each(['ARCHITECTURE.md', 'CONTRIBUTING.md'])('files that %s names exist', (page) => {
+  const named = [...readFileSync(join(root, page), 'utf8').matchAll(/`([\w-]+(?:\/[\w.-]+)+\/?)`/g)].map(([, path]) => path!)
+  // A path is written from the root, or from the compiler; docs/library is generated.
+  expect(named.filter((path) => path !== 'docs/library/' && !['', 'compiler'].some((folder) => existsSync(join(root, folder, path)))))
+    .toEqual([])
 })
 
 describe('the guard itself', () => {

@@ -65,7 +65,9 @@ export const inspect: Verb = {
       }),
     }
     if (without) {
-      const { REMOVABLE } = await import('../../compiler/pipeline.ts')
+      const { REMOVABLE, REQUIRED, sayRequired } = await import('../../compiler/pipeline.ts')
+      const kept = without.find((name) => REQUIRED.includes(name))
+      if (kept !== undefined) throw new UsageError(`${sayRequired(kept)} (these may be: ${REMOVABLE.join(', ')})`)
       refuseUnknown(without, REMOVABLE)
       Object.assign(compiling, { without })
     }
@@ -85,7 +87,10 @@ export const inspect: Verb = {
         )
     }
     if (options['emitDir'] !== undefined) return emit(options['emitDir'] as string, bundle, target, steps, screen)
-    if (options['after'] !== undefined) return printAfter(options['after'] as string, steps, screen)
+    if (options['after'] !== undefined) {
+      const { STEP_NAMES } = await import('../../compiler/pipeline.ts')
+      return printAfter(options['after'] as string, steps, STEP_NAMES, screen)
+    }
     if (options['print'] === 'plan')
       return printTexts(
         (wanted ?? Object.keys(programs)).map((program) => ({
@@ -151,8 +156,14 @@ function lastOf(steps: readonly Step[]): Step[] {
 
 const isUnchanged = (step: Step): boolean => step.text().trim() === 'unchanged'
 
-function printAfter(name: string, steps: readonly Step[], screen: Screen): number {
-  if (name !== 'all') refuseUnknown([name], [...new Set(steps.map((step) => step.name))])
+function printAfter(name: string, steps: readonly Step[], known: readonly string[], screen: Screen): number {
+  if (name !== 'all') {
+    refuseUnknown([name], known)
+    if (!steps.some((step) => step.name === name))
+      throw new UsageError(
+        `${name} did not run here: it is for other programs, another memory or storage, or was left out by --without (--after all shows what ran)`,
+      )
+  }
   return printTexts(steps.filter((step) => name === 'all' || step.name === name), screen)
 }
 

@@ -20,6 +20,7 @@ const PLAIN: UpdateSettings = { solver: { call: 'sgd', args: {} }, accumulate: 1
  */
 export const applySolver: GraphPass = {
   name: 'apply-solver',
+  required: true,
   programs: ['step', 'train', 'accumulate', 'step/global', 'train/global', 'accumulate/global'],
   run: (graph, { program, train = PLAIN }) => {
     const { parameters: size } = packedSizes(graph)

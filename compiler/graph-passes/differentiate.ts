@@ -24,6 +24,7 @@ const MOST_ADDED = 4
  */
 export const differentiate: GraphPass = {
   name: 'differentiate',
+  required: true,
   programs: TRAINING_PROGRAMS,
   run: (graph, { program, operators }) => ({
     graph: new Differentiation(graph, operators, REPORTING.includes(taskOf(program))).run(),

@@ -6,6 +6,7 @@ import type { GraphPass } from './pass.ts'
 /** Removes nodes whose work neither a result nor an update of what outlives the program needs. */
 export const eliminateDead: GraphPass = {
   name: 'eliminate-dead',
+  required: true,
   programs: PROGRAMS,
   run: (graph) => {
     const nodes = living(

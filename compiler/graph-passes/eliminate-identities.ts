@@ -6,6 +6,7 @@ import type { GraphPass } from './pass.ts'
 /** Takes out what does nothing when testing: dropout was scaled in training already, so its input stands for its output. */
 export const eliminateIdentities: GraphPass = {
   name: 'eliminate-identities',
+  required: true,
   programs: ['infer', 'infer/batch', 'eval', 'eval/batch'],
   run: (graph, { operators }) => {
     const idle = (node: Node): boolean => traitsOf(operators, node).identityAtTest === true

@@ -164,6 +164,7 @@ const OPTIONS: Partial<Record<ProgramName, ExpandOptions>> = {
 
 export const expandBatchNormPass: GraphPass = {
   name: 'expand-batch-norm',
+  required: true,
   programs: Object.keys(OPTIONS) as ProgramName[],
   run: (graph, { program }) => ({ graph: expandBatchNorm(graph, OPTIONS[program] ?? { update: false, stats: 'global' }), declined: [] }),
 }

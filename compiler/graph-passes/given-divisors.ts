@@ -10,6 +10,7 @@ import type { GraphPass } from './pass.ts'
  */
 export const givenDivisors: GraphPass = {
   name: 'given-divisors',
+  required: true,
   programs: ['train', 'accumulate', 'train/global', 'accumulate/global'],
   run: (graph, { train }) => {
     if ((train?.accumulate ?? 1) === 1) return { graph, declined: [] }

@@ -33,5 +33,7 @@ export interface GraphPass {
   readonly name: string
   /** The programs that it works on; in others it is left out. */
   readonly programs: readonly ProgramName[]
+  /** A net without it would compute other numbers, or ask for other inputs: nobody may leave it out. Absent: it only makes the net faster. */
+  readonly required?: true
   readonly run: (graph: Graph, context: PassContext) => PassResult
 }

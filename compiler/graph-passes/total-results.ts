@@ -11,6 +11,7 @@ import type { GraphPass } from './pass.ts'
  */
 export const totalResults: GraphPass = {
   name: 'total-results',
+  required: true,
   programs: ['eval', 'eval/batch', 'train', 'accumulate', 'train/global', 'accumulate/global'],
   run: (graph, { program, operators, train }) => {
     if (taskOf(program) !== 'eval' && (train?.accumulate ?? 1) === 1) return { graph, declined: [] }

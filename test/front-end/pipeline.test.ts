@@ -24,6 +24,19 @@ test('whatever may be left out is left out, and what a bundle needs may not', ()
   const removable = REMOVABLE.filter((name) => name !== 'fuse')
   for (const name of removable) expect(steps({ memory: 'small', without: [name] })).not.toContain(name)
   expect(REMOVABLE).not.toContain('lower')
+  // Without these a net would compute other numbers: dropout at inference, layers unnormalized, nothing learnt.
+  for (
+    const name of [
+      'lower',
+      'eliminate-identities',
+      'expand-batch-norm',
+      'differentiate',
+      'apply-solver',
+      'select-outputs',
+      'eliminate-dead',
+    ]
+  )
+    expect(() => steps({ without: [name] })).toThrow(`${name} is part of what a net means`)
   // Without `fuse` nothing is joined, and what there is is listed.
   expect(steps({ without: ['fuse'] }).filter((name) => KERNEL_STEPS.includes(name))).toEqual(['lower', 'fuse'])
 })
