@@ -33,7 +33,6 @@ export class KernelBuilder {
   private readonly depthOf = new Map<Axis, number>()
   private readonly nameOf = new Map<Axis, string>()
   private readonly usedNames: Set<string>
-  private readonly taken = new Set<string>()
   /** Sums of loop variables, by what they sum up. */
   private readonly sums = new Map<string, Operand>()
   private readonly counters = new Map<string, number>()
@@ -42,11 +41,6 @@ export class KernelBuilder {
   constructor(kernel: string, reservedWords: readonly string[] = []) {
     this.kernel = kernel
     this.usedNames = new Set(reservedWords)
-  }
-
-  /** Names given so far, but for those that nothing may be called. */
-  locals(): Set<string> {
-    return this.taken
   }
 
   get innermost(): Scope {
@@ -123,14 +117,17 @@ export class KernelBuilder {
   }
 
   op(op: Opcode, args: readonly Operand[], type: Type = 'f32'): Operand {
-    const lanes = op === 'lanesum' || op === 'lanemax' ? 1 : Math.max(1, ...args.map(lanesOf)) as 1 | 4
-    return this.value(
-      this.operation(op, args, type, lanes),
-      `${op}(${args.map((a) => this.key(a)).join()})`,
-      type,
-      lanes,
-      Math.max(0, ...args.map((a) => this.depth(a))),
-    )
+    // Most of what is asked for is there already: nothing is made before that is known.
+    let key: string = op
+    let depth = 0
+    for (const arg of args) {
+      key += `,${this.key(arg)}`
+      depth = Math.max(depth, this.depth(arg))
+    }
+    const known = this.scopes[depth]!.valueNumbers.get(key)
+    if (known) return known
+    const lanes = op !== 'lanesum' && op !== 'lanemax' && args.some((arg) => lanesOf(arg) === 4) ? 4 : 1
+    return this.value(this.operation(op, args, type, lanes), key, type, lanes, depth)
   }
 
   /** What the invocations of a subgroup hold, put together. */
@@ -241,7 +238,10 @@ export class KernelBuilder {
   depth(operand: Operand): number {
     if (operand.kind === 'name') return operand.depth
     if (operand.kind === 'lane') return this.depth(operand.of)
-    return operand.kind === 'operation' ? Math.max(...operand.args.map((arg) => this.depth(arg))) : 0
+    if (operand.kind !== 'operation') return 0
+    let depth = 0
+    for (const arg of operand.args) depth = Math.max(depth, this.depth(arg))
+    return depth
   }
 
   openScope(): Scope {
@@ -328,19 +328,16 @@ export class KernelBuilder {
       const count = this.counters.get(prefix) ?? 0
       this.counters.set(prefix, count + 1)
       const name = `${prefix}${count}`
-      if (!this.usedNames.has(name)) return this.give(name)
+      if (this.usedNames.has(name)) continue
+      this.usedNames.add(name)
+      return name
     }
   }
 
   uniqueName(wanted: string): string {
     let name = wanted
     for (let i = 2; this.usedNames.has(name); i++) name = `${wanted}_${i}`
-    return this.give(name)
-  }
-
-  private give(name: string): string {
     this.usedNames.add(name)
-    this.taken.add(name)
     return name
   }
 

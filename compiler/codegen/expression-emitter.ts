@@ -72,7 +72,7 @@ export abstract class ExpressionEmitter {
 
   /** The point as far as it matters to an expression: four points only where it differs between them. */
   protected lanesFor(e: Expression, point: Point): Point {
-    return point.lanes && !this.builder.results.axesOf(e).axes.includes(point.lanes.axis) ? point.lane(0) : point
+    return point.lanes && !this.builder.results.axesOf(e).set.has(point.lanes.axis) ? point.lane(0) : point
   }
 
   private compute(e: Expression, point: Point): Operand {

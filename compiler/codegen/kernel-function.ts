@@ -16,8 +16,6 @@ export interface KernelFunction {
   readonly packBuffers: readonly PackBuffer[]
   /** Memory that the invocations of a workgroup share: numbered after the bindings too. Only where there is a `group`. */
   readonly shared?: readonly SharedArray[]
-  /** Names that the body gives: bindings must be called otherwise. */
-  readonly locals: ReadonlySet<string>
   /** The grid, slowest first: `id` counts through it, the last axis fastest. Only the first may depend on the batch. */
   readonly grid: readonly { readonly name: string; readonly extent: Extent }[]
   /**

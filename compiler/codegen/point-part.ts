@@ -5,6 +5,7 @@ import type { Operand } from './kernel-function.ts'
 /** The free axes of some expressions: one list for all that have the same, in the same order. */
 export interface AxisList {
   readonly axes: readonly Axis[]
+  readonly set: ReadonlySet<Axis>
   /** The parts of points that these axes make, by where the axes stand. */
   readonly parts: Map<string, PointPart>
 }

@@ -1,6 +1,6 @@
-import { freeAxes } from '../ir/analysis.ts'
+import { freeAxesBy } from '../ir/analysis.ts'
 import type { Expression } from '../ir/expression.ts'
-import type { Axis } from '../ir/affine.ts'
+import type { Axis, Index } from '../ir/affine.ts'
 import { type AxisList, type KnownValue, PointPart } from './point-part.ts'
 import type { Point } from './point.ts'
 import type { Operand } from './kernel-function.ts'
@@ -10,7 +10,9 @@ export class PointValues {
   private readonly scopes: readonly object[]
   private readonly listOf = new Map<Expression, AxisList>()
   private readonly listOfSet = new Map<ReadonlySet<Axis>, AxisList>()
-  private readonly lists = new Map<string, AxisList>()
+  /** Numbers of the terms of indices, for short keys: by the list, and by what it says. */
+  private readonly numberOf = new Map<Index['terms'], number>()
+  private readonly numberOfKey = new Map<string, number>()
 
   /** `scopes`: those that are open, outermost first. */
   constructor(scopes: readonly object[]) {
@@ -20,26 +22,22 @@ export class PointValues {
   axesOf(e: Expression): AxisList {
     const known = this.listOf.get(e)
     if (known) return known
-    const free = freeAxes(e)
-    let list = this.listOfSet.get(free)
-    if (!list) {
-      let key = ''
-      for (const { id } of free) key += `${id},`
-      list = this.lists.get(key)
-      if (!list) this.lists.set(key, list = { axes: [...free], parts: new Map() })
-      this.listOfSet.set(free, list)
-    }
+    const set = freeAxesBy(e, this.freeAxes)
+    let list = this.listOfSet.get(set)
+    if (!list) this.listOfSet.set(set, list = { axes: [...set], set, parts: new Map() })
     this.listOf.set(e, list)
     return list
   }
 
+  private readonly freeAxes = (e: Expression): ReadonlySet<Axis> => this.axesOf(e).set
+
   /** `under`: what else a value depends on, as text. */
   part(e: Expression, point: Point, under = ''): PointPart {
     const list = this.axesOf(e)
-    if (under !== '') return partOf(list, pointKey(list, point) + under)
+    if (under !== '') return partOf(list, this.pointKey(list, point) + under)
     const known = point.parts.get(list)
     if (known) return known
-    const part = partOf(list, pointKey(list, point))
+    const part = partOf(list, this.pointKey(list, point))
     point.parts.set(list, part)
     return part
   }
@@ -60,6 +58,28 @@ export class PointValues {
     part.known.set(e, { operand, scope, depth, other })
   }
 
+  /** Where the axes stand, all but one: equal texts for equal places. */
+  pointKey({ axes }: AxisList, point: Point, except?: Axis): string {
+    let key = ''
+    for (const a of axes) {
+      if (a === except) continue
+      const at = point.get(a)
+      key += at ? `${this.termsNumber(at)}+${at.constant};` : ';'
+      if (point.lanes?.axis === a) key += `*${point.lanes.step};`
+    }
+    return key
+  }
+
+  private termsNumber(at: Index): number {
+    const known = this.numberOf.get(at.terms)
+    if (known !== undefined) return known
+    const { terms, termsKey } = at
+    const number = this.numberOfKey.get(termsKey) ?? this.numberOfKey.size
+    this.numberOfKey.set(termsKey, number)
+    this.numberOf.set(terms, number)
+    return number
+  }
+
   private isOpen({ scope, depth }: KnownValue): boolean {
     return this.scopes[depth] === scope
   }
@@ -69,14 +89,4 @@ function partOf({ parts }: AxisList, key: string): PointPart {
   let part = parts.get(key)
   if (!part) parts.set(key, part = new PointPart())
   return part
-}
-
-export function pointKey({ axes }: AxisList, point: Point, except?: Axis): string {
-  let key = ''
-  for (const a of axes) {
-    if (a === except) continue
-    key += `${point.get(a)?.key};`
-    if (point.lanes?.axis === a) key += `*${point.lanes.step};`
-  }
-  return key
 }

@@ -4,7 +4,6 @@ import { type Expression, forEachChild, LOWEST, type Reduction, walk } from '../
 import { type Axis, axesOf, type Index, index, plus, times } from '../ir/affine.ts'
 import type { Equation } from '../ir/equation.ts'
 import type { Point } from './point.ts'
-import { pointKey } from './point-values.ts'
 import type { PointPart } from './point-part.ts'
 import { lanesOf, type Statement, type Operand } from './kernel-function.ts'
 import { float, isZero, range, type KernelBuilder } from './builder.ts'
@@ -419,7 +418,7 @@ export class ReductionEmitter extends ExpressionEmitter {
     if (tile % 4 !== 0) return points.map((p) => [p])
     const rows = new Map<string, Point[]>()
     for (const point of points) {
-      const key = pointKey(this.builder.results.axesOf(e), point, along)
+      const key = this.builder.results.pointKey(this.builder.results.axesOf(e), point, along)
       rows.set(key, [...(rows.get(key) ?? []), point])
     }
     return [...rows.values()].flatMap((row) => range(row.length / 4).map((g) => row.slice(4 * g, 4 * g + 4)))

@@ -4,44 +4,63 @@ import { children, type Expression, type Reduction, walk } from './expression.ts
 import { onceByNode } from './once-by-node.ts'
 import { isBatched, type Tensor } from './tensor.ts'
 
+/** A set of axes in an order of its own. Every such set is one object, so that sets are compared, and looked up, as objects. */
+interface AxisSet {
+  readonly axes: ReadonlySet<Axis>
+  readonly next: WeakMap<Axis, AxisSet>
+}
+
+const EMPTY: AxisSet = { axes: new Set(), next: new WeakMap() }
+
+function axisSet(list: Iterable<Axis>): ReadonlySet<Axis> {
+  let found = EMPTY
+  for (const a of list) {
+    if (found.axes.has(a)) continue
+    let next = found.next.get(a)
+    if (!next) found.next.set(a, next = { axes: new Set([...found.axes, a]), next: new WeakMap() })
+    found = next
+  }
+  return found.axes
+}
+
 const knownAxes = new WeakMap<Expression, ReadonlySet<Axis>>()
-const NONE: ReadonlySet<Axis> = new Set()
 
 /** Axes that a value changes with. A node that changes with no more than its first child shares the child's set. */
 export function freeAxes(e: Expression): ReadonlySet<Axis> {
   const before = knownAxes.get(e)
   if (before) return before
-  const found = findFreeAxes(e)
+  const found = freeAxesBy(e, freeAxes)
   knownAxes.set(e, found)
   return found
 }
 
-function findFreeAxes(e: Expression): ReadonlySet<Axis> {
+/** The same, for whoever remembers the answers for children: `of` gives them. Equal sets are one object. */
+export function freeAxesBy(e: Expression, of: (child: Expression) => ReadonlySet<Axis>): ReadonlySet<Axis> {
   switch (e.kind) {
     case 'constant':
     case 'scalar':
-      return NONE
+      return EMPTY.axes
     case 'load':
-      return new Set(e.at.length === 1 ? axesOf(e.at[0]!) : e.at.flatMap(axesOf))
+      return axisSet(e.at.length === 1 ? axesOf(e.at[0]!) : e.at.flatMap(axesOf))
     case 'position':
     case 'random':
-      return new Set(axesOf(e.at))
+      return axisSet(axesOf(e.at))
     case 'unary':
-      return freeAxes(e.a)
+      return of(e.a)
     case 'binary':
-      return joined(freeAxes(e.a), freeAxes(e.b))
+      return joined(of(e.a), of(e.b))
     case 'select':
-      return [e.b, e.yes, e.no].reduce((found, child) => joined(found, freeAxes(child)), freeAxes(e.a))
+      return [e.b, e.yes, e.no].reduce((found, child) => joined(found, of(child)), of(e.a))
     case 'guard':
-      return joined(new Set(e.guards.flatMap((g) => axesOf(g.at))), freeAxes(e.value))
+      return joined(axisSet(e.guards.flatMap((g) => axesOf(g.at))), of(e.value))
     case 'reduce':
-      return new Set([...freeAxes(e.body)].filter((a) => !e.axes.includes(a)))
+      return axisSet([...of(e.body)].filter((a) => !e.axes.includes(a)))
   }
 }
 
 function joined(a: ReadonlySet<Axis>, b: ReadonlySet<Axis>): ReadonlySet<Axis> {
   if (a === b) return a
-  for (const axis of b) if (!a.has(axis)) return new Set([...a, ...b])
+  for (const axis of b) if (!a.has(axis)) return axisSet([...a, ...b])
   return a
 }
 
@@ -71,9 +90,15 @@ export function reductions(e: Expression, found = new Set<Reduction>(), seen = n
 }
 
 /** Whether a value sums up or looks for a maximum anywhere. */
-export const hasReduction: (e: Expression) => boolean = onceByNode((e) => e.kind === 'reduce' || children(e).some(hasReduction))
+export const hasReduction = (e: Expression): boolean => e.kind === 'reduce' || !isLeaf(e) && holdsReduction(e)
+const holdsReduction = onceByNode((e: Expression) => children(e).some(hasReduction))
 
-const hasLoad: (e: Expression) => boolean = onceByNode((e) => e.kind === 'load' || children(e).some(hasLoad))
+const hasLoad = (e: Expression): boolean => e.kind === 'load' || !isLeaf(e) && holdsLoad(e)
+const holdsLoad = onceByNode((e: Expression) => children(e).some(hasLoad))
+
+/** A node without children: what is asked of it costs less than to remember it. */
+const isLeaf = ({ kind }: Expression): boolean =>
+  kind === 'load' || kind === 'constant' || kind === 'scalar' || kind === 'position' || kind === 'random'
 
 /** Tensors that are as large as activations: what costs bandwidth to read again. Per-channel coefficients do not. */
 export function bigLoads(e: Expression): Set<Tensor> {

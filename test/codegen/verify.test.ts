@@ -31,7 +31,6 @@ const kernel = (body: readonly Statement[], more: Partial<KernelFunction> = {}):
     { name: 'y', tensor: tensor('y', ['n', 8]), access: 'read_write' },
   ],
   packBuffers: [],
-  locals: new Set(),
   grid: [{ name: 'i', extent: 'n' }],
   body,
   ...more,

@@ -67,7 +67,6 @@ class LoopNestLowering {
       summary: summary(equation, nest, this.bindings),
       bindings: this.bindings,
       packBuffers: this.packBuffers,
-      locals: builder.locals(),
       grid,
       body: builder.scopes[0]!.statements,
     }
@@ -219,19 +218,27 @@ class LoopNestLowering {
     }))
     const found: Stored[] = group.filter((s) => !s.counts).flatMap((s) => {
       const linear = linearIndex(s.tensor, s.at)
-      const entries = new Map<string, Stored>()
+      // By the terms of the index, then by its constant.
+      const entries: Stored[] = []
+      const places = new Map<string, Map<number, number>>()
       for (const given of points) {
         const lanes = values.lanesOfIndex(linear, given)
         invariant(lanes, () => `${equation.name}: ${s.tensor.name} is stored at uneven distances`)
         const point = lanes.step === 0 ? given.lane(0) : given
-        entries.set(`${lanes.first.key}${point.lanes ? '*' : ''}`, {
+        const inFours = point.lanes !== undefined
+        const terms = inFours ? `${lanes.first.termsKey}*` : lanes.first.termsKey
+        let ofTerms = places.get(terms)
+        if (!ofTerms) places.set(terms, ofTerms = new Map())
+        const place = ofTerms.get(lanes.first.constant) ?? entries.length
+        ofTerms.set(lanes.first.constant, place)
+        entries[place] = {
           binding: this.slots.get(s.tensor)!,
           index: lanes.first,
-          step: point.lanes ? lanes.step : 0,
+          step: inFours ? lanes.step : 0,
           value: values.value(s.value, point),
-        })
+        }
       }
-      return [...entries.values()]
+      return entries
     })
     const target: Statement[] = this.builder.innermost.statements
     const done = new Set<Stored>()

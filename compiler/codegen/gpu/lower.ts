@@ -117,7 +117,6 @@ class Lowering {
       bindings: this.bindings,
       packBuffers: [],
       ...(this.workgroup && { group, shared: this.workgroup.shared, ...(this.workgroup.subgroups && { subgroups: true as const }) }),
-      locals: this.builder.locals(),
       grid,
       body: this.builder.scopes[0]!.statements,
     }

@@ -14,9 +14,60 @@ const TYPE_BYTE: Readonly<Record<ValueType, number>> = { i32: 0x7f, f32: 0x7d, v
 const EMPTY = 0x40
 const TEE = 0x22
 
+/** Bytes that are being written: they grow in place. */
+class ByteWriter {
+  private buffer = new Uint8Array(256)
+  length = 0
+
+  /** What was written so far, until more is. */
+  get bytes(): Uint8Array {
+    return this.buffer.subarray(0, this.length)
+  }
+
+  /** Has place for so many more. */
+  private reserve(more: number): void {
+    if (this.length + more <= this.buffer.length) return
+    const grown = new Uint8Array(Math.max(2 * this.buffer.length, this.length + more))
+    grown.set(this.bytes)
+    this.buffer = grown
+  }
+
+  push(byte: number): void {
+    if (this.length === this.buffer.length) this.reserve(1)
+    this.buffer[this.length++] = byte
+  }
+
+  append(bytes: Uint8Array): void {
+    this.reserve(bytes.length)
+    this.buffer.set(bytes, this.length)
+    this.length += bytes.length
+  }
+
+  /** LEB128. */
+  unsigned(value: number): void {
+    let rest = value >>> 0
+    while (rest >= 0x80) {
+      this.push(rest & 0x7f | 0x80)
+      rest >>>= 7
+    }
+    this.push(rest)
+  }
+
+  /** LEB128. */
+  signed(value: number): void {
+    let rest = value
+    for (;;) {
+      const byte = rest & 0x7f
+      rest >>= 7
+      if ((rest === 0 && (byte & 0x40) === 0) || (rest === -1 && (byte & 0x40) !== 0)) return this.push(byte)
+      this.push(byte | 0x80)
+    }
+  }
+}
+
 /** Instructions that are being written, in the order in which they run. */
 export class Code {
-  readonly bytes: number[] = []
+  private readonly out = new ByteWriter()
   /** Where the multiplications and additions of `multiplyAdd` stand in `bytes`, in order: see RELAXED_SECTION. */
   readonly fused: number[] = []
   /** Functions that it calls. */
@@ -24,55 +75,59 @@ export class Code {
   /** The last `set`: where it starts and ends, and its local. */
   private lastSet = { from: -1, to: -1, local: -1 }
 
+  get bytes(): Uint8Array {
+    return this.out.bytes
+  }
+
   op(op: PlainOp): this {
-    const { prefix, code } = plainCode(op)
-    if (prefix) this.bytes.push(SIMD_PREFIX)
-    if (prefix) unsigned(this.bytes, code)
-    else this.bytes.push(code)
+    this.out.append(plainBytes(op))
     return this
   }
 
   /** a * b + c in four lanes: a and b lie on the stack, `addend` writes c. Engines with relaxed SIMD make one instruction of it. */
   multiplyAdd(addend: () => void): this {
-    this.fused.push(this.bytes.length)
+    this.fused.push(this.out.length)
     this.op('f32x4.mul')
     addend()
-    this.fused.push(this.bytes.length)
+    this.fused.push(this.out.length)
     return this.op('f32x4.add')
   }
 
   i32(value: number): this {
-    this.bytes.push(0x41)
-    signed(this.bytes, value | 0)
+    this.out.push(0x41)
+    this.out.signed(value | 0)
     return this
   }
 
   f32(value: number): this {
-    this.bytes.push(0x43, ...floatBytes(value))
+    this.out.push(0x43)
+    this.out.append(floatBytes(value))
     return this
   }
 
   f32x4(...lanes: readonly [number, number, number, number]): this {
-    const { bytes } = this
     const [first] = lanes
     // Seven bytes instead of eighteen: engines make the same of both. A NaN would lose its bits.
     if (lanes.every((lane) => Object.is(lane, first)) && !Number.isNaN(first)) return this.f32(first).op('f32x4.splat')
-    bytes.push(SIMD_PREFIX, VECTOR_CONSTANT)
-    for (const lane of lanes) for (const byte of floatBytes(lane)) bytes.push(byte)
+    this.out.push(SIMD_PREFIX)
+    this.out.push(VECTOR_CONSTANT)
+    for (const lane of lanes) this.out.append(floatBytes(lane))
     return this
   }
 
   i32x4(...lanes: readonly [number, number, number, number]): this {
     if (lanes.every((lane) => lane === lanes[0])) return this.i32(lanes[0]).op('i32x4.splat')
-    this.bytes.push(SIMD_PREFIX, VECTOR_CONSTANT, ...new Uint8Array(new Int32Array(lanes).buffer))
+    this.out.push(SIMD_PREFIX)
+    this.out.push(VECTOR_CONSTANT)
+    this.out.append(new Uint8Array(new Int32Array(lanes).buffer))
     return this
   }
 
   get(local: number): this {
     // What was just put into a local stays on the stack as well.
     const { from, to } = this.lastSet
-    if (this.lastSet.local === local && to === this.bytes.length) {
-      this.bytes[from] = TEE
+    if (this.lastSet.local === local && to === this.out.length) {
+      this.out.bytes[from] = TEE
       this.lastSet = { from: -1, to: -1, local: -1 }
       return this
     }
@@ -80,14 +135,21 @@ export class Code {
   }
 
   set(local: number): this {
-    const from = this.bytes.length
+    const from = this.out.length
     this.indexed(0x21, local)
-    this.lastSet = { from, to: this.bytes.length, local }
+    this.lastSet = { from, to: this.out.length, local }
     return this
   }
 
   tee(local: number): this {
     return this.indexed(TEE, local)
+  }
+
+  /** A number of 64 bits that 31 are enough for. */
+  i64(value: number): this {
+    this.out.push(0x42)
+    this.out.signed(value | 0)
+    return this
   }
 
   call(fn: number): this {
@@ -98,65 +160,77 @@ export class Code {
   /** Through table 0. */
   callIndirect(type: number): this {
     this.indexed(0x11, type)
-    this.bytes.push(0)
+    this.out.push(0)
     return this
   }
 
   /** An address lies on the stack; `offset` bytes are added to it. */
   memory(op: MemoryOp, offset = 0): this {
     const [prefix, code, alignment] = memoryCode(op)
-    if (prefix) this.bytes.push(prefix)
-    this.bytes.push(code, alignment)
-    unsigned(this.bytes, offset)
+    if (prefix) this.out.push(prefix)
+    this.out.push(code)
+    this.out.push(alignment)
+    this.out.unsigned(offset)
     return this
   }
 
   memoryLane(op: MemoryLaneOp, lane: number, offset = 0): this {
-    this.bytes.push(SIMD_PREFIX, memoryLaneCode(op), 2)
-    unsigned(this.bytes, offset)
-    this.bytes.push(lane)
+    this.out.push(SIMD_PREFIX)
+    this.out.push(memoryLaneCode(op))
+    this.out.push(2)
+    this.out.unsigned(offset)
+    this.out.push(lane)
     return this
   }
 
   lane(op: LaneOp, lane: number): this {
-    this.bytes.push(SIMD_PREFIX, laneCode(op), lane)
+    this.out.push(SIMD_PREFIX)
+    this.out.push(laneCode(op))
+    this.out.push(lane)
     return this
   }
 
   /** Four lanes out of two vectors: 0..3 of the lower one, 4..7 of the one on top. */
   shuffle(...lanes: readonly [number, number, number, number]): this {
-    this.bytes.push(SIMD_PREFIX, SHUFFLE, ...lanes.flatMap((l) => [4 * l, 4 * l + 1, 4 * l + 2, 4 * l + 3]))
+    this.out.push(SIMD_PREFIX)
+    this.out.push(SHUFFLE)
+    for (const lane of lanes) for (let i = 0; i < 4; i++) this.out.push(4 * lane + i)
     return this
   }
 
   /** Yes, no and a condition lie on the stack. */
   selectOf(type: ValueType): this {
-    this.bytes.push(0x1c, 1, TYPE_BYTE[type])
+    this.out.push(0x1c)
+    this.out.push(1)
+    this.out.push(TYPE_BYTE[type])
     return this
   }
 
   block(): this {
-    this.bytes.push(0x02, EMPTY)
+    this.out.push(0x02)
+    this.out.push(EMPTY)
     return this
   }
 
   loop(): this {
-    this.bytes.push(0x03, EMPTY)
+    this.out.push(0x03)
+    this.out.push(EMPTY)
     return this
   }
 
   if(): this {
-    this.bytes.push(0x04, EMPTY)
+    this.out.push(0x04)
+    this.out.push(EMPTY)
     return this
   }
 
   else(): this {
-    this.bytes.push(0x05)
+    this.out.push(0x05)
     return this
   }
 
   end(): this {
-    this.bytes.push(0x0b)
+    this.out.push(0x0b)
     return this
   }
 
@@ -169,8 +243,8 @@ export class Code {
   }
 
   private indexed(code: number, index: number): this {
-    this.bytes.push(code)
-    unsigned(this.bytes, index)
+    this.out.push(code)
+    this.out.unsigned(index)
     return this
   }
 }
@@ -250,19 +324,19 @@ export function encodeModule({ functions, types: called, table, exports, maxPage
  * over an addition: all of them take three bytes, so one file serves every engine. `from`: of the first body, behind the section.
  */
 function relaxedSection(functions: readonly WasmFunction[], bodies: readonly Bytes[], from: number): Bytes {
-  const distances: number[] = []
+  const distances = new ByteWriter()
   let last = 0
   let start = from
   functions.forEach(({ code }, i) => {
     const body = start + bodies[i]!.length - code.bytes.length - 1
     for (const at of code.fused) {
-      unsigned(distances, body + at - last)
+      distances.unsigned(body + at - last)
       last = body + at
     }
     start += bodies[i]!.length
   })
   if (distances.length === 0) return []
-  const content = joined([name(RELAXED_SECTION), distances])
+  const content = joined([name(RELAXED_SECTION), distances.bytes])
   return joined([[0], leb(content.length), content])
 }
 
@@ -292,36 +366,27 @@ const name = (text: string): Uint8Array => vector([...new TextEncoder().encode(t
 
 const vector = (items: readonly Bytes[]): Uint8Array => joined([leb(items.length), ...items])
 
-const leb = (value: number): number[] => unsigned([], value)
-
-function signedLeb(value: number): number[] {
-  const out: number[] = []
-  signed(out, value)
-  return out
+function signedLeb(value: number): Uint8Array {
+  const out = new ByteWriter()
+  out.signed(value)
+  return out.bytes
 }
 
-/** LEB128. */
-function unsigned(out: number[], value: number): number[] {
-  let rest = value >>> 0
-  do {
-    const byte = rest & 0x7f
-    rest >>>= 7
-    out.push(rest === 0 ? byte : byte | 0x80)
-  } while (rest !== 0)
-  return out
+function leb(value: number): Uint8Array {
+  const out = new ByteWriter()
+  out.unsigned(value)
+  return out.bytes
 }
 
-function signed(out: number[], value: number): void {
-  let rest = value
-  for (;;) {
-    const byte = rest & 0x7f
-    rest >>= 7
-    if ((rest === 0 && (byte & 0x40) === 0) || (rest === -1 && (byte & 0x40) !== 0)) {
-      out.push(byte)
-      return
-    }
-    out.push(byte | 0x80)
+const bytesOfOp = new Map<PlainOp, Uint8Array>()
+
+function plainBytes(op: PlainOp): Uint8Array {
+  let bytes = bytesOfOp.get(op)
+  if (!bytes) {
+    const { prefix, code } = plainCode(op)
+    bytesOfOp.set(op, bytes = prefix ? joined([[SIMD_PREFIX], leb(code)]) : Uint8Array.of(code))
   }
+  return bytes
 }
 
 const float = new Float32Array(1)

@@ -109,6 +109,6 @@ function sleep(c: Code, address: number, was: () => void): void {
   c.i32(0)
   was()
   // A second, in nanoseconds.
-  c.bytes.push(0x42, 0x80, 0x94, 0xeb, 0xdc, 0x03)
+  c.i64(1_000_000_000)
   c.memory('memory.atomic.wait32', address).op('drop')
 }

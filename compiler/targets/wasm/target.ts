@@ -110,12 +110,16 @@ function printer(scheduler: CpuScheduler, limits: ScheduleLimits, schedules?: Sc
   }
 }
 
-/** A number of its code is a slot of an array; its text has a byte for each. */
-const bytesOfKernel = ({ baseline, text }: Known): number => 8 * baseline.code.bytes.length + text.length + 512
+/** Memory for its code grows by doubling; its text has a byte for each of the code. */
+const bytesOfKernel = ({ baseline, text }: Known): number => 2 * baseline.code.bytes.length + text.length + 512
 
-const latin = (bytes: readonly number[]): string => {
+/** So many arguments are safe for a call on every engine. */
+const CHUNK = 4096
+
+/** Bytes as a text of Latin-1 characters. */
+function latin(bytes: Uint8Array): string {
   let text = ''
-  for (const byte of bytes) text += String.fromCharCode(byte)
+  for (let at = 0; at < bytes.length; at += CHUNK) text += String.fromCharCode(...bytes.subarray(at, at + CHUNK))
   return text
 }
 
