@@ -109,10 +109,14 @@ export const lower: KernelStep = {
   required: true,
   verify: verifyAfter('lower'),
   run: (work) => {
-    const lowered = lowerGraph(work.graph, operators)
+    const lowered = loweredOf.get(work.graph) ?? lowerGraph(work.graph, operators)
+    loweredOf.set(work.graph, lowered)
     return { ...work, lowered, kernels: lowered.equations.map((equation) => ({ equation, why: [] })) }
   },
 }
+
+/** Targets that store values alike share equations: what is found of one is then found for all of them. */
+const loweredOf = new WeakMap<Graph, LoweredGraph>()
 
 /** Split style is what it says: a kernel a layer. */
 const fuses = ({ options: { style, without } }: GraphContext): boolean => style !== 'split' && !without?.includes('fuse')

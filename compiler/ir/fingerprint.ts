@@ -25,6 +25,16 @@ export function axisOrder({ axes }: CanonicalText): string {
  * names, not for another layer of the same shape either.
  */
 export function canonicalText(e: Equation, names = true): CanonicalText {
+  if (names) return textOf(e, names)
+  const known = nameless.get(e) ?? textOf(e, names)
+  nameless.set(e, known)
+  return known
+}
+
+/** Texts without names, which schedules, costs and printers all ask for. */
+const nameless = new WeakMap<Equation, CanonicalText>()
+
+function textOf(e: Equation, names: boolean): CanonicalText {
   const axes = new Map<Axis, number>()
   const tensors = new Map<Tensor, number>()
   const seen = new Map<Expression, number>()

@@ -19,6 +19,17 @@ export function joinedName(a: string, b: string): string {
  * this. A guard around the load stays around what takes its place, so zero padding stays zero after normalization.
  */
 export function inlineProducer(producer: Equation, consumer: Equation): Equation {
+  const known = inlined.get(producer) ?? new WeakMap<Equation, Equation>()
+  inlined.set(producer, known)
+  const joined = known.get(consumer) ?? inlinedAnew(producer, consumer)
+  known.set(consumer, joined)
+  return joined
+}
+
+/** By producer and consumer: what is fused for one target often is for another. */
+const inlined = new WeakMap<Equation, WeakMap<Equation, Equation>>()
+
+function inlinedAnew(producer: Equation, consumer: Equation): Equation {
   return {
     // Each value takes a copy of its own: their sums are not one sum.
     ...mapValues(consumer, (value) => producerForLoads(producer)(value)),
