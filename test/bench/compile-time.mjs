@@ -1,18 +1,23 @@
 /**
  * node test/bench/compile-time.mjs [FILE.net] [--style merged|split] [--json]: milliseconds from text to bundle, warm (median of
  * ten after two) and cold (a fresh process: loading the compiler, the first compilation). Compiles with dist/.
+ *
+ * --before FOLDER: side by side with another build, FOLDER/dist/, as shares of its time: minima of processor time, and of time, of
+ * compilations that take turns (compile-share.mjs).
  */
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
-const { values: { style, json, once }, positionals: [given] } = parseArgs({
+const { values: { style, json, once, before, turns }, positionals: [given] } = parseArgs({
   allowPositionals: true,
   options: {
     style: { type: 'string', default: 'merged' },
     json: { type: 'boolean', default: false },
     once: { type: 'boolean', default: false },
+    before: { type: 'string' },
+    turns: { type: 'string', default: '5' },
   },
 })
 const file = given ?? fileURLToPath(new URL('../../samples/resnet18.net', import.meta.url))
@@ -29,7 +34,19 @@ const timeMs = (work) => {
 }
 const compileMs = () => timeMs(() => compile(source, { style }))
 
-if (once) {
+if (before !== undefined) {
+  const { compareBuilds } = await import('./compile-share.mjs')
+  const report = await compareBuilds({ before, source, style, turns: Number(turns) })
+  if (json) console.log(JSON.stringify(report, null, 2))
+  else {
+    for (const { what, cpu, wall, after } of report)
+      console.log(
+        `${what.padEnd(24)} ${cpu.toFixed(3)} of ${after.unit === 'MB' ? 'the memory' : 'the processor time'} before${
+          wall === undefined ? '' : `, ${wall.toFixed(3)} of the time`
+        } (${after.value.toFixed(0)} ${after.unit})`,
+      )
+  }
+} else if (once) {
   console.log(JSON.stringify({ loadMs, compileMs: compileMs() }))
 } else {
   const first = JSON.parse(
