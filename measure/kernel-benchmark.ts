@@ -90,7 +90,7 @@ export class OneKernel {
    */
   async results(positive: boolean): Promise<Record<string, ArrayLike<number>>> {
     const { batch } = this.session
-    const sides = new Map(this.#equation.sides.map((side) => [side.into, side]))
+    const sides = new Map(this.#equation.sides.map((side) => [side.partials, side]))
     for (const [i, t] of this.#tensors.entries()) {
       if (sides.has(t)) continue
       this.session.write(this.#place(t), synthetic(t, elementCount(t.shape, batch), i, positive))
@@ -131,7 +131,7 @@ function synthetic(t: Tensor, length: number, place: number, positive: boolean):
  * their sums.
  */
 function totals(side: SideReduction, data: Numbers): Float64Array[] {
-  const [kept, count] = side.into.shape.slice(-2) as [number, number]
+  const [kept, count] = side.partials.shape.slice(-2) as [number, number]
   const blocks = data.length / (kept * count)
   const at = (block: number, c: number, k: number): number => data[(block * kept + c) * count + k]!
   const points = Array.from({ length: kept }, (_, c) => c)

@@ -35,7 +35,7 @@ function tryForward(node: KernelNode, program: KernelProgram, context: FusionCon
     ...equation,
     layers: [...new Set([...equation.layers, ...node.equation.layers])],
     stores: equation.stores.map((s) => (s.tensor === source ? { ...s, tensor: copy.tensor, at: target } : s)),
-    sides: equation.sides.map((side) => ({ ...side, source: copy.tensor, from })),
+    sides: equation.sides.map((side) => ({ ...side, source: copy.tensor, channelOffset: from })),
   })
   program.remark(producer, `stores at once where ${node.equation.name} would have copied it`)
   program.remove(node)

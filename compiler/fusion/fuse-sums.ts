@@ -41,7 +41,7 @@ function tryFuse(node: KernelNode, program: KernelProgram, context: FusionContex
   const kept = axes[1]!
   const { blocks, counts } = blocksAround(kept, axes, blockSizes)
   const partials = tensor(into.name, [...counts, kept.extent as number, terms.length])
-  const side: SideReduction = { kind: 'sums', source, kept, blocks, at, terms, into: partials }
+  const side: SideReduction = { kind: 'sums', source, keptAxis: kept, blocks, at, terms, partials }
   const missed = carry(producer, side, layers, reads(node.equation), program, context)
   if (missed) return missed
   program.remark(producer, `gathers the sums of ${layers.join(', ')} as it stores`)

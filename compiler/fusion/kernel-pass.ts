@@ -14,7 +14,7 @@ export interface FusionContext {
   readonly maxPrologueInputs: number
   /** The block of points of which one part of a kernel's work can take statistics; or why it takes none. */
   readonly statisticsBlock: (e: Equation) => BlockSizes | string
-  /** Why a kernel cannot compute and store its fused producer (see `OnLoad`). Absent: none can. */
+  /** Why a kernel cannot compute and store its fused producer (see `FusedProducer`). Absent: none can. */
   readonly rejectFusedProducer?: (e: Equation) => string | undefined
   /** Layers whose kernels are not fused, in a net that is fused otherwise. */
   readonly unfusedLayers: ReadonlySet<string>

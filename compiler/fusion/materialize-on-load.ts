@@ -32,7 +32,8 @@ function tryMaterialize(
   reject: (e: Equation) => string | undefined,
 ): string | undefined {
   const { equation } = node
-  if (!coversItsTensor(equation) || equation.sides.length > 0 || equation.moments || equation.sums || equation.onLoad) return undefined
+  if (!coversItsTensor(equation) || equation.sides.length > 0 || equation.moments || equation.sums || equation.fusedProducer)
+    return undefined
   const store = equation.stores[0]!
   const { tensor } = store
   if (tensor.shape.length < 3 || hasReduction(store.value) || isUnfused(equation, context) || isViewed(tensor, context)) return undefined
@@ -40,7 +41,7 @@ function tryMaterialize(
   const sites = reader ? loadSites(reader.equation, tensor) : []
   if (!reader || timesLoaded(reader.equation, tensor) !== 1 || !sites[0]!.contraction || isUnfused(reader.equation, context))
     return undefined
-  if (reader.order < node.order || reader.equation.onLoad || program.writers(tensor).length > 1) return undefined
+  if (reader.order < node.order || reader.equation.fusedProducer || program.writers(tensor).length > 1) return undefined
   const changed = changedBetween(reads(equation), node, reader, program)
   if (changed) return `${changed.name} changes before ${reader.equation.name} loads ${tensor.name}`
   if (bigLoads(store.value).size > context.maxPrologueInputs || pointCost(store.value) > MOST_COST_ON_LOAD)
@@ -49,7 +50,7 @@ function tryMaterialize(
     ...reader.equation,
     name: joinedName(equation.name, reader.equation.name),
     layers: [...new Set([...equation.layers, ...reader.equation.layers])],
-    onLoad: { axes: equation.axes, store },
+    fusedProducer: { axes: equation.axes, store },
   }
   const bound = bindingCount(joined)
   if (bound > context.maxBindings)

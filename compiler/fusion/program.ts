@@ -1,5 +1,5 @@
 import { type Equation, reads, writes } from '../ir/equation.ts'
-import type { Fused } from '../ir/kernel.ts'
+import type { Kernel } from '../ir/kernel.ts'
 import type { Tensor } from '../ir/tensor.ts'
 
 /** A kernel in the making. Its equation changes by `KernelProgram.set` alone, which knows who reads and writes what. */
@@ -38,7 +38,7 @@ export class KernelProgram {
   }
 
   /** The kernels as they are now, in order: later changes do not show in it. */
-  kernels(): Fused[] {
+  kernels(): Kernel[] {
     return sorted(this.nodes).map(({ equation, why }) => ({ equation, why: [...why] }))
   }
 
@@ -73,7 +73,7 @@ export class KernelProgram {
   }
 
   /** Puts other kernels in the place of one. */
-  replace(node: KernelNode, others: readonly Fused[]): void {
+  replace(node: KernelNode, others: readonly Kernel[]): void {
     this.remove(node)
     others.forEach(({ equation, why }, i) => this.put({ equation, why: [...why], order: node.order + i / (2 * others.length) }))
   }

@@ -35,7 +35,7 @@ export function carry(
   const already = new Set([...reads(equation), ...writes(equation)])
   const more = reads(carrying).filter((t) => !already.has(t))
   const names = layers.join(', ')
-  if (elementsOf(more) + 2 * elementsOf([side.into]) >= elementsOf(instead))
+  if (elementsOf(more) + 2 * elementsOf([side.partials]) >= elementsOf(instead))
     return `${equation.name} works in parts too small to gather the ${side.kind} of ${names}`
   const bound = bindingCount(carrying)
   if (bound > maxBindings)

@@ -56,7 +56,7 @@ export function flopsOf(e: Equation): Linear {
     }
     for (const child of children(node)) visit(child, inside)
   }
-  if (e.onLoad) visit(e.onLoad.store.value, e.onLoad.axes)
+  if (e.fusedProducer) visit(e.fusedProducer.store.value, e.fusedProducer.axes)
   for (const s of e.stores) visit(s.value, e.axes)
   // Moments on the way: a difference, a square and two sums a value.
   for (const side of e.sides) {

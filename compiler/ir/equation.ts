@@ -25,8 +25,8 @@ export interface Equation {
   readonly stores: readonly Store[]
   /** Statistics of what is stored, in the same pass: see `moments.ts`. */
   readonly sides: readonly SideReduction[]
-  /** A map that it reads and makes itself: see `OnLoad`. */
-  readonly onLoad?: OnLoad
+  /** A map that the kernel computes while it loads it, and stores too. */
+  readonly fusedProducer?: FusedProducer
   /** Set on the equations of one batch-statistics computation, so that fusion may move its first half. */
   readonly moments?: MomentsRole
   /** Set on the first equations of sums over the batch, so that fusion may move them. */
@@ -37,28 +37,28 @@ export interface Equation {
  * A prologue with a result: what would have been stored by a pass of its own is computed as it is loaded, and stored, since others
  * read it later. Every point of `axes` is one element of the tensor; the equation's own values load it as if it were there.
  */
-export interface OnLoad {
+export interface FusedProducer {
   readonly axes: readonly Axis[]
   readonly store: Store
 }
 
 /**
- * What is gathered of a stored tensor while it is at hand. Points are grouped in blocks along all axes but `kept`; each block
- * writes what it found for each kept point to `into[block of axis 0, block of axis 1, ..., kept, count]`:
+ * A reduction of a stored tensor, taken by the kernel that stores it. Points are grouped in blocks along all axes but `keptAxis` (NumPy:
+ * keepdims); each block writes its result for each point of that axis to `partials[block of axis 0, block of axis 1, ..., kept point, count]`:
  *   moments   reference, mean - reference, M2, number of values
  *   sums      the sum of each term
  */
 export type SideReduction = SideMoments | SideSums
 
 interface Side {
-  /** Stored by the equation, its dimensions in the order of the equation's axes. */
+  /** The stored tensor, its dimensions in the order of the equation's axes. */
   readonly source: Tensor
-  /** Of moments: the channel of `source` that `kept` starts at, where only a part of it is stored. Absent: 0. */
-  readonly from?: number
-  readonly kept: Axis
-  /** Block size of every axis but `kept`, in the order of the equation's axes. The batch's block is 1. */
+  /** Of moments: the channel of `source` at which `keptAxis` starts, where only a part of it is stored. Absent: 0. */
+  readonly channelOffset?: number
+  readonly keptAxis: Axis
+  /** Block size of every axis but `keptAxis`, in the order of the equation's axes. The batch's block is 1. */
   readonly blocks: readonly { readonly axis: Axis; readonly size: number }[]
-  readonly into: Tensor
+  readonly partials: Tensor
 }
 
 export interface SideMoments extends Side {
@@ -104,20 +104,20 @@ export const equation = (name: string, layers: readonly string[], axes: readonly
   sides: [],
 })
 
-/** Tensors that are read, each once, in order of first use; not what it makes on load. */
+/** Tensors that are read, each once, in order of first use; without the map of its fused producer. */
 export function reads(e: Equation): readonly Tensor[] {
   const known = knownReads.get(e)
   if (known) return known
   const found = new Set<Tensor>()
   const seen = new Set<Expression>()
-  for (const s of [...(e.onLoad ? [e.onLoad.store] : []), ...e.stores])
+  for (const s of [...(e.fusedProducer ? [e.fusedProducer.store] : []), ...e.stores])
     for (const node of walk(s.value, seen)) if (node.kind === 'load') found.add(node.tensor)
   for (const side of e.sides) {
     if (side.kind !== 'sums') continue
     for (const term of side.terms)
       for (const node of walk(term, seen)) if (node.kind === 'load' && node.tensor !== side.source) found.add(node.tensor)
   }
-  if (e.onLoad) found.delete(e.onLoad.store.tensor)
+  if (e.fusedProducer) found.delete(e.fusedProducer.store.tensor)
   const tensors = [...found]
   knownReads.set(e, tensors)
   return tensors
@@ -130,7 +130,11 @@ export function writes(e: Equation): readonly Tensor[] {
   const known = knownWrites.get(e)
   if (known) return known
   const tensors = [
-    ...new Set([...(e.onLoad ? [e.onLoad.store.tensor] : []), ...e.stores.map((s) => s.tensor), ...e.sides.map((side) => side.into)]),
+    ...new Set([
+      ...(e.fusedProducer ? [e.fusedProducer.store.tensor] : []),
+      ...e.stores.map((s) => s.tensor),
+      ...e.sides.map((side) => side.partials),
+    ]),
   ]
   knownWrites.set(e, tensors)
   return tensors

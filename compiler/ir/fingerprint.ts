@@ -93,15 +93,15 @@ function textOf(e: Equation, names: boolean): CanonicalText {
     }
   }
   lines.push(e.axes.map(axis).join())
-  if (e.onLoad) lines.push(`on load ${e.onLoad.axes.map(axis).join()}`)
-  for (const s of [...(e.onLoad ? [e.onLoad.store] : []), ...e.stores])
+  if (e.fusedProducer) lines.push(`on load ${e.fusedProducer.axes.map(axis).join()}`)
+  for (const s of [...(e.fusedProducer ? [e.fusedProducer.store] : []), ...e.stores])
     lines.push(`${tensor(s.tensor)}[${s.at.map(index).join()}] ${s.counts ? '+' : ''}= ${visit(s.value)}`)
   for (const side of e.sides) {
     const terms = side.kind === 'sums' ? ` of ${side.at.map(axis).join()} ${side.terms.map(visit).join()}` : ''
     lines.push(
-      `${side.kind} ${tensor(side.source)} ${side.from ?? 0}${terms} ${axis(side.kept)} ${
+      `${side.kind} ${tensor(side.source)} ${side.channelOffset ?? 0}${terms} ${axis(side.keptAxis)} ${
         side.blocks.map((b) => `${axis(b.axis)}/${b.size}`).join()
-      } ${tensor(side.into)}`,
+      } ${tensor(side.partials)}`,
     )
   }
   return { text: lines.join('\n'), tensors: [...tensors.keys()], axes: [...axes.keys()] }

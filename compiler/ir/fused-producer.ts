@@ -2,23 +2,27 @@ import { replaceNode } from './rewrite.ts'
 import { type Expression, type Load, type Reduction, walk } from './expression.ts'
 import { inlineProducer, storedAt } from './inline.ts'
 import { type Axis, axesOf, isAxis, minus, rangeOf, times } from './affine.ts'
-import { equation, type Equation, type OnLoad } from './equation.ts'
+import { equation, type Equation, type FusedProducer } from './equation.ts'
 import { strideOf } from './analysis.ts'
 
-/** The equation as it would be if nobody else read what it makes on load: for those who weigh its work. */
+/** The equation with its fused producer as a plain prologue, as if nobody else read the map: cost models weigh this one. */
 export function computedOnLoad(e: Equation): Equation {
-  if (!e.onLoad) return e
-  const { onLoad, ...plain } = e
+  if (!e.fusedProducer) return e
+  const { fusedProducer: onLoad, ...plain } = e
   const { stores } = inlineProducer(equation('', [], onLoad.axes, [onLoad.store]), plain)
   return { ...plain, stores }
 }
 
-/** Where a factor loads what is made on load. */
-export const loadOf = (factor: Expression, { store: { tensor } }: OnLoad): Load | undefined =>
+/** The load of the fused producer's map in a factor. */
+export const loadOf = (factor: Expression, { store: { tensor } }: FusedProducer): Load | undefined =>
   walk(factor).find((node): node is Load => node.kind === 'load' && node.tensor === tensor)
 
-/** A factor with what it makes on load in the place of its load; and that alone. */
-export function madeIn(factor: Expression, load: Load, { store }: OnLoad): { readonly factor: Expression; readonly made: Expression } {
+/** The factor with the fused producer's value in place of the load, and that value alone. */
+export function madeIn(
+  factor: Expression,
+  load: Load,
+  { store }: FusedProducer,
+): { readonly factor: Expression; readonly made: Expression } {
   const made = storedAt(store, load.at)
   return { factor: replaceNode(factor, load, made), made }
 }
@@ -30,7 +34,7 @@ export interface Moving {
 }
 
 /**
- * How windows move along each dimension of the map that is made on load; `whole`: every one takes in all of it, as of channels that
+ * How windows move along each dimension of the fused producer's map; `whole`: every one takes in all of it, as of channels that
  * are summed up. Undefined unless each element lies among the first `step` of exactly one window, from the place that it stands for
  * on: that one owns it, and whoever else loads it does not store it.
  */
@@ -50,7 +54,7 @@ export function windowsOver(e: Equation, main: Reduction, { at, tensor: { shape 
   return found.every((f) => f !== undefined) ? found : undefined
 }
 
-/** Whether a workgroup loads whole windows at a time, so that what is made on load is made once for all their steps. */
+/** Whether a workgroup loads whole windows at a time, so that the fused producer is computed once for all their steps. */
 export function loadsWindowsWhole(main: Reduction, { at }: Load, stage: ReadonlyMap<Axis, number>): boolean {
   return at.every((index) =>
     axesOf(index).length === 1 || axesOf(index).every((a) => !main.axes.includes(a) || (stage.get(a) ?? 1) === a.extent)

@@ -88,7 +88,7 @@ export function sideMoments(request: MomentsRequest, axes: readonly Axis[], kept
 } {
   const { blocks, counts } = blocksAround(kept, axes, blockOf)
   const partials = tensor(`${request.name}.partials`, [...counts, kept.extent as number, 4])
-  return { side: { kind: 'moments', source: request.source, kept, blocks, into: partials }, merge: mergeEquations(request, partials) }
+  return { side: { kind: 'moments', source: request.source, keptAxis: kept, blocks, partials }, merge: mergeEquations(request, partials) }
 }
 
 /** Merges partials [n, b1, b2, ..., C, 4] into the result: first those of one image, where there are many, then all. */

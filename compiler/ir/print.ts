@@ -2,12 +2,12 @@ import { UniqueNames } from '../unique-names.ts'
 import { type Axis, type Extent, type Index, showIndex } from './affine.ts'
 import type { Equation, SideReduction, Store } from './equation.ts'
 import type { Expression } from './expression.ts'
-import type { Fused } from './kernel.ts'
+import type { Kernel } from './kernel.ts'
 import { termsAt } from './side-sums.ts'
 import { showShape } from './tensor.ts'
 
 /** Kernels as text for people and snapshots: axes, what is stored, remarks. */
-export const printEquations = (fused: readonly Fused[]): string =>
+export const printEquations = (fused: readonly Kernel[]): string =>
   fused.map(({ equation, why }) => [printEquation(equation), ...why.map((reason) => `  # ${reason}`)].join('\n')).join('\n\n') + '\n'
 
 /** An equation as text. Each axis has a name of its own in it: the second `c` is `c#2`. */
@@ -18,13 +18,13 @@ export function printEquation(e: Equation): string {
   const stored = ({ tensor, at, value: of, counts }: Store): string =>
     `${tensor.name}${showShape(tensor.shape)} ${showPlace(at, nameOf)} ${counts ? '+' : ''}= ${value(of)}`
   const lines = [`${e.name}  for ${axes(e.axes) || 'one point'}`]
-  if (e.onLoad) lines.push(`  as it is loaded, for ${axes(e.onLoad.axes)}: ${stored(e.onLoad.store)}`)
+  if (e.fusedProducer) lines.push(`  as it is loaded, for ${axes(e.fusedProducer.axes)}: ${stored(e.fusedProducer.store)}`)
   for (const s of e.stores) lines.push(`  ${stored(s)}`)
   for (const side of e.sides) {
     const terms = termsOf(side, e).map(value)
     const what = side.kind === 'sums' ? `sums of ${terms.join(' and of ')}` : `moments of ${side.source.name}`
     const blocks = side.blocks.map((b) => `${nameOf(b.axis)} ${b.size}`).join(' x ')
-    lines.push(`  ${what} along ${nameOf(side.kept)}, in blocks of ${blocks}`)
+    lines.push(`  ${what} along ${nameOf(side.keptAxis)}, in blocks of ${blocks}`)
   }
   return lines.join('\n')
 }

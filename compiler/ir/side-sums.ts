@@ -25,12 +25,12 @@ export function sumsEquation(side: SideSums): Equation {
     inner.push(within_)
     return typeof a.extent === 'number' && a.extent % size > 0 ? [within(plus(times(count, size), within_), a.extent)] : []
   })
-  const kept = axis(side.kept.name, side.kept.extent)
+  const kept = axis(side.keptAxis.name, side.keptAxis.extent)
   const blockOf = (d: number): IndexLike => plus(times(outer[d]!, side.blocks[d]!.size), inner[d]!)
   // Dimension 1 is what is kept; the blocks are of all others, in order.
   const place = [blockOf(0), kept, ...side.blocks.slice(1).map((_, d) => blockOf(d + 1))]
-  const stores = termsAt(side, place).map((term, k) => store(side.into, [...outer, kept, k], sum(inner, guard(guards, term))))
-  return { name: side.into.name, layers: [], axes: [...outer, kept], stores, sides: [] }
+  const stores = termsAt(side, place).map((term, k) => store(side.partials, [...outer, kept, k], sum(inner, guard(guards, term))))
+  return { name: side.partials.name, layers: [], axes: [...outer, kept], stores, sides: [] }
 }
 
 /** Whether all positions of a map can be counted in one go: nothing depends on a row or a column alone. */
@@ -55,11 +55,11 @@ export const rewriteTotals = (e: Equation, before: Tensor, side: SideSums): Equa
     topDown((node) => {
       if (node.kind !== 'reduce' || node.body.kind !== 'load' || node.body.tensor !== before) return undefined
       const [term, , ...kept] = node.body.at
-      const blocks = side.into.shape.slice(0, -2).map((extent, i) => axis(i === 0 ? 'n' : `b${i}`, extent))
+      const blocks = side.partials.shape.slice(0, -2).map((extent, i) => axis(i === 0 ? 'n' : `b${i}`, extent))
       const [batch, ...others] = blocks
       const many = others.filter((b) => b.extent !== 1)
       const at = [batch!, ...others.map((b) => (b.extent === 1 ? 0 : b)), ...kept, term!]
       // Blocks of one image first: short chains.
-      return sum([batch!], sum(many, load(side.into, ...at)))
+      return sum([batch!], sum(many, load(side.partials, ...at)))
     }),
   )

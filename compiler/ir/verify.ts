@@ -54,7 +54,7 @@ class Verifier {
   }
 
   run(): void {
-    const { axes, stores, onLoad, sides } = this.e
+    const { axes, stores, fusedProducer: onLoad, sides } = this.e
     if (stores.length === 0) this.report('stores nothing')
     this.points(axes, stores)
     if (onLoad) {
@@ -152,7 +152,7 @@ class Verifier {
 
   private side(side: SideReduction): void {
     const { axes, stores } = this.e
-    const { source, kept, blocks, into, from = 0 } = side
+    const { source, keptAxis: kept, blocks, partials: into, channelOffset: from = 0 } = side
     const what = `the ${side.kind} of ${source.name}`
     const stored = stores.find((s) => s.tensor === source)
     if (!stored) return this.report(`takes ${what}, which it does not store`)

@@ -2,11 +2,11 @@ import { resolved } from '../graph/query.ts'
 import { overlap, bufferOf, isBatched, nextTensorId, type Tensor } from '../ir/tensor.ts'
 import { atBatch, bytesOf, flopsOf } from '../ir/cost.ts'
 import { mapValues, topDown } from '../ir/rewrite.ts'
-import type { Fused } from '../ir/kernel.ts'
+import type { Kernel } from '../ir/kernel.ts'
 import { type Equation, reads, writes } from '../ir/equation.ts'
 
 /** A kernel in the order of its program: one launch of it. */
-export interface KernelLaunch extends Fused {
+export interface KernelLaunch extends Kernel {
   /** The kernel computes again what an earlier launch computed and the program did not keep (activation checkpointing). */
   readonly again?: true
 }

@@ -29,7 +29,7 @@ export interface Target {
   readonly maxPrologueInputs: number
   /** The block of points of which one part of a kernel's work can take statistics; or why it takes none. */
   readonly statisticsBlock: (equation: Equation) => BlockSizes | string
-  /** Why a kernel cannot compute and store its fused producer (see `OnLoad`). Absent: no kernel of this target can. */
+  /** Why a kernel cannot compute and store its fused producer (see `FusedProducer`). Absent: no kernel of this target can. */
   readonly rejectFusedProducer?: (equation: Equation, batch: number) => string | undefined
   /** Makes a printer for one compilation of a net that trains with this batch (1: the net only infers). The printer prints equal kernels once. */
   readonly printer: (batch: number, schedules?: Schedules) => Printer

@@ -47,7 +47,7 @@ test('merges first within an image where it is cut into blocks', () => {
   const program = [conv(wide, source), ...momentsEquations(request)]
   const kernels = fuse(PASS, program, { statisticsBlock: rows(4) })
   expect(namesOf(kernels)).toEqual(['y', 'bn.merge_images', 'bn.statistics'])
-  expect(kernels[0]!.equation.sides[0]!.into.shape).toEqual(['n', 2, 1, 2, 4])
+  expect(kernels[0]!.equation.sides[0]!.partials.shape).toEqual(['n', 2, 1, 2, 4])
   const [got, want] = [kernels.map(({ equation }) => equation), program].map((e) => run(e).get(moments)!)
   for (const c of [0, 1]) expect(got![4 + c]).toBeCloseTo(want![4 + c]!, 8)
 })

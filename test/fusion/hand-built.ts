@@ -5,7 +5,7 @@ import { KernelProgram } from '../../compiler/fusion/program.ts'
 import { type Axis, axis, plus } from '../../compiler/ir/affine.ts'
 import { equation, type Equation, reads, store, writes } from '../../compiler/ir/equation.ts'
 import { type Expression, guard, load, max, mul, sum, within } from '../../compiler/ir/expression.ts'
-import type { Fused } from '../../compiler/ir/kernel.ts'
+import type { Kernel } from '../../compiler/ir/kernel.ts'
 import { type Tensor, tensor } from '../../compiler/ir/tensor.ts'
 import { verifyEquation } from '../../compiler/ir/verify.ts'
 import { elementCount, evaluateEquation, type Numbers } from '../../compiler/targets/interpreter/evaluate.ts'
@@ -24,7 +24,7 @@ export const context = (changes: Partial<FusionContext> = {}): FusionContext => 
 })
 
 /** The kernels that one pass, found by its name, leaves of some equations: each of them is sound. */
-export function fuse(name: string, equations: readonly Equation[], changes: Partial<FusionContext> = {}): Fused[] {
+export function fuse(name: string, equations: readonly Equation[], changes: Partial<FusionContext> = {}): Kernel[] {
   const program = new KernelProgram(equations)
   fusionPasses.find((pass) => pass.name === name)!.run(program, context(changes))
   const kernels = program.kernels()
@@ -32,8 +32,8 @@ export function fuse(name: string, equations: readonly Equation[], changes: Part
   return kernels
 }
 
-export const namesOf = (kernels: readonly Fused[]): string[] => kernels.map(({ equation }) => equation.name)
-export const remarksOf = (kernels: readonly Fused[]): string => kernels.flatMap(({ why }) => why).join('\n')
+export const namesOf = (kernels: readonly Kernel[]): string[] => kernels.map(({ equation }) => equation.name)
+export const remarksOf = (kernels: readonly Kernel[]): string => kernels.flatMap(({ why }) => why).join('\n')
 
 /** A map of 2 channels, or more, with 4 rows and 4 columns. */
 export const map = (name: string, channels = 2): Tensor => tensor(name, ['n', channels, 4, 4])
@@ -86,7 +86,7 @@ export function run(equations: readonly Equation[]): Map<Tensor, Numbers> {
 }
 
 /** Fused kernels leave in these tensors what the equations leave one by one. */
-export function expectSameValues(kernels: readonly Fused[], equations: readonly Equation[], results: readonly Tensor[]): void {
+export function expectSameValues(kernels: readonly Kernel[], equations: readonly Equation[], results: readonly Tensor[]): void {
   const [got, want] = [run(kernels.map(({ equation }) => equation)), run(equations)]
   for (const t of results) {
     expect(got.get(t), t.name).toBeDefined()

@@ -13,7 +13,7 @@ const equations = [relu(a, x), conv(y, a), relu(z, a)]
 test('joins a value with several readers to the first convolution that loads it, which stores it', () => {
   const kernels = fuse(PASS, equations, { rejectFusedProducer })
   expect(namesOf(kernels)).toEqual(['a+y', 'z'])
-  expect(kernels[0]!.equation.onLoad?.store.tensor).toBe(a)
+  expect(kernels[0]!.equation.fusedProducer?.store.tensor).toBe(a)
   expect(remarksOf(kernels)).toBe('a is computed and stored as it is loaded')
   expectSameValues(kernels, equations, [a, y, z])
 })

@@ -37,11 +37,11 @@ test('side sums are of the point that is stored; a count is added', () => {
   const side: SideReduction = {
     kind: 'sums',
     source: y,
-    kept: c,
+    keptAxis: c,
     blocks: [{ axis: n, size: 1 }],
     at,
     terms: [mul(load(y, ...at), 2)],
-    into,
+    partials: into,
   }
   const e = { ...equation('copy', [], [n, c], [store(y, [n, c], load(x, n, c))]), sides: [side] }
   expect(printEquation(e)).toBe(`copy  for n n, c 3

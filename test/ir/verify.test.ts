@@ -14,7 +14,7 @@ const padded = guard([within(row, 4)], load(x, n, i, row))
 const value = sum([i, k], mul(padded, load(w, c, i, k)))
 const conv = equation('conv', ['conv'], at, [store(y, at, value)])
 const partials = tensor('partials', ['n', 2, 2, 4])
-const side: SideReduction = { kind: 'moments', source: y, kept: c, blocks: [{ axis: n, size: 1 }, { axis: h, size: 2 }], into: partials }
+const side: SideReduction = { kind: 'moments', source: y, keptAxis: c, blocks: [{ axis: n, size: 1 }, { axis: h, size: 2 }], partials }
 const carrying = { ...conv, sides: [side] }
 const withSide = (changes: Partial<SideReduction>): Equation => ({ ...conv, sides: [{ ...side, ...changes } as SideReduction] })
 const stores = (...all: Equation['stores']): Equation => ({ ...conv, stores: all })
@@ -58,7 +58,7 @@ describe('a planted fault', () => {
     ],
     [
       'a channel that the statistics do not start at',
-      withSide({ from: 1 }),
+      withSide({ channelOffset: 1 }),
       'conv takes the moments of y, which it does not store in the order of its axes',
     ],
     [
@@ -78,22 +78,22 @@ describe('a planted fault', () => {
     ],
     [
       'terms of another point than the one that is stored',
-      withSide({ kind: 'sums', at, terms: [load(y, n, c, 0)], into: tensor('sums', ['n', 2, 2, 1]) }),
+      withSide({ kind: 'sums', at, terms: [load(y, n, c, 0)], partials: tensor('sums', ['n', 2, 2, 1]) }),
       'conv reads elements of y that other points of it write',
     ],
     [
       'terms of a point that nobody knows',
-      withSide({ kind: 'sums', at: [axis('n', 'n'), axis('c', 2), axis('h', 4)], terms, into: tensor('sums', ['n', 2, 2, 1]) }),
+      withSide({ kind: 'sums', at: [axis('n', 'n'), axis('c', 2), axis('h', 4)], terms, partials: tensor('sums', ['n', 2, 2, 1]) }),
       'conv uses axis n, which nothing counts there',
     ],
     [
       'a fused producer that nobody loads',
-      { ...conv, onLoad: { axes: at, store: store(tensor('z', ['n', 2, 4]), at, load(x, n, c, h)) } },
+      { ...conv, fusedProducer: { axes: at, store: store(tensor('z', ['n', 2, 4]), at, load(x, n, c, h)) } },
       'conv never loads z, which it computes as it loads it',
     ],
     [
       'a fused producer that stores half',
-      { ...conv, onLoad: { axes: at, store: store(tensor('x', ['n', 4, 4]), at, load(x, n, c, h)) } },
+      { ...conv, fusedProducer: { axes: at, store: store(tensor('x', ['n', 4, 4]), at, load(x, n, c, h)) } },
       'conv does not compute each element of x once as it loads it',
     ],
   ])('%s', (_, e, problem) => {

@@ -1,4 +1,4 @@
-import type { Equation, OnLoad } from '../../ir/equation.ts'
+import type { Equation, FusedProducer } from '../../ir/equation.ts'
 import { contractionNest } from './contraction-nest.ts'
 import { type LoopNest, pointStage } from './loop-nest.ts'
 import { pointwiseNest } from './pointwise.ts'
@@ -19,11 +19,11 @@ export function applySchedule(e: Equation, schedule: CpuSchedule): LoopNest {
     : schedule.algorithm === 'contraction' ? contractionNest(contractionOf(), schedule)
     : schedule.algorithm === 'winograd' ? winogradNest(contractionOf(), schedule)
     : weightGradientNest(contractionOf(), schedule)
-  return e.onLoad ? withFusedProducer(e, e.onLoad, nest) : nest
+  return e.fusedProducer ? withFusedProducer(e, e.fusedProducer, nest) : nest
 }
 
 /** A task computes the whole of its image first: what it then loads is in the cache. */
-function withFusedProducer({ onLoad: _, ...plain }: Equation, { axes, store }: OnLoad, nest: LoopNest): LoopNest {
+function withFusedProducer({ fusedProducer: _, ...plain }: Equation, { axes, store }: FusedProducer, nest: LoopNest): LoopNest {
   const [image] = nest.grid
   fits(image?.extent === 'n', 'tasks do not begin with the image')
   const [own, ...others] = axes

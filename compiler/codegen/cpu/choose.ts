@@ -39,7 +39,7 @@ export class CpuScheduler {
       return schedule.algorithm === 'contraction' && schedule.registerTile[row] !== undefined ? undefined : schedule.taskBlock[row]
     })
     this.hasOneImage = onceByShape((e) => {
-      const { onLoad, ...plain } = e
+      const { fusedProducer: onLoad, ...plain } = e
       const image = plain.axes[0]
       if (image?.extent !== 'n' || this.scheduleOf(plain).tasks[0] !== `0:${image.name}`) return false
       const load = plain.stores.map((s) => loadOf(s.value, onLoad!)).find((found) => found)

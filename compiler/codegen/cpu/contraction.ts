@@ -94,7 +94,7 @@ function chooseTasks(c: Contraction, tile: MicroTile): { readonly tasks: readonl
   const [inVectors, inOthers] = [freeAxes(vectors), freeAxes(others)]
   // The image, groups, chunks of a batch: what both factors depend on, or what has no end.
   const leading = e.axes.filter((a) =>
-    typeof a.extent !== 'number' || (inVectors.has(a) && inOthers.has(a) && e.sides.every((side) => side.kept === a))
+    typeof a.extent !== 'number' || (inVectors.has(a) && inOthers.has(a) && e.sides.every((side) => side.keptAxis === a))
   )
   const products = pointsOf(e.axes.filter((a) => !leading.includes(a))) * pointsOf(main.axes, CPU.batchProducts)
   const pieces = Math.max(1, Math.floor(Math.min(CPU.mostTasks, products / CPU.taskProducts) / pointsOf(leading)))
@@ -108,7 +108,7 @@ function chooseTasks(c: Contraction, tile: MicroTile): { readonly tasks: readonl
   const left = Math.ceil(pieces / (row && rows !== undefined ? (row.extent as number) / rows : 1))
   const { broadcastAxis: channel } = tile
   // Statistics are of whole maps, or of the rows above.
-  const channels = channel && left > 1 && e.sides.every((side) => side.kept === channel)
+  const channels = channel && left > 1 && e.sides.every((side) => side.keptAxis === channel)
     ? divisors(channel.extent as number).find((d) => d % tile.broadcastCount === 0 && (channel.extent as number) / d <= left) : undefined
   const cutsChannels = channel && channels !== undefined && channels < (channel.extent as number)
   if (cutsChannels) blocks.set(channel, channels)
@@ -121,7 +121,7 @@ function chooseTasks(c: Contraction, tile: MicroTile): { readonly tasks: readonl
 /** Rows of the map in a task, where all of it would not stay in the cache, or where its statistics are of blocks of rows. */
 function rowsOfTask(e: Equation, row: Axis, factor: Expression): number | undefined {
   const height = row.extent as number
-  if (e.sides.some((side) => side.kept === row)) return undefined
+  if (e.sides.some((side) => side.keptAxis === row)) return undefined
   const block = statisticsBlockAlong(e, row)
   if (block !== undefined) return block < height ? block : undefined
   const wanted = Math.ceil(largestLoad(factor) / CPU.goodPack)

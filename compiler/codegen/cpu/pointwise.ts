@@ -152,7 +152,7 @@ function chooseTasks(e: Equation, vectorAxis: Axis | undefined): { readonly task
     if (typeof a.extent === 'number') {
       if (a === vectorAxis || pointsOf(e.axes.slice(i + 1)) * terms < CPU.leastTask) break
       // Statistics are of whole maps.
-      if (e.sides.some((side) => side.kept !== a)) break
+      if (e.sides.some((side) => side.keptAxis !== a)) break
     }
     tasks.push(a)
   }

@@ -19,8 +19,8 @@ export interface Contraction {
 export type Product = Extract<Expression, { kind: 'binary' }>
 
 /** Simplifies an equation; what a fused producer computes is left out. */
-export function simplify({ onLoad: _, ...given }: Equation): Simplified {
-  const equation = flattenReductions(flattenAxes(dropTrueGuards(given), given.sides.map((side) => side.kept)))
+export function simplify({ fusedProducer: _, ...given }: Equation): Simplified {
+  const equation = flattenReductions(flattenAxes(dropTrueGuards(given), given.sides.map((side) => side.keptAxis)))
   const sums = equation.stores.flatMap((s) => reductions(s.value))
   const main = sums.filter(isContraction).sort((a, b) => steps(b) - steps(a))[0]
   // A sum that is invariant over an output axis is computed before that axis is walked: no register tile holds all of its points.

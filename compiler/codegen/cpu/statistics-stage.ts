@@ -18,12 +18,12 @@ export function statisticsStage(side: SideReduction, { name, layers }: Equation,
     fits(block === size, `${name}: a task has ${block} along ${a.name}, its statistics are of ${size}`)
   }
   fits(!row || (space.length === 2 && side.blocks.at(-2)?.axis === row), `${name}: tasks cut ${row?.name}, statistics are of rows`)
-  const channels = side.kept.extent as number
-  const channelBlocks = cut.get(side.kept)?.outer
+  const channels = side.keptAxis.extent as number
+  const channelBlocks = cut.get(side.keptAxis)?.outer
   // Where each channel is a task, its own; else all that the task has.
-  const own = grid.includes(side.kept)
+  const own = grid.includes(side.keptAxis)
   const c = axis('c', own ? 1 : channelBlocks ? channels / (channelBlocks.extent as number) : channels)
-  const channel: IndexLike = own ? side.kept : channelBlocks ? plus(times(channelBlocks, c.extent as number), c) : index(c)
+  const channel: IndexLike = own ? side.keptAxis : channelBlocks ? plus(times(channelBlocks, c.extent as number), c) : index(c)
   const image = grid.find((a) => a.extent === 'n')!
   const width = space.at(-1) ?? 1
   const height = rows ?? (space.length > 1 ? space[0]! : 1)
@@ -39,7 +39,7 @@ export function statisticsStage(side: SideReduction, { name, layers }: Equation,
     const last = flat ? area : w
     const summed = flat || height === 1 ? [last] : [h, w]
     const stores = termsAt(side, [image, channel, ...place]).map((term, k) =>
-      store(side.into, [...places, channel, k], sum(summed, height === 1 && !flat ? substitute(term, new Map([[h, 0]])) : term))
+      store(side.partials, [...places, channel, k], sum(summed, height === 1 && !flat ? substitute(term, new Map([[h, 0]])) : term))
     )
     return overLast(last, { equation: { name, layers, axes, stores, sides: [] }, loops })
   }
@@ -47,7 +47,16 @@ export function statisticsStage(side: SideReduction, { name, layers }: Equation,
   const at = (axes: readonly IndexLike[]): IndexLike[] => (space.length === 1 ? [axes[0]!] : [row0, axes[0]!])
   const equation = partialEquation(
     { name, layers, source: side.source },
-    { image, channel, ...(side.from !== undefined && { from: side.from }), axes, inner, at, into: side.into, place: [...places, channel] },
+    {
+      image,
+      channel,
+      ...(side.channelOffset !== undefined && { from: side.channelOffset }),
+      axes,
+      inner,
+      at,
+      into: side.partials,
+      place: [...places, channel],
+    },
   )
   return overLast(area, { equation, loops })
 }

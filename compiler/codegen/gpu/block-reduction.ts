@@ -37,12 +37,12 @@ export function reduceBlock(shared: BlockReduction, write: Write): void {
  */
 function mergeInvocations({ side, schedule, workgroup, locals, kept }: BlockReduction, merge: Merge, write: Write): void {
   const { builder } = workgroup
-  const tiles = schedule.group?.get(side.kept) ?? 1
+  const tiles = schedule.group?.get(side.keptAxis) ?? 1
   const parts = workgroup.size / tiles
   const count = kept[0]!.length
   const atOnce = keptAtOnce(side, kept.length, (many) => 4 * count * parts * pitchOf(tiles * many) <= workgroup.bytesLeft)
   const pitch = pitchOf(tiles * atOnce)
-  const [ofPart, ofTile] = splitLocal(locals, side.kept)
+  const [ofPart, ofTile] = splitLocal(locals, side.keptAxis)
   const array = workgroup.array('merge', count * parts * pitch)
   const at = (k: number, part: IndexLike, j: IndexLike): Index => plus(k * parts * pitch, times(part, pitch), j)
   const moments = side.kind === 'moments'
@@ -85,7 +85,7 @@ function mergeInvocations({ side, schedule, workgroup, locals, kept }: BlockRedu
  */
 function mergeSubgroups({ side, schedule, workgroup, kept }: BlockReduction, merge: Merge, write: Write): void {
   const { builder } = workgroup
-  invariant((schedule.group?.get(side.kept) ?? 1) === 1, `subgroups hold several tiles of ${side.source.name}`)
+  invariant((schedule.group?.get(side.keptAxis) ?? 1) === 1, `subgroups hold several tiles of ${side.source.name}`)
   const moments = side.kind === 'moments'
   const references = moments ? workgroup.array('reference', kept.length) : -1
   if (moments) {
@@ -161,7 +161,7 @@ const pitchOf = (keptPoints: number): number => keptPoints | 1
 /** Bytes of shared memory without which what an equation gathers cannot be put together. */
 export const leastMergeBytes = (e: Equation, group: ReadonlyMap<Axis, number>): number =>
   e.sides.reduce((sum, side) => {
-    const tiles = group.get(side.kept) ?? 1
+    const tiles = group.get(side.keptAxis) ?? 1
     const parts = [...group.values()].reduce((product, by) => product * by, 1) / tiles
-    return sum + 4 * (side.into.shape.at(-1) as number) * parts * pitchOf(tiles)
+    return sum + 4 * (side.partials.shape.at(-1) as number) * parts * pitchOf(tiles)
   }, 0)

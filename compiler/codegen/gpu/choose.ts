@@ -41,7 +41,7 @@ export function candidates(
   { batches = USUAL_BATCHES, mostStaged = 24 }: ChoiceOptions = {},
 ): readonly Schedule[] {
   const aim = { model, batches }
-  if (equation.onLoad) return fusedProducerSchedules(equation, aim, mostStaged).map(({ schedule }) => schedule)
+  if (equation.fusedProducer) return fusedProducerSchedules(equation, aim, mostStaged).map(({ schedule }) => schedule)
   const sums = equation.stores.flatMap((s) => reductions(s.value))
   const serial = serialAxes(equation, sums)
   const main = sums.filter((r) => r.combine === 'sum' && r.body.kind === 'binary' && r.body.op === 'mul')
@@ -62,7 +62,7 @@ export function candidates(
 /** Schedules of an equation with a fused producer: workgroups compute it while they stage it, so that each does so once for all its points. */
 function fusedProducerSchedules(e: Equation, { model, batches }: Aim, most: number): readonly RatedSchedule[] {
   const [main, plainly] = [onlyContraction(e), onlyContraction(computedOnLoad(e))]
-  const load = main && loadOf(main, e.onLoad!)
+  const load = main && loadOf(main, e.fusedProducer!)
   if (!load || !plainly || !windowsOver(e, main, load)) return []
   const admits = (stage: ReadonlyMap<Axis, number>): boolean => loadsWindowsWhole(main, load, stage)
   return sharedTileSchedules({ equation: e, axes: gemmAxes(e, plainly), model, batches, most, admits })
@@ -73,7 +73,7 @@ function fusedProducerSchedules(e: Equation, { model, batches }: Aim, most: numb
  * workgroups stage the same elements and each would compute them again. Undefined: it pays.
  */
 export function rejectFusedProducer(e: Equation, weigh: ReturnType<typeof fusedProducerVerdict>): string | undefined {
-  const { tensor } = e.onLoad!.store
+  const { tensor } = e.fusedProducer!.store
   const verdict = weigh(e)
   if (verdict === 'uncovered') return `windows of ${e.name} do not cover ${tensor.name}`
   return verdict === 'too often' ? `${tensor.name} would be computed too often in ${e.name}` : undefined
@@ -85,7 +85,7 @@ export const fusedProducerVerdict = (
   batches: readonly number[] = USUAL_BATCHES,
 ): (e: Equation) => 'uncovered' | 'too often' | undefined =>
   onceByShape((e) => {
-    const { onLoad, ...plain } = e
+    const { fusedProducer: onLoad, ...plain } = e
     const [fused] = fusedProducerSchedules(e, { model, batches }, 1)
     if (!fused) return 'uncovered'
     const main = onlyContraction(plain)!
@@ -108,7 +108,7 @@ function grouped(e: Equation, schedule: Schedule, { parallel }: GpuModel): Sched
   const groupOf = (sizeOf: (a: Axis) => number): Map<Axis, number> =>
     new Map(e.axes.map((a) => [a, sizeOf(a)] as const).filter(([, size]) => size > 1))
   if (!parallel) return { ...schedule, group: groupOf(tilesOfBlock), inTurn: true }
-  const kept = e.sides[0]!.kept
+  const kept = e.sides[0]!.keptAxis
   const invocations = e.axes.reduce((product, a) => product * tilesOfBlock(a), 1)
   const channels = Math.max(
     1,

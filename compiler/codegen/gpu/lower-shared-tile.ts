@@ -150,7 +150,7 @@ function onLoadOf(
   { equation, staging: { main, spans }, builder, slots, blocks, values }: SharedTileRequest,
   { value }: SharedTile,
 ): { readonly factor: Expression; readonly storeAt: (point: Point) => () => void } | undefined {
-  const { onLoad } = equation
+  const { fusedProducer: onLoad } = equation
   const load = onLoad && loadOf(value, onLoad)
   const windows = load && windowsOver(equation, main, loadOf(main, onLoad)!)
   if (!load || !windows) return undefined

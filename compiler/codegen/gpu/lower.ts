@@ -126,8 +126,8 @@ class Lowering {
   private walkBlock(block: Point): void {
     const { builder, schedule: { tile, group }, equation: { sides } } = this
     const gathered = sides.map((side) =>
-      range(tile.get(side.kept) ?? 1).map(() =>
-        range(side.into.shape.at(-1) as number).map(() => builder.declareVariable('gathered', float(0), 1))
+      range(tile.get(side.keptAxis) ?? 1).map(() =>
+        range(side.partials.shape.at(-1) as number).map(() => builder.declareVariable('gathered', float(0), 1))
       )
     )
     const walk = (point: Point, [next, ...rest]: readonly (readonly [Axis, number])[]): void => {
@@ -150,14 +150,19 @@ class Lowering {
     const points = this.tilePoints(block)
     sides.forEach((side, s) =>
       this.keptOf(side, points).forEach(([first], i) =>
-        this.storeParts(side, first!.get(side.kept)!, builder.within(first!.get(side.kept)!, side.kept.extent), gathered[s]![i]!)
+        this.storeParts(
+          side,
+          first!.get(side.keptAxis)!,
+          builder.within(first!.get(side.keptAxis)!, side.keptAxis.extent),
+          gathered[s]![i]!,
+        )
       )
     )
   }
 
   private stage(points: readonly Point[]): void {
     const { equation, schedule, builder, workgroup, slots, blocks, locals, values } = this
-    invariant(schedule.stage || !equation.onLoad, `${equation.name} does not stage what it makes on load`)
+    invariant(schedule.stage || !equation.fusedProducer, `${equation.name} does not stage what it makes on load`)
     if (!schedule.stage) return
     const staging = sharedTilesOf(equation, schedule)
     invariant(staging && workgroup, `${equation.name} has nothing to stage`)
@@ -234,7 +239,7 @@ class Lowering {
   private keptOf(side: SideReduction, points: readonly Point[]): readonly (readonly Point[])[] {
     const groups = new Map<string, Point[]>()
     for (const point of points) {
-      const key = point.get(side.kept)!.key
+      const key = point.get(side.keptAxis)!.key
       groups.set(key, [...(groups.get(key) ?? []), point])
     }
     return [...groups.values()]
@@ -243,7 +248,7 @@ class Lowering {
   /** What a tile has, or all of a workgroup together. */
   private storeSide(side: SideReduction, kept: readonly Gathered[]): void {
     if (!this.workgroup) {
-      for (const { point, parts } of kept) this.storeParts(side, point.get(side.kept)!, this.insideTile(point), parts)
+      for (const { point, parts } of kept) this.storeParts(side, point.get(side.keptAxis)!, this.insideTile(point), parts)
       return
     }
     reduceBlock({
@@ -253,8 +258,8 @@ class Lowering {
       locals: [...this.locals],
       kept: kept.map(({ parts }) => parts),
     }, (at, parts) => {
-      const point = plus(this.blocks.get(side.kept)!, at)
-      this.storeParts(side, point, this.builder.within(point, side.kept.extent), parts)
+      const point = plus(this.blocks.get(side.keptAxis)!, at)
+      this.storeParts(side, point, this.builder.within(point, side.keptAxis.extent), parts)
     })
   }
 
@@ -268,8 +273,8 @@ class Lowering {
       }))
     })
     parts.forEach((value, k) => {
-      const at = this.builder.indexOperand(linearIndex(side.into, [...blocks, kept, index(k)]))
-      this.builder.pushGuarded(inside, { kind: 'store', binding: this.slots.get(side.into)!, at, value })
+      const at = this.builder.indexOperand(linearIndex(side.partials, [...blocks, kept, index(k)]))
+      this.builder.pushGuarded(inside, { kind: 'store', binding: this.slots.get(side.partials)!, at, value })
     })
   }
 

@@ -10,5 +10,5 @@ import type { Schedule } from './schedule.ts'
 export function wantsSubgroups(e: Equation, { share, group, inTurn }: Schedule): boolean {
   if (share !== undefined) return true
   if (e.sides.length === 0 || !group || inTurn) return false
-  return e.sides.every(({ kept }) => !group.has(kept)) && !e.stores.some(({ value }) => reductions(value).some(isContraction))
+  return e.sides.every(({ keptAxis: kept }) => !group.has(kept)) && !e.stores.some(({ value }) => reductions(value).some(isContraction))
 }

@@ -55,7 +55,7 @@ export function compileEquation(equation: Equation): CompiledEquation {
       const values = stores.map((s) => printer.value(s.value))
       stores.forEach((s, i) => printer.line(`${printer.element(s.tensor, s.at)} ${s.counts ? '+' : ''}= ${values[i]};`))
     })
-  if (equation.onLoad) compute(equation.onLoad.axes, [equation.onLoad.store])
+  if (equation.fusedProducer) compute(equation.fusedProducer.axes, [equation.fusedProducer.store])
   compute(equation.axes, equation.stores)
   const sums = equation.sides.flatMap((side) => (side.kind === 'sums' ? [compileEquation(sumsEquation(side))] : []))
   const body = new Function('T', 's', 'random', 'erf', printer.text()) as (
@@ -78,7 +78,7 @@ export function compileEquation(equation: Equation): CompiledEquation {
 /** Moments of each block of what was stored: see `SideReduction`. */
 function runMoments(equation: Equation, side: SideMoments, dataOf: (t: Tensor) => Numbers, batch: number): void {
   const source = dataOf(side.source)
-  const into = dataOf(side.into)
+  const into = dataOf(side.partials)
   const step = strides(side.source.shape)
   const size = (a: Axis): number => (a.extent === 'n' ? batch : (a.extent as number))
   const visitBlocks = (depth: number, ranges: { start: number; end: number; stride: number }[], slot: number): void => {
@@ -93,8 +93,8 @@ function runMoments(equation: Equation, side: SideMoments, dataOf: (t: Tensor) =
       }
       return
     }
-    const kept = size(side.kept)
-    const keptStride = step[equation.axes.indexOf(side.kept)]!
+    const kept = size(side.keptAxis)
+    const keptStride = step[equation.axes.indexOf(side.keptAxis)]!
     for (let k = 0; k < kept; k++) {
       const values: number[] = []
       const collect = (depth2: number, position: number): void => {
@@ -102,7 +102,7 @@ function runMoments(equation: Equation, side: SideMoments, dataOf: (t: Tensor) =
         if (!range) values.push(source[position]!)
         else for (let i = range.start; i < range.end; i++) collect(depth2 + 1, position + i * range.stride)
       }
-      collect(0, (k + (side.from ?? 0)) * keptStride)
+      collect(0, (k + (side.channelOffset ?? 0)) * keptStride)
       const reference = values[0]!
       const mean = values.reduce((total, x) => total + (x - reference), 0) / values.length
       const squares = values.reduce((total, x) => total + (x - reference - mean) ** 2, 0)

@@ -91,7 +91,7 @@ function printer(scheduler: CpuScheduler, limits: ScheduleLimits, schedules?: Sc
     const before = known.get(key)
     if (before) return before
     // What a kernel says of its work names what it makes on load.
-    const question = `${JSON.stringify(limits)} ${equation.onLoad?.store.tensor.name ?? ''} ${axisOrder(canonical)} ${key}`
+    const question = `${JSON.stringify(limits)} ${equation.fusedProducer?.store.tensor.name ?? ''} ${axisOrder(canonical)} ${key}`
     const made = schedules ? generate(equation) : onceForAll('kernel/cpu', question, () => generate(equation), bytesOfKernel)
     known.set(key, made)
     byText.set(made.text, byText.get(made.text) ?? made)
