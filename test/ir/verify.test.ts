@@ -24,7 +24,7 @@ test('sound: a padded convolution, alone and with statistics in blocks', () => {
   expect(verifyEquation(conv)).toEqual([])
   expect(verifyEquation(carrying, 4)).toEqual([])
   const axes = [axis('n', 'n'), axis('c', 2), axis('h', 4)]
-  const sums = { at: axes, terms: [mul(load(y, ...axes), load(x, ...axes))], into: tensor('sums', ['n', 2, 2, 1]) }
+  const sums = { at: axes, terms: [mul(load(y, ...axes), load(x, ...axes))], partials: tensor('sums', ['n', 2, 2, 1]) }
   expect(verifyEquation(withSide({ kind: 'sums', ...sums }))).toEqual([])
   expect(verifyEquation(equation('update', [], at, [store(y, at, add(load(y, n, c, h), 1))]))).toEqual([])
 })
