@@ -232,7 +232,7 @@ describe.runIf(chromiumRunsHere)('the page', () => {
     const { page } = opened
     await says(page, /^Draw something/)
     expect(await text(page, '#device')).toMatch(
-      /^It runs on the CPU of this device: WebAssembly SIMD, [2-9]\d* threads\. WebGPU is missing here \(this browser has none, or has it switched off\)\.$/,
+      /^It runs on the CPU of this device: WebAssembly relaxed SIMD, [2-9]\d* threads\. WebGPU is missing here \(this browser has none, or has it switched off\)\.$/,
     )
     await addClass(page, 'star')
     for (const shift of [0, 0.03, -0.03]) {
