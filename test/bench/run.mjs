@@ -11,6 +11,12 @@ import { groupsOf, measure } from './measure.mjs'
 import { drawRatios, drawTable, ratiosOf } from './report.mjs'
 import { WORKLOADS } from './workloads.mjs'
 
+// The zoo has options of its own.
+if (process.argv[2] === 'zoo') {
+  await import('./zoo/run.mjs')
+  process.exit()
+}
+
 /** What the options are where nobody says. */
 const DEFAULTS = {
   webgpu: { peers: 'jax,tfjs,ort', workloads: ['W1', 'W2', 'W4a', 'W4b'], repeat: 5, warmUpMs: 0 },
@@ -19,6 +25,7 @@ const DEFAULTS = {
 }
 
 const USAGE = `npm run bench -- [options] [WORKLOAD...]
+npm run bench -- zoo --help: nets that people train, merged and split and beside PyTorch
 
 Workloads (default ${DEFAULTS.webgpu.workloads.join(' ')}; with wasm all of them), batch on software WebGPU / else:
 ${Object.entries(WORKLOADS).map(([name, w]) => `  ${name.padEnd(5)} ${w.what}; ${w.batch} / ${w.fullBatch}`).join('\n')}

@@ -1,0 +1,68 @@
+/** fusenet as subjects of the zoo: a net in merged and split style, without its normalizations, and as another build has it. */
+import { pathToFileURL } from 'node:url'
+
+/** Steps whose losses are compared before anything is timed. */
+export const CHECKED_STEPS = 3
+/**
+ * The rate of the steps that are compared, whatever the file says: so small that what rounding did to one step does not grow in the next.
+ * Steps that are timed have the rate 0: they do the same work, and each starts from where the last one did.
+ */
+export const CHECKED_RATE = 1e-3
+
+const VARIANTS = {
+  merged: { style: 'merged' },
+  split: { style: 'split' },
+  'no-bn': { style: 'merged', normalize: false },
+  before: { style: 'merged' },
+}
+
+/** A build of fusenet (a folder `dist`): its public doors, and the data that its own `bench` makes. */
+export async function openBuild(folder, backend, threads) {
+  const load = (path) => import(new URL(path, pathToFileURL(`${folder}/`)))
+  const [{ compile }, runtime, { planFor }, data, timing, dsl, { vocabulary }, peers] = await Promise.all([
+    'compiler/index.js',
+    'runtime/index.js',
+    'bundle/plans.js',
+    'measure/synthetic-data.js',
+    'measure/interleaved-timing.js',
+    'dsl/index.js',
+    'compiler/front-end/vocabulary.js',
+    'measure/peer-net.js',
+  ].map(load))
+  const device = backend === 'wasm' ? await runtime.wasm({ threads }) : await runtime.webgpu()
+  return { compile, open: runtime.open, target: planFor(device), device, ...data, ...timing, ...dsl, vocabulary, ...peers }
+}
+
+/** Compiles a variant of a net for one program (`train` or `infer`). `{ bundle, compileMs }`. */
+export function compileVariant(build, variant, text, program) {
+  const programs = program === 'infer' ? ['prepare', 'infer'] : ['train']
+  const start = performance.now()
+  const bundle = build.compile(text, { ...VARIANTS[variant], targets: [build.target], programs })
+  return { bundle, compileMs: performance.now() - start }
+}
+
+/**
+ * Opens a variant with these weights (those that it has a place for) and gives it as a subject: `{ name, check, measure, close }`. `check`
+ * holds the losses of the first steps, or the output.
+ */
+export async function openVariant(build, name, bundle, { weights, inputs, batch, program }) {
+  const own = new Set(bundle.manifest.parameters.map((p) => p.name))
+  const net = await build.open(bundle, {
+    device: build.device,
+    batch,
+    weights: new Map([...weights].filter(([parameter]) => own.has(parameter))),
+    programs: program === 'infer' ? ['prepare', 'infer'] : ['train'],
+  })
+  const step = async (rate) => (await net.trainStep(inputs, { rate, keepGoing: true })).loss
+  const { label: _, ...images } = inputs
+  const output = async () => Object.values(await net.run(images))[0]
+  const check = []
+  if (program === 'train') { for (let i = 0; i < CHECKED_STEPS; i++) check.push(await step(name === 'no-bn' ? 0 : CHECKED_RATE)) }
+  else check.push(...await output())
+  return {
+    name,
+    check,
+    measure: (atLeastMs) => build.repeated(program === 'train' ? () => step(0) : output, atLeastMs),
+    close: () => net.close(),
+  }
+}

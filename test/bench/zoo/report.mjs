@@ -1,0 +1,50 @@
+/** What the zoo says, as tables. */
+
+const COLUMNS = ['merged', 'split', 'no-bn', 'before', 'torch', 'ort-node']
+const TITLES = { train: 'one training step', infer: 'inference' }
+
+/** merged over each other subject, by minima; absent where one was not measured or gave another result. */
+export function ratiosOf({ ms, wrong = [] }) {
+  const merged = ms?.merged?.minimum
+  return Object.fromEntries(
+    COLUMNS.slice(1).filter((name) => merged && ms[name] && !wrong.includes(name)).map((name) => [name, merged / ms[name].minimum]),
+  )
+}
+
+export const geometricMean = (numbers) => Math.exp(numbers.reduce((sum, x) => sum + Math.log(x), 0) / numbers.length)
+
+/** The means of the ratios of rows with one program and number of threads: `{ split: 0.9, ... }`. */
+export function meansOf(rows) {
+  const ratios = rows.map(ratiosOf)
+  return Object.fromEntries(
+    COLUMNS.slice(1).map((name) => [name, ratios.map((r) => r[name]).filter(Boolean)]).filter(([, list]) => list.length > 0)
+      .map(([name, list]) => [name, geometricMean(list)]),
+  )
+}
+
+/** A line of the table: what of `columns` was measured, then merged over each. */
+export function drawRow(row, columns) {
+  const { net, batch, threads, ms, wrong = [], error } = row
+  const head = `${net} (${batch ?? ''})`.padEnd(20) + String(threads ?? '').padStart(2)
+  if (error) return `${head}  FAILED: ${error.split('\n')[0]}`
+  const ratios = ratiosOf(row)
+  const times = columns.map((name) => (ms[name] ? milliseconds(ms[name].minimum) : '').padStart(10))
+  const parts = columns.slice(1).map((name) => (ratios[name]?.toFixed(2) ?? (wrong.includes(name) ? 'WRONG' : '')).padStart(10))
+  return head + times.join('') + '   ' + parts.join('')
+}
+
+export const drawHead = (program, columns) =>
+  `${TITLES[program]}: minima in ms, then merged over each\n${'net (batch)'.padEnd(20)}${' t'}${
+    columns.map((name) => name.padStart(10)).join('')
+  }   ${columns.slice(1).map((name) => `/ ${name}`.padStart(10)).join('')}`
+
+export const drawMeans = (rows, columns) => {
+  const means = meansOf(rows)
+  const most = (name) => Math.max(...rows.map((row) => ratiosOf(row)[name] ?? 0))
+  const line = (title, value) =>
+    title.padEnd(22) + ' '.repeat(10 * columns.length + 3) +
+    columns.slice(1).map((name) => (means[name] ? value(name).toFixed(2) : '').padStart(10)).join('')
+  return [line('geometric mean', (name) => means[name]), line('largest', most)].join('\n')
+}
+
+const milliseconds = (ms) => ms.toFixed(ms < 10 ? 2 : 1)

@@ -1,0 +1,150 @@
+/** npm run bench -- zoo: nets that people train, in merged and split style and without their normalizations, beside other libraries. */
+import { fork } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { environment } from '../adapter.mjs'
+import { ZOO, readZooNet } from './list.mjs'
+import { randomNet } from './random-nets.mjs'
+import { drawHead, drawMeans, drawRow, meansOf, ratiosOf } from './report.mjs'
+
+const PEERS = { train: ['torch'], infer: ['ort-node', 'torch'] }
+const OWN = ['merged', 'split', 'no-bn']
+
+const USAGE = `npm run bench -- zoo [options]
+
+Nets: ${ZOO.map(({ name, batch }) => `${name} (batch ${batch})`).join(', ')}
+
+Options:
+  --only a,b       these nets alone
+  --random N       N nets drawn from a seed instead of the zoo; --seed S: the first one's (1)
+  --programs p     train (default), infer, or both with a comma
+  --against a,b    whom to measure beside merged: split, no-bn, torch, ort-node; default: all
+  --no-peers       split and no-bn alone
+  --before FOLDER  another build of fusenet (its folder with dist/), in the same turns
+  --threads N,...  on a CPU (1)
+  --batch N        instead of each net's own
+  --turns N        measurements of each (7)
+  --at-least MS    shorter iterations are repeated for this long and counted as their mean (20)
+  --warmup MS      iterations of each before anything counts (300)
+  --limit S        seconds that one net may take (600)
+  --backend B      wasm (default) or webgpu; --adapter A: software (default) or any
+  --json           figures on stdout for machines; --out FILE writes them, again after each net
+
+Losses of the first steps from the same weights are compared first (outputs of inference): a difference above 1e-3 is WRONG.`
+
+const { values: options } = parseArgs({
+  args: process.argv.slice(process.argv.indexOf('zoo') + 1),
+  allowNegative: true,
+  options: {
+    only: { type: 'string' },
+    random: { type: 'string' },
+    seed: { type: 'string', default: '1' },
+    programs: { type: 'string', default: 'train' },
+    against: { type: 'string' },
+    peers: { type: 'boolean', default: true },
+    before: { type: 'string' },
+    threads: { type: 'string', default: '1' },
+    batch: { type: 'string' },
+    turns: { type: 'string', default: '7' },
+    'at-least': { type: 'string', default: '20' },
+    warmup: { type: 'string', default: '300' },
+    limit: { type: 'string', default: '600' },
+    backend: { type: 'string', default: 'wasm' },
+    adapter: { type: 'string', default: 'software' },
+    json: { type: 'boolean', default: false },
+    out: { type: 'string' },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+})
+
+/** The end of a run that was asked for something that there is not. */
+function refuse(text) {
+  process.stderr.write(`${text}\n\n${USAGE}\n`)
+  process.exit(2)
+}
+
+if (options.help) {
+  console.log(USAGE)
+  process.exit(0)
+}
+const words = (text, known, what) =>
+  text.split(',').filter(Boolean).map((word) => (known.includes(word) ? word : refuse(`there is no ${what} ${word}: ${known.join(', ')}`)))
+const numberOf = (name, text) => (Number(text) > 0 ? Number(text) : refuse(`--${name} ${text}: a positive number is wanted`))
+
+const { backend } = options
+if (backend !== 'wasm' && backend !== 'webgpu') refuse(`unknown backend ${backend}: wasm or webgpu`)
+const nets = options.random !== undefined
+  ? Array.from({ length: numberOf('random', options.random) }, (_, i) => randomNet(numberOf('seed', options.seed) + i))
+  : ZOO.map(readZooNet)
+const wanted = options.only ? words(options.only, nets.map(({ name }) => name), 'net') : nets.map(({ name }) => name)
+const programs = words(options.programs, ['train', 'infer'], 'program')
+const against = options.against ? words(options.against, [...OWN, ...new Set(Object.values(PEERS).flat())], 'subject') : undefined
+const chosen = (names) => names.filter((name) => against?.includes(name) ?? true)
+const settings = {
+  backend,
+  variants: ['merged', ...chosen(OWN.slice(1)), ...(options.before ? ['before'] : [])],
+  turns: numberOf('turns', options.turns),
+  atLeastMs: numberOf('at-least', options['at-least']),
+  warmUpMs: Number(options.warmup),
+  dist: fileURLToPath(new URL('../../../dist', import.meta.url)),
+  before: options.before && resolve(options.before, 'dist'),
+}
+const env = {
+  ...process.env,
+  BENCH_ADAPTER: options.adapter,
+  ...(backend === 'webgpu' && options.adapter === 'software' && await environment()),
+}
+
+/** One row, made in a process of its own. */
+function measure(request) {
+  const child = fork(new URL('child.mjs', import.meta.url), [], { env, serialization: 'advanced', stdio: ['ignore', 2, 2, 'ipc'] })
+  const seconds = numberOf('limit', options.limit)
+  return new Promise((done) => {
+    const failed = (error) => done({ net: request.net.name, program: request.program, threads: request.settings.threads, error })
+    const timer = setTimeout(() => {
+      failed(`took longer than ${seconds} s`)
+      child.kill('SIGKILL')
+    }, seconds * 1000)
+    child.on('message', done)
+    child.on('exit', (code, signal) => {
+      clearTimeout(timer)
+      failed(`ended: ${signal ?? `exit code ${code}`}`)
+    })
+    child.send(request)
+  })
+}
+
+const print = options.json ? () => {} : (text) => console.log(text)
+const tables = []
+for (const program of programs) {
+  const peers = options.peers && backend === 'wasm' ? chosen(PEERS[program]) : []
+  const variants = settings.variants.filter((name) => program === 'train' || name !== 'no-bn')
+  const columns = [...variants, ...peers]
+  for (const threads of options.threads.split(',').map((t) => numberOf('threads', t))) {
+    const table = { program, threads, rows: [] }
+    tables.push(table)
+    print(drawHead(program, columns))
+    for (const net of nets.filter(({ name }) => wanted.includes(name))) {
+      const row = await measure({
+        net: { ...net, batch: options.batch ? numberOf('batch', options.batch) : net.batch },
+        program,
+        settings: { ...settings, variants, peers, threads },
+      })
+      table.rows.push({ ...row, ratios: ratiosOf(row) })
+      print(drawRow(row, columns))
+      if (options.out) write(options.out)
+    }
+    table.means = meansOf(table.rows)
+    print(`${drawMeans(table.rows, columns)}\n`)
+    for (const note of new Set(table.rows.flatMap(({ net, notes = [] }) => notes.map((text) => `${net}: ${text}`)))) print(note)
+  }
+}
+const found = () => ({ backend, node: process.version, tables })
+function write(file) {
+  writeFileSync(file, `${JSON.stringify(found(), null, 2)}\n`)
+}
+if (options.json) console.log(JSON.stringify(found(), null, 2))
+if (options.out) write(options.out)
+process.exit(tables.some(({ rows }) => rows.some((row) => row.error || row.wrong?.length > 0)) ? 1 : 0)
