@@ -12,7 +12,9 @@ import { BundleError, InputError } from '../bundle/errors.ts'
 import { matchWeights, type WeightsMatch } from '../runtime/match-weights.ts'
 import { readSafetensors } from '../runtime/loading/safetensors.ts'
 import { UsageError } from './exit.ts'
+import { compileToRun, type Runs } from './compile-to-run.ts'
 import { isPretended } from './devices.ts'
+import type { Lowering, Made, NetSource } from './net-source.ts'
 import { drawDiagnostics } from './diagnostics.ts'
 import type { Screen } from './screen.ts'
 import { kindOf, mustExist, readBytes } from './files.ts'
@@ -21,27 +23,6 @@ import { showMatch } from './match-table.ts'
 import { FRESH } from './options.ts'
 import { readImport, readSource } from './source.ts'
 import { tunedSchedules } from './tuned.ts'
-
-/** Options for compiling a net that override its file and its bundle. */
-export interface Lowering {
-  readonly style?: Style
-  readonly memory?: Memory
-  /** Without Winograd's algorithm. */
-  readonly precise?: boolean
-  /** Patterns of what does not learn; an empty list: all learns. */
-  readonly freeze?: readonly string[]
-  /** `f16`: with the plan for it. */
-  readonly storage?: Storage
-  /** With the plan for adapters that a CPU pretends to be. A bundle is not compiled again for its sake. */
-  readonly software?: boolean
-}
-
-/** The options that a bundle was compiled with. */
-interface Made extends Lowering {
-  readonly programs?: readonly string[]
-  /** Beside those that storage and software add. */
-  readonly targets?: readonly string[]
-}
 
 /** Weights of another net, by name: what is not there, or asked for fresh, starts by its initializer. */
 export interface Partial {
@@ -58,6 +39,8 @@ export interface NetOptions extends Lowering {
   readonly schedules?: CompileOptions['schedules']
   /** Programs that the work at hand needs beside the usual ones: a bundle without them is compiled again from its text. */
   readonly programs?: readonly ProgramName[]
+  /** What is compiled for the work at hand alone holds no other programs, and is for no other device. */
+  readonly runs?: Runs
   /** Exactly these programs, and these targets, of `fusenet compile`. */
   readonly only?: { readonly programs?: readonly string[]; readonly targets?: readonly string[] }
   /** A bundle of an older format is compiled again from the text that it carries. */
@@ -111,14 +94,15 @@ export async function loadBundle(path: string, options: NetOptions): Promise<Bun
   const { style, memory, precise, freeze, storage, software, schedules, batch, only } = options
   const programs = options.programs ? ['default', ...options.programs] : only?.programs
   const choices = { software, schedules, programs, ...(only?.targets && { targets: only.targets }) }
-  if (path.endsWith('.net')) return (await readNet(path, options)).compile({ style, memory, precise, freeze, storage, batch, ...choices })
+  if (path.endsWith('.net'))
+    return compileToRun(await readNet(path, options), { style, memory, precise, freeze, storage, batch, ...choices }, options.runs)
   const old = options.older ? await olderBundle(path) : undefined
   if (old) return (await netOf(old, options.weights, options.partial)).compile({ style, memory, precise, freeze, storage, ...choices })
   const bundle = await readBundleFolder(path, options.weights)
   const lowering = otherLowering(bundle, options)
   // Lowered otherwise, or for other programs, it is compiled again from the text that it carries; its weights fit.
   if (lowering || schedules || only || lacks(bundle, options.programs))
-    return (await netOf(bundle, options.weights, options.partial)).compile({ ...lowering, ...choices })
+    return compileToRun(await netOf(bundle, options.weights, options.partial), { ...lowering, ...choices }, options.runs)
   if (options.weights === undefined) return bundle
   const { weights: _, ...bare } = bundle
   return withWeights(bare, options.weights, options.partial)
@@ -161,16 +145,6 @@ export function otherLowering(
   } as const
   return lowering.style === style && String(lowering.freeze) === String(freeze) && lowering.memory === memory &&
       lowering.precise === precise && lowering.storage === storage ? undefined : lowering
-}
-
-/** A net to be compiled in several ways: of a .net file, or of the text and the weights that a bundle carries. */
-export interface NetSource {
-  readonly main: Source
-  readonly readImport: (path: string, from: Source) => Source | undefined
-  /** The compile options of the bundle that it comes from. */
-  readonly lowering: Lowering
-  /** Compiles the net. Options that are absent are those of the file or the bundle. Throws CompileError. */
-  compile(options: Omit<CompileOptions, 'readImport'>): Promise<Bundle>
 }
 
 export async function readNet(path: string, options: Omit<NetOptions, 'schedules'>): Promise<NetSource> {

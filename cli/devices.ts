@@ -3,8 +3,8 @@ import { constants } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type Device, DeviceError } from '../bundle/device.ts'
-import type { Bundle } from '../bundle/format.ts'
-import { WASM, WEBGPU } from '../bundle/plans.ts'
+import type { Bundle, Storage } from '../bundle/format.ts'
+import { halfPlanFor, PLAN_KINDS, planFor, WASM, WEBGPU } from '../bundle/plans.ts'
 import { InputError } from '../bundle/errors.ts'
 import { findPackage, howToInstall, importPackage } from '../runtime/loading/node/package.ts'
 import { identityOf, isSoftware, webgpu } from '../runtime/webgpu/device.ts'
@@ -21,16 +21,27 @@ export interface DeviceOptions {
   readonly device: string
   /** Of `wasm`; default: one for each core. */
   readonly threads?: number
-  /** The targets that the bundle has plans for. */
+  /** The targets that the net has plans for, or could have. */
   readonly plans: readonly string[]
 }
 
-/** Options of the command line as they are. */
-export const deviceOf = (options: Readonly<Record<string, unknown>>, { manifest }: Bundle): DeviceOptions => ({
+/** Options of the command line as they are. A net that is compiled for the device that runs it could run on any: `file` ends in .net. */
+export const deviceOf = (options: Readonly<Record<string, unknown>>, file: string, { manifest }: Bundle): DeviceOptions => ({
   device: options['device'] as string,
   ...(options['threads'] !== undefined && { threads: options['threads'] as number }),
-  plans: Object.keys(manifest.plans),
+  plans: file.endsWith('.net') ? PLAN_KINDS.map(({ name }) => name) : Object.keys(manifest.plans),
 })
+
+/**
+ * The plan that the device of that name runs here: all that is to be compiled where a net only runs. `held`: the plans among which
+ * `auto` chooses. The interpreter runs a text, and reads in any plan which inputs there are.
+ */
+export async function planHere(name: string, storage: Storage, held: readonly string[]): Promise<string> {
+  if (name === WASM || name === INTERPRETER) return WASM
+  const software = await isPretended(WEBGPU)
+  if (name === 'auto' && software && held.includes(WASM)) return WASM
+  return (storage === 'f16' ? halfPlanFor(WEBGPU) : undefined) ?? planFor({ name: WEBGPU, software })
+}
 
 /** A place where nets can run, or why it is none. */
 export interface Candidate {
@@ -69,11 +80,18 @@ const held: GPU[] = []
 
 /** Whether a device name means, on this machine, a GPU that a CPU emulates. */
 export async function isPretended(name: unknown): Promise<boolean> {
-  return name === WEBGPU && !await (hardwareIsHere ??= hardware().then(({ adapter }) => adapter !== undefined))
+  return name === WEBGPU && (await (waiting ??= hardware())).adapter === undefined
 }
 
-/** Asked for once: an adapter is used up by the device that it gives, but it does not come and go. */
-let hardwareIsHere: Promise<boolean> | undefined
+/** The adapter that was looked for before there was something to run on it. */
+let waiting: Promise<Found> | undefined
+
+/** An adapter is used up by the device that it gives. */
+function takeHardware(): Promise<Found> {
+  const found = waiting ?? hardware()
+  waiting = undefined
+  return found
+}
 
 /** Opens a device for `work` and closes it again. Says on standard error what `auto` took, if it is not a real GPU. */
 export async function withDevice<T>(options: DeviceOptions, screen: Screen, work: (device: Device) => Promise<T>): Promise<T> {
@@ -92,7 +110,7 @@ async function openDevice({ device: name, threads, plans }: DeviceOptions, scree
     const { interpreter } = await import('../compiler/index.ts')
     return interpreter()
   }
-  const real = await hardware()
+  const real = await takeHardware()
   if (real.adapter) return webgpu({ adapter: real.adapter })
   if (name === 'auto' && plans.includes(WASM)) return cpu()
   if (findPackage(WEBGPU_PACKAGE) === undefined)

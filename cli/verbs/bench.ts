@@ -4,9 +4,10 @@ import type { CompileOptions } from '../../compiler/compile-options.ts'
 import { InputError } from '../../bundle/errors.ts'
 import type { Device } from '../../bundle/device.ts'
 import type { Bundle } from '../../bundle/format.ts'
-import { planFor } from '../../bundle/plans.ts'
-import { netOptions, type NetSource, readNet } from '../bundles.ts'
-import { deviceOf, isPretended, withDevice } from '../devices.ts'
+import { netOptions, readNet } from '../bundles.ts'
+import { compileToRun, knownTo, targetsToRun } from '../compile-to-run.ts'
+import type { NetSource } from '../net-source.ts'
+import { deviceOf, withDevice } from '../devices.ts'
 import { EXIT } from '../exit.ts'
 import { hardwareDevice, memory, positiveInteger, tuned, weights } from '../options.ts'
 import { findPeers, PEERS } from '../peers.ts'
@@ -64,16 +65,14 @@ Example: fusenet bench samples/mnist.net --against split --kernels`,
     const against = options['against'] as readonly string[] | undefined
     const asked = await netOptions(options, screen)
     const net = await readNet(file, asked)
-    const compiling = { memory: asked.memory, schedules: asked.schedules }
-    const wanted = options['device'] as string
-    const merged = await net.compile({
-      ...compiling,
-      style: 'merged',
-      ...(wanted !== 'auto' && { targets: [planFor({ name: wanted, software: await isPretended(wanted) })] }),
-    })
-    const programs = programsOf(merged, options['programs'] as readonly BenchProgram[] | undefined)
-    return withDevice(deviceOf(options, merged), screen, async (device) => {
-      const own = await variantsOf(net, merged, against, { ...compiling, targets: [planFor(device)] })
+    const wanted = options['programs'] as readonly BenchProgram[] | undefined
+    const place = options['device'] as string
+    const compiling = { memory: asked.memory, schedules: asked.schedules, targets: await targetsToRun(net, place) }
+    const merged = wanted ? await compileToRun(net, { ...compiling, style: 'merged' }, { programs: wanted, device: place })
+      : await net.compile({ ...compiling, style: 'merged', programs: knownTo(net, PROGRAMS) })
+    const programs = programsOf(merged, wanted)
+    return withDevice(deviceOf(options, file, merged), screen, async (device) => {
+      const own = await variantsOf(net, merged, against, { ...compiling, programs })
       const found = await findPeers(against?.filter((name) => PEERS.includes(name)), net, device, options['threads'] as number | undefined)
       const notes = [...own.notes, ...found.notes]
       const batch = (options['batch'] as number | undefined) ?? merged.manifest.train?.batch ?? 1

@@ -37,7 +37,10 @@ export const evaluate: Verb = {
   async run({ args, options, screen }) {
     const stats = options['stats'] as 'global' | 'batch'
     const program = stats === 'batch' ? 'eval/batch' : 'eval'
-    const bundle = await loadBundle(args[0]!, await netOptions(options, screen))
+    const perClass = options['perClass'] === true
+    const programs = [program, ...(perClass ? [stats === 'batch' ? 'infer/batch' : 'infer'] : [])]
+    const runs = { programs, device: options['device'] as string }
+    const bundle = await loadBundle(args[0]!, { ...await netOptions(options, screen), runs })
     // Says why, if there is nothing to evaluate.
     const inputs = neededInputs(bundle, program)
     if (!bundle.weights && bundle.manifest.parameters.length > 0)
@@ -49,7 +52,6 @@ export const evaluate: Verb = {
           best.keptBack === undefined ? best.part : `${best.keptBack} samples that the training kept back (--validation)`
         }: ${showMetric(best.metric, best.value)}`,
       )
-    const perClass = options['perClass'] === true
     const part = options['part'] as 'test' | 'train' | 'validation' | undefined
     const data = await netData(bundle, {
       option: options['data'] as string | undefined,
@@ -61,13 +63,13 @@ export const evaluate: Verb = {
     }, screen)
     const which = part ?? 'test'
     const samples = data[which]!
-    return withDevice(deviceOf(options, bundle), screen, async (device) => {
+    return withDevice(deviceOf(options, args[0]!, bundle), screen, async (device) => {
       const { open } = await import('../../runtime/index.ts')
       const batch = Math.min(samples.length, (options['batch'] as number | undefined) ?? bundle.manifest.train?.batch ?? 100)
       const net = await open(bundle, {
         device,
         batch,
-        programs: [program, ...(perClass ? [stats === 'batch' ? 'infer/batch' : 'infer'] : [])],
+        programs,
         storage: options['storage'] as Storage,
       })
       try {

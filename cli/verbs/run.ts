@@ -55,16 +55,17 @@ export const run: Verb = {
   async run({ args, options, screen }) {
     const outputs = options['output'] as string[] | undefined
     await checkOutputs(outputs, true)
-    const bundle = await loadBundle(args[0]!, await netOptions(options, screen))
     const stats = options['stats'] as 'global' | 'batch'
     const program = stats === 'batch' ? 'infer/batch' : 'infer'
+    const runs = { programs: [program], device: options['device'] as string }
+    const bundle = await loadBundle(args[0]!, { ...await netOptions(options, screen), runs })
     const inputs = [...(options['input'] as string[] | undefined ?? []), ...args.slice(1)]
     const given = await openInputs(inputs, bundle, neededInputs(bundle, program), { skipBroken: options['skipBroken'] === true })
     if (!screen.json) { for (const note of given.notes) screen.note(note) }
     if (!bundle.weights && bundle.manifest.parameters.length > 0)
       screen.note('these are initial weights: the bundle holds none, and none were given by --weights')
 
-    return withDevice(deviceOf(options, bundle), screen, async (device) => {
+    return withDevice(deviceOf(options, args[0]!, bundle), screen, async (device) => {
       const { open } = await import('../../runtime/index.ts')
       // What a sample gives depends on no other, but for statistics of the batch: those want all of them at once.
       const atOnce = Math.min(given.samples, (options['batch'] as number | undefined) ?? (stats === 'batch' ? given.samples : MOST_AT_ONCE))

@@ -30,11 +30,12 @@ export const step: Verb = {
     const bundle = await loadBundle(args[0]!, {
       ...await netOptions(options, screen),
       ...(stats === 'global' && { programs: [`${task}/global`] }),
+      runs: { programs: [stats === 'global' ? `${task}/global` : task], device: options['device'] as string },
     })
     const program = trainingProgram(bundle.manifest, task, stats)
     const given = await readInputs(options['input'] as string[] | undefined, bundle, neededInputs(bundle, program))
     if (!screen.json) { for (const note of given.notes) screen.note(note) }
-    return withDevice(deviceOf(options, bundle), screen, async (device) => {
+    return withDevice(deviceOf(options, args[0]!, bundle), screen, async (device) => {
       const { open } = await import('../../runtime/index.ts')
       const net = await open(bundle, { device, batch: given.samples, seed: options['seed'] as number | undefined, programs: [program] })
       try {

@@ -116,7 +116,7 @@ export const train: Verb = {
         keepGoing,
         again,
       }
-      return await withDevice(deviceOf(options, bundle), screen, async (device) => {
+      return await withDevice(deviceOf(options, file, bundle), screen, async (device) => {
         const results: Result[] = []
         for (let i = 0; i < seeds; i++) {
           const result = await trainOnce(job, firstSeed + i, device, screen, i === 0)

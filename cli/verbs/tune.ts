@@ -6,7 +6,9 @@ import { InputError } from '../../bundle/errors.ts'
 import type { Bundle } from '../../bundle/format.ts'
 import { planFor } from '../../bundle/plans.ts'
 import { checkPlace, writeBundle } from '../../runtime/loading/node/write-bundle.ts'
-import { type Lowering, netOptions, type NetSource, readNet } from '../bundles.ts'
+import { netOptions, readNet } from '../bundles.ts'
+import { compileToRun, knownTo, targetsToRun } from '../compile-to-run.ts'
+import type { Lowering, NetSource } from '../net-source.ts'
 import { deviceOf, withDevice } from '../devices.ts'
 import { EXIT } from '../exit.ts'
 import { collect, hardwareDevice, memory, positiveInteger, positiveNumber, style, weights } from '../options.ts'
@@ -49,18 +51,22 @@ Example: fusenet tune samples/mnist.net --batch 100 && fusenet train samples/mni
     const asked = await netOptions({ ...options, cache: undefined }, screen)
     const net = await readNet(file, asked)
     const compiling = { style: asked.style ?? net.lowering.style, memory: asked.memory ?? net.lowering.memory, software: asked.software }
-    const untuned = await net.compile(compiling)
-    const programs = programsOf(untuned, options['program'] as readonly string[] | undefined)
+    const wanted = options['program'] as readonly string[] | undefined
+    const place = options['device'] as string
+    const running = { ...compiling, targets: await targetsToRun(net, place) }
+    const untuned = wanted ? await compileToRun(net, running, { programs: wanted, device: place })
+      : await net.compile({ ...running, programs: knownTo(net, USUAL) })
+    const programs = programsOf(untuned, wanted)
     const batch = (options['batch'] as number | undefined) ?? untuned.manifest.train?.batch ?? 1
-    return withDevice(deviceOf(options, untuned), screen, async (device) => {
+    return withDevice(deviceOf(options, file, untuned), screen, async (device) => {
       const job: Job = { net, untuned, compiling, programs, batch, device, adapter: identified(device), cacheFile }
       const found = await measure(job, options['minutes'] as number | undefined, screen)
       const plan = planFor(device)
       const entry = adapterOf(found.cache, plan, job.adapter)
       const schedules = entry && { [plan]: schedulesOf(entry) }
-      const tuned = await net.compile({ ...compiling, schedules })
+      const tuned = await net.compile({ ...running, programs, schedules })
       if (output !== undefined) {
-        await writeBundle(tuned, output)
+        await writeBundle(await net.compile({ ...compiling, schedules }), output)
         screen.print(`wrote ${output}`)
       }
       const reports = found.end === 'interrupted' || isSame(untuned, tuned) ? [] : await compare(job, tuned, screen)

@@ -1,0 +1,46 @@
+import type { Diagnostic } from '../dsl/diagnostic.ts'
+import type { Bundle, Storage } from '../bundle/format.ts'
+import { PLAN_KINDS, planKind } from '../bundle/plans.ts'
+import { programFor } from '../bundle/programs.ts'
+import { planHere } from './devices.ts'
+import type { NetCompileOptions, NetSource } from './net-source.ts'
+
+/** The programs that the work at hand runs, and the name of the device that it runs them on. */
+export interface Runs {
+  readonly programs: readonly string[]
+  readonly device: string
+}
+
+/**
+ * Compiles the programs that run, for the device that runs them: others would cost time and memory, and nobody asks for them. What the net
+ * lacks is missed by who runs it, who says what it has: then it is compiled whole.
+ */
+export async function compileToRun(net: NetSource, options: NetCompileOptions, runs: Runs | undefined): Promise<Bundle> {
+  if (!runs) return net.compile(options)
+  const { programs, device } = runs
+  const targets = await targetsToRun(net, device, options.storage ?? net.lowering.storage)
+  const bundle = await unlessNone(net.compile({ ...options, programs, targets }))
+  return bundle && holdsAll(bundle, programs) ? bundle : net.compile(options)
+}
+
+/** What a device of that name runs here, if the net is for such devices: a bundle is for those that it was made for. */
+export async function targetsToRun({ lowering: { targets } }: NetSource, device: string, storage?: Storage): Promise<readonly string[]> {
+  const held = PLAN_KINDS.filter(({ name }) => targets?.includes(name) ?? true)
+  const target = await planHere(device, storage ?? 'f32', held.map(({ name }) => name))
+  return held.some((kind) => kind.device === planKind(target)?.device) ? [target] : targets ?? [target]
+}
+
+/** Those of some programs that are not left out of the bundle that a net comes from. */
+export const knownTo = ({ lowering }: NetSource, programs: readonly string[]): readonly string[] =>
+  programs.filter((name) => lowering.programs?.includes(name) ?? true)
+
+/** Undefined where the net has none of the programs that it was to be compiled for. */
+const unlessNone = (compiling: Promise<Bundle>): Promise<Bundle | undefined> =>
+  compiling.catch((error: Error & { diagnostics?: readonly Diagnostic[] }) => {
+    const errors = error.diagnostics?.filter(({ severity }) => severity === 'error') ?? []
+    if (errors.length === 0 || errors.some(({ code }) => code !== 'option/no-program')) throw error
+    return undefined
+  })
+
+const holdsAll = ({ manifest }: Bundle, programs: readonly string[]): boolean =>
+  Object.values(manifest.plans).every((plan) => programs.every((program) => plan.programs[programFor(manifest, program)]))

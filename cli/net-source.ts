@@ -1,0 +1,36 @@
+import type { CompileOptions } from '../compiler/compile-options.ts'
+import type { Source } from '../dsl/source.ts'
+import type { Bundle, Memory, Storage, Style } from '../bundle/format.ts'
+
+/** Options for compiling a net that override its file and its bundle. */
+export interface Lowering {
+  readonly style?: Style
+  readonly memory?: Memory
+  /** Without Winograd's algorithm. */
+  readonly precise?: boolean
+  /** Patterns of what does not learn; an empty list: all learns. */
+  readonly freeze?: readonly string[]
+  /** `f16`: with the plan for it. */
+  readonly storage?: Storage
+  /** With the plan for adapters that a CPU pretends to be. A bundle is not compiled again for its sake. */
+  readonly software?: boolean
+}
+
+/** The options that a bundle was compiled with. */
+export interface Made extends Lowering {
+  readonly programs?: readonly string[]
+  /** Beside those that storage and software add. */
+  readonly targets?: readonly string[]
+}
+
+export type NetCompileOptions = Omit<CompileOptions, 'readImport'>
+
+/** A net to be compiled in several ways: of a .net file, or of the text and the weights that a bundle carries. */
+export interface NetSource {
+  readonly main: Source
+  readonly readImport: (path: string, from: Source) => Source | undefined
+  /** The compile options of the bundle that it comes from. */
+  readonly lowering: Made
+  /** Compiles the net. Options that are absent are those of the file or the bundle. Throws CompileError. */
+  compile(options: NetCompileOptions): Promise<Bundle>
+}
