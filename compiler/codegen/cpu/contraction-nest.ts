@@ -1,13 +1,14 @@
 import { replaceNode } from '../../ir/rewrite.ts'
 import type { Tensor } from '../../ir/tensor.ts'
-import { add, constant, load } from '../../ir/expression.ts'
-import type { Axis } from '../../ir/affine.ts'
+import { add, constant, type Expression, load, walk } from '../../ir/expression.ts'
+import { type Axis, linearIndex } from '../../ir/affine.ts'
+import { freeAxes, strideOf } from '../../ir/analysis.ts'
 import type { Equation } from '../../ir/equation.ts'
-import { batchReduction, fixedWhilePacking, mainOf, mayPack } from './contraction.ts'
+import { batchReduction, fixedWhilePacking, isTransposed, mainOf, mayPack } from './contraction.ts'
 import { CPU } from './cost-model.ts'
 import { type Loop, type LoopNest, pointStage, type Stage } from './loop-nest.ts'
 import { accumulatorsOf, gemmAxes, mayBeVectorReduction, type MicroTile } from './micro-tile.ts'
-import { packFactor } from './packing.ts'
+import { packFactor, type PackedFactor } from './packing.ts'
 import { flattenAxes } from '../../ir/reshape.ts'
 import { AxisNames, type ContractionSchedule, fits } from './schedule.ts'
 import type { Contraction } from './simplify.ts'
@@ -32,7 +33,7 @@ export function contractionNest(c: Contraction, schedule: ContractionSchedule): 
     grid: task.grid,
     ...(outer && { outerReduction: { axis: outer, init: zeroStage(equation, task.grid) } }),
     stages: [
-      ...packed.map((p) => pointStage(p.equation, [...fixedWhilePacking(c, task)])),
+      ...packed.map((p) => ({ ...packStage(p, fixedWhilePacking(c, task)), ...keptFrom(p.of, task) })),
       multiply,
       ...c.equation.sides.map((side) => statisticsStage(side, equation, task)),
     ],
@@ -61,8 +62,13 @@ function tileOf(c: Contraction, names: AxisNames, schedule: ContractionSchedule)
     'a register tile has one axis of each factor, and one more of the one in vectors',
   )
   fits(names.findSizes(schedule.unroll).every(([a]) => c.main.axes.includes(a)), 'reduced axes alone are unrolled')
+  fits(
+    schedule.transposed === undefined || (schedule.transposed === vectorFactor && vectorAxis && schedule.packed.includes(vectorFactor)),
+    'the factor in vectors is transposed, and packed',
+  )
   const tile: MicroTile = {
     vectorFactor,
+    ...(schedule.transposed && { transposed: true }),
     ...(vectorAxis && { vectorAxis }),
     ...(vectorReduction && { vectorReduction }),
     vectorCount: Math.ceil((sizes.find(([a]) => a === vectorAxis)?.[1] ?? CPU.lanes) / CPU.lanes),
@@ -81,13 +87,45 @@ function packFactors(c: Contraction, task: TaskGrid, tile: MicroTile, { packed }
   const { body } = mainOf(task.equation)
   const lanes = tile.vectorAxis ? innerAxis(task, tile.vectorAxis) : tile.vectorReduction!
   return packed.map((f) => {
-    const made = packFactor(`staged_${f}`, body[f], fixed, lanes)
+    const transposed = isTransposed(tile, f)
+    const made = packFactor(`staged_${f}`, body[f], fixed, lanes, transposed ? lanes : undefined)
     fits(made, `factor ${f} cannot be packed`)
-    return { ...made, of: body[f] }
+    return { ...made, of: body[f], transposed }
   })
 }
 
-type Packed = NonNullable<ReturnType<typeof packFactor>> & { readonly of: Contraction['main']['body']['a'] }
+type Packed = PackedFactor & { readonly of: Expression; readonly transposed: boolean }
+
+/** Packs a factor, four neighbours at a time; where it is transposed, four by four. */
+function packStage({ equation: given, transposed }: Packed, fixed: ReadonlySet<Axis>): Stage {
+  if (!transposed) return pointStage(given, [...fixed])
+  const equation = flattenAxes(given, [...fixed, given.axes.at(-1)!])
+  const own = equation.axes.filter((a) => !fixed.has(a))
+  const innermost = own.at(-1)!
+  const along = own.find((a) => a !== innermost && (a.extent as number) >= CPU.lanes && runsAlong(equation, a))
+  if (!along || (innermost.extent as number) < CPU.lanes) return pointStage(equation, [...fixed])
+  // Channels outermost: their maps often lie a power of two apart, so that few of them fit into the first cache together.
+  const loops = [innermost, ...own.slice(0, -1)].map((a): Loop =>
+    a === along ? { axis: a, tile: 1, vectorized: true } : { axis: a, tile: a === innermost ? CPU.lanes : 1 }
+  )
+  return { equation, loops, unroll: new Map() }
+}
+
+/** Whether neighbours along an axis lie side by side wherever they are loaded. */
+const runsAlong = (e: Equation, a: Axis): boolean =>
+  e.stores.every((s) =>
+    walk(s.value).every((node) => {
+      const stride = node.kind === 'load' ? strideOf(linearIndex(node.tensor, node.at), a) : 0
+      return stride === 0 || stride === 1
+    }) && walk(s.value).some((node) => node.kind === 'load' && strideOf(linearIndex(node.tensor, node.at), a) === 1)
+  )
+
+/** A thread that goes on to a task for which a factor is the same keeps what it has packed. */
+function keptFrom(factor: Expression, { grid }: TaskGrid): Pick<Stage, 'invariantOver'> {
+  const free = freeAxes(factor)
+  const used = grid.filter((a) => free.has(a))
+  return used.length < grid.length && used.every((a, i) => a === grid[i]) ? { invariantOver: used } : {}
+}
 
 /** The equation with packed factors in the place of what they were packed from; `outer`: the reduced axis that becomes a loop around. */
 function readPacked(
@@ -117,7 +155,8 @@ function loopsOf(e: Equation, task: TaskGrid, tile: MicroTile): Loop[] {
   const [broadcast, outer, lanes] = [tile.broadcastAxis, tile.outerAxis, tile.vectorAxis ?? tile.vectorReduction]
     .map((a) => a && innerAxis(task, a))
   const own = e.axes.filter((a) => !task.grid.includes(a))
-  const order = [
+  // A slab of what was transposed serves all others before the next one.
+  const order = tile.transposed ? [...own.filter((a) => a === lanes), ...own.filter((a) => a !== lanes)] : [
     ...own.filter((a) => a === broadcast),
     ...own.filter((a) => a !== broadcast && a !== outer && a !== lanes),
     ...own.filter((a) => a === outer && a !== broadcast),

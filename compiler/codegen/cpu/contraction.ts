@@ -16,12 +16,15 @@ export function rankContractions(c: Contraction, most: number): readonly Contrac
   const { equation, main } = c
   const names = new AxisNames(equation)
   const worthPacking = mayPack(c) ? (['a', 'b'] as const).filter((f) => needsPacking(main.body[f])) : []
-  return rankTiles(c, new Set(worthPacking), most).flatMap((tile): ContractionSchedule[] => {
+  // A few more where some are no good: a factor cannot be packed, or statistics are of other blocks.
+  return rankTiles(c, new Set(worthPacking), most + 4, mayPack(c)).flatMap((tile): ContractionSchedule[] => {
     const { tasks, blocks } = chooseTasks(c, tile)
     if (!hasStatisticsBlocks(equation, blocks)) return []
     const cut = { tasks: tasks.map((a) => names.of(a)), ...(blocks.size > 0 && { taskBlock: names.sizes(blocks) }) }
-    const inOrder = [tile.vectorFactor, otherFactor(tile.vectorFactor)].filter((f) => worthPacking.includes(f))
+    const inOrder = [tile.vectorFactor, otherFactor(tile.vectorFactor)]
+      .filter((f) => worthPacking.includes(f) || (tile.transposed && f === tile.vectorFactor))
     const packed = inOrder.length === 0 ? [] : paysToPack(c, cutTasks(equation, names, cut), tile, inOrder)
+    if (tile.transposed && !packed.includes(tile.vectorFactor)) return []
     const sizes: (readonly [Axis, number])[] = [
       ...(tile.broadcastAxis ? [[tile.broadcastAxis, tile.broadcastCount] as const] : []),
       ...(tile.outerAxis ? [[tile.outerAxis, tile.outerCount] as const] : []),
@@ -32,12 +35,13 @@ export function rankContractions(c: Contraction, most: number): readonly Contrac
       ...cut,
       vectorFactor: tile.vectorFactor,
       packed,
+      ...(tile.transposed && { transposed: tile.vectorFactor }),
       registerTile: names.sizes(sizes),
       ...(tile.vectorAxis && { vectorAxis: names.of(tile.vectorAxis) }),
       ...(tile.vectorReduction && { vectorReduction: names.of(tile.vectorReduction) }),
       unroll: names.sizes(unrollSteps(main, tile)),
     }]
-  })
+  }).slice(0, most)
 }
 
 /** The reduced axis whose length the batch decides: it becomes a loop around packing, and the sum goes on in memory. */
@@ -61,13 +65,15 @@ export const fixedWhilePacking = (c: Contraction, { grid }: TaskGrid): ReadonlyS
   return new Set([...grid, ...(batch ? [batch] : [])])
 }
 
+export const isTransposed = (tile: MicroTile, f: FactorName): boolean => tile.transposed === true && f === tile.vectorFactor
+
 /** The factors that fit into a thread's memory when they are packed, and are used often enough. */
 function paysToPack(c: Contraction, task: TaskGrid, tile: MicroTile, factors: readonly FactorName[]): FactorName[] {
   const fixed = fixedWhilePacking(c, task)
   const main = mainOf(task.equation)
   const lanes = tile.vectorAxis ? innerAxis(task, tile.vectorAxis) : tile.vectorReduction!
   return factors.filter((f) => {
-    const made = packFactor(`staged_${f}`, main.body[f], fixed, lanes)
+    const made = packFactor(`staged_${f}`, main.body[f], fixed, lanes, isTransposed(tile, f) ? lanes : undefined)
     return made && elementsPerSample(made.into.shape) <= CPU.mostPack && usesOf(task.equation, main, main.body[f], fixed) >= CPU.leastUses
   })
 }
@@ -106,14 +112,18 @@ function chooseTasks(c: Contraction, tile: MicroTile): { readonly tasks: readonl
   const rows = row && rowsOfTask(e, row, vectors)
   if (row && rows !== undefined) blocks.set(row, rows)
   const left = Math.ceil(pieces / (row && rows !== undefined ? (row.extent as number) / rows : 1))
-  const { broadcastAxis: channel } = tile
+  // Of weights that are transposed a thread keeps its block for all images.
+  const keepsWeights = tile.transposed === true && !leading.some((a) => inVectors.has(a))
+  const channel = keepsWeights ? tile.vectorAxis : tile.broadcastAxis
+  const channelStep = keepsWeights ? CPU.lanes * tile.vectorCount : tile.broadcastCount
+  const most = keepsWeights ? Math.max(left, Math.ceil(largestLoad(vectors) / CPU.goodKept)) : left
   // Statistics are of whole maps, or of the rows above.
-  const channels = channel && left > 1 && e.sides.every((side) => side.keptAxis === channel)
-    ? divisors(channel.extent as number).find((d) => d % tile.broadcastCount === 0 && (channel.extent as number) / d <= left) : undefined
+  const channels = channel && most > 1 && e.sides.every((side) => side.keptAxis === channel)
+    ? divisors(channel.extent as number).find((d) => d % channelStep === 0 && (channel.extent as number) / d <= most) : undefined
   const cutsChannels = channel && channels !== undefined && channels < (channel.extent as number)
   if (cutsChannels) blocks.set(channel, channels)
   const inner = [...blocks.keys()]
-  const weightsStay = cutsChannels && largestLoad(others) >= CPU.bigWeights
+  const weightsStay = cutsChannels && (keepsWeights || largestLoad(others) >= CPU.bigWeights)
   const tasks = weightsStay ? [channel, ...leading, ...inner.filter((a) => a !== channel)] : [...leading, ...inner]
   return { tasks, blocks }
 }

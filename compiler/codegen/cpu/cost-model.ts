@@ -50,6 +50,10 @@ export interface CpuModel {
   readonly mostPack: number
   /** Uses of an element that pay for packing it. */
   readonly leastUses: number
+  /** Instructions that load, transpose and store four elements. */
+  readonly transposedPack: number
+  /** Elements of a transposed factor that is kept from image to image (640 KiB): blocks of channels are as small. */
+  readonly goodKept: number
   /** Weights of more elements (256 KiB) stay in the cache over several samples: tasks count channels before images. */
   readonly bigWeights: number
 
@@ -60,6 +64,8 @@ export interface WinogradModel {
   /** Output channels, and by filter size input channels, below which the transformations of the other side do not pay. */
   readonly leastOutputs: number
   readonly leastInputs: Readonly<Record<number, number>>
+  /** Input channels from which on they lie in the lanes of a filter's gradient, where output channels could as well. */
+  readonly leastLaneInputs: number
   /** Pixels of a map below which tiles side by side do not pay. */
   readonly leastPixels: number
   /** Output channels that are multiplied and transformed back at a time. */
@@ -97,10 +103,13 @@ export const CPU: CpuModel = {
   goodPack: 48 * 1024,
   mostPack: 2 ** 20,
   leastUses: 3,
+  transposedPack: 6,
+  goodKept: 160 * 1024,
   bigWeights: 64 * 1024,
   winograd: {
-    leastOutputs: 16,
+    leastOutputs: 8, // measured: twice the speed of register tiles at 8 and at 12
     leastInputs: { 3: 8, 5: 3 }, // the larger a filter, the fewer input channels pay
+    leastLaneInputs: 16,
     leastPixels: 64, // sixteen tiles of 2 x 2, four of 4 x 4
     channelBlock: 16,
     leastTaskChannels: 32,

@@ -2,7 +2,7 @@ import { pointCost } from '../../ir/cost.ts'
 import type { Expression, Reduction } from '../../ir/expression.ts'
 import { freeAxes, steps, strideOf } from '../../ir/analysis.ts'
 import { type Axis, linearIndex } from '../../ir/affine.ts'
-import { costOfStride, CPU, isInnermost, loadCost, tailWaste } from './cost-model.ts'
+import { costOfStride, CPU, isInnermost, loadCost, pointsOf, tailWaste } from './cost-model.ts'
 import type { FactorName } from './schedule.ts'
 import type { Contraction } from './simplify.ts'
 
@@ -24,6 +24,8 @@ export interface MicroTile {
   /** Another output axis of the vector factor alone. */
   readonly outerAxis: Axis | undefined
   readonly outerCount: number
+  /** The vector factor is packed with the axis in lanes innermost. */
+  readonly transposed?: boolean
 }
 
 /** Vectors of sums in a tile. */
@@ -42,8 +44,11 @@ export function gemmAxes({ equation, main: { body } }: Contraction, vectorFactor
   return vectorFactor === 'a' ? { vector: inA, broadcast: inB } : { vector: inB, broadcast: inA }
 }
 
-/** The `most` cheapest tiles by the cost model, the best first; of equal ones the first that was met. `packed`: factors that are packed. */
-export function rankTiles(c: Contraction, packed: ReadonlySet<FactorName>, most: number): readonly MicroTile[] {
+/**
+ * The `most` cheapest tiles by the cost model, the best first; of equal ones the first that was met. `packed`: factors that are packed;
+ * `mayTranspose`: whether either may be, with any axis innermost.
+ */
+export function rankTiles(c: Contraction, packed: ReadonlySet<FactorName>, most: number, mayTranspose = false): readonly MicroTile[] {
   const best: { readonly cost: number; readonly tile: MicroTile }[] = []
   const consider = (cost: number, tile: MicroTile): void => {
     const after = best.findIndex((other) => cost < other.cost)
@@ -54,7 +59,7 @@ export function rankTiles(c: Contraction, packed: ReadonlySet<FactorName>, most:
   for (const vectorFactor of ['a', 'b'] as const) {
     const { vector, broadcast } = gemmAxes(c, vectorFactor)
     for (const broadcastAxis of [undefined, ...broadcast]) {
-      const candidate = { vectorFactor, broadcastAxis, packed, vector }
+      const candidate = { vectorFactor, broadcastAxis, packed, vector, mayTranspose }
       for (const vectorAxis of vector)
         if ((vectorAxis.extent as number) >= CPU.lanes) considerVectors(c, { ...candidate, vectorAxis }, consider)
       for (const vectorReduction of c.main.axes)
@@ -70,21 +75,32 @@ interface Candidate {
   readonly vectorFactor: FactorName
   readonly broadcastAxis: Axis | undefined
   readonly packed: ReadonlySet<FactorName>
+  readonly mayTranspose: boolean
   readonly vector: readonly Axis[]
 }
 
 const factorsOf = ({ main: { body } }: Contraction, vectorFactor: FactorName): readonly [Expression, Expression] =>
   vectorFactor === 'a' ? [body.a, body.b] : [body.b, body.a]
 
+/** Products that an element of a factor takes part in; those of several images where it is the same for all. */
+const usesOfElement = ({ equation, main }: Contraction, f: Expression): number => {
+  const free = freeAxes(f)
+  return pointsOf([...equation.axes, ...main.axes].filter((a) => !free.has(a)), CPU.batchSteps)
+}
+
 /** Tiles with an output axis in the lanes. */
 function considerVectors(
   c: Contraction,
-  { vectorFactor, broadcastAxis, packed, vector, vectorAxis }: Candidate & { readonly vectorAxis: Axis },
+  { vectorFactor, broadcastAxis, packed, mayTranspose, vector, vectorAxis }: Candidate & { readonly vectorAxis: Axis },
   consider: (cost: number, tile: MicroTile) => void,
 ): void {
   const [vectors, others] = factorsOf(c, vectorFactor)
-  const isPacked = packed.has(vectorFactor)
-  const loads = loadCost(vectors, vectorAxis, isPacked && isInnermost(vectors, vectorAxis))
+  const isInner = isInnermost(vectors, vectorAxis)
+  const inPlace = loadCost(vectors, vectorAxis, packed.has(vectorFactor) && isInner)
+  // Packed with these lanes innermost, at a price that all uses of an element share.
+  const transposed = mayTranspose && !isInner && inPlace > 1
+  const loads = transposed ? 1 : inPlace
+  const packing = transposed ? (CPU.transposedPack + pointCost(vectors)) / usesOfElement(c, vectors) : 0
   const broadcast = 1 + (packed.has(vectorFactor === 'a' ? 'b' : 'a') ? 0 : pointCost(others))
   const stored = c.equation.stores.reduce((sum, s) => sum + costOfStride(strideOf(linearIndex(s.tensor, s.at), vectorAxis)), 0)
   const terms = steps(c.main)
@@ -95,8 +111,17 @@ function considerVectors(
         tailWaste(outerAxis, outerCount)
       // A product, its share of the loads, its share of the stores; of equal tiles the one of fewer vectors.
       const cost = waste * (2 + (vectorCount * outerCount * loads + broadcastCount * broadcast) / sums +
-        4 * stored / terms + 0.01 * vectorCount + 0.02 * outerCount)
-      consider(cost, { vectorFactor, vectorAxis, vectorCount, broadcastAxis, broadcastCount, outerAxis, outerCount })
+        4 * stored / terms + 0.01 * vectorCount + 0.02 * outerCount) + packing
+      consider(cost, {
+        vectorFactor,
+        vectorAxis,
+        vectorCount,
+        broadcastAxis,
+        broadcastCount,
+        outerAxis,
+        outerCount,
+        ...(transposed && { transposed }),
+      })
     }
   }
 }

@@ -47,6 +47,8 @@ export interface ContractionSchedule extends Tasks, RegisterTile {
   /** The factor that is loaded in vectors; the other's elements are broadcast to all lanes. */
   readonly vectorFactor: FactorName
   readonly packed: readonly FactorName[]
+  /** The packed factor whose lanes are made neighbours in memory: a transposition. */
+  readonly transposed?: FactorName
 }
 
 /** A convolution by Winograd's minimal filtering. */
@@ -147,6 +149,7 @@ const KINDS = {
   'a table of sizes': isSizes,
   'a table of sizes or absent': (value: unknown) => value === undefined || isSizes(value),
   'a or b': (value: unknown) => value === 'a' || value === 'b',
+  'a, b or absent': (value: unknown) => value === undefined || value === 'a' || value === 'b',
   'a list of a and b': (value: unknown) => Array.isArray(value) && value.every((f) => f === 'a' || f === 'b'),
   'true or false': (value: unknown) => typeof value === 'boolean',
 } as const
@@ -161,7 +164,7 @@ const TILE: Fields = {
 }
 const FIELDS: Readonly<Record<CpuSchedule['algorithm'], Fields>> = {
   pointwise: { ...TASKS, ...TILE, split: 'a table of sizes or absent' },
-  contraction: { ...TASKS, ...TILE, vectorFactor: 'a or b', packed: 'a list of a and b' },
+  contraction: { ...TASKS, ...TILE, vectorFactor: 'a or b', packed: 'a list of a and b', transposed: 'a, b or absent' },
   winograd: { ...TASKS, outputTile: 'a size', channelBlock: 'a size', keepsFilter: 'true or false' },
   'winograd-gradient': { tasks: 'a list of axes', outputTile: 'a size', rows: 'a size', vectorAxis: 'an axis' },
 }

@@ -70,7 +70,7 @@ export function chooseWeightGradient(c: Contraction): WinogradGradientSchedule |
   const m = chooseTiling(filterSize, height, width, false)?.m
   if (m === undefined || inputs < MODEL.leastInputs[filterSize]! || outputs < MODEL.leastOutputs) return undefined
   // Four input channels in the lanes; where there are few, four output channels, and four tiles of a row while inputs are transformed.
-  const overInputs = inputs >= MODEL.leastOutputs && inputs % CPU.lanes === 0
+  const overInputs = inputs % CPU.lanes === 0 && (inputs >= MODEL.leastLaneInputs || outputs % CPU.lanes !== 0 || width / m < CPU.lanes)
   const size = m + filterSize - 1
   if (size ** 2 * outputs * inputs > MODEL.goodTask) return undefined
   const elements = (rows: number): number => size ** 2 * (rows / m) * (width / m) * (inputs + outputs)
