@@ -111,7 +111,7 @@ function considerVectors(
         tailWaste(outerAxis, outerCount)
       // A product, its share of the loads, its share of the stores; of equal tiles the one of fewer vectors.
       const cost = waste * (2 + (vectorCount * outerCount * loads + broadcastCount * broadcast) / sums +
-        4 * stored / terms + 0.01 * vectorCount + 0.02 * outerCount) + packing
+            4 * stored / terms + 0.01 * vectorCount + 0.02 * outerCount) + packing
       consider(cost, {
         vectorFactor,
         vectorAxis,
