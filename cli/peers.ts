@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Source } from '../dsl/source.ts'
 import type { OpenPeer, Peer, Work } from '../measure/bench.ts'
-import { type PlainNet, plainNet } from '../measure/peer-net.ts'
+import { type PlainNet, plainNet, plainParameters } from '../measure/peer-net.ts'
 import type { Device } from '../bundle/device.ts'
 import { PACKAGE_ROOT } from './package.ts'
 
@@ -92,15 +92,7 @@ async function openPeer(
 ): Promise<OpenPeer> {
   const child = new Child(name, { env, backend, limitSeconds: LIMIT_SECONDS })
   try {
-    const roles = [...work.parameters].map(([parameter, { data }]) => ({
-      layer: parameter.slice(0, parameter.lastIndexOf('.')),
-      role: parameter.slice(parameter.lastIndexOf('.') + 1),
-      data,
-    }))
-    const parameters = new Map(net.layers.flatMap(({ name: own, layer, constants = {} }) => [
-      ...roles.filter((p) => p.layer === layer).map((p) => [`${own}.${p.role}`, p.data] as const),
-      ...Object.entries(constants).map(([role, values]) => [`${own}.${role}`, Float32Array.from(values)] as const),
-    ]))
+    const parameters = plainParameters(net, work.parameters)
     const { check, version } = await child.ask('prepare', {
       name,
       workload: { name: net.name, mode: 'infer', batch: work.batch, net, parameters, image: work.inputs[net.input] },

@@ -1,9 +1,32 @@
+import type { Numbers } from '../bundle/device.ts'
+import type { TensorData } from '../bundle/format.ts'
 import type { InputDeclaration, LayerCall, Program, ValueRef } from '../dsl/program.ts'
 import type { AttributeCall } from '../dsl/signature.ts'
 
+/** Layers that take one value, or several, and have neither parameters nor a window. */
+const PLAIN = {
+  relu: 'relu',
+  sigmoid: 'sigmoid',
+  silu: 'silu',
+  leaky_relu: 'leakyRelu',
+  clip: 'clip',
+  global_avg_pool: 'globalAvgPool',
+} as const
+
 /** A layer in words that every library has: what the peers of test/bench are built from. Shapes follow from these. */
 export interface PlainLayer {
-  readonly op: 'conv' | 'batchNorm' | 'relu' | 'maxPool' | 'avgPool' | 'globalAvgPool' | 'fc' | 'add'
+  readonly op:
+    | 'conv'
+    | 'deconv'
+    | 'batchNorm'
+    | 'scale'
+    | 'maxPool'
+    | 'avgPool'
+    | 'fc'
+    | 'add'
+    | 'concat'
+    | 'slice'
+    | (typeof PLAIN)[keyof typeof PLAIN]
   /** Letters, digits and underscores. Its value goes by the same name; the net's input is `image`. */
   readonly name: string
   /** The layer in the file, whose parameters are `LAYER.weight` and so on. */
@@ -13,10 +36,23 @@ export interface PlainLayer {
   readonly kernel?: number
   readonly stride?: number
   readonly pad?: number
+  readonly groups?: number
+  /** Of a deconv: rows and columns more at the end. */
+  readonly outputPad?: readonly [number, number]
   readonly bias?: boolean
   readonly round?: 'floor' | 'ceil'
   readonly eps?: number
-  /** Of a batchNorm that is constants of the file: its tensors, by role. */
+  /** The weight of the newest batch in the running statistics. */
+  readonly newest?: number
+  /** `false`: gamma and beta are 1 and 0, and not learned. */
+  readonly affine?: false
+  readonly slope?: number
+  readonly lo?: number
+  readonly hi?: number
+  /** Of a slice: the first channel, and the first that is not taken any more (absent: all that follow). */
+  readonly from?: number
+  readonly to?: number
+  /** Of a scale that is constants of the file: its tensors, by role. */
   readonly constants?: Readonly<Record<string, readonly number[]>>
 }
 
@@ -32,6 +68,8 @@ export interface PlainNet {
   readonly softmax: boolean
   /** Name of the output in the file. */
   readonly result: string
+  /** How it is trained: on the mean softmax loss of `output`, with labels of this input. Or what keeps a peer from that. */
+  readonly training: { readonly label: string } | string
 }
 
 /** The inference of a net as a plain list of layers, or what keeps it from being one. */
@@ -43,7 +81,9 @@ export function plainNet(program: Program): PlainNet | string {
   if (!last) return 'its output is its input'
   const softmax = last.op === 'softmax'
   const logits = last.inputs[0]
-  if (softmax && !(logits?.kind === 'layer' && layers[logits.index]!.op === 'fc')) return `${last.name} (softmax) does not stand behind fc`
+  // Over the channels: behind these there can be no other axis that other libraries would take.
+  if (softmax && !(logits?.kind === 'layer' && ['fc', 'conv'].includes(layers[logits.index]!.op)))
+    return `${last.name} (softmax) does not stand behind fc or conv`
   const needed = reachedFrom(layers, softmax ? last.inputs[0]! : output.value)
   const inputs = program.inputs.filter((input) => needed.inputs.has(input.name))
   const [input] = inputs
@@ -74,7 +114,52 @@ export function plainNet(program: Program): PlainNet | string {
     output: nameOf(softmax ? last.inputs[0]! : output.value),
     softmax,
     result: output.name,
+    training: trainingOf(program, softmax ? last.inputs[0]! : output.value, needed.layers),
   }
+}
+
+/** The one loss, where it is the plain one of the scores that come out, and nothing is drawn by chance. */
+function trainingOf({ layers, losses, train }: Program, scores: ValueRef, needed: readonly number[]): PlainNet['training'] {
+  const [loss] = losses
+  if (!loss || losses.length > 1) return losses.length === 0 ? 'it has no loss' : `it has ${losses.length} losses`
+  if (loss.value.kind !== 'layer') return 'its loss is an input'
+  const { op, inputs: [of, label], attributes } = layers[loss.value.index]!
+  const isPlain = op === 'softmax_loss' && (attributes['weight'] ?? 1) === 1 && (attributes['normalization'] ?? 'valid') === 'valid'
+  const ofScores = of?.kind === 'layer' && scores.kind === 'layer' && of.index === scores.index
+  if (!isPlain || !ofScores || label?.kind !== 'input') return 'its loss is not the softmax loss of what comes out'
+  if ((train?.accumulate ?? 1) !== 1) return 'it accumulates gradients'
+  const drawn = needed.map((index) => layers[index]!).find((call) => call.op === 'dropout')
+  if (drawn) return `${drawn.name} (dropout) draws a mask, and others draw another`
+  const multiplied = needed.map((index) => layers[index]!).find(({ attributes: a }) =>
+    [a['lr_mult'], a['decay_mult']].some((list) => Array.isArray(list) && list.some((factor) => factor !== 1))
+  )
+  return multiplied ? `${multiplied.name} (${multiplied.op}) has a rate or decay of its own` : { label: label.name }
+}
+
+/**
+ * The parameters of the peers' layers by their names there, from those of the net: constants of the file with them, statistics that are kept as
+ * sums (`stats: caffe`) divided.
+ */
+export function plainParameters(net: PlainNet, parameters: ReadonlyMap<string, TensorData>): Map<string, Numbers> {
+  const made = new Map<string, Numbers>()
+  for (const { op, name, layer, affine, constants = {} } of net.layers) {
+    const own = (role: string): Numbers | undefined => parameters.get(`${layer}.${role}`)?.data as Numbers | undefined
+    const factor = own('scale_factor')?.[0]
+    for (const role of ['weight', 'bias', 'gamma', 'beta', 'running_mean', 'running_var']) {
+      const data = own(role)
+      if (!data) continue
+      const isSum = factor !== undefined && factor > 0 && role.startsWith('running_')
+      made.set(`${name}.${role}`, isSum ? Float32Array.from(data as Float32Array, (sum) => sum / factor) : data)
+    }
+    const channels = own('running_mean')?.length ?? own('weight')?.length ?? 0
+    if (affine === false) {
+      made.set(`${name}.gamma`, new Float32Array(channels).fill(1))
+      made.set(`${name}.beta`, new Float32Array(channels))
+    }
+    if (op === 'scale' && !constants['bias'] && !own('bias')) made.set(`${name}.bias`, new Float32Array(channels))
+    for (const [role, values] of Object.entries(constants)) made.set(`${name}.${role}`, Float32Array.from(values))
+  }
+  return made
 }
 
 /** Everything that a value is computed from: layers in the order of the file, and inputs. */
@@ -92,19 +177,15 @@ function reachedFrom(layers: readonly LayerCall[], ref: ValueRef): { layers: num
   return { layers: [...found].sort((a, b) => a - b), inputs }
 }
 
-/** Constants a channel are a normalization with stored statistics, 1 and 0 as gamma and beta. */
+/** Constants a channel: (x - mean) / std is x times one number and another added. */
 function plainNormalize(call: LayerCall, input: InputDeclaration): Made | string {
   if (call.inputs[0]!.kind !== 'input') return `${call.name} (normalize) is not of the input`
   const each = (name: string): number[] => {
     const list = call.attributes[name] as readonly number[]
     return Array.from({ length: input.shape[0]! }, (_, c) => list[list.length === 1 ? 0 : c]!)
   }
-  const std = each('std')
-  return {
-    op: 'batchNorm',
-    eps: 0,
-    constants: { gamma: std.map(() => 1), beta: std.map(() => 0), running_mean: each('mean'), running_var: std.map((s) => s * s) },
-  }
+  const [mean, std] = [each('mean'), each('std')]
+  return { op: 'scale', constants: { weight: std.map((s) => 1 / s), bias: mean.map((m, c) => -m / std[c]!) } }
 }
 
 type Made = Omit<PlainLayer, 'name' | 'layer' | 'inputs'>
@@ -125,12 +206,21 @@ function plainLayer(call: LayerCall): Made | string {
     return kernel === undefined || stride === undefined || pad === undefined ? undefined : { kernel, stride, pad }
   }
   switch (call.op) {
-    case 'conv': {
+    case 'conv':
+    case 'deconv': {
       const slide = window(1)
       if (!slide) return no('has a window that is not square, or pad: same')
-      if ((attributes['groups'] ?? 1) !== 1) return no('has groups')
       if (square('dilation', 1) !== 1) return no('is dilated')
-      return { op: 'conv', out: attributes['out'] as number, ...slide, bias: attributes['bias'] !== false }
+      const groups = (attributes['groups'] as number | undefined) ?? 1
+      const [rows = 0, columns = 0] = (attributes['output_pad'] as readonly number[] | undefined) ?? []
+      return {
+        op: call.op,
+        out: attributes['out'] as number,
+        ...slide,
+        ...(groups !== 1 && { groups }),
+        ...(call.op === 'deconv' && { outputPad: [rows, columns] as const }),
+        bias: attributes['bias'] !== false,
+      }
     }
     case 'max_pool':
     case 'avg_pool': {
@@ -143,20 +233,39 @@ function plainLayer(call: LayerCall): Made | string {
       return coversOnly ? { op: 'avgPool', ...slide, round } : no('counts its padding')
     }
     case 'batch_norm': {
-      const stats = (attributes['stats'] as AttributeCall | undefined)?.call ?? 'moving'
-      if (stats !== 'moving') return no(`has stats: ${stats}`)
-      if (attributes['affine'] === false) return no('has no gamma and beta')
-      return { op: 'batchNorm', eps: attributes['eps'] as number }
+      const stats = attributes['stats'] as AttributeCall | undefined
+      if (stats?.call === 'batch') return no('has stats: batch')
+      const newest = stats?.args['newest'] as number | undefined
+      return {
+        op: 'batchNorm',
+        eps: attributes['eps'] as number,
+        ...(newest !== undefined && { newest }),
+        ...(attributes['affine'] === false && { affine: false as const }),
+      }
+    }
+    case 'scale':
+      return call.inputs.length === 1 ? { op: 'scale' } : no('multiplies by a value')
+    case 'concat':
+      return (attributes['axis'] ?? 1) === 1 ? { op: 'concat' } : no('does not join channels')
+    case 'slice': {
+      const [from, to] = [attributes['from'] as number, attributes['to'] as number | undefined]
+      return attributes['axis'] === 1 && from >= 0 && (to ?? 0) >= 0 ? { op: 'slice', from, ...(to !== undefined && { to }) }
+        : no('is not a part of the channels, counted from the first')
     }
     case 'fc':
       if (attributes['bias'] === false) return no('has no bias')
       return attributes['transpose'] === true ? no('is transposed') : { op: 'fc', out: attributes['out'] as number }
     case 'add':
       return call.inputs.length === 2 && attributes['coeff'] === undefined ? { op: 'add' } : no('is more than the sum of two')
+    case 'clip':
+      return { op: 'clip', lo: attributes['lo'] as number, hi: attributes['hi'] as number }
+    case 'leaky_relu':
+      return { op: 'leakyRelu', slope: attributes['slope'] as number }
     case 'relu':
-      return { op: 'relu' }
+    case 'sigmoid':
+    case 'silu':
     case 'global_avg_pool':
-      return { op: 'globalAvgPool' }
+      return { op: PLAIN[call.op] }
     default:
       return no('is a layer that the peers are not built from')
   }

@@ -36,7 +36,7 @@ const calls = {
       await repeated(options.warmUpMs)
       await settled({ atMostMs: 60_000, windowMs: 250 })
     }
-    return { check, version: competitor.version, threads: competitor.threads ?? 1, ms }
+    return { check, version: competitor.version, threads: competitor.threads ?? 1, ms, layout: session.layout?.() }
   },
 
   /** Milliseconds of one iteration: the mean of as many as take `atLeastMs` together. */

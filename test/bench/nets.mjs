@@ -85,7 +85,7 @@ class Net {
 
   add(op, name, inputs, attributes = {}) {
     const layer = { op, name, inputs, ...attributes, inputShape: this.shapes.get(inputs[0]) }
-    layer.shape = shapeOf(layer)
+    layer.shape = shapeOf(layer, inputs.map((input) => this.shapes.get(input)))
     this.shapes.set(name, layer.shape)
     this.layers.push(layer)
     return name
@@ -106,19 +106,21 @@ class Net {
     return this.layers.flatMap((l) => l.inputs).filter((i) => i === name).length
   }
 
-  /** `{ name, shape, trainable }` of all parameters, named and laid out as fusenet does: conv OIHW, fc [out, in]. */
+  /** `{ name, shape, trainable }` of all parameters, named and laid out as fusenet does: conv OIHW, deconv IOHW, fc [out, in]. */
   parameters() {
-    return this.layers.flatMap(({ op, name, out, kernel, bias, inputShape, shape }) => {
+    return this.layers.flatMap(({ op, name, out, kernel, groups = 1, bias, affine, constants, inputShape, shape }) => {
       const entry = (role, s, trainable = true) => ({ name: `${name}.${role}`, role, op, shape: s, trainable })
-      if (op === 'conv') {
-        return [entry('weight', [out, inputShape[0], kernel, kernel]), ...(bias ? [entry('bias', [out])] : [])]
+      if (op === 'conv' || op === 'deconv') {
+        const [first, second] = op === 'conv' ? [out, inputShape[0] / groups] : [inputShape[0], out / groups]
+        return [entry('weight', [first, second, kernel, kernel]), ...(bias ? [entry('bias', [out])] : [])]
       }
+      if (op === 'scale') return ['weight', 'bias'].map((role) => entry(role, [shape[0]], !constants))
       if (op === 'fc') return [entry('weight', [out, product(inputShape)]), entry('bias', [out])]
       if (op === 'batchNorm') {
         const channels = [shape[0]]
         return [
-          entry('gamma', channels),
-          entry('beta', channels),
+          entry('gamma', channels, affine !== false),
+          entry('beta', channels, affine !== false),
           entry('running_mean', channels, false),
           entry('running_var', channels, false),
         ]
@@ -129,8 +131,9 @@ class Net {
 
   /** FLOPs of the convolutions and inner products of one sample, two for each multiply-add. */
   flops({ backward = false, inputGradient = false } = {}) {
-    return this.layers.reduce((sum, { op, kernel, inputs, inputShape, shape }) => {
-      const forward = op === 'conv' ? 2 * product(shape) * inputShape[0] * kernel * kernel
+    return this.layers.reduce((sum, { op, kernel, groups = 1, inputs, inputShape, shape }) => {
+      const forward = op === 'conv' ? (2 * product(shape) * inputShape[0] * kernel * kernel) / groups
+        : op === 'deconv' ? (2 * product(inputShape) * shape[0] * kernel * kernel) / groups
         : op === 'fc' ? 2 * product(inputShape) * product(shape) : 0
       // Backward: as much again for the gradient by weight, and by input unless nobody asks for it.
       return sum + forward * (backward ? (inputs[0] === 'image' && !inputGradient ? 2 : 3) : 1)
@@ -138,8 +141,11 @@ class Net {
   }
 }
 
-function shapeOf({ op, inputShape, out, kernel, stride, pad, round }) {
+function shapeOf({ op, inputShape, out, kernel, stride, pad, outputPad, round, from, to }, inputShapes) {
   const [c, h, w] = inputShape
+  if (op === 'concat') return [inputShapes.reduce((sum, shape) => sum + shape[0], 0), ...inputShape.slice(1)]
+  if (op === 'slice') return [(to ?? c) - from, ...inputShape.slice(1)]
+  if (op === 'deconv') return [out, ...[h, w].map((size, i) => stride * (size - 1) + kernel - 2 * pad + outputPad[i])]
   const extent = (size) => Math[round ?? 'floor']((size + 2 * pad - kernel) / stride) + 1
   if (op === 'conv') return [out, extent(h), extent(w)]
   if (op === 'maxPool' || op === 'avgPool') return [c, extent(h), extent(w)]
@@ -174,8 +180,8 @@ export function foldBatchNorm(net, parameters) {
     const inputs = layer.inputs.map((i) => renamed.get(i) ?? i)
     const conv = layer.op === 'batchNorm' ? net.layer(layer.inputs[0]) : undefined
     if (conv?.op !== 'conv' || net.uses(conv.name) > 1) {
-      const { op, name, out, kernel, stride, pad, bias, round, eps } = layer
-      folded.add(op, name, inputs, { out, kernel, stride, pad, bias, round, eps })
+      const { op, name, inputs: _, inputShape: __, shape: ___, ...attributes } = layer
+      folded.add(op, name, inputs, attributes)
       continue
     }
     const get = (role) => parameters.get(`${layer.name}.${role}`)

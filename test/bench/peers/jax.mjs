@@ -1,6 +1,6 @@
 /** jax-js: one `jit` function a workload; layouts are fusenet's own (NCHW, OIHW). */
 import * as jax from '@jax-js/jax'
-import { packageVersion } from '../common.mjs'
+import { Unsupported, packageVersion } from '../common.mjs'
 import { EPS, NEWEST, foldBatchNorm, poolBorders, product } from '../nets.mjs'
 import { CHECKED_PARAMETERS, SOLVER } from '../workloads.mjs'
 
@@ -124,34 +124,46 @@ function evaluate(net, p, image, { training = false } = {}) {
   return { output: values.get(net.output), newStates }
 }
 
-const perChannel = (a) => a.reshape([1, -1, 1, 1])
+const perChannel = (a, shape = [0, 0, 0]) => a.reshape([1, -1, ...shape.slice(1).map(() => 1)])
 
 const operators = {
-  conv({ stride, pad, bias }, [x], parameter) {
-    const y = lax.convGeneralDilated(x, parameter('weight'), [stride, stride], [[pad, pad], [pad, pad]])
+  conv({ stride, pad, groups = 1, bias }, [x], parameter) {
+    const y = lax.convGeneralDilated(x, parameter('weight'), [stride, stride], [[pad, pad], [pad, pad]], { featureGroupCount: groups })
     return bias ? y.add(perChannel(parameter('bias'))) : y
   },
 
-  batchNorm({ name, eps = EPS }, [x], parameter, { training, newStates }) {
+  deconv: () => {
+    throw new Unsupported('jax-js has no transposed convolution')
+  },
+
+  scale: ({ shape }, [x], parameter) => x.mul(perChannel(parameter('weight'), shape)).add(perChannel(parameter('bias'), shape)),
+
+  batchNorm({ name, shape, eps = EPS, newest: weight = NEWEST }, [x], parameter, { training, newStates }) {
     if (!training) {
       const scale = parameter('gamma').div(np.sqrt(parameter('running_var').add(eps)))
       const shift = parameter('beta').sub(parameter('running_mean').mul(scale.ref))
-      return x.mul(perChannel(scale)).add(perChannel(shift))
+      return x.mul(perChannel(scale, shape)).add(perChannel(shift, shape))
     }
-    const axes = [0, 2, 3]
+    const axes = shape.length === 3 ? [0, 2, 3] : [0]
     const mean = np.mean(x.ref, axes, { keepdims: true })
     const centered = x.sub(mean.ref)
     const variance = np.mean(np.square(centered.ref), axes, { keepdims: true })
     const update = (role, newest) => {
-      newStates[`${name}.${role}`] = parameter(role).mul(1 - NEWEST).add(lax.stopGradient(newest).reshape([-1]).mul(NEWEST))
+      newStates[`${name}.${role}`] = parameter(role).mul(1 - weight).add(lax.stopGradient(newest).reshape([-1]).mul(weight))
     }
     update('running_mean', mean)
     update('running_var', variance.ref)
-    const scale = perChannel(parameter('gamma')).div(np.sqrt(variance.add(eps)))
-    return centered.mul(scale).add(perChannel(parameter('beta')))
+    const scale = perChannel(parameter('gamma'), shape).div(np.sqrt(variance.add(eps)))
+    return centered.mul(scale).add(perChannel(parameter('beta'), shape))
   },
 
   relu: (_, [x]) => nn.relu(x),
+  sigmoid: (_, [x]) => nn.sigmoid(x),
+  silu: (_, [x]) => nn.silu(x),
+  leakyRelu: ({ slope }, [x]) => nn.leakyRelu(x, slope),
+  clip: ({ lo, hi }, [x]) => np.clip(x, lo, hi),
+  concat: (_, parts) => np.concatenate(parts, 1),
+  slice: ({ from, shape: [channels] }, [x]) => x.slice([], [from, from + channels]),
   add: (_, [a, b]) => a.add(b),
 
   // Padded by zero, there being no other np.pad: right here, where ReLU comes before or after every max pooling.

@@ -4,20 +4,25 @@ import { EPS, poolBorders } from '../nets.mjs'
 /** The file's bytes. The batch is fixed; the output is called `output`. Batch normalization stays: the runtime folds it. */
 export function toOnnx(net, parameters, batch) {
   const nodes = net.layers.map((layer) => nodeOf(net, layer))
-  const last = net.softmax ? node('Softmax', 'softmax', [net.output], 'output', { axis: -1 })
+  const last = net.softmax ? node('Softmax', 'softmax', [net.output], 'output', { axis: 1 })
     : node('Identity', 'identity', [net.output], 'output')
   const graph = message(
     ...[...nodes.flat(), last].map((n) => field(1, n)),
     field(2, text(net.name)),
-    ...net.parameters().map(({ name, shape }) => field(5, tensor(name, shape, parameters.get(name)))),
+    ...net.parameters().map(({ name, op, shape }) =>
+      field(5, tensor(name, op === 'scale' ? perChannel(net, name, shape) : shape, parameters.get(name)))
+    ),
     field(11, valueInfo('image', [batch, ...net.inputShape])),
     field(12, valueInfo('output', [batch, ...net.shapes.get(net.output)])),
   )
   return message(number(1, 8), field(2, text('fusenet-bench')), field(7, graph), field(8, message(field(1, text('')), number(2, 17))))
 }
 
+/** The shape of a factor or term a channel, as it is broadcast to the maps of its layer. */
+const perChannel = (net, name, [channels]) => [channels, ...net.layer(name.split('.')[0]).shape.slice(1).map(() => 1)]
+
 function nodeOf(net, layer) {
-  const { op, name, inputs, kernel, stride, pad, bias } = layer
+  const { op, name, inputs, kernel, stride, pad, groups = 1, bias } = layer
   const parameter = (role) => `${name}.${role}`
   const window = () => {
     const { after } = poolBorders(layer)
@@ -25,12 +30,20 @@ function nodeOf(net, layer) {
   }
   switch (op) {
     case 'conv':
+    case 'deconv':
       return [
-        node('Conv', name, [...inputs, parameter('weight'), ...(bias ? [parameter('bias')] : [])], name, {
+        node(op === 'conv' ? 'Conv' : 'ConvTranspose', name, [...inputs, parameter('weight'), ...(bias ? [parameter('bias')] : [])], name, {
           kernel_shape: [kernel, kernel],
           strides: [stride, stride],
           pads: [pad, pad, pad, pad],
+          group: groups,
+          ...(layer.outputPad && { output_padding: layer.outputPad }),
         }),
+      ]
+    case 'scale':
+      return [
+        node('Mul', `${name}_mul`, [...inputs, parameter('weight')], `${name}_mul`),
+        node('Add', name, [`${name}_mul`, parameter('bias')], name),
       ]
     case 'batchNorm':
       return [
@@ -40,6 +53,31 @@ function nodeOf(net, layer) {
       ]
     case 'relu':
       return [node('Relu', name, inputs, name)]
+    case 'sigmoid':
+      return [node('Sigmoid', name, inputs, name)]
+    case 'silu':
+      return [node('Sigmoid', `${name}_gate`, inputs, `${name}_gate`), node('Mul', name, [...inputs, `${name}_gate`], name)]
+    case 'leakyRelu':
+      return [node('LeakyRelu', name, inputs, name, { alpha: asFloat(layer.slope) })]
+    case 'clip': {
+      const bounds = ['lo', 'hi'].map((bound) => `${name}_${bound}`)
+      return [
+        node('Constant', bounds[0], [], bounds[0], { value_float: asFloat(layer.lo) }),
+        node('Constant', bounds[1], [], bounds[1], { value_float: asFloat(layer.hi) }),
+        node('Clip', name, [...inputs, ...bounds], name),
+      ]
+    }
+    case 'concat':
+      return [node('Concat', name, inputs, name, { axis: 1 })]
+    case 'slice': {
+      const given = { from: [layer.from], to: [layer.from + layer.shape[0]], axis: [1] }
+      return [
+        ...Object.entries(given).map(([what, values]) =>
+          node('Constant', `${name}_${what}`, [], `${name}_${what}`, { value_ints: values })
+        ),
+        node('Slice', name, [...inputs, ...Object.keys(given).map((what) => `${name}_${what}`)], name),
+      ]
+    }
     case 'add':
       return [node('Add', name, inputs, name)]
     case 'maxPool':

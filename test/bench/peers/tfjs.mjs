@@ -129,6 +129,7 @@ function toTensors(net, parameters) {
       tf.tidy(() => {
         const t = tf.tensor(parameters.get(name), shape)
         if (op === 'conv' && role === 'weight') return t.transpose([2, 3, 1, 0]) // OIHW -> HWIO
+        if (op === 'deconv' && role === 'weight') return t.transpose([2, 3, 1, 0]) // IOHW -> HWOI
         if (op === 'fc' && role === 'weight') return fcInput(net, name).ours(t)
         return t.clone()
       }),
@@ -139,7 +140,7 @@ function toTensors(net, parameters) {
 async function toOurLayout(net, name, tensor) {
   const { op, role } = net.parameters().find((q) => q.name === name)
   const turned = tf.tidy(() => {
-    if (op === 'conv' && role === 'weight') return tensor.transpose([3, 2, 0, 1])
+    if (op in { conv: 1, deconv: 1 } && role === 'weight') return tensor.transpose([3, 2, 0, 1])
     if (op === 'fc' && role === 'weight') return fcInput(net, name).back(tensor)
     return tensor.clone()
   })
@@ -177,7 +178,7 @@ function evaluate(net, p, image, { training = false } = {}) {
   for (const layer of net.layers) {
     if (values.has(layer.name)) continue
     const next = net.layers.find((l) => l.inputs[0] === layer.name)
-    const fuseRelu = !training && next?.op === 'relu' && net.uses(layer.name) === 1 && layer.op in { conv: 1, fc: 1 }
+    const fuseRelu = !training && next?.op === 'relu' && net.uses(layer.name) === 1 && layer.op in { conv: 1, fc: 1 } && !layer.groups
     const inputs = layer.inputs.map((name) => values.get(name))
     const parameter = (role) => p[`${layer.name}.${role}`]
     const value = operators[layer.op](layer, inputs, parameter, { training, activation: fuseRelu ? 'relu' : 'linear' })
@@ -188,17 +189,37 @@ function evaluate(net, p, image, { training = false } = {}) {
 }
 
 const operators = {
-  conv({ stride, pad, bias }, [x], parameter, { activation }) {
+  conv({ stride, pad, groups = 1, kernel, inputShape: [channels], out, bias }, [x], parameter, { activation }) {
+    if (groups > 1) {
+      const filter = parameter('weight')
+      const y = groups === channels
+        ? tf.depthwiseConv2d(x, filter.reshape([kernel, kernel, channels, out / channels]), stride, pad)
+        : tf.concat(
+          tf.split(x, groups, 3).map((part, g) =>
+            tf.conv2d(part, filter.slice([0, 0, 0, (g * out) / groups], [-1, -1, -1, out / groups]), stride, pad)
+          ),
+          3,
+        )
+      return bias ? y.add(parameter('bias')) : y
+    }
     return tf.fused.conv2d({ x, filter: parameter('weight'), strides: stride, pad, bias: bias ? parameter('bias') : undefined, activation })
   },
 
+  deconv({ stride, pad, groups = 1, shape: [channels, h, w], bias }, [x], parameter) {
+    if (groups > 1) throw new Unsupported('tfjs has no transposed convolution in groups')
+    const y = tf.conv2dTranspose(x, parameter('weight'), [x.shape[0], h, w, channels], stride, pad)
+    return bias ? y.add(parameter('bias')) : y
+  },
+
+  scale: (_, [x], parameter) => x.mul(parameter('weight')).add(parameter('bias')),
+
   /** As tf.layers.batchNormalization does it. */
-  batchNorm({ eps = EPS }, [x], parameter, { training }) {
+  batchNorm({ eps = EPS, newest: weight = NEWEST }, [x], parameter, { training }) {
     const [gamma, beta, mean, variance] = ['gamma', 'beta', 'running_mean', 'running_var'].map(parameter)
     if (!training) return tf.batchNorm(x, mean, variance, beta, gamma, eps)
-    const batch = tf.moments(x, [0, 1, 2])
+    const batch = tf.moments(x, x.rank === 4 ? [0, 1, 2] : [0])
     const update = (running, newest) => {
-      if (running.assign) running.assign(running.mul(1 - NEWEST).add(newest.mul(NEWEST)))
+      if (running.assign) running.assign(running.mul(1 - weight).add(newest.mul(weight)))
     }
     update(mean, batch.mean)
     update(variance, batch.variance)
@@ -206,6 +227,13 @@ const operators = {
   },
 
   relu: (_, [x]) => tf.relu(x),
+  sigmoid: (_, [x]) => tf.sigmoid(x),
+  silu: (_, [x]) => x.mul(tf.sigmoid(x)),
+  leakyRelu: ({ slope }, [x]) => tf.leakyRelu(x, slope),
+  clip: ({ lo, hi }, [x]) => tf.clipByValue(x, lo, hi),
+  // Channels are the last axis here.
+  concat: (_, parts) => tf.concat(parts, -1),
+  slice: ({ from, shape: [channels] }, [x]) => x.slice([...x.shape.slice(1).map(() => 0), from], [...x.shape.slice(0, -1), channels]),
   add: (_, [a, b]) => tf.add(a, b),
   // 'same' is Caffe's rounding up for the windows and sizes that occur here; averages count what is covered.
   maxPool: ({ kernel, stride, pad, round }, [x]) => tf.maxPool(x, kernel, stride, round === 'ceil' ? 'same' : pad),

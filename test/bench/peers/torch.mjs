@@ -13,13 +13,13 @@ const PYTHON = process.env.BENCH_PYTHON ?? '/usr/bin/python3'
 
 export async function open(backend, { threads }) {
   if (backend === 'webgpu') throw new Unsupported('PyTorch has no WebGPU')
-  const python = await start()
+  const python = await start(threads)
   const { version } = await python.ask({ call: 'open', threads })
   return { version, threads, prepare: (workload) => prepare(python, workload) }
 }
 
 async function prepare(python, workload) {
-  const { mode, batch, image, label, upstream } = workload
+  const { mode, batch, image, label, upstream, solver = SOLVER, steps = 2, checked = CHECKED_PARAMETERS, layouts } = workload
   // Who deploys a net folds batch normalization; PyTorch does not do it by itself.
   const { net, parameters } = mode === 'infer' ? foldBatchNorm(workload.net, workload.parameters) : workload
   await python.ask({
@@ -27,27 +27,37 @@ async function prepare(python, workload) {
     mode,
     eps: EPS,
     newest: NEWEST,
-    solver: SOLVER,
-    checked: CHECKED_PARAMETERS,
+    solver,
+    steps,
+    layouts,
+    checked,
     layers: net.layers,
     output: net.output,
     softmax: net.softmax,
     parameters: net.parameters().map(({ name, shape, trainable }) => ({ name, trainable, ...encode(parameters.get(name), shape) })),
     image: encode(image, [batch, ...net.inputShape]),
-    label: label && encode(label, [batch]),
+    // A label a sample, or one a position of the scores.
+    label: label && encode(label, [batch, ...net.shapes.get(net.output).slice(1)]),
     upstream: upstream && encode(upstream, [batch, ...net.shapes.get(net.output)]),
   })
+  let layout
   return {
+    layout: () => layout,
     async check() {
       const found = await python.ask({ call: 'check' })
+      layout = python.layout()
       return Object.fromEntries(Object.entries(found).map(([name, base64]) => [name, decode(base64)]))
     },
     repeat: async (atLeastMs) => (await python.ask({ call: 'repeat', atLeastMs })).ms,
   }
 }
 
-async function start() {
-  const child = spawn(PYTHON, [fileURLToPath(new URL('torch_peer.py', import.meta.url))], { stdio: ['pipe', 'pipe', 'inherit'] })
+async function start(threads) {
+  // OpenBLAS finds the kernels for this processor itself; somebody's choice of others would be measured instead. Threads that it starts
+  // beside PyTorch's own get in their way.
+  const { OPENBLAS_CORETYPE: _, OPENBLAS_L2_SIZE: __, ...rest } = process.env
+  const env = { ...rest, OMP_NUM_THREADS: String(threads), OPENBLAS_NUM_THREADS: String(threads) }
+  const child = spawn(PYTHON, [fileURLToPath(new URL('torch_peer.py', import.meta.url))], { stdio: ['pipe', 'pipe', 'inherit'], env })
   const waiting = []
   const fail = (error) => {
     for (const { reject } of waiting.splice(0)) reject(error)
@@ -55,14 +65,18 @@ async function start() {
   child.on('error', (error) => fail(error.code === 'ENOENT' ? new Unsupported('not installed') : error))
   child.on('exit', (code, signal) => fail(new Error(`python ended: ${signal ?? `exit code ${code}`}`)))
   child.stdin.on('error', () => {}) // It ended: `exit` says so.
+  let layout
   createInterface({ input: child.stdout }).on('line', (line) => {
-    const { result, error, missing } = JSON.parse(line)
+    const { result, error, missing, ...rest } = JSON.parse(line)
+    layout = rest.layout ?? layout
     const { resolve, reject } = waiting.shift()
     if (missing) reject(new Unsupported('not installed'))
     else if (error) reject(new Error(error))
     else resolve(result)
   })
   return {
+    /** The memory layout that the last checked session computes in. */
+    layout: () => layout,
     ask: (request) =>
       new Promise((resolve, reject) => {
         waiting.push({ resolve, reject })

@@ -17,10 +17,10 @@ def decode(array):
     return data.reshape(array['shape']).copy()
 
 
-def tensor(array):
-    """Images and the weights of convolutions channels last, which is what it is best at, on what is one contiguous array anyway."""
+def tensor(array, layout='channels_last'):
+    """Images and the weights of convolutions in that layout, which is a matter of strides; channels last is best for most nets."""
     data = torch.from_numpy(decode(array))
-    return data.contiguous(memory_format=torch.channels_last) if data.dim() == 4 else data
+    return data.contiguous(memory_format=getattr(torch, layout)) if data.dim() == 4 else data
 
 
 def encode(array):
@@ -34,12 +34,30 @@ def evaluate(request, p, image, training):
         x = values[layer['inputs'][0]]
         op, name = layer['op'], layer['name']
         if op == 'conv':
-            y = F.conv2d(x, p[name + '.weight'], p.get(name + '.bias'), layer['stride'], layer['pad'])
+            y = F.conv2d(x, p[name + '.weight'], p.get(name + '.bias'), layer['stride'], layer['pad'], 1, layer.get('groups', 1))
+        elif op == 'deconv':
+            y = F.conv_transpose2d(x, p[name + '.weight'], p.get(name + '.bias'), layer['stride'], layer['pad'],
+                                   layer['outputPad'], layer.get('groups', 1))
         elif op == 'batchNorm':
             y = F.batch_norm(x, p[name + '.running_mean'], p[name + '.running_var'], p[name + '.gamma'], p[name + '.beta'],
-                             training, request['newest'], layer.get('eps', request['eps']))
+                             training, layer.get('newest', request['newest']), layer.get('eps', request['eps']))
+        elif op == 'scale':
+            shape = (1, -1) + (1,) * (x.dim() - 2)
+            y = x * p[name + '.weight'].view(shape) + p[name + '.bias'].view(shape)
         elif op == 'relu':
             y = F.relu(x)
+        elif op == 'sigmoid':
+            y = torch.sigmoid(x)
+        elif op == 'silu':
+            y = F.silu(x)
+        elif op == 'leakyRelu':
+            y = F.leaky_relu(x, layer['slope'])
+        elif op == 'clip':
+            y = F.hardtanh(x, layer['lo'], layer['hi'])
+        elif op == 'concat':
+            y = torch.cat([values[i] for i in layer['inputs']], 1)
+        elif op == 'slice':
+            y = x[:, layer['from']:layer.get('to')]
         elif op == 'add':
             y = x + values[layer['inputs'][1]]
         elif op in ('maxPool', 'avgPool'):
@@ -58,9 +76,9 @@ def evaluate(request, p, image, training):
 
 
 class Infer:
-    def __init__(self, request):
-        p = {q['name']: tensor(q) for q in request['parameters']}
-        self.image = tensor(request['image']).numpy()
+    def __init__(self, request, layout='channels_last'):
+        p = {q['name']: tensor(q, layout) for q in request['parameters']}
+        self.image = tensor(request['image'], layout).numpy()
 
         def forward(x):
             y = evaluate(request, p, x, False)
@@ -79,13 +97,14 @@ class Infer:
 
 
 class Train:
-    def __init__(self, request):
+    def __init__(self, request, layout='channels_last'):
         self.request = request
-        self.p = {q['name']: tensor(q).requires_grad_(q['trainable']) for q in request['parameters']}
+        self.p = {q['name']: tensor(q, layout).requires_grad_(q['trainable']) for q in request['parameters']}
         solver = request['solver']
         trainable = [t for t in self.p.values() if t.requires_grad]
-        self.optimizer = torch.optim.SGD(trainable, lr=solver['rate'], momentum=solver['momentum'])
-        self.image = tensor(request['image']).numpy()
+        self.optimizer = torch.optim.SGD(trainable, lr=solver['rate'], momentum=solver['momentum'],
+                                         weight_decay=solver.get('weightDecay', 0), nesterov=solver.get('nesterov', False))
+        self.image = tensor(request['image'], layout).numpy()
         self.label = decode(request['label']).astype(np.int64)
 
     def iterate(self):
@@ -97,11 +116,36 @@ class Train:
         return loss.item()
 
     def check(self):
-        found = {'losses': [self.iterate(), self.iterate()]}
+        found = {'losses': [self.iterate() for _ in range(self.request['steps'])]}
         for name in self.request['checked']:
             if name in self.p:
                 found[name] = self.p[name].detach().numpy()
+        # Steps that are timed may be asked to have another rate, 0 above all: the same work, from the same place each time.
+        for group in self.optimizer.param_groups:
+            group['lr'] = self.request['solver'].get('timedRate', group['lr'])
         return found
+
+
+class Fastest:
+    """The same work in each of several layouts: the first one's results; times of the one that was fastest after two iterations."""
+
+    def __init__(self, kind, request):
+        self.sessions = {layout: kind(request, layout) for layout in request['layouts']}
+
+    def check(self):
+        found = [session.check() for session in self.sessions.values()]
+
+        def best(session):
+            times = []
+            for _ in range(3):
+                start = time.perf_counter()
+                session.iterate()
+                times.append(time.perf_counter() - start)
+            return min(times)
+
+        self.layout = min(self.sessions, key=lambda layout: best(self.sessions[layout]))
+        self.iterate = self.sessions[self.layout].iterate
+        return found[0]
 
 
 class Gradients:
@@ -153,10 +197,12 @@ def main():
                 torch.set_num_threads(request['threads'])
                 answer = {'result': {'version': torch.__version__.split('a0')[0]}}
             elif call == 'prepare':
-                session = {'infer': Infer, 'train': Train, 'gradients': Gradients}[request['mode']](request)
+                kind = {'infer': Infer, 'train': Train, 'gradients': Gradients}[request['mode']]
+                session = Fastest(kind, request) if request.get('layouts') else kind(request)
                 answer = {'result': {}}
             elif call == 'check':
-                answer = {'result': {name: encode(value) for name, value in session.check().items()}}
+                found = {name: encode(value) for name, value in session.check().items()}
+                answer = {'result': found, 'layout': getattr(session, 'layout', 'channels_last')}
             else:
                 answer = {'result': repeat(session, request['atLeastMs'])}
         except Exception as error:  # The other side says whose failure it is.

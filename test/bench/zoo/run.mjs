@@ -116,8 +116,13 @@ function measure(request) {
   })
 }
 
-const print = options.json ? () => {} : (text) => console.log(text)
 const tables = []
+const found = () => ({ backend, node: process.version, tables })
+function write(file) {
+  writeFileSync(file, `${JSON.stringify(found(), null, 2)}\n`)
+}
+
+const print = options.json ? () => {} : (text) => console.log(text)
 for (const program of programs) {
   const peers = options.peers && backend === 'wasm' ? chosen(PEERS[program]) : []
   const variants = settings.variants.filter((name) => program === 'train' || name !== 'no-bn')
@@ -140,10 +145,6 @@ for (const program of programs) {
     print(`${drawMeans(table.rows, columns)}\n`)
     for (const note of new Set(table.rows.flatMap(({ net, notes = [] }) => notes.map((text) => `${net}: ${text}`)))) print(note)
   }
-}
-const found = () => ({ backend, node: process.version, tables })
-function write(file) {
-  writeFileSync(file, `${JSON.stringify(found(), null, 2)}\n`)
 }
 if (options.json) console.log(JSON.stringify(found(), null, 2))
 if (options.out) write(options.out)
