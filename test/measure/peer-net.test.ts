@@ -1,7 +1,7 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { vocabulary } from '../../compiler/front-end/vocabulary.ts'
 import { loadProgram } from '../../dsl/index.ts'
-import { plainNet } from '../../measure/peer-net.ts'
+import { type PlainNet, plainNet, plainParameters } from '../../measure/peer-net.ts'
 
 const plain = (body: string, input = 'input image: f32[3, 8, 8]') => {
   const { program, diagnostics } = loadProgram({ file: 'n.net', text: `net n {\n  ${input}\n  ${body}\n}` }, { vocabulary })
@@ -20,9 +20,10 @@ test('layers that all libraries have, in their order, with what they are made wi
     output: 'f_8',
     softmax: true,
     result: 'prob',
+    training: 'it has no loss',
     layers: [
       { op: 'conv', name: 'a_0', layer: 'a', inputs: ['image'], out: 4, kernel: 3, stride: 1, pad: 1, bias: false },
-      { op: 'batchNorm', name: 'bn_1', layer: 'bn', inputs: ['a_0'], eps: 1e-3 },
+      { op: 'batchNorm', name: 'bn_1', layer: 'bn', inputs: ['a_0'], eps: 1e-3, newest: 0.95 },
       { op: 'relu', name: 'r_2', layer: 'r', inputs: ['bn_1'] },
       { op: 'conv', name: 'c_3', layer: 'c', inputs: ['r_2'], out: 4, kernel: 1, stride: 1, pad: 0, bias: true },
       { op: 'add', name: 'sum_4', layer: 'sum', inputs: ['r_2', 'c_3'] },
@@ -34,17 +35,75 @@ test('layers that all libraries have, in their order, with what they are made wi
   })
 })
 
-test('constants a channel are a batchNorm with these as its tensors', () => {
-  expect(plain('output y = image -> normalize(mean: [0.5, 0.4, 0.3], std: 0.5) as n -> relu')).toMatchObject({
-    layers: [{
-      op: 'batchNorm',
-      layer: 'n',
-      inputs: ['image'],
-      eps: 0,
-      constants: { gamma: [1, 1, 1], beta: [0, 0, 0], running_mean: [0.5, 0.4, 0.3], running_var: [0.25, 0.25, 0.25] },
-    }, { op: 'relu' }],
-  })
+test('constants a channel are a factor and a term', () => {
+  const net = plain('output y = image -> normalize(mean: [0.5, 0.4, 0.3], std: 0.5) as n -> relu')
+  expect(net).toMatchObject({ layers: [{ op: 'scale', layer: 'n', inputs: ['image'] }, { op: 'relu' }] })
+  const { layers: [scale] } = net as PlainNet
+  // (x - mean) / std
+  const { weight, bias } = scale!.constants!
+  for (const [c, mean] of [0.5, 0.4, 0.3].entries()) expect(0.7 * weight![c]! + bias![c]!).toBeCloseTo((0.7 - mean) / 0.5)
   expect(plain('output y = image -> relu -> normalize(0, 1) as n')).toBe('n (normalize) is not of the input')
+})
+
+test('groups, transposed convolutions, joins and bounds', () => {
+  expect(plain(`a = image -> conv(6, 3, pad: 1, groups: 3) as c -> clip(0, 6) as k
+  b = a -> conv(4, 3, stride: 2, pad: 1) as s -> deconv(4, 3, stride: 2, pad: 1, output_pad: 1) as d
+  output y = concat(a, b) as j -> slice(1, 2, 6) as t -> sigmoid as g`)).toMatchObject({
+    layers: [
+      { op: 'conv', groups: 3, out: 6 },
+      { op: 'clip', lo: 0, hi: 6 },
+      { op: 'conv', stride: 2 },
+      { op: 'deconv', out: 4, kernel: 3, stride: 2, pad: 1, outputPad: [1, 1], bias: true },
+      { op: 'concat', inputs: ['k_1', 'd_3'] },
+      { op: 'slice', from: 2, to: 6 },
+      { op: 'sigmoid' },
+    ],
+  })
+})
+
+test("the parameters that peers get: Caffe's sums divided, what is not learned as 1 and 0", () => {
+  const net = plain('output y = image -> batch_norm(affine: false, stats: caffe) as b -> scale(bias: false) as s') as PlainNet
+  const tensor = (...data: number[]) => ({ shape: [data.length], type: 'f32' as const, data: Float32Array.from(data) })
+  const found = plainParameters(
+    net,
+    new Map([
+      ['b.running_mean', tensor(2, 4, 6)],
+      ['b.running_var', tensor(8, 4, 2)],
+      ['b.scale_factor', tensor(2)],
+      ['s.weight', tensor(5, 6, 7)],
+    ]),
+  )
+  expect(Object.fromEntries([...found].map(([name, data]) => [name, [...data]]))).toEqual({
+    'b_0.running_mean': [1, 2, 3],
+    'b_0.running_var': [4, 2, 1],
+    'b_0.gamma': [1, 1, 1],
+    'b_0.beta': [0, 0, 0],
+    's_1.weight': [5, 6, 7],
+    's_1.bias': [0, 0, 0],
+  })
+})
+
+describe('what peers train on', () => {
+  const training = (body: string): unknown => (plain(body, 'input image: f32[3, 8, 8]\n  input label: class[4]') as PlainNet).training
+  test('the softmax loss of what comes out', () => {
+    expect(training('x = image -> conv(4, 1) -> global_avg_pool -> fc(4)\n  output y = softmax(x)\n  loss = softmax_loss(x, label)'))
+      .toEqual({ label: 'label' })
+  })
+  test.each([
+    ['output y = image -> fc(4)', 'it has no loss'],
+    [
+      'x = image -> fc(4)\n  output y = x\n  loss = softmax_loss(x, label, weight: 2)',
+      'its loss is not the softmax loss of what comes out',
+    ],
+    ['x = image -> fc(4)\n  output y = x\n  loss = sum(x)', 'its loss is not the softmax loss of what comes out'],
+    ['x = image -> dropout(0.5) as d -> fc(4)\n  output y = x\n  loss = softmax_loss(x, label)', /^d \(dropout\) draws a mask/],
+    [
+      'x = image -> fc(4, lr_mult: [1, 2]) as f\n  output y = x\n  loss = softmax_loss(x, label)',
+      /^f \(fc\) has a rate or decay of its own/,
+    ],
+  ])('not %s', (body, reason) => {
+    expect(training(body)).toMatch(reason)
+  })
 })
 
 test('what the output does not need does not matter', () => {
@@ -57,14 +116,12 @@ test('what the output does not need does not matter', () => {
 
 test.each([
   ['output y = image -> elu as e', /^e \(elu\) is a layer that the peers are not built from/],
-  ['output y = image -> conv(3, 3, groups: 3) as c', /^c \(conv\) has groups/],
   ['output y = image -> conv(3, 3, dilation: 2) as c', /^c \(conv\) is dilated/],
   ['output y = image -> conv(3, [1, 3]) as c', /^c \(conv\) has a window that is not square/],
   ['output y = image -> conv(3, 3, pad: same) as c', /^c \(conv\) has a window .*pad: same/],
   ['output y = image -> avg_pool(3, pad: 1) as p', /^p \(avg_pool\) counts its padding/],
-  ['output y = image -> batch_norm(affine: false) as b', /^b \(batch_norm\) has no gamma and beta/],
-  ['output y = image -> batch_norm(stats: caffe) as b', /^b \(batch_norm\) has stats: caffe/],
-  ['output y = image -> softmax as s', /^s \(softmax\) does not stand behind fc/],
+  ['output y = image -> batch_norm(stats: batch) as b', /^b \(batch_norm\) has stats: batch/],
+  ['output y = image -> softmax as s', /^s \(softmax\) does not stand behind fc or conv/],
   ['output y = image -> relu\n  output z = image -> fc(2)', /^it has 2 outputs/],
   ['output y = image', /^its output is its input/],
 ])('%s', (body, reason) => {

@@ -56,9 +56,12 @@ export async function openVariant(build, name, bundle, { weights, inputs, batch,
   const step = async (rate) => (await net.trainStep(inputs, { rate, keepGoing: true })).loss
   const { label: _, ...images } = inputs
   const output = async () => Object.values(await net.run(images))[0]
-  const check = []
-  if (program === 'train') { for (let i = 0; i < CHECKED_STEPS; i++) check.push(await step(name === 'no-bn' ? 0 : CHECKED_RATE)) }
-  else check.push(...await output())
+  const losses = async () => {
+    const found = []
+    for (let i = 0; i < CHECKED_STEPS; i++) found.push(await step(name === 'no-bn' ? 0 : CHECKED_RATE))
+    return found
+  }
+  const check = program === 'train' ? await losses() : Float32Array.from(await output())
   return {
     name,
     check,
