@@ -79,7 +79,7 @@ function refusePrologue(
   equation: Equation,
   tensor: Tensor,
   readers: readonly KernelNode[],
-  { maxPrologueInputs }: FusionContext,
+  { maxPrologueInputs, storesPrologues }: FusionContext,
 ): string | undefined {
   const { value } = equation.stores[0]!
   const cost = pointCost(value)
@@ -93,6 +93,7 @@ function refusePrologue(
         if (readers.length > 1 && cost > MOST_REPEATED_COST) return `${equation.name} is too dear to compute ${readers.length} times`
         continue
       }
+      if (site.contraction && storesPrologues) return `${reader.name} is faster where ${tensor.name} is stored`
       if (site.contraction && (cost > MOST_PROLOGUE_COST || loads > maxPrologueInputs))
         return `${equation.name} is too dear to repeat in ${reader.name}`
       const repeats = repetitions(reader, tensor, site.reduction)

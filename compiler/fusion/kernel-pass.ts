@@ -12,6 +12,8 @@ export interface FusionContext {
   readonly maxBindings: number
   /** How many feature maps a prologue of a convolution may read. Where loads are expensive this is 1, and the value is stored by its own kernel. */
   readonly maxPrologueInputs: number
+  /** Whether a contraction is faster where a pass stores what it would otherwise compute as it loads. Default false. */
+  readonly storesPrologues?: boolean
   /** The block of points of which one part of a kernel's work can take statistics; or why it takes none. */
   readonly statisticsBlock: (e: Equation) => BlockSizes | string
   /** Why a kernel cannot compute and store its fused producer (see `FusedProducer`). Absent: none can. */

@@ -27,6 +27,11 @@ export interface Target {
    * its own kernel.
    */
   readonly maxPrologueInputs: number
+  /**
+   * Whether a contraction is faster where a pass stores what it would otherwise compute as it loads: tiles and taps load a value many times,
+   * and caches make the pass cheap. Memory `small` is planned as if it were not so. Default false.
+   */
+  readonly storesPrologues?: boolean
   /** The block of points of which one part of a kernel's work can take statistics; or why it takes none. */
   readonly statisticsBlock: (equation: Equation) => BlockSizes | string
   /** Why a kernel cannot compute and store its fused producer (see `FusedProducer`). Absent: no kernel of this target can. */

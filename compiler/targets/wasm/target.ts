@@ -37,6 +37,7 @@ function targetOf(limits: ScheduleLimits): Target {
     maxBindings: 16,
     sharesBuffers: true,
     maxPrologueInputs: 2,
+    storesPrologues: true,
     candidates: (e) => scheduler.candidates(e),
     statisticsBlock: (e) => scheduler.statisticsBlock(e),
     rejectFusedProducer: (e) => scheduler.rejectFusedProducer(e),
