@@ -211,6 +211,8 @@ export interface ModuleEntry {
   readonly kernels: number
   /** Memory that each thread needs for itself, in bytes. */
   readonly threadBytes: number
+  /** A module that puts other forms of some of its kernels in their place, for hosts that run them with vectors of twice the width. */
+  readonly wide?: string
 }
 
 export interface BufferEntry {

@@ -22,6 +22,11 @@ export interface CompileOptions {
    * largest input of its tile (docs/numbers.md). Tuned schedules do not bring it back. Default false.
    */
   readonly precise?: boolean
+  /**
+   * `true`: beside each WebAssembly module one more, with kernels for hosts that run WebAssembly with vectors of twice the width (Node from
+   * 24 on, on x86-64 with AVX2: see `wasm`). Others do not read it. The same numbers to the bit. Default false.
+   */
+  readonly wide?: boolean
   /** Gives the text of `import "./other.net"`; absent: imports are errors. */
   readonly readImport?: (path: string, from: Source) => Source | undefined
   /**
@@ -70,6 +75,7 @@ const RULES: Readonly<Record<keyof CompileOptions, Rule>> = {
   style: oneOf('merged', 'split'),
   memory: oneOf('fast', 'small'),
   precise: flag,
+  wide: flag,
   readImport: call,
   programs: list,
   targets: list,

@@ -89,7 +89,8 @@ function compileBy<Result extends Pick<PipelineResult, 'target' | 'plan' | 'file
     throw new CompileError([...diagnostics, noneOf(options.programs, choosePrograms(graph, operators, program.train))])
   const style = options.style ?? program.style ?? 'merged'
   const pipelines = run(graph, {
-    targets: options.precise ? targets.map((target) => target.precise ?? target) : targets,
+    targets: targets.map((target) => (options.precise ? target.precise : undefined) ?? target)
+      .map((target) => (options.wide ? target.wide : undefined) ?? target),
     style,
     memory: options.memory ?? 'fast',
     programs,

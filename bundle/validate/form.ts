@@ -55,7 +55,7 @@ const initializer: Check = (value, path, report) => {
   )
 }
 
-const module = record({ file, kernels: count, threadBytes: count })
+const module = record({ file, kernels: count, threadBytes: count, 'wide?': file })
 const facts = record({
   layers: list(path),
   flops: tally,

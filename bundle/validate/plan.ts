@@ -94,12 +94,14 @@ function checkTexts({ kernels }: Plan, at: string, files: Bundle['files'] | unde
 }
 
 function checkModules(p: Plan, at: string, files: Bundle['files'] | undefined, report: Report): void {
-  for (const [group, { file, threadBytes }] of Object.entries(p.modules ?? {})) {
+  for (const [group, { file, threadBytes, wide }] of Object.entries(p.modules ?? {})) {
     const path = `${at}.modules.${group}`
     if (threadBytes > MOST_THREAD_BYTES) report(`${path}.threadBytes`, `${threadBytes} bytes a thread are absurd`)
-    const data = files?.get(file)
-    if (files && data === undefined) report(path, `${file} is not there`)
-    if (typeof data === 'string') report(`${path}.file`, `${file} is a text`)
+    for (const [field, name] of [['file', file], ...(wide === undefined ? [] : [['wide', wide] as const])] as const) {
+      const data = files?.get(name)
+      if (files && data === undefined) report(path, `${name} is not there`)
+      if (typeof data === 'string') report(`${path}.${field}`, `${name} is a text`)
+    }
   }
   for (const [program, { dispatches }] of Object.entries(p.programs)) {
     const last = modulesFor(p, [program]).at(-1)

@@ -16,6 +16,8 @@ export interface Target {
   readonly software?: boolean
   /** The same target where every output of a convolution is to be the sum of its own products. Absent: it always is. */
   readonly precise?: Target
+  /** The same target with a second module of kernels for hosts with vectors of twice the width. Absent: it has none. */
+  readonly wide?: Target
   /** The statements and operations that its kernel functions may contain. Absent: the target prints equations as they are. */
   readonly capabilities?: KernelCapabilities
   /** The number of buffers that one kernel may bind. */

@@ -17,7 +17,7 @@ export function wasmFixture(traps: Trap = 'never'): Bundle {
   const module = encodeModule({
     types: [KERNEL],
     functions: [runFunction(0), workFunction(0), ...names.map((n) => double(n === 'third' ? traps : 'never'))],
-    table: { isImported: false, size: names.length, first: 0, functions: names.map((_, i) => 2 + i) },
+    table: { isImported: false, size: names.length, rows: [{ first: 0, functions: names.map((_, i) => 2 + i) }] },
     maxPages: 65536,
     exports: [{ name: 'run', function: 0 }, { name: 'work', function: 1 }],
   })

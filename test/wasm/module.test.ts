@@ -30,7 +30,7 @@ function instance(): Record<string, () => void> {
   const bytes = encodeModule({
     types: [],
     functions,
-    table: { isImported: false, size: 0, first: 0, functions: [] },
+    table: { isImported: false, size: 0, rows: [{ first: 0, functions: [] }] },
     exports,
     maxPages: 65536,
   })

@@ -13,6 +13,8 @@ import { chooseWeightGradient } from './winograd/weight-gradient.ts'
 export interface ScheduleLimits {
   /** Winograd's algorithm is left out: every output is the sum of its own products. */
   readonly precise?: true
+  /** Kernels have a second form for engines that join neighbouring vectors: see `widenNest`. Schedules are the same. */
+  readonly wide?: true
 }
 
 /** Register tiles after the best one that are worth a measurement. */

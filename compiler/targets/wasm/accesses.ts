@@ -126,6 +126,30 @@ export class Accesses {
     }
   }
 
+  /**
+   * Stores two vectors that lie side by side, both values first: V8 joins stores, and what they store, only where nothing between them
+   * reads or writes memory. The upper one goes first, or V8 stores the lower one twice. False where these are no such stores: nothing is
+   * printed then.
+   */
+  storePair(lower: Statement, upper: Statement): boolean {
+    if (lower.kind !== 'store' || upper.kind !== 'store' || lower.binding !== upper.binding) return false
+    if ([lower, upper].some(({ lanes = 1, step = 1 }) => lanes !== 4 || step !== 1)) return false
+    const [from, to] = [split(lower.at), split(upper.at)]
+    const isSameBase = from.base === to.base || (from.base?.kind === 'name' && to.base?.kind === 'name' && from.base.name === to.base.name)
+    if (!isSameBase || to.offset !== from.offset + 4) return false
+    const values = [lower, upper].map(({ value }, i) => {
+      const local = this.locals.for(`pair ${i}`, 'v128')
+      this.value(value, 4)
+      this.code.set(local)
+      return local
+    })
+    for (const [at, value] of [[upper.at, values[1]!], [lower.at, values[0]!]] as const) {
+      const offset = this.address(lower.binding, at)
+      this.code.get(value).memory('v128.store', offset)
+    }
+    return true
+  }
+
   /** Two or four vectors as columns: a transposition, and whole vectors are stored. */
   storeInterleaved({ binding, at, values, step }: Extract<Statement, { kind: 'storeInterleaved' }>): void {
     const { code } = this

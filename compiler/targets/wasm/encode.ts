@@ -275,9 +275,8 @@ export interface WasmModule {
 export interface WasmTable {
   readonly isImported: boolean
   readonly size: number
-  /** Functions that this module puts into it, from `first` on. */
-  readonly first: number
-  readonly functions: readonly number[]
+  /** Functions that this module puts into it, each row from `first` on. */
+  readonly rows: readonly { readonly first: number; readonly functions: readonly number[] }[]
 }
 
 const TABLE = 'kernels'
@@ -307,7 +306,7 @@ export function encodeModule({ functions, types: called, table, exports, maxPage
     7,
     vector([...exports.map((e) => [...name(e.name), 0, ...leb(e.function)]), ...(table.isImported ? [] : [[...name(TABLE), 1, 0]])]),
   )
-  section(9, vector([[0, 0x41, ...signedLeb(table.first), 0x0b, ...vector(table.functions.map(leb))]]))
+  section(9, vector(table.rows.map(({ first, functions }) => [0, 0x41, ...signedLeb(first), 0x0b, ...vector(functions.map(leb))])))
   const bodies = functions.map((f) => {
     const locals = vector(runs(f.locals).map(({ type, count }) => [...leb(count), TYPE_BYTE[type]]))
     return joined([leb(locals.length + f.code.bytes.length + 1), locals, f.code.bytes, [0x0b]])

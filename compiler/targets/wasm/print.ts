@@ -19,6 +19,8 @@ import { lanesOfArguments, Uses } from './uses.ts'
 export interface PrintOptions {
   /** Index of the first function of `math.ts`. */
   readonly math: number
+  /** For engines that join neighbouring vectors: pairs of stores have nothing between them. */
+  readonly inPairs?: true
 }
 
 /** A thread has no workgroup: what is shared, waits or asks its neighbours is not here. */
@@ -141,10 +143,12 @@ class Printer {
 
   private statements(body: readonly Statement[]): void {
     const last = lastMentions(body)
-    body.forEach((s, i) => {
-      this.statement(s)
+    for (let i = 0; i < body.length; i++) {
+      const [s, next] = [body[i]!, body[i + 1]]
+      if (this.options.inPairs && next && this.accesses.storePair(s, next)) this.locals.release(last[i++]!)
+      else this.statement(s)
       this.locals.release(last[i]!)
-    })
+    }
   }
 
   private statement(s: Statement): void {

@@ -10,6 +10,7 @@ import { kernelKey } from '../../ir/kernel-key.ts'
 import { bindingsOf } from '../../codegen/bindings.ts'
 import { lowerLoopNest } from '../../codegen/cpu/lower.ts'
 import type { LoopNest } from '../../codegen/cpu/loop-nest.ts'
+import { widenNest } from '../../codegen/cpu/wide.ts'
 import type { LinkedModule, LinkRequest, PrintedKernel } from '../../codegen/printed-kernel.ts'
 import { gridSize } from '../../codegen/grid.ts'
 import type { Printer, Schedules, Target } from '../target.ts'
@@ -24,8 +25,9 @@ const EXTENSION = WASM
 /** WebAssembly with SIMD: a module for each group of programs, with the kernels that the groups before it do not need. */
 export const wasm: Target = {
   ...targetOf({}),
+  wide: targetOf({ wide: true }),
   // Without Winograd's algorithm, whatever is known to be fast.
-  precise: targetOf({ precise: true }),
+  precise: { ...targetOf({ precise: true }), wide: targetOf({ precise: true, wide: true }) },
 }
 
 function targetOf(limits: ScheduleLimits): Target {
@@ -66,6 +68,8 @@ const WORK = RUN + 1
 
 interface Known {
   readonly baseline: WasmFunction
+  /** The form for engines that join neighbouring vectors, where it wins. */
+  readonly wide?: WasmFunction | undefined
   readonly text: string
   readonly how: string
   readonly threadBytes: number
@@ -80,8 +84,10 @@ function printer(scheduler: CpuScheduler, limits: ScheduleLimits, schedules?: Sc
     const kernel = lowerLoopNest(equation, nest, bufferOf)
     const baseline = printFunction(kernel, { math: FIRST_MATH })
     const last = kernel.packBuffers.at(-1)
+    const paired = limits.wide && widenNest(nest)
     return {
       baseline,
+      ...(paired && { wide: printFunction(lowerLoopNest(equation, paired, bufferOf), { math: FIRST_MATH, inPairs: true }) }),
       text: `${baseline.locals.join()} ${latin(baseline.code.bytes)}`,
       how: nest.summary,
       threadBytes: last ? 4 * (last.offset + elementsPerSample(last.tensor.shape) + 16) : 0,
@@ -112,7 +118,11 @@ function printer(scheduler: CpuScheduler, limits: ScheduleLimits, schedules?: Sc
 }
 
 /** Memory for its code grows by doubling; its text has a byte for each of the code. */
-const bytesOfKernel = ({ baseline, text }: Known): number => 2 * baseline.code.bytes.length + text.length + 512
+const bytesOfKernel = ({ baseline, wide, text }: Known): number =>
+  2 * (baseline.code.bytes.length + (wide?.code.bytes.length ?? 0)) + text.length + 512
+
+/** Of 64 KiB, that a memory has at most. */
+const MOST_PAGES = 65536
 
 /** So many arguments are safe for a call on every engine. */
 const CHUNK = 4096
@@ -133,12 +143,33 @@ function link(kernels: readonly Known[], { name, first, total }: LinkRequest): L
   const module = encodeModule({
     types: [KERNEL],
     functions: [...mathFunctions(FIRST_MATH, code), ...own, ...code],
-    table: { isImported: first > 0, size: total, first, functions: kernels.map((_, i) => from + i) },
+    table: { isImported: first > 0, size: total, rows: [{ first, functions: kernels.map((_, i) => from + i) }] },
     exports: first === 0 ? [{ name: 'run', function: RUN }, { name: 'work', function: WORK }] : [],
-    maxPages: 65536,
+    maxPages: MOST_PAGES,
   })
+  const wideFile = `${name}.wide.${EXTENSION}`
+  const wide = linkWide(kernels, first, total)
   return {
-    entry: { file, kernels: first + kernels.length, threadBytes: Math.max(0, ...kernels.map((k) => k.threadBytes)) },
-    files: new Map([[file, module]]),
+    entry: {
+      file,
+      kernels: first + kernels.length,
+      threadBytes: Math.max(0, ...kernels.map((k) => k.threadBytes)),
+      ...(wide && { wide: wideFile }),
+    },
+    files: new Map([[file, module], ...(wide ? [[wideFile, wide] as const] : [])]),
   }
+}
+
+/** The module that takes the place of some kernels in the table by their wide forms; undefined where none has one. */
+function linkWide(kernels: readonly Known[], first: number, total: number): Uint8Array | undefined {
+  const found = kernels.flatMap(({ wide }, i) => (wide ? [{ wide, at: first + i }] : []))
+  if (found.length === 0) return undefined
+  const code = found.map(({ wide }) => wide)
+  return encodeModule({
+    types: [KERNEL],
+    functions: [...mathFunctions(FIRST_MATH, code), ...code],
+    table: { isImported: true, size: total, rows: found.map(({ at }, i) => ({ first: at, functions: [MATH.length + i] })) },
+    exports: [],
+    maxPages: MOST_PAGES,
+  })
 }

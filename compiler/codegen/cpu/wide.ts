@@ -1,0 +1,68 @@
+import { hasReduction } from '../../ir/analysis.ts'
+import { CPU } from './cost-model.ts'
+import type { Loop, LoopNest, Stage } from './loop-nest.ts'
+
+/**
+ * The same loop nest for hosts whose engine joins two neighbouring vectors of four lanes to one of eight (V8: revectorization): vectors
+ * come in pairs along the axis in lanes, and sums of products have a register tile of twice as many vectors. Tasks, packing and the order
+ * in which every sum is taken stay, so both forms share their plan and give the same bits. Undefined where no sum of products has eight
+ * neighbours to pair: on such hosts, too, the plain form is the faster one then.
+ */
+export function widenNest(nest: LoopNest): LoopNest | undefined {
+  let isWider = false
+  const widen = (stage: Stage): Stage => {
+    const sums = stage.equation.stores.some((s) => hasReduction(s.value))
+    const loops = stage.vectorReduction ? undefined : sums ? wideTile(stage.loops) : pairs(stage.loops)
+    if (!loops) return stage
+    isWider ||= sums
+    return { ...stage, loops }
+  }
+  const stages = nest.stages.map((s) => ('each' in s ? { ...s, stages: s.stages.map(widen) } : widen(s)))
+  if (!isWider) return undefined
+  const { outerReduction: outer } = nest
+  return {
+    ...nest,
+    stages,
+    ...(outer && { outerReduction: { ...outer, ...(outer.epilogue && { epilogue: widen(outer.epilogue) }) } }),
+    summary: `${nest.summary}; in pairs of vectors`,
+  }
+}
+
+/** Points of an axis in lanes; 0 where there is none of known length. */
+const neighbours = ({ axis: { extent }, vectorized }: Loop): number => (vectorized && typeof extent === 'number' ? extent : 0)
+
+/** Two vectors at a time along the axis in lanes. */
+function pairs(loops: readonly Loop[]): readonly Loop[] | undefined {
+  if (!loops.some((l) => l.tile === 1 && neighbours(l) >= 2 * CPU.lanes)) return undefined
+  return loops.map((l) => (l.tile === 1 && neighbours(l) >= 2 * CPU.lanes ? { ...l, tile: 2 } : l))
+}
+
+/** Register tiles of pairs, by their vectors along the axis in lanes: points of the other axis, the fastest first. */
+const TILES: readonly { readonly vectors: number; readonly points: readonly number[] }[] = [
+  { vectors: 4, points: [6, 4, 5, 3] },
+  { vectors: 2, points: [8, 10, 7, 6, 5, 4] },
+]
+
+/** The register tile with the least work beyond the edges. */
+function wideTile(loops: readonly Loop[]): readonly Loop[] | undefined {
+  const lanes = loops.find((l) => neighbours(l) >= 2 * CPU.lanes)
+  const others = loops.filter((l) => !l.vectorized)
+  const other = others.reduce<Loop | undefined>((most, l) => (l.tile > (most?.tile ?? 1) ? l : most), undefined)
+  if (!lanes || !other || typeof other.axis.extent !== 'number') return undefined
+  const [across, along] = [neighbours(lanes), other.axis.extent]
+  const computed = (extent: number, size: number): number => Math.ceil(extent / size) * size
+  let best: { readonly vectors: number; readonly points: number; readonly cost: number } | undefined
+  for (const { vectors, points } of TILES) {
+    for (const count of points) {
+      if (count > along || vectors * CPU.lanes > computed(across, CPU.lanes)) continue
+      // A step loads the tile's pairs and broadcasts its points; fewer than eight pairs of sums do not hide the latency of a sum.
+      const sums = vectors * count / 2
+      const step = Math.max(sums, 8) + vectors / 2 + count
+      const cost = computed(across, vectors * CPU.lanes) * computed(along, count) * step / sums
+      if (!best || cost < best.cost) best = { vectors, points: count, cost }
+    }
+  }
+  if (!best) return undefined
+  const { vectors, points } = best
+  return loops.map((l) => (l === lanes ? { ...l, tile: vectors } : l === other ? { ...l, tile: points } : l.tile > 1 ? { ...l, tile: 1 } : l))
+}
