@@ -1,6 +1,6 @@
 import { BundleError, InputError } from '../../bundle/errors.ts'
 import { MANIFEST_FILE, WEIGHTS_FILE } from '../../bundle/file-names.ts'
-import { type Bundle, type Plan, type TensorData } from '../../bundle/format.ts'
+import { type Bundle, type ModuleEntry, type Plan, type TensorData } from '../../bundle/format.ts'
 import { bytesOf, type FileReader, jsonOf, problem, textOf } from './integrity.ts'
 import { readSafetensors } from './safetensors.ts'
 import { sealedText, sha256 } from './seal.ts'
@@ -72,7 +72,8 @@ export class StoredBundle {
   async #plan(target: string, { parts, facts }: StoredPlan, choice: Choice, files: Map<string, string | Uint8Array>): Promise<Plan> {
     const last = choice.programs ? Math.max(0, ...choice.programs.map((name) => parts.findIndex((part) => part.programs.includes(name))))
       : parts.length - 1
-    const wanted = parts.slice(0, last + 1)
+    // Pages have no use for wide modules, and do not fetch them.
+    const wanted = parts.slice(0, last + 1).map((part) => (part.module && !isNode ? { ...part, module: withoutWide(part.module) } : part))
     const take = async (name: string): Promise<void> => {
       const { bytes, found } = await this.#file(name)
       files.set(name, name.endsWith('.wasm') ? bytes : textOf(bytes, name, found))
@@ -81,7 +82,7 @@ export class StoredBundle {
       [
         Promise.all(wanted.map((part) => this.#json(part.plan, PART))),
         facts !== undefined && choice.facts !== false ? this.#json(facts, {}) : undefined,
-        ...wanted.flatMap(({ kernels = [], module }) => [...kernels, ...(module ? [module.file] : [])].map(take)),
+        ...wanted.flatMap(({ kernels = [], module }) => [...kernels, ...(module ? [module.file, ...(module.wide === undefined ? [] : [module.wide])] : [])].map(take)),
       ] as const,
     )
     const modules = Object.fromEntries(wanted.flatMap(({ group, module }) => (module ? [[group, module]] : [])))
@@ -153,3 +154,7 @@ export async function bundleFrom(read: FileReader, choice: Choice = {}): Promise
   const stored = await StoredBundle.find(read)
   return { bundle: await stored.load(choice) }
 }
+
+const isNode = (globalThis as { process?: { getBuiltinModule?: unknown } }).process?.getBuiltinModule !== undefined
+
+const withoutWide = ({ wide: _, ...module }: ModuleEntry): ModuleEntry => module

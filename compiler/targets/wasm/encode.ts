@@ -68,12 +68,18 @@ class ByteWriter {
 /** Instructions that are being written, in the order in which they run. */
 export class Code {
   private readonly out = new ByteWriter()
+  /** Constants are written in full: V8 joins equal constants where it does not see that what fills all lanes is equal (Node 24). */
+  private readonly inFull: boolean
   /** Where the multiplications and additions of `multiplyAdd` stand in `bytes`, in order: see RELAXED_SECTION. */
   readonly fused: number[] = []
   /** Functions that it calls. */
   readonly calls = new Set<number>()
   /** The last `set`: where it starts and ends, and its local. */
   private lastSet = { from: -1, to: -1, local: -1 }
+
+  constructor({ inFull = false }: { readonly inFull?: boolean } = {}) {
+    this.inFull = inFull
+  }
 
   get bytes(): Uint8Array {
     return this.out.bytes
@@ -108,7 +114,7 @@ export class Code {
   f32x4(...lanes: readonly [number, number, number, number]): this {
     const [first] = lanes
     // Seven bytes instead of eighteen: engines make the same of both. A NaN would lose its bits.
-    if (lanes.every((lane) => Object.is(lane, first)) && !Number.isNaN(first)) return this.f32(first).op('f32x4.splat')
+    if (!this.inFull && lanes.every((lane) => Object.is(lane, first)) && !Number.isNaN(first)) return this.f32(first).op('f32x4.splat')
     this.out.push(SIMD_PREFIX)
     this.out.push(VECTOR_CONSTANT)
     for (const lane of lanes) this.out.append(floatBytes(lane))

@@ -53,9 +53,9 @@ type Assignment = Extract<Statement, { kind: 'let' | 'var' }>
 class Printer {
   private readonly kernel: KernelFunction
   private readonly options: PrintOptions
-  private readonly code = new Code()
+  private readonly code: Code
   private readonly uses = new Uses()
-  private readonly locals = new Locals(this.code, this.uses)
+  private readonly locals: Locals
   private readonly accesses: Accesses
   /** The item. */
   private id: number | undefined
@@ -67,6 +67,8 @@ class Printer {
     const kernel = { ...given, body: inlineLets(given.body, { mostLeaves: 64, keepsIndices: true, keepsSteps: true }) }
     this.kernel = kernel
     this.options = options
+    this.code = new Code({ inFull: options.inPairs === true })
+    this.locals = new Locals(this.code, this.uses)
     this.accesses = new Accesses(kernel, this.code, this.locals, this.uses, (operand, lanes) => this.value(operand, lanes))
   }
 
