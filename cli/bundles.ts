@@ -3,13 +3,14 @@ import type { CompileOptions } from '../compiler/compile-options.ts'
 import type { Source } from '../dsl/source.ts'
 import { withNamesOf } from '../runtime/data/classes.ts'
 import type { BestEntry, Bundle, InputEntry, Memory, ProgramName, Storage, Style, TensorData } from '../bundle/format.ts'
-import { HALF_PLAN, SOFTWARE_PLAN } from '../bundle/plans.ts'
+import { HALF_PLAN, SOFTWARE_PLAN, WASM, WEBGPU } from '../bundle/plans.ts'
 import { MANIFEST_FILE, WEIGHTS_FILE } from '../runtime/loading/files.ts'
 import { readBundle, readSnapshot } from '../runtime/node.ts'
 import { HISTORY } from '../runtime/snapshot.ts'
 import { programFor } from '../bundle/programs.ts'
 import { BundleError, InputError } from '../bundle/errors.ts'
 import { matchWeights, type WeightsMatch } from '../runtime/match-weights.ts'
+import { isWide, mayBeWide } from '../runtime/wasm/wide.ts'
 import { readSafetensors } from '../runtime/loading/safetensors.ts'
 import { UsageError } from './exit.ts'
 import { compileToRun, type Runs } from './compile-to-run.ts'
@@ -37,6 +38,8 @@ export interface NetOptions extends Lowering {
   /** Samples at a time in training, where the command line says so: for what the compiler checks. */
   readonly batch?: number
   readonly schedules?: CompileOptions['schedules']
+  /** With modules for vectors of twice the width. A bundle is not compiled again for their sake. */
+  readonly wide?: boolean
   /** Programs that the work at hand needs beside the usual ones: a bundle without them is compiled again from its text. */
   readonly programs?: readonly ProgramName[]
   /** What is compiled for the work at hand alone holds no other programs, and is for no other device. */
@@ -67,7 +70,14 @@ export async function netOptions(options: Readonly<Record<string, unknown>>, scr
     screen,
     ...partialOption(options, screen),
     ...(software && { software }),
+    ...(await wantsWide(options) && { wide: true }),
   }
+}
+
+/** Whether a net that is compiled has modules for vectors of twice the width: `compile` is told so, whoever runs it at once finds out. */
+async function wantsWide({ device, wide }: Readonly<Record<string, unknown>>): Promise<boolean> {
+  if (device === undefined) return wide === true
+  return wide === true && mayBeWide() && (device === WASM || (device === 'auto' && await isPretended(WEBGPU))) && isWide()
 }
 
 /** `--partial` and `--fresh`, and that they go with `--weights`. */
@@ -91,9 +101,9 @@ function partialOption(options: Readonly<Record<string, unknown>>, screen: Scree
 
 /** The bundle of the net that a verb is given: a .net file, which is compiled, or the folder of a bundle. */
 export async function loadBundle(path: string, options: NetOptions): Promise<Bundle> {
-  const { style, memory, precise, freeze, storage, software, schedules, batch, only } = options
+  const { style, memory, precise, freeze, storage, software, schedules, wide, batch, only } = options
   const programs = options.programs ? ['default', ...options.programs] : only?.programs
-  const choices = { software, schedules, programs, ...(only?.targets && { targets: only.targets }) }
+  const choices = { software, schedules, programs, ...(wide && { wide }), ...(only?.targets && { targets: only.targets }) }
   if (path.endsWith('.net'))
     return compileToRun(await readNet(path, options), { style, memory, precise, freeze, storage, batch, ...choices }, options.runs)
   const old = options.older ? await olderBundle(path) : undefined

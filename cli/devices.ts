@@ -21,6 +21,8 @@ export interface DeviceOptions {
   readonly device: string
   /** Of `wasm`; default: one for each core. */
   readonly threads?: number
+  /** Of `wasm`: vectors of twice the width, where they are. Default true. */
+  readonly wide?: boolean
   /** The targets that the net has plans for, or could have. */
   readonly plans: readonly string[]
 }
@@ -29,6 +31,7 @@ export interface DeviceOptions {
 export const deviceOf = (options: Readonly<Record<string, unknown>>, file: string, { manifest }: Bundle): DeviceOptions => ({
   device: options['device'] as string,
   ...(options['threads'] !== undefined && { threads: options['threads'] as number }),
+  ...(options['wide'] === false && { wide: false }),
   plans: file.endsWith('.net') ? PLAN_KINDS.map(({ name }) => name) : Object.keys(manifest.plans),
 })
 
@@ -103,8 +106,8 @@ export async function withDevice<T>(options: DeviceOptions, screen: Screen, work
   }
 }
 
-async function openDevice({ device: name, threads, plans }: DeviceOptions, screen: Screen): Promise<Device> {
-  const cpu = (): Promise<Device> => wasm({ ...(threads !== undefined && { threads }) })
+async function openDevice({ device: name, threads, wide, plans }: DeviceOptions, screen: Screen): Promise<Device> {
+  const cpu = (): Promise<Device> => wasm({ ...(threads !== undefined && { threads }), ...(wide !== undefined && { wide }) })
   if (name === WASM) return cpu()
   if (name === INTERPRETER) {
     const { interpreter } = await import('../compiler/index.ts')

@@ -63,8 +63,12 @@ export const freeze = (command: Command): Command =>
   )
 
 export const device = (command: Command): Command =>
-  command.addOption(new Option('--device <device>', 'where it runs').choices([...DEVICE_CHOICES, INTERPRETER]).default('auto'))
-    .option('--threads <n>', 'on wasm: threads that share the work, 1 to 16 (default: one for each core)', positiveInteger)
+  onCpu(command.addOption(new Option('--device <device>', 'where it runs').choices([...DEVICE_CHOICES, INTERPRETER]).default('auto')))
+
+/** The options of devices that concern the CPU alone. */
+const onCpu = (command: Command): Command =>
+  command.option('--threads <n>', 'on wasm: threads that share the work, 1 to 16 (default: one for each core)', positiveInteger)
+    .option('--no-wide', 'on wasm: without vectors of twice the width, which Node has from 24 on (x86-64 with AVX2)')
 
 export const storage = (command: Command): Command =>
   command.addOption(
@@ -86,8 +90,7 @@ export const trainStats = (command: Command): Command =>
 
 /** The option `--device` for measurements: without the interpreter, which is a reference and only slow. */
 export const hardwareDevice = (command: Command): Command =>
-  command.addOption(new Option('--device <device>', 'where it runs').choices(DEVICE_CHOICES).default('auto'))
-    .option('--threads <n>', 'on wasm: threads that share the work, 1 to 16 (default: one for each core)', positiveInteger)
+  onCpu(command.addOption(new Option('--device <device>', 'where it runs').choices(DEVICE_CHOICES).default('auto')))
 
 /** The options that ask for schedules that `fusenet tune` found. Without them none are used. */
 export const tuned = (command: Command): Command =>

@@ -67,7 +67,12 @@ Example: fusenet bench samples/mnist.net --against split --kernels`,
     const net = await readNet(file, asked)
     const wanted = options['programs'] as readonly BenchProgram[] | undefined
     const place = options['device'] as string
-    const compiling = { memory: asked.memory, schedules: asked.schedules, targets: await targetsToRun(net, place) }
+    const compiling = {
+      memory: asked.memory,
+      schedules: asked.schedules,
+      targets: await targetsToRun(net, place),
+      ...(asked.wide && { wide: true }),
+    }
     const merged = wanted ? await compileToRun(net, { ...compiling, style: 'merged' }, { programs: wanted, device: place })
       : await net.compile({ ...compiling, style: 'merged', programs: knownTo(net, PROGRAMS) })
     const programs = programsOf(merged, wanted)

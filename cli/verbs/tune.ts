@@ -47,8 +47,8 @@ Example: fusenet tune samples/mnist.net --batch 100 && fusenet train samples/mni
     if (output !== undefined) await checkPlace(output)
     const cacheFile = (options['cache'] as string | undefined) ?? defaultCache(screen)
     await readCache(cacheFile) // Refused before any work is done, if it is something else.
-    // As it is compiled by itself, whatever the cache holds.
-    const asked = await netOptions({ ...options, cache: undefined }, screen)
+    // As it is compiled by itself, whatever the cache holds; wide kernels are made of the same schedules.
+    const asked = await netOptions({ ...options, cache: undefined, wide: false }, screen)
     const net = await readNet(file, asked)
     const compiling = { style: asked.style ?? net.lowering.style, memory: asked.memory ?? net.lowering.memory, software: asked.software }
     const wanted = options['program'] as readonly string[] | undefined

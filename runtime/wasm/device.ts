@@ -76,7 +76,7 @@ class WasmDevice implements Device {
     this.#threads = sharesMemory() ? wanted : 1
     if (wanted > 1 && this.#threads === 1) this.#note = '; more need a page that is cross-origin isolated'
     this.#relaxed = relaxed && WebAssembly.validate(Uint8Array.from(RELAXED_PROBE))
-    this.#mayWiden = wide && this.#relaxed
+    this.#mayWiden = wide && relaxed
   }
 
   get identity(): Readonly<Record<string, string>> {

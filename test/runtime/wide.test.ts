@@ -1,0 +1,63 @@
+import { expect, test, vi } from 'vitest'
+import type { Bundle } from '../../bundle/format.ts'
+import { compile } from '../../compiler/index.ts'
+import { bundleFiles, open, problemsOf, wasm } from '../../runtime/index.ts'
+import { bundleFrom } from '../../runtime/loading/read-bundle.ts'
+import { labels, normals } from '../support/random-net.ts'
+
+// Every engine runs wide modules, and those that do not join vectors are only slower: so what they compute is seen anywhere.
+vi.mock('../../runtime/wasm/wide.ts', () => ({ mayBeWide: () => true, isWide: () => true }))
+
+/** Winograd in both directions, direct convolutions whose maps and channels no tile divides, strides, groups, a deconvolution, inner products. */
+const text = `
+net wide {
+  input image: f32[3, 18, 22]
+  input label: class[10]
+  a = image -> conv(20, 3, pad: 1, bias: false) -> batch_norm -> relu
+    -> conv(20, 3, pad: 1, bias: false) -> batch_norm -> relu -> conv(16, 5, pad: 2) -> batch_norm -> relu
+  b = a -> conv(22, 1) -> batch_norm -> relu -> conv(18, 3, stride: 2, pad: 1) -> batch_norm -> relu
+    -> conv(12, 3, pad: 1, groups: 2) -> relu -> deconv(10, 2, stride: 2) -> relu
+  logits = b -> fc(33) -> sigmoid -> fc(10)
+  output prob = softmax(logits)
+  loss = softmax_loss(logits, label)
+}
+train { solver sgd(lr: 0.05) }`
+const BATCH = 5
+
+async function gradients(bundle: Bundle, wide: boolean, threads = 1): Promise<Map<string, Int32Array>> {
+  const device = await wasm({ threads, wide })
+  const net = await open(bundle, { device, batch: BATCH, seed: 3 })
+  const { grads } = await net.step({ image: normals(BATCH * 3 * 18 * 22, 1), label: labels(BATCH, 10, 1) }, { update: false })
+  const bits = new Map(Object.entries(grads).map(([name, { buffer, byteOffset, length }]) => [name, new Int32Array(buffer, byteOffset, length)]))
+  const { description } = device
+  net.close()
+  device.close()
+  expect(description.includes('twice the width')).toBe(wide)
+  return bits
+}
+
+test('wide kernels give the same bits as the others, by any number of threads', async () => {
+  const bundle = compile(text, { targets: ['wasm'], wide: true, programs: ['gradients'] })
+  const modules = Object.values(bundle.manifest.plans['wasm']!.modules!)
+  expect(modules.every((m) => m.wide !== undefined && bundle.files.has(m.wide))).toBe(true)
+  const plain = await gradients(bundle, false)
+  expect(plain.size).toBeGreaterThan(10)
+  for (const threads of [1, 3]) expect(await gradients(bundle, true, threads)).toEqual(plain)
+})
+
+test('they are modules beside the others, which they leave as they are', async () => {
+  const programs = ['infer', 'step']
+  const [plain, wide] = [compile(text, { targets: ['wasm'], programs }), compile(text, { targets: ['wasm'], programs, wide: true })]
+  for (const [name, data] of plain.files) expect(wide.files.get(name)).toEqual(data)
+  expect([...wide.files.keys()].filter((name) => !plain.files.has(name))).toEqual(['wasm/infer.wide.wasm', 'wasm/train.wide.wasm'])
+  expect(problemsOf(wide.manifest, wide.files)).toEqual([])
+  expect(problemsOf(wide.manifest, plain.files).map((p) => p.message)).toContain('wasm/infer.wide.wasm is not there')
+  const files = await bundleFiles(wide)
+  const { bundle } = await bundleFrom(async (name) => files.get(name))
+  expect(new Set(bundle.files.keys())).toEqual(new Set(wide.files.keys()))
+})
+
+test('a net without sums of products has none', () => {
+  const bundle = compile('net n {\n  input x: f32[4, 6]\n  output y = relu(x)\n}', { targets: ['wasm'], wide: true })
+  expect(Object.values(bundle.manifest.plans['wasm']!.modules!).map((m) => m.wide)).toEqual([undefined])
+})
