@@ -26,7 +26,8 @@ export function storedProblemsOf(manifest: unknown, from = 'bundle.json'): Probl
       if (i > 0 && GROUPS.indexOf(group) <= GROUPS.indexOf(parts[i - 1]!.group))
         report(`${path}.group`, `${group} stands behind ${parts[i - 1]!.group}`)
       for (const name of programs) if (groupOf(name) !== group) report(`${path}.programs`, `${say(name)} belongs to group ${groupOf(name)}`)
-      for (const file of [plan, ...kernels, ...(module ? [module.file, ...(module.wide === undefined ? [] : [module.wide])] : [])]) mustBeListed(file, path)
+      for (const file of [plan, ...kernels, ...(module ? [module.file, ...(module.wide === undefined ? [] : [module.wide])] : [])])
+        mustBeListed(file, path)
     })
     if (facts !== undefined) mustBeListed(facts, `plans.${target}.facts`)
   }

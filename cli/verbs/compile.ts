@@ -31,7 +31,10 @@ export const compile: Verb = {
         names,
       )
       .option('--targets <list>', 'only for these: webgpu, wasm, webgpu-f16, webgpu-software (default: webgpu,wasm)', names)
-      .option('--wide', 'with modules for vectors of twice the width on the CPU, which Node has from 24 on (x86-64 with AVX2); others do not read them')
+      .option(
+        '--wide',
+        'with modules for vectors of twice the width on the CPU, which Node has from 24 on (x86-64 with AVX2); others do not read them',
+      )
       .option('--weights-beside', 'with --format esm: the weights are a file beside the module, which it fetches')
       .option('--no-worker', 'with --format esm: without the script that open({ worker: true }) runs in a worker, 130 KB')
       .addOption(

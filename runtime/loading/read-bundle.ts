@@ -82,7 +82,9 @@ export class StoredBundle {
       [
         Promise.all(wanted.map((part) => this.#json(part.plan, PART))),
         facts !== undefined && choice.facts !== false ? this.#json(facts, {}) : undefined,
-        ...wanted.flatMap(({ kernels = [], module }) => [...kernels, ...(module ? [module.file, ...(module.wide === undefined ? [] : [module.wide])] : [])].map(take)),
+        ...wanted.flatMap(({ kernels = [], module }) =>
+          [...kernels, ...(module ? [module.file, ...(module.wide === undefined ? [] : [module.wide])] : [])].map(take)
+        ),
       ] as const,
     )
     const modules = Object.fromEntries(wanted.flatMap(({ group, module }) => (module ? [[group, module]] : [])))

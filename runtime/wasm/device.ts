@@ -84,7 +84,9 @@ class WasmDevice implements Device {
   }
 
   get description(): string {
-    return `WebAssembly ${this.#relaxed ? 'relaxed ' : ''}SIMD${this.#isWide ? ' of twice the width' : ''}, ${this.#threads} thread${this.#threads === 1 ? '' : 's'}${this.#note}`
+    return `WebAssembly ${this.#relaxed ? 'relaxed ' : ''}SIMD${this.#isWide ? ' of twice the width' : ''}, ${this.#threads} thread${
+      this.#threads === 1 ? '' : 's'
+    }${this.#note}`
   }
 
   check(): void {

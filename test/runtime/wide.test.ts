@@ -28,7 +28,9 @@ async function gradients(bundle: Bundle, wide: boolean, threads = 1): Promise<Ma
   const device = await wasm({ threads, wide })
   const net = await open(bundle, { device, batch: BATCH, seed: 3 })
   const { grads } = await net.step({ image: normals(BATCH * 3 * 18 * 22, 1), label: labels(BATCH, 10, 1) }, { update: false })
-  const bits = new Map(Object.entries(grads).map(([name, { buffer, byteOffset, length }]) => [name, new Int32Array(buffer, byteOffset, length)]))
+  const bits = new Map(
+    Object.entries(grads).map(([name, { buffer, byteOffset, length }]) => [name, new Int32Array(buffer, byteOffset, length)]),
+  )
   const { description } = device
   net.close()
   device.close()

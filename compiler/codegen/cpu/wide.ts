@@ -64,5 +64,7 @@ function wideTile(loops: readonly Loop[]): readonly Loop[] | undefined {
   }
   if (!best) return undefined
   const { vectors, points } = best
-  return loops.map((l) => (l === lanes ? { ...l, tile: vectors } : l === other ? { ...l, tile: points } : l.tile > 1 ? { ...l, tile: 1 } : l))
+  return loops.map((
+    l,
+  ) => (l === lanes ? { ...l, tile: vectors } : l === other ? { ...l, tile: points } : l.tile > 1 ? { ...l, tile: 1 } : l))
 }
