@@ -12,7 +12,6 @@ import { checkBatch } from '../loading/validate.ts'
 import { WasmMemories } from './memories.ts'
 import { relax, RELAXED_PROBE } from './relax.ts'
 import { type LoadedModule, WasmSession } from './session.ts'
-import { isWide } from './wide.ts'
 import { isNode, startWorker, type WorkerThread } from './workers.ts'
 
 export interface WasmOptions {
@@ -106,8 +105,8 @@ class WasmDevice implements Device {
     const hint = lessMemory(bundle.manifest, names)
     layOutMemory(plan, batch, used, names, this.#threads, hint)
     const wide = entries.flatMap((entry) => entry.wide ?? [])
-    // Before anything is compiled: it decides how.
-    if (wide.length > 0 && this.#mayWiden && isWide()) this.#isWide = true
+    // Before anything is compiled: it decides how. Pages, which have no such modules, do not fetch the probe.
+    if (wide.length > 0 && this.#mayWiden) this.#isWide = (await import('./wide.ts')).isWide()
     const files = [...entries.map(({ file }) => file), ...(this.#isWide ? wide : [])]
     const modules = await Promise.all(files.map((file, i) => this.#compile(bundle, file, i === 0)))
     // It may have been closed meanwhile, and nobody would end what is started now.

@@ -93,7 +93,7 @@ describe('a device', () => {
       await expect(refused).rejects.toBeInstanceOf(InputError)
     }
     await expect(wasm({ relaxd: false } as never)).rejects.toThrow(
-      /wasm has no option relaxd; did you mean relaxed\? \(it has threads, relaxed\)/,
+      /wasm has no option relaxd; did you mean relaxed\? \(it has threads, relaxed, wide\)/,
     )
     await expect(wasm(2 as never)).rejects.toThrow(/wasm takes its options as an object, here is 2/)
   })
