@@ -14,6 +14,7 @@ export const COMPETITORS = {
   ort: './peers/ort.mjs',
   'ort-node': './peers/ort-node.mjs',
   torch: './peers/torch.mjs',
+  'torch-compile': './peers/torch.mjs',
 }
 
 let session
@@ -26,7 +27,7 @@ const calls = {
   async prepare({ name, workload: given, options }) {
     const start = performance.now()
     if (options.backend === 'webgpu') installGpu()
-    const competitor = await (await import(COMPETITORS[name])).open(options.backend, { threads: options.threads })
+    const competitor = await (await import(COMPETITORS[name])).open(options.backend, { threads: options.threads, name })
     const workload = typeof given === 'string' ? prepareWorkload(given, options) : { ...given, net: netOf(given.net) }
     session = await competitor.prepare(workload)
     const check = await session.check()

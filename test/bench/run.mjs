@@ -31,9 +31,9 @@ Workloads (default ${DEFAULTS.webgpu.workloads.join(' ')}; with wasm all of them
 ${Object.entries(WORKLOADS).map(([name, w]) => `  ${name.padEnd(5)} ${w.what}; ${w.batch} / ${w.fullBatch}`).join('\n')}
 
 Options:
-  --backend B      webgpu (default) or wasm; ort-node and torch are native and on the CPU
+  --backend B      webgpu (default) or wasm; ort-node is native and on the CPU, torch too, but by CUDA with webgpu
   --threads N,...  on a CPU (1); each competitor once for each number
-  --peers a,b      jax, tfjs, ort (onnxruntime-web), ort-node, torch (of BENCH_PYTHON, else /usr/bin/python3); default
+  --peers a,b      jax, tfjs, ort (onnxruntime-web), ort-node, torch and torch-compile (BENCH_PYTHON, else /usr/bin/python3); default
                    ${DEFAULTS.webgpu.peers}, with wasm ${DEFAULTS.wasm.peers}. npm ci in test/bench/peers installs all but torch
   --no-fusenet     peers alone
   --batch N        instead of the workload's; --full takes the larger one with WebGPU too
@@ -45,7 +45,7 @@ Options:
   --json           figures on stdout for machines; --out FILE writes them
   --tolerance X    largest difference of results over the largest value (1e-3)`
 
-const PEERS = ['jax', 'tfjs', 'ort', 'ort-node', 'torch']
+const PEERS = ['jax', 'tfjs', 'ort', 'ort-node', 'torch', 'torch-compile']
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -106,16 +106,17 @@ const settings = {
 }
 
 const reports = []
+const foundSoFar = () => ({ backend, adapter: onCpu ? undefined : options.adapter, reports, ratios: ratiosOf(reports) })
 for (const group of groupsOf(names)) {
   for (const report of await measure(group, settings)) {
     reports.push(report)
     if (!options.json) console.log([drawTable(report), drawRatios(ratiosOf([report])), ''].join('\n'))
   }
+  // After each group: who is stopped leaves what was measured.
+  if (options.out) writeFileSync(options.out, `${JSON.stringify(foundSoFar(), null, 2)}\n`)
 }
 const ratios = ratiosOf(reports)
 if (!options.json && reports.length > 1 && ratios.length > 0)
   console.log(`Ratios of medians (below 1: the first is faster)\n${drawRatios(ratios)}`)
-const found = { backend, adapter: onCpu ? undefined : options.adapter, reports, ratios }
-if (options.json) console.log(JSON.stringify(found, null, 2))
-if (options.out) writeFileSync(options.out, `${JSON.stringify(found, null, 2)}\n`)
+if (options.json) console.log(JSON.stringify(foundSoFar(), null, 2))
 process.exit(reports.some((r) => r.competitors.some((c) => c.failed || c.wrong)) ? 1 : 0)

@@ -1,5 +1,5 @@
 /**
- * PyTorch, native, where Debian's or another Python has it (BENCH_PYTHON): torch_peer.py in a process of its own, spoken to in
+ * PyTorch, native, on the CPU beside WebAssembly and by CUDA beside WebGPU (TF32 off), eager or through torch.compile, where Debian's or another Python has it (BENCH_PYTHON): torch_peer.py in a process of its own, spoken to in
  * lines of JSON. The clock runs there, so the way between the processes costs it nothing.
  */
 import { spawn } from 'node:child_process'
@@ -11,11 +11,17 @@ import { CHECKED_PARAMETERS, SOLVER } from '../workloads.mjs'
 
 const PYTHON = process.env.BENCH_PYTHON ?? '/usr/bin/python3'
 
-export async function open(backend, { threads }) {
-  if (backend === 'webgpu') throw new Unsupported('PyTorch has no WebGPU')
+export async function open(backend, { threads, name }) {
   const python = await start(threads)
-  const { version } = await python.ask({ call: 'open', threads })
-  return { version, threads, prepare: (workload) => prepare(python, workload) }
+  const { version, device } = await python.ask({
+    call: 'open',
+    threads,
+    device: backend === 'webgpu' ? process.env.BENCH_TORCH_DEVICE ?? 'cuda' : 'cpu',
+    compile: name === 'torch-compile',
+  })
+  // What torch.compile makes has a layout of its own choice.
+  const usual = device === 'cuda' && name === 'torch' ? ['contiguous_format', 'channels_last'] : undefined
+  return { version, threads, prepare: (workload) => prepare(python, { layouts: usual, ...workload }) }
 }
 
 async function prepare(python, workload) {
@@ -70,7 +76,7 @@ async function start(threads) {
     const { result, error, missing, ...rest } = JSON.parse(line)
     layout = rest.layout ?? layout
     const { resolve, reject } = waiting.shift()
-    if (missing) reject(new Unsupported('not installed'))
+    if (missing) reject(new Unsupported(missing))
     else if (error) reject(new Error(error))
     else resolve(result)
   })

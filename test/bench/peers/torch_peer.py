@@ -11,6 +11,19 @@ try:
 except ImportError:
     torch = None
 
+# Where it computes, and whether through torch.compile: told once, by `open`.
+DEVICE = 'cpu'
+COMPILE = False
+
+
+def compiled(function):
+    return torch.compile(function) if COMPILE else function
+
+
+def there(array):
+    """An array of NumPy's as a tensor where it is computed: the way there is part of an iteration, as it is for everybody."""
+    return torch.from_numpy(array).to(DEVICE)
+
 
 def decode(array):
     data = np.frombuffer(base64.b64decode(array['data']), dtype=array['type'])
@@ -19,7 +32,7 @@ def decode(array):
 
 def tensor(array, layout='channels_last'):
     """Images and the weights of convolutions in that layout, which is a matter of strides; channels last is best for most nets."""
-    data = torch.from_numpy(decode(array))
+    data = there(decode(array))
     return data.contiguous(memory_format=getattr(torch, layout)) if data.dim() == 4 else data
 
 
@@ -78,19 +91,19 @@ def evaluate(request, p, image, training):
 class Infer:
     def __init__(self, request, layout='channels_last'):
         p = {q['name']: tensor(q, layout) for q in request['parameters']}
-        self.image = tensor(request['image'], layout).numpy()
+        self.image = tensor(request['image'], layout).cpu().numpy()
 
         def forward(x):
             y = evaluate(request, p, x, False)
             return F.softmax(y, 1) if request['softmax'] else y
 
         with torch.no_grad():
-            # Traced, so that no Python runs between the layers.
-            self.forward = torch.jit.trace(forward, torch.from_numpy(self.image), check_trace=False)
+            # Traced, so that no Python runs between the layers: on a graphics card that is what torch.compile is there for.
+            self.forward = compiled(forward) if DEVICE != 'cpu' else torch.jit.trace(forward, there(self.image), check_trace=False)
 
     def iterate(self):
         with torch.no_grad():
-            return self.forward(torch.from_numpy(self.image)).numpy()
+            return self.forward(there(self.image)).cpu().numpy()
 
     def check(self):
         return {'output': self.iterate()}
@@ -104,13 +117,13 @@ class Train:
         trainable = [t for t in self.p.values() if t.requires_grad]
         self.optimizer = torch.optim.SGD(trainable, lr=solver['rate'], momentum=solver['momentum'],
                                          weight_decay=solver.get('weightDecay', 0), nesterov=solver.get('nesterov', False))
-        self.image = tensor(request['image'], layout).numpy()
+        self.image = tensor(request['image'], layout).cpu().numpy()
         self.label = decode(request['label']).astype(np.int64)
+        self.loss_of = compiled(lambda image, label: F.cross_entropy(evaluate(request, self.p, image, True), label))
 
     def iterate(self):
         self.optimizer.zero_grad(set_to_none=True)
-        output = evaluate(self.request, self.p, torch.from_numpy(self.image), True)
-        loss = F.cross_entropy(output, torch.from_numpy(self.label))
+        loss = self.loss_of(there(self.image), there(self.label))
         loss.backward()
         self.optimizer.step()
         return loss.item()
@@ -119,7 +132,7 @@ class Train:
         found = {'losses': [self.iterate() for _ in range(self.request['steps'])]}
         for name in self.request['checked']:
             if name in self.p:
-                found[name] = self.p[name].detach().numpy()
+                found[name] = self.p[name].detach().cpu().numpy()
         # Steps that are timed may be asked to have another rate, 0 above all: the same work, from the same place each time.
         for group in self.optimizer.param_groups:
             group['lr'] = self.request['solver'].get('timedRate', group['lr'])
@@ -149,19 +162,18 @@ class Fastest:
 
 
 class Gradients:
-    def __init__(self, request):
-        self.request = request
-        self.p = {q['name']: tensor(q).requires_grad_(q['trainable']) for q in request['parameters']}
-        self.image = tensor(request['image']).numpy()
-        self.upstream = tensor(request['upstream']).numpy()
+    def __init__(self, request, layout='channels_last'):
+        self.p = {q['name']: tensor(q, layout).requires_grad_(q['trainable']) for q in request['parameters']}
+        self.image = tensor(request['image'], layout).cpu().numpy()
+        self.upstream = tensor(request['upstream'], layout).cpu().numpy()
+        self.loss_of = compiled(lambda image, upstream: (evaluate(request, self.p, image, True) * upstream).sum())
 
     def iterate(self):
-        image = torch.from_numpy(self.image).requires_grad_()
+        image = there(self.image).requires_grad_()
         wanted = {'image': image, **{name: t for name, t in self.p.items() if t.requires_grad}}
-        output = evaluate(self.request, self.p, image, True)
-        loss = (output * torch.from_numpy(self.upstream)).sum()
+        loss = self.loss_of(image, there(self.upstream))
         gradients = torch.autograd.grad(loss, list(wanted.values()))
-        return {'loss': [loss.item()], **{'grad/' + name: g.numpy() for name, g in zip(wanted, gradients)}}
+        return {'loss': [loss.item()], **{'grad/' + name: g.cpu().numpy() for name, g in zip(wanted, gradients)}}
 
     def check(self):
         return self.iterate()
@@ -185,6 +197,22 @@ def repeat(session, at_least_ms):
     return {'ms': ms / count}
 
 
+def open_device(request):
+    """Settles where everything is computed. Returns the answer: what version on what device, or what is missing."""
+    global DEVICE, COMPILE
+    if request['device'] == 'cuda' and not torch.cuda.is_available():
+        return {'missing': 'PyTorch has no CUDA here'}
+    if request.get('compile') and not hasattr(torch, 'compile'):
+        return {'missing': 'this PyTorch has no torch.compile'}
+    DEVICE, COMPILE = request['device'], request.get('compile', False)
+    torch.set_num_threads(request['threads'])
+    # float32 as everybody else has it.
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = True
+    return {'result': {'version': torch.__version__.split('a0')[0], 'device': DEVICE}}
+
+
 def main():
     session = None
     for line in sys.stdin:
@@ -192,10 +220,9 @@ def main():
         call = request['call']
         try:
             if torch is None:
-                answer = {'missing': True}
+                answer = {'missing': 'not installed'}
             elif call == 'open':
-                torch.set_num_threads(request['threads'])
-                answer = {'result': {'version': torch.__version__.split('a0')[0]}}
+                answer = open_device(request)
             elif call == 'prepare':
                 kind = {'infer': Infer, 'train': Train, 'gradients': Gradients}[request['mode']]
                 session = Fastest(kind, request) if request.get('layouts') else kind(request)

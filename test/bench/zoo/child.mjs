@@ -17,7 +17,7 @@ async function measureNet({ net: { name, text, batch }, program, settings }) {
   const older = before && await openBuild(before, backend, threads)
   const subjects = []
   const notes = []
-  const row = { net: name, program, batch, threads, compileMs: {}, ms: {}, notes }
+  const row = { net: name, program, batch, threads, device: build.device.description, compileMs: {}, cost: {}, ms: {}, notes }
   try {
     let shared
     for (const variant of variants) {
@@ -38,6 +38,7 @@ async function measureNet({ net: { name, text, batch }, program, settings }) {
       }
       const subject = await openVariant(from, variant, bundle, shared)
       subjects.push(subject)
+      row.cost[variant] = subject.cost
       if (variant !== 'no-bn') compare(subject, subjects[0])
     }
     for (const peer of peers) {

@@ -19,10 +19,12 @@ const VARIANTS = {
 /** A build of fusenet (a folder `dist`): its public doors, and the data that its own `bench` makes. */
 export async function openBuild(folder, backend, threads) {
   const load = (path) => import(new URL(path, pathToFileURL(`${folder}/`)))
-  const [{ compile }, runtime, { planFor }, data, timing, dsl, { vocabulary }, peers] = await Promise.all([
+  const [{ compile }, runtime, { planFor }, { LocalNet }, { sizeAt }, data, timing, dsl, { vocabulary }, peers] = await Promise.all([
     'compiler/index.js',
     'runtime/index.js',
     'bundle/plans.js',
+    'runtime/net.js',
+    'bundle/sizes.js',
     'measure/synthetic-data.js',
     'measure/interleaved-timing.js',
     'dsl/index.js',
@@ -30,7 +32,19 @@ export async function openBuild(folder, backend, threads) {
     'measure/peer-net.js',
   ].map(load))
   const device = backend === 'wasm' ? await runtime.wasm({ threads }) : await runtime.webgpu()
-  return { compile, open: runtime.open, target: planFor(device), device, ...data, ...timing, ...dsl, vocabulary, ...peers }
+  return {
+    compile,
+    open: runtime.open,
+    target: planFor(device),
+    device,
+    LocalNet,
+    sizeAt,
+    ...data,
+    ...timing,
+    ...dsl,
+    vocabulary,
+    ...peers,
+  }
 }
 
 /** Compiles a variant of a net for one program (`train` or `infer`). `{ bundle, compileMs }`. */
@@ -42,8 +56,9 @@ export function compileVariant(build, variant, text, program) {
 }
 
 /**
- * Opens a variant with these weights (those that it has a place for) and gives it as a subject: `{ name, check, measure, close }`. `check`
- * holds the losses of the first steps, or the output.
+ * Opens a variant with these weights (those that it has a place for) and gives it as a subject: `{ name, check, cost, measure, close }`. `check`
+ * holds the losses of the first steps, or the output; `cost` counts the dispatches of the program, the bytes that they read and write by the plan,
+ * and the bytes that the device holds.
  */
 export async function openVariant(build, name, bundle, { weights, inputs, batch, program }) {
   const own = new Set(bundle.manifest.parameters.map((p) => p.name))
@@ -65,7 +80,18 @@ export async function openVariant(build, name, bundle, { weights, inputs, batch,
   return {
     name,
     check,
+    cost: costOf(build, net, program, batch),
     measure: (atLeastMs) => build.repeated(program === 'train' ? () => step(0) : output, atLeastMs),
     close: () => net.close(),
   }
+}
+
+function costOf({ LocalNet, sizeAt }, net, program, batch) {
+  const { session } = LocalNet.executorOf(net)
+  const { dispatches } = session.plan.programs[program]
+  const bytes = dispatches.reduce(
+    (sum, { facts }) => sum + (facts ? sizeAt(facts.bytesRead, batch) + sizeAt(facts.bytesWritten, batch) : 0),
+    0,
+  )
+  return { dispatches: dispatches.length, bytes, memory: session.allocatedBytes }
 }

@@ -1,6 +1,6 @@
 /** What the zoo says, as tables. */
 
-const COLUMNS = ['merged', 'split', 'no-bn', 'before', 'torch', 'ort-node']
+const COLUMNS = ['merged', 'split', 'no-bn', 'before', 'torch', 'torch-compile', 'ort-node']
 const TITLES = { train: 'one training step', infer: 'inference' }
 
 /** merged over each other subject, by minima; absent where one was not measured or gave another result. */
@@ -28,22 +28,22 @@ export function drawRow(row, columns) {
   const head = `${net} (${batch ?? ''})`.padEnd(20) + String(threads ?? '').padStart(2)
   if (error) return `${head}  FAILED: ${error.split('\n')[0]}`
   const ratios = ratiosOf(row)
-  const times = columns.map((name) => (ms[name] ? milliseconds(ms[name].minimum) : '').padStart(11))
-  const parts = columns.slice(1).map((name) => (ratios[name]?.toFixed(2) ?? (wrong.includes(name) ? 'WRONG' : '')).padStart(11))
+  const times = columns.map((name) => (ms[name] ? milliseconds(ms[name].minimum) : '').padStart(13))
+  const parts = columns.slice(1).map((name) => (ratios[name]?.toFixed(2) ?? (wrong.includes(name) ? 'WRONG' : '')).padStart(13))
   return head + times.join('') + '   ' + parts.join('')
 }
 
 export const drawHead = (program, columns) =>
   `${TITLES[program]}: minima in ms, then merged over each\n${'net (batch)'.padEnd(20)}${' t'}${
-    columns.map((name) => name.padStart(11)).join('')
-  }   ${columns.slice(1).map((name) => `/ ${name}`.padStart(11)).join('')}`
+    columns.map((name) => name.padStart(13)).join('')
+  }   ${columns.slice(1).map((name) => `/ ${name}`.padStart(13)).join('')}`
 
 export const drawMeans = (rows, columns) => {
   const means = meansOf(rows)
   const most = (name) => Math.max(...rows.map((row) => ratiosOf(row)[name] ?? 0))
   const line = (title, value) =>
-    title.padEnd(22) + ' '.repeat(11 * columns.length + 3) +
-    columns.slice(1).map((name) => (means[name] ? value(name).toFixed(2) : '').padStart(11)).join('')
+    title.padEnd(22) + ' '.repeat(13 * columns.length + 3) +
+    columns.slice(1).map((name) => (means[name] ? value(name).toFixed(2) : '').padStart(13)).join('')
   return [line('geometric mean', (name) => means[name]), line('largest', most)].join('\n')
 }
 

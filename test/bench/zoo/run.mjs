@@ -9,7 +9,11 @@ import { ZOO, readZooNet } from './list.mjs'
 import { randomNet } from './random-nets.mjs'
 import { drawHead, drawMeans, drawRow, meansOf, ratiosOf } from './report.mjs'
 
-const PEERS = { train: ['torch'], infer: ['ort-node', 'torch'] }
+/** By CUDA beside WebGPU, on the CPU else; who is not there says so. */
+const PEERS = {
+  wasm: { train: ['torch'], infer: ['ort-node', 'torch'] },
+  webgpu: { train: ['torch', 'torch-compile'], infer: ['torch', 'torch-compile'] },
+}
 const OWN = ['merged', 'split', 'no-bn']
 
 const USAGE = `npm run bench -- zoo [options]
@@ -20,7 +24,7 @@ Options:
   --only a,b       these nets alone
   --random N       N nets drawn from a seed instead of the zoo; --seed S: the first one's (1)
   --programs p     train (default), infer, or both with a comma
-  --against a,b    whom to measure beside merged: split, no-bn, torch, ort-node; default: all
+  --against a,b    whom to measure beside merged: split, no-bn, torch, ort-node, with webgpu torch-compile; default: all
   --no-peers       split and no-bn alone
   --before FOLDER  another build of fusenet (its folder with dist/), in the same turns
   --threads N,...  on a CPU (1)
@@ -80,7 +84,8 @@ const nets = options.random !== undefined
   : ZOO.map(readZooNet)
 const wanted = options.only ? words(options.only, nets.map(({ name }) => name), 'net') : nets.map(({ name }) => name)
 const programs = words(options.programs, ['train', 'infer'], 'program')
-const against = options.against ? words(options.against, [...OWN, ...new Set(Object.values(PEERS).flat())], 'subject') : undefined
+const against = options.against ? words(options.against, [...OWN, ...new Set([...PEERS.wasm.infer, ...PEERS.webgpu.infer])], 'subject')
+  : undefined
 const chosen = (names) => names.filter((name) => against?.includes(name) ?? true)
 const settings = {
   backend,
@@ -124,7 +129,7 @@ function write(file) {
 
 const print = options.json ? () => {} : (text) => console.log(text)
 for (const program of programs) {
-  const peers = options.peers && backend === 'wasm' ? chosen(PEERS[program]) : []
+  const peers = options.peers ? chosen(PEERS[backend][program]) : []
   const variants = settings.variants.filter((name) => program === 'train' || name !== 'no-bn')
   const columns = [...variants, ...peers]
   for (const threads of options.threads.split(',').map((t) => numberOf('threads', t))) {

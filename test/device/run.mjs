@@ -1,0 +1,131 @@
+/**
+ * node test/device/run.mjs [--minutes N] [--out FOLDER] [--small] [--software] [--only TEXT]: asks graphics hardware everything that stages.mjs
+ * lists, within a budget of minutes. report.json and report.txt in the folder are written again after each stage. Run by run.sh.
+ */
+import { spawn, spawnSync } from 'node:child_process'
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { stagesOf, TESTS } from './stages.mjs'
+import { summaryOf } from './summary.mjs'
+
+const { values: options } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '10' },
+    out: { type: 'string', default: process.env.OUT ?? 'device-report' },
+    small: { type: 'boolean', default: false },
+    software: { type: 'boolean', default: false },
+    /** Stages whose name holds this text. */
+    only: { type: 'string', default: '' },
+  },
+})
+const started = performance.now()
+const budgetSeconds = Number(options.minutes) * 60
+if (!(budgetSeconds > 0)) throw new Error(`--minutes ${options.minutes}: a number of minutes is wanted`)
+const left = () => budgetSeconds - (performance.now() - started) / 1000
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const out = resolve(options.out)
+mkdirSync(out, { recursive: true })
+const log = join(out, 'log.txt')
+writeFileSync(log, '')
+/** What is kept for the end of the run: less would leave the report half written. */
+const RESERVE_SECONDS = 4
+
+const env = { ...process.env, BENCH_PYTHON: python(), FUSENET_PACK: process.env.FUSENET_PACK ?? root, BENCH_ADAPTER: 'any' }
+const report = { minutes: Number(options.minutes), node: process.version, processors: availableParallelism(), stages: [] }
+
+for (const stage of stagesOf({ small: options.small }).filter(({ name }) => name.includes(options.only))) {
+  const seconds = Math.min(stage.atMost, left() - RESERVE_SECONDS)
+  const entry = { name: stage.name }
+  report.stages.push(entry)
+  if (seconds < 5) entry.left = 'no time was left'
+  else {
+    const from = performance.now()
+    Object.assign(entry, stage.tests ? await runTests(seconds) : await runScript(stage, seconds))
+    entry.seconds = (performance.now() - from) / 1000
+  }
+  write()
+  process.stdout.write(
+    `${entry.left ? 'left out' : `${entry.seconds.toFixed(0)} s`.padStart(8)}  ${stage.name}${entry.stopped ? ' (cut off)' : ''}\n`,
+  )
+}
+process.stdout.write(`\n${readFileSync(join(out, 'report.txt'), 'utf8')}`)
+const failed = report.stages.some(({ failed: count }) => count > 0)
+process.exit(failed ? 1 : 0)
+
+function write() {
+  writeFileSync(join(out, 'report.json'), `${JSON.stringify(report)}\n`)
+  writeFileSync(join(out, 'report.txt'), summaryOf(report))
+}
+
+/** A script in a process of its own, ended when its time is over; what it found until then counts. */
+async function runScript({ script, arguments: given, prints }, seconds) {
+  const file = join(out, 'part.json')
+  rmSync(file, { force: true })
+  const { text, stopped, code } = await runNode([script, ...given.map(String), ...(prints ? [] : ['--json', '--out', file])], seconds)
+  const found = prints ? text : existsSync(file) ? readFileSync(file, 'utf8') : ''
+  rmSync(file, { force: true })
+  return { stopped, code, found: parsed(found) }
+}
+
+/** Every file of tests, several at once: the device is for all of them, and most of their time is the compiler's. */
+async function runTests(seconds) {
+  const until = performance.now() + seconds * 1000
+  const waiting = [...TESTS]
+  const files = []
+  const next = async () => {
+    for (let file = waiting.shift(); file; file = waiting.shift()) {
+      const rest = (until - performance.now()) / 1000
+      if (rest < 3) {
+        files.push({ file, left: true })
+        continue
+      }
+      const { text, stopped } = await runNode(['tests/device/tests/main.js', `tests/${file.replace(/\.ts$/, '.js')}`], rest)
+      const lines = text.split('\n').map(parsed).filter(Boolean)
+      const counts = lines.findLast((line) => line.passed !== undefined)
+      files.push({ file, stopped, ...counts, wrong: lines.filter(({ status }) => status === 'failed') })
+      if (!counts && !stopped) files.at(-1).wrong.push({ name: 'the process', error: 'it ended before its tests did' })
+    }
+  }
+  await Promise.all(Array.from({ length: Math.max(1, Math.min(4, availableParallelism() >> 1)) }, next))
+  const sum = (key) => files.reduce((total, file) => total + (file[key] ?? 0), 0)
+  return { passed: sum('passed'), skipped: sum('skipped'), failed: files.reduce((n, { wrong = [] }) => n + wrong.length, 0), files }
+}
+
+/** Runs Node on `given` in the folder of the pack. stderr goes to the log. `{ text, stopped, code }`. */
+function runNode(given, seconds) {
+  appendFileSync(log, `\n$ node ${given.join(' ')}\n`)
+  return new Promise((done) => {
+    // A group of its own: benchmarks have processes of theirs.
+    const child = spawn(process.execPath, given, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+    let text = ''
+    let stopped = false
+    child.stdout.on('data', (data) => (text += data))
+    child.stderr.on('data', (data) => appendFileSync(log, data))
+    const timer = setTimeout(() => {
+      stopped = true
+      process.kill(-child.pid, 'SIGKILL')
+    }, seconds * 1000)
+    child.on('error', (error) => appendFileSync(log, `${error.message}\n`))
+    child.on('close', (code) => {
+      clearTimeout(timer)
+      done({ text, stopped, code })
+    })
+  })
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** A Python that has PyTorch: the one that is named, the first on the path, the system's. */
+function python() {
+  const candidates = [process.env.BENCH_PYTHON, 'python3', '/usr/bin/python3'].filter(Boolean)
+  return candidates.find((name) => spawnSync(name, ['-c', 'import torch'], { stdio: 'ignore' }).status === 0) ?? candidates[0]
+}
