@@ -4,10 +4,10 @@
  * accuracy at the end. It tests on all test images, every so many steps; while it tests, the clock stands.
  */
 import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { parseArgs } from 'node:util'
 import { dist, openDevice } from './device.mjs'
 import { median } from './measure.mjs'
+import { Table } from './table.mjs'
 
 const { values: options } = parseArgs({
   options: {
@@ -45,11 +45,9 @@ device.close()
 
 if (options.json) console.log(JSON.stringify({ device: device.name, description: device.description, goal, runs }, null, 2))
 else {
-  const Table = createRequire(import.meta.url)('cli-table3')
   const table = new Table({
     head: ['seed', 'steps', `to ${percent(goal)}`, 'at step', 'in all', 'accuracy', 'best'],
     colAligns: Array(7).fill('right'),
-    style: { head: [], border: [] },
   })
   for (const r of runs)
     table.push([r.seed, r.steps, seconds(r.secondsToGoal), r.stepOfGoal ?? '-', seconds(r.seconds), percent(r.accuracy), percent(r.best)])

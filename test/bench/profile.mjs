@@ -4,7 +4,6 @@
  * moves in a second, its share. FLOPs and bytes are the plan's own count: of the convolution itself, where Winograd does less.
  */
 import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { parseArgs } from 'node:util'
 import { dist, openDevice } from './device.mjs'
 import { PROGRAMS_OF } from './fusenet.mjs'
@@ -12,6 +11,7 @@ import { median } from './measure.mjs'
 import { toNetText } from './net-text.mjs'
 import { gaussian, labels } from './random.mjs'
 import { WORKLOADS, prepareWorkload } from './workloads.mjs'
+import { Table } from './table.mjs'
 
 const { values: options, positionals: [what] } = parseArgs({
   allowPositionals: true,
@@ -104,12 +104,10 @@ if (options.json)
     ),
   )
 else {
-  const Table = createRequire(import.meta.url)('cli-table3')
   const columns = ['dispatch', 'how', 'ms', 'share', 'GFLOP/s', ...(peak ? ['of peak'] : []), 'GB/s', 'MFLOP', 'MB']
   const table = new Table({
     head: columns,
     colAligns: columns.map((_, i) => (i < 2 ? 'left' : 'right')),
-    style: { head: [], border: [], compact: true },
   })
   const percent = (x) => `${(100 * x).toFixed(x < 0.1 ? 1 : 0)} %`
   for (const r of [...rows, { name: 'sum', ms: totalMs, share: 1, ...totals() }]) {

@@ -1,8 +1,7 @@
-import { createRequire } from 'node:module'
+import { Table } from './table.mjs'
 
 /** One workload's competitors as a table. */
 export function drawTable({ workload, what, batch, flops, peak, competitors }) {
-  const Table = createRequire(import.meta.url)('cli-table3')
   const base = competitors.find((e) => e.ratioTo)?.ratioTo
   const severalThreads = new Set(competitors.map((e) => e.threads)).size > 1
   const columns = [
@@ -20,7 +19,6 @@ export function drawTable({ workload, what, batch, flops, peak, competitors }) {
   const table = new Table({
     head: columns.map(([head]) => head),
     colAligns: columns.map((_, i) => (i < 2 ? 'left' : 'right')),
-    style: { head: [], border: [] },
   })
   const measured = competitors.filter((e) => e.medianMs)
   for (const e of measured) table.push(columns.map(([, cell]) => cell(e)))

@@ -3,11 +3,11 @@
  * minified by esbuild, and gzipped. Peers where they are installed (test/bench/peers), with what W2 needs of them.
  */
 import { existsSync, readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
+import { Table } from './table.mjs'
 
 const { values: { json } } = parseArgs({ options: { json: { type: 'boolean', default: false } } })
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -57,8 +57,7 @@ for (const [name, resolveDir, contents, files = [], part = 'all'] of PAGES) {
 
 if (json) console.log(JSON.stringify(rows, null, 2))
 else {
-  const Table = createRequire(import.meta.url)('cli-table3')
-  const table = new Table({ head: ['', 'minified', 'min + gzip'], colAligns: ['left', 'right', 'right'], style: { head: [], border: [] } })
+  const table = new Table({ head: ['', 'minified', 'min + gzip'], colAligns: ['left', 'right', 'right'] })
   for (const r of rows) table.push([r.name, kilobytes(r.minified), kilobytes(r.gzipped)])
   console.log(String(table))
 }

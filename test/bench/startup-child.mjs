@@ -8,10 +8,10 @@ const competitors = {
   node: async () => [],
 
   async fusenet() {
-    const dist = new URL('../../dist/runtime/', import.meta.url)
-    const [{ open, wasm }, { readBundle }] = await Promise.all([import(new URL('index.js', dist)), import(new URL('node.js', dist))])
-    const [bundle, device] = await Promise.all([readBundle(`${folder}/bundle`, { targets: ['wasm'], facts: false }), wasm({ threads })])
-    const net = await open(bundle, { device, batch: 1, programs: ['prepare', 'infer'] })
+    const [{ open, wasm }, { readBundle }] = await Promise.all([import('fusenet/runtime'), import('fusenet/runtime/node')])
+    const choice = { targets: ['wasm'], programs: ['infer'], facts: false }
+    const [bundle, device] = await Promise.all([readBundle(`${folder}/bundle`, choice), wasm({ threads })])
+    const net = await open(bundle, { device, batch: 1, programs: ['infer'] })
     const { prob } = await net.run({ image: floats('image.f32') })
     return prob
   },

@@ -5,7 +5,6 @@
  */
 import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -15,6 +14,7 @@ import { median } from './measure.mjs'
 import { toNetText } from './net-text.mjs'
 import { foldBatchNorm } from './nets.mjs'
 import { prepareWorkload } from './workloads.mjs'
+import { Table } from './table.mjs'
 
 const { values: options } = parseArgs({
   allowNegative: true,
@@ -64,11 +64,9 @@ for (const row of rows) {
 }
 if (options.json) console.log(JSON.stringify(rows, null, 2))
 else {
-  const Table = createRequire(import.meta.url)('cli-table3')
   const table = new Table({
     head: ['', 'median ms', 'min ms', 'difference'],
     colAligns: ['left', 'right', 'right', 'right'],
-    style: { head: [], border: [] },
   })
   for (const { name, medianMs, minimumMs, difference, wrong, failed } of rows) {
     if (failed) table.push([name, { content: failed.split('\n')[0].slice(0, 80), colSpan: 3 }])
