@@ -1,38 +1,78 @@
 /**
- * Joins the runtime for Node, which loads it module by module otherwise: a hundred small files take a tenth of a second, as long as all else up to
- * the first result of a small net. Bundlers of pages go on taking `dist/runtime/`, module by module, and leave out what is not used.
+ * Joins modules of the runtime that are loaded together, in place of what tsc wrote: a hundred small files took Node as long as all else up to the
+ * first result of a small net. Each module stays as a file that passes on its names, so it is found where it was, and there is one of each class.
  *
- * Modules whose classes are asked for by `instanceof` stay where they are: the compiler throws the same.
+ * Of modules a bundler leaves out what a page does not use, of a joined file far less. So only that is joined which whoever opens a net takes
+ * whole: what `open` needs, the CPU, what Node needs besides. Data, snapshots and the like stay modules; what is loaded on demand is left alone.
  */
-import { rmSync } from 'node:fs'
-import { join, relative, sep } from 'node:path'
-import { build } from 'esbuild'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join, relative, resolve, sep } from 'node:path'
+import { rolldown } from 'rolldown'
 import { root } from './steps.mjs'
 
-const dist = join(root, 'dist')
-const outdir = join(dist, 'runtime', 'joined')
-/** What is not joined: the classes that all rooms share, and a text that Node does not load. */
-const LEFT = ['bundle/errors.js', 'bundle/device.js', 'runtime/remote/worker-text.js']
+const IMPORTED = /^(?:import|export)\s(?!type\b)[^'"]*?from\s*['"](\.[^'"]+)['"]/gm
 
-// Names of what is shared have a hash of the content: those of an earlier build would stay.
-rmSync(outdir, { recursive: true, force: true })
-await build({
-  entryPoints: [join(dist, 'runtime', 'index.js'), join(dist, 'runtime', 'node.js')],
-  bundle: true,
-  splitting: true,
-  format: 'esm',
-  platform: 'node',
-  target: 'node20',
-  packages: 'external',
-  legalComments: 'inline',
-  outdir,
-  logLevel: 'warning',
+/** A module and all that it imports at once. */
+function closure(file, found = new Set()) {
+  if (found.has(file)) return found
+  found.add(file)
+  for (const [, name] of readFileSync(file, 'utf8').matchAll(IMPORTED)) closure(resolve(dirname(file), name), found)
+  return found
+}
+
+const [index, node, open, wasm] = ['index', 'node', 'open', 'wasm/device'].map((name) => closure(join(root, 'runtime', `${name}.ts`)))
+const nameOf = (file) => relative(root, file).replaceAll(sep, '/').replace(/\.ts$/, '')
+const isGround = (file) => nameOf(file).startsWith('bundle/')
+/** The joined files by their names in dist/. A module that several want goes to the first of them. */
+const JOINED = {
+  // What the compiler takes, too.
+  'bundle/joined': new Set([...open].filter(isGround)),
+  'runtime/joined': open,
+  'runtime/wasm/joined': wasm,
+  'runtime/node-joined': new Set([...node].filter((file) => !index.has(file))),
+}
+const modules = new Set([...index, ...node, ...wasm])
+
+const bundle = await rolldown({
+  cwd: root,
+  input: Object.fromEntries([...modules].map((file) => [nameOf(file), file])),
+  platform: 'neutral',
+  onLog: (_, { code, message }) => {
+    if (/UNRESOLVED|MISSING|CIRCULAR/.test(code)) throw new Error(message)
+  },
   plugins: [{
-    name: 'left-where-it-is',
-    setup: ({ onResolve }) =>
-      onResolve({ filter: /^\./ }, ({ path, resolveDir }) => {
-        const file = relative(dist, join(resolveDir, path)).replaceAll(sep, '/')
-        return LEFT.includes(file) ? { path: relative(outdir, join(dist, file)).replaceAll(sep, '/'), external: true } : undefined
-      }),
+    name: 'on-demand',
+    resolveId(name, from) {
+      if (name.startsWith('node:')) return { id: name, external: true }
+      if (from === undefined || modules.has(resolve(dirname(from), name))) return undefined
+      const file = relative(join(root, 'runtime'), resolve(dirname(from), name)).replaceAll(sep, '/').replace(/\.ts$/, '.js')
+      const depth = open.has(from) ? 0 : nameOf(from).split('/').length - 2
+      return { id: depth === 0 ? `./${file}` : `${'../'.repeat(depth)}${file}`, external: true }
+    },
   }],
 })
+const { output } = await bundle.generate({
+  format: 'es',
+  codeSplitting: {
+    includeDependenciesRecursively: false,
+    groups: Object.entries(JOINED).map(([name, files], i, all) => ({
+      name,
+      priority: all.length - i,
+      test: (file) => files.has(resolve(file)),
+    })),
+  },
+  chunkFileNames: '[name].js',
+})
+for (const { fileName, code, imports, dynamicImports } of output) {
+  const file = join(root, 'dist', fileName)
+  const name = fileName.replace(/\.js$/, '')
+  if (!Object.hasOwn(JOINED, name) && !modules.has(join(root, `${name}.ts`))) throw new Error(`${fileName} is none of the files to be`)
+  writeFileSync(file, code)
+  const asked = [...imports, ...dynamicImports].map((
+    other,
+  ) => (/^\.\.?\//.test(other) ? resolve(dirname(file), other) : join(root, 'dist', other)))
+  const lost = asked.find((other) =>
+    !/node:/.test(other) && !output.some((o) => join(root, 'dist', o.fileName) === other) && !existsSync(other)
+  )
+  if (lost !== undefined) throw new Error(`${fileName} imports ${lost}, which is not there`)
+}

@@ -1,7 +1,7 @@
 /**
- * `npm pack` and `npm publish` call this: it makes `dist` anew as it is shipped. The runtime stays module by module, so that bundlers take
- * what is used of it; compiler and command, which nobody takes apart, become a file each: hundreds of small files take twice their size
- * on a disk. Comments are left out (declarations keep them: editors show those), and so are the
+ * `npm pack` and `npm publish` call this: it makes `dist` anew as it is shipped. The runtime is joined as by every build (join-runtime.mjs);
+ * compiler and command, which nobody takes apart, become a file each, and modules that nothing asks for go: hundreds of small files take twice
+ * their size on a disk. Comments are left out (declarations keep them: editors show those), and so are the
  * declarations that no entry of the package reaches.
  */
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -13,6 +13,8 @@ const dist = join(root, 'dist')
 const GROUPS = [['compiler', 'dsl'], ['cli', 'measure']]
 /** Packages of the command that come within it, with their licenses: whoever installs fusenet gets one package. */
 const TAKEN_ALONG = ['commander', 'picocolors']
+/** What `cli/module.ts` takes by its name. */
+const NAMED = ['runtime/open.js', 'runtime/loading/weights-beside.js']
 const IMPORTED = /\b(?:from|import|import\()\s*['"](\.[^'"]*)\.[jt]s['"]/g
 
 checkNode()
@@ -37,9 +39,11 @@ await import('./worker-script.mjs')
 await import('./join-runtime.mjs')
 const { bin, exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 await joinModules(GROUPS.flat())
+const used = reached([...namedBy([bin, exports], '.js'), ...NAMED.map((name) => join(dist, name))], '.js')
+for (const file of filesIn(dist)) if (file.endsWith('.js') && !used.has(file)) rmSync(file)
 const files = filesIn(dist)
 await withoutComments(files.filter((file) => file.endsWith('.js')))
-const kept = reached(namedBy(exports, '.d.ts'))
+const kept = reached(namedBy(exports, '.d.ts'), '.d.ts')
 for (const file of files) if (file.endsWith('.d.ts') && !kept.has(file)) rmSync(file)
 
 function filesIn(folder) {
@@ -116,12 +120,12 @@ function namedBy(value, extension) {
   return Object.values(value ?? {}).flatMap((inner) => namedBy(inner, extension))
 }
 
-/** These declarations and all that they import. What an example in a comment imports is not there. */
-function reached(files) {
+/** These files and all that they import, of one extension. What an example in a comment imports is not there. */
+function reached(files, extension) {
   const found = new Set(files)
   for (const file of found) {
     for (const [, name] of readFileSync(file, 'utf8').matchAll(IMPORTED)) {
-      const next = join(dirname(file), `${name}.d.ts`)
+      const next = join(dirname(file), `${name}${extension}`)
       if (existsSync(next)) found.add(next)
     }
   }
