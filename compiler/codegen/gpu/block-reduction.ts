@@ -158,10 +158,12 @@ const extentOf = (at: Index): number => {
 /** Those who merge read side by side, those who write hit different banks. */
 const pitchOf = (keptPoints: number): number => keptPoints | 1
 
-/** Bytes of shared memory without which what an equation gathers cannot be put together. */
-export const leastMergeBytes = (e: Equation, group: ReadonlyMap<Axis, number>): number =>
+/**
+ * Bytes of shared memory without which what an equation gathers cannot be put together, in a workgroup of so many invocations that has
+ * `tilesAlong` register tiles along an axis.
+ */
+export const leastMergeBytes = (e: Equation, invocations: number, tilesAlong: (a: Axis) => number): number =>
   e.sides.reduce((sum, side) => {
-    const tiles = group.get(side.keptAxis) ?? 1
-    const parts = [...group.values()].reduce((product, by) => product * by, 1) / tiles
-    return sum + 4 * (side.partials.shape.at(-1) as number) * parts * pitchOf(tiles)
+    const tiles = tilesAlong(side.keptAxis)
+    return sum + 4 * (side.partials.shape.at(-1) as number) * (invocations / tiles) * pitchOf(tiles)
   }, 0)

@@ -1,11 +1,13 @@
 import type { Axis } from '../../ir/affine.ts'
 import { pointCost } from '../../ir/cost.ts'
+import { divisors } from '../../ir/divisors.ts'
 import type { Equation } from '../../ir/equation.ts'
-import type { Expression, Reduction } from '../../ir/expression.ts'
+import type { Expression } from '../../ir/expression.ts'
 import { leastMergeBytes } from './block-reduction.ts'
-import { extentOf, type GpuModel, rankByRegret, type RatedSchedule } from './cost-model.ts'
+import { byRegret, extentOf, type GpuModel, type RatedSchedule } from './cost-model.ts'
 import type { GemmAxes } from './gemm-axes.ts'
-import { sharedTileBytes, sharedTileSizes, sharedTilesOf } from './shared-tile.ts'
+import type { Schedule } from './schedule.ts'
+import { sharedTileBytes, sharedTileSize, sharedTilesOf } from './shared-tile.ts'
 import { blockAlong } from './statistics-block.ts'
 import { loadsAlong, MOST_UNROLLED, sharesIndex, chooseUnroll } from './unroll.ts'
 import { WORKGROUP_BYTES, WORKGROUP_INVOCATIONS } from './workgroup.ts'
@@ -22,82 +24,122 @@ export interface SharedTileSearch {
   readonly admits?: (stage: ReadonlyMap<Axis, number>) => boolean
 }
 
-/** The search space of an equation: what is the same for all of its shared-memory tiles. */
+/**
+ * The search space of an equation: what is the same for all of its shared-memory tiles. A search prices thousands of them, so sizes are
+ * lists of numbers in the order of the axes; only what is chosen becomes a schedule.
+ */
 interface Space extends SharedTileSearch {
+  /** Output axes, then reduced ones: the order of all sizes. */
+  readonly order: readonly Axis[]
+  /** The length of the block of statistics along each output axis, where it has one. */
+  readonly blocks: readonly (number | undefined)[]
+  /** Points along each axis, at each batch. */
+  readonly extents: readonly (readonly number[])[]
   /** The longest M-axis of a known length: register tiles are vectorized along it. */
   readonly mAxis: Axis | undefined
   /** N-axes that tiles may cut, last first. */
   readonly nAxes: readonly Axis[]
   /** Points along an axis at the largest batch. */
   readonly extent: (a: Axis) => number
-  /** Elements of the two factors in workgroup memory. */
-  readonly elements: ReturnType<typeof sharedTileSizes>
-  readonly inputIsA: boolean
+  /** Elements of the two factors in workgroup memory, by the points and steps along all axes. */
+  readonly inputElements: (spans: readonly number[]) => number
+  readonly filterElements: (spans: readonly number[]) => number
   /** Instructions to stage an element. */
   readonly inputCost: number
   readonly filterCost: number
+  /** The reduced axes in the order in which their steps are staged, by the output axes that a workgroup has several points of. */
+  readonly stagingOrder: (spans: readonly number[]) => readonly StagedAxis[]
+}
+
+interface StagedAxis {
+  readonly axis: Axis
+  /** The place of the axis among all. */
+  readonly at: number
+  /** Divisors of its extent but one, the largest first. */
+  readonly steps: readonly number[]
 }
 
 interface RegisterTile {
   readonly sizes: ReadonlyMap<Axis, number>
+  /** The same along each output axis. */
+  readonly along: readonly number[]
   readonly points: number
   /** Loads from workgroup memory for each step of the reduction: vectors of the filter, numbers of the input. */
   readonly loads: number
 }
 
-/** A tile of a workgroup: its register tiles, how many lie side by side, the steps that are staged at a time. */
+/** A tile of a workgroup and its modelled cost. */
 interface WorkgroupTile {
   readonly tile: RegisterTile
-  readonly group: ReadonlyMap<Axis, number>
-  readonly stage: ReadonlyMap<Axis, number>
+  /** How many register tiles lie side by side along each output axis. */
+  readonly group: readonly number[]
+  /** Points along each output axis, steps along each reduced axis that are staged at a time. */
+  readonly spans: readonly number[]
+  readonly costs: readonly number[]
 }
 
 /** The `most` best schedules of a contraction with shared-memory tiles, by the model of the machine; the best first. */
 export function sharedTileSchedules(search: SharedTileSearch): readonly RatedSchedule[] {
-  const { axes: { main }, model: { sharedTile }, admits = () => true } = search
+  const { model: { sharedTile } } = search
   const space = spaceOf(search)
-  const rated: RatedSchedule[] = []
-  const seen = new Set<string>()
+  const rated: WorkgroupTile[] = []
   for (const tile of registerTiles(space)) {
-    const unroll = chooseUnroll(productOf(main), main, tile.sizes, sharedTile.bodyProducts)
-    for (const group of workgroupShapes(space, tile.sizes)) {
-      const key = [...tile.sizes, ...group].map(([a, size]) => `${a.id}:${size}`).join()
-      if (seen.has(key)) continue
-      seen.add(key)
-      if (!fillsWorkgroup(space, tile.sizes, group)) continue
+    for (const group of workgroupShapes(space, tile.along)) {
+      const size = productOf(group)
+      if (size < sharedTile.leastInvocations || size > WORKGROUP_INVOCATIONS || !coversBlocks(space, tile.along, group)) continue
+      const merge = leastMergeBytes(space.equation, size, (a) => group[space.order.indexOf(a)]!)
       for (const part of sharedTile.memoryParts) {
-        const stage = largestStage(space, tile.sizes, group, part * WORKGROUP_BYTES)
-        if (!stage || !admits(stage)) continue
-        const schedule = { tile: tile.sizes, ...(space.mAxis && { lanes: space.mAxis }), serial: [], unroll, group, stage }
-        rated.push({ costs: costsOf(space, { tile, group, stage }), schedule })
+        const spans = largestStage(space, tile.along, group, merge, part * WORKGROUP_BYTES)
+        if (!spans || (space.admits && !space.admits(stageOf(space, spans)))) continue
+        rated.push({ tile, group, spans, costs: costsOf(space, tile, group, spans, merge) })
       }
     }
   }
-  return bestThatFit(search, rated)
+  return bestThatFit(space, rated)
 }
 
-const productOf = (main: Reduction): Extract<Expression, { kind: 'binary' }> => main.body as Extract<Expression, { kind: 'binary' }>
-
 function spaceOf(search: SharedTileSearch): Space {
-  const { equation, axes: { main, mAxes, nAxes, input }, model: { processor }, batches } = search
-  const product = productOf(main)
-  const inputIsA = product.a === input
+  const { equation, axes: { main, mAxes, nAxes, input }, model: { processor, sharedTile }, batches } = search
+  const { a, b } = main.body as Extract<Expression, { kind: 'binary' }>
+  const filter = a === input ? b : a
   const mayJoinImages = equation.sides.length === 0
   const usual = Math.max(...batches)
+  const order = [...equation.axes, ...main.axes]
+  const outputs = equation.axes.length
+  const staged = main.axes.map((axis, i): StagedAxis => ({
+    axis,
+    at: outputs + i,
+    steps: typeof axis.extent === 'number' ? divisors(axis.extent).filter((d) => d > 1 && d <= sharedTile.mostSteps).reverse() : [],
+  })).reverse().filter(({ axis }) => typeof axis.extent === 'number' && axis.extent > 1)
+  const orders = new Map<number, readonly StagedAxis[]>()
   return {
     ...search,
+    order,
+    blocks: equation.axes.map((axis) => blockAlong(equation, axis)),
+    extents: batches.map((batch) => order.map((axis) => extentOf(axis, batch))),
     mAxis: mAxes.filter((a) => typeof a.extent === 'number').sort((a, b) => (b.extent as number) - (a.extent as number))[0],
     nAxes: [...nAxes].reverse().filter((a) => a.extent !== 1 && (mayJoinImages || a.extent !== 'n')),
-    extent: (a) => extentOf(a, usual),
-    elements: sharedTileSizes(equation, main),
-    inputIsA,
+    extent: (axis) => extentOf(axis, usual),
+    inputElements: sharedTileSize(input, order),
+    filterElements: sharedTileSize(filter, order),
     inputCost: processor.staging + pointCost(input),
-    filterCost: processor.staging + pointCost(inputIsA ? product.b : product.a),
+    filterCost: processor.staging + pointCost(filter),
+    stagingOrder: (spans) => {
+      let key = 0
+      for (let i = 0; i < outputs; i++) key = 2 * key + (spans[i]! > 1 ? 1 : 0)
+      let found = orders.get(key)
+      if (!found) {
+        const moving = equation.axes.filter((_, i) => spans[i]! > 1)
+        const slides = ({ axis }: StagedAxis): boolean => moving.some((a) => sharesIndex(main.body, axis, a))
+        orders.set(key, found = [...staged.filter(slides), ...staged.filter((one) => !slides(one))])
+      }
+      return found
+    },
   }
 }
 
 /** Register tiles: along the M-axis, along the last N-axis, and along at most one other; those that cut blocks of statistics evenly. */
-function registerTiles({ equation, axes: { main, input }, model: { sharedTile }, mAxis, nAxes, extent }: Space): RegisterTile[] {
+function registerTiles({ equation, axes: { main, input }, model: { sharedTile }, blocks, mAxis, nAxes, extent }: Space): RegisterTile[] {
   const { leastPoints, mostPoints } = sharedTile
   const [first, ...others] = nAxes
   const mSizes = mAxis ? sharedTile.mTiles.filter((m) => m <= (mAxis.extent as number) && (mAxis.extent as number) % 4 === 0) : [1]
@@ -116,9 +158,10 @@ function registerTiles({ equation, axes: { main, input }, model: { sharedTile },
         if (mAxis) sizes.set(mAxis, m)
         if (second) sizes.set(second, s)
         if (first && n > 1) sizes.set(first, n)
-        if (equation.axes.some((a) => (blockAlong(equation, a) ?? 0) % (sizes.get(a) ?? 1) !== 0)) continue
+        const along = equation.axes.map((a) => sizes.get(a) ?? 1)
+        if (along.some((size, i) => (blocks[i] ?? 0) % size !== 0)) continue
         const loads = (mAxis ? m / 4 : 1) + loadsAlong(input, main, first, n) * loadsAlong(input, main, second, s)
-        tiles.push({ sizes, points, loads })
+        tiles.push({ sizes, along, points, loads })
       }
     }
   }
@@ -133,122 +176,89 @@ function firstSizes(a: Axis): number[] {
 }
 
 /**
- * Shapes of workgroups, in register tiles along each output axis. A shape sets some invocations aside for the M-axis, takes the N-axes
- * one after the other until it has enough, and gives what is left to the M-axis.
+ * Shapes of workgroups, in register tiles along each output axis, each once. A shape sets some invocations aside for the M-axis, takes the
+ * N-axes one after the other until it has enough, and gives what is left to the M-axis.
  */
 function workgroupShapes(
-  { equation: e, model: { sharedTile }, mAxis, nAxes, extent }: Space,
-  tile: ReadonlyMap<Axis, number>,
-): Map<Axis, number>[] {
-  const count = (a: Axis): number => Math.ceil(extent(a) / (tile.get(a) ?? 1))
-  const shapes: Map<Axis, number>[] = []
+  { order, blocks, model: { sharedTile }, mAxis, nAxes, extent }: Space,
+  tile: readonly number[],
+): readonly (readonly number[])[] {
+  const placed = (a: Axis): { readonly at: number; readonly block: number | undefined; readonly count: number } => {
+    const at = order.indexOf(a)
+    return { at, block: blocks[at], count: Math.ceil(extent(a) / tile[at]!) }
+  }
+  const [m, ns] = [mAxis && placed(mAxis), nAxes.map(placed)]
+  const shapes: number[][] = []
   for (const wanted of sharedTile.invocations) {
     for (const setAside of sharedTile.mInvocations) {
-      if (mAxis && count(mAxis) < setAside) continue
-      const group = new Map<Axis, number>()
-      let left = mAxis ? Math.floor(wanted / setAside) : wanted
-      const take = (a: Axis, size: number): void => {
-        if (size > 1) group.set(a, size)
+      if (m && m.count < setAside) continue
+      const group = tile.map(() => 1)
+      let left = m ? Math.floor(wanted / setAside) : wanted
+      for (const { at, block, count } of ns) {
+        // A workgroup covers a block of statistics, whatever was wanted.
+        const size = block === undefined ? Math.max(1, Math.min(wanted, left, count)) : block / tile[at]!
+        group[at] = size
         left = Math.floor(left / size)
       }
-      const available = (a: Axis): number => Math.max(1, Math.min(wanted, left, count(a)))
-      for (const a of nAxes) {
-        // A workgroup covers a block of statistics, whatever was wanted.
-        const block = blockAlong(e, a)
-        take(a, block === undefined ? available(a) : block / (tile.get(a) ?? 1))
-      }
-      if (mAxis) {
-        left *= setAside
-        take(mAxis, available(mAxis))
-      }
-      // In the order of the equation's axes: in it invocations count through the workgroup.
-      if (group.size > 0) shapes.push(new Map(e.axes.filter((a) => group.has(a)).map((a) => [a, group.get(a)!])))
+      if (m) group[m.at] = Math.max(1, Math.min(wanted, left * setAside, m.count))
+      if (group.some((size) => size > 1) && !shapes.some((shape) => shape.every((size, i) => size === group[i]))) shapes.push(group)
     }
   }
   return shapes
 }
 
-/** Whether a workgroup covers blocks of statistics exactly, along axes that both factors have too, with a number of invocations that pays. */
-function fillsWorkgroup(
-  { equation: e, model: { sharedTile } }: Space,
-  tile: ReadonlyMap<Axis, number>,
-  group: ReadonlyMap<Axis, number>,
-): boolean {
-  const coversBlocks = e.axes.every((a) => (blockAlong(e, a) ?? spanOf(a, tile, group)) === spanOf(a, tile, group))
-  const size = productOfSizes(group)
-  return coversBlocks && size >= sharedTile.leastInvocations && size <= WORKGROUP_INVOCATIONS
+/** Whether a workgroup covers blocks of statistics exactly. */
+function coversBlocks({ blocks }: Space, tile: readonly number[], group: readonly number[]): boolean {
+  return blocks.every((block, i) => block === undefined || block === tile[i]! * group[i]!)
 }
 
-/** Points along an axis that a workgroup computes. */
-const spanOf = (a: Axis, tile: ReadonlyMap<Axis, number>, group: ReadonlyMap<Axis, number>): number =>
-  (tile.get(a) ?? 1) * (group.get(a) ?? 1)
-
-const productOfSizes = (sizes: ReadonlyMap<Axis, number>): number => {
+function productOf(sizes: readonly number[], from = 0): number {
   let product = 1
-  for (const size of sizes.values()) product *= size
+  for (let i = from; i < sizes.length; i++) product *= sizes[i]!
   return product
 }
 
 /**
- * The steps that are staged at a time: as many of each reduced axis as fit into so many bytes together with what block reductions need.
+ * Points along every output axis and the steps that are staged at a time: as many of each reduced axis as fit into so many bytes, beside
+ * those that block reductions need.
  * Axes along which windows slide come first, then the others, each innermost first. Undefined: not even one step fits.
  */
 function largestStage(
-  { equation: e, axes: { main }, model: { sharedTile }, elements }: Space,
-  tile: ReadonlyMap<Axis, number>,
-  group: ReadonlyMap<Axis, number>,
+  { order, model: { sharedTile }, inputElements, filterElements, stagingOrder }: Space,
+  tile: readonly number[],
+  group: readonly number[],
+  merge: number,
   bytes: number,
-): Map<Axis, number> | undefined {
-  const merge = leastMergeBytes(e, group)
-  const stage = new Map<Axis, number>()
-  const fits = (): boolean => {
-    const [a, b] = elements({ tile, group, stage })
-    return 4 * (a + b) * sharedTile.padding + merge <= bytes
-  }
+): readonly number[] | undefined {
+  const spans = order.map((_, i) => (i < tile.length ? tile[i]! * group[i]! : 1))
+  const fits = (): boolean => 4 * (inputElements(spans) + filterElements(spans)) * sharedTile.padding + merge <= bytes
   if (!fits()) return undefined
-  const moving = e.axes.filter((a) => spanOf(a, tile, group) > 1)
-  const slides = (r: Axis): boolean => moving.some((a) => sharesIndex(main.body, r, a))
-  const fixed = [...main.axes].reverse().filter((a) => typeof a.extent === 'number' && a.extent > 1)
-  for (const a of [...fixed.filter(slides), ...fixed.filter((a) => !slides(a))]) {
-    for (const size of stagedSteps(a.extent as number, sharedTile.mostSteps)) {
-      stage.set(a, size)
+  for (const { at, steps } of stagingOrder(spans)) {
+    for (const size of steps) {
+      spans[at] = size
       if (fits()) break
-      stage.delete(a)
+      spans[at] = 1
     }
   }
-  return stage
-}
-
-const known = new Map<string, readonly number[]>()
-/** Divisors of an extent but one, up to `most`, the largest first; each search asks again and again. */
-function stagedSteps(extent: number, most: number): readonly number[] {
-  const key = `${extent} ${most}`
-  let steps = known.get(key)
-  if (!steps) {
-    const from = Math.min(extent, most)
-    steps = Array.from({ length: from }, (_, i) => from - i).filter((d) => d > 1 && extent % d === 0)
-    known.set(key, steps)
-  }
-  return steps
+  return spans
 }
 
 /** Cycles at each batch. A round stages a part of the factors, waits at the barrier, and computes from it. */
-function costsOf(space: Space, { tile, group, stage }: WorkgroupTile): number[] {
-  const { equation, axes: { main }, model: { processor }, batches, mAxis } = space
-  const [a, b] = space.elements({ tile: tile.sizes, group, stage })
-  const [inputElements, filterElements] = space.inputIsA ? [a, b] : [b, a]
-  const size = productOfSizes(group)
+function costsOf(space: Space, tile: RegisterTile, group: readonly number[], spans: readonly number[], merge: number): readonly number[] {
+  const { model: { processor }, extents, mAxis } = space
+  const [inputElements, filterElements] = [space.inputElements(spans), space.filterElements(spans)]
+  const size = productOf(group)
+  const outputs = group.length
   const filterStaging = mAxis ? Math.ceil(filterElements / 4 / size) * (4 * space.filterCost)
     : Math.ceil(filterElements / size) * space.filterCost
   const staging = Math.ceil(inputElements / size) * space.inputCost + filterStaging
-  const round = staging + productOfSizes(stage) * (tile.points + processor.sharedLoad * tile.loads)
-  const residentByMemory = Math.floor(processor.residentBytes / (4 * (a + b) + leastMergeBytes(equation, group)))
+  const round = staging + productOf(spans, outputs) * (tile.points + processor.sharedLoad * tile.loads)
+  const residentByMemory = Math.floor(processor.residentBytes / (4 * (inputElements + filterElements) + merge))
   const resident = Math.max(1, Math.min(Math.floor(processor.residentInvocations / size), residentByMemory))
-  return batches.map((batch) => {
-    const workgroupsAlong = (axis: Axis): number =>
-      Math.ceil(Math.ceil(extentOf(axis, batch) / (tile.sizes.get(axis) ?? 1)) / (group.get(axis) ?? 1))
-    const workgroups = equation.axes.reduce((p, axis) => p * workgroupsAlong(axis), 1)
-    const rounds = main.axes.reduce((p, axis) => p * Math.ceil(extentOf(axis, batch) / (stage.get(axis) ?? 1)), 1)
+  return extents.map((extent) => {
+    let [workgroups, rounds] = [1, 1]
+    for (let i = 0; i < outputs; i++) workgroups *= Math.ceil(Math.ceil(extent[i]! / tile.along[i]!) / group[i]!)
+    for (let i = outputs; i < spans.length; i++) rounds *= Math.ceil(extent[i]! / spans[i]!)
     // Either instructions keep processors busy, or one workgroup's rounds follow each other with nobody to hide their latency.
     const busy = Math.ceil(workgroups / processor.processors) * rounds * round * Math.max(1, size / processor.width)
     const alone = Math.ceil(workgroups / (processor.processors * resident)) * rounds *
@@ -259,12 +269,31 @@ function costsOf(space: Space, { tile, group, stage }: WorkgroupTile): number[] 
 }
 
 /** The best by regret, counting the padding of each exactly. */
-function bestThatFit({ equation, most }: SharedTileSearch, rated: readonly RatedSchedule[]): readonly RatedSchedule[] {
+function bestThatFit(space: Space, rated: readonly WorkgroupTile[]): readonly RatedSchedule[] {
+  const { equation, most } = space
   const best: RatedSchedule[] = []
-  for (const one of rankByRegret(rated)) {
-    const staging = sharedTilesOf(equation, one.schedule)!
-    if (sharedTileBytes(one.schedule, staging) + leastMergeBytes(equation, one.schedule.group!) <= WORKGROUP_BYTES) best.push(one)
+  for (const one of byRegret(rated)) {
+    const schedule = scheduleOf(space, one)
+    const { group } = one
+    const merge = leastMergeBytes(equation, productOf(group), (a) => group[space.order.indexOf(a)]!)
+    if (sharedTileBytes(schedule, sharedTilesOf(equation, schedule)!) + merge <= WORKGROUP_BYTES) best.push({ schedule, costs: one.costs })
     if (best.length === most) break
   }
   return best
 }
+
+function scheduleOf(space: Space, { tile, group, spans }: WorkgroupTile): Schedule {
+  const { equation, axes: { main }, model: { sharedTile }, mAxis } = space
+  return {
+    tile: tile.sizes,
+    ...(mAxis && { lanes: mAxis }),
+    serial: [],
+    unroll: chooseUnroll(main.body as Extract<Expression, { kind: 'binary' }>, main, tile.sizes, sharedTile.bodyProducts),
+    // In the order of the equation's axes: in it invocations count through the workgroup.
+    group: new Map(equation.axes.map((a, i) => [a, group[i]!] as const).filter(([, size]) => size > 1)),
+    stage: stageOf(space, spans),
+  }
+}
+
+const stageOf = ({ stagingOrder }: Space, spans: readonly number[]): Map<Axis, number> =>
+  new Map(stagingOrder(spans).filter(({ at }) => spans[at]! > 1).map(({ axis, at }) => [axis, spans[at]!]))

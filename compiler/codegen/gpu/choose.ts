@@ -5,12 +5,12 @@ import type { Axis } from '../../ir/affine.ts'
 import type { Equation } from '../../ir/equation.ts'
 import { computedOnLoad, loadOf, loadsWindowsWhole, windowsOver } from '../../ir/fused-producer.ts'
 import { onceByShape } from '../../ir/once-by-shape.ts'
-import { registerTile } from './register-tile.ts'
+import { registerTiler } from './register-tile.ts'
 import type { Schedule } from './schedule.ts'
 import { onlyContraction } from './shared-tile.ts'
 import { WORKGROUP_INVOCATIONS } from './workgroup.ts'
 import { sharedTileSchedules } from './candidates.ts'
-import { cooperativeCost, elementwiseCost, extentOf, type GpuModel, rankByRegret, type RatedSchedule,
+import { cooperativeCost, elementwiseCost, extentOf, type GpuModel, byRegret, type RatedSchedule,
   registerTileCost } from './cost-model.ts'
 import { gemmAxes, type GemmAxes } from './gemm-axes.ts'
 import { chooseUnroll } from './unroll.ts'
@@ -174,11 +174,12 @@ function contractions(
 ): readonly Schedule[] {
   const product = main.body as Extract<Expression, { kind: 'binary' }>
   const axes = gemmAxes(equation, main)
+  const registerTile = registerTiler(equation, axes, model)
   const largestBatch = Math.max(...batches)
   // A small map is cut into enough tiles to keep a device busy, whatever the batch; and its text stays short.
   const points = equation.axes.reduce((product, a) => product * (typeof a.extent === 'number' ? a.extent : 1), 1)
   const tiled = (accumulators: number): Schedule => {
-    const tile = registerTile(equation, axes, model, accumulators)
+    const tile = registerTile(accumulators)
     const unroll = chooseUnroll(product, main, tile, model.bodyProducts)
     const lanes = model.vectors ? vectorAxis(tile, axes) : undefined
     const schedule: Schedule = { tile, ...(lanes && { lanes }), serial: [], unroll }
@@ -194,18 +195,18 @@ function contractions(
   const small = [64, 32, 16, 8].map(tiled)
   if (!model.parallel) return [usual, ...small, ...staged.map(({ schedule }) => schedule)]
   const cooperative = !mayCooperate ? [] : [16, 4].map((accumulators): Schedule => {
-    const tile = registerTile(equation, axes, model, accumulators)
+    const tile = registerTile(accumulators)
     return { tile, serial: [], unroll: chooseUnroll(product, main, tile, model.bodyProducts), share: 64 }
   }).filter(() => main.axes.some((a) => extentOf(a, largestBatch) >= 32))
   const rated = (schedule: Schedule, cost: typeof registerTileCost): RatedSchedule => ({
     schedule,
     costs: batches.map((batch) => cost(model, equation, axes, schedule, batch)),
   })
-  return rankByRegret([
+  return [...byRegret([
     ...staged,
     ...[usual, ...small].map((schedule) => rated(schedule, registerTileCost)),
     ...cooperative.map((schedule) => rated(schedule, cooperativeCost)),
-  ]).map(({ schedule }) => schedule)
+  ])].map(({ schedule }) => schedule)
 }
 
 /** The axis of a tile whose points fill vectors of four: an N-axis if there is one, whose neighbours share the filter's element. */

@@ -176,11 +176,19 @@ export interface RatedSchedule {
   readonly costs: readonly number[]
 }
 
-/** Schedules by regret, the least first: how much slower each is than the best at a batch, as a product over all batches. */
-export function rankByRegret(rated: readonly RatedSchedule[]): readonly RatedSchedule[] {
+/**
+ * Schedules by regret, the least first: how much slower each is than the best at a batch, as a product over all batches. Few of many are
+ * asked for, so each is looked for when it is.
+ */
+export function* byRegret<Rated extends Pick<RatedSchedule, 'costs'>>(rated: readonly Rated[]): Generator<Rated> {
   const best = (rated[0]?.costs ?? []).map((_, i) => rated.reduce((least, { costs }) => Math.min(least, costs[i]!), Infinity))
-  const regret = ({ costs }: RatedSchedule): number => costs.reduce((sum, cost, i) => sum + Math.log(cost / best[i]!), 0)
-  return [...rated].map((r) => ({ r, regret: regret(r) })).sort((a, b) => a.regret - b.regret).map(({ r }) => r)
+  const regrets = Float64Array.from(rated, ({ costs }) => costs.reduce((sum, cost, i) => sum + Math.log(cost / best[i]!), 0))
+  const left = [...rated.keys()]
+  while (left.length > 0) {
+    let least = 0
+    for (let i = 1; i < left.length; i++) if (regrets[left[i]!]! < regrets[left[least]!]!) least = i
+    yield rated[left.splice(least, 1)[0]!]!
+  }
 }
 
 /** Points along an axis at a batch. */

@@ -6,24 +6,44 @@ import type { GpuModel } from './cost-model.ts'
 import type { GemmAxes } from './gemm-axes.ts'
 import { loadsAlong } from './unroll.ts'
 
+/** A register tile, and its cost by the weights of `RegisterTileModel`. */
+interface RatedTile {
+  readonly sizes: readonly (readonly [axis: Axis | undefined, size: number])[]
+  readonly points: number
+  readonly cost: number
+}
+
 /**
- * The register tile of a contraction that loads from memory itself. Tries tiles of an M-axis and of one or two N-axes, and keeps the
- * cheapest by the weights of `RegisterTileModel`: numbers loaded for each product (an unrolled window that slides shares its loads),
- * times the points that hang over the edges.
+ * The register tiles of a contraction that loads from memory itself: gives the cheapest with so many accumulators at most, of those that the
+ * model allows. Tiles lie along an M-axis and along one or two N-axes. A tile costs the numbers loaded for each product (an unrolled window
+ * that slides shares its loads), times the points that hang over the edges.
  */
-export function registerTile(
-  e: Equation,
-  { input, main, nAxes, mAxes }: GemmAxes,
-  model: GpuModel,
-  accumulators: number,
-): Map<Axis, number> {
+export function registerTiler(e: Equation, axes: GemmAxes, model: GpuModel): (accumulators: number) => Map<Axis, number> {
+  const tiles = ratedTiles(e, axes, model)
+  return (accumulators) => {
+    let best: RatedTile | undefined
+    for (const tile of tiles) if (tile.points <= accumulators && (!best || tile.cost < best.cost)) best = tile
+    const sizes = new Map<Axis, number>()
+    for (const [a, size] of best?.sizes ?? []) if (a && size > 1) sizes.set(a, size)
+    return sizes
+  }
+}
+
+function ratedTiles(e: Equation, { input, main, nAxes, mAxes }: GemmAxes, model: GpuModel): RatedTile[] {
   const weights = model.registerTile
   const mayTileBatch = e.sides.length === 0
   const mAxis = largest(mAxes)
   // Blocks of statistics consist of whole tiles, and of no more of them than a workgroup has invocations.
-  const fits = (a: Axis | undefined, size: number): boolean => !a || (blockAlong(e, a) ?? size) % size === 0
-  const invocations = (sizeOf: (a: Axis) => number): number =>
-    e.axes.reduce((p, a) => p * ((blockAlong(e, a) ?? 1) / (blockAlong(e, a) === undefined ? 1 : sizeOf(a))), 1)
+  const blockOf = new Map(e.axes.map((a) => [a, blockAlong(e, a)]))
+  const invocations = e.axes.reduce((p, a) => p * (blockOf.get(a) ?? 1), 1)
+  const partsOf = (a: Axis | undefined, size: number): number => (a && blockOf.get(a) !== undefined ? size : 1)
+  const along = (a: Axis | undefined, sizes: readonly number[]): Along[] =>
+    sizes.filter((size) => !a || (blockOf.get(a) ?? size) % size === 0).map((size) => ({
+      size,
+      waste: tailWaste(a, size),
+      loads: loadsAlong(input, main, a, size),
+      parts: partsOf(a, size),
+    }))
   const spatial = nAxes.filter((a) => typeof a.extent === 'number')
   const batch = mayTileBatch ? nAxes.find((a) => a.extent === 'n') : undefined
   const first = spatial.at(-1) ?? batch
@@ -32,33 +52,39 @@ export function registerTile(
     ...spatial.filter((a) => a !== first),
     ...(batch && batch !== first && spatial.every((a) => a.extent === 1) ? [batch] : []),
   ]
-  let best = new Map<Axis, number>()
-  let bestCost = Infinity
+  const alongFirst = along(first, first ? sizesFor(first, model.nTile) : [1])
+  const alongSeconds = seconds.map((second) => ({ second, sizes: along(second, second ? sizesFor(second, 8).filter((t) => t > 1) : [1]) }))
+  const tiles: RatedTile[] = []
   for (const mSize of mAxis ? sizesFor(mAxis, model.mTile) : [1]) {
-    for (const second of seconds) {
-      for (const firstSize of first ? sizesFor(first, model.nTile) : [1]) {
+    const mWaste = tailWaste(mAxis, mSize)
+    for (const { second, sizes } of alongSeconds) {
+      for (const one of alongFirst) {
         // Otherwise a second axis is tiled only where the tile has the whole of the first: each row has guards of its own.
-        if (!model.partsOfRows && second && firstSize !== first?.extent && first?.extent !== 'n') continue
-        for (const secondSize of second ? sizesFor(second, 8).filter((t) => t > 1) : [1]) {
-          const points = mSize * firstSize * secondSize
-          if (points > accumulators || !fits(first, firstSize) || !fits(second, secondSize)) continue
-          if (invocations((a) => (a === first ? firstSize : a === second ? secondSize : 1)) > WORKGROUP_INVOCATIONS) continue
-          const waste = tailWaste(mAxis, mSize) * tailWaste(first, firstSize) * tailWaste(second, secondSize)
-          const inputLoads = loadsAlong(input, main, first, firstSize) * loadsAlong(input, main, second, secondSize)
-          const loads = mSize + weights.inputLoad * inputLoads
+        if (!model.partsOfRows && second && one.size !== first?.extent && first?.extent !== 'n') continue
+        for (const two of sizes) {
+          const points = mSize * one.size * two.size
+          if (points > model.accumulators || invocations / (one.parts * two.parts) > WORKGROUP_INVOCATIONS) continue
+          const waste = mWaste * one.waste * two.waste
+          const loads = mSize + weights.inputLoad * (one.loads * two.loads)
           const raggedEdge = waste > 1 ? weights.raggedEdge : 1
-          const cost = waste ** weights.wasteExponent * raggedEdge * (1 + (weights.loadWeight * loads) / points)
-          if (cost >= bestCost) continue
-          bestCost = cost
-          best = new Map()
-          if (mAxis && mSize > 1) best.set(mAxis, mSize)
-          if (second && secondSize > 1) best.set(second, secondSize)
-          if (first && firstSize > 1) best.set(first, firstSize)
+          tiles.push({
+            sizes: [[mAxis, mSize], [second, two.size], [first, one.size]],
+            points,
+            cost: waste ** weights.wasteExponent * raggedEdge * (1 + (weights.loadWeight * loads) / points),
+          })
         }
       }
     }
   }
-  return best
+  return tiles
+}
+
+/** A size of a tile along an axis: points computed for each that is needed, numbers loaded, and by how much it divides a block of statistics. */
+interface Along {
+  readonly size: number
+  readonly waste: number
+  readonly loads: number
+  readonly parts: number
 }
 
 /** Sizes of a tile along an axis: all up to 8, then even ones. */

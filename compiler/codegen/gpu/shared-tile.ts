@@ -56,41 +56,46 @@ const spansOf = (e: Equation, main: Reduction, { tile, group, stage }: Pick<Sche
     ...main.axes.map((a) => [a, stage?.get(a) ?? 1] as const),
   ])
 
-/** How many numbers of each factor a schedule would stage. For many schedules of one equation. */
-export function sharedTileSizes(e: Equation, main: Reduction): (schedule: Pick<Schedule, 'tile' | 'group' | 'stage'>) => [number, number] {
-  const { a, b } = main.body as Extract<Expression, { kind: 'binary' }>
-  const [ofA, ofB] = [sizeOf(a), sizeOf(b)]
-  const reduced = new Set(main.axes)
-  const computed = new Set(e.axes)
-  return ({ tile, group, stage }) => {
-    // As `spansOf` has them, of those axes alone that are asked for.
-    const span = (
-      a: Axis,
-    ): number => (reduced.has(a) ? (stage?.get(a) ?? 1) : computed.has(a) ? (tile.get(a) ?? 1) * (group?.get(a) ?? 1) : 1)
-    return [ofA(span), ofB(span)]
+/**
+ * How many numbers of a factor a workgroup stages, by its points and steps along all axes, in the order of `axes`: for the many schedules
+ * of one equation.
+ */
+export function sharedTileSize(factor: Expression, axes: readonly Axis[]): (spans: readonly number[]) => number {
+  const forms = formsOf(factor)
+  const free = freeAxes(factor)
+  const places = [...axes.keys()].filter((at) => free.has(axes[at]!))
+  // By which axes move, a digit each: of the two factors of a sum of products none has fifty.
+  const known = new Map<number, readonly JoinedAxes[]>()
+  return (spans) => {
+    let key = 0
+    for (const at of places) key = 2 * key + (spans[at]! > 1 ? 1 : 0)
+    let groups = known.get(key)
+    if (!groups) known.set(key, groups = joinedAxes(axes, places.filter((at) => spans[at]! > 1), forms))
+    let elements = 1
+    for (const { places, base } of groups) {
+      let [apart, joined] = [1, 1]
+      for (let i = 0; i < places.length; i++) {
+        const span = spans[places[i]!]!
+        apart *= span
+        if (base) joined += base[i]! * (span - 1)
+      }
+      elements *= base ? Math.min(apart, joined) : apart
+    }
+    return elements
   }
 }
 
-function sizeOf(factor: Expression): (span: (a: Axis) => number) => number {
-  const forms = formsOf(factor)
-  const axes = [...freeAxes(factor)]
-  // By which axes move, a digit each: of the two factors of a sum of products none has fifty.
-  const known = new Map<number, readonly (readonly [Axis[], readonly number[] | undefined])[]>()
-  return (span) => {
-    const key = axes.reduce((digits, a) => 2 * digits + (span(a) > 1 ? 1 : 0), 0)
-    let groups = known.get(key)
-    if (!groups)
-      known.set(
-        key,
-        groups = components(axes.filter((a) => span(a) > 1), forms).map((group) => [group, proportionOf(group, forms)] as const),
-      )
-    return groups.reduce((product, [group, base]) => {
-      const apart = group.reduce((p, a) => p * span(a), 1)
-      const joined = base ? 1 + group.reduce((sum, a, i) => sum + Math.abs(base[i]!) * (span(a) - 1), 0) : Infinity
-      return product * Math.min(apart, joined)
-    }, 1)
-  }
+/** Axes that meet in some index. `base`: the proportion in which they do everywhere, if there is one. */
+interface JoinedAxes {
+  readonly places: readonly number[]
+  readonly base: readonly number[] | undefined
 }
+
+const joinedAxes = (axes: readonly Axis[], moving: readonly number[], forms: readonly Index[]): JoinedAxes[] =>
+  components(moving.map((at) => axes[at]!), forms).map((group) => ({
+    places: group.map((a) => axes.indexOf(a)),
+    base: proportionOf(group, forms)?.map(Math.abs),
+  }))
 
 const boxOf = (axes: readonly Axis[], forms: readonly Index[], spans: ReadonlyMap<Axis, number>): TileDim[] =>
   components(axes.filter((a) => (spans.get(a) ?? 1) > 1), forms).flatMap((group) => dimsOf(group, forms, spans))
