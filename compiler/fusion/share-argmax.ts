@@ -1,5 +1,6 @@
 import { substitute } from '../ir/affine.ts'
-import type { Equation } from '../ir/equation.ts'
+import type { Equation, Store } from '../ir/equation.ts'
+import { hasReduction } from '../ir/analysis.ts'
 import { type Reduction, walk } from '../ir/expression.ts'
 import { canonicalText } from '../ir/fingerprint.ts'
 import { tensor } from '../ir/tensor.ts'
@@ -10,14 +11,17 @@ import { bindingCount, type KernelNode } from './program.ts'
 export const shareArgmax: KernelPass = {
   name: 'share-argmax',
   run(program, { maxBindings }) {
+    const seekers = [...program.all()].filter(({ equation }) => positionOf(equation))
+    // Most programs look for no position at all.
+    if (seekers.length === 0) return
     const finders = new Map<string, KernelNode[]>()
     for (const node of program.all()) {
       for (const text of new Set(maximaOf(node.equation).map((m) => reductionText(node.equation, m))))
         finders.set(text, [...(finders.get(text) ?? []), node])
     }
-    for (const node of program.all()) {
-      const [wanted, ...others] = node.equation.stores
-      if (!wanted || others.length > 0 || wanted.value.kind !== 'reduce' || wanted.value.combine !== 'argmax') continue
+    for (const node of seekers) {
+      const wanted = positionOf(node.equation)
+      if (!wanted || !program.has(node)) continue
       const text = reductionText(node.equation, wanted.value)
       const partner = finders.get(text)?.find((other) => other !== node && program.has(other))
       if (!partner || partner.order > node.order) continue
@@ -40,8 +44,16 @@ export const shareArgmax: KernelPass = {
   },
 }
 
+/** The one store of an equation that looks for the position of a maximum and does nothing else. */
+function positionOf({ stores: [wanted, ...others] }: Equation): (Store & { readonly value: Reduction }) | undefined {
+  if (!wanted || others.length > 0 || wanted.value.kind !== 'reduce' || wanted.value.combine !== 'argmax') return undefined
+  return { ...wanted, value: wanted.value }
+}
+
 const maximaOf = (e: Equation): Reduction[] =>
-  e.stores.flatMap((s) => walk(s.value)).filter((node): node is Reduction => node.kind === 'reduce' && node.combine === 'max')
+  e.stores.filter((s) => hasReduction(s.value)).flatMap((s) => walk(s.value)).filter((node): node is Reduction =>
+    node.kind === 'reduce' && node.combine === 'max'
+  )
 
 /** What a maximum or its position is taken of, as a text that does not depend on names. */
 const reductionText = (e: Equation, of: Reduction): string =>

@@ -100,5 +100,6 @@ function alsoFor(users: readonly string[]): string {
 /** A text without comments, its bindings by number: `#` stands in no WGSL, so what is the same then differs in names alone. */
 function withoutNames(text: string, bindings: PrintedKernel['bindings']): string {
   const numbers = new Map(bindings.map((b, i) => [b.name, `#${i}`]))
-  return text.replace(/^\/\/.*\n/gm, '').replace(/(?<![.\w])[A-Za-z_]\w*/g, (word) => numbers.get(word) ?? word)
+  const names = new RegExp(`(?<![.\\w])(?:${[...numbers.keys()].join('|')})(?!\\w)`, 'g')
+  return text.replace(/^\/\/.*\n/gm, '').replace(names, (name) => numbers.get(name)!)
 }

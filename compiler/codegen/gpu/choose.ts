@@ -10,8 +10,7 @@ import type { Schedule } from './schedule.ts'
 import { onlyContraction } from './shared-tile.ts'
 import { WORKGROUP_INVOCATIONS } from './workgroup.ts'
 import { sharedTileSchedules } from './candidates.ts'
-import { cooperativeCost, elementwiseCost, extentOf, type GpuModel, byRegret, type RatedSchedule,
-  registerTileCost } from './cost-model.ts'
+import { cooperativeCost, elementwiseCost, extentOf, type GpuModel, byRegret, type RatedSchedule, registerTileCost } from './cost-model.ts'
 import { gemmAxes, type GemmAxes } from './gemm-axes.ts'
 import { chooseUnroll } from './unroll.ts'
 

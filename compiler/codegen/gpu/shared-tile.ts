@@ -235,26 +235,22 @@ export function paddedStrides(schedule: Schedule, stage: SharedTile): number[] {
   if (stage.lanes || extents.length < 2) return plain
   const group = [...(schedule.group ?? [])]
   const along = stridesOf(group.map(([, size]) => size))
-  const tiles = range(Math.min(BANKS, group.reduce((p, [, size]) => p * size, 1))).map((local) =>
-    new Map(group.map(([a, size], i) => [a, Math.floor(local / along[i]!) % size]))
-  )
+  // Where each invocation of a warp reads, along each dimension.
+  const places = range(Math.min(BANKS, group.reduce((p, [, size]) => p * size, 1))).map((local) => {
+    const tile = new Map(group.map(([a, size], i) => [a, Math.floor(local / along[i]!) % size]))
+    return stage.dims.map(({ parts }) => parts.reduce((p, [a, factor]) => p + factor * (tile.get(a) ?? 0) * (schedule.tile.get(a) ?? 1), 0))
+  })
   const conflicts = (strides: readonly number[]): number => {
-    const banks = new Map<number, Set<number>>()
-    for (const tile of tiles) {
-      const at = stage.dims.reduce(
-        (sum, { parts }, i) =>
-          sum + strides[i]! * parts.reduce((p, [a, factor]) => p + factor * (tile.get(a) ?? 0) * (schedule.tile.get(a) ?? 1), 0),
-        0,
-      )
-      const bank = ((at % BANKS) + BANKS) % BANKS
-      banks.set(bank, (banks.get(bank) ?? new Set()).add(at))
-    }
-    return Math.max(...[...banks.values()].map((found) => found.size))
+    const different = new Set(places.map((place) => place.reduce((sum, at, i) => sum + strides[i]! * at, 0)))
+    const banks = new Array<number>(BANKS).fill(0)
+    for (const at of different) banks[((at % BANKS) + BANKS) % BANKS]!++
+    return Math.max(...banks)
   }
-  let best = plain
-  for (let pad = 1; pad <= MOST_PADDING; pad++) {
+  let [best, least] = [plain, conflicts(plain)]
+  for (let pad = 1; pad <= MOST_PADDING && least > 1; pad++) {
     const padded = stridesOf([...extents.slice(0, -1), extents.at(-1)! + pad])
-    if (conflicts(padded) < conflicts(best)) best = padded
+    const found = conflicts(padded)
+    if (found < least) [best, least] = [padded, found]
   }
   return best
 }
