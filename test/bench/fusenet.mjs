@@ -19,7 +19,7 @@ export async function open(backend, { threads }) {
     threads: backend === 'wasm' ? device.threads ?? threads : 1,
     async prepare(workload) {
       const { net, mode, batch, style = 'merged' } = workload
-      const bundle = compile(toNetText(workload), { style, targets: [planFor(device)] })
+      const bundle = compile(toNetText(workload), { style, targets: [planFor(device)], programs: PROGRAMS_OF[mode] })
       const shapes = new Map(net.parameters().map(({ name, shape }) => [name, shape]))
       const weights = new Map([...workload.parameters].map(([name, data]) => [name, { shape: shapes.get(name), type: 'f32', data }]))
       const opened = await runtime.open(bundle, { device, batch, weights, programs: PROGRAMS_OF[mode] })

@@ -42,11 +42,13 @@ const [{ compile }, { open }, { LocalNet }, { planFor }, { scalarsAt }] = await 
 const workload = WORKLOADS[what]
 const batch = options.batch ? Number(options.batch) : workload?.fullBatch
 const device = await openDevice(options.device, { threads, adapter: options.adapter })
+const asked = options.program ?? (workload && PROGRAMS_OF[workload.mode].at(-1))
 const bundle = compile(workload ? toNetText(prepareWorkload(what, { batch })) : readFileSync(what, 'utf8'), {
   style: options.style ?? workload?.style ?? 'merged',
   targets: [planFor(device)],
+  ...(asked && { programs: ['prepare', asked] }),
 })
-const program = options.program ?? (workload ? PROGRAMS_OF[workload.mode].at(-1) : bundle.manifest.train ? 'train' : 'infer')
+const program = asked ?? (bundle.manifest.train ? 'train' : 'infer')
 const net = await open(bundle, { device, batch, programs: ['prepare', program] })
 
 const inputs = Object.fromEntries(bundle.manifest.inputs.map(({ name, shape, classes }) => {

@@ -14,7 +14,7 @@ import { TESTS } from './stages.mjs'
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const { values: options, positionals: [given] } = parseArgs({
   allowPositionals: true,
-  options: { node: { type: 'string', default: process.execPath }, libraries: { type: 'string' } },
+  options: { node: { type: 'string', default: process.execPath }, libraries: { type: 'string' }, level: { type: 'string', default: '6' } },
 })
 const out = resolve(given ?? join(root, 'out/device-pack'))
 const staged = join(out, 'pack')
@@ -41,7 +41,7 @@ if (options.libraries) cpSync(resolve(options.libraries), join(staged, 'librarie
 
 // The whole in one file that plain tar, or Python, unpacks.
 execFileSync('tar', ['-C', staged, '-cf', join(out, 'pack.tar'), '.'])
-execFileSync('xz', ['-6', '-T0', join(out, 'pack.tar')])
+execFileSync('xz', [`-${options.level}`, '-T0', join(out, 'pack.tar')])
 rmSync(staged, { recursive: true })
 cpSync(join(root, 'test/device/run.sh'), join(out, 'run.sh'))
 chmodSync(join(out, 'run.sh'), 0o755)

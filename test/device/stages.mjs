@@ -65,7 +65,7 @@ export function stagesOf({ small }) {
   const sample = (name) => (small ? `samples/mnist.net` : `samples/${name}.net`)
   return [
     { name: 'the adapter', atMost: 40, prints: true, script: 'test/device/probe.mjs', arguments: [] },
-    { name: 'tests', atMost: small ? 600 : 180, tests: true },
+    { name: 'tests', atMost: 180, tests: true },
     bench(
       'W1 to W4 beside PyTorch',
       120,

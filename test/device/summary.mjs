@@ -2,7 +2,7 @@
 import { drawHead, drawMeans, drawRow } from '../bench/zoo/report.mjs'
 
 export function summaryOf({ minutes, node, stages }) {
-  const probe = stages[0]?.found
+  const probe = stages.find(({ found }) => found?.gflops && found.limits)?.found
   const parts = [
     `${probe?.description ?? 'no adapter'}; Node ${node}; a budget of ${minutes} minutes`,
     ...(probe
