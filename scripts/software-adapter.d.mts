@@ -4,6 +4,8 @@ export declare function softwareAdapter(): Promise<{ libraryDir: string; icd: st
 export declare function softwareAdapterEnvironment(environment?: NodeJS.ProcessEnv): Promise<Record<string, string>>
 /** In the running process, before any GPU object is made. */
 export declare function useSoftwareAdapter(): Promise<void>
+/** What useSoftwareAdapter does besides: the package `webgpu` then waits without keeping a core busy. */
+export declare function askLessOften(): void
 /** For `create` of the package `webgpu`. */
 export declare const dawnFlags: readonly string[]
 

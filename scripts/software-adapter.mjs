@@ -79,7 +79,7 @@ export async function useSoftwareAdapter() {
  * in a millisecond. Everybody else's setImmediate stays what it is: of functions made by native code, only those of addons
  * have a prototype.
  */
-function askLessOften() {
+export function askLessOften() {
   const { setImmediate, setTimeout } = globalThis
   const ofAddon = (call) => Object.hasOwn(call, 'prototype') && Function.prototype.toString.call(call).endsWith('{ [native code] }')
   globalThis.setImmediate = Object.assign(

@@ -62,7 +62,8 @@ async function bundleTests() {
   const own = join(root, 'test/device/tests')
   const stand = (filter, path) => ({
     name: path,
-    setup: ({ onResolve }) => onResolve({ filter }, () => ({ path: join(own, path) })),
+    setup: ({ onResolve }) =>
+      onResolve({ filter }, ({ importer }) => (importer === join(own, path) ? undefined : { path: join(own, path) })),
   })
   await build({
     absWorkingDir: root,

@@ -75,8 +75,8 @@ export function stagesOf({ small }) {
     ),
     profile('W1'),
     zoo('samples, one training step', 150, '--only', (small ? ['resnet20'] : SAMPLES).join(','), '--against', 'split,no-bn,torch'),
-    profile(sample('resnet20')),
-    ...(small ? [] : [profile('W4b'), profile(sample('mobilenet_v2'))]),
+    profile(sample('resnet20'), '--program', 'train'),
+    ...(small ? [] : [profile('W4b'), profile(sample('mobilenet_v2'), '--program', 'train')]),
     bench(
       'W1 to W4 through torch.compile',
       120,
@@ -86,7 +86,8 @@ export function stagesOf({ small }) {
       ...(small ? ['W1'] : ['W1', 'W2', 'W4b', 'W4a', 'W3']),
     ),
     zoo('the rest of the zoo', 120, '--only', small ? 'mlp' : 'unet,inception,vgg,shuffle,mlp', '--against', 'split,no-bn,torch'),
-    ...(small ? [] : [profile(sample('resnet18')), profile(sample('densenet40')), profile('W3')]),
+    ...(small ? []
+      : [profile(sample('resnet18'), '--program', 'train'), profile(sample('densenet40'), '--program', 'train'), profile('W3')]),
     zoo('samples, inference', 60, '--only', small ? 'mlp' : SAMPLES.join(','), '--programs', 'infer', '--against', 'split,torch'),
     zoo('samples through torch.compile', 120, '--only', small ? 'mlp' : 'resnet20,mobilenet_v2', '--against', 'torch-compile'),
   ]

@@ -1,5 +1,5 @@
 /**
- * node tests/main.js FILE.js: runs the tests of a file that pack.mjs bundled. Each outcome is a line of JSON on stdout, and a last line
+ * node tests/main.js FILE.js: runs the tests of a file that pack.mjs bundled. Each failure is a line of JSON on stdout, and a last line
  * `{ passed, failed, skipped }`. Whatever the tests print goes to stderr.
  */
 import { pathToFileURL } from 'node:url'
@@ -12,7 +12,7 @@ console.log = (...values: unknown[]) => console.error(...values)
 const count = { passed: 0, failed: 0, skipped: 0 }
 const tell = (outcome: Outcome): void => {
   count[outcome.status]++
-  if (outcome.status !== 'passed') line(outcome)
+  if (outcome.status === 'failed') line(outcome)
 }
 try {
   await import(pathToFileURL(resolve(process.argv[2]!)).href)
