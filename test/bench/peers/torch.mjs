@@ -54,7 +54,7 @@ async function prepare(python, workload) {
       layout = python.layout()
       return Object.fromEntries(Object.entries(found).map(([name, base64]) => [name, decode(base64)]))
     },
-    repeat: async (atLeastMs) => (await python.ask({ call: 'repeat', atLeastMs })).ms,
+    repeat: async (atLeastMs, clock) => (await python.ask({ call: 'repeat', atLeastMs, clock })).ms,
   }
 }
 

@@ -11,7 +11,7 @@ const TOLERANCE = 1e-3
 const SEED = 1
 
 async function measureNet({ net: { name, text, batch }, program, settings }) {
-  const { backend, threads, variants, peers, turns, atLeastMs, warmUpMs, dist, before } = settings
+  const { backend, threads, variants, peers, turns, atLeastMs, warmUpMs, clock, dist, before } = settings
   if (backend === 'webgpu') installGpu()
   const build = await openBuild(dist, backend, threads)
   const older = before && await openBuild(before, backend, threads)
@@ -33,6 +33,7 @@ async function measureNet({ net: { name, text, batch }, program, settings }) {
         manifest: bundle.manifest,
         batch,
         program,
+        clock,
         inputs: build.syntheticInputs(bundle.manifest.inputs, batch, SEED),
         weights: await startingWeights(build, bundle, { batch, program }),
       }

@@ -60,7 +60,7 @@ export function compileVariant(build, variant, text, program) {
  * holds the losses of the first steps, or the output; `cost` counts the dispatches of the program, the bytes that they read and write by the plan,
  * and the bytes that the device holds.
  */
-export async function openVariant(build, name, bundle, { weights, inputs, batch, program }) {
+export async function openVariant(build, name, bundle, { weights, inputs, batch, program, clock }) {
   const own = new Set(bundle.manifest.parameters.map((p) => p.name))
   const net = await build.open(bundle, {
     device: build.device,
@@ -81,7 +81,7 @@ export async function openVariant(build, name, bundle, { weights, inputs, batch,
     name,
     check,
     cost: costOf(build, net, program, batch),
-    measure: (atLeastMs) => build.repeated(program === 'train' ? () => step(0) : output, atLeastMs),
+    measure: (atLeastMs) => (clock === 'cpu' ? cpuMs : build.repeated)(program === 'train' ? () => step(0) : output, atLeastMs),
     close: () => net.close(),
   }
 }
@@ -94,4 +94,15 @@ function costOf({ LocalNet, sizeAt }, net, program, batch) {
     0,
   )
   return { dispatches: dispatches.length, bytes, memory: session.allocatedBytes }
+}
+
+/** Milliseconds of this process' threads for one iteration, as `repeated` counts those of the clock on the wall. */
+async function cpuMs(iterate, atLeastMs) {
+  const start = process.cpuUsage()
+  for (let count = 1;; count++) {
+    await iterate()
+    const { user, system } = process.cpuUsage(start)
+    const ms = (user + system) / 1000
+    if (ms >= atLeastMs) return ms / count
+  }
 }

@@ -5,7 +5,7 @@ import { CHECKED_RATE, CHECKED_STEPS } from './own-subjects.mjs'
 const LIMIT_SECONDS = 300
 
 /** A peer that computes the net from the same weights and inputs: `{ name, check, measure, close, layout }`. Throws where it cannot. */
-export async function openPeer(build, name, text, { manifest, weights, inputs, batch, program, threads, backend }) {
+export async function openPeer(build, name, text, { manifest, weights, inputs, batch, program, threads, backend, clock }) {
   const { program: parsed } = build.loadProgram({ file: name, text }, { vocabulary: build.vocabulary })
   const net = build.plainNet(parsed)
   if (typeof net === 'string') throw new Error(net)
@@ -24,7 +24,7 @@ export async function openPeer(build, name, text, { manifest, weights, inputs, b
       version,
       layout,
       check: check.losses ?? check.output,
-      measure: (atLeastMs) => child.ask('iterate', { atLeastMs }),
+      measure: (atLeastMs) => child.ask('iterate', { atLeastMs, clock }),
       close: () => child.kill(),
     }
   } catch (error) {

@@ -32,6 +32,7 @@ Options:
   --turns N        measurements of each (7)
   --at-least MS    shorter iterations are repeated for this long and counted as their mean (20)
   --warmup MS      iterations of each before anything counts (300)
+  --clock cpu      time of the process' threads, not of the clock on the wall: for one thread on a machine that others use too
   --limit S        seconds that one net may take (600)
   --backend B      wasm (default) or webgpu; --adapter A: software (default) or any
   --json           figures on stdout for machines; --out FILE writes them, again after each net
@@ -54,6 +55,7 @@ const { values: options } = parseArgs({
     turns: { type: 'string', default: '7' },
     'at-least': { type: 'string', default: '20' },
     warmup: { type: 'string', default: '300' },
+    clock: { type: 'string', default: 'wall' },
     limit: { type: 'string', default: '600' },
     backend: { type: 'string', default: 'wasm' },
     adapter: { type: 'string', default: 'software' },
@@ -93,6 +95,7 @@ const settings = {
   turns: numberOf('turns', options.turns),
   atLeastMs: numberOf('at-least', options['at-least']),
   warmUpMs: Number(options.warmup),
+  clock: words(options.clock, ['wall', 'cpu'], 'clock')[0],
   dist: fileURLToPath(new URL('../../../dist', import.meta.url)),
   before: options.before && resolve(options.before, 'dist'),
 }
