@@ -190,7 +190,7 @@ function showVerified(f: KernelFunction, { name, capabilities }: Target): string
 }
 
 function fusionContext({ graph, lowered: { kept, viewOf } }: Work, { target, options }: KernelContext): FusionContext {
-  const { maxBindings, maxPrologueInputs, storesPrologues = false, statisticsBlock, rejectFusedProducer } = target
+  const { maxBindings, maxPrologueInputs, storesPrologues = false, statisticsBlock, rejectFusedProducer, rejectJoined } = target
   return {
     kept,
     viewOf,
@@ -200,6 +200,7 @@ function fusionContext({ graph, lowered: { kept, viewOf } }: Work, { target, opt
     statisticsBlock,
     // What one kernel makes for itself and for others cannot be made again for one of them.
     ...(rejectFusedProducer && !rematerializes(options) && { rejectFusedProducer: (e) => rejectFusedProducer(e, options.batch) }),
+    ...(rejectJoined && !rematerializes(options) && { rejectJoined }),
     unfusedLayers: new Set(graph.nodes.filter((node) => node.attributes['style'] === 'split').map((node) => node.layer)),
   }
 }

@@ -53,6 +53,8 @@ function tryInline(node: KernelNode, program: KernelProgram, context: FusionCont
   const tooMany = joined.find((e) => bindingCount(e) > context.maxBindings)
   if (tooMany)
     return `${tooMany.name} would bind ${bindingCount(tooMany)} buffers, ${context.maxBindings} are granted everywhere`
+  const slower = heavy ? context.rejectJoined?.(joined[0]!, equation) : undefined
+  if (slower) return slower
   const tooLong = joined.find(isTooLong)
   if (tooLong) return `${tensor.name} is stored: ${tooLong.name} would be too long for one kernel`
   readers.forEach((reader, i) => {

@@ -18,6 +18,8 @@ export interface FusionContext {
   readonly statisticsBlock: (e: Equation) => BlockSizes | string
   /** Why a kernel cannot compute and store its fused producer (see `FusedProducer`). Absent: none can. */
   readonly rejectFusedProducer?: (e: Equation) => string | undefined
+  /** Why an equation (`plain`) is faster without the epilogue or side reduction that is joined to it. Absent: it never is. */
+  readonly rejectJoined?: (joined: Equation, plain: Equation) => string | undefined
   /** Layers whose kernels are not fused, in a net that is fused otherwise. */
   readonly unfusedLayers: ReadonlySet<string>
 }

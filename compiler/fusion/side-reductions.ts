@@ -24,7 +24,7 @@ export function carry(
   layers: readonly string[],
   instead: readonly Tensor[],
   program: KernelProgram,
-  { maxBindings }: FusionContext,
+  { maxBindings, rejectJoined }: FusionContext,
 ): string | undefined {
   const { equation } = producer
   const carrying: Equation = {
@@ -40,6 +40,8 @@ export function carry(
   const bound = bindingCount(carrying)
   if (bound > maxBindings)
     return `${carrying.name} would bind ${bound} buffers with the ${side.kind} of ${names}, ${maxBindings} are granted everywhere`
+  const slower = rejectJoined?.(carrying, equation)
+  if (slower) return slower
   program.set(producer, carrying)
   return undefined
 }

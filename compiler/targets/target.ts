@@ -38,6 +38,8 @@ export interface Target {
   readonly statisticsBlock: (equation: Equation) => BlockSizes | string
   /** Why a kernel cannot compute and store its fused producer (see `FusedProducer`). Absent: no kernel of this target can. */
   readonly rejectFusedProducer?: (equation: Equation, batch: number) => string | undefined
+  /** Why an equation (`plain`) is faster without the epilogue or side reduction that is joined to it. Absent: it never is. */
+  readonly rejectJoined?: (joined: Equation, plain: Equation) => string | undefined
   /** Makes a printer for one compilation of a net that trains with this batch (1: the net only infers). The printer prints equal kernels once. */
   readonly printer: (batch: number, schedules?: Schedules) => Printer
   /**

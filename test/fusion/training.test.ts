@@ -38,6 +38,16 @@ describe('backward, merged', () => {
     expect(reasons(text)).toMatch(/is faster where .* is stored/)
   })
 
+  test('on a CPU: leaves sums alone that a gradient of stride 2 in register tiles has no room for', () => {
+    const text = net(
+      `y = x -> conv(8, 3, pad: 1) as c1 -> batch_norm as b1 -> relu -> conv(8, 3, stride: 2, pad: 1) as c2 -> batch_norm as b2`,
+    )
+    expect(kernelsOf(text, 'wasm').find((k) => /(^|\+)c2\.dx/.test(k.name))!.how).toMatch(/direct, a tile of/)
+    expect(names(text)).toContain('b1.sums.partial')
+    expect(reasons(text)).toMatch(/is faster by itself: .* no register tile would hold its points/)
+    expect(ofBatchNorm(text, 'webgpu')).toEqual([])
+  })
+
   test('a sigmoid between is too dear to repeat in a convolution: the activated value is stored, BN still has no pass', () => {
     const text = chain('-> sigmoid')
     expect(ofStatistics(text)).toEqual([])

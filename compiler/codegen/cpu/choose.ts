@@ -69,11 +69,27 @@ export class CpuScheduler {
     return (a) => (a === row && rows !== undefined ? rows : typeof a.extent === 'number' ? a.extent : 1)
   }
 
+  /**
+   * Why an equation should stay as it is (`plain`) instead of being computed with an epilogue or side reduction (`joined`): no schedule of its
+   * algorithm, or none that packs as much, leaves room for it. A pass more costs less than a convolution point by point.
+   */
+  rejectJoined(joined: Equation, plain: Equation): string | undefined {
+    const [now, before] = [this.scheduleOf(joined), this.scheduleOf(plain)]
+    const isWorse = now.algorithm !== before.algorithm ? before.algorithm !== 'pointwise' : packedFactors(now) < packedFactors(before)
+    return isWorse ? `${plain.name} is faster by itself: with what would be joined to it, ${lost(before, now)}` : undefined
+  }
+
   /** Why the tasks of an equation cannot compute what is fused into it first; undefined where they can. */
   rejectFusedProducer(e: Equation): string | undefined {
     return this.hasOneImage(e) ? undefined : `${e.name} takes many images for each part of its weights`
   }
 }
+
+const packedFactors = (schedule: CpuSchedule): number => (schedule.algorithm === 'contraction' ? schedule.packed.length : 0)
+
+const lost = (before: CpuSchedule, { algorithm }: CpuSchedule): string =>
+  algorithm === 'pointwise' ? 'no register tile would hold its points'
+    : before.algorithm === algorithm ? 'its factors could not be packed' : "Winograd's algorithm would not do"
 
 function chooseSchedule(e: Equation, { precise }: ScheduleLimits): CpuSchedule {
   const { equation, contraction } = simplify(e)
