@@ -34,7 +34,7 @@ export function stagesOf({ small }) {
       'any',
       '--repeat',
       repeat,
-      ...(small ? ['--batch', 1, '--at-least', 1] : ['--full', '--limit', 90]),
+      ...(small ? ['--batch', 1, '--at-least', 1, '--limit', 600] : ['--full', '--limit', 90]),
       ...more,
     ],
   })
