@@ -14,7 +14,7 @@ export interface LoopNest {
     readonly axis: Axis
     readonly init: Stage
     /** Computes what is stored from the finished sum. Absent: the sum itself is stored. */
-    readonly epilogue?: Stage
+    readonly epilogue?: Stage | StageGroup
   }
   readonly stages: readonly (Stage | StageGroup)[]
   /** Tensors in a thread's own memory: earlier stages write them, later ones read them. */
@@ -25,14 +25,12 @@ export interface LoopNest {
 
 export interface Stage {
   readonly equation: Equation
-  /** Axes that are not in the grid, outermost first. */
+  /** Axes that neither the grid nor a group around counts, outermost first. */
   readonly loops: readonly Loop[]
   /** A reduced axis that is summed up in four lanes, which are added at the end. */
   readonly vectorReduction?: Axis
   /** Reduced axes: steps that are unrolled (vectors of four, along `vectorReduction`). */
   readonly unroll: ReadonlyMap<Axis, number>
-  /** Stores whose values are computed together. Absent: all; with many, too few registers are left for them. */
-  readonly storesAtOnce?: number
   /**
    * The axes of the grid that the stage's results change with: its first axes, or its last ones. A thread that goes on from task to
    * task runs the stage again only where one of them has changed. Absent: all axes. A stage of the last axes has scratch memory for
@@ -41,11 +39,18 @@ export interface Stage {
   readonly invariantOver?: readonly Axis[]
 }
 
-/** Stages that run one after the other for each block of an axis, so that what they hand on stays small. */
-export interface StageGroup {
-  readonly each: Axis
-  readonly stages: readonly Stage[]
+/**
+ * Stages that run one after the other in every iteration of loops around them, so that what they hand on stays small. Where the innermost of
+ * these loops is vectorized, all of them compute four points at a time.
+ */
+export interface StageGroup extends Pick<Stage, 'invariantOver'> {
+  /** Outermost first. */
+  readonly each: readonly Loop[]
+  readonly stages: readonly (Stage | StageGroup)[]
 }
+
+/** The stages of a group, and of the groups in it. */
+export const stagesOf = (stage: Stage | StageGroup): readonly Stage[] => ('each' in stage ? stage.stages.flatMap(stagesOf) : [stage])
 
 export interface Loop {
   readonly axis: Axis

@@ -6,7 +6,7 @@ import { type Axis, axesOf, type Extent, type Index, index, plus, times, linearI
 
 import { type Equation, reads, writes } from '../../ir/equation.ts'
 import { bindingsOf, type BufferOf } from '../bindings.ts'
-import type { Loop, LoopNest, Stage } from './loop-nest.ts'
+import { type Loop, type LoopNest, type Stage, type StageGroup, stagesOf } from './loop-nest.ts'
 import { Point } from '../point.ts'
 import { ReductionEmitter } from '../reduction-emitter.ts'
 import type { KernelFunction, PackBuffer, Statement, Operand } from '../kernel-function.ts'
@@ -60,7 +60,7 @@ class LoopNestLowering {
     }
     if (grid.length === 0) grid.push({ name: builder.uniqueName('only'), extent: 1 })
     if (nest.outerReduction) this.outerReduction(nest.outerReduction, point)
-    else this.stages(point)
+    else this.stages(nest.stages, [point])
     return {
       name: equation.name,
       layers: equation.layers,
@@ -73,18 +73,18 @@ class LoopNestLowering {
   }
 
   private outerReduction({ axis: a, init, epilogue }: NonNullable<LoopNest['outerReduction']>, point: Point): void {
-    this.stage(init, point)
+    this.stage(init, [point])
     this.builder.loop(a, 1, (at) => {
       const here = point.with(a, at)
-      this.builder.ifAll(this.imageExists(here), () => this.stages(here))
+      this.builder.ifAll(this.imageExists(here), () => this.stages(this.nest.stages, [here]))
     })
-    if (epilogue) this.stage(epilogue, point)
+    if (epilogue) this.stage(epilogue, [point])
   }
 
   /** Conditions without which an iteration of the outer reduction adds nothing: chunks of the batch may be uneven. */
   private imageExists(point: Point): Operand[] {
     const found = new Map<string, Operand>()
-    for (const { equation } of this.nest.stages.flatMap((p) => ('each' in p ? p.stages : [p]))) {
+    for (const { equation } of this.nest.stages.flatMap(stagesOf)) {
       const values = new ReductionEmitter(equation, { tile: new Map(), unroll: new Map() }, this.builder, this.slots)
       for (const s of equation.stores) {
         for (const node of walk(s.value)) {
@@ -100,18 +100,18 @@ class LoopNestLowering {
     return [...found.values()]
   }
 
-  private stages(point: Point): void {
-    for (const stage of this.nest.stages) {
-      if ('each' in stage)
-        this.builder.loop(stage.each, 1, (at) => {
-          for (const inner of stage.stages) this.stage(inner, point.with(stage.each, at))
-        })
-      else this.stage(stage, point)
-    }
+  private stages(stages: readonly (Stage | StageGroup)[], points: readonly Point[]): void {
+    for (const stage of stages) this.stage(stage, points)
   }
 
-  private stage(stage: Stage, point: Point): void {
-    this.builder.ifAll(stage.invariantOver ? [this.isNew(stage.invariantOver, point)] : [], () => this.write(stage, point))
+  private stage(stage: Stage | StageGroup, points: readonly Point[]): void {
+    const conditions = stage.invariantOver ? [this.isNew(stage.invariantOver, points[0]!)] : []
+    this.builder.ifAll(conditions, () => {
+      if ('each' in stage) {
+        const exact = stagesOf(stage).some(({ equation }) => isInPlace(equation, this.bufferOf))
+        this.loops(stage.each, exact, points, (inner) => this.stages(stage.stages, inner))
+      } else this.write(stage, points)
+    })
   }
 
   /** Whether no task that this thread has just done had the same place along these axes of the grid. */
@@ -135,7 +135,7 @@ class LoopNestLowering {
     return builder.op('within', [done, int(count)], 'bool')
   }
 
-  private write(stage: Stage, point: Point): void {
+  private write(stage: Stage, outer: readonly Point[]): void {
     const { equation, vectorReduction, unroll } = stage
     // What reads its own result would take points that are computed twice for new ones.
     const exact = isInPlace(equation, this.bufferOf)
@@ -151,13 +151,22 @@ class LoopNestLowering {
       },
     )
     const roots = equation.stores.map((s) => s.value)
-    const open = (points: readonly Point[], loops: readonly Loop[]): void => {
-      values.hoistReductions(roots, points)
-      const [next, ...inner] = loops
-      if (!next) return this.store(equation, stage.storesAtOnce ?? Infinity, values, points)
-      this.tiles(next, exact, (tile) => open(points.flatMap(tile), inner))
-    }
-    open([point], stage.loops)
+    const hoist = (points: readonly Point[]): void => values.hoistReductions(roots, points)
+    this.loops(stage.loops, exact, outer, (points) => this.store(equation, values, points), hoist)
+  }
+
+  /** Emits loops, outermost first; `open` is called with the points of a tile in front of each of them, and in the innermost. */
+  private loops(
+    loops: readonly Loop[],
+    exact: boolean,
+    points: readonly Point[],
+    inside: (points: readonly Point[]) => void,
+    open?: (points: readonly Point[]) => void,
+  ): void {
+    open?.(points)
+    const [next, ...inner] = loops
+    if (!next) return inside(points)
+    this.tiles(next, exact, (tile) => this.loops(inner, exact, points.flatMap(tile), inside, open))
   }
 
   /** Emits the loop over the tiles of an axis; `inside` gets what makes a point the points of a tile. */
@@ -203,27 +212,20 @@ class LoopNestLowering {
     })
   }
 
-  /** Emits the stores of a tile, so many of the equation's stores at a time. */
-  private store(equation: Equation, atOnce: number, values: ReductionEmitter, points: readonly Point[]): void {
-    if (equation.stores.length <= atOnce) return this.storeGroup(equation, equation.stores, values, points)
-    for (let i = 0; i < equation.stores.length; i += atOnce) {
-      this.builder.step(() => this.storeGroup(equation, equation.stores.slice(i, i + atOnce), values, points))
-    }
-  }
-
-  private storeGroup(equation: Equation, group: Equation['stores'], values: ReductionEmitter, points: readonly Point[]): void {
-    const counted = group.filter((s) => s.counts).map((s) => ({
+  /** Emits the stores of a tile. */
+  private store({ name, stores }: Equation, values: ReductionEmitter, points: readonly Point[]): void {
+    const counted = stores.filter((s) => s.counts).map((s) => ({
       binding: this.slots.get(s.tensor)!,
       values: points.map((point) => values.value(s.value, point)),
     }))
-    const found: Stored[] = group.filter((s) => !s.counts).flatMap((s) => {
+    const found: Stored[] = stores.filter((s) => !s.counts).flatMap((s) => {
       const linear = linearIndex(s.tensor, s.at)
       // By the terms of the index, then by its constant.
       const entries: Stored[] = []
       const places = new Map<string, Map<number, number>>()
       for (const given of points) {
         const lanes = values.lanesOfIndex(linear, given)
-        invariant(lanes, () => `${equation.name}: ${s.tensor.name} is stored at uneven distances`)
+        invariant(lanes, () => `${name}: ${s.tensor.name} is stored at uneven distances`)
         const point = lanes.step === 0 ? given.lane(0) : given
         const inFours = point.lanes !== undefined
         const terms = inFours ? `${lanes.first.termsKey}*` : lanes.first.termsKey

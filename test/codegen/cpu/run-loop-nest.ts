@@ -2,7 +2,7 @@ import type { Axis } from '../../../compiler/ir/affine.ts'
 import type { Equation } from '../../../compiler/ir/equation.ts'
 import { overAxes } from '../../../compiler/ir/reshape.ts'
 import type { Tensor } from '../../../compiler/ir/tensor.ts'
-import type { LoopNest, Stage } from '../../../compiler/codegen/cpu/loop-nest.ts'
+import type { LoopNest, Stage, StageGroup } from '../../../compiler/codegen/cpu/loop-nest.ts'
 import { compileFor } from '../../../compiler/compile.ts'
 import { evaluateEquation, type Numbers } from '../../../compiler/targets/interpreter/evaluate.ts'
 import { wasm } from '../../../compiler/targets/wasm/target.ts'
@@ -22,23 +22,23 @@ export function runLoopNest({ grid, outerReduction, stages }: LoopNest, storage:
   const run = ({ equation }: Stage, at: ReadonlyMap<Axis, number>): void =>
     // Statistics have a stage of their own.
     evaluateEquation({ ...overAxes(equation, at, equation.axes.filter((a) => !at.has(a))), sides: [] }, storage, { batch })
-  const runStages = (at: ReadonlyMap<Axis, number>): void => {
-    for (const stage of stages) {
+  /** Calls `inside` at every point of some axes, outermost first. */
+  const overPoints = (axes: readonly Axis[], at: ReadonlyMap<Axis, number>, inside: (at: ReadonlyMap<Axis, number>) => void): void => {
+    const [first, ...others] = axes
+    if (!first) return inside(at)
+    for (let i = 0; i < extent(first); i++) overPoints(others, new Map([...at, [first, i]]), inside)
+  }
+  const runAll = (some: readonly (Stage | StageGroup)[], at: ReadonlyMap<Axis, number>): void => {
+    for (const stage of some) {
       if (!('each' in stage)) run(stage, at)
-      else for (let i = 0; i < extent(stage.each); i++) for (const inner of stage.stages) run(inner, new Map([...at, [stage.each, i]]))
+      else overPoints(stage.each.map((loop) => loop.axis), at, (inner) => runAll(stage.stages, inner))
     }
   }
-  const task = (at: ReadonlyMap<Axis, number>): void => {
-    if (!outerReduction) return runStages(at)
+  overPoints(grid, new Map(), (at) => {
+    if (!outerReduction) return runAll(stages, at)
     const { axis, init, epilogue } = outerReduction
     run(init, at)
-    for (let i = 0; i < extent(axis); i++) runStages(new Map([...at, [axis, i]]))
-    if (epilogue) run(epilogue, at)
-  }
-  const overGrid = (axes: readonly Axis[], at: ReadonlyMap<Axis, number>): void => {
-    const [first, ...others] = axes
-    if (!first) return task(at)
-    for (let i = 0; i < extent(first); i++) overGrid(others, new Map([...at, [first, i]]))
-  }
-  overGrid(grid, new Map())
+    for (let i = 0; i < extent(axis); i++) runAll(stages, new Map([...at, [axis, i]]))
+    if (epilogue) runAll([epilogue], at)
+  })
 }

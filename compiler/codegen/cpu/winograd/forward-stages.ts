@@ -1,19 +1,20 @@
 import { substitute, replaceNode } from '../../../ir/rewrite.ts'
 import { tensor, type Tensor } from '../../../ir/tensor.ts'
 import { type Expression, load, mul, sum } from '../../../ir/expression.ts'
-import { type Axis, axis, divide, type IndexLike, linearIndex, plus, remainder, substitute as substituteIndex,
+import { type Axis, axis, divide, type IndexLike, linearIndex, minus, plus, remainder, substitute as substituteIndex,
   times } from '../../../ir/affine.ts'
 import { strideOf } from '../../../ir/analysis.ts'
-import { type Equation, equation, store } from '../../../ir/equation.ts'
+import { type Equation, equation, type Store, store } from '../../../ir/equation.ts'
 import { mainOf } from '../contraction.ts'
-import { type Loop, scalarLoops, type Stage, vectorLoops } from '../loop-nest.ts'
+import { type Loop, scalarLoops, type Stage, type StageGroup, vectorLoops } from '../loop-nest.ts'
 import { splitAxis } from '../../../ir/reshape.ts'
 import { packFactor, type PackedFactor } from '../packing.ts'
 import { AxisNames, otherFactor, type WinogradSchedule } from '../schedule.ts'
 import type { Contraction } from '../simplify.ts'
 import { cutTasks, innerAxis, type TaskGrid } from '../tasks.ts'
 import type { Convolution } from './convolution.ts'
-import { backwards, flatten, matrixOf, plane, rowsTogether, sandwich, type Tiling, transformsOf } from './transforms.ts'
+import { backwards, plane, type Tiling, transformsOf } from './transforms.ts'
+import { betweenPasses, twoPasses } from './two-passes.ts'
 
 /** What the stages of a convolution hand on: its equation cut into tasks and blocks of channels, its tiles, and scratch memory. */
 export interface ForwardPlan extends Convolution {
@@ -47,7 +48,7 @@ export interface ForwardPlan extends Convolution {
   readonly within: Axis
   /** Axes that stand still in every stage. */
   readonly fixed: ReadonlySet<Axis>
-  readonly tensors: Readonly<Record<'transformed' | 'filter' | 'products' | 'results', Tensor>>
+  readonly tensors: Readonly<Record<'transformed' | 'filter' | 'products' | 'results' | 'betweenInputs' | 'betweenFilters' | 'betweenResults', Tensor>>
 }
 
 /** Undefined where the input cannot be packed, or the block does not divide a task's output channels. */
@@ -74,6 +75,7 @@ export function planForward(c: Contraction, shape: Convolution, tiling: Tiling, 
   const [inputs, outputs] = [flatIndex(shape.channels).size, schedule.channelBlock]
   const elements = (m + shape.filterSize - 1) ** 2
   const { keepsFilter } = schedule
+  const transforms = transformsOf(m, shape.filterSize)
   const kept = flatIndex([...keptBlocks({ keepsFilter, task, out: shape.out, channelBlocks: blocks.outer }), blocks.inner]).size
   return {
     ...shape,
@@ -107,6 +109,9 @@ export function planForward(c: Contraction, shape: Convolution, tiling: Tiling, 
       filter: tensor('windows', [elements, plane(kept * inputs)]),
       products: tensor('products', [elements, plane(outputs * tiles)]),
       results: tensor('results', [outputs, m, m, tiles]),
+      betweenInputs: betweenPasses('halfway', transforms.input, inRows ? tileColumn : anyTile),
+      betweenFilters: betweenPasses('windows_halfway', transforms.weight, shape.channels.at(-1)!),
+      betweenResults: betweenPasses('results_halfway', transforms.output, inRows ? tileColumn : anyTile),
     },
   }
 }
@@ -127,34 +132,32 @@ export function packInput({ packed, fixed }: ForwardPlan): Stage {
   return { equation: packed.equation, loops: vectorLoops(packed.equation.axes.filter((a) => !fixed.has(a))), unroll: new Map() }
 }
 
-/** B' d B of every tile, from the packed input. It may lie mirrored. */
-export function transformInput(p: ForwardPlan): Stage {
+/** B' d B of every tile, from the packed input, row by row first. It may lie mirrored. */
+export function transformInput(p: ForwardPlan): StageGroup {
   const { inRows, tiling: { m, across, stepDown, stepAcross }, size, filterSize } = p
   const firstRow = times(inRows ? p.tileRow : divide(p.anyTile, across), stepDown)
   const firstColumn = times(inRows ? p.tileColumn : remainder(p.anyTile, across), stepAcross)
-  const at = (i: number, j: number): Expression =>
-    substitute(
-      p.packed.value,
-      new Map<Axis, IndexLike>([
-        [p.blockRow, plus(firstRow, i)],
-        inRows ? [p.within, j] : [p.column, plus(firstColumn, j)],
-        [p.filterRow, p.mirrored[0] ? filterSize - 1 : 0],
-        [p.filterColumn, p.mirrored[1] ? filterSize - 1 : 0],
-      ]),
-    )
   const channel = flatIndex(p.channels).at(p.channels)
-  const values = flatten(sandwich(transformsOf(m, filterSize).input, matrixOf(size, size, at)))
-  return {
-    equation: equation(
-      'transform',
-      [],
-      [...p.channels, ...p.tileAxes],
-      values.map((value, f) => store(p.tensors.transformed, [f, plus(times(channel, p.tiles), p.tile)], value)),
-    ),
-    loops: [...scalarLoops(p.channels), ...overTiles(p)],
-    unroll: new Map(),
-    storesAtOnce: rowsTogether(size),
-  }
+  return twoPasses({
+    name: 'transform',
+    matrix: transformsOf(m, filterSize).input,
+    each: [...scalarLoops(p.channels), ...overTiles(p)],
+    between: p.tensors.betweenInputs,
+    element: (row, column) =>
+      substitute(
+        p.packed.value,
+        new Map<Axis, IndexLike>([
+          [p.blockRow, plus(firstRow, row)],
+          inRows ? [p.within, column] : [p.column, plus(firstColumn, column)],
+          [p.filterRow, p.mirrored[0] ? filterSize - 1 : 0],
+          [p.filterColumn, p.mirrored[1] ? filterSize - 1 : 0],
+        ]),
+      ),
+    stores: (column, values) =>
+      values.map((value, row) =>
+        store(p.tensors.transformed, [plus(column, row * size), plus(times(channel, p.tiles), p.tile)], value)
+      ),
+  })
 }
 
 /** Where the transformed filter of an output and an input channel lies. */
@@ -163,32 +166,28 @@ const filterPlace = (p: ForwardPlan, out: IndexLike, input: IndexLike): IndexLik
   return plus(times(flatIndex([...kept, p.blockOut]).at([...kept, out]), p.inputs), input)
 }
 
-/** G g G' of every output and input channel. */
-export function transformFilter(p: ForwardPlan): Stage {
+/** G g G' of every output and input channel, row by row first. */
+export function transformFilter(p: ForwardPlan): StageGroup {
   const { filterSize, mirrored } = p
   const filter = p.main.body[otherFactor(p.input)]
-  const at = (i: number, j: number): Expression =>
-    substitute(
-      filter,
-      new Map<Axis, IndexLike>([
-        [p.filterRow, mirrored[0] ? filterSize - 1 - i : i],
-        [p.filterColumn, mirrored[1] ? filterSize - 1 - j : j],
-      ]),
-    )
-  const values = flatten(sandwich(transformsOf(p.tiling.m, filterSize).weight, matrixOf(filterSize, filterSize, at)))
-  const axes = [...(p.keepsFilter ? [p.channelBlocks] : []), p.blockOut, ...p.channels]
+  const last = filterSize - 1
   const channel = flatIndex(p.channels).at(p.channels)
-  return {
-    equation: equation(
-      'windows',
-      [],
-      axes,
-      values.map((value, f) => store(p.tensors.filter, [f, filterPlace(p, p.blockOut, channel)], value)),
-    ),
-    loops: vectorLoops(axes),
-    unroll: new Map(),
-    storesAtOnce: rowsTogether(p.size),
-  }
+  return twoPasses({
+    name: 'windows',
+    matrix: transformsOf(p.tiling.m, filterSize).weight,
+    each: vectorLoops([...(p.keepsFilter ? [p.channelBlocks] : []), p.blockOut, ...p.channels]),
+    between: p.tensors.betweenFilters,
+    element: (row, column) =>
+      substitute(
+        filter,
+        new Map<Axis, IndexLike>([
+          [p.filterRow, mirrored[0] ? minus(last, row) : row],
+          [p.filterColumn, mirrored[1] ? last - column : column],
+        ]),
+      ),
+    stores: (column, values) =>
+      values.map((value, row) => store(p.tensors.filter, [plus(column, row * p.size), filterPlace(p, p.blockOut, channel)], value)),
+  })
 }
 
 /** One matrix product for each element of a transformed tile. */
@@ -207,16 +206,14 @@ export function multiply(p: ForwardPlan): Stage {
   }
 }
 
-/** A' m A, and whatever follows the convolution. Tiles that do not lie in rows are transformed to scratch memory first. */
-export function transformBack(p: ForwardPlan): Stage[] {
+/**
+ * A' m A, column by column first, and whatever follows the convolution: a row of its results at a time lies side by side. Tiles that do not
+ * lie in rows are transformed to scratch memory first.
+ */
+export function transformBack(p: ForwardPlan): (Stage | StageGroup)[] {
   const { tiling: { m, across, stepDown, stepAcross }, size, tensors, equation: e } = p
-  const products = matrixOf(size, size, (i, j) => load(tensors.products, size * i + j, plus(times(p.blockOut, p.tiles), p.tile)))
-  const values = sandwich(transformsOf(m, p.filterSize).output, products)
-  // Rows of a large tile share so much that all of them are computed at once, though not all of it fits into registers.
-  const valuesAtOnce = size >= 8 ? m * m : m
-  const places = Array.from({ length: m }, (_, i) => i)
   const others = e.axes.filter((a) => a !== p.blockRow && a !== p.column)
-  const stored = (i: IndexLike, j: IndexLike, value: Expression): Equation['stores'] => {
+  const stored = (i: IndexLike, j: IndexLike, value: Expression): readonly Store[] => {
     const map = new Map<Axis, IndexLike>([[p.blockRow, plus(times(p.tileRow, stepDown), i)], [
       p.column,
       plus(times(p.tileColumn, stepAcross), j),
@@ -227,21 +224,22 @@ export function transformBack(p: ForwardPlan): Stage[] {
       value: substitute(replaceNode(s.value, p.main, value), map),
     }))
   }
-  const loops = [...scalarLoops([p.blockOut]), ...overTiles(p)]
-  if (p.inRows) {
-    const stores = places.flatMap((i) => places.flatMap((j) => stored(i, j, values[i]![j]!)))
-    return [{
-      equation: { ...e, sides: [], axes: [...others, p.tileRow, p.tileColumn], stores },
-      loops,
-      unroll: new Map(),
-      storesAtOnce: valuesAtOnce * e.stores.length,
-    }]
-  }
+  const back = twoPasses({
+    name: e.name,
+    matrix: transformsOf(m, p.filterSize).output,
+    each: [...scalarLoops([p.blockOut]), ...overTiles(p)],
+    between: p.tensors.betweenResults,
+    element: (column, row) => load(tensors.products, plus(column, row * size), plus(times(p.blockOut, p.tiles), p.tile)),
+    stores: (row, values) =>
+      values.flatMap((value, column) =>
+        p.inRows ? stored(row, column, value) : [store(tensors.results, [p.blockOut, row, column, p.anyTile], value)]
+      ),
+  })
+  if (p.inRows) return [back]
   const [i, j] = [axis('h', m), axis('w', m)]
-  const back = places.flatMap((i) => places.map((j) => store(tensors.results, [p.blockOut, i, j, p.anyTile], values[i]![j]!)))
   const result = load(tensors.results, p.blockOut, i, j, plus(times(p.tileRow, across), p.tileColumn))
   return [
-    { equation: equation('invert', [], [p.blockOut, p.anyTile], back), loops, unroll: new Map(), storesAtOnce: valuesAtOnce },
+    back,
     {
       equation: { ...e, sides: [], axes: [...others, p.tileRow, i, p.tileColumn, j], stores: stored(i, j, result) },
       loops: vectorLoops([p.blockOut, p.tileRow, i, p.tileColumn, j]),

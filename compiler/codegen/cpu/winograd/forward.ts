@@ -2,7 +2,7 @@ import { divisors } from '../../../ir/divisors.ts'
 import { type Axis } from '../../../ir/affine.ts'
 import { reads, writes, type Equation } from '../../../ir/equation.ts'
 import { CPU, pointsOf } from '../cost-model.ts'
-import type { LoopNest, Stage } from '../loop-nest.ts'
+import { type LoopNest, scalarLoops, type StageGroup } from '../loop-nest.ts'
 import { AxisNames, fits, type WinogradSchedule } from '../schedule.ts'
 import type { Contraction } from '../simplify.ts'
 import { statisticsStage } from '../statistics-stage.ts'
@@ -94,17 +94,26 @@ function nestOf(plan: ForwardPlan, given: Equation): LoopNest {
   const channelTasks = task.cut.get(plan.out)?.outer
   // A thread goes from the channels of an image to the next ones: its input is the same.
   const sameInput = channelTasks && { invariantOver: task.grid.slice(0, -1) }
-  const filter: Stage = { ...transformFilter(plan), ...(keepsFilter && { invariantOver: channelTasks ? [channelTasks] : [] }) }
+  const filter: StageGroup = { ...transformFilter(plan), ...(keepsFilter && { invariantOver: channelTasks ? [channelTasks] : [] }) }
   return {
     grid: task.grid,
     stages: [
       ...(keepsFilter ? [filter] : []),
       { ...packInput(plan), ...sameInput },
       { ...transformInput(plan), ...sameInput },
-      { each: channelBlocks, stages: [...(keepsFilter ? [] : [filter]), multiply(plan), ...transformBack(plan)] },
+      { each: scalarLoops([channelBlocks]), stages: [...(keepsFilter ? [] : [filter]), multiply(plan), ...transformBack(plan)] },
       ...given.sides.map((side) => statisticsStage(side, plan.equation, task)),
     ],
-    scratch: [plan.packed.into, tensors.transformed, tensors.filter, tensors.products, ...(plan.inRows ? [] : [tensors.results])],
+    scratch: [
+      plan.packed.into,
+      tensors.transformed,
+      tensors.filter,
+      tensors.products,
+      ...(plan.inRows ? [] : [tensors.results]),
+      tensors.betweenInputs,
+      tensors.betweenFilters,
+      tensors.betweenResults,
+    ],
     summary: `Winograd F(${m}x${m}, ${filterSize}x${filterSize}), ${tiles} tiles of ${inputs} channels; prepares ${
       showElements([plan.packed.into.shape, tensors.transformed.shape])
     }`,

@@ -67,9 +67,6 @@ export function chooseTiling(filterSize: number, height: number, width: number, 
   )
 }
 
-/** Stores of a transformation of this side that are computed together: pairs of rows share work, as long as registers last. */
-export const rowsTogether = (size: number): number => size * (size >= 8 ? 2 : 1)
-
 /** The matrices of Toom and Cook for `m` outputs along a row and a filter of `r`. */
 export function transformsOf(m: number, r: number): Transforms {
   const size = m + r - 1
@@ -109,37 +106,27 @@ export const showElements = (shapes: readonly Shape[]): string => shapes.map((s)
 /** Elements from one to the next: an odd number of cache lines, so that all of them can be in the first cache at once. */
 export const plane = (elements: number): number => 16 * (Math.ceil(elements / 16) | 1)
 
-export type Tile = readonly (readonly Expression[])[]
-
-export const matrixOf = (rows: number, columns: number, at: (i: number, j: number) => Expression): Tile =>
-  Array.from({ length: rows }, (_, i) => Array.from({ length: columns }, (_, j) => at(i, j)))
-
-const transpose = (m: Tile): Tile => m[0]!.map((_, j) => m.map((row) => row[j]!))
-export const flatten = (m: Tile): Expression[] => m.flat()
-
 /** M' of a matrix. */
 export const columnsOf = (m: Matrix): Matrix => m[0]!.map((_, j) => m.map((row) => row[j]!))
 
-/** M x M', rows first: what rows have in common is computed once. */
-export function sandwich(m: Matrix, x: Tile): Tile {
-  const apply = m.length < m[0]!.length ? applyPaired : applyRows
-  return transpose(apply(m, transpose(apply(m, x))))
-}
+/** M x, with shared sums. */
+export const transformed = (m: Matrix, x: readonly Expression[]): readonly Expression[] =>
+  m.length < m[0]!.length ? transformedInPairs(m, x) : transformedByRows(m, x)
 
 /**
  * M x where columns differ in signs alone, as those of points p and -p do when results are put together: sums and
  * differences of what they are multiplied by serve all rows.
  */
-function applyPaired(m: Matrix, x: Tile): Tile {
+function transformedInPairs(m: Matrix, x: readonly Expression[]): Expression[] {
   const columns = columnsOf(m)
-  const [factors, values]: [number[][], Expression[][]] = [[], []]
+  const [factors, values]: [number[][], Expression[]] = [[], []]
   const done = new Set<number>()
   columns.forEach((column, i) => {
     if (done.has(i)) return
     const twin = columns.findIndex((other, o) => o > i && !done.has(o) && isTwin(column, other))
     if (twin < 0) {
       factors.push([...column])
-      values.push([...x[i]!])
+      values.push(x[i]!)
       return
     }
     done.add(twin)
@@ -148,30 +135,28 @@ function applyPaired(m: Matrix, x: Tile): Tile {
       column.map((factor, r) => (factor === other[r] ? factor : 0)),
       column.map((factor, r) => (factor === other[r] ? 0 : factor)),
     )
-    values.push(x[i]!.map((value, j) => add(value, x[twin]![j]!)), x[i]!.map((value, j) => sub(value, x[twin]![j]!)))
+    values.push(add(x[i]!, x[twin]!), sub(x[i]!, x[twin]!))
   })
-  return m.map((_, r) => x[0]!.map((_, j) => combination(factors.map((f) => f[r]!), values.map((v) => v[j]!))))
+  return m.map((_, r) => combination(factors.map((f) => f[r]!), values))
 }
 
 /**
  * M x. Rows that differ in signs alone, as those of points p and -p do, share the sums of what has the same sign in both
  * and of what has not; elements with the same factor are summed up before they are multiplied.
  */
-function applyRows(m: Matrix, x: Tile): Tile {
-  const columns = x[0]!.map((_, j) => x.map((row) => row[j]!))
-  const results: Expression[][] = []
+function transformedByRows(m: Matrix, x: readonly Expression[]): Expression[] {
+  const results: Expression[] = []
   m.forEach((row, r) => {
     if (results[r]) return
     const twin = m.findIndex((other, o) => o > r && !results[o] && isTwin(row, other))
     if (twin < 0) {
-      results[r] = columns.map((column) => combination(row, column))
+      results[r] = combination(row, x)
       return
     }
-    const same = row.map((factor, i) => (factor === m[twin]![i] ? factor : 0))
-    const other = row.map((factor, i) => (factor === m[twin]![i] ? 0 : factor))
-    const parts = columns.map((column) => [combination(same, column), combination(other, column)] as const)
-    results[r] = parts.map(([a, b]) => add(a, b))
-    results[twin] = parts.map(([a, b]) => sub(a, b))
+    const same = combination(row.map((factor, i) => (factor === m[twin]![i] ? factor : 0)), x)
+    const other = combination(row.map((factor, i) => (factor === m[twin]![i] ? 0 : factor)), x)
+    results[r] = add(same, other)
+    results[twin] = sub(same, other)
   })
   return results
 }

@@ -6,12 +6,13 @@ import { add, constant, type Expression, load, mul, sum } from '../../../ir/expr
 import { type Axis, axis, type IndexLike, plus, substitute as substituteIndex, times } from '../../../ir/affine.ts'
 import { type Equation, equation, store } from '../../../ir/equation.ts'
 import { CPU } from '../cost-model.ts'
-import { type Loop, type LoopNest, type Stage, vectorLoops } from '../loop-nest.ts'
+import { type Loop, type LoopNest, scalarLoops, type Stage, type StageGroup, vectorLoops } from '../loop-nest.ts'
 import { packFactor, type PackedFactor } from '../packing.ts'
 import { AxisNames, type FactorName, fits, otherFactor, type WinogradGradientSchedule } from '../schedule.ts'
 import type { Contraction } from '../simplify.ts'
-import { backwards, chooseTiling, columnsOf, flatten, isDense, type Matrix, matrixOf, plane, rowsTogether, sandwich, showElements,
-  type Tile, TILE_SIZES, tilingFor, transformsOf } from './transforms.ts'
+import { backwards, chooseTiling, columnsOf, isDense, type Matrix, plane, showElements, TILE_SIZES, tilingFor,
+  transformsOf } from './transforms.ts'
+import { betweenPasses, twoPasses } from './two-passes.ts'
 
 /*
  * The gradient of a convolution's filter by the transformations of Winograd's algorithm, transposed: with tiles d of inputs and e of
@@ -109,7 +110,7 @@ interface GradientPlan extends WeightGradient {
   readonly fixed: ReadonlySet<Axis>
   readonly packedInput: PackedFactor
   readonly packedGradient: PackedFactor
-  readonly tensors: Readonly<Record<'transformed' | 'gradients' | 'totals', Tensor>>
+  readonly tensors: Readonly<Record<'transformed' | 'gradients' | 'totals' | 'betweenInputs' | 'betweenGradients' | 'betweenTotals', Tensor>>
 }
 
 /** Undefined where sizes do not fit, or a factor cannot be packed. */
@@ -127,6 +128,7 @@ function planGradient(
   if (overInputs && inputs % CPU.lanes !== 0) return undefined
   if (backwards(body[input], filterRow, row) || backwards(body[input], filterColumn, column)) return undefined
   const size = m + filterSize - 1
+  const transforms = transformsOf(m, filterSize)
   const rowBlocks = axis('row_block', height / rows)
   const [tileRow, tileColumn] = [axis('tile_h', rows / m), axis('tile_w', width / m)]
   const tiles = (tileRow.extent as number) * (tileColumn.extent as number)
@@ -162,6 +164,9 @@ function planGradient(
       transformed: tensor('transformed', [size ** 2, plane(tiles * inputs)]),
       gradients: tensor('gradients', [size ** 2, plane(tiles * outputs)]),
       totals: tensor('totals', [size ** 2, plane(outputs * inputs)]),
+      betweenInputs: betweenPasses('halfway', transforms.input, overInputs ? channel : tileColumn),
+      betweenGradients: betweenPasses('gradient_halfway', columnsOf(transforms.output), out),
+      betweenTotals: betweenPasses('totals_halfway', columnsOf(transforms.weight), overInputs ? channel : out),
     },
   }
 }
@@ -187,7 +192,7 @@ export function weightGradientNest(c: Contraction, schedule: WinogradGradientSch
     grid: leading,
     outerReduction: { axis: shape.image, init: clearTotals(plan), epilogue: transformBack(plan, c.equation) },
     stages: [{
-      each: plan.rowBlocks,
+      each: scalarLoops([plan.rowBlocks]),
       stages: [
         packStage(plan, packedInput),
         packStage(plan, packedGradient),
@@ -196,7 +201,16 @@ export function weightGradientNest(c: Contraction, schedule: WinogradGradientSch
         multiply(plan),
       ],
     }],
-    scratch: [packedInput.into, packedGradient.into, tensors.transformed, tensors.gradients, tensors.totals],
+    scratch: [
+      packedInput.into,
+      packedGradient.into,
+      tensors.transformed,
+      tensors.gradients,
+      tensors.totals,
+      tensors.betweenInputs,
+      tensors.betweenGradients,
+      tensors.betweenTotals,
+    ],
     summary: `Winograd F(${filterSize}x${filterSize}, ${m}x${m}), ${tiles} tiles of ${inputs} and ${outputs} channels; prepares ${
       showElements([packedInput.into.shape, packedGradient.into.shape])
     }`,
@@ -215,45 +229,66 @@ function packStage({ fixed }: GradientPlan, { equation, along }: PackedFactor): 
   return { equation, loops, unroll: new Map() }
 }
 
-/** An element of a packed factor's tile. */
-const elementOf = (p: GradientPlan, value: Expression) => (i: number, j: number): Expression =>
-  substitute(
-    value,
-    new Map<Axis, IndexLike>([
-      [p.blockRow, plus(times(p.tileRow, p.m), i)],
-      [p.column, plus(times(p.tileColumn, p.m), j)],
-      [p.within, j],
-      [p.filterRow, 0],
-      [p.filterColumn, 0],
-    ]),
-  )
-
-/** M x M' of every tile of a factor, for each of its channels. */
-const transformTiles = (p: GradientPlan, name: string, matrix: Matrix, from: Tile, into: Tensor, a: Axis): Equation =>
-  equation(
+/** M x M' of every tile of a packed factor, for each of its channels `a`, row by row first. */
+function transformTiles(
+  p: GradientPlan,
+  { name, matrix, from, each, between, into, a }: {
+    readonly name: string
+    readonly matrix: Matrix
+    readonly from: Expression
+    readonly each: readonly Loop[]
+    readonly between: Tensor
+    readonly into: Tensor
+    readonly a: Axis
+  },
+): StageGroup {
+  return twoPasses({
     name,
-    [],
-    [p.tileRow, p.tileColumn, a],
-    flatten(sandwich(matrix, from)).map((value, f) => store(into, [f, plus(times(p.tile, a.extent as number), a)], value)),
-  )
+    matrix,
+    each,
+    between,
+    element: (row, column) =>
+      substitute(
+        from,
+        new Map<Axis, IndexLike>([
+          [p.blockRow, plus(times(p.tileRow, p.m), row)],
+          [p.column, plus(times(p.tileColumn, p.m), column)],
+          [p.within, column],
+          [p.filterRow, 0],
+          [p.filterColumn, 0],
+        ]),
+      ),
+    stores: (column, values) =>
+      values.map((value, row) => store(into, [plus(column, row * p.size), plus(times(p.tile, a.extent as number), a)], value)),
+  })
+}
 
 /** B' d B of every tile of inputs. */
-function transformInput(p: GradientPlan): Stage {
-  const { size, m, filterSize, channel, tileRow, tileColumn } = p
-  const { input } = transformsOf(m, filterSize)
-  const tile = matrixOf(size, size, elementOf(p, p.packedInput.value))
-  const made = transformTiles(p, 'transform', input, tile, p.tensors.transformed, channel)
-  const loops = vectorLoops(p.overInputs ? made.axes : [channel, tileRow, tileColumn])
-  return { equation: made, loops, unroll: new Map(), storesAtOnce: rowsTogether(size) }
+function transformInput(p: GradientPlan): StageGroup {
+  const { m, filterSize, channel: a, tileRow, tileColumn, tensors: { betweenInputs: between, transformed: into } } = p
+  return transformTiles(p, {
+    name: 'transform',
+    matrix: transformsOf(m, filterSize).input,
+    from: p.packedInput.value,
+    each: vectorLoops(p.overInputs ? [tileRow, tileColumn, a] : [a, tileRow, tileColumn]),
+    between,
+    into,
+    a,
+  })
 }
 
 /** A e A' of every tile of output gradients. */
-function transformGradient(p: GradientPlan): Stage {
-  const { size, m, filterSize } = p
-  const { output } = transformsOf(m, filterSize)
-  const tile = matrixOf(m, m, elementOf(p, p.packedGradient.value))
-  const made = transformTiles(p, 'transform_gradient', columnsOf(output), tile, p.tensors.gradients, p.out)
-  return { equation: made, loops: vectorLoops(made.axes), unroll: new Map(), storesAtOnce: rowsTogether(size) }
+function transformGradient(p: GradientPlan): StageGroup {
+  const { m, filterSize, out: a, tileRow, tileColumn, tensors: { betweenGradients: between, gradients: into } } = p
+  return transformTiles(p, {
+    name: 'transform_gradient',
+    matrix: columnsOf(transformsOf(m, filterSize).output),
+    from: p.packedGradient.value,
+    each: vectorLoops([tileRow, tileColumn, a]),
+    between,
+    into,
+    a,
+  })
 }
 
 /** Where the sum of an output and an input channel lies: what is in the lanes runs fastest. */
@@ -280,21 +315,20 @@ function clearTotals({ size, inputs, outputs, tensors: { totals } }: GradientPla
   return { equation: equation('clear', [], axes, [store(totals, axes, constant(0))]), loops: vectorLoops(axes), unroll: new Map() }
 }
 
-/** G' M G of the finished sums: the gradient of the filter. */
-function transformBack(p: GradientPlan, given: Equation): Stage {
-  const { size, m, filterSize, filterRow, filterColumn, out, channel, leading, tensors: { totals } } = p
-  const { weight } = transformsOf(m, filterSize)
-  const sums = matrixOf(size, size, (i, j) => load(totals, size * i + j, placeOf(p, out, channel)))
-  const own = p.overInputs ? [out, channel] : [channel, out]
+/** G' M G of the finished sums, column by column first: the gradient of the filter. */
+function transformBack(p: GradientPlan, given: Equation): StageGroup {
+  const { size, m, filterSize, filterRow, filterColumn, out, channel, tensors: { totals, betweenTotals } } = p
   const [stored] = given.stores as readonly [Equation['stores'][number]]
-  const stores = flatten(sandwich(columnsOf(weight), sums)).map((value, k) => {
-    const place = new Map<Axis, IndexLike>([[filterRow, Math.floor(k / filterSize)], [filterColumn, k % filterSize]])
-    return { ...stored, at: stored.at.map((index) => substituteIndex(index, place)), value }
+  return twoPasses({
+    name: given.name,
+    matrix: columnsOf(transformsOf(m, filterSize).weight),
+    each: vectorLoops(p.overInputs ? [out, channel] : [channel, out]),
+    between: betweenTotals,
+    element: (column, row) => load(totals, plus(column, row * size), placeOf(p, out, channel)),
+    stores: (row, values) =>
+      values.map((value, column) => {
+        const place = new Map<Axis, IndexLike>([[filterRow, row], [filterColumn, column]])
+        return { ...stored, at: stored.at.map((index) => substituteIndex(index, place)), value }
+      }),
   })
-  return {
-    equation: { ...given, axes: [...leading, ...own], stores },
-    loops: vectorLoops(own),
-    unroll: new Map(),
-    storesAtOnce: filterSize,
-  }
 }
