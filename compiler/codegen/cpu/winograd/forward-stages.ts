@@ -48,7 +48,9 @@ export interface ForwardPlan extends Convolution {
   readonly within: Axis
   /** Axes that stand still in every stage. */
   readonly fixed: ReadonlySet<Axis>
-  readonly tensors: Readonly<Record<'transformed' | 'filter' | 'products' | 'results' | 'betweenInputs' | 'betweenFilters' | 'betweenResults', Tensor>>
+  readonly tensors: Readonly<
+    Record<'transformed' | 'filter' | 'products' | 'results' | 'betweenInputs' | 'betweenFilters' | 'betweenResults', Tensor>
+  >
 }
 
 /** Undefined where the input cannot be packed, or the block does not divide a task's output channels. */
@@ -154,9 +156,7 @@ export function transformInput(p: ForwardPlan): StageGroup {
         ]),
       ),
     stores: (column, values) =>
-      values.map((value, row) =>
-        store(p.tensors.transformed, [plus(column, row * size), plus(times(channel, p.tiles), p.tile)], value)
-      ),
+      values.map((value, row) => store(p.tensors.transformed, [plus(column, row * size), plus(times(channel, p.tiles), p.tile)], value)),
   })
 }
 

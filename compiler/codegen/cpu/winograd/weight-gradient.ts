@@ -110,7 +110,9 @@ interface GradientPlan extends WeightGradient {
   readonly fixed: ReadonlySet<Axis>
   readonly packedInput: PackedFactor
   readonly packedGradient: PackedFactor
-  readonly tensors: Readonly<Record<'transformed' | 'gradients' | 'totals' | 'betweenInputs' | 'betweenGradients' | 'betweenTotals', Tensor>>
+  readonly tensors: Readonly<
+    Record<'transformed' | 'gradients' | 'totals' | 'betweenInputs' | 'betweenGradients' | 'betweenTotals', Tensor>
+  >
 }
 
 /** Undefined where sizes do not fit, or a factor cannot be packed. */
