@@ -2,6 +2,7 @@ import { replaceNode } from '../../ir/rewrite.ts'
 import { freeAxes, isContraction, reductions, steps } from '../../ir/analysis.ts'
 import { type Expression, guard, type Reduction } from '../../ir/expression.ts'
 import type { Equation } from '../../ir/equation.ts'
+import { onceByNode } from '../../ir/once-by-node.ts'
 import { dropTrueGuards, flattenAxes, flattenReductions } from '../../ir/reshape.ts'
 
 /** What a schedule speaks of: an equation with as few axes and guards as possible. Depends on its `canonicalText` alone. */
@@ -18,8 +19,8 @@ export interface Contraction {
 
 export type Product = Extract<Expression, { kind: 'binary' }>
 
-/** Simplifies an equation; what a fused producer computes is left out. */
-export function simplify({ fusedProducer: _, ...given }: Equation): Simplified {
+/** Simplifies an equation, once for who chooses a schedule and who follows it; what a fused producer computes is left out. */
+export const simplify = onceByNode(({ fusedProducer: _, ...given }: Equation): Simplified => {
   const equation = flattenReductions(flattenAxes(dropTrueGuards(given), given.sides.map((side) => side.keptAxis)))
   const sums = equation.stores.flatMap((s) => reductions(s.value))
   const main = sums.filter(isContraction).sort((a, b) => steps(b) - steps(a))[0]
@@ -27,7 +28,7 @@ export function simplify({ fusedProducer: _, ...given }: Equation): Simplified {
   const hasInvariantSum = equation.axes.some((a, i) => i > 0 && sums.some((r) => !freeAxes(r).has(a)))
   if (!main || hasInvariantSum || steps(main) <= 1) return { equation }
   return { equation, contraction: withoutSharedGuards(equation, main) }
-}
+})
 
 /** Where both factors are zero under the same condition, one of them is enough. */
 function withoutSharedGuards(equation: Equation, main: Reduction): Contraction {

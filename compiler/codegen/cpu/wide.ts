@@ -1,6 +1,6 @@
 import { hasReduction } from '../../ir/analysis.ts'
 import { CPU } from './cost-model.ts'
-import type { Loop, LoopNest, Stage } from './loop-nest.ts'
+import type { Loop, LoopNest, Stage, StageGroup } from './loop-nest.ts'
 
 /**
  * The same loop nest for hosts whose engine joins two neighbouring vectors of four lanes to one of eight (V8: revectorization): vectors
@@ -17,13 +17,15 @@ export function widenNest(nest: LoopNest): LoopNest | undefined {
     isWider ||= sums
     return { ...stage, loops }
   }
-  const stages = nest.stages.map((s) => ('each' in s ? { ...s, stages: s.stages.map(widen) } : widen(s)))
+  const widenAll = (s: Stage | StageGroup): Stage | StageGroup =>
+    'each' in s ? { ...s, each: pairs(s.each) ?? s.each, stages: s.stages.map(widenAll) } : widen(s)
+  const stages = nest.stages.map(widenAll)
   if (!isWider) return undefined
   const { outerReduction: outer } = nest
   return {
     ...nest,
     stages,
-    ...(outer && { outerReduction: { ...outer, ...(outer.epilogue && { epilogue: widen(outer.epilogue) }) } }),
+    ...(outer && { outerReduction: { ...outer, ...(outer.epilogue && { epilogue: widenAll(outer.epilogue) }) } }),
     summary: `${nest.summary}; in pairs of vectors`,
   }
 }

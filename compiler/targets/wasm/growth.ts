@@ -1,16 +1,16 @@
 import type { Statement, Operand } from '../../codegen/kernel-function.ts'
 
-/** Names that a text gives. */
-export function* namesIn(body: readonly Statement[]): Generator<string> {
+/** Adds the names that a text gives. */
+export function addNamesIn(body: readonly Statement[], names: Set<string>): void {
   for (const s of body) {
-    if (s.kind === 'let' || s.kind === 'var' || s.kind === 'for') yield s.name
-    if (s.kind === 'for' || s.kind === 'if' || s.kind === 'step') yield* namesIn(s.body)
+    if (s.kind === 'let' || s.kind === 'var' || s.kind === 'for') names.add(s.name)
+    if (s.kind === 'for' || s.kind === 'if' || s.kind === 'step') addNamesIn(s.body, names)
   }
 }
 
-export function* namesOf(operand: Operand): Generator<string> {
-  if (operand.kind === 'name') yield operand.name
-  else if (operand.kind === 'operation') { for (const arg of operand.args) yield* namesOf(arg) }
+export function forEachName(operand: Operand, say: (name: string) => void): void {
+  if (operand.kind === 'name') say(operand.name)
+  else if (operand.kind === 'operation') { for (const arg of operand.args) forEachName(arg, say) }
 }
 
 /** How much an index grows from round to round, if it does so evenly: by what is known of the names inside the loop. */

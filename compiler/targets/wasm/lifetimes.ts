@@ -1,52 +1,76 @@
 import { partsOf } from '../../codegen/inline-lets.ts'
 import type { Statement, Operand } from '../../codegen/kernel-function.ts'
 
-/** For each statement of a block: the names that the block gives and that no later statement mentions. Their locals are then free. */
-export function lastMentions(body: readonly Statement[]): readonly (readonly string[])[] {
-  const own = new Set<string>()
-  for (const s of body) if (s.kind === 'let' || s.kind === 'var') own.add(s.name)
-  const last: string[][] = body.map(() => [])
-  for (let i = body.length - 1; i >= 0 && own.size > 0; i--)
-    mentions(body[i]!, (name) => {
-      if (own.delete(name)) last[i]!.push(name)
-    })
-  return last
+/** A block: the names that it gives, and the last of its statements so far that mentions each, in the order in which it does so. */
+interface Block {
+  readonly last: Map<string, number>
+  /** The statement that is being looked at. */
+  statement: number
 }
 
-function mentions(s: Statement, say: (name: string) => void): void {
+/**
+ * For each block of a body, and each statement of it: the names that the block gives and that no later statement of it mentions. Their locals
+ * are then free. Names are given once in a body.
+ */
+export function lastMentions(body: readonly Statement[]): ReadonlyMap<readonly Statement[], readonly (readonly string[])[]> {
+  const found = new Map<readonly Statement[], readonly (readonly string[])[]>()
+  const blockOf = new Map<string, Block>()
+  const mention = (name: string): void => {
+    const block = blockOf.get(name)
+    if (!block || block.last.get(name) === block.statement) return
+    block.last.delete(name)
+    block.last.set(name, block.statement)
+  }
   const within = (t: Operand): void => {
-    if (t.kind === 'name') say(t.name)
+    if (t.kind === 'name') mention(t.name)
     else partsOf(t).forEach(within)
   }
-  switch (s.kind) {
-    case 'let':
-    case 'var':
-    case 'set':
-      say(s.name)
-      within(s.value)
-      return
-    case 'store':
-      within(s.at)
-      within(s.value)
-      return
-    case 'storeInterleaved':
-      within(s.at)
-      s.values.forEach(within)
-      return
-    case 'count':
-      s.values.forEach(within)
-      return
-    case 'if':
-      within(s.condition)
-      break
-    case 'for':
-      if (s.from) within(s.from)
-      within(s.extent)
-      break
-    case 'step':
-      break
-    case 'barrier':
-      return
+  const visit = (block: readonly Statement[]): void => {
+    const own: Block = { last: new Map(), statement: 0 }
+    for (let i = 0; i < block.length; i++) {
+      const s = block[i]!
+      own.statement = i
+      switch (s.kind) {
+        case 'let':
+        case 'var':
+          blockOf.set(s.name, own)
+          mention(s.name)
+          within(s.value)
+          break
+        case 'set':
+          mention(s.name)
+          within(s.value)
+          break
+        case 'store':
+          within(s.at)
+          within(s.value)
+          break
+        case 'storeInterleaved':
+          within(s.at)
+          s.values.forEach(within)
+          break
+        case 'count':
+          s.values.forEach(within)
+          break
+        case 'if':
+          within(s.condition)
+          visit(s.body)
+          break
+        case 'for':
+          if (s.from) within(s.from)
+          within(s.extent)
+          visit(s.body)
+          break
+        case 'step':
+          visit(s.body)
+          break
+        case 'barrier':
+      }
+    }
+    const last: string[][] = block.map(() => [])
+    for (const [name, statement] of own.last) last[statement]!.push(name)
+    found.set(block, last)
   }
-  for (const inner of s.body) mentions(inner, say)
+  visit(body)
+  return found
 }

@@ -6,7 +6,7 @@ import type { KernelCapabilities } from '../../codegen/verify.ts'
 import { inlineLets } from '../../codegen/inline-lets.ts'
 import { Accesses } from './accesses.ts'
 import { Code, type WasmFunction } from './encode.ts'
-import { growthOf, namesIn, namesOf } from './growth.ts'
+import { addNamesIn, forEachName, growthOf } from './growth.ts'
 import { SCALAR, VECTOR } from './instructions.ts'
 import { Locals, P_FIRST, P_LAST, P_RECORD, P_SCRATCH } from './locals.ts'
 import { lastMentions } from './lifetimes.ts'
@@ -57,6 +57,8 @@ class Printer {
   private readonly uses = new Uses()
   private readonly locals: Locals
   private readonly accesses: Accesses
+  /** Names whose locals are free behind each statement of each block. */
+  private readonly lastMentions: ReadonlyMap<readonly Statement[], readonly (readonly string[])[]>
   /** The item. */
   private id: number | undefined
   private stepCount = 0
@@ -66,6 +68,7 @@ class Printer {
   constructor(given: KernelFunction, options: PrintOptions) {
     const kernel = { ...given, body: inlineLets(given.body, { mostLeaves: 64, keepsIndices: true, keepsSteps: true }) }
     this.kernel = kernel
+    this.lastMentions = lastMentions(kernel.body)
     this.options = options
     this.code = new Code({ inFull: options.inPairs === true })
     this.locals = new Locals(this.code, this.uses)
@@ -143,13 +146,19 @@ class Printer {
     if (chunks > 1) this.code.i32(chunks - 1).op('i32.add').i32(chunks).op('i32.div_u')
   }
 
-  private statements(body: readonly Statement[]): void {
-    const last = lastMentions(body)
+  /** Prints a block, but for the names that a loop carries. */
+  private statements(body: readonly Statement[], carried?: ReadonlyMap<string, Assignment>): void {
+    const last = this.lastMentions.get(body)!
+    const isOwn = (s: Statement): boolean => !(s.kind === 'let' && carried?.has(s.name))
+    const release = (i: number): void => this.locals.release(carried ? last[i]!.filter((name) => !carried.has(name)) : last[i]!)
     for (let i = 0; i < body.length; i++) {
-      const [s, next] = [body[i]!, body[i + 1]]
-      if (this.options.inPairs && next && this.accesses.storePair(s, next)) this.locals.release(last[i++]!)
-      else this.statement(s)
-      this.locals.release(last[i]!)
+      if (!isOwn(body[i]!)) continue
+      const next = this.options.inPairs ? body.findIndex((s, j) => j > i && isOwn(s)) : -1
+      if (next > 0 && this.accesses.storePair(body[i]!, body[next]!)) {
+        release(i)
+        i = next
+      } else this.statement(body[i]!)
+      release(i)
     }
   }
 
@@ -233,9 +242,10 @@ class Printer {
   private loop(s: Extract<Statement, { kind: 'for' }>): void {
     const { code } = this
     const variable = this.locals.for(s.name, 'i32')
-    const own = new Set([s.name, ...namesIn(s.body)])
+    const own = new Set([s.name])
+    addNamesIn(s.body, own)
     const growth = new Map([[s.name, 1]])
-    const carried: Assignment[] = []
+    const carried = new Map<string, Assignment>()
     for (const inner of s.body) {
       if (
         inner.kind !== 'let' || inner.type !== 'i32' || inner.lanes !== 1 || !this.uses.has(inner.name) ||
@@ -244,14 +254,14 @@ class Printer {
       const by = growthOf(inner.value, growth, own)
       if (by === undefined || by === 0) continue
       growth.set(inner.name, by)
-      carried.push(inner as Assignment)
+      carried.set(inner.name, inner as Assignment)
     }
     const among = new Map<string, number>()
-    for (const { value } of carried) for (const name of namesOf(value)) among.set(name, (among.get(name) ?? 0) + 1)
+    for (const { value } of carried.values()) forEachName(value, (name) => among.set(name, (among.get(name) ?? 0) + 1))
     const isVector = this.uses.of(s.name).vector > 0
     code.i32(0).set(variable)
     if (!isVector) this.locals.takeUp(s.name, variable)
-    for (const { name, value } of carried) {
+    for (const { name, value } of carried.values()) {
       this.value(value, 1)
       this.locals.define(name, 'i32')
     }
@@ -262,9 +272,9 @@ class Printer {
     }
     const around = this.counter
     this.counter = variable
-    this.statements(s.body.filter((inner) => !carried.includes(inner as Assignment)))
+    this.statements(s.body, carried)
     this.counter = around
-    for (const name of [...(isVector ? [] : [s.name]), ...carried.map((c) => c.name)]) {
+    for (const name of [...(isVector ? [] : [s.name]), ...carried.keys()]) {
       const by = growth.get(name)!
       const { scalar, addresses } = this.uses.of(name)
       const local = this.locals.of(name)!
@@ -278,7 +288,7 @@ class Printer {
     this.value(s.extent, 1)
     code.op('i32.lt_s').brIf(0)
     code.end()
-    this.locals.release([s.name, ...carried.map((c) => c.name)])
+    this.locals.release([s.name, ...carried.keys()])
   }
 
   /** A condition that holds, and that V8 has not seen before. */

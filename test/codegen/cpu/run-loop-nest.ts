@@ -31,7 +31,8 @@ export function runLoopNest({ grid, outerReduction, stages }: LoopNest, storage:
   const runAll = (some: readonly (Stage | StageGroup)[], at: ReadonlyMap<Axis, number>): void => {
     for (const stage of some) {
       if (!('each' in stage)) run(stage, at)
-      else overPoints(stage.each.map((loop) => loop.axis), at, (inner) => runAll(stage.stages, inner))
+      // What is handed on has a place for each point of the axis in lanes.
+      else overPoints(stage.each.filter((loop) => !loop.vectorized).map((loop) => loop.axis), at, (inner) => runAll(stage.stages, inner))
     }
   }
   overPoints(grid, new Map(), (at) => {

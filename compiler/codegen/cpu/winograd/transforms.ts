@@ -69,6 +69,16 @@ export function chooseTiling(filterSize: number, height: number, width: number, 
 
 /** The matrices of Toom and Cook for `m` outputs along a row and a filter of `r`. */
 export function transformsOf(m: number, r: number): Transforms {
+  const key = `${m} ${r}`
+  const known = knownTransforms.get(key) ?? makeTransforms(m, r)
+  knownTransforms.set(key, known)
+  return known
+}
+
+/** Of the few sizes of `TILE_SIZES`. */
+const knownTransforms = new Map<string, Transforms>()
+
+function makeTransforms(m: number, r: number): Transforms {
   const size = m + r - 1
   const points = POINTS[size]!
   const without = (j: number): number[] => points.filter((_, l) => l !== j)
