@@ -153,8 +153,9 @@ class Printer {
     const release = (i: number): void => this.locals.release(carried ? last[i]!.filter((name) => !carried.has(name)) : last[i]!)
     for (let i = 0; i < body.length; i++) {
       if (!isOwn(body[i]!)) continue
-      const next = this.options.inPairs ? body.findIndex((s, j) => j > i && isOwn(s)) : -1
-      if (next > 0 && this.accesses.storePair(body[i]!, body[next]!)) {
+      let next = i + 1
+      while (next < body.length && !isOwn(body[next]!)) next++
+      if (this.options.inPairs && next < body.length && this.accesses.storePair(body[i]!, body[next]!)) {
         release(i)
         i = next
       } else this.statement(body[i]!)
