@@ -23,9 +23,24 @@ export const integer = when((v) => Number.isSafeInteger(v), 'an integer')
 export const flag = when((v) => typeof v === 'boolean', 'true or false')
 export const oneOf = (...words: unknown[]): Check => when((v) => words.includes(v), words.map(say).join(' or '))
 
+/** Whether a value is as a check wants it. Nothing is told, so that no path need be written: most values are right. */
+export function passes(check: Check, value: unknown): boolean {
+  let isRight = true
+  const notice: Report = () => {
+    isRight = false
+  }
+  silent.add(notice)
+  check(value, '', notice)
+  return isRight
+}
+
+/** Reports that want no paths. */
+const silent = new WeakSet<Report>()
+
 export const list = (each: Check): Check => (value, path, report) => {
   if (!Array.isArray(value)) return report(path, `a list is wanted, here is ${say(value)}`)
-  for (let i = 0; i < value.length; i++) each(value[i], `${path}[${i}]`, report)
+  const isSilent = silent.has(report)
+  for (let i = 0; i < value.length; i++) each(value[i], isSilent ? '' : `${path}[${i}]`, report)
 }
 /** An object whose keys are names of a kind. */
 export const table = (key: Check, each: Check): Check => (value, path, report) => {
@@ -36,11 +51,15 @@ export const table = (key: Check, each: Check): Check => (value, path, report) =
   }
 }
 /** Fields by name; a name that ends in `?` may be absent. */
-export const record = (fields: Record<string, Check>): Check => (value, path, report) => {
-  if (!isObject(value)) return report(path, `an object is wanted, here is ${say(value)}`)
-  for (const [key, check] of Object.entries(fields)) {
-    const field = key.replace('?', '')
-    if (Object.hasOwn(value, field)) check(value[field], path ? `${path}.${field}` : field, report)
-    else if (field === key) report(path ? `${path}.${field}` : field, 'is missing')
+export const record = (fields: Record<string, Check>): Check => {
+  const wanted = Object.entries(fields).map(([key, check]) => ({ field: key.replace('?', ''), isOptional: key.endsWith('?'), check }))
+  return (value, path, report) => {
+    if (!isObject(value)) return report(path, `an object is wanted, here is ${say(value)}`)
+    const isSilent = silent.has(report)
+    for (const { field, isOptional, check } of wanted) {
+      const at = isSilent ? '' : path ? `${path}.${field}` : field
+      if (Object.hasOwn(value, field)) check(value[field], at, report)
+      else if (!isOptional) report(at, 'is missing')
+    }
   }
 }

@@ -1,6 +1,7 @@
 import type { Problem } from '../errors.ts'
 import type { Bundle, Manifest } from '../format.ts'
 import { say } from '../plain.ts'
+import { passes } from './checks.ts'
 import { checkClasses } from './classes.ts'
 import { structure } from './form.ts'
 import { checkParameters, distinct } from './parameters.ts'
@@ -16,7 +17,7 @@ export function problemsOf(manifest: unknown, files?: Bundle['files']): Problem[
   const report: Report = (path, message) => {
     if (problems.length < MOST_PROBLEMS) problems.push({ path: path || 'bundle.json', message })
   }
-  structure(manifest, '', report)
+  if (!passes(structure, manifest)) structure(manifest, '', report)
   if (problems.length) return problems
   const m = manifest as Manifest
   distinct(m.inputs.map((i) => i.name), 'inputs', report)

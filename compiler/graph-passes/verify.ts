@@ -1,4 +1,5 @@
 import type { Operator } from '../ops/operator.ts'
+import { onceByNode } from '../ir/once-by-node.ts'
 import { elementsPerSample, isBatched, sameShape, showShape, overlap } from '../ir/tensor.ts'
 import type { Graph, Node, Value } from '../graph/graph.ts'
 import { readsOf } from '../graph/query.ts'
@@ -16,7 +17,7 @@ export function verifyGraph(graph: Graph, operators: ReadonlyMap<string, Operato
     ...orderProblems(graph, graph.nodes),
     ...orderProblems(graph, graph.prepare ?? []),
     ...updateProblems(graph),
-    ...[...graph.nodes, ...(graph.prepare ?? [])].flatMap((node) => nodeProblems(node, operators)),
+    ...[...graph.nodes, ...(graph.prepare ?? [])].flatMap((node) => knownProblems(node, operators)),
     ...outputProblems(graph),
   ]
 }
@@ -107,6 +108,15 @@ function updateProblems(graph: Graph): string[] {
   }
   return problems
 }
+
+/** A pass leaves most nodes as they were: those were looked at after the pass before. */
+function knownProblems(node: Node, operators: ReadonlyMap<string, Operator>): readonly string[] {
+  const known = problemsBy.get(operators) ?? onceByNode((each: Node) => nodeProblems(each, operators))
+  problemsBy.set(operators, known)
+  return known(node)
+}
+
+const problemsBy = new WeakMap<ReadonlyMap<string, Operator>, (node: Node) => readonly string[]>()
 
 function nodeProblems(node: Node, operators: ReadonlyMap<string, Operator>): string[] {
   const operator = operators.get(node.op)

@@ -4,6 +4,7 @@ import { bigLoads, isContraction } from './analysis.ts'
 import { children, type Expression, walk } from './expression.ts'
 import type { Axis } from './affine.ts'
 import { onceByNode } from './once-by-node.ts'
+import { onceByShape } from './once-by-shape.ts'
 import { type Equation, reads, writes } from './equation.ts'
 
 /** Arithmetic of one evaluation of a tree without reductions: a sum or product counts 1, exp and the like 10, a random number 20. */
@@ -97,6 +98,26 @@ function sizeOf(axes: Iterable<Axis>): Linear {
   }
   return linear(amount, batched)
 }
+
+export interface Costs {
+  readonly flops: Linear
+  readonly products: Linear
+  readonly bytesRead: Linear
+  readonly bytesWritten: Linear
+}
+
+/** What a kernel computes and moves. Kernels of one shape are alike in it; what is given is the caller's own. */
+export function costsOf(e: Equation): Costs {
+  const { flops, products, bytesRead: read, bytesWritten: written } = knownCosts(e)
+  return { flops: { ...flops }, products: { ...products }, bytesRead: { ...read }, bytesWritten: { ...written } }
+}
+
+const knownCosts = onceByShape((e): Costs => ({
+  flops: flopsOf(e),
+  products: productsOf(e),
+  bytesRead: bytesRead(e),
+  bytesWritten: bytesWritten(e),
+}))
 
 export const bytesRead = (e: Equation): Linear => reads(e).map(bytesOf).reduce(addLinear, { fixed: 0, perSample: 0 })
 export const bytesWritten = (e: Equation): Linear => writes(e).map(bytesOf).reduce(addLinear, { fixed: 0, perSample: 0 })

@@ -1,5 +1,5 @@
 import { type Group, type KernelEntry, SECTION_MARK } from '../../bundle/format.ts'
-import type { PrintedKernel } from '../codegen/printed-kernel.ts'
+import { type PrintedKernel, withoutNames } from '../codegen/printed-kernel.ts'
 
 /** The header of a shared kernel's text names at most this many layers. */
 const MOST_NAMED = 6
@@ -19,7 +19,8 @@ export class KernelTexts {
   /** Whether the target links kernels to a module. Then their texts are read by nobody and need no header. */
   private readonly linked: boolean
   private readonly kept: Kept[] = []
-  private readonly index = new Map<string, number>()
+  /** By their texts without names, then by how they access their bindings. */
+  private readonly index = new Map<string, Map<string, number>>()
   private readonly sections = new Set<string>()
   private readonly namelessOf = new Map<string, string>()
 
@@ -33,8 +34,9 @@ export class KernelTexts {
   /** Index of a kernel, a new one if need be. `group`: of the program that runs it. */
   indexOf(kernel: PrintedKernel, user: string, group: Group): number {
     const { bindings, text, subgroups, workgroup } = kernel
-    const key = this.linked ? text : `${bindings.map((b) => b.access).join()}\n${this.nameless(text, bindings)}`
-    const known = this.index.get(key)
+    const access = this.linked ? '' : bindings.map((b) => b.access).join()
+    const index = this.indicesOf(this.linked ? text : kernel.nameless ?? this.nameless(text, bindings))
+    const known = index.get(access)
     if (known !== undefined) {
       this.kept[known]!.users.add(user)
       return known
@@ -51,8 +53,14 @@ export class KernelTexts {
       workgroup,
     }
     this.kept.push({ entry, text, users: new Set([user]), ...(subgroups !== undefined && { subgroups }) })
-    this.index.set(key, this.kept.length - 1)
+    index.set(access, this.kept.length - 1)
     return this.kept.length - 1
+  }
+
+  private indicesOf(text: string): Map<string, number> {
+    const known = this.index.get(text) ?? new Map<string, number>()
+    this.index.set(text, known)
+    return known
   }
 
   /** Equal layers bring one text: it is looked through once. */
@@ -95,11 +103,4 @@ function alsoFor(users: readonly string[]): string {
   if (users.length === 0) return ''
   const more = users.length - MOST_NAMED
   return `// the same for ${users.slice(0, MOST_NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}\n`
-}
-
-/** A text without comments, its bindings by number: `#` stands in no WGSL, so what is the same then differs in names alone. */
-function withoutNames(text: string, bindings: PrintedKernel['bindings']): string {
-  const numbers = new Map(bindings.map((b, i) => [b.name, `#${i}`]))
-  const names = new RegExp(`(?<![.\\w])(?:${[...numbers.keys()].join('|')})(?!\\w)`, 'g')
-  return text.replace(/^\/\/.*\n/gm, '').replace(names, (name) => numbers.get(name)!)
 }

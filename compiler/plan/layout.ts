@@ -1,13 +1,12 @@
 import type { LinkedModule, LinkRequest, PrintedKernel } from '../codegen/printed-kernel.ts'
-import { type BufferEntry, type DispatchEntry, type DispatchFacts, type Group, groupOf, GROUPS, type ModuleEntry, type Plan,
+import { type BufferEntry, type DispatchEntry, type type Group, groupOf, GROUPS, type ModuleEntry, type Plan,
   type ProgramEntry, type Size, type TensorEntry } from '../../bundle/format.ts'
 import type { Constant, Graph } from '../graph/graph.ts'
 import { resolved } from '../graph/query.ts'
 import { bufferOf, elementBytes, elementsPerSample, isBatched, type Tensor } from '../ir/tensor.ts'
 import { invariant } from '../invariant.ts'
-import { addLinear, bytesOf, bytesRead, bytesWritten, flopsOf, linear, type Linear, productsOf } from '../ir/cost.ts'
-import { type Equation, reads, writes } from '../ir/equation.ts'
-import { canonicalText } from '../ir/fingerprint.ts'
+import { addLinear, bytesOf, costsOf, linear, type Linear } from '../ir/cost.ts'
+import { reads, writes } from '../ir/equation.ts'
 import { type LiveRange, type BufferPlacement, planMemory } from './memory-planner.ts'
 import { KernelTexts } from './kernel-texts.ts'
 import type { KernelLaunch } from './rematerialize.ts'
@@ -52,8 +51,6 @@ export function buildPlan(request: PlanRequest): LaidOutPlan {
   return new Layout(request).build()
 }
 
-type Amounts = Pick<DispatchFacts, 'flops' | 'products' | 'bytesRead' | 'bytesWritten'>
-
 class Layout {
   private readonly request: PlanRequest
   private readonly buffers: BufferEntry[] = []
@@ -61,8 +58,6 @@ class Layout {
   private readonly tensors: TensorEntry[] = []
   private readonly tensorIndex = new Map<string, number>()
   private readonly texts: KernelTexts
-  /** Of equations, by their canonical texts without names. */
-  private readonly amountsOf = new Map<string, Amounts>()
 
   constructor(request: PlanRequest) {
     this.request = request
@@ -193,32 +188,16 @@ class Layout {
     return {
       kernel: this.texts.indexOf(kernel, equation.name, group),
       tensors: kernel.bindings.map((b) => place(b.tensor)),
-      invocations: kernel.invocations,
+      invocations: { ...kernel.invocations },
       name: equation.name,
       facts: {
         layers: equation.layers,
-        ...this.amounts(equation),
+        ...costsOf(equation),
         why: [...new Set(fused.why)],
         ...(kernel.how !== undefined && { how: kernel.how }),
         ...(fused.again && { again: fused.again }),
       },
     }
-  }
-
-  /** Of what equations of one shape do there is as much. */
-  private amounts(equation: Equation): Amounts {
-    const { text } = canonicalText(equation, false)
-    let amounts = this.amountsOf.get(text)
-    if (!amounts) {
-      amounts = {
-        flops: flopsOf(equation),
-        products: productsOf(equation),
-        bytesRead: bytesRead(equation),
-        bytesWritten: bytesWritten(equation),
-      }
-      this.amountsOf.set(text, amounts)
-    }
-    return amounts
   }
 
   private tensor(t: Tensor, owner: Tensor, scratch: ReadonlyMap<Tensor, number>, program: string): number {

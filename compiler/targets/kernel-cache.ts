@@ -2,7 +2,7 @@ import { onceForAll } from './compile-cache.ts'
 import { axisOrder, canonicalText } from '../ir/fingerprint.ts'
 import type { Equation } from '../ir/equation.ts'
 import { bindingsOf, type BufferOf } from '../codegen/bindings.ts'
-import type { PrintedKernel } from '../codegen/printed-kernel.ts'
+import { type PrintedKernel, withoutNames } from '../codegen/printed-kernel.ts'
 import type { Tensor } from '../ir/tensor.ts'
 
 /** A kernel without the tensors of the net that it was printed for: its bindings say their numbers in the canonical text instead. */
@@ -36,7 +36,8 @@ export function printOnce(print: (e: Equation) => PrintedKernel, bufferOf: Buffe
 
 const withoutTensors = (kernel: PrintedKernel, tensors: readonly Tensor[]): PlainKernel => ({
   ...kernel,
+  nameless: withoutNames(kernel.text, kernel.bindings),
   bindings: kernel.bindings.map((b) => ({ ...b, tensor: tensors.indexOf(b.tensor) })),
 })
 
-const bytesOf = ({ text, subgroups = '' }: PlainKernel): number => text.length + subgroups.length + 512
+const bytesOf = ({ text, nameless = '', subgroups = '' }: PlainKernel): number => text.length + nameless.length + subgroups.length + 512
