@@ -79,3 +79,19 @@ test('what a caller does to a bundle does not reach the next one', () => {
   }
   expect([...compile(text).files.values()].some((data) => typeof data !== 'string' && data.some((byte) => byte !== 0))).toBe(true)
 })
+
+test('layers that an edit gave other names keep their schedules; on a CPU, whose kernels have no names, all of their kernels', () => {
+  const named = (more: string): string =>
+    `net small {\n  input x: f32[3, 8, 8]\n  output z = x -> conv(4, 3, pad: 1)${more} -> relu -> conv(4, 3) -> relu -> fc(5)\n}\n`
+  const made = (text: string): number[] => {
+    const counts = () => (['kernel/gpu', 'schedule/gpu', 'kernel/cpu'] as const).map(madeOf)
+    const before = counts()
+    compile(text)
+    return counts().map((count, i) => count - before[i]!)
+  }
+  made(named(''))
+  // The layers behind it are called conv_3 and relu_3; the new one is like the first convolution but for what it reads.
+  const [printed, searched, lowered] = made(named(' -> relu -> conv(4, 3, pad: 1)'))
+  expect(printed).toBeGreaterThan(searched!)
+  expect(lowered).toBe(searched)
+})

@@ -4,12 +4,14 @@ import { bufferOf } from '../../ir/tensor.ts'
 import { blocksOf, candidates, chooseSchedule, fusedProducerVerdict, rejectFusedProducer } from '../../codegen/gpu/choose.ts'
 import { HARDWARE, SOFTWARE } from '../../codegen/gpu/cost-model.ts'
 import { lower } from '../../codegen/gpu/lower.ts'
+import { onceForAll } from '../compile-cache.ts'
 import { printOnce } from '../kernel-cache.ts'
 import { gridSize } from '../../codegen/grid.ts'
 import type { Equation } from '../../ir/equation.ts'
+import { axisOrder, canonicalText } from '../../ir/fingerprint.ts'
 import type { PrintedKernel } from '../../codegen/printed-kernel.ts'
 import type { KernelFunction } from '../../codegen/kernel-function.ts'
-import { type Schedule, scheduleToJson } from '../../codegen/gpu/schedule.ts'
+import { type Schedule, scheduleFromJson, scheduleToJson } from '../../codegen/gpu/schedule.ts'
 import { wantsSubgroups } from '../../codegen/gpu/subgroups.ts'
 import type { Target } from '../target.ts'
 import { CAPABILITIES, printWgsl } from './print.ts'
@@ -81,9 +83,18 @@ export function scheduled(
   { known: scope, waysOf = () => [], workgroupOf = () => WORKGROUP, subgroupsFor = wantsSubgroups }: PrinterOptions = {},
 ): Target {
   const printer: Target['printer'] = (batch, schedules) => {
+    // A kernel is printed anew where a layer has another name: an edit in front of it gives it another number. Its schedule stays.
+    const chosen = (e: Equation): Schedule => {
+      if (scope === undefined) return choose(e, batch)
+      const canonical = canonicalText(e, false)
+      const key = `${scope} ${batch} ${axisOrder(canonical)}\n${canonical.text}`
+      let made: Schedule | undefined
+      const json = onceForAll('schedule/gpu', key, () => scheduleToJson(e, made = choose(e, batch)), () => 256)
+      return made ?? scheduleFromJson(e, json) ?? choose(e, batch)
+    }
     const lowered = (e: Equation): [KernelFunction, KernelFunction?] => {
       const known = knownSchedule(e, schedules, () => waysOf(e, batch), (way) => scheduleToJson(e, way))
-      const schedule = known ?? choose(e, batch)
+      const schedule = known ?? chosen(e)
       const variant = (subgroups: boolean): KernelFunction => lower(e, schedule, { bufferOf, subgroups, reservedWords: RESERVED_WORDS })
       return subgroupsFor(e, schedule) ? [variant(false), variant(true)] : [variant(false)]
     }
