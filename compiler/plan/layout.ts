@@ -1,6 +1,6 @@
 import type { LinkedModule, LinkRequest, PrintedKernel } from '../codegen/printed-kernel.ts'
-import { type BufferEntry, type DispatchEntry, type type Group, groupOf, GROUPS, type ModuleEntry, type Plan,
-  type ProgramEntry, type Size, type TensorEntry } from '../../bundle/format.ts'
+import { type BufferEntry, type DispatchEntry, type Group, groupOf, GROUPS, type ModuleEntry, type Plan, type ProgramEntry, type Size,
+  type TensorEntry } from '../../bundle/format.ts'
 import type { Constant, Graph } from '../graph/graph.ts'
 import { resolved } from '../graph/query.ts'
 import { bufferOf, elementBytes, elementsPerSample, isBatched, type Tensor } from '../ir/tensor.ts'
