@@ -60,7 +60,7 @@ export function stagesOf({ small }) {
     prints: true,
     profile: true,
     script: 'test/bench/profile.mjs',
-    arguments: [what, '--device', 'webgpu', '--adapter', 'any', '--json', ...(small ? ['--batch', 1, '--repeat', 1] : []), ...more],
+    arguments: [what, '--device', 'webgpu', '--adapter', 'any', '--json', ...(small ? ['--batch', 2, '--repeat', 1] : []), ...more],
   })
   const sample = (name) => (small ? `samples/mnist.net` : `samples/${name}.net`)
   return [
