@@ -18,6 +18,9 @@ const withLayers = (
   absorbed: readonly string[],
 ): Equation => (absorbed.length === 0 ? equation : { ...equation, layers: [...new Set([...equation.layers, ...absorbed])] })
 
+/** Programs share the nodes that passes leave as they are: what is found of their equations is then found for all of them. */
+const equationsOf = new WeakMap<Node, readonly Equation[]>()
+
 /** Every node says its equations; from here on there are loops, and no layers. */
 export function lowerGraph(graph: Graph, operators: ReadonlyMap<string, Operator>): LoweredGraph {
   const viewOf = new Map<Tensor, Tensor>()
@@ -28,7 +31,11 @@ export function lowerGraph(graph: Graph, operators: ReadonlyMap<string, Operator
       viewOf.set(node.outputs[0]!, node.inputs[0]!)
       return []
     }
-    return operator.equations(node).map((equation) => withLayers(equation, node.absorbed ?? []))
+    const known = equationsOf.get(node)
+    if (known) return known
+    const equations = operator.equations(node).map((equation) => withLayers(equation, node.absorbed ?? []))
+    equationsOf.set(node, equations)
+    return equations
   })
   const kept = new Set<Tensor>(graph.outputs.map((output) => output.value))
   for (const value of [...kept]) {
