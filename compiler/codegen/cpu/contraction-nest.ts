@@ -4,11 +4,12 @@ import { add, constant, type Expression, load, walk } from '../../ir/expression.
 import { type Axis, linearIndex } from '../../ir/affine.ts'
 import { freeAxes, strideOf } from '../../ir/analysis.ts'
 import type { Equation } from '../../ir/equation.ts'
+import { type BatchBlocks, blockBatch, IN_A_ROW } from './batch-block.ts'
 import { batchReduction, fixedWhilePacking, isTransposed, mainOf, mayPack } from './contraction.ts'
 import { CPU } from './cost-model.ts'
 import { type Loop, type LoopNest, pointStage, type Stage } from './loop-nest.ts'
 import { accumulatorsOf, gemmAxes, mayBeVectorReduction, type MicroTile } from './micro-tile.ts'
-import { packFactor, type PackedFactor } from './packing.ts'
+import { apart, packFactor, type PackedFactor } from './packing.ts'
 import { flattenAxes } from '../../ir/reshape.ts'
 import { AxisNames, type ContractionSchedule, fits } from './schedule.ts'
 import type { Contraction } from './simplify.ts'
@@ -16,16 +17,20 @@ import { statisticsStage } from './statistics-stage.ts'
 import { cutTasks, innerAxis, type TaskGrid } from './tasks.ts'
 
 /** The loop nest of a direct schedule: pack factors, multiply in register tiles, gather statistics. Throws ScheduleMismatch. */
-export function contractionNest(c: Contraction, schedule: ContractionSchedule): LoopNest {
-  const names = new AxisNames(c.equation)
-  const tile = tileOf(c, names, schedule)
+export function contractionNest(given: Contraction, schedule: ContractionSchedule): LoopNest {
+  const names = new AxisNames(given.equation)
+  const tile = tileOf(given, names, schedule)
+  const unroll = new Map(names.findSizes(schedule.unroll))
+  const images = imageBlocks(given, tile, schedule)
+  if (images) unroll.set(images.row, images.row.extent as number)
+  const c = images?.contraction ?? given
   const task = cutTasks(c.equation, names, schedule)
   const packed = packFactors(c, task, tile, schedule)
-  const { equation, sum, outer } = readPacked(c, task, packed)
+  const { equation, sum, outer } = readPacked(c, task, packed, images)
   const multiply: Stage = {
     equation,
     loops: loopsOf(equation, task, tile),
-    unroll: new Map(names.findSizes(schedule.unroll)),
+    unroll,
     ...(tile.vectorReduction && { vectorReduction: tile.vectorReduction }),
   }
   const scratch = packed.map(({ into }) => into)
@@ -33,7 +38,8 @@ export function contractionNest(c: Contraction, schedule: ContractionSchedule): 
     grid: task.grid,
     ...(outer && { outerReduction: { axis: outer, init: zeroStage(equation, task.grid) } }),
     stages: [
-      ...packed.map((p) => ({ ...packStage(p, fixedWhilePacking(c, task)), ...keptFrom(p.of, task) })),
+      // What is packed anew for each image, or block of them, is not what the task before left.
+      ...packed.map((p) => ({ ...packStage(p, fixedWhilePacking(c, task)), ...(!outer && keptFrom(p.of, task)) })),
       multiply,
       ...c.equation.sides.map((side) => statisticsStage(side, equation, task)),
     ],
@@ -81,7 +87,16 @@ function tileOf(c: Contraction, names: AxisNames, schedule: ContractionSchedule)
   return tile
 }
 
-function packFactors(c: Contraction, task: TaskGrid, tile: MicroTile, { packed }: ContractionSchedule): Packed[] {
+/** The sum over the batch in blocks of images, where the schedule says so. */
+function imageBlocks(c: Contraction, tile: MicroTile, { batchBlock, packed }: ContractionSchedule): BatchBlocks | undefined {
+  if (batchBlock === undefined) return undefined
+  const batch = batchReduction(c)
+  fits(batch?.extent === 'n' && packed.length === 2 && tile.vectorAxis, 'blocks of images are packed whole, for a sum over the batch')
+  fits(batchBlock % IN_A_ROW === 0, `a block of images has whole rows of ${IN_A_ROW}`)
+  return blockBatch(c, batch, batchBlock)
+}
+
+function packFactors(c: Contraction, task: TaskGrid, tile: MicroTile, { packed, batchBlock }: ContractionSchedule): Packed[] {
   fits(packed.length === 0 || mayPack(c), 'a sum over the batch is part of what is stored: nothing can be packed')
   const fixed = fixedWhilePacking(c, task)
   const { body } = mainOf(task.equation)
@@ -90,7 +105,7 @@ function packFactors(c: Contraction, task: TaskGrid, tile: MicroTile, { packed }
     const transposed = isTransposed(tile, f)
     const made = packFactor(`staged_${f}`, body[f], fixed, lanes, transposed ? lanes : undefined)
     fits(made, `factor ${f} cannot be packed`)
-    return { ...made, of: body[f], transposed }
+    return { ...(batchBlock === undefined ? made : apart(made)), of: body[f], transposed }
   })
 }
 
@@ -132,12 +147,14 @@ function readPacked(
   c: Contraction,
   task: TaskGrid,
   packed: readonly Packed[],
+  images: BatchBlocks | undefined,
 ): { readonly equation: Equation; readonly sum: Contraction['main']; readonly outer: Axis | undefined } {
   const { equation } = task
   const main = mainOf(equation)
   if (packed.length === 0) return { equation, sum: main, outer: undefined }
   const outer = batchReduction(c)
-  const body = packed.reduce((value, { of, value: by }) => replaceNode(value, of, by), main.body as Contraction['main']['body']['a'])
+  const read = packed.reduce<Expression>((value, { of, value: by }) => replaceNode(value, of, by), main.body) as Contraction['main']['body']
+  const body = images ? { ...read, a: images.isThere(read.a) } : read
   const sum = { ...main, body, axes: main.axes.filter((a) => a !== outer) } as Contraction['main']
   const stores = equation.stores.map((s) => ({
     ...s,

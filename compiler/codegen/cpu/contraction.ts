@@ -25,6 +25,7 @@ export function rankContractions(c: Contraction, most: number): readonly Contrac
       .filter((f) => worthPacking.includes(f) || (tile.transposed && f === tile.vectorFactor))
     const packed = inOrder.length === 0 ? [] : paysToPack(c, cutTasks(equation, names, cut), tile, inOrder)
     if (tile.transposed && !packed.includes(tile.vectorFactor)) return []
+    const batchBlock = chooseBatchBlock(c, tile, blocks)
     const sizes: (readonly [Axis, number])[] = [
       ...(tile.broadcastAxis ? [[tile.broadcastAxis, tile.broadcastCount] as const] : []),
       ...(tile.outerAxis ? [[tile.outerAxis, tile.outerCount] as const] : []),
@@ -34,7 +35,8 @@ export function rankContractions(c: Contraction, most: number): readonly Contrac
       algorithm: 'contraction',
       ...cut,
       vectorFactor: tile.vectorFactor,
-      packed,
+      packed: batchBlock === undefined ? packed : [tile.vectorFactor, otherFactor(tile.vectorFactor)],
+      ...(batchBlock !== undefined && { batchBlock }),
       ...(tile.transposed && { transposed: tile.vectorFactor }),
       registerTile: names.sizes(sizes),
       ...(tile.vectorAxis && { vectorAxis: names.of(tile.vectorAxis) }),
@@ -66,6 +68,20 @@ export const fixedWhilePacking = (c: Contraction, { grid }: TaskGrid): ReadonlyS
 }
 
 export const isTransposed = (tile: MicroTile, f: FactorName): boolean => tile.transposed === true && f === tile.vectorFactor
+
+/**
+ * Images that are packed together where nothing but the batch is summed up over: the gradient of an inner product's weights. Both factors of a block keep
+ * to the second cache.
+ */
+function chooseBatchBlock(c: Contraction, tile: MicroTile, blocks: ReadonlyMap<Axis, number>): number | undefined {
+  const [batch, ...others] = c.main.axes
+  if (batch?.extent !== 'n' || others.length > 0 || !mayPack(c) || !tile.vectorAxis || tile.transposed) return undefined
+  const { a, b } = c.main.body
+  const inBlock = (f: Expression): number =>
+    c.equation.axes.reduce((points, axis) => (freeAxes(f).has(axis) ? points * (blocks.get(axis) ?? (axis.extent as number)) : points), 1)
+  const perImage = inBlock(a) + inBlock(b)
+  return [32, 16, 8].find((images) => images * perImage <= CPU.goodPack) ?? (8 * perImage <= CPU.mostPack ? 8 : undefined)
+}
 
 /** The factors that fit into a thread's memory when they are packed, and are used often enough. */
 function paysToPack(c: Contraction, task: TaskGrid, tile: MicroTile, factors: readonly FactorName[]): FactorName[] {

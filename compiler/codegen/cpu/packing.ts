@@ -157,3 +157,16 @@ function moveAxes(factor: Expression, map: readonly { axes: readonly Axis[]; ste
   }
   return mapIndices(move)(factor)
 }
+
+/** A power of two of bytes, from which on few rows that lie so far apart share the first cache. */
+const SAME_SET = 1024
+
+/** The same with rows that do not lie a power of two apart: the first cache would hold few of them. */
+export function apart(packed: PackedFactor): PackedFactor {
+  const { into: from, value, equation: e } = packed
+  const row = from.shape.at(-1) as number
+  if (from.shape.length < 2 || (4 * row) % SAME_SET !== 0) return packed
+  const into = tensor(from.name, [...from.shape.slice(0, -1), row + 16])
+  const [stored] = e.stores as readonly [Equation['stores'][number]]
+  return { ...packed, into, equation: { ...e, stores: [{ ...stored, tensor: into }] }, value: load(into, ...value.at) as PackedFactor['value'] }
+}

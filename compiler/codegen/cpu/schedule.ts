@@ -47,6 +47,8 @@ export interface ContractionSchedule extends Tasks, RegisterTile {
   /** The factor that is loaded in vectors; the other's elements are broadcast to all lanes. */
   readonly vectorFactor: FactorName
   readonly packed: readonly FactorName[]
+  /** Images that are packed together, where the sum runs over the batch. Absent: one. */
+  readonly batchBlock?: number
   /** The packed factor whose lanes are made neighbours in memory: a transposition. */
   readonly transposed?: FactorName
 }
@@ -143,6 +145,7 @@ const isSizes = (value: unknown): boolean => isRecord(value) && Object.values(va
 
 const KINDS = {
   'a size': isSize,
+  'a size or absent': (value: unknown) => value === undefined || isSize(value),
   'an axis': (value: unknown) => typeof value === 'string',
   'an axis or absent': (value: unknown) => value === undefined || typeof value === 'string',
   'a list of axes': (value: unknown) => Array.isArray(value) && value.every((name) => typeof name === 'string'),
@@ -164,7 +167,7 @@ const TILE: Fields = {
 }
 const FIELDS: Readonly<Record<CpuSchedule['algorithm'], Fields>> = {
   pointwise: { ...TASKS, ...TILE, split: 'a table of sizes or absent' },
-  contraction: { ...TASKS, ...TILE, vectorFactor: 'a or b', packed: 'a list of a and b', transposed: 'a, b or absent' },
+  contraction: { ...TASKS, ...TILE, vectorFactor: 'a or b', packed: 'a list of a and b', batchBlock: 'a size or absent', transposed: 'a, b or absent' },
   winograd: { ...TASKS, outputTile: 'a size', channelBlock: 'a size', keepsFilter: 'true or false' },
   'winograd-gradient': { tasks: 'a list of axes', outputTile: 'a size', rows: 'a size', vectorAxis: 'an axis' },
 }
