@@ -3,6 +3,7 @@ import type { BlockSizes, Equation } from '../../ir/equation.ts'
 import { loadOf } from '../../ir/fused-producer.ts'
 import { onceByShape } from '../../ir/once-by-shape.ts'
 import { rankContractions } from './contraction.ts'
+import { chooseInnerProduct } from './inner-product.ts'
 import { choosePointwise } from './pointwise.ts'
 import { AxisNames, type CpuSchedule } from './schedule.ts'
 import { simplify } from './simplify.ts'
@@ -43,7 +44,10 @@ export class CpuScheduler {
     this.hasOneImage = onceByShape((e) => {
       const { fusedProducer: onLoad, ...plain } = e
       const image = plain.axes[0]
-      if (image?.extent !== 'n' || this.scheduleOf(plain).tasks[0] !== `0:${image.name}`) return false
+      if (image?.extent !== 'n') return false
+      const schedule = this.scheduleOf(plain)
+      const blocks = 'taskBlock' in schedule ? schedule.taskBlock : undefined
+      if (schedule.tasks[0] !== `0:${image.name}` || blocks?.[`0:${image.name}`] !== undefined) return false
       const load = plain.stores.map((s) => loadOf(s.value, onLoad!)).find((found) => found)
       return load !== undefined && isAxis(load.at[0]!, image)
     })
@@ -95,5 +99,5 @@ function chooseSchedule(e: Equation, { precise }: ScheduleLimits): CpuSchedule {
   const { equation, contraction } = simplify(e)
   if (!contraction) return choosePointwise(equation)
   const fast = precise ? undefined : chooseWinograd(contraction) ?? chooseWeightGradient(contraction)
-  return fast ?? rankContractions(contraction, 1)[0] ?? choosePointwise(equation)
+  return fast ?? chooseInnerProduct(contraction) ?? rankContractions(contraction, 1)[0] ?? choosePointwise(equation)
 }

@@ -14,7 +14,7 @@ import { flattenAxes } from '../../ir/reshape.ts'
 import { AxisNames, type ContractionSchedule, fits } from './schedule.ts'
 import type { Contraction } from './simplify.ts'
 import { statisticsStage } from './statistics-stage.ts'
-import { cutTasks, innerAxis, type TaskGrid } from './tasks.ts'
+import { cutTasks, imagesOf, innerAxis, type TaskGrid } from './tasks.ts'
 
 /** The loop nest of a direct schedule: pack factors, multiply in register tiles, gather statistics. Throws ScheduleMismatch. */
 export function contractionNest(given: Contraction, schedule: ContractionSchedule): LoopNest {
@@ -36,6 +36,7 @@ export function contractionNest(given: Contraction, schedule: ContractionSchedul
   const scratch = packed.map(({ into }) => into)
   return {
     grid: task.grid,
+    images: imagesOf(task),
     ...(outer && { outerReduction: { axis: outer, init: zeroStage(equation, task.grid) } }),
     stages: [
       // What is packed anew for each image, or block of them, is not what the task before left.
@@ -62,9 +63,13 @@ function tileOf(c: Contraction, names: AxisNames, schedule: ContractionSchedule)
     `${vectorReduction?.name} cannot be summed up in lanes`,
   )
   const sizes = names.findSizes(schedule.registerTile)
-  const [broadcasts, outers] = [sizes.filter(([a]) => broadcast.includes(a)), sizes.filter(([a]) => vector.includes(a) && a !== vectorAxis)]
+  // Images are points of the broadcast factor where tasks have blocks of them.
+  const images = names.findSizes(schedule.taskBlock ?? {}).map(([a]) => a).filter((a) => a.extent === 'n')
+  fits(images.every((a) => !freeAxes(c.main.body[vectorFactor]).has(a)), 'the factor in vectors is the same for all images')
+  const broadcastAxes = [...images, ...broadcast]
+  const [broadcasts, outers] = [sizes.filter(([a]) => broadcastAxes.includes(a)), sizes.filter(([a]) => vector.includes(a) && a !== vectorAxis)]
   fits(
-    broadcasts.length <= 1 && outers.length <= 1 && sizes.every(([a]) => broadcast.includes(a) || vector.includes(a)),
+    broadcasts.length <= 1 && outers.length <= 1 && sizes.every(([a]) => broadcastAxes.includes(a) || vector.includes(a)),
     'a register tile has one axis of each factor, and one more of the one in vectors',
   )
   fits(names.findSizes(schedule.unroll).every(([a]) => c.main.axes.includes(a)), 'reduced axes alone are unrolled')

@@ -1,5 +1,5 @@
 import type { Tensor } from '../../ir/tensor.ts'
-import type { Axis } from '../../ir/affine.ts'
+import type { Axis, Index } from '../../ir/affine.ts'
 import type { Equation } from '../../ir/equation.ts'
 
 /**
@@ -17,6 +17,8 @@ export interface LoopNest {
     readonly epilogue?: Stage | StageGroup
   }
   readonly stages: readonly (Stage | StageGroup)[]
+  /** The axis that counts the images of a task, where it has a block of them, and the first of them: loops over it end with the batch. */
+  readonly images?: { readonly axis: Axis; readonly first: Index } | undefined
   /** Tensors in a thread's own memory: earlier stages write them, later ones read them. */
   readonly scratch: readonly Tensor[]
   /** For people: what was chosen. */

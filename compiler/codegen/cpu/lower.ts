@@ -2,7 +2,7 @@ import { READ_MARGIN } from '../../../bundle/wasm-abi.ts'
 import { invariant } from '../../invariant.ts'
 import { elementsPerSample, showShape, type Tensor } from '../../ir/tensor.ts'
 import { walk } from '../../ir/expression.ts'
-import { type Axis, axesOf, type Extent, type Index, index, plus, times, linearIndex } from '../../ir/affine.ts'
+import { type Axis, axesOf, type Extent, type Index, index, plus, substitute, times, linearIndex } from '../../ir/affine.ts'
 
 import { type Equation, reads, writes } from '../../ir/equation.ts'
 import { bindingsOf, type BufferOf } from '../bindings.ts'
@@ -166,16 +166,18 @@ class LoopNestLowering {
     open?.(points)
     const [next, ...inner] = loops
     if (!next) return inside(points)
-    this.tiles(next, exact, (tile) => this.loops(inner, exact, points.flatMap(tile), inside, open))
+    this.tiles(next, exact, points[0]!, (tile) => this.loops(inner, exact, points.flatMap(tile), inside, open))
   }
 
   /** Emits the loop over the tiles of an axis; `inside` gets what makes a point the points of a tile. */
   private tiles(
     { axis: a, tile, vectorized = false }: Loop,
     exact: boolean,
+    bound: Point,
     inside: (points: (point: Point) => Point[]) => void,
   ): void {
     const { builder } = this
+    if (a === this.nest.images?.axis) return this.imageTiles(a, exact ? 1 : tile, bound, inside)
     const width = vectorized ? 4 : 1
     if (typeof a.extent !== 'number') {
       invariant(tile === 1 && !vectorized, () => `${a.name} cannot be tiled`)
@@ -209,6 +211,27 @@ class LoopNestLowering {
         builder.op('imin', [builder.indexOperand(times(i, size)), int(last)], 'i32'),
       )
       inside((p) => range(tile).map((j) => at(p, index(start), j * width)))
+    })
+  }
+
+  /** Tiles of a task's images: none begins behind the batch, and in the last one the last image takes the place of those that are missing. */
+  private imageTiles(a: Axis, tile: number, bound: Point, inside: (points: (point: Point) => Point[]) => void): void {
+    const { builder } = this
+    const count = a.extent as number
+    const first = substitute(this.nest.images!.first, new Map(axesOf(this.nest.images!.first).map((x) => [x, bound.get(x)!])))
+    builder.countedLoop(a, Math.ceil(count / tile), (i) => {
+      const start = times(i, tile)
+      builder.ifAll([builder.within(plus(first, start), 'n')], () => {
+        const last = builder.op('iadd', [{ kind: 'batch', chunks: 1 }, builder.op('imul', [builder.indexOperand(plus(first, 1)), int(-1)], 'i32')], 'i32')
+        const images = range(tile).map((j) =>
+          j === 0 ? start : index(builder.computedVariable(
+            `${a.name}_${j}`,
+            count,
+            builder.op('imin', [builder.indexOperand(plus(start, j)), last], 'i32'),
+          ))
+        )
+        inside((p) => images.map((image) => p.with(a, image)))
+      })
     })
   }
 

@@ -1,6 +1,7 @@
-import type { Axis } from '../../ir/affine.ts'
+import { type Axis, axis, plus, times } from '../../ir/affine.ts'
+import type { LoopNest } from './loop-nest.ts'
 import type { Equation } from '../../ir/equation.ts'
-import { splitAxis } from '../../ir/reshape.ts'
+import { overAxes, splitAxis } from '../../ir/reshape.ts'
 import { type AxisNames, type AxisSizes, type AxisName, fits } from './schedule.ts'
 
 /** An equation cut into tasks. */
@@ -18,6 +19,12 @@ export interface TaskBlock {
   readonly size: number
 }
 
+/** The images of a task, where it has a block of them: the last block may have fewer than its axis says. */
+export function imagesOf({ cut }: TaskGrid): LoopNest['images'] {
+  const found = [...cut].find(([a]) => a.extent === 'n')?.[1]
+  return found && { axis: found.inner, first: times(found.outer, found.size) }
+}
+
 /** What counts the points of one task along an axis. */
 export const innerAxis = ({ cut }: TaskGrid, a: Axis): Axis => cut.get(a)?.inner ?? a
 
@@ -33,6 +40,13 @@ export function cutTasks(
   let equation = given
   const cut = new Map<Axis, TaskBlock>()
   for (const [a, size] of names.findSizes(taskBlock)) {
+    if (a.extent === 'n') {
+      fits(counted.includes(a), `${a.name} does not count tasks`)
+      const [outer, inner] = [axis(`${a.name}_block`, { chunks: size }), axis(a.name, size)]
+      equation = overAxes(equation, new Map([[a, plus(times(outer, size), inner)]]), equation.axes.flatMap((x) => (x === a ? [outer, inner] : [x])))
+      cut.set(a, { outer, inner, size })
+      continue
+    }
     const divides = typeof a.extent === 'number' && size < a.extent && a.extent % size === 0
     fits(divides && counted.includes(a), `${a.name} is not cut into blocks of ${size}`)
     const halves = splitAxis(equation, a, size)
