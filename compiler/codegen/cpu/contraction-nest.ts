@@ -65,9 +65,15 @@ function tileOf(c: Contraction, names: AxisNames, schedule: ContractionSchedule)
   const sizes = names.findSizes(schedule.registerTile)
   // Images are points of the broadcast factor where tasks have blocks of them.
   const images = names.findSizes(schedule.taskBlock ?? {}).map(([a]) => a).filter((a) => a.extent === 'n')
-  fits(images.every((a) => !freeAxes(c.main.body[vectorFactor]).has(a)), 'the factor in vectors is the same for all images')
+  fits(
+    images.every((a) => !freeAxes(c.main.body[vectorFactor]).has(a)),
+    'tasks have blocks of images where the factor in vectors is the same for all of them',
+  )
   const broadcastAxes = [...images, ...broadcast]
-  const [broadcasts, outers] = [sizes.filter(([a]) => broadcastAxes.includes(a)), sizes.filter(([a]) => vector.includes(a) && a !== vectorAxis)]
+  const [broadcasts, outers] = [
+    sizes.filter(([a]) => broadcastAxes.includes(a)),
+    sizes.filter(([a]) => vector.includes(a) && a !== vectorAxis),
+  ]
   fits(
     broadcasts.length <= 1 && outers.length <= 1 && sizes.every(([a]) => broadcastAxes.includes(a) || vector.includes(a)),
     'a register tile has one axis of each factor, and one more of the one in vectors',

@@ -222,7 +222,10 @@ class LoopNestLowering {
     builder.countedLoop(a, Math.ceil(count / tile), (i) => {
       const start = times(i, tile)
       builder.ifAll([builder.within(plus(first, start), 'n')], () => {
-        const last = builder.op('iadd', [{ kind: 'batch', chunks: 1 }, builder.op('imul', [builder.indexOperand(plus(first, 1)), int(-1)], 'i32')], 'i32')
+        const last = builder.op('iadd', [
+          { kind: 'batch', chunks: 1 },
+          builder.op('imul', [builder.indexOperand(plus(first, 1)), int(-1)], 'i32'),
+        ], 'i32')
         const images = range(tile).map((j) =>
           j === 0 ? start : index(builder.computedVariable(
             `${a.name}_${j}`,

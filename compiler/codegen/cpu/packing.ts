@@ -168,5 +168,10 @@ export function apart(packed: PackedFactor): PackedFactor {
   if (from.shape.length < 2 || (4 * row) % SAME_SET !== 0) return packed
   const into = tensor(from.name, [...from.shape.slice(0, -1), row + 16])
   const [stored] = e.stores as readonly [Equation['stores'][number]]
-  return { ...packed, into, equation: { ...e, stores: [{ ...stored, tensor: into }] }, value: load(into, ...value.at) as PackedFactor['value'] }
+  return {
+    ...packed,
+    into,
+    equation: { ...e, stores: [{ ...stored, tensor: into }] },
+    value: load(into, ...value.at) as PackedFactor['value'],
+  }
 }

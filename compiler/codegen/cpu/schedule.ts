@@ -167,7 +167,14 @@ const TILE: Fields = {
 }
 const FIELDS: Readonly<Record<CpuSchedule['algorithm'], Fields>> = {
   pointwise: { ...TASKS, ...TILE, split: 'a table of sizes or absent' },
-  contraction: { ...TASKS, ...TILE, vectorFactor: 'a or b', packed: 'a list of a and b', batchBlock: 'a size or absent', transposed: 'a, b or absent' },
+  contraction: {
+    ...TASKS,
+    ...TILE,
+    vectorFactor: 'a or b',
+    packed: 'a list of a and b',
+    batchBlock: 'a size or absent',
+    transposed: 'a, b or absent',
+  },
   winograd: { ...TASKS, outputTile: 'a size', channelBlock: 'a size', keepsFilter: 'true or false' },
   'winograd-gradient': { tasks: 'a list of axes', outputTile: 'a size', rows: 'a size', vectorAxis: 'an axis' },
 }

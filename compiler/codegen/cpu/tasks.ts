@@ -43,7 +43,11 @@ export function cutTasks(
     if (a.extent === 'n') {
       fits(counted.includes(a), `${a.name} does not count tasks`)
       const [outer, inner] = [axis(`${a.name}_block`, { chunks: size }), axis(a.name, size)]
-      equation = overAxes(equation, new Map([[a, plus(times(outer, size), inner)]]), equation.axes.flatMap((x) => (x === a ? [outer, inner] : [x])))
+      equation = overAxes(
+        equation,
+        new Map([[a, plus(times(outer, size), inner)]]),
+        equation.axes.flatMap((x) => (x === a ? [outer, inner] : [x])),
+      )
       cut.set(a, { outer, inner, size })
       continue
     }

@@ -1,4 +1,4 @@
-import type { Axis } from '../../../compiler/ir/affine.ts'
+import type { Axis, Index } from '../../../compiler/ir/affine.ts'
 import type { Equation } from '../../../compiler/ir/equation.ts'
 import { overAxes } from '../../../compiler/ir/reshape.ts'
 import type { Tensor } from '../../../compiler/ir/tensor.ts'
@@ -17,9 +17,16 @@ export function equationsOf(text: string, programs: readonly string[]): Map<stri
  * Runs a loop nest in float64 by the interpreter of equations: task by task, stage by stage. What it leaves out is the register tile, whose
  * points the interpreter takes one by one.
  */
-export function runLoopNest({ grid, outerReduction, stages }: LoopNest, storage: Map<Tensor, Numbers>, batch: number): void {
+export function runLoopNest({ grid, outerReduction, stages, images }: LoopNest, storage: Map<Tensor, Numbers>, batch: number): void {
   const extent = ({ extent: e }: Axis): number => (typeof e === 'number' ? e : e === 'n' ? batch : Math.ceil(batch / e.chunks))
-  const run = ({ equation }: Stage, at: ReadonlyMap<Axis, number>): void =>
+  const run = (stage: Stage, at: ReadonlyMap<Axis, number>): void => {
+    if (!images || at.has(images.axis) || !stage.equation.axes.includes(images.axis)) return runAt(stage, at)
+    // A block of images ends with the batch.
+    const [{ atom, coefficient }] = images.first.terms as [Index['terms'][number]]
+    const first = coefficient * at.get((atom as { axis: Axis }).axis)!
+    for (let i = 0; i < extent(images.axis) && first + i < batch; i++) runAt(stage, new Map([...at, [images.axis, i]]))
+  }
+  const runAt = ({ equation }: Stage, at: ReadonlyMap<Axis, number>): void =>
     // Statistics have a stage of their own.
     evaluateEquation({ ...overAxes(equation, at, equation.axes.filter((a) => !at.has(a))), sides: [] }, storage, { batch })
   /** Calls `inside` at every point of some axes, outermost first. */

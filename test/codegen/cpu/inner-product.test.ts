@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest'
+import { compile, interpreter } from '../../../compiler/index.ts'
+import { CpuScheduler } from '../../../compiler/codegen/cpu/choose.ts'
+import type { Device } from '../../../bundle/device.ts'
+import { open, wasm } from '../../../runtime/index.ts'
+import { normals } from '../../support/random-net.ts'
+import { equationsOf } from './run-loop-nest.ts'
+
+/** Weights that a cache keeps and that none keeps; sizes that tiles do not divide; a product with something computed on the way in its gradient. */
+const text = `
+net m {
+  input x: f32[230]
+  y = x -> fc(300) as large -> sigmoid -> fc(21) as small -> relu -> fc(3) as last
+  loss = sum(mul(y, y))
+}`
+const equations = equationsOf(text, ['gradients'])
+const scheduler = new CpuScheduler()
+const scheduleOf = (name: RegExp): Readonly<Record<string, unknown>> => {
+  const [, e] = [...equations].find(([key]) => name.test(key))!
+  return scheduler.scheduleOf(e) as never
+}
+
+test('inner products and their gradients have blocks of images', () => {
+  expect(scheduleOf(/^large(?!\.d)/)).toMatchObject({ algorithm: 'contraction', taskBlock: { '0:n': 32 }, registerTile: { '0:n': 4 } })
+  expect(scheduleOf(/^small(?!\.d)/)).toMatchObject({ algorithm: 'contraction', taskBlock: { '0:n': 8 }, registerTile: { '0:n': 4 } })
+  expect(scheduleOf(/small\.dx/)).toMatchObject({ taskBlock: { '0:n': 8 }, vectorAxis: '1:c' })
+  expect(scheduleOf(/large\.dweight/)).toMatchObject({ batchBlock: 32 })
+})
+
+const gradients = async (device: Device, batch: number): Promise<ReadonlyMap<string, Float32Array>> => {
+  const bundle = compile(text, { targets: ['wasm'], programs: ['gradients'] })
+  const net = await open(bundle, { device, batch, seed: 3 })
+  const { loss, grads } = await net.step({ x: normals(230 * batch, 1) }, { update: false })
+  net.close()
+  device.close()
+  return new Map([['loss', Float32Array.of(loss)], ...Object.entries(grads)] as [string, Float32Array][])
+}
+
+test.each([1, 3, 8, 33])(
+  'the numbers of the reference at batch %i, whatever the block, the same bits by any number of threads',
+  async (batch) => {
+    const [want, one, three] = [
+      await gradients(interpreter(), batch),
+      await gradients(await wasm({ threads: 1 }), batch),
+      await gradients(await wasm({ threads: 3 }), batch),
+    ]
+    expect(three).toEqual(one)
+    expect(want.size).toBeGreaterThan(6)
+    for (const [name, values] of want) {
+      const scale = values.reduce((most, v) => Math.max(most, Math.abs(v)), 1e-6)
+      const worst = values.reduce((most, v, i) => Math.max(most, Math.abs(v - one.get(name)![i]!)), 0)
+      expect(worst / scale, name).toBeLessThan(2e-5)
+    }
+  },
+)
