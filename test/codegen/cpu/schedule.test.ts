@@ -110,7 +110,12 @@ describe('refused', () => {
     ['tiles that do not cover the map', () => conv, { ...winograd, outputTile: 5 }, /tiles of 5/],
     ['channels that a block does not divide', () => conv, { ...winograd, channelBlock: 5 }, /channels/],
     ['a block that does not divide its axis', () => conv, { ...direct, taskBlock: { [direct.vectorAxis!]: 3 } }, /blocks of 3/],
-    ['blocks of images where both factors are of an image', () => conv, { ...direct, taskBlock: { [direct.tasks[0]!]: 4 } }, /same for all/],
+    [
+      'blocks of images where both factors are of an image',
+      () => conv,
+      { ...direct, taskBlock: { [direct.tasks[0]!]: 4 } },
+      /same for all/,
+    ],
     ['tasks without the batch', () => conv, { ...direct, tasks: [] }, /batch|statistics/],
     ['no axis in lanes', () => conv, { ...direct, vectorAxis: undefined } as unknown as CpuSchedule, /one axis in lanes/],
     ['a tile beyond the registers', () => conv, {
