@@ -1,6 +1,7 @@
 import type { Equation, FusedProducer } from '../../ir/equation.ts'
 import { contractionNest } from './contraction-nest.ts'
 import { type LoopNest, pointStage } from './loop-nest.ts'
+import { phasesNest } from './phases-nest.ts'
 import { pointwiseNest } from './pointwise.ts'
 import { flattenAxes, overAxes } from '../../ir/reshape.ts'
 import { type CpuSchedule, fits } from './schedule.ts'
@@ -17,6 +18,7 @@ export function applySchedule(e: Equation, schedule: CpuSchedule): LoopNest {
   }
   const nest = schedule.algorithm === 'pointwise' ? pointwiseNest(equation, schedule)
     : schedule.algorithm === 'contraction' ? contractionNest(contractionOf(), schedule)
+    : schedule.algorithm === 'phases' ? phasesNest(contractionOf(), schedule)
     : schedule.algorithm === 'winograd' ? winogradNest(contractionOf(), schedule)
     : weightGradientNest(contractionOf(), schedule)
   return e.fusedProducer ? withFusedProducer(e, e.fusedProducer, nest) : nest

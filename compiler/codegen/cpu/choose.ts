@@ -4,6 +4,7 @@ import { loadOf } from '../../ir/fused-producer.ts'
 import { onceByShape } from '../../ir/once-by-shape.ts'
 import { rankContractions } from './contraction.ts'
 import { chooseInnerProduct } from './inner-product.ts'
+import { choosePhases } from './phases-nest.ts'
 import { choosePointwise } from './pointwise.ts'
 import { AxisNames, type CpuSchedule } from './schedule.ts'
 import { simplify } from './simplify.ts'
@@ -99,5 +100,6 @@ function chooseSchedule(e: Equation, { precise }: ScheduleLimits): CpuSchedule {
   const { equation, contraction } = simplify(e)
   if (!contraction) return choosePointwise(equation)
   const fast = precise ? undefined : chooseWinograd(contraction) ?? chooseWeightGradient(contraction)
-  return fast ?? chooseInnerProduct(contraction) ?? rankContractions(contraction, 1)[0] ?? choosePointwise(equation)
+  return fast ?? choosePhases(contraction) ?? chooseInnerProduct(contraction) ?? rankContractions(contraction, 1)[0] ??
+    choosePointwise(equation)
 }

@@ -11,7 +11,7 @@ import { type Loop, type LoopNest, pointStage, type Stage } from './loop-nest.ts
 import { accumulatorsOf, gemmAxes, mayBeVectorReduction, type MicroTile } from './micro-tile.ts'
 import { apart, packFactor, type PackedFactor } from './packing.ts'
 import { flattenAxes } from '../../ir/reshape.ts'
-import { AxisNames, type ContractionSchedule, fits } from './schedule.ts'
+import { type AxisFinder, AxisNames, type ContractionSchedule, type ContractionTile, fits } from './schedule.ts'
 import type { Contraction } from './simplify.ts'
 import { statisticsStage } from './statistics-stage.ts'
 import { cutTasks, imagesOf, innerAxis, type TaskGrid } from './tasks.ts'
@@ -50,7 +50,7 @@ export function contractionNest(given: Contraction, schedule: ContractionSchedul
 }
 
 /** The register tile, by the roles of its axes. */
-function tileOf(c: Contraction, names: AxisNames, schedule: ContractionSchedule): MicroTile {
+export function tileOf(c: Contraction, names: AxisFinder, schedule: ContractionTile): MicroTile {
   const { vectorFactor } = schedule
   const { vector, broadcast } = gemmAxes(c, vectorFactor)
   const [vectorAxis, vectorReduction] = [schedule.vectorAxis, schedule.vectorReduction].map((name) =>
@@ -120,10 +120,10 @@ function packFactors(c: Contraction, task: TaskGrid, tile: MicroTile, { packed, 
   })
 }
 
-type Packed = PackedFactor & { readonly of: Expression; readonly transposed: boolean }
+export type Packed = PackedFactor & { readonly of: Expression; readonly transposed: boolean }
 
 /** Packs a factor, four neighbours at a time; where it is transposed, four by four. */
-function packStage({ equation: given, transposed }: Packed, fixed: ReadonlySet<Axis>): Stage {
+export function packStage({ equation: given, transposed }: Packed, fixed: ReadonlySet<Axis>): Stage {
   if (!transposed) return pointStage(given, [...fixed])
   const equation = flattenAxes(given, [...fixed, given.axes.at(-1)!])
   const own = equation.axes.filter((a) => !fixed.has(a))
@@ -147,7 +147,7 @@ const runsAlong = (e: Equation, a: Axis): boolean =>
   )
 
 /** A thread that goes on to a task for which a factor is the same keeps what it has packed. */
-function keptFrom(factor: Expression, { grid }: TaskGrid): Pick<Stage, 'invariantOver'> {
+export function keptFrom(factor: Expression, { grid }: TaskGrid): Pick<Stage, 'invariantOver'> {
   const free = freeAxes(factor)
   const used = grid.filter((a) => free.has(a))
   return used.length < grid.length && used.every((a, i) => a === grid[i]) ? { invariantOver: used } : {}
@@ -179,7 +179,7 @@ const zeroStage = (e: Equation, grid: readonly Axis[]): Stage =>
   pointStage(flattenAxes({ ...e, stores: e.stores.map((s) => ({ ...s, value: constant(0) })) }, grid), grid)
 
 /** Loops of a task, outermost first: the broadcast axis, others, the outer axis of the vectors, vectors. */
-function loopsOf(e: Equation, task: TaskGrid, tile: MicroTile): Loop[] {
+export function loopsOf(e: Equation, task: TaskGrid, tile: MicroTile): Loop[] {
   const [broadcast, outer, lanes] = [tile.broadcastAxis, tile.outerAxis, tile.vectorAxis ?? tile.vectorReduction]
     .map((a) => a && innerAxis(task, a))
   const own = e.axes.filter((a) => !task.grid.includes(a))
@@ -196,7 +196,7 @@ function loopsOf(e: Equation, task: TaskGrid, tile: MicroTile): Loop[] {
   )
 }
 
-function describe(tile: MicroTile, scratch: readonly Tensor[], reduced: readonly Axis[]): string {
+export function describe(tile: MicroTile, scratch: readonly Tensor[], reduced: readonly Axis[]): string {
   const parts = [
     ...(tile.broadcastAxis && tile.broadcastCount > 1 ? [`${tile.broadcastAxis.name} ${tile.broadcastCount}`] : []),
     ...(tile.outerAxis && tile.outerCount > 1 ? [`${tile.outerAxis.name} ${tile.outerCount}`] : []),

@@ -7,7 +7,7 @@ import type { Equation } from '../../ir/equation.ts'
 import { CPU, pointsOf } from './cost-model.ts'
 import { type MicroTile, rankTiles, unrollSteps } from './micro-tile.ts'
 import { packFactor } from './packing.ts'
-import { AxisNames, type ContractionSchedule, type FactorName, otherFactor } from './schedule.ts'
+import { AxisNames, type ContractionSchedule, type ContractionTile, type FactorName, otherFactor } from './schedule.ts'
 import type { Contraction } from './simplify.ts'
 import { cutTasks, hasStatisticsBlocks, innerAxis, statisticsBlockAlong, type TaskGrid } from './tasks.ts'
 
@@ -26,24 +26,37 @@ export function rankContractions(c: Contraction, most: number): readonly Contrac
     const packed = inOrder.length === 0 ? [] : paysToPack(c, cutTasks(equation, names, cut), tile, inOrder)
     if (tile.transposed && !packed.includes(tile.vectorFactor)) return []
     const batchBlock = chooseBatchBlock(c, tile, blocks)
-    const sizes: (readonly [Axis, number])[] = [
-      ...(tile.broadcastAxis ? [[tile.broadcastAxis, tile.broadcastCount] as const] : []),
-      ...(tile.outerAxis ? [[tile.outerAxis, tile.outerCount] as const] : []),
-      ...(tile.vectorAxis ? [[tile.vectorAxis, CPU.lanes * tile.vectorCount] as const] : []),
-    ]
+    const packs = batchBlock === undefined ? packed : [tile.vectorFactor, otherFactor(tile.vectorFactor)]
     return [{
       algorithm: 'contraction',
       ...cut,
-      vectorFactor: tile.vectorFactor,
-      packed: batchBlock === undefined ? packed : [tile.vectorFactor, otherFactor(tile.vectorFactor)],
+      ...tileSchedule(main, tile, packs, names),
       ...(batchBlock !== undefined && { batchBlock }),
-      ...(tile.transposed && { transposed: tile.vectorFactor }),
-      registerTile: names.sizes(sizes),
-      ...(tile.vectorAxis && { vectorAxis: names.of(tile.vectorAxis) }),
-      ...(tile.vectorReduction && { vectorReduction: names.of(tile.vectorReduction) }),
-      unroll: names.sizes(unrollSteps(main, tile)),
     }]
   }).slice(0, most)
+}
+
+/** A tile as data. */
+export function tileSchedule(
+  main: Contraction['main'],
+  tile: MicroTile,
+  packed: readonly FactorName[],
+  names: Pick<AxisNames, 'of' | 'sizes'>,
+): ContractionTile {
+  const sizes: (readonly [Axis, number])[] = [
+    ...(tile.broadcastAxis ? [[tile.broadcastAxis, tile.broadcastCount] as const] : []),
+    ...(tile.outerAxis ? [[tile.outerAxis, tile.outerCount] as const] : []),
+    ...(tile.vectorAxis ? [[tile.vectorAxis, CPU.lanes * tile.vectorCount] as const] : []),
+  ]
+  return {
+    vectorFactor: tile.vectorFactor,
+    packed,
+    ...(tile.transposed && { transposed: tile.vectorFactor }),
+    registerTile: names.sizes(sizes),
+    ...(tile.vectorAxis && { vectorAxis: names.of(tile.vectorAxis) }),
+    ...(tile.vectorReduction && { vectorReduction: names.of(tile.vectorReduction) }),
+    unroll: names.sizes(unrollSteps(main, tile)),
+  }
 }
 
 /** The reduced axis whose length the batch decides: it becomes a loop around packing, and the sum goes on in memory. */
@@ -106,7 +119,7 @@ function usesOf(e: Equation, sum: Contraction['main'], factor: Expression, fixed
 }
 
 /** Elements of the largest tensor that a factor loads. */
-const largestLoad = (f: Expression): number =>
+export const largestLoad = (f: Expression): number =>
   Math.max(...walk(f).map((node) => (node.kind === 'load' ? elementsPerSample(node.tensor.shape) : 1)))
 
 /** Which axes count tasks, outermost first, and how many points of those that are cut a task has. */

@@ -15,7 +15,7 @@ import { type Expression, walk } from '../../ir/expression.ts'
  *   unroll          steps of a reduced axis that are written out (vectors, along vectorReduction)
  *   packed          factors copied into a thread's own memory, in the order they are read  compute_at + in()
  */
-export type CpuSchedule = PointwiseSchedule | ContractionSchedule | WinogradSchedule | WinogradGradientSchedule
+export type CpuSchedule = PointwiseSchedule | ContractionSchedule | PhasesSchedule | WinogradSchedule | WinogradGradientSchedule
 
 /** An axis by its position in `axesOfEquation` of the simplified equation, and its name: `1:o`. */
 export type AxisName = string
@@ -41,9 +41,8 @@ export interface PointwiseSchedule extends Tasks, RegisterTile {
   readonly split?: AxisSizes
 }
 
-/** A sum of products in register tiles: a direct convolution, a matrix product. */
-export interface ContractionSchedule extends Tasks, RegisterTile {
-  readonly algorithm: 'contraction'
+/** A register tile of a sum of products, and which factors are packed for it. */
+export interface ContractionTile extends RegisterTile {
   /** The factor that is loaded in vectors; the other's elements are broadcast to all lanes. */
   readonly vectorFactor: FactorName
   readonly packed: readonly FactorName[]
@@ -51,6 +50,20 @@ export interface ContractionSchedule extends Tasks, RegisterTile {
   readonly batchBlock?: number
   /** The packed factor whose lanes are made neighbours in memory: a transposition. */
   readonly transposed?: FactorName
+}
+
+/** A sum of products in register tiles: a direct convolution, a matrix product. */
+export interface ContractionSchedule extends Tasks, ContractionTile {
+  readonly algorithm: 'contraction'
+}
+
+/** A transposed convolution of a stride as dense ones, one a phase. */
+export interface PhasesSchedule extends Tasks {
+  readonly algorithm: 'phases'
+  /** The axes that have phases, the last one counted fastest. */
+  readonly strides: AxisSizes
+  /** The tile of each phase, by names of the whole equation's axes; null where no element of the filter meets a window. */
+  readonly tiles: readonly (ContractionTile | null)[]
 }
 
 /** A convolution by Winograd's minimal filtering. */
@@ -95,6 +108,9 @@ function axesOfEquation(e: Equation): readonly Axis[] {
   for (const s of e.stores) for (const node of walk(s.value, seen)) if (node.kind === 'reduce') { for (const a of node.axes) axes.add(a) }
   return [...axes]
 }
+
+/** Who knows axes by their names. */
+export type AxisFinder = Pick<AxisNames, 'find' | 'findSizes'>
 
 /** Names of an equation's axes, both ways. */
 export class AxisNames {
@@ -143,7 +159,25 @@ const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
 const isSize = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) > 0
 const isSizes = (value: unknown): boolean => isRecord(value) && Object.values(value).every(isSize)
 
-const KINDS = {
+const hasFields = (value: unknown, fields: Fields): boolean =>
+  isRecord(value) && Object.entries(fields).every(([name, kind]) => KINDS[kind](value[name])) &&
+  Object.keys(value).every((name) => Object.hasOwn(fields, name))
+
+type Kind =
+  | 'a size'
+  | 'a size or absent'
+  | 'an axis'
+  | 'an axis or absent'
+  | 'a list of axes'
+  | 'a table of sizes'
+  | 'a table of sizes or absent'
+  | 'a or b'
+  | 'a, b or absent'
+  | 'a list of a and b'
+  | 'a list of tiles'
+  | 'true or false'
+
+const KINDS: Readonly<Record<Kind, (value: unknown) => boolean>> = {
   'a size': isSize,
   'a size or absent': (value: unknown) => value === undefined || isSize(value),
   'an axis': (value: unknown) => typeof value === 'string',
@@ -154,10 +188,11 @@ const KINDS = {
   'a or b': (value: unknown) => value === 'a' || value === 'b',
   'a, b or absent': (value: unknown) => value === undefined || value === 'a' || value === 'b',
   'a list of a and b': (value: unknown) => Array.isArray(value) && value.every((f) => f === 'a' || f === 'b'),
+  'a list of tiles': (value: unknown) => Array.isArray(value) && value.every((tile) => tile === null || hasFields(tile, CONTRACTION_TILE)),
   'true or false': (value: unknown) => typeof value === 'boolean',
-} as const
+}
 
-type Fields = Readonly<Record<string, keyof typeof KINDS>>
+type Fields = Readonly<Record<string, Kind>>
 const TASKS: Fields = { tasks: 'a list of axes', taskBlock: 'a table of sizes or absent' }
 const TILE: Fields = {
   registerTile: 'a table of sizes',
@@ -165,16 +200,11 @@ const TILE: Fields = {
   vectorReduction: 'an axis or absent',
   unroll: 'a table of sizes',
 }
+const CONTRACTION_TILE: Fields = { ...TILE, vectorFactor: 'a or b', packed: 'a list of a and b', transposed: 'a, b or absent' }
 const FIELDS: Readonly<Record<CpuSchedule['algorithm'], Fields>> = {
   pointwise: { ...TASKS, ...TILE, split: 'a table of sizes or absent' },
-  contraction: {
-    ...TASKS,
-    ...TILE,
-    vectorFactor: 'a or b',
-    packed: 'a list of a and b',
-    batchBlock: 'a size or absent',
-    transposed: 'a, b or absent',
-  },
+  contraction: { ...TASKS, ...CONTRACTION_TILE, batchBlock: 'a size or absent' },
+  phases: { ...TASKS, strides: 'a table of sizes', tiles: 'a list of tiles' },
   winograd: { ...TASKS, outputTile: 'a size', channelBlock: 'a size', keepsFilter: 'true or false' },
   'winograd-gradient': { tasks: 'a list of axes', outputTile: 'a size', rows: 'a size', vectorAxis: 'an axis' },
 }
