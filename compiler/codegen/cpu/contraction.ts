@@ -103,7 +103,9 @@ function paysToPack(c: Contraction, task: TaskGrid, tile: MicroTile, factors: re
   const lanes = tile.vectorAxis ? innerAxis(task, tile.vectorAxis) : tile.vectorReduction!
   return factors.filter((f) => {
     const made = packFactor(`staged_${f}`, main.body[f], fixed, lanes, isTransposed(tile, f) ? lanes : undefined)
-    return made && elementsPerSample(made.into.shape) <= CPU.mostPack && usesOf(task.equation, main, main.body[f], fixed) >= CPU.leastUses
+    if (!made) return false
+    const elements = elementsPerSample(made.into.shape)
+    return elements <= CPU.mostPack && usesOf(task.equation, main, elements, fixed) >= CPU.leastUses
   })
 }
 
@@ -111,12 +113,9 @@ function paysToPack(c: Contraction, task: TaskGrid, tile: MicroTile, factors: re
 export const mainOf = (e: Equation): Contraction['main'] =>
   e.stores.flatMap((s) => reductions(s.value)).filter(isContraction).sort((a, b) => steps(b) - steps(a))[0] as Contraction['main']
 
-/** How often an element that was packed is used in one task. */
-function usesOf(e: Equation, sum: Contraction['main'], factor: Expression, fixed: ReadonlySet<Axis>): number {
-  const count = (axes: Iterable<Axis>): number => pointsOf([...axes].filter((a) => !fixed.has(a)))
-  const elements = Math.max(1, ...walk(factor).map((node) => (node.kind === 'load' ? elementsPerSample(node.tensor.shape) : 1)))
-  return count([...e.axes, ...sum.axes]) / Math.min(elements, count(freeAxes(factor)))
-}
+/** How often one of so many packed elements is used in one task. */
+const usesOf = (e: Equation, sum: Contraction['main'], elements: number, fixed: ReadonlySet<Axis>): number =>
+  pointsOf([...e.axes, ...sum.axes].filter((a) => !fixed.has(a))) / elements
 
 /** Elements of the largest tensor that a factor loads. */
 export const largestLoad = (f: Expression): number =>

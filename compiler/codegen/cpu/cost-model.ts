@@ -102,7 +102,7 @@ export const CPU: CpuModel = {
   enoughTasks: 64,
   goodPack: 48 * 1024,
   mostPack: 2 ** 20,
-  leastUses: 3,
+  leastUses: 2,
   transposedPack: 6,
   goodKept: 160 * 1024,
   bigWeights: 64 * 1024,

@@ -101,7 +101,8 @@ function phaseAt(e: Equation, strides: ReadonlyMap<Axis, number>, at: ReadonlyMa
     if (elements.some((k, i) => k !== first + i * step)) return undefined
     const own = axis(a.name, elements.length)
     axes.set(a, own)
-    taken.set(a, plus(times(own, step), first))
+    // A single element stands as a number, so that conditions on it are seen to hold.
+    taken.set(a, elements.length === 1 ? first : plus(times(own, step), first))
   }
   const sum = { ...main, axes: main.axes.map((a) => axes.get(a) ?? a), body: substitute(main.body, taken) } as Contraction['main']
   const equation = dropTrueGuards(withMain(moved, main, sum))
