@@ -101,8 +101,13 @@ export class KernelBuilder {
     )
   }
 
+  /** Whether a condition is known to hold in the scope that is being written. */
+  holds(condition: Operand): boolean {
+    return (condition.kind === 'truth' && condition.value) || this.assumed.has(this.key(condition))
+  }
+
   all(conditions: readonly Operand[]): Operand {
-    const open = conditions.filter((c) => !(c.kind === 'truth' && c.value) && !this.assumed.has(this.key(c)))
+    const open = conditions.filter((c) => !this.holds(c))
     if (open.some((c) => c.kind === 'truth')) return truth(false)
     if (open.length === 0) return truth(true)
     // What holds for all lanes or for none is settled before lanes differ.

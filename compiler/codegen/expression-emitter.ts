@@ -1,7 +1,7 @@
 import { invariant } from '../invariant.ts'
-import { elementsPerSample, type Tensor } from '../ir/tensor.ts'
+import { elementsPerSample, isBatched, type Tensor } from '../ir/tensor.ts'
 import { type Expression, type Guard, type Load, type Reduction, walk } from '../ir/expression.ts'
-import { atomIndex, type Axis, axesOf, combine, type Index, index, linearIndex, rangeOf, shift, substitute } from '../ir/affine.ts'
+import { type Axis, axesOf, combine, type Index, linearIndex, rangeOf, shift, substitute } from '../ir/affine.ts'
 import type { Point } from './point.ts'
 import type { PointPart } from './point-part.ts'
 import type { Operand } from './kernel-function.ts'
@@ -193,7 +193,9 @@ export abstract class ExpressionEmitter {
     const condition = this.builder.all(conditions)
     if (condition.kind === 'truth') return condition.value ? this.value(e.value, point) : float(e.otherwise)
     const otherwise = float(e.otherwise)
-    if (this.margin === undefined || this.liesNear(e)) return this.builder.select(condition, this.value(e.value, point), otherwise)
+    // What is known to hold here is no condition any more: that an image exists, above all.
+    const open = e.guards.filter((_, i) => !this.builder.holds(conditions[i]!))
+    if (this.margin === undefined || this.liesNear(e, open)) return this.builder.select(condition, this.value(e.value, point), otherwise)
     if (point.lanes && conditions.some((c) => c.kind !== 'truth' && this.isFourfold(c))) {
       return this.builder.vector(this.each(point, (p) => this.value(e, p)))
     }
@@ -205,7 +207,7 @@ export abstract class ExpressionEmitter {
 
   /** Whether all that is under a guard may be loaded whatever the guard says, or is known to be inside. */
   protected isSafe(e: Guarded, point: Point): boolean {
-    if (this.margin === undefined || this.liesNear(e)) return true
+    if (this.margin === undefined || this.liesNear(e, e.guards)) return true
     if (!e.guards.every((g) => axesOf(g.at).every((a) => point.has(a)))) return false
     const condition = this.builder.all(e.guards.map((g) => this.guard(g, point)))
     return condition.kind === 'truth' && condition.value
@@ -215,19 +217,17 @@ export abstract class ExpressionEmitter {
     return (t.kind === 'name' || t.kind === 'operation') && t.lanes === 4 || t.kind === 'vector'
   }
 
-  /** Whether whatever is loaded under a guard lies inside its tensor, or not far beyond, where the guard does not hold. */
-  private liesNear(e: Guarded): boolean {
-    if (e.guards.some((g) => g.kind === 'within' && typeof g.extent !== 'number')) return false
+  /** Whether whatever is loaded under a guard lies inside its tensor, or not far beyond, where its open conditions do not hold. */
+  private liesNear(e: Guarded, open: readonly Guard[]): boolean {
+    if (open.some((g) => g.kind === 'within' && typeof g.extent !== 'number')) return false
     return walk(e.value).every((node) => {
       if (node.kind !== 'load') return true
       const form = this.linearForm(node)
-      const own = combine(
-        form.terms.filter(({ atom }) => !(atom.kind === 'axis' && typeof atom.axis.extent !== 'number')).map(({ atom, coefficient }) =>
-          [coefficient, indexOf(atom)] as const
-        ),
-      )
-      const { min, max } = rangeOf(shift(own, form.constant))
-      return min >= -this.margin! && max < elementsPerSample(node.tensor.shape) + this.margin!
+      const elements = elementsPerSample(node.tensor.shape)
+      // The image exists; it is the place within it that may lie outside.
+      const within = isBatched(node.tensor.shape) ? combine([[1, form], [-elements, node.at[0]!]]) : form
+      const { min, max } = rangeOf(within)
+      return min >= -this.margin! && max < elements + this.margin!
     })
   }
 
@@ -301,5 +301,3 @@ export abstract class ExpressionEmitter {
     return form
   }
 }
-
-const indexOf = (atom: Index['terms'][number]['atom']): Index => atom.kind === 'axis' ? index(atom.axis) : atomIndex(atom)

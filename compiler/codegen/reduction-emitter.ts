@@ -16,7 +16,10 @@ export interface Accumulation {
   readonly points: readonly Point[]
   /** Points along the lanes axis in fours, or one by one; an accumulator each. */
   readonly groups: readonly (readonly Point[])[]
+  /** One a group, as often as there are copies. */
   readonly accumulators: readonly Operand[]
+  /** Steps in a row go to accumulators of their own, which are put together at the end: an addition need not wait for the one before. */
+  readonly copies: number
   /** Where maxima were found, if that is asked for. */
   readonly positions: readonly Operand[]
   /** The two factors of a sum of products, or the body. */
@@ -39,7 +42,12 @@ interface ReductionStep {
   readonly lanes?: Axis
   /** How many of the four there are; absent: all. */
   readonly count?: number
+  /** The number of the fours in a round. */
+  readonly turn?: number
 }
+
+/** Accumulators, copies included: with more sums, additions that wait for each other have others between them. */
+const MOST_COPIES = 8
 
 /** The value that each accumulator, by its name, is to be set to. */
 type Updates = Map<string, Operand>
@@ -155,6 +163,7 @@ export class ReductionEmitter extends ExpressionEmitter {
       points,
       groups: points.map((p) => [p]),
       accumulators: points.map(() => this.builder.declareVariable('sum', float(0, lanes), lanes)),
+      copies: 1,
       positions: [],
       factors,
       across: undefined,
@@ -214,10 +223,12 @@ export class ReductionEmitter extends ExpressionEmitter {
     const across = this.acrossOf(e, points, both)
     const lanes = across || points.some((p) => p.lanes) ? 4 : groups[0]!.length as 1 | 4
     const declare = (name: string, value: number): Operand => this.builder.declareVariable(name, float(value, lanes), lanes)
-    const accumulators = groups.map(() => declare(e.combine === 'sum' ? 'sum' : 'most', start))
+    const inTurn = (across && this.schedule.unroll.get(across)) ?? 1
+    const copies = this.steps && groups.length * inTurn <= MOST_COPIES ? inTurn : 1
+    const accumulators = range(copies).flatMap(() => groups.map(() => declare(e.combine === 'sum' ? 'sum' : 'most', start)))
     const positions = both ? groups.map(() => declare('at', 0)) : []
     const factors = isProduct(e) ? [e.body.a, e.body.b] : [e.body]
-    return { e, points, groups, accumulators, positions, factors: factors.map((part) => this.share(part, groups.flat())), across }
+    return { e, points, groups, accumulators, copies, positions, factors: factors.map((part) => this.share(part, groups.flat())), across }
   }
 
   private acrossOf(e: Reduction, points: readonly Point[], position: boolean): Axis | undefined {
@@ -239,10 +250,14 @@ export class ReductionEmitter extends ExpressionEmitter {
     return { part, representatives, of }
   }
 
-  private finishReduction({ e, groups, accumulators, positions, across }: Accumulation): void {
+  private finishReduction({ e, groups, accumulators, copies, positions, across }: Accumulation): void {
+    const totals = groups.map((_, g) =>
+      range(copies).map((i) => accumulators[i * groups.length + g]!)
+        .reduce((a, b) => this.builder.op(e.combine === 'sum' ? 'add' : 'max', [a, b]))
+    )
     groups.forEach((members, g) =>
       members.forEach((point, lane) => {
-        const accumulator = accumulators[g]!
+        const accumulator = totals[g]!
         const result = across ? this.builder.op(e.combine === 'sum' ? 'lanesum' : 'lanemax', [accumulator])
           : members.length === 1 ? accumulator
           : ({ kind: 'lane', of: accumulator, lane } as const)
@@ -315,20 +330,20 @@ export class ReductionEmitter extends ExpressionEmitter {
     const fours = Math.floor(extent / 4)
     const written = this.schedule.unroll.get(a) ?? 1
     const rounds = Math.floor(fours / written)
-    const four = (steps: readonly ReductionStep[], start: Index, count?: number): ReductionStep[] =>
-      steps.map((step) => ({ at: [...step.at, [a, start]], lanes: a, ...(count !== undefined && { count }) }))
+    const four = (steps: readonly ReductionStep[], start: Index, turn: number, count?: number): ReductionStep[] =>
+      steps.map((step) => ({ at: [...step.at, [a, start]], lanes: a, turn, ...(count !== undefined && { count }) }))
     if (rounds > 0) {
       this.builder.countedLoop(
         a,
         rounds,
-        (at) => open((steps) => range(written).flatMap((i) => four(steps, plus(times(at, 4 * written), 4 * i)))),
+        (at) => open((steps) => range(written).flatMap((i) => four(steps, plus(times(at, 4 * written), 4 * i), i))),
       )
     }
     const rest = range(fours - rounds * written).map((i) => 4 * (rounds * written + i))
     if (rest.length > 0 || extent % 4 > 0) {
       open((steps) => [
-        ...rest.flatMap((start) => four(steps, index(start))),
-        ...(extent % 4 > 0 ? four(steps, index(4 * fours), extent % 4) : []),
+        ...rest.flatMap((start, i) => four(steps, index(start), i)),
+        ...(extent % 4 > 0 ? four(steps, index(4 * fours), rest.length, extent % 4) : []),
       ])
     }
   }
@@ -357,14 +372,15 @@ export class ReductionEmitter extends ExpressionEmitter {
   }
 
   /** Adds one step of all points: what their factors share is computed once. */
-  private accumulate({ e, groups, accumulators, factors }: Accumulation, step: ReductionStep, updates: Updates): void {
+  private accumulate({ e, groups, accumulators, copies, factors }: Accumulation, step: ReductionStep, updates: Updates): void {
     const neutral = float(e.combine === 'sum' ? 0 : LOWEST)
     const masked = (value: Operand): Operand =>
       step.count === undefined ? value : this.builder.select(this.builder.laneMask(step.count), value, neutral)
     const values = factors.map(({ part, representatives }) => representatives.map((point) => masked(this.value(part, take(point, step)))))
     let next = 0
+    const copy = (step.turn ?? 0) % copies * groups.length
     groups.forEach((members, g) => {
-      const accumulator = accumulators[g]!
+      const accumulator = accumulators[copy + g]!
       const [a, b] = factors.map(({ of }, f) => this.assemble(members.map((_, lane) => values[f]![of[next + lane]!]!)))
       next += members.length
       // What is added is zero: nothing to write.

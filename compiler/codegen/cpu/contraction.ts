@@ -105,7 +105,7 @@ function paysToPack(c: Contraction, task: TaskGrid, tile: MicroTile, factors: re
     const made = packFactor(`staged_${f}`, main.body[f], fixed, lanes, isTransposed(tile, f) ? lanes : undefined)
     if (!made) return false
     const elements = elementsPerSample(made.into.shape)
-    return elements <= CPU.mostPack && usesOf(task.equation, main, elements, fixed) >= CPU.leastUses
+    return elements <= CPU.mostPack && usesOf(task.equation, main, main.body[f], elements, fixed) >= CPU.leastUses
   })
 }
 
@@ -113,9 +113,15 @@ function paysToPack(c: Contraction, task: TaskGrid, tile: MicroTile, factors: re
 export const mainOf = (e: Equation): Contraction['main'] =>
   e.stores.flatMap((s) => reductions(s.value)).filter(isContraction).sort((a, b) => steps(b) - steps(a))[0] as Contraction['main']
 
-/** How often one of so many packed elements is used in one task. */
-const usesOf = (e: Equation, sum: Contraction['main'], elements: number, fixed: ReadonlySet<Axis>): number =>
-  pointsOf([...e.axes, ...sum.axes].filter((a) => !fixed.has(a))) / elements
+/**
+ * How often one of so many packed elements is used in one task. Where nothing but padding differs from memory, windows that overlap are no
+ * reason: a mask costs no more than to store an element and load it again.
+ */
+function usesOf(e: Equation, sum: Contraction['main'], factor: Expression, packed: number, fixed: ReadonlySet<Axis>): number {
+  const count = (axes: Iterable<Axis>): number => pointsOf([...axes].filter((a) => !fixed.has(a)))
+  const isComputed = walk(factor).some((node) => node.kind === 'unary' || node.kind === 'binary' || node.kind === 'select')
+  return count([...e.axes, ...sum.axes]) / (isComputed ? packed : Math.min(largestLoad(factor), count(freeAxes(factor))))
+}
 
 /** Elements of the largest tensor that a factor loads. */
 export const largestLoad = (f: Expression): number =>

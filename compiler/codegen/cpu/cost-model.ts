@@ -72,6 +72,8 @@ export interface WinogradModel {
   readonly channelBlock: number
   /** Output channels of a task that is not all of them. */
   readonly leastTaskChannels: number
+  /** Output channels of a block of a filter's gradient: the input is transformed for each. */
+  readonly leastBlock: number
   /** Tiles of a task that is not a whole map: with fewer, the transformed filter would be read too often. */
   readonly leastTaskTiles: number
   /** Transformed elements of a task: it should keep to the first (640 KiB, a second-level cache), and must keep to the second. */
@@ -102,7 +104,7 @@ export const CPU: CpuModel = {
   enoughTasks: 64,
   goodPack: 48 * 1024,
   mostPack: 2 ** 20,
-  leastUses: 2,
+  leastUses: 3,
   transposedPack: 6,
   goodKept: 160 * 1024,
   bigWeights: 64 * 1024,
@@ -113,6 +115,7 @@ export const CPU: CpuModel = {
     leastPixels: 64, // sixteen tiles of 2 x 2, four of 4 x 4
     channelBlock: 16,
     leastTaskChannels: 32,
+    leastBlock: 16,
     leastTaskTiles: 8,
     goodTask: 160 * 1024,
     mostTask: 2 ** 20,
@@ -142,6 +145,9 @@ export function loadCost(f: Expression, a: Axis, packed: boolean): number {
 
 export const costOfStride = (stride: number | undefined): number =>
   stride === 0 || stride === 1 ? 1 : stride === 2 ? CPU.strideTwo : CPU.scattered
+
+/** Vectors of a long sum in a row: as many as an addition takes cycles. */
+export const stepsAtOnce = (a: Axis): number => ((a.extent as number) >= 64 ? 4 : 2)
 
 /** Points of axes; what depends on the batch counts as `perBatch`. */
 export const pointsOf = (axes: Iterable<Axis>, perBatch = 1): number => {

@@ -2,7 +2,7 @@ import { children, type Expression, type Reduction, walk } from '../../ir/expres
 import { divisors } from '../../ir/divisors.ts'
 import { type Axis, axesOf, index, linearIndex } from '../../ir/affine.ts'
 import { type Equation, reads, writes } from '../../ir/equation.ts'
-import { costOfStride, CPU, pointsOf, tailWaste } from './cost-model.ts'
+import { costOfStride, CPU, pointsOf, stepsAtOnce, tailWaste } from './cost-model.ts'
 import type { Loop, LoopNest } from './loop-nest.ts'
 import { reductions, steps, strideOf } from '../../ir/analysis.ts'
 import { splitAxis, splitDivided } from '../../ir/reshape.ts'
@@ -25,7 +25,7 @@ export function choosePointwise(given: Equation): PointwiseSchedule {
       for (const a of r.axes) if (a !== vectorReduction) unroll.set(a, a.extent as number)
     }
   }
-  if (vectorReduction && (vectorReduction.extent as number) >= 32) unroll.set(vectorReduction, 2)
+  if (vectorReduction && (vectorReduction.extent as number) >= 32) unroll.set(vectorReduction, stepsAtOnce(vectorReduction))
   const { tasks, block } = chooseTasks(e, vectorAxis)
   // Two vectors at a time where nothing is summed up, and none overlaps one that has been updated in place.
   const isElementwise = sums.length === 0 && !reads(e).some((t) => writes(e).includes(t))

@@ -78,9 +78,8 @@ export interface WinogradSchedule extends Tasks {
 }
 
 /** The gradient of a convolution's filter by the same transformations, transposed. */
-export interface WinogradGradientSchedule {
+export interface WinogradGradientSchedule extends Tasks {
   readonly algorithm: 'winograd-gradient'
-  readonly tasks: readonly AxisName[]
   /** m of the tiles of output gradients. */
   readonly outputTile: number
   /** Rows of an image that are transformed at a time. */
@@ -206,5 +205,5 @@ const FIELDS: Readonly<Record<CpuSchedule['algorithm'], Fields>> = {
   contraction: { ...TASKS, ...CONTRACTION_TILE, batchBlock: 'a size or absent' },
   phases: { ...TASKS, strides: 'a table of sizes', tiles: 'a list of tiles' },
   winograd: { ...TASKS, outputTile: 'a size', channelBlock: 'a size', keepsFilter: 'true or false' },
-  'winograd-gradient': { tasks: 'a list of axes', outputTile: 'a size', rows: 'a size', vectorAxis: 'an axis' },
+  'winograd-gradient': { ...TASKS, outputTile: 'a size', rows: 'a size', vectorAxis: 'an axis' },
 }

@@ -1,4 +1,5 @@
-import { replaceNode } from '../../ir/rewrite.ts'
+import { type Axis, type Index, substitute as substituteIndex } from '../../ir/affine.ts'
+import { bottomUp, mapValues, replaceNode, topDown } from '../../ir/rewrite.ts'
 import { freeAxes, isContraction, reductions, steps } from '../../ir/analysis.ts'
 import { type Expression, guard, type Reduction } from '../../ir/expression.ts'
 import type { Equation } from '../../ir/equation.ts'
@@ -26,9 +27,44 @@ export const simplify = onceByNode(({ fusedProducer: _, ...given }: Equation): S
   const main = sums.filter(isContraction).sort((a, b) => steps(b) - steps(a))[0]
   // A sum that is invariant over an output axis is computed before that axis is walked: no register tile holds all of its points.
   const hasInvariantSum = equation.axes.some((a, i) => i > 0 && sums.some((r) => !freeAxes(r).has(a)))
-  if (!main || hasInvariantSum || steps(main) <= 1) return { equation }
+  if (!main || hasInvariantSum || steps(main) <= 1) return { equation: shareReducedAxes(equation) }
   return { equation, contraction: withoutSharedGuards(equation, main) }
 })
+
+/**
+ * Lets sums of as many terms run along one axis, though one be part of the other (the squares of differences from a mean), so that what
+ * is chosen for the axis holds for all of them, and those that do not wait for each other share a loop.
+ */
+function shareReducedAxes(e: Equation): Equation {
+  const shared = new Map<number, Axis>()
+  return mapValues(
+    e,
+    bottomUp((node) => {
+      if (node.kind !== 'reduce' || node.combine === 'argmax' || node.axes.length !== 1) return node
+      const [own] = node.axes as readonly [Axis]
+      if (typeof own.extent !== 'number') return node
+      const known = shared.get(own.extent)
+      if (!known) shared.set(own.extent, own)
+      // A sum over both cannot have them as one.
+      if (!known || known === own || freeAxes(node.body).has(known)) return node
+      return { ...node, axes: [known], body: renameAxis(node.body, own, known) }
+    }),
+  )
+}
+
+/** Replaces an axis; what does not change with it stays the same node, so that sums that several values share are still one. */
+function renameAxis(e: Expression, from: Axis, to: Axis): Expression {
+  const map = new Map([[from, to]])
+  const change = (at: Index): Index => substituteIndex(at, map)
+  const rename = topDown((node) => {
+    if (!freeAxes(node).has(from)) return node
+    if (node.kind === 'load') return { ...node, at: node.at.map(change) }
+    if (node.kind === 'position' || node.kind === 'random') return { ...node, at: change(node.at) }
+    if (node.kind === 'guard') return { ...node, guards: node.guards.map((g) => ({ ...g, at: change(g.at) })), value: rename(node.value) }
+    return undefined
+  })
+  return rename(e)
+}
 
 /** Where both factors are zero under the same condition, one of them is enough. */
 function withoutSharedGuards(equation: Equation, main: Reduction): Contraction {

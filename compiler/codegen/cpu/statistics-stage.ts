@@ -5,6 +5,7 @@ import { type Equation, type SideReduction, store } from '../../ir/equation.ts'
 import { partialEquation } from '../../ir/moments.ts'
 import { type Stage, scalarLoops } from './loop-nest.ts'
 import { runsThroughMaps, termsAt } from '../../ir/side-sums.ts'
+import { stepsAtOnce } from './cost-model.ts'
 import { fits } from './schedule.ts'
 import type { TaskGrid } from './tasks.ts'
 
@@ -65,5 +66,5 @@ export function statisticsStage(side: SideReduction, { name, layers }: Equation,
 const overLast = (last: Axis, stage: Omit<Stage, 'unroll'>): Stage => ({
   ...stage,
   ...((last.extent as number) >= 4 && { vectorReduction: last }),
-  unroll: new Map((last.extent as number) >= 16 ? [[last, 2]] : []),
+  unroll: new Map((last.extent as number) >= 16 ? [[last, stepsAtOnce(last)]] : []),
 })

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { applySchedule } from '../../../compiler/codegen/cpu/apply-schedule.ts'
 import { CpuScheduler } from '../../../compiler/codegen/cpu/choose.ts'
 import { lowerLoopNest } from '../../../compiler/codegen/cpu/lower.ts'
-import { parseSchedule, type PhasesSchedule, ScheduleMismatch } from '../../../compiler/codegen/cpu/schedule.ts'
+import { type CpuSchedule, parseSchedule, type PhasesSchedule, ScheduleMismatch } from '../../../compiler/codegen/cpu/schedule.ts'
 import { type Equation, reads, writes } from '../../../compiler/ir/equation.ts'
 import { bufferOf, type Tensor } from '../../../compiler/ir/tensor.ts'
 import { elementCount, evaluateEquation, type Numbers } from '../../../compiler/targets/interpreter/evaluate.ts'
@@ -53,25 +53,30 @@ const convolutionsOf = (input: string, layers: string): (readonly [string, Equat
     ['gradients'],
   )].filter(([name]) => /conv/.test(name))
 
+/** Holds a schedule's loop nest to the equation, in float64. */
+function compare(name: string, e: Equation, schedule: CpuSchedule): void {
+  const nest = applySchedule(e, schedule)
+  lowerLoopNest(e, nest, bufferOf)
+  const inputs = reads(e).map((t, k) =>
+    [t, Float64Array.from({ length: elementCount(t, 2) }, (_, j) => 1.5 + Math.sin(1 + 1.7 * j + 13 * k))] as const
+  )
+  const numbers = (): Map<Tensor, Numbers> => new Map(inputs.map(([t, d]) => [t, d.slice()]))
+  const [want, got] = [numbers(), numbers()]
+  evaluateEquation(e, want, { batch: 2 })
+  runLoopNest(nest, got, 2)
+  for (const t of writes(e)) {
+    const [a, b] = [Array.from(want.get(t)!), Array.from(got.get(t)!)]
+    const scale = a.reduce((m, v) => Math.max(m, Math.abs(v)), 1e-3)
+    const worst = a.reduce((m, v, j) => Math.max(m, Math.abs(v - b[j]!)), 0)
+    expect(worst / scale, `${t.name} of ${name} by ${JSON.stringify(schedule)}`).toBeLessThan(1e-10)
+  }
+}
+
 test.each(nets)('convolutions and their gradients: %s', (_, input, layers) => {
   for (const [name, e] of convolutionsOf(input, layers)) {
     const schedule = scheduler.scheduleOf(e)
     expect(parseSchedule(JSON.parse(JSON.stringify(schedule)))).toEqual(schedule)
-    const nest = applySchedule(e, schedule)
-    lowerLoopNest(e, nest, bufferOf)
-    const inputs = reads(e).map((t, k) =>
-      [t, Float64Array.from({ length: elementCount(t, 2) }, (_, j) => 1.5 + Math.sin(1 + 1.7 * j + 13 * k))] as const
-    )
-    const numbers = (): Map<Tensor, Numbers> => new Map(inputs.map(([t, d]) => [t, d.slice()]))
-    const [want, got] = [numbers(), numbers()]
-    evaluateEquation(e, want, { batch: 2 })
-    runLoopNest(nest, got, 2)
-    for (const t of writes(e)) {
-      const [a, b] = [Array.from(want.get(t)!), Array.from(got.get(t)!)]
-      const scale = a.reduce((m, v) => Math.max(m, Math.abs(v)), 1e-3)
-      const worst = a.reduce((m, v, j) => Math.max(m, Math.abs(v - b[j]!)), 0)
-      expect(worst / scale, `${t.name} of ${name} by ${JSON.stringify(schedule)}`).toBeLessThan(1e-10)
-    }
+    compare(name, e, schedule)
   }
 })
 
@@ -87,4 +92,18 @@ test('a transposed convolution of a stride goes by phases, and a schedule of oth
   }]
   for (const other of misfits) expect(() => applySchedule(e, other)).toThrow(ScheduleMismatch)
   expect(() => parseSchedule({ ...schedule, tiles: [{ packed: 'a' }] })).toThrow(ScheduleMismatch)
+})
+
+test('Winograd in blocks of output channels, each for all images', () => {
+  const equations = convolutionsOf('32, 8, 8', '-> conv(32, 3, pad: 1)')
+  const of = (name: RegExp): Equation => equations.find(([key]) => name.test(key))![1]
+  const [forward, gradient] = [of(/conv_2$/), of(/conv_2\.dweight/)]
+  const [a, b] = [scheduler.scheduleOf(forward), scheduler.scheduleOf(gradient)]
+  expect(a).toMatchObject({ algorithm: 'winograd', tasks: ['0:n'], keepsFilter: true })
+  expect(b).toMatchObject({ algorithm: 'winograd-gradient', vectorAxis: expect.stringMatching(/:c$/) })
+  const inBlocks = { ...a, tasks: ['1:o', '0:n'], taskBlock: { '1:o': 16 }, channelBlock: 16 } as typeof a
+  compare('conv_2', forward, inBlocks)
+  expect(() => applySchedule(forward, { ...inBlocks, keepsFilter: false } as typeof a)).toThrow(ScheduleMismatch)
+  const out = Object.keys((scheduler.candidates(gradient)[1] as { registerTile: object }).registerTile).find((name) => /:o$/.test(name))!
+  compare('conv_2.dweight', gradient, { ...b, tasks: [...b.tasks, out], taskBlock: { [out]: 16 } } as typeof b)
 })

@@ -33,7 +33,7 @@ const kernelOf = (e: Equation, schedule: CpuSchedule): string => {
 
 test('every algorithm is met', () => {
   expect(new Set(everything.map(({ schedule }) => schedule.algorithm))).toEqual(
-    new Set(['pointwise', 'contraction', 'winograd', 'winograd-gradient']),
+    new Set(['pointwise', 'contraction', 'phases', 'winograd', 'winograd-gradient']),
   )
 })
 

@@ -123,7 +123,8 @@ const keptBlocks = (
   { keepsFilter, task, out, channelBlocks }: Pick<ForwardPlan, 'keepsFilter' | 'task' | 'out' | 'channelBlocks'>,
 ): readonly Axis[] => {
   const channelTasks = task.cut.get(out)?.outer
-  return keepsFilter ? [...(channelTasks ? [channelTasks] : []), channelBlocks] : []
+  // Of blocks that come before the images there is one at a time.
+  return keepsFilter ? [...(channelTasks && channelTasks !== task.grid[0] ? [channelTasks] : []), channelBlocks] : []
 }
 
 /** Loops over tiles, the last one in lanes. */

@@ -27,7 +27,12 @@ export function chooseWinograd(c: Contraction): WinogradSchedule | undefined {
 
   // Rows of a task, then output channels: enough tasks for several threads even for one image.
   const pieces = Math.floor(CPU.mostTasks / (height / rows) / pointsOf(leading))
-  const group = divisors(outputs).find((d) => d % CPU.lanes === 0 && d >= MODEL.leastTaskChannels && outputs / d <= pieces) ?? outputs
+  const wanted = divisors(outputs).find((d) => d % CPU.lanes === 0 && d >= MODEL.leastTaskChannels && outputs / d <= pieces) ?? outputs
+  // A filter that is too large to be kept is so in blocks of its channels, each for all images.
+  const perOutput = (tiling.m + filterSize - 1) ** 2 * inputs
+  const block = leading.length === 1 && rows === height && perOutput * outputs > MODEL.mostKept
+    ? divisors(outputs).filter((d) => d % CPU.lanes === 0 && perOutput * d <= MODEL.goodTask && d >= MODEL.leastOutputs).at(-1) : undefined
+  const group = block ?? wanted
   const channelBlock = divisors(group).filter((d) => d % CPU.lanes === 0 && d <= MODEL.channelBlock).at(-1)
   if (channelBlock === undefined) return undefined
   const blocks = new Map<Axis, number>([
@@ -38,10 +43,10 @@ export function chooseWinograd(c: Contraction): WinogradSchedule | undefined {
   const schedule: WinogradSchedule = {
     algorithm: 'winograd',
     outputTile: tiling.m,
-    tasks: [...leading, ...blocks.keys()].map((a) => names.of(a)),
+    tasks: (block !== undefined ? [out, ...leading] : [...leading, ...blocks.keys()]).map((a) => names.of(a)),
     ...(blocks.size > 0 && { taskBlock: names.sizes(blocks) }),
     channelBlock,
-    keepsFilter: leading.length === 1 && (tiling.m + filterSize - 1) ** 2 * inputs * outputs <= MODEL.mostKept,
+    keepsFilter: leading.length === 1 && (block !== undefined || perOutput * outputs <= MODEL.mostKept),
   }
   return hasStatisticsBlocks(e, blocks) && planForward(c, shape, tiling, schedule) ? schedule : undefined
 }
@@ -80,7 +85,9 @@ export function winogradNest(c: Contraction, schedule: WinogradSchedule): LoopNe
   fits(!schedule.keepsFilter || leading.length === 1, 'the filter is kept where images alone come first')
   const names = new AxisNames(c.equation)
   const cut = [row, out].map((a) => names.of(a)).filter((name) => schedule.taskBlock?.[name] !== undefined)
-  fits(schedule.tasks.join() === [...leading.map((a) => names.of(a)), ...cut].join(), 'tasks are images, groups, rows, channels')
+  const inOrder = [[...leading.map((a) => names.of(a)), ...cut], [...cut, ...leading.map((a) => names.of(a))]]
+    .slice(0, schedule.keepsFilter && cut.join() === names.of(out) ? 2 : 1)
+  fits(inOrder.some((order) => schedule.tasks.join() === order.join()), 'tasks are images, groups, rows, channels')
   const rows = schedule.taskBlock?.[names.of(row)]
   fits(rows === undefined || (rows % tiling.m === 0 && tiling.stepDown === tiling.m), `tasks of ${rows} rows are no rows of tiles`)
   fits(taskElements(shape, tiling, rows ?? row.extent as number) <= MODEL.mostTask, 'a task has too many tiles')
@@ -93,7 +100,7 @@ function nestOf(plan: ForwardPlan, given: Equation): LoopNest {
   const { keepsFilter, task, tensors, tiles, inputs, tiling: { m }, filterSize, channelBlocks } = plan
   const channelTasks = task.cut.get(plan.out)?.outer
   // A thread goes from the channels of an image to the next ones: its input is the same.
-  const sameInput = channelTasks && { invariantOver: task.grid.slice(0, -1) }
+  const sameInput = channelTasks && channelTasks !== task.grid[0] && { invariantOver: task.grid.slice(0, -1) }
   const filter: StageGroup = { ...transformFilter(plan), ...(keepsFilter && { invariantOver: channelTasks ? [channelTasks] : [] }) }
   return {
     grid: task.grid,

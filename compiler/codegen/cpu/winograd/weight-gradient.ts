@@ -5,11 +5,13 @@ import { freeAxes } from '../../../ir/analysis.ts'
 import { add, constant, type Expression, load, mul, sum } from '../../../ir/expression.ts'
 import { type Axis, axis, type IndexLike, plus, substitute as substituteIndex, times } from '../../../ir/affine.ts'
 import { type Equation, equation, store } from '../../../ir/equation.ts'
+import { mainOf } from '../contraction.ts'
 import { CPU } from '../cost-model.ts'
 import { type Loop, type LoopNest, scalarLoops, type Stage, type StageGroup, vectorLoops } from '../loop-nest.ts'
 import { packFactor, type PackedFactor } from '../packing.ts'
 import { AxisNames, type FactorName, fits, otherFactor, type WinogradGradientSchedule } from '../schedule.ts'
 import type { Contraction } from '../simplify.ts'
+import { cutTasks, innerAxis } from '../tasks.ts'
 import { backwards, chooseTiling, columnsOf, isDense, type Matrix, plane, showElements, TILE_SIZES, tilingFor,
   transformsOf } from './transforms.ts'
 import { betweenPasses, twoPasses } from './two-passes.ts'
@@ -73,19 +75,35 @@ export function chooseWeightGradient(c: Contraction): WinogradGradientSchedule |
   // Four input channels in the lanes; where there are few, four output channels, and four tiles of a row while inputs are transformed.
   const overInputs = inputs % CPU.lanes === 0 && (inputs >= MODEL.leastLaneInputs || outputs % CPU.lanes !== 0 || width / m < CPU.lanes)
   const size = m + filterSize - 1
-  if (size ** 2 * outputs * inputs > MODEL.goodTask) return undefined
-  const elements = (rows: number): number => size ** 2 * (rows / m) * (width / m) * (inputs + outputs)
+  // Sums that would not stay in the cache are those of a block of output channels.
+  const block = divisors(outputs).filter((d) =>
+    d % CPU.lanes === 0 && d >= Math.min(outputs, MODEL.leastBlock) && size ** 2 * d * inputs <= MODEL.goodTask
+  ).at(-1)
+  if (block === undefined) return undefined
+  const elements = (rows: number): number => size ** 2 * (rows / m) * (width / m) * (inputs + block)
   const rows = divisors(height).filter((d) => d % m === 0 && elements(d) <= MODEL.goodTask).at(-1)
   if (rows === undefined) return undefined
   const names = new AxisNames(c.equation)
   const schedule: WinogradGradientSchedule = {
     algorithm: 'winograd-gradient',
-    tasks: shape.leading.map((a) => names.of(a)),
+    tasks: [...shape.leading, ...(block < outputs ? [shape.out] : [])].map((a) => names.of(a)),
+    ...(block < outputs && { taskBlock: names.sizes([[shape.out, block]]) }),
     outputTile: m,
     rows,
     vectorAxis: names.of(overInputs ? shape.channel : shape.out),
   }
-  return planGradient(c, shape, schedule, overInputs) ? schedule : undefined
+  const { contraction, inTask } = cutGradient(c, shape, schedule)
+  return planGradient(contraction, inTask, schedule, overInputs) ? schedule : undefined
+}
+
+/** The equation cut into blocks of output channels, and the axes' roles in it. */
+function cutGradient(c: Contraction, shape: WeightGradient, schedule: WinogradGradientSchedule): {
+  readonly contraction: Contraction
+  readonly inTask: WeightGradient
+} {
+  const task = cutTasks(c.equation, new AxisNames(c.equation), schedule)
+  const contraction = { equation: task.equation, main: mainOf(task.equation) }
+  return { contraction, inTask: { ...shape, leading: task.grid, out: innerAxis(task, shape.out) } }
 }
 
 /** What the stages hand on: tiles, packed factors, and scratch memory. */
@@ -185,14 +203,16 @@ export function weightGradientNest(c: Contraction, schedule: WinogradGradientSch
   const [height, { rows, outputTile: m, vectorAxis }] = [row.extent as number, schedule]
   const tiling = tilingFor(m, filterRow.extent as number, height, column.extent as number)
   fits(tiling && !tiling.overlaps && height % rows === 0 && rows % m === 0, `tiles of ${m} in blocks of ${rows} rows do not cover the map`)
-  fits(schedule.tasks.join() === leading.map((a) => names.of(a)).join(), 'tasks are groups')
+  const cut = schedule.taskBlock ? [out] : []
+  fits(schedule.tasks.join() === [...leading, ...cut].map((a) => names.of(a)).join(), 'tasks are groups, and blocks of output channels')
   fits([channel, out].some((a) => names.of(a) === vectorAxis), `${vectorAxis} cannot be in lanes`)
-  const plan = planGradient(c, shape, schedule, vectorAxis === names.of(channel))
+  const { contraction, inTask } = cutGradient(c, shape, schedule)
+  const plan = planGradient(contraction, inTask, schedule, vectorAxis === names.of(channel))
   fits(plan, 'channels do not fill vectors, or a factor cannot be packed')
   const { packedInput, packedGradient, tensors, filterSize, tiles, inputs, outputs } = plan
   return {
-    grid: leading,
-    outerReduction: { axis: shape.image, init: clearTotals(plan), epilogue: transformBack(plan, c.equation) },
+    grid: inTask.leading,
+    outerReduction: { axis: shape.image, init: clearTotals(plan), epilogue: transformBack(plan, contraction.equation) },
     stages: [{
       each: scalarLoops([plan.rowBlocks]),
       stages: [
