@@ -17,7 +17,7 @@ import { cutTasks, hasStatisticsBlocks, innerAxis, type TaskGrid } from './tasks
 
 /** Chooses a schedule; undefined where an equation is no transposed convolution of a stride. */
 export function choosePhases(c: Contraction): PhasesSchedule | undefined {
-  const { equation: e, main } = c
+  const { equation: e } = c
   const strides = stridesOf(c)
   const phases = strides && !batchReduction(c) && phasesOf(e, strides)
   const input = strides && inputOf(c, strides)
@@ -56,7 +56,7 @@ export function choosePhases(c: Contraction): PhasesSchedule | undefined {
     strides: names.sizes(strides),
     tiles,
   }
-  return planPhases(c, schedule) && main ? schedule : undefined
+  return planPhases(c, schedule) ? schedule : undefined
 }
 
 /** The factor that moves with the strided axes; undefined where both do. */

@@ -14,6 +14,8 @@ import { type Expression, walk } from '../../ir/expression.ts'
  *   vectorReduction a reduced axis that is summed up in lanes, which are added at the end  rfactor + vectorize
  *   unroll          steps of a reduced axis that are written out (vectors, along vectorReduction)
  *   packed          factors copied into a thread's own memory, in the order they are read  compute_at + in()
+ *   transposed      a packed factor whose axis in lanes is made the innermost one          in() + reorder_storage
+ *   strides         axes whose points are taken by their remainder, each with a loop nest  split, unroll(inner)
  */
 export type CpuSchedule = PointwiseSchedule | ContractionSchedule | PhasesSchedule | WinogradSchedule | WinogradGradientSchedule
 
