@@ -50,7 +50,7 @@ export function contractionNest(given: Contraction, schedule: ContractionSchedul
 }
 
 /** The register tile, by the roles of its axes. */
-export function tileOf(c: Contraction, names: AxisFinder, schedule: ContractionTile): MicroTile {
+export function tileOf(c: Contraction, names: AxisFinder, schedule: ContractionTile & Pick<ContractionSchedule, 'taskBlock'>): MicroTile {
   const { vectorFactor } = schedule
   const { vector, broadcast } = gemmAxes(c, vectorFactor)
   const [vectorAxis, vectorReduction] = [schedule.vectorAxis, schedule.vectorReduction].map((name) =>

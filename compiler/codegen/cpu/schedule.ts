@@ -48,8 +48,6 @@ export interface ContractionTile extends RegisterTile {
   /** The factor that is loaded in vectors; the other's elements are broadcast to all lanes. */
   readonly vectorFactor: FactorName
   readonly packed: readonly FactorName[]
-  /** Images that are packed together, where the sum runs over the batch. Absent: one. */
-  readonly batchBlock?: number
   /** The packed factor whose lanes are made neighbours in memory: a transposition. */
   readonly transposed?: FactorName
 }
@@ -57,6 +55,8 @@ export interface ContractionTile extends RegisterTile {
 /** A sum of products in register tiles: a direct convolution, a matrix product. */
 export interface ContractionSchedule extends Tasks, ContractionTile {
   readonly algorithm: 'contraction'
+  /** Images that are packed together, where the sum runs over the batch. Absent: one. */
+  readonly batchBlock?: number
 }
 
 /** A transposed convolution of a stride as dense ones, one a phase. */
