@@ -1,7 +1,7 @@
 import { type Axis, type Index, substitute as substituteIndex } from '../../ir/affine.ts'
 import { bottomUp, mapValues, replaceNode, topDown } from '../../ir/rewrite.ts'
 import { freeAxes, isContraction, reductions, steps } from '../../ir/analysis.ts'
-import { type Expression, guard, type Reduction } from '../../ir/expression.ts'
+import { type Expression, guard, type Reduction, walk } from '../../ir/expression.ts'
 import type { Equation } from '../../ir/equation.ts'
 import { onceByNode } from '../../ir/once-by-node.ts'
 import { dropTrueGuards, flattenAxes, flattenReductions } from '../../ir/reshape.ts'
@@ -45,12 +45,16 @@ function shareReducedAxes(e: Equation): Equation {
       if (typeof own.extent !== 'number') return node
       const known = shared.get(own.extent)
       if (!known) shared.set(own.extent, own)
-      // A sum over both cannot have them as one.
-      if (!known || known === own || freeAxes(node.body).has(known)) return node
+      // A sum over both, in one or in two that are nested, cannot have them as one.
+      if (!known || known === own || freeAxes(node.body).has(known) || captures(node.body, known, own)) return node
       return { ...node, axes: [known], body: renameAxis(node.body, own, known) }
     }),
   )
 }
+
+/** Whether a sum over `bound` inside changes with `free`: renamed to `bound`, it would be taken for the sum's own axis. */
+const captures = (e: Expression, bound: Axis, free: Axis): boolean =>
+  walk(e).some((node) => node.kind === 'reduce' && node.axes.includes(bound) && freeAxes(node).has(free))
 
 /** Replaces an axis; what does not change with it stays the same node, so that sums that several values share are still one. */
 function renameAxis(e: Expression, from: Axis, to: Axis): Expression {
