@@ -1,5 +1,5 @@
 import { replaceNode } from '../../ir/rewrite.ts'
-import type { Tensor } from '../../ir/tensor.ts'
+import { elementsPerSample, type Tensor } from '../../ir/tensor.ts'
 import { add, constant, type Expression, load, walk } from '../../ir/expression.ts'
 import { type Axis, linearIndex } from '../../ir/affine.ts'
 import { freeAxes, strideOf } from '../../ir/analysis.ts'
@@ -24,7 +24,7 @@ export function contractionNest(given: Contraction, schedule: ContractionSchedul
   const images = imageBlocks(given, tile, schedule)
   if (images) unroll.set(images.row, images.row.extent as number)
   const c = images?.contraction ?? given
-  const task = cutTasks(c.equation, names, schedule)
+  const task = cutTasks(c.equation, names, schedule, { blocksOfImages: true })
   const packed = packFactors(c, task, tile, schedule)
   const { equation, sum, outer } = readPacked(c, task, packed, images)
   const multiply: Stage = {
@@ -115,7 +115,7 @@ function packFactors(c: Contraction, task: TaskGrid, tile: MicroTile, { packed, 
   return packed.map((f) => {
     const transposed = isTransposed(tile, f)
     const made = packFactor(`staged_${f}`, body[f], fixed, lanes, transposed ? lanes : undefined)
-    fits(made, `factor ${f} cannot be packed`)
+    fits(made && elementsPerSample(made.into.shape) <= CPU.mostPack, `factor ${f} cannot be packed`)
     return { ...(batchBlock === undefined ? made : apart(made)), of: body[f], transposed }
   })
 }

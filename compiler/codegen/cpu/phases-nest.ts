@@ -116,6 +116,7 @@ function planPhases(c: Contraction, schedule: PhasesSchedule): PhasesPlan | unde
   const input = inputOf(c, strides)
   fits(input && !batchReduction(c), 'this is no transposed convolution')
   const task = cutTasks(c.equation, names, schedule)
+  fits([...strides.keys()].every((a) => !task.grid.includes(a) && !task.cut.has(a)), 'what has phases counts no tasks')
   const phases = phasesOf(task.equation, strides)
   fits(phases && phases.length === schedule.tiles.length, `there are ${phases?.length} phases`)
   const fixed = new Set(task.grid)
@@ -136,7 +137,8 @@ function planPhases(c: Contraction, schedule: PhasesSchedule): PhasesPlan | unde
       findSizes: (sizes) => names.findSizes(sizes).map(([a, size]) => [own(a), size]),
     }
     const own = (a: Axis): Axis => phase.axes.get(a) ?? innerAxis(task, a)
-    fits(!given.transposed || given.transposed !== input, 'the input is packed for all phases')
+    fits(given.packed.includes(input) === packsInput && given.transposed !== input, 'the input is packed for all phases')
+    fits(given.packed.every((f) => f === input || f === given.transposed), 'a filter is packed where it is transposed')
     const tile = tileOf({ equation: phase.equation, main: phase.main }, finder, given)
     const packed: Packed[] = []
     let value = phase.main.body as typeof phase.main.body.a

@@ -188,7 +188,8 @@ const KINDS: Readonly<Record<Kind, (value: unknown) => boolean>> = {
   'a table of sizes or absent': (value: unknown) => value === undefined || isSizes(value),
   'a or b': (value: unknown) => value === 'a' || value === 'b',
   'a, b or absent': (value: unknown) => value === undefined || value === 'a' || value === 'b',
-  'a list of a and b': (value: unknown) => Array.isArray(value) && value.every((f) => f === 'a' || f === 'b'),
+  'a list of a and b': (value: unknown) =>
+    Array.isArray(value) && value.every((f) => f === 'a' || f === 'b') && new Set(value).size === value.length,
   'a list of tiles': (value: unknown) => Array.isArray(value) && value.every((tile) => tile === null || hasFields(tile, CONTRACTION_TILE)),
   'true or false': (value: unknown) => typeof value === 'boolean',
 }

@@ -28,11 +28,15 @@ export function imagesOf({ cut }: TaskGrid): LoopNest['images'] {
 /** What counts the points of one task along an axis. */
 export const innerAxis = ({ cut }: TaskGrid, a: Axis): Axis => cut.get(a)?.inner ?? a
 
-/** Cuts an equation into tasks. Throws ScheduleMismatch where a block does not divide its axis, or the batch is no axis of tasks. */
+/**
+ * Cuts an equation into tasks. Throws ScheduleMismatch where a block does not divide its axis, or the batch is no axis of tasks.
+ * `blocksOfImages`: whose nest ends with the batch (`imagesOf`) may have several images in a task; others would compute images that are not there.
+ */
 export function cutTasks(
   given: Equation,
   names: AxisNames,
   { tasks, taskBlock = {} }: { readonly tasks: readonly AxisName[]; readonly taskBlock?: AxisSizes | undefined },
+  { blocksOfImages = false } = {},
 ): TaskGrid {
   const counted = tasks.map((name) => names.find(name))
   fits(new Set(counted).size === counted.length && counted.every((a) => given.axes.includes(a)), `tasks are counted by ${tasks.join()}`)
@@ -41,6 +45,7 @@ export function cutTasks(
   const cut = new Map<Axis, TaskBlock>()
   for (const [a, size] of names.findSizes(taskBlock)) {
     if (a.extent === 'n') {
+      fits(blocksOfImages, 'a task has one image')
       fits(counted.includes(a), `${a.name} does not count tasks`)
       const [outer, inner] = [axis(`${a.name}_block`, { chunks: size }), axis(a.name, size)]
       equation = overAxes(

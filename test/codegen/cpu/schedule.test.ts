@@ -90,6 +90,17 @@ describe('refused', () => {
   const conv = [...equations.values()].find((e) => schedulesOf(e)[0]!.algorithm === 'winograd' && schedulesOf(e).length > 1)!
   const winograd = schedulesOf(conv)[0] as CpuSchedule & { algorithm: 'winograd' }
   const direct = schedulesOf(conv).find((s) => s.algorithm === 'contraction' && s.vectorAxis) as CpuSchedule & { algorithm: 'contraction' }
+  const chosen = <A extends CpuSchedule['algorithm']>(algorithm: A, also: (s: CpuSchedule & { algorithm: A }, e: Equation) => boolean) =>
+    everything.find(({ schedule, e }) => schedule.algorithm === algorithm && also(schedule as CpuSchedule & { algorithm: A }, e)) as {
+      readonly e: Equation
+      readonly schedule: CpuSchedule & { algorithm: A }
+    }
+  const pointwise = chosen('pointwise', (s, e) => e.sides.length === 0 && s.tasks[0] === '0:n')
+  const phases = chosen('phases', () => true)
+  const tiles = (change: object): CpuSchedule => ({ ...phases.schedule, tiles: phases.schedule.tiles.map((t) => t && { ...t, ...change }) })
+  const gradient = [...equationsOf('net f {\n  input x: f32[256]\n  y = x -> fc(256)\n  loss = sum(mul(y, y))\n}', programs)]
+    .find(([name]) => name.startsWith('fc_1.dweight'))![1]
+  const inBlocks = { e: gradient, schedule: scheduler.scheduleOf(gradient) as CpuSchedule & { algorithm: 'contraction' } }
   const badJson: readonly [string, unknown, RegExp][] = [
     ['a rank in the list of an older version', { winograd: false, tile: 3 }, /no algorithm/],
     ['the default of an older version', {}, /no algorithm/],
@@ -97,6 +108,10 @@ describe('refused', () => {
     ['another algorithm', { ...winograd, algorithm: 'fft' }, /no algorithm "fft"/],
     ['a field too many', { ...winograd, tile: 3 }, /no field tile/],
     ['a field too few', { ...winograd, channelBlock: undefined }, /channelBlock is not a size/],
+    ['a factor packed twice', { ...direct, packed: ['a', 'a'] }, /packed is not/],
+    ['a tile that is none', { ...phases.schedule, tiles: [{}] }, /tiles is not/],
+    ['a field too many in a tile', tiles({ batchBlock: 4 }), /tiles is not/],
+    ['a block of images that is no number', { ...inBlocks.schedule, batchBlock: '8' }, /batchBlock is not/],
     ['a size that is none', { ...direct, registerTile: { '1:o': 0 } }, /registerTile is not/],
   ]
   test.each(badJson)('%s', (_, json, message) => {
@@ -116,6 +131,21 @@ describe('refused', () => {
       { ...direct, taskBlock: { [direct.tasks[0]!]: 4 } },
       /same for all/,
     ],
+    ['blocks of images of single points', () => pointwise.e, { ...pointwise.schedule, taskBlock: { '0:n': 4 } }, /one image/],
+    ['blocks of images of phases', () => phases.e, { ...phases.schedule, taskBlock: { '0:n': 4 } }, /one image/],
+    ['tasks of rows that have phases', () => phases.e, {
+      ...phases.schedule,
+      tasks: [...phases.schedule.tasks, ...Object.keys(phases.schedule.strides)],
+    }, /counts no tasks/],
+    ['other strides', () => phases.e, { ...phases.schedule, strides: {} }, /strides are others/],
+    ['a phase too few', () => phases.e, { ...phases.schedule, tiles: phases.schedule.tiles.slice(1) }, /phases/],
+    ['an input that some phases have packed', () => phases.e, {
+      ...phases.schedule,
+      tiles: phases.schedule.tiles.map((t, i) => t && { ...t, packed: i === 0 ? ['a', 'b'] : t.packed }),
+    }, /packed/],
+    ['blocks of images beyond all memory', () => inBlocks.e, { ...inBlocks.schedule, batchBlock: 2 ** 40 }, /cannot be packed/],
+    ['blocks of images that are no whole rows', () => inBlocks.e, { ...inBlocks.schedule, batchBlock: 6 }, /whole rows/],
+    ['blocks of images that are not packed', () => inBlocks.e, { ...inBlocks.schedule, packed: [] }, /packed whole/],
     ['tasks without the batch', () => conv, { ...direct, tasks: [] }, /batch|statistics/],
     ['no axis in lanes', () => conv, { ...direct, vectorAxis: undefined } as unknown as CpuSchedule, /one axis in lanes/],
     ['a tile beyond the registers', () => conv, {
