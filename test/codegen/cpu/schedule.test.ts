@@ -90,13 +90,9 @@ describe('refused', () => {
   const conv = [...equations.values()].find((e) => schedulesOf(e)[0]!.algorithm === 'winograd' && schedulesOf(e).length > 1)!
   const winograd = schedulesOf(conv)[0] as CpuSchedule & { algorithm: 'winograd' }
   const direct = schedulesOf(conv).find((s) => s.algorithm === 'contraction' && s.vectorAxis) as CpuSchedule & { algorithm: 'contraction' }
-  const chosen = <A extends CpuSchedule['algorithm']>(algorithm: A, also: (s: CpuSchedule & { algorithm: A }, e: Equation) => boolean) =>
-    everything.find(({ schedule, e }) => schedule.algorithm === algorithm && also(schedule as CpuSchedule & { algorithm: A }, e)) as {
-      readonly e: Equation
-      readonly schedule: CpuSchedule & { algorithm: A }
-    }
-  const pointwise = chosen('pointwise', (s, e) => e.sides.length === 0 && s.tasks[0] === '0:n')
-  const phases = chosen('phases', () => true)
+  const pointwise = everything.find(({ schedule: s, e }) => s.algorithm === 'pointwise' && e.sides.length === 0 && s.tasks[0] === '0:n')!
+  const strided = everything.find(({ schedule }) => schedule.algorithm === 'phases')!
+  const phases = { e: strided.e, schedule: strided.schedule as CpuSchedule & { algorithm: 'phases' } }
   const tiles = (change: object): CpuSchedule => ({ ...phases.schedule, tiles: phases.schedule.tiles.map((t) => t && { ...t, ...change }) })
   const gradient = [...equationsOf('net f {\n  input x: f32[256]\n  y = x -> fc(256)\n  loss = sum(mul(y, y))\n}', programs)]
     .find(([name]) => name.startsWith('fc_1.dweight'))![1]
