@@ -7,14 +7,12 @@ import { inlineLets } from '../../codegen/inline-lets.ts'
 import { Accesses } from './accesses.ts'
 import { Code, type WasmFunction } from './encode.ts'
 import { addNamesIn, forEachName, growthOf } from './growth.ts'
-import { SCALAR, VECTOR } from './instructions.ts'
 import { Locals, P_FIRST, P_LAST, P_RECORD, P_SCRATCH } from './locals.ts'
 import { lastMentions } from './lifetimes.ts'
-import { MATH, type MathName } from './math.ts'
-import type { PlainOp } from './opcodes.ts'
+import { Operations } from './operations.ts'
 import { KERNEL } from './run-loop.ts'
 import { CONTROL, RECORD } from '../../../bundle/wasm-abi.ts'
-import { lanesOfArguments, Uses } from './uses.ts'
+import { Uses } from './uses.ts'
 
 export interface PrintOptions {
   /** Index of the first function of `math.ts`. */
@@ -57,6 +55,7 @@ class Printer {
   private readonly uses = new Uses()
   private readonly locals: Locals
   private readonly accesses: Accesses
+  private readonly operations: Operations
   /** Names whose locals are free behind each statement of each block. */
   private readonly lastMentions: ReadonlyMap<readonly Statement[], readonly (readonly string[])[]>
   /** The item. */
@@ -72,7 +71,9 @@ class Printer {
     this.options = options
     this.code = new Code({ inFull: options.inPairs === true })
     this.locals = new Locals(this.code, this.uses)
-    this.accesses = new Accesses(kernel, this.code, this.locals, this.uses, (operand, lanes) => this.value(operand, lanes))
+    const value = (operand: Operand, lanes: 1 | 4): void => this.value(operand, lanes)
+    this.accesses = new Accesses(kernel, this.code, this.locals, this.uses, value)
+    this.operations = new Operations(this.code, this.locals, options.math, value)
   }
 
   print(): WasmFunction {
@@ -369,9 +370,9 @@ class Printer {
       case 'random':
         code.i32(operand.key)
         this.value(operand.at, 1)
-        return this.math('random')
+        return this.operations.math('random')
       case 'operation':
-        return this.operation(operand)
+        return this.operations.print(operand)
       case 'subgroup':
       case 'subgroupSize':
         throw new Error(`${this.kernel.name}: WebAssembly has no ${operand.kind}`)
@@ -398,121 +399,4 @@ class Printer {
       else code.lane(isTruth ? 'i32x4.replace_lane' : 'f32x4.replace_lane', lane)
     })
   }
-
-  private math(name: MathName): void {
-    this.code.call(this.options.math + MATH.indexOf(name))
-  }
-
-  private operation(operand: Extract<Operand, { kind: 'operation' }>): void {
-    const { code } = this
-    const { op, args, lanes } = operand
-    const four = lanesOfArguments(operand) === 4
-    const [a, b, c] = args as [Operand, Operand, Operand]
-    const push = (...operands: readonly Operand[]): void => {
-      for (const o of operands) this.value(o, four ? 4 : 1)
-    }
-    switch (op) {
-      case 'fma':
-        if (four) {
-          push(a, b)
-          code.multiplyAdd(() => push(c))
-        } else {
-          push(c, a, b)
-          code.op('f32.mul').op('f32.add')
-        }
-        return
-      case 'finite':
-        push(a)
-        // Neither NaN, which no comparison holds for, nor infinite.
-        if (four) code.op('f32x4.abs').f32x4(Infinity, Infinity, Infinity, Infinity).op('f32x4.lt')
-        else code.op('f32.abs').f32(Infinity).op('f32.lt')
-        return
-      case 'select':
-        if (four && isZero(c)) {
-          push(b, a)
-          code.op('v128.and')
-        } else {
-          push(b, c, a)
-          if (four) code.op('v128.bitselect')
-          else code.op('select')
-        }
-        return
-      case 'sign':
-        if (four) {
-          code.f32x4(1, 1, 1, 1)
-          push(a)
-          code.f32x4(0, 0, 0, 0).op('f32x4.gt').op('v128.and')
-          code.f32x4(1, 1, 1, 1)
-          push(a)
-          code.f32x4(0, 0, 0, 0).op('f32x4.lt').op('v128.and').op('f32x4.sub')
-          push(a, a)
-          code.op('f32x4.ne').op('v128.or')
-        } else {
-          push(a, a)
-          code.f32(0).op('f32.gt').op('f32.convert_i32_s')
-          push(a)
-          code.f32(0).op('f32.lt').op('f32.convert_i32_s').op('f32.sub')
-          push(a, a)
-          code.op('f32.ne').op('select')
-        }
-        return
-      case 'imin':
-        push(a, b, a, b)
-        code.op('i32.lt_s').op('select')
-        return
-      case 'rounded':
-        return push(a)
-      case 'lanesum':
-      case 'lanemax':
-        return this.acrossLanes(op, a)
-      case 'exp':
-      case 'log':
-      case 'tanh':
-      case 'erf':
-      case 'pow':
-        for (const arg of args) this.value(arg, 4)
-        this.math(op)
-        if (lanes === 1) code.lane('f32x4.extract_lane', 0)
-        return
-    }
-    if (four && (op === 'min' || op === 'max')) return this.extreme(VECTOR[op], a, b)
-    push(...args)
-    code.op(four ? VECTOR[op] : SCALAR[op])
-  }
-
-  /** The smaller or larger, lane by lane; NaN where either is. */
-  private extreme(op: PlainOp, a: Operand, b: Operand): void {
-    const { code } = this
-    const [first, second] = isNumber(a) ? [b, a] : [a, b]
-    this.value(first, 4)
-    if (isNumber(second)) {
-      this.value(second, 4)
-      code.op(op)
-      return
-    }
-    const other = this.locals.temporary('v128')
-    this.value(second, 4)
-    // All bits of a lane that is NaN: they stay so through any further `pmin`, `pmax` and `or`.
-    code.tee(other).op(op).get(other).get(other).op('f32x4.ne').op('v128.or')
-  }
-
-  /** Halves are put together, then the two that are left. */
-  private acrossLanes(op: 'lanesum' | 'lanemax', of: Operand): void {
-    const { code } = this
-    const scalar: PlainOp = op === 'lanesum' ? 'f32.add' : 'f32.max'
-    const whole = this.locals.temporary('v128')
-    this.value(of, 4)
-    code.tee(whole).get(whole).get(whole).shuffle(2, 3, 0, 1)
-    if (op === 'lanesum') code.op('f32x4.add')
-    else {
-      const half = this.locals.local('v128')
-      code.tee(half).op('f32x4.pmax').get(half).get(half).op('f32x4.ne').op('v128.or')
-    }
-    code.tee(whole)
-    code.lane('f32x4.extract_lane', 0).get(whole).lane('f32x4.extract_lane', 1).op(scalar)
-  }
 }
-
-const isNumber = (operand: Operand): boolean =>
-  operand.kind === 'number' || (operand.kind === 'vector' && operand.parts.every((p) => p.kind === 'number'))
-const isZero = (operand: Operand): boolean => operand.kind === 'number' && operand.value === 0 && !Object.is(operand.value, -0)

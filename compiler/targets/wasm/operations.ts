@@ -1,0 +1,144 @@
+import type { Operand } from '../../codegen/kernel-function.ts'
+import type { Code } from './encode.ts'
+import { SCALAR, VECTOR } from './instructions.ts'
+import type { Locals } from './locals.ts'
+import { MATH, type MathName } from './math.ts'
+import type { PlainOp } from './opcodes.ts'
+import { lanesOfArguments } from './uses.ts'
+
+type Operation = Extract<Operand, { kind: 'operation' }>
+
+/** Prints the operations of a kernel, for one lane or for four. */
+export class Operations {
+  private readonly code: Code
+  private readonly locals: Locals
+  private readonly firstMath: number
+  private readonly value: (operand: Operand, lanes: 1 | 4) => void
+
+  /** `firstMath` is the index of the first function of `math.ts`; `value` leaves an operand on the stack. */
+  constructor(code: Code, locals: Locals, firstMath: number, value: (operand: Operand, lanes: 1 | 4) => void) {
+    this.code = code
+    this.locals = locals
+    this.firstMath = firstMath
+    this.value = value
+  }
+
+  /** Calls a function of `math.ts`, whose arguments are on the stack. */
+  math(name: MathName): void {
+    this.code.call(this.firstMath + MATH.indexOf(name))
+  }
+
+  /** Leaves the result on the stack. */
+  print(operand: Operation): void {
+    const { code } = this
+    const { op, args, lanes } = operand
+    const four = lanesOfArguments(operand) === 4
+    const [a, b, c] = args as [Operand, Operand, Operand]
+    const push = (...operands: readonly Operand[]): void => {
+      for (const o of operands) this.value(o, four ? 4 : 1)
+    }
+    switch (op) {
+      case 'fma':
+        if (four) {
+          push(a, b)
+          code.multiplyAdd(() => push(c))
+        } else {
+          push(c, a, b)
+          code.op('f32.mul').op('f32.add')
+        }
+        return
+      case 'finite':
+        push(a)
+        // Neither NaN, which no comparison holds for, nor infinite.
+        if (four) code.op('f32x4.abs').f32x4(Infinity, Infinity, Infinity, Infinity).op('f32x4.lt')
+        else code.op('f32.abs').f32(Infinity).op('f32.lt')
+        return
+      case 'select':
+        if (four && isZero(c)) {
+          push(b, a)
+          code.op('v128.and')
+        } else {
+          push(b, c, a)
+          if (four) code.op('v128.bitselect')
+          else code.op('select')
+        }
+        return
+      case 'sign':
+        if (four) {
+          code.f32x4(1, 1, 1, 1)
+          push(a)
+          code.f32x4(0, 0, 0, 0).op('f32x4.gt').op('v128.and')
+          code.f32x4(1, 1, 1, 1)
+          push(a)
+          code.f32x4(0, 0, 0, 0).op('f32x4.lt').op('v128.and').op('f32x4.sub')
+          push(a, a)
+          code.op('f32x4.ne').op('v128.or')
+        } else {
+          push(a, a)
+          code.f32(0).op('f32.gt').op('f32.convert_i32_s')
+          push(a)
+          code.f32(0).op('f32.lt').op('f32.convert_i32_s').op('f32.sub')
+          push(a, a)
+          code.op('f32.ne').op('select')
+        }
+        return
+      case 'imin':
+        push(a, b, a, b)
+        code.op('i32.lt_s').op('select')
+        return
+      case 'rounded':
+        return push(a)
+      case 'lanesum':
+      case 'lanemax':
+        return this.acrossLanes(op, a)
+      case 'exp':
+      case 'log':
+      case 'tanh':
+      case 'erf':
+      case 'pow':
+        for (const arg of args) this.value(arg, 4)
+        this.math(op)
+        if (lanes === 1) code.lane('f32x4.extract_lane', 0)
+        return
+    }
+    if (four && (op === 'min' || op === 'max')) return this.extreme(VECTOR[op], a, b)
+    push(...args)
+    code.op(four ? VECTOR[op] : SCALAR[op])
+  }
+
+  /** The smaller or larger, lane by lane; NaN where either is. */
+  private extreme(op: PlainOp, a: Operand, b: Operand): void {
+    const { code } = this
+    const [first, second] = isNumber(a) ? [b, a] : [a, b]
+    this.value(first, 4)
+    if (isNumber(second)) {
+      this.value(second, 4)
+      code.op(op)
+      return
+    }
+    const other = this.locals.temporary('v128')
+    this.value(second, 4)
+    // All bits of a lane that is NaN: they stay so through any further `pmin`, `pmax` and `or`.
+    code.tee(other).op(op).get(other).get(other).op('f32x4.ne').op('v128.or')
+  }
+
+  /** Halves are put together, then the two that are left. */
+  private acrossLanes(op: 'lanesum' | 'lanemax', of: Operand): void {
+    const { code } = this
+    const scalar: PlainOp = op === 'lanesum' ? 'f32.add' : 'f32.max'
+    const whole = this.locals.temporary('v128')
+    this.value(of, 4)
+    code.tee(whole).get(whole).get(whole).shuffle(2, 3, 0, 1)
+    if (op === 'lanesum') code.op('f32x4.add')
+    else {
+      const half = this.locals.local('v128')
+      code.tee(half).op('f32x4.pmax').get(half).get(half).op('f32x4.ne').op('v128.or')
+    }
+    code.tee(whole)
+    code.lane('f32x4.extract_lane', 0).get(whole).lane('f32x4.extract_lane', 1).op(scalar)
+  }
+}
+
+const isNumber = (operand: Operand): boolean =>
+  operand.kind === 'number' || (operand.kind === 'vector' && operand.parts.every((p) => p.kind === 'number'))
+const isZero = (operand: Operand): boolean => operand.kind === 'number' && operand.value === 0 && !Object.is(operand.value, -0)
