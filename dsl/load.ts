@@ -55,7 +55,7 @@ export function load(source: Source, readImport?: ReadImport): Loaded {
       const before = found && names.get(found.file)
       if (!found) {
         incomplete = true
-        report.error('import/missing', readImport ? `there is no file ${path}` : `imports cannot be followed here: ${path}`, span)
+        report.error('import/missing', `${readImport ? 'there is no file' : 'imports cannot be followed here:'} ${shown(path)}`, span)
       } else if (before !== undefined) {
         report.error(
           'import/cycle',
@@ -112,3 +112,6 @@ function inOrder(diagnostics: readonly Diagnostic[], files: readonly FileAst[]):
     return fileA - fileB || startA - startB
   })
 }
+
+/** Quoted where a reader would not see where the path ends: none, blanks, a stop. */
+const shown = (path: string): string => (/^\S(.*[^.\s])?$/s.test(path) ? path : JSON.stringify(path))

@@ -29,6 +29,11 @@ test('a constant belongs to its file', () => {
 test('a file that is not there', () => {
   const found = mistakes(using('./nowhere.net'))
   expect(found[0]!.code).toBe('import/missing')
+  expect(found[0]!.message).toBe('there is no file ./nowhere.net')
+})
+
+test.each(['', ' ', 'a.net ', ' a.net', '..'])('a file that is not there and whose name does not show where it ends: "%s"', (path) => {
+  expect(mistakes(using(path))[0]!.message).toBe(`there is no file "${path}"`)
 })
 
 test('nobody who could read', () => {
