@@ -3,7 +3,7 @@
 # Nothing is read or written outside of the temporary folder, the folder of results and the graphics driver.
 set -e
 here=$(cd "$(dirname "$0")" && pwd)
-work=${FUSENET_WORK:-$(mktemp -d /tmp/fusenet-device.XXXXXX)}
+work=${FUSENET_WORK:-$(mktemp -d -t fusenet-device.XXXXXX)}
 if [ ! -x "$work/node/node" ]; then
   mkdir -p "$work"
   tar -C "$work" -xJf "$here/pack.tar.xz" 2>/dev/null ||
