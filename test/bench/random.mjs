@@ -1,7 +1,7 @@
 /** Numbers of the workloads: drawn from a seed and a name, so every process makes the same without being told. */
 
 /** Uniform in [0, 1): mulberry32, started by a hash (FNV-1a) of the name. */
-function uniform(name, seed) {
+export function uniform(name, seed) {
   let state = seed ^ 0x811c9dc5
   for (const c of name) state = Math.imul(state ^ c.charCodeAt(0), 0x01000193)
   return () => {

@@ -3,19 +3,9 @@
  * among them. One training step has about `STEP_FLOPS` in its convolutions and inner products.
  */
 
-const STEP_FLOPS = 1.5e9
+import { uniform } from '../random.mjs'
 
-/** mulberry32 (Ettinger, public domain). */
-function generator(seed) {
-  let a = (seed * 2654435761) >>> 0
-  return () => {
-    a = (a + 0x6d2b79f5) >>> 0
-    let t = a
-    t = Math.imul(t ^ (t >>> 15), t | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-  }
-}
+const STEP_FLOPS = 1.5e9
 
 /** Writes the lines of a net and follows the shape of its one value, and what it costs. */
 class Writer {
@@ -24,7 +14,7 @@ class Writer {
   flops = 0
 
   constructor(seed, shape) {
-    this.random = generator(seed)
+    this.random = uniform('net', seed)
     this.shape = shape
   }
 
@@ -165,7 +155,7 @@ const NAMES = Object.keys(FAMILIES)
 /** `{ name, text, batch }`: eight seeds in a row are of eight families. */
 export function randomNet(seed) {
   const family = NAMES[seed % NAMES.length]
-  const sizes = generator(seed + 1_000_003)
+  const sizes = uniform('sizes', seed)
   const of = (...from) => from[Math.floor(sizes() * from.length)]
   const height = family === 'wide' ? of(8, 9, 14, 16) : of(14, 16, 20, 27, 28, 31, 32, 33, 40)
   const input = family === 'inner products' ? [of(1, 3), of(8, 13, 16), of(8, 16)]
