@@ -17,7 +17,7 @@ interface Rule {
   readonly but?: readonly string[]
 }
 
-const ROOMS = ['bundle/', 'dsl/', 'compiler/', 'runtime/', 'measure/', 'bundlers/', 'cli/'] as const
+const ROOMS = ['bundle/', 'dsl/', 'compiler/', 'runtime/', 'measure/', 'bundlers/', 'import/', 'cli/'] as const
 
 /**
  * The floors of the house, the ground first. An import stays in its room or goes down; rooms on one floor are strangers. A file is in the
@@ -31,7 +31,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['compiler/ops/', 'compiler/codegen/gpu/', 'compiler/codegen/cpu/'],
   ['compiler/graph-passes/', 'compiler/plan/', 'compiler/targets/', 'compiler/front-end/'],
   ['compiler/manual/', 'compiler/', 'runtime/'],
-  ['measure/', 'bundlers/'],
+  ['measure/', 'bundlers/', 'import/'],
   ['cli/'],
 ]
 
@@ -80,6 +80,16 @@ function rulesFor(files: readonly string[]): Rule[] {
       name: 'what follows a net in a page of development runs there',
       from: ['bundlers/hot.ts'],
       never: ['node:', 'npm:', 'compiler/', 'dsl/'],
+    },
+    {
+      name: 'an importer runs in pages too: it writes a text and tensors, and knows neither files nor the command',
+      from: ['import/'],
+      never: ['cli/', 'node:', 'runtime/', 'measure/', 'bundlers/'],
+    },
+    {
+      name: 'nobody but the command knows importers',
+      from: ['dsl/', 'compiler/', 'runtime/', 'measure/', 'bundlers/'],
+      never: ['import/'],
     },
     { name: 'what is measured runs in pages too: neither files nor the command', from: ['measure/'], never: ['cli/', 'node:'] },
 
