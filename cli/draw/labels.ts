@@ -10,7 +10,7 @@ const FAMILIES: ReadonlyMap<string, Family> = new Map(([
   ['activate', 'relu leaky_relu prelu elu sigmoid tanh softplus silu gelu hard_sigmoid hard_swish clip softmax log_softmax'],
   ['pool', 'max_pool avg_pool global_avg_pool global_max_pool upsample'],
   ['join', 'add mul max concat'],
-  ['shape', 'flatten reshape slice pad dropout'],
+  ['shape', 'flatten reshape transpose slice pad dropout'],
   ['result', 'softmax_loss sigmoid_loss squared_loss hinge_loss sum accuracy'],
 ] as const).flatMap(([family, ops]) => ops.split(' ').map((op): [string, Family] => [op, family])))
 
@@ -39,6 +39,8 @@ function workOf({ op, attributes: a }: LayerSummary): string {
       }`
     case 'upsample':
       return `upsample ×${both(a['factor'])}`
+    case 'transpose':
+      return `transpose ${(a['order'] as readonly number[]).join(' ')}`
     case 'dropout':
       return `dropout ${a['p']}`
     case 'clip':

@@ -15,6 +15,7 @@ import type { GraphPass } from './pass.ts'
 import { prepareBatchNorm } from './prepare-batch-norm.ts'
 import { selectLosses } from './select-losses.ts'
 import { selectOutputs } from './select-outputs.ts'
+import { simplifyTransposes } from './simplify-transposes.ts'
 import { splitScale } from './split-scale.ts'
 import { storeHalves } from './store-halves.ts'
 import { totalResults } from './total-results.ts'
@@ -25,6 +26,7 @@ import { totalResults } from './total-results.ts'
  *   all                    merge-scale and split-scale first: every later pass sees one spelling for each style
  *   infer                  outputs alone are selected, and what is dead goes, before folding: a metric that reads a
  *                          convolution's raw output does not stop it from being folded where nobody asks for the metric
+ *   all                    transpositions in a row are one, or none, before anything is differentiated: so their gradients are too
  *   infer, eval            dropout goes before folding, so that conv -> dropout -> batch_norm folds; constants are folded into a
  *                          layer's weight before its batch_norm is; what fold-batch-norm left, prepare-batch-norm takes
  *   .../batch, training    batch_norm is expanded to moments -> normalize, and only then can a cancelled bias be seen; it
@@ -41,6 +43,7 @@ export const graphPasses: readonly GraphPass[] = [
   splitScale,
   selectOutputs,
   eliminateIdentities,
+  simplifyTransposes,
   eliminateDead,
   foldNormalize,
   foldBatchNorm,

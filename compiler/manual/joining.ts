@@ -62,7 +62,18 @@ export const joining: Group = {
       formula: ['the same numbers in row order; nothing is moved'],
       gradient: ['dx = dy under the shape of x'],
       example: ['input x: f32[64]', 'output y = x -> reshape([4, 4, -1]) -> conv(8, 3)'],
-      see: ['flatten'],
+      see: ['flatten', 'transpose'],
+    },
+    transpose: {
+      shape: 'x [n, A, B, C] -> [n, B, C, A] for the order [0, 2, 3, 1]',
+      formula: ['axis d of y is axis order[d] of x; 0, the batch, stays the first'],
+      gradient: ['dx = dy in the order that undoes it'],
+      example: ['input x: f32[8, 16, 16]', 'output y = x -> transpose([0, 2, 3, 1]) -> reshape([64, 32])'],
+      notes: [
+        'Several in a row are one, and none where they undo each other. Where only axes of one element move nothing is copied.',
+        'It is fused with what is computed element by element around it.',
+      ],
+      see: ['reshape', 'flatten'],
     },
     dropout: {
       shape: 'x [n, ...] -> y of the same shape',

@@ -28,6 +28,7 @@ import { scaleOperators } from './scale.ts'
 import { shapeOperators } from './shape.ts'
 import { softmaxOperators } from './softmax.ts'
 import { solverOperators } from './solver.ts'
+import { transposeOperators } from './transpose.ts'
 import { upsampleOperators } from './upsample.ts'
 
 /** Every operator by name: those that files can write, and those that gradients and passes are made of. */
@@ -44,6 +45,7 @@ export const operators: ReadonlyMap<string, Operator> = new Map([
   ...joinOperators,
   ...concatOperators,
   ...shapeOperators,
+  ...transposeOperators,
   ...dropoutOperators,
   ...softmaxOperators,
   ...softmaxLossOperators,

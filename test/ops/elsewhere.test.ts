@@ -66,6 +66,10 @@ describe('layers by the names that others give them', () => {
     ['loss = SigmoidCrossEntropyLoss(v, t)', 'SigmoidCrossEntropyLoss (Caffe) is `sigmoid_loss(v, t)` here'],
     ['metric a = top_k_accuracy(v, label, k: 3)', 'top_k_accuracy (Keras) is `accuracy(v, label, top: 3)` here'],
     ['h = x -> LayerNorm', 'there is no LayerNorm: batch_norm normalizes over the batch, lrn over neighbouring channels'],
+    ['h = x -> permute(0, 2, 3, 1)', 'permute (PyTorch) is `transpose([0, 2, 3, 1])` here'],
+    // Keras does not count the batch, which is axis 0 here too.
+    ['h = x -> Permute([2, 3, 1])', 'Permute (Keras) is `transpose([0, 2, 3, 1])` here'],
+    ['h = x -> Transpose(perm: [0, 2, 3, 1])', 'Transpose (ONNX) is `transpose([0, 2, 3, 1])` here'],
     // Slips of the pen in other people's names.
     ['h = v -> InnerProdcut(10)', 'InnerProduct (Caffe) is `fc(10)` here'],
     ['h = v -> Flatten', 'did you mean `flatten`?'],
@@ -168,7 +172,7 @@ describe('the table', () => {
       const proposal = /`([^`]*)`/.exec(hint)?.[1]?.replace('[..., 1]', '[256, 3, 1]')
       if (proposal === undefined) return [`${synonym.name}: ${hint}`]
       const text =
-        `out = 12\nkernel = 3\nchannels = 3\nheight = 16\nwidth = 16\nfactor = 2\naxis = 1\nfrom = 0\nto = 2\np = 0.5\nlo = 0\nhi = 6\nmean = 0\nstd = 1\ndims = [12, 64]\nnet test {\n  ${inputs}  h = ${
+        `out = 12\nkernel = 3\nchannels = 3\nheight = 16\nwidth = 16\nfactor = 2\naxis = 1\nfrom = 0\nto = 2\np = 0.5\nlo = 0\nhi = 6\nmean = 0\nstd = 1\ndims = [12, 64]\norder = [0, 2, 3, 1]\nnet test {\n  ${inputs}  h = ${
           operands[signature.name] ? proposal : `x -> ${proposal}`
         }\n  output o = h\n}`
       const { program, diagnostics } = loadProgram({ file: 'test.net', text }, { vocabulary })

@@ -1,5 +1,6 @@
 import type { Synonym } from '../../../dsl/signature.ts'
 import { complement } from '../../../dsl/translate.ts'
+import { reductionsElsewhere } from './reductions.ts'
 import { lower, same, type Synonyms } from './synonyms.ts'
 
 /*
@@ -14,6 +15,7 @@ const noNormalization = (name: string): Synonym => ({
 })
 
 export const layersElsewhere: Synonyms = {
+  ...reductionsElsewhere,
   batch_norm: [
     { name: 'BN', of: 'others', positions: [] },
     { name: 'MVN', of: 'Caffe', none: 'nothing normalizes each sample by itself: batch_norm does over the batch, normalize by constants' },
@@ -169,11 +171,6 @@ export const layersElsewhere: Synonyms = {
     { name: 'view', of: 'PyTorch', arguments: { size: 'dims' }, positions: ['size'], note: 'the batch is not written' },
     { name: 'unflatten', of: 'PyTorch', write: 'reshape([channels, height, width])' },
     { name: 'unsqueeze', of: 'PyTorch', write: 'reshape([..., 1])', note: 'all sizes of a sample are written' },
-    ...['transpose', 'permute', 'Permute'].map((name) => ({
-      name,
-      of: 'PyTorch',
-      none: 'axes are not exchanged: maps are [channels, height, width] throughout',
-    })),
     ...['PixelShuffle', 'pixel_shuffle', 'depth_to_space', 'reorg', 'space_to_depth'].map((name) => ({
       name,
       of: 'PyTorch',
