@@ -42,7 +42,7 @@ export interface ModelInput {
   readonly value: string
   /** Of one sample, without the batch: [C, H, W]. */
   readonly shape: readonly number[]
-  /** The number of classes, or their names, of an input of labels: `class[10]`. Then `shape` is []. */
+  /** The number of classes, or their names, of an input of labels: `class[10]`. Then `shape` is [], or that of a map of labels: `class[21][500, 500]`. */
   readonly classes?: number | readonly string[]
 }
 
@@ -59,6 +59,8 @@ export interface ModelTraining {
   readonly data?: ArgumentCall
   readonly augment?: readonly ArgumentCall[]
   readonly batch?: number
+  /** Batches an update, where there are several. */
+  readonly accumulate?: number
   readonly steps?: number
   readonly epochs?: number
   readonly seed?: number
