@@ -65,7 +65,8 @@ export interface ModelTraining {
   readonly epochs?: number
   readonly seed?: number
   readonly solver?: ArgumentCall
-  readonly schedule?: ArgumentCall
+  /** In a row, as `warmup(1000) -> poly(4)` stands: their factors multiply. */
+  readonly schedule?: readonly ArgumentCall[]
   readonly snapshotEvery?: number
   readonly testEvery?: number
 }
