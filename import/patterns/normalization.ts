@@ -1,0 +1,46 @@
+import type { ModelLayer } from '../model-net.ts'
+import type { LayerGraph } from './layer-graph.ts'
+import { call, type Match, match, numberAs, oneOf, square, type Term } from './match.ts'
+import { named } from './owned.ts'
+import { axesOf, nodesOf, type Pattern } from './pattern.ts'
+
+const mean = (x: Term, as: string): Term =>
+  oneOf(call('reduce_mean', [x], { as, where: (a) => a['keep'] !== false }), call('global_avg_pool', [x], { as }))
+const centred = call('sub', ['x', mean('x', 'mean')])
+/** sqrt(mean((x - mean)^2) + eps) */
+const deviation = call('sqrt', [call('add', [mean(square(centred), 'variance'), numberAs('eps')])])
+
+const normalized = oneOf(call('div', [centred, deviation]), call('mul', [centred, call('reciprocal', [deviation])]))
+
+/**
+ * (x - mean) / sqrt(mean((x - mean)^2) + eps): what exporters make of layer_norm before opset 17, and of instance_norm where they have
+ * reductions alone. The axes of the means say which of the two it is.
+ */
+export const normalization: Pattern = {
+  name: 'normalization',
+  ops: ['div', 'mul'],
+  rewrite: (graph, layer) => {
+    const found = match(graph, layer, normalized)
+    const norm = found && normOf(graph, found, layer)
+    if (!norm) return false
+    graph.replace(layer, [norm], found.covered)
+    return true
+  },
+}
+
+function normOf(graph: LayerGraph, found: Match, layer: ModelLayer): ModelLayer | undefined {
+  const x = found.values.get('x')!
+  const shape = graph.shape(x)
+  if (!shape) return undefined
+  const rank = shape.length + 1
+  const axes = axesOf(found.layers.get('mean')!, rank)
+  if (axesOf(found.layers.get('variance')!, rank).join() !== axes.join()) return undefined
+  const [first, last] = [axes[0] ?? 0, axes.at(-1) ?? 0]
+  // A mean over the batch is of another kind, and axes with a hole between them have no name.
+  if (first < 1 || axes.length !== last - first + 1) return undefined
+  const eps = found.numbers.get('eps')!
+  const common = { ...named(layer), inputs: [x], output: layer.output, from: nodesOf(found.covered) }
+  // The last axis of [n, L, C] is that of features.
+  if (first === 2 && last === rank - 1 && rank > 3) return { ...common, op: 'instance_norm', arguments: { eps, affine: false } }
+  return { ...common, op: 'layer_norm', arguments: { axis: first, end: last === rank - 1 ? -1 : last, eps, affine: false } }
+}
