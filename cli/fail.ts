@@ -40,6 +40,8 @@ export function fail(screen: Screen, failure: Failure): number {
       ...(lastFiniteLoss !== undefined && { lastFiniteLoss }),
     })
   }
+  const problems = importProblemsOf(error)
+  if (problems) return say(EXIT.input, `this model cannot be imported:\n${indented((error as Error).message)}`, { problems })
   if (error instanceof InputError) return say(EXIT.input, error.message)
   const environment = environmentsOwn(error)
   if (environment) return say(EXIT.input, environment.message)
@@ -57,6 +59,13 @@ function environmentsOwn(error: unknown): InputError | undefined {
     return new InputError(`there is not enough memory for this (${error.message})`)
   const { path = 'a file', syscall = '' } = (error ?? {}) as NodeJS.ErrnoException
   return fileError(error, path, /^(open|read|scandir|l?stat|readlink|realpath|access)$/.test(syscall) ? 'read' : 'written')
+}
+
+const indented = (text: string): string => text.split('\n').map((line) => `  ${line}`).join('\n')
+
+/** What an importer could not bring, each with its place. Recognized by its name, as diagnostics are. */
+function importProblemsOf(error: unknown): readonly object[] | undefined {
+  return error instanceof Error && error.name === 'ImportError' ? (error as Error & { problems?: readonly object[] }).problems : undefined
 }
 
 /**

@@ -5,6 +5,7 @@ import { compile } from './compile.ts'
 import { devices } from './devices.ts'
 import { evaluate } from './eval.ts'
 import { fmt } from './fmt.ts'
+import { importVerb } from './import.ts'
 import { init } from './init.ts'
 import { inspect } from './inspect.ts'
 import { layers } from './layers.ts'
@@ -18,6 +19,7 @@ import { tune } from './tune.ts'
 /** In the order in which `fusenet --help` lists them. */
 export const VERBS: readonly Verb[] = [
   init,
+  importVerb,
   check,
   fmt,
   inspect,

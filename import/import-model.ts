@@ -1,0 +1,76 @@
+import type { ByteSource } from './byte-source.ts'
+import { ImportError } from './import-error.ts'
+import type { ModelNet } from './model-net.ts'
+import type { ReadOptions } from './read-options.ts'
+
+export type Format = 'onnx' | 'caffe' | 'darknet'
+
+/** Readers are loaded when they are asked for: a page that imports ONNX loads nothing of the others. */
+const READERS: Readonly<Record<Format, () => Promise<(source: ByteSource, options: ReadOptions) => ModelNet>>> = {
+  onnx: async () => (await import('./onnx/read.ts')).readOnnx,
+  caffe: async () => (await import('./caffe/read.ts')).readCaffe,
+  darknet: async () => (await import('./darknet/read.ts')).readDarknet,
+}
+
+/** A model that a reader of its format understood, ready for `writeNet`. Throws ImportError with all problems at once. */
+export async function importModel(source: ByteSource, options: ReadOptions = {}): Promise<ModelNet> {
+  const read = await READERS[formatOf(source)]()
+  return read(source, options)
+}
+
+/** Bytes that are looked at to know a file without a telling name. */
+const LOOKED_AT = 4096
+
+/** The format of a model's first file, by its name or else by what is in it. Throws ImportError for what is none. */
+export function formatOf(source: ByteSource): Format {
+  const [, end = ''] = /\.([A-Za-z0-9]+)$/.exec(source.name) ?? []
+  switch (end.toLowerCase()) {
+    case 'onnx':
+      return 'onnx'
+    case 'prototxt':
+    case 'pbtxt':
+    case 'pt':
+      if (end.toLowerCase() !== 'pt') return 'caffe'
+      throw refused(
+        source,
+        'a file of PyTorch holds code and weights, not a net',
+        'export it: torch.onnx.export(model, example, "model.onnx")',
+      )
+    case 'cfg':
+      return 'darknet'
+    case 'caffemodel':
+      throw refused(
+        source,
+        'a .caffemodel holds weights; the net is in a .prototxt',
+        `fusenet import deploy.prototxt ${source.name} -o DIR`,
+      )
+    case 'weights':
+      throw refused(source, 'a .weights file holds weights; the net is in a .cfg', `fusenet import net.cfg ${source.name} -o DIR`)
+    case 'pth':
+      throw refused(source, 'a file of PyTorch holds weights, not a net', 'export it: torch.onnx.export(model, example, "model.onnx")')
+    case 'pb':
+    case 'h5':
+    case 'keras':
+    case 'tflite':
+      throw refused(source, `models of TensorFlow (.${end}) are not read`, 'convert it to ONNX: python -m tf2onnx.convert')
+    case 'safetensors':
+      throw refused(source, 'a .safetensors file holds weights, and no net', 'weights go to a .net file with --weights')
+    case 'net':
+      throw refused(source, 'a .net file is a program already', `fusenet compile ${source.name} -o DIR`)
+    default:
+  }
+  const found = byContents(source.read(0, Math.min(source.size, LOOKED_AT)))
+  if (found) return found
+  throw refused(source, 'this is no model that is read here', '.onnx; .prototxt (and .caffemodel) of Caffe; .cfg (and .weights) of Darknet')
+}
+
+const refused = ({ name }: ByteSource, what: string, mend: string): ImportError => new ImportError([{ where: name, what, mend }])
+
+function byContents(bytes: Uint8Array): Format | undefined {
+  const text = new TextDecoder('latin1').decode(bytes)
+  // An ONNX file begins with its IR version, a varint in field 1; then come a producer's name, opsets, the graph.
+  if (bytes[0] === 8 && bytes[1]! > 0 && bytes[1]! < 32 && /[\x12\x3a\x42]/.test(text[2] ?? '')) return 'onnx'
+  const lines = text.replace(/#.*/g, '').trim()
+  if (/^\[(net|network)\]/.test(lines)) return 'darknet'
+  return /^(name|layers?|input|input_dim|net|train_net|force_backward)\s*[:{]/.test(lines) ? 'caffe' : undefined
+}

@@ -1,0 +1,174 @@
+import { buildGraph } from '../../compiler/front-end/build-graph.ts'
+import { frontEnd } from '../../compiler/front-end/front-end.ts'
+import { vocabulary } from '../../compiler/front-end/vocabulary.ts'
+import { operators } from '../../compiler/ops/registry.ts'
+import { type Diagnostic, loadProgram } from '../../dsl/index.ts'
+import type { Program } from '../../dsl/program.ts'
+import { ImportError, type ImportProblem } from '../import-error.ts'
+import type { ModelLayer, ModelNet, ModelTensor, Note } from '../model-net.ts'
+import { argumentTexts, signatureOf, Unsayable } from './argument-text.ts'
+import { netText, resultNames, type ResultNames } from './net-text.ts'
+import { ownsParameters } from './layer-names.ts'
+import { flatPlan, type Plan } from './plan.ts'
+
+/** A parameter under its name in the text. */
+export interface NamedTensor {
+  readonly name: string
+  readonly tensor: ModelTensor
+}
+
+export interface LayerRow {
+  /** Full name in the text. */
+  readonly name: string
+  readonly op: string
+  /** Its name in the model, and the nodes that it stands for. */
+  readonly model: string
+  readonly from: readonly string[]
+}
+
+/** A net as text and tensors. */
+export interface WrittenNet {
+  /** The name of the net. */
+  readonly name: string
+  /** The `.net` text; `fmt` leaves it as it is. */
+  readonly text: string
+  /** What goes to the file of weights, in the order of the layers. */
+  readonly tensors: readonly NamedTensor[]
+  /** Names of inputs and results: the model's, the text's. */
+  readonly inputs: readonly { readonly model: string; readonly name: string; readonly shape: readonly number[] }[]
+  readonly outputs: readonly { readonly model: string; readonly name: string; readonly kind: 'output' | 'loss' | 'metric' }[]
+  /** Layers that own parameters. */
+  readonly layers: readonly LayerRow[]
+  readonly notes: readonly Note[]
+  /** Numbers that it learns or keeps, and how many of them the model brings. */
+  readonly parameterCount: number
+}
+
+/**
+ * Writes a model as a person would write it. Throws ImportError with all problems: what the language cannot say, shapes that do not meet,
+ * parameters that are missing or have another shape than the layer.
+ */
+export function writeNet(model: ModelNet): WrittenNet {
+  const { net, notes } = withoutUnread(model)
+  refuse(unsayable(net))
+  const names = resultNames(net)
+  const flat = flatPlan(net)
+  // Each layer by itself, in the model's order: the reference for what is written, and where mistakes have a place.
+  const reference = checked(net, netText(net, flat, names, { plain: true }))
+  refuse(parameterProblems(net, reference, flat))
+  const text = netText(net, flat, names)
+  return written(net, flat, names, text, [...model.notes, ...notes])
+}
+
+/** Layers that no result needs are left out. */
+function withoutUnread(model: ModelNet): { net: ModelNet; notes: Note[] } {
+  const needed = new Set(model.results.map(({ value }) => value))
+  const kept: ModelLayer[] = []
+  const notes: Note[] = []
+  for (const layer of [...model.layers].reverse()) {
+    if (!needed.has(layer.output)) {
+      notes.unshift({ about: layer.name ?? layer.from[0] ?? layer.output, kind: 'left out', text: 'no output needs it' })
+      continue
+    }
+    kept.unshift(layer)
+    for (const input of layer.inputs) if (typeof input === 'string') needed.add(input)
+    if (layer.sharesWith !== undefined) needed.add(layer.sharesWith)
+  }
+  return { net: { ...model, layers: kept }, notes }
+}
+
+const called = (layer: ModelLayer): string => layer.name ?? layer.from[0] ?? layer.output
+
+function refuse(problems: readonly ImportProblem[]): void {
+  if (problems.length > 0) throw new ImportError(problems)
+}
+
+/** Calls that the language does not have, or not with these arguments; values that nothing makes. */
+function unsayable(net: ModelNet): ImportProblem[] {
+  const known = new Set(net.inputs.map(({ value }) => value))
+  const problems: ImportProblem[] = []
+  for (const layer of net.layers) {
+    const signature = signatureOf(layer.op)
+    if (!signature) problems.push({ where: called(layer), what: `the language has no layer ${layer.op}` })
+    else {
+      try {
+        argumentTexts(signature, layer.arguments)
+      } catch (error) {
+        if (!(error instanceof Unsayable)) throw error
+        problems.push({ where: called(layer), what: error.message })
+      }
+    }
+    for (const input of layer.inputs) {
+      if (typeof input === 'string' && !known.has(input))
+        problems.push({ where: called(layer), what: `it reads ${input}, which nothing before it makes` })
+    }
+    if (known.has(layer.output)) problems.push({ where: called(layer), what: `there are two values ${layer.output}` })
+    known.add(layer.output)
+  }
+  for (const { name, value } of net.results)
+    if (!known.has(value)) problems.push({ where: name, what: `nothing makes the value ${value}` })
+  if (net.results.length === 0) problems.push({ where: net.name, what: 'the model has no output' })
+  return problems
+}
+
+/** The program of a text that holds each layer as a statement of its own. Mistakes in it are the model's: they are told by its layers. */
+function checked(net: ModelNet, text: string): Program {
+  const { program, diagnostics } = loadProgram({ file: `${net.name}.net`, text }, { vocabulary })
+  const problem = ({ message, labels, hint }: Diagnostic): ImportProblem => {
+    const span = labels[0]?.span
+    const at = program?.layers.findIndex((layer) => span && layer.span.start <= span.start && layer.span.end >= span.end) ?? -1
+    const layer = net.layers[at]
+    const said = span ? text.slice(span.start, span.end).replace(/\s+/g, ' ').slice(0, 100) : net.name
+    return { where: layer ? called(layer) : said, what: message, ...(hint !== undefined && { mend: hint }) }
+  }
+  const errors = (all: readonly Diagnostic[]): ImportProblem[] => all.filter(({ severity }) => severity === 'error').map(problem)
+  refuse(errors(diagnostics))
+  refuse(errors(buildGraph(program!, { operators }).diagnostics))
+  refuse(errors(frontEnd(text, { allowOneValue: true }).diagnostics))
+  return program!
+}
+
+/** Parameters that a layer has too many or too few, or of another shape. */
+function parameterProblems(net: ModelNet, program: Program, plan: Plan): ImportProblem[] {
+  const { graph } = buildGraph(program, { operators })
+  const wanted = new Map<string, Map<string, readonly number[]>>()
+  for (const { layer, name, value } of graph!.parameters) {
+    const roles = wanted.get(layer) ?? wanted.set(layer, new Map()).get(layer)!
+    roles.set(name.slice(layer.length + 1), value.shape as readonly number[])
+  }
+  const problems: ImportProblem[] = []
+  for (const layer of net.layers) {
+    if (!layer.parameters) continue
+    const where = called(layer)
+    const roles = wanted.get(plan.layerNames.get(layer) ?? '') ?? new Map<string, readonly number[]>()
+    for (const [role, shape] of roles) {
+      const found = layer.parameters[role]
+      if (!found) problems.push({ where, what: `the model has no ${role} for it` })
+      else if (JSON.stringify(found.shape) !== JSON.stringify(shape))
+        problems.push({ where, what: `its ${role} is [${found.shape.join(', ')}], and ${layer.op} here wants [${shape.join(', ')}]` })
+    }
+    for (const role of Object.keys(layer.parameters))
+      if (!roles.has(role)) problems.push({ where, what: `the model has a ${role} for it, which ${layer.op} with these arguments has not` })
+  }
+  return problems
+}
+
+function written(net: ModelNet, plan: Plan, names: ResultNames, text: string, notes: readonly Note[]): WrittenNet {
+  const owners = net.layers.filter((layer) => ownsParameters(layer))
+  const tensors = owners.flatMap((layer) =>
+    Object.entries(layer.parameters ?? {}).map(([role, tensor]): NamedTensor => ({
+      name: `${plan.layerNames.get(layer)!}.${role}`,
+      tensor,
+    }))
+  )
+  return {
+    name: /net (\w+) \{/.exec(text)![1]!,
+    text,
+    tensors,
+    inputs: net.inputs.map(({ value, shape }) => ({ model: value, name: names.inputs.get(value)!, shape })),
+    outputs: net.results.map((result) => ({ model: result.name, name: names.results.get(result)!, kind: result.kind })),
+    layers: owners.map((layer) => ({ name: plan.layerNames.get(layer)!, op: layer.op, model: called(layer), from: layer.from })),
+    notes,
+    parameterCount: tensors.reduce((sum, { tensor }) => sum + tensor.shape.reduce((product, dim) => product * dim, 1), 0),
+  }
+}
