@@ -127,7 +127,8 @@ export function typedMessage(file: string, of: string, text: TextMessage, proble
 function typedValue(file: string, field: TextField, { type }: FieldSpec, problems: ImportProblem[]): FieldValue | undefined {
   const { value } = field
   const wrong = (wanted: string): undefined => {
-    const got = value.kind === 'message' ? 'a message' : value.kind === 'text' ? `the text "${value.text.slice(0, 60)}"` : value.text.slice(0, 60)
+    const got = value.kind === 'message' ? 'a message'
+      : value.kind === 'text' ? `the text "${value.text.slice(0, 60)}"` : value.text.slice(0, 60)
     problems.push({ where: `${file}:${field.line}`, what: `${field.name} should be ${wanted}, and is ${got}` })
     return undefined
   }

@@ -168,11 +168,13 @@ function typeOf(text: string): FieldType {
 }
 
 function specOf(source: string): ReadonlyMap<string, FieldSpec> {
-  return new Map(source.split(' ').map((field) => {
-    const colon = field.indexOf(':')
-    const repeated = field.endsWith('*')
-    return [field.slice(0, colon), { type: typeOf(field.slice(colon + 1, repeated ? -1 : undefined)), repeated }]
-  }))
+  return new Map(
+    source.split(' ').map((field) => {
+      const colon = field.indexOf(':')
+      const repeated = field.endsWith('*')
+      return [field.slice(0, colon), { type: typeOf(field.slice(colon + 1, repeated ? -1 : undefined)), repeated }]
+    }),
+  )
 }
 
 /** The fields of each message by name. */

@@ -37,7 +37,17 @@ const DEEPEST = 100
 
 const CLOSING: Readonly<Record<string, string>> = { '{': '}', '<': '>' }
 const ESCAPES: Readonly<Record<string, string>> = {
-  a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v', '\\': '\\', "'": "'", '"': '"', '?': '?',
+  a: '\x07',
+  b: '\b',
+  f: '\f',
+  n: '\n',
+  r: '\r',
+  t: '\t',
+  v: '\v',
+  '\\': '\\',
+  "'": "'",
+  '"': '"',
+  '?': '?',
 }
 
 /** The fields of a file. Throws ImportError with file and line where it is no text format. */
@@ -79,7 +89,7 @@ class TextReader {
   }
 
   private field(fields: TextField[], depth: number): void {
-    if (this.isMark('[')) this.fail('extensions and packed messages ([name]) are none of Caffe\'s')
+    if (this.isMark('[')) this.fail("extensions and packed messages ([name]) are none of Caffe's")
     if (this.token.kind !== 'word' || !/^[A-Za-z_]/.test(this.token.text)) this.fail(`${this.shown()} is no name of a field`)
     const { text: name, line } = this.take()
     const colon = this.isMark(':')
@@ -190,6 +200,6 @@ class TextReader {
   }
 
   private fail(what: string): never {
-    throw new ImportError([{ where: `${this.file}:${this.token?.line ?? this.line}`, what, mend: 'a prototxt is protobuf\'s text format' }])
+    throw new ImportError([{ where: `${this.file}:${this.token?.line ?? this.line}`, what, mend: "a prototxt is protobuf's text format" }])
   }
 }

@@ -8,26 +8,62 @@ import { type FieldValue, Message } from './message.ts'
 
 /** V1's types whose new name is not made of the same words. */
 const V1_TYPES: Readonly<Record<string, string>> = {
-  ABSVAL: 'AbsVal', ARGMAX: 'ArgMax', BNLL: 'BNLL', HDF5_DATA: 'HDF5Data', HDF5_OUTPUT: 'HDF5Output', LRN: 'LRN', MVN: 'MVN', RELU: 'ReLU',
-  SOFTMAX_LOSS: 'SoftmaxWithLoss', TANH: 'TanH',
+  ABSVAL: 'AbsVal',
+  ARGMAX: 'ArgMax',
+  BNLL: 'BNLL',
+  HDF5_DATA: 'HDF5Data',
+  HDF5_OUTPUT: 'HDF5Output',
+  LRN: 'LRN',
+  MVN: 'MVN',
+  RELU: 'ReLU',
+  SOFTMAX_LOSS: 'SoftmaxWithLoss',
+  TANH: 'TanH',
 }
 
 const V0_TYPES: Readonly<Record<string, string>> = {
-  accuracy: 'Accuracy', bnll: 'BNLL', concat: 'Concat', conv: 'Convolution', data: 'Data', dropout: 'Dropout',
-  euclidean_loss: 'EuclideanLoss', flatten: 'Flatten', hdf5_data: 'HDF5Data', hdf5_output: 'HDF5Output', im2col: 'Im2col',
-  images: 'ImageData', infogain_loss: 'InfogainLoss', innerproduct: 'InnerProduct', lrn: 'LRN',
-  multinomial_logistic_loss: 'MultinomialLogisticLoss', pool: 'Pooling', relu: 'ReLU', sigmoid: 'Sigmoid', softmax: 'Softmax',
-  softmax_loss: 'SoftmaxWithLoss', split: 'Split', tanh: 'TanH', window_data: 'WindowData',
+  accuracy: 'Accuracy',
+  bnll: 'BNLL',
+  concat: 'Concat',
+  conv: 'Convolution',
+  data: 'Data',
+  dropout: 'Dropout',
+  euclidean_loss: 'EuclideanLoss',
+  flatten: 'Flatten',
+  hdf5_data: 'HDF5Data',
+  hdf5_output: 'HDF5Output',
+  im2col: 'Im2col',
+  images: 'ImageData',
+  infogain_loss: 'InfogainLoss',
+  innerproduct: 'InnerProduct',
+  lrn: 'LRN',
+  multinomial_logistic_loss: 'MultinomialLogisticLoss',
+  pool: 'Pooling',
+  relu: 'ReLU',
+  sigmoid: 'Sigmoid',
+  softmax: 'Softmax',
+  softmax_loss: 'SoftmaxWithLoss',
+  split: 'Split',
+  tanh: 'TanH',
+  window_data: 'WindowData',
 }
 
 /** The message that holds the parameters of a V0 type, and what its fields are called there. */
 const V0_PARAMS: Readonly<Record<string, readonly [param: string, message: string, fields: Readonly<Record<string, string>>]>> = {
   conv: ['convolution_param', 'ConvolutionParameter', {
-    num_output: 'num_output', biasterm: 'bias_term', weight_filler: 'weight_filler', bias_filler: 'bias_filler', pad: 'pad', kernelsize: 'kernel_size',
-    group: 'group', stride: 'stride',
+    num_output: 'num_output',
+    biasterm: 'bias_term',
+    weight_filler: 'weight_filler',
+    bias_filler: 'bias_filler',
+    pad: 'pad',
+    kernelsize: 'kernel_size',
+    group: 'group',
+    stride: 'stride',
   }],
   innerproduct: ['inner_product_param', 'InnerProductParameter', {
-    num_output: 'num_output', biasterm: 'bias_term', weight_filler: 'weight_filler', bias_filler: 'bias_filler',
+    num_output: 'num_output',
+    biasterm: 'bias_term',
+    weight_filler: 'weight_filler',
+    bias_filler: 'bias_filler',
   }],
   pool: ['pooling_param', 'PoolingParameter', { pad: 'pad', kernelsize: 'kernel_size', stride: 'stride', pool: 'pool' }],
   dropout: ['dropout_param', 'DropoutParameter', { dropout_ratio: 'dropout_ratio' }],
@@ -37,11 +73,21 @@ const V0_PARAMS: Readonly<Record<string, readonly [param: string, message: strin
   data: ['data_param', 'DataParameter', { source: 'source', batchsize: 'batch_size', rand_skip: 'rand_skip' }],
   hdf5_data: ['hdf5_data_param', 'HDF5DataParameter', { source: 'source', batchsize: 'batch_size' }],
   images: ['image_data_param', 'ImageDataParameter', {
-    source: 'source', batchsize: 'batch_size', rand_skip: 'rand_skip', shuffle_images: 'shuffle', new_height: 'new_height', new_width: 'new_width',
+    source: 'source',
+    batchsize: 'batch_size',
+    rand_skip: 'rand_skip',
+    shuffle_images: 'shuffle',
+    new_height: 'new_height',
+    new_width: 'new_width',
   }],
   window_data: ['window_data_param', 'WindowDataParameter', {
-    source: 'source', batchsize: 'batch_size', det_fg_threshold: 'fg_threshold', det_bg_threshold: 'bg_threshold',
-    det_fg_fraction: 'fg_fraction', det_context_pad: 'context_pad', det_crop_mode: 'crop_mode',
+    source: 'source',
+    batchsize: 'batch_size',
+    det_fg_threshold: 'fg_threshold',
+    det_bg_threshold: 'bg_threshold',
+    det_fg_fraction: 'fg_fraction',
+    det_context_pad: 'context_pad',
+    det_crop_mode: 'crop_mode',
   }],
 }
 
@@ -96,7 +142,8 @@ function fromV0(file: string, layer: Message, problems: ImportProblem[]): Messag
   for (const name of v0.names()) {
     if (['name', 'type', 'blobs_lr', 'weight_decay', 'hdf5_output_param'].includes(name)) continue
     if (fields[name] !== undefined) inner[fields[name]] = v0.all(name)
-    else if (V0_TRANSFORM[name] !== undefined && ['data', 'images', 'window_data'].includes(type)) transform[V0_TRANSFORM[name]] = v0.all(name)
+    else if (V0_TRANSFORM[name] !== undefined && ['data', 'images', 'window_data'].includes(type))
+      transform[V0_TRANSFORM[name]] = v0.all(name)
     else problems.push({ where: `${file}:${v0.line} layer ${v0.text('name', '')}`, what: `a layer of type ${type} has no ${name}` })
   }
   return layer.with('V0', {
@@ -117,7 +164,10 @@ const typeOfV1 = (type: string): string =>
 function fromV1(layer: Message): Message {
   const list = (name: string): readonly FieldValue[] => layer.all(name)
   const [names, modes, rates, decays] = ['param', 'blob_share_mode', 'blobs_lr', 'weight_decay'].map(list) as [
-    readonly FieldValue[], readonly FieldValue[], readonly FieldValue[], readonly FieldValue[],
+    readonly FieldValue[],
+    readonly FieldValue[],
+    readonly FieldValue[],
+    readonly FieldValue[],
   ]
   const params = Array.from({ length: Math.max(names.length, modes.length, rates.length, decays.length) }, (_, i) => {
     const given = (values: readonly FieldValue[]): readonly FieldValue[] => values.slice(i, i + 1)
@@ -154,11 +204,15 @@ function inputLayers(net: Message): readonly Message[] {
   const shapes = net.has('input_shape') ? net.messages('input_shape')
     : dims.length > 0 ? names.map((_, i) => EMPTY.with('BlobShape', { dim: dims.slice(4 * i, 4 * i + 4) })) : []
   return [
-    new Message('LayerParameter', net.line, new Map<string, readonly FieldValue[]>([
-      ['name', ['input']],
-      ['type', ['Input']],
-      ['top', names],
-      ['input_param', [EMPTY.with('ShapesParameter', { shape: shapes })]],
-    ])),
+    new Message(
+      'LayerParameter',
+      net.line,
+      new Map<string, readonly FieldValue[]>([
+        ['name', ['input']],
+        ['type', ['Input']],
+        ['top', names],
+        ['input_param', [EMPTY.with('ShapesParameter', { shape: shapes })]],
+      ]),
+    ),
   ]
 }

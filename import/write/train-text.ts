@@ -5,28 +5,22 @@ import { callText, numberText, quoted, Unsayable } from './argument-text.ts'
 
 /** The train block of a model, or nothing where it has none. Throws Unsayable. */
 export function trainText(training: ModelTraining): string {
-  const { data, augment, batch, steps, epochs, seed, solver, schedule, snapshotEvery, testEvery } = training
+  const { data, augment, batch, accumulate, steps, epochs, seed, solver, schedule, snapshotEvery, testEvery } = training
   const number = (key: string, value: number | undefined): string[] => (value === undefined ? [] : [`${key} ${numberText(value, key)}`])
   const lines = [
     ...(data ? [`data ${data.call === 'path' ? quoted(String(data.arguments['path']), 'data') : said(vocabulary.datasets, data)}`] : []),
     ...(augment?.length ? [`augment ${augment.map((one) => said(vocabulary.augmentations, one)).join(', ')}`] : []),
     ...number('batch', batch),
+    ...number('accumulate', accumulate),
     ...number('epochs', epochs),
     ...number('steps', epochs === undefined ? steps : undefined),
     ...number('seed', seed),
     `solver ${solver ? said(vocabulary.solvers, solver) : 'sgd(lr: 0.01, momentum: 0.9)'}`,
-    ...(schedule ? [`schedule ${scheduleText(schedule)}`] : []),
+    ...(schedule?.length ? [`schedule ${schedule.map((one) => said(vocabulary.schedules, one)).join(' -> ')}`] : []),
     ...(testEvery === undefined ? [] : [`test every ${testEvery} steps`]),
     ...(snapshotEvery === undefined ? [] : [`snapshot every ${snapshotEvery} steps`]),
   ]
   return `train {\n${lines.map((line) => `  ${line}\n`).join('')}}\n`
-}
-
-/** `warmup(...)` that holds what follows it as `then` becomes a chain. */
-function scheduleText(schedule: ArgumentCall): string {
-  const { then, ...rest } = schedule.arguments
-  const own = said(vocabulary.schedules, { call: schedule.call, arguments: rest })
-  return typeof then === 'object' && 'call' in then ? `${own} -> ${scheduleText(then)}` : own
 }
 
 function said(signatures: readonly Signature[], call: ArgumentCall): string {

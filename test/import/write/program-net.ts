@@ -62,6 +62,7 @@ export const withoutOwnStrides = (program: Program): Program => ({
   ...program,
   layers: program.layers.map((layer) => {
     const { stride, ...others } = layer.attributes
-    return layer.op.endsWith('_pool') && JSON.stringify(stride) === JSON.stringify(others['kernel']) ? { ...layer, attributes: others } : layer
+    return layer.op.endsWith('_pool') && JSON.stringify(stride) === JSON.stringify(others['kernel']) ? { ...layer, attributes: others }
+      : layer
   }),
 })
