@@ -8,7 +8,10 @@ const FAMILIES: ReadonlyMap<string, Family> = new Map(([
   ['weight', 'conv deconv fc'],
   ['normalize', 'batch_norm scale bias lrn normalize'],
   ['activate', 'relu leaky_relu prelu elu sigmoid tanh softplus silu gelu hard_sigmoid hard_swish clip softmax log_softmax'],
-  ['pool', 'max_pool avg_pool global_avg_pool global_max_pool upsample'],
+  [
+    'pool',
+    'max_pool avg_pool global_avg_pool global_max_pool upsample reduce_mean reduce_sum reduce_max reduce_min reduce_l1 reduce_l2 arg_max',
+  ],
   ['join', 'add mul max concat'],
   ['shape', 'flatten reshape transpose slice pad dropout'],
   ['result', 'softmax_loss sigmoid_loss squared_loss hinge_loss sum accuracy'],

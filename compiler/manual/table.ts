@@ -7,6 +7,7 @@ import { joining } from './joining.ts'
 import { losses } from './losses.ts'
 import { normalizations, statistics } from './normalization.ts'
 import type { Group, ManualPage } from './page.ts'
+import { reductions } from './reductions.ts'
 import { augmentations, datasets, fillers, schedules, solvers } from './training.ts'
 import { convolutions, pooling } from './windows.ts'
 
@@ -41,7 +42,7 @@ const policies = ((): readonly Signature[] => {
 })()
 
 const TABLE: readonly { readonly group: Group; readonly kind: Kind; readonly signatures: readonly Signature[] }[] = [
-  ...[convolutions, pooling, normalizations, activations, joining, losses].map((group) => ({
+  ...[convolutions, pooling, normalizations, activations, joining, reductions, losses].map((group) => ({
     group,
     kind: 'layer' as const,
     signatures: vocabulary.layers,

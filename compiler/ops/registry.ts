@@ -1,5 +1,6 @@
 import { accumulateOperators } from './accumulate.ts'
 import { activationOperators } from './activation.ts'
+import { argMaxOperators } from './arg-max.ts'
 import { batchNormOperators } from './batch-norm/batch-norm.ts'
 import { normalizationGradientOperators } from './batch-norm/gradients.ts'
 import { runningStatisticsOperators } from './batch-norm/running-statistics.ts'
@@ -24,6 +25,7 @@ import type { Operator } from './operator.ts'
 import { normalizeOperators } from './normalize.ts'
 import { padOperators } from './pad.ts'
 import { poolOperators } from './pool.ts'
+import { reduceOperators } from './reduce.ts'
 import { scaleOperators } from './scale.ts'
 import { shapeOperators } from './shape.ts'
 import { softmaxOperators } from './softmax.ts'
@@ -46,6 +48,8 @@ export const operators: ReadonlyMap<string, Operator> = new Map([
   ...concatOperators,
   ...shapeOperators,
   ...transposeOperators,
+  ...reduceOperators,
+  ...argMaxOperators,
   ...dropoutOperators,
   ...softmaxOperators,
   ...softmaxLossOperators,

@@ -70,6 +70,13 @@ describe('layers by the names that others give them', () => {
     // Keras does not count the batch, which is axis 0 here too.
     ['h = x -> Permute([2, 3, 1])', 'Permute (Keras) is `transpose([0, 2, 3, 1])` here'],
     ['h = x -> Transpose(perm: [0, 2, 3, 1])', 'Transpose (ONNX) is `transpose([0, 2, 3, 1])` here'],
+    ['h = x -> ReduceMean([2, 3], keepdims: 0)', 'ReduceMean (ONNX) is `reduce_mean([2, 3], keep: false)` here'],
+    ['h = x -> amax(1)', 'amax (PyTorch) is `reduce_max([1], keep: false)` here'],
+    [
+      'h = x -> Reduction(operation: ASUM, axis: 1)',
+      'Reduction (Caffe) is `reduce_l1([1], keep: false)` here; Caffe reduces axis and all behind it: name them all',
+    ],
+    ['h = x -> argmax(1)', 'argmax (PyTorch) is `arg_max(axis: 1, keep: false)` here'],
     // Slips of the pen in other people's names.
     ['h = v -> InnerProdcut(10)', 'InnerProduct (Caffe) is `fc(10)` here'],
     ['h = v -> Flatten', 'did you mean `flatten`?'],
@@ -172,7 +179,7 @@ describe('the table', () => {
       const proposal = /`([^`]*)`/.exec(hint)?.[1]?.replace('[..., 1]', '[256, 3, 1]')
       if (proposal === undefined) return [`${synonym.name}: ${hint}`]
       const text =
-        `out = 12\nkernel = 3\nchannels = 3\nheight = 16\nwidth = 16\nfactor = 2\naxis = 1\nfrom = 0\nto = 2\np = 0.5\nlo = 0\nhi = 6\nmean = 0\nstd = 1\ndims = [12, 64]\norder = [0, 2, 3, 1]\nnet test {\n  ${inputs}  h = ${
+        `out = 12\nkernel = 3\nchannels = 3\nheight = 16\nwidth = 16\nfactor = 2\naxis = 1\nfrom = 0\nto = 2\np = 0.5\nlo = 0\nhi = 6\nmean = 0\nstd = 1\ndims = [12, 64]\norder = [0, 2, 3, 1]\naxes = [2, 3]\nnet test {\n  ${inputs}  h = ${
           operands[signature.name] ? proposal : `x -> ${proposal}`
         }\n  output o = h\n}`
       const { program, diagnostics } = loadProgram({ file: 'test.net', text }, { vocabulary })

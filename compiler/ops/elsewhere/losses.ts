@@ -93,7 +93,6 @@ export const lossesElsewhere: Synonyms = {
     { name: 'categorical_hinge', of: 'Keras', note: 'every class has a margin of its own from 0 here' },
     { name: 'squared_hinge', of: 'Keras', defaults: { norm: '2' } },
   ],
-  sum: [{ name: 'reduce_sum', of: 'TensorFlow', positions: [] }],
   accuracy: [
     { name: 'acc', of: 'Keras' },
     { name: 'categorical_accuracy', of: 'Keras' },
