@@ -7,10 +7,16 @@ import { describe, type Evaluated } from './values.ts'
 type Of<K extends Expression['kind']> = Extract<Expression, { kind: K }>
 
 /** `-x`, `not x`. */
-export function unary(e: Of<'unary'>, operand: Evaluated, report: Reporter): Evaluated | undefined {
+export function unary(
+  e: Of<'unary'>,
+  operand: Evaluated,
+  layers: ReadonlyMap<string, unknown>,
+  report: Reporter,
+): Evaluated | undefined {
   if (e.op === '-' && operand.kind === 'number') return { kind: 'number', value: -operand.value }
   if (e.op === 'not' && operand.kind === 'boolean') return { kind: 'boolean', value: !operand.value }
-  const hint = operand.kind === 'tensor' ? 'tensors are worked on by layers' : undefined
+  const layer = e.op === '-' && layers.has('neg') ? `: neg(${textOf(e.operand.span)})` : ''
+  const hint = operand.kind === 'tensor' ? `tensors are worked on by layers${layer}` : undefined
   return report.error(
     'arithmetic/kind',
     `'${e.op}' goes before a ${e.op === '-' ? 'number' : 'condition'}, not before ${describe(operand)}`,

@@ -8,7 +8,7 @@ import { type DefinedBlock, type Definitions, unknownCallable, unknownValue } fr
 import { filledTemplate, Names, type NameSpace, type OwnName } from './naming.ts'
 import type { LayerCall, Program } from './program.ts'
 import type { Reporter } from './reporter.ts'
-import type { Signature } from './signature.ts'
+import { NUMBERS, type Signature } from './signature.ts'
 import { type Span, textOf } from './source.ts'
 import { type Fed, takeTensors } from './tensors.ts'
 import { type Binding, describe, type Evaluated } from './values.ts'
@@ -252,7 +252,7 @@ export class Expander {
       }
       case 'unary': {
         const operand = this.value(e.operand, frame)
-        return operand && unary(e, operand, this.report)
+        return operand && unary(e, operand, this.definitions.layers, this.report)
       }
       case 'binary': {
         const left = this.value(e.left, frame)
@@ -342,7 +342,7 @@ export class Expander {
       return known.get(e)
     }
     const isBound = (name: string): boolean => frame.scope.has(name)
-    const { tensors, rest, good } = takeTensors(signature, call, fed, { report: this.report, evaluate, isBound })
+    const { tensors, rest, good, numbers } = takeTensors(signature, call, fed, { report: this.report, evaluate, isBound })
     const bound = bindArguments(signature, { ...call, positional: rest }, {
       report: this.report,
       evaluate,
@@ -364,8 +364,8 @@ export class Expander {
       op: signature.name,
       inputs: all.map((t) => t.ref),
       inputSpans: all.map((t) => t.span),
-      attributes: bound.attributes,
-      attributeSpans: bound.spans,
+      attributes: numbers ? { ...bound.attributes, ...numbers.attributes } : bound.attributes,
+      attributeSpans: numbers ? { ...bound.spans, [NUMBERS.values]: numbers.span } : bound.spans,
       span: call.span,
       expandedFrom: frame.expandedFrom,
     })

@@ -64,7 +64,7 @@ export function nearest(wrong: string, names: Iterable<string>): string | undefi
 }
 
 /** Layers that do what an operator does elsewhere. */
-const OPERATORS: ReadonlyMap<string, string> = new Map([['+', 'add'], ['*', 'mul']])
+const OPERATORS: ReadonlyMap<string, string> = new Map([['+', 'add'], ['-', 'sub'], ['*', 'mul'], ['/', 'div']])
 
 /** A hint for `x + y` of tensors. */
 export function operatorMend(operator: string, left: string, right: string, layers: ReadonlyMap<string, unknown>): string {

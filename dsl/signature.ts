@@ -44,8 +44,11 @@ export interface Parameter {
 
 export interface Signature {
   readonly name: string
-  /** The number of tensors that it takes (a `->` chain gives the first). Default: exactly one for layers, none elsewhere. */
-  readonly values?: { readonly min: number; readonly max: number }
+  /**
+   * The number of tensors that it takes (a `->` chain gives the first). Default: exactly one for layers, none elsewhere. `numbers`: a number
+   * may stand in the place of a tensor, as long as there is one; then no other argument stands by position. See `NUMBERS`.
+   */
+  readonly values?: { readonly min: number; readonly max: number; readonly numbers?: true }
   /** The parameters in the order of positional arguments, which come after the tensors. */
   readonly parameters: readonly Parameter[]
   readonly doc: string
@@ -107,3 +110,6 @@ export interface Duration {
 export type Attribute = number | boolean | string | readonly (number | Duration)[] | AttributeCall | Duration
 /** Evaluated arguments by parameter name; defaults filled in; optional ones that were left out are absent. */
 export type Attributes = Readonly<Record<string, Attribute>>
+
+/** The attributes that hold the numbers among a layer's operands, and their places among all operands. Absent where all are tensors. */
+export const NUMBERS = { values: 'numbers', places: 'numbers_at' } as const

@@ -1,7 +1,7 @@
-import type { ArgumentContext } from './argument-values.ts'
+import { type ArgumentContext, bounded } from './argument-values.ts'
 import type { Call, Expression } from './ast.ts'
 import type { ValueRef } from './program.ts'
-import type { Signature } from './signature.ts'
+import { type Attributes, NUMBERS, type Signature } from './signature.ts'
 import type { Span } from './source.ts'
 import { countOf, describe, type Evaluated } from './values.ts'
 
@@ -17,11 +17,14 @@ export interface Taken {
   readonly rest: readonly Expression[]
   /** Whether the number of tensors is the one that the layer takes. If not, that was reported. */
   readonly good: boolean
+  /** The numbers among the operands, and where they are written. */
+  readonly numbers?: { readonly attributes: Attributes; readonly span: Span }
 }
 
 /** The tensors that a layer works on: what stands before `->`, then the arguments in front as long as they are tensors. */
 export function takeTensors(signature: Signature, call: Call, fed: Fed | undefined, context: ArgumentContext): Taken {
   const { report, evaluate } = context
+  if (signature.values?.numbers) return takeOperands(signature, call, fed, context)
   const { min, max } = signature.values ?? { min: 1, max: 1 }
   /** Other arguments that may stand by position. */
   const positions = signature.parameters.filter((p) => !p.named).length
@@ -72,6 +75,48 @@ export function takeTensors(signature: Signature, call: Call, fed: Fed | undefin
     )
   }
   return { tensors, rest, good }
+}
+
+/** Tensors and numbers: what stands before `->`, and all arguments by position. */
+function takeOperands(signature: Signature, call: Call, fed: Fed | undefined, { report, evaluate }: ArgumentContext): Taken {
+  const { name } = signature
+  const { min, max } = signature.values!
+  const given = [...(fed ? [fed] : []), ...call.positional.map((e): Fed => ({ value: evaluate(e), span: e.span }))]
+  const tensors: Taken['tensors'][number][] = []
+  const numbers: { readonly value: number; readonly at: number; readonly span: Span }[] = []
+  let good = true
+  for (const [at, { value, span }] of given.entries()) {
+    if (value?.kind === 'tensor') tensors.push({ ref: value.ref, span })
+    else if (value?.kind === 'number') {
+      const held = bounded(value.value, {}, false, span, `an operand of ${name}`, report)
+      if (held === undefined) good = false
+      else numbers.push({ value: held, at, span })
+    } else {
+      good = false
+      if (value)
+        report.error('argument/kind', `${name} works on tensors and numbers, not on ${describe(value)}`, span, {
+          hint: value.kind === 'list' ? 'a number for each channel is learned by scale or bias, or given to normalize' : usage(signature),
+        })
+    }
+  }
+  if (given.length < min || given.length > max) {
+    good = false
+    const wanted = `${min === max ? '' : 'at least '}${countOf(min, 'operand')}`
+    const count = given.length === 0 ? 'is none' : given.length === 1 ? 'is one' : `are ${given.length}`
+    report.error(
+      given.length < min ? 'values/too-few' : 'values/too-many',
+      `${name} works on ${wanted}, and here ${count}`,
+      given.length < min ? call.span : given[max]!.span,
+      { hint: () => (given.length < min ? mend(signature, call, fed !== undefined) : usage(signature)) },
+    )
+  } else if (good && tensors.length === 0) {
+    good = false
+    report.error('values/numbers', `${name} works on tensors, and all of these are numbers`, call.span, {
+      hint: 'numbers are joined by + - * / in place',
+    })
+  }
+  const attributes = { [NUMBERS.values]: numbers.map(({ value }) => value), [NUMBERS.places]: numbers.map(({ at }) => at) }
+  return { tensors, rest: [], good, ...(numbers.length > 0 && { numbers: { attributes, span: numbers[0]!.span } }) }
 }
 
 /** Literals are none; a word that is no name of a value is an argument (`mode: nearest`), unless a tensor is still missing. */

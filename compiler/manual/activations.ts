@@ -49,10 +49,37 @@ export const activations: Group = {
         'approximate: tanh: y = x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x * x * x))) / 2',
       ],
     }),
-    hard_sigmoid: activation('min(max(x / 6 + 0.5, 0), 1)', 'dy / 6 where abs(x) < 3, else 0', 'hard_sigmoid', {
-      notes: ["PyTorch's; that of older Keras is `0.2 x + 0.5`."],
-      see: ['sigmoid', 'hard_swish'],
+    mish: activation(
+      'x * tanh(log(1 + exp(x)))',
+      'dy * (t + x * (1 - t * t) / (1 + exp(-x))), t = tanh(log(1 + exp(x)))',
+      'mish',
+      { notes: ['Misra 2019. Computed of one exponential that cannot overflow.'], see: ['silu', 'softplus'] },
+    ),
+    selu: activation(
+      's * x where x > 0, else s * a * (exp(x) - 1), s = 1.0507009873554805, a = 1.6732632423543772',
+      'dy * s where x > 0, else dy * s * a * exp(x), s = 1.0507009873554805, a = 1.6732632423543772',
+      'selu',
+      {
+        notes: ['Klambauer et al. 2017, with weights of variance 1 / fan_in, which `xavier` gives: it is no rectifier for fillers.'],
+        see: ['elu', 'celu'],
+      },
+    ),
+    celu: activation('x where x > 0, else alpha * (exp(x / alpha) - 1)', 'dy where x > 0, else exp(x / alpha) * dy', 'celu', {
+      notes: ['With alpha 1 it is `elu`.'],
+      see: ['elu', 'selu'],
     }),
+    softsign: activation('x / (1 + abs(x))', 'dy / ((1 + abs(x)) * (1 + abs(x)))', 'softsign', { see: ['tanh'] }),
+    erf: activation('erf(x)', 'dy * 2 / sqrt(pi) * exp(-x * x)', 'erf', { see: ['gelu'] }),
+    thresholded_relu: activation('x where x > alpha, else 0', 'dy where x > alpha, else 0', 'thresholded_relu(0.5)', { see: ['relu'] }),
+    hard_sigmoid: activation(
+      'min(max(alpha * x + beta, 0), 1)',
+      'alpha * dy where alpha * x + beta > 0 and alpha * x + beta < 1, else 0',
+      'hard_sigmoid',
+      {
+        notes: ["PyTorch's by default; that of older Keras is `hard_sigmoid(alpha: 0.2)`, as is ONNX'."],
+        see: ['sigmoid', 'hard_swish'],
+      },
+    ),
     hard_swish: activation('x * min(max(x + 3, 0), 6) / 6', 'dy * g, g = 0 where x <= -3, 1 where x >= 3, else x / 3 + 0.5', 'hard_swish', {
       see: ['silu', 'hard_sigmoid'],
     }),

@@ -1,40 +1,11 @@
 import type { Group } from './page.ts'
 
-const shape = 'two or more [n, ...] -> y; a dimension of 1 is repeated, and what has no batch may lack leading dimensions'
-
 export const joining: Group = {
   title: 'Joining and shape',
   file: 'joining',
   intro:
     'Several values become one, or one is seen under another shape. Axis 0 is the batch, axis 1 the channels; negative axes count from the end.',
   pages: {
-    add: {
-      shape,
-      formula: ['y = coeff[0] a + coeff[1] b + ...'],
-      gradient: ['da = coeff[0] dy, summed over what was repeated'],
-      absent: { coeff: '1 for each' },
-      example: ['input x: f32[8, 16, 16]', 'main = x -> conv(8, 3, pad: 1, bias: false) -> batch_norm', 'output y = add(main, x) -> relu'],
-      notes: ['`add(a, b, coeff: [1, -1])` is their difference. A sum behind a convolution or a normalization is fused with it.'],
-      see: ['mul', 'concat'],
-    },
-    mul: {
-      shape,
-      formula: ['y = a b ...'],
-      gradient: ['da = dy times the others, summed over what was repeated'],
-      example: [
-        'input x: f32[8, 16, 16]',
-        'gate = x -> global_avg_pool -> fc(8) -> sigmoid -> reshape([8, 1, 1])',
-        'output y = mul(x, gate)',
-      ],
-      see: ['add', 'max'],
-    },
-    max: {
-      shape,
-      formula: ['y = the largest of a, b, ...'],
-      gradient: ['dy goes to the largest; of two equal ones to the second, of later ones only to what is strictly larger'],
-      example: ['input x: f32[8, 16, 16]', 'output y = max(x -> conv(8, 1), x -> conv(8, 1))'],
-      see: ['add', 'max_pool'],
-    },
     concat: {
       shape: 'one or more [n, ..., A_i, ...] -> [n, ..., sum of A_i, ...]; all other dimensions are equal',
       formula: ['y = a, then b, ... along the axis'],

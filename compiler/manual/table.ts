@@ -3,6 +3,7 @@ import { operators } from '../ops/registry.ts'
 import { fillers as fillerSignatures } from '../ops/fillers.ts'
 import { vocabulary } from '../front-end/vocabulary.ts'
 import { activations } from './activations.ts'
+import { arithmetic } from './arithmetic.ts'
 import { joining } from './joining.ts'
 import { losses } from './losses.ts'
 import { normalizations, statistics } from './normalization.ts'
@@ -42,7 +43,7 @@ const policies = ((): readonly Signature[] => {
 })()
 
 const TABLE: readonly { readonly group: Group; readonly kind: Kind; readonly signatures: readonly Signature[] }[] = [
-  ...[convolutions, pooling, normalizations, activations, joining, reductions, losses].map((group) => ({
+  ...[convolutions, pooling, normalizations, activations, arithmetic, joining, reductions, losses].map((group) => ({
     group,
     kind: 'layer' as const,
     signatures: vocabulary.layers,

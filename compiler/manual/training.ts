@@ -119,7 +119,7 @@ export const fillers: Group = {
   title: 'Fillers',
   file: 'fillers',
   intro:
-    'How parameters start: `weight_init:` and `bias_init:` of a layer. Without one a weight starts by `msra` in front of a rectifier (relu, leaky_relu, prelu, elu, softplus, silu, gelu, hard_swish, clip; normalization, pooling, dropout and the like may stand between) and by `xavier` elsewhere, a bias with 0. fan_in is the number of inputs of one output, fan_out that of outputs that one input reaches. What is drawn follows from the seed and the name of the layer.',
+    'How parameters start: `weight_init:` and `bias_init:` of a layer. Without one a weight starts by `msra` in front of a rectifier (relu, leaky_relu, thresholded_relu, prelu, elu, celu, softplus, silu, mish, gelu, hard_swish, clip; normalization, pooling, dropout and the like may stand between) and by `xavier` elsewhere, a bias with 0. fan_in is the number of inputs of one output, fan_out that of outputs that one input reaches. What is drawn follows from the seed and the name of the layer.',
   pages: {
     xavier: filler('uniform in +-sqrt(3 / fan)', 'xavier(variance_norm: average)', {
       notes: [

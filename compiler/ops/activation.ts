@@ -1,25 +1,9 @@
-import type { Attributes, Parameter } from '../../dsl/signature.ts'
-import type { Value } from '../graph/graph.ts'
-import { abs, add, div, erf, exp, type Expression, load, log, max, min, mul, neg, select, sub, tanh } from '../ir/expression.ts'
-import { type Equation, store } from '../ir/equation.ts'
-import { argumentProblem, channelProblems, labelProblems } from './diagnostics.ts'
-import { firstInputGradient, gradientOf } from './gradients.ts'
+import type { Attributes } from '../../dsl/signature.ts'
+import { abs, add, div, erf, exp, type Expression, log, max, min, mul, neg, rounded, select, sub, tanh } from '../ir/expression.ts'
+import { argumentProblem } from './diagnostics.ts'
+import { type ElementwiseFunction, elementwiseOperators } from './elementwise-function.ts'
 import type { Operator } from './operator.ts'
-import { coefficients, rateParameters } from './shared-parameters.ts'
-import { numberOf, perChannel, pointwise } from './elementwise.ts'
-import { sumsEquations } from './batch-reduction.ts'
-
-interface Activation {
-  readonly name: string
-  readonly doc: string
-  readonly parameters?: readonly Parameter[]
-  readonly rectifier?: boolean
-  readonly value: (x: Expression, a: Attributes) => Expression
-  /** The value that the gradient is computed from: the output where that tells enough, so that the input need not be kept. */
-  readonly from: (a: Attributes) => 'x' | 'y'
-  /** dx, of the output's gradient and the value that `from` names. */
-  readonly gradient: (dy: Expression, v: Expression, a: Attributes) => Expression
-}
+import { numberOf } from './elementwise.ts'
 
 const slopeOf = (a: Attributes): number => numberOf(a, 'slope', 0.01)
 const alphaOf = (a: Attributes): number => numberOf(a, 'alpha', 1)
@@ -33,6 +17,29 @@ export function sigmoidOf(x: Expression): Expression {
 /** log(1 + exp(x)) */
 export const softplusOf = (x: Expression): Expression => add(max(x, 0), log(add(1, exp(neg(abs(x))))))
 
+/** exp(x) - 1 for x <= 0, to the last digits near 0 too: 2 t / (1 - t) with t = tanh(x / 2). */
+function expm1Of(x: Expression): Expression {
+  const t = tanh(mul(0.5, x))
+  return div(mul(2, t), sub(1, t))
+}
+
+/** alpha and scale of selu (Klambauer et al. 2017, equation 14). */
+const SELU_ALPHA = 1.6732632423543772
+const SELU_SCALE = 1.0507009873554805
+
+/**
+ * t = tanh(softplus(x)) and 1 - t^2, of e = exp(-|x|) alone: t = n / (n + 2) with n = exp(x) (exp(x) + 2), 1 - t^2 = 4 (n + 1) / (n + 2)^2;
+ * on the right both numerator and denominator times e^2. Nothing cancels and nothing overflows.
+ */
+function mishGate(x: Expression): { gate: Expression; rest: Expression } {
+  const e = exp(neg(abs(x)))
+  const negative = mul(e, add(e, 2))
+  const positive = add(1, mul(2, e))
+  const below = select('lt', x, 0, add(negative, 2), add(positive, mul(2, mul(e, e))))
+  const root = div(mul(2, mul(add(1, e), select('lt', x, 0, 1, e))), below)
+  return { gate: div(select('lt', x, 0, negative, positive), below), rest: mul(root, root) }
+}
+
 /** The inner function of the tanh form of gelu: sqrt(2/pi) (x + 0.044715 x^3) (Hendrycks & Gimpel 2016). */
 const ROOT = Math.sqrt(2 / Math.PI)
 const CUBE = 0.044715
@@ -41,13 +48,20 @@ const geluTanh = (x: Expression): Expression => tanh(mul(ROOT, mul(x, add(1, mul
 const normal = (x: Expression): Expression => mul(0.5, add(1, erf(mul(x, Math.SQRT1_2))))
 
 /** A value, but NaN where `of` is none of the numbers: a comparison alone would make one of its two answers of it. */
-const orNaN = (of: Expression, value: Expression | number): Expression => select('eq', of, of, value, of)
+export const orNaN = (of: Expression, value: Expression | number): Expression => select('eq', of, of, value, of)
+
+const SIXTH = 1 / 6
+/** alpha x; a sixth is a division, which is exact where the factor 1/6 is not. */
+function hardSlope(x: Expression, a: Attributes): Expression {
+  const alpha = numberOf(a, 'alpha', SIXTH)
+  return Math.fround(alpha) === Math.fround(SIXTH) ? div(x, 6) : mul(alpha, x)
+}
 
 /**
  * Conventions at kinks are Caffe's: relu's derivative at 0 is the negative slope, clip passes gradients at its bounds. Where x
  * is NaN, so are the value and the gradient: comparisons are written so that neither turns into a number.
  */
-const ACTIVATIONS: readonly Activation[] = [
+const ACTIVATIONS: readonly ElementwiseFunction[] = [
   {
     name: 'relu',
     doc: 'max(x, 0)',
@@ -95,7 +109,12 @@ const ACTIVATIONS: readonly Activation[] = [
     name: 'softplus',
     doc: "log(1 + exp(x)), Caffe's BNLL",
     rectifier: true,
-    value: softplusOf,
+    value: (x) => {
+      // log(1 + e) of e <= 1: where 1 + e is not exact, e / ((1 + e) - 1) makes good what was lost (Kahan).
+      const e = exp(neg(abs(x)))
+      const u = rounded(add(1, e))
+      return add(max(x, 0), select('eq', u, 1, e, mul(log(u), div(e, sub(u, 1)))))
+    },
     // 1 - exp(-y) would lose the small gradients of negative inputs.
     from: () => 'x',
     gradient: (dy, x) => mul(dy, sigmoidOf(x)),
@@ -134,11 +153,67 @@ const ACTIVATIONS: readonly Activation[] = [
     },
   },
   {
+    name: 'mish',
+    doc: 'x tanh(softplus(x))',
+    rectifier: true,
+    value: (x) => mul(x, mishGate(x).gate),
+    from: () => 'x',
+    // (x t)' = t + x (1 - t^2) sigmoid(x)
+    gradient: (dy, x) => {
+      const { gate, rest } = mishGate(x)
+      return mul(dy, add(gate, mul(x, mul(rest, sigmoidOf(x)))))
+    },
+  },
+  {
+    name: 'selu',
+    doc: '1.0507 times elu with alpha 1.6733: keeps mean 0 and variance 1 (Klambauer et al. 2017)',
+    value: (x) => mul(SELU_SCALE, select('lt', 0, x, x, mul(SELU_ALPHA, expm1Of(min(x, 0))))),
+    from: () => 'x',
+    gradient: (dy, x) => mul(dy, select('lt', 0, x, SELU_SCALE, mul(SELU_SCALE * SELU_ALPHA, exp(min(x, 0))))),
+  },
+  {
+    name: 'celu',
+    doc: 'x where positive, alpha (exp(x / alpha) - 1) elsewhere: elu whose slope has no jump (Barron 2017)',
+    rectifier: true,
+    parameters: [{ name: 'alpha', type: { kind: 'number', above: 0 }, default: 1, doc: 'minus the limit on the left' }],
+    value: (x, a) => select('lt', 0, x, x, mul(alphaOf(a), expm1Of(div(min(x, 0), alphaOf(a))))),
+    from: () => 'x',
+    gradient: (dy, x, a) => select('lt', 0, x, dy, mul(dy, exp(div(min(x, 0), alphaOf(a))))),
+  },
+  {
+    name: 'softsign',
+    doc: 'x / (1 + |x|)',
+    value: (x) => div(x, add(1, abs(x))),
+    from: () => 'x',
+    // 1 / (1 + |x|)^2, in two steps, neither of which overflows.
+    gradient: (dy, x) => div(div(dy, add(1, abs(x))), add(1, abs(x))),
+  },
+  {
+    name: 'erf',
+    doc: 'the error function, 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x',
+    value: erf,
+    from: () => 'x',
+    gradient: (dy, x) => mul(dy, mul(2 / Math.sqrt(Math.PI), exp(neg(mul(x, x))))),
+  },
+  {
+    name: 'thresholded_relu',
+    doc: 'x where it is above alpha, 0 elsewhere',
+    rectifier: true,
+    parameters: [{ name: 'alpha', type: { kind: 'number' }, default: 1, doc: 'what x must exceed' }],
+    value: (x, a) => select('lt', alphaOf(a), x, x, orNaN(x, 0)),
+    from: () => 'x',
+    gradient: (dy, x, a) => select('lt', alphaOf(a), x, dy, orNaN(x, 0)),
+  },
+  {
     name: 'hard_sigmoid',
-    doc: 'x / 6 + 1/2, kept within 0 and 1',
-    value: (x) => max(0, min(1, add(div(x, 6), 0.5))),
+    doc: 'alpha x + beta, kept within 0 and 1',
+    parameters: [
+      { name: 'alpha', type: { kind: 'number' }, default: SIXTH, named: true, doc: 'the slope in the middle; 1/6' },
+      { name: 'beta', type: { kind: 'number' }, default: 0.5, named: true, doc: 'the value at 0' },
+    ],
+    value: (x, a) => max(0, min(1, add(hardSlope(x, a), numberOf(a, 'beta', 0.5)))),
     from: () => 'y',
-    gradient: (dy, y) => select('lt', 0, y, select('lt', y, 1, div(dy, 6), 0), y),
+    gradient: (dy, y, a) => select('lt', 0, y, select('lt', y, 1, hardSlope(dy, a), 0), y),
   },
   {
     name: 'hard_swish',
@@ -160,109 +235,18 @@ const ACTIVATIONS: readonly Activation[] = [
     // At a bound the output does not tell whether the input was cut off.
     from: () => 'x',
     gradient: (dy, x, a) => select('lt', x, numberOf(a, 'lo', 0), 0, select('le', x, numberOf(a, 'hi', 6), dy, orNaN(x, 0))),
+    problems: (q) =>
+      numberOf(q.attributes, 'lo', 0) <= numberOf(q.attributes, 'hi', 0) ? []
+        : [
+          argumentProblem(
+            q,
+            'lo',
+            'clip-order',
+            `clip's lower bound ${q.attributes['lo']} is above its upper bound ${q.attributes['hi']}`,
+            `write clip(${q.attributes['hi']}, ${q.attributes['lo']})`,
+          ),
+        ],
   },
 ]
 
-function operatorsOf(activation: Activation): Operator[] {
-  const { name } = activation
-  return [
-    {
-      name,
-      signature: { name, parameters: activation.parameters ?? [], doc: activation.doc },
-      shape: (q) => {
-        const problems = labelProblems(q)
-        if (name === 'clip' && numberOf(q.attributes, 'lo', 0) > numberOf(q.attributes, 'hi', 0)) {
-          problems.push(
-            argumentProblem(
-              q,
-              'lo',
-              'clip-order',
-              `clip's lower bound ${q.attributes['lo']} is above its upper bound ${q.attributes['hi']}`,
-              `write clip(${q.attributes['hi']}, ${q.attributes['lo']})`,
-            ),
-          )
-        }
-        return problems.length > 0 ? problems : { shape: q.inputs[0]!.shape }
-      },
-      ...(activation.rectifier && { traits: { rectifier: true } }),
-      equations: (node) => [pointwise(node, (at) => activation.value(load(node.inputs[0]!, ...at), node.attributes))],
-      gradient: (node, dy, build) => {
-        const kept = activation.from(node.attributes) === 'y' ? node.outputs[0]! : node.inputs[0]!
-        return firstInputGradient(node, build, { op: `${name}_dx`, inputs: [dy, kept], attributes: node.attributes })
-      },
-    },
-    {
-      name: `${name}_dx`,
-      equations: (node) => {
-        const [dy, kept] = node.inputs as readonly [Value, Value]
-        return [pointwise(node, (at) => activation.gradient(load(dy, ...at), load(kept, ...at), node.attributes))]
-      },
-    },
-  ]
-}
-
-/** x where positive, slope x elsewhere, with a learned slope a channel, or one for all (He et al. 2015, section 2.1). */
-const prelu: Operator = {
-  name: 'prelu',
-  signature: {
-    name: 'prelu',
-    parameters: [
-      { name: 'shared', type: { kind: 'boolean' }, default: false, doc: 'one slope for all channels' },
-      { name: 'slope', type: { kind: 'number' }, default: 0.25, doc: 'what the slopes start with' },
-      ...rateParameters(1),
-    ],
-    doc: 'x where positive, slope x elsewhere; the slopes are learned, one a channel',
-  },
-  shape: (q) => {
-    const shared = q.attributes['shared'] === true
-    const problems = [...labelProblems(q), ...(shared ? [] : channelProblems(q))]
-    if (problems.length > 0) return problems
-    const x = q.inputs[0]!
-    return {
-      shape: x.shape,
-      parameters: [coefficients(q, 'slope', shared ? 1 : (x.shape[1] as number), numberOf(q.attributes, 'slope', 0.25), 0)],
-    }
-  },
-  traits: { rectifier: true },
-  equations: (node) => [pointwise(node, (at) => {
-    const x = load(node.inputs[0]!, ...at)
-    return select('lt', 0, x, x, mul(perChannel(node.parameters['slope']!, at), x))
-  })],
-  gradient: (node, dy, build) => {
-    const x = node.inputs[0]!
-    const slope = node.parameters['slope']!
-    return {
-      inputs: [gradientOf(x, 'dx', build, { op: 'prelu_dx', inputs: [dy, x], parameters: { slope } })],
-      parameters: { slope: gradientOf(slope, 'dslope', build, { op: 'prelu_dslope', inputs: [dy, x] }) },
-    }
-  },
-}
-
-const preluDx: Operator = {
-  name: 'prelu_dx',
-  equations: (node) => [pointwise(node, (at) => {
-    const dy = load(node.inputs[0]!, ...at)
-    const x = load(node.inputs[1]!, ...at)
-    return select('lt', 0, x, dy, orNaN(x, mul(perChannel(node.parameters['slope']!, at), dy)))
-  })],
-}
-
-/** dslope[c] = sum over n, h, w of dy x where x <= 0 */
-const preluDSlope: Operator = {
-  name: 'prelu_dslope',
-  equations: (node): readonly Equation[] => {
-    const [dy, x] = node.inputs as readonly [Value, Value]
-    const out = node.outputs[0]!
-    const shared = out.shape[0] === 1
-    return sumsEquations({
-      name: node.name,
-      layers: [node.layer],
-      shape: x.shape,
-      kept: shared ? [] : [1],
-      terms: (at) => [mul(load(dy, ...at), min(load(x, ...at), 0))],
-      stores: (at, [total]) => [store(out, shared ? [0] : at, total!)],
-    })
-  },
-}
-
-export const activationOperators: readonly Operator[] = [...ACTIVATIONS.flatMap(operatorsOf), prelu, preluDx, preluDSlope]
+export const activationOperators: readonly Operator[] = ACTIVATIONS.flatMap(elementwiseOperators)

@@ -1,6 +1,7 @@
 import { accumulateOperators } from './accumulate.ts'
 import { activationOperators } from './activation.ts'
 import { argMaxOperators } from './arg-max.ts'
+import { arithmeticOperators } from './arithmetic.ts'
 import { batchNormOperators } from './batch-norm/batch-norm.ts'
 import { normalizationGradientOperators } from './batch-norm/gradients.ts'
 import { runningStatisticsOperators } from './batch-norm/running-statistics.ts'
@@ -10,6 +11,7 @@ import { concatOperators } from './concat.ts'
 import { convOperators } from './conv.ts'
 import { deconvOperators } from './deconv.ts'
 import { dropoutOperators } from './dropout.ts'
+import { extremeOperators } from './extremes.ts'
 import { fcOperators } from './fc.ts'
 import { foldOperators } from './batch-norm-folding.ts'
 import { joinOperators } from './join.ts'
@@ -26,6 +28,7 @@ import { normalizeOperators } from './normalize.ts'
 import { padOperators } from './pad.ts'
 import { poolOperators } from './pool.ts'
 import { reduceOperators } from './reduce.ts'
+import { preluOperators } from './prelu.ts'
 import { scaleOperators } from './scale.ts'
 import { shapeOperators } from './shape.ts'
 import { softmaxOperators } from './softmax.ts'
@@ -44,7 +47,10 @@ export const operators: ReadonlyMap<string, Operator> = new Map([
   ...upsampleOperators,
   ...padOperators,
   ...activationOperators,
+  ...preluOperators,
+  ...arithmeticOperators,
   ...joinOperators,
+  ...extremeOperators,
   ...concatOperators,
   ...shapeOperators,
   ...transposeOperators,

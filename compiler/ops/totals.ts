@@ -1,4 +1,5 @@
 import type { TotalTerm } from '../../bundle/format.ts'
+import { NUMBERS } from '../../dsl/signature.ts'
 import type { Graph, Node, Value } from '../graph/graph.ts'
 import { producers } from '../graph/query.ts'
 import type { Operator } from './operator.ts'
@@ -24,7 +25,8 @@ export function leavesOf(
   const node = makers.get(of)
   if (!node) return undefined
   if (operators.get(node.op)?.total) return [{ node, factor }]
-  if (node.op !== 'add') return undefined
+  // A number is none of them.
+  if (node.op !== 'add' || node.attributes[NUMBERS.values] !== undefined) return undefined
   const coefficients = node.attributes['coeff'] as readonly number[] | undefined
   const leaves: Leaf[] = []
   for (const [i, input] of node.inputs.entries()) {

@@ -4,6 +4,7 @@ import { type Device, open, type Outputs, wasm, webgpu } from '../../runtime/ind
 import { softwareGpu } from '../devices/webgpu.ts'
 import { labels, normals, randomNet } from '../support/random-net.ts'
 import { targetsOf } from '../support/targets.ts'
+import { variedNet } from '../support/varied-net.ts'
 
 /**
  * Random nets: WGSL and WebAssembly against the float64 interpreter, merged against split, forward, gradients and four training steps. A
@@ -94,4 +95,16 @@ describe.each(SEEDS)('random net %i', (seed) => {
       expectAlike(await trace(text, style, cpus.get(threads)!), merged, 2e-3, 1e-2)
     },
   )
+})
+
+/** Layers that the nets above have not, each in one of these at least. */
+const VARIED = 4
+describe.each(Array.from({ length: VARIED }, (_, i) => i + 1))('varied net %i', (seed) => {
+  test('WGSL and WebAssembly are what the interpreter says, merged as split', async () => {
+    const text = variedNet(seed, VARIED)
+    const want = await trace(text, 'split', exact)
+    expectAlike(await trace(text, 'merged', exact), want, 1e-9, 1e-8)
+    for (const device of [gpu, cpus.get(2)!]) expectAlike(await trace(text, 'merged', device), want, 2e-3, 1e-2)
+    expectAlike(await trace(text, 'split', cpus.get(1)!), want, 2e-3, 1e-2)
+  })
 })

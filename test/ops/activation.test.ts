@@ -24,6 +24,14 @@ const FORMULAS: readonly { op: string; attributes?: Record<string, number | stri
     f: (x) => (x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)))) / 2,
   },
   { op: 'hard_sigmoid', f: (x) => Math.min(1, Math.max(0, x / 6 + 0.5)) },
+  { op: 'hard_sigmoid', attributes: { alpha: 0.2, beta: 0.3 }, f: (x) => Math.min(1, Math.max(0, 0.2 * x + 0.3)) },
+  { op: 'mish', f: (x) => x * Math.tanh(Math.log1p(Math.exp(x))) },
+  { op: 'selu', f: (x) => 1.0507009873554805 * (x > 0 ? x : 1.6732632423543772 * Math.expm1(x)) },
+  { op: 'celu', f: (x) => (x > 0 ? x : Math.expm1(x)) },
+  { op: 'celu', attributes: { alpha: 0.7 }, f: (x) => (x > 0 ? x : 0.7 * Math.expm1(x / 0.7)) },
+  { op: 'softsign', f: (x) => x / (1 + Math.abs(x)) },
+  { op: 'erf', f: erf },
+  { op: 'thresholded_relu', attributes: { alpha: 0.5 }, f: (x) => (x > 0.5 ? x : 0) },
   { op: 'hard_swish', f: (x) => (x * Math.min(6, Math.max(0, x + 3))) / 6 },
   { op: 'clip', attributes: { lo: -0.5, hi: 0.75 }, f: (x) => Math.min(0.75, Math.max(-0.5, x)) },
 ]
@@ -37,11 +45,14 @@ describe.each(FORMULAS)('$op $attributes', ({ op, attributes, f }) => {
   test('of a whole input', () => expectClose(forward({ ...call, inputs: [{ shape: [12], data, whole: true }] }), data.map(f), 1e-12))
 })
 
-test.each(['sigmoid', 'softplus', 'silu', 'tanh', 'elu', 'log_softmax', 'softmax'])('%s stays finite far out', (op) => {
-  const call = { op, inputs: [{ shape: [1, 4], data: [-1e4, -800, 800, 1e4] }] }
-  expect([...forward(call)].every(Number.isFinite)).toBe(true)
-  expect([...backward(call, [1, 1, 1, 1]).inputs[0]!].every(Number.isFinite)).toBe(true)
-})
+test.each(['sigmoid', 'softplus', 'silu', 'tanh', 'elu', 'mish', 'selu', 'celu', 'softsign', 'erf', 'log_softmax', 'softmax'])(
+  '%s stays finite far out',
+  (op) => {
+    const call = { op, inputs: [{ shape: [1, 4], data: [-1e4, -800, 800, 1e4] }] }
+    expect([...forward(call)].every(Number.isFinite)).toBe(true)
+    expect([...backward(call, [1, 1, 1, 1]).inputs[0]!].every(Number.isFinite)).toBe(true)
+  },
+)
 
 describe('at a kink', () => {
   const at = (op: string, x: number, attributes = {}): number =>

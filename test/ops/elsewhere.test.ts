@@ -54,7 +54,7 @@ describe('layers by the names that others give them', () => {
     ['h = x -> avgpool', 'avgpool (Darknet) is `global_avg_pool` here'],
     ['h = x -> GlobalAveragePooling2D', 'GlobalAveragePooling2D (Keras) is `global_avg_pool` here'],
     ['h = Eltwise(x, x, operation: PROD)', 'Eltwise (Caffe) is `mul(x, x)` here'],
-    ['h = subtract(x, x)', 'subtract (Keras) is `add(x, x, coeff: [1, -1])` here'],
+    ['h = subtract(x, x)', 'subtract (Keras) is `sub(x, x)` here'],
     [
       'h = v -> Dropout2d(0.3)',
       'Dropout2d (PyTorch) is `dropout(p: 0.3)` here; values are dropped one by one here, not channel by channel',
@@ -167,10 +167,7 @@ describe('the table', () => {
       accuracy: '(v, label)',
       sigmoid_loss: '(v, t)',
       squared_loss: '(v, t)',
-      add: '(x, x)',
-      mul: '(x, x)',
-      max: '(x, x)',
-      concat: '(x, x)',
+      ...Object.fromEntries(['add', 'sub', 'mul', 'div', 'mean', 'max', 'min', 'concat'].map((name) => [name, '(x, x)'])),
     }
     const wrong = all(vocabulary.layers).flatMap(({ signature, synonym }) => {
       const call = operands[signature.name] ? `${synonym.name}${operands[signature.name]}` : `x -> ${synonym.name}`
@@ -179,7 +176,7 @@ describe('the table', () => {
       const proposal = /`([^`]*)`/.exec(hint)?.[1]?.replace('[..., 1]', '[256, 3, 1]')
       if (proposal === undefined) return [`${synonym.name}: ${hint}`]
       const text =
-        `out = 12\nkernel = 3\nchannels = 3\nheight = 16\nwidth = 16\nfactor = 2\naxis = 1\nfrom = 0\nto = 2\np = 0.5\nlo = 0\nhi = 6\nmean = 0\nstd = 1\ndims = [12, 64]\norder = [0, 2, 3, 1]\naxes = [2, 3]\nnet test {\n  ${inputs}  h = ${
+        `out = 12\nkernel = 3\nchannels = 3\nheight = 16\nwidth = 16\nfactor = 2\naxis = 1\nfrom = 0\nto = 2\np = 0.5\nlo = 0\nhi = 6\nmean = 0\nstd = 1\ndims = [12, 64]\nexponent = 2\norder = [0, 2, 3, 1]\naxes = [2, 3]\nnet test {\n  ${inputs}  h = ${
           operands[signature.name] ? proposal : `x -> ${proposal}`
         }\n  output o = h\n}`
       const { program, diagnostics } = loadProgram({ file: 'test.net', text }, { vocabulary })

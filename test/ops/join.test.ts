@@ -7,11 +7,12 @@ import { ask, backward, build, codes, expectClose, expectGradients, fed, forward
 
 const shape = [3, 4, 2, 5]
 
-describe.each(['add', 'mul', 'max'])('%s', (op) => {
+describe.each(['add', 'mul', 'max', 'min'])('%s', (op) => {
   const scalar = {
     add: (a: number, b: number) => a + b,
     mul: (a: number, b: number) => a * b,
     max: (a: number, b: number) => Math.max(a, b),
+    min: (a: number, b: number) => Math.min(a, b),
   }[op]!
 
   test('joins three of one shape', () => {
@@ -101,6 +102,77 @@ test('add weighs its operands', () => {
   expectClose(forward(call), Array.from(inputs[0]!.data, (v, i) => v - 0.5 * inputs[1]!.data[i]!))
   expectGradients(call)
   expect(codes({ ...call, attributes: { coeff: [1, 2, 3] } })).toEqual(['argument/coeff-count'])
+})
+
+describe.each(
+  [
+    ['sub', (a: number, b: number) => a - b],
+    ['div', (a: number, b: number) => a / b],
+  ] as const,
+)('%s', (op, scalar) => {
+  const away = (seed: number, of: readonly number[]) => {
+    const some = fed(of, seed)
+    return { ...some, data: Float64Array.from(some.data, (v) => v + Math.sign(v)) }
+  }
+  test.each([[shape, shape], [shape, [3, 4, 1, 1]], [[3, 1, 2, 5], shape], [[3, 4, 1, 5], [3, 1, 2, 1]]])(
+    'of %j and %j',
+    (first, second) => {
+      const inputs = [away(1, first), away(2, second)]
+      expectGradients({ op, inputs })
+      const same = first === second
+      if (same) expectClose(forward({ op, inputs }), Array.from(inputs[0]!.data, (v, i) => scalar(v, inputs[1]!.data[i]!)))
+    },
+  )
+  test('of a number and a tensor, and the other way round', () => {
+    const x = away(3, [2, 3])
+    const behind = { op, inputs: [x], attributes: { numbers: [4], numbers_at: [1] } }
+    const front = { op, inputs: [x], attributes: { numbers: [4], numbers_at: [0] } }
+    expectClose(forward(behind), Array.from(x.data, (v) => scalar(v, 4)))
+    expectClose(forward(front), Array.from(x.data, (v) => scalar(4, v)))
+    expectGradients(behind)
+    expectGradients(front)
+  })
+})
+
+test('mean of three, and of a number among them', () => {
+  const inputs = [fed([2, 3], 1), fed([2, 1], 2), fed([2, 3], 3)]
+  expectClose(
+    forward({ op: 'mean', inputs }),
+    Array.from({ length: 6 }, (_, i) => (inputs[0]!.data[i]! + inputs[1]!.data[Math.floor(i / 3)]! + inputs[2]!.data[i]!) / 3),
+  )
+  expectGradients({ op: 'mean', inputs })
+  const some = { op: 'mean', inputs: [inputs[0]!], attributes: { numbers: [5, -1], numbers_at: [0, 2] } }
+  expectClose(forward(some), Array.from(inputs[0]!.data, (v) => (v + 4) / 3))
+  expectGradients(some)
+})
+
+test.each(
+  [
+    ['add', (x: number, y: number) => 2 + x - 3 + y],
+    ['mul', (x: number, y: number) => 2 * x * -3 * y],
+    ['max', (x: number, y: number) => Math.max(0.5, x, -0.5, y)],
+    ['min', (x: number, y: number) => Math.min(0.5, x, -0.5, y)],
+  ] as const,
+)('%s joins numbers and tensors', (op, scalar) => {
+  const inputs = [fed([2, 3], 1), fed([2, 3], 2)]
+  const numbers = op === 'max' || op === 'min' ? [0.5, -0.5] : [2, -3]
+  const call = { op, inputs, attributes: { numbers, numbers_at: [0, 2] } }
+  expectClose(forward(call), Array.from(inputs[0]!.data, (v, i) => scalar(v, inputs[1]!.data[i]!)))
+  expectGradients(call)
+})
+
+test('coefficients count numbers too, and their products are looked at', () => {
+  const call = { op: 'add', inputs: [fed([2, 3])], attributes: { numbers: [4], numbers_at: [0], coeff: [0.5, -2] } }
+  expectClose(forward(call), Array.from(call.inputs[0]!.data, (v) => 2 - 2 * v))
+  expectGradients(call)
+  expect(codes({ ...call, attributes: { ...call.attributes, coeff: [1] } })).toEqual(['argument/coeff-count'])
+  expect(codes({ ...call, attributes: { numbers: [1e30], numbers_at: [0], coeff: [1e30, 1] } })).toEqual(['argument/coeff-size'])
+})
+
+test('equal operands of min: of the first two the second gets the gradient, a later one must be smaller', () => {
+  const inputs = [[1, 1, 3, 2], [1, 1, 1, 2], [1, 2, 3, 2]].map((data) => ({ shape: [2, 2], data }))
+  const given = backward({ op: 'min', inputs }, [1, 1, 1, 1])
+  expect(given.inputs.map((d) => [...d!])).toEqual([[0, 0, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0]])
 })
 
 test('equal operands of max: of the first two the second gets the gradient, a later one must be larger', () => {

@@ -8,10 +8,13 @@ import { traitsOf } from '../../compiler/ops/traits.ts'
 const compiler = fileURLToPath(new URL('../../compiler', import.meta.url))
 /** The names that files can write. A pass that makes inner nodes names these as it makes them. */
 const NAMES = [...operators.values()].filter(({ signature }) => signature).map(({ name }) => name)
-const NAME = `'(?:${NAMES.join('|')})'`
+/** Those that loops have too: no list of them tells that layers are meant. */
+const OF_LOOPS = new Set(['add', 'sub', 'mul', 'div', 'min', 'max', 'neg', 'abs', 'exp', 'log', 'sqrt', 'pow', 'tanh', 'erf', 'sum'])
+const ANY = NAMES.filter((name) => !OF_LOOPS.has(name)).join('|')
+const NAME = `'(?:${ANY})'`
 const LIST = new RegExp(`${NAME},?\\s*${NAME}`)
 const COMPARISONS = new RegExp(`\\bop [!=]== ${NAME}[^\\n]{0,40}\\bop [!=]== ${NAME}`)
-const KEYS = new RegExp(`\\{\\s*(?:${NAMES.join('|')}): '[^']*',\\s*(?:${NAMES.join('|')}): `)
+const KEYS = new RegExp(`\\{\\s*(?:${ANY}): '[^']*',\\s*(?:${ANY}): `)
 const SUFFIX = /\bop\b\S*\.(?:endsWith|startsWith|includes)\(/
 
 const listsNames = (text: string): boolean => [LIST, COMPARISONS, KEYS, SUFFIX].some((rule) => rule.test(text))

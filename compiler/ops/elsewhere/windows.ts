@@ -140,7 +140,6 @@ export const windowsElsewhere: Synonyms = {
     { name: 'gap', of: 'others' },
     { name: 'AdaptiveAvgPool2d', of: 'PyTorch', write: 'global_avg_pool', note: 'for outputs larger than 1 x 1: avg_pool(kernel)' },
     { name: 'global_pool', of: 'others' },
-    { name: 'mean', of: 'PyTorch', write: 'global_avg_pool' },
   ],
   global_max_pool: [
     ...['GlobalMaxPooling2D', 'GlobalMaxPool2D'].map((name) => ({ name, of: 'Keras' })),

@@ -1,0 +1,51 @@
+import type { Diagnostic } from '../../dsl/diagnostic.ts'
+import type { Attributes, Parameter } from '../../dsl/signature.ts'
+import type { Value } from '../graph/graph.ts'
+import { type Expression, load } from '../ir/expression.ts'
+import { labelProblems } from './diagnostics.ts'
+import { firstInputGradient } from './gradients.ts'
+import type { Operator, ShapeQuestion } from './operator.ts'
+import { pointwise } from './elementwise.ts'
+
+/** A function of each value by itself. */
+export interface ElementwiseFunction {
+  readonly name: string
+  readonly doc: string
+  readonly parameters?: readonly Parameter[]
+  readonly rectifier?: boolean
+  /** Arguments that cannot be. */
+  readonly problems?: (q: ShapeQuestion) => readonly Diagnostic[]
+  readonly value: (x: Expression, a: Attributes) => Expression
+  /** The value that the gradient is computed from: the output where that tells enough, so that the input need not be kept. */
+  readonly from: (a: Attributes) => 'x' | 'y'
+  /** dx, of the output's gradient and the value that `from` names. */
+  readonly gradient: (dy: Expression, v: Expression, a: Attributes) => Expression
+}
+
+/** A function, and its gradient `NAME_dx`. */
+export function elementwiseOperators(fn: ElementwiseFunction): readonly Operator[] {
+  const { name } = fn
+  return [
+    {
+      name,
+      signature: { name, parameters: fn.parameters ?? [], doc: fn.doc },
+      shape: (q) => {
+        const problems = [...labelProblems(q), ...(fn.problems?.(q) ?? [])]
+        return problems.length > 0 ? problems : { shape: q.inputs[0]!.shape }
+      },
+      ...(fn.rectifier && { traits: { rectifier: true } }),
+      equations: (node) => [pointwise(node, (at) => fn.value(load(node.inputs[0]!, ...at), node.attributes))],
+      gradient: (node, dy, build) => {
+        const kept = fn.from(node.attributes) === 'y' ? node.outputs[0]! : node.inputs[0]!
+        return firstInputGradient(node, build, { op: `${name}_dx`, inputs: [dy, kept], attributes: node.attributes })
+      },
+    },
+    {
+      name: `${name}_dx`,
+      equations: (node) => {
+        const [dy, kept] = node.inputs as readonly [Value, Value]
+        return [pointwise(node, (at) => fn.gradient(load(dy, ...at), load(kept, ...at), node.attributes))]
+      },
+    },
+  ]
+}

@@ -1,0 +1,51 @@
+import { generator } from './random-net.ts'
+
+/** A map [channels, height, width]. */
+interface Size {
+  readonly c: number
+  readonly h: number
+  readonly w: number
+}
+
+/** One step of a net: lines that rebind `x`, and the size of x after them. Undefined where it does not fit a map of this size. */
+type Step = (size: Size, pick: <T>(...from: readonly T[]) => T) => { readonly lines: readonly string[]; readonly size: Size } | undefined
+
+const same = (size: Size, ...lines: readonly string[]) => ({ lines, size })
+
+/** Layers that `randomNet` has not, each in a neighbourhood where it is fused with something. Smooth where rounding could turn a gradient on or off. */
+const STEPS: readonly Step[] = [
+  (size, pick) => same(size, `x = x -> conv(${size.c}, 1) -> ${pick('add(0.5)', 'sub(0.25)', 'mul(-1.5)', 'div(1.25)', 'neg')} -> tanh`),
+  (size, pick) =>
+    same(size, 'g = x -> conv(1, 1) -> sigmoid', `x = ${pick('mul(sub(1, g), x)', 'div(x, add(g, 1))', 'sub(x, g)', 'mean(x, g, 0.5)')}`),
+  (size) => same(size, `x = min(x -> conv(${size.c}, 1), x -> batch_norm, 1.5)`),
+  (size, pick) =>
+    same(
+      size,
+      `x = x -> batch_norm -> ${pick('pow(2)', 'pow(3)', 'abs -> add(0.5) -> log', 'abs -> add(0.5) -> sqrt', 'mul(0.5) -> exp')}`,
+    ),
+  (size, pick) => same(size, `x = x -> abs -> add(1) -> ${pick('reciprocal', 'pow(-0.5)', 'pow(1.5)', 'pow(0.3)')}`),
+  (size, pick) =>
+    same(
+      size,
+      `x = x -> conv(${size.c}, 3, pad: 1) -> batch_norm -> ${pick('mish', 'selu', 'celu(alpha: 0.7)', 'softsign', 'erf', 'softplus')}`,
+    ),
+  (size, pick) =>
+    same(size, `x = x -> conv(${size.c}, 3, pad: 1) -> ${pick('thresholded_relu(0.1)', 'hard_sigmoid(alpha: 0.2)', 'mish', 'selu')}`),
+]
+
+/** A random net of the layers of `STEPS`: with so many nets, each of them comes at least once. */
+export function variedNet(seed: number, nets: number): string {
+  const r = generator(seed)
+  const pick = <T>(...from: readonly T[]): T => from[Math.floor(r() * from.length)]!
+  let size: Size = { c: pick(3, 4, 8), h: pick(5, 6, 8), w: pick(5, 6, 7) }
+  const lines = [`input image: f32[${size.c}, ${size.h}, ${size.w}]`, 'input label: class[4]', `x = image -> conv(${size.c}, 1)`]
+  for (const [i, step] of STEPS.entries()) {
+    if (i % nets !== seed % nets && r() > 0.2) continue
+    const made = step(size, pick)
+    if (!made) continue
+    lines.push(...made.lines)
+    size = made.size
+  }
+  lines.push('logits = x -> fc(4)', 'output prob = softmax(logits)', 'loss = softmax_loss(logits, label)')
+  return `net varied_${seed} {\n  ${lines.join('\n  ')}\n}\n\ntrain {\n  solver sgd(lr: 0.05, momentum: 0.9)\n}\n`
+}
