@@ -1,9 +1,101 @@
 import type { ByteSource } from '../byte-source.ts'
-import { ImportError } from '../import-error.ts'
-import type { ModelNet } from '../model-net.ts'
+import { ImportError, type ImportProblem } from '../import-error.ts'
+import type { ModelInput, ModelNet, ModelResult, Note } from '../model-net.ts'
 import type { ReadOptions } from '../read-options.ts'
+import { readInputs } from './inputs.ts'
+import { neededNodes } from './needed.ts'
+import { OPSETS } from './operators/table.ts'
+import { readModelProto } from './proto.ts'
+import { storedTensor } from './tensor-data.ts'
+import type { Constant, Value } from './value.ts'
+import { walkGraph } from './walk.ts'
 
-/** Reads a model of ONNX. Throws ImportError with all that stands in the way. */
-export function readOnnx(source: ByteSource, _options: ReadOptions): ModelNet {
-  throw new ImportError([{ where: source.name, what: 'files of ONNX are not read by this version' }])
+/** The IR version up to which the format is known. */
+const LAST_IR = 13
+
+/**
+ * A model of ONNX in the words of the language. Initializers stay in the file until the writer asks for them. Throws ImportError with
+ * everything that cannot be brought.
+ */
+export function readOnnx(source: ByteSource, options: ReadOptions = {}): ModelNet {
+  const model = readModelProto(source)
+  const { graph } = model
+  const problems: ImportProblem[] = []
+  const notes: Note[] = []
+  const opset = model.opsets.get('') ?? 0
+
+  if (model.irVersion > LAST_IR)
+    problems.push({
+      where: source.name,
+      what: `its IR version ${model.irVersion} is newer than ${LAST_IR}`,
+      mend: 'export it for an older version of ONNX',
+    })
+  if (opset < OPSETS.first || opset > OPSETS.last)
+    problems.push({
+      where: source.name,
+      what: `its operator set is ${opset || 'not told'}; ${OPSETS.first} to ${OPSETS.last} are read`,
+      mend: 'onnx.version_converter brings a model to another operator set',
+    })
+  if (problems.length) throw new ImportError(problems)
+  if (model.trainingInfo) notes.push({ about: '', kind: 'left out', text: 'training_info: the net is trained by what a train block says' })
+  if (graph.sparse) problems.push({ where: source.name, what: 'it has sparse initializers', mend: 'store them as dense tensors' })
+
+  const wanted = options.outputs ?? graph.outputs.map(({ name }) => name)
+  const nodes = neededNodes(graph, wanted)
+  const files = { source, beside: options.beside }
+  const values = new Map<string, Value>()
+  const isUsed = new Set([...nodes.flatMap((node) => node.reads), ...wanted])
+  for (const proto of graph.initializers) {
+    if (!isUsed.has(proto.name)) continue
+    try {
+      const { shape, type, values: numbers } = storedTensor(proto, files)
+      values.set(proto.name, { kind: 'constant', shape, type, values: numbers, name: proto.name, learned: true } satisfies Constant)
+    } catch (error) {
+      if (!(error instanceof ImportError)) throw error
+      problems.push(...error.problems)
+      values.set(proto.name, { kind: 'unknown' })
+    }
+  }
+  const { inputs, declaredBatch } = readInputs(graph, options, (name) => isUsed.has(name), values, problems, source.name)
+  const layers = walkGraph(model, nodes.map(({ node }) => node), {
+    values,
+    files,
+    declaredBatch,
+    notes,
+    problems,
+    fileSize: source.size,
+    progress: options.progress,
+  })
+
+  const results: ModelResult[] = []
+  for (const name of wanted) {
+    const value = values.get(name)
+    if (value?.kind === 'tensor') results.push({ kind: 'output', name, value: value.name })
+    else if (value?.kind === 'unknown' && value.why) problems.push({ where: `output ${name}`, what: value.why })
+    else if (value?.kind === 'constant')
+      problems.push({
+        where: `output ${name}`,
+        what: 'it does not depend on the inputs: it is a constant',
+        mend: 'name the outputs that are wanted with --outputs',
+      })
+    else if (!value && problems.length === 0) {
+      const known = [...values.keys()].filter((key) => values.get(key)!.kind === 'tensor')
+      problems.push({
+        where: `output ${name}`,
+        what: 'the model has no value of this name',
+        mend: `values of its last nodes are ${known.slice(-5).join(', ')}`,
+      })
+    }
+  }
+  if (wanted.length === 0) problems.push({ where: source.name, what: 'it has no outputs' })
+  if (problems.length) throw new ImportError(problems)
+  const read = new Set([...layers.flatMap((layer) => layer.inputs), ...results.map((result) => result.value)])
+  return {
+    name: source.name.replace(/\.[^.]*$/, ''),
+    inputs: inputs.filter((input: ModelInput) => read.has(input.value)),
+    layers,
+    results,
+    notes,
+    facts: { format: 'ONNX', ir: model.irVersion, opset, ...(model.producer && { producer: model.producer }) },
+  }
 }

@@ -92,11 +92,14 @@ export class WireReader implements ByteRange {
   /** Calls `take` with every whole number of a packed field. */
   eachInt(take: (n: number) => void): void {
     this.expect(WIRE.bytes, 'packed numbers')
-    for (let at = this.value.from; at < this.value.to;) {
-      const one = this.varintAt(at, 'a packed number', true, this.value.to)
-      take(one.number)
-      at = one.to
-    }
+    for (let at = this.value.from; at < this.value.to;) at = this.intAt(at, take, this.value.to)
+  }
+
+  /** Hands the whole number at byte `at` of the file to `take`; gives the byte behind it. */
+  intAt(at: number, take: (n: number) => void, end = this.to): number {
+    const one = this.varintAt(at, 'a number', true, end)
+    take(one.number)
+    return one.to
   }
 
   float(): number {
@@ -134,6 +137,12 @@ export class WireReader implements ByteRange {
   /** UTF-8. Throws ImportError beyond `limit` bytes. */
   text(limit = 1 << 20): string {
     return new TextDecoder().decode(this.bytes(limit))
+  }
+
+  /** Where the field's bytes lie; they are not read. */
+  bytesRange(): ByteRange {
+    this.expect(WIRE.bytes, 'bytes')
+    return this.value
   }
 
   /** The field's bytes; a view. Throws ImportError beyond `limit` bytes. */

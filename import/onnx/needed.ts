@@ -1,0 +1,35 @@
+import type { GraphProto, NodeProto } from './proto.ts'
+
+/** A node and all names that it reads, those of graphs within it too. */
+export interface NeededNode {
+  readonly node: NodeProto
+  readonly reads: readonly string[]
+}
+
+/** Names that a node reads: its inputs, and what graphs in its attributes take from around them (and a few of their own). */
+export function readsOf(node: NodeProto): string[] {
+  const names = node.inputs.filter(Boolean)
+  const open: GraphProto[] = node.attributes.flatMap(({ g }) => g ?? [])
+  for (const graph of open) {
+    names.push(...graph.outputs.map(({ name }) => name))
+    for (const inner of graph.nodes) {
+      names.push(...inner.inputs.filter(Boolean))
+      open.push(...inner.attributes.flatMap(({ g }) => g ?? []))
+    }
+  }
+  return names
+}
+
+/** The nodes on which the wanted values depend, in the file's order, in which each reads only what is before it. */
+export function neededNodes(graph: GraphProto, wanted: readonly string[]): readonly NeededNode[] {
+  const needed = new Set(wanted)
+  const kept: NeededNode[] = []
+  for (let i = graph.nodes.length - 1; i >= 0; i--) {
+    const node = graph.nodes[i]!
+    if (!node.outputs.some((name) => name && needed.has(name))) continue
+    const reads = readsOf(node)
+    for (const name of reads) needed.add(name)
+    kept.push({ node, reads })
+  }
+  return kept.reverse()
+}

@@ -1,0 +1,219 @@
+import type { Argument, ModelLayer, ModelTensor, Note } from '../model-net.ts'
+import { type Dimension, isNumber, showDimensions } from './dimension.ts'
+import { shortFloat32 } from './float32.ts'
+import type { AttributeProto, GraphProto, NodeProto, TensorProto } from './proto.ts'
+import { type Constant, dimensionsOf, shapeOf, type Tensor, type Value } from './value.ts'
+
+/** Why a node cannot be brought; the reader goes on, and tells all at the end. */
+export class NodeRefused extends Error {
+  readonly mend: string | undefined
+
+  constructor(what: string, mend?: string) {
+    super(what)
+    this.mend = mend
+  }
+}
+
+/** What the reader offers to nodes. */
+export interface NetUnderWay {
+  readonly layers: ModelLayer[]
+  readonly notes: Note[]
+  /** The batch that the model was exported for; undefined where it has a name there. */
+  readonly declaredBatch: number | undefined
+  /** Elements that one folded constant may have. */
+  readonly mostFolded: number
+  /** A name that no value has yet. */
+  readonly freshName: (wish: string) => string
+  /** Reads a tensor in an attribute. */
+  readonly tensorConstant: (proto: TensorProto) => Constant
+  /** What a name of the model stands for where the node is, for graphs within it. */
+  readonly lookUp: (name: string) => Value | undefined
+}
+
+interface EmitOptions {
+  readonly parameters?: Readonly<Record<string, ModelTensor>>
+  /** False for a layer that only prepares the node's own: it has no name of the model. */
+  readonly main?: boolean
+  readonly type?: Tensor['type']
+  /** Which output of the node it is. */
+  readonly output?: number
+}
+
+/** A node with what its names stand for: how an operator's mapping sees it. */
+export class OnnxNode {
+  readonly proto: NodeProto
+  /** Of the operator's domain. */
+  readonly opset: number
+  readonly inputs: readonly (Value | undefined)[]
+  readonly net: NetUnderWay
+  /** What the outputs became. */
+  readonly results: (Value | undefined)[] = []
+  private readonly attributes: ReadonlyMap<string, AttributeProto>
+
+  constructor(proto: NodeProto, opset: number, inputs: readonly (Value | undefined)[], net: NetUnderWay) {
+    this.proto = proto
+    this.opset = opset
+    this.inputs = inputs
+    this.net = net
+    this.attributes = new Map(proto.attributes.map((attribute) => [attribute.name, attribute]))
+  }
+
+  /** As a user of the model knows it: `Conv node /layer1/conv1`; without a name, by the value that it makes. */
+  get label(): string {
+    return labelOf(this.proto)
+  }
+
+  refuse(what: string, mend?: string): never {
+    throw new NodeRefused(what, mend)
+  }
+
+  note(kind: Note['kind'], text: string): void {
+    this.net.notes.push({ about: this.label, kind, text })
+  }
+
+  // ---- inputs ----
+
+  has(input: number): boolean {
+    return this.inputs[input] !== undefined
+  }
+
+  value(input: number): Tensor | Constant {
+    const value = this.inputs[input]
+    if (!value || value.kind === 'unknown') return this.refuse(`its input ${input + 1} is missing`)
+    return value
+  }
+
+  tensor(input: number): Tensor {
+    const value = this.value(input)
+    if (value.kind === 'constant') return this.refuse(`its input ${input + 1}, ${value.name || 'a constant'}, is no value of the net`)
+    return value
+  }
+
+  /** `what` names it for a user: 'the weight'. */
+  constant(input: number, what: string): Constant {
+    const value = this.value(input)
+    if (value.kind === 'tensor')
+      return this.refuse(
+        `${what} is computed from the net's inputs`,
+        `${what} must be known when the model is imported: an initializer, or constants`,
+      )
+    return value
+  }
+
+  /** Numbers of a constant input. */
+  numbers(input: number, what: string): number[] {
+    return this.dimensions(input, what).map((dim) => isNumber(dim) ? dim : this.refuse(`${what} depends on the batch`))
+  }
+
+  /** Whole numbers of a constant input, multiples of the batch among them. */
+  dimensions(input: number, what: string): readonly Dimension[] {
+    const constant = this.constant(input, what)
+    if (constant.shape.reduce((a, b) => a * b, 1) > 4096) return this.refuse(`${what} has ${showDimensions(constant.shape)} numbers`)
+    return dimensionsOf(constant)
+  }
+
+  number(input: number, what: string): number {
+    const numbers = this.numbers(input, what)
+    return numbers.length === 1 ? numbers[0]! : this.refuse(`${what} has ${numbers.length} numbers instead of one`)
+  }
+
+  // ---- attributes ----
+
+  hasAttribute(name: string): boolean {
+    return this.attributes.has(name)
+  }
+
+  int(name: string, absent: number): number {
+    return this.attributes.get(name)?.i ?? absent
+  }
+
+  /** As the shortest decimal number that is the same float32. */
+  float(name: string, absent: number): number {
+    const attribute = this.attributes.get(name)
+    return attribute ? shortFloat32(attribute.f) : absent
+  }
+
+  text(name: string, absent: string): string {
+    return this.attributes.get(name)?.s ?? absent
+  }
+
+  ints(name: string): readonly number[] | undefined {
+    return this.attributes.get(name)?.ints
+  }
+
+  floats(name: string): readonly number[] | undefined {
+    return this.attributes.get(name)?.floats
+  }
+
+  tensorAttribute(name: string): TensorProto | undefined {
+    return this.attributes.get(name)?.t
+  }
+
+  graphAttribute(name: string): GraphProto | undefined {
+    return this.attributes.get(name)?.g
+  }
+
+  attribute(name: string): AttributeProto | undefined {
+    return this.attributes.get(name)
+  }
+
+  // ---- results ----
+
+  /** Writes a layer. `dims` is the shape of a sample of what it makes. */
+  emit(
+    op: string,
+    inputs: readonly (Tensor | number)[],
+    args: Readonly<Record<string, Argument>>,
+    dims: readonly number[],
+    options: EmitOptions = {},
+  ): Tensor {
+    const wanted = this.proto.outputs[options.output ?? this.proto.outputs.findIndex(Boolean)] ?? this.proto.name
+    const name = this.net.freshName(options.main === false ? `${wanted}/${op}` : wanted)
+    this.net.layers.push({
+      op,
+      ...(options.main !== false && this.proto.name && { name: this.proto.name }),
+      inputs: inputs.map((input) => (typeof input === 'number' ? input : input.name)),
+      arguments: args,
+      ...(options.parameters && { parameters: options.parameters }),
+      output: name,
+      from: [this.label],
+    })
+    return { kind: 'tensor', name, dims, type: options.type ?? 'float' }
+  }
+
+  /** What the node's output is. */
+  give(value: Value, output = 0): void {
+    this.results[output] = value
+  }
+
+  /** A layer of one input that keeps its shape. */
+  pointwise(op: string, args: Readonly<Record<string, Argument>> = {}): void {
+    const x = this.tensor(0)
+    this.give(this.emit(op, [x], args, x.dims))
+  }
+
+  /** An axis counted from the front; refuses one that is not there. */
+  axis(axis: number, rank: number): number {
+    const front = axis < 0 ? axis + rank : axis
+    if (!(front >= 0 && front < rank)) return this.refuse(`axis ${axis} of ${rank} axes`)
+    return front
+  }
+
+  /** The axis of a tensor; refuses the batch with the reason `what`. */
+  sampleAxis(axis: number, x: Tensor, what: string): number {
+    const front = this.axis(axis, x.dims.length + 1)
+    if (front === 0)
+      return this.refuse(
+        `${what} along axis 0, which is the batch here`,
+        'samples are computed one by one: nothing can be joined across them',
+      )
+    return front
+  }
+
+  shape(input: number): readonly Dimension[] {
+    return shapeOf(this.value(input))
+  }
+}
+
+export const labelOf = (proto: NodeProto): string =>
+  `${proto.domain ? `${proto.domain}.` : ''}${proto.opType} node ${proto.name || `that makes ${proto.outputs.find(Boolean) ?? 'nothing'}`}`

@@ -1,0 +1,80 @@
+import { showDimensions } from '../dimension.ts'
+import type { Numbers } from '../tensor-data.ts'
+import type { OnnxNode } from '../node.ts'
+import { type Constant, lazyConstant, parameterOf, shapeOf, transposed } from '../value.ts'
+import type { OnnxOperator } from './operator.ts'
+
+const timesNumber = (by: number) => (values: Numbers): Numbers => (by === 1 ? values : values.map((v) => v * by))
+
+/** alpha x W + beta C of one sample a row: fc, where W and C are constants. */
+function gemm(node: OnnxNode): void {
+  const x = node.tensor(0)
+  if (node.int('transA', 0) !== 0) node.refuse('it transposes its first input, and so the batch with the features')
+  if (x.dims.length !== 1) node.refuse(`its first input is ${showDimensions(shapeOf(x))}, and should be [n, features]`)
+  const b = node.constant(1, 'the weight')
+  if (b.shape.length !== 2) node.refuse(`its weight is ${showDimensions(b.shape)}`)
+  const turned = node.int('transB', 0) !== 0
+  const [out, features] = (turned ? b.shape : [b.shape[1]!, b.shape[0]!]) as [number, number]
+  if (features !== x.dims[0]) node.refuse(`its weight wants ${features} features, and there are ${x.dims[0]}`)
+  const [alpha, beta] = [node.float('alpha', 1), node.float('beta', 1)]
+  const turn = turned ? (values: Numbers) => values : transposed(features, out)
+  const bias = node.has(2) && beta !== 0 ? rowOf(node, node.constant(2, 'what it adds'), out) : undefined
+  node.give(
+    node.emit('fc', [x], { out, bias: bias !== undefined }, [out], {
+      parameters: {
+        weight: parameterOf(b, [out, features], (values) => timesNumber(alpha)(turn(values))),
+        ...(bias && { bias: parameterOf(bias, [out], timesNumber(beta)) }),
+      },
+    }),
+  )
+}
+
+/** A constant that is added to every sample, as a row of `out` numbers. */
+function rowOf(node: OnnxNode, c: Constant, out: number): Constant {
+  const count = c.shape.reduce((a, b) => a * b, 1)
+  if (count === out && (c.shape.at(-1) ?? 1) === out) return c
+  if (count === 1) return lazyConstant(c, [out], () => new Float32Array(out).fill(c.values()[0]!))
+  return node.refuse(`what it adds, ${showDimensions(c.shape)}, is not the same for all samples`)
+}
+
+/** Rows of x times a constant matrix: fc on the last axis. */
+function matMul(node: OnnxNode): void {
+  const first = node.value(0)
+  if (first.kind === 'constant')
+    return node.refuse('its first operand is a constant', 'a constant matrix on the right, or Gemm, becomes fc')
+  const x = node.tensor(0)
+  const b = node.constant(1, 'the second operand')
+  const [features, out] = b.shape.slice(-2) as [number, number]
+  if (b.shape.length < 2 || b.shape.slice(0, -2).some((dim) => dim !== 1))
+    return node.refuse(`its second operand is ${showDimensions(b.shape)}`, 'one matrix for all becomes fc')
+  if (features !== x.dims.at(-1)) return node.refuse(`its matrix wants ${features} features, and there are ${x.dims.at(-1)}`)
+  node.give(
+    node.emit('fc', [x], { out, bias: false, ...(x.dims.length > 1 && { axis: -1 }) }, [...x.dims.slice(0, -1), out], {
+      parameters: { weight: parameterOf(b, [out, features], transposed(features, out)) },
+    }),
+  )
+}
+
+/** A product of constants, of two axes each. */
+function foldMatMul(node: OnnxNode): void {
+  const [a, b] = [node.constant(0, ''), node.constant(1, '')]
+  if (a.shape.length !== 2 || b.shape.length !== 2) return node.refuse('a product of constants that are no matrices')
+  const [rows, inner] = a.shape as [number, number]
+  const columns = b.shape[1]!
+  if (b.shape[0] !== inner) return node.refuse(`${showDimensions(a.shape)} times ${showDimensions(b.shape)}`)
+  if (rows * columns > node.net.mostFolded || rows * inner * columns > 2 ** 30)
+    return node.refuse('a product of constants that is too large to be computed here')
+  node.give(lazyConstant(a, [rows, columns], () => {
+    const [left, right] = [a.values(), b.values()]
+    return Float32Array.from({ length: rows * columns }, (_, at) => {
+      let sum = 0
+      for (let k = 0; k < inner; k++) sum += left[Math.floor(at / columns) * inner + k]! * right[k * columns + (at % columns)]!
+      return sum
+    })
+  }))
+}
+
+export const matrixOperators: readonly OnnxOperator[] = [
+  { op: 'Gemm', map: gemm },
+  { op: 'MatMul', map: matMul, fold: foldMatMul },
+]

@@ -1,0 +1,126 @@
+import type { ModelTensor } from '../../model-net.ts'
+import { showDimensions } from '../dimension.ts'
+import type { OnnxNode } from '../node.ts'
+import { type Constant, constantOf, countOf, lazyConstant, parameterOf, type Tensor } from '../value.ts'
+import { FLOAT32 } from '../element-type.ts'
+import { rearranged, repeating } from './rearrange.ts'
+import type { OnnxOperator } from './operator.ts'
+
+/** A constant of one number a channel. */
+function channelNumbers(node: OnnxNode, input: number, what: string, channels: number): Constant {
+  const c = node.constant(input, what)
+  if (countOf(c.shape) !== channels) return node.refuse(`${what} is ${showDimensions(c.shape)}, and there are ${channels} channels`)
+  return c
+}
+
+const parameters = (named: Readonly<Record<string, Constant>>, shape: readonly number[]): Record<string, ModelTensor> =>
+  Object.fromEntries(Object.entries(named).map(([role, c]) => [role, parameterOf(c, shape)]))
+
+/**
+ * batch_norm. The test form computes with the stored statistics; in training both forms keep
+ *   running = momentum running + (1 - momentum) batch, of the population's variance (opset 14; in 9 to 13 the specification does not say).
+ */
+function batchNormalization(node: OnnxNode): void {
+  const x = node.tensor(0)
+  const channels = x.dims[0]
+  if (channels === undefined) return node.refuse('its input has no channels')
+  if (node.opset < 9 && node.int('spatial', 1) === 0)
+    return node.refuse('spatial is 0: statistics for every position', 'export it with opset 9 or later')
+  if (node.proto.outputs.slice(1).some(Boolean) && node.opset >= 14 && node.int('training_mode', 0) === 0)
+    return node.refuse('running statistics are read as outputs, and it is not in training form')
+  const newest = Number((1 - node.float('momentum', 0.9)).toPrecision(7))
+  node.give(
+    node.emit('batch_norm', [x], { eps: node.float('epsilon', 1e-5), stats: { call: 'moving', arguments: { newest } } }, x.dims, {
+      parameters: parameters({
+        gamma: channelNumbers(node, 1, 'scale', channels),
+        beta: channelNumbers(node, 2, 'B', channels),
+        running_mean: channelNumbers(node, 3, 'the mean', channels),
+        running_var: channelNumbers(node, 4, 'the variance', channels),
+      }, [channels]),
+    }),
+  )
+}
+
+/** Whether gamma is all ones and beta all zeros, of constants that are no parameters. */
+function plain(gamma: Constant, beta: Constant): boolean {
+  return !gamma.learned && !beta.learned && gamma.values().every((v) => v === 1) && beta.values().every((v) => v === 0)
+}
+
+function affine(
+  gamma: Constant,
+  beta: Constant,
+  shape: readonly number[],
+): { arguments: { affine: boolean }; parameters?: Record<string, ModelTensor> } {
+  return plain(gamma, beta) ? { arguments: { affine: false } }
+    : { arguments: { affine: true }, parameters: parameters({ gamma, beta }, shape) }
+}
+
+function instanceNormalization(node: OnnxNode): void {
+  const x = node.tensor(0)
+  if (x.dims.length < 2) return node.refuse('its input is no map')
+  const channels = x.dims[0]!
+  const { arguments: args, parameters } = affine(channelNumbers(node, 1, 'scale', channels), channelNumbers(node, 2, 'B', channels), [
+    channels,
+  ])
+  node.give(node.emit('instance_norm', [x], { eps: node.float('epsilon', 1e-5), ...args }, x.dims, { parameters }))
+}
+
+/** Opset 18 has a number a group, 21 one a channel. */
+function groupNormalization(node: OnnxNode): void {
+  const x = node.tensor(0)
+  const channels = x.dims[0]!
+  const groups = node.int('num_groups', 0)
+  if (groups < 1 || channels % groups !== 0) return node.refuse(`${channels} channels in ${groups} groups`)
+  const spread = (input: number, what: string): Constant => {
+    if (node.opset >= 21) return channelNumbers(node, input, what, channels)
+    const c = channelNumbers(node, input, what, groups)
+    return lazyConstant(c, [channels], () => {
+      const values = c.values()
+      return Float32Array.from({ length: channels }, (_, i) => values[Math.floor(i * groups / channels)]!)
+    })
+  }
+  const { arguments: args, parameters } = affine(spread(1, 'scale'), spread(2, 'bias'), [channels])
+  node.give(node.emit('group_norm', [x], { groups, eps: node.float('epsilon', 1e-5), ...args }, x.dims, { parameters }))
+}
+
+/** Axes `axis` to the last are normalized together; gamma and beta have their shape. */
+function layerNormalization(node: OnnxNode): void {
+  const x = node.tensor(0)
+  if (node.proto.outputs.slice(1).some(Boolean)) return node.refuse('its mean or deviation is read', 'only what is normalized can be had')
+  const axis = node.sampleAxis(node.int('axis', -1), x, 'it normalizes')
+  const dims = x.dims.slice(axis - 1)
+  const whole = (input: number, absent: number): Constant => {
+    if (!node.has(input)) return constantOf(new Float32Array(countOf(dims)).fill(absent), dims, FLOAT32)
+    const c = node.constant(input, input === 1 ? 'Scale' : 'B')
+    return countOf(c.shape) === countOf(dims) ? c : spread(node, c, dims)
+  }
+  const { arguments: args, parameters } = affine(whole(1, 1), whole(2, 0), dims)
+  node.give(node.emit('layer_norm', [x], { axis, eps: node.float('epsilon', 1e-5), ...args }, x.dims, { parameters }))
+}
+
+/** A constant repeated over the axes that it has not. */
+function spread(node: OnnxNode, c: Constant, dims: readonly number[]): Constant {
+  const shape = [...new Array<number>(Math.max(0, dims.length - c.shape.length)).fill(1), ...c.shape]
+  if (shape.length !== dims.length || shape.some((dim, d) => dim !== 1 && dim !== dims[d]))
+    return node.refuse(`${showDimensions(c.shape)} does not go with ${showDimensions(dims)}`)
+  return rearranged(c, dims, repeating(shape, dims))
+}
+
+function lrn(node: OnnxNode): void {
+  const x: Tensor = node.tensor(0)
+  const size = node.int('size', 0)
+  if (size < 1) node.refuse(`a window of ${size} channels`)
+  if (size % 2 === 0)
+    node.refuse(`a window of ${size} channels has no middle`, 'windows of an odd number of channels can be said: lrn(size: 5)')
+  node.give(
+    node.emit('lrn', [x], { size, alpha: node.float('alpha', 1e-4), beta: node.float('beta', 0.75), k: node.float('bias', 1) }, x.dims),
+  )
+}
+
+export const normalizationOperators: readonly OnnxOperator[] = [
+  { op: 'BatchNormalization', map: batchNormalization },
+  { op: 'InstanceNormalization', map: instanceNormalization },
+  { op: 'GroupNormalization', map: groupNormalization },
+  { op: 'LayerNormalization', map: layerNormalization },
+  { op: 'LRN', map: lrn },
+]

@@ -1,0 +1,33 @@
+import { activationOperators } from './activation.ts'
+import { arithmeticOperators } from './arithmetic.ts'
+import { constantOperators } from './constants.ts'
+import { convolutionOperators } from './convolution.ts'
+import { matrixOperators } from './matrix.ts'
+import { normalizationOperators } from './normalization.ts'
+import type { OnnxOperator } from './operator.ts'
+import { poolingOperators } from './pooling.ts'
+import { shapeOperators } from './shape.ts'
+
+/** Opsets of ONNX's own domain that are read. */
+export const OPSETS = { first: 7, last: 26 } as const
+
+/** Every operator that is read, by name; rows of one name in the order of `since`. */
+const rows: readonly OnnxOperator[] = [
+  ...convolutionOperators,
+  ...matrixOperators,
+  ...poolingOperators,
+  ...normalizationOperators,
+  ...activationOperators,
+  ...arithmeticOperators,
+  ...shapeOperators,
+  ...constantOperators,
+]
+
+export const onnxOperators: ReadonlyMap<string, readonly OnnxOperator[]> = new Map(
+  rows.map(({ op }) => [op, rows.filter((row) => row.op === op)]),
+)
+
+/** The row that holds in an opset. */
+export function operatorIn(op: string, opset: number): OnnxOperator | undefined {
+  return onnxOperators.get(op)?.findLast((row) => (row.since ?? OPSETS.first) <= opset)
+}
