@@ -37,6 +37,8 @@ export class NetBuilder {
   /** The last section that is not trained: the last with `stopbackward`. */
   readonly #frozen: number
   #inner = 0
+  /** The first layer of the section that is read. */
+  #opened = 0
 
   constructor(findings: Findings, weights: WeightPlan, training: { decays: boolean; batch: number; frozen: number }) {
     this.findings = findings
@@ -70,6 +72,25 @@ export class NetBuilder {
       from: [`${this.index} [${options.section.kind}]`],
     })
     return output
+  }
+
+  /** Ends a section: its output is called after it, `layer12`. */
+  close(made: Made): Made {
+    const [value, name] = [made.value, `layer${this.index}`]
+    this.#inner = 0
+    if (!value.startsWith(`${name}_`)) {
+      this.made.push(made)
+      return made
+    }
+    for (const [i, layer] of this.layers.entries()) {
+      if (i < this.#opened || (layer.output !== value && !layer.inputs.includes(value))) continue
+      const inputs = layer.inputs.map((input) => input === value ? name : input)
+      this.layers[i] = { ...layer, inputs, output: layer.output === value ? name : layer.output }
+    }
+    this.#opened = this.layers.length
+    const renamed = { ...made, value: name }
+    this.made.push(renamed)
+    return renamed
   }
 
   /** The argument `lr_mult` of a layer with so many parameters: what the section says of its rate, 0 up to `stopbackward`. */

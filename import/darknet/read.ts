@@ -1,6 +1,6 @@
 import type { ByteSource } from '../byte-source.ts'
 import { ImportError } from '../import-error.ts'
-import type { ModelLayer, ModelNet, ModelResult } from '../model-net.ts'
+import type { ModelNet } from '../model-net.ts'
 import type { ReadOptions } from '../read-options.ts'
 import { readCfg, type Section } from './cfg.ts'
 import { type Made, NetBuilder } from './net-builder.ts'
@@ -125,7 +125,9 @@ function readSections(net: NetBuilder, sections: readonly Section[], input: Made
     x = readOne(net, lines, x, before, read)
     lines.take('truth', 'onlyforward', 'stopbackward', 'smooth', 'learning_rate', 'dontload', 'numload', 'dontloadscales')
     lines.finish()
-    net.made.push(x)
+    const closed = net.close(x)
+    read.loss = withScores(read.loss, x.value, closed.value)
+    x = closed
     if (section.kind !== 'cost') read.last = x
     read.lastOptions = lines
     if (net.findings.problems.length >= 100) break
@@ -133,6 +135,9 @@ function readSections(net: NetBuilder, sections: readonly Section[], input: Made
   }
   return read
 }
+
+const withScores = (loss: Loss | undefined, from: string, to: string): Loss | undefined =>
+  loss?.scores === from ? { ...loss, scores: to } : loss
 
 function readOne(net: NetBuilder, lines: Options, x: Made, before: Loss | undefined, read: Ends): Made {
   const { kind } = lines.section
@@ -228,8 +233,7 @@ function withShape(section: Section, options: ReadOptions, findings: Findings): 
 /** Drops what no result needs, and puts the record together. */
 function finish(net: NetBuilder, head: NetSection, { detections }: Ends, frozen: number): ModelNet {
   const { findings, weights } = net
-  const layers = neededLayers(net.layers, net.results)
-  const read = new Set([...layers.flatMap(({ inputs }) => inputs), ...net.results.map(({ value }) => value)])
+  const { layers } = net
   const trains = net.results.some(({ kind }) => kind === 'loss')
   const about = findings.file
   const notes = [...findings.notes]
@@ -253,7 +257,7 @@ function finish(net: NetBuilder, head: NetSection, { detections }: Ends, frozen:
   const { header } = weights
   return {
     name: findings.file.replace(/\.[^.]*$/, ''),
-    inputs: net.inputs.filter(({ value }) => read.has(value)),
+    inputs: net.inputs,
     layers,
     results: net.results,
     ...(trains && { training: head.training }),
@@ -276,16 +280,4 @@ function batchNormNote(net: NetBuilder): string {
     ? `weights of version 0.2.5 are of later Darknets, which add 1e-5 to the variance: eps: 1e-5, and running_var is the file's. ${variance}`
     : 'Darknet adds 1e-6 to the deviation on a CPU (1e-5 to the variance on a GPU). running_var is v + 2e-6 sqrt(v), so that with eps: 1e-12 outputs are those of the CPU; '
       + `in training the deviation of a batch differs by less than 1e-6. ${variance}`
-}
-
-/** Layers that results need, in their order. */
-function neededLayers(layers: readonly ModelLayer[], results: readonly ModelResult[]): ModelLayer[] {
-  const wanted = new Set<string | number>(results.map(({ value }) => value))
-  const kept: ModelLayer[] = []
-  for (const layer of [...layers].reverse()) {
-    if (!wanted.has(layer.output)) continue
-    kept.push(layer)
-    for (const input of layer.inputs) wanted.add(input)
-  }
-  return kept.reverse()
 }

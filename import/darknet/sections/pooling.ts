@@ -53,7 +53,7 @@ function paddingOf(
       return (rounded === Math.ceil && before > 0 && (n - 1) * strides[i]! >= map[i]! + before ? n - 1 : n) === out
     })
   if (outs(Math.floor)) return { pad: before }
-  if (outs(Math.ceil)) return { pad: before, round: 'ceil' }
+  if (map.every((d) => d + 2 * before >= size) && outs(Math.ceil)) return { pad: before, round: 'ceil' }
   return { pad: [before, sides[0]!.after, before, sides[1]!.after] }
 }
 
@@ -92,7 +92,7 @@ export function dropout(net: NetBuilder, options: Options, x: Made): Made {
     return x
   }
   const made = { ...x, value: net.layer(options, 'dropout', [x.value], { p }) }
-  if (net.index > 0) net.made[net.index - 1] = made
+  if (net.index > 0) net.made[net.index - 1] = { ...made, value: `layer${net.index}` }
   return made
 }
 
