@@ -26,6 +26,7 @@ export function argumentTexts(signature: Signature, given: Readonly<Record<strin
   if (unknown !== undefined) throw new Unsayable(`${signature.name} has no argument ${unknown}`)
   const texts: string[] = []
   let byPosition = true
+  const needed = signature.parameters.filter((p) => p.default === undefined && !p.optional)
   for (const parameter of signature.parameters) {
     const value = given[parameter.name]
     const isLeftOut = value === undefined || isDefault(parameter, value) || isAsAnother(signature, parameter.name, value, given)
@@ -36,7 +37,9 @@ export function argumentTexts(signature: Signature, given: Readonly<Record<strin
     }
     const text = argumentText(parameter.type, value, `${parameter.name} of ${signature.name}`)
     // A name of one letter tells nothing: dropout(0.2).
-    const isPlain = !parameter.named && byPosition && (parameter.default === undefined || parameter.name.length === 1)
+    const isList = parameter.type.kind === 'numbers' && needed.length > 1
+    const isSide = parameter.optional && parameter.type.kind === 'window'
+    const isPlain = !parameter.named && !isList && !isSide && byPosition && (parameter.default === undefined || parameter.name.length === 1)
     texts.push(isPlain ? text : `${parameter.name}: ${text}`)
     byPosition &&= isPlain
   }

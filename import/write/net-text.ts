@@ -127,6 +127,7 @@ function blockText(block: BlockPlan, plan: Plan): string {
     taken: new Set(block.parameters.map(({ name }) => name)),
     wanted: new Map([[block.output, 1]]),
     called: () => undefined,
+    rebinds: true,
     named: new Map(),
     instance: plan.instance,
   })

@@ -32,6 +32,12 @@ export interface Plan {
   readonly instance: (item: Item) => string[]
 }
 
+/** Whether layers share their parameters with this one, or it uses another one's: such layers stay in the net itself, where names are plain. */
+export function sharers(net: ModelNet): ReadonlySet<ModelLayer> {
+  const owners = new Set(net.layers.flatMap(({ sharesWith }) => (sharesWith === undefined ? [] : [sharesWith])))
+  return new Set(net.layers.filter((layer) => layer.sharesWith !== undefined || owners.has(layer.output)))
+}
+
 /** Every layer a call of the net itself, without blocks. */
 export function flatPlan(net: ModelNet): Plan {
   const names = new LayerNames()

@@ -1,5 +1,6 @@
 import { argumentTexts, numberText, signatureOf, Unsayable } from './argument-text.ts'
 import { type Item, valuesOf } from './item.ts'
+import { loopOf, runsIn } from './loops.ts'
 import { isCall, wordOf } from './words.ts'
 
 /** The body of a net or of a block, to be written as statements. */
@@ -17,14 +18,8 @@ export interface Body {
   readonly named: ReadonlyMap<string, string>
   /** How a call of a block is written: its arguments. */
   readonly instance: (item: Item) => string[]
-  /** Loops over runs of instances; absent: there are none. */
-  readonly loop?: (items: readonly Item[]) => Loop | undefined
-}
-
-/** A run of calls as a loop: `for i in 0..6`, and the call that each round makes. */
-export interface Loop {
-  readonly head: string
-  readonly item: Item
+  /** Whether what comes from outside may be bound anew: parameters of a block may, inputs of a net keep their names. */
+  readonly rebinds?: boolean
 }
 
 /** Calls that follow each other, each read by the next one alone; `last` is the place of the last one among all items. */
@@ -67,7 +62,14 @@ class Writer {
     for (const [value, name] of body.given) this.bound.set(name, value)
     for (const item of body.items) for (const value of valuesOf(item)) this.uses.set(value, (this.uses.get(value) ?? 0) + 1)
     for (const [value, count] of body.wanted) this.uses.set(value, (this.uses.get(value) ?? 0) + count)
-    this.chains = chainsOf(body.items, this.uses, new Set([...body.named.keys(), ...body.wanted.keys()]))
+    const ends = new Set([...body.named.keys(), ...body.wanted.keys()])
+    for (const { items } of chainsOf(body.items, this.uses, ends)) {
+      for (const { start, end } of runsIn(items)) {
+        if (start > 0) ends.add(items[start - 1]!.output)
+        ends.add(items[end - 1]!.output)
+      }
+    }
+    this.chains = chainsOf(body.items, this.uses, ends)
     this.chains.forEach(({ items }, i) => {
       for (const value of valuesOf(items[0]!)) this.lastRead.set(value, i)
     })
@@ -77,6 +79,7 @@ class Writer {
   write(): Statements {
     this.chains.forEach((chain, i) => {
       const value = chain.items.at(-1)!.output
+      if (this.loop(chain, i)) return
       const text = this.chainText(chain)
       // Read by one line alone, which is a result or a return: it stands there.
       if (this.body.wanted.get(value) === 1 && this.uses.get(value) === 1 && !this.body.named.has(value)) {
@@ -89,6 +92,20 @@ class Writer {
       this.lines.push(`${name} = ${text}`)
     })
     return { lines: this.lines, names: this.names, open: this.open }
+  }
+
+  /** Writes a chain as a loop, if it is a run of equal calls that what it begins with may be bound anew by. */
+  private loop({ items }: Chain, at: number): boolean {
+    const loop = loopOf(items)
+    const [first, last] = [items[0]!, items.at(-1)!]
+    const head = first.inputs[0] as string
+    const name = this.names.get(head)
+    if (!loop || name === undefined || this.isAlive(name, at) || this.body.named.has(last.output)) return false
+    if (this.body.given.has(head) && !this.body.rebinds) return false
+    this.lines.push(`for i in ${loop.from}..${loop.to} {`, `${name} = ${name} -> ${this.call({ ...first, name: loop.name }, [])}`, '}')
+    this.names.set(last.output, name)
+    this.bound.set(name, last.output)
+    return true
   }
 
   private isAlive(name: string, at: number): boolean {
@@ -107,15 +124,23 @@ class Writer {
     // The main path: all that is read from here on comes from this value.
     const inputsAlive = [...this.body.given].some(([held, name]) => name === 'x' && this.bound.get('x') === held && this.isAlive('x', at))
     if (!others && !inputsAlive && can('x')) return 'x'
-    const own = ownName(chain.items)
-    for (const wanted of [...(own === undefined ? [] : [own]), 'y', 'z', 'u', 'v', 'w']) if (can(wanted)) return wanted
-    for (let i = 2;; i++) if (can(`${own ?? 'y'}_${i}`)) return `${own ?? 'y'}_${i}`
+    const own = ownName(chain.items) ?? (this.isSkip(chain) ? 'skip' : undefined)
+    for (const wanted of [...(own === undefined ? [] : [own]), 'y', 'z']) if (can(wanted)) return wanted
+    for (let i = 2;; i++) if (can(`${own ?? 'y'}${i}`)) return `${own ?? 'y'}${i}`
+  }
+
+  /** Whether a chain is the short way around others, to a sum. */
+  private isSkip({ items }: Chain): boolean {
+    const reader = this.body.items.find((item) => valuesOf(item).includes(items.at(-1)!.output))
+    if (reader?.call !== 'add') return false
+    const others = this.chains.filter((chain) => chain.items !== items && valuesOf(reader).includes(chain.items.at(-1)!.output))
+    return others.length > 0 && others.every((chain) => chain.items.length > items.length)
   }
 
   private chainText({ items }: Chain): string {
     const [first, ...rest] = items as [Item, ...Item[]]
     const values = valuesOf(first)
-    const isLink = values.length === 1 && first.inputs[0] === values[0]
+    const isLink = values.length === 1 && first.inputs[0] === values[0] && !(rest.length === 0 && RESULTS.has(first.call))
     const head = isLink ? [this.names.get(values[0]!)!, this.call(first, first.inputs.slice(1))] : [this.call(first, first.inputs)]
     return [...head, ...rest.map((item) => this.call(item, item.inputs.slice(1)))].join(' -> ')
   }
@@ -137,6 +162,9 @@ class Writer {
   }
 }
 
+/** Calls that read as a function of what they are given: softmax(logits). */
+const RESULTS = new Set(['softmax', 'log_softmax', 'sigmoid'])
+
 /** Splits items into chains, in the order of their ends. */
 function chainsOf(items: readonly Item[], uses: ReadonlyMap<string, number>, ends: ReadonlySet<string>): Chain[] {
   const open = new Map<string, { items: Item[]; last: number }>()
@@ -156,12 +184,15 @@ function chainsOf(items: readonly Item[], uses: ReadonlyMap<string, number>, end
   return chains.sort((a, b) => a.last - b.last)
 }
 
-/** What the named layers of a chain have in common at the beginning of their names (`downsample_0`, `downsample_1`), or the last one's name. */
+/** What the named layers of a chain have in common at the beginning of their names (`downsample_0`, `downsample_1`), or the only one's name. */
 function ownName(items: readonly Item[]): string | undefined {
-  const names = items.flatMap(({ name }) => (name === undefined || name.includes('{') ? [] : [name]))
+  const names = items.flatMap(({ name }) => (name === undefined ? [] : [name]))
   if (names.length === 0) return undefined
   let common = names[0]!
   for (const name of names) while (!name.startsWith(common)) common = common.slice(0, -1)
-  const stem = names.length === 1 ? common : common.replace(/_[^_]*$/, '').replace(/_+$/, '')
-  return wordOf(/[A-Za-z]{2}/.test(stem) ? stem : names.at(-1)!, 'y')
+  const stem = names.length === 1 ? common : common.replace(/_?[^_]*$/, '').replace(/_+$/, '')
+  return /[A-Za-z]{2}/.test(stem) && !PLAIN.test(stem) ? wordOf(stem, 'y') : undefined
 }
+
+/** Names of layers that say no more than what they are. */
+const PLAIN = /^(conv|conv2d|bn|norm|batch_norm|batchnorm|fc|linear|relu|prelu|scale|layer|block|features?)_?\d*$/i

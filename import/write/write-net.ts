@@ -10,6 +10,9 @@ import { argumentTexts, signatureOf, Unsayable } from './argument-text.ts'
 import { netText, resultNames, type ResultNames } from './net-text.ts'
 import { ownsParameters } from './layer-names.ts'
 import { flatPlan, type Plan } from './plan.ts'
+import { growingConcats } from './growing-concats.ts'
+import { isSameProgram } from './same-program.ts'
+import { structuredPlan } from './structured-plan.ts'
 
 /** A parameter under its name in the text. */
 export interface NamedTensor {
@@ -49,15 +52,40 @@ export interface WrittenNet {
  * parameters that are missing or have another shape than the layer.
  */
 export function writeNet(model: ModelNet): WrittenNet {
-  const { net, notes } = withoutUnread(model)
+  const { net, notes } = withoutUnread({ ...model, layers: growingConcats(model.layers) })
   refuse(unsayable(net))
   const names = resultNames(net)
   const flat = flatPlan(net)
   // Each layer by itself, in the model's order: the reference for what is written, and where mistakes have a place.
   const reference = checked(net, netText(net, flat, names, { plain: true }))
   refuse(parameterProblems(net, reference, flat))
-  const text = netText(net, flat, names)
-  return written(net, flat, names, text, [...model.notes, ...notes])
+  const { text, plan } = readable(net, names, reference, flat)
+  return written(net, plan, names, text, [...model.notes, ...notes])
+}
+
+/** The text as a person would write it. Where it does not compute what the reference does, which is a fault here, the one without blocks. */
+export function readable(
+  net: ModelNet,
+  names: ResultNames,
+  reference: Program,
+  flat: Plan,
+): { readonly text: string; readonly plan: Plan; readonly fault?: unknown } {
+  const ownersIn = (plan: Plan): (name: string) => ModelLayer | undefined => {
+    const owners = new Map([...plan.layerNames].map(([layer, name]) => [name, layer]))
+    return (name) => owners.get(name)
+  }
+  const attempt = (plan: Plan): { text: string; plan: Plan } => {
+    const text = netText(net, plan, names)
+    const { program, diagnostics } = loadProgram({ file: `${net.name}.net`, text }, { vocabulary })
+    if (!program) throw new Error(`${diagnostics.map(({ message }) => message).join('\n')}\n${text}`)
+    if (!isSameProgram(reference, program, ownersIn(flat), ownersIn(plan))) throw new Error(`this text computes something else:\n${text}`)
+    return { text, plan }
+  }
+  try {
+    return attempt(structuredPlan(net))
+  } catch (fault) {
+    return { ...attempt(flat), fault }
+  }
 }
 
 /** Layers that no result needs are left out. */
