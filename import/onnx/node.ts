@@ -17,6 +17,8 @@ export class NodeRefused extends Error {
 /** What the reader offers to nodes. */
 export interface NetUnderWay {
   readonly layers: ModelLayer[]
+  /** Of one sample, of every value that a layer makes. */
+  readonly shapes: Map<string, readonly number[]>
   readonly notes: Note[]
   /** The batch that the model was exported for; undefined where it has a name there. */
   readonly declaredBatch: number | undefined
@@ -178,6 +180,7 @@ export class OnnxNode {
       output: name,
       from: [this.label],
     })
+    this.net.shapes.set(name, dims)
     return { kind: 'tensor', name, dims, type: options.type ?? 'float' }
   }
 

@@ -4,6 +4,7 @@ import type { ModelInput, ModelNet, ModelResult, Note } from '../model-net.ts'
 import type { ReadOptions } from '../read-options.ts'
 import { readInputs } from './inputs.ts'
 import { neededNodes } from './needed.ts'
+import { applyPatterns } from '../patterns/patterns.ts'
 import { OPSETS } from './operators/table.ts'
 import { readModelProto } from './proto.ts'
 import { storedTensor } from './tensor-data.ts'
@@ -57,12 +58,14 @@ export function readOnnx(source: ByteSource, options: ReadOptions = {}): ModelNe
     }
   }
   const { inputs, declaredBatch } = readInputs(graph, options, (name) => isUsed.has(name), values, problems, source.name)
-  const layers = walkGraph(model, nodes.map(({ node }) => node), {
+  const shapes = new Map(inputs.map((input) => [input.value, input.shape]))
+  const walked = walkGraph(model, nodes.map(({ node }) => node), {
     values,
     files,
     declaredBatch,
     notes,
     problems,
+    shapes,
     fileSize: source.size,
     progress: options.progress,
   })
@@ -89,6 +92,7 @@ export function readOnnx(source: ByteSource, options: ReadOptions = {}): ModelNe
   }
   if (wanted.length === 0) problems.push({ where: source.name, what: 'it has no outputs' })
   if (problems.length) throw new ImportError(problems)
+  const layers = applyPatterns(walked, new Set(results.map(({ value }) => value)), shapes)
   const read = new Set([...layers.flatMap((layer) => layer.inputs), ...results.map((result) => result.value)])
   return {
     name: source.name.replace(/\.[^.]*$/, ''),

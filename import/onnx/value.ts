@@ -15,6 +15,8 @@ export interface Tensor {
   readonly dims: readonly number[]
   /** Whole numbers and truths (indices of ArgMax, comparisons) are numbers of float32 too, but divide otherwise. */
   readonly type: 'float' | 'int' | 'bool'
+  /** Its scale and zero point where it stands for whole numbers of these: only what takes them away again may read it. */
+  readonly quantized?: string
 }
 
 /** Known when the model is read: an initializer, or computed from such. */

@@ -15,6 +15,8 @@ interface WalkOptions {
   readonly problems: ImportProblem[]
   readonly fileSize: number
   readonly progress?: (done: number) => void
+  /** Filled: the shape of a sample of every value that a layer makes. */
+  readonly shapes: Map<string, readonly number[]>
 }
 
 /** Nodes that are gone through: those of the model's graph, of a function's body, of a branch. */
@@ -54,6 +56,7 @@ export function walkGraph(model: ModelProto, nodes: readonly NodeProto[], option
   }
   const net: NetUnderWay = {
     layers,
+    shapes: options.shapes,
     notes,
     declaredBatch: options.declaredBatch,
     mostFolded: Math.max(1 << 20, options.fileSize),
@@ -130,6 +133,8 @@ export function walkGraph(model: ModelProto, nodes: readonly NodeProto[], option
       return
     }
     const node = new OnnxNode(proto, opset, inputs, net)
+    if (proto.opType !== 'DequantizeLinear' && inputs.some((value) => value?.kind === 'tensor' && value.quantized !== undefined))
+      node.refuse('it computes with quantized numbers', 'import the net before it was quantized')
     if (proto.opType === 'If') return branch(node, frame)
     const constants = inputs.every((value) => !value || value.kind === 'constant')
     if (constants && operator!.fold) operator!.fold(node)

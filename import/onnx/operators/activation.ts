@@ -3,6 +3,7 @@ import { showDimensions } from '../dimension.ts'
 import { shortFloat32 } from '../float32.ts'
 import type { OnnxNode } from '../node.ts'
 import { countOf, lazyConstant, parameterOf, shapeOf } from '../value.ts'
+import { fold } from './arithmetic.ts'
 import { operandOf } from './operand.ts'
 import type { OnnxOperator } from './operator.ts'
 
@@ -157,7 +158,7 @@ export const activationOperators: readonly OnnxOperator[] = [
   row('Neg', 'neg', (x) => -x),
   row('Reciprocal', 'reciprocal', (x) => 1 / x),
   row('Erf', 'erf', erf),
-  { op: 'Pow', map: pow },
+  { op: 'Pow', map: pow, fold: fold('Pow', (a, b) => a ** b) },
   { op: 'Floor', fold: (node) => foldElements(node, Math.floor) },
   { op: 'Ceil', fold: (node) => foldElements(node, Math.ceil) },
   { op: 'Not', fold: (node) => foldElements(node, (x) => Number(x === 0)) },

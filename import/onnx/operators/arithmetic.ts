@@ -86,7 +86,7 @@ function neutral(node: OnnxNode, op: string): Tensor | undefined {
 }
 
 /** Element by element over constants, with the batch as an unknown where one has it. */
-function fold(op: string, f: Kernel, truth = false): (node: OnnxNode) => void {
+export function fold(op: string, f: Kernel, truth = false): (node: OnnxNode) => void {
   return (node) => {
     let result = node.constant(0, '')
     for (let i = 1; i < node.inputs.length; i++) result = foldTwo(node, op, f, result, node.constant(i, ''), truth)

@@ -5,7 +5,11 @@ import { convolutionOperators } from './convolution.ts'
 import { matrixOperators } from './matrix.ts'
 import { normalizationOperators } from './normalization.ts'
 import type { OnnxOperator } from './operator.ts'
+import { paddingOperators } from './padding.ts'
 import { poolingOperators } from './pooling.ts'
+import { quantizationOperators } from './quantization.ts'
+import { reductionOperators } from './reduction.ts'
+import { resizeOperators } from './resize.ts'
 import { shapeOperators } from './shape.ts'
 
 /** Opsets of ONNX's own domain that are read. */
@@ -20,6 +24,10 @@ const rows: readonly OnnxOperator[] = [
   ...activationOperators,
   ...arithmeticOperators,
   ...shapeOperators,
+  ...reductionOperators,
+  ...resizeOperators,
+  ...paddingOperators,
+  ...quantizationOperators,
   ...constantOperators,
 ]
 
