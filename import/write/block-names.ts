@@ -29,7 +29,8 @@ const stemOf = (path: readonly string[]): string => {
   return name.replace(/[._]?\d+[a-z]?$/i, '').replace(/[^A-Za-z]+$/, '')
 }
 
-function deed(part: Part): string {
+/** What a block does, by its calls: `conv_bn_relu`, `residual`. */
+export function deed(part: Part): string {
   const parts = part.parts!
   const ops = parts.map((one) => one.layer?.op ?? '')
   const isChain = parts.every((one, i) => i === 0 || (tensorsOf(one).length === 1 && one.inputs[0] === parts[i - 1]!.output))

@@ -50,7 +50,7 @@ export class LayerNames {
     const word = wordOf(/^\d/.test(said) ? `${short}_${said}` : said, short)
     // `relu_2` is what an unnamed layer is called.
     const auto = /^(.*)_(\d+)$/.exec(word)
-    return this.unique.give(auto && isCall(auto[1]!) && auto[1] === op ? `${auto[1]}${auto[2]}` : word)
+    return this.unique.give(auto && isCall(auto[1]!) && !ownsParameters({ op: auto[1]! } as ModelLayer) ? `${auto[1]}${auto[2]}` : word)
   }
 
   /** `conv1`, `conv2`, ... */

@@ -94,7 +94,11 @@ function scoresOf(net: ModelNet): ReadonlyMap<string, string> {
   for (const { kind, value } of net.results) {
     const last = kind === 'output' ? made.get(value) : undefined
     const scores = last && ['softmax', 'log_softmax', 'sigmoid'].includes(last.op) ? last.inputs[0] : undefined
-    if (typeof scores === 'string' && made.has(scores)) named.set(scores, named.size === 0 ? 'logits' : `logits${named.size + 1}`)
+    const isScored = typeof scores === 'string' && made.has(scores)
+    // A long way to a result has a name of its own, as if it were read twice.
+    const longWay = last && !isScored && last.op === 'fc' ? value : undefined
+    const one = isScored ? scores : longWay
+    if (one !== undefined && !named.has(one)) named.set(one, named.size === 0 ? 'logits' : `logits${named.size + 1}`)
   }
   return named
 }

@@ -33,7 +33,7 @@ export function namesWithin(parts: readonly Part[]): (string | undefined)[] {
   const names = new LayerNames()
   return parts.map((part) => {
     if (part.layer && !ownsParameters(part.layer)) return undefined
-    return names.give(part.layer?.op ?? 'block', part.path.filter((step) => step !== ''))
+    return names.give(part.layer?.op ?? part.parts![0]!.layer?.op ?? 'block', part.path.filter((step) => step !== ''))
   })
 }
 

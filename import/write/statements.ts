@@ -51,6 +51,8 @@ class Writer {
   /** The value that each name means now. */
   private readonly bound = new Map<string, string>()
   private readonly open = new Map<string, string>()
+  /** What loops make of what they begin with. */
+  private readonly loopEnds = new Map<string, string>()
   private readonly uses = new Map<string, number>()
   private readonly chains: readonly Chain[]
   /** The chain that reads a value last; of what is wanted outside Infinity. */
@@ -74,6 +76,7 @@ class Writer {
       for (const value of valuesOf(items[0]!)) this.lastRead.set(value, i)
     })
     for (const value of body.wanted.keys()) this.lastRead.set(value, Infinity)
+    for (const { items } of this.chains) if (loopOf(items)) this.loopEnds.set(items[0]!.inputs[0] as string, items.at(-1)!.output)
   }
 
   write(): Statements {
@@ -119,7 +122,8 @@ class Writer {
     const can = (name: string): boolean => !this.body.taken.has(name) && !isCall(name) && !this.isAlive(name, at)
     if (fixed !== undefined && can(fixed)) return fixed
     const others = [...this.bound].some(([name, held]) => held !== value && !this.body.given.has(held) && this.isAlive(name, at))
-    const given = this.body.called(value)
+    // What a loop goes on with is called as what it ends with.
+    const given = this.body.called(this.loopEnds.get(value) ?? value)
     if (given !== undefined && can(given)) return given
     // The main path: all that is read from here on comes from this value.
     const inputsAlive = [...this.body.given].some(([held, name]) => name === 'x' && this.bound.get('x') === held && this.isAlive('x', at))

@@ -8,6 +8,7 @@ import type { Item, ItemArgument } from './item.ts'
 import { ownsParameters } from './layer-names.ts'
 import { moduleParts, placedParts } from './modules.ts'
 import type { Part } from './parts.ts'
+import { repeatedParts } from './repeats.ts'
 import { type BlockPlan, type Plan, shared, sharers } from './plan.ts'
 import { Kinds, namesWithin, plainArguments } from './sameness.ts'
 
@@ -21,7 +22,7 @@ export function structuredPlan(net: ModelNet): Plan {
   const kept = sharers(net)
   const mayHold = (part: Part): boolean =>
     part.layer ? !kept.has(part.layer) : part.inputs.length > 0 && part.inputs.length <= MOST_VALUES && part.parts!.every(mayHold)
-  const parts = chooseBlocks(moduleParts(placedParts(net.layers), wanted), mayHold)
+  const parts = chooseBlocks(repeatedParts(moduleParts(placedParts(net.layers), wanted), wanted, mayHold), mayHold)
   return new Planner(net, parts).plan()
 }
 
