@@ -72,5 +72,5 @@ function byContents(bytes: Uint8Array): Format | undefined {
   if (bytes[0] === 8 && bytes[1]! > 0 && bytes[1]! < 32 && /[\x12\x3a\x42]/.test(text[2] ?? '')) return 'onnx'
   const lines = text.replace(/#.*/g, '').trim()
   if (/^\[(net|network)\]/.test(lines)) return 'darknet'
-  return /^(name|layers?|input|input_dim|net|train_net|force_backward)\s*[:{]/.test(lines) ? 'caffe' : undefined
+  return /^(name|layers?|input|input_dim|net|train_net|force_backward|base_lr|test_iter|lr_policy)\s*[:{]/.test(lines) ? 'caffe' : undefined
 }

@@ -1,5 +1,4 @@
 import type { ByteSource } from '../byte-source.ts'
-import { ImportError } from '../import-error.ts'
 import type { ReadOptions } from '../read-options.ts'
 
 /**
@@ -14,9 +13,8 @@ export function fileBeside({ beside }: ReadOptions, path: string): ByteSource | 
     if (tried.includes('..')) continue
     try {
       return beside(tried.join('/'))
-    } catch (error) {
-      // A file that is not there: whatever the system says of it.
-      if (!(error instanceof ImportError) && !(error instanceof Error && 'code' in error)) throw error
+    } catch {
+      // Not there, or not to be read: the next may be.
     }
   }
   return undefined

@@ -69,7 +69,7 @@ export function solverSettings(file: string, solver: Message, problems: ImportPr
     testEvery: positive('test_interval'),
   }
   const given = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
-  return { training: { ...given, ...(method && { solver: method }), ...(schedule && { schedule }) }, notes }
+  return { training: { ...given, ...(method && { solver: method }), ...(schedule && { schedule: [schedule] }) }, notes }
 }
 
 type Tell = (what: string, mend?: string) => void
