@@ -33,6 +33,34 @@ export const ownBias: Pattern = {
   },
 }
 
+/** The same where the bias is a layer already; and `scale` without a bias in front of `bias`. */
+export const biasLayer: Pattern = {
+  name: 'bias-layer',
+  ops: ['bias'],
+  rewrite: (graph, layer) => {
+    const found = match(
+      graph,
+      layer,
+      call('bias', [call(['conv', 'deconv', 'fc', 'scale'], ['x'], { as: 'linear', where: (a) => a['bias'] === false })]),
+    )
+    const linear = found?.layers.get('linear')
+    const bias = layer.parameters?.['bias']
+    if (!found || !linear || !bias || [linear, layer].some((one) => one.sharesWith !== undefined || 'lr_mult' in one.arguments))
+      return false
+    // fc of a sample with several axes has its outputs on the last, bias adds to the first.
+    if (linear.op === 'fc' && graph.shape(linear.output)?.length !== 1) return false
+    const { bias: _, ...rest } = linear.arguments
+    graph.replace(layer, [{
+      ...linear,
+      arguments: rest,
+      parameters: { ...linear.parameters, bias },
+      output: layer.output,
+      from: nodesOf(found.covered),
+    }], found.covered)
+    return true
+  },
+}
+
 /** x times a number a channel, plus a number a channel: `scale`, Caffe's layer. A batch_norm that was folded into nothing looks so too. */
 const channelScale = call('add', [call('mul', ['x', tensor('weight')]), tensor('bias')])
 const channelFactor = call('mul', ['x', tensor('weight')])

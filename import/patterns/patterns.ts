@@ -1,7 +1,7 @@
 import type { ModelLayer } from '../model-net.ts'
 import { activations } from './activations.ts'
 import { affineNorm } from './affine-norm.ts'
-import { channelArithmetic, ownBias } from './channel-arithmetic.ts'
+import { biasLayer, channelArithmetic, ownBias } from './channel-arithmetic.ts'
 import { removeChannelsLast } from './channels-last.ts'
 import { framed } from './framed.ts'
 import { groupNorm } from './group-norm.ts'
@@ -20,6 +20,7 @@ const FIRST: readonly Pattern[] = [
   // Behind the norms, whose gamma and beta it finds.
   affineNorm,
   ownBias,
+  biasLayer,
   framed,
   upsample,
   normalizeChannels,

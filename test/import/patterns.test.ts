@@ -143,6 +143,15 @@ describe('normalization', () => {
       .toEqual(['y = layer_norm(x, axis: 2, end: -1, eps: 0.000001) gamma[8] beta[8] of norm'])
     expect(rewrite([...norm([2, 3]), ...affine([8, 1, 1])], MAP)).toEqual(['y = instance_norm(x, eps: 0.000001) gamma[8] beta[8] of norm'])
   })
+  test('also where they are scale and bias', () => {
+    const scale = layer('g', 'scale', ['n'], { bias: false }, { weight: tensor([8]) })
+    const bias = layer('y', 'bias', ['g'], {}, { bias: tensor([8]) })
+    expect(rewrite([...norm([2, 3]), scale, bias], MAP)).toEqual(['y = instance_norm(x, eps: 0.000001) gamma[8] beta[8]'])
+    expect(rewrite([...norm([1, 2, 3]), scale, bias], MAP)).toEqual([
+      'n = layer_norm(x, axis: 1, end: -1, eps: 0.000001, affine: false)',
+      'y = scale(n) weight[8] bias[8]',
+    ])
+  })
   test('not the mean of the batch, of other axes, or what is read elsewhere', () => {
     expect(rewrite(norm([0, 2, 3]), MAP, {}, ['n'])).toHaveLength(7)
     expect(rewrite(norm([1, 3]), MAP, {}, ['n'])).toHaveLength(7)
