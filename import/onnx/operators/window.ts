@@ -75,7 +75,12 @@ export function windowArguments({ kernel, stride, dilation, before, after }: Sli
   const [top, left] = before
   const [bottom, right] = after
   const pad = top === bottom && left === right ? pair(before) : [top!, bottom!, left!, right!]
-  return { kernel: pair(kernel), stride: pair(stride), pad, dilation: pair(dilation) }
+  return {
+    kernel: pair(kernel),
+    stride: pair(stride),
+    pad,
+    ...(dilation.some((d) => d !== 1) && { dilation: pair(dilation) }),
+  }
 }
 
 /**
