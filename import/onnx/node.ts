@@ -26,6 +26,8 @@ export interface NetUnderWay {
   readonly mostFolded: number
   /** A name that no value has yet. */
   readonly freshName: (wish: string) => string
+  /** Whether a node or an output of the net reads a name. */
+  readonly isRead: (name: string) => boolean
   /** Reads a tensor in an attribute. */
   readonly tensorConstant: (proto: TensorProto) => Constant
   /** What a name of the model stands for where the node is, for graphs within it. */
@@ -80,9 +82,18 @@ export class OnnxNode {
   }
 
   value(input: number): Tensor | Constant {
-    const value = this.inputs[input]
+    const value = input === 1 && this.opset < 7 && this.int('broadcast', 0) !== 0 ? this.alignedOperand() : this.inputs[input]
     if (!value || value.kind === 'unknown') return this.refuse(`its input ${input + 1} is missing`)
     return value
+  }
+
+  /** The second operand before opset 7, whose first axis is that of `axis`: ones are put behind. Without `axis` the last axes meet, as ever. */
+  private alignedOperand(): Value | undefined {
+    const [a, b] = this.inputs
+    if (!a || !b || a.kind === 'unknown' || b.kind !== 'constant' || !this.attributes.has('axis')) return b
+    const rank = shapeOf(a).length
+    const behind = rank - this.axis(this.int('axis', 0), rank) - b.shape.length
+    return behind > 0 ? { ...b, shape: [...b.shape, ...new Array<number>(behind).fill(1)] } : b
   }
 
   tensor(input: number): Tensor {
@@ -187,6 +198,12 @@ export class OnnxNode {
   /** What the node's output is. */
   give(value: Value, output = 0): void {
     this.results[output] = value
+  }
+
+  /** Whether somebody reads its output of this number. */
+  isRead(output: number): boolean {
+    const name = this.proto.outputs[output]
+    return !!name && this.net.isRead(name)
   }
 
   /** A layer of one input that keeps its shape. */

@@ -31,7 +31,7 @@ export function readOnnx(source: ByteSource, options: ReadOptions = {}): ModelNe
       what: `its IR version ${model.irVersion} is newer than ${LAST_IR}`,
       mend: 'export it for an older version of ONNX',
     })
-  if (opset < OPSETS.first || opset > OPSETS.last)
+  if (opset < 1 || opset > OPSETS.last)
     problems.push({
       where: source.name,
       what: `its operator set is ${opset || 'not told'}; ${OPSETS.first} to ${OPSETS.last} are read`,
@@ -67,13 +67,16 @@ export function readOnnx(source: ByteSource, options: ReadOptions = {}): ModelNe
     problems,
     shapes,
     fileSize: source.size,
+    isRead: (name) => isUsed.has(name),
     progress: options.progress,
   })
 
   const results: ModelResult[] = []
   for (const name of wanted) {
     const value = values.get(name)
-    if (value?.kind === 'tensor') results.push({ kind: 'output', name, value: value.name })
+    if (value?.kind === 'tensor' && value.quantized !== undefined)
+      problems.push({ where: `output ${name}`, what: 'it is made of quantized numbers', mend: 'name what was quantized with --outputs' })
+    else if (value?.kind === 'tensor') results.push({ kind: 'output', name, value: value.name })
     else if (value?.kind === 'unknown' && value.why) problems.push({ where: `output ${name}`, what: value.why })
     else if (value?.kind === 'constant')
       problems.push({

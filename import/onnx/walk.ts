@@ -14,6 +14,7 @@ interface WalkOptions {
   readonly notes: Note[]
   readonly problems: ImportProblem[]
   readonly fileSize: number
+  readonly isRead: (name: string) => boolean
   readonly progress?: (done: number) => void
   /** Filled: the shape of a sample of every value that a layer makes. */
   readonly shapes: Map<string, readonly number[]>
@@ -71,6 +72,8 @@ export function walkGraph(model: ModelProto, nodes: readonly NodeProto[], option
       return { kind: 'constant', shape, type, values: numbers, name: proto.name, learned: false }
     },
     lookUp,
+    // What functions and branches make may be read by them.
+    isRead: (name) => stack.length > 1 || options.isRead(name),
   }
 
   while (stack.length > 0) {

@@ -48,7 +48,10 @@ function castTo(node: OnnxNode, type: ElementType): void {
       : type.kind === 'int' && x.type.kind === 'float' ? Math.trunc : (v: number) => v
     return node.give(lazyConstant(x, x.shape, () => numbersOf(type, x.values(), convert), type))
   }
-  if (type.kind === 'float') return node.give({ ...x, type: 'float' })
+  if (type.kind === 'float') {
+    if (type.bits < 32 && x.type === 'float') node.note('differs', `its numbers are not rounded to ${type.name}`)
+    return node.give({ ...x, type: 'float' })
+  }
   if (type.kind === 'int' && x.type !== 'float') return node.give({ ...x, type: 'int' })
   return node.refuse(`it makes ${type.name} of what the net computes, which rounds`, 'cut it off with --outputs')
 }
@@ -65,7 +68,6 @@ const identity = (node: OnnxNode): void => node.give(node.value(0))
 
 /** At test time it does nothing; a net that is trained on drops again. */
 function dropout(node: OnnxNode): void {
-  if (node.proto.outputs[1]) node.refuse('its mask is read')
   const ratio = node.opset < 12 ? node.float('ratio', 0.5) : node.has(1) ? node.number(1, 'the ratio') : 0.5
   if (ratio === 0) return identity(node)
   const x = node.tensor(0)

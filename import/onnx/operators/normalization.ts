@@ -26,8 +26,8 @@ function batchNormalization(node: OnnxNode): void {
   if (channels === undefined) return node.refuse('its input has no channels')
   if (node.opset < 9 && node.int('spatial', 1) === 0)
     return node.refuse('spatial is 0: statistics for every position', 'export it with opset 9 or later')
-  if (node.proto.outputs.slice(1).some(Boolean) && node.opset >= 14 && node.int('training_mode', 0) === 0)
-    return node.refuse('running statistics are read as outputs, and it is not in training form')
+  if (node.opset >= 14 && node.int('training_mode', 0) !== 0)
+    node.note('changed', 'its training form is batch_norm: statistics of the batch in training, the kept ones at test time')
   const newest = Number((1 - node.float('momentum', 0.9)).toPrecision(7))
   node.give(
     node.emit('batch_norm', [x], { eps: node.float('epsilon', 1e-5), stats: { call: 'moving', arguments: { newest } } }, x.dims, {
@@ -86,7 +86,6 @@ function groupNormalization(node: OnnxNode): void {
 /** Axes `axis` to the last are normalized together; gamma and beta have their shape. */
 function layerNormalization(node: OnnxNode): void {
   const x = node.tensor(0)
-  if (node.proto.outputs.slice(1).some(Boolean)) return node.refuse('its mean or deviation is read', 'only what is normalized can be had')
   const axis = node.sampleAxis(node.int('axis', -1), x, 'it normalizes')
   const dims = x.dims.slice(axis - 1)
   const whole = (input: number, absent: number): Constant => {
@@ -96,6 +95,23 @@ function layerNormalization(node: OnnxNode): void {
   }
   const { arguments: args, parameters } = affine(whole(1, 1), whole(2, 0), dims)
   node.give(node.emit('layer_norm', [x], { axis, eps: node.float('epsilon', 1e-5), ...args }, x.dims, { parameters }))
+  statistics(node, x, axis)
+}
+
+/** The mean, and 1 / sqrt(variance + epsilon), of LayerNormalization, where somebody reads them. */
+function statistics(node: OnnxNode, x: Tensor, axis: number): void {
+  if (!node.isRead(1) && !node.isRead(2)) return
+  const axes = x.dims.flatMap((_, d) => (d + 1 >= axis ? [d + 1] : []))
+  const dims = x.dims.map((dim, d) => (d + 1 >= axis ? 1 : dim))
+  const mean = node.emit('reduce_mean', [x], { axes, keep: true }, dims, { main: false, output: 1 })
+  if (node.isRead(1)) node.give(mean, 1)
+  if (!node.isRead(2)) return
+  const away = node.emit('sub', [x, mean], {}, x.dims, { main: false })
+  const square = node.emit('mul', [away, away], {}, x.dims, { main: false })
+  const variance = node.emit('reduce_mean', [square], { axes, keep: true }, dims, { main: false })
+  const guarded = node.emit('add', [variance, node.float('epsilon', 1e-5)], {}, dims, { main: false })
+  const root = node.emit('sqrt', [guarded], {}, dims, { main: false })
+  node.give(node.emit('reciprocal', [root], {}, dims, { main: false, output: 2 }), 2)
 }
 
 /** A constant repeated over the axes that it has not. */

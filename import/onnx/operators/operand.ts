@@ -1,7 +1,7 @@
-import { showDimensions } from '../dimension.ts'
+import { BATCH, showDimensions } from '../dimension.ts'
 import { shortFloat32 } from '../float32.ts'
 import type { OnnxNode } from '../node.ts'
-import { type Constant, countOf, parameterOf, shapeOf, type Tensor } from '../value.ts'
+import { type Constant, countOf, parameterOf, type Tensor } from '../value.ts'
 
 /** The number that a constant has everywhere; undefined where there are several, and for a learned one that is more than a number. */
 export function numberIn(c: Constant): number | undefined {
@@ -56,7 +56,7 @@ export function broadcastDims(node: OnnxNode, all: readonly (readonly number[])[
   const rank = Math.max(...all.map((dims) => dims.length))
   if (all.some((dims) => dims.length !== rank))
     return node.refuse(
-      `operands ${all.map((dims) => showDimensions(shapeOf({ dims } as Tensor))).join(' and ')}: their batch axes do not meet`,
+      `operands ${all.map((dims) => showDimensions([BATCH, ...dims])).join(' and ')}: their batch axes do not meet`,
       'give them the same number of axes in the model (Unsqueeze)',
     )
   return all[0]!.map((_, d) => {

@@ -3,7 +3,7 @@ import type { OnnxNode } from '../node.ts'
 /** An operator of ONNX, in the opsets from `since` up to the next row of the same name. */
 export interface OnnxOperator {
   readonly op: string
-  /** The operator set from which on the row holds; absent: all that are read. */
+  /** The operator set from which on the row holds; absent: the first that is read. */
   readonly since?: number
   /** Makes layers of it, or constants; gives each output a value. */
   readonly map?: (node: OnnxNode) => void

@@ -6,7 +6,6 @@ import { autoPadded, mapOf, slidingOf, windowArguments, windowCounts, withRow } 
 /** A pool of the language over windows. `more` gives the arguments that only it has. */
 function pool(op: string, more: (node: OnnxNode, padded: boolean) => Record<string, Argument>): (node: OnnxNode) => void {
   return (node) => {
-    if (node.proto.outputs[1]) node.refuse('the indices of its maxima are read', 'they cannot be had: MaxUnpool and the like have no layer')
     const input = node.tensor(0)
     const kernel = node.ints('kernel_shape')
     if (!kernel || kernel.length !== input.dims.length - 1)

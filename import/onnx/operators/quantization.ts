@@ -90,11 +90,26 @@ function quantize(node: OnnxNode): void {
 
 function dequantize(node: OnnxNode): void {
   const x = node.tensor(0)
+  if (x.quantized === undefined && x.type !== 'float') return whole(node, x)
   const how = `${node.number(1, 'the scale')} ${node.has(2) ? node.number(2, 'the zero point') : 0}`
   if (x.quantized !== how)
     return node.refuse('its input was not quantized with the same scale and zero point', 'import the net before it was quantized')
   const { quantized: _, ...plain } = x
   node.give(plain satisfies Tensor)
+}
+
+/** (x - zero point) scale of whole numbers that are inputs of the net. */
+function whole(node: OnnxNode, x: Tensor): void {
+  const channels = x.dims[0]
+  const axis = node.axis(node.int('axis', 1), x.dims.length + 1)
+  const list = (input: number, what: string): number | number[] => {
+    const numbers = node.numbers(input, what).map(shortFloat32)
+    if (numbers.length === 1) return numbers[0]!
+    return axis === 1 && numbers.length === channels ? numbers : node.refuse(`${what} has ${numbers.length} numbers, for axis ${axis}`)
+  }
+  const scale = list(1, 'the scale')
+  const std = typeof scale === 'number' ? 1 / scale : scale.map((v) => 1 / v)
+  node.give(node.emit('normalize', [x], { mean: node.has(2) ? list(2, 'the zero point') : 0, std }, x.dims))
 }
 
 export const quantizationOperators: readonly OnnxOperator[] = [

@@ -13,7 +13,13 @@ import { resizeOperators } from './resize.ts'
 import { shapeOperators } from './shape.ts'
 
 /** Opsets of ONNX's own domain that are read. */
-export const OPSETS = { first: 7, last: 26 } as const
+export const OPSETS = { first: 6, last: 26 } as const
+
+/** Operators that mean the same since the first set, for the models that are left of it. */
+const OLDER = new Set(
+  'GlobalAveragePool GlobalMaxPool Softplus Softsign Conv MaxPool LRN Softmax LogSoftmax Flatten Transpose Squeeze Unsqueeze Slice Constant Identity'
+    .split(' '),
+)
 
 /** Every operator that is read, by name; rows of one name in the order of `since`. */
 const rows: readonly OnnxOperator[] = [
@@ -37,5 +43,5 @@ export const onnxOperators: ReadonlyMap<string, readonly OnnxOperator[]> = new M
 
 /** The row that holds in an opset. */
 export function operatorIn(op: string, opset: number): OnnxOperator | undefined {
-  return onnxOperators.get(op)?.findLast((row) => (row.since ?? OPSETS.first) <= opset)
+  return onnxOperators.get(op)?.findLast((row) => (row.since ?? (OLDER.has(op) ? 1 : OPSETS.first)) <= opset)
 }

@@ -26,11 +26,18 @@ export function givenTensor(bytes: Uint8Array): GivenTensor {
 /** Operators that join values: all their inputs are of the net; of others only the first, the rest must be known when a model is imported. */
 const JOINING = new Set(['Add', 'Sub', 'Mul', 'Div', 'Max', 'Min', 'Sum', 'Mean', 'Concat'])
 
+/** Operators whose first input is no value of the net. */
+const SHAPED = new Set(['ConstantOfShape', 'Range', 'If'])
+
 /** The model with some of its inputs as initializers, which is what they are in a net: weights, shapes, axes. */
 export function withInitializers(bytes: Uint8Array, inputs: ReadonlyMap<string, GivenTensor>): Uint8Array {
   const { graph } = readModelProto(bytesSource('m.onnx', bytes))
+  const rank = inputs.get(graph.inputs[0]!.name)?.shape.length
   const isData = (name: string): boolean =>
-    graph.nodes.every((node) => node.inputs.every((input, i) => input !== name || i === 0 || JOINING.has(node.opType)))
+    inputs.get(name)!.shape.length === rank &&
+    graph.nodes.every((node) =>
+      node.inputs.every((input, i) => input !== name || (i === 0 ? !SHAPED.has(node.opType) : JOINING.has(node.opType)))
+    )
   const known = graph.inputs.filter(({ name }) => inputs.has(name) && !isData(name))
   if (known.length === 0) return bytes
   const out = new PbfWriter()
@@ -67,7 +74,12 @@ export async function runModel(bytes: Uint8Array, inputs: ReadonlyMap<string, Gi
   try {
     const fed = Object.fromEntries(written.inputs.map(({ model, name: own }) => [own, inputs.get(model)!.data]))
     const results = await net.run(fed as never)
-    return { written, outputs: Object.fromEntries(written.outputs.map(({ model, name: own }) => [model, { data: (results as Readonly<Record<string, ArrayLike<number>>>)[own]! }])) }
+    return {
+      written,
+      outputs: Object.fromEntries(
+        written.outputs.map(({ model, name: own }) => [model, { data: (results as Readonly<Record<string, ArrayLike<number>>>)[own]! }]),
+      ),
+    }
   } finally {
     net.close()
   }
