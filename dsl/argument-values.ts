@@ -132,8 +132,12 @@ function fromValue(type: ArgumentType, value: Evaluated, span: Span, what: strin
     case 'window': {
       if (value.kind === 'string' && type.words?.includes(value.value)) return value.value
       const sides = value.kind === 'list' ? numbersOf(value) : value.kind === 'number' ? [value.value, value.value] : undefined
-      if (sides?.length !== 2) return wrong(`${listed(['a number', '[height, width]', ...(type.words ?? [])], 'or')}`)
-      return allOf(sides.map((side) => bounded(side, { min: type.min }, true, span, what, report)))
+      if (sides?.length !== 2 && !(type.sides && sides?.length === 4))
+        return wrong(
+          listed(['a number', '[height, width]', ...(type.sides ? ['[top, bottom, left, right]'] : []), ...(type.words ?? [])], 'or'),
+        )
+      const all = allOf(sides.map((side) => bounded(side, { min: type.min }, true, span, what, report)))
+      return all?.length === 4 && all[0] === all[1] && all[2] === all[3] ? [all[0]!, all[2]!] : all
     }
     case 'numbers': {
       const numbers = value.kind === 'list' ? numbersOf(value) : value.kind === 'number' ? [value.value] : undefined

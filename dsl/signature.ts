@@ -9,8 +9,11 @@ export type ArgumentType =
   /** `above` and `below` bound it too, and are not reached, in float32 either. */
   | { readonly kind: 'number'; readonly min?: number; readonly max?: number; readonly above?: number; readonly below?: number }
   | { readonly kind: 'boolean' }
-  /** `3` or `[3, 5]` (height, width): evaluates to two integers. A word of `words` (`same`) is allowed in its place. */
-  | { readonly kind: 'window'; readonly min?: number; readonly words?: readonly string[] }
+  /**
+   * `3` or `[3, 5]` (height, width): evaluates to two integers. A word of `words` (`same`) is allowed in its place. With `sides`, so are four
+   * integers, [top, bottom, left, right]: they evaluate to two where both halves are equal.
+   */
+  | { readonly kind: 'window'; readonly min?: number; readonly words?: readonly string[]; readonly sides?: true }
   /** One of several words: evaluates to a string. */
   | { readonly kind: 'word'; readonly words: readonly string[] }
   /** `[1, 2, 3]`; a lone number counts as a list of one. `length` fixes how many. */

@@ -36,7 +36,7 @@ export function typeText(type: ArgumentType): string {
     case 'boolean':
       return 'true | false'
     case 'window':
-      return `${either(['number', '[height, width]', ...(type.words ?? [])])}${
+      return `${either(['number', '[height, width]', ...(type.sides ? ['[top, bottom, left, right]'] : []), ...(type.words ?? [])])}${
         bounds({ ...(type.min !== undefined && { min: type.min }) })
       }`
     case 'word':

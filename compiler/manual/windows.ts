@@ -6,7 +6,8 @@ export const convolutions: Group = {
   intro: 'Layers with a weight and a bias. Maps are `[channels, height, width]` a sample; what a window covers beyond the map counts 0.',
   pages: {
     conv: {
-      shape: 'x [n, C, H, W] -> y [n, out, floor((H + 2 pad - dilation (kh - 1) - 1) / stride) + 1, ...]; pad: same: ceil(H / stride)',
+      shape:
+        'x [n, C, H, W] -> y [n, out, floor((H + top + bottom - dilation (kh - 1) - 1) / stride) + 1, ...], top and bottom the padding; pad: same: ceil(H / stride)',
       parameters: ['weight [out, C / groups, kh, kw]', 'bias [out]'],
       formula: [
         'y[n, o, h, w] = bias[o] + sum over c, i, j of x[n, c, h stride + i dilation - pad, w stride + j dilation - pad] weight[o, c, i, j]',
@@ -30,7 +31,8 @@ export const convolutions: Group = {
       see: ['deconv', 'fc', 'batch_norm', 'msra', 'xavier'],
     },
     deconv: {
-      shape: 'x [n, C, H, W] -> y [n, out, stride (H - 1) + dilation (kh - 1) + 1 - 2 pad + output_pad, ...]; pad: same: stride H',
+      shape:
+        'x [n, C, H, W] -> y [n, out, stride (H - 1) + dilation (kh - 1) + 1 - top - bottom + output_pad, ...], top and bottom the padding; pad: same: stride H',
       parameters: ['weight [C, out / groups, kh, kw]', 'bias [out]'],
       formula: ['y = bias; x[n, c, h, w] weight[c, o, i, j] is added to y[n, o, h stride + i dilation - pad, w stride + j dilation - pad]'],
       gradient: [
@@ -63,7 +65,7 @@ export const convolutions: Group = {
 }
 
 const poolShape =
-  'x [n, C, H, W] -> y [n, C, floor((H + 2 pad - kernel) / stride) + 1, ...]; round: ceil rounds up, but drops a last window that starts in the padding; pad: same: ceil(H / stride)'
+  'x [n, C, H, W] -> y [n, C, floor((H + top + bottom - dilation (kernel - 1) - 1) / stride) + 1, ...], top and bottom the padding; round: ceil rounds up, but drops a last window that starts in the padding; pad: same: ceil(H / stride)'
 
 export const pooling: Group = {
   title: 'Pooling and size',
@@ -72,7 +74,9 @@ export const pooling: Group = {
   pages: {
     max_pool: {
       shape: poolShape,
-      formula: ['y[n, c, h, w] = max over i, j of x[n, c, h stride + i - pad, w stride + j - pad]; padding takes no part'],
+      formula: [
+        'y[n, c, h, w] = max over i, j of x[n, c, h stride + i dilation - pad, w stride + j dilation - pad]; padding takes no part',
+      ],
       gradient: ['dx: dy goes to the largest element of its window, of equal ones to the first in row order'],
       absent: { stride: 'as large as the window' },
       example: ['input image: f32[3, 32, 32]', 'output y = image -> conv(16, 3, pad: 1) -> relu -> max_pool(3, stride: 2, pad: 1)'],
@@ -81,12 +85,23 @@ export const pooling: Group = {
     },
     avg_pool: {
       shape: poolShape,
-      formula: ['y[n, c, h, w] = sum over i, j of x[n, c, h stride + i - pad, w stride + j - pad] / count'],
+      formula: ['y[n, c, h, w] = sum over i, j of x[n, c, h stride + i dilation - pad, w stride + j dilation - pad] / count'],
       gradient: ['dx[n, c, h, w] = sum over the windows around of dy / count'],
       absent: { stride: 'as large as the window' },
       example: ['input image: f32[3, 32, 32]', 'output y = image -> conv(16, 3, pad: 1) -> relu -> avg_pool(2)'],
       notes: ['`count: caffe` counts the padding as far as it goes, as Caffe and PyTorch do; Keras, Darknet and ONNX count `valid`.'],
       see: ['max_pool', 'global_avg_pool'],
+    },
+    lp_pool: {
+      shape: poolShape,
+      formula: ['y[n, c, h, w] = (sum over i, j of |x[n, c, h stride + i dilation - pad, w stride + j dilation - pad]|^p)^(1 / p)'],
+      gradient: ['dx = sum over the windows around of dy sign(x) (|x| / y)^(p - 1), 0 where y is'],
+      absent: { stride: 'as large as the window' },
+      example: ['input image: f32[3, 32, 32]', 'output y = image -> conv(16, 3, pad: 1) -> relu -> lp_pool(2)'],
+      notes: [
+        "As ONNX has it; PyTorch's `LPPool2d` takes no absolute values, which differs for odd p. Over the whole map: `reduce_l2([2, 3])`.",
+      ],
+      see: ['avg_pool', 'max_pool'],
     },
     global_avg_pool: {
       shape: 'x [n, C, H, W] -> y [n, C, 1, 1]',

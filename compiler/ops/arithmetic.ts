@@ -27,7 +27,7 @@ function positivePower(x: Expression, p: number): Expression {
 }
 
 /** x^p; 1 where p is 0, whatever x. */
-function powerOf(x: Expression, p: number): Expression {
+export function powerOf(x: Expression, p: number): Expression {
   if (p === 0) return constant(1)
   return p > 0 ? positivePower(x, p) : div(1, positivePower(x, -p))
 }

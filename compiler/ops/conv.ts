@@ -7,8 +7,8 @@ import { linearGradients } from './gradients.ts'
 import type { Operator, ShapeQuestion } from './operator.ts'
 import { biasParameter, fillerProblems, weightAndBias, weightParameters } from './shared-parameters.ts'
 import { coupleEquations, slideEquation, spreadEquation } from './conv-equations.ts'
-import { dilationParameter, fitProblems, isSame, kernelParameter, mapProblems, type Pair, pairOf, padParameter, slidesOf, strideParameter,
-  windowCount } from './sliding-window.ts'
+import { dilationParameter, fitProblems, isSame, kernelParameter, mapProblems, type Pair, paddingOf, pairOf, padParameter, slidesOf,
+  strideParameter, windowCount } from './sliding-window.ts'
 
 export const outParameter: Parameter = { name: 'out', type: { kind: 'integer', min: 1 }, doc: 'channels of the output' }
 export const groupsParameter: Parameter = {
@@ -54,7 +54,7 @@ export function groupProblems(q: ShapeQuestion): Diagnostic[] {
 
 /**
  * y[n, o, h, w] = bias[o] + sum over c, kh, kw of x[n, c, h stride + kh dilation - pad, ...] weight[o, c, kh, kw].
- * x [n, C, H, W], weight [O, C / groups, kh, kw], bias [O], y [n, O, floor((H + 2 pad - dilation (kh - 1) - 1) / stride) + 1, ...].
+ * x [n, C, H, W], weight [O, C / groups, kh, kw], bias [O], y [n, O, floor((H + pad + end - dilation (kh - 1) - 1) / stride) + 1, ...].
  * Diagnostics: shape/conv-rank, shape/conv-window, argument/groups, argument/bilinear, argument/uniform.
  */
 const conv: Operator = {
@@ -76,7 +76,7 @@ const conv: Operator = {
   traits: {
     linear: {
       weightLayout: () => 'oihw',
-      foldsInput: (attributes) => !isSame(attributes) && pairOf(attributes, 'pad', [0, 0]).every((pad) => pad === 0),
+      foldsInput: (attributes) => !isSame(attributes) && paddingOf(attributes).flat().every((pad) => pad === 0),
     },
   },
   shape: (q) => {

@@ -11,9 +11,9 @@ import { dilationParameter, isSame, kernelParameter, mapProblems, type Pair, pai
 
 const outputPadOf = (q: ShapeQuestion): Pair => pairOf(q.attributes, 'output_pad', [0, 0])
 
-/** stride (in - 1) + dilation (k - 1) + 1 - 2 pad + output_pad, or stride in for `pad: same`. */
+/** stride (in - 1) + dilation (k - 1) + 1 - pad - end + output_pad, or stride in for `pad: same`. */
 const outputSize = (size: number, slide: Slide, outputPad: number, same: boolean): number =>
-  same ? size * slide.stride : slide.stride * (size - 1) + reach(slide) - 2 * slide.pad + outputPad
+  same ? size * slide.stride : slide.stride * (size - 1) + reach(slide) - slide.pad - slide.end + outputPad
 
 function sizeProblems(q: ShapeQuestion, slides: readonly [Slide, Slide], sizes: Pair): Diagnostic[] {
   const outputPad = outputPadOf(q)
@@ -55,7 +55,7 @@ function sizeProblems(q: ShapeQuestion, slides: readonly [Slide, Slide], sizes: 
 
 /**
  * The transpose of a convolution: x[n, i, h, w] weight[i, o, kh, kw] is added to y at row h stride + kh dilation - pad.
- * x [n, I, h, w], weight [I, O / groups, kh, kw], bias [O], y [n, O, stride (h - 1) + dilation (kh - 1) + 1 - 2 pad + output_pad, ...].
+ * x [n, I, h, w], weight [I, O / groups, kh, kw], bias [O], y [n, O, stride (h - 1) + dilation (kh - 1) + 1 - pad - end + output_pad, ...].
  * Diagnostics: shape/deconv-rank, shape/deconv-size, argument/groups, argument/output-pad, argument/bilinear, argument/uniform.
  */
 const deconv: Operator = {
@@ -66,7 +66,10 @@ const deconv: Operator = {
       outParameter,
       kernelParameter,
       strideParameter,
-      { ...padParameter, doc: 'rows and columns cut off around the output; same: stride times as large as the input' },
+      {
+        ...padParameter,
+        doc: 'rows and columns cut off around the output, or [top, bottom, left, right]; same: stride times as large as the input',
+      },
       { ...dilationParameter, named: true },
       groupsParameter,
       {

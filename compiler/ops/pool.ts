@@ -1,70 +1,18 @@
-import type { Diagnostic } from '../../dsl/diagnostic.ts'
-import type { Attributes, Parameter } from '../../dsl/signature.ts'
 import type { Node, Value } from '../graph/graph.ts'
-import { add, argmax, constant, div, type Expression, guard, load, LOWEST, max, maximum, min, mul, position, select, sub, sum,
-  within } from '../ir/expression.ts'
-import { type Axis, axis, divide, type Index, minus, plus, remainder, times } from '../ir/affine.ts'
+import { add, argmax, constant, div, type Expression, load, LOWEST, max, maximum, min, mul, position, select, sub,
+  sum } from '../ir/expression.ts'
+import { type Axis, divide, type Index, minus, plus, times } from '../ir/affine.ts'
 import { type Equation, equation, store } from '../ir/equation.ts'
 import type { Shape } from '../ir/tensor.ts'
-import { argumentProblem } from './diagnostics.ts'
+import type { Diagnostic } from '../../dsl/diagnostic.ts'
 import { firstInputGradient } from './gradients.ts'
 import type { GradientBuilder, Gradients, Operator, ShapeQuestion } from './operator.ts'
 import type { OperatorTraits } from './traits.ts'
-import { pointAxes } from './elementwise.ts'
-import { codeOf, denseIndex, fitProblems, isSame, kernelParameter, mapProblems, type Pair, pairOf, padParameter, type Slide, slidesOf,
-  windowCount } from './sliding-window.ts'
+import { layersOf, LONG_WINDOW, poolAttributes, poolDx, poolParameters, poolShape, windowsOver } from './pool-windows.ts'
+import { isSame, mapProblems, reach, type Slide } from './sliding-window.ts'
 
-type Round = 'floor' | 'ceil'
 /** The divisor of an average. */
 type Count = 'valid' | 'padded' | 'caffe'
-
-const poolParameters: readonly Parameter[] = [
-  kernelParameter,
-  { name: 'stride', type: { kind: 'window', min: 1 }, optional: true, doc: 'how far the window moves; as large as the window' },
-  { ...padParameter, doc: 'padding around the map, less than the window; same: as many outputs as inputs (divided by the stride)' },
-  {
-    name: 'round',
-    type: { kind: 'word', words: ['floor', 'ceil'] },
-    default: 'floor',
-    named: true,
-    doc: 'ceil: a last window may hang over the edge',
-  },
-]
-
-const layersOf = (node: Node): readonly string[] => [node.layer, ...(node.absorbed ?? [])]
-
-/** Kernel and stride of pooling; a global one has one window, the whole map. */
-function poolSlides(attributes: Attributes, x: Shape, y?: Shape): readonly [Slide, Slide] {
-  const whole: Pair = [x[2] as number, x[3] as number]
-  const kernel = pairOf(attributes, 'kernel', whole)
-  const stride = pairOf(attributes, 'stride', kernel)
-  return slidesOf({ ...attributes, stride }, kernel, y && { dense: x, strided: y })
-}
-
-function poolShape(q: ShapeQuestion): { shape: Shape } | readonly Diagnostic[] {
-  const rank = mapProblems(q)
-  if (rank.length > 0) return rank
-  const { shape } = q.inputs[0]!
-  const slides = poolSlides(q.attributes, shape)
-  const problems = [...padProblems(q, slides), ...fitProblems(q, slides)]
-  if (problems.length > 0) return problems
-  const count = (d: 0 | 1): number => windowCount(shape[d + 2] as number, slides[d], isSame(q.attributes), q.attributes['round'] as Round)
-  return { shape: [shape[0]!, shape[1]!, count(0), count(1)] }
-}
-
-function padProblems(q: ShapeQuestion, slides: readonly [Slide, Slide]): Diagnostic[] {
-  if (slides.every((s) => s.pad < s.kernel)) return []
-  const [kernel, pad] = [slides.map((s) => s.kernel).join(' x '), slides.map((s) => s.pad)]
-  return [
-    argumentProblem(
-      q,
-      'pad',
-      `${codeOf(q)}-pad`,
-      `with a pad of ${pad[0] === pad[1] ? pad[0] : `[${pad.join(', ')}]`} some windows of ${kernel} see nothing of the map`,
-      'a pad is smaller than the window',
-    ),
-  ]
-}
 
 const globalShape = (q: ShapeQuestion): { shape: Shape } | readonly Diagnostic[] => {
   const problems = mapProblems(q)
@@ -73,26 +21,6 @@ const globalShape = (q: ShapeQuestion): { shape: Shape } | readonly Diagnostic[]
 }
 
 // ---- forward -----------------------------------------------------------------------------------------------------------
-
-/** The loops of pooling x to y, and the element of x that a window sees. */
-interface Windows {
-  readonly slides: readonly [Slide, Slide]
-  readonly at: readonly Axis[]
-  readonly kernel: readonly [Axis, Axis]
-  /** Padding holds `otherwise`. */
-  readonly seen: (otherwise: number) => Expression
-}
-
-function windowsOver(node: Node, x: Value, y: Value): Windows {
-  const slides = poolSlides(node.attributes, x.shape, y.shape)
-  const at = pointAxes(y.shape)
-  const [n, c, h, w] = at as [Axis, Axis, Axis, Axis]
-  const kernel = [axis('kh', slides[0].kernel), axis('kw', slides[1].kernel)] as const
-  const row = denseIndex(slides[0], h, kernel[0])
-  const column = denseIndex(slides[1], w, kernel[1])
-  const inside = [within(row, x.shape[2]!), within(column, x.shape[3]!)]
-  return { slides, at, kernel, seen: (otherwise) => guard(inside, load(x, n, c, row, column), otherwise) }
-}
 
 /** y = max over the window of x; padding never takes part. */
 function maxEquation(node: Node): Equation {
@@ -119,12 +47,9 @@ function averageEquation(node: Node): Equation {
   return equation(node.name, layersOf(node), at, [store(y, at, div(sums, counted(node, slides, x.shape, y.shape, [at[2]!, at[3]!])))])
 }
 
-/** A window with more elements than this has its rows summed one by one: one chain of additions would lose digits. */
-const LONG_WINDOW = 64
-
 /**
- * The divisor of the average of a window: `valid` the elements within the map, `padded` kh kw, `caffe` the area within the
- * padded map, so that padding counts and what lies beyond it does not (Caffe's and PyTorch's reading).
+ * The divisor of the average of a window: `valid` the elements within the map, `padded` kh kw, `caffe` those within the padded map, so
+ * that padding counts and what lies beyond it does not (Caffe's and PyTorch's reading).
  */
 function counted(
   node: Node,
@@ -135,13 +60,19 @@ function counted(
 ): Expression {
   const count = (node.attributes['count'] as Count | undefined) ?? 'caffe'
   const along = (d: 0 | 1): Expression => {
-    const { kernel, stride, pad } = slides[d]
+    const { kernel, stride, dilation, pad, end: behind } = slides[d]
     const size = x[d + 2] as number
-    const last = ((y[d + 2] as number) - 1) * stride - pad + kernel
-    // As much padding behind as in front, for `same` what it takes.
-    const end = count === 'valid' ? size : Math.max(isSame(node.attributes) ? last : 0, size + pad)
+    const last = ((y[d + 2] as number) - 1) * stride - pad + reach(slides[d])
+    // What `same` takes behind the map follows from the last window.
+    const end = count === 'valid' ? size : Math.max(isSame(node.attributes) ? last : 0, size + behind)
     if (count === 'padded' || (last <= end && (count === 'caffe' || pad === 0))) return constant(kernel)
-    const start = position(plus(times(window[d], stride), -pad))
+    const first = plus(times(window[d], stride), -pad)
+    if (dilation > 1) {
+      // Elements k with 0 <= first + k dilation < end.
+      const stop = min(position(divide(minus(end + dilation - 1, first), dilation)), kernel)
+      return count === 'valid' ? sub(stop, max(position(divide(minus(dilation - 1, first), dilation)), 0)) : stop
+    }
+    const start = position(first)
     const stop = last > end ? min(add(start, kernel), end) : add(start, kernel)
     return sub(stop, count === 'valid' ? max(start, 0) : start)
   }
@@ -149,42 +80,6 @@ function counted(
 }
 
 // ---- gradients ---------------------------------------------------------------------------------------------------------
-
-/** The windows that an element of the map lies in, from the last to the first: ceil(kernel / stride) of them at most. */
-interface Around {
-  readonly loop: readonly Axis[]
-  readonly window: Index
-  /** Which element of that window it is. */
-  readonly k: Index
-  readonly guards: readonly ReturnType<typeof within>[]
-}
-
-/** Windows that do not overlap need no loop: the gradient is then point-wise and can ride along. */
-function windowsAround({ kernel, stride, pad }: Slide, at: Axis, name: string, windows: number): Around {
-  const most = Math.ceil(kernel / stride)
-  const back = most > 1 ? axis(name, most) : undefined
-  const k = plus(remainder(plus(at, pad), stride), times(back ?? 0, stride))
-  const window = minus(divide(plus(at, pad), stride), back ?? 0)
-  return { loop: back ? [back] : [], window, k, guards: [within(k, kernel), within(window, windows)] }
-}
-
-/** dx[n, c, h, w] = sum over the windows (i, j) around h, w of `handedBack`. */
-function poolDx(
-  node: Node,
-  dy: Value,
-  handedBack: (at: readonly [Axis, Axis, Index, Index], k: Index, slides: readonly [Slide, Slide]) => Expression,
-): Equation {
-  const dx = node.outputs[0]!
-  const slides = poolSlides(node.attributes, dx.shape, dy.shape)
-  const at = pointAxes(dx.shape)
-  const [n, c, h, w] = at as [Axis, Axis, Axis, Axis]
-  const rows = windowsAround(slides[0], h, 'i', dy.shape[2] as number)
-  const columns = windowsAround(slides[1], w, 'j', dy.shape[3] as number)
-  const value = handedBack([n, c, rows.window, columns.window], plus(times(rows.k, slides[1].kernel), columns.k), slides)
-  return equation(node.name, layersOf(node), at, [
-    store(dx, at, sum([...rows.loop, ...columns.loop], guard([...rows.guards, ...columns.guards], value))),
-  ])
-}
 
 /** dx gets dy where it is the element that its window took. Inputs: dy, positions. */
 const maxDx: Operator = {
@@ -204,11 +99,6 @@ const averageDx: Operator = {
     return [poolDx(node, dy, (at, _, slides) => div(load(dy, ...at), counted(node, slides, dx.shape, dy.shape, [at[2], at[3]])))]
   },
 }
-
-const poolAttributes = (attributes: Attributes): Attributes =>
-  Object.fromEntries(
-    ['kernel', 'stride', 'pad', 'count'].flatMap((name) => (attributes[name] === undefined ? [] : [[name, attributes[name]]])),
-  )
 
 function maxGradient(node: Node, dy: Value, build: GradientBuilder): Gradients {
   const x = node.inputs[0]!
@@ -280,4 +170,12 @@ const globalMaxPool: Operator = {
   gradient: maxGradient,
 }
 
-export const poolOperators: readonly Operator[] = [maxPool, maxPoolPosition, maxDx, avgPool, averageDx, globalAvgPool, globalMaxPool]
+export const poolOperators: readonly Operator[] = [
+  maxPool,
+  maxPoolPosition,
+  maxDx,
+  avgPool,
+  averageDx,
+  globalAvgPool,
+  globalMaxPool,
+]

@@ -21,6 +21,7 @@ import { sigmoidLossOperators } from './loss/sigmoid-loss.ts'
 import { softmaxLossOperators } from './loss/softmax-loss.ts'
 import { squaredLossOperators } from './loss/squared-loss.ts'
 import { sumOperators } from './loss/sum.ts'
+import { lpPoolOperators } from './lp-pool.ts'
 import { lrnOperators } from './lrn.ts'
 import { metricOperators } from './metric.ts'
 import type { Operator } from './operator.ts'
@@ -43,6 +44,7 @@ export const operators: ReadonlyMap<string, Operator> = new Map([
   ...fcOperators,
   ...channelSumOperators,
   ...poolOperators,
+  ...lpPoolOperators,
   ...lrnOperators,
   ...upsampleOperators,
   ...padOperators,

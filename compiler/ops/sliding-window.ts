@@ -18,8 +18,10 @@ export interface Slide {
   readonly kernel: number
   readonly stride: number
   readonly dilation: number
-  /** Before the first element; what is behind the last follows from the sizes. */
+  /** Before the first element. */
   readonly pad: number
+  /** Behind the last element; 0 for `pad: same`, where it follows from the sizes. */
+  readonly end: number
 }
 
 export const kernelParameter: Parameter = { name: 'kernel', type: { kind: 'window', min: 1 }, doc: 'height and width of the window' }
@@ -33,9 +35,10 @@ export const strideParameter: Parameter = {
 
 export const padParameter: Parameter = {
   name: 'pad',
-  type: { kind: 'window', min: 0, words: ['same'] },
+  type: { kind: 'window', min: 0, words: ['same'], sides: true },
   default: [0, 0],
-  doc: 'zeros around the map; same: as many outputs as inputs (divided by the stride), an odd one at the end',
+  doc:
+    'zeros around the map, or [top, bottom, left, right]; same: as many outputs as inputs (divided by the stride), an odd one at the end',
 }
 
 export const dilationParameter: Parameter = {
@@ -51,13 +54,21 @@ export function pairOf(attributes: Attributes, name: string, otherwise: Pair): P
   return Array.isArray(given) && given.length === 2 ? (given as unknown as Pair) : otherwise
 }
 
+/** The padding of both directions, in front and behind; 0 for `pad: same`. */
+export function paddingOf(attributes: Attributes): readonly [Pair, Pair] {
+  const given = attributes['pad']
+  if (!Array.isArray(given)) return [[0, 0], [0, 0]]
+  const [a, b, c, d] = given as readonly number[]
+  return given.length === 4 ? [[a!, b!], [c!, d!]] : [[a!, a!], [b!, b!]]
+}
+
 export const isSame = (attributes: Attributes): boolean => attributes['pad'] === 'same'
 
 /** Elements from the first to the last that a window touches. */
 export const reach = ({ kernel, dilation }: Pick<Slide, 'kernel' | 'dilation'>): number => dilation * (kernel - 1) + 1
 
 /** The whole padding of `pad: same` on the dense side; the smaller half of it, and so `pad`, comes first. */
-const samePadding = (slide: Omit<Slide, 'pad'>, dense: number, strided: number): number =>
+const samePadding = (slide: Omit<Slide, 'pad' | 'end'>, dense: number, strided: number): number =>
   Math.max(0, (strided - 1) * slide.stride + reach(slide) - dense)
 
 /** Both directions of a layer's window. What `pad: same` comes to is known with the shapes on either side, and 0 before. */
@@ -68,11 +79,12 @@ export function slidesOf(
 ): readonly [Slide, Slide] {
   const stride = pairOf(attributes, 'stride', [1, 1])
   const dilation = pairOf(attributes, 'dilation', [1, 1])
-  const pad = pairOf(attributes, 'pad', [0, 0])
+  const padding = paddingOf(attributes)
   const slide = (d: 0 | 1): Slide => {
     const open = { kernel: kernel[d], stride: stride[d], dilation: dilation[d] }
-    if (!isSame(attributes)) return { ...open, pad: pad[d] }
-    return { ...open, pad: sides ? Math.floor(samePadding(open, sides.dense[d + 2] as number, sides.strided[d + 2] as number) / 2) : 0 }
+    if (!isSame(attributes)) return { ...open, pad: padding[d][0], end: padding[d][1] }
+    const whole = sides ? samePadding(open, sides.dense[d + 2] as number, sides.strided[d + 2] as number) : 0
+    return { ...open, pad: Math.floor(whole / 2), end: 0 }
   }
   return [slide(0), slide(1)]
 }
@@ -81,10 +93,10 @@ export function slidesOf(
 export const denseIndex = ({ stride, dilation, pad }: Slide, window: IndexLike, k: IndexLike): Index =>
   plus(times(window, stride), times(k, dilation), -pad)
 
-/** Windows that fit into a map: floor((in + 2 pad - reach) / stride) + 1, or ceil(in / stride) for `pad: same`. */
+/** Windows that fit into a map: floor((in + pad + end - reach) / stride) + 1, or ceil(in / stride) for `pad: same`. */
 export function windowCount(size: number, slide: Slide, same: boolean, round: 'floor' | 'ceil' = 'floor'): number {
   if (same) return Math.ceil(size / slide.stride)
-  const count = Math[round]((size + 2 * slide.pad - reach(slide)) / slide.stride) + 1
+  const count = Math[round]((size + slide.pad + slide.end - reach(slide)) / slide.stride) + 1
   // Caffe drops a last window that starts in the padding behind the map, and this one also where there is no padding.
   return round === 'ceil' && (count - 1) * slide.stride >= size + slide.pad ? count - 1 : count
 }
@@ -121,11 +133,11 @@ function mapHint(q: ShapeQuestion, { shape }: Value): string {
 export function fitProblems(q: ShapeQuestion, slides: readonly [Slide, Slide]): Diagnostic[] {
   const x = q.inputs[0]!
   if (isSame(q.attributes)) return []
-  const size = slides.map((s, d) => (x.shape[d + 2] as number) + 2 * s.pad)
+  const size = slides.map((s, d) => (x.shape[d + 2] as number) + s.pad + s.end)
   if (slides.every((s, d) => reach(s) <= size[d]!)) return []
   const [first, second] = slides
   const dilated = first.dilation > 1 || second.dilation > 1 ? ' (with its dilation)' : ''
-  const padded = first.pad + second.pad > 0 ? ` of ${showShape(x.shape)} with its padding` : ` of ${showShape(x.shape)}`
+  const padded = slides.some((s) => s.pad + s.end > 0) ? ` of ${showShape(x.shape)} with its padding` : ` of ${showShape(x.shape)}`
   const pads = slides.map((s, d) => Math.max(s.pad, Math.ceil((reach(s) - (x.shape[d + 2] as number)) / 2)))
   const grow = slides.every((s, d) => pads[d]! < s.kernel) ? ` or write pad: ${pads[0] === pads[1] ? pads[0] : `[${pads.join(', ')}]`}` : ''
   return [

@@ -32,6 +32,8 @@ describe('conv is the sum over its windows', () => {
     ['a window', [2, 3, 5, 6], PLAIN],
     ['no bias', [2, 3, 5, 6], { ...PLAIN, bias: false }],
     ['padding', [2, 2, 4, 5], { ...PLAIN, pad: [1, 1] }],
+    ['unequal padding', [1, 2, 5, 6], { ...PLAIN, pad: [0, 1, 2, 1] }],
+    ['unequal padding, stride and dilation', [2, 2, 8, 7], { ...PLAIN, stride: [2, 2], dilation: [2, 1], pad: [3, 0, 0, 1] }],
     ['more padding than half a window', [1, 2, 4, 4], { ...PLAIN, pad: [2, 2] }],
     ['one direction', [1, 2, 4, 6], { out: 3, kernel: [1, 5], pad: [0, 2] }],
     ['rectangles all over', [2, 2, 7, 6], { out: 3, kernel: [3, 2], stride: [2, 1], pad: [1, 0], dilation: [1, 2] }],

@@ -28,6 +28,7 @@ describe('deconv adds a window for every input', () => {
   test.each<[string, readonly number[], Attributes]>([
     ['windows side by side', [2, 3, 3, 2], { out: 2, kernel: [2, 2], stride: [2, 2] }],
     ['windows that overlap', [1, 2, 3, 4], { out: 3, kernel: [4, 4], stride: [2, 2], pad: [1, 1] }],
+    ['unequal padding', [1, 2, 4, 3], { out: 2, kernel: [4, 3], stride: [2, 2], pad: [0, 2, 1, 0] }],
     ['an uneven overlap', [1, 2, 3, 4], { out: 2, kernel: [5, 3], stride: [2, 2], pad: [1, 0] }],
     ['no stride', [2, 2, 4, 3], { out: 3, kernel: [3, 3], pad: [1, 1], bias: false }],
     ['gaps between windows', [1, 2, 3, 3], { out: 2, kernel: [2, 2], stride: [3, 3] }],

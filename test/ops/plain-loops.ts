@@ -25,6 +25,10 @@ export function windowOf(a: Attributes): Window {
   }
 }
 
+/** Rows (d = 0) or columns of padding in front and behind: [height, width] or [top, bottom, left, right]. */
+export const sidesOf = (pad: readonly number[], d: number): readonly [number, number] =>
+  pad.length === 4 ? [pad[2 * d]!, pad[2 * d + 1]!] : [pad[d]!, pad[d]!]
+
 export interface Made {
   readonly y: Float64Array
   readonly shape: readonly number[]
@@ -33,7 +37,10 @@ export interface Made {
 /** Rows (or columns) that come out, and the padding in front of the first. */
 function sizeAndPad({ kernel, stride, dilation, pad }: Window, size: number, d: number): [number, number] {
   const touched = dilation[d]! * (kernel[d]! - 1) + 1
-  if (pad !== 'same') return [Math.floor((size + 2 * pad[d]! - touched) / stride[d]!) + 1, pad[d]!]
+  if (pad !== 'same') {
+    const [front, behind] = sidesOf(pad, d)
+    return [Math.floor((size + front + behind - touched) / stride[d]!) + 1, front]
+  }
   const out = Math.ceil(size / stride[d]!)
   let around = 0
   while (size + around < (out - 1) * stride[d]! + touched) around++
@@ -84,7 +91,8 @@ export function transposedConvolution(
   const size = (extent: number, d: number): [number, number] => {
     const touched = dilation[d]! * (kernel[d]! - 1) + 1
     if (pad === 'same') return [extent * stride[d]!, Math.max(0, Math.floor((touched - stride[d]!) / 2))]
-    return [stride[d]! * (extent - 1) + touched - 2 * pad[d]! + outputPad[d]!, pad[d]!]
+    const [front, behind] = sidesOf(pad, d)
+    return [stride[d]! * (extent - 1) + touched - front - behind + outputPad[d]!, front]
   }
   const [OH, top] = size(H, 0)
   const [OW, left] = size(W, 1)

@@ -31,6 +31,35 @@ const STEPS: readonly Step[] = [
     ),
   (size, pick) =>
     same(size, `x = x -> conv(${size.c}, 3, pad: 1) -> ${pick('thresholded_relu(0.1)', 'hard_sigmoid(alpha: 0.2)', 'mish', 'selu')}`),
+  (size, pick) =>
+    same(
+      size,
+      `x = x -> conv(${size.c}, ${
+        pick('3, pad: [2, 0, 1, 1]', '[2, 3], pad: [0, 1, 2, 0]', '4, pad: [1, 2, 2, 1]')
+      }) -> batch_norm -> silu`,
+    ),
+  (size) => ({
+    lines: [`x = x -> conv(${size.c}, 3, stride: 2, pad: [0, 1, 1, 0]) -> tanh`],
+    size: { ...size, h: (size.h - 2 >> 1) + 1, w: (size.w - 2 >> 1) + 1 },
+  }),
+  (size) =>
+    size.h > 4 ? undefined
+      : {
+        lines: [`x = x -> deconv(${size.c}, 3, stride: 2, pad: [0, 1, 1, 0]) -> sigmoid`],
+        size: { ...size, h: 2 * size.h, w: 2 * size.w },
+      },
+  (size, pick) =>
+    same(
+      size,
+      `x = x -> ${
+        pick(
+          'max_pool(2, stride: 1, dilation: 2, pad: 1)',
+          'avg_pool(2, stride: 1, pad: [1, 0, 0, 1], count: valid)',
+          'avg_pool(3, stride: 1, dilation: 2, pad: 2, count: valid)',
+        )
+      }`,
+    ),
+  (size, pick) => same(size, `x = x -> conv(${size.c}, 1) -> add(0.2) -> lp_pool(${pick('3', '3, 1', '3, 3')}, stride: 1, pad: 1)`),
 ]
 
 /** A random net of the layers of `STEPS`: with so many nets, each of them comes at least once. */

@@ -134,6 +134,12 @@ export const windowsElsewhere: Synonyms = {
   ],
   max_pool: [...windows('max'), pool, pooling, { name: 'MaxPool', of: 'ONNX', defaults: { stride: '1' } }],
   avg_pool: windows('avg'),
+  lp_pool: [{
+    name: 'LPPool2d',
+    of: 'PyTorch',
+    positions: ['norm_type', 'kernel_size', 'stride', 'ceil_mode'],
+    arguments: { norm_type: 'p' },
+  }],
   global_avg_pool: [
     ...['GlobalAveragePooling2D', 'GlobalAvgPool2D'].map((name) => ({ name, of: 'Keras', arguments: { keepdims: () => ({}) } })),
     { name: 'GlobalAveragePool', of: 'ONNX' },
