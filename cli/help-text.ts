@@ -53,7 +53,7 @@ function entryText(entry: Entry, { colors, terminal }: Screen): string {
       wrapped(
         `${
           WRITTEN[kind].includes('...') ? WRITTEN[kind].replace('...', callText(signature))
-            : `${(signature.values?.min ?? 1) > 1 && kind === 'layer' ? '' : WRITTEN[kind]}${callText(signature)}`
+            : `${(signature.values?.min ?? 1) !== 1 && kind === 'layer' ? '' : WRITTEN[kind]}${callText(signature)}`
         }`,
         width - 4,
         4,

@@ -45,6 +45,11 @@ export function takeTensors(signature: Signature, call: Call, fed: Fed | undefin
         })
     }
   }
+  if (fed && max === 0) {
+    const hint = `write NAME = ${signature.name}(...)`
+    report.error('values/too-many', `${signature.name} works on no tensors, so nothing stands in front of it`, fed.span, { hint })
+    return { tensors, rest, good: false }
+  }
   if (fed) take(fed.value, fed.span)
   while (rest.length > 0 && count < max && mayBeTensor(rest[0]!, context, count < min)) {
     const value = evaluate(rest[0]!)

@@ -82,7 +82,7 @@ const plain = ({ initializer: _, ...signature }: Filler): Signature => signature
 export const fillers: readonly Signature[] = withSynonyms(FILLERS.map(plain), fillersElsewhere)
 
 /** The fillers of parameters that are no window. */
-const plainFillers: readonly Signature[] = fillers.filter(({ name }) => name !== 'bilinear')
+export const plainFillers: readonly Signature[] = fillers.filter(({ name }) => name !== 'bilinear')
 
 /** The argument `ROLE_init` of a layer; `windows` where bilinear weights are possible. */
 export const fillerParameter = (role: string, doc = `what ${role} starts with`, windows = false): Parameter => ({

@@ -27,6 +27,7 @@ import { metricOperators } from './metric.ts'
 import type { Operator } from './operator.ts'
 import { normalizeOperators } from './normalize.ts'
 import { padOperators } from './pad.ts'
+import { parameterOperators } from './parameter.ts'
 import { poolOperators } from './pool.ts'
 import { reduceOperators } from './reduce.ts'
 import { preluOperators } from './prelu.ts'
@@ -43,6 +44,7 @@ export const operators: ReadonlyMap<string, Operator> = new Map([
   ...deconvOperators,
   ...fcOperators,
   ...channelSumOperators,
+  ...parameterOperators,
   ...poolOperators,
   ...lpPoolOperators,
   ...lrnOperators,

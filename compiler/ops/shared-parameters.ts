@@ -61,7 +61,7 @@ export const biasParameter: Parameter = {
 }
 
 /** The call that says how a parameter starts; a bare number is a constant. */
-function fillerOf(q: Pick<ShapeQuestion, 'attributes'>, name: string): AttributeCall | undefined {
+export function fillerOf(q: Pick<ShapeQuestion, 'attributes'>, name: string): AttributeCall | undefined {
   const given = q.attributes[name]
   if (typeof given === 'number') return { call: 'constant', args: { value: given } }
   return typeof given === 'object' && 'call' in given ? given : undefined
@@ -93,7 +93,7 @@ export function weightAndBias(q: ShapeQuestion, { weight, fanIn, fanOut, out }: 
 
 /** Fillers that cannot be, for a weight whose windows are `window` (absent: it has none). */
 export function fillerProblems(q: ShapeQuestion, window?: readonly [number, number]): Diagnostic[] {
-  return ['weight_init', 'bias_init'].flatMap((name) => {
+  return ['weight_init', 'bias_init', 'init'].flatMap((name) => {
     const given = fillerOf(q, name)
     if (given?.call === 'bilinear' && (name === 'bias_init' || !window || window[0] !== window[1])) {
       return [

@@ -83,7 +83,7 @@ function attributesOf({ signature, kind }: Entry, given: readonly string[]): unk
     case 'dataset':
       return trained(`solver sgd data ${call([])}`).data!.args
     default:
-      return layer(tensors.length > 0 ? call(tensors) : `x -> ${call([])}`)
+      return layer(tensors.length > 0 ? call(tensors) : signature.values?.max === 0 ? call([]) : `x -> ${call([])}`)
   }
 }
 

@@ -170,14 +170,15 @@ describe('the table', () => {
       ...Object.fromEntries(['add', 'sub', 'mul', 'div', 'mean', 'max', 'min', 'concat'].map((name) => [name, '(x, x)'])),
     }
     const wrong = all(vocabulary.layers).flatMap(({ signature, synonym }) => {
-      const call = operands[signature.name] ? `${synonym.name}${operands[signature.name]}` : `x -> ${synonym.name}`
+      const call = signature.values?.max === 0 ? synonym.name
+        : operands[signature.name] ? `${synonym.name}${operands[signature.name]}` : `x -> ${synonym.name}`
       const [hint = ''] = hints(`h = ${call}`)
       if (synonym.none !== undefined) return hint === synonym.none ? [] : [`${synonym.name}: ${hint}`]
       const proposal = /`([^`]*)`/.exec(hint)?.[1]?.replace('[..., 1]', '[256, 3, 1]')
       if (proposal === undefined) return [`${synonym.name}: ${hint}`]
       const text =
         `out = 12\nkernel = 3\nchannels = 3\nheight = 16\nwidth = 16\nfactor = 2\naxis = 1\nfrom = 0\nto = 2\np = 0.5\nlo = 0\nhi = 6\nmean = 0\nstd = 1\ndims = [12, 64]\nexponent = 2\norder = [0, 2, 3, 1]\naxes = [2, 3]\nnet test {\n  ${inputs}  h = ${
-          operands[signature.name] ? proposal : `x -> ${proposal}`
+          operands[signature.name] || signature.values?.max === 0 ? proposal : `x -> ${proposal}`
         }\n  output o = h\n}`
       const { program, diagnostics } = loadProgram({ file: 'test.net', text }, { vocabulary })
       const problems = program ? buildGraph(program, { operators }).diagnostics : diagnostics

@@ -60,6 +60,14 @@ const STEPS: readonly Step[] = [
       }`,
     ),
   (size, pick) => same(size, `x = x -> conv(${size.c}, 1) -> add(0.2) -> lp_pool(${pick('3', '3, 1', '3, 3')}, stride: 1, pad: 1)`),
+  (size, pick) =>
+    same(
+      size,
+      `x = add(x -> conv(${size.c}, 1), parameter([${
+        pick(`${size.c}, 1, 1`, `${size.c}, ${size.h}, ${size.w}`, `${size.w}`)
+      }], init: gaussian(0.5))) -> tanh`,
+    ),
+  (size) => same(size, `p = parameter([${size.c}, 1, 1], init: uniform(0.5, 1.5), lr_mult: 0)`, 'x = mul(x, p -> exp) -> softsign'),
 ]
 
 /** A random net of the layers of `STEPS`: with so many nets, each of them comes at least once. */

@@ -146,6 +146,15 @@ export const layersElsewhere: Synonyms = {
   min: same('Keras', 'minimum'),
   neg: [...same('Keras', 'negative'), ...same('NumPy', 'negate')],
   abs: [...same('Caffe', 'AbsVal'), ...same('Keras', 'absolute')],
+  parameter: [
+    { name: 'Parameter', of: 'Caffe', positions: ['shape'], arguments: { shape: 'dims' } },
+    { name: 'add_weight', of: 'Keras', positions: ['shape'], arguments: { shape: 'dims', initializer: 'init' } },
+    {
+      name: 'register_buffer',
+      of: 'PyTorch',
+      none: 'numbers that do not learn are parameter([dims], lr_mult: 0), and come with the weights',
+    },
+  ],
   reciprocal: same('others', 'inverse'),
   exp: [{ name: 'Exponential', of: 'Keras' }],
   log: [{ name: 'ln', of: 'others' }],
