@@ -24,7 +24,7 @@ train { solver sgd(lr: 0.5, momentum: 0) }`
   const net = await open(compile(text, { programs: ['infer', 'train'] }), { device, batch: 2 })
   const x = Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8)
   const before = await net.run({ x })
-  expect([[...before['y'] as Float32Array], [...before['z'] as Float32Array]]).toEqual([[6, 12, 18, 24, 30, 36, 42, 48], [3, 3]])
+  expect([[...before['y']!], [...before['z']!]]).toEqual([[6, 12, 18, 24, 30, 36, 42, 48], [3, 3]])
   await net.trainStep({ x })
   // d loss / d p[c] = 2 times the sum of x over the batch and the row, and sums are not divided by the batch.
   const after = await net.parameters()

@@ -148,12 +148,6 @@ export const layersElsewhere: Synonyms = {
   abs: [...same('Caffe', 'AbsVal'), ...same('Keras', 'absolute')],
   parameter: [
     { name: 'Parameter', of: 'Caffe', positions: ['shape'], arguments: { shape: 'dims' } },
-    { name: 'add_weight', of: 'Keras', positions: ['shape'], arguments: { shape: 'dims', initializer: 'init' } },
-    {
-      name: 'register_buffer',
-      of: 'PyTorch',
-      none: 'numbers that do not learn are parameter([dims], lr_mult: 0), and come with the weights',
-    },
   ],
   reciprocal: same('others', 'inverse'),
   exp: [{ name: 'Exponential', of: 'Keras' }],
