@@ -178,7 +178,7 @@ describe('the table', () => {
       if (proposal === undefined) return [`${synonym.name}: ${hint}`]
       const text =
         `out = 12\nkernel = 3\nchannels = 3\nheight = 16\nwidth = 16\nfactor = 2\naxis = 1\nfrom = 0\nto = 2\np = 0.5\nlo = 0\nhi = 6\nmean = 0\nstd = 1\ndims = [12, 64]\nexponent = 2\norder = [0, 2, 3, 1]\naxes = [2, 3]\nnet test {\n  ${inputs}  h = ${
-          operands[signature.name] || signature.values?.max === 0 ? proposal : `x -> ${proposal}`
+          operands[signature.name] ? proposal : `x -> ${proposal}`
         }\n  output o = h\n}`
       const { program, diagnostics } = loadProgram({ file: 'test.net', text }, { vocabulary })
       const problems = program ? buildGraph(program, { operators }).diagnostics : diagnostics

@@ -146,9 +146,6 @@ export const layersElsewhere: Synonyms = {
   min: same('Keras', 'minimum'),
   neg: [...same('Keras', 'negative'), ...same('NumPy', 'negate')],
   abs: [...same('Caffe', 'AbsVal'), ...same('Keras', 'absolute')],
-  parameter: [
-    { name: 'Parameter', of: 'Caffe', positions: ['shape'], arguments: { shape: 'dims' } },
-  ],
   reciprocal: same('others', 'inverse'),
   exp: [{ name: 'Exponential', of: 'Keras' }],
   log: [{ name: 'ln', of: 'others' }],
