@@ -170,8 +170,7 @@ describe('the table', () => {
       ...Object.fromEntries(['add', 'sub', 'mul', 'div', 'mean', 'max', 'min', 'concat'].map((name) => [name, '(x, x)'])),
     }
     const wrong = all(vocabulary.layers).flatMap(({ signature, synonym }) => {
-      const call = signature.values?.max === 0 ? synonym.name
-        : operands[signature.name] ? `${synonym.name}${operands[signature.name]}` : `x -> ${synonym.name}`
+      const call = operands[signature.name] ? `${synonym.name}${operands[signature.name]}` : `x -> ${synonym.name}`
       const [hint = ''] = hints(`h = ${call}`)
       if (synonym.none !== undefined) return hint === synonym.none ? [] : [`${synonym.name}: ${hint}`]
       const proposal = /`([^`]*)`/.exec(hint)?.[1]?.replace('[..., 1]', '[256, 3, 1]')
