@@ -248,7 +248,8 @@ export class LayerView {
       const filler = param.message(field)
       if (filler) {
         const call = fillerOf(filler, (text) => this.note('differs', text))
-        if (call !== undefined) args[argument] = call
+        const isStart = argument === 'bias_init' && filler.text('type', 'constant') === 'constant' && filler.number('value', 0) === 0
+        if (call !== undefined && !isStart) args[argument] = call
       } else if (field === 'weight_filler') this.net.fillerless.push(this.layer.name)
     }
     return args
