@@ -6,6 +6,7 @@ import type { Item } from './item.ts'
 import type { BlockPlan, Plan } from './plan.ts'
 import { statements } from './statements.ts'
 import { trainText } from './train-text.ts'
+import type { TrainingHint } from './training-hint.ts'
 import { wordOf } from './words.ts'
 
 /** The names of a net's inputs and results by the model's own. */
@@ -31,15 +32,16 @@ export function resultNames(net: ModelNet): ResultNames {
   return { inputs, results }
 }
 
-/** The text of a net as `fmt` lays it out. `remarks` are lines of comment at its end, `head` at the top. */
+/** The text of a net as `fmt` lays it out. `remarks` are lines of comment at its end; `plain`: each layer is a statement of its own. */
 export function netText(
   net: ModelNet,
   plan: Plan,
   names: ResultNames,
-  comments: { readonly head?: string; readonly remarks?: readonly string[]; readonly train?: readonly string[]; readonly plain?: boolean } =
-    {},
+  { plain, hint }: {
+    readonly plain?: boolean
+    readonly hint?: (nameOf: (value: string) => string | undefined) => TrainingHint | undefined
+  } = {},
 ): string {
-  const { head, remarks = [], train = [] } = comments
   const weighted = withWeights(net, plan.items)
   const wanted = new Map<string, number>()
   for (const { value } of net.results) wanted.set(value, (wanted.get(value) ?? 0) + 1)
@@ -49,7 +51,7 @@ export function netText(
     taken: new Set([...names.results.values(), ...names.inputs.values()]),
     wanted,
     called: goodName,
-    named: comments.plain ? new Map(net.layers.map(({ output }, i) => [output, `v${i}`])) : scoresOf(net),
+    named: plain ? new Map(net.layers.map(({ output }, i) => [output, `v${i}`])) : scoresOf(net),
     instance: plan.instance,
   })
   const results = [...net.results].sort((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind)).map((result) => {
@@ -57,6 +59,7 @@ export function netText(
     const value = body.open.get(result.value) ?? body.names.get(result.value)!
     return `${result.kind}${result.kind === 'loss' && name === 'loss' ? '' : ` ${name}`} = ${value}`
   })
+  const { remarks, train } = hint?.((value) => body.names.get(value)) ?? { remarks: [], train: [] }
   const lines = [
     ...(net.style === 'split' ? ['style split', ''] : []),
     ...net.inputs.map((input) => `input ${names.inputs.get(input.value)!}: ${typeText(input)}`),
@@ -67,7 +70,6 @@ export function netText(
     ...(remarks.length > 0 ? ['', ...remarks.map(comment)] : []),
   ]
   return format([
-    ...(head === undefined ? [] : [comment(head)]),
     ...plan.blocks.map((block) => blockText(block, plan)),
     `net ${wordOf(net.name, 'net_')} {\n${lines.join('\n')}\n}`,
     ...(net.training ? [trainText(net.training)] : []),

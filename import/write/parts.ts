@@ -8,6 +8,8 @@ export interface Part {
   readonly output: string
   readonly layer?: ModelLayer
   readonly parts?: readonly Part[]
+  /** Its place where the part around it is dissolved. Default: behind that one's name. */
+  readonly own?: readonly string[]
 }
 
 export const tensorsOf = (part: Part): string[] => part.inputs.filter((input): input is string => typeof input === 'string')
@@ -57,5 +59,6 @@ export const region = (path: readonly string[], parts: readonly Part[], output: 
   output,
 })
 
-/** The parts in the place of the one that holds them, their names behind its name. */
-export const dissolved = (part: Part): Part[] => (part.parts ?? []).map((one) => ({ ...one, path: [...part.path, ...one.path] }))
+/** The parts in the place of the one that holds them, under their own names, or with these behind its name. */
+export const dissolved = (part: Part): Part[] =>
+  (part.parts ?? []).map(({ own, ...one }) => ({ ...one, path: own ?? [...part.path, ...one.path] }))

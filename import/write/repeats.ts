@@ -47,7 +47,7 @@ function units(parts: readonly Part[], wanted: ReadonlySet<string>, mayHold: (pa
     }
     if (!members.some(({ layer }) => AFFINE.has(layer!.op)) || !belongTogether(members)) continue
     for (const one of members) taken.add(one)
-    const inner = members.map((one) => ({ ...one, path: [shortName(one.layer!.op)] }))
+    const inner = members.map((one) => ({ ...one, path: [shortName(one.layer!.op)], own: one.path }))
     regions.set(members.at(-1)!, region(part.path, inner, members.at(-1)!.output))
   }
   return parts.flatMap((part) => (regions.has(part) ? [regions.get(part)!] : taken.has(part) ? [] : [part]))
@@ -155,11 +155,11 @@ function withRegions(list: readonly Part[], group: readonly Segment[]): Part[] {
   const regions = segments.map((segment, i) => {
     const counts = new Map<string, number>()
     const inner = segment.map((part, j): Part => {
-      if (hasNames) return { ...part, path: [rests[i]![j]!] }
+      if (hasNames) return { ...part, path: [rests[i]![j]!], own: part.path }
       const short = part.layer ? shortName(part.layer.op) : shortName(part.parts![0]!.layer?.op ?? 'block')
       const count = (counts.get(short) ?? 0) + 1
       counts.set(short, count)
-      return { ...part, path: [`${short}${count}`] }
+      return { ...part, path: [`${short}${count}`], own: part.path }
     })
     return region([hasNames ? stems[i]! : `${kind}${before + i + 1}`], inner, segment.at(-1)!.output)
   })

@@ -1,4 +1,5 @@
 import { buildGraph } from '../../compiler/front-end/build-graph.ts'
+import type { Graph } from '../../compiler/graph/graph.ts'
 import { frontEnd } from '../../compiler/front-end/front-end.ts'
 import { vocabulary } from '../../compiler/front-end/vocabulary.ts'
 import { operators } from '../../compiler/ops/registry.ts'
@@ -13,6 +14,7 @@ import { flatPlan, type Plan } from './plan.ts'
 import { growingConcats } from './growing-concats.ts'
 import { isSameProgram } from './same-program.ts'
 import { structuredPlan } from './structured-plan.ts'
+import { type TrainingHint, trainingHint } from './training-hint.ts'
 
 /** A parameter under its name in the text. */
 export interface NamedTensor {
@@ -67,24 +69,48 @@ export function writeNet(model: ModelNet): WrittenNet {
 export function readable(
   net: ModelNet,
   names: ResultNames,
-  reference: Program,
+  reference: Reference,
   flat: Plan,
 ): { readonly text: string; readonly plan: Plan; readonly fault?: unknown } {
   const ownersIn = (plan: Plan): (name: string) => ModelLayer | undefined => {
     const owners = new Map([...plan.layerNames].map(([layer, name]) => [name, layer]))
     return (name) => owners.get(name)
   }
+  const hint = hintOf(net, names, reference)
   const attempt = (plan: Plan): { text: string; plan: Plan } => {
-    const text = netText(net, plan, names)
+    const text = netText(net, plan, names, { hint })
     const { program, diagnostics } = loadProgram({ file: `${net.name}.net`, text }, { vocabulary })
     if (!program) throw new Error(`${diagnostics.map(({ message }) => message).join('\n')}\n${text}`)
-    if (!isSameProgram(reference, program, ownersIn(flat), ownersIn(plan))) throw new Error(`this text computes something else:\n${text}`)
+    if (!isSameProgram(reference.program, program, ownersIn(flat), ownersIn(plan)))
+      throw new Error(`this text computes something else:\n${text}`)
     return { text, plan }
   }
   try {
     return attempt(structuredPlan(net))
   } catch (fault) {
     return { ...attempt(flat), fault }
+  }
+}
+
+/** How to train on what the net gives out first: what stands before its softmax, if it ends in one. */
+function hintOf(
+  net: ModelNet,
+  names: ResultNames,
+  { graph }: Reference,
+): (nameOf: (value: string) => string | undefined) => TrainingHint | undefined {
+  const output = net.results.find(({ kind }) => kind === 'output')
+  const made = graph.outputs.find(({ role, name }) => role === 'output' && name === (output && names.results.get(output)))
+  const last = net.layers.find((layer) => layer.output === output?.value)
+  const scores = last && ['softmax', 'log_softmax', 'sigmoid'].includes(last.op) ? String(last.inputs[0]) : output?.value
+  return (nameOf) => {
+    if (!output || !made || scores === undefined) return undefined
+    // What has no name of its own is called as the result.
+    const name = nameOf(scores) ?? names.results.get(output)!
+    return trainingHint(
+      net,
+      { name, shape: made.value.shape.slice(1) as number[] },
+      new Set([...names.inputs.values(), ...names.results.values()]),
+    )
   }
 }
 
@@ -139,8 +165,16 @@ function unsayable(net: ModelNet): ImportProblem[] {
   return problems
 }
 
-/** The program of a text that holds each layer as a statement of its own. Mistakes in it are the model's: they are told by its layers. */
-function checked(net: ModelNet, text: string): Program {
+/** A model as program and graph: each of its layers is a statement of its own, in its order. */
+interface Reference {
+  readonly program: Program
+  readonly graph: Graph
+}
+
+/** Reads the text that holds each layer as a statement of its own. Mistakes in it are the model's: they are told by its layers. */
+function checked(net: ModelNet, text: string): Reference {
+  const whole = frontEnd(text, { allowOneValue: true })
+  if (whole.program && whole.graph) return { program: whole.program, graph: whole.graph }
   const { program, diagnostics } = loadProgram({ file: `${net.name}.net`, text }, { vocabulary })
   const problem = ({ message, labels, hint }: Diagnostic): ImportProblem => {
     const span = labels[0]?.span
@@ -149,18 +183,15 @@ function checked(net: ModelNet, text: string): Program {
     const said = span ? text.slice(span.start, span.end).replace(/\s+/g, ' ').slice(0, 100) : net.name
     return { where: layer ? called(layer) : said, what: message, ...(hint !== undefined && { mend: hint }) }
   }
-  const errors = (all: readonly Diagnostic[]): ImportProblem[] => all.filter(({ severity }) => severity === 'error').map(problem)
-  refuse(errors(diagnostics))
-  refuse(errors(buildGraph(program!, { operators }).diagnostics))
-  refuse(errors(frontEnd(text, { allowOneValue: true }).diagnostics))
-  return program!
+  const told = program ? buildGraph(program, { operators }).diagnostics : diagnostics
+  const all = [...told, ...whole.diagnostics].filter(({ severity }) => severity === 'error')
+  throw new ImportError(all.filter((one, i) => all.findIndex(({ message }) => message === one.message) === i).map(problem))
 }
 
 /** Parameters that a layer has too many or too few, or of another shape. */
-function parameterProblems(net: ModelNet, program: Program, plan: Plan): ImportProblem[] {
-  const { graph } = buildGraph(program, { operators })
+function parameterProblems(net: ModelNet, { graph }: Reference, plan: Plan): ImportProblem[] {
   const wanted = new Map<string, Map<string, readonly number[]>>()
-  for (const { layer, name, value } of graph!.parameters) {
+  for (const { layer, name, value } of graph.parameters) {
     const roles = wanted.get(layer) ?? wanted.set(layer, new Map()).get(layer)!
     roles.set(name.slice(layer.length + 1), value.shape as readonly number[])
   }
