@@ -68,8 +68,8 @@ export class Options {
   count(key: string, otherwise: number, least = 1): number {
     const n = this.int(key, otherwise)
     if (n >= least && n < 2 ** 31) return n
-    this.problem(`${key} is ${n}; it must be at least ${least}`)
-    return Math.max(otherwise, least)
+    this.problem(n < least ? `${key} is ${n}; it must be at least ${least}` : `${key}: ${n} is more than Darknet can count`)
+    return Math.min(Math.max(otherwise, least), 2 ** 31 - 1)
   }
 
   /** Numbers between commas; a problem where there is none. */

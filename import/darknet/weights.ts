@@ -105,7 +105,7 @@ export class WeightPlan {
 /** `count` float32, little end first. A copy. */
 function floats(source: ByteSource, from: number, count: number): Float32Array {
   const bytes = source.read(from, from + count * 4)
-  if (new Uint8Array(Uint16Array.of(1).buffer)[0] === 1) return new Float32Array(bytes.slice().buffer)
+  if (new Uint8Array(Uint16Array.of(1).buffer)[0] === 1) return new Float32Array(new Uint8Array(bytes).buffer)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   return Float32Array.from({ length: count }, (_, i) => view.getFloat32(i * 4, true))
 }
