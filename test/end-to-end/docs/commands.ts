@@ -58,7 +58,8 @@ async function runVerb(argv: readonly string[], written: ReadonlySet<string>): P
   const verb = VERBS.find(({ name }) => name === argv[0])
   const own = argv.some((word) => written.has(word))
   const trains = argv[0] === 'train' && own
-  const runs = !verb || trains || (RUN.test(argv[0]!) && !argv.some((word) => LARGE.test(word)))
+  const imports = argv[0] === 'import' && own
+  const runs = !verb || trains || imports || (RUN.test(argv[0]!) && !argv.some((word) => LARGE.test(word)))
   const stub = runs ? undefined : vi.spyOn(verb, 'run').mockResolvedValue(0)
   try {
     const said = await fusenet(trains && !argv.includes('--limit') ? [...argv, '--limit', '200', '--threads', '1'] : argv)

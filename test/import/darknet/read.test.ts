@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
+import { readDarknet } from '../../../import/darknet/read.ts'
 import { bytesSource, writeNet } from '../../../import/index.ts'
 import { problemsOf, readText, weightsFile } from './cfg-net.ts'
 
@@ -7,6 +10,12 @@ const CONV = '[convolutional]\nfilters=3\nsize=3\npad=1\nactivation=leaky\n'
 const notes = (text: string, about = ''): string[] =>
   readText(text).notes.filter((note) => note.about.includes(about)).map(({ kind, text: said }) => `${kind}: ${said}`)
 const SOFT = `${CONV}[avgpool]\n[softmax]\n`
+
+test('the page from/darknet shows what is written', () => {
+  const page = readFileSync(fileURLToPath(new URL('../../../docs/from/darknet.md', import.meta.url)), 'utf8')
+  const block = (kind: string): string => page.split(`\`\`\`${kind}\n`)[1]!.split('```')[0]!
+  expect(writeNet(readDarknet(bytesSource('small.cfg', new TextEncoder().encode(block('ini'))))).text).toBe(block('net'))
+})
 
 describe('the text of a .cfg file', () => {
   test('spaces, remarks, returns, short names', () => {
