@@ -69,10 +69,13 @@ function bytesWanted(text: string, source: (size: number) => ByteSource): number
   }
 }
 
-/** Reasons why a text is no net, or []. */
-export function problemsOf(text: string, options: ReadOptions = {}): string[] {
+/** Reasons why a text is no net, or []: those of the reader alone, and with those of the writer, who checks the layers. */
+export const readProblems = (text: string, options: ReadOptions = {}): string[] => problemsIn(() => readText(text, options))
+export const problemsOf = (text: string, options: ReadOptions = {}): string[] => problemsIn(() => writeNet(readText(text, options)))
+
+function problemsIn(run: () => unknown): string[] {
   try {
-    writeNet(readText(text, options))
+    run()
     return []
   } catch (error) {
     if (!(error instanceof ImportError)) throw error
