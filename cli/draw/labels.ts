@@ -6,7 +6,7 @@ export type Family = 'weight' | 'normalize' | 'activate' | 'pool' | 'join' | 'sh
 
 const FAMILIES: ReadonlyMap<string, Family> = new Map(([
   ['weight', 'conv deconv fc'],
-  ['normalize', 'batch_norm scale bias lrn normalize'],
+  ['normalize', 'batch_norm group_norm instance_norm layer_norm scale bias lrn normalize'],
   ['activate', 'relu leaky_relu prelu elu sigmoid tanh softplus silu gelu hard_sigmoid hard_swish clip softmax log_softmax'],
   [
     'pool',
@@ -42,6 +42,8 @@ function workOf({ op, attributes: a }: LayerSummary): string {
       }`
     case 'upsample':
       return `upsample ×${both(a['factor'])}`
+    case 'group_norm':
+      return `group_norm ${a['groups']}`
     case 'transpose':
       return `transpose ${(a['order'] as readonly number[]).join(' ')}`
     case 'dropout':

@@ -17,14 +17,19 @@ export const fuseMoments: KernelPass = {
 
 function tryFuse(node: KernelNode, program: KernelProgram, context: FusionContext): string | undefined {
   const { name, layers } = node.equation
-  const { source, result, affine, eps } = node.equation.moments!
+  const { source, result, affine, eps, samples } = node.equation.moments!
   if (isUnfused(node.equation, context)) return `${name} is of style split`
   const producer = carrierOf(source, program)
   if (typeof producer === 'string') return producer
   const { axes } = producer.equation
   const blockSizes = context.statisticsBlock(producer.equation)
   if (typeof blockSizes === 'string') return blockSizes
-  const { side, merge } = sideMoments({ name, layers, source, result, ...(affine && { affine }), eps }, axes, axes[1]!, blockSizes)
+  const { side, merge } = sideMoments(
+    { name, layers, source, result, ...(affine && { affine }), eps, ...(samples && { samples }) },
+    axes,
+    axes[1]!,
+    blockSizes,
+  )
   const missed = carry(producer, side, layers, [source], program, context)
   if (missed) return missed
   program.remark(producer, `gathers the statistics of ${layers.join(', ')} as it stores`)

@@ -6,6 +6,7 @@ import { dropCancelledBias } from './drop-cancelled-bias.ts'
 import { eliminateDead } from './eliminate-dead.ts'
 import { eliminateIdentities } from './eliminate-identities.ts'
 import { expandBatchNormPass } from './expand-batch-norm.ts'
+import { expandSampleNorm } from './expand-sample-norm.ts'
 import { foldBatchNorm } from './fold-batch-norm.ts'
 import { foldNormalize } from './fold-normalize.ts'
 import { givenDivisors } from './given-divisors.ts'
@@ -32,6 +33,7 @@ import { totalResults } from './total-results.ts'
  *   .../batch, training    batch_norm is expanded to moments -> normalize, and only then can a cancelled bias be seen; it
  *                          is dropped before differentiate, which then has no bias to ask a gradient for; join-moments
  *                          comes behind it, which looks for moments of what a layer makes
+ *   training               expand-sample-norm too: the gradient reads the statistics that the forward pass took
  *   train, accumulate      losses are selected after that, so that all training programs give gradients to the same
  *                          parameters; then what is dead goes, and the solver comes last: it writes what all others read
  *   eval, train, ...       total-results and given-divisors come behind it, since they are of what is given out then, and of the backward pass
@@ -49,6 +51,7 @@ export const graphPasses: readonly GraphPass[] = [
   foldBatchNorm,
   prepareBatchNorm,
   expandBatchNormPass,
+  expandSampleNorm,
   dropCancelledBias,
   joinMoments,
   differentiate,

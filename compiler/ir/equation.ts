@@ -82,7 +82,15 @@ export interface MomentsRole {
   readonly result: Tensor
   readonly affine?: { readonly gamma: Tensor; readonly beta: Tensor }
   readonly eps: number
+  /** See `MomentsRequest`. */
+  readonly samples?: SampleGroups
   readonly stage: 'partial' | 'merge'
+}
+
+/** How many groups the channels of a sample are in, and whether the result has a row for each channel or for each group. */
+export interface SampleGroups {
+  readonly groups: number
+  readonly perChannel: boolean
 }
 
 /** Sums over all dimensions but `kept`, on their way to `into[term, chunk, kept]`, which one later equation adds up. */

@@ -1,22 +1,11 @@
 import { type Tensor, tensor } from './tensor.ts'
 import { add, constant, div, type Expression, load, mul, rounded, scalar, sqrt, square, sub, sum } from './expression.ts'
 import { type Axis, axis, type IndexLike, plus } from './affine.ts'
-import { blocksAround, type Equation, type MomentsRole, type SideMoments, store } from './equation.ts'
+import { blocksAround, type Equation, type SideMoments, store } from './equation.ts'
+import { mergeBlocks, type MomentsRequest, role } from './moments-request.ts'
+import { mergeSamples } from './sample-moments.ts'
 
-/** What the statistics of a batch are taken of, and where they go. */
-export interface MomentsRequest {
-  readonly name: string
-  readonly layers: readonly string[]
-  /** [n, C, ...]: statistics over everything but axis 1. */
-  readonly source: Tensor
-  /**
-   * [4, C]: m0, m1, variance (biased), 1 / sqrt(variance + eps). The mean is m0 + m1: one float32 is too coarse at eps 1e-10.
-   * With `affine` [6, C]: gamma / sqrt(variance + eps) and beta too, so that who normalizes reads one table.
-   */
-  readonly result: Tensor
-  readonly affine?: { readonly gamma: Tensor; readonly beta: Tensor }
-  readonly eps: number
-}
+export type { MomentsRequest } from './moments-request.ts'
 
 /**
  * Mean and variance of every channel by Chan's merge (Chan, Golub & LeVeque 1983), never as E[x^2] - E[x]^2. Per image
@@ -95,7 +84,8 @@ export function sideMoments(request: MomentsRequest, axes: readonly Axis[], kept
 function mergeEquations(request: MomentsRequest, partials: Tensor): Equation[] {
   const { shape } = partials
   const inner = shape.slice(1, -2)
-  if (inner.reduce<number>((product, extent) => product * (extent as number), 1) === 1) return [mergeAll(request, partials)]
+  if (request.samples && partsOfGroup(request, partials) <= PARTS_AT_ONCE) return [mergeSamples(request, partials)]
+  if (inner.reduce<number>((product, extent) => product * (extent as number), 1) === 1) return [mergeLast(request, partials)]
   const perImage = tensor(`${request.name}.image_partials`, [shape[0]!, ...inner.map(() => 1), shape.at(-2)!, 4])
   const n = axis('n', shape[0]!)
   const c = axis('c', shape.at(-2)!)
@@ -112,8 +102,17 @@ function mergeEquations(request: MomentsRequest, partials: Tensor): Equation[] {
     sides: [],
     moments: { ...role(request), stage: 'merge' },
   }
-  return [mergeImage, mergeAll(request, perImage)]
+  return [mergeImage, mergeLast(request, perImage)]
 }
+
+/** So many parts of a sample's group are merged by one equation. */
+const PARTS_AT_ONCE = 256
+
+const partsOfGroup = ({ samples }: MomentsRequest, { shape }: Tensor): number =>
+  shape.slice(1, -1).reduce<number>((product, extent) => product * (extent as number), 1) / samples!.groups
+
+const mergeLast = (request: MomentsRequest, partials: Tensor): Equation =>
+  request.samples ? mergeSamples(request, partials) : mergeAll(request, partials)
 
 function mergeAll(request: MomentsRequest, partials: Tensor): Equation {
   const { shape } = partials
@@ -122,23 +121,6 @@ function mergeAll(request: MomentsRequest, partials: Tensor): Equation {
   const reference = load(partials, 0, ...zeros, c, 0)
   const merged = mergeBlocks(partials, reference, ([n]) => [n!, ...zeros, c], () => [axis('n', shape[0]!)])
   return finish(request, c, reference, merged.mean, div(merged.squares, merged.count))
-}
-
-function mergeBlocks(
-  partials: Tensor,
-  reference: Expression,
-  at: (blocks: readonly Axis[]) => (Axis | number)[],
-  blocks: () => Axis[],
-): { mean: Expression; squares: Expression; count: Expression } {
-  const part = (b: readonly Axis[], k: number): Expression => load(partials, ...at(b), k)
-  const shift = (b: readonly Axis[]): Expression => add(rounded(sub(part(b, 0), reference)), part(b, 1))
-  const b1 = blocks()
-  const b2 = blocks()
-  const b3 = blocks()
-  const count = sum(b1, part(b1, 3))
-  const mean = div(sum(b2, mul(part(b2, 3), shift(b2))), count)
-  const squares = sum(b3, add(part(b3, 2), mul(part(b3, 3), square(sub(shift(b3), mean)))))
-  return { mean, squares, count }
 }
 
 /** [n, F]: one value an image and feature, so one equation over the features does it all. */
@@ -171,10 +153,3 @@ function finish(request: MomentsRequest, c: Axis, reference: Expression, mean: E
     moments: { ...role(request), stage: 'merge' },
   }
 }
-
-const role = ({ source, result, affine, eps }: MomentsRequest): Omit<MomentsRole, 'stage'> => ({
-  source,
-  result,
-  ...(affine && { affine }),
-  eps,
-})

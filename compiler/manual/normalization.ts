@@ -1,5 +1,11 @@
 import type { Group } from './page.ts'
 
+const sampleGradient = [
+  'with x^ = (x - mean) / sqrt(var + eps) and g = gamma dy:',
+  'dbeta = sum of dy;   dgamma = sum of dy x^, over all that a coefficient is used for',
+  'dx = (g - mean of g - x^ mean of g x^) / sqrt(var + eps), means over what is normalized together',
+]
+
 export const normalizations: Group = {
   title: 'Normalization',
   file: 'normalization',
@@ -34,7 +40,53 @@ export const normalizations: Group = {
         'The variance is computed so that a channel with mean 1000 and deviation 0.01 comes out right in float32.',
         "PyTorch's is `batch_norm(eps: 1e-5, stats: moving(newest: 0.1), unbiased: true, gamma: 1, beta: 0)`.",
       ],
-      see: ['scale', 'lrn', 'moving', 'cumulative', 'caffe', 'batch', 'global'],
+      see: ['scale', 'group_norm', 'layer_norm', 'lrn', 'moving', 'cumulative', 'caffe', 'batch', 'global'],
+    },
+    group_norm: {
+      shape: 'x [n, C, ...] -> y of the same shape',
+      parameters: ['gamma [C], beta [C]: learned, with affine; they start with 1 and 0'],
+      formula: [
+        'y = gamma[c] (x - mean) / sqrt(var + eps) + beta[c]',
+        'mean and var of each group of C / groups channels of a sample, over all its positions; var is divided by their number',
+      ],
+      gradient: sampleGradient,
+      absent: { weights: 'parameters of its own' },
+      example: ['input image: f32[3, 32, 32]', 'output y = image -> conv(16, 3) -> group_norm(4) -> relu'],
+      notes: [
+        'The same in training and at test time: no batch takes part, so a batch of one learns too.',
+        'The convolution in front takes the statistics as it stores its map, and what is normalized is computed where it is loaded.',
+        'A group of one value is refused: nothing but beta would be left of it.',
+      ],
+      see: ['instance_norm', 'layer_norm', 'batch_norm'],
+    },
+    instance_norm: {
+      shape: 'x [n, C, ...] -> y of the same shape',
+      parameters: ['gamma [C], beta [C]: learned, with affine; they start with 1 and 0'],
+      formula: ['y = gamma[c] (x - mean) / sqrt(var + eps) + beta[c], mean and var of each channel of a sample over its positions'],
+      gradient: sampleGradient,
+      absent: { weights: 'parameters of its own' },
+      example: ['input image: f32[3, 32, 32]', 'output y = image -> conv(16, 3) -> instance_norm -> relu'],
+      notes: ["It is `group_norm` of as many groups as channels. PyTorch's `InstanceNorm2d` is `instance_norm(affine: false)`."],
+      see: ['group_norm', 'layer_norm', 'batch_norm'],
+    },
+    layer_norm: {
+      shape: 'x [n, ...] -> y of the same shape',
+      parameters: ['gamma, beta: of the shape of the axes `axis` to `end`; learned, with affine; they start with 1 and 0'],
+      formula: [
+        'y = gamma (x - mean) / sqrt(var + eps) + beta',
+        'mean and var over the axes `axis` to `end` together, for each point of the others',
+      ],
+      gradient: sampleGradient,
+      absent: { weights: 'parameters of its own' },
+      example: [
+        'input image: f32[3, 32, 32]',
+        'x = image -> conv(16, 4, stride: 4) -> layer_norm(axis: 1, end: 1)',
+        'output y = x -> conv(64, 1) -> gelu -> conv(16, 1) -> layer_norm',
+      ],
+      notes: [
+        '`layer_norm(axis: 1, end: 1)` normalizes the channels at every position, as ConvNeXt does; `layer_norm(axis: -1)` the last axis.',
+      ],
+      see: ['group_norm', 'instance_norm', 'batch_norm'],
     },
     scale: {
       shape: 'x [n, C, ...] -> y of the same shape',

@@ -31,6 +31,9 @@ import { parameterOperators } from './parameter.ts'
 import { poolOperators } from './pool.ts'
 import { reduceOperators } from './reduce.ts'
 import { preluOperators } from './prelu.ts'
+import { sampleNormGradientOperators } from './sample-norm/gradients.ts'
+import { sampleNormOperators } from './sample-norm/layers.ts'
+import { sampleStatisticsOperators } from './sample-norm/statistics.ts'
 import { scaleOperators } from './scale.ts'
 import { shapeOperators } from './shape.ts'
 import { softmaxOperators } from './softmax.ts'
@@ -73,6 +76,9 @@ export const operators: ReadonlyMap<string, Operator> = new Map([
   ...statisticsTableOperators,
   ...normalizationGradientOperators,
   ...runningStatisticsOperators,
+  ...sampleNormOperators,
+  ...sampleStatisticsOperators,
+  ...sampleNormGradientOperators,
   ...scaleOperators,
   ...normalizeOperators,
   ...foldOperators,

@@ -65,7 +65,19 @@ describe('layers by the names that others give them', () => {
     ['loss = BCEWithLogitsLoss(v, t)', 'BCEWithLogitsLoss (PyTorch) is `sigmoid_loss(v, t, normalization: full)` here'],
     ['loss = SigmoidCrossEntropyLoss(v, t)', 'SigmoidCrossEntropyLoss (Caffe) is `sigmoid_loss(v, t)` here'],
     ['metric a = top_k_accuracy(v, label, k: 3)', 'top_k_accuracy (Keras) is `accuracy(v, label, top: 3)` here'],
-    ['h = x -> LayerNorm', 'there is no LayerNorm: batch_norm normalizes over the batch, lrn over neighbouring channels'],
+    [
+      'h = x -> RMSNorm',
+      'there is no RMSNorm: batch_norm normalizes over the batch, layer_norm, group_norm and instance_norm each sample by itself',
+    ],
+    // PyTorch's normalizes the last axes, as many as the shape has.
+    ['h = x -> LayerNorm([3, 16, 16], eps: 1e-6)', 'LayerNorm (PyTorch) is `layer_norm(axis: -3, eps: 1e-6)` here'],
+    ['h = x -> GroupNorm(3, 48)', 'GroupNorm (PyTorch) is `group_norm(3)` here'],
+    ['h = x -> GroupNormalization(groups: 3)', 'GroupNormalization (Keras) is `group_norm(3, eps: 1e-3)` here'],
+    ['h = x -> InstanceNorm2d(3)', 'InstanceNorm2d (PyTorch) is `instance_norm(affine: false)` here'],
+    [
+      'h = x -> MVN(across_channels: true)',
+      'MVN (Caffe) is `layer_norm(affine: false)` here; Caffe adds its eps to the deviation, not to the variance',
+    ],
     ['h = x -> permute(0, 2, 3, 1)', 'permute (PyTorch) is `transpose([0, 2, 3, 1])` here'],
     // Keras does not count the batch, which is axis 0 here too.
     ['h = x -> Permute([2, 3, 1])', 'Permute (Keras) is `transpose([0, 2, 3, 1])` here'],
@@ -176,7 +188,7 @@ describe('the table', () => {
       const proposal = /`([^`]*)`/.exec(hint)?.[1]?.replace('[..., 1]', '[256, 3, 1]')
       if (proposal === undefined) return [`${synonym.name}: ${hint}`]
       const text =
-        `out = 12\nkernel = 3\nchannels = 3\nheight = 16\nwidth = 16\nfactor = 2\naxis = 1\nfrom = 0\nto = 2\np = 0.5\nlo = 0\nhi = 6\nmean = 0\nstd = 1\ndims = [12, 64]\nexponent = 2\norder = [0, 2, 3, 1]\naxes = [2, 3]\nnet test {\n  ${inputs}  h = ${
+        `out = 12\nkernel = 3\nchannels = 3\nheight = 16\nwidth = 16\nfactor = 2\naxis = 1\nfrom = 0\nto = 2\np = 0.5\nlo = 0\nhi = 6\nmean = 0\nstd = 1\ndims = [12, 64]\nexponent = 2\norder = [0, 2, 3, 1]\naxes = [2, 3]\ngroups = 3\nnet test {\n  ${inputs}  h = ${
           operands[signature.name] ? proposal : `x -> ${proposal}`
         }\n  output o = h\n}`
       const { program, diagnostics } = loadProgram({ file: 'test.net', text }, { vocabulary })

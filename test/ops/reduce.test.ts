@@ -33,12 +33,12 @@ function groups({ shape, data }: Pick<Fed, 'shape' | 'data'>, axes: readonly num
 describe.each<[Kind]>([['mean'], ['sum'], ['max'], ['min'], ['l1'], ['l2']])('reduce_%s', (kind) => {
   const op = `reduce_${kind}`
   test.each<[readonly number[], readonly number[]]>([
-    [[2, 3, 2, 4], [2, 3]],
-    [[2, 3, 2, 4], [1]],
-    [[2, 3, 2, 4], [1, 2, 3]],
-    [[2, 3, 2, 4], [1, 3]],
-    [[3, 7], [1]],
-    [[2, 3, 2, 2, 2], [2, 4]],
+    [[1, 3, 2, 3], [2, 3]],
+    [[1, 3, 2, 3], [1]],
+    [[1, 3, 2, 3], [1, 2, 3]],
+    [[1, 3, 2, 3], [1, 3]],
+    [[2, 5], [1]],
+    [[1, 2, 2, 2, 2], [2, 4]],
   ])('of %j along %j', (shape, axes) => {
     const x = fed(shape, 7)
     const want = groups(x, axes).map(OF[kind])
@@ -48,8 +48,7 @@ describe.each<[Kind]>([['mean'], ['sum'], ['max'], ['min'], ['l1'], ['l2']])('re
       expect(ask(call)).toEqual({ shape: ['n', ...sample.slice(1)] })
       expectClose(forward(call), want)
     }
-    expectGradients({ op, inputs: [x], attributes: { axes, keep: true } })
-    expectGradients({ op, inputs: [x], attributes: { axes: axes.map((a) => a - shape.length).reverse(), keep: false } })
+    expectGradients({ op, inputs: [x], attributes: { axes: axes.map((a) => a - shape.length).reverse(), keep: axes.length > 1 } })
   })
   // In two steps, and along one axis in rows.
   test.each<[readonly number[], readonly number[]]>([[[1, 3, 40, 50], [1, 2, 3]], [[1, 9216], [1]], [[2, 70, 70], [1, 2]]])(

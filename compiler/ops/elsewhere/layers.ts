@@ -1,5 +1,6 @@
 import type { Synonym } from '../../../dsl/signature.ts'
 import { complement } from '../../../dsl/translate.ts'
+import { sampleNormsElsewhere } from './sample-norms.ts'
 import { reductionsElsewhere } from './reductions.ts'
 import { lower, same, type Synonyms } from './synonyms.ts'
 
@@ -11,14 +12,14 @@ import { lower, same, type Synonyms } from './synonyms.ts'
 const noNormalization = (name: string): Synonym => ({
   name,
   of: 'PyTorch',
-  none: `there is no ${name}: batch_norm normalizes over the batch, lrn over neighbouring channels`,
+  none: `there is no ${name}: batch_norm normalizes over the batch, layer_norm, group_norm and instance_norm each sample by itself`,
 })
 
 export const layersElsewhere: Synonyms = {
   ...reductionsElsewhere,
+  ...sampleNormsElsewhere,
   batch_norm: [
     { name: 'BN', of: 'others', positions: [] },
-    { name: 'MVN', of: 'Caffe', none: 'nothing normalizes each sample by itself: batch_norm does over the batch, normalize by constants' },
     {
       name: 'BatchNorm2d',
       of: 'PyTorch',
@@ -50,17 +51,7 @@ export const layersElsewhere: Synonyms = {
       positions: ['num_features'],
       defaults: { eps: '1e-5', stats: 'moving(newest: 0.1)', unbiased: 'true', gamma: '1', beta: '0' },
     })),
-    ...[
-      'LayerNorm',
-      'LayerNormalization',
-      'GroupNorm',
-      'GroupNormalization',
-      'InstanceNorm',
-      'InstanceNorm2d',
-      'RMSNorm',
-      'WeightNorm',
-      'SpectralNorm',
-    ].map(noNormalization),
+    ...['RMSNorm', 'WeightNorm', 'SpectralNorm'].map(noNormalization),
   ],
   lrn: [
     { name: 'LocalResponseNorm', of: 'PyTorch', positions: ['size', 'alpha', 'beta', 'k'] },
