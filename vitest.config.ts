@@ -12,7 +12,7 @@ const END_TO_END = 'test/end-to-end/**/*.test.ts'
  * worker, in place of once a file.
  */
 const ALONE = /softwareGpu|webgpu-of-tests|chromium|vi\.|process\.(?:env|chdir|on)|globalThis|spawn|execFile/i
-const SHARING = ['cli', 'differential', 'measure', 'runtime', 'wasm'].flatMap((room) =>
+const SHARING = ['cli', 'differential', 'draw', 'fusion', 'measure', 'plan', 'runtime', 'targets', 'wasm'].flatMap((room) =>
   readdirSync(join(import.meta.dirname, 'test', room))
     .map((file) => `test/${room}/${file}`).filter((file) =>
       file.endsWith('.test.ts') && !ALONE.test(readFileSync(join(import.meta.dirname, file), 'utf8'))

@@ -69,7 +69,7 @@ async function bundleOf(name: string, style: Style, ...targets: string[]): Promi
     expect(smaller).toContain(from)
     smaller = smaller.replaceAll(from, to)
   }
-  return compile({ file, text: smaller }, { readImport, style, targets, programs: ['step', 'infer', 'eval'] })
+  return compile({ file, text: smaller }, { readImport, style, targets, programs: ['step'] })
 }
 
 /** Numbers between -1 and 1 that depend on their place alone. */

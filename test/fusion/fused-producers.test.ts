@@ -34,7 +34,7 @@ net one {
   output out = relu(z)
 }`
 
-const PROGRAMS = ['infer', 'eval', 'gradients']
+const PROGRAMS = ['gradients']
 
 async function gradients(
   text: string,
