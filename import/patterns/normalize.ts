@@ -64,7 +64,7 @@ export const normalizeChannels: Pattern = {
 
 /** The number of the fewest digits that is the same in float32. */
 function shortest(value: number): number {
-  for (let digits = 1; digits < 9; digits++) {
+  for (let digits = 1; digits < 10; digits++) {
     const short = Number(value.toPrecision(digits))
     if (Math.fround(short) === Math.fround(value)) return short
   }
