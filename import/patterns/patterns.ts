@@ -8,6 +8,7 @@ import { groupNorm } from './group-norm.ts'
 import { LayerGraph } from './layer-graph.ts'
 import { normalization } from './normalization.ts'
 import { normalizeChannels } from './normalize.ts'
+import { onePosition } from './one-position.ts'
 import type { Pattern } from './pattern.ts'
 import { flattenBeforeFc, globalPool, reshapes, transposes } from './shapes.ts'
 import { upsample } from './upsample.ts'
@@ -27,7 +28,7 @@ const FIRST: readonly Pattern[] = [
   transposes,
   reshapes,
 ]
-const SECOND: readonly Pattern[] = [globalPool, channelArithmetic, flattenBeforeFc]
+const SECOND: readonly Pattern[] = [globalPool, channelArithmetic, flattenBeforeFc, onePosition]
 
 /** A sweep that changes something makes the net smaller or simpler: nets of real exporters need three. */
 const MOST_SWEEPS = 50

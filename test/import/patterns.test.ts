@@ -295,4 +295,14 @@ describe('channels last', () => {
       'y = flatten(y (map))',
     ])
   })
+  test('a map of one position needs none either', () => {
+    const layers = [
+      layer('r', 'reshape', ['x'], { dims: [1, 1, 8] }),
+      layer('n', 'layer_norm', ['r'], { axis: 3 }, { gamma: tensor([8]), beta: tensor([8]) }),
+      layer('y', 'fc', ['n'], { out: 3 }, { weight: tensor([3, 8]), bias: tensor([3]) }),
+    ]
+    const shapes = { r: [1, 1, 8], n: [1, 1, 8], y: [3] }
+    expect(rewrite(layers, [8, 1, 1], shapes)[0]).toBe('n = layer_norm(x, axis: 1, end: 1) gamma[8] beta[8]')
+    expect(rewrite(layers, [8, 1, 1], shapes, ['y', 'n'])).toHaveLength(3)
+  })
 })
