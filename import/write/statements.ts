@@ -76,6 +76,11 @@ class Writer {
       for (const value of valuesOf(items[0]!)) this.lastRead.set(value, i)
     })
     for (const value of body.wanted.keys()) this.lastRead.set(value, Infinity)
+    // What a result's own line computes is read there, behind all others. A loop has lines of its own.
+    for (const { items } of this.chains) {
+      if (loopOf(items) || !this.standsInResult(items.at(-1)!.output)) continue
+      for (const value of valuesOf(items[0]!)) this.lastRead.set(value, Infinity)
+    }
     for (const { items } of this.chains) if (loopOf(items)) this.loopEnds.set(items[0]!.inputs[0] as string, items.at(-1)!.output)
   }
 
@@ -84,8 +89,7 @@ class Writer {
       const value = chain.items.at(-1)!.output
       if (this.loop(chain, i)) return
       const text = this.chainText(chain)
-      // Read by one line alone, which is a result or a return: it stands there.
-      if (this.body.wanted.get(value) === 1 && this.uses.get(value) === 1 && !this.body.named.has(value)) {
+      if (this.standsInResult(value)) {
         this.open.set(value, text)
         return
       }
@@ -95,6 +99,11 @@ class Writer {
       this.lines.push(`${name} = ${text}`)
     })
     return { lines: this.lines, names: this.names, open: this.open }
+  }
+
+  /** Whether a value is read by one line alone, which is a result or a return: what makes it stands there. */
+  private standsInResult(value: string): boolean {
+    return this.body.wanted.get(value) === 1 && this.uses.get(value) === 1 && !this.body.named.has(value)
   }
 
   /** Writes a chain as a loop, if it is a run of equal calls that what it begins with may be bound anew by. */

@@ -133,7 +133,7 @@ const contrastiveLoss: Converter = (view) => {
   const weight = view.message.numbers('loss_weight')[0] ?? 1
   const far = inner(
     'squared_loss',
-    [inner('mul', [apart, margin], [1]), inner('mul', [apart, inner('min', [distance, margin], [1])], [1])],
+    [margin === 1 ? apart : inner('mul', [apart, margin], [1]), inner('mul', [apart, inner('min', [distance, margin], [1])], [1])],
     [],
   )
   const kind = view.layer.train && weight !== 0 ? 'loss' : 'metric'
