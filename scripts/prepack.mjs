@@ -9,10 +9,10 @@ import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'nod
 import { checkNode, install, node, root } from './steps.mjs'
 
 const dist = join(root, 'dist')
-/** Folders whose modules become one file: the compiler, the command. */
-const GROUPS = [['compiler', 'dsl'], ['cli', 'measure']]
-/** Packages of the command that come within it, with their licenses: whoever installs fusenet gets one package. */
-const TAKEN_ALONG = ['commander', 'picocolors']
+/** Folders whose modules become one file: the compiler, readers of foreign models, the command. */
+const GROUPS = [['compiler', 'dsl'], ['import'], ['cli', 'measure']]
+/** Packages that come within, with their licenses, and the folder that needs them: whoever installs fusenet gets one package. */
+const TAKEN_ALONG = { commander: 'cli', picocolors: 'cli', pbf: 'import' }
 /** What `cli/module.ts` takes by its name. */
 const NAMED = ['runtime/open.js', 'runtime/loading/weights-beside.js']
 const IMPORTED = /\b(?:from|import|import\()\s*['"](\.[^'"]*)\.[jt]s['"]/g
@@ -71,7 +71,7 @@ async function joinModules(folders) {
     // The rest of the house, and packages but those that are taken along.
     external: (name, from) => {
       if (from === undefined || isAbsolute(name) || from.includes('node_modules')) return name.startsWith('node:')
-      return name.startsWith('.') ? !isJoined(resolve(dirname(from), name)) : !TAKEN_ALONG.includes(name)
+      return name.startsWith('.') ? !isJoined(resolve(dirname(from), name)) : !Object.hasOwn(TAKEN_ALONG, name)
     },
     onLog: (_, { code, message }) => {
       if (/UNRESOLVED|MISSING/.test(code)) throw new Error(message)
@@ -84,16 +84,22 @@ async function joinModules(folders) {
     codeSplitting: {
       groups: GROUPS.map((rooms) => ({
         name: `${rooms[0]}/inside`,
-        test: (file) => rooms.includes(file.includes('node_modules') ? 'cli' : roomOf(file)) && !asked.has(file),
+        test: (file) => rooms.includes(packageRoom(file) ?? roomOf(file)) && !asked.has(file),
       })),
     },
   })
   for (const file of joined) rmSync(file)
   writeFileSync(
     join(dist, 'cli', 'LICENSES.txt'),
-    TAKEN_ALONG.map((name) => `${name}\n\n${readFileSync(join(root, 'node_modules', name, 'LICENSE'), 'utf8')}`).join('\n\n'),
+    Object.keys(TAKEN_ALONG).map((name) => `${name}\n\n${readFileSync(join(root, 'node_modules', name, 'LICENSE'), 'utf8')}`).join('\n\n'),
   )
   for (const { fileName, code } of output) writeFileSync(join(dist, fileName), code)
+}
+
+/** The folder of a module of a package that is taken along. */
+function packageRoom(file) {
+  const [, name] = /node_modules[\\/]+([^\\/]+)/.exec(file) ?? []
+  return name === undefined ? undefined : TAKEN_ALONG[name] ?? 'cli'
 }
 
 async function withoutComments(files) {

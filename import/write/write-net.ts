@@ -1,10 +1,8 @@
 import { buildGraph } from '../../compiler/front-end/build-graph.ts'
-import type { Graph } from '../../compiler/graph/graph.ts'
 import { frontEnd } from '../../compiler/front-end/front-end.ts'
 import { vocabulary } from '../../compiler/front-end/vocabulary.ts'
 import { operators } from '../../compiler/ops/registry.ts'
 import { type Diagnostic, loadProgram } from '../../dsl/index.ts'
-import type { Program } from '../../dsl/program.ts'
 import { ImportError, type ImportProblem } from '../import-error.ts'
 import type { ModelLayer, ModelNet, ModelTensor, Note } from '../model-net.ts'
 import { argumentTexts, signatureOf, Unsayable } from './argument-text.ts'
@@ -12,9 +10,7 @@ import { netText, resultNames, type ResultNames } from './net-text.ts'
 import { ownsParameters } from './layer-names.ts'
 import { flatPlan, type Plan } from './plan.ts'
 import { growingConcats } from './growing-concats.ts'
-import { isSameProgram } from './same-program.ts'
-import { structuredPlan } from './structured-plan.ts'
-import { type TrainingHint, trainingHint } from './training-hint.ts'
+import { readable, type Reference } from './readable.ts'
 
 /** A parameter under its name in the text. */
 export interface NamedTensor {
@@ -63,55 +59,6 @@ export function writeNet(model: ModelNet): WrittenNet {
   refuse(parameterProblems(net, reference, flat))
   const { text, plan } = readable(net, names, reference, flat)
   return written(net, plan, names, text, [...model.notes, ...notes])
-}
-
-/** The text as a person would write it. Where it does not compute what the reference does, which is a fault here, the one without blocks. */
-export function readable(
-  net: ModelNet,
-  names: ResultNames,
-  reference: Reference,
-  flat: Plan,
-): { readonly text: string; readonly plan: Plan; readonly fault?: unknown } {
-  const ownersIn = (plan: Plan): (name: string) => ModelLayer | undefined => {
-    const owners = new Map([...plan.layerNames].map(([layer, name]) => [name, layer]))
-    return (name) => owners.get(name)
-  }
-  const hint = hintOf(net, names, reference)
-  const attempt = (plan: Plan): { text: string; plan: Plan } => {
-    const text = netText(net, plan, names, { hint })
-    const { program, diagnostics } = loadProgram({ file: `${net.name}.net`, text }, { vocabulary })
-    if (!program) throw new Error(`${diagnostics.map(({ message }) => message).join('\n')}\n${text}`)
-    if (!isSameProgram(reference.program, program, ownersIn(flat), ownersIn(plan)))
-      throw new Error(`this text computes something else:\n${text}`)
-    return { text, plan }
-  }
-  try {
-    return attempt(structuredPlan(net))
-  } catch (fault) {
-    return { ...attempt(flat), fault }
-  }
-}
-
-/** How to train on what the net gives out first: what stands before its softmax, if it ends in one. */
-function hintOf(
-  net: ModelNet,
-  names: ResultNames,
-  { graph }: Reference,
-): (nameOf: (value: string) => string | undefined) => TrainingHint | undefined {
-  const output = net.results.find(({ kind }) => kind === 'output')
-  const made = graph.outputs.find(({ role, name }) => role === 'output' && name === (output && names.results.get(output)))
-  const last = net.layers.find((layer) => layer.output === output?.value)
-  const scores = last && ['softmax', 'log_softmax', 'sigmoid'].includes(last.op) ? String(last.inputs[0]) : output?.value
-  return (nameOf) => {
-    if (!output || !made || scores === undefined) return undefined
-    // What has no name of its own is called as the result.
-    const name = nameOf(scores) ?? names.results.get(output)!
-    return trainingHint(
-      net,
-      { name, shape: made.value.shape.slice(1) as number[] },
-      new Set([...names.inputs.values(), ...names.results.values()]),
-    )
-  }
 }
 
 /** Layers that no result needs are left out. */
@@ -163,12 +110,6 @@ function unsayable(net: ModelNet): ImportProblem[] {
     if (!known.has(value)) problems.push({ where: name, what: `nothing makes the value ${value}` })
   if (net.results.length === 0) problems.push({ where: net.name, what: 'the model has no output' })
   return problems
-}
-
-/** A model as program and graph: each of its layers is a statement of its own, in its order. */
-interface Reference {
-  readonly program: Program
-  readonly graph: Graph
 }
 
 /** Reads the text that holds each layer as a statement of its own. Mistakes in it are the model's: they are told by its layers. */
