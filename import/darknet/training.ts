@@ -99,7 +99,7 @@ function solverOf(options: Options, momentum: number, decay: number, tell: Tell)
     const eps = options.float('eps', 1e-7)
     if (![beta1, beta2].every((b) => b >= 0 && b < 1) || !(eps > 0))
       options.problem(`B1=${beta1}, B2=${beta2}, eps=${eps}: both lie between 0 and 1, eps above 0`)
-    return { call: 'adam', arguments: { lr, beta1, beta2, eps, weight_decay: decay } }
+    return { call: 'adam', arguments: { lr, beta1, beta2, delta: eps, weight_decay: decay } }
   }
   options.take('B1', 'B2', 'eps')
   if (momentum > 0 && changesRate(options)) {
