@@ -19,6 +19,7 @@ export function readInputs(
   values: Map<string, Value>,
   problems: ImportProblem[],
   file: string,
+  bare: boolean,
 ): Inputs {
   const inputs: ModelInput[] = []
   const stored = new Set(graph.initializers.map(({ name }) => name))
@@ -34,16 +35,18 @@ export function readInputs(
   const batches = new Set<number>()
   for (const input of real) {
     if (!isUsed(input.name)) continue
-    const dims = sampleShape(input, options.shapes?.get(input.name), problems)
+    const told = options.shapes?.get(input.name)
+    const isBare = bare || (told !== undefined && told.length === input.shape?.length)
+    const dims = sampleShape(isBare ? { ...input, shape: ['', ...input.shape!] } : input, told, problems)
     if (!dims) {
       values.set(input.name, UNKNOWN)
       continue
     }
     const batch = input.shape?.[0]
-    if (typeof batch === 'number' && batch > 0) batches.add(batch)
+    if (!isBare && typeof batch === 'number' && batch > 0) batches.add(batch)
     inputs.push({ value: input.name, shape: dims })
     const kind = ELEMENT_TYPES.get(input.elementType)?.kind ?? 'float'
-    values.set(input.name, { kind: 'tensor', name: input.name, dims, type: kind })
+    values.set(input.name, { kind: 'tensor', name: input.name, dims, type: kind, ...(isBare && { bare: true }) })
   }
   if (batches.size > 1) {
     problems.push({

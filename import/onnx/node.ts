@@ -2,7 +2,7 @@ import type { Argument, ModelLayer, ModelTensor, Note } from '../model-net.ts'
 import { type Dimension, isNumber, showDimensions } from './dimension.ts'
 import { shortFloat32 } from './float32.ts'
 import type { AttributeProto, GraphProto, NodeProto, TensorProto } from './proto.ts'
-import { type Constant, dimensionsOf, shapeOf, type Tensor, type Value } from './value.ts'
+import { type Constant, dimensionsOf, rankOf, shapeOf, type Tensor, type Value } from './value.ts'
 
 /** Why a node cannot be brought; the reader goes on, and tells all at the end. */
 export class NodeRefused extends Error {
@@ -192,7 +192,8 @@ export class OnnxNode {
       from: [this.label],
     })
     this.net.shapes.set(name, dims)
-    return { kind: 'tensor', name, dims, type: options.type ?? 'float' }
+    const bare = inputs.some((input) => typeof input !== 'number' && input.bare)
+    return { kind: 'tensor', name, dims, type: options.type ?? 'float', ...(bare && { bare }) }
   }
 
   /** What the node's output is. */
@@ -219,9 +220,10 @@ export class OnnxNode {
     return front
   }
 
-  /** The axis of a tensor; refuses the batch with the reason `what`. */
+  /** The axis of a tensor as the language counts, the batch as 0; refuses the batch with the reason `what`. */
   sampleAxis(axis: number, x: Tensor, what: string): number {
-    const front = this.axis(axis, x.dims.length + 1)
+    const front = this.axis(axis, rankOf(x))
+    if (x.bare) return front + 1
     if (front === 0)
       return this.refuse(
         `${what} along axis 0, which is the batch here`,

@@ -6,7 +6,7 @@ import { readInputs } from './inputs.ts'
 import { neededNodes } from './needed.ts'
 import { applyPatterns } from '../patterns/patterns.ts'
 import { OPSETS } from './operators/table.ts'
-import { readModelProto } from './proto.ts'
+import { type ModelProto, readModelProto } from './proto.ts'
 import { storedTensor } from './tensor-data.ts'
 import type { Constant, Value } from './value.ts'
 import { walkGraph } from './walk.ts'
@@ -20,6 +20,28 @@ const LAST_IR = 13
  */
 export function readOnnx(source: ByteSource, options: ReadOptions = {}): ModelNet {
   const model = readModelProto(source)
+  try {
+    return read(model, source, options, false)
+  } catch (error) {
+    if (!(error instanceof ImportError) || !mayBeBare(model)) throw error
+    // Some models have no batch at all: then all that they are given is one sample.
+    try {
+      return read(model, source, options, true)
+    } catch {
+      throw error
+    }
+  }
+}
+
+/** Whether all sizes of all inputs are told: then none of their axes must be the batch. */
+function mayBeBare({ graph }: ModelProto): boolean {
+  const stored = new Set(graph.initializers.map(({ name }) => name))
+  const inputs = graph.inputs.filter(({ name }) => !stored.has(name))
+  return inputs.every(({ shape }) => shape?.length && shape.every((dim) => typeof dim === 'number' && dim > 0))
+}
+
+/** `bare`: no axis of the inputs is the batch. */
+function read(model: ModelProto, source: ByteSource, options: ReadOptions, bare: boolean): ModelNet {
   const { graph } = model
   const problems: ImportProblem[] = []
   const notes: Note[] = []
@@ -57,7 +79,7 @@ export function readOnnx(source: ByteSource, options: ReadOptions = {}): ModelNe
       values.set(proto.name, { kind: 'unknown' })
     }
   }
-  const { inputs, declaredBatch } = readInputs(graph, options, (name) => isUsed.has(name), values, problems, source.name)
+  const { inputs, declaredBatch } = readInputs(graph, options, (name) => isUsed.has(name), values, problems, source.name, bare)
   const shapes = new Map(inputs.map((input) => [input.value, input.shape]))
   const walked = walkGraph(model, nodes.map(({ node }) => node), {
     values,
@@ -96,10 +118,11 @@ export function readOnnx(source: ByteSource, options: ReadOptions = {}): ModelNe
   if (wanted.length === 0) problems.push({ where: source.name, what: 'it has no outputs' })
   if (problems.length) throw new ImportError(problems)
   const layers = applyPatterns(walked, new Set(results.map(({ value }) => value)), shapes)
-  const read = new Set([...layers.flatMap((layer) => layer.inputs), ...results.map((result) => result.value)])
+  if (bare) notes.push({ about: '', kind: 'changed', text: 'no axis of its inputs is the batch: an input is one sample' })
+  const used = new Set([...layers.flatMap((layer) => layer.inputs), ...results.map((result) => result.value)])
   return {
     name: source.name.replace(/\.[^.]*$/, ''),
-    inputs: inputs.filter((input: ModelInput) => read.has(input.value)),
+    inputs: inputs.filter((input: ModelInput) => used.has(input.value)),
     layers,
     results,
     notes,

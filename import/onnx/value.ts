@@ -6,13 +6,15 @@ import type { Numbers } from './tensor-data.ts'
 /** What a name of a model stands for while its nodes are gone through. */
 export type Value = Tensor | Constant | Unknown
 
-/** What the net computes from its inputs. The first axis is the batch. */
+/** What the net computes from its inputs. The first axis is the batch, unless it is bare. */
 export interface Tensor {
   readonly kind: 'tensor'
   /** The value's name in the ModelNet. */
   readonly name: string
   /** Of one sample. */
   readonly dims: readonly number[]
+  /** The model has no axis for the batch: all that it knows is one sample. */
+  readonly bare?: boolean
   /** Whole numbers and truths (indices of ArgMax, comparisons) are numbers of float32 too, but divide otherwise. */
   readonly type: 'float' | 'int' | 'bool'
   /** Its scale and zero point where it stands for whole numbers of these: only what takes them away again may read it. */
@@ -42,7 +44,11 @@ export interface Unknown {
 
 export const UNKNOWN: Unknown = { kind: 'unknown' }
 
-export const shapeOf = (value: Tensor | Constant): readonly Dimension[] => value.kind === 'tensor' ? [BATCH, ...value.dims] : value.shape
+export const shapeOf = (value: Tensor | Constant): readonly Dimension[] =>
+  value.kind === 'constant' ? value.shape : value.bare ? value.dims : [BATCH, ...value.dims]
+
+/** How many axes it has in the model. */
+export const rankOf = (x: Tensor): number => shapeOf(x).length
 
 export const countOf = (shape: readonly number[]): number => shape.reduce((product, dim) => product * dim, 1)
 

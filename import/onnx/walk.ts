@@ -139,6 +139,12 @@ export function walkGraph(model: ModelProto, nodes: readonly NodeProto[], option
     if (proto.opType !== 'DequantizeLinear' && inputs.some((value) => value?.kind === 'tensor' && value.quantized !== undefined))
       node.refuse('it computes with quantized numbers', 'import the net before it was quantized')
     if (proto.opType === 'If') return branch(node, frame)
+    const tensors = inputs.filter((value) => value?.kind === 'tensor')
+    if (tensors.some((x) => x.bare) && (operator!.batched || !tensors.every((x) => x.bare)))
+      node.refuse(
+        operator!.batched ? 'its input has no axis for the batch' : 'one operand has an axis for the batch, and another has none',
+        'keep the batch as the first axis in the model',
+      )
     const constants = inputs.every((value) => !value || value.kind === 'constant')
     if (constants && operator!.fold) operator!.fold(node)
     else if (operator!.map) operator!.map(node)

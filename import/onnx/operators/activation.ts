@@ -2,7 +2,7 @@ import type { Argument } from '../../model-net.ts'
 import { showDimensions } from '../dimension.ts'
 import { shortFloat32 } from '../float32.ts'
 import type { OnnxNode } from '../node.ts'
-import { countOf, lazyConstant, parameterOf, shapeOf } from '../value.ts'
+import { countOf, lazyConstant, parameterOf, rankOf, shapeOf } from '../value.ts'
 import { fold } from './arithmetic.ts'
 import { operandOf } from './operand.ts'
 import type { OnnxOperator } from './operator.ts'
@@ -98,7 +98,7 @@ function pow(node: OnnxNode): void {
   const values = countOf(exponent.shape) > 0 ? exponent.values() : []
   if (values.length === 0 || values.some((v) => v !== values[0]))
     return node.refuse(`its exponents, ${showDimensions(exponent.shape)}, are not all the same`, 'one exponent can be said: pow(x, 2)')
-  if (exponent.shape.length > x.dims.length + 1)
+  if (exponent.shape.length > rankOf(x))
     return node.refuse(`an exponent of ${exponent.shape.length} axes for ${showDimensions(shapeOf(x))}`)
   node.give(node.emit('pow', [x], { exponent: shortFloat32(values[0]!) }, x.dims))
 }
@@ -121,7 +121,7 @@ const hardSigmoid = (x: number, alpha: number, beta: number): number => Math.min
 export const activationOperators: readonly OnnxOperator[] = [
   row('Relu', 'relu', (x) => Math.max(x, 0)),
   row('LeakyRelu', 'leaky_relu', undefined, (node) => ({ slope: node.float('alpha', 0.01) })),
-  { op: 'PRelu', map: prelu },
+  { op: 'PRelu', batched: true, map: prelu },
   row('Elu', 'elu', undefined, (node) => ({ alpha: node.float('alpha', 1) })),
   { op: 'Selu', map: selu },
   row('Celu', 'celu', undefined, (node) => ({ alpha: node.float('alpha', 1) })),

@@ -2,8 +2,9 @@ import { type Dimension, dimensionArithmetic, isNumber } from '../dimension.ts'
 import { BOOL } from '../element-type.ts'
 import type { OnnxNode } from '../node.ts'
 import type { Numbers } from '../tensor-data.ts'
-import { type Constant, countOf, dimensionsConstant, dimensionsOf, lazyConstant, parameterOf, type Tensor, type Value } from '../value.ts'
-import { broadcastDims, isPerChannel, numberIn, operandOf } from './operand.ts'
+import { type Constant, countOf, dimensionsConstant, dimensionsOf, lazyConstant, parameterOf, rankOf, type Tensor, type Value } from '../value.ts'
+import { alignedTo, broadcastDims, isPerChannel, numberIn, operandOf } from './operand.ts'
+import { reshapedTensor } from './reshape.ts'
 import { repeating } from './rearrange.ts'
 import type { OnnxOperator } from './operator.ts'
 
@@ -16,7 +17,11 @@ function joined(
   const values = node.inputs.map((_, i) => node.value(i))
   const tensors = values.filter((value): value is Tensor => value.kind === 'tensor')
   const widest = tensors.reduce((a, b) => (b.dims.length > a.dims.length ? b : a))
-  const operands = values.map((value) => (value.kind === 'tensor' ? value : operandOf(node, value, widest)))
+  const operands = values.map((value) => {
+    if (value.kind === 'constant') return operandOf(node, value, widest)
+    // Without a batch in front axes of one may be put there.
+    return value.bare && value.dims.length < widest.dims.length ? { ...reshapedTensor(node, value, alignedTo(value.dims, widest.dims.length)) } : value
+  })
   const dims = broadcastDims(
     node,
     operands.filter((operand): operand is Tensor => typeof operand !== 'number').map((operand) => operand.dims),
@@ -81,7 +86,7 @@ function neutral(node: OnnxNode, op: string): Tensor | undefined {
   const [a, b] = [node.value(0), node.value(1)]
   const does = op === 'add' || op === 'sub' ? 0 : 1
   const [x, c] = a.kind === 'tensor' ? [a, b] : op === 'add' || op === 'mul' ? [b, a] : [undefined, a]
-  return x?.kind === 'tensor' && c.kind === 'constant' && countOf(c.shape) === 1 && c.shape.length <= x.dims.length + 1 &&
+  return x?.kind === 'tensor' && c.kind === 'constant' && countOf(c.shape) === 1 && c.shape.length <= rankOf(x) &&
       numberIn(c) === does ? x : undefined
 }
 

@@ -4,10 +4,11 @@ import type { OnnxNode } from '../node.ts'
 import { type Constant, constantOf, countOf, dimensionsConstant, dimensionsOf, lazyConstant, shapeOf, numbersOf,
   type Tensor } from '../value.ts'
 import { broadcastShape } from './arithmetic.ts'
-import { broadcastDims } from './operand.ts'
+import { alignedTo, broadcastDims } from './operand.ts'
 import type { OnnxOperator } from './operator.ts'
 import { rearranged, repeating, stepsOf } from './rearrange.ts'
-import { cut, reshapedTensor } from './shape.ts'
+import { reshapedTensor } from './reshape.ts'
+import { cut } from './shape.ts'
 
 /** Constant: a tensor, numbers (opset 12), or a text, which no layer wants. */
 function constant(node: OnnxNode): void {
@@ -98,11 +99,11 @@ function gather(node: OnnxNode): void {
       ),
     )
   }
-  node.sampleAxis(axis, x, 'it picks')
-  const dims = [...x.dims.slice(0, axis - 1), ...indices.shape, ...x.dims.slice(axis)]
+  const own = node.sampleAxis(axis, x, 'it picks')
+  const dims = [...x.dims.slice(0, own - 1), ...indices.shape, ...x.dims.slice(own)]
   const runs = list.every((i, at) => at === 0 || i === list[at - 1]! + 1)
   if (runs && list.length > 0) {
-    const part = cut(node, x, axis, list[0]!, list[0]! + list.length) as Tensor
+    const part = cut(node, x, own, list[0]!, list[0]! + list.length) as Tensor
     if (indices.shape.length === 1) return node.give(part)
     if (dims.length === 0)
       return node.refuse('it leaves one number of each sample, without an axis', 'Gather with indices of one axis keeps it')
@@ -110,9 +111,9 @@ function gather(node: OnnxNode): void {
   }
   if (list.length === 0 || list.length > 256) return node.refuse(`it picks ${list.length} parts in an order of their own`)
   const parts = list.map((i) =>
-    node.emit('slice', [x], { axis, from: i, to: i + 1 }, x.dims.map((dim, d) => (d === axis - 1 ? 1 : dim)), { main: false, type: x.type })
+    node.emit('slice', [x], { axis: own, from: i, to: i + 1 }, x.dims.map((dim, d) => (d === own - 1 ? 1 : dim)), { main: false, type: x.type })
   )
-  const all = node.emit('concat', parts, { axis }, x.dims.map((dim, d) => (d === axis - 1 ? list.length : dim)), {
+  const all = node.emit('concat', parts, { axis: own }, x.dims.map((dim, d) => (d === own - 1 ? list.length : dim)), {
     main: indices.shape.length === 1,
     type: x.type,
   })
@@ -162,6 +163,10 @@ function expand(node: OnnxNode): void {
     return node.give(rearranged(x, shape, repeating(x.shape, shape)))
   }
   const from = shapeOf(x)
+  if (x.bare) {
+    const dims = broadcastShape(node, x.dims, wanted.map((dim) => (isNumber(dim) ? dim : node.refuse('it repeats by the batch'))))
+    return node.give(repeated(node, reshapedTensor(node, x, alignedTo(x.dims, dims.length)), dims))
+  }
   if (wanted.length > from.length)
     return node.refuse(`it makes ${showDimensions(wanted)} of ${showDimensions(from)}: an axis in front of the batch`)
   const rest = wanted.slice(-x.dims.length || wanted.length).map((dim) => (isNumber(dim) ? dim : node.refuse('it repeats by the batch')))
@@ -175,6 +180,7 @@ function expand(node: OnnxNode): void {
 /** x with axes of one repeated: joined with a zero of the larger shape. */
 function repeated(node: OnnxNode, x: Tensor, dims: readonly number[]): Tensor {
   if (dims.join() === x.dims.join()) return x
+  if (countOf(dims) > node.net.mostFolded) return node.refuse(`it repeats ${showDimensions(x.dims)} to ${showDimensions(dims)}`)
   const zeros = node.emit('parameter', [], { dims, init: 0, lr_mult: 0 }, dims, {
     main: false,
     parameters: { weight: { shape: dims, values: () => new Float32Array(countOf(dims)) } },
@@ -199,9 +205,9 @@ function tile(node: OnnxNode): void {
     }
     return node.give(rearranged(x, shape, place))
   }
-  if (times[0] !== 1) return node.refuse('it repeats samples')
+  if (!x.bare && times[0] !== 1) return node.refuse('it repeats samples')
   let value = x
-  times.slice(1).forEach((count, d) => {
+  times.slice(x.bare ? 0 : 1).forEach((count, d) => {
     if (count === 1) return
     if (count < 1 || count > 256) return node.refuse(`it repeats an axis ${count} times`)
     const dims = value.dims.map((dim, e) => (e === d ? dim * count : dim))

@@ -114,6 +114,6 @@ function convTranspose(node: OnnxNode): void {
 }
 
 export const convolutionOperators: readonly OnnxOperator[] = [
-  { op: 'Conv', map: conv },
-  { op: 'ConvTranspose', map: convTranspose },
+  { op: 'Conv', batched: true, map: conv },
+  { op: 'ConvTranspose', batched: true, map: convTranspose },
 ]

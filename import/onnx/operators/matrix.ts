@@ -1,40 +1,49 @@
 import { showDimensions } from '../dimension.ts'
 import type { Numbers } from '../tensor-data.ts'
 import type { OnnxNode } from '../node.ts'
-import { type Constant, lazyConstant, parameterOf, shapeOf, transposed } from '../value.ts'
+import { type Constant, countOf, lazyConstant, parameterOf, rankOf, shapeOf, transposed } from '../value.ts'
+import { alignedTo, broadcastDims, operandOf } from './operand.ts'
 import type { OnnxOperator } from './operator.ts'
 
 const timesNumber = (by: number) => (values: Numbers): Numbers => (by === 1 ? values : values.map((v) => v * by))
 
-/** alpha x W + beta C of one sample a row: fc, where W and C are constants. */
+/** alpha x W + beta C: fc, where W is a constant. x is [n, features], or without a batch any matrix. */
 function gemm(node: OnnxNode): void {
-  const x = node.tensor(0)
-  if (node.int('transA', 0) !== 0) node.refuse('it transposes its first input, and so the batch with the features')
-  if (x.dims.length !== 1) node.refuse(`its first input is ${showDimensions(shapeOf(x))}, and should be [n, features]`)
+  const given = node.tensor(0)
+  if (rankOf(given) !== 2) node.refuse(`its first input is ${showDimensions(shapeOf(given))}, and should be [n, features]`)
+  const turn = node.int('transA', 0) !== 0
+  if (turn && !given.bare) node.refuse('it transposes its first input, and so the batch with the features')
+  const x = turn ? node.emit('transpose', [given], { order: [0, 2, 1] }, given.dims.toReversed(), { main: false }) : given
   const b = node.constant(1, 'the weight')
   if (b.shape.length !== 2) node.refuse(`its weight is ${showDimensions(b.shape)}`)
   const turned = node.int('transB', 0) !== 0
   const [out, features] = (turned ? b.shape : [b.shape[1]!, b.shape[0]!]) as [number, number]
-  if (features !== x.dims[0]) node.refuse(`its weight wants ${features} features, and there are ${x.dims[0]}`)
+  if (features !== x.dims.at(-1)) node.refuse(`its weight wants ${features} features, and there are ${x.dims.at(-1)}`)
   const [alpha, beta] = [node.float('alpha', 1), node.float('beta', 1)]
-  const turn = turned ? (values: Numbers) => values : transposed(features, out)
-  const bias = node.has(2) && beta !== 0 ? rowOf(node, node.constant(2, 'what it adds'), out) : undefined
-  node.give(
-    node.emit('fc', [x], { out, bias: bias !== undefined }, [out], {
-      parameters: {
-        weight: parameterOf(b, [out, features], (values) => timesNumber(alpha)(turn(values))),
-        ...(bias && { bias: parameterOf(bias, [out], timesNumber(beta)) }),
-      },
-    }),
-  )
+  const lie = turned ? (values: Numbers) => values : transposed(features, out)
+  const more = node.has(2) && beta !== 0 ? node.value(2) : undefined
+  const bias = more?.kind === 'constant' ? rowOf(more, out) : undefined
+  const dims = [...x.dims.slice(0, -1), out]
+  const rest = bias ? undefined : more
+  const y = node.emit('fc', [x], { out, bias: bias !== undefined, ...(x.dims.length > 1 && { axis: -1 }) }, dims, {
+    parameters: {
+      weight: parameterOf(b, [out, features], (values) => timesNumber(alpha)(lie(values))),
+      ...(bias && { bias: parameterOf(bias, [out], timesNumber(beta)) }),
+    },
+    main: !rest,
+  })
+  if (!rest) return node.give(y)
+  const what = rest.kind === 'tensor' ? rest : operandOf(node, rest, y)
+  const scaled = beta === 1 ? what : typeof what === 'number' ? what * beta : node.emit('mul', [what, beta], {}, what.dims, { main: false })
+  const sizes = typeof scaled === 'number' ? [dims] : [dims, scaled.bare ? alignedTo(scaled.dims, dims.length) : scaled.dims]
+  node.give(node.emit('add', [y, scaled], {}, broadcastDims(node, sizes)))
 }
 
-/** A constant that is added to every sample, as a row of `out` numbers. */
-function rowOf(node: OnnxNode, c: Constant, out: number): Constant {
-  const count = c.shape.reduce((a, b) => a * b, 1)
+/** A constant that is the same for every row, as `out` numbers; undefined where it is not. */
+function rowOf(c: Constant, out: number): Constant | undefined {
+  const count = countOf(c.shape)
   if (count === out && (c.shape.at(-1) ?? 1) === out) return c
-  if (count === 1) return lazyConstant(c, [out], () => new Float32Array(out).fill(c.values()[0]!))
-  return node.refuse(`what it adds, ${showDimensions(c.shape)}, is not the same for all samples`)
+  return count === 1 ? lazyConstant(c, [out], () => new Float32Array(out).fill(c.values()[0]!)) : undefined
 }
 
 /** Rows of x times a constant matrix: fc on the last axis. */

@@ -134,9 +134,9 @@ function lrn(node: OnnxNode): void {
 }
 
 export const normalizationOperators: readonly OnnxOperator[] = [
-  { op: 'BatchNormalization', map: batchNormalization },
-  { op: 'InstanceNormalization', map: instanceNormalization },
-  { op: 'GroupNormalization', map: groupNormalization },
+  { op: 'BatchNormalization', batched: true, map: batchNormalization },
+  { op: 'InstanceNormalization', batched: true, map: instanceNormalization },
+  { op: 'GroupNormalization', batched: true, map: groupNormalization },
   { op: 'LayerNormalization', map: layerNormalization },
-  { op: 'LRN', map: lrn },
+  { op: 'LRN', batched: true, map: lrn },
 ]

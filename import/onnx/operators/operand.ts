@@ -1,7 +1,7 @@
 import { BATCH, showDimensions } from '../dimension.ts'
 import { shortFloat32 } from '../float32.ts'
 import type { OnnxNode } from '../node.ts'
-import { type Constant, countOf, parameterOf, type Tensor } from '../value.ts'
+import { type Constant, countOf, parameterOf, rankOf, shapeOf, type Tensor } from '../value.ts'
 
 /** The number that a constant has everywhere; undefined where there are several, and for a learned one that is more than a number. */
 export function numberIn(c: Constant): number | undefined {
@@ -17,38 +17,33 @@ export const alignedTo = (
   rank: number,
 ): readonly number[] => [...new Array<number>(Math.max(0, rank - shape.length)).fill(1), ...shape]
 
-/** Whether a constant is a number for each channel of x: [C, 1, 1] of [n, C, H, W], [C] of [n, C]. */
-export function isPerChannel(c: Constant, x: Tensor): boolean {
-  const shape = alignedTo(c.shape, x.dims.length + 1)
-  return shape.length === x.dims.length + 1 && shape.every((dim, d) => dim === (d === 1 ? x.dims[0] : 1))
+/** The shape of a constant among the axes of a sample of x; undefined where it has samples of its own, or more axes than x. */
+export function withinSample(c: Constant, x: Tensor): readonly number[] | undefined {
+  if (c.shape.length > rankOf(x)) return undefined
+  const shape = alignedTo(c.shape, rankOf(x))
+  if (x.bare) return shape
+  return shape[0] === 1 ? shape.slice(1) : undefined
 }
 
-/** The shape of a sample of a constant that is broadcast against x; refuses what is no sample's. */
-function sampleShape(node: OnnxNode, c: Constant, rank: number): readonly number[] {
-  if (c.shape.length > rank)
-    return node.refuse(`a constant ${showDimensions(c.shape)} has more axes than the ${rank} of what it is joined with`)
-  const [batch, ...dims] = alignedTo(c.shape, rank)
-  if (batch !== 1)
-    return node.refuse(
-      `a constant ${showDimensions(c.shape)} with ${batch} samples of its own`,
-      'what is joined with samples must be the same for all',
-    )
-  return dims
-}
+/** Whether a constant is a number for each channel of x: [C, 1, 1] of [n, C, H, W], [C] of [n, C]. */
+export const isPerChannel = (c: Constant, x: Tensor): boolean =>
+  withinSample(c, x)?.every((dim, d) => dim === (d === 0 ? x.dims[0] : 1)) ?? false
 
 /** A constant as an operand of a layer that joins it with x: a number, or a parameter (one that is not learned stays as it is). */
 export function operandOf(node: OnnxNode, c: Constant, x: Tensor): Tensor | number {
-  if (c.shape.length <= x.dims.length + 1) {
-    const number = numberIn(c)
-    // A constant larger than x repeats x.
-    if (number !== undefined && alignedTo(c.shape, x.dims.length + 1).every((dim, d) => dim === 1 || (d > 0 && dim === x.dims[d - 1])))
-      return number
-  }
-  const dims = sampleShape(node, c, x.dims.length + 1)
-  return node.emit('parameter', [], { dims, ...(!c.learned && { lr_mult: 0 }) }, dims, {
+  const dims = withinSample(c, x)
+    ?? node.refuse(
+      `a constant ${showDimensions(c.shape)} does not go with ${showDimensions(shapeOf(x))}`,
+      'what is joined with samples must be the same for all',
+    )
+  const number = numberIn(c)
+  // A constant larger than x repeats x.
+  if (number !== undefined && dims.every((dim, d) => dim === 1 || dim === x.dims[d])) return number
+  const parameter = node.emit('parameter', [], { dims, ...(!c.learned && { lr_mult: 0 }) }, dims, {
     parameters: { weight: parameterOf(c, dims) },
     main: false,
   })
+  return x.bare ? { ...parameter, bare: true } : parameter
 }
 
 /** The shape of a sample of operands of equal rank, singleton axes repeated; refuses others. */

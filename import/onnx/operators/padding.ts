@@ -1,6 +1,6 @@
 import { shortFloat32 } from '../float32.ts'
 import type { OnnxNode } from '../node.ts'
-import { constantOf, countOf, type Tensor } from '../value.ts'
+import { constantOf, countOf, rankOf, type Tensor } from '../value.ts'
 import type { OnnxOperator } from './operator.ts'
 import { cut } from './shape.ts'
 import { placed, stepsOf } from './rearrange.ts'
@@ -27,16 +27,17 @@ const valueOf = (node: OnnxNode): number =>
 
 function pad(node: OnnxNode): void {
   const input = node.tensor(0)
-  const { before, after } = marginsOf(node, input.dims.length + 1)
+  const { before, after } = marginsOf(node, rankOf(input))
   const mode = node.text('mode', 'constant')
   if (!['constant', 'reflect', 'edge'].includes(mode)) node.refuse(`its mode is ${mode}`, 'constant, reflect and edge can be said')
-  if (before[0] || after[0]) node.refuse('it adds samples to the batch')
+  const lead = input.bare ? 0 : 1
+  if (lead && (before[0] || after[0])) node.refuse('it adds samples to the batch')
   let x = input
   before.forEach((_, axis) => {
-    if (axis > 0 && (before[axis]! < 0 || after[axis]! < 0))
-      x = cut(node, x, axis, Math.max(0, -before[axis]!), x.dims[axis - 1]! + Math.min(0, after[axis]!)) as Tensor
+    if (axis >= lead && (before[axis]! < 0 || after[axis]! < 0))
+      x = cut(node, x, axis + 1 - lead, Math.max(0, -before[axis]!), x.dims[axis - lead]! + Math.min(0, after[axis]!)) as Tensor
   })
-  const [front, behind] = [before, after].map((list) => list.slice(1).map((n) => Math.max(0, n))) as [number[], number[]]
+  const [front, behind] = [before, after].map((list) => list.slice(lead).map((n) => Math.max(0, n))) as [number[], number[]]
   if (front.every((n) => n === 0) && behind.every((n) => n === 0)) return node.give(x)
   node.give(framed(node, x, front, behind, mode))
 }

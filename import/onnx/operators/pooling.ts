@@ -40,16 +40,17 @@ function globalPool(op: string, reduction: string, more: Record<string, Argument
 }
 
 export const poolingOperators: readonly OnnxOperator[] = [
-  { op: 'MaxPool', map: pool('max_pool', () => ({})) },
+  { op: 'MaxPool', batched: true, map: pool('max_pool', () => ({})) },
   // What counts without padding is the same either way.
   {
     op: 'AveragePool',
+    batched: true,
     map: pool(
       'avg_pool',
       (node, padded): Record<string, Argument> => (padded && node.int('count_include_pad', 0) === 0 ? { count: 'valid' } : {}),
     ),
   },
-  { op: 'LpPool', map: pool('lp_pool', (node) => ({ p: node.int('p', 2) })) },
-  { op: 'GlobalMaxPool', map: globalPool('global_max_pool', 'reduce_max') },
-  { op: 'GlobalAveragePool', map: globalPool('global_avg_pool', 'reduce_mean') },
+  { op: 'LpPool', batched: true, map: pool('lp_pool', (node) => ({ p: node.int('p', 2) })) },
+  { op: 'GlobalMaxPool', batched: true, map: globalPool('global_max_pool', 'reduce_max') },
+  { op: 'GlobalAveragePool', batched: true, map: globalPool('global_avg_pool', 'reduce_mean') },
 ]

@@ -100,16 +100,16 @@ function dequantize(node: OnnxNode): void {
 
 /** (x - zero point) scale of whole numbers that are inputs of the net. */
 function whole(node: OnnxNode, x: Tensor): void {
-  const channels = x.dims[0]
-  const axis = node.axis(node.int('axis', 1), x.dims.length + 1)
-  const list = (input: number, what: string): number | number[] => {
-    const numbers = node.numbers(input, what).map(shortFloat32)
-    if (numbers.length === 1) return numbers[0]!
-    return axis === 1 && numbers.length === channels ? numbers : node.refuse(`${what} has ${numbers.length} numbers, for axis ${axis}`)
-  }
+  const list = (input: number, what: string): number[] => node.numbers(input, what).map(shortFloat32)
   const scale = list(1, 'the scale')
-  const std = typeof scale === 'number' ? 1 / scale : scale.map((v) => 1 / v)
-  node.give(node.emit('normalize', [x], { mean: node.has(2) ? list(2, 'the zero point') : 0, std }, x.dims))
+  const zero = node.has(2) ? list(2, 'the zero point') : [0]
+  if (scale.length === 1 && zero.length === 1) {
+    const away = zero[0] === 0 ? x : node.emit('sub', [x, zero[0]!], {}, x.dims, { main: false })
+    return node.give(node.emit('mul', [away, scale[0]!], {}, x.dims))
+  }
+  const axis = node.sampleAxis(node.int('axis', 1), x, 'it has scales')
+  if (axis !== 1 || scale.length !== x.dims[0]) return node.refuse(`it has ${scale.length} scales along axis ${axis}`, 'scales of channels can be said')
+  node.give(node.emit('normalize', [x], { mean: zero.length === 1 ? zero[0]! : zero, std: scale.map((v) => 1 / v) }, x.dims))
 }
 
 export const quantizationOperators: readonly OnnxOperator[] = [

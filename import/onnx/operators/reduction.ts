@@ -1,5 +1,5 @@
 import type { OnnxNode } from '../node.ts'
-import { constantOf, type Tensor } from '../value.ts'
+import { constantOf, rankOf, type Tensor } from '../value.ts'
 import { INT64 } from '../element-type.ts'
 import { foldReduce } from './constants.ts'
 import type { OnnxOperator } from './operator.ts'
@@ -15,11 +15,11 @@ interface Over {
 function over(node: OnnxNode, x: Tensor, since: number): Over | undefined {
   const given = listOf(node, 'axes', 1, since)
   if (!given?.length && node.int('noop_with_empty_axes', 0) !== 0) return undefined
-  const rank = x.dims.length + 1
+  const rank = rankOf(x)
   const axes = given?.length ? given.map((axis) => node.axis(axis, rank)) : Array.from({ length: rank }, (_, d) => d)
   // All axes of a model of one sample: those of the sample, if the batch's stays as an axis.
-  const own = axes.includes(0) && node.net.declaredBatch === 1 && node.int('keepdims', 1) !== 0 ? axes.filter((d) => d !== 0) : axes
-  for (const axis of own) node.sampleAxis(axis, x, 'it reduces')
+  const asked = !x.bare && axes.includes(0) && node.net.declaredBatch === 1 && node.int('keepdims', 1) !== 0 ? axes.filter((d) => d !== 0) : axes
+  const own = asked.map((axis) => node.sampleAxis(axis, x, 'it reduces'))
   const keep = node.int('keepdims', 1) !== 0
   return { axes: own.toSorted((a, b) => a - b), keep, dims: x.dims.flatMap((dim, d) => (!own.includes(d + 1) ? [dim] : keep ? [1] : [])) }
 }
@@ -45,14 +45,13 @@ const exponential = (node: OnnxNode, x: Tensor): Tensor => node.emit('exp', [x],
 /** Softmax along an axis; before opset 13 of all axes from `axis` on together. */
 const softmax = (layer: string) => (node: OnnxNode): void => {
   const x = node.tensor(0)
-  const rank = x.dims.length + 1
   if (node.opset >= 13) {
     const axis = node.sampleAxis(node.int('axis', -1), x, 'it normalizes')
     return node.give(node.emit(layer, [x], { axis }, x.dims))
   }
-  const asked = node.axis(node.int('axis', 1), rank)
-  const axis = asked === 0 && node.net.declaredBatch === 1 ? 1 : node.sampleAxis(asked, x, 'it normalizes')
-  node.give(node.emit(layer, [x], { axis, ...(axis < rank - 1 && { end: -1 }) }, x.dims))
+  const asked = node.axis(node.int('axis', 1), rankOf(x))
+  const axis = !x.bare && asked === 0 && node.net.declaredBatch === 1 ? 1 : node.sampleAxis(asked, x, 'it normalizes')
+  node.give(node.emit(layer, [x], { axis, ...(axis < x.dims.length && { end: -1 }) }, x.dims))
 }
 
 const argMax = (negated: boolean) => (node: OnnxNode): void => {

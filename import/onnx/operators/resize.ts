@@ -126,8 +126,8 @@ function spaceToDepth(node: OnnxNode): void {
 }
 
 export const resizeOperators: readonly OnnxOperator[] = [
-  { op: 'Resize', map: resize },
-  { op: 'Upsample', map: resize },
-  { op: 'DepthToSpace', map: depthToSpace },
-  { op: 'SpaceToDepth', map: spaceToDepth },
+  { op: 'Resize', batched: true, map: resize },
+  { op: 'Upsample', batched: true, map: resize },
+  { op: 'DepthToSpace', batched: true, map: depthToSpace },
+  { op: 'SpaceToDepth', batched: true, map: spaceToDepth },
 ]

@@ -3,6 +3,7 @@ import { INT64 } from '../element-type.ts'
 import type { OnnxNode } from '../node.ts'
 import { constantOf, countOf, dimensionsConstant, shapeOf, type Tensor, type Value } from '../value.ts'
 import type { OnnxOperator } from './operator.ts'
+import { reshapedTensor } from './reshape.ts'
 import { placed, rearranged, reshaped, stepsOf } from './rearrange.ts'
 
 /** A list that is an attribute in older opsets and a constant input from `since` on. */
@@ -12,14 +13,6 @@ export function listOf(node: OnnxNode, name: string, input: number, since: numbe
 }
 
 const JOINS = 'samples are computed one by one: their numbers cannot go to another sample'
-
-/** x under another shape of a sample; nothing where it is the same. */
-export function reshapedTensor(node: OnnxNode, x: Tensor, dims: readonly number[]): Tensor {
-  if (dims.join() === x.dims.join()) return x
-  if (dims.length === 0) return node.refuse('a sample of no axes', 'keep an axis of one')
-  if (dims.length === 1) return node.emit('flatten', [x], {}, dims, { type: x.type })
-  return node.emit('reshape', [x], { dims }, dims, { type: x.type })
-}
 
 /** The one -1 of a list of sizes, worked out. */
 function workedOut(node: OnnxNode, wanted: readonly number[], count: number): number[] {
@@ -47,18 +40,28 @@ function reshape(node: OnnxNode): void {
     const sizes = wanted.map((dim) => (isNumber(dim) ? dim : node.refuse('a constant gets the size of the batch')))
     return node.give(reshaped(x, workedOut(node, sizes, countOf(x.shape))))
   }
-  node.give(reshapedTensor(node, x, sampleDims(node, x, wanted)))
+  const numbers = wanted.every(isNumber) ? wanted as number[] : undefined
+  if (!x.bare) {
+    const dims = sampleDims(node, x, wanted)
+    if (dims) return node.give(reshapedTensor(node, x, dims))
+    // A model of one sample may let go of the batch's axis.
+    if (numbers && node.net.declaredBatch === 1) return node.give({ ...reshapedTensor(node, x, workedOut(node, numbers, countOf(x.dims))), bare: true })
+    return node.refuse(`it makes ${showDimensions(wanted)} of ${showDimensions(from)}`, JOINS)
+  }
+  const dims = workedOut(node, numbers ?? node.refuse(`it makes ${showDimensions(wanted)} of ${showDimensions(from)}`), countOf(x.dims))
+  // It takes it up again.
+  if (node.net.declaredBatch === 1 && dims[0] === 1 && dims.length > 1) return node.give({ ...reshapedTensor(node, x, dims.slice(1)), bare: false })
+  node.give(reshapedTensor(node, x, dims))
 }
 
-/** The shape of a sample in a shape that is asked for. */
-function sampleDims(node: OnnxNode, x: Tensor, wanted: readonly Dimension[]): number[] {
+/** The shape of a sample in a shape that is asked for; undefined where numbers of several samples meet in it. */
+function sampleDims(node: OnnxNode, x: Tensor, wanted: readonly Dimension[]): number[] | undefined {
   const [first, ...rest] = wanted
   const count = countOf(x.dims)
-  const refuse = (): never => node.refuse(`it makes ${showDimensions(wanted)} of ${showDimensions(shapeOf(x))}`, JOINS)
-  if (first === undefined || rest.some((dim) => !isNumber(dim))) return refuse()
+  if (first === undefined || rest.some((dim) => !isNumber(dim))) return undefined
   const sizes = rest as number[]
   if (isBatch(first)) return workedOut(node, sizes, count)
-  if (first === -1) return countOf(sizes) === count ? sizes : refuse()
+  if (first === -1) return countOf(sizes) === count ? sizes : undefined
   const declared = node.net.declaredBatch
   if (isNumber(first) && (first === declared || first === 1)) {
     if (sizes.includes(-1)) {
@@ -67,7 +70,7 @@ function sampleDims(node: OnnxNode, x: Tensor, wanted: readonly Dimension[]): nu
       if (count % known === 0) return workedOut(node, sizes, count)
     } else if (countOf(sizes) === count) return sizes
   }
-  return refuse()
+  return undefined
 }
 
 function flatten(node: OnnxNode): void {
@@ -77,6 +80,7 @@ function flatten(node: OnnxNode): void {
   const at = axis < 0 ? axis + rank : axis
   if (!(at >= 0 && at <= rank)) node.refuse(`axis ${axis} of ${rank} axes`)
   if (x.kind === 'constant') return node.give(reshaped(x, [countOf(x.shape.slice(0, at)), countOf(x.shape.slice(at))]))
+  if (x.bare) return node.give(reshapedTensor(node, x, [countOf(x.dims.slice(0, at)), countOf(x.dims.slice(at))]))
   if (at !== 1 && !(node.net.declaredBatch === 1 && (at === 0 || countOf(x.dims.slice(0, at - 1)) === 1)))
     return node.refuse(`it joins axes 0 to ${at - 1} of ${showDimensions(shapeOf(x))}, the batch among them`, JOINS)
   node.give(reshapedTensor(node, x, [countOf(x.dims)]))
@@ -88,11 +92,13 @@ function squeeze(node: OnnxNode): void {
   const given = listOf(node, 'axes', 1, 13)
   const axes = given ? given.map((axis) => node.axis(axis, shape.length)) : shape.flatMap((dim, d) => (dim === 1 ? [d] : []))
   const bad = axes.find((d) => shape[d] !== 1)
-  if (bad === 0 && x.kind === 'tensor') node.refuse('it takes the batch axis away', 'keep the batch as the first axis in the model')
-  if (bad !== undefined) node.refuse(`axis ${bad} of ${showDimensions(shape)} is not one`)
+  const drops = bad === 0 && x.kind === 'tensor' && !x.bare
+  if (drops && node.net.declaredBatch !== 1) node.refuse('it takes the batch axis away', 'keep the batch as the first axis in the model')
+  if (bad !== undefined && !drops) node.refuse(`axis ${bad} of ${showDimensions(shape)} is not one`)
   const left = shape.filter((_, d) => !axes.includes(d))
   if (x.kind === 'constant') return node.give(reshaped(x, left as number[]))
-  node.give(reshapedTensor(node, x, left.slice(1) as number[]))
+  if (drops) return node.give({ ...reshapedTensor(node, x, left as number[]), bare: true })
+  node.give(reshapedTensor(node, x, left.slice(x.bare ? 0 : 1) as number[]))
 }
 
 function unsqueeze(node: OnnxNode): void {
@@ -101,20 +107,24 @@ function unsqueeze(node: OnnxNode): void {
   const given = listOf(node, 'axes', 1, 13) ?? node.refuse('axes are missing')
   const rank = shape.length + given.length
   const axes = given.map((axis) => node.axis(axis, rank))
-  if (x.kind === 'tensor' && axes.includes(0))
+  if (x.kind === 'tensor' && !x.bare && axes.includes(0))
     node.refuse('it puts an axis in front of the batch', 'keep the batch as the first axis in the model')
   const rest = [...shape]
   const all = Array.from({ length: rank }, (_, d) => (axes.includes(d) ? 1 : rest.shift()!))
   if (x.kind === 'constant') return node.give(reshaped(x, all as number[]))
-  node.give(reshapedTensor(node, x, all.slice(1) as number[]))
+  if (!x.bare) return node.give(reshapedTensor(node, x, all.slice(1) as number[]))
+  // The axis in front is the batch's again in a model of one sample.
+  if (node.net.declaredBatch === 1 && axes.includes(0)) return node.give({ ...reshapedTensor(node, x, all.slice(1) as number[]), bare: false })
+  node.give(reshapedTensor(node, x, all as number[]))
 }
 
 function transpose(node: OnnxNode): void {
   const x = node.value(0)
   const shape = shapeOf(x)
-  const order = node.ints('perm') ?? shape.map((_, d) => shape.length - 1 - d)
-  if ([...order].sort((a, b) => a - b).join() !== shape.map((_, d) => d).join())
-    node.refuse(`perm ${showDimensions(order)} of ${shape.length} axes`)
+  const asked = node.ints('perm') ?? shape.map((_, d) => shape.length - 1 - d)
+  const order = x.kind === 'tensor' && x.bare ? [0, ...asked.map((d) => d + 1)] : asked
+  if ([...asked].sort((a, b) => a - b).join() !== shape.map((_, d) => d).join())
+    node.refuse(`perm ${showDimensions(asked)} of ${shape.length} axes`)
   if (x.kind === 'constant') {
     const to = order.map((d) => x.shape[d]!)
     const steps = stepsOf(x.shape)
@@ -131,10 +141,8 @@ function transpose(node: OnnxNode): void {
 
 function concat(node: OnnxNode): void {
   const values = node.inputs.map((_, i) => node.value(i))
-  const rank = shapeOf(values[0]!).length
-  const axis = node.axis(node.int('axis', 1), rank)
   const first = values.find((value): value is Tensor => value.kind === 'tensor')!
-  node.sampleAxis(axis, first, 'it joins')
+  const axis = node.sampleAxis(node.int('axis', 1), first, 'it joins')
   const tensors = values.map((value): Tensor =>
     value.kind === 'tensor' ? value
       : node.refuse(
@@ -187,7 +195,7 @@ function split(node: OnnxNode): void {
   const x = node.value(0)
   const shape = shapeOf(x)
   const axis = node.axis(node.int('axis', 0), shape.length)
-  if (x.kind === 'tensor') node.sampleAxis(axis, x, 'it splits')
+  const own = x.kind === 'tensor' ? node.sampleAxis(axis, x, 'it splits') : axis
   const length = shape[axis] as number
   const parts = node.proto.outputs.length
   const chunk = node.opset >= 18 ? Math.ceil(length / parts) : length / parts
@@ -196,12 +204,12 @@ function split(node: OnnxNode): void {
     node.refuse(`parts of ${sizes.join(', ')} of ${length}`)
   let from = 0
   sizes.forEach((size, p) => {
-    if (node.proto.outputs[p]) node.give(cut(node, x, axis, from, from + size, p), p)
+    if (node.proto.outputs[p]) node.give(cut(node, x, own, from, from + size, p), p)
     from += size
   })
 }
 
-/** A part of a value along one axis. */
+/** A part of a value along one axis, that of a tensor as the language counts. */
 export function cut(node: OnnxNode, x: Tensor | Value & { kind: 'constant' }, axis: number, from: number, to: number, output = 0): Value {
   if (x.kind === 'constant') {
     const shape = x.shape.map((dim, d) => (d === axis ? to - from : dim))
@@ -236,7 +244,7 @@ function slice(node: OnnxNode): void {
     }
     if (!isNumber(end)) return node.refuse(`it ends at ${showDimension(end)}, which depends on the batch`)
     if (step === 0) return node.refuse('a step of 0')
-    value = strided(node, value, axis, start, end, step, length)
+    value = strided(node, value, x.kind === 'tensor' && x.bare ? axis + 1 : axis, start, end, step, length)
   })
   node.give(value)
 }

@@ -32,7 +32,7 @@ const SHAPED = new Set(['ConstantOfShape', 'Range', 'If'])
 /** The model with some of its inputs as initializers, which is what they are in a net: weights, shapes, axes. */
 export function withInitializers(bytes: Uint8Array, inputs: ReadonlyMap<string, GivenTensor>): Uint8Array {
   const { graph } = readModelProto(bytesSource('m.onnx', bytes))
-  const rank = inputs.get(graph.inputs[0]!.name)?.shape.length
+  const rank = inputs.get(graph.inputs[0]?.name ?? '')?.shape.length
   const isData = (name: string): boolean =>
     inputs.get(name)!.shape.length === rank &&
     graph.nodes.every((node) =>

@@ -1,0 +1,65 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { OPSETS, onnxOperators } from '../../../import/onnx/operators/table.ts'
+import { type CaseResult, ROOMS, runRoom, SUITE } from './suite.ts'
+
+const PAGE = join(import.meta.dirname, '../../../docs/onnx-operators.md')
+
+/** Cases whose numbers cannot be equal, and why. */
+const DIFFERS: Readonly<Record<string, string>> = {
+  test_training_dropout: 'what it drops is drawn by chance',
+  test_training_dropout_default: 'what it drops is drawn by chance',
+  test_cast_BFLOAT16_to_FLOAT: 'the case gives the bits of bfloat16 as whole numbers',
+  test_cast_FLOAT_to_BFLOAT16: 'the case wants the bits of bfloat16 as whole numbers',
+  test_castlike_BFLOAT16_to_FLOAT: 'the case gives the bits of bfloat16 as whole numbers',
+  test_castlike_BFLOAT16_to_FLOAT_expanded: 'the case gives the bits of bfloat16 as whole numbers',
+  test_castlike_FLOAT_to_BFLOAT16_expanded: 'the case wants the bits of bfloat16 as whole numbers',
+}
+
+if (!existsSync(SUITE)) {
+  test.skip(`${SUITE} is not here: apt-get install libonnx-testdata brings ONNX's own cases`, () => {})
+} else {
+  test('the cases of ONNX: what passes and what is refused is what docs/onnx-operators.md says', async () => {
+    const results = (await Promise.all(ROOMS.map(runRoom))).flat()
+    expect(results.filter(({ name, outcome }) => outcome === 'differs' && !DIFFERS[name])).toEqual([])
+    const page = pageOf(results)
+    if (process.env['UPDATE_ONNX_CASES']) writeFileSync(PAGE, page)
+    expect(readFileSync(PAGE, 'utf8'), 'UPDATE_ONNX_CASES=1 npx vitest run test/import/onnx/suite.test.ts writes it anew').toBe(page)
+  }, 120_000)
+}
+
+function pageOf(results: readonly CaseResult[]): string {
+  const told = results.map((
+    result,
+  ) => (result.outcome === 'differs' ? { ...result, outcome: 'refused', reason: DIFFERS[result.name]! } : result))
+  const passes = told.filter(({ outcome }) => outcome === 'passes')
+  const refused = told.filter(({ outcome, listed }) => outcome !== 'passes' && listed)
+  const reasons = [...new Set(refused.map(({ reason }) => reason))].sort()
+  const names = (of: readonly { readonly name: string }[]): string => of.map(({ name }) => `\`${name.replace(/^test_/, '')}\``).join(', ')
+  return `# ONNX: operators and cases
+
+<!-- Made by \`UPDATE_ONNX_CASES=1 npx vitest run test/import/onnx/suite.test.ts\`: change the reader or the test. -->
+
+Operators of opsets ${OPSETS.first} to ${OPSETS.last} that \`fusenet import\` reads. Some only compute with constants and shapes, and are gone when a model is read.
+
+${[...onnxOperators.keys()].sort().map((op) => `\`${op}\``).join(', ')}
+
+ONNX brings cases with inputs and expected outputs (Debian's \`libonnx-testdata\` 1.12). Each is imported, compiled and run in float64; weights, shapes and axes, which the cases have as inputs, are given as initializers.
+${passes.length} pass, within 2e-5 of the largest expected value. ${
+    told.length - passes.length - refused.length
+  } use operators that are not read.
+
+## Refused
+
+${refused.length} cases of operators that are read, by reason. Most of them treat the first axis like any other; it is the batch in a net.
+
+| reason | cases |
+| --- | --- |
+${reasons.map((reason) => `| ${reason.replaceAll('|', '\\|')} | ${names(refused.filter((one) => one.reason === reason))} |`).join('\n')}
+
+## Passed
+
+${ROOMS.map((room) => `**${room}**: ${names(passes.filter((one) => one.room === room))}`).join('\n\n')}
+`
+}
