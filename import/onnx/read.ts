@@ -103,7 +103,7 @@ function read(model: ModelProto, source: ByteSource, options: ReadOptions, bare:
     else if (value?.kind === 'constant')
       problems.push({
         where: `output ${name}`,
-        what: 'it does not depend on the inputs: it is a constant',
+        what: 'it is a constant, the same for all inputs',
         mend: 'name the outputs that are wanted with --outputs',
       })
     else if (!value && problems.length === 0) {

@@ -16,12 +16,15 @@ export interface GivenTensor {
   readonly bytes: Uint8Array
 }
 
-/** A TensorProto that is a file of its own. */
-export function givenTensor(bytes: Uint8Array): GivenTensor {
+/** A TensorProto that is a file of its own. `declared` is what the model says its type is: cases have the bits of bfloat16 as uint16. */
+export function givenTensor(bytes: Uint8Array, declared?: number): GivenTensor {
   const source = bytesSource('tensor.pb', bytes)
-  const { shape, values } = storedTensor(tensorProtoOf(new WireReader(source)), { source })
+  const proto = tensorProtoOf(new WireReader(source))
+  const { shape, values } = storedTensor(declared === BFLOAT16 ? { ...proto, dataType: declared } : proto, { source })
   return { shape, data: Float64Array.from(values()), bytes }
 }
+
+const BFLOAT16 = 16
 
 /** Operators that join values: all their inputs are of the net; of others only the first, the rest must be known when a model is imported. */
 const JOINING = new Set(['Add', 'Sub', 'Mul', 'Div', 'Max', 'Min', 'Sum', 'Mean', 'Concat'])
@@ -68,7 +71,9 @@ export interface ImportedCase {
 export async function runModel(bytes: Uint8Array, inputs: ReadonlyMap<string, GivenTensor>, name = 'm.onnx'): Promise<ImportedCase> {
   const written = writeNet(readOnnx(bytesSource(name, withInitializers(bytes, inputs))))
   const weights = new Map(written.tensors.map(({ name: own, tensor }) => [own, { shape: tensor.shape, data: tensor.values() }]))
-  const batch = Math.max(1, ...written.inputs.map(({ model }) => inputs.get(model)!.shape[0] ?? 1))
+  // Samples that the case gives: an input of a model without a batch is one.
+  const [first] = written.inputs
+  const batch = first ? inputs.get(first.model)!.data.length / first.shape.reduce((product, dim) => product * dim, 1) : 1
   const bundle = compile(written.text, { targets: [], programs: ['infer'] })
   const net = await open(bundle, { device: interpreter(), batch, programs: ['infer'], ...(written.tensors.length && { weights }) })
   try {

@@ -10,11 +10,6 @@ const PAGE = join(import.meta.dirname, '../../../docs/onnx-operators.md')
 const DIFFERS: Readonly<Record<string, string>> = {
   test_training_dropout: 'what it drops is drawn by chance',
   test_training_dropout_default: 'what it drops is drawn by chance',
-  test_cast_BFLOAT16_to_FLOAT: 'the case gives the bits of bfloat16 as whole numbers',
-  test_cast_FLOAT_to_BFLOAT16: 'the case wants the bits of bfloat16 as whole numbers',
-  test_castlike_BFLOAT16_to_FLOAT: 'the case gives the bits of bfloat16 as whole numbers',
-  test_castlike_BFLOAT16_to_FLOAT_expanded: 'the case gives the bits of bfloat16 as whole numbers',
-  test_castlike_FLOAT_to_BFLOAT16_expanded: 'the case wants the bits of bfloat16 as whole numbers',
 }
 
 if (!existsSync(SUITE)) {

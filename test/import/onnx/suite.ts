@@ -38,9 +38,9 @@ async function runCase(room: string, name: string): Promise<CaseResult> {
   const { graph } = readModelProto(bytesSource('m.onnx', bytes))
   const listed = graph.nodes.every((node) => node.domain === '' && onnxOperators.has(node.opType))
   const files = (kind: string): (GivenTensor | undefined)[] =>
-    graph[kind === 'input' ? 'inputs' : 'outputs'].map((_, i) => {
+    graph[kind === 'input' ? 'inputs' : 'outputs'].map(({ elementType }, i) => {
       const file = join(folder, 'test_data_set_0', `${kind}_${i}.pb`)
-      return existsSync(file) ? tensorOrNothing(new Uint8Array(readFileSync(file))) : undefined
+      return existsSync(file) ? tensorOrNothing(new Uint8Array(readFileSync(file)), elementType) : undefined
     })
   const inputs = new Map(files('input').flatMap((tensor, i) => (tensor ? [[graph.inputs[i]!.name, tensor] as const] : [])))
   const result = (outcome: CaseResult['outcome'], reason: string): CaseResult => ({ room, name, listed, outcome, reason })
@@ -57,9 +57,9 @@ async function runCase(room: string, name: string): Promise<CaseResult> {
 }
 
 /** A tensor of numbers; texts and lists of tensors are none. */
-function tensorOrNothing(bytes: Uint8Array): GivenTensor | undefined {
+function tensorOrNothing(bytes: Uint8Array, declared: number): GivenTensor | undefined {
   try {
-    return givenTensor(bytes)
+    return givenTensor(bytes, declared)
   } catch (error) {
     if (error instanceof ImportError) return undefined
     throw error
