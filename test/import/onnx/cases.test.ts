@@ -1,5 +1,5 @@
-import { describe, expect, test } from 'vitest'
-import { float, floats, ints, node, oneInput, type Model, type Node, scalar, type Sizes, type Tensor } from './write-onnx.ts'
+import { describe, test } from 'vitest'
+import { float, floats, ints, type Node, node, scalar, type Tensor } from './write-onnx.ts'
 import { holds, numbers } from './holds.ts'
 
 const sigmoid = (v: number): number => 1 / (1 + Math.exp(-v))
