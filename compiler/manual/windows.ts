@@ -126,7 +126,24 @@ export const pooling: Group = {
       gradient: ['dx = sum of dy over the pixels that x went to, each with its weight'],
       example: ['input x: f32[8, 16, 16]', 'output y = x -> upsample(2, mode: bilinear) -> conv(8, 3, pad: 1)'],
       notes: ["Half-pixel centres, as PyTorch's `align_corners=False` and ONNX have it."],
-      see: ['deconv', 'bilinear'],
+      see: ['resize', 'deconv', 'bilinear'],
+    },
+    resize: {
+      shape: 'x [n, C, H, W] -> y [n, C, size]; with scale: [n, C, floor(scale H), floor(scale W)]',
+      formula: [
+        'y[n, c, h, w] = sum over i, j of x[n, c, i, j] weight(p(h) - i) weight(q(w) - j), p and q the positions in x; beyond the edge it goes on',
+        'half_pixel: p = (h + 1/2) / scale - 1/2; pytorch_half_pixel: the same, 0 for one row; asymmetric: p = h / scale; align_corners: p = h (H - 1) / (size - 1)',
+        'half_pixel_symmetric: half_pixel, moved so that what a fractional scale leaves over is dropped evenly on both sides',
+        'nearest: the pixel that `rounding` chooses; linear: 1 - |d|; cubic: (a + 2) |d|^3 - (a + 3) |d|^2 + 1 to |d| = 1, a |d|^3 - 5 a |d|^2 + 8 a |d| - 4 a to 2',
+      ],
+      gradient: ['dx[n, c, i, j] = sum over h, w of dy[n, c, h, w] times the same weights'],
+      absent: { size: 'what `scale` gives', scale: 'size divided by the old size' },
+      example: ['input x: f32[8, 16, 16]', 'output y = x -> resize([24, 40], mode: linear) -> conv(8, 3, pad: 1)'],
+      notes: [
+        "As ONNX' `Resize` without antialiasing: the nearest pixel is chosen by positions in float32, as onnxruntime has them.",
+        "PyTorch's `interpolate`: bilinear is `mode: linear` (with `coordinates: align_corners` where it says so), nearest is `coordinates: asymmetric, rounding: floor`, nearest-exact is `rounding: round_prefer_ceil`.",
+      ],
+      see: ['upsample', 'deconv', 'global_avg_pool'],
     },
     pad: {
       shape: 'x [n, C, H, W] -> y [n, front + C + behind, top + H + bottom, left + W + right]',

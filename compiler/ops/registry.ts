@@ -34,6 +34,7 @@ import { preluOperators } from './prelu.ts'
 import { sampleNormGradientOperators } from './sample-norm/gradients.ts'
 import { sampleNormOperators } from './sample-norm/layers.ts'
 import { sampleStatisticsOperators } from './sample-norm/statistics.ts'
+import { resizeOperators } from './resize.ts'
 import { scaleOperators } from './scale.ts'
 import { shapeOperators } from './shape.ts'
 import { softmaxOperators } from './softmax.ts'
@@ -52,6 +53,7 @@ export const operators: ReadonlyMap<string, Operator> = new Map([
   ...lpPoolOperators,
   ...lrnOperators,
   ...upsampleOperators,
+  ...resizeOperators,
   ...padOperators,
   ...activationOperators,
   ...preluOperators,

@@ -85,6 +85,11 @@ export function build(call: Call): Built {
     const count = spec.shape.reduce((a, b) => a * b, 1)
     storage.set(p, Float64Array.from(call.parameters?.[spec.role] ?? new Array<number>(count).fill(spec.filler.value ?? 0)))
   }
+  for (const { role, shape, values } of answer.constants ?? []) {
+    const constant = value(role, shape, nowhere)
+    parameters[role] = constant
+    storage.set(constant, Float64Array.from(values))
+  }
   const node: Node = {
     name: 'layer',
     op: call.op,

@@ -68,6 +68,22 @@ const STEPS: readonly Step[] = [
       }], init: gaussian(0.5))) -> tanh`,
     ),
   (size) => same(size, `p = parameter([${size.c}, 1, 1], init: uniform(0.5, 1.5), lr_mult: 0)`, 'x = mul(x, p -> exp) -> softsign'),
+  (size, pick) => {
+    const [h, w] = [pick(4, 5, 7), pick(3, 6, 8)]
+    const how = pick(
+      'mode: linear',
+      'mode: cubic',
+      'mode: linear, coordinates: align_corners',
+      'mode: cubic, exclude_outside: true',
+      'coordinates: asymmetric, rounding: floor',
+      'rounding: ceil',
+    )
+    return { lines: [`x = x -> conv(${size.c}, 1) -> silu -> resize([${h}, ${w}], ${how})`], size: { ...size, h, w } }
+  },
+  (size, pick) => ({
+    lines: [`x = x -> resize(scale: 2${pick('', ', mode: linear', ', mode: cubic')}) -> conv(2, 3, pad: 1) -> batch_norm`],
+    size: { c: 2, h: 2 * size.h, w: 2 * size.w },
+  }),
 ]
 
 /** A random net of the layers of `STEPS`: with so many nets, each of them comes at least once. */

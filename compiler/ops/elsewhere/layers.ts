@@ -191,10 +191,19 @@ export const layersElsewhere: Synonyms = {
   ],
   upsample: [
     { name: 'UpSampling2D', of: 'Keras', positions: ['size', 'data_format', 'interpolation'], defaults: { factor: '2' } },
-    { name: 'interpolate', of: 'PyTorch', positions: ['size', 'scale_factor', 'mode'] },
-    { name: 'Interp', of: 'Caffe', write: 'upsample(factor, mode: bilinear)' },
-    { name: 'Resize', of: 'ONNX', write: 'upsample(factor)' },
     { name: 'unpool', of: 'others', write: 'upsample(factor)' },
+  ],
+  resize: [
+    {
+      name: 'interpolate',
+      of: 'PyTorch',
+      write: 'resize([height, width], coordinates: asymmetric, rounding: floor)',
+      note: "that is its 'nearest'; bilinear is resize([height, width], mode: linear), and align_corners is coordinates: align_corners",
+    },
+    { name: 'Interp', of: 'Caffe', write: 'resize([height, width], mode: linear, coordinates: align_corners)' },
+    { name: 'Resizing', of: 'Keras', write: 'resize([height, width], mode: linear)' },
+    { name: 'resizeBilinear', of: 'TensorFlow.js', write: 'resize([height, width], mode: linear, coordinates: asymmetric)' },
+    { name: 'resizeNearestNeighbor', of: 'TensorFlow.js', write: 'resize([height, width], coordinates: asymmetric, rounding: floor)' },
   ],
   dropout: [
     { name: 'Dropout2d', of: 'PyTorch', note: 'values are dropped one by one here, not channel by channel' },

@@ -2,7 +2,8 @@ import { type Dimension, dimensionArithmetic, isNumber } from '../dimension.ts'
 import { BOOL } from '../element-type.ts'
 import type { OnnxNode } from '../node.ts'
 import type { Numbers } from '../tensor-data.ts'
-import { type Constant, countOf, dimensionsConstant, dimensionsOf, lazyConstant, parameterOf, rankOf, type Tensor, type Value } from '../value.ts'
+import { type Constant, countOf, dimensionsConstant, dimensionsOf, lazyConstant, parameterOf, rankOf, type Tensor,
+  type Value } from '../value.ts'
 import { alignedTo, broadcastDims, isPerChannel, numberIn, operandOf } from './operand.ts'
 import { reshapedTensor } from './reshape.ts'
 import { repeating } from './rearrange.ts'
@@ -20,7 +21,8 @@ function joined(
   const operands = values.map((value) => {
     if (value.kind === 'constant') return operandOf(node, value, widest)
     // Without a batch in front axes of one may be put there.
-    return value.bare && value.dims.length < widest.dims.length ? { ...reshapedTensor(node, value, alignedTo(value.dims, widest.dims.length)) } : value
+    return value.bare && value.dims.length < widest.dims.length
+      ? { ...reshapedTensor(node, value, alignedTo(value.dims, widest.dims.length)) } : value
   })
   const dims = broadcastDims(
     node,

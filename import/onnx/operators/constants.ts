@@ -111,7 +111,10 @@ function gather(node: OnnxNode): void {
   }
   if (list.length === 0 || list.length > 256) return node.refuse(`it picks ${list.length} parts in an order of their own`)
   const parts = list.map((i) =>
-    node.emit('slice', [x], { axis: own, from: i, to: i + 1 }, x.dims.map((dim, d) => (d === own - 1 ? 1 : dim)), { main: false, type: x.type })
+    node.emit('slice', [x], { axis: own, from: i, to: i + 1 }, x.dims.map((dim, d) => (d === own - 1 ? 1 : dim)), {
+      main: false,
+      type: x.type,
+    })
   )
   const all = node.emit('concat', parts, { axis: own }, x.dims.map((dim, d) => (d === own - 1 ? list.length : dim)), {
     main: indices.shape.length === 1,

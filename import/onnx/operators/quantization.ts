@@ -108,7 +108,8 @@ function whole(node: OnnxNode, x: Tensor): void {
     return node.give(node.emit('mul', [away, scale[0]!], {}, x.dims))
   }
   const axis = node.sampleAxis(node.int('axis', 1), x, 'it has scales')
-  if (axis !== 1 || scale.length !== x.dims[0]) return node.refuse(`it has ${scale.length} scales along axis ${axis}`, 'scales of channels can be said')
+  if (axis !== 1 || scale.length !== x.dims[0])
+    return node.refuse(`it has ${scale.length} scales along axis ${axis}`, 'scales of channels can be said')
   node.give(node.emit('normalize', [x], { mean: zero.length === 1 ? zero[0]! : zero, std: scale.map((v) => 1 / v) }, x.dims))
 }
 

@@ -18,7 +18,8 @@ function over(node: OnnxNode, x: Tensor, since: number): Over | undefined {
   const rank = rankOf(x)
   const axes = given?.length ? given.map((axis) => node.axis(axis, rank)) : Array.from({ length: rank }, (_, d) => d)
   // All axes of a model of one sample: those of the sample, if the batch's stays as an axis.
-  const asked = !x.bare && axes.includes(0) && node.net.declaredBatch === 1 && node.int('keepdims', 1) !== 0 ? axes.filter((d) => d !== 0) : axes
+  const asked = !x.bare && axes.includes(0) && node.net.declaredBatch === 1 && node.int('keepdims', 1) !== 0 ? axes.filter((d) => d !== 0)
+    : axes
   const own = asked.map((axis) => node.sampleAxis(axis, x, 'it reduces'))
   const keep = node.int('keepdims', 1) !== 0
   return { axes: own.toSorted((a, b) => a - b), keep, dims: x.dims.flatMap((dim, d) => (!own.includes(d + 1) ? [dim] : keep ? [1] : [])) }

@@ -45,12 +45,14 @@ function reshape(node: OnnxNode): void {
     const dims = sampleDims(node, x, wanted)
     if (dims) return node.give(reshapedTensor(node, x, dims))
     // A model of one sample may let go of the batch's axis.
-    if (numbers && node.net.declaredBatch === 1) return node.give({ ...reshapedTensor(node, x, workedOut(node, numbers, countOf(x.dims))), bare: true })
+    if (numbers && node.net.declaredBatch === 1)
+      return node.give({ ...reshapedTensor(node, x, workedOut(node, numbers, countOf(x.dims))), bare: true })
     return node.refuse(`it makes ${showDimensions(wanted)} of ${showDimensions(from)}`, JOINS)
   }
   const dims = workedOut(node, numbers ?? node.refuse(`it makes ${showDimensions(wanted)} of ${showDimensions(from)}`), countOf(x.dims))
   // It takes it up again.
-  if (node.net.declaredBatch === 1 && dims[0] === 1 && dims.length > 1) return node.give({ ...reshapedTensor(node, x, dims.slice(1)), bare: false })
+  if (node.net.declaredBatch === 1 && dims[0] === 1 && dims.length > 1)
+    return node.give({ ...reshapedTensor(node, x, dims.slice(1)), bare: false })
   node.give(reshapedTensor(node, x, dims))
 }
 
@@ -114,7 +116,8 @@ function unsqueeze(node: OnnxNode): void {
   if (x.kind === 'constant') return node.give(reshaped(x, all as number[]))
   if (!x.bare) return node.give(reshapedTensor(node, x, all.slice(1) as number[]))
   // The axis in front is the batch's again in a model of one sample.
-  if (node.net.declaredBatch === 1 && axes.includes(0)) return node.give({ ...reshapedTensor(node, x, all.slice(1) as number[]), bare: false })
+  if (node.net.declaredBatch === 1 && axes.includes(0))
+    return node.give({ ...reshapedTensor(node, x, all.slice(1) as number[]), bare: false })
   node.give(reshapedTensor(node, x, all as number[]))
 }
 
