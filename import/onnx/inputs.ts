@@ -3,6 +3,7 @@ import type { ModelInput } from '../model-net.ts'
 import type { ReadOptions } from '../read-options.ts'
 import { ELEMENT_TYPES } from './element-type.ts'
 import type { GraphProto, ValueInfoProto } from './proto.ts'
+import { MOST_AXES } from './tensor-data.ts'
 import { UNKNOWN, type Value } from './value.ts'
 
 interface Inputs {
@@ -66,6 +67,7 @@ function sampleShape(input: ValueInfoProto, told: readonly number[] | undefined,
   }
   if (input.elementType === 0) return refuse('it is no tensor', 'cut the model with --outputs so that it is not needed')
   if (!ELEMENT_TYPES.has(input.elementType)) return refuse('it holds no numbers', 'cut the model with --outputs so that it is not needed')
+  if ((input.shape?.length ?? 0) > MOST_AXES) return refuse(`it has ${input.shape!.length} axes`, 'no net has so many: the file is damaged')
   const open = (dim: number | string): boolean => typeof dim === 'string' || dim <= 0
   const asked = (input.shape ?? ['n', 'C', 'H', 'W']).slice(1).map((dim) => (open(dim) ? 224 : dim)).join('x')
   const mend = `say it without the batch: --shape ${input.name}=${asked || 10}`

@@ -11,10 +11,10 @@ export function readsOf(node: NodeProto): string[] {
   const names = node.inputs.filter(Boolean)
   const open: GraphProto[] = node.attributes.flatMap(({ g }) => g ?? [])
   for (const graph of open) {
-    names.push(...graph.outputs.map(({ name }) => name))
+    for (const { name } of graph.outputs) names.push(name)
     for (const inner of graph.nodes) {
-      names.push(...inner.inputs.filter(Boolean))
-      open.push(...inner.attributes.flatMap(({ g }) => g ?? []))
+      for (const name of inner.inputs) if (name) names.push(name)
+      for (const { g } of inner.attributes) if (g) open.push(g)
     }
   }
   return names

@@ -21,6 +21,9 @@ export interface StoredTensor {
   readonly values: () => Numbers
 }
 
+/** Axes of a tensor: those of known models have eight at most. */
+export const MOST_AXES = 64
+
 /** Bytes of a file that are decoded at once. */
 const PIECE = 1 << 20
 
@@ -36,6 +39,7 @@ export function storedTensor(proto: TensorProto, files: TensorFiles): StoredTens
       'a net of numbers is wanted: cut it off with --outputs',
     )
   }
+  if (proto.dims.length > MOST_AXES) return refuse(`it has ${proto.dims.length} axes`)
   const bad = proto.dims.find((dim) => !(dim >= 0 && Number.isSafeInteger(dim)))
   if (bad !== undefined) return refuse(`a dimension of ${bad}`)
   const count = proto.dims.reduce((product, dim) => product * dim, 1)

@@ -35,6 +35,8 @@ interface Frame {
 
 /** Calls within calls. */
 const MOST_DEPTH = 64
+/** Inputs or outputs of one node. */
+const MOST_INPUTS = 4096
 /** Nodes of functions and branches, written out. */
 const MOST_NODES = 1 << 18
 
@@ -112,6 +114,11 @@ export function walkGraph(model: ModelProto, nodes: readonly NodeProto[], option
   }
 
   function enter(proto: NodeProto, frame: Frame): void {
+    if (proto.inputs.length > MOST_INPUTS || proto.outputs.length > MOST_INPUTS)
+      throw new NodeRefused(`it has ${proto.inputs.length} inputs and ${proto.outputs.length} outputs`)
+    const again = proto.outputs.find((name, i) => name && (frame.values.has(name) || proto.outputs.indexOf(name) !== i))
+    if (again)
+      throw new NodeRefused(`it makes ${again}, which is there already`, 'every value of a model is made once: the file is damaged')
     const inputs = proto.inputs.map((name) => {
       if (!name) return undefined
       const value = lookUp(name)

@@ -33,8 +33,8 @@ function prelu(node: OnnxNode): void {
   const slope = node.constant(1, 'the slope')
   const channels = x.dims[0]!
   const aligned = [...new Array<number>(Math.max(0, x.dims.length + 1 - slope.shape.length)).fill(1), ...slope.shape]
-  // [C, 1, 1] and [1, C, 1, 1]; also [C], which PyTorch's older exports have for maps.
-  const perChannel = countOf(slope.shape) === channels && (aligned[1] === channels || slope.shape.length === 1)
+  // [C, 1, 1] and [1, C, 1, 1]; [C] before opset 7, where it was not broadcast from the last axis.
+  const perChannel = countOf(slope.shape) === channels && (aligned[1] === channels || (node.opset < 7 && slope.shape.length === 1))
   if (countOf(slope.shape) === 1 || perChannel) {
     const shared = countOf(slope.shape) === 1
     return node.give(node.emit('prelu', [x], { shared }, x.dims, { parameters: { slope: parameterOf(slope, [shared ? 1 : channels]) } }))
