@@ -71,9 +71,8 @@ class TextReader {
   }
 
   /** Fields up to `closing`, which is taken; '' is the end of the file. */
-  fields(closing: string, depth: number): TextField[] {
+  fields(closing: string, depth: number, opened = 1): TextField[] {
     if (depth > DEEPEST) this.fail(`more than ${DEEPEST} messages within each other`)
-    const opened = this.token.line
     const fields: TextField[] = []
     for (;;) {
       if (this.token.kind === 'end') {
@@ -114,7 +113,7 @@ class TextReader {
     const closing = this.token.kind === 'mark' ? CLOSING[this.token.text] : undefined
     if (closing !== undefined) {
       this.take()
-      return { kind: 'message', line, fields: this.fields(closing, depth + 1) }
+      return { kind: 'message', line, fields: this.fields(closing, depth + 1, line) }
     }
     if (!colon) this.fail(`a name is followed by : and a value or by a message in braces, not by ${this.shown()}`)
     if (this.token.kind === 'text') {

@@ -51,8 +51,14 @@ function logBase(view: LayerView, param: Message): number {
 /** base^(shift + scale x) = exp(ln base scale x) base^shift */
 const exp: Converter = (view) => {
   const param = view.param('exp_param')
-  const [log, shift] = [logBase(view, param), param.number('shift', 0)]
-  return [view.chain(view.x(), [...times(log * param.number('scale', 1)), ['exp', {}], ...times(shift === 0 ? 1 : Math.exp(log * shift))])]
+  const [log, base, shift] = [logBase(view, param), param.number('base', -1), param.number('shift', 0)]
+  return [
+    view.chain(view.x(), [
+      ...times(log * param.number('scale', 1)),
+      ['exp', {}],
+      ...times(shift === 0 ? 1 : (base === -1 ? Math.exp(shift) : base ** shift)),
+    ]),
+  ]
 }
 
 /** ln(shift + scale x) / ln base */
