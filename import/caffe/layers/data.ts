@@ -87,7 +87,7 @@ function normalizedPictures(view: LayerView, x: Blob, transform: Message): Blob 
       if (source) source.dims = picture.dims
       const known = { value, dims: picture.dims }
       const mean = view.emit('parameter', [], picture.dims, { dims: picture.dims, lr_mult: 0 }, {
-        parameters: { arguments: {}, parameters: { value: { shape: picture.dims, values: () => picture.values.map((v) => v / 255) } } },
+        parameters: { arguments: {}, parameters: { weight: { shape: picture.dims, values: () => picture.values.map((v) => v / 255) } } },
       })
       const centred = view.emit('sub', [known, mean], picture.dims, {}, { named: false })
       return scale * 255 === 1 ? centred : view.emit('mul', [centred, short(255 * scale)], picture.dims, {}, { named: false })

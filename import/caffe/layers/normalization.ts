@@ -73,7 +73,7 @@ function learned(
     ...rate('decay_mult'),
   }, {
     named: role === 'weight' || view.layer.type === 'Bias',
-    parameters: { arguments: {}, ...(tensor && { parameters: { value: { shape, values: tensor.values } } }) },
+    parameters: { arguments: {}, ...(tensor && { parameters: { weight: { shape, values: tensor.values } } }) },
   })
 }
 

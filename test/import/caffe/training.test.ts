@@ -102,7 +102,7 @@ describe('a solver becomes a train block', () => {
       'mul',
       255,
     ]])
-    const values = model.layers[0]!.parameters!['value']!.values()
+    const values = model.layers[0]!.parameters!['weight']!.values()
     expect(values[255]).toBeCloseTo(255 / 16 / 255, 7)
     expect(
       read('lr_policy: "fixed"', net('mean_file: "m/mean.binaryproto"')).notes.some(({ kind, text }) =>
