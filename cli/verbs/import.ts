@@ -143,13 +143,17 @@ function tell(screen: Screen, folder: string, [net, weights]: readonly string[],
   const { inputs, outputs, layers, notes, parameters } = report
   const say = (rows: readonly { readonly model: string; readonly name: string }[]): string =>
     rows.map(({ model, name }) => (model === name ? name : `${name} (${model})`)).join(', ')
-  screen.print(`${net}: ${layers.length} layers with ${showCount(parameters)} parameters, ${showBytes(bytes)} of weights`)
+  screen.print(
+    `${net}: ${layers.length} layers with ${showCount(parameters)} parameters, ${
+      bytes === 0 ? 'no weights: training starts fresh' : `${showBytes(bytes)} of weights`
+    }`,
+  )
   screen.print(`  inputs   ${say(inputs)}`)
   screen.print(`  outputs  ${say(outputs)}`)
   const differing = notes.filter(({ kind }) => kind === 'differs')
   for (const { about, text } of differing) screen.print(`  ${screen.colors.yellow('differs')}  ${about === '' ? '' : `${about}: `}${text}`)
   const others = notes.length - differing.length
   if (others > 0) screen.print(`  ${others} ${others === 1 ? 'note' : 'notes'} on what was changed or left out: ${join(folder, REPORT)}`)
-  screen.print(`\nWhat to type next:\n  fusenet compile ${net} --weights ${weights} -o ${folder}-bundle`)
-  screen.result({ folder, written: [`${report.name}.net`, WEIGHTS, REPORT], bytes, ...report })
+  screen.print(`\nWhat to type next:\n  fusenet compile ${net}${bytes === 0 ? '' : ` --weights ${weights}`} -o ${folder}-bundle`)
+  screen.result({ folder, written: [`${report.name}.net`, ...(bytes === 0 ? [] : [WEIGHTS]), REPORT], bytes, ...report })
 }

@@ -32,6 +32,7 @@ export const sidebar = [
   {
     text: 'Coming from',
     items: [
+      { text: 'Bring your net', link: '/import' },
       { text: 'PyTorch', link: '/from/pytorch' },
       { text: 'Caffe', link: '/from/caffe' },
       { text: 'Darknet', link: '/from/darknet' },

@@ -41,7 +41,7 @@ export interface WrittenNet {
   /** Layers that own parameters. */
   readonly layers: readonly LayerRow[]
   readonly notes: readonly Note[]
-  /** Numbers that it learns or keeps, and how many of them the model brings. */
+  /** The numbers that the net learns or keeps, whether the model brings them or not. */
   readonly parameterCount: number
 }
 
@@ -58,7 +58,8 @@ export function writeNet(model: ModelNet): WrittenNet {
   const reference = checked(net, netText(net, flat, names, { plain: true }))
   refuse(parameterProblems(net, reference, flat))
   const { text, plan } = readable(net, names, reference, flat)
-  return written(net, plan, names, text, [...model.notes, ...notes])
+  const parameters = reference.graph.parameters.reduce((sum, { value }) => sum + sizeOf(value.shape as readonly number[]), 0)
+  return { ...written(net, plan, names, text, [...model.notes, ...notes]), parameterCount: parameters }
 }
 
 /** Layers that no result needs are left out. */
@@ -153,7 +154,7 @@ function parameterProblems(net: ModelNet, { graph }: Reference, plan: Plan): Imp
   return problems
 }
 
-function written(net: ModelNet, plan: Plan, names: ResultNames, text: string, notes: readonly Note[]): WrittenNet {
+function written(net: ModelNet, plan: Plan, names: ResultNames, text: string, notes: readonly Note[]): Omit<WrittenNet, 'parameterCount'> {
   const owners = net.layers.filter((layer) => ownsParameters(layer))
   const tensors = owners.flatMap((layer) =>
     Object.entries(layer.parameters ?? {}).map(([role, tensor]): NamedTensor => ({
@@ -169,6 +170,7 @@ function written(net: ModelNet, plan: Plan, names: ResultNames, text: string, no
     outputs: net.results.map((result) => ({ model: result.name, name: names.results.get(result)!, kind: result.kind })),
     layers: owners.map((layer) => ({ name: plan.layerNames.get(layer)!, op: layer.op, model: called(layer), from: layer.from })),
     notes,
-    parameterCount: tensors.reduce((sum, { tensor }) => sum + tensor.shape.reduce((product, dim) => product * dim, 1), 0),
   }
 }
+
+const sizeOf = (shape: readonly number[]): number => shape.reduce((product, dim) => product * dim, 1)
