@@ -16,6 +16,7 @@ const NETS: readonly { readonly name: string; readonly has: readonly string[]; r
   { name: 'shuffle-folded', has: ['silu', 'slice(1, 0, 4)', 'transpose([0, 2, 1, 3, 4])'], hasNot: ['sigmoid'] },
   { name: 'convnext', has: ['layer_norm(end: 1', 'conv(8, 1)', 'gelu', 'scale(bias: false)'], hasNot: ['transpose', 'erf', 'reduce_mean'] },
   { name: 'convnext-17', has: ['layer_norm(end: 1', 'conv(8, 1)', 'gelu', 'scale(bias: false)'], hasNot: ['transpose', 'erf'] },
+  { name: 'unet', has: ['deconv(6, 2, stride: 2)', 'resize(', 'align_corners'] },
   { name: 'inception', has: ['normalize(', 'avg_pool(3, stride: 1, pad: 1', 'concat('], hasNot: ['slice', ' pad('] },
 ]
 
