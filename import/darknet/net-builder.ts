@@ -34,6 +34,8 @@ export class NetBuilder {
   readonly batch: number
   /** Adds 1e-5 to the variance, as Darknets of a GPU and of others do, instead of 1e-6 to the deviation. */
   readonly laterBatchNorm: boolean
+  /** Whether some normalization would have one value a channel in training. */
+  hasOneValue = false
   /** The last section that is not trained: the last with `stopbackward`. */
   readonly #frozen: number
   #inner = 0

@@ -239,6 +239,11 @@ function finish(net: NetBuilder, head: NetSection, { detections }: Ends, frozen:
   const notes = [...findings.notes]
   if (trains) {
     notes.push(...head.notes)
+    if (net.hasOneValue) {
+      const text =
+        'batch 2, not 1: with one value a channel the variance of a batch is 0, and nothing in front of a normalization would learn'
+      notes.push({ about, kind: 'changed', text })
+    }
     if (frozen >= 0)
       notes.push({
         about,
@@ -260,7 +265,7 @@ function finish(net: NetBuilder, head: NetSection, { detections }: Ends, frozen:
     inputs: net.inputs,
     layers,
     results: net.results,
-    ...(trains && { training: head.training }),
+    ...(trains && { training: net.hasOneValue ? { ...head.training, batch: 2 } : head.training }),
     notes,
     facts: {
       format: 'darknet',

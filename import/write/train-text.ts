@@ -17,8 +17,8 @@ export function trainText(training: ModelTraining): string {
     ...number('seed', seed),
     `solver ${solver ? said(vocabulary.solvers, solver) : 'sgd(lr: 0.01, momentum: 0.9)'}`,
     ...(schedule?.length ? [`schedule ${schedule.map((one) => said(vocabulary.schedules, one)).join(' -> ')}`] : []),
-    ...(testEvery === undefined ? [] : [`test every ${testEvery} steps`]),
-    ...(snapshotEvery === undefined ? [] : [`snapshot every ${snapshotEvery} steps`]),
+    ...(testEvery === undefined ? [] : [`test every ${numberText(testEvery, 'test')} steps`]),
+    ...(snapshotEvery === undefined ? [] : [`snapshot every ${numberText(snapshotEvery, 'snapshot')} steps`]),
   ]
   return `train {\n${lines.map((line) => `  ${line}\n`).join('')}}\n`
 }

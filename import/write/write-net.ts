@@ -8,6 +8,7 @@ import type { ModelLayer, ModelNet, ModelTensor, Note } from '../model-net.ts'
 import { argumentTexts, signatureOf, Unsayable } from './argument-text.ts'
 import { netText, resultNames, type ResultNames } from './net-text.ts'
 import { ownsParameters } from './layer-names.ts'
+import { trainText } from './train-text.ts'
 import { flatPlan, type Plan } from './plan.ts'
 import { growingConcats } from './growing-concats.ts'
 import { readable, type Reference } from './readable.ts'
@@ -110,7 +111,18 @@ function unsayable(net: ModelNet): ImportProblem[] {
   for (const { name, value } of net.results)
     if (!known.has(value)) problems.push({ where: name, what: `nothing makes the value ${value}` })
   if (net.results.length === 0) problems.push({ where: net.name, what: 'the model has no output' })
-  return problems
+  return [...problems, ...unsayableTraining(net)]
+}
+
+/** A number of the train block that the language cannot write, infinity above all. */
+function unsayableTraining({ training }: ModelNet): ImportProblem[] {
+  try {
+    if (training) trainText(training)
+    return []
+  } catch (error) {
+    if (!(error instanceof Unsayable)) throw error
+    return [{ where: 'training', what: error.message }]
+  }
 }
 
 /** Reads the text that holds each layer as a statement of its own. Mistakes in it are the model's: they are told by its layers. */

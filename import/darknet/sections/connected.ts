@@ -23,7 +23,7 @@ export function connected(net: NetBuilder, options: Options, x: Made): Made {
     ...net.rateOf(options, normalized ? 1 : 2),
     ...(!normalized && net.decays && { decay_mult: [1, 0] }),
   }, arrays && { weight: arrays.weight, ...(!normalized && { bias: arrays.bias }) })
-  const z = normalized ? batchNorm(net, options, y, outputs, arrays?.statistics) : y
+  const z = normalized ? batchNorm(net, options, y, [outputs], arrays?.statistics) : y
   return net.give(options, { value: activate(net, options, z, 'logistic'), shape: [outputs], map: [outputs, 1, 1] })
 }
 

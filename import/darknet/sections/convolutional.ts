@@ -13,13 +13,16 @@ export function convolutional(net: NetBuilder, options: Options, x: Made): Made 
   const size = options.count('size', 1)
   const stride = options.count('stride', 1)
   const strides = isDeconv ? [stride, stride] as const : [options.count('stride_y', stride), options.count('stride_x', stride)] as const
-  const dilation = isDeconv ? 1 : options.count('dilation', 1)
+  const dilation = isDeconv || size === 1 ? 1 : options.count('dilation', 1)
   const groups = isDeconv ? 1 : options.count('groups', 1)
   const half = options.int('pad', 0) !== 0
   const padding = options.count('padding', 0, 0)
   const pad = half ? Math.floor(size / 2) : padding
   const input = net.asMap(options, x)
   refuseBinary(options)
+  refuseLater(options)
+  if (dilation > 1 && 2 * pad !== size - 1)
+    options.problem(`dilation=${dilation} with padding ${pad}: Darknet reads beyond the map`, 'pad=1, and an odd size')
   const flipped = options.int('flipped', 0) !== 0
   if (options.float('dot', 0) !== 0) options.leaveOut('dot: Darknet adds this to the gradients on a GPU alone')
   const normalized = options.int('batch_normalize', 0) !== 0
@@ -67,8 +70,8 @@ export function convolutional(net: NetBuilder, options: Options, x: Made): Made 
     ...net.rateOf(options, normalized ? 1 : 2),
     ...(!normalized && net.decays && { decay_mult: [1, 0] }),
   }, arrays && { weight: arrays.weight, ...(!normalized && { bias: arrays.bias }) })
-  const y = normalized ? batchNorm(net, options, convolved, filters, arrays?.statistics) : convolved
   const map = [filters, ...out] as [number, number, number]
+  const y = normalized ? batchNorm(net, options, convolved, map, arrays?.statistics) : convolved
   return net.give(options, { value: activate(net, options, y, 'logistic'), shape: map, map })
 }
 
@@ -119,4 +122,12 @@ function refuseBinary(options: Options): void {
       )
     }
   }
+}
+
+/** Keys of later Darknets that change what a section computes. */
+const LATER = ['antialiasing', 'sway', 'rotate', 'stretch', 'stretch_sway', 'bin_output', 'cbn', 'coordconv']
+
+function refuseLater(options: Options): void {
+  for (const key of LATER) { if (options.int(key, 0) !== 0) options.problem(`${key}=1 of later Darknets is not read`) }
+  if (options.text('share_index') !== undefined) options.problem('share_index: filters of another section are not read')
 }

@@ -39,8 +39,7 @@ const KINDS: Readonly<
       classes,
       boxes: mask.length,
       ...(anchors && { anchors: chosen.filter((pair) => pair !== undefined) }),
-      layout: 'for each box x, y, w, h, objectness, classes; box: (column + logistic(x)) / columns, (row + logistic(y)) / rows, '
-        + 'exp(w) anchor width / net width, exp(h) anchor height / net height; objectness and classes: logistic',
+      layout: yoloLayout(options),
     }
   },
   region: (_, options, x) => {
@@ -98,37 +97,11 @@ const KINDS: Readonly<
 }
 
 /** Keys that say how a detector is trained: its loss is not in the language, and all lines go to `import.json`. */
-const TRAINING = [
-  'max',
-  'jitter',
-  'ignore_thresh',
-  'truth_thresh',
-  'random',
-  'map',
-  'log',
-  'sqrt',
-  'softmax',
-  'background',
-  'rescore',
-  'thresh',
-  'classfix',
-  'absolute',
-  'coord_scale',
-  'object_scale',
-  'noobject_scale',
-  'mask_scale',
-  'class_scale',
-  'bias_match',
-  'tree',
-  'forced',
-  'reorg',
-  'num',
-  'coords',
-  'anchors',
-  'mask',
-  'side',
-  'rescore',
-]
+const TRAINING = (
+  'max jitter ignore_thresh truth_thresh random map log sqrt softmax background rescore thresh classfix absolute coord_scale object_scale noobject_scale '
+  + 'mask_scale class_scale bias_match tree forced reorg num coords anchors mask side scale_x_y new_coords iou_thresh iou_loss iou_normalizer cls_normalizer '
+  + 'obj_normalizer nms_kind beta_nms max_delta label_smooth_eps focal_loss resize counters_per_class objectness_smooth ema_alpha'
+).split(' ')
 
 /** `[yolo]`, `[region]`, `[detection]`, `[iseg]`: an output, the raw map in front of the section, with its numbers. */
 export function detection(net: NetBuilder, options: Options, x: Made): { made: Made; facts: Detection | undefined } {
@@ -149,6 +122,21 @@ function fits(options: Options, x: Made, channels: number): boolean {
     `filters=${channels} in the section in front of it`,
   )
   return false
+}
+
+/** The formulas of boxes, those of later Darknets too. */
+function yoloLayout(options: Options): string {
+  const scale = options.float('scale_x_y', 1)
+  const isNew = options.int('new_coords', 0) !== 0
+  const place = (v: string): string => {
+    const within = isNew ? v : `logistic(${v})`
+    return scale === 1 ? within : `${scale} ${within} - ${Number(((scale - 1) / 2).toPrecision(6))}`
+  }
+  const size = (v: string): string => (isNew ? `4 ${v}^2` : `exp(${v})`)
+  return `for each box x, y, w, h, objectness, classes; box: (column + ${place('x')}) / columns, (row + ${place('y')}) / rows, `
+    + `${size('w')} anchor width / net width, ${size('h')} anchor height / net height; objectness and classes: ${
+      isNew ? 'as they are' : 'logistic'
+    }`
 }
 
 const pairs = (numbers: readonly number[] | undefined): number[][] | undefined =>

@@ -13,7 +13,7 @@ export function batchnorm(net: NetBuilder, options: Options, x: Made): Made {
   const statistics = any ? { gamma: net.weights.take([c])!, mean: net.weights.take([c])!, variance: net.weights.take([c])! } : undefined
   if (any) net.weights.end(net.index, options.where)
   options.differs('gamma and beta are learned here; Darknet of 2018 has no update for this section, on a CPU no memory for it either')
-  return { value: batchNorm(net, options, input.value, c, statistics), shape: input.map, map: input.map }
+  return { value: batchNorm(net, options, input.value, input.map, statistics), shape: input.map, map: input.map }
 }
 
 /** `[l2norm]`: each pixel divided by the length of its channels. */

@@ -11,7 +11,8 @@ export function maxpool(net: NetBuilder, options: Options, x: Made): Made {
   const size = options.count('size', stride)
   const padding = options.count('padding', size - 1, 0)
   if (options.int('maxpool_depth', 0) !== 0) options.problem('maxpool_depth=1: the largest of neighbouring channels is no layer here')
-  options.take('out_channels')
+  if (options.int('antialiasing', 0) !== 0) options.problem('antialiasing=1 of later Darknets is not read')
+  options.take('out_channels', 'maxpool_zero_nonmax')
   const input = net.asMap(options, x)
   if (!input) return instead(x)
   const [c, h, w] = input.map

@@ -140,7 +140,7 @@ export function mutate(bytes: Uint8Array, other: Uint8Array, kind: 'text' | 'wir
   let changed = bytes
   for (let n = pick(r, [1, 1, 1, 2, 3]); n > 0; n--) {
     if (changed.length === 0) break
-    const list = own.length > 0 && r() < 0.7 ? own : BYTES
+    const list = own.length > 0 && r() < (kind === 'wire' ? 0.9 : 0.75) ? own : BYTES
     changed = pick(r, list)(changed, other, r)
   }
   return changed.subarray(0, 200_000)

@@ -23,11 +23,11 @@ export function changeField(bytes: Uint8Array, r: () => number): Uint8Array {
     () => [...tag, ...changedValue(field.type, value, r)],
     () => [...tag, ...changedValue(field.type, value, r)],
     () => [...tag, ...changedValue(field.type, value, r)],
-    () => [tag[0]! ^ (1 << Math.floor(r() * 7)), ...tag.slice(1), ...value],
+    () => [tag[0]! ^ (1 << (3 + Math.floor(r() * 4))), ...tag.slice(1), ...value],
   ])()
   let result = [...bytes.subarray(0, field.from), ...changed, ...bytes.subarray(field.to)]
   let grown = changed.length - (field.to - field.from)
-  if (r() < 0.1) return Uint8Array.from(result)
+  if (r() < 0.03) return Uint8Array.from(result)
   // Innermost first: each length grows by what is in it.
   for (const { at, value: begins, to } of [...field.around].reverse()) {
     const length = varint(BigInt(Math.max(0, to - begins + grown)))
@@ -68,7 +68,7 @@ function changedValue(type: number, value: readonly number[], r: () => number): 
     () => [...new TextEncoder().encode(pick(r, ['Conv', 'Reshape', 'x', '', '__proto__', 'Constant', '\u{1F600}', '../x']))],
   ])()
   // A length that is wrong, at times.
-  return [...(r() < 0.15 ? varint(pick(r, [0n, 2n ** 31n, 2n ** 40n, BigInt(other.length + 1)])) : varint(BigInt(other.length))), ...other]
+  return [...(r() < 0.05 ? varint(pick(r, [0n, 2n ** 31n, 2n ** 40n, BigInt(other.length + 1)])) : varint(BigInt(other.length))), ...other]
 }
 
 const lengthSize = (value: readonly number[]): number => value.findIndex((byte) => byte < 128) + 1
