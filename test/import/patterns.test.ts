@@ -243,6 +243,9 @@ describe('shapes', () => {
     expect(resize({ mode: 'linear', coordinates: 'half_pixel' })).toEqual(['y = upsample(x, factor: 2, mode: bilinear)'])
     expect(resize({ mode: 'linear', coordinates: 'align_corners' })[0]).toContain('resize')
     expect(resize({ mode: 'nearest', coordinates: 'asymmetric', rounding: 'ceil' })[0]).toContain('resize')
+    expect(rewrite([layer('y', 'resize', ['x'], { size: [8, 8], mode: 'linear', coordinates: 'align_corners' })], MAP, { y: [8, 8, 8] }))
+      .toEqual(['y = resize(x, scale: 2, mode: linear, coordinates: align_corners)'])
+    expect(rewrite([layer('r', 'resize', ['x'], { size: [4, 4], mode: 'cubic' }), layer('y', 'relu', ['r'])], MAP)).toEqual(['y = relu(x)'])
   })
   test("Inception's arithmetic of single channels is normalize", () => {
     const channel = (i: number) => [
