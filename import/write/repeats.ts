@@ -106,7 +106,9 @@ function bestRepeat(list: readonly Part[], wanted: ReadonlySet<string>, mayHold:
   }
   let best: { readonly group: readonly Segment[]; readonly saved: number } | undefined
   for (const group of groups.values()) {
-    const saved = (group.length - 1) * (group[0]!.end - group[0]!.start - 1)
+    const { start, end } = group[0]!
+    // What comes in at one place is easier to read than what comes in at two.
+    const saved = (group.length - 1) * (end - start - 1) / outerInputs(list.slice(start, end)).length
     if (group.length > 1 && saved > (best?.saved ?? 3)) best = { group, saved }
   }
   return best && withRegions(list, best.group)

@@ -60,11 +60,15 @@ export async function digitsOf(mnist, digits, { arrays, count = Infinity, seed =
 /** Text and weights of the first net by way of ONNX, with what the comments of an import say to add. */
 export async function throughOnnx({ bytesSource, importModel, writeNet }, weights) {
   const { text, tensors } = writeNet(await importModel(bytesSource('digits.onnx', digitsOnnx(weights))))
-  return { text: trainable(text), weights: new Map(tensors.map(({ name, tensor }) => [name, { shape: tensor.shape, type: 'f32', data: tensor.values() }])) }
+  return {
+    text: trainable(text),
+    weights: new Map(tensors.map(({ name, tensor }) => [name, { shape: tensor.shape, type: 'f32', data: tensor.values() }])),
+  }
 }
 
 /** The lines that stand as comments at the end of an imported net, as lines. */
-export const trainable = (text) => text.replace(/^( *)\/\/ To train on.*\n/m, '').replace(/^( *)\/\/ (?: {2}(?=input|loss|metric))?/gm, '$1')
+export const trainable = (text) =>
+  text.replace(/^( *)\/\/ To train on.*\n/m, '').replace(/^( *)\/\/ (?: {2}(?=input|loss|metric))?/gm, '$1')
 
 /** The share of the five other digits that a net reads right behind a short training. */
 export async function learnOthers({ compile, open, wasm }, { text, weights, freeze = [], few, test, seed, epochs = SHORT.epochs }) {
@@ -90,7 +94,9 @@ async function main() {
   const dist = join(here, '../../dist')
   if (!existsSync(dist)) throw new Error('fusenet is not built: npm run build')
   const [compiler, runtime, files, importer] = await Promise.all(
-    ['compiler/index.js', 'runtime/index.js', 'runtime/node.js', 'import/index.js'].map((name) => import(pathToFileURL(join(dist, name)).href)),
+    ['compiler/index.js', 'runtime/index.js', 'runtime/node.js', 'import/index.js'].map((name) =>
+      import(pathToFileURL(join(dist, name)).href)
+    ),
   )
   const tools = { ...compiler, ...runtime, ...files, ...importer }
   console.log('learning 0 to 4 ...')
@@ -107,7 +113,8 @@ async function main() {
   }
   const test = await digitsOf(await tools.loadDataset('mnist', { split: 'test' }), OTHERS, tools)
   const mnist = await tools.loadDataset('mnist')
-  const row = (name, cells) => console.log([name.padEnd(8), ...cells.map((cell, i) => cell.padStart(Object.keys(ways)[i].length))].join('  '))
+  const row = (name, cells) =>
+    console.log([name.padEnd(8), ...cells.map((cell, i) => cell.padStart(Object.keys(ways)[i].length))].join('  '))
   row('seed', Object.keys(ways))
   const columns = Object.keys(ways).map(() => [])
   for (let seed = 1; seed <= SEEDS; seed++) {

@@ -88,6 +88,20 @@ describe('blocks', () => {
     )
   })
 
+  test('names that tell no module but agree are taken apart: res2a_branch2a, bn2a_branch2a are the unit branch2a of res2a', () => {
+    const layers: ModelLayer[] = [conv('conv1', 'image', 8)]
+    for (const tag of ['2a', '2b']) {
+      const before = layers.at(-1)!.output
+      for (const branch of ['branch2a', 'branch2b'])
+        layers.push(conv(`res${tag}_${branch}`, layers.at(-1)!.output, 8), bn(`bn${tag}_${branch}`, `res${tag}_${branch}`))
+      layers.push(layer('add', `res${tag}`, [before, layers.at(-1)!.output]), relu(`res${tag}_relu`, `res${tag}`))
+    }
+    const { text, layers: rows } = writeNet(netOf(layers))
+    expect(text).toContain('y = x -> conv_bn as branch2a -> conv_bn as branch2b\n  return add(x, y) -> relu')
+    expect(text).toContain('-> residual                        as res2a\n    -> residual                        as res2b')
+    expect(rows.find(({ model }) => model === 'bn2b_branch2b')!.name).toBe('res2b.branch2b.bn')
+  })
+
   test('layers that share parameters stay where their names are plain', () => {
     const shared = { ...conv('b.1.conv1', 'b.0.out', 8), sharesWith: 'b.0.conv1' }
     const second = residual('b.1', 'b.0.out', 8).map((one) => (one.name === 'b.1.conv1' ? shared : one))
