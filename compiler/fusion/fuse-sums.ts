@@ -2,8 +2,8 @@ import { isAxis } from '../ir/affine.ts'
 import { blocksAround, reads, type SideReduction } from '../ir/equation.ts'
 import { type Load, walk } from '../ir/expression.ts'
 import { rewriteTotals } from '../ir/side-sums.ts'
-import { isBatched, tensor } from '../ir/tensor.ts'
-import { type FusionContext, isUnfused, type KernelPass } from './kernel-pass.ts'
+import { isBatched, tensor, type Tensor } from '../ir/tensor.ts'
+import { type FusionContext, isUnfused, type KernelPass, storageOf } from './kernel-pass.ts'
 import type { KernelNode, KernelProgram } from './program.ts'
 import { carrierOf, carry } from './side-reductions.ts'
 
@@ -25,7 +25,7 @@ function tryFuse(node: KernelNode, program: KernelProgram, context: FusionContex
   if (isUnfused(node.equation, context)) return `${name} is of style split`
   const isHere = (e: Load): boolean => e.at.length === at.length && e.at.every((index, d) => isAxis(index, at[d]!))
   const loads = terms.flatMap((term) => walk(term)).filter((e) => e.kind === 'load')
-  const made = [...new Set(loads.map((e) => e.tensor))].map((t) => ({ tensor: t, at: program.writers(t)[0]?.order ?? -1 }))
+  const made = [...new Set(loads.map((e) => e.tensor))].map((t) => ({ tensor: t, at: madeAt(t, program, context) }))
   const maps = made.filter((m) => m.at >= 0 && m.tensor.shape.length === at.length && isBatched(m.tensor.shape))
   if (maps.length === 0) return `${name} sums up nothing that a kernel stores`
   const last = maps.reduce((latest, m) => (m.at > latest.at ? m : latest))
@@ -49,3 +49,6 @@ function tryFuse(node: KernelNode, program: KernelProgram, context: FusionContex
   for (const other of program.readers(into)) program.set(other, rewriteTotals(other.equation, into, side))
   return undefined
 }
+
+/** The place in the program of the kernel that stores a tensor, or what it is a view of; -1 where it is there before. */
+const madeAt = (t: Tensor, program: KernelProgram, context: FusionContext): number => program.writers(storageOf(t, context))[0]?.order ?? -1

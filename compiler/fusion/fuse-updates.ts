@@ -3,7 +3,7 @@ import { substitute, topDown } from '../ir/rewrite.ts'
 import { substitute as substituteIndex } from '../ir/affine.ts'
 import { joinedName } from '../ir/inline.ts'
 import { type Equation, reads, writes } from '../ir/equation.ts'
-import { type FusionContext, isUnfused, type KernelPass } from './kernel-pass.ts'
+import { type FusionContext, isUnfused, type KernelPass, storageOf } from './kernel-pass.ts'
 import type { KernelNode, KernelProgram } from './program.ts'
 
 /**
@@ -28,7 +28,7 @@ function tryJoin(node: KernelNode, program: KernelProgram, context: FusionContex
   for (const producer of producers) {
     if (isUnfused(producer.equation, context)) continue
     const isBetween = (other: KernelNode): boolean => producer.order < other.order && other.order < node.order
-    const meets = reads(equation).some((t) => program.writers(t).some(isBetween)) ||
+    const meets = reads(equation).some((t) => program.writers(storageOf(t, context)).some(isBetween)) ||
       writes(equation).some((t) => [...program.readers(t), ...program.writers(t)].some(isBetween))
     const joined = meets ? undefined : joinPoints(producer.equation, equation)
     if (!joined || new Set([...reads(joined), ...writes(joined)]).size > context.maxBindings) continue

@@ -46,4 +46,11 @@ export function isViewed(t: Tensor, { viewOf }: FusionContext): boolean {
   return viewed.has(t)
 }
 
+/** The tensor that a kernel stores for a view to be there; itself where it is none. */
+export function storageOf(t: Tensor, { viewOf }: FusionContext): Tensor {
+  let stored = t
+  for (let of = viewOf.get(t); of; of = viewOf.get(of)) stored = of
+  return stored
+}
+
 const viewedIn = new WeakMap<FusionContext['viewOf'], ReadonlySet<Tensor>>()

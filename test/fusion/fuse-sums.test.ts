@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { FusionContext } from '../../compiler/fusion/kernel-pass.ts'
-import { type Equation, store } from '../../compiler/ir/equation.ts'
+import { axis } from '../../compiler/ir/affine.ts'
+import { equation, type Equation, store } from '../../compiler/ir/equation.ts'
 import { load, mul } from '../../compiler/ir/expression.ts'
 import { tensor } from '../../compiler/ir/tensor.ts'
 import { sumsEquations } from '../../compiler/ops/batch-reduction.ts'
@@ -33,6 +34,18 @@ test('joins sums over the batch to the kernel that stores what they are of', () 
 test('joins them to the kernel that stores last what they are of', () => {
   const kernels = fuse(PASS, [conv(y, x), relu(z, x), ...sums(y, z)])
   expect(kernels.map(({ equation }) => equation.sides.length)).toEqual([0, 1, 0])
+})
+
+test('a view is made where its storage is', () => {
+  // What is summed up is the product of a map that is stored first and of another one's storage, which is stored later.
+  const [stored, view] = [tensor('stored', ['n', 32]), map('view')]
+  const later = equation('later', ['later'], [], [])
+  const n = axis('n', 'n')
+  const i = axis('i', 32)
+  const stores = { ...later, axes: [n, i], stores: [store(stored, [n, i], load(tensor('w', ['n', 32]), n, i))] }
+  const kernels = fuse(PASS, [relu(z, x), stores, ...sums(z, view)], { viewOf: new Map([[view, stored]]) })
+  expect(kernels.every(({ equation: e }) => e.sides.length === 0)).toBe(true)
+  expect(remarksOf(kernels)).toContain('view is not made by one kernel')
 })
 
 describe('refuses', () => {
