@@ -1,6 +1,6 @@
 import type { Node } from '../graph/graph.ts'
 import { decline, replace, rewrite } from '../graph/rewrite.ts'
-import { traitsOf } from '../ops/traits.ts'
+import { linearOf } from '../ops/traits.ts'
 import type { GraphPass } from './pass.ts'
 
 /**
@@ -18,7 +18,7 @@ export const dropCancelledBias: GraphPass = {
       const x = moments.inputs[0]!
       const layer = uses.producerOf(x)
       const bias = layer?.parameters['bias']
-      if (!layer || !bias || !traitsOf(operators, layer).linear) return undefined
+      if (!layer || !bias || !linearOf(operators, layer)) return undefined
       const readers = uses.readersOf(x)
       const normalizations = readers.filter((reader) => reader.op === 'batch_normalize')
       if (normalizations.some((normalize) => normalize.attributes['style'] !== 'merged')) return undefined

@@ -1,7 +1,7 @@
 import { type Node, value, type Value } from '../graph/graph.ts'
 import { decline, type Uses, replace, rewrite } from '../graph/rewrite.ts'
 import { policyOf } from '../ops/batch-norm/statistics-policy.ts'
-import { traitsOf } from '../ops/traits.ts'
+import { linearOf, traitsOf } from '../ops/traits.ts'
 import type { GraphPass, PassContext } from './pass.ts'
 
 /**
@@ -22,7 +22,7 @@ export const foldBatchNorm: GraphPass = {
       if (policyOf(bn.attributes) === 'batch') return decline('test batches use their own statistics')
       const before = bn.inputs[0]!
       const conv = uses.producerOf(before)
-      const linear = conv && traitsOf(operators, conv).linear
+      const linear = conv && linearOf(operators, conv)
       if (!conv || !linear) return decline(nothingToFoldInto(conv, uses, operators))
       // A second reader, or the net's output, still needs the value before normalization.
       const others = uses.readersOf(before).filter((reader) => reader !== bn)
@@ -36,7 +36,7 @@ export const foldBatchNorm: GraphPass = {
 function nothingToFoldInto(producer: Node | undefined, uses: Uses, operators: PassContext['operators']): string {
   if (!producer || !traitsOf(operators, producer).pooling) return 'no convolution in front'
   const behind = uses.producerOf(producer.inputs[0]!)
-  return behind && traitsOf(operators, behind).linear ? `pooling stands between it and ${behind.name}: ${producer.name}`
+  return behind && linearOf(operators, behind) ? `pooling stands between it and ${behind.name}: ${producer.name}`
     : 'no convolution in front'
 }
 

@@ -1,7 +1,7 @@
 import { type Node, value, type Value } from '../graph/graph.ts'
 import { decline, replace, rewrite } from '../graph/rewrite.ts'
 import { channelNormalization } from '../ops/normalize.ts'
-import { traitsOf } from '../ops/traits.ts'
+import { linearOf } from '../ops/traits.ts'
 import type { GraphPass } from './pass.ts'
 
 /** b' = b - sum of W mean / std loses the digits by which mean / std exceeds 1: three of 24 bits at most. */
@@ -24,7 +24,7 @@ export const foldNormalize: GraphPass = {
     if (uses.isOutput(out)) return decline(`${node.name} is an output of the net`)
     if (!layer || readers.length > 1)
       return readers.length > 1 ? decline(`it is read by ${readers.map((reader) => reader.name).join(', ')}`) : undefined
-    const foldsInput = traitsOf(operators, layer).linear?.foldsInput
+    const foldsInput = linearOf(operators, layer)?.foldsInput
     if (!foldsInput) return decline(`${layer.name} behind it is no convolution or inner product`)
     if (!foldsInput(layer.attributes)) return decline(`${layer.name} pads with zeros behind it`)
     const { mean, inverse } = channelNormalization(node.attributes, out.shape[1] as number)

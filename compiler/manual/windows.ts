@@ -48,7 +48,7 @@ export const convolutions: Group = {
       see: ['conv', 'upsample', 'bilinear'],
     },
     fc: {
-      shape: 'x [n, ...] -> y [n, out]; all numbers of a sample count, whatever its shape',
+      shape: 'x [n, ...] -> y [n, out]; all numbers of a sample count, whatever its shape. With axis: 2 x [n, L, ...] -> [n, L, out]',
       parameters: ['weight [out, inputs], or [inputs, out] with transpose', 'bias [out]'],
       formula: ['y[n, o] = bias[o] + sum over i of x[n, i] weight[o, i]'],
       gradient: [
@@ -58,8 +58,11 @@ export const convolutions: Group = {
       ],
       absent: { weight_init: 'msra in front of a rectifier, else xavier', bias_init: '0', weights: 'parameters of its own' },
       example: ['input image: f32[1, 28, 28]', 'output y = image -> fc(300) -> relu -> fc(10)'],
-      notes: ['Flattens by itself: no `flatten` is needed in front.'],
-      see: ['conv', 'flatten'],
+      notes: [
+        'Flattens by itself: no `flatten` is needed in front.',
+        "`fc(out, axis: -1)` multiplies the last axis alone, as PyTorch's Linear and Keras' Dense do of more than two axes.",
+      ],
+      see: ['conv', 'flatten', 'transpose'],
     },
   },
 }

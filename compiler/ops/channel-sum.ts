@@ -1,9 +1,10 @@
 import { load } from '../ir/expression.ts'
 import { store } from '../ir/equation.ts'
 import type { Operator } from './operator.ts'
+import { numberOf } from './elementwise.ts'
 import { sumsEquations } from './batch-reduction.ts'
 
-/** db[c] = sum over n and the map of dy[n, c, ...]: the gradient of whatever is added to each channel. */
+/** db[c] = sum over n and the map of dy[n, c, ...]: the gradient of whatever is added to each channel, or along attribute `axis`. */
 const channelSum: Operator = {
   name: 'channel_sum',
   equations: (node) => {
@@ -13,7 +14,7 @@ const channelSum: Operator = {
       name: node.name,
       layers: [node.layer],
       shape: dy.shape,
-      kept: [1],
+      kept: [numberOf(node.attributes, 'axis', 1)],
       terms: (at) => [load(dy, ...at)],
       stores: (at, [total]) => [store(out, at, total!)],
     })

@@ -22,9 +22,9 @@ export const firstInputGradient = (of: Node, build: GradientBuilder, node: Gradi
   inputs: [gradientOf(of.inputs[0], 'dx', build, node)],
 })
 
-/** db[c] = sum over n and the map of dy[n, c, ...]. */
-export const biasGradient = (bias: Value | undefined, dy: Value, build: GradientBuilder): Value | undefined =>
-  gradientOf(bias, 'dbias', build, { op: 'channel_sum', inputs: [dy] })
+/** db[c] = sum over n and the map of dy[n, c, ...]; c counts axis 1, or another. */
+export const biasGradient = (bias: Value | undefined, dy: Value, build: GradientBuilder, axis = 1): Value | undefined =>
+  gradientOf(bias, 'dbias', build, { op: 'channel_sum', inputs: [dy], ...(axis !== 1 && { attributes: { axis } }) })
 
 export interface LinearGradients {
   /** Computes dx from dy and the weight. */
@@ -33,17 +33,20 @@ export interface LinearGradients {
   readonly dweight: { readonly op: string; readonly inputs: readonly [Value, Value] }
   /** The attributes of both nodes. */
   readonly attributes: Attributes
+  /** The axis of the output that the bias is of. Default 1. */
+  readonly biasAxis?: number
 }
 
 /** The gradients of a layer that is linear in its parameter `weight` and adds its parameter `bias` to each channel. */
-export function linearGradients(of: Node, dy: Value, build: GradientBuilder, { dx, dweight, attributes }: LinearGradients): Gradients {
+export function linearGradients(of: Node, dy: Value, build: GradientBuilder, given: LinearGradients): Gradients {
+  const { dx, dweight, attributes, biasAxis } = given
   const { weight, bias } = of.parameters
   const { inputs } = firstInputGradient(of, build, { op: dx, inputs: [dy], parameters: { weight: weight! }, attributes })
   return {
     inputs: inputs!,
     parameters: {
       weight: gradientOf(weight, 'dweight', build, { ...dweight, attributes }),
-      bias: biasGradient(bias, dy, build),
+      bias: biasGradient(bias, dy, build, biasAxis),
     },
   }
 }

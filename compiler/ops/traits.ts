@@ -11,6 +11,8 @@ export interface LinearTrait {
    * False: some outputs see padding, which is zero behind that function. Absent: there is no such folding.
    */
   readonly foldsInput?: (attributes: Attributes) => boolean
+  /** Whether its input's and its output's channels are axis 1, so that what works channel by channel can be folded into it. Absent: they are. */
+  readonly ofChannels?: (node: Pick<Node, 'inputs' | 'attributes'>) => boolean
 }
 
 /** The layer normalizes each channel with statistics: those of the batch, or stored ones. */
@@ -54,3 +56,12 @@ const NONE: OperatorTraits = {}
 /** The traits of a node's operator; none for an operator that has none. */
 export const traitsOf = (operators: ReadonlyMap<string, { readonly traits?: OperatorTraits }>, { op }: Pick<Node, 'op'>): OperatorTraits =>
   operators.get(op)?.traits ?? NONE
+
+/** How a node is linear in its weight, channel by channel; undefined where it is not. */
+export function linearOf(
+  operators: ReadonlyMap<string, { readonly traits?: OperatorTraits }>,
+  node: Pick<Node, 'op' | 'inputs' | 'attributes'>,
+): LinearTrait | undefined {
+  const { linear } = traitsOf(operators, node)
+  return linear?.ofChannels?.(node) === false ? undefined : linear
+}

@@ -56,6 +56,34 @@ describe('fc is a matrix product', () => {
   test.each([1, 15, 16, 17, 40])('a batch of %i is summed in chunks', (batch) => expectGradients(call(fed([batch, 3], batch), 2)))
 })
 
+describe('fc of the last axes', () => {
+  /** Each point of the first axes counts as a sample. */
+  const along = (shape: readonly number[], axis: number, more: { bias?: boolean; transpose?: boolean } = {}): readonly [Call, number[]] => {
+    const from = axis < 0 ? axis + shape.length : axis
+    const x = fed(shape, 9)
+    const rows = { ...x, shape: [shape.slice(0, from).reduce((a, b) => a * b, 1), ...shape.slice(from)] }
+    const asked = call(rows, 4, more)
+    return [{ ...asked, inputs: [x], attributes: { ...asked.attributes, axis } }, product(rows, asked)]
+  }
+  test.each<[readonly number[], number, { bias?: boolean; transpose?: boolean }, readonly (number | string)[]]>([
+    [[2, 3, 5], -1, {}, ['n', 3, 4]],
+    [[2, 3, 5], 2, { transpose: true }, ['n', 3, 4]],
+    [[2, 3, 2, 2], 2, {}, ['n', 3, 4]],
+    [[3, 2, 2, 3], -1, { bias: false }, ['n', 2, 2, 4]],
+    [[20, 2, 3], -1, {}, ['n', 2, 4]],
+    [[3, 5], -1, {}, ['n', 4]],
+  ])('%j from axis %i on %j', (shape, axis, more, out) => {
+    const [asked, want] = along(shape, axis, more)
+    expect(ask(asked)).toMatchObject({ shape: out })
+    expectClose(forward(asked), want)
+    expectGradients(asked)
+  })
+  test('refuses the batch and what is not there', () => {
+    expect(codes({ op: 'fc', inputs: [fed([2, 3])], attributes: { out: 2, axis: 2 } })).toEqual(['argument/axis'])
+    expect(codes({ op: 'fc', inputs: [fed([2, 3])], attributes: { out: 2, axis: 0 } })).toEqual(['argument/batch-axis'])
+  })
+})
+
 test('weight [out, in], or [in, out]; the fans do not turn', () => {
   const parametersOf = (transpose: boolean) => ask({ op: 'fc', inputs: [fed([1, 3, 2, 2])], attributes: { out: 5, transpose } })
   expect(parametersOf(false)).toMatchObject({

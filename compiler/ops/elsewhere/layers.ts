@@ -119,7 +119,7 @@ export const layersElsewhere: Synonyms = {
     { name: 'clip_by_value', of: 'TensorFlow' },
   ],
   softmax: [{ name: 'Softmax2d', of: 'PyTorch', positions: [] }, { name: 'Sparsemax', of: 'others', none: 'softmax is all there is' }],
-  log_softmax: [{ name: 'logsoftmax', of: 'PyTorch', positions: [], arguments: { dim: () => ({}) } }],
+  log_softmax: [{ name: 'logsoftmax', of: 'PyTorch', positions: ['dim'] }],
   add: [
     {
       name: 'Eltwise',
