@@ -165,10 +165,9 @@ function readOne(net: NetBuilder, lines: Options, x: Made, before: Loss | undefi
   }
   lines.take(...lines.section.options.map(({ key }) => key))
   const why = Object.hasOwn(REFUSED, kind) ? REFUSED[kind]! : undefined
-  lines.problem(
-    why ?? 'is no section that is known',
-    why === undefined ? undefined : `--outputs layer${net.index - 1} cuts the net in front of it`,
-  )
+  const cut = net.index === 0 || net.findings.problems.length > 0 ? undefined
+    : `--outputs layer${net.index - 1} cuts the net in front of it`
+  lines.problem(why ?? 'is no section that is known', why === undefined ? undefined : cut)
   // Later sections are looked at all the same: with what an output= or filters= says, as far as it can be known.
   const outputs = lines.has('output') ? lines.count('output', 1) : undefined
   return outputs !== undefined ? { ...x, shape: [outputs], map: [outputs, 1, 1] } : x

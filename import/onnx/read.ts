@@ -1,3 +1,4 @@
+import { didYouMean } from '../../bundle/nearest.ts'
 import type { ByteSource } from '../byte-source.ts'
 import { ImportError, type ImportProblem } from '../import-error.ts'
 import type { ModelInput, ModelNet, ModelResult, Note } from '../model-net.ts'
@@ -107,11 +108,11 @@ function read(model: ModelProto, source: ByteSource, options: ReadOptions, bare:
         mend: 'name the outputs that are wanted with --outputs',
       })
     else if (!value && problems.length === 0) {
-      const known = [...values.keys()].filter((key) => values.get(key)!.kind === 'tensor')
+      const made = graph.nodes.flatMap((node) => node.outputs.filter((output) => output !== ''))
       problems.push({
         where: `output ${name}`,
-        what: 'the model has no value of this name',
-        mend: `values of its last nodes are ${known.slice(-5).join(', ')}`,
+        what: `the model has no value of this name${didYouMean(name, made)}`,
+        mend: `the last of its ${made.length} values are ${made.slice(-5).join(', ')}`,
       })
     }
   }

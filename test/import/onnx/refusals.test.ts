@@ -47,7 +47,9 @@ describe('what stands in the way', () => {
     ['a shape of an input that is not there', oneInput(['n', 3], relu), { shapes: new Map([['z', [3]]]) }, [
       '--shape z: m.onnx has no input of this name',
     ]],
-    ['an output that is not there', oneInput(['n', 3], relu), { outputs: ['q'] }, ['output q: the model has no value of this name']],
+    ['an output that is not there', oneInput(['n', 3], relu), { outputs: ['elsewhere'] }, [
+      'output elsewhere: the model has no value of this name',
+    ]],
     ['an operator set of tomorrow', oneInput(['n', 3], relu, { opset: 27 }), {}, ['m.onnx: its operator set is 27; 6 to 26 are read']],
     ['a format of tomorrow', oneInput(['n', 3], relu, { ir: 14 }), {}, ['m.onnx: its IR version 14 is newer than 13']],
     ['samples that are joined', oneInput(['n', 3], [node('ReduceSum', ['x', 'a'], ['y'])], { initializers: { a: ints(0) } }), {}, [
