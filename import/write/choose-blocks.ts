@@ -18,7 +18,7 @@ export function chooseBlocks(parts: readonly Part[], mayHold: (part: Part) => bo
       return mayHold(part) && count > 1 && (count - 1) * callsIn(part) >= LEAST_SAVED
     }
     // From the outside in: what is inside of a block that goes counts anew.
-    const next = thinned(list, isWorth)
+    const next = thinned(list, isWorth, true)
     if (!next) return list
     list = next
   }
@@ -44,13 +44,13 @@ function sitesOf(list: readonly Part[], kinds: Kinds): Map<string, number> {
 }
 
 /** A list without the outermost regions that are not worth it; undefined if all of them are. */
-function thinned(list: readonly Part[], isWorth: (part: Part) => boolean): Part[] | undefined {
+function thinned(list: readonly Part[], isWorth: (part: Part) => boolean, inNet = false): Part[] | undefined {
   let changed = false
   const next = list.flatMap((part): readonly Part[] => {
     if (!part.parts) return [part]
     if (!isWorth(part)) {
       changed = true
-      return dissolved(part)
+      return dissolved(part, inNet)
     }
     const inner = thinned(part.parts, isWorth)
     if (!inner) return [part]

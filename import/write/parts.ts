@@ -8,7 +8,7 @@ export interface Part {
   readonly output: string
   readonly layer?: ModelLayer
   readonly parts?: readonly Part[]
-  /** Its place where the part around it is dissolved. Default: behind that one's name. */
+  /** Its name in the net itself, where the parts around it are dissolved. Default: behind their names. */
   readonly own?: readonly string[]
 }
 
@@ -59,6 +59,6 @@ export const region = (path: readonly string[], parts: readonly Part[], output: 
   output,
 })
 
-/** The parts in the place of the one that holds them, under their own names, or with these behind its name. */
-export const dissolved = (part: Part): Part[] =>
-  (part.parts ?? []).map(({ own, ...one }) => ({ ...one, path: own ?? [...part.path, ...one.path] }))
+/** The parts in the place of the one that holds them, with its name before theirs; in the net itself under their own names, where they have some. */
+export const dissolved = (part: Part, inNet = false): Part[] =>
+  (part.parts ?? []).map((one) => ({ ...one, path: (inNet ? one.own : undefined) ?? [...part.path, ...one.path] }))

@@ -15,6 +15,8 @@ const ENDS = new Set(['add', 'concat'])
 /** Longer repetitions are not looked for. */
 const MOST_PARTS = 40
 const MOST_INPUTS = 2
+/** Calls that a block saves, if it is to be one. */
+const LEAST_SAVED = 2
 
 /** The parts of a net with its units and what repeats of them as regions. `mayHold`: layers that can be in a block. */
 export function repeatedParts(parts: readonly Part[], wanted: ReadonlySet<string>, mayHold: (part: Part) => boolean): Part[] {
@@ -109,7 +111,7 @@ function bestRepeat(list: readonly Part[], wanted: ReadonlySet<string>, mayHold:
     const { start, end } = group[0]!
     // What comes in at one place is easier to read than what comes in at two.
     const saved = (group.length - 1) * (end - start - 1) / outerInputs(list.slice(start, end)).length
-    if (group.length > 1 && saved > (best?.saved ?? 3)) best = { group, saved }
+    if (group.length > 1 && saved > (best?.saved ?? LEAST_SAVED)) best = { group, saved }
   }
   return best && withRegions(list, best.group)
 }

@@ -29,12 +29,17 @@ export async function trainFirst({ compile, open, wasm, arrays, loadDataset }, o
   const net = await open(compile({ file, text: await readFile(file, 'utf8') }, ONLY_TRAIN), { device, seed: 1 })
   try {
     const data = await digitsOf(await loadDataset('mnist'), FIRST, { arrays })
-    for await (const event of net.train(data, options)) event
+    await finished(net.train(data, options))
     return (await net.save()).weights
   } finally {
     net.close()
     device.close()
   }
+}
+
+/** Waits for a training. */
+async function finished(events) {
+  while (!(await events.next()).done);
 }
 
 const ONLY_TRAIN = { targets: ['wasm'], programs: ['infer', 'eval', 'train'] }
@@ -81,7 +86,7 @@ export async function learnOthers({ compile, open, wasm }, { text, weights, free
     ...(weights && { weights, partial: { fresh: [HEAD] } }),
   })
   try {
-    for await (const event of net.train(few, { epochs, seed })) event
+    await finished(net.train(few, { epochs, seed }))
     const { accuracy } = await net.evaluate(test)
     return accuracy
   } finally {

@@ -88,7 +88,7 @@ describe('blocks', () => {
     )
   })
 
-  test('names that tell no module but agree are taken apart: res2a_branch2a, bn2a_branch2a are the unit branch2a of res2a', () => {
+  test('names that tell no module but agree are taken apart: res2a_branch2a, bn2a_branch2a are parts of res2a', () => {
     const layers: ModelLayer[] = [conv('conv1', 'image', 8)]
     for (const tag of ['2a', '2b']) {
       const before = layers.at(-1)!.output
@@ -97,9 +97,9 @@ describe('blocks', () => {
       layers.push(layer('add', `res${tag}`, [before, layers.at(-1)!.output]), relu(`res${tag}_relu`, `res${tag}`))
     }
     const { text, layers: rows } = writeNet(netOf(layers))
-    expect(text).toContain('y = x -> conv_bn as branch2a -> conv_bn as branch2b\n  return add(x, y) -> relu')
-    expect(text).toContain('-> residual                        as res2a\n    -> residual                        as res2b')
-    expect(rows.find(({ model }) => model === 'bn2b_branch2b')!.name).toBe('res2b.branch2b.bn')
+    expect(text).toContain('-> conv(8, 3, pad: 1, bias: false) as branch2a_conv\n    -> batch_norm(eps: 1e-5)           as branch2a_bn\n')
+    expect(text).toContain('residual                        as res2a\n    -> residual                        as res2b')
+    expect(rows.find(({ model }) => model === 'bn2b_branch2b')!.name).toBe('res2b.branch2b_bn')
   })
 
   test('layers that share parameters stay where their names are plain', () => {
