@@ -9,8 +9,8 @@ import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'nod
 import { checkNode, install, node, root } from './steps.mjs'
 
 const dist = join(root, 'dist')
-/** Folders whose modules become one file: the compiler, readers of foreign models, the command. */
-const GROUPS = [['compiler', 'dsl'], ['import'], ['cli', 'measure']]
+/** Folders whose modules become one file: the compiler, readers and writers of foreign models, the command. */
+const GROUPS = [['compiler', 'dsl'], ['import', 'export'], ['cli', 'measure']]
 /** Packages that come within, with their licenses, and the folder that needs them: whoever installs fusenet gets one package. */
 const TAKEN_ALONG = { commander: 'cli', picocolors: 'cli', pbf: 'import' }
 /** What `cli/module.ts` takes by its name. */

@@ -17,7 +17,7 @@ interface Rule {
   readonly but?: readonly string[]
 }
 
-const ROOMS = ['bundle/', 'dsl/', 'compiler/', 'runtime/', 'measure/', 'bundlers/', 'import/', 'cli/'] as const
+const ROOMS = ['bundle/', 'dsl/', 'compiler/', 'runtime/', 'measure/', 'bundlers/', 'import/', 'export/', 'cli/'] as const
 
 /**
  * The floors of the house, the ground first. An import stays in its room or goes down; rooms on one floor are strangers. A file is in the
@@ -31,7 +31,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['compiler/ops/', 'compiler/codegen/gpu/', 'compiler/codegen/cpu/'],
   ['compiler/graph-passes/', 'compiler/plan/', 'compiler/targets/', 'compiler/front-end/'],
   ['compiler/manual/', 'compiler/', 'runtime/'],
-  ['measure/', 'bundlers/', 'import/'],
+  ['measure/', 'bundlers/', 'import/', 'export/'],
   ['cli/'],
 ]
 
@@ -90,6 +90,16 @@ function rulesFor(files: readonly string[]): Rule[] {
       name: 'nobody but the command knows importers',
       from: ['dsl/', 'compiler/', 'runtime/', 'measure/', 'bundlers/'],
       never: ['import/'],
+    },
+    {
+      name: 'an exporter runs in pages too: it gives bytes, and knows neither files nor the command',
+      from: ['export/'],
+      never: ['cli/', 'node:', 'runtime/', 'measure/', 'bundlers/', 'import/'],
+    },
+    {
+      name: 'nobody but the command knows exporters',
+      from: ['dsl/', 'compiler/', 'runtime/', 'measure/', 'bundlers/', 'import/'],
+      never: ['export/'],
     },
     { name: 'what is measured runs in pages too: neither files nor the command', from: ['measure/'], never: ['cli/', 'node:'] },
 

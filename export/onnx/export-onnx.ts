@@ -1,0 +1,94 @@
+import type { Manifest } from '../../bundle/format.ts'
+import { traitsOf } from '../../compiler/ops/traits.ts'
+import { operators } from '../../compiler/ops/registry.ts'
+import { ExportError } from '../export-error.ts'
+import { type ExportSource, inferenceNet, type InferenceOptions } from '../inference-net.ts'
+import { GraphBuilder } from './graph-builder.ts'
+import type { OnnxGraph } from './model.ts'
+import { ROWS } from './operators/table.ts'
+import { bytesOf, type Streamed, writeModel } from './write-model.ts'
+
+/** The opsets that models are written for, and the usual one. */
+export const OPSETS = { first: 13, usual: 17, last: 23 } as const
+
+/** IR versions by the first opset that came with them. https://github.com/onnx/onnx/blob/main/docs/Versioning.md */
+const IR_VERSIONS: readonly (readonly [opset: number, ir: number])[] = [[13, 7], [15, 8], [19, 9], [21, 10], [23, 11]]
+
+/** A message of protobuf has less than 2 GiB. */
+const MOST_BYTES = 2 ** 31 - 1
+/** Room for what is not weights. */
+const ROOM = 2 ** 26
+
+export interface OnnxOptions extends InferenceOptions {
+  /** The operator set: 13 to 23. Default 17. */
+  readonly opset?: number
+  /** The version of fusenet, for the model's `producer_version`. */
+  readonly version?: string
+  /** The name of the file that takes the weights, beside the model: for nets whose weights are more than a model may hold. */
+  readonly beside?: string
+  /** Weights of more bytes than this go to `beside`. Default: what protobuf holds, 2 GiB. */
+  readonly most?: number
+}
+
+/** A net as a model of ONNX, to be written piece by piece. */
+export interface ExportedOnnx {
+  readonly opset: number
+  readonly graph: OnnxGraph
+  readonly model: Streamed
+  /** The file beside it, of the name that `beside` gave, where the weights need one. */
+  readonly data?: Streamed
+  /** What is not as the text has it. */
+  readonly notes: readonly string[]
+}
+
+/**
+ * The net of a bundle as a model that infers: outputs alone, with a batch that is open. Throws ExportError with everything that cannot be
+ * exported.
+ */
+export function exportOnnx(source: ExportSource, options: OnnxOptions = {}): ExportedOnnx {
+  const { opset = OPSETS.usual, version = '', beside, most = MOST_BYTES - ROOM } = options
+  if (!Number.isInteger(opset) || opset < OPSETS.first || opset > OPSETS.last)
+    throw new ExportError([{ where: 'opset', what: `models are written for opsets ${OPSETS.first} to ${OPSETS.last}, and ${opset} is none of them` }])
+  const net = inferenceNet(source, options)
+  const builder = new GraphBuilder(net, opset)
+  for (const node of net.graph.nodes) {
+    const row = ROWS.get(node.op)
+    if (node.op === 'parameter') builder.alias(node, 'weight')
+    else if (row) row(builder.layer(node))
+    else builder.problems.push({ where: node.layer, what: `${node.op} has no equal in ONNX`, mend: mendOf(node.op) })
+  }
+  if (net.graph.outputs.length === 0)
+    builder.problems.push({ where: net.graph.name, what: 'it has no output: losses and metrics are not exported', mend: 'write `output NAME = VALUE`' })
+  if (builder.problems.length > 0) throw new ExportError(builder.problems)
+  const graph = builder.finish()
+  const bytes = graph.initializers.reduce((sum, tensor) => sum + bytesOf(tensor), 0)
+  if (bytes > most && beside === undefined)
+    throw new ExportError([{
+      where: 'weights',
+      what: `${bytes} bytes are more than a model of protobuf holds`,
+      mend: 'name a file that takes them: beside',
+    }])
+  const written = writeModel({
+    irVersion: IR_VERSIONS.findLast(([first]) => first <= opset)![1],
+    opset,
+    producer: 'fusenet',
+    producerVersion: version,
+    graph,
+    metadata: metadataOf(net.manifest, graph),
+  }, bytes > most ? beside : undefined)
+  return { opset, graph, ...written, notes: builder.notes }
+}
+
+const mendOf = (op: string): string =>
+  traitsOf(operators, { op }).comparesLabels ? 'losses and metrics stay behind: make another value the output'
+    : 'make a value in front of it the output'
+
+/** The names of classes, for who reads an output of scores: `classes`, a JSON object by outputs. */
+function metadataOf({ inputs, outputs, name }: Manifest, graph: OnnxGraph): Map<string, string> {
+  const classes = outputs.flatMap(({ name, scores }) => {
+    const label = inputs.find((input) => input.name === scores)
+    const names = label?.classNames ?? label?.classes
+    return names === undefined || !graph.outputs.some((output) => output.name === name) ? [] : [[name, names] as const]
+  })
+  return new Map([['net', name], ...(classes.length > 0 ? [['classes', JSON.stringify(Object.fromEntries(classes))] as const] : [])])
+}

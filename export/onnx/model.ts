@@ -1,0 +1,48 @@
+/** A model of ONNX as far as fusenet writes it. https://github.com/onnx/onnx/blob/main/onnx/onnx.proto */
+export interface OnnxModel {
+  readonly irVersion: number
+  readonly opset: number
+  readonly producer: string
+  readonly producerVersion: string
+  readonly graph: OnnxGraph
+  readonly metadata: ReadonlyMap<string, string>
+}
+
+export interface OnnxGraph {
+  readonly name: string
+  readonly nodes: readonly OnnxNode[]
+  readonly initializers: readonly OnnxTensor[]
+  readonly inputs: readonly OnnxValue[]
+  readonly outputs: readonly OnnxValue[]
+  /** Values between nodes, with their shapes. */
+  readonly values: readonly OnnxValue[]
+}
+
+export interface OnnxNode {
+  readonly name: string
+  readonly op: string
+  /** '' for one that is left out. */
+  readonly inputs: readonly string[]
+  readonly outputs: readonly string[]
+  readonly attributes: Readonly<Record<string, OnnxAttribute>>
+}
+
+/** A whole number, several of them, a text; `{ float }` for others. */
+export type OnnxAttribute = number | readonly number[] | string | { readonly float: number }
+
+export type OnnxType = 'f32' | 'i32' | 'i64'
+
+export interface OnnxTensor {
+  readonly name: string
+  readonly type: 'f32' | 'i64'
+  readonly shape: readonly number[]
+  /** Asked for when it is written: one tensor at a time is held. */
+  readonly values: () => Float32Array | readonly number[]
+}
+
+export interface OnnxValue {
+  readonly name: string
+  readonly type: OnnxType
+  /** A text is the name of a dimension that is open. */
+  readonly shape: readonly (number | string)[]
+}

@@ -1,0 +1,110 @@
+import { axisRange } from '../../../compiler/ops/axes.ts'
+import { epsOf, policyOf, storesSums } from '../../../compiler/ops/batch-norm/statistics-policy.ts'
+import { channelShape, float, type Layer, numberOf, reshapeTo, type Row } from '../layer.ts'
+import { reduced } from './reduction.ts'
+
+/** Batch normalization with stored statistics, in the form of test time: one output. */
+const batchNorm: Row = (layer) => {
+  if (policyOf(layer.attributes) === 'batch') return withBatchStatistics(layer)
+  const channels = layer.shape[1] as number
+  const gamma = layer.has('gamma') ? layer.parameter('gamma') : layer.numbers('gamma', new Array<number>(channels).fill(1), [channels])
+  const beta = layer.has('beta') ? layer.parameter('beta') : layer.numbers('beta', new Array<number>(channels).fill(0), [channels])
+  layer.done('BatchNormalization', [layer.input(), gamma, beta, ...statistics(layer)], { epsilon: float(epsOf(layer.attributes)) })
+}
+
+/** Mean and variance; sums are divided by their factor, and are 0 while that is 0. */
+function statistics(layer: Layer): [string, string] {
+  if (!storesSums(layer.attributes)) return [layer.parameter('running_mean'), layer.parameter('running_var')]
+  const factor = layer.values('scale_factor')[0]!
+  const divided = (role: string): string => {
+    const sums = layer.values(role)
+    return layer.numbers(role, Float32Array.from(sums, (sum) => (factor === 0 ? 0 : sum / factor)), [sums.length])
+  }
+  return [divided('running_mean'), divided('running_var')]
+}
+
+/** `stats: batch`: each batch is normalized with its own statistics, at test time too. */
+function withBatchStatistics(layer: Layer): void {
+  const axes = layer.shape.flatMap((_, d) => (d === 1 ? [] : [d]))
+  affine(layer, normalized(layer, layer.input(), axes, epsOf(layer.attributes)), channelShape(layer.shape))
+}
+
+/** (x - mean) / sqrt(mean of squared differences + eps) along axes: a variance that is a difference of means would lose digits. */
+function normalized(layer: Layer, x: string, axes: readonly number[], eps: number): string {
+  const centred = layer.add('centred', 'Sub', [x, reduced(layer, 'mean', 'ReduceMean', x, axes)])
+  const squares = layer.add('squares', 'Mul', [centred, centred])
+  const variance = layer.add('guarded', 'Add', [reduced(layer, 'variance', 'ReduceMean', squares, axes), layer.numbers('eps', [eps])])
+  return layer.add('normalized', 'Div', [centred, layer.add('deviation', 'Sqrt', [variance])])
+}
+
+/** gamma x + beta, or x itself where the layer has neither. */
+function affine(layer: Layer, x: string, shape: readonly number[]): void {
+  const scaled = !layer.has('gamma') ? x : layer.has('beta') ? layer.add('scaled', 'Mul', [x, layer.parameter('gamma', { shape })]) : undefined
+  if (scaled === undefined) layer.done('Mul', [x, layer.parameter('gamma', { shape })])
+  else if (layer.has('beta')) layer.done('Add', [scaled, layer.parameter('beta', { shape })])
+  else layer.done('Identity', [scaled])
+}
+
+const fill = (layer: Layer, suffix: string, count: number, value: number): string =>
+  layer.numbers(suffix, new Array<number>(count).fill(value), [count])
+
+const instanceNorm: Row = (layer) => {
+  if (layer.shape.length < 3) return withGroups(layer, layer.shape[1] as number)
+  const channels = layer.shape[1] as number
+  const gamma = layer.has('gamma') ? layer.parameter('gamma') : fill(layer, 'gamma', channels, 1)
+  const beta = layer.has('beta') ? layer.parameter('beta') : fill(layer, 'beta', channels, 0)
+  layer.done('InstanceNormalization', [layer.input(), gamma, beta], { epsilon: float(numberOf(layer, 'eps', 1e-5)) })
+}
+
+/** Groups are channels of another shape: GroupNormalization of runtimes loses digits where a mean is large. */
+function withGroups(layer: Layer, groups: number): void {
+  const whole = layer.shape[0] === 'n' ? 0 : layer.shape[0] as number
+  const joined = layer.add('groups', 'Reshape', [layer.input(), layer.integers('as_groups', [whole, groups, -1])])
+  const unit = layer.add('normalized', 'InstanceNormalization', [joined, fill(layer, 'one', groups, 1), fill(layer, 'zero', groups, 0)], {
+    epsilon: float(numberOf(layer, 'eps', 1e-5)),
+  })
+  const back = layer.integers('shape', reshapeTo(layer.shape))
+  if (layer.has('gamma')) affine(layer, layer.add('channels', 'Reshape', [unit, back]), channelShape(layer.shape))
+  else layer.done('Reshape', [unit, back])
+}
+
+const groupNorm: Row = (layer) => withGroups(layer, numberOf(layer, 'groups', 1))
+
+/** In its parts, as exporters of opsets before 17 write it: LayerNormalization of runtimes takes its variance as a difference. */
+const layerNorm: Row = (layer) => {
+  const rank = layer.shape.length
+  const axes = axisRange({ axis: 1, end: -1, ...layer.attributes }, rank)
+  const unit = normalized(layer, layer.input(), axes, numberOf(layer, 'eps', 1e-5))
+  const last = axes.at(-1)!
+  affine(layer, unit, [...axes.map((d) => layer.shape[d] as number), ...new Array<number>(rank - 1 - last).fill(1)])
+}
+
+/** weight x + bias, a number a channel. */
+const scale: Row = (layer) => {
+  const shape = channelShape(layer.shape)
+  const weight = layer.parameter('weight', { shape })
+  if (!layer.has('bias')) return layer.done('Mul', [layer.input(), weight])
+  layer.done('Add', [layer.add('scaled', 'Mul', [layer.input(), weight]), layer.parameter('bias', { shape })])
+}
+
+const bias: Row = (layer) => layer.done('Add', [layer.input(), layer.parameter('bias', { shape: channelShape(layer.shape) })])
+
+/** (x - mean) / std with the numbers of the text. */
+const normalize: Row = (layer) => {
+  const list = (name: string): string => {
+    const numbers = layer.attributes[name] as readonly number[]
+    const isOne = new Set(numbers).size === 1
+    return isOne ? layer.numbers(name, [numbers[0]!]) : layer.numbers(name, numbers, channelShape(layer.shape))
+  }
+  layer.done('Div', [layer.add('centred', 'Sub', [layer.input(), list('mean')]), list('std')])
+}
+
+export const normalizationRows: ReadonlyMap<string, Row> = new Map([
+  ['batch_norm', batchNorm],
+  ['instance_norm', instanceNorm],
+  ['group_norm', groupNorm],
+  ['layer_norm', layerNorm],
+  ['scale', scale],
+  ['bias', bias],
+  ['normalize', normalize],
+])
