@@ -40,8 +40,10 @@ export function fail(screen: Screen, failure: Failure): number {
       ...(lastFiniteLoss !== undefined && { lastFiniteLoss }),
     })
   }
-  const problems = importProblemsOf(error)
-  if (problems) return say(EXIT.input, `this model cannot be imported:\n${indented((error as Error).message)}`, { problems })
+  const imported = problemsOf(error, 'ImportError')
+  if (imported) return say(EXIT.input, `this model cannot be imported:\n${indented((error as Error).message)}`, { problems: imported })
+  const exported = problemsOf(error, 'ExportError')
+  if (exported) return say(EXIT.input, `this net cannot be exported:\n${indented((error as Error).message)}`, { problems: exported })
   if (error instanceof InputError) return say(EXIT.input, error.message)
   const environment = environmentsOwn(error)
   if (environment) return say(EXIT.input, environment.message)
@@ -63,9 +65,9 @@ function environmentsOwn(error: unknown): InputError | undefined {
 
 const indented = (text: string): string => text.split('\n').map((line) => `  ${line}`).join('\n')
 
-/** What an importer could not bring, each with its place. Recognized by its name, as diagnostics are. */
-function importProblemsOf(error: unknown): readonly object[] | undefined {
-  return error instanceof Error && error.name === 'ImportError' ? (error as Error & { problems?: readonly object[] }).problems : undefined
+/** What an importer or exporter could not bring, each with its place. Recognized by the error's name, as diagnostics are. */
+function problemsOf(error: unknown, name: 'ImportError' | 'ExportError'): readonly object[] | undefined {
+  return error instanceof Error && error.name === name ? (error as Error & { problems?: readonly object[] }).problems : undefined
 }
 
 /**

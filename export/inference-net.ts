@@ -92,7 +92,9 @@ function tensorsOf(graph: Graph, given: ReadonlyMap<string, TensorData> | undefi
     tensors.set(value, { name: value.name, shape: value.shape as readonly number[], values: () => Float32Array.from(numbers) })
   }
   for (const [value, tensor] of prepared(graph, tensors)) tensors.set(value, tensor)
-  return tensors
+  // Others went into what is prepared.
+  const stays = new Set(graph.nodes.flatMap(readsOf))
+  return new Map([...tensors].filter(([value]) => stays.has(value)))
 }
 
 /** What passes left to be computed once, in float64 and rounded once. Its tensors are called after the layer that reads them. */
@@ -106,11 +108,12 @@ function prepared(graph: Graph, known: ReadonlyMap<Value, NetTensor>): Map<Value
   }
   for (const node of nodes)
     for (const equation of operators.get(node.op)!.equations(node)) evaluateEquation(equation, storage as Map<never, Numbers>, { batch: 1 })
-  for (const node of graph.nodes) for (const [role, value] of rolesOf(node)) {
-    const values = storage.get(value)
-    if (!value.storage || value.storage.role !== 'prepared' || !values) continue
-    made.set(value, { name: `${node.layer}.${role}`, shape: value.shape as readonly number[], values: () => Float32Array.from(values) })
-  }
+  for (const node of graph.nodes)
+    for (const [role, value] of rolesOf(node)) {
+      const values = storage.get(value)
+      if (!value.storage || value.storage.role !== 'prepared' || !values) continue
+      made.set(value, { name: `${node.layer}.${role}`, shape: value.shape as readonly number[], values: () => Float32Array.from(values) })
+    }
   return made
 }
 

@@ -4,6 +4,7 @@ import { check } from './check.ts'
 import { compile } from './compile.ts'
 import { devices } from './devices.ts'
 import { evaluate } from './eval.ts'
+import { exportVerb } from './export.ts'
 import { fmt } from './fmt.ts'
 import { importVerb } from './import.ts'
 import { init } from './init.ts'
@@ -24,6 +25,7 @@ export const VERBS: readonly Verb[] = [
   fmt,
   inspect,
   compile,
+  exportVerb,
   run,
   step,
   train,

@@ -48,7 +48,10 @@ export interface ExportedOnnx {
 export function exportOnnx(source: ExportSource, options: OnnxOptions = {}): ExportedOnnx {
   const { opset = OPSETS.usual, version = '', beside, most = MOST_BYTES - ROOM } = options
   if (!Number.isInteger(opset) || opset < OPSETS.first || opset > OPSETS.last)
-    throw new ExportError([{ where: 'opset', what: `models are written for opsets ${OPSETS.first} to ${OPSETS.last}, and ${opset} is none of them` }])
+    throw new ExportError([{
+      where: 'opset',
+      what: `models are written for opsets ${OPSETS.first} to ${OPSETS.last}, and ${opset} is none of them`,
+    }])
   const net = inferenceNet(source, options)
   const builder = new GraphBuilder(net, opset)
   for (const node of net.graph.nodes) {
@@ -58,7 +61,11 @@ export function exportOnnx(source: ExportSource, options: OnnxOptions = {}): Exp
     else builder.problems.push({ where: node.layer, what: `${node.op} has no equal in ONNX`, mend: mendOf(node.op) })
   }
   if (net.graph.outputs.length === 0)
-    builder.problems.push({ where: net.graph.name, what: 'it has no output: losses and metrics are not exported', mend: 'write `output NAME = VALUE`' })
+    builder.problems.push({
+      where: net.graph.name,
+      what: 'it has no output: losses and metrics are not exported',
+      mend: 'write `output NAME = VALUE`',
+    })
   if (builder.problems.length > 0) throw new ExportError(builder.problems)
   const graph = builder.finish()
   const bytes = graph.initializers.reduce((sum, tensor) => sum + bytesOf(tensor), 0)

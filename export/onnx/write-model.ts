@@ -46,10 +46,13 @@ export function writeModel(model: OnnxModel, beside?: string): WrittenModel {
     w.writeStringField(3, model.producerVersion)
   })
   const tail = message((w) => {
-    w.writeBytesField(8, message((set) => {
-      set.writeStringField(1, '')
-      set.writeVarintField(2, model.opset)
-    }))
+    w.writeBytesField(
+      8,
+      message((set) => {
+        set.writeStringField(1, '')
+        set.writeVarintField(2, model.opset)
+      }),
+    )
     for (const [key, value] of model.metadata) w.writeBytesField(14, pair(key, value))
   })
   const parts: Part[] = [head, key(7, sizeOf(graph)), ...graph, tail]

@@ -11,7 +11,9 @@ import { generator, normals } from '../support/random-net.ts'
 /** The part of onnxruntime-node that is used here. */
 interface Runtime {
   readonly InferenceSession: {
-    create(file: string | Uint8Array): Promise<{ run(feeds: object): Promise<Record<string, { data: Float32Array; dims: number[] }>>; release(): Promise<void> }>
+    create(
+      file: string | Uint8Array,
+    ): Promise<{ run(feeds: object): Promise<Record<string, { data: Float32Array; dims: number[] }>>; release(): Promise<void> }>
   }
   readonly Tensor: new(type: string, data: Float32Array | Int32Array, dims: readonly number[]) => object
 }
@@ -63,10 +65,14 @@ export async function compare(text: string, options: OnnxOptions = {}, seed = 1,
     return [name, { dims, data: normals(dims.reduce((a, b) => a * b, 1), 100 * seed + i) }]
   }))
   const session = await runtime.InferenceSession.create(bytesOf(exported))
-  const got = await session.run(Object.fromEntries(Object.entries(inputs).map(([name, { dims, data }]) => [name, new runtime.Tensor('float32', data, dims)])))
+  const got = await session.run(
+    Object.fromEntries(Object.entries(inputs).map(([name, { dims, data }]) => [name, new runtime.Tensor('float32', data, dims)])),
+  )
   await session.release()
   const net = await open(bundle, { device: interpreter(), batch, programs: ['infer'], weights: weights as never })
-  const want = await net.run(Object.fromEntries(Object.entries(inputs).map(([name, { data }]) => [name, data])) as never) as unknown as Record<string, Float64Array>
+  const want = await net.run(
+    Object.fromEntries(Object.entries(inputs).map(([name, { data }]) => [name, data])) as never,
+  ) as unknown as Record<string, Float64Array>
   net.close()
   const worst = Math.max(...exported.graph.outputs.map(({ name }) => {
     const [a, b] = [got[name]!.data, want[name]!]

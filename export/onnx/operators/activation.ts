@@ -61,7 +61,10 @@ export const activationRows: ReadonlyMap<string, Row> = new Map([
   ['elu', withNumber('Elu', 'alpha', 'alpha', 1)],
   ['celu', withNumber('Celu', 'alpha', 'alpha', 1)],
   ['thresholded_relu', withNumber('ThresholdedRelu', 'alpha', 'alpha', 1)],
-  ['hard_sigmoid', (layer) => layer.done('HardSigmoid', [layer.input()], hardSigmoid(numberOf(layer, 'alpha', 1 / 6), numberOf(layer, 'beta', 0.5)))],
+  [
+    'hard_sigmoid',
+    (layer) => layer.done('HardSigmoid', [layer.input()], hardSigmoid(numberOf(layer, 'alpha', 1 / 6), numberOf(layer, 'beta', 0.5))),
+  ],
   ['hard_swish', hardSwish],
   ['silu', silu],
   ['mish', mish],

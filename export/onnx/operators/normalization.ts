@@ -39,7 +39,8 @@ function normalized(layer: Layer, x: string, axes: readonly number[], eps: numbe
 
 /** gamma x + beta, or x itself where the layer has neither. */
 function affine(layer: Layer, x: string, shape: readonly number[]): void {
-  const scaled = !layer.has('gamma') ? x : layer.has('beta') ? layer.add('scaled', 'Mul', [x, layer.parameter('gamma', { shape })]) : undefined
+  const scaled = !layer.has('gamma') ? x
+    : layer.has('beta') ? layer.add('scaled', 'Mul', [x, layer.parameter('gamma', { shape })]) : undefined
   if (scaled === undefined) layer.done('Mul', [x, layer.parameter('gamma', { shape })])
   else if (layer.has('beta')) layer.done('Add', [scaled, layer.parameter('beta', { shape })])
   else layer.done('Identity', [scaled])

@@ -70,7 +70,10 @@ const avgPool: Row = (layer) => {
   if (dilated || isLarge(window, pads)) return sumOfWindows(layer, window, String(count))
   if (count === 'padded' || (count === 'caffe' && isCovered)) {
     const all = ceil ? coveredByPads(layer, window) : pads
-    layer.done('AveragePool', [layer.input()], { ...windowAttributes(window, all), ...(all.some((pad) => pad > 0) && { count_include_pad: 1 }) })
+    layer.done('AveragePool', [layer.input()], {
+      ...windowAttributes(window, all),
+      ...(all.some((pad) => pad > 0) && { count_include_pad: 1 }),
+    })
     return
   }
   if (count === 'valid' || window.pads.every((pad) => pad === 0)) {
@@ -103,7 +106,10 @@ function sumInputs(layer: Layer, window: Window, x: string): string[] {
   const pads = cut(layer, window, coveredByPads(layer, window))
   const channels = layer.shape[1] as number
   const kernel = window.slides.map(({ kernel }) => kernel) as [number, number]
-  return [framed(layer, x, pads, 0), layer.numbers('ones', new Array<number>(channels * kernel[0] * kernel[1]).fill(1), [channels, 1, ...kernel])]
+  return [
+    framed(layer, x, pads, 0),
+    layer.numbers('ones', new Array<number>(channels * kernel[0] * kernel[1]).fill(1), [channels, 1, ...kernel]),
+  ]
 }
 
 const sumAttributes = (layer: Layer, window: Window) => ({ ...windowAttributes(window, NO_PADS), group: layer.shape[1] as number })

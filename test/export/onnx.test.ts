@@ -1,0 +1,108 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { compile } from '../../compiler/index.ts'
+import { exportOnnx } from '../../export/index.ts'
+import { randomNet } from '../support/random-net.ts'
+import { variedNet } from '../support/varied-net.ts'
+import { compare, onnxRuntime, trained } from './onnx-runtime.ts'
+
+const sample = (name: string): string => readFileSync(join(import.meta.dirname, `../../samples/${name}.net`), 'utf8')
+const bundleOf = (text: string) => {
+  const bundle = compile(text, { targets: [], programs: ['infer'] })
+  return { ...bundle, weights: trained(bundle) }
+}
+const net = (layers: string, input = '4, 6, 6'): string => `net one {\n  input x: f32[${input}]\n  output y = x -> ${layers}\n}\n`
+const graphOf = (text: string, options = {}) => exportOnnx(bundleOf(text), options).graph
+
+/** float32 in another order of additions. */
+const CLOSE = 2e-5
+
+describe.skipIf(!onnxRuntime())('onnxruntime computes what the float64 interpreter does', () => {
+  test.each(['mnist', 'cifar10_quick', 'cifar10_quick_split', 'cifar10_full_sigmoid_bn'])('%s, as written and folded', async (name) => {
+    expect((await compare(sample(name))).worst).toBeLessThan(CLOSE)
+    expect((await compare(sample(name), { fold: true })).worst).toBeLessThan(CLOSE)
+  })
+
+  test.each(Array.from({ length: 12 }, (_, i) => i + 1))('random net %i', async (seed) => {
+    const { worst } = await compare(randomNet(seed), { fold: seed % 2 === 0, opset: 13 + seed % 9 }, seed)
+    expect(worst).toBeLessThan(CLOSE)
+  })
+
+  test.each([0, 1, 2, 3])('varied net %i', async (seed) => {
+    const { worst } = await compare(variedNet(seed, 4), { opset: seed % 2 === 0 ? 13 : 20 }, seed + 1)
+    expect(worst).toBeLessThan(CLOSE)
+  })
+})
+
+test('names of inputs, outputs, layers and parameters stay; the batch is open', () => {
+  const graph = graphOf(`net one {
+    input image: f32[2, 5, 5]
+    logits = image -> conv(3, 3) as conv1 -> batch_norm as bn1 -> relu -> fc(4) as head
+    output prob = softmax(logits)
+    output scores = logits
+  }`)
+  expect(graph.inputs).toEqual([{ name: 'image', type: 'f32', shape: ['N', 2, 5, 5] }])
+  expect(graph.outputs).toEqual([{ name: 'prob', type: 'f32', shape: ['N', 4] }, { name: 'scores', type: 'f32', shape: ['N', 4] }])
+  expect(graph.nodes.map(({ name, op }) => [name, op])).toEqual([
+    ['conv1', 'Conv'],
+    ['bn1', 'BatchNormalization'],
+    ['relu_1', 'Relu'],
+    ['head.flatten', 'Flatten'],
+    ['head', 'Gemm'],
+    ['softmax_1', 'Softmax'],
+  ])
+  expect(graph.initializers.map(({ name }) => name)).toEqual(
+    ['conv1.weight', 'conv1.bias', 'bn1.gamma', 'bn1.beta', 'bn1.running_mean', 'bn1.running_var', 'head.weight', 'head.bias'],
+  )
+  expect(graph.nodes[1]!.outputs).toHaveLength(1)
+})
+
+test('a folded net keeps the names of what is left', () => {
+  const graph = graphOf(net('conv(3, 3) as conv1 -> batch_norm -> relu'), { fold: true })
+  expect(graph.nodes.map(({ name }) => name)).toEqual(['conv1', 'relu_1'])
+  expect(graph.initializers.map(({ name }) => name)).toEqual(['conv1.weight', 'conv1.bias'])
+})
+
+test('tells all layers at once that have no equal', () => {
+  const text = `net one {
+    input x: f32[4]
+    input label: class[4]
+    output a = softmax_loss(x, label)
+    output b = accuracy(x, label)
+  }`
+  expect(() => exportOnnx(bundleOf(text))).toThrow(/softmax_loss_1: softmax_loss has no equal(.|\n)*accuracy_1: accuracy has no equal/)
+})
+
+test('tells every parameter that the weights lack', () => {
+  const bundle = compile(net('conv(3, 3) as conv1'), { targets: [], programs: ['infer'] })
+  expect(() => exportOnnx(bundle)).toThrow('conv1.weight: the bundle has no weights')
+  const weights = new Map([['conv1.weight', { shape: [1], type: 'f32' as const, data: new Float32Array(1) }]])
+  expect(() => exportOnnx({ ...bundle, weights })).toThrow(
+    /weights have it as \[1\], the net as \[3, 4, 3, 3\]\nconv1.bias: the weights do not have it/,
+  )
+})
+
+test('no two values and no two nodes have one name', () => {
+  for (let seed = 20; seed < 40; seed++) {
+    const { nodes, initializers, inputs } = graphOf(randomNet(seed))
+    const values = [...inputs.map(({ name }) => name), ...initializers.map(({ name }) => name), ...nodes.flatMap(({ outputs }) => outputs)]
+    expect(new Set(values).size).toBe(values.length)
+    expect(new Set(nodes.map(({ name }) => name)).size).toBe(nodes.length)
+  }
+})
+
+describe('pooling', () => {
+  const attributes = (layers: string): object => graphOf(net(layers)).nodes.at(-1)!.attributes
+  test('of windows that all readings of ceil_mode count alike says so', () => {
+    expect(attributes('max_pool(3, stride: 2, round: ceil)')).toMatchObject({ ceil_mode: 1, pads: [0, 0, 0, 0] })
+    // A last window that would lie in padding is dropped: rounding down counts as many.
+    expect(attributes('max_pool(2, stride: 2, pad: 1, round: ceil)')).not.toHaveProperty('ceil_mode')
+  })
+  test('divides windows that hang over by what the text says', () => {
+    expect(attributes('avg_pool(3, stride: 2, round: ceil, count: padded)')).toMatchObject({ pads: [0, 0, 1, 1], count_include_pad: 1 })
+    expect(attributes('avg_pool(3, stride: 2, round: ceil, count: valid)')).toMatchObject({ ceil_mode: 1 })
+    const ops = graphOf(net('avg_pool(4, stride: 3, pad: 1, round: ceil, count: caffe)', '4, 6, 6')).nodes.map(({ op }) => op)
+    expect(ops).toEqual(['Pad', 'AveragePool'])
+  })
+})
