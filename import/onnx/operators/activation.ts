@@ -2,9 +2,9 @@ import type { Argument } from '../../model-net.ts'
 import { showDimensions } from '../dimension.ts'
 import { shortFloat32 } from '../float32.ts'
 import type { OnnxNode } from '../node.ts'
-import { countOf, lazyConstant, parameterOf, rankOf, shapeOf } from '../value.ts'
+import { countOf, lazyConstant, parameterOf, shapeOf } from '../value.ts'
 import { fold } from './arithmetic.ts'
-import { operandOf } from './operand.ts'
+import { operandOf, withinSample } from './operand.ts'
 import type { OnnxOperator } from './operator.ts'
 
 /** A row of an activation that the language has. `f` is its formula, for constants. */
@@ -91,16 +91,24 @@ function clip(node: OnnxNode): void {
   node.give(node.emit('clip', [x], { lo, hi }, x.dims, { type: x.type }))
 }
 
-/** The power with a constant exponent. */
+/** The power with a constant exponent: one for all, or one for each place of a short axis, whose parts are taken apart. */
 function pow(node: OnnxNode): void {
   const x = node.tensor(0)
   const exponent = node.constant(1, 'the exponent')
-  const values = countOf(exponent.shape) > 0 ? exponent.values() : []
-  if (values.length === 0 || values.some((v) => v !== values[0]))
-    return node.refuse(`its exponents, ${showDimensions(exponent.shape)}, are not all the same`, 'one exponent can be said: pow(x, 2)')
-  if (exponent.shape.length > rankOf(x))
-    return node.refuse(`an exponent of ${exponent.shape.length} axes for ${showDimensions(shapeOf(x))}`)
-  node.give(node.emit('pow', [x], { exponent: shortFloat32(values[0]!) }, x.dims))
+  const values = countOf(exponent.shape) > 0 && countOf(exponent.shape) <= 4096 ? exponent.values() : []
+  const dims = withinSample(exponent, x)
+  if (!dims || values.length === 0) return node.refuse(`an exponent ${showDimensions(exponent.shape)} for ${showDimensions(shapeOf(x))}`)
+  if (values.every((v) => v === values[0])) return node.give(node.emit('pow', [x], { exponent: shortFloat32(values[0]!) }, x.dims))
+  const long = dims.flatMap((dim, d) => (dim === 1 ? [] : [d]))
+  const [d] = long
+  if (long.length !== 1 || values.length !== x.dims[d!] || values.length > 64)
+    return node.refuse(`its exponents, ${showDimensions(exponent.shape)}, differ along several axes`, 'one exponent can be said: pow(x, 2)')
+  const part = x.dims.map((dim, e) => (e === d ? 1 : dim))
+  const parts = Array.from(values, (v, i) => {
+    const one = node.emit('slice', [x], { axis: d! + 1, from: i, to: i + 1 }, part, { main: false })
+    return node.emit('pow', [one], { exponent: shortFloat32(v) }, part, { main: false })
+  })
+  node.give(node.emit('concat', parts, { axis: d! + 1 }, x.dims))
 }
 
 /** The error function by its series and its continued fraction: 1e-15 (Abramowitz & Stegun 7.1.5, 7.1.14). */
