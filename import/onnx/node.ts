@@ -14,6 +14,19 @@ export class NodeRefused extends Error {
   }
 }
 
+/** Layers whose parameters another one of the same kind may use. */
+const SHARING = new Set(['conv', 'deconv', 'fc'])
+
+/** Layers of one weight that are remembered: those that share it all have the same bias. */
+const MOST_OWNERS = 64
+
+/** A layer whose parameters others may use. */
+interface Owner {
+  readonly key: string
+  readonly given: readonly (Value | undefined)[]
+  readonly output: string
+}
+
 /** What the reader offers to nodes. */
 export interface NetUnderWay {
   readonly layers: ModelLayer[]
@@ -24,6 +37,8 @@ export interface NetUnderWay {
   readonly declaredBatch: number | undefined
   /** Elements that one folded constant may have. */
   readonly mostFolded: number
+  /** Layers with parameters, by what these are made of. */
+  readonly owners: Map<Value, Owner[]>
   /** A name that no value has yet. */
   readonly freshName: (wish: string) => string
   /** Whether a node or an output of the net reads a name. */
@@ -182,18 +197,40 @@ export class OnnxNode {
   ): Tensor {
     const wanted = this.proto.outputs[options.output ?? this.proto.outputs.findIndex(Boolean)] ?? this.proto.name
     const name = this.net.freshName(options.main === false ? `${wanted}/${op}` : wanted)
+    const sharesWith = options.parameters && SHARING.has(op) ? this.owner(op, args, name) : undefined
     this.net.layers.push({
       op,
       ...(options.main !== false && this.proto.name && { name: this.proto.name }),
       inputs: inputs.map((input) => (typeof input === 'number' ? input : input.name)),
       arguments: args,
-      ...(options.parameters && { parameters: options.parameters }),
+      ...(options.parameters && sharesWith === undefined && { parameters: options.parameters }),
+      ...(sharesWith !== undefined && { sharesWith }),
       output: name,
       from: [this.label],
     })
     this.net.shapes.set(name, dims)
     const bare = inputs.some((input) => typeof input !== 'number' && input.bare)
     return { kind: 'tensor', name, dims, type: options.type ?? 'float', ...(bare && { bare }) }
+  }
+
+  /**
+   * The value of an earlier layer that has the same learned parameters, of the same initializers: heads that look at maps of several sizes
+   * share theirs. Without one this layer is remembered.
+   */
+  private owner(op: string, args: Readonly<Record<string, Argument>>, output: string): string | undefined {
+    const given = this.inputs.slice(1)
+    if (!given[0] || !given.every((value) => value === undefined || (value.kind === 'constant' && value.learned))) return undefined
+    const { stride: _s, pad: _p, dilation: _d, output_pad: _o, ...shaping } = args
+    const key = [
+      op,
+      ...this.proto.attributes.map(({ name, i, f, ints }) => (/^(trans|alpha|beta)/.test(name) ? [name, i, f, ints] : '')),
+      shaping,
+    ]
+    const all = this.net.owners.get(given[0]!) ?? []
+    const row = all.find((one) => one.key === key && one.given.every((value, i) => value === given[i]))
+    if (row) return row.output
+    if (all.length < MOST_OWNERS) this.net.owners.set(given[0]!, [...all, { key, given, output }])
+    return undefined
   }
 
   /** What the node's output is. */

@@ -61,6 +61,7 @@ export function walkGraph(model: ModelProto, nodes: readonly NodeProto[], option
     layers,
     shapes: options.shapes,
     notes,
+    owners: new Map(),
     declaredBatch: options.declaredBatch,
     mostFolded: Math.max(1 << 20, options.fileSize),
     freshName: (wish) => {
@@ -129,13 +130,13 @@ export function walkGraph(model: ModelProto, nodes: readonly NodeProto[], option
     const called = functions.get(functionKey(proto.domain, proto.opType, proto.overload))
     if (called) return call(proto, called, inputs, frame)
     if (proto.domain !== '')
-      throw new NodeRefused(`the operator set ${proto.domain} is not ONNX's own`, 'export without it, or cut in front of it with --outputs')
+      throw new NodeRefused(`the operator set ${proto.domain} is not ONNX's own`, cutBefore(proto, inputs))
     const opset = frame.opsets.get('') ?? model.opsets.get('') ?? 0
     const operator = operatorIn(proto.opType, opset)
     if (proto.opType !== 'If' && !operator)
       throw new NodeRefused(
         onnxOperators.has(proto.opType) ? `opset ${opset} has no ${proto.opType}` : 'no layer of the language computes it',
-        'cut the net in front of it with --outputs',
+        cutBefore(proto, inputs),
       )
     for (const value of inputs) if (value?.kind === 'unknown' && value.why) throw new NodeRefused(`it reads ${value.why}`)
     if (inputs.some((value) => value?.kind === 'unknown')) {
@@ -157,7 +158,7 @@ export function walkGraph(model: ModelProto, nodes: readonly NodeProto[], option
     else if (operator!.map) operator!.map(node)
     else node.refuse(
         'it is computed from the inputs, and no layer of the language computes it',
-        'cut the net in front of it with --outputs',
+        cutBefore(proto, inputs),
       )
     proto.outputs.forEach((name, i) => {
       if (!name) return
@@ -215,6 +216,12 @@ export function walkGraph(model: ModelProto, nodes: readonly NodeProto[], option
   function initializersOf(graph: GraphProto): Map<string, Value> {
     return new Map(graph.initializers.map((proto) => [proto.name, { ...net.tensorConstant(proto), learned: true }]))
   }
+}
+
+/** How to leave a node out: the values that it reads as outputs. */
+function cutBefore(proto: NodeProto, inputs: readonly (Value | undefined)[]): string {
+  const names = [...new Set(proto.inputs.filter((_, i) => inputs[i]?.kind === 'tensor'))]
+  return `cut the net in front of it${names.length ? `: --outputs ${names.join(',')}` : ' with --outputs'}`
 }
 
 const functionKey = (domain: string, name: string, overload: string): string => `${domain}\n${name}\n${overload}`

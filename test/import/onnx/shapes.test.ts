@@ -258,3 +258,19 @@ describe('what is known beforehand', () => {
     expect(layers.map(({ op, arguments: args }) => [op, args])).toEqual([['dropout', { p: 0.25 }], ['leaky_relu', { slope: 0 }]])
   })
 })
+
+test('two convolutions of the same initializers share their parameters', async () => {
+  const w = floats([3, 3, 1, 1], [1, 2, 3, 4, 5, 6, 7, 8, 9])
+  const bytes = oneInput(['n', 3, 4, 4], [node('Conv', ['x', 'w'], ['a']), node('Conv', ['a', 'w'], ['y'])], { initializers: { w } })
+  expect(readOnnx(bytesSource('m.onnx', bytes)).layers.map(({ sharesWith }) => sharesWith)).toEqual([undefined, 'a'])
+  await holds({
+    nodes: [node('Conv', ['x', 'w'], ['a']), node('Conv', ['a', 'w'], ['y'])],
+    more: { initializers: { w } },
+    // The square of the matrix.
+    want: remade(
+      [2, 3, 4, 4],
+      [3, 4, 4],
+      (x, c, r, s) => [[30, 36, 42], [66, 81, 96], [102, 126, 150]][c]!.reduce((sum, k, i) => sum + k * x(i, r, s), 0),
+    ),
+  })
+})
