@@ -221,11 +221,8 @@ export class OnnxNode {
     const given = this.inputs.slice(1)
     if (!given[0] || !given.every((value) => value === undefined || (value.kind === 'constant' && value.learned))) return undefined
     const { stride: _s, pad: _p, dilation: _d, output_pad: _o, ...shaping } = args
-    const key = [
-      op,
-      ...this.proto.attributes.map(({ name, i, f, ints }) => (/^(trans|alpha|beta)/.test(name) ? [name, i, f, ints] : '')),
-      shaping,
-    ]
+    const arranging = this.proto.attributes.filter(({ name }) => /^(trans|alpha|beta)/.test(name)).map(({ name, i, f }) => [name, i, f])
+    const key = JSON.stringify([op, arranging, shaping, given.length])
     const all = this.net.owners.get(given[0]!) ?? []
     const row = all.find((one) => one.key === key && one.given.every((value, i) => value === given[i]))
     if (row) return row.output
