@@ -58,6 +58,7 @@ export class NetBuilder {
   readonly owners = new Map<string, Owner>()
   /** The value of the layer that got the parameters of a layer of Caffe. */
   readonly owning = new Map<CaffeLayer, string>()
+  /** How the net spells batch normalization. That is kept; how it is lowered is the compiler's affair, which fuses both. */
   readonly styles = new Set<'merged' | 'split'>()
   /** What data layers say of training. */
   batch: number | undefined

@@ -39,7 +39,6 @@ export function readCaffe(source: ByteSource, options: ReadOptions = {}): ModelN
   const training = trainingOf(builder, settings?.training, learns)
   return {
     name: net.text('name', '') || source.name.replace(/\.[^.]*$/, ''),
-    ...(builder.styles.has('split') && !builder.styles.has('merged') && { style: 'split' as const }),
     inputs,
     layers: builder.layers,
     results,
@@ -47,6 +46,7 @@ export function readCaffe(source: ByteSource, options: ReadOptions = {}): ModelN
     notes: [...(settings?.notes ?? []), ...builder.notes],
     facts: {
       format: 'caffe',
+      ...(builder.styles.size > 0 && { batchNorm: [...builder.styles].join(' and ') }),
       definition: written.has('layers') ? (written.messages('layers').some((layer) => layer.has('layer')) ? 'V0' : 'V1') : 'layer',
     },
   }

@@ -151,13 +151,16 @@ describe('batch normalization', () => {
         'w.caffemodel',
         caffemodel([{ name: 'l', blobs: values.map((v, i) => (values.length === 3 && i === 2 ? { shape: [1], data: [v] } : vector(v))) }]),
       )
-    const merged = read(layer('BatchNorm'), { weights: weights([2, 3, 4, 5]) }).layers[0]!
-    expect(Object.entries(merged.parameters!).map(([role, { values }]) => [role, values()[0]])).toEqual([['gamma', 2], ['beta', 3], [
+    const merged = read(layer('BatchNorm'), { weights: weights([2, 3, 4, 5]) })
+    expect(Object.entries(merged.layers[0]!.parameters!).map(([role, { values }]) => [role, values()[0]])).toEqual([['gamma', 2], [
+      'beta',
+      3,
+    ], [
       'running_mean',
       4,
     ], ['running_var', 5]])
     const split = read(layer('BatchNorm'), { weights: weights([4, 5, 2]) })
-    expect(split.style).toBe('split')
+    expect([merged, split].map(({ facts }) => facts!['batchNorm'])).toEqual(['merged', 'split'])
     expect(Object.entries(split.layers[0]!.parameters!).map(([role, { values }]) => [role, values()[0]])).toEqual([['running_mean', 4], [
       'running_var',
       5,
