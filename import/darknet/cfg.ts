@@ -17,7 +17,7 @@ export interface Section {
 }
 
 /** A file of many sections costs time; no net that Darknet could open has as many. */
-const MOST_SECTIONS = 20_000
+const MOST_SECTIONS = 5000
 const LONGEST_LINE = 100_000
 
 /**

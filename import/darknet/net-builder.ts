@@ -84,8 +84,9 @@ export class NetBuilder {
       this.made.push(made)
       return made
     }
-    for (const [i, layer] of this.layers.entries()) {
-      if (i < this.#opened || (layer.output !== value && !layer.inputs.includes(value))) continue
+    for (let i = this.#opened; i < this.layers.length; i++) {
+      const layer = this.layers[i]!
+      if (layer.output !== value && !layer.inputs.includes(value)) continue
       const inputs = layer.inputs.map((input) => input === value ? name : input)
       this.layers[i] = { ...layer, inputs, output: layer.output === value ? name : layer.output }
     }

@@ -15,6 +15,9 @@ export interface Reference {
   readonly graph: Graph
 }
 
+/** Nets of more layers are written without blocks: looking for what repeats takes time with the square of them (densenet201 has 700). */
+const MOST_LAYERS = 2000
+
 /** The text as a person would write it. Where it does not compute what the reference does, which is a fault here, the one without blocks. */
 export function readable(
   net: ModelNet,
@@ -36,7 +39,7 @@ export function readable(
     return { text, plan }
   }
   try {
-    return attempt(structuredPlan(net))
+    return attempt(net.layers.length > MOST_LAYERS ? flat : structuredPlan(net))
   } catch (fault) {
     return { ...attempt(flat), fault }
   }

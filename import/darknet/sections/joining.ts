@@ -19,11 +19,18 @@ function sectionAt(net: NetBuilder, options: Options, number: number): Made | un
   return made
 }
 
+/** Nets that are about join some ten. */
+const MOST_SECTIONS = 500
+
 /** `[route]`: the outputs of other sections one after the other; of `groups` equal parts of each the one called `group_id`. */
 export function route(net: NetBuilder, options: Options, x: Made): Made {
   const numbers = options.list('layers')
   if (!numbers) {
     if (!options.has('layers')) options.problem('has no layers=', 'write layers=-1,8: the sections that follow each other')
+    return instead(x)
+  }
+  if (numbers.length > MOST_SECTIONS) {
+    options.problem(`layers= names ${numbers.length} sections, more than ${MOST_SECTIONS}`)
     return instead(x)
   }
   const groups = options.count('groups', 1)
