@@ -150,11 +150,36 @@ export const pooling: Group = {
     },
     pad: {
       shape: 'x [n, C, H, W] -> y [n, front + C + behind, top + H + bottom, left + W + right]',
-      formula: ['y = x where there is x, value elsewhere'],
-      gradient: ['dx = dy without its frame'],
+      formula: [
+        'y = x where there is x, value elsewhere',
+        'reflect: x mirrored at its outermost rows and columns, which are not repeated; edge: the outermost ones, repeated',
+      ],
+      gradient: ['dx = dy without its frame; reflect, edge: and what the frame shows again is added to it'],
       example: ['input x: f32[8, 15, 15]', 'output y = x -> pad([0, 1, 0, 1]) -> conv(8, 2, stride: 2)'],
       notes: ['Convolutions and pooling pad by themselves: `conv(16, 3, pad: 1)`.'],
       see: ['conv', 'slice'],
+    },
+    depth_to_space: {
+      shape: 'x [n, C block^2, H, W] -> y [n, C, H block, W block]',
+      formula: [
+        'dcr: y[n, c, h block + i, w block + j] = x[n, (i block + j) C + c, h, w]',
+        'crd: y[n, c, h block + i, w block + j] = x[n, c block^2 + i block + j, h, w]',
+      ],
+      gradient: ['dx = dy, space_to_depth of the same order'],
+      example: ['input x: f32[8, 16, 16]', 'output y = x -> conv(12, 3, pad: 1) -> depth_to_space(2, order: crd)'],
+      notes: ["`order: crd` is PyTorch's `PixelShuffle`, dcr is ONNX' default and TensorFlow's."],
+      see: ['space_to_depth', 'resize', 'deconv'],
+    },
+    space_to_depth: {
+      shape: 'x [n, C, H block, W block] -> y [n, C block^2, H, W]',
+      formula: [
+        'dcr: y[n, (i block + j) C + c, h, w] = x[n, c, h block + i, w block + j]',
+        'crd: y[n, c block^2 + i block + j, h, w] = x[n, c, h block + i, w block + j]',
+      ],
+      gradient: ['dx = dy, depth_to_space of the same order'],
+      example: ['input x: f32[8, 16, 16]', 'output y = x -> space_to_depth(2) -> conv(16, 1)'],
+      notes: ["`order: crd` is PyTorch's `PixelUnshuffle`, dcr is ONNX' and TensorFlow's."],
+      see: ['depth_to_space', 'max_pool'],
     },
   },
 }

@@ -1,7 +1,10 @@
 import type { Diagnostic } from '../../dsl/diagnostic.ts'
 import type { Attributes } from '../../dsl/signature.ts'
-import { guard, load, within } from '../ir/expression.ts'
-import { minus, plus } from '../ir/affine.ts'
+import type { Node } from '../graph/graph.ts'
+import { add, guard, type Guard, load, sum, within } from '../ir/expression.ts'
+import { type Axis, axis, type IndexLike, minus, plus } from '../ir/affine.ts'
+import type { Equation } from '../ir/equation.ts'
+import type { Shape } from '../ir/tensor.ts'
 import { argumentProblem } from './diagnostics.ts'
 import { firstInputGradient } from './gradients.ts'
 import type { Operator, ShapeQuestion } from './operator.ts'
@@ -45,7 +48,86 @@ function marginProblems(q: ShapeQuestion): Diagnostic[] {
   ]
 }
 
-/** x [n, C, H, W] in a frame of one value. Diagnostics: shape/pad-rank, argument/pad-size. */
+type Mode = 'constant' | 'reflect' | 'edge'
+const modeOf = (attributes: Attributes): Mode => (attributes['mode'] as Mode | undefined) ?? 'constant'
+
+/** What a frame mirrors must be there. */
+function modeProblems(q: ShapeQuestion): Diagnostic[] {
+  const mode = modeOf(q.attributes)
+  if (mode === 'constant') return []
+  if (q.attributeSpans['value'])
+    return [argumentProblem(q, 'value', 'pad-value', `mode: ${mode} adds what the map holds, and no value`, 'leave value out, or mode')]
+  if (mode === 'edge') return []
+  const { shape } = q.inputs[0]!
+  const { before, after } = marginsOf(q.attributes)
+  const d = [1, 2, 3].find((axis) => Math.max(before[axis]!, after[axis]!) >= (shape[axis] as number))
+  return d === undefined ? []
+    : [
+      argumentProblem(
+        q,
+        'size',
+        'pad-reflect',
+        `${Math.max(before[d]!, after[d]!)} ${['', 'channels', 'rows', 'columns'][d]} cannot be mirrored in ${shape[d] as number}`,
+        'a mirrored frame is smaller than the map; mode: edge repeats its outermost row',
+      ),
+    ]
+}
+
+/** A part of a padded axis (or of its gradient): where it is, and where what it shows is read. */
+interface Piece {
+  readonly at: IndexLike
+  readonly guards: readonly Guard[]
+  readonly loop: readonly Axis[]
+}
+
+const piece = (at: IndexLike, guards: readonly Guard[] = [], loop: readonly Axis[] = []): Piece => ({ at, guards, loop })
+
+/** The frame in front, the map and the frame behind, along one axis of the output. */
+function framed(at: IndexLike, before: number, size: number, after: number, mode: Mode): Piece[] {
+  if (before + after === 0) return [piece(at)]
+  const inner = minus(at, before)
+  return [
+    piece(inner, [within(inner, size)]),
+    ...(before > 0 ? [piece(mode === 'edge' ? 0 : minus(before, at), [within(at, before)])] : []),
+    ...(after > 0 ? [piece(mode === 'edge' ? size - 1 : minus(2 * (size - 1), inner), [within(minus(inner, size), after)])] : []),
+  ]
+}
+
+/** All places of a padded axis that show an element of the map. */
+function shown(at: IndexLike, before: number, size: number, after: number, mode: Mode): Piece[] {
+  const own = piece(plus(at, before))
+  if (mode === 'reflect') {
+    return [
+      own,
+      ...(before > 0 ? [piece(minus(before, at), [within(minus(at, 1), before)])] : []),
+      ...(after > 0 ? [piece(minus(before + 2 * (size - 1), at), [within(minus(at, size - 1 - after), after)])] : []),
+    ]
+  }
+  const [front, behind] = [axis('front', before), axis('behind', after)]
+  return [
+    own,
+    ...(before > 0 ? [piece(front, [within(at, 1)], [front])] : []),
+    ...(after > 0 ? [piece(plus(behind, before + size), [within(minus(at, size - 1), 1)], [behind])] : []),
+  ]
+}
+
+/** The sum of all combinations of pieces along the three axes of a map. */
+function pieced(node: Node, sizes: Shape, piecesOf: typeof framed): Equation {
+  const x = node.inputs[0]!
+  const { before, after } = marginsOf(node.attributes)
+  return pointwise(node, (at) => {
+    const [n, ...axes] = at as [Axis, ...Axis[]]
+    const along = (i: number): Piece[] => piecesOf(axes[i]!, before[i + 1]!, sizes[i + 1] as number, after[i + 1]!, modeOf(node.attributes))
+    const combinations = along(0).flatMap((c) => along(1).flatMap((h) => along(2).map((w) => [c, h, w])))
+    return add(
+      ...combinations.map((pieces) =>
+        sum(pieces.flatMap(({ loop }) => loop), guard(pieces.flatMap(({ guards }) => guards), load(x, n, ...pieces.map((p) => p.at))))
+      ),
+    )
+  })
+}
+
+/** x [n, C, H, W] in a frame. Diagnostics: shape/pad-rank, argument/pad-size, argument/pad-reflect, argument/pad-value. */
 const pad: Operator = {
   name: 'pad',
   signature: {
@@ -59,6 +141,13 @@ const pad: Operator = {
       },
       { name: 'value', type: { kind: 'number' }, default: 0, named: true, doc: 'what is added' },
       {
+        name: 'mode',
+        type: { kind: 'word', words: ['constant', 'reflect', 'edge'] },
+        default: 'constant',
+        named: true,
+        doc: 'what is added: the value; the map mirrored at its outermost pixels; its outermost pixels',
+      },
+      {
         name: 'channels',
         type: { kind: 'numbers', integer: true },
         default: [0, 0],
@@ -70,13 +159,15 @@ const pad: Operator = {
   },
   traits: { initSeesThrough: true },
   shape: (q) => {
-    const problems = [...mapProblems(q), ...marginProblems(q)]
+    const wrong = [...mapProblems(q), ...marginProblems(q)]
+    const problems = wrong.length > 0 ? wrong : modeProblems(q)
     if (problems.length > 0) return problems
     const { before, after } = marginsOf(q.attributes)
     return { shape: q.inputs[0]!.shape.map((dim, d) => (typeof dim === 'number' ? before[d]! + dim + after[d]! : dim)) }
   },
   equations: (node) => {
     const x = node.inputs[0]!
+    if (modeOf(node.attributes) !== 'constant') return [pieced(node, x.shape, framed)]
     const { before } = marginsOf(node.attributes)
     return [pointwise(node, (at) => {
       const inner = at.map((a, d) => minus(a, before[d]!))
@@ -86,10 +177,11 @@ const pad: Operator = {
   gradient: (node, dy, build) => firstInputGradient(node, build, { op: 'pad_dx', inputs: [dy], attributes: node.attributes }),
 }
 
-/** dy without its frame. Input: dy. */
+/** dy without its frame; what the frame shows again is added. Input: dy. */
 const padDx: Operator = {
   name: 'pad_dx',
   equations: (node) => {
+    if (modeOf(node.attributes) !== 'constant') return [pieced(node, node.outputs[0]!.shape, shown)]
     const { before } = marginsOf(node.attributes)
     return [pointwise(node, (at) => load(node.inputs[0]!, ...at.map((a, d) => plus(a, before[d]!))))]
   },

@@ -10,6 +10,7 @@ import { channelSumOperators } from './channel-sum.ts'
 import { concatOperators } from './concat.ts'
 import { convOperators } from './conv.ts'
 import { deconvOperators } from './deconv.ts'
+import { depthSpaceOperators } from './depth-space.ts'
 import { dropoutOperators } from './dropout.ts'
 import { extremeOperators } from './extremes.ts'
 import { fcOperators } from './fc.ts'
@@ -65,6 +66,7 @@ export const operators: ReadonlyMap<string, Operator> = new Map([
   ...transposeOperators,
   ...reduceOperators,
   ...argMaxOperators,
+  ...depthSpaceOperators,
   ...dropoutOperators,
   ...softmaxOperators,
   ...softmaxLossOperators,

@@ -185,7 +185,7 @@ describe('the table', () => {
       const call = operands[signature.name] ? `${synonym.name}${operands[signature.name]}` : `x -> ${synonym.name}`
       const [hint = ''] = hints(`h = ${call}`)
       if (synonym.none !== undefined) return hint === synonym.none ? [] : [`${synonym.name}: ${hint}`]
-      const proposal = /`([^`]*)`/.exec(hint)?.[1]?.replace('[..., 1]', '[256, 3, 1]')
+      const proposal = /`([^`]*)`/.exec(hint)?.[1]?.replace('[..., 1]', '[256, 3, 1]').replace('(block', '(1')
       if (proposal === undefined) return [`${synonym.name}: ${hint}`]
       const text =
         `out = 12\nkernel = 3\nchannels = 3\nheight = 16\nwidth = 16\nfactor = 2\naxis = 1\nfrom = 0\nto = 2\np = 0.5\nlo = 0\nhi = 6\nmean = 0\nstd = 1\ndims = [12, 64]\nexponent = 2\norder = [0, 2, 3, 1]\naxes = [2, 3]\ngroups = 3\nnet test {\n  ${inputs}  h = ${

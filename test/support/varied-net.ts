@@ -84,6 +84,15 @@ const STEPS: readonly Step[] = [
     lines: [`x = x -> resize(scale: 2${pick('', ', mode: linear', ', mode: cubic')}) -> conv(2, 3, pad: 1) -> batch_norm`],
     size: { c: 2, h: 2 * size.h, w: 2 * size.w },
   }),
+  (size, pick) =>
+    same(
+      { ...size, h: size.h + 3, w: size.w + 1 },
+      `x = x -> conv(${size.c}, 1) -> tanh -> pad([1, 2, 0, 1], mode: ${pick('reflect', 'edge')})`,
+    ),
+  (size, pick) => same({ c: 2, h: 2 * size.h, w: 2 * size.w }, `x = x -> conv(8, 1) -> depth_to_space(2${pick('', ', crd')}) -> softsign`),
+  (size, pick) =>
+    size.h % 2 + size.w % 2 > 0 ? undefined
+      : same({ c: 3, h: size.h / 2, w: size.w / 2 }, `x = x -> sigmoid -> space_to_depth(2${pick('', ', crd')}) -> conv(3, 3, pad: 1)`),
 ]
 
 /** A random net of the layers of `STEPS`: with so many nets, each of them comes at least once. */

@@ -165,11 +165,6 @@ export const layersElsewhere: Synonyms = {
     { name: 'view', of: 'PyTorch', arguments: { size: 'dims' }, positions: ['size'], note: 'the batch is not written' },
     { name: 'unflatten', of: 'PyTorch', write: 'reshape([channels, height, width])' },
     { name: 'unsqueeze', of: 'PyTorch', write: 'reshape([..., 1])', note: 'all sizes of a sample are written' },
-    ...['PixelShuffle', 'pixel_shuffle', 'depth_to_space', 'reorg', 'space_to_depth'].map((name) => ({
-      name,
-      of: 'PyTorch',
-      none: `there is no ${name}: deconv(out, 2, stride: 2) or upsample(2) -> conv make maps larger, a stride makes them smaller`,
-    })),
   ],
   slice: [
     { name: 'narrow', of: 'PyTorch', write: 'slice(axis, from, to)' },
@@ -183,15 +178,50 @@ export const layersElsewhere: Synonyms = {
     ...same('Keras', 'ZeroPadding2D'),
     ...same('PyTorch', 'ZeroPad2d'),
     { name: 'ConstantPad2d', of: 'PyTorch', positions: ['size', 'value'] },
-    ...['ReflectionPad2d', 'ReplicationPad2d'].map((name) => ({
-      name,
+    {
+      name: 'ReflectionPad2d',
       of: 'PyTorch',
-      none: 'frames are of one value: pad(size, value: v)',
-    })),
+      positions: ['size'],
+      defaults: { mode: 'reflect' },
+      note: 'four numbers are [top, bottom, left, right] here, and left, right, top, bottom there',
+    },
+    {
+      name: 'ReplicationPad2d',
+      of: 'PyTorch',
+      positions: ['size'],
+      defaults: { mode: 'edge' },
+      note: 'four numbers are [top, bottom, left, right] here, and left, right, top, bottom there',
+    },
   ],
   upsample: [
     { name: 'UpSampling2D', of: 'Keras', positions: ['size', 'data_format', 'interpolation'], defaults: { factor: '2' } },
     { name: 'unpool', of: 'others', write: 'upsample(factor)' },
+  ],
+  depth_to_space: [
+    {
+      name: 'PixelShuffle',
+      of: 'PyTorch',
+      positions: ['upscale_factor'],
+      arguments: { upscale_factor: 'block' },
+      defaults: { order: 'crd' },
+    },
+    {
+      name: 'pixel_shuffle',
+      of: 'PyTorch',
+      positions: ['upscale_factor'],
+      arguments: { upscale_factor: 'block' },
+      defaults: { order: 'crd' },
+    },
+  ],
+  space_to_depth: [
+    {
+      name: 'PixelUnshuffle',
+      of: 'PyTorch',
+      positions: ['downscale_factor'],
+      arguments: { downscale_factor: 'block' },
+      defaults: { order: 'crd' },
+    },
+    { name: 'reorg', of: 'Darknet', positions: ['stride'], arguments: { stride: 'block' }, note: 'whose order of channels is another' },
   ],
   resize: [
     {
