@@ -1,7 +1,7 @@
 import { didYouMean } from '../../bundle/nearest.ts'
 import type { ByteSource } from '../byte-source.ts'
 import { ImportError, type ImportProblem } from '../import-error.ts'
-import type { ModelInput, ModelNet, ModelResult, Note } from '../model-net.ts'
+import type { ModelInput, ModelLayer, ModelNet, ModelResult, Note } from '../model-net.ts'
 import type { ReadOptions } from '../read-options.ts'
 import { readInputs } from './inputs.ts'
 import { neededNodes } from './needed.ts'
@@ -9,7 +9,7 @@ import { applyPatterns } from '../patterns/patterns.ts'
 import { OPSETS } from './operators/table.ts'
 import { type ModelProto, readModelProto } from './proto.ts'
 import { storedTensor } from './tensor-data.ts'
-import type { Constant, Value } from './value.ts'
+import { type Constant, parameterOf, type Value } from './value.ts'
 import { walkGraph } from './walk.ts'
 
 /** The IR version up to which the format is known. */
@@ -39,6 +39,19 @@ function mayBeBare({ graph }: ModelProto): boolean {
   const stored = new Set(graph.initializers.map(({ name }) => name))
   const inputs = graph.inputs.filter(({ name }) => !stored.has(name))
   return inputs.every(({ shape }) => shape?.length && shape.every((dim) => typeof dim === 'number' && dim > 0))
+}
+
+/** An output that is the same for all inputs, such as the anchors of a detector: numbers that do not learn. */
+function constantLayer(name: string, value: Constant): ModelLayer {
+  const dims = value.shape.length === 0 ? [1] : value.shape
+  return {
+    op: 'parameter',
+    inputs: [],
+    arguments: { dims, lr_mult: 0 },
+    parameters: { weight: parameterOf(value, dims) },
+    output: name,
+    from: [name],
+  }
 }
 
 /** `bare`: no axis of the inputs is the batch. */
@@ -95,19 +108,25 @@ function read(model: ModelProto, source: ByteSource, options: ReadOptions, bare:
   })
 
   const results: ModelResult[] = []
+  const constants: ModelLayer[] = []
   for (const name of wanted) {
     const value = values.get(name)
     if (value?.kind === 'tensor' && value.quantized !== undefined)
       problems.push({ where: `output ${name}`, what: 'it is made of quantized numbers', mend: 'name what was quantized with --outputs' })
     else if (value?.kind === 'tensor') results.push({ kind: 'output', name, value: value.name })
     else if (value?.kind === 'unknown' && value.why) problems.push({ where: `output ${name}`, what: value.why })
-    else if (value?.kind === 'constant')
-      problems.push({
-        where: `output ${name}`,
-        what: 'it is a constant, the same for all inputs',
-        mend: 'name the outputs that are wanted with --outputs',
-      })
-    else if (!value && problems.length === 0) {
+    else if (value?.kind === 'constant') {
+      if (value.dimensions)
+        problems.push({
+          where: `output ${name}`,
+          what: 'it is a shape, which depends on the batch',
+          mend: 'name the outputs that are wanted with --outputs',
+        })
+      else {
+        constants.push(constantLayer(name, value))
+        results.push({ kind: 'output', name, value: name })
+      }
+    } else if (!value && problems.length === 0) {
       const made = graph.nodes.flatMap((node) => node.outputs.filter((output) => output !== ''))
       problems.push({
         where: `output ${name}`,
@@ -118,7 +137,7 @@ function read(model: ModelProto, source: ByteSource, options: ReadOptions, bare:
   }
   if (wanted.length === 0) problems.push({ where: source.name, what: 'it has no outputs' })
   if (problems.length) throw new ImportError(problems)
-  const layers = applyPatterns(walked, new Set(results.map(({ value }) => value)), shapes)
+  const layers = applyPatterns([...walked, ...constants], new Set(results.map(({ value }) => value)), shapes)
   if (bare) notes.push({ about: '', kind: 'changed', text: 'no axis of its inputs is the batch: an input is one sample' })
   const used = new Set([...layers.flatMap((layer) => layer.inputs), ...results.map((result) => result.value)])
   return {

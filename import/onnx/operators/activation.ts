@@ -4,7 +4,7 @@ import { shortFloat32 } from '../float32.ts'
 import type { OnnxNode } from '../node.ts'
 import { countOf, lazyConstant, parameterOf, shapeOf } from '../value.ts'
 import { fold } from './arithmetic.ts'
-import { operandOf, withinSample } from './operand.ts'
+import { isPerChannel, operandOf, withinSample } from './operand.ts'
 import type { OnnxOperator } from './operator.ts'
 
 /** A row of an activation that the language has. `f` is its formula, for constants. */
@@ -32,9 +32,8 @@ function prelu(node: OnnxNode): void {
   const x = node.tensor(0)
   const slope = node.constant(1, 'the slope')
   const channels = x.dims[0]!
-  const aligned = [...new Array<number>(Math.max(0, x.dims.length + 1 - slope.shape.length)).fill(1), ...slope.shape]
   // [C, 1, 1] and [1, C, 1, 1]; [C] before opset 7, where it was not broadcast from the last axis.
-  const perChannel = countOf(slope.shape) === channels && (aligned[1] === channels || (node.opset < 7 && slope.shape.length === 1))
+  const perChannel = isPerChannel(slope, x) || (node.opset < 7 && slope.shape.length === 1 && slope.shape[0] === channels)
   if (countOf(slope.shape) === 1 || perChannel) {
     const shared = countOf(slope.shape) === 1
     return node.give(node.emit('prelu', [x], { shared }, x.dims, { parameters: { slope: parameterOf(slope, [shared ? 1 : channels]) } }))
@@ -129,7 +128,7 @@ const hardSigmoid = (x: number, alpha: number, beta: number): number => Math.min
 export const activationOperators: readonly OnnxOperator[] = [
   row('Relu', 'relu', (x) => Math.max(x, 0)),
   row('LeakyRelu', 'leaky_relu', undefined, (node) => ({ slope: node.float('alpha', 0.01) })),
-  { op: 'PRelu', batched: true, map: prelu },
+  { op: 'PRelu', map: prelu },
   row('Elu', 'elu', undefined, (node) => ({ alpha: node.float('alpha', 1) })),
   { op: 'Selu', map: selu },
   row('Celu', 'celu', undefined, (node) => ({ alpha: node.float('alpha', 1) })),

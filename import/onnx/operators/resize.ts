@@ -67,6 +67,15 @@ function howOf(node: OnnxNode, scales: readonly number[]): Record<string, Argume
   if (node.opset < 11 || node.proto.opType === 'Upsample')
     return { mode, coordinates: 'asymmetric', ...(mode === 'nearest' && { rounding: 'floor' }) }
   const coordinates = node.text('coordinate_transformation_mode', 'half_pixel')
+  if (coordinates === 'tf_half_pixel_for_nn' && mode === 'nearest') {
+    // It is half_pixel without its - 1/2: floor(v + 1/2) is v rounded, and round(v + 1/2) is v rounded up.
+    const rounding = { floor: 'round_prefer_ceil', round_prefer_floor: 'ceil' }[node.text('nearest_mode', 'round_prefer_floor')]
+    return {
+      mode,
+      coordinates: 'half_pixel',
+      rounding: rounding ?? node.refuse(`its coordinates are ${coordinates}, and its nearest_mode ${node.text('nearest_mode', '')}`),
+    }
+  }
   if (!COORDINATES.includes(coordinates)) node.refuse(`its coordinates are ${coordinates}`, `${COORDINATES.join(', ')} can be said`)
   // Without making it smaller, antialiasing changes nothing.
   if (node.int('antialias', 0) !== 0 && mode !== 'nearest' && scales.some((scale) => scale < 1))
