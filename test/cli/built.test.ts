@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { readBundle, writeBundle } from '../../runtime/node.ts'
 import { chromiumRunsHere, softwareAdapter } from '../../scripts/software-adapter.mjs'
 import { fixture } from '../runtime/fixture.ts'
+import { largeModel } from './large-model.ts'
 
 /** The command as it is installed: built by tsc, a process of its own. */
 const run = promisify(execFile)
@@ -199,3 +200,23 @@ train { data idx("data") batch 8 steps 240 solver adam(lr: 0.01) schedule cosine
   expect((await readBundle(at('killed'))).weights).toEqual((await readBundle(at('undisturbed'))).weights)
   expect((await readdir(folder)).filter((name) => /killed.*(tmp|lock)/.test(name))).toEqual([])
 }, 120_000)
+
+test.skipIf(process.platform !== 'linux')(
+  'a model of 44 MB is imported in less than four times its size, beside what Node itself takes',
+  async () => {
+    const bytes = largeModel()
+    await writeFile(at('large.onnx'), bytes)
+    // The most that was resident, in kB. resourceUsage().maxRSS begins with what the process that started this one had.
+    const script = `import { readFileSync } from 'node:fs'
+      process.on('exit', () => console.error(/VmHWM:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]))`
+    const told = `data:text/javascript,${encodeURIComponent(script)}`
+    const [own, all] = await Promise.all([
+      run(process.execPath, ['--import', told, '-e', '0']),
+      run(process.execPath, ['--import', told, join(built, 'dist/cli/main.js'), 'import', at('large.onnx'), '-o', at('large')]),
+    ]).then((ended) => ended.map(({ stderr }) => Number(stderr.trim().split('\n').at(-1)) * 1024)) as [number, number]
+    expect(own).toBeGreaterThan(1e7)
+    expect(bytes.length).toBeGreaterThan(43e6)
+    expect(all - own).toBeLessThan(4 * bytes.length)
+  },
+  60_000,
+)
