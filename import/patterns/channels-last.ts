@@ -113,6 +113,7 @@ function findParts(graph: LayerGraph): readonly Part[] {
     const read = layer.inputs.filter((input) => typeof input === 'string')
     const isEntry = orderOf(layer) === TO_LAST
     const isLast = !isEntry && orderOf(layer) === undefined && read.some((value) => partOf.has(value)) && translate(layer) !== undefined &&
+      !graph.isShared(layer.output) &&
       (graph.shape(layer.output)?.length === 3 || isOverMap(layer)) && read.every((value) =>
         partOf.has(value) || isChannelParameter(graph, value)
       )

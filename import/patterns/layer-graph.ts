@@ -35,6 +35,11 @@ export class LayerGraph {
     return this.readersOf.get(value) ?? NOBODY
   }
 
+  /** Whether other layers use the parameters of the one that makes a value: then they stay as they are. */
+  isShared(value: string): boolean {
+    return [...this.readers(value)].some((reader) => reader.sharesWith === value)
+  }
+
   isKept(value: string): boolean {
     return this.kept.has(value)
   }

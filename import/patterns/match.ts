@@ -74,6 +74,7 @@ const COMMUTES = new Set(['add', 'mul', 'max', 'min'])
 export function match(graph: LayerGraph, root: ModelLayer, term: Term): Match | undefined {
   const found = matchTerm(graph, root.output, term, { values: {}, numbers: {}, layers: {}, covered: [] }, (state) => {
     const covered = new Set(state.covered)
+    if (graph.isShared(root.output)) return undefined
     return state.covered.every((layer) => layer === root || graph.isInner(layer.output, covered)) ? state : undefined
   })
   return found && {

@@ -308,4 +308,9 @@ describe('channels last', () => {
     expect(rewrite(layers, [8, 1, 1], shapes)[0]).toBe('n = layer_norm(x, axis: 1, end: 1) gamma[8] beta[8]')
     expect(rewrite(layers, [8, 1, 1], shapes, ['y', 'n'])).toHaveLength(3)
   })
+  test('linear layers that share their weight stay linear', () => {
+    const sharer = { ...layer('z', 'fc', ['x2'], { out: 8, axis: -1, bias: false }), sharesWith: 'f' }
+    const layers = [...inner.slice(0, 3), layer('y', 'transpose', ['f'], { order: [0, 3, 1, 2] }), sharer]
+    expect(rewrite(layers, MAP, { ...shapes, x2: [5, 8], z: [5, 8] }, ['y', 'z']).join()).toContain('f = fc(')
+  })
 })
