@@ -1,14 +1,5 @@
+import { AXIS_STEPS, type Size, type Step } from './axis-steps.ts'
 import { generator } from './random-net.ts'
-
-/** A map [channels, height, width]. */
-interface Size {
-  readonly c: number
-  readonly h: number
-  readonly w: number
-}
-
-/** One step of a net: lines that rebind `x`, and the size of x after them. Undefined where it does not fit a map of this size. */
-type Step = (size: Size, pick: <T>(...from: readonly T[]) => T) => { readonly lines: readonly string[]; readonly size: Size } | undefined
 
 const same = (size: Size, ...lines: readonly string[]) => ({ lines, size })
 
@@ -93,6 +84,7 @@ const STEPS: readonly Step[] = [
   (size, pick) =>
     size.h % 2 + size.w % 2 > 0 ? undefined
       : same({ c: 3, h: size.h / 2, w: size.w / 2 }, `x = x -> sigmoid -> space_to_depth(2${pick('', ', crd')}) -> conv(3, 3, pad: 1)`),
+  ...AXIS_STEPS,
 ]
 
 /** A random net of the layers of `STEPS`, which are dealt out to so many nets. */
