@@ -25,6 +25,10 @@ import { affineOf, centred, normalized, statisticsEquations } from './statistics
 const eps: Parameter = { name: 'eps', type: { kind: 'number', min: 0 }, default: 1e-5, doc: 'added to the variance' }
 const affine: Parameter = { name: 'affine', type: { kind: 'boolean' }, default: true, doc: 'whether it owns gamma and beta' }
 
+/** Statistics are those of the sample, always. */
+const keepsNothing = 'it keeps no statistics: each sample is normalized by its own, at test time too'
+const mends: Signature['mends'] = { momentum: keepsNothing, stats: keepsNothing }
+
 /** gamma and beta, which start with 1 and 0. */
 function parametersOf(q: ShapeQuestion, shape: readonly number[]): readonly ParameterSpec[] {
   if (q.attributes['affine'] === false) return []
@@ -126,6 +130,7 @@ const groupNorm = layer({
     ...rateParameters(2),
   ],
   doc: 'normalizes groups of channels of each sample by themselves',
+  mends,
 }, groupProblems)
 
 /** Diagnostics: shape/instance-norm-rank, shape/one-value. */
@@ -133,6 +138,7 @@ const instanceNorm = layer({
   name: 'instance_norm',
   parameters: [eps, affine, ...rateParameters(2)],
   doc: 'normalizes each channel of each sample by itself',
+  mends,
 }, channelProblems)
 
 /** Diagnostics: argument/axis, argument/batch-axis, argument/layer-norm-range, shape/one-value. */
@@ -146,6 +152,7 @@ const layerNorm = layer({
     ...rateParameters(2),
   ],
   doc: 'normalizes some axes of each sample together',
+  mends,
 }, axisRangeProblems)
 
 /** y of x and its statistics, inputs in this order. Parameters: gamma and beta, or none. Attributes: those of `sample_moments`. */
