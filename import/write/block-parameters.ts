@@ -99,7 +99,7 @@ function formulaFor(varying: Varying[], item: Item, name: string, values: readon
   return () => new Formula(made.name)
 }
 
-const CHANNELS = ['out', 'groups', 'inner']
+const CHANNELS = ['out', 'groups', 'inner', 'from', 'to']
 
 /** Whether it says something that an argument is what another one is: counts of channels are, a stride and a count never. */
 const mayFollow = (one: string, other: string): boolean =>

@@ -98,7 +98,7 @@ function scoresOf(net: ModelNet): ReadonlyMap<string, string> {
     const scores = last && ['softmax', 'log_softmax', 'sigmoid'].includes(last.op) ? last.inputs[0] : undefined
     const isScored = typeof scores === 'string' && made.has(scores)
     // A long way to a result has a name of its own, as if it were read twice.
-    const longWay = last && !isScored && last.op === 'fc' ? value : undefined
+    const longWay = last && !isScored && ['fc', 'flatten', 'global_avg_pool'].includes(last.op) ? value : undefined
     const one = isScored ? scores : longWay
     if (one !== undefined && !named.has(one)) named.set(one, named.size === 0 ? 'logits' : `logits${named.size + 1}`)
   }

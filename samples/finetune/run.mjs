@@ -17,18 +17,20 @@ const OTHERS = [5, 6, 7, 8, 9]
 /** Pictures of each class to learn from. */
 const FEW = 20
 const SEEDS = 10
+/** Pictures of each class that are counted. */
+const TESTED = 400
 const PIXELS = 28 * 28
 /** The last layer starts anew: it tells other digits apart. */
 const HEAD = 'head'
 /** So short a training wants a rate of its own. */
-const SHORT = { epochs: 40, rate: 0.02, batch: 20 }
+const SHORT = { epochs: 20, rate: 0.02, batch: 20 }
 
 /** The weights of digits.net behind a training on its five digits. */
-export async function trainFirst({ compile, open, wasm, arrays, loadDataset }, options = {}) {
+export async function trainFirst({ compile, open, wasm, arrays, loadDataset }, { count, ...options } = {}) {
   const device = await wasm()
   const net = await open(compile({ file, text: await readFile(file, 'utf8') }, ONLY_TRAIN), { device, seed: 1 })
   try {
-    const data = await digitsOf(await loadDataset('mnist'), FIRST, { arrays })
+    const data = await digitsOf(await loadDataset('mnist'), FIRST, { arrays, count })
     await finished(net.train(data, options))
     return (await net.save()).weights
   } finally {
@@ -46,18 +48,17 @@ const ONLY_TRAIN = { targets: ['wasm'], programs: ['infer', 'eval', 'train'] }
 
 /** The samples of these digits, labelled 0 to 4: `count` of each (default: all), others for every seed. */
 export async function digitsOf(mnist, digits, { arrays, count = Infinity, seed = 0 }) {
-  const label = new Int32Array(mnist.length)
   const all = Array.from({ length: mnist.length }, (_, i) => i)
-  const image = new Float32Array(mnist.length * PIXELS)
-  await mnist.read(all, { image, label })
+  const label = new Int32Array(mnist.length)
+  await mnist.read(all, { label })
   const taken = digits.flatMap((digit) => {
     const own = all.filter((i) => label[i] === digit)
     return Number.isFinite(count) ? Array.from({ length: count }, (_, k) => own[(seed * count + k) % own.length]) : own
   })
-  const images = new Float32Array(taken.length * PIXELS)
-  taken.forEach((i, k) => images.set(image.subarray(i * PIXELS, (i + 1) * PIXELS), k * PIXELS))
+  const image = new Float32Array(taken.length * PIXELS)
+  await mnist.read(taken, { image })
   return arrays({
-    image: { shape: [1, 28, 28], type: 'f32', data: images },
+    image: { shape: [1, 28, 28], type: 'f32', data: image },
     label: { shape: [], type: 'i32', classes: digits.length, data: Int32Array.from(taken, (i) => digits.indexOf(label[i])) },
   })
 }
@@ -76,19 +77,19 @@ export const trainable = (text) =>
   text.replace(/^( *)\/\/ To train on.*\n/m, '').replace(/^( *)\/\/ (?: {2}(?=input|loss|metric))?/gm, '$1')
 
 /** The share of the five other digits that a net reads right behind a short training. */
-export async function learnOthers({ compile, open, wasm }, { text, weights, freeze = [], few, test, seed, epochs = SHORT.epochs }) {
+export async function learnOthers(
+  { compile, matchWeights, open, wasm },
+  { text, weights, freeze = [], few, test, seed, epochs = SHORT.epochs },
+) {
   const device = await wasm()
   const source = text.replace(/solver +\w+\(lr: [\d.]+/, (solver) => solver.replace(/[\d.]+$/, String(SHORT.rate)))
-  const net = await open(compile(source, { ...ONLY_TRAIN, freeze }), {
-    device,
-    seed,
-    batch: SHORT.batch,
-    ...(weights && { weights, partial: { fresh: [HEAD] } }),
-  })
+  const bundle = compile(source, { ...ONLY_TRAIN, freeze })
+  const taken = weights && matchWeights(bundle, weights, { fresh: [HEAD] }).weights
+  const net = await open(bundle, { device, seed, batch: SHORT.batch, ...(taken && { weights: taken }) })
   try {
-    await finished(net.train(few, { epochs, seed }))
-    const { accuracy } = await net.evaluate(test)
-    return accuracy
+    await finished(net.train(few, { epochs }))
+    const { metrics } = await net.evaluate(test)
+    return metrics.accuracy
   } finally {
     net.close()
     device.close()
@@ -116,7 +117,7 @@ async function main() {
     'frozen, by ONNX': { ...onnx, freeze: others },
     'trained on, by ONNX': onnx,
   }
-  const test = await digitsOf(await tools.loadDataset('mnist', { split: 'test' }), OTHERS, tools)
+  const test = await digitsOf(await tools.loadDataset('mnist', { split: 'test' }), OTHERS, { ...tools, count: TESTED })
   const mnist = await tools.loadDataset('mnist')
   const row = (name, cells) =>
     console.log([name.padEnd(8), ...cells.map((cell, i) => cell.padStart(Object.keys(ways)[i].length))].join('  '))
