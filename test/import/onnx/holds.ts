@@ -29,13 +29,7 @@ export async function outputOf(
 export async function holds(one: Case): Promise<void> {
   const x = one.data ?? numbers(product(one.x ?? [2, 3, 4, 4]))
   const want = typeof one.want === 'function' ? one.want(x) : one.want
-  let got: number[]
-  try {
-    got = await outputOf(one)
-  } catch (error) {
-    if (/has no (layer|argument)/.test((error as Error).message)) return
-    throw error
-  }
+  const got = await outputOf(one)
   expect(got.length).toBe(want.length)
   want.forEach((v, i) => (Number.isFinite(v) ? expect(got[i]).toBeCloseTo(v, 5) : expect(got[i]).toBe(v)))
 }
