@@ -35,6 +35,7 @@ export const sidebar = [
     text: 'Coming from',
     items: [
       { text: 'Bring your net', link: '/import' },
+      { text: 'ONNX: operators and cases', link: '/onnx-operators' },
       { text: 'PyTorch', link: '/from/pytorch' },
       { text: 'Caffe', link: '/from/caffe' },
       { text: 'Darknet', link: '/from/darknet' },
