@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-import { operators } from '../../../compiler/ops/registry.ts'
 import { normals, openCfg, problemsOf, randomWeights, weightsFile } from './cfg-net.ts'
 
 type Numbers = ArrayLike<number>
@@ -26,8 +25,6 @@ const expectEqual = (ours: Numbers, want: Numbers): void => {
 function each([a, b, c]: Map3, at: (i: number, j: number, k: number) => void): void {
   for (let i = 0; i < a; i++) { for (let j = 0; j < b; j++) { for (let k = 0; k < c; k++) at(i, j, k) } }
 }
-
-const hasDepth = operators.has('depth_to_space')
 
 describe('sections without weights, against loops as Darknet has them', () => {
   test.each(
@@ -62,7 +59,7 @@ describe('sections without weights, against loops as Darknet has them', () => {
     expectEqual(await outputOf(`${NET(map)}[maxpool]\n${lines}`, x), want)
   })
 
-  test.skipIf(!hasDepth).each(
+  test.each(
     [
       ['space to depth', [8, 4, 6], 2, ''],
       ['by 3', [9, 3, 6], 3, ''],
@@ -125,7 +122,6 @@ describe('sections without weights, against loops as Darknet has them', () => {
     ] as const,
   )('shortcut: %s', async (_, map, between, lines) => {
     const x = input(map)
-    if (between.includes('upsample') && !hasDepth) return
     const before = await outputOf(`${NET(map)}[activation]\n${between}`, x)
     const cfg = `${NET(map)}[activation]\n${between}[shortcut]\nfrom=0\n${lines}`
     const option = (key: string): number => Number(new RegExp(`${key}=([\\d.]+)`).exec(lines)?.[1] ?? 1)

@@ -3,7 +3,7 @@ import { importMutant, mutantOf } from './run.ts'
 import { type Seed, seedsOf } from './seeds.ts'
 
 /** A part of each kind; `node test/import/fuzz/long.mjs` tries thousands, with their time and memory. */
-const COUNT = 120
+const COUNT = 80
 
 describe.each(['onnx', 'caffe', 'darknet'] as const)('models of %s', (kind: Seed['kind']) => {
   const seeds = seedsOf[kind]()

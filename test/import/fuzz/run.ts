@@ -55,9 +55,7 @@ export async function importMutant({ kind, model, beside, weights }: Mutant, isW
     for (const part of safetensorsParts(written.tensors)) if (part.length < 0) break
     return 'imported'
   } catch (error) {
-    const waits = error instanceof ImportError && error.problems.every(({ what }) => / has no (layer|argument) /.test(what))
-    if ((isWhole && !waits) || !(error instanceof ImportError)) throw error
-    if (isWhole) return 'imported'
+    if (isWhole || !(error instanceof ImportError)) throw error
     if (error.problems.length === 0 || error.problems.some(({ what }) => typeof what !== 'string' || what === ''))
       throw new Error('a refusal without a reason', { cause: error })
     return 'refused'
