@@ -176,8 +176,7 @@ describe('sections without weights, against loops as Darknet has them', () => {
       return e.map((v) => v / e.reduce((a, b) => a + b))
     }
     expectEqual(await outputOf(`${NET([2, 2, 2])}[softmax]\ntemperature=2`, x), softmax(x, 2))
-    if (hasDepth)
-      expectEqual(await outputOf(`${NET([2, 2, 2])}[softmax]\ngroups=2`, x), [...softmax(x.slice(0, 4)), ...softmax(x.slice(4))])
+    expectEqual(await outputOf(`${NET([2, 2, 2])}[softmax]\ngroups=2`, x), [...softmax(x.slice(0, 4)), ...softmax(x.slice(4))])
   })
 
   test('crop takes the middle, between -1 and 1; route lays unequal maps side by side', async () => {
