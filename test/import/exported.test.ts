@@ -17,6 +17,11 @@ const NETS: readonly { readonly name: string; readonly has: readonly string[]; r
   { name: 'convnext', has: ['layer_norm(end: 1', 'conv(8, 1)', 'gelu', 'scale(bias: false)'], hasNot: ['transpose', 'erf', 'reduce_mean'] },
   { name: 'convnext-17', has: ['layer_norm(end: 1', 'conv(8, 1)', 'gelu', 'scale(bias: false)'], hasNot: ['transpose', 'erf'] },
   { name: 'unet', has: ['deconv(6, 2, stride: 2)', 'resize(', 'align_corners'] },
+  {
+    name: 'norms',
+    has: ['group_norm(4', 'mish', 'instance_norm', 'prelu', 'mode: reflect', 'layer_norm(', 'gelu(approximate: tanh)', 'round: ceil'],
+    hasNot: ['erf', 'pow'],
+  },
   { name: 'inception', has: ['normalize(', 'avg_pool(3, stride: 1, pad: 1', 'concat('], hasNot: ['slice', ' pad('] },
 ]
 
