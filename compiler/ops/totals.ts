@@ -25,16 +25,37 @@ export function leavesOf(
   const node = makers.get(of)
   if (!node) return undefined
   if (operators.get(node.op)?.total) return [{ node, factor }]
-  // A number is none of them.
-  if (node.op !== 'add' || node.attributes[NUMBERS.values] !== undefined) return undefined
-  const coefficients = node.attributes['coeff'] as readonly number[] | undefined
+  const factors = factorsOf(node)
+  if (!factors) return undefined
   const leaves: Leaf[] = []
   for (const [i, input] of node.inputs.entries()) {
-    const own = leavesOf(input, makers, operators, factor * (coefficients?.[i] ?? 1))
+    const own = leavesOf(input, makers, operators, factor * factors[i]!)
     if (!own) return undefined
     leaves.push(...own)
   }
   return leaves
+}
+
+/** The factor of each input in a node that is linear in all of them; undefined for another node, and where a number is added. */
+function factorsOf({ op, inputs, attributes }: Node): readonly number[] | undefined {
+  const numbers = attributes[NUMBERS.values] as readonly number[] | undefined
+  const places = attributes[NUMBERS.places] as readonly number[] | undefined
+  switch (op) {
+    case 'add':
+      return numbers ? undefined : inputs.map((_, i) => (attributes['coeff'] as readonly number[] | undefined)?.[i] ?? 1)
+    case 'sub':
+      return numbers ? undefined : [1, -1]
+    case 'mean':
+      return numbers ? undefined : inputs.map(() => 1 / inputs.length)
+    case 'neg':
+      return [-1]
+    case 'mul':
+      return numbers && inputs.length === 1 ? [numbers.reduce((a, b) => a * b, 1)] : undefined
+    case 'div':
+      return numbers && places?.[0] === 1 ? [1 / numbers[0]!] : undefined
+    default:
+      return undefined
+  }
 }
 
 /** The names of the results that a host reads to put a total together: `part` and `count` of a node. */

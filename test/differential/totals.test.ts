@@ -53,6 +53,10 @@ const hinge = total(samples.flatMap((n) => first(n).map((s, c) => Math.max(0, 1 
 const RESULTS: readonly (readonly [string, number])[] = [
   ['loss a = softmax_loss(x, label, ignore: 9)', mapLoss / seen.length],
   ['loss a = softmax_loss(x, label, ignore: 9, normalization: none)', mapLoss],
+  [
+    'loss a = sub(mul(softmax_loss(x, label, ignore: 9), 3), softmax_loss(x, label, ignore: 9) -> div(-2) -> neg)',
+    2.5 * mapLoss / seen.length,
+  ],
   ['loss a = softmax_loss(x, label, ignore: 9, normalization: full)', mapLoss / (2 * COUNT)],
   ['loss a = softmax_loss(x, label, ignore: 9, normalization: batch_size)', mapLoss / COUNT],
   ['loss a = softmax_loss(x, label, ignore: 9, weight: 3)', mapLoss / seen.length],

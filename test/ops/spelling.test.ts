@@ -21,6 +21,8 @@ test.each<[string, readonly (number | string)[]]>([
   ['conv(6, 3, dilation: [2, 1], groups: 3, bias: false)', ['n', 6, 8, 8]],
   ['conv(4, 3, weight_init: gaussian(0.01), bias_init: 0.1, lr_mult: [1, 2], decay_mult: [1, 0])', ['n', 4, 10, 8]],
   ['conv(4, 3, weight_init: msra(variance_norm: fan_out), bias_init: uniform(-1, 1))', ['n', 4, 10, 8]],
+  ['conv(16, 3, stride: 2, pad: [0, 1, 2, 0])', ['n', 16, 6, 5]],
+  ['avg_pool(3, stride: 2, pad: [0, 1, 1, 0], count: valid)', ['n', 3, 6, 5]],
   ['deconv(8, 4, stride: 2, pad: 1)', ['n', 8, 24, 20]],
   ['deconv(8, 3, stride: 2, pad: 1, output_pad: 1)', ['n', 8, 24, 20]],
   ['deconv(3, 4, stride: 2, pad: 1, groups: 3, weight_init: bilinear, bias: false)', ['n', 3, 24, 20]],
@@ -62,4 +64,11 @@ test.each<[string, string, string]>([
   expect(diagnostics.map((d) => d.code)).toEqual([code])
   const { span } = diagnostics[0]!.labels[0]!
   expect(text.slice(span.start, span.end)).toBe(underlined)
+})
+
+test('padding of four sides that are equal two by two is that of height and width', () => {
+  const padding = (pad: string) => read(`conv(4, 3, pad: ${pad})`).graph!.nodes[0]!.attributes['pad']
+  expect([padding('[1, 1, 2, 2]'), padding('[1, 0, 2, 2]'), padding('2')]).toEqual([[1, 2], [1, 0, 2, 2], [2, 2]])
+  expect(read('conv(4, 3, pad: [1, 0, 2])').diagnostics[0]!.message)
+    .toBe('pad of conv is a number, [height, width], [top, bottom, left, right] or same, not a list of 3')
 })

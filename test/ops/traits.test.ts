@@ -66,6 +66,7 @@ describe('traits', () => {
     [
       ['conv', {}, 'oihw', true],
       ['conv', { pad: [0, 1] }, 'oihw', false],
+      ['conv', { pad: [0, 0, 0, 1] }, 'oihw', false],
       ['conv', { pad: 'same' }, 'oihw', false],
       ['fc', {}, 'oihw', true],
       ['fc', { transpose: true }, 'iohw', true],
