@@ -40,6 +40,27 @@ test('joins the statistics of an image to the convolution that stores it', () =>
   for (let i = 4; i < 8; i++) expect(memory.get(result)![i]).toBeCloseTo(want[i]!, 8)
 })
 
+test.each([1, 2])('joins the statistics of each sample in %i groups of channels, of blocks of rows too', (groups) => {
+  const [wide, source] = [tensor('y', ['n', 4, 8, 8]), tensor('x', ['n', 2, 8, 8])]
+  const table = tensor('gn.statistics', ['n', groups, 3])
+  const samples = { groups, perChannel: false }
+  const program = [conv(wide, source), ...momentsEquations({ name: 'gn', layers: ['gn'], source: wide, result: table, eps: 1e-5, samples })]
+  const kernels = fuse(PASS, program, { statisticsBlock: rows(4) })
+  expect(namesOf(kernels)).toEqual(['y', 'gn.statistics'])
+  const [memory, alone] = [run(kernels.map(({ equation }) => equation)), run(program)]
+  const values = [...alone.get(wide)!]
+  for (let row = 0; row < BATCH * groups; row++) {
+    const own = values.slice(row * (256 / groups), (row + 1) * (256 / groups))
+    const mean = own.reduce((total, v) => total + v, 0) / own.length
+    const variance = own.reduce((total, v) => total + (v - mean) ** 2, 0) / own.length
+    for (const found of [memory, alone]) {
+      const [m0, m1, inverse] = [0, 1, 2].map((k) => found.get(table)![3 * row + k]!)
+      expect(m0! + m1!).toBeCloseTo(mean, 8)
+      expect(inverse).toBeCloseTo(1 / Math.sqrt(variance + 1e-5), 8)
+    }
+  }
+})
+
 test('merges first within an image where it is cut into blocks', () => {
   const [wide, moments] = [tensor('y', ['n', 2, 8, 8]), tensor('bn.moments', [4, 2])]
   const source = tensor('x', ['n', 2, 8, 8])

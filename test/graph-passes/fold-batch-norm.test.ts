@@ -131,6 +131,9 @@ describe('what it leaves alone', () => {
       reason: 'c is read elsewhere too, by r',
     }])
   })
+  test('an inner product of the last axis, whose outputs are not the channels', () => {
+    expect(unchanged('output o = x -> fc(6, axis: -1) -> batch_norm as b')).toEqual([{ node: 'b', reason: 'no convolution in front' }])
+  })
   test('a convolution that two normalizations read', () => {
     expect(unchanged('c = x -> conv(4, 3) as c\n output o = add(c -> batch_norm as b1, c -> batch_norm as b2)').map((d) => d.reason))
       .toEqual([
