@@ -13,23 +13,24 @@ export function placedParts(layers: readonly ModelLayer[]): Part[] {
   const own = layers.map(({ name }) => (name === undefined || COUNTED.test(name) ? undefined : pathOf(name)))
   const modules = new Set<string>()
   for (const path of own) path?.forEach((_, i) => i > 0 && modules.add(key(path.slice(0, i))))
-  const scopes = new Map<string, readonly string[]>()
+  const scopes = new Map<string, { readonly scope: readonly string[]; readonly at: number }>()
   return layers.map((layer, i): Part => {
     const path = own[i]
     // What is called as a module is a layer of that module.
     const placed = !path ? [...scopeOf(layer, scopes), ''] : modules.has(key(path)) ? [...path, ''] : path
-    scopes.set(layer.output, placed.slice(0, -1))
+    scopes.set(layer.output, { scope: placed.slice(0, -1), at: i })
     return { path: placed, inputs: layer.inputs, output: layer.output, layer }
   })
 }
 
 const key = (path: readonly string[]): string => path.join('/')
 
-function scopeOf({ op, inputs }: ModelLayer, scopes: ReadonlyMap<string, readonly string[]>): readonly string[] {
-  // Values were made in the order of this map: the latest comes last.
-  const order = [...scopes.keys()]
-  const found = inputs.filter((input): input is string => typeof input === 'string' && scopes.has(input))
-    .sort((a, b) => order.indexOf(a) - order.indexOf(b)).map((value) => scopes.get(value)!)
+function scopeOf(
+  { op, inputs }: ModelLayer,
+  scopes: ReadonlyMap<string, { readonly scope: readonly string[]; readonly at: number }>,
+): readonly string[] {
+  const found = inputs.flatMap((input) => (typeof input === 'string' ? scopes.get(input) ?? [] : []))
+    .sort((a, b) => a.at - b.at).map(({ scope }) => scope)
   const latest = found.at(-1) ?? []
   let common = latest
   for (const scope of found) while (key(scope.slice(0, common.length)) !== key(common)) common = common.slice(0, -1)

@@ -14,6 +14,8 @@ const AFFINE = new Set(['batch_norm', 'scale', 'bias', 'group_norm', 'instance_n
 const ENDS = new Set(['add', 'concat'])
 /** Longer repetitions are not looked for. */
 const MOST_PARTS = 40
+/** In longer nets nothing is looked for: that takes the square of their length. */
+const MOST_SEARCHED = 3000
 const MOST_INPUTS = 2
 /** Calls that a block saves, if it is to be one. */
 const LEAST_SAVED = 2
@@ -21,6 +23,7 @@ const LEAST_SAVED = 2
 /** The parts of a net with its units and what repeats of them as regions. `mayHold`: layers that can be in a block. */
 export function repeatedParts(parts: readonly Part[], wanted: ReadonlySet<string>, mayHold: (part: Part) => boolean): Part[] {
   let list = units(parts, wanted, mayHold)
+  if (list.length > MOST_SEARCHED) return list
   for (;;) {
     const found = bestRepeat(list, wanted, mayHold)
     if (!found) return list
@@ -95,43 +98,46 @@ function bestRepeat(list: readonly Part[], wanted: ReadonlySet<string>, mayHold:
   })
   for (const value of wanted) lastReader.set(value, Infinity)
   const groups = new Map<string, Segment[]>()
+  const blocked = list.map((part) => !mayHold(part) || holdsJoin(part))
   for (let start = 0; start < list.length; start++) {
-    for (let end = start + 2; end <= Math.min(list.length, start + MOST_PARTS); end++) {
-      if (!mayHold(list[end - 1]!) || !mayHold(list[start]!)) break
-      if (!isClosed(list, start, end, lastReader)) continue
-      const sequence = ids.slice(start, end)
-      if (isPeriodic(sequence)) continue
-      const key = `${sequence.join(',')} ${wiring(list.slice(start, end))}`
-      const group = groups.get(key) ?? groups.set(key, []).get(key)!
-      if (group.length === 0 || group.at(-1)!.end <= start) group.push({ start, end })
+    if (blocked[start] || isActivation(list[start]!)) continue
+    /** The last reader of what the parts before the last one make. */
+    let last = isJoin(list[start]!) ? Infinity : lastReader.get(list[start]!.output) ?? -1
+    let isJoined = false
+    for (let end = start + 2; end <= Math.min(list.length, start + MOST_PARTS) && last < Infinity; end++) {
+      const part = list[end - 1]!
+      // Paths are joined once; behind that come normalization and activation alone.
+      if (blocked[end - 1] || (isJoined && !isTail(part))) break
+      isJoined ||= isJoin(part)
+      if (isJoined && last < end && isSmall(list.slice(start, end))) {
+        const sequence = ids.slice(start, end)
+        const key = `${sequence.join(',')} ${wiring(list.slice(start, end))}`
+        const group = groups.get(key) ?? groups.set(key, []).get(key)!
+        if (!isPeriodic(sequence) && (group.length === 0 || group.at(-1)!.end <= start)) group.push({ start, end })
+      }
+      last = Math.max(last, lastReader.get(part.output) ?? -1)
     }
   }
   let best: { readonly group: readonly Segment[]; readonly saved: number } | undefined
   for (const group of groups.values()) {
+    if (group.length < 2) continue
     const { start, end } = group[0]!
     // What comes in at one place is easier to read than what comes in at two.
     const saved = (group.length - 1) * (end - start - 1) / outerInputs(list.slice(start, end)).length
-    if (group.length > 1 && saved > (best?.saved ?? LEAST_SAVED)) best = { group, saved }
+    if (saved > (best?.saved ?? LEAST_SAVED)) best = { group, saved }
   }
   return best && withRegions(list, best.group)
 }
 
-/**
- * Whether parts make one value for others, their last one's, from few, and are what a person would give a name: paths that part, and are
- * joined once, at the end. What is a chain stays one.
- */
-function isClosed(list: readonly Part[], start: number, end: number, lastReader: ReadonlyMap<string, number>): boolean {
-  for (let i = start; i < end - 1; i++) if ((lastReader.get(list[i]!.output) ?? -1) >= end) return false
-  const segment = list.slice(start, end)
+/** Whether so few values come in that a block may take them. */
+function isSmall(segment: readonly Part[]): boolean {
   const inputs = outerInputs(segment).length
-  if (inputs === 0 || inputs > MOST_INPUTS || isActivation(segment[0]!) || segment.some(holdsJoin)) return false
-  const joins = segment.filter((part) => part.layer && ENDS.has(part.layer.op) && tensorsOf(part).length > 1)
-  if (joins.length !== 1) return false
-  return segment.slice(segment.indexOf(joins[0]!) + 1).every((part) => part.layer && (isActivation(part) || AFFINE.has(part.layer.op)))
+  return inputs > 0 && inputs <= MOST_INPUTS
 }
 
-const holdsJoin = ({ parts = [] }: Part): boolean =>
-  parts.some((part) => (part.layer ? ENDS.has(part.layer.op) && tensorsOf(part).length > 1 : holdsJoin(part)))
+const isJoin = (part: Part): boolean => part.layer !== undefined && ENDS.has(part.layer.op) && tensorsOf(part).length > 1
+const isTail = (part: Part): boolean => part.layer !== undefined && (isActivation(part) || AFFINE.has(part.layer.op))
+const holdsJoin = ({ parts = [] }: Part): boolean => parts.some((part) => isJoin(part) || holdsJoin(part))
 
 const isPeriodic = (sequence: readonly number[]): boolean =>
   Array.from({ length: Math.floor(sequence.length / 2) }, (_, i) => i + 1).some((period) =>
