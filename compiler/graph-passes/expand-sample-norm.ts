@@ -1,9 +1,8 @@
 import { type Node, value } from '../graph/graph.ts'
 import { extentAttributes, extentOf, hasChannelRows, statisticsShape } from '../ops/sample-norm/extent.ts'
 import { affineOf } from '../ops/sample-norm/statistics.ts'
+import { traitsOf } from '../ops/traits.ts'
 import type { GraphPass } from './pass.ts'
-
-const LAYERS: readonly string[] = ['group_norm', 'instance_norm', 'layer_norm']
 
 /**
  * Takes normalizations of samples apart, so that the gradient reads the statistics that the forward pass took:
@@ -14,9 +13,10 @@ const LAYERS: readonly string[] = ['group_norm', 'instance_norm', 'layer_norm']
 export const expandSampleNorm: GraphPass = {
   name: 'expand-sample-norm',
   programs: ['gradients', 'step', 'train', 'accumulate', 'gradients/global', 'step/global', 'train/global', 'accumulate/global'],
-  run: (graph) => {
-    if (!graph.nodes.some(({ op }) => LAYERS.includes(op))) return { graph, declined: [] }
-    return { graph: { ...graph, nodes: graph.nodes.flatMap((node) => (LAYERS.includes(node.op) ? expanded(node) : [node])) }, declined: [] }
+  run: (graph, { operators }) => {
+    const isOne = (node: Node): boolean => traitsOf(operators, node).normalizesSamples === true
+    if (!graph.nodes.some(isOne)) return { graph, declined: [] }
+    return { graph: { ...graph, nodes: graph.nodes.flatMap((node) => (isOne(node) ? expanded(node) : [node])) }, declined: [] }
   },
 }
 

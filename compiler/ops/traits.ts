@@ -41,6 +41,8 @@ export interface OperatorTraits {
   readonly identityAtTest?: boolean
   /** The output is the input's storage under another shape: no equation, no bytes. */
   readonly view?: boolean
+  /** The layer normalizes each sample with statistics of its own: `group_norm`, `layer_norm`. */
+  readonly normalizesSamples?: boolean
   /** It summarizes windows of a map: nothing folds through it. */
   readonly pooling?: boolean
   /** As a metric: whether a larger or a smaller number is better. Absent: nobody can tell. */

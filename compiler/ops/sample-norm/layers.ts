@@ -44,7 +44,7 @@ function layer(signature: Signature, problemsOf: (q: ShapeQuestion) => readonly 
   return {
     name: signature.name,
     signature,
-    traits: { initSeesThrough: true },
+    traits: { initSeesThrough: true, normalizesSamples: true },
     shape: (q) => {
       const problems = [...labelProblems(q), ...problemsOf(q)]
       if (problems.length > 0) return problems
