@@ -59,8 +59,13 @@ function inputsFor(written: WrittenNet, golden: GoldenCase, part = (data: Float3
   return Object.fromEntries(written.inputs.map(({ model, name }) => [name, part(given.get(model)!.data as Float32Array)]))
 }
 
+/** Cases that tell readers of one layer apart by its sizes: every second is enough to see that its fields are read. */
+const isThinned = ({ name }: GoldenCase, i: number): boolean => /_e5$/.test(name) || (/^(conv|deconv|pool|ip)_/.test(name) && i % 2 === 1)
+
 describe('layers of Caffe', () => {
-  const cases = all.filter((golden) => golden.kind === 'net' && golden.name !== 'dropout' && !needsTraining(golden) && caffeFiles(golden))
+  const cases = all.filter((golden, i) =>
+    golden.kind === 'net' && golden.name !== 'dropout' && !isThinned(golden, i) && !needsTraining(golden) && caffeFiles(golden)
+  )
   test.each(cases.map((golden) => [golden.name, golden] as const))('%s', async (_name, golden) => {
     if (overBatch(golden)) {
       expect(() => importCase(golden)).toThrow('its axis is the batch')
