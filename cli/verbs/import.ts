@@ -63,10 +63,10 @@ export const importVerb: Verb = {
       const bytes = tensorBytes(written.tensors)
       const writing = progress(screen, 'writing weights', bytes, 'bytes')
       try {
-        await writeParts(
-          paths[1],
-          safetensorsParts(written.tensors, (done) => writing.update(Math.round(done * bytes), Math.round(done * bytes))),
-        )
+        const parts = safetensorsParts(written.tensors, (done) => writing.update(Math.round(done * bytes), Math.round(done * bytes)))
+        // Weights of an earlier import would not fit what has none.
+        await (written.tensors.length === 0 ? withFile(paths[1], 'written', () => rm(paths[1], { force: true }))
+          : writeParts(paths[1], parts))
       } finally {
         writing.stop()
       }

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -35,4 +35,38 @@ test('writes into no folder of others', async () => {
   writeFileSync(join(used, 'thesis.txt'), 'x')
   const said = await fusenet(['import', file, '-o', used])
   expect(said).toMatchObject({ code: 1, err: expect.stringContaining('holds other files (thesis.txt)') })
+})
+
+test('writes text, weights and what became what; a text that was changed since is not written over', async () => {
+  const file = join(folder, 'tiny.cfg')
+  writeFileSync(file, '[net]\nheight=2\nwidth=2\nchannels=1\n\n[convolutional]\nfilters=2\nsize=1\nstride=1\nactivation=linear\n')
+  // Of version 0.2: three numbers, 64 bits of pictures seen; then two biases and two weights.
+  const weights = new Uint8Array(20 + 16)
+  new DataView(weights.buffer).setInt32(4, 2, true)
+  weights.set(new Uint8Array(Float32Array.of(0.5, -1, 3, 4).buffer), 20)
+  writeFileSync(join(folder, 'tiny.weights'), weights)
+  const out = join(folder, 'tiny')
+  const said = await fusenet(['import', file, join(folder, 'tiny.weights'), '-o', out, '--json'])
+  expect(said.err).toBe('')
+  const result = json(said)
+  expect(result).toMatchObject({ name: 'tiny', parameters: 4, written: ['tiny.net', 'weights.safetensors', 'import.json'] })
+  expect(readdirSync(out).sort()).toEqual(['import.json', 'tiny.net', 'weights.safetensors'])
+  const bundle = join(folder, 'bundle')
+  const compiled = await fusenet(['compile', join(out, 'tiny.net'), '--weights', join(out, 'weights.safetensors'), '-o', bundle])
+  expect(compiled).toMatchObject({ code: 0 })
+  const net = readFileSync(join(out, 'tiny.net'), 'utf8')
+
+  // Once more: the same again, without weights, which then are gone.
+  expect((await fusenet(['import', file, '-o', out])).code).toBe(0)
+  expect(existsSync(join(out, 'weights.safetensors'))).toBe(false)
+  writeFileSync(join(out, 'tiny.net'), `// mine\n${net}`)
+  expect(await fusenet(['import', file, '-o', out])).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('was changed since it was imported'),
+  })
+  expect(readFileSync(join(out, 'tiny.net'), 'utf8')).toContain('// mine')
+  expect(await fusenet(['import', file, '-o', out, '--name', 'other'])).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('holds tiny.net, another net'),
+  })
 })
