@@ -1,3 +1,4 @@
+import { ImportError } from '../import-error.ts'
 import type { ModelTensor } from '../model-net.ts'
 import { BATCH, type Dimension, isNumber } from './dimension.ts'
 import { type ElementType, INT64 } from './element-type.ts'
@@ -73,7 +74,7 @@ export function dimensionsConstant(
     shape,
     type,
     values: () => {
-      throw new Error('a shape with the batch in it was asked for numbers')
+      throw new ImportError([{ where: '', what: 'arithmetic on a shape with the batch in it', mend: 'export the model with a batch of 1' }])
     },
     dimensions,
     name: '',

@@ -1,8 +1,8 @@
 import type { Argument } from '../../model-net.ts'
-import { showDimensions } from '../dimension.ts'
+import { isNumber, showDimensions } from '../dimension.ts'
 import { shortFloat32 } from '../float32.ts'
 import type { OnnxNode } from '../node.ts'
-import { countOf, lazyConstant, parameterOf, shapeOf } from '../value.ts'
+import { countOf, dimensionsConstant, lazyConstant, parameterOf, shapeOf } from '../value.ts'
 import { fold } from './arithmetic.ts'
 import { isPerChannel, operandOf, withinSample } from './operand.ts'
 import type { OnnxOperator } from './operator.ts'
@@ -21,9 +21,16 @@ function row(
   }
 }
 
-/** Applies a function to each element of a constant. */
-export function foldElements(node: OnnxNode, f: (x: number) => number): void {
+/** Applies a function to each element of a constant. `keepsWhole`: a whole number stays what it is, and so does the batch. */
+export function foldElements(node: OnnxNode, f: (x: number) => number, keepsWhole = false): void {
   const c = node.constant(0, 'its input')
+  if (c.dimensions) {
+    const each = c.dimensions.map((dim) =>
+      isNumber(dim) ? f(dim)
+        : keepsWhole && Number.isInteger(dim.n) && Number.isInteger(dim.plus) ? dim : node.refuse('its input depends on the batch')
+    )
+    return node.give(dimensionsConstant(each, c.shape, c.type))
+  }
   node.give(lazyConstant(c, c.shape, () => c.values().map(f)))
 }
 
@@ -166,10 +173,10 @@ export const activationOperators: readonly OnnxOperator[] = [
   row('Reciprocal', 'reciprocal', (x) => 1 / x),
   row('Erf', 'erf', erf),
   { op: 'Pow', map: pow, fold: fold('Pow', (a, b) => a ** b) },
-  { op: 'Floor', fold: (node) => foldElements(node, Math.floor) },
-  { op: 'Ceil', fold: (node) => foldElements(node, Math.ceil) },
+  { op: 'Floor', fold: (node) => foldElements(node, Math.floor, true) },
+  { op: 'Ceil', fold: (node) => foldElements(node, Math.ceil, true) },
   { op: 'Not', fold: (node) => foldElements(node, (x) => Number(x === 0)) },
   // Half to even.
-  { op: 'Round', fold: (node) => foldElements(node, (x) => (Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.round(x))) },
+  { op: 'Round', fold: (node) => foldElements(node, (x) => (Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.round(x)), true) },
   { op: 'Sign', fold: (node) => foldElements(node, Math.sign) },
 ]

@@ -1,4 +1,5 @@
 import type { Argument } from '../../model-net.ts'
+import { isBatch } from '../dimension.ts'
 import { shortFloat32 } from '../float32.ts'
 import type { OnnxNode } from '../node.ts'
 import { countOf, type Tensor } from '../value.ts'
@@ -52,7 +53,7 @@ function wantedOf(node: OnnxNode, x: Tensor): Wanted {
   const given = node.dimensions(3, 'the sizes').map((
     dim,
     d,
-  ) => (typeof dim === 'number' ? dim : d === 0 && !node.ints('axes') ? 1 : node.refuse('its sizes depend on the batch')))
+  ) => (typeof dim === 'number' ? dim : d === 0 && isBatch(dim) && !node.ints('axes') ? 1 : node.refuse('its sizes depend on the batch')))
   const sizes = overAxes(node, given, rank, (d) => (d === 0 ? 1 : x.dims[d - 1]!))
   if (!node.ints('axes') && sizes[0] !== 1 && sizes[0] !== node.net.declaredBatch) node.refuse(`it makes ${sizes[0]} samples`)
   return proportioned(node, x, [1, ...sizes.slice(1)])

@@ -274,3 +274,20 @@ test('two convolutions of the same initializers share their parameters', async (
     ),
   })
 })
+
+test('sizes of a Resize that are computed from all sizes of x, the batch among them', async () => {
+  const shape = [2, 1, 2, 3]
+  await holds({
+    x: shape,
+    nodes: [
+      node('Shape', ['x'], ['s']),
+      node('Cast', ['s'], ['f'], { to: 1 }),
+      node('Mul', ['f', 'by'], ['m']),
+      node('Floor', ['m'], ['w']),
+      node('Cast', ['w'], ['to'], { to: 7 }),
+      node('Resize', ['x', '', '', 'to'], ['y']),
+    ],
+    more: { initializers: { by: floats([4], [1, 1, 2, 2]) } },
+    want: remade(shape, [1, 4, 6], (x, c, h, w) => x(c, h >> 1, w >> 1)),
+  })
+})
