@@ -40,6 +40,7 @@ export const sidebar = [
       { text: 'Caffe', link: '/from/caffe' },
       { text: 'Darknet', link: '/from/darknet' },
       { text: 'TensorFlow.js', link: '/from/tfjs' },
+      { text: 'Take your net with you', link: '/export' },
     ],
   },
   {

@@ -28,7 +28,8 @@ export class GraphBuilder {
     this.opset = opset
     const { graph, inputs } = net
     for (const input of inputs) this.names.set(input, this.valueNames.give(input.name))
-    const made = new Set(graph.nodes.flatMap(({ outputs }) => outputs))
+    // A layer `parameter` makes no node: its value is an initializer.
+    const made = new Set(graph.nodes.flatMap(({ op, outputs }) => (op === 'parameter' ? [] : outputs)))
     // A value has the name of the first output that it is.
     for (const { name, value } of graph.outputs) {
       if (!made.has(value) || this.names.has(value)) continue
@@ -49,6 +50,7 @@ export class GraphBuilder {
   layer(node: Node): Layer {
     const name = this.nodeNames.give(node.layer)
     const [output] = node.outputs as [Value]
+    let hasMain = false
     const own = (suffix: string): string => this.valueNames.give(`${name}.${suffix}`)
     const tensor = (role: string): NetTensor => this.net.tensors.get(node.parameters[role]!)!
     return {
@@ -62,15 +64,17 @@ export class GraphBuilder {
       parameter: (role, { shape, transposed = false } = {}) => this.parameter(tensor(role), shape, transposed),
       values: (role) => tensor(role).values(),
       numbers: (suffix, values, shape = values.length === 1 ? [] : [values.length]) =>
-        this.initializer({ name: own(suffix), type: 'f32', shape, values: () => Float32Array.from(values) }),
-      integers: (suffix, values) => this.initializer({ name: own(suffix), type: 'i64', shape: [values.length], values: () => values }),
-      add: (suffix, op, inputs, attributes) => {
+        this.constant(`${name}.${suffix}`, { name: own(suffix), type: 'f32', shape, values: () => Float32Array.from(values) }),
+      integers: (suffix, values) =>
+        this.constant(`${name}.${suffix}`, { name: own(suffix), type: 'i64', shape: [values.length], values: () => values }),
+      add: (suffix, op, inputs, attributes, isMain = false) => {
         const value = own(suffix)
-        this.node(this.nodeNames.give(`${name}.${suffix}`), op, inputs, value, attributes)
+        this.node(isMain ? name : this.nodeNames.give(`${name}.${suffix}`), op, inputs, value, attributes)
+        hasMain ||= isMain
         return value
       },
       done: (op, inputs, attributes) => {
-        this.node(name, op, inputs, this.nameOf(output), attributes)
+        this.node(hasMain ? this.nodeNames.give(`${name}.${op.toLowerCase()}`) : name, op, inputs, this.nameOf(output), attributes)
         this.values.push({ name: this.nameOf(output), type: 'f32', shape: openShape(output) })
       },
       note: (text) => {
@@ -128,6 +132,12 @@ export class GraphBuilder {
 
   private node(name: string, op: string, inputs: readonly string[], output: string, attributes: Record<string, OnnxAttribute> = {}): void {
     this.nodes.push({ name, op, inputs, outputs: [output], attributes })
+  }
+
+  /** Numbers of the text are no initializers, which are what a net has learned. */
+  private constant(name: string, tensor: OnnxTensor): string {
+    this.node(this.nodeNames.give(name), 'Constant', [], tensor.name, { value: { tensor } })
+    return tensor.name
   }
 
   private initializer(tensor: OnnxTensor): string {

@@ -20,13 +20,13 @@ export interface Layer {
   parameter(role: string, as?: { readonly shape?: readonly number[]; readonly transposed?: boolean }): string
   /** Numbers of a parameter, for what is made of them. */
   values(role: string): Float32Array
-  /** Numbers as an initializer `LAYER.suffix`. A single number has the shape []. */
+  /** Numbers of the text as a constant `LAYER.suffix`. A single number has the shape []. */
   numbers(suffix: string, values: ArrayLike<number> & Iterable<number>, shape?: readonly number[]): string
-  /** Whole numbers as an initializer, for shapes and axes. */
+  /** Whole numbers as a constant, for shapes and axes. */
   integers(suffix: string, values: readonly number[]): string
-  /** Adds a node `LAYER.suffix`; gives the name of its value. */
-  add(suffix: string, op: string, inputs: readonly string[], attributes?: NodeAttributes): string
-  /** Adds the node that makes the layer's output; it has the layer's name. */
+  /** Adds a node `LAYER.suffix`, or (`isMain`) of the layer's name; gives the name of its value. */
+  add(suffix: string, op: string, inputs: readonly string[], attributes?: NodeAttributes, isMain?: boolean): string
+  /** Adds the node that makes the layer's output; it has the layer's name, unless another has. */
   done(op: string, inputs: readonly string[], attributes?: NodeAttributes): void
   /** Tells a user what is not as the text has it. */
   note(text: string): void

@@ -27,8 +27,8 @@ export interface OnnxNode {
   readonly attributes: Readonly<Record<string, OnnxAttribute>>
 }
 
-/** A whole number, several of them, a text; `{ float }` for others. */
-export type OnnxAttribute = number | readonly number[] | string | { readonly float: number }
+/** A whole number, several of them, a text; `{ float }` for others; a tensor. */
+export type OnnxAttribute = number | readonly number[] | string | { readonly float: number } | { readonly tensor: OnnxTensor }
 
 export type OnnxType = 'f32' | 'i32' | 'i64'
 

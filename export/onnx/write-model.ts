@@ -5,7 +5,7 @@ import type { OnnxAttribute, OnnxGraph, OnnxModel, OnnxNode, OnnxTensor, OnnxTyp
 const TYPES: Readonly<Record<OnnxType, number>> = { f32: 1, i32: 6, i64: 7 }
 const BYTES: Readonly<Record<OnnxTensor['type'], number>> = { f32: 4, i64: 8 }
 /** AttributeProto.AttributeType */
-const KINDS = { float: 1, int: 2, string: 3, ints: 7 } as const
+const KINDS = { float: 1, int: 2, string: 3, tensor: 4, ints: 7 } as const
 /** Tensors in a file of their own begin at such multiples, so that they can be mapped into memory: a page. */
 const ALIGNMENT = 4096
 /** TensorProto.DataLocation */
@@ -142,13 +142,25 @@ function attributeBytes(name: string, value: OnnxAttribute): Uint8Array {
     if (typeof value === 'string') w.writeBytesField(4, new TextEncoder().encode(value))
     else if (typeof value === 'number') w.writeVarintField(3, value)
     else if ('float' in value) w.writeFloatField(2, value.float)
+    else if ('tensor' in value) w.writeBytesField(5, tensorBytes(value.tensor))
     else for (const each of value) w.writeVarintField(8, each)
     w.writeVarintField(20, kindOf(value))
   })
 }
 
-const kindOf = (value: OnnxAttribute): number =>
-  typeof value === 'string' ? KINDS.string : typeof value === 'number' ? KINDS.int : 'float' in value ? KINDS.float : KINDS.ints
+function kindOf(value: OnnxAttribute): number {
+  if (typeof value === 'string') return KINDS.string
+  if (typeof value === 'number') return KINDS.int
+  return 'float' in value ? KINDS.float : 'tensor' in value ? KINDS.tensor : KINDS.ints
+}
+
+/** A tensor that stands in a node. */
+const tensorBytes = (tensor: OnnxTensor): Uint8Array =>
+  message((w) => {
+    for (const dim of tensor.shape) w.writeVarintField(1, dim)
+    w.writeVarintField(2, TYPES[tensor.type])
+    w.writeBytesField(9, rawBytes(tensor))
+  })
 
 function valueBytes({ name, type, shape }: OnnxValue): Uint8Array {
   const shaped = message((w) => {

@@ -1,4 +1,4 @@
-import type { ModelLayer } from '../model-net.ts'
+import type { Argument, ModelLayer } from '../model-net.ts'
 import type { LayerGraph } from './layer-graph.ts'
 import { numberOf } from './match.ts'
 import { nodesOf, type Pattern } from './pattern.ts'
@@ -69,4 +69,38 @@ function shortest(value: number): number {
     if (Math.fround(short) === Math.fround(value)) return short
   }
   return value
+}
+
+/** x minus numbers, or divided by numbers, one a channel or one for all. Undefined for what is neither, or both. */
+function halfOf(graph: LayerGraph, { op, inputs, arguments: a }: ModelLayer): { mean?: Argument; std?: Argument } | undefined {
+  if (op === 'normalize') return isAll(a['std'], 1) ? { mean: a['mean']! } : isAll(a['mean'], 0) ? { std: a['std']! } : undefined
+  if ((op !== 'sub' && op !== 'div') || inputs.length !== 2 || typeof inputs[0] !== 'string') return undefined
+  const operand = numberOf(graph, inputs[1]!)
+  if (operand === undefined || operand === 0) return undefined
+  return op === 'sub' ? { mean: operand } : { std: operand }
+}
+
+const isAll = (given: Argument | undefined, value: number): boolean => [given].flat().every((each) => each === value)
+
+/** (x - mean) / std of an input in two layers: `normalize`. */
+export const normalizeInput: Pattern = {
+  name: 'normalize-input',
+  ops: ['normalize', 'div'],
+  rewrite: (graph, layer) => {
+    const before = graph.maker(layer.inputs[0]!)
+    if (!before || graph.maker(before.inputs[0]!) || (graph.shape(before.inputs[0]!)?.length ?? 0) === 0) return false
+    const [{ mean, std: other } = {}, { std, mean: later } = {}] = [halfOf(graph, before), halfOf(graph, layer)]
+    const within = new Set([before, layer])
+    if (mean === undefined || std === undefined || other !== undefined || later !== undefined) return false
+    if (!graph.isInner(before.output, within)) return false
+    const joined: ModelLayer = {
+      op: 'normalize',
+      inputs: [before.inputs[0]!],
+      arguments: { mean, std },
+      output: layer.output,
+      from: nodesOf([layer, before]),
+    }
+    graph.replace(layer, [joined], within)
+    return true
+  },
 }

@@ -7,7 +7,7 @@ import { framed } from './framed.ts'
 import { groupNorm } from './group-norm.ts'
 import { LayerGraph } from './layer-graph.ts'
 import { normalization } from './normalization.ts'
-import { normalizeChannels } from './normalize.ts'
+import { normalizeChannels, normalizeInput } from './normalize.ts'
 import { onePosition } from './one-position.ts'
 import type { Pattern } from './pattern.ts'
 import { flattenBeforeFc, globalPool, reshapes, transposes } from './shapes.ts'
@@ -25,6 +25,7 @@ const FIRST: readonly Pattern[] = [
   framed,
   upsample,
   normalizeChannels,
+  normalizeInput,
   transposes,
   reshapes,
 ]

@@ -44,7 +44,7 @@ const fc: Row = (layer) => {
     : layer.add('flatten', 'Reshape', [layer.input(), layer.integers('shape', reshapeTo(flat))])
   const matrix = layer.parameter('weight', { transposed: !transposed })
   if (!layer.has('bias')) layer.done('MatMul', [x, matrix])
-  else layer.done('Add', [layer.add('product', 'MatMul', [x, matrix]), layer.parameter('bias')])
+  else layer.done('Add', [layer.add('product', 'MatMul', [x, matrix], {}, true), layer.parameter('bias')])
 }
 
 export const convolutionRows: ReadonlyMap<string, Row> = new Map([['conv', conv], ['deconv', deconv], ['fc', fc]])

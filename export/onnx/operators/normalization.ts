@@ -1,6 +1,6 @@
 import { axisRange } from '../../../compiler/ops/axes.ts'
-import { epsOf, policyOf, storesSums } from '../../../compiler/ops/batch-norm/statistics-policy.ts'
-import { channelShape, float, type Layer, numberOf, reshapeTo, type Row } from '../layer.ts'
+import { epsOf, policyOf, statsOf, storesSums } from '../../../compiler/ops/batch-norm/statistics-policy.ts'
+import { channelShape, float, type Layer, type NodeAttributes, numberOf, reshapeTo, type Row } from '../layer.ts'
 import { reduced } from './reduction.ts'
 
 /** Batch normalization with stored statistics, in the form of test time: one output. */
@@ -9,7 +9,16 @@ const batchNorm: Row = (layer) => {
   const channels = layer.shape[1] as number
   const gamma = layer.has('gamma') ? layer.parameter('gamma') : layer.numbers('gamma', new Array<number>(channels).fill(1), [channels])
   const beta = layer.has('beta') ? layer.parameter('beta') : layer.numbers('beta', new Array<number>(channels).fill(0), [channels])
-  layer.done('BatchNormalization', [layer.input(), gamma, beta, ...statistics(layer)], { epsilon: float(epsOf(layer.attributes)) })
+  layer.done('BatchNormalization', [layer.input(), gamma, beta, ...statistics(layer)], {
+    epsilon: float(epsOf(layer.attributes)),
+    ...momentumOf(layer),
+  })
+}
+
+/** Of training: the weight of the old statistics, for who trains on. What other policies do, ONNX cannot say. */
+function momentumOf({ attributes }: Layer): NodeAttributes {
+  const { newest = 0.95 } = statsOf(attributes).args
+  return policyOf(attributes) === 'moving' ? { momentum: float(1 - (newest as number)) } : {}
 }
 
 /** Mean and variance; sums are divided by their factor, and are 0 while that is 0. */
@@ -40,7 +49,7 @@ function normalized(layer: Layer, x: string, axes: readonly number[], eps: numbe
 /** gamma x + beta, or x itself where the layer has neither. */
 function affine(layer: Layer, x: string, shape: readonly number[]): void {
   const scaled = !layer.has('gamma') ? x
-    : layer.has('beta') ? layer.add('scaled', 'Mul', [x, layer.parameter('gamma', { shape })]) : undefined
+    : layer.has('beta') ? layer.add('scaled', 'Mul', [x, layer.parameter('gamma', { shape })], {}, true) : undefined
   if (scaled === undefined) layer.done('Mul', [x, layer.parameter('gamma', { shape })])
   else if (layer.has('beta')) layer.done('Add', [scaled, layer.parameter('beta', { shape })])
   else layer.done('Identity', [scaled])
@@ -71,13 +80,22 @@ function withGroups(layer: Layer, groups: number): void {
 
 const groupNorm: Row = (layer) => withGroups(layer, numberOf(layer, 'groups', 1))
 
-/** In its parts, as exporters of opsets before 17 write it: LayerNormalization of runtimes takes its variance as a difference. */
+/** The opset that has LayerNormalization, of the last axes. */
+const LAYER_NORM = 17
+
+/** Where ONNX has no operator for it, in its parts, as exporters of older opsets write it. */
 const layerNorm: Row = (layer) => {
   const rank = layer.shape.length
   const axes = axisRange({ axis: 1, end: -1, ...layer.attributes }, rank)
-  const unit = normalized(layer, layer.input(), axes, numberOf(layer, 'eps', 1e-5))
   const last = axes.at(-1)!
-  affine(layer, unit, [...axes.map((d) => layer.shape[d] as number), ...new Array<number>(rank - 1 - last).fill(1)])
+  const sizes = axes.map((d) => layer.shape[d] as number)
+  const eps = numberOf(layer, 'eps', 1e-5)
+  if (layer.opset >= LAYER_NORM && last === rank - 1) {
+    const gamma = layer.has('gamma') ? layer.parameter('gamma')
+      : layer.numbers('gamma', new Float32Array(sizes.reduce((a, b) => a * b, 1)).fill(1), sizes)
+    const beta = layer.has('beta') ? [layer.parameter('beta')] : []
+    layer.done('LayerNormalization', [layer.input(), gamma, ...beta], { axis: axes[0]!, epsilon: float(eps) })
+  } else affine(layer, normalized(layer, layer.input(), axes, eps), [...sizes, ...new Array<number>(rank - 1 - last).fill(1)])
 }
 
 /** weight x + bias, a number a channel. */
@@ -85,7 +103,7 @@ const scale: Row = (layer) => {
   const shape = channelShape(layer.shape)
   const weight = layer.parameter('weight', { shape })
   if (!layer.has('bias')) return layer.done('Mul', [layer.input(), weight])
-  layer.done('Add', [layer.add('scaled', 'Mul', [layer.input(), weight]), layer.parameter('bias', { shape })])
+  layer.done('Add', [layer.add('scaled', 'Mul', [layer.input(), weight], {}, true), layer.parameter('bias', { shape })])
 }
 
 const bias: Row = (layer) => layer.done('Add', [layer.input(), layer.parameter('bias', { shape: channelShape(layer.shape) })])

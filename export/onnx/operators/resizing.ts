@@ -1,4 +1,5 @@
-import { float, type Layer, type NodeAttributes, numberOf, type Row } from '../layer.ts'
+import type { Shape } from '../../../bundle/format.ts'
+import { float, type Layer, type NodeAttributes, numberOf, reshapeTo, type Row } from '../layer.ts'
 
 const listOf = (layer: Layer, name: string, otherwise: readonly number[]): readonly number[] =>
   (layer.attributes[name] as readonly number[] | undefined) ?? otherwise
@@ -81,7 +82,17 @@ const depthToSpace: Row = (layer) =>
     mode: layer.attributes['order'] === 'crd' ? 'CRD' : 'DCR',
   })
 
-const spaceToDepth: Row = (layer) => layer.done('SpaceToDepth', [layer.input()], { blocksize: numberOf(layer, 'block', 2) })
+/** ONNX has the place in the block first; the other order exchanges both. */
+const spaceToDepth: Row = (layer) => {
+  const block = numberOf(layer, 'block', 2)
+  if (layer.attributes['order'] !== 'crd') return layer.done('SpaceToDepth', [layer.input()], { blocksize: block })
+  const [batch, all, height, width] = layer.shape as readonly [Shape[number], number, number, number]
+  const parts = reshapeTo([batch, block * block, all / (block * block), height, width])
+  const blocks = layer.add('blocks', 'SpaceToDepth', [layer.input()], { blocksize: block })
+  const apart = layer.add('apart', 'Reshape', [blocks, layer.integers('parts', parts)])
+  const turned = layer.add('turned', 'Transpose', [apart], { perm: [0, 2, 1, 3, 4] })
+  layer.done('Reshape', [turned, layer.integers('shape', reshapeTo(layer.shape))])
+}
 
 export const resizingRows: ReadonlyMap<string, Row> = new Map([
   ['upsample', upsample],

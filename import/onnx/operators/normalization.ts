@@ -29,14 +29,19 @@ function batchNormalization(node: OnnxNode): void {
   if (node.opset >= 14 && node.int('training_mode', 0) !== 0)
     node.note('changed', 'its training form is batch_norm: statistics of the batch in training, the kept ones at test time')
   const newest = Number((1 - node.float('momentum', 0.9)).toPrecision(7))
+  const { arguments: args, parameters: own } = affine(channelNumbers(node, 1, 'scale', channels), channelNumbers(node, 2, 'B', channels), [
+    channels,
+  ])
+  const stats = { call: 'moving', arguments: { newest } }
   node.give(
-    node.emit('batch_norm', [x], { eps: node.float('epsilon', 1e-5), stats: { call: 'moving', arguments: { newest } } }, x.dims, {
-      parameters: parameters({
-        gamma: channelNumbers(node, 1, 'scale', channels),
-        beta: channelNumbers(node, 2, 'B', channels),
-        running_mean: channelNumbers(node, 3, 'the mean', channels),
-        running_var: channelNumbers(node, 4, 'the variance', channels),
-      }, [channels]),
+    node.emit('batch_norm', [x], { eps: node.float('epsilon', 1e-5), stats, ...args }, x.dims, {
+      parameters: {
+        ...own,
+        ...parameters({
+          running_mean: channelNumbers(node, 3, 'the mean', channels),
+          running_var: channelNumbers(node, 4, 'the variance', channels),
+        }, [channels]),
+      },
     }),
   )
 }
