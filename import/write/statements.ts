@@ -163,7 +163,7 @@ class Writer {
     const as = item.name === undefined ? '' : ` as ${item.name}`
     const signature = item.layer && signatureOf(item.layer.op)
     if (item.layer && !signature) throw new Unsayable(`there is no layer ${item.layer.op}`)
-    const most = signature?.values?.max ?? Infinity
+    const most = signature ? signature.values?.max ?? 1 : Infinity
     const fed = item.inputs.length - inputs.length
     const shown = inputs.map((input) => (typeof input === 'number' ? numberText(input, item.call) : this.names.get(input)!))
     // Tensors behind those that a layer works on are arguments with names: mask: m.

@@ -6,13 +6,20 @@ import { check } from '../../../compiler/index.ts'
 import { format } from '../../../dsl/index.ts'
 import { isSameProgram } from '../../../import/write/same-program.ts'
 import { writeNet } from '../../../import/write/write-net.ts'
+import { randomNet } from '../../support/random-net.ts'
 import { programNet, programOf, withoutOwnStrides } from './program-net.ts'
 
 const samples = fileURLToPath(new URL('../../../samples', import.meta.url))
 
 describe('a program that goes through the writer', () => {
-  test.each(readdirSync(samples).filter((name) => name.endsWith('.net')))('%s computes the same, and is laid out', (file) => {
-    const text = readFileSync(join(samples, file), 'utf8')
+  const texts: [string, string][] = [
+    ...readdirSync(samples).filter((name) => name.endsWith('.net')).map((
+      file,
+    ): [string, string] => [file, readFileSync(join(samples, file), 'utf8')]),
+    ...Array.from({ length: 8 }, (_, i): [string, string] => [`random net ${i + 1}`, randomNet(i + 1)]),
+    ['a mask by its name', 'net m { input x: f32[4] input m: f32[4] output y = x -> dropout(0.5, mask: m) -> relu }'],
+  ]
+  test.each(texts)('%s computes the same, and is laid out', (_, text) => {
     const program = withoutOwnStrides(programOf(text))
     const written = writeNet(programNet(program)!)
     expect(check(written.text)).toEqual([])
