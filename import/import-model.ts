@@ -1,4 +1,5 @@
 import type { ByteSource } from './byte-source.ts'
+import { refuseForeign, refuseWeights } from './foreign-file.ts'
 import { ImportError } from './import-error.ts'
 import type { ModelNet } from './model-net.ts'
 import type { ReadOptions } from './read-options.ts'
@@ -14,8 +15,19 @@ const READERS: Readonly<Record<Format, () => Promise<(source: ByteSource, option
 
 /** A model that a reader of its format understood, ready for `writeNet`. Throws ImportError with all problems at once. */
 export async function importModel(source: ByteSource, options: ReadOptions = {}): Promise<ModelNet> {
-  const read = await READERS[formatOf(source)]()
-  return read(source, options)
+  const format = formatOf(source)
+  refuseForeign(source)
+  const { weights, beside } = options
+  if (weights) refuseWeights(format, source, weights)
+  const read = await READERS[format]()
+  return read(source, { ...options, ...(beside && { beside: known(beside) }) })
+}
+
+/** Files beside the model, looked at when they are opened. */
+const known = (beside: (path: string) => ByteSource) => (path: string): ByteSource => {
+  const found = beside(path)
+  if (found.size > 0) refuseForeign(found)
+  return found
 }
 
 /** Bytes that are looked at to know a file without a telling name. */
@@ -59,6 +71,7 @@ export function formatOf(source: ByteSource): Format {
       throw refused(source, 'a .net file is a program already', `fusenet compile ${source.name} -o DIR`)
     default:
   }
+  refuseForeign(source)
   const found = byContents(source.read(0, Math.min(source.size, LOOKED_AT)))
   if (found) return found
   throw refused(source, 'this is no model that is read here', '.onnx; .prototxt (and .caffemodel) of Caffe; .cfg (and .weights) of Darknet')

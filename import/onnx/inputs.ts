@@ -75,7 +75,11 @@ function sampleShape(input: ValueInfoProto, told: readonly number[] | undefined,
     if (input.shape && input.shape.length !== told.length + 1)
       return refuse(`--shape gives it ${told.length} axes beside the batch, and it has ${input.shape.length - 1}`, mend)
     const bad = input.shape?.slice(1).findIndex((dim, d) => !open(dim) && dim !== told[d]) ?? -1
-    if (bad >= 0) return refuse(`--shape gives ${told[bad]} for axis ${bad + 1}, and the model fixes ${input.shape![bad + 1]}`, mend)
+    if (bad >= 0)
+      return refuse(
+        `--shape gives ${told[bad]} for axis ${bad + 1}, and the model fixes ${input.shape![bad + 1]}`,
+        'export the model for another size, or with dynamic axes; sizes that it fixes need no --shape',
+      )
     return told
   }
   if (!input.shape) return refuse('its shape is not told', mend)

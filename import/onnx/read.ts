@@ -7,7 +7,7 @@ import { readInputs } from './inputs.ts'
 import { neededNodes } from './needed.ts'
 import { applyPatterns } from '../patterns/patterns.ts'
 import { OPSETS } from './operators/table.ts'
-import { type ModelProto, readModelProto } from './proto.ts'
+import { type GraphProto, type ModelProto, readModelProto } from './proto.ts'
 import { storedTensor } from './tensor-data.ts'
 import { type Constant, parameterOf, type Value } from './value.ts'
 import { walkGraph } from './walk.ts'
@@ -24,7 +24,10 @@ export function readOnnx(source: ByteSource, options: ReadOptions = {}): ModelNe
   try {
     return read(model, source, options, false)
   } catch (error) {
-    if (!(error instanceof ImportError) || !mayBeBare(model)) throw error
+    if (!(error instanceof ImportError)) throw error
+    const tooLong = shapesWithBatch(model, options)
+    if (tooLong.length > 0) throw new ImportError([...error.problems, ...tooLong])
+    if (!mayBeBare(model)) throw error
     // Some models have no batch at all: then all that they are given is one sample.
     try {
       return read(model, source, options, true)
@@ -32,6 +35,19 @@ export function readOnnx(source: ByteSource, options: ReadOptions = {}): ModelNe
       throw error
     }
   }
+}
+
+/** Shapes of `--shape` that have all axes of the model's: they say that none is the batch, but may have been meant otherwise. */
+function shapesWithBatch({ graph }: ModelProto, { shapes }: ReadOptions): readonly ImportProblem[] {
+  return graph.inputs.flatMap(({ name, shape }) => {
+    const told = shapes?.get(name)
+    if (told === undefined || told.length !== shape?.length || told.length < 2) return []
+    return {
+      where: `input ${name}`,
+      what: `--shape gives it ${told.length} axes, as many as the model, so that none is the batch`,
+      mend: `say it without the batch: --shape ${name}=${told.slice(1).join('x')}`,
+    }
+  })
 }
 
 /** Whether all sizes of all inputs are told: then none of their axes must be the batch. */
@@ -109,6 +125,7 @@ function read(model: ModelProto, source: ByteSource, options: ReadOptions, bare:
 
   const results: ModelResult[] = []
   const constants: ModelLayer[] = []
+  const unknown: ImportProblem[] = []
   for (const name of wanted) {
     const value = values.get(name)
     if (value?.kind === 'tensor' && value.quantized !== undefined)
@@ -127,14 +144,10 @@ function read(model: ModelProto, source: ByteSource, options: ReadOptions, bare:
         results.push({ kind: 'output', name, value: name })
       }
     } else if (!value && problems.length === 0) {
-      const made = graph.nodes.flatMap((node) => node.outputs.filter((output) => output !== ''))
-      problems.push({
-        where: `output ${name}`,
-        what: `the model has no value of this name${didYouMean(name, made)}`,
-        mend: `the last of its ${made.length} values are ${made.slice(-5).join(', ')}`,
-      })
+      unknown.push(unknownOutput(graph, name))
     }
   }
+  problems.push(...unknown)
   if (wanted.length === 0) problems.push({ where: source.name, what: 'it has no outputs' })
   if (problems.length) throw new ImportError(problems)
   const layers = applyPatterns([...walked, ...constants], new Set(results.map(({ value }) => value)), shapes)
@@ -147,5 +160,21 @@ function read(model: ModelProto, source: ByteSource, options: ReadOptions, bare:
     results,
     notes,
     facts: { format: 'ONNX', ir: model.irVersion, opset, ...(model.producer && { producer: model.producer }) },
+  }
+}
+
+/** A name of `--outputs` that no value has: that of a node, or part of one, leads to values. */
+function unknownOutput(graph: GraphProto, name: string): ImportProblem {
+  const made = graph.nodes.flatMap(({ outputs }) => outputs[0] || [])
+  const ofNode = graph.nodes.find((node) => node.name === name)?.outputs[0]
+  const alike = made.filter((each) => each.toLowerCase().includes(name.toLowerCase()))
+  return {
+    where: `output ${name}`,
+    what: ofNode ? 'it is the name of a node, not of a value' : `the model has no value of this name${didYouMean(name, made)}`,
+    mend: ofNode
+      ? `the node's value is ${ofNode}`
+      : alike.length > 0
+      ? `${alike.length === 1 ? 'one has' : `${alike.length} values have`} it in the name: ${alike.slice(-5).join(', ')}`
+      : `the last of its ${made.length} values are ${made.slice(-5).join(', ')}`,
   }
 }

@@ -182,3 +182,22 @@ test('what is left out is told', () => {
     text: 'its bounds 2 and 1 cross: 1 everywhere, as the specification says',
   }])
 })
+
+test('says what to do about names of nodes, parts of names, and shapes with the batch', () => {
+  const mended = (options: ReadOptions): unknown => {
+    try {
+      return readOnnx(bytesSource('m.onnx', modelBytes(three)), options)
+    } catch (error) {
+      return (error as ImportError).problems.map(({ where, mend }) => `${where}: ${mend}`)
+    }
+  }
+  const relu: Model = {
+    inputs: { x: ['n', 3, 8, 8] },
+    outputs: ['y'],
+    nodes: [node('Relu', ['x'], ['stage_one'], {}, { name: 'act' }), node('Relu', ['stage_one'], ['y'])],
+  }
+  expect(() => readOnnx(bytesSource('m.onnx', modelBytes(relu)), { outputs: ['act', 'stage'] })).toThrow(
+    /output act: it is the name of a node, not of a value\n.*value is stage_one\noutput stage: .*\n.*one has it in the name: stage_one/,
+  )
+  expect(mended({ shapes: new Map([['x', [1, 3, 8, 8]]]) })).toContain('input x: say it without the batch: --shape x=3x8x8')
+})
