@@ -97,10 +97,13 @@ export async function writeLibraryPages(out) {
   if (app.logger.hasErrors()) throw new Error('the pages of the library could not be written')
   const rows = project.children.map((module) => {
     const names = [...modules.values()].find((all) => all.includes(module.name))
-    return `| ${names.map((one) => `[\`${one}\`](${module.name}.md)`).join(', ')} | ${meaning(module.name)} |`
+    return `| ${names.map((one) => `[\`${one}\`](${module.name}.md)`).join(', ')} | ${fromBelow(meaning(module.name))} |`
   })
   await writeFile(
     join(out, 'index.md'),
     `# The library\n\nWhat can be imported, from the doc comments of the code.\n\n| import | |\n| --- | --- |\n${rows.join('\n')}\n`,
   )
 }
+
+/** Links of a page in docs/, as a page in docs/library/ has them. */
+const fromBelow = (text) => text.replace(/\]\((?!\w+:|\/|#)/g, '](../')
