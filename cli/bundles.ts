@@ -12,6 +12,7 @@ import { BundleError, InputError } from '../bundle/errors.ts'
 import { matchWeights, type WeightsMatch } from '../runtime/match-weights.ts'
 import { isWide, mayBeWide } from '../runtime/wasm/wide.ts'
 import { readSafetensors } from '../runtime/loading/safetensors.ts'
+import { refuseImport, refuseModel } from './imported.ts'
 import { UsageError } from './exit.ts'
 import { compileToRun, type Runs } from './compile-to-run.ts'
 import { isPretended } from './devices.ts'
@@ -263,8 +264,11 @@ export function carriedSources(bundle: Bundle): { main: Source; readImport: type
 
 /** `weights`: what is to take the place of those that the bundle brings, which need not be there then. */
 export async function readBundleFolder(path: string, weights?: string): Promise<Bundle> {
-  if (await mustExist(path) === 'file')
+  if (await mustExist(path) === 'file') {
+    refuseModel(path)
     throw new InputError(`${path} is a file; a bundle is a folder with ${MANIFEST_FILE}, a program ends in .net`)
+  }
+  await refuseImport(path)
   return readBundle(path, { weights: weights === undefined })
 }
 
@@ -279,6 +283,7 @@ async function readTensors(file: string): Promise<Map<string, TensorData>> {
     if (!weights) throw new InputError(`the bundle ${file} holds no ${WEIGHTS_FILE}`)
     return new Map(weights)
   }
+  refuseModel(file)
   const { tensors, metadata } = readSafetensors(await readBytes(file), file)
   // A snapshot of a training has the parameters among others; damaged, it is worth as little here.
   if (metadata['format'] !== 'fusenet-snapshot') return tensors

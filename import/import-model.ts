@@ -15,6 +15,8 @@ const READERS: Readonly<Record<Format, () => Promise<(source: ByteSource, option
 
 /** A model that a reader of its format understood, ready for `writeNet`. Throws ImportError with all problems at once. */
 export async function importModel(source: ByteSource, options: ReadOptions = {}): Promise<ModelNet> {
+  if (typeof (source as Partial<ByteSource> | undefined)?.read !== 'function')
+    throw new TypeError("importModel takes a ByteSource: bytesSource('net.onnx', bytes)")
   const format = formatOf(source)
   refuseForeign(source)
   const { weights, beside } = options

@@ -70,3 +70,16 @@ test('writes text, weights and what became what; a text that was changed since i
     err: expect.stringContaining('holds tiny.net, another net'),
   })
 })
+
+test('other verbs lead to import, and from its folder to what is in it', async () => {
+  const model = join(folder, 'model.onnx')
+  writeFileSync(model, 'x')
+  const imported = join(folder, 'imported')
+  mkdirSync(imported)
+  for (const name of ['import.json', 'model.net', 'weights.safetensors']) writeFileSync(join(imported, name), '')
+  const said = async (path: string) => (await fusenet(['compile', path, '-o', join(folder, 'none')])).err
+  expect(await said(model)).toContain(`fusenet import ${model} -o DIR`)
+  expect(await said(imported)).toContain(
+    `its net is ${join(imported, 'model.net')}, its weights are ${join(imported, 'weights.safetensors')}`,
+  )
+})

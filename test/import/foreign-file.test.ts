@@ -24,3 +24,7 @@ test('refuses weights of another format, and any beside ONNX', async () => {
   await expect(importWith('net.cfg', 'net.caffemodel')).rejects.toThrow(/no weights of Darknet.*\n.*a \.weights/)
   await expect(importWith('net.prototxt', 'net.onnx')).rejects.toThrow(/no weights of Caffe.*\n.*a \.caffemodel/)
 })
+
+test('says how bytes become a source', async () => {
+  await expect(importModel(new Uint8Array(4) as never)).rejects.toThrow("importModel takes a ByteSource: bytesSource('net.onnx', bytes)")
+})
