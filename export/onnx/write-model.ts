@@ -17,7 +17,8 @@ const LEAST_EXTERNAL = 1024
 /** A file, piece by piece: each tensor is asked for as it is written. */
 export interface Streamed {
   readonly bytes: number
-  parts(progress?: (done: number) => void): Generator<Uint8Array>
+  /** Pieces in their order, never of shared memory: a `Blob` takes them. */
+  parts(progress?: (done: number) => void): Generator<Uint8Array<ArrayBuffer>>
 }
 
 /** A model, and the file beside it that holds its weights where there is one. */
@@ -27,7 +28,7 @@ export interface WrittenModel {
 }
 
 /** Bytes that are known, or a tensor whose bytes are made when they are written. */
-type Part = Uint8Array | OnnxTensor
+type Part = Uint8Array<ArrayBuffer> | OnnxTensor
 
 /** A model as bytes. `beside`: the name of the file that takes the weights, where they do not stand in the model itself. */
 export function writeModel(model: OnnxModel, beside?: string): WrittenModel {
@@ -92,20 +93,20 @@ export const bytesOf = ({ shape, type }: OnnxTensor): number => shape.reduce((pr
 
 // ---- messages ----------------------------------------------------------------------------------------------------------
 
-function message(write: (w: PbfWriter) => void): Uint8Array {
+function message(write: (w: PbfWriter) => void): Uint8Array<ArrayBuffer> {
   const w = new PbfWriter()
   write(w)
-  return w.finish().slice()
+  return Uint8Array.from(w.finish())
 }
 
 /** The key of a field of bytes, with their number. */
-const key = (field: number, length: number): Uint8Array =>
+const key = (field: number, length: number): Uint8Array<ArrayBuffer> =>
   message((w) => {
     w.writeVarint(field * 8 + 2)
     w.writeVarint(length)
   })
 
-const pair = (name: string, value: string): Uint8Array =>
+const pair = (name: string, value: string): Uint8Array<ArrayBuffer> =>
   message((w) => {
     w.writeStringField(1, name)
     w.writeStringField(2, value)
@@ -126,7 +127,7 @@ function graphParts({ name, nodes, initializers, inputs, outputs, values }: Onnx
   return [before, ...initializers.flatMap((tensor) => tensorParts(tensor, place(tensor))), behind]
 }
 
-function nodeBytes({ name, op, inputs, outputs, attributes }: OnnxNode): Uint8Array {
+function nodeBytes({ name, op, inputs, outputs, attributes }: OnnxNode): Uint8Array<ArrayBuffer> {
   return message((w) => {
     for (const input of inputs) w.writeStringField(1, input)
     for (const output of outputs) w.writeStringField(2, output)
@@ -136,7 +137,7 @@ function nodeBytes({ name, op, inputs, outputs, attributes }: OnnxNode): Uint8Ar
   })
 }
 
-function attributeBytes(name: string, value: OnnxAttribute): Uint8Array {
+function attributeBytes(name: string, value: OnnxAttribute): Uint8Array<ArrayBuffer> {
   return message((w) => {
     w.writeStringField(1, name)
     if (typeof value === 'string') w.writeBytesField(4, new TextEncoder().encode(value))
@@ -155,14 +156,14 @@ function kindOf(value: OnnxAttribute): number {
 }
 
 /** A tensor that stands in a node. */
-const tensorBytes = (tensor: OnnxTensor): Uint8Array =>
+const tensorBytes = (tensor: OnnxTensor): Uint8Array<ArrayBuffer> =>
   message((w) => {
     for (const dim of tensor.shape) w.writeVarintField(1, dim)
     w.writeVarintField(2, TYPES[tensor.type])
     w.writeBytesField(9, rawBytes(tensor))
   })
 
-function valueBytes({ name, type, shape }: OnnxValue): Uint8Array {
+function valueBytes({ name, type, shape }: OnnxValue): Uint8Array<ArrayBuffer> {
   const shaped = message((w) => {
     for (const dim of shape)
       w.writeBytesField(1, message((d) => (typeof dim === 'number' ? d.writeVarintField(1, dim) : d.writeStringField(2, dim))))
@@ -196,15 +197,18 @@ function tensorParts(tensor: OnnxTensor, elsewhere: ReturnType<Place>): Part[] {
 }
 
 /** Numbers as ONNX has them: little-endian. */
-function rawBytes(tensor: OnnxTensor): Uint8Array {
+function rawBytes(tensor: OnnxTensor): Uint8Array<ArrayBuffer> {
   const values = tensor.values()
   const bytes = new Uint8Array(bytesOf(tensor))
   if (values.length * BYTES[tensor.type] !== bytes.length)
     throw new RangeError(`${tensor.name} has ${values.length} values for [${tensor.shape.join(', ')}]`)
   const view = new DataView(bytes.buffer)
   if (tensor.type === 'i64') values.forEach((value, i) => view.setBigInt64(8 * i, BigInt(value), true))
-  else if (IS_LITTLE && values instanceof Float32Array) return new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
-  else values.forEach((value, i) => view.setFloat32(4 * i, value, true))
+  else if (IS_LITTLE && values instanceof Float32Array) {
+    const { buffer, byteOffset, byteLength } = values
+    if (buffer instanceof ArrayBuffer) return new Uint8Array(buffer, byteOffset, byteLength)
+    bytes.set(new Uint8Array(buffer, byteOffset, byteLength))
+  } else values.forEach((value, i) => view.setFloat32(4 * i, value, true))
   return bytes
 }
 
