@@ -196,14 +196,17 @@ export class LayerView {
       return undefined
     }
     this.net.used.add(this.layer.name)
-    if (blobs.length !== roles.length)
-      this.refuse(`${this.weightsName()} has ${blobs.length} blobs for it, and it has ${roles.length} parameters`)
+    // Told without an end, so that the layers behind it are looked at too.
+    if (blobs.length !== roles.length) {
+      this.problem(`${this.weightsName()} has ${blobs.length} blobs for it, and it has ${roles.length} parameters`)
+      return undefined
+    }
     const squeezed = (dims: readonly number[]): string => dims.filter((dim) => dim !== 1).join()
     return Object.fromEntries(roles.map(([role, shape], i) => {
       const blob = blobs[i]!
       // Blobs of four axes, as the first versions wrote them, have ones in front of what is there.
       if (squeezed(blob.shape) !== squeezed(shape)) {
-        this.refuse(
+        this.problem(
           `its ${role} is [${shape.join(', ')}], and [${blob.shape.join(', ')}] in ${this.weightsName()}`,
           'the weights are those of another net; leave them out or rename the layer, and they start anew',
         )

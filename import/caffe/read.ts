@@ -1,3 +1,4 @@
+import { didYouMean } from '../../bundle/nearest.ts'
 import type { ByteSource } from '../byte-source.ts'
 import { ImportError, type ImportProblem } from '../import-error.ts'
 import type { ModelNet, ModelTraining } from '../model-net.ts'
@@ -63,7 +64,10 @@ function convertLayers(builder: NetBuilder, layers: readonly CaffeLayer[], file:
     }
     if (!converter) {
       const [what, mend] = REFUSED.get(layer.type) ??
-        [`layers of type ${layer.type} have no equal`, 'cut the net in front of it by --outputs']
+        [
+          `layers of type ${layer.type} have no equal${didYouMean(layer.type, CONVERTERS.keys())}`,
+          'cut the net in front of it by --outputs',
+        ]
       builder.problems.push({ where: layer.where, what, mend })
       continue
     }

@@ -224,4 +224,19 @@ describe('weights that do not fit', () => {
     ['HDF5', { weights: bytesSource('w.h5', Uint8Array.of(0x89, 0x48, 0x44, 0x46, 13, 10)) }, 'it is an HDF5 file'],
     ['nothing', { weights: bytesSource('w.caffemodel', new Uint8Array(0)) }, 'it has no weights'],
   ])('%s', (_name, options, message) => expect(() => read(fc, options)).toThrow(message))
+
+  test('all layers are told', () => {
+    const two = caffemodel(['a', 'b'].map((name) => ({ name, blobs: [{ shape: [3, 2], data: new Float32Array(6) }] })))
+    const inner = (name: string, bottom: string) =>
+      `layer { name: "${name}" type: "InnerProduct" bottom: "${bottom}" top: "${name}" inner_product_param { num_output: 2 bias_term: false } }`
+    expect(() =>
+      read(`input: "data" input_shape { dim: 1 dim: 2 } ${inner('a', 'data')} ${inner('b', 'a')}`, { weights: bytesSource('w', two) })
+    )
+      .toThrow(/layer a .*its weight is \[2, 2\], and \[3, 2\] in w\n[^]*layer b .*its weight is \[2, 2\]/)
+  })
+})
+
+test('a type that is nearly one of Caffe has its name told', () => {
+  expect(() => read('input: "data" input_shape { dim: 1 dim: 2 } layer { name: "a" type: "ReLu" bottom: "data" top: "a" }'))
+    .toThrow('layers of type ReLu have no equal; did you mean ReLU?')
 })
