@@ -7,7 +7,7 @@ import { netText, type ResultNames } from './net-text.ts'
 import type { Plan } from './plan.ts'
 import { isSameProgram } from './same-program.ts'
 import { structuredPlan } from './structured-plan.ts'
-import { type TrainingHint, trainingHint } from './training-hint.ts'
+import { learnedOutput, type TrainingHint, trainingHint } from './training-hint.ts'
 
 /** A model as program and graph: each of its layers is a statement of its own, in its order. */
 export interface Reference {
@@ -45,15 +45,14 @@ export function readable(
   }
 }
 
-/** How to train on what the net gives out first: what stands before its softmax, if it ends in one. */
+/** How to train on what the net gives out: what stands before its softmax, if it ends in one. */
 function hintOf(
   net: ModelNet,
   names: ResultNames,
   { graph }: Reference,
 ): (nameOf: (value: string) => string | undefined) => TrainingHint | undefined {
-  const output = net.results.find(({ kind }) => kind === 'output')
+  const { output, last } = learnedOutput(net) ?? {}
   const made = graph.outputs.find(({ role, name }) => role === 'output' && name === (output && names.results.get(output)))
-  const last = net.layers.find((layer) => layer.output === output?.value)
   const scores = last && ['softmax', 'log_softmax', 'sigmoid'].includes(last.op) ? String(last.inputs[0]) : output?.value
   return (nameOf) => {
     if (!output || !made || scores === undefined) return undefined

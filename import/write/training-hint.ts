@@ -1,10 +1,20 @@
-import type { ModelNet } from '../model-net.ts'
+import type { ModelLayer, ModelNet, ModelResult } from '../model-net.ts'
 import { ownsParameters } from './layer-names.ts'
 
 /** Comments that show how a net without a loss is trained: lines for the end of the net, and a train block behind it. */
 export interface TrainingHint {
   readonly remarks: readonly string[]
   readonly train: readonly string[]
+}
+
+/** Layers that turn scores into probabilities: what they read is what a loss compares. */
+const PROBABILITIES = new Set(['softmax', 'log_softmax', 'sigmoid'])
+
+/** The output that one trains on, the first that gives probabilities or else the first at all, with the layer that makes it. */
+export function learnedOutput(net: ModelNet): { readonly output: ModelResult; readonly last: ModelLayer | undefined } | undefined {
+  const outputs = net.results.filter(({ kind }) => kind === 'output')
+    .map((output) => ({ output, last: net.layers.find((layer) => layer.output === output.value) }))
+  return outputs.find(({ last }) => last && PROBABILITIES.has(last.op)) ?? outputs[0]
 }
 
 /**
@@ -22,8 +32,7 @@ export function trainingHint(
     return name
   }
   const { name, shape } = scores
-  const output = net.results.find(({ kind }) => kind === 'output')
-  const last = net.layers.find((layer) => layer.output === output?.value)?.op
+  const last = learnedOutput(net)?.last?.op
   const [classes = 1, ...map] = shape
   const sizes = (dims: readonly number[]): string => `[${dims.join(', ')}]`
   const target = free('target')

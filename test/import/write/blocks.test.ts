@@ -142,6 +142,15 @@ test('maps that grow by one each time are joined one by one', () => {
 })
 
 describe('a net without a loss', () => {
+  test('trains on the output that gives probabilities, wherever it stands', () => {
+    const net = netOf([
+      layer('fc', 'boxes', ['image'], { arguments: { out: 4 } }),
+      layer('fc', 'scores', ['image'], { arguments: { out: 2 } }),
+      layer('softmax', 'faces', ['scores']),
+    ], { results: [{ kind: 'output', name: 'boxes', value: 'boxes' }, { kind: 'output', name: 'faces', value: 'faces' }] })
+    expect(writeNet(net).text).toMatch(/class\[2\][^]*softmax_loss\(logits\d?, label\)/)
+  })
+
   const uncommented = (text: string): string => text.replace(/^( *)\/\/ (?: {2}(?=\S))?(?!To )/gm, '$1').replace(/^ *\/\/.*\n/gm, '')
   const trained = (op: string | undefined, shape: number[]): string => {
     const head: ModelLayer[] = shape.length === 1 ? [layer('fc', 'head', ['image'], { arguments: { out: shape[0]! } })]
