@@ -53,7 +53,8 @@ export function fileSource(path: string): FileSource {
 export function filesBeside(model: string, opened: (source: FileSource) => void): (path: string) => ByteSource {
   const folder = realpathSync(dirname(model))
   return (path) => {
-    const refuse = (what: string): ImportError => new ImportError([{ where: basename(model), what }])
+    const refuse = (what: string, mend?: string): ImportError =>
+      new ImportError([{ where: basename(model), what, ...(mend !== undefined && { mend }) }])
     if (path === '' || path.includes('\0') || isAbsolute(path) || /^[A-Za-z]:|\\/.test(path))
       throw refuse(`it names the file ${JSON.stringify(path)}: only files below the model's folder are read`)
     const isWithin = (file: string): boolean => {
@@ -62,7 +63,8 @@ export function filesBeside(model: string, opened: (source: FileSource) => void)
     }
     const file = join(folder, path)
     if (!isWithin(file)) throw refuse(`it names the file ${JSON.stringify(path)}: only files below the model's folder are read`)
-    if (!statSync(file, { throwIfNoEntry: false })) throw refuse(`it needs the file ${path}, which is not beside it`)
+    if (!statSync(file, { throwIfNoEntry: false }))
+      throw refuse(`it needs the file ${path}, which is not beside it`, 'fetch that file too, and keep the two together under their names')
     if (!isWithin(realpathSync(file))) throw refuse(`${path} is a link out of the model's folder, which is not followed`)
     const source = fileSource(file)
     opened(source)

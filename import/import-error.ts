@@ -12,7 +12,9 @@ export class ImportError extends Error {
   override name = 'ImportError'
   readonly problems: readonly ImportProblem[]
 
-  constructor(problems: readonly ImportProblem[]) {
+  constructor(told: readonly ImportProblem[]) {
+    // A file that many tensors lie in is missing once.
+    const problems = [...new Map(told.map((problem) => [JSON.stringify([problem.where, problem.what, problem.mend]), problem])).values()]
     super(problems.map(({ where, what, mend }) => `${where ? `${where}: ` : ''}${what}${mend ? `\n  ${mend}` : ''}`).join('\n'))
     this.problems = problems
   }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { bytesSource, importModel } from '../../import/index.ts'
+import { bytesSource, ImportError, importModel } from '../../import/index.ts'
 
 const file = (name: string, text: string) => bytesSource(name, Uint8Array.from(text, (c) => c.charCodeAt(0)))
 
@@ -27,4 +27,9 @@ test('refuses weights of another format, and any beside ONNX', async () => {
 
 test('says how bytes become a source', async () => {
   await expect(importModel(new Uint8Array(4) as never)).rejects.toThrow("importModel takes a ByteSource: bytesSource('net.onnx', bytes)")
+})
+
+test('tells once what many tensors miss', () => {
+  const missing = { where: 'net.onnx', what: 'it needs the file net.onnx.data' }
+  expect(new ImportError([missing, { ...missing }, { ...missing, mend: 'fetch it' }]).problems).toHaveLength(2)
 })
