@@ -59,7 +59,9 @@ async function* run(
   const perStep = executor.batch * accumulate
   const stepsPerEpoch = Math.floor(dataset.length / perStep)
   if (stepsPerEpoch < 1)
-    throw new InputError(`the dataset has ${dataset.length} samples, an update takes ${perStep}: open the net with a smaller batch`)
+    throw new InputError(
+      `the dataset has ${dataset.length} samples, an update takes ${perStep}: a smaller batch is needed, in the train block, by --batch or in open`,
+    )
   const { from } = await executor.course.begin(plain, [...fields.values()], { ...options, stats }, () => executor.steps)
   const { steps, totalSteps } = lengthOf(executor, options, from, stepsPerEpoch)
   const horizon = { stepsPerEpoch, totalSteps }

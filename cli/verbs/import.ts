@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { basename, extname, join } from 'node:path'
 import { InputError } from '../../bundle/errors.ts'
-import type { ImportReport } from '../../import/index.ts'
+import type { ImportReport, NamedTensor, Note } from '../../import/index.ts'
 import { withFile } from '../../runtime/loading/file-error.ts'
 import { draftOf, removeLeftOvers, replaceFiles, syncFolder, tryFolder } from '../../runtime/loading/node/files.ts'
 import { EXIT, UsageError } from '../exit.ts'
@@ -59,17 +59,22 @@ export const importVerb: Verb = {
       reading.stop()
       const paths = [`${written.name}.net`, WEIGHTS, REPORT].map((each) => join(folder, each)) as [string, string, string]
       await refuseOthers(folder, written.name)
-      const report = importReport(model, written, [file, ...(weightsFile === undefined ? [] : [weightsFile])].map((path) => basename(path)))
+      const names = [file, ...(weightsFile === undefined ? [] : [weightsFile])].map((path) => basename(path))
+      const notes: Note[] = []
       const bytes = tensorBytes(written.tensors)
       const writing = progress(screen, 'writing weights', bytes, 'bytes')
       try {
-        const parts = safetensorsParts(written.tensors, (done) => writing.update(Math.round(done * bytes), Math.round(done * bytes)))
+        const parts = safetensorsParts(
+          watched(written.tensors, notes),
+          (done) => writing.update(Math.round(done * bytes), Math.round(done * bytes)),
+        )
         // Weights of an earlier import would not fit what has none.
         await (written.tensors.length === 0 ? withFile(paths[1], 'written', () => rm(paths[1], { force: true }))
           : writeParts(paths[1], parts))
       } finally {
         writing.stop()
       }
+      const report = importReport(model, { ...written, notes: [...written.notes, ...notes] }, names)
       const kept = { ...report, sha256: hashOf(written.text) }
       await replaceFiles(new Map([[paths[0], written.text], [paths[2], `${JSON.stringify(kept, null, 1)}\n`]]))
       tell(screen, folder, paths, report, bytes)
@@ -79,6 +84,28 @@ export const importVerb: Verb = {
     }
     return EXIT.done
   },
+}
+
+/** The tensors, which add a note for each that holds NaN or an infinite number when its values are written. */
+function watched(tensors: readonly NamedTensor[], notes: Note[]): readonly NamedTensor[] {
+  return tensors.map(({ name, tensor }) => ({
+    name,
+    tensor: {
+      shape: tensor.shape,
+      values() {
+        const values = tensor.values()
+        let wrong = 0
+        for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) wrong++
+        if (wrong > 0)
+          notes.push({
+            about: name,
+            kind: 'differs',
+            text: `${wrong} of its ${values.length} values are NaN or infinite: are the weights those of this net, and whole?`,
+          })
+        return values
+      },
+    },
+  }))
 }
 
 /** `data=3x224x224`: without the batch. */

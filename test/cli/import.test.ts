@@ -56,6 +56,13 @@ test('writes text, weights and what became what; a text that was changed since i
   expect(compiled).toMatchObject({ code: 0 })
   const net = readFileSync(join(out, 'tiny.net'), 'utf8')
 
+  // Of damaged weights it is told.
+  const nan = new Uint8Array(weights)
+  nan.set(new Uint8Array(Float32Array.of(NaN, -1, 3, 4).buffer), 20)
+  writeFileSync(join(folder, 'nan.weights'), nan)
+  expect((await fusenet(['import', file, join(folder, 'nan.weights'), '-o', join(folder, 'nan')])).out)
+    .toMatch(/differs {2}\w+\.bias: 1 of its 2 values are NaN or infinite/)
+
   // Once more: the same again, without weights, which then are gone.
   expect((await fusenet(['import', file, '-o', out])).code).toBe(0)
   expect(existsSync(join(out, 'weights.safetensors'))).toBe(false)
