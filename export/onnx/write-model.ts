@@ -28,7 +28,7 @@ export interface WrittenModel {
 }
 
 /** Bytes that are known, or a tensor whose bytes are made when they are written. */
-type Part = Uint8Array<ArrayBuffer> | OnnxTensor
+export type Part = Uint8Array<ArrayBuffer> | OnnxTensor
 
 /** A model as bytes. `beside`: the name of the file that takes the weights, where they do not stand in the model itself. */
 export function writeModel(model: OnnxModel, beside?: string): WrittenModel {
@@ -69,7 +69,7 @@ function aligned(apart: readonly { readonly tensor: OnnxTensor; readonly at: num
   })
 }
 
-function streamed(parts: readonly Part[]): Streamed {
+export function streamed(parts: readonly Part[]): Streamed {
   const bytes = sizeOf(parts)
   return {
     bytes,
@@ -85,7 +85,7 @@ function streamed(parts: readonly Part[]): Streamed {
   }
 }
 
-const sizeOf = (parts: readonly Part[]): number =>
+export const sizeOf = (parts: readonly Part[]): number =>
   parts.reduce((sum, part) => sum + (part instanceof Uint8Array ? part.length : bytesOf(part)), 0)
 
 /** Bytes of a tensor's numbers. */
@@ -93,14 +93,14 @@ export const bytesOf = ({ shape, type }: OnnxTensor): number => shape.reduce((pr
 
 // ---- messages ----------------------------------------------------------------------------------------------------------
 
-function message(write: (w: PbfWriter) => void): Uint8Array<ArrayBuffer> {
+export function message(write: (w: PbfWriter) => void): Uint8Array<ArrayBuffer> {
   const w = new PbfWriter()
   write(w)
   return Uint8Array.from(w.finish())
 }
 
 /** The key of a field of bytes, with their number. */
-const key = (field: number, length: number): Uint8Array<ArrayBuffer> =>
+export const key = (field: number, length: number): Uint8Array<ArrayBuffer> =>
   message((w) => {
     w.writeVarint(field * 8 + 2)
     w.writeVarint(length)
