@@ -52,7 +52,9 @@ export class NetBuilder {
   /** A layer of the net, whose row adds layers of Caffe. */
   layer(node: Node): Layer {
     const [output] = node.outputs as [Value]
-    const name = this.layerNames.give(node.layer)
+    // Readers that know layers alone, as OpenCV, find an output where its layer has its name: one that the text leaves without one.
+    const isBare = Object.keys(node.parameters).length === 0 && node.layer.replace(/_\d+$/, '') === node.op
+    const name = this.layerNames.give((isBare && this.outputs.get(output)) || node.layer)
     let isNamed = false
     const ownName = (suffix: string): string => {
       if (suffix !== '') return this.layerNames.give(`${name}.${suffix}`)

@@ -6,6 +6,7 @@ import { expect, test } from 'vitest'
 import { compile } from '../../compiler/index.ts'
 import { exportOnnx } from '../../export/index.ts'
 import { bytesSource } from '../../import/byte-source.ts'
+import { readCaffe } from '../../import/caffe/read.ts'
 import { readOnnx } from '../../import/onnx/read.ts'
 import { trained } from '../export/onnx-runtime.ts'
 import { fusenet, json } from './helper.ts'
@@ -57,9 +58,33 @@ test('writes over no file of others, and nothing of a net that it cannot export'
   expect(existsSync(join(folder, 'lossy.onnx'))).toBe(false)
 })
 
+test('writes a net of Caffe: the prototxt, and the weights beside it', async () => {
+  const prototxt = join(folder, 'caffe', 'tiny.prototxt')
+  const said = await fusenet(['export', file, '--to', 'caffe', '--batch', '3', '-o', prototxt])
+  expect(said).toMatchObject({ code: 0, err: '' })
+  expect(said.out).toMatch(
+    /tiny.prototxt: tiny, 7 layers\n.*tiny.caffemodel: its weights.*\n  inputs   image \[3, 2, 4, 4\]\n  outputs  prob\n  weights  as they start/,
+  )
+  const { inputs, results } = readCaffe(bytesSource('tiny.prototxt', readFileSync(prototxt)), {
+    weights: bytesSource('tiny.caffemodel', readFileSync(join(folder, 'caffe', 'tiny.caffemodel'))),
+  })
+  expect([inputs, results]).toMatchObject([[{ value: 'image', shape: [2, 4, 4] }], [{ kind: 'output', name: 'prob' }]])
+  // Its own are replaced; those of others, and weights of others beside it, are not.
+  expect(json(await fusenet(['export', file, '--to', 'caffe', '-o', prototxt, '--json']))).toMatchObject({ layers: 7, trained: false })
+  expect(readdirSync(join(folder, 'caffe'))).toEqual(['tiny.caffemodel', 'tiny.prototxt'])
+  writeFileSync(join(folder, 'caffe', 'other.prototxt'), 'name: "other"')
+  writeFileSync(join(folder, 'caffe', 'weights.caffemodel'), 'x')
+  for (const [name, why] of [['other', 'fusenet did not write it'], ['weights', 'is there already']] as const) {
+    expect(await fusenet(['export', file, '--to', 'caffe', '-o', join(folder, 'caffe', `${name}.prototxt`)]))
+      .toMatchObject({ code: 1, err: expect.stringContaining(why) })
+  }
+})
+
 test.each([
   [['-o', 'net.pb'], /a model of ONNX ends in .onnx/],
   [['-o', 'net.onnx', '--opset', '7'], /opsets 13 to 23/],
+  [['-o', 'net.onnx', '--batch', '2'], /--batch goes with --to caffe/],
+  [['--to', 'caffe', '-o', 'net.onnx'], /a net of Caffe ends in .prototxt/],
 ])('refuses %j', async (options, message) => {
   const said = await fusenet(['export', file, '--to', 'onnx', ...options])
   expect(said.code).toBe(2)

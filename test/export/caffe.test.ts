@@ -159,7 +159,7 @@ test('names stay; batch normalization is split; what comes in says its batch', (
     ['bn1.scale', 'Scale', 'bn1', 'bn1.scale', 2],
     ['relu_1', 'ReLU', 'bn1.scale', 'relu_1', 0],
     ['head', 'InnerProduct', 'relu_1', 'head', 2],
-    ['softmax_1', 'Softmax', 'head', 'prob', 0],
+    ['prob', 'Softmax', 'head', 'prob', 0],
     ['scores', 'Split', 'head', 'scores', 0],
   ])
   expect(layers[0]!.params).toEqual({ input_param: { shape: { dim: [3, 2, 5, 5] } } })

@@ -1,0 +1,54 @@
+import { open as openFile } from 'node:fs/promises'
+import { InputError } from '../../bundle/errors.ts'
+import type { Bundle } from '../../bundle/format.ts'
+import type { Streamed } from '../../export/index.ts'
+import { withFile } from '../../runtime/loading/file-error.ts'
+import { kindOf } from '../files.ts'
+import { progress } from '../progress.ts'
+import type { Screen } from '../screen.ts'
+
+/** The net with the values that its fillers give. */
+export async function started(bundle: Bundle): Promise<Bundle> {
+  const { open, wasm } = await import('../../runtime/index.ts')
+  const net = await open(bundle, { device: await wasm(), batch: 1, programs: ['infer'], allowOneValue: true })
+  try {
+    return { ...bundle, weights: await net.parameters() }
+  } finally {
+    net.close()
+  }
+}
+
+/** What fusenet wrote, as the first bytes of the file tell, is replaced; another file is not. */
+export async function refuseOthers(file: string, isOurs: (head: string) => boolean): Promise<void> {
+  const kind = await kindOf(file)
+  if (kind === 'folder') throw new InputError(`${file} is a folder; a model is a file`)
+  if (kind !== 'file') return
+  const head = await withFile(file, 'read', async () => {
+    const handle = await openFile(file, 'r')
+    try {
+      const { buffer, bytesRead } = await handle.read(Buffer.alloc(32), 0, 32, 0)
+      return buffer.subarray(0, bytesRead).toString('latin1')
+    } finally {
+      await handle.close()
+    }
+  })
+  if (!isOurs(head)) throw new InputError(`${file} is there already, and fusenet did not write it: name another file`)
+}
+
+/** Writes a file piece by piece. */
+export async function writeParts(file: string, { bytes, parts }: Streamed, screen: Screen): Promise<void> {
+  const writing = progress(screen, 'writing', bytes, 'bytes')
+  try {
+    await withFile(file, 'written', async () => {
+      const handle = await openFile(file, 'w')
+      try {
+        for (const part of parts((done) => writing.update(Math.round(done * bytes), Math.round(done * bytes)))) await handle.writeFile(part)
+        await handle.sync()
+      } finally {
+        await handle.close()
+      }
+    })
+  } finally {
+    writing.stop()
+  }
+}

@@ -1,0 +1,22 @@
+import type { Bundle, Style } from '../../bundle/format.ts'
+import type { Screen } from '../screen.ts'
+
+/** What the verb's options say of how a net is written. */
+export interface ExportSettings {
+  readonly opset?: number
+  readonly batch?: number
+  readonly fold: boolean
+  readonly style?: Style
+  readonly check: boolean
+}
+
+/** A format that nets are exported to. */
+export interface Target {
+  /** How its files end. */
+  readonly ending: string
+  /** What is said of another file. */
+  readonly says: string
+  /** Throws, before anything is compiled, for options that it does not take and files that it must not replace. */
+  prepare(file: string, settings: ExportSettings): Promise<void>
+  write(file: string, bundle: Bundle, settings: ExportSettings & { readonly isTrained: boolean }, screen: Screen): Promise<void>
+}
