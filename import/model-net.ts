@@ -52,6 +52,8 @@ export interface ModelResult {
   readonly name: string
   readonly value: string
   readonly weight?: number
+  /** Names of the classes that an output has a score for each of, where the model has them. */
+  readonly classes?: readonly string[]
 }
 
 /** The train block, as far as the model has one: keys of the language in its order. `snapshot: every`, `test: every` are durations in steps. */

@@ -9,6 +9,7 @@ import { EXIT, UsageError } from '../exit.ts'
 import { type FileSource, filesBeside, fileSource } from '../file-source.ts'
 import { kindOf, mustExist, readText } from '../files.ts'
 import { collect, names } from '../options.ts'
+import { VERSION } from '../package.ts'
 import { progress } from '../progress.ts'
 import { type Screen, showBytes, showCount } from '../screen.ts'
 import type { Verb } from '../verb.ts'
@@ -75,7 +76,7 @@ export const importVerb: Verb = {
         writing.stop()
       }
       const report = importReport(model, { ...written, notes: [...written.notes, ...notes] }, names)
-      const kept = { ...report, sha256: hashOf(written.text) }
+      const kept = { fusenet: VERSION, ...report, sha256: hashOf(written.text) }
       await replaceFiles(new Map([[paths[0], written.text], [paths[2], `${JSON.stringify(kept, null, 1)}\n`]]))
       tell(screen, folder, paths, report, bytes)
     } finally {

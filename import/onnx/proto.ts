@@ -85,6 +85,8 @@ export interface ModelProto {
   readonly graph: GraphProto
   readonly functions: readonly FunctionProto[]
   readonly trainingInfo: number
+  /** `metadata_props`: what the exporter has to say. */
+  readonly metadata: ReadonlyMap<string, string>
 }
 
 /** Messages (nodes, tensors, attributes, values) that a model may have: each costs a few hundred bytes, and may take two in the file. */
@@ -115,17 +117,19 @@ export function readModelProto(source: ByteSource): ModelProto {
   let trainingInfo = 0
   const opsets = new Map<string, number>()
   const functions: FunctionProto[] = []
+  const metadata = new Map<string, string>()
   eachField(reader, budget, {
     1: (r) => (irVersion = r.int()),
     2: (r) => (producer[0] = r.text()),
     3: (r) => (producer[1] = r.text()),
     7: (r) => (graph = graphOf(r.message(), budget, 0)),
     8: (r) => opset(r.message(), budget, opsets),
+    14: (r) => metadataPair(r.message(), budget, metadata),
     20: () => trainingInfo++,
     25: (r) => functions.push(functionOf(r.message(), budget)),
   })
   if (!graph) reader.fail('no graph in it', 'it is not an ONNX model, or an empty one')
-  return { irVersion, producer: producer.filter(Boolean).join(' '), opsets, graph: graph!, functions, trainingInfo }
+  return { irVersion, producer: producer.filter(Boolean).join(' '), opsets, graph: graph!, functions, trainingInfo, metadata }
 }
 
 function opset(reader: WireReader, budget: Budget, opsets: Map<string, number>): void {
@@ -133,6 +137,12 @@ function opset(reader: WireReader, budget: Budget, opsets: Map<string, number>):
   let version = 0
   eachField(reader, budget, { 1: (r) => (domain = r.text()), 2: (r) => (version = r.int()) })
   opsets.set(plainDomain(domain), version)
+}
+
+function metadataPair(reader: WireReader, budget: Budget, pairs: Map<string, string>): void {
+  let [key, value] = ['', '']
+  eachField(reader, budget, { 1: (r) => (key = r.text()), 2: (r) => (value = r.text()) })
+  pairs.set(key, value)
 }
 
 /** The domain of ONNX's own operators has two spellings. */

@@ -124,13 +124,14 @@ function read(model: ModelProto, source: ByteSource, options: ReadOptions, bare:
   })
 
   const results: ModelResult[] = []
+  const classes = classesOf(model)
   const constants: ModelLayer[] = []
   const unknown: ImportProblem[] = []
   for (const name of wanted) {
     const value = values.get(name)
     if (value?.kind === 'tensor' && value.quantized !== undefined)
       problems.push({ where: `output ${name}`, what: 'it is made of quantized numbers', mend: 'name what was quantized with --outputs' })
-    else if (value?.kind === 'tensor') results.push({ kind: 'output', name, value: value.name })
+    else if (value?.kind === 'tensor') results.push({ kind: 'output', name, value: value.name, ...namesOf(classes[name]) })
     else if (value?.kind === 'unknown' && value.why) problems.push({ where: `output ${name}`, what: value.why })
     else if (value?.kind === 'constant') {
       if (value.dimensions)
@@ -159,9 +160,28 @@ function read(model: ModelProto, source: ByteSource, options: ReadOptions, bare:
     layers,
     results,
     notes,
-    facts: { format: 'ONNX', ir: model.irVersion, opset, ...(model.producer && { producer: model.producer }) },
+    facts: {
+      format: 'ONNX',
+      ir: model.irVersion,
+      opset,
+      ...(model.producer && { producer: model.producer }),
+      ...(model.metadata.size > 0 && { metadata: Object.fromEntries(model.metadata) }),
+    },
   }
 }
+
+/** What `fusenet export` wrote: the names of classes (or their number) by outputs. Other exporters may mean anything by the word. */
+function classesOf({ metadata }: ModelProto): Readonly<Record<string, unknown>> {
+  try {
+    const classes: unknown = JSON.parse(metadata.get('classes') ?? '{}')
+    return typeof classes === 'object' && classes !== null ? classes as Record<string, unknown> : {}
+  } catch {
+    return {}
+  }
+}
+
+const namesOf = (names: unknown): { classes?: readonly string[] } =>
+  Array.isArray(names) && names.every((name) => typeof name === 'string') ? { classes: names } : {}
 
 /** A name of `--outputs` that no value has: that of a node, or part of one, leads to values. */
 function unknownOutput(graph: GraphProto, name: string): ImportProblem {

@@ -1,12 +1,13 @@
 import { format } from '../../dsl/index.ts'
 import { UniqueNames } from '../../compiler/unique-names.ts'
-import type { ModelInput, ModelNet, ModelResult } from '../model-net.ts'
-import { numberText, quoted, signatureOf } from './argument-text.ts'
+import type { ModelNet, ModelResult } from '../model-net.ts'
+import { signatureOf } from './argument-text.ts'
 import type { Item } from './item.ts'
 import type { BlockPlan, Plan } from './plan.ts'
 import { statements } from './statements.ts'
 import { trainText } from './train-text.ts'
 import type { TrainingHint } from './training-hint.ts'
+import { typeText } from './type-text.ts'
 import { wordOf } from './words.ts'
 
 /** The names of a net's inputs and results by the model's own. */
@@ -115,14 +116,6 @@ function withWeights(net: ModelNet, items: readonly Item[]): Item[] {
       ? { ...item, arguments: { ...item.arguments, weight: weights.get(item.output)! } }
       : item
   )
-}
-
-function typeText({ shape, classes }: ModelInput): string {
-  const sizes = (dims: readonly number[]): string => `[${dims.map((dim) => numberText(dim, 'a size')).join(', ')}]`
-  if (classes === undefined) return `f32${sizes(shape)}`
-  const labels = typeof classes === 'number' ? String(classes)
-    : classes.map((name) => (/^[A-Za-z_]\w*$/.test(name) ? name : quoted(name, 'the name of a class'))).join(', ')
-  return `class[${labels}]${shape.length > 0 ? sizes(shape) : ''}`
 }
 
 function blockText(block: BlockPlan, plan: Plan): string {

@@ -1,5 +1,6 @@
 import type { ModelLayer, ModelNet, ModelResult } from '../model-net.ts'
 import { ownsParameters } from './layer-names.ts'
+import { typeText } from './type-text.ts'
 
 /** Comments that show how a net without a loss is trained: lines for the end of the net, and a train block behind it. */
 export interface TrainingHint {
@@ -32,14 +33,14 @@ export function trainingHint(
     return name
   }
   const { name, shape } = scores
-  const last = learnedOutput(net)?.last?.op
+  const { output, last } = learnedOutput(net) ?? {}
   const [classes = 1, ...map] = shape
   const sizes = (dims: readonly number[]): string => `[${dims.join(', ')}]`
   const target = free('target')
   const label = free('label')
-  const lines = last === 'sigmoid' ? [`input ${target}: f32${sizes(shape)}`, `loss = sigmoid_loss(${name}, ${target})`]
+  const lines = last?.op === 'sigmoid' ? [`input ${target}: f32${sizes(shape)}`, `loss = sigmoid_loss(${name}, ${target})`]
     : classes > 1 && (shape.length === 1 || shape.length === 3) ? [
-      `input ${label}: class[${classes}]${map.length > 0 ? sizes(map) : ''}`,
+      `input ${label}: ${labelType(classes, map, output?.classes)}`,
       `loss            = softmax_loss(${name}, ${label})`,
       `metric ${free('accuracy')} = accuracy(${name}, ${label})`,
     ]
@@ -56,4 +57,16 @@ export function trainingHint(
       '}',
     ],
   }
+}
+
+/** A line of more letters is nothing to read: then classes are counted. */
+const LONGEST = 500
+
+/** The type of the labels of so many classes, with their names where the model has them and they can be written. */
+function labelType(count: number, map: readonly number[], names: readonly string[] = []): string {
+  const counted = typeText({ shape: map, classes: count })
+  if (names.length !== count || new Set(names).size !== count || names.some((name) => name.trim() === '')) return counted
+  if (names.some((name) => /["\p{C}\u2028\u2029]/u.test(name))) return counted
+  const named = typeText({ shape: map, classes: names })
+  return named.length <= LONGEST ? named : counted
 }

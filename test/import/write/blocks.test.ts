@@ -171,4 +171,18 @@ describe('a net without a loss', () => {
     expect(whole).toContain('solver   sgd')
     expect(check(whole).map(({ message }) => message)).toEqual([])
   })
+
+  test.each([
+    [['circle', 'square', 'round thing'], 'class[circle, square, "round thing"]'],
+    [['circle', 'square'], 'class[3]'],
+    [['circle', 'square', 'circle'], 'class[3]'],
+    [['circle', 'square', 'a\n} net'], 'class[3]'],
+    [['circle', 'square', 'x'.repeat(600)], 'class[3]'],
+  ])('the labels of classes %j are %s', (classes, type) => {
+    const results = [{ kind: 'output' as const, name: 'y', value: 'last', classes }]
+    const text =
+      writeNet(netOf([layer('fc', 'head', ['image'], { arguments: { out: 3 } }), layer('softmax', 'last', ['head'])], { results })).text
+    expect(text).toContain(`//   input label: ${type}\n`)
+    expect(check(uncommented(text)).map(({ message }) => message)).toEqual([])
+  })
 })
