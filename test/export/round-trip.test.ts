@@ -88,6 +88,7 @@ test.each(['mnist', 'cifar10_quick', 'cifar10_full_sigmoid_bn'])('weights of %s 
 test('names of classes come back', () => {
   const text =
     'net one { input x: f32[4] input label: class[circle, square] y = x -> fc(2) output prob = softmax(y) loss = softmax_loss(y, label) }'
-  const model = readOnnx(bytesSource('net.onnx', bytesOf(exportOnnx(compile(text, { targets: [], programs: ['infer'] })))))
+  const bundle = compile(text, { targets: [], programs: ['infer'] })
+  const model = readOnnx(bytesSource('net.onnx', bytesOf(exportOnnx({ ...bundle, weights: trained(bundle) }))))
   expect(model.results[0]!.classes).toEqual(['circle', 'square'])
 })
