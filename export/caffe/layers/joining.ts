@@ -38,12 +38,12 @@ function widened(layer: Layer, { value, input }: Operand): string {
   }, blob)
 }
 
-/** The axes at which an operand says something, as Scale and Bias take it: others are 1, in front and behind. */
+/** The axes at which an operand says something, as Scale and Bias take it: others are 1, in front and behind. None where it is one number. */
 function rangeOf(operand: Shape, shape: Shape): readonly [axis: number, dims: Shape] | undefined {
   const wide = [...new Array<number>(shape.length - operand.length).fill(1), ...operand]
   const same = wide.map((dim, d) => dim === shape[d] && !(dim === 1))
   const first = same.indexOf(true)
-  if (first < 0) return [1, wide.slice(1, 2)]
+  if (first < 0) return [1, []]
   const last = same.lastIndexOf(true)
   const dims = wide.slice(first, last + 1)
   return dims.every((dim, i) => dim === shape[first + i]) ? [first, dims] : undefined

@@ -88,7 +88,9 @@ function byBottom(view: LayerView, param: Message, x: Blob, top: { top?: number 
     )
   }
   const { dims } = factor
-  if (dims.length > x.dims.length || dims.some((dim, i) => dim !== x.dims[i])) {
+  // A number a sample, [n], is [n, 1] here.
+  const isOne = dims.length === 1 && dims[0] === 1
+  if (!isOne && (dims.length > x.dims.length || dims.some((dim, i) => dim !== x.dims[i]))) {
     view.refuse(`its second bottom is [${['n', ...dims].join(', ')}], and the first [${['n', ...x.dims].join(', ')}]`)
   }
   const wide = [...dims, ...x.dims.slice(dims.length).map(() => 1)]
