@@ -1,4 +1,5 @@
-import { bytesOf, key, message, type Part, sizeOf, type Streamed, streamed } from '../onnx/write-model.ts'
+import { key, message } from '../message.ts'
+import { bytesOf, type Part, sizeOf, type Streamed, streamed } from '../onnx/write-model.ts'
 import type { CaffeBlob, CaffeLayer, CaffeNet } from './model.ts'
 
 /*

@@ -1,4 +1,4 @@
-import { PbfWriter } from 'pbf'
+import { key, message } from '../message.ts'
 import type { OnnxAttribute, OnnxGraph, OnnxModel, OnnxNode, OnnxTensor, OnnxType, OnnxValue } from './model.ts'
 
 /** TensorProto.DataType */
@@ -69,6 +69,7 @@ function aligned(apart: readonly { readonly tensor: OnnxTensor; readonly at: num
   })
 }
 
+/** Parts as a file. */
 export function streamed(parts: readonly Part[]): Streamed {
   const bytes = sizeOf(parts)
   return {
@@ -85,6 +86,7 @@ export function streamed(parts: readonly Part[]): Streamed {
   }
 }
 
+/** Bytes of parts. */
 export const sizeOf = (parts: readonly Part[]): number =>
   parts.reduce((sum, part) => sum + (part instanceof Uint8Array ? part.length : bytesOf(part)), 0)
 
@@ -92,19 +94,6 @@ export const sizeOf = (parts: readonly Part[]): number =>
 export const bytesOf = ({ shape, type }: OnnxTensor): number => shape.reduce((product, dim) => product * dim, BYTES[type])
 
 // ---- messages ----------------------------------------------------------------------------------------------------------
-
-export function message(write: (w: PbfWriter) => void): Uint8Array<ArrayBuffer> {
-  const w = new PbfWriter()
-  write(w)
-  return Uint8Array.from(w.finish())
-}
-
-/** The key of a field of bytes, with their number. */
-export const key = (field: number, length: number): Uint8Array<ArrayBuffer> =>
-  message((w) => {
-    w.writeVarint(field * 8 + 2)
-    w.writeVarint(length)
-  })
 
 const pair = (name: string, value: string): Uint8Array<ArrayBuffer> =>
   message((w) => {
