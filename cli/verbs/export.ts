@@ -12,6 +12,9 @@ const TARGETS: Readonly<Record<'onnx' | 'caffe', () => Promise<Target>>> = {
   caffe: async () => (await import('../export/to-caffe.ts')).toCaffe,
 }
 
+/** What a file is meant to be, by its ending. */
+const ENDINGS: readonly (readonly [ending: string, to: keyof typeof TARGETS])[] = [['.onnx', 'onnx'], ['.prototxt', 'caffe']]
+
 /** Options that one format alone takes. */
 const ONLY: Readonly<Record<string, keyof typeof TARGETS>> = { opset: 'onnx', batch: 'caffe' }
 
@@ -20,7 +23,7 @@ export const exportVerb: Verb = {
   summary: 'write a net as a model of ONNX or Caffe, which other tools run',
   describe(command) {
     weights(style(command.argument('<net>', 'a .net file, or a bundle')))
-      .addOption(new Option('--to <format>', 'what is written').choices(Object.keys(TARGETS)).makeOptionMandatory())
+      .addOption(new Option('--to <format>', "what is written (default: what the file's ending says)").choices(Object.keys(TARGETS)))
       .requiredOption(
         '-o, --output <file>',
         'the file, which ends in .onnx, or in .prototxt: weights of Caffe go to the .caffemodel beside it',
@@ -31,12 +34,14 @@ export const exportVerb: Verb = {
       .option('--no-check', 'not compared with onnxruntime-node, where it is installed')
       .addHelpText(
         'after',
-        '\nExamples:\n  fusenet export out/mnist --to onnx -o mnist.onnx\n  fusenet export net.net --weights w.safetensors --to onnx --fold -o net.onnx\n  fusenet export out/mnist --to caffe -o mnist.prototxt',
+        '\nExamples:\n  fusenet export out/mnist -o mnist.onnx\n  fusenet export net.net --weights w.safetensors --fold -o net.onnx\n  fusenet export out/mnist -o mnist.prototxt',
       )
   },
   async run({ args, options, screen }) {
     const file = options['output'] as string
-    const to = options['to'] as keyof typeof TARGETS
+    const to = (options['to'] ?? ENDINGS.find(([ending]) => file.toLowerCase().endsWith(ending))?.[1]) as keyof typeof TARGETS | undefined
+    if (to === undefined)
+      throw new UsageError(`-o ${file}: a model of ONNX ends in .onnx, a net of Caffe in .prototxt`)
     const target = await TARGETS[to]()
     if (!file.toLowerCase().endsWith(target.ending)) throw new UsageError(`-o ${file}: ${target.says}`)
     for (const [option, only] of Object.entries(ONLY))

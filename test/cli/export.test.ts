@@ -91,6 +91,15 @@ test.each([
   expect(said.err).toMatch(message)
 })
 
+test("the file's ending says the format", async () => {
+  const said = json(await fusenet(['export', file, '-o', join(folder, 'by-ending.prototxt'), '--json']))
+  expect(said).toMatchObject({ trained: false })
+  expect(await fusenet(['export', file, '-o', join(folder, 'net.pt')])).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('a model of ONNX ends in .onnx, a net of Caffe in .prototxt'),
+  })
+})
+
 test('weights that a model does not hold lie in a file beside it', () => {
   const bundle = compile('net wide {\n  input x: f32[300]\n  output y = x -> fc(40) as a -> fc(30) as b\n}\n', {
     targets: [],
