@@ -71,6 +71,9 @@ function splitNorm(view: LayerView, param: Message): Blob {
   }, { top: 0, parameters: { arguments: {}, ...(tensors && stored !== false && { parameters: tensors }) } })
 }
 
+/** Nothing in a file says what its blobs are: who knows another order can tell by this. */
+const BLOBS = 'the four blobs of each merged BatchNorm are read as gamma, beta, mean, variance'
+
 function mergedNorm(view: LayerView, param: Message): Blob {
   const x = view.x()
   view.net.styles.add('merged')
@@ -84,7 +87,11 @@ function mergedNorm(view: LayerView, param: Message): Blob {
     return both.some((rate) => rate !== 1) ? { [name]: both } : {}
   }
   const tensors = view.tensors([['gamma', [channels]], ['beta', [channels]], ['running_mean', [channels]], ['running_var', [channels]]])
-  if (tensors) checkVariance(view, tensors['running_var']!.values())
+  if (tensors) {
+    checkVariance(view, tensors['running_var']!.values())
+    if (!view.net.notes.some(({ text }) => text === BLOBS))
+      view.net.note('', 'changed', BLOBS)
+  }
   const { running_mean: _mean, running_var: _variance, ...learned } = tensors ?? {}
   return view.emit('batch_norm', [x], x.dims, { eps: param.number('eps', 1e-10), stats, ...rates('lr_mult'), ...rates('decay_mult') }, {
     top: 0,

@@ -165,6 +165,9 @@ describe('batch normalization', () => {
       'running_var',
       5,
     ], ['scale_factor', 2]])
+    expect(merged.notes.map(({ text }) => text)).toContain(
+      'the four blobs of each merged BatchNorm are read as gamma, beta, mean, variance',
+    )
     expect(() => read(layer('BatchNorm'), { weights: weights([2, 3, 4, -5]) })).toThrow('its fourth blob should be the variance')
     expect(() => read(layer('BatchNorm', 'batch_norm_param { decay: 0.9 }'), { weights: weights([4, 5, 2]) })).toThrow('it has decay')
     expect(() => read(layer('BatchNorm'), { weights: weights([4, 5]) })).toThrow('its weights have 2 blobs')
