@@ -53,8 +53,6 @@ function framed(node: OnnxNode, x: Tensor, front: readonly number[], behind: rea
     one: number,
   ): number[] => (rank === 3 ? [...list] : rank === 2 ? [list[0]!, one, list[1]!] : [one, one, list[0]!])
   const [dims, before, after] = [wide(x.dims, 1), wide(front, 0), wide(behind, 0)]
-  if (mode !== 'constant' && (before[0] || after[0]))
-    return node.refuse(`it adds channels in mode ${mode}`, 'channels are added as one number: mode constant')
   const map = rank === 3 ? x : node.emit('reshape', [x], { dims }, dims, { main: false, type: x.type })
   const size = [before[1]!, after[1]!, before[2]!, after[2]!]
   const sides = size.every((n) => n === size[0]) ? size[0]! : size[0] === size[1] && size[2] === size[3] ? [size[0]!, size[2]!] : size

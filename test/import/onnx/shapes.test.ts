@@ -162,6 +162,12 @@ describe('parts and axes', () => {
       more: { initializers: { p: ints(0, 0, 0, 2, 0, 0, 0, 0) } },
       want: remade(shape, [4, 4, 8], (x, c, h, w) => x(c, h, Math.max(0, w - 2))),
     }],
+    ['Pad repeating the edge of channels', {
+      x: shape,
+      nodes: [node('Pad', ['x', 'p'], ['y'], { mode: 'edge' })],
+      more: { initializers: { p: ints(0, 2, 0, 0, 0, 1, 0, 0) } },
+      want: remade(shape, [7, 4, 6], (x, c, h, w) => x(Math.min(3, Math.max(0, c - 2)), h, w)),
+    }],
     ['DepthToSpace DCR', {
       x: shape,
       nodes: [node('DepthToSpace', ['x'], ['y'], { blocksize: 2 })],
