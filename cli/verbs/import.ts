@@ -78,7 +78,7 @@ export const importVerb: Verb = {
       const report = importReport(model, { ...written, notes: [...written.notes, ...notes] }, names)
       const kept = { fusenet: VERSION, ...report, sha256: hashOf(written.text) }
       await replaceFiles(new Map([[paths[0], written.text], [paths[2], `${JSON.stringify(kept, null, 1)}\n`]]))
-      tell(screen, folder, paths, report, bytes)
+      tell(screen, folder, paths, report, { layerCount: model.layers.length, bytes })
     } finally {
       reading.stop()
       for (const source of opened) source.close()
@@ -167,13 +167,20 @@ async function writeParts(path: string, parts: Iterable<Uint8Array>): Promise<vo
   })
 }
 
-function tell(screen: Screen, folder: string, [net, weights]: readonly string[], report: ImportReport, bytes: number): void {
-  const { inputs, outputs, layers, notes, parameters } = report
+function tell(
+  screen: Screen,
+  folder: string,
+  [net, weights]: readonly string[],
+  report: ImportReport,
+  { layerCount, bytes }: { readonly layerCount: number; readonly bytes: number },
+): void {
+  const { inputs, outputs, notes, parameters } = report
   const say = (rows: readonly { readonly model: string; readonly name: string }[]): string =>
     rows.map(({ model, name }) => (model === name ? name : `${name} (${model})`)).join(', ')
   screen.print(
-    `${net}: ${layers.length} layers with ${showCount(parameters)} parameters, ${
-      bytes === 0 ? 'no weights: training starts fresh' : `${showBytes(bytes)} of weights`
+    `${net}: ${layerCount} ${layerCount === 1 ? 'layer' : 'layers'}, ${
+      parameters === 0 ? 'nothing to learn'
+        : `${showCount(parameters)} parameters, ${bytes === 0 ? 'no weights: training starts fresh' : `${showBytes(bytes)} of weights`}`
     }`,
   )
   screen.print(`  inputs   ${say(inputs)}`)
