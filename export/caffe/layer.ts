@@ -1,3 +1,4 @@
+import { numberOf as attributeNumber } from '../../compiler/ops/elementwise.ts'
 import type { Shape } from '../../bundle/format.ts'
 import type { Node, Value } from '../../compiler/graph/graph.ts'
 import type { Attributes } from '../../dsl/signature.ts'
@@ -43,10 +44,8 @@ export type Range = readonly [from: number, to: number]
 /** How a layer of the language is written in Caffe. */
 export type Row = (layer: Layer) => void
 
-export const numberOf = ({ attributes }: Layer, name: string, otherwise: number): number => {
-  const given = attributes[name]
-  return typeof given === 'number' ? given : otherwise
-}
+/** An argument that is a number, or what it is where it is not given. */
+export const numberOf = ({ attributes }: Layer, name: string, otherwise: number): number => attributeNumber(attributes, name, otherwise)
 
 /** (scale x + shift)^power */
 export const power = (given: { readonly power?: number; readonly scale?: number; readonly shift?: number }): CaffeParams => ({
@@ -61,5 +60,3 @@ export const eltwise = (operation: 'PROD' | 'SUM' | 'MAX', coeff: readonly numbe
 export const reshapeTo = (shape: Shape): CaffeParams => ({
   reshape_param: { shape: { dim: shape.map((dim) => (dim === 'n' ? 0 : dim)) } },
 })
-
-export const product = (dims: Shape): number => dims.reduce<number>((all, dim) => all * (dim as number), 1)

@@ -1,4 +1,4 @@
-import type { OnnxTensor } from '../onnx/model.ts'
+import type { StoredTensor } from '../streamed.ts'
 
 /** A net of Caffe as far as fusenet writes it. https://github.com/BVLC/caffe/blob/master/src/caffe/proto/caffe.proto */
 export interface CaffeNet {
@@ -18,7 +18,7 @@ export interface CaffeLayer {
 }
 
 /** float32, asked for when it is written: one at a time is held. */
-export type CaffeBlob = OnnxTensor
+export type CaffeBlob = StoredTensor
 
 /** Fields of a message: numbers, words of an enum, messages; a list is a field that is repeated. */
 export type CaffeParams = { readonly [field: string]: CaffeField }

@@ -1,5 +1,5 @@
 import { key, message } from '../message.ts'
-import { bytesOf, type Part, sizeOf, type Streamed, streamed } from '../onnx/write-model.ts'
+import { bytesOf, type Part, sizeOf, type Streamed, streamed } from '../streamed.ts'
 import type { CaffeBlob, CaffeLayer, CaffeNet } from './model.ts'
 
 /*

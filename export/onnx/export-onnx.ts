@@ -6,7 +6,8 @@ import { type ExportSource, inferenceNet, type InferenceOptions } from '../infer
 import { GraphBuilder } from './graph-builder.ts'
 import type { OnnxGraph } from './model.ts'
 import { ROWS } from './operators/table.ts'
-import { bytesOf, type Streamed, writeModel } from './write-model.ts'
+import { bytesOf, type Streamed } from '../streamed.ts'
+import { writeModel } from './write-model.ts'
 
 /** The opsets that models are written for, and the usual one. */
 export const OPSETS = { first: 13, usual: 17, last: 23 } as const

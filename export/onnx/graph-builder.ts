@@ -3,7 +3,8 @@ import { UniqueNames } from '../../compiler/unique-names.ts'
 import type { ExportProblem } from '../export-error.ts'
 import type { InferenceNet, NetTensor } from '../inference-net.ts'
 import type { Layer } from './layer.ts'
-import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from './model.ts'
+import type { StoredTensor } from '../streamed.ts'
+import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxValue } from './model.ts'
 
 /** The name of the dimension that is open: how many samples come at a time. */
 const BATCH = 'N'
@@ -18,7 +19,7 @@ export class GraphBuilder {
   private readonly nodeNames = new UniqueNames()
   private readonly names = new Map<Value, string>()
   private readonly nodes: OnnxNode[] = []
-  private readonly initializers: OnnxTensor[] = []
+  private readonly initializers: StoredTensor[] = []
   private readonly values: OnnxValue[] = []
   private readonly tensorNames = new Map<NetTensor, string>()
   private readonly written = new Map<NetTensor, Map<string, string>>()
@@ -135,12 +136,12 @@ export class GraphBuilder {
   }
 
   /** Numbers of the text are no initializers, which are what a net has learned. */
-  private constant(name: string, tensor: OnnxTensor): string {
+  private constant(name: string, tensor: StoredTensor): string {
     this.node(this.nodeNames.give(name), 'Constant', [], tensor.name, { value: { tensor } })
     return tensor.name
   }
 
-  private initializer(tensor: OnnxTensor): string {
+  private initializer(tensor: StoredTensor): string {
     this.initializers.push(tensor)
     return tensor.name
   }

@@ -1,3 +1,4 @@
+import { numberOf as attributeNumber } from '../../compiler/ops/elementwise.ts'
 import type { Attributes } from '../../dsl/signature.ts'
 import type { Node } from '../../compiler/graph/graph.ts'
 import type { Shape } from '../../bundle/format.ts'
@@ -42,10 +43,8 @@ export type Row = (layer: Layer) => void
 /** An attribute that is no whole number in ONNX. */
 export const float = (value: number): { readonly float: number } => ({ float: value })
 
-export const numberOf = ({ attributes }: Layer, name: string, otherwise: number): number => {
-  const given = attributes[name]
-  return typeof given === 'number' ? given : otherwise
-}
+/** An argument that is a number, or what it is where it is not given. */
+export const numberOf = ({ attributes }: Layer, name: string, otherwise: number): number => attributeNumber(attributes, name, otherwise)
 
 /** The shape by which a number a channel meets the channels of a value of this rank: [C, 1, 1] for maps. */
 export const channelShape = (shape: Shape): number[] => [shape[1] as number, ...shape.slice(2).map(() => 1)]

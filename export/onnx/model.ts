@@ -1,3 +1,5 @@
+import type { StoredTensor } from '../streamed.ts'
+
 /** A model of ONNX as far as fusenet writes it. https://github.com/onnx/onnx/blob/main/onnx/onnx.proto */
 export interface OnnxModel {
   readonly irVersion: number
@@ -11,7 +13,7 @@ export interface OnnxModel {
 export interface OnnxGraph {
   readonly name: string
   readonly nodes: readonly OnnxNode[]
-  readonly initializers: readonly OnnxTensor[]
+  readonly initializers: readonly StoredTensor[]
   readonly inputs: readonly OnnxValue[]
   readonly outputs: readonly OnnxValue[]
   /** Values between nodes, with their shapes. */
@@ -28,17 +30,9 @@ export interface OnnxNode {
 }
 
 /** A whole number, several of them, a text; `{ float }` for others; a tensor. */
-export type OnnxAttribute = number | readonly number[] | string | { readonly float: number } | { readonly tensor: OnnxTensor }
+export type OnnxAttribute = number | readonly number[] | string | { readonly float: number } | { readonly tensor: StoredTensor }
 
 export type OnnxType = 'f32' | 'i32' | 'i64'
-
-export interface OnnxTensor {
-  readonly name: string
-  readonly type: 'f32' | 'i64'
-  readonly shape: readonly number[]
-  /** Asked for when it is written: one tensor at a time is held. */
-  readonly values: () => Float32Array | readonly number[]
-}
 
 export interface OnnxValue {
   readonly name: string

@@ -1,9 +1,9 @@
 import { key, message } from '../message.ts'
-import type { OnnxAttribute, OnnxGraph, OnnxModel, OnnxNode, OnnxTensor, OnnxType, OnnxValue } from './model.ts'
+import { bytesOf, type Part, rawBytes, sizeOf, type StoredTensor, type Streamed, streamed } from '../streamed.ts'
+import type { OnnxAttribute, OnnxGraph, OnnxModel, OnnxNode, OnnxType, OnnxValue } from './model.ts'
 
 /** TensorProto.DataType */
 const TYPES: Readonly<Record<OnnxType, number>> = { f32: 1, i32: 6, i64: 7 }
-const BYTES: Readonly<Record<OnnxTensor['type'], number>> = { f32: 4, i64: 8 }
 /** AttributeProto.AttributeType */
 const KINDS = { float: 1, int: 2, string: 3, tensor: 4, ints: 7 } as const
 /** Tensors in a file of their own begin at such multiples, so that they can be mapped into memory: a page. */
@@ -14,25 +14,15 @@ const EXTERNAL = 1
 /** Numbers of weights that lie in a file of their own, in bytes; smaller tensors stay in the model, where shapes are looked for. */
 const LEAST_EXTERNAL = 1024
 
-/** A file, piece by piece: each tensor is asked for as it is written. */
-export interface Streamed {
-  readonly bytes: number
-  /** Pieces in their order, never of shared memory: a `Blob` takes them. */
-  parts(progress?: (done: number) => void): Generator<Uint8Array<ArrayBuffer>>
-}
-
 /** A model, and the file beside it that holds its weights where there is one. */
 export interface WrittenModel {
   readonly model: Streamed
   readonly data?: Streamed
 }
 
-/** Bytes that are known, or a tensor whose bytes are made when they are written. */
-export type Part = Uint8Array<ArrayBuffer> | OnnxTensor
-
 /** A model as bytes. `beside`: the name of the file that takes the weights, where they do not stand in the model itself. */
 export function writeModel(model: OnnxModel, beside?: string): WrittenModel {
-  const apart: { tensor: OnnxTensor; at: number }[] = []
+  const apart: { tensor: StoredTensor; at: number }[] = []
   let end = 0
   const graph = graphParts(model.graph, (tensor) => {
     if (beside === undefined || bytesOf(tensor) < LEAST_EXTERNAL) return undefined
@@ -60,7 +50,7 @@ export function writeModel(model: OnnxModel, beside?: string): WrittenModel {
   return { model: streamed(parts), ...(apart.length > 0 && { data: streamed(aligned(apart)) }) }
 }
 
-function aligned(apart: readonly { readonly tensor: OnnxTensor; readonly at: number }[]): Part[] {
+function aligned(apart: readonly { readonly tensor: StoredTensor; readonly at: number }[]): Part[] {
   let end = 0
   return apart.flatMap(({ tensor, at }) => {
     const gap = new Uint8Array(at - end)
@@ -68,30 +58,6 @@ function aligned(apart: readonly { readonly tensor: OnnxTensor; readonly at: num
     return gap.length > 0 ? [gap, tensor] : [tensor]
   })
 }
-
-/** Parts as a file. */
-export function streamed(parts: readonly Part[]): Streamed {
-  const bytes = sizeOf(parts)
-  return {
-    bytes,
-    *parts(progress) {
-      let done = 0
-      for (const part of parts) {
-        const made = part instanceof Uint8Array ? part : rawBytes(part)
-        yield made
-        done += made.length
-        progress?.(done / bytes)
-      }
-    },
-  }
-}
-
-/** Bytes of parts. */
-export const sizeOf = (parts: readonly Part[]): number =>
-  parts.reduce((sum, part) => sum + (part instanceof Uint8Array ? part.length : bytesOf(part)), 0)
-
-/** Bytes of a tensor's numbers. */
-export const bytesOf = ({ shape, type }: OnnxTensor): number => shape.reduce((product, dim) => product * dim, BYTES[type])
 
 // ---- messages ----------------------------------------------------------------------------------------------------------
 
@@ -101,7 +67,7 @@ const pair = (name: string, value: string): Uint8Array<ArrayBuffer> =>
     w.writeStringField(2, value)
   })
 
-type Place = (tensor: OnnxTensor) => { readonly location: string; readonly offset: number } | undefined
+type Place = (tensor: StoredTensor) => { readonly location: string; readonly offset: number } | undefined
 
 function graphParts({ name, nodes, initializers, inputs, outputs, values }: OnnxGraph, place: Place): Part[] {
   const before = message((w) => {
@@ -145,7 +111,7 @@ function kindOf(value: OnnxAttribute): number {
 }
 
 /** A tensor that stands in a node. */
-const tensorBytes = (tensor: OnnxTensor): Uint8Array<ArrayBuffer> =>
+const tensorBytes = (tensor: StoredTensor): Uint8Array<ArrayBuffer> =>
   message((w) => {
     for (const dim of tensor.shape) w.writeVarintField(1, dim)
     w.writeVarintField(2, TYPES[tensor.type])
@@ -168,7 +134,7 @@ function valueBytes({ name, type, shape }: OnnxValue): Uint8Array<ArrayBuffer> {
 }
 
 /** A tensor as a field of the graph: its numbers come as raw bytes, last, or lie in another file. */
-function tensorParts(tensor: OnnxTensor, elsewhere: ReturnType<Place>): Part[] {
+function tensorParts(tensor: StoredTensor, elsewhere: ReturnType<Place>): Part[] {
   const length = bytesOf(tensor)
   const head = message((w) => {
     for (const dim of tensor.shape) w.writeVarintField(1, dim)
@@ -184,21 +150,3 @@ function tensorParts(tensor: OnnxTensor, elsewhere: ReturnType<Place>): Part[] {
   const raw = key(9, length)
   return [key(5, head.length + raw.length + length), head, raw, tensor]
 }
-
-/** Numbers as ONNX has them: little-endian. */
-function rawBytes(tensor: OnnxTensor): Uint8Array<ArrayBuffer> {
-  const values = tensor.values()
-  const bytes = new Uint8Array(bytesOf(tensor))
-  if (values.length * BYTES[tensor.type] !== bytes.length)
-    throw new RangeError(`${tensor.name} has ${values.length} values for [${tensor.shape.join(', ')}]`)
-  const view = new DataView(bytes.buffer)
-  if (tensor.type === 'i64') values.forEach((value, i) => view.setBigInt64(8 * i, BigInt(value), true))
-  else if (IS_LITTLE && values instanceof Float32Array) {
-    const { buffer, byteOffset, byteLength } = values
-    if (buffer instanceof ArrayBuffer) return new Uint8Array(buffer, byteOffset, byteLength)
-    bytes.set(new Uint8Array(buffer, byteOffset, byteLength))
-  } else values.forEach((value, i) => view.setFloat32(4 * i, value, true))
-  return bytes
-}
-
-const IS_LITTLE = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1

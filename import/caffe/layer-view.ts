@@ -1,3 +1,4 @@
+import { elementCount } from '../../bundle/sizes.ts'
 import type { Argument, ModelLayer, ModelTensor, Note } from '../model-net.ts'
 import type { CaffeLayer } from './dataflow.ts'
 import { fillerOf } from './filler.ts'
@@ -160,10 +161,9 @@ export class LayerView {
       )
     }
     const { source } = blob
-    const count = (dims: readonly number[]): number => dims.reduce((product, dim) => product * dim, 1)
-    const one = count(positions) === 1
-    if (source.dims !== undefined && count(source.dims) !== count(positions)) {
-      this.refuse(`${source.value} has ${count(source.dims)} labels a sample, and the scores ${count(positions)} positions`)
+    const one = elementCount(positions) === 1
+    if (source.dims !== undefined && elementCount(source.dims) !== elementCount(positions)) {
+      this.refuse(`${source.value} has ${elementCount(source.dims)} labels a sample, and the scores ${elementCount(positions)} positions`)
     }
     if (source.classes !== undefined && source.classes !== classes) {
       this.refuse(`${source.value} are labels of ${source.classes} classes elsewhere, and of ${classes} here`)

@@ -1,3 +1,4 @@
+import { elementCount } from '../../bundle/sizes.ts'
 import type { ByteSource } from '../byte-source.ts'
 import { ImportError } from '../import-error.ts'
 import type { ModelTensor } from '../model-net.ts'
@@ -75,7 +76,7 @@ export function readBlob(reader: WireReader): FileBlob {
   }
   const count = doubles > 0 ? doubles : floats
   const shape = dims ?? (hasOld ? old : [count])
-  const wanted = shape.reduce((product, dim) => product * dim, 1)
+  const wanted = elementCount(shape)
   if (wanted !== count) {
     throw new ImportError([{
       where: `${source.name} at byte ${from}`,

@@ -1,3 +1,4 @@
+import { elementCount } from '../../bundle/sizes.ts'
 import type { Argument, ModelInput, ModelLayer, ModelResult, ModelTensor } from '../model-net.ts'
 import type { Findings, Options } from './options.ts'
 import type { WeightPlan } from './weights.ts'
@@ -16,8 +17,6 @@ export interface Made {
 
 /** The largest number of elements of a value: Darknet counts them in an int. */
 const MOST = 2 ** 31 - 1
-
-export const sizeOf = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1)
 
 /** The net while it is put together, and what sections read of each other. */
 export class NetBuilder {
@@ -120,7 +119,7 @@ export class NetBuilder {
 
   /** Says what a section gives, after looking at its size. */
   give(options: Options, made: Made): Made {
-    const size = sizeOf(made.shape)
+    const size = elementCount(made.shape)
     if (made.shape.some((d) => !(d >= 1)))
       options.problem(`its output would be ${showShape(made.shape)}`, 'a window does not fit into its map')
     else if (size > MOST) options.problem(`its output ${showShape(made.shape)} has ${size} numbers, more than Darknet can count`)

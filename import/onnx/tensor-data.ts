@@ -1,3 +1,4 @@
+import { elementCount } from '../../bundle/sizes.ts'
 import type { ByteSource } from '../byte-source.ts'
 import { ImportError } from '../import-error.ts'
 import { WireReader } from '../protobuf/wire-reader.ts'
@@ -42,7 +43,7 @@ export function storedTensor(proto: TensorProto, files: TensorFiles): StoredTens
   if (proto.dims.length > MOST_AXES) return refuse(`it has ${proto.dims.length} axes`)
   const bad = proto.dims.find((dim) => !(dim >= 0 && Number.isSafeInteger(dim)))
   if (bad !== undefined) return refuse(`a dimension of ${bad}`)
-  const count = proto.dims.reduce((product, dim) => product * dim, 1)
+  const count = elementCount(proto.dims)
   if (!Number.isSafeInteger(count * type.bits)) return refuse(`${proto.dims.join(' x ')} numbers are beyond all files`)
   const stored = { shape: proto.dims, type }
   const byteCount = Math.ceil(count * type.bits / 8)

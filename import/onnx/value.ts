@@ -51,8 +51,6 @@ export const shapeOf = (value: Tensor | Constant): readonly Dimension[] =>
 /** How many axes it has in the model. */
 export const rankOf = (x: Tensor): number => shapeOf(x).length
 
-export const countOf = (shape: readonly number[]): number => shape.reduce((product, dim) => product * dim, 1)
-
 export function constantOf(values: Numbers, shape: readonly number[], type: ElementType, name = '', learned = false): Constant {
   return { kind: 'constant', shape, type, values: () => values, name, learned }
 }

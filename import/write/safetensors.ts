@@ -1,3 +1,4 @@
+import { elementCount } from '../../bundle/sizes.ts'
 import { ImportError } from '../import-error.ts'
 import type { NamedTensor } from './write-net.ts'
 
@@ -12,7 +13,7 @@ export function* safetensorsParts(tensors: readonly NamedTensor[], progress?: (d
   const header: Record<string, unknown> = Object.create(null) as Record<string, unknown>
   let end = 0
   for (const { name, tensor } of tensors)
-    header[name] = { dtype: 'F32', shape: tensor.shape, data_offsets: [end, end += 4 * sizeOf(tensor.shape)] }
+    header[name] = { dtype: 'F32', shape: tensor.shape, data_offsets: [end, end += 4 * elementCount(tensor.shape)] }
   const text = JSON.stringify(header)
   const bytes = new TextEncoder().encode(text)
   // Values begin at a multiple of 8.
@@ -25,7 +26,7 @@ export function* safetensorsParts(tensors: readonly NamedTensor[], progress?: (d
   let done = 0
   for (const { name, tensor } of tensors) {
     const values = tensor.values()
-    if (values.length !== sizeOf(tensor.shape))
+    if (values.length !== elementCount(tensor.shape))
       throw new ImportError([{ where: name, what: `the model has ${values.length} values for [${tensor.shape.join(', ')}]` }])
     yield littleEndian(values)
     done += values.byteLength
@@ -35,9 +36,7 @@ export function* safetensorsParts(tensors: readonly NamedTensor[], progress?: (d
 
 /** The number of bytes after the header. */
 export const tensorBytes = (tensors: readonly NamedTensor[]): number =>
-  tensors.reduce((sum, { tensor }) => sum + 4 * sizeOf(tensor.shape), 0)
-
-const sizeOf = (shape: readonly number[]): number => shape.reduce((product, dim) => product * dim, 1)
+  tensors.reduce((sum, { tensor }) => sum + 4 * elementCount(tensor.shape), 0)
 
 const IS_LITTLE = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1
 

@@ -1,3 +1,4 @@
+import { elementCount } from '../../bundle/sizes.ts'
 import { buildGraph } from '../../compiler/front-end/build-graph.ts'
 import { frontEnd } from '../../compiler/front-end/front-end.ts'
 import { vocabulary } from '../../compiler/front-end/vocabulary.ts'
@@ -59,7 +60,7 @@ export function writeNet(model: ModelNet): WrittenNet {
   const reference = checked(net, netText(net, flat, names, { plain: true }))
   refuse(parameterProblems(net, reference, flat))
   const { text, plan } = readable(net, names, reference, flat)
-  const parameters = reference.graph.parameters.reduce((sum, { value }) => sum + sizeOf(value.shape as readonly number[]), 0)
+  const parameters = reference.graph.parameters.reduce((sum, { value }) => sum + elementCount(value.shape as readonly number[]), 0)
   return { ...written(net, plan, names, text, [...model.notes, ...notes]), parameterCount: parameters }
 }
 
@@ -184,5 +185,3 @@ function written(net: ModelNet, plan: Plan, names: ResultNames, text: string, no
     notes,
   }
 }
-
-const sizeOf = (shape: readonly number[]): number => shape.reduce((product, dim) => product * dim, 1)

@@ -9,7 +9,7 @@ const compiler = fileURLToPath(new URL('../../compiler', import.meta.url))
 /** The names that files can write. A pass that makes inner nodes names these as it makes them. */
 const NAMES = [...operators.values()].filter(({ signature }) => signature).map(({ name }) => name)
 /** Those that loops have too: no list of them tells that layers are meant. */
-const OF_LOOPS = new Set(['add', 'sub', 'mul', 'div', 'min', 'max', 'neg', 'abs', 'exp', 'log', 'sqrt', 'pow', 'tanh', 'erf', 'sum'])
+const OF_LOOPS = new Set(['sub', 'div', 'min', 'neg', 'abs', 'exp', 'log', 'sqrt', 'pow', 'erf'])
 const ANY = NAMES.filter((name) => !OF_LOOPS.has(name)).join('|')
 const NAME = `'(?:${ANY})'`
 const LIST = new RegExp(`${NAME},?\\s*${NAME}`)

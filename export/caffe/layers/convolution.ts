@@ -1,6 +1,7 @@
+import { elementCount } from '../../../bundle/sizes.ts'
 import { type Pair, reach, slidesOf } from '../../../compiler/ops/sliding-window.ts'
 import type { CaffeParams } from '../model.ts'
-import { type Layer, numberOf, product, type Row } from '../layer.ts'
+import { type Layer, numberOf, type Row } from '../layer.ts'
 import { type CaffeSlide, floored, isWhole, pairOf, slidesOver, windowParams, windowsOfText } from './window.ts'
 
 const blobsOf = (layer: Layer) => ({
@@ -59,7 +60,7 @@ const fc: Row = (layer) => {
   const out = layer.shape[axis] as number
   if (layer.shape[0] !== 'n')
     return layer.fail('its input has no batch, which all blobs of Caffe have', 'compute it in another tool and make it a parameter')
-  const inputs = product(layer.shapes[0]!.slice(axis))
+  const inputs = elementCount(layer.shapes[0]!.slice(axis))
   const given = layer.parameter('weight', [out, inputs])
   const weight = layer.attributes['transpose'] === true ? { ...given, values: () => turned(layer.values('weight'), inputs, out) } : given
   layer.done('InnerProduct', [layer.input()], {

@@ -1,7 +1,8 @@
+import { elementCount } from '../../../bundle/sizes.ts'
 import { axisRange } from '../../../compiler/ops/axes.ts'
 import { epsOf, policyOf, storesSums } from '../../../compiler/ops/batch-norm/statistics-policy.ts'
 import { channelNormalization } from '../../../compiler/ops/normalize.ts'
-import { type Blobs, type Layer, numberOf, power, product, reshapeTo, type Row } from '../layer.ts'
+import { type Blobs, type Layer, numberOf, power, reshapeTo, type Row } from '../layer.ts'
 
 /** BatchNorm normalizes, Scale has gamma and beta. The blobs are mean, variance and the factor by which both are divided: 1, or that of the sums. */
 const batchNorm: Row = (layer) => {
@@ -53,7 +54,7 @@ function normalized(layer: Layer, x: string, axis: number, eps: number, isLast: 
 /** Groups of channels are the channels of another shape. */
 function withGroups(layer: Layer, groups: number): void {
   const joined = layer.add('groups', 'Reshape', [layer.input()], {
-    reshape_param: { shape: { dim: [0, groups, product(layer.shape.slice(1)) / groups] } },
+    reshape_param: { shape: { dim: [0, groups, elementCount(layer.shape.slice(1)) / groups] } },
   })
   const unit = normalized(layer, joined, 2, numberOf(layer, 'eps', 1e-5), false)
   if (!layer.has('gamma')) return layer.done('Reshape', [unit], reshapeTo(layer.shape))

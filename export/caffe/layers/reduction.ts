@@ -1,6 +1,7 @@
+import { elementCount } from '../../../bundle/sizes.ts'
 import { axesOf, axisRange } from '../../../compiler/ops/axes.ts'
 import type { CaffeParams } from '../model.ts'
-import { type Layer, power, product, reshapeTo, type Row } from '../layer.ts'
+import { type Layer, power, reshapeTo, type Row } from '../layer.ts'
 import { globalPool } from './pooling.ts'
 
 /** What Caffe reduces: an axis and all behind it. Fails for others. */
@@ -35,7 +36,7 @@ const extreme = (sign: 1 | -1): Row => (layer) => {
   if (axis === undefined) return
   const shape = layer.shapes[0]!
   const x = sign === 1 ? layer.input() : layer.add('negative', 'Power', [layer.input()], power({ scale: -1 }))
-  const map = [...shape.slice(0, axis), ...new Array<number>(Math.max(0, 2 - axis)).fill(1), product(shape.slice(axis)), 1].slice(0, 4)
+  const map = [...shape.slice(0, axis), ...new Array<number>(Math.max(0, 2 - axis)).fill(1), elementCount(shape.slice(axis)), 1].slice(0, 4)
   if (axis > 2) return layer.fail('Caffe takes the largest of whole maps alone', 'reduce axes 2 and 3, or write --to onnx')
   const isMap = axis === 2 && shape.length === 4
   const y = layer.add('', 'Pooling', [isMap ? x : layer.add('map', 'Reshape', [x], reshapeTo(map))], globalPool('MAX'))
@@ -59,7 +60,7 @@ const softmax: Row = (layer) => {
   const [axis] = axes as [number]
   const params: CaffeParams = axis === 1 ? {} : { softmax_param: { axis } }
   if (axes.length === 1) return layer.done('Softmax', [layer.input()], params)
-  const joined = [...layer.shape.slice(0, axis), product(axes.map((d) => layer.shape[d]!)), ...layer.shape.slice(axes.at(-1)! + 1)]
+  const joined = [...layer.shape.slice(0, axis), elementCount(axes.map((d) => layer.shape[d]!)), ...layer.shape.slice(axes.at(-1)! + 1)]
   const x = layer.add('joined', 'Reshape', [layer.input()], reshapeTo(joined))
   layer.done('Reshape', [layer.add('', 'Softmax', [x], params)], reshapeTo(layer.shape))
 }

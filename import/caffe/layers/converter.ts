@@ -4,8 +4,6 @@ import type { Blob } from '../net-builder.ts'
 /** What a layer of Caffe becomes: emits layers of the language, gives the value of each top. */
 export type Converter = (view: LayerView) => readonly Blob[]
 
-export const product = (dims: readonly number[]): number => dims.reduce((all, dim) => all * dim, 1)
-
 /** An axis of a blob [n, ...dims], from 0, the batch; negative ones count from the end. */
 export function axisOf(view: LayerView, x: Blob, axis: number, name = 'axis'): number {
   const rank = x.dims.length + 1

@@ -1,7 +1,8 @@
+import { elementCount } from '../../../bundle/sizes.ts'
 import type { LayerView, Role } from '../layer-view.ts'
 import type { Blob } from '../net-builder.ts'
 import type { Message } from '../message.ts'
-import { axisOf, type Converter, innerAxis, mapOf, product } from './converter.ts'
+import { axisOf, type Converter, innerAxis, mapOf } from './converter.ts'
 
 type Pair = readonly [number, number]
 
@@ -120,7 +121,7 @@ const innerProduct: Converter = (view) => {
   if (source && source.dims === undefined && blob && blob.count % out === 0) source.dims = [blob.count / out]
   const x = view.x()
   const axis = innerAxis(view, x, param.number('axis', 1))
-  const inputs = product(x.dims.slice(axis - 1))
+  const inputs = elementCount(x.dims.slice(axis - 1))
   const parameters = view.parameters([
     ['weight', transpose ? [inputs, out] : [out, inputs]],
     ...(bias ? [['bias', [out]] as const] : []),

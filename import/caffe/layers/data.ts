@@ -1,3 +1,4 @@
+import { elementCount } from '../../../bundle/sizes.ts'
 import type { ByteSource } from '../../byte-source.ts'
 import { ImportError } from '../../import-error.ts'
 import type { LayerView } from '../layer-view.ts'
@@ -6,7 +7,7 @@ import type { Message } from '../message.ts'
 import { WireReader } from '../../protobuf/wire-reader.ts'
 import { readBlob } from '../weights.ts'
 import { fileBeside } from '../beside.ts'
-import { type Converter, product } from './converter.ts'
+import { type Converter } from './converter.ts'
 
 /*
  * Layers that bring data become inputs. Caffe's pictures are 0..255, those of the language 0..1:
@@ -128,7 +129,7 @@ function meanPicture(
     )
   const all = blob.values()
   const [top, left] = [Math.floor((height - h) / 2), Math.floor((width - w) / 2)]
-  const values = new Float32Array(product(wanted))
+  const values = new Float32Array(elementCount(wanted))
   for (let i = 0; i < values.length; i++) {
     const [channel, row, column] = [Math.floor(i / (h * w)), Math.floor(i / w) % h, i % w]
     values[i] = all[(channel * height + row + top) * width + column + left]!

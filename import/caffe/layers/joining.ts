@@ -1,5 +1,6 @@
+import { elementCount } from '../../../bundle/sizes.ts'
 import type { Blob } from '../net-builder.ts'
-import { axisOf, type Converter, innerAxis, product, sameDims } from './converter.ts'
+import { axisOf, type Converter, innerAxis, sameDims } from './converter.ts'
 
 const eltwise: Converter = (view) => {
   const param = view.param('eltwise_param')
@@ -78,7 +79,7 @@ const flatten: Converter = (view) => {
   const end = axisOf(view, x, param.number('end_axis', -1), 'end_axis')
   if (end < axis) view.refuse(`its end_axis, ${end}, comes before its axis, ${axis}`)
   if (end === axis) return [x]
-  const dims = [...x.dims.slice(0, axis - 1), product(x.dims.slice(axis - 1, end)), ...x.dims.slice(end)]
+  const dims = [...x.dims.slice(0, axis - 1), elementCount(x.dims.slice(axis - 1, end)), ...x.dims.slice(end)]
   return [view.emit('flatten', [x], dims, { axis, ...(end < x.dims.length && { end }) }, { top: 0 })]
 }
 
@@ -105,9 +106,9 @@ const reshape: Converter = (view) => {
   if (from === 0 && first === undefined) view.refuse('its shape is empty')
   const sample = from === 0 ? [...rest, ...x.dims.slice(to - 1)] : [...x.dims.slice(0, from - 1), ...copied, ...x.dims.slice(to - 1)]
   if (from === 0 && to === 0) view.refuse('it puts an axis in front of the batch')
-  const known = product(sample.filter((dim) => dim !== -1))
-  const dims = sample.map((dim) => (dim === -1 ? product(x.dims) / known : dim))
-  if (product(dims) !== product(x.dims) || dims.some((dim) => !Number.isInteger(dim))) {
+  const known = elementCount(sample.filter((dim) => dim !== -1))
+  const dims = sample.map((dim) => (dim === -1 ? elementCount(x.dims) / known : dim))
+  if (elementCount(dims) !== elementCount(x.dims) || dims.some((dim) => !Number.isInteger(dim))) {
     view.refuse(
       `it makes [${['n', ...x.dims].join(', ')}] into [${given.join(', ')}]: numbers of several samples, or of a part of one`,
       'the first dimension is the batch here: 0, or -1 where the others are all of a sample',
@@ -181,7 +182,7 @@ const argMax: Converter = (view) => {
         : view.emit('arg_max', [x], dims, { axis, keep: true, last: true }, { top: 0 }),
     ]
   }
-  const flat = x.dims.length === 1 ? x : view.emit('flatten', [x], [product(x.dims)], {}, { named: false })
+  const flat = x.dims.length === 1 ? x : view.emit('flatten', [x], [elementCount(x.dims)], {}, { named: false })
   const index = view.emit('arg_max', [flat], [1], { axis: 1, keep: true, last: true })
   const all = largest
     ? view.emit('concat', [index, view.emit('reduce_max', [flat], [1], { axes: [1], keep: true }, { named: false })], [2], { axis: 1 }, {

@@ -1,8 +1,9 @@
+import { elementCount } from '../../../bundle/sizes.ts'
 import type { Argument } from '../../model-net.ts'
 import type { LayerView } from '../layer-view.ts'
 import type { Blob } from '../net-builder.ts'
 import type { Message } from '../message.ts'
-import { type Converter, innerAxis, product } from './converter.ts'
+import { type Converter, innerAxis } from './converter.ts'
 
 interface Scores {
   readonly scores: Blob
@@ -17,7 +18,7 @@ function scoresOf(view: LayerView, axisParam: number): Scores {
   const axis = innerAxis(view, x, axisParam)
   const classes = x.dims[axis - 1]!
   const positions = x.dims.filter((_, i) => i !== axis - 1)
-  if (product(positions) === 1) {
+  if (elementCount(positions) === 1) {
     const scores = x.dims.length === 1 ? x : view.emit('flatten', [x], [classes], {}, { named: false })
     return { scores, classes, positions: [] }
   }
@@ -59,7 +60,7 @@ const multinomialLoss: Converter = (view) => {
   if (typeof scores !== 'string') {
     return view.refuse('it takes probabilities, and losses here take scores', 'put SoftmaxWithLoss in its place, in front of the softmax')
   }
-  const classes = product(x.dims)
+  const classes = elementCount(x.dims)
   if (x.dims.length > 1) view.refuse('its probabilities are no list of classes')
   view.note('changed', 'with the Softmax in front of it: softmax_loss of the scores')
   return [view.loss('softmax_loss', [{ value: scores, dims: x.dims }, view.labels(1, classes, [])], { normalization: 'batch_size' })]
@@ -72,14 +73,14 @@ function pairOf(view: LayerView): readonly [Blob, Blob] {
   for (const [one, other] of [[a, b], [b, a]] as const) {
     const { source } = one
     if (
-      source && (source.dims === undefined || (source.dims.length === 0 && product(other.dims) === 1)) &&
+      source && (source.dims === undefined || (source.dims.length === 0 && elementCount(other.dims) === 1)) &&
       (!other.source || other.source.dims)
     ) {
       source.dims = other.dims.length === 0 ? [1] : other.dims
     }
   }
   const [x, target] = [view.x(0), view.x(1)]
-  const [many, wanted] = [product(x.dims), product(target.dims)]
+  const [many, wanted] = [elementCount(x.dims), elementCount(target.dims)]
   if (many !== wanted) view.refuse(`its bottoms have ${many} and ${wanted} numbers a sample`)
   if (x.dims.join() === target.dims.join()) return [x, target]
   return [x, view.emit('reshape', [target], x.dims, { dims: x.dims.length === 0 ? [1] : x.dims }, { named: false })]
@@ -100,7 +101,7 @@ const sigmoidLoss: Converter = (view) => {
 const hingeLoss: Converter = (view) => {
   twoBottoms(view)
   const x = view.x()
-  const classes = product(x.dims)
+  const classes = elementCount(x.dims)
   const scores = x.dims.length === 1 ? x : view.emit('flatten', [x], [classes], {}, { named: false })
   const norm = view.param('hinge_loss_param').text('norm', 'L1') === 'L2' ? 2 : 1
   return [view.loss('hinge_loss', [scores, view.labels(1, classes, [])], { norm })]
@@ -118,7 +119,7 @@ const contrastiveLoss: Converter = (view) => {
   const { source } = view.bottoms[2] ?? {}
   if (source && (source.dims === undefined || source.dims.length === 0)) source.dims = [1]
   const [a, b, same] = [view.x(0), view.x(1), view.x(2)]
-  if (a.dims.length !== 1 || a.dims.join() !== b.dims.join() || product(same.dims) !== 1)
+  if (a.dims.length !== 1 || a.dims.join() !== b.dims.join() || elementCount(same.dims) !== 1)
     view.refuse('it compares two features [n, channels] and takes a number a pair')
   const y = same.dims.length === 1 ? same : view.emit('reshape', [same], [1], { dims: [1] }, { named: false })
   const margin = param.number('margin', 1)

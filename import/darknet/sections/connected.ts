@@ -1,13 +1,14 @@
+import { elementCount } from '../../../bundle/sizes.ts'
 import { activate } from '../activation.ts'
 import { batchNorm, type Statistics } from '../batch-norm.ts'
-import { instead, type Made, type NetBuilder, sizeOf } from '../net-builder.ts'
+import { instead, type Made, type NetBuilder } from '../net-builder.ts'
 import type { Options } from '../options.ts'
 import { loads } from './convolutional.ts'
 
 /** `[connected]`: an inner product with all numbers of a sample, a bias or a normalization, an activation. Its output is a map [N, 1, 1]. */
 export function connected(net: NetBuilder, options: Options, x: Made): Made {
   const outputs = options.count('output', 1)
-  const inputs = sizeOf(x.shape)
+  const inputs = elementCount(x.shape)
   const normalized = options.int('batch_normalize', 0) !== 0
   if (inputs * outputs >= 2 ** 31) {
     options.problem(`${inputs} times ${outputs} weights are more than Darknet can count`)

@@ -1,4 +1,5 @@
-import { type Made, type NetBuilder, showShape, sizeOf } from '../net-builder.ts'
+import { elementCount } from '../../../bundle/sizes.ts'
+import { type Made, type NetBuilder, showShape } from '../net-builder.ts'
 import type { Options } from '../options.ts'
 
 /** What a detector's last section says of the map in front of it, for `import.json`. */
@@ -70,10 +71,10 @@ const KINDS: Readonly<
     const boxes = options.count('num', 1)
     const side = options.count('side', 7)
     const want = side * side * ((1 + coords) * boxes + classes)
-    if (sizeOf(x.shape) !== want) {
+    if (elementCount(x.shape) !== want) {
       options.problem(
         `reads ${
-          sizeOf(x.shape)
+          elementCount(x.shape)
         } numbers; side, classes, num and coords ask for ${side} x ${side} x ((1 + ${coords}) x ${boxes} + ${classes}) = ${want}`,
       )
       return undefined

@@ -1,5 +1,6 @@
+import { elementCount } from '../../../bundle/sizes.ts'
 import { activate } from '../activation.ts'
-import { instead, type Made, type NetBuilder, showShape, sizeOf } from '../net-builder.ts'
+import { instead, type Made, type NetBuilder, showShape } from '../net-builder.ts'
 import type { Options } from '../options.ts'
 
 /** The section that a number means: from the first where it is not negative, else back from the one that says it. */
@@ -48,7 +49,7 @@ export function route(net: NetBuilder, options: Options, x: Made): Made {
   }
   // Darknet lays the numbers side by side, and has no map any more.
   const rows = made.map((each) => net.asRow(options, each))
-  const shape = [made.reduce((n, each) => n + sizeOf(each.shape), 0)]
+  const shape = [made.reduce((n, each) => n + elementCount(each.shape), 0)]
   return net.give(options, { value: net.layer(options, 'concat', rows), shape, map: undefined })
 }
 
@@ -160,7 +161,7 @@ export function product(net: NetBuilder, options: Options, x: Made): Made {
   const b = net.asMap(options, other)
   if (!a || !b) return x
   const isChannel = options.section.kind === 'scale_channels'
-  if (!(isChannel ? a.map[0] === b.map[0] && sizeOf(a.map) === a.map[0] : same(a.map, b.map)))
+  if (!(isChannel ? a.map[0] === b.map[0] && elementCount(a.map) === a.map[0] : same(a.map, b.map)))
     options.problem(`${showShape(a.map)} and ${showShape(b.map)} do not fit together`)
   const y = activate(net, options, net.layer(options, 'mul', [b.value, a.value]), 'linear')
   return net.give(options, { value: y, shape: b.map, map: b.map })

@@ -1,4 +1,5 @@
-import { instead, type Made, type NetBuilder, sizeOf } from '../net-builder.ts'
+import { elementCount } from '../../../bundle/sizes.ts'
+import { instead, type Made, type NetBuilder } from '../net-builder.ts'
 import type { Options } from '../options.ts'
 
 /**
@@ -21,12 +22,12 @@ export function reorg(net: NetBuilder, options: Options, x: Made): Made {
   const layer = net.layer.bind(net, options)
 
   if (extra > 0 && !flatten) {
-    const padded = layer('pad', [layer('reshape', [value], { dims: [sizeOf(input.map), 1, 1] })], { size: [0], channels: [0, extra] })
-    const shape = [sizeOf(input.map) + extra]
+    const padded = layer('pad', [layer('reshape', [value], { dims: [elementCount(input.map), 1, 1] })], { size: [0], channels: [0, extra] })
+    const shape = [elementCount(input.map) + extra]
     return net.give(options, { value: layer('reshape', [padded], { dims: shape }), shape, map: undefined })
   }
   // Darknet writes beyond its memory where the channels are no multiple, and where the map is none.
-  if (sizeOf(map) !== sizeOf(input.map) || (!flatten && c % square !== 0)) {
+  if (elementCount(map) !== elementCount(input.map) || (!flatten && c % square !== 0)) {
     options.problem(
       `stride=${stride} does not divide a map [${input.map.join(', ')}]`,
       `channels must be a multiple of ${square}, height and width of ${stride}`,

@@ -1,4 +1,5 @@
-import { instead, type Made, type NetBuilder, sizeOf } from '../net-builder.ts'
+import { elementCount } from '../../../bundle/sizes.ts'
+import { instead, type Made, type NetBuilder } from '../net-builder.ts'
 import type { Options } from '../options.ts'
 
 /** A loss of the net: what `softmax`, `logistic` and `cost` leave for the end. */
@@ -17,7 +18,7 @@ export interface Loss {
 export function softmax(net: NetBuilder, options: Options, x: Made): { made: Made; loss: Loss | undefined } {
   const groups = options.count('groups', 1)
   const temperature = options.float('temperature', 1)
-  const size = sizeOf(x.shape)
+  const size = elementCount(x.shape)
   options.take('spatial')
   const quiet = options.int('noloss', 0) !== 0
   if (options.text('tree') !== undefined) {

@@ -1,8 +1,9 @@
+import { elementCount } from '../../../bundle/sizes.ts'
 import type { Argument } from '../../model-net.ts'
 import { isNumber, showDimensions } from '../dimension.ts'
 import { shortFloat32 } from '../float32.ts'
 import type { OnnxNode } from '../node.ts'
-import { countOf, dimensionsConstant, lazyConstant, parameterOf, shapeOf } from '../value.ts'
+import { dimensionsConstant, lazyConstant, parameterOf, shapeOf } from '../value.ts'
 import { fold } from './arithmetic.ts'
 import { isPerChannel, operandOf, withinSample } from './operand.ts'
 import type { OnnxOperator } from './operator.ts'
@@ -41,8 +42,8 @@ function prelu(node: OnnxNode): void {
   const channels = x.dims[0]!
   // [C, 1, 1] and [1, C, 1, 1]; [C] before opset 7, where it was not broadcast from the last axis.
   const perChannel = isPerChannel(slope, x) || (node.opset < 7 && slope.shape.length === 1 && slope.shape[0] === channels)
-  if (countOf(slope.shape) === 1 || perChannel) {
-    const shared = countOf(slope.shape) === 1
+  if (elementCount(slope.shape) === 1 || perChannel) {
+    const shared = elementCount(slope.shape) === 1
     return node.give(node.emit('prelu', [x], { shared }, x.dims, { parameters: { slope: parameterOf(slope, [shared ? 1 : channels]) } }))
   }
   const positive = node.emit('relu', [x], {}, x.dims, { main: false })
@@ -101,7 +102,7 @@ function clip(node: OnnxNode): void {
 function pow(node: OnnxNode): void {
   const x = node.tensor(0)
   const exponent = node.constant(1, 'the exponent')
-  const values = countOf(exponent.shape) > 0 && countOf(exponent.shape) <= 4096 ? exponent.values() : []
+  const values = elementCount(exponent.shape) > 0 && elementCount(exponent.shape) <= 4096 ? exponent.values() : []
   const dims = withinSample(exponent, x)
   if (!dims || values.length === 0) return node.refuse(`an exponent ${showDimensions(exponent.shape)} for ${showDimensions(shapeOf(x))}`)
   if (values.every((v) => v === values[0])) return node.give(node.emit('pow', [x], { exponent: shortFloat32(values[0]!) }, x.dims))

@@ -1,9 +1,9 @@
+import { elementCount } from '../../../bundle/sizes.ts'
 import { type Dimension, dimensionArithmetic, isNumber } from '../dimension.ts'
 import { BOOL } from '../element-type.ts'
 import type { OnnxNode } from '../node.ts'
 import type { Numbers } from '../tensor-data.ts'
-import { type Constant, countOf, dimensionsConstant, dimensionsOf, lazyConstant, parameterOf, rankOf, type Tensor,
-  type Value } from '../value.ts'
+import { type Constant, dimensionsConstant, dimensionsOf, lazyConstant, parameterOf, rankOf, type Tensor, type Value } from '../value.ts'
 import { alignedTo, broadcastDims, isPerChannel, numberIn, operandOf } from './operand.ts'
 import { reshapedTensor } from './reshape.ts'
 import { repeating } from './rearrange.ts'
@@ -88,7 +88,7 @@ function neutral(node: OnnxNode, op: string): Tensor | undefined {
   const [a, b] = [node.value(0), node.value(1)]
   const does = op === 'add' || op === 'sub' ? 0 : 1
   const [x, c] = a.kind === 'tensor' ? [a, b] : op === 'add' || op === 'mul' ? [b, a] : [undefined, a]
-  return x?.kind === 'tensor' && c.kind === 'constant' && countOf(c.shape) === 1 && c.shape.length <= rankOf(x) &&
+  return x?.kind === 'tensor' && c.kind === 'constant' && elementCount(c.shape) === 1 && c.shape.length <= rankOf(x) &&
       numberIn(c) === does ? x : undefined
 }
 
@@ -104,11 +104,11 @@ export function fold(op: string, f: Kernel, truth = false): (node: OnnxNode) => 
 function foldTwo(node: OnnxNode, op: string, f: Kernel, a: Constant, b: Constant, truth: boolean): Constant {
   const shape = broadcastShape(node, a.shape, b.shape)
   const type = truth ? BOOL : a.type
-  if (countOf(shape) > node.net.mostFolded) return node.refuse(`${shape.join(' x ')} constant numbers are computed from smaller ones`)
+  if (elementCount(shape) > node.net.mostFolded) return node.refuse(`${shape.join(' x ')} constant numbers are computed from smaller ones`)
   if (a.dimensions || b.dimensions) {
     const [left, right] = [dimensionsOf(a), dimensionsOf(b)]
     const [placeLeft, placeRight] = [repeating(a.shape, shape), repeating(b.shape, shape)]
-    const each = Array.from({ length: countOf(shape) }, (_, i): Dimension => {
+    const each = Array.from({ length: elementCount(shape) }, (_, i): Dimension => {
       const [x, y] = [left[placeLeft(i)]!, right[placeRight(i)]!]
       return dimensionArithmetic[op]?.(x, y) ??
         (isNumber(x) && isNumber(y) ? f(x, y) : node.refuse(`arithmetic on shapes, ${op}, that is no multiple of the batch`))
@@ -120,7 +120,7 @@ function foldTwo(node: OnnxNode, op: string, f: Kernel, a: Constant, b: Constant
   return {
     ...lazyConstant(a, shape, () => {
       const [left, right] = [a.values(), b.values()]
-      const result = type.fitsFloat32 ? new Float32Array(countOf(shape)) : new Float64Array(countOf(shape))
+      const result = type.fitsFloat32 ? new Float32Array(elementCount(shape)) : new Float64Array(elementCount(shape))
       const [placeLeft, placeRight] = [repeating(a.shape, shape), repeating(b.shape, shape)]
       for (let i = 0; i < result.length; i++) {
         const value = f(left[placeLeft(i)]!, right[placeRight(i)]!)

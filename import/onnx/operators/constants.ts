@@ -1,8 +1,8 @@
+import { elementCount } from '../../../bundle/sizes.ts'
 import { type Dimension, dimensionArithmetic, isNumber, sameDimension, showDimensions } from '../dimension.ts'
 import { BOOL, ELEMENT_TYPES, type ElementType, FLOAT32, INT64 } from '../element-type.ts'
 import type { OnnxNode } from '../node.ts'
-import { type Constant, constantOf, countOf, dimensionsConstant, dimensionsOf, lazyConstant, shapeOf, numbersOf,
-  type Tensor } from '../value.ts'
+import { type Constant, constantOf, dimensionsConstant, dimensionsOf, lazyConstant, shapeOf, numbersOf, type Tensor } from '../value.ts'
 import { broadcastShape } from './arithmetic.ts'
 import { alignedTo, broadcastDims } from './operand.ts'
 import type { OnnxOperator } from './operator.ts'
@@ -27,7 +27,7 @@ function constantOfShape(node: OnnxNode): void {
   const dims = node.dimensions(0, 'the shape')
   const proto = node.tensorAttribute('value')
   const value = proto ? node.net.tensorConstant(proto) : constantOf(Float32Array.of(0), [1], FLOAT32)
-  if (countOf(value.shape) !== 1) node.refuse('its value is not one number')
+  if (elementCount(value.shape) !== 1) node.refuse('its value is not one number')
   // Of the batch's size: the same for every sample, so one does.
   const shape = dims.map((dim, d) => (isNumber(dim) ? dim : d === 0 ? 1 : node.refuse(`a constant ${showDimensions(dims)}`)))
   node.give(filled(node, value, shape))
@@ -36,7 +36,7 @@ function constantOfShape(node: OnnxNode): void {
 /** A constant of one number everywhere. */
 function filled(node: OnnxNode, value: Constant, shape: readonly number[]): Constant {
   if (shape.some((dim) => dim < 0)) return node.refuse(`a constant ${showDimensions(shape)}`)
-  if (countOf(shape) > node.net.mostFolded) return node.refuse(`a constant ${showDimensions(shape)}, which is more than the model`)
+  if (elementCount(shape) > node.net.mostFolded) return node.refuse(`a constant ${showDimensions(shape)}, which is more than the model`)
   return { ...rearranged(value, shape, () => 0), learned: false }
 }
 
@@ -81,16 +81,16 @@ function gather(node: OnnxNode): void {
   const indices = node.constant(1, 'the indices')
   const shape = shapeOf(x)
   const axis = node.axis(node.int('axis', 0), shape.length)
-  if (indices.dimensions || countOf(indices.shape) > node.net.mostFolded) node.refuse('its indices are no constants')
+  if (indices.dimensions || elementCount(indices.shape) > node.net.mostFolded) node.refuse('its indices are no constants')
   const length = shape[axis]!
   const list = Array.from(indices.values(), (i) => (i < 0 && isNumber(length) ? i + length : i))
   if (isNumber(length) && list.some((i) => !(i >= 0 && i < length))) node.refuse(`an index beyond the ${length} of axis ${axis}`)
   if (x.kind === 'constant') {
     const [before, after] = [x.shape.slice(0, axis), x.shape.slice(axis + 1)]
-    const inner = countOf(after)
+    const inner = elementCount(after)
     const count = list.length
     const whole = [...before, ...indices.shape, ...after]
-    if (countOf(whole) > Math.max(node.net.mostFolded, countOf(x.shape))) node.refuse('more constants than the model has')
+    if (elementCount(whole) > Math.max(node.net.mostFolded, elementCount(x.shape))) node.refuse('more constants than the model has')
     return node.give(
       rearranged(
         x,
@@ -137,14 +137,14 @@ function where(node: OnnxNode): void {
   if (condition.dimensions) node.refuse('its condition depends on the batch')
   if (a.kind === 'constant' && b.kind === 'constant') {
     const shape = broadcastShape(node, broadcastShape(node, condition.shape, a.shape), b.shape)
-    if (countOf(shape) > node.net.mostFolded) node.refuse('more constants than the model has')
+    if (elementCount(shape) > node.net.mostFolded) node.refuse('more constants than the model has')
     const [which, left, right] = [condition, a, b].map((c) => repeating(c.shape, shape)) as [
       (i: number) => number,
       (i: number) => number,
       (i: number) => number,
     ]
     const pick = <T>(truth: ArrayLike<number>, x: ArrayLike<T>, y: ArrayLike<T>): T[] =>
-      Array.from({ length: countOf(shape) }, (_, i) => (truth[which(i)] ? x[left(i)]! : y[right(i)]!))
+      Array.from({ length: elementCount(shape) }, (_, i) => (truth[which(i)] ? x[left(i)]! : y[right(i)]!))
     if (a.dimensions || b.dimensions)
       return node.give(dimensionsConstant(pick<Dimension>(condition.values(), dimensionsOf(a), dimensionsOf(b)), shape, a.type))
     return node.give(lazyConstant(a, shape, () => numbersOf(a.type, pick(condition.values(), a.values(), b.values()))))
@@ -162,7 +162,7 @@ function expand(node: OnnxNode): void {
     // The batch of a constant is one: it is the same for all samples.
     const sizes = wanted.map((dim, d) => (isNumber(dim) ? dim : d === 0 ? 1 : node.refuse(`a constant ${showDimensions(wanted)}`)))
     const shape = broadcastShape(node, x.shape, sizes)
-    if (countOf(shape) > Math.max(node.net.mostFolded, countOf(x.shape))) node.refuse('more constants than the model has')
+    if (elementCount(shape) > Math.max(node.net.mostFolded, elementCount(x.shape))) node.refuse('more constants than the model has')
     return node.give(rearranged(x, shape, repeating(x.shape, shape)))
   }
   const from = shapeOf(x)
@@ -183,10 +183,10 @@ function expand(node: OnnxNode): void {
 /** x with axes of one repeated: joined with a zero of the larger shape. */
 function repeated(node: OnnxNode, x: Tensor, dims: readonly number[]): Tensor {
   if (dims.join() === x.dims.join()) return x
-  if (countOf(dims) > node.net.mostFolded) return node.refuse(`it repeats ${showDimensions(x.dims)} to ${showDimensions(dims)}`)
+  if (elementCount(dims) > node.net.mostFolded) return node.refuse(`it repeats ${showDimensions(x.dims)} to ${showDimensions(dims)}`)
   const zeros = node.emit('parameter', [], { dims, init: 0, lr_mult: 0 }, dims, {
     main: false,
-    parameters: { weight: { shape: dims, values: () => new Float32Array(countOf(dims)) } },
+    parameters: { weight: { shape: dims, values: () => new Float32Array(elementCount(dims)) } },
   })
   return node.emit('add', [x, zeros], {}, dims, { type: x.type })
 }
@@ -196,7 +196,7 @@ function tile(node: OnnxNode): void {
   const times = node.numbers(1, 'the repeats')
   if (x.kind === 'constant') {
     const shape = x.shape.map((dim, d) => dim * times[d]!)
-    if (countOf(shape) > Math.max(node.net.mostFolded, countOf(x.shape))) node.refuse('more constants than the model has')
+    if (elementCount(shape) > Math.max(node.net.mostFolded, elementCount(x.shape))) node.refuse('more constants than the model has')
     const steps = stepsOf(x.shape)
     const place = (i: number): number => {
       let at = 0
@@ -223,7 +223,7 @@ function tile(node: OnnxNode): void {
 /** Positions of what is not 0, an axis a row. */
 function nonZero(node: OnnxNode): void {
   const c = node.constant(0, 'its input')
-  if (c.dimensions || countOf(c.shape) > node.net.mostFolded) node.refuse('its input is no constant')
+  if (c.dimensions || elementCount(c.shape) > node.net.mostFolded) node.refuse('its input is no constant')
   const steps = stepsOf(c.shape)
   const found = Array.from(c.values(), (v, i) => (v === 0 ? -1 : i)).filter((i) => i >= 0)
   node.give(
@@ -247,15 +247,15 @@ export function foldReduce(
   const axes = given?.length ? given.map((axis) => node.axis(axis, c.shape.length)) : c.shape.map((_, d) => d)
   const kept = c.shape.map((dim, d) => (axes.includes(d) ? 1 : dim))
   const shape = node.int('keepdims', 1) ? kept : kept.filter((_, d) => !axes.includes(d))
-  const count = countOf(c.shape) / countOf(kept)
+  const count = elementCount(c.shape) / elementCount(kept)
   if (c.dimensions) {
-    if (f !== MULTIPLY || countOf(kept) !== 1) return node.refuse('a reduction of a shape that is no product')
+    if (f !== MULTIPLY || elementCount(kept) !== 1) return node.refuse('a reduction of a shape that is no product')
     const product = c.dimensions.reduce<Dimension>((a, b) => dimensionArithmetic['Mul']!(a, b) ?? node.refuse('the batch times itself'), 1)
     return node.give(dimensionsConstant([product], shape, c.type))
   }
   const place = repeating(kept, c.shape)
   node.give(lazyConstant(c, shape, () => {
-    const result = new (c.type.fitsFloat32 ? Float32Array : Float64Array)(countOf(kept)).fill(start)
+    const result = new (c.type.fitsFloat32 ? Float32Array : Float64Array)(elementCount(kept)).fill(start)
     c.values().forEach((v, i) => (result[place(i)] = f(result[place(i)]!, v)))
     return result.map((v) => end(v, count))
   }))

@@ -1,7 +1,8 @@
+import { elementCount } from '../../../bundle/sizes.ts'
 import { showDimensions } from '../dimension.ts'
 import type { Numbers } from '../tensor-data.ts'
 import type { OnnxNode } from '../node.ts'
-import { type Constant, countOf, lazyConstant, parameterOf, rankOf, shapeOf, transposed } from '../value.ts'
+import { type Constant, lazyConstant, parameterOf, rankOf, shapeOf, transposed } from '../value.ts'
 import { alignedTo, broadcastDims, operandOf } from './operand.ts'
 import type { OnnxOperator } from './operator.ts'
 
@@ -41,7 +42,7 @@ function gemm(node: OnnxNode): void {
 
 /** A constant that is the same for every row, as `out` numbers; undefined where it is not. */
 function rowOf(c: Constant, out: number): Constant | undefined {
-  const count = countOf(c.shape)
+  const count = elementCount(c.shape)
   if (count === out && (c.shape.at(-1) ?? 1) === out) return c
   return count === 1 ? lazyConstant(c, [out], () => new Float32Array(out).fill(c.values()[0]!)) : undefined
 }

@@ -1,7 +1,8 @@
+import { elementCount } from '../../../bundle/sizes.ts'
 import type { ModelTensor } from '../../model-net.ts'
 import { showDimensions } from '../dimension.ts'
 import type { OnnxNode } from '../node.ts'
-import { type Constant, constantOf, countOf, lazyConstant, parameterOf, type Tensor } from '../value.ts'
+import { type Constant, constantOf, lazyConstant, parameterOf, type Tensor } from '../value.ts'
 import { FLOAT32 } from '../element-type.ts'
 import { rearranged, repeating } from './rearrange.ts'
 import type { OnnxOperator } from './operator.ts'
@@ -9,7 +10,7 @@ import type { OnnxOperator } from './operator.ts'
 /** A constant of one number a channel. */
 function channelNumbers(node: OnnxNode, input: number, what: string, channels: number): Constant {
   const c = node.constant(input, what)
-  if (countOf(c.shape) !== channels) return node.refuse(`${what} is ${showDimensions(c.shape)}, and there are ${channels} channels`)
+  if (elementCount(c.shape) !== channels) return node.refuse(`${what} is ${showDimensions(c.shape)}, and there are ${channels} channels`)
   return c
 }
 
@@ -94,9 +95,9 @@ function layerNormalization(node: OnnxNode): void {
   const axis = node.sampleAxis(node.int('axis', -1), x, 'it normalizes')
   const dims = x.dims.slice(axis - 1)
   const whole = (input: number, absent: number): Constant => {
-    if (!node.has(input)) return constantOf(new Float32Array(countOf(dims)).fill(absent), dims, FLOAT32)
+    if (!node.has(input)) return constantOf(new Float32Array(elementCount(dims)).fill(absent), dims, FLOAT32)
     const c = node.constant(input, input === 1 ? 'Scale' : 'B')
-    return countOf(c.shape) === countOf(dims) ? c : spread(node, c, dims)
+    return elementCount(c.shape) === elementCount(dims) ? c : spread(node, c, dims)
   }
   const { arguments: args, parameters } = affine(whole(1, 1), whole(2, 0), dims)
   node.give(node.emit('layer_norm', [x], { axis, eps: node.float('epsilon', 1e-5), ...args }, x.dims, { parameters }))

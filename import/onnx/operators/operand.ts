@@ -1,11 +1,12 @@
+import { elementCount } from '../../../bundle/sizes.ts'
 import { BATCH, showDimensions } from '../dimension.ts'
 import { shortFloat32 } from '../float32.ts'
 import type { OnnxNode } from '../node.ts'
-import { type Constant, countOf, parameterOf, rankOf, shapeOf, type Tensor } from '../value.ts'
+import { type Constant, parameterOf, rankOf, shapeOf, type Tensor } from '../value.ts'
 
 /** The number that a constant has everywhere; undefined where there are several, and for a learned one that is more than a number. */
 export function numberIn(c: Constant): number | undefined {
-  const count = countOf(c.shape)
+  const count = elementCount(c.shape)
   if (c.dimensions || count === 0 || count > 4096) return undefined
   const values = c.values()
   return values.every((v) => v === values[0]) && (count === 1 || !c.learned) ? shortFloat32(values[0]!) : undefined

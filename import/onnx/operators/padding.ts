@@ -1,6 +1,7 @@
+import { elementCount } from '../../../bundle/sizes.ts'
 import { shortFloat32 } from '../float32.ts'
 import type { OnnxNode } from '../node.ts'
-import { constantOf, countOf, rankOf, type Tensor } from '../value.ts'
+import { constantOf, rankOf, type Tensor } from '../value.ts'
 import type { OnnxOperator } from './operator.ts'
 import { cut } from './shape.ts'
 import { placed, stepsOf } from './rearrange.ts'
@@ -23,7 +24,7 @@ function marginsOf(node: OnnxNode, rank: number): { readonly before: number[]; r
 
 const valueOf = (node: OnnxNode): number =>
   node.opset < 11 ? node.float('value', 0)
-    : node.has(2) && countOf(node.shape(2) as number[]) > 0 ? shortFloat32(node.number(2, 'the value')) : 0
+    : node.has(2) && elementCount(node.shape(2) as number[]) > 0 ? shortFloat32(node.number(2, 'the value')) : 0
 
 function pad(node: OnnxNode): void {
   const input = node.tensor(0)
@@ -81,7 +82,7 @@ function foldPad(node: OnnxNode): void {
   const { before, after } = marginsOf(node, c.shape.length)
   if (node.text('mode', 'constant') !== 'constant' || c.dimensions) node.refuse('a constant padded by what it holds')
   const shape = c.shape.map((dim, d) => before[d]! + dim + after[d]!)
-  if (shape.some((dim) => dim < 0) || countOf(shape) > node.net.mostFolded) node.refuse('more constants than the model has')
+  if (shape.some((dim) => dim < 0) || elementCount(shape) > node.net.mostFolded) node.refuse('more constants than the model has')
   const value = valueOf(node)
   const values = c.values()
   const steps = stepsOf(c.shape)
@@ -96,7 +97,7 @@ function foldPad(node: OnnxNode): void {
   }
   node.give(
     constantOf(
-      new (values.constructor as Float32ArrayConstructor)(countOf(shape)).map((_, i) => (within(i) ? values[place(i)]! : value)),
+      new (values.constructor as Float32ArrayConstructor)(elementCount(shape)).map((_, i) => (within(i) ? values[place(i)]! : value)),
       shape,
       c.type,
       c.name,

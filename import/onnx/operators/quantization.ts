@@ -1,14 +1,15 @@
+import { elementCount } from '../../../bundle/sizes.ts'
 import { showDimensions } from '../dimension.ts'
 import { ELEMENT_TYPES, type ElementType, FLOAT32 } from '../element-type.ts'
 import { shortFloat32 } from '../float32.ts'
 import type { OnnxNode } from '../node.ts'
-import { type Constant, countOf, lazyConstant, numbersOf, type Tensor } from '../value.ts'
+import { type Constant, lazyConstant, numbersOf, type Tensor } from '../value.ts'
 import type { OnnxOperator } from './operator.ts'
 import { stepsOf } from './rearrange.ts'
 
 /** The place of the scale of element i: one for all, one for each of an axis, or one for each block of `block_size` (opset 21). */
 function scalePlace(node: OnnxNode, x: Constant, scale: Constant): (i: number) => number {
-  if (countOf(scale.shape) === 1) return () => 0
+  if (elementCount(scale.shape) === 1) return () => 0
   const axis = node.axis(node.int('axis', 1), x.shape.length)
   const block = node.int('block_size', 0)
   const steps = stepsOf(x.shape)

@@ -1,8 +1,9 @@
-import { type Constant, countOf, dimensionsConstant, lazyConstant } from '../value.ts'
+import { elementCount } from '../../../bundle/sizes.ts'
+import { type Constant, dimensionsConstant, lazyConstant } from '../value.ts'
 
 /** A constant whose element i is element `place(i)` of `c`. */
 export function rearranged(c: Constant, shape: readonly number[], place: (i: number) => number): Constant {
-  const count = countOf(shape)
+  const count = elementCount(shape)
   if (c.dimensions) return dimensionsConstant(Array.from({ length: count }, (_, i) => c.dimensions![place(i)]!), shape, c.type)
   return lazyConstant(c, shape, () => {
     const values = c.values()

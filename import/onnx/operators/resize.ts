@@ -1,8 +1,9 @@
+import { elementCount } from '../../../bundle/sizes.ts'
 import type { Argument } from '../../model-net.ts'
 import { isBatch } from '../dimension.ts'
 import { shortFloat32 } from '../float32.ts'
 import type { OnnxNode } from '../node.ts'
-import { countOf, type Tensor } from '../value.ts'
+import { type Tensor } from '../value.ts'
 import type { OnnxOperator } from './operator.ts'
 import { mapOf } from './window.ts'
 
@@ -47,7 +48,7 @@ function wantedOf(node: OnnxNode, x: Tensor): Wanted {
     return { scales: overAxes(node, (scales ?? node.refuse('scales are missing')).map(shortFloat32), rank, () => 1) }
   }
   const at = node.opset < 11 ? 1 : 2
-  const isThere = (input: number): boolean => node.has(input) && countOf(node.shape(input) as number[]) > 0
+  const isThere = (input: number): boolean => node.has(input) && elementCount(node.shape(input) as number[]) > 0
   if (isThere(at)) return { scales: overAxes(node, node.numbers(at, 'the scales').map(shortFloat32), rank, () => 1) }
   if (node.opset < 11 || !isThere(3)) return node.refuse('it has neither scales nor sizes')
   const given = node.dimensions(3, 'the sizes').map((

@@ -1,7 +1,8 @@
+import { elementCount } from '../../../bundle/sizes.ts'
 import { type Dimension, isBatch, isNumber, sameDimension, showDimension, showDimensions } from '../dimension.ts'
 import { INT64 } from '../element-type.ts'
 import type { OnnxNode } from '../node.ts'
-import { constantOf, countOf, dimensionsConstant, shapeOf, type Tensor, type Value } from '../value.ts'
+import { constantOf, dimensionsConstant, shapeOf, type Tensor, type Value } from '../value.ts'
 import type { OnnxOperator } from './operator.ts'
 import { reshapedTensor } from './reshape.ts'
 import { placed, rearranged, reshaped, stepsOf } from './rearrange.ts'
@@ -18,7 +19,7 @@ const JOINS = 'samples are computed one by one: their numbers cannot go to anoth
 function workedOut(node: OnnxNode, wanted: readonly number[], count: number): number[] {
   const known = wanted.reduce((product, dim) => (dim === -1 ? product : product * dim), 1)
   const sizes = wanted.map((dim) => (dim === -1 ? count / known : dim))
-  if (countOf(sizes) !== count || sizes.some((dim) => !Number.isInteger(dim) || dim < 0))
+  if (elementCount(sizes) !== count || sizes.some((dim) => !Number.isInteger(dim) || dim < 0))
     return node.refuse(`${count} numbers do not go into ${showDimensions(wanted)}`)
   return sizes
 }
@@ -38,7 +39,7 @@ function reshape(node: OnnxNode): void {
   ): Dimension => (dim === 0 && !keepsZero ? from[d] ?? node.refuse(`0 for axis ${d}, which ${showDimensions(from)} has not`) : dim))
   if (x.kind === 'constant') {
     const sizes = wanted.map((dim) => (isNumber(dim) ? dim : node.refuse('a constant gets the size of the batch')))
-    return node.give(reshaped(x, workedOut(node, sizes, countOf(x.shape))))
+    return node.give(reshaped(x, workedOut(node, sizes, elementCount(x.shape))))
   }
   const numbers = wanted.every(isNumber) ? wanted as number[] : undefined
   if (!x.bare) {
@@ -46,10 +47,14 @@ function reshape(node: OnnxNode): void {
     if (dims) return node.give(reshapedTensor(node, x, dims))
     // A model of one sample may let go of the batch's axis.
     if (numbers && node.net.declaredBatch === 1)
-      return node.give({ ...reshapedTensor(node, x, workedOut(node, numbers, countOf(x.dims))), bare: true })
+      return node.give({ ...reshapedTensor(node, x, workedOut(node, numbers, elementCount(x.dims))), bare: true })
     return node.refuse(`it makes ${showDimensions(wanted)} of ${showDimensions(from)}`, JOINS)
   }
-  const dims = workedOut(node, numbers ?? node.refuse(`it makes ${showDimensions(wanted)} of ${showDimensions(from)}`), countOf(x.dims))
+  const dims = workedOut(
+    node,
+    numbers ?? node.refuse(`it makes ${showDimensions(wanted)} of ${showDimensions(from)}`),
+    elementCount(x.dims),
+  )
   // It takes it up again.
   if (node.net.declaredBatch === 1 && dims[0] === 1 && dims.length > 1)
     return node.give({ ...reshapedTensor(node, x, dims.slice(1)), bare: false })
@@ -59,18 +64,18 @@ function reshape(node: OnnxNode): void {
 /** The shape of a sample in a shape that is asked for; undefined where numbers of several samples meet in it. */
 function sampleDims(node: OnnxNode, x: Tensor, wanted: readonly Dimension[]): number[] | undefined {
   const [first, ...rest] = wanted
-  const count = countOf(x.dims)
+  const count = elementCount(x.dims)
   if (first === undefined || rest.some((dim) => !isNumber(dim))) return undefined
   const sizes = rest as number[]
   if (isBatch(first)) return workedOut(node, sizes, count)
-  if (first === -1) return countOf(sizes) === count ? sizes : undefined
+  if (first === -1) return elementCount(sizes) === count ? sizes : undefined
   const declared = node.net.declaredBatch
   if (isNumber(first) && (first === declared || first === 1)) {
     if (sizes.includes(-1)) {
       const known = sizes.reduce((product, dim) => (dim === -1 ? product : product * dim), 1)
       // [1, -1] of a batch of 1, and of a batch that was traced as 1.
       if (count % known === 0) return workedOut(node, sizes, count)
-    } else if (countOf(sizes) === count) return sizes
+    } else if (elementCount(sizes) === count) return sizes
   }
   return undefined
 }
@@ -81,11 +86,11 @@ function flatten(node: OnnxNode): void {
   const axis = node.int('axis', 1)
   const at = axis < 0 ? axis + rank : axis
   if (!(at >= 0 && at <= rank)) node.refuse(`axis ${axis} of ${rank} axes`)
-  if (x.kind === 'constant') return node.give(reshaped(x, [countOf(x.shape.slice(0, at)), countOf(x.shape.slice(at))]))
-  if (x.bare) return node.give(reshapedTensor(node, x, [countOf(x.dims.slice(0, at)), countOf(x.dims.slice(at))]))
-  if (at !== 1 && !(node.net.declaredBatch === 1 && (at === 0 || countOf(x.dims.slice(0, at - 1)) === 1)))
+  if (x.kind === 'constant') return node.give(reshaped(x, [elementCount(x.shape.slice(0, at)), elementCount(x.shape.slice(at))]))
+  if (x.bare) return node.give(reshapedTensor(node, x, [elementCount(x.dims.slice(0, at)), elementCount(x.dims.slice(at))]))
+  if (at !== 1 && !(node.net.declaredBatch === 1 && (at === 0 || elementCount(x.dims.slice(0, at - 1)) === 1)))
     return node.refuse(`it joins axes 0 to ${at - 1} of ${showDimensions(shapeOf(x))}, the batch among them`, JOINS)
-  node.give(reshapedTensor(node, x, [countOf(x.dims)]))
+  node.give(reshapedTensor(node, x, [elementCount(x.dims)]))
 }
 
 function squeeze(node: OnnxNode): void {
@@ -166,8 +171,8 @@ function foldConcat(node: OnnxNode): void {
   const shape = parts[0]!.shape.map((dim, d) => (d === axis ? parts.reduce((sum, c) => sum + (c.shape[d] ?? 0), 0) : dim))
   if (parts.some((c) => c.shape.length !== shape.length || c.shape.some((dim, d) => d !== axis && dim !== shape[d])))
     node.refuse('its constants do not go together')
-  const outer = countOf(shape.slice(0, axis))
-  const sizes = parts.map((c) => countOf(c.shape.slice(axis)))
+  const outer = elementCount(shape.slice(0, axis))
+  const sizes = parts.map((c) => elementCount(c.shape.slice(axis)))
   if (parts.some((c) => c.dimensions)) {
     const all = parts.map((c) => c.dimensions ?? Array.from(c.values()))
     const list = Array.from({ length: outer }, (_, o) => all.flatMap((elements, p) => elements.slice(o * sizes[p]!, (o + 1) * sizes[p]!)))
@@ -180,7 +185,7 @@ function foldConcat(node: OnnxNode): void {
     learned: parts.some((c) => c.learned),
     values: () => {
       const all = parts.map((c) => c.values())
-      const result = new (all[0]!.constructor as Float32ArrayConstructor)(countOf(shape))
+      const result = new (all[0]!.constructor as Float32ArrayConstructor)(elementCount(shape))
       let at = 0
       for (let o = 0; o < outer; o++) {
         all.forEach((values, p) => {
@@ -300,7 +305,7 @@ function shape(node: OnnxNode): void {
 
 function size(node: OnnxNode): void {
   const dims = node.shape(0)
-  const rest = countOf(dims.filter(isNumber))
+  const rest = elementCount(dims.filter(isNumber))
   node.give(dims.some(isBatch) ? dimensionsConstant([{ n: rest, plus: 0 }], [], INT64) : constantOf(Float64Array.of(rest), [], INT64))
 }
 
