@@ -22,6 +22,23 @@ export const firstInputGradient = (of: Node, build: GradientBuilder, node: Gradi
   inputs: [gradientOf(of.inputs[0], 'dx', build, node)],
 })
 
+/**
+ * The gradient of an operator whose outputs are each one of its input's elements: the node `X.position` finds which, `X.dx` puts dy there and
+ * 0 elsewhere. `attributes` are those of both nodes.
+ */
+export function positionGradient(
+  of: Node,
+  dy: Value,
+  build: GradientBuilder,
+  { position, dx, attributes }: { readonly position: string; readonly dx: string; readonly attributes: Attributes },
+): Gradients {
+  const x = of.inputs[0]!
+  if (!build.needs(x)) return {}
+  const outputs = [{ name: 'position', shape: dy.shape }]
+  const taken = build.node({ suffix: 'position', op: position, inputs: [x], attributes, outputs })
+  return firstInputGradient(of, build, { op: dx, inputs: [dy, taken[0]!], attributes })
+}
+
 /** db[c] = sum over n and the map of dy[n, c, ...]; c counts axis 1, or another. */
 export const biasGradient = (bias: Value | undefined, dy: Value, build: GradientBuilder, axis = 1): Value | undefined =>
   gradientOf(bias, 'dbias', build, { op: 'channel_sum', inputs: [dy], ...(axis !== 1 && { attributes: { axis } }) })

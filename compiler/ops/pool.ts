@@ -5,7 +5,7 @@ import { type Axis, divide, type Index, minus, plus, times } from '../ir/affine.
 import { type Equation, equation, store } from '../ir/equation.ts'
 import type { Shape } from '../ir/tensor.ts'
 import type { Diagnostic } from '../../dsl/diagnostic.ts'
-import { firstInputGradient } from './gradients.ts'
+import { firstInputGradient, positionGradient } from './gradients.ts'
 import type { GradientBuilder, Gradients, Operator, ShapeQuestion } from './operator.ts'
 import type { OperatorTraits } from './traits.ts'
 import { layersOf, LONG_WINDOW, poolAttributes, poolDx, poolParameters, poolShape, windowsOver } from './pool-windows.ts'
@@ -100,19 +100,8 @@ const averageDx: Operator = {
   },
 }
 
-function maxGradient(node: Node, dy: Value, build: GradientBuilder): Gradients {
-  const x = node.inputs[0]!
-  if (!build.needs(x)) return {}
-  const attributes = poolAttributes(node.attributes)
-  const taken = build.node({
-    suffix: 'position',
-    op: 'max_pool_position',
-    inputs: [x],
-    attributes,
-    outputs: [{ name: 'position', shape: dy.shape }],
-  })
-  return firstInputGradient(node, build, { op: 'max_pool_dx', inputs: [dy, taken[0]!], attributes })
-}
+const maxGradient = (node: Node, dy: Value, build: GradientBuilder): Gradients =>
+  positionGradient(node, dy, build, { position: 'max_pool_position', dx: 'max_pool_dx', attributes: poolAttributes(node.attributes) })
 
 const averageGradient = (node: Node, dy: Value, build: GradientBuilder): Gradients =>
   firstInputGradient(node, build, { op: 'avg_pool_dx', inputs: [dy], attributes: poolAttributes(node.attributes) })

@@ -7,7 +7,7 @@ import type { Shape } from '../ir/tensor.ts'
 import { axesOf, axesProblems, keptShape, pick, positionAlong } from './axes.ts'
 import { labelProblems } from './diagnostics.ts'
 import { axisAlong, pointAxes, pointwise } from './elementwise.ts'
-import { firstInputGradient } from './gradients.ts'
+import { firstInputGradient, positionGradient } from './gradients.ts'
 import type { GradientBuilder, Gradients, Operator } from './operator.ts'
 import { sampleReduction } from './sample-reduction.ts'
 
@@ -116,19 +116,12 @@ function spreadGradient({ name, reads = [] }: Kind, node: Node, dy: Value, build
 }
 
 /** dx = dy at the first largest (smallest) in row order, 0 elsewhere. */
-function takenGradient({ name }: Kind, node: Node, dy: Value, build: GradientBuilder): Gradients {
-  const x = node.inputs[0]!
-  if (!build.needs(x)) return {}
-  const attributes = { ...attributesOf(node), of: name }
-  const taken = build.node({
-    suffix: 'position',
-    op: 'reduce_position',
-    inputs: [x],
-    attributes,
-    outputs: [{ name: 'position', shape: dy.shape }],
+const takenGradient = ({ name }: Kind, node: Node, dy: Value, build: GradientBuilder): Gradients =>
+  positionGradient(node, dy, build, {
+    position: 'reduce_position',
+    dx: 'reduce_taken_dx',
+    attributes: { ...attributesOf(node), of: name },
   })
-  return firstInputGradient(node, build, { op: 'reduce_taken_dx', inputs: [dy, taken[0]!], attributes })
-}
 
 const attributesOf = ({ attributes }: Node): Attributes => ({ axes: attributes['axes']!, keep: keepsAxes(attributes) })
 
