@@ -1,156 +1,21 @@
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { parseAst } from 'vite'
 import { encodeNpy } from '../../runtime/loading/npy.ts'
 import { readBundle } from '../../runtime/node.ts'
 import { readSafetensors, writeSafetensors } from '../../runtime/loading/safetensors.ts'
-import type { TensorData } from '../../bundle/format.ts'
 import type { Net } from '../../runtime/net-api.ts'
 import type { OpenOptions } from '../../runtime/open-options.ts'
 import { softwareGpu } from '../devices/webgpu.ts'
 import { fusenet, json } from './helper.ts'
+import { f32, LINE, programFiles } from './program-files.ts'
 
-/** Verbs that take a program's text. */
-let folder: string
-const at = (name: string): string => join(folder, name)
-const f32 = (shape: number[], values: number[]): TensorData => ({ shape, type: 'f32', data: Float32Array.from(values) })
-
-const LINE = `net line {
-  input x: f32[2]
-  input label: class[2]
-  logits = x -> fc(2) as fc
-  output prob = softmax(logits)
-  loss = softmax_loss(logits, label)
-}
-train { solver sgd(lr: 0.5) }
-`
-const CONV = `net conv {
-  input image: f32[1, 6, 6]
-  input label: class[3]
-  logits = image -> conv(4, 3) as conv1 -> batch_norm as bn1 -> relu -> fc(3) as fc
-  output prob = softmax(logits)
-  loss = softmax_loss(logits, label)
-}
-train { solver sgd(lr: 0.1, momentum: 0.9) batch 4 }
-`
-const DEEP = `net deep {
-  input image: f32[4, 12, 12]
-  input label: class[3]
-  x = image
-  for i in 0..6 {
-    x = x -> conv(8, 3, pad: 1) as conv{i} -> batch_norm as bn{i} -> relu as relu{i}
-  }
-  logits = x -> global_avg_pool -> fc(3)
-  loss = softmax_loss(logits, label)
-}
-train { solver sgd(lr: 0.1) batch 8 }
-`
-const TWO_ERRORS = `net wrong {
-  input image: f32[1, 6, 6]
-  a = image -> conw(4, 3)
-  b = image -> conv(4, 9)
-  output y = add(a, b)
-}
-`
-
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'fusenet-programs-'))
-  await writeFile(at('line.net'), LINE)
-  await writeFile(at('conv.net'), CONV)
-  await writeFile(at('wrong.net'), TWO_ERRORS)
-  await writeFile(at('deep.net'), DEEP)
-  await writeFile(
-    at('line.safetensors'),
-    writeSafetensors(new Map([['fc.weight', f32([2, 2], [1, 0, 0, 1])], ['fc.bias', f32([2], [0, 0])]])),
-  )
-  await writeFile(
-    at('in.safetensors'),
-    writeSafetensors(
-      new Map([['x', f32([2, 2], [Math.log(3), 0, 0, 0])], ['label', { shape: [2], type: 'i32', data: Int32Array.of(0, 1) }]]),
-    ),
-  )
-})
-afterAll(() => rm(folder, { recursive: true, force: true }))
-
-describe('check', () => {
-  test('a program without errors: exit code 0', async () => {
-    const { code, out } = await fusenet(['check', at('line.net'), at('conv.net')])
-    expect(code).toBe(0)
-    expect(out).toContain(`${at('line.net')}: no errors`)
-  })
-
-  test('several errors in one run, each with its place: exit code 1', async () => {
-    const { code, out, err } = await fusenet(['check', at('wrong.net')])
-    expect(code).toBe(1)
-    expect(out).toBe('')
-    expect(err).toContain(`${at('wrong.net')}:3:`)
-    expect(err).toMatch(/conw.*|did you mean/s)
-    expect(err).toContain('a = image -> conw(4, 3)')
-  })
-
-  test('--json: severity, code, line and column', async () => {
-    const said = await fusenet(['check', at('wrong.net'), '--json'])
-    const { ok, files } = json(said)
-    expect({ code: said.code, ok }).toEqual({ code: 1, ok: false })
-    expect(files[0].errors).toBeGreaterThanOrEqual(1)
-    expect(files[0].diagnostics[0]).toMatchObject({
-      severity: 'error',
-      labels: [{ file: at('wrong.net'), line: 3, column: expect.any(Number), endLine: 3 }],
-    })
-  })
-
-  test('imports are read beside the file', async () => {
-    await mkdir(at('lib'))
-    await writeFile(at('lib/blocks.net'), 'block twice(x) { return x -> fc(2) -> fc(2) }\n')
-    await writeFile(at('importing.net'), 'import "./lib/blocks.net"\nnet a { input x: f32[2] output y = x -> twice }\n')
-    await writeFile(at('lost.net'), 'import "./lib/block.net"\nnet a { input x: f32[2] output y = x -> twice }\n')
-    expect((await fusenet(['check', at('importing.net')])).code).toBe(0)
-    const { code, err } = await fusenet(['check', at('lost.net')])
-    expect(code).toBe(1)
-    expect(err).toContain('lib/block.net')
-  })
-})
-
-describe('fmt', () => {
-  const UGLY = 'net a{input x:f32[2]// two\noutput y=x->fc(2)}'
-  test('rewrites a file, once', async () => {
-    await writeFile(at('ugly.net'), UGLY)
-    expect((await fusenet(['fmt', '--check', at('ugly.net')])).code).toBe(1)
-    expect(await readFile(at('ugly.net'), 'utf8')).toBe(UGLY)
-    expect(json(await fusenet(['fmt', at('ugly.net'), '--json'])).files).toEqual([{ file: at('ugly.net'), changed: true }])
-    expect(await readFile(at('ugly.net'), 'utf8')).toContain('// two')
-    expect((await fusenet(['fmt', '--check', at('ugly.net')])).code).toBe(0)
-  })
-
-  test('- reads standard input', async () => {
-    const { code, out } = await fusenet(['fmt', '-'], { input: UGLY })
-    expect(code).toBe(0)
-    expect(out).toContain('output y = x -> fc(2)')
-  })
-
-  test('what cannot be parsed stays as it is', async () => {
-    await writeFile(at('broken.net'), 'net a {')
-    const { code, err } = await fusenet(['fmt', at('broken.net')])
-    expect(code).toBe(1)
-    expect(err).toContain('broken.net:1:')
-    expect(await readFile(at('broken.net'), 'utf8')).toBe('net a {')
-  })
-
-  // Of the same text nothing else can be said.
-  test('the samples are laid out, and are again when they have lost their layout', async () => {
-    for (const name of (await readdir('samples')).filter((name) => name.endsWith('.net'))) {
-      const text = await readFile(join('samples', name), 'utf8')
-      await writeFile(at(name), text.replace(/^ +/gm, ''))
-      expect((await fusenet(['fmt', at(name)])).code).toBe(0)
-      expect(await readFile(at(name), 'utf8')).toBe(text)
-    }
-  })
-})
+/** Verbs that compile and run a program's text. */
+const at = programFiles()
 
 describe('compile', () => {
   test('writes a folder that can be read, with weights where they are given', async () => {
@@ -207,7 +72,7 @@ describe('compile', () => {
   ])('%j is refused', async (more, code, message) => {
     const said = await fusenet(['compile', at('line.net'), '-o', at('refused'), ...more])
     expect([said.code, said.err]).toEqual([code, expect.stringMatching(message)])
-    expect(await readdir(folder)).not.toContain('refused')
+    expect(await readdir(at('.'))).not.toContain('refused')
   })
 
   test('a bundle of an older format is refused, and compiled again from its text with its weights', async () => {
@@ -307,7 +172,7 @@ describe('compile', () => {
     const said = await fusenet(['compile', at('wrong.net'), '-o', at('wrong'), '--json'])
     expect(said.code).toBe(1)
     expect(json(said).error.diagnostics[0]).toMatchObject({ severity: 'error' })
-    expect(await readdir(folder)).not.toContain('wrong')
+    expect(await readdir(at('.'))).not.toContain('wrong')
   })
 
   test('--format esm: one module with types', async () => {
@@ -443,7 +308,7 @@ await open({ programs: ['infre'] })
         '--lib',
         'es2022',
         at(name),
-      ], { cwd: folder })
+      ], { cwd: at('.') })
     await tsc('typed/right.mts').catch((error: { stdout: string }) => {
       throw new Error(error.stdout)
     })
@@ -499,111 +364,6 @@ describe('step, on the interpreter', () => {
     expect(code).toBe(1)
     expect(err).toContain('fc.weight is [2, 3], the net has [2, 2]')
     expect(err).toContain('fc.bias [2] is missing')
-  })
-})
-
-describe('inspect', () => {
-  test('--json: kernels with layers, FLOPs, bytes and reasons; linear in the batch', async () => {
-    const one = json(await fusenet(['inspect', at('conv.net'), '--json']))
-    const ten = json(await fusenet(['inspect', at('conv.net'), '--batch', '10', '--json']))
-    expect(one).toMatchObject({ name: 'conv', style: 'merged', batch: 1 })
-    expect(Object.keys(one.programs)).toEqual(expect.arrayContaining(['prepare', 'infer', 'train']))
-    for (const kernel of one.programs.infer.kernels) {
-      expect(Object.keys(kernel).sort()).toEqual(['bytesRead', 'bytesWritten', 'flops', 'layers', 'name', 'why'])
-    }
-    const { infer } = one.programs
-    expect(infer.flops).toBe(infer.kernels.reduce((sum: number, kernel: { flops: number }) => sum + kernel.flops, 0))
-    expect(infer.lowerBound).toBeTypeOf('object')
-    expect(infer.peakBytes).toBeGreaterThanOrEqual(infer.lowerBound.peakBytes)
-    // conv 3x3 on 4x4x4 outputs and fc 64 -> 3, a product and a sum each.
-    expect(infer.lowerBound.flops).toBe(2 * (9 * 64 + 64 * 3))
-    expect(ten.programs.infer.lowerBound.flops).toBe(10 * infer.lowerBound.flops)
-  })
-
-  test('merged: convolution, normalization and activation are one kernel; split: one each', async () => {
-    const merged = json(await fusenet(['inspect', at('conv.net'), '--program', 'infer', '--json'])).programs.infer.kernels
-    const split =
-      json(await fusenet(['inspect', at('conv.net'), '--program', 'infer', '--style', 'split', '--json'])).programs.infer.kernels
-    expect(
-      merged.some((kernel: { layers: string[] }) =>
-        kernel.layers.includes('conv1') && kernel.layers.includes('bn1') && kernel.layers.includes('relu_1')
-      ),
-    ).toBe(true)
-    expect(split.every((kernel: { layers: string[] }) => kernel.layers.length === 1)).toBe(true)
-    // conv1, normalization, scale and shift, relu, fc, softmax.
-    expect(split).toHaveLength(6)
-  })
-
-  test('--memory small: less at once, and what is computed again; a bundle keeps to what it was compiled with, unless told', async () => {
-    const train = async (net: string, ...options: string[]) =>
-      json(await fusenet(['inspect', at(net), '--batch', '8', '--json', ...options])).programs.train
-    const [fast, small] = [await train('deep.net'), await train('deep.net', '--memory', 'small')]
-    expect(fast.flopsAgain).toBe(0)
-    expect(small.flopsAgain).toBeGreaterThan(0)
-    expect(small.peakBytes).toBeLessThan(fast.peakBytes)
-    expect(small.lastingBytes).toBe(fast.lastingBytes)
-    const compiled = json(await fusenet(['compile', at('deep.net'), '--memory', 'small', '-o', at('small'), '--json']))
-    expect(compiled.memory).toBe('small')
-    expect(await train('small')).toEqual(small)
-    expect(await train('small', '--memory', 'fast')).toEqual(fast)
-    expect((await fusenet(['inspect', at('deep.net'), '--memory', 'small', '--program', 'train'])).out).toMatch(
-      /memory small.*[^]*of them again[^]*\.again/,
-    )
-  })
-
-  test('a bundle tells the same as its text', async () => {
-    await fusenet(['compile', at('conv.net'), '-o', at('inspected')])
-    expect(json(await fusenet(['inspect', at('inspected'), '--json']))).toEqual(json(await fusenet(['inspect', at('conv.net'), '--json'])))
-  })
-
-  test('for people: a table a program', async () => {
-    const { code, out } = await fusenet(['inspect', at('conv.net'), '--program', 'infer'])
-    expect(code).toBe(0)
-    expect(out).toMatch(/^conv \(merged\), batch 1$/m)
-    expect(out).toMatch(/^infer: \d+ kernels/m)
-    expect(out).toMatch(/conv1 \+ bn1 \+ relu_1/)
-  })
-
-  test.each(['graph', 'loops', 'kernels'])('--print %s', async (what) => {
-    const { code, out } = await fusenet(['inspect', at('conv.net'), '--print', what, '--program', 'infer'])
-    expect(code).toBe(0)
-    expect(out).toMatch(/^# infer after /m)
-    expect(out).toContain('conv1')
-  })
-
-  test('--after all prints every pass, `unchanged` where it did nothing; one pass by its name', async () => {
-    const { out } = await fusenet(['inspect', at('conv.net'), '--after', 'all', '--program', 'infer'])
-    expect(out.match(/^# infer after /gm)!.length).toBeGreaterThan(3)
-    expect(out).toContain('unchanged')
-    const one = await fusenet(['inspect', at('conv.net'), '--after', 'fold-batch-norm', '--program', 'infer'])
-    expect(one.out.match(/^# /gm)).toHaveLength(1)
-    const wrong = await fusenet(['inspect', at('conv.net'), '--after', 'fold-batchnorm'])
-    expect(wrong).toMatchObject({ code: 2, err: expect.stringContaining('did you mean fold-batch-norm?') })
-  })
-
-  test('--without leaves out a pass', async () => {
-    const whole = json(await fusenet(['inspect', at('conv.net'), '--program', 'infer', '--json'])).programs.infer.kernels.length
-    const less =
-      json(await fusenet(['inspect', at('conv.net'), '--program', 'infer', '--without', 'fuse', '--json'])).programs.infer.kernels.length
-    expect(less).toBeGreaterThan(whole)
-    expect(await fusenet(['inspect', at('conv.net'), '--without', 'fues'])).toMatchObject({
-      code: 2,
-      err: expect.stringContaining('did you mean fuse?'),
-    })
-  })
-
-  test('--emit-dir writes numbered files', async () => {
-    await fusenet(['inspect', at('conv.net'), '--emit-dir', at('emitted'), '--program', 'infer'])
-    const names = await readdir(at('emitted/infer'))
-    expect(names.length).toBeGreaterThan(3)
-    expect(names.every((name) => /^\d\d-[a-z-]+\.txt$/.test(name))).toBe(true)
-  })
-
-  test('a program that is not there', async () => {
-    expect(await fusenet(['inspect', at('conv.net'), '--program', 'infr'])).toMatchObject({
-      code: 1,
-      err: expect.stringContaining('did you mean infer?'),
-    })
   })
 })
 
