@@ -1,7 +1,8 @@
 import { sha256Of } from '../bundle/digest.ts'
 import { InputError } from '../bundle/errors.ts'
 import type { TensorData } from '../bundle/format.ts'
-import { parseIdentity, type TrainingIdentity } from './identity.ts'
+import { parseIdentity } from './identity.ts'
+import type { TrainingIdentity } from '../bundle/training-identity.ts'
 import { say } from '../bundle/plain.ts'
 import { readSafetensors, writeSafetensors } from './loading/safetensors.ts'
 

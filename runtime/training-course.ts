@@ -1,6 +1,6 @@
 import type { Dataset } from './data/dataset.ts'
-import { type Course, type DataIdentity, dataIdentity, identityOf, namesOf, NO_COURSE, refuseContradictions, sameData,
-  type TrainingIdentity } from './identity.ts'
+import { dataIdentity, NO_COURSE, refuseContradictions, sameData } from './identity.ts'
+import { type Course, type DataIdentity, identityOf, namesOf, type TrainingIdentity } from '../bundle/training-identity.ts'
 import type { Manifest } from '../bundle/format.ts'
 import type { Frozen } from './frozen.ts'
 import type { TrainStats } from '../bundle/programs.ts'

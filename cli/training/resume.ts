@@ -1,6 +1,7 @@
 import { InputError } from '../../bundle/errors.ts'
 import type { Manifest } from '../../bundle/format.ts'
-import { type Contradiction, contradictions, identityOf, sayContradiction } from '../../runtime/identity.ts'
+import { identityOf } from '../../bundle/training-identity.ts'
+import { type Contradiction, contradictions, sayContradiction } from '../../runtime/identity.ts'
 import type { TrainChoices } from './choices.ts'
 import type { Found } from './snapshots.ts'
 

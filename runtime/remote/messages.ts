@@ -1,7 +1,7 @@
 /** The messages between a page and the worker of a net. */
 import type { Field } from '../data/dataset.ts'
 import type { Manifest, Storage } from '../../bundle/format.ts'
-import type { TrainingIdentity } from '../identity.ts'
+import type { TrainingIdentity } from '../../bundle/training-identity.ts'
 import type { Horizon } from '../../bundle/learning-rate.ts'
 
 /** The greeting of a page to a worker; a port for one net comes with it. */
