@@ -12,8 +12,10 @@ export interface ExportSettings {
 
 /** A format that nets are exported to. */
 export interface Target {
-  /** How its files end. */
-  readonly ending: string
+  /** How its files end. Absent: it writes a folder. */
+  readonly ending?: string
+  /** Gives an untrained net the values that it starts with. Absent: those that it has when it is opened. */
+  started?(bundle: Bundle): Bundle
   /** What is said of another file. */
   readonly says: string
   /** Throws, before anything is compiled, for options that it does not take and files that it must not replace. */

@@ -7,9 +7,10 @@ import type { ExportSettings, Target } from '../export/target.ts'
 import type { Verb } from '../verb.ts'
 
 /** Formats by what `--to` calls them. */
-const TARGETS: Readonly<Record<'onnx' | 'caffe', () => Promise<Target>>> = {
+const TARGETS: Readonly<Record<'onnx' | 'caffe' | 'torch', () => Promise<Target>>> = {
   onnx: async () => (await import('../export/to-onnx.ts')).toOnnx,
   caffe: async () => (await import('../export/to-caffe.ts')).toCaffe,
+  torch: async () => (await import('../export/to-torch.ts')).toTorch,
 }
 
 /** What a file is meant to be, by its ending. */
@@ -20,13 +21,13 @@ const ONLY: Readonly<Record<string, keyof typeof TARGETS>> = { opset: 'onnx', ba
 
 export const exportVerb: Verb = {
   name: 'export',
-  summary: 'write a net as a model of ONNX or Caffe, which other tools run',
+  summary: 'write a net as a model of ONNX or Caffe, or as a module of PyTorch, which other tools run',
   describe(command) {
     weights(style(command.argument('<net>', 'a .net file, or a bundle')))
       .addOption(new Option('--to <format>', "what is written (default: what the file's ending says)").choices(Object.keys(TARGETS)))
       .requiredOption(
         '-o, --output <file>',
-        'the file, which ends in .onnx, or in .prototxt: weights of Caffe go to the .caffemodel beside it',
+        'the file, which ends in .onnx, or in .prototxt: weights of Caffe go to the .caffemodel beside it; with --to torch a folder',
       )
       .option('--opset <n>', 'the operator set of ONNX, 13 to 23 (default: 17)', positiveInteger)
       .option('--batch <n>', 'with --to caffe: samples that a batch has (default: 1)', positiveInteger)
@@ -34,16 +35,16 @@ export const exportVerb: Verb = {
       .option('--no-check', 'not compared with onnxruntime-node, where it is installed')
       .addHelpText(
         'after',
-        '\nExamples:\n  fusenet export out/mnist -o mnist.onnx\n  fusenet export net.net --weights w.safetensors --fold -o net.onnx\n  fusenet export out/mnist -o mnist.prototxt',
+        '\nExamples:\n  fusenet export out/mnist -o mnist.onnx\n  fusenet export net.net --weights w.safetensors --fold -o net.onnx\n  fusenet export out/mnist -o mnist.prototxt\n  fusenet export net.net --to torch -o net-torch',
       )
   },
   async run({ args, options, screen }) {
     const file = options['output'] as string
     const to = (options['to'] ?? ENDINGS.find(([ending]) => file.toLowerCase().endsWith(ending))?.[1]) as keyof typeof TARGETS | undefined
     if (to === undefined)
-      throw new UsageError(`-o ${file}: a model of ONNX ends in .onnx, a net of Caffe in .prototxt`)
+      throw new UsageError(`-o ${file}: a model of ONNX ends in .onnx, a net of Caffe in .prototxt; --to torch writes a folder`)
     const target = await TARGETS[to]()
-    if (!file.toLowerCase().endsWith(target.ending)) throw new UsageError(`-o ${file}: ${target.says}`)
+    if (target.ending !== undefined && !file.toLowerCase().endsWith(target.ending)) throw new UsageError(`-o ${file}: ${target.says}`)
     for (const [option, only] of Object.entries(ONLY))
       if (options[option] !== undefined && to !== only) throw new UsageError(`--${option} goes with --to ${only}`)
     const settings: ExportSettings = {
@@ -57,7 +58,7 @@ export const exportVerb: Verb = {
     const net = await netOptions(options, screen)
     const loaded = await loadBundle(args[0]!, { ...net, only: { programs: ['infer'], targets: [WASM] }, older: true })
     const isTrained = loaded.weights !== undefined
-    const bundle = isTrained ? loaded : await (await import('../export/files.ts')).started(loaded)
+    const bundle = isTrained ? loaded : target.started?.(loaded) ?? await (await import('../export/files.ts')).started(loaded)
     await target.write(file, bundle, { ...settings, ...(net.style && { style: net.style }), isTrained }, screen)
     return EXIT.done
   },

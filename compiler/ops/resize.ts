@@ -23,7 +23,7 @@ const scalesOf = (attributes: Attributes): readonly [number, number] | undefined
 }
 
 /** Height and width: of how many, to how many. A scale is float32's, and so is the product that is cut to a whole number (onnxruntime). */
-function directionsOf(attributes: Attributes, x: Shape): readonly [Direction, Direction] {
+export function directionsOf(attributes: Attributes, x: Shape): readonly [Direction, Direction] {
   const size = attributes['size'] as readonly number[] | undefined
   const scales = scalesOf(attributes)
   const direction = (d: 0 | 1): Direction => {

@@ -1,0 +1,103 @@
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { InputError } from '../../bundle/errors.ts'
+import type { Manifest, TensorData } from '../../bundle/format.ts'
+import { type ExportedTorch, exportTorch, type Streamed } from '../../export/index.ts'
+import { initialValues } from '../../runtime/initializers.ts'
+import { withFile } from '../../runtime/loading/file-error.ts'
+import { draftOf, removeLeftOvers, syncFolder, tryFile } from '../../runtime/loading/node/files.ts'
+import { kindOf } from '../files.ts'
+import { VERSION } from '../package.ts'
+import { showBytes } from '../screen.ts'
+import { writeParts } from './files.ts'
+import type { Target } from './target.ts'
+
+const SETTINGS = 'settings.json'
+
+/** A folder with a module of PyTorch, its weights, and what trains it. */
+export const toTorch: Target = {
+  says: 'a net for PyTorch is a folder',
+  started: (bundle) => ({ ...bundle, weights: firstValues(bundle.manifest) }),
+  async prepare(folder) {
+    const kind = await kindOf(folder)
+    if (kind === 'file') throw new InputError(`${folder} is a file; a net for PyTorch is a folder`)
+    if (kind === 'folder') await refuseOtherFolders(folder)
+    await tryFile(join(folder, SETTINGS))
+  },
+  async write(folder, bundle, { style, isTrained }, screen) {
+    const exported = exportTorch(bundle, { version: VERSION, trained: isTrained, ...(style && { style }) })
+    await withFile(folder, 'written', () => mkdir(resolve(folder), { recursive: true }))
+    const files: readonly (readonly [name: string, what: Streamed])[] = [
+      ...[...exported.texts].filter(([name]) => name !== SETTINGS).map(([name, text]) => [name, whole(text)] as const),
+      ['weights.safetensors', exported.weights],
+      // It says that the folder is fusenet's, and so comes last.
+      [SETTINGS, whole(exported.texts.get(SETTINGS)!)],
+    ]
+    const drafts = files.map(([name, what]) => ({ path: join(resolve(folder), name), what, draft: draftOf(join(resolve(folder), name)) }))
+    try {
+      for (const { path, what, draft } of drafts) {
+        await removeLeftOvers(path)
+        await writeParts(draft, what, screen)
+      }
+      for (const { path, draft } of drafts) await withFile(path, 'written', () => rename(draft, path))
+      await syncFolder(resolve(folder))
+    } finally {
+      for (const { draft } of drafts) await rm(draft, { force: true }).catch(() => {})
+    }
+    tell(folder, exported, isTrained, screen)
+  },
+}
+
+/** The values that fillers give for the seed of the text: no device is asked for them. */
+const firstValues = ({ parameters, train }: Manifest): Map<string, TensorData> =>
+  new Map(parameters.map((entry) => [entry.name, { shape: entry.shape, type: 'f32', data: initialValues(entry, train?.seed ?? 1) }]))
+
+/** A folder that has files of these names is replaced where fusenet wrote it; what else is in it stays. */
+async function refuseOtherFolders(folder: string): Promise<void> {
+  const there = await withFile(folder, 'read', () => readdir(folder))
+  if (there.length === 0) return
+  const settings = await readFile(join(folder, SETTINGS), 'utf8').catch(() => '')
+  if (isOurs(settings)) return
+  throw new InputError(`${folder} is there already with other files, and fusenet did not write it: name another folder`)
+}
+
+function isOurs(settings: string): boolean {
+  try {
+    return (JSON.parse(settings) as { writer?: unknown } | null)?.writer === 'fusenet'
+  } catch {
+    return false
+  }
+}
+
+function tell(
+  folder: string,
+  { settings, weights, texts }: ExportedTorch,
+  isTrained: boolean,
+  screen: Parameters<Target['write']>[3],
+): void {
+  const { name, inputs, outputs, parameters } = settings
+  screen.print(`${folder}: ${name} for PyTorch, ${parameters.length} tensors, ${showBytes(weights.bytes)}`)
+  screen.print(`  forward  ${inputs.map(({ argument, shape }) => `${argument} [${shape.join(', ')}]`).join(', ')}`)
+  screen.print(`  results  ${outputs.map((output) => output.name).join(', ')}`)
+  if (!isTrained) screen.print('  weights  as they start: no training and no --weights gave others')
+  if (texts.has('train.py') && settings.train) screen.print(`  train    cd ${folder} && python3 train.py --data FOLDER`)
+  screen.result({
+    folder,
+    net: name,
+    files: [...texts.keys(), 'weights.safetensors'],
+    bytes: weights.bytes,
+    inputs,
+    outputs,
+    trained: isTrained,
+  })
+}
+
+const whole = (text: string): Streamed => {
+  const bytes = new TextEncoder().encode(text)
+  return {
+    bytes: bytes.length,
+    *parts() {
+      yield bytes
+    },
+  }
+}

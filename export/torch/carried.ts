@@ -1,0 +1,58 @@
+import { LAYERS } from './python-texts.ts'
+
+/** A class or function of the texts that net.py carries. */
+interface Definition {
+  readonly name: string
+  readonly text: string
+}
+
+/** Definitions of a Python text: each begins at the margin and reaches to the next. */
+function definitionsOf(text: string): Definition[] {
+  const parts = `\n\n\n${text}`.split(/\n{3,}(?=(?:class|def) )/).slice(1)
+  return parts.map((part) => ({ name: /^(?:class|def) (\w+)/.exec(part)![1]!, text: part.trimEnd() }))
+}
+
+const DEFINITIONS: readonly Definition[] = Object.values(LAYERS).flatMap(definitionsOf)
+
+/** Names of all that may be carried. */
+export const CARRIED_NAMES: readonly string[] = DEFINITIONS.map(({ name }) => name)
+
+const mentions = (text: string, name: string): boolean => new RegExp(`\\b${name}\\b`).test(text)
+
+/** The lines that stand in front of a Python text so that all that it names is there. */
+export function carriedFor(written: string): { readonly imports: readonly string[]; readonly lines: readonly string[] } {
+  const needed = new Set<Definition>()
+  const open = [written]
+  for (let text = open.pop(); text !== undefined; text = open.pop()) {
+    for (const definition of DEFINITIONS) {
+      if (needed.has(definition) || !mentions(text, definition.name)) continue
+      needed.add(definition)
+      open.push(definition.text)
+    }
+  }
+  const carried = DEFINITIONS.filter((definition) => needed.has(definition))
+  const all = [written, ...carried.map(({ text }) => text)].join('\n')
+  const plain = ['math', 'struct'].filter((name) => all.includes(`${name}.`))
+  return {
+    imports: [
+      'from __future__ import annotations',
+      '',
+      ...(plain.length > 0 ? [...plain.map((name) => `import ${name}`), ''] : []),
+      'import torch',
+      ...(all.includes('F.') ? ['import torch.nn.functional as F'] : []),
+      'from torch import Tensor, nn',
+      ...(mentions(all, 'all_sum') ? EXCHANGE : []),
+    ],
+    lines: carried.flatMap(({ text }) => ['', '', ...text.split('\n')]),
+  }
+}
+
+/** Sums over processes; net.py by itself knows one. */
+const EXCHANGE = [
+  '',
+  'try:',
+  '    from exchange import all_sum  # over all processes of a training',
+  'except ImportError:  # this file by itself: there is one',
+  '    def all_sum(tensor):',
+  '        return tensor',
+]
