@@ -11,6 +11,10 @@ const textsIn = (place) =>
     readdirSync(place).filter((name) => name.endsWith('.py')).sort().map((name) => [name, readFileSync(new URL(name, place), 'utf8')]),
   )
 
+/** The same of a folder of parts: `training/run.py`. */
+const partsIn = (name) =>
+  Object.fromEntries(Object.entries(textsIn(new URL(`${name}/`, folder))).map(([file, text]) => [`${name}/${file}`, text]))
+
 const escaped = (text) => text.replaceAll('\\', '\\\\').replaceAll('`', '\\`').replaceAll('${', '\\${')
 const table = (texts) => `{\n${Object.entries(texts).map(([name, text]) => `  '${name}': \`${escaped(text)}\`,\n`).join('')}}`
 
@@ -21,7 +25,7 @@ export const moduleText = () =>
 export const LAYERS: Readonly<Record<string, string>> = ${table(textsIn(new URL('layers/', folder)))}
 
 /** What stands beside net.py, by file. */
-export const BESIDE: Readonly<Record<string, string>> = ${table(textsIn(folder))}
+export const BESIDE: Readonly<Record<string, string>> = ${table({ ...textsIn(folder), ...partsIn('training') })}
 `
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(target, moduleText())

@@ -1,5 +1,5 @@
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { InputError } from '../../bundle/errors.ts'
 import type { Manifest, TensorData } from '../../bundle/format.ts'
 import { type ExportedTorch, exportTorch, type Streamed } from '../../export/index.ts'
@@ -36,11 +36,12 @@ export const toTorch: Target = {
     const drafts = files.map(([name, what]) => ({ path: join(resolve(folder), name), what, draft: draftOf(join(resolve(folder), name)) }))
     try {
       for (const { path, what, draft } of drafts) {
+        await withFile(path, 'written', () => mkdir(dirname(path), { recursive: true }))
         await removeLeftOvers(path)
         await writeParts(draft, what, screen)
       }
       for (const { path, draft } of drafts) await withFile(path, 'written', () => rename(draft, path))
-      await syncFolder(resolve(folder))
+      for (const place of new Set(drafts.map(({ path }) => dirname(path)))) await syncFolder(place)
     } finally {
       for (const { draft } of drafts) await rm(draft, { force: true }).catch(() => {})
     }

@@ -12,7 +12,7 @@ import { ROWS } from './layers/table.ts'
 import { printNet } from './print-net.ts'
 import { BESIDE } from './python-texts.ts'
 import { readmeOf } from './readme.ts'
-import { settingsOf, type TorchSettings } from './settings.ts'
+import { printSettings, settingsOf, type TorchSettings } from './settings.ts'
 import { sharedParameters } from './sharing.ts'
 import { statementsOf } from './statements.ts'
 import { writeWeights } from './write-weights.ts'
@@ -74,7 +74,7 @@ export function exportTorch(source: ExportSource, { style, version = '', trained
     texts: new Map([
       ['net.py', printed.text],
       ...Object.entries(BESIDE),
-      ['settings.json', `${JSON.stringify(settings, null, 2)}\n`],
+      ['settings.json', printSettings(settings)],
       ['README.md', readmeOf(settings)],
     ]),
     weights: writeWeights(tensors, { format: 'pt', net: manifest.name }),

@@ -1,8 +1,10 @@
 import type { Manifest } from '../../bundle/format.ts'
 import type { Graph, Value } from '../../compiler/graph/graph.ts'
 import { producers } from '../../compiler/graph/query.ts'
+import { countedLosses } from '../../compiler/ops/loss/normalization.ts'
 import { operators } from '../../compiler/ops/registry.ts'
 import { leavesOf } from '../../compiler/ops/totals.ts'
+import { identityOf, type TrainingIdentity } from '../../bundle/training-identity.ts'
 
 /**
  * What training must know of a net beside what it computes: settings.json of the exported folder. Inputs, outputs and `train` are as a
@@ -19,6 +21,12 @@ export interface TorchSettings {
   readonly outputs: readonly TorchOutput[]
   readonly parameters: readonly TorchParameter[]
   readonly train?: Manifest['train']
+  /** Losses that are means over the labels that are not ignored: what is counted before an update of several batches. */
+  readonly counted: readonly { readonly layer: string; readonly input: string; readonly ignore: number }[]
+  /** In tests a last sample joins the batch before it, since a layer normalizes with the statistics of the batch there, too. */
+  readonly joins_last: boolean
+  /** What snapshots of a training say of the net; the rest of it follows from `train`. */
+  readonly identity: Pick<TrainingIdentity, 'text' | 'words' | 'style' | 'frozen'>
 }
 
 /** An output, loss or metric. */
@@ -62,6 +70,8 @@ export function settingsOf(
     version,
     name: manifest.name,
     trained,
+    // In front, since it is what a person changes.
+    ...(manifest.train && { train: manifest.train }),
     inputs: manifest.inputs.map((input) => ({ ...input, argument: inputNames.get(input.name)! })),
     outputs: graph.outputs.flatMap(({ name, role, value, weight }): TorchOutput[] => {
       if (role !== 'output' && role !== 'loss' && role !== 'metric') return []
@@ -85,6 +95,32 @@ export function settingsOf(
       lr_mult: entry.rateMultiplier,
       decay_mult: entry.decayMultiplier,
     })),
-    ...(manifest.train && { train: manifest.train }),
+    counted: countedLosses(graph.nodes).filter(({ labels }) => labels.storage?.role === 'input')
+      .map(({ node, labels, ignore }) => ({ layer: node.layer, input: labels.name, ignore })),
+    joins_last: (manifest.normalizations ?? []).some(({ stats, values }) => stats === 'batch' && values.fixed + values.perSample <= 1),
+    identity: identityParts(manifest),
   }
+}
+
+function identityParts(manifest: Manifest): TorchSettings['identity'] {
+  const { text, words, style, frozen } = identityOf(manifest, 1)
+  return { text, ...(words !== undefined && { words }), style, ...(frozen !== undefined && { frozen }) }
+}
+
+/** As a file that a person reads and changes: each setting a line, and so each input, output and parameter. */
+export function printSettings(settings: TorchSettings): string {
+  const pairs = (value: object): string =>
+    Object.entries(value).filter(([, each]) => each !== undefined)
+      .map(([key, each]) =>
+        `  ${JSON.stringify(key)}: ${key === 'train' ? `{\n${pairs(each as object).replaceAll(/^/gm, '  ')}\n  }` : printed(each)}`
+      ).join(',\n')
+  return `{\n${pairs(settings)}\n}\n`
+}
+
+/** A list of objects is a line each, anything else one line. */
+function printed(value: unknown): string {
+  const line = (each: unknown): string =>
+    JSON.stringify(each).replaceAll(/("(?:[^"\\]|\\.)*")|([:,])/g, (_, text?: string, mark?: string) => text ?? `${mark} `)
+  const isTable = Array.isArray(value) && value.length > 1 && value.every((each) => typeof each === 'object')
+  return isTable ? `[\n${value.map((each) => `    ${line(each)}`).join(',\n')}\n  ]` : line(value)
 }

@@ -1,7 +1,133 @@
-"""What processes of a training exchange. Here there is one process; see the page docs/torch.md for several."""
-from torch import Tensor
+"""What the processes of one training exchange.
+
+Every process holds the whole net and computes a share of each batch. What is summed over the samples of a batch (statistics, losses,
+metrics, gradients) is summed over the processes here, so that the numbers are those of one process with the whole batch. Where
+torch.distributed is not used there is one process, and these functions leave everything as it is.
+"""
+from __future__ import annotations
+
+import os
+from contextlib import nullcontext
+from typing import ContextManager
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
 
 
-def all_sum(tensor: Tensor) -> Tensor:
-    """The sum of a tensor over all processes; its gradient is the same sum of theirs."""
-    return tensor
+def world() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """The number of this process, from 0. Process 0 prints and writes files."""
+    return dist.get_rank() if world() > 1 else 0
+
+
+def share(count: int, first: int = 0) -> tuple[int, int]:
+    """The samples of this process, from and to, of `count` samples from `first` on.
+
+    Shares lie in the order of the processes and differ by one sample at most. With fewer samples than processes some are empty.
+    """
+    return first + rank() * count // world(), first + (rank() + 1) * count // world()
+
+
+class AllSum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        return all_sum_(x.detach().clone())
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        return gradient
+
+
+def all_sum(x: Tensor) -> Tensor:
+    """The sum of a tensor over all processes, the same to the bit in each.
+
+    For losses: every process computes the same number from it, and its gradient passes through as it is, so that what a process
+    computes is the share of its own samples in the gradient of that number. `together` adds the shares up.
+    """
+    return AllSum.apply(x) if world() > 1 else x
+
+
+def all_sum_(x: Tensor) -> Tensor:
+    """The same in place, of a tensor without a gradient."""
+    if world() > 1:
+        dist.all_reduce(x)
+    return x
+
+
+def any_of(said: bool) -> bool:
+    """Whether one of the processes says so. All of them must ask."""
+    if world() == 1:
+        return said
+    return bool(all_sum_(torch.tensor([1.0 if said else 0.0], device=_device)).item() > 0)
+
+
+def wait_for_all() -> None:
+    """Returns once all processes are here."""
+    any_of(False)
+
+
+_device = torch.device("cpu")
+
+
+def start(cpu: bool = False) -> torch.device:
+    """Joins the processes that torchrun started, where it did, and gives the device that this one computes on.
+
+    With a card for each process of this machine they compute on the cards (nccl), else on the CPU (gloo). `cpu`: in any case.
+    """
+    global _device
+    local, beside = int(os.environ.get("LOCAL_RANK", 0)), int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    cards = torch.cuda.device_count() if torch.cuda.is_available() and not cpu else 0
+    if cards >= beside:
+        _device = torch.device("cuda", local)
+        torch.cuda.set_device(_device)
+    elif cards > 0:
+        raise SystemExit(f"{beside} processes on this machine, and {cards} cards: start as many as cards, or take the CPU by --device cpu")
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        dist.init_process_group("nccl" if _device.type == "cuda" else "gloo")
+    return _device
+
+
+def stop() -> None:
+    """Leaves the other processes, once all are done."""
+    if world() > 1:
+        wait_for_all()
+        dist.destroy_process_group()
+
+
+def sum_of_bucket(_, bucket):
+    """Adds a bucket of gradients up over the processes. By itself DistributedDataParallel takes the mean.
+
+    Without types, for it compares those that are written with its own and finds texts here.
+    """
+    work = dist.all_reduce(bucket.buffer(), async_op=True)
+    return work.get_future().then(lambda done: done.value()[0])
+
+
+def together(net: nn.Module) -> nn.Module:
+    """The net with gradients that are summed over all processes, bucket by bucket, while the backward pass goes on.
+
+    Whatever its forward pass gives with a gradient must be differentiated.
+    """
+    if world() == 1:
+        return net
+    many = nn.parallel.DistributedDataParallel(
+        net,
+        device_ids=[_device.index] if _device.type == "cuda" else None,
+        # Statistics are the same everywhere: see batch_norm.py.
+        broadcast_buffers=False,
+        # Some parameters may not reach the loss. And without it the buckets are put together anew after the first update, so that a
+        # training that goes on from a snapshot would add up in another order than one that was never stopped.
+        find_unused_parameters=True,
+    )
+    many.register_comm_hook(None, sum_of_bucket)
+    return many
+
+
+def apart(net: nn.Module) -> ContextManager:
+    """A context in which gradients of a net of `together` are added up in each process alone: for all but an update's last batch."""
+    return net.no_sync() if world() > 1 else nullcontext()
