@@ -211,12 +211,11 @@ class Normalize(nn.Module):
 
     def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]):
         super().__init__()
-        self.register_buffer("mean", torch.tensor(mean), persistent=False)
-        self.register_buffer("inverse", 1 / torch.tensor(std), persistent=False)
+        self.mean, self.inverse = mean, [1 / one for one in std]
 
     def forward(self, x: Tensor) -> Tensor:
         shape = [-1] + [1] * (x.dim() - 2)
-        return (x - self.mean.view(shape)) * self.inverse.view(shape)
+        return (x - x.new_tensor(self.mean).view(shape)) * x.new_tensor(self.inverse).view(shape)
 
 
 def share(module: nn.Module, owner: nn.Module) -> None:
@@ -561,12 +560,12 @@ class Resize(nn.Module):
                 for to, row in enumerate(taps):
                     for at, weight in row:
                         table[to, at] += weight
-            self.register_buffer(name, table, persistent=False)
+            setattr(self, name, table)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.is_nearest:
-            return x.index_select(2, self.rows).index_select(3, self.columns)
-        return self.rows.to(x.dtype) @ x @ self.columns.to(x.dtype).t()
+            return x.index_select(2, self.rows.to(x.device)).index_select(3, self.columns.to(x.device))
+        return self.rows.to(x) @ x @ self.columns.to(x).t()
 
 
 def resize_taps(direction: tuple, mode: str, coordinates: str, rounding: str, a: float, exclude_outside: bool) -> list:

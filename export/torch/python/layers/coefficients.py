@@ -67,12 +67,11 @@ class Normalize(nn.Module):
 
     def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]):
         super().__init__()
-        self.register_buffer("mean", torch.tensor(mean), persistent=False)
-        self.register_buffer("inverse", 1 / torch.tensor(std), persistent=False)
+        self.mean, self.inverse = mean, [1 / one for one in std]
 
     def forward(self, x: Tensor) -> Tensor:
         shape = [-1] + [1] * (x.dim() - 2)
-        return (x - self.mean.view(shape)) * self.inverse.view(shape)
+        return (x - x.new_tensor(self.mean).view(shape)) * x.new_tensor(self.inverse).view(shape)
 
 
 def share(module: nn.Module, owner: nn.Module) -> None:

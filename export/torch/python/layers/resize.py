@@ -26,12 +26,12 @@ class Resize(nn.Module):
                 for to, row in enumerate(taps):
                     for at, weight in row:
                         table[to, at] += weight
-            self.register_buffer(name, table, persistent=False)
+            setattr(self, name, table)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.is_nearest:
-            return x.index_select(2, self.rows).index_select(3, self.columns)
-        return self.rows.to(x.dtype) @ x @ self.columns.to(x.dtype).t()
+            return x.index_select(2, self.rows.to(x.device)).index_select(3, self.columns.to(x.device))
+        return self.rows.to(x) @ x @ self.columns.to(x).t()
 
 
 def resize_taps(direction: tuple, mode: str, coordinates: str, rounding: str, a: float, exclude_outside: bool) -> list:
