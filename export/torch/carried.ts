@@ -41,18 +41,28 @@ export function carriedFor(written: string): { readonly imports: readonly string
       'import torch',
       ...(all.includes('F.') ? ['import torch.nn.functional as F'] : []),
       'from torch import Tensor, nn',
-      ...(mentions(all, 'all_sum') ? EXCHANGE : []),
+      ...exchangeOf(all),
     ],
     lines: carried.flatMap(({ text }) => ['', '', ...text.split('\n')]),
   }
 }
 
+/** What net.py says of one process, by the name that exchange.py says it of many. */
+const ALONE: Readonly<Record<string, string>> = {
+  all_sum: 'def all_sum(tensor):\n        return tensor',
+  all_sum_: 'def all_sum_(tensor):\n        return tensor',
+  world: 'def world():\n        return 1',
+}
+
 /** Sums over processes; net.py by itself knows one. */
-const EXCHANGE = [
-  '',
-  'try:',
-  '    from exchange import all_sum  # over all processes of a training',
-  'except ImportError:  # this file by itself: there is one',
-  '    def all_sum(tensor):',
-  '        return tensor',
-]
+function exchangeOf(text: string): readonly string[] {
+  const names = Object.keys(ALONE).filter((name) => new RegExp(`\\b${name}\\(`).test(text))
+  if (names.length === 0) return []
+  return [
+    '',
+    'try:',
+    `    from exchange import ${names.join(', ')}  # over all processes of a training`,
+    'except ImportError:  # this file by itself: there is one',
+    ...names.flatMap((name, i) => [...(i > 0 ? [''] : []), ...`    ${ALONE[name]!}`.split('\n')]),
+  ]
+}

@@ -30,7 +30,7 @@ def thresholded_relu(x: Tensor, alpha: float = 1.0) -> Tensor:
 import torch
 from torch import Tensor, nn
 
-from exchange import all_sum
+from exchange import all_sum_, world
 
 
 class BatchNorm(nn.Module):
@@ -45,7 +45,8 @@ class BatchNorm(nn.Module):
       batch       none are kept: every batch is normalized with its own
       global      those that are stored are used in training too; with \`scale_factor\` they are sums, as of caffe
     unbiased    keep the variance times n / (n - 1), n values a channel
-    statistics  None: as said above; "batch", "global": these, whatever the layer keeps. See \`use_statistics\`.
+    statistics  None: as said above; "batch", "global": these, whatever the layer keeps, which stays as it is. See \`use_statistics\`.
+    across      the batch is that of all processes together; False: each process normalizes its share by itself
     """
 
     def __init__(self, channels: int, eps: float = 1e-10, affine: bool = True, gamma: float = 1.0000001, beta: float = 1e-7,
@@ -54,7 +55,8 @@ class BatchNorm(nn.Module):
         super().__init__()
         self.eps, self.stats, self.newest, self.fraction = eps, stats, newest, fraction
         self.unbiased = unbiased or stats == "caffe"
-        self.statistics = None
+        self.statistics: str | None = None
+        self.across = True
         self.gamma = nn.Parameter(torch.full([channels], gamma)) if affine else None
         self.beta = nn.Parameter(torch.full([channels], beta)) if affine else None
         if stats == "batch":
@@ -67,22 +69,16 @@ class BatchNorm(nn.Module):
             self.register_buffer("count", torch.zeros(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.scale(self.normalize(x))
-
-    def normalize(self, x: Tensor) -> Tensor:
-        """(x - mean) / sqrt(variance + eps). In training the kept statistics move on."""
-        use = self.statistics or ("batch" if self.stats == "batch" or (self.training and self.stats != "global") else "global")
+        use = self.statistics or ("batch" if self.training and self.stats != "global" else "global")
         if use == "global" and self.stats != "batch":
             mean, variance = self.stored()
-            return (x - channel(mean, x)) / torch.sqrt(channel(variance, x) + self.eps)
-        centred, mean, variance, count = batch_moments(x)
-        if self.training and self.stats not in ("batch", "global"):
+            y = (x - channel(mean, x)) / torch.sqrt(channel(variance, x) + self.eps)
+            return y if self.gamma is None else y * channel(self.gamma, x) + channel(self.beta, x)
+        pivot = 0.0 if self.stats == "batch" else self.stored()[0].double()
+        y, mean, variance, count = Normalize.apply(x, self.gamma, self.beta, self.eps, self.across and world() > 1, pivot)
+        if self.training and self.statistics is None and self.stats not in ("batch", "global"):
             self.keep(mean, variance, count)
-        return centred / torch.sqrt(channel(variance, x) + self.eps)
-
-    def scale(self, x: Tensor) -> Tensor:
-        """gamma x + beta, where the layer has them."""
-        return x if self.gamma is None else x * channel(self.gamma, x) + channel(self.beta, x)
+        return y
 
     def stored(self) -> tuple[Tensor, Tensor]:
         """Mean and variance of test time. Sums without a batch are 0, as Caffe has it."""
@@ -114,26 +110,73 @@ class BatchNorm(nn.Module):
         return f"{self.stats}, eps={self.eps}"
 
 
+class Normalize(torch.autograd.Function):
+    """gamma x-hat + beta with the statistics of the batch, and these: mean, variance and number of values of a channel.
+
+    across  the batch is that of all processes: one message forward, one backward
+    pivot   a number a channel near its mean, the same in all processes
+    """
+
+    @staticmethod
+    def forward(ctx, x, gamma, beta, eps, across, pivot):
+        centred, rest, mean, variance, count = moments(x, across, pivot)
+        inverse = 1 / torch.sqrt(variance + eps)
+        slope = inverse if gamma is None else gamma * inverse
+        shift = -rest * slope if beta is None else beta - rest * slope
+        ctx.save_for_backward(centred, rest, inverse, slope, count)
+        ctx.across, ctx.affine = across, gamma is not None
+        ctx.mark_non_differentiable(mean, variance, count)
+        return torch.addcmul(channel(shift, x), centred, channel(slope, x)), mean, variance, count
+
+    @staticmethod
+    def backward(ctx, dy, *_):
+        # dgamma = sum dy x-hat and dbeta = sum dy, of this process' samples; with both summed over all processes, m values a channel:
+        # dx = gamma / deviation (dy - dbeta / m - x-hat dgamma / m)   (Ioffe & Szegedy 2015, section 3, collected)
+        centred, rest, inverse, slope, count = ctx.saved_tensors
+        axes = [axis for axis in range(dy.dim()) if axis != 1]
+        dbeta = dy.sum(axes)
+        dgamma = ((dy * centred).sum(axes) - rest * dbeta) * inverse
+        sums = torch.stack([dbeta, dgamma])
+        if ctx.across:
+            all_sum_(sums)
+        by_x = -slope * inverse * sums[1] / count
+        constant = -slope * sums[0] / count - rest * by_x
+        dx = torch.addcmul(channel(constant, dy), centred, channel(by_x, dy)).addcmul_(dy, channel(slope, dy))
+        return (dx, *((dgamma, dbeta) if ctx.affine else (None, None)), None, None, None)
+
+
+def moments(x: Tensor, across: bool, pivot: Tensor | float) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """x - m0, and m1, mean, variance and number of values of each channel. The mean has two parts, m0 and m1.
+
+    One float32 is too coarse a mean for a variance of 1e-10. The variance is a mean of squares around m0, which is the mean but for its
+    rounding, never a difference of large numbers.
+    """
+    axes = [axis for axis in range(x.dim()) if axis != 1]
+    values = x.numel() // x.shape[1]
+    # A process may have no sample at all.
+    coarse = x.sum(axes) / max(values, 1)
+    centred = x - channel(coarse, x)
+    rest = centred.sum(axes) / max(values, 1)
+    squares = ((centred * centred).sum(axes) - values * rest * rest).clamp(min=0)
+    if not across:
+        if values < 2:
+            raise ValueError("statistics of one value a channel mean nothing: take a larger batch, or use_statistics(net, 'global')")
+        return centred, rest, coarse + rest, squares / values, x.new_full([1], values)
+    # The number of values, sum(x - pivot) and sum((x - pivot)^2) in one message. In float64 the variance loses some
+    # 1e-16 (mean - pivot)^2 of it.
+    off = coarse.double() + rest - pivot
+    message = all_sum_(torch.cat([off.new_full([1], values), values * off, squares + values * off * off]))
+    count, (total, squares) = message[:1], message[1:].view(2, -1)
+    if not x.is_cuda and count < 2:
+        raise ValueError("statistics of one value a channel mean nothing: take a larger batch, or use_statistics(net, 'global')")
+    variance = (squares / count - (total / count) ** 2).clamp(min=0)
+    mean = pivot + total / count
+    return centred, (mean - coarse).to(x.dtype), mean.to(x.dtype), variance.to(x.dtype), count.to(x.dtype)
+
+
 def channel(values: Tensor, x: Tensor) -> Tensor:
     """A number a channel, to be joined with x [n, c, ...]."""
     return values.view([1, -1] + [1] * (x.dim() - 2))
-
-
-def batch_moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """x - mean, and mean, variance and number of values of each channel, of the batches of all processes together.
-
-    The mean has two parts: one float32 is too coarse for a variance of 1e-10. The variance is a mean of squares, never a difference of means.
-    """
-    axes = [axis for axis in range(x.dim()) if axis != 1]
-    count = all_sum(torch.tensor(float(x.numel() // x.shape[1]), dtype=x.dtype, device=x.device))
-    if count <= 1:
-        raise ValueError("statistics of one value a channel mean nothing: take a larger batch, or use_statistics(net, 'global')")
-    coarse = all_sum(x.detach().sum(axes)) / count
-    centred = x - channel(coarse, x)
-    rest = all_sum(centred.sum(axes)) / count
-    centred = centred - channel(rest, x)
-    variance = all_sum((centred * centred).sum(axes)) / count
-    return centred, coarse + rest, variance, count
 
 
 def use_statistics(net: nn.Module, which: str | None) -> None:
@@ -361,8 +404,8 @@ class Loss(nn.Module):
     """A number of a batch: a sum over what it counts.
 
     Behind each forward \`total\` and \`count\` are those of this process: over batches and processes the value is
-    sum of totals / max(1, sum of counts), or the sum of totals where \`count\` is None. What forward returns is divided by
-    the count of all processes, so that their values, and their gradients, add up.
+    sum of totals / max(1, sum of counts), or the sum of totals where \`count\` is None. What forward gives is the value over the batches
+    of all processes together; its gradient is the share of this process' samples.
     divisor  where it is set, what forward divides by, in place of the count: of several batches that make one update
     """
 
@@ -375,9 +418,11 @@ class Loss(nn.Module):
     def over(self, total: Tensor, count: Tensor | float | None) -> Tensor:
         self.total = total.detach()
         self.count = None if count is None else torch.as_tensor(count, dtype=total.dtype, device=total.device)
-        if self.divisor is not None:
-            return total / self.divisor
-        return total if self.count is None else total / all_sum(self.count).clamp(min=1)
+        if self.count is None:
+            whole = all_sum(total)
+            return whole if self.divisor is None else whole / self.divisor
+        whole, counts = all_sum(torch.stack([total, self.count]))
+        return whole / (counts.clamp(min=1) if self.divisor is None else self.divisor)
 
 
 def counted(normalization: str, batched: bool, labels: Tensor, ignore: float | None) -> Tensor | float | None:
@@ -687,6 +732,7 @@ torch.distributed is not used there is one process, and these functions leave ev
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import nullcontext
 from typing import ContextManager
 
@@ -772,30 +818,27 @@ def start(cpu: bool = False) -> torch.device:
     return _device
 
 
-def stop() -> None:
-    """Leaves the other processes, once all are done."""
-    if world() > 1:
-        wait_for_all()
-        dist.destroy_process_group()
-
-
-def sum_of_bucket(_, bucket):
-    """Adds a bucket of gradients up over the processes. By itself DistributedDataParallel takes the mean.
-
-    Without types, for it compares those that are written with its own and finds texts here.
+def leave(code: int) -> None:
+    """Ends this process. Where others train with it, without taking Python down: gloo's threads may hold the last tensor while Python's
+    lock is held by who waits for them. \`code\` 0: once all are done.
     """
-    work = dist.all_reduce(bucket.buffer(), async_op=True)
-    return work.get_future().then(lambda done: done.value()[0])
+    if world() == 1:
+        sys.exit(code)
+    if code == 0:
+        wait_for_all()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def together(net: nn.Module) -> nn.Module:
-    """The net with gradients that are summed over all processes, bucket by bucket, while the backward pass goes on.
+    """The net with gradients that go through all processes, bucket by bucket, while the backward pass goes on: see \`backward\`.
 
-    Whatever its forward pass gives with a gradient must be differentiated.
+    What its forward pass gives with a gradient must all be differentiated.
     """
     if world() == 1:
         return net
-    many = nn.parallel.DistributedDataParallel(
+    return nn.parallel.DistributedDataParallel(
         net,
         device_ids=[_device.index] if _device.type == "cuda" else None,
         # Statistics are the same everywhere: see batch_norm.py.
@@ -804,19 +847,25 @@ def together(net: nn.Module) -> nn.Module:
         # training that goes on from a snapshot would add up in another order than one that was never stopped.
         find_unused_parameters=True,
     )
-    many.register_comm_hook(None, sum_of_bucket)
-    return many
 
 
 def apart(net: nn.Module) -> ContextManager:
     """A context in which gradients of a net of \`together\` are added up in each process alone: for all but an update's last batch."""
     return net.no_sync() if world() > 1 else nullcontext()
+
+
+def backward(loss: Tensor) -> None:
+    """Adds to the gradients of a net of \`together\` those of a loss, summed over all processes.
+
+    DistributedDataParallel takes their mean, for which the loss is multiplied by their number.
+    """
+    (loss * world()).backward()
 `,
   'train.py': `"""Trains the net of net.py on your data, as \`fusenet train\` does, number for number: the same samples in the same order, the same
 augmentation, dropout, solver and schedule. \`python train.py --help\` tells the options; settings.json holds the settings.
 
     python train.py --data FOLDER --epochs 20
-    torchrun --nproc-per-node 8 train.py --data FOLDER     # the batch is that of all processes together
+    torchrun --nproc_per_node 8 train.py --data FOLDER     # the batch is that of all processes together
     python train.py --resume out/NET.snapshots             # goes on; \`fusenet train NET.net --resume\` goes on with it, too
 """
 
@@ -824,6 +873,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 
 try:
     import numpy as np
@@ -865,8 +915,18 @@ def main(argv: list[str] | None = None) -> int:
         return WRONG
     except KeyboardInterrupt:
         return INTERRUPTED
-    finally:
-        exchange.stop()
+
+
+def run() -> None:
+    """The whole program. What goes wrong in one of several processes ends it at once: the others then miss it."""
+    try:
+        code = main()
+    except Exception:  # noqa: BLE001
+        if exchange.world() == 1:
+            raise
+        traceback.print_exc()
+        code = 1
+    exchange.leave(code)
 
 
 def train(args, device: torch.device, screen: Screen) -> int:
@@ -987,7 +1047,7 @@ def _again(args, save: str) -> list[str]:
     """The command that goes on, but for what --resume brings."""
     command = [os.path.basename(sys.executable), os.path.relpath(os.path.join(HERE, "train.py"))]
     if exchange.world() > 1:
-        command = ["torchrun", "--nproc-per-node", os.environ.get("LOCAL_WORLD_SIZE", str(exchange.world())), command[1]]
+        command = ["torchrun", "--nproc_per_node", os.environ.get("LOCAL_WORLD_SIZE", str(exchange.world())), command[1]]
     if args.device != "auto":
         command += ["--device", args.device]
     for name in ("float64", "tf32", "keep_going"):
@@ -997,7 +1057,7 @@ def _again(args, save: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()
 `,
   'weights.py': `"""Reads and writes tensors by name as safetensors: the length of a header, the header in JSON, and the numbers, little-endian, without gaps."""
 from __future__ import annotations
@@ -1222,6 +1282,7 @@ def _moved(dataset: Dataset, calls: list[dict], inputs: dict[str, dict]) -> dict
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -1340,15 +1401,10 @@ class Course:
         for i, values in enumerate(parts):
             inputs = self._batch(values, i)
             last = i == len(parts) - 1
-            if last:
-                loss = self.together(inputs)
-                loss.backward()
-            else:
-                with exchange.no_exchange(self.together):
-                    loss = self.together(inputs)
-                    loss.backward()
-            count = len(next(iter(values.values())))
-            totals.add(self.objective.results, len(next(iter(inputs.values()))), count)
+            # Gradients of the batches before the last are added up in each process by itself.
+            with nullcontext() if last else exchange.apart(self.together):
+                exchange.backward(self.together(inputs))
+            totals.add(self.objective.results, len(next(iter(inputs.values()))))
         rate = self.rate(self.step)
         broken = self.solver.step(self.step, rate)
         self.step += 1
@@ -1385,7 +1441,7 @@ class Course:
             end = starts[i + 1] if i + 1 < len(starts) else count
             inputs = self._batch(feed.read(np.arange(first, end)), 0)
             self.objective(inputs)
-            totals.add(self.objective.results, len(next(iter(inputs.values()))), end - first)
+            totals.add(self.objective.results, len(next(iter(inputs.values()))))
             on_batch(end)
         values = totals.gather().values()
         test = {"count": count, "loss": totals.loss(values), "metrics": values}
@@ -2480,7 +2536,7 @@ def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(
         prog="train.py",
         description="Trains the net of net.py as \`fusenet train\` does, number for number. What the options leave open, settings.json says. "
-        "On several processes: torchrun --nproc-per-node N train.py ...; the batch is that of all of them together.",
+        "On several processes: torchrun --nproc_per_node N train.py ...; the batch is that of all of them together.",
     )
     add = found.add_argument
     add("--data", help="mnist, fashion_mnist, cifar10, a folder (idx:DIR, cifar10:DIR, images:DIR), or files: x=x.npy,t=t.npy, "
@@ -4401,14 +4457,14 @@ class Totals:
         self.sums: torch.Tensor | None = None
         self.batches = 0
 
-    def add(self, results: dict[str, torch.Tensor], samples: int, of: int) -> None:
-        """What the net gave of a batch: \`samples\` of this process, \`of\` so many of all processes."""
+    def add(self, results: dict[str, torch.Tensor], samples: int) -> None:
+        """What the net gave of a batch with \`samples\` of this process."""
         self.batches += 1
         rows = []
         for name, _, module in self.terms:
             if module is None:
-                # Values of processes add up to that of the batch.
-                total, weight = results[name].detach() * of, samples
+                # The value is that of the batch of all processes.
+                total, weight = results[name].detach() * samples, samples
             else:
                 total, weight = module.total, 1 / exchange.world() if module.count is None else module.count
             rows.append(torch.stack([torch.as_tensor(n, dtype=torch.float64, device=total.device) for n in (total, weight)]))

@@ -1,9 +1,8 @@
 import { axisRange } from '../../../compiler/ops/axes.ts'
 import { epsOf, policyOf, statsOf } from '../../../compiler/ops/batch-norm/statistics-policy.ts'
-import { called, channelsOf, numberOf, type Row, SELF } from '../layer.ts'
+import { called, channelsOf, numberOf, type Row } from '../layer.ts'
 import { type Code, code, literal, option } from '../python-code.ts'
 
-/** Split style: two layers, as Caffe has them, of one module, since the parameters keep their names. */
 const batchNorm: Row = (layer) => {
   const { attributes } = layer
   const policy = policyOf(attributes)
@@ -18,10 +17,7 @@ const batchNorm: Row = (layer) => {
   }${option('scale_factor', policy === 'global' && args['scale_factor'] === true, false)}${
     option('unbiased', attributes['unbiased'] === true, false)
   })`
-  return {
-    module,
-    value: attributes['style'] === 'split' && isAffine ? code`${SELF}.scale(${SELF}.normalize(${0}))` : code`${SELF}(${0})`,
-  }
+  return called(layer, module)
 }
 
 const number = (value: unknown, otherwise: number): number => (typeof value === 'number' ? value : otherwise)

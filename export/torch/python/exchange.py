@@ -7,6 +7,7 @@ torch.distributed is not used there is one process, and these functions leave ev
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import nullcontext
 from typing import ContextManager
 
@@ -92,30 +93,27 @@ def start(cpu: bool = False) -> torch.device:
     return _device
 
 
-def stop() -> None:
-    """Leaves the other processes, once all are done."""
-    if world() > 1:
-        wait_for_all()
-        dist.destroy_process_group()
-
-
-def sum_of_bucket(_, bucket):
-    """Adds a bucket of gradients up over the processes. By itself DistributedDataParallel takes the mean.
-
-    Without types, for it compares those that are written with its own and finds texts here.
+def leave(code: int) -> None:
+    """Ends this process. Where others train with it, without taking Python down: gloo's threads may hold the last tensor while Python's
+    lock is held by who waits for them. `code` 0: once all are done.
     """
-    work = dist.all_reduce(bucket.buffer(), async_op=True)
-    return work.get_future().then(lambda done: done.value()[0])
+    if world() == 1:
+        sys.exit(code)
+    if code == 0:
+        wait_for_all()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def together(net: nn.Module) -> nn.Module:
-    """The net with gradients that are summed over all processes, bucket by bucket, while the backward pass goes on.
+    """The net with gradients that go through all processes, bucket by bucket, while the backward pass goes on: see `backward`.
 
-    Whatever its forward pass gives with a gradient must be differentiated.
+    What its forward pass gives with a gradient must all be differentiated.
     """
     if world() == 1:
         return net
-    many = nn.parallel.DistributedDataParallel(
+    return nn.parallel.DistributedDataParallel(
         net,
         device_ids=[_device.index] if _device.type == "cuda" else None,
         # Statistics are the same everywhere: see batch_norm.py.
@@ -124,10 +122,16 @@ def together(net: nn.Module) -> nn.Module:
         # training that goes on from a snapshot would add up in another order than one that was never stopped.
         find_unused_parameters=True,
     )
-    many.register_comm_hook(None, sum_of_bucket)
-    return many
 
 
 def apart(net: nn.Module) -> ContextManager:
     """A context in which gradients of a net of `together` are added up in each process alone: for all but an update's last batch."""
     return net.no_sync() if world() > 1 else nullcontext()
+
+
+def backward(loss: Tensor) -> None:
+    """Adds to the gradients of a net of `together` those of a loss, summed over all processes.
+
+    DistributedDataParallel takes their mean, for which the loss is multiplied by their number.
+    """
+    (loss * world()).backward()

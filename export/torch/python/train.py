@@ -2,7 +2,7 @@
 augmentation, dropout, solver and schedule. `python train.py --help` tells the options; settings.json holds the settings.
 
     python train.py --data FOLDER --epochs 20
-    torchrun --nproc-per-node 8 train.py --data FOLDER     # the batch is that of all processes together
+    torchrun --nproc_per_node 8 train.py --data FOLDER     # the batch is that of all processes together
     python train.py --resume out/NET.snapshots             # goes on; `fusenet train NET.net --resume` goes on with it, too
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 
 try:
     import numpy as np
@@ -51,8 +52,18 @@ def main(argv: list[str] | None = None) -> int:
         return WRONG
     except KeyboardInterrupt:
         return INTERRUPTED
-    finally:
-        exchange.stop()
+
+
+def run() -> None:
+    """The whole program. What goes wrong in one of several processes ends it at once: the others then miss it."""
+    try:
+        code = main()
+    except Exception:  # noqa: BLE001
+        if exchange.world() == 1:
+            raise
+        traceback.print_exc()
+        code = 1
+    exchange.leave(code)
 
 
 def train(args, device: torch.device, screen: Screen) -> int:
@@ -173,7 +184,7 @@ def _again(args, save: str) -> list[str]:
     """The command that goes on, but for what --resume brings."""
     command = [os.path.basename(sys.executable), os.path.relpath(os.path.join(HERE, "train.py"))]
     if exchange.world() > 1:
-        command = ["torchrun", "--nproc-per-node", os.environ.get("LOCAL_WORLD_SIZE", str(exchange.world())), command[1]]
+        command = ["torchrun", "--nproc_per_node", os.environ.get("LOCAL_WORLD_SIZE", str(exchange.world())), command[1]]
     if args.device != "auto":
         command += ["--device", args.device]
     for name in ("float64", "tf32", "keep_going"):
@@ -183,4 +194,4 @@ def _again(args, save: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

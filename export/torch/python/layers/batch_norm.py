@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from exchange import all_sum
+from exchange import all_sum_, world
 
 
 class BatchNorm(nn.Module):
@@ -18,7 +18,8 @@ class BatchNorm(nn.Module):
       batch       none are kept: every batch is normalized with its own
       global      those that are stored are used in training too; with `scale_factor` they are sums, as of caffe
     unbiased    keep the variance times n / (n - 1), n values a channel
-    statistics  None: as said above; "batch", "global": these, whatever the layer keeps. See `use_statistics`.
+    statistics  None: as said above; "batch", "global": these, whatever the layer keeps, which stays as it is. See `use_statistics`.
+    across      the batch is that of all processes together; False: each process normalizes its share by itself
     """
 
     def __init__(self, channels: int, eps: float = 1e-10, affine: bool = True, gamma: float = 1.0000001, beta: float = 1e-7,
@@ -27,7 +28,8 @@ class BatchNorm(nn.Module):
         super().__init__()
         self.eps, self.stats, self.newest, self.fraction = eps, stats, newest, fraction
         self.unbiased = unbiased or stats == "caffe"
-        self.statistics = None
+        self.statistics: str | None = None
+        self.across = True
         self.gamma = nn.Parameter(torch.full([channels], gamma)) if affine else None
         self.beta = nn.Parameter(torch.full([channels], beta)) if affine else None
         if stats == "batch":
@@ -40,22 +42,16 @@ class BatchNorm(nn.Module):
             self.register_buffer("count", torch.zeros(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.scale(self.normalize(x))
-
-    def normalize(self, x: Tensor) -> Tensor:
-        """(x - mean) / sqrt(variance + eps). In training the kept statistics move on."""
-        use = self.statistics or ("batch" if self.stats == "batch" or (self.training and self.stats != "global") else "global")
+        use = self.statistics or ("batch" if self.training and self.stats != "global" else "global")
         if use == "global" and self.stats != "batch":
             mean, variance = self.stored()
-            return (x - channel(mean, x)) / torch.sqrt(channel(variance, x) + self.eps)
-        centred, mean, variance, count = batch_moments(x)
-        if self.training and self.stats not in ("batch", "global"):
+            y = (x - channel(mean, x)) / torch.sqrt(channel(variance, x) + self.eps)
+            return y if self.gamma is None else y * channel(self.gamma, x) + channel(self.beta, x)
+        pivot = 0.0 if self.stats == "batch" else self.stored()[0].double()
+        y, mean, variance, count = Normalize.apply(x, self.gamma, self.beta, self.eps, self.across and world() > 1, pivot)
+        if self.training and self.statistics is None and self.stats not in ("batch", "global"):
             self.keep(mean, variance, count)
-        return centred / torch.sqrt(channel(variance, x) + self.eps)
-
-    def scale(self, x: Tensor) -> Tensor:
-        """gamma x + beta, where the layer has them."""
-        return x if self.gamma is None else x * channel(self.gamma, x) + channel(self.beta, x)
+        return y
 
     def stored(self) -> tuple[Tensor, Tensor]:
         """Mean and variance of test time. Sums without a batch are 0, as Caffe has it."""
@@ -87,26 +83,73 @@ class BatchNorm(nn.Module):
         return f"{self.stats}, eps={self.eps}"
 
 
+class Normalize(torch.autograd.Function):
+    """gamma x-hat + beta with the statistics of the batch, and these: mean, variance and number of values of a channel.
+
+    across  the batch is that of all processes: one message forward, one backward
+    pivot   a number a channel near its mean, the same in all processes
+    """
+
+    @staticmethod
+    def forward(ctx, x, gamma, beta, eps, across, pivot):
+        centred, rest, mean, variance, count = moments(x, across, pivot)
+        inverse = 1 / torch.sqrt(variance + eps)
+        slope = inverse if gamma is None else gamma * inverse
+        shift = -rest * slope if beta is None else beta - rest * slope
+        ctx.save_for_backward(centred, rest, inverse, slope, count)
+        ctx.across, ctx.affine = across, gamma is not None
+        ctx.mark_non_differentiable(mean, variance, count)
+        return torch.addcmul(channel(shift, x), centred, channel(slope, x)), mean, variance, count
+
+    @staticmethod
+    def backward(ctx, dy, *_):
+        # dgamma = sum dy x-hat and dbeta = sum dy, of this process' samples; with both summed over all processes, m values a channel:
+        # dx = gamma / deviation (dy - dbeta / m - x-hat dgamma / m)   (Ioffe & Szegedy 2015, section 3, collected)
+        centred, rest, inverse, slope, count = ctx.saved_tensors
+        axes = [axis for axis in range(dy.dim()) if axis != 1]
+        dbeta = dy.sum(axes)
+        dgamma = ((dy * centred).sum(axes) - rest * dbeta) * inverse
+        sums = torch.stack([dbeta, dgamma])
+        if ctx.across:
+            all_sum_(sums)
+        by_x = -slope * inverse * sums[1] / count
+        constant = -slope * sums[0] / count - rest * by_x
+        dx = torch.addcmul(channel(constant, dy), centred, channel(by_x, dy)).addcmul_(dy, channel(slope, dy))
+        return (dx, *((dgamma, dbeta) if ctx.affine else (None, None)), None, None, None)
+
+
+def moments(x: Tensor, across: bool, pivot: Tensor | float) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """x - m0, and m1, mean, variance and number of values of each channel. The mean has two parts, m0 and m1.
+
+    One float32 is too coarse a mean for a variance of 1e-10. The variance is a mean of squares around m0, which is the mean but for its
+    rounding, never a difference of large numbers.
+    """
+    axes = [axis for axis in range(x.dim()) if axis != 1]
+    values = x.numel() // x.shape[1]
+    # A process may have no sample at all.
+    coarse = x.sum(axes) / max(values, 1)
+    centred = x - channel(coarse, x)
+    rest = centred.sum(axes) / max(values, 1)
+    squares = ((centred * centred).sum(axes) - values * rest * rest).clamp(min=0)
+    if not across:
+        if values < 2:
+            raise ValueError("statistics of one value a channel mean nothing: take a larger batch, or use_statistics(net, 'global')")
+        return centred, rest, coarse + rest, squares / values, x.new_full([1], values)
+    # The number of values, sum(x - pivot) and sum((x - pivot)^2) in one message. In float64 the variance loses some
+    # 1e-16 (mean - pivot)^2 of it.
+    off = coarse.double() + rest - pivot
+    message = all_sum_(torch.cat([off.new_full([1], values), values * off, squares + values * off * off]))
+    count, (total, squares) = message[:1], message[1:].view(2, -1)
+    if not x.is_cuda and count < 2:
+        raise ValueError("statistics of one value a channel mean nothing: take a larger batch, or use_statistics(net, 'global')")
+    variance = (squares / count - (total / count) ** 2).clamp(min=0)
+    mean = pivot + total / count
+    return centred, (mean - coarse).to(x.dtype), mean.to(x.dtype), variance.to(x.dtype), count.to(x.dtype)
+
+
 def channel(values: Tensor, x: Tensor) -> Tensor:
     """A number a channel, to be joined with x [n, c, ...]."""
     return values.view([1, -1] + [1] * (x.dim() - 2))
-
-
-def batch_moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """x - mean, and mean, variance and number of values of each channel, of the batches of all processes together.
-
-    The mean has two parts: one float32 is too coarse for a variance of 1e-10. The variance is a mean of squares, never a difference of means.
-    """
-    axes = [axis for axis in range(x.dim()) if axis != 1]
-    count = all_sum(torch.tensor(float(x.numel() // x.shape[1]), dtype=x.dtype, device=x.device))
-    if count <= 1:
-        raise ValueError("statistics of one value a channel mean nothing: take a larger batch, or use_statistics(net, 'global')")
-    coarse = all_sum(x.detach().sum(axes)) / count
-    centred = x - channel(coarse, x)
-    rest = all_sum(centred.sum(axes)) / count
-    centred = centred - channel(rest, x)
-    variance = all_sum((centred * centred).sum(axes)) / count
-    return centred, coarse + rest, variance, count
 
 
 def use_statistics(net: nn.Module, which: str | None) -> None:

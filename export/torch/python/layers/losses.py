@@ -11,8 +11,8 @@ class Loss(nn.Module):
     """A number of a batch: a sum over what it counts.
 
     Behind each forward `total` and `count` are those of this process: over batches and processes the value is
-    sum of totals / max(1, sum of counts), or the sum of totals where `count` is None. What forward returns is divided by
-    the count of all processes, so that their values, and their gradients, add up.
+    sum of totals / max(1, sum of counts), or the sum of totals where `count` is None. What forward gives is the value over the batches
+    of all processes together; its gradient is the share of this process' samples.
     divisor  where it is set, what forward divides by, in place of the count: of several batches that make one update
     """
 
@@ -25,9 +25,11 @@ class Loss(nn.Module):
     def over(self, total: Tensor, count: Tensor | float | None) -> Tensor:
         self.total = total.detach()
         self.count = None if count is None else torch.as_tensor(count, dtype=total.dtype, device=total.device)
-        if self.divisor is not None:
-            return total / self.divisor
-        return total if self.count is None else total / all_sum(self.count).clamp(min=1)
+        if self.count is None:
+            whole = all_sum(total)
+            return whole if self.divisor is None else whole / self.divisor
+        whole, counts = all_sum(torch.stack([total, self.count]))
+        return whole / (counts.clamp(min=1) if self.divisor is None else self.divisor)
 
 
 def counted(normalization: str, batched: bool, labels: Tensor, ignore: float | None) -> Tensor | float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -121,15 +122,10 @@ class Course:
         for i, values in enumerate(parts):
             inputs = self._batch(values, i)
             last = i == len(parts) - 1
-            if last:
-                loss = self.together(inputs)
-                loss.backward()
-            else:
-                with exchange.no_exchange(self.together):
-                    loss = self.together(inputs)
-                    loss.backward()
-            count = len(next(iter(values.values())))
-            totals.add(self.objective.results, len(next(iter(inputs.values()))), count)
+            # Gradients of the batches before the last are added up in each process by itself.
+            with nullcontext() if last else exchange.apart(self.together):
+                exchange.backward(self.together(inputs))
+            totals.add(self.objective.results, len(next(iter(inputs.values()))))
         rate = self.rate(self.step)
         broken = self.solver.step(self.step, rate)
         self.step += 1
@@ -166,7 +162,7 @@ class Course:
             end = starts[i + 1] if i + 1 < len(starts) else count
             inputs = self._batch(feed.read(np.arange(first, end)), 0)
             self.objective(inputs)
-            totals.add(self.objective.results, len(next(iter(inputs.values()))), end - first)
+            totals.add(self.objective.results, len(next(iter(inputs.values()))))
             on_batch(end)
         values = totals.gather().values()
         test = {"count": count, "loss": totals.loss(values), "metrics": values}

@@ -65,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(
         prog="train.py",
         description="Trains the net of net.py as `fusenet train` does, number for number. What the options leave open, settings.json says. "
-        "On several processes: torchrun --nproc-per-node N train.py ...; the batch is that of all of them together.",
+        "On several processes: torchrun --nproc_per_node N train.py ...; the batch is that of all of them together.",
     )
     add = found.add_argument
     add("--data", help="mnist, fashion_mnist, cifar10, a folder (idx:DIR, cifar10:DIR, images:DIR), or files: x=x.npy,t=t.npy, "

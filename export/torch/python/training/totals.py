@@ -18,14 +18,14 @@ class Totals:
         self.sums: torch.Tensor | None = None
         self.batches = 0
 
-    def add(self, results: dict[str, torch.Tensor], samples: int, of: int) -> None:
-        """What the net gave of a batch: `samples` of this process, `of` so many of all processes."""
+    def add(self, results: dict[str, torch.Tensor], samples: int) -> None:
+        """What the net gave of a batch with `samples` of this process."""
         self.batches += 1
         rows = []
         for name, _, module in self.terms:
             if module is None:
-                # Values of processes add up to that of the batch.
-                total, weight = results[name].detach() * of, samples
+                # The value is that of the batch of all processes.
+                total, weight = results[name].detach() * samples, samples
             else:
                 total, weight = module.total, 1 / exchange.world() if module.count is None else module.count
             rows.append(torch.stack([torch.as_tensor(n, dtype=torch.float64, device=total.device) for n in (total, weight)]))
