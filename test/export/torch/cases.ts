@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Bundle, Style, TensorData } from '../../../bundle/format.ts'
 import { elementCount } from '../../../bundle/sizes.ts'
 import { compile, interpreter } from '../../../compiler/index.ts'
@@ -61,7 +61,10 @@ export async function prepare(folder: string, { name, text, batch = 5, style, fr
   const inputs = given.inputs ?? fed(bundle, batch)
   mkdirSync(folder, { recursive: true })
   const { texts, weights: file, settings } = exportTorch(bundle, { ...(style && { style }) })
-  for (const [path, content] of texts) writeFileSync(join(folder, path), content)
+  for (const [path, content] of texts) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true })
+    writeFileSync(join(folder, path), content)
+  }
   writeFileSync(join(folder, 'weights.safetensors'), Buffer.concat([...file.parts()]))
   const shapes = new Map(bundle.manifest.inputs.map((input) => [input.name, input.shape.map((dim) => (dim === 'n' ? batch : dim))]))
   const wanted = new Map<string, TensorData>()

@@ -48,7 +48,7 @@ class BatchNorm(nn.Module):
             y = (x - channel(mean, x)) / torch.sqrt(channel(variance, x) + self.eps)
             return y if self.gamma is None else y * channel(self.gamma, x) + channel(self.beta, x)
         pivot = 0.0 if self.stats == "batch" else self.stored()[0].double()
-        y, mean, variance, count = Normalize.apply(x, self.gamma, self.beta, self.eps, self.across and world() > 1, pivot)
+        y, mean, variance, count = BatchNormFunction.apply(x, self.gamma, self.beta, self.eps, self.across and world() > 1, pivot)
         if self.training and self.statistics is None and self.stats not in ("batch", "global"):
             self.keep(mean, variance, count)
         return y
@@ -83,7 +83,7 @@ class BatchNorm(nn.Module):
         return f"{self.stats}, eps={self.eps}"
 
 
-class Normalize(torch.autograd.Function):
+class BatchNormFunction(torch.autograd.Function):
     """gamma x-hat + beta with the statistics of the batch, and these: mean, variance and number of values of a channel.
 
     across  the batch is that of all processes: one message forward, one backward
@@ -92,7 +92,7 @@ class Normalize(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, gamma, beta, eps, across, pivot):
-        centred, rest, mean, variance, count = moments(x, across, pivot)
+        centred, rest, mean, variance, count = batch_moments(x, across, pivot)
         inverse = 1 / torch.sqrt(variance + eps)
         slope = inverse if gamma is None else gamma * inverse
         shift = -rest * slope if beta is None else beta - rest * slope
@@ -112,13 +112,14 @@ class Normalize(torch.autograd.Function):
         sums = torch.stack([dbeta, dgamma])
         if ctx.across:
             all_sum_(sums)
-        by_x = -slope * inverse * sums[1] / count
-        constant = -slope * sums[0] / count - rest * by_x
-        dx = torch.addcmul(channel(constant, dy), centred, channel(by_x, dy)).addcmul_(dy, channel(slope, dy))
+        by_x = inverse * sums[1] / count
+        # In this order, since where all of dy is nearly the same the first difference is small and the slope may be 1e5.
+        dx = dy - channel(sums[0] / count - rest * by_x, dy)
+        dx.addcmul_(centred, channel(-by_x, dy)).mul_(channel(slope, dy))
         return (dx, *((dgamma, dbeta) if ctx.affine else (None, None)), None, None, None)
 
 
-def moments(x: Tensor, across: bool, pivot: Tensor | float) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+def batch_moments(x: Tensor, across: bool, pivot: Tensor | float) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """x - m0, and m1, mean, variance and number of values of each channel. The mean has two parts, m0 and m1.
 
     One float32 is too coarse a mean for a variance of 1e-10. The variance is a mean of squares around m0, which is the mean but for its
