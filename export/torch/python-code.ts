@@ -49,13 +49,15 @@ export const isLiteral = (part: Code[number]): part is Literal => typeof part ==
 
 /** Code as a text. `write`: what stands in the place of a literal, undefined for itself; `input`: an input. */
 export function printCode(parts: Code, input: (i: number) => string, write: (literal: Literal) => string | undefined): string {
-  return parts.map((part) => {
-    if (typeof part === 'string') return part
-    if (typeof part === 'number') return input(part)
+  return parts.reduce<string>((text, part) => {
+    if (typeof part === 'string') return text + part
+    if (typeof part === 'number') return text + input(part)
     const name = write(part)
-    if (part.key === undefined) return name ?? part.text
-    return name === undefined && part.text === part.otherwise ? '' : `, ${part.key}=${name ?? part.text}`
-  }).join('')
+    if (part.key === undefined) return text + (name ?? part.text)
+    if (name === undefined && part.text === part.otherwise) return text
+    // The first argument has no comma in front.
+    return `${text}${text.endsWith('(') ? '' : ', '}${part.key}=${name ?? part.text}`
+  }, '')
 }
 
 /** What of a code is the same in all instances: without the texts of its literals. */

@@ -5,7 +5,7 @@ export function readmeOf({ name, inputs, outputs, train }: TorchSettings): strin
   const data = inputs.map(({ argument }) => argument)
   return `# ${name}
 
-The net ${name} in PyTorch, written by fusenet (docs/torch.md there tells more). PyTorch 1.13 or later is all that is needed.
+The net ${name} in PyTorch, written by fusenet (docs/torch.md there tells more). PyTorch 1.13 or later is all that is needed; \`train.py\` wants NumPy, too, and Pillow where data are pictures.
 
 | file | holds |
 | --- | --- |
