@@ -231,7 +231,7 @@ describe.skipIf(!hasTorch())('train.py (python3-torch)', () => {
       cwd: place,
     })
     said = out.trim().split('\n').map((line) => JSON.parse(line))
-  }, 60_000)
+  }, 300_000)
 
   test.each(Object.keys(CASES))('%s', (name) => {
     const want = results.get(name)!
