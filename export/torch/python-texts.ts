@@ -873,6 +873,7 @@ augmentation, dropout, solver and schedule. \`python train.py --help\` tells the
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import traceback
 
@@ -943,6 +944,8 @@ def train(args, device: torch.device, screen: Screen) -> int:
     measure = measure_of(settings["outputs"], choices.get("best"), choices.get("patience"))
     if measure:
         choices["best"] = f"{measure['metric']}:{measure['better']}"
+    if choices.get("stats") == "global":
+        settings["identity"]["stats"] = "global"
     save = args.save or f"{choices.get('output') or 'out/' + settings['net']}.safetensors"
     choices["output"] = save[: -len(".safetensors")] if save.endswith(".safetensors") else save
 
@@ -1000,6 +1003,7 @@ def _go_on(found: Found, given: dict) -> dict:
         "limit": kept.get("limit", "all samples"),
         "validation": kept.get("validation", "none"),
         "best": kept.get("best", "none"),
+        "stats": identity.get("stats", "batch"),
     }
     if "best" not in kept:
         was["patience"] = "none"
@@ -1046,7 +1050,8 @@ def _data(settings: dict, choices: dict, seed: int, screen: Screen) -> tuple[str
 
 def _again(args, save: str) -> list[str]:
     """The command that goes on, but for what --resume brings."""
-    command = [os.path.basename(sys.executable), os.path.relpath(os.path.join(HERE, "train.py"))]
+    python = os.path.basename(sys.executable)
+    command = [python if shutil.which(python) == sys.executable else sys.executable, os.path.relpath(os.path.join(HERE, "train.py"))]
     if exchange.world() > 1:
         command = ["torchrun", "--nproc_per_node", os.environ.get("LOCAL_WORLD_SIZE", str(exchange.world())), command[1]]
     if args.device != "auto":
@@ -1344,6 +1349,11 @@ class Course:
             self.accumulate,
             [(e["name"], self.tensors[e["name"]], e.get("lr_mult", 1), e.get("decay_mult", 1)) for e in learned],
         )
+        if settings["identity"].get("stats") == "global":
+            # Batch normalizations use what they stored, which stays as it is.
+            for module in self.net.modules():
+                if hasattr(module, "statistics"):
+                    module.statistics = "global"
         self.objective = Objective(self.net, settings)
         self.together = exchange.together(self.objective)
 
@@ -2490,6 +2500,7 @@ KEPT = {
     "validation": "validation",
     "best": "best",
     "patience": "patience",
+    "stats": "stats",
 }
 
 
@@ -2536,6 +2547,7 @@ def minutes(text: str) -> float:
 def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(
         prog="train.py",
+        usage="train.py [OPTIONS]; --help lists them",
         description="Trains the net of net.py as \`fusenet train\` does, number for number. What the options leave open, settings.json says. "
         "On several processes: torchrun --nproc_per_node N train.py ...; the batch is that of all of them together.",
     )
@@ -2555,6 +2567,8 @@ def parser() -> argparse.ArgumentParser:
         help="keep back a share of the training samples (0.1, 10%%), or so many, of all classes, for the tests on the way")
     add("--best", metavar="METRIC", help="save the weights of the best test on the way: accuracy, loss, or NAME:higher, NAME:lower")
     add("--patience", type=positive, metavar="N", help="end when N tests in a row were no better than the best before")
+    add("--stats", choices=["batch", "global"],
+        help="statistics that batch_norm normalizes with: each batch its own, or the stored ones, which then stay as they are")
     add("--minutes", type=minutes, default=math.inf, metavar="M", help="train no longer than this, then snapshot, test and save as usual")
     add("--weights", metavar="FILE", help="start a new training from these parameters (.safetensors, also a snapshot)")
     add("--resume", metavar="PATH", help="go on with a training, of this program or of fusenet: its folder of snapshots, or one snapshot")
@@ -2574,12 +2588,13 @@ def choices_of(args: argparse.Namespace) -> dict:
     """The options that were given and that a training keeps, as snapshots spell them."""
     return {name: getattr(args, key) for key, name in KEPT.items() if getattr(args, key) is not None}
 `,
-  'training/pictures.py': `"""Folders of pictures: a folder a class, or folders of the parts (train, val, test) with a folder a class in each. Pictures are read by
-Pillow. A picture that has the size that the net takes gives the numbers that fusenet reads; others are scaled by Pillow's bicubic
-filter, which rounds otherwise than fusenet's (libvips)."""
+  'training/pictures.py': `"""Folders of pictures: a folder a class, or folders of the parts (train, val, test) with a folder a class in each. Pillow decodes them:
+a picture of the size that the net takes gives the bytes that fusenet reads; others are scaled as libvips does for fusenet, where a byte
+may differ by one."""
 
 from __future__ import annotations
 
+import math
 import os
 import unicodedata
 from collections import Counter
@@ -2597,6 +2612,16 @@ PARTS = {
     "train": ["train", "training"],
     "validation": ["val", "valid", "validation", "dev"],
     "test": ["test", "testing"],
+}
+#: What makes a picture upright, by the orientation of EXIF.
+TURNS = {
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.transpose(1, 0, 2),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda a: np.rot90(a, 1),
 }
 #: Decoded pictures are kept as bytes up to so many; what is beyond is decoded again in each epoch.
 KEPT_BYTES = 2 * 2**30
@@ -2824,38 +2849,73 @@ class Pictures(Dataset):
 
 def _pillow():
     try:
-        from PIL import Image, ImageOps
+        from PIL import Image
     except ImportError as error:
         raise InputError("pictures are read by Pillow, which is not installed: pip install pillow") from error
-    return Image, ImageOps
+    return Image
 
 
 def decode(path: str, shape: tuple[int, int, int]) -> np.ndarray:
     """Bytes [channels, height, width]: turned upright, transparency laid on white, scaled so that it covers the size, the middle taken."""
-    image_module, operations = _pillow()
+    image_module = _pillow()
     channels, height, width = shape
     try:
         with image_module.open(path) as opened:
-            picture = operations.exif_transpose(opened)
-            picture.load()
+            if opened.mode == "CMYK":
+                raise ValueError("it is in CMYK, which Pillow and fusenet turn into other colors: convert it to RGB")
+            turn = opened.getexif().get(0x112, 1)
+            opened.load()
+            picture = opened.copy()
     except Exception as error:
         raise InputError(f"{path} cannot be decoded: {error}") from error
     if picture.mode.startswith("I"):
         # 16 bits a channel.
         picture = image_module.fromarray((np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
     if "A" in picture.mode or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-        white = image_module.new("RGBA", picture.size, "white")
-        picture = image_module.alpha_composite(white, picture)
-    picture = picture.convert("L" if picture.mode in ("1", "L") else "RGB")
-    if picture.size != (width, height):
-        scale = max(width / picture.width, height / picture.height)
-        size = (max(width, round(picture.width * scale)), max(height, round(picture.height * scale)))
-        picture = picture.resize(size, image_module.BICUBIC)
-        left, top = (size[0] - width + 1) // 2, (size[1] - height + 1) // 2
-        picture = picture.crop((left, top, left + width, top + height))
-    pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
-    return np.ascontiguousarray(pixels[None] if channels == 1 else pixels.transpose(2, 0, 1))
+        with_alpha = np.asarray(picture.convert("RGBA")).astype(np.int64)
+        colors, alpha = with_alpha[..., :3], with_alpha[..., 3:]
+        pixels = ((colors * alpha + 255 * (255 - alpha)) // 255).astype(np.uint8)
+    else:
+        pixels = np.asarray(picture.convert("RGB"))
+    # Scaled as it lies, and turned upright then.
+    size = (width, height) if turn in (5, 6, 7, 8) else (height, width)
+    if pixels.shape[:2] != size:
+        pixels = _cover(pixels, *size)
+    pixels = TURNS.get(turn, lambda a: a)(pixels)
+    if channels == 1:
+        # The luma of ITU-R BT.601, rounded as Pillow rounds it; of a grey picture it is the picture.
+        r, g, b = pixels.astype(np.int64).transpose(2, 0, 1)
+        return ((19595 * r + 38470 * g + 7471 * b + 32768) >> 16).astype(np.uint8)[None]
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _cover(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Scaled so that it covers the size, and the middle of that. Bytes between the two directions, as libvips has them."""
+    scale = max(height / pixels.shape[0], width / pixels.shape[1])
+    size = [max(want, math.floor(had * scale + 0.5)) for had, want in zip(pixels.shape, (height, width))]
+    # It enlarges rows first, and makes columns small first.
+    for axis in (1, 0) if scale > 1 else (0, 1):
+        filtered = np.tensordot(_cubic_filter(pixels.shape[axis], size[axis], scale), pixels, (1, axis))
+        pixels = np.moveaxis(np.clip(np.floor(filtered + 0.5), 0, 255), 0, axis).astype(np.uint8)
+    top, left = (size[0] - height + 1) // 2, (size[1] - width + 1) // 2
+    return pixels[top : top + height, left : left + width]
+
+
+def _cubic_filter(had: int, size: int, scale: float) -> np.ndarray:
+    """[size, had]: the share of each pixel in each new one, by the cubic of Catmull and Rom, which is as wide as what it makes small."""
+    found = np.zeros((size, had))
+    wide = max(1.0, 1 / scale)
+    for i in range(size):
+        # libvips enlarges from the corner of a pixel, and makes small around the middle of the whole.
+        at = i / scale - 0.5 if scale > 1 else (i + 0.5) / scale - 0.5 - (size / scale - had) / 2
+        # It knows the place to the 64th of a pixel.
+        at = math.floor(at) + ((math.floor((at - math.floor(at)) * 128) + 1) >> 1) / 64
+        taken = np.arange(math.floor(at - 2 * wide), math.ceil(at + 2 * wide) + 1)
+        t = np.abs((taken - at) / wide)
+        near, far = 1.5 * t**3 - 2.5 * t**2 + 1, -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2
+        shares = np.where(t <= 1, near, np.where(t < 2, far, 0))
+        np.add.at(found[i], np.clip(taken, 0, had - 1), shares / shares.sum())
+    return found
 
 
 def _broken(paths: list[str], skip: bool, notes: list[str]) -> set[str]:
@@ -2863,7 +2923,7 @@ def _broken(paths: list[str], skip: bool, notes: list[str]) -> set[str]:
     _pillow()
 
     def reason(path: str) -> str | None:
-        if not skip and _looks_whole(path):
+        if not skip and _looks_whole(path) and not _is_cmyk(path):
             return None
         try:
             decode(path, (3, 8, 8))
@@ -2885,6 +2945,15 @@ def _broken(paths: list[str], skip: bool, notes: list[str]) -> set[str]:
         raise InputError(f"none of {len(paths)} pictures can be read:\\n{shown}")
     notes.append(f"left out: {len(found)} of {len(paths)} pictures, which cannot be read:\\n{shown}")
     return set(found)
+
+
+def _is_cmyk(path: str) -> bool:
+    """As its header says."""
+    try:
+        with _pillow().open(path) as opened:
+            return opened.mode == "CMYK"
+    except OSError:
+        return False
 
 
 def _looks_whole(path: str) -> bool:

@@ -9,6 +9,7 @@ augmentation, dropout, solver and schedule. `python train.py --help` tells the o
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import traceback
 
@@ -79,6 +80,8 @@ def train(args, device: torch.device, screen: Screen) -> int:
     measure = measure_of(settings["outputs"], choices.get("best"), choices.get("patience"))
     if measure:
         choices["best"] = f"{measure['metric']}:{measure['better']}"
+    if choices.get("stats") == "global":
+        settings["identity"]["stats"] = "global"
     save = args.save or f"{choices.get('output') or 'out/' + settings['net']}.safetensors"
     choices["output"] = save[: -len(".safetensors")] if save.endswith(".safetensors") else save
 
@@ -136,6 +139,7 @@ def _go_on(found: Found, given: dict) -> dict:
         "limit": kept.get("limit", "all samples"),
         "validation": kept.get("validation", "none"),
         "best": kept.get("best", "none"),
+        "stats": identity.get("stats", "batch"),
     }
     if "best" not in kept:
         was["patience"] = "none"
@@ -182,7 +186,8 @@ def _data(settings: dict, choices: dict, seed: int, screen: Screen) -> tuple[str
 
 def _again(args, save: str) -> list[str]:
     """The command that goes on, but for what --resume brings."""
-    command = [os.path.basename(sys.executable), os.path.relpath(os.path.join(HERE, "train.py"))]
+    python = os.path.basename(sys.executable)
+    command = [python if shutil.which(python) == sys.executable else sys.executable, os.path.relpath(os.path.join(HERE, "train.py"))]
     if exchange.world() > 1:
         command = ["torchrun", "--nproc_per_node", os.environ.get("LOCAL_WORLD_SIZE", str(exchange.world())), command[1]]
     if args.device != "auto":

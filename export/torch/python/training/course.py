@@ -64,6 +64,11 @@ class Course:
             self.accumulate,
             [(e["name"], self.tensors[e["name"]], e.get("lr_mult", 1), e.get("decay_mult", 1)) for e in learned],
         )
+        if settings["identity"].get("stats") == "global":
+            # Batch normalizations use what they stored, which stays as it is.
+            for module in self.net.modules():
+                if hasattr(module, "statistics"):
+                    module.statistics = "global"
         self.objective = Objective(self.net, settings)
         self.together = exchange.together(self.objective)
 

@@ -18,6 +18,7 @@ KEPT = {
     "validation": "validation",
     "best": "best",
     "patience": "patience",
+    "stats": "stats",
 }
 
 
@@ -64,6 +65,7 @@ def minutes(text: str) -> float:
 def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(
         prog="train.py",
+        usage="train.py [OPTIONS]; --help lists them",
         description="Trains the net of net.py as `fusenet train` does, number for number. What the options leave open, settings.json says. "
         "On several processes: torchrun --nproc_per_node N train.py ...; the batch is that of all of them together.",
     )
@@ -83,6 +85,8 @@ def parser() -> argparse.ArgumentParser:
         help="keep back a share of the training samples (0.1, 10%%), or so many, of all classes, for the tests on the way")
     add("--best", metavar="METRIC", help="save the weights of the best test on the way: accuracy, loss, or NAME:higher, NAME:lower")
     add("--patience", type=positive, metavar="N", help="end when N tests in a row were no better than the best before")
+    add("--stats", choices=["batch", "global"],
+        help="statistics that batch_norm normalizes with: each batch its own, or the stored ones, which then stay as they are")
     add("--minutes", type=minutes, default=math.inf, metavar="M", help="train no longer than this, then snapshot, test and save as usual")
     add("--weights", metavar="FILE", help="start a new training from these parameters (.safetensors, also a snapshot)")
     add("--resume", metavar="PATH", help="go on with a training, of this program or of fusenet: its folder of snapshots, or one snapshot")

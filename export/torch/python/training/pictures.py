@@ -1,9 +1,10 @@
-"""Folders of pictures: a folder a class, or folders of the parts (train, val, test) with a folder a class in each. Pictures are read by
-Pillow. A picture that has the size that the net takes gives the numbers that fusenet reads; others are scaled by Pillow's bicubic
-filter, which rounds otherwise than fusenet's (libvips)."""
+"""Folders of pictures: a folder a class, or folders of the parts (train, val, test) with a folder a class in each. Pillow decodes them:
+a picture of the size that the net takes gives the bytes that fusenet reads; others are scaled as libvips does for fusenet, where a byte
+may differ by one."""
 
 from __future__ import annotations
 
+import math
 import os
 import unicodedata
 from collections import Counter
@@ -21,6 +22,16 @@ PARTS = {
     "train": ["train", "training"],
     "validation": ["val", "valid", "validation", "dev"],
     "test": ["test", "testing"],
+}
+#: What makes a picture upright, by the orientation of EXIF.
+TURNS = {
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.transpose(1, 0, 2),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda a: np.rot90(a, 1),
 }
 #: Decoded pictures are kept as bytes up to so many; what is beyond is decoded again in each epoch.
 KEPT_BYTES = 2 * 2**30
@@ -248,38 +259,73 @@ class Pictures(Dataset):
 
 def _pillow():
     try:
-        from PIL import Image, ImageOps
+        from PIL import Image
     except ImportError as error:
         raise InputError("pictures are read by Pillow, which is not installed: pip install pillow") from error
-    return Image, ImageOps
+    return Image
 
 
 def decode(path: str, shape: tuple[int, int, int]) -> np.ndarray:
     """Bytes [channels, height, width]: turned upright, transparency laid on white, scaled so that it covers the size, the middle taken."""
-    image_module, operations = _pillow()
+    image_module = _pillow()
     channels, height, width = shape
     try:
         with image_module.open(path) as opened:
-            picture = operations.exif_transpose(opened)
-            picture.load()
+            if opened.mode == "CMYK":
+                raise ValueError("it is in CMYK, which Pillow and fusenet turn into other colors: convert it to RGB")
+            turn = opened.getexif().get(0x112, 1)
+            opened.load()
+            picture = opened.copy()
     except Exception as error:
         raise InputError(f"{path} cannot be decoded: {error}") from error
     if picture.mode.startswith("I"):
         # 16 bits a channel.
         picture = image_module.fromarray((np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
     if "A" in picture.mode or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-        white = image_module.new("RGBA", picture.size, "white")
-        picture = image_module.alpha_composite(white, picture)
-    picture = picture.convert("L" if picture.mode in ("1", "L") else "RGB")
-    if picture.size != (width, height):
-        scale = max(width / picture.width, height / picture.height)
-        size = (max(width, round(picture.width * scale)), max(height, round(picture.height * scale)))
-        picture = picture.resize(size, image_module.BICUBIC)
-        left, top = (size[0] - width + 1) // 2, (size[1] - height + 1) // 2
-        picture = picture.crop((left, top, left + width, top + height))
-    pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
-    return np.ascontiguousarray(pixels[None] if channels == 1 else pixels.transpose(2, 0, 1))
+        with_alpha = np.asarray(picture.convert("RGBA")).astype(np.int64)
+        colors, alpha = with_alpha[..., :3], with_alpha[..., 3:]
+        pixels = ((colors * alpha + 255 * (255 - alpha)) // 255).astype(np.uint8)
+    else:
+        pixels = np.asarray(picture.convert("RGB"))
+    # Scaled as it lies, and turned upright then.
+    size = (width, height) if turn in (5, 6, 7, 8) else (height, width)
+    if pixels.shape[:2] != size:
+        pixels = _cover(pixels, *size)
+    pixels = TURNS.get(turn, lambda a: a)(pixels)
+    if channels == 1:
+        # The luma of ITU-R BT.601, rounded as Pillow rounds it; of a grey picture it is the picture.
+        r, g, b = pixels.astype(np.int64).transpose(2, 0, 1)
+        return ((19595 * r + 38470 * g + 7471 * b + 32768) >> 16).astype(np.uint8)[None]
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _cover(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Scaled so that it covers the size, and the middle of that. Bytes between the two directions, as libvips has them."""
+    scale = max(height / pixels.shape[0], width / pixels.shape[1])
+    size = [max(want, math.floor(had * scale + 0.5)) for had, want in zip(pixels.shape, (height, width))]
+    # It enlarges rows first, and makes columns small first.
+    for axis in (1, 0) if scale > 1 else (0, 1):
+        filtered = np.tensordot(_cubic_filter(pixels.shape[axis], size[axis], scale), pixels, (1, axis))
+        pixels = np.moveaxis(np.clip(np.floor(filtered + 0.5), 0, 255), 0, axis).astype(np.uint8)
+    top, left = (size[0] - height + 1) // 2, (size[1] - width + 1) // 2
+    return pixels[top : top + height, left : left + width]
+
+
+def _cubic_filter(had: int, size: int, scale: float) -> np.ndarray:
+    """[size, had]: the share of each pixel in each new one, by the cubic of Catmull and Rom, which is as wide as what it makes small."""
+    found = np.zeros((size, had))
+    wide = max(1.0, 1 / scale)
+    for i in range(size):
+        # libvips enlarges from the corner of a pixel, and makes small around the middle of the whole.
+        at = i / scale - 0.5 if scale > 1 else (i + 0.5) / scale - 0.5 - (size / scale - had) / 2
+        # It knows the place to the 64th of a pixel.
+        at = math.floor(at) + ((math.floor((at - math.floor(at)) * 128) + 1) >> 1) / 64
+        taken = np.arange(math.floor(at - 2 * wide), math.ceil(at + 2 * wide) + 1)
+        t = np.abs((taken - at) / wide)
+        near, far = 1.5 * t**3 - 2.5 * t**2 + 1, -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2
+        shares = np.where(t <= 1, near, np.where(t < 2, far, 0))
+        np.add.at(found[i], np.clip(taken, 0, had - 1), shares / shares.sum())
+    return found
 
 
 def _broken(paths: list[str], skip: bool, notes: list[str]) -> set[str]:
@@ -287,7 +333,7 @@ def _broken(paths: list[str], skip: bool, notes: list[str]) -> set[str]:
     _pillow()
 
     def reason(path: str) -> str | None:
-        if not skip and _looks_whole(path):
+        if not skip and _looks_whole(path) and not _is_cmyk(path):
             return None
         try:
             decode(path, (3, 8, 8))
@@ -309,6 +355,15 @@ def _broken(paths: list[str], skip: bool, notes: list[str]) -> set[str]:
         raise InputError(f"none of {len(paths)} pictures can be read:\n{shown}")
     notes.append(f"left out: {len(found)} of {len(paths)} pictures, which cannot be read:\n{shown}")
     return set(found)
+
+
+def _is_cmyk(path: str) -> bool:
+    """As its header says."""
+    try:
+        with _pillow().open(path) as opened:
+            return opened.mode == "CMYK"
+    except OSError:
+        return False
 
 
 def _looks_whole(path: str) -> bool:
