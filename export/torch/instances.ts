@@ -1,9 +1,6 @@
-import { policyOf } from '../../compiler/ops/batch-norm/statistics-policy.ts'
-import { producers, readsOf } from '../../compiler/graph/query.ts'
+import { producers } from '../../compiler/graph/query.ts'
 import type { Graph, Node, Value } from '../../compiler/graph/graph.ts'
 import type { LayerCall, Program, Span } from '../../dsl/index.ts'
-import { operators } from '../../compiler/ops/registry.ts'
-import { traitsOf } from '../../compiler/ops/traits.ts'
 import type { Written } from './layer.ts'
 import type { Statements } from './statements.ts'
 
@@ -103,21 +100,15 @@ export function instancesOf(program: Program, graph: Graph, statements: Statemen
 
 type Building = Instance & { readonly units: Unit[] }
 
-/** Nodes that a result needs, and those that keep statistics in training. */
+/** Nodes that a result needs. */
 function livingNodes(graph: Graph): ReadonlySet<Node> {
   const makers = producers(graph)
   const living = new Set<Node>()
-  const keeps = graph.nodes.filter((node) =>
-    traitsOf(operators, node).statistics && ['moving', 'cumulative', 'caffe'].includes(policyOf(node.attributes))
-  )
-  const open = [...graph.outputs.flatMap(({ value }) => makers.get(value) ?? []), ...keeps]
+  const open = graph.outputs.flatMap(({ value }) => makers.get(value) ?? [])
   for (let node = open.pop(); node; node = open.pop()) {
     if (living.has(node)) continue
     living.add(node)
-    for (const read of readsOf(node)) {
-      const maker = makers.get(read)
-      if (maker) open.push(maker)
-    }
+    open.push(...node.inputs.flatMap((read) => makers.get(read) ?? []))
   }
   return living
 }

@@ -39,7 +39,7 @@ export function bodyOf(
       const parameters = classes.of(unit.instance).parameters
       const give = parameters.map((_, k) => parameterAt(`${i}.${k}`)?.name ?? classes.argumentsOf(unit.instance)[k]!)
       made.push({ unit, type: classes.of(unit.instance).name, give })
-      if (unit.outputs.length === 0 && !runs(unit)) continue
+      if (unit.outputs.length === 0) continue
     } else {
       const at = literalsOf(unit).map((_, k) => parameterAt(`${i}.${k}`))
       let k = 0
@@ -60,9 +60,6 @@ export function bodyOf(
 
 const keyOf = ({ source, start }: { readonly source: { readonly file: string }; readonly start: number }): string =>
   `${source.file} ${start}`
-
-/** Whether a block does something though nothing reads it: it keeps statistics. */
-const runs = (unit: Unit): boolean => (unit.kind === 'layer' ? unit.isRun : unit.instance.units.some(runs))
 
 function valueOf(
   unit: Unit,

@@ -8,17 +8,10 @@ import torch
 from torch import Tensor
 
 
-def power(x: Tensor, exponent: float) -> Tensor:
-    """x to the power of a number; of exponent 0 it is 1, and its gradient 0."""
-    return torch.ones_like(x) if exponent == 0 else x**exponent
-
-
 def hard_sigmoid(x: Tensor, alpha: float = 1 / 6, beta: float = 0.5) -> Tensor:
     """alpha x + beta, kept within 0 and 1; outside and at its ends the gradient is 0."""
     y = alpha * x + beta
     return torch.where((y > 0) & (y < 1) | y.isnan(), y, y.detach().clamp(0, 1))
-
-
 
 
 def thresholded_relu(x: Tensor, alpha: float = 1.0) -> Tensor:
@@ -57,8 +50,8 @@ class BatchNorm(nn.Module):
         self.unbiased = unbiased or stats == "caffe"
         self.statistics: str | None = None
         self.across = True
-        self.gamma = nn.Parameter(torch.full([channels], gamma)) if affine else None
-        self.beta = nn.Parameter(torch.full([channels], beta)) if affine else None
+        self.gamma = nn.Parameter(torch.full([channels], float(gamma))) if affine else None
+        self.beta = nn.Parameter(torch.full([channels], float(beta))) if affine else None
         if stats == "batch":
             return
         self.register_buffer("running_mean", torch.zeros(channels))
@@ -299,11 +292,11 @@ class Dropout(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         if not self.training:
             return x
-        if mask is None:
-            if self.p == 0:
-                return x
-            mask = self.chances(x) >= self.p
-        return torch.where(mask != 0, x, torch.zeros_like(x)) / (1 - self.p) if mask.dtype == torch.bool else x * mask / (1 - self.p)
+        if mask is not None:
+            return x * mask.detach() / (1 - self.p)
+        if self.p == 0:
+            return x
+        return torch.where(self.chances(x) < self.p, torch.zeros_like(x), x / (1 - self.p))
 
     def chances(self, x: Tensor) -> Tensor:
         """A number of [0, 1) for each value of x, 24 bits: four rounds of murmur3's finalizer."""

@@ -8,6 +8,12 @@ const withNumber = (name: string, key: string, argument: string, otherwise: numb
   value: code`${name}(${0}, ${key}=${literal(numberOf(layer, argument, otherwise), argument)})`,
 })
 
+/** The gradient of F.celu takes its alpha as float32, whatever the type (PyTorch 1.13 to 2.9). */
+const celu: Row = (layer) => {
+  const alpha = numberOf(layer, 'alpha', 1)
+  return { value: alpha === 1 ? code`F.celu(${0})` : code`${literal(alpha, 'alpha')} * F.elu(${0} / ${literal(alpha, 'alpha')})` }
+}
+
 const clip: Row = (layer) => ({
   value: code`${0}.clamp(${literal(numberOf(layer, 'lo', 0), 'lo')}, ${literal(numberOf(layer, 'hi', 6), 'hi')})`,
 })
@@ -28,7 +34,7 @@ export const activationRows: ReadonlyMap<string, Row> = new Map([
   ['relu', plain('F.relu')],
   ['leaky_relu', withNumber('F.leaky_relu', 'negative_slope', 'slope', 0.01)],
   ['elu', withNumber('F.elu', 'alpha', 'alpha', 1)],
-  ['celu', withNumber('F.celu', 'alpha', 'alpha', 1)],
+  ['celu', celu],
   ['selu', plain('F.selu')],
   ['sigmoid', plain('torch.sigmoid')],
   ['tanh', plain('torch.tanh')],
@@ -50,5 +56,5 @@ export const activationRows: ReadonlyMap<string, Row> = new Map([
   ['log', method('log')],
   ['sqrt', method('sqrt')],
   ['reciprocal', method('reciprocal')],
-  ['pow', (layer) => ({ value: code`power(${0}, ${literal(numberOf(layer, 'exponent', 1), 'exponent')})` })],
+  ['pow', (layer) => ({ value: code`${0} ** ${literal(numberOf(layer, 'exponent', 1), 'exponent')}` })],
 ])

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import type { Bundle, Style, TensorData } from '../../../bundle/format.ts'
 import { elementCount } from '../../../bundle/sizes.ts'
 import { compile, interpreter } from '../../../compiler/index.ts'
@@ -61,10 +61,7 @@ export async function prepare(folder: string, { name, text, batch = 5, style, fr
   const inputs = given.inputs ?? fed(bundle, batch)
   mkdirSync(folder, { recursive: true })
   const { texts, weights: file, settings } = exportTorch(bundle, { ...(style && { style }) })
-  for (const [path, content] of texts) {
-    mkdirSync(dirname(join(folder, path)), { recursive: true })
-    writeFileSync(join(folder, path), content)
-  }
+  for (const path of ['net.py', 'weights.py', 'exchange.py', 'settings.json']) writeFileSync(join(folder, path), texts.get(path)!)
   writeFileSync(join(folder, 'weights.safetensors'), Buffer.concat([...file.parts()]))
   const shapes = new Map(bundle.manifest.inputs.map((input) => [input.name, input.shape.map((dim) => (dim === 'n' ? batch : dim))]))
   const wanted = new Map<string, TensorData>()
@@ -102,11 +99,16 @@ export async function prepare(folder: string, { name, text, batch = 5, style, fr
 export async function compareAll(cases: readonly TorchCase[]): Promise<Compared[]> {
   const root = mkdtempSync(join(tmpdir(), 'fusenet-torch-'))
   const folders: string[] = []
+  const failed: Compared[] = []
   for (const [i, one] of cases.entries()) {
     const folder = join(root, String(i))
-    await prepare(folder, one)
-    folders.push(folder)
+    try {
+      await prepare(folder, one)
+      folders.push(folder)
+    } catch (error) {
+      failed.push({ name: one.name, worst: Infinity, what: '', float32: Infinity, error: String(error) })
+    }
   }
   execFileSync(PYTHON, [join(import.meta.dirname, 'compare.py'), root, ...folders], { stdio: ['ignore', 'inherit', 'inherit'] })
-  return JSON.parse(readFileSync(join(root, 'compared.json'), 'utf8')) as Compared[]
+  return [...failed, ...JSON.parse(readFileSync(join(root, 'compared.json'), 'utf8')) as Compared[]]
 }

@@ -83,7 +83,7 @@ def main() -> None:
             compared.append({"name": name, "worst": worst if worst < float("inf") else 1e300, "what": what,
                              "float32": single if single < float("inf") else 1e300})
         except Exception:  # whatever it is, it is told, and the next one runs
-            compared.append({"name": name, "worst": 1e300, "what": "", "float32": 1e300, "error": traceback.format_exc()})
+            compared.append({"name": name, "worst": 1e300, "what": "", "float32": 1e300, "error": "\n".join(traceback.format_exc().splitlines()[-6:])})
     (root / "compared.json").write_text(json.dumps(compared))
 
 

@@ -1,25 +1,57 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { ROWS } from '../../../export/torch/layers/table.ts'
+import { operators } from '../../../compiler/ops/registry.ts'
 import { randomNet } from '../../support/random-net.ts'
 import { variedNet } from '../../support/varied-net.ts'
 import { compareAll, hasTorch, type TorchCase } from './cases.ts'
+import { layerCases } from './layer-cases.ts'
 
-/** TORCH=all: every sample, all varied nets and 60 random ones; else some of each. */
+/** TORCH=all: every layer in every form, every sample, golden nets, 40 varied nets and 60 random ones; else some of each: ten minutes, or ten seconds. */
 const all = process.env['TORCH'] === 'all'
 
-const sample = (name: string): string => readFileSync(join(import.meta.dirname, `../../../samples/${name}.net`), 'utf8')
-const count = all ? 60 : 6
-const VARIED = all ? 40 : 5
+const VARIED = 40
 
-const random: TorchCase[] = Array.from({ length: count }, (_, seed) => ({ name: `random ${seed}`, text: randomNet(seed) }))
-const varied: TorchCase[] = Array.from({ length: VARIED }, (_, seed) => ({ name: `varied ${seed}`, text: variedNet(seed, VARIED) }))
+/** Samples with smaller pictures: the interpreter is slow. */
+const samples = [
+  'mnist',
+  'resnet20',
+  'densenet40',
+  'cifar10_quick',
+  'cifar10_quick_split',
+  'cifar10_full_sigmoid_bn',
+  'mobilenet_v2',
+  'resnet18',
+]
+  .flatMap((name): TorchCase[] => {
+    const text = readFileSync(join(import.meta.dirname, `../../../samples/${name}.net`), 'utf8')
+      .replace('f32[1, 28, 28]', 'f32[1, 16, 16]').replace('f32[3, 32, 32]', 'f32[3, 16, 16]').replace('f32[3, 224, 224]', 'f32[3, 32, 32]')
+    return [{ name, text, batch: 3 }, { name: `${name}, split`, text, batch: 3, style: 'split' }]
+  })
+const random = Array.from({ length: all ? 60 : 3 }, (_, seed): TorchCase => ({ name: `random ${seed}`, text: randomNet(seed) }))
+const varied = Array.from({ length: VARIED }, (_, seed): TorchCase => ({ name: `varied ${seed}`, text: variedNet(seed, VARIED) }))
 
-test.skipIf(!hasTorch())('net.py computes what the float64 interpreter does (python3-torch)', async () => {
-  const compared = await compareAll([...random, ...varied])
+test('every layer of the language is written in PyTorch, and compared', () => {
+  const layers = [...operators.values()].flatMap(({ signature }) => (signature ? [signature.name] : []))
+  expect(layers.filter((layer) => !ROWS.has(layer))).toEqual([])
+  const texts = layerCases(true).map(({ text }) => text).join('\n')
+  expect(layers.filter((layer) => !new RegExp(`\\b${layer}\\b`).test(texts))).toEqual([])
+})
+
+async function expectAlike(cases: readonly TorchCase[]): Promise<void> {
+  const compared = await compareAll(cases)
+  if (all)
+    console.log(
+      compared.map(({ name, worst, float32 }) => `${name}: ${worst.toExponential(1)}, float32 ${float32.toExponential(1)}`).join('\n'),
+    )
   const wrong = compared.filter(({ worst }) => !(worst <= 1e-9))
-  console.log(compared.map(({ name, worst, float32 }) => `${name} ${worst.toExponential(1)} ${float32.toExponential(1)}`).join('\n'))
-  expect(wrong.map(({ name, worst, what, error }) => error ? `${name}: ${error}` : `${name}: ${what} off by ${worst}`)).toEqual([])
-}, 600_000)
+  expect(wrong.map(({ name, worst, what, error }) => (error ? `${name}: ${error}` : `${name}: ${what} off by ${worst}`))).toEqual([])
+}
 
-void sample
+describe.skipIf(!hasTorch())('net.py computes what the float64 interpreter does (python3-torch)', () => {
+  test('each layer, and random nets', async () => {
+    const more = all ? [...varied, ...samples, ...(await import('./golden-cases.ts')).goldenCases()] : []
+    await expectAlike([...layerCases(all), ...random, ...more])
+  }, 1_200_000)
+})

@@ -4,17 +4,10 @@ import torch
 from torch import Tensor
 
 
-def power(x: Tensor, exponent: float) -> Tensor:
-    """x to the power of a number; of exponent 0 it is 1, and its gradient 0."""
-    return torch.ones_like(x) if exponent == 0 else x**exponent
-
-
 def hard_sigmoid(x: Tensor, alpha: float = 1 / 6, beta: float = 0.5) -> Tensor:
     """alpha x + beta, kept within 0 and 1; outside and at its ends the gradient is 0."""
     y = alpha * x + beta
     return torch.where((y > 0) & (y < 1) | y.isnan(), y, y.detach().clamp(0, 1))
-
-
 
 
 def thresholded_relu(x: Tensor, alpha: float = 1.0) -> Tensor:

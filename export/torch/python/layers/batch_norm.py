@@ -30,8 +30,8 @@ class BatchNorm(nn.Module):
         self.unbiased = unbiased or stats == "caffe"
         self.statistics: str | None = None
         self.across = True
-        self.gamma = nn.Parameter(torch.full([channels], gamma)) if affine else None
-        self.beta = nn.Parameter(torch.full([channels], beta)) if affine else None
+        self.gamma = nn.Parameter(torch.full([channels], float(gamma))) if affine else None
+        self.beta = nn.Parameter(torch.full([channels], float(beta))) if affine else None
         if stats == "batch":
             return
         self.register_buffer("running_mean", torch.zeros(channels))

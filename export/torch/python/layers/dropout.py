@@ -25,11 +25,11 @@ class Dropout(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         if not self.training:
             return x
-        if mask is None:
-            if self.p == 0:
-                return x
-            mask = self.chances(x) >= self.p
-        return torch.where(mask != 0, x, torch.zeros_like(x)) / (1 - self.p) if mask.dtype == torch.bool else x * mask / (1 - self.p)
+        if mask is not None:
+            return x * mask.detach() / (1 - self.p)
+        if self.p == 0:
+            return x
+        return torch.where(self.chances(x) < self.p, torch.zeros_like(x), x / (1 - self.p))
 
     def chances(self, x: Tensor) -> Tensor:
         """A number of [0, 1) for each value of x, 24 bits: four rounds of murmur3's finalizer."""
