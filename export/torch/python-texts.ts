@@ -870,6 +870,10 @@ import shutil
 import sys
 import traceback
 
+# DistributedDataParallel would warn that it looks for unused parameters and finds none: see exchange.py, together.
+os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+os.environ.setdefault("GLOG_minloglevel", "2")
+
 try:
     import numpy as np
     import torch
