@@ -728,11 +728,13 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import nullcontext
-from typing import ContextManager
+from typing import Callable, ContextManager, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+T = TypeVar("T")
 
 
 def world() -> int:
@@ -784,6 +786,24 @@ def any_of(said: bool) -> bool:
     if world() == 1:
         return said
     return bool(all_sum_(torch.tensor([1.0 if said else 0.0], device=_device)).item() > 0)
+
+
+def of_first(make: Callable[[], T]) -> T:
+    """What the first process makes, in all of them; where it raises an error, all do. So one alone reads a file that goes on with a
+    training, and it need not be there for the others.
+    """
+    if world() == 1:
+        return make()
+    made: list = [None, None]
+    if rank() == 0:
+        try:
+            made[0] = make()
+        except Exception as error:  # noqa: BLE001
+            made[1] = error
+    dist.broadcast_object_list(made, 0)
+    if made[1] is not None:
+        raise made[1]
+    return made[0]
 
 
 def wait_for_all() -> None:
@@ -843,6 +863,26 @@ def together(net: nn.Module) -> nn.Module:
     )
 
 
+def local_batch_norm(net: nn.Module) -> None:
+    """Each process normalizes its share of a batch by itself: another training, without messages on the way. See \`join_statistics\`."""
+    for module in net.modules():
+        if hasattr(module, "across"):
+            module.across = False
+
+
+@torch.no_grad()
+def join_statistics(net: nn.Module) -> None:
+    """After \`local_batch_norm\`: statistics that were kept become their mean over the processes, in one message, before somebody reads
+    them. Whatever a layer keeps is linear in what it saw, so it does not matter when that is, or how often.
+    """
+    kept = [b for module in net.modules() if not getattr(module, "across", True) for b in module.buffers()]
+    if world() == 1 or not kept:
+        return
+    mean = all_sum_(torch.cat([b.double() for b in kept])) / world()
+    for buffer, joined in zip(kept, mean.split([b.numel() for b in kept])):
+        buffer.copy_(joined)
+
+
 def apart(net: nn.Module) -> ContextManager:
     """A context in which gradients of a net of \`together\` are added up in each process alone: for all but an update's last batch."""
     return net.no_sync() if world() > 1 else nullcontext()
@@ -885,6 +925,7 @@ from net import Net
 from training.course import Course, NonFinite
 from training.data_files import DataOptions, load_data
 from training.datasets import hold_out, limited
+from training.elastic import recall
 from training.errors import InputError
 from training.feeding import Feed
 from training.options import choices_of, parser
@@ -902,7 +943,7 @@ DONE, WRONG, USAGE, INTERRUPTED = 0, 1, 2, 130
 def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     device = exchange.start(cpu=args.device == "cpu" or args.float64 and not torch.cuda.is_available())
-    screen = Screen(args.json, exchange.rank() > 0)
+    screen = Screen(args.json, exchange.rank() > 0, args.events)
     try:
         if args.device == "cuda" and device.type != "cuda":
             raise InputError("--device cuda: PyTorch sees no card here; --device cpu computes without")
@@ -930,8 +971,13 @@ def run() -> None:
 
 def train(args, device: torch.device, screen: Screen) -> int:
     settings = read_settings(os.path.join(HERE, "settings.json"))
-    resumed = find_snapshot(args.resume) if args.resume else None
-    if resumed and args.weights:
+    save = args.save or f"{args.output or 'out/' + settings['net']}.safetensors"
+    output = args.output or (save[: -len(".safetensors")] if save.endswith(".safetensors") else save)
+    marks = args.snapshot_dir or f"{output}.snapshots"
+    again = exchange.of_first(lambda: recall(marks))
+    begin_from = again or args.resume
+    resumed = exchange.of_first(lambda: find_snapshot(begin_from)) if begin_from else None
+    if args.resume and args.weights:
         raise InputError("--resume brings the parameters with it, --weights starts a new training: leave one of them out")
     for note in resumed.notes if resumed else []:
         screen.note(note)
@@ -943,12 +989,15 @@ def train(args, device: torch.device, screen: Screen) -> int:
         choices["best"] = f"{measure['metric']}:{measure['better']}"
     if choices.get("stats") == "global":
         settings["identity"]["stats"] = "global"
-    save = args.save or f"{choices.get('output') or 'out/' + settings['net']}.safetensors"
-    choices["output"] = save[: -len(".safetensors")] if save.endswith(".safetensors") else save
+    if not (args.save or args.output) and choices.get("output"):
+        save, output = f"{choices['output']}.safetensors", choices["output"]
+    choices["output"] = output
 
     if not any(output["role"] == "loss" for output in settings["outputs"]):
         raise InputError("the net has no loss, so there is nothing to train")
-    course = Course(Net(), settings, batch, device, torch.float64 if args.float64 else torch.float32)
+    if args.local_batch_norm and batch < 2 * exchange.world():
+        raise InputError(f"--local-batch-norm: {exchange.world()} processes share a batch of {batch}, and each wants 2 samples at least")
+    course = Course(Net(), settings, batch, device, torch.float64 if args.float64 else torch.float32, args.local_batch_norm)
     course.start(seed, _first_weights(args, settings))
     if resumed:
         course.restore(resumed.snapshot, resumed.path)
@@ -966,9 +1015,9 @@ def train(args, device: torch.device, screen: Screen) -> int:
     job = Job(
         settings=settings, course=course, train=parts["train"], test=parts["test"], validation=parts.get("validation"),
         data_name=data, choices=choices, resumed=resumed, save=save, measure=measure,
-        run=resumed.run if resumed and not args.snapshot_dir else None,
+        run=resumed.run if resumed and (again or not args.snapshot_dir) else None,
         place=args.snapshot_dir or (resumed and resumed.place) or f"{choices['output']}.snapshots",
-        keep=args.keep, keep_going=args.keep_going, most_seconds=60 * args.minutes,
+        marks=marks, keep=args.keep, keep_going=args.keep_going, most_seconds=60 * args.minutes,
         resume_by=_again(args, save),
     )
     return DONE if Training(job, screen).run() is not None else INTERRUPTED
@@ -1053,7 +1102,7 @@ def _again(args, save: str) -> list[str]:
         command = ["torchrun", "--nproc_per_node", os.environ.get("LOCAL_WORLD_SIZE", str(exchange.world())), command[1]]
     if args.device != "auto":
         command += ["--device", args.device]
-    for name in ("float64", "tf32", "keep_going"):
+    for name in ("float64", "tf32", "keep_going", "local_batch_norm"):
         if getattr(args, name):
             command.append(f"--{name.replace('_', '-')}")
     return [*command, "--save", save]
@@ -1325,9 +1374,11 @@ class Objective(torch.nn.Module):
 
 
 class Course:
-    """\`dtype\`: float32, or float64 to compare with."""
+    """\`dtype\`: float32, or float64 to compare with. \`local_batch_norm\`: each process normalizes its share of a batch by itself."""
 
-    def __init__(self, net: torch.nn.Module, settings: dict, batch: int, device: torch.device, dtype: torch.dtype):
+    def __init__(
+        self, net: torch.nn.Module, settings: dict, batch: int, device: torch.device, dtype: torch.dtype, local_batch_norm: bool = False
+    ):
         self.settings, self.batch, self.device, self.dtype = settings, batch, device, dtype
         self.net = net.to(device=device, dtype=dtype)
         self.accumulate = settings["accumulate"]
@@ -1351,6 +1402,8 @@ class Course:
             for module in self.net.modules():
                 if hasattr(module, "statistics"):
                     module.statistics = "global"
+        if local_batch_norm:
+            exchange.local_batch_norm(self.net)
         self.objective = Objective(self.net, settings)
         self.together = exchange.together(self.objective)
 
@@ -1436,6 +1489,7 @@ class Course:
     def evaluate(self, feed: Feed, on_batch=lambda done: None) -> dict:
         """Losses and metrics of all samples as of one batch."""
         self.net.eval()
+        exchange.join_statistics(self.net)
         self._clear_divisors()
         totals = Totals(self.net, self.settings["outputs"])
         count = len(feed)
@@ -2016,6 +2070,58 @@ def _shares(sizes: list[int], total: int, most: list[int]) -> list[int]:
         counts[next(k for k in order if counts[k] > least)] -= 1
     return counts
 `,
+  'training/elastic.py': `"""Restarts: where a process dies, torchrun --max_restarts N ends the others and starts all of them anew."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+
+def may_restart() -> bool:
+    return int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", 0)) > 0
+
+
+def is_restart() -> bool:
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
+
+
+def _mark(place: str) -> str:
+    """A file that says in which run of \`place\` this torchrun trains: its --rdzv_id, or else its process, knows it."""
+    name = os.environ.get("TORCHELASTIC_RUN_ID", "none")
+    if name == "none":
+        name = f"{socket.gethostname()}-{os.getppid()}"
+    return os.path.join(place, ".torchrun-" + "".join(c if c.isalnum() or c in "-." else "_" for c in name))
+
+
+def remember(place: str, run: str) -> None:
+    """The first process, once it knows the folder of its snapshots."""
+    if may_restart():
+        os.makedirs(place, exist_ok=True)
+        with open(_mark(place), "w", encoding="utf-8") as file:
+            file.write(os.path.abspath(run))
+
+
+def recall(place: str) -> str | None:
+    """The folder to go on from after a restart; None where nothing was kept yet."""
+    if not is_restart():
+        return None
+    try:
+        with open(_mark(place), encoding="utf-8") as file:
+            run = file.read()
+        return run if any(name.startswith("step-") for name in os.listdir(run)) else None
+    except OSError:
+        return None
+
+
+def forget(place: str) -> None:
+    """The training came to its end."""
+    try:
+        os.remove(_mark(place))
+        os.rmdir(place)
+    except OSError:
+        pass
+`,
   'training/errors.py': `"""Mistakes of the user: sentences that say where, what and what to do. train.py prints them without a traceback."""
 
 from __future__ import annotations
@@ -2577,6 +2683,11 @@ def parser() -> argparse.ArgumentParser:
     add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="where it computes; default: cuda where there is one")
     add("--float64", action="store_true", help="compute in double precision")
     add("--tf32", action="store_true", help="let cards multiply with 10 bits of mantissa: faster, and other numbers than fusenet's")
+    add("--local-batch-norm", action="store_true",
+        help="each process normalizes its share of a batch by itself: fewer messages, and another training")
+    # Of \`fusenet train --on torch\`: where what it makes of the weights goes, and where events are written.
+    add("--output", help=argparse.SUPPRESS)
+    add("--events", help=argparse.SUPPRESS)
     add("--json", action="store_true", help="one JSON object a line on standard output, as \`fusenet train --json\` has them")
     return found
 
@@ -3099,6 +3210,7 @@ from dataclasses import dataclass
 
 import exchange
 
+from . import elastic
 from .course import Course, NonFinite
 from .errors import InputError
 from .feeding import Feed
@@ -3117,7 +3229,8 @@ AHEAD = 4
 
 @dataclass
 class Job:
-    """All that a training needs to know before it starts. \`resume_by\`: the command that goes on with it, but for the path."""
+    """All that a training needs to know before it starts. \`resume_by\`: the command that goes on with it, but for the path. \`marks\`:
+    the folder for what must be known after a restart."""
 
     settings: dict
     course: Course
@@ -3129,6 +3242,7 @@ class Job:
     resumed: Found | None
     run: str | None
     place: str
+    marks: str
     save: str
     keep: float
     keep_going: bool
@@ -3201,11 +3315,13 @@ class Training:
         """The result; None where it was ended before its time."""
         if self.first:
             self.keeper = self._open_keeper()
+            elastic.remember(self.job.marks, self.keeper.folder)
         try:
             trained = self._updates()
-            if trained is None:
-                return None
-            return self._finish(trained)
+            found = None if trained is None else self._finish(trained)
+            if self.first:
+                elastic.forget(self.job.marks)
+            return found
         finally:
             self.signals.close()
             if self.keeper:
@@ -3290,7 +3406,9 @@ class Training:
                 tests = watch is not None or "validation" in job.choices
                 due = is_due(step, test_every) or (tests and ((job.settings.get("test") is None and epoch_ends) or step == steps))
                 due = due and (tests or step < steps)
-                snapshot_due = is_due(step, snapshot_every)
+                # Whoever may be started anew keeps each epoch, where the file does not say how often.
+                kept = epoch_ends and step < steps and job.settings.get("snapshot") is None and elastic.may_restart()
+                snapshot_due = is_due(step, snapshot_every) or kept
                 ends = self._ends(began_at)
                 settle = epoch_ends or due or snapshot_due or step == steps or ends
                 while len(waiting) > (0 if settle else AHEAD):
@@ -3378,6 +3496,7 @@ class Training:
     def _write(self, test: dict | None) -> str | None:
         """A snapshot of now, by the first process; all wait until it is there."""
         path = None
+        exchange.join_statistics(self.course.net)
         if self.keeper:
             path = self.keeper.write(self._snapshot(), test and self._score_of(test), self.watch)
         exchange.wait_for_all()
@@ -3395,6 +3514,7 @@ class Training:
 
     def _stopped(self, left: float) -> dict | None:
         """Ended with updates left: by a signal (then None), or by its time: it is tested and saved as usual."""
+        exchange.join_statistics(self.course.net)
         if self.keeper:
             path = self.keeper.rescue(self._snapshot(), self.watch)
             resume = self._resume(path)
@@ -3442,6 +3562,7 @@ class Training:
         """Takes the best weights where they were asked for, saves, and tests."""
         job, course, screen = self.job, self.course, self.screen
         best = self.watch.best if self.watch else None
+        exchange.join_statistics(course.net)
         if best:
             screen.event(event="best", **best)
             taken = "" if best["step"] == course.step else "; its weights are taken"
@@ -3633,10 +3754,11 @@ BAR_EVERY = 0.1
 
 
 class Screen:
-    """\`quiet\`: of the processes that are not the first."""
+    """\`quiet\`: of the processes that are not the first. \`events\`: a file that gets the lines of --json, while a person is told nothing."""
 
-    def __init__(self, as_json: bool, quiet: bool):
-        self.as_json, self.quiet = as_json, quiet
+    def __init__(self, as_json: bool, quiet: bool, events: str | None = None):
+        self.as_json, self.quiet = as_json or events is not None, quiet
+        self.events = sys.stdout if events is None or quiet else open(events, "a", encoding="utf-8")
         self.bar_shown = False
 
     def print(self, text: str) -> None:
@@ -3652,7 +3774,7 @@ class Screen:
 
     def event(self, **event) -> None:
         if self.as_json and not self.quiet:
-            print(json.dumps(_plain(event), ensure_ascii=False, separators=(",", ":")), flush=True)
+            print(json.dumps(_plain(event), ensure_ascii=False, separators=(",", ":")), file=self.events, flush=True)
 
     def bar(self, text: str) -> None:
         """A line that the next one replaces."""

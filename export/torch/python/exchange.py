@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import nullcontext
-from typing import ContextManager
+from typing import Callable, ContextManager, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+T = TypeVar("T")
 
 
 def world() -> int:
@@ -65,6 +67,24 @@ def any_of(said: bool) -> bool:
     if world() == 1:
         return said
     return bool(all_sum_(torch.tensor([1.0 if said else 0.0], device=_device)).item() > 0)
+
+
+def of_first(make: Callable[[], T]) -> T:
+    """What the first process makes, in all of them; where it raises an error, all do. So one alone reads a file that goes on with a
+    training, and it need not be there for the others.
+    """
+    if world() == 1:
+        return make()
+    made: list = [None, None]
+    if rank() == 0:
+        try:
+            made[0] = make()
+        except Exception as error:  # noqa: BLE001
+            made[1] = error
+    dist.broadcast_object_list(made, 0)
+    if made[1] is not None:
+        raise made[1]
+    return made[0]
 
 
 def wait_for_all() -> None:
@@ -122,6 +142,26 @@ def together(net: nn.Module) -> nn.Module:
         # training that goes on from a snapshot would add up in another order than one that was never stopped.
         find_unused_parameters=True,
     )
+
+
+def local_batch_norm(net: nn.Module) -> None:
+    """Each process normalizes its share of a batch by itself: another training, without messages on the way. See `join_statistics`."""
+    for module in net.modules():
+        if hasattr(module, "across"):
+            module.across = False
+
+
+@torch.no_grad()
+def join_statistics(net: nn.Module) -> None:
+    """After `local_batch_norm`: statistics that were kept become their mean over the processes, in one message, before somebody reads
+    them. Whatever a layer keeps is linear in what it saw, so it does not matter when that is, or how often.
+    """
+    kept = [b for module in net.modules() if not getattr(module, "across", True) for b in module.buffers()]
+    if world() == 1 or not kept:
+        return
+    mean = all_sum_(torch.cat([b.double() for b in kept])) / world()
+    for buffer, joined in zip(kept, mean.split([b.numel() for b in kept])):
+        buffer.copy_(joined)
 
 
 def apart(net: nn.Module) -> ContextManager:

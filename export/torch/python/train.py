@@ -28,6 +28,7 @@ from net import Net
 from training.course import Course, NonFinite
 from training.data_files import DataOptions, load_data
 from training.datasets import hold_out, limited
+from training.elastic import recall
 from training.errors import InputError
 from training.feeding import Feed
 from training.options import choices_of, parser
@@ -45,7 +46,7 @@ DONE, WRONG, USAGE, INTERRUPTED = 0, 1, 2, 130
 def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     device = exchange.start(cpu=args.device == "cpu" or args.float64 and not torch.cuda.is_available())
-    screen = Screen(args.json, exchange.rank() > 0)
+    screen = Screen(args.json, exchange.rank() > 0, args.events)
     try:
         if args.device == "cuda" and device.type != "cuda":
             raise InputError("--device cuda: PyTorch sees no card here; --device cpu computes without")
@@ -73,8 +74,13 @@ def run() -> None:
 
 def train(args, device: torch.device, screen: Screen) -> int:
     settings = read_settings(os.path.join(HERE, "settings.json"))
-    resumed = find_snapshot(args.resume) if args.resume else None
-    if resumed and args.weights:
+    save = args.save or f"{args.output or 'out/' + settings['net']}.safetensors"
+    output = args.output or (save[: -len(".safetensors")] if save.endswith(".safetensors") else save)
+    marks = args.snapshot_dir or f"{output}.snapshots"
+    again = exchange.of_first(lambda: recall(marks))
+    begin_from = again or args.resume
+    resumed = exchange.of_first(lambda: find_snapshot(begin_from)) if begin_from else None
+    if args.resume and args.weights:
         raise InputError("--resume brings the parameters with it, --weights starts a new training: leave one of them out")
     for note in resumed.notes if resumed else []:
         screen.note(note)
@@ -86,12 +92,15 @@ def train(args, device: torch.device, screen: Screen) -> int:
         choices["best"] = f"{measure['metric']}:{measure['better']}"
     if choices.get("stats") == "global":
         settings["identity"]["stats"] = "global"
-    save = args.save or f"{choices.get('output') or 'out/' + settings['net']}.safetensors"
-    choices["output"] = save[: -len(".safetensors")] if save.endswith(".safetensors") else save
+    if not (args.save or args.output) and choices.get("output"):
+        save, output = f"{choices['output']}.safetensors", choices["output"]
+    choices["output"] = output
 
     if not any(output["role"] == "loss" for output in settings["outputs"]):
         raise InputError("the net has no loss, so there is nothing to train")
-    course = Course(Net(), settings, batch, device, torch.float64 if args.float64 else torch.float32)
+    if args.local_batch_norm and batch < 2 * exchange.world():
+        raise InputError(f"--local-batch-norm: {exchange.world()} processes share a batch of {batch}, and each wants 2 samples at least")
+    course = Course(Net(), settings, batch, device, torch.float64 if args.float64 else torch.float32, args.local_batch_norm)
     course.start(seed, _first_weights(args, settings))
     if resumed:
         course.restore(resumed.snapshot, resumed.path)
@@ -109,9 +118,9 @@ def train(args, device: torch.device, screen: Screen) -> int:
     job = Job(
         settings=settings, course=course, train=parts["train"], test=parts["test"], validation=parts.get("validation"),
         data_name=data, choices=choices, resumed=resumed, save=save, measure=measure,
-        run=resumed.run if resumed and not args.snapshot_dir else None,
+        run=resumed.run if resumed and (again or not args.snapshot_dir) else None,
         place=args.snapshot_dir or (resumed and resumed.place) or f"{choices['output']}.snapshots",
-        keep=args.keep, keep_going=args.keep_going, most_seconds=60 * args.minutes,
+        marks=marks, keep=args.keep, keep_going=args.keep_going, most_seconds=60 * args.minutes,
         resume_by=_again(args, save),
     )
     return DONE if Training(job, screen).run() is not None else INTERRUPTED
@@ -196,7 +205,7 @@ def _again(args, save: str) -> list[str]:
         command = ["torchrun", "--nproc_per_node", os.environ.get("LOCAL_WORLD_SIZE", str(exchange.world())), command[1]]
     if args.device != "auto":
         command += ["--device", args.device]
-    for name in ("float64", "tf32", "keep_going"):
+    for name in ("float64", "tf32", "keep_going", "local_batch_norm"):
         if getattr(args, name):
             command.append(f"--{name.replace('_', '-')}")
     return [*command, "--save", save]

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 import { compile } from '../../../compiler/index.ts'
 import { exportTorch } from '../../../export/index.ts'
 import { writeSafetensors } from '../../../runtime/index.ts'
-import { labels, uniforms } from '../../support/random-net.ts'
+import { labels, normals } from '../../support/random-net.ts'
 import { trained } from '../onnx-runtime.ts'
 import { hasTorch, PYTHON } from './cases.ts'
 
@@ -55,7 +55,7 @@ test.skipIf(!hasTorch())('several processes train as one with the whole batch (p
     join(folder, 'data.safetensors'),
     writeSafetensors(
       new Map([
-        ['image', { shape: [SAMPLES, 1, 12, 12], type: 'f32', data: uniforms(SAMPLES * 144, 1) }],
+        ['image', { shape: [SAMPLES, 1, 12, 12], type: 'f32', data: normals(SAMPLES * 144, 1) }],
         ['label', { shape: [SAMPLES], type: 'i32', data: labels(SAMPLES, 4, 2) }],
       ]),
     ),

@@ -43,9 +43,11 @@ class Objective(torch.nn.Module):
 
 
 class Course:
-    """`dtype`: float32, or float64 to compare with."""
+    """`dtype`: float32, or float64 to compare with. `local_batch_norm`: each process normalizes its share of a batch by itself."""
 
-    def __init__(self, net: torch.nn.Module, settings: dict, batch: int, device: torch.device, dtype: torch.dtype):
+    def __init__(
+        self, net: torch.nn.Module, settings: dict, batch: int, device: torch.device, dtype: torch.dtype, local_batch_norm: bool = False
+    ):
         self.settings, self.batch, self.device, self.dtype = settings, batch, device, dtype
         self.net = net.to(device=device, dtype=dtype)
         self.accumulate = settings["accumulate"]
@@ -69,6 +71,8 @@ class Course:
             for module in self.net.modules():
                 if hasattr(module, "statistics"):
                     module.statistics = "global"
+        if local_batch_norm:
+            exchange.local_batch_norm(self.net)
         self.objective = Objective(self.net, settings)
         self.together = exchange.together(self.objective)
 
@@ -154,6 +158,7 @@ class Course:
     def evaluate(self, feed: Feed, on_batch=lambda done: None) -> dict:
         """Losses and metrics of all samples as of one batch."""
         self.net.eval()
+        exchange.join_statistics(self.net)
         self._clear_divisors()
         totals = Totals(self.net, self.settings["outputs"])
         count = len(feed)

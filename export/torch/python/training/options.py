@@ -98,6 +98,11 @@ def parser() -> argparse.ArgumentParser:
     add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="where it computes; default: cuda where there is one")
     add("--float64", action="store_true", help="compute in double precision")
     add("--tf32", action="store_true", help="let cards multiply with 10 bits of mantissa: faster, and other numbers than fusenet's")
+    add("--local-batch-norm", action="store_true",
+        help="each process normalizes its share of a batch by itself: fewer messages, and another training")
+    # Of `fusenet train --on torch`: where what it makes of the weights goes, and where events are written.
+    add("--output", help=argparse.SUPPRESS)
+    add("--events", help=argparse.SUPPRESS)
     add("--json", action="store_true", help="one JSON object a line on standard output, as `fusenet train --json` has them")
     return found
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import exchange
 
+from . import elastic
 from .course import Course, NonFinite
 from .errors import InputError
 from .feeding import Feed
@@ -30,7 +31,8 @@ AHEAD = 4
 
 @dataclass
 class Job:
-    """All that a training needs to know before it starts. `resume_by`: the command that goes on with it, but for the path."""
+    """All that a training needs to know before it starts. `resume_by`: the command that goes on with it, but for the path. `marks`:
+    the folder for what must be known after a restart."""
 
     settings: dict
     course: Course
@@ -42,6 +44,7 @@ class Job:
     resumed: Found | None
     run: str | None
     place: str
+    marks: str
     save: str
     keep: float
     keep_going: bool
@@ -114,11 +117,13 @@ class Training:
         """The result; None where it was ended before its time."""
         if self.first:
             self.keeper = self._open_keeper()
+            elastic.remember(self.job.marks, self.keeper.folder)
         try:
             trained = self._updates()
-            if trained is None:
-                return None
-            return self._finish(trained)
+            found = None if trained is None else self._finish(trained)
+            if self.first:
+                elastic.forget(self.job.marks)
+            return found
         finally:
             self.signals.close()
             if self.keeper:
@@ -203,7 +208,9 @@ class Training:
                 tests = watch is not None or "validation" in job.choices
                 due = is_due(step, test_every) or (tests and ((job.settings.get("test") is None and epoch_ends) or step == steps))
                 due = due and (tests or step < steps)
-                snapshot_due = is_due(step, snapshot_every)
+                # Whoever may be started anew keeps each epoch, where the file does not say how often.
+                kept = epoch_ends and step < steps and job.settings.get("snapshot") is None and elastic.may_restart()
+                snapshot_due = is_due(step, snapshot_every) or kept
                 ends = self._ends(began_at)
                 settle = epoch_ends or due or snapshot_due or step == steps or ends
                 while len(waiting) > (0 if settle else AHEAD):
@@ -291,6 +298,7 @@ class Training:
     def _write(self, test: dict | None) -> str | None:
         """A snapshot of now, by the first process; all wait until it is there."""
         path = None
+        exchange.join_statistics(self.course.net)
         if self.keeper:
             path = self.keeper.write(self._snapshot(), test and self._score_of(test), self.watch)
         exchange.wait_for_all()
@@ -308,6 +316,7 @@ class Training:
 
     def _stopped(self, left: float) -> dict | None:
         """Ended with updates left: by a signal (then None), or by its time: it is tested and saved as usual."""
+        exchange.join_statistics(self.course.net)
         if self.keeper:
             path = self.keeper.rescue(self._snapshot(), self.watch)
             resume = self._resume(path)
@@ -355,6 +364,7 @@ class Training:
         """Takes the best weights where they were asked for, saves, and tests."""
         job, course, screen = self.job, self.course, self.screen
         best = self.watch.best if self.watch else None
+        exchange.join_statistics(course.net)
         if best:
             screen.event(event="best", **best)
             taken = "" if best["step"] == course.step else "; its weights are taken"

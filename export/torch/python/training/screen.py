@@ -12,10 +12,11 @@ BAR_EVERY = 0.1
 
 
 class Screen:
-    """`quiet`: of the processes that are not the first."""
+    """`quiet`: of the processes that are not the first. `events`: a file that gets the lines of --json, while a person is told nothing."""
 
-    def __init__(self, as_json: bool, quiet: bool):
-        self.as_json, self.quiet = as_json, quiet
+    def __init__(self, as_json: bool, quiet: bool, events: str | None = None):
+        self.as_json, self.quiet = as_json or events is not None, quiet
+        self.events = sys.stdout if events is None or quiet else open(events, "a", encoding="utf-8")
         self.bar_shown = False
 
     def print(self, text: str) -> None:
@@ -31,7 +32,7 @@ class Screen:
 
     def event(self, **event) -> None:
         if self.as_json and not self.quiet:
-            print(json.dumps(_plain(event), ensure_ascii=False, separators=(",", ":")), flush=True)
+            print(json.dumps(_plain(event), ensure_ascii=False, separators=(",", ":")), file=self.events, flush=True)
 
     def bar(self, text: str) -> None:
         """A line that the next one replaces."""
