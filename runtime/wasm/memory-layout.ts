@@ -8,8 +8,19 @@ import { PAGE_BYTES, RECORD_ALIGNMENT } from '../../bundle/wasm-abi.ts'
 /** Records hold them as i32. */
 const MOST_ITEMS = 2 ** 31 - 1
 const MOST_PAGES = 65536
-/** Chunks that each thread takes of a dispatch, about: fewer make threads wait for each other, more cost atomic operations. */
+/** Chunks that each of several threads takes of a dispatch, about: fewer make threads wait for each other, more cost atomic operations. */
 const CHUNKS = 8
+
+/**
+ * Items that a thread takes at once. What it has packed or made for one item it keeps for the next ones of a chunk, so one thread takes all, and of
+ * several each takes whole samples where there are enough: cut within a sample, a map that is made for all tasks of the sample was made two or three times.
+ */
+export function chunkOf(items: number, perSample: number, batch: number, threads: number): number {
+  if (threads === 1) return Math.max(1, items)
+  const chunk = Math.max(1, Math.floor(items / (threads * CHUNKS)))
+  const enough = batch >= threads * CHUNKS || (batch % threads === 0 && batch >= 2 * threads)
+  return perSample > 1 && enough ? perSample * Math.max(1, Math.floor(chunk / perSample)) : chunk
+}
 
 /** All memory of a net at a batch: one WebAssembly memory, laid out once. */
 export interface MemoryLayout {
@@ -72,7 +83,7 @@ function place(plan: Plan, batch: number, used: ReadonlySet<number>, programs: r
       const items = sizeAt(d.invocations, batch)
       if (items > MOST_ITEMS)
         throw new DeviceError(`at batch ${batch} ${d.name} has ${items} items, a CPU counts them up to ${MOST_ITEMS}: use a smaller batch`)
-      return put([d.kernel, items, Math.max(1, Math.floor(items / (threads * CHUNKS))), 0, ...d.tensors.map(address)])
+      return put([d.kernel, items, chunkOf(items, d.invocations.perSample, batch, threads), 0, ...d.tensors.map(address)])
     })
     laidOut.set(name, { block: put([records.length, ...records]), single: records.map((record) => put([1, record])) })
   }
