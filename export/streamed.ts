@@ -3,13 +3,13 @@ import { elementCount } from '../bundle/sizes.ts'
 /** Numbers with a shape, row-major. */
 export interface StoredTensor {
   readonly name: string
-  readonly type: 'f32' | 'i64'
+  readonly type: 'f32' | 'i64' | 'bool'
   readonly shape: readonly number[]
   /** Asked for when it is written: one tensor at a time is held. */
   readonly values: () => Float32Array | readonly number[]
 }
 
-const BYTES: Readonly<Record<StoredTensor['type'], number>> = { f32: 4, i64: 8 }
+const BYTES: Readonly<Record<StoredTensor['type'], number>> = { f32: 4, i64: 8, bool: 1 }
 
 /** A file, piece by piece: each tensor is asked for as it is written. */
 export interface Streamed {
@@ -53,6 +53,7 @@ export function rawBytes(tensor: StoredTensor): Uint8Array<ArrayBuffer> {
     throw new RangeError(`${tensor.name} has ${values.length} values for [${tensor.shape.join(', ')}]`)
   const view = new DataView(bytes.buffer)
   if (tensor.type === 'i64') values.forEach((value, i) => view.setBigInt64(8 * i, BigInt(value), true))
+  else if (tensor.type === 'bool') bytes.set(values)
   else if (IS_LITTLE && values instanceof Float32Array) {
     const { buffer, byteOffset, byteLength } = values
     if (buffer instanceof ArrayBuffer) return new Uint8Array(buffer, byteOffset, byteLength)

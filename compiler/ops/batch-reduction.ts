@@ -2,6 +2,7 @@ import type { Node } from '../graph/graph.ts'
 import { type Expression, guard, load, sum, within } from '../ir/expression.ts'
 import { type Axis, axis, type IndexLike, plus, times } from '../ir/affine.ts'
 import { type Equation, equation, store, type Store } from '../ir/equation.ts'
+import { inStages } from '../ir/in-stages.ts'
 import { type Shape, tensor, type Tensor } from '../ir/tensor.ts'
 import { axisAlong, pointAxes } from './elementwise.ts'
 
@@ -45,13 +46,14 @@ export function sumsEquations(request: SumsRequest): Equation[] {
   const stays = shape.map((_, d) => d).filter((d) => kept.includes(d) || rows.includes(d))
   const chunks = chunkCount(request, stays)
   const first = partialSums(request, stays, inner.filter((d) => !rows.includes(d)), chunks)
-  if (rows.length === 0) return [movable(request, first.equation, 'partial', first.partials), total(request, first.partials)]
+  const whole = (): Equation => sumAtOnce(request, reduced)
+  if (rows.length === 0) return inStages([movable(request, first.equation, 'partial', first.partials), total(request, first.partials)], whole)
   const merged = mergeRows(request, first.partials, stays, rows)
-  return [
+  return inStages([
     movable(request, first.equation, 'partial', merged.partials),
     movable(request, merged.equation, 'merge', merged.partials),
     total(request, merged.partials),
-  ]
+  ], whole)
 }
 
 /** The equations of a node that gives single numbers: of sums over all points of a shape, one result for each of the node's outputs. */

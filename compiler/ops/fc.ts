@@ -3,6 +3,7 @@ import type { Node } from '../graph/graph.ts'
 import { add, guard, load, mul, sum, within } from '../ir/expression.ts'
 import { type Axis, axis, type Index, index, type IndexLike, plus, times } from '../ir/affine.ts'
 import { type Equation, equation, store } from '../ir/equation.ts'
+import { inStages } from '../ir/in-stages.ts'
 import { type Shape, tensor } from '../ir/tensor.ts'
 import { axisProblem, batchAxisProblem, labelProblems } from './diagnostics.ts'
 import { fromEnd, numberOf } from './elementwise.ts'
@@ -144,11 +145,12 @@ const fcDweight: Operator = {
     const place = weightAt(node, o, position)
     const chunks = typeof batch === 'number' ? 1
       : Math.min(MOST_CHUNKS, Math.max(1, Math.floor(WANTED_POINTS / inputsOf([1, ...out.shape]))))
-    if (chunks === 1) {
+    const whole = (): Equation => {
       const n = axis('n', batch)
       const total = sum([n, ...before], mul(load(x!, n, ...before, ...axes), load(dy!, n, ...before, o)))
-      return [equation(node.name, layersOf(node), [o, ...axes], [store(out, place, total)])]
+      return equation(node.name, layersOf(node), [o, ...axes], [store(out, place, total)])
     }
+    if (chunks === 1) return [whole()]
     const chunk = axis('chunk', chunks)
     const round = axis('round', { chunks })
     const image = plus(chunk, times(round, chunks))
@@ -158,10 +160,10 @@ const fcDweight: Operator = {
     const total = sum([round, ...before], mul(guard(there, factors[0]), guard(there, factors[1])))
     const part = axis('chunk', chunks)
     const at = out.shape.map((extent, d) => axis('oi'[isTransposed(node) ? 1 - d : d]!, extent))
-    return [
+    return inStages([
       equation(`${node.name}.partial`, layersOf(node), [chunk, o, ...axes], [store(partials, [chunk, ...place], total)]),
       equation(node.name, layersOf(node), at, [store(out, at, sum([part], load(partials, part, ...at)))]),
-    ]
+    ], whole)
   },
 }
 

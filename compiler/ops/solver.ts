@@ -1,9 +1,9 @@
 import { BINDING_ELEMENTS } from '../../bundle/layout.ts'
 import type { Attributes, Parameter, Signature } from '../../dsl/signature.ts'
-import type { Node, Value } from '../graph/graph.ts'
+import type { Value } from '../graph/graph.ts'
 import { add, constant, div, type Expression, guard, ifFinite, load, mul, type Operand, scalar, select, sign, sqrt, sub, sum,
   within } from '../ir/expression.ts'
-import { axis, type Axis, divide, plus, times } from '../ir/affine.ts'
+import { axis, divide, plus, times } from '../ir/affine.ts'
 import { count, type Equation, equation, store } from '../ir/equation.ts'
 import { tensor } from '../ir/tensor.ts'
 import type { Operator } from './operator.ts'
@@ -184,49 +184,87 @@ export const solverSlots: ReadonlyMap<string, readonly string[]> = new Map(SOLVE
 
 export const solverSignatures: readonly Signature[] = SOLVERS.map(({ name, parameters, doc }) => ({ name, parameters, doc }))
 
+/** One element of a parameter, before an update. */
+export interface UpdateOf {
+  readonly weight: Expression
+  /** The sum over all batches that are added up. */
+  readonly gradient: Expression
+  /** The factor by which gradients are clipped, where they are. */
+  readonly clip?: Expression
+  readonly histories: readonly Expression[]
+  readonly rateMultiplier: Expression
+  readonly decayMultiplier: Expression
+}
+
+/** What becomes of it. */
+export interface Updated {
+  /** The new weight and the new histories; the old ones where the parameter is frozen or one of them is not finite. */
+  readonly values: readonly Expression[]
+  /** 1 where it is left as it was since something is not finite, else 0. */
+  readonly broken: Expression
+}
+
+/** The update of an element by the solver of this name, `a` its arguments and `accumulate`. */
+export function updated(name: string, of: UpdateOf, a: Attributes): Updated {
+  const { weight, gradient, histories, rateMultiplier } = of
+  const solver = SOLVERS.find((each) => each.name === name)!
+  const rate = mul(scalar('rate'), rateMultiplier)
+  const unlessFrozen = (learned: Expression, otherwise: Operand): Expression => select('eq', rateMultiplier, 0, otherwise, learned)
+  const g = gradientOf(of, a, solver.decoupled === true)
+  const amount = numberOf(a, 'weight_decay', 0)
+  const w = solver.decoupled && amount !== 0 ? mul(weight, sub(1, mul(rate, mul(amount, of.decayMultiplier)))) : weight
+  const now = solver.update(w, g, rate, histories, a)
+  const old = [weight, ...histories]
+  const broken = [gradient, ...now].reduceRight<Expression>((others, result) => ifFinite(result, others, 1), constant(0))
+  return {
+    values: now.map((value, k) => unlessFrozen(select('eq', broken, 0, value, old[k]!), old[k]!)),
+    broken: unlessFrozen(broken, 0),
+  }
+}
+
 /** Clip, average over the batches that were added up, then decay: in that order, as in Caffe. */
-function gradientAt(node: Node, i: Axis, w: Expression, decayMultiplier: Expression, decoupled: boolean): Expression {
-  const [gradients, , factor] = node.inputs as readonly [Value, Value, Value | undefined]
-  const a = node.attributes
-  const clipped = factor ? mul(load(gradients, i), load(factor)) : load(gradients, i)
+function gradientOf({ weight, gradient, clip, decayMultiplier }: UpdateOf, a: Attributes, decoupled: boolean): Expression {
+  const clipped = clip ? mul(gradient, clip) : gradient
   const batches = numberOf(a, 'accumulate', 1)
   const g = batches === 1 ? clipped : div(clipped, batches)
   const amount = numberOf(a, 'weight_decay', 0)
   if (amount === 0 || decoupled) return g
-  return add(g, mul(mul(amount, decayMultiplier), a['regularize'] === 'l1' ? sign(w) : w))
+  return add(g, mul(mul(amount, decayMultiplier), a['regularize'] === 'l1' ? sign(weight) : weight))
 }
 
-function solverOperator(solver: Solver): Operator {
+function solverOperator({ name, slots }: Solver): Operator {
   return {
-    name: solver.name,
+    name,
     equations: (node): readonly Equation[] => {
-      const multipliers = node.inputs[1]!
+      const [gradients, multipliers, factor] = node.inputs as readonly [Value, Value, Value | undefined]
       const weights = node.parameters['parameters']!
-      const histories = solver.slots.map((slot) => node.parameters[slot]!)
+      const histories = slots.map((slot) => node.parameters[slot]!)
       const i = axis('i', weights.shape[0]!)
       const block = divide(i, BLOCK)
-      const rateMultiplier = load(multipliers, block, 0)
-      const rate = mul(scalar('rate'), rateMultiplier)
-      const unlessFrozen = (learned: Expression, otherwise: Operand): Expression => select('eq', rateMultiplier, 0, otherwise, learned)
-      const decayMultiplier = load(multipliers, block, 1)
-      const before = load(weights, i)
-      const g = gradientAt(node, i, before, decayMultiplier, solver.decoupled === true)
-      const amount = numberOf(node.attributes, 'weight_decay', 0)
-      const w = solver.decoupled && amount !== 0 ? mul(before, sub(1, mul(rate, mul(amount, decayMultiplier)))) : before
-      const updated = solver.update(w, g, rate, histories.map((h) => load(h, i)), node.attributes)
-      const old = [before, ...histories.map((h) => load(h, i))]
-      const results = [load(node.inputs[0]!, i), ...updated]
-      const broken = results.reduceRight<Expression>((others, result) => ifFinite(result, others, 1), constant(0))
+      const { values, broken } = updated(name, {
+        weight: load(weights, i),
+        gradient: load(gradients, i),
+        ...(factor && { clip: load(factor) }),
+        histories: histories.map((h) => load(h, i)),
+        rateMultiplier: load(multipliers, block, 0),
+        decayMultiplier: load(multipliers, block, 1),
+      }, node.attributes)
       const counter = node.outputs.at(-1)!
       return [equation(node.name, [node.layer], [i], [
-        ...[weights, ...histories].map((out, k) => store(out, [i], unlessFrozen(select('eq', broken, 0, updated[k]!, old[k]!), old[k]!))),
-        ...(counter.type === 'i32' ? [count(counter, unlessFrozen(broken, 0))] : []),
+        ...[weights, ...histories].map((out, k) => store(out, [i], values[k]!)),
+        ...(counter.type === 'i32' ? [count(counter, broken)] : []),
       ])]
     },
   }
 }
 
 const PARTS = 256
+
+/** The factor that gradients are clipped by, of the sum of all their squares: see `gradientClip`. */
+export function clipFactor(squares: Expression, most: number): Expression {
+  const norm = sqrt(squares)
+  return ifFinite(norm, select('le', norm, most, most === 0 ? 0 : 1, div(most, norm)), norm)
+}
 
 /**
  * min(1, clip / norm), of the joint L2 norm of all gradients; 0 where `clip_gradients` is 0, whatever the norm. A norm whose square
@@ -245,12 +283,10 @@ const gradientClip: Operator = {
     const at = plus(part, times(round, parts))
     const g = guard([within(at, count)], select('eq', load(multipliers, divide(at, BLOCK), 0), 0, 0, load(gradients, at)))
     const again = axis('part', parts)
-    const norm = sqrt(sum([again], load(squares, again)))
-    const most = numberOf(node.attributes, 'clip_gradients', 1)
     return [
       equation(`${node.name}.squares`, [node.layer], [part], [store(squares, [part], sum([round], mul(g, g)))]),
       equation(node.name, [node.layer], [], [
-        store(node.outputs[0]!, [], ifFinite(norm, select('le', norm, most, most === 0 ? 0 : 1, div(most, norm)), norm)),
+        store(node.outputs[0]!, [], clipFactor(sum([again], load(squares, again)), numberOf(node.attributes, 'clip_gradients', 1))),
       ]),
     ]
   },

@@ -5,15 +5,10 @@ import { ExportError } from '../export-error.ts'
 import { type ExportSource, inferenceNet, type InferenceOptions } from '../inference-net.ts'
 import { GraphBuilder } from './graph-builder.ts'
 import type { OnnxGraph } from './model.ts'
+import { checkOpset, irVersionOf, OPSETS } from './opsets.ts'
 import { ROWS } from './operators/table.ts'
 import { bytesOf, type Streamed } from '../streamed.ts'
 import { writeModel } from './write-model.ts'
-
-/** The opsets that models are written for, and the usual one. */
-export const OPSETS = { first: 13, usual: 17, last: 23 } as const
-
-/** IR versions by the first opset that came with them. https://github.com/onnx/onnx/blob/main/docs/Versioning.md */
-const IR_VERSIONS: readonly (readonly [opset: number, ir: number])[] = [[13, 7], [15, 8], [19, 9], [21, 10], [23, 11]]
 
 /** A message of protobuf has less than 2 GiB. */
 const MOST_BYTES = 2 ** 31 - 1
@@ -48,11 +43,7 @@ export interface ExportedOnnx {
  */
 export function exportOnnx(source: ExportSource, options: OnnxOptions = {}): ExportedOnnx {
   const { opset = OPSETS.usual, version = '', beside, most = MOST_BYTES - ROOM } = options
-  if (!Number.isInteger(opset) || opset < OPSETS.first || opset > OPSETS.last)
-    throw new ExportError([{
-      where: 'opset',
-      what: `models are written for opsets ${OPSETS.first} to ${OPSETS.last}, and ${opset} is none of them`,
-    }])
+  checkOpset(opset)
   const net = inferenceNet(source, options)
   const builder = new GraphBuilder(net, opset)
   for (const node of net.graph.nodes) {
@@ -77,7 +68,7 @@ export function exportOnnx(source: ExportSource, options: OnnxOptions = {}): Exp
       mend: 'name a file that takes them: beside',
     }])
   const written = writeModel({
-    irVersion: IR_VERSIONS.findLast(([first]) => first <= opset)![1],
+    irVersion: irVersionOf(opset),
     opset,
     producer: 'fusenet',
     producerVersion: version,

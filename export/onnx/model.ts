@@ -32,7 +32,7 @@ export interface OnnxNode {
 /** A whole number, several of them, a text; `{ float }` for others; a tensor. */
 export type OnnxAttribute = number | readonly number[] | string | { readonly float: number } | { readonly tensor: StoredTensor }
 
-export type OnnxType = 'f32' | 'i32' | 'i64'
+export type OnnxType = 'f32' | 'i32' | 'i64' | 'bool'
 
 export interface OnnxValue {
   readonly name: string

@@ -3,7 +3,7 @@ import { bytesOf, type Part, rawBytes, sizeOf, type StoredTensor, type Streamed,
 import type { OnnxAttribute, OnnxGraph, OnnxModel, OnnxNode, OnnxType, OnnxValue } from './model.ts'
 
 /** TensorProto.DataType */
-const TYPES: Readonly<Record<OnnxType, number>> = { f32: 1, i32: 6, i64: 7 }
+const TYPES: Readonly<Record<OnnxType, number>> = { f32: 1, i32: 6, i64: 7, bool: 9 }
 /** AttributeProto.AttributeType */
 const KINDS = { float: 1, int: 2, string: 3, tensor: 4, ints: 7 } as const
 /** Tensors in a file of their own begin at such multiples, so that they can be mapped into memory: a page. */

@@ -1,0 +1,79 @@
+import { type Axis, axesOf, isAxis } from '../../compiler/ir/affine.ts'
+import type { Equation, Store } from '../../compiler/ir/equation.ts'
+import type { Tensor } from '../../compiler/ir/tensor.ts'
+import { Expressions, type Surroundings } from './expressions.ts'
+import { extentsOf } from './folding.ts'
+import { Scope, spread, Unwritable, type Written } from './written.ts'
+
+export interface EquationSurroundings extends Surroundings {
+  /** Says which value of the model holds a tensor from now on. */
+  readonly wrote: (tensor: Tensor, name: string) => void
+  /** A number of elements, to be added to a counter. */
+  readonly counted: (count: string) => void
+  /** The batch as a shape [1]. */
+  readonly batchShape: () => string
+}
+
+/** Writes an equation: whatever it stores is a value of the model afterwards. */
+export function writeEquation({ axes, stores }: Equation, around: EquationSurroundings): void {
+  const scope = new Scope()
+  const expressions = new Expressions(around, scope, axes)
+  // All is read before anything is written: an equation may update in place.
+  const values = stores.map(({ value }) => expressions.write(value))
+  const byTensor = new Map<Tensor, { store: Store; value: Written }[]>()
+  stores.forEach((store, i) => {
+    const value = values[i]!
+    if (store.counts) {
+      const all = spread(around.nodes, value, axes, around.batchShape)
+      around.counted(around.nodes.reduce('ReduceSum', all, axes.map((_, d) => d)))
+      return
+    }
+    const found = byTensor.get(store.tensor)
+    if (found) found.push({ store, value })
+    else byTensor.set(store.tensor, [{ store, value }])
+  })
+  for (const [tensor, parts] of byTensor) around.wrote(tensor, whole(tensor, parts, around, scope))
+}
+
+/** A tensor of all that is stored to it: one store, or one for each position of a dimension. */
+function whole(
+  { name, shape }: Tensor,
+  parts: readonly { readonly store: Store; readonly value: Written }[],
+  around: EquationSurroundings,
+  scope: Scope,
+): string {
+  const { nodes } = around
+  const rows = parts.map(({ store: { at }, value }) => {
+    const axes = at.map((form, d) => counting(form, scope.sorted(axesOf(form)), shape[d]!, around))
+    const order = axes.flat()
+    const sorted = scope.sorted(order)
+    if (value.axes.some((axis) => !order.includes(axis))) throw new Unwritable(`${name} is stored several times`)
+    const all = nodes.transpose(spread(nodes, value, sorted, around.batchShape), order.map((axis) => sorted.indexOf(axis)))
+    const sizes = axes.map((some, d) => (some.length === 0 ? 1 : shape[d]!))
+    const isPlain = axes.every((some) => some.length === 1)
+    return { at, axes, value: isPlain ? all : nodes.reshape(all, sizes.map((size) => (size === 'n' ? -1 : size))) }
+  })
+  const fixed = shape.flatMap((_, d) => (rows[0]!.axes[d]!.length === 0 && shape[d] !== 1 ? [d] : []))
+  if (fixed.length === 0 && rows.length === 1) return rows[0]!.value
+  const [d] = fixed
+  const sorted = [...rows].sort((a, b) => a.at[d!]!.constant - b.at[d!]!.constant)
+  if (fixed.length !== 1 || sorted.length !== shape[d!] || sorted.some(({ at }, i) => at[d!]!.constant !== i))
+    throw new Unwritable(`${name} is stored in parts`)
+  return nodes.add('Concat', sorted.map(({ value }) => value), { axis: d! })
+}
+
+/** The axes that count through a dimension, outer ones first; none where one position is stored. */
+function counting(form: Store['at'][number], axes: readonly Axis[], dim: number | 'n', { folding }: Surroundings): readonly Axis[] {
+  if (axes.length === 0) return []
+  if (axes.length === 1 && isAxis(form, axes[0]!) && axes[0]!.extent === dim) return axes
+  if (axes.some(({ extent }) => typeof extent !== 'number')) throw new Unwritable('a part of the batch is stored')
+  // The axis that moves furthest comes first.
+  const order = [...axes].sort((a, b) => stepOf(form, b) - stepOf(form, a))
+  const positions = folding.positions(form, order)
+  if (extentsOf(order).reduce((product, extent) => product * extent, 1) !== dim || positions.some((at, i) => at !== i))
+    throw new Unwritable('some elements are stored')
+  return order
+}
+
+const stepOf = ({ terms }: Store['at'][number], axis: Axis): number =>
+  terms.find(({ atom }) => atom.kind === 'axis' && atom.axis === axis)?.coefficient ?? 0
