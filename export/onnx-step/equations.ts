@@ -46,9 +46,8 @@ function whole(
   const rows = parts.map(({ store: { at }, value }) => {
     const axes = at.map((form, d) => counting(form, scope.sorted(axesOf(form)), shape[d]!, around))
     const order = axes.flat()
-    const sorted = scope.sorted(order)
     if (value.axes.some((axis) => !order.includes(axis))) throw new Unwritable(`${name} is stored several times`)
-    const all = nodes.transpose(spread(nodes, value, sorted, around.batchShape), order.map((axis) => sorted.indexOf(axis)))
+    const all = spread(nodes, value, order, around.batchShape)
     const sizes = axes.map((some, d) => (some.length === 0 ? 1 : shape[d]!))
     const isPlain = axes.every((some) => some.length === 1)
     return { at, axes, value: isPlain ? all : nodes.reshape(all, sizes.map((size) => (size === 'n' ? -1 : size))) }

@@ -6,7 +6,7 @@ import type { Folding, Known } from './folding.ts'
 import { writeLoad } from './loads.ts'
 import { isProduct, writeProduct } from './products.ts'
 import type { StepNodes } from './step-nodes.ts'
-import { aligned, countOf, isMade, type Made, numberIn, reshapeTo, type Scope, truths, Unwritable, type Written } from './written.ts'
+import { aligned, countOf, isMade, joined, type Made, numberIn, reshapeTo, type Scope, truths, Unwritable, type Written } from './written.ts'
 
 /** What equations read beside each other. */
 export interface Surroundings {
@@ -88,7 +88,7 @@ export class Expressions {
   private binary(op: string, a: Written, b: Written): Written {
     const { nodes } = this.around
     if (op === 'Max' && isMade(a) && numberIn(b) === 0) return { name: nodes.add('Relu', [a.name]), axes: a.axes }
-    const axes = this.scope.sorted([...a.axes, ...b.axes])
+    const axes = joined(this.scope, [a, b])
     return { name: nodes.add(op, [aligned(nodes, a, axes), aligned(nodes, b, axes)]), axes }
   }
 
@@ -99,7 +99,9 @@ export class Expressions {
       const size = nodes.add('Abs', [aligned(nodes, left, left.axes)])
       return this.where({ name: nodes.add('LessOrEqual', [size, nodes.number(-LOWEST)]), axes: left.axes }, this.write(yes), this.write(no))
     }
-    const axes = this.scope.sorted([...left.axes, ...right.axes])
+    const [x, y] = [numberIn(left), numberIn(right)]
+    if (x !== undefined && y !== undefined) return this.write((test === 'lt' ? x < y : test === 'le' ? x <= y : x === y) ? yes : no)
+    const axes = joined(this.scope, [left, right])
     const condition = nodes.add(TESTS[test], [aligned(nodes, left, axes), aligned(nodes, right, axes)])
     return this.where({ name: condition, axes }, this.write(yes), this.write(no))
   }
@@ -107,7 +109,7 @@ export class Expressions {
   /** `yes` where a value of truths holds. */
   private where(condition: Made, yes: Written, no: Written): Written {
     const { nodes } = this.around
-    const axes = this.scope.sorted([...condition.axes, ...yes.axes, ...no.axes])
+    const axes = joined(this.scope, [yes, no, condition])
     return { name: nodes.add('Where', [aligned(nodes, condition, axes), aligned(nodes, yes, axes), aligned(nodes, no, axes)]), axes }
   }
 

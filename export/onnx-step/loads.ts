@@ -31,8 +31,7 @@ export function writeLoad({ tensor, at }: Load, around: Surroundings, scope: Sco
     if (positions) value = gathered(value, d, positions, axes, around)
   })
   if (reads.some(({ positions, axes }) => !positions && axes.length !== 1)) value = nodes.reshape(value, reshapeTo(found))
-  const sorted = scope.sorted(found)
-  return { name: nodes.transpose(value, sorted.map((axis) => found.indexOf(axis))), axes: sorted }
+  return { name: value, axes: found }
 }
 
 function readOf(form: Index, axes: readonly Axis[], dim: Dim, { folding }: Surroundings): Read {
@@ -76,7 +75,5 @@ function jointly(
   const places = Array.from({ length: count }, (_, i) => sizes.reduce((place, size, d) => place * size + positions[d]![i]!, 0))
   const flat = nodes.reshape(name, [...(isBatched ? [-1] : []), sizes.reduce((product, size) => product * size, 1)])
   const made = nodes.add('Gather', [flat, nodes.integers(places, extentsOf(axes))], { axis: from })
-  const found = [...batchAxes, ...axes]
-  const sorted = scope.sorted(found)
-  return { name: nodes.transpose(made, sorted.map((axis) => found.indexOf(axis))), axes: sorted }
+  return { name: made, axes: [...batchAxes, ...axes] }
 }

@@ -11,8 +11,11 @@ export function isProduct([a, b]: Factors, summed: readonly Axis[]): boolean {
 }
 
 /** The sum of a b over axes, as a product of matrices: rows are what a alone has, columns what b alone has; what both keep counts matrices. */
-export function writeProduct(nodes: StepNodes, [a, b]: Factors, summed: readonly Axis[], scope: Scope): Written {
-  const inner = scope.sorted(summed)
+export function writeProduct(nodes: StepNodes, factors: Factors, summed: readonly Axis[], scope: Scope): Written {
+  const [first] = scope.sorted(factors.flatMap(({ axes }) => axes.filter((axis) => !factors.every((factor) => factor.axes.includes(axis)))))
+  // Rows come first where the equation has them first.
+  const [a, b] = factors[0].axes.includes(first!) ? factors : [factors[1], factors[0]]
+  const inner = a.axes.filter((axis) => summed.includes(axis))
   const kept = a.axes.filter((axis) => b.axes.includes(axis) && !summed.includes(axis))
   const rows = a.axes.filter((axis) => !b.axes.includes(axis))
   const columns = b.axes.filter((axis) => !a.axes.includes(axis))
@@ -20,10 +23,8 @@ export function writeProduct(nodes: StepNodes, [a, b]: Factors, summed: readonly
     ? nodes.add('MatMul', [matrix(nodes, a, [kept, rows, inner]), matrix(nodes, b, [kept, inner, columns])])
     : gemm(nodes, a, b, { rows, inner, columns })
   const axes = [...kept, ...rows, ...columns]
-  const sorted = scope.sorted(axes)
   const isPlain = (kept.length === 0 ? 2 : 3) === axes.length && rows.length === 1 && columns.length === 1
-  const apart = isPlain ? made : nodes.reshape(made, reshapeTo(axes))
-  return { name: nodes.transpose(apart, sorted.map((axis) => axes.indexOf(axis))), axes: sorted }
+  return { name: isPlain ? made : nodes.reshape(made, reshapeTo(axes)), axes }
 }
 
 /** A value as matrices: its axes in the order of the parts, each part one dimension. A part without axes is none, unless it is of a matrix. */

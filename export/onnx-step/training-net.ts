@@ -66,5 +66,5 @@ export function trainingNet({ manifest }: Pick<ExportSource, 'manifest'>, style:
     throw new ExportError([{ where: graph.name, what: 'no layer of it learns anything: there is nothing to train' }])
   const train = program?.train ?? PLAIN
   const context = { program: 'train', operators, style, train } as const
-  return { manifest, train, graph: PASSES.reduce((now: Graph, pass) => pass.run(now, context).graph, graph) }
+  return { manifest, train, graph: PASSES.filter(({ programs }) => programs.includes('train')).reduce((now: Graph, pass) => pass.run(now, context).graph, graph) }
 }

@@ -2,7 +2,7 @@ import type { Axis } from '../../compiler/ir/affine.ts'
 import { extentsOf, type Known } from './folding.ts'
 import type { StepNodes } from './step-nodes.ts'
 
-/** A value of the model at all points of some axes: a dimension for each of them, in the order of the scope. */
+/** A value of the model at all points of some axes: a dimension for each of them, in their order. */
 export interface Made {
   readonly name: string
   readonly axes: readonly Axis[]
@@ -45,8 +45,28 @@ export class Scope {
 /** A shape as Reshape wants it: the batch is what is left. */
 export const reshapeTo = (axes: readonly Axis[]): number[] => axes.map(({ extent }) => (typeof extent === 'number' ? extent : -1))
 
+/** The axes of values that meet: in the order of the one that has all of them, so that the largest value stays as it lies; else in that of the scope. */
+export function joined(scope: Scope, values: readonly Written[]): readonly Axis[] {
+  const sorted = scope.sorted(values.flatMap(({ axes }) => axes))
+  return values.find((value) => isMade(value) && value.axes.length === sorted.length)?.axes ?? sorted
+}
+
+/** The same value with its axes in the order that they have in a list. */
+function ordered(nodes: StepNodes, of: Written, axes: readonly Axis[]): Written {
+  const order = axes.filter((axis) => of.axes.includes(axis))
+  if (order.every((axis, d) => of.axes[d] === axis)) return of
+  if (isMade(of)) return { name: nodes.transpose(of.name, order.map((axis) => of.axes.indexOf(axis))), axes: order }
+  const steps = of.axes.map((_, d) => countOf(of.axes.slice(d + 1)))
+  const places = order.reduce<number[]>((before, axis) => {
+    const step = steps[of.axes.indexOf(axis)]!
+    return before.flatMap((at) => Array.from({ length: axis.extent as number }, (_, i) => at + i * step))
+  }, [0])
+  return { axes: order, values: places.map((at) => of.values[at]!) }
+}
+
 /** The name of a value of fewer axes that broadcasts over `axes`: ones stand for those that it lacks behind its first. `whole`: in front of it too. */
-export function aligned(nodes: StepNodes, of: Written, axes: readonly Axis[], whole = false): string {
+export function aligned(nodes: StepNodes, given: Written, axes: readonly Axis[], whole = false): string {
+  const of = ordered(nodes, given, axes)
   const lead = whole ? 0 : axes.findIndex((axis) => of.axes.includes(axis))
   const over = of.axes.length === 0 && !whole ? [] : axes.slice(lead)
   const missing = over.flatMap((axis, d) => (of.axes.includes(axis) ? [] : [d]))
