@@ -199,6 +199,8 @@ class Step {
     } catch (error) {
       if (!(error instanceof Unwritable)) throw error
       const { file, line } = placeOf(node)
+      // What reads it has no fault of its own.
+      for (const output of node.outputs) this.names.set(output, '')
       this.problems.push({ where: `${file}${line}: ${node.layer}`, what: `${node.op} has no form in ONNX here: ${error.message}` })
     }
   }

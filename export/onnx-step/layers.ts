@@ -1,13 +1,14 @@
 import type { Node, Value } from '../../compiler/graph/graph.ts'
 import { type Expression, LOWEST } from '../../compiler/ir/expression.ts'
 import type { Tensor } from '../../compiler/ir/tensor.ts'
+import { fromEnd } from '../../compiler/ops/elementwise.ts'
 import { operators } from '../../compiler/ops/registry.ts'
 import { type Pair, pairOf } from '../../compiler/ops/sliding-window.ts'
 import type { EquationSurroundings } from './equations.ts'
 import { couple, NO_PADS, type Pads, reachesFar, slide, spreadOver, type Windows, windowsOf } from './windows.ts'
 
 /**
- * Operators that are written as one of ONNX, or as few, and not by their equations: those whose windows slide. Gives the value of the
+ * Operators that are written as one of ONNX, or as few, and not by their equations: above all those whose windows slide. Gives the value of the
  * node's output; undefined where its equations are the better way.
  */
 export type Row = (node: Node, around: EquationSurroundings) => string | undefined
@@ -123,6 +124,12 @@ const maxDx: Row = (node, { nodes, nameOf }) => {
   return nodes.reshape(map, dx.shape.map((dim) => (dim === 'n' ? -1 : dim)))
 }
 
+/** A store for each part has no form of its own. */
+const concat: Row = ({ inputs, outputs, attributes }, { nodes, nameOf }) => {
+  const axis = fromEnd((attributes['axis'] as number | undefined) ?? 1, outputs[0]!.shape.length)
+  return nodes.add('Concat', inputs.map(nameOf), { axis })
+}
+
 export const ROWS: ReadonlyMap<string, Row> = new Map<string, Row>([
   ['conv', sliding],
   ['deconv_dx', sliding],
@@ -134,4 +141,5 @@ export const ROWS: ReadonlyMap<string, Row> = new Map<string, Row>([
   ['avg_pool', avgPool],
   ['global_avg_pool', avgPool],
   ['max_pool_dx', maxDx],
+  ['concat', concat],
 ])
