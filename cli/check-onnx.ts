@@ -9,8 +9,8 @@ import { open, wasm } from '../runtime/index.ts'
 const RUNTIME = 'onnxruntime-node'
 
 /** The part of it that is used. */
-interface OnnxRuntime {
-  readonly InferenceSession: { create(file: string): Promise<Session> }
+export interface OnnxRuntime {
+  readonly InferenceSession: { create(file: string, options?: { readonly logSeverityLevel?: number }): Promise<Session> }
   readonly Tensor: new(type: 'float32' | 'int32', data: Float32Array | Int32Array, dims: readonly number[]) => object
 }
 
@@ -81,7 +81,7 @@ function difference(found: ArrayLike<number>, own: ArrayLike<number>): number {
 }
 
 /** Numbers about 0 of about 1, the same every time (an LCG of Numerical Recipes, chapter 7.1). */
-function noise(count: number, seed: number): Float32Array {
+export function noise(count: number, seed: number): Float32Array {
   let state = seed * 747796405 >>> 0
   const next = (): number => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32
   return Float32Array.from({ length: count }, () => 1.7 * (next() + next() + next() + next() - 2))

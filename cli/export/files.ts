@@ -1,11 +1,16 @@
 import { open as openFile } from 'node:fs/promises'
 import { InputError } from '../../bundle/errors.ts'
-import type { Bundle } from '../../bundle/format.ts'
+import type { Bundle, Manifest, TensorData } from '../../bundle/format.ts'
 import type { Streamed } from '../../export/index.ts'
+import { initialValues } from '../../runtime/initializers.ts'
 import { withFile } from '../../runtime/loading/file-error.ts'
 import { kindOf } from '../files.ts'
 import { progress } from '../progress.ts'
 import type { Screen } from '../screen.ts'
+
+/** The values that fillers give for the seed of the text: no device is asked for them. */
+export const firstValues = ({ parameters, train }: Manifest): Map<string, TensorData> =>
+  new Map(parameters.map((entry) => [entry.name, { shape: entry.shape, type: 'f32', data: initialValues(entry, train?.seed ?? 1) }]))
 
 /** The net with the values that its fillers give. */
 export async function started(bundle: Bundle): Promise<Bundle> {

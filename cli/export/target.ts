@@ -1,4 +1,4 @@
-import type { Bundle, Style } from '../../bundle/format.ts'
+import type { Bundle, ProgramName, Style } from '../../bundle/format.ts'
 import type { Screen } from '../screen.ts'
 
 /** What the verb's options say of how a net is written. */
@@ -14,6 +14,8 @@ export interface ExportSettings {
 export interface Target {
   /** How its files end. Absent: it writes a folder. */
   readonly ending?: string
+  /** The programs that the net is compiled with: of what is written, and of what it is compared with. Absent: `infer`. */
+  readonly programs?: readonly ProgramName[]
   /** Gives an untrained net the values that it starts with. Absent: those that it has when it is opened. */
   started?(bundle: Bundle): Bundle
   /** What is said of another file. */

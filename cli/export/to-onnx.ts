@@ -15,15 +15,21 @@ import type { Target } from './target.ts'
 /** How far outputs of a model may be from fusenet's own, over the largest value: float32 in another order of additions. */
 const TOLERANCE = 2e-5
 
+export function refuseOpset(opset: number | undefined): void {
+  if (opset !== undefined && (opset < OPSETS.first || opset > OPSETS.last))
+    throw new UsageError(`--opset ${opset}: models are written for opsets ${OPSETS.first} to ${OPSETS.last}`)
+}
+
+/** Whether a file is fusenet's, as its first bytes tell: the producer is the second field of what it writes (see write-model.ts). */
+export const isOurOnnx = (head: string): boolean => head.slice(0, 16).includes('\x12\x07fusenet')
+
 /** A model of ONNX, with a file of weights beside it where the model does not hold them. */
 export const toOnnx: Target = {
   ending: '.onnx',
   says: 'a model of ONNX ends in .onnx',
   async prepare(file, { opset }) {
-    if (opset !== undefined && (opset < OPSETS.first || opset > OPSETS.last))
-      throw new UsageError(`--opset ${opset}: models are written for opsets ${OPSETS.first} to ${OPSETS.last}`)
-    // The producer is the second field of what fusenet writes: see write-model.ts.
-    await refuseOthers(file, (head) => head.slice(0, 16).includes('\x12\x07fusenet'))
+    refuseOpset(opset)
+    await refuseOthers(file, isOurOnnx)
     await tryFile(file)
   },
   async write(file, bundle, { opset, fold, style, check, isTrained }, screen) {

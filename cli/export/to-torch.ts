@@ -1,15 +1,13 @@
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { InputError } from '../../bundle/errors.ts'
-import type { Manifest, TensorData } from '../../bundle/format.ts'
 import { type ExportedTorch, exportTorch, type Streamed } from '../../export/index.ts'
-import { initialValues } from '../../runtime/initializers.ts'
 import { withFile } from '../../runtime/loading/file-error.ts'
 import { draftOf, removeLeftOvers, syncFolder, tryFile } from '../../runtime/loading/node/files.ts'
 import { kindOf } from '../files.ts'
 import { VERSION } from '../package.ts'
 import { showBytes } from '../screen.ts'
-import { writeParts } from './files.ts'
+import { firstValues, writeParts } from './files.ts'
 import type { Target } from './target.ts'
 
 const SETTINGS = 'settings.json'
@@ -48,10 +46,6 @@ export const toTorch: Target = {
     tell(folder, exported, isTrained, screen)
   },
 }
-
-/** The values that fillers give for the seed of the text: no device is asked for them. */
-const firstValues = ({ parameters, train }: Manifest): Map<string, TensorData> =>
-  new Map(parameters.map((entry) => [entry.name, { shape: entry.shape, type: 'f32', data: initialValues(entry, train?.seed ?? 1) }]))
 
 /** A folder that has files of these names is replaced where fusenet wrote it; what else is in it stays. */
 async function refuseOtherFolders(folder: string): Promise<void> {

@@ -7,8 +7,9 @@ import type { ExportSettings, Target } from '../export/target.ts'
 import type { Verb } from '../verb.ts'
 
 /** Formats by what `--to` calls them. */
-const TARGETS: Readonly<Record<'onnx' | 'caffe' | 'torch', () => Promise<Target>>> = {
+const TARGETS: Readonly<Record<'onnx' | 'onnx-step' | 'caffe' | 'torch', () => Promise<Target>>> = {
   onnx: async () => (await import('../export/to-onnx.ts')).toOnnx,
+  'onnx-step': async () => (await import('../export/to-onnx-step.ts')).toOnnxStep,
   caffe: async () => (await import('../export/to-caffe.ts')).toCaffe,
   torch: async () => (await import('../export/to-torch.ts')).toTorch,
 }
@@ -16,12 +17,12 @@ const TARGETS: Readonly<Record<'onnx' | 'caffe' | 'torch', () => Promise<Target>
 /** What a file is meant to be, by its ending. */
 const ENDINGS: readonly (readonly [ending: string, to: keyof typeof TARGETS])[] = [['.onnx', 'onnx'], ['.prototxt', 'caffe']]
 
-/** Options that one format alone takes. */
-const ONLY: Readonly<Record<string, keyof typeof TARGETS>> = { opset: 'onnx', batch: 'caffe' }
+/** Options that some formats alone take. */
+const ONLY: Readonly<Record<string, readonly (keyof typeof TARGETS)[]>> = { opset: ['onnx', 'onnx-step'], batch: ['caffe'] }
 
 export const exportVerb: Verb = {
   name: 'export',
-  summary: 'write a net as a model of ONNX or Caffe, or as a module of PyTorch, which other tools run',
+  summary: 'write a net as a model of ONNX or Caffe, or as a module of PyTorch, which other tools run and train',
   describe(command) {
     weights(style(command.argument('<net>', 'a .net file, or a bundle')))
       .addOption(new Option('--to <format>', "what is written (default: what the file's ending says)").choices(Object.keys(TARGETS)))
@@ -35,7 +36,7 @@ export const exportVerb: Verb = {
       .option('--no-check', 'not compared with onnxruntime-node, where it is installed')
       .addHelpText(
         'after',
-        '\nExamples:\n  fusenet export out/mnist -o mnist.onnx\n  fusenet export net.net --weights w.safetensors --fold -o net.onnx\n  fusenet export out/mnist -o mnist.prototxt\n  fusenet export net.net --to torch -o net-torch',
+        '\nExamples:\n  fusenet export out/mnist -o mnist.onnx\n  fusenet export net.net --weights w.safetensors --fold -o net.onnx\n  fusenet export out/mnist -o mnist.prototxt\n  fusenet export net.net --to torch -o net-torch\n  fusenet export net.net --to onnx-step -o step.onnx',
       )
   },
   async run({ args, options, screen }) {
@@ -46,7 +47,7 @@ export const exportVerb: Verb = {
     const target = await TARGETS[to]()
     if (target.ending !== undefined && !file.toLowerCase().endsWith(target.ending)) throw new UsageError(`-o ${file}: ${target.says}`)
     for (const [option, only] of Object.entries(ONLY))
-      if (options[option] !== undefined && to !== only) throw new UsageError(`--${option} goes with --to ${only}`)
+      if (options[option] !== undefined && !only.includes(to)) throw new UsageError(`--${option} goes with --to ${only[0]!}`)
     const settings: ExportSettings = {
       fold: options['fold'] === true,
       check: options['check'] !== false,
@@ -56,7 +57,7 @@ export const exportVerb: Verb = {
     await target.prepare(file, settings)
 
     const net = await netOptions(options, screen)
-    const loaded = await loadBundle(args[0]!, { ...net, only: { programs: ['infer'], targets: [WASM] }, older: true })
+    const loaded = await loadBundle(args[0]!, { ...net, only: { programs: target.programs ?? ['infer'], targets: [WASM] }, older: true })
     const isTrained = loaded.weights !== undefined
     const bundle = isTrained ? loaded : target.started?.(loaded) ?? await (await import('../export/files.ts')).started(loaded)
     await target.write(file, bundle, { ...settings, ...(net.style && { style: net.style }), isTrained }, screen)

@@ -47,7 +47,8 @@ export function sumsEquations(request: SumsRequest): Equation[] {
   const chunks = chunkCount(request, stays)
   const first = partialSums(request, stays, inner.filter((d) => !rows.includes(d)), chunks)
   const whole = (): Equation => sumAtOnce(request, reduced)
-  if (rows.length === 0) return inStages([movable(request, first.equation, 'partial', first.partials), total(request, first.partials)], whole)
+  if (rows.length === 0)
+    return inStages([movable(request, first.equation, 'partial', first.partials), total(request, first.partials)], whole)
   const merged = mergeRows(request, first.partials, stays, rows)
   return inStages([
     movable(request, first.equation, 'partial', merged.partials),

@@ -1,7 +1,8 @@
 import { type Axis, axesOf, isAxis } from '../../compiler/ir/affine.ts'
 import type { Equation, Store } from '../../compiler/ir/equation.ts'
 import type { Tensor } from '../../compiler/ir/tensor.ts'
-import { Expressions, type Surroundings } from './expressions.ts'
+import { Expressions } from './expressions.ts'
+import type { Surroundings } from './surroundings.ts'
 import { extentsOf } from './folding.ts'
 import { Scope, spread, Unwritable, type Written } from './written.ts'
 

@@ -80,18 +80,31 @@ export function exportOnnxStep(source: ExportSource, options: OnnxStepOptions = 
     ['fusenet', 'step'],
     ['state', JSON.stringify(step.stateNames)],
     ['feeds', JSON.stringify(written.feeds)],
-    ...(train ? [['train', JSON.stringify({ solver: train.solver, schedule: train.schedule, batch: train.batch, accumulate: train.accumulate })] as const] : []),
+    ...(train
+      ? [
+        [
+          'train',
+          JSON.stringify({ solver: train.solver, schedule: train.schedule, batch: train.batch, accumulate: train.accumulate }),
+        ] as const,
+      ] : []),
   ])
   const bytes = start.initializers.reduce((sum, { shape }) => sum + 4 * elementCount(shape), 0)
   if (bytes > MOST_BYTES && options.beside === undefined)
-    throw new ExportError([{ where: 'weights', what: `${bytes} bytes are more than a model of protobuf holds`, mend: 'name a file that takes them: beside' }])
+    throw new ExportError([{
+      where: 'weights',
+      what: `${bytes} bytes are more than a model of protobuf holds`,
+      mend: 'name a file that takes them: beside',
+    }])
   return {
     opset,
     graph: written.graph,
     model: writeModel({ ...head, graph: written.graph, metadata }).model,
     start: {
       graph: start,
-      ...writeModel({ ...head, graph: start, metadata: new Map([['net', net.manifest.name]]) }, bytes > MOST_BYTES ? options.beside : undefined),
+      ...writeModel(
+        { ...head, graph: start, metadata: new Map([['net', net.manifest.name]]) },
+        bytes > MOST_BYTES ? options.beside : undefined,
+      ),
     },
     state: step.stateNames,
     feeds: written.feeds,
@@ -125,7 +138,11 @@ class Step {
     this.rate = this.scalarInput('rate')
     for (const { value, values } of this.graph.constants ?? []) {
       const given = /^divisor\.(.+)\.(-?\d+)$/.exec(value.name)
-      if (!given) this.constants.set(value, Float64Array.from(values.flatMap(({ times, values }) => Array.from({ length: times }, () => values).flat())))
+      if (!given)
+        this.constants.set(
+          value,
+          Float64Array.from(values.flatMap(({ times, values }) => Array.from({ length: times }, () => values).flat())),
+        )
       else this.divisors.push({ name: this.input(value.name, value), input: given[1]!, ignore: Number(given[2]) })
     }
     for (const { name, value } of this.graph.parameters) this.states.set(this.input(name, value), value)
@@ -151,21 +168,34 @@ class Step {
     const around = this.surroundings()
     const outputs = this.graph.outputs
     for (const node of this.graph.nodes) this.writeNode(node, around)
-    const gradients = new Map(this.graph.nodes.flatMap(({ outputs }) => outputs).flatMap((out) =>
-      out.storage?.role === 'gradients' ? [[out.storage.offset, out] as const] : []
-    ))
+    const gradients = new Map(
+      this.graph.nodes.flatMap(({ outputs }) => outputs).flatMap((out) =>
+        out.storage?.role === 'gradients' ? [[out.storage.offset, out] as const] : []
+      ),
+    )
     if (this.problems.length === 0)
-      writeUpdate(this.graph.parameters, ({ value }: ParameterEntry): Value | undefined => gradients.get(value.storage!.offset), this.net.train, this.memory, around)
+      writeUpdate(
+        this.graph.parameters,
+        ({ value }: ParameterEntry): Value | undefined => gradients.get(value.storage!.offset),
+        this.net.train,
+        this.memory,
+        around,
+      )
     if (this.problems.length > 0) throw new ExportError(this.problems)
     this.nodes.at = 'count'
-    const count = this.counts.length === 0 ? this.nodes.number(0) : this.counts.length === 1 ? this.counts[0]! : this.nodes.add('Sum', this.counts)
+    const count = this.counts.length === 0 ? this.nodes.number(0)
+      : this.counts.length === 1 ? this.counts[0]! : this.nodes.add('Sum', this.counts)
     const results: (readonly [OnnxValue, string])[] = [
-      ...outputs.map(({ name, value }) => [{ name: this.nodes.name(name), type: 'f32', shape: [] }, this.names.get(value)!] as [OnnxValue, string]),
+      ...outputs.map(({ name, value }) =>
+        [{ name: this.nodes.name(name), type: 'f32', shape: [] }, this.names.get(value)!] as [OnnxValue, string]
+      ),
       [{ name: this.nodes.name(NON_FINITE_RESULT), type: 'f32', shape: [] }, count],
-      ...[...this.states].map(([name, of]) => [
-        { name: this.nodes.name(`${NEXT}${name}`), type: 'f32', shape: openShape(of.shape) },
-        this.names.get(of)!,
-      ] as [OnnxValue, string]),
+      ...[...this.states].map(([name, of]) =>
+        [
+          { name: this.nodes.name(`${NEXT}${name}`), type: 'f32', shape: openShape(of.shape) },
+          this.names.get(of)!,
+        ] as [OnnxValue, string]
+      ),
     ]
     return {
       graph: {
@@ -239,7 +269,10 @@ class Step {
         if (name === 'rate') return this.rate
         if (name === 'batch') return nodes.add('Cast', [nodes.add('Squeeze', [batchOf()])], { to: 1 })
         const made = tensor(name, [])
-        writeEquation(equation(name, ['solver'], [], [store(made, [], correction(memory.step, betasOf(this.net.train.solver)[name]))]), around)
+        writeEquation(
+          equation(name, ['solver'], [], [store(made, [], correction(memory.step, betasOf(this.net.train.solver)[name]))]),
+          around,
+        )
         return this.names.get(made)!
       },
       batchShape: batchOf,
@@ -262,4 +295,3 @@ function placeOf({ span }: Node): { readonly file: string; readonly line: string
   const before = span.source.text.slice(0, span.start)
   return { file: span.source.file, line: `:${before.split('\n').length}` }
 }
-

@@ -1,23 +1,11 @@
-import type { Axis } from '../../compiler/ir/affine.ts'
-import { axesOf, isAxis } from '../../compiler/ir/affine.ts'
-import { type Expression, type Guard, LOWEST, type ScalarName, type UnaryOp } from '../../compiler/ir/expression.ts'
-import type { Tensor } from '../../compiler/ir/tensor.ts'
-import type { Folding, Known } from './folding.ts'
+import { type Axis, axesOf, isAxis } from '../../compiler/ir/affine.ts'
+import { type Expression, type Guard, LOWEST, type UnaryOp } from '../../compiler/ir/expression.ts'
+import type { Known } from './folding.ts'
 import { writeLoad } from './loads.ts'
+import type { Surroundings } from './surroundings.ts'
 import { isProduct, writeProduct } from './products.ts'
-import type { StepNodes } from './step-nodes.ts'
-import { aligned, countOf, isMade, joined, type Made, numberIn, reshapeTo, type Scope, truths, Unwritable, type Written } from './written.ts'
-
-/** What equations read beside each other. */
-export interface Surroundings {
-  readonly nodes: StepNodes
-  readonly folding: Folding
-  /** The value of the model that holds a tensor, as float32. */
-  readonly nameOf: (tensor: Tensor) => string
-  readonly scalar: (name: ScalarName) => string
-  /** The random numbers of a layer, by the key of its draws. */
-  readonly random: (key: number) => string
-}
+import { aligned, countOf, isMade, joined, type Made, numberIn, reshapeTo, type Scope, truths, Unwritable,
+  type Written } from './written.ts'
 
 const UNARY: Readonly<Partial<Record<UnaryOp, string>>> = {
   neg: 'Neg',

@@ -62,15 +62,48 @@ const poolAttributes = ({ slides }: Windows, pads: Pads) => ({
   ...(pads.some((pad) => pad > 0) && { pads }),
 })
 
-const maxPool: Row = (node, { nodes, nameOf }) => {
+interface Maxima {
+  readonly values: string
+  /** Where in the whole tensor that is pooled they are: whole numbers. */
+  readonly indices: string
+  readonly windows: Windows
+  /** The padding that the pooled tensor has as part of itself. */
+  readonly frame: Pads
+}
+
+/** The layer and its gradient ask for one node. */
+function maximaOf(node: Node, { nodes, nameOf }: EquationSurroundings): Maxima {
   const x = node.inputs[0]!
   const windows = poolWindows(node, x, node.outputs[0]!)
   const large = isLarge(windows)
   const framed = large ? nodes.frame(nameOf(x), windows.pads, LOWEST) : nameOf(x)
-  return nodes.add('MaxPool', [framed], {
+  const [values, indices] = nodes.all('MaxPool', [framed], {
     ...poolAttributes(windows, large ? NO_PADS : windows.pads),
     ...(isDilated(windows) && { dilations: windows.slides.map(({ dilation }) => dilation) }),
-  })
+  }, ['', '.indices']) as [string, string]
+  return { values, indices, windows, frame: large ? windows.pads : NO_PADS }
+}
+
+const maxPool: Row = (node, around) => maximaOf(node, around).values
+
+/** The position within its window of each maximum, of where it is in all of the tensor: the first in row order, as ONNX and fusenet have it. */
+const maxPosition: Row = (node, around) => {
+  const { nodes } = around
+  const { indices, windows: { slides }, frame } = maximaOf(node, around)
+  const { shape } = node.inputs[0]!
+  const [height, width] = [(shape[2] as number) + frame[0] + frame[2], (shape[3] as number) + frame[1] + frame[3]]
+  const [count, along] = node.outputs[0]!.shape.slice(2) as [number, number]
+  const inMap = nodes.add('Mod', [indices, nodes.integers([height * width], [])])
+  const row = nodes.add('Div', [inMap, nodes.integers([width], [])])
+  const column = nodes.add('Sub', [inMap, nodes.add('Mul', [row, nodes.integers([width], [])])])
+  const within = (place: string, d: 0 | 1, windows: number): string => {
+    const { stride, pad, dilation } = slides[d]
+    const first = Array.from({ length: windows }, (_, i) => i * stride - pad + frame[d])
+    const from = nodes.add('Sub', [place, nodes.integers(first, d === 0 ? [windows, 1] : [windows])])
+    return dilation === 1 ? from : nodes.add('Div', [from, nodes.integers([dilation], [])])
+  }
+  const rows = nodes.add('Mul', [within(row, 0, count), nodes.integers([slides[1].kernel], [])])
+  return nodes.add('Cast', [nodes.add('Add', [rows, within(column, 1, along)])], { to: 1 })
 }
 
 /** The divisor in the equation of an average, over the elements of a window: what ONNX's average of padded windows has to be divided by. */
@@ -124,6 +157,26 @@ const maxDx: Row = (node, { nodes, nameOf }) => {
   return nodes.reshape(map, dx.shape.map((dim) => (dim === 'n' ? -1 : dim)))
 }
 
+/** Each window's share of dy, spread by a kernel of ones. */
+const avgDx: Row = (node, around) => {
+  const { nodes, nameOf, folding } = around
+  const dy = node.inputs[0]!
+  const dx = node.outputs[0]!
+  const windows = poolWindows(node, dx, dy)
+  if (!overlaps(windows) || reachesFar(windows)) return undefined
+  const [equation] = operators.get('avg_pool')!.equations({ ...node, inputs: [dx], outputs: [dy] })
+  const { value } = equation!.stores[0]!
+  const divisor = value.kind === 'binary' && value.op === 'div' ? value.b : { kind: 'constant', value: 1 } as const
+  const known = folding.of(divisor, (axes) => equation!.axes.filter((axis) => [...axes].includes(axis)))
+  if (!known) return undefined
+  const shape = equation!.axes.slice(2).map((axis) => (known.axes.includes(axis) ? axis.extent as number : 1))
+  const shares = nodes.add('Div', [nameOf(dy), nodes.numbers(known.values, known.axes.length === 0 ? [] : shape)])
+  const [rows, columns] = windows.slides
+  const ones = nodes.numbers(new Array<number>(rows.kernel * columns.kernel).fill(1), [1, 1, rows.kernel, columns.kernel])
+  const map = spreadOver(nodes, windows, [nodes.reshape(shares, [-1, 1, ...dy.shape.slice(2) as number[]]), ones], 1)
+  return nodes.reshape(map, dx.shape.map((dim) => (dim === 'n' ? -1 : dim)))
+}
+
 /** A store for each part has no form of its own. */
 const concat: Row = ({ inputs, outputs, attributes }, { nodes, nameOf }) => {
   const axis = fromEnd((attributes['axis'] as number | undefined) ?? 1, outputs[0]!.shape.length)
@@ -138,8 +191,10 @@ export const ROWS: ReadonlyMap<string, Row> = new Map<string, Row>([
   ['conv_dweight', coupling],
   ['max_pool', maxPool],
   ['global_max_pool', maxPool],
+  ['max_pool_position', maxPosition],
   ['avg_pool', avgPool],
   ['global_avg_pool', avgPool],
   ['max_pool_dx', maxDx],
+  ['avg_pool_dx', avgDx],
   ['concat', concat],
 ])

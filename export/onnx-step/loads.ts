@@ -1,7 +1,7 @@
 import { type Axis, axesOf, type Index, isAxis } from '../../compiler/ir/affine.ts'
 import type { Load } from '../../compiler/ir/expression.ts'
 import type { Dim } from '../../compiler/ir/tensor.ts'
-import type { Surroundings } from './expressions.ts'
+import type { Surroundings } from './surroundings.ts'
 import { extentsOf } from './folding.ts'
 import { type Made, reshapeTo, type Scope, Unwritable } from './written.ts'
 

@@ -15,7 +15,10 @@ export function startGraph(
   const problems: ExportProblem[] = []
   const nodes: OnnxNode[] = []
   const initializers: StoredTensor[] = []
-  const all = [...parameters.map(({ name, value }) => ({ name, tensor: value, isGiven: true })), ...memory.all.map((state) => ({ ...state, isGiven: false }))]
+  const all = [
+    ...parameters.map(({ name, value }) => ({ name, tensor: value, isGiven: true })),
+    ...memory.all.map((state) => ({ ...state, isGiven: false })),
+  ]
   const outputs = all.map(({ name, tensor, isGiven }, i): OnnxValue => {
     const shape = tensor.shape as readonly number[]
     const output = names[i]!

@@ -31,7 +31,10 @@ const PLAIN: UpdateSettings = { solver: { call: 'sgd', args: {} }, accumulate: 1
 const selectNumbers: GraphPass = {
   name: 'select-numbers',
   programs: ['train'],
-  run: (graph) => ({ graph: { ...graph, outputs: graph.outputs.filter(({ role }) => role === 'loss' || role === 'metric') }, declined: [] }),
+  run: (graph) => ({
+    graph: { ...graph, outputs: graph.outputs.filter(({ role }) => role === 'loss' || role === 'metric') },
+    declined: [],
+  }),
 }
 
 /** The passes of the program `train` that say what is computed; those that say how fast are not needed. */
@@ -51,11 +54,12 @@ const PASSES: readonly GraphPass[] = [
 ]
 
 /** Reads the text that a bundle carries. Throws ExportError for a net that has nothing to train. */
-export function trainingNet({ manifest }: Pick<ExportSource, 'manifest'>, style: Style = 'merged'): TrainingNet {
+export function trainingNet({ manifest }: Pick<ExportSource, 'manifest'>, style: Style = manifest.style): TrainingNet {
   const [main, ...others] = manifest.source.files.map(({ name, text }) => ({ file: name, text }))
   if (!main) throw new ExportError([{ where: '', what: 'this bundle carries no text, of which nets are exported' }])
   const { graph, program, diagnostics } = frontEnd(main, {
     style,
+    ...(manifest.freeze && { freeze: manifest.freeze }),
     allowOneValue: true,
     readImport: (path) => others.find(({ file }) => file.endsWith(path.replace(/^\.\//, ''))),
   })
@@ -66,5 +70,9 @@ export function trainingNet({ manifest }: Pick<ExportSource, 'manifest'>, style:
     throw new ExportError([{ where: graph.name, what: 'no layer of it learns anything: there is nothing to train' }])
   const train = program?.train ?? PLAIN
   const context = { program: 'train', operators, style, train } as const
-  return { manifest, train, graph: PASSES.filter(({ programs }) => programs.includes('train')).reduce((now: Graph, pass) => pass.run(now, context).graph, graph) }
+  return {
+    manifest,
+    train,
+    graph: PASSES.filter(({ programs }) => programs.includes('train')).reduce((now: Graph, pass) => pass.run(now, context).graph, graph),
+  }
 }

@@ -32,8 +32,7 @@ export class Scope {
     for (const axis of axes) if (!this.places.has(axis)) this.places.set(axis, this.places.size)
   }
 
-  readonly sorted = (axes: Iterable<Axis>): readonly Axis[] =>
-    [...new Set(axes)].sort((a, b) => this.placeOf(a) - this.placeOf(b))
+  readonly sorted = (axes: Iterable<Axis>): readonly Axis[] => [...new Set(axes)].sort((a, b) => this.placeOf(a) - this.placeOf(b))
 
   private placeOf(axis: Axis): number {
     const place = this.places.get(axis)

@@ -13,16 +13,19 @@ interface Runtime {
   readonly InferenceSession: {
     create(
       file: string | Uint8Array,
+      options?: { readonly logSeverityLevel?: number },
     ): Promise<{ run(feeds: object): Promise<Record<string, { data: Float32Array; dims: number[] }>>; release(): Promise<void> }>
   }
   readonly Tensor: new(type: string, data: Float32Array | Int32Array, dims: readonly number[]) => object
 }
 
+/** The folder whose packages have onnxruntime-node. */
+export const onnxRuntimeFolder = (): string => process.env['ONNXRUNTIME'] ?? process.cwd()
+
 /** onnxruntime-node, where it is installed (`ONNXRUNTIME`: a folder that has it); these tests pass without it. */
 export const onnxRuntime = (): Runtime | undefined => {
   try {
-    const from = process.env['ONNXRUNTIME'] ?? process.cwd()
-    return createRequire(join(from, 'package.json'))('onnxruntime-node') as Runtime
+    return createRequire(join(onnxRuntimeFolder(), 'package.json'))('onnxruntime-node') as Runtime
   } catch {
     return undefined
   }

@@ -28,10 +28,14 @@ export async function compareSteps(
   { steps = 3, batch = 4, seed = 1, ...options }: OnnxStepOptions & { steps?: number; batch?: number; seed?: number } = {},
   runtime = onnxRuntime()!,
 ): Promise<Stepped> {
-  const bundle = compile(text, { targets: [], programs: ['train', 'accumulate'].slice(0, /accumulate +[2-9]/.test(text) ? 2 : 1) as never, ...(options.style && { style: options.style }) })
+  const bundle = compile(text, {
+    targets: [],
+    programs: ['train', 'accumulate'].slice(0, /accumulate +[2-9]/.test(text) ? 2 : 1) as never,
+    ...(options.style && { style: options.style }),
+  })
   const weights = trained(bundle, seed)
   const exported = exportOnnxStep({ ...bundle, weights }, options)
-  const create = async (model: Uint8Array) => runtime.InferenceSession.create(model, { logSeverityLevel: 3 } as never)
+  const create = (model: Uint8Array) => runtime.InferenceSession.create(model, { logSeverityLevel: 3 })
   const session = await create(bytesOf(exported))
   const start = await create(bytesOf(exported.start))
   const net = await open(bundle, { device: interpreter(), batch, seed: SEED, weights: weights as never })
@@ -49,12 +53,16 @@ export async function compareSteps(
   try {
     const state: Record<string, object> = { ...await start.run({}) }
     for (let t = 0; t < steps; t++) {
-      const batches = Array.from({ length: parts }, (_, part) => new Map(bundle.manifest.inputs.map((input, i): [string, Fed] => {
-        const dims = input.shape.map((dim) => (dim === 'n' ? batch : dim))
-        const count = dims.reduce((a, b) => a * b, 1)
-        const own = 1000 * seed + 100 * t + 10 * part + i
-        return [input.name, { dims, data: input.classes === undefined ? Float32Array.from(normals(count, own)) : Int32Array.from(labels(count, input.classes, own)) }]
-      })))
+      const batches = Array.from({ length: parts }, (_, part) =>
+        new Map(bundle.manifest.inputs.map((input, i): [string, Fed] => {
+          const dims = input.shape.map((dim) => (dim === 'n' ? batch : dim))
+          const count = dims.reduce((a, b) => a * b, 1)
+          const own = 1000 * seed + 100 * t + 10 * part + i
+          return [input.name, {
+            dims,
+            data: input.classes === undefined ? Float32Array.from(normals(count, own)) : Int32Array.from(labels(count, input.classes, own)),
+          }]
+        })))
       let losses: Record<string, { data: ArrayLike<number> }> = {}
       for (const [part, inputs] of batches.entries()) {
         const feeds: Record<string, object> = { ...state }
@@ -77,9 +85,15 @@ export async function compareSteps(
         losses = await session.run(feeds) as never
         for (const name of exported.state) state[name] = losses[`next/${name}`]!
       }
-      const { loss } = await net.trainStep(batches.map((inputs) => Object.fromEntries([...inputs].map(([name, { data }]) => [name, data]))) as never, { rate: RATE })
+      const { loss } = await net.trainStep(
+        batches.map((inputs) => Object.fromEntries([...inputs].map(([name, { data }]) => [name, data]))) as never,
+        { rate: RATE },
+      )
       const weightsOf = bundle.manifest.outputs.filter(({ role }) => role === 'loss')
-      if (parts === 1) compare(`loss of step ${t}`, [weightsOf.reduce((sum, { name, weight = 1 }) => sum + weight * losses[name]!.data[0]!, 0)], [await loss])
+      if (parts === 1)
+        compare(`loss of step ${t}`, [weightsOf.reduce((sum, { name, weight = 1 }) => sum + weight * losses[name]!.data[0]!, 0)], [
+          await loss,
+        ])
       await loss
     }
     for (const [name, { data }] of await net.parameters())
