@@ -57,6 +57,12 @@ export function exportTorch(source: ExportSource, { style, version = '', trained
   const root = instancesOf(program, graph, statements, (node) => {
     const row = ROWS.get(node.op)
     if (!row) problems.push({ where: node.layer, what: `${node.op} is not written in PyTorch` })
+    if (node.layer.split('.').includes(OWN_ATTRIBUTE))
+      problems.push({
+        where: node.layer,
+        what: `a module of PyTorch cannot hold one called ${OWN_ATTRIBUTE}: it is an attribute that train() and eval() set`,
+        mend: 'give the layer or block another name with `as`',
+      })
     return row ? withOwner(row(layerOf(node)), ownerWithin.get(node)) : { value: [] }
   })
   const tensors = tensorsOf(graph, source, problems)
@@ -81,6 +87,9 @@ export function exportTorch(source: ExportSource, { style, version = '', trained
     settings,
   }
 }
+
+/** The attribute of every module that is set again and again; all other names of modules can be had. */
+const OWN_ATTRIBUTE = 'training'
 
 /** What batch_norm keeps: buffers of its module, no parameters. */
 const KEPT = /\.(running_mean|running_var|count|scale_factor)$/

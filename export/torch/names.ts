@@ -1,4 +1,4 @@
-import { UniqueNames } from '../../compiler/unique-names.ts'
+import { CARRIED_NAMES } from './carried.ts'
 
 /** Words that Python keeps for itself. */
 const KEYWORDS = new Set(
@@ -20,16 +20,25 @@ const OF_MODULES = new Set(
 const OF_NET = new Set(['moment', 'objective'])
 
 /** Words of the printed text that no variable may have. */
-export const TAKEN: readonly string[] = [
+export const TAKEN: ReadonlySet<string> = new Set([
   ...KEYWORDS,
-  ...'self torch nn F math struct Tensor len results tuple dict range zip property'.split(' '),
+  ...CARRIED_NAMES,
+  ...'Net F Tensor all_sum all_sum_ dict float getattr i isinstance learned len list math max min module name next nn range results self share slice struct super sum torch tuple world zip'
+    .split(' '),
+])
+
+/** Names that no class of a block may have: those of Python and PyTorch that the printed text says, and constants. */
+export const TAKEN_CLASSES: readonly string[] = [
+  ...CARRIED_NAMES,
+  ...'Ellipsis F False ImportError KeyError Net None NotImplemented RuntimeError Tensor True TypeError ValueError'.split(' '),
 ]
 
-/** Names of variables within one function. */
-export const variableNames = (): UniqueNames => {
-  const names = new UniqueNames()
-  for (const word of TAKEN) names.give(word)
-  return names
+/** `wanted`, `wanted_2`, ...: the first that no word of the printed text is and that `isFree`. */
+export function variableName(wanted: string, isFree: (name: string) => boolean): string {
+  for (let i = 1;; i++) {
+    const name = i === 1 ? wanted : `${wanted}_${i}`
+    if (!TAKEN.has(name) && isFree(name)) return name
+  }
 }
 
 /** Whether a layer can be an attribute of its module: `self.conv1`. */
@@ -48,6 +57,11 @@ export function className(block: string): string {
   return /^[A-Z]/.test(name) ? name : `Block${name}`
 }
 
-/** A text as the lines of a comment: nothing in it ends a line. */
-export const commentLines = (text: string): string[] =>
-  text.split(/\r\n|\r|\n/).map((line) => line.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, ' ').trimEnd())
+/** A text as the lines of a comment: nothing in it ends a line. `column`: where its first line begins, by which the others are moved. */
+export const commentLines = (text: string, column = 0): string[] =>
+  text.split(/\r\n|\r|\n/).map((line, i) =>
+    (i === 0 ? line : line.slice(Math.min(column, line.length - line.trimStart().length))).replaceAll(
+      /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g,
+      ' ',
+    ).trimEnd()
+  )

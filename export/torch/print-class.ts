@@ -1,9 +1,9 @@
 import type { Value } from '../../compiler/graph/graph.ts'
-import { textOf } from '../../dsl/source.ts'
+import { type Span, textOf } from '../../dsl/source.ts'
 import { type BlockClass, type Classes, literalsOf, type Parameter } from './classes.ts'
 import type { Instance, LayerUnit, Unit } from './instances.ts'
 import { SELF } from './layer.ts'
-import { commentLines, member, variableNames } from './names.ts'
+import { commentLines, member, variableName } from './names.ts'
 import { isLiteral, printCode } from './python-code.ts'
 import { type Assignment, type Made, printMade } from './runs.ts'
 import type { Statements } from './statements.ts'
@@ -38,7 +38,7 @@ export function bodyOf(
     if (unit.kind === 'block') {
       const parameters = classes.of(unit.instance).parameters
       const give = parameters.map((_, k) => parameterAt(`${i}.${k}`)?.name ?? classes.argumentsOf(unit.instance)[k]!)
-      made.push({ unit, type: classes.of(unit.instance).name, give })
+      made.push({ unit, type: classes.of(unit.instance).name, names: parameters.map(({ name }) => name), give })
       if (unit.outputs.length === 0) continue
     } else {
       const at = literalsOf(unit).map((_, k) => parameterAt(`${i}.${k}`))
@@ -50,13 +50,16 @@ export function bodyOf(
     const reads = unit.inputs.map((value) => names.of(value))
     const value = valueOf(unit, reads, own, parameterAt, i)
     const making = statements.around(unit.span)
-    const comment = making && !shown.has(keyOf(making.span)) ? commentLines(textOf(making.span)) : []
+    const comment = making && !shown.has(keyOf(making.span)) ? commentLines(textOf(making.span), columnOf(making.span)) : []
     if (making) shown.add(keyOf(making.span))
     const targets = unit.outputs.map((out) => names.give(out, making?.name ?? 'x', i))
     assignments.push({ unit, targets, reads, value, comment })
   }
   return { made: printMade(made), inputs: taken, assignments, nameOf: (value) => names.of(value) }
 }
+
+/** Where a span begins in its line. */
+const columnOf = ({ source, start }: Span): number => start - (source.text.lastIndexOf('\n', start - 1) + 1)
 
 const keyOf = ({ source, start }: { readonly source: { readonly file: string }; readonly start: number }): string =>
   `${source.file} ${start}`
@@ -108,14 +111,14 @@ class Variables {
   give(value: Value, wanted: string, at: number): string {
     // Two inputs have two names, whether they are read or not.
     if (at < 0) this.lastRead.set(value, Math.max(0, this.lastRead.get(value) ?? 0))
-    const reserved = variableNames()
-    for (let name = reserved.give(wanted);; name = reserved.give(wanted)) {
+    const isFree = (name: string): boolean => {
       const held = this.holds.get(name)
-      if (held && (this.lastRead.get(held) ?? -1) > at) continue
-      this.holds.set(name, value)
-      this.names.set(value, name)
-      return name
+      return held === undefined || (this.lastRead.get(held) ?? -1) <= at
     }
+    const name = variableName(wanted, isFree)
+    this.holds.set(name, value)
+    this.names.set(value, name)
+    return name
   }
 
   of(value: Value): string {

@@ -1,9 +1,10 @@
 import type { Graph, NamedOutput, Value } from '../../compiler/graph/graph.ts'
+import { UniqueNames } from '../../compiler/unique-names.ts'
 import { type Span, textOf } from '../../dsl/source.ts'
-import { CARRIED_NAMES, carriedFor } from './carried.ts'
+import { carriedFor } from './carried.ts'
 import { type BlockClass, type Classes, classesOf } from './classes.ts'
 import type { Instance } from './instances.ts'
-import { commentLines, member, variableNames } from './names.ts'
+import { commentLines, member, TAKEN, TAKEN_CLASSES } from './names.ts'
 import { type Body, bodyOf } from './print-class.ts'
 import { type Assignment, printAssignments } from './runs.ts'
 import type { Statements } from './statements.ts'
@@ -35,7 +36,7 @@ const indented = (lines: readonly string[], depth: number): string[] =>
 
 /** net.py: the classes that it carries, one for each block, and the net's own. */
 export function printNet(net: NetToPrint): PrintedNet {
-  const classes = classesOf(net.root, [...CARRIED_NAMES, 'Net', 'Tensor', 'F'])
+  const classes = classesOf(net.root, TAKEN_CLASSES)
   const inputNames = namesOfInputs(net.graph)
   const blocks = classes.all.flatMap((one) => ['', '', ...printBlock(one, classes, net.statements)])
   const own = printRoot(net, classes, inputNames)
@@ -89,7 +90,7 @@ function printBlock(one: BlockClass, classes: Classes, statements: Statements): 
 }
 
 function namesOfInputs({ inputs }: Graph): Map<string, string> {
-  const names = variableNames()
+  const names = new UniqueNames(TAKEN)
   return new Map(inputs.map(({ name }) => [name, names.give(name)]))
 }
 
@@ -122,7 +123,7 @@ function printRoot(net: NetToPrint, classes: Classes, inputNames: ReadonlyMap<st
   return [
     'class Net(nn.Module):',
     ...indented([docstring(`net ${graph.name}`), '', 'def __init__(self):'], 1),
-    ...indented(['super().__init__()', ...body.made, ...endOfInit(net)], 2),
+    ...indented(['super().__init__()', 'self.moment = Moment()  # training moves it', ...body.made, ...endOfInit(net)], 2),
     '',
     ...indented([`def forward(self${args}):`], 1),
     ...indented(printForward(graph, body, inputNames, needs), 2),
@@ -145,7 +146,6 @@ function endOfInit({ sharing, frozen, root }: NetToPrint): string[] {
         '    learned[name].requires_grad_(False)',
       ]
       : []),
-    'self.moment = Moment()  # training moves it',
     ...(drops(root)
       ? ['for name, module in self.named_modules():', '    if isinstance(module, Dropout):', '        module.settle(name, self.moment)']
       : []),

@@ -62,13 +62,23 @@ class BatchNorm(nn.Module):
             self.register_buffer("count", torch.zeros(1))
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.normalized(x, self.gamma, self.beta)
+
+    def normalize(self, x: Tensor) -> Tensor:
+        """The layer without gamma and beta; with \`scale\` behind it the two layers that Caffe has: split style."""
+        return self.normalized(x, None, None)
+
+    def scale(self, x: Tensor) -> Tensor:
+        return x * channel(self.gamma, x) + channel(self.beta, x)
+
+    def normalized(self, x: Tensor, gamma: Tensor | None, beta: Tensor | None) -> Tensor:
         use = self.statistics or ("batch" if self.training and self.stats != "global" else "global")
         if use == "global" and self.stats != "batch":
             mean, variance = self.stored()
             y = (x - channel(mean, x)) / torch.sqrt(channel(variance, x) + self.eps)
-            return y if self.gamma is None else y * channel(self.gamma, x) + channel(self.beta, x)
+            return y if gamma is None else y * channel(gamma, x) + channel(beta, x)
         pivot = 0.0 if self.stats == "batch" else self.stored()[0].double()
-        y, mean, variance, count = BatchNormFunction.apply(x, self.gamma, self.beta, self.eps, self.across and world() > 1, pivot)
+        y, mean, variance, count = BatchNormFunction.apply(x, gamma, beta, self.eps, self.across and world() > 1, pivot)
         if self.training and self.statistics is None and self.stats not in ("batch", "global"):
             self.keep(mean, variance, count)
         return y

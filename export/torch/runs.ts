@@ -2,7 +2,9 @@ import type { Unit } from './instances.ts'
 import { member } from './names.ts'
 
 /** A module that is made: a layer, as its text; a block, with what it is given. */
-export type Made = { readonly unit: Unit } & ({ readonly text: string } | { readonly type: string; readonly give: readonly string[] })
+export type Made =
+  & { readonly unit: Unit }
+  & ({ readonly text: string } | { readonly type: string; readonly names: readonly string[]; readonly give: readonly string[] })
 
 /** A statement of a forward: which names it gives to what, and what of. */
 export interface Assignment {
@@ -58,17 +60,23 @@ export function printMade(all: readonly Made[]): string[] {
       'type' in first && 'type' in next && first.type === next.type &&
       first.give.every((text, j) => steps[j] !== undefined && next.give[j] === grown(text, steps[j]!, k)))
     if (length < FEWEST) {
-      lines.push(`${member('self', one.unit.name)} = ${one.type}(${one.give.join(', ')})`)
+      lines.push(`${member('self', one.unit.name)} = ${one.type}(${given(one.names, one.give)})`)
       at++
       continue
     }
     const [name, start] = numbered(one.unit.name)!
     const give = one.give.map((text, k) => (steps[k] === 0 ? text : evenly(Number(text), steps[k]!, start)))
-    lines.push(`for i in range(${start}, ${start + length}):`, `    self.add_module(f"${name}{i}", ${one.type}(${give.join(', ')}))`)
+    lines.push(`for i in range(${between(start, length)}):`, `    self.add_module(f"${name}{i}", ${one.type}(${given(one.names, give)}))`)
     at += length
   }
   return lines
 }
+
+const between = (start: number, length: number): string => (start === 0 ? String(length) : `${start}, ${start + length}`)
+
+/** Arguments of a class; more than two have their names. */
+const given = (names: readonly string[], give: readonly string[]): string =>
+  give.map((text, k) => (give.length > 2 ? `${names[k]}=${text}` : text)).join(', ')
 
 /** How much an argument grows: 0 where it is the same, undefined where these are no whole numbers. */
 function stepOf(text: string, next: string): number | undefined {
@@ -104,7 +112,7 @@ export function printAssignments(all: readonly Assignment[]): string[] {
       continue
     }
     const [name, start] = numbered(one.unit.name)!
-    lines.push(`for i in range(${start}, ${start + length}):`)
+    lines.push(`for i in range(${between(start, length)}):`)
     lines.push(`    ${one.targets[0]} = self.get_submodule(f"${name}{i}")(${one.reads.join(', ')})`)
     at += length
   }

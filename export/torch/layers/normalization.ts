@@ -1,6 +1,6 @@
 import { axisRange } from '../../../compiler/ops/axes.ts'
 import { epsOf, policyOf, statsOf } from '../../../compiler/ops/batch-norm/statistics-policy.ts'
-import { called, channelsOf, numberOf, type Row } from '../layer.ts'
+import { called, channelsOf, numberOf, type Row, SELF } from '../layer.ts'
 import { type Code, code, literal, option } from '../python-code.ts'
 
 const batchNorm: Row = (layer) => {
@@ -17,7 +17,9 @@ const batchNorm: Row = (layer) => {
   }${option('scale_factor', policy === 'global' && args['scale_factor'] === true, false)}${
     option('unbiased', attributes['unbiased'] === true, false)
   })`
-  return called(layer, module)
+  // Split style: two layers of one module, since the parameters keep their names.
+  return attributes['style'] === 'split' && isAffine ? { module, value: code`${SELF}.scale(${SELF}.normalize(${0}))` }
+    : called(layer, module)
 }
 
 const number = (value: unknown, otherwise: number): number => (typeof value === 'number' ? value : otherwise)

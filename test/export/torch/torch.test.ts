@@ -7,6 +7,7 @@ import { randomNet } from '../../support/random-net.ts'
 import { variedNet } from '../../support/varied-net.ts'
 import { compareAll, hasTorch, type TorchCase } from './cases.ts'
 import { layerCases } from './layer-cases.ts'
+import { STRUCTURE_CASES } from './structure-cases.ts'
 
 /** TORCH=all: every layer in every form, every sample, golden nets, 40 varied nets and 60 random ones; else some of each: ten minutes, or ten seconds. */
 const all = process.env['TORCH'] === 'all'
@@ -52,6 +53,6 @@ async function expectAlike(cases: readonly TorchCase[]): Promise<void> {
 describe.skipIf(!hasTorch())('net.py computes what the float64 interpreter does (python3-torch)', () => {
   test('each layer, and random nets', async () => {
     const more = all ? [...varied, ...samples, ...(await import('./golden-cases.ts')).goldenCases()] : []
-    await expectAlike([...layerCases(all), ...random, ...more])
+    await expectAlike([...STRUCTURE_CASES, ...layerCases(all), ...random, ...more])
   }, 1_200_000)
 })
