@@ -5,13 +5,14 @@ import { device, freeze, memory, partial, positiveInteger, positiveNumber, preci
   wholeNumber } from '../options.ts'
 import type { TrainChoices } from './choices.ts'
 import { KEPT } from './keeper.ts'
+import { describeTorch } from './torch/options.ts'
 
 /** The words of `fusenet train`. */
 export function describeTrain(command: Command): void {
   freeze(
-    device(
+    describeTorch(device(
       trainStats(precise(tuned(partial(weights(memory(style(command.argument('<file.net>', 'a program, or a bundle to go on with')))))))),
-    )
+    ))
       .option(
         '--data <data>',
         "mnist, fashion_mnist, cifar10, a folder (idx:DIR, cifar10:DIR, images:DIR), or files: x=x.npy,t=t.npy, data.safetensors, data.csv; default: the file's",

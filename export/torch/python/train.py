@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import time
 import traceback
 
 # DistributedDataParallel would warn that it looks for unused parameters and finds none: see exchange.py, together.
@@ -28,7 +29,7 @@ from net import Net
 from training.course import Course, NonFinite
 from training.data_files import DataOptions, load_data
 from training.datasets import hold_out, limited
-from training.elastic import recall
+from training.elastic import give_up, recall
 from training.errors import InputError
 from training.feeding import Feed
 from training.options import choices_of, parser
@@ -54,7 +55,10 @@ def main(argv: list[str] | None = None) -> int:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = args.tf32
         return train(args, device, screen)
     except (InputError, NonFinite) as error:
+        if exchange.rank() > 0:
+            time.sleep(1)  # The first says it, if it finds the same; this one then does not come to it.
         print(f"train.py: {error}", file=sys.stderr, flush=True)
+        give_up()
         return WRONG
     except KeyboardInterrupt:
         return INTERRUPTED

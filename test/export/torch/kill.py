@@ -44,7 +44,12 @@ def main() -> None:
     running = start("killed", times)
     killed = 0
     while running.poll() is None and killed < times:
-        time.sleep(chance.uniform(0.3, 1) * whole_takes)
+        time.sleep(0.2)
+        alive = workers(running.pid)
+        if len(alive) < 2:
+            continue
+        # Long enough for a snapshot now and then: importing torch is part of it.
+        time.sleep(chance.uniform(0.2, 0.8) * whole_takes)
         alive = workers(running.pid)
         if running.poll() is None and alive:
             os.kill(chance.choice(alive), signal.SIGKILL)

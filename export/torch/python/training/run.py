@@ -175,7 +175,8 @@ class Training:
                 f"the dataset has {len(job.train)} samples, an update takes {course.per_step}: a smaller batch is needed, --batch"
             )
         began_with, began_at = course.step, time.monotonic()
-        self._say_start()
+        steps = math.ceil(self._length(per_epoch))
+        self._say_start(steps)
         if watch and watch.pending:
             # It was stopped while it was tested: that comes first.
             test = self._test(max(1, math.ceil((course.step - self.data["from"]) / per_epoch)))
@@ -183,12 +184,10 @@ class Training:
                 self._write(test)
         if watch and (watch.pending or watch.over):
             return self._stopped(1) if watch.pending else {"loss": None, "seconds": 0}
-        steps = self._length(per_epoch)
         if steps <= course.step:
             screen.event(event="complete", step=course.step)
             screen.note(f"nothing is left to do: this training is complete after {course.step} updates; --epochs or --steps makes it longer")
             return {"loss": None, "seconds": 0}
-        steps = math.ceil(steps)
         course.horizon = horizon = Horizon(per_epoch, steps)
         test_every, snapshot_every = (in_steps(job.settings.get(key), horizon) for key in ("test", "snapshot"))
         progress = Progress(screen, "train", steps, began_with)
@@ -335,11 +334,11 @@ class Training:
 
     # What is told, and what stays.
 
-    def _say_start(self) -> None:
+    def _say_start(self, steps: float) -> None:
         job, course = self.job, self.course
         self.screen.event(
             event="start", net=job.settings["net"], device=str(course.device), processes=exchange.world(), seed=course.seed,
-            batch=course.batch, samples=len(job.train), step=course.step, data=job.data_name,
+            batch=course.batch, accumulate=course.accumulate, samples=len(job.train), step=course.step, steps=steps, data=job.data_name,
             snapshots=self.keeper.folder if self.keeper else None, weights=job.save,
         )
         processes = f", {exchange.world()} processes" if exchange.world() > 1 else ""
