@@ -41,6 +41,7 @@ export const sidebar = [
       { text: 'Darknet', link: '/from/darknet' },
       { text: 'TensorFlow.js', link: '/from/tfjs' },
       { text: 'Take your net with you', link: '/export' },
+      { text: 'PyTorch: the same net', link: '/torch' },
     ],
   },
   {
