@@ -24,6 +24,7 @@ import { olderBundle } from './older-bundle.ts'
 import { showMatch } from './match-table.ts'
 import { FRESH } from './options.ts'
 import { readImport, readSource } from './source.ts'
+import { withoutWrappers } from './state-dict.ts'
 import { tunedSchedules } from './tuned.ts'
 
 /** Weights of another net, by name: what is not there, or asked for fresh, starts by its initializer. */
@@ -124,7 +125,7 @@ async function withWeights({ manifest: { best: _, ...manifest }, ...rest }: Bund
   const bundle = { ...rest, manifest }
   if (weights === FRESH) return bundle
   if (!partial) return named({ ...bundle, weights: await readWeights(weights, bundle) }, weights)
-  const tensors = await readTensors(weights)
+  const tensors = withoutWrappers(await readTensors(weights), bundle)
   const match = matchWeights(bundle, tensors, { ...(partial.fresh && { fresh: partial.fresh }) })
   partial.told(match, weights)
   const taken = { ...bundle, weights: match.weights }
@@ -274,7 +275,7 @@ export async function readBundleFolder(path: string, weights?: string): Promise<
 
 /** Parameters from a file, checked against the net: all that does not fit is told at once. */
 export const readWeights = async (file: string, bundle: Bundle): Promise<Map<string, TensorData>> =>
-  fitting(await readTensors(file), file, bundle)
+  fitting(withoutWrappers(await readTensors(file), bundle), file, bundle)
 
 /** The parameters of a file or a bundle, whatever net they are of. */
 async function readTensors(file: string): Promise<Map<string, TensorData>> {

@@ -4,6 +4,7 @@ import { InputError } from '../../bundle/errors.ts'
 import { type ExportedTorch, exportTorch, type Streamed } from '../../export/index.ts'
 import { withFile } from '../../runtime/loading/file-error.ts'
 import { draftOf, removeLeftOvers, syncFolder, tryFile } from '../../runtime/loading/node/files.ts'
+import { UsageError } from '../exit.ts'
 import { kindOf } from '../files.ts'
 import { VERSION } from '../package.ts'
 import { showBytes } from '../screen.ts'
@@ -16,7 +17,8 @@ const SETTINGS = 'settings.json'
 export const toTorch: Target = {
   says: 'a net for PyTorch is a folder',
   started: (bundle) => ({ ...bundle, weights: firstValues(bundle.manifest) }),
-  async prepare(folder) {
+  async prepare(folder, { fold }) {
+    if (fold) throw new UsageError('--fold: a net for PyTorch is trained on, and keeps its batch normalizations')
     const kind = await kindOf(folder)
     if (kind === 'file') throw new InputError(`${folder} is a file; a net for PyTorch is a folder`)
     if (kind === 'folder') await refuseOtherFolders(folder)
