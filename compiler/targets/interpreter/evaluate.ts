@@ -4,6 +4,7 @@ import { type Equation, reads, type SideMoments, type Store, writes } from '../.
 import { randomUniform } from './random.ts'
 import { sumsEquation } from '../../ir/side-sums.ts'
 import { elementsPerSample, isBatched, strides, type Tensor } from '../../ir/tensor.ts'
+import { onceForAll } from '../compile-cache.ts'
 import { erf } from './erf.ts'
 import { LoopPrinter } from './print-loops.ts'
 
@@ -46,6 +47,12 @@ export interface CompiledEquation {
   readonly run: (data: readonly Numbers[], scalars: Scalars) => void
 }
 
+type Loops = (data: readonly Numbers[], scalars: Scalars, random: typeof randomUniform, erf: (x: number) => number) => void
+
+/** The function of a text, which keeps no state. Remembered: one that ran before is optimized already. */
+const loopsOf = (text: string): Loops =>
+  onceForAll('loops', text, () => new Function('T', 's', 'random', 'erf', text) as Loops, () => 2 * text.length)
+
 /** Prints an equation as a JavaScript loop nest. The text comes from the compiler, never from a bundle. */
 export function compileEquation(equation: Equation): CompiledEquation {
   const tensors = [...new Set([...reads(equation), ...writes(equation)])]
@@ -58,12 +65,7 @@ export function compileEquation(equation: Equation): CompiledEquation {
   if (equation.fusedProducer) compute(equation.fusedProducer.axes, [equation.fusedProducer.store])
   compute(equation.axes, equation.stores)
   const sums = equation.sides.flatMap((side) => (side.kind === 'sums' ? [compileEquation(sumsEquation(side))] : []))
-  const body = new Function('T', 's', 'random', 'erf', printer.text()) as (
-    data: readonly Numbers[],
-    scalars: Scalars,
-    random: typeof randomUniform,
-    erf: (x: number) => number,
-  ) => void
+  const body = loopsOf(printer.text())
   return {
     tensors,
     run: (data, scalars) => {
