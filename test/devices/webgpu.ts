@@ -1,12 +1,10 @@
-import { afterAll } from 'vitest'
 import { dawnFlags, useSoftwareAdapter } from '../../scripts/software-adapter.mjs'
 
 let shared: Promise<GPU> | undefined
 
 /**
- * WebGPU on the CPU (Dawn on SwiftShader), the same on every machine that runs the tests. One a test file, made at the
- * first call. Devices die with the GPU object that made them, so it is kept until the file is done; and then let go,
- * because a process does not end while it is held.
+ * WebGPU on the CPU (Dawn on SwiftShader), the same on every machine that runs the tests. One a process, made at the first call and kept:
+ * devices die with the GPU object that made them. The process does not end by itself while it is held; the test runner ends it.
  */
 export function softwareGpu(): Promise<GPU> {
   return shared ??= open()
@@ -18,7 +16,3 @@ async function open(): Promise<GPU> {
   const { create } = await import('webgpu')
   return create([...dawnFlags])
 }
-
-afterAll(() => {
-  shared = undefined
-})
