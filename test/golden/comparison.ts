@@ -1,5 +1,5 @@
 import { compile } from '../../compiler/index.ts'
-import type { Device, TensorData } from '../../runtime/index.ts'
+import type { Bundle, Device, TensorData } from '../../runtime/index.ts'
 import type { LocalNet } from '../../runtime/net.ts'
 import { openLocal as open } from '../../runtime/open.ts'
 import type { GoldenCase, GoldenTensor } from './golden-file.ts'
@@ -9,6 +9,8 @@ export interface Run {
   readonly device: Device
   /** Plans that nets are compiled to. */
   readonly targets: readonly string[]
+  /** The one of them that is run. Absent: the device chooses. */
+  readonly plan?: string | undefined
   /** Float64 devices are held to 1e-9 of scale, float32 ones to the case's own tolerance. */
   readonly float64: boolean
   readonly style: 'merged' | 'split'
@@ -44,9 +46,22 @@ export const asParameter = (t: GoldenTensor, shape: readonly number[] = t.shape)
   data: t.data as Float32Array,
 })
 
+/** What was compiled last: another device, or another plan, may be next. */
+let last: { readonly key: string; readonly bundle: Bundle } | undefined
+
 /** Compiles what is run. */
-export const openText = (text: string, { style, device, targets }: Run, batch: number, programs: readonly string[]): Promise<LocalNet> =>
-  open(compile(text, { style, targets, programs, allowOneValue: true }), { device, batch, programs, allowOneValue: true })
+export function openText(
+  text: string,
+  { style, device, targets, plan }: Run,
+  batch: number,
+  programs: readonly string[],
+): Promise<LocalNet> {
+  const key = JSON.stringify([text, style, targets, programs])
+  if (last?.key !== key) last = { key, bundle: compile(text, { style, targets, programs, allowOneValue: true }) }
+  const { manifest, files } = last.bundle
+  const plans = plan === undefined ? manifest.plans : { [plan]: manifest.plans[plan]! }
+  return open({ manifest: { ...manifest, plans }, files }, { device, batch, programs, allowOneValue: true })
+}
 
 /** Gives a net the parameters of a case, in every copy that it has of them. */
 export async function setFrom(net: LocalNet, names: ReadonlyMap<string, readonly string[]>, golden: GoldenCase): Promise<void> {

@@ -21,13 +21,14 @@ const looser = (golden: GoldenCase): number =>
   golden.kind === 'solver' || golden.kind === 'train' ||
     golden.layers.some((layer) => /Sigmoid|TanH|ELU|BNLL|GELU|SiLU|Softmax|Hinge|Euclidean|CrossEntropy|PReLU|LRN/.test(layer.type)) ? 4 : 1
 
-export function check(golden: GoldenCase, compared: readonly Comparison[], factor: number): void {
+export function check(golden: GoldenCase, compared: readonly Comparison[], factor: number, where = ''): void {
   expect(compared.length, 'something was compared').toBeGreaterThan(0)
   const wrong = compared.filter((c) => !(c.error <= c.allowed * factor))
   for (const c of compared.filter((c) => c.error > c.allowed && c.error <= c.allowed * factor)) {
     console.log(`${golden.name}: ${c.tensor} needs ${(c.error / c.allowed).toFixed(2)} times the tolerance`)
   }
-  expect(wrong.map((c) => `${c.tensor}: off by ${c.error.toExponential(2)}, allowed ${(c.allowed * factor).toExponential(2)}`)).toEqual([])
+  expect(wrong.map((c) => `${c.tensor}: off by ${c.error.toExponential(2)}, allowed ${(c.allowed * factor).toExponential(2)}`), where)
+    .toEqual([])
 }
 
 export interface Suite {
@@ -37,23 +38,26 @@ export interface Suite {
   readonly targets?: readonly string[]
   /** BN as it is given, and as the other style spells it, which passes turn into the same nodes. Default true. */
   readonly bothSpellings?: boolean
-  /** Merged style and final blobs alone: for a plan whose kernels other tests run too. */
-  readonly brief?: boolean
+  /** Further plans, for final blobs in merged style alone: most of their kernels are those of the others. */
+  readonly beside?: readonly string[]
 }
 
-/** Every case on a device: in both styles, with batch normalization in both spellings, in merged style with and without its inner blobs. */
+/**
+ * Every case on devices that are given the same plan: in both styles, with batch normalization in both spellings (on the first device), in
+ * merged style with and without its inner blobs.
+ */
 export function goldenSuite(
   name: string,
-  open: () => Promise<Device>,
-  { float64 = false, bothSpellings = true, brief = false, targets }: Suite = {},
+  open: () => Promise<Device | readonly Device[]>,
+  { float64 = false, bothSpellings = true, beside = [], targets }: Suite = {},
 ): void {
-  let device: Device
+  let devices: readonly Device[]
   let ran = 0
   beforeAll(async () => {
-    device = await open()
+    devices = [await open()].flat()
   })
   afterAll(() => {
-    device.close()
+    for (const device of devices) device.close()
     console.log(`golden on ${name}: ${ran} runs of ${names.length} cases`)
   })
 
@@ -67,24 +71,27 @@ export function goldenSuite(
       if (golden.kind === 'filler' || golden.kind === 'lr_policy') continue
       const withBn = hasBatchNorm(golden) || golden.kind === 'bn_stats'
       const spellings = withBn && bothSpellings ? (['as given', 'other'] as const) : (['as given'] as const)
-      const styles = golden.kind === 'solver' || brief ? (['merged'] as const) : (['merged', 'split'] as const)
+      const styles = golden.kind === 'solver' ? (['merged'] as const) : (['merged', 'split'] as const)
       for (const style of styles) {
         for (const spelling of spellings) {
           // Split style is a pass a layer, whatever is asked for: its kernels are the same with and without inner blobs.
           for (
             const everyBlob of golden.kind === 'net' && golden.layers.length > 1
-              ? (brief ? [false] : style === 'split' ? [true] : [true, false]) : [true]
+              ? (style === 'split' ? [true] : [true, false]) : [true]
           ) {
             const label = `${caseName} (${style}${withBn ? `, spelled ${spelling === 'as given' ? 'as given' : 'the other way'}` : ''}${
               everyBlob ? '' : ', final blobs alone'
             })`
             test(label, async () => {
-              check(
-                golden,
-                await runCase(golden, { device, targets: targets ?? targetsOf(device), float64, style, spelling, everyBlob }),
-                float64 ? 1 : looser(golden),
-              )
-              ran++
+              const isLast = style === 'merged' && !(everyBlob && golden.kind === 'net' && golden.layers.length > 1)
+              for (const device of spelling === 'other' ? devices.slice(0, 1) : devices) {
+                const plans = [...targets ?? targetsOf(device), ...(isLast ? beside : [])]
+                for (const plan of plans.length > 0 ? plans : [undefined]) {
+                  const compared = await runCase(golden, { device, targets: plans, plan, float64, style, spelling, everyBlob })
+                  check(golden, compared, float64 ? 1 : looser(golden), `${plan ?? ''} on ${device.description}`)
+                  ran++
+                }
+              }
             })
           }
         }

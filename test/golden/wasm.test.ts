@@ -1,4 +1,5 @@
 import { wasm } from '../../runtime/index.ts'
 import { goldenSuite } from './suite.ts'
 
-goldenSuite('wasm', () => wasm({ threads: 1 }))
+// One thread and several run the same module.
+goldenSuite('wasm', () => Promise.all([wasm({ threads: 1 }), wasm({ threads: 2 })]))
