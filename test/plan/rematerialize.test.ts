@@ -1,78 +1,13 @@
 import { readFileSync } from 'node:fs'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { compile, type CompileOptions, inspect, type InspectOptions, type InspectReport, interpreter } from '../../compiler/index.ts'
-import { type Device, type Memory, open, type Style, wasm, webgpu } from '../../runtime/index.ts'
+import { describe, expect, test } from 'vitest'
+import { compile, type CompileOptions, inspect, type InspectOptions, type InspectReport } from '../../compiler/index.ts'
+import type { Memory, Style } from '../../runtime/index.ts'
 import { operators } from '../../compiler/ops/registry.ts'
 import { elementCount } from '../../bundle/sizes.ts'
-import { softwareGpu } from '../devices/webgpu.ts'
 import { graphOf } from '../graph-passes/nets.ts'
-import { labels, normals, randomNet } from '../support/random-net.ts'
-import { targetsOf } from '../support/targets.ts'
-
-const BATCH = 6
-const STEPS = 2
-
-/**
- * Dropout, every policy of statistics, a weight that two layers share, residual adds, two losses, a concatenation, what is read under
- * another shape; and enough layers of one size that it pays to compute some of them again.
- */
-const EVERYTHING = `block unit(x) {
-  return add(x -> conv(8, 3, pad: 1, bias: false) -> batch_norm(eps: 1e-5) -> relu -> dropout(0.3) -> conv(8, 3, pad: 1) -> batch_norm(stats: cumulative, eps: 1e-5), x) -> leaky_relu(slope: 0.2)
-}
-net everything {
-  input image: f32[3, 12, 12]
-  input label: class[4]
-  a = image -> conv(8, 3, pad: 1) as first -> batch_norm(eps: 1e-5) as moving -> relu
-  b = a -> conv(8, 3, pad: 1) as one -> batch_norm(stats: cumulative, eps: 1e-5) as cumulative -> tanh -> dropout(0.3) as drop
-  c = add(b -> conv(8, 3, pad: 1, weights: one) as two -> batch_norm(stats: caffe(fraction: 0.9), eps: 1e-5) as caffe, a) -> relu
-  d = c -> unit as unit1 -> unit as unit2 -> unit as unit3 -> unit as unit4
-  e = concat(d -> max_pool(2) as pool, d -> avg_pool(2)) -> batch_norm(stats: batch, eps: 1e-5) as own -> sigmoid
-  f = e -> conv(16, 3, pad: 1) -> batch_norm(eps: 1e-5) -> silu -> dropout(0.5)
-  early = d -> reshape([-1]) -> fc(4)
-  logits = f -> fc(12) -> batch_norm(eps: 1e-5) -> relu -> fc(4)
-  output prob = softmax(logits)
-  loss aside = softmax_loss(early, label)
-  loss final = softmax_loss(logits, label)
-}
-train {
-  batch ${BATCH}
-  solver sgd(lr: 0.05, momentum: 0.9, weight_decay: 5e-4)
-}`
+import { BATCH, EVERYTHING } from '../support/everything-net.ts'
 
 const sample = (name: string): string => readFileSync(new URL(`../../samples/${name}.net`, import.meta.url), 'utf8')
-const withBatch = (text: string): string => text.replace('train {', `train {\n  batch ${BATCH}\n`)
-
-/** What a step gives without an update, and what two steps leave. */
-async function trace(text: string, style: Style, memory: Memory, device: Device): Promise<Map<string, ArrayLike<number>>> {
-  const bundle = compile(text, { style, memory, targets: targetsOf(device), programs: ['infer', 'eval', 'gradients', 'train'] })
-  const net = await open(bundle, { device, batch: BATCH, seed: 7, programs: ['gradients', 'train'] })
-  try {
-    const [image, label] = bundle.manifest.inputs
-    const size = image!.shape.slice(1).reduce<number>((product, dim) => product * (dim as number), 1)
-    const inputs = (k: number) => ({ image: normals(BATCH * size, 100 + k), label: labels(BATCH, label!.classes!, 200 + k) })
-    const { outputs, grads } = await net.step(inputs(0), { update: false })
-    const losses: number[] = []
-    for (let k = 0; k < STEPS; k++) losses.push(await (await net.trainStep(inputs(k))).loss)
-    return new Map<string, ArrayLike<number>>([
-      ...Object.entries(outputs),
-      ...Object.entries(grads).map(([name, values]) => [`grad/${name}`, values] as const),
-      ['losses', losses],
-      ...[...await net.parameters()].map(([name, { data }]) => [`new/${name}`, data as Float32Array] as const),
-    ])
-  } finally {
-    net.close()
-  }
-}
-
-/** Largest difference in units of the tensor's scale, by name; what differs by no more than `allowed` is left out. */
-function apart(got: ReadonlyMap<string, ArrayLike<number>>, want: ReadonlyMap<string, ArrayLike<number>>, allowed: number): string[] {
-  return [...want].flatMap(([name, values]) => {
-    const other = got.get(name)!
-    const scale = Math.max(1e-3, ...Array.from(values, Math.abs))
-    const distance = Math.max(0, ...Array.from(values, (v, i) => Math.abs(other[i]! - v) / scale))
-    return distance <= allowed ? [] : [`${name} is off by ${distance.toExponential(1)} of its scale`]
-  })
-}
 
 const TRAINING = ['gradients', 'step', 'train']
 const reports = new Map<string, InspectReport>()
@@ -89,40 +24,6 @@ const again = (text: string, style: Style, program = 'train'): string[] =>
   report(text, { style, memory: 'small', batch: BATCH, programs: TRAINING }).programs[program]!.kernels.filter((k) => k.again).map((k) =>
     k.name
   )
-
-describe('memory small gives what memory fast gives', () => {
-  const exact = interpreter()
-  let gpu: Device
-  let cpu: Device
-  beforeAll(async () => {
-    gpu = await webgpu({ gpu: await softwareGpu() })
-    cpu = await wasm({ threads: 2 })
-  })
-  afterAll(() => {
-    for (const device of [exact, gpu, cpu]) device.close()
-  })
-
-  const nets: [string, string][] = [
-    ['everything', EVERYTHING],
-    ...[2].map((seed): [string, string] => [`random net ${seed}`, withBatch(randomNet(seed))]),
-  ]
-  describe.each(['merged', 'split'] as const)('%s', { timeout: 300_000 }, (style) => {
-    test.each(nets)('%s: something is computed again, and in float64 all is the same to the last bit', async (_, text) => {
-      expect(again(text, style)).not.toEqual([])
-      expect(apart(await trace(text, style, 'small', exact), await trace(text, style, 'fast', exact), 0)).toEqual([])
-    })
-
-    // What runs again gathers no statistics, so it may be tiled otherwise: rounding of float32, through two steps.
-    test.each(nets)('%s in WebAssembly, to rounding', async (_, text) => {
-      expect(apart(await trace(text, style, 'small', cpu), await trace(text, style, 'fast', cpu), 1e-4)).toEqual([])
-    })
-
-    // Split has the same kernels, more of them: one style is enough for a software adapter.
-    test.runIf(style === 'merged').each(nets.slice(0, 1))('%s on WGSL, to rounding', async (_, text) => {
-      expect(apart(await trace(text, style, 'small', gpu), await trace(text, style, 'fast', gpu), 1e-4)).toEqual([])
-    })
-  })
-})
 
 describe('what is computed again', () => {
   const training = (memory: Memory) => report(EVERYTHING, { style: 'merged', memory, batch: BATCH, programs: TRAINING }).programs
