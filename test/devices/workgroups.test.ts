@@ -41,7 +41,7 @@ const wanted = new Map<string, Record<string, ArrayLike<number>>>()
 
 /** The largest difference of any result, in units of its scale. */
 async function apart(text: string, batch: number, choose: (e: Equation) => Schedule): Promise<number> {
-  const { bundle } = compileFor(text, [scheduled(choose)], { programs: ['infer', 'eval', 'gradients'] })
+  const { bundle } = compileFor(text, [scheduled(choose)], { programs: ['infer', 'gradients'] })
   const want = wanted.get(text) ?? await results(bundle, exact, batch)
   wanted.set(text, want)
   const got = await results(bundle, gpu, batch)

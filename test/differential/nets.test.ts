@@ -13,6 +13,7 @@ import { variedNet } from '../support/varied-net.ts'
 const SEEDS = [1, 2, 3, 5, 8, 13, 21, 34]
 const BATCH = 5
 const STEPS = 4
+const PROGRAMS = ['gradients', 'train']
 
 let gpu: Device
 const cpus = new Map<number, Device>()
@@ -32,8 +33,8 @@ interface Trace {
 }
 
 async function trace(text: string, style: 'merged' | 'split', device: Device, steps = STEPS): Promise<Trace> {
-  const bundle = compile(text, { style, targets: targetsOf(device), programs: ['infer', 'eval', 'gradients', 'train'] })
-  const net = await open(bundle, { device, batch: BATCH, seed: 7, programs: ['gradients', 'train'] })
+  const bundle = compile(text, { style, targets: targetsOf(device), programs: PROGRAMS })
+  const net = await open(bundle, { device, batch: BATCH, seed: 7, programs: PROGRAMS })
   try {
     const [image, label] = bundle.manifest.inputs
     const size = image!.shape.slice(1).reduce<number>((product, dim) => product * (dim as number), 1)
