@@ -51,6 +51,7 @@ export const sidebar = [
       { text: 'Losses of a data set', link: '/losses' },
       { text: 'Fine-tuning', link: '/fine-tuning' },
       { text: 'Stop and go on', link: '/training' },
+      { text: 'Many machines', link: '/many-machines' },
     ],
   },
   {

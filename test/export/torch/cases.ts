@@ -10,7 +10,8 @@ import { open, writeSafetensors } from '../../../runtime/index.ts'
 import { labels, normals } from '../../support/random-net.ts'
 import { trained } from '../onnx-runtime.ts'
 
-export const PYTHON = '/usr/bin/python3'
+/** Debian's; PYTHON=.../bin/python names another, of a current PyTorch. */
+export const PYTHON = process.env['PYTHON'] ?? '/usr/bin/python3'
 
 /** Whether PyTorch is installed here (Debian: python3-torch); these tests pass without it. */
 export const hasTorch = (): boolean => {
