@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
+import type { Bundle } from '../../../bundle/format.ts'
 import { compile, interpreter } from '../../../compiler/index.ts'
 import { exportTorch } from '../../../export/index.ts'
 import { holdOut } from '../../../runtime/data/limit.ts'
@@ -70,6 +71,19 @@ const pictures = (norm: string, more = ''): Case => ({
   data: join(place, 'data/idx'),
 })
 
+/** A label for each pixel, which moves with the picture; around it stands what the loss ignores. */
+const maps: Case = {
+  text: `net maps {
+    input image: f32[2, 6, 5]
+    input label: class[3][6, 5]
+    y = image -> conv(3, 3, pad: 1) -> dropout(0.2)
+    output prob = softmax(y)
+    loss = softmax_loss(y, label)
+  }
+  train { batch 6  accumulate 2  augment crop([6, 5], pad: 2), mirror  solver adam(lr: 0.02)  steps ${STEPS}  snapshot every 4 steps }`,
+  data: `image=${join(place, 'data/maps.npy')},label=${join(place, 'data/labels.npy')}`,
+}
+
 const CASES: Readonly<Record<string, Case>> = {
   'sgd, step': dense('batch 10  solver sgd(lr: 0.1, momentum: 0.9, weight_decay: 1e-2)  schedule step(gamma: 0.5, every: 3)'),
   'nesterov, l1, multistep': dense(
@@ -88,6 +102,11 @@ const CASES: Readonly<Record<string, Case>> = {
   'batch_norm and scale': pictures('batch_norm(affine: false, eps: 1e-5, stats: caffe(fraction: 0.9)) -> scale(bias: true)'),
   'cumulative statistics': pictures('batch_norm(stats: cumulative)'),
   'samples kept back, the best weights': { ...pictures('batch_norm'), validation: 0.2, best: true },
+  'statistics of each batch, in tests, too': {
+    ...pictures('batch_norm(stats: batch)'),
+    text: pictures('batch_norm(stats: batch)').text.replace('batch 8', 'batch 10'),
+  },
+  'label maps': maps,
   'arrays': { ...dense('batch 10  solver sgd(lr: 0.1)'), data: `x=${join(place, 'data/x.npy')},label=${join(place, 'data/label.npy')}` },
 }
 
@@ -106,6 +125,18 @@ function writeData(): void {
     ).join('\n'),
   )
   writeFileSync(join(place, 'data/x.npy'), encodeNpy({ shape: [50, 6], type: 'f32', data: Float32Array.from(rows.flat()) }))
+  writeFileSync(
+    join(place, 'data/maps.npy'),
+    encodeNpy({ shape: [30, 2, 6, 5], type: 'f32', data: Float32Array.from({ length: 1800 }, (_, i) => hash(i)) }),
+  )
+  writeFileSync(
+    join(place, 'data/labels.npy'),
+    encodeNpy({
+      shape: [30, 6, 5],
+      type: 'i32',
+      data: Int32Array.from({ length: 900 }, (_, i) => floor(hash(3 * i) * 3.2) % 4 === 3 ? -1 : floor(hash(3 * i) * 3.2)),
+    }),
+  )
   writeFileSync(join(place, 'data/label.npy'), encodeNpy({ shape: [50], type: 'i32', data: Int32Array.from(labels) }))
   for (const [part, count] of [['train', 43], ['t10k', 11]] as const) {
     const header = (magic: number, ...dims: number[]): Buffer => {
@@ -122,13 +153,20 @@ function writeData(): void {
   }
 }
 
+const bundles = new Map<string, Bundle>()
+function compiled(text: string): Bundle {
+  const bundle = bundles.get(text) ?? compile(text, { targets: [], programs: ['train', 'eval'] })
+  bundles.set(text, bundle)
+  return bundle
+}
+
 /** What fusenet's interpreter makes of a case: the snapshot after each update that is asked for. `from`: a snapshot that it goes on from. */
 async function trained(
   { text, data, validation, best }: Case,
   at: readonly number[],
   from?: Snapshot,
 ): Promise<{ snapshots: Map<number, Snapshot>; test: number }> {
-  const bundle = compile(text, { targets: [], programs: ['train', 'eval'] })
+  const bundle = compiled(text)
   const net = await openLocal(bundle, {
     device: interpreter(),
     programs: ['train', 'accumulate', 'eval'].filter((name) => name !== 'accumulate' || bundle.manifest.train!.accumulate > 1),
@@ -157,7 +195,7 @@ const folderOf = (name: string): string => join(place, name.replaceAll(/\W+/g, '
 
 /** Writes the folder of a case, as the command does. */
 function exported(name: string, { text }: Case): void {
-  const bundle = compile(text, { targets: [], programs: ['infer'] })
+  const bundle = compiled(text)
   const weights = new Map(
     bundle.manifest.parameters.map((p) => [p.name, { shape: p.shape, type: 'f32' as const, data: initialValues(p, 1) }]),
   )
