@@ -33,10 +33,11 @@ export const TAKEN_CLASSES: readonly string[] = [
   ...'Ellipsis F False ImportError KeyError Net None NotImplemented RuntimeError Tensor True TypeError ValueError'.split(' '),
 ]
 
-/** `wanted`, `wanted_2`, ...: the first that no word of the printed text is and that `isFree`. */
+/** `wanted`, `wanted_2`, ...: the first that `isFree`. What the printed text says itself gets a `_`, as Python's writers do: `lambda_`. */
 export function variableName(wanted: string, isFree: (name: string) => boolean): string {
+  const plain = TAKEN.has(wanted) ? `${wanted}_` : wanted
   for (let i = 1;; i++) {
-    const name = i === 1 ? wanted : `${wanted}_${i}`
+    const name = i === 1 ? plain : `${plain}${plain.endsWith('_') ? '' : '_'}${i}`
     if (!TAKEN.has(name) && isFree(name)) return name
   }
 }

@@ -1,10 +1,9 @@
 import type { Graph, NamedOutput, Value } from '../../compiler/graph/graph.ts'
-import { UniqueNames } from '../../compiler/unique-names.ts'
 import { type Span, textOf } from '../../dsl/source.ts'
 import { carriedFor } from './carried.ts'
 import { type BlockClass, type Classes, classesOf } from './classes.ts'
 import type { Instance } from './instances.ts'
-import { commentLines, member, TAKEN, TAKEN_CLASSES } from './names.ts'
+import { commentLines, member, TAKEN, TAKEN_CLASSES, variableName } from './names.ts'
 import { type Body, bodyOf } from './print-class.ts'
 import { type Assignment, printAssignments } from './runs.ts'
 import type { Statements } from './statements.ts'
@@ -90,8 +89,13 @@ function printBlock(one: BlockClass, classes: Classes, statements: Statements): 
 }
 
 function namesOfInputs({ inputs }: Graph): Map<string, string> {
-  const names = new UniqueNames(TAKEN)
-  return new Map(inputs.map(({ name }) => [name, names.give(name)]))
+  // An input whose name is free keeps it.
+  const given = new Set(inputs.map(({ name }) => name).filter((name) => !TAKEN.has(name)))
+  return new Map(inputs.map(({ name }) => {
+    const own = given.has(name) ? name : variableName(name, (free) => !given.has(free))
+    given.add(own)
+    return [name, own]
+  }))
 }
 
 /** For each value of the net itself, the inputs that may be left out and that it needs. */
