@@ -24,13 +24,17 @@ export const elementCount = (t: Tensor, batch: number): number => elementsPerSam
 
 /**
  * Runs an equation in float64, point by point, exactly as it is written: no schedule, no tiles. The reference that every
- * other target is compared with. Tensors that are written and not in `storage` are added to it.
+ * other target is compared with. Tensors that are written and not in `storage` are added to it. `compiled`: the equation's, where it runs often.
  */
-export function evaluateEquation(equation: Equation, storage: Map<Tensor, Numbers>, scalars: Scalars): void {
+export function evaluateEquation(
+  equation: Equation,
+  storage: Map<Tensor, Numbers>,
+  scalars: Scalars,
+  { tensors, run }: CompiledEquation = compileEquation(equation),
+): void {
   for (const t of writes(equation)) {
     if (!storage.has(t)) storage.set(t, new Float64Array(elementCount(t, scalars.batch)))
   }
-  const { tensors, run } = compileEquation(equation)
   run(
     tensors.map((t) => {
       const data = storage.get(t)
