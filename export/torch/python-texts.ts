@@ -1781,6 +1781,8 @@ def _read_idx(path: str) -> np.ndarray:
         unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
         try:
             start = unpacker.decompress(data, 1024)
+            if len(start) < 4:
+                raise zlib.error("it is too short")
             length = _idx_length(path, start)
             data = start + unpacker.decompress(unpacker.unconsumed_tail, max(1, length - len(start) + 1))
         except zlib.error as error:
@@ -3294,6 +3296,10 @@ class Signals:
             signal.signal(getattr(signal, name), handler)
 
 
+class Ended(Exception):
+    """A signal came while a test was under way."""
+
+
 class Training:
     """\`done\` tells whether it came to its end, or was ended before with a snapshot to go on from."""
 
@@ -3503,13 +3509,28 @@ class Training:
             self.watch.pending = True
         if exchange.any_of(self.signals.why is not None):
             return None
-        found = self.course.evaluate(self.job.validation or self.job.test)
+        found = self._evaluate(self.job.validation or self.job.test)
+        if found is None:
+            return None
         best = self.watch.take(found, self.course.step, epoch) if self.watch else False
         since = self.watch.since if self.watch else 0
         after = ", the best so far" if best else f", no better for {since} test{'s' if since > 1 else ''}" if since else ""
         self.screen.note(f"step {self.course.step}: {part} {metrics_text(found)}{after}")
         self.screen.event(event="test", step=self.course.step, part=part, **({"best": best} if self.watch else {}), **found)
         return {**found, "best": best}
+
+    def _evaluate(self, feed: Feed, on_batch=lambda done: None) -> dict | None:
+        """None: a signal ended it. Of several processes each must do all of it."""
+
+        def looked(done: int) -> None:
+            if self.signals.why is not None and exchange.world() == 1:
+                raise Ended
+            on_batch(done)
+
+        try:
+            return self.course.evaluate(feed, looked)
+        except Ended:
+            return None
 
     def _snapshot(self) -> Snapshot:
         return self.course.snapshot(self.identity)
@@ -3579,7 +3600,7 @@ class Training:
             f"test{'s' if watch.since > 1 else ''} (--patience {self.job.choices['patience']})"
         )
 
-    def _finish(self, trained: dict) -> dict:
+    def _finish(self, trained: dict) -> dict | None:
         """Takes the best weights where they were asked for, saves, and tests."""
         job, course, screen = self.job, self.course, self.screen
         best = self.watch.best if self.watch else None
@@ -3602,7 +3623,11 @@ class Training:
             if not self.watch and kept and kept[0] != self.keeper.last:
                 screen.note(f"best snapshot: {kept[0]}, {kept[1]['name']} {metric_text(kept[1]['name'], kept[1]['value'])}")
         progress = Progress(screen, "test", len(job.test))
-        test = course.evaluate(job.test, lambda done: progress.update(done, done))
+        test = self._evaluate(job.test, lambda done: progress.update(done, done))
+        if test is None:
+            screen.event(event="interrupted", step=course.step)
+            screen.note(f"{self.signals.why} while it was tested: the training was complete")
+            return None
         screen.event(event="test", step=course.step, **test)
         screen.print(f"test on {test['count']} samples: {metrics_text(test)}")
         result = {"seed": course.seed, "steps": course.step, **trained, **({"best": best} if best else {}), "test": test}

@@ -212,6 +212,8 @@ def _read_idx(path: str) -> np.ndarray:
         unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
         try:
             start = unpacker.decompress(data, 1024)
+            if len(start) < 4:
+                raise zlib.error("it is too short")
             length = _idx_length(path, start)
             data = start + unpacker.decompress(unpacker.unconsumed_tail, max(1, length - len(start) + 1))
         except zlib.error as error:
