@@ -735,6 +735,7 @@ torch.distributed is not used there is one process, and these functions leave ev
 """
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from contextlib import nullcontext
@@ -862,11 +863,13 @@ def together(net: nn.Module) -> nn.Module:
     """
     if world() == 1:
         return net
-    return nn.parallel.DistributedDataParallel(
+    parallel = nn.parallel.DistributedDataParallel
+    # Statistics are the same everywhere: see batch_norm.py. Newer versions of PyTorch call it otherwise.
+    keep = "forward_sync_buffers" if "forward_sync_buffers" in inspect.signature(parallel.__init__).parameters else "broadcast_buffers"
+    return parallel(
         net,
         device_ids=[_device.index] if _device.type == "cuda" else None,
-        # Statistics are the same everywhere: see batch_norm.py.
-        broadcast_buffers=False,
+        **{keep: False},
         # Some parameters may not reach the loss. And without it the buckets are put together anew after the first update, so that a
         # training that goes on from a snapshot would add up in another order than one that was never stopped.
         find_unused_parameters=True,
