@@ -1,6 +1,7 @@
 import type { ModelLayer } from '../model-net.ts'
 import { activations } from './activations.ts'
 import { affineNorm } from './affine-norm.ts'
+import { centredNorm } from './centred-norm.ts'
 import { biasLayer, channelArithmetic, ownBias } from './channel-arithmetic.ts'
 import { removeChannelsLast } from './channels-last.ts'
 import { framed } from './framed.ts'
@@ -17,6 +18,7 @@ import { upsample } from './upsample.ts'
 const FIRST: readonly Pattern[] = [
   activations,
   normalization,
+  centredNorm,
   groupNorm,
   // Behind the norms, whose gamma and beta it finds.
   affineNorm,

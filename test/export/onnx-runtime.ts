@@ -57,15 +57,21 @@ export interface Compared {
   readonly exported: ExportedOnnx
 }
 
-/** The text as a model in onnxruntime beside the float64 interpreter: random weights and inputs, two samples. */
-export async function compare(text: string, options: OnnxOptions = {}, seed = 1, runtime = onnxRuntime()!): Promise<Compared> {
+/** The text as a model in onnxruntime beside the float64 interpreter: random weights and inputs, two samples; `made` of a normal each. */
+export async function compare(
+  text: string,
+  options: OnnxOptions = {},
+  seed = 1,
+  runtime = onnxRuntime()!,
+  made: (normal: number) => number = (normal) => normal,
+): Promise<Compared> {
   const bundle = compile(text, { targets: [], programs: ['infer'] })
   const weights = trained(bundle, seed)
   const exported = exportOnnx({ ...bundle, weights }, options)
   const batch = 2
   const inputs = Object.fromEntries(exported.graph.inputs.map(({ name, shape }, i) => {
     const dims = shape.map((dim) => (typeof dim === 'number' ? dim : batch))
-    return [name, { dims, data: normals(dims.reduce((a, b) => a * b, 1), 100 * seed + i) }]
+    return [name, { dims, data: Float32Array.from(normals(dims.reduce((a, b) => a * b, 1), 100 * seed + i), made) }]
   }))
   const session = await runtime.InferenceSession.create(bytesOf(exported))
   const got = await session.run(

@@ -128,6 +128,11 @@ describe.skipIf(!onnxRuntime())('onnxruntime trains as the float64 interpreter d
     expect((await compareSteps(plain(variedNet(seed, 4)), { steps: 2, batch: 5, seed })).worst).toBeLessThan(2e-5)
   })
 
+  test.each(['batch_norm', 'group_norm(2)', 'layer_norm(axis: 3)'])('%s of values about 1000', async (layer) => {
+    const text = `net one {\n  input x: f32[4, 5, 5]\n  input label: class[3]\n  loss = softmax_loss(x -> ${layer} -> fc(3), label)\n}\n`
+    expect((await compareSteps(text, { made: (normal) => 1000 + 0.01 * normal })).worst).toBeLessThan(2e-6)
+  })
+
   test('and by twenty lines of a driver, whose weights come back', () => {
     const folder = mkdtempSync(join(tmpdir(), 'fusenet-onnx-step-'))
     cpSync(join(samples, 'onnx-step'), folder, { recursive: true })

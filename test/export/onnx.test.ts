@@ -40,6 +40,15 @@ describe.skipIf(!onnxRuntime())('onnxruntime computes what the float64 interpret
   })
 })
 
+/** Behind which a mean of float32 is further off than values are from each other. */
+const far = (normal: number): number => 1000 + 0.01 * normal
+
+test.skipIf(!onnxRuntime()).each(
+  ['group_norm(2)', 'instance_norm', 'layer_norm', 'layer_norm(axis: 3)', 'layer_norm(axis: 1, end: 1)', 'batch_norm(stats: batch)'],
+)('%s of values about 1000 loses no digits', async (layer) => {
+  expect((await compare(net(layer), {}, 1, onnxRuntime()!, far)).worst).toBeLessThan(2e-6)
+})
+
 test('names of inputs, outputs, layers and parameters stay; the batch is open', () => {
   const graph = graphOf(`net one {
     input image: f32[2, 5, 5]

@@ -19,13 +19,21 @@ export interface Stepped {
   readonly exported: ExportedOnnxStep
 }
 
+export interface Comparison extends OnnxStepOptions {
+  readonly steps?: number
+  readonly batch?: number
+  readonly seed?: number
+  /** What data are made of, a normal each. */
+  readonly made?: (normal: number) => number
+}
+
 const SEED = 7
 const RATE = 0.02
 
 /** A few steps of a model of a step in onnxruntime beside training in the float64 interpreter, with random weights and data. */
 export async function compareSteps(
   text: string,
-  { steps = 3, batch = 4, seed = 1, ...options }: OnnxStepOptions & { steps?: number; batch?: number; seed?: number } = {},
+  { steps = 3, batch = 4, seed = 1, made = (normal) => normal, ...options }: Comparison = {},
   runtime = onnxRuntime()!,
 ): Promise<Stepped> {
   const bundle = compile(text, {
@@ -60,7 +68,8 @@ export async function compareSteps(
           const own = 1000 * seed + 100 * t + 10 * part + i
           return [input.name, {
             dims,
-            data: input.classes === undefined ? Float32Array.from(normals(count, own)) : Int32Array.from(labels(count, input.classes, own)),
+            data: input.classes === undefined ? Float32Array.from(normals(count, own), made)
+              : Int32Array.from(labels(count, input.classes, own)),
           }]
         })))
       let losses: Record<string, { data: ArrayLike<number> }> = {}

@@ -38,8 +38,13 @@ function withBatchStatistics(layer: Layer): void {
   affine(layer, normalized(layer, layer.input(), axes, epsOf(layer.attributes)), channelShape(layer.shape))
 }
 
+/** x - mean along axes. Of values about 1000 a mean of float32 is off by more than small deviations are: what is left of it is a second mean's. */
+const around = (layer: Layer, x: string, axes: readonly number[]): string =>
+  layer.add('around', 'Sub', [x, reduced(layer, 'about', 'ReduceMean', x, axes)])
+
 /** (x - mean) / sqrt(mean of squared differences + eps) along axes: a variance that is a difference of means would lose digits. */
-function normalized(layer: Layer, x: string, axes: readonly number[], eps: number): string {
+function normalized(layer: Layer, given: string, axes: readonly number[], eps: number): string {
+  const x = around(layer, given, axes)
   const centred = layer.add('centred', 'Sub', [x, reduced(layer, 'mean', 'ReduceMean', x, axes)])
   const squares = layer.add('squares', 'Mul', [centred, centred])
   const variance = layer.add('guarded', 'Add', [reduced(layer, 'variance', 'ReduceMean', squares, axes), layer.numbers('eps', [eps])])
@@ -63,14 +68,19 @@ const instanceNorm: Row = (layer) => {
   const channels = layer.shape[1] as number
   const gamma = layer.has('gamma') ? layer.parameter('gamma') : fill(layer, 'gamma', channels, 1)
   const beta = layer.has('beta') ? layer.parameter('beta') : fill(layer, 'beta', channels, 0)
-  layer.done('InstanceNormalization', [layer.input(), gamma, beta], { epsilon: float(numberOf(layer, 'eps', 1e-5)) })
+  const x = around(layer, layer.input(), layer.shape.map((_, d) => d).slice(2))
+  layer.done('InstanceNormalization', [x, gamma, beta], { epsilon: float(numberOf(layer, 'eps', 1e-5)) })
 }
 
 /** Groups are channels of another shape: GroupNormalization of runtimes loses digits where a mean is large. */
 function withGroups(layer: Layer, groups: number): void {
   const whole = layer.shape[0] === 'n' ? 0 : layer.shape[0] as number
   const joined = layer.add('groups', 'Reshape', [layer.input(), layer.integers('as_groups', [whole, groups, -1])])
-  const unit = layer.add('normalized', 'InstanceNormalization', [joined, fill(layer, 'one', groups, 1), fill(layer, 'zero', groups, 0)], {
+  const unit = layer.add('normalized', 'InstanceNormalization', [
+    around(layer, joined, [2]),
+    fill(layer, 'one', groups, 1),
+    fill(layer, 'zero', groups, 0),
+  ], {
     epsilon: float(numberOf(layer, 'eps', 1e-5)),
   })
   const back = layer.integers('shape', reshapeTo(layer.shape))
@@ -94,7 +104,7 @@ const layerNorm: Row = (layer) => {
     const gamma = layer.has('gamma') ? layer.parameter('gamma')
       : layer.numbers('gamma', new Float32Array(sizes.reduce((a, b) => a * b, 1)).fill(1), sizes)
     const beta = layer.has('beta') ? [layer.parameter('beta')] : []
-    layer.done('LayerNormalization', [layer.input(), gamma, ...beta], { axis: axes[0]!, epsilon: float(eps) })
+    layer.done('LayerNormalization', [around(layer, layer.input(), axes), gamma, ...beta], { axis: axes[0]!, epsilon: float(eps) })
   } else affine(layer, normalized(layer, layer.input(), axes, eps), [...sizes, ...new Array<number>(rank - 1 - last).fill(1)])
 }
 
