@@ -1,11 +1,13 @@
 import type { Node, Value } from '../../compiler/graph/graph.ts'
-import { type Expression, LOWEST } from '../../compiler/ir/expression.ts'
+import type { Equation } from '../../compiler/ir/equation.ts'
+import { constant, type Expression, LOWEST } from '../../compiler/ir/expression.ts'
 import type { Tensor } from '../../compiler/ir/tensor.ts'
 import { fromEnd } from '../../compiler/ops/elementwise.ts'
 import { operators } from '../../compiler/ops/registry.ts'
 import { type Pair, pairOf } from '../../compiler/ops/sliding-window.ts'
+import { nowhere } from '../../dsl/source.ts'
 import type { EquationSurroundings } from './equations.ts'
-import { couple, NO_PADS, type Pads, reachesFar, slide, spreadOver, type Windows, windowsOf } from './windows.ts'
+import { couple, NO_PADS, type Pads, reachesFar, slide, spreadByTurned, spreadOver, type Windows, windowsOf } from './windows.ts'
 
 /**
  * Operators that are written as one of ONNX, or as few, and not by their equations: above all those whose windows slide. Gives the value of the
@@ -30,8 +32,9 @@ const sliding: Row = (node, around) => {
 const spreading: Row = (node, around) => {
   const x = node.inputs[0]!
   const windows = windowsOf(node, kernelOf(node.parameters['weight']!), node.outputs[0]!.shape, x.shape)
-  if (reachesFar(windows)) return undefined
-  return spreadOver(around.nodes, windows, [around.nameOf(x), ...weightsOf(node, around)], groupsOf(node))
+  const inputs = [around.nameOf(x), ...weightsOf(node, around)] as const
+  const turned = spreadByTurned(around.nodes, windows, inputs, node.parameters['weight']!.shape as readonly number[], groupsOf(node))
+  return turned ?? (reachesFar(windows) ? undefined : spreadOver(around.nodes, windows, inputs, groupsOf(node)))
 }
 
 const coupling: Row = (node, { nodes, nameOf }) => {
@@ -106,33 +109,39 @@ const maxPosition: Row = (node, around) => {
   return nodes.add('Cast', [nodes.add('Add', [rows, within(column, 1, along)])], { to: 1 })
 }
 
-/** The divisor in the equation of an average, over the elements of a window: what ONNX's average of padded windows has to be divided by. */
-function share(divided: Expression, { slides: [rows, columns] }: Windows): Expression | undefined {
-  const area = rows.kernel * columns.kernel
-  const divisor: Expression = divided.kind === 'binary' && divided.op === 'div' ? divided.b : { kind: 'constant', value: 1 }
-  if (divisor.kind === 'constant' && divisor.value === area) return undefined
-  return { kind: 'binary', op: 'div', a: { kind: 'constant', value: area }, b: divisor }
+/** What the average of a window is divided by, where it is: a number, or one for each position of a row, a column or both, that broadcasts. */
+function divisorsOf(
+  x: Value,
+  y: Value,
+  { attributes }: Node,
+  { folding }: EquationSurroundings,
+): { values: readonly number[]; shape: readonly number[] } | undefined {
+  const node: Node = { name: '', op: 'avg_pool', layer: '', inputs: [x], parameters: {}, outputs: [y], attributes, span: nowhere }
+  const [{ axes, stores }] = operators.get('avg_pool')!.equations(node) as [Equation]
+  const { value } = stores[0]!
+  const divisor: Expression = value.kind === 'binary' && value.op === 'div' ? value.b : constant(1)
+  const known = folding.of(divisor, (some) => axes.filter((axis) => [...some].includes(axis)))
+  if (!known) return undefined
+  const shape = known.axes.length === 0 ? [] : axes.slice(2).map((axis) => (known.axes.includes(axis) ? axis.extent as number : 1))
+  return { values: known.values, shape }
 }
 
 /** The mean of windows with zeros around the map, times the ratio of the divisors. */
-const avgPool: Row = (node, { nodes, nameOf, folding }) => {
+const avgPool: Row = (node, around) => {
+  const { nodes, nameOf } = around
   const [x, y] = [node.inputs[0]!, node.outputs[0]!]
   const windows = poolWindows(node, x, y)
+  const divisors = divisorsOf(x, y, node, around)
   // Opset 19 alone dilates averages.
-  if (isDilated(windows)) return undefined
-  const [equation] = operators.get(node.op)!.equations(node)
-  const ratio = share(equation!.stores[0]!.value, windows)
+  if (isDilated(windows) || !divisors) return undefined
   const large = isLarge(windows)
   const mean = nodes.add('AveragePool', [large ? nodes.frame(nameOf(x), windows.pads) : nameOf(x)], {
     ...poolAttributes(windows, large ? NO_PADS : windows.pads),
     ...(!large && windows.pads.some((pad) => pad > 0) && { count_include_pad: 1 }),
   })
-  if (!ratio) return mean
-  const known = folding.of(ratio, (axes) => equation!.axes.filter((axis) => [...axes].includes(axis)))
-  if (!known) return undefined
-  if (known.axes.length === 0 && known.values[0] === 1) return mean
-  const shape = equation!.axes.slice(2).map((axis) => (known.axes.includes(axis) ? axis.extent as number : 1))
-  return nodes.add('Mul', [mean, nodes.numbers(known.values, known.axes.length === 0 ? [] : shape)])
+  const area = windows.slides[0].kernel * windows.slides[1].kernel
+  if (divisors.values.every((divisor) => divisor === area)) return mean
+  return nodes.add('Mul', [mean, nodes.numbers(divisors.values.map((divisor) => area / divisor), divisors.shape)])
 }
 
 /** Each element's winners: dy where the element was the position that a window took, spread by a kernel a position. */
@@ -159,18 +168,13 @@ const maxDx: Row = (node, { nodes, nameOf }) => {
 
 /** Each window's share of dy, spread by a kernel of ones. */
 const avgDx: Row = (node, around) => {
-  const { nodes, nameOf, folding } = around
+  const { nodes, nameOf } = around
   const dy = node.inputs[0]!
   const dx = node.outputs[0]!
   const windows = poolWindows(node, dx, dy)
-  if (!overlaps(windows) || reachesFar(windows)) return undefined
-  const [equation] = operators.get('avg_pool')!.equations({ ...node, inputs: [dx], outputs: [dy] })
-  const { value } = equation!.stores[0]!
-  const divisor = value.kind === 'binary' && value.op === 'div' ? value.b : { kind: 'constant', value: 1 } as const
-  const known = folding.of(divisor, (axes) => equation!.axes.filter((axis) => [...axes].includes(axis)))
-  if (!known) return undefined
-  const shape = equation!.axes.slice(2).map((axis) => (known.axes.includes(axis) ? axis.extent as number : 1))
-  const shares = nodes.add('Div', [nameOf(dy), nodes.numbers(known.values, known.axes.length === 0 ? [] : shape)])
+  const divisors = divisorsOf(dx, dy, node, around)
+  if (!overlaps(windows) || reachesFar(windows) || !divisors) return undefined
+  const shares = nodes.add('Div', [nameOf(dy), nodes.numbers(divisors.values, divisors.shape)])
   const [rows, columns] = windows.slides
   const ones = nodes.numbers(new Array<number>(rows.kernel * columns.kernel).fill(1), [1, 1, rows.kernel, columns.kernel])
   const map = spreadOver(nodes, windows, [nodes.reshape(shares, [-1, 1, ...dy.shape.slice(2) as number[]]), ones], 1)
