@@ -108,9 +108,11 @@ export const lower: KernelStep = {
   level: 'kernels',
   required: true,
   verify: verifyAfter('lower'),
-  run: (work) => {
-    const lowered = loweredOf.get(work.graph) ?? lowerGraph(work.graph, operators)
-    loweredOf.set(work.graph, lowered)
+  run: (work, { program, target: { inTraining }, options: { batch } }) => {
+    const plain = loweredOf.get(work.graph) ?? lowerGraph(work.graph, operators)
+    loweredOf.set(work.graph, plain)
+    const lowered = inTraining && TRAINING_PROGRAMS.includes(program)
+      ? { ...plain, equations: plain.equations.map((e) => inTraining(e, batch)) } : plain
     return { ...work, lowered, kernels: lowered.equations.map((equation) => ({ equation, why: [] })) }
   },
 }

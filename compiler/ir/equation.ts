@@ -27,6 +27,8 @@ export interface Equation {
   readonly sides: readonly SideReduction[]
   /** A map that the kernel computes while it loads it, and stores too. */
   readonly fusedProducer?: FusedProducer
+  /** Set in programs that train, where a target has a schedule that a single image would not fill. */
+  readonly manyImages?: true
   /** Set on the equations of one batch-statistics computation, so that fusion may move its first half. */
   readonly moments?: MomentsRole
   /** Set on the first equations of sums over the batch, so that fusion may move them. */

@@ -35,7 +35,7 @@ export function momentsEquations(request: MomentsRequest): Equation[] {
 }
 
 interface Part {
-  readonly image: Axis
+  readonly image: IndexLike
   readonly channel: IndexLike
   /** The channel of the source that `channel` counts from. Absent: 0. */
   readonly from?: number

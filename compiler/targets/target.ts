@@ -38,6 +38,8 @@ export interface Target {
   readonly statisticsBlock: (equation: Equation) => BlockSizes | string
   /** Why a kernel cannot compute and store its fused producer (see `FusedProducer`). Absent: no kernel of this target can. */
   readonly rejectFusedProducer?: (equation: Equation, batch: number) => string | undefined
+  /** The equation as it stands in a program that trains with this batch: with `manyImages` where that gives it another schedule. Absent: itself. */
+  readonly inTraining?: (equation: Equation, batch: number) => Equation
   /** Why an equation (`plain`) is faster without the epilogue or side reduction that is joined to it. Absent: it never is. */
   readonly rejectJoined?: (joined: Equation, plain: Equation) => string | undefined
   /** Makes a printer for one compilation of a net that trains with this batch (1: the net only infers). The printer prints equal kernels once. */

@@ -1,6 +1,7 @@
 import { isAxis } from '../../ir/affine.ts'
 import type { BlockSizes, Equation } from '../../ir/equation.ts'
 import { loadOf } from '../../ir/fused-producer.ts'
+import { onceByNode } from '../../ir/once-by-node.ts'
 import { onceByShape } from '../../ir/once-by-shape.ts'
 import { rankContractions } from './contraction.ts'
 import { chooseInnerProduct } from './inner-product.ts'
@@ -8,7 +9,7 @@ import { choosePhases } from './phases-nest.ts'
 import { choosePointwise } from './pointwise.ts'
 import { AxisNames, type CpuSchedule } from './schedule.ts'
 import { simplify } from './simplify.ts'
-import { chooseWinograd } from './winograd/forward.ts'
+import { chooseImages, chooseWinograd } from './winograd/forward.ts'
 import { chooseWeightGradient } from './winograd/weight-gradient.ts'
 
 /** What schedules a target allows. */
@@ -18,6 +19,11 @@ export interface ScheduleLimits {
   /** Kernels have a second form for engines that join neighbouring vectors: see `widenNest`. Schedules are the same. */
   readonly wide?: true
 }
+
+/** Images of the smallest block whose vectors are full. */
+const FILLED_BLOCK = 8
+/** Once for each equation, so that what is found of one is found for all programs. */
+const withManyImages = onceByNode((e: Equation): Equation => ({ ...e, manyImages: true }))
 
 /** Register tiles after the best one that are worth a measurement. */
 const OTHER_TILES = 5
@@ -30,6 +36,10 @@ export class CpuScheduler {
   private readonly rowsOf: (e: Equation) => number | undefined
   /** Whether a task has one image, so that it can compute the whole of what is fused into it first. */
   private readonly hasOneImage: (e: Equation) => boolean
+  private readonly gainsFromImages = onceByShape((e: Equation) => {
+    const { contraction } = simplify(e)
+    return contraction !== undefined && chooseImages(contraction) !== undefined
+  })
   private readonly limits: ScheduleLimits
 
   constructor(limits: ScheduleLimits = {}) {
@@ -61,6 +71,11 @@ export class CpuScheduler {
     return [...new Map(all.map((schedule) => [JSON.stringify(schedule), schedule])).values()]
   }
 
+  /** The equation with `manyImages` where that gives it a schedule over blocks of images, and the batch fills one. */
+  inTraining(e: Equation, batch: number): Equation {
+    return batch >= FILLED_BLOCK && !this.limits.precise && this.gainsFromImages(e) ? withManyImages(e) : e
+  }
+
   allows(schedule: CpuSchedule): boolean {
     return !this.limits.precise || (schedule.algorithm !== 'winograd' && schedule.algorithm !== 'winograd-gradient')
   }
@@ -80,7 +95,7 @@ export class CpuScheduler {
    */
   rejectJoined(joined: Equation, plain: Equation): string | undefined {
     const [now, before] = [this.scheduleOf(joined), this.scheduleOf(plain)]
-    const isWorse = now.algorithm !== before.algorithm ? before.algorithm !== 'pointwise' : packedFactors(now) < packedFactors(before)
+    const isWorse = now.algorithm !== before.algorithm ? before.algorithm !== 'pointwise' && now.algorithm !== 'winograd' : packedFactors(now) < packedFactors(before)
     return isWorse ? `${plain.name} is faster by itself: with what would be joined to it, ${lost(before, now)}` : undefined
   }
 
@@ -99,7 +114,8 @@ const lost = (before: CpuSchedule, { algorithm }: CpuSchedule): string =>
 function chooseSchedule(e: Equation, { precise }: ScheduleLimits): CpuSchedule {
   const { equation, contraction } = simplify(e)
   if (!contraction) return choosePointwise(equation)
-  const fast = precise ? undefined : chooseWinograd(contraction) ?? chooseWeightGradient(contraction)
+  const ofImages = equation.manyImages ? chooseImages(contraction) : undefined
+  const fast = precise ? undefined : ofImages ?? chooseWinograd(contraction) ?? chooseWeightGradient(contraction)
   return fast ?? choosePhases(contraction) ?? chooseInnerProduct(contraction) ?? rankContractions(contraction, 1)[0] ??
     choosePointwise(equation)
 }

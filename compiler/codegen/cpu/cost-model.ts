@@ -66,6 +66,9 @@ export interface WinogradModel {
   readonly leastInputs: Readonly<Record<number, number>>
   /** Input channels from which on they lie in the lanes of a filter's gradient, where output channels could as well. */
   readonly leastLaneInputs: number
+  /** Tiles of a map up to which those of several images lie in lanes; transformed elements of such a block (1.5 MiB). */
+  readonly fewTiles: number
+  readonly goodImages: number
   /** Pixels of a map below which tiles side by side do not pay. */
   readonly leastPixels: number
   /** Output channels that are multiplied and transformed back at a time. */
@@ -112,6 +115,8 @@ export const CPU: CpuModel = {
     leastOutputs: 8, // measured: twice the speed of register tiles at 8 and at 12
     leastInputs: { 3: 8, 5: 3 }, // the larger a filter, the fewer input channels pay
     leastLaneInputs: 16,
+    fewTiles: 3,
+    goodImages: 384 * 1024,
     leastPixels: 64, // sixteen tiles of 2 x 2, four of 4 x 4
     channelBlock: 16,
     leastTaskChannels: 32,

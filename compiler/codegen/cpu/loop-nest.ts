@@ -17,12 +17,21 @@ export interface LoopNest {
     readonly epilogue?: Stage | StageGroup
   }
   readonly stages: readonly (Stage | StageGroup)[]
-  /** The axis that counts the images of a task, where it has a block of them, and the first of them: loops over it end with the batch. */
-  readonly images?: { readonly axis: Axis; readonly first: Index } | undefined
+  /** The images of a task, where it has a block of them: loops over these axes end with the batch. */
+  readonly images?: ImageBlock | undefined
   /** Tensors in a thread's own memory: earlier stages write them, later ones read them. */
   readonly scratch: readonly Tensor[]
   /** For people: what was chosen. */
   readonly summary: string
+}
+
+export interface ImageBlock {
+  /** Counts the images. */
+  readonly axis: Axis
+  /** Image 0 of the block. */
+  readonly first: Index
+  /** Counts them where they lie in lanes of a thread's own memory: the last vector may have lanes of images that are not there. */
+  readonly lanes?: Axis
 }
 
 export interface Stage {

@@ -179,6 +179,7 @@ class LoopNestLowering {
     const { builder } = this
     if (a === this.nest.images?.axis) return this.imageTiles(a, exact ? 1 : tile, bound, inside)
     const width = vectorized ? 4 : 1
+    if (a === this.nest.images?.lanes) return this.imageLanes(a, tile * width, bound, inside)
     if (typeof a.extent !== 'number') {
       invariant(tile === 1 && !vectorized, () => `${a.name} cannot be tiled`)
       return builder.loop(a, 1, (at) => inside((p) => [p.with(a, at)]))
@@ -218,7 +219,7 @@ class LoopNestLowering {
   private imageTiles(a: Axis, tile: number, bound: Point, inside: (points: (point: Point) => Point[]) => void): void {
     const { builder } = this
     const count = a.extent as number
-    const first = substitute(this.nest.images!.first, new Map(axesOf(this.nest.images!.first).map((x) => [x, bound.get(x)!])))
+    const first = this.firstImage(bound)
     builder.countedLoop(a, Math.ceil(count / tile), (i) => {
       const start = times(i, tile)
       builder.ifAll([builder.within(plus(first, start), 'n')], () => {
@@ -236,6 +237,22 @@ class LoopNestLowering {
         inside((p) => images.map((image) => p.with(a, image)))
       })
     })
+  }
+
+  /** Vectors of a task's images: none begins behind the batch. */
+  private imageLanes(a: Axis, size: number, bound: Point, inside: (points: (point: Point) => Point[]) => void): void {
+    const { builder } = this
+    builder.countedLoop(a, (a.extent as number) / size, (i) => {
+      const start = times(i, size)
+      builder.ifAll([builder.within(plus(this.firstImage(bound), start), 'n')], () =>
+        inside((p) => range(size / 4).map((j) => p.withLanes(a, plus(start, 4 * j)))))
+    })
+  }
+
+  /** The first image of a task. */
+  private firstImage(bound: Point): Index {
+    const { first } = this.nest.images!
+    return substitute(first, new Map(axesOf(first).map((x) => [x, bound.get(x)!])))
   }
 
   /** Emits the stores of a tile. */

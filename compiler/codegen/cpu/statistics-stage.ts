@@ -12,10 +12,10 @@ import type { TaskGrid } from './tasks.ts'
 /** Statistics of what a task has just stored, read back while it is in the cache. */
 export function statisticsStage(side: SideReduction, { name, layers }: Equation, { grid, cut }: TaskGrid): Stage {
   const [, , ...space] = side.source.shape as readonly ['n', number, ...number[]]
-  const row = side.blocks.find(({ axis: a }) => cut.has(a))?.axis
+  const row = side.blocks.find(({ axis: a }) => cut.has(a) && a.extent !== 'n')?.axis
   const [rows, rowBlocks] = [row && cut.get(row)!.size, row && cut.get(row)!.outer]
   for (const { axis: a, size } of side.blocks) {
-    const block = grid.includes(a) ? 1 : cut.get(a)?.size ?? a.extent
+    const block = grid.includes(a) || a.extent === 'n' ? 1 : cut.get(a)?.size ?? a.extent
     fits(block === size, `${name}: a task has ${block} along ${a.name}, its statistics are of ${size}`)
   }
   fits(!row || (space.length === 2 && side.blocks.at(-2)?.axis === row), `${name}: tasks cut ${row?.name}, statistics are of rows`)
@@ -25,14 +25,17 @@ export function statisticsStage(side: SideReduction, { name, layers }: Equation,
   const own = grid.includes(side.keptAxis)
   const c = axis('c', own ? 1 : channelBlocks ? channels / (channelBlocks.extent as number) : channels)
   const channel: IndexLike = own ? side.keptAxis : channelBlocks ? plus(times(channelBlocks, c.extent as number), c) : index(c)
-  const image = grid.find((a) => a.extent === 'n')!
+  const images = [...cut].find(([a]) => a.extent === 'n')?.[1]
+  // One at a time, of a block of them too.
+  const image: IndexLike = images ? plus(times(images.outer, images.size), images.inner) : grid.find((a) => a.extent === 'n')!
   const width = space.at(-1) ?? 1
   const height = rows ?? (space.length > 1 ? space[0]! : 1)
   const area = axis('hw', height * width)
   const row0: IndexLike = rowBlocks ? times(rowBlocks, height) : 0
   const places = side.blocks.map(({ axis: a }) => (a.extent === 'n' ? image : rowBlocks && a === row ? rowBlocks : 0))
-  const loops = scalarLoops(own ? [] : [c])
-  const axes = own ? grid : [...grid, c]
+  const inTask = [...(images ? [images.inner] : []), ...(own ? [] : [c])]
+  const loops = scalarLoops(inTask)
+  const axes = [...grid, ...inTask]
   if (side.kind === 'sums') {
     const flat = runsThroughMaps(side, side.source)
     const [h, w] = [axis('h', height), axis('w', width)]

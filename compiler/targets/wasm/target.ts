@@ -43,6 +43,7 @@ function targetOf(limits: ScheduleLimits): Target {
     candidates: (e) => scheduler.candidates(e),
     statisticsBlock: (e) => scheduler.statisticsBlock(e),
     rejectFusedProducer: (e) => scheduler.rejectFusedProducer(e),
+    inTraining: (e, batch) => scheduler.inTraining(e, batch),
     rejectJoined: (joined, plain) => scheduler.rejectJoined(joined, plain),
     printer: (_, schedules) => printer(scheduler, limits, schedules),
   }

@@ -1,17 +1,17 @@
 import { substitute, replaceNode } from '../../../ir/rewrite.ts'
 import { tensor, type Tensor } from '../../../ir/tensor.ts'
 import { type Expression, load, mul, sum } from '../../../ir/expression.ts'
-import { type Axis, axis, divide, type IndexLike, linearIndex, minus, plus, remainder, substitute as substituteIndex,
+import { type Axis, axis, divide, index, type IndexLike, linearIndex, minus, plus, remainder, substitute as substituteIndex,
   times } from '../../../ir/affine.ts'
 import { strideOf } from '../../../ir/analysis.ts'
 import { type Equation, equation, type Store, store } from '../../../ir/equation.ts'
 import { mainOf } from '../contraction.ts'
 import { type Loop, scalarLoops, type Stage, type StageGroup, vectorLoops } from '../loop-nest.ts'
-import { splitAxis } from '../../../ir/reshape.ts'
+import { flattenAxes, splitAxis } from '../../../ir/reshape.ts'
 import { packFactor, type PackedFactor } from '../packing.ts'
 import { AxisNames, otherFactor, type WinogradSchedule } from '../schedule.ts'
 import type { Contraction } from '../simplify.ts'
-import { cutTasks, innerAxis, type TaskGrid } from '../tasks.ts'
+import { cutTasks, innerAxis, type TaskBlock, type TaskGrid } from '../tasks.ts'
 import type { Convolution } from './convolution.ts'
 import { backwards, plane, type Tiling, transformsOf } from './transforms.ts'
 import { betweenPasses, twoPasses } from './two-passes.ts'
@@ -33,7 +33,10 @@ export interface ForwardPlan extends Convolution {
   readonly tiling: Tiling
   /** Side of a transformed tile. */
   readonly size: number
-  /** Whether four tiles of a row lie in lanes; else any four, whose elements are gathered. */
+  /** The images of a task, where it has a block of them, and what counts them in lanes. */
+  readonly images: TaskBlock | undefined
+  readonly lane: Axis
+  /** Whether four tiles of a row lie in lanes; else the same tile of four images, or any four, whose elements are gathered. */
   readonly inRows: boolean
   readonly tileRow: Axis
   readonly tileColumn: Axis
@@ -55,7 +58,9 @@ export interface ForwardPlan extends Convolution {
 
 /** Undefined where the input cannot be packed, or the block does not divide a task's output channels. */
 export function planForward(c: Contraction, shape: Convolution, tiling: Tiling, schedule: WinogradSchedule): ForwardPlan | undefined {
-  const task = cutTasks(c.equation, new AxisNames(c.equation), schedule)
+  const task = cutTasks(c.equation, new AxisNames(c.equation), schedule, { blocksOfImages: true })
+  const images = [...task.cut].find(([a]) => a.extent === 'n')?.[1]
+  const lane = axis('image', images?.size ?? 1)
   const taskOut = innerAxis(task, shape.out)
   if ((taskOut.extent as number) % schedule.channelBlock !== 0) return undefined
   const blocks = splitAxis(task.equation, taskOut, schedule.channelBlock)
@@ -64,18 +69,19 @@ export function planForward(c: Contraction, shape: Convolution, tiling: Tiling, 
   const rows = task.cut.get(shape.row)?.size
   const down = rows === undefined ? tiling.down : rows / tiling.m
   const { m, across } = tiling
-  const tiles = down * across
-  const inRows = across >= 4
+  const tiles = down * across * (images?.size ?? 1)
+  const inRows = across >= 4 && !images
   const [tileRow, tileColumn, anyTile] = [axis('tile_h', down), axis('tile_w', across), axis('tile', tiles)] as const
   const firstColumn = times(inRows ? tileColumn : remainder(anyTile, across), tiling.stepAcross)
   const fixed = new Set<Axis>([...task.grid, blocks.outer])
   // Columns that the same element of neighbouring tiles falls on lie side by side.
   const within = axis('w', m)
   const cut = inRows ? substitute(input, new Map<Axis, IndexLike>([[shape.column, plus(firstColumn, within)]])) : input
-  const packed = packFactor('picture', cut, fixed, inRows ? tileColumn : shape.column)
+  const packed = images ? packImages(cut, fixed, images, lane) : packFactor('picture', cut, fixed, inRows ? tileColumn : shape.column)
   if (!packed) return undefined
   const [inputs, outputs] = [flatIndex(shape.channels).size, schedule.channelBlock]
   const elements = (m + shape.filterSize - 1) ** 2
+  const inLanes = images ? lane : inRows ? tileColumn : anyTile
   const { keepsFilter } = schedule
   const transforms = transformsOf(m, shape.filterSize)
   const kept = flatIndex([...keptBlocks({ keepsFilter, task, out: shape.out, channelBlocks: blocks.outer }), blocks.inner]).size
@@ -93,12 +99,15 @@ export function planForward(c: Contraction, shape: Convolution, tiling: Tiling, 
     tiles,
     tiling: { ...tiling, down },
     size: m + shape.filterSize - 1,
+    images,
+    lane,
     inRows,
     tileRow,
     tileColumn,
     anyTile,
-    tileAxes: inRows ? [tileRow, tileColumn] : [anyTile],
-    tile: inRows ? plus(times(tileRow, across), tileColumn) : anyTile,
+    tileAxes: images ? [tileRow, tileColumn, lane] : inRows ? [tileRow, tileColumn] : [anyTile],
+    tile: images ? plus(times(plus(times(tileRow, across), tileColumn), images.size), lane)
+      : inRows ? plus(times(tileRow, across), tileColumn) : anyTile,
     mirrored: [
       strideOf(linearIndex(packed.into, packed.value.at), shape.filterRow)! < 0,
       backwards(input, shape.filterColumn, shape.column),
@@ -110,11 +119,26 @@ export function planForward(c: Contraction, shape: Convolution, tiling: Tiling, 
       transformed: tensor('transformed', [elements, plane(inputs * tiles)]),
       filter: tensor('windows', [elements, plane(kept * inputs)]),
       products: tensor('products', [elements, plane(outputs * tiles)]),
-      results: tensor('results', [outputs, m, m, tiles]),
-      betweenInputs: betweenPasses('halfway', transforms.input, inRows ? tileColumn : anyTile),
+      results: images ? tensor('results', [images.size, plane(outputs * (shape.row.extent as number) * (shape.column.extent as number))])
+        : tensor('results', [outputs, m, m, tiles]),
+      betweenInputs: betweenPasses('halfway', transforms.input, inLanes),
       betweenFilters: betweenPasses('windows_halfway', transforms.weight, shape.channels.at(-1)!),
-      betweenResults: betweenPasses('results_halfway', transforms.output, inRows ? tileColumn : anyTile),
+      betweenResults: betweenPasses('results_halfway', transforms.output, inLanes),
     },
+  }
+}
+
+/** Packs the input of a block of images, which lie innermost: their lanes have the same place, whatever lies around it. */
+function packImages(input: Expression, fixed: ReadonlySet<Axis>, { inner, size }: TaskBlock, lane: Axis): PackedFactor | undefined {
+  const packed = packFactor('picture', input, new Set([...fixed, inner]), lane)
+  if (!packed) return undefined
+  const into = tensor(packed.into.name, [...packed.into.shape, size])
+  const [stored] = packed.equation.stores as readonly [Store]
+  return {
+    ...packed,
+    into,
+    equation: { ...packed.equation, stores: [{ ...stored, tensor: into, at: [...stored.at, index(inner)] }] },
+    value: load(into, ...packed.value.at, lane) as PackedFactor['value'],
   }
 }
 
@@ -137,9 +161,9 @@ export function packInput({ packed, fixed }: ForwardPlan): Stage {
 
 /** B' d B of every tile, from the packed input, row by row first. It may lie mirrored. */
 export function transformInput(p: ForwardPlan): StageGroup {
-  const { inRows, tiling: { m, across, stepDown, stepAcross }, size, filterSize } = p
-  const firstRow = times(inRows ? p.tileRow : divide(p.anyTile, across), stepDown)
-  const firstColumn = times(inRows ? p.tileColumn : remainder(p.anyTile, across), stepAcross)
+  const { images, inRows, tiling: { m, across, stepDown, stepAcross }, size, filterSize } = p
+  const firstRow = times(images || inRows ? p.tileRow : divide(p.anyTile, across), stepDown)
+  const firstColumn = times(images || inRows ? p.tileColumn : remainder(p.anyTile, across), stepAcross)
   const channel = flatIndex(p.channels).at(p.channels)
   return twoPasses({
     name: 'transform',
@@ -193,7 +217,8 @@ export function transformFilter(p: ForwardPlan): StageGroup {
 
 /** One matrix product for each element of a transformed tile. */
 export function multiply(p: ForwardPlan): Stage {
-  const { inputs, outputs, tiles, tensors } = p
+  const { inputs, outputs, tiles, tensors, images } = p
+  if (images) return multiplyImages(p, images.size)
   const [f, o, t, k] = [axis('f', p.size ** 2), axis('o', outputs), axis('tile', tiles), axis('c', inputs)]
   const product = mul(load(tensors.transformed, f, plus(times(k, tiles), t)), load(tensors.filter, f, filterPlace(p, o, k)))
   return {
@@ -207,11 +232,25 @@ export function multiply(p: ForwardPlan): Stage {
   }
 }
 
+/** The same where tiles of the images of a block lie side by side. */
+function multiplyImages(p: ForwardPlan, images: number): Stage {
+  const { inputs, outputs, tiles, tensors, lane } = p
+  const [f, o, place, k] = [axis('f', p.size ** 2), axis('o', outputs), axis('tile', tiles / images), axis('c', inputs)]
+  const tile = plus(times(place, images), lane)
+  const product = mul(load(tensors.transformed, f, plus(times(k, tiles), tile)), load(tensors.filter, f, filterPlace(p, o, k)))
+  return {
+    equation: equation('multiply', [], [f, o, place, lane], [store(tensors.products, [f, plus(times(o, tiles), tile)], sum([k], product))]),
+    loops: [{ axis: f, tile: 1 }, { axis: place, tile: 1 }, { axis: o, tile: 4 }, { axis: lane, tile: 2, vectorized: true }],
+    unroll: new Map([[k, [8, 4, 2].find((d) => inputs % d === 0) ?? 1]]),
+  }
+}
+
 /**
  * A' m A, column by column first, and whatever follows the convolution: a row of its results at a time lies side by side. Tiles that do not
  * lie in rows are transformed to scratch memory first.
  */
 export function transformBack(p: ForwardPlan): (Stage | StageGroup)[] {
+  if (p.images) return transformImagesBack(p, p.images)
   const { tiling: { m, across, stepDown, stepAcross }, size, tensors, equation: e } = p
   const others = e.axes.filter((a) => a !== p.blockRow && a !== p.column)
   const stored = (i: IndexLike, j: IndexLike, value: Expression): readonly Store[] => {
@@ -247,6 +286,28 @@ export function transformBack(p: ForwardPlan): (Stage | StageGroup)[] {
       unroll: new Map(),
     },
   ]
+}
+
+/** The same for a block of images: the results of each are put together in scratch memory, then stored image by image. */
+function transformImagesBack(p: ForwardPlan, { inner }: TaskBlock): (Stage | StageGroup)[] {
+  const { tiling: { m, stepDown, stepAcross }, size, tensors, equation: e } = p
+  const place = (row: IndexLike, column: IndexLike): IndexLike =>
+    plus(times(plus(times(p.blockOut, p.blockRow.extent as number), row), p.column.extent as number), column)
+  const back = twoPasses({
+    name: e.name,
+    matrix: transformsOf(m, p.filterSize).output,
+    each: [...scalarLoops([p.blockOut]), ...overTiles(p)],
+    between: p.tensors.betweenResults,
+    element: (column, row) => load(tensors.products, plus(column, row * size), plus(times(p.blockOut, p.tiles), p.tile)),
+    stores: (row, values) =>
+      values.map((value, column) =>
+        store(tensors.results, [p.lane, place(plus(times(p.tileRow, stepDown), row), plus(times(p.tileColumn, stepAcross), column))], value)
+      ),
+  })
+  const result = load(tensors.results, inner, place(p.blockRow, p.column))
+  const stored = { ...e, sides: [], stores: e.stores.map((s) => ({ ...s, value: replaceNode(s.value, p.main, result) })) }
+  const flat = flattenAxes(stored, [...p.fixed, inner, p.blockOut])
+  return [back, { equation: flat, loops: vectorLoops(flat.axes.filter((a) => !p.fixed.has(a))), unroll: new Map() }]
 }
 
 /** Several axes counted through as one. */

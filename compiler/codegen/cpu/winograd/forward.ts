@@ -6,10 +6,10 @@ import { type LoopNest, scalarLoops, type StageGroup } from '../loop-nest.ts'
 import { AxisNames, fits, type WinogradSchedule } from '../schedule.ts'
 import type { Contraction } from '../simplify.ts'
 import { statisticsStage } from '../statistics-stage.ts'
-import { hasStatisticsBlocks, statisticsBlockAlong } from '../tasks.ts'
+import { hasStatisticsBlocks, imagesOf, statisticsBlockAlong } from '../tasks.ts'
 import { type Convolution, matchConvolution } from './convolution.ts'
 import { type ForwardPlan, multiply, packInput, planForward, transformBack, transformFilter, transformInput } from './forward-stages.ts'
-import { chooseTiling, showElements, type Tiling, tilingFor } from './transforms.ts'
+import { chooseTiling, showElements, TILE_SIZES, type Tiling, tilingFor } from './transforms.ts'
 
 const MODEL = CPU.winograd
 
@@ -51,6 +51,38 @@ export function chooseWinograd(c: Contraction): WinogradSchedule | undefined {
   return hasStatisticsBlocks(e, blocks) && planForward(c, shape, tiling, schedule) ? schedule : undefined
 }
 
+/**
+ * The schedule of maps of a few tiles: a task has a block of images, whose tiles lie in lanes side by side, and what it transforms of the filter serves all of
+ * them. For training alone: a single image would fill one lane of four. Undefined where an equation is no such convolution.
+ */
+export function chooseImages(c: Contraction): WinogradSchedule | undefined {
+  const shape = matchConvolution(c)
+  if (!shape) return undefined
+  const { leading: [image, ...groups], out, row, column, filterSize } = shape
+  const e = c.equation
+  if (image?.extent !== 'n' || groups.length > 0) return undefined
+  const [height, width, outputs, inputs] = [row.extent as number, column.extent as number, out.extent as number, pointsOf(shape.channels)]
+  const products = ({ m, down, across }: Tiling): number => down * across * (m + filterSize - 1) ** 2
+  const [tiling] = (TILE_SIZES[filterSize] ?? []).map((m) => tilingFor(m, filterSize, height, width))
+    .filter((t) => t !== undefined && (mayOverlap(e) || !t.overlaps)).sort((a, b) => products(a!) - products(b!))
+  if (!tiling || tiling.down * tiling.across > MODEL.fewTiles || 2 * products(tiling) > height * width * filterSize ** 2) return undefined
+  if (inputs < MODEL.leastInputs[filterSize]! || outputs < MODEL.leastOutputs) return undefined
+  const images = [32, 16, 8].find((count) => count * products(tiling) * inputs <= MODEL.goodImages)
+  const group = divisors(outputs).find((d) => d % CPU.lanes === 0 && d >= MODEL.leastTaskChannels && outputs / d <= CPU.mostTasks) ?? outputs
+  const channelBlock = divisors(group).filter((d) => d % CPU.lanes === 0 && d <= MODEL.channelBlock).at(-1)
+  if (images === undefined || channelBlock === undefined) return undefined
+  const names = new AxisNames(e)
+  const schedule: WinogradSchedule = {
+    algorithm: 'winograd',
+    outputTile: tiling.m,
+    tasks: [image, ...(group < outputs ? [out] : [])].map((a) => names.of(a)),
+    taskBlock: names.sizes([[image, images], ...(group < outputs ? [[out, group] as const] : [])]),
+    channelBlock,
+    keepsFilter: false,
+  }
+  return hasStatisticsBlocks(e, new Map()) && planForward(c, shape, tiling, schedule) ? schedule : undefined
+}
+
 /** What updates in place must not be computed twice. */
 const mayOverlap = (e: Equation): boolean => !reads(e).some((t) => writes(e).includes(t))
 
@@ -90,7 +122,10 @@ export function winogradNest(c: Contraction, schedule: WinogradSchedule): LoopNe
   fits(inOrder.some((order) => schedule.tasks.join() === order.join()), 'tasks are images, groups, rows, channels')
   const rows = schedule.taskBlock?.[names.of(row)]
   fits(rows === undefined || (rows % tiling.m === 0 && tiling.stepDown === tiling.m), `tasks of ${rows} rows are no rows of tiles`)
-  fits(taskElements(shape, tiling, rows ?? row.extent as number) <= MODEL.mostTask, 'a task has too many tiles')
+  const images = leading.map((a) => schedule.taskBlock?.[names.of(a)]).find((size) => size !== undefined) ?? 1
+  fits(images === 1 || [8, 16, 32].includes(images), `a task of ${images} images does not fill its vectors`)
+  fits(images === 1 || (leading.length === 1 && rows === undefined && !schedule.keepsFilter), 'blocks of images have whole maps, one filter at a time')
+  fits(images * taskElements(shape, tiling, rows ?? row.extent as number) <= MODEL.mostTask, 'a task has too many tiles')
   const plan = planForward(c, shape, tiling, schedule)
   fits(plan, 'the input cannot be packed, or channels are not divided by their block')
   return nestOf(plan, c.equation)
@@ -102,8 +137,10 @@ function nestOf(plan: ForwardPlan, given: Equation): LoopNest {
   // A thread goes from the channels of an image to the next ones: its input is the same.
   const sameInput = channelTasks && channelTasks !== task.grid[0] && { invariantOver: task.grid.slice(0, -1) }
   const filter: StageGroup = { ...transformFilter(plan), ...(keepsFilter && { invariantOver: channelTasks ? [channelTasks] : [] }) }
+  const images = imagesOf(task)
   return {
     grid: task.grid,
+    ...(images && { images: { ...images, lanes: plan.lane } }),
     stages: [
       ...(keepsFilter ? [filter] : []),
       { ...packInput(plan), ...sameInput },
