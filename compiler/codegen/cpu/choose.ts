@@ -1,5 +1,6 @@
 import { isAxis } from '../../ir/affine.ts'
 import type { BlockSizes, Equation } from '../../ir/equation.ts'
+import type { Contraction } from './simplify.ts'
 import { loadOf } from '../../ir/fused-producer.ts'
 import { onceByNode } from '../../ir/once-by-node.ts'
 import { onceByShape } from '../../ir/once-by-shape.ts'
@@ -10,7 +11,7 @@ import { choosePointwise } from './pointwise.ts'
 import { AxisNames, type CpuSchedule } from './schedule.ts'
 import { simplify } from './simplify.ts'
 import { chooseImages, chooseWinograd } from './winograd/forward.ts'
-import { chooseWeightGradient } from './winograd/weight-gradient.ts'
+import { chooseGradientOfImages, chooseWeightGradient } from './winograd/weight-gradient.ts'
 
 /** What schedules a target allows. */
 export interface ScheduleLimits {
@@ -38,7 +39,7 @@ export class CpuScheduler {
   private readonly hasOneImage: (e: Equation) => boolean
   private readonly gainsFromImages = onceByShape((e: Equation) => {
     const { contraction } = simplify(e)
-    return contraction !== undefined && chooseImages(contraction) !== undefined
+    return contraction !== undefined && scheduleOfImages(contraction) !== undefined
   })
   private readonly limits: ScheduleLimits
 
@@ -95,7 +96,8 @@ export class CpuScheduler {
    */
   rejectJoined(joined: Equation, plain: Equation): string | undefined {
     const [now, before] = [this.scheduleOf(joined), this.scheduleOf(plain)]
-    const isWorse = now.algorithm !== before.algorithm ? before.algorithm !== 'pointwise' && now.algorithm !== 'winograd' : packedFactors(now) < packedFactors(before)
+    const isWorse = now.algorithm !== before.algorithm ? before.algorithm !== 'pointwise' && now.algorithm !== 'winograd'
+      : packedFactors(now) < packedFactors(before)
     return isWorse ? `${plain.name} is faster by itself: with what would be joined to it, ${lost(before, now)}` : undefined
   }
 
@@ -104,6 +106,8 @@ export class CpuScheduler {
     return this.hasOneImage(e) ? undefined : `${e.name} takes many images for each part of its weights`
   }
 }
+
+const scheduleOfImages = (c: Contraction): CpuSchedule | undefined => chooseImages(c) ?? chooseGradientOfImages(c)
 
 const packedFactors = (schedule: CpuSchedule): number => (schedule.algorithm === 'contraction' ? schedule.packed.length : 0)
 
@@ -114,7 +118,7 @@ const lost = (before: CpuSchedule, { algorithm }: CpuSchedule): string =>
 function chooseSchedule(e: Equation, { precise }: ScheduleLimits): CpuSchedule {
   const { equation, contraction } = simplify(e)
   if (!contraction) return choosePointwise(equation)
-  const ofImages = equation.manyImages ? chooseImages(contraction) : undefined
+  const ofImages = equation.manyImages ? scheduleOfImages(contraction) : undefined
   const fast = precise ? undefined : ofImages ?? chooseWinograd(contraction) ?? chooseWeightGradient(contraction)
   return fast ?? choosePhases(contraction) ?? chooseInnerProduct(contraction) ?? rankContractions(contraction, 1)[0] ??
     choosePointwise(equation)

@@ -79,6 +79,8 @@ export interface WinogradModel {
   readonly leastBlock: number
   /** Tiles of a task that is not a whole map: with fewer, the transformed filter would be read too often. */
   readonly leastTaskTiles: number
+  /** Images that are multiplied together in a filter's gradient, and elements of its transformed sums (2 MiB) beside them. */
+  readonly goodTotals: number
   /** Transformed elements of a task: it should keep to the first (640 KiB, a second-level cache), and must keep to the second. */
   readonly goodTask: number
   readonly mostTask: number
@@ -122,6 +124,7 @@ export const CPU: CpuModel = {
     leastTaskChannels: 32,
     leastBlock: 16,
     leastTaskTiles: 8,
+    goodTotals: 512 * 1024,
     goodTask: 160 * 1024,
     mostTask: 2 ** 20,
     mostKept: 640 * 1024,

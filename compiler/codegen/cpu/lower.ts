@@ -244,8 +244,10 @@ class LoopNestLowering {
     const { builder } = this
     builder.countedLoop(a, (a.extent as number) / size, (i) => {
       const start = times(i, size)
-      builder.ifAll([builder.within(plus(this.firstImage(bound), start), 'n')], () =>
-        inside((p) => range(size / 4).map((j) => p.withLanes(a, plus(start, 4 * j)))))
+      builder.ifAll(
+        [builder.within(plus(this.firstImage(bound), start), 'n')],
+        () => inside((p) => range(size / 4).map((j) => p.withLanes(a, plus(start, 4 * j)))),
+      )
     })
   }
 

@@ -88,6 +88,8 @@ export interface WinogradGradientSchedule extends Tasks {
   readonly rows: number
   /** Whether input or output channels lie in the lanes. */
   readonly vectorAxis: AxisName
+  /** Images whose tiles are multiplied together, so that sums are added in memory once for all of them. Absent: one. */
+  readonly batchBlock?: number
 }
 
 /** A factor of the contraction's product. */
@@ -208,5 +210,5 @@ const FIELDS: Readonly<Record<CpuSchedule['algorithm'], Fields>> = {
   contraction: { ...TASKS, ...CONTRACTION_TILE, batchBlock: 'a size or absent' },
   phases: { ...TASKS, strides: 'a table of sizes', tiles: 'a list of tiles' },
   winograd: { ...TASKS, outputTile: 'a size', channelBlock: 'a size', keepsFilter: 'true or false' },
-  'winograd-gradient': { ...TASKS, outputTile: 'a size', rows: 'a size', vectorAxis: 'an axis' },
+  'winograd-gradient': { ...TASKS, outputTile: 'a size', rows: 'a size', vectorAxis: 'an axis', batchBlock: 'a size or absent' },
 }

@@ -77,5 +77,7 @@ export const hasStatisticsBlocks = (e: Equation, cut: ReadonlyMap<Axis, number>)
   e.sides.every((side) =>
     side.blocks.every((
       { axis: a, size },
-    ) => (a.extent === 'n' ? size === 1 : cut.has(a) ? cut.get(a) === size : typeof a.extent !== 'number' || !e.axes.includes(a) || a.extent === size))
+    ) => (a.extent === 'n' ? size === 1
+      : cut.has(a) ? cut.get(a) === size : typeof a.extent !== 'number' || !e.axes.includes(a) || a.extent === size)
+    )
   )

@@ -2,7 +2,8 @@ import { expect, test } from 'vitest'
 import { applySchedule } from '../../../compiler/codegen/cpu/apply-schedule.ts'
 import { CpuScheduler } from '../../../compiler/codegen/cpu/choose.ts'
 import { lowerLoopNest } from '../../../compiler/codegen/cpu/lower.ts'
-import { type CpuSchedule, parseSchedule, type PhasesSchedule, ScheduleMismatch, type WinogradSchedule } from '../../../compiler/codegen/cpu/schedule.ts'
+import { type CpuSchedule, parseSchedule, type PhasesSchedule, ScheduleMismatch, type WinogradGradientSchedule,
+  type WinogradSchedule } from '../../../compiler/codegen/cpu/schedule.ts'
 import { type Equation, reads, writes } from '../../../compiler/ir/equation.ts'
 import { bufferOf, type Tensor } from '../../../compiler/ir/tensor.ts'
 import { elementCount, evaluateEquation, type Numbers } from '../../../compiler/targets/interpreter/evaluate.ts'
@@ -95,21 +96,36 @@ test('a transposed convolution of a stride goes by phases, and a schedule of oth
   expect(() => parseSchedule({ ...schedule, tiles: [{ packed: 'a' }] })).toThrow(ScheduleMismatch)
 })
 
-test.each([['4, 4', 4], ['2, 2', 2], ['3, 3', undefined]])('maps of %s: Winograd over blocks of images, in training alone', (map, outputTile) => {
-  const equations = convolutionsOf(`16, ${map}`, '-> conv(64, 3, pad: 1) -> batch_norm -> relu -> conv(16, 3, pad: 1)', 'train { batch 8 solver sgd(lr: 0.1) }')
-  for (const name of [/conv_2$/, /conv_3$/, /conv_2\.dx/, /conv_3\.dx/]) {
-    const { fusedProducer: _, ...e } = equations.find(([key]) => name.test(key))![1]
-    const schedule = scheduler.scheduleOf(e)
-    if (outputTile) expect(schedule).toMatchObject({ algorithm: 'winograd', outputTile, taskBlock: { '0:n': 32 }, keepsFilter: false })
-    else expect(schedule.algorithm).toBe('contraction')
-    compare(name.source, e, schedule)
-    // A single image in inference would fill one lane of four.
-    const { manyImages: _many, ...inference } = e
-    expect(scheduler.scheduleOf(inference)).not.toMatchObject({ taskBlock: { '0:n': 32 } })
-    if (!outputTile) continue
-    for (const taskBlock of [{ '0:n': 12 }, { ...(schedule as WinogradSchedule).taskBlock, '2:h': 2 }])
-      expect(() => applySchedule(e, { ...schedule, taskBlock } as WinogradSchedule)).toThrow(ScheduleMismatch)
-  }
+const TRAINED = 'train { batch 8 solver sgd(lr: 0.1) }'
+
+test.each([['4, 4', 4], ['2, 2', 2], ['3, 3', undefined]])(
+  'maps of %s: Winograd over blocks of images, in training alone',
+  (map, outputTile) => {
+    const equations = convolutionsOf(`16, ${map}`, '-> conv(32, 3, pad: 1) -> batch_norm -> relu -> conv(16, 3, pad: 1)', TRAINED)
+    for (const name of [/conv_2$/, /conv_3\.dx/]) {
+      const { fusedProducer: _, ...e } = equations.find(([key]) => name.test(key))![1]
+      const schedule = scheduler.scheduleOf(e) as WinogradSchedule
+      const how = { algorithm: 'winograd', taskBlock: { '0:n': 32 } }
+      if (outputTile) expect(schedule).toMatchObject({ ...how, outputTile })
+      else expect(schedule.algorithm).toBe('contraction')
+      compare(name.source, e, schedule)
+      // A single image in inference would fill one lane of four.
+      const { manyImages: _many, ...inference } = e
+      expect(scheduler.scheduleOf(inference)).not.toMatchObject(how)
+      if (!outputTile) continue
+      const misfits: readonly Record<string, number>[] = [{ '0:n': 12 }, { ...schedule.taskBlock, '2:h': 1 }]
+      for (const taskBlock of misfits)
+        expect(() => applySchedule(e, { ...schedule, taskBlock })).toThrow(ScheduleMismatch)
+    }
+  },
+)
+
+test('gradients of large filters by small maps: Winograd over blocks of images', () => {
+  const [, e] = convolutionsOf('128, 2, 2', '-> conv(128, 3, pad: 1)', TRAINED).find(([name]) => /conv_2\.dweight/.test(name))!
+  const schedule = scheduler.scheduleOf(e) as WinogradGradientSchedule
+  expect(schedule).toMatchObject({ algorithm: 'winograd-gradient', outputTile: 2, batchBlock: 32 })
+  compare('conv_2.dweight', e, schedule)
+  expect(() => applySchedule(e, { ...schedule, batchBlock: 6 })).toThrow(ScheduleMismatch)
 })
 
 test('Winograd in blocks of output channels, each for all images', () => {

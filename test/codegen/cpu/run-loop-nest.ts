@@ -19,11 +19,15 @@ export function equationsOf(text: string, programs: readonly string[]): Map<stri
  */
 export function runLoopNest({ grid, outerReduction, stages, images }: LoopNest, storage: Map<Tensor, Numbers>, batch: number): void {
   const extent = ({ extent: e }: Axis): number => (typeof e === 'number' ? e : e === 'n' ? batch : Math.ceil(batch / e.chunks))
+  /** The first image of a block. */
+  const firstImage = (at: ReadonlyMap<Axis, number>): number => {
+    const [{ atom, coefficient }] = images!.first.terms as [Index['terms'][number]]
+    return coefficient * at.get((atom as { axis: Axis }).axis)!
+  }
   const run = (stage: Stage, at: ReadonlyMap<Axis, number>): void => {
     if (!images || at.has(images.axis) || !stage.equation.axes.includes(images.axis)) return runAt(stage, at)
     // A block of images ends with the batch.
-    const [{ atom, coefficient }] = images.first.terms as [Index['terms'][number]]
-    const first = coefficient * at.get((atom as { axis: Axis }).axis)!
+    const first = firstImage(at)
     for (let i = 0; i < extent(images.axis) && first + i < batch; i++) runAt(stage, new Map([...at, [images.axis, i]]))
   }
   const runAt = ({ equation }: Stage, at: ReadonlyMap<Axis, number>): void =>
@@ -33,7 +37,8 @@ export function runLoopNest({ grid, outerReduction, stages, images }: LoopNest, 
   const overPoints = (axes: readonly Axis[], at: ReadonlyMap<Axis, number>, inside: (at: ReadonlyMap<Axis, number>) => void): void => {
     const [first, ...others] = axes
     if (!first) return inside(at)
-    for (let i = 0; i < extent(first); i++) overPoints(others, new Map([...at, [first, i]]), inside)
+    const image = first === images?.axis ? firstImage(at) : -Infinity
+    for (let i = 0; i < extent(first) && image + i < batch; i++) overPoints(others, new Map([...at, [first, i]]), inside)
   }
   const runAll = (some: readonly (Stage | StageGroup)[], at: ReadonlyMap<Axis, number>): void => {
     for (const stage of some) {

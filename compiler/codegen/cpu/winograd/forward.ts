@@ -68,7 +68,8 @@ export function chooseImages(c: Contraction): WinogradSchedule | undefined {
   if (!tiling || tiling.down * tiling.across > MODEL.fewTiles || 2 * products(tiling) > height * width * filterSize ** 2) return undefined
   if (inputs < MODEL.leastInputs[filterSize]! || outputs < MODEL.leastOutputs) return undefined
   const images = [32, 16, 8].find((count) => count * products(tiling) * inputs <= MODEL.goodImages)
-  const group = divisors(outputs).find((d) => d % CPU.lanes === 0 && d >= MODEL.leastTaskChannels && outputs / d <= CPU.mostTasks) ?? outputs
+  const group = divisors(outputs).find((d) => d % CPU.lanes === 0 && d >= MODEL.leastTaskChannels && outputs / d <= CPU.mostTasks) ??
+    outputs
   const channelBlock = divisors(group).filter((d) => d % CPU.lanes === 0 && d <= MODEL.channelBlock).at(-1)
   if (images === undefined || channelBlock === undefined) return undefined
   const names = new AxisNames(e)
@@ -124,7 +125,10 @@ export function winogradNest(c: Contraction, schedule: WinogradSchedule): LoopNe
   fits(rows === undefined || (rows % tiling.m === 0 && tiling.stepDown === tiling.m), `tasks of ${rows} rows are no rows of tiles`)
   const images = leading.map((a) => schedule.taskBlock?.[names.of(a)]).find((size) => size !== undefined) ?? 1
   fits(images === 1 || [8, 16, 32].includes(images), `a task of ${images} images does not fill its vectors`)
-  fits(images === 1 || (leading.length === 1 && rows === undefined && !schedule.keepsFilter), 'blocks of images have whole maps, one filter at a time')
+  fits(
+    images === 1 || (leading.length === 1 && rows === undefined && !schedule.keepsFilter),
+    'blocks of images have whole maps, one filter at a time',
+  )
   fits(images * taskElements(shape, tiling, rows ?? row.extent as number) <= MODEL.mostTask, 'a task has too many tiles')
   const plan = planForward(c, shape, tiling, schedule)
   fits(plan, 'the input cannot be packed, or channels are not divided by their block')

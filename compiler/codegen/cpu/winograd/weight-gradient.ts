@@ -2,9 +2,10 @@ import { substitute } from '../../../ir/rewrite.ts'
 import { tensor, type Tensor } from '../../../ir/tensor.ts'
 import { divisors } from '../../../ir/divisors.ts'
 import { freeAxes } from '../../../ir/analysis.ts'
-import { add, constant, type Expression, load, mul, sum } from '../../../ir/expression.ts'
+import { add, constant, type Expression, guard, load, mul, sum, within } from '../../../ir/expression.ts'
 import { type Axis, axis, type IndexLike, plus, substitute as substituteIndex, times } from '../../../ir/affine.ts'
 import { type Equation, equation, store } from '../../../ir/equation.ts'
+import { IN_A_ROW } from '../batch-block.ts'
 import { mainOf } from '../contraction.ts'
 import { CPU } from '../cost-model.ts'
 import { type Loop, type LoopNest, scalarLoops, type Stage, type StageGroup, vectorLoops } from '../loop-nest.ts'
@@ -12,7 +13,7 @@ import { packFactor, type PackedFactor } from '../packing.ts'
 import { AxisNames, type FactorName, fits, otherFactor, type WinogradGradientSchedule } from '../schedule.ts'
 import type { Contraction } from '../simplify.ts'
 import { cutTasks, innerAxis } from '../tasks.ts'
-import { backwards, chooseTiling, columnsOf, isDense, type Matrix, plane, showElements, TILE_SIZES, tilingFor,
+import { backwards, chooseTiling, columnsOf, isDense, type Matrix, plane, showElements, TILE_SIZES, type Tiling, tilingFor,
   transformsOf } from './transforms.ts'
 import { betweenPasses, twoPasses } from './two-passes.ts'
 
@@ -60,6 +61,42 @@ function matchWeightGradient({ equation: e, main }: Contraction): WeightGradient
     return { leading, out: outs[0]!, channel, filterRow, filterColumn, image, row, column, input }
   }
   return undefined
+}
+
+/**
+ * The schedule of maps of a few tiles: those of a block of images are transformed, then multiplied together. Image by image all sums would be read and
+ * written for a few products each. Undefined where an equation is no such gradient.
+ */
+export function chooseGradientOfImages(c: Contraction): WinogradGradientSchedule | undefined {
+  const shape = matchWeightGradient(c)
+  if (!shape || shape.image.extent !== 'n' || shape.leading.length > 0) return undefined
+  const filterSize = shape.filterRow.extent as number
+  const [height, width] = [shape.row.extent as number, shape.column.extent as number]
+  const [outputs, inputs] = [shape.out.extent as number, shape.channel.extent as number]
+  const products = ({ m, down, across }: Tiling): number => down * across * (m + filterSize - 1) ** 2
+  const [tiling] = (TILE_SIZES[filterSize] ?? []).map((m) => tilingFor(m, filterSize, height, width))
+    .filter((t) => t !== undefined && !t.overlaps).sort((a, b) => products(a!) - products(b!))
+  if (!tiling || tiling.down * tiling.across > MODEL.fewTiles || 2 * products(tiling) > height * width * filterSize ** 2) return undefined
+  if (inputs < MODEL.leastLaneInputs || inputs % CPU.lanes !== 0 || outputs < MODEL.leastOutputs) return undefined
+  const size = (tiling.m + filterSize - 1) ** 2
+  const block = divisors(outputs).filter((d) =>
+    d % CPU.lanes === 0 && d >= Math.min(outputs, MODEL.leastBlock) && size * d * inputs <= MODEL.goodTotals &&
+    (d === MODEL.leastBlock || outputs / d >= CPU.mostTasks || d * inputs <= CPU.leastTask)
+  ).at(-1)
+  const images = [32, 16, 8].find((count) => count * products(tiling) * (inputs + (block ?? 0)) <= MODEL.goodTotals)
+  if (block === undefined || images === undefined) return undefined
+  const names = new AxisNames(c.equation)
+  const schedule: WinogradGradientSchedule = {
+    algorithm: 'winograd-gradient',
+    tasks: block < outputs ? [names.of(shape.out)] : [],
+    ...(block < outputs && { taskBlock: names.sizes([[shape.out, block]]) }),
+    outputTile: tiling.m,
+    rows: height,
+    vectorAxis: names.of(shape.channel),
+    batchBlock: images,
+  }
+  const { contraction, inTask } = cutGradient(c, shape, schedule)
+  return planGradient(contraction, inTask, schedule, true) ? schedule : undefined
 }
 
 /** Chooses a schedule; undefined where an equation is no such gradient, or too small for it to pay. */
@@ -120,7 +157,11 @@ interface GradientPlan extends WeightGradient {
   readonly blockRow: Axis
   readonly tileRow: Axis
   readonly tileColumn: Axis
+  /** Blocks of images that are multiplied together, and an image within one, where there are such. */
+  readonly images: { readonly blocks: Axis; readonly inner: Axis; readonly size: number } | undefined
+  /** Tiles of an image's block of rows, or of a block of images; of one image. */
   readonly tiles: number
+  readonly tilesOfImage: number
   readonly tile: IndexLike
   /** A column within a tile, where the input is packed by rows of tiles. */
   readonly within: Axis
@@ -137,7 +178,7 @@ interface GradientPlan extends WeightGradient {
 function planGradient(
   { main: { body } }: Contraction,
   shape: WeightGradient,
-  { outputTile: m, rows }: WinogradGradientSchedule,
+  { outputTile: m, rows, batchBlock }: WinogradGradientSchedule,
   overInputs: boolean,
 ): GradientPlan | undefined {
   const { leading, out, channel, filterRow, filterColumn, image, row, column, input } = shape
@@ -151,11 +192,17 @@ function planGradient(
   const transforms = transformsOf(m, filterSize)
   const rowBlocks = axis('row_block', height / rows)
   const [tileRow, tileColumn] = [axis('tile_h', rows / m), axis('tile_w', width / m)]
-  const tiles = (tileRow.extent as number) * (tileColumn.extent as number)
-  const fixed = new Set<Axis>([...leading, image, rowBlocks])
+  const tilesOfImage = (tileRow.extent as number) * (tileColumn.extent as number)
+  const images = batchBlock === undefined ? undefined
+    : { blocks: axis(`${image.name}_block`, { chunks: batchBlock }), inner: axis(image.name, batchBlock), size: batchBlock }
+  const tiles = tilesOfImage * (batchBlock ?? 1)
+  const fixed = new Set<Axis>([...leading, ...(images ? [images.blocks, images.inner] : [image]), rowBlocks])
   // Both factors with their channels innermost: what is padded and normalized on the way is so once.
   const blockRow = axis('h', rows)
-  const block = new Map<Axis, IndexLike>([[row, plus(times(rowBlocks, rows), blockRow)]])
+  const block = new Map<Axis, IndexLike>([
+    [row, plus(times(rowBlocks, rows), blockRow)],
+    ...(images ? [[image, plus(times(images.blocks, images.size), images.inner)] as const] : []),
+  ])
   const within = axis('w', m)
   const inTiles = new Map<Axis, IndexLike>([...block, [column, plus(times(tileColumn, m), within)]])
   const packedInput = overInputs ? packFactor('picture', substitute(body[input], block), fixed, column, channel)
@@ -174,8 +221,10 @@ function planGradient(
     blockRow,
     tileRow,
     tileColumn,
+    images,
     tiles,
-    tile: plus(times(tileRow, tileColumn.extent as number), tileColumn),
+    tilesOfImage,
+    tile: plus(images ? times(images.inner, tilesOfImage) : 0, times(tileRow, tileColumn.extent as number), tileColumn),
     within,
     fixed,
     packedInput,
@@ -207,22 +256,32 @@ export function weightGradientNest(c: Contraction, schedule: WinogradGradientSch
   fits(schedule.tasks.join() === [...leading, ...cut].map((a) => names.of(a)).join(), 'tasks are groups, and blocks of output channels')
   fits([channel, out].some((a) => names.of(a) === vectorAxis), `${vectorAxis} cannot be in lanes`)
   const { contraction, inTask } = cutGradient(c, shape, schedule)
+  const { batchBlock } = schedule
+  fits(
+    batchBlock === undefined || (batchBlock % IN_A_ROW === 0 && rows === height && shape.image.extent === 'n'),
+    `blocks of images have whole maps, and rows of ${IN_A_ROW}`,
+  )
   const plan = planGradient(contraction, inTask, schedule, vectorAxis === names.of(channel))
   fits(plan, 'channels do not fill vectors, or a factor cannot be packed')
-  const { packedInput, packedGradient, tensors, filterSize, tiles, inputs, outputs } = plan
+  const { packedInput, packedGradient, tensors, filterSize, tiles, inputs, outputs, images } = plan
+  const transformed = [packStage(plan, packedInput), packStage(plan, packedGradient), transformInput(plan), transformGradient(plan)]
   return {
     grid: inTask.leading,
-    outerReduction: { axis: shape.image, init: clearTotals(plan), epilogue: transformBack(plan, contraction.equation) },
-    stages: [{
-      each: scalarLoops([plan.rowBlocks]),
-      stages: [
-        packStage(plan, packedInput),
-        packStage(plan, packedGradient),
-        transformInput(plan),
-        transformGradient(plan),
-        multiply(plan),
-      ],
-    }],
+    ...(images && { images: { axis: images.inner, first: times(images.blocks, images.size) } }),
+    outerReduction: {
+      axis: images?.blocks ?? shape.image,
+      init: clear(tensors.totals),
+      epilogue: transformBack(plan, contraction.equation),
+    },
+    stages: images
+      ? [
+        // The last row of images may have fewer: nothing is added for those that are not there.
+        clear(tensors.transformed),
+        clear(tensors.gradients),
+        { each: scalarLoops([plan.rowBlocks, images.inner]), stages: transformed },
+        multiplyImages(plan, images),
+      ]
+      : [{ each: scalarLoops([plan.rowBlocks]), stages: [...transformed, multiply(plan)] }],
     scratch: [
       packedInput.into,
       packedGradient.into,
@@ -242,7 +301,9 @@ export function weightGradientNest(c: Contraction, schedule: WinogradGradientSch
 /** Packs a factor, four neighbours in memory at a time. */
 function packStage({ fixed }: GradientPlan, { equation, along }: PackedFactor): Stage {
   const own = equation.axes.filter((a) => !fixed.has(a))
-  const loop = (a: Axis): Loop => ({ axis: a, tile: 1, ...(a === along && { vectorized: true }) })
+  // A vector of a shorter row would be stored over what lies behind the last one.
+  const inVectors = (along.extent as number) >= CPU.lanes
+  const loop = (a: Axis): Loop => ({ axis: a, tile: 1, ...(a === along && inVectors && { vectorized: true }) })
   // Four columns of four channels are transposed, channels outermost: their maps often lie a power of two apart, so that few of them
   // fit into the first cache together.
   const channels = own.at(-1)!
@@ -332,9 +393,28 @@ function multiply(p: GradientPlan): Stage {
   }
 }
 
-function clearTotals({ size, inputs, outputs, tensors: { totals } }: GradientPlan): Stage {
-  const axes = [axis('f', size ** 2), axis('i', outputs * inputs)]
-  return { equation: equation('clear', [], axes, [store(totals, axes, constant(0))]), loops: vectorLoops(axes), unroll: new Map() }
+/** The same for the tiles of a block of images, whole rows of them. */
+function multiplyImages(p: GradientPlan, { blocks, size: images }: NonNullable<GradientPlan['images']>): Stage {
+  const { size, inputs, outputs, tilesOfImage, tensors: { transformed, gradients, totals } } = p
+  const [f, o, c] = [axis('f', size ** 2), axis('o', outputs), axis('c', inputs)]
+  const [row, t] = [axis('row', images / IN_A_ROW), axis('tile', IN_A_ROW * tilesOfImage)]
+  const tile = plus(times(row, IN_A_ROW * tilesOfImage), t)
+  const total = [f, placeOf(p, o, c)] as const
+  const isThere = within(plus(times(blocks, images), times(row, IN_A_ROW)), 'n')
+  const product = mul(
+    guard([isThere], load(transformed, f, plus(times(tile, inputs), c))),
+    load(gradients, f, plus(times(tile, outputs), o)),
+  )
+  return {
+    equation: equation('multiply', [], [f, o, c], [store(totals, total, add(load(totals, ...total), sum([row, t], product)))]),
+    loops: [{ axis: f, tile: 1 }, { axis: o, tile: 4 }, { axis: c, tile: 2, vectorized: true }],
+    unroll: new Map([[t, [8, 4].find((d) => (IN_A_ROW * tilesOfImage) % d === 0)!]]),
+  }
+}
+
+function clear(scratch: Tensor): Stage {
+  const axes = scratch.shape.map((extent) => axis('i', extent as number))
+  return { equation: equation('clear', [], axes, [store(scratch, axes, constant(0))]), loops: vectorLoops(axes), unroll: new Map() }
 }
 
 /** G' M G of the finished sums, column by column first: the gradient of the filter. */
