@@ -18,6 +18,7 @@ export const toTorch: Target = {
   says: 'a net for PyTorch is a folder',
   started: (bundle) => ({ ...bundle, weights: firstValues(bundle.manifest) }),
   async prepare(folder, { fold }) {
+    if (folder.trim() === '') throw new UsageError('-o names the folder that is written')
     if (fold) throw new UsageError('--fold: a net for PyTorch is trained on, and keeps its batch normalizations')
     const kind = await kindOf(folder)
     if (kind === 'file') throw new InputError(`${folder} is a file; a net for PyTorch is a folder`)

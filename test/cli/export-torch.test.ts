@@ -50,6 +50,7 @@ test('writes over no folder of others, takes no options of other formats, and te
   expect(await fusenet(['export', file, '--to', 'torch', '-o', file])).toMatchObject({ code: 1, err: expect.stringContaining('is a file') })
   for (const option of [['--fold'], ['--opset', '17'], ['--batch', '2']])
     expect(await fusenet(['export', file, '--to', 'torch', '-o', join(folder, 'no'), ...option])).toMatchObject({ code: 2 })
+  expect(await fusenet(['export', file, '--to', 'torch', '-o', ''])).toMatchObject({ code: 2 })
   const named = join(folder, 'named.net')
   writeFileSync(named, text.replace('as bn1', 'as training'))
   const said = json(await fusenet(['export', named, '--to', 'torch', '-o', join(folder, 'no'), '--json']))
