@@ -1,6 +1,11 @@
 import { expect, test } from 'vitest'
 import { compile, interpreter } from '../../../compiler/index.ts'
+import { applySchedule } from '../../../compiler/codegen/cpu/apply-schedule.ts'
 import { CpuScheduler } from '../../../compiler/codegen/cpu/choose.ts'
+import { lowerLoopNest } from '../../../compiler/codegen/cpu/lower.ts'
+import { verifyKernelFunction } from '../../../compiler/codegen/verify.ts'
+import { bufferOf } from '../../../compiler/ir/tensor.ts'
+import { CAPABILITIES } from '../../../compiler/targets/wasm/print.ts'
 import type { Device } from '../../../bundle/device.ts'
 import { open, wasm } from '../../../runtime/index.ts'
 import { normals } from '../../support/random-net.ts'
@@ -25,6 +30,11 @@ test('inner products and their gradients have blocks of images', () => {
   expect(scheduleOf(/^small(?!\.d)/)).toMatchObject({ algorithm: 'contraction', taskBlock: { '0:n': 8 }, registerTile: { '0:n': 4 } })
   expect(scheduleOf(/small\.dx/)).toMatchObject({ taskBlock: { '0:n': 8 }, vectorAxis: '1:c' })
   expect(scheduleOf(/large\.dweight/)).toMatchObject({ batchBlock: 32 })
+})
+
+test('their kernel functions are sound, those too whose tasks count columns before images', () => {
+  for (const e of equations.values())
+    expect(verifyKernelFunction(lowerLoopNest(e, applySchedule(e, scheduler.scheduleOf(e)), bufferOf), CAPABILITIES)).toEqual([])
 })
 
 const gradients = async (device: Device, batch: number): Promise<ReadonlyMap<string, Float32Array>> => {
