@@ -3,6 +3,7 @@ import { fusionPasses } from './fusion/passes.ts'
 import { canonicalGraphText } from './graph/canonical.ts'
 import type { Graph } from './graph/graph.ts'
 import { printGraph } from './graph/print.ts'
+import { SharedNodes } from './graph/share-nodes.ts'
 import { packedSizes } from './graph/storage.ts'
 import { passesFor, prepareGraph } from './graph-passes/passes.ts'
 import { printEquations } from './ir/print.ts'
@@ -133,9 +134,11 @@ function runSteps<Level extends string, Context extends GraphContext>(
 
 function passPrograms(base: Graph, storage: Storage, options: PipelineOptions): Map<ProgramName, Work> {
   const passed = new Map<ProgramName, Work>()
+  const shared = new SharedNodes()
   for (const program of options.programs) {
-    if (program !== 'prepare' && (storage === 'f32' || HALF_PROGRAMS.includes(program)))
-      passed.set(program, runSteps(GRAPH_STEPS, { ...EMPTY, graph: base }, { program, storage, options }))
+    if (program === 'prepare' || (storage !== 'f32' && !HALF_PROGRAMS.includes(program))) continue
+    const work = runSteps(GRAPH_STEPS, { ...EMPTY, graph: base }, { program, storage, options })
+    passed.set(program, { ...work, graph: shared.share(work.graph) })
   }
   const prepare = prepareGraph(base, [...passed.values()].map(({ graph }) => graph))
   if (prepare.nodes.length > 0) passed.set('prepare', { ...EMPTY, graph: prepare })

@@ -1,0 +1,78 @@
+import { expect, test } from 'vitest'
+import { nowhere } from '../../dsl/source.ts'
+import { type Graph, type Node, type Value, value } from '../../compiler/graph/graph.ts'
+import { SharedNodes } from '../../compiler/graph/share-nodes.ts'
+
+const x = value('x', ['n', 4], nowhere, { storage: { role: 'input', slot: 'x', offset: 0 } })
+const w = value('w', [4], nowhere, { storage: { role: 'parameters', offset: 0 } })
+
+/** x -> scale -> relu, made anew as each program makes it. */
+function program({ slope = 0, width = 4, offset = 0, twice = false } = {}): Graph {
+  const node = (name: string, input: Value, output: Value, more: Partial<Node> = {}): Node => ({
+    name,
+    op: name,
+    layer: name,
+    inputs: [input],
+    parameters: {},
+    outputs: [output],
+    attributes: {},
+    span: nowhere,
+    ...more,
+  })
+  const a = value('a', ['n', width], nowhere)
+  const b = value(twice ? 'a' : 'b', ['n', width], nowhere)
+  const d = value('d', [4], nowhere, { storage: { role: 'gradients', offset } })
+  return {
+    name: 'g',
+    inputs: [x],
+    parameters: [{
+      value: w,
+      name: 'w',
+      trainable: true,
+      initializer: { kind: 'constant', value: 1 },
+      rateMultiplier: 1,
+      decayMultiplier: 1,
+      layer: 'scale',
+    }],
+    nodes: [
+      node('scale', x, a, { parameters: { gamma: w } }),
+      node('relu', a, b, { attributes: { slope } }),
+      node('sum', b, d),
+    ],
+    outputs: [{ name: 'y', role: 'output', value: b }, { name: 'grad/w', role: 'gradient', value: d }],
+  }
+}
+
+/** Which nodes of two programs are one object, after both were shared. */
+function sharedNodes(first: Graph, second: Graph): boolean[] {
+  const shared = new SharedNodes()
+  const [one, two] = [shared.share(first), shared.share(second)]
+  return one.nodes.map((node, i) => node === two.nodes[i])
+}
+
+test('programs share nodes that say the same, and the values that these make and give out', () => {
+  const shared = new SharedNodes()
+  const [one, two] = [shared.share(program()), shared.share(program())]
+  expect(two.nodes.map((node, i) => node === one.nodes[i])).toEqual([true, true, true])
+  expect(two.outputs.map((output, i) => output.value === one.outputs[i]!.value)).toEqual([true, true])
+  expect(two.nodes[0]!.inputs[0]).toBe(x)
+  expect(two.nodes[0]!.parameters['gamma']).toBe(w)
+  expect(two.nodes[1]!.inputs[0]).toBe(two.nodes[0]!.outputs[0])
+})
+
+test('nodes differ where an attribute, -0 too, a shape or a place does; those around them are shared', () => {
+  expect(sharedNodes(program(), program({ slope: 0.1 }))).toEqual([true, false, true])
+  expect(sharedNodes(program(), program({ slope: -0 }))).toEqual([true, false, true])
+  expect(sharedNodes(program(), program({ offset: 64 }))).toEqual([true, true, false])
+  expect(sharedNodes(program(), program({ width: 5 }))).toEqual([false, false, false])
+})
+
+test('values of one name in a graph stay two, in every program', () => {
+  const shared = new SharedNodes()
+  for (const graph of [shared.share(program({ twice: true })), shared.share(program({ twice: true }))]) {
+    const [scale, relu, sum] = graph.nodes
+    expect(scale!.outputs[0]).not.toBe(relu!.outputs[0])
+    expect(relu!.inputs[0]).toBe(scale!.outputs[0])
+    expect(sum!.inputs[0]).toBe(relu!.outputs[0])
+  }
+})
