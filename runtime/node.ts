@@ -32,13 +32,19 @@ export async function readBundle(folder: string, choice: Choice = {}): Promise<B
     return { from, ...(bytes && { bytes }) }
   }
   for (let tries = 1;; tries++) {
-    const { bytes: before } = await read(MANIFEST_FILE)
+    let before: Uint8Array | undefined
+    const noting = async (name: string): Promise<Found> => {
+      const found = await read(name)
+      if (name === MANIFEST_FILE) before = found.bytes
+      return found
+    }
     try {
-      return (await bundleFrom(read, choice)).bundle
+      return (await bundleFrom(noting, choice)).bundle
     } catch (error) {
+      if (!(error instanceof BundleError) || tries === 3) throw error
       // Another may have taken its place meanwhile.
       const { bytes: after } = await read(MANIFEST_FILE)
-      if (!(error instanceof BundleError) || tries === 3 || !before || !after || Buffer.compare(before, after) === 0) throw error
+      if (!before || !after || Buffer.compare(before, after) === 0) throw error
     }
   }
 }
