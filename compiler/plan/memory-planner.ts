@@ -51,10 +51,12 @@ export interface MemoryRequest {
  * bindings of 128 MiB.
  */
 export function planMemory({ ranges, batch, sharesBuffers }: MemoryRequest): MemoryPlan {
-  const sizes = ranges.map(({ size }) => roundUp(atBatch(size, batch)))
+  const sizes = Float64Array.from(ranges, ({ size }) => roundUp(atBatch(size, batch)))
+  const first = Int32Array.from(ranges, (r) => r.first)
+  const last = Int32Array.from(ranges, (r) => r.last)
   const lowerBound = mostAlive(ranges, batch)
   const bound = mostAlive(ranges.map((r, i) => ({ ...r, size: { fixed: sizes[i]!, perSample: 0 } })), batch).fixed
-  const conflicts = sharesBuffers ? ranges.map(() => new Set<number>()) : conflictsOf(ranges)
+  const conflicts = sharesBuffers ? ranges.map(() => []) : conflictsOf(ranges)
   const most = sharesBuffers ? Infinity : 2 * sizes.reduce((largest, size) => Math.max(largest, size), 0)
   const rounds = Math.min(MOST_ROUNDS, Math.max(1, Math.floor(PLACEMENTS / Math.max(1, ranges.length))))
   let best: Packing | undefined
@@ -63,10 +65,10 @@ export function planMemory({ ranges, batch, sharesBuffers }: MemoryRequest): Mem
       b.weight - a.weight || a.i - b.i
     ).map(({ i }) => i)
     for (let round = 0; round < rounds && !(best && total(best) <= GOOD * bound); round++) {
-      const packing = pack(ranges, sizes, conflicts, most, order)
+      const packing = pack({ first, last, sizes, conflicts }, most, order)
       if (!best || total(packing) < total(best)) best = packing
-      const last = order.indexOf(packing.grewLast)
-      order.splice(last >> 1, 0, ...order.splice(last, 1))
+      const grew = order.indexOf(packing.grewLast)
+      order.splice(grew >> 1, 0, ...order.splice(grew, 1))
     }
   }
   return { ...described(ranges, best!, batch), lowerBound }
@@ -93,7 +95,7 @@ const roundUp = (bytes: number): number => Math.ceil(bytes / 256) * 256
 interface Packing {
   /** Numbers of tensors in each buffer, by where they start. */
   readonly buffers: number[][]
-  readonly starts: number[]
+  readonly starts: Float64Array
   readonly heights: number[]
   /** The last tensor that did not fit into what was there. */
   grewLast: number
@@ -102,7 +104,7 @@ interface Packing {
 const total = ({ heights }: Packing): number => heights.reduce((a, b) => a + b, 0)
 
 /** For each tensor those that a dispatch reads while it writes it, or writes while it reads it. */
-function conflictsOf(ranges: readonly LiveRange[]): Set<number>[] {
+function conflictsOf(ranges: readonly LiveRange[]): (readonly number[])[] {
   const readAt = new Map<number, number[]>()
   ranges.forEach(({ read }, i) => {
     for (const at of read) readAt.set(at, [...(readAt.get(at) ?? []), i])
@@ -116,42 +118,48 @@ function conflictsOf(ranges: readonly LiveRange[]): Set<number>[] {
       }
     }
   })
-  return conflicts
+  return conflicts.map((others) => [...others])
 }
 
-function pack(
-  ranges: readonly LiveRange[],
-  sizes: readonly number[],
-  conflicts: readonly ReadonlySet<number>[],
-  most: number,
-  order: readonly number[],
-): Packing {
-  const packing: Packing = { buffers: [], starts: [], heights: [], grewLast: order[0] ?? -1 }
-  const first = Int32Array.from(ranges, (r) => r.first)
-  const last = Int32Array.from(ranges, (r) => r.last)
-  const bufferOf = new Int32Array(ranges.length).fill(-1)
+/** Tensors as lists of numbers: they are placed many times. */
+interface Placed {
+  readonly first: Int32Array
+  readonly last: Int32Array
+  /** In bytes, rounded up. */
+  readonly sizes: Float64Array
+  readonly conflicts: readonly (readonly number[])[]
+}
+
+function pack(tensors: Placed, most: number, order: readonly number[]): Packing {
+  const { sizes, conflicts } = tensors
+  const packing: Packing = { buffers: [], starts: new Float64Array(sizes.length), heights: [], grewLast: order[0] ?? -1 }
+  const { buffers, starts, heights } = packing
+  const bufferOf = new Int32Array(sizes.length).fill(-1)
+  // The tensor that a buffer was last barred for.
+  const barredFor = new Int32Array(sizes.length).fill(-1)
   for (const i of order) {
-    let best = { buffer: packing.buffers.length, start: 0, growth: sizes[i]! }
-    const barred = new Set([...conflicts[i]!].map((m) => bufferOf[m]!))
-    for (const [buffer, members] of packing.buffers.entries()) {
-      if (barred.has(buffer)) continue
-      const start = lowestGap(i, members, packing.starts, first, last, sizes)
-      const height = packing.heights[buffer]!
-      const growth = Math.max(0, start + sizes[i]! - height)
-      if (growth < best.growth && (growth === 0 || height + growth <= most)) best = { buffer, start, growth }
+    const size = sizes[i]!
+    let [best, bestStart, bestGrowth] = [buffers.length, 0, size]
+    for (const other of conflicts[i]!) if (bufferOf[other]! >= 0) barredFor[bufferOf[other]!] = i
+    for (let buffer = 0; buffer < buffers.length; buffer++) {
+      if (barredFor[buffer] === i) continue
+      const start = lowestGap(i, buffers[buffer]!, starts, tensors)
+      const height = heights[buffer]!
+      const growth = Math.max(0, start + size - height)
+      if (growth < bestGrowth && (growth === 0 || height + growth <= most)) [best, bestStart, bestGrowth] = [buffer, start, growth]
     }
-    const members = packing.buffers[best.buffer] ??= []
-    if (best.growth > 0) packing.grewLast = i
-    packing.starts[i] = best.start
-    packing.heights[best.buffer] = (packing.heights[best.buffer] ?? 0) + best.growth
-    bufferOf[i] = best.buffer
-    members.splice(firstAfter(members, packing.starts, best.start), 0, i)
+    const members = buffers[best] ??= []
+    if (bestGrowth > 0) packing.grewLast = i
+    starts[i] = bestStart
+    heights[best] = (heights[best] ?? 0) + bestGrowth
+    bufferOf[i] = best
+    members.splice(firstAfter(members, starts, bestStart), 0, i)
   }
   return packing
 }
 
 /** The number of members, which are sorted by their start, that start no later than `start`. */
-function firstAfter(members: readonly number[], starts: readonly number[], start: number): number {
+function firstAfter(members: readonly number[], starts: Float64Array, start: number): number {
   let [low, high] = [0, members.length]
   while (low < high) {
     const middle = (low + high) >> 1
@@ -161,20 +169,15 @@ function firstAfter(members: readonly number[], starts: readonly number[], start
   return low
 }
 
-function lowestGap(
-  i: number,
-  members: readonly number[],
-  starts: readonly number[],
-  first: Int32Array,
-  last: Int32Array,
-  sizes: readonly number[],
-): number {
+function lowestGap(i: number, members: readonly number[], starts: Float64Array, { first, last, sizes }: Placed): number {
   const [from, to, size] = [first[i]!, last[i]!, sizes[i]!]
   let start = 0
-  for (const m of members) {
+  for (let k = 0; k < members.length; k++) {
+    const m = members[k]!
     if (first[m]! > to || last[m]! < from) continue
-    if (starts[m]! - start >= size) break
-    start = Math.max(start, starts[m]! + sizes[m]!)
+    const taken = starts[m]!
+    if (taken - start >= size) break
+    start = Math.max(start, taken + sizes[m]!)
   }
   return start
 }
