@@ -9,7 +9,7 @@ import { passesFor, prepareGraph } from './graph-passes/passes.ts'
 import { printEquations } from './ir/print.ts'
 import { buildPlan, type LaidOutPlan, type PlannedProgram } from './plan/layout.ts'
 import { type CompilerStep, EMPTY, fuse, fusionStep, generate, type GraphContext, type GraphStep, graphStep, type KernelStep, lower,
-  type PipelineOptions, rematerialize, type Work } from './steps.ts'
+  type PipelineOptions, rematerialize, verifyPassed, type Work } from './steps.ts'
 import { onceForAll } from './targets/compile-cache.ts'
 import type { Target } from './targets/target.ts'
 
@@ -111,6 +111,7 @@ function runSteps<Level extends string, Context extends GraphContext>(
   steps: readonly CompilerStep<Level, Context>[],
   start: Work,
   context: Context,
+  isVerified = false,
 ): Work {
   const { program, options: { without, watch } } = context
   let work = start
@@ -121,6 +122,7 @@ function runSteps<Level extends string, Context extends GraphContext>(
     const startMs = performance.now()
     work = run(work, context)
     const after = work
+    if (isVerified) verify?.(after, context)
     const print = (): string => {
       if (show) return show(after, context)
       verify?.(after, context)
@@ -132,12 +134,30 @@ function runSteps<Level extends string, Context extends GraphContext>(
   return work
 }
 
+/**
+ * The passes over the graph. What they leave is verified. Where it is unsound, or a pass trips over what another left, they run again and are
+ * verified one by one, so that what is told names the pass that is at fault.
+ */
+function passVerified(base: Graph, context: GraphContext): Work {
+  const passed = (isVerified: boolean): Work => runSteps(GRAPH_STEPS, { ...EMPTY, graph: base }, context, isVerified)
+  // Whoever watches sees each step once.
+  if (context.options.watch) return passed(true)
+  try {
+    const work = passed(false)
+    verifyPassed(work.graph, `after all passes (${context.program})`)
+    return work
+  } catch (error) {
+    passed(true)
+    throw error
+  }
+}
+
 function passPrograms(base: Graph, storage: Storage, options: PipelineOptions): Map<ProgramName, Work> {
   const passed = new Map<ProgramName, Work>()
   const shared = new SharedNodes()
   for (const program of options.programs) {
     if (program === 'prepare' || (storage !== 'f32' && !HALF_PROGRAMS.includes(program))) continue
-    const work = runSteps(GRAPH_STEPS, { ...EMPTY, graph: base }, { program, storage, options })
+    const work = passVerified(base, { program, storage, options })
     passed.set(program, { ...work, graph: shared.share(work.graph) })
   }
   const prepare = prepareGraph(base, [...passed.values()].map(({ graph }) => graph))

@@ -85,15 +85,18 @@ export const graphStep = (pass: GraphPass): GraphStep => ({
   level: 'graph',
   ...(pass.required && { required: pass.required }),
   applies: ({ program, storage }) => pass.programs.includes(program) && passesFor(storage).includes(pass),
+  verify: ({ graph }, { program }) => verifyPassed(graph, `after ${pass.name} (${program})`),
   run: (work, { program, options: { style, train } }) => {
     const { graph, declined } = pass.run(work.graph, { program, operators, style, ...(train && { train }) })
-    if (graph !== work.graph) {
-      const problems = verifyGraph(graph, operators)
-      invariant(problems.length === 0, `after ${pass.name} (${program}): ${problems.join('; ')}`)
-    }
     return { ...work, graph, declined: [...work.declined, ...declined] }
   },
 })
+
+/** Fails where a graph is unsound. `when`: for the message. */
+export function verifyPassed(graph: Graph, when: string): void {
+  const problems = verifyGraph(graph, operators)
+  invariant(problems.length === 0, () => `${when}: ${problems.join('; ')}`)
+}
 
 /** Kernels as the step of this name left them. */
 const verifyAfter =
