@@ -90,7 +90,7 @@ export async function trainOnTorch(
         ...['--output', output, '--save', trained],
       ],
       threads: options['threads'] as number | undefined,
-      env: { ...screen.terminal.env, ...mnistHere() },
+      env: { ...process.env, ...screen.terminal.env, ...mnistHere() },
       event: (event) => report.take(event as unknown as Told),
       restarted: () => report.say('a process died: all started anew from the newest snapshot'),
     })
