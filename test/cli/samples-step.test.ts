@@ -15,7 +15,7 @@ import { softwareGpu } from '../devices/webgpu.ts'
  */
 const SMALL_PICTURES = [['f32[3, 32, 32]', 'f32[3, 16, 16]']] as const
 const SMALLER: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
-  'resnet20.net': [['f32[3, 32, 32]', 'f32[3, 16, 16]'], ['[16, 32, 64]', '[8, 12, 16]'], ['conv(16, 3, pad: 1', 'conv(8, 3, pad: 1'], [
+  'resnet20.net': [['f32[3, 32, 32]', 'f32[3, 16, 16]'], ['[16, 32, 64]', '[8, 12]'], ['conv(16, 3, pad: 1', 'conv(8, 3, pad: 1'], [
     '0..3',
     '0..2',
   ]],
@@ -24,7 +24,7 @@ const SMALLER: Readonly<Record<string, readonly (readonly [string, string])[]>> 
     ['conv_bn(64, 7', 'conv_bn(8, 7'],
     ['stage(64)', 'stage(8)'],
     ['stage(128', 'stage(12'],
-    ['stage(256', 'stage(16'],
+    ['    -> stage(256, stride: 2)             as layer3\n', ''],
     ['    -> stage(512, stride: 2)             as layer4\n', ''],
     ['class[1000]', 'class[10]'],
     ['fc(1000)', 'fc(10)'],
