@@ -91,7 +91,7 @@ const cases: readonly [name: string, text: string, batch: number, like: (v: numb
 describe.each(cases)('%s', (_, text, batch, like, style) => {
   // As `workgroups.test.ts` has it.
   const near = 3e-5
-  const bundle = compile(text, { style, targets: ['webgpu'], programs: ['infer', 'eval', 'gradients'] })
+  const bundle = compile(text, { style, targets: ['webgpu'], programs: ['infer', 'gradients'] })
 
   const variants = bundle.manifest.plans['webgpu']!.kernels.flatMap((
     { subgroups },
@@ -110,7 +110,7 @@ describe.each(cases)('%s', (_, text, batch, like, style) => {
 })
 
 describe('where subgroups are not what kernels rely on', () => {
-  const bundle = compile(classifier, { targets: ['webgpu'], programs: ['infer', 'eval', 'gradients'] })
+  const bundle = compile(classifier, { targets: ['webgpu'], programs: ['infer', 'gradients'] })
 
   test.each([
     ['count otherwise', 'lane == local % size', 'lane == (local + 1u) % size'],

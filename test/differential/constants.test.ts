@@ -38,7 +38,7 @@ interface Results {
 }
 
 async function results(text: string, device: Device, style: 'merged' | 'split' = 'merged', scale = false): Promise<Results> {
-  const net = await open(compile(text, { style, targets: targetsOf(device), programs: ['infer', 'eval', 'gradients'] }), {
+  const net = await open(compile(text, { style, targets: targetsOf(device), programs: ['infer', 'gradients'] }), {
     device,
     batch: BATCH,
     seed: 3,

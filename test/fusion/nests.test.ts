@@ -29,10 +29,10 @@ const wayOf = (text: string, program: string, name: RegExp): string =>
 
 /** The largest difference, in units of the tensor's scale, of outputs and all gradients. */
 async function apart(text: string, batch: number): Promise<number> {
-  const bundle = compile(text, { targets: ['wasm'], programs: ['infer', 'eval', 'gradients'] })
+  const bundle = compile(text, { targets: ['wasm'], programs: ['infer', 'gradients'] })
   const [, ...found] = await Promise.all([undefined, cpu, exact].map(async (device) => {
     if (!device) return {}
-    const net = await open(bundle, { device, batch, seed: 3, programs: ['infer', 'eval', 'gradients'] })
+    const net = await open(bundle, { device, batch, seed: 3, programs: ['infer', 'gradients'] })
     const inputs = Object.fromEntries(
       bundle.manifest.inputs.map((input, i) => [
         input.name,
