@@ -53,6 +53,8 @@ export interface CompileOptions {
   readonly without?: readonly string[]
   /** Ways to compute kernels that are known to be fast, of each target by its name: what `fusenet tune` found. */
   readonly schedules?: Readonly<Record<string, Schedules>>
+  /** Remarks say of every fusion on a CPU what was estimated, not only where that decided. Default false: it takes time. */
+  readonly estimates?: boolean
   /** `false`: another net, the same without its normalizations (`drop-normalization`), to compare with. It carries no text. */
   readonly normalize?: boolean
   /** Samples at a time in training, where that is not what the file says: what would not be learned at that batch is refused. */
@@ -87,6 +89,7 @@ const RULES: Readonly<Record<keyof CompileOptions, Rule>> = {
   normalize: flag,
   batch: batchRule,
   allowOneValue: flag,
+  estimates: flag,
   watch: call,
 }
 

@@ -42,7 +42,7 @@ export function compile(source: string | Source, options: CompileOptions = {}): 
 export function inspect(source: string | Source, options: InspectOptions = {}): InspectReport {
   checkInspect(source, options)
   const { target = DEFAULT_TARGET.name, ...rest } = options
-  return inspectManifest(compile(source, { ...rest, targets: [target] }).manifest, target, rest.batch ?? 1)
+  return inspectManifest(compile(source, { estimates: true, ...rest, targets: [target] }).manifest, target, rest.batch ?? 1)
 }
 
 /** Errors and warnings of a text; nothing else. */
@@ -98,6 +98,7 @@ function compileBy<Result extends Pick<PipelineResult, 'target' | 'plan' | 'file
     ...(program.train && { train: program.train }),
     ...(options.schedules && { schedules: options.schedules }),
     ...(options.without && { without: options.without }),
+    ...(options.estimates && { estimates: true }),
     ...(options.watch && { watch: options.watch }),
   })
   const { freeze = [] } = options

@@ -33,6 +33,8 @@ export interface PipelineOptions {
   readonly schedules?: Readonly<Record<string, Schedules>>
   /** The batch at which memory is packed best. */
   readonly batch: number
+  /** See `CompileOptions.estimates`. */
+  readonly estimates?: boolean
   readonly watch?: Watch
 }
 
@@ -195,7 +197,7 @@ function showVerified(f: KernelFunction, { name, capabilities }: Target): string
 }
 
 function fusionContext({ graph, lowered: { kept, viewOf } }: Work, { target, options }: KernelContext): FusionContext {
-  const { maxBindings, maxPrologueInputs, storesPrologues = false, statisticsBlock, rejectFusedProducer, rejectJoined } = target
+  const { maxBindings, maxPrologueInputs, storesPrologues = false, statisticsBlock, rejectFusedProducer, rejectJoined, price } = target
   return {
     kept,
     viewOf,
@@ -206,6 +208,7 @@ function fusionContext({ graph, lowered: { kept, viewOf } }: Work, { target, opt
     // What one kernel makes for itself and for others cannot be made again for one of them.
     ...(rejectFusedProducer && !rematerializes(options) && { rejectFusedProducer: (e) => rejectFusedProducer(e, options.batch) }),
     ...(rejectJoined && !rematerializes(options) && { rejectJoined }),
+    ...(price && !rematerializes(options) && { price, estimates: options.estimates === true }),
     unfusedLayers: new Set(graph.nodes.filter((node) => node.attributes['style'] === 'split').map((node) => node.layer)),
   }
 }

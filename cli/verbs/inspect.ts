@@ -58,6 +58,7 @@ export const inspect: Verb = {
       memory: options['memory'] as Memory | undefined,
       ...(options['precise'] === true && { precise: true }),
       freeze: options['freeze'] as readonly string[] | undefined,
+      ...(!seesCompiler && { estimates: true }),
       ...(seesCompiler && {
         watch: (program, name, text) => {
           if (!wanted || wanted.includes(program)) steps.push({ program, name, text })

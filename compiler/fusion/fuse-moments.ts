@@ -30,9 +30,8 @@ function tryFuse(node: KernelNode, program: KernelProgram, context: FusionContex
     axes[1]!,
     blockSizes,
   )
-  const missed = carry(producer, side, layers, [source], program, context)
+  const missed = carry(producer, side, node.equation, [source], program, context)
   if (missed) return missed
-  program.remark(producer, `gathers the statistics of ${layers.join(', ')} as it stores`)
   for (const other of program.parts(result)) if (other !== node) program.remove(other)
   program.replace(node, merge.map((equation) => ({ equation, why: ['merges the statistics of all tiles'] })))
   return undefined

@@ -20,7 +20,7 @@ export const fuseSums: KernelPass = {
 }
 
 function tryFuse(node: KernelNode, program: KernelProgram, context: FusionContext): string | undefined {
-  const { name, layers } = node.equation
+  const { name } = node.equation
   const { at, terms, into } = node.equation.sums!
   if (isUnfused(node.equation, context)) return `${name} is of style split`
   const isHere = (e: Load): boolean => e.at.length === at.length && e.at.every((index, d) => isAxis(index, at[d]!))
@@ -42,9 +42,8 @@ function tryFuse(node: KernelNode, program: KernelProgram, context: FusionContex
   const { blocks, counts } = blocksAround(kept, axes, blockSizes)
   const partials = tensor(into.name, [...counts, kept.extent as number, terms.length])
   const side: SideReduction = { kind: 'sums', source, keptAxis: kept, blocks, at, terms, partials }
-  const missed = carry(producer, side, layers, reads(node.equation), program, context)
+  const missed = carry(producer, side, node.equation, reads(node.equation), program, context)
   if (missed) return missed
-  program.remark(producer, `gathers the sums of ${layers.join(', ')} as it stores`)
   for (const other of program.parts(into)) program.remove(other)
   for (const other of program.readers(into)) program.set(other, rewriteTotals(other.equation, into, side))
   return undefined

@@ -6,6 +6,7 @@ import { type Reduction, walk } from '../ir/expression.ts'
 import { coversItsTensor, inlineProducer } from '../ir/inline.ts'
 import { elementsPerSample, type Tensor } from '../ir/tensor.ts'
 import { type FusionContext, isUnfused, isViewed, type KernelPass } from './kernel-pass.ts'
+import { weigh } from './weigh.ts'
 import { bindingCount, type KernelNode, type KernelProgram } from './program.ts'
 
 /** Normalization, scale and a leaky rectifier are repeated in a convolution; whatever takes an exponential is stored. */
@@ -57,9 +58,19 @@ function tryInline(node: KernelNode, program: KernelProgram, context: FusionCont
   if (slower) return slower
   const tooLong = joined.find(isTooLong)
   if (tooLong) return `${tensor.name} is stored: ${tooLong.name} would be too long for one kernel`
+  const plain = readers.map((reader) => reader.equation)
+  // What is loaded once for each of its points costs there what it costs in a pass.
+  const { refusal: dearer, note } = heavy ? weigh(plain[0]!.name, joined, [equation], plain, context)
+    : isRepeated(tensor, plain) ? weigh(equation.name, joined, plain, [equation], context)
+    : { note: '' }
+  if (dearer) return dearer
   readers.forEach((reader, i) => {
     program.set(reader, joined[i]!)
-    program.remark(reader, `${equation.name} is computed ${heavy ? 'here, its result never stored' : 'as it is loaded'}`, ...node.why)
+    program.remark(
+      reader,
+      `${equation.name} is computed ${heavy ? 'here, its result never stored' : 'as it is loaded'}${note}`,
+      ...node.why,
+    )
   })
   program.remove(node)
   return undefined
@@ -105,6 +116,10 @@ function refusePrologue(
   }
   return undefined
 }
+
+/** Whether several kernels load a tensor, or one loads it in windows or sums. */
+const isRepeated = (tensor: Tensor, readers: readonly Equation[]): boolean =>
+  readers.length > 1 || readers.some((reader) => loadSites(reader, tensor).some((site) => site.reduction))
 
 /** Whether each point of the reader loads one element, and each element is loaded by one point. */
 function readsPointByPoint(reader: Equation, tensor: Tensor, producer: Equation): boolean {

@@ -1,4 +1,5 @@
 import type { BlockSizes, Equation } from '../ir/equation.ts'
+import type { Price } from '../ir/price.ts'
 import type { Tensor } from '../ir/tensor.ts'
 import type { KernelProgram } from './program.ts'
 
@@ -20,6 +21,13 @@ export interface FusionContext {
   readonly rejectFusedProducer?: (e: Equation) => string | undefined
   /** Why an equation (`plain`) is faster without the epilogue or side reduction that is joined to it. Absent: it never is. */
   readonly rejectJoined?: (joined: Equation, plain: Equation) => string | undefined
+  /**
+   * What kernels are estimated to take longer with what is joined to them (`joined` against `plain`), and what the passes take that they replace. Undefined
+   * where that is not trusted. Absent: nothing is estimated.
+   */
+  readonly price?: (joined: readonly Equation[], plain: readonly Equation[], passes: readonly Equation[]) => Price | undefined
+  /** Whether remarks say what was estimated where the rules alone decide, too. Default false. */
+  readonly estimates?: boolean
   /** Layers whose kernels are not fused, in a net that is fused otherwise. */
   readonly unfusedLayers: ReadonlySet<string>
 }

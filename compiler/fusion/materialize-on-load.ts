@@ -4,6 +4,7 @@ import { type Equation, reads, writes } from '../ir/equation.ts'
 import { coversItsTensor, joinedName } from '../ir/inline.ts'
 import type { Tensor } from '../ir/tensor.ts'
 import { type FusionContext, isUnfused, isViewed, type KernelPass } from './kernel-pass.ts'
+import { weigh } from './weigh.ts'
 import { bindingCount, type KernelNode, type KernelProgram } from './program.ts'
 
 /** What overlapping windows compute again, and store once. */
@@ -57,8 +58,10 @@ function tryMaterialize(
     return `${joined.name} would bind ${bound} buffers, ${context.maxBindings} are granted everywhere`
   const refusal = reject(joined)
   if (refusal) return refusal
+  const { refusal: dearer, note } = weigh(equation.name, [joined], [reader.equation], [equation], context)
+  if (dearer) return dearer
   program.set(reader, joined)
-  program.remark(reader, `${equation.name} is computed and stored as it is loaded`, ...node.why)
+  program.remark(reader, `${equation.name} is computed and stored as it is loaded${note}`, ...node.why)
   program.remove(node)
   return undefined
 }

@@ -2,6 +2,7 @@ import { isAxis } from '../ir/affine.ts'
 import { type Equation, reads, type SideReduction, writes } from '../ir/equation.ts'
 import { elementsPerSample, isBatched, type Tensor } from '../ir/tensor.ts'
 import type { FusionContext } from './kernel-pass.ts'
+import { weigh } from './weigh.ts'
 import { bindingCount, type KernelNode, type KernelProgram } from './program.ts'
 
 /** The one kernel that stores a map channel by channel, which may carry side reductions of it; or why there is none. */
@@ -17,15 +18,17 @@ export function carrierOf(source: Tensor, program: KernelProgram): KernelNode | 
   return producer
 }
 
-/** Lets a kernel carry a side reduction if it can bind the buffers, and if that moves fewer bytes than reading `instead`; or says why not. */
+/** Lets a kernel carry a side reduction if it can bind the buffers, and if that moves fewer bytes than reading `instead` in a pass; or says why not. */
 export function carry(
   producer: KernelNode,
   side: SideReduction,
-  layers: readonly string[],
+  pass: Equation,
   instead: readonly Tensor[],
   program: KernelProgram,
-  { maxBindings, rejectJoined }: FusionContext,
+  context: FusionContext,
 ): string | undefined {
+  const { maxBindings, rejectJoined } = context
+  const { layers } = pass
   const { equation } = producer
   const carrying: Equation = {
     ...equation,
@@ -42,7 +45,10 @@ export function carry(
     return `${carrying.name} would bind ${bound} buffers with the ${side.kind} of ${names}, ${maxBindings} are granted everywhere`
   const slower = rejectJoined?.(carrying, equation)
   if (slower) return slower
+  const { refusal, note } = weigh(`what gathers the ${side.kind} of ${names}`, [carrying], [equation], [pass], context)
+  if (refusal) return refusal
   program.set(producer, carrying)
+  program.remark(producer, `gathers the ${side.kind === 'moments' ? 'statistics' : 'sums'} of ${names} as it stores${note}`)
   return undefined
 }
 

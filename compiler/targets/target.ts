@@ -1,5 +1,6 @@
 import type { Storage } from '../../bundle/format.ts'
 import type { BlockSizes, Equation } from '../ir/equation.ts'
+import type { Price } from '../ir/price.ts'
 import type { KernelFunction } from '../codegen/kernel-function.ts'
 import type { KernelCapabilities } from '../codegen/verify.ts'
 import type { LinkedModule, LinkRequest, PrintedKernel } from '../codegen/printed-kernel.ts'
@@ -42,6 +43,11 @@ export interface Target {
   readonly inTraining?: (equation: Equation, batch: number) => Equation
   /** Why an equation (`plain`) is faster without the epilogue or side reduction that is joined to it. Absent: it never is. */
   readonly rejectJoined?: (joined: Equation, plain: Equation) => string | undefined
+  /**
+   * What kernels are estimated to take longer with what is joined to them (`joined` against `plain`), and what the passes take that they replace. Undefined
+   * where that is not trusted. Absent: the target estimates nothing.
+   */
+  readonly price?: (joined: readonly Equation[], plain: readonly Equation[], passes: readonly Equation[]) => Price | undefined
   /** Makes a printer for one compilation of a net that trains with this batch (1: the net only infers). The printer prints equal kernels once. */
   readonly printer: (batch: number, schedules?: Schedules) => Printer
   /**

@@ -8,6 +8,7 @@ import { rankContractions } from './contraction.ts'
 import { chooseInnerProduct } from './inner-product.ts'
 import { choosePhases } from './phases-nest.ts'
 import { choosePointwise } from './pointwise.ts'
+import { pricer } from './price.ts'
 import { AxisNames, type CpuSchedule } from './schedule.ts'
 import { simplify } from './simplify.ts'
 import { chooseImages, chooseWinograd } from './winograd/forward.ts'
@@ -41,11 +42,14 @@ export class CpuScheduler {
     const { contraction } = simplify(e)
     return contraction !== undefined && scheduleOfImages(contraction) !== undefined
   })
+  /** What is joined to kernels against passes of its own: see `pricer`. */
+  readonly price: ReturnType<typeof pricer>
   private readonly limits: ScheduleLimits
 
   constructor(limits: ScheduleLimits = {}) {
     this.limits = limits
     this.scheduleOf = onceByShape((e) => chooseSchedule(e, limits))
+    this.price = pricer(this.scheduleOf)
     this.rowsOf = onceByShape((e) => {
       const schedule = this.scheduleOf(e)
       if (schedule.algorithm === 'pointwise' || schedule.algorithm === 'winograd-gradient' || !schedule.taskBlock) return undefined

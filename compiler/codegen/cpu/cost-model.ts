@@ -58,6 +58,29 @@ export interface CpuModel {
   readonly bigWeights: number
 
   readonly winograd: WinogradModel
+
+  readonly prices: Readonly<Work>
+}
+
+/**
+ * What a kernel does, as an amount of each kind of work; or what one of each takes, in nanoseconds on one thread. `node test/bench/calibrate.mjs` measures
+ * prices: a fit of least squares to the times of the passes of nets drawn at random.
+ */
+export interface Work {
+  /** Operations on vectors of four lanes. */
+  readonly arithmetic: number
+  /** Exponentials and the like on vectors: calls. */
+  readonly functions: number
+  /** Vectors that are loaded; those whose elements lie apart count as so many. */
+  readonly loads: number
+  readonly stores: number
+  /** Operations and loads of single values. */
+  readonly scalars: number
+  /** Iterations of loops. */
+  readonly iterations: number
+  readonly tasks: number
+  /** Bytes of the tensors that are read and written, each once. */
+  readonly bytes: number
 }
 
 export interface WinogradModel {
@@ -129,6 +152,7 @@ export const CPU: CpuModel = {
     mostTask: 2 ** 20,
     mostKept: 640 * 1024,
   },
+  prices: { arithmetic: 0.039, functions: 15, loads: 0.026, stores: 0.12, scalars: 0, iterations: 0, tasks: 0, bytes: 0.077 },
 }
 
 /** Points computed for each point of an axis that tiles of `size` cover: the last tile overlaps the one before (shiftInwards). */

@@ -45,6 +45,7 @@ function targetOf(limits: ScheduleLimits): Target {
     rejectFusedProducer: (e) => scheduler.rejectFusedProducer(e),
     inTraining: (e, batch) => scheduler.inTraining(e, batch),
     rejectJoined: (joined, plain) => scheduler.rejectJoined(joined, plain),
+    price: (joined, plain, passes) => scheduler.price(joined, plain, passes),
     printer: (_, schedules) => printer(scheduler, limits, schedules),
   }
 }

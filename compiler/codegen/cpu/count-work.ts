@@ -1,0 +1,135 @@
+import { freeAxes, strideOf } from '../../ir/analysis.ts'
+import { type Axis, linearIndex } from '../../ir/affine.ts'
+import { type Equation, reads, writes } from '../../ir/equation.ts'
+import { children, type Expression } from '../../ir/expression.ts'
+import { elementBytes, elementsPerSample, isBatched } from '../../ir/tensor.ts'
+import { costOfStride, CPU, type Work } from './cost-model.ts'
+import type { Loop, LoopNest, Stage, StageGroup } from './loop-nest.ts'
+
+/** A loop around a value: how often it iterates, and for how many points of its axis an iteration is written out. */
+interface Around {
+  readonly axis: Axis
+  readonly trips: number
+  readonly points: number
+}
+
+const FUNCTIONS: ReadonlySet<string> = new Set(['exp', 'log', 'tanh', 'erf', 'pow'])
+
+/**
+ * Counts the work of a loop nest for a batch. A value is computed once for each iteration of the innermost loop that it changes with, where loop-invariant
+ * code motion puts it, and for each point of the register tile that it differs for. Tiles that overlap at an edge are counted whole.
+ */
+export function countWork(e: Equation, nest: LoopNest, batch: number): Work {
+  const work: { -readonly [Kind in keyof Work]: number } = {
+    arithmetic: 0,
+    functions: 0,
+    loads: 0,
+    stores: 0,
+    scalars: 0,
+    iterations: 0,
+    tasks: 0,
+    bytes: 0,
+  }
+  const extentOf = (
+    { extent }: Axis,
+  ): number => (typeof extent === 'number' ? extent : extent === 'n' ? batch : Math.ceil(batch / extent.chunks))
+  const once = (axis: Axis): Around => ({ axis, trips: extentOf(axis), points: 1 })
+  const tiled = ({ axis, tile, vectorized }: Loop): Around => {
+    const [extent, width] = [extentOf(axis), vectorized ? CPU.lanes : 1]
+    return { axis, trips: Math.ceil(extent / (tile * width)), points: Math.min(tile, Math.ceil(extent / width)) }
+  }
+
+  const countStage = (
+    { equation, loops, vectorReduction, unroll, invariantOver }: Stage,
+    around: readonly Around[],
+    shared: Axis | undefined,
+  ): void => {
+    const own = loops.map(tiled)
+    const outer = invariantOver ? around.filter(({ axis }) => invariantOver.includes(axis) || !nest.grid.includes(axis)) : around
+    const lanes = loops.find(({ vectorized }) => vectorized)?.axis ?? vectorReduction ?? shared
+    const stageLoops = [...outer, ...own]
+    for (let i = outer.length; i < stageLoops.length; i++) work.iterations += tripsOf(stageLoops.slice(0, i + 1))
+    const seen = new Set<Expression>()
+    const visit = (node: Expression, within: readonly Around[]): void => {
+      if (seen.has(node)) return
+      seen.add(node)
+      // A sum is taken in front of the loops that it does not change with.
+      const inside = node.kind !== 'reduce' ? within : [
+        ...within.slice(0, deepestOf(within, freeAxes(node)) + 1),
+        ...node.axes.map((axis): Around => {
+          const steps = unroll.get(axis) ?? 1
+          return { axis, trips: Math.ceil(extentOf(axis) / (steps * (axis === lanes ? CPU.lanes : 1))), points: steps }
+        }),
+      ]
+      const free = node.kind === 'reduce' ? new Set([...freeAxes(node.body), ...node.axes]) : freeAxes(node)
+      const times = timesOf(inside, free)
+      const isVector = lanes !== undefined && free.has(lanes)
+      if (node.kind === 'load') {
+        if (isVector) work.loads += times * costOfStride(strideOf(linearIndex(node.tensor, node.at), lanes))
+        else work.scalars += times
+      } else if (node.kind === 'reduce') {
+        work.arithmetic += times * (node.combine === 'argmax' ? 3 : 1)
+        for (let i = inside.length - node.axes.length; i < inside.length; i++)
+          work.iterations += timesOf(inside.slice(0, i + 1), free, true)
+      } else if ((node.kind === 'unary' || node.kind === 'binary') && FUNCTIONS.has(node.op)) work.functions += times
+      else work[isVector ? 'arithmetic' : 'scalars'] += times * operationsOf(node)
+      for (const child of children(node)) visit(child, inside)
+    }
+    for (const s of equation.stores) {
+      visit(s.value, stageLoops)
+      const stride = lanes && strideOf(linearIndex(s.tensor, s.at), lanes)
+      const each = !lanes || stride === 0 || stride === 1 ? 1 : CPU.interleavedStore
+      work.stores += each * stageLoops.reduce((product, { trips, points }) => product * trips * points, 1)
+    }
+  }
+  const countAll = (stages: readonly (Stage | StageGroup)[], around: readonly Around[], shared?: Axis): void => {
+    for (const stage of stages) {
+      if ('each' in stage)
+        countAll(
+          stage.stages,
+          [...around, ...stage.each.map(tiled)],
+          stage.each.find(({ vectorized }) => vectorized)?.axis ?? shared,
+        )
+      else countStage(stage, around, shared)
+    }
+  }
+
+  const grid = nest.grid.map(once)
+  work.tasks = tripsOf(grid)
+  const { outerReduction } = nest
+  countAll(nest.stages, outerReduction ? [...grid, once(outerReduction.axis)] : grid)
+  if (outerReduction) countAll([outerReduction.init, ...(outerReduction.epilogue ? [outerReduction.epilogue] : [])], grid)
+  for (const t of new Set([...reads(e), ...writes(e)]))
+    work.bytes += elementBytes(t) * elementsPerSample(t.shape) * (isBatched(t.shape) ? batch : 1)
+  return work
+}
+
+const tripsOf = (loops: readonly Around[]): number => loops.reduce((product, { trips }) => product * trips, 1)
+
+const deepestOf = (loops: readonly Around[], free: ReadonlySet<Axis>): number => loops.findLastIndex(({ axis }) => free.has(axis))
+
+/** How often what changes with some axes is computed; `iterations`: how often its loops go round. */
+function timesOf(loops: readonly Around[], free: ReadonlySet<Axis>, iterations = false): number {
+  return loops.slice(0, deepestOf(loops, free) + 1).reduce(
+    (times, { axis, trips, points }) => times * trips * (free.has(axis) && !iterations ? points : 1),
+    1,
+  )
+}
+
+/** Instructions of one node, without its children. */
+function operationsOf(node: Expression): number {
+  switch (node.kind) {
+    case 'binary':
+      return node.op === 'div' ? 4 : 1
+    case 'unary':
+      return node.op === 'sqrt' ? 4 : node.op === 'rounded' ? 0 : 1
+    case 'guard':
+      return 2 * node.guards.length
+    case 'select':
+      return 2
+    case 'random':
+      return 20
+    default:
+      return 0
+  }
+}
