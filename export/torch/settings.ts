@@ -5,6 +5,7 @@ import { countedLosses } from '../../compiler/ops/loss/normalization.ts'
 import { operators } from '../../compiler/ops/registry.ts'
 import { leavesOf } from '../../compiler/ops/totals.ts'
 import { identityOf, type TrainingIdentity } from '../../bundle/training-identity.ts'
+import { cancelledBiases } from './cancelled-biases.ts'
 
 /**
  * What training must know of a net beside what it computes: settings.json of the exported folder. Inputs, outputs and `train` are as a
@@ -55,6 +56,8 @@ export interface TorchParameter {
   /** Factors of the learning rate and of the weight decay. */
   readonly lr_mult: number
   readonly decay_mult: number
+  /** Its gradient is 0, whatever rounding makes of it: a bias that a batch normalization takes away with the mean of the batch. */
+  readonly cancelled?: true
 }
 
 export function settingsOf(
@@ -65,6 +68,7 @@ export function settingsOf(
 ): TorchSettings {
   const values = new Map<string, Value>(graph.outputs.map(({ name, value }) => [name, value]))
   const makers = producers(graph)
+  const cancelled = cancelledBiases(graph)
   return {
     writer: 'fusenet',
     version,
@@ -94,6 +98,7 @@ export function settingsOf(
       initializer: entry.initializer,
       lr_mult: entry.rateMultiplier,
       decay_mult: entry.decayMultiplier,
+      ...(entry.trainable && cancelled.has(entry.name) && { cancelled: true }),
     })),
     counted: countedLosses(graph.nodes).filter(({ labels }) => labels.storage?.role === 'input')
       .map(({ node, labels, ignore }) => ({ layer: node.layer, input: labels.name, ignore })),

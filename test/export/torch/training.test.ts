@@ -106,6 +106,10 @@ const CASES: Readonly<Record<string, Case>> = {
     ...pictures('batch_norm(stats: batch)'),
     text: pictures('batch_norm(stats: batch)').text.replace('batch 8', 'batch 10'),
   },
+  'a bias that batch_norm takes away': {
+    ...pictures('batch_norm'),
+    text: pictures('batch_norm').text.replace('bias: false', 'bias: true'),
+  },
   'label maps': maps,
   'arrays': { ...dense('batch 10  solver sgd(lr: 0.1)'), data: `x=${join(place, 'data/x.npy')},label=${join(place, 'data/label.npy')}` },
 }
@@ -277,6 +281,13 @@ describe.skipIf(!hasTorch())('train.py (python3-torch)', () => {
     const done = said.filter(({ event }) => event === 'done')[Object.keys(CASES).indexOf(name)]
     if (CASES[name]!.best) expect(done.runs[0].best.step).toBe(want.test)
     else expect(done.runs[0].test.loss).toBeCloseTo(want.test, 9)
+  })
+
+  test('a bias that batch_norm takes away stays to the bit: sums of rounding errors are no gradient', () => {
+    const { tensors } = snapshotOf('a bias that batch_norm takes away')
+    for (const name of ['conv_1.bias', 'fc_1.bias'])
+      expect(new Set(tensors.get(name)!.data as ArrayLike<number> & Iterable<number>)).toEqual(new Set([0]))
+    expect(new Set(tensors.get('fc_2.bias')!.data as ArrayLike<number> & Iterable<number>).size).toBeGreaterThan(1)
   })
 
   test('goes on with what fusenet left', () => {

@@ -66,7 +66,10 @@ class Course:
             self.accumulate,
             [(e["name"], self.tensors[e["name"]], e.get("lr_mult", 1), e.get("decay_mult", 1)) for e in learned],
         )
-        if settings["identity"].get("stats") == "global":
+        fixed = settings["identity"].get("stats") == "global"
+        # What batch normalization takes away with the batch's mean has no gradient; sums of rounding errors would be one.
+        self.cancelled = [self.tensors[entry["name"]] for entry in learned if entry.get("cancelled") and not fixed]
+        if fixed:
             # Batch normalizations use what they stored, which stays as it is.
             for module in self.net.modules():
                 if hasattr(module, "statistics"):
@@ -135,6 +138,8 @@ class Course:
             with nullcontext() if last else exchange.apart(self.together):
                 exchange.backward(self.together(inputs))
             totals.add(self.objective.results, len(next(iter(inputs.values()))))
+        for parameter in self.cancelled:
+            parameter.grad = None
         rate = self.rate(self.step)
         broken = self.solver.step(self.step, rate)
         self.step += 1
