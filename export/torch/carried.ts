@@ -17,21 +17,24 @@ const DEFINITIONS: readonly Definition[] = Object.values(LAYERS).flatMap(definit
 /** Names of all that may be carried. */
 export const CARRIED_NAMES: readonly string[] = DEFINITIONS.map(({ name }) => name)
 
-const mentions = (text: string, name: string): boolean => new RegExp(`\\b${name}\\b`).test(text)
+/** Python without its comments and strings, docstrings among them: what is said there is not used. */
+const codeOf = (text: string): string => text.replace(/"""(?:\\[^]|[^\\])*?"""|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|#.*/g, '')
 
-/** The lines that stand in front of a Python text so that all that it names is there. */
-export function carriedFor(written: string): { readonly imports: readonly string[]; readonly lines: readonly string[] } {
+const uses = (code: string, name: string): boolean => new RegExp(`(?<![.\\w])${name}\\b`).test(code)
+
+/** What a Python text names and does not have: lines to stand in front of it, and definitions to stand behind. */
+export function carriedFor(written: string): { readonly imports: readonly string[]; readonly definitions: readonly string[] } {
   const needed = new Set<Definition>()
-  const open = [written]
+  const open = [codeOf(written)]
   for (let text = open.pop(); text !== undefined; text = open.pop()) {
     for (const definition of DEFINITIONS) {
-      if (needed.has(definition) || !mentions(text, definition.name)) continue
+      if (needed.has(definition) || !uses(text, definition.name)) continue
       needed.add(definition)
-      open.push(definition.text)
+      open.push(codeOf(definition.text))
     }
   }
   const carried = DEFINITIONS.filter((definition) => needed.has(definition))
-  const all = [written, ...carried.map(({ text }) => text)].join('\n')
+  const all = codeOf([written, ...carried.map(({ text }) => text)].join('\n'))
   const plain = ['math', 'struct'].filter((name) => all.includes(`${name}.`))
   return {
     imports: [
@@ -43,7 +46,7 @@ export function carriedFor(written: string): { readonly imports: readonly string
       'from torch import Tensor, nn',
       ...exchangeOf(all),
     ],
-    lines: carried.flatMap(({ text }) => ['', '', ...text.split('\n')]),
+    definitions: carried.flatMap(({ text }) => ['', '', ...text.split('\n')]),
   }
 }
 

@@ -33,14 +33,14 @@ export interface NetToPrint {
 const indented = (lines: readonly string[], depth: number): string[] =>
   lines.map((line) => (line === '' ? '' : ' '.repeat(4 * depth) + line))
 
-/** net.py: the classes that it carries, one for each block, and the net's own. */
+/** net.py: a class for each block, the net's own, and behind them what PyTorch lacks. */
 export function printNet(net: NetToPrint): PrintedNet {
   const classes = classesOf(net.root, TAKEN_CLASSES)
   const inputNames = namesOfInputs(net.graph)
   const blocks = classes.all.flatMap((one) => ['', '', ...printBlock(one, classes, net.statements)])
   const own = printRoot(net, classes, inputNames)
   const written = [...blocks, ...own].join('\n')
-  const { lines, imports } = carriedFor(written)
+  const { imports, definitions } = carriedFor(written)
   return {
     inputNames,
     text: `${
@@ -50,11 +50,11 @@ export function printNet(net: NetToPrint): PrintedNet {
         )
           .map((line) => `# ${line}`),
         ...imports,
-        ...lines,
         ...blocks,
         '',
         '',
         ...own,
+        ...(definitions.length > 0 ? ['', '', '# Layers that PyTorch lacks, or computes otherwise.', ...definitions] : []),
       ].join('\n')
     }\n`,
   }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { carriedFor } from '../../../export/torch/carried.ts'
 import { ROWS } from '../../../export/torch/layers/table.ts'
 import { operators } from '../../../compiler/ops/registry.ts'
 import { randomNet } from '../../support/random-net.ts'
@@ -38,6 +39,12 @@ test('every layer of the language is written in PyTorch, and compared', () => {
   expect(layers.filter((layer) => !ROWS.has(layer))).toEqual([])
   const texts = layerCases(true).map(({ text }) => text).join('\n')
   expect(layers.filter((layer) => !new RegExp(`\\b${layer}\\b`).test(texts))).toEqual([])
+})
+
+test('net.py carries what its code names, and not what comments and texts do', () => {
+  const { definitions } = carriedFor('# share\nself.one = BatchNorm(3)  # Dropout\n"""GroupNorm\\""""""\nresults["Moment"] = self.murmur')
+  const names = definitions.flatMap((line) => /^(?:class|def) (\w+)/.exec(line)?.slice(1) ?? [])
+  expect(names).toEqual(['BatchNorm', 'BatchNormFunction', 'batch_moments', 'channel'])
 })
 
 async function expectAlike(cases: readonly TorchCase[]): Promise<void> {
