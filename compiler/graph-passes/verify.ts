@@ -92,8 +92,9 @@ const updates = (node: Node, value: Value): boolean =>
 const UPDATED: readonly string[] = ['parameters', 'states', 'history']
 const isUpdated = ({ storage }: Value): boolean => storage !== undefined && UPDATED.includes(storage.role)
 
-/** Statistics that layers share: each update sees what the one before it kept. */
-const isUpdate = (node: Node): boolean => node.outputs.every((out) => out.storage?.role === 'states')
+/** Statistics that layers share: each update sees what the one before it kept. What it counts beside them is of a place of its own. */
+const isUpdate = (node: Node): boolean =>
+  node.outputs.some(({ storage }) => storage?.role === 'states') && node.outputs.every(({ storage }) => storage?.role !== 'parameters')
 
 function updateProblems(graph: Graph): string[] {
   const problems: string[] = []
