@@ -2851,7 +2851,7 @@ def _read_classes(folder: str, left: Counter, may_be_empty: bool, notes: list[st
         if not classes[composed]:
             empty.append(path)
     if empty:
-        text = f"{', '.join(empty)} {'hold' if len(empty) > 1 else 'holds'} no pictures (PNG, JPEG, WebP, ...)"
+        text = f"{listed(empty)} {'hold' if len(empty) > 1 else 'holds'} no pictures (PNG, JPEG, WebP, ...)"
         if not may_be_empty:
             raise InputError(f"{text}: put some there, or remove the folder")
         notes.append(text)

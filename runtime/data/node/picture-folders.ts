@@ -150,13 +150,17 @@ async function readClasses(folder: string, left: LeftOut, mayBeEmpty: boolean, n
     classes.set(name, found.map((path) => ({ path, name })))
   }
   if (empty.length === 0) return classes
-  const text = `${empty.join(', ')} ${empty.length > 1 ? 'hold' : 'holds'} no pictures (PNG, JPEG, WebP, ...)`
+  const names = `${empty.slice(0, MOST_NAMED).join(', ')}${empty.length > MOST_NAMED ? `, ... (${empty.length} in all)` : ''}`
+  const text = `${names} ${empty.length > 1 ? 'hold' : 'holds'} no pictures (PNG, JPEG, WebP, ...)`
   if (!mayBeEmpty) throw new InputError(`${text}: put some there, or remove the folder`)
   notes.push(text)
   return classes
 }
 
 const MOST_SHOWN = 20
+
+/** So many folders are named in a sentence. */
+const MOST_NAMED = 12
 
 /** Looks at every picture before any work is done with them. Those that are to be left out, if that was asked for. */
 async function broken(paths: readonly string[], { skipBroken }: DataOptions, notes: string[]): Promise<ReadonlySet<string>> {
