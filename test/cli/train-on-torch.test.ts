@@ -45,6 +45,7 @@ test('says what does not go together, and what to install', async () => {
     const [words, said] of [
       [['--nproc', '2'], '--nproc goes with --on torch'],
       [['--on', 'torch', '--seeds', '2'], "--seeds is of fusenet's own training"],
+      [['--on', 'torch', '--no-wide'], "--no-wide is of fusenet's own training"],
       [['--on', 'torch', '--device', 'wasm'], '--device wasm is a device of fusenet'],
     ] as const
   ) {

@@ -29,8 +29,9 @@ export function torchOptions(options: Readonly<Record<string, unknown>>): TorchR
     if (given) throw new UsageError(`${given[1]} goes with --on torch`)
     return undefined
   }
-  const strange = Object.entries(OF_FUSENET).find(([name]) => options[name] !== undefined)
-  if (strange) throw new UsageError(`${strange[1]} is of fusenet's own training: leave it out with --on torch`)
+  const strange = Object.entries(OF_FUSENET).find(([name]) => options[name] !== undefined)?.[1] ??
+    (options['wide'] === false && '--no-wide')
+  if (strange) throw new UsageError(`${strange} is of fusenet's own training: leave it out with --on torch`)
   if (options['device'] !== 'auto')
     throw new UsageError(
       `--device ${
