@@ -18,7 +18,7 @@ const SHARING = FILES.filter((file) => !file.startsWith('test/end-to-end/') && !
 const ON_GPU = SHARING.filter((file) => GPU.test(textOf(file)))
 
 /** Files that keep a core busy for half a minute and more, the longest first. */
-const LONG = ['golden/webgpu', 'samples-step', 'nets', 'workgroups', 'memory-small', 'wgsl', 'package', 'sample-page', 'docs']
+const LONG = ['golden/webgpu', 'samples-step', 'nets', 'workgroups', 'memory-small', 'written-code', 'package', 'sample-page', 'docs']
 
 /**
  * Files that share processes follow each other, those that open a GPU first; the longest of each kind first. Many small ones come last, so that

@@ -26,7 +26,7 @@ describe.each(names)('%s', (name) => {
     expect(check(await readSource(file), { readImport }).map(({ code, message }) => ({ code, message }))).toEqual([])
   })
 
-  // Every kernel of every program in both styles is asked of compilers in `end-to-end/wgsl.test.ts` and `wasm/samples.test.ts`.
+  // Every kernel of every program in both styles is asked of compilers in `end-to-end/written-code.test.ts`.
   test.each(['merged', 'split'] as const)('compiles in style %s', async (style) => {
     const { manifest } = compile(await readSource(file), { readImport, style, targets: [] })
     expect(manifest.style).toBe(style)
