@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { compile, inspect, interpreter } from '../../compiler/index.ts'
-import { type Device, open, wasm } from '../../runtime/index.ts'
+import { compile, inspectManifest, interpreter, type KernelReport } from '../../compiler/index.ts'
+import { type Bundle, type Device, open, wasm } from '../../runtime/index.ts'
 import { normals } from '../support/random-net.ts'
 import { weighedNet } from '../support/weighed-net.ts'
 
@@ -24,12 +24,21 @@ interface Case {
 
 const textOf = ({ input, layer, output }: Case): string => weighedNet(input, layer, output)
 
-const wayOf = (text: string, program: string, name: RegExp): string =>
-  inspect(text, { target: 'wasm', programs: [program] }).programs[program]!.kernels.find((k) => name.test(k.name))!.how!
+/** The net that was compiled last: it is inspected and run. */
+let last: { readonly text: string; readonly bundle: Bundle } | undefined
+function compiled(text: string): Bundle {
+  if (last?.text !== text) last = { text, bundle: compile(text, { targets: ['wasm'], programs: ['infer', 'gradients'], estimates: true }) }
+  return last.bundle
+}
+
+const kernelsOf = (text: string, program: string): readonly KernelReport[] =>
+  inspectManifest(compiled(text).manifest, 'wasm', 1).programs[program]!.kernels
+
+const wayOf = (text: string, program: string, name: RegExp): string => kernelsOf(text, program).find((k) => name.test(k.name))!.how!
 
 /** The largest difference, in units of the tensor's scale, of outputs and all gradients. */
 async function apart(text: string, batch: number): Promise<number> {
-  const bundle = compile(text, { targets: ['wasm'], programs: ['infer', 'gradients'] })
+  const bundle = compiled(text)
   const [, ...found] = await Promise.all([undefined, cpu, exact].map(async (device) => {
     if (!device) return {}
     const net = await open(bundle, { device, batch, seed: 3, programs: ['infer', 'gradients'] })
@@ -179,8 +188,7 @@ describe('sums over the batch that a gradient gathers', () => {
   ]
   test.each(cases)('%s', async (_, net) => {
     const text = textOf(net)
-    expect(inspect(text, { target: 'wasm', programs: ['gradients'] }).programs['gradients']!.kernels.flatMap((k) => k.why).join('\n'))
-      .toMatch(/gathers the sums of batch_norm_1 as it stores/)
+    expect(kernelsOf(text, 'gradients').flatMap((k) => k.why).join('\n')).toMatch(/gathers the sums of batch_norm_1 as it stores/)
     expect(await apart(text, 2)).toBeLessThan(1e-5)
   })
 })
