@@ -28,10 +28,16 @@ export async function checkOnnxStep(
   const { manifest } = bundle
   const create = (file: string) => runtime.InferenceSession.create(file, { logSeverityLevel: 3 })
   const [start, step] = [await create(models.start), await create(models.step)]
-  const net = await open(bundle, { device: await wasm(), batch: SAMPLES, seed: SEED, programs: ['train'], allowOneValue: true })
+  const parts = manifest.train?.accumulate ?? 1
+  const net = await open(bundle, {
+    device: await wasm(),
+    batch: SAMPLES,
+    seed: SEED,
+    programs: parts > 1 ? ['train', 'accumulate'] : ['train'],
+    allowOneValue: true,
+  })
   const losses = manifest.outputs.filter(({ role }) => role === 'loss')
   const rate = SHARE * net.rateAt(0) || 1e-3
-  const parts = manifest.train?.accumulate ?? 1
   try {
     let state: Record<string, { readonly data: ArrayLike<number> }> = { ...await start.run({}) }
     const pairs: [number, number][] = []
@@ -71,7 +77,7 @@ function batchOf(inputs: readonly InputEntry[], seed: number): Record<string, Nu
   }))
 }
 
-/** What is fed beside data. No label that is ignored is among them. */
+/** What is fed beside data. */
 function extras(
   { feeds, graph }: ExportedOnnxStep,
   batches: readonly Readonly<Record<string, Numbers>>[],
@@ -82,7 +88,10 @@ function extras(
   return {
     [feeds.rate]: Float32Array.of(rate),
     ...Object.fromEntries(feeds.random.map(({ name, layer }) => [name, randomOf(layer, { seed, step, count: sizeOf(name) })])),
-    ...Object.fromEntries(feeds.divisors.map(({ name, input }) => [name, Float32Array.of(batches[0]![input]!.length)])),
+    ...Object.fromEntries(feeds.divisors.map(({ name, input, ignore }) => {
+      const counted = batches.flatMap((batch) => [...batch[input]!]).filter((label) => label !== ignore).length
+      return [name, Float32Array.of(Math.max(1, counted) / batches.length)]
+    })),
   }
 }
 

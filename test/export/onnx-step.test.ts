@@ -3,6 +3,7 @@ import { cpSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { checkOnnxStep } from '../../cli/check-onnx-step.ts'
 import { compile } from '../../compiler/index.ts'
 import { exportOnnxStep, type OnnxStepOptions } from '../../export/index.ts'
 import { randomNet } from '../support/random-net.ts'
@@ -117,6 +118,20 @@ describe.skipIf(!onnxRuntime())('onnxruntime trains as the float64 interpreter d
     expect((await compareSteps(`${head}train { solver ${solver} steps 9 }`, { steps: 4 })).worst).toBeLessThan(1e-6)
     const several = `${head}train { solver ${solver} steps 9 accumulate 3 }`
     expect((await compareSteps(several, { steps: 2 })).worst).toBeLessThan(1e-6)
+  })
+
+  test('the command checks updates of several batches, some of whose labels are ignored', async () => {
+    const text = `net one {
+      input x: f32[3]
+      input label: class[4]
+      loss = softmax_loss(x -> fc(4), label, ignore: 2)
+    }
+    train { solver sgd(lr: 0.1) accumulate 3 steps 9 }`
+    const compiled = compile(text, { targets: ['wasm'], programs: ['train', 'accumulate'] })
+    const bundle = { ...compiled, weights: trained(compiled, 1) as never }
+    const step = exportOnnxStep(bundle)
+    const models = { start: bytesOf(step.start), step: bytesOf(step) }
+    expect(await checkOnnxStep(onnxRuntime()! as never, models as never, step, bundle)).toBeLessThan(1e-6)
   })
 
   // Relative to what float32 loses in nets as these: rates adapted to a gradient that is rounding alone would follow the rounding.
