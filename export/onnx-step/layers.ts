@@ -7,7 +7,7 @@ import { operators } from '../../compiler/ops/registry.ts'
 import { type Pair, pairOf } from '../../compiler/ops/sliding-window.ts'
 import { nowhere } from '../../dsl/source.ts'
 import type { EquationSurroundings } from './equations.ts'
-import { couple, NO_PADS, type Pads, reachesFar, slide, spreadByTurned, spreadOver, type Windows, windowsOf } from './windows.ts'
+import { couple, NO_PADS, type Pads, reachesFar, seenBy, slide, spreadByTurned, spreadOver, type Windows, windowsOf } from './windows.ts'
 
 /**
  * Operators that are written as one of ONNX, or as few, and not by their equations: above all those whose windows slide. Gives the value of the
@@ -55,7 +55,7 @@ function poolWindows({ attributes }: Node, dense: Tensor, strided: Tensor): Wind
 
 /** Runtimes refuse padding as large as the window. */
 const isLarge = ({ slides, pads }: Windows): boolean => pads.some((pad, i) => pad >= slides[i % 2]!.kernel)
-const isDilated = ({ slides }: Windows): boolean => slides.some(({ dilation }) => dilation > 1)
+const isDense = (slides: Windows['slides']): boolean => slides.every(({ dilation }) => dilation === 1)
 /** Whether an element lies in several windows. */
 const overlaps = ({ slides }: Windows): boolean => slides.some(({ kernel, stride }) => kernel > stride)
 
@@ -65,48 +65,42 @@ const poolAttributes = ({ slides }: Windows, pads: Pads) => ({
   ...(pads.some((pad) => pad > 0) && { pads }),
 })
 
-interface Maxima {
-  readonly values: string
-  /** Where in the whole tensor that is pooled they are: whole numbers. */
-  readonly indices: string
-  readonly windows: Windows
-  /** The padding that the pooled tensor has as part of itself. */
-  readonly frame: Pads
-}
-
 /** The layer and its gradient ask for one node. */
-function maximaOf(node: Node, { nodes, nameOf }: EquationSurroundings): Maxima {
+const maxPool: Row = (node, { nodes, nameOf }) => {
   const x = node.inputs[0]!
   const windows = poolWindows(node, x, node.outputs[0]!)
   const large = isLarge(windows)
-  const framed = large ? nodes.frame(nameOf(x), windows.pads, LOWEST) : nameOf(x)
-  const [values, indices] = nodes.all('MaxPool', [framed], {
+  return nodes.add('MaxPool', [large ? nodes.frame(nameOf(x), windows.pads, LOWEST) : nameOf(x)], {
     ...poolAttributes(windows, large ? NO_PADS : windows.pads),
-    ...(isDilated(windows) && { dilations: windows.slides.map(({ dilation }) => dilation) }),
-  }, ['', '.indices']) as [string, string]
-  return { values, indices, windows, frame: large ? windows.pads : NO_PADS }
+    ...(!isDense(windows.slides) && { dilations: windows.slides.map(({ dilation }) => dilation) }),
+  })
 }
 
-const maxPool: Row = (node, around) => maximaOf(node, around).values
-
-/** The position within its window of each maximum, of where it is in all of the tensor: the first in row order, as ONNX and fusenet have it. */
+/**
+ * The position within its window of each maximum: the first in row order that equals it, as fusenet has it. MaxPool's own indices are not asked
+ * for: onnxruntime's WebGPU has none.
+ */
 const maxPosition: Row = (node, around) => {
-  const { nodes } = around
-  const { indices, windows: { slides }, frame } = maximaOf(node, around)
-  const { shape } = node.inputs[0]!
-  const [height, width] = [(shape[2] as number) + frame[0] + frame[2], (shape[3] as number) + frame[1] + frame[3]]
-  const [count, along] = node.outputs[0]!.shape.slice(2) as [number, number]
-  const inMap = nodes.add('Mod', [indices, nodes.integers([height * width], [])])
-  const row = nodes.add('Div', [inMap, nodes.integers([width], [])])
-  const column = nodes.add('Sub', [inMap, nodes.add('Mul', [row, nodes.integers([width], [])])])
-  const within = (place: string, d: 0 | 1, windows: number): string => {
-    const { stride, pad, dilation } = slides[d]
-    const first = Array.from({ length: windows }, (_, i) => i * stride - pad + frame[d])
-    const from = nodes.add('Sub', [place, nodes.integers(first, d === 0 ? [windows, 1] : [windows])])
-    return dilation === 1 ? from : nodes.add('Div', [from, nodes.integers([dilation], [])])
+  const { nodes, nameOf } = around
+  const x = node.inputs[0]!
+  const { shape } = node.outputs[0]!
+  const { slides, pads } = poolWindows(node, x, node.outputs[0]!)
+  const framed = nodes.frame(nameOf(x), pads, LOWEST)
+  const width = slides[1].kernel
+  // One window, which may be large.
+  if (isDense(slides) && shape[2] === 1 && shape[3] === 1) {
+    const ends = slides.map(({ kernel }) => kernel)
+    const whole = nodes.add('Slice', [framed, nodes.integers([0, 0]), nodes.integers(ends), nodes.integers([2, 3])])
+    const rows = nodes.reshape(whole, [-1, x.shape[1] as number, 1, ends[0]! * ends[1]!])
+    return nodes.add('Cast', [nodes.add('ArgMax', [rows], { axis: 3, keepdims: 1 })], { to: 1 })
   }
-  const rows = nodes.add('Mul', [within(row, 0, count), nodes.integers([slides[1].kernel], [])])
-  return nodes.add('Cast', [nodes.add('Add', [rows, within(column, 1, along)])], { to: 1 })
+  const maxima = maxPool(node, around)!
+  let position = nodes.number(0)
+  for (let k = slides[0].kernel * width - 1; k >= 0; k--) {
+    const seen = seenBy(nodes, slides, framed, shape, [Math.floor(k / width), k % width])
+    position = nodes.add('Where', [nodes.add('Equal', [seen, maxima]), nodes.number(k), position])
+  }
+  return position
 }
 
 /** What the average of a window is divided by, where it is: a number, or one for each position of a row, a column or both, that broadcasts. */
@@ -133,7 +127,7 @@ const avgPool: Row = (node, around) => {
   const windows = poolWindows(node, x, y)
   const divisors = divisorsOf(x, y, node, around)
   // Opset 19 alone dilates averages.
-  if (isDilated(windows) || !divisors) return undefined
+  if (!isDense(windows.slides) || !divisors) return undefined
   const large = isLarge(windows)
   const mean = nodes.add('AveragePool', [large ? nodes.frame(nameOf(x), windows.pads) : nameOf(x)], {
     ...poolAttributes(windows, large ? NO_PADS : windows.pads),

@@ -14,7 +14,7 @@ export class StepNodes {
   at = ''
   private readonly names = new UniqueNames()
   private readonly nodes: OnnxNode[] = []
-  private readonly known = new Map<string, readonly string[]>()
+  private readonly known = new Map<string, string>()
 
   constructor(opset: number) {
     this.opset = opset
@@ -27,18 +27,13 @@ export class StepNodes {
 
   /** The value that an operator makes of others. */
   add(op: string, inputs: readonly string[], attributes: Attributes = {}): string {
-    return this.all(op, inputs, attributes, [''])[0]!
-  }
-
-  /** The values of an operator that makes several: `suffixes` end their names. */
-  all(op: string, inputs: readonly string[], attributes: Attributes, suffixes: readonly string[]): readonly string[] {
-    const key = JSON.stringify([op, inputs, attributes, suffixes])
+    const key = JSON.stringify([op, inputs, attributes])
     const before = this.known.get(key)
     if (before !== undefined) return before
-    const outputs = suffixes.map((suffix) => this.name(`${this.at}.${op}${suffix}`))
-    this.nodes.push({ name: outputs[0]!, op, inputs, outputs, attributes })
-    this.known.set(key, outputs)
-    return outputs
+    const name = this.name(`${this.at}.${op}`)
+    this.nodes.push({ name, op, inputs, outputs: [name], attributes })
+    this.known.set(key, name)
+    return name
   }
 
   /** Numbers of float32; a single one has the shape []. */
@@ -62,11 +57,11 @@ export class StepNodes {
   private constant(type: StoredTensor['type'], values: readonly number[], shape: readonly number[]): string {
     const key = `${type} ${shape.join()} ${values.map((value) => (Object.is(value, -0) ? '-0' : value)).join()}`
     const before = this.known.get(key)
-    if (before !== undefined) return before[0]!
+    if (before !== undefined) return before
     const name = this.name(`${this.at}.${values.length === 1 ? 'number' : 'numbers'}`)
     const tensor: StoredTensor = { name, type, shape, values: () => (type === 'f32' ? Float32Array.from(values) : values) }
     this.nodes.push({ name, op: 'Constant', inputs: [], outputs: [name], attributes: { value: { tensor } } })
-    this.known.set(key, [name])
+    this.known.set(key, name)
     return name
   }
 

@@ -92,6 +92,20 @@ export function spreadByTurned(
 export const reachesFar = ({ slides, beyond }: Windows): boolean =>
   beyond.some((rows, d) => rows >= Math.max(slides[d]!.stride, slides[d]!.dilation))
 
+/** What lies under element [kh, kw] of each window, as large as the strided map. `framed`: the dense map with its padding. */
+export function seenBy(
+  nodes: StepNodes,
+  slides: readonly [Slide, Slide],
+  framed: string,
+  strided: Shape,
+  [kh, kw]: readonly [kh: number, kw: number],
+): string {
+  const first = [kh * slides[0].dilation, kw * slides[1].dilation]
+  const steps = slides.map(({ stride }) => stride)
+  const ends = first.map((from, d) => from + ((strided[d + 2] as number) - 1) * steps[d]! + 1)
+  return nodes.add('Slice', [framed, ...[first, ends, [2, 3], steps].map((numbers) => nodes.integers(numbers))])
+}
+
 /**
  * The gradient of the weight [S, D / groups, kh, kw] that couples two maps: a product of matrices for each element of the window, of what
  * that element lies on, row by row, and the strided map. In groups, a convolution whose kernel is the strided map.
@@ -106,24 +120,12 @@ export function couple(
   if (groups > 1) return coupleGroups(nodes, windows, [dense, strided], { weight, map }, groups)
   const { slides, pads } = windows
   const [outer, inner, height, width] = weight as [number, number, number, number]
-  const [rows, columns] = map.slice(2) as [number, number]
   // Channels first, so that a row of a matrix is all that a channel has.
   const rowsOf = (map: string, channels: number): string => nodes.reshape(map, [channels, -1])
   const y = rowsOf(nodes.transpose(strided, [1, 0, 2, 3]), outer)
   const x = nodes.transpose(nodes.frame(dense, pads), [1, 0, 2, 3])
-  const seen = (kh: number, kw: number): string => {
-    const ends = [kh * slides[0].dilation, kw * slides[1].dilation] as const
-    const steps = slides.map(({ stride }) => stride)
-    return nodes.add('Slice', [
-      x,
-      nodes.integers(ends),
-      nodes.integers([ends[0] + (rows - 1) * steps[0]! + 1, ends[1] + (columns - 1) * steps[1]! + 1]),
-      nodes.integers([2, 3]),
-      nodes.integers(steps),
-    ])
-  }
   const parts = Array.from({ length: height * width }, (_, k) => {
-    const part = nodes.add('Gemm', [y, rowsOf(seen(Math.floor(k / width), k % width), inner)], { transB: 1 })
+    const part = nodes.add('Gemm', [y, rowsOf(seenBy(nodes, slides, x, map, [Math.floor(k / width), k % width]), inner)], { transB: 1 })
     return nodes.reshape(part, [outer, inner, 1])
   })
   const all = parts.length === 1 ? parts[0]! : nodes.add('Concat', parts, { axis: 2 })
