@@ -5,6 +5,7 @@ import { loadOf } from '../../ir/fused-producer.ts'
 import { onceByNode } from '../../ir/once-by-node.ts'
 import { onceByShape } from '../../ir/once-by-shape.ts'
 import { rankContractions } from './contraction.ts'
+import { chooseDepthwiseGradient } from './depthwise-gradient.ts'
 import { chooseInnerProduct } from './inner-product.ts'
 import { choosePhases } from './phases-nest.ts'
 import { choosePointwise } from './pointwise.ts'
@@ -124,6 +125,6 @@ function chooseSchedule(e: Equation, { precise }: ScheduleLimits): CpuSchedule {
   if (!contraction) return choosePointwise(equation)
   const ofImages = equation.manyImages ? scheduleOfImages(contraction) : undefined
   const fast = precise ? undefined : ofImages ?? chooseWinograd(contraction) ?? chooseWeightGradient(contraction)
-  return fast ?? choosePhases(contraction) ?? chooseInnerProduct(contraction) ?? rankContractions(contraction, 1)[0] ??
-    choosePointwise(equation)
+  return fast ?? choosePhases(contraction) ?? chooseInnerProduct(contraction) ?? chooseDepthwiseGradient(contraction) ??
+    rankContractions(contraction, 1)[0] ?? choosePointwise(equation)
 }

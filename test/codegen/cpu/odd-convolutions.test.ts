@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { applySchedule } from '../../../compiler/codegen/cpu/apply-schedule.ts'
 import { CpuScheduler } from '../../../compiler/codegen/cpu/choose.ts'
 import { lowerLoopNest } from '../../../compiler/codegen/cpu/lower.ts'
-import { type CpuSchedule, parseSchedule, type PhasesSchedule, ScheduleMismatch, type WinogradGradientSchedule,
+import { type ContractionSchedule, type CpuSchedule, parseSchedule, type PhasesSchedule, ScheduleMismatch, type WinogradGradientSchedule,
   type WinogradSchedule } from '../../../compiler/codegen/cpu/schedule.ts'
 import { type Equation, reads, writes } from '../../../compiler/ir/equation.ts'
 import { bufferOf, type Tensor } from '../../../compiler/ir/tensor.ts'
@@ -126,6 +126,22 @@ test('gradients of large filters by small maps: Winograd over blocks of images',
   expect(schedule).toMatchObject({ algorithm: 'winograd-gradient', outputTile: 2, batchBlock: 32 })
   compare('conv_2.dweight', e, schedule)
   expect(() => applySchedule(e, { ...schedule, batchBlock: 6 })).toThrow(ScheduleMismatch)
+})
+
+test.each([
+  ['4, 16, 16', 'conv(4, 3, pad: 1, groups: 4)', 3],
+  ['4, 19, 21', 'conv(4, 3, stride: 2, pad: 1, groups: 4)', 3],
+  ['2, 6, 9', 'conv(2, 5, pad: 3, groups: 2)', 5],
+  ['2, 12, 17', 'conv(2, 11, stride: 2, pad: 5, groups: 2)', 8],
+  ['2, 8, 10', 'conv(2, 3, dilation: 2, pad: 2, groups: 2)', 3],
+])('gradients of depthwise filters take whole maps, packed: %s, %s', (input, layer, tile) => {
+  const [name, e] = convolutionsOf(input, `-> ${layer}`).find(([key]) => /conv_2\.dweight/.test(key))!
+  const schedule = scheduler.scheduleOf(e) as ContractionSchedule
+  expect(schedule).toMatchObject({ algorithm: 'contraction', vectorReduction: expect.stringMatching(/:w$/) })
+  expect(schedule.packed).toContain(schedule.vectorFactor)
+  expect(schedule.tasks.map((axis) => axis.slice(2))).toEqual(['chunk', 'g'])
+  expect(Object.values(schedule.registerTile)).toEqual([tile])
+  compare(name, e, schedule)
 })
 
 test('Winograd in blocks of output channels, each for all images', () => {

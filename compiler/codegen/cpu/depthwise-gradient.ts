@@ -1,0 +1,59 @@
+import { freeAxes } from '../../ir/analysis.ts'
+import { type Axis, axesOf } from '../../ir/affine.ts'
+import { type Expression, walk } from '../../ir/expression.ts'
+import { elementsPerSample } from '../../ir/tensor.ts'
+import { batchReduction, mayPack, needsPacking } from './contraction.ts'
+import { CPU, stepsAtOnce } from './cost-model.ts'
+import { packFactor } from './packing.ts'
+import { AxisNames, type ContractionSchedule, otherFactor } from './schedule.ts'
+import type { Contraction } from './simplify.ts'
+
+/**
+ * The schedule of the gradient of a depthwise filter: a task has a channel and takes the whole map of one image after the other. The input is packed with
+ * its padding, and each row of the filter's elements is added up in lanes along rows of the map. Tasks of some rows each would do little more than begin,
+ * and mask every vector anew for each element of the filter. Undefined where an equation is no such gradient, or its rows do not fill a vector.
+ */
+export function chooseDepthwiseGradient(c: Contraction): ContractionSchedule | undefined {
+  const { equation: e, main } = c
+  const batch = batchReduction(c)
+  const column = main.axes.at(-1)!
+  if (!batch || !mayPack(c) || e.sides.length > 0 || batch === column || (column.extent as number) < LEAST_COLUMNS) return undefined
+  for (const input of ['a', 'b'] as const) {
+    const [inputs, gradients] = [main.body[input], main.body[otherFactor(input)]]
+    const [p, q] = [freeAxes(inputs), freeAxes(gradients)]
+    const filter = e.axes.filter((a) => p.has(a) && !q.has(a))
+    // Every other axis tells channels, images or rows of both apart: there is one output channel for each of the input.
+    if (filter.length !== 2 || e.axes.some((a) => !p.has(a)) || !q.has(column)) continue
+    const [filterRow, filterColumn] = filter as [Axis, Axis]
+    if (!moveTogether(inputs, filterColumn, column)) continue
+    const rows = e.axes.filter((a) => q.has(a) && moveTogether(inputs, filterRow, a))
+    const packed = [input, ...(needsPacking(gradients) ? [otherFactor(input)] : [])]
+    // All rows of a map, where they keep to the cache.
+    const tasks = [e.axes.filter((a) => q.has(a) && !rows.includes(a)), e.axes.filter((a) => q.has(a))]
+      .find((each) => packed.every((f) => fitsInCache(main.body[f], new Set([...each, batch]), column)))
+    if (!tasks) return undefined
+    const names = new AxisNames(e)
+    return {
+      algorithm: 'contraction',
+      tasks: tasks.map((a) => names.of(a)),
+      vectorFactor: input,
+      packed,
+      registerTile: names.sizes([[filterRow, Math.min(filterRow.extent as number, CPU.accumulators)]]),
+      vectorReduction: names.of(column),
+      unroll: names.sizes([[column, stepsAtOnce(column)]]),
+    }
+  }
+  return undefined
+}
+
+/** Columns of a map below which masks cost less than packing: those of a vector that is alone in its row are known when it is compiled. */
+const LEAST_COLUMNS = 2 * CPU.lanes
+
+function fitsInCache(f: Expression, fixed: ReadonlySet<Axis>, lanes: Axis): boolean {
+  const packed = packFactor('map', f, fixed, lanes)
+  return packed !== undefined && elementsPerSample(packed.into.shape) <= CPU.goodPack
+}
+
+/** Whether an index of what is loaded moves with both axes. */
+const moveTogether = (f: Expression, a: Axis, b: Axis): boolean =>
+  walk(f).some((node) => node.kind === 'load' && node.at.some((at) => axesOf(at).includes(a) && axesOf(at).includes(b)))
