@@ -34,11 +34,15 @@ async function trace(text: string, style: Style, memory: Memory, device: Device)
   }
 }
 
-/** Largest difference in units of the tensor's scale, by name; what differs by no more than `allowed` is left out. */
+/**
+ * Largest difference in units of the tensor's scale, by name; what differs by no more than `allowed` is left out. The scale of a mean is that of
+ * the values that it is the mean of: their deviation, where the mean itself is near 0.
+ */
 function apart(got: ReadonlyMap<string, ArrayLike<number>>, want: ReadonlyMap<string, ArrayLike<number>>, allowed: number): string[] {
   return [...want].flatMap(([name, values]) => {
     const other = got.get(name)!
-    const scale = Math.max(1e-3, ...Array.from(values, Math.abs))
+    const variance = name.endsWith('running_mean') ? want.get(name.replace(/mean$/, 'var'))! : []
+    const scale = Math.max(1e-3, ...Array.from(values, Math.abs), ...Array.from(variance, Math.sqrt))
     const distance = Math.max(0, ...Array.from(values, (v, i) => Math.abs(other[i]! - v) / scale))
     return distance <= allowed ? [] : [`${name} is off by ${distance.toExponential(1)} of its scale`]
   })
