@@ -16,6 +16,8 @@ const SETTINGS = 'settings.json'
 /** A folder with a module of PyTorch, its weights, and what trains it. */
 export const toTorch: Target = {
   says: 'a net for PyTorch is a folder',
+  // The text is what is written; a net without outputs can be trained, one without losses infers.
+  programs: ['infer', 'eval'],
   started: (bundle) => ({ ...bundle, weights: firstValues(bundle.manifest) }),
   async prepare(folder, { fold }) {
     if (folder.trim() === '') throw new UsageError('-o names the folder that is written')

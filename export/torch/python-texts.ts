@@ -2188,6 +2188,8 @@ from __future__ import annotations
 import math
 import unicodedata
 
+import numpy as np
+
 from .augmentation import Augmented, changed_fields
 from .datasets import Dataset, Field, Relabelled
 from .errors import InputError, did_you_mean, listed
@@ -2313,6 +2315,16 @@ def match_classes(entry: dict, field: Field) -> tuple[list[int] | None, list[str
 
 def _unless_same(labels: list[int]) -> list[int] | None:
     return None if labels == list(range(len(labels))) else labels
+
+
+def not_finite(parts: list[dict[str, np.ndarray]]) -> str | None:
+    """Which input of the batches has a value that is no number or infinite, in words; None where all are finite."""
+    for part in parts:
+        for name, values in part.items():
+            bad = int(np.count_nonzero(~np.isfinite(values)))
+            if bad:
+                return f"the data have {bad} {'value that is' if bad == 1 else 'values that are'} not finite in input {name}"
+    return None
 `,
   'training/files.py': `"""Writing files so that neither a kill nor a power cut leaves half of one, and locks between processes. fusenet knows both."""
 
@@ -3245,7 +3257,7 @@ import exchange
 from . import elastic
 from .course import Course, NonFinite
 from .errors import InputError
-from .feeding import Feed
+from .feeding import Feed, not_finite
 from .files import replace_file
 from .identity import contradictions, data_identity, identity_of, same_data
 from .randomness import permutation
@@ -3435,7 +3447,7 @@ class Training:
                 if course.step + 1 < steps:
                     coming = pool.submit(read, course.step + 1)
                 epoch = (course.step - self.data["from"]) // per_epoch
-                waiting.append((epoch, *course.update(parts), course.step))
+                waiting.append((epoch, *course.update(parts), course.step, parts))
                 step = course.step
                 epoch_ends = (step - self.data["from"]) % per_epoch == 0
                 tests = watch is not None or "validation" in job.choices
@@ -3484,7 +3496,7 @@ class Training:
 
     def _settle(self, update: tuple, last_finite: float | None) -> tuple[float, float | None]:
         """Looks at what an update gave. Raises NonFinite."""
-        epoch, rate, totals, broken, step = update
+        epoch, rate, totals, broken, step, parts = update
         loss = totals.loss(totals.values(mean=True))
         broken = int(broken)
         self.screen.event(event="step", step=step, epoch=epoch, loss=loss, rate=rate)
@@ -3494,6 +3506,9 @@ class Training:
             self._leave(step)
             before = "" if last_finite is None else f"; the last finite loss was {last_finite:.6g}"
             what = f"the loss is {loss}" if not math.isfinite(loss) else f"{broken} gradients or new weights are not finite"
+            given = not_finite(parts)
+            if given:
+                raise NonFinite(f"update {step}: {what}, since {given}{before}. --keep-going trains on")
             raise NonFinite(f"update {step}, rate {rate:.6g}: {what}{before}. A smaller rate, or clip_gradients, may help; --keep-going trains on")
         return loss, last_finite
 

@@ -41,6 +41,16 @@ test('writes a folder, and again over its own; what else lies in it stays', asyn
   expect(readdirSync(out).filter((name) => name.endsWith('.tmp'))).toEqual([])
 })
 
+test('a net without outputs, which trains, and one without losses, which infers', async () => {
+  const nets = { loss: text.replace(/  output .*\n/, ''), prob: text.slice(0, text.indexOf('  loss')) + '}\n' }
+  for (const [name, net] of Object.entries(nets)) {
+    const path = join(folder, `${name}.net`)
+    writeFileSync(path, net)
+    const said = await fusenet(['export', path, '--to', 'torch', '-o', join(folder, name)])
+    expect(said).toMatchObject({ code: 0, err: '', out: expect.stringContaining(`results  ${name}\n`) })
+  }
+})
+
 test('writes over no folder of others, takes no options of other formats, and tells what PyTorch cannot hold', async () => {
   const other = join(folder, 'other')
   mkdirSync(other)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import unicodedata
 
+import numpy as np
+
 from .augmentation import Augmented, changed_fields
 from .datasets import Dataset, Field, Relabelled
 from .errors import InputError, did_you_mean, listed
@@ -130,3 +132,13 @@ def match_classes(entry: dict, field: Field) -> tuple[list[int] | None, list[str
 
 def _unless_same(labels: list[int]) -> list[int] | None:
     return None if labels == list(range(len(labels))) else labels
+
+
+def not_finite(parts: list[dict[str, np.ndarray]]) -> str | None:
+    """Which input of the batches has a value that is no number or infinite, in words; None where all are finite."""
+    for part in parts:
+        for name, values in part.items():
+            bad = int(np.count_nonzero(~np.isfinite(values)))
+            if bad:
+                return f"the data have {bad} {'value that is' if bad == 1 else 'values that are'} not finite in input {name}"
+    return None

@@ -15,7 +15,7 @@ import exchange
 from . import elastic
 from .course import Course, NonFinite
 from .errors import InputError
-from .feeding import Feed
+from .feeding import Feed, not_finite
 from .files import replace_file
 from .identity import contradictions, data_identity, identity_of, same_data
 from .randomness import permutation
@@ -205,7 +205,7 @@ class Training:
                 if course.step + 1 < steps:
                     coming = pool.submit(read, course.step + 1)
                 epoch = (course.step - self.data["from"]) // per_epoch
-                waiting.append((epoch, *course.update(parts), course.step))
+                waiting.append((epoch, *course.update(parts), course.step, parts))
                 step = course.step
                 epoch_ends = (step - self.data["from"]) % per_epoch == 0
                 tests = watch is not None or "validation" in job.choices
@@ -254,7 +254,7 @@ class Training:
 
     def _settle(self, update: tuple, last_finite: float | None) -> tuple[float, float | None]:
         """Looks at what an update gave. Raises NonFinite."""
-        epoch, rate, totals, broken, step = update
+        epoch, rate, totals, broken, step, parts = update
         loss = totals.loss(totals.values(mean=True))
         broken = int(broken)
         self.screen.event(event="step", step=step, epoch=epoch, loss=loss, rate=rate)
@@ -264,6 +264,9 @@ class Training:
             self._leave(step)
             before = "" if last_finite is None else f"; the last finite loss was {last_finite:.6g}"
             what = f"the loss is {loss}" if not math.isfinite(loss) else f"{broken} gradients or new weights are not finite"
+            given = not_finite(parts)
+            if given:
+                raise NonFinite(f"update {step}: {what}, since {given}{before}. --keep-going trains on")
             raise NonFinite(f"update {step}, rate {rate:.6g}: {what}{before}. A smaller rate, or clip_gradients, may help; --keep-going trains on")
         return loss, last_finite
 
