@@ -61,7 +61,7 @@ function tryInline(node: KernelNode, program: KernelProgram, context: FusionCont
   const plain = readers.map((reader) => reader.equation)
   // What is loaded once for each of its points costs there what it costs in a pass.
   const { refusal: dearer, note } = heavy ? weigh(plain[0]!.name, joined, [equation], plain, context)
-    : isRepeated(tensor, plain) ? weigh(equation.name, joined, plain, [equation], context)
+    : isRepeated(tensor, endsOf(readers, program, context)) ? weigh(equation.name, joined, plain, [equation], context)
     : { note: '' }
   if (dearer) return dearer
   readers.forEach((reader, i) => {
@@ -116,6 +116,14 @@ function refusePrologue(
   }
   return undefined
 }
+
+/** The readers but for those that another one of them will compute as it loads them: of y -> sigmoid -> mul(y, ...) the product alone. */
+const endsOf = (readers: readonly KernelNode[], program: KernelProgram, { kept }: FusionContext): Equation[] =>
+  readers.map(({ equation }) => equation).filter(({ stores: [store, ...others] }) => {
+    const next = program.readers(store!.tensor)
+    return others.length > 0 || hasReduction(store!.value) || kept.has(store!.tensor) || next.length === 0 ||
+      !next.every((reader) => readers.includes(reader))
+  })
 
 /** Whether several kernels load a tensor, or one loads it in windows or sums. */
 const isRepeated = (tensor: Tensor, readers: readonly Equation[]): boolean =>
