@@ -8,7 +8,7 @@ const withNumber = (name: string, key: string, argument: string, otherwise: numb
   value: code`${name}(${0}, ${key}=${literal(numberOf(layer, argument, otherwise), argument)})`,
 })
 
-/** The gradient of F.celu takes its alpha as float32, whatever the type (PyTorch 1.13 to 2.9). */
+/** The gradient of F.celu takes its alpha as float32, whatever the type (seen in PyTorch 1.13). */
 const celu: Row = (layer) => {
   const alpha = numberOf(layer, 'alpha', 1)
   return { value: alpha === 1 ? code`F.celu(${0})` : code`${literal(alpha, 'alpha')} * F.elu(${0} / ${literal(alpha, 'alpha')})` }
