@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
+import { moduleText } from './scripts/torch-python.mjs'
 
 /**
  * What a test file needs a process of its own for: another process, a global that it changes. All others load the compiler once a worker, in
@@ -36,6 +37,8 @@ class LongestFirst extends BaseSequencer {
 }
 
 export default defineConfig({
+  // What the build puts in its place.
+  plugins: [{ name: 'python-texts', load: (id) => (id.endsWith('/export/torch/python-texts.ts') ? moduleText() : undefined) }],
   // What samples import, without a build.
   resolve: { alias: [{ find: /^fusenet\/runtime$/, replacement: join(import.meta.dirname, 'runtime/index.ts') }] },
   test: {

@@ -36,6 +36,7 @@ if (
 
 if (!node(join('scripts', 'join-types.mjs'))) process.exit(1)
 await import('./worker-script.mjs')
+;(await import('./torch-python.mjs')).writeModule()
 await import('./join-runtime.mjs')
 const { bin, exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 await joinModules(GROUPS.flat())

@@ -1,9 +1,12 @@
-// Puts the Python texts of export/torch/python into export/torch/python-texts.ts, since what exports runs in pages too: node scripts/torch-python.mjs
+/**
+ * The Python files of export/torch/python as a module, in place of what tsc made of python-texts.ts: what exports runs in pages too, where there are
+ * no files. The build writes it; tests, which run the sources, ask for the text.
+ */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const folder = new URL('../export/torch/python/', import.meta.url)
-const target = new URL('../export/torch/python-texts.ts', import.meta.url)
+const target = new URL('../dist/export/torch/python-texts.js', import.meta.url)
 
 /** Texts by file name, in the order of names. */
 const textsIn = (place) =>
@@ -15,17 +18,13 @@ const textsIn = (place) =>
 const partsIn = (name) =>
   Object.fromEntries(Object.entries(textsIn(new URL(`${name}/`, folder))).map(([file, text]) => [`${name}/${file}`, text]))
 
-const escaped = (text) => text.replaceAll('\\', '\\\\').replaceAll('`', '\\`').replaceAll('${', '\\${')
-const table = (texts) => `{\n${Object.entries(texts).map(([name, text]) => `  '${name}': \`${escaped(text)}\`,\n`).join('')}}`
-
-/** The module as it should be. */
+/** The module in JavaScript. */
 export const moduleText = () =>
-  `// Written by scripts/torch-python.mjs from the files of export/torch/python; a test tells when it is stale.\n
-/** What net.py carries of, by file. */
-export const LAYERS: Readonly<Record<string, string>> = ${table(textsIn(new URL('layers/', folder)))}
+  `export const LAYERS = ${JSON.stringify(textsIn(new URL('layers/', folder)))};\nexport const BESIDE = ${
+    JSON.stringify({ ...textsIn(folder), ...partsIn('training') })
+  };\n`
 
-/** What stands beside net.py, by file. */
-export const BESIDE: Readonly<Record<string, string>> = ${table({ ...textsIn(folder), ...partsIn('training') })}
-`
+/** Called by the build. */
+export const writeModule = () => writeFileSync(target, moduleText())
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(target, moduleText())
+if (process.argv[1] === fileURLToPath(import.meta.url)) writeModule()
