@@ -10,14 +10,17 @@ import { plain } from '../../bundle/plain.ts'
 import { missingPlan } from '../../bundle/programs.ts'
 import { checkBatch } from '../loading/validate.ts'
 import { WasmMemories } from './memories.ts'
-import { relax, RELAXED_PROBE } from './relax.ts'
+import { hasRelaxed, relax } from './relax.ts'
 import { type LoadedModule, WasmSession } from './session.ts'
 import { isNode, startWorker, type WorkerThread } from './workers.ts'
 
 export interface WasmOptions {
   /** From 1 to 16. Default: one for each core, 16 at most; 1 in a page that is not cross-origin isolated. */
   readonly threads?: number
-  /** Fused multiplication and addition, where the engine has relaxed SIMD. Default true: results differ in the last places. */
+  /**
+   * Fused multiplication and addition, where the engine has relaxed SIMD: faster, by up to a half; results differ in the last places. Node 20 has it
+   * behind a flag of V8, which is switched on for the whole process. Default true.
+   */
   readonly relaxed?: boolean
   /**
    * Kernels with vectors of twice the width, where a bundle brings them (the option `wide` of `compile`) and this process runs them faster, to the same bits:
@@ -74,7 +77,7 @@ class WasmDevice implements Device {
     const wanted = Math.min(threads ?? cores(), MOST_THREADS)
     this.#threads = sharesMemory() ? wanted : 1
     if (wanted > 1 && this.#threads === 1) this.#note = '; more need a page that is cross-origin isolated'
-    this.#relaxed = relaxed && WebAssembly.validate(Uint8Array.from(RELAXED_PROBE))
+    this.#relaxed = relaxed && hasRelaxed()
     this.#mayWiden = wide && relaxed
   }
 

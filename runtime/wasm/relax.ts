@@ -7,6 +7,30 @@ export const RELAXED_PROBE = [
   10, 19, 1, 17, 0, 65, 0, 253, 17, 65, 0, 253, 17, 65, 0, 253, 17, 253, 133, 2, 11,
 ]
 
+/** Node 20's engine has the final instructions behind this flag; from 21 on they are on. */
+const [MAJOR_WITH_FLAG, FLAG] = ['20', '--experimental-wasm-relaxed-simd']
+
+/** What of Node's module `v8` is used here. It is asked for at run time: pages have none. */
+interface Host {
+  readonly versions?: Readonly<Record<string, string | undefined>>
+  getBuiltinModule?(name: 'node:v8'): { setFlagsFromString(flag: string): void }
+}
+
+/** Whether modules with relaxed SIMD compile here. In Node 20 it switches V8's flag for them on, for the whole process: its threads follow. */
+export function hasRelaxed(): boolean {
+  const probe = Uint8Array.from(RELAXED_PROBE)
+  if (WebAssembly.validate(probe)) return true
+  const { process } = globalThis as { process?: Host }
+  if (process?.versions?.['node']?.split('.')[0] !== MAJOR_WITH_FLAG) return false
+  try {
+    process.getBuiltinModule?.('node:v8').setFlagsFromString(FLAG)
+  } catch {
+    // Another engine that calls itself Node 20.
+    return false
+  }
+  return WebAssembly.validate(probe)
+}
+
 /**
  * The module with fused multiplication and addition: a copy, changed where its first section says (RELAXED_SECTION); itself where it has none.
  * Places that lead elsewhere make a module that does not validate, which engines refuse as any other.

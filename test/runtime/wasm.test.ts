@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { afterEach, describe, expect, test } from 'vitest'
-import { compile, inspect } from '../../compiler/index.ts'
+import { compile, inspect, interpreter } from '../../compiler/index.ts'
 import { type Bundle, BundleError, bundleFiles, type Device, DeviceError, InputError, open, problemsOf, type Session,
   wasm } from '../../runtime/index.ts'
 import { relax, RELAXED_PROBE } from '../../runtime/wasm/relax.ts'
@@ -158,6 +158,32 @@ describe('relaxed SIMD', () => {
     expect(relax(other)).toBe(other)
     const [module] = modules
     expect(() => relax(module!.slice(0, 40))).not.toThrow()
+  })
+
+  test('this Node runs it, also the one that has it behind a flag; a step is the same to rounding with it and without', async () => {
+    const oneStep = async (device: Device): Promise<[string, Float64Array][]> => {
+      const net = await open(bundle, { device, batch: 4, seed: 3 })
+      await net.trainStep({ image: normals(4 * 768, 1), label: labels(4, 10, 1) }, { rate: 0.01 })
+      const parameters = [...await net.parameters()].map((
+        [name, { data }],
+      ): [string, Float64Array] => [name, Float64Array.from(data, Number)])
+      net.close()
+      return parameters
+    }
+    const want = await oneStep(interpreter())
+    const descriptions: string[] = []
+    for (const relaxed of [true, false]) {
+      const device = await wasm({ threads: 1, relaxed })
+      opened.push(device)
+      descriptions.push(device.description)
+      for (const [i, [name, data]] of (await oneStep(device)).entries()) {
+        const right = want[i]![1]
+        const largest = Math.max(...right.map(Math.abs), 1e-3)
+        const worst = Math.max(...right.map((value, k) => Math.abs(value - data[k]!)))
+        expect(worst / largest, name).toBeLessThan(1e-4)
+      }
+    }
+    expect(descriptions).toEqual(['WebAssembly relaxed SIMD, 1 thread', 'WebAssembly SIMD, 1 thread'])
   })
 
   test('an engine that has it takes the changed modules, and what it is known by', () => {

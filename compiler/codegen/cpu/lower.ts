@@ -15,7 +15,8 @@ import { int, range, KernelBuilder } from '../builder.ts'
 /**
  * Lowers a loop nest to a kernel function that does one task: stage after stage, loop in loop. Where a register tile does not divide an
  * axis, the last tile is moved back and overlaps the one before (Halide: TailStrategy::ShiftInwards): some points are computed twice,
- * and no masks are needed. What updates in place is never computed twice: its tail goes point by point.
+ * and no masks are needed. What updates in place is never computed twice: of its tail, vectors come first, and the rest goes
+ * point by point.
  */
 export function lowerLoopNest(equation: Equation, nest: LoopNest, bufferOf: BufferOf = () => undefined): KernelFunction {
   return new LoopNestLowering(equation, nest, bufferOf).run()
@@ -192,10 +193,14 @@ class LoopNestLowering {
       offset: number,
     ): Point => (vectorized ? p.withLanes(a, plus(start, offset)) : p.with(a, plus(start, offset)))
     if (exact && extent % size !== 0) {
-      // Whole tiles, then one by one.
+      // Whole tiles, then the vectors that are left, then one by one.
       const whole = Math.floor(extent / size)
+      const vectors = vectorized ? Math.floor((extent - whole * size) / width) : 0
+      const done = whole * size + vectors * width
       if (whole > 0) builder.countedLoop(a, whole, (i) => inside((p) => range(tile).map((j) => at(p, times(i, size), j * width))))
-      return inside((p) => range(extent - whole * size).map((j) => p.with(a, index(whole * size + j))))
+      if (vectors > 0) inside((p) => range(vectors).map((j) => at(p, index(whole * size), j * width)))
+      if (done < extent) inside((p) => range(extent - done).map((j) => p.with(a, index(done + j))))
+      return
     }
     if (extent < size) {
       const starts = [...new Set(range(tile).map((j) => Math.min(j * width, Math.max(0, extent - width))))]
