@@ -40,7 +40,15 @@ export interface Suite {
   readonly bothSpellings?: boolean
   /** Further plans, for final blobs in merged style alone: most of their kernels are those of the others. */
   readonly beside?: readonly string[]
+  /**
+   * Whether a training runs once: in the style in which its normalization is spelled, with SGD on the usual plans, with Adam on those beside. The
+   * four trainings of a net cover all of these, whose shaders are compiled for each anew: an epsilon is a constant of theirs. Default false: in every style.
+   */
+  readonly trainsOnce?: boolean
 }
+
+const styleOf = (training: GoldenCase): 'merged' | 'split' => (training.name.includes('_split') ? 'split' : 'merged')
+const isAdam = (training: GoldenCase): boolean => training.meta['solver'].type === 'Adam'
 
 /**
  * Every case on devices that are given the same plan: in both styles, with batch normalization in both spellings (on the first device), in
@@ -49,7 +57,7 @@ export interface Suite {
 export function goldenSuite(
   name: string,
   open: () => Promise<Device | readonly Device[]>,
-  { float64 = false, bothSpellings = true, beside = [], targets }: Suite = {},
+  { float64 = false, bothSpellings = true, beside = [], trainsOnce = false, targets }: Suite = {},
 ): void {
   let devices: readonly Device[]
   let ran = 0
@@ -70,8 +78,10 @@ export function goldenSuite(
       const golden = readCase(folder, caseName)
       if (golden.kind === 'filler' || golden.kind === 'lr_policy') continue
       const withBn = hasBatchNorm(golden) || golden.kind === 'bn_stats'
-      const spellings = withBn && bothSpellings ? (['as given', 'other'] as const) : (['as given'] as const)
-      const styles = golden.kind === 'solver' ? (['merged'] as const) : (['merged', 'split'] as const)
+      // Trainings come in both spellings.
+      const spellings = withBn && bothSpellings && golden.kind !== 'train' ? (['as given', 'other'] as const) : (['as given'] as const)
+      const once = golden.kind === 'train' && trainsOnce
+      const styles = golden.kind === 'solver' ? (['merged'] as const) : once ? [styleOf(golden)] : (['merged', 'split'] as const)
       for (const style of styles) {
         for (const spelling of spellings) {
           // Split style is a pass a layer, whatever is asked for: its kernels are the same with and without inner blobs.
@@ -85,7 +95,8 @@ export function goldenSuite(
             test(label, async () => {
               const isLast = style === 'merged' && !(everyBlob && golden.kind === 'net' && golden.layers.length > 1)
               for (const device of spelling === 'other' ? devices.slice(0, 1) : devices) {
-                const plans = [...targets ?? targetsOf(device), ...(isLast ? beside : [])]
+                const usual = targets ?? targetsOf(device)
+                const plans = once ? (isAdam(golden) ? beside : usual) : [...usual, ...(isLast ? beside : [])]
                 for (const plan of plans.length > 0 ? plans : [undefined]) {
                   const compared = await runCase(golden, { device, targets: plans, plan, float64, style, spelling, everyBlob })
                   check(golden, compared, float64 ? 1 : looser(golden), `${plan ?? ''} on ${device.description}`)
