@@ -24,14 +24,14 @@ export function splitAxis(e: Equation, a: Axis, size: number): { equation: Equat
 /**
  * Cuts axes that are divided somewhere (a pixel's window in the gradient of pooling, upsampling) so that each step between two
  * multiples is an axis of its own: with those written out no division is left, and neighbours lie side by side. `inner` are
- * the new short axes, by the axis that counts multiples.
+ * the new short axes, by the axis that counts multiples. `splits` says which divisors are worth it.
  */
-export function splitDivided(e: Equation, most: number): { equation: Equation; inner: ReadonlyMap<Axis, Axis> } {
+export function splitDivided(e: Equation, splits: (by: number) => boolean): { equation: Equation; inner: ReadonlyMap<Axis, Axis> } {
   const inner = new Map<Axis, Axis>()
   let result = e
   for (const a of e.axes) {
     const by = divisorOf(e, a)
-    if (by === undefined || by > most || typeof a.extent !== 'number' || a.extent % by !== 0 || a.extent / by < 4) continue
+    if (by === undefined || !splits(by) || typeof a.extent !== 'number' || a.extent % by !== 0 || a.extent / by < 4) continue
     const cut = splitAxis(result, a, by)
     result = cut.equation
     inner.set(cut.outer, cut.inner)

@@ -33,6 +33,8 @@ export interface CpuModel {
   readonly unrolledTerms: number
   /** Points between two multiples of a divisor, up to which they are split into an axis of their own. */
   readonly splitPoints: number
+  /** Points that share what they load from a divided index, from which on they are walked as an axis of their own. */
+  readonly leastRun: number
 
   /** Products of a task: a sample is cut into tasks of so many, but into no more than `mostTasks`, so that several threads have work. */
   readonly taskProducts: number
@@ -124,6 +126,7 @@ export const CPU: CpuModel = {
   batchSteps: 16,
   unrolledTerms: 16,
   splitPoints: 4, // one vector
+  leastRun: 16,
   taskProducts: 1_000_000,
   mostTasks: 8,
   batchProducts: 64,

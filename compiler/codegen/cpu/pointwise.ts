@@ -12,9 +12,13 @@ import { cutTasks, innerAxis } from './tasks.ts'
 
 /** Chooses how points are computed one by one: element-wise work, windows, plain sums. One axis in lanes, a task an image and channel. */
 export function choosePointwise(given: Equation): PointwiseSchedule {
-  const { equation: e, inner } = splitDivided(given, CPU.splitPoints)
+  const short = splitDivided(given, (by) => by <= CPU.splitPoints)
+  // What neighbours share (a block of parameters its multipliers) is then loaded once for all of them, not lane by lane.
+  const runs = short.inner.size > 0 ? undefined : splitDivided(given, (by) => by >= CPU.leastRun && by % CPU.lanes === 0)
+  const { inner } = short
+  const { equation: e } = runs ?? short
   const gone = given.axes.filter((a) => !e.axes.includes(a))
-  const split = new AxisNames(given).sizes([...inner.values()].map((short, i) => [gone[i]!, short.extent as number]))
+  const split = new AxisNames(given).sizes([...(runs ?? short).inner.values()].map((own, i) => [gone[i]!, own.extent as number]))
   const names = new AxisNames(e)
   const sums = reductionsOf(e)
   const { vectorAxis, vectorReduction } = chooseVectors(e, sums, inner)
@@ -26,17 +30,17 @@ export function choosePointwise(given: Equation): PointwiseSchedule {
     }
   }
   if (vectorReduction && (vectorReduction.extent as number) >= 32) unroll.set(vectorReduction, stepsAtOnce(vectorReduction))
-  const { tasks, block } = chooseTasks(e, vectorAxis)
+  const { tasks, block, cut } = chooseTasks(e, vectorAxis, [...runs?.inner.keys() ?? []][0])
   // Two vectors at a time where nothing is summed up, and none overlaps one that has been updated in place.
   const isElementwise = sums.length === 0 && !reads(e).some((t) => writes(e).includes(t))
-  const points = block ?? (vectorAxis?.extent as number)
+  const points = cut === vectorAxis && block !== undefined ? block : vectorAxis?.extent as number
   const tile = new Map<Axis, number>(vectorAxis ? [[vectorAxis, isElementwise && points >= 2 * CPU.lanes ? 2 * CPU.lanes : CPU.lanes]] : [])
   for (const short of inner.values()) tile.set(short, short.extent as number)
   return {
     algorithm: 'pointwise',
-    ...(inner.size > 0 && { split }),
+    ...(Object.keys(split).length > 0 && { split }),
     tasks: tasks.map((a) => names.of(a)),
-    ...(block !== undefined && { taskBlock: names.sizes([[vectorAxis!, block]]) }),
+    ...(cut && block !== undefined && { taskBlock: names.sizes([[cut, block]]) }),
     registerTile: names.sizes(tile),
     ...(vectorAxis && { vectorAxis: names.of(vectorAxis) }),
     ...(vectorReduction && { vectorReduction: names.of(vectorReduction) }),
@@ -141,8 +145,12 @@ const countsImages = (e: Equation, a: Axis): boolean =>
 const mayBeVectorReduction = (sums: readonly Reduction[], a: Axis): boolean =>
   typeof a.extent === 'number' && a.extent >= CPU.lanes && !sums.some((s) => s.combine === 'argmax')
 
-/** The axes that count tasks, and where that makes too few, points of a task along the axis in lanes. */
-function chooseTasks(e: Equation, vectorAxis: Axis | undefined): { readonly tasks: readonly Axis[]; readonly block?: number } {
+/** The axes that count tasks, and where that makes too few, the axis that is `cut`, into how many points: the one in lanes, or `runs`, which counts runs of it. */
+function chooseTasks(e: Equation, vectorAxis: Axis | undefined, runs: Axis | undefined): {
+  readonly tasks: readonly Axis[]
+  readonly cut?: Axis
+  readonly block?: number
+} {
   const terms = Math.max(
     1,
     ...e.stores.map((s) => reductions(s.value).reduce((sum, r) => sum + pointsOf(r.axes, CPU.batchSteps), 0)),
@@ -156,10 +164,13 @@ function chooseTasks(e: Equation, vectorAxis: Axis | undefined): { readonly task
     }
     tasks.push(a)
   }
-  const isLong = vectorAxis && e.sides.length === 0 && (vectorAxis.extent as number) * terms > 4 * CPU.goodTask
+  const cut = runs && e.axes[tasks.length] === runs ? runs : vectorAxis
+  const each = (cut === runs ? pointsOf(e.axes.slice(tasks.length + 1)) : 1) * terms
+  const isLong = cut && e.sides.length === 0 && (cut.extent as number) * each > 4 * CPU.goodTask
   if (!isLong || tasks.some((a) => typeof a.extent !== 'number') || pointsOf(tasks) >= CPU.enoughTasks) return { tasks }
-  const block = divisors(vectorAxis.extent as number).filter((d) => d % CPU.lanes === 0 && d * terms <= CPU.goodTask).at(-1)
-  return block !== undefined && block >= 16 ? { tasks: [...tasks, vectorAxis], block } : { tasks }
+  const block = divisors(cut.extent as number).filter((d) => (cut === runs || d % CPU.lanes === 0) && d * each <= CPU.goodTask).at(-1)
+  if (block === undefined || (cut !== runs && block < 16)) return { tasks }
+  return { tasks: [...tasks, cut], cut, block }
 }
 
 interface WeighedLoad {
