@@ -8,7 +8,7 @@ import { rankContractions } from './contraction.ts'
 import { chooseDepthwiseGradient } from './depthwise-gradient.ts'
 import { chooseInnerProduct } from './inner-product.ts'
 import { choosePhases } from './phases-nest.ts'
-import { choosePointwise } from './pointwise.ts'
+import { choosePointwise, isNarrowMap } from './pointwise.ts'
 import { pricer } from './price.ts'
 import { AxisNames, type CpuSchedule } from './schedule.ts'
 import { simplify } from './simplify.ts'
@@ -122,7 +122,7 @@ const lost = (before: CpuSchedule, { algorithm }: CpuSchedule): string =>
 
 function chooseSchedule(e: Equation, { precise }: ScheduleLimits): CpuSchedule {
   const { equation, contraction } = simplify(e)
-  if (!contraction) return choosePointwise(equation)
+  if (!contraction || isNarrowMap(equation)) return choosePointwise(equation)
   const ofImages = equation.manyImages ? scheduleOfImages(contraction) : undefined
   const fast = precise ? undefined : ofImages ?? chooseWinograd(contraction) ?? chooseWeightGradient(contraction)
   return fast ?? choosePhases(contraction) ?? chooseInnerProduct(contraction) ?? chooseDepthwiseGradient(contraction) ??

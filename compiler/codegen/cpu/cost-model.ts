@@ -35,6 +35,8 @@ export interface CpuModel {
   readonly splitPoints: number
   /** Points that share what they load from a divided index, from which on they are walked as an axis of their own. */
   readonly leastRun: number
+  /** Points of a map (of a filter, in its gradient) that are computed together where channels lie in lanes. */
+  readonly smallMap: number
 
   /** Products of a task: a sample is cut into tasks of so many, but into no more than `mostTasks`, so that several threads have work. */
   readonly taskProducts: number
@@ -127,6 +129,7 @@ export const CPU: CpuModel = {
   unrolledTerms: 16,
   splitPoints: 4, // one vector
   leastRun: 16,
+  smallMap: 36, // of 6 x 6
   taskProducts: 1_000_000,
   mostTasks: 8,
   batchProducts: 64,

@@ -4,7 +4,7 @@ import { type Axis, axesOf, index, linearIndex } from '../../ir/affine.ts'
 import { type Equation, reads, writes } from '../../ir/equation.ts'
 import { costOfStride, CPU, pointsOf, stepsAtOnce, tailWaste } from './cost-model.ts'
 import type { Loop, LoopNest } from './loop-nest.ts'
-import { reductions, steps, strideOf } from '../../ir/analysis.ts'
+import { isContraction, reductions, steps, strideOf } from '../../ir/analysis.ts'
 import { splitAxis, splitDivided } from '../../ir/reshape.ts'
 import { AxisNames, type PointwiseSchedule, fits } from './schedule.ts'
 import { statisticsStage } from './statistics-stage.ts'
@@ -21,7 +21,8 @@ export function choosePointwise(given: Equation): PointwiseSchedule {
   const split = new AxisNames(given).sizes([...(runs ?? short).inner.values()].map((own, i) => [gone[i]!, own.extent as number]))
   const names = new AxisNames(e)
   const sums = reductionsOf(e)
-  const { vectorAxis, vectorReduction } = chooseVectors(e, sums, inner)
+  const channels = channelsOfSmallMap(e)
+  const { vectorAxis, vectorReduction } = channels ? { vectorAxis: channels } : chooseVectors(e, sums, inner)
   const unroll = new Map<Axis, number>()
   for (const r of sums) {
     const size = steps(r)
@@ -35,7 +36,8 @@ export function choosePointwise(given: Equation): PointwiseSchedule {
   const isElementwise = sums.length === 0 && !reads(e).some((t) => writes(e).includes(t))
   const points = cut === vectorAxis && block !== undefined ? block : vectorAxis?.extent as number
   const tile = new Map<Axis, number>(vectorAxis ? [[vectorAxis, isElementwise && points >= 2 * CPU.lanes ? 2 * CPU.lanes : CPU.lanes]] : [])
-  for (const short of inner.values()) tile.set(short, short.extent as number)
+  for (const own of inner.values()) tile.set(own, own.extent as number)
+  for (const a of smallMap(e, sums, vectorAxis)) (e.axes.includes(a) ? tile : unroll).set(a, a.extent as number)
   return {
     algorithm: 'pointwise',
     ...(Object.keys(split).length > 0 && { split }),
@@ -124,6 +126,41 @@ function chooseVectors(
     }
   }
   return costs.reduce((best, c) => (c.cost < best.cost ? c : best))
+}
+
+/**
+ * The axis of the channels of a small map, each of which has a filter of its own: where all of the map is written out, gathering channels in lanes costs
+ * less than conditions on its padding. Undefined where an equation is no such convolution.
+ */
+const channelsOfSmallMap = (e: Equation): Axis | undefined =>
+  e.axes.find((a) => mayBeVectorAxis(e, a) && smallMap(e, reductionsOf(e), a).length > 0)
+
+/** Whether such a map has rows that are shorter than a vector, so that register tiles would have channels, or a filter's elements, in lanes in any case. */
+export function isNarrowMap(e: Equation): boolean {
+  if (!channelsOfSmallMap(e)) return false
+  const [sum] = reductionsOf(e)
+  const isGradient = sum!.axes.some((a) => typeof a.extent !== 'number')
+  const rows = [e.axes.at(-1)!, ...(isGradient ? [sum!.axes.at(-1)!] : [])]
+  return rows.every((a) => typeof a.extent === 'number' && a.extent < CPU.lanes)
+}
+
+/**
+ * The axes of a small map and of the window that slides over it (of a filter and of the map, in its gradient), where all of them are written out: what
+ * neighbours share is loaded once, which is dear where channels lie in lanes, and no condition on the padding is left. Empty where that does not pay.
+ */
+function smallMap(e: Equation, sums: readonly Reduction[], vectorAxis: Axis | undefined): readonly Axis[] {
+  const [sum] = sums
+  if (!vectorAxis || sums.length !== 1 || !sum || !isContraction(sum)) return []
+  const map = e.axes.slice(e.axes.indexOf(vectorAxis) + 1)
+  const window = sum.axes.filter((a) => typeof a.extent === 'number')
+  const points = pointsOf(map)
+  if (points === 1 || points > CPU.smallMap || points * pointsOf(window) > CPU.bodyProducts) return []
+  const loads = walk(sum).filter((node) => node.kind === 'load')
+  // Windows at a stride hardly overlap; what is the same for all channels needs no gathering.
+  const isDense = loads.every(({ tensor, at }) =>
+    strideOf(linearIndex(tensor, at), vectorAxis) !== 0 && at.every((index) => map.every((a) => Math.abs(strideOf(index, a) ?? 0) <= 1))
+  )
+  return isDense ? [...map, ...window] : []
 }
 
 const indicesOfStores = (e: Equation): ReturnType<typeof linearIndex>[] =>
