@@ -32,6 +32,16 @@ const nets: readonly (readonly [string, string, string])[] = [
     -> conv(9, 2, stride: 2, pad: 3, groups: 9)`,
   ],
   [
+    'depthwise on maps narrower than a vector',
+    '9, 6, 5',
+    `
+    -> conv(9, 3, stride: 2, pad: 1, groups: 9)
+    -> conv(9, 3, pad: 1, groups: 9)
+    -> conv(9, 5, pad: 2, groups: 9)
+    -> conv(9, 3, stride: 2, pad: 1, groups: 9)
+    -> conv(9, 5, pad: 2, groups: 9)`,
+  ],
+  [
     'wide channels on small maps, few channels',
     '3, 8, 8',
     `
