@@ -146,11 +146,13 @@ function chooseTasks(c: Contraction, tile: MicroTile): { readonly tasks: readonl
   const rows = row && rowsOfTask(e, row, vectors)
   if (row && rows !== undefined) blocks.set(row, rows)
   const left = Math.ceil(pieces / (row && rows !== undefined ? (row.extent as number) / rows : 1))
-  // Of weights that are transposed a thread keeps its block for all images.
-  const keepsWeights = tile.transposed === true && !leading.some((a) => inVectors.has(a))
+  // Of weights that are transposed, or more than stay in the cache, a thread keeps its block for all images.
+  const keepsWeights = tile.vectorAxis !== undefined && !leading.some((a) => inVectors.has(a)) &&
+    (tile.transposed === true || largestLoad(vectors) > CPU.goodKept)
   const channel = keepsWeights ? tile.vectorAxis : tile.broadcastAxis
   const channelStep = keepsWeights ? CPU.lanes * tile.vectorCount : tile.broadcastCount
-  const most = keepsWeights ? Math.max(left, Math.ceil(largestLoad(vectors) / CPU.goodKept)) : left
+  // Columns of what is read as it lies are as far apart as all of them are wide.
+  const most = keepsWeights ? Math.max(left, Math.ceil(largestLoad(vectors) / (tile.transposed ? CPU.goodKept : CPU.bigWeights))) : left
   // Statistics are of whole maps, or of the rows above.
   const channels = channel && most > 1 && e.sides.every((side) => side.keptAxis === channel)
     ? divisors(channel.extent as number).find((d) => d % channelStep === 0 && (channel.extent as number) / d <= most) : undefined

@@ -171,3 +171,13 @@ test('Winograd in blocks of output channels, each for all images', () => {
   const out = Object.keys((scheduler.candidates(gradient)[1] as { registerTile: object }).registerTile).find((name) => name.endsWith(':o'))!
   compare('conv_2.dweight', gradient, { ...b, tasks: [...b.tasks, out], taskBlock: { [out]: 16 } } as typeof b)
 })
+
+test('weights that leave the cache are taken in blocks of columns, each for all images; smaller ones image by image', () => {
+  const [gradient] = convolutionsOf('240, 2, 2', '-> conv(696, 1)').filter(([name]) => /conv_2\.dx/.test(name)).map(([, e]) => e)
+  const { fusedProducer: _, ...plain } = gradient!
+  const schedule = scheduler.scheduleOf(plain)
+  expect(schedule).toMatchObject({ tasks: ['1:c', '0:n'], taskBlock: { '1:c': 80 }, packed: [] })
+  compare('conv_2.dx', plain, schedule)
+  const smaller = convolutionsOf('64, 2, 2', '-> conv(96, 1)').find(([name]) => /conv_2\.dx/.test(name))![1]
+  expect(scheduler.scheduleOf(smaller)).toMatchObject({ tasks: ['0:n'] })
+})
