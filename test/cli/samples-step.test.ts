@@ -43,7 +43,8 @@ const SMALLER: Readonly<Record<string, readonly (readonly [string, string])[]>> 
     ['    -> stage(32, 64, 4, 2, expand: 6)   as stage4\n', ''],
     ['    -> stage(64, 96, 3, 1, expand: 6)   as stage5\n', ''],
     ['    -> stage(96, 160, 3, 2, expand: 6)  as stage6\n', ''],
-    ['stage(160, 320', 'stage(24, 32'],
+    // A block in front of another width, without a stride: stage1 is one.
+    ['    -> stage(160, 320, 1, 1, expand: 6) as stage7\n', ''],
   ],
 }
 /**

@@ -63,6 +63,7 @@ const another = (turn: number) => (e: Equation): Schedule => {
   return list[(turn * 7 + 3) % list.length]!
 }
 
+/** Windows of 3 at most: unrolled, one of 5 takes a software adapter's shader compiler many times as long, and is held by `golden/` and `fusion/`. */
 const cases: readonly [name: string, text: string, batch: number][] = [
   [
     'sizes that nothing divides',
@@ -71,7 +72,7 @@ const cases: readonly [name: string, text: string, batch: number][] = [
   ],
   [
     'channels in fours, one image',
-    weighedNet([4, 12, 12], 'conv(16, 5, pad: 2) -> batch_norm -> relu -> conv(8, 3, pad: 1)', [8, 12, 12]),
+    weighedNet([4, 12, 12], 'conv(16, 3, pad: 1) -> batch_norm -> relu -> conv(8, 3, pad: 1)', [8, 12, 12]),
     1,
   ],
   ['stride', weighedNet([4, 13, 10], 'conv(8, 3, stride: 2, pad: 1) -> batch_norm -> relu', [8, 7, 5]), 3],

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { compile, interpreter } from '../../compiler/index.ts'
 import { type Device, open, wasm, webgpu } from '../../runtime/index.ts'
 import { softwareGpu } from '../devices/webgpu.ts'
+import { compileOnce } from '../support/compile-once.ts'
 import { normals } from '../support/random-net.ts'
 import { targetsOf } from '../support/targets.ts'
 import { wideNet } from '../support/wide-net.ts'
@@ -25,7 +26,7 @@ afterAll(() => {
 })
 
 async function gradients(text: string, device: Device, batch: number): Promise<Record<string, ArrayLike<number>>> {
-  const bundle = compile(text, { targets: targetsOf(device), programs: PROGRAMS })
+  const bundle = compileOnce(text, { targets: targetsOf(device), programs: PROGRAMS })
   const net = await open(bundle, { device, batch, seed: 3, programs: PROGRAMS })
   const inputs = Object.fromEntries(
     bundle.manifest.inputs.map((input, i) => [

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { compile, inspect } from '../../compiler/index.ts'
+import { compile, inspectManifest } from '../../compiler/index.ts'
 import { type LiveRange, planMemory } from '../../compiler/plan/memory-planner.ts'
 import type { Memory, Plan, Style } from '../../bundle/format.ts'
 import { placesAt } from '../../bundle/layout.ts'
@@ -187,8 +187,9 @@ describe('nets', () => {
     '%s: a training step takes at most 1.15 of what is alive at once, on the CPU 1.02',
     (name) => {
       for (const style of ['merged', 'split'] as const) {
+        const { manifest } = compile(sample(name), { style, targets: ['webgpu', 'wasm'], programs: ['train'], estimates: true })
         for (const [target, share] of [['webgpu', 1.15], ['wasm', 1.02]] as const) {
-          const { peakBytes, lowerBound } = inspect(sample(name), { style, target, batch: 32, programs: ['train'] }).programs['train']!
+          const { peakBytes, lowerBound } = inspectManifest(manifest, target, 32).programs['train']!
           expect(peakBytes, `${style} ${target}`).toBeLessThanOrEqual(share * lowerBound.peakBytes)
         }
       }
