@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { interpreter } from '../../compiler/index.ts'
+import { compile, interpreter } from '../../compiler/index.ts'
 import { type Device, open, type Outputs, wasm, webgpu } from '../../runtime/index.ts'
 import { softwareGpu } from '../devices/webgpu.ts'
-import { compileOnce } from '../support/compile-once.ts'
 import { labels, normals, randomNet } from '../support/random-net.ts'
 import { targetsOf } from '../support/targets.ts'
 import { variedNet } from '../support/varied-net.ts'
@@ -34,8 +33,7 @@ interface Trace {
 }
 
 async function trace(text: string, style: 'merged' | 'split', device: Device, steps = STEPS): Promise<Trace> {
-  // One bundle for all devices.
-  const bundle = compileOnce(text, { style, targets: [gpu, ...cpus.values()].flatMap(targetsOf), programs: PROGRAMS })
+  const bundle = compile(text, { style, targets: targetsOf(device), programs: PROGRAMS })
   const net = await open(bundle, { device, batch: BATCH, seed: 7, programs: PROGRAMS })
   try {
     const [image, label] = bundle.manifest.inputs
@@ -87,7 +85,9 @@ describe.each(SEEDS)('random net %i', (seed) => {
     expectAlike(merged, await trace(text, 'split', exact), 1e-9, 1e-8)
   })
 
-  test.each(['merged', 'split'] as const)('%s on WGSL is what the interpreter says', async (style) => {
+  // Split nets have a pass a layer, which golden/webgpu holds one by one: what is left are joints of tensors.
+  const onGpu = SEEDS.indexOf(seed) < 4 ? (['merged', 'split'] as const) : (['merged'] as const)
+  test.each(onGpu)('%s on WGSL is what the interpreter says', async (style) => {
     // Float32 through a dozen layers of small batches, whose normalization amplifies rounding; then four updates.
     expectAlike(await trace(text, style, gpu), merged, 2e-3, 1e-2)
   })

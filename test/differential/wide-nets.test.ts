@@ -2,7 +2,6 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { compile, interpreter } from '../../compiler/index.ts'
 import { type Device, open, wasm, webgpu } from '../../runtime/index.ts'
 import { softwareGpu } from '../devices/webgpu.ts'
-import { compileOnce } from '../support/compile-once.ts'
 import { normals } from '../support/random-net.ts'
 import { targetsOf } from '../support/targets.ts'
 import { wideNet } from '../support/wide-net.ts'
@@ -26,7 +25,7 @@ afterAll(() => {
 })
 
 async function gradients(text: string, device: Device, batch: number): Promise<Record<string, ArrayLike<number>>> {
-  const bundle = compileOnce(text, { targets: targetsOf(device), programs: PROGRAMS })
+  const bundle = compile(text, { targets: targetsOf(device), programs: PROGRAMS })
   const net = await open(bundle, { device, batch, seed: 3, programs: PROGRAMS })
   const inputs = Object.fromEntries(
     bundle.manifest.inputs.map((input, i) => [
@@ -53,10 +52,12 @@ const seeds = (from: number, count: number): number[] => Array.from({ length: co
 
 test.each(seeds(1, 16))('WebAssembly on two threads, seed %i', async (seed) => {
   const text = wideNet(seed, 1.2e7)
-  for (const batch of [1, 3]) expect(wrong(await gradients(text, cpu, batch), await gradients(text, exact, batch)), text).toEqual([])
+  // One image is cut, three are shared out: half of the nets each, since float64 takes most of the time.
+  const batch = seed % 2 ? 1 : 3
+  expect(wrong(await gradients(text, cpu, batch), await gradients(text, exact, batch)), text).toEqual([])
 })
 
-test.each(seeds(101, 8))('WGSL as graphics hardware is given, seed %i', async (seed) => {
+test.each(seeds(101, 6))('WGSL as graphics hardware is given, seed %i', async (seed) => {
   const text = wideNet(seed, 6e5)
   expect(wrong(await gradients(text, gpu, 2), await gradients(text, exact, 2)), text).toEqual([])
 })

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { compile, inspectManifest, interpreter } from '../../compiler/index.ts'
-import { type Bundle, type Device, open, wasm, webgpu } from '../../runtime/index.ts'
+import { compile, inspect, interpreter } from '../../compiler/index.ts'
+import { type Device, open, wasm, webgpu } from '../../runtime/index.ts'
 import { softwareGpu } from '../devices/webgpu.ts'
-import { compileOnce } from '../support/compile-once.ts'
 import { normals } from '../support/random-net.ts'
 
 /**
@@ -37,18 +36,13 @@ net one {
 
 const PROGRAMS = ['gradients']
 
-/** What is run and what is asked how its kernels are fused. */
-const merged = (text: string): Bundle =>
-  compileOnce(text, { style: 'merged', targets: ['wasm', 'webgpu'], programs: PROGRAMS, estimates: true })
-
 async function gradients(
   text: string,
   style: 'merged' | 'split',
   device: Device,
   batch: number,
 ): Promise<Record<string, ArrayLike<number>>> {
-  // The interpreter needs no kernels.
-  const bundle = style === 'merged' ? merged(text) : compile(text, { style, targets: [], programs: PROGRAMS })
+  const bundle = compile(text, { style, targets: [device.name === 'webgpu' ? 'webgpu' : 'wasm'], programs: PROGRAMS })
   const net = await open(bundle, { device, batch, seed: 3, programs: PROGRAMS })
   const inputs = Object.fromEntries(
     bundle.manifest.inputs.map((input, i) => [
@@ -72,8 +66,8 @@ function apart(got: Record<string, ArrayLike<number>>, want: Record<string, Arra
   )
 }
 
-const madeOnLoad = ({ manifest }: Bundle, target: string): boolean =>
-  inspectManifest(manifest, target, 1).programs['gradients']!.kernels.some((k) =>
+const madeOnLoad = (text: string, target: string): boolean =>
+  inspect(text, { target, programs: ['gradients'] }).programs['gradients']!.kernels.some((k) =>
     k.why.some((why) => /is computed and stored as it is loaded/.test(why))
   )
 
@@ -117,11 +111,10 @@ const cases: readonly [name: string, text: string, batch: number, onGpu: boolean
 
 describe.each(cases)('%s', (_, text, batch, onGpu) => {
   test('is made on load where it can be, and is right', async () => {
-    expect(madeOnLoad(merged(text), 'wasm')).toBe(true)
-    expect(madeOnLoad(merged(text), 'webgpu')).toBe(onGpu)
+    expect(madeOnLoad(text, 'wasm')).toBe(true)
+    expect(madeOnLoad(text, 'webgpu')).toBe(onGpu)
     // A software adapter's loads are dear.
-    const software = compile(text, { targets: ['webgpu-software'], programs: PROGRAMS, estimates: true })
-    expect(madeOnLoad(software, 'webgpu-software')).toBe(false)
+    expect(madeOnLoad(text, 'webgpu-software')).toBe(false)
     const want = await gradients(text, 'split', exact, batch)
     for (const device of [...cpus, ...(onGpu ? [gpu] : [])])
       expect(apart(await gradients(text, 'merged', device, batch), want), device.description).toBeLessThan(3e-5)
@@ -131,7 +124,7 @@ describe.each(cases)('%s', (_, text, batch, onGpu) => {
 
 test('items of one image in several threads: the same bits', async () => {
   const text = residual([16, 24, 24], 'y = add(z, z -> conv(64, 3, pad: 1) -> conv(16, 1) -> batch_norm) -> relu', [16, 24, 24])
-  expect(madeOnLoad(merged(text), 'wasm')).toBe(true)
+  expect(madeOnLoad(text, 'wasm')).toBe(true)
   const [one, ...more] = await Promise.all([cpus[0]!, cpus[1]!, cpus[1]!].map((device) => gradients(text, 'merged', device, 1)))
   for (const other of more) expect(other).toEqual(one)
 })
@@ -139,8 +132,7 @@ test('items of one image in several threads: the same bits', async () => {
 test('a net that saves memory stores it by a pass of its own: it is made again where that is cheaper', () => {
   const text = residual([8, 12, 12], 'y = add(z, z -> conv(8, 3, pad: 1) -> batch_norm) -> relu', [8, 12, 12])
   for (const target of ['wasm', 'webgpu']) {
-    const { manifest } = compile(text, { targets: [target], memory: 'small', programs: PROGRAMS, estimates: true })
-    const { kernels } = inspectManifest(manifest, target, 1).programs['gradients']!
+    const { kernels } = inspect(text, { target, memory: 'small', programs: ['gradients'] }).programs['gradients']!
     expect(kernels.flatMap((k) => k.why).join()).not.toMatch(/stored as it is loaded/)
   }
 })
