@@ -59,10 +59,9 @@ function tryInline(node: KernelNode, program: KernelProgram, context: FusionCont
   const tooLong = joined.find(isTooLong)
   if (tooLong) return `${tensor.name} is stored: ${tooLong.name} would be too long for one kernel`
   const plain = readers.map((reader) => reader.equation)
-  // What is loaded once for each of its points costs there what it costs in a pass.
+  const isEnd = endsOf(plain, program, context)
   const { refusal: dearer, note } = heavy ? weigh(plain[0]!.name, joined, [equation], plain, context)
-    : isRepeated(tensor, endsOf(readers, program, context)) ? weigh(equation.name, joined, plain, [equation], context)
-    : { note: '' }
+    : weigh(equation.name, joined.filter((_, i) => isEnd[i]), plain.filter((_, i) => isEnd[i]), [equation], context)
   if (dearer) return dearer
   readers.forEach((reader, i) => {
     program.set(reader, joined[i]!)
@@ -117,17 +116,13 @@ function refusePrologue(
   return undefined
 }
 
-/** The readers but for those that another one of them will compute as it loads them: of y -> sigmoid -> mul(y, ...) the product alone. */
-const endsOf = (readers: readonly KernelNode[], program: KernelProgram, { kept }: FusionContext): Equation[] =>
-  readers.map(({ equation }) => equation).filter(({ stores: [store, ...others] }) => {
+/** Whether each of some readers is none that another one of them will compute as it loads it: of y -> sigmoid -> mul(y, ...) the product alone. */
+const endsOf = (readers: readonly Equation[], program: KernelProgram, { kept }: FusionContext): boolean[] =>
+  readers.map(({ stores: [store, ...others] }) => {
     const next = program.readers(store!.tensor)
     return others.length > 0 || hasReduction(store!.value) || kept.has(store!.tensor) || next.length === 0 ||
-      !next.every((reader) => readers.includes(reader))
+      !next.every((reader) => readers.includes(reader.equation))
   })
-
-/** Whether several kernels load a tensor, or one loads it in windows or sums. */
-const isRepeated = (tensor: Tensor, readers: readonly Equation[]): boolean =>
-  readers.length > 1 || readers.some((reader) => loadSites(reader, tensor).some((site) => site.reduction))
 
 /** Whether each point of the reader loads one element, and each element is loaded by one point. */
 function readsPointByPoint(reader: Equation, tensor: Tensor, producer: Equation): boolean {

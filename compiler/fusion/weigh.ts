@@ -9,12 +9,12 @@ export interface Weighed {
   readonly note: string
 }
 
-/** Arithmetic of a point from which on an estimate decides: an exponential, a logarithm. The rest is memory, which the rules count. */
+/** Arithmetic of a point from which on it has an exponential or a logarithm in it. */
 const LEAST_COST = 10
 
 /**
- * Weighs kernels with what is joined to them (`joined`, beside the same kernels without it, `plain`) against the passes that they replace. Where what
- * moves is cheap, or the target does not trust its estimate, the rules stand.
+ * Weighs kernels with what is joined to them (`joined`, beside the same kernels without it, `plain`) against the passes that they replace, which are
+ * what style split runs. Where the target does not trust its estimate, the rules stand.
  */
 export function weigh(
   what: string,
@@ -23,10 +23,10 @@ export function weigh(
   passes: readonly Equation[],
   { price, estimates = false }: FusionContext,
 ): Weighed {
-  const decides = passes.some(({ stores }) => stores.some(({ value }) => pointCost(value) >= LEAST_COST))
-  if (!decides && !estimates) return { note: '' }
   const found = price?.(joined, plain, passes)
   if (!found) return { note: '' }
-  const note = ` (estimated: ${showPrice(found)})`
-  return decides && isSlower(found) ? { refusal: `${what} is faster by a pass of its own${note}`, note } : { note }
+  const hasFunctions = passes.some(({ stores }) => stores.some(({ value }) => pointCost(value) >= LEAST_COST))
+  if (isSlower(found, hasFunctions ? 'functions' : 'memory'))
+    return { refusal: `${what} is faster by a pass of its own (estimated: ${showPrice(found)})`, note: '' }
+  return { note: estimates ? ` (estimated: ${showPrice(found)})` : '' }
 }
