@@ -31,7 +31,7 @@ Options:
   --batch N        instead of each net's own
   --turns N        measurements of each (7)
   --at-least MS    shorter iterations are repeated for this long and counted as their mean (20)
-  --warmup MS      iterations of each before anything counts (300)
+  --warmup MS      iterations of each before anything counts (1000: engines optimize small kernels late)
   --clock cpu      time of the process' threads, not of the clock on the wall: for one thread on a machine that others use too
   --limit S        seconds that one net may take (600)
   --backend B      wasm (default) or webgpu; --adapter A: software (default) or any
@@ -54,7 +54,7 @@ const { values: options } = parseArgs({
     batch: { type: 'string' },
     turns: { type: 'string', default: '7' },
     'at-least': { type: 'string', default: '20' },
-    warmup: { type: 'string', default: '300' },
+    warmup: { type: 'string', default: '1000' },
     clock: { type: 'string', default: 'wall' },
     limit: { type: 'string', default: '600' },
     backend: { type: 'string', default: 'wasm' },
