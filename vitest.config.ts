@@ -18,8 +18,25 @@ const textOf = (file: string): string => readFileSync(join(import.meta.dirname, 
 const SHARING = FILES.filter((file) => !file.startsWith('test/end-to-end/') && !ALONE.test(textOf(file)))
 const ON_GPU = SHARING.filter((file) => GPU.test(textOf(file)))
 
-/** Files that keep a core busy for half a minute and more, the longest first. */
-const LONG = ['golden/webgpu', 'samples-step', 'nets', 'workgroups', 'memory-small', 'written-code', 'package', 'sample-page', 'docs']
+/**
+ * Files that keep a core busy for half a minute and more, the longest first. Others come by their size, so that a short file with long tests would
+ * be the last.
+ */
+const LONG = [
+  'golden/webgpu',
+  'samples-step',
+  'fused-producers',
+  'nets',
+  'workgroups',
+  'golden/interpreter',
+  'memory-small',
+  'written-code',
+  'package',
+  'sample-page',
+  'docs',
+  'golden/wasm',
+  'fusion/nests',
+]
 
 /**
  * Files that share processes follow each other, those that open a GPU first; the longest of each kind first. Many small ones come last, so that
