@@ -6,10 +6,13 @@ import { printGraph } from './graph/print.ts'
 import { SharedNodes } from './graph/share-nodes.ts'
 import { packedSizes } from './graph/storage.ts'
 import { passesFor, prepareGraph } from './graph-passes/passes.ts'
+import { reads } from './ir/equation.ts'
 import { printEquations } from './ir/print.ts'
+import { bufferOf } from './ir/tensor.ts'
+import type { Packing } from './pack-weights.ts'
 import { buildPlan, type LaidOutPlan, type PlannedProgram } from './plan/layout.ts'
 import { type CompilerStep, EMPTY, fuse, fusionStep, generate, type GraphContext, type GraphStep, graphStep, type KernelStep, lower,
-  type PipelineOptions, rematerialize, verifyPassed, type Work } from './steps.ts'
+  type PipelineOptions, prepack, rematerialize, verifyPassed, type Work } from './steps.ts'
 import { onceForAll } from './targets/compile-cache.ts'
 import type { Target } from './targets/target.ts'
 
@@ -28,6 +31,7 @@ const STEPS: readonly (GraphStep | KernelStep)[] = [
   ...fusionPasses.map(fusionStep),
   fuse,
   rematerialize,
+  prepack,
   generate,
 ]
 const isGraphStep = (step: GraphStep | KernelStep): step is GraphStep => step.level === 'graph'
@@ -168,11 +172,18 @@ function passPrograms(base: Graph, storage: Storage, options: PipelineOptions): 
 function runForTarget(target: Target, base: Graph, passed: ReadonlyMap<ProgramName, Work>, options: PipelineOptions): PipelineResult {
   const { storage = 'f32' } = target
   const printer = target.printer(options.batch, options.schedules?.[target.name])
-  const programs = [...passed].map(([name, start]): PlannedProgram => {
-    const work = runSteps(STEPS_OVER_KERNELS, start, { program: name, storage, options, target, printer })
-    const steps = work.kernels.map((fused, i) => ({ fused, kernel: work.printed[i]! }))
-    return { name, graph: work.graph, viewOf: work.lowered.viewOf, steps }
-  })
+  const run = (name: ProgramName, start: Work): Work =>
+    runSteps(STEPS_OVER_KERNELS, start, { program: name, storage, options, target, printer })
+  const works = [...passed].filter(([name]) => name !== 'prepare').map(([name, start]) => [name, run(name, start)] as const)
+  const packing = leftToPrepare(works.map(([, work]) => work))
+  const start = passed.get('prepare') ?? (packing.equations.length > 0 ? { ...EMPTY, graph: prepareGraph(base, []) } : undefined)
+  const programs = [...works, ...(start ? [['prepare', run('prepare', { ...start, packing })] as const] : [])]
+    .map(([name, work]): PlannedProgram => ({
+      name,
+      graph: work.graph,
+      viewOf: work.lowered.viewOf,
+      steps: work.kernels.map((fused, i) => ({ fused, kernel: work.printed[i]! })),
+    }))
   const constants = new Map(
     [...passed.values()].flatMap(({ graph }) => (graph.constants ?? []).map((c) => [c.value.storage!.slot ?? '', c] as const)),
   )
@@ -187,4 +198,10 @@ function runForTarget(target: Target, base: Graph, passed: ReadonlyMap<ProgramNa
     ...(printer.link && { link: printer.link }),
   })
   return { ...laidOut, target, programs }
+}
+
+/** What the programs of a target leave to `prepare`, together. */
+function leftToPrepare(works: readonly Work[]): Packing {
+  const read = works.flatMap(({ kernels }) => kernels.flatMap(({ equation }) => reads(equation))).map(bufferOf)
+  return { equations: works.flatMap(({ packing }) => packing.equations), read: new Set(read.filter((buffer) => buffer !== undefined)) }
 }

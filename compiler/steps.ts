@@ -1,3 +1,6 @@
+import { type Equation, writes } from './ir/equation.ts'
+import type { IsConstant } from './ir/prepack.ts'
+import { bufferOf, type StorageSlot } from './ir/tensor.ts'
 import type { KernelFunction } from './codegen/kernel-function.ts'
 import { printKernelFunction } from './codegen/print.ts'
 import type { PrintedKernel } from './codegen/printed-kernel.ts'
@@ -16,6 +19,7 @@ import { type LoweredGraph, lowerGraph } from './lower-graph.ts'
 import { verifyKernels } from './ir/verify.ts'
 import { operators } from './ops/registry.ts'
 import { type KernelLaunch, rematerializeValues } from './plan/rematerialize.ts'
+import { packWeights, type Packing } from './pack-weights.ts'
 import type { Printer, Schedules, Target } from './targets/target.ts'
 
 /** Called after every step with its name and a text of what it left, made only when asked for. */
@@ -49,6 +53,8 @@ export interface Work {
   readonly kernels: readonly KernelLaunch[]
   /** The same while passes fuse them: changed in place. */
   readonly fusing: { readonly program: KernelProgram; readonly context: FusionContext } | undefined
+  /** What is left to `prepare`; in `prepare` itself, by all other programs. */
+  readonly packing: Packing
   /** Kernels as the target printed them. */
   readonly printed: readonly PrintedKernel[]
 }
@@ -118,7 +124,8 @@ export const lower: KernelStep = {
     loweredOf.set(work.graph, plain)
     const lowered = inTraining && TRAINING_PROGRAMS.includes(program)
       ? { ...plain, equations: plain.equations.map((e) => inTraining(e, batch)) } : plain
-    return { ...work, lowered, kernels: lowered.equations.map((equation) => ({ equation, why: [] })) }
+    const all = work.packing.equations.length > 0 ? packWeights(lowered, work.packing) : lowered
+    return { ...work, lowered: all, kernels: all.equations.map((equation) => ({ equation, why: [] })) }
   },
 }
 
@@ -180,6 +187,33 @@ export const rematerialize: KernelStep = {
   },
 }
 
+/** Programs that change no parameters, so that what depends on these alone is done once for many runs, in `prepare`. */
+const PREPACKED: readonly ProgramName[] = ['infer', 'eval']
+
+/** Constant weights of `infer` and `eval` are packed by `prepare`, into memory of their own. Memory `small` does without. */
+export const prepack: KernelStep = {
+  name: 'prepack',
+  level: 'kernels',
+  verify: verifyAfter('prepack'),
+  applies: ({ program, options, target }) => target.prepack !== undefined && options.memory !== 'small' && PREPACKED.includes(program),
+  run: (work, { target }) => {
+    const written = new Set(work.kernels.flatMap(({ equation }) => writes(equation)).map((t) => bufferOf(t)))
+    const isConstant: IsConstant = (t) => t.storage !== undefined && CONSTANT_ROLES.includes(t.storage.role) && !written.has(bufferOf(t))
+    const equations: Equation[] = []
+    const kernels = work.kernels.map((kernel) => {
+      const found = target.prepack!(kernel.equation, isConstant)
+      if (!found) return kernel
+      equations.push(found.preparation)
+      const { weight } = found.equation.prepacked!
+      return { ...kernel, equation: found.equation, why: [...kernel.why, `${weight.name} is packed once, by the program prepare`] }
+    })
+    return equations.length > 0 ? { ...work, kernels, packing: { ...work.packing, equations } } : work
+  },
+}
+
+/** What these programs read and nobody writes while they run. */
+const CONSTANT_ROLES: readonly StorageSlot['role'][] = ['parameters', 'states', 'prepared']
+
 /** The target prints each kernel. */
 export const generate: KernelStep = {
   name: 'generate',
@@ -219,5 +253,6 @@ export const EMPTY: Omit<Work, 'graph'> = {
   lowered: { equations: [], viewOf: new Map(), kept: new Set() },
   kernels: [],
   fusing: undefined,
+  packing: { equations: [], read: new Set() },
   printed: [],
 }

@@ -29,6 +29,8 @@ export interface Equation {
   readonly fusedProducer?: FusedProducer
   /** Set in programs that train, where a target has a schedule that a single image would not fill. */
   readonly manyImages?: true
+  /** A constant factor of the equation's sum of products that the kernel reads in another form. */
+  readonly prepacked?: Prepacked
   /** Set on the equations of one batch-statistics computation, so that fusion may move its first half. */
   readonly moments?: MomentsRole
   /** Set on the first equations of sums over the batch, so that fusion may move them. */
@@ -42,6 +44,15 @@ export interface Equation {
 export interface FusedProducer {
   readonly axes: readonly Axis[]
   readonly store: Store
+}
+
+/**
+ * Prepacking (of oneDNN, XNNPACK and others): a weight in the form in which a kernel multiplies it, which another kernel makes of it once, when parameters
+ * have changed. The equation's values load `weight` all the same: that is what they mean; its kernel reads `packed`.
+ */
+export interface Prepacked {
+  readonly weight: Tensor
+  readonly packed: Tensor
 }
 
 /**
@@ -114,7 +125,7 @@ export const equation = (name: string, layers: readonly string[], axes: readonly
   sides: [],
 })
 
-/** Tensors that are read, each once, in order of first use; without the map of its fused producer. */
+/** Tensors that are read, each once, in order of first use; without the map of its fused producer, and with a weight as it is packed. */
 export function reads(e: Equation): readonly Tensor[] {
   const known = knownReads.get(e)
   if (known) return known
@@ -128,7 +139,7 @@ export function reads(e: Equation): readonly Tensor[] {
       for (const node of walk(term, seen)) if (node.kind === 'load' && node.tensor !== side.source) found.add(node.tensor)
   }
   if (e.fusedProducer) found.delete(e.fusedProducer.store.tensor)
-  const tensors = [...found]
+  const tensors = [...found].map((t) => (t === e.prepacked?.weight ? e.prepacked.packed : t))
   knownReads.set(e, tensors)
   return tensors
 }

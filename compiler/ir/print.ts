@@ -18,6 +18,7 @@ export function printEquation(e: Equation): string {
   const stored = ({ tensor, at, value: of, counts }: Store): string =>
     `${tensor.name}${showShape(tensor.shape)} ${showPlace(at, nameOf)} ${counts ? '+' : ''}= ${value(of)}`
   const lines = [`${e.name}  for ${axes(e.axes) || 'one point'}`]
+  if (e.prepacked) lines.push(`  ${e.prepacked.weight.name} as ${e.prepacked.packed.name}${showShape(e.prepacked.packed.shape)}`)
   if (e.fusedProducer) lines.push(`  as it is loaded, for ${axes(e.fusedProducer.axes)}: ${stored(e.fusedProducer.store)}`)
   for (const s of e.stores) lines.push(`  ${stored(s)}`)
   for (const side of e.sides) {

@@ -5,6 +5,7 @@
  */
 import { type Axis, axis, index, type Index, type IndexLike, substitute as substituteIndex } from './affine.ts'
 import type { Equation } from './equation.ts'
+import type { Tensor } from './tensor.ts'
 import { type Expression, mapChildren } from './expression.ts'
 
 export type Rewriting = (root: Expression) => Expression
@@ -76,6 +77,16 @@ export function mapValues(e: Equation, change: Rewriting): Equation {
     return value === s.value ? s : { ...s, value }
   })
   return stores === e.stores ? e : { ...e, stores }
+}
+
+/** The equation with other tensors in the place of those that it loads and stores. Not for what gathers statistics. */
+export function mapTensors(e: Equation, change: (t: Tensor) => Tensor): Equation {
+  const values = bottomUp((node) => {
+    const t = node.kind === 'load' ? change(node.tensor) : undefined
+    return node.kind === 'load' && t !== node.tensor ? { ...node, tensor: t! } : node
+  })
+  const { stores } = mapValues(e, values)
+  return { ...e, stores: mapShared(stores, (s) => (change(s.tensor) === s.tensor ? s : { ...s, tensor: change(s.tensor) })) }
 }
 
 /** The list itself where no element changes. */

@@ -16,6 +16,7 @@ export function applySchedule(e: Equation, schedule: CpuSchedule): LoopNest {
     fits(contraction, `${schedule.algorithm} wants a sum of products`)
     return contraction
   }
+  fits(!e.prepacked || schedule.algorithm === 'winograd', `a weight was packed for another algorithm than ${schedule.algorithm}`)
   const nest = schedule.algorithm === 'pointwise' ? pointwiseNest(equation, schedule)
     : schedule.algorithm === 'contraction' ? contractionNest(contractionOf(), schedule)
     : schedule.algorithm === 'phases' ? phasesNest(contractionOf(), schedule)

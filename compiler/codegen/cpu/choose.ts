@@ -4,6 +4,7 @@ import type { Contraction } from './simplify.ts'
 import { loadOf } from '../../ir/fused-producer.ts'
 import { onceByNode } from '../../ir/once-by-node.ts'
 import { onceByShape } from '../../ir/once-by-shape.ts'
+import type { IsConstant, PrepackedKernel } from '../../ir/prepack.ts'
 import { rankContractions } from './contraction.ts'
 import { chooseDepthwiseGradient } from './depthwise-gradient.ts'
 import { chooseInnerProduct } from './inner-product.ts'
@@ -13,6 +14,7 @@ import { pricer } from './price.ts'
 import { AxisNames, type CpuSchedule } from './schedule.ts'
 import { simplify } from './simplify.ts'
 import { chooseImages, chooseWinograd } from './winograd/forward.ts'
+import { prepackFilter } from './winograd/prepack.ts'
 import { chooseGradientOfImages, chooseWeightGradient } from './winograd/weight-gradient.ts'
 
 /** What schedules a target allows. */
@@ -72,6 +74,8 @@ export class CpuScheduler {
 
   /** The chosen schedule first, then others that the model may be wrong about; all gather statistics in the same blocks. */
   candidates(e: Equation): readonly CpuSchedule[] {
+    // What a weight was packed for is settled.
+    if (e.prepacked) return [this.scheduleOf(e)]
     const { contraction } = simplify(e)
     const all = [this.scheduleOf(e), ...(contraction ? rankContractions(contraction, OTHER_TILES + 1) : [])]
     return [...new Map(all.map((schedule) => [JSON.stringify(schedule), schedule])).values()]
@@ -80,6 +84,13 @@ export class CpuScheduler {
   /** The equation with `manyImages` where that gives it a schedule over blocks of images, and the batch fills one. */
   inTraining(e: Equation, batch: number): Equation {
     return batch >= FILLED_BLOCK && !this.limits.precise && this.gainsFromImages(e) ? withManyImages(e) : e
+  }
+
+  /** The equation with a weight that `prepare` packs, where its kernel is faster so, and the equation that packs it. */
+  prepack(e: Equation, isConstant: IsConstant): PrepackedKernel | undefined {
+    const { contraction } = simplify(e)
+    if (!contraction || this.limits.precise || e.fusedProducer) return undefined
+    return prepackFilter(e, contraction, isConstant, Infinity)
   }
 
   allows(schedule: CpuSchedule): boolean {

@@ -113,6 +113,11 @@ export interface WinogradModel {
   readonly mostTask: number
   /** Transformed elements of a filter that a thread keeps from image to image (2.5 MiB). */
   readonly mostKept: number
+  /**
+   * Nanoseconds on one thread, where a filter is prepared: of a product of two transformed elements, of an element of a tile that is transformed (there or
+   * back), of an element of the filter, which comes from memory.
+   */
+  readonly prices: { readonly product: number; readonly transformedElement: number; readonly filterElement: number }
 }
 
 export const CPU: CpuModel = {
@@ -157,6 +162,7 @@ export const CPU: CpuModel = {
     goodTask: 160 * 1024,
     mostTask: 2 ** 20,
     mostKept: 640 * 1024,
+    prices: { product: 0.05, transformedElement: 0.6, filterElement: 0.3 },
   },
   prices: { arithmetic: 0.039, functions: 15, loads: 0.026, stores: 0.12, scalars: 0, iterations: 0, tasks: 0, bytes: 0.077 },
 }

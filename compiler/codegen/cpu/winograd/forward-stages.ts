@@ -6,6 +6,7 @@ import { type Axis, axis, divide, index, type IndexLike, linearIndex, minus, plu
 import { strideOf } from '../../../ir/analysis.ts'
 import { type Equation, equation, type Store, store } from '../../../ir/equation.ts'
 import { mainOf } from '../contraction.ts'
+import { CPU } from '../cost-model.ts'
 import { type Loop, scalarLoops, type Stage, type StageGroup, vectorLoops } from '../loop-nest.ts'
 import { flattenAxes, splitAxis } from '../../../ir/reshape.ts'
 import { packFactor, type PackedFactor } from '../packing.ts'
@@ -26,6 +27,8 @@ export interface ForwardPlan extends Convolution {
   readonly blockOut: Axis
   readonly blockRow: Axis
   readonly keepsFilter: boolean
+  /** The filter of all output channels, as `prepare` has transformed it. */
+  readonly prepacked: Tensor | undefined
   /** Input channels, output channels of a block, tiles of a task. */
   readonly inputs: number
   readonly outputs: number
@@ -84,7 +87,8 @@ export function planForward(c: Contraction, shape: Convolution, tiling: Tiling, 
   const inLanes = images ? lane : inRows ? tileColumn : anyTile
   const { keepsFilter } = schedule
   const transforms = transformsOf(m, shape.filterSize)
-  const kept = flatIndex([...keptBlocks({ keepsFilter, task, out: shape.out, channelBlocks: blocks.outer }), blocks.inner]).size
+  const prepacked = c.equation.prepacked?.packed
+  const kept = flatIndex([...keptBlocks({ keepsFilter, prepacked, task, out: shape.out, channelBlocks: blocks.outer }), blocks.inner]).size
   return {
     ...shape,
     equation: blocks.equation,
@@ -94,6 +98,7 @@ export function planForward(c: Contraction, shape: Convolution, tiling: Tiling, 
     blockOut: blocks.inner,
     blockRow: innerAxis(task, shape.row),
     keepsFilter,
+    prepacked,
     inputs,
     outputs,
     tiles,
@@ -108,16 +113,13 @@ export function planForward(c: Contraction, shape: Convolution, tiling: Tiling, 
     tileAxes: images ? [tileRow, tileColumn, lane] : inRows ? [tileRow, tileColumn] : [anyTile],
     tile: images ? plus(times(plus(times(tileRow, across), tileColumn), images.size), lane)
       : inRows ? plus(times(tileRow, across), tileColumn) : anyTile,
-    mirrored: [
-      strideOf(linearIndex(packed.into, packed.value.at), shape.filterRow)! < 0,
-      backwards(input, shape.filterColumn, shape.column),
-    ],
+    mirrored: mirrorsOf(input, shape, packed),
     packed,
     within,
     fixed,
     tensors: {
       transformed: tensor('transformed', [elements, plane(inputs * tiles)]),
-      filter: tensor('windows', [elements, plane(kept * inputs)]),
+      filter: prepacked ?? tensor('windows', [elements, plane(kept * inputs)]),
       products: tensor('products', [elements, plane(outputs * tiles)]),
       results: images ? tensor('results', [images.size, plane(outputs * (shape.row.extent as number) * (shape.column.extent as number))])
         : tensor('results', [outputs, m, m, tiles]),
@@ -126,6 +128,18 @@ export function planForward(c: Contraction, shape: Convolution, tiling: Tiling, 
       betweenResults: betweenPasses('results_halfway', transforms.output, inLanes),
     },
   }
+}
+
+const mirrorsOf = (input: Expression, { filterRow, filterColumn, column }: Convolution, { into, value }: PackedFactor): [boolean, boolean] => [
+  strideOf(linearIndex(into, value.at), filterRow)! < 0,
+  backwards(input, filterColumn, column),
+]
+
+/** Whether a filter lies mirrored, by rows and columns, in front of all blocks; undefined where the input cannot be packed. */
+export function mirroredOf(c: Contraction, shape: Convolution): readonly [boolean, boolean] | undefined {
+  const input = c.main.body[shape.input]
+  const packed = packFactor('picture', input, new Set(shape.leading), shape.column)
+  return packed && mirrorsOf(input, shape, packed)
 }
 
 /** Packs the input of a block of images, which lie innermost: their lanes have the same place, whatever lies around it. */
@@ -142,11 +156,12 @@ function packImages(input: Expression, fixed: ReadonlySet<Axis>, { inner, size }
   }
 }
 
-/** Axes in front of a block's output channels in the transformed filter, where all of it is kept. */
+/** Axes in front of a block's output channels in the transformed filter, where all of it is kept or prepared. */
 const keptBlocks = (
-  { keepsFilter, task, out, channelBlocks }: Pick<ForwardPlan, 'keepsFilter' | 'task' | 'out' | 'channelBlocks'>,
+  { keepsFilter, prepacked, task, out, channelBlocks }: Pick<ForwardPlan, 'keepsFilter' | 'prepacked' | 'task' | 'out' | 'channelBlocks'>,
 ): readonly Axis[] => {
   const channelTasks = task.cut.get(out)?.outer
+  if (prepacked) return [...(channelTasks ? [channelTasks] : []), channelBlocks]
   // Of blocks that come before the images there is one at a time.
   return keepsFilter ? [...(channelTasks && channelTasks !== task.grid[0] ? [channelTasks] : []), channelBlocks] : []
 }
@@ -188,8 +203,17 @@ export function transformInput(p: ForwardPlan): StageGroup {
 /** Where the transformed filter of an output and an input channel lies. */
 const filterPlace = (p: ForwardPlan, out: IndexLike, input: IndexLike): IndexLike => {
   const kept = keptBlocks(p)
+  if (p.prepacked) return preparedPlace(p, flatIndex(kept).at(kept), input, out)
   return plus(times(flatIndex([...kept, p.blockOut]).at([...kept, out]), p.inputs), input)
 }
+
+/** The same where it is prepared: blocks of output channels, whose channels lie side by side for each input channel (BLIS: panels of B). */
+export const preparedPlace = (
+  { inputs, outputs }: Pick<ForwardPlan, 'inputs' | 'outputs'>,
+  block: IndexLike,
+  input: IndexLike,
+  out: IndexLike,
+): IndexLike => plus(times(plus(times(block, inputs), input), outputs), out)
 
 /** G g G' of every output and input channel, row by row first. */
 export function transformFilter(p: ForwardPlan): StageGroup {
@@ -221,9 +245,17 @@ export function multiply(p: ForwardPlan): Stage {
   if (images) return multiplyImages(p, images.size)
   const [f, o, t, k] = [axis('f', p.size ** 2), axis('o', outputs), axis('tile', tiles), axis('c', inputs)]
   const product = mul(load(tensors.transformed, f, plus(times(k, tiles), t)), load(tensors.filter, f, filterPlace(p, o, k)))
+  const inVectors = outputs / CPU.lanes
   return {
     equation: equation('multiply', [], [f, o, t], [store(tensors.products, [f, plus(times(o, tiles), t)], sum([k], product))]),
-    loops: [
+    loops: p.prepacked
+      ? [
+        { axis: f, tile: 1 },
+        // A panel of the filter is read once, for all tiles.
+        { axis: o, tile: Math.min(2, inVectors), vectorized: true },
+        { axis: t, tile: Math.min(inVectors > 1 ? 4 : 8, tiles) },
+      ]
+      : [
       { axis: f, tile: 1 },
       { axis: o, tile: Math.min(tiles >= 8 ? 4 : 8, outputs) },
       { axis: t, tile: tiles >= 8 ? 2 : 1, vectorized: tiles >= 4 },
@@ -311,7 +343,7 @@ function transformImagesBack(p: ForwardPlan, { inner }: TaskBlock): (Stage | Sta
 }
 
 /** Several axes counted through as one. */
-function flatIndex(axes: readonly Axis[]): { size: number; at: (axes: readonly IndexLike[]) => IndexLike } {
+export function flatIndex(axes: readonly Axis[]): { size: number; at: (axes: readonly IndexLike[]) => IndexLike } {
   const sizes = axes.map((a) => a.extent as number)
   return {
     size: sizes.reduce((p, s) => p * s, 1),

@@ -3,6 +3,7 @@ import { type Axis } from '../../../ir/affine.ts'
 import { reads, writes, type Equation } from '../../../ir/equation.ts'
 import { CPU, pointsOf } from '../cost-model.ts'
 import { type LoopNest, scalarLoops, type StageGroup } from '../loop-nest.ts'
+import type { Tensor } from '../../../ir/tensor.ts'
 import { AxisNames, fits, type WinogradSchedule } from '../schedule.ts'
 import type { Contraction } from '../simplify.ts'
 import { statisticsStage } from '../statistics-stage.ts'
@@ -20,20 +21,22 @@ export function chooseWinograd(c: Contraction): WinogradSchedule | undefined {
   const { leading, out, row, column, filterSize } = shape
   const e = c.equation
   const [height, outputs, inputs] = [row.extent as number, out.extent as number, pointsOf(shape.channels)]
-  const tiling = chooseTiling(filterSize, height, column.extent as number, mayOverlap(e))
+  const prepacked = e.prepacked?.packed
+  const tiling = prepacked ? tilingFor(outputTileOf(prepacked, filterSize), filterSize, height, column.extent as number)
+    : chooseTiling(filterSize, height, column.extent as number, mayOverlap(e))
   if (!tiling || inputs < MODEL.leastInputs[filterSize]! || outputs < MODEL.leastOutputs) return undefined
   const rows = chooseRows(e, shape, tiling)
   if (rows === undefined) return undefined
 
   // Rows of a task, then output channels: enough tasks for several threads even for one image.
   const pieces = Math.floor(CPU.mostTasks / (height / rows) / pointsOf(leading))
-  const wanted = divisors(outputs).find((d) => d % CPU.lanes === 0 && d >= MODEL.leastTaskChannels && outputs / d <= pieces) ?? outputs
+  const wanted = divisors(outputs).find((d) => d % ((prepacked && panelOf(outputs)) || CPU.lanes) === 0 && d >= MODEL.leastTaskChannels && outputs / d <= pieces) ?? outputs
   // A filter that is too large to be kept is so in blocks of its channels, each for all images.
   const perOutput = (tiling.m + filterSize - 1) ** 2 * inputs
-  const block = leading.length === 1 && rows === height && perOutput * outputs > MODEL.mostKept
+  const block = !prepacked && leading.length === 1 && rows === height && perOutput * outputs > MODEL.mostKept
     ? divisors(outputs).filter((d) => d % CPU.lanes === 0 && perOutput * d <= MODEL.goodTask && d >= MODEL.leastOutputs).at(-1) : undefined
   const group = block ?? wanted
-  const channelBlock = divisors(group).filter((d) => d % CPU.lanes === 0 && d <= MODEL.channelBlock).at(-1)
+  const channelBlock = prepacked ? panelOf(outputs) : panelOf(group)
   if (channelBlock === undefined) return undefined
   const blocks = new Map<Axis, number>([
     ...(rows < height ? [[row, rows] as const] : []),
@@ -46,7 +49,7 @@ export function chooseWinograd(c: Contraction): WinogradSchedule | undefined {
     tasks: (block !== undefined ? [out, ...leading] : [...leading, ...blocks.keys()]).map((a) => names.of(a)),
     ...(blocks.size > 0 && { taskBlock: names.sizes(blocks) }),
     channelBlock,
-    keepsFilter: leading.length === 1 && (block !== undefined || perOutput * outputs <= MODEL.mostKept),
+    keepsFilter: !prepacked && leading.length === 1 && (block !== undefined || perOutput * outputs <= MODEL.mostKept),
   }
   return hasStatisticsBlocks(e, blocks) && planForward(c, shape, tiling, schedule) ? schedule : undefined
 }
@@ -70,7 +73,7 @@ export function chooseImages(c: Contraction): WinogradSchedule | undefined {
   const images = [32, 16, 8].find((count) => count * products(tiling) * inputs <= MODEL.goodImages)
   const group = divisors(outputs).find((d) => d % CPU.lanes === 0 && d >= MODEL.leastTaskChannels && outputs / d <= CPU.mostTasks) ??
     outputs
-  const channelBlock = divisors(group).filter((d) => d % CPU.lanes === 0 && d <= MODEL.channelBlock).at(-1)
+  const channelBlock = panelOf(group)
   if (images === undefined || channelBlock === undefined) return undefined
   const names = new AxisNames(e)
   const schedule: WinogradSchedule = {
@@ -84,8 +87,15 @@ export function chooseImages(c: Contraction): WinogradSchedule | undefined {
   return hasStatisticsBlocks(e, new Map()) && planForward(c, shape, tiling, schedule) ? schedule : undefined
 }
 
-/** What updates in place must not be computed twice. */
-const mayOverlap = (e: Equation): boolean => !reads(e).some((t) => writes(e).includes(t))
+/** Channels of a block where there are so many; undefined where they do not fill vectors. */
+export const panelOf = (channels: number): number | undefined =>
+  divisors(channels).filter((d) => d % CPU.lanes === 0 && d <= MODEL.channelBlock).at(-1)
+
+/** m of the tiles for which a filter was prepared. */
+const outputTileOf = ({ shape: [elements] }: Tensor, filterSize: number): number => Math.sqrt(elements as number) - filterSize + 1
+
+/** Whether tiles may overlap: what updates in place must not be computed twice. */
+export const mayOverlap = (e: Equation): boolean => !reads(e).some((t) => writes(e).includes(t))
 
 /** Transformed elements of a task of so many rows. */
 function taskElements({ filterSize, channels, row }: Convolution, { m, down, across }: Tiling, rows: number): number {
@@ -115,6 +125,15 @@ export function winogradNest(c: Contraction, schedule: WinogradSchedule): LoopNe
   const { row, column, filterSize, leading, out } = shape
   const tiling = tilingFor(schedule.outputTile, filterSize, row.extent as number, column.extent as number)
   fits(tiling && (mayOverlap(c.equation) || !tiling.overlaps), `tiles of ${schedule.outputTile} do not cover the map`)
+  const { prepacked } = c.equation
+  fits(
+    !prepacked || schedule.channelBlock === panelOf(out.extent as number),
+    'the filter was prepared for other blocks of channels',
+  )
+  fits(
+    !prepacked || (schedule.outputTile === outputTileOf(prepacked.packed, filterSize) && leading.length === 1 && !schedule.keepsFilter),
+    'the filter was prepared for other tiles',
+  )
   fits(!schedule.keepsFilter || leading.length === 1, 'the filter is kept where images alone come first')
   const names = new AxisNames(c.equation)
   const cut = [row, out].map((a) => names.of(a)).filter((name) => schedule.taskBlock?.[name] !== undefined)
@@ -136,33 +155,35 @@ export function winogradNest(c: Contraction, schedule: WinogradSchedule): LoopNe
 }
 
 function nestOf(plan: ForwardPlan, given: Equation): LoopNest {
-  const { keepsFilter, task, tensors, tiles, inputs, tiling: { m }, filterSize, channelBlocks } = plan
+  const { keepsFilter, prepacked, task, tensors, tiles, inputs, tiling: { m }, filterSize, channelBlocks } = plan
   const channelTasks = task.cut.get(plan.out)?.outer
   // A thread goes from the channels of an image to the next ones: its input is the same.
   const sameInput = channelTasks && channelTasks !== task.grid[0] && { invariantOver: task.grid.slice(0, -1) }
-  const filter: StageGroup = { ...transformFilter(plan), ...(keepsFilter && { invariantOver: channelTasks ? [channelTasks] : [] }) }
+  const filter: StageGroup[] = prepacked ? [] : [
+    { ...transformFilter(plan), ...(keepsFilter && { invariantOver: channelTasks ? [channelTasks] : [] }) },
+  ]
   const images = imagesOf(task)
   return {
     grid: task.grid,
     ...(images && { images: { ...images, lanes: plan.lane } }),
     stages: [
-      ...(keepsFilter ? [filter] : []),
+      ...(keepsFilter ? filter : []),
       { ...packInput(plan), ...sameInput },
       { ...transformInput(plan), ...sameInput },
-      { each: scalarLoops([channelBlocks]), stages: [...(keepsFilter ? [] : [filter]), multiply(plan), ...transformBack(plan)] },
+      { each: scalarLoops([channelBlocks]), stages: [...(keepsFilter ? [] : filter), multiply(plan), ...transformBack(plan)] },
       ...given.sides.map((side) => statisticsStage(side, plan.equation, task)),
     ],
     scratch: [
       plan.packed.into,
       tensors.transformed,
-      tensors.filter,
+      ...(prepacked ? [] : [tensors.filter]),
       tensors.products,
       ...(plan.inRows ? [] : [tensors.results]),
       tensors.betweenInputs,
-      tensors.betweenFilters,
+      ...(prepacked ? [] : [tensors.betweenFilters]),
       tensors.betweenResults,
     ],
-    summary: `Winograd F(${m}x${m}, ${filterSize}x${filterSize}), ${tiles} tiles of ${inputs} channels; prepares ${
+    summary: `Winograd F(${m}x${m}, ${filterSize}x${filterSize}), ${tiles} tiles of ${inputs} channels${prepacked ? ', filter prepared' : ''}; prepares ${
       showElements([plan.packed.into.shape, tensors.transformed.shape])
     }`,
   }
