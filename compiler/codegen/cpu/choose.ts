@@ -89,8 +89,9 @@ export class CpuScheduler {
   /** The equation with a weight that `prepare` packs, where its kernel is faster so, and the equation that packs it. */
   prepack(e: Equation, isConstant: IsConstant): PrepackedKernel | undefined {
     const { contraction } = simplify(e)
-    if (!contraction || this.limits.precise || e.fusedProducer) return undefined
-    return prepackFilter(e, contraction, isConstant, Infinity)
+    if (!contraction || e.fusedProducer || this.scheduleOf(e).algorithm !== 'winograd') return undefined
+    const found = prepackFilter(e, contraction, isConstant)
+    return found && this.scheduleOf(found.equation).algorithm === 'winograd' ? found : undefined
   }
 
   allows(schedule: CpuSchedule): boolean {

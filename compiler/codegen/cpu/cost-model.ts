@@ -162,7 +162,7 @@ export const CPU: CpuModel = {
     goodTask: 160 * 1024,
     mostTask: 2 ** 20,
     mostKept: 640 * 1024,
-    prices: { product: 0.05, transformedElement: 0.6, filterElement: 0.3 },
+    prices: { product: 0.05, transformedElement: 2, filterElement: 0.5 },
   },
   prices: { arithmetic: 0.039, functions: 15, loads: 0.026, stores: 0.12, scalars: 0, iterations: 0, tasks: 0, bytes: 0.077 },
 }

@@ -24,9 +24,9 @@ interface ConstantFilter extends Convolution {
 /**
  * A convolution of one image after the other whose filter `prepare` transforms: G g G' of every output and input channel, in the same order of sums as
  * `transformFilter`, so to the same bits. Undefined where an equation is no such convolution, its filter is not a weight that lies in memory as it is
- * multiplied, or `mostNs` is less than it would take.
+ * multiplied.
  */
-export function prepackFilter(e: Equation, c: Contraction, isConstant: IsConstant, mostNs: number): PrepackedKernel | undefined {
+export function prepackFilter(e: Equation, c: Contraction, isConstant: IsConstant): PrepackedKernel | undefined {
   const shape = constantFilter(c, isConstant)
   const panel = shape && panelOf(shape.outputs)
   if (!shape || panel === undefined) return undefined
@@ -34,7 +34,7 @@ export function prepackFilter(e: Equation, c: Contraction, isConstant: IsConstan
   const tilings = (TILE_SIZES[filterSize] ?? []).map((m) => tilingFor(m, filterSize, row.extent as number, column.extent as number))
     .filter((t) => t !== undefined && (mayOverlap(e) || !t.overlaps)) as Tiling[]
   const [best] = tilings.map((tiling) => ({ tiling, ns: estimate(shape, tiling) })).sort((a, b) => a.ns - b.ns)
-  if (!best || best.ns > mostNs) return undefined
+  if (!best) return undefined
   const { m } = best.tiling
   const mirrored = mirroredOf(c, shape)
   if (!mirrored) return undefined
