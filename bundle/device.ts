@@ -32,7 +32,7 @@ export interface Device<P extends Precision = Precision> {
   readonly half?: boolean
   /**
    * Takes a bundle at a batch size: compiles kernels, allocates all buffers (zeroed) and bind groups. Refuses before it
-   * allocates what the device cannot hold. Throws `DeviceError`. `programs`: only these will run (and `prepare`), so
+   * allocates what the device cannot hold. Throws `DeviceError`. `programs`: only these will run (and `prepare`, where one of them needs it), so
    * what the others alone need may be left out. `storage`: which of the bundle's plans; f16 only where `half`.
    */
   load(bundle: Bundle, batch: number, programs?: readonly string[], storage?: Storage): Promise<Session>

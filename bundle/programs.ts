@@ -1,5 +1,5 @@
 import { InputError } from './errors.ts'
-import { type Manifest, PROGRAMS, type ProgramName, type Storage } from './format.ts'
+import { type Manifest, type Plan, PROGRAMS, type ProgramName, type Storage } from './format.ts'
 import { didYouMean } from './nearest.ts'
 
 /** The manifest of a net without its plans. */
@@ -34,6 +34,15 @@ export function howToTrainGlobally({ name, normalizations, outputs }: Said, prog
 const meant = (word: string): string => {
   const begun = PROGRAMS.find((name) => word.toLowerCase().startsWith(name))
   return begun ? `; did you mean ${begun}?` : didYouMean(word, PROGRAMS)
+}
+
+/** The programs of a plan that a session of these has (default: all): `prepare` too, where one of them needs it. */
+export const programsToLoad = (
+  { programs }: Pick<Plan, 'programs'>,
+  asked: readonly string[] = Object.keys(programs),
+): readonly string[] => {
+  const isPrepared = asked.some((name) => Object.hasOwn(programs, name) && programs[name]!.needsPrepare)
+  return Object.keys(programs).filter((name) => asked.includes(name) || (name === 'prepare' && isPrepared))
 }
 
 /** Throws InputError for what is the name of no program. */

@@ -99,7 +99,7 @@ export class Executor {
     this.storage = storage
     this.#progress = { steps: 0, seed }
     this.store = new ParameterStore(this.manifest, session)
-    this.#tailSession = new TailSession(this.#queue, (batch, programs) => device.load(bundle, batch, [...programs, 'prepare'], storage))
+    this.#tailSession = new TailSession(this.#queue, (batch, programs) => device.load(bundle, batch, programs, storage))
     this.frozen = new Frozen(this.manifest)
     this.course = new TrainingCourse(this.manifest, this.batch, this.frozen)
     this.classes = new NetClasses(this.manifest.inputs)

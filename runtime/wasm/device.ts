@@ -7,7 +7,7 @@ import { type Bundle, modulesFor } from '../../bundle/format.ts'
 import { usedBuffers } from '../../bundle/layout.ts'
 import { checkOptions, flag, within } from '../../bundle/options.ts'
 import { plain } from '../../bundle/plain.ts'
-import { missingPlan } from '../../bundle/programs.ts'
+import { missingPlan, programsToLoad } from '../../bundle/programs.ts'
 import { checkBatch } from '../loading/validate.ts'
 import { WasmMemories } from './memories.ts'
 import { hasRelaxed, relax } from './relax.ts'
@@ -100,7 +100,7 @@ class WasmDevice implements Device {
     const plan = bundle.manifest.plans[this.name]
     if (!plan) throw new DeviceError(missingPlan(this.name, Object.keys(bundle.manifest.plans)))
     checkBatch(plan, batch)
-    const names = Object.keys(plan.programs).filter((name) => !programs || name === 'prepare' || programs.includes(name))
+    const names = programsToLoad(plan, programs)
     const entries = modulesFor(plan, names)
     if (entries.length === 0) throw new DeviceError(`this bundle holds no module for ${names.join(', ')}`)
     const used = usedBuffers(plan, names)

@@ -6,7 +6,7 @@ import { halfPlanFor, planIn, WEBGPU } from '../../bundle/plans.ts'
 import { lessMemory, mostThatFits, showBytes } from '../memory-errors.ts'
 import { plain } from '../../bundle/plain.ts'
 import type { GpuAdapterLike, GpuLike } from '../host-types.ts'
-import { missingPlan } from '../../bundle/programs.ts'
+import { missingPlan, programsToLoad } from '../../bundle/programs.ts'
 import { type Section, sectionsOf } from '../../bundle/sections.ts'
 import { checkOptions, flag, oneOf, type Rule } from '../../bundle/options.ts'
 import { subgroupsInOrder } from './subgroup-probe.ts'
@@ -160,7 +160,7 @@ class WebGpuDevice implements Device<'f32'>, WebGpuHost {
     if (!plan)
       throw new DeviceError(storage === 'f16' ? 'this bundle holds no plan with f16 storage' : missingPlan(this.name, Object.keys(plans)))
     checkBatch(plan, batch)
-    const names = Object.keys(plan.programs).filter((name) => !programs || name === 'prepare' || programs.includes(name))
+    const names = programsToLoad(plan, programs)
     const used = usedBuffers(plan, names)
     this.#checkLimits(plan, batch, used, names)
     const places = placesAt(plan, batch, names)

@@ -67,9 +67,14 @@ describe('Winograd', () => {
   // F(4x4, 3x3) and F(2x2, 5x5) lose a digit against direct sums; the reference cases allow 2e-5 of scale for such sums.
   const cases: readonly [string, Case, RegExp][] = [
     ['3 x 3, tiles of 4 x 4', { input: [16, 16, 16], layer: 'conv(16, 3, pad: 1)', output: [16, 16, 16] }, /F\(4x4, 3x3\)/],
-    ['3 x 3, tiles of 2 x 2', { input: [20, 10, 10], layer: 'conv(24, 3, pad: 1)', output: [24, 10, 10] }, /F\(2x2, 3x3\)/],
+    ['3 x 3, tiles of 2 x 2', { input: [20, 10, 10], layer: 'conv(24, 3, pad: 1)', output: [24, 10, 10] }, /F\(4x4, 3x3\), 9 tiles/],
+    [
+      'tiles that end behind the map',
+      { input: [20, 14, 18], layer: 'conv(12, 3, pad: 1)', output: [12, 14, 18] },
+      /F\(4x4, 3x3\), 20 tiles/,
+    ],
     ['5 x 5, tiles of 4 x 4', { input: [16, 16, 20], layer: 'conv(32, 5, pad: 2)', output: [32, 16, 20] }, /F\(4x4, 5x5\)/],
-    ['5 x 5, tiles of 2 x 2', { input: [16, 10, 14], layer: 'conv(32, 5, pad: 2)', output: [32, 10, 14] }, /F\(2x2, 5x5\)/],
+    ['5 x 5, tiles of 2 x 2', { input: [16, 10, 14], layer: 'conv(32, 5, pad: 2)', output: [32, 10, 14] }, /F\(4x4, 5x5\), 12 tiles/],
     ['few tiles', { input: [16, 8, 8], layer: 'conv(32, 5, pad: 2)', output: [32, 8, 8] }, /F\(4x4, 5x5\), 4 tiles/],
     [
       'fewer than four tiles a row, not four all together',
@@ -84,7 +89,7 @@ describe('Winograd', () => {
       { input: [16, 8, 8], layer: 'conv(64, 3, pad: 1) -> batch_norm', output: [64, 8, 8] },
       /F\(4x4, 3x3\)/,
     ],
-    ['windows of which few are kept', { input: [140, 4, 16], layer: 'conv(136, 3, pad: 1)', output: [136, 4, 16] }, /F\(4x4, 3x3\)/],
+    ['windows of which few are kept', { input: [140, 4, 16], layer: 'conv(136, 3, pad: 1)', output: [136, 4, 16] }, /F\(2x2, 3x3\)/],
     ['padding on one side of nothing', { input: [16, 18, 18], layer: 'conv(16, 3)', output: [16, 16, 16] }, /F\(4x4, 3x3\)/],
     ['rows in blocks', { input: [32, 56, 56], layer: 'conv(32, 3, pad: 1)', output: [32, 56, 56] }, /F\(4x4, 3x3\)/],
     ['groups', { input: [32, 8, 8], layer: 'conv(32, 3, pad: 1, groups: 2)', output: [32, 8, 8] }, /F\(4x4, 3x3\)/],

@@ -26,6 +26,9 @@ export interface ForwardPlan extends Convolution {
   readonly channelBlocks: Axis
   readonly blockOut: Axis
   readonly blockRow: Axis
+  /** The rows and columns that tiles compute: those of a task, and more where tiles end behind the map. */
+  readonly tiledRow: Axis
+  readonly tiledColumn: Axis
   readonly keepsFilter: boolean
   /** The filter of all output channels, as `prepare` has transformed it. */
   readonly prepacked: Tensor | undefined
@@ -68,8 +71,12 @@ export function planForward(c: Contraction, shape: Convolution, tiling: Tiling, 
   if ((taskOut.extent as number) % schedule.channelBlock !== 0) return undefined
   const blocks = splitAxis(task.equation, taskOut, schedule.channelBlock)
   const main = mainOf(blocks.equation)
-  const input = main.body[shape.input]
   const rows = task.cut.get(shape.row)?.size
+  const blockRow = innerAxis(task, shape.row)
+  const [tiledRow, tiledColumn] = tiling.isPadded
+    ? [axis(shape.row.name, tiling.down * tiling.m), axis(shape.column.name, tiling.across * tiling.m)] : [blockRow, shape.column]
+  const input = tiling.isPadded
+    ? substitute(main.body[shape.input], new Map([[blockRow, tiledRow], [shape.column, tiledColumn]])) : main.body[shape.input]
   const down = rows === undefined ? tiling.down : rows / tiling.m
   const { m, across } = tiling
   const tiles = down * across * (images?.size ?? 1)
@@ -79,8 +86,8 @@ export function planForward(c: Contraction, shape: Convolution, tiling: Tiling, 
   const fixed = new Set<Axis>([...task.grid, blocks.outer])
   // Columns that the same element of neighbouring tiles falls on lie side by side.
   const within = axis('w', m)
-  const cut = inRows ? substitute(input, new Map<Axis, IndexLike>([[shape.column, plus(firstColumn, within)]])) : input
-  const packed = images ? packImages(cut, fixed, images, lane) : packFactor('picture', cut, fixed, inRows ? tileColumn : shape.column)
+  const cut = inRows ? substitute(input, new Map<Axis, IndexLike>([[tiledColumn, plus(firstColumn, within)]])) : input
+  const packed = images ? packImages(cut, fixed, images, lane) : packFactor('picture', cut, fixed, inRows ? tileColumn : tiledColumn)
   if (!packed) return undefined
   const [inputs, outputs] = [flatIndex(shape.channels).size, schedule.channelBlock]
   const elements = (m + shape.filterSize - 1) ** 2
@@ -96,7 +103,9 @@ export function planForward(c: Contraction, shape: Convolution, tiling: Tiling, 
     task,
     channelBlocks: blocks.outer,
     blockOut: blocks.inner,
-    blockRow: innerAxis(task, shape.row),
+    blockRow,
+    tiledRow,
+    tiledColumn,
     keepsFilter,
     prepacked,
     inputs,
@@ -113,7 +122,7 @@ export function planForward(c: Contraction, shape: Convolution, tiling: Tiling, 
     tileAxes: images ? [tileRow, tileColumn, lane] : inRows ? [tileRow, tileColumn] : [anyTile],
     tile: images ? plus(times(plus(times(tileRow, across), tileColumn), images.size), lane)
       : inRows ? plus(times(tileRow, across), tileColumn) : anyTile,
-    mirrored: mirrorsOf(input, shape, packed),
+    mirrored: mirrorsOf(input, shape.filterRow, shape.filterColumn, tiledColumn, packed),
     packed,
     within,
     fixed,
@@ -122,7 +131,7 @@ export function planForward(c: Contraction, shape: Convolution, tiling: Tiling, 
       filter: prepacked ?? tensor('windows', [elements, plane(kept * inputs)]),
       products: tensor('products', [elements, plane(outputs * tiles)]),
       results: images ? tensor('results', [images.size, plane(outputs * (shape.row.extent as number) * (shape.column.extent as number))])
-        : tensor('results', [outputs, m, m, tiles]),
+        : tensor('results', inRows ? [outputs, down * m, across * m] : [outputs, m, m, tiles]),
       betweenInputs: betweenPasses('halfway', transforms.input, inLanes),
       betweenFilters: betweenPasses('windows_halfway', transforms.weight, shape.channels.at(-1)!),
       betweenResults: betweenPasses('results_halfway', transforms.output, inLanes),
@@ -130,7 +139,13 @@ export function planForward(c: Contraction, shape: Convolution, tiling: Tiling, 
   }
 }
 
-const mirrorsOf = (input: Expression, { filterRow, filterColumn, column }: Convolution, { into, value }: PackedFactor): [boolean, boolean] => [
+const mirrorsOf = (
+  input: Expression,
+  filterRow: Axis,
+  filterColumn: Axis,
+  column: Axis,
+  { into, value }: PackedFactor,
+): [boolean, boolean] => [
   strideOf(linearIndex(into, value.at), filterRow)! < 0,
   backwards(input, filterColumn, column),
 ]
@@ -139,7 +154,7 @@ const mirrorsOf = (input: Expression, { filterRow, filterColumn, column }: Convo
 export function mirroredOf(c: Contraction, shape: Convolution): readonly [boolean, boolean] | undefined {
   const input = c.main.body[shape.input]
   const packed = packFactor('picture', input, new Set(shape.leading), shape.column)
-  return packed && mirrorsOf(input, shape, packed)
+  return packed && mirrorsOf(input, shape.filterRow, shape.filterColumn, shape.column, packed)
 }
 
 /** Packs the input of a block of images, which lie innermost: their lanes have the same place, whatever lies around it. */
@@ -189,8 +204,8 @@ export function transformInput(p: ForwardPlan): StageGroup {
       substitute(
         p.packed.value,
         new Map<Axis, IndexLike>([
-          [p.blockRow, plus(firstRow, row)],
-          inRows ? [p.within, column] : [p.column, plus(firstColumn, column)],
+          [p.tiledRow, plus(firstRow, row)],
+          inRows ? [p.within, column] : [p.tiledColumn, plus(firstColumn, column)],
           [p.filterRow, p.mirrored[0] ? filterSize - 1 : 0],
           [p.filterColumn, p.mirrored[1] ? filterSize - 1 : 0],
         ]),
@@ -256,10 +271,10 @@ export function multiply(p: ForwardPlan): Stage {
         { axis: t, tile: Math.min(inVectors > 1 ? 4 : 8, tiles) },
       ]
       : [
-      { axis: f, tile: 1 },
-      { axis: o, tile: Math.min(tiles >= 8 ? 4 : 8, outputs) },
-      { axis: t, tile: tiles >= 8 ? 2 : 1, vectorized: tiles >= 4 },
-    ],
+        { axis: f, tile: 1 },
+        { axis: o, tile: Math.min(tiles >= 8 ? 4 : 8, outputs) },
+        { axis: t, tile: tiles >= 8 ? 2 : 1, vectorized: tiles >= 4 },
+      ],
     unroll: new Map([[k, [8, 4, 2].find((d) => inputs % d === 0) ?? 1]]),
   }
 }
@@ -296,6 +311,7 @@ export function transformBack(p: ForwardPlan): (Stage | StageGroup)[] {
       value: substitute(replaceNode(s.value, p.main, value), map),
     }))
   }
+  const tiled = (i: IndexLike, j: IndexLike): IndexLike[] => [plus(times(p.tileRow, m), i), plus(times(p.tileColumn, m), j)]
   const back = twoPasses({
     name: e.name,
     matrix: transformsOf(m, p.filterSize).output,
@@ -304,9 +320,11 @@ export function transformBack(p: ForwardPlan): (Stage | StageGroup)[] {
     element: (column, row) => load(tensors.products, plus(column, row * size), plus(times(p.blockOut, p.tiles), p.tile)),
     stores: (row, values) =>
       values.flatMap((value, column) =>
-        p.inRows ? stored(row, column, value) : [store(tensors.results, [p.blockOut, row, column, p.anyTile], value)]
+        p.tiling.isPadded && p.inRows ? [store(tensors.results, [p.blockOut, ...tiled(row, column)], value)]
+          : p.inRows ? stored(row, column, value) : [store(tensors.results, [p.blockOut, row, column, p.anyTile], value)]
       ),
   })
+  if (p.tiling.isPadded) return [back, storePadded(p)]
   if (p.inRows) return [back]
   const [i, j] = [axis('h', m), axis('w', m)]
   const result = load(tensors.results, p.blockOut, i, j, plus(times(p.tileRow, across), p.tileColumn))
@@ -318,6 +336,16 @@ export function transformBack(p: ForwardPlan): (Stage | StageGroup)[] {
       unroll: new Map(),
     },
   ]
+}
+
+/** Stores what tiles that end behind the map have computed of it. */
+function storePadded(p: ForwardPlan): Stage {
+  const { blockOut, blockRow: row, column, tiling: { m, across }, tensors: { results }, equation: e } = p
+  const inTile = (a: Axis): IndexLike => remainder(a, m)
+  const result = p.inRows ? load(results, blockOut, row, column)
+    : load(results, blockOut, inTile(row), inTile(column), plus(times(divide(row, m), across), divide(column, m)))
+  const stores = e.stores.map((s) => ({ ...s, value: replaceNode(s.value, p.main, result) }))
+  return { equation: { ...e, sides: [], stores }, loops: vectorLoops([blockOut, row, column]), unroll: new Map() }
 }
 
 /** The same for a block of images: the results of each are put together in scratch memory, then stored image by image. */

@@ -1,4 +1,6 @@
+import { strideOf } from '../../../ir/analysis.ts'
 import { divisors } from '../../../ir/divisors.ts'
+import { type Expression, walk } from '../../../ir/expression.ts'
 import { type Axis } from '../../../ir/affine.ts'
 import { reads, writes, type Equation } from '../../../ir/equation.ts'
 import { CPU, pointsOf } from '../cost-model.ts'
@@ -10,7 +12,7 @@ import { statisticsStage } from '../statistics-stage.ts'
 import { hasStatisticsBlocks, imagesOf, statisticsBlockAlong } from '../tasks.ts'
 import { type Convolution, matchConvolution } from './convolution.ts'
 import { type ForwardPlan, multiply, packInput, planForward, transformBack, transformFilter, transformInput } from './forward-stages.ts'
-import { chooseTiling, showElements, TILE_SIZES, type Tiling, tilingFor } from './transforms.ts'
+import { chooseTiling, paddedTiling, showElements, TILE_SIZES, type Tiling, tilingFor } from './transforms.ts'
 
 const MODEL = CPU.winograd
 
@@ -22,7 +24,7 @@ export function chooseWinograd(c: Contraction): WinogradSchedule | undefined {
   const e = c.equation
   const [height, outputs, inputs] = [row.extent as number, out.extent as number, pointsOf(shape.channels)]
   const prepacked = e.prepacked?.packed
-  const tiling = prepacked ? tilingFor(outputTileOf(prepacked, filterSize), filterSize, height, column.extent as number)
+  const tiling = prepacked ? preparedTiling(c, shape, outputTileOf(prepacked, filterSize))
     : chooseTiling(filterSize, height, column.extent as number, mayOverlap(e))
   if (!tiling || inputs < MODEL.leastInputs[filterSize]! || outputs < MODEL.leastOutputs) return undefined
   const rows = chooseRows(e, shape, tiling)
@@ -30,7 +32,10 @@ export function chooseWinograd(c: Contraction): WinogradSchedule | undefined {
 
   // Rows of a task, then output channels: enough tasks for several threads even for one image.
   const pieces = Math.floor(CPU.mostTasks / (height / rows) / pointsOf(leading))
-  const wanted = divisors(outputs).find((d) => d % ((prepacked && panelOf(outputs)) || CPU.lanes) === 0 && d >= MODEL.leastTaskChannels && outputs / d <= pieces) ?? outputs
+  const wanted =
+    divisors(outputs).find((d) =>
+      d % ((prepacked && panelOf(outputs)) || CPU.lanes) === 0 && d >= MODEL.leastTaskChannels && outputs / d <= pieces
+    ) ?? outputs
   // A filter that is too large to be kept is so in blocks of its channels, each for all images.
   const perOutput = (tiling.m + filterSize - 1) ** 2 * inputs
   const block = !prepacked && leading.length === 1 && rows === height && perOutput * outputs > MODEL.mostKept
@@ -94,6 +99,31 @@ export const panelOf = (channels: number): number | undefined =>
 /** m of the tiles for which a filter was prepared. */
 const outputTileOf = ({ shape: [elements] }: Tensor, filterSize: number): number => Math.sqrt(elements as number) - filterSize + 1
 
+/**
+ * Tiles of a map whose filter is prepared: side by side or evenly where that covers the map, else such that the last ones end behind it, where the input
+ * is padded with zeros. Undefined where it is not.
+ */
+export function preparedTiling(
+  { equation: e, main }: Contraction,
+  { filterSize, row, column, input }: Convolution,
+  m: number,
+): Tiling | undefined {
+  const [height, width] = [row.extent as number, column.extent as number]
+  const even = tilingFor(m, filterSize, height, width)
+  if (even && (mayOverlap(e) || !even.overlaps)) return even
+  return [row, column].every((a) => endsInZeros(main.body[input], a)) ? paddedTiling(m, height, width) : undefined
+}
+
+/** Whether a factor is zero, not undefined, where an axis is longer than it is. */
+const endsInZeros = (f: Expression, a: Axis): boolean =>
+  f.kind === 'guard' && f.otherwise === 0 &&
+  walk(f.value).every((node) =>
+    node.kind === 'load' ? node.at.every((at, i) =>
+      strideOf(at, a) === 0 || f.guards.some((g) => g.kind === 'within' && g.at.key === at.key && g.extent === node.tensor.shape[i])
+    )
+      : (node.kind !== 'position' && node.kind !== 'random') || strideOf(node.at, a) === 0
+  )
+
 /** Whether tiles may overlap: what updates in place must not be computed twice. */
 export const mayOverlap = (e: Equation): boolean => !reads(e).some((t) => writes(e).includes(t))
 
@@ -106,7 +136,7 @@ function taskElements({ filterSize, channels, row }: Convolution, { m, down, acr
 function chooseRows(e: Equation, shape: Convolution, tiling: Tiling): number | undefined {
   const height = shape.row.extent as number
   const { m, across } = tiling
-  const sizes = tiling.stepDown === m ? divisors(height).filter((d) => d % m === 0) : [height]
+  const sizes = tiling.stepDown === m && !tiling.isPadded ? divisors(height).filter((d) => d % m === 0) : [height]
   const elements = (rows: number): number => taskElements(shape, tiling, rows)
   const isWorth = (rows: number): boolean => rows === height || rows / m * across >= MODEL.leastTaskTiles
   const block = statisticsBlockAlong(e, shape.row)
@@ -123,7 +153,8 @@ export function winogradNest(c: Contraction, schedule: WinogradSchedule): LoopNe
   const shape = matchConvolution(c)
   fits(shape, 'this is no convolution for Winograd')
   const { row, column, filterSize, leading, out } = shape
-  const tiling = tilingFor(schedule.outputTile, filterSize, row.extent as number, column.extent as number)
+  const tiling = c.equation.prepacked ? preparedTiling(c, shape, schedule.outputTile)
+    : tilingFor(schedule.outputTile, filterSize, row.extent as number, column.extent as number)
   fits(tiling && (mayOverlap(c.equation) || !tiling.overlaps), `tiles of ${schedule.outputTile} do not cover the map`)
   const { prepacked } = c.equation
   fits(
@@ -141,7 +172,10 @@ export function winogradNest(c: Contraction, schedule: WinogradSchedule): LoopNe
     .slice(0, schedule.keepsFilter && cut.join() === names.of(out) ? 2 : 1)
   fits(inOrder.some((order) => schedule.tasks.join() === order.join()), 'tasks are images, groups, rows, channels')
   const rows = schedule.taskBlock?.[names.of(row)]
-  fits(rows === undefined || (rows % tiling.m === 0 && tiling.stepDown === tiling.m), `tasks of ${rows} rows are no rows of tiles`)
+  fits(
+    rows === undefined || (rows % tiling.m === 0 && tiling.stepDown === tiling.m && !tiling.isPadded),
+    `tasks of ${rows} rows are no rows of tiles`,
+  )
   const images = leading.map((a) => schedule.taskBlock?.[names.of(a)]).find((size) => size !== undefined) ?? 1
   fits(images === 1 || [8, 16, 32].includes(images), `a task of ${images} images does not fill its vectors`)
   fits(
@@ -178,13 +212,13 @@ function nestOf(plan: ForwardPlan, given: Equation): LoopNest {
       tensors.transformed,
       ...(prepacked ? [] : [tensors.filter]),
       tensors.products,
-      ...(plan.inRows ? [] : [tensors.results]),
+      ...(plan.inRows && !plan.tiling.isPadded ? [] : [tensors.results]),
       tensors.betweenInputs,
       ...(prepacked ? [] : [tensors.betweenFilters]),
       tensors.betweenResults,
     ],
-    summary: `Winograd F(${m}x${m}, ${filterSize}x${filterSize}), ${tiles} tiles of ${inputs} channels${prepacked ? ', filter prepared' : ''}; prepares ${
-      showElements([plan.packed.into.shape, tensors.transformed.shape])
-    }`,
+    summary: `Winograd F(${m}x${m}, ${filterSize}x${filterSize}), ${tiles} tiles of ${inputs} channels${
+      prepacked ? ', filter prepared' : ''
+    }; prepares ${showElements([plan.packed.into.shape, tensors.transformed.shape])}`,
   }
 }

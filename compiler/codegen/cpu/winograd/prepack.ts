@@ -9,9 +9,9 @@ import { CPU, pointsOf } from '../cost-model.ts'
 import { otherFactor } from '../schedule.ts'
 import type { Contraction } from '../simplify.ts'
 import { type Convolution, matchConvolution } from './convolution.ts'
-import { mayOverlap, panelOf } from './forward.ts'
+import { panelOf, preparedTiling } from './forward.ts'
 import { flatIndex, mirroredOf, preparedPlace } from './forward-stages.ts'
-import { plane, TILE_SIZES, type Tiling, tilingFor, transformed, transformsOf } from './transforms.ts'
+import { plane, TILE_SIZES, type Tiling, transformed, transformsOf } from './transforms.ts'
 
 /** A convolution whose filter `prepare` can transform, once for all runs. */
 interface ConstantFilter extends Convolution {
@@ -30,9 +30,8 @@ export function prepackFilter(e: Equation, c: Contraction, isConstant: IsConstan
   const shape = constantFilter(c, isConstant)
   const panel = shape && panelOf(shape.outputs)
   if (!shape || panel === undefined) return undefined
-  const { weight, filter, inputs, outputs, filterSize, out, channels, row, column } = shape
-  const tilings = (TILE_SIZES[filterSize] ?? []).map((m) => tilingFor(m, filterSize, row.extent as number, column.extent as number))
-    .filter((t) => t !== undefined && (mayOverlap(e) || !t.overlaps)) as Tiling[]
+  const { weight, filter, inputs, outputs, filterSize, out, channels } = shape
+  const tilings = (TILE_SIZES[filterSize] ?? []).map((m) => preparedTiling(c, shape, m)).filter((t) => t !== undefined)
   const [best] = tilings.map((tiling) => ({ tiling, ns: estimate(shape, tiling) })).sort((a, b) => a.ns - b.ns)
   if (!best) return undefined
   const { m } = best.tiling
@@ -76,6 +75,8 @@ function constantFilter(c: Contraction, isConstant: IsConstant): ConstantFilter 
 function estimate({ filterSize, inputs, outputs }: ConstantFilter, { m, down, across }: Tiling): number {
   const elements = (m + filterSize - 1) ** 2
   const tiles = down * across
-  const { product, transformedElement, filterElement } = CPU.winograd.prices
-  return elements * (tiles * inputs * outputs * product + tiles * (inputs + outputs) * transformedElement + inputs * outputs * filterElement)
+  const { product, slowProduct, transformedElement, filterElement } = CPU.winograd.prices
+  // A block of the filter's channels is multiplied with all tiles, several times over: both together keep to the first cache, or they do not.
+  const each = inputs * (CPU.winograd.channelBlock + tiles) <= CPU.winograd.goodPanels ? product : slowProduct
+  return elements * (tiles * inputs * outputs * each + tiles * (inputs + outputs) * transformedElement + inputs * outputs * filterElement)
 }

@@ -41,6 +41,8 @@ export interface Tiling {
   readonly stepDown: number
   readonly stepAcross: number
   readonly overlaps: boolean
+  /** The last tiles end behind the map: what they compute there is not stored. */
+  readonly isPadded?: true
 }
 
 /** Tiles of m x m outputs that cover a map: side by side, or evenly so that the last ends where the map does. Undefined where neither works. */
@@ -52,6 +54,17 @@ export function tilingFor(m: number, filterSize: number, height: number, width: 
   const [stepDown, stepAcross] = [(height - m) / (down - 1), (width - m) / (across - 1)]
   return Number.isInteger(stepDown) && Number.isInteger(stepAcross) ? { m, down, across, stepDown, stepAcross, overlaps: true } : undefined
 }
+
+/** Tiles side by side of which the last ones end behind the map. */
+export const paddedTiling = (m: number, height: number, width: number): Tiling => ({
+  m,
+  down: Math.ceil(height / m),
+  across: Math.ceil(width / m),
+  stepDown: m,
+  stepAcross: m,
+  overlaps: false,
+  isPadded: true,
+})
 
 /**
  * Chooses how tiles cover a map: side by side, or, if `mayOverlap`, evenly: 7 x 7 is four tiles of 4 x 4. Undefined where overlapping
