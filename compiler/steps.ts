@@ -196,12 +196,12 @@ export const prepack: KernelStep = {
   level: 'kernels',
   verify: verifyAfter('prepack'),
   applies: ({ program, options, target }) => target.prepack !== undefined && options.memory !== 'small' && PREPACKED.includes(program),
-  run: (work, { target }) => {
+  run: (work, { target, options: { batch } }) => {
     const written = new Set(work.kernels.flatMap(({ equation }) => writes(equation)).map((t) => bufferOf(t)))
     const isConstant: IsConstant = (t) => t.storage !== undefined && CONSTANT_ROLES.includes(t.storage.role) && !written.has(bufferOf(t))
     const equations: Equation[] = []
     const kernels = work.kernels.map((kernel) => {
-      const found = target.prepack!(kernel.equation, isConstant)
+      const found = target.prepack!(kernel.equation, isConstant, batch)
       if (!found) return kernel
       equations.push(found.preparation)
       const { weight } = found.equation.prepacked!

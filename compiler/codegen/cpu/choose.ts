@@ -86,11 +86,13 @@ export class CpuScheduler {
     return batch >= FILLED_BLOCK && !this.limits.precise && this.gainsFromImages(e) ? withManyImages(e) : e
   }
 
-  /** The equation with a weight that `prepare` packs, where its kernel is faster so, and the equation that packs it. */
-  prepack(e: Equation, isConstant: IsConstant): PrepackedKernel | undefined {
+  /** The equation with a weight that `prepare` packs, where its kernel is faster so, and the equation that packs it. `batch`: that the net trains with, or 1. */
+  prepack(e: Equation, isConstant: IsConstant, batch: number): PrepackedKernel | undefined {
     const { contraction } = simplify(e)
-    if (!contraction || e.fusedProducer || this.scheduleOf(e).algorithm !== 'winograd') return undefined
-    const found = prepackFilter(e, contraction, isConstant)
+    if (!contraction || e.fusedProducer || this.limits.precise) return undefined
+    const { algorithm } = this.scheduleOf(e)
+    const found = algorithm === 'winograd' || algorithm === 'contraction'
+      ? prepackFilter(e, contraction, isConstant, algorithm === 'contraction', batch) : undefined
     return found && this.scheduleOf(found.equation).algorithm === 'winograd' ? found : undefined
   }
 

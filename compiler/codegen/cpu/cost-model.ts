@@ -114,10 +114,10 @@ export interface WinogradModel {
   /** Transformed elements of a filter that a thread keeps from image to image (2.5 MiB). */
   readonly mostKept: number
   /**
-   * Nanoseconds on one thread, where a filter is prepared: of a product of two transformed elements (`slowProduct`: that come from the second cache), of an
-   * element of a tile that is transformed (there or back), of an element of the filter, which comes from memory.
+   * Nanoseconds on one thread, where a filter is prepared: of a product of two transformed elements, of an element of a tile that is transformed (there or
+   * back), of an element of the filter, which comes from memory.
    */
-  readonly prices: Readonly<Record<'product' | 'slowProduct' | 'transformedElement' | 'filterElement', number>>
+  readonly prices: Readonly<Record<'product' | 'transformedElement' | 'filterElement', number>>
   /** Elements of a block of the prepared filter and of all tiles that keep to the first cache (40 KiB of 48). */
   readonly goodPanels: number
 }
@@ -164,7 +164,7 @@ export const CPU: CpuModel = {
     goodTask: 160 * 1024,
     mostTask: 2 ** 20,
     mostKept: 640 * 1024,
-    prices: { product: 0.05, slowProduct: 0.1, transformedElement: 2, filterElement: 0.5 }, // resnet18 at 224, batch 1: minima of many runs
+    prices: { product: 0.05, transformedElement: 2, filterElement: 0.5 }, // resnet18 at 224, batch 1: minima of many runs
     goodPanels: 10 * 1024,
   },
   prices: { arithmetic: 0.039, functions: 15, loads: 0.026, stores: 0.12, scalars: 0, iterations: 0, tasks: 0, bytes: 0.077 },

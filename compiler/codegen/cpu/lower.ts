@@ -180,7 +180,7 @@ class LoopNestLowering {
     const { builder } = this
     if (a === this.nest.images?.axis) return this.imageTiles(a, exact ? 1 : tile, bound, inside)
     const width = vectorized ? 4 : 1
-    if (a === this.nest.images?.lanes) return this.imageLanes(a, tile * width, bound, inside)
+    if (a === this.nest.images?.lanes) return this.imageLanes(a, tile * width, width, bound, inside)
     if (typeof a.extent !== 'number') {
       invariant(tile === 1 && !vectorized, () => `${a.name} cannot be tiled`)
       return builder.loop(a, 1, (at) => inside((p) => [p.with(a, at)]))
@@ -244,14 +244,17 @@ class LoopNestLowering {
     })
   }
 
-  /** Vectors of a task's images: none begins behind the batch. */
-  private imageLanes(a: Axis, size: number, bound: Point, inside: (points: (point: Point) => Point[]) => void): void {
+  /** Images of a task in vectors, or `size` of them one by one (`width` 1): none begins behind the batch. */
+  private imageLanes(a: Axis, size: number, width: number, bound: Point, inside: (points: (point: Point) => Point[]) => void): void {
     const { builder } = this
     builder.countedLoop(a, (a.extent as number) / size, (i) => {
       const start = times(i, size)
       builder.ifAll(
         [builder.within(plus(this.firstImage(bound), start), 'n')],
-        () => inside((p) => range(size / 4).map((j) => p.withLanes(a, plus(start, 4 * j)))),
+        () =>
+          inside((p) =>
+            width === 1 ? range(size).map((j) => p.with(a, plus(start, j))) : range(size / 4).map((j) => p.withLanes(a, plus(start, 4 * j)))
+          ),
       )
     })
   }

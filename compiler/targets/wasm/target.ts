@@ -44,7 +44,7 @@ function targetOf(limits: ScheduleLimits): Target {
     statisticsBlock: (e) => scheduler.statisticsBlock(e),
     rejectFusedProducer: (e) => scheduler.rejectFusedProducer(e),
     inTraining: (e, batch) => scheduler.inTraining(e, batch),
-    prepack: (e, isConstant) => scheduler.prepack(e, isConstant),
+    prepack: (e, isConstant, batch) => scheduler.prepack(e, isConstant, batch),
     rejectJoined: (joined, plain) => scheduler.rejectJoined(joined, plain),
     price: (joined, plain, passes) => scheduler.price(joined, plain, passes),
     printer: (_, schedules) => printer(scheduler, limits, schedules),

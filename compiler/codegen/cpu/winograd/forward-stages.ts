@@ -1,9 +1,10 @@
 import { substitute, replaceNode } from '../../../ir/rewrite.ts'
 import { tensor, type Tensor } from '../../../ir/tensor.ts'
-import { type Expression, load, mul, sum } from '../../../ir/expression.ts'
+import { add, type Expression, load, mul, sum } from '../../../ir/expression.ts'
 import { type Axis, axis, divide, index, type IndexLike, linearIndex, minus, plus, remainder, substitute as substituteIndex,
   times } from '../../../ir/affine.ts'
 import { strideOf } from '../../../ir/analysis.ts'
+import { divisors } from '../../../ir/divisors.ts'
 import { type Equation, equation, type Store, store } from '../../../ir/equation.ts'
 import { mainOf } from '../contraction.ts'
 import { CPU } from '../cost-model.ts'
@@ -130,7 +131,7 @@ export function planForward(c: Contraction, shape: Convolution, tiling: Tiling, 
       transformed: tensor('transformed', [elements, plane(inputs * tiles)]),
       filter: prepacked ?? tensor('windows', [elements, plane(kept * inputs)]),
       products: tensor('products', [elements, plane(outputs * tiles)]),
-      results: images ? tensor('results', [images.size, plane(outputs * (shape.row.extent as number) * (shape.column.extent as number))])
+      results: images ? tensor('results', [images.size, plane(outputs * (tiledRow.extent as number) * (tiledColumn.extent as number))])
         : tensor('results', inRows ? [outputs, down * m, across * m] : [outputs, m, m, tiles]),
       betweenInputs: betweenPasses('halfway', transforms.input, inLanes),
       betweenFilters: betweenPasses('windows_halfway', transforms.weight, shape.channels.at(-1)!),
@@ -255,29 +256,57 @@ export function transformFilter(p: ForwardPlan): StageGroup {
 }
 
 /** One matrix product for each element of a transformed tile. */
-export function multiply(p: ForwardPlan): Stage {
+export function multiply(p: ForwardPlan): Stage[] {
+  if (p.prepacked) return multiplyPrepared(p)
   const { inputs, outputs, tiles, tensors, images } = p
-  if (images) return multiplyImages(p, images.size)
+  if (images) return [multiplyImages(p, images.size)]
   const [f, o, t, k] = [axis('f', p.size ** 2), axis('o', outputs), axis('tile', tiles), axis('c', inputs)]
   const product = mul(load(tensors.transformed, f, plus(times(k, tiles), t)), load(tensors.filter, f, filterPlace(p, o, k)))
-  const inVectors = outputs / CPU.lanes
-  return {
+  return [{
     equation: equation('multiply', [], [f, o, t], [store(tensors.products, [f, plus(times(o, tiles), t)], sum([k], product))]),
-    loops: p.prepacked
-      ? [
-        { axis: f, tile: 1 },
-        // A panel of the filter is read once, for all tiles.
-        { axis: o, tile: Math.min(2, inVectors), vectorized: true },
-        { axis: t, tile: Math.min(inVectors > 1 ? 4 : 8, tiles) },
-      ]
-      : [
-        { axis: f, tile: 1 },
-        { axis: o, tile: Math.min(tiles >= 8 ? 4 : 8, outputs) },
-        { axis: t, tile: tiles >= 8 ? 2 : 1, vectorized: tiles >= 4 },
-      ],
+    loops: [
+      { axis: f, tile: 1 },
+      { axis: o, tile: Math.min(tiles >= 8 ? 4 : 8, outputs) },
+      { axis: t, tile: tiles >= 8 ? 2 : 1, vectorized: tiles >= 4 },
+    ],
     unroll: new Map([[k, [8, 4, 2].find((d) => inputs % d === 0) ?? 1]]),
-  }
+  }]
 }
+
+/**
+ * The same with a prepared filter: its panels are loaded in vectors, tiles are broadcast. A panel and all tiles are walked several times over, so input channels
+ * are taken in as many blocks (BLIS: blocks of K) as let both keep to the first cache; sums go on in memory from block to block.
+ */
+function multiplyPrepared(p: ForwardPlan): Stage[] {
+  const { inputs, outputs, tiles, tensors, images, lane } = p
+  const most = Math.max(CPU.lanes, CPU.winograd.goodPanels / (outputs + tiles))
+  const size = divisors(inputs).filter((d) => d <= most).at(-1)!
+  // Many short sums would do little but begin.
+  const block = size >= Math.min(inputs, LEAST_BLOCK) ? size : inputs
+  return Array.from({ length: inputs / block }, (_, i): Stage => {
+    const [f, o, k] = [axis('f', p.size ** 2), axis('o', outputs), axis('c', block)]
+    const place = axis('tile', images ? tiles / images.size : tiles)
+    const t = images ? plus(times(place, images.size), lane) : place
+    const channel = plus(k, i * block)
+    const product = mul(load(tensors.transformed, f, plus(times(channel, tiles), t)), load(tensors.filter, f, filterPlace(p, o, channel)))
+    const total = [f, plus(times(o, tiles), t)] as const
+    const value = i === 0 ? sum([k], product) : add(load(tensors.products, ...total), sum([k], product))
+    const inVectors = outputs / CPU.lanes
+    return {
+      equation: equation('multiply', [], [f, o, place, ...(images ? [lane] : [])], [store(tensors.products, total, value)]),
+      loops: [
+        { axis: f, tile: 1 },
+        { axis: o, tile: Math.min(2, inVectors), vectorized: true },
+        ...(images ? [{ axis: place, tile: 1 }, { axis: lane, tile: CPU.lanes }]
+          : [{ axis: place, tile: Math.min(inVectors > 1 ? 4 : 8, tiles) }]),
+      ],
+      unroll: new Map([[k, [8, 4, 2].find((d) => block % d === 0) ?? 1]]),
+    }
+  })
+}
+
+/** Input channels of a block of a sum, at least. */
+const LEAST_BLOCK = 64
 
 /** The same where tiles of the images of a block lie side by side. */
 function multiplyImages(p: ForwardPlan, images: number): Stage {
@@ -352,7 +381,7 @@ function storePadded(p: ForwardPlan): Stage {
 function transformImagesBack(p: ForwardPlan, { inner }: TaskBlock): (Stage | StageGroup)[] {
   const { tiling: { m, stepDown, stepAcross }, size, tensors, equation: e } = p
   const place = (row: IndexLike, column: IndexLike): IndexLike =>
-    plus(times(plus(times(p.blockOut, p.blockRow.extent as number), row), p.column.extent as number), column)
+    plus(times(plus(times(p.blockOut, p.tiledRow.extent as number), row), p.tiledColumn.extent as number), column)
   const back = twoPasses({
     name: e.name,
     matrix: transformsOf(m, p.filterSize).output,

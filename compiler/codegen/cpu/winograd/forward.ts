@@ -27,6 +27,7 @@ export function chooseWinograd(c: Contraction): WinogradSchedule | undefined {
   const tiling = prepacked ? preparedTiling(c, shape, outputTileOf(prepacked, filterSize))
     : chooseTiling(filterSize, height, column.extent as number, mayOverlap(e))
   if (!tiling || inputs < MODEL.leastInputs[filterSize]! || outputs < MODEL.leastOutputs) return undefined
+  if (prepacked && isOneTile(tiling)) return choosePreparedImages(c, shape, tiling)
   const rows = chooseRows(e, shape, tiling)
   if (rows === undefined) return undefined
 
@@ -95,6 +96,34 @@ export function chooseImages(c: Contraction): WinogradSchedule | undefined {
 /** Channels of a block where there are so many; undefined where they do not fill vectors. */
 export const panelOf = (channels: number): number | undefined =>
   divisors(channels).filter((d) => d % CPU.lanes === 0 && d <= MODEL.channelBlock).at(-1)
+
+/** Whether a map is one tile: then several images are multiplied by what is read of the filter. */
+export const isOneTile = ({ down, across }: Tiling): boolean => down * across === 1
+
+/**
+ * The schedule of maps of one tile whose filter is prepared: a task has a block of images. What is loaded of the filter comes from memory, so that a single
+ * image takes little longer than its part of a block would.
+ */
+function choosePreparedImages(c: Contraction, shape: Convolution, tiling: Tiling): WinogradSchedule | undefined {
+  const { leading: [image], out, filterSize } = shape
+  const outputs = out.extent as number
+  const channelBlock = panelOf(outputs)
+  const perImage = (tiling.m + filterSize - 1) ** 2 * pointsOf(shape.channels)
+  const images = [32, 16, 8].find((count) => count * perImage <= MODEL.goodImages)
+  if (image?.extent !== 'n' || images === undefined || channelBlock === undefined) return undefined
+  const group = divisors(outputs).find((d) => d % channelBlock === 0 && d >= MODEL.leastTaskChannels && outputs / d <= CPU.mostTasks) ??
+    outputs
+  const names = new AxisNames(c.equation)
+  const schedule: WinogradSchedule = {
+    algorithm: 'winograd',
+    outputTile: tiling.m,
+    tasks: [image, ...(group < outputs ? [out] : [])].map((a) => names.of(a)),
+    taskBlock: names.sizes([[image, images], ...(group < outputs ? [[out, group] as const] : [])]),
+    channelBlock,
+    keepsFilter: false,
+  }
+  return planForward(c, shape, tiling, schedule) ? schedule : undefined
+}
 
 /** m of the tiles for which a filter was prepared. */
 const outputTileOf = ({ shape: [elements] }: Tensor, filterSize: number): number => Math.sqrt(elements as number) - filterSize + 1
@@ -204,7 +233,7 @@ function nestOf(plan: ForwardPlan, given: Equation): LoopNest {
       ...(keepsFilter ? filter : []),
       { ...packInput(plan), ...sameInput },
       { ...transformInput(plan), ...sameInput },
-      { each: scalarLoops([channelBlocks]), stages: [...(keepsFilter ? [] : filter), multiply(plan), ...transformBack(plan)] },
+      { each: scalarLoops([channelBlocks]), stages: [...(keepsFilter ? [] : filter), ...multiply(plan), ...transformBack(plan)] },
       ...given.sides.map((side) => statisticsStage(side, plan.equation, task)),
     ],
     scratch: [

@@ -9,7 +9,7 @@ import { CPU, pointsOf } from '../cost-model.ts'
 import { otherFactor } from '../schedule.ts'
 import type { Contraction } from '../simplify.ts'
 import { type Convolution, matchConvolution } from './convolution.ts'
-import { panelOf, preparedTiling } from './forward.ts'
+import { isOneTile, panelOf, preparedTiling } from './forward.ts'
 import { flatIndex, mirroredOf, preparedPlace } from './forward-stages.ts'
 import { plane, TILE_SIZES, type Tiling, transformed, transformsOf } from './transforms.ts'
 
@@ -24,14 +24,25 @@ interface ConstantFilter extends Convolution {
 /**
  * A convolution of one image after the other whose filter `prepare` transforms: G g G' of every output and input channel, in the same order of sums as
  * `transformFilter`, so to the same bits. Undefined where an equation is no such convolution, its filter is not a weight that lies in memory as it is
- * multiplied.
+ * multiplied. `isDirect`: it would be computed by direct sums else; `batch`: that the net trains with, or 1.
  */
-export function prepackFilter(e: Equation, c: Contraction, isConstant: IsConstant): PrepackedKernel | undefined {
+export function prepackFilter(
+  e: Equation,
+  c: Contraction,
+  isConstant: IsConstant,
+  isDirect: boolean,
+  batch: number,
+): PrepackedKernel | undefined {
   const shape = constantFilter(c, isConstant)
   const panel = shape && panelOf(shape.outputs)
   if (!shape || panel === undefined) return undefined
-  const { weight, filter, inputs, outputs, filterSize, out, channels } = shape
-  const tilings = (TILE_SIZES[filterSize] ?? []).map((m) => preparedTiling(c, shape, m)).filter((t) => t !== undefined)
+  const { weight, filter, inputs, outputs, filterSize, out, channels, row, column } = shape
+  // A map of one tile takes a block of images: where direct sums would take it one by one, or the batch is known to fill a block. A tile takes half of the
+  // products of such sums, or it does not pay.
+  const fits = (t: Tiling): boolean =>
+    isOneTile(t) ? (isDirect || batch >= FILLED_BLOCK) && 2 * (t.m + filterSize - 1) ** 2 <= pointsOf([row, column]) * filterSize ** 2
+      : !isDirect
+  const tilings = (TILE_SIZES[filterSize] ?? []).map((m) => preparedTiling(c, shape, m)).filter((t) => t !== undefined).filter(fits)
   const [best] = tilings.map((tiling) => ({ tiling, ns: estimate(shape, tiling) })).sort((a, b) => a.ns - b.ns)
   if (!best) return undefined
   const { m } = best.tiling
@@ -71,12 +82,16 @@ function constantFilter(c: Contraction, isConstant: IsConstant): ConstantFilter 
   return { ...shape, weight: filter.tensor, filter, inputs: pointsOf(shape.channels), outputs: shape.out.extent as number }
 }
 
+/** Images of the smallest block, each of which pays for its part of what is read of the filter. */
+const FILLED_BLOCK = 8
+
 /** Nanoseconds of an image: products, what is transformed, and the filter, which is read whole. */
-function estimate({ filterSize, inputs, outputs }: ConstantFilter, { m, down, across }: Tiling): number {
+function estimate({ filterSize, inputs, outputs }: ConstantFilter, tiling: Tiling): number {
+  const { m, down, across } = tiling
   const elements = (m + filterSize - 1) ** 2
   const tiles = down * across
-  const { product, slowProduct, transformedElement, filterElement } = CPU.winograd.prices
-  // A block of the filter's channels is multiplied with all tiles, several times over: both together keep to the first cache, or they do not.
-  const each = inputs * (CPU.winograd.channelBlock + tiles) <= CPU.winograd.goodPanels ? product : slowProduct
-  return elements * (tiles * inputs * outputs * each + tiles * (inputs + outputs) * transformedElement + inputs * outputs * filterElement)
+  const { product, transformedElement, filterElement } = CPU.winograd.prices
+  return elements *
+    (tiles * inputs * outputs * product + tiles * (inputs + outputs) * transformedElement +
+      inputs * outputs * filterElement / (isOneTile(tiling) ? FILLED_BLOCK : 1))
 }
