@@ -53,6 +53,8 @@ export interface FusedProducer {
 export interface Prepacked {
   readonly weight: Tensor
   readonly packed: Tensor
+  /** What `packed` holds: the transformed filter of Winograd's algorithm, or the weight with what a kernel has in its lanes innermost. */
+  readonly form: 'winograd' | 'transposed'
 }
 
 /**

@@ -16,7 +16,8 @@ export function applySchedule(e: Equation, schedule: CpuSchedule): LoopNest {
     fits(contraction, `${schedule.algorithm} wants a sum of products`)
     return contraction
   }
-  fits(!e.prepacked || schedule.algorithm === 'winograd', `a weight was packed for another algorithm than ${schedule.algorithm}`)
+  const wanted = e.prepacked && (e.prepacked.form === 'winograd' ? 'winograd' : 'contraction')
+  fits(!wanted || schedule.algorithm === wanted, `a weight was packed for another algorithm than ${schedule.algorithm}`)
   const nest = schedule.algorithm === 'pointwise' ? pointwiseNest(equation, schedule)
     : schedule.algorithm === 'contraction' ? contractionNest(contractionOf(), schedule)
     : schedule.algorithm === 'phases' ? phasesNest(contractionOf(), schedule)

@@ -8,6 +8,7 @@ import type { IsConstant, PrepackedKernel } from '../../ir/prepack.ts'
 import { rankContractions } from './contraction.ts'
 import { chooseDepthwiseGradient } from './depthwise-gradient.ts'
 import { chooseInnerProduct } from './inner-product.ts'
+import { prepackTransposed } from './prepack-transposed.ts'
 import { choosePhases } from './phases-nest.ts'
 import { choosePointwise, isNarrowMap } from './pointwise.ts'
 import { pricer } from './price.ts'
@@ -89,11 +90,17 @@ export class CpuScheduler {
   /** The equation with a weight that `prepare` packs, where its kernel is faster so, and the equation that packs it. `batch`: that the net trains with, or 1. */
   prepack(e: Equation, isConstant: IsConstant, batch: number): PrepackedKernel | undefined {
     const { contraction } = simplify(e)
-    if (!contraction || e.fusedProducer || this.limits.precise) return undefined
-    const { algorithm } = this.scheduleOf(e)
-    const found = algorithm === 'winograd' || algorithm === 'contraction'
-      ? prepackFilter(e, contraction, isConstant, algorithm === 'contraction', batch) : undefined
-    return found && this.scheduleOf(found.equation).algorithm === 'winograd' ? found : undefined
+    if (!contraction || e.fusedProducer) return undefined
+    const schedule = this.scheduleOf(e)
+    const { algorithm } = schedule
+    if (algorithm !== 'winograd' && algorithm !== 'contraction') return undefined
+    const found = (this.limits.precise ? undefined : prepackFilter(e, contraction, isConstant, algorithm === 'contraction', batch)) ??
+      (algorithm === 'contraction' ? prepackTransposed(e, contraction, schedule, isConstant) : undefined)
+    if (!found) return undefined
+    // What is chosen for the equation as it is packed for a schedule must be that schedule.
+    const chosen = this.scheduleOf(found.equation)
+    return found.equation.prepacked!.form === 'winograd' ? (chosen.algorithm === 'winograd' ? found : undefined)
+      : JSON.stringify(chosen) === JSON.stringify(schedule) ? found : undefined
   }
 
   allows(schedule: CpuSchedule): boolean {
@@ -138,6 +145,7 @@ function chooseSchedule(e: Equation, { precise }: ScheduleLimits): CpuSchedule {
   const { equation, contraction } = simplify(e)
   if (!contraction || isNarrowMap(equation)) return choosePointwise(equation)
   const ofImages = equation.manyImages ? scheduleOfImages(contraction) : undefined
+  if (equation.prepacked?.form === 'transposed') return rankContractions(contraction, 1)[0]!
   const fast = precise ? undefined : ofImages ?? chooseWinograd(contraction) ?? chooseWeightGradient(contraction)
   return fast ?? choosePhases(contraction) ?? chooseInnerProduct(contraction) ?? chooseDepthwiseGradient(contraction) ??
     rankContractions(contraction, 1)[0] ?? choosePointwise(equation)

@@ -9,7 +9,7 @@ import { batchReduction, fixedWhilePacking, isTransposed, mainOf, mayPack } from
 import { CPU } from './cost-model.ts'
 import { type Loop, type LoopNest, pointStage, type Stage } from './loop-nest.ts'
 import { accumulatorsOf, gemmAxes, mayBeVectorReduction, type MicroTile } from './micro-tile.ts'
-import { apart, packFactor, type PackedFactor } from './packing.ts'
+import { apart, inBlocks, packFactor, type PackedFactor } from './packing.ts'
 import { flattenAxes } from '../../ir/reshape.ts'
 import { type AxisFinder, AxisNames, type ContractionSchedule, type ContractionTile, fits } from './schedule.ts'
 import type { Contraction } from './simplify.ts'
@@ -33,19 +33,20 @@ export function contractionNest(given: Contraction, schedule: ContractionSchedul
     unroll,
     ...(tile.vectorReduction && { vectorReduction: tile.vectorReduction }),
   }
-  const scratch = packed.map(({ into }) => into)
+  const own = packed.filter(({ isPrepared }) => !isPrepared)
+  const scratch = own.map(({ into }) => into)
   return {
     grid: task.grid,
     images: imagesOf(task),
     ...(outer && { outerReduction: { axis: outer, init: zeroStage(equation, task.grid) } }),
     stages: [
       // What is packed anew for each image, or block of them, is not what the task before left.
-      ...packed.map((p) => ({ ...packStage(p, fixedWhilePacking(c, task)), ...(!outer && keptFrom(p.of, task)) })),
+      ...own.map((p) => ({ ...packStage(p, fixedWhilePacking(c, task)), ...(!outer && keptFrom(p.of, task)) })),
       multiply,
       ...c.equation.sides.map((side) => statisticsStage(side, equation, task)),
     ],
     scratch,
-    summary: describe(tile, scratch, sum.axes),
+    summary: `${describe(tile, scratch, sum.axes)}${own.length < packed.length ? '; weights prepared' : ''}`,
   }
 }
 
@@ -116,11 +117,14 @@ function packFactors(c: Contraction, task: TaskGrid, tile: MicroTile, { packed, 
     const transposed = isTransposed(tile, f)
     const made = packFactor(`staged_${f}`, body[f], fixed, lanes, transposed ? lanes : undefined)
     fits(made && elementsPerSample(made.into.shape) <= CPU.mostPack, `factor ${f} cannot be packed`)
+    const prepared = c.equation.prepacked
+    if (transposed && prepared) return { ...inBlocks(made, fixed, prepared.packed), of: body[f], transposed, isPrepared: true }
     return { ...(batchBlock === undefined ? made : apart(made)), of: body[f], transposed }
   })
 }
 
-export type Packed = PackedFactor & { readonly of: Expression; readonly transposed: boolean }
+/** `isPrepared`: by another kernel, so that this one only reads it. */
+export type Packed = PackedFactor & { readonly of: Expression; readonly transposed: boolean; readonly isPrepared?: boolean }
 
 /** Packs a factor, four neighbours at a time; where it is transposed, four by four. */
 export function packStage({ equation: given, transposed }: Packed, fixed: ReadonlySet<Axis>): Stage {

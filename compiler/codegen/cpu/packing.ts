@@ -84,6 +84,22 @@ export function packFactor(
   return { equation: pack, into, value: load(into, ...readAt) as PackedFactor['value'], along: fastest ?? packAxes.at(-1)! }
 }
 
+/** The same for all tasks at once, in a tensor with a block for each point of those fixed axes that the factor changes with. */
+export function inBlocks({ equation: e, value, along }: PackedFactor, fixed: ReadonlySet<Axis>, into: Tensor): PackedFactor {
+  const blocks = e.axes.filter((a) => fixed.has(a))
+  const [stored] = e.stores as readonly [Equation['stores'][number]]
+  return {
+    equation: { ...e, stores: [store(into, [...blocks, ...stored.at], stored.value)] },
+    into,
+    value: load(into, ...blocks, ...value.at) as PackedFactor['value'],
+    along,
+  }
+}
+
+/** The extents of these blocks. */
+export const blocksOf = ({ equation: e }: PackedFactor, fixed: ReadonlySet<Axis>): number[] =>
+  e.axes.filter((a) => fixed.has(a)).map((a) => a.extent as number)
+
 const fixedOf = (factor: Expression, fixed: ReadonlySet<Axis>): Axis[] => [...freeAxes(factor)].filter((a) => fixed.has(a))
 
 const roundUpToVector = (size: number): number => Math.ceil(size / 4) * 4

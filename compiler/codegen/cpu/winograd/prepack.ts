@@ -68,7 +68,7 @@ export function prepackFilter(
   const stores = Array.from({ length: size }, (_, j) => transformed(matrix, along.map((line) => line[j]!)))
     .flatMap((values, j) => values.map((value, i) => store(packed, [j + i * size, place], value)))
   return {
-    equation: { ...e, prepacked: { weight, packed } },
+    equation: { ...e, prepacked: { weight, packed, form: 'winograd' } },
     preparation: equation(packed.name, e.layers, [block, ...channels, lane], stores),
   }
 }

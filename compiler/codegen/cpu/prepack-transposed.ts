@@ -1,0 +1,39 @@
+import { timesLoaded } from '../../ir/analysis.ts'
+import type { Equation } from '../../ir/equation.ts'
+import { type IsConstant, packedTensor, type PrepackedKernel } from '../../ir/prepack.ts'
+import { isBatched } from '../../ir/tensor.ts'
+import { batchReduction, fixedWhilePacking, mainOf } from './contraction.ts'
+import { blocksOf, inBlocks, packFactor } from './packing.ts'
+import { AxisNames, type ContractionSchedule } from './schedule.ts'
+import type { Contraction } from './simplify.ts'
+import { cutTasks, innerAxis } from './tasks.ts'
+
+/**
+ * A sum of products whose schedule transposes a constant weight, with the weight transposed by `prepare`: a block for each task that has its own. Undefined where
+ * the schedule transposes nothing, or what it transposes is no weight that lies in memory as it is multiplied.
+ */
+export function prepackTransposed(
+  e: Equation,
+  c: Contraction,
+  schedule: ContractionSchedule,
+  isConstant: IsConstant,
+): PrepackedKernel | undefined {
+  const { transposed, vectorAxis } = schedule
+  if (!transposed || !vectorAxis || batchReduction(c) || e.sides.length > 0) return undefined
+  const factor = c.main.body[transposed]
+  if (factor.kind !== 'load' || isBatched(factor.tensor.shape) || !isConstant(factor.tensor)) return undefined
+  if (timesLoaded(c.equation, factor.tensor) !== 1) return undefined
+  const names = new AxisNames(c.equation)
+  const task = cutTasks(c.equation, names, schedule, { blocksOfImages: true })
+  const fixed = fixedWhilePacking(c, task)
+  const lanes = innerAxis(task, names.find(vectorAxis))
+  const made = packFactor('packed', mainOf(task.equation).body[transposed], fixed, lanes, lanes)
+  const blocks = made && blocksOf(made, fixed)
+  if (!made || blocks!.some((extent) => typeof extent !== 'number')) return undefined
+  const shape = [...blocks!, ...(made.into.shape as readonly number[])]
+  const packed = packedTensor(factor.tensor, `transposed${shape.join('x')}`, shape)
+  return {
+    equation: { ...e, prepacked: { weight: factor.tensor, packed, form: 'transposed' } },
+    preparation: { ...inBlocks(made, fixed, packed).equation, name: packed.name, layers: e.layers },
+  }
+}
