@@ -5,8 +5,8 @@ import type { LoweredGraph } from './lower-graph.ts'
 
 /** What the other programs of a target leave to `prepare`. */
 export interface Packing {
-  /** Equations that pack weights for their kernels. */
-  readonly equations: readonly Equation[]
+  /** Equations that pack weights for their kernels: a list for each, the last of which writes the packed weight. */
+  readonly equations: readonly (readonly Equation[])[]
   /** The buffers that they read. */
   readonly read: ReadonlySet<string>
 }
@@ -16,9 +16,12 @@ export interface Packing {
  * weight as it is made. What was prepared to be packed and is read by no other program need not outlive `prepare`.
  */
 export function packWeights(lowered: LoweredGraph, { equations: packing, read }: Packing): LoweredGraph {
-  const waiting = new Map<string, Equation>()
+  const waiting = new Map<string, readonly Equation[]>()
   // Programs that share a weight want it packed once.
-  for (const e of packing) for (const t of writes(e)) if (!waiting.has(bufferOf(t)!)) waiting.set(bufferOf(t)!, e)
+  for (const list of packing) {
+    const buffer = bufferOf(writes(list.at(-1)!)[0]!)!
+    if (!waiting.has(buffer)) waiting.set(buffer, list)
+  }
   const packed = new Set(waiting.keys())
   const own = new Map<string, Tensor>()
   // Each program may know a prepared value by a tensor of its own: where it is stored tells which one it is.
@@ -34,13 +37,13 @@ export function packWeights(lowered: LoweredGraph, { equations: packing, read }:
     equations.push(mapTensors(e, tensorOf))
     const made = new Set(writes(e).map(bufferOf))
     for (const [buffer, next] of waiting) {
-      if (!reads(next).some((t) => t.storage?.role === 'prepared' && made.has(bufferOf(t)))) continue
+      if (!next.flatMap(reads).some((t) => t.storage?.role === 'prepared' && made.has(bufferOf(t)))) continue
       waiting.delete(buffer)
-      equations.push(mapTensors(next, tensorOf))
+      equations.push(...next.map((each) => mapTensors(each, tensorOf)))
     }
   }
-  for (const e of waiting.values()) equations.push(mapTensors(e, tensorOf))
-  const kept = [...lowered.kept, ...packing.flatMap(writes)].map(tensorOf).filter((t) => t.storage)
+  for (const list of waiting.values()) equations.push(...list.map((each) => mapTensors(each, tensorOf)))
+  const kept = [...lowered.kept, ...packing.flat().flatMap(writes)].map(tensorOf).filter((t) => t.storage)
   return { ...lowered, equations, kept: new Set(kept) }
 }
 

@@ -199,7 +199,7 @@ export const prepack: KernelStep = {
   run: (work, { target, options: { batch } }) => {
     const written = new Set(work.kernels.flatMap(({ equation }) => writes(equation)).map((t) => bufferOf(t)))
     const isConstant: IsConstant = (t) => t.storage !== undefined && CONSTANT_ROLES.includes(t.storage.role) && !written.has(bufferOf(t))
-    const equations: Equation[] = []
+    const equations: (readonly Equation[])[] = []
     const kernels = work.kernels.map((kernel) => {
       const found = target.prepack!(kernel.equation, isConstant, batch)
       if (!found) return kernel

@@ -1,10 +1,10 @@
 import type { Equation } from './equation.ts'
 import { nextTensorId, type Shape, type Tensor } from './tensor.ts'
 
-/** A kernel that reads a weight as it is packed, and the equation that packs it. */
+/** A kernel that reads a weight as it is packed, and the equations that pack it: the last one writes it. */
 export interface PrepackedKernel {
   readonly equation: Equation
-  readonly preparation: Equation
+  readonly preparation: readonly Equation[]
 }
 
 /** Whether nothing that runs beside a kernel writes a tensor: `prepare` may then pack it. */

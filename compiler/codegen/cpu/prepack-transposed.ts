@@ -34,6 +34,6 @@ export function prepackTransposed(
   const packed = packedTensor(factor.tensor, `transposed${shape.join('x')}`, shape)
   return {
     equation: { ...e, prepacked: { weight: factor.tensor, packed, form: 'transposed' } },
-    preparation: { ...inBlocks(made, fixed, packed).equation, name: packed.name, layers: e.layers },
+    preparation: [{ ...inBlocks(made, fixed, packed).equation, name: packed.name, layers: e.layers }],
   }
 }

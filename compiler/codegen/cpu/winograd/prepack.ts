@@ -1,17 +1,17 @@
-import { type Axis, axis, type IndexLike, plus, times } from '../../../ir/affine.ts'
+import { type Axis, axis, type IndexLike, minus, plus, times } from '../../../ir/affine.ts'
 import { timesLoaded } from '../../../ir/analysis.ts'
 import { equation, type Equation, store } from '../../../ir/equation.ts'
-import type { Expression } from '../../../ir/expression.ts'
+import { type Expression, load } from '../../../ir/expression.ts'
 import { type IsConstant, packedTensor, type PrepackedKernel } from '../../../ir/prepack.ts'
 import { substitute } from '../../../ir/rewrite.ts'
-import { isBatched, type Tensor } from '../../../ir/tensor.ts'
+import { isBatched, tensor, type Tensor } from '../../../ir/tensor.ts'
 import { CPU, pointsOf } from '../cost-model.ts'
 import { otherFactor } from '../schedule.ts'
 import type { Contraction } from '../simplify.ts'
 import { type Convolution, matchConvolution } from './convolution.ts'
 import { isOneTile, panelOf, preparedTiling } from './forward.ts'
 import { flatIndex, mirroredOf, preparedPlace } from './forward-stages.ts'
-import { plane, TILE_SIZES, type Tiling, transformed, transformsOf } from './transforms.ts'
+import { type Matrix, plane, TILE_SIZES, type Tiling, transformed, transformsOf } from './transforms.ts'
 
 /** A convolution whose filter `prepare` can transform, once for all runs. */
 interface ConstantFilter extends Convolution {
@@ -36,7 +36,7 @@ export function prepackFilter(
   const shape = constantFilter(c, isConstant)
   const panel = shape && panelOf(shape.outputs)
   if (!shape || panel === undefined) return undefined
-  const { weight, filter, inputs, outputs, filterSize, out, channels, row, column } = shape
+  const { weight, inputs, outputs, filterSize, row, column } = shape
   // A map of one tile takes a block of images: where direct sums would take it one by one, or the batch is known to fill a block. A tile takes half of the
   // products of such sums, or it does not pay.
   const fits = (t: Tiling): boolean =>
@@ -51,26 +51,70 @@ export function prepackFilter(
   const size = m + filterSize - 1
   const form = `winograd${m}${mirrored.some((is) => is) ? `.mirrored${mirrored.map(Number).join('')}` : ''}`
   const packed = packedTensor(weight, form, [size ** 2, plane(outputs * inputs)])
-  const [block, lane] = [axis('o_block', outputs / panel), axis('o', panel)]
-  const sides = Array.from({ length: filterSize }, (_, i) => i)
-  const element = (i: number, j: number): Expression => {
-    const at = (k: number, isMirrored: boolean): number => (isMirrored ? filterSize - 1 - k : k)
-    const place = new Map<Axis, IndexLike>([
-      [out, plus(times(block, panel), lane)],
-      [shape.filterRow, at(i, mirrored[0])],
-      [shape.filterColumn, at(j, mirrored[1])],
-    ])
-    return substitute(filter, place)
-  }
-  const matrix = transformsOf(m, filterSize).weight
-  const along = sides.map((i) => transformed(matrix, sides.map((j) => element(i, j))))
-  const place = preparedPlace({ inputs, outputs: panel }, block, flatIndex(channels).at(channels), lane)
-  const stores = Array.from({ length: size }, (_, j) => transformed(matrix, along.map((line) => line[j]!)))
-    .flatMap((values, j) => values.map((value, i) => store(packed, [j + i * size, place], value)))
   return {
     equation: { ...e, prepacked: { weight, packed, form: 'winograd' } },
-    preparation: equation(packed.name, e.layers, [block, ...channels, lane], stores),
+    preparation: transformation(shape, mirrored, panel, transformsOf(m, filterSize).weight, packed).map((each) => ({
+      ...each,
+      layers: e.layers,
+    })),
   }
+}
+
+/**
+ * G g G' for every output and input channel in two passes, along the rows of g first: all elements at once would be long code for what is done once. A pass is a loop
+ * over rows, or over columns of what the first one made.
+ */
+function transformation(
+  { out, channels, filterRow, filterColumn, filterSize, filter, inputs, outputs }: ConstantFilter,
+  mirrored: readonly [boolean, boolean],
+  panel: number,
+  matrix: Matrix,
+  packed: Tensor,
+): readonly [Equation, Equation] {
+  const size = matrix.length
+  const sides = Array.from({ length: filterSize }, (_, i) => i)
+  const between = tensor(`${packed.name}.rows`, [filterSize * size, plane(outputs * inputs)])
+  const pass = (
+    name: string,
+    line: Axis,
+    elements: (block: Axis, lane: Axis) => readonly Expression[],
+    into: Tensor,
+    at: (k: number) => IndexLike,
+  ): Equation => {
+    const [block, lane] = [axis('o_block', outputs / panel), axis('o', panel)]
+    const place = preparedPlace({ inputs, outputs: panel }, block, flatIndex(channels).at(channels), lane)
+    const stores = transformed(matrix, elements(block, lane)).map((value, k) => store(into, [at(k), place], value))
+    return equation(name, [], [line, block, ...channels, lane], stores)
+  }
+  const [row, column] = [axis('row', filterSize), axis('column', size)]
+  const along = pass(
+    between.name,
+    row,
+    (block, lane) =>
+      sides.map((k) =>
+        substitute(
+          filter,
+          new Map<Axis, IndexLike>([
+            [out, plus(times(block, panel), lane)],
+            [filterRow, mirrored[0] ? minus(filterSize - 1, row) : row],
+            [filterColumn, mirrored[1] ? filterSize - 1 - k : k],
+          ]),
+        )
+      ),
+    between,
+    (k) => plus(times(row, size), k),
+  )
+  const across = pass(
+    packed.name,
+    column,
+    (block, lane) =>
+      sides.map((k) =>
+        load(between, plus(column, k * size), preparedPlace({ inputs, outputs: panel }, block, flatIndex(channels).at(channels), lane))
+      ),
+    packed,
+    (k) => plus(column, k * size),
+  )
+  return [along, across]
 }
 
 function constantFilter(c: Contraction, isConstant: IsConstant): ConstantFilter | undefined {
