@@ -9,5 +9,5 @@ goldenSuite('webgpu', async () => webgpu({ gpu: await softwareGpu() }), {
   targets: [WEBGPU],
   beside: [SOFTWARE_PLAN],
   bothSpellings: false,
-  trainsOnce: true,
+  fewTrainings: true,
 })
