@@ -1,5 +1,5 @@
-import { type Axis, axis, type IndexLike, plus, times } from '../../ir/affine.ts'
-import { type Expression, guard, within } from '../../ir/expression.ts'
+import { type Axis, axis, type Index, type IndexLike, plus, substitute as substituteIndex, times } from '../../ir/affine.ts'
+import { type Expression, guard, type Guard, within } from '../../ir/expression.ts'
 import { replaceNode, substitute } from '../../ir/rewrite.ts'
 import type { Contraction } from './simplify.ts'
 
@@ -14,21 +14,26 @@ export interface BatchBlocks {
   /** Counts rows of images in a block, and images in a row; those behind the batch are zero. */
   readonly rows: Axis
   readonly row: Axis
-  /** The image, for what is packed; and the condition under which a row has one. */
-  readonly image: IndexLike
+  /** The value, or zero where a row has no image. */
   readonly isThere: (value: Expression) => Expression
 }
 
 /**
- * Splits the sum over a batch of images into blocks (BLIS: blocks of K): both factors are packed for a block, its images are added up in registers, and
- * what a block came to is added in memory once. Without it an inner product's gradient reads and writes all of its sums for each image.
+ * Splits the sum over a batch of images, or over a chunk of one, into blocks (BLIS: blocks of K): both factors are packed for a block, its images are added
+ * up in registers, and what a block came to is added in memory once. Without it a gradient reads and writes all of its sums for each image. Undefined where
+ * nothing says which images of a chunk are there.
  */
-export function blockBatch({ equation, main }: Contraction, batch: Axis, images: number): BatchBlocks {
-  const blocks = axis(`${batch.name}_block`, { chunks: images })
+export function blockBatch({ equation, main }: Contraction, batch: Axis, images: number): BatchBlocks | undefined {
+  const chunks = typeof batch.extent === 'object' ? batch.extent.chunks : 1
+  const blocks = axis(`${batch.name}_block`, { chunks: chunks * images })
   const [rows, row] = [axis(`${batch.name}_row`, images / IN_A_ROW), axis(batch.name, IN_A_ROW)]
   const first = plus(times(blocks, images), times(rows, IN_A_ROW))
   const image = plus(first, row)
-  const inBlock = (f: Expression): Expression => guard([within(image, 'n')], substitute(f, new Map<Axis, IndexLike>([[batch, image]])))
+  const exists = batch.extent === 'n' ? within(batch, 'n') : existence(main.body.a) ?? existence(main.body.b)
+  if (!exists) return undefined
+  const existsAt = (at: Index): Guard => ({ ...exists, at: substituteIndex(exists.at, new Map([[batch, at]])) })
+  const inBlock = (f: Expression): Expression =>
+    guard([existsAt(image)], substitute(without(exists, f), new Map<Axis, IndexLike>([[batch, image]])))
   const body = { ...main.body, a: inBlock(main.body.a), b: inBlock(main.body.b) }
   const blocked = { ...main, body, axes: [blocks, rows, ...main.axes.filter((a) => a !== batch), row] }
   const stores = equation.stores.map((s) => ({ ...s, value: replaceNode(s.value, main, blocked) }))
@@ -37,7 +42,14 @@ export function blockBatch({ equation, main }: Contraction, batch: Axis, images:
     blocks,
     rows,
     row,
-    image,
-    isThere: (value) => guard([within(first, 'n')], value),
+    isThere: (value) => guard([existsAt(first)], value),
   }
 }
+
+/** A factor without a condition that stands around all of it: with others in one guard, images could not be loaded in vectors. */
+const without = (g: Guard, f: Expression): Expression =>
+  f.kind === 'guard' && f.otherwise === 0 ? guard(f.guards.filter((own) => own.kind !== g.kind || own.at.key !== g.at.key), f.value) : f
+
+/** The condition under which a factor's image exists. */
+const existence = (f: Expression): Guard | undefined =>
+  f.kind === 'guard' && f.otherwise === 0 ? f.guards.find((g) => g.kind === 'within' && g.extent === 'n') : undefined

@@ -5,6 +5,7 @@ import { loadOf } from '../../ir/fused-producer.ts'
 import { onceByNode } from '../../ir/once-by-node.ts'
 import { onceByShape } from '../../ir/once-by-shape.ts'
 import type { IsConstant, PrepackedKernel } from '../../ir/prepack.ts'
+import { chooseFilterGradient } from './filter-gradient.ts'
 import { rankContractions } from './contraction.ts'
 import { chooseDepthwiseGradient } from './depthwise-gradient.ts'
 import { chooseInnerProduct } from './inner-product.ts'
@@ -148,5 +149,5 @@ function chooseSchedule(e: Equation, { precise }: ScheduleLimits): CpuSchedule {
   if (equation.prepacked?.form === 'transposed') return rankContractions(contraction, 1)[0]!
   const fast = precise ? undefined : ofImages ?? chooseWinograd(contraction) ?? chooseWeightGradient(contraction)
   return fast ?? choosePhases(contraction) ?? chooseInnerProduct(contraction) ?? chooseDepthwiseGradient(contraction) ??
-    rankContractions(contraction, 1)[0] ?? choosePointwise(equation)
+    chooseFilterGradient(contraction) ?? rankContractions(contraction, 1)[0] ?? choosePointwise(equation)
 }

@@ -9,7 +9,7 @@ import { batchReduction, fixedWhilePacking, isTransposed, mainOf, mayPack } from
 import { CPU } from './cost-model.ts'
 import { type Loop, type LoopNest, pointStage, type Stage } from './loop-nest.ts'
 import { accumulatorsOf, gemmAxes, mayBeVectorReduction, type MicroTile } from './micro-tile.ts'
-import { apart, inBlocks, packFactor, type PackedFactor } from './packing.ts'
+import { apart, inBlocks, inPanels, packFactor, type PackedFactor } from './packing.ts'
 import { flattenAxes } from '../../ir/reshape.ts'
 import { type AxisFinder, AxisNames, type ContractionSchedule, type ContractionTile, fits } from './schedule.ts'
 import type { Contraction } from './simplify.ts'
@@ -25,7 +25,7 @@ export function contractionNest(given: Contraction, schedule: ContractionSchedul
   if (images) unroll.set(images.row, images.row.extent as number)
   const c = images?.contraction ?? given
   const task = cutTasks(c.equation, names, schedule, { blocksOfImages: true })
-  const packed = packFactors(c, task, tile, schedule)
+  const packed = packFactors(c, task, tile, schedule, images)
   const { equation, sum, outer } = readPacked(c, task, packed, images)
   const multiply: Stage = {
     equation,
@@ -103,23 +103,35 @@ export function tileOf(c: Contraction, names: AxisFinder, schedule: ContractionT
 function imageBlocks(c: Contraction, tile: MicroTile, { batchBlock, packed }: ContractionSchedule): BatchBlocks | undefined {
   if (batchBlock === undefined) return undefined
   const batch = batchReduction(c)
-  fits(batch?.extent === 'n' && packed.length === 2 && tile.vectorAxis, 'blocks of images are packed whole, for a sum over the batch')
+  fits(batch && packed.length === 2 && tile.vectorAxis, 'blocks of images are packed whole, for a sum over the batch')
   fits(batchBlock % IN_A_ROW === 0, `a block of images has whole rows of ${IN_A_ROW}`)
-  return blockBatch(c, batch, batchBlock)
+  const blocks = blockBatch(c, batch, batchBlock)
+  fits(blocks, 'nothing says which images are there')
+  return blocks
 }
 
-function packFactors(c: Contraction, task: TaskGrid, tile: MicroTile, { packed, batchBlock }: ContractionSchedule): Packed[] {
+function packFactors(
+  c: Contraction,
+  task: TaskGrid,
+  tile: MicroTile,
+  { packed }: ContractionSchedule,
+  images: BatchBlocks | undefined,
+): Packed[] {
   fits(packed.length === 0 || mayPack(c), 'a sum over the batch is part of what is stored: nothing can be packed')
   const fixed = fixedWhilePacking(c, task)
   const { body } = mainOf(task.equation)
   const lanes = tile.vectorAxis ? innerAxis(task, tile.vectorAxis) : tile.vectorReduction!
+  // The terms of a sum lie side by side: images, where maps are summed up, too.
+  const terms = images && tile.transposed ? images.row : undefined
   return packed.map((f) => {
-    const transposed = isTransposed(tile, f)
-    const made = packFactor(`staged_${f}`, body[f], fixed, lanes, transposed ? lanes : undefined)
+    const innermost = isTransposed(tile, f) ? lanes : terms
+    const made = packFactor(`staged_${f}`, body[f], fixed, innermost ?? lanes, innermost)
     fits(made && elementsPerSample(made.into.shape) <= CPU.mostPack, `factor ${f} cannot be packed`)
     const prepared = c.equation.prepacked
+    const transposed = innermost !== undefined
     if (transposed && prepared) return { ...inBlocks(made, fixed, prepared.packed), of: body[f], transposed, isPrepared: true }
-    return { ...(batchBlock === undefined ? made : apart(made)), of: body[f], transposed }
+    const placed = !images ? made : isTransposed(tile, f) ? inPanels(made, CPU.lanes * tile.vectorCount) : apart(made)
+    return { ...placed, of: body[f], transposed }
   })
 }
 

@@ -38,7 +38,8 @@ export function chooseDepthwiseGradient(c: Contraction): ContractionSchedule | u
       tasks: tasks.map((a) => names.of(a)),
       vectorFactor: input,
       packed,
-      registerTile: names.sizes([[filterRow, Math.min(filterRow.extent as number, CPU.accumulators)]]),
+      // A filter of a single row has no points for a tile.
+      registerTile: names.sizes(filterRow.extent === 1 ? [] : [[filterRow, Math.min(filterRow.extent as number, CPU.accumulators)]]),
       vectorReduction: names.of(column),
       unroll: names.sizes([[column, stepsAtOnce(column)]]),
     }

@@ -4,6 +4,7 @@ import { children, type Expression, load } from '../../ir/expression.ts'
 import { mapIndices } from '../../ir/rewrite.ts'
 import { type Axis, axis, axesOf, combine, divide, type Index, type IndexLike, minus, plus, remainder, times } from '../../ir/affine.ts'
 import { type Equation, equation, store } from '../../ir/equation.ts'
+import { overAxes } from '../../ir/reshape.ts'
 
 /**
  * A factor of a sum of products, copied into a thread's own memory for a task (BLIS: packing): padding and what is computed of it on the
@@ -189,5 +190,34 @@ export function apart(packed: PackedFactor): PackedFactor {
     into,
     equation: { ...e, stores: [{ ...stored, tensor: into }] },
     value: load(into, ...value.at) as PackedFactor['value'],
+  }
+}
+
+/**
+ * The same in panels (BLIS: packing): `width` neighbours along the innermost axis, for all places along the others, lie one after the other, so that a tile
+ * reads its vectors in a row. Unchanged where panels do not divide the axis.
+ */
+export function inPanels(packed: PackedFactor, width: number): PackedFactor {
+  const { into: from, value, equation: e } = packed
+  const row = from.shape.at(-1) as number
+  if (row <= width || row % width !== 0) return packed
+  const into = tensor(from.name, [row / width, ...from.shape.slice(0, -1), width])
+  const split = (at: readonly Index[]): Index[] => [divide(at.at(-1)!, width), ...at.slice(0, -1), remainder(at.at(-1)!, width)]
+  const own = e.axes.at(-1)!
+  const [panel, lane] = [axis(`${own.name}_panel`, row / width), axis(own.name, width)]
+  const axes = [
+    ...e.axes.slice(0, e.axes.length - (from.shape.length)),
+    panel,
+    ...e.axes.slice(e.axes.length - from.shape.length, -1),
+    lane,
+  ]
+  const moved = overAxes(e, new Map([[own, plus(times(panel, width), lane)]]), axes)
+  const [stored] = moved.stores as readonly [Equation['stores'][number]]
+  return {
+    ...packed,
+    into,
+    equation: { ...moved, stores: [{ ...stored, tensor: into, at: split(stored.at) }] },
+    value: load(into, ...split(value.at)) as PackedFactor['value'],
+    along: lane,
   }
 }

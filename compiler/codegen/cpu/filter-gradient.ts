@@ -1,0 +1,107 @@
+import { freeAxes } from '../../ir/analysis.ts'
+import { divisors } from '../../ir/divisors.ts'
+import type { Axis } from '../../ir/affine.ts'
+import { elementsPerSample } from '../../ir/tensor.ts'
+import { blockBatch, IN_A_ROW } from './batch-block.ts'
+import { batchReduction, mayPack } from './contraction.ts'
+import { CPU, pointsOf } from './cost-model.ts'
+import { packFactor } from './packing.ts'
+import { AxisNames, type ContractionSchedule, type FactorName, otherFactor } from './schedule.ts'
+import type { Contraction } from './simplify.ts'
+
+/**
+ * The schedule of a filter's gradient on small maps, as a matrix product whose sums run over a block of images: output channels in lanes, input channels
+ * broadcast, both packed for a block. Image by image a map of 4 x 4 gives each sum sixteen terms, fewer than it takes to read and write the sum. Undefined
+ * where an equation is no such gradient, where its maps are large enough by themselves, or where channels do not fill a tile.
+ */
+export function chooseFilterGradient(c: Contraction): ContractionSchedule | undefined {
+  const { equation: e, main } = c
+  const batch = batchReduction(c)
+  const map = main.axes.filter((a) => a !== batch)
+  if (!batch || !mayPack(c) || e.sides.length > 0 || map.length === 0 || map.some((a) => typeof a.extent !== 'number')) return undefined
+  const pixels = pointsOf(map)
+  if (pixels > MOST_PIXELS) return undefined
+  const roles = rolesOf(c)
+  if (!roles) return undefined
+  const { gradients, out, input, leading } = roles
+  const names = new AxisNames(e)
+  const chunks = typeof batch.extent === 'object' ? batch.extent.chunks : 1
+  for (const images of [32, 16, 8, 4]) {
+    if ((images > IN_A_ROW && images * pixels > GOOD_TERMS) || chunks * images > GOOD_BATCH) continue
+    const blocked = blockBatch(c, batch, images)
+    if (!blocked) return undefined
+    const fixed = new Set([...leading, blocked.blocks])
+    const { body } = blocked.contraction.main
+    const packed = (f: FactorName, lanes: Axis): number | undefined => {
+      const made = packFactor('factor', body[f], fixed, lanes, lanes)
+      return made && elementsPerSample(made.into.shape)
+    }
+    const [left, right] = [packed(gradients, out), packed(otherFactor(gradients), blocked.row)]
+    if (left === undefined || right === undefined) return undefined
+    const channels = input.extent as number
+    const products = pointsOf(e.axes.filter((a) => !leading.includes(a))) * pixels * CPU.batchProducts
+    const pieces = Math.min(CPU.mostTasks, products / CPU.taskProducts) / pointsOf(leading)
+    const size = divisors(channels).filter((d) =>
+      d % INPUTS === 0 && (d >= LEAST_INPUTS || d === channels) && (d === LEAST_INPUTS || d * pieces <= channels || pieces <= 1) &&
+      right * d / channels <= 2 * CPU.goodPack
+    ).at(-1)
+    if (size === undefined || left > MOST_GRADIENTS) continue
+    const cut = size < channels
+    return {
+      algorithm: 'contraction',
+      tasks: [...leading.map((a) => names.of(a)), ...(cut ? [names.of(input)] : [])],
+      ...(cut && { taskBlock: names.sizes([[input, size]]) }),
+      vectorFactor: gradients,
+      packed: [gradients, otherFactor(gradients)],
+      transposed: gradients,
+      registerTile: names.sizes([[input, INPUTS], [out, 2 * CPU.lanes]]),
+      vectorAxis: names.of(out),
+      unroll: names.sizes(unrolled(map)),
+      batchBlock: images,
+    }
+  }
+  return undefined
+}
+
+/** Input channels of a register tile, and of a task at least: gradients of the output are packed for each task. */
+const INPUTS = 4
+const LEAST_INPUTS = 8
+/** Pixels of a map from which on a sum has terms enough in one image; terms of a block of images that are enough. */
+const MOST_PIXELS = 64
+const GOOD_TERMS = 256
+/** Images that chunks of a batch have together: with more, blocks would not be filled. */
+const GOOD_BATCH = 32
+/** Elements of the packed gradients of the output (1 MiB): of each vector's slab, all is in the first cache. */
+const MOST_GRADIENTS = 256 * 1024
+
+interface Roles {
+  /** The factor of the output's gradients: its axes alone tell output channels apart. */
+  readonly gradients: FactorName
+  readonly out: Axis
+  readonly input: Axis
+  /** Groups, chunks of the batch: what both factors change with. */
+  readonly leading: readonly Axis[]
+}
+
+function rolesOf({ equation: e, main: { body } }: Contraction): Roles | undefined {
+  for (const gradients of ['a', 'b'] as const) {
+    const [inGradients, inInputs] = [freeAxes(body[gradients]), freeAxes(body[otherFactor(gradients)])]
+    const own = e.axes.filter((a) => inGradients.has(a) && !inInputs.has(a))
+    const others = e.axes.filter((a) => inInputs.has(a) && !inGradients.has(a))
+    const [out, input] = [own[0], others[0]]
+    if (own.length !== 1 || !out || !input || !isMultiple(out, 2 * CPU.lanes) || !isMultiple(input, INPUTS)) continue
+    return { gradients, out, input, leading: e.axes.filter((a) => inGradients.has(a) && inInputs.has(a)) }
+  }
+  return undefined
+}
+
+const isMultiple = ({ extent }: Axis, of: number): boolean => typeof extent === 'number' && extent >= of && extent % of === 0
+
+/** Sides of the map that are written out beside a row of images. */
+function unrolled(map: readonly Axis[]): [Axis, number][] {
+  let products = CPU.accumulators * IN_A_ROW
+  return [...map].reverse().flatMap((a): [Axis, number][] => {
+    products *= a.extent as number
+    return products <= CPU.bodyProducts ? [[a, a.extent as number]] : []
+  })
+}
