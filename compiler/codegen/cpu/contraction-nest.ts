@@ -163,9 +163,10 @@ const runsAlong = (e: Equation, a: Axis): boolean =>
   )
 
 /** A thread that goes on to a task for which a factor is the same keeps what it has packed. */
-export function keptFrom(factor: Expression, { grid }: TaskGrid): Pick<Stage, 'invariantOver'> {
+export function keptFrom(factor: Expression, { grid }: TaskGrid): Pick<Stage, 'invariantOver' | 'perImage'> {
   const free = freeAxes(factor)
   const used = grid.filter((a) => free.has(a))
+  if (used.length === 1 && used[0]!.extent === 'n' && used[0] !== grid[0]) return { perImage: true }
   return used.length < grid.length && used.every((a, i) => a === grid[i]) ? { invariantOver: used } : {}
 }
 

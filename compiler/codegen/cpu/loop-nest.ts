@@ -48,13 +48,15 @@ export interface Stage {
    * every combination of them.
    */
   readonly invariantOver?: readonly Axis[]
+  /** The stage's results change with the image alone: a thread runs it once where the batch is a single one. */
+  readonly perImage?: true
 }
 
 /**
  * Stages that run one after the other in every iteration of loops around them, so that what they hand on stays small. Where the innermost of
  * these loops is vectorized, all of them compute four points at a time.
  */
-export interface StageGroup extends Pick<Stage, 'invariantOver'> {
+export interface StageGroup extends Pick<Stage, 'invariantOver' | 'perImage'> {
   /** Outermost first. */
   readonly each: readonly Loop[]
   readonly stages: readonly (Stage | StageGroup)[]

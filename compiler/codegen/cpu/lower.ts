@@ -22,6 +22,9 @@ export function lowerLoopNest(equation: Equation, nest: LoopNest, bufferOf: Buff
   return new LoopNestLowering(equation, nest, bufferOf).run()
 }
 
+/** More than a thread does of one kernel. */
+const MOST_TASKS = 2 ** 30
+
 class LoopNestLowering {
   private readonly equation: Equation
   private readonly nest: LoopNest
@@ -106,13 +109,22 @@ class LoopNestLowering {
   }
 
   private stage(stage: Stage | StageGroup, points: readonly Point[]): void {
-    const conditions = stage.invariantOver ? [this.isNew(stage.invariantOver, points[0]!)] : []
+    const conditions = stage.invariantOver ? [this.isNew(stage.invariantOver, points[0]!)]
+      : stage.perImage ? [this.isFirstOrOneOfMany()] : []
     this.builder.ifAll(conditions, () => {
       if ('each' in stage) {
         const exact = stagesOf(stage).some(({ equation }) => isInPlace(equation, this.bufferOf))
         this.loops(stage.each, exact, points, (inner) => this.stages(stage.stages, inner))
       } else this.write(stage, points)
     })
+  }
+
+  /** Whether this is a thread's first task, or the batch has several images. */
+  private isFirstOrOneOfMany(): Operand {
+    const { builder } = this
+    const others = builder.op('iadd', [{ kind: 'batch', chunks: 1 }, int(-1)], 'i32')
+    const first = builder.op('imul', [builder.op('imin', [others, int(1)], 'i32'), int(MOST_TASKS)], 'i32')
+    return builder.op('within', [{ kind: 'tasksDone' }, builder.op('iadd', [first, int(1)], 'i32')], 'bool')
   }
 
   /** Whether no task that this thread has just done had the same place along these axes of the grid. */
