@@ -10,7 +10,7 @@ import { equationsOf } from './run-loop-nest.ts'
 const text = `
 net m {
   input x: f32[48, 3, 3]
-  y = x -> conv(80, 3, stride: 2, pad: 1) as chunked -> relu -> conv(392, 3, stride: 2, pad: 1, groups: 2) as large
+  y = x -> conv(80, 3, stride: 2, pad: 1) as chunked -> relu -> conv(400, 3, stride: 2, pad: 1, groups: 2) as large
   d = x -> conv(48, 1, groups: 48) as depthwise -> global_avg_pool -> flatten -> fc(3)
   loss = add(sum(mul(y, y)), sum(mul(d, d)))
 }`
