@@ -1,4 +1,5 @@
-import { Code, encodeModule, type WasmFunction } from '../../compiler/targets/wasm/encode.ts'
+import { Code } from '../../compiler/targets/wasm/code.ts'
+import { encodeModule, type WasmFunction } from '../../compiler/targets/wasm/encode.ts'
 import { KERNEL, runFunction, workFunction } from '../../compiler/targets/wasm/run-loop.ts'
 import { type Bundle, type DispatchEntry, FORMAT_VERSION, type Plan, type Size } from '../../bundle/format.ts'
 

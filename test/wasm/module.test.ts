@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { Code, encodeModule, type WasmFunction } from '../../compiler/targets/wasm/encode.ts'
+import { Code } from '../../compiler/targets/wasm/code.ts'
+import { encodeModule, type WasmFunction } from '../../compiler/targets/wasm/encode.ts'
 import { MATH, type MathName, mathFunctions } from '../../compiler/targets/wasm/math.ts'
 import { randomUniform } from '../../compiler/targets/interpreter/random.ts'
 import { erf } from '../../compiler/targets/interpreter/erf.ts'

@@ -1,6 +1,6 @@
 import type { KernelFunction, Statement, Operand } from '../../codegen/kernel-function.ts'
 import { plusConstant, split } from './addresses.ts'
-import type { Code } from './encode.ts'
+import type { Code } from './code.ts'
 import type { Locals } from './locals.ts'
 import type { Uses } from './uses.ts'
 

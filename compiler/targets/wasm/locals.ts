@@ -1,4 +1,4 @@
-import type { Code, ValueType } from './encode.ts'
+import type { Code, ValueType } from './code.ts'
 import type { Uses } from './uses.ts'
 
 /** Parameters of a kernel's function: see KERNEL. */

@@ -1,4 +1,5 @@
-import { Code, type ValueType, type WasmFunction } from './encode.ts'
+import { Code, type ValueType } from './code.ts'
+import type { WasmFunction } from './encode.ts'
 import { CONTROL } from '../../../bundle/wasm-abi.ts'
 import type { PlainOp } from './opcodes.ts'
 

@@ -1,5 +1,5 @@
 import type { Operand } from '../../codegen/kernel-function.ts'
-import type { Code } from './encode.ts'
+import type { Code } from './code.ts'
 import { SCALAR, VECTOR } from './instructions.ts'
 import type { Locals } from './locals.ts'
 import { MATH, type MathName } from './math.ts'

@@ -1,5 +1,6 @@
 import { CONTROL, RECORD } from '../../../bundle/wasm-abi.ts'
-import { Code, type FunctionType, type WasmFunction } from './encode.ts'
+import { Code } from './code.ts'
+import type { FunctionType, WasmFunction } from './encode.ts'
 
 /** A kernel: address of its record, address of this thread's memory, first item and the one after the last. */
 export const KERNEL: FunctionType = { params: ['i32', 'i32', 'i32', 'i32'], results: [] }
