@@ -196,12 +196,12 @@ export const prepack: KernelStep = {
   level: 'kernels',
   verify: verifyAfter('prepack'),
   applies: ({ program, options, target }) => target.prepack !== undefined && options.memory !== 'small' && PREPACKED.includes(program),
-  run: (work, { target, options: { batch } }) => {
+  run: (work, { target, options: { batch, schedules } }) => {
     const written = new Set(work.kernels.flatMap(({ equation }) => writes(equation)).map((t) => bufferOf(t)))
     const isConstant: IsConstant = (t) => t.storage !== undefined && CONSTANT_ROLES.includes(t.storage.role) && !written.has(bufferOf(t))
     const equations: (readonly Equation[])[] = []
     const kernels = work.kernels.map((kernel) => {
-      const found = target.prepack!(kernel.equation, isConstant, batch)
+      const found = target.prepack!(kernel.equation, isConstant, batch, schedules?.[target.name])
       if (!found) return kernel
       equations.push(found.preparation)
       const { weight } = found.equation.prepacked!

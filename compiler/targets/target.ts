@@ -42,8 +42,11 @@ export interface Target {
   readonly rejectFusedProducer?: (equation: Equation, batch: number) => string | undefined
   /** The equation as it stands in a program that trains with this batch: with `manyImages` where that gives it another schedule. Absent: itself. */
   readonly inTraining?: (equation: Equation, batch: number) => Equation
-  /** The equation as its kernel is faster, in a net that trains with this batch or infers alone (1), once `prepare` has packed a constant weight of it, and how that is packed. Absent: none is. */
-  readonly prepack?: (equation: Equation, isConstant: IsConstant, batch: number) => PrepackedKernel | undefined
+  /**
+   * The equation as its kernel is faster, in a net that trains with this batch or infers alone (1), once `prepare` has packed a constant weight of it, and
+   * how that is packed; undefined also where another schedule is known for it, which reads the weight as it is. Absent: none is.
+   */
+  readonly prepack?: (equation: Equation, isConstant: IsConstant, batch: number, schedules?: Schedules) => PrepackedKernel | undefined
   /** Why an equation (`plain`) is faster without the epilogue or side reduction that is joined to it. Absent: it never is. */
   readonly rejectJoined?: (joined: Equation, plain: Equation) => string | undefined
   /**

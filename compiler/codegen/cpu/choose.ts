@@ -76,10 +76,14 @@ export class CpuScheduler {
 
   /** The chosen schedule first, then others that the model may be wrong about; all gather statistics in the same blocks. */
   candidates(e: Equation): readonly CpuSchedule[] {
-    // What a weight was packed for is settled.
-    if (e.prepacked) return [this.scheduleOf(e)]
-    const { contraction } = simplify(e)
-    const all = [this.scheduleOf(e), ...(contraction ? rankContractions(contraction, OTHER_TILES + 1) : [])]
+    // What a weight is packed for is one schedule; all others read it as it is.
+    const { prepacked, ...plain } = e
+    const { contraction } = simplify(plain)
+    const all = [
+      this.scheduleOf(e),
+      ...(prepacked ? [this.scheduleOf(plain)] : []),
+      ...(contraction ? rankContractions(contraction, OTHER_TILES + 1) : []),
+    ]
     return [...new Map(all.map((schedule) => [JSON.stringify(schedule), schedule])).values()]
   }
 

@@ -4,7 +4,7 @@ import { bufferOf, elementsPerSample } from '../../ir/tensor.ts'
 import { axisOrder, canonicalText, type CanonicalText } from '../../ir/fingerprint.ts'
 import { applySchedule } from '../../codegen/cpu/apply-schedule.ts'
 import { CpuScheduler, type ScheduleLimits } from '../../codegen/cpu/choose.ts'
-import { parseSchedule, ScheduleMismatch } from '../../codegen/cpu/schedule.ts'
+import { type CpuSchedule, parseSchedule, ScheduleMismatch } from '../../codegen/cpu/schedule.ts'
 import type { Equation } from '../../ir/equation.ts'
 import { kernelKey } from '../../ir/kernel-key.ts'
 import { bindingsOf } from '../../codegen/bindings.ts'
@@ -44,25 +44,36 @@ function targetOf(limits: ScheduleLimits): Target {
     statisticsBlock: (e) => scheduler.statisticsBlock(e),
     rejectFusedProducer: (e) => scheduler.rejectFusedProducer(e),
     inTraining: (e, batch) => scheduler.inTraining(e, batch),
-    prepack: (e, isConstant, batch) => scheduler.prepack(e, isConstant, batch),
+    prepack: (e, isConstant, batch, schedules) => {
+      const found = scheduler.prepack(e, isConstant, batch)
+      const known = found && knownNest(e, scheduler, schedules)
+      return known && JSON.stringify(known.schedule) !== JSON.stringify(scheduler.scheduleOf(found.equation)) ? undefined : found
+    },
     rejectJoined: (joined, plain) => scheduler.rejectJoined(joined, plain),
     price: (joined, plain, passes) => scheduler.price(joined, plain, passes),
     printer: (_, schedules) => printer(scheduler, limits, schedules),
   }
 }
 
-/** The loop nest by the schedule that is known for an equation; by the chosen one where none is, or it does not fit or is not allowed. */
-function loopNestOf(e: Equation, scheduler: CpuScheduler, schedules: Schedules | undefined): LoopNest {
+/** The loop nest by the schedule that is known for an equation; by the chosen one where there is none. */
+const loopNestOf = (e: Equation, scheduler: CpuScheduler, schedules: Schedules | undefined): LoopNest =>
+  knownNest(e, scheduler, schedules)?.nest ?? applySchedule(e, scheduler.scheduleOf(e))
+
+/** The schedule that is known for an equation, and the loop nest by it. Undefined where there is none, or it does not fit or is not allowed. */
+function knownNest(
+  e: Equation,
+  scheduler: CpuScheduler,
+  schedules: Schedules | undefined,
+): { readonly schedule: CpuSchedule; readonly nest: LoopNest } | undefined {
   const known = schedules?.[kernelKey(e)]
-  if (known) {
-    try {
-      const schedule = parseSchedule(known)
-      if (scheduler.allows(schedule)) return applySchedule(e, schedule)
-    } catch (error) {
-      if (!(error instanceof ScheduleMismatch)) throw error
-    }
+  if (!known) return undefined
+  try {
+    const schedule = parseSchedule(known)
+    return scheduler.allows(schedule) ? { schedule, nest: applySchedule(e, schedule) } : undefined
+  } catch (error) {
+    if (!(error instanceof ScheduleMismatch)) throw error
+    return undefined
   }
-  return applySchedule(e, scheduler.scheduleOf(e))
 }
 
 /** Functions before the first kernel: mathematics in every module, then the run loop and what workers do in the first. */
