@@ -11,7 +11,9 @@ import type { Contraction } from '../simplify.ts'
 import { statisticsStage } from '../statistics-stage.ts'
 import { hasStatisticsBlocks, imagesOf, statisticsBlockAlong } from '../tasks.ts'
 import { type Convolution, matchConvolution } from './convolution.ts'
-import { type ForwardPlan, multiply, packInput, planForward, transformBack, transformFilter, transformInput } from './forward-stages.ts'
+import { type ForwardPlan, planForward } from './forward-plan.ts'
+import { multiply } from './forward-products.ts'
+import { packInput, transformBack, transformFilter, transformInput } from './forward-stages.ts'
 import { chooseTiling, paddedTiling, showElements, TILE_SIZES, type Tiling, tilingFor } from './transforms.ts'
 
 const MODEL = CPU.winograd

@@ -10,7 +10,7 @@ import { otherFactor } from '../schedule.ts'
 import type { Contraction } from '../simplify.ts'
 import { type Convolution, matchConvolution } from './convolution.ts'
 import { isOneTile, panelOf, preparedTiling } from './forward.ts'
-import { flatIndex, mirroredOf, preparedPlace } from './forward-stages.ts'
+import { flatIndex, mirroredOf, preparedPlace } from './forward-plan.ts'
 import { type Matrix, plane, TILE_SIZES, type Tiling, transformed, transformsOf } from './transforms.ts'
 
 /** A convolution whose filter `prepare` can transform, once for all runs. */

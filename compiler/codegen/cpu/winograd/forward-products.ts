@@ -1,0 +1,73 @@
+import { add, load, mul, sum } from '../../../ir/expression.ts'
+import { axis, plus, times } from '../../../ir/affine.ts'
+import { divisors } from '../../../ir/divisors.ts'
+import { equation, store } from '../../../ir/equation.ts'
+import { CPU } from '../cost-model.ts'
+import type { Stage } from '../loop-nest.ts'
+import { filterPlace, type ForwardPlan } from './forward-plan.ts'
+
+/** One matrix product for each element of a transformed tile. */
+export function multiply(p: ForwardPlan): Stage[] {
+  if (p.prepacked) return multiplyPrepared(p)
+  const { inputs, outputs, tiles, tensors, images } = p
+  if (images) return [multiplyImages(p, images.size)]
+  const [f, o, t, k] = [axis('f', p.size ** 2), axis('o', outputs), axis('tile', tiles), axis('c', inputs)]
+  const product = mul(load(tensors.transformed, f, plus(times(k, tiles), t)), load(tensors.filter, f, filterPlace(p, o, k)))
+  return [{
+    equation: equation('multiply', [], [f, o, t], [store(tensors.products, [f, plus(times(o, tiles), t)], sum([k], product))]),
+    loops: [
+      { axis: f, tile: 1 },
+      { axis: o, tile: Math.min(tiles >= 8 ? 4 : 8, outputs) },
+      { axis: t, tile: tiles >= 8 ? 2 : 1, vectorized: tiles >= 4 },
+    ],
+    unroll: new Map([[k, [8, 4, 2].find((d) => inputs % d === 0) ?? 1]]),
+  }]
+}
+
+/**
+ * The same with a prepared filter: its panels are loaded in vectors, tiles are broadcast. A panel and all tiles are walked several times over, so input channels
+ * are taken in as many blocks (BLIS: blocks of K) as let both keep to the first cache; sums go on in memory from block to block.
+ */
+function multiplyPrepared(p: ForwardPlan): Stage[] {
+  const { inputs, outputs, tiles, tensors, images, lane } = p
+  const most = Math.max(CPU.lanes, CPU.winograd.goodPanels / (outputs + tiles))
+  const size = divisors(inputs).filter((d) => d <= most).at(-1)!
+  // Many short sums would do little but begin.
+  const block = size >= Math.min(inputs, LEAST_BLOCK) ? size : inputs
+  return Array.from({ length: inputs / block }, (_, i): Stage => {
+    const [f, o, k] = [axis('f', p.size ** 2), axis('o', outputs), axis('c', block)]
+    const place = axis('tile', images ? tiles / images.size : tiles)
+    const t = images ? plus(times(place, images.size), lane) : place
+    const channel = plus(k, i * block)
+    const product = mul(load(tensors.transformed, f, plus(times(channel, tiles), t)), load(tensors.filter, f, filterPlace(p, o, channel)))
+    const total = [f, plus(times(o, tiles), t)] as const
+    const value = i === 0 ? sum([k], product) : add(load(tensors.products, ...total), sum([k], product))
+    const inVectors = outputs / CPU.lanes
+    return {
+      equation: equation('multiply', [], [f, o, place, ...(images ? [lane] : [])], [store(tensors.products, total, value)]),
+      loops: [
+        { axis: f, tile: 1 },
+        { axis: o, tile: Math.min(2, inVectors), vectorized: true },
+        ...(images ? [{ axis: place, tile: 1 }, { axis: lane, tile: CPU.lanes }]
+          : [{ axis: place, tile: Math.min(inVectors > 1 ? 4 : 8, tiles) }]),
+      ],
+      unroll: new Map([[k, [8, 4, 2].find((d) => block % d === 0) ?? 1]]),
+    }
+  })
+}
+
+/** Input channels of a block of a sum, at least. */
+const LEAST_BLOCK = 64
+
+/** The same where tiles of the images of a block lie side by side. */
+function multiplyImages(p: ForwardPlan, images: number): Stage {
+  const { inputs, outputs, tiles, tensors, lane } = p
+  const [f, o, place, k] = [axis('f', p.size ** 2), axis('o', outputs), axis('tile', tiles / images), axis('c', inputs)]
+  const tile = plus(times(place, images), lane)
+  const product = mul(load(tensors.transformed, f, plus(times(k, tiles), tile)), load(tensors.filter, f, filterPlace(p, o, k)))
+  return {
+    equation: equation('multiply', [], [f, o, place, lane], [store(tensors.products, [f, plus(times(o, tiles), tile)], sum([k], product))]),
+    loops: [{ axis: f, tile: 1 }, { axis: place, tile: 1 }, { axis: o, tile: 4 }, { axis: lane, tile: 2, vectorized: true }],
+    unroll: new Map([[k, [8, 4, 2].find((d) => inputs % d === 0) ?? 1]]),
+  }
+}
