@@ -97,39 +97,48 @@ const fields = (
   value: unknown,
 ): Record<string, unknown> => (typeof value === 'object' && value !== null ? value as Record<string, unknown> : {})
 
+/** Of a list; nothing where a file has something else than a number there. */
+const entry = (list: readonly any[], at: unknown): any => (typeof at === 'number' ? list[at] : undefined)
+
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
+
 /** What parts that follow each other from the first on put together. */
 export function unpackParts(parts: readonly PackedPart[]): PlanPart {
   const all = (list: 'names' | 'types' | 'buffers' | 'tensors' | 'kernels'): any[] => parts.flatMap((part) => row(part[list]))
-  const names = all('names')
-  const types = rows(all('types'))
+  const [nameList, types] = [all('names'), rows(all('types'))]
+  const nameOf = (at: unknown): any => entry(nameList, at)
   const buffers = rows(all('buffers')).map(([name, role, fixed, perSample, ...data]): BufferEntry => ({
-    name: names[name],
-    role: names[role],
+    name: nameOf(name),
+    role: nameOf(role),
     elements: { fixed, perSample },
     ...(data.length > 0 && { data: rows(data).map(([times, ...values]) => ({ times, values })) }),
   }))
   const tensors = rows(all('tensors')).map(([name, type, buffer, offset, ...behind]): TensorEntry => {
-    const [element, ...shape] = row(types[type])
-    return { name: names[name], shape, type: element, buffer, offset, ...(behind.length > 0 && { behind }) }
+    const [element, ...shape] = row(entry(types, type))
+    return { name: nameOf(name), shape, type: element, buffer, offset, ...(behind.length > 0 && { behind }) }
   })
   const kernels = rows(all('kernels')).map(([name, workgroup, bindings, file, section, subgroups]): KernelEntry => ({
-    name: names[name],
+    name: nameOf(name),
     ...(file !== undefined &&
-      { file: names[file], section: names[section], ...(subgroups !== undefined && { subgroups: names[subgroups] }) }),
-    bindings: threes(row(bindings)).map(([binding, access, type]) => ({ name: names[binding], access: names[access], type: names[type] })),
+      { file: nameOf(file), section: nameOf(section), ...(subgroups !== undefined && { subgroups: nameOf(subgroups) }) }),
+    bindings: threes(row(bindings)).map(([binding, access, type]) => ({
+      name: nameOf(binding),
+      access: nameOf(access),
+      type: nameOf(type),
+    })),
     workgroup,
   }))
   const dispatch = ([kernel, name, fixed, perSample, ...tensors]: any[]): DispatchEntry => ({
     kernel,
     tensors,
     invocations: { fixed, perSample },
-    name: names[name],
+    name: nameOf(name),
   })
   const programs = parts.flatMap((part) => Object.entries(fields(part.programs))).map(([program, value]): [string, ProgramEntry] => {
     const { dispatches, results, ...rest } = fields(value) as unknown as PackedProgram
     return [program, {
       dispatches: rows(dispatches).map(dispatch),
-      results: Object.fromEntries(row(results).flatMap((name, i, list) => (i % 2 === 0 ? [[names[name] ?? '', list[i + 1]]] : []))),
+      results: Object.fromEntries(row(results).flatMap((name, i, list) => (i % 2 === 0 ? [[textOf(nameOf(name)), list[i + 1]]] : []))),
       ...rest,
     }]
   })
@@ -171,15 +180,15 @@ export function unpackFacts(packed: unknown): Readonly<Record<string, readonly (
   const facts = rows(list).map(([layers, amounts, why, how, again]): DispatchFacts => {
     const amount = (i: number): { fixed: number; perSample: number } => ({ fixed: row(amounts)[2 * i], perSample: row(amounts)[2 * i + 1] })
     return {
-      layers: row(layers).map((i) => texts[i]),
+      layers: row(layers).map((i) => entry(texts, i)),
       flops: amount(0),
       products: amount(1),
       bytesRead: amount(2),
       bytesWritten: amount(3),
-      why: row(why).map((i) => texts[i]),
+      why: row(why).map((i) => entry(texts, i)),
       ...(typeof how === 'number' && { how: texts[how] }),
       ...(again === true && { again }),
     }
   })
-  return Object.fromEntries(Object.entries(fields(programs)).map(([name, own]) => [name, row(own).map((i) => facts[i])]))
+  return Object.fromEntries(Object.entries(fields(programs)).map(([name, own]) => [name, row(own).map((i) => entry(facts, i))]))
 }

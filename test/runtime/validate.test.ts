@@ -290,7 +290,7 @@ describe('files', () => {
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom(...places),
-        fc.oneof(fc.jsonValue(), fc.constantFrom(2 ** 40, -1, [], {}, null, 'n', '../x', 'bundle.json', '__proto__')),
+        fc.oneof(fc.jsonValue(), fc.constantFrom(2 ** 40, -1, [], {}, null, 'n', '../x', 'bundle.json', '__proto__', { toString: '' })),
         async ([name, path], value) => {
           const changed = structuredClone(decoded.get(name)!)
           let at = changed
@@ -326,7 +326,7 @@ describe('files', () => {
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom(...paths),
-        fc.oneof(fc.jsonValue(), fc.integer(), fc.constantFrom('n', 'x', 2 ** 40, -1, [], {}, null)),
+        fc.oneof(fc.jsonValue(), fc.integer(), fc.constantFrom('n', 'x', 2 ** 40, -1, [], {}, null, { toString: '' })),
         async (path, value) => {
           const manifest = structuredClone(fixture().manifest) as Loose
           let at = manifest
