@@ -7,17 +7,20 @@ const NET = 'net one { input x: f32[4]; input label: class[3]; y = x -> fc(3) ->
   '\n',
 )
 
-const steps = (options: object): string[] => {
+const steps = (options: object, target = 'webgpu', of = 'train'): string[] => {
   const seen: string[] = []
-  compile(NET, { targets: ['webgpu'], programs: ['train'], ...options, watch: (program, name) => program === 'train' && seen.push(name) })
+  compile(NET, { targets: [target], programs: [of], ...options, watch: (program, name) => program === of && seen.push(name) })
   return seen
 }
 
 test('the steps over kernels are watched in the order of the list, behind those over the graph', () => {
   const seen = steps({ memory: 'small' })
-  const overKernels = [...KERNEL_STEPS, GENERATE]
+  // Weights are packed before for inference alone, where memory need not be small.
+  const overKernels = [...KERNEL_STEPS.filter((name) => name !== 'prepack'), GENERATE]
   expect(seen.slice(-overKernels.length)).toEqual(overKernels)
   expect(seen.slice(0, -overKernels.length)).toContain('differentiate')
+  const inferred = [...KERNEL_STEPS.filter((name) => name !== 'recompute'), GENERATE]
+  expect(steps({}, 'wasm', 'eval').filter((name) => inferred.includes(name))).toEqual(inferred)
 })
 
 test('whatever may be left out is left out, and what a bundle needs may not', () => {

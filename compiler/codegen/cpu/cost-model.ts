@@ -64,8 +64,6 @@ export interface CpuModel {
   readonly winograd: WinogradModel
 
   readonly prices: Readonly<Work>
-  /** Nanoseconds of an operation on a single value behind a sum whose terms lie in lanes. */
-  readonly scalarBehindSum: number
 }
 
 /**
@@ -82,6 +80,8 @@ export interface Work {
   readonly stores: number
   /** Operations and loads of single values. */
   readonly scalars: number
+  /** The same behind a sum whose terms lie in lanes: all that is computed of it are single values. */
+  readonly behindSums: number
   /** Iterations of loops. */
   readonly iterations: number
   readonly tasks: number
@@ -169,8 +169,18 @@ export const CPU: CpuModel = {
     prices: { product: 0.05, transformedElement: 2, filterElement: 0.5 }, // resnet18 at 224, batch 1: minima of many runs
     goodPanels: 10 * 1024,
   },
-  prices: { arithmetic: 0.039, functions: 15, loads: 0.026, stores: 0.12, scalars: 0, iterations: 0, tasks: 0, bytes: 0.077 },
-  scalarBehindSum: 1.2, // inner products with batch normalization and an activation: 5.6 to 8.4 ns a point, a pass takes 0.8
+  // `behindSums`: inner products with batch normalization and an activation took 5.6 to 8.4 ns a point for them, of passes there are none.
+  prices: {
+    arithmetic: 0.039,
+    functions: 15,
+    loads: 0.026,
+    stores: 0.12,
+    scalars: 0,
+    behindSums: 1.2,
+    iterations: 0,
+    tasks: 0,
+    bytes: 0.077,
+  },
 }
 
 /** Points computed for each point of an axis that tiles of `size` cover: the last tile overlaps the one before (shiftInwards). */

@@ -26,6 +26,7 @@ export function countWork(e: Equation, nest: LoopNest, batch: number): Work {
     loads: 0,
     stores: 0,
     scalars: 0,
+    behindSums: 0,
     iterations: 0,
     tasks: 0,
     bytes: 0,
@@ -50,9 +51,10 @@ export function countWork(e: Equation, nest: LoopNest, batch: number): Work {
     const stageLoops = [...outer, ...own]
     for (let i = outer.length; i < stageLoops.length; i++) work.iterations += tripsOf(stageLoops.slice(0, i + 1))
     const seen = new Set<Expression>()
-    const visit = (node: Expression, within: readonly Around[]): void => {
+    const visit = (node: Expression, within: readonly Around[], inSum: boolean): void => {
       if (seen.has(node)) return
       seen.add(node)
+      const scalar = vectorReduction && !inSum ? 'behindSums' : 'scalars'
       // A sum is taken in front of the loops that it does not change with.
       const inside = node.kind !== 'reduce' ? within : [
         ...within.slice(0, deepestOf(within, freeAxes(node)) + 1),
@@ -66,17 +68,17 @@ export function countWork(e: Equation, nest: LoopNest, batch: number): Work {
       const isVector = lanes !== undefined && free.has(lanes)
       if (node.kind === 'load') {
         if (isVector) work.loads += times * costOfStride(strideOf(linearIndex(node.tensor, node.at), lanes))
-        else work.scalars += times
+        else work[scalar] += times
       } else if (node.kind === 'reduce') {
         work.arithmetic += times * (node.combine === 'argmax' ? 3 : 1)
         for (let i = inside.length - node.axes.length; i < inside.length; i++)
           work.iterations += timesOf(inside.slice(0, i + 1), free, true)
       } else if ((node.kind === 'unary' || node.kind === 'binary') && FUNCTIONS.has(node.op)) work.functions += times
-      else work[isVector ? 'arithmetic' : 'scalars'] += times * operationsOf(node)
-      for (const child of children(node)) visit(child, inside)
+      else work[isVector ? 'arithmetic' : scalar] += times * operationsOf(node)
+      for (const child of children(node)) visit(child, inside, inSum || node.kind === 'reduce')
     }
     for (const s of equation.stores) {
-      visit(s.value, stageLoops)
+      visit(s.value, stageLoops, false)
       const stride = lanes && strideOf(linearIndex(s.tensor, s.at), lanes)
       const each = !lanes || stride === 0 || stride === 1 ? 1 : CPU.interleavedStore
       work.stores += each * stageLoops.reduce((product, { trips, points }) => product * trips * points, 1)

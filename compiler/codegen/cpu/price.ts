@@ -4,7 +4,6 @@ import type { Price } from '../../ir/price.ts'
 import { applySchedule } from './apply-schedule.ts'
 import { CPU, type Work } from './cost-model.ts'
 import { countWork } from './count-work.ts'
-import { stagesOf } from './loop-nest.ts'
 import type { CpuSchedule } from './schedule.ts'
 
 /** Samples of the batch that is priced: what a kernel does once for all of them is shared by so many. */
@@ -19,11 +18,8 @@ export function pricer(
   scheduleOf: (e: Equation) => CpuSchedule,
 ): (joined: readonly Equation[], plain: readonly Equation[], passes: readonly Equation[]) => Price | undefined {
   const nsOf = onceByShape((e): number => {
-    const nest = applySchedule(e, scheduleOf(e))
-    const work = countWork(e, nest, BATCH)
-    // Sums whose terms lie in lanes are single values, and so is all that follows them.
-    const scalars = nest.stages.flatMap(stagesOf).some(({ vectorReduction }) => vectorReduction) ? CPU.scalarBehindSum * work.scalars : 0
-    return ((Object.keys(work) as (keyof Work)[]).reduce((sum, kind) => sum + CPU.prices[kind] * work[kind], 0) + scalars) / BATCH
+    const work = countWork(e, applySchedule(e, scheduleOf(e)), BATCH)
+    return (Object.keys(work) as (keyof Work)[]).reduce((sum, kind) => sum + CPU.prices[kind] * work[kind], 0) / BATCH
   })
   const total = (list: readonly Equation[]): number => list.reduce((sum, e) => sum + nsOf(e), 0)
   return (joined, plain, passes) => {
