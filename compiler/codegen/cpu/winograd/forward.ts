@@ -29,7 +29,7 @@ export function chooseWinograd(c: Contraction): WinogradSchedule | undefined {
   const tiling = prepacked ? preparedTiling(c, shape, outputTileOf(prepacked, filterSize))
     : chooseTiling(filterSize, height, column.extent as number, mayOverlap(e))
   if (!tiling || inputs < MODEL.leastInputs[filterSize]! || outputs < MODEL.leastOutputs) return undefined
-  if (prepacked && isOneTile(tiling)) return choosePreparedImages(c, shape, tiling)
+  if (prepacked && isOneTile(tiling)) return blocksOfImages(c, shape, tiling, panelOf(outputs))
   const rows = chooseRows(e, shape, tiling)
   if (rows === undefined) return undefined
 
@@ -78,21 +78,7 @@ export function chooseImages(c: Contraction): WinogradSchedule | undefined {
     .filter((t) => t !== undefined && (mayOverlap(e) || !t.overlaps)).sort((a, b) => products(a!) - products(b!))
   if (!tiling || tiling.down * tiling.across > MODEL.fewTiles || 2 * products(tiling) > height * width * filterSize ** 2) return undefined
   if (inputs < MODEL.leastInputs[filterSize]! || outputs < MODEL.leastOutputs) return undefined
-  const images = [32, 16, 8].find((count) => count * products(tiling) * inputs <= MODEL.goodImages)
-  const group = divisors(outputs).find((d) => d % CPU.lanes === 0 && d >= MODEL.leastTaskChannels && outputs / d <= CPU.mostTasks) ??
-    outputs
-  const channelBlock = panelOf(group)
-  if (images === undefined || channelBlock === undefined) return undefined
-  const names = new AxisNames(e)
-  const schedule: WinogradSchedule = {
-    algorithm: 'winograd',
-    outputTile: tiling.m,
-    tasks: [image, ...(group < outputs ? [out] : [])].map((a) => names.of(a)),
-    taskBlock: names.sizes([[image, images], ...(group < outputs ? [[out, group] as const] : [])]),
-    channelBlock,
-    keepsFilter: false,
-  }
-  return hasStatisticsBlocks(e, new Map()) && planForward(c, shape, tiling, schedule) ? schedule : undefined
+  return blocksOfImages(c, shape, tiling)
 }
 
 /** Channels of a block where there are so many; undefined where they do not fill vectors. */
@@ -103,18 +89,19 @@ export const panelOf = (channels: number): number | undefined =>
 export const isOneTile = ({ down, across }: Tiling): boolean => down * across === 1
 
 /**
- * The schedule of maps of one tile whose filter is prepared: a task has a block of images. What is loaded of the filter comes from memory, so that a single
- * image takes little longer than its part of a block would.
+ * A task has a block of images, and of the output channels as many as leave work for all threads. `panel`: the channels of a block by which a filter was
+ * prepared, which tasks keep whole. What is loaded of that filter comes from memory, so that a single image takes little longer than its part of a block
+ * would. Undefined where a block of eight images is too large, or channels do not fill vectors.
  */
-function choosePreparedImages(c: Contraction, shape: Convolution, tiling: Tiling): WinogradSchedule | undefined {
-  const { leading: [image], out, filterSize } = shape
+function blocksOfImages(c: Contraction, shape: Convolution, tiling: Tiling, panel?: number): WinogradSchedule | undefined {
+  const { leading: [image], out, filterSize, channels } = shape
   const outputs = out.extent as number
-  const channelBlock = panelOf(outputs)
-  const perImage = (tiling.m + filterSize - 1) ** 2 * pointsOf(shape.channels)
+  const perImage = tiling.down * tiling.across * (tiling.m + filterSize - 1) ** 2 * pointsOf(channels)
   const images = [32, 16, 8].find((count) => count * perImage <= MODEL.goodImages)
+  const group =
+    divisors(outputs).find((d) => d % (panel ?? CPU.lanes) === 0 && d >= MODEL.leastTaskChannels && outputs / d <= CPU.mostTasks) ?? outputs
+  const channelBlock = panel ?? panelOf(group)
   if (image?.extent !== 'n' || images === undefined || channelBlock === undefined) return undefined
-  const group = divisors(outputs).find((d) => d % channelBlock === 0 && d >= MODEL.leastTaskChannels && outputs / d <= CPU.mostTasks) ??
-    outputs
   const names = new AxisNames(c.equation)
   const schedule: WinogradSchedule = {
     algorithm: 'winograd',
@@ -124,7 +111,7 @@ function choosePreparedImages(c: Contraction, shape: Convolution, tiling: Tiling
     channelBlock,
     keepsFilter: false,
   }
-  return planForward(c, shape, tiling, schedule) ? schedule : undefined
+  return hasStatisticsBlocks(c.equation, new Map()) && planForward(c, shape, tiling, schedule) ? schedule : undefined
 }
 
 /** m of the tiles for which a filter was prepared. */
