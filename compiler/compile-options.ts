@@ -1,10 +1,11 @@
 import type { Source } from '../dsl/source.ts'
 import { InputError } from '../bundle/errors.ts'
 import type { Memory, Storage, Style } from '../bundle/format.ts'
-import { batchRule, call, checkOptions, flag, list, oneOf, type Rule, text, thing } from '../bundle/options.ts'
-import { say } from '../bundle/plain.ts'
+import { batchRule, call, checkOptions, flag, list, oneOf, type Rule, text } from '../bundle/options.ts'
+import { isNamed, say } from '../bundle/plain.ts'
 import type { Watch } from './steps.ts'
 import type { Schedules } from './targets/target.ts'
+import { TARGET_NAMES } from './targets/targets.ts'
 
 export interface CompileOptions {
   /** The name under which errors speak of a text. Default `<text>`. */
@@ -72,6 +73,10 @@ export interface InspectOptions extends CompileOptions {
   readonly target?: string
 }
 
+const areSchedules = (given: unknown): boolean =>
+  isNamed(given) &&
+  Object.entries(given).every(([target, of]) => TARGET_NAMES.includes(target) && isNamed(of) && Object.values(of).every(isNamed))
+
 const RULES: Readonly<Record<keyof CompileOptions, Rule>> = {
   file: text,
   style: oneOf('merged', 'split'),
@@ -85,7 +90,10 @@ const RULES: Readonly<Record<keyof CompileOptions, Rule>> = {
   software: flag,
   freeze: list,
   without: list,
-  schedules: thing,
+  schedules: [
+    areSchedules,
+    `an object { TARGET: { KERNEL: schedule } }, as fusenet tune found them, of the targets ${TARGET_NAMES.join(', ')},`,
+  ],
   normalize: flag,
   batch: batchRule,
   allowOneValue: flag,

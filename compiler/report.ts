@@ -1,5 +1,8 @@
+import { InputError } from '../bundle/errors.ts'
 import type { DispatchFacts, Manifest, Plan, ProgramEntry, Size } from '../bundle/format.ts'
 import { placesAt } from '../bundle/layout.ts'
+import { batchRule } from '../bundle/options.ts'
+import { isNamed, say } from '../bundle/plain.ts'
 import { invariant } from './invariant.ts'
 
 /** The report of `inspect --json`. It is computed from the plan for a batch, so it does not depend on the machine. */
@@ -43,8 +46,15 @@ interface Totals {
   readonly bytesWritten: number
 }
 
+/** What the programs of a bundle's plan take at a batch. Throws InputError for what is no manifest, for a target that it has no plan for, and for no batch. */
 export function inspectManifest(manifest: Manifest, target: string, batch: number): InspectReport {
-  const plan = manifest.plans[target]!
+  if (!isNamed(manifest) || !isNamed(manifest.plans))
+    throw new InputError(`inspectManifest takes the manifest of a bundle, not ${say(manifest)}`)
+  const plan = Object.hasOwn(manifest.plans, target) ? manifest.plans[target] : undefined
+  if (!plan)
+    throw new InputError(`inspectManifest: ${say(target)} is none of the bundle's plans (${Object.keys(manifest.plans).join(', ')})`)
+  const [isBatch, wanted] = batchRule
+  if (!isBatch(batch)) throw new InputError(`inspectManifest: batch ${say(batch)}: ${wanted} is wanted`)
   const programs = Object.fromEntries(
     Object.entries(plan.programs).map(([name, program]) => [name, inspectProgram(plan, name, program, batch)]),
   )

@@ -1,3 +1,6 @@
+import { InputError } from '../bundle/errors.ts'
+import { call, checkOptions, list, type Rule } from '../bundle/options.ts'
+import { say } from '../bundle/plain.ts'
 import type { ByteSource } from './byte-source.ts'
 import { refuseForeign, refuseWeights } from './foreign-file.ts'
 import { ImportError } from './import-error.ts'
@@ -13,10 +16,28 @@ const READERS: Readonly<Record<Format, () => Promise<(source: ByteSource, option
   darknet: async () => (await import('./darknet/read.ts')).readDarknet,
 }
 
-/** A model that a reader of its format understood, ready for `writeNet`. Throws ImportError with all problems at once. */
+const isSource = (given: unknown): given is ByteSource =>
+  typeof (given as Partial<ByteSource> | null | undefined)?.read === 'function' && typeof (given as ByteSource).name === 'string'
+
+function checkSource(of: string, given: unknown): void {
+  if (!isSource(given)) throw new InputError(`${of} takes a ByteSource, bytesSource('net.onnx', bytes), not ${say(given)}`)
+}
+
+const RULES: Readonly<Record<keyof ReadOptions, Rule>> = {
+  shapes: [(given) => given instanceof Map, 'a Map of shapes, [3, 224, 224], by names of inputs'],
+  outputs: list,
+  weights: [isSource, "a ByteSource, bytesSource('net.caffemodel', bytes),"],
+  beside: call,
+  progress: call,
+}
+
+/**
+ * A model that a reader of its format understood, ready for `writeNet`. Throws ImportError with all problems at once, InputError for what is no
+ * ByteSource and for options that mean nothing.
+ */
 export async function importModel(source: ByteSource, options: ReadOptions = {}): Promise<ModelNet> {
-  if (typeof (source as Partial<ByteSource> | undefined)?.read !== 'function')
-    throw new TypeError("importModel takes a ByteSource: bytesSource('net.onnx', bytes)")
+  checkSource('importModel', source)
+  checkOptions('importModel', options, RULES)
   const format = formatOf(source)
   refuseForeign(source)
   const { weights, beside } = options
@@ -35,8 +56,9 @@ const known = (beside: (path: string) => ByteSource) => (path: string): ByteSour
 /** Bytes that are looked at to know a file without a telling name. */
 const LOOKED_AT = 4096
 
-/** The format of a model's first file, by its name or else by what is in it. Throws ImportError for what is none. */
+/** The format of a model's first file, by its name or else by what is in it. Throws ImportError for what is none, InputError for what is no ByteSource. */
 export function formatOf(source: ByteSource): Format {
+  checkSource('formatOf', source)
   const [, end = ''] = /\.([A-Za-z0-9]+)$/.exec(source.name) ?? []
   switch (end.toLowerCase()) {
     case 'onnx':

@@ -1,8 +1,8 @@
 import { InputError } from '../bundle/errors.ts'
 import type { Manifest, TensorData } from '../bundle/format.ts'
 import { matchNames } from '../bundle/name-patterns.ts'
-import { list, type Rule } from '../bundle/options.ts'
-import { plain, say } from '../bundle/plain.ts'
+import { checkOptions, list } from '../bundle/options.ts'
+import { isNamed, plain, say } from '../bundle/plain.ts'
 import { showShape } from '../bundle/sizes.ts'
 import { copyTensors, type Tensors } from './tensors.ts'
 
@@ -30,15 +30,15 @@ export interface WeightsMatch {
  * parameters that start anew all the same (as for `freeze`). Throws InputError where nothing fits, and for patterns that mean nothing.
  */
 export function matchWeights(
-  { manifest }: { readonly manifest: Pick<Manifest, 'parameters'> },
+  bundle: { readonly manifest: Pick<Manifest, 'parameters'> },
   weights: Tensors,
   options: { readonly fresh?: readonly string[] } = {},
 ): WeightsMatch {
-  const { parameters } = manifest
+  if (!isNamed((bundle as typeof bundle | undefined)?.manifest))
+    throw new InputError(`a bundle is wanted, as compile, readBundle and net.save give it; here is ${say(bundle)}`)
+  const { parameters } = bundle.manifest
   const given = copyTensors(weights, 'weights', (name) => parameters.find((p) => p.name === name)?.shape)
-  const { fresh: anew = [] } = options
-  const [fits, wanted]: Rule = list
-  if (!fits(anew)) throw new InputError(`fresh: ${wanted} is wanted, here is ${say(anew)}`)
+  const { fresh: anew = [] } = checkOptions('matchWeights', options, { fresh: list })
   const { names: renewed, problems } = matchNames(anew, parameters.map(({ name }) => name))
   if (problems.length > 0) throw new InputError(problems.map((problem) => `fresh: ${problem}`).join('\n'))
 

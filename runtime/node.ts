@@ -8,6 +8,7 @@ import { MANIFEST_FILE } from './loading/files.ts'
 import type { Bundle } from '../bundle/format.ts'
 import type { Found } from './loading/integrity.ts'
 import { replaceFile } from './loading/node/files.ts'
+import { checkOptions, flag, list } from '../bundle/options.ts'
 import { say } from '../bundle/plain.ts'
 import { bundleFrom, type Choice } from './loading/read-bundle.ts'
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from './snapshot.ts'
@@ -23,6 +24,7 @@ export { writeBundle } from './loading/node/write-bundle.ts'
 export async function readBundle(folder: string, choice: Choice = {}): Promise<Bundle> {
   if (typeof folder !== 'string' || folder === '')
     throw new InputError(`readBundle takes the path of a folder, not ${say(folder)} (open takes URLs)`)
+  checkOptions('readBundle', choice, { targets: list, programs: list, facts: flag, weights: flag })
   const read = async (name: string): Promise<Found> => {
     const from = join(folder, name)
     const bytes = await withFile(from, 'read', () => readFile(from)).catch((error: unknown) => {

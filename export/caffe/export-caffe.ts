@@ -1,6 +1,8 @@
+import { anything } from '../../bundle/options.ts'
 import { operators } from '../../compiler/ops/registry.ts'
 import { traitsOf } from '../../compiler/ops/traits.ts'
 import { ExportError } from '../export-error.ts'
+import { checkExport, INFERENCE_RULES } from '../check-export.ts'
 import { type ExportSource, inferenceNet, type InferenceOptions } from '../inference-net.ts'
 import { bytesOf, type Streamed } from '../streamed.ts'
 import { REASONS, ROWS } from './layers/table.ts'
@@ -31,6 +33,7 @@ export interface ExportedCaffe {
  * everything that cannot be exported.
  */
 export function exportCaffe(source: ExportSource, options: CaffeOptions = {}): ExportedCaffe {
+  checkExport('exportCaffe', source, options, { ...INFERENCE_RULES, batch: anything })
   const { batch = 1 } = options
   if (!Number.isInteger(batch) || batch < 1) throw new ExportError([{ where: 'batch', what: `${batch} is no number of samples` }])
   const net = inferenceNet(source, options)

@@ -1,4 +1,5 @@
 import { NON_FINITE_RESULT, type Style, type TensorData } from '../../bundle/format.ts'
+import { anything, oneOf, type Rule, text } from '../../bundle/options.ts'
 import { elementCount } from '../../bundle/sizes.ts'
 import type { Graph, Node, ParameterEntry, Value } from '../../compiler/graph/graph.ts'
 import { equation, store } from '../../compiler/ir/equation.ts'
@@ -7,6 +8,7 @@ import { type Tensor, tensor } from '../../compiler/ir/tensor.ts'
 import { layerKey } from '../../compiler/ops/dropout.ts'
 import { operators } from '../../compiler/ops/registry.ts'
 import { traitsOf } from '../../compiler/ops/traits.ts'
+import { checkExport, tensors } from '../check-export.ts'
 import { ExportError, type ExportProblem } from '../export-error.ts'
 import type { ExportSource } from '../inference-net.ts'
 import { checkOpset, irVersionOf } from '../onnx/opsets.ts'
@@ -34,6 +36,14 @@ export interface OnnxStepOptions {
   readonly version?: string
   /** The name of the file that takes the values of `start`, beside it: for nets whose weights are more than a model may hold. */
   readonly beside?: string
+}
+
+const RULES: Readonly<Record<keyof OnnxStepOptions, Rule>> = {
+  parameters: tensors,
+  style: oneOf('merged', 'split'),
+  opset: anything,
+  version: text,
+  beside: text,
 }
 
 /** What a driver feeds at each step, beside data and labels and beside the state. */
@@ -64,9 +74,10 @@ const MOST_BYTES = 2 ** 31 - 2 ** 26
 
 /**
  * One step of training as a plain graph: forward, losses and metrics, backward, update. Throws ExportError with everything that cannot be
- * exported.
+ * exported, InputError for what is no bundle and for options that mean nothing.
  */
 export function exportOnnxStep(source: ExportSource, options: OnnxStepOptions = {}): ExportedOnnxStep {
+  checkExport('exportOnnxStep', source, options, RULES)
   const { opset = OPSETS.usual, parameters = source.weights, version = '' } = options
   checkOpset(opset)
   const net = trainingNet(source, options.style)

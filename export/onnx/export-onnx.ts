@@ -1,7 +1,9 @@
 import type { Manifest } from '../../bundle/format.ts'
+import { anything, type Rule, text, whole } from '../../bundle/options.ts'
 import { traitsOf } from '../../compiler/ops/traits.ts'
 import { operators } from '../../compiler/ops/registry.ts'
 import { ExportError } from '../export-error.ts'
+import { checkExport, INFERENCE_RULES } from '../check-export.ts'
 import { type ExportSource, inferenceNet, type InferenceOptions } from '../inference-net.ts'
 import { GraphBuilder } from './graph-builder.ts'
 import type { OnnxGraph } from './model.ts'
@@ -26,6 +28,8 @@ export interface OnnxOptions extends InferenceOptions {
   readonly most?: number
 }
 
+const RULES: Readonly<Record<keyof OnnxOptions, Rule>> = { ...INFERENCE_RULES, opset: anything, version: text, beside: text, most: whole }
+
 /** A net as a model of ONNX, to be written piece by piece. */
 export interface ExportedOnnx {
   readonly opset: number
@@ -39,9 +43,10 @@ export interface ExportedOnnx {
 
 /**
  * The net of a bundle as a model that infers: outputs alone, with a batch that is open. Throws ExportError with everything that cannot be
- * exported.
+ * exported, InputError for what is no bundle and for options that mean nothing.
  */
 export function exportOnnx(source: ExportSource, options: OnnxOptions = {}): ExportedOnnx {
+  checkExport('exportOnnx', source, options, RULES)
   const { opset = OPSETS.usual, version = '', beside, most = MOST_BYTES - ROOM } = options
   checkOpset(opset)
   const net = inferenceNet(source, options)

