@@ -9,7 +9,7 @@ import { compileToRun, knownTo, targetsToRun } from '../compile-to-run.ts'
 import type { NetSource } from '../net-source.ts'
 import { deviceOf, withDevice } from '../devices.ts'
 import { EXIT } from '../exit.ts'
-import { hardwareDevice, memory, positiveInteger, tuned, weights } from '../options.ts'
+import { hardwareDevice, memory, positiveInteger, precise, tuned, weights } from '../options.ts'
 import { findPeers, PEERS } from '../peers.ts'
 import { progress } from '../progress.ts'
 import { type Screen, showBytes, showCount } from '../screen.ts'
@@ -33,7 +33,7 @@ export const bench: Verb = {
   name: 'bench',
   summary: 'measure a net beside itself in split style, itself without batch_norm, and other libraries',
   describe(command) {
-    hardwareDevice(tuned(weights(memory(command.argument('<file.net|bundle>', 'the net')))))
+    hardwareDevice(tuned(weights(precise(memory(command.argument('<file.net|bundle>', 'the net'))))))
       .addOption(
         new Option(
           '--against <names>',
@@ -69,6 +69,7 @@ Example: fusenet bench samples/mnist.net --against split --kernels`,
     const place = options['device'] as string
     const compiling = {
       memory: asked.memory,
+      precise: asked.precise,
       schedules: asked.schedules,
       targets: await targetsToRun(net, place),
       ...(asked.wide && { wide: true }),

@@ -11,7 +11,7 @@ import { compileToRun, knownTo, targetsToRun } from '../compile-to-run.ts'
 import type { Lowering, NetSource } from '../net-source.ts'
 import { deviceOf, withDevice } from '../devices.ts'
 import { EXIT } from '../exit.ts'
-import { collect, hardwareDevice, memory, positiveInteger, positiveNumber, style, weights } from '../options.ts'
+import { collect, hardwareDevice, memory, positiveInteger, positiveNumber, precise, style, weights } from '../options.ts'
 import { progress } from '../progress.ts'
 import type { Screen } from '../screen.ts'
 import { didYouMean } from '../../bundle/nearest.ts'
@@ -25,7 +25,7 @@ export const tune: Verb = {
   name: 'tune',
   summary: "measure ways to compute a net's kernels on this device, and keep the fastest",
   describe(command) {
-    hardwareDevice(weights(memory(style(command.argument('<file.net|bundle>', 'the net')))))
+    hardwareDevice(weights(precise(memory(style(command.argument('<file.net|bundle>', 'the net'))))))
       .option('-o, --output <bundle>', 'write the net compiled with what was found')
       .option('--cache <file>', 'where schedules are kept; default: fusenet/schedules.json in XDG_CACHE_HOME or ~/.cache')
       .option('--program <name>', 'whose kernels; may be repeated; default: infer and train', collect)
@@ -50,7 +50,14 @@ Example: fusenet tune samples/mnist.net --batch 100 && fusenet train samples/mni
     // As it is compiled by itself, whatever the cache holds; wide kernels are made of the same schedules.
     const asked = await netOptions({ ...options, cache: undefined, wide: false }, screen)
     const net = await readNet(file, asked)
-    const compiling = { style: asked.style ?? net.lowering.style, memory: asked.memory ?? net.lowering.memory, software: asked.software }
+    const { lowering } = net
+    const compiling = {
+      style: asked.style ?? lowering.style,
+      memory: asked.memory ?? lowering.memory,
+      precise: asked.precise ?? lowering.precise,
+      freeze: lowering.freeze,
+      software: asked.software,
+    }
     const wanted = options['program'] as readonly string[] | undefined
     const place = options['device'] as string
     const running = { ...compiling, targets: await targetsToRun(net, place) }
@@ -250,5 +257,10 @@ function goingOn(options: Readonly<Record<string, unknown>>): string[] {
     name,
   ) => `--${name} ${String(options[name])}`)
   const device = options['device'] === 'auto' ? [] : [`--device ${String(options['device'])}`]
-  return [...named, ...device, ...((options['program'] as readonly string[] | undefined) ?? []).map((name) => `--program ${name}`)]
+  return [
+    ...named,
+    ...(options['precise'] ? ['--precise'] : []),
+    ...device,
+    ...((options['program'] as readonly string[] | undefined) ?? []).map((name) => `--program ${name}`),
+  ]
 }
