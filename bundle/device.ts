@@ -20,7 +20,7 @@ export type Precision = 'f32' | 'f64'
  */
 export interface Device<P extends Precision = Precision> {
   readonly name: string
-  /** For people: the adapter's name, threads. */
+  /** A description for people: the adapter's name, or the number of threads. */
   readonly description: string
   /** The words that tell this hardware from other: measurements are kept under them. Absent where nothing can be kept. */
   readonly identity?: Readonly<Record<string, string>>

@@ -11,7 +11,7 @@ export const FORMAT_VERSION = 3
 export type Dim = number | 'n'
 export type Shape = readonly Dim[]
 export type DataType = 'f32' | 'i32'
-/** Of a plan's tensors: f16 is for what neither the host nor another program but `prepare` reads or writes. */
+/** The type of a plan's tensors. f16 is for what neither the host nor another program but `prepare` reads or writes. */
 export type ElementType = DataType | 'f16'
 export type Style = 'merged' | 'split'
 /** `small`: training computes again what it would otherwise keep from the forward pass for the backward pass. */
@@ -31,7 +31,7 @@ export interface Manifest {
   readonly version: number
   readonly name: string
   readonly style: Style
-  /** Absent: `fast`. */
+  /** The memory option of the compilation. Absent: `fast`. */
   readonly memory?: Memory
   /** Compiled without Winograd's algorithm. Absent: with it, on the CPU. */
   readonly precise?: boolean
@@ -44,9 +44,9 @@ export interface Manifest {
   readonly parameters: readonly ParameterEntry[]
   /** Every batch_norm, in the order of the file. Absent: not known. */
   readonly normalizations?: readonly NormalizationEntry[]
-  /** Absent when the net has no loss. */
+  /** The training that the file describes. Absent when the net has no loss. */
   readonly train?: TrainEntry
-  /** Of weights that a training chose as its best, by a test on the way. Absent: they are the last ones, or nobody said. */
+  /** The test by which a training chose these weights as its best. Absent: they are the last ones, or nobody said. */
   readonly best?: BestEntry
   /** One plan a target: `webgpu`, `wasm`; `webgpu-f16` and `webgpu-software` where they were asked for. */
   readonly plans: Readonly<Record<string, Plan>>
@@ -60,7 +60,7 @@ export interface BestEntry {
   /** The number of training samples that were kept back for it. Absent where the data have a part for it. */
   readonly keptBack?: number
   readonly value: number
-  /** After how many updates, and in which epoch, from 1. */
+  /** The number of updates before the test, and the epoch, from 1, in which it was made. */
   readonly step: number
   readonly epoch: number
 }
@@ -90,16 +90,16 @@ export interface OutputEntry {
   readonly name: string
   readonly role: 'output' | 'loss' | 'metric'
   readonly shape: Shape
-  /** Of a loss: its factor in the sum that is trained. Default 1. */
+  /** The factor of a loss in the sum that is trained. Default 1. */
   readonly weight?: number
   /**
    * Of a loss or metric: terms whose sum is its value over several batches. Absent: the mean of its values by samples. None: it is
    * made of values of whole batches, so that there is no such number.
    */
   readonly total?: readonly TotalTerm[]
-  /** Of a metric: which values are the better ones, where that is known. */
+  /** Which values of a metric are the better ones, where that is known. */
   readonly better?: 'higher' | 'lower'
-  /** Of an output whose channels are scores or probabilities of the classes of a label: the name of that input. */
+  /** The name of the label input whose classes the channels of this output score. Absent: they score none. */
   readonly scores?: string
 }
 
@@ -125,7 +125,7 @@ export interface DivisorEntry {
 
 export type Initializer =
   | { readonly kind: 'constant'; readonly value: number }
-  /** In [low, high). */
+  /** Values lie in [low, high). */
   | { readonly kind: 'uniform'; readonly low: number; readonly high: number }
   | { readonly kind: 'gaussian'; readonly mean: number; readonly deviation: number }
   /** Caffe's filler for up-sampling deconvolutions: square kernels only. */
@@ -135,7 +135,7 @@ export interface ParameterEntry {
   /** `conv1.weight`, `bn1.running_mean`: the name in `weights.safetensors`. */
   readonly name: string
   readonly shape: readonly number[]
-  /** In elements, into the buffer `parameters` if trainable (its gradient and histories lie at the same offset), else `states`. */
+  /** The place in elements, in the buffer `parameters` if trainable (its gradient and histories lie at the same offset), else `states`. */
   readonly offset: number
   readonly trainable: boolean
   /** It was compiled not to learn, so that it is not `trainable`; running statistics among them are not updated. */
@@ -170,7 +170,7 @@ export interface TrainEntry {
   readonly accumulate: number
   readonly snapshot?: DurationEntry
   readonly test?: DurationEntry
-  /** With `accumulate` above 1. */
+  /** What divides the gradients of several batches. Only with `accumulate` above 1. */
   readonly divisors?: readonly DivisorEntry[]
 }
 
@@ -187,7 +187,7 @@ export interface Plan {
   readonly kernels: readonly KernelEntry[]
   /** `prepare`, `infer`, `train`, ...: see PROGRAMS. */
   readonly programs: Readonly<Record<string, ProgramEntry>>
-  /** Of target `wasm`: where the kernels of a group of programs are, that no group before it has. */
+  /** The modules of target `wasm`, by groups of programs: each has the kernels that no group before it has. */
   readonly modules?: Readonly<Partial<Record<Group, ModuleEntry>>>
 }
 
@@ -218,7 +218,7 @@ export interface ModuleEntry {
 export interface BufferEntry {
   readonly name: string
   readonly role: 'parameters' | 'gradients' | 'history' | 'states' | 'constants' | 'input' | 'prepared' | 'scratch'
-  /** Of scratch nothing: it is as large as its tensors reach, see `placesAt` in `layout.ts`. */
+  /** The size. That of scratch says nothing: it is as large as its tensors reach, see `placesAt` in `layout.ts`. */
   readonly elements: Size
   /** Initial contents of `constants`, from the beginning: numbers, and how often they follow each other. */
   readonly data?: readonly { readonly times: number; readonly values: readonly number[] }[]
@@ -231,12 +231,12 @@ export interface TensorEntry {
   /** Index into `buffers`, and where it starts there, in elements of 4 bytes. */
   readonly buffer: number
   readonly offset: number
-  /** Of scratch: it starts where the last of these tensors ends, all before it in the list; absent: at the start of its buffer. */
+  /** A tensor in scratch starts where the last of these tensors ends, all before it in the list; absent: at the start of its buffer. */
   readonly behind?: readonly number[]
 }
 
 export interface KernelEntry {
-  /** After the layers that use it first; others of the same shape share it. */
+  /** The name tells the layers that use the kernel first; others of the same shape share it. */
   readonly name: string
   /** WGSL: the file with its text, e.g. `webgpu/infer.wgsl`, and the section of that file. Entry point `main`. */
   readonly file?: string
@@ -260,15 +260,15 @@ export interface DispatchEntry {
   readonly invocations: Size
   /** The layers whose work it does, for messages and profiles. */
   readonly name: string
-  /** Absent where a bundle was read to be run alone. */
+  /** What a reader may know of the dispatch. Absent where a bundle was read to be run alone. */
   readonly facts?: DispatchFacts
 }
 
-/** For reading and profiles, counted from the plan. */
+/** What people and profiles read about a dispatch, counted from the plan. */
 export interface DispatchFacts {
   readonly layers: readonly string[]
   readonly flops: Size
-  /** Of these, what sums of products take: no fusion can save them. */
+  /** The part of `flops` that sums of products take: no fusion can save it. */
   readonly products: Size
   readonly bytesRead: Size
   readonly bytesWritten: Size

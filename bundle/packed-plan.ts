@@ -11,7 +11,7 @@ import type { PlanPart } from './stored.ts'
 export interface PackedPart {
   /** Every string of the lists below. */
   readonly names: readonly string[]
-  /** Of tensors: the type of elements, then the shape. */
+  /** Each type of a tensor once: the type of its elements, then its shape. */
   readonly types: readonly (readonly (string | number)[])[]
   readonly buffers: readonly Row[]
   readonly tensors: readonly Row[]
@@ -29,7 +29,7 @@ interface PackedProgram extends Omit<ProgramEntry, 'dispatches' | 'results'> {
 
 /** Strings, or anything else that becomes one by `keyOf`, by their numbers. */
 class Table<T> {
-  /** Those that were added since they were last taken. */
+  /** Values that were added since they were last taken. */
   private added: T[] = []
   private readonly index = new Map<string, number>()
 
@@ -97,7 +97,7 @@ const fields = (
   value: unknown,
 ): Record<string, unknown> => (typeof value === 'object' && value !== null ? value as Record<string, unknown> : {})
 
-/** Of a list; nothing where a file has something else than a number there. */
+/** The element of a list at an index; undefined where a file has something else than a number as the index. */
 const entry = (list: readonly any[], at: unknown): any => (typeof at === 'number' ? list[at] : undefined)
 
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
@@ -152,7 +152,7 @@ export interface PackedFacts {
   readonly texts: readonly string[]
   /** Each once: layers, numbers, reasons, and where there are such how the work is done and that it is done again. */
   readonly facts: readonly Row[]
-  /** Of each program: the facts of its dispatches, by their number; null for those without. */
+  /** The numbers of the facts of each program's dispatches; null for a dispatch without. */
   readonly programs: Readonly<Record<string, readonly (number | null)[]>>
 }
 
@@ -173,7 +173,7 @@ export function packFacts(facts: Readonly<Record<string, readonly (DispatchFacts
   return { texts: texts.take(), facts: table.take(), programs }
 }
 
-/** By program and dispatch. */
+/** Gives the facts by program and dispatch. */
 export function unpackFacts(packed: unknown): Readonly<Record<string, readonly (DispatchFacts | undefined)[]>> {
   const { texts: given, facts: list, programs } = fields(packed)
   const texts = row(given)

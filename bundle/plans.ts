@@ -16,7 +16,7 @@ export interface PlanKind {
   readonly device: string
   /** Whether its kernels are texts of WGSL, or functions of WebAssembly modules. */
   readonly kernels: 'texts' | 'module'
-  /** How it stores values between layers and weights. With f16 it holds HALF_PROGRAMS alone. */
+  /** The number format of weights and of values between layers. A plan with f16 holds HALF_PROGRAMS alone. */
   readonly storage: Storage
   /** Whether it is made for adapters that a CPU pretends to be. */
   readonly software: boolean

@@ -8,21 +8,21 @@ export interface StoredManifest extends Omit<Manifest, 'plans'> {
   readonly files: Readonly<Record<string, FileEntry>>
   /** Names of the tensors in `weights.safetensors`. Absent: the bundle was written without weights, its net is untrained. */
   readonly weights?: readonly string[]
-  /** Of the rest, written as compact JSON: `seal.ts`. */
+  /** The hash of the rest, written as compact JSON: `seal.ts`. */
   readonly sha256: string
 }
 
 /** What a file of a bundle must be. */
 export interface FileEntry {
-  /** Where it lies, if not under its own name: while one bundle takes the place of another in a folder. */
+  /** The name under which it lies for the moment, while one bundle takes the place of another in a folder. Absent: its own. */
   readonly at?: string
   readonly bytes: number
   readonly sha256: string
 }
 
-/** Where a plan lies: in parts, so that whoever only infers fetches no more than that takes. */
+/** The files of a plan. It lies in parts, so that whoever only infers fetches no more than that takes. */
 export interface StoredPlan {
-  /** In the order of GROUPS. The lists of one go on with those of the one before. */
+  /** The parts in the order of GROUPS. The lists of one go on with those of the one before. */
   readonly parts: readonly StoredPart[]
   /** A JSON file with what is for reading alone: `PackedFacts`. Absent: there are none. */
   readonly facts?: string
@@ -81,7 +81,7 @@ interface Reach {
   readonly kernels: number
 }
 
-/** How far into each list programs go. What a tensor lies behind stands before it. */
+/** Says how far into each list programs go. What a tensor lies behind stands before it. */
 function reachOf(plan: Plan, programs: readonly string[]): Reach {
   const most = (indices: Iterable<number>): number => {
     let end = 0

@@ -12,7 +12,7 @@ export const CONTROL = {
   step: 64,
   /** Counts runs; workers wait for a change. */
   go: 128,
-  /** Not 0: workers end at the next run. */
+  /** A word that tells workers to end at the next run, where it is not 0. */
   stop: 132,
   /** Address of the program block that runs. */
   program: 136,

@@ -12,7 +12,7 @@ interface Message {
   readonly location?: { readonly file: string; readonly line: number; readonly column: number; readonly lineText: string }
 }
 
-/** Of esbuild's interface for plugins, what is used here. */
+/** The part of esbuild's interface for plugins that is used here. */
 interface Build {
   readonly initialOptions: { readonly absWorkingDir?: string }
   resolve(

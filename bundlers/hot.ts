@@ -1,7 +1,7 @@
-/** In a page that is being developed: nets that are open follow their text. Builds do not have it. */
+/** Lets nets that are open in a page follow their text while the page is developed. Builds do not have it. */
 import type { Bundle, TensorData } from '../bundle/format.ts'
 
-/** Of `import.meta.hot` what is used here. */
+/** The part of `import.meta.hot` that is used here. */
 interface Hot {
   readonly data: { line?: Line }
   invalidate(message: string): void
@@ -22,7 +22,7 @@ type Options = Readonly<Record<string, unknown>>
 /** `open` of the runtime. */
 type Open = (url: string, options?: Options) => Promise<Net>
 
-/** Of a net, whatever thread it runs on, what is used here. */
+/** The part of a net, whatever thread it runs on, that is used here. */
 interface Net {
   readonly steps: number
   readonly manifest: Pick<Bundle['manifest'], 'parameters'>

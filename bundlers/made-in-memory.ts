@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { NetFile } from './net-file.ts'
 
-/** In front of the addresses of nets that a development server holds. */
+/** The beginning of the addresses of nets that a development server holds. */
 const PREFIX = '@fusenet/'
 const TYPES: Readonly<Record<string, string>> = { json: 'application/json', wgsl: 'text/plain; charset=utf-8', wasm: 'application/wasm' }
 /** Bundles that are held: a page that is open has the one before, and may not have fetched all of it. */

@@ -25,7 +25,7 @@ export const heldModule = ({ net, url, files }: ModuleParts & { readonly files: 
     JSON.stringify(files)
   })).default, options) }\n`
 
-/** In development: nets that are open become the new one when its text changes. */
+/** The code by which nets that are open become the new one when its text changes, in development. */
 export const hotModule = ({ net, url }: ModuleParts): string =>
   `import { open } from 'fusenet'
 import { hotNet } from 'fusenet/vite/hot'

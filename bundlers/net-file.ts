@@ -39,7 +39,7 @@ interface Kept {
 
 /** Page, worker and server of one build ask for the same nets: each is compiled once, until a file that it is made of changes. */
 const kept = new Map<string, Kept>()
-/** Of one file and one choice of options the newest alone is kept, so this bounds files, not time. */
+/** The number of compilations that are kept. Of one file and one choice of options the newest alone is kept, so this bounds files, not time. */
 const MOST_KEPT = 100
 
 /** Compiles a `.net` file. `root`: what names of files in messages and in the bundle are relative to. Never rejects. */

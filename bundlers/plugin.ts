@@ -11,7 +11,7 @@ import { misfit, notesOf, problemOf } from './problem.ts'
 export interface Placing {
   readonly root: string
   readonly assetsDir: string
-  /** Of a build: what stands in front of addresses. */
+  /** The beginning of addresses in a build. */
   readonly base: string
   /** Development: puts the files where they are served from and gives the address of their folder. */
   serve?(net: NetFile): string
@@ -25,7 +25,7 @@ export class NetPlugin {
   placing: Placing = { root: process.cwd(), assetsDir: 'assets', base: '/' }
   /** Whether declarations are written. */
   types: boolean
-  /** For every file that a net is made of, the nets. */
+  /** The nets that are made of a file, by its path. */
   readonly #users = new Map<string, Set<string>>()
   readonly #told = new Map<string, string>()
 

@@ -8,7 +8,7 @@ import type { RollupPlugin } from './rollup.ts'
 
 export type { FusenetOptions, NetFileOptions } from './options.ts'
 
-/** Of Vite's configuration, server and modules what is used here, from Vite 6 on. */
+/** The part of Vite's configuration, server and modules that is used here, from Vite 6 on. */
 interface Config {
   readonly root: string
   readonly base: string

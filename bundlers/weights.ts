@@ -55,7 +55,7 @@ export async function readWeights({ path, isFolder }: WeightsPlace): Promise<Rea
 }
 
 export interface Fitted {
-  /** Those of the net's name and shape. */
+  /** Weights that have the name and the shape of one of the net's. */
   readonly kept: ReadonlyMap<string, TensorData>
   /** Parameters that start anew, each with the reason; `left` names weights that are left over. */
   readonly fresh: readonly string[]

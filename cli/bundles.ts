@@ -40,7 +40,7 @@ export interface NetOptions extends Lowering {
   /** Samples at a time in training, where the command line says so: for what the compiler checks. */
   readonly batch?: number
   readonly schedules?: CompileOptions['schedules']
-  /** With modules for vectors of twice the width. A bundle is not compiled again for their sake. */
+  /** Whether there are to be modules for vectors of twice the width. A bundle is not compiled again for their sake. */
   readonly wide?: boolean
   /** Programs that the work at hand needs beside the usual ones: a bundle without them is compiled again from its text. */
   readonly programs?: readonly ProgramName[]

@@ -30,7 +30,7 @@ export async function targetsToRun({ lowering: { targets } }: NetSource, device:
   return held.some((kind) => kind.device === planKind(target)?.device) ? [target] : targets ?? [target]
 }
 
-/** Those of some programs that are not left out of the bundle that a net comes from. */
+/** Gives those of some programs that the bundle that a net comes from was not compiled without. */
 export const knownTo = ({ lowering }: NetSource, programs: readonly string[]): readonly string[] =>
   programs.filter((name) => lowering.programs?.includes(name) ?? true)
 

@@ -13,9 +13,9 @@ export interface NetData {
   readonly name: string
   readonly train: Dataset
   readonly test: Dataset
-  /** For tests on the way, where the data have a part for it or one was kept back. */
+  /** The part for tests on the way, where the data have one or one was kept back. */
   readonly validation?: Dataset
-  /** With how many samples each, as they are used. */
+  /** The classes with the number of samples of each, as they are used. */
   readonly classes?: readonly ClassCount[]
   readonly notes: readonly string[]
 }
@@ -91,7 +91,7 @@ export async function netData(bundle: Bundle, request: NetDataRequest, screen: S
   return { ...data, ...(report && { classes: report.classes }) }
 }
 
-/** With `--validation`: a part for tests on the way, which the data must not have already. */
+/** Keeps a part back for tests on the way, with `--validation`: the data must not have one already. */
 async function keptBack(data: NetData, { validation, seed }: NetDataRequest): Promise<NetData> {
   if (validation === undefined) return data
   if (data.validation)

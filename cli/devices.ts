@@ -19,9 +19,9 @@ export const INTERPRETER = 'interpreter'
 export interface DeviceOptions {
   /** One of DEVICE_CHOICES, or INTERPRETER. */
   readonly device: string
-  /** Of `wasm`; default: one for each core. */
+  /** The threads of `wasm`; default: one for each core. */
   readonly threads?: number
-  /** Of `wasm`: vectors of twice the width, where they are. Default true. */
+  /** Whether `wasm` runs vectors of twice the width, where they are. Default true. */
   readonly wide?: boolean
   /** The targets that the net has plans for, or could have. */
   readonly plans: readonly string[]
@@ -75,7 +75,7 @@ const SHOWN_LIMITS = [
 
 /** Dawn rounds the times of kernels to 65 microseconds, so that pages cannot spy on each other; most take less. */
 const EXACT_TIMES = 'disable-dawn-features=timestamp_quantization'
-/** On Linux the driver is Vulkan's: asked for OpenGL too, which never has what compute needs, its libraries complain. */
+/** The flags for hardware. On Linux the driver is Vulkan's: asked for OpenGL too, which never has what compute needs, its libraries complain. */
 const HARDWARE_FLAGS = [...(process.platform === 'linux' ? ['backend=vulkan'] : []), EXACT_TIMES]
 
 /** Adapters and devices die with the GPU object that made them, so it is held for as long as the process lives. */

@@ -3,7 +3,7 @@ import type { Span } from '../dsl/source.ts'
 import { positionOf, render } from '../dsl/render.ts'
 import { type Screen, wantsColor } from './screen.ts'
 
-/** For people: lines underlined, hints; a count at the end where there are several. */
+/** Draws diagnostics for people: lines underlined, hints; a count at the end where there are several. */
 export function drawDiagnostics(diagnostics: readonly Diagnostic[], screen: Screen): string {
   const color = wantsColor(screen.terminal.err, screen.terminal.env)
   const drawn = diagnostics.map((diagnostic) => render(diagnostic, { color }).trimEnd())
@@ -13,7 +13,7 @@ export function drawDiagnostics(diagnostics: readonly Diagnostic[], screen: Scre
   return [...drawn, ...(diagnostics.length > 1 ? [counts.filter(Boolean).join(', ')] : [])].join('\n\n')
 }
 
-/** For machines: lines and columns from 1 on, in UTF-16 units; offsets from 0 on. */
+/** Gives a diagnostic for machines: lines and columns from 1 on, in UTF-16 units; offsets from 0 on. */
 export function plainDiagnostic({ severity, code, message, labels, hint }: Diagnostic): object {
   return {
     severity,

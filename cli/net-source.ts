@@ -12,14 +12,14 @@ export interface Lowering {
   readonly freeze?: readonly string[]
   /** `f16`: with the plan for it. */
   readonly storage?: Storage
-  /** With the plan for adapters that a CPU pretends to be. A bundle is not compiled again for its sake. */
+  /** Whether there is to be a plan for adapters that a CPU pretends to be. A bundle is not compiled again for its sake. */
   readonly software?: boolean
 }
 
 /** The options that a bundle was compiled with. */
 export interface Made extends Lowering {
   readonly programs?: readonly string[]
-  /** Beside those that storage and software add. */
+  /** Targets beside those that storage and software add. */
   readonly targets?: readonly string[]
 }
 

@@ -78,7 +78,7 @@ export const storage = (command: Command): Command =>
     ).choices(['f32', 'f16']).default('f32'),
   )
 
-/** Of training; what is evaluated has its own, which defaults to the other. */
+/** The option for statistics of training; what is evaluated has its own, which defaults to the other. */
 export const trainStats = (command: Command): Command =>
   command.addOption(
     new Option(

@@ -9,7 +9,7 @@ export interface Progress {
   stop(): void
 }
 
-/** Between two plain lines, so that a log file stays short. */
+/** Milliseconds between two plain lines, so that a log file stays short. */
 const PLAIN_EVERY_MS = 10_000
 /** A bar is drawn anew ten times a second at most. */
 const BAR_EVERY_MS = 100

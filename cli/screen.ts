@@ -19,9 +19,9 @@ export function wantsColor(stream: Stream, env: Terminal['env']): boolean {
 export class Screen {
   readonly terminal: Terminal
   readonly json: boolean
-  /** For standard output. */
+  /** The colors of standard output. */
   readonly colors: Colors
-  /** For standard error. */
+  /** The colors of standard error. */
   readonly noteColors: Colors
 
   constructor(terminal: Terminal, json: boolean) {

@@ -31,11 +31,11 @@ export interface CompileOptions {
   /** Gives the text of `import "./other.net"`; absent: imports are errors. */
   readonly readImport?: (path: string, from: Source) => Source | undefined
   /**
-   * Only these programs (and what they need prepared). Default: all that the net has, but for training with stored statistics, which
+   * The programs that are compiled (and what they need prepared). Default: all that the net has, but for training with stored statistics, which
    * is asked for by name: `['default', 'step/global', 'train/global']`, where `default` stands for all others.
    */
   readonly programs?: readonly string[]
-  /** Only what runs on these: `webgpu`, `wasm`, `webgpu-f16`, `webgpu-software`. Default: the first two, and what `storage` and `software` add. */
+  /** The targets that are compiled for: `webgpu`, `wasm`, `webgpu-f16`, `webgpu-software`. Default: the first two, and what `storage` and `software` add. */
   readonly targets?: readonly string[]
   /**
    * `f16`: one plan more, `webgpu-f16`, that infers with values between layers and weights stored as f16, for adapters that

@@ -54,7 +54,7 @@ export function check(source: string | Source, options: CompileOptions = {}): re
 
 export interface Compiled<Result> {
   readonly bundle: Bundle
-  /** For each target. */
+  /** What the pipeline made for each target. */
   readonly pipelines: readonly Result[]
   readonly warnings: readonly Diagnostic[]
 }

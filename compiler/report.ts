@@ -11,7 +11,7 @@ export interface InspectReport {
   readonly style: string
   readonly memory: string
   readonly batch: number
-  /** Of target `wasm`: bytes that each thread needs beside the peak of a program. */
+  /** Bytes that each thread needs beside the peak of a program, on target `wasm`. */
   readonly threadBytes?: number
   readonly programs: Readonly<Record<string, ProgramReport>>
 }
@@ -22,7 +22,7 @@ export interface ProgramReport extends Totals {
   readonly flopsAgain: number
   /** Bytes of every buffer that the program touches. */
   readonly peakBytes: number
-  /** Of these, what outlives the program: parameters, gradients, the solver's histories, inputs. */
+  /** The part of `peakBytes` that outlives the program: parameters, gradients, the solver's histories, inputs. */
   readonly lastingBytes: number
   /**
    * A lower bound for any plan: the arithmetic of sums of products alone, each input, parameter and result moved once, and the memory

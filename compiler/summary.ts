@@ -27,7 +27,7 @@ export interface LayerSummary {
   /** Learned and kept numbers of its own; what it shares with a layer before counts there. */
   readonly parameters: number
   readonly kept: number
-  /** Of one inference of all samples: a multiplication and an addition are two. 0 where nothing is done. */
+  /** Operations of one inference of all samples: a multiplication and an addition are two. 0 where nothing is done. */
   readonly flops: number
   /** Whether an output depends on it; otherwise a loss or metric does, or nothing. */
   readonly inferred: boolean
@@ -45,7 +45,7 @@ export interface NetSummary {
     readonly parameters: number
     readonly kept: number
     readonly weightBytes: number
-    /** Of one inference of all samples, and of losses and metrics on top. */
+    /** Operations of one inference of all samples, and of losses and metrics on top. */
     readonly flops: number
     readonly flopsOfLosses: number
   }

@@ -182,7 +182,7 @@ export function durationOf(
 export interface Bounds {
   readonly min?: number | undefined
   readonly max?: number | undefined
-  /** Not reached. */
+  /** The bound below it, which is not reached itself. */
   readonly above?: number | undefined
   readonly below?: number | undefined
 }

@@ -18,7 +18,7 @@ export interface EvaluateOptions {
 }
 
 export interface EvaluatedFile {
-  /** Absent when there is an error. */
+  /** The program that the text means. Absent when there is an error. */
   readonly program?: Program
   /** Every independent mistake; warnings where there are no errors. */
   readonly diagnostics: readonly Diagnostic[]

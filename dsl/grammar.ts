@@ -267,7 +267,7 @@ export class NetParser extends TokenReader {
     })
   }
 
-  /** At the top of a file: the only value that may be a duration, since nothing but `NAME =` can follow it there. */
+  /** Parses a constant at the top of a file: its value alone may be a duration, since nothing but `NAME =` can follow it there. */
   private constant(): A.Let {
     return this.statementOf('constant', () => {
       const name = this.take(T.Identifier)

@@ -87,7 +87,7 @@ export interface LoadOptions {
 }
 
 export interface LoadedProgram {
-  /** Absent when there is an error. */
+  /** The program that the files mean. Absent when there is an error. */
   readonly program?: Program
   /** Every independent mistake; warnings only where there are no errors. */
   readonly diagnostics: readonly Diagnostic[]

@@ -19,7 +19,7 @@ export interface Parsed {
   readonly comments: readonly Comment[]
 }
 
-/** After so many, this is most likely no program at all. */
+/** The number of mistakes after which a text is most likely no program at all. */
 const MOST_SYNTAX_ERRORS = 20
 
 /** Reads a text. Never throws. */

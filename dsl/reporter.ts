@@ -3,7 +3,7 @@ import { readable } from './readable.ts'
 import type { Span } from './source.ts'
 
 export interface More {
-  /** At the first label. */
+  /** The text at the first label. */
   readonly text?: string
   /** A hint, or a function that makes one: it is called only if the mistake is a new one, since some hints take long to find. */
   readonly hint?: string | undefined | (() => string | undefined)

@@ -33,13 +33,13 @@ export type ArgumentType =
 export interface Parameter {
   readonly name: string
   readonly type: ArgumentType
-  /** Absent: must be given, unless `optional`. */
+  /** The value where none is given. Absent: one must be given, unless `optional`. */
   readonly default?: Attribute
   /** May be left out; then the attribute is absent. */
   readonly optional?: boolean
   /** Other names that files may use (Dragon's `decay` for `newest`). */
   readonly aliases?: readonly string[]
-  /** Only by name, never by position. */
+  /** Whether it is given only by name, never by position. */
   readonly named?: boolean
   /** One line for `hint`s and documentation. */
   readonly doc?: string

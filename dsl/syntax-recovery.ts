@@ -82,7 +82,7 @@ class Lines {
     return [start, this.endAfter(start, Math.max(at, start + 1), wholeItem)]
   }
 
-  /** Between statements: what stands in the line of the one before it spoils that one too. */
+  /** The start of a mistake between statements: what stands in the line of the one before it spoils that one too. */
   private startBetween({ done, rule }: Mistake, at: number): number {
     return done && rule !== 'file' && at < this.tokens.length && !this.beginsLine(at) ? this.tokens.indexOf(done) : at
   }

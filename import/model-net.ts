@@ -26,9 +26,9 @@ export interface ModelLayer {
   readonly name?: string
   /** Values that it reads, or numbers where the operator takes them (`add(x, 1)`). */
   readonly inputs: readonly (string | number)[]
-  /** By the argument's name in the signature; what equals the default may be given and is not written. */
+  /** Arguments by their names in the signature; what equals the default may be given and is not written. */
   readonly arguments: Readonly<Record<string, Argument>>
-  /** By role, all of them: `{ weight, bias }`, `{ gamma, beta, running_mean, running_var }`. Absent: the model brings none, a filler starts them. */
+  /** Parameters by role, all of them: `{ weight, bias }`, `{ gamma, beta, running_mean, running_var }`. Absent: the model brings none, a filler starts them. */
   readonly parameters?: Readonly<Record<string, ModelTensor>>
   /** The value whose layer owns the parameters, where two layers share them. */
   readonly sharesWith?: string
@@ -40,7 +40,7 @@ export interface ModelLayer {
 
 export interface ModelInput {
   readonly value: string
-  /** Of one sample, without the batch: [C, H, W]. */
+  /** The shape of one sample, without the batch: [C, H, W]. */
   readonly shape: readonly number[]
   /** The number of classes, or their names, of an input of labels: `class[10]`. Then `shape` is [], or that of a map of labels: `class[21][500, 500]`. */
   readonly classes?: number | readonly string[]
@@ -67,7 +67,7 @@ export interface ModelTraining {
   readonly epochs?: number
   readonly seed?: number
   readonly solver?: ArgumentCall
-  /** In a row, as `warmup(1000) -> poly(4)` stands: their factors multiply. */
+  /** Schedules in a row, as `warmup(1000) -> poly(4)` stands: their factors multiply. */
   readonly schedule?: readonly ArgumentCall[]
   readonly snapshotEvery?: number
   readonly testEvery?: number

@@ -56,17 +56,17 @@ export interface BenchOptions {
   readonly atLeastMs?: number
   /** Everybody iterates for so long before anything counts: engines compile what is hot once more. */
   readonly warmUpMs?: number
-  /** Also times the first variant's dispatches. */
+  /** Whether the first variant's dispatches are timed, too. */
   readonly kernels?: boolean
   readonly stopped?: () => boolean
-  /** Before each thing that takes a while. */
+  /** Is called before each thing that takes a while. */
   readonly onStage?: (program: BenchProgram, text: string) => void
   readonly onMeasured?: (program: BenchProgram, name: string, ms: number) => void
 }
 
 export interface ProgramBench {
   readonly program: BenchProgram
-  /** Of convolutions and inner products in the first variant, two for each multiplication and addition. */
+  /** Operations of convolutions and inner products in the first variant, two for each multiplication and addition. */
   readonly flops: number
   /** Whether a stop was asked for before all rounds were done. */
   readonly stopped: boolean
@@ -79,22 +79,22 @@ export interface ProgramBench {
 export interface ContestantReport {
   readonly name: string
   readonly version?: string
-  /** In the order in which they were measured. */
+  /** The times in the order in which they were measured. */
   readonly times: readonly number[]
   readonly medianMs: number
   readonly minimumMs: number
-  /** To the first subject. */
+  /** The ratio to the first subject. */
   readonly ratio: number
   readonly ratioOfMinima: number
   readonly gigaflopsPerSecond: number
   /** Bytes that the device holds for this subject. */
   readonly bytes?: number
-  /** To the first subject's results; absent for another net and for the first itself. */
+  /** The difference from the first subject's results; absent for another net and for the first itself. */
   readonly difference?: Difference
   readonly wrong: boolean
 }
 
-/** Of outputs by their largest values; of a step by norms. */
+/** Differences that are allowed: of outputs by their largest values; of a step by norms. */
 const TOLERANCE = { infer: 1e-3, train: 1e-2 } as const
 const SIZE = { infer: largestOf, train: normOf } as const
 /** Times that everything is done on inputs and weights with other last places, to see what noise is. */
@@ -113,7 +113,7 @@ export async function bench(variants: readonly Variant[], options: BenchOptions)
 /** A subject whose results are known, ready to be timed. */
 interface Ready extends Subject {
   readonly results: Results
-  /** For each result, the largest change that rounding alone may cause (`noiseOf`). Absent where it is not known. */
+  /** The largest change of each result that rounding alone may cause (`noiseOf`). Absent where it is not known. */
   readonly noise?: Readonly<Record<string, number>>
   readonly sameNet: boolean
   readonly bytes?: number

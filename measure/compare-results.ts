@@ -10,7 +10,7 @@ export interface Difference {
   readonly at: string
 }
 
-/** How far results are apart: for each array of `want` by `of`, and the worst of them. */
+/** Says how far results are apart: for each array of `want` by `of`, and the worst of them. */
 export function compareResults(got: Results, want: Results, of: (got: ArrayLike<number>, want: ArrayLike<number>) => number): Difference {
   let found: Difference = { worst: 0, at: '' }
   for (const [name, expected] of Object.entries(want)) {
@@ -49,7 +49,7 @@ export const normOf = (values: ArrayLike<number>): number => {
 /** A norm that measures the size of an array: its largest value, or its Euclidean norm. */
 export type Measure = typeof largestOf
 
-/** By how much each array differs, in its own numbers. What is missing or no number is infinitely far; equal infinities are equal. */
+/** Says by how much each array differs, in its own numbers. What is missing or no number is infinitely far; equal infinities are equal. */
 export function distances(got: Results, want: Results, size: Measure): Record<string, number> {
   return Object.fromEntries(
     Object.entries(want).map(([name, expected]) => {

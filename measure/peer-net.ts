@@ -37,7 +37,7 @@ export interface PlainLayer {
   readonly stride?: number
   readonly pad?: number
   readonly groups?: number
-  /** Of a deconv: rows and columns more at the end. */
+  /** Rows and columns that a deconv has more at the end. */
   readonly outputPad?: readonly [number, number]
   readonly bias?: boolean
   readonly round?: 'floor' | 'ceil'
@@ -49,10 +49,10 @@ export interface PlainLayer {
   readonly slope?: number
   readonly lo?: number
   readonly hi?: number
-  /** Of a slice: the first channel, and the first that is not taken any more (absent: all that follow). */
+  /** The first channel of a slice, and the first that is not taken any more (absent: all that follow are). */
   readonly from?: number
   readonly to?: number
-  /** Of a scale that is constants of the file: its tensors, by role. */
+  /** The tensors, by role, of a scale that is constants of the file. */
   readonly constants?: Readonly<Record<string, readonly number[]>>
 }
 
@@ -68,7 +68,7 @@ export interface PlainNet {
   readonly softmax: boolean
   /** Name of the output in the file. */
   readonly result: string
-  /** How it is trained: on the mean softmax loss of `output`, with labels of this input. Or what keeps a peer from that. */
+  /** The input whose labels it is trained with, on the mean softmax loss of `output`; or what keeps a peer from that. */
   readonly training: { readonly label: string } | string
 }
 

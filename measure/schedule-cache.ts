@@ -14,12 +14,12 @@ export interface AdapterSchedules {
   readonly target: string
   /** `Device.identity`. */
   readonly adapter: Readonly<Record<string, string>>
-  /** By `kernelKey`. */
+  /** The schedules by `kernelKey`. */
   readonly kernels: Readonly<Record<string, CachedSchedule>>
 }
 
 export interface CachedSchedule {
-  /** For people: where it was first met. */
+  /** The kernel in which it was first met, for people. */
   readonly name: string
   readonly schedule: ScheduleData
   /** The batch at which the schedule was measured. A schedule found at another batch replaces this one. */
@@ -67,7 +67,7 @@ const isSame = (a: Readonly<Record<string, string>>, b: Readonly<Record<string, 
 export const adapterOf = (cache: ScheduleCache, target: string, adapter: Readonly<Record<string, string>>): AdapterSchedules | undefined =>
   cache.adapters.find((entry) => entry.target === target && isSame(entry.adapter, adapter))
 
-/** For people. */
+/** The name of an adapter for people. */
 export const nameAdapter = ({ adapter }: Pick<AdapterSchedules, 'adapter'>): string =>
   [...new Set(Object.values(adapter).filter(Boolean))].join(' ') || 'unnamed adapter'
 

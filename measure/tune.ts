@@ -33,7 +33,7 @@ export interface TuneOptions {
   readonly programs: readonly string[]
   /** Asked between two candidates; then the kernel under way is given up. */
   readonly stopped?: () => boolean
-  /** After each candidate. */
+  /** Is called after each candidate. */
   readonly onCandidate?: () => void
 }
 
@@ -42,7 +42,7 @@ export interface Tuned {
   readonly key: string
   readonly name: string
   readonly schedule: ScheduleData
-  /** Of one run: as the compiler has it by itself, and with this schedule. */
+  /** The time of one run as the compiler has it by itself, and with this schedule. */
   readonly defaultMs: number
   readonly ms: number
   readonly measured: number

@@ -135,7 +135,7 @@ function results(plans: readonly Plan[], outputs: readonly OutputEntry[], inputs
   }))
 }
 
-/** Those that a program with a backward pass gives: of parameters that learn, and of inputs. */
+/** Names of the gradients that a program with a backward pass gives: of parameters that learn, and of inputs. */
 function gradients(plans: readonly Plan[], { inputs, parameters }: Bundle['manifest']): string {
   const given = new Set(
     plans.flatMap(({ programs }) =>

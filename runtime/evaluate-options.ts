@@ -8,7 +8,7 @@ export interface EvaluateOptions {
   readonly augment?: boolean
   /** Predictions are counted by class, too: see `Evaluation.perClass`. Runs `infer` beside `eval`, so both must be loaded. Default false. */
   readonly perClass?: boolean
-  /** After each batch: samples done. */
+  /** Is called after each batch with the number of samples done. */
   readonly onProgress?: (done: number, of: number) => void
 }
 
@@ -18,7 +18,7 @@ export interface Evaluation<S extends NetSpec = AnyNet> {
   readonly loss: S['loss']
   /** Every loss and metric by name. */
   readonly metrics: { readonly [Name in keyof (S['losses'] & S['metrics'])]: number }
-  /** With `perClass`: precision, recall and confusions of each label that an output scores. */
+  /** Precision, recall and confusions of each label that an output scores. Only with `perClass`. */
   readonly perClass?: readonly ClassEvaluation[]
   /** Each difference from what was asked for, with its reason. Absent where there is none. */
   readonly notes?: readonly string[]

@@ -98,7 +98,7 @@ export class Frozen {
     )
   }
 
-  /** Those that follow each batch. */
+  /** The normalization layers whose statistics follow each batch. */
   #layers(): readonly { readonly layer: string }[] {
     return (this.#manifest.normalizations ?? []).filter(({ stats }) => stats !== 'global')
   }

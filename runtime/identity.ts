@@ -30,7 +30,7 @@ const NAMES: Readonly<Record<Contradiction['what'], string>> = {
   data: 'data',
 }
 
-/** In the order in which a person should hear of them. Data count where both have some. */
+/** Lists contradictions in the order in which a person should hear of them. Data count where both have some. */
 export function contradictions(here: TrainingIdentity, there: TrainingIdentity): Contradiction[] {
   const found: Contradiction[] = []
   for (

@@ -97,7 +97,7 @@ const some = (entries: readonly { readonly name: string; readonly shape: readonl
   entries.slice(0, MOST_SHOWN).map(({ name, shape }) => `${name} ${showShape(shape)}`).join(', ') +
   (entries.length > MOST_SHOWN ? `, ... (${entries.length})` : entries.length === 0 ? 'nothing' : '')
 
-/** For people, in a line. */
+/** Says in a line, for people, which weights were taken. */
 export function sayMatch({ taken, fresh, left }: WeightsMatch): string {
   const told = (entries: readonly MatchedWeight[]): string =>
     entries.slice(0, MOST_SHOWN).map(({ name, why }) => `${name}: ${why}`).join('; ') + (entries.length > MOST_SHOWN ? '; ...' : '')

@@ -27,7 +27,7 @@ export type TrainInputs<S extends NetSpec = AnyNet> = { readonly [Name in keyof 
 export type Outputs<S extends NetSpec = AnyNet, P extends Precision = 'f32'> = Given<S['outputs'], P>
 /** The results of `step` beside gradients: outputs, losses, metrics. */
 export type TrainOutputs<S extends NetSpec = AnyNet, P extends Precision = 'f32'> = Given<S['outputs'] & S['losses'] & S['metrics'], P>
-/** By name of parameters and inputs. */
+/** Gradients by the names of parameters and inputs. */
 export type Gradients<S extends NetSpec = AnyNet, P extends Precision = 'f32'> = Given<S['gradients'], P>
 /** Parameters and statistics by name, as they are handed in: in a Map or a plain object. */
 export type Parameters<S extends NetSpec = AnyNet> =
@@ -39,7 +39,7 @@ export interface StepResult<S extends NetSpec = AnyNet, P extends Precision = 'f
   readonly loss: number
   readonly outputs: TrainOutputs<S, P>
   readonly grads: Gradients<S, P>
-  /** For how many elements of the parameters the gradient or the new value was not finite: those kept what they had. 0 without an update. */
+  /** The number of elements of the parameters whose gradient or new value was not finite: those kept what they had. 0 without an update. */
   readonly nonFinite: number
 }
 

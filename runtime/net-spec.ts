@@ -14,11 +14,11 @@ export type Kinds = Readonly<Record<string, Kind>>
 export interface NetSpec {
   readonly name: string
   readonly programs: string
-  /** Of `run`. What training alone reads is optional. */
+  /** The inputs of `run`. What training alone reads is optional. */
   readonly inputs: object
-  /** Of `step` and `trainStep`. */
+  /** The inputs of `step` and `trainStep`. */
   readonly trainInputs: object
-  /** Of `run`. */
+  /** The outputs of `run`. */
   readonly outputs: object
   readonly losses: object
   /** Their sum, of an evaluation. */
@@ -28,7 +28,7 @@ export interface NetSpec {
   readonly parameters: object
   /** The names of the classes of each label, label 0 first; undefined where only the data could name them. */
   readonly labels: object
-  /** Those of the first label. */
+  /** The classes of the first label. */
   readonly classes: readonly string[] | undefined
 }
 
@@ -37,7 +37,7 @@ type Floats = Readonly<Record<string, 'f32'>>
 
 /** A net of which nothing is known: all names are allowed. */
 export interface AnyNet extends NetSpec {
-  /** Those that there may be; texts that were put together are checked when it is opened. */
+  /** Names of the programs that there may be; texts that were put together are checked when it is opened. */
   readonly programs: ProgramName | (string & {})
   readonly inputs: Kinds
   readonly trainInputs: Kinds

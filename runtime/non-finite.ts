@@ -6,7 +6,7 @@ import { elementCount } from '../bundle/sizes.ts'
 export interface Place {
   /** A layer, or an input or parameter that came so. */
   readonly layer: string
-  /** For people: `the values of conv1`, `input image`. */
+  /** What is not finite, for people: `the values of conv1`, `input image`. */
   readonly what: string
 }
 

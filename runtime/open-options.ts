@@ -21,7 +21,7 @@ export interface OpenOptions<S extends NetSpec = AnyNet, P extends Precision = P
   readonly device?: 'auto' | 'webgpu' | 'wasm' | Device<P>
   /** Samples at a time. Default: what the file trains with, else 1. */
   readonly batch?: number
-  /** Of initial parameters, dropout and shuffling. Default: the file's. */
+  /** The seed of initial parameters, dropout and shuffling. Default: the file's. */
   readonly seed?: number
   /**
    * Instead of what the bundle brings, in a Map or a plain object, and copied; what is absent in them starts by its initializer. `fresh`:
@@ -33,7 +33,7 @@ export interface OpenOptions<S extends NetSpec = AnyNet, P extends Precision = P
    * default: weights that the net does not have are refused. `matchWeights` does it apart from `open`.
    */
   readonly partial?: boolean
-  /** Only these will run, so that what training alone needs is neither fetched nor compiled nor allocated: `['infer']`. */
+  /** The programs that will run. What others need is neither fetched nor compiled nor allocated: `['infer']` does without all that training alone needs. */
   readonly programs?: readonly S['programs'][]
   /**
    * `f16`: infers and evaluates with values between layers and weights stored as f16; throws where the device has no

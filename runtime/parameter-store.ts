@@ -19,7 +19,7 @@ export class ParameterStore {
   readonly #entries: readonly ParameterEntry[]
   readonly #session: Session
   /**
-   * Of layers that nothing depends on no kernel reads the parameters, so they lie nowhere, but they are kept. Those that were never set
+   * Parameters of layers that nothing depends on: no kernel reads them, so they lie nowhere, but they are kept. Those that were never set
    * are made when somebody asks for them.
    */
   readonly #unused = new Map<string, TensorData>()

@@ -31,7 +31,7 @@ export function hashName(name: string): number {
 
 /** A stream of numbers known by (seed, name): number i is always the same. */
 export interface Stream {
-  /** In [0, 1), 53 bits. */
+  /** Gives a number in [0, 1), of 53 bits. */
   uniform(i: number): number
   /** Mean 0, deviation 1. */
   gaussian(i: number): number

@@ -35,7 +35,7 @@ export interface TrainEvent {
   readonly epoch: number
   readonly stepsPerEpoch: number
   readonly epochEnd: boolean
-  /** Of this update's batches, before it. */
+  /** The loss of this update's batches, before it. */
   readonly loss: number
   readonly rate: number
   /**

@@ -13,7 +13,7 @@ import { findNonFinite, type Place } from './non-finite.ts'
 export interface UpdateOptions {
   readonly rate?: number
   readonly stats?: TrainStats
-  /** As `lent` of `Executor.execute`. */
+  /** Means what `lent` of `Executor.execute` means. */
   readonly lent?: boolean
   /** Gives a loss that is not finite instead of throwing. */
   readonly keepGoing?: boolean

@@ -14,9 +14,9 @@ export const FEW_GROUPS = 256
 export const MOST_THREAD_BYTES = 2 ** 30
 /** Letters of the name of an input, a layer, a parameter: as the language has it. */
 export const MOST_NAME = 1000
-/** Of a kernel: made of the names of many layers. */
+/** Letters of the name of a kernel, which is made of the names of many layers. */
 export const MOST_LABEL = 10_000
-/** Of a file with its folders. */
+/** Letters of the name of a file with its folders. */
 export const MOST_FILE_NAME = 200
-/** Of a line for people. */
+/** Letters of a line for people. */
 export const MOST_TEXT = 2000

@@ -19,18 +19,18 @@ export const name = named(/^[A-Za-z_]\w*$/, MOST_NAME, 'a name (letters, digits,
 const PATH = /^[A-Za-z_]\w*(\.\w+)*$/
 /** Whether a net, an input, an output, a layer or a parameter may be called so. */
 export const isName = (name: string): boolean => fits(name, PATH, MOST_NAME)
-/** Of layers and parameters: `block1.conv2.weight`. */
+/** The name of a layer or a parameter: `block1.conv2.weight`. */
 export const path = named(PATH, MOST_NAME, 'a name (letters, digits, _, parts joined by dots)')
-/** Of kernels, buffers, tensors: made of names of layers, `conv1+bn1.statistics`. */
+/** The name of a kernel, a buffer or a tensor, which is made of names of layers: `conv1+bn1.statistics`. */
 export const label = named(/^\w[\w.+-]*$/, MOST_LABEL, 'a name (letters, digits, _ . + -)')
-/** Of programs: `infer/batch`. */
+/** The name of a program: `infer/batch`. */
 export const program = named(/^[a-z]+(\/[a-z]+)?$/, MOST_NAME, 'the name of a program')
-/** Of plans: `webgpu-f16`. */
+/** The name of a plan: `webgpu-f16`. */
 export const target = named(/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/, MOST_NAME, 'the name of a target')
-/** Of results: an output, or the gradient of an input or a parameter. */
+/** The name of a result: of an output, or of the gradient of an input or a parameter. */
 export const result = named(/^(grad\/|count\/|part\/)?[A-Za-z_]\w*(\.\w+)*$/, MOST_NAME + 6, 'the name of a result')
 /**
- * Of files: below the folder of the bundle, and it stays there, on every system. Small letters alone, so that no two names are one on a
+ * The name of a file below the folder of the bundle. It stays there, on every system. Small letters alone, so that no two names are one on a
  * disk that does not tell them apart; no device of Windows.
  */
 export const file = named(

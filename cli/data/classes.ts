@@ -13,7 +13,7 @@ export interface ClassCount {
 
 export interface ClassReport {
   readonly classes: readonly ClassCount[]
-  /** For people: the classes with their counts, and what is missing. */
+  /** Lines for people: the classes with their counts, and what is missing. */
   readonly lines: readonly string[]
 }
 

@@ -16,7 +16,7 @@ export interface DrawOptions {
 /** Beyond so many boxes inner blocks are closed. */
 const MOST_BOXES = 90
 const DEEPEST = 16
-/** Of a column, in pixels. */
+/** The width of a column, in pixels. */
 const COLUMN = 1000
 
 /** A picture of a net, as SVG. */

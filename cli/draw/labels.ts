@@ -55,7 +55,7 @@ function workOf({ op, attributes: a }: LayerSummary): string {
   }
 }
 
-/** With the name that the text gives it. */
+/** The label of a layer, with the name that the text gives it. */
 export function labelOf(layer: LayerSummary): string {
   const own = layer.name.split('.').at(-1)!
   return own.replace(/_\d+$/, '') === layer.op ? workOf(layer) : `${own}: ${workOf(layer)}`

@@ -7,7 +7,7 @@ export interface LayoutNode {
   readonly id: string
   readonly width: number
   readonly height: number
-  /** At the top whatever reads it: where edges come in from outside. */
+  /** Whether it is at the top whatever reads it: there edges come in from outside. */
   readonly first?: boolean
   /** Below everything. */
   readonly last?: boolean

@@ -186,7 +186,7 @@ function shapeOf(item: Item, inner: Scene | undefined, { net, kernelsOf }: Scene
   }
 }
 
-/** From above down through lanes, bending between ranks alone. */
+/** Draws an edge from above down through lanes, which bends between ranks alone. */
 function curve(x1: number, y1: number, bends: readonly { x: number; top: number; bottom: number }[], x2: number, y2: number): string {
   let path = `M ${r(x1)} ${r(y1)}`
   let [x, y] = [x1, y1]
@@ -206,7 +206,7 @@ function curve(x1: number, y1: number, bends: readonly { x: number; top: number;
   return path
 }
 
-/** To the next column: down, between the columns, and in from above. */
+/** Draws an edge to the next column: down, between the columns, and in from above. */
 function aroundPath(from: { x: number; bottom: number }, to: { x: number; top: number }, between: number): string {
   const [low, high] = [from.bottom + 12, to.top - 14]
   return `M ${r(from.x)} ${r(from.bottom)} L ${r(from.x)} ${r(low)} L ${r(between)} ${r(low)} L ${r(between)} ${r(high)} L ${r(to.x)} ${

@@ -14,7 +14,7 @@ interface Colors {
   readonly box: string
   readonly block: string
   readonly result: string
-  /** By the family of a layer. */
+  /** Colors by the family of a layer. */
   readonly families: Readonly<Record<string, string>>
   readonly kernels: readonly string[]
   /** The share of a kernel's color in its region. */

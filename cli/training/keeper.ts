@@ -21,7 +21,7 @@ const LOCK = '.lock'
 export interface Keeping {
   /** The number of snapshots that are kept besides the best. */
   readonly keep: number
-  /** Also with numbers that are none. */
+  /** Whether the training goes on with numbers that are none. */
   readonly keepGoing: boolean
   /** Chooses the best weights: its snapshot stays, and each one tells how far it is. */
   readonly watch?: Watch

@@ -78,7 +78,7 @@ export class Watch {
     this.#state = { ...this.#state, pending }
   }
 
-  /** For a snapshot. */
+  /** The text of the watch for a snapshot. */
   get text(): string {
     return JSON.stringify(this.#state)
   }

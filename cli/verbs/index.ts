@@ -17,7 +17,7 @@ import { summary } from './summary.ts'
 import { train } from './train.ts'
 import { tune } from './tune.ts'
 
-/** In the order in which `fusenet --help` lists them. */
+/** The verbs in the order in which `fusenet --help` lists them. */
 export const VERBS: readonly Verb[] = [
   init,
   importVerb,

@@ -6,7 +6,7 @@ import { MOST_ELEMENTS, MOST_NAME } from '../../bundle/validate/limits.ts'
 import { isName } from '../../bundle/validate/names.ts'
 import type { Graph, Value } from '../graph/graph.ts'
 
-/** At most this many mistakes of a kind are told: behind a tensor that is too large usually all are too large. */
+/** The number of mistakes of a kind that are told, at most: behind a tensor that is too large usually all are too large. */
 const MOST_TOLD = 3
 
 /**

@@ -18,7 +18,7 @@ export interface BuildOptions {
 }
 
 export interface BuiltGraph {
-  /** Absent when there is an error. */
+  /** The graph. Absent when there is an error. */
   readonly graph?: Graph
   /** Every independent error, and warnings. */
   readonly diagnostics: readonly Diagnostic[]

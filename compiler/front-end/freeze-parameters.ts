@@ -8,7 +8,7 @@ import { traitsOf } from '../ops/traits.ts'
 import { elementsPerSample } from '../ir/tensor.ts'
 
 export interface Frozen {
-  /** Absent where there are problems. */
+  /** The graph. Absent where there are problems. */
   readonly graph?: Graph
   readonly diagnostics: readonly Diagnostic[]
 }

@@ -13,7 +13,7 @@ import { oneValueProblems } from './one-value.ts'
 import { vocabulary } from './vocabulary.ts'
 import { dropNormalization } from './without-normalization.ts'
 
-/** Those options of the compiler that say how a text is read: `CompileOptions` explains them. */
+/** The options of the compiler that say how a text is read: `CompileOptions` explains them. */
 export interface FrontEndOptions {
   readonly file?: string
   readonly style?: Style

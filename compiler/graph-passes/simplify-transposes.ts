@@ -15,7 +15,7 @@ export const simplifyTransposes: GraphPass = {
   programs: PROGRAMS,
   run: (graph) => {
     if (!graph.nodes.some(({ op }) => op === 'transpose')) return { graph, declined: [] }
-    /** For what a transposition makes: what is transposed, and the order. */
+    /** What is transposed, and in which order, by the value that the transposition makes. */
     const known = new Map<Value, { readonly of: Value; readonly order: readonly number[] }>()
     const replacements = new Map<Value, Value>()
     const nodes = graph.nodes.flatMap((node): Node[] => {

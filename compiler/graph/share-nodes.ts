@@ -7,7 +7,7 @@ import type { Graph, NamedOutput, Node, Value } from './graph.ts'
  * found for all programs that have it. Graphs stay what they were: the values of a graph are told apart as before, by other objects.
  */
 export class SharedNodes {
-  /** By what stands in them; a graph that has several alike has the n-th of each list. */
+  /** Values by what stands in them; a graph that has several alike has the n-th of each list. */
   private readonly values = new Map<string, Value[]>()
   private readonly nodes = new Map<string, Node>()
 

@@ -68,7 +68,7 @@ export type SideReduction = SideMoments | SideSums
 interface Side {
   /** The stored tensor, its dimensions in the order of the equation's axes. */
   readonly source: Tensor
-  /** Of moments: the channel of `source` at which `keptAxis` starts, where only a part of it is stored. Absent: 0. */
+  /** The channel of `source` at which `keptAxis` starts, where only a part of it is stored. Moments alone have it. Absent: 0. */
   readonly channelOffset?: number
   readonly keptAxis: Axis
   /** Block size of every axis but `keptAxis`, in the order of the equation's axes. The batch's block is 1. */

@@ -5,7 +5,7 @@ import type { Equation } from './equation.ts'
 
 export interface CanonicalText {
   readonly text: string
-  /** By their numbers in the text. */
+  /** Tensors by their numbers in the text. */
   readonly tensors: readonly Tensor[]
   readonly axes: readonly Axis[]
 }

@@ -26,7 +26,7 @@ export function inlineProducer(producer: Equation, consumer: Equation): Equation
   return joined
 }
 
-/** By producer and consumer: what is fused for one target often is for another. */
+/** Results by producer and consumer: what is fused for one target often is for another. */
 const inlined = new WeakMap<Equation, WeakMap<Equation, Equation>>()
 
 function inlinedAnew(producer: Equation, consumer: Equation): Equation {

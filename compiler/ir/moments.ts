@@ -44,7 +44,7 @@ interface Part {
   readonly inner: () => Axis[]
   readonly at: (axes: readonly IndexLike[]) => readonly IndexLike[]
   readonly into: Tensor
-  /** Where in `into`, all but the last index. */
+  /** The place in `into`, all but the last index. */
   readonly place: readonly IndexLike[]
 }
 

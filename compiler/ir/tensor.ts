@@ -24,7 +24,7 @@ export interface StorageSlot {
   readonly role: 'input' | 'parameters' | 'gradients' | 'history' | 'states' | 'constants' | 'prepared'
   /** Which history (`h`, `m`, `v`), or the input's or prepared value's own name. */
   readonly slot?: string
-  /** In elements; packed values start at multiples of 64 (256 bytes, what every WebGPU lets a binding start at). */
+  /** The start in elements; packed values start at multiples of 64 (256 bytes, what every WebGPU lets a binding start at). */
   readonly offset: number
 }
 

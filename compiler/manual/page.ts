@@ -11,7 +11,7 @@ export interface ManualPage {
   readonly formula?: readonly string[]
   /** The gradient, `dy` that of the result. */
   readonly gradient?: readonly string[]
-  /** Behind optional arguments: what holds where they are not given, where the signature has no default. */
+  /** What holds where an optional argument is not given and the signature has no default: it stands behind the argument. */
   readonly absent?: Readonly<Record<string, string>>
   /** The body of a net that uses it, or the lines of a train block. */
   readonly example: readonly string[]

@@ -3,7 +3,7 @@ import { type Axis, axis, type Index, index, type IndexLike, plus, times } from 
 /** Channels that are split into groups: the loop over the groups, which both sides of a convolution share. */
 export interface Groups {
   readonly count: number
-  /** Absent where there is one group only. */
+  /** The axis that counts groups. Absent where there is one group only. */
   readonly axis?: Axis
 }
 

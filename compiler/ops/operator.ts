@@ -82,7 +82,7 @@ export interface Operator {
   /** Builds the gradients of what a node reads from the gradient of its output. Absent: not differentiable (metrics). */
   readonly gradient?: (node: Node, dOutput: Value, build: GradientBuilder) => Gradients
   /**
-   * For an operator that gives one number: how the values of several batches make the value of all: as their mean by samples, their sum,
+   * How the values of several batches make the value of all, where an operator gives one number: as their mean by samples, their sum,
    * or their mean by `count`, the second output that such a node may have (see `total-results`).
    */
   readonly total?: (node: Node) => 'samples' | 'sum' | 'count'

@@ -18,9 +18,9 @@ export interface Slide {
   readonly kernel: number
   readonly stride: number
   readonly dilation: number
-  /** Before the first element. */
+  /** Elements of padding before the first element. */
   readonly pad: number
-  /** Behind the last element; 0 for `pad: same`, where it follows from the sizes. */
+  /** Elements of padding behind the last element; 0 for `pad: same`, where it follows from the sizes. */
   readonly end: number
 }
 

@@ -45,7 +45,7 @@ export interface OperatorTraits {
   readonly normalizesSamples?: boolean
   /** It summarizes windows of a map: nothing folds through it. */
   readonly pooling?: boolean
-  /** As a metric: whether a larger or a smaller number is better. Absent: nobody can tell. */
+  /** Whether a larger or a smaller number of a metric is better. Absent: nobody can tell. */
   readonly betterIs?: 'higher' | 'lower'
   /** The first input holds scores of classes (axis 1), and the second, where it is i32, the labels that they are compared with. */
   readonly comparesLabels?: boolean

@@ -19,7 +19,7 @@ export class KernelTexts {
   /** Whether the target links kernels to a module. Then their texts are read by nobody and need no header. */
   private readonly linked: boolean
   private readonly kept: Kept[] = []
-  /** By their texts without names, then by how they access their bindings. */
+  /** Kernels by their texts without names, then by how they access their bindings. */
   private readonly index = new Map<string, Map<string, number>>()
   private readonly sections = new Set<string>()
   private readonly namelessOf = new Map<string, string>()

@@ -42,7 +42,7 @@ export interface PlanRequest {
   readonly batch: number
   /** Whether one dispatch may read and write different parts of one buffer. */
   readonly sharesBuffers: boolean
-  /** Absent: kernels are texts, a section each of few files. */
+  /** Links kernels to a module. Absent: kernels are texts, a section each of few files. */
   readonly link?: (texts: readonly string[], request: LinkRequest) => LinkedModule
 }
 

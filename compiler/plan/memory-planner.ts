@@ -3,7 +3,7 @@ import { Skyline } from './skyline.ts'
 
 /** A tensor's stay in memory, in numbers of dispatches. */
 export interface LiveRange {
-  /** In bytes. */
+  /** The size in bytes. */
   readonly size: Linear
   readonly first: number
   readonly last: number
@@ -22,7 +22,7 @@ export interface BufferPlacement {
 }
 
 export interface MemoryPlan {
-  /** In the order of the live ranges. */
+  /** The places in the order of the live ranges. */
   readonly places: readonly BufferPlacement[]
   /** Bytes of each buffer, the largest first, as an amount linear in the batch: at the one that was asked for. */
   readonly buffers: readonly Linear[]
@@ -103,7 +103,7 @@ interface Packing {
 
 const total = ({ heights }: Packing): number => heights.reduce((a, b) => a + b, 0)
 
-/** For each tensor those that a dispatch reads while it writes it, or writes while it reads it. */
+/** Lists for each tensor those that a dispatch reads while it writes it, or writes while it reads it. */
 function conflictsOf(ranges: readonly LiveRange[]): (readonly number[])[] {
   const readAt = new Map<number, number[]>()
   ranges.forEach(({ read }, i) => {
@@ -125,7 +125,7 @@ function conflictsOf(ranges: readonly LiveRange[]): (readonly number[])[] {
 interface Placed {
   readonly first: Int32Array
   readonly last: Int32Array
-  /** In bytes, rounded up. */
+  /** The sizes in bytes, rounded up. */
   readonly sizes: Float64Array
   readonly conflicts: readonly (readonly number[])[]
 }

@@ -53,7 +53,7 @@ class Kernels {
   readonly candidates: number[] = []
   private readonly index = new Map<Tensor, number>()
   private readonly reads: number[][]
-  /** As `reads`, without the inputs that only side reductions read. */
+  /** The same as `reads`, without the inputs that only side reductions read. */
   private readonly readsAgain: number[][]
   private readonly writes: number[][]
   /** Kernels that make each value: several where they fill parts of it, as for a concatenation. */

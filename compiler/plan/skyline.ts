@@ -6,7 +6,7 @@ interface Stretch {
 
 /** The tensor on top of a buffer at each time, while tensors are stacked there from the bottom up. */
 export class Skyline {
-  /** In order, without overlaps; where nothing lies there is none. */
+  /** The stretches in order, without overlaps; where nothing lies there is none. */
   private stretches: Stretch[] = []
 
   /** Puts a tensor on top from one time to another. Gives what lay there: each once, in the order of time. */

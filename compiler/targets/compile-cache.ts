@@ -12,7 +12,7 @@ interface Remembered {
   readonly bytes: number
 }
 
-/** From the one that was asked for longest ago to the latest. */
+/** What is remembered, from the one that was asked for longest ago to the latest. */
 const remembered = new Map<string, Remembered>()
 let total = 0
 const made = new Map<string, number>()

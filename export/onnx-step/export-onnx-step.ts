@@ -52,7 +52,7 @@ export interface StepFeeds {
   readonly rate: string
   /** Numbers in [0, 1) by the layers that drop values, with their shapes. */
   readonly random: readonly { readonly name: string; readonly layer: string }[]
-  /** Of an update that takes several batches: labels that are not ignored in all of them, over the number of batches. */
+  /** The labels that are not ignored in all batches of an update, over the number of batches, where it takes several. */
   readonly divisors: readonly { readonly name: string; readonly input: string; readonly ignore: number }[]
 }
 

@@ -18,7 +18,7 @@ export interface SolverState {
 export interface SolverMemory {
   /** Updates that were made: a number. */
   readonly step: Tensor
-  /** Of several batches before one update: how many have been added up, and the sums of their gradients. */
+  /** The number of batches that have been added up, and the sums of their gradients, where one update takes several. */
   readonly batches?: Tensor
   readonly sums: ReadonlyMap<ParameterEntry, Tensor>
   readonly histories: ReadonlyMap<ParameterEntry, readonly Tensor[]>

@@ -10,7 +10,7 @@ export const NO_PADS: Pads = [0, 0, 0, 0]
 /** Windows between a dense map and a strided one, with pads in numbers: see `compiler/ops/conv-equations.ts`. */
 export interface Windows {
   readonly slides: readonly [Slide, Slide]
-  /** Of the dense map: as far as windows reach. */
+  /** The padding of the dense map, as far as windows reach. */
   readonly pads: Pads
   /** Rows and columns of the dense map that no window reaches. */
   readonly beyond: Pair

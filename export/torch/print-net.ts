@@ -98,7 +98,7 @@ function namesOfInputs({ inputs }: Graph): Map<string, string> {
   }))
 }
 
-/** For each value of the net itself, the inputs that may be left out and that it needs. */
+/** Lists for each value of the net itself the inputs that may be left out and that it needs. */
 function optionalInputs(
   { graph, root }: NetToPrint,
 ): { readonly optional: readonly Value[]; needs(values: readonly Value[]): readonly Value[] } {

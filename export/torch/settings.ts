@@ -35,10 +35,10 @@ export interface TorchOutput {
   readonly name: string
   readonly role: 'output' | 'loss' | 'metric'
   readonly shape: readonly (number | 'n')[]
-  /** Of a loss: its factor in what is trained. */
+  /** The factor of a loss in what is trained. */
   readonly weight?: number
   /**
-   * Of a loss or metric: the modules whose totals make it, each times its factor. null: it is made of values of whole batches (a product
+   * The modules whose totals make a loss or metric, each times its factor. null: it is made of values of whole batches (a product
    * of two sums), so that batches and processes cannot be put together.
    */
   readonly terms?: readonly { readonly layer: string; readonly factor: number }[] | null
@@ -112,7 +112,7 @@ function identityParts(manifest: Manifest): TorchSettings['identity'] {
   return { text, ...(words !== undefined && { words }), style, ...(frozen !== undefined && { frozen }) }
 }
 
-/** As a file that a person reads and changes: each setting a line, and so each input, output and parameter. */
+/** Prints the settings as a file that a person reads and changes: each setting a line, and so each input, output and parameter. */
 export function printSettings(settings: TorchSettings): string {
   const pairs = (value: object): string =>
     Object.entries(value).filter(([, each]) => each !== undefined)

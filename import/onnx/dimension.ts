@@ -52,7 +52,7 @@ export const sameDimension = (a: Dimension, b: Dimension): boolean => {
   return left.n === right.n && left.plus === right.plus
 }
 
-/** As a user reads it: `n`, `2n + 1`, `32`. */
+/** Shows a dimension as a user reads it: `n`, `2n + 1`, `32`. */
 export const showDimension = (dim: Dimension): string =>
   isNumber(dim) ? String(dim) : `${dim.n === 1 ? '' : dim.n}n${dim.plus ? ` ${dim.plus < 0 ? '-' : '+'} ${Math.abs(dim.plus)}` : ''}`
 

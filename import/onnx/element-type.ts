@@ -1,7 +1,7 @@
 /** How the numbers of a tensor are stored: TensorProto.DataType of onnx.proto3. */
 export interface ElementType {
   readonly name: string
-  /** Of one number; below 8 they are packed, the first in the low bits. */
+  /** The bits of one number; below 8 they are packed, the first in the low bits. */
   readonly bits: number
   readonly kind: 'float' | 'int' | 'bool'
   /** The number whose lowest `bits` bits are given, which `view` holds at byte `at` where they are whole bytes. */
@@ -47,7 +47,7 @@ const int = (name: string, bits: number, decode: ElementType['decode'], kind: 'i
 
 const bfloat = new DataView(new ArrayBuffer(4))
 
-/** By their numbers in the file. Strings (8) and complex numbers (14, 15) have no row. */
+/** Types by their numbers in the file. Strings (8) and complex numbers (14, 15) have no row. */
 export const ELEMENT_TYPES: ReadonlyMap<number, ElementType> = new Map([
   [1, float('float32', 32, (view, at) => view.getFloat32(at, true))],
   [2, int('uint8', 8, (view, at) => view.getUint8(at))],

@@ -30,7 +30,7 @@ interface Owner {
 /** What the reader offers to nodes. */
 export interface NetUnderWay {
   readonly layers: ModelLayer[]
-  /** Of one sample, of every value that a layer makes. */
+  /** The shapes of one sample, of every value that a layer makes. */
   readonly shapes: Map<string, readonly number[]>
   readonly notes: Note[]
   /** The batch that the model was exported for; undefined where it has a name there. */
@@ -61,7 +61,7 @@ interface EmitOptions {
 /** A node with what its names stand for: how an operator's mapping sees it. */
 export class OnnxNode {
   readonly proto: NodeProto
-  /** Of the operator's domain. */
+  /** The version of the operator's domain. */
   readonly opset: number
   readonly inputs: readonly (Value | undefined)[]
   readonly net: NetUnderWay
@@ -77,7 +77,7 @@ export class OnnxNode {
     this.attributes = new Map(proto.attributes.map((attribute) => [attribute.name, attribute]))
   }
 
-  /** As a user of the model knows it: `Conv node /layer1/conv1`; without a name, by the value that it makes. */
+  /** The node as a user of the model knows it: `Conv node /layer1/conv1`; without a name, by the value that it makes. */
   get label(): string {
     return labelOf(this.proto)
   }
@@ -155,7 +155,7 @@ export class OnnxNode {
     return this.attributes.get(name)?.i ?? absent
   }
 
-  /** As the shortest decimal number that is the same float32. */
+  /** Gives an attribute as the shortest decimal number that is the same float32. */
   float(name: string, absent: number): number {
     const attribute = this.attributes.get(name)
     return attribute ? shortFloat32(attribute.f) : absent

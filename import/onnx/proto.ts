@@ -34,7 +34,7 @@ export interface AttributeProto {
   readonly floats: readonly number[]
   readonly ints: readonly number[]
   readonly strings: readonly string[]
-  /** Within a function: the attribute of the call that it stands for. */
+  /** The attribute of the call that it stands for, within a function. */
   readonly reference: string
 }
 

@@ -12,7 +12,7 @@ export interface Tensor {
   readonly kind: 'tensor'
   /** The value's name in the ModelNet. */
   readonly name: string
-  /** Of one sample. */
+  /** The shape of one sample. */
   readonly dims: readonly number[]
   /** The model has no axis for the batch: all that it knows is one sample. */
   readonly bare?: boolean

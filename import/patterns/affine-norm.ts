@@ -58,7 +58,7 @@ function ofTensors(graph: LayerGraph, found: Match, shape: readonly number[], ax
   return gamma && beta && { name: ownerName(owners[0]), rates: rates(owners), parameters: { gamma, beta } }
 }
 
-/** Those of `scale` and `bias`, which have a number a channel. */
+/** The parameters of `scale` and `bias`, which have a number a channel. */
 function ofLayers(_graph: LayerGraph, found: Match, _shape: readonly number[], [first, last]: Axes): Own | undefined {
   const layers = [found.layers.get('both') ?? found.layers.get('gamma')!, found.layers.get('both') ?? found.layers.get('beta')!]
   const [gamma, beta] = [layers[0]!.parameters?.['weight'], layers[1]!.parameters?.['bias']]

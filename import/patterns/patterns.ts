@@ -54,7 +54,7 @@ export function applyPatterns(
   return graph.layers()
 }
 
-/** From the last layer to the first: what is larger is found before its parts. */
+/** Tries the patterns from the last layer to the first: what is larger is found before its parts. */
 function sweep(graph: LayerGraph, patterns: readonly Pattern[]): void {
   const byOp = new Map<string, Pattern[]>()
   for (const pattern of patterns) for (const op of pattern.ops) byOp.set(op, [...(byOp.get(op) ?? []), pattern])

@@ -18,7 +18,7 @@ interface Varying {
 export interface Abstracted {
   readonly items: readonly Item[]
   readonly parameters: readonly (BlockParameter & { readonly usual?: Argument })[]
-  /** By instance: what it gives for each parameter. */
+  /** What each instance gives for each parameter. */
   readonly given: readonly Readonly<Record<string, ItemArgument>>[]
 }
 

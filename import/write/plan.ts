@@ -17,7 +17,7 @@ export interface BlockPlan {
 
 export interface BlockParameter {
   readonly name: string
-  /** Absent: given by every call, by position. */
+  /** The default. Absent: every call gives the parameter, by position. */
   readonly default?: string
 }
 

@@ -14,7 +14,7 @@ const AFFINE = new Set(['batch_norm', 'scale', 'bias', 'group_norm', 'instance_n
 const ENDS = new Set(['add', 'concat'])
 /** Longer repetitions are not looked for. */
 const MOST_PARTS = 40
-/** In longer nets nothing is looked for: that takes the square of their length. */
+/** The length of a net beyond which nothing is looked for: that takes the square of it. */
 const MOST_SEARCHED = 3000
 const MOST_INPUTS = 2
 /** Calls that a block saves, if it is to be one. */

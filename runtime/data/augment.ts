@@ -23,7 +23,7 @@ interface Part {
   readonly name: string
   readonly field: Field
   readonly input?: InputEntry
-  /** With the shape of the input where the field is flat. */
+  /** The shape of a sample: that of the input where the field is flat. */
   readonly shape: readonly number[]
 }
 
@@ -76,7 +76,7 @@ export function augment(dataset: Dataset, calls: readonly CallEntry[], inputs?: 
 const mapOf = (
   shape: readonly number[],
 ): readonly [number, number] | undefined => (shape.length >= 2 ? [shape.at(-2)!, shape.at(-1)!] : undefined)
-/** Of a flat field nothing changes: it is as long as before. */
+/** The shape of a field behind its changes. A flat field is as long as before. */
 const changedShape = (
   shape: readonly number[],
   chain: readonly Change[],

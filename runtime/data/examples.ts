@@ -205,7 +205,7 @@ function hashOf(data: Float32Array | Int32Array): string {
   return hash
 }
 
-/** Those of a net are its inputs, without the batch. */
+/** The fields of examples. Those of a net are its inputs, without the batch. */
 function fieldsOf(
   given: Readonly<Record<string, Field>> | { readonly manifest: Pick<Manifest, 'inputs'> },
 ): Readonly<Record<string, Field>> {

@@ -136,7 +136,7 @@ async function readPart(
 /** The last order of each group: an epoch asks for the same ones again and again. */
 const orders = new WeakMap<Uint32Array, { key: string; order: Uint32Array }>()
 
-/** In the order of a round of an epoch: each sample once a round. */
+/** Gives a group in the order of a round of an epoch: each sample once a round. */
 function shuffled(group: Uint32Array, { seed, epoch }: Draw, round: number): Uint32Array {
   const key = `${seed} ${epoch} ${round}`
   const known = orders.get(group)

@@ -141,7 +141,7 @@ async function readFile(url: URL, came: (bytes: number) => void): Promise<Found>
   }
 }
 
-/** Not the network's: what the caller handed in threw. */
+/** An error that is not the network's: what the caller handed in threw it. */
 class CallerError extends Error {
   override name = 'CallerError'
 }

@@ -4,11 +4,11 @@ import type { FileEntry } from '../../bundle/stored.ts'
 
 /** The content found in the place of a file of a bundle. */
 export interface Found {
-  /** Absent: nothing. */
+  /** The bytes. Absent: nothing was found. */
   readonly bytes?: Uint8Array
-  /** For people: its URL or its path. */
+  /** Its URL or its path, for people. */
   readonly from?: string
-  /** Of HTTP: the status, the content type, and where a redirect led. */
+  /** What HTTP answered: the status, the content type, and where a redirect led. */
   readonly status?: number
   readonly type?: string
   readonly redirectedTo?: string

@@ -25,7 +25,7 @@ export interface Choice {
 export class StoredBundle {
   readonly manifest: StoredManifest
   readonly #read: FileReader
-  /** By name: what was read is not read again for another plan. */
+  /** Files by name: what was read is not read again for another plan. */
   readonly #files = new Map<string, ReturnType<typeof bytesOf>>()
 
   private constructor(manifest: StoredManifest, read: FileReader) {

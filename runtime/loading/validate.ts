@@ -24,7 +24,7 @@ export function checkBundle(bundle: Bundle): void {
   if (problems.length) throw new BundleError(problems)
 }
 
-/** At one batch, exactly: every tensor ends within its buffer, and no dispatch runs on and on. What `load` relies on. */
+/** Checks a plan at one batch, exactly: every tensor ends within its buffer, and no dispatch runs on and on. `load` relies on it. Throws BundleError. */
 export function checkBatch(plan: Plan, batch: number): void {
   const problems: Problem[] = Object.entries(plan.programs).flatMap(([name, program]) =>
     launchProblems(plan, program, batch, `plans.${plan.target}.programs.${name}`)

@@ -93,7 +93,7 @@ export class Channel {
     this.#port.postMessage(body, [...buffers])
   }
 
-  /** From now on nothing is sent, and what waits is refused. */
+  /** Ends the channel: from now on nothing is sent, and what waits is refused. */
   end(why: unknown): void {
     if (this.#ended) return
     this.#ended = { why }

@@ -100,7 +100,7 @@ export class SentDatasets {
   }
 }
 
-/** After whatever else waits for this thread, a redraw too. */
+/** Resolves after whatever else waits for this thread, a redraw too. */
 function nextTask(): Promise<void> {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel()

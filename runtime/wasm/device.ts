@@ -15,7 +15,7 @@ import { type LoadedModule, WasmSession } from './session.ts'
 import { isNode, startWorker, type WorkerThread } from './workers.ts'
 
 export interface WasmOptions {
-  /** From 1 to 16. Default: one for each core, 16 at most; 1 in a page that is not cross-origin isolated. */
+  /** The number of threads, from 1 to 16. Default: one for each core, 16 at most; 1 in a page that is not cross-origin isolated. */
   readonly threads?: number
   /**
    * Fused multiplication and addition, where the engine has relaxed SIMD: faster, by up to a half; results differ in the last places. Node 20 has it
@@ -157,7 +157,7 @@ class WasmDevice implements Device {
     return module
   }
 
-  /** As many as there are; fewer where workers are forbidden. */
+  /** Takes so many workers; fewer where workers are forbidden. */
   #takeWorkers(count: number): WorkerThread[] {
     for (const dead of this.#free.filter((w) => w.failure !== undefined)) this.drop([dead])
     const taken = this.#free.splice(0, count)

@@ -19,14 +19,14 @@ interface Held {
 export class WasmMemories {
   readonly #shared: boolean
   readonly #free: Held[] = []
-  /** Those that are in use, too. */
+  /** The pages that a memory can grow to, of those that are in use, too. */
   readonly #most = new WeakMap<WebAssembly.Memory, number>()
 
   constructor(shared: boolean) {
     this.#shared = shared
   }
 
-  /** At least so many pages of zeros. Throws DeviceError where there is no room; `hint`: what else to do then. */
+  /** Gives a memory of at least so many pages of zeros. Throws DeviceError where there is no room; `hint`: what else to do then. */
   take(pages: number, hint: string): WebAssembly.Memory {
     const at = this.#free.findIndex(({ most }) => most >= pages)
     if (at >= 0) {

@@ -28,7 +28,7 @@ export interface MemoryLayout {
   readonly pages: number
   /** Byte address of each buffer that is used, by its index in the plan. */
   readonly buffers: ReadonlyMap<number, number>
-  /** Of each tensor: where it starts in its buffer, in elements. */
+  /** The start of each tensor in its buffer, in elements. */
   readonly offsets: readonly number[]
   /** Words at addresses: records and program blocks. */
   readonly words: readonly { readonly at: number; readonly words: readonly number[] }[]

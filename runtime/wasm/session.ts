@@ -35,7 +35,7 @@ export class WasmSession implements Session {
   #words: Int32Array
   #numbers: Float32Array
   #failure: DeviceError | undefined
-  /** By the plain clock: Node loads the other one when it is first asked for. */
+  /** The time at which this turn began, by the plain clock: Node loads the other one when it is first asked for. */
   #turn = Date.now()
 
   constructor(host: WasmHost, plan: Plan, batch: number, layout: MemoryLayout, module: LoadedModule) {
@@ -167,7 +167,7 @@ export class WasmSession implements Session {
     throw failure
   }
 
-  /** From now on everything fails like this; the memory is let go. */
+  /** Ends the session: from now on everything fails like this, and the memory is let go. */
   #end(failure: DeviceError): void {
     this.#failure = failure
     this.#module = undefined
@@ -186,7 +186,7 @@ export class WasmSession implements Session {
   }
 }
 
-/** After whatever else waits for this thread: timers, signals, messages, a page's redraw. */
+/** Resolves after whatever else waits for this thread: timers, signals, messages, a page's redraw. */
 function nextTask(): Promise<void> {
   const { setImmediate } = globalThis as { setImmediate?: (call: () => void) => void }
   return new Promise((resolve) => {

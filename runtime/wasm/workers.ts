@@ -2,7 +2,7 @@ import { CONTROL, RECORD } from '../../bundle/wasm-abi.ts'
 
 /** What a worker is told once: everything else goes through memory. */
 interface Task {
-  /** In their order: the first has the table of kernels, the others fill it up. */
+  /** The modules in their order: the first has the table of kernels, the others fill it up. */
   readonly modules: readonly WebAssembly.Module[]
   readonly memory: WebAssembly.Memory
   readonly thread: number
@@ -63,7 +63,7 @@ interface Port {
   unref?(): void
 }
 
-/** Of Node's module `worker_threads`, what is used here. It is asked for at run time: pages have none. */
+/** The part of Node's module `worker_threads` that is used here. It is asked for at run time: pages have none. */
 interface NodeWorker extends Required<Port> {
   on(event: 'message' | 'error' | 'exit', hear: (value: unknown) => void): void
 }

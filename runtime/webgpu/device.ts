@@ -78,7 +78,7 @@ export async function webgpu(given?: WebGpuOptions): Promise<Device<'f32'>> {
   }
 }
 
-/** Of an adapter, what it says of itself. */
+/** What an adapter says of itself. */
 interface Described {
   readonly info?: {
     readonly vendor?: string

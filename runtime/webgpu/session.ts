@@ -21,7 +21,7 @@ export interface WebGpuHost {
   readonly gpu: GPUDevice
   /** Throws what went wrong outside of an error scope, if anything did. */
   check(): void
-  /** Of kernels with these accesses: the uniform, then storage buffers. */
+  /** The layout of kernels with these accesses: the uniform, then storage buffers. */
   layout(access: readonly string[]): GPUBindGroupLayout
 }
 

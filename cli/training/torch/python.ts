@@ -4,7 +4,7 @@ import { InputError } from '../../../bundle/errors.ts'
 
 export interface Python {
   readonly path: string
-  /** Of PyTorch. */
+  /** The version of PyTorch. */
   readonly version: string
 }
 

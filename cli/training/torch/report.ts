@@ -42,7 +42,7 @@ export interface TorchResult {
 export class Report {
   /** The folder of this training's snapshots. */
   snapshots: string | undefined
-  /** Of a training that came to its end. */
+  /** The result of a training that came to its end. */
   result: TorchResult | undefined
   step = 0
   readonly #screen: Screen

@@ -20,7 +20,7 @@ export interface NormExtent {
   readonly byChannel: boolean
 }
 
-/** Of `group_norm`, `instance_norm` (as many groups as channels) and `layer_norm`, and of the nodes that they become. */
+/** The extent of `group_norm`, `instance_norm` (as many groups as channels) and `layer_norm`, and of the nodes that they become. */
 export function extentOf({ op, attributes }: Pick<Node, 'op' | 'attributes'>, shape: Shape): NormExtent {
   const rank = shape.length
   const groups = op === 'instance_norm' ? shape[1] as number : attributes['groups']

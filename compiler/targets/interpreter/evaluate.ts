@@ -46,7 +46,7 @@ export function evaluateEquation(
 }
 
 export interface CompiledEquation {
-  /** In the order in which `run` wants their storage. */
+  /** The tensors in the order in which `run` wants their storage. */
   readonly tensors: readonly Tensor[]
   readonly run: (data: readonly Numbers[], scalars: Scalars) => void
 }

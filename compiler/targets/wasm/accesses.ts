@@ -14,7 +14,7 @@ export class Accesses {
   private readonly locals: Locals
   private readonly uses: Uses
   private readonly value: Value
-  /** Of the step being printed: where loads into all lanes start. */
+  /** The places at which loads into all lanes start, of the step that is being printed. */
   private readonly rolled = new Map<string, { local: number; lowest: number }>()
 
   constructor(kernel: KernelFunction, code: Code, locals: Locals, uses: Uses, value: Value) {

@@ -9,7 +9,7 @@ interface Block {
 }
 
 /**
- * For each block of a body, and each statement of it: the names that the block gives and that no later statement of it mentions. Their locals
+ * Lists for each block of a body, and each statement of it, the names that the block gives and that no later statement of it mentions. Their locals
  * are then free. Names are given once in a body.
  */
 export function lastMentions(body: readonly Statement[]): ReadonlyMap<readonly Statement[], readonly (readonly string[])[]> {

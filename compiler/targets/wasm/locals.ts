@@ -9,7 +9,7 @@ export const [P_RECORD, P_SCRATCH, P_FIRST, P_LAST] = [0, 1, 2, 3] as const
  * at them.
  */
 export class Locals {
-  /** Behind the parameters. */
+  /** The types of the locals behind the parameters. */
   readonly types: ValueType[] = []
   /** Where each binding lies, then each staging memory. */
   readonly pointers: number[] = []
@@ -19,7 +19,7 @@ export class Locals {
   private readonly splatOf = new Map<string, number>()
   /** `binding:name` -> byte address of element `name`. */
   private readonly addressOf = new Map<string, number>()
-  /** By type: locals whose names are gone. */
+  /** Locals whose names are gone, by type. */
   private readonly unused: Readonly<Record<ValueType, number[]>> = { i32: [], f32: [], v128: [] }
   /** A vector that is never written: locals start as zeros. */
   private zero: number | undefined
@@ -72,7 +72,7 @@ export class Locals {
     return this.types[local - 4]!
   }
 
-  /** Of a name that has one. */
+  /** The local of a name that has one. */
   of(name: string): number | undefined {
     return this.localOf.get(name)
   }

@@ -144,7 +144,7 @@ function erf(): WasmFunction {
   return b.function(div(mul(x, p), q))
 }
 
-/** As Math.pow: a negative base has powers to whole numbers alone, everything to the power of 0 is 1. */
+/** Computes what Math.pow does: a negative base has powers to whole numbers alone, everything to the power of 0 is 1. */
 function pow(exponential: number, logarithm: number): WasmFunction {
   const b = new Body(['v128', 'v128'])
   const [base, exponent] = [local(0), local(1)]
@@ -183,7 +183,7 @@ function random(): WasmFunction {
   return b.function(result, 'f32')
 }
 
-/** In this order in every module; the ones that call others say which. */
+/** The functions in the order that they have in every module; the ones that call others say which. */
 export const MATH = ['exp', 'log', 'tanh', 'erf', 'pow', 'random'] as const
 export type MathName = (typeof MATH)[number]
 

@@ -47,7 +47,7 @@ const PLAIN = {
   'f32.convert_i32_u': 0xb3,
 } as const
 
-/** Behind the prefix 0xfd. */
+/** Numbers of operations behind the prefix 0xfd. */
 const SIMD = {
   'i32x4.splat': 0x11,
   'f32x4.splat': 0x13,
@@ -91,10 +91,10 @@ const SIMD = {
   'f32x4.relaxed_madd': 0x105,
 } as const
 
-/** With a lane behind them. */
+/** Operations with a lane behind them. */
 const LANE = { 'i32x4.extract_lane': 0x1b, 'i32x4.replace_lane': 0x1c, 'f32x4.extract_lane': 0x1f, 'f32x4.replace_lane': 0x20 } as const
 
-/** With alignment (as a power of two) and offset behind them: prefix (0: none), number, alignment. */
+/** Operations with alignment (as a power of two) and offset behind them: prefix (0: none), number, alignment. */
 const MEMORY = {
   'i32.load': [0, 0x28, 2],
   'f32.load': [0, 0x2a, 2],

@@ -136,7 +136,7 @@ function printer(scheduler: CpuScheduler, limits: ScheduleLimits, schedules?: Sc
 const bytesOfKernel = ({ baseline, wide, text }: Known): number =>
   2 * (baseline.code.bytes.length + (wide?.code.bytes.length ?? 0)) + text.length + 512
 
-/** Of 64 KiB, that a memory has at most. */
+/** The number of pages of 64 KiB that a memory has at most. */
 const MOST_PAGES = 65536
 
 /** So many arguments are safe for a call on every engine. */

@@ -71,7 +71,7 @@ interface PrinterOptions {
   readonly known?: string
   /** The schedules among which a tuner's choice is accepted. Default: none. */
   readonly waysOf?: ScheduleSpace
-  /** Of a kernel that names no workgroup. */
+  /** The size of the workgroup of a kernel that names none. */
   readonly workgroupOf?: (kernel: KernelFunction) => number
   /** Whether a kernel has a second text, for subgroups. */
   readonly subgroupsFor?: (e: Equation, schedule: Schedule) => boolean

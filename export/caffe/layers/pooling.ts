@@ -40,7 +40,7 @@ const maxPool: Row = (layer) => {
 
 type Count = 'valid' | 'padded' | 'caffe' | 'none'
 
-/** By what the windows of the text are divided, in one direction: `none` by 1, as sums are. */
+/** The divisors of the windows of the text, in one direction: `none` by 1, as sums are. */
 function divisors(layer: Layer, slide: CaffeSlide, count: Count, d: 0 | 1): number[] {
   const size = layer.shapes[0]![d + 2] as number
   const [front, end] = padsOfText(layer, d, slide)
@@ -63,7 +63,7 @@ function padsOfText(layer: Layer, d: 0 | 1, { pad, stride, first, kernel, count 
   return [front, list.length === 4 ? list[2 * d + 1]! : list[d]!]
 }
 
-/** By what Caffe divides the same windows: the elements of the map and of its padding. */
+/** The divisors of the same windows in Caffe: the elements of the map and of its padding. */
 const caffeDivisors = (layer: Layer, { kernel, stride, pad, first, count }: CaffeSlide, d: 0 | 1): number[] =>
   Array.from({ length: count }, (_, window) => {
     const from = (window + first) * stride - pad

@@ -44,7 +44,7 @@ const extreme = (sign: 1 | -1): Row => (layer) => {
   layer.done('Reshape', [largest], reshapeTo(layer.shape))
 }
 
-/** Of equal ones Caffe takes the last. */
+/** Writes arg_max. Of equal values Caffe takes the last. */
 const argMax: Row = (layer) => {
   const [axis] = axisRange(layer.attributes, layer.shapes[0]!.length) as [number]
   if (layer.attributes['last'] !== true)

@@ -1,7 +1,7 @@
 import { channelShape, float, type Layer, numberOf, type Row } from '../layer.ts'
 
 const plain = (op: string): Row => (layer) => layer.done(op, [layer.input()])
-/** With one number of the text as an attribute. */
+/** Writes an operator with one number of the text as an attribute. */
 const withNumber = (op: string, attribute: string, argument: string, otherwise: number): Row => (layer) =>
   layer.done(op, [layer.input()], { [attribute]: float(numberOf(layer, argument, otherwise)) })
 

@@ -15,7 +15,7 @@ const batchNorm: Row = (layer) => {
   })
 }
 
-/** Of training: the weight of the old statistics, for who trains on. What other policies do, ONNX cannot say. */
+/** The weight of the old statistics in training, for who trains on. What other policies do, ONNX cannot say. */
 function momentumOf({ attributes }: Layer): NodeAttributes {
   const { newest = 0.95 } = statsOf(attributes).args
   return policyOf(attributes) === 'moving' ? { momentum: float(1 - (newest as number)) } : {}

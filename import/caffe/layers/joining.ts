@@ -164,7 +164,7 @@ const softmax: Converter = (view) => {
   return [view.emit('softmax', [x], x.dims, axis === 1 ? {} : { axis, end: axis }, { top: 0 })]
 }
 
-/** Of equal ones Caffe takes the last. */
+/** Converts ArgMax. Of equal values Caffe takes the last. */
 const argMax: Converter = (view) => {
   const param = view.param('argmax_param')
   const x = view.x()

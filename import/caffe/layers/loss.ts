@@ -108,7 +108,7 @@ const hingeLoss: Converter = (view) => {
 }
 
 /**
- * Of pairs of features a and b and whether they belong together, y = 1 or 0 (Hadsell et al. 2006, as Caffe has it):
+ * Converts the loss of pairs of features a and b that belong together or not, y = 1 or 0 (Hadsell et al. 2006, as Caffe has it):
  *   (y d^2 + (1 - y) max(margin - d, 0)^2) / 2, d = |a - b|, a mean over the batch
  * Since y is 0 or 1 that is the sum of two squared losses: y a with y b, and (1 - y) margin with (1 - y) min(d, margin).
  */

@@ -10,7 +10,7 @@ export interface Loss {
   readonly shape: readonly number[]
   /** How often its gradient counts: `[cost]` behind `[softmax]` adds the same once more. */
   readonly weight: number
-  /** Of `[cost]`: what distance it takes. */
+  /** The distance that `[cost]` takes. */
   readonly distance?: 'sse' | 'L1'
 }
 

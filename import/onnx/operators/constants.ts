@@ -67,7 +67,7 @@ function castLike(node: OnnxNode): void {
 
 const identity = (node: OnnxNode): void => node.give(node.value(0))
 
-/** At test time it does nothing; a net that is trained on drops again. */
+/** Reads `Dropout`. At test time it does nothing; a net that is trained on drops again. */
 function dropout(node: OnnxNode): void {
   const ratio = node.opset < 12 ? node.float('ratio', 0.5) : node.has(1) ? node.number(1, 'the ratio') : 0.5
   if (ratio === 0) return identity(node)
@@ -130,7 +130,7 @@ function range(node: OnnxNode): void {
   node.give(constantOf(Float64Array.from({ length: count }, (_, i) => start + i * delta), [count], node.constant(0, '').type))
 }
 
-/** Where a constant says which. */
+/** Reads `Where`, if its condition is a constant. */
 function where(node: OnnxNode): void {
   const condition = node.constant(0, 'the condition')
   const [a, b] = [node.value(1), node.value(2)]

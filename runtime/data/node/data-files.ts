@@ -35,6 +35,6 @@ export interface DataOptions {
 
 export type DataEntry = CallEntry | string
 
-/** Of every five samples (of pictures: of a class), in their order, one tests. */
+/** One of so many samples, in their order, is kept for testing (of pictures: of those of a class). */
 export const TEST_EVERY = 5
 export const isTest = (index: number): boolean => index % TEST_EVERY === TEST_EVERY - 1

@@ -16,7 +16,7 @@ import type { StoredManifest } from '../../../bundle/stored.ts'
 /** Names under which files of a new bundle lie until the old one is gone. */
 const NEXT = /^next-[0-9a-f]{8}-/
 const LOCK_FILE = '.writing'
-/** For TypeScript, beside the manifest. Nothing that runs reads it, so the manifest does not name it. */
+/** The file of types for TypeScript, beside the manifest. Nothing that runs reads it, so the manifest does not name it. */
 export const TYPES_FILE = 'bundle.d.ts'
 const LOCK_WAIT_MS = 20_000
 
