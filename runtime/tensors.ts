@@ -1,3 +1,4 @@
+import { copyOf } from '../bundle/copy.ts'
 import { InputError } from '../bundle/errors.ts'
 import type { TensorData } from '../bundle/format.ts'
 import { flatten } from './lists.ts'
@@ -48,7 +49,7 @@ function copyTensor(value: unknown, known: readonly number[] | undefined): Tenso
     return `is wanted as { shape, data } with a typed array of float32 (or float64, int32, uint8, int64), here is ${say(value)}`
   const flat = Array.isArray(data) ? flatten(data) : undefined
   if (typeof flat === 'string') return flat
-  const copy = flat ? Float32Array.from(flat.data) : (data as TensorData['data']).slice()
+  const copy = flat ? Float32Array.from(flat.data) : copyOf(data as TensorData['data'])
   const shape = said ?? (flat && flat.shape.length > 1 ? flat.shape : known ?? [copy.length])
   if (!Array.isArray(shape) || !shape.every((dim) => Number.isSafeInteger(dim) && dim >= 0))
     return `has a shape that is no list of counts: ${say(said)}`

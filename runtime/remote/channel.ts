@@ -1,3 +1,4 @@
+import { copyOf } from '../../bundle/copy.ts'
 import { Errors, type SentError } from './errors.ts'
 
 /** A MessagePort, of a page or of Node. */
@@ -133,7 +134,7 @@ function collect(value: unknown, buffers: Set<ArrayBuffer>): void {
 
 /** Copies of all typed arrays in it, each with a buffer of its own: what may change hands. */
 export function detached<T>(value: T): T {
-  if (ArrayBuffer.isView(value)) return (value as unknown as Float32Array).slice() as unknown as T
+  if (ArrayBuffer.isView(value)) return copyOf(value) as T
   if (value instanceof Map) return new Map([...value].map(([key, each]) => [key, detached(each)])) as T
   if (Array.isArray(value)) return (typeof value[0] === 'number' ? value : value.map(detached)) as T
   if (typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype)

@@ -1,4 +1,5 @@
 import { checkDataset, type Dataset } from '../data/dataset.ts'
+import { copyOf } from '../../bundle/copy.ts'
 import { type Device, DeviceError } from '../../bundle/device.ts'
 import { InputError } from '../../bundle/errors.ts'
 import type { EvaluateOptions, Evaluation } from '../evaluate-options.ts'
@@ -269,7 +270,7 @@ export class RemoteNet implements Net<AnyNet> {
       this.batch,
     )
     return Object.fromEntries(
-      Object.entries(inputs).map(([name, values]) => [name, ArrayBuffer.isView(values) ? (values as Float32Array).slice() : values]),
+      Object.entries(inputs).map(([name, values]) => [name, ArrayBuffer.isView(values) ? copyOf(values) : values]),
     )
   }
 

@@ -1,4 +1,5 @@
 import { WASM } from '../../bundle/plans.ts'
+import { copyOf } from '../../bundle/copy.ts'
 import { layOutMemory } from './memory-layout.ts'
 import { lessMemory } from '../memory-errors.ts'
 import { type Device, DeviceError, type Session } from '../../bundle/device.ts'
@@ -246,7 +247,7 @@ function forMemory(bytes: Uint8Array): Uint8Array {
   if (sharesMemory()) return bytes
   const at = bytes.findIndex((_, i) => MEMORY_IMPORT.every((byte, k) => bytes[i + k] === byte))
   if (at < 0) return bytes
-  const patched = bytes.slice()
+  const patched = copyOf(bytes)
   patched[at + MEMORY_IMPORT.length - 1] = 1
   return patched
 }

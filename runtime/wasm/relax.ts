@@ -1,4 +1,5 @@
 import { RELAXED_SECTION } from '../../bundle/format.ts'
+import { copyOf } from '../../bundle/copy.ts'
 
 /** A module that engines with relaxed SIMD alone take: one function, three vectors of zeros, f32x4.relaxed_madd. */
 // dprint-ignore
@@ -51,7 +52,7 @@ export function relax(module: Uint8Array): Uint8Array {
   const length = next()
   if (String.fromCharCode(...module.subarray(at, at + Math.min(length, RELAXED_SECTION.length))) !== RELAXED_SECTION) return module
   at += length
-  const relaxed = module.slice()
+  const relaxed = copyOf(module)
   for (let place = end; at < end && at < module.length;) {
     place += next()
     // `f32x4.mul` is 0xfd 0xe6 0x01: three times `nop`; what else is there is `f32x4.add`.
