@@ -1,4 +1,5 @@
-import { hasReduction } from '../../ir/analysis.ts'
+import { hasReduction, strideOf } from '../../ir/analysis.ts'
+import { linearIndex } from '../../ir/affine.ts'
 import { CPU } from './cost-model.ts'
 import type { Loop, LoopNest, Stage, StageGroup } from './loop-nest.ts'
 
@@ -12,7 +13,7 @@ export function widenNest(nest: LoopNest): LoopNest | undefined {
   let isWider = false
   const widen = (stage: Stage): Stage => {
     const sums = stage.equation.stores.some((s) => hasReduction(s.value))
-    const loops = stage.vectorReduction ? undefined : sums ? wideTile(stage.loops) : pairs(stage.loops)
+    const loops = stage.vectorReduction ? undefined : sums ? wideTile(stage) : pairs(stage.loops)
     if (!loops) return stage
     isWider ||= sums
     return { ...stage, loops }
@@ -39,6 +40,9 @@ function pairs(loops: readonly Loop[]): readonly Loop[] | undefined {
   return loops.map((l) => (l.tile === 1 && neighbours(l) >= 2 * CPU.lanes ? { ...l, tile: 2 } : l))
 }
 
+/** Of sums whose lanes are stored apart: whole groups of four are transposed. */
+const TRANSPOSED: typeof TILES = [{ vectors: 4, points: [4] }, { vectors: 2, points: [4] }]
+
 /** Register tiles of pairs, by their vectors along the axis in lanes: points of the other axis, the fastest first. */
 const TILES: readonly { readonly vectors: number; readonly points: readonly number[] }[] = [
   { vectors: 4, points: [6, 4, 5, 3] },
@@ -46,15 +50,17 @@ const TILES: readonly { readonly vectors: number; readonly points: readonly numb
 ]
 
 /** The register tile with the least work beyond the edges. */
-function wideTile(loops: readonly Loop[]): readonly Loop[] | undefined {
+function wideTile({ loops, equation }: Stage): readonly Loop[] | undefined {
   const lanes = loops.find((l) => neighbours(l) >= 2 * CPU.lanes)
   const others = loops.filter((l) => !l.vectorized)
   const other = others.reduce<Loop | undefined>((most, l) => (l.tile > (most?.tile ?? 1) ? l : most), undefined)
   if (!lanes || !other || typeof other.axis.extent !== 'number') return undefined
   const [across, along] = [neighbours(lanes), other.axis.extent]
   const computed = (extent: number, size: number): number => Math.ceil(extent / size) * size
+  const strides = equation.stores.map((s) => strideOf(linearIndex(s.tensor, s.at), lanes.axis))
+  const areApart = strides.some((stride) => stride !== 1)
   let best: { readonly vectors: number; readonly points: number; readonly cost: number } | undefined
-  for (const { vectors, points } of TILES) {
+  for (const { vectors, points } of areApart ? TRANSPOSED : TILES) {
     for (const count of points) {
       if (count > along || vectors * CPU.lanes > computed(across, CPU.lanes)) continue
       // A step loads the tile's pairs and broadcasts its points; fewer than eight pairs of sums do not hide the latency of a sum.

@@ -18,8 +18,8 @@ import { Uses } from './uses.ts'
 export interface PrintOptions {
   /** Index of the first function of `math.ts`. */
   readonly math: number
-  /** For engines that join neighbouring vectors: pairs of stores have nothing between them. */
-  readonly inPairs?: true
+  /** For engines that join neighbouring vectors: pairs of stores have nothing between them. Where such a kernel has `PAIR_BYTES` of its thread's memory. */
+  readonly inPairs?: { readonly scratch: number }
 }
 
 /** A thread has no workgroup: what is shared, waits or asks its neighbours is not here. */
@@ -70,7 +70,7 @@ class Printer {
     this.kernel = kernel
     this.lastMentions = lastMentions(kernel.body)
     this.options = options
-    this.code = new Code({ inFull: options.inPairs === true })
+    this.code = new Code({ inFull: options.inPairs !== undefined })
     this.locals = new Locals(this.code, this.uses)
     const value = (operand: Operand, lanes: 1 | 4): void => this.value(operand, lanes)
     this.accesses = new Accesses(kernel, this.code, this.locals, this.uses, value)
@@ -157,12 +157,19 @@ class Printer {
       if (!isOwn(body[i]!)) continue
       let next = i + 1
       while (next < body.length && !isOwn(body[next]!)) next++
-      if (this.options.inPairs && next < body.length && this.accesses.storePair(body[i]!, body[next]!)) {
+      if (next < body.length && this.pair(body[i]!, body[next]!)) {
         release(i)
         i = next
       } else this.statement(body[i]!)
       release(i)
     }
+  }
+
+  /** Whether two stores in a row were printed as a pair. */
+  private pair(lower: Statement, upper: Statement): boolean {
+    const { inPairs } = this.options
+    return inPairs !== undefined &&
+      (this.accesses.storePair(lower, upper) || this.accesses.storeInterleavedPair(lower, upper, inPairs.scratch))
   }
 
   private statement(s: Statement): void {

@@ -14,6 +14,7 @@ import { widenNest } from '../../codegen/cpu/wide.ts'
 import type { LinkedModule, LinkRequest, PrintedKernel } from '../../codegen/printed-kernel.ts'
 import { gridSize } from '../../codegen/grid.ts'
 import type { Printer, Schedules, Target } from '../target.ts'
+import { PAIR_BYTES } from './accesses.ts'
 import { encodeModule, type WasmFunction } from './encode.ts'
 import { MATH, mathFunctions } from './math.ts'
 import { CAPABILITIES, printFunction } from './print.ts'
@@ -99,13 +100,14 @@ function printer(scheduler: CpuScheduler, limits: ScheduleLimits, schedules?: Sc
     const kernel = lowerLoopNest(equation, nest, bufferOf)
     const baseline = printFunction(kernel, { math: FIRST_MATH })
     const last = kernel.packBuffers.at(-1)
+    const scratch = last ? 4 * (last.offset + elementsPerSample(last.tensor.shape) + 16) : 0
     const paired = limits.wide && widenNest(nest)
     return {
       baseline,
-      ...(paired && { wide: printFunction(lowerLoopNest(equation, paired, bufferOf), { math: FIRST_MATH, inPairs: true }) }),
+      ...(paired && { wide: printFunction(lowerLoopNest(equation, paired, bufferOf), { math: FIRST_MATH, inPairs: { scratch } }) }),
       text: `${baseline.locals.join()} ${latin(baseline.code.bytes)}`,
       how: nest.summary,
-      threadBytes: last ? 4 * (last.offset + elementsPerSample(last.tensor.shape) + 16) : 0,
+      threadBytes: scratch + (paired ? PAIR_BYTES : 0),
       items: gridSize(kernel.grid.map((g) => g.extent)),
     }
   }
