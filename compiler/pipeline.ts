@@ -13,8 +13,11 @@ import type { Packing } from './pack-weights.ts'
 import { buildPlan, type LaidOutPlan, type PlannedProgram } from './plan/layout.ts'
 import { type CompilerStep, EMPTY, fuse, fusionStep, generate, type GraphContext, type GraphStep, graphStep, type KernelStep, lower,
   type PipelineOptions, prepack, rematerialize, verifyPassed, type Work } from './steps.ts'
-import { onceForAll } from './targets/compile-cache.ts'
+import { onceForAll, whenCleared } from './targets/compile-cache.ts'
 import type { Target } from './targets/target.ts'
+
+/** Nodes of all programs of a net above which a compilation keeps none of them for the next one: they would take too much memory. */
+const MOST_KEPT = 4000
 
 export interface PipelineResult extends LaidOutPlan {
   readonly target: Target
@@ -58,7 +61,8 @@ export const sayRequired = (name: string): string =>
   `${name} is part of what a net means, and cannot be left out: without it there is another net, or none`
 
 /** Runs every program of a net through the steps, for each target, and places what came of it. */
-export function runPipeline(base: Graph, options: PipelineOptions): PipelineResult[] {
+export function runPipeline(graph: Graph, options: PipelineOptions): PipelineResult[] {
+  const base = sharedWithEarlier(graph)
   const passed = passedByStorage(base, options)
   return options.targets.map((target) => runForTarget(target, base, passed(target), options))
 }
@@ -67,10 +71,11 @@ export function runPipeline(base: Graph, options: PipelineOptions): PipelineResu
  * Plans alone. A plan depends on nothing but the graphs of its programs, as passes left them, and the options of the steps behind: what an earlier
  * compilation made of the same ones is taken again, whatever has changed in the text or in what the runtime is told (the learning rate).
  */
-export function planPrograms(base: Graph, options: PipelineOptions): (LaidOutPlan & Pick<PipelineResult, 'target'>)[] {
+export function planPrograms(graph: Graph, options: PipelineOptions): (LaidOutPlan & Pick<PipelineResult, 'target'>)[] {
   const { style, memory, batch, without = [], watch, schedules } = options
   // Who watches wants to see every step; schedules are many, and each is used once.
-  if (watch || schedules) return runPipeline(base, options)
+  if (watch || schedules) return runPipeline(graph, options)
+  const base = sharedWithEarlier(graph)
   const passed = passedByStorage(base, options)
   const texts = new Map<Storage, string>()
   return options.targets.map((target) => {
@@ -88,6 +93,18 @@ export function planPrograms(base: Graph, options: PipelineOptions): (LaidOutPla
     return made ? { ...made, target }
       : { target, plan: JSON.parse(plan) as LaidOutPlan['plan'], files: new Map(files.map(([name, data]) => [name, copied(data)])) }
   })
+}
+
+/**
+ * The nodes of all programs of this compilation and the one before it: what is found of a node, of its equations and of what they become when fused is
+ * found once as long as the node is in the net.
+ */
+const nodes = new SharedNodes(MOST_KEPT)
+whenCleared(() => nodes.clear())
+
+function sharedWithEarlier(graph: Graph): Graph {
+  nodes.begin()
+  return nodes.share(graph)
 }
 
 const copied = (data: string | Uint8Array): string | Uint8Array => (typeof data === 'string' ? data : data.slice())
@@ -158,11 +175,10 @@ function passVerified(base: Graph, context: GraphContext): Work {
 
 function passPrograms(base: Graph, storage: Storage, options: PipelineOptions): Map<ProgramName, Work> {
   const passed = new Map<ProgramName, Work>()
-  const shared = new SharedNodes()
   for (const program of options.programs) {
     if (program === 'prepare' || (storage !== 'f32' && !HALF_PROGRAMS.includes(program))) continue
     const work = passVerified(base, { program, storage, options })
-    passed.set(program, { ...work, graph: shared.share(work.graph) })
+    passed.set(program, { ...work, graph: nodes.share(work.graph) })
   }
   const prepare = prepareGraph(base, [...passed.values()].map(({ graph }) => graph))
   if (prepare.nodes.length > 0) passed.set('prepare', { ...EMPTY, graph: prepare })

@@ -1,4 +1,5 @@
 import { type Equation, writes } from './ir/equation.ts'
+import { inOrder } from './ir/in-order.ts'
 import type { IsConstant } from './ir/prepack.ts'
 import { bufferOf, type StorageSlot } from './ir/tensor.ts'
 import type { KernelFunction } from './codegen/kernel-function.ts'
@@ -201,7 +202,7 @@ export const prepack: KernelStep = {
     const isConstant: IsConstant = (t) => t.storage !== undefined && CONSTANT_ROLES.includes(t.storage.role) && !written.has(bufferOf(t))
     const equations: (readonly Equation[])[] = []
     const kernels = work.kernels.map((kernel) => {
-      const found = target.prepack!(kernel.equation, isConstant, batch, schedules?.[target.name])
+      const found = target.prepack!(inOrder(kernel.equation), isConstant, batch, schedules?.[target.name])
       if (!found) return kernel
       equations.push(found.preparation)
       const { weight } = found.equation.prepacked!

@@ -10,18 +10,14 @@ export interface PrintedKernel {
   readonly workgroup: number
   /** What it does, complete; kernels with the same text are one. */
   readonly text: string
-  /** Of a text with names in it: the same without them (`withoutNames`), if it is known. Kernels that differ in names alone are one. */
+  /** Of a text with names in it: the same without them and without remarks. Kernels that differ in these alone are one. Absent: the text has neither. */
   readonly nameless?: string
   /** The same for devices that have subgroups, where they pay. */
-  readonly subgroups?: string
+  readonly subgroups?: string | undefined
 }
 
-/** A text without comments, its bindings by number: `#` stands in no WGSL, so what is the same then differs in names alone. */
-export function withoutNames(text: string, bindings: readonly { readonly name: string }[]): string {
-  const numbers = new Map(bindings.map((b, i) => [b.name, `#${i}`]))
-  const names = new RegExp(`(?<![.\\w])(?:${[...numbers.keys()].join('|')})(?!\\w)`, 'g')
-  return text.replace(/^\/\/.*\n/gm, '').replace(names, (name) => numbers.get(name)!)
-}
+/** A text without lines that are remarks. */
+export const withoutRemarks = (text: string): string => text.replace(/^\/\/.*\n/gm, '')
 
 /** Which module a target is to link of kernels: those that a group of programs adds to a plan. */
 export interface LinkRequest {

@@ -1,32 +1,54 @@
+import { nowhere } from '../../dsl/source.ts'
 import { canonicalGraphText } from './canonical.ts'
 import type { Graph, NamedOutput, Node, Value } from './graph.ts'
 
+/** What stands in graphs, by a text that says it. */
+interface Generation {
+  /** A graph that has several values alike has the n-th of each list. */
+  readonly values: Map<string, (Value | undefined)[]>
+  readonly nodes: Map<string, Node>
+}
+
+const emptyGeneration = (): Generation => ({ values: new Map(), nodes: new Map() })
+
 /**
- * Makes programs of one net share the nodes that say the same. Each program is passed by itself, so that most of its backward pass is a
- * copy of another program's, node by node; what is then found of a node's equations (their values, texts, what they become when fused) is
- * found for all programs that have it. Graphs stay what they were: the values of a graph are told apart as before, by other objects.
+ * Makes graphs share the nodes that say the same: those of the programs of a net, each of which is passed by itself, so that most of its backward pass
+ * is a copy of another program's, and those of a net that has changed in a layer. What is then found of a node's equations (their values, texts, what
+ * they become when fused) is found for all that have it. Graphs stay what they were: the values of a graph are told apart as before, by
+ * other objects. Shared nodes and values know nothing of the text that they come from.
  */
 export class SharedNodes {
-  /** Values by what stands in them; a graph that has several alike has the n-th of each list. */
-  private readonly values = new Map<string, Value[]>()
-  private readonly nodes = new Map<string, Node>()
+  private now = emptyGeneration()
+  private before = emptyGeneration()
+  private readonly most: number
 
-  /** The graph, with nodes and values of earlier ones where they say the same. */
+  /** `most`: of this many nodes or more, none outlives its generation. */
+  constructor(most = Infinity) {
+    this.most = most
+  }
+
+  /** Begins another generation: what neither it nor the next one uses is forgotten. */
+  begin(): void {
+    this.before = this.now.nodes.size < this.most ? this.now : emptyGeneration()
+    this.now = emptyGeneration()
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    this.before = this.now = emptyGeneration()
+  }
+
+  /** The graph, with nodes and values of earlier ones where they say the same. Two values of one graph stay two. */
   share(graph: Graph): Graph {
     const stands = new Map<Value, Value>()
-    // These are the net's own, the same in all programs.
-    for (const given of [...graph.inputs, ...graph.parameters.map((entry) => entry.value)]) stands.set(given, given)
     const alike = new Map<string, number>()
     const shared = (value: Value): Value => {
       const known = stands.get(value)
       if (known) return known
-      const { name, type, shape, storage } = value
-      const key = `${name} ${type} ${shape.join()} ${storage ? `${storage.role} ${storage.slot ?? ''} ${storage.offset}` : ''}`
+      const key = textOf(value)
       const at = alike.get(key) ?? 0
       alike.set(key, at + 1)
-      const list = this.values.get(key) ?? []
-      this.values.set(key, list)
-      const stand = list[at] ??= value
+      const stand = this.valueOf(key, at, value)
       stands.set(value, stand)
       return stand
     }
@@ -45,21 +67,30 @@ export class SharedNodes {
         idsOf(outputs),
         canonicalGraphText(node.attributes),
       ].join(' ')
-      const known = this.nodes.get(key)
-      if (known) return known
-      const made = { ...node, inputs, parameters, outputs }
-      this.nodes.set(key, made)
-      return made
+      const known = this.now.nodes.get(key) ?? this.before.nodes.get(key) ?? { ...node, inputs, parameters, outputs, span: nowhere }
+      this.now.nodes.set(key, known)
+      return known
     }
     const output = (each: NamedOutput): NamedOutput => ({ ...each, value: shared(each.value) })
     return {
       ...graph,
+      inputs: all(graph.inputs),
+      parameters: graph.parameters.map((entry) => ({ ...entry, value: shared(entry.value) })),
       nodes: graph.nodes.map(sharedNode),
       outputs: graph.outputs.map(output),
       ...(graph.prepare && { prepare: graph.prepare.map(sharedNode) }),
       ...(graph.constants && { constants: graph.constants.map((each) => ({ ...each, value: shared(each.value) })) }),
     }
   }
+
+  private valueOf(key: string, at: number, value: Value): Value {
+    const list = this.now.values.get(key) ?? []
+    this.now.values.set(key, list)
+    return list[at] ??= this.before.values.get(key)?.[at] ?? (value.madeAt === nowhere ? value : { ...value, madeAt: nowhere })
+  }
 }
+
+const textOf = ({ name, type, shape, storage }: Value): string =>
+  `${name} ${type} ${shape.join()} ${storage ? `${storage.role} ${storage.slot ?? ''} ${storage.offset}` : ''}`
 
 const idsOf = (values: readonly Value[]): string => values.map(({ id }) => id).join()

@@ -1,6 +1,6 @@
 import type { Tensor } from './tensor.ts'
 import type { Expression } from './expression.ts'
-import type { Axis, Extent, Index } from './affine.ts'
+import type { Atom, Axis, Extent, Index } from './affine.ts'
 import type { Equation } from './equation.ts'
 
 export interface CanonicalText {
@@ -11,18 +11,9 @@ export interface CanonicalText {
 }
 
 /**
- * The order in which the axes of a text were made, as text: terms of an index stand in it, so that equations of one canonical text may
- * still be lowered to sums in another order.
- */
-export function axisOrder({ axes }: CanonicalText): string {
-  const ids = axes.map(({ id }) => id).sort((a, b) => a - b)
-  return axes.map(({ id }) => ids.indexOf(id)).join()
-}
-
-/**
- * A text that is the same for equations that compute the same from tensors of the same names and shapes: axes and tensors
- * are numbered by first use. What is lowered once need not be lowered again for another program of the same net; without
- * names, not for another layer of the same shape either.
+ * A text that is the same for equations that compute the same from tensors of the same names and shapes: axes are numbered as they are
+ * bound, tensors by first use. What is lowered once need not be lowered again for another program of the same net; without
+ * names, not for another layer of the same shape either. When axes were made does not count: see `inOrder`.
  */
 export function canonicalText(e: Equation, names = true): CanonicalText {
   if (names) return textOf(e, names)
@@ -52,12 +43,18 @@ function textOf(e: Equation, names: boolean): CanonicalText {
     tensors.set(t, tensors.size)
     return `t${tensors.size - 1}:${names ? t.name : ''}:${t.type}:${t.shape.join('x')}`
   }
-  const index = (at: Index): string =>
-    `${at.constant}${
-      at.terms.map(({ atom, coefficient }) =>
-        `+${coefficient}*${atom.kind === 'axis' ? axis(atom.axis) : `${atom.kind}(${index(atom.of)},${atom.by})`}`
-      ).join('')
-    }`
+  const index = (at: Index): string => {
+    let text = String(at.constant)
+    for (const { atom, coefficient } of sorted(at.terms)) text += `+${coefficient}*${atomText(atom)}`
+    return text
+  }
+  const atomText = (atom: Atom): string => (atom.kind === 'axis' ? axis(atom.axis) : `${atom.kind}(${index(atom.of)},${atom.by})`)
+  /** Terms in the order in which their axes are bound. Every axis is bound before it is met in an index. */
+  const sorted = (terms: Index['terms']): Index['terms'] => {
+    const place = ({ atom }: Index['terms'][number]): number => (atom.kind === 'axis' ? axes.get(atom.axis) ?? axes.size : Infinity)
+    if (terms.every((term, i) => i === 0 || place(terms[i - 1]!) < place(term))) return terms
+    return [...terms].sort((a, b) => compare(place(a), place(b)) || compare(atomText(a.atom), atomText(b.atom)))
+  }
   const visit = (node: Expression): string => {
     const known = seen.get(node)
     if (known !== undefined) return `e${known}`
@@ -108,3 +105,5 @@ function textOf(e: Equation, names: boolean): CanonicalText {
   }
   return { text: lines.join('\n'), tensors: [...tensors.keys()], axes: [...axes.keys()] }
 }
+
+const compare = <T extends number | string>(a: T, b: T): number => (a < b ? -1 : a > b ? 1 : 0)

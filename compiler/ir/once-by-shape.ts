@@ -1,5 +1,6 @@
 import { canonicalText } from './fingerprint.ts'
 import type { Equation } from './equation.ts'
+import { inOrder } from './in-order.ts'
 
 /** So many answers are remembered; then it begins anew. */
 const MOST_KNOWN = 1000
@@ -13,7 +14,7 @@ export function onceByShape<T>(answer: (e: Equation) => T): (e: Equation) => T {
   return (e) => {
     const { text } = canonicalText(e, false)
     if (known.has(text)) return known.get(text)!
-    const made = answer(e)
+    const made = answer(inOrder(e))
     if (known.size >= MOST_KNOWN) known.clear()
     known.set(text, made)
     return made

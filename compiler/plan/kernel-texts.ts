@@ -1,5 +1,5 @@
 import { type Group, type KernelEntry, SECTION_MARK } from '../../bundle/format.ts'
-import { type PrintedKernel, withoutNames } from '../codegen/printed-kernel.ts'
+import type { PrintedKernel } from '../codegen/printed-kernel.ts'
 
 /** The header of a shared kernel's text names at most this many layers. */
 const MOST_NAMED = 6
@@ -22,7 +22,6 @@ export class KernelTexts {
   /** Kernels by their texts without names, then by how they access their bindings. */
   private readonly index = new Map<string, Map<string, number>>()
   private readonly sections = new Set<string>()
-  private readonly namelessOf = new Map<string, string>()
 
   /** `extension`: of the files with the texts. */
   constructor(target: string, extension: string, linked: boolean) {
@@ -33,14 +32,15 @@ export class KernelTexts {
 
   /** Index of a kernel, a new one if need be. `group`: of the program that runs it. */
   indexOf(kernel: PrintedKernel, user: string, group: Group): number {
-    const { bindings, text, subgroups, workgroup } = kernel
+    const { bindings, workgroup, nameless } = kernel
     const access = this.linked ? '' : bindings.map((b) => b.access).join()
-    const index = this.indicesOf(this.linked ? text : kernel.nameless ?? this.nameless(text, bindings))
+    const index = this.indicesOf(nameless ?? kernel.text)
     const known = index.get(access)
     if (known !== undefined) {
       this.kept[known]!.users.add(user)
       return known
     }
+    const { text, subgroups } = kernel
     const place = this.linked ? {} : {
       file: `${this.target}/${group}.${this.extension}`,
       section: this.section(user),
@@ -60,13 +60,6 @@ export class KernelTexts {
   private indicesOf(text: string): Map<string, number> {
     const known = this.index.get(text) ?? new Map<string, number>()
     this.index.set(text, known)
-    return known
-  }
-
-  /** Equal layers bring one text: it is looked through once. */
-  private nameless(text: string, bindings: PrintedKernel['bindings']): string {
-    const known = this.namelessOf.get(text) ?? withoutNames(text, bindings)
-    this.namelessOf.set(text, known)
     return known
   }
 

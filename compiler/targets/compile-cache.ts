@@ -52,4 +52,9 @@ export const cachedBytes = (): number => total
 export function clearCompileCache(): void {
   remembered.clear()
   total = 0
+  for (const forget of others) forget()
 }
+
+/** What else is to be forgotten with it. */
+const others: (() => void)[] = []
+export const whenCleared = (forget: () => void): void => void others.push(forget)

@@ -1,7 +1,8 @@
 import { onceForAll } from '../compile-cache.ts'
 import { WASM } from '../../../bundle/plans.ts'
 import { bufferOf, elementsPerSample } from '../../ir/tensor.ts'
-import { axisOrder, canonicalText, type CanonicalText } from '../../ir/fingerprint.ts'
+import { canonicalText } from '../../ir/fingerprint.ts'
+import { inOrder } from '../../ir/in-order.ts'
 import { applySchedule } from '../../codegen/cpu/apply-schedule.ts'
 import { CpuScheduler, type ScheduleLimits } from '../../codegen/cpu/choose.ts'
 import { type CpuSchedule, parseSchedule, ScheduleMismatch } from '../../codegen/cpu/schedule.ts'
@@ -111,12 +112,13 @@ function printer(scheduler: CpuScheduler, limits: ScheduleLimits, schedules?: Sc
       items: gridSize(kernel.grid.map((g) => g.extent)),
     }
   }
-  const lowered = (equation: Equation, canonical: CanonicalText, key: string): Known => {
+  const lowered = (equation: Equation, key: string): Known => {
     const before = known.get(key)
     if (before) return before
     // What a kernel says of its work names what it makes on load.
-    const question = `${JSON.stringify(limits)} ${equation.fusedProducer?.store.tensor.name ?? ''} ${axisOrder(canonical)} ${key}`
-    const made = schedules ? generate(equation) : onceForAll('kernel/cpu', question, () => generate(equation), bytesOfKernel)
+    const question = `${JSON.stringify(limits)} ${equation.fusedProducer?.store.tensor.name ?? ''} ${key}`
+    const made = schedules ? generate(inOrder(equation))
+      : onceForAll('kernel/cpu', question, () => generate(inOrder(equation)), bytesOfKernel)
     known.set(key, made)
     byText.set(made.text, byText.get(made.text) ?? made)
     return made
@@ -125,11 +127,13 @@ function printer(scheduler: CpuScheduler, limits: ScheduleLimits, schedules?: Sc
     print: (equation) => {
       const bindings = bindingsOf(equation, bufferOf, (name) => name)
       // Names do not reach the code: layers of one shape share a kernel.
-      const canonical = canonicalText(equation, false)
-      const kernel = lowered(equation, canonical, `${bindings.map((b) => b.access).join()}\n${canonical.text}`)
+      const kernel = lowered(equation, `${bindings.map((b) => b.access).join()}\n${canonicalText(equation, false).text}`)
       return { bindings, invocations: kernel.items, workgroup: 1, text: kernel.text, how: kernel.how }
     },
-    lower: (equation) => [lowerLoopNest(equation, loopNestOf(equation, scheduler, schedules), bufferOf)],
+    lower: (given) => {
+      const equation = inOrder(given)
+      return [lowerLoopNest(equation, loopNestOf(equation, scheduler, schedules), bufferOf)]
+    },
     link: (texts, request) => link(texts.map((text) => byText.get(text)!), request),
   }
 }

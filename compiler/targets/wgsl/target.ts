@@ -8,7 +8,8 @@ import { onceForAll } from '../compile-cache.ts'
 import { printOnce } from '../kernel-cache.ts'
 import { gridSize } from '../../codegen/grid.ts'
 import type { Equation } from '../../ir/equation.ts'
-import { axisOrder, canonicalText } from '../../ir/fingerprint.ts'
+import { canonicalText } from '../../ir/fingerprint.ts'
+import { inOrder } from '../../ir/in-order.ts'
 import type { PrintedKernel } from '../../codegen/printed-kernel.ts'
 import type { KernelFunction } from '../../codegen/kernel-function.ts'
 import { type Schedule, scheduleFromJson, scheduleToJson } from '../../codegen/gpu/schedule.ts'
@@ -86,8 +87,7 @@ export function scheduled(
     // A kernel is printed anew where a layer has another name: an edit in front of it gives it another number. Its schedule stays.
     const chosen = (e: Equation): Schedule => {
       if (scope === undefined) return choose(e, batch)
-      const canonical = canonicalText(e, false)
-      const key = `${scope} ${batch} ${axisOrder(canonical)}\n${canonical.text}`
+      const key = `${scope} ${batch}\n${canonicalText(e, false).text}`
       let made: Schedule | undefined
       const json = onceForAll('schedule/gpu', key, () => scheduleToJson(e, made = choose(e, batch)), () => 256)
       return made ?? scheduleFromJson(e, json) ?? choose(e, batch)
@@ -100,7 +100,10 @@ export function scheduled(
     }
     const print = (e: Equation): PrintedKernel => printed(lowered(e), workgroupOf)
     const remembered = scope !== undefined && !schedules ? `${scope} ${batch}` : undefined
-    return { print: printOnce(print, bufferOf, remembered), lower: (e) => lowered(e).filter((f) => f !== undefined) }
+    return {
+      print: printOnce(print, { bufferOf, reservedWords: RESERVED_WORDS, known: remembered }),
+      lower: (e) => lowered(inOrder(e)).filter((f) => f !== undefined),
+    }
   }
   return {
     name: WEBGPU,
