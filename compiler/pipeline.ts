@@ -13,7 +13,7 @@ import type { Packing } from './pack-weights.ts'
 import { buildPlan, type LaidOutPlan, type PlannedProgram } from './plan/layout.ts'
 import { type CompilerStep, EMPTY, fuse, fusionStep, generate, type GraphContext, type GraphStep, graphStep, type KernelStep, lower,
   type PipelineOptions, prepack, rematerialize, verifyPassed, type Work } from './steps.ts'
-import { onceForAll, whenCleared } from './targets/compile-cache.ts'
+import { onceForAll, whenCleared } from './compile-cache.ts'
 import type { Target } from './targets/target.ts'
 
 /** Nodes of all programs of a net above which a compilation keeps none of them for the next one: they would take too much memory. */

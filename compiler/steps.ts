@@ -1,5 +1,6 @@
-import { type Equation, writes } from './ir/equation.ts'
+import { type Equation, reads, writes } from './ir/equation.ts'
 import { inOrder } from './ir/in-order.ts'
+import { onceByNodes } from './ir/once-by-node.ts'
 import type { IsConstant } from './ir/prepack.ts'
 import { bufferOf, type StorageSlot } from './ir/tensor.ts'
 import type { KernelFunction } from './codegen/kernel-function.ts'
@@ -202,7 +203,9 @@ export const prepack: KernelStep = {
     const isConstant: IsConstant = (t) => t.storage !== undefined && CONSTANT_ROLES.includes(t.storage.role) && !written.has(bufferOf(t))
     const equations: (readonly Equation[])[] = []
     const kernels = work.kernels.map((kernel) => {
-      const found = target.prepack!(inOrder(kernel.equation), isConstant, batch, schedules?.[target.name])
+      const { equation } = kernel
+      const found = schedules ? target.prepack!(inOrder(equation), isConstant, batch, schedules[target.name])
+        : prepackedOf(`${batch} ${reads(equation).map(isConstant).join()}`, target, equation)
       if (!found) return kernel
       equations.push(found.preparation)
       const { weight } = found.equation.prepacked!
@@ -211,6 +214,13 @@ export const prepack: KernelStep = {
     return equations.length > 0 ? { ...work, kernels, packing: { ...work.packing, equations } } : work
   },
 }
+
+/** `question`: the batch, and which of what the equation reads is constant. */
+const prepackedOf = onceByNodes((question, target: Target, e: Equation) => {
+  const [batch, constant] = question.split(' ')
+  const answers = new Map(reads(e).map((t, i) => [t, constant!.split(',')[i] === 'true']))
+  return target.prepack!(inOrder(e), (t) => answers.get(t) ?? false, Number(batch))
+})
 
 /** What these programs read and nobody writes while they run. */
 const CONSTANT_ROLES: readonly StorageSlot['role'][] = ['parameters', 'states', 'prepared']

@@ -25,7 +25,7 @@ const ROOMS = ['bundle/', 'dsl/', 'compiler/', 'runtime/', 'measure/', 'bundlers
  */
 const FLOORS: readonly (readonly string[])[] = [
   ['bundle/'],
-  ['dsl/', 'compiler/invariant.ts', 'compiler/hash.ts', 'compiler/unique-names.ts'],
+  ['dsl/', 'compiler/compile-cache.ts', 'compiler/invariant.ts', 'compiler/hash.ts', 'compiler/unique-names.ts'],
   ['compiler/ir/'],
   ['compiler/graph/', 'compiler/fusion/', 'compiler/codegen/'],
   ['compiler/ops/', 'compiler/codegen/gpu/', 'compiler/codegen/cpu/'],

@@ -1,5 +1,7 @@
 import { type Axis, type Index, isAxis, substitute } from '../ir/affine.ts'
-import { reads } from '../ir/equation.ts'
+import { type Equation, reads } from '../ir/equation.ts'
+import { onceByNodes } from '../ir/once-by-node.ts'
+import type { Tensor } from '../ir/tensor.ts'
 import { type FusionContext, isUnfused, isViewed, type KernelPass } from './kernel-pass.ts'
 import type { KernelNode, KernelProgram } from './program.ts'
 import { carrierOf } from './side-reductions.ts'
@@ -29,17 +31,23 @@ function tryForward(node: KernelNode, program: KernelProgram, context: FusionCon
   if (typeof producer === 'string' || from === undefined || isUnfused(producer.equation, context)) return
   const { equation } = producer
   if (equation.sides.some((side) => side.source !== source || side.kind !== 'moments') || reads(equation).includes(copy.tensor)) return
-  const map = new Map(axes.map((a, d) => [a, equation.axes[d]!] as const))
-  const target = copy.at.map((index) => substitute(index, map))
-  program.set(producer, {
-    ...equation,
-    layers: [...new Set([...equation.layers, ...node.equation.layers])],
-    stores: equation.stores.map((s) => (s.tensor === source ? { ...s, tensor: copy.tensor, at: target } : s)),
-    sides: equation.sides.map((side) => ({ ...side, source: copy.tensor, channelOffset: from })),
-  })
+  program.set(producer, forwardedOf(String(from), equation, node.equation, source))
   program.remark(producer, `stores at once where ${node.equation.name} would have copied it`)
   program.remove(node)
 }
+
+/** The equation that stores where another (`copier`) would have copied what it stores, from a channel on. */
+const forwardedOf = onceByNodes((from, equation: Equation, copier: Equation, source: Tensor): Equation => {
+  const copy = copier.stores[0]!
+  const map = new Map(copier.axes.map((a, d) => [a, equation.axes[d]!] as const))
+  const target = copy.at.map((index) => substitute(index, map))
+  return {
+    ...equation,
+    layers: [...new Set([...equation.layers, ...copier.layers])],
+    stores: equation.stores.map((s) => (s.tensor === source ? { ...s, tensor: copy.tensor, at: target } : s)),
+    sides: equation.sides.map((side) => ({ ...side, source: copy.tensor, channelOffset: Number(from) })),
+  }
+})
 
 /** The channel that a copy starts at, where all other dimensions stay as they are. */
 function firstChannel(at: readonly Index[], axes: readonly Axis[]): number | undefined {

@@ -1,7 +1,9 @@
+import type { Equation } from '../ir/equation.ts'
 import { sideMoments } from '../ir/moments.ts'
+import { onceByNodes } from '../ir/once-by-node.ts'
 import { type FusionContext, isUnfused, type KernelPass } from './kernel-pass.ts'
 import type { KernelNode, KernelProgram } from './program.ts'
-import { carrierOf, carry } from './side-reductions.ts'
+import { carrierOf, carry, sizesFrom, sizesText } from './side-reductions.ts'
 
 /** Takes the statistics of a batch (a side reduction) in the kernel that stores what they are of: no pass reads the tensor again. */
 export const fuseMoments: KernelPass = {
@@ -16,23 +18,25 @@ export const fuseMoments: KernelPass = {
 }
 
 function tryFuse(node: KernelNode, program: KernelProgram, context: FusionContext): string | undefined {
-  const { name, layers } = node.equation
-  const { source, result, affine, eps, samples } = node.equation.moments!
+  const { name } = node.equation
+  const { source, result } = node.equation.moments!
   if (isUnfused(node.equation, context)) return `${name} is of style split`
   const producer = carrierOf(source, program)
   if (typeof producer === 'string') return producer
-  const { axes } = producer.equation
   const blockSizes = context.statisticsBlock(producer.equation)
   if (typeof blockSizes === 'string') return blockSizes
-  const { side, merge } = sideMoments(
-    { name, layers, source, result, ...(affine && { affine }), eps, ...(samples && { samples }) },
-    axes,
-    axes[1]!,
-    blockSizes,
-  )
+  const { side, merge } = sideOf(sizesText(producer.equation, blockSizes), producer.equation, node.equation)
   const missed = carry(producer, side, node.equation, [source], program, context)
   if (missed) return missed
   for (const other of program.parts(result)) if (other !== node) program.remove(other)
   program.replace(node, merge.map((equation) => ({ equation, why: ['merges the statistics of all tiles'] })))
   return undefined
 }
+
+/** The side reduction in the place of a pass over what `producer` stores, and what merges its partials. */
+const sideOf = onceByNodes((sizes, producer: Equation, pass: Equation) => {
+  const { name, layers } = pass
+  const { source, result, affine, eps, samples } = pass.moments!
+  const request = { name, layers, source, result, ...(affine && { affine }), eps, ...(samples && { samples }) }
+  return sideMoments(request, producer.axes, producer.axes[1]!, sizesFrom(sizes, producer))
+})

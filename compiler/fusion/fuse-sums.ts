@@ -1,11 +1,12 @@
 import { isAxis } from '../ir/affine.ts'
-import { blocksAround, reads, type SideReduction } from '../ir/equation.ts'
+import { blocksAround, type Equation, reads, type SideSums } from '../ir/equation.ts'
 import { type Load, walk } from '../ir/expression.ts'
+import { onceByNodes } from '../ir/once-by-node.ts'
 import { rewriteTotals } from '../ir/side-sums.ts'
 import { isBatched, tensor, type Tensor } from '../ir/tensor.ts'
 import { type FusionContext, isUnfused, type KernelPass, storageOf } from './kernel-pass.ts'
 import type { KernelNode, KernelProgram } from './program.ts'
-import { carrierOf, carry } from './side-reductions.ts'
+import { carrierOf, carry, sizesFrom, sizesText } from './side-reductions.ts'
 
 /** Takes sums over the batch (a side reduction: the gradient of a normalization) in the kernel that stores, last of all, something that they are of. */
 export const fuseSums: KernelPass = {
@@ -35,19 +36,27 @@ function tryFuse(node: KernelNode, program: KernelProgram, context: FusionContex
   if (!loads.filter((e) => e.tensor === source).every(isHere)) return `${name} does not read ${source.name} point by point`
   const producer = carrierOf(source, program)
   if (typeof producer === 'string') return producer
-  const { axes } = producer.equation
   const blockSizes = context.statisticsBlock(producer.equation)
   if (typeof blockSizes === 'string') return blockSizes
-  const kept = axes[1]!
-  const { blocks, counts } = blocksAround(kept, axes, blockSizes)
-  const partials = tensor(into.name, [...counts, kept.extent as number, terms.length])
-  const side: SideReduction = { kind: 'sums', source, keptAxis: kept, blocks, at, terms, partials }
+  const side = sideOf(sizesText(producer.equation, blockSizes), producer.equation, node.equation, source)
   const missed = carry(producer, side, node.equation, reads(node.equation), program, context)
   if (missed) return missed
   for (const other of program.parts(into)) program.remove(other)
-  for (const other of program.readers(into)) program.set(other, rewriteTotals(other.equation, into, side))
+  for (const other of program.readers(into)) program.set(other, totalsOf('', other.equation, into, side))
   return undefined
 }
+
+/** The side reduction of `source` in the place of a pass over what `producer` stores. */
+const sideOf = onceByNodes((sizes, producer: Equation, pass: Equation, source: Tensor): SideSums => {
+  const { at, terms, into } = pass.sums!
+  const { axes } = producer
+  const kept = axes[1]!
+  const { blocks, counts } = blocksAround(kept, axes, sizesFrom(sizes, producer))
+  const partials = tensor(into.name, [...counts, kept.extent as number, terms.length])
+  return { kind: 'sums', source, keptAxis: kept, blocks, at, terms, partials }
+})
+
+const totalsOf = onceByNodes((_, e: Equation, into: Tensor, side: SideSums) => rewriteTotals(e, into, side))
 
 /** The place in the program of the kernel that stores a tensor, or what it is a view of; -1 where it is there before. */
 const madeAt = (t: Tensor, program: KernelProgram, context: FusionContext): number => program.writers(storageOf(t, context))[0]?.order ?? -1

@@ -2,6 +2,7 @@ import { bigLoads, hasReduction, loadSites, timesLoaded } from '../ir/analysis.t
 import { pointCost } from '../ir/cost.ts'
 import { type Equation, reads, writes } from '../ir/equation.ts'
 import { coversItsTensor, joinedName } from '../ir/inline.ts'
+import { onceByNodes } from '../ir/once-by-node.ts'
 import type { Tensor } from '../ir/tensor.ts'
 import { type FusionContext, isUnfused, isViewed, type KernelPass } from './kernel-pass.ts'
 import { weigh } from './weigh.ts'
@@ -47,12 +48,7 @@ function tryMaterialize(
   if (changed) return `${changed.name} changes before ${reader.equation.name} loads ${tensor.name}`
   if (bigLoads(store.value).size > context.maxPrologueInputs || pointCost(store.value) > MOST_COST_ON_LOAD)
     return `${equation.name} is too dear to compute as ${reader.equation.name} loads it`
-  const joined: Equation = {
-    ...reader.equation,
-    name: joinedName(equation.name, reader.equation.name),
-    layers: [...new Set([...equation.layers, ...reader.equation.layers])],
-    fusedProducer: { axes: equation.axes, store },
-  }
+  const joined = joinedOf('', equation, reader.equation)
   const bound = bindingCount(joined)
   if (bound > context.maxBindings)
     return `${joined.name} would bind ${bound} buffers, ${context.maxBindings} are granted everywhere`
@@ -65,6 +61,13 @@ function tryMaterialize(
   program.remove(node)
   return undefined
 }
+
+const joinedOf = onceByNodes((_, producer: Equation, reader: Equation): Equation => ({
+  ...reader,
+  name: joinedName(producer.name, reader.name),
+  layers: [...new Set([...producer.layers, ...reader.layers])],
+  fusedProducer: { axes: producer.axes, store: producer.stores[0]! },
+}))
 
 /** The first of some tensors that is written behind a kernel and not behind the other. */
 function changedBetween(tensors: readonly Tensor[], node: KernelNode, to: KernelNode, program: KernelProgram): Tensor | undefined {

@@ -3,6 +3,7 @@ import type { Equation, Store } from '../ir/equation.ts'
 import { hasReduction } from '../ir/analysis.ts'
 import { type Reduction, walk } from '../ir/expression.ts'
 import { canonicalText } from '../ir/fingerprint.ts'
+import { onceByNode, onceByNodes } from '../ir/once-by-node.ts'
 import { tensor } from '../ir/tensor.ts'
 import type { KernelPass } from './kernel-pass.ts'
 import { bindingCount, type KernelNode } from './program.ts'
@@ -26,13 +27,7 @@ export const shareArgmax: KernelPass = {
       const partner = finders.get(text)?.find((other) => other !== node && program.has(other))
       if (!partner || partner.order > node.order) continue
       const maximum = maximaOf(partner.equation).find((m) => reductionText(partner.equation, m) === text)!
-      const axes = new Map(node.equation.axes.map((a, i) => [a, partner.equation.axes[i]!]))
-      const stored = {
-        tensor: wanted.tensor,
-        at: wanted.at.map((at) => substitute(at, axes)),
-        value: { ...maximum, combine: 'argmax' as const },
-      }
-      const joined: Equation = { ...partner.equation, stores: [...partner.equation.stores, stored] }
+      const joined = joinedOf('', partner.equation, node.equation, maximum)
       if (bindingCount(joined) > maxBindings) {
         program.remark(node, `${partner.equation.name} would bind too many buffers if it kept the positions of its maxima`)
         continue
@@ -50,13 +45,24 @@ function positionOf({ stores: [wanted, ...others] }: Equation): (Store & { reado
   return { ...wanted, value: wanted.value }
 }
 
-const maximaOf = (e: Equation): Reduction[] =>
+/** The equation that finds a maximum, with the position that another looks for. */
+const joinedOf = onceByNodes((_, finder: Equation, seeker: Equation, maximum: Reduction): Equation => {
+  const { tensor, at } = positionOf(seeker)!
+  const axes = new Map(seeker.axes.map((a, i) => [a, finder.axes[i]!]))
+  const stored = { tensor, at: at.map((index) => substitute(index, axes)), value: { ...maximum, combine: 'argmax' as const } }
+  return { ...finder, stores: [...finder.stores, stored] }
+})
+
+const maximaOf = onceByNode((e: Equation): readonly Reduction[] =>
   e.stores.filter((s) => hasReduction(s.value)).flatMap((s) => walk(s.value)).filter((node): node is Reduction =>
     node.kind === 'reduce' && node.combine === 'max'
   )
+)
 
 /** What a maximum or its position is taken of, as a text that does not depend on names. */
-const reductionText = (e: Equation, of: Reduction): string =>
+const reductionOf = onceByNodes((_, e: Equation, of: Reduction): string =>
   canonicalText({ ...e, name: '', sides: [], stores: [{ tensor: NOWHERE, at: [], value: { ...of, combine: 'max' } }] }).text
+)
+const reductionText = (e: Equation, of: Reduction): string => reductionOf('', e, of)
 
 const NOWHERE = tensor('', [])

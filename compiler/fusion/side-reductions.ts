@@ -1,5 +1,6 @@
 import { isAxis } from '../ir/affine.ts'
-import { type Equation, reads, type SideReduction, writes } from '../ir/equation.ts'
+import { type BlockSizes, type Equation, reads, type SideReduction, writes } from '../ir/equation.ts'
+import { onceByNodes } from '../ir/once-by-node.ts'
 import { elementsPerSample, isBatched, type Tensor } from '../ir/tensor.ts'
 import type { FusionContext } from './kernel-pass.ts'
 import { weigh } from './weigh.ts'
@@ -30,11 +31,7 @@ export function carry(
   const { maxBindings, rejectJoined } = context
   const { layers } = pass
   const { equation } = producer
-  const carrying: Equation = {
-    ...equation,
-    sides: [...equation.sides, side],
-    layers: [...new Set([...equation.layers, ...layers])],
-  }
+  const carrying = carryingOf('', equation, side, pass)
   const already = new Set([...reads(equation), ...writes(equation)])
   const more = reads(carrying).filter((t) => !already.has(t))
   const names = layers.join(', ')
@@ -50,6 +47,19 @@ export function carry(
   program.set(producer, carrying)
   program.remark(producer, `gathers the ${side.kind === 'moments' ? 'statistics' : 'sums'} of ${names} as it stores${note}`)
   return undefined
+}
+
+const carryingOf = onceByNodes((_, equation: Equation, side: SideReduction, pass: Equation): Equation => ({
+  ...equation,
+  sides: [...equation.sides, side],
+  layers: [...new Set([...equation.layers, ...pass.layers])],
+}))
+
+/** The blocks of all axes of a producer but the one whose statistics are kept, as text; and again as sizes. */
+export const sizesText = ({ axes: [image, , ...space] }: Equation, sizeOf: BlockSizes): string => [image!, ...space].map(sizeOf).join()
+export function sizesFrom(text: string, { axes: [image, , ...space] }: Equation): BlockSizes {
+  const sizes = new Map([image!, ...space].map((a, i) => [a, Number(text.split(',')[i])]))
+  return (a) => sizes.get(a)!
 }
 
 /** Elements of one sample: what does not grow with the batch does not count. */

@@ -1,7 +1,7 @@
 import { type Axis, axesOf, type Index } from './affine.ts'
 import type { Equation } from './equation.ts'
 import { children, type Expression, type Reduction, walk } from './expression.ts'
-import { onceByNode } from './once-by-node.ts'
+import { onceByNode, onceByNodes } from './once-by-node.ts'
 import { isBatched, type Tensor } from './tensor.ts'
 
 /** A set of axes in an order of its own. Every such set is one object, so that sets are compared, and looked up, as objects. */
@@ -101,11 +101,11 @@ const isLeaf = ({ kind }: Expression): boolean =>
   kind === 'load' || kind === 'constant' || kind === 'scalar' || kind === 'position' || kind === 'random'
 
 /** Tensors that are as large as activations: what costs bandwidth to read again. Per-channel coefficients do not. */
-export function bigLoads(e: Expression): Set<Tensor> {
+export const bigLoads = onceByNode((e: Expression): ReadonlySet<Tensor> => {
   const found = new Set<Tensor>()
   for (const node of walk(e)) if (node.kind === 'load' && isBatched(node.tensor.shape)) found.add(node.tensor)
   return found
-}
+})
 
 /** Where a tensor is loaded: inside a reduction or outside all, and what kind of reduction. */
 export interface LoadSite {
@@ -113,7 +113,10 @@ export interface LoadSite {
   readonly contraction: boolean
 }
 
-export function loadSites(e: Equation, tensor: Tensor): LoadSite[] {
+const knownSites = onceByNodes((_, e: Equation, tensor: Tensor) => sitesOf(e, tensor))
+export const loadSites = (e: Equation, tensor: Tensor): readonly LoadSite[] => knownSites('', e, tensor)
+
+function sitesOf(e: Equation, tensor: Tensor): readonly LoadSite[] {
   const sites: LoadSite[] = []
   // What is shared is looked at once in each surrounding: a chain of x * f(x) has more paths than there are atoms.
   const visit = (node: Expression, around: readonly Reduction[], seen: Set<Expression>): void => {
@@ -168,8 +171,8 @@ const valuesOf = (e: Equation): readonly Expression[] => [...e.stores.map((s) =>
 export const depthOfEquation = (e: Equation): number => valuesOf(e).reduce((most, value) => Math.max(most, depthOf(value)), 0)
 
 /** Operations that are written out, what is shared once. */
-export function operationsOf(e: Equation): number {
+export const operationsOf = onceByNode((e: Equation): number => {
   const seen = new Set<Expression>()
   for (const value of valuesOf(e)) walk(value, seen)
   return seen.size
-}
+})

@@ -1,3 +1,4 @@
+import { onceForAll } from '../compile-cache.ts'
 import { addLinear, atBatch, type Linear } from '../ir/cost.ts'
 import { Skyline } from './skyline.ts'
 
@@ -50,7 +51,18 @@ export interface MemoryRequest {
  * than twice the largest tensor, so that it is allowed wherever that tensor can be bound: every WebGPU grants buffers of 256 MiB and
  * bindings of 128 MiB.
  */
-export function planMemory({ ranges, batch, sharesBuffers }: MemoryRequest): MemoryPlan {
+export function planMemory(request: MemoryRequest): MemoryPlan {
+  const { ranges, batch, sharesBuffers } = request
+  const question = `${batch} ${sharesBuffers} ${
+    ranges.map(({ size, first, last, written, read }) =>
+      `${size.fixed},${size.perSample},${first},${last},${written.join('.')},${read.join('.')}`
+    )
+      .join(' ')
+  }`
+  return onceForAll('memory', question, () => placed(request), ({ places, buffers }) => 64 * (places.length + buffers.length))
+}
+
+function placed({ ranges, batch, sharesBuffers }: MemoryRequest): MemoryPlan {
   const sizes = Float64Array.from(ranges, ({ size }) => roundUp(atBatch(size, batch)))
   const first = Int32Array.from(ranges, (r) => r.first)
   const last = Int32Array.from(ranges, (r) => r.last)

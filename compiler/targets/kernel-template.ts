@@ -1,4 +1,5 @@
 import { identifier } from '../codegen/builder.ts'
+import { withoutRemarks } from '../codegen/printed-kernel.ts'
 import type { Equation } from '../ir/equation.ts'
 import { inOrderOver } from '../ir/in-order.ts'
 import type { Tensor } from '../ir/tensor.ts'
@@ -8,7 +9,7 @@ import type { Tensor } from '../ir/tensor.ts'
  * its name stands as it is (in remarks), `tensor_3` where it is a word of the language. So layers of one shape share one text, whatever they are called.
  */
 
-const PLACES = /\b(?:the\.kernel|tensor([._])(\d+))\b/g
+const PLACES = /\b(?:the\.kernel|tensor([._])(\d+))(?=\b|_)/g
 
 /** The equation with those places for names, its axes in order: what a template is printed from. Its tensors by their numbers. */
 export function withPlaces(e: Equation): { readonly equation: Equation; readonly tensors: readonly Tensor[] } {
@@ -17,33 +18,54 @@ export function withPlaces(e: Equation): { readonly equation: Equation; readonly
   return { equation: { ...equation, name: 'the.kernel' }, tensors }
 }
 
-/** All words of a template but for places, between spaces. */
-export const wordsOf = (template: string): string =>
-  ` ${[...new Set(template.replace(/^\/\/.*\n/gm, '').replace(PLACES, '').match(/[A-Za-z_]\w*/g))].join(' ')} `
+/** The variables that a template declares, between spaces. */
+export const variablesOf = (template: string): string =>
+  ` ${[...new Set([...withoutRemarks(template).matchAll(/\b(?:let|var(?:<\w+>)?) (\w+)/g)].map(([, name]) => name))].join(' ')} `
 
-/** A word of the language for each tensor, none of which is in the template or reserved. */
-export function namesFor(tensors: readonly Tensor[], words: string, reserved: ReadonlySet<string>): string[] {
+/** A word of the language for each tensor, none of them among the reserved ones, which stand between spaces. */
+export function namesFor(tensors: readonly Tensor[], reserved: string): string[] {
   const used = new Set<string>()
   return tensors.map(({ name }) => {
-    const wanted = identifier(name)
-    let word = wanted
-    for (let i = 2; used.has(word) || reserved.has(word) || words.includes(` ${word} `); i++) word = `${wanted}_${i}`
+    const word = unusedWord(identifier(name), (wanted) => used.has(wanted) || reserved.includes(` ${wanted} `))
     used.add(word)
     return word
   })
 }
 
-/** The template with names in their places. */
-export const filled = (template: string, kernel: string, tensors: readonly Tensor[], names: readonly string[]): string =>
-  template.replace(
+function unusedWord(wanted: string, isUsed: (word: string) => boolean): string {
+  let word = wanted
+  for (let i = 2; isUsed(word); i++) word = `${wanted}_${i}`
+  return word
+}
+
+export interface Names {
+  readonly kernel: string
+  readonly tensors: readonly Tensor[]
+  /** The words of `namesFor`. */
+  readonly words: readonly string[]
+}
+
+/** The template with names in their places. Its variables (`variablesOf`) give way to tensors of their names; `reserved` as for `namesFor`. */
+export function filled(template: string, variables: string, reserved: string, { kernel, tensors, words }: Names): string {
+  let text = template
+  for (const word of words) {
+    if (!variables.includes(` ${word} `)) continue
+    const other = unusedWord(
+      `${word}_2`,
+      (wanted) => words.includes(wanted) || variables.includes(` ${wanted} `) || reserved.includes(` ${wanted} `),
+    )
+    text = text.replace(new RegExp(`^//.*$|(?<![.\\w])${word}(?!\\w)`, 'gm'), (found) => (found === word ? other : found))
+  }
+  return text.replace(
     PLACES,
     (
       _,
       kind: string | undefined,
       number: string,
-    ) => (kind === undefined ? kernel : kind === '.' ? tensors[Number(number)]!.name : names[Number(number)]!),
+    ) => (kind === undefined ? kernel : kind === '.' ? tensors[Number(number)]!.name : words[Number(number)]!),
   )
+}
 
 /** The template, without remarks, with tensors by other numbers. `#` stands in no language that is printed: what is the same then differs in names alone. */
 export const numbered = (template: string, numbers: ReadonlyMap<number, number>): string =>
-  template.replace(PLACES, (_, __, number: string) => `#${numbers.get(Number(number))}`)
+  withoutRemarks(template).replace(PLACES, (_, __, number: string) => `#${numbers.get(Number(number))}`)

@@ -46,8 +46,10 @@ export async function compareBuilds({ before, source, style, turns }) {
 async function load(root) {
   const module = (path) => import(pathToFileURL(`${root}/dist/compiler/${path}`))
   const { compile, check } = await module('index.js')
-  // A build from before compilations remembered anything has nothing to forget.
-  const { clearCompileCache = () => {} } = await module('targets/compile-cache.js').catch(() => ({}))
+  // Builds of before have it elsewhere, or remember nothing.
+  const { clearCompileCache = () => {} } = await module('compile-cache.js').catch(() => module('targets/compile-cache.js')).catch(
+    () => ({}),
+  )
   return { compile, check, clear: clearCompileCache }
 }
 

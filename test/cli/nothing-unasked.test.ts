@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { compile } from '../../compiler/index.ts'
-import { type CacheKind, clearCompileCache, madeOf } from '../../compiler/targets/compile-cache.ts'
+import { type CacheKind, clearCompileCache, madeOf } from '../../compiler/compile-cache.ts'
 import { fusenet, json } from './helper.ts'
 
 const NET = `net small {

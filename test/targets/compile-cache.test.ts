@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest'
-import { cachedBytes, clearCompileCache, madeOf } from '../../compiler/targets/compile-cache.ts'
+import { cachedBytes, clearCompileCache, madeOf } from '../../compiler/compile-cache.ts'
 import { compile } from '../../compiler/index.ts'
 
 const net = (activation: string): string =>

@@ -4,7 +4,7 @@ import { type Equation, reads, type SideMoments, type Store, writes } from '../.
 import { randomUniform } from './random.ts'
 import { sumsEquation } from '../../ir/side-sums.ts'
 import { elementsPerSample, isBatched, strides, type Tensor } from '../../ir/tensor.ts'
-import { onceForAll } from '../compile-cache.ts'
+import { onceForAll } from '../../compile-cache.ts'
 import { erf } from './erf.ts'
 import { LoopPrinter } from './print-loops.ts'
 

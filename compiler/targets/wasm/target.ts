@@ -1,8 +1,9 @@
-import { onceForAll } from '../compile-cache.ts'
+import { onceForAll } from '../../compile-cache.ts'
 import { WASM } from '../../../bundle/plans.ts'
 import { bufferOf, elementsPerSample } from '../../ir/tensor.ts'
-import { canonicalText } from '../../ir/fingerprint.ts'
 import { inOrder } from '../../ir/in-order.ts'
+import { kernelText } from '../kernel-cache.ts'
+import { onceByNode } from '../../ir/once-by-node.ts'
 import { applySchedule } from '../../codegen/cpu/apply-schedule.ts'
 import { CpuScheduler, type ScheduleLimits } from '../../codegen/cpu/choose.ts'
 import { type CpuSchedule, parseSchedule, ScheduleMismatch } from '../../codegen/cpu/schedule.ts'
@@ -83,6 +84,8 @@ const FIRST_MATH = 0
 const RUN = MATH.length
 const WORK = RUN + 1
 
+const bindingsBy = onceByNode((e: Equation) => bindingsOf(e, bufferOf, (name) => name))
+
 interface Known {
   readonly baseline: WasmFunction
   /** The form for engines that join neighbouring vectors, where it wins. */
@@ -125,9 +128,9 @@ function printer(scheduler: CpuScheduler, limits: ScheduleLimits, schedules?: Sc
   }
   return {
     print: (equation) => {
-      const bindings = bindingsOf(equation, bufferOf, (name) => name)
+      const bindings = bindingsBy(equation)
       // Names do not reach the code: layers of one shape share a kernel.
-      const kernel = lowered(equation, `${bindings.map((b) => b.access).join()}\n${canonicalText(equation, false).text}`)
+      const kernel = lowered(equation, kernelText(equation))
       return { bindings, invocations: kernel.items, workgroup: 1, text: kernel.text, how: kernel.how }
     },
     lower: (given) => {

@@ -126,7 +126,7 @@ function printStatements(kernel: KernelFunction, body: readonly Statement[], ind
       }
       case 'count': {
         const each = s.values.map((value) => `u32(${text(value)} != 0.0)`)
-        const name = `found_${s.binding}`
+        const name = `${memoryName(kernel, s.binding)}_found`
         lines.push(`${indent}let ${name} = ${each.join(' + ')};`)
         lines.push(`${indent}if (${name} != 0u) { atomicAdd(&${memoryName(kernel, s.binding)}[0], i32(${name})); }`)
         break

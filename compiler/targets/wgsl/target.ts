@@ -4,7 +4,7 @@ import { bufferOf } from '../../ir/tensor.ts'
 import { blocksOf, candidates, chooseSchedule, fusedProducerVerdict, rejectFusedProducer } from '../../codegen/gpu/choose.ts'
 import { HARDWARE, SOFTWARE } from '../../codegen/gpu/cost-model.ts'
 import { lower } from '../../codegen/gpu/lower.ts'
-import { onceForAll } from '../compile-cache.ts'
+import { onceForAll } from '../../compile-cache.ts'
 import { printOnce } from '../kernel-cache.ts'
 import { gridSize } from '../../codegen/grid.ts'
 import type { Equation } from '../../ir/equation.ts'
@@ -101,7 +101,7 @@ export function scheduled(
     const print = (e: Equation): PrintedKernel => printed(lowered(e), workgroupOf)
     const remembered = scope !== undefined && !schedules ? `${scope} ${batch}` : undefined
     return {
-      print: printOnce(print, { bufferOf, reservedWords: RESERVED_WORDS, known: remembered }),
+      print: printOnce(print, { reservedWords: RESERVED_WORDS, known: remembered }),
       lower: (e) => lowered(inOrder(e)).filter((f) => f !== undefined),
     }
   }

@@ -18,7 +18,7 @@ let total = 0
 const made = new Map<string, number>()
 
 /** Kinds of answers; a key belongs to one of them. */
-export type CacheKind = 'kernel/gpu' | 'kernel/cpu' | 'schedule/gpu' | 'plan' | 'loops'
+export type CacheKind = 'kernel/gpu' | 'kernel/cpu' | 'schedule/gpu' | 'plan' | 'memory' | 'loops'
 
 /** The answer to a question, found once as long as it is remembered. `bytesOf`: what it takes, about, beside its key. */
 export function onceForAll<T>(kind: CacheKind, key: string, find: () => T, bytesOf: (answer: T) => number): T {
