@@ -53,7 +53,7 @@ function printPlain(print: (e: Equation) => PrintedKernel, e: Equation): PlainKe
   return {
     ...kernel,
     nameless: numbered(kernel.text, numbers),
-    variables: variablesOf(`${kernel.text}\n${kernel.subgroups ?? ''}`),
+    variables: `${variablesOf(kernel.text)}${kernel.subgroups === undefined ? '' : variablesOf(kernel.subgroups)}`,
     bindings: kernel.bindings.map(({ tensor, access }) => ({ access, tensor: tensors.indexOf(tensor) })),
   }
 }

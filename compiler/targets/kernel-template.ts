@@ -18,9 +18,12 @@ export function withPlaces(e: Equation): { readonly equation: Equation; readonly
   return { equation: { ...equation, name: 'the.kernel' }, tensors }
 }
 
-/** The variables that a template declares, between spaces. */
-export const variablesOf = (template: string): string =>
-  ` ${[...new Set([...withoutRemarks(template).matchAll(/\b(?:let|var(?:<\w+>)?) (\w+)/g)].map(([, name]) => name))].join(' ')} `
+/** The variables that a template's workgroups and its entry point declare, between spaces. */
+export function variablesOf(template: string): string {
+  const shared = template.matchAll(/^var<workgroup> (\w+)/gm)
+  const own = template.slice(template.indexOf('\nfn main(')).matchAll(/^ .*?\b(?:let|var) (\w+)/gm)
+  return ` ${[...new Set([...shared, ...own].map(([, name]) => name))].join(' ')} `
+}
 
 /** A word of the language for each tensor, none of them among the reserved ones, which stand between spaces. */
 export function namesFor(tensors: readonly Tensor[], reserved: string): string[] {
