@@ -72,7 +72,7 @@ export function runPipeline(graph: Graph, options: PipelineOptions): PipelineRes
  * compilation made of the same ones is taken again, whatever has changed in the text or in what the runtime is told (the learning rate).
  */
 export function planPrograms(graph: Graph, options: PipelineOptions): (LaidOutPlan & Pick<PipelineResult, 'target'>)[] {
-  const { style, memory, batch, without = [], watch, schedules } = options
+  const { style, memory, batch, without = [], estimates = false, watch, schedules } = options
   // Who watches wants to see every step; schedules are many, and each is used once.
   if (watch || schedules) return runPipeline(graph, options)
   const base = sharedWithEarlier(graph)
@@ -83,7 +83,7 @@ export function planPrograms(graph: Graph, options: PipelineOptions): (LaidOutPl
     const text = texts.get(storage) ??
       canonicalGraphText([packedSizes(base), [...passed(target)].map(([name, { graph, declined }]) => [name, graph, declined])])
     texts.set(storage, text)
-    const question = JSON.stringify([numberOf(target), style, memory, batch, without])
+    const question = JSON.stringify([numberOf(target), style, memory, batch, without, estimates])
     let made: LaidOutPlan | undefined
     const { plan, files } = onceForAll('plan', `${question} ${text}`, () => {
       const { plan, files } = made = runForTarget(target, base, passed(target), options)

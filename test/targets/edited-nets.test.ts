@@ -10,17 +10,18 @@ interface Choices {
   readonly hidden: number
   readonly activation: string
   readonly normalized: boolean
+  readonly inserted: string
   readonly named: boolean
   readonly lr: number
   readonly options: CompileOptions
 }
 
-const text = ({ first, hidden, activation, normalized, named, lr }: Choices): string => {
+const text = ({ first, hidden, activation, normalized, inserted, named, lr }: Choices): string => {
   const bn = normalized ? ' -> batch_norm' : ''
   return `net edited {
   input x: f32[3, 4, 4]
   input label: class[3]
-  a = x -> conv(${first}, 3, pad: 1)${named ? ' as stem' : ''}${bn} -> ${activation}
+  a = x -> conv(${first}, 3, pad: 1)${named ? ' as stem' : ''}${bn}${inserted} -> ${activation}
   logits = a -> max_pool(2) -> fc(${hidden}) -> ${activation} -> fc(3)
   output prob = softmax(logits)
   loss = softmax_loss(logits, label)
@@ -36,7 +37,16 @@ const PLACES: { readonly [K in keyof Choices]: readonly Choices[K][] } = {
   normalized: [true, false],
   named: [false, true],
   lr: [0.1, 0.01],
-  options: [{}, { style: 'split' }, { memory: 'small' }, { precise: true }, { storage: 'f16', software: true, programs: ['infer'] }],
+  inserted: ['', ' -> dropout(0.3)', ' -> leaky_relu(0.2)'],
+  options: [
+    {},
+    { style: 'split' },
+    { memory: 'small' },
+    { precise: true },
+    { estimates: true, programs: ['infer'], targets: ['wasm'] },
+    { without: ['inline-elementwise'], programs: ['step'] },
+    { storage: 'f16', software: true, programs: ['infer'] },
+  ],
 }
 
 /** So many nets, each the one before it but for one place. */
@@ -60,7 +70,11 @@ function hashOf({ manifest, files }: Bundle): string {
 async function freshCompiler(): Promise<(net: Choices) => string> {
   vi.resetModules()
   const { compile } = await import('../../compiler/index.ts')
-  return (net) => hashOf(compile(text(net), net.options))
+  return (net) => {
+    // Who edits breaks it in between.
+    expect(() => compile(text(net).replace('max_pool(2)', 'max_pool(9)'), net.options)).toThrow()
+    return hashOf(compile(text(net), net.options))
+  }
 }
 
 test('a bundle is the same to the byte, whatever was compiled before it', async () => {
