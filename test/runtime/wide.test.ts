@@ -47,6 +47,21 @@ test('wide kernels give the same bits as the others, by any number of threads', 
   for (const threads of [1, 3]) expect(await gradients(bundle, true, threads)).toEqual(plain)
 })
 
+// Prepared filters have channels in lanes, and their sums are stored transposed.
+test('so they do where filters are prepared', async () => {
+  const bundle = compile(text, { targets: ['wasm'], wide: true, programs: ['infer'] })
+  const results: Int32Array[] = []
+  for (const wide of [false, true]) {
+    const device = await wasm({ threads: 1, wide })
+    const net = await open(bundle, { device, batch: BATCH, seed: 3 })
+    const { prob } = await net.run({ image: normals(BATCH * 3 * 18 * 22, 1) })
+    results.push(new Int32Array(Float32Array.from(prob!).buffer))
+    net.close()
+    device.close()
+  }
+  expect(results[1]).toEqual(results[0])
+})
+
 test('they are modules beside the others, which they leave as they are', async () => {
   const programs = ['infer', 'step']
   const [plain, wide] = [compile(text, { targets: ['wasm'], programs }), compile(text, { targets: ['wasm'], programs, wide: true })]
@@ -61,5 +76,13 @@ test('they are modules beside the others, which they leave as they are', async (
 
 test('a net without sums of products has none', () => {
   const bundle = compile('net n {\n  input x: f32[4, 6]\n  output y = relu(x)\n}', { targets: ['wasm'], wide: true })
+  expect(Object.values(bundle.manifest.plans['wasm']!.modules!).map((m) => m.wide)).toEqual([undefined])
+})
+
+test('a depthwise convolution has no wide form: its vectors are masked one by one', () => {
+  const bundle = compile('net n {\n  input x: f32[8, 12, 12]\n  output y = x -> conv(8, 3, pad: 1, groups: 8)\n}', {
+    targets: ['wasm'],
+    wide: true,
+  })
   expect(Object.values(bundle.manifest.plans['wasm']!.modules!).map((m) => m.wide)).toEqual([undefined])
 })

@@ -309,7 +309,7 @@ class LoopNestLowering {
     })
     const target: Statement[] = this.builder.innermost.statements
     const done = new Set<Stored>()
-    for (const entry of found) {
+    for (const entry of this.nest.inPairs ? inPairs(found) : found) {
       if (done.has(entry)) continue
       const at = this.builder.indexOperand(entry.index)
       const interleaved = entry.step === 2 || entry.step >= 4 ? neighbours(entry, found) : undefined
@@ -329,6 +329,20 @@ interface Stored {
   /** 0: one value. */
   readonly step: number
   readonly value: Operand
+}
+
+/** Stores of vectors, each followed by the one that lies behind it in memory; of vectors whose lanes lie apart, that of the next lanes. */
+function inPairs(found: readonly Stored[]): readonly Stored[] {
+  const key = ({ binding, step, index: at }: Stored, further = 0): string => `${binding} ${step} ${at.termsKey} ${at.constant + further}`
+  const places = new Map(found.map((s) => [key(s), s]))
+  const taken = new Set<Stored>()
+  return found.flatMap((first) => {
+    if (taken.has(first)) return []
+    const second = first.step > 0 ? places.get(key(first, 4 * first.step)) : undefined
+    const own = second && !taken.has(second) ? [first, second] : [first]
+    for (const s of own) taken.add(s)
+    return own
+  })
 }
 
 /** Stores beside one whose lanes lie apart, in order: two that fill its gaps, or four. */

@@ -1,5 +1,7 @@
-import { hasReduction, strideOf } from '../../ir/analysis.ts'
-import { linearIndex } from '../../ir/affine.ts'
+import { freeAxes, hasReduction, isContraction, reductions, strideOf } from '../../ir/analysis.ts'
+import { type Axis, linearIndex } from '../../ir/affine.ts'
+import type { Equation } from '../../ir/equation.ts'
+import { children } from '../../ir/expression.ts'
 import { CPU } from './cost-model.ts'
 import type { Loop, LoopNest, Stage, StageGroup } from './loop-nest.ts'
 
@@ -26,6 +28,7 @@ export function widenNest(nest: LoopNest): LoopNest | undefined {
   return {
     ...nest,
     stages,
+    inPairs: true,
     ...(outer && { outerReduction: { ...outer, ...(outer.epilogue && { epilogue: widenAll(outer.epilogue) }) } }),
     summary: `${nest.summary}; in pairs of vectors`,
   }
@@ -57,8 +60,10 @@ function wideTile({ loops, equation }: Stage): readonly Loop[] | undefined {
   if (!lanes || !other || typeof other.axis.extent !== 'number') return undefined
   const [across, along] = [neighbours(lanes), other.axis.extent]
   const computed = (extent: number, size: number): number => Math.ceil(extent / size) * size
-  const strides = equation.stores.map((s) => strideOf(linearIndex(s.tensor, s.at), lanes.axis))
-  const areApart = strides.some((stride) => stride !== 1)
+  if (!isMatrixProduct(equation, lanes.axis, other.axis)) return undefined
+  const strides = (a: Axis): readonly (number | undefined)[] => equation.stores.map((s) => strideOf(linearIndex(s.tensor, s.at), a))
+  const areApart = strides(lanes.axis).some((stride) => stride !== 1)
+  if (areApart && strides(other.axis).some((stride) => stride !== 1)) return undefined
   let best: { readonly vectors: number; readonly points: number; readonly cost: number } | undefined
   for (const { vectors, points } of areApart ? TRANSPOSED : TILES) {
     for (const count of points) {
@@ -76,3 +81,15 @@ function wideTile({ loops, equation }: Stage): readonly Loop[] | undefined {
     l,
   ) => (l === lanes ? { ...l, tile: vectors } : l === other ? { ...l, tile: points } : l.tile > 1 ? { ...l, tile: 1 } : l))
 }
+
+/**
+ * Whether each of two axes changes one factor alone. Where both change the same one, as rows and columns of a depthwise convolution do, vectors are masked in
+ * the padding, each in its own way, and engines do not join them.
+ */
+const isMatrixProduct = ({ stores }: Equation, lanes: Axis, other: Axis): boolean =>
+  stores.flatMap((s) => reductions(s.value)).every((r) =>
+    isContraction(r) && children(r.body).every((f) => {
+      const free = freeAxes(f)
+      return !(free.has(lanes) && free.has(other))
+    })
+  )
