@@ -33,11 +33,17 @@ export async function softwareAdapter() {
 const SLOW_ON_SWIFTSHADER = 'use_vulkan_zero_initialize_workgroup_memory_extension'
 
 /**
+ * Dawn keeps every index of a kernel within its buffer; told to analyse ranges first, it leaves those alone that cannot leave it. Subzero, SwiftShader's
+ * compiler, then has a fifth less to do.
+ */
+const FEWER_CLAMPS = 'enable_integer_range_analysis_in_robustness'
+
+/**
  * What to hand to `create` of the npm package `webgpu`. On Linux the driver is Vulkan's; asked for OpenGL too, Dawn complains where
  * there is none. Times of kernels are exact: rounded to 65 microseconds, as for pages, they say nothing of small ones.
  */
 export const dawnFlags = process.platform === 'linux'
-  ? ['backend=vulkan', `disable-dawn-features=${SLOW_ON_SWIFTSHADER},timestamp_quantization`] : []
+  ? ['backend=vulkan', `enable-dawn-features=${FEWER_CLAMPS}`, `disable-dawn-features=${SLOW_ON_SWIFTSHADER},timestamp_quantization`] : []
 
 /**
  * What to start Chromium with. Without the first, it offers no adapter that runs on the CPU; without the second, it may
