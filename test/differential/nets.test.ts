@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { compile, interpreter } from '../../compiler/index.ts'
+import { interpreter } from '../../compiler/index.ts'
 import { type Device, open, type Outputs, wasm, webgpu } from '../../runtime/index.ts'
 import { softwareGpu } from '../devices/webgpu.ts'
+import { compiled } from '../support/compiled.ts'
 import { labels, normals, randomNet } from '../support/random-net.ts'
 import { targetsOf } from '../support/targets.ts'
 import { variedNet } from '../support/varied-net.ts'
@@ -33,7 +34,7 @@ interface Trace {
 }
 
 async function trace(text: string, style: 'merged' | 'split', device: Device, steps = STEPS): Promise<Trace> {
-  const bundle = compile(text, { style, targets: targetsOf(device), programs: PROGRAMS })
+  const bundle = compiled(text, { style, targets: targetsOf(device), programs: PROGRAMS })
   const net = await open(bundle, { device, batch: BATCH, seed: 7, programs: PROGRAMS })
   try {
     const [image, label] = bundle.manifest.inputs

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { compile, inspect, interpreter } from '../../compiler/index.ts'
+import { inspect, interpreter } from '../../compiler/index.ts'
 import { type Device, open, wasm, webgpu } from '../../runtime/index.ts'
 import { softwareGpu } from '../devices/webgpu.ts'
+import { compiled } from '../support/compiled.ts'
 import { normals } from '../support/random-net.ts'
+import { targetsOf } from '../support/targets.ts'
 
 /**
  * What several read is computed and stored by the first of them, a convolution, as it loads it. The same results as the float64
@@ -42,7 +44,7 @@ async function gradients(
   device: Device,
   batch: number,
 ): Promise<Record<string, ArrayLike<number>>> {
-  const bundle = compile(text, { style, targets: [device.name === 'webgpu' ? 'webgpu' : 'wasm'], programs: PROGRAMS })
+  const bundle = compiled(text, { style, targets: device === gpu ? ['webgpu'] : targetsOf(device), programs: PROGRAMS })
   const net = await open(bundle, { device, batch, seed: 3, programs: PROGRAMS })
   const inputs = Object.fromEntries(
     bundle.manifest.inputs.map((input, i) => [
