@@ -46,6 +46,8 @@ export interface Session {
   readonly batch: number
   /** Writes a whole tensor: as many numbers as its shape holds at this batch. `data` are the caller's again when it returns. */
   write(tensor: number, data: Numbers): void
+  /** The same, where `data` stay as they are as long as the session is open: it does not copy them. Absent: it copies all values. */
+  lend?(tensor: number, data: Numbers): void
   /** Runs all dispatches of a program in order. Resolves when it is submitted; errors of it surface at the next read. */
   run(program: string, scalars: StepScalars): Promise<void>
   /** Reads whole tensors, after everything that was run before. The interpreter gives Float64Array. */

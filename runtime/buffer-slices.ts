@@ -61,11 +61,12 @@ export async function readSlices(session: Session, slices: readonly BufferSlice[
   return places.map(({ index, from }, i) => read.get(index)!.slice(from, from + slices[i]!.length))
 }
 
+/** Writes slices. The arrays are the session's from then on: nobody writes to them any more. */
 export async function writeSlices(session: Session, values: readonly (readonly [BufferSlice, Numbers])[]): Promise<void> {
   const parts = new Map<number, (readonly [from: number, data: Numbers])[]>()
   for (const [slice, data] of values) {
     const { index, from, whole } = coverOf(session.plan, slice)
-    if (whole) session.write(index, data)
+    if (whole) session.lend ? session.lend(index, data) : session.write(index, data)
     else parts.set(index, [...(parts.get(index) ?? []), [from, data]])
   }
   if (!parts.size) return

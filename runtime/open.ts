@@ -1,5 +1,6 @@
 import type { BundleSource, OpenOptions } from './open-options.ts'
 import { type Device, DeviceError, type Precision } from '../bundle/device.ts'
+import { copyOf } from '../bundle/copy.ts'
 import { BundleError, InputError } from '../bundle/errors.ts'
 import { fetchFiles } from './loading/fetch-files.ts'
 import { type Bundle, HALF_PROGRAMS, type Manifest, type Storage, type TensorData } from '../bundle/format.ts'
@@ -250,7 +251,8 @@ async function openOn(
     const session = await device.load(bundle, batch, programs, storage)
     try {
       const net = new LocalNet({
-        bundle,
+        // What is handed in may be changed, what was read by this call or copied already may not.
+        bundle: session.lend && !readable.whole && options.weights === undefined ? withOwnWeights(bundle) : bundle,
         device,
         ownsDevice: owned,
         session,
@@ -274,6 +276,11 @@ async function openOn(
     throw error
   }
 }
+
+const withOwnWeights = ({ weights, ...bundle }: Bundle): Bundle => ({
+  ...bundle,
+  ...(weights && { weights: new Map([...weights].map(([name, tensor]) => [name, { ...tensor, data: copyOf(tensor.data) }])) }),
+})
 
 /** Few nets start from another one's weights. */
 async function fitting(

@@ -1,8 +1,9 @@
 import { DeviceError } from '../../bundle/device.ts'
 import { modulesFor, type Plan } from '../../bundle/format.ts'
-import { placesAt } from '../../bundle/layout.ts'
+import { BINDING_ELEMENTS, placesAt } from '../../bundle/layout.ts'
+import { buffersAway, type Interval } from './away.ts'
 import { mostThatFits, showBytes } from '../memory-errors.ts'
-import { sizeAt } from '../../bundle/sizes.ts'
+import { elementCount, sizeAt } from '../../bundle/sizes.ts'
 import { PAGE_BYTES, RECORD_ALIGNMENT } from '../../bundle/wasm-abi.ts'
 
 /** Records hold them as i32. */
@@ -26,8 +27,12 @@ export function chunkOf(items: number, perSample: number, batch: number, threads
 export interface MemoryLayout {
   readonly bytes: number
   readonly pages: number
-  /** Byte address of each buffer that is used, by its index in the plan. */
+  /** Byte address of each buffer that is used and not away, by its index in the plan. */
   readonly buffers: ReadonlyMap<number, number>
+  /** Buffers that are not in this memory, with the intervals that are, and the byte address of each. */
+  readonly away: ReadonlyMap<number, readonly (Interval & { readonly at: number })[]>
+  /** Tensors of buffers that are away, and the byte addresses at which they are wanted, for each dispatch of `prepare`. Empty where none is. */
+  readonly brought: readonly (readonly { readonly tensor: number; readonly at: number }[])[]
   /** The start of each tensor in its buffer, in elements. */
   readonly offsets: readonly number[]
   /** Words at addresses: records and program blocks. */
@@ -67,7 +72,37 @@ function place(plan: Plan, batch: number, used: ReadonlySet<number>, programs: r
   }
   const buffers = new Map<number, number>()
   const { offsets, sizes } = placesAt(plan, batch, programs)
-  for (const index of used) buffers.set(index, take(4 * sizes[index]!))
+  const away = new Map(
+    [...buffersAway(plan, used, programs)].map(([index, kept]) =>
+      [index, kept.map((part) => ({ ...part, at: take(4 * (part.to - part.from)) }))] as const
+    ),
+  )
+  const placeAway = (tensor: number): number | undefined => {
+    const { buffer, shape } = plan.tensors[tensor]!
+    const from = offsets[tensor]!
+    const part = away.get(buffer)!.find((p) => p.from <= from && from + elementCount(shape) <= p.to)
+    return part && part.at + 4 * (from - part.from)
+  }
+  // What is brought for a kernel of \`prepare\` lies behind what that program has in scratch: other programs find nothing there.
+  const wanted = away.size === 0 ? [] :
+    plan.programs['prepare']!.dispatches.map(({ tensors }) =>
+      [...new Set(tensors)].filter((t) => away.has(plan.tensors[t]!.buffer) && placeAway(t) === undefined)
+    )
+  const room = (tensor: number): number => Math.ceil(elementCount(plan.tensors[tensor]!.shape) / BINDING_ELEMENTS) * BINDING_ELEMENTS
+  const most = wanted.reduce((largest, list) => Math.max(largest, list.reduce((sum, t) => sum + room(t), 0)), 0)
+  const shared = most === 0 ? undefined : [...used].find((index) => plan.buffers[index]!.role === 'scratch')
+  const own = shared === undefined ? 0 : placesAt(plan, batch, ['prepare']).sizes[shared]!
+  for (const index of used)
+    if (!away.has(index)) buffers.set(index, take(4 * (index === shared ? Math.max(sizes[index]!, own + most) : sizes[index]!)))
+  const bringTo = shared === undefined ? take(4 * most) : buffers.get(shared)! + 4 * own
+  const brought = wanted.map((list) => {
+    let at = bringTo
+    return list.map((tensor) => {
+      const here = { tensor, at }
+      at += 4 * room(tensor)
+      return here
+    })
+  })
   const scratchBytes = Math.ceil(Math.max(0, ...modulesFor(plan, programs).map((m) => m.threadBytes)) / 64) * 64
   const scratch = take(scratchBytes * threads)
   const words: { at: number; words: readonly number[] }[] = []
@@ -76,17 +111,20 @@ function place(plan: Plan, batch: number, used: ReadonlySet<number>, programs: r
     words.push({ at, words: list })
     return at
   }
-  const address = (tensor: number): number => buffers.get(plan.tensors[tensor]!.buffer)! + 4 * offsets[tensor]!
+  const address = (tensor: number): number =>
+    away.has(plan.tensors[tensor]!.buffer) ? placeAway(tensor)! : buffers.get(plan.tensors[tensor]!.buffer)! + 4 * offsets[tensor]!
   const laidOut = new Map<string, { block: number; single: readonly number[] }>()
   for (const name of programs) {
-    const records = plan.programs[name]!.dispatches.map((d) => {
+    const records = plan.programs[name]!.dispatches.map((d, i) => {
+      const bring = name === 'prepare' ? brought[i] : undefined
+      const addressHere = (tensor: number): number => bring?.find((b) => b.tensor === tensor)?.at ?? address(tensor)
       const items = sizeAt(d.invocations, batch)
       if (items > MOST_ITEMS)
         throw new DeviceError(`at batch ${batch} ${d.name} has ${items} items, a CPU counts them up to ${MOST_ITEMS}: use a smaller batch`)
-      return put([d.kernel, items, chunkOf(items, d.invocations.perSample, batch, threads), 0, ...d.tensors.map(address)])
+      return put([d.kernel, items, chunkOf(items, d.invocations.perSample, batch, threads), 0, ...d.tensors.map(addressHere)])
     })
     laidOut.set(name, { block: put([records.length, ...records]), single: records.map((record) => put([1, record])) })
   }
   const pages = Math.ceil(end / PAGE_BYTES) + 1
-  return { bytes: pages * PAGE_BYTES, pages, buffers, offsets, words, programs: laidOut, scratch, scratchBytes }
+  return { bytes: pages * PAGE_BYTES, pages, buffers, away, brought, offsets, words, programs: laidOut, scratch, scratchBytes }
 }

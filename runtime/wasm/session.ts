@@ -1,5 +1,6 @@
 import { writeStep } from '../../bundle/step-uniform.ts'
 import { CONTROL, RECORD } from '../../bundle/wasm-abi.ts'
+import { ValuesAway } from './away.ts'
 import type { MemoryLayout } from './memory-layout.ts'
 import { DeviceError, type Numbers, type Session, type StepScalars } from '../../bundle/device.ts'
 import type { Plan } from '../../bundle/format.ts'
@@ -29,11 +30,14 @@ const TURN_MS = 8
 export class WasmSession implements Session {
   readonly plan: Plan
   readonly batch: number
+  readonly lend?: NonNullable<Session['lend']>
   readonly #host: WasmHost
   readonly #layout: MemoryLayout
   #module: LoadedModule | undefined
   #words: Int32Array
   #numbers: Float32Array
+  /** Values of buffers that are not in memory. */
+  readonly #away: ReadonlyMap<number, ValuesAway>
   #failure: DeviceError | undefined
   /** The time at which this turn began, by the plain clock: Node loads the other one when it is first asked for. */
   #turn = Date.now()
@@ -46,6 +50,8 @@ export class WasmSession implements Session {
     this.#module = module
     this.#words = new Int32Array(module.memory.buffer)
     this.#numbers = new Float32Array(module.memory.buffer)
+    this.#away = new Map([...layout.away.keys()].map((buffer) => [buffer, new ValuesAway()]))
+    if (this.#away.size > 0) this.lend = (tensor, data) => this.#keep(tensor, data)
     for (const { at, words } of layout.words) this.#words.set(words, at / 4)
     this.#words[CONTROL.threads / 4] = 1 + module.workers.length
     this.#words[CONTROL.scratch / 4] = layout.scratch
@@ -68,6 +74,23 @@ export class WasmSession implements Session {
   }
 
   write(tensor: number, data: Numbers): void {
+    if (this.#away.has(this.plan.tensors[tensor]!.buffer)) this.#keep(tensor, Float32Array.from(data))
+    else this.#write(tensor, data)
+  }
+
+  #keep(tensor: number, data: Numbers): void {
+    const { name, buffer, offset } = this.plan.tensors[tensor]!
+    const values = this.#away.get(buffer)
+    if (!values) return this.#write(tensor, data)
+    this.#check()
+    const length = elementCount(this.plan.tensors[tensor]!.shape, this.batch)
+    if (data.length !== length) throw new DeviceError(`${name} holds ${length} numbers, not ${data.length}`)
+    values.set(offset, data instanceof Float32Array ? data : Float32Array.from(data))
+    for (const { from, to, at } of this.#layout.away.get(buffer)!)
+      if (from < offset + length && offset < to) values.copy(from, this.#numbers.subarray(at / 4, at / 4 + to - from))
+  }
+
+  #write(tensor: number, data: Numbers): void {
     this.#check()
     const { from, length, labels } = this.#range(tensor)
     if (data.length !== length) throw new DeviceError(`${this.plan.tensors[tensor]!.name} holds ${length} numbers, not ${data.length}`)
@@ -77,7 +100,9 @@ export class WasmSession implements Session {
   /** All is done when the promise is made; it resolves after others had a turn, if they waited for long. */
   async run(program: string, scalars: StepScalars): Promise<void> {
     this.#start(program, scalars)
-    this.#go(this.#layout.programs.get(program)!.block, program)
+    const { block, single } = this.#layout.programs.get(program)!
+    if (this.#away.size > 0 && program === 'prepare') single.forEach((own, i) => this.#goAlone(own, program, i))
+    else this.#go(block, program)
     // A clock that was set back makes a turn end early, never late.
     if (Math.abs(Date.now() - this.#turn) < TURN_MS) return
     await nextTask()
@@ -88,6 +113,15 @@ export class WasmSession implements Session {
     this.#check()
     if (!this.#layout.programs.has(program)) throw new DeviceError(`program ${program} was not loaded`)
     writeStep(this.#words, this.#numbers, CONTROL.step / 4, this.batch, scalars)
+  }
+
+  /** Runs one dispatch of a program. Values of buffers that are not in memory are brought for it first. */
+  #goAlone(block: number, program: string, dispatch: number): void {
+    for (const { tensor, at } of program === 'prepare' ? this.#layout.brought[dispatch] ?? [] : []) {
+      const { buffer, offset, shape } = this.plan.tensors[tensor]!
+      this.#away.get(buffer)!.copy(offset, this.#numbers.subarray(at / 4, at / 4 + elementCount(shape)))
+    }
+    this.#go(block, program, dispatch)
   }
 
   /** `first`: of the block's dispatches, its number in the program. */
@@ -130,6 +164,13 @@ export class WasmSession implements Session {
   async read(tensors: readonly number[]): Promise<Numbers[]> {
     this.#check()
     return tensors.map((tensor) => {
+      const { buffer, offset, shape } = this.plan.tensors[tensor]!
+      const values = this.#away.get(buffer)
+      if (values) {
+        const copy = new Float32Array(elementCount(shape, this.batch))
+        values.copy(offset, copy)
+        return copy
+      }
       const { from, length, labels } = this.#range(tensor)
       // A copy in memory of its own: what lies in shared memory cannot be handed to everything.
       const copy = new (labels ? Int32Array : Float32Array)(length)
@@ -141,7 +182,7 @@ export class WasmSession implements Session {
   async trace(program: string, scalars: StepScalars, done: (dispatch: number) => Promise<boolean>): Promise<void> {
     this.#start(program, scalars)
     for (const [i, block] of this.#layout.programs.get(program)!.single.entries()) {
-      this.#go(block, program, i)
+      this.#goAlone(block, program, i)
       if (await done(i)) return
     }
   }
@@ -150,7 +191,7 @@ export class WasmSession implements Session {
     this.#start(program, scalars)
     return Float64Array.from(this.#layout.programs.get(program)!.single, (block, i) => {
       const start = performance.now()
-      this.#go(block, program, i)
+      this.#goAlone(block, program, i)
       return (performance.now() - start) * 1e6
     })
   }

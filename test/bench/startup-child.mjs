@@ -1,4 +1,4 @@
-/** One process of startup.mjs: node startup-child.mjs NAME FOLDER THREADS prints the first result. It loads nothing that NAME does not need. */
+/** One process of startup.mjs: node startup-child.mjs NAME FOLDER THREADS prints the first result, and the processor's time up to it. It loads nothing that NAME does not need. */
 import { readFileSync } from 'node:fs'
 
 const [, , name, folder, threadsText] = process.argv
@@ -78,5 +78,6 @@ function floats(file) {
     : new Float32Array(buffer.slice(byteOffset, byteOffset + byteLength))
 }
 
-const result = await competitors[name]()
-process.stdout.write(`RESULT ${JSON.stringify([...result])}\n`)
+const result = [...await competitors[name]()]
+const { user, system } = process.cpuUsage()
+process.stdout.write(`RESULT ${JSON.stringify({ result, cpuMs: (user + system) / 1000 })}\n`)

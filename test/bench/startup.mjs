@@ -1,7 +1,8 @@
 /**
  * node test/bench/startup.mjs [--peers a,b] [--repeat N] [--threads N] [--json]: milliseconds from the start of a process to the
  * first result of W2 (cifar10_quick) at batch 1. Every run is a fresh process (startup-child.mjs); competitors take turns. All
- * find on disk what they are deployed with: fusenet a bundle, onnxruntime an .onnx file, tfjs folded weights in its own layout.
+ * find on disk what they are deployed with: fusenet a bundle, onnxruntime an .onnx file, tfjs folded weights in its own layout. On a machine that does other
+ * work, too, the processor's time of the process (all its threads) says more than the clock.
  */
 import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -33,15 +34,18 @@ const names = ['node', ...(options.fusenet ? ['fusenet'] : []), ...(peersInstall
 if (!peersInstalled && peers.length > 0) process.stderr.write('no peers: npm ci in test/bench/peers\n')
 
 const folder = mkdtempSync(join(tmpdir(), 'fusenet-startup-'))
-const rows = names.map((name) => ({ name, times: [] }))
+const rows = names.map((name) => ({ name, times: [], cpuTimes: [] }))
 try {
   await deploy(folder)
   // The first turn is not counted: it brings files from the disk into memory.
   for (let turn = 0; turn <= Number(options.repeat); turn++) {
     for (const row of rows.filter((r) => !r.failed)) {
       try {
-        const { ms, result } = await run(row.name)
-        if (turn > 0) row.times.push(ms)
+        const { ms, cpuMs, result } = await run(row.name)
+        if (turn > 0) {
+          row.times.push(ms)
+          row.cpuTimes.push(cpuMs)
+        }
         row.result ??= result
       } catch (error) {
         row.failed = error.message
@@ -59,21 +63,29 @@ for (const row of others) {
   row.wrong = !(row.difference <= 1e-3)
 }
 for (const row of rows) {
-  if (row.times.length > 0) Object.assign(row, { medianMs: median(row.times), minimumMs: Math.min(...row.times) })
+  if (row.times.length > 0)
+    Object.assign(row, {
+      medianMs: median(row.times),
+      minimumMs: Math.min(...row.times),
+      medianCpuMs: median(row.cpuTimes),
+      minimumCpuMs: Math.min(...row.cpuTimes),
+    })
   delete row.result
 }
 if (options.json) console.log(JSON.stringify(rows, null, 2))
 else {
   const table = new Table({
-    head: ['', 'median ms', 'min ms', 'difference'],
-    colAligns: ['left', 'right', 'right', 'right'],
+    head: ['', 'median ms', 'min ms', 'CPU median', 'CPU min', 'difference'],
+    colAligns: ['left', 'right', 'right', 'right', 'right', 'right'],
   })
-  for (const { name, medianMs, minimumMs, difference, wrong, failed } of rows) {
-    if (failed) table.push([name, { content: failed.split('\n')[0].slice(0, 80), colSpan: 3 }])
+  for (const { name, medianMs, minimumMs, medianCpuMs, minimumCpuMs, difference, wrong, failed } of rows) {
+    if (failed) table.push([name, { content: failed.split('\n')[0].slice(0, 80), colSpan: 5 }])
     else table.push([
         name,
         medianMs.toFixed(0),
         minimumMs.toFixed(0),
+        medianCpuMs.toFixed(0),
+        minimumCpuMs.toFixed(0),
         name === 'node' ? '' : difference === undefined ? 'reference' : `${difference.toExponential(1)}${wrong ? ' WRONG' : ''}`,
       ])
   }
@@ -142,7 +154,7 @@ function run(name) {
       // Libraries may print too: the result is a line of its own.
       const line = /^RESULT (.*)\n/m.exec(said)
       if (!line || found) return
-      found = { ms: performance.now() - start, result: JSON.parse(line[1]) }
+      found = { ms: performance.now() - start, ...JSON.parse(line[1]) }
       child.kill('SIGKILL')
     })
     child.on('error', reject)
