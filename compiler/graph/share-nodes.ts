@@ -67,7 +67,8 @@ export class SharedNodes {
         idsOf(outputs),
         canonicalGraphText(node.attributes),
       ].join(' ')
-      const known = this.now.nodes.get(key) ?? this.before.nodes.get(key) ?? { ...node, inputs, parameters, outputs, span: nowhere }
+      const known = this.now.nodes.get(key) ?? this.before.nodes.get(key) ??
+        { ...node, inputs, parameters, outputs, attributes: copied(node.attributes), span: nowhere }
       this.now.nodes.set(key, known)
       return known
     }
@@ -86,11 +87,23 @@ export class SharedNodes {
   private valueOf(key: string, at: number, value: Value): Value {
     const list = this.now.values.get(key) ?? []
     this.now.values.set(key, list)
-    return list[at] ??= this.before.values.get(key)?.[at] ?? (value.madeAt === nowhere ? value : { ...value, madeAt: nowhere })
+    return list[at] ??= this.before.values.get(key)?.[at] ?? ownCopy(value)
   }
 }
+
+/** What is kept is nobody else's: a manifest says shapes and settings of the graph that it is made of, and its caller may change it. */
+const ownCopy = (value: Value): Value =>
+  value.madeAt === nowhere ? value
+    : { ...value, shape: [...value.shape], ...(value.storage && { storage: { ...value.storage } }), madeAt: nowhere }
 
 const textOf = ({ name, type, shape, storage }: Value): string =>
   `${name} ${type} ${shape.join()} ${storage ? `${storage.role} ${storage.slot ?? ''} ${storage.offset}` : ''}`
 
 const idsOf = (values: readonly Value[]): string => values.map(({ id }) => id).join()
+
+/** A copy of plain data. */
+function copied<T>(data: T): T {
+  if (Array.isArray(data)) return data.map(copied) as T
+  if (typeof data !== 'object' || data === null) return data
+  return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, copied(value)])) as T
+}

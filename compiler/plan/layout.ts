@@ -191,7 +191,7 @@ class Layout {
       invocations: { ...kernel.invocations },
       name: equation.name,
       facts: {
-        layers: equation.layers,
+        layers: [...equation.layers],
         ...costsOf(equation),
         why: [...new Set(fused.why)],
         ...(kernel.how !== undefined && { how: kernel.how }),
@@ -248,6 +248,7 @@ class Layout {
 
 /** Buffers are counted in elements of 4 bytes: two of f16 share one, and each sample starts a new one. */
 const elementsOf = (t: Tensor): Size => linear(Math.ceil(elementsPerSample(t.shape) * elementBytes(t) / 4), isBatched(t.shape))
-const entryOf = ({ name, shape, type }: Tensor): Pick<TensorEntry, 'name' | 'shape' | 'type'> => ({ name, shape, type })
+/** Its shape is a copy: a plan is its caller's, tensors are kept for the next compilation. */
+const entryOf = ({ name, shape, type }: Tensor): Pick<TensorEntry, 'name' | 'shape' | 'type'> => ({ name, shape: [...shape], type })
 /** The format calls this field `behind`; it is absent where a tensor starts at its offset. */
 const afterField = (after: readonly number[]): Pick<TensorEntry, 'behind'> => (after.length > 0 ? { behind: after } : {})

@@ -76,3 +76,25 @@ test('values of one name in a graph stay two, in every program', () => {
     expect(sum!.inputs[0]).toBe(relu!.outputs[0])
   }
 })
+
+test('nodes outlive a generation that uses them, and no other; of very many, none does', () => {
+  const shared = new SharedNodes()
+  const isKept = (before: Graph): boolean => shared.share(program()).nodes[0] === before.nodes[0]
+  const first = shared.share(program())
+  shared.begin()
+  expect(isKept(first)).toBe(true)
+  shared.begin()
+  shared.begin()
+  expect(isKept(first)).toBe(false)
+  const few = new SharedNodes(3)
+  const { nodes } = few.share(program())
+  few.begin()
+  expect(few.share(program()).nodes[0]).not.toBe(nodes[0])
+})
+
+test('shared nodes know nothing of the text that they come from', () => {
+  const source = { file: 'net.net', text: 'a text of the caller' }
+  const graph = program()
+  const made = new SharedNodes().share({ ...graph, nodes: graph.nodes.map((node) => ({ ...node, span: { source, start: 0, end: 1 } })) })
+  expect(JSON.stringify(made)).not.toContain('a text of the caller')
+})

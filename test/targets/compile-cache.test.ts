@@ -80,6 +80,25 @@ test('what a caller does to a bundle does not reach the next one', () => {
   expect([...compile(text).files.values()].some((data) => typeof data !== 'string' && data.some((byte) => byte !== 0))).toBe(true)
 })
 
+/** Makes another of everything in a value, however deep. */
+function spoil(value: unknown): void {
+  if (typeof value !== 'object' || value === null) return
+  const record = value as Record<string, unknown>
+  for (const key of Object.keys(record)) {
+    spoil(record[key])
+    if (typeof record[key] === 'number') record[key] += 1
+    if (typeof record[key] === 'string') record[key] += '!'
+  }
+  if (Array.isArray(value)) value.push(value[0])
+}
+
+test('nor does it reach what is kept for the next net', () => {
+  const wanted = JSON.stringify(compile(trained(0.1, 'elu')).manifest)
+  clearCompileCache()
+  for (let i = 0; i < 2; i++) spoil(compile(trained(0.1)).manifest)
+  expect(JSON.stringify(compile(trained(0.1, 'elu')).manifest)).toBe(wanted)
+})
+
 test('layers that an edit gave other names keep their schedules and kernels: names are put in at last', () => {
   const named = (more: string): string =>
     `net small {\n  input x: f32[3, 8, 8]\n  output z = x -> conv(4, 3, pad: 1)${more} -> relu -> conv(4, 3) -> relu -> fc(5)\n}\n`
