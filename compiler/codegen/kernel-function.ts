@@ -101,6 +101,8 @@ export type Opcode =
   /** Four lanes to one, in a fixed order. */
   | 'lanesum'
   | 'lanemax'
+  /** Four vectors to one: what `lanesum` gives of each, with the same bits. */
+  | 'lanesums'
   /** i32 -> f32 */
   | 'float'
 

@@ -24,7 +24,7 @@ export interface Accumulation {
   readonly positions: readonly Operand[]
   /** The two factors of a sum of products, or the body. */
   readonly factors: readonly FactorValues[]
-  /** Steps are taken in fours along this axis. */
+  /** Steps are taken in fours along this axis: points that are four are four sums each, put together at the end. */
   readonly across: Axis | undefined
 }
 
@@ -72,6 +72,9 @@ const contains = (e: Reduction, others: readonly Reduction[]): boolean => {
   const inside = walk(e.body)
   return others.some((other) => other !== e && inside.includes(other))
 }
+
+/** The four points of one that is four, else itself. */
+const onePointEach = (point: Point): readonly Point[] => (point.lanes ? range(4).map((lane) => point.lane(lane)) : [point])
 
 const take = (point: Point, step: ReductionStep): Point =>
   step.at.reduce((p, [a, at]) => (a === step.lanes ? p.withLanes(a, at) : p.with(a, at)), point)
@@ -217,10 +220,10 @@ export class ReductionEmitter extends ExpressionEmitter {
   private startReduction(e: Reduction, allPoints: readonly Point[]): Accumulation | undefined {
     const points = this.distinct(e, allPoints).filter((point) => this.recall(e, point) === undefined)
     if (points.length === 0) return undefined
-    const groups = this.laneGroups(e, points)
     const start = e.combine === 'sum' ? 0 : LOWEST
     const both = e.combine !== 'sum' && this.argmaxBodies.has(e.body)
     const across = this.acrossOf(e, points, both)
+    const groups = this.laneGroups(e, across ? points.flatMap(onePointEach) : points)
     const lanes = across || points.some((p) => p.lanes) ? 4 : groups[0]!.length as 1 | 4
     const declare = (name: string, value: number): Operand => this.builder.declareVariable(name, float(value, lanes), lanes)
     const inTurn = (across && this.schedule.unroll.get(across)) ?? 1
@@ -233,7 +236,7 @@ export class ReductionEmitter extends ExpressionEmitter {
 
   private acrossOf(e: Reduction, points: readonly Point[], position: boolean): Axis | undefined {
     const { across } = this.schedule
-    return across && !position && e.axes.includes(across) && points.every((p) => !p.lanes) ? across : undefined
+    return across && !position && e.axes.includes(across) && (e.combine === 'sum' || points.every((p) => !p.lanes)) ? across : undefined
   }
 
   /** Points that differ in nothing that a factor depends on share its value: which stand for all, and which stands for each. */
@@ -250,11 +253,12 @@ export class ReductionEmitter extends ExpressionEmitter {
     return { part, representatives, of }
   }
 
-  private finishReduction({ e, groups, accumulators, copies, positions, across }: Accumulation): void {
+  private finishReduction({ e, points, groups, accumulators, copies, positions, across }: Accumulation): void {
     const totals = groups.map((_, g) =>
       range(copies).map((i) => accumulators[i * groups.length + g]!)
         .reduce((a, b) => this.builder.op(e.combine === 'sum' ? 'add' : 'max', [a, b]))
     )
+    if (across && points.some((p) => p.lanes)) return this.finishSums(e, points, totals)
     groups.forEach((members, g) =>
       members.forEach((point, lane) => {
         const accumulator = totals[g]!
@@ -267,6 +271,20 @@ export class ReductionEmitter extends ExpressionEmitter {
     )
   }
 
+  /** Puts together what was summed up in lanes, four sums where a point is four. */
+  private finishSums(e: Reduction, points: readonly Point[], totals: readonly Operand[]): void {
+    let next = 0
+    for (const point of points) {
+      if (!point.lanes) {
+        this.retain(e, point, this.builder.op('lanesum', [totals[next++]!]))
+        continue
+      }
+      const sums = this.builder.op('lanesums', totals.slice(next, next += 4))
+      this.retain(e, point, sums)
+      onePointEach(point).forEach((p, lane) => this.retain(e, p, { kind: 'lane', of: sums, lane }))
+    }
+  }
+
   /** Opens the loops, then calls `inside` for each unrolled step of the innermost one; what it adds to accumulators is set behind all steps. */
   private openReduction(
     jobs: readonly Accumulation[],
@@ -276,7 +294,7 @@ export class ReductionEmitter extends ExpressionEmitter {
     const { axes } = jobs[0]!.e
     // A reduction inside the body that does not depend on these loops is computed before them.
     const bodies = jobs.map(({ e }) => e.body)
-    const points = jobs.flatMap((job) => job.points)
+    const points = jobs.flatMap((job) => (across ? job.points.flatMap(onePointEach) : job.points))
     this.hoistReductions(bodies, points)
     const run = (steps: readonly ReductionStep[]): void => {
       this.hoistReductions(bodies, points.flatMap((p) => steps.map((step) => take(p, step))))

@@ -112,6 +112,7 @@ class Invocation {
       case 'operation': {
         const args = o.args.map((a) => this.value(a, names))
         if (o.op === 'lanesum') return (args[0] as readonly number[]).reduce((a, b) => a + b)
+        if (o.op === 'lanesums') return (args as (readonly number[])[]).map((lanes) => lanes.reduce((a, b) => a + b))
         if (o.op === 'lanemax') return Math.max(...args[0] as readonly number[])
         if (args.every((a) => typeof a === 'number')) return apply(o.op, args)
         return [0, 1, 2, 3].map((lane) => apply(o.op, args.map((a) => (typeof a === 'number' ? a : a[lane]!))))

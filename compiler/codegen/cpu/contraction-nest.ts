@@ -207,11 +207,16 @@ export function loopsOf(e: Equation, task: TaskGrid, tile: MicroTile): Loop[] {
     ...own.filter((a) => a === outer && a !== broadcast),
     ...own.filter((a) => a === lanes),
   ]
-  return order.map((a): Loop =>
-    a === lanes ? { axis: a, tile: tile.vectorCount, vectorized: true }
-      : { axis: a, tile: a === broadcast ? tile.broadcastCount : a === outer ? tile.outerCount : 1 }
-  )
+  return order.map((a): Loop => {
+    if (a === lanes) return { axis: a, tile: tile.vectorCount, vectorized: true }
+    const points = a === broadcast ? tile.broadcastCount : a === outer ? tile.outerCount : 1
+    return tile.vectorReduction && isStoredInFours(e, a, points) ? { axis: a, tile: points / CPU.lanes, vectorized: true } : { axis: a, tile: points }
+  })
 }
+
+/** Whether so many sums along an axis become whole vectors that are stored as they are: what follows the sums is computed of four at a time. */
+const isStoredInFours = (e: Equation, a: Axis, points: number): boolean =>
+  points % CPU.lanes === 0 && (a.extent as number) >= points && e.stores.every((s) => strideOf(linearIndex(s.tensor, s.at), a) === 1)
 
 export function describe(tile: MicroTile, scratch: readonly Tensor[], reduced: readonly Axis[]): string {
   const parts = [

@@ -47,7 +47,8 @@ export function countWork(e: Equation, nest: LoopNest, batch: number): Work {
   ): void => {
     const own = loops.map(tiled)
     const outer = invariantOver ? around.filter(({ axis }) => invariantOver.includes(axis) || !nest.grid.includes(axis)) : around
-    const lanes = loops.find(({ vectorized }) => vectorized)?.axis ?? vectorReduction ?? shared
+    const fours = loops.find(({ vectorized }) => vectorized)?.axis
+    const lanes = fours ?? vectorReduction ?? shared
     const stageLoops = [...outer, ...own]
     for (let i = outer.length; i < stageLoops.length; i++) work.iterations += tripsOf(stageLoops.slice(0, i + 1))
     const seen = new Set<Expression>()
@@ -55,19 +56,23 @@ export function countWork(e: Equation, nest: LoopNest, batch: number): Work {
       if (seen.has(node)) return
       seen.add(node)
       const scalar = vectorReduction && !inSum ? 'behindSums' : 'scalars'
+      // Where terms lie in lanes, four neighbours are four sums.
+      const inLanes = node.kind === 'reduce' && vectorReduction && node.axes.includes(vectorReduction)
+      const sumLanes = inLanes || inSum ? vectorReduction ?? lanes : lanes
       // A sum is taken in front of the loops that it does not change with.
       const inside = node.kind !== 'reduce' ? within : [
-        ...within.slice(0, deepestOf(within, freeAxes(node)) + 1),
+        ...within.slice(0, deepestOf(within, freeAxes(node)) + 1)
+          .map((loop): Around => (inLanes && loop.axis === fours ? { ...loop, points: CPU.lanes * loop.points } : loop)),
         ...node.axes.map((axis): Around => {
           const steps = unroll.get(axis) ?? 1
-          return { axis, trips: Math.ceil(extentOf(axis) / (steps * (axis === lanes ? CPU.lanes : 1))), points: steps }
+          return { axis, trips: Math.ceil(extentOf(axis) / (steps * (axis === sumLanes ? CPU.lanes : 1))), points: steps }
         }),
       ]
       const free = node.kind === 'reduce' ? new Set([...freeAxes(node.body), ...node.axes]) : freeAxes(node)
       const times = timesOf(inside, free)
-      const isVector = lanes !== undefined && free.has(lanes)
+      const isVector = sumLanes !== undefined && free.has(sumLanes)
       if (node.kind === 'load') {
-        if (isVector) work.loads += times * costOfStride(strideOf(linearIndex(node.tensor, node.at), lanes))
+        if (isVector) work.loads += times * costOfStride(strideOf(linearIndex(node.tensor, node.at), sumLanes))
         else work[scalar] += times
       } else if (node.kind === 'reduce') {
         work.arithmetic += times * (node.combine === 'argmax' ? 3 : 1)

@@ -38,7 +38,8 @@ export function chooseInnerProduct(c: Contraction): ContractionSchedule | undefi
       tasks: [names.of(batch), ...(cuts(out, blocks) ? [names.of(out)] : [])],
       taskBlock: names.sizes([[batch, block], ...(cuts(out, blocks) ? [[out, blocks!] as const] : [])]),
       packed: prepared,
-      registerTile: names.sizes([[batch, IMAGE_TILE], [out, 2]]),
+      // Sums of neighbours are put together, so that what follows them is computed in vectors.
+      registerTile: names.sizes(out.extent >= CPU.lanes ? [[batch, 2], [out, CPU.lanes]] : [[batch, IMAGE_TILE], [out, 2]]),
       vectorReduction: names.of(k),
       unroll: names.sizes([[k, 2]]),
     }

@@ -91,6 +91,8 @@ export class Operations {
       case 'lanesum':
       case 'lanemax':
         return this.acrossLanes(op, a)
+      case 'lanesums':
+        return this.sums(args)
       case 'exp':
       case 'log':
       case 'tanh':
@@ -136,6 +138,27 @@ export class Operations {
     }
     code.tee(whole)
     code.lane('f32x4.extract_lane', 0).get(whole).lane('f32x4.extract_lane', 1).op(scalar)
+  }
+
+  /** A transposition of four vectors, whose columns are added on the way as `acrossLanes` adds lanes. */
+  private sums(vectors: readonly Operand[]): void {
+    const { code } = this
+    const [first, second] = [this.locals.for('sums first', 'v128'), this.locals.for('sums second', 'v128')]
+    // Of two vectors the sums of lanes 0 and 2, and those of lanes 1 and 3.
+    const halves = (a: Operand, b: Operand): void => {
+      this.value(a, 4)
+      code.set(first)
+      this.value(b, 4)
+      code.set(second)
+      code.get(first).get(second).shuffle(0, 4, 1, 5).get(first).get(second).shuffle(2, 6, 3, 7).op('f32x4.add')
+    }
+    const [a, b, c, d] = vectors as [Operand, Operand, Operand, Operand]
+    const pair = this.locals.for('sums of a pair', 'v128')
+    halves(a, b)
+    code.set(pair)
+    halves(c, d)
+    code.set(first)
+    code.get(pair).get(first).shuffle(0, 1, 4, 5).get(pair).get(first).shuffle(2, 3, 6, 7).op('f32x4.add')
   }
 }
 

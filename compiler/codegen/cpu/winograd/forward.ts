@@ -76,9 +76,11 @@ export function chooseImages(c: Contraction): WinogradSchedule | undefined {
   const products = ({ m, down, across }: Tiling): number => down * across * (m + filterSize - 1) ** 2
   const [tiling] = (TILE_SIZES[filterSize] ?? []).map((m) => tilingFor(m, filterSize, height, width))
     .filter((t) => t !== undefined && (mayOverlap(e) || !t.overlaps)).sort((a, b) => products(a!) - products(b!))
-  if (!tiling || tiling.down * tiling.across > MODEL.fewTiles || 2 * products(tiling) > height * width * filterSize ** 2) return undefined
+  if (!tiling || 2 * products(tiling) > height * width * filterSize ** 2) return undefined
   if (inputs < MODEL.leastInputs[filterSize]! || outputs < MODEL.leastOutputs) return undefined
-  return blocksOfImages(c, shape, tiling)
+  // Of larger maps a thread keeps the filter, where it can; of a filter that is too large, it would transform each image for each block of channels.
+  const isKept = (tiling.m + filterSize - 1) ** 2 * inputs * outputs <= MODEL.mostKept
+  return isKept && tiling.down * tiling.across > MODEL.fewTiles ? undefined : blocksOfImages(c, shape, tiling)
 }
 
 /** Channels of a block where there are so many; undefined where they do not fill vectors. */

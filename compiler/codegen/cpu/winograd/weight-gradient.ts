@@ -79,17 +79,16 @@ export function chooseGradientOfImages(c: Contraction): WinogradGradientSchedule
   if (!tiling || tiling.down * tiling.across > MODEL.fewTiles || 2 * products(tiling) > height * width * filterSize ** 2) return undefined
   if (inputs < MODEL.leastLaneInputs || inputs % CPU.lanes !== 0 || outputs < MODEL.leastOutputs) return undefined
   const size = (tiling.m + filterSize - 1) ** 2
-  const block = divisors(outputs).filter((d) =>
-    d % CPU.lanes === 0 && d >= Math.min(outputs, MODEL.leastBlock) && size * d * inputs <= MODEL.goodTotals &&
-    (d === MODEL.leastBlock || outputs / d >= CPU.mostTasks || d * inputs <= CPU.leastTask)
-  ).at(-1)
-  const images = [32, 16, 8].find((count) => count * products(tiling) * (inputs + (block ?? 0)) <= MODEL.goodTotals)
-  if (block === undefined || images === undefined) return undefined
+  const blocks = chooseBlocks(shape, true, ({ out, channel }) =>
+    size * out * channel <= MODEL.goodTotals &&
+    (out === MODEL.leastBlock || outputs / out * inputs / channel >= CPU.mostTasks || out * channel <= CPU.leastTask))
+  const images = blocks &&
+    [32, 16, 8].find((count) => count * products(tiling) * (blocks.channel + blocks.out) <= MODEL.goodTotals)
+  if (!blocks || images === undefined) return undefined
   const names = new AxisNames(c.equation)
   const schedule: WinogradGradientSchedule = {
     algorithm: 'winograd-gradient',
-    tasks: block < outputs ? [names.of(shape.out)] : [],
-    ...(block < outputs && { taskBlock: names.sizes([[shape.out, block]]) }),
+    ...inBlocks(shape, blocks, names),
     outputTile: tiling.m,
     rows: height,
     vectorAxis: names.of(shape.channel),
@@ -112,19 +111,16 @@ export function chooseWeightGradient(c: Contraction): WinogradGradientSchedule |
   // Four input channels in the lanes; where there are few, four output channels, and four tiles of a row while inputs are transformed.
   const overInputs = inputs % CPU.lanes === 0 && (inputs >= MODEL.leastLaneInputs || outputs % CPU.lanes !== 0 || width / m < CPU.lanes)
   const size = m + filterSize - 1
-  // Sums that would not stay in the cache are those of a block of output channels.
-  const block = divisors(outputs).filter((d) =>
-    d % CPU.lanes === 0 && d >= Math.min(outputs, MODEL.leastBlock) && size ** 2 * d * inputs <= MODEL.goodTask
-  ).at(-1)
-  if (block === undefined) return undefined
-  const elements = (rows: number): number => size ** 2 * (rows / m) * (width / m) * (inputs + block)
+  // Sums that would not stay in the cache are those of blocks of channels.
+  const blocks = chooseBlocks(shape, overInputs, ({ out, channel }) => size ** 2 * out * channel <= MODEL.goodTask)
+  if (!blocks) return undefined
+  const elements = (rows: number): number => size ** 2 * (rows / m) * (width / m) * (blocks.channel + blocks.out)
   const rows = divisors(height).filter((d) => d % m === 0 && elements(d) <= MODEL.goodTask).at(-1)
   if (rows === undefined) return undefined
   const names = new AxisNames(c.equation)
   const schedule: WinogradGradientSchedule = {
     algorithm: 'winograd-gradient',
-    tasks: [...shape.leading, ...(block < outputs ? [shape.out] : [])].map((a) => names.of(a)),
-    ...(block < outputs && { taskBlock: names.sizes([[shape.out, block]]) }),
+    ...inBlocks(shape, blocks, names),
     outputTile: m,
     rows,
     vectorAxis: names.of(overInputs ? shape.channel : shape.out),
@@ -133,14 +129,48 @@ export function chooseWeightGradient(c: Contraction): WinogradGradientSchedule |
   return planGradient(contraction, inTask, schedule, overInputs) ? schedule : undefined
 }
 
-/** The equation cut into blocks of output channels, and the axes' roles in it. */
+/** Output and input channels of a task. */
+interface ChannelBlocks {
+  readonly out: number
+  readonly channel: number
+}
+
+/**
+ * The blocks of channels that are allowed and whose products cost the least transformations: an output channel's gradient is transformed for each block of
+ * input channels, an input channel for each block of output channels.
+ */
+function chooseBlocks(shape: WeightGradient, overInputs: boolean, allows: (blocks: ChannelBlocks) => boolean): ChannelBlocks | undefined {
+  const [outputs, inputs] = [shape.out.extent as number, shape.channel.extent as number]
+  const sizes = (channels: number, step: number): number[] =>
+    divisors(channels).filter((d) => d % step === 0 && d >= Math.min(channels, MODEL.leastBlock)).reverse()
+  const outs = sizes(outputs, CPU.lanes)
+  const channels = overInputs ? [inputs, ...sizes(inputs, 2 * CPU.lanes).filter((d) => d < inputs)] : [inputs]
+  const cost = ({ out, channel }: ChannelBlocks): number => 1 / out + 1 / channel
+  return channels.flatMap((channel) => outs.map((out): ChannelBlocks => ({ out, channel }))).filter(allows)
+    .reduce<ChannelBlocks | undefined>((best, blocks) => (!best || cost(blocks) < cost(best) ? blocks : best), undefined)
+}
+
+/** The tasks of blocks of channels. */
+function inBlocks(
+  shape: WeightGradient,
+  { out, channel }: ChannelBlocks,
+  names: AxisNames,
+): Pick<WinogradGradientSchedule, 'tasks' | 'taskBlock'> {
+  const cut = ([[shape.out, out], [shape.channel, channel]] as const).filter(([a, size]) => size < (a.extent as number))
+  return {
+    tasks: [...shape.leading, ...cut.map(([a]) => a)].map((a) => names.of(a)),
+    ...(cut.length > 0 && { taskBlock: names.sizes(cut) }),
+  }
+}
+
+/** The equation cut into blocks of channels, and the axes' roles in it. */
 function cutGradient(c: Contraction, shape: WeightGradient, schedule: WinogradGradientSchedule): {
   readonly contraction: Contraction
   readonly inTask: WeightGradient
 } {
   const task = cutTasks(c.equation, new AxisNames(c.equation), schedule)
   const contraction = { equation: task.equation, main: mainOf(task.equation) }
-  return { contraction, inTask: { ...shape, leading: task.grid, out: innerAxis(task, shape.out) } }
+  return { contraction, inTask: { ...shape, leading: task.grid, out: innerAxis(task, shape.out), channel: innerAxis(task, shape.channel) } }
 }
 
 /** What the stages hand on: tiles, packed factors, and scratch memory. */
@@ -252,8 +282,8 @@ export function weightGradientNest(c: Contraction, schedule: WinogradGradientSch
   const [height, { rows, outputTile: m, vectorAxis }] = [row.extent as number, schedule]
   const tiling = tilingFor(m, filterRow.extent as number, height, column.extent as number)
   fits(tiling && !tiling.overlaps && height % rows === 0 && rows % m === 0, `tiles of ${m} in blocks of ${rows} rows do not cover the map`)
-  const cut = schedule.taskBlock ? [out] : []
-  fits(schedule.tasks.join() === [...leading, ...cut].map((a) => names.of(a)).join(), 'tasks are groups, and blocks of output channels')
+  const cut = [out, channel].filter((a) => schedule.taskBlock?.[names.of(a)] !== undefined)
+  fits(schedule.tasks.join() === [...leading, ...cut].map((a) => names.of(a)).join(), 'tasks are groups, and blocks of channels')
   fits([channel, out].some((a) => names.of(a) === vectorAxis), `${vectorAxis} cannot be in lanes`)
   const { contraction, inTask } = cutGradient(c, shape, schedule)
   const { batchBlock } = schedule
