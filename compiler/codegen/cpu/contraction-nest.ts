@@ -200,8 +200,9 @@ export function loopsOf(e: Equation, task: TaskGrid, tile: MicroTile): Loop[] {
   const [broadcast, outer, lanes] = [tile.broadcastAxis, tile.outerAxis, tile.vectorAxis ?? tile.vectorReduction]
     .map((a) => a && innerAxis(task, a))
   const own = e.axes.filter((a) => !task.grid.includes(a))
-  // A slab of what was transposed serves all others before the next one.
-  const order = tile.transposed ? [...own.filter((a) => a === lanes), ...own.filter((a) => a !== lanes)] : [
+  // A slab of what was transposed serves all others before the next one; so does what a tile reads more of.
+  const first = tile.transposed ? lanes : tile.vectorReduction && tile.outerCount > tile.broadcastCount ? outer : undefined
+  const order = first ? [...own.filter((a) => a === first), ...own.filter((a) => a !== first)] : [
     ...own.filter((a) => a === broadcast),
     ...own.filter((a) => a !== broadcast && a !== outer && a !== lanes),
     ...own.filter((a) => a === outer && a !== broadcast),
@@ -210,7 +211,8 @@ export function loopsOf(e: Equation, task: TaskGrid, tile: MicroTile): Loop[] {
   return order.map((a): Loop => {
     if (a === lanes) return { axis: a, tile: tile.vectorCount, vectorized: true }
     const points = a === broadcast ? tile.broadcastCount : a === outer ? tile.outerCount : 1
-    return tile.vectorReduction && isStoredInFours(e, a, points) ? { axis: a, tile: points / CPU.lanes, vectorized: true } : { axis: a, tile: points }
+    return tile.vectorReduction && isStoredInFours(e, a, points) ? { axis: a, tile: points / CPU.lanes, vectorized: true }
+      : { axis: a, tile: points }
   })
 }
 

@@ -95,8 +95,10 @@ export interface WinogradModel {
   readonly leastInputs: Readonly<Record<number, number>>
   /** Input channels from which on they lie in the lanes of a filter's gradient, where output channels could as well. */
   readonly leastLaneInputs: number
-  /** Tiles of a map up to which those of several images lie in lanes; transformed elements of such a block (1.5 MiB). */
+  /** Tiles of a map up to which those of several images lie in lanes; up to which they are multiplied together in a filter's gradient. */
   readonly fewTiles: number
+  readonly fewGradientTiles: number
+  /** Transformed elements of such a block of images (1.5 MiB). */
   readonly goodImages: number
   /** Pixels of a map below which tiles side by side do not pay. */
   readonly leastPixels: number
@@ -156,6 +158,7 @@ export const CPU: CpuModel = {
     leastInputs: { 3: 8, 5: 3 }, // the larger a filter, the fewer input channels pay
     leastLaneInputs: 16,
     fewTiles: 3,
+    fewGradientTiles: 16,
     goodImages: 384 * 1024,
     leastPixels: 64, // sixteen tiles of 2 x 2, four of 4 x 4
     channelBlock: 16,

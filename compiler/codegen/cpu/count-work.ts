@@ -31,9 +31,12 @@ export function countWork(e: Equation, nest: LoopNest, batch: number): Work {
     tasks: 0,
     bytes: 0,
   }
-  const extentOf = (
-    { extent }: Axis,
-  ): number => (typeof extent === 'number' ? extent : extent === 'n' ? batch : Math.ceil(batch / extent.chunks))
+  const extentOf = (a: Axis): number => {
+    const { extent } = a
+    if (typeof extent !== 'number') return extent === 'n' ? batch : Math.ceil(batch / extent.chunks)
+    // A block of images ends with the batch.
+    return a === nest.images?.axis ? Math.min(extent, batch) : extent
+  }
   const once = (axis: Axis): Around => ({ axis, trips: extentOf(axis), points: 1 })
   const tiled = ({ axis, tile, vectorized }: Loop): Around => {
     const [extent, width] = [extentOf(axis), vectorized ? CPU.lanes : 1]

@@ -3,12 +3,14 @@ import { divisors } from '../../ir/divisors.ts'
 import type { Axis } from '../../ir/affine.ts'
 import { linearIndex } from '../../ir/affine.ts'
 import { needsPacking } from './contraction.ts'
-import { CPU } from './cost-model.ts'
+import { CPU, tailWaste } from './cost-model.ts'
 import { AxisNames, type ContractionSchedule, otherFactor } from './schedule.ts'
 import type { Contraction } from './simplify.ts'
 
 /** Images whose sums lie in registers together. */
 const IMAGE_TILE = 4
+/** Sums that vectors at an edge compute again, as a factor: up to which they are the price of what follows in vectors. */
+const MOST_WASTE = 1.1
 
 /**
  * The schedule of an inner product or of its gradient by the input, as a matrix product: tasks have blocks of images, and what is loaded of the weights is used
@@ -38,8 +40,8 @@ export function chooseInnerProduct(c: Contraction): ContractionSchedule | undefi
       tasks: [names.of(batch), ...(cuts(out, blocks) ? [names.of(out)] : [])],
       taskBlock: names.sizes([[batch, block], ...(cuts(out, blocks) ? [[out, blocks!] as const] : [])]),
       packed: prepared,
-      // Sums of neighbours are put together, so that what follows them is computed in vectors.
-      registerTile: names.sizes(out.extent >= CPU.lanes ? [[batch, 2], [out, CPU.lanes]] : [[batch, IMAGE_TILE], [out, 2]]),
+      // Sums of four neighbours become a vector, so that what follows them is computed in vectors.
+      registerTile: names.sizes(tailWaste(out, CPU.lanes) <= MOST_WASTE ? [[batch, 2], [out, CPU.lanes]] : [[batch, IMAGE_TILE], [out, 2]]),
       vectorReduction: names.of(k),
       unroll: names.sizes([[k, 2]]),
     }

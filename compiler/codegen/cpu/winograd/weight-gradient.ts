@@ -76,7 +76,8 @@ export function chooseGradientOfImages(c: Contraction): WinogradGradientSchedule
   const products = ({ m, down, across }: Tiling): number => down * across * (m + filterSize - 1) ** 2
   const [tiling] = (TILE_SIZES[filterSize] ?? []).map((m) => tilingFor(m, filterSize, height, width))
     .filter((t) => t !== undefined && !t.overlaps).sort((a, b) => products(a!) - products(b!))
-  if (!tiling || tiling.down * tiling.across > MODEL.fewTiles || 2 * products(tiling) > height * width * filterSize ** 2) return undefined
+  if (!tiling || tiling.down * tiling.across > MODEL.fewGradientTiles || 2 * products(tiling) > height * width * filterSize ** 2)
+    return undefined
   if (inputs < MODEL.leastLaneInputs || inputs % CPU.lanes !== 0 || outputs < MODEL.leastOutputs) return undefined
   const size = (tiling.m + filterSize - 1) ** 2
   const blocks = chooseBlocks(shape, true, ({ out, channel }) =>
