@@ -26,12 +26,9 @@ const scheduleOf = (name: RegExp): Readonly<Record<string, unknown>> => {
 }
 
 test('inner products and their gradients have blocks of images', () => {
-  expect(scheduleOf(/^large(?!\.d)/)).toMatchObject({
-    algorithm: 'contraction',
-    taskBlock: { '0:n': 32 },
-    registerTile: { '0:n': 2, '1:o': 4 },
-  })
-  expect(scheduleOf(/^small(?!\.d)/)).toMatchObject({ taskBlock: { '0:n': 8 }, registerTile: { '0:n': 4, '1:o': 2 } })
+  // Sums of four outputs become vectors where few are computed twice for it.
+  expect(scheduleOf(/^large(?!\.d)/)).toMatchObject({ algorithm: 'contraction', taskBlock: { '0:n': 32 }, registerTile: { '0:n': 2 } })
+  expect(scheduleOf(/^small(?!\.d)/)).toMatchObject({ algorithm: 'contraction', taskBlock: { '0:n': 8 }, registerTile: { '0:n': 4 } })
   expect(scheduleOf(/small\.dx/)).toMatchObject({ taskBlock: { '0:n': 8 }, vectorAxis: '1:c' })
   expect(scheduleOf(/large\.dweight/)).toMatchObject({ batchBlock: 32 })
 })

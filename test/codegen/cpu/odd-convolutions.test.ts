@@ -135,6 +135,8 @@ test('gradients of large filters by small maps: Winograd over blocks of images',
   const schedule = scheduler.scheduleOf(e) as WinogradGradientSchedule
   expect(schedule).toMatchObject({ algorithm: 'winograd-gradient', outputTile: 2, batchBlock: 32 })
   compare('conv_2.dweight', e, schedule)
+  const [out] = schedule.tasks as readonly [string]
+  compare('conv_2.dweight', e, { ...schedule, tasks: [out, schedule.vectorAxis], taskBlock: { [out]: 64, [schedule.vectorAxis]: 32 } })
   expect(() => applySchedule(e, { ...schedule, batchBlock: 6 })).toThrow(ScheduleMismatch)
 })
 
@@ -170,6 +172,10 @@ test('Winograd in blocks of output channels, each for all images', () => {
   expect(() => applySchedule(forward, { ...inBlocks, keepsFilter: false } as typeof a)).toThrow(ScheduleMismatch)
   const out = Object.keys((scheduler.candidates(gradient)[1] as { registerTile: object }).registerTile).find((name) => name.endsWith(':o'))!
   compare('conv_2.dweight', gradient, { ...b, tasks: [...b.tasks, out], taskBlock: { [out]: 16 } } as typeof b)
+  const input = (b as WinogradGradientSchedule).vectorAxis
+  const ofBoth = { ...b, tasks: [...b.tasks, out, input], taskBlock: { [out]: 16, [input]: 8 } } as typeof b
+  compare('conv_2.dweight', gradient, ofBoth)
+  expect(() => applySchedule(gradient, { ...ofBoth, tasks: [...b.tasks, input, out] } as typeof b)).toThrow(ScheduleMismatch)
 })
 
 test('weights that leave the cache are taken in blocks of columns, each for all images; smaller ones image by image', () => {
