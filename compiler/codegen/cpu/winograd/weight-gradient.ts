@@ -13,6 +13,7 @@ import { packFactor, type PackedFactor } from '../packing.ts'
 import { AxisNames, type FactorName, fits, otherFactor, type WinogradGradientSchedule } from '../schedule.ts'
 import type { Contraction } from '../simplify.ts'
 import { cutTasks, innerAxis } from '../tasks.ts'
+import { chooseBlocks, inBlocks } from './channel-blocks.ts'
 import { backwards, chooseTiling, columnsOf, isDense, type Matrix, plane, showElements, TILE_SIZES, type Tiling, tilingFor,
   transformsOf } from './transforms.ts'
 import { betweenPasses, twoPasses } from './two-passes.ts'
@@ -128,40 +129,6 @@ export function chooseWeightGradient(c: Contraction): WinogradGradientSchedule |
   }
   const { contraction, inTask } = cutGradient(c, shape, schedule)
   return planGradient(contraction, inTask, schedule, overInputs) ? schedule : undefined
-}
-
-/** Output and input channels of a task. */
-interface ChannelBlocks {
-  readonly out: number
-  readonly channel: number
-}
-
-/**
- * The blocks of channels that are allowed and whose products cost the least transformations: an output channel's gradient is transformed for each block of
- * input channels, an input channel for each block of output channels.
- */
-function chooseBlocks(shape: WeightGradient, overInputs: boolean, allows: (blocks: ChannelBlocks) => boolean): ChannelBlocks | undefined {
-  const [outputs, inputs] = [shape.out.extent as number, shape.channel.extent as number]
-  const sizes = (channels: number, step: number): number[] =>
-    divisors(channels).filter((d) => d % step === 0 && d >= Math.min(channels, MODEL.leastBlock)).reverse()
-  const outs = sizes(outputs, CPU.lanes)
-  const channels = overInputs ? [inputs, ...sizes(inputs, 2 * CPU.lanes).filter((d) => d < inputs)] : [inputs]
-  const cost = ({ out, channel }: ChannelBlocks): number => 1 / out + 1 / channel
-  return channels.flatMap((channel) => outs.map((out): ChannelBlocks => ({ out, channel }))).filter(allows)
-    .reduce<ChannelBlocks | undefined>((best, blocks) => (!best || cost(blocks) < cost(best) ? blocks : best), undefined)
-}
-
-/** The tasks of blocks of channels. */
-function inBlocks(
-  shape: WeightGradient,
-  { out, channel }: ChannelBlocks,
-  names: AxisNames,
-): Pick<WinogradGradientSchedule, 'tasks' | 'taskBlock'> {
-  const cut = ([[shape.out, out], [shape.channel, channel]] as const).filter(([a, size]) => size < (a.extent as number))
-  return {
-    tasks: [...shape.leading, ...cut.map(([a]) => a)].map((a) => names.of(a)),
-    ...(cut.length > 0 && { taskBlock: names.sizes(cut) }),
-  }
 }
 
 /** The equation cut into blocks of channels, and the axes' roles in it. */
