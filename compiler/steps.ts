@@ -242,13 +242,23 @@ function showVerified(f: KernelFunction, { name, capabilities }: Target): string
 }
 
 function fusionContext({ graph, lowered: { kept, viewOf } }: Work, { target, options }: KernelContext): FusionContext {
-  const { maxBindings, maxPrologueInputs, storesPrologues = false, statisticsBlock, rejectFusedProducer, rejectJoined, price } = target
+  const {
+    maxBindings,
+    maxPrologueInputs,
+    storesPrologues = false,
+    packsPrologue,
+    statisticsBlock,
+    rejectFusedProducer,
+    rejectJoined,
+    price,
+  } = target
   return {
     kept,
     viewOf,
     maxBindings,
     maxPrologueInputs,
     storesPrologues: storesPrologues && !rematerializes(options),
+    ...(packsPrologue && { packsPrologue }),
     statisticsBlock,
     // What one kernel makes for itself and for others cannot be made again for one of them.
     ...(rejectFusedProducer && !rematerializes(options) && { rejectFusedProducer: (e) => rejectFusedProducer(e, options.batch) }),

@@ -51,6 +51,8 @@ function tryInline(node: KernelNode, program: KernelProgram, context: FusionCont
   const refusal = heavy ? refuseEpilogue(equation, tensor, readers) : refusePrologue(equation, tensor, readers, context)
   if (refusal) return refusal
   const joined = readers.map((reader) => inlineProducer(equation, reader.equation))
+  const repeating = heavy ? undefined : readers.find((reader, i) => wantsStored(reader.equation, joined[i]!, tensor, context))
+  if (repeating) return `${repeating.equation.name} is faster where ${tensor.name} is stored`
   const tooMany = joined.find((e) => bindingCount(e) > context.maxBindings)
   if (tooMany)
     return `${tooMany.name} would bind ${bindingCount(tooMany)} buffers, ${context.maxBindings} are granted everywhere`
@@ -91,7 +93,7 @@ function refusePrologue(
   equation: Equation,
   tensor: Tensor,
   readers: readonly KernelNode[],
-  { maxPrologueInputs, storesPrologues }: FusionContext,
+  { maxPrologueInputs }: FusionContext,
 ): string | undefined {
   const { value } = equation.stores[0]!
   const cost = pointCost(value)
@@ -105,7 +107,6 @@ function refusePrologue(
         if (readers.length > 1 && cost > MOST_REPEATED_COST) return `${equation.name} is too dear to compute ${readers.length} times`
         continue
       }
-      if (site.contraction && storesPrologues) return `${reader.name} is faster where ${tensor.name} is stored`
       if (site.contraction && (cost > MOST_PROLOGUE_COST || loads > maxPrologueInputs))
         return `${equation.name} is too dear to repeat in ${reader.name}`
       const repeats = repetitions(reader, tensor, site.reduction)
@@ -115,6 +116,10 @@ function refusePrologue(
   }
   return undefined
 }
+
+/** Whether a reader is a contraction that would compute a value many times where caches make it cheap to store it. */
+const wantsStored = (reader: Equation, joined: Equation, tensor: Tensor, { storesPrologues, packsPrologue }: FusionContext): boolean =>
+  storesPrologues === true && loadSites(reader, tensor).some((site) => site.contraction) && packsPrologue?.(joined, reader) !== true
 
 /** Whether each of some readers is none that another one of them will compute as it loads it: of y -> sigmoid -> mul(y, ...) the product alone. */
 const endsOf = (readers: readonly Equation[], program: KernelProgram, { kept }: FusionContext): boolean[] =>

@@ -36,6 +36,8 @@ export interface Target {
    * and caches make the pass cheap. Memory `small` is planned as if it were not so. Default false.
    */
   readonly storesPrologues?: boolean
+  /** Whether a contraction (`plain`) is an exception: it packs what it loads in any case, and computes a prologue joined to it on the way. Absent: none is. */
+  readonly packsPrologue?: (joined: Equation, plain: Equation) => boolean
   /** The block of points of which one part of a kernel's work can take statistics; or why it takes none. */
   readonly statisticsBlock: (equation: Equation) => BlockSizes | string
   /** Why a kernel cannot compute and store its fused producer (see `FusedProducer`). Absent: no kernel of this target can. */

@@ -19,6 +19,15 @@ describe('joins', () => {
     expectSameValues(kernels, equations, [y])
   })
 
+  test('a prologue of a convolution that packs what it loads, on a target that stores those of others', () => {
+    const equations = [each(a, (at) => add(load(x, ...at), 1)), conv(y, a)]
+    const changes = { kept: new Set([y]), storesPrologues: true }
+    expect(namesOf(fuse(PASS, equations, { ...changes, packsPrologue: (_, plain) => plain.name === 'y' }))).toEqual(['a+y'])
+    const stored = fuse(PASS, equations, { ...changes, packsPrologue: () => false })
+    expect(namesOf(stored)).toEqual(['a', 'y'])
+    expect(remarksOf(stored)).toContain('y is faster where a is stored')
+  })
+
   test('an epilogue: the result of a sum flows into the one element-wise equation that reads it', () => {
     const equations = [conv(a, x), scaled(b, a), relu(y, b)]
     const kernels = fuse(PASS, equations, { kept: new Set([y]) })

@@ -132,6 +132,15 @@ export class CpuScheduler {
     return isWorse ? `${plain.name} is faster by itself: with what would be joined to it, ${lost(before, now)}` : undefined
   }
 
+  /**
+   * Whether an equation (`plain`) packs both factors whatever they are, so that a prologue (`joined`) is computed as they are packed: Winograd's algorithm
+   * does, by the same schedule. What a pass would have stored is then neither written nor read.
+   */
+  packsPrologue(joined: Equation, plain: Equation): boolean {
+    const [now, before] = [this.scheduleOf(joined), this.scheduleOf(plain)]
+    return (before.algorithm === 'winograd' || before.algorithm === 'winograd-gradient') && JSON.stringify(now) === JSON.stringify(before)
+  }
+
   /** Why the tasks of an equation cannot compute what is fused into it first; undefined where they can. */
   rejectFusedProducer(e: Equation): string | undefined {
     return this.hasOneImage(e) ? undefined : `${e.name} takes many images for each part of its weights`
