@@ -1,8 +1,10 @@
 import { substitute, replaceNode } from '../../../ir/rewrite.ts'
-import { type Expression, load } from '../../../ir/expression.ts'
-import { type Axis, axis, divide, type IndexLike, minus, plus, remainder, substitute as substituteIndex,
+import { strideOf } from '../../../ir/analysis.ts'
+import { type Equation, type Store, store } from '../../../ir/equation.ts'
+import { type Expression, load, walk } from '../../../ir/expression.ts'
+import { type Axis, axis, divide, type IndexLike, linearIndex, minus, plus, remainder, substitute as substituteIndex,
   times } from '../../../ir/affine.ts'
-import { type Store, store } from '../../../ir/equation.ts'
+import { CPU } from '../cost-model.ts'
 import { type Loop, scalarLoops, type Stage, type StageGroup, vectorLoops } from '../loop-nest.ts'
 import { flattenAxes } from '../../../ir/reshape.ts'
 import { otherFactor } from '../schedule.ts'
@@ -14,10 +16,29 @@ import { filterPlace, flatIndex, type ForwardPlan } from './forward-plan.ts'
 /** Loops over tiles, the last one in lanes. */
 const overTiles = ({ tileAxes }: ForwardPlan): Loop[] => vectorLoops(tileAxes)
 
-/** The input with its padding and what is computed of it on the way. */
-export function packInput({ packed, fixed }: ForwardPlan): Stage {
-  return { equation: packed.equation, loops: vectorLoops(packed.equation.axes.filter((a) => !fixed.has(a))), unroll: new Map() }
+/**
+ * The input with its padding and what is computed of it on the way. Four columns of a tile that go to rows of their own are loaded as they lie, and four
+ * tiles of them transposed: lane by lane each vector would take four loads, of every map that a prologue reads.
+ */
+export function packInput({ packed: { equation, along }, fixed }: ForwardPlan): Stage {
+  const own = equation.axes.filter((a) => !fixed.has(a))
+  const phase = own.at(-2)
+  const isCut = own.at(-1) === along && phase?.extent === CPU.lanes && isPhaseOf(equation, phase, along)
+  const loops: Loop[] = isCut
+    ? [...scalarLoops(own.slice(0, -2)), { axis: along, tile: CPU.lanes }, { axis: phase, tile: 1, vectorized: true }] : vectorLoops(own)
+  return { equation, loops, unroll: new Map() }
 }
+
+/** Whether neighbours along `phase` lie side by side in memory wherever they are loaded, and those of the other axis behind all of them. */
+const isPhaseOf = (e: Equation, phase: Axis, along: Axis): boolean =>
+  e.stores.every((s) =>
+    walk(s.value).every((node) => {
+      if (node.kind !== 'load') return true
+      const form = linearIndex(node.tensor, node.at)
+      return strideOf(form, phase) === 0 ? strideOf(form, along) === 0
+        : strideOf(form, phase) === 1 && strideOf(form, along) === phase.extent
+    })
+  )
 
 /** B' d B of every tile, from the packed input, row by row first. It may lie mirrored. */
 export function transformInput(p: ForwardPlan): StageGroup {
