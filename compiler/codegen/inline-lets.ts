@@ -17,11 +17,16 @@ type Let = Extract<Statement, { readonly kind: 'let' | 'var' }>
  * value stays within its block, in front of the next loop or branch, and in front of an assignment to a variable that it reads. Loads stay
  * where they are, since their order is part of the schedule. So do values of numbers alone, which WGSL would then compute in float64.
  */
-export function inlineLets(body: readonly Statement[], options: InlineOptions): readonly Statement[] {
-  const reads = new Map<string, number>()
-  const variables = new Set<string>()
-  countReads(body, reads, variables)
-  return new Inliner(reads, variables, options).block(body)
+export function inlineLets(body: readonly Statement[], options: InlineOptions): InlinedBody {
+  const reads = new ReadCounter()
+  reads.countBody(body)
+  return { statements: new Inliner(reads.counts, reads.variables, options).block(body), reads: reads.counts }
+}
+
+interface InlinedBody {
+  readonly statements: readonly Statement[]
+  /** How often each name was read, those included whose values went to where they were read. */
+  readonly reads: ReadonlyMap<string, number>
 }
 
 /** A `let` that was passed and whose value nobody has taken in so far. */
@@ -179,11 +184,11 @@ class Inliner {
 
   private all(terms: readonly Operand[]): readonly Operand[] {
     let changed: Operand[] | undefined
-    terms.forEach((t, i) => {
-      const made = this.takeIn(t)
-      if (made !== t) changed ??= terms.slice()
+    for (let i = 0; i < terms.length; i++) {
+      const made = this.takeIn(terms[i]!)
+      if (made !== terms[i]) changed ??= terms.slice()
       if (changed) changed[i] = made
-    })
+    }
     return changed ?? terms
   }
 }
@@ -198,84 +203,96 @@ function isPure(t: Operand): boolean {
     case 'subgroup':
     case 'random':
       return false
-    default:
-      return partsOf(t).every(isPure)
-  }
-}
-
-const isConstant = (t: Operand): boolean =>
-  t.kind === 'number' || t.kind === 'truth' || ((t.kind === 'operation' || t.kind === 'vector') && partsOf(t).every(isConstant))
-
-/** The terms that a term is made of. */
-export function partsOf(t: Operand): readonly Operand[] {
-  switch (t.kind) {
     case 'operation':
-      return t.args
+      return t.args.every(isPure)
     case 'vector':
-      return t.parts
-    case 'load':
-    case 'random':
-      return [t.at]
-    case 'gather':
-      return t.at
+      return t.parts.every(isPure)
     case 'ramp':
-      return [t.from]
+      return isPure(t.from)
     case 'lane':
-    case 'subgroup':
-      return [t.of]
+      return isPure(t.of)
     default:
-      return []
+      return true
   }
 }
 
-/** Every name that statements read. */
-export function namesRead(body: readonly Statement[]): Iterable<string> {
-  const reads = new Map<string, number>()
-  countReads(body, reads, new Set())
-  return reads.keys()
+function isConstant(t: Operand): boolean {
+  switch (t.kind) {
+    case 'number':
+    case 'truth':
+      return true
+    case 'operation':
+      return t.args.every(isConstant)
+    case 'vector':
+      return t.parts.every(isConstant)
+    default:
+      return false
+  }
 }
 
-function countReads(body: readonly Statement[], reads: Map<string, number>, variables: Set<string>): void {
-  const count = (t: Operand): void => {
-    if (t.kind === 'name') reads.set(t.name, (reads.get(t.name) ?? 0) + 1)
-    // Targets may write an argument of these more than once.
-    if (t.kind === 'operation' && (t.op === 'sign' || t.op === 'imin')) partsOf(t).forEach(count)
-    partsOf(t).forEach(count)
+/** Counts how often names are read, and says which of them are variables. */
+class ReadCounter {
+  readonly counts = new Map<string, number>()
+  readonly variables = new Set<string>()
+
+  countBody(body: readonly Statement[]): void {
+    for (const s of body) this.countStatement(s)
   }
-  for (const s of body) {
+
+  private countStatement(s: Statement): void {
     switch (s.kind) {
       case 'var':
-        variables.add(s.name)
-        count(s.value)
-        break
+        this.variables.add(s.name)
+        return this.count(s.value)
       case 'let':
       case 'set':
-        count(s.value)
-        break
+        return this.count(s.value)
       case 'store':
-        count(s.at)
-        count(s.value)
-        break
+        this.count(s.at)
+        return this.count(s.value)
       case 'storeInterleaved':
-        count(s.at)
-        s.values.forEach(count)
-        break
+        this.count(s.at)
+        return this.countAll(s.values)
       case 'count':
-        s.values.forEach(count)
-        break
+        return this.countAll(s.values)
       case 'for':
-        if (s.from) count(s.from)
-        count(s.extent)
-        countReads(s.body, reads, variables)
-        break
+        if (s.from) this.count(s.from)
+        this.count(s.extent)
+        return this.countBody(s.body)
       case 'if':
-        count(s.condition)
-        countReads(s.body, reads, variables)
-        break
+        this.count(s.condition)
+        return this.countBody(s.body)
       case 'step':
-        countReads(s.body, reads, variables)
-        break
+        return this.countBody(s.body)
       case 'barrier':
+    }
+  }
+
+  private countAll(terms: readonly Operand[]): void {
+    for (let i = 0; i < terms.length; i++) this.count(terms[i]!)
+  }
+
+  private count(t: Operand): void {
+    switch (t.kind) {
+      case 'name':
+        this.counts.set(t.name, (this.counts.get(t.name) ?? 0) + 1)
+        return
+      case 'operation':
+        // Targets may write an argument of these more than once.
+        if (t.op === 'sign' || t.op === 'imin') this.countAll(t.args)
+        return this.countAll(t.args)
+      case 'vector':
+        return this.countAll(t.parts)
+      case 'load':
+      case 'random':
+        return this.count(t.at)
+      case 'gather':
+        return this.countAll(t.at)
+      case 'ramp':
+        return this.count(t.from)
+      case 'lane':
+      case 'subgroup':
+        return this.count(t.of)
     }
   }
 }

@@ -49,7 +49,12 @@ class Form implements Index {
 
   get termsKey(): string {
     if (this.base) return this.base.termsKey
-    return this.ownKey ??= this.terms.map(({ atom, coefficient }) => `+${coefficient}*${atomKey(atom)}`).join('')
+    if (this.ownKey === undefined) {
+      let key = ''
+      for (const { atom, coefficient } of this.terms) key += `+${coefficient}*${atomKey(atom)}`
+      this.ownKey = key
+    }
+    return this.ownKey
   }
 
   get key(): string {
@@ -61,9 +66,13 @@ class Form implements Index {
   }
 }
 
-const atomKey = (atom: Atom): string =>
-  // Of one length, so that terms stand in one order however many axes were made before.
-  atom.kind === 'axis' ? `a${String(atom.axis.id).padStart(12, '0')}` : `${atom.kind}(${atom.of.key},${atom.by})`
+function atomKey(atom: Atom): string {
+  if (atom.kind !== 'axis') return `${atom.kind}(${atom.of.key},${atom.by})`
+  // Behind the number of its digits, so that terms stand in the order of their axes however many were made before.
+  const id = String(atom.axis.id)
+  return `a${DIGITS[id.length]}${id}`
+}
+const DIGITS = 'abcdefghijklmnopqrstuvwxyz'
 
 /** The order of terms: that of their keys. */
 function compareAtoms(a: Atom, b: Atom): number {
@@ -165,9 +174,11 @@ export function rangeOf(a: Index): { min: number; max: number } {
   let max = a.constant
   for (const { atom, coefficient } of a.terms) {
     const bounds = atomRange(atom)
-    const ends = [coefficient * bounds.min, coefficient * bounds.max].map((end) => (Number.isNaN(end) ? 0 : end))
-    min += Math.min(ends[0]!, ends[1]!)
-    max += Math.max(ends[0]!, ends[1]!)
+    let [one, other] = [coefficient * bounds.min, coefficient * bounds.max]
+    if (Number.isNaN(one)) one = 0
+    if (Number.isNaN(other)) other = 0
+    min += Math.min(one, other)
+    max += Math.max(one, other)
   }
   return { min, max }
 }
@@ -196,10 +207,9 @@ export interface Substitution {
 /** Replaces axes; axes that are not in the map stay. Simplifies divisions and remainders again. */
 export function substitute(a: Index, map: Substitution): Index {
   if (!axesOf(a).some((used) => map.has(used))) return a
-  return combine([
-    [1, a.constant],
-    ...a.terms.map(({ atom, coefficient }): [number, IndexLike] => [coefficient, substituteAtom(atom, map)]),
-  ])
+  const parts: [number, IndexLike][] = [[1, a.constant]]
+  for (const { atom, coefficient } of a.terms) parts.push([coefficient, substituteAtom(atom, map)])
+  return combine(parts)
 }
 
 function substituteAtom(atom: Atom, map: Substitution): IndexLike {
@@ -213,7 +223,11 @@ const knownAxes = new WeakMap<Index, readonly Axis[]>()
 export function axesOf(a: Index): readonly Axis[] {
   const known = knownAxes.get(a)
   if (known) return known
-  const axes = a.terms.flatMap(({ atom }) => (atom.kind === 'axis' ? [atom.axis] : axesOf(atom.of)))
+  const axes: Axis[] = []
+  for (const { atom } of a.terms) {
+    if (atom.kind === 'axis') axes.push(atom.axis)
+    else axes.push(...axesOf(atom.of))
+  }
   knownAxes.set(a, axes)
   return axes
 }

@@ -1,4 +1,3 @@
-import { partsOf } from '../../codegen/inline-lets.ts'
 import type { Statement, Operand } from '../../codegen/kernel-function.ts'
 
 /** A block: the names that it gives, and the last of its statements so far that mentions each, in the order in which it does so. */
@@ -22,8 +21,27 @@ export function lastMentions(body: readonly Statement[]): ReadonlyMap<readonly S
     block.last.set(name, block.statement)
   }
   const within = (t: Operand): void => {
-    if (t.kind === 'name') mention(t.name)
-    else partsOf(t).forEach(within)
+    switch (t.kind) {
+      case 'name':
+        return mention(t.name)
+      case 'operation':
+        return withinAll(t.args)
+      case 'vector':
+        return withinAll(t.parts)
+      case 'load':
+      case 'random':
+        return within(t.at)
+      case 'gather':
+        return withinAll(t.at)
+      case 'ramp':
+        return within(t.from)
+      case 'lane':
+      case 'subgroup':
+        return within(t.of)
+    }
+  }
+  const withinAll = (terms: readonly Operand[]): void => {
+    for (let i = 0; i < terms.length; i++) within(terms[i]!)
   }
   const visit = (block: readonly Statement[]): void => {
     const own: Block = { last: new Map(), statement: 0 }
@@ -47,10 +65,10 @@ export function lastMentions(body: readonly Statement[]): ReadonlyMap<readonly S
           break
         case 'storeInterleaved':
           within(s.at)
-          s.values.forEach(within)
+          withinAll(s.values)
           break
         case 'count':
-          s.values.forEach(within)
+          withinAll(s.values)
           break
         case 'if':
           within(s.condition)

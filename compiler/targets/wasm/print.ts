@@ -66,7 +66,7 @@ class Printer {
   private counter: number | undefined
 
   constructor(given: KernelFunction, options: PrintOptions) {
-    const kernel = { ...given, body: inlineLets(given.body, { mostLeaves: 64, keepsIndices: true, keepsSteps: true }) }
+    const kernel = { ...given, body: inlineLets(given.body, { mostLeaves: 64, keepsIndices: true, keepsSteps: true }).statements }
     this.kernel = kernel
     this.lastMentions = lastMentions(kernel.body)
     this.options = options

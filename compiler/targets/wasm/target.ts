@@ -155,7 +155,8 @@ const CHUNK = 4096
 /** Bytes as a text of Latin-1 characters. */
 function latin(bytes: Uint8Array): string {
   let text = ''
-  for (let at = 0; at < bytes.length; at += CHUNK) text += String.fromCharCode(...bytes.subarray(at, at + CHUNK))
+  for (let at = 0; at < bytes.length; at += CHUNK)
+    text += String.fromCharCode.apply(null, bytes.subarray(at, at + CHUNK) as unknown as number[])
   return text
 }
 

@@ -1,7 +1,7 @@
 import type { Extent } from '../../ir/affine.ts'
 import type { KernelFunction, Statement, Operand } from '../../codegen/kernel-function.ts'
 import type { KernelCapabilities } from '../../codegen/verify.ts'
-import { inlineLets, namesRead } from '../../codegen/inline-lets.ts'
+import { inlineLets } from '../../codegen/inline-lets.ts'
 import { FUNCTIONS, invocationId, stepOf, WORKGROUP_ID } from './prelude.ts'
 
 export interface WgslKernel {
@@ -33,8 +33,8 @@ export function printWgsl(kernel: KernelFunction, rows: number): WgslKernel {
   const workgroup = kernel.group ? kernel.group.reduce((product, { extent }) => product * extent, 1) : rows
   const used = new Set<string>()
   const lines: string[] = []
-  const statements = inlineLets(kernel.body, { mostLeaves: 8 })
-  printGrid(kernel, statements, lines)
+  const { statements, reads } = inlineLets(kernel.body, { mostLeaves: 8 })
+  printGrid(kernel, reads, lines)
   printStatements(kernel, statements, ' ', lines, used)
   const counters = new Set(countersIn(kernel.body))
   const bindings = kernel.bindings.map((b, i) =>
@@ -72,8 +72,7 @@ export function printWgsl(kernel: KernelFunction, rows: number): WgslKernel {
 }
 
 /** Splits `id` into the grid's coordinates and `local` into the workgroup's; what is beyond the grid has nothing to do. */
-function printGrid(kernel: KernelFunction, body: readonly Statement[], lines: string[]): void {
-  const read = new Set(namesRead(body))
+function printGrid(kernel: KernelFunction, read: ReadonlyMap<string, number>, lines: string[]): void {
   const counted = kernel.grid.reduce((product, { extent }) => product * (typeof extent === 'number' ? extent : 1), 1)
   const sizes = kernel.grid.flatMap(({ extent }) => (typeof extent === 'number' ? [] : [extentText(extent)]))
   lines.push(` if (id >= ${[...sizes, ...(counted > 1 || sizes.length === 0 ? [counted] : [])].join(' * ')}) { return; }`)
@@ -87,7 +86,7 @@ function printGrid(kernel: KernelFunction, body: readonly Statement[], lines: st
 function printCoordinates(
   id: string,
   axes: readonly { readonly name: string; readonly extent: Extent }[],
-  read: ReadonlySet<string>,
+  read: ReadonlyMap<string, number>,
   lines: string[],
 ): void {
   let rest = id
