@@ -91,10 +91,11 @@ export class KernelBuilder {
 
   /** Four values that were found one by one. */
   vector(parts: readonly Operand[], type: Type = 'f32'): Operand {
-    if (parts.every((part) => this.key(part) === this.key(parts[0]!))) return parts[0]!
+    const keys = parts.map((part) => this.key(part))
+    if (keys.every((key) => key === keys[0])) return parts[0]!
     return this.value(
       { kind: 'vector', parts },
-      `v(${parts.map((p) => this.key(p)).join()})`,
+      `v(${keys.join()})`,
       type,
       4,
       Math.max(...parts.map((p) => this.depth(p))),
@@ -126,6 +127,11 @@ export class KernelBuilder {
     let key: string = op
     let depth = 0
     for (const arg of args) {
+      if (arg.kind === 'name') {
+        key += `,${arg.name}`
+        if (arg.depth > depth) depth = arg.depth
+        continue
+      }
       key += `,${this.key(arg)}`
       depth = Math.max(depth, this.depth(arg))
     }
@@ -407,7 +413,11 @@ export class KernelBuilder {
   }
 }
 
-export const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
+export function range(count: number): number[] {
+  const numbers: number[] = []
+  for (let i = 0; i < count; i++) numbers.push(i)
+  return numbers
+}
 export const float = (value: number, lanes: 1 | 4 = 1): Operand =>
   lanes === 1 ? { kind: 'number', value, type: 'f32' }
     : { kind: 'vector', parts: range(4).map(() => ({ kind: 'number', value, type: 'f32' })) }

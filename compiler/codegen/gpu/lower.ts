@@ -55,6 +55,8 @@ class Lowering {
   private readonly locals = new Map<Axis, Index>()
   /** Where the workgroup's block, or the tile, begins. */
   private readonly blocks = new Map<Axis, Index>()
+  /** Axes along which a tile or a workgroup has several points. */
+  private readonly tiledAxes: readonly Axis[]
 
   constructor(
     equation: Equation,
@@ -66,6 +68,7 @@ class Lowering {
     this.builder = new KernelBuilder(equation.name, reservedWords)
     this.bindings = bindingsOf(equation, bufferOf, (name) => this.builder.uniqueName(name))
     this.slots = new Map(this.bindings.map((b, i) => [b.tensor, i]))
+    this.tiledAxes = equation.axes.filter((a) => (schedule.tile.get(a) ?? 1) * (schedule.group?.get(a) ?? 1) > 1)
     const size = schedule.group && !schedule.inTurn ? [...schedule.group.values()].reduce((product, by) => product * by, 1) : schedule.share
     this.workgroup = size === undefined ? undefined : new Workgroup(this.builder, size, this.bindings.length, subgroups)
     this.values = new ReductionEmitter(
@@ -214,11 +217,7 @@ class Lowering {
 
   /** Whether a point of a tile lies inside its axes: the last tile may hang over the edge. */
   private insideTile(point: Point): Operand {
-    const { tile, group } = this.schedule
-    const conditions = this.equation.axes.filter((a) => (tile.get(a) ?? 1) * (group?.get(a) ?? 1) > 1).map((a) =>
-      this.builder.within(point.get(a)!, a.extent)
-    )
-    return this.builder.all(conditions)
+    return this.builder.all(this.tiledAxes.map((a) => this.builder.within(point.get(a)!, a.extent)))
   }
 
   /** What a tile has for each of its kept points: see `SideReduction`. */

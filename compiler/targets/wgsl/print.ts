@@ -172,8 +172,6 @@ const isZeroVector = (operand: Operand): boolean =>
   operand.kind === 'vector' && operand.parts.every((p) => p.kind === 'number' && p.value === 0)
 
 function printTerm(kernel: KernelFunction, operand: Operand, used: Set<string>): string {
-  const text = (inner: Operand): string => printTerm(kernel, inner, used)
-  const tight = (a: Operand): string => (needsParentheses('mul', 1, a) ? `(${text(a)})` : text(a))
   switch (operand.kind) {
     case 'number':
       return operand.type === 'i32' ? String(operand.value) : printFloat(operand.value)
@@ -182,14 +180,14 @@ function printTerm(kernel: KernelFunction, operand: Operand, used: Set<string>):
     case 'name':
       return operand.name
     case 'load': {
-      const element = `${memoryName(kernel, operand.binding)}[${text(operand.at)}]`
+      const element = `${memoryName(kernel, operand.binding)}[${printTerm(kernel, operand.at, used)}]`
       const type = kernel.bindings[operand.binding]?.tensor.type
       return type === 'i32' || type === 'f16' ? `f32(${element})` : element
     }
     case 'vector':
-      return `vec4(${operand.parts.map(text).join(', ')})`
+      return `vec4(${operand.parts.map((part) => printTerm(kernel, part, used)).join(', ')})`
     case 'lane':
-      return `${tight(operand.of)}.${'xyzw'[operand.lane]}`
+      return `${printFactor(kernel, operand.of, used)}.${'xyzw'[operand.lane]}`
     case 'gather':
     case 'ramp':
     case 'tasksDone':
@@ -199,27 +197,38 @@ function printTerm(kernel: KernelFunction, operand: Operand, used: Set<string>):
     case 'batch':
       return operand.chunks === 1 ? 'i32(step.n)' : `(i32(step.n) + ${operand.chunks - 1}) / ${operand.chunks}`
     case 'subgroup':
-      return `${operand.combine === 'sum' ? 'subgroupAdd' : 'subgroupMax'}(${text(operand.of)})`
+      return `${operand.combine === 'sum' ? 'subgroupAdd' : 'subgroupMax'}(${printTerm(kernel, operand.of, used)})`
     case 'subgroupSize':
       return 'i32(subgroup_size)'
     case 'random':
       used.add('random')
-      return `random(${operand.key}u, ${text(operand.at)})`
+      return `random(${operand.key}u, ${printTerm(kernel, operand.at, used)})`
     case 'operation':
       // Sums of products read from the left: acc + a * b + c * d.
       if (operand.op === 'rounded') {
         const name = operand.lanes === 4 ? 'rounded4' : 'rounded'
         used.add(name)
-        return `${name}(${text(operand.args[0]!)})`
+        return `${name}(${printTerm(kernel, operand.args[0]!, used)})`
       }
-      if (operand.op === 'fma') return `${text(operand.args[2]!)} + ${tight(operand.args[0]!)} * ${tight(operand.args[1]!)}`
+      if (operand.op === 'fma')
+        return `${printTerm(kernel, operand.args[2]!, used)} + ${printFactor(kernel, operand.args[0]!, used)} * ${
+          printFactor(kernel, operand.args[1]!, used)
+        }`
       if (operand.op === 'finite') {
         const [type, mask] = operand.lanes === 4 ? ['vec4<u32>', 'vec4<u32>(0x7f800000u)'] : ['u32', '0x7f800000u']
-        return `(bitcast<${type}>(${text(operand.args[0]!)}) & ${mask}) != ${mask}`
+        return `(bitcast<${type}>(${printTerm(kernel, operand.args[0]!, used)}) & ${mask}) != ${mask}`
       }
-      return printOperation(operand.op, operand.args.map((a, i) => (needsParentheses(operand.op, i, a) ? `(${text(a)})` : text(a))), used)
+      return printOperation(operand.op, operand.args.map((a, i) => printArgument(kernel, operand.op, i, a, used)), used)
   }
 }
+
+/** The argument at place `i` of an operator, in parentheses where it needs them. */
+function printArgument(kernel: KernelFunction, op: string, i: number, argument: Operand, used: Set<string>): string {
+  const text = printTerm(kernel, argument, used)
+  return needsParentheses(op, i, argument) ? `(${text})` : text
+}
+
+const printFactor = (kernel: KernelFunction, factor: Operand, used: Set<string>): string => printArgument(kernel, 'mul', 1, factor, used)
 
 function printOperation(op: Extract<Operand, { kind: 'operation' }>['op'], args: readonly string[], used: Set<string>): string {
   const [a, b, c] = args as [string, string, string]
