@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { compile, interpreter } from '../../compiler/index.ts'
 import { type Device, open, wasm, webgpu } from '../../runtime/index.ts'
+import { withoutNames } from '../../runtime/webgpu/device.ts'
+import { validateWithTint } from '../devices/naga.ts'
 import { softwareGpu } from '../devices/webgpu.ts'
+import { kernelTexts } from '../support/kernel-texts.ts'
 import { normals } from '../support/random-net.ts'
 import { targetsOf } from '../support/targets.ts'
 import { wideNet } from '../support/wide-net.ts'
@@ -62,7 +65,13 @@ test.each(seeds(101, 6))('WGSL as graphics hardware is given, seed %i', async (s
   expect(wrong(await gradients(text, gpu, 2), await gradients(text, exact, 2)), text).toEqual([])
 })
 
-test.each(seeds(201, 12))('WGSL of wide layers can be written, seed %i', (seed) => {
+test.each(seeds(201, 12))('WGSL of wide layers can be written, and Tint accepts it, seed %i', async (seed) => {
   const text = wideNet(seed, 3e7)
-  expect(compile(text, { targets: ['webgpu', 'webgpu-software'], programs: ['infer', 'eval', 'gradients'] }).files.size).toBeGreaterThan(0)
+  const targets = ['webgpu', 'webgpu-software']
+  const bundle = compile(text, { targets, programs: ['infer', 'eval', 'gradients'] })
+  const texts = targets.flatMap((target) => [...kernelTexts(bundle, target)].map(([name, code]) => ({ name: `${target} ${name}`, code })))
+  // As `written-code.test.ts` has it: names of buffers apart, many are one kernel.
+  const kernels = [...new Map(texts.map((kernel) => [withoutNames(kernel.code), { ...kernel, pipeline: false }])).values()]
+  expect(kernels.length).toBeGreaterThan(3)
+  expect((await validateWithTint(kernels)).filter(({ errors }) => errors.length > 0), text).toEqual([])
 })
