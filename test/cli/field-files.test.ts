@@ -66,7 +66,7 @@ describe('arrays in files', () => {
       'has no part for validation: holdOut(dataset, 0.1) keeps',
     )
     await expect(loadDataset(spec, { inputs: [x, t], split: 'tset' as 'test' })).rejects.toThrow(
-      `split is 'train', 'validation' or 'test', not "tset"`,
+      `split "tset": 'train' or 'validation' or 'test' is wanted`,
     )
   })
 

@@ -26,7 +26,7 @@ test('refuses weights of another format, and any beside ONNX', async () => {
 })
 
 test('says how bytes become a source', async () => {
-  await expect(importModel(new Uint8Array(4) as never)).rejects.toThrow("importModel takes a ByteSource: bytesSource('net.onnx', bytes)")
+  await expect(importModel(new Uint8Array(4) as never)).rejects.toThrow("importModel takes a ByteSource, bytesSource('net.onnx', bytes)")
 })
 
 test('tells once what many tensors miss', () => {
