@@ -1,4 +1,4 @@
-import type { Statement, Operand } from './kernel-function.ts'
+import { forEachPart, type Operand, type Statement } from './kernel-function.ts'
 
 export interface InlineOptions {
   /** The largest expression that is put into another, in leaves: a line is to be read. */
@@ -272,27 +272,10 @@ class ReadCounter {
     for (let i = 0; i < terms.length; i++) this.count(terms[i]!)
   }
 
-  private count(t: Operand): void {
-    switch (t.kind) {
-      case 'name':
-        this.counts.set(t.name, (this.counts.get(t.name) ?? 0) + 1)
-        return
-      case 'operation':
-        // Targets may write an argument of these more than once.
-        if (t.op === 'sign' || t.op === 'imin') this.countAll(t.args)
-        return this.countAll(t.args)
-      case 'vector':
-        return this.countAll(t.parts)
-      case 'load':
-      case 'random':
-        return this.count(t.at)
-      case 'gather':
-        return this.countAll(t.at)
-      case 'ramp':
-        return this.count(t.from)
-      case 'lane':
-      case 'subgroup':
-        return this.count(t.of)
-    }
+  private readonly count = (t: Operand): void => {
+    if (t.kind === 'name') this.counts.set(t.name, (this.counts.get(t.name) ?? 0) + 1)
+    // Targets may write an argument of these more than once.
+    if (t.kind === 'operation' && (t.op === 'sign' || t.op === 'imin')) this.countAll(t.args)
+    forEachPart(t, this.count)
   }
 }

@@ -75,6 +75,26 @@ export type Operand =
   /** Invocations of a subgroup, as i32: a power of two from 4 to 128. The last of a workgroup may have fewer. */
   | { readonly kind: 'subgroupSize' }
 
+/** Visits the operands that an operand is made of, in order. */
+export function forEachPart(t: Operand, visit: (part: Operand) => void): void {
+  switch (t.kind) {
+    case 'operation':
+      return t.args.forEach(visit)
+    case 'vector':
+      return t.parts.forEach(visit)
+    case 'load':
+    case 'random':
+      return visit(t.at)
+    case 'gather':
+      return t.at.forEach(visit)
+    case 'ramp':
+      return visit(t.from)
+    case 'lane':
+    case 'subgroup':
+      return visit(t.of)
+  }
+}
+
 export type Opcode =
   | UnaryOp
   | BinaryOp

@@ -1,4 +1,4 @@
-import type { Statement, Operand } from '../../codegen/kernel-function.ts'
+import { forEachPart, type Operand, type Statement } from '../../codegen/kernel-function.ts'
 
 /** A block: the names that it gives, and the last of its statements so far that mentions each, in the order in which it does so. */
 interface Block {
@@ -20,26 +20,7 @@ export function lastMentions(body: readonly Statement[]): ReadonlyMap<readonly S
     block.last.delete(name)
     block.last.set(name, block.statement)
   }
-  const within = (t: Operand): void => {
-    switch (t.kind) {
-      case 'name':
-        return mention(t.name)
-      case 'operation':
-        return withinAll(t.args)
-      case 'vector':
-        return withinAll(t.parts)
-      case 'load':
-      case 'random':
-        return within(t.at)
-      case 'gather':
-        return withinAll(t.at)
-      case 'ramp':
-        return within(t.from)
-      case 'lane':
-      case 'subgroup':
-        return within(t.of)
-    }
-  }
+  const within = (t: Operand): void => (t.kind === 'name' ? mention(t.name) : forEachPart(t, within))
   const withinAll = (terms: readonly Operand[]): void => {
     for (let i = 0; i < terms.length; i++) within(terms[i]!)
   }
