@@ -43,6 +43,10 @@ export function checkOptions<T extends object>(of: string, given: T | undefined,
   return given
 }
 
+/** The error of what is handed in as a bundle and is none. */
+export const noBundle = (given: unknown): InputError =>
+  new InputError(`a bundle is wanted, as compile, readBundle and net.save give it; here is ${say(given)}`)
+
 /** Throws InputError for what is no bytes: an ArrayBuffer, as `fetch` gives it, a text, a path. `of`: who takes them. */
 export function checkBytes(of: string, bytes: unknown): void {
   if (!(bytes instanceof Uint8Array))

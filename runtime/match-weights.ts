@@ -1,8 +1,8 @@
 import { InputError } from '../bundle/errors.ts'
 import type { Manifest, TensorData } from '../bundle/format.ts'
 import { matchNames } from '../bundle/name-patterns.ts'
-import { checkOptions, list } from '../bundle/options.ts'
-import { isNamed, plain, say } from '../bundle/plain.ts'
+import { checkOptions, list, noBundle } from '../bundle/options.ts'
+import { isNamed, plain } from '../bundle/plain.ts'
 import { showShape } from '../bundle/sizes.ts'
 import { copyTensors, type Tensors } from './tensors.ts'
 
@@ -35,7 +35,7 @@ export function matchWeights(
   options: { readonly fresh?: readonly string[] } = {},
 ): WeightsMatch {
   if (!isNamed((bundle as typeof bundle | undefined)?.manifest))
-    throw new InputError(`a bundle is wanted, as compile, readBundle and net.save give it; here is ${say(bundle)}`)
+    throw noBundle(bundle)
   const { parameters } = bundle.manifest
   const given = copyTensors(weights, 'weights', (name) => parameters.find((p) => p.name === name)?.shape)
   const { fresh: anew = [] } = checkOptions('matchWeights', options, { fresh: list })

@@ -1,7 +1,7 @@
-import { InputError } from '../../bundle/errors.ts'
+import { noBundle } from '../../bundle/options.ts'
 import { MANIFEST_FILE, WEIGHTS_FILE } from '../../bundle/file-names.ts'
 import type { Bundle } from '../../bundle/format.ts'
-import { isNamed, say } from '../../bundle/plain.ts'
+import { isNamed } from '../../bundle/plain.ts'
 import { packFacts, packParts } from '../../bundle/packed-plan.ts'
 import { writeSafetensors } from './safetensors.ts'
 import { seal, sha256 } from './seal.ts'
@@ -14,7 +14,7 @@ const encode = (data: string | Uint8Array): Uint8Array => typeof data === 'strin
 /** A bundle as the files of its folder, the manifest last. Throws InputError for what is no bundle. */
 export async function bundleFiles(bundle: Bundle): Promise<Map<string, Uint8Array>> {
   if (!isNamed((bundle as Bundle | null)?.manifest))
-    throw new InputError(`a bundle is wanted, as compile, readBundle and net.save give it; here is ${say(bundle)}`)
+    throw noBundle(bundle)
   const { manifest, files: texts, weights } = bundle
   const files = new Map<string, Uint8Array>()
   const plans: Record<string, StoredPlan> = {}

@@ -1,5 +1,6 @@
-import { BundleError, InputError, type Problem } from '../../bundle/errors.ts'
+import { BundleError, type Problem } from '../../bundle/errors.ts'
 import type { Bundle, Plan } from '../../bundle/format.ts'
+import { noBundle } from '../../bundle/options.ts'
 import { isNamed, say } from '../../bundle/plain.ts'
 import { sizeAt, tensorEnd } from '../../bundle/sizes.ts'
 import { problemsOf } from '../../bundle/validate/problems.ts'
@@ -14,7 +15,7 @@ export { problemsOf } from '../../bundle/validate/problems.ts'
 
 /** Refuses with a BundleError that tells every problem of a bundle in memory. */
 export function checkBundle(bundle: Bundle): void {
-  if (!isNamed(bundle)) throw new InputError(`a bundle is wanted, as compile, readBundle and net.save give it; here is ${say(bundle)}`)
+  if (!isNamed(bundle)) throw noBundle(bundle)
   const { manifest, files, weights } = bundle
   if (!(files instanceof Map))
     throw new BundleError([{ path: 'files', message: `a Map of texts and modules by their names is wanted, here is ${say(files)}` }])
