@@ -73,13 +73,16 @@ export async function readBundle(folder: string, choice: Choice = {}): Promise<B
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
-export const readSnapshot = (file: string): Promise<Snapshot> =>
-  withFile(file, 'read', async () => decodeSnapshot(await readFile(file), file, sha256))
+export async function readSnapshot(file: string): Promise<Snapshot> {
+  if (typeof file !== 'string' || file === '') throw new InputError(`readSnapshot takes the path of a file, not ${say(file)}`)
+  return withFile(file, 'read', async () => decodeSnapshot(await readFile(file), file, sha256))
+}
 
 /**
  * Writes a snapshot to a file. A reader sees either the old snapshot or the new one, and the new one is on the disk when this returns.
  */
 export async function writeSnapshot(snapshot: Snapshot, file: string): Promise<void> {
+  if (typeof file !== 'string' || file === '') throw new InputError(`writeSnapshot writes to the path of a file, not to ${say(file)}`)
   const bytes = encodeSnapshot(snapshot, sha256)
   const { replaceFile } = await onDemand()
   await replaceFile(file, bytes)

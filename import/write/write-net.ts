@@ -1,3 +1,5 @@
+import { InputError } from '../../bundle/errors.ts'
+import { isNamed, say } from '../../bundle/plain.ts'
 import { elementCount } from '../../bundle/sizes.ts'
 import { buildGraph } from '../../compiler/front-end/build-graph.ts'
 import { frontEnd } from '../../compiler/front-end/front-end.ts'
@@ -49,9 +51,11 @@ export interface WrittenNet {
 
 /**
  * Writes a model as a person would write it. Throws ImportError with all problems: what the language cannot say, shapes that do not meet,
- * parameters that are missing or have another shape than the layer.
+ * parameters that are missing or have another shape than the layer; InputError for what is no model.
  */
 export function writeNet(model: ModelNet): WrittenNet {
+  if (!isNamed(model) || !Array.isArray(model.layers))
+    throw new InputError(`writeNet takes a model, as await importModel(...) gives it, not ${say(model)}`)
   const { net, notes } = withoutUnread({ ...model, layers: growingConcats(model.layers) })
   refuse(unsayable(net))
   const names = resultNames(net)

@@ -2,7 +2,7 @@
 import { InputError } from '../../bundle/errors.ts'
 import { bundleFiles, MANIFEST_FILE } from '../loading/files.ts'
 import type { Bundle } from '../../bundle/format.ts'
-import { plain } from '../../bundle/plain.ts'
+import { plain, say } from '../../bundle/plain.ts'
 import { isZip, unzip, zip } from './zip.ts'
 
 /** A Blob, or a File as `<input type="file">` and a drop give it. */
@@ -24,6 +24,7 @@ const isFile = (given: unknown): given is FileLike =>
  */
 export async function packBundle(bundle: Bundle, beside: ReadonlyMap<string, Uint8Array> = new Map()): Promise<Uint8Array<ArrayBuffer>> {
   const files = await bundleFiles(bundle)
+  if (!(beside instanceof Map)) throw new InputError(`files beside a bundle are wanted as a Map of bytes by names, here is ${say(beside)}`)
   for (const name of beside.keys()) {
     if (files.has(name) || !/^[\w][\w.-]*$/.test(name))
       throw new InputError(

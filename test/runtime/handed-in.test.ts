@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
 import { compile, inspectManifest } from '../../compiler/index.ts'
 import { exportCaffe, exportOnnx, exportOnnxStep, exportTorch } from '../../export/index.ts'
-import { bytesSource, formatOf, importModel } from '../../import/index.ts'
-import { arrays, augment, checkBundle, cifar10Dataset, matchWeights, open, part, readIdx, readSafetensors, wasm, webgpu,
+import { bytesSource, formatOf, importModel, writeNet } from '../../import/index.ts'
+import { arrays, augment, checkBundle, cifar10Dataset, matchWeights, open, packBundle, part, readIdx, readSafetensors, wasm, webgpu,
   writeSafetensors } from '../../runtime/index.ts'
-import { loadData, loadDataset, readBundle, writeBundle } from '../../runtime/node.ts'
+import { loadData, loadDataset, readBundle, readSnapshot, writeBundle, writeSnapshot } from '../../runtime/node.ts'
 
 const TEXT = 'net n { input x: f32[2] output y = x -> fc(1) as f }'
 const bundle = compile(TEXT)
@@ -104,6 +104,14 @@ test.each<[string, () => unknown, RegExp]>([
     () => importModel(bytesSource('net.onnx', new Uint8Array(2)), any({ shape: 1 })),
     /no option shape; did you mean shapes\?/,
   ],
+  [
+    'writeNet',
+    () => writeNet(any(importModel(bytesSource('net.cfg', new Uint8Array(2))).catch(() => 0))),
+    /writeNet takes a model.*a promise that was not awaited/,
+  ],
+  ['packBundle', () => packBundle(bundle, any({ 'a.txt': new Uint8Array(1) })), /files beside a bundle are wanted as a Map of bytes/],
+  ['readSnapshot', () => readSnapshot(any(5)), /readSnapshot takes the path of a file, not 5/],
+  ['writeSnapshot', () => writeSnapshot(any({}), any(undefined)), /writeSnapshot writes to the path of a file, not to undefined/],
   ['formatOf', () => formatOf(any(undefined)), /formatOf takes a ByteSource/],
   ['loadDataset', () => loadDataset(any(undefined)), /data are named by a text, not undefined \(there are mnist/],
 ])('%s', async (_, work, message) => expect(await said(work)).toMatch(message))
