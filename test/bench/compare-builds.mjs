@@ -1,11 +1,13 @@
 /**
  * node test/bench/compare-builds.mjs NET... --before FOLDER [--programs infer,train] [--style merged|split] [--threads N] [--batch N]
- * [--seconds S] [--json]: the time of a run with this build as a share of the time with another (FOLDER: the root of the other, with dist/).
+ * [--seconds S] [--wide this|both] [--json]: the time of a run with this build as a share of the time with another (FOLDER: the root of the other, with dist/).
  *
  * NET is a workload (`W1`) or a .net file. Both builds compile it and load it on the CPU in one process with equal parameters, and their
  * results are compared first. Then they take turns for S seconds, one run each, the first of a turn now this one and now the other. The
  * shortest run of each counts: a machine with others on it makes any run slower, and none faster. `halves` are the ratios of the two halves
  * of the turns, each by itself: where they differ by more than the ratio from 1, the ratio says nothing.
+ *
+ * `--wide`: this build, or both, with modules for vectors of twice the width (Node from 24 on): `--before . --wide this` tells what those gain.
  *
  * Exit code 1 where results differ.
  */
@@ -29,11 +31,16 @@ const { values: options, positionals: nets } = parseArgs({
     threads: { type: 'string', default: '1' },
     batch: { type: 'string' },
     seconds: { type: 'string', default: '8' },
+    wide: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 })
 if (options.before === undefined || nets.length === 0) {
   process.stderr.write('node test/bench/compare-builds.mjs NET... --before FOLDER: see the head of the file\n')
+  process.exit(2)
+}
+if (options.wide !== undefined && !['this', 'both'].includes(options.wide)) {
+  process.stderr.write(`--wide ${options.wide}: this or both is wanted\n`)
   process.exit(2)
 }
 const unknown = nets.find((net) => !WORKLOADS[net] && !existsSync(net))
@@ -43,7 +50,8 @@ if (unknown !== undefined) {
 }
 
 const builds = []
-for (const root of [resolve(options.before), fileURLToPath(new URL('../..', import.meta.url))]) builds.push(await load(root))
+for (const root of [resolve(options.before), fileURLToPath(new URL('../..', import.meta.url))])
+  builds.push(await load(root, options.wide === 'both' || (options.wide === 'this' && builds.length > 0)))
 
 const report = []
 for (const name of nets) {
@@ -57,10 +65,18 @@ for (const name of nets) {
 if (options.json) console.log(JSON.stringify(report, null, 2))
 process.exit(report.some((row) => row.wrong) ? 1 : 0)
 
-async function load(root) {
+async function load(root, wide) {
   const module = (path) => import(pathToFileURL(`${root}/dist/${path}`))
   const [{ compile }, { open, wasm }] = [await module('compiler/index.js'), await module('runtime/index.js')]
-  return { compile, open, device: await wasm({ threads: Number(options.threads) }) }
+  if (wide && !(await module('runtime/wasm/wide.js')).isWide()) {
+    process.stderr.write('--wide: there are no vectors of twice the width here; Node from 24 on has them on x86-64\n')
+    process.exit(2)
+  }
+  return {
+    compile: (text, how) => compile(text, { ...how, ...(wide && { wide }) }),
+    open,
+    device: await wasm({ threads: Number(options.threads) }),
+  }
 }
 
 /** A net's text, its style, its batch (undefined: what the file says), the programs to compare and, of a workload, its parameters. */

@@ -9,6 +9,7 @@ import { prepareWorkload } from './workloads.mjs'
 /** name -> module; each exports `open(backend, { threads })`, which gives `{ prepare(workload), version, threads }`. */
 export const COMPETITORS = {
   fusenet: './fusenet.mjs',
+  'fusenet-narrow': './fusenet.mjs',
   jax: './peers/jax.mjs',
   tfjs: './peers/tfjs.mjs',
   ort: './peers/ort.mjs',

@@ -5,13 +5,16 @@ import { CHECKED_PARAMETERS } from './workloads.mjs'
 
 const dist = new URL('../../dist/', import.meta.url)
 
-export async function open(backend, { threads }) {
-  const [{ compile }, runtime, { planFor }] = await Promise.all([
+/** `fusenet-narrow` is fusenet without wide modules; fusenet has them where this process runs them, as the command does (Node from 24 on). */
+export async function open(backend, { threads, name }) {
+  const [{ compile }, runtime, { planFor }, { isWide }] = await Promise.all([
     import(new URL('compiler/index.js', dist)),
     import(new URL('runtime/index.js', dist)),
     import(new URL('bundle/plans.js', dist)),
+    import(new URL('runtime/wasm/wide.js', dist)),
   ])
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+  const wide = backend === 'wasm' && name !== 'fusenet-narrow' && isWide()
   const device = backend === 'wasm' ? await runtime.wasm({ threads }) : await runtime.webgpu()
 
   return {
@@ -19,7 +22,7 @@ export async function open(backend, { threads }) {
     threads: backend === 'wasm' ? device.threads ?? threads : 1,
     async prepare(workload) {
       const { net, mode, batch, style = 'merged' } = workload
-      const bundle = compile(toNetText(workload), { style, targets: [planFor(device)], programs: PROGRAMS_OF[mode] })
+      const bundle = compile(toNetText(workload), { style, targets: [planFor(device)], programs: PROGRAMS_OF[mode], ...(wide && { wide }) })
       const shapes = new Map(net.parameters().map(({ name, shape }) => [name, shape]))
       const weights = new Map([...workload.parameters].map(([name, data]) => [name, { shape: shapes.get(name), type: 'f32', data }]))
       const opened = await runtime.open(bundle, { device, batch, weights, programs: PROGRAMS_OF[mode] })

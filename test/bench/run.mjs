@@ -34,7 +34,8 @@ Options:
   --backend B      webgpu (default) or wasm; ort-node is native and on the CPU, torch too, but by CUDA with webgpu
   --threads N,...  on a CPU (1); each competitor once for each number
   --peers a,b      jax, tfjs, ort (onnxruntime-web), ort-node, torch and torch-compile (BENCH_PYTHON, else /usr/bin/python3); default
-                   ${DEFAULTS.webgpu.peers}, with wasm ${DEFAULTS.wasm.peers}. npm ci in test/bench/peers installs all but torch
+                   ${DEFAULTS.webgpu.peers}, with wasm ${DEFAULTS.wasm.peers}. npm ci in test/bench/peers installs all but torch.
+                   fusenet-narrow: without vectors of twice the width, which fusenet has with wasm in Node from 24 on
   --no-fusenet     peers alone
   --batch N        instead of the workload's; --full takes the larger one with WebGPU too
   --repeat N       measured iterations of each (${DEFAULTS.webgpu.repeat}, with wasm ${DEFAULTS.wasm.repeat})
@@ -45,7 +46,7 @@ Options:
   --json           figures on stdout for machines; --out FILE writes them
   --tolerance X    largest difference of results over the largest value (1e-3)`
 
-const PEERS = ['jax', 'tfjs', 'ort', 'ort-node', 'torch', 'torch-compile']
+const PEERS = ['fusenet-narrow', 'jax', 'tfjs', 'ort', 'ort-node', 'torch', 'torch-compile']
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,

@@ -11,10 +11,10 @@ const TOLERANCE = 1e-3
 const SEED = 1
 
 async function measureNet({ net: { name, text, batch }, program, settings }) {
-  const { backend, threads, variants, peers, turns, atLeastMs, warmUpMs, clock, dist, before } = settings
+  const { backend, threads, wide, variants, peers, turns, atLeastMs, warmUpMs, clock, dist, before } = settings
   if (backend === 'webgpu') installGpu()
-  const build = await openBuild(dist, backend, threads)
-  const older = before && await openBuild(before, backend, threads)
+  const build = await openBuild(dist, backend, threads, wide)
+  const older = before && await openBuild(before, backend, threads, wide)
   const subjects = []
   const notes = []
   const row = { net: name, program, batch, threads, device: build.device.description, compileMs: {}, cost: {}, ms: {}, notes }

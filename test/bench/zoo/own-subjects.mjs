@@ -14,10 +14,11 @@ const VARIANTS = {
   split: { style: 'split' },
   'no-bn': { style: 'merged', normalize: false },
   before: { style: 'merged' },
+  narrow: { style: 'merged', wide: false },
 }
 
-/** A build of fusenet (a folder `dist`): its public doors, and the data that its own `bench` makes. */
-export async function openBuild(folder, backend, threads) {
+/** A build of fusenet (a folder `dist`): its public doors, and the data that its own `bench` makes. `wide`: whether its bundles have wide modules. */
+export async function openBuild(folder, backend, threads, wide) {
   const load = (path) => import(new URL(path, pathToFileURL(`${folder}/`)))
   const [{ compile }, runtime, { planFor }, { LocalNet }, { sizeAt }, data, timing, dsl, { vocabulary }, peers] = await Promise.all([
     'compiler/index.js',
@@ -33,7 +34,7 @@ export async function openBuild(folder, backend, threads) {
   ].map(load))
   const device = backend === 'wasm' ? await runtime.wasm({ threads }) : await runtime.webgpu()
   return {
-    compile,
+    compile: (text, options) => compile(text, { ...(wide && { wide }), ...options }),
     open: runtime.open,
     target: planFor(device),
     device,

@@ -1,6 +1,6 @@
 /** What the zoo says, as tables. */
 
-const COLUMNS = ['merged', 'split', 'no-bn', 'before', 'torch', 'torch-compile', 'ort-node']
+const COLUMNS = ['merged', 'split', 'no-bn', 'before', 'narrow', 'torch', 'torch-compile', 'ort-node']
 const TITLES = { train: 'one training step', infer: 'inference' }
 
 /** merged over each other subject, by minima; absent where one was not measured or gave another result. */

@@ -28,6 +28,7 @@ Options:
   --no-peers       split and no-bn alone
   --before FOLDER  another build of fusenet (its folder with dist/), in the same turns
   --threads N,...  on a CPU (1)
+  --narrow         also without vectors of twice the width, where this Node has them (from 24 on); --no-wide: nobody has them
   --batch N        instead of each net's own
   --turns N        measurements of each (7)
   --at-least MS    shorter iterations are repeated for this long and counted as their mean (20)
@@ -51,6 +52,8 @@ const { values: options } = parseArgs({
     peers: { type: 'boolean', default: true },
     before: { type: 'string' },
     threads: { type: 'string', default: '1' },
+    narrow: { type: 'boolean', default: false },
+    wide: { type: 'boolean', default: true },
     batch: { type: 'string' },
     turns: { type: 'string', default: '7' },
     'at-least': { type: 'string', default: '20' },
@@ -89,14 +92,19 @@ const programs = words(options.programs, ['train', 'infer'], 'program')
 const against = options.against ? words(options.against, [...OWN, ...new Set([...PEERS.wasm.infer, ...PEERS.webgpu.infer])], 'subject')
   : undefined
 const chosen = (names) => names.filter((name) => against?.includes(name) ?? true)
+const dist = new URL('../../../dist/', import.meta.url)
+// As the command: bundles have wide modules where the process runs them.
+const wide = backend === 'wasm' && options.wide && (await import(new URL('runtime/wasm/wide.js', dist))).isWide()
+if (options.narrow && !wide) refuse('--narrow: there are no vectors of twice the width here; Node from 24 on has them on x86-64, with wasm')
 const settings = {
   backend,
-  variants: ['merged', ...chosen(OWN.slice(1)), ...(options.before ? ['before'] : [])],
+  wide,
+  variants: ['merged', ...chosen(OWN.slice(1)), ...(options.before ? ['before'] : []), ...(options.narrow ? ['narrow'] : [])],
   turns: numberOf('turns', options.turns),
   atLeastMs: numberOf('at-least', options['at-least']),
   warmUpMs: Number(options.warmup),
   clock: words(options.clock, ['wall', 'cpu'], 'clock')[0],
-  dist: fileURLToPath(new URL('../../../dist', import.meta.url)),
+  dist: fileURLToPath(dist),
   before: options.before && resolve(options.before, 'dist'),
 }
 const env = {
@@ -125,7 +133,7 @@ function measure(request) {
 }
 
 const tables = []
-const found = () => ({ backend, node: process.version, tables })
+const found = () => ({ backend, node: process.version, wide, tables })
 function write(file) {
   writeFileSync(file, `${JSON.stringify(found(), null, 2)}\n`)
 }
