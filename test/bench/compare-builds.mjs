@@ -7,7 +7,8 @@
  * shortest run of each counts: a machine with others on it makes any run slower, and none faster. `halves` are the ratios of the two halves
  * of the turns, each by itself: where they differ by more than the ratio from 1, the ratio says nothing.
  *
- * `--wide`: this build, or both, with modules for vectors of twice the width (Node from 24 on): `--before . --wide this` tells what those gain.
+ * `--wide`: this build, or both, with modules for vectors of twice the width (Node from 24 on). V8's flag for them holds for the process, and the
+ * other build gains by it, too: what they gain over a process without is told by `run.mjs --backend wasm --peers fusenet-narrow`.
  *
  * Exit code 1 where results differ.
  */

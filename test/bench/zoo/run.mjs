@@ -28,7 +28,8 @@ Options:
   --no-peers       split and no-bn alone
   --before FOLDER  another build of fusenet (its folder with dist/), in the same turns
   --threads N,...  on a CPU (1)
-  --narrow         also without vectors of twice the width, where this Node has them (from 24 on); --no-wide: nobody has them
+  --narrow         also without modules for vectors of twice the width, which the others have where Node does (from 24 on)
+  --no-wide        nobody has them, and V8's flag for them is off
   --batch N        instead of each net's own
   --turns N        measurements of each (7)
   --at-least MS    shorter iterations are repeated for this long and counted as their mean (20)
