@@ -1,6 +1,6 @@
 /**
  * node test/bench/profile.mjs WORKLOAD|FILE.net [--device wasm|webgpu] [--batch N] [--threads N] [--program P] [--style S]
- * [--repeat N] [--json]: where the time of one program goes, dispatch by dispatch: the median of N runs, what it computes and
+ * [--repeat N] [--no-wide] [--json]: where the time of one program goes, dispatch by dispatch: the shortest of N runs, what it computes and
  * moves in a second, its share. FLOPs and bytes are the plan's own count: of the convolution itself, where Winograd does less.
  */
 import { readFileSync } from 'node:fs'
@@ -15,6 +15,7 @@ import { Table } from './table.mjs'
 
 const { values: options, positionals: [what] } = parseArgs({
   allowPositionals: true,
+  allowNegative: true,
   options: {
     device: { type: 'string', default: 'wasm' },
     threads: { type: 'string', default: '1' },
@@ -25,6 +26,8 @@ const { values: options, positionals: [what] } = parseArgs({
     program: { type: 'string' },
     style: { type: 'string' },
     repeat: { type: 'string', default: '9' },
+    /** Vectors of twice the width, where Node has them. */
+    wide: { type: 'boolean', default: true },
     json: { type: 'boolean', default: false },
   },
 })
@@ -33,19 +36,21 @@ if (!what) {
   process.exit(2)
 }
 const threads = Number(options.threads)
-const [{ compile }, { open }, { LocalNet }, { planFor }, { scalarsAt }] = await Promise.all(
-  ['compiler/index.js', 'runtime/index.js', 'runtime/net.js', 'bundle/plans.js', 'bundle/learning-rate.js'].map((file) =>
-    import(new URL(file, dist))
-  ),
+const [{ compile }, { open }, { LocalNet }, { planFor }, { scalarsAt }, { isWide }] = await Promise.all(
+  ['compiler/index.js', 'runtime/index.js', 'runtime/net.js', 'bundle/plans.js', 'bundle/learning-rate.js', 'runtime/wasm/wide.js'].map((
+    file,
+  ) => import(new URL(file, dist))),
 )
 
 const workload = WORKLOADS[what]
 const batch = options.batch ? Number(options.batch) : workload?.fullBatch
+const wide = options.device === 'wasm' && options.wide && isWide()
 const device = await openDevice(options.device, { threads, adapter: options.adapter })
 const asked = options.program ?? (workload && PROGRAMS_OF[workload.mode].at(-1))
 const bundle = compile(workload ? toNetText(prepareWorkload(what, { batch })) : readFileSync(what, 'utf8'), {
   style: options.style ?? workload?.style ?? 'merged',
   targets: [planFor(device)],
+  ...(wide && { wide }),
   ...(asked && { programs: ['prepare', asked] }),
 })
 const program = asked ?? (bundle.manifest.train ? 'train' : 'infer')
@@ -74,7 +79,7 @@ if (!samples.every(Boolean)) {
 
 const sizeOf = ({ fixed, perSample }) => fixed + perSample * net.batch
 const rows = executor.session.plan.programs[program].dispatches.map((d, i) => {
-  const ns = median(samples.map((s) => s[i]))
+  const ns = Math.min(...samples.map((s) => s[i]))
   const { layers, how, ...facts } = d.facts
   const [flops, bytes] = [sizeOf(facts.flops), sizeOf(facts.bytesRead) + sizeOf(facts.bytesWritten)]
   return { name: d.name, layers, how, ms: ns / 1e6, flops, bytes, gflops: flops / ns, gigabytesPerSecond: bytes / ns }
