@@ -256,7 +256,10 @@ export interface DispatchEntry {
   readonly kernel: number
   /** Index into `tensors` for each binding. */
   readonly tensors: readonly number[]
-  /** Invocations: `fixed + perSample * n`. WGSL: workgroups = ceil(that / workgroup), in rows of ROW_GROUPS; wasm: items, in any order. */
+  /**
+   * Invocations: `fixed + perSample * n`, rounded down. WGSL: workgroups = ceil(that / workgroup), in rows of ROW_GROUPS; wasm: items, in any order. Where
+   * neither number is 0, items come in blocks of `fixed`, one for each `fixed / perSample` samples that were begun: there are no others to do.
+   */
   readonly invocations: Size
   /** The layers whose work it does, for messages and profiles. */
   readonly name: string

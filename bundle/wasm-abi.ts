@@ -28,9 +28,14 @@ export const CONTROL = {
   /** Address of the first thread's own memory, and how many bytes each thread has. */
   scratch: 320,
   scratchBytes: 324,
+  /** Of each thread's share of a dispatch, how many items have been taken: a cache line (`LINE_BYTES`) a thread. */
+  taken: 384,
 } as const
 
-/** Byte offsets in a record, which says what a dispatch does. `next` is the first item that no thread has taken yet; addresses of tensors follow. */
+/** What one thread writes lies so far apart from what another does. */
+export const LINE_BYTES = 64
+
+/** Byte offsets in a record, which says what a dispatch does. `next` is not 0 while threads are at it; addresses of tensors follow. */
 export const RECORD = { kernel: 0, items: 4, chunk: 8, next: 12, tensors: 16 } as const
 
 /** Records start at multiples of so many bytes. */

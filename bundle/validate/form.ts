@@ -90,7 +90,7 @@ const plan = record({
       dispatches: list(record({
         kernel: count,
         tensors: list(count),
-        invocations: size,
+        invocations: record({ fixed: count, perSample: amount }),
         name: label,
         'facts?': facts,
       })),

@@ -1,20 +1,27 @@
 import { DeviceError } from '../../bundle/device.ts'
-import { modulesFor, type Plan } from '../../bundle/format.ts'
+import { modulesFor, type Plan, type Size } from '../../bundle/format.ts'
 import { BINDING_ELEMENTS, placesAt } from '../../bundle/layout.ts'
 import { buffersAway, type Interval } from './away.ts'
 import { mostThatFits, showBytes } from '../memory-errors.ts'
-import { elementCount, sizeAt } from '../../bundle/sizes.ts'
+import { elementCount } from '../../bundle/sizes.ts'
 import { PAGE_BYTES, RECORD_ALIGNMENT } from '../../bundle/wasm-abi.ts'
 
 /** Records hold them as i32. */
 const MOST_ITEMS = 2 ** 31 - 1
 const MOST_PAGES = 65536
-/** Chunks that each of several threads takes of a dispatch, about: fewer make threads wait for each other, more cost atomic operations. */
-const CHUNKS = 8
+/** Chunks in which each of several threads takes its share of a dispatch, about: fewer make threads wait for each other, more cost atomic operations. */
+const CHUNKS = 16
+
+/** Items of a dispatch at a batch: those that there are, of what is counted generously where several samples have one item. */
+export function itemsOf({ fixed, perSample }: Size, batch: number): number {
+  if (fixed === 0 || perSample === 0) return fixed + perSample * batch
+  // A quotient of two numbers of which one was rounded: a block more for that would have no samples.
+  return fixed * Math.ceil(batch * perSample / fixed - 1e-9)
+}
 
 /**
- * Items that a thread takes at once. What it has packed or made for one item it keeps for the next ones of a chunk, so one thread takes all, and of
- * several each takes whole samples where there are enough: cut within a sample, a map that is made for all tasks of the sample was made two or three times.
+ * Items that a thread takes at once. What it has packed or made for one item it keeps for its next ones, so of several threads each takes whole samples where
+ * there are enough: cut within a sample, a map that is made for all tasks of the sample was made two or three times.
  */
 export function chunkOf(items: number, perSample: number, batch: number, threads: number): number {
   if (threads === 1) return Math.max(1, items)
@@ -118,7 +125,7 @@ function place(plan: Plan, batch: number, used: ReadonlySet<number>, programs: r
     const records = plan.programs[name]!.dispatches.map((d, i) => {
       const bring = name === 'prepare' ? brought[i] : undefined
       const addressHere = (tensor: number): number => bring?.find((b) => b.tensor === tensor)?.at ?? address(tensor)
-      const items = sizeAt(d.invocations, batch)
+      const items = itemsOf(d.invocations, batch)
       if (items > MOST_ITEMS)
         throw new DeviceError(`at batch ${batch} ${d.name} has ${items} items, a CPU counts them up to ${MOST_ITEMS}: use a smaller batch`)
       return put([d.kernel, items, chunkOf(items, d.invocations.perSample, batch, threads), 0, ...d.tensors.map(addressHere)])

@@ -71,7 +71,7 @@ const FLAG = 4096
 const SCRATCH = 320
 
 function double(traps: Trap): WasmFunction {
-  const [record, scratch, item, end, at] = [0, 1, 2, 3, 4]
+  const [record, scratch, item, end, at] = [0, 1, 2, 3, 5]
   const c = new Code()
   if (traps !== 'never') {
     c.get(scratch).i32(0).memory('i32.load', SCRATCH).op(traps === 'caller' ? 'i32.eq' : 'i32.ne').if()

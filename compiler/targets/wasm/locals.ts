@@ -2,7 +2,7 @@ import type { Code, ValueType } from './code.ts'
 import type { Uses } from './uses.ts'
 
 /** Parameters of a kernel's function: see KERNEL. */
-export const [P_RECORD, P_SCRATCH, P_FIRST, P_LAST] = [0, 1, 2, 3] as const
+export const [P_RECORD, P_SCRATCH, P_FIRST, P_LAST, P_SINCE] = [0, 1, 2, 3, 4] as const
 
 /**
  * The locals of a WebAssembly function that stand for the names of a kernel function: scalars, copies in all lanes, addresses that start
@@ -31,12 +31,12 @@ export class Locals {
   }
 
   local(type: ValueType): number {
-    return this.unused[type].pop() ?? 3 + this.types.push(type)
+    return this.unused[type].pop() ?? P_SINCE + this.types.push(type)
   }
 
   /** Leaves four lanes of zeros on the stack, in two bytes where a constant takes eighteen. */
   zeros(): void {
-    this.zero ??= 3 + this.types.push('v128')
+    this.zero ??= P_SINCE + this.types.push('v128')
     this.code.get(this.zero)
   }
 
@@ -69,7 +69,7 @@ export class Locals {
   }
 
   typeOf(local: number): ValueType {
-    return this.types[local - 4]!
+    return this.types[local - P_SINCE - 1]!
   }
 
   /** The local of a name that has one. */

@@ -8,7 +8,7 @@ import { Accesses } from './accesses.ts'
 import { Code } from './code.ts'
 import type { WasmFunction } from './encode.ts'
 import { addNamesIn, forEachName, growthOf } from './growth.ts'
-import { Locals, P_FIRST, P_LAST, P_RECORD, P_SCRATCH } from './locals.ts'
+import { Locals, P_FIRST, P_LAST, P_RECORD, P_SCRATCH, P_SINCE } from './locals.ts'
 import { lastMentions } from './lifetimes.ts'
 import { Operations } from './operations.ts'
 import { KERNEL } from './run-loop.ts'
@@ -369,7 +369,7 @@ class Printer {
       case 'batch':
         return this.batch(operand.chunks)
       case 'tasksDone':
-        code.get(this.id!).get(P_FIRST).op('i32.sub')
+        code.get(this.id!).get(P_SINCE).op('i32.sub')
         return
       case 'scalar':
         if (operand.name === 'batch') code.i32(0).memory('i32.load', CONTROL.step + stepOffset('n')).op('f32.convert_i32_u')

@@ -1,86 +1,138 @@
-import { CONTROL, RECORD } from '../../../bundle/wasm-abi.ts'
+import { CONTROL, LINE_BYTES, RECORD } from '../../../bundle/wasm-abi.ts'
 import { Code } from './code.ts'
 import type { FunctionType, WasmFunction } from './encode.ts'
 
-/** A kernel: address of its record, address of this thread's memory, first item and the one after the last. */
-export const KERNEL: FunctionType = { params: ['i32', 'i32', 'i32', 'i32'], results: [] }
+/**
+ * A kernel: address of its record, address of this thread's memory, first item, the one after the last, and the first item of those that this thread has
+ * done without a gap: what it has packed for one of them it still has.
+ */
+export const KERNEL: FunctionType = { params: ['i32', 'i32', 'i32', 'i32', 'i32'], results: [] }
 
 /** A worker looks this often before it goes to sleep: some tens of microseconds between two runs, or two dispatches. */
 const SPINS = 20_000
 
-/** `run(thread)`: every dispatch of the program in order; all threads take items until none is left, then wait for each other. */
+const NAMES = [
+  'thread',
+  'block',
+  'count',
+  'at',
+  'record',
+  'kernel',
+  'items',
+  'chunk',
+  'scratch',
+  'threads',
+  'phase',
+  'spins',
+  'share',
+  'owner',
+  'turn',
+  'begin',
+  'end',
+  'taken',
+  'first',
+  'last',
+  'since',
+  'done',
+] as const
+
+type Names = Readonly<Record<(typeof NAMES)[number], number>>
+
+/**
+ * `run(thread)`: every dispatch of the program in order. The items of a dispatch are cut into as many shares as there are threads, neighbours in one: a
+ * thread takes its own in chunks, from the first on, then what others have not taken of theirs. Then all threads wait for each other.
+ */
 export function runFunction(kernelType: number): WasmFunction {
   const c = new Code()
-  const [thread, block, count, at, record, kernel, items, chunk, first, last, scratch, threads, phase, spins] = Array.from(
-    { length: 14 },
-    (_, i) => i,
-  ) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ]
-  const control = (address: number): Code => c.i32(address)
-  control(0).memory('i32.load', CONTROL.program).set(block)
-  c.get(block).memory('i32.load').set(count)
-  control(0).memory('i32.load', CONTROL.threads).set(threads)
-  control(0).memory('i32.load', CONTROL.scratchBytes).get(thread).op('i32.mul')
-  control(0).memory('i32.load', CONTROL.scratch).op('i32.add').set(scratch)
-  c.i32(0).set(at)
+  const v = Object.fromEntries(NAMES.map((name, i) => [name, i])) as Names
+  c.i32(0).memory('i32.load', CONTROL.program).set(v.block)
+  c.get(v.block).memory('i32.load').set(v.count)
+  c.i32(0).memory('i32.load', CONTROL.threads).set(v.threads)
+  c.i32(0).memory('i32.load', CONTROL.scratchBytes).get(v.thread).op('i32.mul')
+  c.i32(0).memory('i32.load', CONTROL.scratch).op('i32.add').set(v.scratch)
+  c.i32(0).set(v.at)
   c.block().loop()
-  c.get(at).get(count).op('i32.ge_u').brIf(1)
-  c.get(block).get(at).i32(2).op('i32.shl').op('i32.add').memory('i32.load', 4).set(record)
-  c.get(record).memory('i32.load', RECORD.kernel).set(kernel)
-  c.get(record).memory('i32.load', RECORD.items).set(items)
-  c.get(record).memory('i32.load', RECORD.chunk).set(chunk)
+  c.get(v.at).get(v.count).op('i32.ge_u').brIf(1)
+  c.get(v.block).get(v.at).i32(2).op('i32.shl').op('i32.add').memory('i32.load', 4).set(v.record)
+  c.get(v.record).memory('i32.load', RECORD.kernel).set(v.kernel)
+  c.get(v.record).memory('i32.load', RECORD.items).set(v.items)
+  c.get(v.record).memory('i32.load', RECORD.chunk).set(v.chunk)
   // The barrier's state is read before this thread can arrive at it.
-  control(0).memory('i32.atomic.load', CONTROL.phase).set(phase)
-  c.block().loop()
-  c.get(record).get(chunk).memory('i32.atomic.rmw.add', RECORD.next).tee(first).get(items).op('i32.ge_u').brIf(1)
-  c.get(first).get(chunk).op('i32.add').tee(last).get(items).get(last).get(items).op('i32.lt_u').op('select').set(last)
-  c.get(record).get(scratch).get(first).get(last).get(kernel).callIndirect(kernelType)
+  c.i32(0).memory('i32.atomic.load', CONTROL.phase).set(v.phase)
+  c.get(v.record).i32(1).memory('i32.store', RECORD.next)
+  c.get(v.threads).i32(1).op('i32.le_s').if()
+  c.get(v.record).get(v.scratch).i32(0).get(v.items).i32(0).get(v.kernel).callIndirect(kernelType)
+  c.get(v.record).i32(0).memory('i32.store', RECORD.next)
+  c.else()
+  takeItems(c, v, kernelType)
+  waitForOthers(c, v)
+  c.end()
+  c.get(v.at).i32(1).op('i32.add').set(v.at)
   c.br(0)
   c.end().end()
-  // The last to arrive prepares the record for the next run and lets everybody go on.
-  c.block()
-  c.get(threads).i32(1).op('i32.le_s').if()
-  c.get(record).i32(0).memory('i32.store', RECORD.next)
-  c.br(1)
-  c.end()
-  control(0).i32(1).memory('i32.atomic.rmw.add', CONTROL.arrived).i32(1).op('i32.add').get(threads).op('i32.eq').if()
-  c.get(record).i32(0).memory('i32.store', RECORD.next)
-  control(0).i32(0).memory('i32.atomic.store', CONTROL.arrived)
-  control(0).i32(1).memory('i32.atomic.rmw.add', CONTROL.phase).op('drop')
-  control(0).memory('i32.atomic.load', CONTROL.sleepers).if()
-  control(0).i32(-1).memory('memory.atomic.notify', CONTROL.phase).op('drop')
-  c.end()
-  c.br(1)
-  c.end()
-  c.i32(0).set(spins)
+  return { type: { params: ['i32'], results: [] }, locals: NAMES.slice(1).map(() => 'i32' as const), code: c }
+}
+
+/** Does items until nobody's share has any left. */
+function takeItems(c: Code, v: Names, kernelType: number): void {
+  c.get(v.items).get(v.threads).get(v.chunk).op('i32.mul').tee(v.share).op('i32.add').i32(1).op('i32.sub')
+  c.get(v.share).op('i32.div_u').get(v.chunk).op('i32.mul').set(v.share)
+  c.i32(-1).set(v.done)
+  c.i32(0).set(v.turn)
+  c.get(v.thread).set(v.owner)
   c.loop()
-  control(0).memory('i32.atomic.load', CONTROL.phase).get(phase).op('i32.ne').brIf(1)
-  // Thread 0 may be a page's main thread, which must not sleep.
-  c.get(spins).i32(1).op('i32.add').tee(spins).i32(SPINS).op('i32.lt_u').get(thread).op('i32.eqz').op('i32.or').brIf(0)
-  control(0).i32(1).memory('i32.atomic.rmw.add', CONTROL.sleepers).op('drop')
-  sleep(c, CONTROL.phase, () => c.get(phase))
-  control(0).i32(-1).memory('i32.atomic.rmw.add', CONTROL.sleepers).op('drop')
-  c.br(0)
-  c.end()
-  c.end()
-  c.get(at).i32(1).op('i32.add').set(at)
+  c.get(v.owner).get(v.share).op('i32.mul').set(v.begin)
+  smaller(c, v.end, v.items, () => c.get(v.begin).get(v.share).op('i32.add'))
+  c.get(v.owner).i32(LINE_BYTES).op('i32.mul').set(v.taken)
+  c.block().loop()
+  c.get(v.taken).memory('i32.atomic.load', CONTROL.taken).get(v.begin).op('i32.add').get(v.end).op('i32.ge_u').brIf(1)
+  c.get(v.taken).get(v.chunk).memory('i32.atomic.rmw.add', CONTROL.taken).get(v.begin).op('i32.add').tee(v.first)
+  c.get(v.end).op('i32.ge_u').brIf(1)
+  smaller(c, v.last, v.end, () => c.get(v.first).get(v.chunk).op('i32.add'))
+  c.get(v.since).get(v.first).get(v.first).get(v.done).op('i32.eq').op('select').set(v.since)
+  c.get(v.record).get(v.scratch).get(v.first).get(v.last).get(v.since).get(v.kernel).callIndirect(kernelType)
+  c.get(v.last).set(v.done)
   c.br(0)
   c.end().end()
-  return { type: { params: ['i32'], results: [] }, locals: Array.from({ length: 13 }, () => 'i32' as const), code: c }
+  c.i32(0).get(v.owner).i32(1).op('i32.add').get(v.owner).i32(1).op('i32.add').get(v.threads).op('i32.eq').op('select').set(v.owner)
+  c.get(v.turn).i32(1).op('i32.add').tee(v.turn).get(v.threads).op('i32.lt_u').brIf(0)
+  c.end()
+}
+
+/** Sets `local` to a number, or to `limit` where that is smaller: both unsigned. */
+function smaller(c: Code, local: number, limit: number, number: () => void): void {
+  number()
+  c.tee(local).get(limit).get(local).get(limit).op('i32.lt_u').op('select').set(local)
+}
+
+/** The barrier behind a dispatch: the last to arrive prepares what is written for the next one, and lets everybody go on. */
+function waitForOthers(c: Code, v: Names): void {
+  c.block()
+  c.i32(0).i32(1).memory('i32.atomic.rmw.add', CONTROL.arrived).i32(1).op('i32.add').get(v.threads).op('i32.eq').if()
+  c.get(v.record).i32(0).memory('i32.store', RECORD.next)
+  c.i32(0).set(v.owner)
+  c.loop()
+  c.get(v.owner).i32(LINE_BYTES).op('i32.mul').i32(0).memory('i32.store', CONTROL.taken)
+  c.get(v.owner).i32(1).op('i32.add').tee(v.owner).get(v.threads).op('i32.lt_u').brIf(0)
+  c.end()
+  c.i32(0).i32(0).memory('i32.atomic.store', CONTROL.arrived)
+  c.i32(0).i32(1).memory('i32.atomic.rmw.add', CONTROL.phase).op('drop')
+  c.i32(0).memory('i32.atomic.load', CONTROL.sleepers).if()
+  c.i32(0).i32(-1).memory('memory.atomic.notify', CONTROL.phase).op('drop')
+  c.end()
+  c.br(1)
+  c.end()
+  c.i32(0).set(v.spins)
+  c.loop()
+  c.i32(0).memory('i32.atomic.load', CONTROL.phase).get(v.phase).op('i32.ne').brIf(1)
+  // Thread 0 may be a page's main thread, which must not sleep.
+  c.get(v.spins).i32(1).op('i32.add').tee(v.spins).i32(SPINS).op('i32.lt_u').get(v.thread).op('i32.eqz').op('i32.or').brIf(0)
+  c.i32(0).i32(1).memory('i32.atomic.rmw.add', CONTROL.sleepers).op('drop')
+  sleep(c, CONTROL.phase, () => c.get(v.phase))
+  c.i32(0).i32(-1).memory('i32.atomic.rmw.add', CONTROL.sleepers).op('drop')
+  c.br(0)
+  c.end()
+  c.end()
 }
 
 /** `work(thread)`: runs whatever is started until it is told to stop. */

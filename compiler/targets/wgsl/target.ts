@@ -130,7 +130,7 @@ function printed(
     bindings: kernel.bindings,
     text: code,
     workgroup,
-    invocations: { fixed: items.fixed * each, perSample: items.perSample * each },
+    invocations: { fixed: items.fixed * each, perSample: Math.ceil(items.perSample) * each },
     ...(subgroups && { subgroups: printWgsl(subgroups, workgroup).code }),
   }
 }
