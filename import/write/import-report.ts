@@ -1,4 +1,8 @@
+import { InputError } from '../../bundle/errors.ts'
+import { list } from '../../bundle/options.ts'
+import { say } from '../../bundle/plain.ts'
 import type { ModelNet, Note } from '../model-net.ts'
+import { checkModel, checkWritten } from './check-handed-in.ts'
 import type { LayerRow, WrittenNet } from './write-net.ts'
 
 /** What became what: the contents of `import.json`. */
@@ -16,13 +20,20 @@ export interface ImportReport {
   readonly model: Readonly<Record<string, unknown>>
 }
 
-export const importReport = (model: ModelNet, written: WrittenNet, files: readonly string[]): ImportReport => ({
-  name: written.name,
-  files,
-  parameters: written.parameterCount,
-  inputs: written.inputs,
-  outputs: written.outputs,
-  layers: written.layers,
-  notes: written.notes,
-  model: model.facts ?? {},
-})
+/** What became of a model and what `writeNet` made of it. Throws InputError for what is neither, and for names of files that are none. */
+export function importReport(model: ModelNet, written: WrittenNet, files: readonly string[]): ImportReport {
+  checkModel('importReport', model)
+  checkWritten('importReport', written)
+  const [isList, wanted] = list
+  if (!isList(files)) throw new InputError(`importReport: files ${say(files)}: ${wanted} is wanted`)
+  return {
+    name: written.name,
+    files,
+    parameters: written.parameterCount,
+    inputs: written.inputs,
+    outputs: written.outputs,
+    layers: written.layers,
+    notes: written.notes,
+    model: model.facts ?? {},
+  }
+}

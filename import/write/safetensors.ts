@@ -1,5 +1,9 @@
+import { InputError } from '../../bundle/errors.ts'
+import { call } from '../../bundle/options.ts'
+import { say } from '../../bundle/plain.ts'
 import { elementCount } from '../../bundle/sizes.ts'
 import { ImportError } from '../import-error.ts'
+import { checkTensors } from './check-handed-in.ts'
 import type { NamedTensor } from './write-net.ts'
 
 /** Bytes of the header that readers of the format take; the real one is far smaller. */
@@ -7,9 +11,16 @@ const MOST_HEADER = 100_000_000
 
 /**
  * A safetensors file of float32 values, piece by piece: the header, then one tensor after the other, each held only while it is written.
- * Throws ImportError where a tensor has not as many values as its shape says.
+ * Throws ImportError where a tensor has not as many values as its shape says, InputError at once for what is no list of tensors.
  */
-export function* safetensorsParts(tensors: readonly NamedTensor[], progress?: (done: number) => void): Generator<Uint8Array> {
+export function safetensorsParts(tensors: readonly NamedTensor[], progress?: (done: number) => void): Generator<Uint8Array> {
+  checkTensors('safetensorsParts', tensors)
+  const [isCall, wanted] = call
+  if (progress !== undefined && !isCall(progress)) throw new InputError(`safetensorsParts: progress ${say(progress)}: ${wanted} is wanted`)
+  return parts(tensors, progress)
+}
+
+function* parts(tensors: readonly NamedTensor[], progress?: (done: number) => void): Generator<Uint8Array> {
   const header: Record<string, unknown> = Object.create(null) as Record<string, unknown>
   let end = 0
   for (const { name, tensor } of tensors)
@@ -34,9 +45,11 @@ export function* safetensorsParts(tensors: readonly NamedTensor[], progress?: (d
   }
 }
 
-/** The number of bytes after the header. */
-export const tensorBytes = (tensors: readonly NamedTensor[]): number =>
-  tensors.reduce((sum, { tensor }) => sum + 4 * elementCount(tensor.shape), 0)
+/** The number of bytes after the header. Throws InputError for what is no list of tensors. */
+export function tensorBytes(tensors: readonly NamedTensor[]): number {
+  checkTensors('tensorBytes', tensors)
+  return tensors.reduce((sum, { tensor }) => sum + 4 * elementCount(tensor.shape), 0)
+}
 
 const IS_LITTLE = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1
 

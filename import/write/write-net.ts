@@ -1,5 +1,3 @@
-import { InputError } from '../../bundle/errors.ts'
-import { isNamed, say } from '../../bundle/plain.ts'
 import { elementCount } from '../../bundle/sizes.ts'
 import { buildGraph } from '../../compiler/front-end/build-graph.ts'
 import { frontEnd } from '../../compiler/front-end/front-end.ts'
@@ -9,6 +7,7 @@ import { type Diagnostic, loadProgram } from '../../dsl/index.ts'
 import { ImportError, type ImportProblem } from '../import-error.ts'
 import type { ModelLayer, ModelNet, ModelTensor, Note } from '../model-net.ts'
 import { argumentTexts, signatureOf, Unsayable } from './argument-text.ts'
+import { checkModel } from './check-handed-in.ts'
 import { netText, resultNames, type ResultNames } from './net-text.ts'
 import { ownsParameters } from './layer-names.ts'
 import { trainText } from './train-text.ts'
@@ -54,8 +53,7 @@ export interface WrittenNet {
  * parameters that are missing or have another shape than the layer; InputError for what is no model.
  */
 export function writeNet(model: ModelNet): WrittenNet {
-  if (!isNamed(model) || !Array.isArray(model.layers))
-    throw new InputError(`writeNet takes a model, as await importModel(...) gives it, not ${say(model)}`)
+  checkModel('writeNet', model)
   const { net, notes } = withoutUnread({ ...model, layers: growingConcats(model.layers) })
   refuse(unsayable(net))
   const names = resultNames(net)

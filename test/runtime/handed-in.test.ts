@@ -1,13 +1,20 @@
 import { expect, test } from 'vitest'
 import { compile, inspectManifest } from '../../compiler/index.ts'
 import { exportCaffe, exportOnnx, exportOnnxStep, exportTorch } from '../../export/index.ts'
-import { bytesSource, formatOf, importModel, writeNet } from '../../import/index.ts'
+import { bytesSource, formatOf, importModel, importReport, safetensorsParts, tensorBytes, writeNet } from '../../import/index.ts'
 import { arrays, augment, checkBundle, cifar10Dataset, matchWeights, open, packBundle, part, readIdx, readSafetensors, wasm, webgpu,
   writeSafetensors } from '../../runtime/index.ts'
 import { loadData, loadDataset, readBundle, readSnapshot, writeBundle, writeSnapshot } from '../../runtime/node.ts'
 
 const TEXT = 'net n { input x: f32[2] output y = x -> fc(1) as f }'
 const bundle = compile(TEXT)
+const model = {
+  name: 'n',
+  inputs: [{ value: 'x', shape: [2] }],
+  layers: [{ op: 'relu', inputs: ['x'], arguments: {}, output: 'y', from: [] }],
+  results: [{ kind: 'output', name: 'y', value: 'y' }],
+  notes: [],
+}
 const column = { shape: [2], type: 'f32', data: new Float32Array(4) } as const
 const said = async (work: () => unknown): Promise<string> => {
   try {
@@ -109,6 +116,25 @@ test.each<[string, () => unknown, RegExp]>([
     () => writeNet(any(importModel(bytesSource('net.cfg', new Uint8Array(2))).catch(() => 0))),
     /writeNet takes a model.*a promise that was not awaited/,
   ],
+  [
+    'importReport',
+    () => importReport(any(undefined), any(undefined), []),
+    /importReport takes a model, as await importModel.*not undefined/,
+  ],
+  [
+    'importReport',
+    () => importReport(any(model), any(model), []),
+    /importReport takes a written net, as writeNet\(model\) gives it, not an object/,
+  ],
+  ['importReport', () => importReport(any(model), writeNet(any(model)), any('net.onnx')), /files "net.onnx": a list of names is wanted/],
+  ['safetensorsParts', () => safetensorsParts(any({ w: column })), /takes a list of tensors, writeNet\(model\).tensors, not an object/],
+  [
+    'safetensorsParts',
+    () => safetensorsParts(any([column])),
+    /number 1 of the tensors is no \{ name, tensor: \{ shape, values \} \}: an object/,
+  ],
+  ['safetensorsParts', () => safetensorsParts([], any(3)), /progress 3: a function is wanted/],
+  ['tensorBytes', () => tensorBytes(any(importModel(bytesSource('a.cfg', new Uint8Array(2))).catch(() => 0))), /tensorBytes.*not awaited/],
   ['packBundle', () => packBundle(bundle, any({ 'a.txt': new Uint8Array(1) })), /files beside a bundle are wanted as a Map of bytes/],
   ['readSnapshot', () => readSnapshot(any(5)), /readSnapshot takes the path of a file, not 5/],
   ['writeSnapshot', () => writeSnapshot(any({}), any(undefined)), /writeSnapshot writes to the path of a file, not to undefined/],
