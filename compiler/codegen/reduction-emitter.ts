@@ -178,6 +178,11 @@ export class ReductionEmitter extends ExpressionEmitter {
     this.openReduction([job], {}, (step, updates) => this.accumulate(job, step, updates))
   }
 
+  /** What a reduction came to, where that is known by now. */
+  found(e: Reduction, point: Point): Operand | undefined {
+    return this.recall(e, point)
+  }
+
   /** What a reduction came to, found elsewhere. */
   provide(e: Reduction, point: Point, value: Operand): void {
     this.retain(e, point, value)

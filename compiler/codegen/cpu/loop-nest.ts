@@ -42,6 +42,8 @@ export interface Stage {
   readonly loops: readonly Loop[]
   /** A reduced axis that is summed up in four lanes, which are added at the end. */
   readonly vectorReduction?: Axis
+  /** Memory through which sums that are computed in pairs of vectors become single ones: see `separatePairs`. */
+  readonly pairMemory?: Tensor
   /** Reduced axes: steps that are unrolled (vectors of four, along `vectorReduction`). */
   readonly unroll: ReadonlyMap<Axis, number>
   /**

@@ -1,6 +1,7 @@
 import { READ_MARGIN } from '../../../bundle/wasm-abi.ts'
 import { invariant } from '../../invariant.ts'
 import { elementsPerSample, showShape, type Tensor } from '../../ir/tensor.ts'
+import { reductions } from '../../ir/analysis.ts'
 import { walk } from '../../ir/expression.ts'
 import { type Axis, axesOf, type Extent, type Index, index, plus, substitute, times, linearIndex } from '../../ir/affine.ts'
 
@@ -8,6 +9,7 @@ import { type Equation, reads, writes } from '../../ir/equation.ts'
 import { bindingsOf, type BufferOf } from '../bindings.ts'
 import { type Loop, type LoopNest, type Stage, type StageGroup, stagesOf } from './loop-nest.ts'
 import { Point } from '../point.ts'
+import { separatePairs } from './separate-pairs.ts'
 import { ReductionEmitter } from '../reduction-emitter.ts'
 import type { KernelFunction, PackBuffer, Statement, Operand } from '../kernel-function.ts'
 import { int, range, KernelBuilder } from '../builder.ts'
@@ -34,6 +36,8 @@ class LoopNestLowering {
   private readonly slots: ReadonlyMap<Tensor, number>
   private readonly written: ReadonlySet<Tensor>
   private readonly bufferOf: BufferOf
+  /** Tiles whose pairs were separated. */
+  private turns = 0
 
   constructor(equation: Equation, nest: LoopNest, bufferOf: BufferOf) {
     this.equation = equation
@@ -165,7 +169,19 @@ class LoopNestLowering {
     )
     const roots = equation.stores.map((s) => s.value)
     const hoist = (points: readonly Point[]): void => values.hoistReductions(roots, points)
-    this.loops(stage.loops, exact, outer, (points) => this.store(equation, values, points), hoist)
+    const inside = (points: readonly Point[]): void => {
+      if (stage.pairMemory) this.separatePairs(stage, values, points)
+      this.store(equation, values, points)
+    }
+    this.loops(stage.loops, exact, outer, inside, hoist)
+  }
+
+  /** Has the sums of a tile go through memory, so that what follows need not be of pairs. */
+  private separatePairs({ equation, loops, pairMemory }: Stage, values: ReductionEmitter, points: readonly Point[]): void {
+    for (const e of new Set(equation.stores.flatMap((s) => reductions(s.value)))) {
+      const sums = points.map((point) => values.found(e, point)).filter((sum) => sum !== undefined)
+      if (sums.length === points.length) separatePairs(this.builder, this.slots.get(pairMemory!)!, sums, loops, this.turns++)
+    }
   }
 
   /** Emits loops, outermost first; `open` is called with the points of a tile in front of each of them, and in the innermost. */
@@ -331,14 +347,14 @@ interface Stored {
   readonly value: Operand
 }
 
-/** Stores of vectors, each followed by the one that lies behind it in memory; of vectors whose lanes lie apart, that of the next lanes. */
+/** Stores of vectors, each followed by the one that lies behind it in memory. */
 function inPairs(found: readonly Stored[]): readonly Stored[] {
-  const key = ({ binding, step, index: at }: Stored, further = 0): string => `${binding} ${step} ${at.termsKey} ${at.constant + further}`
-  const places = new Map(found.map((s) => [key(s), s]))
+  const key = ({ binding, index: at }: Stored, further = 0): string => `${binding} ${at.termsKey} ${at.constant + further}`
+  const places = new Map(found.filter((s) => s.step === 1).map((s) => [key(s), s]))
   const taken = new Set<Stored>()
   return found.flatMap((first) => {
     if (taken.has(first)) return []
-    const second = first.step > 0 ? places.get(key(first, 4 * first.step)) : undefined
+    const second = first.step === 1 ? places.get(key(first, 4)) : undefined
     const own = second && !taken.has(second) ? [first, second] : [first]
     for (const s of own) taken.add(s)
     return own

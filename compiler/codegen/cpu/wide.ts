@@ -1,8 +1,10 @@
-import { freeAxes, hasReduction, isContraction, reductions, strideOf } from '../../ir/analysis.ts'
+import { freeAxes, hasReduction, isContraction, reductions, steps, strideOf } from '../../ir/analysis.ts'
 import { type Axis, linearIndex } from '../../ir/affine.ts'
 import type { Equation } from '../../ir/equation.ts'
-import { children } from '../../ir/expression.ts'
-import { CPU } from './cost-model.ts'
+import { children, type Reduction } from '../../ir/expression.ts'
+import type { Tensor } from '../../ir/tensor.ts'
+import { CPU, isInnermost } from './cost-model.ts'
+import { pairMemory } from './separate-pairs.ts'
 import type { Loop, LoopNest, Stage, StageGroup } from './loop-nest.ts'
 
 /**
@@ -13,23 +15,29 @@ import type { Loop, LoopNest, Stage, StageGroup } from './loop-nest.ts'
  */
 export function widenNest(nest: LoopNest): LoopNest | undefined {
   let isWider = false
+  let memory: Tensor | undefined
   const widen = (stage: Stage): Stage => {
     const sums = stage.equation.stores.some((s) => hasReduction(s.value))
-    const loops = stage.vectorReduction ? undefined : sums ? wideTile(stage) : pairs(stage.loops)
-    if (!loops) return stage
-    isWider ||= sums
-    return { ...stage, loops }
+    if (stage.vectorReduction) return stage
+    if (!sums) return { ...stage, loops: pairs(stage.loops) ?? stage.loops }
+    const tile = wideTile(stage)
+    if (!tile) return stage
+    isWider = true
+    if (tile.areApart) memory ??= pairMemory()
+    return { ...stage, loops: tile.loops, ...(tile.areApart && { pairMemory: memory! }) }
   }
   const widenAll = (s: Stage | StageGroup): Stage | StageGroup =>
     'each' in s ? { ...s, each: pairs(s.each) ?? s.each, stages: s.stages.map(widenAll) } : widen(s)
   const stages = nest.stages.map(widenAll)
   if (!isWider) return undefined
   const { outerReduction: outer } = nest
+  const outerReduction = outer && { ...outer, ...(outer.epilogue && { epilogue: widenAll(outer.epilogue) }) }
   return {
     ...nest,
     stages,
+    ...(outerReduction && { outerReduction }),
     inPairs: true,
-    ...(outer && { outerReduction: { ...outer, ...(outer.epilogue && { epilogue: widenAll(outer.epilogue) }) } }),
+    scratch: [...nest.scratch, ...(memory ? [memory] : [])],
     summary: `${nest.summary}; in pairs of vectors`,
   }
 }
@@ -43,44 +51,65 @@ function pairs(loops: readonly Loop[]): readonly Loop[] | undefined {
   return loops.map((l) => (l.tile === 1 && neighbours(l) >= 2 * CPU.lanes ? { ...l, tile: 2 } : l))
 }
 
-/** Of sums whose lanes are stored apart: whole groups of four are transposed. */
-const TRANSPOSED: typeof TILES = [{ vectors: 4, points: [4] }, { vectors: 2, points: [4] }]
-
-/** Register tiles of pairs, by their vectors along the axis in lanes: points of the other axis, the fastest first. */
+/**
+ * Register tiles of pairs, by their vectors along the axis in lanes: points of the other axis, the fastest first. V8 has 15 registers for sums, a
+ * step's vectors and all of its broadcasts, which come first: with more of them, sums go to the stack in every step and take twice the time.
+ */
 const TILES: readonly { readonly vectors: number; readonly points: readonly number[] }[] = [
-  { vectors: 4, points: [6, 4, 5, 3] },
-  { vectors: 2, points: [8, 10, 7, 6, 5, 4] },
+  { vectors: 4, points: [4, 3] },
+  { vectors: 2, points: [7, 6, 5, 4] },
 ]
 
-/** The register tile with the least work beyond the edges. */
-function wideTile({ loops, equation }: Stage): readonly Loop[] | undefined {
+/** Loads and stores a vector whose lanes are stored apart: four by four transposed, or each by itself. */
+const APART = { transposed: 4, single: 12 }
+
+/** What a step pays for each broadcast from a line of the cache of its own. */
+const OWN_LINE = 0.25
+
+interface Tile {
+  readonly cost: number
+  readonly loops: readonly Loop[]
+  readonly areApart: boolean
+}
+
+/** The cheapest register tile: vectors along the axis in lanes, and points of another axis. */
+function wideTile({ loops, equation }: Stage): Tile | undefined {
   const lanes = loops.find((l) => neighbours(l) >= 2 * CPU.lanes)
-  const others = loops.filter((l) => !l.vectorized)
-  const other = others.reduce<Loop | undefined>((most, l) => (l.tile > (most?.tile ?? 1) ? l : most), undefined)
-  if (!lanes || !other || typeof other.axis.extent !== 'number') return undefined
+  if (!lanes) return undefined
+  const tiles = loops.filter((l) => !l.vectorized).flatMap((other) => bestTile(equation, loops, lanes, other) ?? [])
+  return tiles.reduce<Tile | undefined>((best, tile) => (best && best.cost <= tile.cost ? best : tile), undefined)
+}
+
+function bestTile(equation: Equation, loops: readonly Loop[], lanes: Loop, other: Loop): Tile | undefined {
   const [across, along] = [neighbours(lanes), other.axis.extent]
+  if (typeof along !== 'number' || !isMatrixProduct(equation, lanes.axis, other.axis)) return undefined
   const computed = (extent: number, size: number): number => Math.ceil(extent / size) * size
-  if (!isMatrixProduct(equation, lanes.axis, other.axis)) return undefined
   const strides = (a: Axis): readonly (number | undefined)[] => equation.stores.map((s) => strideOf(linearIndex(s.tensor, s.at), a))
   const areApart = strides(lanes.axis).some((stride) => stride !== 1)
-  if (areApart && strides(other.axis).some((stride) => stride !== 1)) return undefined
+  const isTransposed = strides(other.axis).every((stride) => stride === 1)
+  const sumsOf = equation.stores.flatMap((s) => reductions(s.value))
+  const terms = sumsOf.reduce((least, r) => Math.min(least, steps(r)), Infinity)
+  const broadcast = 1 + (sumsOf.some((r) => !isClose(r, other.axis)) ? OWN_LINE : 0)
   let best: { readonly vectors: number; readonly points: number; readonly cost: number } | undefined
-  for (const { vectors, points } of areApart ? TRANSPOSED : TILES) {
+  for (const { vectors, points } of TILES) {
     for (const count of points) {
       if (count > along || vectors * CPU.lanes > computed(across, CPU.lanes)) continue
       // A step loads the tile's pairs and broadcasts its points; fewer than eight pairs of sums do not hide the latency of a sum.
       const sums = vectors * count / 2
-      const step = Math.max(sums, 8) + vectors / 2 + count
-      const cost = computed(across, vectors * CPU.lanes) * computed(along, count) * step / sums
+      const step = Math.max(sums, 8) + vectors / 2 + count * broadcast
+      const stored = areApart ? 2 * sums * APART[isTransposed && count % CPU.lanes === 0 ? 'transposed' : 'single'] / terms : 0
+      const cost = computed(across, vectors * CPU.lanes) / across * computed(along, count) / along * (step + stored) / sums
       if (!best || cost < best.cost) best = { vectors, points: count, cost }
     }
   }
   if (!best) return undefined
-  const { vectors, points } = best
-  return loops.map((
-    l,
-  ) => (l === lanes ? { ...l, tile: vectors } : l === other ? { ...l, tile: points } : l.tile > 1 ? { ...l, tile: 1 } : l))
+  const { vectors, points, cost } = best
+  const tiled = loops.map((l) => (l === lanes ? { ...l, tile: vectors } : l === other ? { ...l, tile: points } : { ...l, tile: 1 }))
+  return { cost, loops: tiled, areApart }
 }
+
+/** Whether points of an axis lie close together in the factor that changes with it. */
+const isClose = ({ body }: Reduction, a: Axis): boolean => children(body).every((f) => !freeAxes(f).has(a) || isInnermost(f, a))
 
 /**
  * Whether each of two axes changes one factor alone. Where both change the same one, as rows and columns of a depthwise convolution do, vectors are masked in

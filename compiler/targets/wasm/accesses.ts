@@ -1,7 +1,7 @@
 import type { KernelFunction, Statement, Operand } from '../../codegen/kernel-function.ts'
 import { plusConstant, split } from './addresses.ts'
 import type { Code } from './code.ts'
-import { type Locals, P_SCRATCH } from './locals.ts'
+import { type Locals } from './locals.ts'
 import type { Uses } from './uses.ts'
 
 /** Leaves a value on the stack, in so many lanes. */
@@ -17,7 +17,6 @@ export class Accesses {
   /** The places at which loads into all lanes start, of the step that is being printed. */
   private readonly rolled = new Map<string, { local: number; lowest: number }>()
   /** Pairs of transpositions so far. */
-  private pairs = 0
 
   constructor(kernel: KernelFunction, code: Code, locals: Locals, uses: Uses, value: Value) {
     this.kernel = kernel
@@ -153,51 +152,14 @@ export class Accesses {
   }
 
   /** Two or four vectors as columns: a transposition, and whole vectors are stored. */
-  storeInterleaved(s: Extract<Statement, { kind: 'storeInterleaved' }>): void {
-    const parts = s.values.map((value, i) => {
+  storeInterleaved({ binding, at, values, step }: Extract<Statement, { kind: 'storeInterleaved' }>): void {
+    const { code } = this
+    const parts = values.map((value, i) => {
       const local = this.locals.for(`woven ${i}`, 'v128')
       this.value(value, 4)
-      this.code.set(local)
+      code.set(local)
       return local
     })
-    this.weave(s, (i) => this.code.get(parts[i]!))
-  }
-
-  /**
-   * The same for two statements whose vectors are neighbours: V8 joins what is stored side by side, and a transposition is not. So all vectors are
-   * stored to memory of this thread first, and transposed from there. False where these are no such statements: nothing is printed then.
-   */
-  storeInterleavedPair(lower: Statement, upper: Statement, memory: number): boolean {
-    if (lower.kind !== 'storeInterleaved' || upper.kind !== 'storeInterleaved') return false
-    if (lower.binding !== upper.binding || lower.step !== upper.step || lower.values.length !== upper.values.length) return false
-    const { code } = this
-    const scratch = memory + 32 * MOST_WOVEN * (this.pairs++ % PLACES)
-    lower.values.forEach((value, i) => {
-      const locals = [value, upper.values[i]!].map((one, half) => {
-        const local = this.locals.for(`pair ${half}`, 'v128')
-        this.value(one, 4)
-        code.set(local)
-        return local
-      })
-      for (const half of [1, 0]) code.get(P_SCRATCH).get(locals[half]!).memory('v128.store', scratch + 32 * i + 16 * half)
-    })
-    ;[lower, upper].forEach((s, half) => {
-      const parts = s.values.map((_, i) => {
-        const local = this.locals.for(`woven ${i}`, 'v128')
-        code.get(P_SCRATCH).memory('v128.load', scratch + 32 * i + 16 * half).set(local)
-        return local
-      })
-      this.weave(s, (i) => code.get(parts[i]!))
-    })
-    return true
-  }
-
-  /** Transposes vectors, each of which `part` leaves on the stack, and stores them. */
-  private weave(
-    { binding, at, values, step }: Extract<Statement, { kind: 'storeInterleaved' }>,
-    part: (i: number) => Code,
-  ): void {
-    const { code } = this
     const store = (row: number, write: () => void): void => {
       const offset = this.address(binding, plusConstant(at, values.length === 2 ? 4 * row : step * row))
       write()
@@ -205,10 +167,7 @@ export class Accesses {
     }
     const halves: readonly Four[] = [[0, 4, 1, 5], [2, 6, 3, 7]]
     halves.forEach((half, h) => {
-      const pair = (i: number): Code => {
-        part(i)
-        return part(i + 1).shuffle(...half)
-      }
+      const pair = (i: number): Code => code.get(parts[i]!).get(parts[i + 1]!).shuffle(...half)
       if (values.length === 2) return store(h, () => pair(0))
       const [first, second] = [this.locals.for('woven first', 'v128'), this.locals.for('woven second', 'v128')]
       pair(0).set(first)
@@ -218,12 +177,5 @@ export class Accesses {
     })
   }
 }
-
-/** Vectors of a transposition. */
-const MOST_WOVEN = 4
-/** V8 joins no stores to where its block stores once more: transpositions take turns. */
-const PLACES = 8
-/** Bytes of the memory that `storeInterleavedPair` uses. */
-export const PAIR_BYTES = 32 * MOST_WOVEN * PLACES
 
 type Four = readonly [number, number, number, number]

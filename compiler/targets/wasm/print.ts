@@ -18,8 +18,8 @@ import { Uses } from './uses.ts'
 export interface PrintOptions {
   /** Index of the first function of `math.ts`. */
   readonly math: number
-  /** For engines that join neighbouring vectors: pairs of stores have nothing between them. Where such a kernel has `PAIR_BYTES` of its thread's memory. */
-  readonly inPairs?: { readonly scratch: number }
+  /** For engines that join neighbouring vectors: pairs of stores have nothing between them. */
+  readonly inPairs?: true
 }
 
 /** A thread has no workgroup: what is shared, waits or asks its neighbours is not here. */
@@ -70,7 +70,7 @@ class Printer {
     this.kernel = kernel
     this.lastMentions = lastMentions(kernel.body)
     this.options = options
-    this.code = new Code({ inFull: options.inPairs !== undefined })
+    this.code = new Code({ inFull: options.inPairs === true })
     this.locals = new Locals(this.code, this.uses)
     const value = (operand: Operand, lanes: 1 | 4): void => this.value(operand, lanes)
     this.accesses = new Accesses(kernel, this.code, this.locals, this.uses, value)
@@ -167,9 +167,7 @@ class Printer {
 
   /** Whether two stores in a row were printed as a pair. */
   private pair(lower: Statement, upper: Statement): boolean {
-    const { inPairs } = this.options
-    return inPairs !== undefined &&
-      (this.accesses.storePair(lower, upper) || this.accesses.storeInterleavedPair(lower, upper, inPairs.scratch))
+    return this.options.inPairs === true && this.accesses.storePair(lower, upper)
   }
 
   private statement(s: Statement): void {

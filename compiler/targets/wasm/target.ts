@@ -11,12 +11,12 @@ import type { Equation } from '../../ir/equation.ts'
 import { kernelKey } from '../../ir/kernel-key.ts'
 import { bindingsOf } from '../../codegen/bindings.ts'
 import { lowerLoopNest } from '../../codegen/cpu/lower.ts'
+import type { KernelFunction } from '../../codegen/kernel-function.ts'
 import type { LoopNest } from '../../codegen/cpu/loop-nest.ts'
 import { widenNest } from '../../codegen/cpu/wide.ts'
 import type { LinkedModule, LinkRequest, PrintedKernel } from '../../codegen/printed-kernel.ts'
 import { gridSize } from '../../codegen/grid.ts'
 import type { Printer, Schedules, Target } from '../target.ts'
-import { PAIR_BYTES } from './accesses.ts'
 import { encodeModule, type WasmFunction } from './encode.ts'
 import { MATH, mathFunctions } from './math.ts'
 import { CAPABILITIES, printFunction } from './print.ts'
@@ -97,6 +97,12 @@ interface Known {
   readonly items: PrintedKernel['invocations']
 }
 
+/** Memory that a thread has for packing; vectors are read a little beyond the end. */
+function bytesOfThread({ packBuffers }: KernelFunction): number {
+  const last = packBuffers.at(-1)
+  return last ? 4 * (last.offset + elementsPerSample(last.tensor.shape) + 16) : 0
+}
+
 function printer(scheduler: CpuScheduler, limits: ScheduleLimits, schedules?: Schedules): Printer {
   const known = new Map<string, Known>()
   const byText = new Map<string, Known>()
@@ -104,15 +110,14 @@ function printer(scheduler: CpuScheduler, limits: ScheduleLimits, schedules?: Sc
     const nest = loopNestOf(equation, scheduler, schedules)
     const kernel = lowerLoopNest(equation, nest, bufferOf)
     const baseline = printFunction(kernel, { math: FIRST_MATH })
-    const last = kernel.packBuffers.at(-1)
-    const scratch = last ? 4 * (last.offset + elementsPerSample(last.tensor.shape) + 16) : 0
     const paired = limits.wide && widenNest(nest)
+    const wide = paired && lowerLoopNest(equation, paired, bufferOf)
     return {
       baseline,
-      ...(paired && { wide: printFunction(lowerLoopNest(equation, paired, bufferOf), { math: FIRST_MATH, inPairs: { scratch } }) }),
+      ...(wide && { wide: printFunction(wide, { math: FIRST_MATH, inPairs: true }) }),
       text: `${baseline.locals.join()} ${latin(baseline.code.bytes)}`,
       how: nest.summary,
-      threadBytes: scratch + (paired ? PAIR_BYTES : 0),
+      threadBytes: bytesOfThread(wide ?? kernel),
       items: gridSize(kernel.grid.map((g) => g.extent)),
     }
   }
