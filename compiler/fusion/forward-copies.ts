@@ -26,9 +26,11 @@ function tryForward(node: KernelNode, program: KernelProgram, context: FusionCon
     axes.every((a, d) => a.extent === source.shape[d])
   if (!isWhole || context.kept.has(source) || isViewed(source, context) || isUnfused(node.equation, context)) return
   if (program.readers(source).some((other) => other !== node)) return
-  const producer = carrierOf(source, program)
+  const carrier = carrierOf(source, program)
   const from = firstChannel(copy.at, axes)
-  if (typeof producer === 'string' || from === undefined || isUnfused(producer.equation, context)) return
+  if (typeof carrier === 'string' || carrier.channels.groupAxis || from === undefined) return
+  const producer = carrier.node
+  if (isUnfused(producer.equation, context)) return
   const { equation } = producer
   if (equation.sides.some((side) => side.source !== source || side.kind !== 'moments') || reads(equation).includes(copy.tensor)) return
   program.set(producer, forwardedOf(String(from), equation, node.equation, source))

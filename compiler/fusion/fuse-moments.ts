@@ -1,4 +1,4 @@
-import type { Equation } from '../ir/equation.ts'
+import { channelAxesOf, type Equation } from '../ir/equation.ts'
 import { sideMoments } from '../ir/moments.ts'
 import { onceByNodes } from '../ir/once-by-node.ts'
 import { type FusionContext, isUnfused, type KernelPass } from './kernel-pass.ts'
@@ -21,8 +21,9 @@ function tryFuse(node: KernelNode, program: KernelProgram, context: FusionContex
   const { name } = node.equation
   const { source, result } = node.equation.moments!
   if (isUnfused(node.equation, context)) return `${name} is of style split`
-  const producer = carrierOf(source, program)
-  if (typeof producer === 'string') return producer
+  const carrier = carrierOf(source, program)
+  if (typeof carrier === 'string') return carrier
+  const producer = carrier.node
   const blockSizes = context.statisticsBlock(producer.equation)
   if (typeof blockSizes === 'string') return blockSizes
   const { side, merge } = sideOf(sizesText(producer.equation, blockSizes), producer.equation, node.equation)
@@ -38,5 +39,5 @@ const sideOf = onceByNodes((sizes, producer: Equation, pass: Equation) => {
   const { name, layers } = pass
   const { source, result, affine, eps, samples } = pass.moments!
   const request = { name, layers, source, result, ...(affine && { affine }), eps, ...(samples && { samples }) }
-  return sideMoments(request, producer.axes, producer.axes[1]!, sizesFrom(sizes, producer))
+  return sideMoments(request, producer.axes, channelAxesOf(producer, producer.stores.find((s) => s.tensor === source)!)!, sizesFrom(sizes, producer))
 })

@@ -1,5 +1,5 @@
 import { isAxis } from '../ir/affine.ts'
-import { blocksAround, type Equation, reads, type SideSums } from '../ir/equation.ts'
+import { blocksAround, channelAxesOf, channelCount, type Equation, reads, type SideSums } from '../ir/equation.ts'
 import { type Load, walk } from '../ir/expression.ts'
 import { onceByNodes } from '../ir/once-by-node.ts'
 import { rewriteTotals } from '../ir/side-sums.ts'
@@ -34,8 +34,9 @@ function tryFuse(node: KernelNode, program: KernelProgram, context: FusionContex
   if (later) return `${name} needs ${later.tensor.name}, which is made after ${last.tensor.name}`
   const source = last.tensor
   if (!loads.filter((e) => e.tensor === source).every(isHere)) return `${name} does not read ${source.name} point by point`
-  const producer = carrierOf(source, program)
-  if (typeof producer === 'string') return producer
+  const carrier = carrierOf(source, program)
+  if (typeof carrier === 'string') return carrier
+  const producer = carrier.node
   const blockSizes = context.statisticsBlock(producer.equation)
   if (typeof blockSizes === 'string') return blockSizes
   const side = sideOf(sizesText(producer.equation, blockSizes), producer.equation, node.equation, source)
@@ -50,10 +51,10 @@ function tryFuse(node: KernelNode, program: KernelProgram, context: FusionContex
 const sideOf = onceByNodes((sizes, producer: Equation, pass: Equation, source: Tensor): SideSums => {
   const { at, terms, into } = pass.sums!
   const { axes } = producer
-  const kept = axes[1]!
-  const { blocks, counts } = blocksAround(kept, axes, sizesFrom(sizes, producer))
-  const partials = tensor(into.name, [...counts, kept.extent as number, terms.length])
-  return { kind: 'sums', source, keptAxis: kept, blocks, at, terms, partials }
+  const channels = channelAxesOf(producer, producer.stores.find((s) => s.tensor === source)!)!
+  const { blocks, counts } = blocksAround(channels, axes, sizesFrom(sizes, producer))
+  const partials = tensor(into.name, [...counts, channelCount(channels), terms.length])
+  return { kind: 'sums', source, ...channels, blocks, at, terms, partials }
 })
 
 const totalsOf = onceByNodes((_, e: Equation, into: Tensor, side: SideSums) => rewriteTotals(e, into, side))

@@ -1,22 +1,26 @@
-import { isAxis } from '../ir/affine.ts'
-import { type BlockSizes, type Equation, reads, type SideReduction, writes } from '../ir/equation.ts'
+import { type BlockSizes, type ChannelAxes, channelAxesOf, type Equation, reads, type SideReduction, writes } from '../ir/equation.ts'
 import { onceByNodes } from '../ir/once-by-node.ts'
 import { elementsPerSample, isBatched, type Tensor } from '../ir/tensor.ts'
 import type { FusionContext } from './kernel-pass.ts'
 import { weigh } from './weigh.ts'
 import { bindingCount, type KernelNode, type KernelProgram } from './program.ts'
 
+/** A kernel that may carry side reductions of what it stores, and which of its axes count channels. */
+export interface Carrier {
+  readonly node: KernelNode
+  readonly channels: ChannelAxes
+}
+
 /** The one kernel that stores a map channel by channel, which may carry side reductions of it; or why there is none. */
-export function carrierOf(source: Tensor, program: KernelProgram): KernelNode | string {
+export function carrierOf(source: Tensor, program: KernelProgram): Carrier | string {
   const [producer, ...others] = program.writers(source)
   if (!producer || others.length > 0) return `${source.name} is not made by one kernel`
   const { equation } = producer
   const stored = equation.stores.find((s) => s.tensor === source)!
-  const inOrder = equation.axes.length === source.shape.length &&
-    stored.at.every((index, d) => isAxis(index, equation.axes[d]!) && equation.axes[d]!.extent === source.shape[d])
-  if (equation.axes.length < 3 || !inOrder) return `${equation.name} does not store ${source.name} channel by channel`
+  const channels = channelAxesOf(equation, stored)
+  if (source.shape.length < 3 || !channels) return `${equation.name} does not store ${source.name} channel by channel`
   if (equation.axes[0]!.extent !== 'n') return `${source.name} has no batch of images`
-  return producer
+  return { node: producer, channels }
 }
 
 /** Lets a kernel carry a side reduction if it can bind the buffers, and if that moves fewer bytes than reading `instead` in a pass; or says why not. */
@@ -55,11 +59,11 @@ const carryingOf = onceByNodes((_, equation: Equation, side: SideReduction, pass
   layers: [...new Set([...equation.layers, ...pass.layers])],
 }))
 
-/** The blocks of all axes of a producer but the one whose statistics are kept, as text; and again as sizes. */
-export const sizesText = ({ axes: [image, , ...space] }: Equation, sizeOf: BlockSizes): string => [image!, ...space].map(sizeOf).join()
-export function sizesFrom(text: string, { axes: [image, , ...space] }: Equation): BlockSizes {
-  const sizes = new Map([image!, ...space].map((a, i) => [a, Number(text.split(',')[i])]))
-  return (a) => sizes.get(a)!
+/** The blocks of all axes of a producer as text; and again as sizes. */
+export const sizesText = ({ axes }: Equation, sizeOf: BlockSizes): string => axes.map(sizeOf).join()
+export function sizesFrom(text: string, { axes }: Equation): BlockSizes {
+  const sizes = text.split(',').map(Number)
+  return (a) => sizes[axes.indexOf(a)]!
 }
 
 /** Elements of one sample: what does not grow with the batch does not count. */

@@ -1,6 +1,6 @@
 import type { Tensor } from './tensor.ts'
 import { type Expression, walk } from './expression.ts'
-import { type Axis, index, type Index, type IndexLike } from './affine.ts'
+import { type Axis, index, type Index, type IndexLike, plus, times } from './affine.ts'
 
 /** One tensor written by an equation: `tensor[at] = value` for every point of the axes. */
 export interface Store {
@@ -66,12 +66,14 @@ export interface Prepacked {
 export type SideReduction = SideMoments | SideSums
 
 interface Side {
-  /** The stored tensor, its dimensions in the order of the equation's axes. */
+  /** The stored tensor, its dimensions in the order of the equation's axes; both axes of channels in groups count one dimension. */
   readonly source: Tensor
   /** The channel of `source` at which `keptAxis` starts, where only a part of it is stored. Moments alone have it. Absent: 0. */
   readonly channelOffset?: number
   readonly keptAxis: Axis
-  /** Block size of every axis but `keptAxis`, in the order of the equation's axes. The batch's block is 1. */
+  /** Counts groups of channels, where `keptAxis` counts the channels of a group: channel group * keptAxis.extent + kept. */
+  readonly groupAxis?: Axis
+  /** Block size of every axis but these, in the order of the equation's axes. The batch's block is 1. */
   readonly blocks: readonly { readonly axis: Axis; readonly size: number }[]
   readonly partials: Tensor
 }
@@ -168,13 +170,37 @@ const knownWrites = new WeakMap<Equation, readonly Tensor[]>()
 /** How many points along an axis lie in one block. */
 export type BlockSizes = (a: Axis) => number
 
-/** Blocks of all axes but `kept`, and how many there are of each: the first dimensions of what a side reduction writes to. */
+/** The axes of an equation that count the channels of what it stores. */
+export type ChannelAxes = Pick<SideReduction, 'keptAxis' | 'groupAxis'>
+
+/** The same as a list, groups first. */
+export const channelAxesIn = ({ keptAxis, groupAxis }: ChannelAxes): readonly Axis[] => [...(groupAxis ? [groupAxis] : []), keptAxis]
+
+/** How many channels they count. */
+export const channelCount = ({ keptAxis, groupAxis }: ChannelAxes): number =>
+  (keptAxis.extent as number) * ((groupAxis?.extent as number | undefined) ?? 1)
+
+/** Those of [n, C, ...], stored in the order of the axes: one axis, or one of groups and one of the channels of a group. Undefined where it is not. */
+export function channelAxesOf({ axes }: Equation, { tensor, at }: Store): ChannelAxes | undefined {
+  const groups = axes.length - tensor.shape.length
+  const [image, first, second] = axes
+  if (!first || groups < 0 || groups > 1 || at.length !== tensor.shape.length) return undefined
+  const [keptAxis, groupAxis] = groups === 1 ? [second, first] : [first, undefined]
+  if (!keptAxis || typeof keptAxis.extent !== 'number') return undefined
+  const channel = groupAxis ? plus(times(groupAxis, keptAxis.extent), keptAxis) : index(keptAxis)
+  const found: ChannelAxes = { keptAxis, ...(groupAxis && { groupAxis }) }
+  const places = [index(image!), channel, ...axes.slice(2 + groups).map((a) => index(a))]
+  const extents = [image!.extent, channelCount(found), ...axes.slice(2 + groups).map((a) => a.extent)]
+  return places.every((place, d) => place.key === at[d]!.key && extents[d] === tensor.shape[d]) ? found : undefined
+}
+
+/** Blocks of all axes but those of channels, and how many there are of each: the first dimensions of what a side reduction writes to. */
 export function blocksAround(
-  kept: Axis,
+  { keptAxis, groupAxis }: ChannelAxes,
   axes: readonly Axis[],
   sizeOf: BlockSizes,
 ): { readonly blocks: SideReduction['blocks']; readonly counts: readonly (number | 'n')[] } {
-  const blocks = axes.filter((a) => a !== kept).map((a) => ({ axis: a, size: sizeOf(a) }))
+  const blocks = axes.filter((a) => a !== keptAxis && a !== groupAxis).map((a) => ({ axis: a, size: sizeOf(a) }))
   return {
     blocks,
     counts: blocks.map(({ axis: a, size }) => (typeof a.extent === 'number' ? Math.ceil(a.extent / size) : a.extent as 'n')),

@@ -55,6 +55,7 @@ function renewed(e: Equation, tensor: (t: Tensor) => Tensor): Equation {
     source: tensor(s.source),
     partials: tensor(s.partials),
     keptAxis: own(s.keptAxis),
+    ...(s.groupAxis && { groupAxis: own(s.groupAxis) }),
     blocks: s.blocks.map((b) => ({ ...b, axis: own(b.axis) })),
     ...(s.kind === 'sums' && { at: s.at.map(own), terms: s.terms.map(value) }),
   })

@@ -1,7 +1,7 @@
 import { type Tensor, tensor } from './tensor.ts'
 import { add, constant, div, type Expression, load, mul, rounded, scalar, sqrt, square, sub, sum } from './expression.ts'
 import { type Axis, axis, type IndexLike, plus } from './affine.ts'
-import { blocksAround, type Equation, type SideMoments, store } from './equation.ts'
+import { type BlockSizes, blocksAround, type ChannelAxes, channelCount, type Equation, type SideMoments, store } from './equation.ts'
 import { mergeBlocks, type MomentsRequest, role } from './moments-request.ts'
 import { mergeSamples } from './sample-moments.ts'
 
@@ -71,13 +71,13 @@ export function partialEquation(
 }
 
 /** What a fused producer asks for: the side reduction, and the equations that merge its partials. */
-export function sideMoments(request: MomentsRequest, axes: readonly Axis[], kept: Axis, blockOf: (a: Axis) => number): {
+export function sideMoments(request: MomentsRequest, axes: readonly Axis[], channels: ChannelAxes, blockOf: BlockSizes): {
   side: SideMoments
   merge: Equation[]
 } {
-  const { blocks, counts } = blocksAround(kept, axes, blockOf)
-  const partials = tensor(`${request.name}.partials`, [...counts, kept.extent as number, 4])
-  return { side: { kind: 'moments', source: request.source, keptAxis: kept, blocks, partials }, merge: mergeEquations(request, partials) }
+  const { blocks, counts } = blocksAround(channels, axes, blockOf)
+  const partials = tensor(`${request.name}.partials`, [...counts, channelCount(channels), 4])
+  return { side: { kind: 'moments', source: request.source, ...channels, blocks, partials }, merge: mergeEquations(request, partials) }
 }
 
 /** Merges partials [n, b1, b2, ..., C, 4] into the result: first those of one image, where there are many, then all. */

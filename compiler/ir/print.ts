@@ -25,7 +25,7 @@ export function printEquation(e: Equation): string {
     const terms = termsOf(side, e).map(value)
     const what = side.kind === 'sums' ? `sums of ${terms.join(' and of ')}` : `moments of ${side.source.name}`
     const blocks = side.blocks.map((b) => `${nameOf(b.axis)} ${b.size}`).join(' x ')
-    lines.push(`  ${what} along ${nameOf(side.keptAxis)}, in blocks of ${blocks}`)
+    lines.push(`  ${what} along ${[...(side.groupAxis ? [side.groupAxis] : []), side.keptAxis].map(nameOf).join()}, in blocks of ${blocks}`)
   }
   return lines.join('\n')
 }

@@ -2,7 +2,7 @@ import type { Tensor } from './tensor.ts'
 import { type Expression, guard, load, sum, walk, within } from './expression.ts'
 import { mapValues, substitute, topDown } from './rewrite.ts'
 import { type Axis, axis, isAxis, type IndexLike, plus, times } from './affine.ts'
-import { type Equation, type SideSums, store, type Store, type Terms } from './equation.ts'
+import { channelCount, type Equation, type SideSums, store, type Store, type Terms } from './equation.ts'
 
 /** The terms at a place, an index a dimension. */
 export const termsAt = ({ at, terms }: Terms, place: readonly IndexLike[]): Expression[] => {
@@ -25,7 +25,7 @@ export function sumsEquation(side: SideSums): Equation {
     inner.push(within_)
     return typeof a.extent === 'number' && a.extent % size > 0 ? [within(plus(times(count, size), within_), a.extent)] : []
   })
-  const kept = axis(side.keptAxis.name, side.keptAxis.extent)
+  const kept = axis(side.keptAxis.name, channelCount(side))
   const blockOf = (d: number): IndexLike => plus(times(outer[d]!, side.blocks[d]!.size), inner[d]!)
   // Dimension 1 is what is kept; the blocks are of all others, in order.
   const place = [blockOf(0), kept, ...side.blocks.slice(1).map((_, d) => blockOf(d + 1))]

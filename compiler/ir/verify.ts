@@ -1,5 +1,5 @@
-import { type Axis, axesOf, type Extent, index, type Index, isAxis, minus, rangeOf } from './affine.ts'
-import { type Equation, reads, type SideReduction, type Store, writes } from './equation.ts'
+import { type Axis, axesOf, type Extent, index, type Index, isAxis, minus, plus, rangeOf, times } from './affine.ts'
+import { channelCount, type Equation, reads, type SideReduction, type Store, writes } from './equation.ts'
 import { type Expression, type Guard, walk } from './expression.ts'
 import { coversItsTensor } from './inline.ts'
 import { elementsPerSample, type Tensor } from './tensor.ts'
@@ -152,22 +152,24 @@ class Verifier {
 
   private side(side: SideReduction): void {
     const { axes, stores } = this.e
-    const { source, keptAxis: kept, blocks, partials: into, channelOffset: from = 0 } = side
+    const { source, keptAxis: kept, groupAxis, blocks, partials: into, channelOffset: from = 0 } = side
     const what = `the ${side.kind} of ${source.name}`
     const stored = stores.find((s) => s.tensor === source)
     if (!stored) return this.report(`takes ${what}, which it does not store`)
-    const inOrder = stored.at.length === axes.length &&
-      stored.at.every((form, d) => isAxis(axes[d] === kept ? minus(form, from) : form, axes[d]!))
+    const dimensions = axes.filter((a) => a !== groupAxis)
+    const channel = groupAxis ? plus(times(groupAxis, kept.extent as number), kept) : index(kept)
+    const inOrder = stored.at.length === dimensions.length &&
+      stored.at.every((form, d) => (dimensions[d] === kept ? minus(form, from).key === channel.key : isAxis(form, dimensions[d]!)))
     if (!inOrder) this.report(`takes ${what}, which it does not store in the order of its axes`)
-    const others = axes.filter((a) => a !== kept)
-    if (others.length === axes.length || blocks.length !== others.length || blocks.some((b, i) => b.axis !== others[i]))
+    const others = dimensions.filter((a) => a !== kept)
+    if (others.length === dimensions.length || (groupAxis && !axes.includes(groupAxis)) || blocks.length !== others.length || blocks.some((b, i) => b.axis !== others[i]))
       return this.report(`takes ${what} in blocks that are not along all axes but one`)
     for (const { axis: a, size } of blocks)
       if (!isExtent(size) || size > (typeof a.extent === 'number' ? a.extent : 1))
         this.report(`takes ${what} in blocks of ${size} along ${a.name}`)
     const counts = blocks.map(({ axis: a, size }) => (typeof a.extent === 'number' ? Math.ceil(a.extent / size) : a.extent))
     const values = side.kind === 'sums' ? side.terms.length : 4
-    const shape = [...counts, kept.extent, values]
+    const shape = [...counts, channelCount(side), values]
     if (into.shape.length !== shape.length || into.shape.some((extent, d) => extent !== shape[d]))
       this.report(`leaves ${what} in ${into.name}, which is not of the shape of its blocks`)
     if (side.kind !== 'sums') return

@@ -116,7 +116,8 @@ export class CpuScheduler {
   statisticsBlock(e: Equation): BlockSizes | string {
     if (e.axes.length < 3) return `${e.name} computes no pictures`
     // Stages walk maps of rows and columns.
-    if (e.axes.length > 4) return `${e.name} computes maps of more than two axes`
+    const [stored] = e.stores
+    if (stored ? stored.tensor.shape.length > 4 : e.axes.length > 4) return `${e.name} computes maps of more than two axes`
     const [rows, row] = [this.rowsOf(e), e.axes.at(-2)!]
     return (a) => (a === row && rows !== undefined ? rows : typeof a.extent === 'number' ? a.extent : 1)
   }

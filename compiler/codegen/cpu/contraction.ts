@@ -3,7 +3,7 @@ import { divisors } from '../../ir/divisors.ts'
 import { type Expression, walk } from '../../ir/expression.ts'
 import { freeAxes, isContraction, reductions, steps } from '../../ir/analysis.ts'
 import { type Axis, linearIndex } from '../../ir/affine.ts'
-import type { Equation } from '../../ir/equation.ts'
+import { channelAxesIn, type Equation } from '../../ir/equation.ts'
 import { CPU, pointsOf } from './cost-model.ts'
 import { type MicroTile, rankTiles, unrollSteps } from './micro-tile.ts'
 import { packFactor } from './packing.ts'
@@ -134,7 +134,7 @@ function chooseTasks(c: Contraction, tile: MicroTile): { readonly tasks: readonl
   const [inVectors, inOthers] = [freeAxes(vectors), freeAxes(others)]
   // The image, groups, chunks of a batch: what both factors depend on, or what has no end.
   const leading = e.axes.filter((a) =>
-    typeof a.extent !== 'number' || (inVectors.has(a) && inOthers.has(a) && e.sides.every((side) => side.keptAxis === a))
+    typeof a.extent !== 'number' || (inVectors.has(a) && inOthers.has(a) && e.sides.every((side) => channelAxesIn(side).includes(a)))
   )
   const products = pointsOf(e.axes.filter((a) => !leading.includes(a))) * pointsOf(main.axes, CPU.batchProducts)
   const pieces = Math.max(1, Math.floor(Math.min(CPU.mostTasks, products / CPU.taskProducts) / pointsOf(leading)))

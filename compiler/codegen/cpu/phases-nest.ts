@@ -1,3 +1,4 @@
+import { channelAxesIn } from '../../ir/equation.ts'
 import { type Axis, type IndexLike } from '../../ir/affine.ts'
 import { freeAxes } from '../../ir/analysis.ts'
 import { divisors } from '../../ir/divisors.ts'
@@ -75,7 +76,7 @@ function chooseTasks(
 ): { readonly tasks: readonly Axis[]; readonly block: readonly (readonly [Axis, number])[] } {
   const [inInput, inFilter] = [freeAxes(main.body[input]), freeAxes(main.body[otherFactor(input)])]
   const leading = e.axes.filter((a) =>
-    typeof a.extent !== 'number' || (a.extent > 1 && inInput.has(a) && inFilter.has(a) && e.sides.every((side) => side.keptAxis === a) &&
+    typeof a.extent !== 'number' || (a.extent > 1 && inInput.has(a) && inFilter.has(a) && e.sides.every((side) => channelAxesIn(side).includes(a)) &&
       !isMap(e.axes, a))
   )
   const channel = e.axes.find((a) => inFilter.has(a) && !inInput.has(a) && !leading.includes(a) && typeof a.extent === 'number')

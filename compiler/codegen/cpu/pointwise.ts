@@ -1,7 +1,7 @@
 import { children, type Expression, type Reduction, walk } from '../../ir/expression.ts'
 import { divisors } from '../../ir/divisors.ts'
 import { type Axis, axesOf, index, linearIndex } from '../../ir/affine.ts'
-import { type Equation, reads, writes } from '../../ir/equation.ts'
+import { channelAxesIn, type Equation, reads, writes } from '../../ir/equation.ts'
 import { costOfStride, CPU, pointsOf, stepsAtOnce, tailWaste } from './cost-model.ts'
 import type { Loop, LoopNest } from './loop-nest.ts'
 import { isContraction, reductions, steps, strideOf } from '../../ir/analysis.ts'
@@ -197,7 +197,7 @@ function chooseTasks(e: Equation, vectorAxis: Axis | undefined, runs: Axis | und
     if (typeof a.extent === 'number') {
       if (a === vectorAxis || pointsOf(e.axes.slice(i + 1)) * terms < CPU.leastTask) break
       // Statistics are of whole maps.
-      if (e.sides.some((side) => side.keptAxis !== a)) break
+      if (e.sides.some((side) => !channelAxesIn(side).includes(a))) break
     }
     tasks.push(a)
   }

@@ -2,7 +2,7 @@ import { type Axis, type Index, substitute as substituteIndex } from '../../ir/a
 import { bottomUp, mapValues, replaceNode, topDown } from '../../ir/rewrite.ts'
 import { freeAxes, isContraction, reductions, steps } from '../../ir/analysis.ts'
 import { type Expression, guard, type Reduction, walk } from '../../ir/expression.ts'
-import type { Equation } from '../../ir/equation.ts'
+import { channelAxesIn, type Equation } from '../../ir/equation.ts'
 import { onceByNode } from '../../ir/once-by-node.ts'
 import { dropTrueGuards, flattenAxes, flattenReductions } from '../../ir/reshape.ts'
 
@@ -22,7 +22,7 @@ export type Product = Extract<Expression, { kind: 'binary' }>
 
 /** Simplifies an equation, once for who chooses a schedule and who follows it; what a fused producer computes is left out. */
 export const simplify = onceByNode(({ fusedProducer: _, ...given }: Equation): Simplified => {
-  const equation = flattenReductions(flattenAxes(dropTrueGuards(given), given.sides.map((side) => side.keptAxis)))
+  const equation = flattenReductions(flattenAxes(dropTrueGuards(given), given.sides.flatMap(channelAxesIn)))
   const sums = equation.stores.flatMap((s) => reductions(s.value))
   const main = sums.filter(isContraction).sort((a, b) => steps(b) - steps(a))[0]
   // A sum that is invariant over an output axis is computed before that axis is walked: no register tile holds all of its points.

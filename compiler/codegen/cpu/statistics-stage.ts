@@ -23,8 +23,12 @@ export function statisticsStage(side: SideReduction, { name, layers }: Equation,
   const channelBlocks = cut.get(side.keptAxis)?.outer
   // Where each channel is a task, its own; else all that the task has.
   const own = grid.includes(side.keptAxis)
+  const group = side.groupAxis
+  fits(!group || !cut.has(group), `${name}: tasks cut ${group?.name}, statistics are of its channels`)
   const c = axis('c', own ? 1 : channelBlocks ? channels / (channelBlocks.extent as number) : channels)
-  const channel: IndexLike = own ? side.keptAxis : channelBlocks ? plus(times(channelBlocks, c.extent as number), c) : index(c)
+  const inGroup: IndexLike = own ? side.keptAxis : channelBlocks ? plus(times(channelBlocks, c.extent as number), c) : index(c)
+  const g = group && (grid.includes(group) ? group : axis(group.name, group.extent))
+  const channel: IndexLike = g ? plus(times(g, channels), inGroup) : inGroup
   const images = [...cut].find(([a]) => a.extent === 'n')?.[1]
   // One at a time, of a block of them too.
   const image: IndexLike = images ? plus(times(images.outer, images.size), images.inner) : grid.find((a) => a.extent === 'n')!
@@ -33,7 +37,7 @@ export function statisticsStage(side: SideReduction, { name, layers }: Equation,
   const area = axis('hw', height * width)
   const row0: IndexLike = rowBlocks ? times(rowBlocks, height) : 0
   const places = side.blocks.map(({ axis: a }) => (a.extent === 'n' ? image : rowBlocks && a === row ? rowBlocks : 0))
-  const inTask = [...(images ? [images.inner] : []), ...(own ? [] : [c])]
+  const inTask = [...(images ? [images.inner] : []), ...(g && g !== group ? [g] : []), ...(own ? [] : [c])]
   const loops = scalarLoops(inTask)
   const axes = [...grid, ...inTask]
   if (side.kind === 'sums') {

@@ -1,6 +1,6 @@
 import { freeAxes, reductions } from '../../ir/analysis.ts'
 import type { Axis } from '../../ir/affine.ts'
-import type { BlockSizes, Equation } from '../../ir/equation.ts'
+import { type BlockSizes, channelAxesOf, type Equation } from '../../ir/equation.ts'
 
 /** Points of a block, at most: a workgroup of 256 covers it with tiles of four. */
 const MOST_POINTS = 1024
@@ -10,6 +10,8 @@ const MOST_POINTS = 1024
  * any tile. A width of more than a few columns is rounded up to fours, so that it can be cut into tiles.
  */
 export function blocksOf(e: Equation): BlockSizes | string {
+  const [stored] = e.stores
+  if (!stored || channelAxesOf(e, stored)?.groupAxis) return `${e.name} does not store ${stored?.tensor.name} channel by channel`
   const sums = e.stores.flatMap((s) => reductions(s.value))
   if (e.axes.some((a, i) => i > 0 && sums.some((r) => !freeAxes(r).has(a)))) return `${e.name} walks through its points in a loop`
   const sizes = new Map<Axis, number>([[e.axes[0]!, 1]])

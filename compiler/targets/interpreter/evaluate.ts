@@ -1,6 +1,6 @@
 import { invariant } from '../../invariant.ts'
 import type { Axis } from '../../ir/affine.ts'
-import { type Equation, reads, type SideMoments, type Store, writes } from '../../ir/equation.ts'
+import { channelCount, type Equation, reads, type SideMoments, type Store, writes } from '../../ir/equation.ts'
 import { randomUniform } from './random.ts'
 import { sumsEquation } from '../../ir/side-sums.ts'
 import { elementsPerSample, isBatched, strides, type Tensor } from '../../ir/tensor.ts'
@@ -86,12 +86,13 @@ function runMoments(equation: Equation, side: SideMoments, dataOf: (t: Tensor) =
   const source = dataOf(side.source)
   const into = dataOf(side.partials)
   const step = strides(side.source.shape)
+  const dimensions = equation.axes.filter((a) => a !== side.groupAxis)
   const size = (a: Axis): number => (a.extent === 'n' ? batch : (a.extent as number))
   const visitBlocks = (depth: number, ranges: { start: number; end: number; stride: number }[], slot: number): void => {
     if (depth < side.blocks.length) {
       const block = side.blocks[depth]!
       const total = size(block.axis)
-      const stride = step[equation.axes.indexOf(block.axis)]!
+      const stride = step[dimensions.indexOf(block.axis)]!
       const count = Math.ceil(total / block.size)
       for (let b = 0; b < count; b++) {
         const range = { start: b * block.size, end: Math.min(total, (b + 1) * block.size), stride }
@@ -99,8 +100,8 @@ function runMoments(equation: Equation, side: SideMoments, dataOf: (t: Tensor) =
       }
       return
     }
-    const kept = size(side.keptAxis)
-    const keptStride = step[equation.axes.indexOf(side.keptAxis)]!
+    const kept = channelCount(side)
+    const keptStride = step[dimensions.indexOf(side.keptAxis)]!
     for (let k = 0; k < kept; k++) {
       const values: number[] = []
       const collect = (depth2: number, position: number): void => {
