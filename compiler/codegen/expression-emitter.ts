@@ -5,9 +5,10 @@ import { type Axis, axesOf, combine, type Index, linearIndex, rangeOf, shift, su
 import type { Point } from './point.ts'
 import type { PointPart } from './point-part.ts'
 import type { Operand } from './kernel-function.ts'
-import { float, int, KernelBuilder, truth } from './builder.ts'
+import { float, int, isZero, KernelBuilder, truth } from './builder.ts'
 
 type Guarded = Extract<Expression, { kind: 'guard' }>
+type Binary = Extract<Expression, { kind: 'binary' }>
 
 /** What loads have to mind. */
 export interface MemoryAccess {
@@ -103,6 +104,8 @@ export abstract class ExpressionEmitter {
       case 'unary':
         return e.op === 'rounded' && this.memory.asWritten ? this.value(e.a, point) : this.builder.op(e.op, [this.value(e.a, point)])
       case 'binary': {
+        const fused = this.multiplyAdd(e, point)
+        if (fused) return fused
         const [a, b] = [this.value(e.a, point), this.value(e.b, point)]
         // Padding times anything is 0; a 0 that is written down times NaN is NaN.
         const written = e.a.kind === 'constant' || e.b.kind === 'constant'
@@ -122,6 +125,21 @@ export abstract class ExpressionEmitter {
         return result
       }
     }
+  }
+
+  /**
+   * a b + c in one operation, where the engine has it, as sums of products have it: what must be rounded before it is added says so (`rounded`). Undefined
+   * where a product is known already, stands in front of the loop, or has a number that is written down as a factor.
+   */
+  private multiplyAdd(e: Binary, point: Point): Operand | undefined {
+    if (!this.memory.asWritten || e.op !== 'add') return undefined
+    const product = [e.a, e.b].find((x) => x.kind === 'binary' && x.op === 'mul' && x.a.kind !== 'constant' && x.b.kind !== 'constant')
+    if (product?.kind !== 'binary' || this.recall(product, this.lanesFor(product, point))) return undefined
+    const c = this.value(product === e.a ? e.b : e.a, point)
+    const [a, b] = [this.value(product.a, point), this.value(product.b, point)]
+    const { builder } = this
+    if (isZero(a) || isZero(b) || isZero(c) || Math.max(builder.depth(a), builder.depth(b)) < builder.depth(c)) return undefined
+    return builder.op('fma', [a, b, c])
   }
 
   private each(point: Point, compute: (p: Point) => Operand): Operand[] {

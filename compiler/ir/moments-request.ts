@@ -11,7 +11,7 @@ export interface MomentsRequest {
   readonly source: Tensor
   /**
    * [4, C]: m0, m1, variance (biased), 1 / sqrt(variance + eps). The mean is m0 + m1: one float32 is too coarse at eps 1e-10.
-   * With `affine` [6, C]: gamma / sqrt(variance + eps) and beta too, so that who normalizes reads one table.
+   * With `affine` [6, C]: the two of `affineRows` too, so that who normalizes reads one table.
    */
   readonly result: Tensor
   readonly affine?: { readonly gamma: Tensor; readonly beta: Tensor }

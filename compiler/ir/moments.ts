@@ -140,16 +140,27 @@ function momentsOverBatch(request: MomentsRequest): Equation {
 function finish(request: MomentsRequest, c: Axis, reference: Expression, mean: Expression, variance: Expression): Equation {
   const m0 = rounded(add(reference, mean))
   const inverse = div(1, sqrt(add(variance, request.eps)))
-  const { affine } = request
-  const coefficients = affine ? [mul(load(affine.gamma, c), inverse), load(affine.beta, c)] : []
+  const m1 = add(rounded(sub(reference, m0)), mean)
+  const coefficients = request.affine ? affineRows(request.affine, c, m1, inverse) : []
   return {
     name: `${request.name}.statistics`,
     layers: request.layers,
     axes: [c],
-    stores: [m0, add(rounded(sub(reference, m0)), mean), variance, inverse, ...coefficients].map((part, k) =>
+    stores: [m0, m1, variance, inverse, ...coefficients].map((part, k) =>
       store(request.result, [k, c], part)
     ),
     sides: [],
     moments: { ...role(request), stage: 'merge' },
   }
+}
+
+/** k = gamma / deviation and beta - m1 k: with them y = (x - m0) k + (beta - m1 k), one operation less a value than with the mean in two numbers. */
+export function affineRows(
+  { gamma, beta }: NonNullable<MomentsRequest['affine']>,
+  c: IndexLike,
+  m1: Expression,
+  inverse: Expression,
+): [Expression, Expression] {
+  const k = mul(load(gamma, c), inverse)
+  return [k, sub(load(beta, c), mul(m1, k))]
 }

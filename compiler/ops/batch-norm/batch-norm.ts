@@ -10,7 +10,7 @@ import { numberOf, perChannel, pointwise } from '../elementwise.ts'
 import { coefficients, rateParameters } from '../shared-parameters.ts'
 import type { Operator, ParameterSpec } from '../operator.ts'
 import { normalizationGradients } from './gradients.ts'
-import { affineOfNode, centred, statisticsShape } from './statistics-table.ts'
+import { affineOfNode, centred, fromReference, statisticsShape } from './statistics-table.ts'
 import { epsOf, frozenStatistics, POLICIES, policyOf, storedStatistics, storesSums } from './statistics-policy.ts'
 
 const fixed = (role: string, shape: readonly number[], value: number): ParameterSpec => ({
@@ -132,7 +132,7 @@ function normalizeAtOnce(node: Node): readonly Equation[] {
 
 const normalizeEquation = (node: Node, x: Tensor, statistics: Tensor): Equation =>
   pointwise(node, (at) => (statistics.shape[0] === 6
-    ? add(mul(centred(x, statistics, at), load(statistics, 4, at[1]!)), load(statistics, 5, at[1]!))
+    ? add(mul(fromReference(x, load(statistics, 0, at[1]!), at), load(statistics, 4, at[1]!)), load(statistics, 5, at[1]!))
     : affineOf(node, at, centred(x, statistics, at), load(statistics, 3, at[1]!))))
 
 /** y = gamma x-hat + beta. Inputs: x, S; gamma and beta are read where S does not have them. `stored`: S is not of this batch. */

@@ -1,17 +1,18 @@
 import type { Node, Value } from '../../graph/graph.ts'
-import { div, type Expression, load, mul, rounded, sub } from '../../ir/expression.ts'
+import { add, div, type Expression, load, mul, sub } from '../../ir/expression.ts'
 import { store } from '../../ir/equation.ts'
 import { sumsEquations } from '../batch-reduction.ts'
 import { perChannel, pointwise, valuesPerChannel } from '../elementwise.ts'
 import type { GradientBuilder, Gradients, Operator } from '../operator.ts'
-import { normalized } from './statistics-table.ts'
+import { fromReference } from './statistics-table.ts'
 
 /**
  * dgamma[c] = sum dy x-hat;   dbeta[c] = sum dy
  * dx = gamma / deviation (dy - dbeta / m - x-hat dgamma / m), m values a channel: mean and deviation depend on x
  *   (Ioffe & Szegedy 2015, section 3, collected). With stored statistics the last two terms are not there.
- * What is the same for a channel is computed once, with the sums: G [5, C] = gamma / deviation, dbeta / m,
- *   dgamma / (m deviation), m0, m1, so that dx = G[0] ((dy - G[1]) - ((x - G[3]) - G[4]) G[2]).
+ * What is the same for a channel is computed once, with the sums: G [5, C] = a = gamma / deviation, dbeta / m, -a s, a s m1, m0 with
+ *   s = dgamma / (m deviation), so that dx = a (dy - G[1]) + (x - m0) G[2] + G[3]: two differences and two products that are added.
+ * The sum for dgamma is taken of dy (x - m0); what m1 adds to it is m1 dbeta, and all of it is divided by the deviation once.
  */
 export function normalizationGradients(node: Node, statistics: Value, dy: Value, build: GradientBuilder, stored: boolean): Gradients {
   const x = node.inputs[0]!
@@ -64,19 +65,16 @@ const batchNormSums: Operator = {
       layers: [node.layer],
       shape: x.shape,
       kept: [1],
-      terms: (at) => [mul(load(dy, ...at), normalized(x, statistics, at)), load(dy, ...at)],
-      stores: ([c], [slope, mean]) => {
-        const inverse = load(statistics, 3, c!)
-        const rows = [
-          gamma ? mul(load(gamma, c!), inverse) : inverse,
-          div(mean!, m),
-          mul(inverse, div(slope!, m)),
-          load(statistics, 0, c!),
-          load(statistics, 1, c!),
-        ]
+      terms: (at) => [mul(load(dy, ...at), fromReference(x, load(statistics, 0, at[1]!), at)), load(dy, ...at)],
+      stores: ([c], [product, total]) => {
+        const [m0, m1, inverse] = [0, 1, 3].map((k) => load(statistics, k, c!)) as [Expression, Expression, Expression]
+        const slope = mul(inverse, sub(product!, mul(m1, total!)))
+        const a = gamma ? mul(load(gamma, c!), inverse) : inverse
+        const perDeviation = mul(a, mul(inverse, div(slope, m)))
+        const rows = [a, div(total!, m), sub(0, perDeviation), mul(perDeviation, m1), m0]
         return [
-          store(dGamma, [c!], slope!),
-          store(dBeta, [c!], mean!),
+          store(dGamma, [c!], slope),
+          store(dBeta, [c!], total!),
           ...(slopes ? rows.map((row, k) => store(slopes, [k, c!], row)) : []),
         ]
       },
@@ -97,8 +95,7 @@ const normalizeDx: Operator = {
         return mul(gamma ? mul(perChannel(gamma, at), inverse) : inverse, given)
       }
       const row = (k: number): Expression => load(table, k, at[1]!)
-      const rest = sub(rounded(sub(load(x, ...at), row(3))), row(4))
-      return mul(row(0), sub(sub(given, row(1)), mul(rest, row(2))))
+      return add(mul(row(0), sub(given, row(1))), add(mul(fromReference(x, row(4), at), row(2)), row(3)))
     })]
   },
 }

@@ -1,8 +1,8 @@
 import type { Node, Value } from '../../graph/graph.ts'
-import { add, constant, div, type Expression, guard, load, mul, rounded, sqrt, sub, within } from '../../ir/expression.ts'
+import { add, constant, div, type Expression, guard, load, rounded, sqrt, sub, within } from '../../ir/expression.ts'
 import { axis, type IndexLike, plus } from '../../ir/affine.ts'
 import { equation, store } from '../../ir/equation.ts'
-import { momentsEquations } from '../../ir/moments.ts'
+import { affineRows, momentsEquations } from '../../ir/moments.ts'
 import type { Shape, Tensor } from '../../ir/tensor.ts'
 import type { Operator } from '../operator.ts'
 import { epsOf, storedStatistics } from './statistics-policy.ts'
@@ -10,7 +10,7 @@ import { epsOf, storedStatistics } from './statistics-policy.ts'
 /*
  * Statistics travel between the nodes of a training batch_norm as a table S [4, C]: m0, m1, variance (biased), 1 / sqrt(variance +
  * eps). The mean is m0 + m1, and x-hat = ((x - m0) - m1) * S[3]: with eps 1e-10 one float32 is too coarse a mean. A layer with
- * gamma and beta has two rows more, gamma * S[3] and beta: y = ((x - m0) - m1) * S[4] + S[5] reads the one table.
+ * gamma and beta has two rows more, gamma * S[3] and beta - m1 * S[4]: y = (x - m0) * S[4] + S[5] reads the one table.
  */
 
 /** The shape of S; `affine` where gamma and beta are part of it. */
@@ -22,12 +22,12 @@ export function affineOfNode({ parameters }: Pick<Node, 'parameters'>): { readon
   return gamma && beta && { gamma, beta }
 }
 
+/** x - m0 at a point: exact where x is near the mean, so that nothing of a small deviation is lost. */
+export const fromReference = (x: Tensor, m0: Expression, at: readonly IndexLike[]): Expression => rounded(sub(load(x, ...at), m0))
+
 /** (x - m0) - m1 at a point. */
 export const centred = (x: Tensor, statistics: Tensor, at: readonly IndexLike[]): Expression =>
-  sub(rounded(sub(load(x, ...at), load(statistics, 0, at[1]!))), load(statistics, 1, at[1]!))
-/** x-hat at a point. */
-export const normalized = (x: Tensor, statistics: Tensor, at: readonly IndexLike[]): Expression =>
-  mul(centred(x, statistics, at), load(statistics, 3, at[1]!))
+  sub(fromReference(x, load(statistics, 0, at[1]!), at), load(statistics, 1, at[1]!))
 
 /** S of a batch: input x [n, C, ...], parameters gamma and beta or none, output [6 or 4, C], attribute eps. */
 const momentsOperator: Operator = {
@@ -69,7 +69,7 @@ const joinMomentsOperator: Operator = {
     }
     const inverse = div(1, sqrt(add(row(2), epsOf(node.attributes))))
     const { gamma, beta } = node.parameters
-    const rows = [row(0), row(1), row(2), inverse, ...(gamma && beta ? [mul(load(gamma, c), inverse), load(beta, c)] : [])]
+    const rows = [row(0), row(1), row(2), inverse, ...(gamma && beta ? affineRows({ gamma, beta }, c, row(1), inverse) : [])]
     return [equation(node.name, [node.layer], [c], rows.map((part, k) => store(out, [k, c], part)))]
   },
   gradient: () => ({}),
@@ -84,7 +84,7 @@ const storedStatisticsOperator: Operator = {
     const { mean, variance } = storedStatistics(node, c)
     const inverse = div(1, sqrt(add(variance, epsOf(node.attributes))))
     const affine = affineOfNode(node)
-    const rows = [mean, constant(0), variance, inverse, ...(affine ? [mul(load(affine.gamma, c), inverse), load(affine.beta, c)] : [])]
+    const rows = [mean, constant(0), variance, inverse, ...(affine ? affineRows(affine, c, constant(0), inverse) : [])]
     return [equation(node.name, [node.layer], [c], rows.map((row, k) => store(out, [k, c], row)))]
   },
   // Nothing that is stored is learned; the shares of gamma and beta are those of batch_normalize.
