@@ -39,5 +39,10 @@ const sideOf = onceByNodes((sizes, producer: Equation, pass: Equation) => {
   const { name, layers } = pass
   const { source, result, affine, eps, samples } = pass.moments!
   const request = { name, layers, source, result, ...(affine && { affine }), eps, ...(samples && { samples }) }
-  return sideMoments(request, producer.axes, channelAxesOf(producer, producer.stores.find((s) => s.tensor === source)!)!, sizesFrom(sizes, producer))
+  return sideMoments(
+    request,
+    producer.axes,
+    channelAxesOf(producer, producer.stores.find((s) => s.tensor === source)!)!,
+    sizesFrom(sizes, producer),
+  )
 })

@@ -36,6 +36,8 @@ function tryFuse(node: KernelNode, program: KernelProgram, context: FusionContex
   if (!loads.filter((e) => e.tensor === source).every(isHere)) return `${name} does not read ${source.name} point by point`
   const carrier = carrierOf(source, program)
   if (typeof carrier === 'string') return carrier
+  // Measured on a CPU, where alone kernels may carry side reductions of groups: a pass of its own takes half of what a task of few channels does.
+  if (carrier.channels.groupAxis) return `${carrier.node.equation.name} stores ${source.name} group by group`
   const producer = carrier.node
   const blockSizes = context.statisticsBlock(producer.equation)
   if (typeof blockSizes === 'string') return blockSizes

@@ -98,9 +98,9 @@ function textOf(e: Equation, names: boolean): CanonicalText {
   for (const side of e.sides) {
     const terms = side.kind === 'sums' ? ` of ${side.at.map(axis).join()} ${side.terms.map(visit).join()}` : ''
     lines.push(
-      `${side.kind} ${tensor(side.source)} ${side.channelOffset ?? 0}${terms} ${side.groupAxis ? `${axis(side.groupAxis)} ` : ''}${axis(side.keptAxis)} ${
-        side.blocks.map((b) => `${axis(b.axis)}/${b.size}`).join()
-      } ${tensor(side.partials)}`,
+      `${side.kind} ${tensor(side.source)} ${side.channelOffset ?? 0}${terms} ${side.groupAxis ? `${axis(side.groupAxis)} ` : ''}${
+        axis(side.keptAxis)
+      } ${side.blocks.map((b) => `${axis(b.axis)}/${b.size}`).join()} ${tensor(side.partials)}`,
     )
   }
   return { text: lines.join('\n'), tensors: [...tensors.keys()], axes: [...axes.keys()] }

@@ -1,5 +1,5 @@
 import { type Tensor, tensor } from './tensor.ts'
-import { add, constant, div, type Expression, load, mul, rounded, scalar, sqrt, square, sub, sum } from './expression.ts'
+import { add, constant, div, type Expression, ifFinite, load, max, mul, rounded, scalar, sqrt, square, sub, sum } from './expression.ts'
 import { type Axis, axis, type IndexLike, plus } from './affine.ts'
 import { type BlockSizes, blocksAround, type ChannelAxes, channelCount, type Equation, type SideMoments, store } from './equation.ts'
 import { mergeBlocks, type MomentsRequest, role } from './moments-request.ts'
@@ -49,10 +49,7 @@ interface Part {
 }
 
 /** Reference, mean, M2 and count of one part of one image, for a channel. */
-export function partialEquation(
-  request: Omit<MomentsRequest, 'result' | 'eps'> & { readonly result?: Tensor; readonly eps?: number },
-  part: Part,
-): Equation {
+export function partialEquation(request: MomentsRequest, part: Part): Equation {
   const [first, second] = [part.inner(), part.inner()]
   const channel = plus(part.channel, part.from ?? 0)
   const reference = load(request.source, part.image, channel, ...part.at(first.map(() => 0)))
@@ -66,8 +63,28 @@ export function partialEquation(
     axes: part.axes,
     stores: [reference, mean, squares, constant(count)].map((value, k) => store(part.into, [...part.place, k], value)),
     sides: [],
-    ...(request.result && { moments: { ...role(request as MomentsRequest), stage: 'partial' as const } }),
+    moments: { ...role(request), stage: 'partial' },
   }
+}
+
+/**
+ * The same in one go over the values: with d = x - r, M2 = sum d^2 - l sum d (Chan, Golub & LeVeque 1983: shifted data). r is one of the values, so that sum d^2
+ * is at most as many times M2 as there are values, and a few times where r is no outlier: what cancels is rounding of that size, whatever the mean is.
+ */
+export function shiftedEquation(
+  request: Pick<MomentsRequest, 'name' | 'layers' | 'source'>,
+  { image, channel, from = 0, axes, inner, at, into, place }: Part,
+): Equation {
+  const along = inner()
+  const reference = load(request.source, image, plus(channel, from), ...at(along.map(() => 0)))
+  const value = rounded(sub(load(request.source, image, plus(channel, from), ...at(along)), reference))
+  const count = along.reduce((product, a) => product * (a.extent as number), 1)
+  const [total, squares] = [sum(along, value), sum(along, square(value))]
+  const mean = div(total, count)
+  // Where squares overflow, M2 does.
+  const aboutMean = ifFinite(squares, max(0, sub(squares, rounded(mul(mean, total)))), squares)
+  const stores = [reference, mean, aboutMean, constant(count)].map((part, k) => store(into, [...place, k], part))
+  return { name: request.name, layers: request.layers, axes, stores, sides: [] }
 }
 
 /** What a fused producer asks for: the side reduction, and the equations that merge its partials. */
@@ -146,9 +163,7 @@ function finish(request: MomentsRequest, c: Axis, reference: Expression, mean: E
     name: `${request.name}.statistics`,
     layers: request.layers,
     axes: [c],
-    stores: [m0, m1, variance, inverse, ...coefficients].map((part, k) =>
-      store(request.result, [k, c], part)
-    ),
+    stores: [m0, m1, variance, inverse, ...coefficients].map((part, k) => store(request.result, [k, c], part)),
     sides: [],
     moments: { ...role(request), stage: 'merge' },
   }

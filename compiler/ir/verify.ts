@@ -162,7 +162,10 @@ class Verifier {
       stored.at.every((form, d) => (dimensions[d] === kept ? minus(form, from).key === channel.key : isAxis(form, dimensions[d]!)))
     if (!inOrder) this.report(`takes ${what}, which it does not store in the order of its axes`)
     const others = dimensions.filter((a) => a !== kept)
-    if (others.length === dimensions.length || (groupAxis && !axes.includes(groupAxis)) || blocks.length !== others.length || blocks.some((b, i) => b.axis !== others[i]))
+    if (
+      others.length === dimensions.length || (groupAxis && !axes.includes(groupAxis)) || blocks.length !== others.length ||
+      blocks.some((b, i) => b.axis !== others[i])
+    )
       return this.report(`takes ${what} in blocks that are not along all axes but one`)
     for (const { axis: a, size } of blocks)
       if (!isExtent(size) || size > (typeof a.extent === 'number' ? a.extent : 1))

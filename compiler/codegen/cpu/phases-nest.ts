@@ -76,7 +76,8 @@ function chooseTasks(
 ): { readonly tasks: readonly Axis[]; readonly block: readonly (readonly [Axis, number])[] } {
   const [inInput, inFilter] = [freeAxes(main.body[input]), freeAxes(main.body[otherFactor(input)])]
   const leading = e.axes.filter((a) =>
-    typeof a.extent !== 'number' || (a.extent > 1 && inInput.has(a) && inFilter.has(a) && e.sides.every((side) => channelAxesIn(side).includes(a)) &&
+    typeof a.extent !== 'number' ||
+    (a.extent > 1 && inInput.has(a) && inFilter.has(a) && e.sides.every((side) => channelAxesIn(side).includes(a)) &&
       !isMap(e.axes, a))
   )
   const channel = e.axes.find((a) => inFilter.has(a) && !inInput.has(a) && !leading.includes(a) && typeof a.extent === 'number')

@@ -2,7 +2,7 @@ import { substitute } from '../../ir/rewrite.ts'
 import { type Axis, axis, index, type IndexLike, plus, times } from '../../ir/affine.ts'
 import { sum } from '../../ir/expression.ts'
 import { type Equation, type SideReduction, store } from '../../ir/equation.ts'
-import { partialEquation } from '../../ir/moments.ts'
+import { shiftedEquation } from '../../ir/moments.ts'
 import { type Stage, scalarLoops } from './loop-nest.ts'
 import { runsThroughMaps, termsAt } from '../../ir/side-sums.ts'
 import { stepsAtOnce } from './cost-model.ts'
@@ -53,7 +53,7 @@ export function statisticsStage(side: SideReduction, { name, layers }: Equation,
   }
   const inner = (): Axis[] => [area]
   const at = (axes: readonly IndexLike[]): IndexLike[] => (space.length === 1 ? [axes[0]!] : [row0, axes[0]!])
-  const equation = partialEquation(
+  const equation = shiftedEquation(
     { name, layers, source: side.source },
     {
       image,
