@@ -5,7 +5,7 @@ import { type Equation, type SideReduction, store } from '../../ir/equation.ts'
 import { shiftedEquation } from '../../ir/moments.ts'
 import { type Stage, scalarLoops } from './loop-nest.ts'
 import { runsThroughMaps, termsAt } from '../../ir/side-sums.ts'
-import { stepsAtOnce } from './cost-model.ts'
+import { CPU, stepsAtOnce } from './cost-model.ts'
 import { fits } from './schedule.ts'
 import type { TaskGrid } from './tasks.ts'
 
@@ -70,8 +70,19 @@ export function statisticsStage(side: SideReduction, { name, layers }: Equation,
 }
 
 /** Sums along an axis are taken in four lanes, two vectors at a time, where it is long enough. */
-const overLast = (last: Axis, stage: Omit<Stage, 'unroll'>): Stage => ({
-  ...stage,
-  ...((last.extent as number) >= 4 && { vectorReduction: last }),
-  unroll: new Map((last.extent as number) >= 16 ? [[last, stepsAtOnce(last)]] : []),
-})
+function overLast(last: Axis, { loops, ...stage }: Omit<Stage, 'unroll'>): Stage {
+  const inLanes = (last.extent as number) >= CPU.lanes
+  const channels = loops.at(-1)
+  const inFours = inLanes && channels && (channels.axis.extent as number) % CPU.lanes === 0
+  return {
+    ...stage,
+    // What follows the sums is computed of four channels at a time.
+    loops: inFours ? [...loops.slice(0, -1), { ...channels, vectorized: true }] : loops,
+    ...(inLanes && { vectorReduction: last }),
+    unroll: new Map(inFours ? (isShort(last) ? [[last, (last.extent as number) / CPU.lanes]] : [])
+      : (last.extent as number) >= 16 ? [[last, stepsAtOnce(last)]] : []),
+  }
+}
+
+/** A map that is written out: of whole vectors, eight at most. */
+const isShort = ({ extent }: Axis): boolean => (extent as number) % CPU.lanes === 0 && (extent as number) <= 8 * CPU.lanes
