@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { FusionContext } from '../../compiler/fusion/kernel-pass.ts'
-import type { Equation } from '../../compiler/ir/equation.ts'
+import { axis, plus, times } from '../../compiler/ir/affine.ts'
+import { type Equation, equation, store } from '../../compiler/ir/equation.ts'
+import { load, mul } from '../../compiler/ir/expression.ts'
 import { momentsEquations } from '../../compiler/ir/moments.ts'
 import { tensor } from '../../compiler/ir/tensor.ts'
 import { BATCH, conv, fuse, map, namesOf, remarksOf, run } from './hand-built.ts'
@@ -58,6 +60,26 @@ test.each([1, 2])('joins the statistics of each sample in %i groups of channels,
       expect(m0! + m1!).toBeCloseTo(mean, 8)
       expect(inverse).toBeCloseTo(1 / Math.sqrt(variance + 1e-5), 8)
     }
+  }
+})
+
+test('joins the statistics of channels that are stored group by group', () => {
+  const [wide, source, table] = [map('y', 6), map('x', 3), tensor('bn.moments', [4, 6])]
+  const axes = [axis('n', 'n'), axis('g', 3), axis('o', 2), axis('h', 4), axis('w', 4)] as const
+  const [n, g, o, h, w] = axes
+  const channel = plus(times(g, 2), o)
+  const value = mul(load(source, n, g, h, w), load(tensor('k', [6]), channel))
+  const program = [
+    equation('y', ['y'], axes, [store(wide, [n, channel, h, w], value)]),
+    ...momentsEquations({ name: 'bn', layers: ['bn'], source: wide, result: table, eps: 1e-5 }),
+  ]
+  const kernels = fuse(PASS, program)
+  expect(namesOf(kernels)).toEqual(['y', 'bn.statistics'])
+  const [memory, alone] = [run(kernels.map((k) => k.equation)), run(program)]
+  for (let c = 0; c < 6; c++) {
+    const [got, want] = [memory, alone].map((m) => m.get(table)![c]! + m.get(table)![6 + c]!)
+    expect(got).toBeCloseTo(want!, 10)
+    expect(memory.get(table)![12 + c]).toBeCloseTo(alone.get(table)![12 + c]!, 8)
   }
 })
 

@@ -79,8 +79,10 @@ function overLast(last: Axis, { loops, ...stage }: Omit<Stage, 'unroll'>): Stage
     // What follows the sums is computed of four channels at a time.
     loops: inFours ? [...loops.slice(0, -1), { ...channels, vectorized: true }] : loops,
     ...(inLanes && { vectorReduction: last }),
-    unroll: new Map(inFours ? (isShort(last) ? [[last, (last.extent as number) / CPU.lanes]] : [])
-      : (last.extent as number) >= 16 ? [[last, stepsAtOnce(last)]] : []),
+    unroll: new Map(
+      inFours ? (isShort(last) ? [[last, (last.extent as number) / CPU.lanes]] : [])
+        : (last.extent as number) >= 16 ? [[last, stepsAtOnce(last)]] : [],
+    ),
   }
 }
 
