@@ -1,6 +1,6 @@
 import { freeAxes } from '../../ir/analysis.ts'
-import type { Expression, Guard, Reduction } from '../../ir/expression.ts'
-import { type Axis, axesOf, type Extent, type Index, rangeOf } from '../../ir/affine.ts'
+import { children, type Expression, type Guard, type Reduction } from '../../ir/expression.ts'
+import { type Atom, type Axis, axesOf, type Extent, type Index, isAxis, rangeOf } from '../../ir/affine.ts'
 import { strides, type Tensor } from '../../ir/tensor.ts'
 
 /** A block of the text that is being written: what a function, a loop or a condition holds. */
@@ -53,10 +53,32 @@ export class LoopPrinter {
     )
   }
 
+  /**
+   * An element of a tensor. Its place is summed up from the outermost loop to the innermost: each adds what changes with it. `| 0`: engines need
+   * not watch for sums beyond an integer.
+   */
   element(t: Tensor, at: readonly Index[]): string {
     const step = strides(t.shape)
-    const parts = at.map((position, i) => times(step[i]!, this.index(position))).filter((part) => part !== '0')
-    return `T${this.tensors.indexOf(t)}[${parts.join(' + ') || '0'}]`
+    const start = at.reduce((sum, { constant }, i) => sum + step[i]! * constant, 0)
+    const parts = new Map<number, string[]>()
+    for (const [i, { terms }] of at.entries()) {
+      for (const { atom, coefficient } of terms) {
+        const axes = atom.kind === 'axis' ? [atom.axis] : axesOf(atom.of)
+        const depth = this.depthOf((a) => axes.includes(a), true)
+        parts.set(depth, [...(parts.get(depth) ?? []), times(step[i]! * coefficient, this.atom(atom))])
+      }
+    }
+    const name = `T${this.tensors.indexOf(t)}`
+    if (parts.size === 0) return `${name}[${start}]`
+    const [outermost, ...inner] = [...parts.keys()].sort((a, b) => a - b)
+    let place = [...(start === 0 ? [] : [String(start)]), ...parts.get(outermost!)!].join(' + ')
+    let depth = outermost!
+    for (const next of inner) {
+      const sum = `(${place}) | 0`
+      place = [this.once(sum, depth, (name) => this.line(`const ${name} = ${sum};`)), ...parts.get(next)!].join(' + ')
+      depth = next
+    }
+    return `${name}[(${place}) | 0]`
   }
 
   /** The name that holds a value, computed in the outermost scope where it can be. */
@@ -64,7 +86,7 @@ export class LoopPrinter {
     if (e.kind === 'constant')
       return e.value < 0 || Object.is(e.value, -0) ? `(${Object.is(e.value, -0) ? '-0' : e.value})` : String(e.value)
     if (e.kind === 'unary' && e.op === 'rounded') return this.value(e.a)
-    return this.once(e, (a) => freeAxes(e).has(a), (name) => this.compute(e, name))
+    return this.once(e, this.depthOf((a) => freeAxes(e).has(a), loadsInside(e)), (name) => this.compute(e, name))
   }
 
   private compute(e: Exclude<Expression, { kind: 'constant' }>, name: string): void {
@@ -73,11 +95,20 @@ export class LoopPrinter {
     else this.line(`const ${name} = ${this.simple(e)};`)
   }
 
-  /** Computes what `key` names unless it is known, in the innermost scope that has one of its axes or is a condition: what is behind one may lie outside of its tensor. */
-  private once(key: Expression | string, has: (a: Axis) => boolean, compute: (name: string) => void): string {
-    for (const { known } of this.scopes) if (known.has(key)) return known.get(key)!
+  /**
+   * The scope where a value is computed: the innermost loop that has one of its axes, or the innermost condition, since what is behind one may
+   * lie outside of its tensor. What never does (`inside`) leaves a condition together with a loop around it.
+   */
+  private depthOf(has: (a: Axis) => boolean, inside: boolean): number {
     let depth = this.scopes.length - 1
-    while (depth > 0 && this.scopes[depth]!.kind === 'loop' && !this.scopes[depth]!.axes.some(has)) depth--
+    while (depth > 0 && (this.scopes[depth]!.kind === 'loop' ? !this.scopes[depth]!.axes.some(has) : inside)) depth--
+    while (this.scopes[depth + 1]?.kind === 'guard') depth++
+    return depth
+  }
+
+  /** Computes what `key` names in the scope of that depth, unless it is known. */
+  private once(key: Expression | string, depth: number, compute: (name: string) => void): string {
+    for (const { known } of this.scopes) if (known.has(key)) return known.get(key)!
     const deeper = this.scopes.splice(depth + 1)
     const name = `v${this.count++}`
     compute(name)
@@ -109,17 +140,16 @@ export class LoopPrinter {
   }
 
   private index(at: Index): string {
-    const parts = at.terms.map(({ atom, coefficient }) => {
-      if (atom.kind === 'axis') return times(coefficient, this.names.get(atom.axis)!)
-      const inner = this.index(atom.of)
-      if (atom.kind === 'div') return times(coefficient, `Math.floor((${inner}) / ${atom.by})`)
-      return times(
-        coefficient,
-        rangeOf(atom.of).min >= 0 ? `(${inner}) % ${atom.by}` : `(((${inner}) % ${atom.by} + ${atom.by}) % ${atom.by})`,
-      )
-    })
+    const parts = at.terms.map(({ atom, coefficient }) => times(coefficient, this.atom(atom)))
     if (at.constant !== 0 || parts.length === 0) parts.unshift(String(at.constant))
     return parts.join(' + ')
+  }
+
+  private atom(atom: Atom): string {
+    if (atom.kind === 'axis') return this.names.get(atom.axis)!
+    const inner = this.index(atom.of)
+    if (atom.kind === 'div') return `Math.floor((${inner}) / ${atom.by})`
+    return rangeOf(atom.of).min >= 0 ? `(${inner}) % ${atom.by}` : `(((${inner}) % ${atom.by} + ${atom.by}) % ${atom.by})`
   }
 
   private guarded(e: Extract<Expression, { kind: 'guard' }>, name: string): void {
@@ -132,7 +162,8 @@ export class LoopPrinter {
   /** The names of the tests that a guard needs; those that always hold are none. */
   private condition(g: Guard): readonly string[] {
     const axes = axesOf(g.at)
-    const test = (text: string): string => this.once(text, (a) => axes.includes(a), (name) => this.line(`const ${name} = ${text};`))
+    const test = (text: string): string =>
+      this.once(text, this.depthOf((a) => axes.includes(a), true), (name) => this.line(`const ${name} = ${text};`))
     const at = this.index(g.at)
     if (g.kind === 'divides') return [test(`(${at}) % ${g.by} === 0`)]
     const { min, max } = rangeOf(g.at)
@@ -182,6 +213,25 @@ export class LoopPrinter {
     })
     if (e.combine === 'argmax') this.line(`${name} = ${at};`)
   }
+}
+
+const knownInside = new WeakMap<Expression, boolean>()
+
+/** Whether all that a value loads lies inside of its tensor, whatever conditions hold. Sums are left where they are. */
+function loadsInside(e: Expression): boolean {
+  const before = knownInside.get(e)
+  if (before !== undefined) return before
+  const found = e.kind === 'load' ? e.at.every((at, i) => isInside(at, e.tensor.shape[i]!))
+    : e.kind !== 'reduce' && e.kind !== 'guard' && children(e).every(loadsInside)
+  knownInside.set(e, found)
+  return found
+}
+
+function isInside(at: Index, extent: Extent): boolean {
+  const [term] = at.terms
+  if (term?.atom.kind === 'axis' && isAxis(at, term.atom.axis) && term.atom.axis.extent === extent) return true
+  const { min, max } = rangeOf(at)
+  return min >= 0 && typeof extent === 'number' && max < extent
 }
 
 /** Whether a value takes the place of the largest so far: the first NaN does, and stays. */
