@@ -29,17 +29,35 @@ export interface Index {
 }
 
 let axes = 0
-export const axis = (name: string, extent: Extent): Axis => ({ id: axes++, name, extent })
+export const axis = (name: string, extent: Extent): Axis => new LoopAxis(name, extent)
+
+/** An axis that keeps the form that it is by itself, which is no part of it for whoever prints or compares axes. */
+class LoopAxis implements Axis {
+  readonly id = axes++
+  readonly name: string
+  readonly extent: Extent
+  #form: Index | undefined
+
+  constructor(name: string, extent: Extent) {
+    this.name = name
+    this.extent = extent
+  }
+
+  get index(): Index {
+    return this.#form ??= atomIndex({ kind: 'axis', axis: this })
+  }
+}
 
 type IndexTerm = Index['terms'][number]
 
-/** A form whose keys are made when somebody asks for them: most forms are never compared. */
+/** A form whose keys and axes are found when somebody asks for them: most forms are never compared. */
 class Form implements Index {
   readonly constant: number
   readonly terms: readonly IndexTerm[]
   /** The form that it was shifted from: their terms are one list, with one key. */
   private readonly base: Form | undefined
   private ownKey: string | undefined
+  private ownAxes: readonly Axis[] | undefined
 
   constructor(constant: number, terms: readonly IndexTerm[], base?: Form) {
     this.constant = constant
@@ -59,6 +77,11 @@ class Form implements Index {
 
   get key(): string {
     return `${this.constant}${this.termsKey}`
+  }
+
+  get axes(): readonly Axis[] {
+    if (this.base) return this.base.axes
+    return this.ownAxes ??= axesOfTerms(this.terms)
   }
 
   shifted(by: number): Form {
@@ -89,47 +112,78 @@ export type IndexLike = Index | Axis | number
 
 export function index(value: IndexLike): Index {
   if (typeof value === 'number') return new Form(value, [])
-  if ('terms' in value) return value
-  const known = ofAxis.get(value)
-  if (known) return known
-  const made = atomIndex({ kind: 'axis', axis: value })
-  ofAxis.set(value, made)
-  return made
+  return 'terms' in value ? value : (value as LoopAxis).index
 }
 
-const ofAxis = new WeakMap<Axis, Index>()
+/** A form that is being summed up, term by term. */
+class Sum {
+  private constant: number
+  private readonly terms: { readonly atom: Atom; coefficient: number }[] = []
+
+  constructor(constant = 0) {
+    this.constant = constant
+  }
+
+  /** Adds `factor * part`. */
+  add(factor: number, part: IndexLike): void {
+    if (typeof part === 'number') {
+      this.constant += factor * part
+      return
+    }
+    const { constant, terms } = index(part)
+    this.constant += factor * constant
+    let at = 0
+    for (let i = 0; i < terms.length; i++) at = this.addTerm(at, terms[i]!.atom, factor * terms[i]!.coefficient)
+  }
+
+  /** Adds a term behind the first `from`, which come before it; the result is where it stands. */
+  private addTerm(from: number, atom: Atom, coefficient: number): number {
+    const { terms } = this
+    for (let at = from; at < terms.length; at++) {
+      const order = compareAtoms(terms[at]!.atom, atom)
+      if (order < 0) continue
+      if (order === 0) terms[at]!.coefficient += coefficient
+      else terms.splice(at, 0, { atom, coefficient: 0 + coefficient })
+      return at
+    }
+    return terms.push({ atom, coefficient: 0 + coefficient }) - 1
+  }
+
+  form(): Form {
+    const { terms } = this
+    for (let i = 0; i < terms.length; i++) {
+      if (terms[i]!.coefficient === 0) return new Form(this.constant, terms.filter(({ coefficient }) => coefficient !== 0))
+    }
+    return new Form(this.constant, terms)
+  }
+}
 
 /** The sum of `coefficient * part` over all pairs. */
 export function combine(parts: readonly (readonly [number, IndexLike])[]): Index {
-  let constant = 0
-  const terms: { atom: Atom; coefficient: number }[] = []
-  for (const [factor, part] of parts) {
-    if (typeof part === 'number') {
-      constant += factor * part
-      continue
-    }
-    const form = index(part)
-    constant += factor * form.constant
-    let at = 0
-    for (const { atom, coefficient } of form.terms) {
-      let order = -1
-      while (at < terms.length && (order = compareAtoms(terms[at]!.atom, atom)) < 0) at++
-      if (at < terms.length && order === 0) terms[at]!.coefficient += factor * coefficient
-      else terms.splice(at, 0, { atom, coefficient: 0 + factor * coefficient })
-    }
-  }
-  return new Form(
-    constant,
-    terms.some(({ coefficient }) => coefficient === 0) ? terms.filter(({ coefficient }) => coefficient !== 0) : terms,
-  )
+  const sum = new Sum()
+  for (let i = 0; i < parts.length; i++) sum.add(parts[i]![0], parts[i]![1])
+  return sum.form()
 }
 
 export function plus(...parts: IndexLike[]): Index {
   if (parts.length === 2 && typeof parts[1] === 'number') return shift(index(parts[0]!), parts[1])
-  return combine(parts.map((part) => [1, part] as const))
+  const sum = new Sum()
+  for (let i = 0; i < parts.length; i++) sum.add(1, parts[i]!)
+  return sum.form()
 }
-export const minus = (a: IndexLike, b: IndexLike): Index => combine([[1, a], [-1, b]])
-export const times = (a: IndexLike, factor: number): Index => combine([[factor, a]])
+
+export function minus(a: IndexLike, b: IndexLike): Index {
+  const sum = new Sum()
+  sum.add(1, a)
+  sum.add(-1, b)
+  return sum.form()
+}
+
+export function times(a: IndexLike, factor: number): Index {
+  const sum = new Sum()
+  sum.add(factor, a)
+  return sum.form()
+}
 
 /** floor(a / by), for by > 0. Terms that `by` divides leave the division. */
 export function divide(a: IndexLike, by: number): Index {
@@ -154,19 +208,21 @@ export function remainder(a: IndexLike, by: number): Index {
 export const atomIndex = (atom: Atom): Index => new Form(0, [{ atom, coefficient: 1 }])
 
 function splitBy(a: Index, by: number): { whole: Index; rest: Index } {
-  const whole: [number, IndexLike][] = []
-  const rest: [number, IndexLike][] = [[1, ((a.constant % by) + by) % by]]
-  whole.push([1, (a.constant - (((a.constant % by) + by) % by)) / by])
+  const constant = ((a.constant % by) + by) % by
+  const [whole, rest] = [new Sum((a.constant - constant) / by), new Sum(constant)]
   for (const { atom, coefficient } of a.terms) {
-    if (coefficient % by === 0) whole.push([coefficient / by, atomIndex(atom)])
-    else rest.push([coefficient, atomIndex(atom)])
+    if (coefficient % by === 0) whole.add(coefficient / by, atomIndex(atom))
+    else rest.add(coefficient, atomIndex(atom))
   }
-  return { whole: combine(whole), rest: combine(rest) }
+  return { whole: whole.form(), rest: rest.form() }
 }
 
 /** Row-major position of an element in the tensor's storage. */
-export const linearIndex = (t: Tensor, at: readonly IndexLike[]): Index =>
-  combine(strides(t.shape).map((stride, i) => [stride, at[i]!] as const))
+export function linearIndex(t: Tensor, at: readonly IndexLike[]): Index {
+  const sum = new Sum()
+  strides(t.shape).forEach((stride, i) => sum.add(stride, at[i]!))
+  return sum.form()
+}
 
 /** Smallest and largest value over the extents of its axes; the batch counts as unbounded. */
 export function rangeOf(a: Index): { min: number; max: number } {
@@ -207,9 +263,9 @@ export interface Substitution {
 /** Replaces axes; axes that are not in the map stay. Simplifies divisions and remainders again. */
 export function substitute(a: Index, map: Substitution): Index {
   if (!axesOf(a).some((used) => map.has(used))) return a
-  const parts: [number, IndexLike][] = [[1, a.constant]]
-  for (const { atom, coefficient } of a.terms) parts.push([coefficient, substituteAtom(atom, map)])
-  return combine(parts)
+  const sum = new Sum(a.constant)
+  for (const { atom, coefficient } of a.terms) sum.add(coefficient, substituteAtom(atom, map))
+  return sum.form()
 }
 
 function substituteAtom(atom: Atom, map: Substitution): IndexLike {
@@ -218,17 +274,14 @@ function substituteAtom(atom: Atom, map: Substitution): IndexLike {
   return atom.kind === 'div' ? divide(of, atom.by) : remainder(of, atom.by)
 }
 
-const knownAxes = new WeakMap<Index, readonly Axis[]>()
+export const axesOf = (a: Index): readonly Axis[] => (a as Form).axes
 
-export function axesOf(a: Index): readonly Axis[] {
-  const known = knownAxes.get(a)
-  if (known) return known
+function axesOfTerms(terms: Index['terms']): readonly Axis[] {
   const axes: Axis[] = []
-  for (const { atom } of a.terms) {
+  for (const { atom } of terms) {
     if (atom.kind === 'axis') axes.push(atom.axis)
     else axes.push(...axesOf(atom.of))
   }
-  knownAxes.set(a, axes)
   return axes
 }
 
