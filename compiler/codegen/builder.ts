@@ -32,15 +32,16 @@ export class KernelBuilder {
   /** Loop variables: how deep they are bound, and their names. */
   private readonly depthOf = new Map<Axis, number>()
   private readonly nameOf = new Map<Axis, string>()
-  private readonly usedNames: Set<string>
+  private readonly usedNames = new Set<string>()
+  private readonly reservedWords: ReadonlySet<string>
   /** Sums of loop variables, by what they sum up. */
   private readonly sums = new Map<string, Operand>()
   private readonly counters = new Map<string, number>()
 
   /** `reservedWords`: names of the target's language that nothing may be called. */
-  constructor(kernel: string, reservedWords: readonly string[] = []) {
+  constructor(kernel: string, reservedWords: ReadonlySet<string> = new Set()) {
     this.kernel = kernel
-    this.usedNames = new Set(reservedWords)
+    this.reservedWords = reservedWords
   }
 
   get innermost(): Scope {
@@ -339,15 +340,19 @@ export class KernelBuilder {
       const count = this.counters.get(prefix) ?? 0
       this.counters.set(prefix, count + 1)
       const name = `${prefix}${count}`
-      if (this.usedNames.has(name)) continue
+      if (this.isUsed(name)) continue
       this.usedNames.add(name)
       return name
     }
   }
 
+  private isUsed(name: string): boolean {
+    return this.usedNames.has(name) || this.reservedWords.has(name)
+  }
+
   uniqueName(wanted: string): string {
     let name = wanted
-    for (let i = 2; this.usedNames.has(name); i++) name = `${wanted}_${i}`
+    for (let i = 2; this.isUsed(name); i++) name = `${wanted}_${i}`
     this.usedNames.add(name)
     return name
   }

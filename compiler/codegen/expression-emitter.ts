@@ -23,9 +23,11 @@ export interface MemoryAccess {
 }
 
 interface Bases {
-  readonly next: Map<Index['terms'], Bases>
-  base?: Index
+  next: Map<Index['terms'], Bases> | undefined
+  base: Index | undefined
 }
+
+const noBases = (): Bases => ({ next: undefined, base: undefined })
 
 /**
  * Values of expressions at points, each written once, in the outermost loop in which it does not change. A point may be
@@ -38,6 +40,8 @@ export abstract class ExpressionEmitter {
   private readonly memory: MemoryAccess
   private readonly margin: number | undefined
   private readonly linearForms = new Map<Expression, Index>()
+  /** Whether all that is loaded under a guard lies in or near its tensor, for an image that exists. */
+  private readonly nearLoads = new Map<Guarded, boolean>()
   /** What forms come to where their axes stand, but for constants: by their terms, then those of each axis. Null where they divide. */
   private readonly bases = new Map<Index['terms'], Bases | null>()
   private readonly basesByKey = new Map<string, Bases>()
@@ -238,6 +242,12 @@ export abstract class ExpressionEmitter {
   /** Whether whatever is loaded under a guard lies inside its tensor, or not far beyond, where its open conditions do not hold. */
   private liesNear(e: Guarded, open: readonly Guard[]): boolean {
     if (open.some((g) => g.kind === 'within' && typeof g.extent !== 'number')) return false
+    let near = this.nearLoads.get(e)
+    if (near === undefined) this.nearLoads.set(e, near = this.loadsNear(e))
+    return near
+  }
+
+  private loadsNear(e: Guarded): boolean {
     return walk(e.value).every((node) => {
       if (node.kind !== 'load') return true
       const form = this.linearForm(node)
@@ -289,8 +299,9 @@ export abstract class ExpressionEmitter {
       const at = point.get(axis)
       invariant(at, () => `${this.kernel}: axis ${axis.name} is not bound`)
       constant += coefficient * at.constant
+      known.next ??= new Map()
       let next: Bases | undefined = known.next.get(at.terms)
-      if (!next) known.next.set(at.terms, next = { next: new Map() })
+      if (!next) known.next.set(at.terms, next = noBases())
       known = next
     }
     const base = known.base ??= combine(form.terms.map(({ atom, coefficient }) => {
@@ -304,7 +315,7 @@ export abstract class ExpressionEmitter {
   private basesOf(form: Index): Bases | undefined {
     let known = this.bases.get(form.terms)
     if (known === undefined) {
-      known = form.terms.every(({ atom }) => atom.kind === 'axis') ? this.basesByKey.get(form.termsKey) ?? { next: new Map() } : null
+      known = form.terms.every(({ atom }) => atom.kind === 'axis') ? this.basesByKey.get(form.termsKey) ?? noBases() : null
       if (known) this.basesByKey.set(form.termsKey, known)
       this.bases.set(form.terms, known)
     }

@@ -26,8 +26,11 @@ export function inlineLets(body: readonly Statement[], options: InlineOptions): 
 interface InlinedBody {
   readonly statements: readonly Statement[]
   /** How often each name was read, those included whose values went to where they were read. */
-  readonly reads: ReadonlyMap<string, number>
+  readonly reads: Reads
 }
+
+/** How often each name is read. */
+export type Reads = ReadonlyMap<string, { times: number }>
 
 /** A `let` that was passed and whose value nobody has taken in so far. */
 interface Waiting {
@@ -38,7 +41,7 @@ interface Waiting {
 }
 
 class Inliner {
-  private readonly reads: ReadonlyMap<string, number>
+  private readonly reads: Reads
   private readonly variables: ReadonlySet<string>
   private readonly options: InlineOptions
   /** Of the block, by name, in its order. None reads another: it would have taken that in. */
@@ -48,7 +51,7 @@ class Inliner {
   private leaves = 0
   private variablesRead: string[] = []
 
-  constructor(reads: ReadonlyMap<string, number>, variables: ReadonlySet<string>, options: InlineOptions) {
+  constructor(reads: Reads, variables: ReadonlySet<string>, options: InlineOptions) {
     this.reads = reads
     this.variables = variables
     this.options = options
@@ -117,7 +120,7 @@ class Inliner {
 
   private mayMove({ name, type, value }: Let): boolean {
     const { mostLeaves, keepsIndices } = this.options
-    return this.reads.get(name) === 1 && this.leaves <= mostLeaves && !(keepsIndices && type === 'i32') && isPure(value) &&
+    return this.reads.get(name)?.times === 1 && this.leaves <= mostLeaves && !(keepsIndices && type === 'i32') && isPure(value) &&
       !isConstant(value)
   }
 
@@ -232,7 +235,7 @@ function isConstant(t: Operand): boolean {
 
 /** Counts how often names are read, and says which of them are variables. */
 class ReadCounter {
-  readonly counts = new Map<string, number>()
+  readonly counts = new Map<string, { times: number }>()
   readonly variables = new Set<string>()
 
   countBody(body: readonly Statement[]): void {
@@ -273,7 +276,12 @@ class ReadCounter {
   }
 
   private readonly count = (t: Operand): void => {
-    if (t.kind === 'name') this.counts.set(t.name, (this.counts.get(t.name) ?? 0) + 1)
+    if (t.kind === 'name') {
+      const known = this.counts.get(t.name)
+      if (known) known.times++
+      else this.counts.set(t.name, { times: 1 })
+      return
+    }
     // Targets may write an argument of these more than once.
     if (t.kind === 'operation' && (t.op === 'sign' || t.op === 'imin')) this.countAll(t.args)
     forEachPart(t, this.count)

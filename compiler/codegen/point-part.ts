@@ -12,7 +12,20 @@ export interface AxisList {
 
 /** A point, as far as a list of axes sees it: expressions of that list have one value at all points with this part. */
 export class PointPart {
-  readonly known = new Map<Expression, KnownValue>()
+  private first: Expression | undefined
+  private ofFirst: KnownValue | undefined
+  /** What is known of all others: most parts know of one expression. */
+  private others: Map<Expression, KnownValue> | undefined
+
+  get(e: Expression): KnownValue | undefined {
+    return e === this.first ? this.ofFirst : this.others?.get(e)
+  }
+
+  set(e: Expression, known: KnownValue): void {
+    this.first ??= e
+    if (e === this.first) this.ofFirst = known
+    else (this.others ??= new Map()).set(e, known)
+  }
 }
 
 /** A value, and the scope that it was computed in: it may be used as long as that is open. */

@@ -45,7 +45,7 @@ export class PointValues {
   /** The value from the innermost scope that has one. */
   recall(part: PointPart, e: Expression): Operand | undefined {
     let best: KnownValue | undefined
-    for (let known = part.known.get(e); known; known = known.other) {
+    for (let known = part.get(e); known; known = known.other) {
       if (this.isOpen(known) && (!best || known.depth > best.depth)) best = known
     }
     return best?.operand
@@ -53,9 +53,9 @@ export class PointValues {
 
   keep(part: PointPart, e: Expression, operand: Operand, depth: number): void {
     const scope = this.scopes[depth]!
-    let other = part.known.get(e)
+    let other = part.get(e)
     while (other && (other.scope === scope || !this.isOpen(other))) other = other.other
-    part.known.set(e, { operand, scope, depth, other })
+    part.set(e, { operand, scope, depth, other })
   }
 
   /** Where the axes stand, all but one: equal texts for equal places. */

@@ -5,7 +5,7 @@ import { axis, index, plus, times } from '../../compiler/ir/affine.ts'
 
 /** A builder with its outermost scope, an axis that the grid counts, and a load that depends on it. */
 function started() {
-  const builder = new KernelBuilder('k', ['for', 'row'])
+  const builder = new KernelBuilder('k', new Set(['for', 'row']))
   builder.openScope()
   const row = builder.loopVariable(axis('row', 8), 1, 0)
   const load = (at: Operand): Operand =>

@@ -234,11 +234,15 @@ function largestStage(
   const fits = (): boolean => 4 * (inputElements(spans) + filterElements(spans)) * sharedTile.padding + merge <= bytes
   if (!fits()) return undefined
   for (const { at, steps } of stagingOrder(spans)) {
-    for (const size of steps) {
-      spans[at] = size
-      if (fits()) break
-      spans[at] = 1
+    // The more steps, the more elements.
+    let [low, high] = [0, steps.length]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      spans[at] = steps[middle]!
+      if (fits()) high = middle
+      else low = middle + 1
     }
+    spans[at] = steps[low] ?? 1
   }
   return spans
 }

@@ -22,7 +22,7 @@ export interface LoweringOptions {
   /** Whether the kernel is for devices that have subgroups. Default false. */
   readonly subgroups?: boolean
   /** Names of the target's language that nothing in the kernel may be called. */
-  readonly reservedWords?: readonly string[]
+  readonly reservedWords?: ReadonlySet<string>
 }
 
 /**
@@ -61,7 +61,7 @@ class Lowering {
   constructor(
     equation: Equation,
     schedule: Schedule,
-    { bufferOf = () => undefined, subgroups = false, reservedWords = [] }: LoweringOptions,
+    { bufferOf = () => undefined, subgroups = false, reservedWords = new Set() }: LoweringOptions,
   ) {
     this.equation = equation
     this.schedule = schedule

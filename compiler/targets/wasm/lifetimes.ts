@@ -1,10 +1,17 @@
 import { forEachPart, type Operand, type Statement } from '../../codegen/kernel-function.ts'
 
-/** A block: the names that it gives, and the last of its statements so far that mentions each, in the order in which it does so. */
 interface Block {
-  readonly last: Map<string, number>
+  readonly names: Name[]
   /** The statement that is being looked at. */
   statement: number
+}
+
+/** A name that a block gives: the last of the block's statements so far that mentions it, and when that first did so. */
+interface Name {
+  readonly name: string
+  readonly block: Block
+  statement: number
+  order: number
 }
 
 /**
@@ -13,27 +20,32 @@ interface Block {
  */
 export function lastMentions(body: readonly Statement[]): ReadonlyMap<readonly Statement[], readonly (readonly string[])[]> {
   const found = new Map<readonly Statement[], readonly (readonly string[])[]>()
-  const blockOf = new Map<string, Block>()
+  const known = new Map<string, Name>()
+  let order = 0
+  const give = (name: string, block: Block): void => {
+    const given: Name = { name, block, statement: block.statement, order: order++ }
+    block.names.push(given)
+    known.set(name, given)
+  }
   const mention = (name: string): void => {
-    const block = blockOf.get(name)
-    if (!block || block.last.get(name) === block.statement) return
-    block.last.delete(name)
-    block.last.set(name, block.statement)
+    const given = known.get(name)
+    if (!given || given.statement === given.block.statement) return
+    given.statement = given.block.statement
+    given.order = order++
   }
   const within = (t: Operand): void => (t.kind === 'name' ? mention(t.name) : forEachPart(t, within))
   const withinAll = (terms: readonly Operand[]): void => {
     for (let i = 0; i < terms.length; i++) within(terms[i]!)
   }
   const visit = (block: readonly Statement[]): void => {
-    const own: Block = { last: new Map(), statement: 0 }
+    const own: Block = { names: [], statement: 0 }
     for (let i = 0; i < block.length; i++) {
       const s = block[i]!
       own.statement = i
       switch (s.kind) {
         case 'let':
         case 'var':
-          blockOf.set(s.name, own)
-          mention(s.name)
+          give(s.name, own)
           within(s.value)
           break
         case 'set':
@@ -67,7 +79,8 @@ export function lastMentions(body: readonly Statement[]): ReadonlyMap<readonly S
       }
     }
     const last: string[][] = block.map(() => [])
-    for (const [name, statement] of own.last) last[statement]!.push(name)
+    own.names.sort((a, b) => a.order - b.order)
+    for (const { name, statement } of own.names) last[statement]!.push(name)
     found.set(block, last)
   }
   visit(body)

@@ -5,8 +5,10 @@ import { split } from './addresses.ts'
 export interface Use {
   scalar: number
   vector: number
-  readonly addresses: Set<number>
+  addresses: readonly number[]
 }
+
+const NONE: readonly number[] = []
 
 /** How every name of a text is used: it decides in what form a name is kept. */
 export class Uses {
@@ -19,7 +21,7 @@ export class Uses {
   of(name: string): Use {
     const known = this.all.get(name)
     if (known) return known
-    const use: Use = { scalar: 0, vector: 0, addresses: new Set() }
+    const use: Use = { scalar: 0, vector: 0, addresses: NONE }
     this.all.set(name, use)
     return use
   }
@@ -71,11 +73,15 @@ export class Uses {
 
   private countAddress(binding: number, at: Operand): void {
     const { base } = split(at)
-    if (base?.kind === 'name') this.of(base.name).addresses.add(binding)
-    else if (base) this.countOperand(base, 1)
+    if (base?.kind === 'name') {
+      const use = this.of(base.name)
+      if (!use.addresses.includes(binding)) use.addresses = [...use.addresses, binding]
+    } else if (base) this.countOperand(base, 1)
   }
 }
 
+const ALWAYS_IN_FOURS: ReadonlySet<string> = new Set(['exp', 'log', 'tanh', 'erf', 'pow'])
+
 /** Scalars meet vectors in all four lanes. */
 export const lanesOfArguments = (operand: Extract<Operand, { kind: 'operation' }>): 1 | 4 =>
-  operand.lanes === 4 || operand.args.some((a) => lanesOf(a) === 4) || ['exp', 'log', 'tanh', 'erf', 'pow'].includes(operand.op) ? 4 : 1
+  operand.lanes === 4 || operand.args.some((a) => lanesOf(a) === 4) || ALWAYS_IN_FOURS.has(operand.op) ? 4 : 1

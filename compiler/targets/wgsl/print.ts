@@ -1,7 +1,7 @@
 import type { Extent } from '../../ir/affine.ts'
 import type { KernelFunction, Statement, Operand } from '../../codegen/kernel-function.ts'
 import type { KernelCapabilities } from '../../codegen/verify.ts'
-import { inlineLets } from '../../codegen/inline-lets.ts'
+import { inlineLets, type Reads } from '../../codegen/inline-lets.ts'
 import { FUNCTIONS, invocationId, stepOf, WORKGROUP_ID } from './prelude.ts'
 
 export interface WgslKernel {
@@ -72,7 +72,7 @@ export function printWgsl(kernel: KernelFunction, rows: number): WgslKernel {
 }
 
 /** Splits `id` into the grid's coordinates and `local` into the workgroup's; what is beyond the grid has nothing to do. */
-function printGrid(kernel: KernelFunction, read: ReadonlyMap<string, number>, lines: string[]): void {
+function printGrid(kernel: KernelFunction, read: Reads, lines: string[]): void {
   const counted = kernel.grid.reduce((product, { extent }) => product * (typeof extent === 'number' ? extent : 1), 1)
   const sizes = kernel.grid.flatMap(({ extent }) => (typeof extent === 'number' ? [] : [extentText(extent)]))
   lines.push(` if (id >= ${[...sizes, ...(counted > 1 || sizes.length === 0 ? [counted] : [])].join(' * ')}) { return; }`)
@@ -86,7 +86,7 @@ function printGrid(kernel: KernelFunction, read: ReadonlyMap<string, number>, li
 function printCoordinates(
   id: string,
   axes: readonly { readonly name: string; readonly extent: Extent }[],
-  read: ReadonlyMap<string, number>,
+  read: Reads,
   lines: string[],
 ): void {
   let rest = id

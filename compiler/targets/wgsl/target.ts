@@ -26,6 +26,8 @@ const SMALL_WORKGROUP = 16
 /** The batches by which schedules are ranked: a net that only infers (batch 1) serves single samples, or many at a time. */
 export const batchesFor = (batch: number): readonly number[] => (batch > 1 ? [batch] : [1, 64])
 
+const RESERVED: ReadonlySet<string> = new Set(RESERVED_WORDS)
+
 /** The first is what is chosen. Depends on nothing but the `canonicalText` of an equation. */
 type ScheduleSpace = (e: Equation, batch: number) => readonly Schedule[]
 
@@ -95,7 +97,7 @@ export function scheduled(
     const lowered = (e: Equation): [KernelFunction, KernelFunction?] => {
       const known = knownSchedule(e, schedules, () => waysOf(e, batch), (way) => scheduleToJson(e, way))
       const schedule = known ?? chosen(e)
-      const variant = (subgroups: boolean): KernelFunction => lower(e, schedule, { bufferOf, subgroups, reservedWords: RESERVED_WORDS })
+      const variant = (subgroups: boolean): KernelFunction => lower(e, schedule, { bufferOf, subgroups, reservedWords: RESERVED })
       return subgroupsFor(e, schedule) ? [variant(false), variant(true)] : [variant(false)]
     }
     const print = (e: Equation): PrintedKernel => printed(lowered(e), workgroupOf)
