@@ -1,59 +1,83 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, fork } from 'node:child_process'
 import { resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { editsOf } from './edits.mjs'
 
 /**
- * What this build takes of what another takes (`before`: a folder with dist/). Each compilation is measured between two of the other build, and
- * the least of `turns` counts: a machine with others on it makes any of them slower, and none faster.
+ * What this build takes of what another takes (`before`: a folder with dist/). Each build compiles in a process of its own, and they take turns: the
+ * least of `turns`, and the median, count. `warm`: so many compilations of each come before, since engines optimize what runs often, step by step.
  *
  *   empty     nothing is remembered
  *   again     the same text once more
  *   memory    the peak of a process that compiles once, and what that is above a process that has loaded the compiler
  *
- * and each edit of `edits.mjs`: the net of before was compiled, then the one that differs from it in a layer.
+ * and each edit of `edits.mjs` (`onlyEmpty`: none): the net of before was compiled, then the one that differs from it in a layer.
  */
-export async function compareBuilds({ before, source, style, turns }) {
+export async function compareBuilds({ before, source, style, turns, warm = 1, onlyEmpty = false }) {
   const here = fileURLToPath(new URL('../..', import.meta.url))
-  const builds = []
-  for (const root of [resolve(before), here]) builds.push(await load(root))
-  const empty = (_, { clear }) => (clear(), source)
-  const edits = { empty, again: () => source, ...editsOf(source, (text) => isSound(builds[1], text)) }
+  const roots = [resolve(before), here]
+  const { check } = await import(pathToFileURL(`${here}/dist/compiler/index.js`))
+  const builds = await Promise.all(roots.map(start))
+  const empty = () => source
+  const edits = onlyEmpty ? { empty } : { empty, again: () => source, ...editsOf(source, (text) => isSound(check, text)) }
   const report = []
-  for (const build of builds) build.compile(source, { style })
-  for (const [what, edit] of Object.entries(edits)) {
-    const least = builds.map(() => ({ cpu: Infinity, wall: Infinity }))
-    for (let i = 0; i < turns; i++) {
-      for (const [b, build] of builds.entries()) {
-        const text = edit(i, build)
-        if (what !== 'empty') build.compile(source, { style })
-        const [cpu, wall] = [process.cpuUsage(), performance.now()]
-        build.compile(text, { style })
-        least[b].wall = Math.min(least[b].wall, performance.now() - wall)
-        least[b].cpu = Math.min(least[b].cpu, process.cpuUsage(cpu).user / 1000)
+  try {
+    for (let i = 0; i < warm; i++) { for (const compile of builds) await compile({ text: source, style, clear: true }) }
+    for (const [what, edit] of Object.entries(edits)) {
+      const times = builds.map(() => ({ cpu: [], wall: [] }))
+      for (let i = 0; i < turns; i++) {
+        for (const [b, compile] of builds.entries()) {
+          if (what !== 'empty') await compile({ text: source, style })
+          const { cpu, wall } = await compile({ text: edit(i), style, clear: what === 'empty' })
+          times[b].cpu.push(cpu)
+          times[b].wall.push(wall)
+        }
       }
+      const [old, now] = times
+      const share = (of, kind) => of(now[kind]) / of(old[kind])
+      report.push({
+        what,
+        cpu: share(least, 'cpu'),
+        wall: share(least, 'wall'),
+        medianCpu: share(median, 'cpu'),
+        medianWall: share(median, 'wall'),
+        after: { value: least(now.wall), unit: 'ms' },
+      })
     }
-    const [old, now] = least
-    report.push({ what, cpu: now.cpu / old.cpu, wall: now.wall / old.wall, after: { value: now.wall, unit: 'ms' } })
+  } finally {
+    for (const { child } of builds) child.disconnect()
   }
-  const [old, now] = [resolve(before), here].map((root) => peakOf(root, source, style))
+  if (onlyEmpty) return report
+  const [old, now] = roots.map((root) => peakOf(root, source, style))
   report.push({ what: 'memory', cpu: now.peak / old.peak, after: { value: now.peak, unit: 'MB' } })
   const added = ({ peak, loaded }) => peak - loaded
   report.push({ what: 'memory above the compiler', cpu: added(now) / added(old), after: { value: added(now), unit: 'MB' } })
   return report
 }
 
-async function load(root) {
-  const module = (path) => import(pathToFileURL(`${root}/dist/compiler/${path}`))
-  const { compile, check } = await module('index.js')
-  // Builds of before have it elsewhere, or remember nothing.
-  const { clearCompileCache = () => {} } = await module('compile-cache.js').catch(() => module('targets/compile-cache.js')).catch(
-    () => ({}),
-  )
-  return { compile, check, clear: clearCompileCache }
+const least = (times) => Math.min(...times)
+const median = (times) => times.toSorted((a, b) => a - b)[times.length >> 1]
+
+/** Starts a process with a build; the result has it compile, and gives what that took. */
+async function start(root) {
+  const child = fork(fileURLToPath(new URL('compile-share-child.mjs', import.meta.url)), [root])
+  const answer = () =>
+    new Promise((done, fail) => {
+      const ended = (code) => fail(new Error(`the process that compiles with ${root} ended with ${code}`))
+      child.once('exit', ended).once('message', (message) => {
+        child.off('exit', ended)
+        done(message)
+      })
+    })
+  await answer()
+  const compile = (request) => {
+    child.send(request)
+    return answer()
+  }
+  return Object.assign(compile, { child })
 }
 
-function isSound({ check }, text) {
+function isSound(check, text) {
   try {
     return check(text).every(({ severity }) => severity !== 'error')
   } catch {

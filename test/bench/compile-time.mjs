@@ -2,15 +2,18 @@
  * node test/bench/compile-time.mjs [FILE.net] [--style merged|split] [--json]: milliseconds from text to bundle, warm (median of
  * ten after two) and cold (a fresh process: loading the compiler, the first compilation). Compiles with dist/.
  *
- * --before FOLDER: side by side with another build, FOLDER/dist/, as shares of its time: minima of processor time, and of time, of
+ * --before FOLDER: side by side with another build, FOLDER/dist/, as shares of its time: minima, and medians, of processor time and of time, of
  * compilations that take turns (compile-share.mjs).
+ *   --turns N   so many of each (5)
+ *   --warm N    so many before them: forty and more, and the engine has optimized what it will (1)
+ *   --empty     compilations with an empty cache alone
  */
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
-const { values: { style, json, once, before, turns }, positionals: [given] } = parseArgs({
+const { values: { style, json, once, before, turns, warm, empty }, positionals: [given] } = parseArgs({
   allowPositionals: true,
   options: {
     style: { type: 'string', default: 'merged' },
@@ -18,6 +21,8 @@ const { values: { style, json, once, before, turns }, positionals: [given] } = p
     once: { type: 'boolean', default: false },
     before: { type: 'string' },
     turns: { type: 'string', default: '5' },
+    warm: { type: 'string', default: '1' },
+    empty: { type: 'boolean', default: false },
   },
 })
 const file = given ?? fileURLToPath(new URL('../../samples/resnet18.net', import.meta.url))
@@ -36,13 +41,13 @@ const compileMs = () => timeMs(() => compile(source, { style }))
 
 if (before !== undefined) {
   const { compareBuilds } = await import('./compile-share.mjs')
-  const report = await compareBuilds({ before, source, style, turns: Number(turns) })
+  const report = await compareBuilds({ before, source, style, turns: Number(turns), warm: Number(warm), onlyEmpty: empty })
   if (json) console.log(JSON.stringify(report, null, 2))
   else {
-    for (const { what, cpu, wall, after } of report)
+    for (const { what, cpu, wall, medianCpu, medianWall, after } of report)
       console.log(
         `${what.padEnd(24)} ${cpu.toFixed(3)} of ${after.unit === 'MB' ? 'the memory' : 'the processor time'} before${
-          wall === undefined ? '' : `, ${wall.toFixed(3)} of the time`
+          wall === undefined ? '' : `, ${wall.toFixed(3)} of the time; medians ${medianCpu.toFixed(3)}, ${medianWall.toFixed(3)}`
         } (${after.value.toFixed(0)} ${after.unit})`,
       )
   }
