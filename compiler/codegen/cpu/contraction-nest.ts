@@ -5,7 +5,7 @@ import { type Axis, linearIndex } from '../../ir/affine.ts'
 import { freeAxes, strideOf } from '../../ir/analysis.ts'
 import type { Equation } from '../../ir/equation.ts'
 import { type BatchBlocks, blockBatch, IN_A_ROW } from './batch-block.ts'
-import { batchReduction, fixedWhilePacking, isTransposed, mainOf, mayPack } from './contraction.ts'
+import { batchReduction, fixedWhilePacking, isTransposed, mainOf, mayPack, needsPacking } from './contraction.ts'
 import { CPU } from './cost-model.ts'
 import { type Loop, type LoopNest, pointStage, type Stage } from './loop-nest.ts'
 import { accumulatorsOf, gemmAxes, mayBeVectorReduction, type MicroTile } from './micro-tile.ts'
@@ -130,7 +130,8 @@ function packFactors(
     const prepared = c.equation.prepacked
     const transposed = innermost !== undefined
     if (transposed && prepared) return { ...inBlocks(made, fixed, prepared.packed), of: body[f], transposed, isPrepared: true }
-    const placed = !images ? made : isTransposed(tile, f) ? inPanels(made, CPU.lanes * tile.vectorCount) : apart(made)
+    const inTiles = images ? isTransposed(tile, f) : f === tile.vectorFactor && !transposed && tile.vectorAxis && !needsPacking(body[f])
+    const placed = inTiles ? inPanels(made, CPU.lanes * tile.vectorCount) : images ? apart(made) : made
     return { ...placed, of: body[f], transposed }
   })
 }
