@@ -49,12 +49,12 @@ export function candidates(
   const unroll = new Map<Axis, number>()
   for (const r of sums) {
     const size = steps(r)
-    if (Number.isFinite(size) && size <= 16) { for (const a of r.axes) unroll.set(a, a.extent as number) }
+    if (Number.isFinite(size) && size <= model.unrolledTerms) { for (const a of r.axes) unroll.set(a, a.extent as number) }
   }
   if (equation.sides.length > 0)
-    return [grouped(equation, { tile: model.parallel ? blockTile(equation) : pointwiseTile(equation), serial: [], unroll }, model)]
-  const plain: Schedule = { tile: sums.length === 0 && serial.length === 0 ? pointwiseTile(equation) : new Map(), serial, unroll }
-  const shared = model.parallel && serial.length === 0 ? cooperativeSchedules(equation, sums, Math.max(...batches)) : []
+    return [grouped(equation, { tile: model.parallel ? blockTile(equation) : pointwiseTile(equation, model), serial: [], unroll }, model)]
+  const plain: Schedule = { tile: sums.length === 0 && serial.length === 0 ? pointwiseTile(equation, model) : new Map(), serial, unroll }
+  const shared = model.parallel && serial.length === 0 ? cooperativeSchedules(equation, sums, model, Math.max(...batches)) : []
   return [...shared, plain]
 }
 
@@ -99,7 +99,7 @@ export { blocksOf }
  * The workgroup that covers a block of an image, and where that is small, several tiles of channels. Where memory of a workgroup
  * is dear, one invocation goes through the block.
  */
-function grouped(e: Equation, schedule: Schedule, { parallel }: GpuModel): Schedule {
+function grouped(e: Equation, schedule: Schedule, { parallel, statisticsInvocations }: GpuModel): Schedule {
   const tilesOfBlock = (a: Axis): number => {
     const block = blockAlong(e, a)
     return block === undefined ? 1 : block / (schedule.tile.get(a) ?? 1)
@@ -111,14 +111,12 @@ function grouped(e: Equation, schedule: Schedule, { parallel }: GpuModel): Sched
   const invocations = e.axes.reduce((product, a) => product * tilesOfBlock(a), 1)
   const channels = Math.max(
     1,
-    Math.min(Math.ceil((kept.extent as number) / (schedule.tile.get(kept) ?? 1)), Math.floor(LEAST_INVOCATIONS / invocations)),
+    Math.min(Math.ceil((kept.extent as number) / (schedule.tile.get(kept) ?? 1)), Math.floor(statisticsInvocations / invocations)),
   )
   const group = groupOf((a) => (a === kept ? channels : tilesOfBlock(a)))
   if (group.size === 0) group.set(kept, 1)
   return { ...schedule, group }
 }
-
-const LEAST_INVOCATIONS = 64
 
 /** Whole rows, or parts of them, until a block of statistics is no more than a workgroup. */
 function blockTile(e: Equation): Map<Axis, number> {
@@ -136,10 +134,10 @@ function blockTile(e: Equation): Map<Axis, number> {
 const divisorsOf = (n: number): number[] => Array.from({ length: n }, (_, i) => i + 1).filter((d) => n % d === 0)
 
 /** Neighbouring points share index arithmetic and per-channel coefficients. */
-function pointwiseTile(equation: Equation): Map<Axis, number> {
+function pointwiseTile(equation: Equation, { pointwiseTiles }: GpuModel): Map<Axis, number> {
   const last = equation.axes.at(-1)
   if (!last || typeof last.extent !== 'number') return new Map()
-  const size = [4, 2].find((t) => (blockAlong(equation, last) ?? (last.extent as number)) % t === 0)
+  const size = pointwiseTiles.find((t) => (blockAlong(equation, last) ?? (last.extent as number)) % t === 0)
   return new Map(size ? [[last, size]] : [])
 }
 
@@ -149,19 +147,18 @@ function serialAxes(equation: Equation, sums: readonly Reduction[]): Axis[] {
 }
 
 /** Few sums that take in much: a workgroup computes one, or it would be a long chain of one invocation. */
-function cooperativeSchedules(e: Equation, sums: readonly Reduction[], batch: number): Schedule[] {
+function cooperativeSchedules(e: Equation, sums: readonly Reduction[], { cooperative }: GpuModel, batch: number): Schedule[] {
   const nominal = (axes: readonly Axis[]): number => axes.reduce((product, a) => product * extentOf(a, batch), 1)
   const outer = sums.filter((r) => !sums.some((other) => other !== r && reductions(other.body).includes(r)))
   if (outer.length === 0 || outer.some((r) => r.combine === 'argmax')) return []
   const [terms, points] = [Math.max(...outer.map((r) => nominal(r.axes))), nominal(e.axes)]
   const longest = Math.max(...outer.map((r) => Math.max(...r.axes.map((a) => nominal([a])))))
-  if (points > MOST_SHARED_POINTS || longest < 32 || terms < 64) return []
-  const wanted = Math.min(WORKGROUP_INVOCATIONS, Math.max(32, 2 ** Math.round(Math.log2(Math.min(longest, terms / 4)))))
+  if (points > cooperative.mostPoints || longest < cooperative.leastSteps || terms < cooperative.leastTerms) return []
+  const invocations = 2 ** Math.round(Math.log2(Math.min(longest, terms / cooperative.termsEach)))
+  const share = Math.min(WORKGROUP_INVOCATIONS, Math.max(cooperative.leastInvocations, invocations))
   const unroll = new Map<Axis, number>()
-  return [{ tile: new Map(), serial: [], unroll, share: wanted }]
+  return [{ tile: new Map(), serial: [], unroll, share }]
 }
-
-const MOST_SHARED_POINTS = 16384
 
 /** Schedules of a contraction: register tiles that load from memory; and on hardware shared-memory tiles and cooperative reductions too. */
 function contractions(
@@ -187,16 +184,21 @@ function contractions(
   const forSample = Math.max(model.leastAccumulators, Math.floor(points / model.invocationsPerSample))
   const usual = tiled(Math.min(model.accumulators, forSample))
   const mayCooperate = model.parallel && equation.sides.length === 0
-  if (!onlyContraction(equation)) return [...(mayCooperate ? cooperativeSchedules(equation, sums, largestBatch) : []), usual]
+  if (!onlyContraction(equation)) return [...(mayCooperate ? cooperativeSchedules(equation, sums, model, largestBatch) : []), usual]
   // A software adapter takes the usual one: staging never paid there.
   if (!model.parallel && mostStaged === 1) return [usual]
   const staged = sharedTileSchedules({ equation, axes, model, batches, most: mostStaged })
-  const small = [64, 32, 16, 8].map(tiled)
+  const small = model.smallerTiles.map(tiled)
   if (!model.parallel) return [usual, ...small, ...staged.map(({ schedule }) => schedule)]
-  const cooperative = !mayCooperate ? [] : [16, 4].map((accumulators): Schedule => {
+  const cooperative = !mayCooperate ? [] : model.cooperative.accumulators.map((accumulators): Schedule => {
     const tile = registerTile(accumulators)
-    return { tile, serial: [], unroll: chooseUnroll(product, main, tile, model.bodyProducts), share: 64 }
-  }).filter(() => main.axes.some((a) => extentOf(a, largestBatch) >= 32))
+    return {
+      tile,
+      serial: [],
+      unroll: chooseUnroll(product, main, tile, model.bodyProducts),
+      share: model.cooperative.contractionInvocations,
+    }
+  }).filter(() => main.axes.some((a) => extentOf(a, largestBatch) >= model.cooperative.leastSteps))
   const rated = (schedule: Schedule, cost: typeof registerTileCost): RatedSchedule => ({
     schedule,
     costs: batches.map((batch) => cost(model, equation, axes, schedule, batch)),

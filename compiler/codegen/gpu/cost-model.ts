@@ -34,7 +34,17 @@ export interface GpuModel {
   readonly invocationsPerSample: number
   readonly leastAccumulators: number
 
+  /** Sums of the smaller register tiles that are candidates beside the usual one. */
+  readonly smallerTiles: readonly number[]
+  /** Terms of a reduction that is unrolled whole, where it is no contraction, at most. */
+  readonly unrolledTerms: number
+  /** Neighbouring points that one invocation of an element-wise kernel computes: the first number that divides the last axis. */
+  readonly pointwiseTiles: readonly number[]
+  /** Invocations of a workgroup that takes statistics of a block, if there are channels enough. */
+  readonly statisticsInvocations: number
+
   readonly registerTile: RegisterTileModel
+  readonly cooperative: CooperativeModel
   readonly sharedTile: SharedTileModel
   readonly processor: ProcessorModel
 }
@@ -49,6 +59,21 @@ export interface RegisterTileModel {
   readonly wasteExponent: number
   /** A factor for tiles that do not divide the map: their stores have guards. */
   readonly raggedEdge: number
+}
+
+/** Where workgroups compute one reduction together, and how. */
+export interface CooperativeModel {
+  /** Points of a kernel, at most: more keep a device busy with an invocation each. */
+  readonly mostPoints: number
+  /** Steps of the longest axis that is reduced, and terms of a reduction, at least. */
+  readonly leastSteps: number
+  readonly leastTerms: number
+  /** Invocations that share a reduction, at least, and terms that each of them takes, about. */
+  readonly leastInvocations: number
+  readonly termsEach: number
+  /** For contractions: invocations that share the steps of a register tile, and the sums of such a tile. */
+  readonly contractionInvocations: number
+  readonly accumulators: readonly number[]
 }
 
 /** The search space of shared-memory tiles. */
@@ -117,11 +142,24 @@ export const HARDWARE: GpuModel = {
   bodyProducts: 1024, // measured on an H200
   invocationsPerSample: 64, // fitted
   leastAccumulators: 16, // fitted
+  smallerTiles: [64, 32, 16, 8], // fitted
+  unrolledTerms: 16, // fitted: windows of 4 x 4
+  pointwiseTiles: [4, 2], // fitted
+  statisticsInvocations: 64, // fitted: two warps
   registerTile: { // fitted to convolutions measured on SwiftShader; hardware has no other weights
     loadWeight: 8,
     inputLoad: 2,
     wasteExponent: 1.5,
     raggedEdge: 1.1,
+  },
+  cooperative: { // all fitted
+    mostPoints: 16384,
+    leastSteps: 32, // a warp
+    leastTerms: 64,
+    leastInvocations: 32, // a warp
+    termsEach: 4,
+    contractionInvocations: 64,
+    accumulators: [16, 4],
   },
   sharedTile: { // all fitted
     bodyProducts: 512,
