@@ -104,6 +104,8 @@ function considerVectors(
   const broadcast = 1 + (packed.has(vectorFactor === 'a' ? 'b' : 'a') ? 0 : pointCost(others))
   const stored = c.equation.stores.reduce((sum, s) => sum + costOfStride(strideOf(linearIndex(s.tensor, s.at), vectorAxis)), 0)
   const terms = steps(c.main)
+  // Broadcasts from lines of the cache of their own.
+  const far = broadcastAxis && !isInnermost(others, broadcastAxis) ? 0.02 : 0
   for (const outerAxis of [undefined, ...vector.filter((a) => a !== vectorAxis)]) {
     for (const [broadcastCount, vectorCount, outerCount] of tileSizes(broadcastAxis, vectorAxis, outerAxis)) {
       const sums = broadcastCount * vectorCount * outerCount
@@ -111,7 +113,7 @@ function considerVectors(
         tailWaste(outerAxis, outerCount)
       // A product, its share of the loads, its share of the stores; of equal tiles the one of fewer vectors.
       const cost = waste * (2 + (vectorCount * outerCount * loads + broadcastCount * broadcast) / sums +
-            4 * stored / terms + 0.01 * vectorCount + 0.02 * outerCount) + packing
+            4 * stored / terms + 0.01 * vectorCount + 0.02 * outerCount + far) + packing
       consider(cost, {
         vectorFactor,
         vectorAxis,
