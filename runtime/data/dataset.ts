@@ -4,6 +4,7 @@ import { didYouMean } from '../../bundle/nearest.ts'
 import { isNamed, plain, say } from '../../bundle/plain.ts'
 import { sha256Of } from '../../bundle/digest.ts'
 import { sha256 } from '../loading/seal.ts'
+import { turns } from '../next-task.ts'
 import { elementCount, showShape } from '../../bundle/sizes.ts'
 import { namesProblem } from '../../bundle/class-names.ts'
 
@@ -80,11 +81,11 @@ export function arrays(columns: Readonly<Record<string, Column>>): Dataset {
         }
       }
     },
-    // By the browser's own hash, which does not hold the page up.
-    mark: async () =>
-      hashOf(
-        await Promise.all(names.map(async (name) => `${name} ${columns[name]!.scale ?? 1} ${await sha256(spread(columns[name]!.data))}`)),
-      ),
+    mark: async () => {
+      const marks: string[] = []
+      for (const name of names) marks.push(`${name} ${columns[name]!.scale ?? 1} ${await hashOfColumn(columns[name]!.data)}`)
+      return hashOf(marks)
+    },
   }
   known.set(dataset, columns)
   return dataset
@@ -122,19 +123,32 @@ function checkColumn(name: string, column: Column): void {
 
 const hashOf = (parts: readonly string[]): string => sha256Of(new TextEncoder().encode(parts.join('\n')))
 
-/** All bytes of an array, or of a large one blocks in equal distances. */
-function spread({ buffer, byteOffset, byteLength }: Column['data']): Uint8Array {
+/** Bytes of a column that are looked at, in blocks of so many where it has more; and bytes that are hashed at once: a millisecond or so. */
+const HASHED = { most: 2 ** 22, block: 2 ** 10, piece: 2 ** 18 }
+
+/**
+ * The hash of an array by its bytes, or of a large one by blocks in equal distances. It goes by pieces: browsers copy what they hash, and some hash
+ * it before they return, on a page's own thread.
+ */
+async function hashOfColumn({ buffer, byteOffset, byteLength }: Column['data']): Promise<string> {
+  const { most, block, piece } = HASHED
   const bytes = new Uint8Array(buffer, byteOffset, byteLength)
-  const [most, block] = [2 ** 22, 2 ** 10]
-  // What is shared between threads, hashes do not take.
-  if (byteLength <= most) return buffer instanceof ArrayBuffer ? bytes : bytes.slice()
-  const blocks = most / block
-  const found = new Uint8Array(most)
-  for (let i = 0; i < blocks; i++) {
-    const from = Math.round((i * (byteLength - block)) / (blocks - 1))
-    found.set(bytes.subarray(from, from + block), i * block)
+  const turn = turns()
+  const hashes: string[] = []
+  const size = Math.min(byteLength, most)
+  const copy = byteLength > most ? new Uint8Array(piece) : undefined
+  for (let at = 0; at === 0 || at < size; at += piece) {
+    let part = copy ?? bytes.subarray(at, at + piece)
+    for (let i = 0; copy && i < piece; i += block) {
+      const from = Math.round((((at + i) / block) * (byteLength - block)) / (most / block - 1))
+      copy.set(bytes.subarray(from, from + block), i)
+    }
+    // What is shared between threads, hashes do not take.
+    if (!(part.buffer instanceof ArrayBuffer)) part = part.slice()
+    hashes.push(await sha256(part))
+    await turn()
   }
-  return found
+  return hashes.length === 1 ? hashes[0]! : hashOf(hashes)
 }
 
 /** The mark of some samples of another dataset. */

@@ -3,12 +3,11 @@ import { type Arrays, arrays, type Column, columnsOf, type Dataset, type Draw, t
 import { elementCount } from '../../bundle/sizes.ts'
 import { type Channel, moved } from './channel.ts'
 import type { ColumnKind, SentDataset } from './messages.ts'
+import { nextTask, turns } from '../next-task.ts'
 
 /** Bytes of a column that are copied at once, and numbers of samples that are read at once: a millisecond or so. */
 const COPIED_AT_ONCE = 2 ** 21
 const READ_AT_ONCE = 2 ** 15
-/** Milliseconds of work after which a page gets its turn: well within a frame, whatever else it does. */
-const TURN_MS = 4
 
 const KINDS = { f32: Float32Array, i32: Int32Array, u8: Uint8Array } as const
 const kindOf = (data: Column['data']): ColumnKind => (data instanceof Float32Array ? 'f32' : data instanceof Int32Array ? 'i32' : 'u8')
@@ -81,16 +80,14 @@ export class SentDatasets {
       ) => [name, type === 'i32' ? new Int32Array(size * indices.length) : new Float32Array(size * indices.length)]),
     )
     const step = Math.max(1, Math.floor(READ_AT_ONCE / fields.reduce((sum, { size }) => sum + size, 0)))
-    let turn = performance.now()
+    const turn = turns()
     for (let from = 0; from < indices.length; from += step) {
       const some = Array.from({ length: Math.min(step, indices.length - from) }, (_, i) => indices[from + i]!)
       const into: Arrays = Object.fromEntries(
         fields.map(({ name, size }) => [name, all[name]!.subarray(from * size, (from + some.length) * size)]),
       )
       await dataset.read(some, into, draw)
-      if (performance.now() - turn < TURN_MS) continue
-      await nextTask()
-      turn = performance.now()
+      await turn()
     }
     return moved(all)
   }
@@ -98,18 +95,6 @@ export class SentDatasets {
   mark(id: number): string | Promise<string> {
     return this.#sent.get(id)!.mark!()
   }
-}
-
-/** Resolves after whatever else waits for this thread, a redraw too. */
-function nextTask(): Promise<void> {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel()
-    port1.onmessage = () => {
-      port1.close()
-      resolve()
-    }
-    port2.postMessage(undefined)
-  })
 }
 
 /** The worker's side. */

@@ -1,3 +1,4 @@
+import { nextTask } from '../next-task.ts'
 import { writeStep } from '../../bundle/step-uniform.ts'
 import { CONTROL, RECORD } from '../../bundle/wasm-abi.ts'
 import { ValuesAway } from './away.ts'
@@ -225,19 +226,4 @@ export class WasmSession implements Session {
     this.#end(new DeviceError('this net was closed'))
     this.#host.release(workers, memory)
   }
-}
-
-/** Resolves after whatever else waits for this thread: timers, signals, messages, a page's redraw. */
-function nextTask(): Promise<void> {
-  const { setImmediate } = globalThis as { setImmediate?: (call: () => void) => void }
-  return new Promise((resolve) => {
-    if (setImmediate) return setImmediate(resolve)
-    // Pages make timers wait for milliseconds.
-    const { port1, port2 } = new MessageChannel()
-    port1.onmessage = () => {
-      port1.close()
-      resolve()
-    }
-    port2.postMessage(undefined)
-  })
 }
