@@ -4,7 +4,8 @@ import { checkInputs, type InputValues } from '../inputs.ts'
 import { didYouMean } from '../../bundle/nearest.ts'
 import { checkOptions, positive } from '../../bundle/options.ts'
 import { isNamed, plain, say } from '../../bundle/plain.ts'
-import { sha256Of } from '../../bundle/digest.ts'
+import { sha256 } from '../loading/seal.ts'
+import { turns } from '../next-task.ts'
 import { elementCount } from '../../bundle/sizes.ts'
 import type { Arrays, Dataset, Field } from './dataset.ts'
 
@@ -189,7 +190,15 @@ export class Examples implements Iterable<Readonly<Record<string, unknown>> & { 
           }
         }
       },
-      mark: () => sha256Of(new TextEncoder().encode(kept.flatMap(({ arrays }) => Object.values(arrays).map(hashOf)).join())),
+      mark: async () => {
+        const turn = turns()
+        const found: string[] = []
+        for (const data of kept.flatMap(({ arrays }) => Object.values(arrays))) {
+          found.push(await hashOf(data))
+          await turn()
+        }
+        return sha256(found.join())
+      },
     }
   }
 }
@@ -199,8 +208,8 @@ const MOST_UNDONE = 100
 
 /** Computed once an array, which never changes. */
 const hashes = new WeakMap<object, string>()
-function hashOf(data: Float32Array | Int32Array): string {
-  const hash = hashes.get(data) ?? sha256Of(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+async function hashOf(data: Float32Array | Int32Array): Promise<string> {
+  const hash = hashes.get(data) ?? await sha256(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
   hashes.set(data, hash)
   return hash
 }
