@@ -35,8 +35,8 @@ export const CONTROL = {
 /** What one thread writes lies so far apart from what another does. */
 export const LINE_BYTES = 64
 
-/** Byte offsets in a record, which says what a dispatch does. `next` is not 0 while threads are at it; addresses of tensors follow. */
-export const RECORD = { kernel: 0, items: 4, chunk: 8, next: 12, tensors: 16 } as const
+/** Byte offsets in a record, which says what a dispatch does. `busy` is not 0 while threads are at it; addresses of tensors follow. */
+export const RECORD = { kernel: 0, items: 4, chunk: 8, busy: 12, tensors: 16 } as const
 
 /** Records start at multiples of so many bytes. */
 export const RECORD_ALIGNMENT = 16

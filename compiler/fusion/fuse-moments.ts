@@ -1,9 +1,9 @@
-import { channelAxesOf, type Equation } from '../ir/equation.ts'
+import type { Equation } from '../ir/equation.ts'
 import { sideMoments } from '../ir/moments.ts'
 import { onceByNodes } from '../ir/once-by-node.ts'
 import { type FusionContext, isUnfused, type KernelPass } from './kernel-pass.ts'
 import type { KernelNode, KernelProgram } from './program.ts'
-import { carrierOf, carry, sizesFrom, sizesText } from './side-reductions.ts'
+import { carrierOf, channelsOf, carry, sizesFrom, sizesText } from './side-reductions.ts'
 
 /** Takes the statistics of a batch (a side reduction) in the kernel that stores what they are of: no pass reads the tensor again. */
 export const fuseMoments: KernelPass = {
@@ -39,10 +39,5 @@ const sideOf = onceByNodes((sizes, producer: Equation, pass: Equation) => {
   const { name, layers } = pass
   const { source, result, affine, eps, samples } = pass.moments!
   const request = { name, layers, source, result, ...(affine && { affine }), eps, ...(samples && { samples }) }
-  return sideMoments(
-    request,
-    producer.axes,
-    channelAxesOf(producer, producer.stores.find((s) => s.tensor === source)!)!,
-    sizesFrom(sizes, producer),
-  )
+  return sideMoments(request, producer.axes, channelsOf(producer, source), sizesFrom(sizes, producer))
 })

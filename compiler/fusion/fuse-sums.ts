@@ -1,12 +1,12 @@
 import { isAxis } from '../ir/affine.ts'
-import { blocksAround, channelAxesOf, channelCount, type Equation, reads, type SideSums } from '../ir/equation.ts'
+import { blocksAround, channelCount, type Equation, reads, type SideSums } from '../ir/equation.ts'
 import { type Load, walk } from '../ir/expression.ts'
 import { onceByNodes } from '../ir/once-by-node.ts'
 import { rewriteTotals } from '../ir/side-sums.ts'
 import { isBatched, tensor, type Tensor } from '../ir/tensor.ts'
 import { type FusionContext, isUnfused, type KernelPass, storageOf } from './kernel-pass.ts'
 import type { KernelNode, KernelProgram } from './program.ts'
-import { carrierOf, carry, sizesFrom, sizesText } from './side-reductions.ts'
+import { carrierOf, channelsOf, carry, sizesFrom, sizesText } from './side-reductions.ts'
 
 /** Takes sums over the batch (a side reduction: the gradient of a normalization) in the kernel that stores, last of all, something that they are of. */
 export const fuseSums: KernelPass = {
@@ -53,7 +53,7 @@ function tryFuse(node: KernelNode, program: KernelProgram, context: FusionContex
 const sideOf = onceByNodes((sizes, producer: Equation, pass: Equation, source: Tensor): SideSums => {
   const { at, terms, into } = pass.sums!
   const { axes } = producer
-  const channels = channelAxesOf(producer, producer.stores.find((s) => s.tensor === source)!)!
+  const channels = channelsOf(producer, source)
   const { blocks, counts } = blocksAround(channels, axes, sizesFrom(sizes, producer))
   const partials = tensor(into.name, [...counts, channelCount(channels), terms.length])
   return { kind: 'sums', source, ...channels, blocks, at, terms, partials }

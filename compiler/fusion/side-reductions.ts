@@ -11,6 +11,10 @@ export interface Carrier {
   readonly channels: ChannelAxes
 }
 
+/** The axes of a carrier that count the channels of what it stores. */
+export const channelsOf = (carrier: Equation, source: Tensor): ChannelAxes =>
+  channelAxesOf(carrier, carrier.stores.find((s) => s.tensor === source)!)!
+
 /** The one kernel that stores a map channel by channel, which may carry side reductions of it; or why there is none. */
 export function carrierOf(source: Tensor, program: KernelProgram): Carrier | string {
   const [producer, ...others] = program.writers(source)

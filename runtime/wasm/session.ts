@@ -158,7 +158,7 @@ export class WasmSession implements Session {
     const at = (address: number): number => address >>> 2
     const count = Math.min(this.#words[at(block)]!, this.plan.programs[program]!.dispatches.length)
     let i = 1
-    while (i < count && this.#words[at(this.#words[at(block) + i]!) + RECORD.next / 4] === 0) i++
+    while (i < count && this.#words[at(this.#words[at(block) + i]!) + RECORD.busy / 4] === 0) i++
     return i
   }
 

@@ -45,7 +45,7 @@ const BODY = `async ({ modules, memory, thread }) => {
     if (!ready) return
     const block = at(words[at(${CONTROL.program})])
     let i = 1
-    while (i < words[block] && words[at(words[block + i]) + ${RECORD.next / 4}] === 0) i++
+    while (i < words[block] && words[at(words[block + i]) + ${RECORD.busy / 4}] === 0) i++
     Atomics.compareExchange(words, at(${CONTROL.failed}), 0, i)
     while (!Atomics.load(words, at(${CONTROL.stop}))) {
       Atomics.add(words, at(${CONTROL.phase}), 1)

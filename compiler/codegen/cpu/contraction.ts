@@ -75,9 +75,6 @@ export function needsPacking(f: Expression): boolean {
     || walk(f).some((node) => node.kind === 'load' && linearIndex(node.tensor, node.at).terms.some(({ atom }) => atom.kind !== 'axis'))
 }
 
-/** A first cache: bytes of each of its ways (x86-64 and ARM: 4 KiB or a multiple), and how many there are. */
-const [WAY_BYTES, WAYS] = [4096, 12] as const
-
 /**
  * Whether the rows that a tile goes through while it sums up all lie in one set of the first cache, and are more than it holds: the channels of a map of
  * 32 x 32 in a convolution of 1 x 1. Read as they lie, each vector comes from the second cache: 160 channels at 25 GFLOP/s, packed at 45. Channels of 16 x 16,
@@ -89,7 +86,7 @@ function rowsShareSet({ main }: Contraction, { vectorFactor, vectorAxis }: Micro
   if (!vectorAxis || !terms || others.length > 0 || factor.kind !== 'load' || typeof terms.extent !== 'number') return false
   const form = linearIndex(factor.tensor, factor.at)
   const bytes = 4 * (strideOf(form, terms) ?? 0)
-  return strideOf(form, vectorAxis) === 1 && bytes > 0 && bytes % WAY_BYTES === 0 && terms.extent > WAYS
+  return strideOf(form, vectorAxis) === 1 && bytes > 0 && bytes % CPU.wayBytes === 0 && terms.extent > CPU.ways
 }
 
 /** Axes that stand still while a factor is packed. */

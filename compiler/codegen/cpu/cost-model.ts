@@ -49,6 +49,9 @@ export interface CpuModel {
   /** Tasks of a pointwise kernel without a batch: with as many, none is cut further. */
   readonly enoughTasks: number
 
+  /** Ways of the first cache, and bytes of each: rows as far apart share a set of so many lines. */
+  readonly ways: number
+  readonly wayBytes: number
   /** Elements of a packed factor that a task should not exceed (192 KiB: half of a second-level cache of 512 KiB, or less), and must not. */
   readonly goodPack: number
   readonly mostPack: number
@@ -147,6 +150,9 @@ export const CPU: CpuModel = {
   leastTask: 512,
   goodTask: 4096,
   enoughTasks: 64,
+  // 48 KiB (Intel since Ice Lake), the most that is common; 4 KiB a way on x86-64, on ARM that or a multiple.
+  ways: 12,
+  wayBytes: 4096,
   goodPack: 48 * 1024,
   mostPack: 2 ** 20,
   leastUses: 3,

@@ -1,11 +1,10 @@
 import { lanesOf, type Operand } from '../kernel-function.ts'
 import { int, type KernelBuilder, range } from '../builder.ts'
-import type { Tensor } from '../../ir/tensor.ts'
-import { tensor } from '../../ir/tensor.ts'
+import { type Tensor, tensor } from '../../ir/tensor.ts'
 import type { Loop } from './loop-nest.ts'
 
-/** Vectors of sums in the largest tile of pairs. */
-const MOST_SUMS = 24
+/** Vectors of sums in the largest tile of pairs: see `widenNest`. */
+const MOST_SUMS = 16
 /** V8 joins no stores to where the same block stores once more: tiles take turns. */
 const PLACES = 4
 

@@ -60,8 +60,8 @@ const TILES: readonly { readonly vectors: number; readonly points: readonly numb
   { vectors: 2, points: [7, 6, 5, 4] },
 ]
 
-/** Loads and stores a vector whose lanes are stored apart: four by four transposed, or each by itself. */
-const APART = { transposed: 4, single: 12 }
+/** Instructions that pass a vector through memory: see `separatePairs`. */
+const PASSED = 2
 
 /** What a step pays for each broadcast from a line of the cache of its own. */
 const OWN_LINE = 0.25
@@ -97,7 +97,8 @@ function bestTile(equation: Equation, loops: readonly Loop[], lanes: Loop, other
       // A step loads the tile's pairs and broadcasts its points; fewer than eight pairs of sums do not hide the latency of a sum.
       const sums = vectors * count / 2
       const step = Math.max(sums, 8) + vectors / 2 + count * broadcast
-      const stored = areApart ? 2 * sums * APART[isTransposed && count % CPU.lanes === 0 ? 'transposed' : 'single'] / terms : 0
+      const each = PASSED + (isTransposed && count % CPU.lanes === 0 ? CPU.interleavedStore : CPU.scatteredStore)
+      const stored = areApart ? 2 * sums * each / terms : 0
       const cost = computed(across, vectors * CPU.lanes) / across * computed(along, count) / along * (step + stored) / sums
       if (!best || cost < best.cost) best = { vectors, points: count, cost }
     }

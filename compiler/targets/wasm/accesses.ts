@@ -1,7 +1,7 @@
 import type { KernelFunction, Statement, Operand } from '../../codegen/kernel-function.ts'
 import { plusConstant, split } from './addresses.ts'
 import type { Code } from './code.ts'
-import { type Locals } from './locals.ts'
+import type { Locals } from './locals.ts'
 import type { Uses } from './uses.ts'
 
 /** Leaves a value on the stack, in so many lanes. */
@@ -16,7 +16,6 @@ export class Accesses {
   private readonly value: Value
   /** The places at which loads into all lanes start, of the step that is being printed. */
   private readonly rolled = new Map<string, { local: number; lowest: number }>()
-  /** Pairs of transpositions so far. */
 
   constructor(kernel: KernelFunction, code: Code, locals: Locals, uses: Uses, value: Value) {
     this.kernel = kernel

@@ -62,10 +62,10 @@ export function runFunction(kernelType: number): WasmFunction {
   c.get(v.record).memory('i32.load', RECORD.chunk).set(v.chunk)
   // The barrier's state is read before this thread can arrive at it.
   c.i32(0).memory('i32.atomic.load', CONTROL.phase).set(v.phase)
-  c.get(v.record).i32(1).memory('i32.store', RECORD.next)
+  c.get(v.record).i32(1).memory('i32.store', RECORD.busy)
   c.get(v.threads).i32(1).op('i32.le_s').if()
   c.get(v.record).get(v.scratch).i32(0).get(v.items).i32(0).get(v.kernel).callIndirect(kernelType)
-  c.get(v.record).i32(0).memory('i32.store', RECORD.next)
+  c.get(v.record).i32(0).memory('i32.store', RECORD.busy)
   c.else()
   takeItems(c, v, kernelType)
   waitForOthers(c, v)
@@ -112,7 +112,7 @@ function smaller(c: Code, local: number, limit: number, number: () => void): voi
 function waitForOthers(c: Code, v: Names): void {
   c.block()
   c.i32(0).i32(1).memory('i32.atomic.rmw.add', CONTROL.arrived).i32(1).op('i32.add').get(v.threads).op('i32.eq').if()
-  c.get(v.record).i32(0).memory('i32.store', RECORD.next)
+  c.get(v.record).i32(0).memory('i32.store', RECORD.busy)
   c.i32(0).set(v.owner)
   c.loop()
   c.get(v.owner).i32(LINE_BYTES).op('i32.mul').i32(0).memory('i32.store', CONTROL.taken)
