@@ -44,6 +44,10 @@ if (options.wide !== undefined && !['this', 'both'].includes(options.wide)) {
   process.stderr.write(`--wide ${options.wide}: this or both is wanted\n`)
   process.exit(2)
 }
+if (!existsSync(`${options.before}/dist/runtime/index.js`)) {
+  process.stderr.write(`--before ${options.before}: there is no build in its dist/\n`)
+  process.exit(2)
+}
 const unknown = nets.find((net) => !WORKLOADS[net] && !existsSync(net))
 if (unknown !== undefined) {
   process.stderr.write(`${unknown} is no file and none of ${Object.keys(WORKLOADS).join(', ')}\n`)

@@ -9,7 +9,7 @@
  *   --empty     compilations with an empty cache alone
  */
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
@@ -25,6 +25,14 @@ const { values: { style, json, once, before, turns, warm, empty }, positionals: 
     empty: { type: 'boolean', default: false },
   },
 })
+const isCount = (text) => /^[1-9]\d*$/.test(text)
+const mistake = given !== undefined && !existsSync(given) ? `there is no file ${given}`
+  : before !== undefined && !existsSync(`${before}/dist/compiler/index.js`) ? `--before ${before}: there is no build in its dist/`
+  : !isCount(turns) || !isCount(warm) ? `--turns ${turns} --warm ${warm}: numbers of compilations are wanted` : undefined
+if (mistake) {
+  process.stderr.write(`${mistake}\n`)
+  process.exit(2)
+}
 const file = given ?? fileURLToPath(new URL('../../samples/resnet18.net', import.meta.url))
 const source = readFileSync(file, 'utf8')
 

@@ -1,6 +1,6 @@
 /** npm run bench -- zoo: nets that people train, in merged and split style and without their normalizations, beside other libraries. */
 import { fork } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -84,6 +84,7 @@ const words = (text, known, what) =>
 const numberOf = (name, text) => (Number(text) > 0 ? Number(text) : refuse(`--${name} ${text}: a positive number is wanted`))
 
 const { backend } = options
+if (options.before && !existsSync(`${options.before}/dist/runtime/index.js`)) refuse(`--before ${options.before}: there is no build in its dist/`)
 if (backend !== 'wasm' && backend !== 'webgpu') refuse(`unknown backend ${backend}: wasm or webgpu`)
 const nets = options.random !== undefined
   ? Array.from({ length: numberOf('random', options.random) }, (_, i) => randomNet(numberOf('seed', options.seed) + i))
