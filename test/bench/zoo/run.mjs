@@ -84,7 +84,8 @@ const words = (text, known, what) =>
 const numberOf = (name, text) => (Number(text) > 0 ? Number(text) : refuse(`--${name} ${text}: a positive number is wanted`))
 
 const { backend } = options
-if (options.before && !existsSync(`${options.before}/dist/runtime/index.js`)) refuse(`--before ${options.before}: there is no build in its dist/`)
+if (options.before && !existsSync(`${options.before}/dist/runtime/index.js`))
+  refuse(`--before ${options.before}: there is no build in its dist/`)
 if (backend !== 'wasm' && backend !== 'webgpu') refuse(`unknown backend ${backend}: wasm or webgpu`)
 const nets = options.random !== undefined
   ? Array.from({ length: numberOf('random', options.random) }, (_, i) => randomNet(numberOf('seed', options.seed) + i))
