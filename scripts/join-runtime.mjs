@@ -69,6 +69,8 @@ const { output } = await bundle.generate({
     })),
   },
   chunkFileNames: '[name].js',
+  // Who reads on has the modules' own; an engine reads all that stands here before it runs any of it.
+  comments: { jsdoc: false },
 })
 for (const { fileName, code, imports, dynamicImports } of output) {
   const file = join(root, 'dist', fileName)
