@@ -156,17 +156,22 @@ function runSteps<Level extends string, Context extends GraphContext>(
 }
 
 /**
- * The passes over the graph. What they leave is verified. Where it is unsound, or a pass trips over what another left, they run again and are
+ * The passes over the graph, and the nodes of earlier graphs that say the same. What they leave is verified. Where it is unsound, or a pass trips over what another left, they run again and are
  * verified one by one, so that what is told names the pass that is at fault.
  */
 function passVerified(base: Graph, context: GraphContext): Work {
   const passed = (isVerified: boolean): Work => runSteps(GRAPH_STEPS, { ...EMPTY, graph: base }, context, isVerified)
   // Whoever watches sees each step once.
-  if (context.options.watch) return passed(true)
+  if (context.options.watch) {
+    const work = passed(true)
+    return { ...work, graph: nodes.share(work.graph) }
+  }
   try {
     const work = passed(false)
-    verifyPassed(work.graph, `after all passes (${context.program})`)
-    return work
+    // Of shared nodes most were verified before: in another program of the net, or in an earlier compilation.
+    const graph = nodes.share(work.graph)
+    verifyPassed(graph, `after all passes (${context.program})`)
+    return { ...work, graph }
   } catch (error) {
     passed(true)
     throw error
@@ -177,8 +182,7 @@ function passPrograms(base: Graph, storage: Storage, options: PipelineOptions): 
   const passed = new Map<ProgramName, Work>()
   for (const program of options.programs) {
     if (program === 'prepare' || (storage !== 'f32' && !HALF_PROGRAMS.includes(program))) continue
-    const work = passVerified(base, { program, storage, options })
-    passed.set(program, { ...work, graph: nodes.share(work.graph) })
+    passed.set(program, passVerified(base, { program, storage, options }))
   }
   const prepare = prepareGraph(base, [...passed.values()].map(({ graph }) => graph))
   if (prepare.nodes.length > 0) passed.set('prepare', { ...EMPTY, graph: prepare })

@@ -43,16 +43,16 @@ export class KernelProgram {
   }
 
   readers(t: Tensor): KernelNode[] {
-    return sorted(this.readersOfTensor.get(t) ?? [])
+    return sorted(this.readersOfTensor.get(t) ?? NONE)
   }
 
   writers(t: Tensor): KernelNode[] {
-    return sorted(this.writersOfTensor.get(t) ?? [])
+    return sorted(this.writersOfTensor.get(t) ?? NONE)
   }
 
   /** Kernels of a computation that ends in this tensor: of statistics (`moments.result`), of sums (`sums.into`). */
   parts(t: Tensor): KernelNode[] {
-    return sorted(this.partsOfTensor.get(t) ?? [])
+    return sorted(this.partsOfTensor.get(t) ?? NONE)
   }
 
   /** Adds remarks to a kernel: what was joined to it, or why something was not. */
@@ -100,11 +100,18 @@ export class KernelProgram {
   private eachTensor({ equation }: KernelNode, visit: (map: Map<Tensor, Set<KernelNode>>, t: Tensor) => void): void {
     for (const t of reads(equation)) visit(this.readersOfTensor, t)
     for (const t of writes(equation)) visit(this.writersOfTensor, t)
-    for (const t of [equation.moments?.result, equation.sums?.into]) if (t) visit(this.partsOfTensor, t)
+    if (equation.moments) visit(this.partsOfTensor, equation.moments.result)
+    if (equation.sums) visit(this.partsOfTensor, equation.sums.into)
   }
 }
 
-const sorted = (nodes: Iterable<KernelNode>): KernelNode[] => [...nodes].sort((a, b) => a.order - b.order)
+const NONE: readonly KernelNode[] = []
+
+/** Most tensors have one writer and one reader. */
+function sorted(nodes: Iterable<KernelNode>): KernelNode[] {
+  const list = [...nodes]
+  return list.length < 2 ? list : list.sort((a, b) => a.order - b.order)
+}
 
 /** How many buffers a kernel binds. */
 export const bindingCount = (e: Equation): number => reads(e).length + writes(e).length

@@ -1,4 +1,6 @@
 import { nowhere } from '../../dsl/source.ts'
+import type { Attributes } from '../../dsl/signature.ts'
+import { onceByNode } from '../ir/once-by-node.ts'
 import { canonicalGraphText } from './canonical.ts'
 import type { Graph, NamedOutput, Node, Value } from './graph.ts'
 
@@ -65,7 +67,7 @@ export class SharedNodes {
         idsOf(inputs),
         Object.entries(parameters).map(([role, { id }]) => `${role}:${id}`).join(),
         idsOf(outputs),
-        canonicalGraphText(node.attributes),
+        attributesText(node.attributes),
       ].join(' ')
       const known = this.now.nodes.get(key) ?? this.before.nodes.get(key) ??
         { ...node, inputs, parameters, outputs, attributes: copied(node.attributes), span: nowhere }
@@ -96,8 +98,12 @@ const ownCopy = (value: Value): Value =>
   value.madeAt === nowhere ? value
     : { ...value, shape: [...value.shape], ...(value.storage && { storage: { ...value.storage } }), madeAt: nowhere }
 
-const textOf = ({ name, type, shape, storage }: Value): string =>
+/** Programs of a net have values in common, whose texts are asked for in each. */
+const textOf = onceByNode(({ name, type, shape, storage }: Value): string =>
   `${name} ${type} ${shape.join()} ${storage ? `${storage.role} ${storage.slot ?? ''} ${storage.offset}` : ''}`
+)
+
+const attributesText = onceByNode((attributes: Attributes): string => canonicalGraphText(attributes))
 
 const idsOf = (values: readonly Value[]): string => values.map(({ id }) => id).join()
 

@@ -1,5 +1,6 @@
 import { type Group, type KernelEntry, SECTION_MARK } from '../../bundle/format.ts'
 import type { PrintedKernel } from '../codegen/printed-kernel.ts'
+import { onceByNode } from '../ir/once-by-node.ts'
 
 /** The header of a shared kernel's text names at most this many layers. */
 const MOST_NAMED = 6
@@ -40,7 +41,7 @@ export class KernelTexts {
       this.kept[known]!.users.add(user)
       return known
     }
-    const { text, subgroups } = kernel
+    const { text, subgroups } = textsOf(kernel)
     const place = this.linked ? {} : {
       file: `${this.target}/${group}.${this.extension}`,
       section: this.section(user),
@@ -91,6 +92,9 @@ export class KernelTexts {
     return name
   }
 }
+
+/** A printer fills names in when it is asked for a text: once for a kernel that several compilations have. */
+const textsOf = onceByNode(({ text, subgroups }: PrintedKernel) => ({ text, subgroups }))
 
 function alsoFor(users: readonly string[]): string {
   if (users.length === 0) return ''

@@ -56,7 +56,9 @@ class Layout {
   private readonly buffers: BufferEntry[] = []
   private readonly bufferIndex = new Map<string, number>()
   private readonly tensors: TensorEntry[] = []
-  private readonly tensorIndex = new Map<string, number>()
+  /** Tensors by their ids: those of the program that is laid out, and those that outlive a program, for each buffer. */
+  private scratchIndex = new Map<number, number>()
+  private readonly storedIndices: Map<number, number>[] = []
   private readonly texts: KernelTexts
 
   constructor(request: PlanRequest) {
@@ -89,6 +91,7 @@ class Layout {
   }
 
   private program(program: PlannedProgram, group: Group): ProgramEntry {
+    this.scratchIndex = new Map()
     const root = (t: Tensor): Tensor => resolved(t, program.viewOf)
     const lives = this.lives(program, root)
     const memory = planMemory({
@@ -96,8 +99,8 @@ class Layout {
       batch: this.request.batch,
       sharesBuffers: this.request.sharesBuffers,
     })
-    const scratch = this.scratch(lives.map(({ owner }) => owner), memory.places, program.name)
-    const place = (t: Tensor): number => this.tensor(t, root(t), scratch, program.name)
+    const scratch = this.scratch(lives.map(({ owner }) => owner), memory.places)
+    const place = (t: Tensor): number => this.tensor(t, root(t), scratch)
     const dispatches = program.steps.map((step) => this.dispatch(step, group, place))
     const results: Record<string, number> = {}
     for (const output of program.graph.outputs) results[output.name] = place(output.value)
@@ -143,7 +146,7 @@ class Layout {
   /**
    * Puts the scratch tensors into the plan. A tensor is listed after those that it starts after: the format asks for smaller indices there.
    */
-  private scratch(owners: readonly Tensor[], places: readonly BufferPlacement[], program: string): ReadonlyMap<Tensor, number> {
+  private scratch(owners: readonly Tensor[], places: readonly BufferPlacement[]): ReadonlyMap<Tensor, number> {
     const indices = new Map<Tensor, number>()
     const open: number[] = []
     for (const i of owners.keys()) {
@@ -159,10 +162,8 @@ class Layout {
         open.pop()
         if (indices.has(owner)) continue
         const others = afterField(after.map((other) => indices.get(owners[other]!)!))
-        indices.set(
-          owner,
-          this.put(`${program}/${owner.id}`, { ...entryOf(owner), buffer: this.scratchBuffer(buffer), offset: 0, ...others }),
-        )
+        const entry = (): TensorEntry => ({ ...entryOf(owner), buffer: this.scratchBuffer(buffer), offset: 0, ...others })
+        indices.set(owner, this.put(this.scratchIndex, owner, entry))
       }
     }
     return indices
@@ -200,24 +201,24 @@ class Layout {
     }
   }
 
-  private tensor(t: Tensor, owner: Tensor, scratch: ReadonlyMap<Tensor, number>, program: string): number {
+  private tensor(t: Tensor, owner: Tensor, scratch: ReadonlyMap<Tensor, number>): number {
     const { storage } = owner
     if (!storage) {
       const at = scratch.get(owner)
       invariant(at !== undefined, `${t.name} has no place`)
       // Another shape of what lies there.
-      return this.put(`${program}/${t.id}`, { ...this.tensors[at]!, ...entryOf(t) })
+      return this.put(this.scratchIndex, t, () => ({ ...this.tensors[at]!, ...entryOf(t) }))
     }
     const buffer = this.buffer(owner)
-    const offset = ['parameters', 'gradients', 'history', 'states', 'constants'].includes(storage.role) ? storage.offset : 0
-    return this.put(`${t.id}/${buffer}`, { ...entryOf(t), buffer, offset })
+    const offset = OFFSET_ROLES.has(storage.role) ? storage.offset : 0
+    return this.put(this.storedIndices[buffer] ??= new Map(), t, () => ({ ...entryOf(t), buffer, offset }))
   }
 
-  private put(key: string, entry: TensorEntry): number {
-    const known = this.tensorIndex.get(key)
+  private put(index: Map<number, number>, { id }: Tensor, entry: () => TensorEntry): number {
+    const known = index.get(id)
     if (known !== undefined) return known
-    this.tensors.push(entry)
-    this.tensorIndex.set(key, this.tensors.length - 1)
+    this.tensors.push(entry())
+    index.set(id, this.tensors.length - 1)
     return this.tensors.length - 1
   }
 
@@ -245,6 +246,9 @@ class Layout {
     return this.buffers.length - 1
   }
 }
+
+/** Roles of buffers in which several tensors lie. */
+const OFFSET_ROLES: ReadonlySet<string> = new Set(['parameters', 'gradients', 'history', 'states', 'constants'])
 
 /** Buffers are counted in elements of 4 bytes: two of f16 share one, and each sample starts a new one. */
 const elementsOf = (t: Tensor): Size => linear(Math.ceil(elementsPerSample(t.shape) * elementBytes(t) / 4), isBatched(t.shape))
