@@ -4,7 +4,7 @@ import { divisors } from '../../ir/divisors.ts'
 import type { Equation } from '../../ir/equation.ts'
 import type { Expression } from '../../ir/expression.ts'
 import { leastMergeBytes } from './block-reduction.ts'
-import { byRegret, extentOf, type GpuModel, type RatedSchedule } from './cost-model.ts'
+import { byRegret, extentOf, type GpuModel, type ProcessorModel, type RatedSchedule } from './cost-model.ts'
 import type { GemmAxes } from './gemm-axes.ts'
 import type { Schedule } from './schedule.ts'
 import { sharedTileBytes, sharedTileSize, sharedTilesOf } from './shared-tile.ts'
@@ -39,6 +39,8 @@ interface Space extends SharedTileSearch {
   readonly mAxis: Axis | undefined
   /** N-axes that tiles may cut, last first. */
   readonly nAxes: readonly Axis[]
+  /** Rounds at the first batch, at least: as many steps as may be are staged at a time. */
+  readonly leastRounds: number
   /** Points along an axis at the largest batch. */
   readonly extent: (a: Axis) => number
   /** Elements of the two factors in workgroup memory, by the points and steps along all axes. */
@@ -80,22 +82,50 @@ interface WorkgroupTile {
 
 /** The `most` best schedules of a contraction with shared-memory tiles, by the model of the machine; the best first. */
 export function sharedTileSchedules(search: SharedTileSearch): readonly RatedSchedule[] {
-  const { model: { sharedTile } } = search
   const space = spaceOf(search)
-  const rated: WorkgroupTile[] = []
+  // Where one is asked for, at one batch, most tiles need no price: what they cost at least is more than another costs.
+  const isForOne = search.most === 1 && search.batches.length === 1
+  const priced = pricedTiles(space, isForOne)
+  const best = bestThatFit(space, priced.tiles)
+  // What did not fit exactly may have left one that is no better than those without a price.
+  if (!isForOne || best.length > 0 && best[0]!.costs[0]! < priced.othersCost * (1 - ROUNDING)) return best
+  return priced.othersCost === Infinity ? best : bestThatFit(space, pricedTiles(space, false).tiles)
+}
+
+/** More than the part by which two ways to compute the same cost differ. */
+const ROUNDING = 1e-9
+
+/**
+ * Tiles with their costs, in the order of the search space. `bounded`: without those that cost more than another at the first batch; `othersCost`
+ * is what each of them costs at least.
+ */
+function pricedTiles(space: Space, bounded: boolean): { readonly tiles: readonly WorkgroupTile[]; readonly othersCost: number } {
+  const { model: { sharedTile } } = space
+  const shapes: { readonly tile: RegisterTile; readonly group: readonly number[]; readonly cost: number; priced: WorkgroupTile[] }[] = []
   for (const tile of registerTiles(space)) {
     for (const group of workgroupShapes(space, tile.along)) {
       const size = productOf(group)
       if (size < sharedTile.leastInvocations || size > WORKGROUP_INVOCATIONS || !coversBlocks(space, tile.along, group)) continue
-      const merge = leastMergeBytes(space.equation, size, (a) => group[space.order.indexOf(a)]!)
-      for (const part of sharedTile.memoryParts) {
-        const spans = largestStage(space, tile.along, group, merge, part * WORKGROUP_BYTES)
-        if (!spans || (space.admits && !space.admits(stageOf(space, spans)))) continue
-        rated.push({ tile, group, spans, costs: costsOf(space, tile, group, spans, merge) })
-      }
+      shapes.push({ tile, group, cost: bounded ? leastCost(space, tile, group) : 0, priced: [] })
     }
   }
-  return bestThatFit(space, rated)
+  let [least, othersCost] = [Infinity, Infinity]
+  for (const shape of bounded ? [...shapes].sort((a, b) => a.cost - b.cost) : shapes) {
+    const { tile, group, cost } = shape
+    if (cost > least * (1 + ROUNDING)) {
+      othersCost = cost
+      break
+    }
+    const merge = leastMergeBytes(space.equation, productOf(group), (a) => group[space.order.indexOf(a)]!)
+    for (const part of sharedTile.memoryParts) {
+      const spans = largestStage(space, tile.along, group, merge, part * WORKGROUP_BYTES)
+      if (!spans || (space.admits && !space.admits(stageOf(space, spans)))) continue
+      const costs = costsOf(space, tile, group, spans, merge)
+      least = Math.min(least, costs[0]!)
+      shape.priced.push({ tile, group, spans, costs })
+    }
+  }
+  return { tiles: shapes.flatMap(({ priced }) => priced), othersCost }
 }
 
 function spaceOf(search: SharedTileSearch): Space {
@@ -119,6 +149,10 @@ function spaceOf(search: SharedTileSearch): Space {
     extents: batches.map((batch) => order.map((axis) => extentOf(axis, batch))),
     mAxis: mAxes.filter((a) => typeof a.extent === 'number').sort((a, b) => (b.extent as number) - (a.extent as number))[0],
     nAxes: [...nAxes].reverse().filter((a) => a.extent !== 1 && (mayJoinImages || a.extent !== 'n')),
+    leastRounds: main.axes.reduce((rounds, axis) => {
+      const most = staged.find((one) => one.axis === axis)?.steps[0] ?? 1
+      return rounds * Math.ceil(extentOf(axis, batches[0]!) / most)
+    }, 1),
     extent: (axis) => extentOf(axis, usual),
     inputElements: sharedTileSize(input, order),
     filterElements: sharedTileSize(filter, order),
@@ -263,13 +297,32 @@ function costsOf(space: Space, tile: RegisterTile, group: readonly number[], spa
     let [workgroups, rounds] = [1, 1]
     for (let i = 0; i < outputs; i++) workgroups *= Math.ceil(Math.ceil(extent[i]! / tile.along[i]!) / group[i]!)
     for (let i = outputs; i < spans.length; i++) rounds *= Math.ceil(extent[i]! / spans[i]!)
-    // Either instructions keep processors busy, or one workgroup's rounds follow each other with nobody to hide their latency.
     const busy = Math.ceil(workgroups / processor.processors) * rounds * round * Math.max(1, size / processor.width)
     const alone = Math.ceil(workgroups / (processor.processors * resident)) * rounds *
       (processor.roundLatency + round * Math.max(processor.dependentInstruction, size / processor.width))
-    const large = size > processor.width ? processor.largeWorkgroup : 1
-    return (Math.max(busy, alone) + processor.notHidden * Math.min(busy, alone)) * large
+    return timeOf(processor, size, { busy, alone })
   })
+}
+
+/** What a tile costs at the first batch at least, however much is staged at a time: its arithmetic, and the latency of as few rounds as there may be. */
+function leastCost({ model: { processor }, extents, leastRounds }: Space, tile: RegisterTile, group: readonly number[]): number {
+  const extent = extents[0]!
+  const size = productOf(group)
+  let workgroups = 1
+  for (let i = 0; i < group.length; i++) workgroups *= Math.ceil(Math.ceil(extent[i]! / tile.along[i]!) / group[i]!)
+  const work = productOf(extent, group.length) * (tile.points + processor.sharedLoad * tile.loads)
+  const resident = Math.max(1, Math.floor(processor.residentInvocations / size))
+  return timeOf(processor, size, {
+    busy: Math.ceil(workgroups / processor.processors) * work * Math.max(1, size / processor.width),
+    alone: Math.ceil(workgroups / (processor.processors * resident)) *
+      (leastRounds * processor.roundLatency + work * Math.max(processor.dependentInstruction, size / processor.width)),
+  })
+}
+
+/** Cycles where instructions keep processors busy, or one workgroup's rounds follow each other with nobody to hide their latency. */
+function timeOf(processor: ProcessorModel, size: number, { busy, alone }: { readonly busy: number; readonly alone: number }): number {
+  const large = size > processor.width ? processor.largeWorkgroup : 1
+  return (Math.max(busy, alone) + processor.notHidden * Math.min(busy, alone)) * large
 }
 
 /** The best by regret, counting the padding of each exactly. */
