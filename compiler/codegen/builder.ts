@@ -185,16 +185,18 @@ export class KernelBuilder {
     // Variables are told apart by identity, so a sum of them is never asked for outside the loops that bind them.
     let total = this.sums.get(at.termsKey)
     if (!total) {
-      const parts = at.terms.map(({ atom, coefficient }) => {
-        const operand = atom.kind === 'axis' ? this.variableOperand(atom.axis) : this.divisionOperand(atom)
-        return this.scaled(operand, coefficient)
-      }).sort((a, b) => this.depth(a) - this.depth(b))
-      total = parts.reduce((a, b) => this.op('iadd', [a, b], 'i32'))
+      const parts = at.terms.map(this.term)
+      if (parts.length > 1) parts.sort((a, b) => this.depth(a) - this.depth(b))
+      total = parts[0]!
+      for (let i = 1; i < parts.length; i++) total = this.op('iadd', [total, parts[i]!], 'i32')
       this.sums.set(at.termsKey, total)
     }
     return at.constant === 0 ? total
       : this.operation('iadd', [total, int(at.constant)], 'i32', 1)
   }
+
+  private readonly term = ({ atom, coefficient }: Index['terms'][number]): Operand =>
+    this.scaled(atom.kind === 'axis' ? this.variableOperand(atom.axis) : this.divisionOperand(atom), coefficient)
 
   scaled(operand: Operand, coefficient: number): Operand {
     return coefficient === 1 ? operand : this.op('imul', [operand, int(coefficient)], 'i32')

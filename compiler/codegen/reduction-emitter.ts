@@ -1,6 +1,6 @@
-import { freeAxes, hasReduction } from '../ir/analysis.ts'
+import { freeAxes, isLeaf } from '../ir/analysis.ts'
 import { invariant } from '../invariant.ts'
-import { type Expression, forEachChild, LOWEST, type Reduction, walk } from '../ir/expression.ts'
+import { children, type Expression, forEachChild, LOWEST, type Reduction, walk } from '../ir/expression.ts'
 import { type Axis, axesOf, type Index, index, plus, times } from '../ir/affine.ts'
 import type { Equation } from '../ir/equation.ts'
 import type { Point } from './point.ts'
@@ -106,6 +106,7 @@ export class ReductionEmitter extends ExpressionEmitter {
   private readonly schedule: LoopTiling
   private readonly steps: boolean
   private readonly argmaxBodies = new Set<Expression>()
+  private readonly reducing = new Map<Expression, boolean>()
   /** Whose invocations share the terms of every reduction. */
   private readonly workgroup: CooperativeGroup | undefined
 
@@ -124,9 +125,18 @@ export class ReductionEmitter extends ExpressionEmitter {
     this.steps = memory?.margin !== undefined
     const seen = new Set<Expression>()
     for (const { value } of equation.stores) {
-      if (!hasReduction(value)) continue
+      if (!this.reduces(value)) continue
       for (const e of walk(value, seen)) { if (e.kind === 'reduce' && e.combine === 'argmax') this.argmaxBodies.add(e.body) }
     }
+  }
+
+  /** Whether a value sums up or looks for a maximum anywhere: remembered here, since what is lowered is made for one kernel. */
+  private reduces(e: Expression): boolean {
+    if (e.kind === 'reduce') return true
+    if (isLeaf(e)) return false
+    let known = this.reducing.get(e)
+    if (known === undefined) this.reducing.set(e, known = children(e).some((child) => this.reduces(child)))
+    return known
   }
 
   protected reduceAt(e: Reduction, point: Point): void {
@@ -142,7 +152,7 @@ export class ReductionEmitter extends ExpressionEmitter {
     const ready: Reduction[] = []
     const seen = new Set<Expression>()
     const visit = (e: Expression): void => {
-      if (seen.has(e) || !hasReduction(e)) return
+      if (!this.reduces(e) || seen.has(e)) return
       seen.add(e)
       if (e.kind === 'guard' && !this.isSafe(e, bound)) return
       forEachChild(e, visit)
@@ -300,9 +310,11 @@ export class ReductionEmitter extends ExpressionEmitter {
     // A reduction inside the body that does not depend on these loops is computed before them.
     const bodies = jobs.map(({ e }) => e.body)
     const points = jobs.flatMap((job) => (across ? job.points.flatMap(onePointEach) : job.points))
-    this.hoistReductions(bodies, points)
+    // Most bodies have none, and then nobody needs the points of all steps.
+    const nested = bodies.some((body) => this.reduces(body))
+    if (nested) this.hoistReductions(bodies, points)
     const run = (steps: readonly ReductionStep[]): void => {
-      this.hoistReductions(bodies, points.flatMap((p) => steps.map((step) => take(p, step))))
+      if (nested) this.hoistReductions(bodies, points.flatMap((p) => steps.map((step) => take(p, step))))
       if (this.steps && steps.length > 1) {
         for (const step of steps) this.builder.step(() => this.withUpdates((updates) => inside(step, updates)))
       } else {

@@ -7,17 +7,22 @@ import { isBatched, type Tensor } from './tensor.ts'
 /** A set of axes in an order of its own. Every such set is one object, so that sets are compared, and looked up, as objects. */
 interface AxisSet {
   readonly axes: ReadonlySet<Axis>
-  readonly next: WeakMap<Axis, AxisSet>
+  /** The sets with one axis more, if there are any: most sets are the last of their kind. */
+  next: WeakMap<Axis, AxisSet> | undefined
 }
 
-const EMPTY: AxisSet = { axes: new Set(), next: new WeakMap() }
+const EMPTY: AxisSet = { axes: new Set(), next: undefined }
 
 function axisSet(list: Iterable<Axis>): ReadonlySet<Axis> {
   let found = EMPTY
   for (const a of list) {
     if (found.axes.has(a)) continue
-    let next = found.next.get(a)
-    if (!next) found.next.set(a, next = { axes: new Set([...found.axes, a]), next: new WeakMap() })
+    let next = found.next?.get(a)
+    if (!next) {
+      next = { axes: new Set(found.axes).add(a), next: undefined }
+      found.next ??= new WeakMap()
+      found.next.set(a, next)
+    }
     found = next
   }
   return found.axes
@@ -97,7 +102,7 @@ const hasLoad = (e: Expression): boolean => e.kind === 'load' || !isLeaf(e) && h
 const holdsLoad = onceByNode((e: Expression) => children(e).some(hasLoad))
 
 /** A node without children: what is asked of it costs less than to remember it. */
-const isLeaf = ({ kind }: Expression): boolean =>
+export const isLeaf = ({ kind }: Expression): boolean =>
   kind === 'load' || kind === 'constant' || kind === 'scalar' || kind === 'position' || kind === 'random'
 
 /** Tensors that are as large as activations: what costs bandwidth to read again. Per-channel coefficients do not. */

@@ -70,7 +70,10 @@ export function lowerSharedTiles(request: SharedTileRequest): void {
     return tilePoint
   })
   const keyOf = (tilePoint: Point): string => [...inner.values()].map((a) => tilePoint.get(a)?.key).join()
-  const different = [...new Map(inTile.map((tilePoint) => [keyOf(tilePoint), tilePoint])).values()]
+  // Of points with the same key the last one stands for all.
+  const keys = inTile.map(keyOf)
+  const byKey = new Map(inTile.map((tilePoint, i) => [keys[i]!, tilePoint]))
+  const [different, numberOf] = [[...byKey.values()], new Map([...byKey.keys()].map((key, number) => [key, number]))]
 
   const unroll = new Map(reduced.map((a) => [inner.get(a)!, partOf(spans.get(a)!, schedule.unroll.get(a) ?? 1)]))
   const arrays = new Map(staged.map(({ box, array }) => [box, array]))
@@ -100,7 +103,7 @@ export function lowerSharedTiles(request: SharedTileRequest): void {
   open(rounds, fixed)
 
   points.forEach((point, i) => {
-    const accumulator = job.accumulators[different.findIndex((tilePoint) => keyOf(tilePoint) === keyOf(inTile[i]!))]!
+    const accumulator = job.accumulators[numberOf.get(keys[i]!)!]!
     const value: Operand = lanes
       ? { kind: 'lane', of: accumulator, lane: point.get(lanes)!.constant % 4 } : accumulator
     request.values.provide(main, point, value)
