@@ -22,6 +22,10 @@ export function canonicalText(e: Equation, names = true): CanonicalText {
   return known
 }
 
+/** Says that an equation has the text of another, without names: it is the same one over other tensors and axes, which are given in the other's order. */
+export const shareText = (e: Equation, { text }: CanonicalText, tensors: readonly Tensor[], axes: readonly Axis[]): void =>
+  void nameless.set(e, { text, tensors, axes })
+
 /** Texts without names, which schedules, costs and printers all ask for. */
 const nameless = new WeakMap<Equation, CanonicalText>()
 

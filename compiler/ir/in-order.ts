@@ -1,7 +1,7 @@
 import { axis, type Axis, index, type Index, type IndexLike, substitute } from './affine.ts'
 import type { Equation, SideReduction, Store } from './equation.ts'
 import type { Expression } from './expression.ts'
-import { canonicalText } from './fingerprint.ts'
+import { canonicalText, shareText } from './fingerprint.ts'
 import { onceByNode } from './once-by-node.ts'
 import { bottomUp } from './rewrite.ts'
 import type { Tensor } from './tensor.ts'
@@ -23,7 +23,8 @@ export const inOrderOver = (e: Equation, tensorOf: (t: Tensor, number: number) =
 }
 
 function renewed(e: Equation, tensor: (t: Tensor) => Tensor): Equation {
-  const { axes } = canonicalText(e, false)
+  const canonical = canonicalText(e, false)
+  const { axes } = canonical
   const fresh = new Map(isInOrder(axes) ? [] : axes.map((a) => [a, axis(a.name, a.extent)]))
   const own = (a: Axis): Axis => fresh.get(a) ?? a
   const map = new Map<Axis, IndexLike>([...fresh].map(([a, now]) => [a, index(now)]))
@@ -60,7 +61,7 @@ function renewed(e: Equation, tensor: (t: Tensor) => Tensor): Equation {
     ...(s.kind === 'sums' && { at: s.at.map(own), terms: s.terms.map(value) }),
   })
   const { fusedProducer, prepacked } = e
-  return {
+  const made: Equation = {
     ...e,
     axes: e.axes.map(own),
     ...(fusedProducer && { fusedProducer: { axes: fusedProducer.axes.map(own), store: store(fusedProducer.store) } }),
@@ -68,4 +69,6 @@ function renewed(e: Equation, tensor: (t: Tensor) => Tensor): Equation {
     stores: e.stores.map(store),
     sides: e.sides.map(side),
   }
+  shareText(made, canonical, canonical.tensors.map(tensor), axes.map(own))
+  return made
 }

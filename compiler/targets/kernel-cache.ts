@@ -1,7 +1,7 @@
 import { onceForAll } from '../compile-cache.ts'
 import { canonicalText } from '../ir/fingerprint.ts'
 import type { Equation } from '../ir/equation.ts'
-import { bindingsOf } from '../codegen/bindings.ts'
+import { accessesOf } from '../codegen/bindings.ts'
 import type { PrintedKernel } from '../codegen/printed-kernel.ts'
 import { onceByNode, onceByNodes } from '../ir/once-by-node.ts'
 import { bufferOf } from '../ir/tensor.ts'
@@ -43,7 +43,7 @@ export function printOnce(
 
 /** All that a kernel depends on but names: what an equation computes, and which of its tensors it writes, or lie beside one that it writes. */
 export const kernelText = onceByNode((e: Equation): string =>
-  `${bindingsOf(e, bufferOf, (name) => name).map((b) => b.access).join()}\n${canonicalText(e, false).text}`
+  `${accessesOf(e, bufferOf).map((b) => b.access).join()}\n${canonicalText(e, false).text}`
 )
 
 function printPlain(print: (e: Equation) => PrintedKernel, e: Equation): PlainKernel {
