@@ -12,10 +12,17 @@ export function joined(parts: readonly Bytes[]): Uint8Array {
   return out
 }
 
-/** Bytes that are being written: they grow in place. */
+/** The most bytes that are copied one by one: to have an engine do it takes longer. */
+const FEW = 16
+
+/** Bytes that are being written: they grow in place. `place`: for so many, to begin with. */
 export class ByteWriter {
-  private buffer = new Uint8Array(256)
+  private buffer: Uint8Array
   length = 0
+
+  constructor(place = 1024) {
+    this.buffer = new Uint8Array(place)
+  }
 
   /** What was written so far, until more is. */
   get bytes(): Uint8Array {
@@ -37,7 +44,8 @@ export class ByteWriter {
 
   append(bytes: Uint8Array): void {
     this.reserve(bytes.length)
-    this.buffer.set(bytes, this.length)
+    if (bytes.length > FEW) this.buffer.set(bytes, this.length)
+    else { for (let i = 0; i < bytes.length; i++) this.buffer[this.length + i] = bytes[i]! }
     this.length += bytes.length
   }
 
@@ -69,14 +77,17 @@ export const name = (text: string): Uint8Array => vector([...new TextEncoder().e
 /** Items, behind their count. */
 export const vector = (items: readonly Bytes[]): Uint8Array => joined([leb(items.length), ...items])
 
+/** Bytes of a number in LEB128, at most. */
+const MOST_OF_NUMBER = 5
+
 export function signedLeb(value: number): Uint8Array {
-  const out = new ByteWriter()
+  const out = new ByteWriter(MOST_OF_NUMBER)
   out.signed(value)
   return out.bytes
 }
 
 export function leb(value: number): Uint8Array {
-  const out = new ByteWriter()
+  const out = new ByteWriter(MOST_OF_NUMBER)
   out.unsigned(value)
   return out.bytes
 }

@@ -14,18 +14,28 @@ interface Name {
   order: number
 }
 
-/**
- * Lists for each block of a body, and each statement of it, the names that the block gives and that no later statement of it mentions. Their locals
- * are then free. Names are given once in a body.
- */
-export function lastMentions(body: readonly Statement[]): ReadonlyMap<readonly Statement[], readonly (readonly string[])[]> {
+/** What the names of a body are, each of which is given once. */
+export interface Lifetimes {
+  /** For each block, and each statement of it, the names that the block gives and that no later statement of it mentions. Their locals are then free. */
+  readonly lastMentions: ReadonlyMap<readonly Statement[], readonly (readonly string[])[]>
+  /** Whether a loop gives a name: its variable, or one that its body gives. */
+  isGivenIn(loop: Loop, name: string): boolean
+}
+
+type Loop = Extract<Statement, { kind: 'for' }>
+
+export function lifetimesOf(body: readonly Statement[]): Lifetimes {
   const found = new Map<readonly Statement[], readonly (readonly string[])[]>()
   const known = new Map<string, Name>()
-  let order = 0
+  // Names and loops by when they came: those that a loop gives come between it and the first behind it.
+  const cameAt = new Map<string, number>()
+  const behind = new Map<Loop, number>()
+  let [order, count] = [0, 0]
   const give = (name: string, block: Block): void => {
     const given: Name = { name, block, statement: block.statement, order: order++ }
     block.names.push(given)
     known.set(name, given)
+    cameAt.set(name, count++)
   }
   const mention = (name: string): void => {
     const given = known.get(name)
@@ -70,7 +80,9 @@ export function lastMentions(body: readonly Statement[]): ReadonlyMap<readonly S
         case 'for':
           if (s.from) within(s.from)
           within(s.extent)
+          cameAt.set(s.name, count++)
           visit(s.body)
+          behind.set(s, count)
           break
         case 'step':
           visit(s.body)
@@ -84,5 +96,9 @@ export function lastMentions(body: readonly Statement[]): ReadonlyMap<readonly S
     found.set(block, last)
   }
   visit(body)
-  return found
+  const isGivenIn = (loop: Loop, name: string): boolean => {
+    const at = cameAt.get(name)
+    return at !== undefined && at >= cameAt.get(loop.name)! && at < behind.get(loop)!
+  }
+  return { lastMentions: found, isGivenIn }
 }

@@ -7,9 +7,9 @@ import { inlineLets } from '../../codegen/inline-lets.ts'
 import { Accesses } from './accesses.ts'
 import { Code } from './code.ts'
 import type { WasmFunction } from './encode.ts'
-import { addNamesIn, forEachName, growthOf } from './growth.ts'
+import { forEachName, growthOf } from './growth.ts'
 import { Locals, P_FIRST, P_LAST, P_RECORD, P_SCRATCH, P_SINCE } from './locals.ts'
-import { lastMentions } from './lifetimes.ts'
+import { type Lifetimes, lifetimesOf } from './lifetimes.ts'
 import { Operations } from './operations.ts'
 import { KERNEL } from './run-loop.ts'
 import { CONTROL, RECORD } from '../../../bundle/wasm-abi.ts'
@@ -57,8 +57,7 @@ class Printer {
   private readonly locals: Locals
   private readonly accesses: Accesses
   private readonly operations: Operations
-  /** Names whose locals are free behind each statement of each block. */
-  private readonly lastMentions: ReadonlyMap<readonly Statement[], readonly (readonly string[])[]>
+  private readonly lifetimes: Lifetimes
   /** The item. */
   private id: number | undefined
   private stepCount = 0
@@ -68,7 +67,7 @@ class Printer {
   constructor(given: KernelFunction, options: PrintOptions) {
     const kernel = { ...given, body: inlineLets(given.body, { mostLeaves: 64, keepsIndices: true, keepsSteps: true }).statements }
     this.kernel = kernel
-    this.lastMentions = lastMentions(kernel.body)
+    this.lifetimes = lifetimesOf(kernel.body)
     this.options = options
     this.code = new Code({ inFull: options.inPairs === true })
     this.locals = new Locals(this.code, this.uses)
@@ -150,7 +149,7 @@ class Printer {
 
   /** Prints a block, but for the names that a loop carries. */
   private statements(body: readonly Statement[], carried?: ReadonlyMap<string, Assignment>): void {
-    const last = this.lastMentions.get(body)!
+    const last = this.lifetimes.lastMentions.get(body)!
     const isOwn = (s: Statement): boolean => !(s.kind === 'let' && carried?.has(s.name))
     const release = (i: number): void => this.locals.release(carried ? last[i]!.filter((name) => !carried.has(name)) : last[i]!)
     for (let i = 0; i < body.length; i++) {
@@ -250,8 +249,7 @@ class Printer {
   private loop(s: Extract<Statement, { kind: 'for' }>): void {
     const { code } = this
     const variable = this.locals.for(s.name, 'i32')
-    const own = new Set([s.name])
-    addNamesIn(s.body, own)
+    const isGiven = (name: string): boolean => this.lifetimes.isGivenIn(s, name)
     const growth = new Map([[s.name, 1]])
     const carried = new Map<string, Assignment>()
     for (const inner of s.body) {
@@ -259,7 +257,7 @@ class Printer {
         inner.kind !== 'let' || inner.type !== 'i32' || inner.lanes !== 1 || !this.uses.has(inner.name) ||
         this.uses.of(inner.name).vector > 0
       ) continue
-      const by = growthOf(inner.value, growth, own)
+      const by = growthOf(inner.value, growth, isGiven)
       if (by === undefined || by === 0) continue
       growth.set(inner.name, by)
       carried.set(inner.name, inner as Assignment)
