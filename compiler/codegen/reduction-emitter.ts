@@ -5,7 +5,7 @@ import { type Axis, axesOf, type Index, index, plus, times } from '../ir/affine.
 import type { Equation } from '../ir/equation.ts'
 import type { Point } from './point.ts'
 import type { PointPart } from './point-part.ts'
-import { lanesOf, type Statement, type Operand } from './kernel-function.ts'
+import { lanesOf, type Statement, type Opcode, type Operand } from './kernel-function.ts'
 import { float, isZero, range, type KernelBuilder } from './builder.ts'
 import { type MemoryAccess, ExpressionEmitter } from './expression-emitter.ts'
 import type { Tensor } from '../ir/tensor.ts'
@@ -434,25 +434,23 @@ export class ReductionEmitter extends ExpressionEmitter {
 
   private accumulateArgmax(e: Reduction, point: Point, most: Operand, at: Operand): void {
     const body = this.value(e.body, point)
-    let position: Index = index(0)
-    for (const a of e.axes) position = plus(times(position, a.extent as number), point.get(a)!)
-    const here = this.builder.floatOperand(position)
+    let place: Index = index(0)
+    for (const a of e.axes) place = plus(times(place, a.extent as number), point.get(a)!)
+    const here = this.builder.floatOperand(place)
     const lanes = lanesOf(most)
     const statements: Statement[] = this.builder.innermost.statements
-    const taken = this.minds('NaN')
+    const operation = (op: Opcode, args: readonly Operand[], type: 'f32' | 'bool' = 'f32'): Operand =>
+      this.builder.operation(op, args, type, lanes)
+    const position = (): Operand => {
+      if (!this.minds('NaN')) return operation('select', [operation('lt', [most, body], 'bool'), here, at])
       // The first NaN takes the place of any number, and stays.
-      ? this.builder.operation(
-        'select',
-        [
-          this.builder.operation('le', [body, most], 'bool', lanes),
-          at,
-          this.builder.operation('select', [this.builder.operation('eq', [most, most], 'bool', lanes), here, at], 'f32', lanes),
-        ],
-        'f32',
-        lanes,
-      )
-      : this.builder.operation('select', [this.builder.operation('lt', [most, body], 'bool', lanes), here, at], 'f32', lanes)
-    statements.push({ kind: 'set', name: (at as { name: string }).name, value: taken })
+      const [stays, isNumber] = [operation('le', [body, most], 'bool'), operation('eq', [most, most], 'bool')]
+      // Written out in order, a position is larger than all before it: to take the larger one is less than to choose in two steps.
+      return lanes === 4 && e.axes.every((a) => this.schedule.unroll.get(a) === a.extent)
+        ? operation('max', [at, operation('select', [stays, float(0), operation('select', [isNumber, here, float(0)])])])
+        : operation('select', [stays, at, operation('select', [isNumber, here, at])])
+    }
+    statements.push({ kind: 'set', name: (at as { name: string }).name, value: position() })
     statements.push({
       kind: 'set',
       name: (most as { name: string }).name,

@@ -57,6 +57,9 @@ export class Operations {
         if (four && isZero(c)) {
           push(b, a)
           code.op('v128.and')
+        } else if (four && isZero(b)) {
+          push(c, a)
+          code.op('v128.andnot')
         } else {
           push(b, c, a)
           if (four) code.op('v128.bitselect')
@@ -113,7 +116,7 @@ export class Operations {
     const { code } = this
     const [first, second] = isNumber(a) ? [b, a] : [a, b]
     this.value(first, 4)
-    if (isNumber(second)) {
+    if (isNumber(second) || isChosenNumber(second)) {
       this.value(second, 4)
       code.op(op)
       return
@@ -164,4 +167,7 @@ export class Operations {
 
 const isNumber = (operand: Operand): boolean =>
   operand.kind === 'number' || (operand.kind === 'vector' && operand.parts.every((p) => p.kind === 'number'))
+/** One of several numbers, by conditions: never NaN. */
+const isChosenNumber = (operand: Operand): boolean =>
+  operand.kind === 'operation' && operand.op === 'select' && operand.args.slice(1).every((arg) => isNumber(arg) || isChosenNumber(arg))
 const isZero = (operand: Operand): boolean => operand.kind === 'number' && operand.value === 0 && !Object.is(operand.value, -0)
