@@ -1,5 +1,5 @@
 /**
- * node test/device/run.mjs [--minutes N] [--out FOLDER] [--small] [--software] [--only TEXT]: asks graphics hardware everything that stages.mjs
+ * node test/device/run.mjs [--minutes N] [--out FOLDER] [--small] [--software] [--only TEXT,...]: asks graphics hardware everything that stages.mjs
  * lists, within a budget of minutes. report.json and report.txt in the folder are written again after each stage. Run by run.sh.
  */
 import { spawn, spawnSync } from 'node:child_process'
@@ -17,7 +17,7 @@ const { values: options } = parseArgs({
     out: { type: 'string', default: process.env.OUT ?? 'device-report' },
     small: { type: 'boolean', default: false },
     software: { type: 'boolean', default: false },
-    /** Stages whose name holds this text. */
+    /** Stages whose name holds one of these texts, with commas between them. */
     only: { type: 'string', default: '' },
   },
 })
@@ -36,7 +36,10 @@ const RESERVE_SECONDS = 4
 const env = { ...process.env, BENCH_PYTHON: python(), FUSENET_PACK: process.env.FUSENET_PACK ?? root, BENCH_ADAPTER: 'any' }
 const report = { minutes: Number(options.minutes), node: process.version, processors: availableParallelism(), stages: [] }
 
-for (const stage of stagesOf({ small: options.small }).filter(({ name }) => name.includes(options.only))) {
+const wanted = options.only.split(',')
+const stages = stagesOf({ small: options.small }).filter(({ name }) => wanted.some((text) => name.includes(text)))
+if (stages.length === 0) throw new Error(`--only ${options.only}: no stage has such a name`)
+for (const stage of stages) {
   // A CPU that rehearses may take its time.
   const seconds = Math.min(stage.atMost * (options.small ? 5 : 1), left() - RESERVE_SECONDS)
   const entry = { name: stage.name }
@@ -83,10 +86,17 @@ async function runTests(seconds) {
         files.push({ file, left: true })
         continue
       }
+      const from = performance.now()
       const { text, stopped } = await runNode(['tests/device/tests/main.js', `tests/${file.replace(/\.ts$/, '.js')}`], rest)
       const lines = text.split('\n').map(parsed).filter(Boolean)
       const counts = lines.findLast((line) => line.passed !== undefined)
-      files.push({ file, stopped, ...counts, wrong: lines.filter(({ status }) => status === 'failed') })
+      files.push({
+        file,
+        seconds: (performance.now() - from) / 1000,
+        stopped,
+        ...counts,
+        wrong: lines.filter(({ status }) => status === 'failed'),
+      })
       if (!counts && !stopped) files.at(-1).wrong.push({ name: 'the process', error: 'it ended before its tests did' })
     }
   }

@@ -1,10 +1,16 @@
 /** The report as a page of text: what a person reads first. report.json has everything. */
 import { drawHead, drawMeans, drawRow } from '../bench/zoo/report.mjs'
 
+/** The stage that asks the adapter what it is (stages.mjs). */
+const PROBE = 'the adapter'
+
 export function summaryOf({ minutes, node, stages }) {
   const probe = stages.find(({ found }) => found?.gflops && found.limits)?.found
   const parts = [
-    `${probe?.description ?? 'no adapter'}; Node ${node}; a budget of ${minutes} minutes`,
+    `${
+      probe?.description ??
+        (stages.some(({ name, left }) => name === PROBE && !left) ? 'no adapter was found' : 'the adapter was not asked')
+    }; Node ${node}; a budget of ${minutes} minutes`,
     ...(probe
       ? [
         `arithmetic ${Number(probe.gflops.toPrecision(3))} GFLOP/s, copies ${
@@ -13,7 +19,8 @@ export function summaryOf({ minutes, node, stages }) {
       ] : []),
   ]
   for (const stage of stages) {
-    parts.push('', `${stage.name}${stage.stopped ? ' (cut off)' : ''}${stage.left ? `: ${stage.left}` : ''}`)
+    const took = stage.seconds === undefined ? '' : `, ${stage.seconds.toFixed(0)} s`
+    parts.push('', `${stage.name}${took}${stage.stopped ? ' (cut off)' : ''}${stage.left ? `: ${stage.left}` : ''}`)
     if (stage.files) parts.push(...drawTests(stage))
     else if (stage.found?.tables) parts.push(...stage.found.tables.flatMap(drawZoo))
     else if (stage.found?.reports) parts.push(...stage.found.reports.flatMap(drawWorkload))
@@ -25,6 +32,10 @@ export function summaryOf({ minutes, node, stages }) {
 
 const drawTests = ({ passed, failed, skipped, files }) => [
   `  ${passed} passed, ${failed} failed, ${skipped} skipped`,
+  `  longest: ${
+    files.filter(({ seconds }) => seconds).sort((a, b) => b.seconds - a.seconds).slice(0, 3)
+      .map(({ file, seconds }) => `${file} ${seconds.toFixed(0)} s`).join(', ')
+  }`,
   ...files.filter(({ stopped, left }) => stopped || left).map(({ file, left }) => `  ${file}: ${left ? 'not begun' : 'cut off'}`),
   ...files.flatMap(({ file, wrong = [] }) => wrong.map(({ name, error }) => `  ${file}: ${name}: ${error.split('\n')[0]}`)),
 ]
