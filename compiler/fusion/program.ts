@@ -10,13 +10,18 @@ export interface KernelNode {
   readonly order: number
 }
 
+/** Kernels in order, by a tensor that they touch: few each, so that lists serve better than sets. */
+type ByTensor = Map<Tensor, KernelNode[]>
+
 /** The kernels of a program in order, and by the tensors that they touch: no question goes through all of them. */
 export class KernelProgram {
   private readonly nodes = new Set<KernelNode>()
-  private readonly readersOfTensor = new Map<Tensor, Set<KernelNode>>()
-  private readonly writersOfTensor = new Map<Tensor, Set<KernelNode>>()
+  /** The nodes in order; absent where one came or went since they were last asked for. */
+  private ordered: readonly KernelNode[] | undefined
+  private readonly readersOfTensor: ByTensor = new Map()
+  private readonly writersOfTensor: ByTensor = new Map()
   /** Parts of one computation of statistics, or of sums, by what they compute. */
-  private readonly partsOfTensor = new Map<Tensor, Set<KernelNode>>()
+  private readonly partsOfTensor: ByTensor = new Map()
   private changes = 0
 
   constructor(equations: readonly Equation[]) {
@@ -34,25 +39,25 @@ export class KernelProgram {
 
   /** The kernels that there are now, as far as they are still there when their turn comes. */
   *all(): Generator<KernelNode> {
-    for (const node of sorted(this.nodes)) if (this.nodes.has(node)) yield node
+    for (const node of this.inOrder()) if (this.nodes.has(node)) yield node
   }
 
   /** The kernels as they are now, in order: later changes do not show in it. */
   kernels(): Kernel[] {
-    return sorted(this.nodes).map(({ equation, why }) => ({ equation, why: [...why] }))
+    return this.inOrder().map(({ equation, why }) => ({ equation, why: [...why] }))
   }
 
   readers(t: Tensor): KernelNode[] {
-    return sorted(this.readersOfTensor.get(t) ?? NONE)
+    return [...(this.readersOfTensor.get(t) ?? NONE)]
   }
 
   writers(t: Tensor): KernelNode[] {
-    return sorted(this.writersOfTensor.get(t) ?? NONE)
+    return [...(this.writersOfTensor.get(t) ?? NONE)]
   }
 
   /** Kernels of a computation that ends in this tensor: of statistics (`moments.result`), of sums (`sums.into`). */
   parts(t: Tensor): KernelNode[] {
-    return sorted(this.partsOfTensor.get(t) ?? NONE)
+    return [...(this.partsOfTensor.get(t) ?? NONE)]
   }
 
   /** Adds remarks to a kernel: what was joined to it, or why something was not. */
@@ -69,6 +74,7 @@ export class KernelProgram {
 
   remove(node: KernelNode): void {
     this.nodes.delete(node)
+    this.ordered = undefined
     this.unlink(node)
   }
 
@@ -78,8 +84,13 @@ export class KernelProgram {
     others.forEach(({ equation, why }, i) => this.put({ equation, why: [...why], order: node.order + i / (2 * others.length) }))
   }
 
+  private inOrder(): readonly KernelNode[] {
+    return this.ordered ??= [...this.nodes].sort((a, b) => a.order - b.order)
+  }
+
   private put(node: KernelNode): void {
     this.nodes.add(node)
+    this.ordered = undefined
     this.link(node)
   }
 
@@ -87,17 +98,21 @@ export class KernelProgram {
     this.changes++
     this.eachTensor(node, (map, t) => {
       const known = map.get(t)
-      if (known) known.add(node)
-      else map.set(t, new Set([node]))
+      if (known) insert(known, node)
+      else map.set(t, [node])
     })
   }
 
   private unlink(node: KernelNode): void {
     this.changes++
-    this.eachTensor(node, (map, t) => map.get(t)?.delete(node))
+    this.eachTensor(node, (map, t) => {
+      const known = map.get(t)!
+      const at = known.indexOf(node)
+      if (at >= 0) known.splice(at, 1)
+    })
   }
 
-  private eachTensor({ equation }: KernelNode, visit: (map: Map<Tensor, Set<KernelNode>>, t: Tensor) => void): void {
+  private eachTensor({ equation }: KernelNode, visit: (map: ByTensor, t: Tensor) => void): void {
     for (const t of reads(equation)) visit(this.readersOfTensor, t)
     for (const t of writes(equation)) visit(this.writersOfTensor, t)
     if (equation.moments) visit(this.partsOfTensor, equation.moments.result)
@@ -107,10 +122,12 @@ export class KernelProgram {
 
 const NONE: readonly KernelNode[] = []
 
-/** Most tensors have one writer and one reader. */
-function sorted(nodes: Iterable<KernelNode>): KernelNode[] {
-  const list = [...nodes]
-  return list.length < 2 ? list : list.sort((a, b) => a.order - b.order)
+/** Puts a kernel into a list that is in order, unless it is there. */
+function insert(list: KernelNode[], node: KernelNode): void {
+  if (list.includes(node)) return
+  let at = list.length
+  while (at > 0 && list[at - 1]!.order > node.order) at--
+  list.splice(at, 0, node)
 }
 
 /** How many buffers a kernel binds. */
