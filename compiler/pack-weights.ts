@@ -1,4 +1,5 @@
 import { type Equation, reads, writes } from './ir/equation.ts'
+import { onceByNode, onceByNodes } from './ir/once-by-node.ts'
 import { mapTensors } from './ir/rewrite.ts'
 import { bufferOf, nextTensorId, type Tensor } from './ir/tensor.ts'
 import type { LoweredGraph } from './lower-graph.ts'
@@ -34,17 +35,31 @@ export function packWeights(lowered: LoweredGraph, { equations: packing, read }:
   }
   const equations: Equation[] = []
   for (const e of lowered.equations) {
-    equations.push(mapTensors(e, tensorOf))
+    equations.push(withTensors(e, tensorOf))
     const made = new Set(writes(e).map(bufferOf))
     for (const [buffer, next] of waiting) {
       if (!next.flatMap(reads).some((t) => t.storage?.role === 'prepared' && made.has(bufferOf(t)))) continue
       waiting.delete(buffer)
-      equations.push(...next.map((each) => mapTensors(each, tensorOf)))
+      equations.push(...next.map((each) => withTensors(each, tensorOf)))
     }
   }
-  for (const list of waiting.values()) equations.push(...list.map((each) => mapTensors(each, tensorOf)))
+  for (const list of waiting.values()) equations.push(...list.map((each) => withTensors(each, tensorOf)))
   const kept = [...lowered.kept, ...packing.flat().flatMap(writes)].map(tensorOf).filter((t) => t.storage)
   return { ...lowered, equations, kept: new Set(kept) }
 }
 
-const withoutStorage = ({ storage: _, ...t }: Tensor): Tensor => ({ ...t, id: nextTensorId() })
+/** The equation with other tensors: itself where they are the same, and the same one for the same tensors, so that an edit elsewhere in a net fuses nothing of it anew. */
+function withTensors(e: Equation, tensorOf: (t: Tensor) => Tensor): Equation {
+  const from = tensorsOf(e)
+  const to = from.map(tensorOf)
+  return to.every((t, i) => t === from[i]) ? e : changedOf('', e, ...to)
+}
+
+const tensorsOf = (e: Equation): readonly Tensor[] => [...new Set([...reads(e), ...writes(e)])]
+
+const changedOf = onceByNodes((_, e: Equation, ...to: readonly Tensor[]): Equation => {
+  const stands = new Map(tensorsOf(e).map((t, i) => [t, to[i]!]))
+  return mapTensors(e, (t) => stands.get(t)!)
+})
+
+const withoutStorage = onceByNode(({ storage: _, ...t }: Tensor): Tensor => ({ ...t, id: nextTensorId() }))

@@ -41,7 +41,7 @@ export class KernelTexts {
       this.kept[known]!.users.add(user)
       return known
     }
-    const { text, subgroups } = textsOf(kernel)
+    const { text, subgroups } = this.linked ? kernel : textsOf(kernel)
     const place = this.linked ? {} : {
       file: `${this.target}/${group}.${this.extension}`,
       section: this.section(user),
