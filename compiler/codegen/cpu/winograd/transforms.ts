@@ -2,7 +2,7 @@ import { strideOf } from '../../../ir/analysis.ts'
 import type { Shape } from '../../../ir/tensor.ts'
 import { add, constant, type Expression, mul, sub, walk } from '../../../ir/expression.ts'
 import { CPU } from '../cost-model.ts'
-import type { Axis } from '../../../ir/affine.ts'
+import type { Axis, Index } from '../../../ir/affine.ts'
 
 /*
  * Convolution by Winograd's minimal filtering F(m x m, r x r) (Lavin & Gray 2016): with n = m + r - 1, a tile of m x m
@@ -114,15 +114,21 @@ const expand = (roots: readonly number[]): number[] =>
 
 const padded = (row: readonly number[], size: number): number[] => Array.from({ length: size }, (_, i) => row[i] ?? 0)
 
+/** Every index that a value changes with: where it loads, and what it asks of a place, as a border's guards do of one that nothing is loaded by. */
+const indicesOf = (f: Expression): Index[] =>
+  walk(f).flatMap((node) =>
+    node.kind === 'load' ? node.at
+      : node.kind === 'position' || node.kind === 'random' ? [node.at]
+      : node.kind === 'guard' ? node.guards.map((g) => g.at) : []
+  )
+
 /** Whether the filter moves along `a` by one element (stride 1) and its own axis `k` by one (no dilation). */
 export const isDense = (f: Expression, a: Axis, k: Axis): boolean =>
-  walk(f).every((node) =>
-    node.kind !== 'load' || node.at.every((at) => [0, 1].includes(strideOf(at, a) ?? 2) && [-1, 0, 1].includes(strideOf(at, k) ?? 2))
-  )
+  indicesOf(f).every((at) => [0, 1].includes(strideOf(at, a) ?? 2) && [-1, 0, 1].includes(strideOf(at, k) ?? 2))
 
 /** Whether a factor's index grows along `a` where it shrinks along the filter's axis `k`: the gradient by an input reads the filter mirrored. */
 export const backwards = (f: Expression, k: Axis, a: Axis): boolean =>
-  walk(f).some((node) => node.kind === 'load' && node.at.some((at) => (strideOf(at, k) ?? 0) * (strideOf(at, a) ?? 0) < 0))
+  indicesOf(f).some((at) => (strideOf(at, k) ?? 0) * (strideOf(at, a) ?? 0) < 0)
 
 export const showElements = (shapes: readonly Shape[]): string => shapes.map((s) => s.join('x')).join(' and ')
 
