@@ -73,6 +73,8 @@ export interface InputEntry {
   readonly classes?: number
   /** The names of the classes, label 0 first: from the text, or from the data that the net was trained with. */
   readonly classNames?: readonly string[]
+  /** The names of the columns of the table that the net was trained with, one a number of a sample. Absent: it was trained with no table. */
+  readonly columns?: readonly string[]
   /** Further integers that a label may be: what losses ignore. Default [-1]. */
   readonly ignore?: readonly number[]
 }

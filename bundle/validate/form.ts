@@ -115,7 +115,9 @@ const net = {
   'precise?': flag,
   'freeze?': list(line),
   source: record({ files: list(record({ name: line, text })), sha256: line }),
-  inputs: list(record({ name, type, shape, 'classes?': positive, 'classNames?': list(line), 'ignore?': list(integer) })),
+  inputs: list(
+    record({ name, type, shape, 'classes?': positive, 'classNames?': list(line), 'columns?': list(line), 'ignore?': list(integer) }),
+  ),
   outputs: list(
     record({
       name,

@@ -1,5 +1,6 @@
 import { InputError } from '../../bundle/errors.ts'
 import type { InputEntry } from '../../bundle/format.ts'
+import { elementCount } from '../../bundle/sizes.ts'
 import { didYouMean } from '../../bundle/nearest.ts'
 import type { Dataset, Field } from './dataset.ts'
 
@@ -94,10 +95,18 @@ export function relabel(dataset: Dataset, changes: ReadonlyMap<string, readonly 
   }
 }
 
-/** These inputs with the names that others of the same name and as many classes have, where they have none: a net that is compiled again keeps what it learned. */
+/**
+ * These inputs with the names of classes and columns that others of the same name have, with as many classes or numbers, where they have none:
+ * a net that is compiled again keeps what it learned.
+ */
 export function withNamesOf(inputs: readonly InputEntry[], others: readonly InputEntry[]): readonly InputEntry[] {
   return inputs.map((input) => {
-    const other = input.classNames ? undefined : others.find(({ name, classes }) => name === input.name && classes === input.classes)
-    return other?.classNames ? { ...input, classNames: other.classNames } : input
+    const other = others.find(({ name, classes }) => name === input.name && classes === input.classes)
+    const columns = other?.columns?.length === elementCount(input.shape) ? other.columns : undefined
+    return {
+      ...input,
+      ...(!input.classNames && other?.classNames && { classNames: other.classNames }),
+      ...(!input.columns && columns && { columns }),
+    }
   })
 }

@@ -6,14 +6,18 @@ import { sha256Of } from '../../bundle/digest.ts'
 import { sha256 } from '../loading/seal.ts'
 import { turns } from '../next-task.ts'
 import { elementCount, showShape } from '../../bundle/sizes.ts'
-import { namesProblem } from '../../bundle/class-names.ts'
+import { columnsProblem, namesProblem } from '../../bundle/class-names.ts'
 
-/** One field of a sample, by its name. Labels have `classes`, their number, and may have the names of these classes, label 0 first. */
+/**
+ * One field of a sample, by its name. Labels have `classes`, their number, and may have the names of these classes, label 0 first. Numbers of
+ * a table have the names of their `columns`, in the order of the numbers.
+ */
 export interface Field {
   readonly shape: readonly number[]
   readonly type: DataType
   readonly classes?: number
   readonly classNames?: readonly string[]
+  readonly columns?: readonly string[]
 }
 
 /** One array a field, the samples one after another. */
@@ -96,7 +100,7 @@ const known = new WeakMap<Dataset, Readonly<Record<string, Column>>>()
 /** The columns of what `arrays` made. */
 export const columnsOf = (dataset: Dataset): Readonly<Record<string, Column>> | undefined => known.get(dataset)
 
-const COLUMN = ['shape', 'type', 'data', 'scale', 'classes', 'classNames']
+const COLUMN = ['shape', 'type', 'data', 'scale', 'classes', 'classNames', 'columns']
 
 function checkColumn(name: string, column: Column): void {
   const wrong = (why: string): InputError => new InputError(`column ${name}: ${why}`)
@@ -104,7 +108,7 @@ function checkColumn(name: string, column: Column): void {
     throw wrong(
       `a bare array does not say what a sample is: write ${name}: { shape: [1, 28, 28], type: 'f32', data }, or { shape: [], type: 'i32', classes: 10, data } for labels`,
     )
-  const { shape, type, data, scale, classes, classNames, ...rest } = (column ?? {}) as Partial<Column>
+  const { shape, type, data, scale, classes, classNames, columns, ...rest } = (column ?? {}) as Partial<Column>
   const strange = Object.keys(rest)[0]
   if (strange !== undefined)
     throw wrong(`there is no ${plain(strange, 60)}${didYouMean(strange, COLUMN)} (a column has ${COLUMN.join(', ')})`)
@@ -116,6 +120,8 @@ function checkColumn(name: string, column: Column): void {
   if (scale !== undefined && !Number.isFinite(scale)) throw wrong(`scale is a number, not ${say(scale)}`)
   if (classes !== undefined && !(Number.isSafeInteger(classes) && classes > 0))
     throw wrong(`classes is how many there are, not ${say(classes)}`)
+  const named = columns === undefined ? undefined : columnsProblem(columns, shape)
+  if (named !== undefined) throw wrong(named)
   if (classNames === undefined) return
   const problem = Array.isArray(classNames) ? namesProblem(classNames, classes) : 'classNames is a list of names'
   if (problem !== undefined) throw wrong(problem)

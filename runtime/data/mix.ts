@@ -101,6 +101,8 @@ function checkParts(given: readonly MixPart[]): readonly MixPart[] {
       const [names, others] = [field.classNames, other.classNames]
       if (names && others && names.join('\n') !== others.join('\n'))
         throw differ(`label 0 of ${name} and so on is ${names.slice(0, 4).join(', ')} in one, ${others.slice(0, 4).join(', ')} in another`)
+      if (field.columns && other.columns && field.columns.join('\n') !== other.columns.join('\n'))
+        throw differ(`the columns of ${name} are called otherwise, or are in another order`)
     }
   })
   return parts

@@ -56,7 +56,8 @@ export async function loadData(entry: DataEntry, options: DataOptions = {}): Pro
   checkOptions('loadData', options, DATA_RULES)
   const files = await read(await resolveData(entry), options)
   if (options.testData === undefined) return files
-  const test = await read(await resolveData(options.testData), { ...options, testData: undefined, whole: true })
+  const inputs = asTrained(options.inputs, files.train)
+  const test = await read(await resolveData(options.testData), { ...options, ...(inputs && { inputs }), testData: undefined, whole: true })
   return { ...files, test: test.test, notes: [...files.notes, ...test.notes, `tests are on ${test.name}`] }
 }
 
@@ -171,7 +172,7 @@ async function readFiles(text: string, testText: string | undefined, options: Da
     return {
       name: text,
       train: all,
-      test: await readFieldFiles(testText, options.inputs, notes),
+      test: await readFieldFiles(testText, asTrained(options.inputs, all), notes),
       notes: [...notes, `tests are on ${testText}`],
     }
   if (options.whole || options.testData !== undefined) return { name: text, train: all, test: all, notes }
@@ -182,6 +183,10 @@ async function readFiles(text: string, testText: string | undefined, options: Da
   notes.push(`${text} has no test part: every fifth sample is kept for testing`)
   return { name: text, train: select(all, indices.filter((i) => !isTest(i))), test: select(all, test), notes }
 }
+
+/** Inputs with the names of columns that a training with these data would keep: a table for tests is read by them. */
+const asTrained = (inputs: readonly InputEntry[] | undefined, { fields }: Dataset): readonly InputEntry[] | undefined =>
+  inputs?.map((input) => ({ ...input, ...(!input.columns && fields[input.name]?.columns && { columns: fields[input.name]!.columns }) }))
 
 function shapeOf({ shape, inputs }: DataOptions): PictureShape {
   if (shape) return typeof shape === 'function' ? shape() : shape

@@ -38,12 +38,13 @@ export class SentDatasets {
     const columns = columnsOf(dataset)
     const fields = Object.fromEntries(
       Object.entries(dataset.fields).map((
-        [name, { shape, type, classes, classNames }],
+        [name, { shape, type, classes, classNames, columns: named }],
       ): [string, Field] => [name, {
         shape: [...shape],
         type,
         ...(classes !== undefined && { classes }),
         ...(classNames && { classNames: [...classNames] }),
+        ...(named && { columns: [...named] }),
       }]),
     )
     const sent: SentDataset = { id, length: dataset.length, fields, marked: dataset.mark !== undefined }

@@ -135,10 +135,10 @@ describe('arrays in files', () => {
 describe('tables', () => {
   test('columns by name, classes by name, and what is not used', async () => {
     const { dataset, notes } = await csv('id,t,a,b,kind\nu,1,2,3,cat\nv,4,5,6,"a, dog"\n', [x, t])
-    expect(notes).toEqual([expect.stringMatching(/not used: id, kind/)])
+    expect(notes).toEqual([expect.stringMatching(/by position: x\[0\] is a, x\[1\] is b/), expect.stringMatching(/not used: id, kind/)])
     expect([await values(dataset, 'x'), await values(dataset, 't')]).toEqual([[2, 3, 5, 6], [1, 4]])
     const words = await csv('a;b;kind\n1;2;dog\n3;4;cat\n', [x, label])
-    expect(words.notes).toEqual([expect.stringMatching(/label is the column kind/)])
+    expect(words.notes).toEqual([expect.stringMatching(/label is the column kind/), expect.stringMatching(/x\[0\] is a, x\[1\] is b/)])
     expect(words.dataset.fields['label']!.classNames).toEqual(['cat', 'dog'])
     expect(await values(words.dataset, 'label')).toEqual([1, 0])
     expect(await values((await csv('\ufefflabel,x_1,x_0\n1,2,3\n0,4,5\n', [x, label])).dataset, 'x')).toEqual([3, 2, 5, 4])
@@ -146,9 +146,67 @@ describe('tables', () => {
       .toEqual([0, 1])
   })
 
+  const wide: InputEntry = { name: 'x', type: 'f32', shape: ['n', 3] }
+  test.each<[string, string, number[]]>([
+    ['in any order', 'x2,x0,x1\n1,2,3\n', [2, 3, 1]],
+    ['counted from 1', 'x3,x2,x1\n1,2,3\n', [3, 2, 1]],
+    ['with zeros in front, in capitals', 'X02,X01,X00\n1,2,3\n', [3, 2, 1]],
+    ['in brackets', 'x[1],x[0],x[2]\n1,2,3\n', [2, 1, 3]],
+    ['beside others', 'id,x1,x0,x2,more\n9,1,2,3,8\n', [2, 1, 3]],
+  ])('columns of the names of an input are taken %s, and need no word', async (_, text, want) => {
+    const { dataset, notes } = await csv(text, [wide])
+    expect([await values(dataset, 'x'), notes]).toEqual([want, []])
+  })
+
+  test('columns that a net was trained with are found by name in other tables', async () => {
+    const trained = (await csv('a,b,c\n1,2,3\n', [wide])).dataset.fields['x']!.columns
+    expect(trained).toEqual(['a', 'b', 'c'])
+    const known = { ...wide, columns: trained! }
+    for (const text of ['c,b,a\n3,2,1\n', 'id,C,B,A\n9,3,2,1\n', 'x2,x1,x0\n3,2,1\n']) {
+      const { dataset, notes } = await csv(text, [known])
+      expect([await values(dataset, 'x'), notes, dataset.fields['x']!.columns]).toEqual([[1, 2, 3], [], trained])
+    }
+    await expect(csv('a,bb,c\n1,2,3\n', [known])).rejects.toThrow(
+      /names 2 of the 3 columns of the table that the net was trained with, of input x; missing: b; unknown: bb; did you mean b\?/,
+    )
+    await expect(csv('p,q,r\n1,2,3\n', [known])).rejects.toThrow(/names 0 of the 3 columns.*missing: a, b, c; unknown: p, q, r/)
+  })
+
+  test('a table for tests is read by the names of the training', async () => {
+    await writeFile(at('ab.csv'), 'a,b,t\n1,2,0\n')
+    await writeFile(at('ba.csv'), 'b,a,t\n4,3,0\n')
+    const beside = await loadData(at('ab.csv'), { inputs: [x, t], testData: at('ba.csv') })
+    const inside = await loadData({ call: 'files', args: { path: at('ab.csv'), test: at('ba.csv') } }, { inputs: [x, t] })
+    for (const { test } of [beside, inside]) expect(await values(test, 'x')).toEqual([3, 4])
+  })
+
+  test('a trained bundle keeps the names of columns', async () => {
+    await writeFile(
+      at('c.net'),
+      'net c { input x: f32[2] input t: f32[1] y = x -> fc(1) output y = y loss = squared_loss(y, t) } train { batch 2 epochs 1 solver sgd(lr: 0.1) }',
+    )
+    const rows = count(10, (i) => i)
+    await writeFile(at('straight.csv'), ['a,b,t', ...rows.map((i) => `${i / 9},${1 - i / 3},${i}`)].join('\n'))
+    await writeFile(at('turned.csv'), ['b,t,a', ...rows.map((i) => `${1 - i / 3},${i},${i / 9}`)].join('\n'))
+    await writeFile(at('other.csv'), ['b,t,c', ...rows.map((i) => `${1 - i / 3},${i},${i / 9}`)].join('\n'))
+    const run = (...words: string[]) => fusenet([...words, '--device', 'interpreter', '--json'])
+    const said = await run('train', at('c.net'), '--data', at('straight.csv'), '-o', at('c'))
+    expect(said.code, said.err).toBe(0)
+    const losses = []
+    for (const name of ['straight', 'turned']) losses.push(json(await run('eval', at('c'), '--data', at(`${name}.csv`))).metrics.loss)
+    losses.push(json(await run('eval', at('c.net'), '--weights', at('c'), '--data', at('turned.csv'))).metrics.loss)
+    expect([losses[1], losses[2]]).toEqual([losses[0], losses[0]])
+    const predicted = []
+    for (const name of ['straight', 'turned']) predicted.push(json(await run('run', at('c'), at(`${name}.csv`))).outputs)
+    expect(predicted[1]).toEqual(predicted[0])
+    const refused = await run('eval', at('c'), '--data', at('other.csv'))
+    expect([refused.code, refused.out]).toEqual([1, expect.stringMatching(/missing: a; unknown: c/)])
+  })
+
   test('pixels that look like bytes are told', async () => {
     const { notes } = await csv('label,p0,p1,p2,p3\n1,0,200,255,7\n', [{ name: 'image', type: 'f32', shape: ['n', 1, 2, 2] }, label])
     expect(notes).toEqual([
+      expect.stringMatching(/by position: image\[0\] is p0, .*image\[3\] is p3/),
       expect.stringMatching(/image holds numbers up to 255, taken as they are: pictures that fusenet reads itself are 0\.\.1/),
     ])
   })
@@ -161,6 +219,11 @@ describe('tables', () => {
       [x, t],
       /1 columns of numbers for the 2 of input x: a; .*t\.csv:3, column b is "two"/,
     ],
+    ['a column of an input is missing', 'id,x1,t\n1,2,3\n', [x, t], /names 1 of the 2 columns of input x; missing: x0; unknown: id\. /],
+    ['a slip in a name', 'x0,xl,t\n1,2,3\n', [x, t], /missing: x1; unknown: xl; did you mean x1\?/],
+    ['more columns than an input has', 'x0,x1,x2,t\n1,2,3,4\n', [x, t], /names 2 of the 2 columns of input x; unknown: x2/],
+    ['a number that is not decimal', 'x0,x1,t\n0x10,2,3\n', [x, t], /t\.csv:2, column x0: a number is wanted, here is "0x10"/],
+    ['a number that float32 has no room for', 'x0,x1,t\n1e39,2,3\n', [x, t], /t\.csv:2, column x0: a number is wanted, here is "1e39"/],
     ['too many columns', 'id,a,b,t\n1,2,3,4\n', [x, t], /3 columns of numbers for the 2 of input x: id, a, b/],
     ['a row cut off', 'a,b,t\n1,2\n', [x, t], /t\.csv:2: 2 cells, the header has 3/],
     ['no header', '1,2,3\n4,5,6\n', [x, t], /first line holds numbers/],

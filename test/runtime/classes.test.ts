@@ -134,6 +134,30 @@ describe('a net', () => {
   })
 })
 
+describe('columns of a table', () => {
+  const table = (...columns: string[]) =>
+    arrays({
+      x: { shape: [2], type: 'f32', columns, data: Float32Array.of(4, 0, 0, 4) },
+      t: { shape: [1], type: 'f32', data: Float32Array.of(1, 2) },
+    })
+  const text =
+    'net f { input x: f32[2] input t: f32[1] y = x -> fc(1) output y = y loss = squared_loss(y, t) } train { solver sgd(lr: 0.1) batch 2 }'
+
+  test('are kept by a net that is trained with it, and others are refused', async () => {
+    const net = await open(compile(text, { targets: ['wasm'] }), { device: interpreter() })
+    for await (const _ of net.train(table('a', 'b'), { steps: 1 }));
+    const { manifest } = await net.save()
+    expect(manifest.inputs[0]!.columns).toEqual(['a', 'b'])
+    await net.evaluate(table('a', 'b'))
+    await expect(net.evaluate(table('b', 'a'))).rejects.toThrow(/in another order: x\[0\] is b and was a/)
+    net.close()
+    expect(problemsOf({ ...manifest, inputs: [{ ...manifest.inputs[0], columns: ['a'] }, manifest.inputs[1]] })).toEqual([
+      { path: 'inputs[0].columns', message: 'columns is a list of 2 names' },
+    ])
+    expect(() => table('a', 'a')).toThrow('column x: two columns a')
+  })
+})
+
 describe('shapes of data and of a net', () => {
   const net = (...shape: number[]): InputEntry[] => [{ name: 'image', type: 'f32', shape: ['n', ...shape] }]
   const data = (name: string, ...shape: number[]) =>

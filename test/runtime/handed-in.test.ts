@@ -54,7 +54,7 @@ test('promises are told as such', async () => {
 
 test('a column with a name that there is not is refused: pictures would not be scaled, labels would have no classes', async () => {
   expect(await said(() => arrays({ x: { ...column, scal: 1 / 255 } as never }))).toBe(
-    'InputError: column x: there is no scal; did you mean scale? (a column has shape, type, data, scale, classes, classNames)',
+    'InputError: column x: there is no scal; did you mean scale? (a column has shape, type, data, scale, classes, classNames, columns)',
   )
   expect(await said(() => arrays({ x: { ...column, constructor: 3 } as never }))).toMatch(/there is no constructor/)
 })

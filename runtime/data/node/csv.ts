@@ -55,7 +55,7 @@ export class Table {
   }
 
   #checkHeader(header: readonly string[], line: number): void {
-    if (header.every((name) => name !== '' && !Number.isNaN(Number(name))))
+    if (header.every((name) => isNumber(name)))
       throw this.wrong(line, 'the first line holds numbers: a table begins with the names of its columns')
     const seen = new Set<string>()
     for (const name of header) {
@@ -65,7 +65,9 @@ export class Table {
   }
 }
 
-export const isNumber = (cell: string): boolean => Number.isFinite(Number(cell)) && cell.trim() !== ''
+/** Whether a cell holds a decimal number that float32 has room for. Numbers of JavaScript may be written otherwise: 0x10. */
+export const isNumber = (cell: string): boolean =>
+  Number.isFinite(Math.fround(Number(cell))) && cell.trim() !== '' && !/^\s*0[box]/i.test(cell)
 
 /**
  * CSV as RFC 4180 has it: cells in quotes may hold separators, line ends and doubled quotes. Cells are separated by commas, semicolons or

@@ -1,87 +1,27 @@
 import { InputError } from '../../../bundle/errors.ts'
 import type { InputEntry } from '../../../bundle/format.ts'
 import { didYouMean } from '../../../bundle/nearest.ts'
-import { elementCount } from '../../../bundle/sizes.ts'
+import { namesProblem } from '../../../bundle/class-names.ts'
 import type { Column } from '../dataset.ts'
+import { assignColumns } from './assign-columns.ts'
 import { isNumber, type Table } from './csv.ts'
 import { byCodeUnits } from './read.ts'
 
 /**
- * The columns of a table as fields for the inputs of a net. An input takes the column of its name, one number a sample, or the columns
- * `NAME_0`, `NAME_1`, ... (`NAME0`, `NAME[0]`). One input of numbers may take all columns that hold numbers and belong to nobody else; a label without
- * a column of its name takes the only column of words. Labels are names of classes, or integers.
+ * The columns of a table as fields for the inputs of a net: which an input takes, `assignColumns` says. Labels are names of classes, or
+ * integers. Fields of numbers keep the names of their columns, which a net remembers that is trained with them.
  */
 export function columnsOf(table: Table, inputs: readonly InputEntry[], notes: string[]): Record<string, Column> {
-  const found = assign(table, inputs, notes)
+  const found = assignColumns(table, inputs, notes)
   return Object.fromEntries(inputs.map((input) => {
     const columns = found.get(input.name)!
-    return [input.name, input.type === 'i32' ? labels(table, input, columns) : numbers(table, columns)]
+    return [input.name, input.type === 'i32' ? labels(table, input, columns) : numbers(table, input, columns)]
   }))
-}
-
-/** The columns that each input takes. */
-function assign(table: Table, inputs: readonly InputEntry[], notes: string[]): Map<string, readonly number[]> {
-  const { header, file } = table
-  const places = new Map(header.map((name, column) => [name, column]))
-  const taken = new Set<number>()
-  const found = new Map<string, readonly number[]>()
-  const take = (input: InputEntry, columns: readonly number[]): void => {
-    found.set(input.name, columns)
-    for (const column of columns) taken.add(column)
-  }
-  for (const { name, ...rest } of inputs) {
-    const size = elementCount(rest.shape)
-    const own = places.get(name)
-    if (own !== undefined && size === 1) take({ name, ...rest }, [own])
-    else if (size <= header.length) {
-      const parts = Array.from(
-        { length: size },
-        (_, i) => [`${name}_${i}`, `${name}${i}`, `${name}[${i}]`].map((part) => places.get(part)).find((column) => column !== undefined),
-      )
-      if (parts.every((column) => column !== undefined)) take({ name, ...rest }, parts)
-    }
-  }
-  const left = (): number[] => header.map((_, column) => column).filter((column) => !taken.has(column))
-  const names = (columns: readonly number[]): string =>
-    columns.slice(0, 12).map((column) => header[column] || `column ${column + 1}`).join(', ') +
-    (columns.length > 12 ? `, ... (${columns.length})` : '')
-  const all = names(header.map((_, i) => i))
-  const open = inputs.filter(({ name }) => !found.has(name))
-  for (const input of open.filter(({ type }) => type === 'i32')) {
-    const words = left().filter((column) => table.word(column))
-    if (words.length !== 1 || elementCount(input.shape) !== 1)
-      throw new InputError(`${file} has no column ${input.name}${didYouMean(input.name, header)} (it has ${all})`)
-    notes.push(`${input.name} is the column ${header[words[0]!]} of ${file}`)
-    take(input, words)
-  }
-  const features = open.filter(({ type }) => type === 'f32')
-  if (features.length > 1)
-    throw new InputError(
-      `${file} has no columns ${features.map(({ name }) => name).join(', ')} (it has ${all}): a column has the name of its input`,
-    )
-  for (const input of features) {
-    const size = elementCount(input.shape)
-    const numeric = left().filter((column) => !table.word(column))
-    const others = left().filter((column) => table.word(column))
-    if (numeric.length !== size) {
-      const word = others.length > 0 ? table.word(others[0]!)! : undefined
-      const why = word
-        ? `; ${file}:${word.line}, column ${header[others[0]!] || others[0]! + 1} is ${
-          word.cell === '' ? 'empty' : `"${word.cell.slice(0, 40)}"`
-        }` : ''
-      throw new InputError(
-        `${file} has ${numeric.length} columns of numbers for the ${size} of input ${input.name}: ${names(numeric) || 'none'}${why}`,
-      )
-    }
-    take(input, numeric)
-    if (others.length > 0) notes.push(`${file}: not used: ${names(others)}`)
-  }
-  return found
 }
 
 const place = ({ header, file }: Table, line: number, column: number): string => `${file}:${line}, column ${header[column] || column + 1}`
 
-function numbers(table: Table, columns: readonly number[]): Column {
+function numbers(table: Table, { columns: trained }: InputEntry, columns: readonly number[]): Column {
   const data = new Float32Array(table.length * columns.length)
   table.each((cells, row, line) => {
     columns.forEach((column, j) => {
@@ -93,7 +33,14 @@ function numbers(table: Table, columns: readonly number[]): Column {
       data[row * columns.length + j] = Number(cell)
     })
   })
-  return { shape: columns.length === 1 ? [] : [columns.length], type: 'f32', data }
+  // A table that says `x0` where another said `age` means the same.
+  const names = trained ?? columns.map((column) => table.header[column]!)
+  return {
+    shape: columns.length === 1 ? [] : [columns.length],
+    type: 'f32',
+    ...(namesProblem(names) === undefined && { columns: names }),
+    data,
+  }
 }
 
 function labels(table: Table, input: InputEntry, columns: readonly number[]): Column {

@@ -57,7 +57,7 @@ def load_data(entry, options: DataOptions) -> DataFiles:
     files = _read(*_resolve(entry), options)
     if options.test_data is None:
         return files
-    beside = DataOptions(options.inputs, options.shape, None, True, options.skip_broken, options.root)
+    beside = DataOptions(_as_trained(options.inputs, files.train), options.shape, None, True, options.skip_broken, options.root)
     tests = _read(*_resolve(options.test_data), beside)
     notes = [*files.notes, *tests.notes, f"tests are on {tests.name}"]
     return DataFiles(files.name, files.train, tests.test, files.validation, notes)
@@ -308,13 +308,19 @@ def _load_cifar10(folder: str, part: str) -> Columns:
     )
 
 
+def _as_trained(inputs: list[dict], data) -> list[dict]:
+    """Inputs with the names of columns of the training: a table for tests is read by them."""
+    named = {name: field.columns for name, field in data.fields.items() if field.columns}
+    return [{**entry, **({"columns": named[entry["name"]]} if entry["name"] in named and not entry.get("columns") else {})} for entry in inputs]
+
+
 def _read_files(text: str, test_text: str | None, options: DataOptions) -> DataFiles:
     from .tables import read_field_files
 
     notes: list[str] = []
     everything = read_field_files(text, options.inputs, notes)
     if test_text is not None and options.test_data is None:
-        tests = read_field_files(test_text, options.inputs, notes)
+        tests = read_field_files(test_text, _as_trained(options.inputs, everything), notes)
         return DataFiles(text, everything, tests, None, [*notes, f"tests are on {test_text}"])
     if options.whole or options.test_data is not None:
         return DataFiles(text, everything, everything, None, notes)

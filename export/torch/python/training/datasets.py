@@ -15,12 +15,14 @@ from .randomness import permutation
 
 @dataclass(frozen=True)
 class Field:
-    """One value of a sample. Labels have `classes`, their number, and may have the names of these classes, label 0 first."""
+    """One value of a sample. Labels have `classes`, their number, and may have the names of these classes, label 0 first. Numbers
+    of a table have the names of their `columns`."""
 
     shape: tuple[int, ...]
     type: str  # 'f32' or 'i32'
     classes: int | None = None
     class_names: tuple[str, ...] | None = None
+    columns: tuple[str, ...] | None = None
 
     @property
     def dtype(self):

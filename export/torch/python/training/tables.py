@@ -9,6 +9,7 @@ import re
 
 import numpy as np
 
+from .assign_columns import assign_columns
 from .datasets import Column, Columns, Field
 from .errors import InputError, did_you_mean, listed
 from .safetensors import read_safetensors
@@ -137,12 +138,17 @@ def _warn_of_bytes(array: np.ndarray, entry: dict, what: str, notes: list[str]) 
         )
 
 
+#: Half a step above the largest float32: what is smaller rounds to a number.
+MOST = 2.0**128 - 2.0**103
+
+
 def _number(cell: str) -> float | None:
     try:
         value = float(cell) if "_" not in cell else math.nan
     except ValueError:
         return None
-    return value if math.isfinite(value) else None
+    # What float32 has no room for would become infinite.
+    return value if math.isfinite(value) and abs(value) < MOST else None
 
 
 class Table:
@@ -173,71 +179,13 @@ class Table:
         return any(_number(cells[column]) is None for _, cells in self.rows)
 
     def columns_for(self, inputs: list[dict], notes: list[str]) -> dict[str, Column]:
-        """An input takes the column of its name, or the columns NAME_0, NAME_1, ...; one input of numbers may take all columns of
-        numbers that belong to nobody else, a label without a column of its name the only column of words."""
-        found = self._assign(inputs, notes)
+        found = assign_columns(self.file, self.header, self._has_words, inputs, notes)
         return {
-            entry["name"]: self._labels(entry, found[entry["name"]]) if entry["type"] == "i32" else self._numbers(found[entry["name"]])
+            entry["name"]: self._labels(entry, found[entry["name"]]) if entry["type"] == "i32" else self._numbers(entry, found[entry["name"]])
             for entry in inputs
         }
 
-    def _assign(self, inputs: list[dict], notes: list[str]) -> dict[str, list[int]]:
-        places = {name: column for column, name in enumerate(self.header)}
-        found: dict[str, list[int]] = {}
-        taken: set[int] = set()
-
-        def take(entry: dict, columns: list[int]) -> None:
-            found[entry["name"]] = columns
-            taken.update(columns)
-
-        def left() -> list[int]:
-            return [column for column in range(len(self.header)) if column not in taken]
-
-        def names(columns) -> str:
-            return listed(self.header[column] or f"column {column + 1}" for column in columns)
-
-        for entry in inputs:
-            name, size = entry["name"], math.prod(entry["shape"][1:])
-            if name in places and size == 1:
-                take(entry, [places[name]])
-            elif size <= len(self.header):
-                parts = [
-                    next((places[part] for part in (f"{name}_{i}", f"{name}{i}", f"{name}[{i}]") if part in places), None)
-                    for i in range(size)
-                ]
-                if None not in parts:
-                    take(entry, parts)
-        open_inputs = [entry for entry in inputs if entry["name"] not in found]
-        for entry in [entry for entry in open_inputs if entry["type"] == "i32"]:
-            words = [column for column in left() if self._has_words(column)]
-            if len(words) != 1 or math.prod(entry["shape"][1:]) != 1:
-                raise InputError(
-                    f"{self.file} has no column {entry['name']}{did_you_mean(entry['name'], self.header)} "
-                    f"(it has {names(range(len(self.header)))})"
-                )
-            notes.append(f"{entry['name']} is the column {self.header[words[0]]} of {self.file}")
-            take(entry, words)
-        features = [entry for entry in open_inputs if entry["type"] == "f32"]
-        if len(features) > 1:
-            raise InputError(
-                f"{self.file} has no columns {', '.join(entry['name'] for entry in features)} "
-                f"(it has {names(range(len(self.header)))}): a column has the name of its input"
-            )
-        for entry in features:
-            size = math.prod(entry["shape"][1:])
-            numeric = [column for column in left() if not self._has_words(column)]
-            others = [column for column in left() if self._has_words(column)]
-            if len(numeric) != size:
-                raise InputError(
-                    f"{self.file} has {len(numeric)} columns of numbers for the {size} of input {entry['name']}: "
-                    f"{names(numeric) or 'none'}{f'; {names(others)} hold words' if others else ''}"
-                )
-            take(entry, numeric)
-            if others:
-                notes.append(f"{self.file}: not used: {names(others)}")
-        return found
-
-    def _numbers(self, columns: list[int]) -> Column:
+    def _numbers(self, entry: dict, columns: list[int]) -> Column:
         data = np.empty((len(self.rows), len(columns)), dtype=np.float32)
         for row, (line, cells) in enumerate(self.rows):
             for j, column in enumerate(columns):
@@ -246,7 +194,10 @@ class Table:
                     told = f'"{cells[column].strip()[:40]}"' if cells[column].strip() else "nothing"
                     raise InputError(f"{self._place(line, column)}: a number is wanted, here is {told}")
                 data[row, j] = value
-        return Column(Field(() if len(columns) == 1 else (len(columns),), "f32"), data[:, 0] if len(columns) == 1 else data)
+        # A table that says `x0` where another said `age` means the same.
+        names = tuple(entry.get("columns") or (self.header[column] for column in columns))
+        field = Field(() if len(columns) == 1 else (len(columns),), "f32", columns=names if all(names) else None)
+        return Column(field, data[:, 0] if len(columns) == 1 else data)
 
     def _labels(self, entry: dict, columns: list[int]) -> Column:
         shape = () if len(columns) == 1 else (len(columns),)
