@@ -5,6 +5,8 @@ import { declareBundle, headOf } from '../runtime/declare-bundle.ts'
 import { InputError } from '../bundle/errors.ts'
 import { bundleFiles, WEIGHTS_FILE } from '../runtime/loading/files.ts'
 import type { Bundle } from '../bundle/format.ts'
+import { kindOf } from './files.ts'
+import { checkOutput, type OutputKind, refuseInputs, refuseOthers } from './outputs.ts'
 import { replaceFiles } from '../runtime/loading/node/files.ts'
 import { importPackage } from '../runtime/loading/node/package.ts'
 import { withoutFacts } from '../bundle/stored.ts'
@@ -15,6 +17,27 @@ export interface ModuleOptions {
   readonly weightsBeside?: boolean
   /** `false`: without the script of a worker, for `open({ worker: true })`. */
   readonly worker?: boolean
+}
+
+/** Modules and their types begin as `headOf` has it. */
+const MODULE: OutputKind = {
+  ending: /\.m?js$/,
+  says: 'an ES module ends in .js or .mjs',
+  isOurs: (head) => /^\/\/ .* \((merged|split)\), compiled by fusenet\. /.test(head),
+}
+const typesOf = (file: string): string => file.replace(/\.(m?)js$/, '.d.$1ts')
+const weightsOf = (file: string): string => file.replace(/\.m?js$/, '.weights.safetensors')
+
+/** Refuses a place for a module, with what goes beside it. `inputs`: what the command reads. Throws UsageError and InputError. */
+export async function checkModule(file: string, inputs: readonly string[], weightsBeside: boolean): Promise<void> {
+  await checkOutput(file, MODULE, inputs)
+  await refuseInputs(typesOf(file), inputs)
+  await refuseOthers(typesOf(file), MODULE)
+  if (!weightsBeside) return
+  await refuseInputs(weightsOf(file), inputs)
+  // Weights do not say who wrote them; those beside a module of fusenet are fusenet's.
+  if (await kindOf(file) === undefined && await kindOf(weightsOf(file)) !== undefined)
+    throw new InputError(`${weightsOf(file)} is there already: name another file`)
 }
 
 /**
@@ -32,11 +55,11 @@ export async function writeModule(
     throw new InputError(
       `${bundle.manifest.name} has no weights to lie beside the module: name them with --weights, or leave out --weights-beside`,
     )
-  const beside = weights && file.replace(/\.m?js$/, '.weights.safetensors')
+  const beside = weights && weightsOf(file)
   if (weights) stored.delete(WEIGHTS_FILE)
   const written = new Map<string, string | Uint8Array>([
     ...(weights ? [[beside!, weights] as const] : []),
-    [file.replace(/\.(m?)js$/, '.d.$1ts'), await moduleTypes(bundle)],
+    [typesOf(file), await moduleTypes(bundle)],
     [file, await moduleCode(headOf(bundle), stored, beside && basename(beside), worker)],
   ])
   await replaceFiles(written)

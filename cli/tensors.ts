@@ -1,10 +1,12 @@
+import { resolve } from 'node:path'
 import type { Numbers } from '../bundle/device.ts'
 import { InputError } from '../bundle/errors.ts'
 import type { Shape, TensorData } from '../bundle/format.ts'
-import { replaceFile, tryFile } from '../runtime/loading/node/files.ts'
+import { replaceFile } from '../runtime/loading/node/files.ts'
 import { encodeNpy } from '../runtime/loading/npy.ts'
 import { writeSafetensors } from '../runtime/loading/safetensors.ts'
 import { UsageError } from './exit.ts'
+import { checkOutput, type OutputKind } from './outputs.ts'
 import { didYouMean } from '../bundle/nearest.ts'
 
 /** Numbers of a result as they go into a file. */
@@ -14,6 +16,19 @@ export const tensorOf = (data: Numbers, shape: Shape, samples: number): TensorDa
   data,
 })
 
+/** Marks a file of results: other .safetensors are weights, snapshots or data, and are not replaced. */
+const FORMAT = 'fusenet-results'
+const isOurs = (head: string): boolean => head.slice(8).startsWith(`{"__metadata__":{"format":"${FORMAT}"`)
+const kindOf = (file: string, csv: boolean): OutputKind => ({
+  ending: csv ? /\.(safetensors|npy|csv)$/ : /\.(safetensors|npy)$/,
+  says: `results are written to ${csv ? '.csv, ' : ''}.safetensors or .npy`,
+  ...(file.endsWith('.safetensors') && { isOurs }),
+})
+
+/** `prob=y.npy` */
+const NAMED = /^([\w./]+)=(.+)$/
+export const fileOf = (text: string): string => NAMED.exec(text)?.[2] ?? text
+
 /** Gives results as a table, or undefined where they are none. */
 export type ToCsv = (tensors: ReadonlyMap<string, TensorData>) => string | undefined
 
@@ -22,12 +37,12 @@ export async function writeTensors(outputs: readonly string[], tensors: Readonly
   const names = [...tensors.keys()]
   const writes: (() => Promise<void>)[] = []
   for (const text of outputs) {
-    const match = /^([\w./]+)=(.+)$/.exec(text)
+    const match = NAMED.exec(text)
     const file = match ? match[2]! : text
     if (match && !tensors.has(match[1]!))
       throw new InputError(`there is no result ${match[1]}${didYouMean(match[1]!, names)} (there are ${names.join(', ')})`)
     const chosen = match ? new Map([[match[1]!, tensors.get(match[1]!)!]]) : tensors
-    if (file.endsWith('.safetensors')) writes.push(() => replaceFile(file, writeSafetensors(chosen)))
+    if (file.endsWith('.safetensors')) writes.push(() => replaceFile(file, writeSafetensors(chosen, { format: FORMAT })))
     else if (file.endsWith('.npy')) {
       if (chosen.size !== 1)
         throw new UsageError(`${file} holds one result, there are ${names.join(', ')}: write -o NAME=${file}, or -o to a .safetensors`)
@@ -46,11 +61,19 @@ export async function writeTensors(outputs: readonly string[], tensors: Readonly
   for (const write of writes) await write()
 }
 
-/** Refuses names and places before any work is done. */
-export async function checkOutputs(outputs: readonly string[] | undefined, csv = false): Promise<void> {
-  for (const text of outputs ?? []) {
-    if (!(csv ? /\.(safetensors|npy|csv)$/ : /\.(safetensors|npy)$/).test(text))
-      throw new UsageError(`${text}: results are written to ${csv ? '.csv, ' : ''}.safetensors or .npy`)
+/** Refuses names and places before any work is done. `inputs`: what the command reads. Throws UsageError and InputError. */
+export async function checkOutputs(outputs: readonly string[] | undefined, inputs: readonly string[], csv = false): Promise<void> {
+  const files = (outputs ?? []).map(fileOf)
+  for (const [i, file] of files.entries()) {
+    await checkOutput(file, kindOf(file, csv), inputs)
+    if (files.some((other, k) => k < i && resolve(other) === resolve(file)))
+      throw new UsageError(`-o ${file}: two results cannot go to one file; a .safetensors takes all`)
   }
-  for (const text of outputs ?? []) await tryFile(/^[\w./]+=(.+)$/.exec(text)?.[1] ?? text)
 }
+
+/** What was read to be computed with: the net, its weights, its inputs. */
+export const readFrom = (net: string, options: Readonly<Record<string, unknown>>, inputs: readonly string[]): readonly string[] => [
+  net,
+  ...inputs.flatMap((text) => [text, fileOf(text)]),
+  ...['weights', 'cache'].flatMap((name) => (options[name] === undefined ? [] : [options[name] as string])),
+]

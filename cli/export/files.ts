@@ -1,10 +1,8 @@
 import { open as openFile } from 'node:fs/promises'
-import { InputError } from '../../bundle/errors.ts'
 import type { Bundle, Manifest, TensorData } from '../../bundle/format.ts'
 import type { Streamed } from '../../export/index.ts'
 import { initialValues } from '../../runtime/initializers.ts'
 import { withFile } from '../../runtime/loading/file-error.ts'
-import { kindOf } from '../files.ts'
 import { progress } from '../progress.ts'
 import type { Screen } from '../screen.ts'
 
@@ -21,23 +19,6 @@ export async function started(bundle: Bundle): Promise<Bundle> {
   } finally {
     net.close()
   }
-}
-
-/** What fusenet wrote, as the first bytes of the file tell, is replaced; another file is not. */
-export async function refuseOthers(file: string, isOurs: (head: string) => boolean): Promise<void> {
-  const kind = await kindOf(file)
-  if (kind === 'folder') throw new InputError(`${file} is a folder; a model is a file`)
-  if (kind !== 'file') return
-  const head = await withFile(file, 'read', async () => {
-    const handle = await openFile(file, 'r')
-    try {
-      const { buffer, bytesRead } = await handle.read(Buffer.alloc(32), 0, 32, 0)
-      return buffer.subarray(0, bytesRead).toString('latin1')
-    } finally {
-      await handle.close()
-    }
-  })
-  if (!isOurs(head)) throw new InputError(`${file} is there already, and fusenet did not write it: name another file`)
 }
 
 /** Writes a file piece by piece. */

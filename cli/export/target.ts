@@ -8,6 +8,8 @@ export interface ExportSettings {
   readonly fold: boolean
   readonly style?: Style
   readonly check: boolean
+  /** What the command reads, and must not be written over. */
+  readonly inputs: readonly string[]
 }
 
 /** A format that nets are exported to. */

@@ -6,7 +6,8 @@ import { withFile } from '../../runtime/loading/file-error.ts'
 import { draftOf, removeLeftOvers, syncFolder, tryFile } from '../../runtime/loading/node/files.ts'
 import { kindOf } from '../files.ts'
 import { showBytes } from '../screen.ts'
-import { refuseOthers, writeParts } from './files.ts'
+import { refuseOthers } from '../outputs.ts'
+import { writeParts } from './files.ts'
 import type { Target } from './target.ts'
 
 const weightsOf = (file: string): string => file.replace(/\.prototxt$/i, '.caffemodel')
@@ -16,7 +17,7 @@ export const toCaffe: Target = {
   ending: '.prototxt',
   says: 'a net of Caffe ends in .prototxt; its weights go to the .caffemodel beside it',
   async prepare(file) {
-    await refuseOthers(file, (head) => head.startsWith(WRITTEN_BY))
+    await refuseOthers(file, { isOurs: (head) => head.startsWith(WRITTEN_BY) })
     // A caffemodel does not say who wrote it; that of a prototxt of fusenet is fusenet's.
     const isOurs = await kindOf(file) !== undefined
     if (!isOurs && await kindOf(weightsOf(file))) throw new InputError(`${weightsOf(file)} is there already: name another file`)

@@ -9,7 +9,8 @@ import { UsageError } from '../exit.ts'
 import { kindOf } from '../files.ts'
 import { VERSION } from '../package.ts'
 import { type Screen, showBytes } from '../screen.ts'
-import { firstValues, refuseOthers, writeParts } from './files.ts'
+import { refuseOthers } from '../outputs.ts'
+import { firstValues, writeParts } from './files.ts'
 import type { Target } from './target.ts'
 import { isOurOnnx, refuseOpset } from './to-onnx.ts'
 
@@ -28,7 +29,7 @@ export const toOnnxStep: Target = {
   async prepare(file, { opset, fold }) {
     refuseOpset(opset)
     if (fold) throw new UsageError('--fold is of nets that infer: a step trains batch normalizations')
-    for (const each of [file, startOf(file)]) await refuseOthers(each, isOurOnnx)
+    for (const each of [file, startOf(file)]) await refuseOthers(each, { isOurs: isOurOnnx })
     await tryFile(file)
   },
   async write(file, bundle, { opset, style, check, isTrained }, screen) {

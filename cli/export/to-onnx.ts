@@ -9,7 +9,8 @@ import { UsageError } from '../exit.ts'
 import { kindOf } from '../files.ts'
 import { VERSION } from '../package.ts'
 import { type Screen, showBytes } from '../screen.ts'
-import { refuseOthers, writeParts } from './files.ts'
+import { refuseOthers } from '../outputs.ts'
+import { writeParts } from './files.ts'
 import type { Target } from './target.ts'
 
 /** How far outputs of a model may be from fusenet's own, over the largest value: float32 in another order of additions. */
@@ -29,7 +30,7 @@ export const toOnnx: Target = {
   says: 'a model of ONNX ends in .onnx',
   async prepare(file, { opset }) {
     refuseOpset(opset)
-    await refuseOthers(file, isOurOnnx)
+    await refuseOthers(file, { isOurs: isOurOnnx })
     await tryFile(file)
   },
   async write(file, bundle, { opset, fold, style, check, isTrained }, screen) {

@@ -6,12 +6,14 @@ import { withFile } from '../../runtime/loading/file-error.ts'
 import { draftOf, removeLeftOvers, syncFolder, tryFile } from '../../runtime/loading/node/files.ts'
 import { UsageError } from '../exit.ts'
 import { kindOf } from '../files.ts'
+import { refuseInputs } from '../outputs.ts'
 import { VERSION } from '../package.ts'
 import { showBytes } from '../screen.ts'
 import { firstValues, writeParts } from './files.ts'
 import type { Target } from './target.ts'
 
 const SETTINGS = 'settings.json'
+const WEIGHTS = 'weights.safetensors'
 
 /** A folder with a module of PyTorch, its weights, and what trains it. */
 export const toTorch: Target = {
@@ -19,12 +21,13 @@ export const toTorch: Target = {
   // The text is what is written; a net without outputs can be trained, one without losses infers.
   programs: ['infer', 'eval'],
   started: (bundle) => ({ ...bundle, weights: firstValues(bundle.manifest) }),
-  async prepare(folder, { fold }) {
+  async prepare(folder, { fold, inputs }) {
     if (folder.trim() === '') throw new UsageError('-o names the folder that is written')
     if (fold) throw new UsageError('--fold: a net for PyTorch is trained on, and keeps its batch normalizations')
     const kind = await kindOf(folder)
     if (kind === 'file') throw new InputError(`${folder} is a file; a net for PyTorch is a folder`)
     if (kind === 'folder') await refuseOtherFolders(folder)
+    await refuseInputs(join(folder, WEIGHTS), inputs)
     await tryFile(join(folder, SETTINGS))
   },
   async write(folder, bundle, { style, isTrained }, screen) {
@@ -32,7 +35,7 @@ export const toTorch: Target = {
     await withFile(folder, 'written', () => mkdir(resolve(folder), { recursive: true }))
     const files: readonly (readonly [name: string, what: Streamed])[] = [
       ...[...exported.texts].filter(([name]) => name !== SETTINGS).map(([name, text]) => [name, whole(text)] as const),
-      ['weights.safetensors', exported.weights],
+      [WEIGHTS, exported.weights],
       // It says that the folder is fusenet's, and so comes last.
       [SETTINGS, whole(exported.texts.get(SETTINGS)!)],
     ]
@@ -84,7 +87,7 @@ function tell(
   screen.result({
     folder,
     net: name,
-    files: [...texts.keys(), 'weights.safetensors'],
+    files: [...texts.keys(), WEIGHTS],
     bytes: weights.bytes,
     inputs,
     outputs,

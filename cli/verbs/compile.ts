@@ -6,14 +6,14 @@ import { missingProgram } from '../../bundle/programs.ts'
 import type { WeightsMatch } from '../../runtime/match-weights.ts'
 import { InputError } from '../../bundle/errors.ts'
 import type { StoredManifest } from '../../bundle/stored.ts'
-import { tryFile } from '../../runtime/loading/node/files.ts'
 import { checkPlace, writeBundle } from '../../runtime/loading/node/write-bundle.ts'
 import { loadBundle, netOptions } from '../bundles.ts'
 import { EXIT, UsageError } from '../exit.ts'
 import { matchReport } from '../match-table.ts'
-import { writeModule } from '../module.ts'
+import { checkModule, writeModule } from '../module.ts'
 import { freeze, memory, names, partial, precise, storage, style, tuned, weights } from '../options.ts'
 import { type Screen, showBytes } from '../screen.ts'
+import { readFrom } from '../tensors.ts'
 import { didYouMean } from '../../bundle/nearest.ts'
 import type { Verb } from '../verb.ts'
 
@@ -46,13 +46,12 @@ export const compile: Verb = {
   async run({ args, options, screen }) {
     const output = options['output'] as string
     const asModule = options['format'] === 'esm'
-    if (asModule && !/\.m?js$/.test(output)) throw new UsageError(`-o ${output}: an ES module ends in .js or .mjs`)
     const weightsBeside = options['weightsBeside'] === true
     if (weightsBeside && !asModule) throw new UsageError('--weights-beside is for --format esm: in a folder they are a file of their own')
     const programs = await knownNames('program', options['programs'] as readonly string[] | undefined)
     const listed = await knownNames('target', options['targets'] as readonly string[] | undefined)
     const targets = listed && [...new Set([...listed, ...(options['storage'] === 'f16' ? [HALF_PLAN] : [])])]
-    await (asModule ? tryFile(output) : checkPlace(output))
+    await (asModule ? checkModule(output, readFrom(args[0]!, options, []), weightsBeside) : checkPlace(output))
     const only = (programs || targets) && { only: { ...(programs && { programs }), ...(targets && { targets }) } }
     const net = await netOptions(options, screen)
     let match: WeightsMatch | undefined

@@ -1,10 +1,18 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { EXIT } from '../exit.ts'
+import { checkOutput, type OutputKind } from '../outputs.ts'
 import { replaceFile } from '../../runtime/loading/node/files.ts'
 import { netText } from '../net-text.ts'
 import { wholeNumber } from '../options.ts'
 import type { Verb } from '../verb.ts'
+
+/** A drawing: it begins with the style sheet of `draw/svg.ts`. */
+const DRAWING: OutputKind = {
+  ending: /\.svg$/i,
+  says: 'a drawing ends in .svg',
+  isOurs: (head) => head.startsWith('<svg') && head.includes('.net-text {'),
+}
 
 export const draw: Verb = {
   name: 'draw',
@@ -20,6 +28,8 @@ export const draw: Verb = {
       )
   },
   async run({ args, options, screen }) {
+    const named = options['output'] as string | undefined
+    if (named !== undefined) await checkOutput(named, DRAWING, args)
     const { summarize } = await import('../../compiler/summary.ts')
     const { draw: drawn } = await import('../draw/draw.ts')
     const { main, readImport } = await netText(args[0]!)
@@ -27,7 +37,8 @@ export const draw: Verb = {
     const depth = options['depth'] as number | undefined
     const kernels = options['kernels'] === true ? (await import('../draw/styles.ts')).bothStyles(main, { readImport }) : undefined
     const svg = drawn(net, { ...(depth !== undefined && { depth }), ...(kernels && { kernels }) })
-    const file = (options['output'] as string | undefined) ?? `${net.name}.svg`
+    const file = named ?? `${net.name}.svg`
+    if (named === undefined) await checkOutput(file, DRAWING, args)
     await mkdir(dirname(resolve(file)), { recursive: true })
     await replaceFile(file, svg)
     screen.result({ file, bytes: svg.length })

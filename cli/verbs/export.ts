@@ -3,6 +3,7 @@ import { WASM } from '../../bundle/plans.ts'
 import { loadBundle, netOptions } from '../bundles.ts'
 import { EXIT, UsageError } from '../exit.ts'
 import { positiveInteger, style, weights } from '../options.ts'
+import { readFrom } from '../tensors.ts'
 import type { ExportSettings, Target } from '../export/target.ts'
 import type { Verb } from '../verb.ts'
 
@@ -51,6 +52,7 @@ export const exportVerb: Verb = {
     const settings: ExportSettings = {
       fold: options['fold'] === true,
       check: options['check'] !== false,
+      inputs: readFrom(args[0]!, options, []),
       ...(options['opset'] !== undefined && { opset: options['opset'] as number }),
       ...(options['batch'] !== undefined && { batch: options['batch'] as number }),
     }

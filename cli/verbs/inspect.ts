@@ -7,7 +7,9 @@ import type { Bundle, Memory, Style } from '../../bundle/format.ts'
 import { halfPlanFor, PLAN_KINDS, WEBGPU } from '../../bundle/plans.ts'
 import { carriedSources, otherLowering, readBundleFolder } from '../bundles.ts'
 import { EXIT, UsageError } from '../exit.ts'
-import { replaceFile } from '../../runtime/loading/node/files.ts'
+import { MANIFEST_FILE } from '../../runtime/loading/files.ts'
+import { replaceFile, tryFolder } from '../../runtime/loading/node/files.ts'
+import { kindOf } from '../files.ts'
 import { collect, freeze, FRESH, memory, positiveInteger, storage, style, precise } from '../options.ts'
 import { printPlan } from '../print-plan.ts'
 import { type Screen, showBytes, showCount } from '../screen.ts'
@@ -47,6 +49,8 @@ export const inspect: Verb = {
     const without = options['without'] as readonly string[] | undefined
     const batch = options['batch'] as number
     const steps: Step[] = []
+    const folder = options['emitDir'] as string | undefined
+    if (folder !== undefined) await checkFolder(folder)
     const seesCompiler = ['print', 'after', 'emitDir'].some((name) => options[name] !== undefined)
     const half = options['storage'] === 'f16'
     const device = options['device'] as string
@@ -87,7 +91,7 @@ export const inspect: Verb = {
           })`,
         )
     }
-    if (options['emitDir'] !== undefined) return emit(options['emitDir'] as string, bundle, target, steps, screen)
+    if (folder !== undefined) return emit(folder, bundle, target, steps, screen)
     if (options['after'] !== undefined) {
       const { STEP_NAMES } = await import('../../compiler/pipeline.ts')
       return printAfter(options['after'] as string, steps, STEP_NAMES, screen)
@@ -173,6 +177,14 @@ function printTexts(steps: readonly Step[], screen: Screen): number {
   for (const { program, name, text } of made) screen.print(`${screen.colors.bold(`# ${program} after ${name}`)}\n${text.trimEnd()}\n`)
   screen.result({ steps: made })
   return EXIT.done
+}
+
+/** Numbered files go beside others, but not into a bundle, whose kernels they would replace. */
+async function checkFolder(folder: string): Promise<void> {
+  if (await kindOf(folder) === 'file') throw new InputError(`${folder} is a file; --emit-dir names a folder`)
+  if (await kindOf(join(folder, MANIFEST_FILE)) !== undefined)
+    throw new InputError(`${folder} is a bundle: name another folder by --emit-dir`)
+  await tryFolder(folder)
 }
 
 /** `infer/03-fold-batch-norm.txt`, what every step left, and the kernels. */

@@ -9,7 +9,7 @@ import { openInputs } from '../inputs.ts'
 import { collect, device, input, positiveInteger, precise, storage, style, tuned, weights } from '../options.ts'
 import { neededInputs } from '../needed.ts'
 import { bestOf, classNamesOf, csvOf, showPredictions } from '../predictions.ts'
-import { checkOutputs, tensorOf, writeTensors } from '../tensors.ts'
+import { checkOutputs, fileOf, readFrom, tensorOf, writeTensors } from '../tensors.ts'
 import type { TensorData } from '../../bundle/format.ts'
 import type { Verb } from '../verb.ts'
 
@@ -54,12 +54,12 @@ export const run: Verb = {
   },
   async run({ args, options, screen }) {
     const outputs = options['output'] as string[] | undefined
-    await checkOutputs(outputs, true)
+    const inputs = [...(options['input'] as string[] | undefined ?? []), ...args.slice(1)]
+    await checkOutputs(outputs, readFrom(args[0]!, options, inputs), true)
     const stats = options['stats'] as 'global' | 'batch'
     const program = stats === 'batch' ? 'infer/batch' : 'infer'
     const runs = { programs: [program], device: options['device'] as string }
     const bundle = await loadBundle(args[0]!, { ...await netOptions(options, screen), runs })
-    const inputs = [...(options['input'] as string[] | undefined ?? []), ...args.slice(1)]
     const given = await openInputs(inputs, bundle, neededInputs(bundle, program), { skipBroken: options['skipBroken'] === true })
     if (!screen.json) { for (const note of given.notes) screen.note(note) }
     if (!bundle.weights && bundle.manifest.parameters.length > 0)
@@ -120,7 +120,7 @@ export const run: Verb = {
           ),
         }),
         ...(given.notes.length > 0 && { notes: given.notes }),
-        ...(outputs && { files: outputs.map((text) => text.replace(/^[\w./]+=/, '')) }),
+        ...(outputs && { files: outputs.map(fileOf) }),
       })
       return EXIT.done
     })

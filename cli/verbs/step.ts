@@ -7,7 +7,7 @@ import { readInputs } from '../inputs.ts'
 import { neededInputs } from '../needed.ts'
 import { collect, device, freeze, input, memory, partial, style, trainStats, tuned, weights, wholeNumber, precise } from '../options.ts'
 import { showNumber } from '../screen.ts'
-import { checkOutputs, tensorOf, writeTensors } from '../tensors.ts'
+import { checkOutputs, fileOf, readFrom, tensorOf, writeTensors } from '../tensors.ts'
 import type { Verb } from '../verb.ts'
 
 export const step: Verb = {
@@ -23,7 +23,8 @@ export const step: Verb = {
   },
   async run({ args, options, screen }) {
     const outputs = options['output'] as string[] | undefined
-    await checkOutputs(outputs)
+    const inputs = options['input'] as string[] | undefined
+    await checkOutputs(outputs, readFrom(args[0]!, options, inputs ?? []))
     const update = !options['solverOff']
     const stats = options['stats'] as TrainStats | undefined
     const task = update ? 'step' : 'gradients'
@@ -33,7 +34,7 @@ export const step: Verb = {
       runs: { programs: [stats === 'global' ? `${task}/global` : task], device: options['device'] as string },
     })
     const program = trainingProgram(bundle.manifest, task, stats)
-    const given = await readInputs(options['input'] as string[] | undefined, bundle, neededInputs(bundle, program))
+    const given = await readInputs(inputs, bundle, neededInputs(bundle, program))
     if (!screen.json) { for (const note of given.notes) screen.note(note) }
     return withDevice(deviceOf(options, args[0]!, bundle), screen, async (device) => {
       const { open } = await import('../../runtime/index.ts')
@@ -66,7 +67,7 @@ export const step: Verb = {
           loss: result.loss,
           nonFinite: result.nonFinite,
           results: Object.fromEntries([...tensors].map(([name, { shape, data }]) => [name, outputs ? { shape } : { shape, data }])),
-          ...(outputs && { files: outputs.map((text) => text.replace(/^[\w./]+=/, '')) }),
+          ...(outputs && { files: outputs.map(fileOf) }),
         })
         return EXIT.done
       } finally {
