@@ -17,6 +17,7 @@ import { Endings } from './endings.ts'
 import type { Ended, Job, Result } from './job.ts'
 import { Keeper } from './keeper.ts'
 import { otherData } from './resume.ts'
+import { stepOfFile } from './snapshots.ts'
 import { Watch } from './watch.ts'
 
 /** One training from its first update, or its snapshot, to the test at the end. `first`: of several seeds, the one that is written. */
@@ -220,10 +221,22 @@ async function update(
     if (net.steps > startedWith) await endings.failed(error)
     throw error
   }
+  if (net.steps > startedWith && stepOfFile(keeper.last ?? '') !== net.steps) await keepEnd(net, keeper, screen)
   const steps = net.steps - startedWith
   if (!screen.json)
     screen.note(`${steps} steps in ${showDuration(seconds())}, ${Math.round((steps * perStep) / Math.max(seconds(), 1e-3))} images/s`)
   return { loss, seconds: seconds() }
+}
+
+/** A training that ended can be made longer: its last state is kept as well. That it cannot be is no reason to lose what was trained. */
+async function keepEnd(net: LocalNet, keeper: Keeper, screen: Screen): Promise<void> {
+  try {
+    const path = await keeper.write(net)
+    screen.event({ event: 'snapshot', step: net.steps, path })
+    if (!screen.json) screen.note(`snapshot ${path}: --resume makes this training longer, with --epochs or --steps`)
+  } catch (error) {
+    screen.note(`no snapshot was made of the end, from which it could be made longer: ${(error as Error).message}`)
+  }
 }
 
 /** The epoch, from 1, that the last update belonged to. */

@@ -232,6 +232,23 @@ describe('snapshots', () => {
     expect((await train('t.net', '--keep', '0')).code).toBe(2)
   })
 
+  test('one that ended is made longer, though the file asks for no snapshots, with the bits of one that was as long from the start', async () => {
+    await writeFile('plain.net', NET.replace('snapshot every 1 epoch', '').replace('schedule step(gamma: 0.5, every: 2 epochs)', ''))
+    const short = await train('plain.net', '--steps', '13', '-o', 'short')
+    expect(short.code, short.err).toBe(0)
+    const [run] = await readdir('short.snapshots')
+    expect(await stepsIn(`short.snapshots/${run}`)).toEqual([13])
+    expect(events(short, 'snapshot')).toMatchObject([{ step: 13 }])
+    const longer = await train('plain.net', '--resume', 'short.snapshots', '--epochs', '4')
+    expect(longer.code, longer.err).toBe(0)
+    expect(lines(longer)[0]).toMatchObject({ step: 13, bundle: 'short' })
+    expect((await train('plain.net', '-o', 'long')).code).toBe(0)
+    expect(await weightsOf('short')).toEqual(await weightsOf('long'))
+    // Twice asked for the same, nothing is left to do, and nothing is written again.
+    expect(events(await train('plain.net', '--resume', 'short.snapshots', '--epochs', '4'), 'complete')).toHaveLength(1)
+    expect(await stepsIn(`short.snapshots/${run}`)).toEqual([13, 40])
+  })
+
   test('a damaged one is passed over and named; none sound is refused', async () => {
     await train('t.net', '-o', 'd')
     const [run] = await readdir('d.snapshots')

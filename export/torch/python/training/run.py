@@ -197,7 +197,7 @@ class Training:
         progress = Progress(screen, "train", steps, began_with)
         read = self._reader(per_epoch)
         waiting: deque = deque()
-        loss = last_finite = None
+        loss = last_finite = written_at = None
         with ThreadPoolExecutor(1) as pool:
             coming = pool.submit(read, course.step)
             while course.step < steps:
@@ -226,7 +226,7 @@ class Training:
                     if test is None:
                         break
                 if snapshot_due or (test and test["best"]):
-                    path = self._write(test)
+                    path, written_at = self._write(test), step
                     if snapshot_due and self.first:
                         screen.note(f"step {step}: snapshot {path}")
                     screen.event(event="snapshot", step=step, path=path)
@@ -241,10 +241,24 @@ class Training:
             stopped = self._stopped(left)
             if stopped is None:
                 return None
+        if left <= 0 and written_at != course.step and not (watch and watch.pending):
+            self._keep_end()
         seconds = time.monotonic() - began_at
         done = course.step - began_with
         screen.note(f"{done} steps in {duration_text(seconds)}, {done * course.per_step / max(seconds, 1e-3):.0f} samples/s")
         return {"loss": loss, "seconds": seconds}
+
+    def _keep_end(self) -> None:
+        """A training that ended can be made longer: its last state is kept as well. That it cannot be is no reason to lose what was trained."""
+        exchange.join_statistics(self.course.net)
+        if self.keeper:
+            try:
+                path = self.keeper.write(self._snapshot(), None, self.watch)
+                self.screen.event(event="snapshot", step=self.course.step, path=path)
+                self.screen.note(f"snapshot {path}: --resume makes this training longer, with --epochs or --steps")
+            except (InputError, OSError) as error:
+                self.screen.note(f"no snapshot was made of the end, from which it could be made longer: {error}")
+        exchange.wait_for_all()
 
     def _ends(self, began_at: float) -> bool:
         """Whether it should end now, by a signal or by its time: if one process is to, all are."""
