@@ -19,17 +19,25 @@ export class NonFiniteError extends Error {
   readonly elements: number
   /** The layer (or the input) where it shows first. Undefined: that could not be found. */
   readonly layer: string | undefined
+  /** The updates that the net has had, those behind the broken one too, which were under way when it was seen: its state is that of this update. */
+  readonly done: number
   /** The last finite loss of the earlier updates of this net. Undefined where there were none. */
   readonly lastFiniteLoss: number | undefined
 
   constructor(
-    found: Pick<NonFiniteError, 'step' | 'rate' | 'loss' | 'elements' | 'lastFiniteLoss'>,
+    found: Pick<NonFiniteError, 'step' | 'rate' | 'loss' | 'elements' | 'done' | 'lastFiniteLoss'>,
     place?: { readonly layer: string; readonly what: string },
   ) {
-    const { step, rate, loss, elements, lastFiniteLoss } = found
+    const { step, rate, loss, elements, done, lastFiniteLoss } = found
+    const behind = done - step
     const what = Number.isFinite(loss) ? `${elements} gradients, weights or running statistics are not finite` : `the loss is ${loss}`
     super(
-      `training stops at update ${step}: ${what}${place ? `; it shows first in ${place.what}` : ''}. The rate is ${rate}, ${
+      `training stops at update ${step}: ${what}${place ? `; it shows first in ${place.what}` : ''}. ${
+        behind > 0
+          ? `${behind === 1 ? 'The update' : `${behind} updates`} behind it ${
+            behind === 1 ? 'was' : 'were'
+          } under way: the net is that of update ${done}. ` : ''
+      }The rate is ${rate}, ${
         lastFiniteLoss === undefined ? 'no loss before was finite' : `the loss before was ${Number(lastFiniteLoss.toPrecision(6))}`
       }: `
         + 'try a lower rate, clip_gradients, or look at the data; keepGoing: true (--keep-going) trains on',
@@ -38,6 +46,7 @@ export class NonFiniteError extends Error {
     this.rate = rate
     this.loss = loss
     this.elements = elements
+    this.done = done
     this.lastFiniteLoss = lastFiniteLoss
     this.layer = place?.layer
   }

@@ -31,9 +31,10 @@ export function fail(screen: Screen, failure: Failure): number {
   if (error instanceof DeviceError) return say(EXIT.device, error.message)
   if (error instanceof BundleError) return say(EXIT.input, error.message, { problems: error.problems })
   if (error instanceof NonFiniteError) {
-    const { step, rate, loss, layer, lastFiniteLoss } = error
+    const { step, rate, loss, layer, done, lastFiniteLoss } = error
     return say(EXIT.input, error.message, {
       step,
+      done,
       rate,
       loss: String(loss),
       ...(layer !== undefined && { layer }),

@@ -89,7 +89,7 @@ async function* run(
   const broken = async (error: unknown, t: number): Promise<never> => {
     if (!(error instanceof NonFiniteError)) throw error
     await next?.catch(() => {})
-    throw new NonFiniteError(error, await updates.locate(await readStep(t), t, error.rate, stats))
+    throw new NonFiniteError({ ...error, done: executor.steps }, await updates.locate(await readStep(t), t, error.rate, stats))
   }
 
   const waiting: (() => Promise<TrainEvent>)[] = []

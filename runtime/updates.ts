@@ -53,7 +53,7 @@ export class Updates {
       keepGoing ? undefined : async ({ loss, elements, lastFiniteLoss }) => {
         const { t, rate } = await started.at(-1)!
         const place = lent ? undefined : await this.#locateLast(calls.at(-1)!, started.at(-1)!)
-        return new NonFiniteError({ step: t + 1, rate, loss, elements, lastFiniteLoss }, place)
+        return new NonFiniteError({ step: t + 1, rate, loss, elements, done: executor.steps, lastFiniteLoss }, place)
       },
     )
     // Whoever does not ask for it learns of a failed device at the next step.

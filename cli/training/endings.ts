@@ -61,7 +61,12 @@ export class Endings {
       const good = last === undefined ? 'no snapshot was made before' : `the last good snapshot is ${last}`
       this.#say(
         'stopped',
-        `stopped at step ${error.step}; ${good}${left === undefined ? '' : `\nweights as they are now, all of them numbers: ${left}`}`,
+        `the first number that is none came at step ${error.step}; ${good}${
+          left === undefined ? ''
+            : `\nweights after step ${steps}, with what was under way by then, all of them numbers: ${left}\na new training starts from them by: --weights ${
+              quoted(left)
+            }`
+        }`,
         last,
         left,
       )

@@ -12,7 +12,7 @@ import { type Lock, sayHolder, takeLock } from '../../runtime/loading/node/lock.
 import { HISTORY, type Snapshot } from '../../runtime/snapshot.ts'
 import type { TrainChoices } from './choices.ts'
 import type { Watch } from './watch.ts'
-import { fileOfStep, isBetter, parseScore, readAbout, type Score, stepsOf } from './snapshots.ts'
+import { fileOfStep, fileOfStopped, isBetter, parseScore, readAbout, type Score, stepsOf } from './snapshots.ts'
 
 /** Snapshots of one run that are kept besides the best: `--keep`. */
 export const KEPT = 3
@@ -154,7 +154,7 @@ export class Keeper {
   async leave(net: LocalNet): Promise<string> {
     const snapshot = await net.snapshot()
     refuseNonFinite(snapshot)
-    const path = join(this.folder, `stopped-${String(snapshot.step).padStart(8, '0')}.safetensors`)
+    const path = join(this.folder, fileOfStopped(snapshot.step))
     await writeSnapshot(this.#about(snapshot, undefined), path)
     return path
   }

@@ -9,9 +9,12 @@ import { parseChoices, type TrainChoices } from './choices.ts'
 
 /** Snapshots of a run lie in a folder of its own, `step-00000100.safetensors`; runs lie in a place, `NAME.snapshots`. */
 const STEP = /^step-(\d+)\.safetensors$/
+/** What `Keeper.leave` writes. */
+const STOPPED = /^stopped-\d+\.safetensors$/
 const RUN = /^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-seed\d+-[0-9a-f]{8}(-\d+)?$/
 
 export const fileOfStep = (step: number): string => `step-${String(step).padStart(8, '0')}.safetensors`
+export const fileOfStopped = (step: number): string => `stopped-${String(step).padStart(8, '0')}.safetensors`
 export const stepOfFile = (name: string): number => Number(STEP.exec(basename(name))?.[1] ?? NaN)
 export const isRunFolder = (path: string): boolean => RUN.test(basename(resolve(path)))
 
@@ -67,8 +70,21 @@ export async function findSnapshot(path: string): Promise<Found> {
     if (newest) runs.push({ folder, at: await writtenAt(join(folder, newest)) })
   }
   const last = runs.sort((a, b) => a.at - b.at || (a.folder < b.folder ? -1 : 1)).at(-1)
-  if (!last) throw new InputError(`${path} holds no snapshots: neither step-00000100.safetensors nor folders of trainings`)
+  if (!last) throw await noSnapshots(path)
   return newestSound(last.folder, runs.length)
+}
+
+/** The state of a training that met a number that is none is not gone on from by itself: it is named, with what can be done. */
+async function noSnapshots(path: string): Promise<InputError> {
+  const stopped: string[] = []
+  for (const folder of [path, ...(await readdir(path)).filter((name) => RUN.test(name)).map((name) => join(path, name))])
+    stopped.push(...(await readdir(folder).catch(() => [])).filter((name) => STOPPED.test(name)).map((name) => join(folder, name)))
+  const left = stopped.sort().at(-1)
+  return new InputError(
+    left === undefined ? `${path} holds no snapshots: neither step-00000100.safetensors nor folders of trainings`
+      : `${path} holds no snapshot to go on from, only ${left}: the weights of a training that stopped at a number that is not finite. `
+        + `--weights ${left} starts a new one from them, with a lower rate or clip_gradients; --resume ${left} goes on as it was`,
+  )
 }
 
 /** Names of a folder's snapshots, the newest first. */

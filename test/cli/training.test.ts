@@ -353,6 +353,17 @@ train { data images("${place}") batch 2 epochs 3 solver sgd(lr: 0.1) test every 
       [...(await readSnapshot(stopped.left)).tensors.values()].every(({ data }) => Array.from(data as Float32Array).every(Number.isFinite)),
     ).toBe(true)
     expect(said.out).toContain('training stops at update')
+    // The file, the message and the event speak of one state, which is that of a later update than the broken one at most.
+    const { step, done } = JSON.parse(said.out.slice(said.out.indexOf('{\n'))).error
+    expect(done).toBeGreaterThanOrEqual(step)
+    expect(stopped.step).toBe(done)
+    expect(stopped.left).toContain(`stopped-${String(done).padStart(8, '0')}`)
+    const none = await train('wild.net', '-o', 'wild', '--resume', 'wild.kept')
+    if (!stopped.path)
+      expect([none.code, json(none).error.message]).toEqual([
+        1,
+        expect.stringContaining(`--weights ${stopped.left} starts a new one from them`),
+      ])
     expect(await readFile('wild/bundle.json')).toEqual(before)
     // Good ones alone are gone on from.
     if (stopped.path) expect(stopped.path).toMatch(/step-\d+\.safetensors$/)

@@ -69,6 +69,12 @@ describe.each(['interpreter', 'wasm', 'webgpu'])('on %s', (name) => {
         const { losses, error } = await endOf(net, samples(20, { at: 37, value: NaN }), { epochs: 1 })
         expect(error).toBeInstanceOf(NonFiniteError)
         const { step, layer, lastFiniteLoss, rate, message } = error as NonFiniteError
+        // The state is that of the updates that were under way, and both are said.
+        const { done } = error as NonFiniteError
+        expect(done).toBe(net.steps)
+        expect(done).toBeGreaterThan(step)
+        expect(message).toContain(`training stops at update ${step}`)
+        expect(message).toContain(`the net is that of update ${done}`)
         // The losses before are those of the updates before.
         expect(step).toBe(losses.length + 1)
         expect(losses.every(Number.isFinite)).toBe(true)

@@ -290,10 +290,13 @@ class Training:
         good = f"the last good snapshot is {self.keeper.last}" if self.keeper.last else "no snapshot was made before"
         try:
             path = self.keeper.leave(self._snapshot())
-            good += f"\nweights as they are now, all of them numbers: {path}"
+            good += (
+                f"\nweights after step {self.course.step}, with what was under way by then, all of them numbers: {path}"
+                f"\na new training starts from them by: --weights {path}"
+            )
         except InputError:
             pass
-        self.screen.note(f"stopped at step {step}; {good}")
+        self.screen.note(f"the first number that is none came at step {step}; {good}")
 
     # Tests and snapshots.
 

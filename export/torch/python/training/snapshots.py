@@ -24,6 +24,8 @@ from .safetensors import read_safetensors, write_safetensors
 FORMAT = "fusenet-snapshot"
 HASH = re.compile(rb'"sha256":"([0-9a-f]{64})"')
 STEP = re.compile(r"step-(\d+)\.safetensors$")
+#: What `Keeper.leave` writes.
+STOPPED = re.compile(r"stopped-\d+\.safetensors$")
 RUN = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-seed\d+-[0-9a-f]{8}(-\d+)?$")
 
 
@@ -107,11 +109,24 @@ def find_snapshot(path: str) -> Found:
             newest = os.path.join(folder, steps_of(folder)[0])
             runs.append((_written_at(newest), folder))
     if not runs:
-        raise InputError(f"{path} holds no snapshots: neither step-00000100.safetensors nor folders of trainings")
+        raise _no_snapshots(path)
     found = _newest_sound(max(runs)[1])
     if len(runs) > 1:
         found.notes.append(f"of {len(runs)} trainings the one that went on last: {os.path.basename(found.run)}")
     return found
+
+
+def _no_snapshots(path: str) -> InputError:
+    """The state of a training that met a number that is none is not gone on from by itself: it is named, with what can be done."""
+    folders = [path, *(os.path.join(path, name) for name in os.listdir(path) if RUN.match(name))]
+    inside = [(folder, name) for folder in folders if os.path.isdir(folder) for name in os.listdir(folder)]
+    stopped = sorted(os.path.join(folder, name) for folder, name in inside if STOPPED.match(name))
+    if not stopped:
+        return InputError(f"{path} holds no snapshots: neither step-00000100.safetensors nor folders of trainings")
+    return InputError(
+        f"{path} holds no snapshot to go on from, only {stopped[-1]}: the weights of a training that stopped at a number that is not finite. "
+        f"--weights {stopped[-1]} starts a new one from them, with a lower rate or clip_gradients; --resume {stopped[-1]} goes on as it was"
+    )
 
 
 def file_of_step(step: int) -> str:
