@@ -45,10 +45,12 @@ export const programsToLoad = (
   return Object.keys(programs).filter((name) => asked.includes(name) || (name === 'prepare' && isPrepared))
 }
 
-/** Throws InputError for what is the name of no program. */
-export function refuseUnknown(programs: readonly string[] | undefined): void {
+/** Throws InputError for what is the name of no program. `held`: those of the bundle, which may be asked for. */
+export function refuseUnknown(programs: readonly string[] | undefined, held: readonly string[]): void {
   const unknown = programs?.find((name) => !PROGRAMS.includes(name as ProgramName))
-  if (unknown !== undefined) throw new InputError(`there is no program ${unknown}${meant(unknown)} (there are ${PROGRAMS.join(', ')})`)
+  if (unknown === undefined) return
+  const has = PROGRAMS.filter((name) => name !== 'prepare' && held.includes(name))
+  throw new InputError(`there is no program ${unknown}${meant(unknown)} (this bundle holds ${has.join(', ') || 'none'})`)
 }
 
 /** Throws InputError for programs that a bundle does not hold. */

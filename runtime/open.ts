@@ -118,7 +118,6 @@ function unlessAborted(opening: Promise<LocalNet>, signal: AbortSignal): Promise
 
 async function openNow(source: BundleSource, options: Taken): Promise<LocalNet> {
   const { device: given = 'auto', programs } = options
-  refuseUnknown(programs)
   const { places, notes } = await findPlaces(given)
   const first = places[0]!.open()
   // Whoever awaits it hears of it; until then nobody does.
@@ -130,6 +129,7 @@ async function openNow(source: BundleSource, options: Taken): Promise<LocalNet> 
   let bundle: Readable
   try {
     bundle = await readable(source, options)
+    refuseUnknown(programs, bundle.targets.flatMap((target) => bundle.programsOf(target)))
   } catch (error) {
     await closeFirst()
     throw error

@@ -32,6 +32,8 @@ export async function* trainLoop(
     freeze: list,
   })
   checkDataset(given)
+  if (options.epochs !== undefined && options.steps !== undefined)
+    throw new InputError(`train: epochs ${options.epochs} and steps ${options.steps} both say how long it trains: leave out one of them`)
   const { freeze = [] } = options
   if (freeze.length === 0) return yield* run(executor, updates, given, options)
   const before = executor.frozen.added

@@ -8,7 +8,7 @@ export interface TrainOptions {
    * more.
    */
   readonly epochs?: number
-  /** Updates from here on. */
+  /** Updates from here on, in place of `epochs`. */
   readonly steps?: number
   /** `epochs` and `steps` are the length of the whole training, with what was done before. Default false. */
   readonly total?: boolean

@@ -234,6 +234,9 @@ describe('lengths count from where the net is', () => {
       'nothing is left to do: 6 updates are done, of 3 in all',
     )
     expect(await train(net, samples(12), { epochs: 3, total: true })).toHaveLength(3)
+    await expect(train(net, samples(12), { epochs: 2, steps: 5 })).rejects.toThrow(
+      'epochs 2 and steps 5 both say how long it trains: leave out one of them',
+    )
     // A file without a length: one epoch more each time.
     const endless = await opened()
     for (const steps of [3, 6]) expect((await train(endless, samples(12))).at(-1)!.step).toBe(steps)
