@@ -1,12 +1,14 @@
 import { augment } from '../runtime/data/augment.ts'
 import { type Dataset, select } from '../runtime/data/dataset.ts'
 import { holdOut, limited } from '../runtime/data/limit.ts'
-import { loadData, NAMED_DATA, pictureShape } from '../runtime/data/node-datasets.ts'
+import type { DataEntry } from '../runtime/data/node/data-files.ts'
+import { holdsPictures, loadData, NAMED_DATA, pictureShape } from '../runtime/data/node-datasets.ts'
 import { InputError } from '../bundle/errors.ts'
 import type { Bundle, InputEntry } from '../bundle/format.ts'
 import { permutation } from '../runtime/random.ts'
 import { type ClassCount, countClasses } from './data/classes.ts'
 import { decodedShape } from './data/pictures.ts'
+import { UsageError } from './exit.ts'
 import type { Screen } from './screen.ts'
 
 export interface NetData {
@@ -45,10 +47,12 @@ export async function netData(bundle: Bundle, request: NetDataRequest, screen: S
   const { use, limit, seed } = request
   const changes = train?.augment ?? []
   const whole = use !== 'train' && use.part === undefined && request.option !== undefined
-  const files = await sayHowToGet(request.option, train?.data?.call, () => {
+  const files = await sayHowToGet(request.option, train?.data?.call, async () => {
     const entry = request.option ?? train?.data
     if (entry === undefined)
       throw new InputError('there is no data to use: the file has no `data` in a train block; name a data set, a folder or files by --data')
+    if (request.skipBroken && !await holdsPictures(entry) && (request.testData === undefined || !await holdsPictures(request.testData)))
+      throw new UsageError(`--skip-broken leaves out pictures that cannot be read, and ${sayData(entry)} is no folder of pictures`)
     return loadData(entry, {
       root: screen.terminal.env['FUSENET_DATA'] ?? 'data',
       inputs: request.inputs,
@@ -90,6 +94,8 @@ export async function netData(bundle: Bundle, request: NetDataRequest, screen: S
   if (!screen.json) { for (const line of [...(report?.lines ?? []), ...data.notes]) screen.note(line) }
   return { ...data, ...(report && { classes: report.classes }) }
 }
+
+const sayData = (entry: DataEntry): string => (typeof entry === 'string' ? entry : entry.call)
 
 /** Keeps a part back for tests on the way, with `--validation`: the data must not have one already. */
 async function keptBack(data: NetData, { validation, seed }: NetDataRequest): Promise<NetData> {

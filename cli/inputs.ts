@@ -118,6 +118,7 @@ export async function openInputs(
       }
     }
   }
+  if (options.skipBroken && pictures.size === 0) throw new UsageError('--skip-broken leaves out pictures, and no input here is one')
   const sources = new Map<string, Source>()
   for (const [name, files] of pictures) {
     if (found.has(name)) throw new InputError(`${name} is given twice: as pictures and as an array`)

@@ -1,6 +1,9 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { WASM } from '../bundle/plans.ts'
 import { DEVICE_CHOICES } from '../runtime/devices.ts'
+import { MOST_THREADS } from '../runtime/wasm/device.ts'
 import { INTERPRETER } from './devices.ts'
+import { UsageError } from './exit.ts'
 
 /** Options that several verbs share, and how their values are read. */
 
@@ -65,10 +68,24 @@ export const freeze = (command: Command): Command =>
 export const device = (command: Command): Command =>
   onCpu(command.addOption(new Option('--device <device>', 'where it runs').choices([...DEVICE_CHOICES, INTERPRETER]).default('auto')))
 
-/** The options of devices that concern the CPU alone. */
+const threads = (text: string): number => {
+  const value = Number(text)
+  if (!/^\d+$/.test(text) || value < 1 || value > MOST_THREADS)
+    throw new InvalidArgumentError(`A whole number from 1 to ${MOST_THREADS} is wanted.`)
+  return value
+}
+
+/** The options of devices that concern the CPU alone: another device, chosen by name, refuses them. */
 const onCpu = (command: Command): Command =>
-  command.option('--threads <n>', 'on wasm: threads that share the work, 1 to 16 (default: one for each core)', positiveInteger)
+  command.option('--threads <n>', `on wasm: threads that share the work, 1 to ${MOST_THREADS} (default: one for each core)`, threads)
     .option('--no-wide', 'on wasm: without vectors of twice the width, which Node has from 24 on (x86-64 with AVX2)')
+    .hook('preAction', () => refuseOnCpuAlone(command.opts()))
+
+function refuseOnCpuAlone({ device, threads, wide }: Readonly<Record<string, unknown>>): void {
+  if (device === WASM || device === 'auto') return
+  const given = threads !== undefined ? '--threads' : wide === false ? '--no-wide' : undefined
+  if (given) throw new UsageError(`${given} is for the CPU, --device ${WASM}: leave it out with --device ${String(device)}`)
+}
 
 export const storage = (command: Command): Command =>
   command.addOption(

@@ -46,9 +46,7 @@ export async function refuseInputs(file: string, inputs: readonly string[]): Pro
 
 /** What fusenet wrote, as its first bytes tell, is replaced, as is a file without any; another file is not. Throws InputError. */
 export async function refuseOthers(file: string, { isOurs }: Pick<OutputKind, 'isOurs'>): Promise<void> {
-  const kind = await kindOf(file)
-  if (kind === 'folder') throw new InputError(`${file} is a folder; what is written is a file`)
-  if (kind !== 'file' || !isOurs) return
+  if (!isOurs || await kindOf(file) !== 'file') return
   const head = await withFile(file, 'read', async () => {
     const handle = await openFile(file, 'r')
     try {

@@ -1,7 +1,7 @@
 import { Option } from 'commander'
 import { bundleFiles, MANIFEST_FILE } from '../../runtime/loading/files.ts'
 import { type Bundle, PROGRAMS } from '../../bundle/format.ts'
-import { HALF_PLAN } from '../../bundle/plans.ts'
+import { HALF_PLAN, WASM } from '../../bundle/plans.ts'
 import { missingProgram } from '../../bundle/programs.ts'
 import type { WeightsMatch } from '../../runtime/match-weights.ts'
 import { InputError } from '../../bundle/errors.ts'
@@ -48,9 +48,12 @@ export const compile: Verb = {
     const asModule = options['format'] === 'esm'
     const weightsBeside = options['weightsBeside'] === true
     if (weightsBeside && !asModule) throw new UsageError('--weights-beside is for --format esm: in a folder they are a file of their own')
+    if (options['worker'] === false && !asModule) throw new UsageError('--no-worker is for --format esm: a folder holds no script')
     const programs = await knownNames('program', options['programs'] as readonly string[] | undefined)
     const listed = await knownNames('target', options['targets'] as readonly string[] | undefined)
     const targets = listed && [...new Set([...listed, ...(options['storage'] === 'f16' ? [HALF_PLAN] : [])])]
+    if (options['wide'] === true && targets && !targets.includes(WASM))
+      throw new UsageError(`--wide is for ${WASM}, which --targets ${targets.join(',')} leaves out`)
     await (asModule ? checkModule(output, readFrom(args[0]!, options, []), weightsBeside) : checkPlace(output))
     const only = (programs || targets) && { only: { ...(programs && { programs }), ...(targets && { targets }) } }
     const net = await netOptions(options, screen)

@@ -49,6 +49,8 @@ export const exportVerb: Verb = {
     if (target.ending !== undefined && !file.toLowerCase().endsWith(target.ending)) throw new UsageError(`-o ${file}: ${target.says}`)
     for (const [option, only] of Object.entries(ONLY))
       if (options[option] !== undefined && !only.includes(to)) throw new UsageError(`--${option} goes with --to ${only[0]!}`)
+    if (options['check'] === false && !to.startsWith('onnx'))
+      throw new UsageError('--no-check goes with --to onnx: nothing else is compared')
     const settings: ExportSettings = {
       fold: options['fold'] === true,
       check: options['check'] !== false,

@@ -25,7 +25,7 @@ export const inspect: Verb = {
   summary: 'show kernels, what is fused into each and why not more, FLOPs, bytes moved, peak memory',
   describe(command) {
     freeze(storage(precise(memory(style(command.argument('<file.net|bundle>', 'the net'))))))
-      .addOption(new Option('--batch <n>', 'for so many samples').argParser(positiveInteger).default(1))
+      .option('--batch <n>', 'FLOPs, bytes and memory for so many samples (default: 1)', positiveInteger)
       .addOption(new Option('--device <device>', 'whose kernels').choices(SHOWN_PLANS).default(WEBGPU))
       .option('--program <name>', 'only this one (infer, train, ...); may be repeated', collect)
       .addOption(
@@ -47,8 +47,9 @@ export const inspect: Verb = {
     const file = args[0]!
     const wanted = options['program'] as readonly string[] | undefined
     const without = options['without'] as readonly string[] | undefined
-    const batch = options['batch'] as number
+    const batch = (options['batch'] as number | undefined) ?? 1
     const steps: Step[] = []
+    refuseTogether(options)
     const folder = options['emitDir'] as string | undefined
     if (folder !== undefined) await checkFolder(folder)
     const seesCompiler = ['print', 'after', 'emitDir'].some((name) => options[name] !== undefined)
@@ -124,6 +125,16 @@ interface Step {
   readonly name: string
   /** Made when it is asked for: the text of a large graph is not free. */
   readonly text: () => string
+}
+
+/** One view at a time; --batch is of those that have amounts. */
+function refuseTogether(options: Readonly<Record<string, unknown>>): void {
+  const [view, other] = (['print', 'after', 'emitDir'] as const).filter((name) => options[name] !== undefined).map((name) =>
+    name === 'emitDir' ? '--emit-dir' : name === 'print' ? `--print ${String(options['print'])}` : '--after'
+  )
+  if (other !== undefined) throw new UsageError(`${view} and ${other} are two views: leave out one of them`)
+  if (options['batch'] !== undefined && view !== undefined && view !== '--print plan')
+    throw new UsageError(`--batch says nothing of what ${view} shows: leave it out`)
 }
 
 /** A .net file is compiled; a bundle is read, and compiled from the text it carries where that is needed. */

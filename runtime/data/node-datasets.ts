@@ -61,6 +61,9 @@ export async function loadData(entry: DataEntry, options: DataOptions = {}): Pro
   return { ...files, test: test.test, notes: [...files.notes, ...test.notes, `tests are on ${test.name}`] }
 }
 
+/** Whether data are a folder of pictures, each a file, of which some may be left out. Throws InputError for what is not there. */
+export const holdsPictures = async (entry: DataEntry): Promise<boolean> => (await resolveData(entry)).call === 'images'
+
 /** Data sets known by name, and how to get those that no package brings. */
 export const NAMED_DATA: ReadonlyMap<string, string> = new Map([
   ['mnist', ''],

@@ -30,7 +30,7 @@ export interface WasmOptions {
   readonly wide?: boolean
 }
 
-const MOST_THREADS = 16
+export const MOST_THREADS = 16
 
 /** The name, kind and flags (shared, with a maximum) of the module's only import. */
 const MEMORY_IMPORT = [3, 101, 110, 118, 6, 109, 101, 109, 111, 114, 121, 2, 3]

@@ -13,7 +13,7 @@ const NET = `net line {
   input t: f32[2]
   y = x -> fc(2) as f
   output out = y
-  loss = euclidean_loss(y, t)
+  loss = squared_loss(y, t)
 }
 train { batch 2  epochs 1  solver sgd(lr: 0.1) }
 `
@@ -86,6 +86,26 @@ describe('refused before anything is written', () => {
     const said = await fusenet(argv)
     expect(said).toMatchObject({ code, out: '', err: expect.stringContaining(why) })
     await isAsItWas()
+  })
+})
+
+describe('an option that would say nothing is refused', () => {
+  const rows = ['--input', 'x.csv']
+  test.each([
+    [['run', 'bundle', ...rows, '--device', 'interpreter', '--threads', '2'], '--threads is for the CPU, --device wasm'],
+    [['run', 'bundle', ...rows, '--device', 'interpreter', '--no-wide'], '--no-wide is for the CPU'],
+    [['bench', 'line.net', '--device', 'webgpu', '--threads', '1'], '--threads is for the CPU'],
+    // Before anything is read.
+    [['train', 'line.net', '--data', 'nowhere', '--threads', '17'], 'A whole number from 1 to 16 is wanted'],
+    [['run', 'bundle', ...rows, '--skip-broken'], '--skip-broken leaves out pictures, and no input here is one'],
+    [['eval', 'bundle', '--data', 'both.safetensors', '--skip-broken'], 'both.safetensors is no folder of pictures'],
+    [['compile', 'line.net', '-o', 'no', '--no-worker'], '--no-worker is for --format esm'],
+    [['compile', 'line.net', '-o', 'no', '--targets', 'webgpu', '--wide'], '--wide is for wasm'],
+    [['export', 'line.net', '-o', 'no.prototxt', '--no-check'], '--no-check goes with --to onnx'],
+    [['inspect', 'line.net', '--print', 'graph', '--after', 'all'], '--print graph and --after are two views'],
+    [['inspect', 'line.net', '--print', 'graph', '--batch', '3'], '--batch says nothing of what --print graph shows'],
+  ])('%j', async (argv, why) => {
+    expect(await fusenet(argv)).toMatchObject({ code: 2, out: '', err: expect.stringContaining(why) })
   })
 })
 

@@ -137,7 +137,11 @@ describe('what is handed in', () => {
     ...[-1, 0.5, NaN, Infinity, '1'].map((
       seed,
     ): [string, unknown, RegExp] => [`seed ${String(seed)}`, { seed }, /open: seed .*: a whole number from 0 on is wanted/]),
-    ['a program that there is not', { programs: ['inference'] }, /there is no program inference; did you mean infer\? \(this bundle holds infer, /],
+    [
+      'a program that there is not',
+      { programs: ['inference'] },
+      /there is no program inference; did you mean infer\? \(this bundle holds infer, /,
+    ],
     ['a program that is no list', { programs: 'infer' }, /open: programs "infer": a list of names is wanted/],
     ['a hole among programs', { programs: ['infer', undefined] }, /open: programs a list of 2: a list of names/],
     ['a storage', { storage: 'f64' }, /open: storage "f64": 'f32' or 'f16' or 'auto' is wanted/],
