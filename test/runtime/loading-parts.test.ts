@@ -198,10 +198,11 @@ describe('a bundle of some programs', () => {
     for (const each of [net, other, again]) each.close()
   })
 
-  test('names that are none are refused before anything is read', async () => {
+  test('names that are none are refused before anything but the manifest is read', async () => {
     const host = hostOf()
     await expect(openAt(host, { programs: ['inference'] })).rejects.toThrow(/there is no program inference; did you mean infer\?/)
-    expect(host.asked).toEqual([])
+    // Its manifest alone: the message names the programs that there are.
+    expect(host.asked).toEqual(['https://host.example/nets/line/bundle.json'])
   })
 
   test('the compiler refuses names that are none, and a choice of nothing', () => {
