@@ -146,6 +146,26 @@ describe('tables', () => {
       .toEqual([0, 1])
   })
 
+  test.each([['2', '10', '0'], ['2.0', '10.0', '0.0'], ['2e0', '1e1', '0.0e0'], ['2.', '+10', '-0']])(
+    'whole numbers are labels, however they are written: %s %s %s',
+    async (...cells) => {
+      const { dataset } = await csv(`x0,x1,label\n${cells.map((cell) => `1,2,${cell}`).join('\n')}\n`, [x, { ...label, classes: 11 }])
+      expect([await values(dataset, 'label'), dataset.fields['label']!.classNames]).toEqual([[2, 10, 0], undefined])
+    },
+  )
+
+  test('labels beyond the classes are refused, and names of the net that are numbers are found, with a point or without', async () => {
+    const table = 'x0,x1,label\n1,2,2.0\n1,2,10.0\n'
+    await expect(csv(table, [x, { ...label, classes: 10 }])).rejects.toThrow(/t\.csv:3, column label: label 10\.0 is not in 0\.\.9/)
+    for (const classNames of [['10', '2'], ['10.0', '2.0']])
+      expect(await values((await csv(table, [x, { ...label, classNames }])).dataset, 'label')).toEqual([1, 0])
+  })
+
+  test('names that are numbers are sorted by their value, in front of words', async () => {
+    const { dataset } = await csv('x0,x1,label\n1,2,2.5\n1,2,10.5\n1,2,b\n1,2,10\n', [x, label])
+    expect(dataset.fields['label']!.classNames).toEqual(['2.5', '10', '10.5', 'b'])
+  })
+
   const wide: InputEntry = { name: 'x', type: 'f32', shape: ['n', 3] }
   test.each<[string, string, number[]]>([
     ['in any order', 'x2,x0,x1\n1,2,3\n', [2, 3, 1]],

@@ -1,6 +1,7 @@
 import { realpath } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { InputError } from '../../../bundle/errors.ts'
+import { byClassName } from './read.ts'
 import { namesProblem } from '../../../bundle/class-names.ts'
 import { brokenPictures } from './broken.ts'
 import { type DataFiles, type DataOptions, isTest, TEST_EVERY } from './data-files.ts'
@@ -18,7 +19,7 @@ interface Files {
 
 /**
  * A folder a class, pictures in it, in folders of their own if one likes; or folders of the parts (`train`, `val`, `test`, in any case and
- * spelled out) with a folder a class in each. Labels count classes in the order of their names, by code units. Without a test part every
+ * spelled out) with a folder a class in each. Labels count classes in the order of their names: numbers by their value, then words by code units. Without a test part every
  * fifth picture of a class is for testing, unless all are wanted (`whole`). Every picture is brought to `shape`.
  */
 export async function readPictureFolder(folder: string, shape: PictureShape, options: DataOptions): Promise<DataFiles> {
@@ -26,10 +27,7 @@ export async function readPictureFolder(folder: string, shape: PictureShape, opt
   const left = new LeftOut()
   const notes: string[] = []
   const parts = split ? await partsOf(folder, split, left, options, notes) : await classesOf(folder, left, options, notes)
-  const names = [...new Set([...parts.values()].flatMap((files) => files.map(({ name }) => name)))].sort((
-    a,
-    b,
-  ) => (a < b ? -1 : a > b ? 1 : 0))
+  const names = [...new Set([...parts.values()].flatMap((files) => files.map(({ name }) => name)))].sort(byClassName)
   const problem = namesProblem(names)
   if (problem !== undefined) throw new InputError(`${folder}: ${problem}`)
   if (names.length === 1 && !options.whole) throw await oneClass(split?.folders.get('train') ?? folder, names[0]!)

@@ -3,6 +3,7 @@ import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 import { InputError } from '../../../bundle/errors.ts'
 import { withFile } from '../../loading/file-error.ts'
+import { isNumber } from './csv.ts'
 
 export const readBytes = (path: string): Promise<Uint8Array> => withFile(path, 'read', () => readFile(path))
 
@@ -11,6 +12,12 @@ export const namesIn = (folder: string): Promise<string[]> =>
   withFile(folder, 'read', async () => (await readdir(folder)).sort(byCodeUnits))
 
 export const byCodeUnits = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+
+/** The order in which names of classes become labels: numbers first, by their value, then words by code units. */
+export function byClassName(a: string, b: string): number {
+  const [first, second] = [a, b].map((name) => (isNumber(name) ? Number(name) : Infinity)) as [number, number]
+  return first === second ? byCodeUnits(a, b) : first - second
+}
 
 /**
  * A phrase for the kind of a file that was found instead of the wanted one: a page that a server answered with, or an empty file.

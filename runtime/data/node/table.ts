@@ -5,11 +5,11 @@ import { namesProblem } from '../../../bundle/class-names.ts'
 import type { Column } from '../dataset.ts'
 import { assignColumns } from './assign-columns.ts'
 import { isNumber, type Table } from './csv.ts'
-import { byCodeUnits } from './read.ts'
+import { byClassName } from './read.ts'
 
 /**
  * The columns of a table as fields for the inputs of a net: which an input takes, `assignColumns` says. Labels are names of classes, or
- * integers. Fields of numbers keep the names of their columns, which a net remembers that is trained with them.
+ * integers, however they are written: 2, 2.0, 2e0. Fields of numbers keep the names of their columns, which a net remembers that is trained with them.
  */
 export function columnsOf(table: Table, inputs: readonly InputEntry[], notes: string[]): Record<string, Column> {
   const found = assignColumns(table, inputs, notes)
@@ -57,20 +57,22 @@ function labels(table: Table, input: InputEntry, columns: readonly number[]): Co
   })
   const at = (k: number): string => place(table, lines[Math.floor(k / columns.length)]!, columns[k % columns.length]!)
   const { classes = Infinity, classNames, ignore = [-1] } = input
-  if (cells.every((cell) => /^-?\d+$/.test(cell)) && !(classNames && cells.every((cell) => classNames.includes(cell)))) {
+  const whole = cells.every((cell) => isNumber(cell) && Number.isInteger(Number(cell)))
+  const names = whole && classNames && !cells.every((cell) => classNames.includes(cell)) ? cells.map((cell) => String(Number(cell))) : cells
+  if (whole && !(classNames && names.every((name) => classNames.includes(name)))) {
     const data = Int32Array.from(cells, Number)
     const bad = cells.findIndex((cell) => !(Number(cell) >= 0 && Number(cell) < classes) && !ignore.includes(Number(cell)))
     if (bad >= 0) throw new InputError(`${at(bad)}: label ${cells[bad]} is not in 0..${classes - 1}`)
     return { shape, type: 'i32', classes: Number.isFinite(classes) ? classes : undefined, data }
   }
-  const known = classNames ?? [...new Set(cells)].sort(byCodeUnits)
+  const known = classNames ?? [...new Set(names)].sort(byClassName)
   const index = new Map(known.map((name, i) => [name, i]))
-  const bad = cells.findIndex((cell) => !index.has(cell))
+  const bad = names.findIndex((name) => !index.has(name))
   if (bad >= 0)
     throw new InputError(
       `${at(bad)}: ${input.name} knows no class ${cells[bad]!.slice(0, 80)}${didYouMean(cells[bad]!, known)} (it knows ${
         known.slice(0, 12).join(', ')
       }${known.length > 12 ? ', ...' : ''})`,
     )
-  return { shape, type: 'i32', classes: known.length, classNames: known, data: Int32Array.from(cells, (cell) => index.get(cell)!) }
+  return { shape, type: 'i32', classes: known.length, classNames: known, data: Int32Array.from(names, (name) => index.get(name)!) }
 }

@@ -39,6 +39,8 @@ const TABLES: readonly [string, string, InputEntry[]][] = [
   ['by the names of the training', head('c,a,b,t'), [x(['a', 'b', 'c']), t]],
   ['other names than those of the training', head('c,a,bb,t'), [x(['a', 'b', 'c']), t]],
   ['the own names in spite of the training', head('x2,x0,t,x1'), [x(['a', 'b', 'c']), t]],
+  ['whole numbers', 'x0,x1,x2,t\n1,2,3,2.0\n1,2,3,1e1\n1,2,3,0\n', [x(), t]],
+  ['names that are numbers', 'x0,x1,x2,t\n1,2,3,2.5\n1,2,3,b\n1,2,3,10\n', [x(), t]],
   ['a number that is not decimal', 'x0,x1,x2,t\n0x1,2,3,4\n', [x(), t]],
   ['a number that float32 has no room for', 'x0,x1,x2,t\n1e39,2,3,4\n', [x(), t]],
 ]
@@ -60,5 +62,19 @@ test.skipIf(!hasTorch())('train.py reads tables as fusenet does', () => {
     }
   })
   TABLES.forEach(([what], i) => expect(there[i], what).toEqual(here[i]))
-  expect(here.map((said) => said === 'refused')).toEqual([false, false, false, true, true, false, false, true, false, true, true])
+  expect(here.map((said) => said === 'refused')).toEqual([
+    false,
+    false,
+    false,
+    true,
+    true,
+    false,
+    false,
+    true,
+    false,
+    false,
+    false,
+    true,
+    true,
+  ])
 })

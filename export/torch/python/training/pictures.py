@@ -151,12 +151,13 @@ def _cut(folder: str, classes: dict[str, list[str]], notes: list[str]) -> dict[s
 def read_picture_folder(folder: str, options):
     """All parts of a folder of pictures, each brought to the size that the net takes. Labels count classes in the order of their names."""
     from .data_files import DataFiles
+    from .tables import by_class_name
 
     notes: list[str] = []
     left: Counter = Counter()
     split = _split_of(folder)
     parts = _parts(folder, split, left, options, notes) if split else _whole(folder, left, options, notes)
-    names = sorted({name for files in parts.values() for _, name in files}, key=lambda name: name.encode("utf-16-be"))
+    names = sorted({name for files in parts.values() for _, name in files}, key=by_class_name)
     if len(names) == 1 and not options.whole:
         raise InputError(f"{folder} holds one class, {names[0]}, which leaves nothing to tell apart: pictures lie in a folder a class")
     if left:

@@ -138,6 +138,12 @@ def _warn_of_bytes(array: np.ndarray, entry: dict, what: str, notes: list[str]) 
         )
 
 
+def by_class_name(name: str):
+    """The order in which names of classes become labels: numbers first, by their value, then words by UTF-16 code units."""
+    value = _number(name)
+    return math.inf if value is None else value, name.encode("utf-16-be")
+
+
 #: Half a step above the largest float32: what is smaller rounds to a number.
 MOST = 2.0**128 - 2.0**103
 
@@ -210,21 +216,26 @@ class Table:
                 cells.append(cell)
                 places.append((line, column))
         classes, known, ignore = entry.get("classes"), entry.get("classNames"), entry.get("ignore", [-1])
-        if all(re.fullmatch(r"-?[0-9]+", cell) for cell in cells) and not (known and all(cell in known for cell in cells)):
-            values = [int(cell) for cell in cells]
+        numbers = [_number(cell) for cell in cells]
+        whole = all(value is not None and value == int(value) for value in numbers)
+        names = cells
+        if whole and known and not all(cell in known for cell in cells):
+            names = [str(int(value)) for value in numbers]
+        if whole and not (known and all(name in known for name in names)):
+            values = [int(value) for value in numbers]
             for value, place in zip(values, places):
                 if not (value >= 0 and (classes is None or value < classes)) and value not in ignore:
                     raise InputError(f"{self._place(*place)}: label {value} is not in 0..{(classes or 2**31) - 1}")
             return Column(Field(shape, "i32", classes), np.array(values, dtype=np.int32).reshape(-1, *shape))
-        known = known or sorted(set(cells))
+        known = known or sorted(set(names), key=by_class_name)
         table = {name: i for i, name in enumerate(known)}
-        for cell, place in zip(cells, places):
+        for cell, place in zip(names, places):
             if cell not in table:
                 raise InputError(
                     f"{self._place(*place)}: {entry['name']} knows no class {cell[:80]}{did_you_mean(cell, known)} "
                     f"(it knows {listed(known)})"
                 )
-        labels = np.array([table[cell] for cell in cells], dtype=np.int32).reshape(-1, *shape)
+        labels = np.array([table[name] for name in names], dtype=np.int32).reshape(-1, *shape)
         return Column(Field(shape, "i32", len(known), tuple(known)), labels)
 
 
