@@ -4,7 +4,7 @@ import { basename, dirname, join, relative, resolve, sep } from 'node:path'
 import { check, compile } from '../compiler/index.ts'
 import type { Diagnostic } from '../dsl/diagnostic.ts'
 import type { Source } from '../dsl/source.ts'
-import { withNamesOf } from '../runtime/data/classes.ts'
+import { withNamesOfWeights } from '../runtime/data/names-of-weights.ts'
 import { InputError } from '../bundle/errors.ts'
 import { bundleFiles, MANIFEST_FILE } from '../runtime/loading/files.ts'
 import type { Bundle } from '../bundle/format.ts'
@@ -86,7 +86,9 @@ async function make(file: string, root: string, options: NetFileOptions, watch: 
   const warnings = check(main, { readImport, ...(choices.style && { style: choices.style }) })
   const made = compile(main, { ...choices, readImport, allowOneValue: found !== undefined })
   const fitted = found && fitWeights(made.manifest.parameters, found.tensors)
-  const inputs = withNamesOf(made.manifest.inputs, found?.inputs ?? [])
+  const { inputs: declared, parameters } = made.manifest
+  const inputs = found && fitted
+    ? withNamesOfWeights(declared, parameters, { from: place.path!, inputs: found.inputs, taken: new Set(fitted.kept.keys()) }) : declared
   const bundle: Bundle = withoutFacts({
     ...made,
     manifest: { ...made.manifest, inputs },

@@ -2,6 +2,7 @@ import { dirname, join } from 'node:path'
 import type { CompileOptions } from '../compiler/compile-options.ts'
 import type { Source } from '../dsl/source.ts'
 import { withNamesOf } from '../runtime/data/classes.ts'
+import { withNamesOfWeights } from '../runtime/data/names-of-weights.ts'
 import type { BestEntry, Bundle, InputEntry, Memory, ProgramName, Storage, Style, TensorData } from '../bundle/format.ts'
 import { HALF_PLAN, SOFTWARE_PLAN, WASM, WEBGPU } from '../bundle/plans.ts'
 import { MANIFEST_FILE, WEIGHTS_FILE } from '../runtime/loading/files.ts'
@@ -120,20 +121,24 @@ export async function loadBundle(path: string, options: NetOptions): Promise<Bun
   return withWeights(bare, options.weights, options.partial)
 }
 
-/** Names of classes come with the weights where all of them fit: another head is for other classes. */
+/** Names of classes and columns come with the weights, where the parameters are taken that they belong to. */
 async function withWeights({ manifest: { best: _, ...manifest }, ...rest }: Bundle, weights: string, partial?: Partial): Promise<Bundle> {
   const bundle = { ...rest, manifest }
   if (weights === FRESH) return bundle
-  if (!partial) return named({ ...bundle, weights: await readWeights(weights, bundle) }, weights)
+  if (!partial) {
+    const all = await readWeights(weights, bundle)
+    return named({ ...bundle, weights: all }, weights, new Set(all.keys()))
+  }
   const tensors = withoutWrappers(await readTensors(weights), bundle)
   const match = matchWeights(bundle, tensors, { ...(partial.fresh && { fresh: partial.fresh }) })
   partial.told(match, weights)
-  const taken = { ...bundle, weights: match.weights }
-  return match.fresh.length > 0 ? taken : named(taken, weights)
+  return named({ ...bundle, weights: match.weights }, weights, new Set(match.weights.keys()))
 }
 
-async function named(bundle: Bundle, weights: string): Promise<Bundle> {
-  return { ...bundle, manifest: { ...bundle.manifest, inputs: withNamesOf(bundle.manifest.inputs, await learnedInputs(weights)) } }
+async function named(bundle: Bundle, weights: string, taken: ReadonlySet<string>): Promise<Bundle> {
+  const { inputs, parameters } = bundle.manifest
+  const learned = { from: weights, inputs: await learnedInputs(weights), taken }
+  return { ...bundle, manifest: { ...bundle.manifest, inputs: withNamesOfWeights(inputs, parameters, learned) } }
 }
 
 const lacks = ({ manifest }: Bundle, programs: readonly ProgramName[] = []): boolean =>
