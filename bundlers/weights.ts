@@ -6,6 +6,8 @@ import { MANIFEST_FILE, WEIGHTS_FILE } from '../runtime/loading/files.ts'
 import type { Bundle, InputEntry, ParameterEntry, TensorData } from '../bundle/format.ts'
 import { readBundle, readSnapshot } from '../runtime/node.ts'
 import { plain } from '../bundle/plain.ts'
+import { showShape } from '../bundle/sizes.ts'
+import { matchStatistics } from '../runtime/match-statistics.ts'
 import { readSafetensors } from '../runtime/loading/safetensors.ts'
 import { HISTORY } from '../runtime/snapshot.ts'
 import { FRESH } from './options.ts'
@@ -62,12 +64,13 @@ export interface Fitted {
   readonly left: readonly string[]
 }
 
-/** Takes what has the name and the shape of a parameter. */
+/** Takes what has the name and the shape of a parameter; running statistics in the form in which the net stores them. */
 export function fitWeights(parameters: readonly ParameterEntry[], tensors: ReadonlyMap<string, TensorData>): Fitted {
   const kept = new Map<string, TensorData>()
+  const { tensors: converted } = matchStatistics(tensors, new Map(parameters.map(({ name, shape }) => [name, showShape(shape)])))
   const fresh: string[] = []
   for (const { name, shape } of parameters) {
-    const found = tensors.get(name)
+    const found = converted.get(name)
     if (found && found.shape.join() === shape.join()) kept.set(name, found)
     else fresh.push(found ? `${name} [${shape.join(', ')}] (there it is [${found.shape.join(', ')}])` : `${name} [${shape.join(', ')}]`)
   }

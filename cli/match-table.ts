@@ -15,9 +15,11 @@ export function showMatch({ taken, fresh, left }: WeightsMatch, file: string, sc
     } parameters taken, ${fresh.length} fresh, ${left.length} left over`,
   )
   const row = (state: string) => ({ name, shape, why = '' }: MatchedWeight): string[] => [state, name, showShape(shape), why]
+  const plain = taken.filter(({ why }) => why === undefined)
   const rows = [
-    ...taken.slice(0, MOST_TAKEN).map(row('taken')),
-    ...(taken.length > MOST_TAKEN ? [['taken', `... and ${taken.length - MOST_TAKEN} more`, '', '']] : []),
+    ...taken.filter(({ why }) => why !== undefined).map(row('converted')),
+    ...plain.slice(0, MOST_TAKEN).map(row('taken')),
+    ...(plain.length > MOST_TAKEN ? [['taken', `... and ${plain.length - MOST_TAKEN} more`, '', '']] : []),
     ...fresh.map(row('fresh')),
     ...left.map(row('left over')),
   ]
@@ -28,6 +30,7 @@ export function showMatch({ taken, fresh, left }: WeightsMatch, file: string, sc
 /** The same report as JSON. */
 export const matchReport = ({ taken, fresh, left }: WeightsMatch): Record<string, unknown> => ({
   taken: taken.map(({ name }) => name),
+  ...(taken.some(({ why }) => why !== undefined) && { converted: taken.filter(({ why }) => why !== undefined) }),
   fresh,
   left,
 })

@@ -4,13 +4,14 @@ import { matchNames } from '../bundle/name-patterns.ts'
 import { checkOptions, list, noBundle } from '../bundle/options.ts'
 import { isNamed, plain } from '../bundle/plain.ts'
 import { showShape } from '../bundle/sizes.ts'
+import { matchStatistics } from './match-statistics.ts'
 import { copyTensors, type Tensors } from './tensors.ts'
 
 /** A parameter, or a tensor of the weights, and what became of it. */
 export interface MatchedWeight {
   readonly name: string
   readonly shape: readonly number[]
-  /** The reason why a tensor was not taken. */
+  /** The reason why a tensor was not taken, or how it was converted. */
   readonly why?: string
 }
 
@@ -27,7 +28,7 @@ export interface WeightsMatch {
 
 /**
  * Weights of another net for this one, by name: for transfer learning, `open(bundle, { weights: matchWeights(bundle, old).weights })`. `fresh`: patterns of
- * parameters that start anew all the same (as for `freeze`). Throws InputError where nothing fits, and for patterns that mean nothing.
+ * parameters that start anew all the same (as for `freeze`). Running statistics are converted where the nets store them in other forms. Throws InputError where nothing fits, and for patterns that mean nothing.
  */
 export function matchWeights(
   bundle: { readonly manifest: Pick<Manifest, 'parameters'> },
@@ -37,7 +38,9 @@ export function matchWeights(
   if (!isNamed((bundle as typeof bundle | undefined)?.manifest))
     throw noBundle(bundle)
   const { parameters } = bundle.manifest
-  const given = copyTensors(weights, 'weights', (name) => parameters.find((p) => p.name === name)?.shape)
+  const there = copyTensors(weights, 'weights', (name) => parameters.find((p) => p.name === name)?.shape)
+  const known = new Map(parameters.map(({ name, shape }) => [name, showShape(shape)]))
+  const { tensors: given, converted, refused } = matchStatistics(there, known)
   const { fresh: anew = [] } = checkOptions('matchWeights', options, { fresh: list })
   const { names: renewed, problems } = matchNames(anew, parameters.map(({ name }) => name))
   if (problems.length > 0) throw new InputError(problems.map((problem) => `fresh: ${problem}`).join('\n'))
@@ -45,7 +48,6 @@ export function matchWeights(
   const taken: MatchedWeight[] = []
   const fresh: MatchedWeight[] = []
   const found = new Map<string, TensorData>()
-  const known = new Set(parameters.map(({ name }) => name))
   const strangers = [...given].filter(([name]) => !known.has(name))
   for (const { name, shape } of parameters) {
     const tensor = given.get(name)
@@ -55,12 +57,14 @@ export function matchWeights(
       kindOf(other) === kindOf(name) && showShape(its) === showShape(shape)
     )
     if (same && !renewed.has(name)) {
-      taken.push({ name, shape })
+      const how = converted.get(name)
+      taken.push({ name, shape, ...(how !== undefined && { why: how }) })
       found.set(name, tensor)
     } else fresh.push({
         name,
         shape,
         why: same ? 'asked for'
+          : refused.has(name) ? refused.get(name)!
           : tensor ? `it is ${showShape(tensor.shape)} there`
           : `there is none${
             torch !== undefined ? `: PyTorch calls it ${torch}, which is to be renamed`
@@ -68,10 +72,11 @@ export function matchWeights(
           }`,
       })
   }
-  const left = [...given].filter(([name]) => !found.has(name)).map(([name, { shape }]): MatchedWeight => ({
+  const left = [...there].filter(([name]) => !found.has(name)).map(([name, { shape }]): MatchedWeight => ({
     name: plain(name, 200),
     shape,
     why: !known.has(name) ? 'the net has none of this name'
+      : refused.has(name) ? refused.get(name)!
       : renewed.has(name) ? 'fresh is asked for' : `it is ${showShape(parameters.find((p) => p.name === name)!.shape)} here`,
   }))
   if (taken.length === 0 && fresh.some(({ why }) => why === 'asked for'))
@@ -102,6 +107,7 @@ export function sayMatch({ taken, fresh, left }: WeightsMatch): string {
   const told = (entries: readonly MatchedWeight[]): string =>
     entries.slice(0, MOST_SHOWN).map(({ name, why }) => `${name}: ${why}`).join('; ') + (entries.length > MOST_SHOWN ? '; ...' : '')
   return `weights: ${taken.length} of ${taken.length + fresh.length} parameters are taken`
+    + (taken.some(({ why }) => why !== undefined) ? `, of which are converted: ${told(taken.filter(({ why }) => why !== undefined))}` : '')
     + (fresh.length > 0 ? `, ${fresh.length} fresh (${told(fresh)})` : '') +
     (left.length > 0 ? `, ${left.length} tensors left over (${told(left)})` : '')
 }

@@ -88,3 +88,61 @@ test('names of PyTorch are told, and that nothing is left to take', () => {
   ])
   expect(() => matchWeights(old, weights, { fresh: ['*'] })).toThrow('fresh: nothing of these weights would be taken')
 })
+
+/** Nets that differ in how a normalization stores its statistics: means, or sums over a factor. */
+const statistics = (stats: string) =>
+  compile(`net n { input x: f32[3] output y = x -> fc(4) as a -> batch_norm(stats: ${stats}) as bn }`, { targets: ['wasm'] })
+const stored = (stats: string, factor: number, of = factor) =>
+  new Map(
+    statistics(stats).manifest.parameters.map(({ name, shape }) => {
+      const from = { weight: -5, bias: 1, gamma: 2, beta: -1, running_mean: 3, running_var: 7 }[name.split('.')[1]!] ?? 0
+      const { data } = filled(shape, from)
+      return [name, {
+        shape,
+        type: 'f32' as const,
+        data: name.endsWith('scale_factor') ? Float32Array.of(factor) : name.includes('running') ? data.map((value) => value * of) : data,
+      }]
+    }),
+  )
+const outputs = async (stats: string, given: ReturnType<typeof stored>) => {
+  const net = await open(statistics(stats), { device: interpreter(), batch: 1, weights: given, partial: true })
+  const { y } = await net.run({ x: Float32Array.of(1, -2, 3) })
+  const { notes } = net
+  net.close()
+  return { y: Array.from(y as unknown as ArrayLike<number>), notes }
+}
+
+test.each([
+  ['caffe', 'moving'],
+  ['caffe', 'cumulative'],
+  ['caffe', 'global'],
+  ['global(scale_factor: true)', 'moving'],
+  ['moving', 'caffe'],
+  ['cumulative', 'caffe'],
+  ['moving', 'global(scale_factor: true)'],
+  ['caffe', 'global(scale_factor: true)'],
+  ['cumulative', 'moving'],
+])('statistics of %s are the same ones for %s: sums are divided, and the other way round', async (from, to) => {
+  const sums = from === 'caffe' || from.includes('factor')
+  // 3, 4, 5, 6 are the means, 7, 8, 9, 10 the variances: a power of two divides without rounding.
+  const want = await outputs('moving', stored('moving', 1))
+  const got = await outputs(to, stored(from, 8, sums ? 8 : 1))
+  expect(got.y).toEqual(want.y)
+})
+
+test('what is converted is said; sums over 0 are no statistics', async () => {
+  const match = matchWeights(statistics('moving'), stored('caffe', 8))
+  expect(match.taken.filter(({ why }) => why !== undefined)).toEqual(
+    ['bn.running_mean', 'bn.running_var'].map((name) => ({ name, shape: [4], why: 'a sum there, divided by bn.scale_factor, 8' })),
+  )
+  expect([...match.weights.get('bn.running_var')!.data]).toEqual([7, 8, 9, 10])
+  expect((await outputs('moving', stored('caffe', 8))).notes[0]).toMatch(/of which are converted: bn.running_mean: a sum there, divided by/)
+  const none = matchWeights(statistics('moving'), stored('caffe', 0))
+  expect(none.fresh).toEqual(
+    ['bn.running_mean', 'bn.running_var'].map((name) => ({
+      name,
+      shape: [4],
+      why: 'a sum there, and bn.scale_factor is 0: there are no statistics yet',
+    })),
+  )
+})
