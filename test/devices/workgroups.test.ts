@@ -75,6 +75,11 @@ const cases: readonly [name: string, text: string, batch: number][] = [
     weighedNet([4, 12, 12], 'conv(16, 3, pad: 1) -> batch_norm -> relu -> conv(8, 3, pad: 1)', [8, 12, 12]),
     1,
   ],
+  [
+    'two sides, of which one leaves room for the other',
+    weighedNet([16, 15, 16], 'conv(16, 1, bias: false) -> batch_norm -> prelu -> conv(16, [3, 2], pad: [0, 0, 1, 1])', [16, 13, 17]),
+    2,
+  ],
   ['stride', weighedNet([4, 13, 10], 'conv(8, 3, stride: 2, pad: 1) -> batch_norm -> relu', [8, 7, 5]), 3],
   [
     'a stride behind a normalization',

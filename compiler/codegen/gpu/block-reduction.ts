@@ -17,6 +17,8 @@ export interface BlockReduction {
   readonly locals: readonly (readonly [Axis, Index])[]
   /** What the invocation has of each of its tile's kept points. */
   readonly kept: readonly (readonly Operand[])[]
+  /** Bytes of shared memory that sides behind this one need: see `leastMergeBytes`. */
+  readonly reserved: number
 }
 
 /** Stores the results for a kept point, counted from where the workgroup's block begins. */
@@ -35,12 +37,12 @@ export function reduceBlock(shared: BlockReduction, write: Write): void {
  * together, each of which leaves the result where its first part lay, and one puts those together; all in the order of the
  * workgroup. Moments are about the reference of the first part, which always holds something.
  */
-function mergeInvocations({ side, schedule, workgroup, locals, kept }: BlockReduction, merge: Merge, write: Write): void {
+function mergeInvocations({ side, schedule, workgroup, locals, kept, reserved }: BlockReduction, merge: Merge, write: Write): void {
   const { builder } = workgroup
   const tiles = schedule.group?.get(side.keptAxis) ?? 1
   const parts = workgroup.size / tiles
   const count = kept[0]!.length
-  const atOnce = keptAtOnce(side, kept.length, (many) => 4 * count * parts * pitchOf(tiles * many) <= workgroup.bytesLeft)
+  const atOnce = keptAtOnce(side, kept.length, (many) => 4 * count * parts * pitchOf(tiles * many) <= workgroup.bytesLeft - reserved)
   const pitch = pitchOf(tiles * atOnce)
   const [ofPart, ofTile] = splitLocal(locals, side.keptAxis)
   const array = workgroup.array('merge', count * parts * pitch)
@@ -83,7 +85,7 @@ function mergeInvocations({ side, schedule, workgroup, locals, kept }: BlockRedu
  * invocation for each kept point goes through the subgroups. Only where all invocations hold the same kept points. The reference is
  * the first invocation's here too: another subgroup may hold nothing but what hangs over the edge.
  */
-function mergeSubgroups({ side, schedule, workgroup, kept }: BlockReduction, merge: Merge, write: Write): void {
+function mergeSubgroups({ side, schedule, workgroup, kept, reserved }: BlockReduction, merge: Merge, write: Write): void {
   const { builder } = workgroup
   invariant((schedule.group?.get(side.keptAxis) ?? 1) === 1, `subgroups hold several tiles of ${side.source.name}`)
   const moments = side.kind === 'moments'
@@ -94,7 +96,7 @@ function mergeSubgroups({ side, schedule, workgroup, kept }: BlockReduction, mer
   }
   const count = kept[0]!.length - (moments ? 1 : 0)
   const { mostSubgroups } = workgroup
-  const atOnce = keptAtOnce(side, kept.length, (many) => 4 * count * mostSubgroups * pitchOf(many) <= workgroup.bytesLeft)
+  const atOnce = keptAtOnce(side, kept.length, (many) => 4 * count * mostSubgroups * pitchOf(many) <= workgroup.bytesLeft - reserved)
   const pitch = pitchOf(atOnce)
   const array = workgroup.array('merge', count * mostSubgroups * pitch)
   const at = (k: number, subgroup: IndexLike, j: IndexLike): Index => plus(k * mostSubgroups * pitch, times(subgroup, pitch), j)
@@ -159,11 +161,11 @@ const extentOf = (at: Index): number => {
 const pitchOf = (keptPoints: number): number => keptPoints | 1
 
 /**
- * Bytes of shared memory without which what an equation gathers cannot be put together, in a workgroup of so many invocations that has
+ * Bytes of shared memory without which what is gathered for these sides cannot be put together, in a workgroup of so many invocations that has
  * `tilesAlong` register tiles along an axis.
  */
-export const leastMergeBytes = (e: Equation, invocations: number, tilesAlong: (a: Axis) => number): number =>
-  e.sides.reduce((sum, side) => {
+export const leastMergeBytes = (sides: Equation['sides'], invocations: number, tilesAlong: (a: Axis) => number): number =>
+  sides.reduce((sum, side) => {
     const tiles = tilesAlong(side.keptAxis)
     return sum + 4 * (side.partials.shape.at(-1) as number) * (invocations / tiles) * pitchOf(tiles)
   }, 0)

@@ -116,7 +116,7 @@ function pricedTiles(space: Space, bounded: boolean): { readonly tiles: readonly
       othersCost = cost
       break
     }
-    const merge = leastMergeBytes(space.equation, productOf(group), (a) => group[space.order.indexOf(a)]!)
+    const merge = leastMergeBytes(space.equation.sides, productOf(group), (a) => group[space.order.indexOf(a)]!)
     for (const part of sharedTile.memoryParts) {
       const spans = largestStage(space, tile.along, group, merge, part * WORKGROUP_BYTES)
       if (!spans || (space.admits && !space.admits(stageOf(space, spans)))) continue
@@ -332,7 +332,7 @@ function bestThatFit(space: Space, rated: readonly WorkgroupTile[]): readonly Ra
   for (const one of byRegret(rated)) {
     const schedule = scheduleOf(space, one)
     const { group } = one
-    const merge = leastMergeBytes(equation, productOf(group), (a) => group[space.order.indexOf(a)]!)
+    const merge = leastMergeBytes(equation.sides, productOf(group), (a) => group[space.order.indexOf(a)]!)
     if (sharedTileBytes(schedule, sharedTilesOf(equation, schedule)!) + merge <= WORKGROUP_BYTES) best.push({ schedule, costs: one.costs })
     if (best.length === most) break
   }

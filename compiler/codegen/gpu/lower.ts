@@ -7,7 +7,7 @@ import { Point } from '../point.ts'
 import type { Expression } from '../../ir/expression.ts'
 import { addMoments, addSums, type Member, momentsOf, sumOf } from './statistics.ts'
 import { lowerSharedTiles } from './lower-shared-tile.ts'
-import { reduceBlock } from './block-reduction.ts'
+import { leastMergeBytes, reduceBlock } from './block-reduction.ts'
 import { ReductionEmitter } from '../reduction-emitter.ts'
 import type { Binding, KernelFunction, Operand } from '../kernel-function.ts'
 import type { Schedule } from './schedule.ts'
@@ -250,12 +250,14 @@ class Lowering {
       for (const { point, parts } of kept) this.storeParts(side, point.get(side.keptAxis)!, this.insideTile(point), parts)
       return
     }
+    const { equation: { sides }, schedule, workgroup } = this
     reduceBlock({
       side,
-      schedule: this.schedule,
-      workgroup: this.workgroup,
+      schedule,
+      workgroup,
       locals: [...this.locals],
       kept: kept.map(({ parts }) => parts),
+      reserved: leastMergeBytes(sides.slice(sides.indexOf(side) + 1), workgroup.size, (a) => schedule.group?.get(a) ?? 1),
     }, (at, parts) => {
       const point = plus(this.blocks.get(side.keptAxis)!, at)
       this.storeParts(side, point, this.builder.within(point, side.keptAxis.extent), parts)
