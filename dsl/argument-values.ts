@@ -143,7 +143,7 @@ function fromValue(type: ArgumentType, value: Evaluated, span: Span, what: strin
       const numbers = value.kind === 'list' ? numbersOf(value) : value.kind === 'number' ? [value.value] : undefined
       if (!numbers || (type.length !== undefined && numbers.length !== type.length))
         return wrong(type.length === undefined ? 'a list of numbers' : `a list of ${type.length} numbers`)
-      return allOf(numbers.map((n) => bounded(n, {}, type.integer === true, span, what, report)))
+      return allOf(numbers.map((n) => bounded(n, { min: type.min }, type.integer === true, span, what, report)))
     }
     case 'duration':
       return value.kind === 'duration' || value.kind === 'number' ? durationOf(value, type, span, what, report)

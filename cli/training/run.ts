@@ -139,6 +139,10 @@ async function update(
       }`,
     )
 
+  const { epochs, steps: wanted } = manifest.train!
+  if (!screen.json && [epochs, wanted, choices.epochs, choices.steps].every((length) => length === undefined))
+    screen.note('the file does not say how long: one epoch (epochs or steps in its train block, or --epochs, --steps)')
+
   let loss: number | undefined
   let bar: Progress | undefined
   let left = 0
@@ -166,9 +170,9 @@ async function update(
       const tested = await test(epochAfter(net, samples.length, perStep))
       if (tested !== 'ended' && tested.best) await keeper.write(net, tested.test)
     }
-    const updates = watch?.pending || watch?.over ? []
+    const events = watch?.pending || watch?.over ? []
       : net.train(samples, { epochs: choices.epochs, steps: choices.steps, stats: choices.stats, total: true, keepGoing: job.keepGoing })
-    for await (const event of updates) {
+    for await (const event of events) {
       last = event
       loss = event.loss
       left = event.steps - event.step

@@ -8,6 +8,7 @@ import { operators } from '../ops/registry.ts'
 import { accumulationProblems } from './accumulation.ts'
 import { boundProblems } from './bounds.ts'
 import { buildGraph } from './build-graph.ts'
+import { doubts } from './doubts.ts'
 import { freezeParameters } from './freeze-parameters.ts'
 import { oneValueProblems } from './one-value.ts'
 import { vocabulary } from './vocabulary.ts'
@@ -51,7 +52,16 @@ export function frontEnd(source: string | Source, options: FrontEndOptions): Fro
   const values = graph && !options.allowOneValue ? oneValueProblems(graph, operators, program.train, options.batch) : []
   const bounds = graph ? boundProblems(program, graph) : []
   const sums = graph ? accumulationProblems(graph, program.train) : []
-  const diagnostics = [...loaded.diagnostics, ...built.diagnostics, ...(frozen?.diagnostics ?? []), ...values, ...bounds, ...sums]
+  const doubtful = graph ? doubts(program, graph, operators) : []
+  const diagnostics = [
+    ...loaded.diagnostics,
+    ...built.diagnostics,
+    ...(frozen?.diagnostics ?? []),
+    ...values,
+    ...bounds,
+    ...sums,
+    ...doubtful,
+  ]
   if (diagnostics.some((d) => d.severity === 'error')) return { diagnostics, sources }
   return { program, ...(graph && { graph }), diagnostics, sources }
 }

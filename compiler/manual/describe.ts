@@ -42,7 +42,9 @@ export function typeText(type: ArgumentType): string {
     case 'word':
       return either(type.words)
     case 'numbers':
-      return `${type.integer ? 'integers' : 'numbers'} [a, b, ...], or one${type.length === undefined ? '' : `; ${type.length} of them`}`
+      return `${type.integer ? 'integers' : 'numbers'} [a, b, ...], or one${type.length === undefined ? '' : `; ${type.length} of them`}${
+        type.min === undefined ? '' : `; from ${type.min} on`
+      }`
     case 'string':
       return '"text"'
     case 'call':
@@ -114,7 +116,9 @@ export function shortCall({ name, parameters, values, role }: Signature): string
 export function exampleText({ kind, page }: Entry): string {
   const lines = page.example
   if (['solver', 'schedule', 'augmentation', 'dataset'].includes(kind)) {
-    return `net example {\n  input image: f32[3, 32, 32]\n  input label: class[10]\n  scores = image -> fc(10)\n  output prob = softmax(scores)\n  loss = softmax_loss(scores, label)\n}\n\ntrain {\n${
+    return `net example {\n  input image: f32[${
+      page.picture ?? '3, 32, 32'
+    }]\n  input label: class[10]\n  scores = image -> fc(10)\n  output prob = softmax(scores)\n  loss = softmax_loss(scores, label)\n}\n\ntrain {\n${
       lines.map((line) => `  ${line}`).join('\n')
     }\n}`
   }

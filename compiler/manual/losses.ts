@@ -19,7 +19,7 @@ export const losses: Group = {
       example: [...head, 'loss = softmax_loss(scores, label, ignore: 9)'],
       notes: [
         'A label a sample, or one a position: scores `[n, C, H, W]` go with `class[C][H, W]`.',
-        'It takes scores: a `softmax` in front of it would be a second one.',
+        'It takes scores: a `softmax` in front of it would be a second one, and is warned of; so are more scores than classes.',
       ],
       see: ['softmax', 'accuracy', 'hinge_loss'],
     },

@@ -15,6 +15,8 @@ export interface ManualPage {
   readonly absent?: Readonly<Record<string, string>>
   /** The body of a net that uses it, or the lines of a train block. */
   readonly example: readonly string[]
+  /** The shape of the pictures of an example that is lines of a train block. Default 3, 32, 32. */
+  readonly picture?: string
   readonly notes?: readonly string[]
   /** Other names that belong to it. */
   readonly see?: readonly string[]

@@ -49,6 +49,8 @@ export interface OperatorTraits {
   readonly betterIs?: 'higher' | 'lower'
   /** The first input holds scores of classes (axis 1), and the second, where it is i32, the labels that they are compared with. */
   readonly comparesLabels?: boolean
+  /** The operator that this one applies to its first input itself, so that one in front of it would be a second: `softmax` of `softmax_loss`. */
+  readonly applies?: string
   /** The output's channels are the classes that the first input's channels score: `softmax`. */
   readonly keepsClasses?: boolean
 }

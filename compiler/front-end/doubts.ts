@@ -1,0 +1,57 @@
+import type { Diagnostic } from '../../dsl/diagnostic.ts'
+import type { Program } from '../../dsl/program.ts'
+import type { Graph, Node, Value } from '../graph/graph.ts'
+import { producers } from '../graph/query.ts'
+import type { Operator } from '../ops/operator.ts'
+import { traitsOf } from '../ops/traits.ts'
+
+/** Warnings of what can be computed and is hardly meant: `loss/applied-twice`, `loss/more-scores`. */
+export function doubts(program: Program, graph: Graph, operators: ReadonlyMap<string, Operator>): Diagnostic[] {
+  const makers = producers(graph)
+  /** The node whose numbers a value has, in whatever shape. */
+  const makerOf = (value: Value): Node | undefined => {
+    const node = makers.get(value)
+    return node && traitsOf(operators, node).view ? makerOf(node.inputs[0]!) : node
+  }
+  return graph.nodes.flatMap((node) => [...appliedTwice(node, makerOf, operators), ...moreScores(program, node, operators)])
+}
+
+/** A loss that takes scores gets what it would make of them itself: softmax of a softmax hardly tells classes apart, so that little is learned. */
+function appliedTwice(
+  node: Node,
+  makerOf: (value: Value) => Node | undefined,
+  operators: ReadonlyMap<string, Operator>,
+): Diagnostic[] {
+  const { applies } = traitsOf(operators, node)
+  const before = node.inputs[0] && makerOf(node.inputs[0])
+  if (applies === undefined || before?.op !== applies) return []
+  return [{
+    severity: 'warning',
+    code: 'loss/applied-twice',
+    message: `${node.op} takes scores and computes ${applies} of them itself, and ${before.name} is a ${applies} already`,
+    labels: [{ span: node.span, text: `a second ${applies} here` }, { span: before.span, text: 'the first one' }],
+    hint: `give ${node.op} what goes into ${before.name}; an output of the ${applies} may stay beside it`,
+  }]
+}
+
+/** Scores of more classes than a label names: some are never right. */
+function moreScores(program: Program, node: Node, operators: ReadonlyMap<string, Operator>): Diagnostic[] {
+  const [scores, labels] = node.inputs
+  if (!traitsOf(operators, node).comparesLabels || !scores || !labels) return []
+  const classes = program.inputs.find(({ name }) => name === labels.name)?.classes
+  const channels = scores.shape[1]
+  if (classes === undefined || typeof channels !== 'number' || channels <= classes) return []
+  return [{
+    severity: 'warning',
+    code: 'loss/more-scores',
+    message: `${node.op} gets ${channels} scores for the ${classes} classes of ${labels.name}: the last ${
+      channels - classes === 1 ? 'is' : `${channels - classes} are`
+    } never right`,
+    labels: [{ span: node.span, text: 'here' }, { span: scores.madeAt, text: `${channels} scores` }, {
+      span: labels.madeAt,
+      text: `${classes} classes`,
+    }],
+    hint:
+      `give the layer that makes the scores ${classes} outputs, or write class[${channels}]; positions that do not count need no class of their own (ignore)`,
+  }]
+}

@@ -1,0 +1,58 @@
+import { describe, expect, test } from 'vitest'
+import { check } from '../../compiler/index.ts'
+
+/** Texts that can be computed and are hardly meant: warnings, with the way out. */
+const net = (lines: string, label = 'class[3]'): string =>
+  `net a {\n  input x: f32[5]\n  input t: ${label}\n${lines.split('\n').map((line) => `  ${line}`).join('\n')}\n}`
+const told = (text: string): string[] => check(text).map(({ severity, code, message, hint }) => `${severity} ${code} ${message}; ${hint}`)
+
+describe('a loss of what it computes itself', () => {
+  test.each([
+    [
+      'softmax_loss of a softmax',
+      net('p = x -> fc(3) -> softmax as prob\noutput o = p\nloss = softmax_loss(p, t)'),
+      /^warning loss\/applied-twice softmax_loss takes scores and computes softmax of them itself, and prob is a softmax already; give softmax_loss what goes into prob/,
+    ],
+    [
+      'in another shape',
+      net('p = x -> fc(3) -> softmax -> reshape(3) as again\nloss = softmax_loss(p, t)'),
+      /^warning loss\/applied-twice softmax_loss .* and softmax_1 is a softmax already/,
+    ],
+    [
+      'sigmoid_loss of a sigmoid',
+      net('p = x -> fc(3) -> sigmoid as gate\nloss = sigmoid_loss(p, t)', 'f32[3]'),
+      /^warning loss\/applied-twice sigmoid_loss takes scores and computes sigmoid of them itself, and gate is a sigmoid already/,
+    ],
+  ])('%s is warned of', (_, text, message) => {
+    expect(told(text)).toEqual([expect.stringMatching(message)])
+  })
+
+  test.each([
+    ['scores, with the softmax beside', net('s = x -> fc(3)\noutput p = softmax(s)\nloss = softmax_loss(s, t)')],
+    ['a sigmoid as an activation', net('s = x -> fc(4) -> sigmoid -> fc(3)\nloss = softmax_loss(s, t)')],
+    ['accuracy of probabilities', net('s = x -> fc(3)\nloss = softmax_loss(s, t)\nmetric a = accuracy(softmax(s), t)')],
+    ['a distance of probabilities', net('p = x -> fc(3) -> sigmoid\nloss = squared_loss(p, t)', 'f32[3]')],
+  ])('%s is not', (_, text) => {
+    expect(told(text)).toEqual([])
+  })
+})
+
+test('more scores than classes are warned of, fewer refused', () => {
+  const of = (scores: number): string[] => told(net(`s = x -> fc(${scores})\nloss = softmax_loss(s, t)\nmetric accuracy = accuracy(s, t)`))
+  expect(of(4)).toEqual([
+    expect.stringMatching(
+      /^warning loss\/more-scores softmax_loss gets 4 scores for the 3 classes of t: the last is never right; .*class\[4\]/,
+    ),
+    expect.stringMatching(/^warning loss\/more-scores accuracy gets 4 scores/),
+  ])
+  expect(of(6)[0]).toContain('the last 3 are never right')
+  expect(of(3)).toEqual([])
+  expect(of(2)[0]).toMatch(/^error .*t names 3 classes, but there are scores for 2/)
+})
+
+test.each(['lr_mult', 'decay_mult'])('%s below 0 is refused', (name) => {
+  const of = (value: string): string[] => told(net(`s = x -> fc(3, ${name}: ${value})\nloss = softmax_loss(s, t)`))
+  expect(of('-1')).toEqual([expect.stringMatching(/^error argument\/range .*is at least 0, not -1/)])
+  expect(of('[1, -0.5]')).toEqual([expect.stringMatching(/^error argument\/range .*is at least 0, not -0.5/)])
+  expect(of('[2, 0]')).toEqual([])
+})
