@@ -133,7 +133,7 @@ export function meaningText(word: string, meaning: Meaning, screen: Screen): str
 
 const entryData = (entry: Entry): object => {
   const { signature, page, kind, group } = entry
-  const { example: _, ...told } = page
+  const { example: _, picture: __, ...told } = page
   return {
     name: signature.name,
     kind,

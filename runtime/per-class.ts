@@ -9,9 +9,9 @@ export interface ClassScore {
   /** Labels of this class, and how often it was predicted. */
   readonly support: number
   readonly predicted: number
-  /** The share of its predictions that are right; undefined where there is none. */
+  /** The share of its predictions that are right. Of all three: 0 where it divides by nothing, undefined for a class that is neither labelled nor predicted. */
   readonly precision?: number
-  /** The share of its labels that were found; undefined where there is none. */
+  /** The share of its labels that were found. */
   readonly recall?: number
   /** 2 precision recall / (precision + recall); 0 where nothing is right. */
   readonly f1?: number
@@ -95,9 +95,12 @@ export class ConfusionCounter {
         ...(names?.[label] !== undefined && { name: names[label]! }),
         support,
         predicted,
-        ...(predicted > 0 && { precision: right / predicted }),
-        ...(support > 0 && { recall: right / support }),
-        ...(support + predicted > 0 && { f1: (2 * right) / (support + predicted) }),
+        // As scikit-learn has it, so that all means are over the same classes.
+        ...(support + predicted > 0 && {
+          precision: right / Math.max(1, predicted),
+          recall: right / Math.max(1, support),
+          f1: (2 * right) / (support + predicted),
+        }),
       }
     })
     return {

