@@ -65,6 +65,14 @@ export class ParameterStore {
     return new Map([...parameters, ...read])
   }
 
+  /** The values of these parameters as they are now, of those that the programs here have. */
+  async values(names: readonly string[]): Promise<Map<string, Numbers>> {
+    const slices = this.slices()
+    const known = names.filter((name) => slices.has(name))
+    const values = await readSlices(this.#session, known.map((name) => slices.get(name)!))
+    return new Map(known.map((name, i) => [name, values[i]!]))
+  }
+
   /** The shape of a parameter, or of a history of one. */
   shapeOf(name: string): readonly number[] | undefined {
     const own = name.startsWith(HISTORY) ? name.slice(name.indexOf('/', HISTORY.length) + 1) : name

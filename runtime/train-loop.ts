@@ -7,6 +7,7 @@ import { checkOptions, flag, list, oneOf, positive, whole } from '../bundle/opti
 import { trainingProgram } from '../bundle/programs.ts'
 import { permutation } from './random.ts'
 import { inSteps, isDue } from '../bundle/learning-rate.ts'
+import { refuseNoStatistics } from './stored-statistics.ts'
 import { NothingLeftError, type TrainEvent, type TrainOptions } from './train-options.ts'
 import type { Updates } from './updates.ts'
 
@@ -64,6 +65,7 @@ async function* run(
     throw new InputError(
       `the dataset has ${dataset.length} samples, an update takes ${perStep}: a smaller batch is needed, in the train block, by --batch or in open`,
     )
+  await refuseNoStatistics(executor, stats)
   const { from } = await executor.course.begin(plain, [...fields.values()], { ...options, stats }, () => executor.steps)
   const { steps, totalSteps } = lengthOf(executor, options, from, stepsPerEpoch)
   const horizon = { stepsPerEpoch, totalSteps }

@@ -10,6 +10,7 @@ import { writeBundle } from '../../runtime/node.ts'
 import { trainingProgram } from '../../bundle/programs.ts'
 import { inSteps, isDue } from '../../bundle/learning-rate.ts'
 import { NothingLeftError, type TrainEvent } from '../../runtime/train-options.ts'
+import { untouchedStatistics } from '../../runtime/stored-statistics.ts'
 import { showMetric, showMetrics } from '../metrics.ts'
 import { type Progress, progress, sayLoss } from '../progress.ts'
 import { type Screen, showDuration } from '../screen.ts'
@@ -45,6 +46,15 @@ export async function trainOnce(job: Job, seed: number, device: Device, screen: 
     if (resumed) {
       await net.restore(resumed.snapshot)
       await keeper.bring(dirname(resumed.path))
+    }
+    if (job.choices.stats === 'global' && !screen.json) {
+      const untouched = untouchedStatistics(await net.parameters())
+      if (untouched.length > 0)
+        screen.note(
+          `stored statistics were never made, so nothing is normalized (mean 0, variance 1): ${untouched.slice(0, 4).join(', ')}${
+            untouched.length > 4 ? ` and ${untouched.length - 4} more` : ''
+          }; train with --stats batch first, or start from --weights`,
+        )
     }
     const trained = await update(net, { ...job, watch }, seed, screen, keeper, endings)
     if ('exitCode' in trained) return trained

@@ -97,3 +97,20 @@ test('a layer that keeps no statistics is underlined', async () => {
   )
   expect(err).toContain('none.net:4:')
 })
+
+test('a training with stored statistics that were never made is refused where these are sums over 0, and told elsewhere', async () => {
+  await writeFile(at('sums.net'), NET.replace('batch_norm as b', 'batch_norm(stats: caffe) as b'))
+  const train = (net: string, ...more: string[]) =>
+    fusenet(['train', at(net), '--data', `idx:${at('data')}`, '--device', 'wasm', '--threads', '1', '-o', at('never'), ...more])
+  const refused = await train('sums.net', '--stats', 'global')
+  expect([refused.code, refused.err]).toEqual([
+    1,
+    expect.stringContaining('b: there are no stored statistics to train with, b.scale_factor is 0'),
+  ])
+  expect((await train('small.net', '--stats', 'global')).err).toMatch(
+    /stored statistics were never made, .*: b; train with --stats batch first/,
+  )
+  expect((await train('sums.net', '-o', at('made'))).code).toBe(0)
+  const again = await train('sums.net', '--weights', at('made'), '--stats', 'global')
+  expect([again.code, again.err]).toEqual([0, expect.not.stringContaining('never made')])
+})
