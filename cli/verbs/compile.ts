@@ -1,5 +1,6 @@
+import { join } from 'node:path'
 import { Option } from 'commander'
-import { bundleFiles, MANIFEST_FILE } from '../../runtime/loading/files.ts'
+import { bundleFiles, MANIFEST_FILE, WEIGHTS_FILE } from '../../runtime/loading/files.ts'
 import { type Bundle, PROGRAMS } from '../../bundle/format.ts'
 import { HALF_PLAN, WASM } from '../../bundle/plans.ts'
 import { missingProgram } from '../../bundle/programs.ts'
@@ -9,9 +10,10 @@ import type { StoredManifest } from '../../bundle/stored.ts'
 import { checkPlace, writeBundle } from '../../runtime/loading/node/write-bundle.ts'
 import { loadBundle, netOptions } from '../bundles.ts'
 import { EXIT, UsageError } from '../exit.ts'
+import { kindOf } from '../files.ts'
 import { matchReport } from '../match-table.ts'
 import { checkModule, writeModule } from '../module.ts'
-import { freeze, memory, names, partial, precise, storage, style, tuned, weights } from '../options.ts'
+import { freeze, FRESH, memory, names, partial, precise, storage, style, tuned, weights } from '../options.ts'
 import { type Screen, showBytes } from '../screen.ts'
 import { readFrom } from '../tensors.ts'
 import { didYouMean } from '../../bundle/nearest.ts'
@@ -66,6 +68,7 @@ export const compile: Verb = {
     }
     const bundle = await loadBundle(args[0]!, { ...net, partial, ...only, older: true })
     refuseAbsent(bundle, programs)
+    if (!asModule && options['weights'] === undefined) await refuseLoss(output, bundle)
     const written = asModule ? await writeModule(output, bundle, { weightsBeside, worker: options['worker'] !== false })
       : await writeFolder(output, bundle)
     const { manifest } = bundle
@@ -120,6 +123,14 @@ function refuseAbsent({ manifest }: Bundle, asked: readonly string[] = []): void
       throw new InputError(`${manifest.name} has no program ${name}: it normalizes nothing, so that is ${name.replace('/batch', '')}`)
     throw new InputError(missingProgram(manifest, name, held, 'f32'))
   }
+}
+
+/** Throws InputError where trained weights would go with the bundle that is replaced, and nobody said so. */
+async function refuseLoss(output: string, { weights }: Bundle): Promise<void> {
+  if (weights || await kindOf(join(output, WEIGHTS_FILE)) === undefined) return
+  throw new InputError(
+    `${output} holds weights, and what is compiled now has none: --weights ${output} takes them along, --weights ${FRESH} leaves them out`,
+  )
 }
 
 interface Written {

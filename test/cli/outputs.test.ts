@@ -81,6 +81,7 @@ describe('refused before anything is written', () => {
       1,
       'beside.weights.safetensors is there already',
     ],
+    ['trained weights, with their bundle', ['compile', 'line.net', '-o', 'bundle'], 1, '--weights bundle takes them along'],
     ['kernels of a bundle', ['inspect', 'line.net', '--emit-dir', 'bundle'], 1, 'bundle is a bundle: name another folder'],
   ])('%s', async (_, argv, code, why) => {
     const said = await fusenet(argv)

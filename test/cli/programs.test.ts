@@ -164,8 +164,8 @@ describe('compile', () => {
     await writeFile(at('mine/letter.txt'), 'dear')
     const { code, err } = await fusenet(['compile', at('line.net'), '-o', at('mine')])
     expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining('letter.txt') })
-    expect((await fusenet(['compile', at('line.net'), '-o', at('again')])).code).toBe(0)
-    expect((await fusenet(['compile', at('line.net'), '-o', at('again')])).code).toBe(0)
+    expect((await fusenet(['compile', at('line.net'), '-o', at('twice')])).code).toBe(0)
+    expect((await fusenet(['compile', at('line.net'), '-o', at('twice')])).code).toBe(0)
   })
 
   test('errors of the text, as JSON too', async () => {
