@@ -161,6 +161,12 @@ describe('tables', () => {
       expect(await values((await csv(table, [x, { ...label, classNames }])).dataset, 'label')).toEqual([1, 0])
   })
 
+  test('where classes are called by numbers, a number is a name, and what is ignored stays ignored', async () => {
+    const digits = { ...label, classes: 3, classNames: ['1', '2', '3'] }
+    expect(await values((await csv('x0,x1,label\n1,2,3\n1,2,1.0\n1,2,-1\n', [x, digits])).dataset, 'label')).toEqual([2, 0, -1])
+    await expect(csv('x0,x1,label\n1,2,3\n1,2,0\n', [x, digits])).rejects.toThrow(/t\.csv:3, column label: label knows no class 0[; ]/)
+  })
+
   test('names that are numbers are sorted by their value, in front of words', async () => {
     const { dataset } = await csv('x0,x1,label\n1,2,2.5\n1,2,10.5\n1,2,b\n1,2,10\n', [x, label])
     expect(dataset.fields['label']!.classNames).toEqual(['2.5', '10', '10.5', 'b'])

@@ -59,7 +59,9 @@ function labels(table: Table, input: InputEntry, columns: readonly number[]): Co
   const { classes = Infinity, classNames, ignore = [-1] } = input
   const whole = cells.every((cell) => isNumber(cell) && Number.isInteger(Number(cell)))
   const names = whole && classNames && !cells.every((cell) => classNames.includes(cell)) ? cells.map((cell) => String(Number(cell))) : cells
-  if (whole && !(classNames && names.every((name) => classNames.includes(name)))) {
+  // Where classes are called by numbers, a number is a name: 1 is not the second of the classes 1, 2, 3.
+  const numbered = classNames?.every(isNumber) === true
+  if (whole && !numbered && !(classNames && names.every((name) => classNames.includes(name)))) {
     const data = Int32Array.from(cells, Number)
     const bad = cells.findIndex((cell) => !(Number(cell) >= 0 && Number(cell) < classes) && !ignore.includes(Number(cell)))
     if (bad >= 0) throw new InputError(`${at(bad)}: label ${cells[bad]} is not in 0..${classes - 1}`)
@@ -67,12 +69,14 @@ function labels(table: Table, input: InputEntry, columns: readonly number[]): Co
   }
   const known = classNames ?? [...new Set(names)].sort(byClassName)
   const index = new Map(known.map((name, i) => [name, i]))
-  const bad = names.findIndex((name) => !index.has(name))
+  const labelOf = (name: string): number | undefined =>
+    index.get(name) ?? (numbered && ignore.includes(Number(name)) ? Number(name) : undefined)
+  const bad = names.findIndex((name) => labelOf(name) === undefined)
   if (bad >= 0)
     throw new InputError(
       `${at(bad)}: ${input.name} knows no class ${cells[bad]!.slice(0, 80)}${didYouMean(cells[bad]!, known)} (it knows ${
         known.slice(0, 12).join(', ')
       }${known.length > 12 ? ', ...' : ''})`,
     )
-  return { shape, type: 'i32', classes: known.length, classNames: known, data: Int32Array.from(names, (name) => index.get(name)!) }
+  return { shape, type: 'i32', classes: known.length, classNames: known, data: Int32Array.from(names, (name) => labelOf(name)!) }
 }

@@ -221,7 +221,9 @@ class Table:
         names = cells
         if whole and known and not all(cell in known for cell in cells):
             names = [str(int(value)) for value in numbers]
-        if whole and not (known and all(name in known for name in names)):
+        # Where classes are called by numbers, a number is a name: 1 is not the second of the classes 1, 2, 3.
+        numbered = bool(known) and all(_number(name) is not None for name in known)
+        if whole and not numbered and not (known and all(name in known for name in names)):
             values = [int(value) for value in numbers]
             for value, place in zip(values, places):
                 if not (value >= 0 and (classes is None or value < classes)) and value not in ignore:
@@ -229,6 +231,8 @@ class Table:
             return Column(Field(shape, "i32", classes), np.array(values, dtype=np.int32).reshape(-1, *shape))
         known = known or sorted(set(names), key=by_class_name)
         table = {name: i for i, name in enumerate(known)}
+        if numbered:
+            table.update({name: int(_number(name)) for name in names if name not in table and _number(name) in ignore})
         for cell, place in zip(names, places):
             if cell not in table:
                 raise InputError(
