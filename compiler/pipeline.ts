@@ -156,8 +156,8 @@ function runSteps<Level extends string, Context extends GraphContext>(
 }
 
 /**
- * The passes over the graph, and the nodes of earlier graphs that say the same. What they leave is verified. Where it is unsound, or a pass trips over what another left, they run again and are
- * verified one by one, so that what is told names the pass that is at fault.
+ * The passes over the graph, and the nodes of earlier graphs that say the same. What they leave is verified. Where it is unsound, or a pass
+ * trips over what another left, they run again and are verified one by one, so that what is told names the pass that is at fault.
  */
 function passVerified(base: Graph, context: GraphContext): Work {
   const passed = (isVerified: boolean): Work => runSteps(GRAPH_STEPS, { ...EMPTY, graph: base }, context, isVerified)
