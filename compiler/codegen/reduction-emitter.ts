@@ -1,5 +1,4 @@
 import { freeAxes, isLeaf } from '../ir/analysis.ts'
-import { invariant } from '../invariant.ts'
 import { children, type Expression, forEachChild, LOWEST, type Reduction, walk } from '../ir/expression.ts'
 import { type Axis, axesOf, type Index, index, plus, times } from '../ir/affine.ts'
 import type { Equation } from '../ir/equation.ts'
@@ -7,6 +6,8 @@ import type { Point } from './point.ts'
 import type { PointPart } from './point-part.ts'
 import { lanesOf, type Statement, type Opcode, type Operand } from './kernel-function.ts'
 import { float, isZero, range, type KernelBuilder } from './builder.ts'
+import { type CooperativeGroup, type LoopForm, type LoopTiling, onePointEach, openLoops, type ReductionStep,
+  take } from './reduction-loops.ts'
 import { type MemoryAccess, ExpressionEmitter } from './expression-emitter.ts'
 import type { Tensor } from '../ir/tensor.ts'
 
@@ -35,30 +36,11 @@ interface FactorValues {
   readonly of: readonly number[]
 }
 
-/** What a step of a reduction adds to a point. */
-interface ReductionStep {
-  readonly at: readonly (readonly [Axis, Index])[]
-  /** The axis along which it is four steps. */
-  readonly lanes?: Axis
-  /** How many of the four there are; absent: all. */
-  readonly count?: number
-  /** The number of the fours in a round. */
-  readonly turn?: number
-}
-
 /** Accumulators, copies included: with more sums, additions that wait for each other have others between them. */
 const MOST_COPIES = 8
 
 /** The value that each accumulator, by its name, is to be set to. */
 type Updates = Map<string, Operand>
-
-/** What is special about the loops of a reduction. */
-interface LoopForm {
-  /** The axis along which steps are taken in fours. */
-  readonly across?: Axis
-  /** The axis whose steps the invocations of a group divide among them. */
-  readonly strided?: { readonly axis: Axis; readonly group: CooperativeGroup }
-}
 
 const isProduct = (e: Reduction): e is Reduction & { body: Extract<Expression, { kind: 'binary' }> } =>
   e.combine === 'sum' && e.body.kind === 'binary' && e.body.op === 'mul'
@@ -71,33 +53,6 @@ const extentFor = (a: Axis): number => (typeof a.extent === 'number' ? a.extent 
 const contains = (e: Reduction, others: readonly Reduction[]): boolean => {
   const inside = walk(e.body)
   return others.some((other) => other !== e && inside.includes(other))
-}
-
-/** The four points of one that is four, else itself. */
-const onePointEach = (point: Point): readonly Point[] => (point.lanes ? range(4).map((lane) => point.lane(lane)) : [point])
-
-const take = (point: Point, step: ReductionStep): Point =>
-  step.at.reduce((p, [a, at]) => (a === step.lanes ? p.withLanes(a, at) : p.with(a, at)), point)
-
-/** The part of a schedule that the loops of a reduction follow. */
-export interface LoopTiling {
-  /** Points along output axes that are computed together. */
-  readonly tile: ReadonlyMap<Axis, number>
-  /** The tiled axis whose points are held in vectors of four. */
-  readonly lanes?: Axis
-  /** A reduced axis that is summed up in four lanes, which are put together at the end. Not with `lanes`. */
-  readonly across?: Axis
-  /** Reduced axes: steps in a row for one round of the loop (the whole extent: no loop is left). */
-  readonly unroll: ReadonlyMap<Axis, number>
-}
-
-/** Invocations that compute one reduction together: each takes every `size`-th step, then all learn the total. */
-export interface CooperativeGroup {
-  /** Number of the invocation in its group. */
-  readonly local: Axis
-  readonly size: number
-  /** Totals of each value over all invocations, in a fixed order. */
-  total(values: readonly Operand[], combine: 'sum' | 'max'): Operand[]
 }
 
 /** Writes reductions as loops around accumulators. */
@@ -130,7 +85,7 @@ export class ReductionEmitter extends ExpressionEmitter {
     }
   }
 
-  /** Whether a value sums up or looks for a maximum anywhere: remembered here, since what is lowered is made for one kernel. */
+  /** `hasReduction`, remembered here, since what is lowered is made for one kernel: entries of tables that outlive it cost a collector more. */
   private reduces(e: Expression): boolean {
     if (e.kind === 'reduce') return true
     if (isLeaf(e)) return false
@@ -303,13 +258,13 @@ export class ReductionEmitter extends ExpressionEmitter {
   /** Opens the loops, then calls `inside` for each unrolled step of the innermost one; what it adds to accumulators is set behind all steps. */
   private openReduction(
     jobs: readonly Accumulation[],
-    { across, strided }: LoopForm,
+    form: LoopForm,
     inside: (step: ReductionStep, updates: Updates) => void,
   ): void {
     const { axes } = jobs[0]!.e
     // A reduction inside the body that does not depend on these loops is computed before them.
     const bodies = jobs.map(({ e }) => e.body)
-    const points = jobs.flatMap((job) => (across ? job.points.flatMap(onePointEach) : job.points))
+    const points = jobs.flatMap((job) => (form.across ? job.points.flatMap(onePointEach) : job.points))
     // Most bodies have none, and then nobody needs the points of all steps.
     const nested = bodies.some((body) => this.reduces(body))
     if (nested) this.hoistReductions(bodies, points)
@@ -323,33 +278,7 @@ export class ReductionEmitter extends ExpressionEmitter {
         })
       }
     }
-    const open = (rest: readonly Axis[], steps: readonly ReductionStep[]): void => {
-      const [next, ...others] = rest
-      if (!next) return run(steps)
-      if (next === strided?.axis) {
-        return this.builder.stridedLoop(
-          next,
-          strided.group.local,
-          strided.group.size,
-          (at) => open(others, steps.map((step) => ({ ...step, at: [...step.at, [next, at]] }))),
-        )
-      }
-      if (next === across) return this.openAcross(next, (inner) => open(others, inner(steps)))
-      const factor = this.schedule.unroll.get(next) ?? 1
-      invariant(
-        factor === 1 || (typeof next.extent === 'number' && next.extent % factor === 0),
-        () => `${next.name} cannot be written out by ${factor}`,
-      )
-      this.builder.loop(next, factor, (at) => {
-        const inner = steps.flatMap((step) =>
-          range(factor).map((i): ReductionStep => ({ ...step, at: [...step.at, [next, plus(times(at, factor), i)]] }))
-        )
-        this.builder.ifAll(this.commonGuards(jobs, inner, next), () => open(others, inner))
-      })
-    }
-    // Loops first, what is written out whole innermost: a text inside a loop shares more.
-    const whole = (a: Axis): boolean => a !== across && a.extent === this.schedule.unroll.get(a)
-    open([...axes.filter((a) => !whole(a)), ...axes.filter(whole)], [{ at: [] }])
+    openLoops(this.builder, this.schedule, axes, form, (steps, opened) => this.commonGuards(jobs, steps, opened), run)
   }
 
   /** One statement for each accumulator, however many steps add to it: it is loaded and stored once. */
@@ -357,30 +286,6 @@ export class ReductionEmitter extends ExpressionEmitter {
     const updates: Updates = new Map()
     inside(updates)
     for (const [name, value] of updates) this.builder.innermost.statements.push({ kind: 'set', name, value })
-  }
-
-  /** Rounds of four steps (of several fours, where that many are written out), then the rest with what is missing masked. */
-  private openAcross(a: Axis, open: (inner: (steps: readonly ReductionStep[]) => ReductionStep[]) => void): void {
-    const extent = a.extent as number
-    const fours = Math.floor(extent / 4)
-    const written = this.schedule.unroll.get(a) ?? 1
-    const rounds = Math.floor(fours / written)
-    const four = (steps: readonly ReductionStep[], start: Index, turn: number, count?: number): ReductionStep[] =>
-      steps.map((step) => ({ at: [...step.at, [a, start]], lanes: a, turn, ...(count !== undefined && { count }) }))
-    if (rounds > 0) {
-      this.builder.countedLoop(
-        a,
-        rounds,
-        (at) => open((steps) => range(written).flatMap((i) => four(steps, plus(times(at, 4 * written), 4 * i), i))),
-      )
-    }
-    const rest = range(fours - rounds * written).map((i) => 4 * (rounds * written + i))
-    if (rest.length > 0 || extent % 4 > 0) {
-      open((steps) => [
-        ...rest.flatMap((start, i) => four(steps, index(start), i)),
-        ...(extent % 4 > 0 ? four(steps, index(4 * fours), rest.length, extent % 4) : []),
-      ])
-    }
   }
 
   /** What every job is zero without. */
