@@ -142,16 +142,17 @@ interface Part {
 function partlyNamed({ header, file }: Table, { name, shape }: InputEntry, { known, missing, unknown, trained }: Part): InputError {
   const size = elementCount(shape)
   const strange = unknown.map((column) => header[column] || `column ${column + 1}`)
-  const hinted = strange.map((word) => word.length > 1 ? `${word}${didYouMean(word, missing)}` : word)
-  const problem = [
+  const hint = strange.map((word) => (word.length > 1 ? didYouMean(word, missing) : '')).find((text) => text !== '')
+  const told = [
     missing.length > 0 ? `missing: ${some(missing)}` : '',
-    strange.length > 0 ? `unknown: ${some(hinted)}` : '',
+    strange.length > 0 ? `unknown: ${some(strange)}` : '',
   ].filter((text) => text !== '').join('; ')
+  const problem = hint ? `${told}${hint}` : `${told}.`
   return new InputError(
     trained
-      ? `${file} names ${known} of the ${size} columns of the table that the net was trained with, of input ${name}; ${problem}. `
+      ? `${file} names ${known} of the ${size} columns of the table that the net was trained with, of input ${name}; ${problem} `
         + `Columns are matched by name, in any order: rename them, or call them ${numberedNames(name, size)}`
-      : `${file} names ${known} of the ${size} columns of input ${name}; ${problem}. A header names all of them, ${
+      : `${file} names ${known} of the ${size} columns of input ${name}; ${problem} A header names all of them, ${
         numberedNames(name, size)
       } in any order, or none: then columns go by position`,
   )

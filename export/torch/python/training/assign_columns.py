@@ -117,17 +117,16 @@ def _partly_named(
     """The refusal of a header that names some of an input's columns."""
     name, size = entry["name"], _size(entry)
     strange = [header[column] or f"column {column + 1}" for column in unknown]
-    problem = "; ".join(
-        ([f"missing: {listed(missing)}"] if missing else [])
-        + ([f"unknown: {listed(word + did_you_mean(word, missing) if len(word) > 1 else word for word in strange)}"] if strange else [])
-    )
+    hint = next((text for word in strange if len(word) > 1 and (text := did_you_mean(word, missing))), None)
+    told = "; ".join(([f"missing: {listed(missing)}"] if missing else []) + ([f"unknown: {listed(strange)}"] if strange else []))
+    problem = f"{told}{hint}" if hint else f"{told}."
     if trained:
         return InputError(
-            f"{file} names {known} of the {size} columns of the table that the net was trained with, of input {name}; {problem}. "
+            f"{file} names {known} of the {size} columns of the table that the net was trained with, of input {name}; {problem} "
             f"Columns are matched by name, in any order: rename them, or call them {_numbered_names(name, size)}"
         )
     return InputError(
-        f"{file} names {known} of the {size} columns of input {name}; {problem}. A header names all of them, "
+        f"{file} names {known} of the {size} columns of input {name}; {problem} A header names all of them, "
         f"{_numbered_names(name, size)} in any order, or none: then columns go by position"
     )
 
