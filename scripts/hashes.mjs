@@ -23,6 +23,7 @@ npm run hashes -- --dist DIR         the same against a package that is built, o
   --only PATTERN                     nets with names like this: golden/conv, 'samples/*', random/1? (may be given again)
   --show NET                         the first lines that differ, of the first bundle of this net that does
   --jobs N                           processes that compile at a time (default 2)
+  --seconds S                        begin to compile none after so many: the same command goes on from there. Ends with 3 if some are left
   --fresh                            compile what is known already too, with the compiler of this tree
   --json                             print all hashes as JSON
 What was hashed once is kept in node_modules/.cache/fusenet/hashes, or in the folder that FUSENET_HASH_CACHE names.`
@@ -45,8 +46,8 @@ function bundlesOf(nets, quick) {
   )
 }
 
-/** Hashes of all bundles by each of the compilers; what is known is not compiled again. */
-async function hashAll(bundles, compilers, { jobs, fresh }) {
+/** Hashes of bundles by each of the compilers, of all if time allows; what is known is not compiled again. */
+async function hashAll(bundles, compilers, { jobs, until, fresh }) {
   const kept = compilers.map(({ id }) => keptHashes(id))
   const results = compilers.map(() => new Map())
   const missing = []
@@ -65,7 +66,7 @@ async function hashAll(bundles, compilers, { jobs, fresh }) {
     })
   }
   let done = 0
-  await eachAnswer(missing, jobs, ({ bundle, i }, { hashes }) => {
+  await eachAnswer(missing, { jobs, until }, ({ bundle, i }, { hashes }) => {
     const before = fresh && i === 0 ? kept[i].get(bundle.key) : undefined
     if (before && JSON.stringify(before) !== JSON.stringify(hashes))
       throw new Error(
@@ -73,13 +74,14 @@ async function hashAll(bundles, compilers, { jobs, fresh }) {
       )
     kept[i].set(bundle.key, hashes)
     results[i].set(bundle, hashes)
-    if (process.stderr.isTTY) process.stderr.write(`\r${++done} of ${missing.length} bundles `)
+    done++
+    if (process.stderr.isTTY) process.stderr.write(`\r${done} of ${missing.length} bundles `)
   })
   if (process.stderr.isTTY && missing.length > 0) process.stderr.write('\r')
   compilers.forEach(({ id }, i) => {
     results[i] = results[compilers.findIndex((other) => other.id === id)]
   })
-  return { results, compiled: missing.length }
+  return { results, compiled: done }
 }
 
 function matching(pattern) {
@@ -141,6 +143,7 @@ async function main() {
       only: { type: 'string', multiple: true },
       show: { type: 'string' },
       jobs: { type: 'string', default: '2' },
+      seconds: { type: 'string', default: 'Infinity' },
       fresh: { type: 'boolean' },
       json: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
@@ -148,17 +151,27 @@ async function main() {
   })
   if (values.help) return console.log(HELP)
   if (!(Number(values.jobs) >= 1)) throw new Error(`--jobs ${values.jobs} is no number of processes`)
+  if (!(Number(values.seconds) > 0)) throw new Error(`--seconds ${values.seconds} is no time`)
+  if (values.fresh && values.seconds !== 'Infinity')
+    throw new Error('--fresh compiles all bundles again each time: with --seconds it might never come to the last')
   const folder = mkdtempSync(join(tmpdir(), 'fusenet-hashes-'))
   try {
     const { hashedNets } = await import(pathToFileURL((await bundled(join(root, 'test/support/hashed-nets.ts'), folder)).path).href)
     const only = (values.only ?? (values.show === undefined ? ['*'] : [values.show])).map(matching)
-    const bundles = bundlesOf(hashedNets(root).filter(({ name }) => only.some((pattern) => pattern.test(name))), values.quick)
-    if (bundles.length === 0) throw new Error('no net has a name like that')
+    const all = bundlesOf(hashedNets(root).filter(({ name }) => only.some((pattern) => pattern.test(name))), values.quick)
+    if (all.length === 0) throw new Error('no net has a name like that')
     const compilers = [await (values.of === undefined ? compilerOfTree(folder) : compilerOf(values.of, folder))]
     if (values.against !== undefined) compilers.push(await compilerOf(values.against, folder))
     if (values.dist !== undefined) compilers.push(await compilerOfBuild(values.dist, folder))
     const started = performance.now()
-    const { results, compiled } = await hashAll(bundles, compilers, { jobs: Number(values.jobs), fresh: values.fresh })
+    const until = started + Number(values.seconds) * 1000
+    const { results, compiled } = await hashAll(all, compilers, { jobs: Number(values.jobs), until, fresh: values.fresh })
+    const bundles = all.filter((bundle) => results.every((result) => result.has(bundle)))
+    if (bundles.length < all.length) {
+      process.exitCode = 3
+      console.error(`${all.length - bundles.length} of ${all.length} bundles are left: the same command goes on with them`)
+      if (bundles.length === 0) return
+    }
     if (values.json)
       return console.log(
         JSON.stringify(bundles.map((bundle) => ({ net: bundle.net, variant: bundle.variant, hashes: results[0].get(bundle) })), null, 1),

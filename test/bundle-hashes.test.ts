@@ -103,6 +103,17 @@ describe('bundles', { timeout: 120_000 }, () => {
     expect(output).toMatch(/all 6 bundles are equal\n.*the keys of the manifest have another order/)
   })
 
+  test('for which there was no time are compiled by the next run', () => {
+    const dist = changed('later', `files.set('later', '')`)
+    const { status, output } = hashes(CASES, '--dist', dist, '--seconds', '0.001')
+    expect(status, output).toBe(3)
+    expect(output).toContain('6 of 6 bundles are left: the same command goes on with them')
+    const next = hashes(CASES, '--dist', dist, '--seconds', '100')
+    expect(next.status, next.output).toBe(1)
+    expect(next.output).not.toContain('are left')
+    expect(next.output).toMatch(/^golden\/bn_merged_e5 +split small +later$/m)
+  })
+
   test('of a commit that is not there', () => {
     const { status, output } = hashes(NAMES, '--against', 'nowhere')
     expect(status).toBe(2)

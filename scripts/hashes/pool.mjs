@@ -3,8 +3,8 @@ import { fileURLToPath } from 'node:url'
 
 const worker = fileURLToPath(new URL('worker.mjs', import.meta.url))
 
-/** Answers of so many processes to messages, as they come. A process that dies ends all. */
-export async function eachAnswer(messages, jobs, take) {
+/** Answers of so many processes to messages, as they come; none is sent after `until`, of the clock of `performance`. A process that dies ends all. */
+export async function eachAnswer(messages, { jobs, until }, take) {
   const left = [...messages]
   const children = []
   const run = () =>
@@ -13,7 +13,7 @@ export async function eachAnswer(messages, jobs, take) {
       children.push(child)
       let current
       const next = () => {
-        current = left.shift()
+        current = performance.now() < until ? left.shift() : undefined
         if (current) child.send(current.message)
         else child.disconnect()
       }
