@@ -17,6 +17,7 @@ import { messageOf, type WebGpuHost, WebGpuSession } from './session.ts'
 export interface WebGpuOptions {
   /** Default `navigator.gpu`. In Node: `create([])` of the package `webgpu`. */
   readonly gpu?: GpuLike
+  /** In Node, give `gpu` as well: the device keeps it, without which the package `webgpu` kills the process. */
   readonly adapter?: GpuAdapterLike
   readonly powerPreference?: 'low-power' | 'high-performance'
   /** `false`: kernels for subgroups are left alone where the adapter has them, to compare with. */
@@ -72,7 +73,7 @@ export async function webgpu(given?: WebGpuOptions): Promise<Device<'f32'>> {
   )
   try {
     const device = await adapter.requestDevice({ requiredLimits, requiredFeatures })
-    return new WebGpuDevice(device, adapter)
+    return new WebGpuDevice(device, adapter, gpu)
   } catch (error) {
     throw new DeviceError(`the adapter gives no device: ${messageOf(error)}`)
   }
@@ -121,9 +122,15 @@ class WebGpuDevice implements Device<'f32'>, WebGpuHost {
   #pipelines = new Map<string, Promise<GPUComputePipeline>>()
   #layouts = new Map<string, GPUBindGroupLayout>()
   #subgroups: Promise<boolean> | undefined
+  /**
+   * Keeps the GPU object until the device is closed: the package `webgpu` (0.6.2) kills the process where one is collected while a device of it is in use.
+   * Behind that, Node ends only once it is collected.
+   */
+  instance: GPU | undefined
 
-  constructor(gpu: GPUDevice, adapter: GPUAdapter) {
+  constructor(gpu: GPUDevice, adapter: GPUAdapter, instance: GPU | undefined) {
     this.gpu = gpu
+    this.instance = instance
     this.description = describe(adapter)
     this.identity = identityOf(adapter)
     this.software = isSoftware(adapter)
@@ -146,6 +153,7 @@ class WebGpuDevice implements Device<'f32'>, WebGpuHost {
   }
 
   close(): void {
+    this.instance = undefined
     this.gpu.destroy()
   }
 

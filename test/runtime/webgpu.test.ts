@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { LocalNet } from '../../runtime/net.ts'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { arrays } from '../../runtime/data/dataset.ts'
@@ -37,6 +39,28 @@ function withPlan(change: (plan: Plan) => Plan, files = fixture().files): Bundle
   const { manifest } = fixture()
   return { files, manifest: { ...manifest, plans: { webgpu: change(manifest.plans['webgpu']!) } } }
 }
+
+test('a device keeps the GPU object that it comes from until it is closed', async () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const made = { features: new Set(), limits: {}, lost: new Promise(() => {}), destroy() {} }
+  const adapter = { features: new Set(), limits: {}, requestDevice: () => Promise.resolve(made) }
+  const opened = async (): Promise<[Device, WeakRef<object>]> => {
+    const gpu = { requestAdapter: () => Promise.resolve(adapter) }
+    return [await webgpu({ gpu: gpu as unknown as GPU }), new WeakRef(gpu)]
+  }
+  const [device, gpu] = await opened()
+  // What a promise or a WeakRef holds is let go of by the end of a task.
+  const collected = async (): Promise<boolean> => {
+    await new Promise((done) => setTimeout(done, 1))
+    collect()
+    return gpu.deref() === undefined
+  }
+  expect(await collected()).toBe(false)
+  expect(await collected()).toBe(false)
+  device.close()
+  await expect.poll(collected).toBe(true)
+})
 
 test('kernels are one pipeline where they differ in comments and names of buffers alone', () => {
   const kernel = (first: string, second: string, body: string): string =>
