@@ -15,6 +15,12 @@ export function classNamesOf(bundle: Bundle, output: string): readonly string[] 
   return label === undefined ? undefined : inputs.find(({ name }) => name === label)?.classNames
 }
 
+/** Whether it is known that an output scores no classes: the net says what it learns, and this is something else. */
+function isOfNoClasses(bundle: Bundle, output: string): boolean {
+  const { outputs } = bundle.manifest
+  return outputs.some(({ role }) => role === 'loss') && outputs.every(({ name, scores }) => name !== output || scores === undefined)
+}
+
 /** The best choices of a row, best first. */
 export function bestOf(row: ArrayLike<number>, names: readonly string[] | undefined, most: number): Choice[] {
   return Array.from(row, (score, label) => ({ label, ...(names?.[label] !== undefined && { name: names[label] }), score }))
@@ -35,7 +41,7 @@ export function showPredictions(
     const classNames = classNamesOf(bundle, name)
     const values = data as ArrayLike<number>
     screen.print(`${screen.colors.bold(name)} [${shape.join(', ')}]`)
-    if (shape.length === 2 && shape[1]! > 1 && (classNames || files)) {
+    if (shape.length === 2 && shape[1]! > 1 && (classNames || files) && !isOfNoClasses(bundle, name)) {
       const rows = Math.min(shape[0]!, MOST_ROWS)
       const width = shape[1]!
       const all = Array.from({ length: rows }, (_, row) => Array.from({ length: width }, (_, i) => values[row * width + i]!))
@@ -56,24 +62,31 @@ export function showPredictions(
         [2],
       )
       if (shape[0]! > rows) screen.print(`... ${shape[0]! - rows} more; -o results.csv writes all`)
-    } else showNumbers(shape, values, files, screen)
+    } else showNumbers(shape, values, files, !isOfNoClasses(bundle, name), screen)
   }
 }
 
 const isDistribution = (row: readonly number[]): boolean =>
   row.every((value) => value >= 0 && value <= 1 + 1e-4) && Math.abs(row.reduce((sum, value) => sum + value, 0) - 1) < 1e-3
 
-/** The largest values of each row; the whole where it is short. */
-function showNumbers(shape: readonly number[], values: ArrayLike<number>, files: readonly string[] | undefined, screen: Screen): void {
+/** Of each row the largest values with their places if it is `ranked`, else the first ones in their order. */
+function showNumbers(
+  shape: readonly number[],
+  values: ArrayLike<number>,
+  files: readonly string[] | undefined,
+  ranked: boolean,
+  screen: Screen,
+): void {
   const all = Array.from(values)
   const width = shape.length === 2 ? shape[1]! : all.length
   const rows = shape.length === 2 ? Math.min(shape[0]!, files ? MOST_ROWS : 20) : 1
   for (let row = 0; row < rows; row++) {
+    const from = files?.[row] ?? (ranked ? undefined : row)
     const line = all.slice(row * width, (row + 1) * width)
     screen.print(
-      shape.length === 2 && width > 1
+      ranked && shape.length === 2 && width > 1
         ? `  ${row}: ${bestOf(line, undefined, 5).map(({ label, score }) => `${label} (${showNumber(score)})`).join('  ')}`
-        : `  ${files?.[row] === undefined ? '' : `${files[row]}: `}${line.slice(0, 10).map(showNumber).join(' ')}${
+        : `  ${from === undefined || shape.length !== 2 && !files ? '' : `${from}: `}${line.slice(0, 10).map(showNumber).join(' ')}${
           line.length > 10 ? ' ...' : ''
         }`,
     )

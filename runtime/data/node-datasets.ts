@@ -94,6 +94,8 @@ async function resolveData(entry: DataEntry): Promise<What> {
 }
 
 function calledBy({ call, args }: Exclude<DataEntry, string>): What {
+  // What stands in quotes in a file's `data` line is spelled as for `--data`.
+  if (call === 'path' && typeof args['path'] === 'string') return spelled(args['path'])
   const { test, ...rest } = args
   const place = Object.values(rest).find((value): value is string => typeof value === 'string')
   return { call, ...(place !== undefined && { place }), ...(typeof test === 'string' && { test }) }

@@ -130,6 +130,22 @@ describe('arrays in files', () => {
     const predicted = await fusenet(['run', at('r'), at('x.npy'), '--device', 'interpreter', '--json'])
     expect(json(predicted).outputs.y.shape).toEqual([10, 1])
   })
+
+  test('numbers that score no classes are shown in their order; data in quotes in the file', async () => {
+    await writeFile(
+      at('r2.net'),
+      `net r { input x: f32[2] input t: f32[2] p = x -> fc(2) as f output y = p loss = squared_loss(p, t) }
+      train { data "x=${at('x.npy')},t=${at('x.npy')}" batch 4 epochs 1 solver sgd(lr: 0) }`,
+    )
+    const weights = new Map([['f.weight', f32([2, 2], 0, 0, 0, 0)], ['f.bias', f32([2], -1, 2)]])
+    await writeFile(at('r2.safetensors'), writeSafetensors(weights))
+    const said = await fusenet(
+      ['train', at('r2.net'), '--weights', at('r2.safetensors'), '--device', 'interpreter', '-o', at('r2'), '--json'],
+    )
+    expect(said.code, said.err).toBe(0)
+    const { out } = await fusenet(['run', at('r2'), at('x.npy'), '--device', 'interpreter'])
+    expect(out.split('\n').slice(0, 3)).toEqual(['y [10, 2]', '  0: -1 2', '  1: -1 2'])
+  })
 })
 
 describe('tables', () => {
