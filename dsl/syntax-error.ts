@@ -139,6 +139,7 @@ function mendOf({ token, wanted, rule, rules }: Mistake, tokens: readonly Token[
   if (before?.tokenType === T.Arrow && rule === 'call') return "a layer is missing behind '->'"
   if (wanted === T.Identifier && isReserved(token)) return `'${image}' is a word of the language: choose another name`
   if (wanted === T.Assign && (rule === 'assignment' || rule === 'constant') && before) {
+    if (isName(token) && /^(const|let|var)$/.test(before.image)) return `a value is given without '${before.image}': ${image} = ...`
     const meant = rules.includes('body') ? undefined : suggest(before.image, ['net', 'block', 'train', 'import'])
     return meant === undefined ? `a value is given with '=': ${before.image} = ...` : `did you mean \`${meant}\`?`
   }

@@ -45,8 +45,9 @@ export const ROW = 19
 export const FOOT = 16
 export const HEAD = 24
 const PAD = 12
+/** The width of a letter, in pixels, on average, of a wide font: of text, and of what is written small. */
 const TEXT = 6.7
-const SMALL = 5.9
+export const SMALL = 5.9
 const OUT = 'out'
 const inId = (name: string): string => `in ${name}`
 

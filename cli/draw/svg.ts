@@ -1,4 +1,4 @@
-import { FOOT, ROW, type Scene, type Shape, STACK } from './scene.ts'
+import { FOOT, ROW, type Scene, type Shape, SMALL, STACK } from './scene.ts'
 
 /*
  * Scenes as SVG: a style sheet of its own, light and dark by what the reader prefers, and a ground of its own, so that it is legible
@@ -103,7 +103,7 @@ export function svgOf(name: string, subtitle: string, panels: readonly Panel[]):
     parts.push(`<g transform="translate(${n(x)} ${n(top)})">\n${sceneText(scene)}\n</g>`)
     x += Math.max(scene.width + STACK, 6.6 * title.length) + 2 * MARGIN
   }
-  const width = Math.max(x - MARGIN, 7.5 * Math.max(name.length, subtitle.length) + 2 * MARGIN)
+  const width = Math.max(x - MARGIN, Math.max(9.5 * name.length, SMALL * subtitle.length) + 2 * MARGIN)
   const height = top + Math.max(...panels.map(({ scene }) => scene.height)) + MARGIN + STACK
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${Math.ceil(width)}" height="${Math.ceil(height)}" viewBox="0 0 ${
     Math.ceil(width)

@@ -39,7 +39,9 @@ export function deed(part: Part): string {
   if (last?.layer?.op === 'add') return tensorsOf(last).some((value) => part.inputs.includes(value)) ? 'residual' : 'projected_residual'
   if (last?.layer?.op === 'mul' && ops.some((op) => op.startsWith('global_') || op.startsWith('reduce_'))) return 'squeeze_excite'
   if (last?.layer?.op === 'concat') return tensorsOf(last).some((value) => part.inputs.includes(value)) ? 'dense' : 'branches'
-  return isGrouped(part) ? 'inverted_bottleneck' : 'stack'
+  if (!isGrouped(part)) return 'stack'
+  const first = parts.find(({ layer, parts: inner }) => inner || layer?.arguments['out'] !== undefined)
+  return first && isGrouped(first) ? 'depthwise_separable' : 'inverted_bottleneck'
 }
 
 /** Whether some layer within sees parts of the channels alone: the middle of a block that is wide inside. */

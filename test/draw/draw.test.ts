@@ -4,6 +4,7 @@ import { draw } from '../../cli/draw/draw.ts'
 import { layered } from '../../cli/draw/layered.ts'
 import { PICTURES, picture } from '../../cli/draw/pictures.ts'
 import { sceneOf, type Shape } from '../../cli/draw/scene.ts'
+import { svgOf } from '../../cli/draw/svg.ts'
 import { type Item, treeOf } from '../../cli/draw/tree.ts'
 import { summarize } from '../../compiler/summary.ts'
 import { fusenet, json } from '../cli/helper.ts'
@@ -179,6 +180,15 @@ test.each(Object.keys(PICTURES))('docs/pictures/%s is what draw makes: npm run d
   expect(readFileSync(`docs/pictures/${name}`, 'utf8') === svg).toBe(true)
   // conv, batch_norm and relu are one kernel in the merged style.
   if (PICTURES[name]!.kernels) expect(svg).toMatch(/merged: 7 kernels[^]*split: 16 kernels/)
+})
+
+test('the line under the name is small, and the picture no wider than that needs', () => {
+  // 0.6 em a letter, as of a wide font, and 24 pixels at each side.
+  const summary = net('output y = x')
+  const panel = { title: '', scene: sceneOf(treeOf(summary, { depth: 9 }), [], { net: summary, kernelsOf: () => [] }, 1000) }
+  const width = Number(/width="(\d+)"/.exec(svgOf('n', 'x'.repeat(100), [panel]))![1])
+  expect(width).toBeLessThan(100 * 0.6 * 10.5 + 2 * 24)
+  expect(width).toBeGreaterThan(100 * 0.52 * 10.5)
 })
 
 test('drawings need no CSS variables, and their names are their own: they are printed, and held in the text of a page', () => {

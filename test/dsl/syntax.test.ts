@@ -32,6 +32,7 @@ describe('where a text is no program', () => {
       '=',
       'seed 3',
     ],
+    ['a word of other languages in front of a constant', `const width = 16\n${net('h = x -> relu')}`, 'width', "without 'const': width ="],
     ['a sign behind a setting', `${net('loss = softmax_loss(x -> fc(3), label)')}train { batch: 10\n solver sgd(0.1) }`, ':', 'batch'],
   ])('%s', (_, text, at, hint) => {
     const found = mistakes(text)

@@ -28,7 +28,9 @@ function numbers(table: Table, { columns: trained }: InputEntry, columns: readon
       const cell = cells[column]!
       if (!isNumber(cell))
         throw new InputError(
-          `${place(table, line, column)}: a number is wanted, here is ${cell.trim() === '' ? 'nothing' : `"${cell.trim().slice(0, 40)}"`}`,
+          `${place(table, line, column)}: a number${
+            /\d/.test(cell) && Math.abs(Number(cell)) > 3e38 ? ' that float32 has room for, below 3.4e38,' : ''
+          } is wanted, here is ${cell.trim() === '' ? 'nothing' : `"${cell.trim().slice(0, 40)}"`}`,
         )
       data[row * columns.length + j] = Number(cell)
     })

@@ -53,6 +53,24 @@ describe('blocks', () => {
     expect(rows.find(({ name }) => name === 'layer1_1.bn2')!.model).toBe('layer1.1.bn2')
   })
 
+  test('blocks are called by what they do: a convolution by channel in front of one over channels, or between two', () => {
+    const row = (i: number, input: string, wide: boolean): ModelLayer[] => {
+      const at = (own: string): string => `blocks.${i}.${own}`
+      return [
+        ...(wide ? [conv(at('a'), input, 8, { kernel: 1, pad: 0 }), relu(at('r'), at('a'))] : []),
+        conv(at('b'), wide ? at('r') : input, 8, { groups: 8 }),
+        bn(at('c'), at('b')),
+        relu(at('d'), at('c')),
+        conv(at('e'), at('d'), 8, { kernel: 1, pad: 0 }),
+        bn(at('f'), at('e')),
+      ]
+    }
+    const textOf = (wide: boolean): string =>
+      writeNet(netOf([conv('stem', 'image', 8), ...row(0, 'stem', wide), ...row(1, 'blocks.0.f', wide)])).text
+    expect(textOf(false)).toMatch(/^block depthwise_separable\(x\)/)
+    expect(textOf(true)).toMatch(/^block inverted_bottleneck\(x\)/)
+  })
+
   test('four and more in a row become a loop', () => {
     const layers = [conv('stem', 'image', 8)]
     for (let i = 0; i < 4; i++) layers.push(...residual(`layer1.${i}`, layers.at(-1)!.output, 8))
