@@ -34,6 +34,11 @@ export class Locals {
     return this.unused[type].pop() ?? P_SINCE + this.types.push(type)
   }
 
+  /** Frees locals that have no name. */
+  giveBack(type: ValueType, locals: readonly number[]): void {
+    this.unused[type].push(...locals)
+  }
+
   /** Leaves four lanes of zeros on the stack, in two bytes where a constant takes eighteen. */
   zeros(): void {
     this.zero ??= P_SINCE + this.types.push('v128')

@@ -2,7 +2,7 @@ import type { Operand } from '../../codegen/kernel-function.ts'
 import type { Code } from './code.ts'
 import { SCALAR, VECTOR } from './instructions.ts'
 import type { Locals } from './locals.ts'
-import { MATH, type MathName } from './math.ts'
+import { type Keep, MATH, type MathName, WRITTEN_OUT } from './math.ts'
 import type { PlainOp } from './opcodes.ts'
 import { lanesOfArguments } from './uses.ts'
 
@@ -97,9 +97,14 @@ export class Operations {
       case 'lanesums':
         return this.sums(args)
       case 'exp':
-      case 'log':
       case 'tanh':
       case 'erf':
+        if (lanes === 4) return this.writeOut(op, a)
+        this.value(a, 4)
+        this.math(op)
+        code.lane('f32x4.extract_lane', 0)
+        return
+      case 'log':
       case 'pow':
         for (const arg of args) this.value(arg, 4)
         this.math(op)
@@ -109,6 +114,22 @@ export class Operations {
     if (four && (op === 'min' || op === 'max')) return this.extreme(VECTOR[op], a, b)
     push(...args)
     code.op(four ? VECTOR[op] : SCALAR[op])
+  }
+
+  /** Writes a function of `math.ts` out. */
+  private writeOut(name: keyof typeof WRITTEN_OUT, of: Operand): void {
+    const { code, locals } = this
+    const own: number[] = []
+    const keep: Keep = (value) => {
+      const made = locals.local('v128')
+      own.push(made)
+      value(code)
+      code.set(made)
+      return (c) => c.get(made)
+    }
+    const given = keep(() => this.value(of, 4))
+    WRITTEN_OUT[name](given, keep)(code)
+    locals.giveBack('v128', own)
   }
 
   /** The smaller or larger, lane by lane; NaN where either is. */
