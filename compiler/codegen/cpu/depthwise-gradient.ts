@@ -2,7 +2,7 @@ import { freeAxes } from '../../ir/analysis.ts'
 import { type Axis, axesOf } from '../../ir/affine.ts'
 import { type Expression, walk } from '../../ir/expression.ts'
 import { elementsPerSample } from '../../ir/tensor.ts'
-import { batchReduction, mayPack, needsPacking } from './contraction.ts'
+import { batchReduction, mayPack, needsPacking, rankContractions } from './contraction.ts'
 import { CPU, stepsAtOnce } from './cost-model.ts'
 import { packFactor } from './packing.ts'
 import { AxisNames, type ContractionSchedule, otherFactor } from './schedule.ts'
@@ -17,7 +17,9 @@ export function chooseDepthwiseGradient(c: Contraction): ContractionSchedule | u
   const { equation: e, main } = c
   const batch = batchReduction(c)
   const column = main.axes.at(-1)!
-  if (!batch || !mayPack(c) || e.sides.length > 0 || batch === column || (column.extent as number) < LEAST_COLUMNS) return undefined
+  if (!batch || !mayPack(c) || e.sides.length > 0 || batch === column) return undefined
+  const columns = column.extent as number
+  if (columns <= CPU.lanes) return undefined
   for (const input of ['a', 'b'] as const) {
     const [inputs, gradients] = [main.body[input], main.body[otherFactor(input)]]
     const [p, q] = [freeAxes(inputs), freeAxes(gradients)]
@@ -26,6 +28,7 @@ export function chooseDepthwiseGradient(c: Contraction): ContractionSchedule | u
     if (filter.length !== 2 || e.axes.some((a) => !p.has(a)) || !q.has(column)) continue
     const [filterRow, filterColumn] = filter as [Axis, Axis]
     if (!moveTogether(inputs, filterColumn, column)) continue
+    if (columns < GOOD_COLUMNS && !packsRows(c)) return undefined
     const rows = e.axes.filter((a) => q.has(a) && moveTogether(inputs, filterRow, a))
     const packed = [input, ...(needsPacking(gradients) ? [otherFactor(input)] : [])]
     // All rows of a map, where they keep to the cache.
@@ -47,8 +50,14 @@ export function chooseDepthwiseGradient(c: Contraction): ContractionSchedule | u
   return undefined
 }
 
-/** Columns of a map below which masks cost less than packing: those of a vector that is alone in its row are known when it is compiled. */
-const LEAST_COLUMNS = 2 * CPU.lanes
+/**
+ * Columns of a map below which masks cost less than packing (a map of 6 x 6 loses half of its speed), but where rows are packed in any case: a vector that is
+ * alone in its row has masks that are known when it is compiled.
+ */
+const GOOD_COLUMNS = 2 * CPU.lanes
+
+/** Whether a direct schedule would pack, row by row: whole maps of 25 x 5 take half the time of that. */
+const packsRows = (c: Contraction): boolean => (rankContractions(c, 1)[0]?.packed.length ?? 0) > 0
 
 function fitsInCache(f: Expression, fixed: ReadonlySet<Axis>, lanes: Axis): boolean {
   const packed = packFactor('map', f, fixed, lanes)
