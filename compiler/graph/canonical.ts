@@ -1,3 +1,6 @@
+import { onceByNode } from '../ir/once-by-node.ts'
+import type { Node, Value } from './graph.ts'
+
 /**
  * A text that is the same for graphs that are the same but for ids and for where in a text they come from. Objects are told apart by identity:
  * what is met again stands as its number. Takes graphs alone or in records, lists and maps.
@@ -26,17 +29,32 @@ export function canonicalGraphText(graphs: unknown): string {
     parts.push(close)
   }
   const visitRecord = (x: Readonly<Record<string, unknown>>): void => {
-    // Of values and nodes; attributes of a layer may be called anything.
-    const isValue = 'madeAt' in x
-    const isNode = 'op' in x && 'layer' in x
+    if ('madeAt' in x) return void parts.push(valueText(x as unknown as Value))
+    if ('op' in x && 'layer' in x) return visitNode(x as unknown as Node)
     parts.push('{')
     for (const key in x) {
-      if (isValue ? key === 'madeAt' || key === 'id' : isNode && key === 'span') continue
       parts.push(key, ':')
       visit(x[key])
     }
     parts.push('}')
   }
+  const visitNode = (node: Node): void => {
+    parts.push('{', nodeText(node))
+    visitAll('[', node.inputs, ']')
+    for (const role in node.parameters) {
+      parts.push(role, ':')
+      visit(node.parameters[role])
+    }
+    visitAll('[', node.outputs, ']}')
+  }
   visit(graphs)
   return parts.join('')
 }
+
+/** What a value says of itself. Graphs of a net share values and nodes: such texts are made once for all of them. */
+const valueText = onceByNode(({ id: _, madeAt: __, ...own }: Value): string => canonicalGraphText(own))
+
+/** What a node says beside the values that it reads and writes. */
+const nodeText = onceByNode(({ inputs: _, parameters: __, outputs: ___, span: ____, ...own }: Node): string =>
+  canonicalGraphText(Object.entries(own))
+)
